@@ -1,0 +1,135 @@
+package planner
+
+// Key identifies a resource. The proxy repeats item ids (tenants and customers have one for every data type), so the id
+// alone is not enough. Item is a UUID of 32 lower-case hex digits without dashes; System is the proxy's
+// storageSystem.key, an offering slug, not the label of a system block.
+type Key struct {
+	Item     string `json:"item"`
+	System   string `json:"system"`
+	DataType string `json:"data_type"`
+}
+
+// Compare orders keys by item, system, data type.
+func (k Key) Compare(o Key) int {
+	return compareStrings([3]string{k.Item, k.System, k.DataType}, [3]string{o.Item, o.System, o.DataType})
+}
+
+// Status is the proxy's word for the state of a resource.
+type Status string
+
+// The proxy's states. Anything else parses as a problem of the item.
+const (
+	StatusPending  Status = "pending"
+	StatusActive   Status = "active"
+	StatusUpdating Status = "updating"
+	StatusRemoving Status = "removing"
+	StatusRemoved  Status = "removed"
+	StatusError    Status = "error"
+)
+
+// Target is whom a resource is for.
+type Target string
+
+// The proxy's target types.
+const (
+	TargetTenant   Target = "tenant"
+	TargetCustomer Target = "customer"
+	TargetProject  Target = "project"
+	TargetUser     Target = "user"
+)
+
+// IsNode tells whether the target is a level of the tree above the resources: such an item has no order, no group and
+// no quota, and its directory is only made as an ancestor.
+func (t Target) IsNode() bool { return t == TargetTenant || t == TargetCustomer }
+
+// Item is one entry of the proxy's listing, parsed and bounded but not judged: values are as the proxy gave them.
+type Item struct {
+	Key    Key
+	Status Status
+	// MountPath is the mount point's default, verbatim: Waldur's backend_id where that is set, so anything at all.
+	MountPath string
+	// Permission is three or four octal digits, verbatim.
+	Permission string
+	Target     Target
+	// Name is the target's: the key of a tenant or customer, the name of a project's target, the primary project of a user.
+	Name string
+	// Parent is the item id of the node above, without dashes; empty if there is none.
+	Parent string
+	// GID is the group that the proxy names: unixGid of a project, primaryProject.unixGid of a user. Unchecked: negative and huge ones occur.
+	GID    int64
+	HasGID bool
+	// Quotas are the current ones. Nil: the proxy says null, "not managed".
+	Quotas *ProxyQuotas
+	// NewQuotas are those that an update asks for. Nil: null, unknown.
+	NewQuotas *ProxyQuotas
+	// URLs are the callbacks that the proxy offers, by name; nil if there are none.
+	URLs map[Callback]string
+	// Problem says which field of the item could not be read, and why; such an item is blocked. Empty: none.
+	Problem string
+}
+
+// ProxyQuotas are limits as the proxy states them: space in tera (of which unit, the configuration says), inodes in ones.
+type ProxyQuotas struct {
+	SpaceSoft, SpaceHard, InodesSoft, InodesHard Decimal
+}
+
+// Callback is a call to Waldur about an order or a resource.
+type Callback string
+
+// Callbacks, by the names that plans use. SetStateOK is never sent: it leaves the order open.
+const (
+	Approve       Callback = "approve"
+	SetBackendID  Callback = "set_backend_id"
+	SetStateDone  Callback = "set_state_done"
+	SetStateErred Callback = "set_state_erred"
+	Reject        Callback = "reject"
+	UpdateOptions Callback = "update_options"
+	SetStateOK    Callback = "set_state_ok"
+)
+
+// OrderType is Waldur's kind of an order.
+type OrderType string
+
+// Waldur's order types.
+const (
+	OrderCreate    OrderType = "Create"
+	OrderUpdate    OrderType = "Update"
+	OrderTerminate OrderType = "Terminate"
+)
+
+// OrderState is Waldur's state of an order.
+type OrderState string
+
+// Waldur's order states.
+const (
+	OrderPendingConsumer  OrderState = "pending-consumer"
+	OrderPendingProject   OrderState = "pending-project"
+	OrderPendingStartDate OrderState = "pending-start-date"
+	OrderPendingProvider  OrderState = "pending-provider"
+	OrderExecuting        OrderState = "executing"
+	OrderDone             OrderState = "done"
+	OrderErred            OrderState = "erred"
+	OrderCanceled         OrderState = "canceled"
+	OrderRejected         OrderState = "rejected"
+)
+
+// Order is what Waldur says of an order when asked. The listing never names its type.
+type Order struct {
+	// ID is the order's UUID, 32 lower-case hex digits.
+	ID    string
+	Type  OrderType
+	State OrderState
+	// HasLimits tells that the order changes limits (it has limits, or old_limits).
+	HasLimits bool
+	// Options are the order's new_options; nil if it has none.
+	Options *Options
+	// Error is Waldur's error_message.
+	Error string
+}
+
+// Options are the options of a resource that bear on storage. A value that the order does not give is not set.
+type Options struct {
+	HardSpace, SoftInodes, HardInodes Decimal
+	// Permission is octal digits; empty if the order does not change it.
+	Permission string
+}

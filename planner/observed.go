@@ -1,0 +1,114 @@
+package planner
+
+import "time"
+
+// Mount is what was observed of the place where a system should be mounted.
+type Mount struct {
+	// Problem says why nothing on the system can be touched (not mounted, another filesystem); empty if it can.
+	Problem string
+	// Unknown says why the mount could not be observed (it hangs); empty if it could. Its resources are unknown.
+	Unknown string
+	// Filesystem identifies what is mounted, the same for every directory on one filesystem: kind and source.
+	Filesystem string
+	// Inode is the inode number of the system's directory. With Filesystem it is the root's identity.
+	Inode uint64
+}
+
+// RootIdentity is what a system's directory was at the first apply; another one in its place blocks the system.
+type RootIdentity struct {
+	Filesystem string `json:"filesystem"`
+	Inode      uint64 `json:"inode"`
+}
+
+// DirState tells what stands at a storage path. Its zero value is unknown, which is never taken as absent.
+type DirState uint8
+
+// The states of a directory.
+const (
+	DirUnknown DirState = iota
+	// DirAbsent is only said of a path on a mount that was proven alive.
+	DirAbsent
+	DirPresent
+	// DirObstructed: a link, a file, a fifo or another mount stands at the path or above it.
+	DirObstructed
+)
+
+// Directory is one observation of a storage path.
+type Directory struct {
+	State DirState
+	// Why explains DirUnknown and DirObstructed.
+	Why string
+	// MissingAbove counts the ancestors that are absent too, when the state is DirAbsent.
+	MissingAbove uint16
+	Owner        UID
+	Group        GID
+	Mode         Mode
+	Inode        uint64
+	// ACL tells that the directory has an access or default ACL beyond its mode.
+	ACL bool
+	// Project is the project id, and Inherit its inheritance flag; only where HasProject.
+	Project    ProjectID
+	Inherit    bool
+	HasProject bool
+}
+
+// Identity is a quota identity: what a limit is set on.
+type Identity struct {
+	// Filesystem is [Mount.Filesystem].
+	Filesystem string
+	By         QuotaBy
+	ID         uint32
+}
+
+// QuotaState is what was observed of a quota identity. Limits and usage are known separately.
+type QuotaState struct {
+	Limits Quota
+	// LimitsWhy says why the limits are unknown; empty when they are known.
+	LimitsWhy string
+	// Space and Inodes are what is used.
+	Space  Usage[Bytes]
+	Inodes Usage[Inodes]
+	// IsDefault tells that the filesystem's default quota covers this identity; not every release says so.
+	IsDefault bool
+	// GraceSpace and GraceInodes are when a running grace period ends; zero if none runs.
+	GraceSpace, GraceInodes time.Time
+	// Via is the way it was asked: "ioctl" or "lfs".
+	Via string
+}
+
+// Usage is an amount used, which may be unknown.
+type Usage[U Bytes | Inodes] struct {
+	N     U
+	Known bool
+	// Why explains an unknown usage.
+	Why string
+}
+
+// Value turns the usage into a plan's value.
+func (u Usage[U]) Value() Value {
+	if !u.Known {
+		return UnknownValue(u.Why)
+	}
+	return Number(uint64(u.N))
+}
+
+// Observed is everything seen of the storage for one plan.
+type Observed struct {
+	// Mounts are keyed by system name.
+	Mounts map[string]Mount
+	// Directories has one entry for each of [Graph.Targets], in that order.
+	Directories []Directory
+	Quotas      map[Identity]QuotaState
+}
+
+// Place is a storage path to be observed, on the named system.
+type Place struct {
+	System string
+	Path   string
+}
+
+// QuotaTarget is a quota identity to be observed, asked at the directory of the named system.
+type QuotaTarget struct {
+	Identity Identity
+	System   string
+}

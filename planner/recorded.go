@@ -1,0 +1,98 @@
+package planner
+
+import "time"
+
+// Record is what was last seen as wanted of a resource: written by an apply, or by an audit that found it as wanted.
+type Record struct {
+	Key     Key    `json:"key"`
+	Address string `json:"address"`
+	// System is the label of the system block; Storage the storage path.
+	System  string `json:"system"`
+	Storage string `json:"storage"`
+	Target  Target `json:"target"`
+	Inode   uint64 `json:"inode"`
+	Owner   UID    `json:"owner"`
+	Group   GID    `json:"group"`
+	Mode    Mode   `json:"mode"`
+	// QuotaBy and QuotaID are the identity claimed; empty if none. Claim is what this resource alone claims of it.
+	QuotaBy QuotaBy   `json:"quota_by,omitempty"`
+	QuotaID uint32    `json:"quota_id,omitempty"`
+	Claim   Claim     `json:"claim"`
+	Plan    string    `json:"plan"`
+	At      time.Time `json:"at"`
+}
+
+// Claim is the JSON form of the four limits that a resource claims, as values.
+type Claim struct {
+	SpaceSoft  Value `json:"space_soft"`
+	SpaceHard  Value `json:"space_hard"`
+	InodesSoft Value `json:"inodes_soft"`
+	InodesHard Value `json:"inodes_hard"`
+}
+
+// ClaimOf is the recorded form of q.
+func ClaimOf(q Quota) Claim {
+	return Claim{q.SpaceSoft.Value(), q.SpaceHard.Value(), q.InodesSoft.Value(), q.InodesHard.Value()}
+}
+
+// Quota is the claim as limits; anything but a number and "unlimited" is unknown.
+func (c Claim) Quota() Quota {
+	return Quota{limitFrom[Bytes](c.SpaceSoft), limitFrom[Bytes](c.SpaceHard), limitFrom[Inodes](c.InodesSoft), limitFrom[Inodes](c.InodesHard)}
+}
+
+func limitFrom[U Bytes | Inodes](v Value) Limit[U] {
+	if n, ok := v.Number(); ok {
+		return LimitOf(U(n))
+	}
+	if v.IsUnlimited() {
+		return Unlimited[U]()
+	}
+	return Limit[U]{}
+}
+
+// Archived is one entry of the archive register: a directory that was moved out of the way and is kept.
+type Archived struct {
+	Key     Key    `json:"key"`
+	Address string `json:"address"`
+	System  string `json:"system"`
+	// Storage is where it was; Archive where it lies now. Both are storage paths.
+	Storage string `json:"storage"`
+	Archive string `json:"archive"`
+	Inode   uint64 `json:"inode"`
+	Owner   UID    `json:"owner"`
+	Group   GID    `json:"group"`
+	Mode    Mode   `json:"mode"`
+	// Project is the project id, null if the system does not use them.
+	Project Value   `json:"project_id"`
+	QuotaBy QuotaBy `json:"quota_by,omitempty"`
+	QuotaID uint32  `json:"quota_id,omitempty"`
+	Claim   Claim   `json:"claim"`
+	Order   string  `json:"order,omitempty"`
+	Plan    string  `json:"plan"`
+	// At is when it was archived; Until the end of its retention.
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until"`
+}
+
+// Recorded is what the state holds that planning depends on. The zero value is an empty state, which is always safe: it
+// makes plans more careful, never less.
+type Recorded struct {
+	Records  map[Key]Record
+	Archived map[Key]Archived
+	// Roots are keyed by system name.
+	Roots map[string]RootIdentity
+	// Undelivered are callbacks of earlier applies that have not reached Waldur yet, in order.
+	Undelivered []Undelivered
+}
+
+// Undelivered is a callback that waits in the outbox.
+type Undelivered struct {
+	Key      Key       `json:"key"`
+	Address  string    `json:"address"`
+	Order    string    `json:"order"`
+	Callback Callback  `json:"callback"`
+	Since    time.Time `json:"since"`
+	// Problem is why it was not delivered; Parked tells that only a person can go on.
+	Problem string `json:"problem"`
+	Parked  bool   `json:"parked"`
+}

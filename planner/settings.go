@@ -1,0 +1,165 @@
+package planner
+
+import "time"
+
+// Settings is the evaluated configuration, as far as planning depends on it.
+type Settings struct {
+	// Tera is what the proxy's "tera" means: 2^40 or 10^12 bytes.
+	Tera Bytes
+	// MinGID is the least group id that may be given to a directory.
+	MinGID GID
+	// Parents tells what happens to tenant and customer directories that exist.
+	Parents ParentsPolicy
+	// Systems are sorted by name.
+	Systems []System
+	Waldur  WaldurSettings
+	// Fingerprint is the SHA-256, in hex, of the evaluated systems, storage, approval and waldur.url: a plan made
+	// under another configuration is stale.
+	Fingerprint string
+}
+
+// WaldurSettings tell which callbacks may be sent, and where to. The zero value has no URL: then every order is blocked.
+type WaldurSettings struct {
+	// URL is the base that callback targets must match; it ends in a slash.
+	URL string
+	// Aliases are other bases by which the proxy names the same Waldur; they are rewritten to URL.
+	Aliases      []string
+	SetBackendID bool
+	ReportQuotas bool
+}
+
+// ParentsPolicy is storage.parents.
+type ParentsPolicy string
+
+// The values of storage.parents.
+const (
+	ParentsCreate  ParentsPolicy = "create"
+	ParentsEnforce ParentsPolicy = "enforce"
+)
+
+// System is one configured storage system.
+type System struct {
+	// Name is the label of the block.
+	Name string
+	// Slugs are further storageSystem.keys of the proxy that mean this system; the label always does.
+	Slugs []string
+	// Directory is where the system lies: a clean storage path, relative to storage.root.
+	Directory string
+	// Paths are further mount path prefixes with their folders, longest prefix first.
+	Paths []PathMapping
+	// Filesystem is what must be mounted there: "lustre", "nfs", "xfs", "ext4", …, or "any".
+	Filesystem string
+	// Archive is the storage path of the folder for archived directories.
+	Archive          string
+	ArchiveRetention time.Duration
+	Quota            QuotaSettings
+}
+
+// PathMapping sends mount paths below Prefix ("/scratch") to Folder ("capstor/legacy"), a storage path.
+type PathMapping struct{ Prefix, Folder string }
+
+// QuotaSettings is a system's quota block.
+type QuotaSettings struct {
+	// Kind is "lustre" or "none".
+	Kind string
+	// By is the kind of quota identity: group or project.
+	By QuotaBy
+	// Client is "auto", "ioctl" or "lfs"; LFS is that program's path.
+	Client, LFS string
+	Shared      SharedPolicy
+	// OnRemove is "keep" or "freeze".
+	OnRemove string
+	// Orders is "hold" or "complete", for kind "none".
+	Orders string
+}
+
+// The kinds of a quota block.
+const (
+	QuotaLustre = "lustre"
+	QuotaNone   = "none"
+)
+
+// QuotaBy is the kind of a quota identity.
+type QuotaBy string
+
+// The kinds of quota identities.
+const (
+	ByGroup   QuotaBy = "group"
+	ByProject QuotaBy = "project"
+)
+
+// SharedPolicy tells what several claims on one quota identity make together.
+type SharedPolicy string
+
+// The values of quota.shared.
+const (
+	SharedRefuse SharedPolicy = "refuse"
+	SharedSum    SharedPolicy = "sum"
+	SharedMax    SharedPolicy = "max"
+)
+
+// Override changes what is wanted of the resources that it matches; package override makes them from HCL. Both methods are pure.
+type Override interface {
+	// Source names the override and says where it stands.
+	Source() Provenance
+	// Expired tells whether the override's time is over at now.
+	Expired(now time.Time) bool
+	// Matches tells whether the override speaks of this resource.
+	Matches(Facts) bool
+	// Apply evaluates the override's expressions over what the proxy says. An error blocks the resource; it names the
+	// expression and what was wrong with it.
+	Apply(Upstream) (Wishes, error)
+}
+
+// Facts are what an override can match on.
+type Facts struct {
+	Path, DataType, System, Tenant, Customer, Project string
+	Target                                            Target
+	Status                                            Status
+	GID                                               int64
+	HasGID                                            bool
+}
+
+// Upstream is what the proxy says of a resource, for the expressions of overrides.
+type Upstream struct {
+	Facts Facts
+	Mode  string
+	Quota Quota
+}
+
+// Wishes is what an override wants. Nil and unknown mean that it does not speak of the attribute.
+type Wishes struct {
+	// Manage false leaves the resource alone.
+	Manage *bool
+	Owner  *UID
+	Group  *GID
+	// Mode is three or four octal digits.
+	Mode  *string
+	Quota Quota
+}
+
+// From tells where a desired value comes from.
+type From string
+
+// Where a desired value comes from.
+const (
+	FromProxy    From = "proxy"
+	FromDefault  From = "default"
+	FromOverride From = "override"
+)
+
+// Provenance is where a desired value comes from; Override and At ("overrides.hcl:12") are set for overrides only.
+type Provenance struct {
+	From     From   `json:"from"`
+	Override string `json:"override,omitempty"`
+	At       string `json:"at,omitempty"`
+}
+
+// Hold leaves the resources whose address matches Glob alone until a time.
+type Hold struct {
+	Glob   string    `json:"glob"`
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+}

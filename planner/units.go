@@ -1,0 +1,67 @@
+package planner
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Bytes is an amount of storage space, in bytes.
+type Bytes uint64
+
+// Inodes is a number of files and directories.
+type Inodes uint64
+
+// UID is a numeric user id. Names are never used: they differ from node to node.
+type UID uint32
+
+// GID is a numeric group id.
+type GID uint32
+
+// ProjectID is a project id of Lustre's project quotas.
+type ProjectID uint32
+
+// Mode is the permission part of a file mode: the twelve bits 07777.
+type Mode uint16
+
+// ModeBits is every bit that a [Mode] may have.
+const ModeBits Mode = 0o7777
+
+// String shows the mode as people write it, with at least four octal digits: "2770", "0755".
+func (m Mode) String() string { return fmt.Sprintf("%04o", uint16(m)) }
+
+// Letters shows the mode as ls does, without the file type: "rwxrws---".
+func (m Mode) Letters() string {
+	b := []byte("rwxrwxrwx")
+	for i := range b {
+		if m&(1<<(8-i)) == 0 {
+			b[i] = '-'
+		}
+	}
+	special := func(bit Mode, at int, set, bare byte) {
+		if m&bit == 0 {
+			return
+		}
+		if b[at] == 'x' {
+			b[at] = set
+		} else {
+			b[at] = bare
+		}
+	}
+	special(0o4000, 2, 's', 'S')
+	special(0o2000, 5, 's', 'S')
+	special(0o1000, 8, 't', 'T')
+	return string(b)
+}
+
+// ParseMode reads three or four octal digits. Three digits say nothing about setuid, setgid and sticky:
+// given is then false for those bits, and an existing directory keeps its own.
+func ParseMode(s string) (m Mode, special bool, err error) {
+	if len(s) != 3 && len(s) != 4 {
+		return 0, false, fmt.Errorf("mode %q: want three or four octal digits, such as 2770", s)
+	}
+	n, err := strconv.ParseUint(s, 8, 16)
+	if err != nil {
+		return 0, false, fmt.Errorf("mode %q: want three or four octal digits, such as 2770", s)
+	}
+	return Mode(n), len(s) == 4, nil
+}

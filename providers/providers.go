@@ -1,0 +1,55 @@
+package providers
+
+import (
+	"context"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Source lists what should exist: the proxy, or files with its saved answers.
+type Source interface {
+	// List returns every item of one consistent listing, or an error: never a part. Statuses limits the listing to
+	// items in one of these states; empty means all. The answer's order means nothing.
+	List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error)
+	// Name says where the items come from, for people: a host or file names, without any secret.
+	Name() string
+}
+
+// Orders asks Waldur about orders and reports to them. Targets are URLs that already match waldur.url.
+type Orders interface {
+	// Get asks for the order at url. [ErrUnreachable] tells that there was no answer at all, so that asking on is pointless.
+	Get(ctx context.Context, url string) (planner.Order, error)
+	// Send makes one callback, once, without a retry: whether a second try is safe is decided from the order's state.
+	Send(ctx context.Context, call Call) Answer
+}
+
+// Call is one callback to be sent.
+type Call struct {
+	Callback planner.Callback
+	// URL is the target, already rewritten to waldur.url.
+	URL string
+	// Body is the JSON body; nil for none.
+	Body []byte
+}
+
+// Answer is how Waldur answered a callback.
+type Answer struct {
+	// Status is the HTTP status; 0 when there was no answer, and it is not known whether the call took effect.
+	Status int
+	// Detail is what Waldur said, shortened, without any secret.
+	Detail string
+	// RetryAfter is how long Waldur asked us to wait; 0 if it did not.
+	RetryAfter time.Duration
+	// Err explains a Status of 0.
+	Err error
+}
+
+// Observer sees what the storage has now. It never changes anything; a mount that hangs makes its own answers unknown
+// and delays no other.
+type Observer interface {
+	Mounts(ctx context.Context, systems []planner.System) map[string]planner.Mount
+	// Directories has one answer for each target, in order.
+	Directories(ctx context.Context, targets []planner.Place) []planner.Directory
+	Quotas(ctx context.Context, targets []planner.QuotaTarget) map[planner.Identity]planner.QuotaState
+}
