@@ -1,0 +1,271 @@
+package waldursim
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+)
+
+// ResourceView is a resource as the control interface shows it.
+type ResourceView struct {
+	UUID      string         `json:"uuid"` // dashed, as in the listing
+	Slug      string         `json:"slug"`
+	Offering  string         `json:"offering"`
+	Customer  string         `json:"customer"`
+	Project   string         `json:"project"`
+	DataType  string         `json:"data_type"`
+	State     ResourceState  `json:"state"`
+	Status    string         `json:"status"` // the proxy's word
+	Path      string         `json:"path"`   // the mount point shown
+	Limits    map[string]any `json:"limits"`
+	Options   map[string]any `json:"options"`
+	BackendID string         `json:"backend_id"`
+	GID       *int64         `json:"gid"`
+	Orders    []OrderView    `json:"orders"` // oldest first
+}
+
+func (r *resource) view() ResourceView {
+	v := ResourceView{
+		UUID: r.id.dashed(), Slug: r.slug, Offering: r.offering.slug, Customer: r.customer.slug, Project: r.project,
+		DataType: r.dataType, State: r.state, Status: r.status(), Path: r.path(), Limits: merged(r.limits, nil),
+		Options: merged(r.options, nil), BackendID: r.backendID, GID: r.gid, Orders: []OrderView{},
+	}
+	for _, o := range r.orders {
+		v.Orders = append(v.Orders, o.view())
+	}
+	return v
+}
+
+// State is all resources with their orders, in the order of creation.
+func (s *Server) State() []ResourceView {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	views := []ResourceView{}
+	for _, r := range s.model.resources {
+		views = append(views, r.view())
+	}
+	return views
+}
+
+// Resource shows one resource, found by its uuid or slug.
+func (s *Server) Resource(id string) (ResourceView, error) {
+	return locked(s, func() (ResourceView, error) { return viewOf(s.model.find(id)) })
+}
+
+// Order shows one order.
+func (s *Server) Order(id string) (OrderView, error) {
+	return locked(s, func() (OrderView, error) { return orderViewOf(s.model.findOrder(id)) })
+}
+
+// AddResource makes a resource, with an order if the spec has one.
+func (s *Server) AddResource(spec ResourceSpec) (ResourceView, error) {
+	return locked(s, func() (ResourceView, error) { return viewOf(s.model.add(spec)) })
+}
+
+// UpdateSpec asks for a change of a resource: limits, or options.
+type UpdateSpec struct {
+	UUID    string         `json:"uuid,omitempty"` // of the order
+	Limits  map[string]any `json:"limits,omitempty"`
+	Options map[string]any `json:"options,omitempty"`
+	State   OrderState     `json:"state,omitempty"` // default pending-provider
+}
+
+// UpdateResource orders a change of a resource.
+func (s *Server) UpdateResource(id string, u UpdateSpec) (OrderView, error) {
+	return s.order(id, OrderSpec{UUID: u.UUID, Type: Update, State: u.State, Limits: u.Limits, NewOptions: u.Options})
+}
+
+// TerminateResource orders the end of a resource; an empty state is
+// pending-provider.
+func (s *Server) TerminateResource(id string, state OrderState) (OrderView, error) {
+	return s.order(id, OrderSpec{Type: Terminate, State: state})
+}
+
+func (s *Server) order(id string, spec OrderSpec) (OrderView, error) {
+	return locked(s, func() (OrderView, error) {
+		r, err := s.model.find(id)
+		if err != nil {
+			return OrderView{}, err
+		}
+		return orderViewOf(s.model.addOrder(r, spec))
+	})
+}
+
+// SetOrderState moves an order, with all that happens to its resource on the
+// way: what Waldur does when somebody else acts.
+func (s *Server) SetOrderState(id string, state OrderState) (OrderView, error) {
+	return locked(s, func() (OrderView, error) {
+		o, err := s.model.findOrder(id)
+		if err == nil {
+			err = state.check()
+		}
+		if err != nil {
+			return OrderView{}, err
+		}
+		s.model.enter(o, state)
+		return o.view(), nil
+	})
+}
+
+// ResourceChange sets fields of a resource directly, as an administrator can.
+type ResourceChange struct {
+	State     *ResourceState `json:"state,omitempty"`
+	BackendID *string        `json:"backend_id,omitempty"`
+	GID       *int64         `json:"gid,omitempty"` // 0: none any more
+	Limits    map[string]any `json:"limits,omitempty"`
+	Options   map[string]any `json:"options,omitempty"`
+}
+
+// ChangeResource sets fields of a resource without any order.
+func (s *Server) ChangeResource(id string, c ResourceChange) (ResourceView, error) {
+	return locked(s, func() (ResourceView, error) {
+		r, err := s.model.find(id)
+		if err == nil && c.State != nil {
+			err = c.State.check()
+		}
+		if err != nil {
+			return ResourceView{}, err
+		}
+		c.apply(r)
+		s.model.touch(r)
+		return r.view(), nil
+	})
+}
+
+func (c ResourceChange) apply(r *resource) {
+	if c.State != nil {
+		r.state = *c.State
+	}
+	if c.BackendID != nil {
+		r.backendID = *c.BackendID
+	}
+	if c.GID != nil {
+		if r.gid = nil; *c.GID != 0 {
+			r.gid = c.GID
+		}
+	}
+	if c.Limits != nil {
+		r.limits = merged(c.Limits, nil)
+	}
+	if c.Options != nil {
+		r.options = merged(c.Options, nil)
+	}
+}
+
+// Requests is the log of what came in, oldest first.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Request{}, s.requests...)
+}
+
+// ClearRequests empties the log.
+func (s *Server) ClearRequests() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = nil
+}
+
+// locked runs f with the model in hand.
+func locked[T any](s *Server, f func() (T, error)) (T, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f()
+}
+
+func viewOf(r *resource, err error) (ResourceView, error) {
+	if err != nil {
+		return ResourceView{}, err
+	}
+	return r.view(), nil
+}
+
+func orderViewOf(o *order, err error) (OrderView, error) {
+	if err != nil {
+		return OrderView{}, err
+	}
+	return o.view(), nil
+}
+
+// control answers below /sim/.
+func (s *Server) control(w http.ResponseWriter, r *http.Request) {
+	mux := http.NewServeMux()
+	mux.Handle("POST /sim/resources", take(func(_ *http.Request, in ResourceSpec) (any, error) { return s.AddResource(in) }))
+	mux.Handle("GET /sim/resources/{id}", take(func(r *http.Request, _ none) (any, error) { return s.Resource(r.PathValue("id")) }))
+	mux.Handle("PATCH /sim/resources/{id}", take(func(r *http.Request, in ResourceChange) (any, error) {
+		return s.ChangeResource(r.PathValue("id"), in)
+	}))
+	mux.Handle("POST /sim/resources/{id}/update", take(func(r *http.Request, in UpdateSpec) (any, error) {
+		return s.UpdateResource(r.PathValue("id"), in)
+	}))
+	mux.Handle("POST /sim/resources/{id}/terminate", take(func(r *http.Request, in stateBody) (any, error) {
+		return s.TerminateResource(r.PathValue("id"), in.State)
+	}))
+	mux.Handle("POST /sim/orders/{id}/state", take(func(r *http.Request, in stateBody) (any, error) {
+		return s.SetOrderState(r.PathValue("id"), in.State)
+	}))
+	mux.Handle("GET /sim/state", take(func(*http.Request, none) (any, error) {
+		return map[string]any{"resources": s.State()}, nil
+	}))
+	mux.Handle("GET /sim/requests", take(func(*http.Request, none) (any, error) {
+		log := s.Requests()
+		return map[string]any{"count": len(log), "requests": log}, nil
+	}))
+	mux.Handle("DELETE /sim/requests", take(func(*http.Request, none) (any, error) { s.ClearRequests(); return none{}, nil }))
+	mux.Handle("POST /sim/faults", take(func(_ *http.Request, in Fault) (any, error) { return none{}, s.Inject(in) }))
+	mux.Handle("DELETE /sim/faults", take(func(*http.Request, none) (any, error) { s.ClearFaults(); return none{}, nil }))
+	mux.Handle("POST /sim/tokens", take(func(_ *http.Request, in tokenBody) (any, error) {
+		return none{}, s.SetToken(in.Service, in.Token, in.Account)
+	}))
+	mux.Handle("POST /sim/stop", take(func(*http.Request, none) (any, error) { s.Stop(); return none{}, nil }))
+	mux.ServeHTTP(w, r)
+}
+
+type none struct{}
+
+type stateBody struct {
+	State OrderState `json:"state"`
+}
+
+type tokenBody struct {
+	Service string  `json:"service"`
+	Token   string  `json:"token"`
+	Account Account `json:"account"`
+}
+
+// take reads the body into the type that f wants and answers with what f says.
+func take[T any](f func(*http.Request, T) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in T
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err == nil && len(body) > 0 {
+			err = decodeStrict(body, &in)
+		}
+		if err != nil {
+			controlError(w, http.StatusBadRequest, err)
+			return
+		}
+		out, err := f(r, in)
+		switch {
+		case errors.Is(err, errNotFound):
+			controlError(w, http.StatusNotFound, err)
+		case err != nil:
+			controlError(w, http.StatusBadRequest, err)
+		default:
+			write(w, reply{status: http.StatusOK, body: out}, false)
+		}
+	})
+}
+
+func controlError(w http.ResponseWriter, status int, err error) {
+	write(w, reply{status: status, body: map[string]any{"error": err.Error()}}, false)
+}
+
+// decodeStrict reads one JSON value whose fields must all be known.
+func decodeStrict(text []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	return decodeOne(dec, into)
+}

@@ -1,0 +1,71 @@
+// Package waldursim is the other side of cscs-sync in one small server: the HPC
+// Storage Proxy with its listing, Waldur with its orders and callbacks, and the
+// token endpoint of a Keycloak. It keeps everything in memory and answers as the
+// real ones do, quirks included, so that a test or a demonstration needs neither.
+//
+// A Go test serves it itself and works the other side by method:
+//
+//	s := waldursim.New(waldursim.Options{})
+//	srv := httptest.NewServer(s)
+//	r, err := s.AddResource(waldursim.ResourceSpec{
+//		Offering: "capstor", Customer: "eth", Project: "p1", DataType: "store",
+//		Limits: map[string]any{"storage": 10}, Order: &waldursim.OrderSpec{},
+//	})
+//	// the proxy is srv.URL + "/api/storage-resources/", Waldur srv.URL + "/api/"
+//
+// # What it answers
+//
+// The proxy, with a bearer token ([DefaultProxyToken], or one from the token
+// endpoint as long as it lives):
+//
+//	GET /api/storage-resources/   page, page_size, status, data_type, storage_system; state is ignored
+//
+// Waldur, with "Token …" ([DefaultWaldurToken]); a uuid may have dashes or not:
+//
+//	GET  /api/marketplace-orders/{uuid}/
+//	POST /api/marketplace-orders/{uuid}/ approve_by_provider/, reject_by_provider/, set_state_executing/,
+//	     set_state_done/, set_state_erred/, set_backend_id/
+//	POST /api/marketplace-provider-resources/{uuid}/ set_backend_id/, update_options_direct/,
+//	     update_options/, set_state_ok/
+//
+// Keycloak, for the client "cscs-sync" with the secret "sim-secret":
+//
+//	POST /realms/sim/protocol/openid-connect/token   grant_type=client_credentials
+//
+// What follows an approval follows at once: an order for new options is done by
+// then, as is any order of a [Basic] offering. All others wait for
+// set_state_done.
+//
+// # Control interface
+//
+// Below /sim/ and without any token, JSON in and out. An id is a uuid or the
+// slug of a resource; errors are {"error": …} with 400 or 404.
+//
+//	POST   /sim/resources                 [ResourceSpec]: make a resource, with an order if it has one
+//	GET    /sim/resources/{id}            one resource with its orders
+//	PATCH  /sim/resources/{id}            [ResourceChange]: set fields without any order
+//	POST   /sim/resources/{id}/update     [UpdateSpec]: order other limits or options
+//	POST   /sim/resources/{id}/terminate  {"state": …}, default pending-provider: order its end
+//	POST   /sim/orders/{id}/state         {"state": …}: move an order, and its resource with it
+//	GET    /sim/state                     {"resources": […]}: everything
+//	GET    /sim/requests                  {"count": …, "requests": […]}: what came in, see [Request]
+//	DELETE /sim/requests                  empty that log
+//	POST   /sim/faults                    [Fault]: what goes wrong with the next requests that match
+//	DELETE /sim/faults                    nothing goes wrong any more
+//	POST   /sim/tokens                    {"service": "proxy" or "waldur", "token": …, "account": …}, see [Account]
+//	POST   /sim/stop                      end
+//
+// Faults happen to everything but the control interface. To lose the answer of
+// the next set_state_done, and to refuse two pages with a time to wait:
+//
+//	{"kind": "lost", "method": "POST", "path": "/set_state_done/"}
+//	{"kind": "status", "status": 503, "path": "page=2", "count": 2, "retry_after": "1"}
+//
+// # Same input, same output
+//
+// Ids are made from names (version 5 uuids in the OID name space, as the proxy
+// makes its own), GIDs are given to projects in order of appearance, and nothing
+// depends on the clock but the times shown in orders and the end of tokens. The
+// text of an entry is kept until its resource changes, so that a page out of
+// 100,000 resources costs little.
+package waldursim

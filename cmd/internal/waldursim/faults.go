@@ -1,0 +1,139 @@
+package waldursim
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// FaultKind is a way for an answer to go wrong.
+type FaultKind string
+
+// The kinds of fault.
+const (
+	FaultStatus   FaultKind = "status"   // answer with a status and body, do nothing
+	FaultHTML     FaultKind = "html"     // answer 200 with a page of HTML, do nothing
+	FaultSlow     FaultKind = "slow"     // wait, then go on as usual
+	FaultDrop     FaultKind = "drop"     // close the connection, do nothing
+	FaultLost     FaultKind = "lost"     // do what was asked, then close the connection unanswered
+	FaultTruncate FaultKind = "truncate" // do what was asked, answer half of the body
+)
+
+// Fault is what happens to the next requests that match it.
+type Fault struct {
+	Kind       FaultKind         `json:"kind"`
+	Method     string            `json:"method,omitempty"`      // empty: any
+	Path       string            `json:"path,omitempty"`        // part of the path with its query; empty: any
+	Count      int               `json:"count,omitempty"`       // times; 0 is once, -1 until cleared
+	Status     int               `json:"status,omitempty"`      // of a status fault
+	Body       string            `json:"body,omitempty"`        // of a status fault; JSON if it parses as such
+	RetryAfter string            `json:"retry_after,omitempty"` // header of a status fault
+	Headers    map[string]string `json:"headers,omitempty"`     // more headers of a status fault
+	Delay      Duration          `json:"delay,omitempty"`       // of a slow fault
+}
+
+// Duration reads as text ("250ms") from JSON.
+type Duration time.Duration
+
+// MarshalText writes the duration as Go does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads what [time.ParseDuration] reads.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
+
+// Inject adds a fault. Of several that match, the oldest happens first.
+func (s *Server) Inject(f Fault) error {
+	switch f.Kind {
+	case FaultStatus:
+		if f.Status < 100 || f.Status > 999 {
+			return fmt.Errorf("inject fault: status %d: want one of three digits", f.Status)
+		}
+	case FaultHTML, FaultSlow, FaultDrop, FaultLost, FaultTruncate:
+	default:
+		return fmt.Errorf("inject fault: kind %q: want status, html, slow, drop, lost or truncate", f.Kind)
+	}
+	if f.Count == 0 {
+		f.Count = 1
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, f)
+	return nil
+}
+
+// ClearFaults takes all faults away.
+func (s *Server) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+// takeFault uses up one turn of the first fault that matches.
+func (s *Server) takeFault(r *http.Request) *Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.faults {
+		f := s.faults[i]
+		if f.Method != "" && !strings.EqualFold(f.Method, r.Method) || !strings.Contains(r.URL.RequestURI(), f.Path) {
+			continue
+		}
+		if f.Count > 0 {
+			s.faults[i].Count--
+		}
+		if s.faults[i].Count == 0 {
+			s.faults = slices.Delete(s.faults, i, i+1)
+		}
+		return &f
+	}
+	return nil
+}
+
+// answer is the reply of a fault that does nothing of what was asked.
+func (f *Fault) answer() (reply, bool) {
+	switch f.Kind {
+	case FaultStatus:
+		rep := reply{status: f.Status, html: f.Body, header: map[string]string{}}
+		if json.Valid([]byte(f.Body)) {
+			rep.raw, rep.html = []byte(f.Body), ""
+		}
+		for name, value := range f.Headers {
+			rep.header[name] = value
+		}
+		if f.RetryAfter != "" {
+			rep.header["Retry-After"] = f.RetryAfter
+		}
+		return rep, true
+	case FaultHTML:
+		return reply{status: http.StatusOK, html: "<!doctype html>\n<html><body><h1>Maintenance</h1></body></html>\n"}, true
+	}
+	return reply{}, false
+}
+
+// wait holds a request up; it goes on even when nobody waits for it any more,
+// as the real proxy does.
+func (s *Server) wait(f *Fault) {
+	if f.Kind != FaultSlow {
+		return
+	}
+	select {
+	case <-time.After(time.Duration(f.Delay)):
+	case <-s.done:
+	}
+}
+
+// hangUp closes the connection without a word.
+func hangUp(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err == nil {
+		conn.Close()
+		return
+	}
+	w.WriteHeader(http.StatusBadGateway) // HTTP/2 and recorders cannot be hung up on
+}

@@ -1,0 +1,406 @@
+package waldursim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+)
+
+// Inodes that the proxy grants per terabyte of the soft limit.
+const (
+	softInodesPerTera = 1_330_000
+	hardInodesPerTera = 2_000_000
+)
+
+// float is a number that always shows a decimal point, as Python writes it.
+type float float64
+
+func (f float) MarshalJSON() ([]byte, error) {
+	v := float64(f)
+	if v != 0 && (v >= 1e16 || v < 1e-4) {
+		return []byte(strconv.FormatFloat(v, 'e', -1, 64)), nil
+	}
+	s := strconv.FormatFloat(v, 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return []byte(s), nil
+}
+
+type mountPoint struct {
+	Default string `json:"default"`
+}
+
+type permission struct {
+	Value string `json:"value"`
+	Type  string `json:"permissionType"`
+}
+
+// named is a storage system, a file system or a data type.
+type named struct {
+	ItemID string `json:"itemId"`
+	Key    string `json:"key"`
+	Name   string `json:"name"`
+	Active bool   `json:"active"`
+	Path   string `json:"path"`
+}
+
+type quota struct {
+	Type        string `json:"type"`
+	Quota       float  `json:"quota"`
+	Unit        string `json:"unit"`
+	Enforcement string `json:"enforcementType"`
+}
+
+type target struct {
+	Type string `json:"targetType"`
+	Item any    `json:"targetItem"`
+}
+
+// item is one entry of the listing; its keys are in the proxy's order.
+type item struct {
+	ItemID        string     `json:"itemId"`
+	Status        string     `json:"status"`
+	Mount         mountPoint `json:"mountPoint"`
+	Permission    permission `json:"permission"`
+	System        named      `json:"storageSystem"`
+	FileSystem    named      `json:"storageFileSystem"`
+	DataType      named      `json:"storageDataType"`
+	Target        target     `json:"target"`
+	Quotas        []quota    `json:"quotas"`
+	OldQuotas     []quota    `json:"oldQuotas"`
+	NewQuotas     []quota    `json:"newQuotas"`
+	Parent        *string    `json:"parentItemId"`
+	RejectURL     string     `json:"reject_by_provider_url,omitempty"`
+	ErredURL      string     `json:"set_state_erred_url,omitempty"`
+	DoneURL       string     `json:"set_state_done_url,omitempty"`
+	ApproveURL    string     `json:"approve_by_provider_url,omitempty"`
+	BackendIDURL  string     `json:"set_backend_id_url,omitempty"`
+	OptionsURL    string     `json:"update_resource_options_url,omitempty"`
+	ResourceOKURL string     `json:"set_state_ok_url,omitempty"`
+}
+
+type nodeTarget struct {
+	ItemID string `json:"itemId"`
+	Key    string `json:"key"`
+	Name   string `json:"name"`
+}
+
+type projectTarget struct {
+	ItemID  string  `json:"itemId"`
+	Key     *string `json:"key"`
+	Name    *string `json:"name"`
+	Status  *string `json:"status"`
+	UnixGID *int64  `json:"unixGid"`
+	Active  *bool   `json:"active"`
+}
+
+type primaryProject struct {
+	Name    string `json:"name"`
+	UnixGID int64  `json:"unixGid"`
+	Active  bool   `json:"active"`
+}
+
+type userTarget struct {
+	ItemID  string         `json:"itemId"`
+	Key     *string        `json:"key"`
+	Name    *string        `json:"name"`
+	Status  string         `json:"status"`
+	Email   string         `json:"email"`
+	UnixUID int64          `json:"unixUid"`
+	Primary primaryProject `json:"primaryProject"`
+	Active  bool           `json:"active"`
+}
+
+// encode renders without escaping what only HTML needs escaped.
+func encode(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("render %T: %w", v, err)
+	}
+	return bytes.TrimRight(out.Bytes(), "\n"), nil
+}
+
+// filter is what a listing is narrowed to; the zero filter shows all.
+type filter struct {
+	status, dataType, system string
+}
+
+// admits tells whether the proxy asks Waldur for this resource at all.
+func (f filter) admits(r *resource) bool {
+	if f.system != "" && r.offering.system != f.system || f.dataType != "" && kindOf(r.dataType) != f.dataType {
+		return false
+	}
+	return f.status == "" || f.status == plainStatus(r.state)
+}
+
+// list renders all entries below a filter: first the tenants and customers in
+// order of first appearance, then the resources. One resource that the proxy
+// cannot digest spoils the whole listing.
+func (m *model) list(f filter, base string) ([][]byte, error) {
+	var nodes, leaves [][]byte
+	seen := map[[3]string]bool{}
+	for _, r := range m.resources {
+		if !f.admits(r) {
+			continue
+		}
+		for _, n := range m.nodesOf(r) {
+			key := [3]string{n.ItemID, n.System.Key, n.DataType.Key}
+			if seen[key] || f.status != "" && f.status != n.Status {
+				continue
+			}
+			seen[key] = true
+			text, err := encode(n)
+			if err != nil {
+				return nil, err
+			}
+			nodes = append(nodes, text)
+		}
+		if f.status != "" && f.status != r.status() || r.gid == nil {
+			continue
+		}
+		if r.leaf == nil {
+			var err error
+			if r.leaf, err = m.render(r, base); err != nil {
+				return nil, err
+			}
+		}
+		leaves = append(leaves, r.leaf)
+	}
+	return append(nodes, leaves...), nil
+}
+
+// nodesOf are the tenant and the customer above a resource. Their mount points
+// follow the backend id of the first resource below them, if it has one.
+func (m *model) nodesOf(r *resource) []item {
+	o, dt := r.offering, kindOf(r.dataType)
+	top := "/" + o.slug + "/" + dt + "/" + o.tenant.Slug
+	below := top + "/" + r.customer.slug
+	if r.backendID != "" {
+		below = dirname(r.backendID)
+		top = dirname(below)
+	}
+	node := func(kind string, id uuid, slug, name, mount string) item {
+		n := m.frame(r)
+		n.ItemID, n.Status, n.Mount.Default = id.dashed(), "pending", mount
+		n.Permission = permission{"775", "octal"}
+		n.Target = target{kind, nodeTarget{id.dashed(), slug, name}}
+		return n
+	}
+	nodes := []item{node("tenant", o.id, o.tenant.Slug, o.tenant.Name, top)}
+	if !r.customer.hidden {
+		n := node("customer", r.customer.id, r.customer.slug, r.customer.name, below)
+		parent := o.id.dashed()
+		n.Parent = &parent
+		nodes = append(nodes, n)
+	}
+	return nodes
+}
+
+// dirname is all before the last slash, as Python's posixpath has it.
+func dirname(p string) string {
+	head := p[:strings.LastIndex(p, "/")+1]
+	if cut := strings.TrimRight(head, "/"); cut != "" {
+		return cut
+	}
+	return head
+}
+
+// frame has the parts that a resource and the nodes above it share.
+func (m *model) frame(r *resource) item {
+	dt := kindOf(r.dataType)
+	ref := func(kind, key, path string) named {
+		return named{nameUUID(kind + ":" + key).dashed(), key, strings.ToUpper(key), true, path}
+	}
+	return item{
+		System:     ref("storage_system", r.offering.slug, ""),
+		FileSystem: ref("storage_file_system", m.fileSystem, ""),
+		DataType:   ref("storage_data_type", dt, dt),
+	}
+}
+
+// kindOf is the data type that the proxy shows: an unknown one becomes store.
+func kindOf(dataType string) string {
+	switch dataType {
+	case "store", "archive", "users", "scratch":
+		return dataType
+	}
+	return "store"
+}
+
+// plainStatus is the proxy's word for a resource's state.
+func plainStatus(s ResourceState) string {
+	switch s {
+	case Creating:
+		return "pending"
+	case OK:
+		return "active"
+	case Updating:
+		return "updating"
+	case Terminating:
+		return "removing"
+	case Terminated:
+		return "removed"
+	}
+	return "error"
+}
+
+// status is what the proxy shows: a change that the customer has not agreed to
+// yet leaves the resource active.
+func (r *resource) status() string {
+	o := r.inProgress()
+	if o != nil && o.state == PendingConsumer && (r.state == Updating || r.state == Terminating) {
+		return "active"
+	}
+	return plainStatus(r.state)
+}
+
+func (m *model) render(r *resource, base string) ([]byte, error) {
+	n := m.frame(r)
+	n.ItemID, n.Status, n.Mount.Default = r.id.dashed(), r.status(), r.path()
+	n.Target = r.target()
+	if !r.customer.hidden {
+		parent := r.customer.id.dashed()
+		n.Parent = &parent
+	}
+	mode, err := r.mode()
+	if err != nil {
+		return nil, err
+	}
+	n.Permission = permission{mode, "octal"}
+	if n.Quotas, err = quotas(r.limits, r.options); err != nil {
+		return nil, err
+	}
+	if n.OldQuotas, n.NewQuotas, err = r.change(); err != nil {
+		return nil, err
+	}
+	r.addURLs(&n, base)
+	return encode(n)
+}
+
+// path is the backend id, verbatim, or where the resource belongs.
+func (r *resource) path() string {
+	if r.backendID != "" {
+		return r.backendID
+	}
+	return strings.Join([]string{"", r.offering.slug, kindOf(r.dataType), r.offering.tenant.Slug, r.customer.slug, r.project}, "/")
+}
+
+// isOctal says whether the proxy takes a text as a mode.
+func isOctal(s string) bool {
+	return (len(s) == 3 || len(s) == 4) && strings.Trim(s, "01234567") == ""
+}
+
+// mode is what the options say, else what was ordered.
+func (r *resource) mode() (string, error) {
+	value, ok := r.options["permissions"]
+	if !ok {
+		value, ok = r.attrs["permissions"]
+	}
+	if !ok {
+		return "775", nil
+	}
+	mode := fmt.Sprint(value)
+	if !isOctal(mode) {
+		return "", badResource("Permission", "value", "String should match pattern '^[0-7]{3,4}$'", "string_pattern_mismatch", value)
+	}
+	return mode, nil
+}
+
+// target describes a project, or a user by invented numbers and names.
+func (r *resource) target() target {
+	status := r.status()
+	active := status == "active"
+	switch kindOf(r.dataType) {
+	case "users", "scratch":
+		if own, ok := r.metadata["user_item"]; ok {
+			return target{"user", own}
+		}
+		return target{"user", userTarget{
+			ItemID: nameUUID("user:" + r.slug).dashed(), Status: status, Email: "user-" + r.slug + "@example.com",
+			UnixUID: r.unixUID, Primary: primaryProject{r.project, *r.gid, active}, Active: active,
+		}}
+	}
+	if own, ok := r.metadata["project_item"].(map[string]any); ok {
+		return target{"project", ownProject(own)}
+	}
+	return target{"project", projectTarget{
+		ItemID: nameUUID("project:" + r.slug).dashed(), Name: &r.slug, Status: &status, UnixGID: r.gid, Active: &active,
+	}}
+}
+
+// ownProject is the item that a provider put into the metadata: what it leaves
+// out is null, not filled in from elsewhere. One of another shape goes as it is.
+func ownProject(own map[string]any) any {
+	var out projectTarget
+	text, err := encode(own)
+	if err == nil {
+		err = decode(text, &out)
+	}
+	if err != nil {
+		return own
+	}
+	return out
+}
+
+// inventedUID is a number that means nothing, as the proxy's is.
+func inventedUID(slug string) int64 {
+	h := fnv.New32a()
+	h.Write([]byte(slug))
+	return 20000 + int64(h.Sum32()%10000)
+}
+
+// change is what an update would turn the quotas from and into; a change of
+// options is worked out from the new options alone.
+func (r *resource) change() (before, after []quota, err error) {
+	o := r.inProgress()
+	if o == nil || o.kind != Update {
+		return nil, nil, nil
+	}
+	limits, options := r.limits, r.options
+	fresh, isOptions := o.attrs["new_options"].(map[string]any)
+	switch {
+	case isOptions:
+		options = fresh
+	case len(o.limits) > 0:
+		limits = o.limits
+	default:
+		return nil, nil, nil
+	}
+	if before, err = quotas(r.limits, r.options); err != nil {
+		return nil, nil, err
+	}
+	after, err = quotas(limits, options)
+	return before, after, err
+}
+
+// addURLs gives an order in progress the callbacks of its state.
+func (r *resource) addURLs(n *item, base string) {
+	o := r.inProgress()
+	if o == nil || r.state == Terminated {
+		return
+	}
+	ofOrder := func(action string) string { return base + "marketplace-orders/" + string(o.id) + "/" + action + "/" }
+	ofResource := func(action string) string {
+		return base + "marketplace-provider-resources/" + r.id.dashed() + "/" + action + "/"
+	}
+	n.BackendIDURL = ofResource("set_backend_id")
+	if n.Status != "active" {
+		n.ResourceOKURL = ofResource("set_state_ok")
+	}
+	switch o.state {
+	case PendingProvider:
+		n.RejectURL, n.ApproveURL = ofOrder("reject_by_provider"), ofOrder("approve_by_provider")
+		n.OptionsURL = ofResource("update_options_direct")
+	case Executing:
+		n.ErredURL = ofOrder("set_state_erred")
+	default:
+		return
+	}
+	n.DoneURL = ofOrder("set_state_done")
+}

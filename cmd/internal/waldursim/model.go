@@ -1,0 +1,280 @@
+package waldursim
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+)
+
+// OrderState is the state of an order as Waldur writes it.
+type OrderState string
+
+// The states an order can be in.
+const (
+	PendingConsumer  OrderState = "pending-consumer"
+	PendingProject   OrderState = "pending-project"
+	PendingStartDate OrderState = "pending-start-date"
+	PendingProvider  OrderState = "pending-provider"
+	Executing        OrderState = "executing"
+	Done             OrderState = "done"
+	OrderErred       OrderState = "erred"
+	Canceled         OrderState = "canceled"
+	Rejected         OrderState = "rejected"
+)
+
+// OrderType says what an order asks for.
+type OrderType string
+
+// The three kinds of order.
+const (
+	Create    OrderType = "Create"
+	Update    OrderType = "Update"
+	Terminate OrderType = "Terminate"
+)
+
+// ResourceState is the state of a resource as Waldur writes it.
+type ResourceState string
+
+// The states a resource can be in.
+const (
+	Creating    ResourceState = "Creating"
+	OK          ResourceState = "OK"
+	Erred       ResourceState = "Erred"
+	Updating    ResourceState = "Updating"
+	Terminating ResourceState = "Terminating"
+	Terminated  ResourceState = "Terminated"
+)
+
+// Offering types that Waldur treats differently: a site agent completes its
+// orders itself; a basic offering's orders are complete as soon as approved.
+const (
+	SiteAgent = "Marketplace.Slurm"
+	Basic     = "Marketplace.Basic"
+	Support   = "Support.OfferingTemplate"
+)
+
+// uuid is an identifier in its undashed form, 32 lower-case hex digits.
+type uuid string
+
+// nameUUID is the version 5 uuid of a name in the OID name space, which is
+// what the real proxy uses for the ids it makes up itself.
+func nameUUID(name string) uuid {
+	space := [16]byte{0x6b, 0xa7, 0xb8, 0x12, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8}
+	sum := sha1.Sum(append(space[:], name...))
+	sum[6] = sum[6]&0x0f | 0x50
+	sum[8] = sum[8]&0x3f | 0x80
+	return uuid(hex.EncodeToString(sum[:16]))
+}
+
+// parseUUID takes the dashed and the undashed form.
+func parseUUID(s string) (uuid, bool) {
+	s = strings.ToLower(strings.ReplaceAll(s, "-", ""))
+	raw, err := hex.DecodeString(s)
+	return uuid(s), err == nil && len(raw) == 16
+}
+
+// dashed is the form that the proxy shows.
+func (u uuid) dashed() string {
+	return string(u[:8] + "-" + u[8:12] + "-" + u[12:16] + "-" + u[16:20] + "-" + u[20:])
+}
+
+// offering is a storage system as Waldur sells it.
+type offering struct {
+	id           uuid
+	slug, system string // system is the value of the storage_system filter
+	kind         string // SiteAgent, Basic or Support
+	tenant       Party
+	options      map[string]OptionField // nil: update_options is refused
+	rule         *BackendIDRule
+	optionOrders bool // update_options makes an order
+}
+
+// customer is an organisation; a hidden one is missing from the offering's
+// customers, and with it its node in the listing.
+type customer struct {
+	id         uuid
+	slug, name string
+	hidden     bool
+}
+
+// resource is a directory somebody ordered.
+type resource struct {
+	id        uuid
+	slug      string
+	offering  *offering
+	customer  *customer
+	project   string
+	dataType  string // as ordered: unknown ones are listed as store
+	state     ResourceState
+	limits    map[string]any
+	options   map[string]any
+	attrs     map[string]any
+	metadata  map[string]any
+	backendID string
+	gid       *int64 // nil: the resource is left out of the listing
+	unixUID   int64
+	orders    []*order
+	leaf      []byte // its rendered entry; nil after a change
+}
+
+// order is a wish for a resource and how far it has got.
+type order struct {
+	id                uuid
+	resource          *resource
+	kind              OrderType
+	state             OrderState
+	attrs             map[string]any
+	limits            map[string]any
+	backendID         string
+	message, trace    string
+	created, modified time.Time
+}
+
+// inProgress is the first order that Waldur still has to finish, or nil.
+func (r *resource) inProgress() *order {
+	for _, o := range r.orders {
+		switch o.state {
+		case PendingConsumer, PendingProvider, Executing:
+			return o
+		}
+	}
+	return nil
+}
+
+// model is all that Waldur knows, in the order of creation.
+type model struct {
+	now        func() time.Time
+	gid        int64 // when not 0, the GID of every resource that has one
+	fileSystem string
+	offerings  []*offering
+	customers  map[string]*customer
+	gids       map[string]int64 // GID of a project, given out in order of appearance
+	slugs      map[string]*resource
+	resources  []*resource
+	byID       map[uuid]*resource
+	orders     map[uuid]*order
+	changed    func() // called after each change
+}
+
+func newModel(now func() time.Time, gid int64, changed func()) *model {
+	return &model{
+		now: now, gid: gid, changed: changed, fileSystem: "lustre",
+		customers: map[string]*customer{}, gids: map[string]int64{}, slugs: map[string]*resource{},
+		byID: map[uuid]*resource{}, orders: map[uuid]*order{},
+	}
+}
+
+// touch forgets what was rendered of a resource that has changed.
+func (m *model) touch(r *resource) {
+	r.leaf = nil
+	m.changed()
+}
+
+// find looks a resource up by its uuid or its slug.
+func (m *model) find(id string) (*resource, error) {
+	if r := m.slugs[id]; r != nil {
+		return r, nil
+	}
+	if u, ok := parseUUID(id); ok && m.byID[u] != nil {
+		return m.byID[u], nil
+	}
+	return nil, fmt.Errorf("find resource %q: %w", id, errNotFound)
+}
+
+func (m *model) findOrder(id string) (*order, error) {
+	if u, ok := parseUUID(id); ok && m.orders[u] != nil {
+		return m.orders[u], nil
+	}
+	return nil, fmt.Errorf("find order %q: %w", id, errNotFound)
+}
+
+func (m *model) offering(slug string) *offering {
+	for _, o := range m.offerings {
+		if o.slug == slug {
+			return o
+		}
+	}
+	return nil
+}
+
+// customer finds a customer, or makes one named after its slug.
+func (m *model) customer(slug string) *customer {
+	c := m.customers[slug]
+	if c == nil {
+		c = &customer{id: nameUUID("customer:" + slug), slug: slug, name: strings.ToUpper(slug) + " organization"}
+		m.customers[slug] = c
+	}
+	return c
+}
+
+// enter puts an order into a state, with all that Waldur does to the resource
+// on the way there. It checks nothing: callers do.
+func (m *model) enter(o *order, state OrderState) {
+	o.state, o.modified = state, m.now()
+	r := o.resource
+	switch state {
+	case Done:
+		m.complete(o)
+	case OrderErred:
+		r.state = erredState(o)
+	case Rejected, Canceled:
+		r.state = OK
+		if o.kind == Create {
+			r.state = Terminated
+		}
+	default: // an erred resource stays so until its order is done
+		if r.state != Erred || o.kind == Create {
+			r.state = map[OrderType]ResourceState{Create: Creating, Update: Updating, Terminate: Terminating}[o.kind]
+		}
+	}
+	m.touch(r)
+}
+
+// complete gives the resource what the order asked for.
+func (m *model) complete(o *order) {
+	r := o.resource
+	r.state = OK
+	switch o.kind {
+	case Terminate:
+		r.state = Terminated
+	case Update:
+		if len(o.limits) > 0 {
+			r.limits = maps.Clone(o.limits)
+		}
+		if fresh, ok := o.attrs["new_options"].(map[string]any); ok {
+			r.options = merged(r.options, fresh)
+		}
+	}
+}
+
+// erredState is where a resource ends when its executing order fails.
+func erredState(o *order) ResourceState {
+	switch {
+	case o.kind == Terminate:
+		return OK
+	case o.kind == Create && o.resource.backendID == "":
+		return Terminated
+	}
+	return Erred
+}
+
+// process is what Waldur does by itself after an approval: nothing where a
+// site agent works, except that an order for options is complete at once.
+func (m *model) process(o *order) {
+	_, options := o.attrs["new_options"]
+	_, limits := o.attrs["old_limits"]
+	if o.resource.offering.kind == Basic || o.kind == Update && options && !limits {
+		m.enter(o, Done)
+	}
+}
+
+// merged is base overlaid with over, sharing neither.
+func merged(base, over map[string]any) map[string]any {
+	out := map[string]any{}
+	maps.Copy(out, base)
+	maps.Copy(out, over)
+	return out
+}

@@ -1,0 +1,180 @@
+package waldursim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const listPath = "/api/storage-resources/"
+
+// query is a listing request that has passed all checks.
+type query struct {
+	filter
+	state      string // accepted and ignored
+	page, size int
+}
+
+// rendered is a listing below one filter.
+type rendered struct {
+	items [][]byte
+	err   error
+}
+
+// listing answers the proxy's only endpoint.
+func (s *Server) listing(r *http.Request) reply {
+	if r.Method != http.MethodGet {
+		rep := detail(http.StatusMethodNotAllowed, "Method Not Allowed")
+		rep.header = map[string]string{"Allow": "GET"}
+		return rep
+	}
+	if rep := s.proxyTokens.check(r, s.opts.Now()); rep != nil {
+		return *rep
+	}
+	q, wrong := parseQuery(r.URL.Query())
+	if len(wrong) > 0 {
+		return reply{status: http.StatusUnprocessableEntity, body: map[string]any{"detail": wrong}}
+	}
+	all := s.renderedFor(q.filter, s.waldurBase(r))
+	if bad := (*listingError)(nil); errors.As(all.err, &bad) {
+		return reply{status: http.StatusInternalServerError, body: map[string]any{"detail": bad.detail, "error": "InternalServerError"}}
+	}
+	return s.page(q, all)
+}
+
+// page cuts one page out of a listing; one past the end is empty.
+func (s *Server) page(q query, all *rendered) reply {
+	total := len(all.items)
+	offset := (q.page - 1) * q.size
+	from := min(offset, total)
+	to := min(from+q.size, total)
+	var out bytes.Buffer
+	out.WriteString(`{"version":"dev","status":"success","resources":[`)
+	out.Write(bytes.Join(all.items[from:to], []byte(",")))
+	fmt.Fprintf(&out, `],"pagination":{"current":%d,"limit":%d,"offset":%d,"pages":%d,"total":%d,"has_next":%t},"filters_applied":`,
+		q.page, q.size, offset, (total+q.size-1)/q.size, total, to < total && from < total)
+	filters, err := encode(s.applied(q))
+	if err != nil {
+		return serverError()
+	}
+	out.Write(filters)
+	out.WriteByte('}')
+	return reply{status: http.StatusOK, raw: out.Bytes()}
+}
+
+// filters_applied, in the proxy's order.
+type applied struct {
+	System   string   `json:"storage_system,omitempty"`
+	State    string   `json:"state,omitempty"`
+	Page     int      `json:"page"`
+	Size     int      `json:"page_size"`
+	DataType string   `json:"data_type,omitempty"`
+	Status   string   `json:"status,omitempty"`
+	Slugs    []string `json:"offering_slugs"`
+}
+
+func (s *Server) applied(q query) applied {
+	a := applied{System: q.system, State: q.state, Page: q.page, Size: q.size, DataType: q.dataType, Status: q.status, Slugs: []string{}}
+	for _, o := range s.model.offerings {
+		if q.system == "" || q.system == o.system {
+			a.Slugs = append(a.Slugs, o.slug)
+		}
+	}
+	return a
+}
+
+// renderedFor keeps each listing until something changes.
+func (s *Server) renderedFor(f filter, base string) *rendered {
+	if base != s.base { // the URLs inside the entries are no longer right
+		s.base = base
+		clear(s.cache)
+		for _, r := range s.model.resources {
+			r.leaf = nil
+		}
+	}
+	all := s.cache[f]
+	if all == nil {
+		all = &rendered{}
+		all.items, all.err = s.model.list(f, base)
+		s.cache[f] = all
+	}
+	return all
+}
+
+// waldurBase is the URL of Waldur that callbacks go to, with a slash at its end.
+func (s *Server) waldurBase(r *http.Request) string {
+	if s.opts.WaldurURL != "" {
+		return strings.TrimRight(s.opts.WaldurURL, "/") + "/"
+	}
+	return origin(r) + "/api/"
+}
+
+func origin(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+// finding is what the proxy says of one wrong parameter.
+type finding struct {
+	Type  string   `json:"type"`
+	Loc   []string `json:"loc"`
+	Msg   string   `json:"msg"`
+	Input string   `json:"input"`
+	Ctx   any      `json:"ctx,omitempty"`
+}
+
+// parseQuery reads the parameters, all findings at once.
+func parseQuery(values url.Values) (query, []finding) {
+	q := query{page: 1, size: 100, state: values.Get("state")}
+	var wrong []finding
+	add := func(f *finding) {
+		if f != nil {
+			wrong = append(wrong, *f)
+		}
+	}
+	add(choice(values, "storage_system", &q.system, "capstor", "vast", "iopsstor"))
+	add(choice(values, "data_type", &q.dataType, "store", "archive", "users", "scratch"))
+	add(choice(values, "status", &q.status, "pending", "active", "removing", "removed", "error", "updating", "unknown"))
+	add(whole(values, "page", &q.page, 0))
+	add(whole(values, "page_size", &q.size, 500))
+	return q, wrong
+}
+
+func choice(values url.Values, name string, into *string, words ...string) *finding {
+	if !values.Has(name) || slices.Contains(words, values.Get(name)) {
+		*into = values.Get(name)
+		return nil
+	}
+	last := len(words) - 1
+	expected := "'" + strings.Join(words[:last], "', '") + "' or '" + words[last] + "'"
+	return &finding{"enum", []string{"query", name}, "Input should be " + expected, values.Get(name), map[string]string{"expected": expected}}
+}
+
+// whole reads a number from 1 up to most, 0 meaning no bound.
+func whole(values url.Values, name string, into *int, most int) *finding {
+	if !values.Has(name) {
+		return nil
+	}
+	text := values.Get(name)
+	n, err := strconv.Atoi(text)
+	wrong := func(kind, msg string, ctx any) *finding {
+		return &finding{kind, []string{"query", name}, msg, text, ctx}
+	}
+	switch {
+	case err != nil:
+		return wrong("int_parsing", "Input should be a valid integer, unable to parse string as an integer", nil)
+	case n < 1:
+		return wrong("greater_than_equal", "Input should be greater than or equal to 1", map[string]int{"ge": 1})
+	case most > 0 && n > most:
+		return wrong("less_than_equal", fmt.Sprintf("Input should be less than or equal to %d", most), map[string]int{"le": most})
+	}
+	*into = n
+	return nil
+}

@@ -1,0 +1,214 @@
+package waldursim
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxBody bounds what a request may carry, in bytes.
+const maxBody = 16 << 20
+
+var errNotFound = errors.New("not found")
+
+// Options of a simulated server. The zero value works.
+type Options struct {
+	ProxyToken    string        // bearer token of the listing; default [DefaultProxyToken]
+	WaldurToken   string        // token of the callbacks, 40 hex digits; default [DefaultWaldurToken]
+	WaldurURL     string        // base of the callback URLs; default: the URL asked, plus /api/
+	ClientID      string        // of the OIDC client; default "cscs-sync"
+	ClientSecret  string        // default "sim-secret"
+	TokenLifetime time.Duration // of the tokens issued; default 5 minutes
+	GID           int64         // when not 0, the GID of every resource
+	Now           func() time.Time
+}
+
+// Tokens that are good unless others are given.
+const (
+	DefaultProxyToken  = "sim-proxy-token"
+	DefaultWaldurToken = "0123456789abcdef0123456789abcdef01234567"
+)
+
+// Server is proxy, Waldur and token endpoint in one; see the package comment.
+type Server struct {
+	opts         Options
+	mu           sync.Mutex // guards all below
+	model        *model
+	cache        map[filter]*rendered
+	base         string // the Waldur URL inside the entries rendered last
+	proxyTokens  proxyTokens
+	waldurTokens map[string]Account
+	faults       []Fault
+	requests     []Request
+	done         chan struct{}
+	stop         sync.Once
+}
+
+// Request is one line of the log of what came in, control requests left out.
+type Request struct {
+	N          int       `json:"n"`
+	Method     string    `json:"method"`
+	Path       string    `json:"path"`            // without the query of a Waldur request, which may hold a token
+	Body       string    `json:"body,omitempty"`  // of callbacks
+	Status     int       `json:"status"`          // 0: never answered
+	TookEffect bool      `json:"took_effect"`     // it changed something
+	Callback   bool      `json:"callback"`        // a POST to Waldur
+	Fault      FaultKind `json:"fault,omitempty"` // what was done to it
+}
+
+// New makes a server with the three offerings of [DefaultOfferings] and no
+// resources.
+func New(o Options) *Server {
+	set := func(to *string, value string) {
+		if *to == "" {
+			*to = value
+		}
+	}
+	set(&o.ProxyToken, DefaultProxyToken)
+	set(&o.WaldurToken, DefaultWaldurToken)
+	set(&o.ClientID, "cscs-sync")
+	set(&o.ClientSecret, "sim-secret")
+	if o.TokenLifetime == 0 {
+		o.TokenLifetime = 5 * time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{
+		opts: o, cache: map[filter]*rendered{}, done: make(chan struct{}),
+		proxyTokens:  proxyTokens{ends: map[string]time.Time{o.ProxyToken: {}}},
+		waldurTokens: map[string]Account{o.WaldurToken: Provider},
+	}
+	s.model = newModel(o.Now, o.GID, func() { clear(s.cache) })
+	s.model.offerings = defaultOfferings()
+	return s
+}
+
+// Done is closed once the server has been asked to stop.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Stop asks whoever serves the server to stop.
+func (s *Server) Stop() { s.stop.Do(func() { close(s.done) }) }
+
+// ServeHTTP answers control requests, and all others as the fault that is due
+// lets it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/sim/") {
+		s.control(w, r)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		http.Error(w, "request body cannot be read", http.StatusBadRequest)
+		return
+	}
+	fault := s.takeFault(r)
+	if fault == nil {
+		fault = &Fault{}
+	}
+	s.wait(fault)
+	rep := s.faulty(r, body, fault)
+	s.record(r, body, rep, fault)
+	switch fault.Kind {
+	case FaultDrop, FaultLost:
+		hangUp(w)
+	default:
+		write(w, rep, fault.Kind == FaultTruncate)
+	}
+}
+
+// faulty is the answer, unless a fault takes its place.
+func (s *Server) faulty(r *http.Request, body []byte, f *Fault) reply {
+	if rep, instead := f.answer(); instead {
+		return rep
+	}
+	if f.Kind == FaultDrop {
+		return reply{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answer(r, body)
+}
+
+// answer routes a request as the real hosts do.
+func (s *Server) answer(r *http.Request, body []byte) reply {
+	switch path := r.URL.Path; {
+	case path == listPath:
+		return s.listing(r)
+	case path == strings.TrimSuffix(listPath, "/"):
+		to := origin(r) + listPath
+		if r.URL.RawQuery != "" {
+			to += "?" + r.URL.RawQuery
+		}
+		return reply{status: http.StatusTemporaryRedirect, header: map[string]string{"Location": to}}
+	case path == tokenPath:
+		return s.token(r, body)
+	case strings.HasPrefix(path, "/api/marketplace-orders/"), strings.HasPrefix(path, "/api/marketplace-provider-resources/"):
+		return s.waldur(r, body)
+	}
+	return detail(http.StatusNotFound, "Not Found")
+}
+
+// waldur splits /api/KIND/UUID/ACTION/ and finds out who asks.
+func (s *Server) waldur(r *http.Request, body []byte) reply {
+	account, refused := s.waldurAccount(r)
+	if refused != nil {
+		return *refused
+	}
+	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/"), "/")
+	if parts[len(parts)-1] != "" || len(parts) < 3 || len(parts) > 4 {
+		return detail(http.StatusNotFound, "Not Found")
+	}
+	name := ""
+	if len(parts) == 4 {
+		name = parts[2]
+	}
+	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	req := request{method: r.Method, contentType: strings.TrimSpace(contentType), body: body, account: account}
+	if parts[0] == "marketplace-orders" {
+		return s.model.callOrder(req, parts[1], name)
+	}
+	return s.model.callResource(req, parts[1], name)
+}
+
+func (s *Server) record(r *http.Request, body []byte, rep reply, f *Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	entry := Request{
+		N: len(s.requests) + 1, Method: r.Method, Path: r.URL.Path, Status: rep.status,
+		TookEffect: rep.effect, Fault: f.Kind,
+	}
+	switch {
+	case strings.HasPrefix(r.URL.Path, listPath):
+		entry.Path = r.URL.RequestURI()
+	case strings.HasPrefix(r.URL.Path, "/api/marketplace-"):
+		entry.Callback = r.Method == http.MethodPost
+		entry.Body = string(body)
+	}
+	if f.Kind == FaultDrop || f.Kind == FaultLost {
+		entry.Status = 0
+	}
+	s.requests = append(s.requests, entry)
+}
+
+// write sends an answer, half of it when it is to be cut: the length promised
+// makes the server close the connection then.
+func write(w http.ResponseWriter, rep reply, cut bool) {
+	text, contentType := rep.content()
+	for name, value := range rep.header {
+		w.Header().Set(name, value)
+	}
+	if contentType != "" {
+		w.Header().Set("Content-Type", contentType)
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(rep.status)
+	if cut {
+		text = text[:len(text)/2]
+	}
+	_, _ = w.Write(text) // who has hung up needs no answer
+}
