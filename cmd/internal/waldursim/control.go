@@ -147,10 +147,10 @@ func (c ResourceChange) apply(r *resource) {
 		}
 	}
 	if c.Limits != nil {
-		r.limits = merged(c.Limits, nil)
+		r.limits = c.Limits
 	}
 	if c.Options != nil {
-		r.options = merged(c.Options, nil)
+		r.options = c.Options
 	}
 }
 

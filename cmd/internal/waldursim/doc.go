@@ -65,7 +65,7 @@
 //
 // Ids are made from names (version 5 uuids in the OID name space, as the proxy
 // makes its own), GIDs are given to projects in order of appearance, and nothing
-// depends on the clock but the times shown in orders and the end of tokens. The
-// text of an entry is kept until its resource changes, so that a page out of
-// 100,000 resources costs little.
+// depends on the clock but the times shown in orders and the end of tokens. Which
+// entries a listing has is worked out once after a change, their text for each
+// page, so that a page out of 100,000 resources costs no more than one out of 1,000.
 package waldursim

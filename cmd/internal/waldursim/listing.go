@@ -139,68 +139,104 @@ func (f filter) admits(r *resource) bool {
 	return f.status == "" || f.status == plainStatus(r.state)
 }
 
-// list renders all entries below a filter: first the tenants and customers in
-// order of first appearance, then the resources. One resource that the proxy
-// cannot digest spoils the whole listing.
-func (m *model) list(f filter, base string) ([][]byte, error) {
-	var nodes, leaves [][]byte
-	seen := map[[3]string]bool{}
+// listing is what the proxy shows below a filter: first the tenants and
+// customers in order of first appearance, then the resources.
+type listing struct {
+	nodes  []item
+	leaves []*resource
+	err    error // one resource that the proxy cannot digest spoils it all
+}
+
+// nodeKey is what makes a tenant or, with a customer, a customer node one.
+type nodeKey struct {
+	offering *offering
+	customer *customer
+	dataType string
+}
+
+func (m *model) list(f filter) *listing {
+	l := &listing{}
+	seen := map[nodeKey]bool{}
 	for _, r := range m.resources {
 		if !f.admits(r) {
 			continue
 		}
-		for _, n := range m.nodesOf(r) {
-			key := [3]string{n.ItemID, n.System.Key, n.DataType.Key}
-			if seen[key] || f.status != "" && f.status != n.Status {
-				continue
-			}
-			seen[key] = true
-			text, err := encode(n)
-			if err != nil {
-				return nil, err
-			}
-			nodes = append(nodes, text)
+		if r.bad != nil {
+			return &listing{err: r.bad}
 		}
-		if f.status != "" && f.status != r.status() || r.gid == nil {
-			continue
+		if f.status == "" || f.status == "pending" {
+			l.addNodes(m, r, seen)
 		}
-		if r.leaf == nil {
-			var err error
-			if r.leaf, err = m.render(r, base); err != nil {
-				return nil, err
-			}
+		if r.gid != nil && (f.status == "" || f.status == r.status()) {
+			l.leaves = append(l.leaves, r)
 		}
-		leaves = append(leaves, r.leaf)
 	}
-	return append(nodes, leaves...), nil
+	return l
 }
 
-// nodesOf are the tenant and the customer above a resource. Their mount points
-// follow the backend id of the first resource below them, if it has one.
-func (m *model) nodesOf(r *resource) []item {
-	o, dt := r.offering, kindOf(r.dataType)
-	top := "/" + o.slug + "/" + dt + "/" + o.tenant.Slug
-	below := top + "/" + r.customer.slug
-	if r.backendID != "" {
-		below = dirname(r.backendID)
-		top = dirname(below)
+// addNodes adds the nodes above a resource that are not there yet.
+func (l *listing) addNodes(m *model, r *resource, seen map[nodeKey]bool) {
+	tenant := nodeKey{r.offering, nil, kindOf(r.dataType)}
+	customer := nodeKey{r.offering, r.customer, kindOf(r.dataType)}
+	if !seen[tenant] {
+		seen[tenant] = true
+		l.nodes = append(l.nodes, m.tenantNode(r))
 	}
-	node := func(kind string, id uuid, slug, name, mount string) item {
-		n := m.frame(r)
-		n.ItemID, n.Status, n.Mount.Default = id.dashed(), "pending", mount
-		n.Permission = permission{"775", "octal"}
-		n.Target = target{kind, nodeTarget{id.dashed(), slug, name}}
-		return n
+	if !seen[customer] && !r.customer.hidden {
+		seen[customer] = true
+		l.nodes = append(l.nodes, m.customerNode(r))
 	}
-	nodes := []item{node("tenant", o.id, o.tenant.Slug, o.tenant.Name, top)}
-	if !r.customer.hidden {
-		n := node("customer", r.customer.id, r.customer.slug, r.customer.name, below)
-		parent := o.id.dashed()
-		n.Parent = &parent
-		nodes = append(nodes, n)
-	}
-	return nodes
 }
+
+// total counts the entries.
+func (l *listing) total() int { return len(l.nodes) + len(l.leaves) }
+
+// render writes the entries from one up to another, with commas between them.
+func (l *listing) render(m *model, out *bytes.Buffer, from, to int, base string) error {
+	for i := from; i < to; i++ {
+		var n item
+		if i < len(l.nodes) {
+			n = l.nodes[i]
+		} else {
+			n = m.entry(l.leaves[i-len(l.nodes)], base)
+		}
+		text, err := encode(n)
+		if err != nil {
+			return err
+		}
+		if i > from {
+			out.WriteByte(',')
+		}
+		out.Write(text)
+	}
+	return nil
+}
+
+// node is what tenants and customers share: they are pending for ever.
+func (m *model) node(r *resource, kind string, id uuid, slug, name string) item {
+	n := m.frame(r)
+	n.ItemID, n.Status, n.Permission = id.dashed(), "pending", permission{"775", "octal"}
+	n.Target = target{kind, nodeTarget{id.dashed(), slug, name}}
+	return n
+}
+
+func (m *model) tenantNode(r *resource) item {
+	o := r.offering
+	n := m.node(r, "tenant", o.id, o.tenant.Slug, o.tenant.Name)
+	n.Mount.Default = dirname(r.above())
+	return n
+}
+
+func (m *model) customerNode(r *resource) item {
+	n := m.node(r, "customer", r.customer.id, r.customer.slug, r.customer.name)
+	parent := r.offering.id.dashed()
+	n.Parent, n.Mount.Default = &parent, r.above()
+	return n
+}
+
+// above is the mount point of the customer's node, if this is the first
+// resource below it: it follows the backend id.
+func (r *resource) above() string { return dirname(r.path()) }
 
 // dirname is all before the last slash, as Python's posixpath has it.
 func dirname(p string) string {
@@ -211,17 +247,22 @@ func dirname(p string) string {
 	return head
 }
 
+type frameKey struct{ system, dataType string }
+
 // frame has the parts that a resource and the nodes above it share.
 func (m *model) frame(r *resource) item {
-	dt := kindOf(r.dataType)
-	ref := func(kind, key, path string) named {
-		return named{nameUUID(kind + ":" + key).dashed(), key, strings.ToUpper(key), true, path}
+	key := frameKey{r.offering.slug, kindOf(r.dataType)}
+	n, ok := m.frames[key]
+	if !ok {
+		ref := func(kind, key, path string) named {
+			return named{nameUUID(kind + ":" + key).dashed(), key, strings.ToUpper(key), true, path}
+		}
+		n.System = ref("storage_system", key.system, "")
+		n.FileSystem = ref("storage_file_system", m.fileSystem, "")
+		n.DataType = ref("storage_data_type", key.dataType, key.dataType)
+		m.frames[key] = n
 	}
-	return item{
-		System:     ref("storage_system", r.offering.slug, ""),
-		FileSystem: ref("storage_file_system", m.fileSystem, ""),
-		DataType:   ref("storage_data_type", dt, dt),
-	}
+	return n
 }
 
 // kindOf is the data type that the proxy shows: an unknown one becomes store.
@@ -260,7 +301,20 @@ func (r *resource) status() string {
 	return plainStatus(r.state)
 }
 
-func (m *model) render(r *resource, base string) ([]byte, error) {
+// check says why the proxy would choke on a resource.
+func (r *resource) check() error {
+	if _, err := r.mode(); err != nil {
+		return err
+	}
+	if _, err := quotas(r.limits, r.options); err != nil {
+		return err
+	}
+	_, _, err := r.change()
+	return err
+}
+
+// entry is a resource that passed check, as the listing shows it.
+func (m *model) entry(r *resource, base string) item {
 	n := m.frame(r)
 	n.ItemID, n.Status, n.Mount.Default = r.id.dashed(), r.status(), r.path()
 	n.Target = r.target()
@@ -268,19 +322,12 @@ func (m *model) render(r *resource, base string) ([]byte, error) {
 		parent := r.customer.id.dashed()
 		n.Parent = &parent
 	}
-	mode, err := r.mode()
-	if err != nil {
-		return nil, err
-	}
+	mode, _ := r.mode()
 	n.Permission = permission{mode, "octal"}
-	if n.Quotas, err = quotas(r.limits, r.options); err != nil {
-		return nil, err
-	}
-	if n.OldQuotas, n.NewQuotas, err = r.change(); err != nil {
-		return nil, err
-	}
+	n.Quotas, _ = quotas(r.limits, r.options)
+	n.OldQuotas, n.NewQuotas, _ = r.change()
 	r.addURLs(&n, base)
-	return encode(n)
+	return n
 }
 
 // path is the backend id, verbatim, or where the resource belongs.

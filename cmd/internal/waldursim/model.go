@@ -100,7 +100,8 @@ type customer struct {
 	hidden     bool
 }
 
-// resource is a directory somebody ordered.
+// resource is a directory somebody ordered. Its maps, and those of orders, may
+// be shared and are never changed in place.
 type resource struct {
 	id        uuid
 	slug      string
@@ -117,7 +118,7 @@ type resource struct {
 	gid       *int64 // nil: the resource is left out of the listing
 	unixUID   int64
 	orders    []*order
-	leaf      []byte // its rendered entry; nil after a change
+	bad       error // why the proxy cannot digest it, or nil
 }
 
 // order is a wish for a resource and how far it has got.
@@ -152,6 +153,8 @@ type model struct {
 	offerings  []*offering
 	customers  map[string]*customer
 	gids       map[string]int64 // GID of a project, given out in order of appearance
+	frames     map[frameKey]item
+	ordered    map[[2]string]map[string]any // attributes of resources by data type and permissions
 	slugs      map[string]*resource
 	resources  []*resource
 	byID       map[uuid]*resource
@@ -162,14 +165,15 @@ type model struct {
 func newModel(now func() time.Time, gid int64, changed func()) *model {
 	return &model{
 		now: now, gid: gid, changed: changed, fileSystem: "lustre",
-		customers: map[string]*customer{}, gids: map[string]int64{}, slugs: map[string]*resource{},
+		customers: map[string]*customer{}, gids: map[string]int64{}, frames: map[frameKey]item{},
+		ordered: map[[2]string]map[string]any{}, slugs: map[string]*resource{},
 		byID: map[uuid]*resource{}, orders: map[uuid]*order{},
 	}
 }
 
-// touch forgets what was rendered of a resource that has changed.
+// touch must follow each change of a resource.
 func (m *model) touch(r *resource) {
-	r.leaf = nil
+	r.bad = r.check()
 	m.changed()
 }
 
@@ -242,7 +246,7 @@ func (m *model) complete(o *order) {
 		r.state = Terminated
 	case Update:
 		if len(o.limits) > 0 {
-			r.limits = maps.Clone(o.limits)
+			r.limits = o.limits
 		}
 		if fresh, ok := o.attrs["new_options"].(map[string]any); ok {
 			r.options = merged(r.options, fresh)

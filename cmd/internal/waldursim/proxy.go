@@ -20,14 +20,8 @@ type query struct {
 	page, size int
 }
 
-// rendered is a listing below one filter.
-type rendered struct {
-	items [][]byte
-	err   error
-}
-
-// listing answers the proxy's only endpoint.
-func (s *Server) listing(r *http.Request) reply {
+// resources answers the proxy's only endpoint.
+func (s *Server) resources(r *http.Request) reply {
 	if r.Method != http.MethodGet {
 		rep := detail(http.StatusMethodNotAllowed, "Method Not Allowed")
 		rep.header = map[string]string{"Allow": "GET"}
@@ -40,22 +34,24 @@ func (s *Server) listing(r *http.Request) reply {
 	if len(wrong) > 0 {
 		return reply{status: http.StatusUnprocessableEntity, body: map[string]any{"detail": wrong}}
 	}
-	all := s.renderedFor(q.filter, s.waldurBase(r))
+	all := s.listed(q.filter)
 	if bad := (*listingError)(nil); errors.As(all.err, &bad) {
 		return reply{status: http.StatusInternalServerError, body: map[string]any{"detail": bad.detail, "error": "InternalServerError"}}
 	}
-	return s.page(q, all)
+	return s.page(q, all, s.waldurBase(r))
 }
 
 // page cuts one page out of a listing; one past the end is empty.
-func (s *Server) page(q query, all *rendered) reply {
-	total := len(all.items)
+func (s *Server) page(q query, all *listing, base string) reply {
+	total := all.total()
 	offset := (q.page - 1) * q.size
 	from := min(offset, total)
 	to := min(from+q.size, total)
 	var out bytes.Buffer
 	out.WriteString(`{"version":"dev","status":"success","resources":[`)
-	out.Write(bytes.Join(all.items[from:to], []byte(",")))
+	if err := all.render(s.model, &out, from, to, base); err != nil {
+		return serverError()
+	}
 	fmt.Fprintf(&out, `],"pagination":{"current":%d,"limit":%d,"offset":%d,"pages":%d,"total":%d,"has_next":%t},"filters_applied":`,
 		q.page, q.size, offset, (total+q.size-1)/q.size, total, to < total && from < total)
 	filters, err := encode(s.applied(q))
@@ -88,22 +84,14 @@ func (s *Server) applied(q query) applied {
 	return a
 }
 
-// renderedFor keeps each listing until something changes.
-func (s *Server) renderedFor(f filter, base string) *rendered {
-	if base != s.base { // the URLs inside the entries are no longer right
-		s.base = base
-		clear(s.cache)
-		for _, r := range s.model.resources {
-			r.leaf = nil
-		}
+// listed keeps what is below each filter until something changes.
+func (s *Server) listed(f filter) *listing {
+	l := s.cache[f]
+	if l == nil {
+		l = s.model.list(f)
+		s.cache[f] = l
 	}
-	all := s.cache[f]
-	if all == nil {
-		all = &rendered{}
-		all.items, all.err = s.model.list(f, base)
-		s.cache[f] = all
-	}
-	return all
+	return l
 }
 
 // waldurBase is the URL of Waldur that callbacks go to, with a slash at its end.

@@ -43,7 +43,8 @@ type CustomerSpec struct {
 }
 
 // ResourceSpec describes a resource. Offering, customer, project and data type
-// are needed; what is left out is made up from them, the same way each time.
+// are needed; what is left out is made up from them, the same way each time. The
+// maps belong to the server from then on.
 type ResourceSpec struct {
 	UUID        string         `json:"uuid,omitempty"`
 	Slug        string         `json:"slug,omitempty"` // default offering-project-datatype
@@ -230,14 +231,23 @@ func (m *model) newResource(spec ResourceSpec) (*resource, error) {
 	}
 	r := &resource{
 		id: id, slug: slug, offering: o, customer: m.customer(spec.Customer), project: spec.Project, dataType: spec.DataType,
-		state: OK, limits: merged(spec.Limits, nil), options: merged(spec.Options, nil), metadata: spec.Metadata,
-		attrs:     map[string]any{"storage_data_type": spec.DataType, "permissions": spec.Permissions},
+		state: OK, limits: spec.Limits, options: spec.Options, metadata: spec.Metadata,
+		attrs:     m.attributes(spec.DataType, spec.Permissions),
 		backendID: spec.BackendID, unixUID: spec.UnixUID, gid: m.gidOf(spec),
 	}
 	if r.unixUID == 0 {
 		r.unixUID = inventedUID(slug)
 	}
 	return r, nil
+}
+
+// attributes are what is kept of an order on the resource; most are alike.
+func (m *model) attributes(dataType, permissions string) map[string]any {
+	key := [2]string{dataType, permissions}
+	if m.ordered[key] == nil {
+		m.ordered[key] = map[string]any{"storage_data_type": dataType, "permissions": permissions}
+	}
+	return m.ordered[key]
 }
 
 // freeSlug is the slug asked for, or one made up that is not yet taken.
@@ -314,12 +324,12 @@ func (m *model) addOrder(r *resource, spec OrderSpec) (*order, error) {
 		return nil, fmt.Errorf("order uuid %s: there is one already", id)
 	}
 	now := m.now()
-	o := &order{id: id, resource: r, kind: spec.Type, limits: merged(spec.Limits, nil), created: now, modified: now}
+	o := &order{id: id, resource: r, kind: spec.Type, limits: spec.Limits, created: now, modified: now}
 	if o.attrs, err = r.orderAttributes(spec); err != nil {
 		return nil, err
 	}
 	if o.kind == Create && len(spec.Limits) == 0 {
-		o.limits = merged(r.limits, nil)
+		o.limits = r.limits
 	}
 	r.orders = append(r.orders, o)
 	if m.byID[r.id] == r {
@@ -333,13 +343,13 @@ func (m *model) addOrder(r *resource, spec OrderSpec) (*order, error) {
 func (r *resource) orderAttributes(spec OrderSpec) (map[string]any, error) {
 	switch spec.Type {
 	case Create:
-		return merged(r.attrs, nil), nil
+		return r.attrs, nil
 	case Terminate:
 		return map[string]any{}, nil
 	case Update:
 		attrs := map[string]any{}
 		if spec.Limits != nil {
-			attrs["old_limits"] = merged(r.limits, nil)
+			attrs["old_limits"] = merged(r.limits, nil) // an object, also when empty
 		}
 		if spec.NewOptions != nil {
 			attrs["old_options"], attrs["new_options"] = merged(r.options, nil), merged(spec.NewOptions, nil)
@@ -356,9 +366,14 @@ func (r *resource) orderAttributes(spec OrderSpec) (map[string]any, error) {
 func (s *Server) Generate(n, orders int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	turn := 0
+	var limits []map[string]any
+	for tera := range 40 {
+		limits = append(limits, map[string]any{"storage": 1 + tera})
+	}
+	turn, systems := 0, s.model.offerings
 	for i := range n {
-		spec := generated(i, s.model.offerings[i%len(s.model.offerings)].slug, len(s.model.offerings))
+		spec := generated(i, len(systems))
+		spec.Offering, spec.Limits = systems[i%len(systems)].slug, limits[i%len(limits)]
 		if spec.State == "" && i*orders/100 != (i+1)*orders/100 {
 			spec.Order = orderFor(turn)
 			turn++
@@ -370,11 +385,11 @@ func (s *Server) Generate(n, orders int) error {
 	return nil
 }
 
-func generated(i int, slug string, systems int) ResourceSpec {
+func generated(i, systems int) ResourceSpec {
 	p := i / systems
 	spec := ResourceSpec{
-		Offering: slug, Customer: fmt.Sprintf("org%02d", p%50), Project: fmt.Sprintf("p%06d", p),
-		DataType: []string{"store", "scratch", "users", "archive"}[i%4], Limits: map[string]any{"storage": 1 + i%40},
+		Customer: fmt.Sprintf("org%02d", p%50), Project: fmt.Sprintf("p%06d", p),
+		DataType: []string{"store", "scratch", "users", "archive"}[i%4],
 	}
 	switch {
 	case i%200 == 77:

@@ -38,8 +38,7 @@ type Server struct {
 	opts         Options
 	mu           sync.Mutex // guards all below
 	model        *model
-	cache        map[filter]*rendered
-	base         string // the Waldur URL inside the entries rendered last
+	cache        map[filter]*listing
 	proxyTokens  proxyTokens
 	waldurTokens map[string]Account
 	faults       []Fault
@@ -79,7 +78,7 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	s := &Server{
-		opts: o, cache: map[filter]*rendered{}, done: make(chan struct{}),
+		opts: o, cache: map[filter]*listing{}, done: make(chan struct{}),
 		proxyTokens:  proxyTokens{ends: map[string]time.Time{o.ProxyToken: {}}},
 		waldurTokens: map[string]Account{o.WaldurToken: Provider},
 	}
@@ -138,7 +137,7 @@ func (s *Server) faulty(r *http.Request, body []byte, f *Fault) reply {
 func (s *Server) answer(r *http.Request, body []byte) reply {
 	switch path := r.URL.Path; {
 	case path == listPath:
-		return s.listing(r)
+		return s.resources(r)
 	case path == strings.TrimSuffix(listPath, "/"):
 		to := origin(r) + listPath
 		if r.URL.RawQuery != "" {
