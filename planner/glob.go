@@ -1,0 +1,112 @@
+package planner
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// MatchGlob tells whether the glob matches the whole address: * and ? within a component, ** for any number of
+// components, none included. Everything else stands for itself; there is no escape, because no address has these
+// characters. A glob that [CheckGlob] refuses matches nothing useful, but never fails.
+func MatchGlob(glob, address string) bool {
+	if !strings.HasPrefix(glob, "/") || !strings.HasPrefix(address, "/") {
+		return false
+	}
+	g, a := glob, address
+	// After a ** everything is tried from there on; only the last one needs to be tried again, since an earlier
+	// one could do nothing that the last one cannot.
+	afterStars, retry, stars := "", "", false
+	for {
+		if g == "" && a == "" {
+			return true
+		}
+		if g != "" {
+			wanted, rest := nextComponent(g)
+			if wanted == "**" {
+				g, afterStars, retry, stars = rest, rest, a, true
+				continue
+			}
+			if a != "" {
+				given, left := nextComponent(a)
+				if matchComponent(wanted, given) {
+					g, a = rest, left
+					continue
+				}
+			}
+		}
+		if !stars || retry == "" {
+			return false
+		}
+		_, retry = nextComponent(retry)
+		g, a = afterStars, retry
+	}
+}
+
+// CheckGlob explains what is wrong with a glob; nil if nothing is.
+func CheckGlob(glob string) error {
+	if !strings.HasPrefix(glob, "/") {
+		return fmt.Errorf("glob %.80q: want a whole address, such as /capstor/store/** or /**/climate", glob)
+	}
+	if len(glob) > 4095 {
+		return fmt.Errorf("glob %.80q: longer than 4095 bytes", glob)
+	}
+	for rest := glob; rest != ""; {
+		var c string
+		c, rest = nextComponent(rest)
+		switch {
+		case c == "" || c == "." || c == "..":
+			return fmt.Errorf("glob %.80q: empty, '.' and '..' components match nothing", glob)
+		case c != "**" && strings.Contains(c, "**"):
+			return fmt.Errorf("glob %.80q: ** must be a whole component, as in /capstor/**", glob)
+		}
+		if i := strings.IndexFunc(c, notInGlob); i >= 0 {
+			return fmt.Errorf("glob %.80q: %q occurs in no address; wildcards are *, ? and **", glob, c[i:i+1])
+		}
+	}
+	return nil
+}
+
+func notInGlob(r rune) bool {
+	ok := r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("._@+-*?", r)
+	return !ok
+}
+
+// nextComponent splits "/a/b" into "a" and "/b".
+func nextComponent(s string) (component, rest string) {
+	s = s[1:]
+	if i := strings.IndexByte(s, '/'); i >= 0 {
+		return s[:i], s[i:]
+	}
+	return s, ""
+}
+
+// matchComponent matches * and ? within one component, by the same way of trying again.
+func matchComponent(glob, name string) bool {
+	afterStar, retry, star := "", "", false
+	for {
+		if glob == "" && name == "" {
+			return true
+		}
+		if glob != "" {
+			if glob[0] == '*' {
+				glob, afterStar, retry, star = glob[1:], glob[1:], name, true
+				continue
+			}
+			if name != "" {
+				g, gn := utf8.DecodeRuneInString(glob)
+				n, nn := utf8.DecodeRuneInString(name)
+				if g == '?' || g == n && glob[:gn] == name[:nn] {
+					glob, name = glob[gn:], name[nn:]
+					continue
+				}
+			}
+		}
+		if !star || retry == "" {
+			return false
+		}
+		_, size := utf8.DecodeRuneInString(retry)
+		retry = retry[size:]
+		glob, name = afterStar, retry
+	}
+}
