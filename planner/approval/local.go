@@ -1,0 +1,98 @@
+package approval
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// LocalKeySize is the size of the node's approval key, in bytes.
+const LocalKeySize = 32
+
+const (
+	macSize   = sha256.Size
+	macPrefix = "hmac-sha256:"
+)
+
+// LocalKey is the node's approval key: whoever can read it can approve. The zero value is no key. It never prints.
+type LocalKey struct {
+	key [LocalKeySize]byte
+	set bool
+}
+
+// NewLocalKey takes the content of state.path/approval.key.
+func NewLocalKey(b []byte) (LocalKey, error) {
+	if len(b) != LocalKeySize {
+		return LocalKey{}, fmt.Errorf("approval key: %d bytes, want %d; move the file away and approve again: a new one is made, earlier local approvals end", len(b), LocalKeySize)
+	}
+	k := LocalKey{set: true}
+	copy(k.key[:], b)
+	if k.key == [LocalKeySize]byte{} {
+		return LocalKey{}, fmt.Errorf("approval key: all its bytes are zero; move the file away and approve again: a new one is made, earlier local approvals end")
+	}
+	return k, nil
+}
+
+// Format shows that there is a key, never the key, whatever the verb.
+func (k LocalKey) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, "(approval key, not shown)") //nolint:errcheck // a formatter cannot report
+}
+
+// mac binds kind, login and message together. Each part but the last ends in LF and cannot hold one.
+func (k LocalKey) mac(kind Kind, login string, text []byte) []byte {
+	h := hmac.New(sha256.New, k.key[:])
+	_, _ = fmt.Fprintf(h, "cscs-sync %s approval v1\n%s\n%s", kind, login, text)
+	return h.Sum(nil)
+}
+
+// Local approves on the node, without SSH keys: the key's holder vouches for the login and the name beside it.
+func Local(m Message, login string, key LocalKey) (Approval, error) {
+	return macApproval(m, KindLocal, login, key)
+}
+
+// Policy approves in the name of the policy with this digest ("sha256:…"), which replaces the message's name.
+func Policy(m Message, digest, login string, key LocalKey) (Approval, error) {
+	if err := checkDigest("policy", digest); err != nil {
+		return Approval{}, err
+	}
+	m.Name = PolicyPrefix + digest
+	return macApproval(m, KindPolicy, login, key)
+}
+
+func macApproval(m Message, kind Kind, login string, key LocalKey) (Approval, error) {
+	if !key.set {
+		return Approval{}, fmt.Errorf("approve: there is no approval key; local approvals are made on the node that applies, as its user")
+	}
+	text, err := m.Text()
+	if err != nil {
+		return Approval{}, err
+	}
+	a := Approval{Message: m, Kind: kind, Login: login, Proof: key.mac(kind, login, text)}
+	return a, a.check()
+}
+
+// verifyMAC tells whether the approval was made under this key.
+func (k LocalKey) verifyMAC(a Approval) error {
+	text, err := a.Message.Text()
+	if err != nil {
+		return err
+	}
+	if !hmac.Equal(k.mac(a.Kind, a.Login, text), a.Proof) {
+		return fmt.Errorf("its MAC is not this node's: it was changed, or made on another node; approve on the node that applies")
+	}
+	return nil
+}
+
+func macText(mac []byte) string { return macPrefix + hex.EncodeToString(mac) }
+
+func parseMAC(s string) ([]byte, error) {
+	digits, ok := strings.CutPrefix(s, macPrefix)
+	b, err := hex.DecodeString(digits)
+	if !ok || err != nil || len(b) != macSize {
+		return nil, fmt.Errorf("the signature is not %s and %d hex digits", macPrefix, 2*macSize)
+	}
+	return b, nil
+}
