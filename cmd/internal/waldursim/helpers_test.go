@@ -88,6 +88,21 @@ func try(method, url, auth, body string) (answered, error) {
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	return roundTrip(req)
+}
+
+func do(t *testing.T, req *http.Request) answered {
+	t.Helper()
+	a, err := roundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// roundTrip uses a connection of its own, so that nothing is retried, and
+// follows no redirect.
+func roundTrip(req *http.Request) (answered, error) {
 	client := &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
