@@ -1,0 +1,160 @@
+package planner
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// maxURL bounds callback URLs, in bytes; real ones have about 120.
+const maxURL = 2048
+
+// UUID reads a UUID as the proxy (dashed) and Waldur (undashed) write them: 32 lower-case hex digits without dashes.
+func UUID[T string | []byte](s T) (string, bool) {
+	dashed := len(s) == 36
+	if !dashed && len(s) != 32 {
+		return "", false
+	}
+	var id [32]byte
+	n := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if dashed && (i == 8 || i == 13 || i == 18 || i == 23) {
+			if c != '-' {
+				return "", false
+			}
+			continue
+		}
+		switch {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'f':
+		case 'A' <= c && c <= 'F':
+			c += 'a' - 'A'
+		default:
+			return "", false
+		}
+		id[n] = c
+		n++
+	}
+	return string(id[:]), true
+}
+
+// CallbackURL checks a URL that the proxy gave and rewrites it to waldur.url. It has to lie below waldur.url or one of
+// its aliases, in scheme, host, port and clean path: the token goes there, and the proxy's JSON must not choose where that
+// is. The error tells what does not match.
+func CallbackURL(w WaldurSettings, raw string) (string, error) {
+	if w.URL == "" {
+		return "", fmt.Errorf("callback %s: there is no waldur block, so nothing may be called; add one with url and token", shortURL(raw))
+	}
+	u, err := parseTarget(raw)
+	if err != nil {
+		return "", fmt.Errorf("callback %s: %w", shortURL(raw), err)
+	}
+	var first error
+	for _, base := range append([]string{w.URL}, w.Aliases...) {
+		rest, err := below(base, u)
+		if err == nil {
+			return strings.TrimRight(w.URL, "/") + "/" + rest, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	way := "if it is the same Waldur, add that to waldur.aliases"
+	if len(w.Aliases) > 0 {
+		way = "nor does an alias match; " + way
+	}
+	return "", fmt.Errorf("callback %s: %w; %s", shortURL(raw), first, way)
+}
+
+// parseTarget parses a URL of nothing but scheme, host, port and a clean path of plain characters.
+func parseTarget(raw string) (*url.URL, error) {
+	if len(raw) > maxURL {
+		return nil, fmt.Errorf("it is longer than %d bytes", maxURL)
+	}
+	if i := strings.IndexFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`%\?#"<>`, r) }); i >= 0 {
+		return nil, fmt.Errorf("it holds %.1q, and an encoded path, a query or a fragment is refused", raw[i:])
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("it is no URL")
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.Opaque != "":
+		return nil, fmt.Errorf("want http or https and a host")
+	case u.User != nil:
+		return nil, fmt.Errorf("it holds a user name")
+	case u.Path == "" || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/"):
+		return nil, fmt.Errorf("its path is not clean")
+	}
+	return u, nil
+}
+
+// below is the part of u's path below base; the error tells the first thing that differs.
+func below(base string, u *url.URL) (string, error) {
+	b, err := url.Parse(base)
+	if err != nil || b.Host == "" {
+		return "", fmt.Errorf("waldur.url or an alias is no URL")
+	}
+	prefix := strings.TrimRight(b.Path, "/") + "/"
+	switch {
+	case u.Scheme != b.Scheme:
+		return "", fmt.Errorf("its scheme is %s, that of waldur.url %s", u.Scheme, b.Scheme)
+	case !strings.EqualFold(u.Hostname(), b.Hostname()):
+		return "", fmt.Errorf("its host is %s, that of waldur.url %s", u.Hostname(), b.Hostname())
+	case port(u) != port(b):
+		return "", fmt.Errorf("its port is %s, that of waldur.url %s", port(u), port(b))
+	case !strings.HasPrefix(u.Path, prefix) || len(u.Path) == len(prefix):
+		return "", fmt.Errorf("its path is not below %s", prefix)
+	}
+	return u.Path[len(prefix):], nil
+}
+
+// port is the URL's port, the scheme's when it names none.
+func port(u *url.URL) string {
+	switch p := u.Port(); {
+	case p != "":
+		return p
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
+}
+
+// shortURL shows a URL from outside, cut and without a user's password.
+func shortURL(raw string) string {
+	if u, err := url.Parse(raw); err == nil && u.User != nil {
+		u.User = nil
+		raw = u.String()
+	} else if err != nil && strings.Contains(raw, "@") {
+		raw = "(unreadable)"
+	}
+	return fmt.Sprintf("%.120q", raw)
+}
+
+// OrderOf takes a callback URL …/marketplace-orders/{uuid}/{action}/ apart: the order's id without dashes, and the URL that
+// answers a GET for the order. False: the URL is not about an order.
+func OrderOf(callback string) (id, order string, ok bool) {
+	rest, ok := strings.CutSuffix(callback, "/")
+	if !ok {
+		return "", "", false
+	}
+	i := strings.LastIndexByte(rest, '/')
+	if i < 0 || !isAction(rest[i+1:]) {
+		return "", "", false
+	}
+	order = rest[:i+1]
+	head := rest[:i]
+	j := strings.LastIndexByte(head, '/')
+	if j < 0 || !strings.HasSuffix(head[:j], "/marketplace-orders") {
+		return "", "", false
+	}
+	if id, ok = UUID(head[j+1:]); !ok {
+		return "", "", false
+	}
+	return id, order, true
+}
+
+// isAction tells whether s is the last part of a callback URL: lower-case words joined by underscores.
+func isAction(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
+}

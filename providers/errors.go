@@ -1,0 +1,9 @@
+package providers
+
+import "errors"
+
+// ErrUnreachable tells that the other side gave no answer at all: asking it for more is pointless for now.
+var ErrUnreachable = errors.New("no answer")
+
+// ErrOrderGone tells that Waldur knows no such order, or that our token may not see it: Waldur answers 404 to both.
+var ErrOrderGone = errors.New("no such order, or the token may not see it")

@@ -1,0 +1,84 @@
+package waldur
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// maxDetail is how much of the other side's words an error repeats, in characters.
+const maxDetail = 300
+
+// detailOf is what an answer says in words: the detail or status of a JSON object, a validation error's fields, else the
+// beginning of the text; shortened and printable. It is empty for an empty answer.
+func detailOf(body []byte) string {
+	body = bytes.TrimSpace(body)
+	if isHTML(body) {
+		return "HTML answer"
+	}
+	var said struct {
+		Detail json.RawMessage `json:"detail"`
+		Status any             `json:"status"`
+	}
+	if json.Unmarshal(body, &said) == nil {
+		if words := detailWords(said.Detail); words != "" {
+			return printable(words)
+		}
+		if s, ok := said.Status.(string); ok && s != "" {
+			return printable(s)
+		}
+	}
+	return printable(string(body[:min(len(body), 8*maxDetail)]))
+}
+
+// detailWords reads a detail: text, or the list that FastAPI makes of a refused query.
+func detailWords(detail json.RawMessage) string {
+	var text string
+	if json.Unmarshal(detail, &text) == nil {
+		return text
+	}
+	var list []struct {
+		Msg string `json:"msg"`
+		Loc []any  `json:"loc"`
+	}
+	if json.Unmarshal(detail, &list) == nil && len(list) > 0 {
+		parts := make([]string, 0, len(list))
+		for _, e := range list[:min(len(list), 5)] {
+			loc := make([]string, 0, len(e.Loc))
+			for _, l := range e.Loc {
+				loc = append(loc, fmt.Sprint(l))
+			}
+			parts = append(parts, strings.Join(loc, ".")+": "+e.Msg)
+		}
+		return strings.Join(parts, "; ")
+	}
+	return string(detail)
+}
+
+// isHTML tells whether an answer is a web page: a login form, a load balancer's error, or Waldur's 500.
+func isHTML(body []byte) bool {
+	return len(body) > 0 && body[0] == '<'
+}
+
+// printable makes text from outside fit for one line: white space is one blank, and what is not printable, or could reorder
+// or hide text, is escaped.
+func printable(s string) string {
+	var out strings.Builder
+	n := 0
+	for _, r := range strings.Join(strings.Fields(s), " ") {
+		if n++; n > maxDetail {
+			return out.String() + "…"
+		}
+		switch {
+		case r == unicode.ReplacementChar || unicode.IsPrint(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&out, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.String()
+}

@@ -1,0 +1,281 @@
+package waldur
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Bounds of what the parser remembers to share equal strings and numbers between items.
+const (
+	maxInterned      = 1 << 16
+	maxInternedBytes = 128
+	maxDecimals      = 1 << 12
+)
+
+// maxURL bounds a callback URL, in bytes.
+const maxURL = 2048
+
+// parser reads pages, items and orders. It is reused over the pages of a listing, so that equal strings (systems, data
+// types, parents, …) are stored once; not safe for concurrent use.
+type parser struct {
+	scanner
+	// got are the values of the text, the item and the quota being read.
+	got      [slots]value
+	quotas   *planner.ProxyQuotas
+	new      *planner.ProxyQuotas
+	problem  string
+	strings  map[string]string
+	decimals map[string]planner.Decimal
+	buf      []byte
+}
+
+func newParser() *parser {
+	return &parser{strings: map[string]string{}, decimals: map[string]planner.Decimal{}}
+}
+
+// bad notes what is wrong with a field of the item or order being read; the first one counts.
+func (p *parser) bad(at slot, format string, args ...any) {
+	p.badField(at.String(), format, args...)
+}
+
+func (p *parser) badField(field, format string, args ...any) {
+	if p.problem == "" {
+		p.problem = field + ": " + fmt.Sprintf(format, args...)
+	}
+}
+
+// collect reads the object at peek, keeping the values of the slots in it.
+func (p *parser) collect(in slot) {
+	f := p.open()
+	for name, ok := p.member(&f); ok; name, ok = p.member(&f) {
+		p.store(slotOf(in, name))
+	}
+}
+
+// store reads the value of a slot.
+func (p *parser) store(to slot) {
+	c := p.peek()
+	switch {
+	case to == unread:
+		p.skip()
+	case c == '[' && to == itemQuotas:
+		p.got[to] = value{kind: kindArray}
+		p.quotas = p.quotaList(to)
+	case c == '[' && to == itemNewQuotas:
+		p.got[to] = value{kind: kindArray}
+		p.new = p.quotaList(to)
+	case c == '{' && to.composite():
+		p.got[to] = value{kind: kindObject}
+		p.collect(to)
+	case c == '{', c == '[':
+		start := p.pos
+		k := p.skip()
+		p.got[to] = value{kind: k, raw: p.text[start:p.pos]}
+	default:
+		p.got[to] = p.scalar()
+		if k := p.got[to].kind; to.composite() && k != kindNull && k != kindMissing {
+			p.bad(to, "want an object, got %v", k)
+		}
+	}
+}
+
+// item reads one entry of a listing; position counts from 1 and names an entry whose id cannot be read.
+func (p *parser) item(position int) planner.Item {
+	clear(p.got[firstItemSlot : lastItemSlot+1])
+	p.quotas, p.new, p.problem = nil, nil, ""
+	if p.peek() != '{' {
+		k := p.skip()
+		return planner.Item{Problem: fmt.Sprintf("entry %d: want an object, got %v", position, k)}
+	}
+	p.collect(inItem)
+	if p.err != nil {
+		return planner.Item{}
+	}
+	it := planner.Item{Quotas: p.quotas, NewQuotas: p.new}
+	p.identity(&it)
+	p.wish(&it)
+	p.target(&it)
+	p.callbacks(&it)
+	it.Problem = p.problem
+	if it.Problem != "" && it.Key.Item == "" {
+		it.Problem = fmt.Sprintf("entry %d: %s", position, it.Problem)
+	}
+	return it
+}
+
+// identity reads the three parts of the key, each as far as it can be read, and the parent.
+func (p *parser) identity(it *planner.Item) {
+	it.Key.Item = p.uuid(itemID)
+	it.Key.System = p.interned(itemSystemKey)
+	if it.Key.System == "" {
+		p.bad(itemSystemKey, "empty")
+	}
+	if p.got[itemDataTypeKey].kind != kindNull {
+		it.Key.DataType = p.interned(itemDataTypeKey)
+	}
+	if k := p.got[itemParent].kind; k != kindNull && k != kindMissing {
+		if id := p.uuid(itemParent); id != "" {
+			it.Parent = p.intern([]byte(id))
+		}
+	}
+}
+
+// wish reads what the directory should be.
+func (p *parser) wish(it *planner.Item) {
+	switch s := planner.Status(p.interned(itemStatus)); s {
+	case planner.StatusPending, planner.StatusActive, planner.StatusUpdating, planner.StatusRemoving, planner.StatusRemoved,
+		planner.StatusError:
+		it.Status = s
+	default:
+		p.bad(itemStatus, "unknown value %.40q", string(s))
+	}
+	it.MountPath = string(p.str(itemMountDefault))
+	it.Permission = p.interned(itemPermissionValue)
+	if !isOctal(it.Permission) {
+		p.bad(itemPermissionValue, "%.40q is not three or four octal digits", it.Permission)
+		it.Permission = ""
+	}
+	if v := p.got[itemPermissionType]; v.kind != kindMissing && string(p.str(itemPermissionType)) != "octal" {
+		p.bad(itemPermissionType, "want \"octal\", got %.40q", v.raw)
+	}
+	for _, q := range []slot{itemQuotas, itemNewQuotas} {
+		if k := p.got[q].kind; k != kindArray && k != kindNull && k != kindMissing {
+			p.bad(q, "want an array or null, got %v", k)
+		}
+	}
+}
+
+func isOctal(s string) bool {
+	if len(s) != 3 && len(s) != 4 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '7' {
+			return false
+		}
+	}
+	return true
+}
+
+// target reads whom the item is for. Where the name and the group stand depends on the type of the target.
+func (p *parser) target(it *planner.Item) {
+	name, gid := unread, unread
+	switch t := planner.Target(p.interned(itemTargetType)); t {
+	case planner.TargetTenant, planner.TargetCustomer:
+		it.Target, name = t, itemTargetKey
+	case planner.TargetProject:
+		it.Target, name, gid = t, itemTargetName, itemTargetGID
+	case planner.TargetUser:
+		it.Target, name, gid = t, itemPrimaryName, itemPrimaryGID
+	default:
+		p.bad(itemTargetType, "unknown value %.40q", string(t))
+		return
+	}
+	if p.got[itemTargetItem].kind != kindObject {
+		p.bad(itemTargetItem, "want an object, got %v", p.got[itemTargetItem].kind)
+		return
+	}
+	if k := p.got[name].kind; k != kindNull && k != kindMissing {
+		it.Name = p.interned(name)
+	}
+	if gid != unread {
+		it.GID, it.HasGID = p.gid(gid)
+		if p.got[itemQuotas].kind == kindMissing {
+			p.bad(itemQuotas, "missing")
+		}
+	}
+}
+
+// gid reads a group id: a whole number, unchecked otherwise. Null and missing: the proxy knows none.
+func (p *parser) gid(at slot) (int64, bool) {
+	switch v := p.got[at]; v.kind {
+	case kindNull, kindMissing:
+	case kindNumber:
+		n, err := strconv.ParseInt(string(v.raw), 10, 64)
+		if err == nil {
+			return n, true
+		}
+		p.bad(at, "%.40q is not a whole number within 64 bits", v.raw)
+	default:
+		p.bad(at, "want a number, got %v", v.kind)
+	}
+	return 0, false
+}
+
+// callbacks reads the URLs, whose targets are checked by [planner.CallbackURL].
+func (p *parser) callbacks(it *planner.Item) {
+	for s := itemApprove; s <= itemUpdateOptions; s++ {
+		if k := p.got[s].kind; k == kindMissing || k == kindNull {
+			continue
+		}
+		switch u := p.str(s); {
+		case len(u) == 0:
+			p.bad(s, "empty")
+		case len(u) > maxURL:
+			p.bad(s, "longer than %d bytes", maxURL)
+		default:
+			if it.URLs == nil {
+				it.URLs = make(map[planner.Callback]string, 6)
+			}
+			it.URLs[callbackOf(s)] = string(u)
+		}
+	}
+}
+
+// str is the string at a slot, valid until the next call; anything else is a problem.
+func (p *parser) str(at slot) []byte {
+	v := p.got[at]
+	switch {
+	case v.kind == kindMissing:
+		p.bad(at, "missing")
+		return nil
+	case v.kind != kindString:
+		p.bad(at, "want a string, got %v", v.kind)
+		return nil
+	case !v.escaped:
+		return v.raw
+	}
+	var ok bool
+	if p.buf, ok = unescape(p.buf[:0], v.raw); !ok {
+		p.bad(at, "half a surrogate pair, which is no text")
+		return nil
+	}
+	return p.buf
+}
+
+func (p *parser) uuid(at slot) string {
+	s := p.str(at)
+	id, ok := planner.UUID(s)
+	if !ok {
+		p.bad(at, "%.40q is not a UUID", s)
+	}
+	return id
+}
+
+// interned is the string at a slot, stored once however many items have it.
+func (p *parser) interned(at slot) string { return p.intern(p.str(at)) }
+
+func (p *parser) intern(b []byte) string {
+	if s, ok := p.strings[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if len(p.strings) < maxInterned && len(b) <= maxInternedBytes {
+		p.strings[s] = s
+	}
+	return s
+}
+
+// decimal reads a number's text exactly.
+func (p *parser) decimal(raw []byte) (planner.Decimal, error) {
+	if d, ok := p.decimals[string(raw)]; ok {
+		return d, nil
+	}
+	d, err := planner.ParseDecimal(string(raw))
+	if err == nil && len(p.decimals) < maxDecimals && len(raw) <= maxInternedBytes {
+		p.decimals[string(raw)] = d
+	}
+	return d, err
+}

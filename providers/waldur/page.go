@@ -1,0 +1,125 @@
+package waldur
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Bounds of a page, and of what a listing may claim to hold.
+const (
+	maxPageBytes = 32 << 20
+	maxPageItems = 500
+	maxTotal     = 50_000_000
+)
+
+// Page is one page of a listing.
+type Page struct {
+	Items []planner.Item
+	// Current counts from 1; Limit is the page size; Total counts the items of all pages.
+	Current, Limit, Total int
+}
+
+// Pages is how many pages the whole listing has.
+func (p Page) Pages() int { return (p.Total + p.Limit - 1) / p.Limit }
+
+// ParsePage reads one answer of the proxy. The error is about the page as a whole; what is wrong with one item is that
+// item's Problem.
+func ParsePage(text []byte) (Page, error) { return newParser().page(nil, text) }
+
+// page reads a page, appending its items to items.
+func (p *parser) page(items []planner.Item, text []byte) (Page, error) {
+	if len(text) > maxPageBytes {
+		return Page{}, fmt.Errorf("page is longer than %d MiB", maxPageBytes>>20)
+	}
+	p.start(text)
+	clear(p.got[:])
+	p.problem = ""
+	page := Page{Items: items}
+	if p.peek() != '{' {
+		return Page{}, p.notAPage()
+	}
+	f := p.open()
+	for name, ok := p.member(&f); ok; name, ok = p.member(&f) {
+		to := slotOf(inPage, name)
+		if to == pageResources && p.peek() == '[' {
+			p.got[to] = value{kind: kindArray}
+			page.Items = p.items(page.Items, maxPageItems)
+			continue
+		}
+		p.store(to)
+	}
+	if err := p.finish(); err != nil {
+		return Page{}, err
+	}
+	return page, p.envelope(&page)
+}
+
+func (p *parser) notAPage() error {
+	if p.err == nil {
+		p.unexpected("the object that holds a page")
+	}
+	return p.err
+}
+
+// items reads the array at peek, refusing more than limit entries.
+func (p *parser) items(to []planner.Item, limit int) []planner.Item {
+	f := p.open()
+	for p.element(&f, ']') {
+		if f.count > limit {
+			p.fail("more than %d resources in one page", limit)
+			break
+		}
+		to = append(to, p.item(f.count))
+	}
+	return to
+}
+
+// array reads a bare array of items, which has no pagination and no bound but that of its bytes.
+func (p *parser) array(text []byte) ([]planner.Item, error) {
+	p.start(text)
+	if p.peek() != '[' {
+		p.unexpected("an array of resources")
+		return nil, p.err
+	}
+	items := p.items(nil, maxTotal)
+	if err := p.finish(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+// envelope checks what stands around the items.
+func (p *parser) envelope(page *Page) error {
+	p.problem = ""
+	if p.got[pageResources].kind == kindMissing && p.got[pageDetail].kind != kindMissing {
+		return errors.New("this is an error answer, not a listing: " + detailOf(p.text))
+	}
+	if s := string(p.str(pageStatus)); p.problem == "" && s != "success" {
+		return fmt.Errorf("status is %.40q, want \"success\"", s)
+	}
+	if k := p.got[pageResources].kind; k != kindArray {
+		p.bad(pageResources, "want an array, got %v", k)
+	}
+	if k := p.got[pagination].kind; k != kindObject {
+		p.bad(pagination, "want an object, got %v", k)
+	}
+	page.Current = p.count(pageCurrent, 1)
+	page.Limit = p.count(pageLimit, 1)
+	page.Total = p.count(pageTotal, 0)
+	if p.problem != "" {
+		return errors.New(p.problem)
+	}
+	return nil
+}
+
+// count reads a whole number that is at least least.
+func (p *parser) count(at slot, least int) int {
+	n, err := strconv.Atoi(string(p.got[at].raw))
+	if p.got[at].kind != kindNumber || err != nil || n < least || n > maxTotal {
+		p.bad(at, "want a whole number from %d to %d", least, maxTotal)
+	}
+	return n
+}

@@ -1,0 +1,81 @@
+package waldur
+
+import (
+	"fmt"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// quotaList reads the array of limits at peek. A limit that is not in it stays "not given": unknown, never zero.
+func (p *parser) quotaList(in slot) *planner.ProxyQuotas {
+	q := &planner.ProxyQuotas{}
+	f := p.open()
+	for p.element(&f, ']') {
+		if p.peek() != '{' {
+			p.badQuota(in, f.count, "want an object, got %v", p.skip())
+			continue
+		}
+		clear(p.got[firstQuotaSlot : lastQuotaSlot+1])
+		p.collect(inQuota)
+		if p.err == nil {
+			p.limit(q, in, f.count)
+		}
+	}
+	return q
+}
+
+func (p *parser) badQuota(in slot, n int, format string, args ...any) {
+	p.badField(fmt.Sprintf("%v[%d]", in, n-1), format, args...)
+}
+
+// limit puts one entry into q. Space has to be in tera and inodes in ones: another unit would be another amount.
+func (p *parser) limit(q *planner.ProxyQuotas, in slot, n int) {
+	for s := firstQuotaSlot; s <= lastQuotaSlot; s++ {
+		want := kindString
+		if s == quotaNumber {
+			want = kindNumber
+		}
+		if k := p.got[s].kind; k != want {
+			p.badQuota(in, n, "%v: want %v, got %v", s, want, k)
+			return
+		}
+	}
+	kind, soft := p.got[quotaType].raw, string(p.got[quotaEnforcement].raw) == "soft"
+	if !soft && string(p.got[quotaEnforcement].raw) != "hard" {
+		p.badQuota(in, n, "enforcementType: want soft or hard, got %.40q", p.got[quotaEnforcement].raw)
+		return
+	}
+	var to *planner.Decimal
+	unit := "none"
+	switch {
+	case string(kind) == "space" && soft:
+		to, unit = &q.SpaceSoft, "tera"
+	case string(kind) == "space":
+		to, unit = &q.SpaceHard, "tera"
+	case string(kind) == "inodes" && soft:
+		to = &q.InodesSoft
+	case string(kind) == "inodes":
+		to = &q.InodesHard
+	default:
+		p.badQuota(in, n, "type: want space or inodes, got %.40q", kind)
+		return
+	}
+	p.setLimit(to, unit, in, n)
+}
+
+func (p *parser) setLimit(to *planner.Decimal, unit string, in slot, n int) {
+	if got := p.got[quotaUnit].raw; string(got) != unit {
+		p.badQuota(in, n, "unit: want %s for %s, got %.40q", unit, p.got[quotaType].raw, got)
+		return
+	}
+	if to.Given() {
+		p.badQuota(in, n, "the %s limit of %s is given twice", p.got[quotaEnforcement].raw, p.got[quotaType].raw)
+		return
+	}
+	d, err := p.decimal(p.got[quotaNumber].raw)
+	if err != nil {
+		p.badQuota(in, n, "quota: %v", err)
+		return
+	}
+	*to = d
+}
