@@ -190,7 +190,7 @@ func orderViewOf(o *order, err error) (OrderView, error) {
 }
 
 // control answers below /sim/.
-func (s *Server) control(w http.ResponseWriter, r *http.Request) {
+func (s *Server) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /sim/resources", take(func(_ *http.Request, in ResourceSpec) (any, error) { return s.AddResource(in) }))
 	mux.Handle("GET /sim/resources/{id}", take(func(r *http.Request, _ none) (any, error) { return s.Resource(r.PathValue("id")) }))
@@ -220,7 +220,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		return none{}, s.SetToken(in.Service, in.Token, in.Account)
 	}))
 	mux.Handle("POST /sim/stop", take(func(*http.Request, none) (any, error) { s.Stop(); return none{}, nil }))
-	mux.ServeHTTP(w, r)
+	return mux
 }
 
 type none struct{}

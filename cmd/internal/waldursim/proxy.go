@@ -163,6 +163,6 @@ func whole(values url.Values, name string, into *int, most int) *finding {
 	case most > 0 && n > most:
 		return wrong("less_than_equal", fmt.Sprintf("Input should be less than or equal to %d", most), map[string]int{"le": most})
 	}
-	*into = n
+	*into = min(n, 1<<50) // so that no offset overflows
 	return nil
 }

@@ -36,6 +36,7 @@ const (
 // Server is proxy, Waldur and token endpoint in one; see the package comment.
 type Server struct {
 	opts         Options
+	sim          http.Handler
 	mu           sync.Mutex // guards all below
 	model        *model
 	cache        map[filter]*listing
@@ -84,6 +85,7 @@ func New(o Options) *Server {
 	}
 	s.model = newModel(o.Now, o.GID, func() { clear(s.cache) })
 	s.model.offerings = defaultOfferings()
+	s.sim = s.control()
 	return s
 }
 
@@ -97,7 +99,7 @@ func (s *Server) Stop() { s.stop.Do(func() { close(s.done) }) }
 // lets it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/sim/") {
-		s.control(w, r)
+		s.sim.ServeHTTP(w, r)
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
