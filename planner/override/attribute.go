@@ -1,0 +1,235 @@
+package override
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// kind is what an attribute takes, and where it goes.
+type kind struct {
+	name    string
+	want    cty.Type
+	example string
+	inQuota bool
+	set     func(w *planner.Wishes, v cty.Value, exact bool) error
+}
+
+// attribute is one attribute whose value depends on the resource.
+type attribute struct {
+	kind
+	expr hcl.Expression
+	// at is where the expression stands, "overrides.hcl:12".
+	at string
+}
+
+func directKinds() []kind {
+	return []kind{
+		{name: "manage", want: cty.Bool, example: "false to leave the resource alone", set: func(w *planner.Wishes, v cty.Value, _ bool) error {
+			b := v.True()
+			w.Manage = &b
+			return nil
+		}},
+		{name: "owner", want: cty.Number, example: "a numeric user id", set: func(w *planner.Wishes, v cty.Value, _ bool) error {
+			n, err := id(v)
+			uid := planner.UID(n)
+			w.Owner = &uid
+			return err
+		}},
+		{name: "group", want: cty.Number, example: "a numeric group id", set: func(w *planner.Wishes, v cty.Value, _ bool) error {
+			n, err := id(v)
+			gid := planner.GID(n)
+			w.Group = &gid
+			return err
+		}},
+		{name: "mode", want: cty.String, example: `octal digits in quotes, such as "2770"`, set: func(w *planner.Wishes, v cty.Value, _ bool) error {
+			mode := v.AsString()
+			w.Mode = &mode
+			_, _, err := planner.ParseMode(mode)
+			return err
+		}},
+	}
+}
+
+func quotaNames() []string { return []string{"space_soft", "space_hard", "inodes_soft", "inodes_hard"} }
+
+func quotaKinds() []kind {
+	space := func(name string, to func(*planner.Quota) *planner.Limit[planner.Bytes]) kind {
+		return kind{name: name, want: cty.Number, example: "bytes, such as tib(20), or unlimited", inQuota: true,
+			set: func(w *planner.Wishes, v cty.Value, _ bool) (err error) {
+				*to(&w.Quota), err = limitFrom[planner.Bytes](v, false)
+				return err
+			}}
+	}
+	inodes := func(name string, to func(*planner.Quota) *planner.Limit[planner.Inodes]) kind {
+		return kind{name: name, want: cty.Number, example: "a number of files, such as 20000000, or unlimited", inQuota: true,
+			set: func(w *planner.Wishes, v cty.Value, exact bool) (err error) {
+				*to(&w.Quota), err = limitFrom[planner.Inodes](v, exact)
+				return err
+			}}
+	}
+	return []kind{
+		space("space_soft", func(q *planner.Quota) *planner.Limit[planner.Bytes] { return &q.SpaceSoft }),
+		space("space_hard", func(q *planner.Quota) *planner.Limit[planner.Bytes] { return &q.SpaceHard }),
+		inodes("inodes_soft", func(q *planner.Quota) *planner.Limit[planner.Inodes] { return &q.InodesSoft }),
+		inodes("inodes_hard", func(q *planner.Quota) *planner.Limit[planner.Inodes] { return &q.InodesHard }),
+	}
+}
+
+// id is a user or group id. Whether a group may be used is for the planner to say; ids that the system calls cannot
+// tell from "leave it" never pass.
+func id(v cty.Value) (uint32, error) {
+	n, exact, err := whole(v.AsBigFloat())
+	if err != nil {
+		return 0, err
+	}
+	if !exact || n > math.MaxInt32 {
+		return 0, errors.New("want a whole number from 0 to 2147483647")
+	}
+	return uint32(n), nil
+}
+
+// limitFrom makes a limit of a number; infinity is unlimited. Exact refuses fractions in place of cutting them down.
+func limitFrom[U planner.Bytes | planner.Inodes](v cty.Value, exact bool) (planner.Limit[U], error) {
+	f := v.AsBigFloat()
+	if f.IsInf() && f.Sign() > 0 {
+		return planner.Unlimited[U](), nil
+	}
+	n, isWhole, err := whole(f)
+	if err != nil {
+		return planner.Limit[U]{}, err
+	}
+	if exact && !isWhole {
+		return planner.Limit[U]{}, errors.New("want a whole number: there are no fractions of inodes")
+	}
+	return planner.LimitOf(U(n)), nil
+}
+
+// whole cuts a number down to a whole one below 2^63, and tells whether it was whole already. A number closer than
+// 2^-128 to a whole one is that one: 20 TiB × 1.1 is 22 TiB, though 1.1 has no exact binary form.
+func whole(f *big.Float) (n uint64, exact bool, err error) {
+	if f.IsInf() || f.Cmp(big.NewFloat(1<<63)) >= 0 {
+		return 0, false, errors.New("the value is too large, it must be below 2^63")
+	}
+	tolerance := new(big.Float).SetMantExp(big.NewFloat(1), -128)
+	near := new(big.Float).SetPrec(600).Add(f, big.NewFloat(0.5))
+	if near.Sign() < 0 {
+		return 0, false, errors.New("the value is negative")
+	}
+	nearest, _ := near.Int(nil)
+	off := new(big.Float).SetPrec(600).Sub(f, new(big.Float).SetInt(nearest))
+	if off.Abs(off).Cmp(tolerance) < 0 {
+		return nearest.Uint64(), true, nil
+	}
+	if f.Sign() < 0 {
+		return 0, false, errors.New("the value is negative")
+	}
+	n, _ = f.Uint64()
+	return n, false, nil
+}
+
+// check is the part of an attribute's check that needs no resource. It sets what does not depend on one, and tells
+// whether the attribute has to be evaluated for each.
+func (a attribute) check(w *planner.Wishes) (computed bool, diags hcl.Diagnostics) {
+	if mentions(a.expr, unlimited) && !a.inQuota {
+		return false, a.problem("unlimited may be said in an override's quota block only")
+	}
+	ctx := evalContext(unknownUpstream(), a.inQuota)
+	v, diags := a.expr.Value(ctx)
+	if diags.HasErrors() {
+		return false, diags
+	}
+	if v.Type() != cty.DynamicPseudoType && v.Type() != a.want {
+		return false, a.problem(fmt.Sprintf("want %s, not %s", a.example, v.Type().FriendlyName()))
+	}
+	if mentions(a.expr, "upstream") {
+		return true, nil
+	}
+	if err := a.assign(w, v, ctx, true); err != nil {
+		return false, a.problem(err.Error())
+	}
+	return false, nil
+}
+
+// assign checks the value and sets it in w. A constant has to be exact; what is computed is cut down.
+func (a attribute) assign(w *planner.Wishes, v cty.Value, ctx *hcl.EvalContext, constant bool) error {
+	switch {
+	case v.IsNull():
+		return fmt.Errorf("null is no value; leave %s out to keep what the proxy says", a.name)
+	case !v.IsKnown() || v.Type() != a.want:
+		return fmt.Errorf("want %s, not %s", a.example, v.Type().FriendlyName())
+	case isInfinite(v) && !a.mayBeInfinite(ctx):
+		return errors.New("the value is infinite (a division by zero?); say unlimited if there should be no limit")
+	}
+	return a.set(w, v, constant)
+}
+
+// mayBeInfinite: a value is only without a limit where something that the expression refers to is.
+func (a attribute) mayBeInfinite(ctx *hcl.EvalContext) bool {
+	return slices.ContainsFunc(a.expr.Variables(), func(t hcl.Traversal) bool {
+		v, diags := t.TraverseAbs(ctx)
+		return !diags.HasErrors() && isInfinite(v)
+	})
+}
+
+func isInfinite(v cty.Value) bool {
+	return v.IsKnown() && !v.IsNull() && v.Type() == cty.Number && v.AsBigFloat().IsInf()
+}
+
+func (a attribute) problem(detail string) hcl.Diagnostics {
+	return hcl.Diagnostics{{
+		Severity: hcl.DiagError,
+		Summary:  "Unsuitable value for " + a.name,
+		Detail:   sentence(detail),
+		Subject:  a.expr.Range().Ptr(),
+	}}
+}
+
+// apply evaluates the attribute for one resource.
+func (a attribute) apply(w *planner.Wishes, ctx *hcl.EvalContext) error {
+	v, diags := a.expr.Value(ctx)
+	if nulls := nullsIn(a.expr, ctx); len(nulls) > 0 && (diags.HasErrors() || v.IsNull()) {
+		return fmt.Errorf("%s (%s): %s is null, the proxy does not say it; coalesce(…, …) can say what to take instead",
+			a.name, a.at, strings.Join(nulls, " and "))
+	}
+	if diags.HasErrors() {
+		return fmt.Errorf("%s (%s): %s", a.name, a.at, diags[0].Detail)
+	}
+	if err := a.assign(w, v, ctx, false); err != nil {
+		return fmt.Errorf("%s (%s): %w", a.name, a.at, err)
+	}
+	return nil
+}
+
+// nullsIn names what the expression refers to and is null.
+func nullsIn(expr hcl.Expression, ctx *hcl.EvalContext) []string {
+	var names []string
+	for _, t := range expr.Variables() {
+		v, diags := t.TraverseAbs(ctx)
+		if diags.HasErrors() || !v.IsNull() {
+			continue
+		}
+		var name strings.Builder
+		name.WriteString(t.RootName())
+		for _, step := range t[1:] {
+			if attr, ok := step.(hcl.TraverseAttr); ok {
+				name.WriteString("." + attr.Name)
+			}
+		}
+		names = append(names, name.String())
+	}
+	return names
+}
+
+func sentence(s string) string {
+	s = strings.TrimSuffix(s, ".")
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}

@@ -1,0 +1,189 @@
+package override
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Override is a compiled override block. It does not change, and may be used by several goroutines.
+type Override struct {
+	name, at, reason string
+	match            matcher
+	// fixed is what does not depend on the resource; computed is evaluated for each.
+	fixed    planner.Wishes
+	computed []attribute
+	// expires is zero for an override without an end.
+	expires time.Time
+	defined hcl.Range
+}
+
+// The contract with package planner.
+var _ planner.Override = (*Override)(nil)
+
+// Compile makes an override of a block with one label and an HCL native body. With errors, the override is nil.
+func Compile(block *hcl.Block) (*Override, hcl.Diagnostics) {
+	o := &Override{name: block.Labels[0], at: place(block.DefRange), defined: block.DefRange}
+	names := []string{"reason", "expires"}
+	for _, k := range directKinds() {
+		names = append(names, k.name)
+	}
+	content, diags := block.Body.Content(schema(names, "match", "quota"))
+	if content == nil {
+		return nil, diags
+	}
+	blocks := content.Blocks.ByType()
+	diags = append(diags, atMostOne(blocks["match"])...)
+	diags = append(diags, atMostOne(blocks["quota"])...)
+	diags = append(diags, o.readMatch(block, blocks["match"])...)
+	diags = append(diags, o.readText(content.Attributes)...)
+	before := len(diags)
+	n, more := o.readKinds(content.Attributes, directKinds())
+	diags = append(diags, more...)
+	for _, quota := range blocks["quota"] {
+		quotaContent, more := quota.Body.Content(schema(quotaNames()))
+		diags = append(diags, more...)
+		if quotaContent != nil {
+			m, more := o.readKinds(quotaContent.Attributes, quotaKinds())
+			diags = append(diags, more...)
+			n += m
+		}
+	}
+	if n == 0 && len(diags) == before {
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Override changes nothing", Subject: block.DefRange.Ptr(),
+			Detail: "Say what it changes: owner, group, mode, a quota block, or manage = false to leave the resources alone."})
+	}
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return o, diags
+}
+
+func atMostOne(blocks hcl.Blocks) (diags hcl.Diagnostics) {
+	if len(blocks) > 1 {
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Duplicate " + blocks[1].Type + " block",
+			Detail:  fmt.Sprintf("An override has one %s block at most; the first is at %s.", blocks[1].Type, place(blocks[0].DefRange)),
+			Subject: blocks[1].DefRange.Ptr()})
+	}
+	return diags
+}
+
+func (o *Override) readMatch(block *hcl.Block, found hcl.Blocks) (diags hcl.Diagnostics) {
+	if len(found) == 0 {
+		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Missing match block", Subject: block.DefRange.Ptr(),
+			Detail: `Say which resources the override is for: match { path = "/capstor/scratch/**" }.`}}
+	}
+	o.match, diags = compileMatch(found[0])
+	return diags
+}
+
+// readKinds reads the attributes that change resources, and counts them.
+func (o *Override) readKinds(attrs hcl.Attributes, kinds []kind) (n int, diags hcl.Diagnostics) {
+	for _, k := range kinds {
+		attr, given := attrs[k.name]
+		if !given {
+			continue
+		}
+		n++
+		a := attribute{kind: k, expr: attr.Expr, at: place(attr.NameRange)}
+		computed, more := a.check(&o.fixed)
+		diags = append(diags, more...)
+		if computed {
+			o.computed = append(o.computed, a)
+		}
+	}
+	return n, diags
+}
+
+func (o *Override) readText(attrs hcl.Attributes) (diags hcl.Diagnostics) {
+	one := func(name string) (string, bool) {
+		attr, given := attrs[name]
+		if !given {
+			return "", false
+		}
+		values, more := constants(attr, cty.String, "text in quotes")
+		if len(values) > 1 && more == nil {
+			more = unsuitable(attr, "want text in quotes, not a list")
+		}
+		diags = append(diags, more...)
+		if len(values) != 1 {
+			return "", false
+		}
+		return values[0].AsString(), true
+	}
+	o.reason, _ = one("reason")
+	if s, given := one("expires"); given {
+		var err error
+		if o.expires, err = parseExpiry(s); err != nil {
+			diags = append(diags, unsuitable(attrs["expires"], err.Error())...)
+		}
+	}
+	return diags
+}
+
+// parseExpiry reads a day, of which the override still covers the last second (in UTC), or an instant.
+func parseExpiry(s string) (time.Time, error) {
+	if day, err := time.Parse(time.DateOnly, s); err == nil {
+		return day.AddDate(0, 0, 1), nil
+	}
+	if at, err := time.Parse(time.RFC3339, s); err == nil {
+		return at.UTC(), nil
+	}
+	return time.Time{}, fmt.Errorf(`%.40q is no date: want "2026-12-31", the end of that day in UTC, or "2026-12-31T18:00:00Z"`, s)
+}
+
+// place is file:line, without the file's folder: provenance must not depend on where the configuration lies.
+func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", filepath.Base(r.Filename), r.Start.Line) }
+
+// Source names the override and says where it stands.
+func (o *Override) Source() planner.Provenance {
+	return planner.Provenance{From: planner.FromOverride, Override: o.name, At: o.at}
+}
+
+// Name is the block's label.
+func (o *Override) Name() string { return o.name }
+
+// Reason is why the override exists, in the words of the site; may be empty.
+func (o *Override) Reason() string { return o.reason }
+
+// Expires is the instant from which the override is ignored; the zero time if it has no end.
+func (o *Override) Expires() time.Time { return o.expires }
+
+// Defined is where the block's header stands.
+func (o *Override) Defined() hcl.Range { return o.defined }
+
+// Systems are the systems that the override is limited to; empty if it is not.
+func (o *Override) Systems() []string { return slices.Clone(o.match.systems) }
+
+// Expired tells whether the override's time is over at now.
+func (o *Override) Expired(now time.Time) bool { return !o.expires.IsZero() && !now.Before(o.expires) }
+
+// Matches tells whether the override speaks of this resource.
+func (o *Override) Matches(f planner.Facts) bool { return o.match.matches(f) }
+
+// Apply evaluates the override's expressions over what the proxy says. An error names the override, the attribute and
+// its line, and what was wrong: the resource is blocked by it.
+func (o *Override) Apply(u planner.Upstream) (planner.Wishes, error) {
+	w := o.fixed
+	if len(o.computed) == 0 {
+		return w, nil
+	}
+	upstream := upstreamObject(u)
+	inQuota, direct := evalContext(upstream, true), evalContext(upstream, false)
+	for _, a := range o.computed {
+		ctx := direct
+		if a.inQuota {
+			ctx = inQuota
+		}
+		if err := a.apply(&w, ctx); err != nil {
+			return planner.Wishes{}, fmt.Errorf("override %q: %w", o.name, err)
+		}
+	}
+	return w, nil
+}

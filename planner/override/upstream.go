@@ -1,0 +1,79 @@
+package override
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// unlimited is how "no limit" is computed with: more than every number, so that min and max do what they say.
+const unlimited = "unlimited"
+
+// unknownUpstream has the shape of upstream, and no values: for checking types.
+func unknownUpstream() cty.Value {
+	quota := map[string]cty.Value{}
+	for _, name := range quotaNames() {
+		quota[name] = cty.UnknownVal(cty.Number)
+	}
+	all := map[string]cty.Value{"quota": cty.ObjectVal(quota)}
+	for _, name := range []string{"path", "data_type", "system", "tenant", "customer", "project", "target", "status", "mode"} {
+		all[name] = cty.UnknownVal(cty.String)
+	}
+	all["gid"], all["group"] = cty.UnknownVal(cty.Number), cty.UnknownVal(cty.Number)
+	return cty.ObjectVal(all)
+}
+
+// upstreamObject is what expressions see; everything that the proxy does not say is null.
+func upstreamObject(u planner.Upstream) cty.Value {
+	f := u.Facts
+	group := cty.NullVal(cty.Number)
+	if f.HasGID {
+		group = cty.NumberIntVal(f.GID)
+	}
+	return cty.ObjectVal(map[string]cty.Value{
+		"path": text(f.Path), "data_type": text(f.DataType), "system": text(f.System), "tenant": text(f.Tenant),
+		"customer": text(f.Customer), "project": text(f.Project), "target": text(string(f.Target)),
+		"status": text(string(f.Status)), "mode": text(u.Mode), "gid": group, "group": group,
+		"quota": cty.ObjectVal(map[string]cty.Value{
+			"space_soft": limit(u.Quota.SpaceSoft), "space_hard": limit(u.Quota.SpaceHard),
+			"inodes_soft": limit(u.Quota.InodesSoft), "inodes_hard": limit(u.Quota.InodesHard),
+		}),
+	})
+}
+
+func text(s string) cty.Value {
+	if s == "" {
+		return cty.NullVal(cty.String)
+	}
+	return cty.StringVal(s)
+}
+
+func limit[U planner.Bytes | planner.Inodes](l planner.Limit[U]) cty.Value {
+	if l.IsUnlimited() {
+		return cty.PositiveInfinity
+	}
+	if n, ok := l.Number(); ok {
+		return cty.NumberUIntVal(uint64(n))
+	}
+	return cty.NullVal(cty.Number)
+}
+
+// evalContext is what an expression may use. Only quotas may say unlimited.
+func evalContext(upstream cty.Value, inQuota bool) *hcl.EvalContext {
+	vars := map[string]cty.Value{"upstream": upstream}
+	if inQuota {
+		vars[unlimited] = cty.PositiveInfinity
+	}
+	return &hcl.EvalContext{Variables: vars, Functions: Functions()}
+}
+
+// mentions tells whether the expression refers to the variable.
+func mentions(expr hcl.Expression, variable string) bool {
+	for _, t := range expr.Variables() {
+		if t.RootName() == variable {
+			return true
+		}
+	}
+	return false
+}
