@@ -1,0 +1,223 @@
+package posix
+
+import (
+	"fmt"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Dir is one managed directory, held by its descriptor together with its parent's. Every change first compares the inode,
+// and that the parent still has it under its name: a directory that was moved, removed or replaced meanwhile is
+// [ErrChanged], and is not changed.
+type Dir struct {
+	system  *System
+	storage string
+	fd      int
+	parent  int
+	name    string
+	inode   uint64
+}
+
+// Open opens the directory at a storage path to change it. It must have the given inode; 0 takes whatever is there.
+func (s *System) Open(storage string, inode uint64) (*Dir, error) {
+	if err := s.still(); err != nil {
+		return nil, err
+	}
+	d, err := s.openWithParent(storage)
+	if err != nil {
+		return nil, err
+	}
+	if inode != 0 {
+		d.Expect(inode)
+	}
+	if err := d.compare("open"); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// openParent opens the directory above a storage path. The system's own directory has none that may be changed.
+func (s *System) openParent(storage string) (fd int, name string, err error) {
+	if storage == s.settings.Directory || storage == "." {
+		return -1, "", refuse(ErrObstructed, "%s is the directory of system %s itself", s.root.Path(storage), s.settings.Name)
+	}
+	dir, name := path.Split(storage)
+	fd, err = s.openDir(path.Clean(dir))
+	return fd, name, err
+}
+
+func (s *System) openWithParent(storage string) (*Dir, error) {
+	parent, name, err := s.openParent(storage)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := s.openChild(parent, name, storage)
+	if err != nil {
+		unix.Close(parent)
+		return nil, err
+	}
+	d := &Dir{system: s, storage: storage, fd: fd, parent: parent, name: name}
+	st, err := fstat(fd)
+	if err != nil {
+		d.Close()
+		return nil, fmt.Errorf("look at %s: %w", d.Path(), explain(err))
+	}
+	d.inode = st.Ino
+	return d, nil
+}
+
+func (s *System) openChild(parent int, name, storage string) (int, error) {
+	fd, err := openat2(parent, name, readDir, within)
+	if err == nil {
+		return fd, nil
+	}
+	where := s.root.Path(storage)
+	switch err {
+	case unix.ENOENT:
+		return -1, refuse(ErrAbsent, "%s does not exist", where)
+	case unix.ELOOP, unix.ENOTDIR, unix.EXDEV, unix.ENXIO:
+		what := obstacle(parent, name)
+		if what == "" {
+			what = "something else"
+		}
+		return -1, refuse(ErrObstructed, "%s stands at %s", what, where)
+	}
+	return -1, fmt.Errorf("open %s: %w", where, explain(err))
+}
+
+// Path is where the directory is on this node.
+func (d *Dir) Path() string { return d.system.root.Path(d.storage) }
+
+// Inode is the directory's inode number.
+func (d *Dir) Inode() uint64 { return d.inode }
+
+// FD is the descriptor, for quota calls; valid until Close.
+func (d *Dir) FD() uintptr { return uintptr(d.fd) }
+
+// Expect sets the inode that every later change compares with.
+func (d *Dir) Expect(inode uint64) { d.inode = inode }
+
+// Close lets go of the directory.
+func (d *Dir) Close() error {
+	for _, fd := range []*int{&d.fd, &d.parent} {
+		if *fd >= 0 {
+			unix.Close(*fd)
+		}
+		*fd = -1
+	}
+	return nil
+}
+
+// compare checks that the descriptor is the expected directory, and that it still stands at its name.
+func (d *Dir) compare(what string) error {
+	st, err := fstat(d.fd)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
+	}
+	named, err := lstatAt(d.parent, d.name)
+	if err != nil && err != unix.ENOENT {
+		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
+	}
+	if st.Ino != d.inode || st.Nlink == 0 || err == unix.ENOENT || named.Ino != st.Ino || named.Dev != st.Dev {
+		return refuse(ErrChanged, "%s %s: it is no longer the directory with inode %d: somebody moved or replaced it; plan again", what, d.Path(), d.inode)
+	}
+	return nil
+}
+
+// change compares and then runs a system call on the directory.
+func (d *Dir) change(what string, f func() error) error {
+	if err := d.compare(what); err != nil {
+		return err
+	}
+	if err := retry(f); err != nil {
+		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
+	}
+	return nil
+}
+
+// Observe looks at the directory by its descriptor.
+func (d *Dir) Observe() planner.Directory { return d.system.observe(d.fd, d.storage) }
+
+// Own gives the directory to an owner and group; nothing is called where both are right already, so that a user who is
+// not root can try things out.
+func (d *Dir) Own(owner planner.UID, group planner.GID) error {
+	what := fmt.Sprintf("give to %d:%d", owner, group)
+	st, err := fstat(d.fd)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
+	}
+	if st.Uid == uint32(owner) && st.Gid == uint32(group) {
+		return d.compare(what)
+	}
+	return d.change(what, func() error { return unix.Fchown(d.fd, int(owner), int(group)) })
+}
+
+// Chmod sets all twelve bits of the mode, and checks that the kernel took them: it drops setgid without a word when the
+// caller may not set it.
+func (d *Dir) Chmod(mode planner.Mode) error {
+	what := "set mode " + mode.String() + " of"
+	if err := d.change(what, func() error { return unix.Fchmod(d.fd, uint32(mode&planner.ModeBits)) }); err != nil {
+		return err
+	}
+	st, err := fstat(d.fd)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
+	}
+	if got := planner.Mode(st.Mode) & planner.ModeBits; got != mode&planner.ModeBits {
+		return fmt.Errorf("%s %s: the filesystem made it %s: cscs-sync needs to be root there, or a member of the group", what, d.Path(), got)
+	}
+	return nil
+}
+
+// DropACLs removes the access and the default ACL, such as a parent hands on.
+func (d *Dir) DropACLs() error {
+	return d.change("remove the ACLs of", func() error { return dropACLs(d.fd) })
+}
+
+// SetProject sets the project id, and that new files and directories inherit it, and reads both back.
+func (d *Dir) SetProject(id planner.ProjectID) error {
+	what := fmt.Sprintf("set project id %d of", id)
+	// Some filesystems take the id of the parent when the flag is set together with it: then a second call mends it.
+	for range 2 {
+		if err := d.change(what, func() error { return d.writeProject(id) }); err != nil {
+			return err
+		}
+		if _, err := fstat(d.fd); err != nil { // Lustre shows the new id only after this
+			return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
+		}
+		now, err := getAttributes(d.fd)
+		if err != nil {
+			return fmt.Errorf("%s %s: read it back: %w", what, d.Path(), explain(err))
+		}
+		if now.project() == id && now.inherits() {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s %s: the filesystem did not keep it: are project quotas enabled there?", what, d.Path())
+}
+
+func (d *Dir) writeProject(id planner.ProjectID) error {
+	a, err := getAttributes(d.fd)
+	if err != nil {
+		return err
+	}
+	a.projectID, a.flags = uint32(id), a.flags|inheritFlag
+	return a.ioctl(d.fd, setAttributesIoctl)
+}
+
+// Sync makes the directory's own attributes durable.
+func (d *Dir) Sync() error { return d.sync(d.fd, "sync") }
+
+// SyncParent makes durable that the directory has its name.
+func (d *Dir) SyncParent() error { return d.sync(d.parent, "sync the directory above") }
+
+func (d *Dir) sync(fd int, what string) error {
+	if err := retry(func() error { return unix.Fsync(fd) }); err != nil {
+		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package posix
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// private is the most that a new directory may permit before everything about it is right. Setgid comes from the parent.
+const private planner.Mode = 0o2700
+
+// Make makes one directory, closed to all but us, and opens it. What stands there already is [ErrExists]; a directory
+// above that is missing is [ErrAbsent]. If what can be opened afterwards is not ours, empty and closed, somebody
+// interfered: it is refused and left alone.
+func (s *System) Make(storage string) (*Dir, error) {
+	if err := s.still(); err != nil {
+		return nil, err
+	}
+	parent, name, err := s.openParent(storage)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(parent)
+	if err := s.mkdir(parent, name, storage); err != nil {
+		return nil, err
+	}
+	d, err := s.openWithParent(storage)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.isNew(parent); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (s *System) mkdir(parent int, name, storage string) error {
+	where := s.root.Path(storage)
+	switch err := retry(func() error { return unix.Mkdirat(parent, name, 0o700) }); err {
+	case nil:
+		return nil
+	case unix.EEXIST:
+		return refuse(ErrExists, "make %s: something is there already", where)
+	default:
+		return fmt.Errorf("make %s: %w", where, explain(err))
+	}
+}
+
+// isNew checks that the opened directory is the one that was just made in parent: ours, closed, empty.
+func (d *Dir) isNew(parent int) error {
+	var above [2]unix.Stat_t
+	for i, fd := range []int{parent, d.parent} {
+		var err error
+		if above[i], err = fstat(fd); err != nil {
+			return fmt.Errorf("make %s: look at the directory above: %w", d.Path(), explain(err))
+		}
+	}
+	st, err := fstat(d.fd)
+	if err != nil {
+		return fmt.Errorf("make %s: %w", d.Path(), explain(err))
+	}
+	mode := planner.Mode(st.Mode) & planner.ModeBits
+	if st.Uid != d.system.root.euid || mode&^private != 0 || above[0].Ino != above[1].Ino || above[0].Dev != above[1].Dev {
+		return refuse(ErrChanged, "make %s: what is there now (owner %d, mode %s) is not what was made: somebody interferes; left alone", d.Path(), st.Uid, mode)
+	}
+	empty, err := isEmpty(d.fd)
+	if err != nil {
+		return fmt.Errorf("make %s: read it: %w", d.Path(), explain(err))
+	}
+	if !empty {
+		return refuse(ErrChanged, "make %s: the new directory has something in it: somebody interferes; left alone", d.Path())
+	}
+	return d.compare("make")
+}
+
+// isEmpty reads a directory by a descriptor of its own.
+func isEmpty(fd int) (bool, error) {
+	own, err := openat2(fd, ".", readDir, within)
+	if err != nil {
+		return false, err
+	}
+	f := os.NewFile(uintptr(own), "directory")
+	defer f.Close()
+	_, err = f.Readdirnames(1)
+	if errors.Is(err, io.EOF) {
+		return true, nil
+	}
+	return false, err
+}

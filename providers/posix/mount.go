@@ -1,0 +1,157 @@
+package posix
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// magic numbers of statfs (linux/magic.h; Lustre's is LL_SUPER_MAGIC). ext2 and ext3 share ext4's.
+func magicOf(filesystem string) (int64, bool) {
+	m, ok := map[string]int64{
+		"lustre":  0x0BD00BD0,
+		"nfs":     0x6969,
+		"nfs4":    0x6969,
+		"xfs":     0x58465342,
+		"ext4":    0xEF53,
+		"tmpfs":   0x01021994,
+		"btrfs":   0x9123683E,
+		"zfs":     0x2FC12FC1,
+		"ceph":    0x00C36400,
+		"gpfs":    0x47504653,
+		"beegfs":  0x19830326,
+		"overlay": 0x794C7630,
+	}[filesystem]
+	return m, ok
+}
+
+// anyFilesystem is the configuration's word for trying things out on whatever is there.
+const anyFilesystem = "any"
+
+// open opens the system's directory and looks at what is mounted there. Either the system or the reason is empty.
+func (r *Root) open(system planner.System) (*System, planner.Mount) {
+	where := r.Path(system.Directory)
+	fd, err := openat2(r.fd, system.Directory, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK|unix.O_CLOEXEC, beneath)
+	switch err {
+	case nil:
+	case unix.ENOENT:
+		return nil, planner.Mount{Problem: fmt.Sprintf("%s does not exist: mount system %s, or correct its directory", where, system.Name)}
+	case unix.ELOOP, unix.ENOTDIR, unix.EXDEV:
+		return nil, planner.Mount{Problem: fmt.Sprintf("%s is not a directory below %s, reached without links: correct the directory of system %s",
+			where, r.path, system.Name)}
+	default:
+		return nil, planner.Mount{Unknown: fmt.Sprintf("%s could not be opened: %v", where, explain(err))}
+	}
+	s := &System{root: r, settings: system, fd: fd, top: -1}
+	if mount := s.look(where); mount.Problem+mount.Unknown != "" {
+		s.Close()
+		return nil, mount
+	}
+	return s, s.mount
+}
+
+// look fills in what is mounted where the system's directory is.
+func (s *System) look(where string) planner.Mount {
+	unknown := func(what string, err error) planner.Mount {
+		return planner.Mount{Unknown: fmt.Sprintf("%s: %s: %v", where, what, explain(err))}
+	}
+	var err error
+	if s.place, err = placeOf(s.fd); err != nil {
+		return unknown("its mount could not be determined", err)
+	}
+	var fs unix.Statfs_t
+	if err := retry(func() error { return unix.Fstatfs(s.fd, &fs) }); err != nil {
+		return unknown("statfs", err)
+	}
+	found, err := mounts(func(i *mountinfo.Info) bool { return uint64(i.ID) != s.place.mount })
+	if err != nil || len(found) == 0 {
+		return unknown("its mount is not in /proc/self/mountinfo", err)
+	}
+	if problem := wrongMount(s.settings, where, found[0], int64(fs.Type)); problem != "" {
+		return planner.Mount{Problem: problem}
+	}
+	s.mount = planner.Mount{Filesystem: identity(found[0], s.place), Inode: s.place.inode}
+	s.findTop(found[0].Mountpoint)
+	return s.mount
+}
+
+// wrongMount says what is there and what was expected; empty if that is the same.
+func wrongMount(system planner.System, where string, m *mountinfo.Info, magic int64) string {
+	want := system.Filesystem
+	if want == anyFilesystem {
+		return ""
+	}
+	if !sameKind(m.FSType, want) {
+		return fmt.Sprintf("%s lies on %s (%s, mounted at %s), but system %s wants %s: is it mounted?",
+			where, m.FSType, m.Source, m.Mountpoint, system.Name, want)
+	}
+	if known, ok := magicOf(want); ok && known != magic&0xFFFFFFFF {
+		return fmt.Sprintf("%s is mounted as %s, but statfs says 0x%X where %s has 0x%X: what is mounted there?",
+			where, m.FSType, magic, want, known)
+	}
+	if m.Mountpoint == "/" {
+		return fmt.Sprintf("%s lies on the node's own root filesystem (%s), so nothing is mounted there for system %s: mount it, or say filesystem = \"any\"",
+			where, m.FSType, system.Name)
+	}
+	return ""
+}
+
+func sameKind(found, want string) bool {
+	nfs := func(s string) bool { return s == "nfs" || s == "nfs4" }
+	return found == want || nfs(found) && nfs(want)
+}
+
+// identity names a filesystem by kind and source, the same for every directory and every mount of it. Lustre's source is
+// "MGS:/NAME", with a folder behind it where only a part is mounted: the quotas are those of NAME. Filesystems in memory
+// have no source of their own; they get their device number.
+func identity(m *mountinfo.Info, p place) string {
+	source := m.Source
+	if m.FSType == "lustre" {
+		if mgs, rest, ok := strings.Cut(source, ":/"); ok {
+			name, _, _ := strings.Cut(rest, "/")
+			source = mgs + ":/" + name
+		}
+	}
+	kind := m.FSType
+	if kind == "nfs4" {
+		kind = "nfs"
+	}
+	if kind != "zfs" && !strings.ContainsAny(source, "/:") {
+		return fmt.Sprintf("%s %s %d:%d", kind, source, p.major, p.minor)
+	}
+	return kind + " " + source
+}
+
+// findTop opens the top of the system's mount, as far as it lies below storage.root: the folders of `paths` and the
+// archive may lie there, beside the system's directory. There is none where the system's directory is the top.
+func (s *System) findTop(mountpoint string) {
+	if at, err := placeOf(s.root.fd); err == nil && at.mount == s.place.mount {
+		s.openTop(".")
+		return
+	}
+	real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", s.root.fd))
+	if err != nil {
+		return
+	}
+	if rel, err := filepath.Rel(real, mountpoint); err == nil && isClean(rel) && rel != s.settings.Directory {
+		s.openTop(rel)
+	}
+}
+
+func (s *System) openTop(rel string) {
+	fd, err := openat2(s.root.fd, rel, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK|unix.O_CLOEXEC, beneath)
+	if err != nil {
+		return
+	}
+	if at, err := placeOf(fd); err != nil || at.mount != s.place.mount {
+		unix.Close(fd)
+		return
+	}
+	s.top, s.topPath = fd, rel
+}

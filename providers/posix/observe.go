@@ -1,0 +1,128 @@
+package posix
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Observe looks at a storage path: what stands there, whose it is, its mode, its ACLs, and its project id where the
+// system's quotas go by it.
+func (s *System) Observe(storage string) planner.Directory {
+	at, rel, err := s.base(storage)
+	if err != nil {
+		return planner.Directory{State: planner.DirObstructed, Why: err.Error()}
+	}
+	fd, err := openat2(at, rel, readDir, within)
+	if err != nil {
+		return s.refused(at, rel, storage, err)
+	}
+	defer unix.Close(fd)
+	return s.observe(fd, storage)
+}
+
+// byProject tells whether project ids matter on the system.
+func (s *System) byProject() bool {
+	return s.settings.Quota.Kind == planner.QuotaLustre && s.settings.Quota.By == planner.ByProject
+}
+
+func (s *System) observe(fd int, storage string) planner.Directory {
+	st, err := fstat(fd)
+	if err != nil {
+		return s.unknown("look at", storage, err)
+	}
+	d := planner.Directory{
+		State: planner.DirPresent,
+		Owner: planner.UID(st.Uid), Group: planner.GID(st.Gid),
+		Mode:  planner.Mode(st.Mode) & planner.ModeBits,
+		Inode: st.Ino,
+	}
+	if d.ACL, err = hasACL(fd); err != nil {
+		return s.unknown("read the ACLs of", storage, err)
+	}
+	if !s.byProject() {
+		return d
+	}
+	// Lustre shows a project id that was just set only after an fstat, which was done above.
+	attr, err := getAttributes(fd)
+	switch err {
+	case nil:
+		d.Project, d.Inherit, d.HasProject = attr.project(), attr.inherits(), true
+	case unix.ENOTTY, unix.EOPNOTSUPP, unix.EINVAL: // this filesystem has no project ids
+	default:
+		return s.unknown("read the project id of", storage, err)
+	}
+	return d
+}
+
+func (s *System) unknown(what, storage string, err error) planner.Directory {
+	return planner.Directory{Why: fmt.Sprintf("could not %s %s: %v", what, s.root.Path(storage), explain(err))}
+}
+
+// refused says what a failed lookup of rel below at means.
+func (s *System) refused(at int, rel, storage string, err error) planner.Directory {
+	switch err {
+	case unix.ENOENT:
+		return s.absent(at, rel, storage)
+	case unix.ELOOP, unix.ENOTDIR, unix.EXDEV, unix.ENXIO:
+		return s.obstructed(at, rel, storage)
+	}
+	return s.unknown("open", storage, err)
+}
+
+// absent counts the ancestors that are missing too. Nothing is called absent below a directory that is itself gone.
+func (s *System) absent(at int, rel, storage string) planner.Directory {
+	if st, err := fstat(at); err != nil || st.Nlink == 0 {
+		return planner.Directory{Why: fmt.Sprintf("the directory of system %s was removed or unmounted meanwhile", s.settings.Name)}
+	}
+	missing := uint16(0)
+	for dir := path.Dir(rel); dir != "."; dir = path.Dir(dir) {
+		fd, err := openat2(at, dir, look|unix.O_DIRECTORY, within)
+		if err == nil {
+			unix.Close(fd)
+			break
+		}
+		if err != unix.ENOENT {
+			return s.refused(at, dir, storage, err)
+		}
+		missing++
+	}
+	return planner.Directory{State: planner.DirAbsent, MissingAbove: missing}
+}
+
+// obstructed walks down to what is in the way. If it is gone when looked for, nothing is known.
+func (s *System) obstructed(at int, rel, storage string) planner.Directory {
+	above := strings.TrimSuffix(strings.TrimSuffix(storage, rel), "/")
+	for end := 0; end < len(rel); {
+		next := strings.IndexByte(rel[end+1:], '/')
+		if next < 0 {
+			end = len(rel)
+		} else {
+			end += 1 + next
+		}
+		if what := obstacle(at, rel[:end]); what != "" {
+			return planner.Directory{State: planner.DirObstructed, Why: what + " stands at " + s.root.Path(path.Join(above, rel[:end]))}
+		}
+	}
+	return planner.Directory{Why: s.root.Path(storage) + " changed while it was looked at: look again"}
+}
+
+func obstacle(at int, rel string) string {
+	fd, err := openat2(at, rel, look, within)
+	if err == unix.EXDEV {
+		return "another mount"
+	}
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	st, err := fstat(fd)
+	if err != nil || isDir(st.Mode) {
+		return ""
+	}
+	return fileType(st.Mode)
+}

@@ -1,0 +1,234 @@
+package posix
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// site is storage.root in a temporary directory with one system, on whatever filesystem that is.
+type site struct {
+	t    *testing.T
+	path string
+	root *Root
+	conf planner.System
+	sys  *System
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("these tests change owners and mount: run them as root")
+	}
+	s := &site{t: t, path: t.TempDir(), conf: planner.System{Name: "capstor", Directory: "capstor", Filesystem: anyFilesystem}}
+	s.mkdir("capstor", 0o755)
+	s.open()
+	return s
+}
+
+func (s *site) open() {
+	s.t.Helper()
+	var err error
+	if s.root, err = OpenRoot(s.path); err != nil {
+		s.t.Fatal(err)
+	}
+	if s.sys, err = s.root.System(s.conf, planner.RootIdentity{}); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { s.sys.Close(); s.root.Close() })
+}
+
+func (s *site) real(p string) string { return filepath.Join(s.path, p) }
+
+func (s *site) mkdir(p string, mode uint32) {
+	s.t.Helper()
+	s.must(unix.Mkdir(s.real(p), mode))
+	s.must(unix.Chmod(s.real(p), mode))
+}
+
+func (s *site) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) mount(p, fstype string) {
+	s.t.Helper()
+	s.must(unix.Mount(fstype, s.real(p), fstype, 0, ""))
+	s.t.Cleanup(func() { unix.Unmount(s.real(p), unix.MNT_DETACH) })
+}
+
+func (s *site) inode(p string) uint64 {
+	s.t.Helper()
+	var st unix.Stat_t
+	s.must(unix.Lstat(s.real(p), &st))
+	return st.Ino
+}
+
+// setACL writes an ACL that lets one more user read, write and search.
+func (s *site) setACL(p, name string) {
+	s.t.Helper()
+	acl := []byte{2, 0, 0, 0}
+	for _, e := range [][3]byte{{0x01, 7, 0xff}, {0x02, 7, 0}, {0x04, 5, 0xff}, {0x10, 7, 0xff}, {0x20, 5, 0xff}} {
+		id := []byte{e[2], e[2], e[2], e[2]}
+		if e[0] == 0x02 {
+			id = []byte{0xe8, 3, 0, 0}
+		}
+		acl = append(append(acl, e[0], 0, e[1], 0), id...)
+	}
+	s.must(unix.Setxattr(s.real(p), name, acl, 0))
+}
+
+func TestObserve(t *testing.T) {
+	s := newSite(t)
+	s.mkdir("capstor/store", 0o755)
+	s.mkdir("capstor/store/x", 0o2770)
+	s.must(os.Chown(s.real("capstor/store/x"), 1001, 30500))
+	s.must(unix.Chmod(s.real("capstor/store/x"), 0o3770))
+	s.must(os.Symlink("/etc", s.real("capstor/link")))
+	s.must(os.Symlink("nowhere", s.real("capstor/dangling")))
+	s.must(os.WriteFile(s.real("capstor/file"), nil, 0o644))
+	s.must(unix.Mkfifo(s.real("capstor/fifo"), 0o644))
+	s.mkdir("capstor/sub", 0o755)
+	s.mount("capstor/sub", "tmpfs")
+	s.mkdir("outside", 0o755)
+
+	got := s.root.Observe(s.conf, "capstor/store/x")
+	want := planner.Directory{State: planner.DirPresent, Owner: 1001, Group: 30500, Mode: 0o3770, Inode: s.inode("capstor/store/x")}
+	if got != want {
+		t.Errorf("present: got %+v, want %+v", got, want)
+	}
+	for _, c := range []struct {
+		path  string
+		state planner.DirState
+		above uint16
+		why   string
+	}{
+		{"capstor/store/y", planner.DirAbsent, 0, ""},
+		{"capstor/y", planner.DirAbsent, 0, ""},
+		{"capstor/store/a/b/c", planner.DirAbsent, 2, ""},
+		{"capstor/link", planner.DirObstructed, 0, "a symbolic link stands at " + s.real("capstor/link")},
+		{"capstor/link/ssh", planner.DirObstructed, 0, "a symbolic link stands at " + s.real("capstor/link")},
+		{"capstor/dangling/a/b", planner.DirObstructed, 0, "a symbolic link stands at " + s.real("capstor/dangling")},
+		{"capstor/file", planner.DirObstructed, 0, "a file stands at"},
+		{"capstor/file/a", planner.DirObstructed, 0, "a file stands at"},
+		{"capstor/fifo", planner.DirObstructed, 0, "a fifo stands at"},
+		{"capstor/sub", planner.DirObstructed, 0, "another mount stands at " + s.real("capstor/sub")},
+		{"capstor/sub/a/b", planner.DirObstructed, 0, "another mount stands at"},
+		{"capstor/../outside", planner.DirObstructed, 0, "no clean path"},
+		{"/etc", planner.DirObstructed, 0, "no clean path"},
+		{"outside", planner.DirPresent, 0, ""},
+		{"capstor/" + strings.Repeat("a", 256), planner.DirUnknown, 0, "file name too long"},
+	} {
+		got := s.root.Observe(s.conf, c.path)
+		if got.State != c.state || got.MissingAbove != c.above || !strings.Contains(got.Why, c.why) || c.why == "" && got.Why != "" {
+			t.Errorf("%s: got state %d, %d missing above, why %q; want %d, %d, %q", c.path, got.State, got.MissingAbove, got.Why, c.state, c.above, c.why)
+		}
+	}
+}
+
+func TestObserveACLs(t *testing.T) {
+	s := newSite(t)
+	for _, name := range []string{accessACL, defaultACL} {
+		s.mkdir("capstor/"+name, 0o755)
+		if s.root.Observe(s.conf, "capstor/"+name).ACL {
+			t.Errorf("%s: no ACL was set, but one is seen", name)
+		}
+		s.setACL("capstor/"+name, name)
+		if !s.root.Observe(s.conf, "capstor/"+name).ACL {
+			t.Errorf("%s: not seen", name)
+		}
+	}
+	minimal := []byte{2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 5, 0, 255, 255, 255, 255, 0x20, 0, 5, 0, 255, 255, 255, 255}
+	if !isMinimal(minimal) || isMinimal(minimal[:27]) {
+		t.Error("an ACL of owner, group and others is the mode; a torn one is not")
+	}
+}
+
+func TestMakeOwnChmod(t *testing.T) {
+	s := newSite(t)
+	s.mkdir("capstor/p", 0o2775)
+	s.must(os.Chown(s.real("capstor/p"), 0, 4242))
+	s.must(unix.Chmod(s.real("capstor/p"), 0o2775))
+	s.setACL("capstor/p", defaultACL)
+	for _, umask := range []int{0, 0o077, 0o027} {
+		old := unix.Umask(umask)
+		d, err := s.sys.Make("capstor/p/x")
+		unix.Umask(old)
+		if err != nil {
+			t.Fatalf("umask %04o: %v", umask, err)
+		}
+		if got := d.Observe(); got.Mode&^private != 0 || got.Mode&0o2000 == 0 || got.Group != 4242 || !got.ACL {
+			t.Errorf("umask %04o: before its time the directory is %+v, want closed, setgid and ACL inherited", umask, got)
+		}
+		s.must(errors.Join(d.DropACLs(), d.Own(1001, 30500), d.Chmod(0o2770), d.Sync(), d.SyncParent()))
+		want := planner.Directory{State: planner.DirPresent, Owner: 1001, Group: 30500, Mode: 0o2770, Inode: d.Inode()}
+		if got := s.root.Observe(s.conf, "capstor/p/x"); got != want {
+			t.Errorf("umask %04o: got %+v, want %+v", umask, got, want)
+		}
+		s.must(d.Close())
+		s.must(os.Remove(s.real("capstor/p/x")))
+	}
+}
+
+func TestMakeRefuses(t *testing.T) {
+	s := newSite(t)
+	s.mkdir("capstor/x", 0o700)
+	s.must(os.Symlink(t.TempDir(), s.real("capstor/link")))
+	s.mkdir("capstor/sub", 0o755)
+	s.mount("capstor/sub", "tmpfs")
+	for _, c := range []struct {
+		path string
+		kind error
+	}{
+		{"capstor/x", ErrExists},
+		{"capstor/link", ErrExists},
+		{"capstor/link/y", ErrObstructed},
+		{"capstor/a/b", ErrAbsent},
+		{"capstor/sub/y", ErrObstructed},
+		{"capstor", ErrObstructed},
+		{"../x", ErrObstructed},
+	} {
+		d, err := s.sys.Make(c.path)
+		if d != nil || !errors.Is(err, c.kind) {
+			t.Errorf("%s: got %v, want %v", c.path, err, c.kind)
+		}
+	}
+	if _, err := os.Lstat(s.real("capstor/sub/y")); err == nil {
+		t.Error("something was made on the other mount")
+	}
+}
+
+func TestChangesCompareFirst(t *testing.T) {
+	s := newSite(t)
+	s.mkdir("capstor/x", 0o755)
+	s.mkdir("capstor/y", 0o755)
+	if _, err := s.sys.Open("capstor/x", s.inode("capstor/y")); !errors.Is(err, ErrChanged) {
+		t.Errorf("open with another inode: got %v", err)
+	}
+	d, err := s.sys.Open("capstor/x", s.inode("capstor/x"))
+	s.must(err)
+	defer d.Close()
+	s.must(d.Own(0, 0))
+	s.must(os.Rename(s.real("capstor/x"), s.real("capstor/z")))
+	s.must(os.Rename(s.real("capstor/y"), s.real("capstor/x")))
+	for what, err := range map[string]error{
+		"own": d.Own(1, 1), "own the same": d.Own(0, 0), "chmod": d.Chmod(0o777), "acl": d.DropACLs(), "project": d.SetProject(7),
+	} {
+		if !errors.Is(err, ErrChanged) {
+			t.Errorf("%s after a swap: got %v, want ErrChanged", what, err)
+		}
+	}
+	for _, p := range []string{"capstor/x", "capstor/z"} {
+		if got := s.root.Observe(s.conf, p); got.Mode != 0o755 || got.Owner != 0 {
+			t.Errorf("%s was changed: %+v", p, got)
+		}
+	}
+}
