@@ -1,3 +1,33 @@
 // Package planner decides what cscs-sync does. It is pure: no I/O, no clock, no randomness, no package variables that
 // change; what it knows comes in as arguments, and what it decides goes out as a [Plan].
+//
+// # From a listing to a plan
+//
+// A caller that wants a plan goes through four steps, and does the I/O between them:
+//
+//	questions := planner.Questions(settings, items)   // ask Waldur about these orders
+//	graph := planner.Desire(&planner.World{…})        // the desired-state graph
+//	                                                  // observe graph.Targets() and graph.QuotaTargets(mounts)
+//	plan := planner.Compare(graph, observed, header)  // what differs, and what is done about it
+//
+// Before an approved plan runs, the same steps are taken again for the resources that it touches, and [Recheck] names
+// what is no longer as the plan showed it.
+//
+// # Where each rule stands
+//
+//	place.go     mount path → storage path, and which paths no resource may have
+//	order.go     what status and order ask for: an order acts only with its URLs
+//	want.go      the proxy's values, then overrides, then the checks on the final values
+//	conflict.go  two resources on one directory, or one inside another
+//	claim.go     several claims on one quota identity
+//	decide.go    present, absent, removing: which action, and whether it is dangerous
+//	change.go    attribute by attribute: before, after, provenance, drift
+//	recheck.go   is an approved plan still true?
+//
+// # What always holds
+//
+// An unknown observation is never taken as absent, zero or equal: a [Limit] and a [Directory] are unknown until
+// something is known of them. Absence from the listing is never a wish to remove: only the status "removing", with an
+// order, leads to [Archive]. One bad item never stops the others: it becomes a [Refusal] with its reason. The same wishes
+// on the same storage give the same [Core], byte for byte, whatever the order of the input.
 package planner

@@ -94,6 +94,8 @@ type Action struct {
 	Verdict string `json:"verdict,omitempty"`
 	// Folder is the archive folder: where an archived directory goes.
 	Folder string `json:"folder,omitempty"`
+	// Freeze tells that the quota's hard limit is lowered to what is used once the directory is archived.
+	Freeze bool `json:"freeze,omitempty"`
 	// From is the storage path in the archive that a restore brings back.
 	From   string   `json:"from,omitempty"`
 	Danger []Danger `json:"danger,omitempty"`

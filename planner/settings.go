@@ -8,6 +8,12 @@ type Settings struct {
 	Tera Bytes
 	// MinGID is the least group id that may be given to a directory.
 	MinGID GID
+	// Root owns what belongs to nobody else: 0:0. Only where every system is there to try things out (filesystem
+	// "any") and the caller is not root, it is the caller, who could not give anything to root.
+	Root struct {
+		UID UID
+		GID GID
+	}
 	// Parents tells what happens to tenant and customer directories that exist.
 	Parents ParentsPolicy
 	// Systems are sorted by name.

@@ -1,0 +1,200 @@
+package planner
+
+import "fmt"
+
+// changeDirectory adds the changes of owner, group and mode. A nil dir is one that does not exist yet.
+func (c *comparison) changeDirectory(n *node, dir *Directory, d *decision) {
+	mode := n.mode
+	if dir != nil && !n.special {
+		mode |= dir.Mode &^ 0o777 // three digits say nothing about setgid and sticky
+	}
+	before := [3]Value{}
+	if dir != nil {
+		before = [3]Value{Number(uint64(dir.Owner)), Number(uint64(dir.Group)), ModeValue(dir.Mode)}
+	}
+	rec, recorded := c.g.world.Recorded.Records[n.item.Key]
+	was := [3]Value{Number(uint64(rec.Owner)), Number(uint64(rec.Group)), ModeValue(rec.Mode)}
+	for i, w := range [3]struct {
+		attribute Attribute
+		after     Value
+		from      int
+	}{{Owner, Number(uint64(n.owner)), fromOwner}, {Group, Number(uint64(n.group)), fromGroup}, {ModeAttr, ModeValue(mode), fromMode}} {
+		if before[i] == w.after {
+			d.keep(w.attribute, before[i])
+			continue
+		}
+		drift := dir != nil && recorded && before[i] != was[i] && was[i] == w.after
+		d.change(w.attribute, before[i], w.after, c.g.from[n.from[w.from]], drift)
+	}
+	c.changeProject(n, dir, d)
+}
+
+func (d *decision) change(a Attribute, before, after Value, from Provenance, drift bool) {
+	d.action.Changes = append(d.action.Changes, Change{a, before, after})
+	d.detail.Notes = append(d.detail.Notes, ChangeNote{from, drift})
+}
+
+// keep notes an attribute that is as wanted.
+func (d *decision) keep(a Attribute, v Value) {
+	d.same = append(d.same, Change{a, v, v})
+}
+
+// changeProject gives a directory its project id, where the system counts by project. A directory that has content
+// under another id would have to be tagged as a whole, which is not done here.
+func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
+	if n.isNode() || n.system.Quota.Kind != QuotaLustre || n.system.Quota.By != ByProject {
+		return
+	}
+	want := Number(uint64(n.group))
+	switch {
+	case dir == nil:
+		d.change(Project, Value{}, want, Provenance{From: FromDefault}, false)
+	case !dir.HasProject:
+		d.quota = Reason{"project_unknown", "its project id could not be read"}
+	case dir.Project != ProjectID(n.group) || !dir.Inherit:
+		d.quota = Reason{"project_differs", fmt.Sprintf("its project id is %d (inherited by new files: %t), and %d is wanted: tag the tree with `lfs project -p %d -s -r %s` first",
+			dir.Project, dir.Inherit, n.group, n.group, n.storage)}
+	default:
+		d.keep(Project, want)
+	}
+}
+
+// changeQuota adds the changes of the limits, unless the quota is left alone.
+func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
+	s := c.shares.byNode[n]
+	if s == nil || !n.quota.Known() || d.quota.Code != "" {
+		return
+	}
+	d.detail.Usage = &UsageNote{Space: s.state.Space.Value(), Inodes: s.state.Inodes.Value()}
+	if s.claims > 1 {
+		d.detail.Usage.Claims = s.claims
+	}
+	if d.quota = c.quotaRefusal(n, s); d.quota.Code != "" {
+		return
+	}
+	if !s.carries(n) {
+		return
+	}
+	l, w := s.state.Limits, s.want
+	rec, recorded := c.g.world.Recorded.Records[n.item.Key]
+	recorded = recorded && s.claims == 1
+	was := rec.Claim
+	size := len(d.action.Changes)
+	limitChange(c, n, d, SpaceSoft, l.SpaceSoft, w.SpaceSoft, s.state.Space, recorded, was.SpaceSoft, fresh)
+	limitChange(c, n, d, SpaceHard, l.SpaceHard, w.SpaceHard, s.state.Space, recorded, was.SpaceHard, fresh)
+	limitChange(c, n, d, InodesSoft, l.InodesSoft, w.InodesSoft, s.state.Inodes, recorded, was.InodesSoft, fresh)
+	limitChange(c, n, d, InodesHard, l.InodesHard, w.InodesHard, s.state.Inodes, recorded, was.InodesHard, fresh)
+	switch {
+	case d.quota.Code != "": // one limit cannot be set, so none is: all four go in one call
+		d.action.Changes, d.detail.Notes = d.action.Changes[:size], d.detail.Notes[:size]
+	case len(d.action.Changes) > size:
+		d.action.Quota = &QuotaID{s.identity.By, s.identity.ID}
+		c.warnSmall(n, w)
+	}
+}
+
+// quotaRefusal tells why the quota of an identity is left alone.
+func (c *comparison) quotaRefusal(n *node, s *share) Reason {
+	if s.refused.Code != "" {
+		return s.refused
+	}
+	if !s.known {
+		c.lost[n.item.Key] = true
+		return Reason{"quota_unknown", fmt.Sprintf("the quota of %s %d was not observed", s.identity.By, s.identity.ID)}
+	}
+	if s.state.LimitsWhy != "" {
+		c.lost[n.item.Key] = true
+		return Reason{"quota_unknown", fmt.Sprintf("the quota of %s %d could not be observed: %s", s.identity.By, s.identity.ID, s.state.LimitsWhy)}
+	}
+	return Reason{}
+}
+
+// limitChange adds the change of one limit, if it differs.
+func limitChange[U Bytes | Inodes](c *comparison, n *node, d *decision, a Attribute, now, want Limit[U], used Usage[U], recorded bool, was Value, fresh bool) {
+	if !want.Known() {
+		return // nobody says what it should be: it stays
+	}
+	if now == want {
+		d.keep(a, want.Value())
+		return
+	}
+	before := now.Value()
+	if fresh && now.IsUnlimited() {
+		before = Value{} // a quota that was never set
+	}
+	drift := recorded && now.Value() != was && was == want.Value()
+	if lowers(now, want) {
+		if !used.Known {
+			c.lost[n.item.Key] = true
+			d.quota = Reason{"usage_unknown", fmt.Sprintf("%s would be lowered to %s, and what is used is not known: %s", a, want.Value(), used.Why)}
+			return
+		}
+		if limit, ok := want.Number(); ok && limit < used.N {
+			d.action.Danger = append(d.action.Danger, DangerBelowUsage)
+		}
+	}
+	from := c.g.from[n.from[fromOf(a)]]
+	d.change(a, before, want.Value(), from, drift)
+}
+
+// lowers tells whether going from one limit to another takes something away.
+func lowers[U Bytes | Inodes](from, to Limit[U]) bool {
+	t, ok := to.Number()
+	if !ok {
+		return false
+	}
+	f, ok := from.Number()
+	return !ok || t < f
+}
+
+func fromOf(a Attribute) int {
+	switch a {
+	case SpaceSoft:
+		return fromSpaceSoft
+	case SpaceHard:
+		return fromSpaceHard
+	case InodesSoft:
+		return fromInodesSoft
+	}
+	return fromInodesHard
+}
+
+// Least limits that Lustre can hold people to without handing out its whole grants at once.
+const (
+	smallSpace  Bytes  = 1 << 30
+	smallInodes Inodes = 1024
+)
+
+func (c *comparison) warnSmall(n *node, q Quota) {
+	if b, ok := q.SpaceHard.Number(); ok && b < smallSpace {
+		c.g.warn("small_limit", n.address(), "a hard space limit of %d bytes is below 1 GiB: Lustre enforces such small limits only roughly", b)
+	}
+	if i, ok := q.InodesHard.Number(); ok && i < smallInodes {
+		c.g.warn("small_limit", n.address(), "a hard inode limit of %d is below 1,024: Lustre enforces such small limits only roughly", i)
+	}
+}
+
+// drift lists what differs from what was last seen as wanted, whether or not anything is done about it.
+func (c *comparison) drift(n *node, rec *Record, dir *Directory) {
+	add := func(a Attribute, recorded, observed Value) {
+		if recorded != observed {
+			c.plan.Context.Drift = append(c.plan.Context.Drift, Drift{n.address(), a, recorded, observed})
+		}
+	}
+	add(Owner, Number(uint64(rec.Owner)), Number(uint64(dir.Owner)))
+	add(Group, Number(uint64(rec.Group)), Number(uint64(dir.Group)))
+	add(ModeAttr, ModeValue(rec.Mode), ModeValue(dir.Mode))
+	s := c.shares.byNode[n]
+	if s == nil || s.claims != 1 || !s.known || s.state.LimitsWhy != "" || rec.QuotaBy == "" {
+		return
+	}
+	for _, l := range []struct {
+		a        Attribute
+		was, now Value
+	}{{SpaceSoft, rec.Claim.SpaceSoft, s.state.Limits.SpaceSoft.Value()}, {SpaceHard, rec.Claim.SpaceHard, s.state.Limits.SpaceHard.Value()},
+		{InodesSoft, rec.Claim.InodesSoft, s.state.Limits.InodesSoft.Value()}, {InodesHard, rec.Claim.InodesHard, s.state.Limits.InodesHard.Value()}} {
+		if !l.was.IsAbsent() {
+			add(l.a, l.was, l.now)
+		}
+	}
+}

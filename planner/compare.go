@@ -1,0 +1,287 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// comparison is one run of [Compare].
+type comparison struct {
+	g      *Graph
+	seen   *Observed
+	shares *shares
+	plan   *Plan
+	// needed are the tenant and customer nodes that have to be made, by storage path.
+	needed map[string]*node
+	// lost are resources that something could not be observed of.
+	lost map[Key]bool
+}
+
+// Compare makes the plan: what must change for the storage to become what the graph wants. The header gives who, when
+// and where; its other members are filled in. The observation must be of g.Targets() and g.QuotaTargets().
+func Compare(g *Graph, seen Observed, header Context) *Plan {
+	c := &comparison{g: g, seen: &seen, shares: g.shares(seen.Mounts), needed: map[string]*node{}, lost: map[Key]bool{}}
+	c.plan = &Plan{Context: header}
+	c.plan.Core = Core{Configuration: g.world.Settings.Fingerprint, Selection: g.world.Selection, Actions: []Action{}}
+	c.plan.Context.Details = []Detail{}
+	c.shares.settle(seen.Quotas)
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.selected && !n.isNode() {
+			c.resource(n)
+		}
+	}
+	c.parents()
+	c.finish()
+	return c.plan
+}
+
+// decision is what comes of one resource.
+type decision struct {
+	action Action
+	detail Detail
+	// quota says why the resource's quota alone is left alone.
+	quota Reason
+	// same are the attributes that are as wanted, as changes from a value to itself.
+	same []Change
+	// parents are the tenants and customers that have to be made for it.
+	parents []*node
+}
+
+// resource decides on one resource and adds what came of it to the plan.
+func (c *comparison) resource(n *node) {
+	d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Storage: n.storage, Order: n.order}}
+	if n.system != nil {
+		d.action.System = n.system.Name
+	}
+	refusal := c.decide(n, &d)
+	if d.action.Kind == "" && refusal.Code == "" && d.quota.Code != "" {
+		refusal = d.quota
+	}
+	c.watch(n, &d, refusal)
+	switch {
+	case n.hold != nil && (d.action.Kind != "" || refusal.Code != ""):
+		until := n.hold.Until.UTC().Format("2006-01-02 15:04 UTC")
+		c.refuse(n, Reason{"hold", fmt.Sprintf("held until %s by %s: %s", until, n.hold.By, n.hold.Reason)}, true, false)
+	case refusal.Code != "":
+		c.refuse(n, refusal, n.waits || isWait(refusal.Code), false)
+	case d.action.Kind == "":
+		c.plan.Context.Counts.Unchanged++
+	default:
+		if d.quota.Code != "" {
+			d.detail.Reasons = append(d.detail.Reasons, d.quota)
+			c.refuse(n, d.quota, isWait(d.quota.Code), true)
+		}
+		c.add(d)
+	}
+}
+
+// isWait tells reasons that pass by themselves, or by somebody else's act, from those that need mending here.
+func isWait(code string) bool {
+	return code == "orders_held" || code == "undelivered" || code == "order_not_ready" || code == "path_being_removed"
+}
+
+func (c *comparison) refuse(n *node, why Reason, waits, quotaOnly bool) {
+	r := Refusal{Key: n.item.Key, Address: n.address(), System: n.facts.System, Reasons: []Reason{why}, QuotaOnly: quotaOnly}
+	if waits {
+		c.plan.Context.Waiting = append(c.plan.Context.Waiting, r)
+	} else {
+		c.plan.Context.Blocked = append(c.plan.Context.Blocked, r)
+	}
+	if quotaOnly {
+		return
+	}
+	if waits {
+		c.plan.Context.Counts.Waiting++
+	} else {
+		c.plan.Context.Counts.Blocked++
+	}
+}
+
+func (c *comparison) add(d decision) {
+	if len(d.detail.Reasons) == 0 {
+		d.detail.Reasons = []Reason{}
+	}
+	d.detail.Unchanged = len(d.same)
+	for _, p := range d.parents {
+		c.needed[p.storage] = p
+	}
+	c.plan.Core.Actions = append(c.plan.Core.Actions, d.action)
+	c.plan.Context.Details = append(c.plan.Context.Details, d.detail)
+}
+
+// decide finds the action for a resource; a Reason refuses. The rules stand in the order in which they win.
+func (c *comparison) decide(n *node, d *decision) Reason {
+	if !n.managed {
+		return Reason{}
+	}
+	if kind, verdict, ok := c.verdictOf(n); ok {
+		return c.tellOrder(n, d, kind, verdict)
+	}
+	if n.verdict.Code != "" {
+		return n.verdict
+	}
+	if n.item.Status == StatusRemoved {
+		c.removed(n)
+		return Reason{}
+	}
+	if n.wish == wishNothing {
+		return Reason{}
+	}
+	dir, why := c.look(n)
+	if why.Code != "" {
+		return why
+	}
+	if n.wish == wishRemove {
+		return c.remove(n, dir, d)
+	}
+	if dir.State == DirAbsent {
+		return c.absent(n, dir, d)
+	}
+	return c.present(n, dir, d)
+}
+
+// look is what was observed of the node's directory; a Reason tells that it cannot be worked on.
+func (c *comparison) look(n *node) (Directory, Reason) {
+	m := c.seen.Mounts[n.system.Name]
+	if m.Unknown != "" {
+		c.lost[n.item.Key] = true
+		return Directory{}, Reason{"unknown", "it could not be observed: " + m.Unknown}
+	}
+	if m.Problem != "" {
+		return Directory{}, Reason{"system_unavailable", m.Problem}
+	}
+	if root, ok := c.g.world.Recorded.Roots[n.system.Name]; ok && (root.Filesystem != m.Filesystem || root.Inode != m.Inode) {
+		return Directory{}, Reason{"root_changed", fmt.Sprintf("another filesystem is in the place of system %s: recorded is %s (inode %d), mounted is %s (inode %d). "+
+			"If that is right, remove the old identity with `cscs-sync state rm --root %s`", n.system.Name, root.Filesystem, root.Inode, m.Filesystem, m.Inode, n.system.Name)}
+	}
+	dir := c.seen.Directories[n.place]
+	switch dir.State {
+	case DirUnknown:
+		c.lost[n.item.Key] = true
+		return dir, Reason{"unknown", "its directory could not be observed: " + dir.Why}
+	case DirObstructed:
+		return dir, Reason{"obstructed", "its directory cannot be used: " + dir.Why}
+	}
+	return dir, Reason{}
+}
+
+// removed warns of a directory that still stands although Waldur has terminated its resource.
+func (c *comparison) removed(n *node) {
+	if n.place < 0 || c.seen.Directories[n.place].State != DirPresent {
+		return
+	}
+	c.g.warn("removed_stands", n.address(), "Waldur lists it as removed, and its directory %s still stands; nothing is done about it", n.storage)
+}
+
+// parents adds the tenants and customers that have to be made, and under parents = "enforce" those that differ.
+func (c *comparison) parents() {
+	for i := range c.g.nodes {
+		n := &c.g.nodes[i]
+		if !n.isNode() || n.storage == "" || c.g.nodeAt(n.storage) != n {
+			continue
+		}
+		d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target, System: n.system.Name, Storage: n.storage}}
+		switch {
+		case c.needed[n.storage] != nil:
+			d.action.Kind = Create
+			d.detail.Reasons = []Reason{{"parent", "resources below it need it"}}
+			c.changeDirectory(n, nil, &d)
+			c.add(d)
+		case n.place >= 0:
+			dir, why := c.look(n)
+			if why.Code != "" || dir.State != DirPresent {
+				continue
+			}
+			c.changeDirectory(n, &dir, &d)
+			d.action.Inode = dir.Inode
+			c.watch(n, &d, Reason{})
+			if len(d.action.Changes) > 0 {
+				d.action.Kind = Update
+				d.detail.Reasons = []Reason{{"parents_enforced", "storage.parents is \"enforce\""}}
+				c.add(d)
+			}
+		}
+	}
+}
+
+// finish sorts, counts and sums up.
+func (c *comparison) finish() {
+	p := c.plan
+	order := make([]int, len(p.Core.Actions))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return compareActions(&p.Core.Actions[a], &p.Core.Actions[b]) })
+	actions, details := make([]Action, len(order)), make([]Detail, len(order))
+	for to, from := range order {
+		actions[to], details[to] = p.Core.Actions[from], p.Context.Details[from]
+		p.Context.Counts.count(actions[to].Kind)
+	}
+	p.Core.Actions, p.Context.Details = actions, details
+	slices.SortStableFunc(c.g.warnings, func(a, b Warning) int {
+		return compareStrings([3]string{a.Address, a.Code, a.Text}, [3]string{b.Address, b.Code, b.Text})
+	})
+	p.Context.Warnings = slices.Compact(c.g.warnings)
+	p.Context.Overrides = len(c.g.from) - 2
+	p.Context.Unobserved = len(c.lost)
+	p.Context.Undelivered = c.g.world.Recorded.Undelivered
+	for i := range c.g.world.Settings.Systems {
+		p.Context.Systems = append(p.Context.Systems, c.g.world.Settings.Systems[i].Name)
+	}
+	c.promise()
+}
+
+func compareActions(a, b *Action) int {
+	if c := strings.Compare(a.Address, b.Address); c != 0 {
+		return c
+	}
+	return a.Key.Compare(b.Key)
+}
+
+func (c *Counts) count(k ActionKind) {
+	for _, e := range []struct {
+		kind ActionKind
+		n    *int
+	}{{Create, &c.Create}, {Adopt, &c.Adopt}, {Update, &c.Update}, {Archive, &c.Archive}, {Restore, &c.Restore},
+		{RejectOrder, &c.Reject}, {FailOrder, &c.Fail}, {Report, &c.Report}} {
+		if e.kind == k {
+			*e.n++
+		}
+	}
+}
+
+// promise sums the hard space limits by system: what is set now, and what is after the plan.
+func (c *comparison) promise() {
+	sums := map[string]*Promise{}
+	after := map[Identity]Bytes{}
+	for i := range c.plan.Core.Actions {
+		a := &c.plan.Core.Actions[i]
+		for _, ch := range a.Changes {
+			if n, ok := ch.After.Number(); ok && ch.Attribute == SpaceHard && a.Quota != nil {
+				after[Identity{c.seen.Mounts[a.System].Filesystem, a.Quota.By, a.Quota.ID}] = Bytes(n)
+			}
+		}
+	}
+	for _, s := range c.shares.list {
+		if !s.known || s.state.LimitsWhy != "" {
+			continue
+		}
+		sum := sums[s.system.Name]
+		if sum == nil {
+			sum = &Promise{System: s.system.Name}
+			sums[s.system.Name] = sum
+		}
+		now, _ := s.state.Limits.SpaceHard.Number()
+		sum.Before += now
+		if then, ok := after[s.identity]; ok {
+			now = then
+		}
+		sum.After += now
+	}
+	for i := range c.g.world.Settings.Systems {
+		if s := sums[c.g.world.Settings.Systems[i].Name]; s != nil {
+			c.plan.Context.Promised = append(c.plan.Context.Promised, *s)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+)
+
+// holder is one claim to a storage path: a listed resource, or a record whose resource is not listed there any more.
+type holder struct {
+	path     string
+	node     *node // nil for a record
+	recorded bool
+	address  string
+}
+
+// conflicts finds resources that share a directory, or lie inside one another. The recorded holder of a path keeps
+// working and the newcomer is blocked; where nobody is recorded, both are. A create waits for a removal on its path.
+func (g *Graph) conflicts() {
+	holders := g.holders()
+	slices.SortStableFunc(holders, func(a, b holder) int { return comparePaths(a.path, b.path) })
+	var open []*holder // the holders that enclose the present one, outermost first
+	for i := range holders {
+		h := &holders[i]
+		for len(open) > 0 && open[len(open)-1].path != h.path && !inside(h.path, open[len(open)-1].path) {
+			open = open[:len(open)-1]
+		}
+		for _, other := range open {
+			collide(other, h)
+		}
+		if h.node == nil || h.recorded || h.node.verdict.Code == "" || len(open) == 0 {
+			open = append(open, h) // whoever lost already needs not be compared again
+		}
+	}
+	g.quietRemoved(holders)
+}
+
+// comparePaths orders storage paths so that what lies inside a directory follows it directly.
+func comparePaths(a, b string) int {
+	return strings.Compare(strings.ReplaceAll(a, "/", "\x00"), strings.ReplaceAll(b, "/", "\x00"))
+}
+
+// holders are all that take part in conflicts: not the removed, not the waiting.
+func (g *Graph) holders() []holder {
+	holders := make([]holder, 0, len(g.nodes))
+	at := make(map[Key]string, len(g.nodes))
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if n.isNode() || n.storage == "" {
+			continue
+		}
+		at[n.item.Key] = n.storage
+		if n.item.Status == StatusRemoved || n.waits {
+			continue
+		}
+		rec, ok := g.world.Recorded.Records[n.item.Key]
+		holders = append(holders, holder{n.storage, n, ok && rec.Storage == n.storage, n.address()})
+	}
+	for key, r := range g.world.Recorded.Records {
+		if path, listed := at[key]; !r.Target.IsNode() && (!listed || path != r.Storage) {
+			holders = append(holders, holder{r.Storage, nil, true, r.Address})
+		}
+	}
+	return holders
+}
+
+// collide settles one pair of which b lies at or inside a's path.
+func collide(a, b *holder) {
+	if a.path == b.path && (waitsFor(a.node, b.node) || waitsFor(b.node, a.node)) {
+		return
+	}
+	if !a.recorded || b.recorded {
+		a.lose(b)
+	}
+	if !b.recorded || a.recorded {
+		b.lose(a)
+	}
+}
+
+// waitsFor lets a create wait for the removal of what stands at its path.
+func waitsFor(create, remove *node) bool {
+	if create == nil || remove == nil || create.wish != wishCreate || remove.item.Status != StatusRemoving {
+		return false
+	}
+	create.wait("path_being_removed", "%s, which is being removed, still has its directory", shortID(remove.item.Key.Item))
+	return true
+}
+
+func (h *holder) lose(to *holder) {
+	if h.node == nil {
+		return
+	}
+	who := to.address
+	if to.node != nil {
+		who += " (item " + shortID(to.node.item.Key.Item) + ")"
+	} else {
+		who += ", which is recorded there and no longer listed"
+	}
+	if h.path == to.path {
+		h.node.block("conflict", "it would share its directory with %s", who)
+		return
+	}
+	h.node.block("conflict", "its directory would lie inside, or enclose, that of %s", who)
+}
+
+// quietRemoved spares a removed resource the look at its directory where somebody else has that path by now.
+func (g *Graph) quietRemoved(holders []holder) {
+	taken := make(map[string]bool, len(holders))
+	for _, h := range holders {
+		taken[h.path] = true
+	}
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.item.Status == StatusRemoved && taken[n.storage] {
+			n.storage = ""
+		}
+	}
+}

@@ -1,0 +1,265 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// absent decides on a directory that should be there and is not.
+func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
+	w := c.g.world
+	rec, recorded := w.Recorded.Records[n.item.Key]
+	archived, inArchive := w.Recorded.Archived[n.item.Key]
+	switch {
+	case inArchive && n.wish != wishCreate:
+		return c.restore(n, archived, dir, d)
+	case recorded && rec.Storage == n.storage:
+		d.action.Danger = append(d.action.Danger, DangerMissing)
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"missing", "it was here " + day(rec.At) + " and is gone: find out why before making it anew, for the data is not in it"})
+	}
+	d.action.Kind = Create
+	c.reasonOfWish(n, d, "active_absent", "Waldur has it active, and it does not exist")
+	c.needParents(n, dir, d)
+	c.changeDirectory(n, nil, d)
+	c.changeQuota(n, d, true)
+	c.callbacks(n, d)
+	return Reason{}
+}
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
+
+// needParents lists the missing ancestors: tenants and customers get entries of their own, the rest is made root:root 0755.
+func (c *comparison) needParents(n *node, dir Directory, d *decision) {
+	path := n.storage
+	for range dir.MissingAbove {
+		up, ok := parentOf(path)
+		if !ok {
+			break
+		}
+		path = up
+		if parent := c.g.nodeAt(path); parent != nil {
+			d.parents = append(d.parents, parent)
+		} else {
+			d.action.Parents = append(d.action.Parents, path)
+		}
+	}
+	slices.Reverse(d.action.Parents)
+}
+
+// present compares a directory that stands with what is wanted of it.
+func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
+	rec, recorded := c.g.world.Recorded.Records[n.item.Key]
+	if recorded {
+		c.drift(n, &rec, &dir)
+	}
+	c.changeDirectory(n, &dir, d)
+	c.changeQuota(n, d, false)
+	c.callbacks(n, d)
+	switch {
+	case len(d.action.Changes) > 0 && recorded:
+		d.action.Kind = Update
+	case len(d.action.Changes) > 0:
+		d.action.Kind = Adopt
+	case len(d.action.Callbacks) > 0:
+		if why := c.undelivered(n); why.Code != "" {
+			return why
+		}
+		d.action.Kind = Report
+	default:
+		return Reason{}
+	}
+	d.action.Inode = dir.Inode
+	c.explain(n, d, recorded, dir)
+	return Reason{}
+}
+
+// undelivered waits for callbacks that an earlier apply could not deliver; sending them twice helps nobody.
+func (c *comparison) undelivered(n *node) Reason {
+	for _, u := range c.g.world.Recorded.Undelivered {
+		if u.Key == n.item.Key && u.Order == n.order {
+			return Reason{"undelivered", fmt.Sprintf("its callback %s waits to be delivered since %s: %s; see `cscs-sync callbacks list`", u.Callback, day(u.Since), u.Problem)}
+		}
+	}
+	return Reason{}
+}
+
+// explain gives the reasons of an update, an adoption or a report, and its dangers.
+func (c *comparison) explain(n *node, d *decision, recorded bool, dir Directory) {
+	drifted, overridden := false, ""
+	for i, note := range d.detail.Notes {
+		drifted = drifted || note.Drift
+		if note.Provenance.From == FromOverride && overridden == "" {
+			overridden = note.Provenance.Override
+		}
+		c.dangerOf(&d.action.Changes[i], dir, d)
+	}
+	if d.action.Kind == Adopt {
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"adopt", "it exists, is not recorded yet, and differs from what is wanted"})
+	}
+	if n.order != "" {
+		c.reasonOfWish(n, d, "", "")
+	}
+	if drifted {
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"drift", "it was changed outside of cscs-sync"})
+	}
+	if overridden != "" {
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"override", fmt.Sprintf("override %q wants it so", overridden)})
+	}
+	if len(d.detail.Reasons) == 0 && recorded {
+		d.detail.Reasons = []Reason{{"wish_changed", "the proxy wants it otherwise now"}}
+	}
+	slices.SortFunc(d.action.Danger, func(a, b Danger) int { return slices.Index(dangers[:], a) - slices.Index(dangers[:], b) })
+	d.action.Danger = slices.Compact(d.action.Danger)
+}
+
+var dangers = [...]Danger{DangerArchive, DangerMissing, DangerBelowUsage, DangerWiderAccess, DangerGroup}
+
+// dangerOf adds the dangers of one change to an existing directory.
+func (c *comparison) dangerOf(ch *Change, dir Directory, d *decision) {
+	switch ch.Attribute {
+	case Owner:
+		d.action.Danger = append(d.action.Danger, DangerWiderAccess)
+	case Group:
+		d.action.Danger = append(d.action.Danger, DangerGroup)
+	case ModeAttr:
+		before, _ := ch.Before.Mode()
+		after, _ := ch.After.Mode()
+		if after&^before&0o077 != 0 || before&0o1000 != 0 && after&0o1000 == 0 || dir.ACL {
+			d.action.Danger = append(d.action.Danger, DangerWiderAccess)
+		}
+	}
+}
+
+func (c *comparison) reasonOfWish(n *node, d *decision, code, text string) {
+	switch n.wish {
+	case wishCreate:
+		code, text = "order_create", fmt.Sprintf("order %s asks for it", shortID(n.order))
+	case wishUpdate:
+		code, text = "order_update", fmt.Sprintf("order %s changes it", shortID(n.order))
+	}
+	d.detail.Reasons = append(d.detail.Reasons, Reason{code, text})
+}
+
+// remove plans the archiving of what an order terminates. Only this status ever leads here.
+func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
+	because := Reason{"order_terminate", fmt.Sprintf("order %s terminates it", shortID(n.order))}
+	c.callbacks(n, d)
+	if dir.State == DirAbsent {
+		if why := c.undelivered(n); why.Code != "" {
+			return why
+		}
+		d.action.Kind = Report
+		d.detail.Reasons = []Reason{because}
+		if _, ok := c.g.world.Recorded.Archived[n.item.Key]; !ok {
+			d.action.Danger = []Danger{DangerMissing}
+			d.detail.Reasons = append(d.detail.Reasons, Reason{"missing", "its directory is gone, and it was not archived by cscs-sync"})
+		}
+		return Reason{}
+	}
+	d.action.Kind, d.action.Inode = Archive, dir.Inode
+	d.action.Folder = n.system.Archive
+	d.action.Danger = []Danger{DangerArchive}
+	d.detail.Reasons = []Reason{because}
+	d.action.Changes = []Change{{Owner, Number(uint64(dir.Owner)), Value{}}, {Group, Number(uint64(dir.Group)), Value{}}, {ModeAttr, ModeValue(dir.Mode), Value{}}}
+	d.detail.Notes = make([]ChangeNote, len(d.action.Changes))
+	for i := range d.detail.Notes {
+		d.detail.Notes[i].Provenance = Provenance{From: FromProxy}
+	}
+	keep := c.plan.Context.Made.Add(n.system.ArchiveRetention)
+	d.detail.Keep = &keep
+	if id, ok := n.identityOf(c.seen.Mounts[n.system.Name]); ok {
+		d.action.Quota = &QuotaID{id.By, id.ID}
+		d.action.Freeze = n.system.Quota.OnRemove == "freeze"
+		if state, ok := c.seen.Quotas[id]; ok {
+			d.detail.Usage = &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value()}
+		}
+	}
+	return Reason{}
+}
+
+// restore brings an archived directory back to where it was.
+func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Reason {
+	d.action.Kind, d.action.From, d.action.Inode = Restore, a.Archive, a.Inode
+	d.action.Danger = []Danger{DangerMissing}
+	d.detail.Reasons = []Reason{{"archived", fmt.Sprintf("it was archived %s, and Waldur has it active", day(a.At))}}
+	c.needParents(n, dir, d)
+	d.action.Changes = []Change{{Owner, Value{}, Number(uint64(a.Owner))}, {Group, Value{}, Number(uint64(a.Group))}, {ModeAttr, Value{}, ModeValue(a.Mode)}}
+	d.detail.Notes = make([]ChangeNote, len(d.action.Changes))
+	for i := range d.detail.Notes {
+		d.detail.Notes[i].Provenance = Provenance{From: FromDefault}
+	}
+	return Reason{}
+}
+
+// verdictOf tells whether the command line rejects or fails the order of this resource.
+func (c *comparison) verdictOf(n *node) (ActionKind, OrderVerdict, bool) {
+	for _, v := range c.g.world.Selection.Rejects {
+		if v.Address == n.address() {
+			return RejectOrder, v, true
+		}
+	}
+	for _, v := range c.g.world.Selection.Fails {
+		if v.Address == n.address() {
+			return FailOrder, v, true
+		}
+	}
+	return "", OrderVerdict{}, false
+}
+
+// tellOrder plans the end of an order without touching the storage.
+func (c *comparison) tellOrder(n *node, d *decision, kind ActionKind, v OrderVerdict) Reason {
+	call := Reject
+	if kind == FailOrder {
+		call = SetStateErred
+	}
+	if c.g.callers(n.address(), call) > 1 {
+		return Reason{"ambiguous", "several resources have this address and an order; the address does not tell which one is meant"}
+	}
+	if !n.calls[call] {
+		return Reason{"no_callback", fmt.Sprintf("Waldur offers no %s for it now (an order can be rejected until it is approved, and failed after that)", call)}
+	}
+	d.action.Kind, d.action.Verdict, d.action.Callbacks = kind, v.Reason, []Callback{call}
+	d.detail.Reasons = []Reason{{"asked", "asked for on the command line: " + v.Reason}}
+	return Reason{}
+}
+
+// callbacks lists what Waldur is to be told when the storage is as the order wants it. Where the quota cannot be set, or
+// nobody sets quotas, the order stays open.
+func (c *comparison) callbacks(n *node, d *decision) {
+	if n.order == "" || n.wish == wishExists {
+		return
+	}
+	if d.quota.Code != "" {
+		return
+	}
+	if n.system.Quota.Kind == QuotaNone && n.system.Quota.Orders != "complete" && n.quota.Known() && n.wish != wishRemove {
+		d.quota = Reason{"orders_held", fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them by hand and orders = \"complete\" in its quota block, or leave it to the other system", shortID(n.order), n.system.Name)}
+		return
+	}
+	w := c.g.world.Settings.Waldur
+	for _, call := range []struct {
+		name Callback
+		send bool
+	}{
+		{Approve, true},
+		{UpdateOptions, w.ReportQuotas && n.wish != wishRemove && n.quota.Known()},
+		{SetBackendID, w.SetBackendID && n.wish == wishCreate},
+		{SetStateDone, true},
+	} {
+		if call.send && n.calls[call.name] {
+			d.action.Callbacks = append(d.action.Callbacks, call.name)
+		}
+	}
+}
+
+// callers counts the resources at an address whose order offers a callback.
+func (g *Graph) callers(address string, call Callback) int {
+	count := 0
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.address() == address && n.calls[call] {
+			count++
+		}
+	}
+	return count
+}

@@ -1,0 +1,341 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// World is everything that the desired-state graph is made from.
+type World struct {
+	Settings *Settings
+	// Items is the listing, in any order.
+	Items []Item
+	// Complete tells that Items is the whole listing, so that what it lacks can be reported. Lacking is never removal.
+	Complete bool
+	// Orders are the answers to [Questions], by order id.
+	Orders    map[string]OrderAnswer
+	Overrides []Override
+	Recorded  Recorded
+	Holds     []Hold
+	Selection Selection
+	Now       time.Time
+	// Watch are the keys of which [Compare] keeps what it saw, for [Recheck].
+	Watch map[Key]bool
+}
+
+// OrderAnswer is what asking Waldur for an order gave: the order, or why there is no answer.
+type OrderAnswer struct {
+	Order Order
+	Why   string
+}
+
+// Graph is the desired state: one node an item, sorted by address and key, with what is wanted of it or why nothing is.
+type Graph struct {
+	world    *World
+	nodes    []node
+	byPath   map[string]int // tenant and customer nodes by storage path
+	reserved *reserved
+	warnings []Warning
+	from     []Provenance // provenance table; nodes hold indexes
+	watched  map[Key]Watched
+}
+
+// node is one directory of the graph.
+type node struct {
+	item    *Item
+	facts   Facts
+	system  *System
+	storage string
+	// managed is false when an override says so: the resource is left alone.
+	managed  bool
+	selected bool
+	owner    UID
+	group    GID
+	hasGroup bool
+	mode     Mode
+	// special tells that mode speaks of setuid, setgid and sticky too.
+	special bool
+	quota   Quota
+	// from indexes Graph.from, for owner, group, mode, then the four limits.
+	from [7]uint16
+	// wish is what the item asks for by its status and order.
+	wish  wish
+	order string
+	calls map[Callback]bool
+	// verdict blocks the resource, or lets it wait; its Code is empty if neither.
+	verdict Reason
+	waits   bool
+	place   int // index of its observation, -1 if it is not observed
+	hold    *Hold
+}
+
+// wish is what a resource's status and order ask for.
+type wish uint8
+
+const (
+	wishNothing wish = iota // removed, in error without an order, or not to be judged
+	wishExists              // active
+	wishCreate              // a create order acts
+	wishUpdate              // an update order acts
+	wishRemove              // a terminate order acts
+)
+
+const (
+	fromOwner = iota
+	fromGroup
+	fromMode
+	fromSpaceSoft
+	fromSpaceHard
+	fromInodesSoft
+	fromInodesHard
+)
+
+func (n *node) address() string { return n.item.MountPath }
+
+func (n *node) isNode() bool { return n.item.Target.IsNode() }
+
+func (n *node) blocked() bool { return n.verdict.Code != "" && !n.waits }
+
+func (n *node) block(code, format string, args ...any) {
+	if n.verdict.Code == "" {
+		n.verdict = Reason{Code: code, Text: fmt.Sprintf(format, args...)}
+	}
+}
+
+func (n *node) wait(code, format string, args ...any) {
+	if n.verdict.Code == "" {
+		n.block(code, format, args...)
+		n.waits = true
+	}
+}
+
+// Desire makes the desired-state graph. It judges every item, and never stops at a bad one: that one is blocked.
+func Desire(w *World) *Graph {
+	g := &Graph{world: w, byPath: map[string]int{}, reserved: newReserved(w.Settings),
+		from: []Provenance{{From: FromProxy}, {From: FromDefault}}, watched: map[Key]Watched{}}
+	g.nodes = make([]node, len(w.Items))
+	for i := range w.Items {
+		g.nodes[i] = node{item: &w.Items[i], managed: true, place: -1}
+	}
+	slices.SortFunc(g.nodes, func(a, b node) int {
+		if c := strings.Compare(a.address(), b.address()); c != 0 {
+			return c
+		}
+		return a.item.Key.Compare(b.item.Key)
+	})
+	g.tree()
+	active := g.activeOverrides()
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		g.judge(n)
+		g.want(n, active)
+	}
+	g.reserveNodes()
+	g.checkPlaces()
+	g.conflicts()
+	g.select_()
+	g.reportUnlisted()
+	g.reportUnmatched(active)
+	return g
+}
+
+// tree gives every node the names of its tenant and customer, by way of the parent ids.
+func (g *Graph) tree() {
+	nodes := map[Key]*node{}
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.isNode() {
+			nodes[n.item.Key] = n
+		}
+	}
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		it := n.item
+		n.facts = Facts{Path: it.MountPath, DataType: it.Key.DataType, System: it.Key.System, Target: it.Target,
+			Status: it.Status, GID: it.GID, HasGID: it.HasGID}
+		if !it.Target.IsNode() {
+			n.facts.Project = it.Name
+		}
+		for up, depth := n, 0; up != nil && depth < 4; depth++ {
+			switch up.item.Target {
+			case TargetTenant:
+				n.facts.Tenant = up.item.Name
+			case TargetCustomer:
+				n.facts.Customer = up.item.Name
+			}
+			key := up.item.Key
+			key.Item = up.item.Parent
+			up = nodes[key]
+		}
+	}
+}
+
+// judge finds the system and the storage path, and what status and order ask for.
+func (g *Graph) judge(n *node) {
+	it := n.item
+	if it.Problem != "" {
+		n.block("unreadable", "the proxy's item %s cannot be used: %s", it.Key.Item, it.Problem)
+		return
+	}
+	n.system = g.world.Settings.systemOf(it.Key.System)
+	if n.system != nil {
+		n.facts.System = n.system.Name
+	}
+	if !n.isNode() {
+		g.judgeOrder(n)
+	}
+	if n.system == nil {
+		n.block("no_system", "no system block answers to %q; add it to the slugs of a system, or a block for it", it.Key.System)
+		return
+	}
+	if why := checkMountPath(it.MountPath); why != "" {
+		n.block("path", "%s; mend its backend_id in Waldur", why)
+		return
+	}
+	path, ok := n.system.storagePath(it.MountPath)
+	if !ok {
+		n.block("path", "its mount path is outside the paths of system %s; mend its backend_id in Waldur, or add the prefix to paths", n.system.Name)
+		return
+	}
+	n.storage = path
+}
+
+// reserveNodes keeps the directories of tenants and customers from being anybody's resource.
+func (g *Graph) reserveNodes() {
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if !n.isNode() || n.storage == "" || n.verdict.Code != "" {
+			continue
+		}
+		if _, ok := g.byPath[n.storage]; !ok {
+			g.byPath[n.storage] = i
+		}
+	}
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.isNode() && n.storage != "" && g.reserved.what[n.storage] == "" {
+			g.reserved.add(n.storage, fmt.Sprintf("the directory of %s %s", n.item.Target, n.item.Name))
+		}
+	}
+}
+
+// checkPlaces blocks what lies where no resource may lie, and what has moved since it was recorded. Tenants and
+// customers follow the resources that name them, so only resources are held to their place; and one that is recorded at
+// its path is not pushed out of it by a tenant or customer that turns up there later.
+func (g *Graph) checkPlaces() {
+	byItem := map[[2]string]Record{}
+	for key, r := range g.world.Recorded.Records {
+		byItem[[2]string{key.Item, key.DataType}] = r
+	}
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if n.isNode() || n.storage == "" {
+			continue
+		}
+		rec, known := byItem[[2]string{n.item.Key.Item, n.item.Key.DataType}]
+		if known && (rec.Storage != n.storage || rec.System != n.system.Name) && n.wish != wishNothing {
+			n.block("moved", "it is recorded at %s on %s, and now the proxy has it at %s on %s; move the data, or mend its backend_id in Waldur",
+				rec.Storage, rec.System, n.storage, n.system.Name)
+		}
+		why := g.reserved.checkArchives(n.storage)
+		if !known || rec.Storage != n.storage {
+			why = g.reserved.check(n.storage)
+		}
+		if why != "" && n.wish != wishNothing {
+			n.block("path", "%s; mend its backend_id in Waldur", why)
+		}
+	}
+}
+
+// select_ applies --target, --exclude and holds, and numbers what has to be observed.
+func (g *Graph) select_() {
+	w := g.world
+	next, some := 0, false
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		n.selected = w.Selection.matches(n.address())
+		some = some || n.selected && !n.isNode()
+		for h := range w.Holds {
+			if w.Holds[h].Until.After(w.Now) && MatchGlob(w.Holds[h].Glob, n.address()) {
+				n.hold = &w.Holds[h]
+			}
+		}
+		if g.observes(n) {
+			n.place = next
+			next++
+		}
+	}
+	if !some && len(w.Selection.Targets)+len(w.Selection.Excludes) > 0 {
+		g.warn("selection_empty", "", "the targets and exclusions select no resource")
+	}
+}
+
+func (s *Selection) matches(address string) bool {
+	for _, glob := range s.Excludes {
+		if MatchGlob(glob, address) {
+			return false
+		}
+	}
+	for _, glob := range s.Targets {
+		if MatchGlob(glob, address) {
+			return true
+		}
+	}
+	return len(s.Targets) == 0
+}
+
+// observes tells whether the node's directory has to be looked at.
+func (g *Graph) observes(n *node) bool {
+	switch {
+	case n.storage == "" || !n.selected || !n.managed || n.verdict.Code != "":
+		return false
+	case n.isNode():
+		return g.world.Settings.Parents == ParentsEnforce && g.nodeAt(n.storage) == n
+	}
+	return n.wish != wishNothing || n.item.Status == StatusRemoved
+}
+
+// nodeAt is the tenant or customer whose directory is at a storage path; nil if there is none.
+func (g *Graph) nodeAt(path string) *node {
+	if i, ok := g.byPath[path]; ok {
+		return &g.nodes[i]
+	}
+	return nil
+}
+
+// Targets are the places to be observed, in the order that [Observed.Directories] must have.
+func (g *Graph) Targets() []Place {
+	places := make([]Place, 0, len(g.nodes))
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.place >= 0 {
+			places = append(places, Place{System: n.system.Name, Path: n.storage})
+		}
+	}
+	return places
+}
+
+func (g *Graph) warn(code, address, format string, args ...any) {
+	g.warnings = append(g.warnings, Warning{Code: code, Address: address, Text: fmt.Sprintf(format, args...)})
+}
+
+// reportUnlisted names what is recorded and no longer listed. The proxy leaves out what it cannot resolve, so this is
+// never taken as a wish to remove.
+func (g *Graph) reportUnlisted() {
+	if !g.world.Complete {
+		return
+	}
+	listed := make(map[Key]bool, len(g.nodes))
+	for i := range g.nodes {
+		listed[g.nodes[i].item.Key] = true
+	}
+	var gone []Record
+	for key, r := range g.world.Recorded.Records {
+		if !listed[key] && !r.Target.IsNode() && g.world.Selection.matches(r.Address) {
+			gone = append(gone, r)
+		}
+	}
+	slices.SortFunc(gone, func(a, b Record) int { return strings.Compare(a.Address, b.Address) })
+	for _, r := range gone {
+		g.warn("unlisted", r.Address, "it is recorded, and the proxy no longer lists it; nothing is done about it (ask the proxy's operator, or `cscs-sync state rm` it)")
+	}
+}

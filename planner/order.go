@@ -1,0 +1,160 @@
+package planner
+
+import "slices"
+
+// Question is an order that planning has to ask Waldur about, because the listing does not tell enough.
+type Question struct{ ID, URL string }
+
+// Questions are the orders to ask about before [Desire], sorted by id: those of resources in error, whose type the
+// listing hides, and of updates, whose options it hides. Only URLs that match waldur.url are asked.
+func Questions(s *Settings, items []Item) []Question {
+	var qs []Question
+	for i := range items {
+		it := &items[i]
+		if it.Problem != "" || it.Target.IsNode() || (it.Status != StatusError && it.Status != StatusUpdating) {
+			continue
+		}
+		if o, why := orderOf(s, it); why == "" && o.acts {
+			qs = append(qs, Question{ID: o.id, URL: o.url})
+		}
+	}
+	slices.SortFunc(qs, func(a, b Question) int { return compareStrings([3]string{a.ID}, [3]string{b.ID}) })
+	return slices.CompactFunc(qs, func(a, b Question) bool { return a.ID == b.ID })
+}
+
+// OrderURLs are the order and callback URLs of an item, rewritten to waldur.url, for an apply. The error says which URL
+// may not be called, and why.
+func OrderURLs(s *Settings, it *Item) (order string, calls map[Callback]string, err error) {
+	calls = make(map[Callback]string, len(it.URLs))
+	for name, raw := range it.URLs {
+		url, err := CallbackURL(s.Waldur, raw)
+		if err != nil {
+			return "", nil, err
+		}
+		calls[name] = url
+		if _, u, ok := OrderOf(url); ok {
+			order = u
+		}
+	}
+	return order, calls, nil
+}
+
+// orderRef is what the listing tells of an item's order.
+type orderRef struct {
+	id, url string
+	// acts tells that the order is with the provider: it has an approve or a done URL.
+	acts bool
+}
+
+// orderOf reads the order from an item's URLs; why tells that they may not be used.
+func orderOf(s *Settings, it *Item) (o orderRef, why string) {
+	o.acts = it.URLs[Approve] != "" || it.URLs[SetStateDone] != ""
+	if !o.acts {
+		return o, ""
+	}
+	if s.Waldur.URL == "" {
+		return o, "it has an order, and there is no waldur block in the configuration to report to"
+	}
+	for _, name := range []Callback{Approve, Reject, SetStateDone, SetStateErred} {
+		raw := it.URLs[name]
+		if raw == "" {
+			continue
+		}
+		url, err := CallbackURL(s.Waldur, raw)
+		if err != nil {
+			return o, "its order is not asked: " + err.Error()
+		}
+		id, orderURL, ok := OrderOf(url)
+		if !ok {
+			return o, "its " + string(name) + " URL names no order"
+		}
+		if o.id != "" && o.id != id {
+			return o, "its callbacks name two orders, " + o.id + " and " + id
+		}
+		o.id, o.url = id, orderURL
+	}
+	return o, ""
+}
+
+// judgeOrder decides what an item's status and order ask for. An order acts only with its URLs.
+func (g *Graph) judgeOrder(n *node) {
+	it := n.item
+	o, why := orderOf(g.world.Settings, it)
+	if it.Status == StatusRemoved || it.Status == StatusError && !o.acts {
+		return
+	}
+	if it.Status == StatusActive {
+		n.wish = wishExists
+		if o.acts {
+			g.warn("active_with_order", it.MountPath, "it is active and still has callbacks of an order: no callback is sent for it")
+		}
+		return
+	}
+	if !o.acts {
+		n.wait("order_not_ready", "Waldur offers no callbacks for it yet: its customer has not approved the order, or its start date has not come")
+		return
+	}
+	n.order = o.id
+	if why != "" {
+		n.wish = wishByStatus(it.Status)
+		n.block("order_url", "%s", why)
+		return
+	}
+	n.calls = make(map[Callback]bool, len(it.URLs))
+	for name := range it.URLs {
+		n.calls[name] = true
+	}
+	g.judgeType(n)
+}
+
+func wishByStatus(s Status) wish {
+	switch s {
+	case StatusPending:
+		return wishCreate
+	case StatusRemoving:
+		return wishRemove
+	}
+	return wishUpdate
+}
+
+// judgeType settles what the order wants: by status, or for a resource in error by the order's type, which only Waldur
+// knows. A type that contradicts the status blocks.
+func (g *Graph) judgeType(n *node) {
+	answer, asked := g.world.Orders[n.order]
+	known := asked && answer.Why == ""
+	n.wish = wishByStatus(n.item.Status)
+	if n.item.Status == StatusError {
+		switch {
+		case !known:
+			why := answer.Why
+			if !asked {
+				why = "it was not asked"
+			}
+			n.block("order_unknown", "it is in error with an order, and only Waldur knows what that order wants: %s", why)
+		case answer.Order.Type == OrderUpdate:
+			n.wish = wishUpdate
+		case answer.Order.Type == OrderTerminate:
+			n.wish = wishRemove
+		default:
+			n.block("order_type", "it is in error, and its order %s is a %s: only Update and Terminate are acted on", shortID(n.order), answer.Order.Type)
+		}
+		return
+	}
+	if !known {
+		if n.item.Status == StatusUpdating {
+			why := answer.Why
+			if !asked {
+				why = "it was not asked"
+			}
+			g.warn("order_not_asked", n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used", shortID(n.order), why)
+		}
+		return
+	}
+	want := map[wish]OrderType{wishCreate: OrderCreate, wishUpdate: OrderUpdate, wishRemove: OrderTerminate}[n.wish]
+	if answer.Order.Type != want {
+		n.block("order_type", "its status is %s, but its order %s is a %s", n.item.Status, shortID(n.order), answer.Order.Type)
+	}
+}
+
+// shortID is how people name an order: its first eight digits.
+func shortID(id string) string { return id[:min(8, len(id))] }

@@ -1,0 +1,134 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Watched is what [Compare] saw of one resource, whether or not it differs: what an approved plan is held against.
+type Watched struct {
+	// Order is the order's id now; empty if there is none.
+	Order string
+	Inode uint64
+	Kind  ActionKind
+	// State is every attribute compared: Before is what was observed, After what is desired, equal or not.
+	State []Change
+	// Refused says why nothing can be done; Quota why nothing can be done with the quota.
+	Refused, Quota Reason
+}
+
+// watch keeps what was seen of a resource that the caller asked about.
+func (c *comparison) watch(n *node, d *decision, refused Reason) {
+	if !c.g.world.Watch[n.item.Key] {
+		return
+	}
+	w := Watched{Order: n.order, Inode: d.action.Inode, Kind: d.action.Kind, Refused: refused, Quota: d.quota}
+	w.State = append(append(w.State, d.action.Changes...), d.same...)
+	if w.Inode == 0 && n.place >= 0 && c.seen.Directories[n.place].State == DirPresent {
+		w.Inode = c.seen.Directories[n.place].Inode
+	}
+	c.g.watched[n.item.Key] = w
+}
+
+// Watched is what [Compare] saw of a resource in [World.Watch]; false if it is not listed any more.
+func (g *Graph) Watched(k Key) (Watched, bool) {
+	w, ok := g.watched[k]
+	return w, ok
+}
+
+// Stale is one way in which the world is no longer as a plan showed it.
+type Stale struct {
+	Key     Key
+	Address string
+	// Field is what differs: an attribute, "order", "directory" or "state".
+	Field     string
+	Then, Now string
+}
+
+// String is the finding in one line.
+func (s Stale) String() string {
+	return fmt.Sprintf("%s: %s was %s when planned, is %s now", s.Address, s.Field, s.Then, s.Now)
+}
+
+// Recheck holds an approved plan against what is wanted and observed now; g must have been compared, with the plan's keys
+// watched. Compared are desired and observed attributes and the order, not usage, and not which URLs there are. What is
+// already as wanted is fine.
+func Recheck(approved *Core, g *Graph) []Stale {
+	var stale []Stale
+	for i := range approved.Actions {
+		a := &approved.Actions[i]
+		if a.Target.IsNode() && a.Kind == Create {
+			continue // made only if it is missing; an existing one stays as it is
+		}
+		stale = append(stale, recheckAction(a, g)...)
+	}
+	return stale
+}
+
+func recheckAction(a *Action, g *Graph) []Stale {
+	one := func(field, then, now string) []Stale {
+		return []Stale{{a.Key, a.Address, field, then, now}}
+	}
+	w, listed := g.Watched(a.Key)
+	switch {
+	case !listed:
+		return one("state", "listed", "not listed by the proxy")
+	case w.Order != a.Order:
+		return one("order", orNone(a.Order), orNone(w.Order))
+	case w.Refused.Code != "":
+		return one("state", string(a.Kind), w.Refused.Code+": "+w.Refused.Text)
+	case a.Quota != nil && w.Quota.Code != "" && a.Kind != Archive:
+		return one("quota", "to be set", w.Quota.Text)
+	case a.Inode != 0 && w.Inode != 0 && w.Inode != a.Inode && a.Kind != Restore:
+		return one("directory", fmt.Sprintf("inode %d", a.Inode), fmt.Sprintf("inode %d", w.Inode))
+	}
+	switch a.Kind {
+	case Archive, Restore, RejectOrder, FailOrder:
+		if w.Kind != a.Kind {
+			return one("state", string(a.Kind), orNone(string(w.Kind)))
+		}
+	}
+	return recheckState(a, w.State)
+}
+
+// recheckState compares attribute by attribute.
+func recheckState(a *Action, now []Change) []Stale {
+	var stale []Stale
+	add := func(c Change, field string, then, now Value) {
+		stale = append(stale, Stale{a.Key, a.Address, field, then.String(), now.String()})
+	}
+	for _, n := range now {
+		i := slices.IndexFunc(a.Changes, func(c Change) bool { return c.Attribute == n.Attribute })
+		switch {
+		case i < 0 && n.Before == n.After:
+		case i < 0:
+			add(n, string(n.Attribute), n.After, n.Before)
+		case n.After != a.Changes[i].After:
+			add(n, "desired "+string(n.Attribute), a.Changes[i].After, n.After)
+		case !sameBefore(a.Changes[i], n) && n.Before != n.After:
+			add(n, "observed "+string(n.Attribute), a.Changes[i].Before, n.Before)
+		}
+	}
+	for _, c := range a.Changes {
+		if !slices.ContainsFunc(now, func(n Change) bool { return n.Attribute == c.Attribute }) {
+			add(c, string(c.Attribute), c.After, Value{})
+		}
+	}
+	return stale
+}
+
+// sameBefore compares what was observed. A quota that was never set shows as null for a directory that did not exist, and
+// as unlimited for one that does.
+func sameBefore(then, now Change) bool {
+	if then.Attribute.IsQuota() && (then.Before.IsAbsent() || then.Before.IsUnlimited()) {
+		return now.Before.IsAbsent() || now.Before.IsUnlimited()
+	}
+	return then.Before == now.Before
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

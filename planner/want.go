@@ -1,0 +1,283 @@
+package planner
+
+import (
+	"fmt"
+)
+
+// Limits that no quota may pass: 2^60 bytes is 1 EiB, and Lustre counts inodes in 48 bits.
+const (
+	maxSpace  Bytes  = 1 << 60
+	maxInodes Inodes = 1 << 48
+	kib       Bytes  = 1024
+)
+
+// maxID is the largest user, group or project id that is used; larger ones are negative numbers in disguise.
+const maxID = 1<<31 - 1
+
+// activeOverrides are the overrides in force; each expired one is a warning.
+func (g *Graph) activeOverrides() []*override {
+	var active []*override
+	for _, o := range g.world.Overrides {
+		src := o.Source()
+		if o.Expired(g.world.Now) {
+			g.warn("override_expired", "", "override %q at %s has expired and is ignored", src.Override, src.At)
+			continue
+		}
+		g.from = append(g.from, src)
+		active = append(active, &override{Override: o, from: uint16(len(g.from) - 1)})
+	}
+	return active
+}
+
+// override is one override in force, with its place in the provenance table.
+type override struct {
+	Override
+	from uint16
+	used bool
+}
+
+func (g *Graph) reportUnmatched(active []*override) {
+	for _, o := range active {
+		if !o.used {
+			src := o.Source()
+			g.warn("override_unmatched", "", "override %q at %s matches no resource", src.Override, src.At)
+		}
+	}
+}
+
+// want fills in what is wanted of the directory and its quota: the proxy's values, then the overrides in file order, and
+// then every check on the final values.
+func (g *Graph) want(n *node, active []*override) {
+	if n.item.Problem != "" || n.system == nil {
+		return
+	}
+	n.from = [7]uint16{fromOwner: 1}
+	if why := g.wantFromProxy(n); why.Code != "" {
+		n.block(why.Code, "%s", why.Text)
+	}
+	up := Upstream{Facts: n.facts, Mode: n.item.Permission, Quota: n.quota}
+	for _, o := range active {
+		if !o.Matches(n.facts) {
+			continue
+		}
+		o.used = true
+		wishes, err := o.Apply(up)
+		if err != nil {
+			n.block("override", "%s", err)
+			continue
+		}
+		g.applyWishes(n, wishes, o.from)
+	}
+	if n.wish == wishNothing && n.item.Status != StatusError && !n.isNode() {
+		return
+	}
+	n.checkIDs(g.world.Settings)
+	if n.system.Quota.Kind == QuotaLustre {
+		n.checkQuota()
+	}
+}
+
+// wantFromProxy takes the proxy's values. The owner is root: unixUid is invented by the proxy and never used.
+func (g *Graph) wantFromProxy(n *node) (problem Reason) {
+	it, s := n.item, g.world.Settings
+	n.owner = s.Root.UID
+	if n.isNode() {
+		n.group, n.hasGroup = s.Root.GID, true
+		n.from[fromGroup] = 1
+	} else if it.HasGID && it.GID >= 0 && it.GID <= maxID {
+		n.group, n.hasGroup = GID(it.GID), true
+	}
+	permission := it.Permission
+	answer := g.world.Orders[n.order]
+	options := answer.Order.Options
+	if n.wish == wishUpdate && options != nil && options.Permission != "" {
+		permission = options.Permission
+	}
+	mode, special, err := ParseMode(permission)
+	if err != nil {
+		problem = Reason{"mode", "the proxy's permission cannot be used: " + err.Error()}
+	}
+	n.mode, n.special = mode, special
+	if n.isNode() || n.system.Quota.Kind != QuotaLustre && n.system.Quota.Orders == "complete" {
+		return problem
+	}
+	if why := g.quotaFromProxy(n, options); why != "" && n.system.Quota.Kind == QuotaLustre && problem.Code == "" {
+		problem = Reason{"quota", why}
+	}
+	return problem
+}
+
+// quotaFromProxy reads the limits: the current ones, or for an update what its order asks for. An options order changes
+// only the options it names, as Waldur merges them; the proxy's newQuotas forget the others.
+func (g *Graph) quotaFromProxy(n *node, options *Options) string {
+	it := n.item
+	quotas := it.Quotas
+	switch {
+	case n.wish != wishUpdate:
+	case options != nil && !g.world.Orders[n.order].Order.HasLimits:
+		if quotas == nil {
+			return ""
+		}
+		merged := *quotas
+		for to, given := range map[*Decimal]Decimal{&merged.SpaceHard: options.HardSpace, &merged.InodesSoft: options.SoftInodes, &merged.InodesHard: options.HardInodes} {
+			if given.Given() {
+				*to = given
+			}
+		}
+		quotas = &merged
+	default:
+		quotas = it.NewQuotas
+		if quotas == nil {
+			g.warn("new_quotas_unknown", n.address(), "the proxy does not say which quotas order %s asks for: they stay as they are", shortID(n.order))
+		}
+	}
+	if quotas == nil {
+		return ""
+	}
+	return g.convert(n, quotas)
+}
+
+// convert turns the proxy's decimals into limits. A 0 never means unlimited: a hard 0 is unknown, and a soft 0 beside a
+// hard limit means that there is no soft limit.
+func (g *Graph) convert(n *node, q *ProxyQuotas) string {
+	tera := uint64(g.world.Settings.Tera)
+	for _, d := range []struct {
+		what string
+		v    Decimal
+	}{{"space", q.SpaceSoft}, {"space", q.SpaceHard}, {"inodes", q.InodesSoft}, {"inodes", q.InodesHard}} {
+		if d.v.Negative() {
+			return fmt.Sprintf("the proxy asks for a %s limit of %s: a limit cannot be negative", d.what, d.v)
+		}
+	}
+	var why string
+	n.quota.SpaceSoft, n.quota.SpaceHard, why = pair(q.SpaceSoft, q.SpaceHard, "space", func(d Decimal) (Bytes, bool) {
+		b, ok := d.Times(tera)
+		return Bytes(b) &^ (kib - 1), ok
+	})
+	if why != "" {
+		return why
+	}
+	n.quota.InodesSoft, n.quota.InodesHard, why = pair(q.InodesSoft, q.InodesHard, "inodes", func(d Decimal) (Inodes, bool) {
+		i, ok := d.Times(1)
+		return Inodes(i), ok
+	})
+	if why == "" && (q.SpaceHard.IsZero() || q.InodesHard.IsZero()) {
+		g.warn("quota_zero", n.address(), "the proxy gives a hard limit of 0, which is not taken as unlimited: that limit stays as it is")
+	}
+	return why
+}
+
+// pair converts the soft and the hard limit of one kind.
+func pair[U Bytes | Inodes](soft, hard Decimal, what string, convert func(Decimal) (U, bool)) (s, h Limit[U], why string) {
+	one := func(d Decimal) Limit[U] {
+		if !d.Given() || d.IsZero() {
+			return Limit[U]{}
+		}
+		n, ok := convert(d)
+		if !ok {
+			why = fmt.Sprintf("the proxy asks for a %s limit of %s, which is beyond every storage", what, d)
+		}
+		return LimitOf(n)
+	}
+	s, h = one(soft), one(hard)
+	if soft.IsZero() && hard.Given() && !hard.IsZero() {
+		s = Unlimited[U]()
+	}
+	return s, h, why
+}
+
+func (g *Graph) applyWishes(n *node, w Wishes, from uint16) {
+	if w.Manage != nil {
+		n.managed = *w.Manage
+	}
+	if w.Owner != nil {
+		n.owner, n.from[fromOwner] = *w.Owner, from
+	}
+	if w.Group != nil {
+		n.group, n.hasGroup, n.from[fromGroup] = *w.Group, true, from
+	}
+	if w.Mode != nil {
+		mode, special, err := ParseMode(*w.Mode)
+		if err != nil {
+			n.block("override", "override %q at %s: %s", g.from[from].Override, g.from[from].At, err)
+		}
+		n.mode, n.special, n.from[fromMode] = mode, special, from
+	}
+	overrideLimit(&n.quota.SpaceSoft, w.Quota.SpaceSoft, &n.from[fromSpaceSoft], from)
+	overrideLimit(&n.quota.SpaceHard, w.Quota.SpaceHard, &n.from[fromSpaceHard], from)
+	overrideLimit(&n.quota.InodesSoft, w.Quota.InodesSoft, &n.from[fromInodesSoft], from)
+	overrideLimit(&n.quota.InodesHard, w.Quota.InodesHard, &n.from[fromInodesHard], from)
+}
+
+func overrideLimit[U Bytes | Inodes](to *Limit[U], l Limit[U], at *uint16, from uint16) {
+	if l.Known() {
+		if b, ok := any(l).(Limit[Bytes]); ok {
+			if v, set := b.Number(); set {
+				l = any(LimitOf(v &^ (kib - 1))).(Limit[U])
+			}
+		}
+		*to, *at = l, from
+	}
+}
+
+// checkIDs blocks a group that must not own a directory.
+func (n *node) checkIDs(s *Settings) {
+	if n.isNode() {
+		return
+	}
+	switch it := n.item; {
+	case !n.hasGroup && it.HasGID:
+		n.block("gid", "the proxy gives group id %d, which is no valid group", it.GID)
+	case !n.hasGroup:
+		n.block("gid", "the proxy gives no group id; set one for its project, or by an override's group")
+	case n.group < s.MinGID:
+		n.block("gid", "%s gives group id %d, the least allowed is %d (storage.min_gid)", n.sourceOfGroup(), n.group, s.MinGID)
+	case n.group > maxID || n.group == 65534 || n.group == 65535:
+		n.block("gid", "%s gives group id %d, which is never a project's", n.sourceOfGroup(), n.group)
+	}
+	if n.owner > maxID || n.owner == 65534 || n.owner == 65535 {
+		n.block("owner", "an override gives owner %d, which is never used", n.owner)
+	}
+}
+
+func (n *node) sourceOfGroup() string {
+	if n.from[fromGroup] > 1 {
+		return "an override"
+	}
+	return "the proxy"
+}
+
+// checkQuota blocks limits that Lustre would refuse, wrap, or read as unlimited.
+func (n *node) checkQuota() {
+	q := n.quota
+	checkLimit(n, q.SpaceSoft, "soft space", maxSpace)
+	checkLimit(n, q.SpaceHard, "hard space", maxSpace)
+	checkLimit(n, q.InodesSoft, "soft inode", maxInodes)
+	checkLimit(n, q.InodesHard, "hard inode", maxInodes)
+	checkOrder(n, q.SpaceSoft, q.SpaceHard, "space", "hard_quota_space")
+	checkOrder(n, q.InodesSoft, q.InodesHard, "inodes", "soft_quota_inodes or hard_quota_inodes")
+}
+
+func checkLimit[U Bytes | Inodes](n *node, l Limit[U], what string, most U) {
+	v, ok := l.Number()
+	switch {
+	case !ok:
+	case v == 0:
+		n.block("quota", "its %s limit becomes 0, which a file system would read as unlimited", what)
+	case v > most:
+		n.block("quota", "its %s limit would be %d, the most allowed is %d", what, v, most)
+	}
+}
+
+// checkOrder blocks a soft limit above the hard one. The usual cause is an option pinned in Waldur, which wins over the
+// ordered limit; the override in the message mends it here until the option is gone.
+func checkOrder[U Bytes | Inodes](n *node, soft, hard Limit[U], what, option string) {
+	s, ok := soft.Number()
+	h, ok2 := hard.Number()
+	if !ok || !ok2 || s <= h {
+		return
+	}
+	n.block("soft_above_hard", "its soft limit for %s (%d) is above the hard one (%d): the option %s is probably pinned in Waldur and wins over the ordered limit. "+
+		"Remove that option, or write: override \"mend %s\" { match { path = %q } quota { %s_hard = upstream.quota.%s_soft } reason = \"…\" }",
+		what, s, h, option, n.item.Name, n.address(), what, what)
+}
