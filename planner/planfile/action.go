@@ -1,0 +1,199 @@
+package planfile
+
+import (
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+const (
+	outer = 6  // column of marks in a block
+	inner = 10 // and in a block within it
+)
+
+// action writes the block of one action.
+func (v *view) action(p *printer, i int) {
+	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
+	v.sentence(p, Quote(a.Address), verb(a.Kind), a)
+	for _, r := range d.Reasons {
+		p.because(r.Text)
+	}
+	mark, _, s := symbol(a.Kind)
+	p.put(line{in(plain, "  "), in(s, mark), in(plain, " "+noun(a.Target)+" "+quoted(a.Address)+" {")})
+	v.body(p, a, d)
+	p.put(text("    }"))
+	if v.opt.Commands {
+		for _, c := range commands(a, v.plan.Context.Made) {
+			p.put(line{in(plain, "    "), in(cyan, "$ "+c)})
+		}
+	}
+}
+
+// sentence is the comment above a block, with its dangers.
+func (v *view) sentence(p *printer, subject, verb string, a *planner.Action) {
+	s := bold
+	if len(a.Danger) > 0 {
+		s = boldRed
+	}
+	head := line{in(plain, "  # "), in(bold, subject), in(plain, " "), in(s, verb)}
+	for _, d := range a.Danger {
+		name, _ := tag(d)
+		if head.columns()+4+len(name) > p.width && columns(head[len(head)-1].text) > 0 && head.columns() > 4 {
+			p.put(head)
+			head = text("  #")
+		}
+		head = head.add(in(plain, "  "), in(boldRed, "["+name+"]"))
+	}
+	p.put(head)
+}
+
+// because gives a reason. Its text reads on after "because".
+func (p *printer) because(reason string) {
+	if !strings.HasPrefix(reason, "because ") {
+		reason = "because " + reason
+	}
+	p.prose(line{in(dim, "  # ")}, line{in(dim, "  #   ")}, "("+reason+")", dim)
+}
+
+func noun(t planner.Target) string {
+	if t.IsNode() {
+		return string(t)
+	}
+	return "storage"
+}
+
+func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
+	var rows, quota []row
+	rows = append(rows, v.places(p, a)...)
+	for i, c := range a.Changes {
+		r := p.change(a.Kind, c, d.Notes[i])
+		if c.Attribute.IsQuota() {
+			quota = append(quota, r)
+		} else {
+			rows = append(rows, r)
+		}
+	}
+	usage := p.usage(a, d)
+	if len(quota) == 0 {
+		rows = append(rows, usage...)
+	}
+	p.rows(outer, append(rows, p.afterwards(a, d)...))
+	if len(quota) > 0 {
+		v.quota(p, a, append(quota, usage...))
+	}
+	if d.Unchanged > 0 {
+		p.put(line{in(dim, "        # ("+plural(d.Unchanged, "unchanged attribute", "unchanged attributes")+" hidden)")})
+	}
+}
+
+func (v *view) quota(p *printer, a *planner.Action, rows []row) {
+	mark, s := "~", yellow
+	if a.Kind == planner.Create {
+		mark, s = "+", green
+	}
+	name := "quota"
+	if a.Quota != nil {
+		name += " " + Escape(string(a.Quota.By)) + " " + planner.Number(uint64(a.Quota.ID)).String()
+	}
+	p.put(line{in(plain, spaces(outer)), in(s, mark), in(plain, " "+name+" {")})
+	p.rows(inner, rows)
+	p.put(text(spaces(outer+2) + "}"))
+}
+
+// places are the directories that an action makes, changes or moves.
+func (v *view) places(p *printer, a *planner.Action) []row {
+	mark, _, s := symbol(a.Kind)
+	r := row{name: "directory", value: []line{text(Quote(a.Storage))}}
+	switch {
+	case a.Kind == planner.Create:
+		r.mark, r.style = mark, s
+	case a.Kind == planner.Archive && a.Folder != "":
+		r.mark, r.style = mark, s
+		r.value = p.transition(Quote(a.Storage), Quote(a.ArchivePath(v.plan.Context.Made)), outer+14)
+	case a.From != "":
+		r.mark, r.style = mark, s
+		r.value = p.transition(Quote(a.From), Quote(a.Storage), outer+14)
+	}
+	if a.Inode != 0 {
+		r.note = "inode " + planner.Number(a.Inode).String()
+	}
+	var rows []row
+	for _, parent := range a.Parents {
+		rows = append(rows, row{mark: "+", style: green, name: "parent", value: []line{text(Quote(parent))}, note: "root:root 0755"})
+	}
+	return append(rows, r)
+}
+
+// change is the row of one attribute.
+func (p *printer) change(kind planner.ActionKind, c planner.Change, note planner.ChangeNote) row {
+	column := outer
+	if c.Attribute.IsQuota() {
+		column = inner
+	}
+	before, after := show(c.Attribute, c.Before), show(c.Attribute, c.After)
+	r := row{mark: "~", style: yellow, name: string(c.Attribute), note: origin(note)}
+	switch {
+	case kind == planner.Archive && c.After.IsAbsent():
+		r.mark, r.style, r.value, r.note = "", plain, []line{text(before)}, ""
+	case c.Before.IsAbsent():
+		r.mark, r.style, r.value = "+", green, []line{text(after)}
+	case c.After.IsAbsent():
+		r.mark, r.style, r.value = "-", red, p.transition(before, after, column+16)
+	default:
+		r.value = p.transition(before, after+moved(c), column+16)
+	}
+	return r
+}
+
+// moved is how far a limit moves, in brackets.
+func moved(c planner.Change) string {
+	b, ok1 := c.Before.Number()
+	a, ok2 := c.After.Number()
+	if !c.Attribute.IsQuota() || !ok1 || !ok2 {
+		return ""
+	}
+	if d := difference(c.Attribute, b, a); d != "" {
+		return " (" + d + ")"
+	}
+	return ""
+}
+
+// origin says where a desired value comes from, and whether it undoes what somebody did by hand.
+func origin(n planner.ChangeNote) string {
+	s := string(n.Provenance.From)
+	if n.Provenance.From == planner.FromOverride {
+		s = "override " + title(n.Provenance.Override)
+		if n.Provenance.At != "" {
+			s += ", " + Escape(n.Provenance.At)
+		}
+	}
+	if n.Drift {
+		s += "; undoes drift"
+	}
+	return s
+}
+
+// afterwards is what follows the changes: retention, order, callbacks.
+func (p *printer) afterwards(a *planner.Action, d *planner.Detail) []row {
+	var rows []row
+	if d.Keep != nil {
+		rows = append(rows, row{name: "kept", value: []line{text("until " + d.Keep.Format("2006-01-02") + " at least")}})
+	}
+	if a.Freeze {
+		rows = append(rows, row{name: "freeze", value: p.list(outer+14, []string{"then the hard limit is lowered to what is used"})})
+	}
+	if a.Order != "" {
+		rows = append(rows, row{name: "order", value: []line{text(Quote(a.Order))}})
+	}
+	if a.Verdict != "" {
+		rows = append(rows, row{name: "tells", value: p.list(outer+14, []string{title(a.Verdict)})})
+	}
+	if len(a.Callbacks) > 0 {
+		names := make([]string, len(a.Callbacks))
+		for i, c := range a.Callbacks {
+			names[i] = Escape(string(c))
+		}
+		rows = append(rows, row{name: "callbacks", value: p.list(outer+14, names)})
+	}
+	return rows
+}

@@ -1,0 +1,128 @@
+package planfile
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Renderer is the version of the rendering and compression rules; package planner's Context.Renderer has to be this.
+const Renderer = 1
+
+// format is the version of the machine's part.
+const format = 1
+
+type machine struct {
+	Format  int             `json:"format"`
+	Core    planner.Core    `json:"core"`
+	Context planner.Context `json:"context"`
+}
+
+// ID is the plan's id: "sha256:" and the SHA-256 of the canonical JSON of the core, in hex.
+func ID(core planner.Core) string {
+	core.Actions = present(core.Actions)
+	return digest(encodeJSON(core))
+}
+
+// ShortID is the first 12 hex digits of an id, by which people name a plan.
+func ShortID(id string) string {
+	hexDigits := bytes.TrimPrefix([]byte(id), []byte("sha256:"))
+	return string(hexDigits[:min(12, len(hexDigits))])
+}
+
+// ContextDigest is the SHA-256 of the whole machine's part, in the same form as [ID].
+func ContextDigest(plan *planner.Plan) string { return digest(canonical(plan)) }
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// canonical is the machine's part as JSON. Lists that have no "omitempty" are never null.
+func canonical(plan *planner.Plan) []byte {
+	m := machine{Format: format, Core: plan.Core, Context: plan.Context}
+	m.Core.Actions = present(m.Core.Actions)
+	m.Context.Systems = present(m.Context.Systems)
+	m.Context.Details = presentReasons(m.Context.Details, func(d *planner.Detail) *[]planner.Reason { return &d.Reasons })
+	m.Context.Blocked = presentReasons(m.Context.Blocked, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
+	m.Context.Waiting = presentReasons(m.Context.Waiting, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
+	return encodeJSON(m)
+}
+
+func present[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+func presentReasons[T any](list []T, reasons func(*T) *[]planner.Reason) []T {
+	list = present(list)
+	for i := range list {
+		if *reasons(&list[i]) == nil {
+			list = slices.Clone(list)
+			for j := range list {
+				*reasons(&list[j]) = present(*reasons(&list[j]))
+			}
+			break
+		}
+	}
+	return list
+}
+
+// encodeJSON is JSON without HTML escapes and without a line end. The types of a plan can always be encoded, as the tests
+// pin; a time beyond the year 9999 is the one exception, and validation refuses it.
+func encodeJSON(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return []byte(`{"error":` + fmt.Sprintf("%q", err.Error()) + `}`)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// decodeCanonical reads the machine's part, and takes it only if it is exactly what canonical writes.
+func decodeCanonical(data []byte) (*planner.Plan, error) {
+	var version struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return nil, damaged(0, "the machine's part is not JSON: %v", err)
+	}
+	if version.Format != format {
+		return nil, &FormatError{Problem: fmt.Sprintf("the machine's part has format %d, this program knows %d", version.Format, format),
+			Hint: "use the version of cscs-sync that made it"}
+	}
+	var m machine
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&m); err != nil {
+		return nil, damaged(0, "the machine's part: %v", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, damaged(0, "the machine's part goes on after its end")
+	}
+	plan := &planner.Plan{Core: m.Core, Context: m.Context}
+	if again := canonical(plan); !bytes.Equal(again, data) {
+		return nil, damaged(0, "the machine's part is not in canonical form at byte %d", firstDifference(again, data))
+	}
+	return plan, nil
+}
+
+func firstDifference(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}

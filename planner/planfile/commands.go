@@ -1,0 +1,114 @@
+package planfile
+
+import (
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// commands are the shell lines that would do what an action does, to be run in storage.root. They are for reading: apply
+// takes care of much that they do not, such as races and links. Callbacks are only named.
+func commands(a *planner.Action, made time.Time) []string {
+	dir := shellWord(a.Storage)
+	var lines []string
+	for _, parent := range a.Parents {
+		lines = append(lines, "mkdir -m 0755 -- "+shellWord(parent))
+	}
+	switch {
+	case a.Kind == planner.Create:
+		lines = append(lines, "mkdir -m 0700 -- "+dir)
+	case a.From != "":
+		lines = append(lines, "mv -nT -- "+shellWord(a.From)+" "+dir)
+	}
+	lines = append(lines, settings(a, dir)...)
+	if a.Kind == planner.Archive && a.Folder != "" {
+		lines = append(lines, "mv -nT -- "+dir+" "+shellWord(a.ArchivePath(made)))
+	}
+	for _, c := range a.Callbacks {
+		lines = append(lines, strings.TrimRight("# callback "+Escape(string(c))+" "+Quote(a.Order), ` "`))
+	}
+	return lines
+}
+
+// settings are the lines for attributes that end with a value, in the order of apply.
+func settings(a *planner.Action, dir string) []string {
+	after := map[planner.Attribute]planner.Value{}
+	for _, c := range a.Changes {
+		if !c.After.IsAbsent() {
+			after[c.Attribute] = c.After
+		}
+	}
+	var lines []string
+	if id, ok := after[planner.Project].Number(); ok {
+		lines = append(lines, "lfs project -s -p "+strconv.FormatUint(id, 10)+" "+dir)
+	}
+	if l := setquota(a, after); l != "" {
+		lines = append(lines, l+" "+dir)
+	}
+	owner, hasOwner := after[planner.Owner].Number()
+	group, hasGroup := after[planner.Group].Number()
+	switch {
+	case hasOwner && hasGroup:
+		lines = append(lines, "chown "+strconv.FormatUint(owner, 10)+":"+strconv.FormatUint(group, 10)+" -- "+dir)
+	case hasOwner:
+		lines = append(lines, "chown "+strconv.FormatUint(owner, 10)+" -- "+dir)
+	case hasGroup:
+		lines = append(lines, "chgrp "+strconv.FormatUint(group, 10)+" -- "+dir)
+	}
+	if m, ok := after[planner.ModeAttr].Mode(); ok {
+		// GNU chmod keeps setgid and setuid of directories unless there are five digits.
+		lines = append(lines, "chmod 0"+m.String()+" -- "+dir)
+	}
+	return lines
+}
+
+// setquota is lfs setquota with every limit that the plan sets, in KiB and files; 0 is how lfs says unlimited.
+func setquota(a *planner.Action, after map[planner.Attribute]planner.Value) string {
+	if a.Quota == nil {
+		return ""
+	}
+	flag := "-g "
+	if a.Quota.By == planner.ByProject {
+		flag = "-p "
+	}
+	l, some := "lfs setquota "+flag+strconv.FormatUint(uint64(a.Quota.ID), 10), false
+	for _, limit := range []struct {
+		attribute planner.Attribute
+		flag      string
+	}{{planner.SpaceSoft, " -b "}, {planner.SpaceHard, " -B "}, {planner.InodesSoft, " -i "}, {planner.InodesHard, " -I "}} {
+		v := after[limit.attribute]
+		n, ok := v.Number()
+		if !ok && !v.IsUnlimited() {
+			continue
+		}
+		if limit.attribute.IsSpace() {
+			l, some = l+limit.flag+strconv.FormatUint(n>>10, 10)+suffix(n), true
+		} else {
+			l, some = l+limit.flag+strconv.FormatUint(n, 10), true
+		}
+	}
+	if !some {
+		return ""
+	}
+	return l
+}
+
+// suffix names the unit; lfs takes a bare number as KiB too, but only a reader who knows that does.
+func suffix(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return "k"
+}
+
+// shellWord quotes a storage path for a shell. What is not printable is shown escaped: such a line is not to be run.
+func shellWord(s string) string {
+	s = path.Clean(s)
+	if pathSafe(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(escape(s, `\`), "'", `'\''`) + "'"
+}

@@ -1,0 +1,195 @@
+package planfile
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// MaxSize is the most that a plan file may have, in bytes.
+const MaxSize = 256 << 20
+
+const firstLine = "cscs-sync plan v1"
+
+// File is a plan file that has passed all checks.
+type File struct {
+	Plan *planner.Plan
+	// Text is the readable part as it stands in the file. Of a foreign file nobody knows whether it fits the plan: it is
+	// not to be shown.
+	Text []byte
+	// Colored tells that Text is the coloured rendering.
+	Colored bool
+	// Foreign tells that the file was written by another [Renderer] version: see [File.Check].
+	Foreign bool
+	// Approvals are the blocks of approvals, as [EncodeApproval] writes them, in the order of the file.
+	Approvals [][]byte
+	// head is the file up to the end of the machine's part.
+	head []byte
+}
+
+// Marshal is the plan file of a plan. It refuses a plan that no reader would take.
+func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
+	if err := Validate(plan); err != nil {
+		return nil, err
+	}
+	if plan.Context.Renderer != Renderer {
+		return nil, &ForeignError{plan.Context.Renderer}
+	}
+	part := canonical(plan)
+	// Invalid UTF-8 changes on its way through JSON. What is rendered is what a reader will have.
+	plan, err := decodeCanonical(part)
+	if err != nil {
+		return nil, err
+	}
+	packed, err := compress(part)
+	if err != nil {
+		return nil, fmt.Errorf("plan file: compress: %w", err)
+	}
+	data := slices.Concat([]byte(firstLine+"\n\n"), rendering(plan, opt.Color), []byte("\n"), armor(planLabel, packed))
+	if len(data) > MaxSize {
+		return nil, &FormatError{Problem: fmt.Sprintf("would have %d bytes, more than %d", len(data), MaxSize), Hint: "split the plan with --target or --exclude"}
+	}
+	return data, nil
+}
+
+// rendering is the readable part of a plan file: always the full one, at 80 columns.
+func rendering(plan *planner.Plan, color bool) []byte { return Text(plan, Options{Color: color}) }
+
+// Parse reads a plan file and refuses everything that Marshal and AddApproval would not have written. Errors are
+// [*FormatError]s.
+func Parse(data []byte) (*File, error) {
+	if len(data) > MaxSize {
+		return nil, damaged(0, "it has more than %d bytes", MaxSize)
+	}
+	data = normalise(data)
+	text, block, line, err := cutText(data)
+	if err != nil {
+		return nil, err
+	}
+	packed, rest, err := unarmor(planLabel, block, line)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{head: data[:len(data)-len(rest)], Text: text}
+	if err := f.open(packed, int64(len(data)), line); err != nil {
+		return nil, err
+	}
+	return f, f.readApprovals(rest, line+bytes.Count(block[:len(block)-len(rest)], []byte("\n")))
+}
+
+// open unpacks and checks the machine's part, and the text against it.
+func (f *File) open(packed []byte, size int64, line int) error {
+	// JSON is two to four times its text and its compressed form; sixteen times leaves room and stops a bomb.
+	part, err := decompress(packed, 16<<20+16*size)
+	if err != nil {
+		return err
+	}
+	f.Plan, err = decodeCanonical(part)
+	if err != nil {
+		return err
+	}
+	if err := Validate(f.Plan); err != nil {
+		return err
+	}
+	if f.Foreign = f.Plan.Context.Renderer != Renderer; f.Foreign {
+		return nil
+	}
+	again, err := compress(part)
+	if err != nil {
+		return fmt.Errorf("plan file: compress: %w", err)
+	}
+	if !bytes.Equal(again, packed) {
+		return damaged(line, "the machine's part is not compressed as cscs-sync does")
+	}
+	return f.compareText()
+}
+
+func (f *File) compareText() error {
+	f.Colored = bytes.IndexByte(f.Text, esc) >= 0
+	want := rendering(f.Plan, f.Colored)
+	if bytes.Equal(f.Text, want) {
+		return nil
+	}
+	at := firstDifference(f.Text, want)
+	return damaged(3+bytes.Count(want[:at], []byte("\n")), "the text does not show what the machine's part does: found %s, want %s",
+		excerpt(lineAt(f.Text, at)), excerpt(lineAt(want, at)))
+}
+
+func lineAt(text []byte, at int) []byte {
+	start := bytes.LastIndexByte(text[:at], '\n') + 1
+	line, _, _ := bytes.Cut(text[start:], []byte("\n"))
+	return line
+}
+
+func (f *File) readApprovals(rest []byte, line int) error {
+	for len(rest) > 0 {
+		_, after, err := unarmor(approvalLabel, rest, line)
+		if err != nil {
+			return err
+		}
+		block := rest[:len(rest)-len(after)]
+		f.Approvals = append(f.Approvals, bytes.Clone(block))
+		line += bytes.Count(block, []byte("\n"))
+		rest = after
+	}
+	return nil
+}
+
+// cutText takes the first line and the readable part off; block is what follows, and line where that begins.
+func cutText(data []byte) (text, block []byte, line int, err error) {
+	first, rest, _ := bytes.Cut(data, []byte("\n"))
+	if string(first) != firstLine {
+		if bytes.HasPrefix(first, []byte("cscs-sync plan v")) {
+			return nil, nil, 0, &FormatError{Line: 1, Problem: "unknown version " + excerpt(first), Hint: "use the version of cscs-sync that made it"}
+		}
+		return nil, nil, 0, &FormatError{Line: 1, Problem: "this is no plan file, it should begin with `" + firstLine + "`", Hint: "name the file that `cscs-sync plan --out` wrote"}
+	}
+	rest, ok := bytes.CutPrefix(rest, []byte("\n"))
+	if !ok {
+		return nil, nil, 0, damaged(2, "want an empty line")
+	}
+	text, _, ok = bytes.Cut(rest, []byte("\n\n"+beginLine(planLabel)+"\n"))
+	if !ok {
+		return nil, nil, 0, damaged(0, "there is no line %q after an empty one", beginLine(planLabel))
+	}
+	text = rest[:len(text)+1]
+	block = rest[len(text)+1:]
+	return text, block, 4 + bytes.Count(text, []byte("\n")), nil
+}
+
+// normalise undoes what mail and ticket systems do to text: CRLF, blanks at line ends, no last line end.
+func normalise(data []byte) []byte {
+	if bytes.HasSuffix(data, []byte("\n")) && bytes.IndexByte(data, '\r') < 0 && !bytes.Contains(data, []byte(" \n")) && !bytes.Contains(data, []byte("\t\n")) {
+		return data
+	}
+	out := make([]byte, 0, len(data)+1)
+	for line := range bytes.Lines(data) {
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		out = append(append(out, bytes.TrimRight(line, " \t")...), '\n')
+	}
+	return out
+}
+
+// Bytes is the file in its normal form, with all approvals.
+func (f *File) Bytes() []byte { return slices.Concat(append([][]byte{f.head}, f.Approvals...)...) }
+
+// AddApproval puts one more approval at the end. It takes a block of [EncodeApproval].
+func (f *File) AddApproval(block []byte) error {
+	payload, err := DecodeApproval(block)
+	if err != nil {
+		return err
+	}
+	f.Approvals = append(f.Approvals, EncodeApproval(payload))
+	return nil
+}
+
+// Check refuses what may be looked at but not approved or applied: a file whose text could not be compared.
+func (f *File) Check() error {
+	if f.Foreign {
+		return &ForeignError{f.Plan.Context.Renderer}
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package planfile
+
+import (
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// usage is what is used beside the limits, with per cent of the hard limit before and after.
+func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
+	if d.Usage == nil {
+		return nil
+	}
+	rows := []row{
+		p.used("used", d.Usage.Space, limits(a, planner.SpaceSoft), limits(a, planner.SpaceHard)),
+		p.used("files", d.Usage.Inodes, limits(a, planner.InodesSoft), limits(a, planner.InodesHard)),
+	}
+	if d.Usage.Claims > 1 {
+		rows[0].note = joinNotes(rows[0].note, "by all "+commas(uint64(d.Usage.Claims))+" resources of this quota")
+	}
+	return rows
+}
+
+func limits(a *planner.Action, attribute planner.Attribute) *planner.Change {
+	for i := range a.Changes {
+		if a.Changes[i].Attribute == attribute {
+			return &a.Changes[i]
+		}
+	}
+	return nil
+}
+
+func (p *printer) used(name string, v planner.Value, soft, hard *planner.Change) row {
+	attribute := planner.InodesHard
+	if name == "used" {
+		attribute = planner.SpaceHard
+	}
+	n, known := v.Number()
+	if !known {
+		return row{name: name, value: p.list(inner+14, []string{show(attribute, v)})}
+	}
+	amount := commas(n)
+	if attribute.IsSpace() {
+		amount = roundBytes(planner.Bytes(n))
+		if nearLimit(n, amount, soft) || nearLimit(n, amount, hard) {
+			amount = FormatBytes(planner.Bytes(n))
+		}
+	}
+	r := row{name: name}
+	if share := shares(n, hard); share != "" {
+		amount += " (" + share + ")"
+	}
+	r.value = []line{text(amount)}
+	switch {
+	case exceeds(n, hard):
+		r.note, r.bad = "over the hard limit: writes will fail", true
+	case exceeds(n, soft):
+		r.note, r.bad = "over the soft limit: a grace period runs", true
+	}
+	return r
+}
+
+// nearLimit tells that rounding would show what is used as equal to a limit that it is not equal to.
+func nearLimit(n uint64, shown string, c *planner.Change) bool {
+	if c == nil {
+		return false
+	}
+	limit, ok := c.After.Number()
+	return ok && limit != n && roundBytes(planner.Bytes(limit)) == shown
+}
+
+func exceeds(n uint64, c *planner.Change) bool {
+	if c == nil {
+		return false
+	}
+	limit, ok := c.After.Number()
+	return ok && n > limit
+}
+
+// shares is "61% -> 123%", what is used of the hard limit before and after.
+func shares(n uint64, hard *planner.Change) string {
+	if hard == nil {
+		return ""
+	}
+	before, ok1 := hard.Before.Number()
+	after, ok2 := hard.After.Number()
+	switch {
+	case ok1 && ok2:
+		return percent(n, before) + " -> " + percent(n, after)
+	case ok2:
+		return percent(n, after)
+	case ok1:
+		return percent(n, before) + " -> no limit"
+	}
+	return ""
+}
+
+func joinNotes(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}

@@ -1,0 +1,228 @@
+package planfile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Validate checks that a plan is one: what belongs together has the same length, lists are sorted and without
+// duplicates, and every word is one that this program knows. [Marshal] and [Parse] refuse all other plans.
+func Validate(plan *planner.Plan) error {
+	for _, check := range []func(*planner.Plan) error{checkActions, checkSelection, checkContext, checkRefusals, checkCounts} {
+		if err := check(plan); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return &FormatError{Problem: "not a valid plan: " + fmt.Sprintf(format, args...), Hint: freshCopy}
+}
+
+func checkActions(plan *planner.Plan) error {
+	actions, details := plan.Core.Actions, plan.Context.Details
+	if len(details) != len(actions) {
+		return invalid("%d actions, but details of %d", len(actions), len(details))
+	}
+	for i := range actions {
+		a := &actions[i]
+		if i > 0 && compareActions(&actions[i-1], a) >= 0 {
+			return invalid("actions %d and %d are not in order", i, i+1)
+		}
+		if err := checkAction(a, &details[i]); err != nil {
+			return invalid("action %d, %s: %v", i+1, Quote(a.Address), err)
+		}
+	}
+	return nil
+}
+
+func compareActions(a, b *planner.Action) int {
+	return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key))
+}
+
+func checkAction(a *planner.Action, d *planner.Detail) error {
+	switch {
+	case rank(a.Kind) < 0 || !acts(a.Kind):
+		return fmt.Errorf("action %q is none", a.Kind)
+	case !slices.Contains([]planner.Target{planner.TargetTenant, planner.TargetCustomer, planner.TargetProject, planner.TargetUser}, a.Target):
+		return fmt.Errorf("target %q is unknown", a.Target)
+	case a.Quota != nil && a.Quota.By != planner.ByGroup && a.Quota.By != planner.ByProject:
+		return fmt.Errorf("quota by %q is unknown", a.Quota.By)
+	case len(d.Notes) != len(a.Changes):
+		return fmt.Errorf("%d changes, but notes to %d", len(a.Changes), len(d.Notes))
+	case !ascending(a.Danger, dangers()):
+		return fmt.Errorf("dangers %q are not those known, in order", a.Danger)
+	case d.Keep != nil && !wholeUTC(*d.Keep):
+		return fmt.Errorf("retention ends at a time that is not UTC to the second")
+	case d.Unchanged < 0:
+		return fmt.Errorf("a negative number of unchanged attributes")
+	}
+	for i, c := range a.Callbacks {
+		if !slices.Contains(callbacks(), c) || slices.Contains(a.Callbacks[:i], c) {
+			return fmt.Errorf("callback %q is unknown or there twice", c)
+		}
+	}
+	return checkChanges(a, d)
+}
+
+func checkChanges(a *planner.Action, d *planner.Detail) error {
+	names := make([]planner.Attribute, len(a.Changes))
+	for i, c := range a.Changes {
+		names[i] = c.Attribute
+		if !fits(c.Attribute, c.Before) || !fits(c.Attribute, c.After) {
+			return fmt.Errorf("%s can't be %s or %s", c.Attribute, c.Before, c.After)
+		}
+		if _, unknown := c.After.Unknown(); unknown {
+			return fmt.Errorf("%s is to become something unknown", c.Attribute)
+		}
+		if c.Attribute.IsQuota() && a.Quota == nil {
+			return fmt.Errorf("%s changes, but no quota is named", c.Attribute)
+		}
+		if from := d.Notes[i].Provenance.From; !slices.Contains([]planner.From{planner.FromProxy, planner.FromDefault, planner.FromOverride}, from) {
+			return fmt.Errorf("%s comes from %q, which is unknown", c.Attribute, from)
+		}
+	}
+	if !ascending(names, planner.Attributes()) {
+		return fmt.Errorf("attributes %q are not those known, in order", names)
+	}
+	if d.Usage != nil && (!fits(planner.SpaceHard, d.Usage.Space) || !fits(planner.InodesHard, d.Usage.Inodes)) {
+		return fmt.Errorf("what is used is no number")
+	}
+	return nil
+}
+
+// fits tells whether an attribute can have a value.
+func fits(a planner.Attribute, v planner.Value) bool {
+	if _, unknown := v.Unknown(); unknown || v.IsAbsent() {
+		return true
+	}
+	if a == planner.ModeAttr {
+		_, ok := v.Mode()
+		return ok
+	}
+	_, number := v.Number()
+	return number || a.IsQuota() && v.IsUnlimited()
+}
+
+// ascending tells whether s is some of the words of order, each at most once, in that order.
+func ascending[T comparable](s, order []T) bool {
+	last := -1
+	for _, w := range s {
+		i := slices.Index(order, w)
+		if i <= last {
+			return false
+		}
+		last = i
+	}
+	return true
+}
+
+func checkSelection(plan *planner.Plan) error {
+	s := plan.Core.Selection
+	for _, list := range [][]string{s.Targets, s.Excludes, s.Restores} {
+		if !strictly(list, cmp.Compare[string]) {
+			return invalid("the selection is not sorted")
+		}
+	}
+	byAddress := func(a, b planner.OrderVerdict) int { return cmp.Compare(a.Address, b.Address) }
+	if !strictly(s.Rejects, byAddress) || !strictly(s.Fails, byAddress) {
+		return invalid("the orders to reject or to fail are not sorted")
+	}
+	return nil
+}
+
+func strictly[T any](s []T, compare func(a, b T) int) bool {
+	for i := 1; i < len(s); i++ {
+		if compare(s[i-1], s[i]) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func checkContext(plan *planner.Plan) error {
+	c := &plan.Context
+	switch {
+	case !wholeUTC(c.Made):
+		return invalid("the time it was made, %s, is not UTC to the second", c.Made)
+	case c.Renderer < 1:
+		return invalid("it does not say which rendering rules it follows")
+	case c.ValidFor < 0 || c.Overrides < 0 || c.Unobserved < 0:
+		return invalid("a negative number")
+	case !strictly(c.Systems, cmp.Compare[string]):
+		return invalid("the systems are not sorted")
+	case !strictly(c.Promised, func(a, b planner.Promise) int { return cmp.Compare(a.System, b.System) }):
+		return invalid("the promises are not sorted")
+	}
+	for _, d := range c.Drift {
+		if !slices.Contains(planner.Attributes(), d.Attribute) || !fits(d.Attribute, d.Recorded) || !fits(d.Attribute, d.Observed) {
+			return invalid("drift of %s: %s from %s to %s", Quote(d.Address), Quote(string(d.Attribute)), d.Recorded, d.Observed)
+		}
+	}
+	for _, u := range c.Undelivered {
+		if !slices.Contains(callbacks(), u.Callback) || !wholeUTC(u.Since) {
+			return invalid("the callback %s of %s, undelivered since %s", Quote(string(u.Callback)), Quote(u.Address), u.Since)
+		}
+	}
+	return nil
+}
+
+func checkRefusals(plan *planner.Plan) error {
+	compare := func(a, b planner.Refusal) int {
+		return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key))
+	}
+	for _, list := range [][]planner.Refusal{plan.Context.Blocked, plan.Context.Waiting} {
+		// Two broken items may well have one key; only the order counts.
+		if !slices.IsSortedFunc(list, compare) {
+			return invalid("what is blocked or waiting is not sorted")
+		}
+		for _, r := range list {
+			if len(r.Reasons) == 0 {
+				return invalid("%s is blocked or waiting without a reason", Quote(r.Address))
+			}
+		}
+	}
+	return nil
+}
+
+// checkCounts refuses a summary that does not count what the plan does.
+func checkCounts(plan *planner.Plan) error {
+	seen := map[planner.ActionKind]int{planner.Blocked: len(plan.Context.Blocked), planner.Waiting: len(plan.Context.Waiting)}
+	for i := range plan.Core.Actions {
+		seen[plan.Core.Actions[i].Kind]++
+	}
+	for _, kind := range planner.ActionKinds() {
+		n := count(&plan.Context.Counts, kind)
+		switch {
+		case n < 0, acts(kind) && n != seen[kind]:
+			return invalid("it counts %d to %s and has %d", n, kind, seen[kind])
+		case (kind == planner.Blocked || kind == planner.Waiting) && (n > seen[kind] || n == 0 && wholly(plan, kind) > 0):
+			return invalid("it counts %d %s and has %d", n, kind, seen[kind])
+		}
+	}
+	return nil
+}
+
+// wholly counts refusals of whole resources, not only of their quota.
+func wholly(plan *planner.Plan, kind planner.ActionKind) (n int) {
+	list := plan.Context.Blocked
+	if kind == planner.Waiting {
+		list = plan.Context.Waiting
+	}
+	for i := range list {
+		if !list[i].QuotaOnly {
+			n++
+		}
+	}
+	return n
+}
+
+// wholeUTC is what a plan's times are: with them, JSON has one form only.
+func wholeUTC(t time.Time) bool {
+	return t.Location() == time.UTC && t.Nanosecond() == 0 && t.Year() >= 1 && t.Year() <= 9999
+}

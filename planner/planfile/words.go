@@ -1,0 +1,117 @@
+package planfile
+
+import (
+	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// acts tells whether an action changes something.
+func acts(kind planner.ActionKind) bool {
+	return kind != planner.Blocked && kind != planner.Waiting && kind != planner.NothingToDo
+}
+
+// rank is the place of a kind in the summary, or -1.
+func rank(kind planner.ActionKind) int { return slices.Index(planner.ActionKinds(), kind) }
+
+func dangers() []planner.Danger {
+	return []planner.Danger{planner.DangerArchive, planner.DangerMissing, planner.DangerBelowUsage, planner.DangerWiderAccess, planner.DangerGroup}
+}
+
+func callbacks() []planner.Callback {
+	return []planner.Callback{planner.Approve, planner.SetBackendID, planner.UpdateOptions, planner.SetStateDone, planner.SetStateErred, planner.Reject}
+}
+
+func count(c *planner.Counts, kind planner.ActionKind) int {
+	switch kind {
+	case planner.Create:
+		return c.Create
+	case planner.Adopt:
+		return c.Adopt
+	case planner.Update:
+		return c.Update
+	case planner.Archive:
+		return c.Archive
+	case planner.Restore:
+		return c.Restore
+	case planner.RejectOrder:
+		return c.Reject
+	case planner.FailOrder:
+		return c.Fail
+	case planner.Report:
+		return c.Report
+	case planner.Blocked:
+		return c.Blocked
+	case planner.Waiting:
+		return c.Waiting
+	}
+	return c.Unchanged
+}
+
+// symbol marks an action in the text; legend explains it.
+func symbol(kind planner.ActionKind) (mark, legend string, s style) {
+	switch kind {
+	case planner.Create:
+		return "+", "create", green
+	case planner.Adopt:
+		return "@", "adopt: it stands already, and is changed to what is wanted", yellow
+	case planner.Update:
+		return "~", "update in place (observed -> desired)", yellow
+	case planner.Archive:
+		return "-", "archive: moved aside and kept", red
+	case planner.Restore:
+		return "^", "restore from the archive", green
+	case planner.RejectOrder:
+		return "x", "reject the order", red
+	case planner.FailOrder:
+		return "X", "fail the order", red
+	case planner.Report:
+		return ">", "report only: the storage is as wanted, callbacks are due", cyan
+	case planner.Blocked:
+		return "!", "blocked", magenta
+	}
+	return ".", "waiting", dim
+}
+
+// verb ends the sentence "ADDRESS …" above an action.
+func verb(kind planner.ActionKind) string {
+	switch kind {
+	case planner.Create:
+		return "will be created"
+	case planner.Adopt:
+		return "stands already and will be adopted"
+	case planner.Update:
+		return "will be updated in place"
+	case planner.Archive:
+		return "will be archived"
+	case planner.Restore:
+		return "will be restored from the archive"
+	case planner.RejectOrder:
+		return "stays as it is: its order will be rejected"
+	case planner.FailOrder:
+		return "stays as it is: its order will be failed"
+	}
+	return "is as wanted, only callbacks are due"
+}
+
+// tag is the word that shouts a danger; clause what it means, for counting.
+func tag(d planner.Danger) (tag, clause string) {
+	switch d {
+	case planner.DangerArchive:
+		return "ARCHIVES DATA", "moves data to the archive"
+	case planner.DangerMissing:
+		return "MISSING", "is about a directory that should be there and is not"
+	case planner.DangerBelowUsage:
+		return "BELOW USAGE", "sets a limit below what is used"
+	case planner.DangerWiderAccess:
+		return "WIDER ACCESS", "opens data to more people"
+	}
+	return "GROUP", "gives data to another group"
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return commas(uint64(n)) + " " + many
+}

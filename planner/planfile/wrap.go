@@ -1,0 +1,60 @@
+package planfile
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// columns counts characters: every one that [Escape] lets through is taken as one column.
+func columns(s string) int { return utf8.RuneCountInString(s) }
+
+func spaces(n int) string { return strings.Repeat(" ", max(n, 0)) }
+
+// wrap breaks an escaped text into lines of at most width columns, at blanks. A longer word is broken anywhere, unless it
+// is a path: people copy those.
+func wrap(s string, width int) []string {
+	width = max(width, 20)
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(s) {
+		for _, piece := range split(word, width) {
+			switch {
+			case line == "":
+				line = piece
+			case columns(line)+1+columns(piece) <= width:
+				line += " " + piece
+			default:
+				lines = append(lines, line)
+				line = piece
+			}
+		}
+	}
+	return append(lines, line)
+}
+
+func split(word string, width int) []string {
+	if len(word) <= width || columns(word) <= width || pathSafe(strings.Trim(word, `"',:;()`)) {
+		return []string{word}
+	}
+	var pieces []string
+	runes := []rune(word)
+	for len(runes) > width {
+		pieces = append(pieces, string(runes[:width]))
+		runes = runes[width:]
+	}
+	return append(pieces, string(runes))
+}
+
+// prose breaks a text from the planner, which may have several lines, such as a piece of configuration to copy. Every line
+// is escaped; what begins with blanks keeps them.
+func prose(s string, width int) []string {
+	var lines []string
+	for raw := range strings.SplitSeq(strings.TrimRight(s, "\n"), "\n") {
+		body := strings.TrimLeft(raw, " ")
+		indent := spaces(min(len(raw)-len(body), 20))
+		for _, l := range wrap(Escape(body), width-len(indent)) {
+			lines = append(lines, strings.TrimRight(indent+l, " "))
+		}
+	}
+	return lines
+}
