@@ -1,0 +1,145 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+)
+
+// batch is one opening of the state file.
+type batch struct {
+	store *Store
+	dir   *os.File
+	write bool
+	// file is what bbolt works on. It is locked and checked before bbolt sees it.
+	file *os.File
+	db   *bolt.DB
+	tx   *Tx
+	// user is set while the caller's function runs.
+	user bool
+}
+
+// run opens the file, calls fn, commits and closes. This is the one place where a panic of bbolt, or a fault in the
+// mapped file, turns into an error; a panic of fn goes on to the caller, after the file is closed.
+func (b *batch) run(fn func(*Tx) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		p := recover()
+		closeErr := b.close(p != nil)
+		switch {
+		case p != nil && b.user && !b.tx.inside:
+			panic(p)
+		case p != nil:
+			err = &DamagedError{File: b.store.File(), Reason: fmt.Sprint(p)}
+		case err == nil && closeErr != nil:
+			err = explain("close state", b.store.File(), closeErr)
+		}
+	}()
+	if err := b.open(); err != nil {
+		return err
+	}
+	b.user = true
+	err = fn(b.tx)
+	b.user = false
+	if err != nil || !b.write || !b.tx.changed {
+		return err
+	}
+	return b.commit()
+}
+
+func (b *batch) open() error {
+	db, err := bolt.Open(b.store.File(), 0o600, &bolt.Options{
+		ReadOnly: !b.write, OpenFile: b.openFile, Timeout: time.Second, FreelistType: bolt.FreelistMapType, NoStatistics: true,
+	})
+	if err != nil {
+		return b.openError(err)
+	}
+	b.db = db
+	inner, err := db.Begin(b.write)
+	if err != nil {
+		return b.openError(err)
+	}
+	b.tx = &Tx{bolt: inner, file: b.store.File(), now: b.store.now()}
+	return b.tx.readMeta()
+}
+
+// openError leaves our own errors as they are and names the file in others.
+func (b *batch) openError(err error) error {
+	var damaged *DamagedError
+	if errors.As(err, &damaged) || errors.Is(err, ErrBusy) || errors.Is(err, ErrNewer) || errors.Is(err, ErrReadOnly) {
+		return err
+	}
+	return explain("open state", b.store.File(), err)
+}
+
+// openFile gives bbolt the state file: opened without following links, ours, locked, and found to be good. bbolt's own
+// lock is of the same kind on the same descriptor, so it always succeeds.
+func (b *batch) openFile(string, int, os.FileMode) (*os.File, error) {
+	f, err := openLocked(b.dir, b.store.File(), b.write, b.store.options.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	b.file = f
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	if b.write && b.store.copyDue() {
+		if err := copyFile(b.dir, f, b.store.dir); err != nil {
+			return nil, explain("copy the state to", b.store.File()+".bak", err)
+		}
+		b.store.hasCopied()
+	}
+	return f, nil
+}
+
+// check walks the file unless this store left it as it is.
+func (b *batch) check() error {
+	id, err := identify(b.file)
+	if err != nil {
+		return b.openError(err)
+	}
+	if b.store.known(id) {
+		return nil
+	}
+	if err := checkFile(b.file, b.store.File()); err != nil {
+		return err
+	}
+	b.store.remember(id)
+	return nil
+}
+
+func (b *batch) commit() error {
+	if err := b.tx.writeMeta(); err != nil {
+		return explain("write state", b.store.File(), err)
+	}
+	if err := b.tx.bolt.Commit(); err != nil {
+		return explain("write state", b.store.File(), err)
+	}
+	if id, err := identify(b.file); err == nil {
+		b.store.remember(id)
+	}
+	return nil
+}
+
+// close ends the transaction and frees the lock. After a panic bbolt may hold locks of its own, on which closing it
+// would wait forever: then only the descriptor is closed, which frees the kernel's lock.
+func (b *batch) close(panicked bool) error {
+	if panicked || b.db == nil {
+		if b.file != nil {
+			unix.Flock(int(b.file.Fd()), unix.LOCK_UN)
+			b.file.Close()
+		}
+		return nil
+	}
+	if b.tx != nil {
+		if err := b.tx.bolt.Rollback(); err != nil && !errors.Is(err, bolt.ErrTxClosed) {
+			return err
+		}
+	}
+	return b.db.Close()
+}

@@ -1,0 +1,154 @@
+package state
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// The events of the history.
+const (
+	EventBegin   = "begin"
+	EventResume  = "resume"
+	EventJournal = "journal"
+	EventFinish  = "finish"
+	EventAbandon = "abandon"
+	EventDrop    = "drop"
+)
+
+// Entry is one entry of the history. Each holds the hash of the one before it, so that nothing before a known hash can
+// be changed, removed or reordered unseen.
+type Entry struct {
+	// Seq counts from 1 without gaps.
+	Seq  uint64    `json:"seq"`
+	Time time.Time `json:"time"`
+	Who  string    `json:"who"`
+	Host string    `json:"host,omitempty"`
+	// Event is one of the Event constants, or what the caller calls it.
+	Event     string     `json:"event"`
+	Plan      string     `json:"plan,omitempty"`
+	Approvals []Approval `json:"approvals,omitempty"`
+	// Counts are numbers of resources, by how it went: done, failed, skipped, …
+	Counts map[string]int `json:"counts,omitempty"`
+	Text   string         `json:"text,omitempty"`
+	// Steps are the last steps of each resource of a plan that ended.
+	Steps []Step `json:"steps,omitempty"`
+	// Prev is the hash of the entry before; empty for the first.
+	Prev string `json:"prev"`
+	// Hash is the SHA-256, in hex, of the entry as JSON without this member.
+	Hash string `json:"hash,omitempty"`
+}
+
+// hash is the hash that the entry must have.
+func (e Entry) hash() (string, error) {
+	e.Hash = ""
+	body, err := json.Marshal(e)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// AppendHistory adds an entry and returns the new head. Number, hashes and, unless given, the time are filled in.
+func (tx *Tx) AppendHistory(e Entry) (head string, err error) {
+	if e.Event == "" {
+		return "", fmt.Errorf("history: an entry without an event")
+	}
+	if err := tx.writable(); err != nil {
+		return "", err
+	}
+	if e.Time.IsZero() {
+		e.Time = tx.now
+	}
+	e.Time = e.Time.UTC().Round(0)
+	e.Seq, e.Prev = tx.next(bucketHistory), tx.meta.Head
+	if e, err = canonical(e); err != nil {
+		return "", fmt.Errorf("history: %w", err)
+	}
+	if err := tx.put(bucketHistory, numberKey(e.Seq), e); err != nil {
+		return "", err
+	}
+	tx.meta.Head = e.Hash
+	return e.Hash, nil
+}
+
+// canonical is the entry as it will be read again, with its hash: what JSON cannot keep (invalid UTF-8, zones) is
+// gone before the hash is made.
+func canonical(e Entry) (Entry, error) {
+	e.Hash = ""
+	body, err := json.Marshal(e)
+	if err != nil {
+		return Entry{}, err
+	}
+	var out Entry
+	if err := json.Unmarshal(body, &out); err != nil {
+		return Entry{}, err
+	}
+	out.Hash, err = out.hash()
+	return out, err
+}
+
+// Head is the number and hash of the last entry; 0 and empty if there is none. Each apply logs it: who keeps it
+// somewhere else can later tell whether anything before it was edited.
+func (tx *Tx) Head() (seq uint64, hash string) { return tx.meta.Sequences[bucketHistory], tx.meta.Head }
+
+// History calls f for each entry from number seq on, in order, until f returns an error.
+func (tx *Tx) History(seq uint64, f func(Entry) error) error {
+	return tx.from(bucketHistory, numberKey(seq), func(k, body []byte) error {
+		var e Entry
+		if err := json.Unmarshal(body, &e); err != nil {
+			return tx.damaged(bucketHistory, k, err.Error())
+		}
+		return f(e)
+	})
+}
+
+// VerifyHistory checks the whole chain, and that head, unless it is empty, is in it: then no entry up to the one with
+// that hash was changed, removed, added or reordered since. An error is a [HistoryError] or a [DamagedError].
+func (tx *Tx) VerifyHistory(head string) error {
+	var last uint64
+	prev, found := "", head == ""
+	err := tx.from(bucketHistory, nil, func(k, body []byte) error {
+		last++
+		e, err := verifyEntry(k, body, last, prev)
+		prev, found = e.Hash, found || e.Hash == head
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if seq, hash := tx.Head(); seq != last || hash != prev {
+		return &HistoryError{last + 1, fmt.Sprintf("missing: the history must end with entry %d", seq)}
+	}
+	if !found {
+		return &HistoryError{0, fmt.Sprintf("no entry has the hash %s: entries were changed or removed since it was noted, or it is of another state", head)}
+	}
+	return nil
+}
+
+func verifyEntry(key, body []byte, seq uint64, prev string) (Entry, error) {
+	var e Entry
+	if err := strictJSON(body, &e); err != nil {
+		return e, &HistoryError{seq, err.Error()}
+	}
+	again, err := json.Marshal(e)
+	if err != nil || !bytes.Equal(again, body) {
+		return e, &HistoryError{seq, "not as it was written"}
+	}
+	want, err := e.hash()
+	switch {
+	case err != nil:
+		return e, &HistoryError{seq, err.Error()}
+	case e.Seq != seq || !bytes.Equal(key, numberKey(seq)):
+		return e, &HistoryError{seq, fmt.Sprintf("missing, or out of order: entry %d stands in its place", e.Seq)}
+	case e.Prev != prev:
+		return e, &HistoryError{seq, "does not follow the entry before it"}
+	case e.Hash != want:
+		return e, &HistoryError{seq, "was changed: wrong hash"}
+	}
+	return e, nil
+}

@@ -1,0 +1,84 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// keySize is the size of the approval key, in bytes.
+const keySize = 32
+
+// ApprovalKey is the key under which local approvals are made. It is made when there is none.
+func (s *Store) ApprovalKey() ([]byte, error) {
+	key, err := s.ReadApprovalKey()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	dir, err := openFolder(s.dir, true)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	if err := s.makeKey(dir); err != nil {
+		return nil, explain("make", s.keyPath(), err)
+	}
+	return s.ReadApprovalKey()
+}
+
+// ReadApprovalKey is the key if there is one; else the error is [fs.ErrNotExist].
+func (s *Store) ReadApprovalKey() ([]byte, error) {
+	dir, err := openFolder(s.dir, false)
+	if err != nil {
+		return nil, err
+	}
+	if dir == nil {
+		return nil, fmt.Errorf("approval key %s: %w", s.keyPath(), fs.ErrNotExist)
+	}
+	defer dir.Close()
+	f, err := openAt(dir, KeyName, s.keyPath(), unix.O_RDONLY, 0)
+	if err != nil {
+		return nil, explain("read approval key", s.keyPath(), err)
+	}
+	defer f.Close()
+	if err := trusted(f, s.keyPath(), unix.S_IFREG, 0o077); err != nil {
+		return nil, err
+	}
+	key, err := io.ReadAll(io.LimitReader(f, keySize+1))
+	if err != nil {
+		return nil, explain("read approval key", s.keyPath(), err)
+	}
+	if len(key) != keySize {
+		return nil, fmt.Errorf("approval key %s: want %d bytes; move it away to have a new one made, then approve again", s.keyPath(), keySize)
+	}
+	return key, nil
+}
+
+func (s *Store) keyPath() string { return filepath.Join(s.dir, KeyName) }
+
+// makeKey writes a new key under a name of its own and links it to its place, complete and synced: who reads the key
+// reads all of it, and of two processes that make one, the first wins.
+func (s *Store) makeKey(dir *os.File) error {
+	key := make([]byte, keySize)
+	if _, err := io.ReadFull(s.options.Random, key); err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(s.dir, "."+KeyName+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.Write(key)
+	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(temp.Name(), s.keyPath()); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return dir.Sync()
+}

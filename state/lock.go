@@ -1,0 +1,163 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Holder says who holds the lock. It is for the message only: the kernel alone decides whether the lock is free.
+type Holder struct {
+	Who   string    `json:"who"`
+	Host  string    `json:"host"`
+	PID   int       `json:"pid"`
+	Plan  string    `json:"plan,omitempty"`
+	Since time.Time `json:"since"`
+}
+
+// LockedError tells that another process holds the lock.
+type LockedError struct {
+	File   string
+	Holder Holder
+}
+
+// Error names the holder and says how to wait.
+func (e *LockedError) Error() string {
+	if e.Holder.Who == "" {
+		return fmt.Sprintf("lock %s is held by a process that has not said who it is: wait with --lock-timeout", e.File)
+	}
+	plan := ""
+	if e.Holder.Plan != "" {
+		plan = ", for plan " + e.Holder.Plan
+	}
+	return fmt.Sprintf("lock %s is held by %s on %s, pid %d, since %s%s: wait with --lock-timeout; the kernel frees the lock when that process is gone",
+		e.File, e.Holder.Who, e.Holder.Host, e.Holder.PID, e.Holder.Since.UTC().Format(time.RFC3339), plan)
+}
+
+// Lock is the lock under which storage is changed.
+type Lock struct {
+	dir  *os.File
+	file *os.File
+	path string
+}
+
+// AcquireLock takes the lock in the state's folder, and waits for it for at most wait. It is a lock of the kernel on an
+// open file: a process that was killed keeps it for as long as one of its threads hangs in a call, and may then still
+// change something; so nobody takes a lock over, and the lock's file is never removed. The error is a [LockedError]
+// when another process holds the lock.
+func AcquireLock(ctx context.Context, dir string, holder Holder, wait time.Duration) (*Lock, error) {
+	path := filepath.Join(dir, LockName)
+	folder, err := openFolder(dir, true)
+	if err != nil {
+		return nil, err
+	}
+	deadline, cancel := context.WithTimeout(ctx, max(wait, 0))
+	defer cancel()
+	for {
+		file, err := openLock(folder, path)
+		if err == nil {
+			l := &Lock{folder, file, path}
+			if err := l.introduce(holder); err != nil {
+				l.Release()
+				return nil, explain("write", path, err)
+			}
+			return l, nil
+		}
+		var locked *LockedError
+		if !errors.As(err, &locked) {
+			folder.Close()
+			return nil, err
+		}
+		select {
+		case <-deadline.Done():
+			folder.Close()
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			return nil, err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// openLock tries once.
+func openLock(folder *os.File, path string) (*os.File, error) {
+	file, err := openAt(folder, LockName, path, unix.O_RDWR|unix.O_CREAT, 0o600)
+	if err != nil {
+		return nil, explain("lock", path, err)
+	}
+	if err := trusted(file, path, unix.S_IFREG, 0o022); err != nil {
+		file.Close()
+		return nil, err
+	}
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		if same, err := sameFile(folder, LockName, file); err == nil && same {
+			return file, nil
+		}
+		file.Close()
+		return nil, &LockedError{File: path}
+	}
+	defer file.Close()
+	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
+		return nil, &LockedError{File: path, Holder: readHolder(file)}
+	}
+	return nil, explain("lock", path, err)
+}
+
+// readHolder is what the holder wrote; empty when that cannot be read, as while it is being written.
+func readHolder(f *os.File) Holder {
+	var h Holder
+	body, err := io.ReadAll(io.NewSectionReader(f, 0, 4096))
+	if err != nil || json.Unmarshal(body, &h) != nil {
+		return Holder{}
+	}
+	for _, s := range []*string{&h.Who, &h.Host, &h.Plan} {
+		*s = strings.Map(printable, *s)
+	}
+	return h
+}
+
+// printable drops control characters: the file is not ours alone to write.
+func printable(r rune) rune {
+	if r < ' ' || (r >= 0x7f && r < 0xa0) {
+		return -1
+	}
+	return r
+}
+
+func (l *Lock) introduce(h Holder) error {
+	h.Since = h.Since.UTC()
+	body, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	if err := l.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err = l.file.WriteAt(append(body, '\n'), 0)
+	return err
+}
+
+// Check tells whether the lock still protects anything: not, if somebody removed or replaced its file, since another
+// process can then lock the new one. Ask before each group of changes.
+func (l *Lock) Check() error {
+	same, err := sameFile(l.dir, LockName, l.file)
+	if err == nil && same {
+		return nil
+	}
+	return fmt.Errorf("lock %s was removed or replaced while it was held: stop, and see who else changes the storage", l.path)
+}
+
+// Release frees the lock. The file stays, empty.
+func (l *Lock) Release() error {
+	return errors.Join(l.file.Truncate(0), l.file.Close(), l.dir.Close())
+}

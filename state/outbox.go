@@ -1,0 +1,145 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Delivery is a callback that waits in the outbox. It holds no token: that is added when it is sent.
+type Delivery struct {
+	// Seq is its number and its place in the order; never used again.
+	Seq      uint64           `json:"seq"`
+	Key      planner.Key      `json:"key"`
+	Address  string           `json:"address"`
+	Order    string           `json:"order,omitempty"`
+	Callback planner.Callback `json:"callback"`
+	URL      string           `json:"url"`
+	// Body is the JSON body; empty for none.
+	Body  []byte    `json:"body,omitempty"`
+	Plan  string    `json:"plan,omitempty"`
+	Since time.Time `json:"since"`
+	// Tries counts attempts that failed; Next is when another is due: zero, at once.
+	Tries int       `json:"tries"`
+	Next  time.Time `json:"next"`
+	// Problem is why the last attempt failed. Parked: only a person can go on.
+	Problem string `json:"problem,omitempty"`
+	Parked  bool   `json:"parked,omitempty"`
+}
+
+// Undelivered is the delivery as plans show it.
+func (d Delivery) Undelivered() planner.Undelivered {
+	return planner.Undelivered{Key: d.Key, Address: d.Address, Order: d.Order, Callback: d.Callback, Since: d.Since, Problem: d.Problem, Parked: d.Parked}
+}
+
+// Enqueue puts a callback at the end of the outbox and returns its number. The same callback that already waits is not
+// put there twice, so that an apply which resumes may enqueue again.
+func (tx *Tx) Enqueue(d Delivery) (uint64, error) {
+	if u, err := url.Parse(d.URL); err != nil || u.User != nil || u.Host == "" {
+		return 0, fmt.Errorf("outbox: %s of %s: want a URL without a user", d.Callback, d.Address)
+	}
+	if _, err := keyBytes(d.Key); err != nil {
+		return 0, err
+	}
+	waiting, err := tx.Outbox()
+	if err != nil {
+		return 0, err
+	}
+	for _, w := range waiting {
+		if w.Key == d.Key && w.Order == d.Order && w.Callback == d.Callback && w.URL == d.URL && string(w.Body) == string(d.Body) {
+			return w.Seq, nil
+		}
+	}
+	if d.Since.IsZero() {
+		d.Since = tx.now
+	}
+	if err := tx.writable(); err != nil {
+		return 0, err
+	}
+	d.Seq = tx.next(bucketOutbox)
+	return d.Seq, tx.put(bucketOutbox, numberKey(d.Seq), d)
+}
+
+// Outbox are the callbacks that wait, in order.
+func (tx *Tx) Outbox() ([]Delivery, error) { return all[Delivery](tx, bucketOutbox) }
+
+// Due are the callbacks that may be sent at now: of each resource only the first, unless that is parked or not yet due.
+func (tx *Tx) Due(now time.Time) ([]Delivery, error) {
+	waiting, err := tx.Outbox()
+	var out []Delivery
+	seen := map[planner.Key]bool{}
+	for _, d := range waiting {
+		if !seen[d.Key] && !d.Parked && !now.Before(d.Next) {
+			out = append(out, d)
+		}
+		seen[d.Key] = true
+	}
+	return out, err
+}
+
+// MarkDelivered takes a callback that Waldur has answered well out of the outbox.
+func (tx *Tx) MarkDelivered(seq uint64) error {
+	there, err := tx.del(bucketOutbox, numberKey(seq))
+	if err == nil && !there {
+		return fmt.Errorf("callback %d: %w", seq, ErrNotFound)
+	}
+	return err
+}
+
+// MarkFailed notes an attempt that failed, and when to try again.
+func (tx *Tx) MarkFailed(seq uint64, problem string, next time.Time) error {
+	return tx.changeDelivery(seq, func(d *Delivery) {
+		d.Tries++
+		d.Problem, d.Next = problem, next.UTC()
+	})
+}
+
+// Park notes an attempt that failed for good: a person has to retry or drop the callback.
+func (tx *Tx) Park(seq uint64, problem string) error {
+	return tx.changeDelivery(seq, func(d *Delivery) {
+		d.Tries++
+		d.Problem, d.Parked = problem, true
+	})
+}
+
+// Retry makes a callback due at once, parked or not.
+func (tx *Tx) Retry(seq uint64) error {
+	return tx.changeDelivery(seq, func(d *Delivery) { d.Parked, d.Next = false, time.Time{} })
+}
+
+// Drop gives a callback up. The history keeps who did so and why.
+func (tx *Tx) Drop(seq uint64, who, host, why string) error {
+	if who == "" || why == "" {
+		return errors.New("drop a callback: want who and why")
+	}
+	var d Delivery
+	ok, err := tx.get(bucketOutbox, numberKey(seq), &d)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("callback %d: %w", seq, ErrNotFound)
+	}
+	if _, err := tx.del(bucketOutbox, numberKey(seq)); err != nil {
+		return err
+	}
+	_, err = tx.AppendHistory(Entry{Who: who, Host: host, Event: EventDrop, Plan: d.Plan,
+		Text: fmt.Sprintf("%s of %s, order %s: %s (last problem: %s)", d.Callback, d.Address, d.Order, why, d.Problem)})
+	return err
+}
+
+func (tx *Tx) changeDelivery(seq uint64, change func(*Delivery)) error {
+	var d Delivery
+	ok, err := tx.get(bucketOutbox, numberKey(seq), &d)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("callback %d: %w", seq, ErrNotFound)
+	}
+	change(&d)
+	return tx.put(bucketOutbox, numberKey(seq), d)
+}

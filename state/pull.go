@@ -1,0 +1,90 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"time"
+)
+
+// PullVersion is the version of the document that [Store.Pull] writes.
+const PullVersion = "1.0"
+
+// pulled is that document. Values are as they are stored.
+type pulled struct {
+	Version   string            `json:"format_version"`
+	Format    int               `json:"state_format"`
+	At        time.Time         `json:"at"`
+	Head      string            `json:"head"`
+	IndexAt   time.Time         `json:"index_at"`
+	Roots     json.RawMessage   `json:"roots"`
+	Records   []json.RawMessage `json:"records"`
+	Archive   []json.RawMessage `json:"archive"`
+	Holds     []json.RawMessage `json:"holds"`
+	Index     []json.RawMessage `json:"index"`
+	Plans     []json.RawMessage `json:"plans"`
+	Touched   json.RawMessage   `json:"touched"`
+	Journal   json.RawMessage   `json:"journal"`
+	Outbox    []json.RawMessage `json:"outbox"`
+	Approvals []json.RawMessage `json:"approvals"`
+	History   []json.RawMessage `json:"history"`
+}
+
+// Pull writes the whole state to w, as one JSON document that ends in a line feed. The state is read in one batch
+// before the first byte is written: a slow reader of w keeps nobody from writing the state.
+func (s *Store) Pull(w io.Writer) error {
+	var doc pulled
+	err := s.View(func(tx *Tx) (err error) {
+		doc, err = tx.pull()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", "  ")
+	return out.Encode(doc)
+}
+
+func (tx *Tx) pull() (pulled, error) {
+	doc := pulled{Version: PullVersion, Format: format, At: tx.now, Head: tx.meta.Head, IndexAt: tx.meta.IndexAt}
+	lists := []struct {
+		bucket string
+		into   *[]json.RawMessage
+	}{
+		{bucketRecords, &doc.Records}, {bucketArchive, &doc.Archive}, {bucketHolds, &doc.Holds}, {bucketIndex, &doc.Index},
+		{bucketPlans, &doc.Plans}, {bucketOutbox, &doc.Outbox}, {bucketApprovals, &doc.Approvals}, {bucketHistory, &doc.History},
+	}
+	for _, l := range lists {
+		values, err := all[json.RawMessage](tx, l.bucket)
+		if err != nil {
+			return pulled{}, err
+		}
+		*l.into = append([]json.RawMessage{}, values...)
+	}
+	keyed := []struct {
+		bucket string
+		into   *json.RawMessage
+	}{{bucketRoots, &doc.Roots}, {bucketTouched, &doc.Touched}, {bucketSteps, &doc.Journal}}
+	for _, k := range keyed {
+		var err error
+		if *k.into, err = tx.pullKeyed(k.bucket); err != nil {
+			return pulled{}, err
+		}
+	}
+	return doc, nil
+}
+
+// pullKeyed is a bucket whose keys say something that its values do not: a JSON object by the keys as people read them.
+func (tx *Tx) pullKeyed(bucket string) (json.RawMessage, error) {
+	out := map[string]json.RawMessage{}
+	err := tx.each(bucket, nil, func(k, body []byte) error {
+		out[showKey(bucket, k)] = bytes.Clone(body)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(out)
+}

@@ -1,0 +1,135 @@
+package state
+
+import (
+	"fmt"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// PutRecord records what was seen as wanted of a resource.
+func (tx *Tx) PutRecord(r planner.Record) error { return tx.putKeyed(bucketRecords, r.Key, r) }
+
+func (tx *Tx) putKeyed(bucket string, key planner.Key, v any) error {
+	k, err := keyBytes(key)
+	if err != nil {
+		return err
+	}
+	return tx.put(bucket, k, v)
+}
+
+// DeleteRecord forgets a resource; false if it was not recorded.
+func (tx *Tx) DeleteRecord(key planner.Key) (bool, error) {
+	k, err := keyBytes(key)
+	if err != nil {
+		return false, err
+	}
+	return tx.del(bucketRecords, k)
+}
+
+// Record is what is recorded of a resource; false if nothing is.
+func (tx *Tx) Record(key planner.Key) (planner.Record, bool, error) {
+	var r planner.Record
+	k, err := keyBytes(key)
+	if err != nil {
+		return r, false, err
+	}
+	ok, err := tx.get(bucketRecords, k, &r)
+	return r, ok, err
+}
+
+// Records are all records, in the order of their keys.
+func (tx *Tx) Records() ([]planner.Record, error) { return all[planner.Record](tx, bucketRecords) }
+
+// PutRoot records what a system's directory is.
+func (tx *Tx) PutRoot(system string, id planner.RootIdentity) error {
+	return tx.put(bucketRoots, []byte(system), id)
+}
+
+// DeleteRoot forgets what a system's directory was; false if that was not recorded.
+func (tx *Tx) DeleteRoot(system string) (bool, error) { return tx.del(bucketRoots, []byte(system)) }
+
+// Roots are the recorded identities of the systems' directories, by the system's name.
+func (tx *Tx) Roots() (map[string]planner.RootIdentity, error) {
+	out := map[string]planner.RootIdentity{}
+	err := decodeEach(tx, bucketRoots, nil, func(k []byte, v planner.RootIdentity) error {
+		out[string(k)] = v
+		return nil
+	})
+	return out, err
+}
+
+// PutArchived enters an archived directory into the register. Its place in the archive is its identity.
+func (tx *Tx) PutArchived(a planner.Archived) error {
+	if a.Archive == "" {
+		return fmt.Errorf("archive register: %s without its place in the archive", a.Address)
+	}
+	return tx.put(bucketArchive, []byte(a.Archive), a)
+}
+
+// DeleteArchived takes the directory at this place in the archive out of the register; false if it was not in it.
+func (tx *Tx) DeleteArchived(archive string) (bool, error) {
+	return tx.del(bucketArchive, []byte(archive))
+}
+
+// ArchiveRegister is the register, in the order of places in the archive.
+func (tx *Tx) ArchiveRegister() ([]planner.Archived, error) {
+	return all[planner.Archived](tx, bucketArchive)
+}
+
+// ReplaceArchiveRegister makes the register anew, from the manifests that a rescan found.
+func (tx *Tx) ReplaceArchiveRegister(found []planner.Archived) error {
+	if _, err := tx.clear(bucketArchive, nil); err != nil {
+		return err
+	}
+	for _, a := range found {
+		if err := tx.PutArchived(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Recorded is everything that planning depends on. Of several archived directories of one resource it has the newest.
+func (tx *Tx) Recorded() (planner.Recorded, error) {
+	out := planner.Recorded{
+		Records:  make(map[planner.Key]planner.Record, tx.meta.Tallies[bucketRecords].Count),
+		Archived: map[planner.Key]planner.Archived{},
+	}
+	var err error
+	if out.Roots, err = tx.Roots(); err != nil {
+		return planner.Recorded{}, err
+	}
+	if err := tx.loadRecords(out.Records); err != nil {
+		return planner.Recorded{}, err
+	}
+	err = decodeEach(tx, bucketArchive, nil, func(_ []byte, a planner.Archived) error {
+		if old, ok := out.Archived[a.Key]; !ok || a.At.After(old.At) {
+			out.Archived[a.Key] = a
+		}
+		return nil
+	})
+	if err != nil {
+		return planner.Recorded{}, err
+	}
+	waiting, err := tx.Outbox()
+	for _, d := range waiting {
+		out.Undelivered = append(out.Undelivered, d.Undelivered())
+	}
+	return out, err
+}
+
+func (tx *Tx) loadRecords(into map[planner.Key]planner.Record) error {
+	return decodeEach(tx, bucketRecords, nil, func(_ []byte, r planner.Record) error {
+		into[r.Key] = r
+		return nil
+	})
+}
+
+// Recorded is [Tx.Recorded] in a batch of its own.
+func (s *Store) Recorded() (out planner.Recorded, err error) {
+	err = s.View(func(tx *Tx) error {
+		out, err = tx.Recorded()
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,347 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// format is the version of the state file. Anything that an older version would misunderstand or drop raises it.
+const format = 1
+
+// The buckets. All of them always exist; another one is damage.
+const (
+	bucketMeta      = "meta"
+	bucketRecords   = "records"
+	bucketRoots     = "roots"
+	bucketArchive   = "archive"
+	bucketHolds     = "holds"
+	bucketIndex     = "index"
+	bucketPlans     = "plans"
+	bucketTouched   = "touched"
+	bucketSteps     = "steps"
+	bucketOutbox    = "outbox"
+	bucketApprovals = "approvals"
+	bucketHistory   = "history"
+)
+
+// buckets lists the buckets that hold values; meta holds what is known about them.
+func buckets() []string {
+	return []string{bucketRecords, bucketRoots, bucketArchive, bucketHolds, bucketIndex, bucketPlans,
+		bucketTouched, bucketSteps, bucketOutbox, bucketApprovals, bucketHistory}
+}
+
+// numbered tells whether the keys of a bucket are numbers.
+func numbered(bucket string) bool {
+	return bucket == bucketHolds || bucket == bucketIndex || bucket == bucketOutbox || bucket == bucketHistory
+}
+
+// metaKey is the only key in the meta bucket. Its place, the way it is sealed and its member "format" never change, so
+// that every version can tell when a file is newer than itself.
+const metaKey = "meta"
+
+// meta is what the file knows about itself.
+type meta struct {
+	Format int `json:"format"`
+	// Tallies has one entry for each bucket: what must be in it.
+	Tallies map[string]tally `json:"tallies"`
+	// Sequences are the last numbers given out, by bucket: numbers are never used twice.
+	Sequences map[string]uint64 `json:"sequences"`
+	// Head is the hash of the last history entry.
+	Head string `json:"head"`
+	// IndexAt is when the listing was made from which the index comes.
+	IndexAt time.Time `json:"index_at"`
+}
+
+// tally is how many values a bucket holds and the sum of their checksums.
+type tally struct {
+	Count uint64 `json:"count"`
+	Sum   uint64 `json:"sum"`
+}
+
+func newMeta() meta {
+	m := meta{Format: format, Tallies: map[string]tally{}, Sequences: map[string]uint64{}}
+	for _, b := range buckets() {
+		m.Tallies[b] = tally{}
+	}
+	return m
+}
+
+// Tx is one batch. It is valid only inside the function that got it, and on its goroutine.
+type Tx struct {
+	// bolt is nil for an empty state that does not exist.
+	bolt    *bolt.Tx
+	file    string
+	now     time.Time
+	meta    meta
+	changed bool
+	// inside is set while bbolt works: a panic is then a damaged file, else a mistake of the caller.
+	inside bool
+}
+
+// Now is the time at which the batch began, in UTC. Everything in a batch happens at this time.
+func (tx *Tx) Now() time.Time { return tx.now }
+
+func (tx *Tx) damaged(bucket string, key []byte, reason string) error {
+	return &DamagedError{File: tx.file, Bucket: bucket, Key: showKey(bucket, key), Reason: reason}
+}
+
+// bucket is nil for an empty state.
+func (tx *Tx) bucket(name string) (*bolt.Bucket, error) {
+	if tx.bolt == nil {
+		return nil, nil
+	}
+	if b := tx.bolt.Bucket([]byte(name)); b != nil {
+		return b, nil
+	}
+	return nil, &DamagedError{File: tx.file, Reason: "bucket " + name + " is missing"}
+}
+
+// raw is the sealed value at key, nil if there is none.
+func (tx *Tx) raw(bucket string, key []byte) ([]byte, error) {
+	tx.inside = true
+	b, err := tx.bucket(bucket)
+	var v []byte
+	if err == nil && b != nil {
+		v = b.Get(key)
+	}
+	tx.inside = false
+	return v, err
+}
+
+// get decodes the value at key into v; false if there is none.
+func (tx *Tx) get(bucket string, key []byte, v any) (bool, error) {
+	raw, err := tx.raw(bucket, key)
+	if err != nil || raw == nil {
+		return false, err
+	}
+	body, _, err := unseal(bucket, key, raw)
+	if err != nil {
+		return false, tx.damaged(bucket, key, err.Error())
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return false, tx.damaged(bucket, key, err.Error())
+	}
+	return true, nil
+}
+
+// each calls f with the JSON of each value whose key begins with prefix, in the order of keys. What f gets is valid
+// only until it returns, and f must not change the bucket.
+func (tx *Tx) each(bucket string, prefix []byte, f func(key, body []byte) error) error {
+	return tx.from(bucket, prefix, func(k, body []byte) error {
+		if !bytes.HasPrefix(k, prefix) {
+			return errStop
+		}
+		return f(k, body)
+	})
+}
+
+// errStop ends a scan without an error.
+var errStop = errors.New("stop")
+
+// from calls f as each does, beginning at the first key that is not less than start.
+func (tx *Tx) from(bucket string, start []byte, f func(key, body []byte) error) error {
+	tx.inside = true
+	b, err := tx.bucket(bucket)
+	if err != nil || b == nil {
+		tx.inside = false
+		return err
+	}
+	c := b.Cursor()
+	k, raw := c.Seek(start)
+	for ; k != nil; k, raw = c.Next() {
+		body, _, err := unseal(bucket, k, raw)
+		if err != nil {
+			return tx.damaged(bucket, k, err.Error())
+		}
+		tx.inside = false
+		if err := f(k, body); err == errStop {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		tx.inside = true
+	}
+	tx.inside = false
+	return nil
+}
+
+// decodeEach decodes each value below prefix and hands it to f.
+func decodeEach[T any](tx *Tx, bucket string, prefix []byte, f func(key []byte, v T) error) error {
+	return tx.each(bucket, prefix, func(k, body []byte) error {
+		var v T
+		if err := json.Unmarshal(body, &v); err != nil {
+			return tx.damaged(bucket, k, err.Error())
+		}
+		return f(k, v)
+	})
+}
+
+// all decodes every value of a bucket.
+func all[T any](tx *Tx, bucket string) ([]T, error) {
+	var out []T
+	err := decodeEach(tx, bucket, nil, func(_ []byte, v T) error {
+		out = append(out, v)
+		return nil
+	})
+	return out, err
+}
+
+// writable refuses to change anything in a View.
+func (tx *Tx) writable() error {
+	if tx.bolt == nil || !tx.bolt.Writable() {
+		return fmt.Errorf("state %s: a view changes nothing", tx.file)
+	}
+	return nil
+}
+
+// put stores v at key.
+func (tx *Tx) put(bucket string, key []byte, v any) error {
+	if err := tx.writable(); err != nil {
+		return err
+	}
+	raw, err := seal(bucket, key, v)
+	if err != nil {
+		return fmt.Errorf("state %s: store %s %s: %w", tx.file, bucket, showKey(bucket, key), err)
+	}
+	if _, err := tx.uncount(bucket, key); err != nil {
+		return err
+	}
+	tx.inside = true
+	b, err := tx.bucket(bucket)
+	if err == nil {
+		err = b.Put(key, raw)
+	}
+	tx.inside = false
+	if err != nil {
+		return fmt.Errorf("state %s: store %s %s: %w", tx.file, bucket, showKey(bucket, key), err)
+	}
+	_, sum, err := unseal(bucket, key, raw)
+	t := tx.meta.Tallies[bucket]
+	tx.meta.Tallies[bucket] = tally{t.Count + 1, t.Sum + uint64(sum)}
+	return err
+}
+
+// del removes the value at key; false if there is none.
+func (tx *Tx) del(bucket string, key []byte) (bool, error) {
+	if err := tx.writable(); err != nil {
+		return false, err
+	}
+	there, err := tx.uncount(bucket, key)
+	if err != nil || !there {
+		return false, err
+	}
+	tx.inside = true
+	b, err := tx.bucket(bucket)
+	if err == nil {
+		err = b.Delete(key)
+	}
+	tx.inside = false
+	return true, err
+}
+
+// uncount takes the value at key, if there is one, out of its bucket's tally.
+func (tx *Tx) uncount(bucket string, key []byte) (bool, error) {
+	tx.changed = true
+	raw, err := tx.raw(bucket, key)
+	if err != nil || raw == nil {
+		return false, err
+	}
+	_, sum, err := unseal(bucket, key, raw)
+	if err != nil {
+		return false, tx.damaged(bucket, key, err.Error())
+	}
+	t := tx.meta.Tallies[bucket]
+	tx.meta.Tallies[bucket] = tally{t.Count - 1, t.Sum - uint64(sum)}
+	return true, nil
+}
+
+// clear removes all values of a bucket whose keys begin with prefix, and says how many.
+func (tx *Tx) clear(bucket string, prefix []byte) (int, error) {
+	var keys [][]byte
+	err := tx.each(bucket, prefix, func(k, _ []byte) error {
+		keys = append(keys, bytes.Clone(k))
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, k := range keys {
+		if _, err := tx.del(bucket, k); err != nil {
+			return 0, err
+		}
+	}
+	return len(keys), nil
+}
+
+// next gives out a number that the bucket has never used.
+func (tx *Tx) next(bucket string) uint64 {
+	tx.meta.Sequences[bucket]++
+	return tx.meta.Sequences[bucket]
+}
+
+// readMeta reads what the file knows about itself and refuses a newer file.
+func (tx *Tx) readMeta() error {
+	raw, err := tx.raw(bucketMeta, []byte(metaKey))
+	if err != nil {
+		return err
+	}
+	tx.meta, err = parseMeta(tx.file, raw)
+	return err
+}
+
+// parseMeta opens the sealed value of the meta bucket.
+func parseMeta(file string, raw []byte) (meta, error) {
+	broken := func(reason string) error {
+		return &DamagedError{File: file, Bucket: bucketMeta, Key: metaKey, Reason: reason}
+	}
+	body, _, err := unseal(bucketMeta, []byte(metaKey), raw)
+	if err != nil {
+		return meta{}, broken(err.Error())
+	}
+	var version struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(body, &version); err != nil {
+		return meta{}, broken(err.Error())
+	}
+	if version.Format > format {
+		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): nothing was changed; use that version", file, ErrNewer, version.Format, format)
+	}
+	m := newMeta()
+	clear(m.Tallies)
+	if err := strictJSON(body, &m); err != nil {
+		return meta{}, broken(err.Error())
+	}
+	if m.Format != format || len(m.Tallies) != len(buckets()) || m.Sequences == nil {
+		return meta{}, broken("incomplete")
+	}
+	return m, nil
+}
+
+// strictJSON decodes body and refuses members that v does not have.
+func strictJSON(body []byte, v any) error {
+	d := json.NewDecoder(strings.NewReader(string(body)))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
+}
+
+// writeMeta ends a batch that has changed something.
+func (tx *Tx) writeMeta() error {
+	raw, err := seal(bucketMeta, []byte(metaKey), tx.meta)
+	if err != nil {
+		return err
+	}
+	tx.inside = true
+	b, err := tx.bucket(bucketMeta)
+	if err == nil {
+		err = b.Put([]byte(metaKey), raw)
+	}
+	tx.inside = false
+	return err
+}

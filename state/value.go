@@ -1,0 +1,87 @@
+package state
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// A value is one byte of version, the CRC-32C of its bucket, key and JSON (4 bytes, big endian), and the JSON.
+const (
+	valueVersion = 1
+	valueHeader  = 5
+)
+
+// seal is the form in which v is stored at key in bucket.
+func seal(bucket string, key []byte, v any) ([]byte, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, valueHeader, valueHeader+len(body))
+	out[0] = valueVersion
+	binary.BigEndian.PutUint32(out[1:], checksum(bucket, key, body))
+	return append(out, body...), nil
+}
+
+// checksum covers the place as well as the value: a value that turns up under another key is damage too.
+func checksum(bucket string, key, body []byte) uint32 {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	place := make([]byte, 0, 128)
+	place = append(place, bucket...)
+	place = append(place, 0)
+	place = binary.AppendUvarint(place, uint64(len(key)))
+	place = append(place, key...)
+	return crc32.Update(crc32.Checksum(place, table), table, body)
+}
+
+// unseal checks a stored value and returns its JSON, which shares memory with raw, and its checksum.
+func unseal(bucket string, key, raw []byte) (body []byte, sum uint32, err error) {
+	if len(raw) < valueHeader {
+		return nil, 0, fmt.Errorf("value of %d bytes: too short", len(raw))
+	}
+	if raw[0] != valueVersion {
+		return nil, 0, fmt.Errorf("unknown value version %d", raw[0])
+	}
+	body = raw[valueHeader:]
+	sum = binary.BigEndian.Uint32(raw[1:])
+	if sum != checksum(bucket, key, body) {
+		return nil, 0, errors.New("wrong checksum")
+	}
+	return body, sum, nil
+}
+
+// keyBytes is the stored form of a resource's key; it sorts as [planner.Key.Compare] does.
+func keyBytes(k planner.Key) ([]byte, error) {
+	for _, s := range []string{k.Item, k.System, k.DataType} {
+		if strings.IndexByte(s, 0) >= 0 {
+			return nil, fmt.Errorf("resource key %q: a NUL byte cannot be stored", keyText(k))
+		}
+	}
+	if k.Item == "" {
+		return nil, errors.New("resource key without an item id")
+	}
+	return []byte(k.Item + "\x00" + k.System + "\x00" + k.DataType), nil
+}
+
+// keyText shows a resource's key to people.
+func keyText(k planner.Key) string { return k.Item + "/" + k.System + "/" + k.DataType }
+
+// numberKey is the stored form of a number; it sorts as numbers do.
+func numberKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// showKey shows a stored key to people: a number as such, the parts of a resource's key with slashes.
+func showKey(bucket string, key []byte) string {
+	if numbered(bucket) && len(key) == 8 {
+		return fmt.Sprint(binary.BigEndian.Uint64(key))
+	}
+	if bucket == bucketSteps && len(key) > 9 {
+		return string(key[:len(key)-9]) + "/" + fmt.Sprint(binary.BigEndian.Uint64(key[len(key)-8:]))
+	}
+	return strings.ReplaceAll(string(key), "\x00", "/")
+}
