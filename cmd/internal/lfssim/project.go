@@ -1,0 +1,288 @@
+package lfssim
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// projectRun is one run of `lfs project`.
+type projectRun struct {
+	*program
+	check, clear, inherit, keep bool
+	directory, recursive, zero  bool
+	id                          uint32
+	idGiven                     bool
+}
+
+func (p *program) projectOptions() options {
+	o := short("cCdkp:rs0")
+	if p.rel.modern {
+		o.long("check", "c", noArgument).long("clear", "C", noArgument).long("directory", "d", noArgument).
+			long("keep", "k", noArgument).long("proj-inherit", "p", needsArgument).long("inherit", "p", needsArgument).
+			long("recursive", "r", noArgument).long("set-inherit", "s", noArgument).long("print0", "0", noArgument)
+	}
+	return o
+}
+
+// project plays `lfs project`.
+func (p *program) project(args []string) int {
+	r := &projectRun{program: p}
+	paths, rc := getopt(args, p.projectOptions(), r.option)
+	if rc != 0 {
+		return rc
+	}
+	if rc := r.contradictions(paths); rc != 0 {
+		return rc
+	}
+	first := 0
+	for _, path := range paths {
+		if rc := r.tree(path); rc != 0 && first == 0 {
+			first = rc
+		}
+	}
+	return first
+}
+
+func (r *projectRun) option(name, value string) int {
+	switch name {
+	case "c":
+		r.check = true
+	case "C":
+		r.clear = true
+	case "d":
+		r.directory = true
+	case "k":
+		r.keep = true
+	case "r":
+		r.recursive = true
+	case "s":
+		r.inherit = true
+	case "0":
+		r.zero = true
+	case "p":
+		return r.setID(value)
+	default:
+		return r.wrongProject("lfs: invalid option '%s'\n", trimDash(value))
+	}
+	return 0
+}
+
+func trimDash(s string) string {
+	if len(s) > 1 && s[0] == '-' {
+		return s[1:]
+	}
+	return s
+}
+
+func (r *projectRun) setID(text string) int {
+	id, ok := number(text)
+	if r.rel.modern {
+		id, ok = r.projectID(text)
+	}
+	switch {
+	case !ok && r.rel.modern:
+		return r.wrongProject("invalid project id '%s'\n", text)
+	case !ok:
+		return r.wrongProject("Invalid project ID: %s\n", text)
+	}
+	r.id, r.idGiven = id, true
+	return 0
+}
+
+func (r *projectRun) wrongProject(format string, args ...any) int {
+	r.complain(format, args...)
+	return r.usage("project")
+}
+
+// setting: neither check nor clear nor list.
+func (r *projectRun) setting() bool { return (r.idGiven || r.inherit) && !r.check && !r.clear }
+
+func (r *projectRun) contradictions(paths []string) int {
+	switch {
+	case r.check && r.clear, r.check && r.inherit, r.clear && r.inherit:
+		return r.wrongProject("lfs: cannot specify '-c' '-C' '-s' together\n")
+	case r.zero && (r.clear || r.setting()):
+		return r.wrongProject("lfs: '-0' is useless for set and clear operations\n")
+	case r.zero && !r.check:
+		return r.wrongProject("lfs: '-0' is useless for list operations\n")
+	case r.keep && !r.clear:
+		return r.wrongProject("lfs: '-k' is useless without '-C'\n")
+	case len(paths) == 0:
+		return r.wrongProject("lfs: missing file or directory target(s)\n")
+	}
+	return 0
+}
+
+// tree goes through what one argument means: the thing itself, its children, or all below. A list without -d shows
+// the children of a directory and not the directory.
+func (r *projectRun) tree(path string) int {
+	info, err := os.Lstat(r.inside(path))
+	if err != nil {
+		verb := "stat"
+		if r.rel.modern {
+			verb = "lstat"
+		}
+		r.complain("lfs: failed to %s '%s': %s\n", verb, path, strerror(errnoIn(err)))
+		return 1
+	}
+	list := !r.check && !r.clear && !r.setting()
+	want := r.id
+	if r.check && !r.idGiven {
+		top, rc := r.get(path)
+		if rc != 0 {
+			return rc
+		}
+		want = top.ID
+	}
+	rc := 0
+	if !list || r.directory || !info.IsDir() {
+		rc = r.visit(path, want)
+	}
+	if rc != 0 || r.directory || !info.IsDir() {
+		return rc
+	}
+	return r.below(path, want)
+}
+
+// below visits the children of a directory, then with -r theirs: one level after the other.
+func (r *projectRun) below(path string, want uint32) int {
+	rc := 0
+	for queue := []string{path}; len(queue) > 0; queue = queue[1:] {
+		entries, err := os.ReadDir(r.inside(queue[0]))
+		if err != nil {
+			r.complain("lfs: failed to open '%s': %s\n", queue[0], strerror(errnoIn(err)))
+			rc = 1
+			continue
+		}
+		for _, e := range entries {
+			child := filepath.Join(queue[0], e.Name())
+			rc = max(rc, r.visit(child, want))
+			if r.recursive && e.IsDir() {
+				queue = append(queue, child)
+			}
+		}
+	}
+	return rc
+}
+
+// visit lists, checks or changes one inode.
+func (r *projectRun) visit(path string, want uint32) int {
+	now, rc := r.get(path)
+	if rc != 0 {
+		return rc
+	}
+	switch {
+	case r.check:
+		return r.checkOne(path, now, want)
+	case r.clear:
+		id := uint32(0)
+		if r.keep {
+			id = now.ID
+		}
+		return r.put(path, now, id, false)
+	case r.setting():
+		id := now.ID
+		if r.idGiven {
+			id = r.id
+		}
+		return r.put(path, now, id, now.Inherit || r.inherit)
+	}
+	r.print("%5d %s %s\n", now.ID, flag(now.Inherit), path)
+	return 0
+}
+
+func flag(inherit bool) string {
+	if inherit {
+		return "P"
+	}
+	return "-"
+}
+
+// checkOne prints what is not as wanted; findings are no error.
+func (r *projectRun) checkOne(path string, now projected, want uint32) int {
+	info, err := os.Lstat(r.inside(path))
+	if err != nil {
+		return r.broken(err)
+	}
+	unset, other := info.IsDir() && !now.Inherit, now.ID != want
+	switch {
+	case r.zero && (unset || other):
+		r.print("%s\x00", path)
+	case !r.zero:
+		if unset {
+			r.print("%s - project inheritance flag is not set\n", path)
+		}
+		if other {
+			r.print("%s - project identifier is not set (inode=%d, tree=%d)\n", path, now.ID, want)
+		}
+	}
+	return 0
+}
+
+// place is the real path of the thing itself, not of what it links to, and the top of its mount.
+func (r *projectRun) place(path string) (real, top string, lustre bool, err error) {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(r.inside(path)))
+	if err != nil {
+		return "", "", false, err
+	}
+	real = filepath.Join(dir, filepath.Base(r.inside(path)))
+	m, ok := r.mountOf(real)
+	if !ok {
+		return real, real, false, nil
+	}
+	top, err = filepath.EvalSymlinks(filepath.Join(r.root, m.Path))
+	return real, top, true, err
+}
+
+func (r *projectRun) get(path string) (projected, int) {
+	real, top, lustre, err := r.place(path)
+	if err != nil {
+		return projected{}, r.broken(err)
+	}
+	now, err := r.srv.projectOf(real, top)
+	if err != nil {
+		return projected{}, r.broken(err)
+	}
+	if !lustre {
+		return now, 0
+	}
+	errno, err := r.srv.fault(OnProject, now.ID)
+	switch {
+	case err != nil:
+		return projected{}, r.broken(err)
+	case errno != 0:
+		r.complain("lfs: failed to get xattr for '%s': %s\n", path, strerror(errno))
+		return projected{}, 1
+	}
+	return now, 0
+}
+
+// put changes an inode, unless it is right already. What is not on Lustre is taken for an ext4 without project
+// quota: it refuses the id and keeps the flag all the same.
+func (r *projectRun) put(path string, now projected, id uint32, inherit bool) int {
+	if now.ID == id && now.Inherit == inherit {
+		return 0
+	}
+	real, top, lustre, err := r.place(path)
+	if err != nil {
+		return r.broken(err)
+	}
+	errno := syscall.Errno(0)
+	switch {
+	case !r.srv.root():
+		errno = syscall.EPERM
+	case !lustre && id != 0:
+		id, errno = 0, syscall.EOPNOTSUPP
+	}
+	if errno != syscall.EPERM {
+		if err := r.srv.setProject(real, top, id, inherit); err != nil {
+			return r.broken(err)
+		}
+	}
+	if errno != 0 {
+		r.complain("lfs: failed to set xattr for '%s': %s\n", path, strerror(errno))
+		return 1
+	}
+	return 0
+}

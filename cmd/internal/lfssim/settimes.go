@@ -1,0 +1,99 @@
+package lfssim
+
+import "syscall"
+
+// timesRun is one run of `lfs setquota -t`.
+type timesRun struct {
+	*program
+	typ          Type
+	pool         string
+	block, inode *uint64 // seconds
+}
+
+func timesOptions() options {
+	return short("b:i:ugpt").
+		long("block-grace", "b", needsArgument).long("inode-grace", "i", needsArgument).
+		long("user", "u", noArgument).long("group", "g", noArgument).long("projid", "p", noArgument).
+		long("pool", "pool", needsArgument)
+}
+
+// setTimes plays `lfs setquota -t`.
+func (p *program) setTimes(args []string) int {
+	t := &timesRun{program: p}
+	words, rc := getopt(args, timesOptions(), t.option)
+	if rc != 0 {
+		return rc
+	}
+	switch {
+	case t.typ == "":
+		return p.wrong("lfs: neither -u, -g nor -p specified\n")
+	case len(words) != 1:
+		return p.wrong("lfs: unexpected parameter '%s'\n", t.beyond(words))
+	case t.block == nil && t.inode == nil:
+		return p.wrong("lfs: at least one limit must be specified\n")
+	}
+	return t.issue(words[0])
+}
+
+// beyond is the word that lfs takes for the one too many: without a mount point it reads past its arguments, into
+// the environment.
+func (t *timesRun) beyond(words []string) string {
+	if len(words) > 1 {
+		return words[1]
+	}
+	if env := t.environ(); len(env) > 0 {
+		return env[0]
+	}
+	return "(null)"
+}
+
+func (t *timesRun) option(name, value string) int {
+	switch name {
+	case "t":
+	case "u", "g", "p":
+		if t.typ != "" {
+			return t.wrong("lfs: only one of -u, -g or -p may be specified\n")
+		}
+		t.typ = typeOf(name)
+	case "pool":
+		t.pool = value
+		return t.poolName(value)
+	case "b", "i":
+		return t.grace(name, value)
+	default:
+		return t.wrong("lfs setquota: unrecognized option '%s'\n", value)
+	}
+	return 0
+}
+
+func (t *timesRun) grace(name, value string) int {
+	seconds, ok := parseGrace(value)
+	into, kind := &t.block, "block"
+	if name == "i" {
+		into, kind = &t.inode, "inode"
+	}
+	if !ok {
+		return t.wrong("lfs: bad %s-grace: %s\n", kind, value)
+	}
+	*into = &seconds
+	return 0
+}
+
+func (t *timesRun) issue(path string) int {
+	m, errno := t.locate("setquota", path)
+	var err error
+	if errno == 0 {
+		errno, err = t.srv.setGrace(query{fs: m.FS, pool: t.pool, typ: t.typ}, t.block, t.inode)
+		if errno == syscall.ENOENT && t.pool != "" {
+			t.complain("lfs setquota: Cannot find pool '%s'\n", t.pool)
+		}
+	}
+	switch {
+	case err != nil:
+		return t.broken(err)
+	case errno == 0:
+		return 0
+	}
+	t.complain("setquota failed: %s\n", strerror(errno))
+	return t.refusedSet(errno, "")
+}

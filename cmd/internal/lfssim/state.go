@@ -1,0 +1,172 @@
+package lfssim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Type is a kind of quota identity, spelt as lfs spells it in its titles.
+type Type string
+
+// The three kinds of quota identity.
+const (
+	User    Type = "usr"
+	Group   Type = "grp"
+	Project Type = "prj"
+)
+
+// letter is u, g or p: the letter before "id" in lfs's titles.
+func (t Type) letter() string { return string(t[0]) }
+
+// State is the settings file: what the pretended machine looks like. Limits, usage and timers are not in it; they
+// change with every call and live beside it, one small file an identity (see store).
+type State struct {
+	Release     string                `json:"release"`               // "2.15.8" or "2.17.57"
+	Mounts      []Mount               `json:"mounts"`                // in the order in which lfs lists them
+	Filesystems map[string]Filesystem `json:"filesystems,omitempty"` // by name; one that is absent has 1 MDT and 2 OSTs
+	Names       Names                 `json:"names,omitzero"`        // stands for /etc/passwd, /etc/group and /etc/projid
+	Now         int64                 `json:"now,omitempty"`         // the clock, Unix seconds; 0 is the real clock
+	AsRoot      bool                  `json:"as_root,omitempty"`     // every caller may do what root may
+	Faults      []Fault               `json:"faults,omitempty"`
+}
+
+// Mount is a directory that lfs takes for a Lustre mount point.
+type Mount struct {
+	Path string `json:"path"` // absolute
+	FS   string `json:"fs"`   // the file system's name; mounts of one name share their quotas
+}
+
+// Filesystem is the servers' side of one file system.
+type Filesystem struct {
+	MDTs           int      `json:"mdts,omitempty"` // 0 means 1
+	OSTs           int      `json:"osts,omitempty"` // 0 means 2
+	Pools          []Pool   `json:"pools,omitempty"`
+	Lost           []string `json:"lost,omitempty"`             // targets that do not answer: "OST0001", "MDT0000"
+	NoProjectQuota bool     `json:"no_project_quota,omitempty"` // the targets lack project quota: EOPNOTSUPP
+}
+
+// Pool is an OST pool.
+type Pool struct {
+	Name string `json:"name"`
+	OSTs []int  `json:"osts"`
+}
+
+// Names maps names to ids. root is known as 0 without being listed.
+type Names struct {
+	Users    map[string]uint32 `json:"users,omitempty"`
+	Groups   map[string]uint32 `json:"groups,omitempty"`
+	Projects map[string]uint32 `json:"projects,omitempty"`
+}
+
+// validate refuses a state that no run could make sense of.
+func (s State) validate() error {
+	if _, err := releaseOf(s.Release); err != nil {
+		return err
+	}
+	fsname := regexp.MustCompile(`^[A-Za-z0-9_-]{1,16}$`)
+	for _, m := range s.Mounts {
+		if !filepath.IsAbs(m.Path) {
+			return fmt.Errorf("mount %q: the path must be absolute", m.Path)
+		}
+		if !fsname.MatchString(m.FS) {
+			return fmt.Errorf("mount %s: file system name %q must be 1 to 16 of A-Z a-z 0-9 _ -", m.Path, m.FS)
+		}
+	}
+	for _, f := range s.Faults {
+		if err := f.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// filesystem gives the servers' side of a file system with its defaults filled in.
+func (s State) filesystem(name string) Filesystem {
+	fs := s.Filesystems[name]
+	if fs.MDTs == 0 {
+		fs.MDTs = 1
+	}
+	if fs.OSTs == 0 {
+		fs.OSTs = 2
+	}
+	return fs
+}
+
+// pool finds a pool by name.
+func (f Filesystem) pool(name string) (Pool, bool) {
+	for _, p := range f.Pools {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Pool{}, false
+}
+
+// lost tells whether the target kind ("OST" or "MDT") with this index does not answer.
+func (f Filesystem) lost(kind string, index int) bool {
+	for _, name := range f.Lost {
+		n, err := strconv.ParseUint(strings.TrimPrefix(name, kind), 16, 16)
+		if err == nil && strings.HasPrefix(name, kind) && int(n) == index {
+			return true
+		}
+	}
+	return false
+}
+
+// table is the name table of one kind of identity.
+func (n Names) table(t Type) map[string]uint32 {
+	switch t {
+	case User:
+		return n.Users
+	case Group:
+		return n.Groups
+	default:
+		return n.Projects
+	}
+}
+
+// idOf finds an id by name.
+func (n Names) idOf(t Type, name string) (uint32, bool) {
+	if id, ok := n.table(t)[name]; ok {
+		return id, true
+	}
+	return 0, name == "root" && t != Project
+}
+
+// nameOf finds a name by id; of several, the first by alphabet.
+func (n Names) nameOf(t Type, id uint32) (string, bool) {
+	best := ""
+	for name, of := range n.table(t) {
+		if of == id && (best == "" || name < best) {
+			best = name
+		}
+	}
+	if best == "" && id == 0 && t != Project {
+		return "root", true
+	}
+	return best, best != ""
+}
+
+// readState reads and checks a settings file. Unknown members are refused: they are typing errors of a test.
+func readState(path string) (State, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return State{}, fmt.Errorf("read state: %w; make one with: lfs-sim sim init --state %s --release 2.15.8 --mount PATH", err, path)
+	}
+	var s State
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return State{}, fmt.Errorf("read state %s: %w", path, err)
+	}
+	if err := s.validate(); err != nil {
+		return State{}, fmt.Errorf("read state %s: %w", path, err)
+	}
+	return s, nil
+}
