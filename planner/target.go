@@ -72,7 +72,7 @@ func parseTarget(raw string) (*url.URL, error) {
 	if len(raw) > maxURL {
 		return nil, fmt.Errorf("it is longer than %d bytes", maxURL)
 	}
-	if i := strings.IndexFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`%\?#"<>`, r) }); i >= 0 {
+	if i := strings.IndexFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`%\?#"<>;`, r) }); i >= 0 {
 		return nil, fmt.Errorf("it holds %.1q, and an encoded path, a query or a fragment is refused", raw[i:])
 	}
 	u, err := url.Parse(raw)

@@ -46,12 +46,13 @@ func (p *parser) badField(field, format string, args ...any) {
 	}
 }
 
-// collect reads the object at peek, keeping the values of the slots in it.
-func (p *parser) collect(in slot) {
+// collect reads the object at peek, keeping the values of the slots in it; it gives the number of members.
+func (p *parser) collect(in slot) int {
 	f := p.open()
 	for name, ok := p.member(&f); ok; name, ok = p.member(&f) {
 		p.store(slotOf(in, name))
 	}
+	return f.count
 }
 
 // store reads the value of a slot.
@@ -68,7 +69,7 @@ func (p *parser) store(to slot) {
 		p.new = p.quotaList(to)
 	case c == '{' && to.composite():
 		p.got[to] = value{kind: kindObject}
-		p.collect(to)
+		p.got[to].count = p.collect(to)
 	case c == '{', c == '[':
 		start := p.pos
 		k := p.skip()

@@ -3,6 +3,7 @@ package waldur
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -189,7 +190,7 @@ func TestPageTooLong(t *testing.T) {
 func TestManyMembers(t *testing.T) {
 	var b strings.Builder
 	for i := range 200_000 {
-		b.WriteString(`,"m` + string(rune('a'+i%26)) + strings.Repeat("x", i%7) + itoa(i) + `":0`)
+		b.WriteString(`,"m` + string(rune('a'+i%26)) + strings.Repeat("x", i%7) + strconv.Itoa(i) + `":0`)
 	}
 	if p := parse(t, pageOf(with(t, `"key":"lustre"`, `"key":"lustre"`+b.String()))); p.Items[0].Problem != "" {
 		t.Error(p.Items[0].Problem)
@@ -198,13 +199,6 @@ func TestManyMembers(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `duplicate member "key"`) {
 		t.Error(err)
 	}
-}
-
-func itoa(i int) string {
-	if i < 10 {
-		return string(rune('0' + i))
-	}
-	return itoa(i/10) + string(rune('0'+i%10))
 }
 
 // TestRealItems: each item of the real full listing is read without a problem.

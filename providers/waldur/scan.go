@@ -47,6 +47,8 @@ type value struct {
 	kind    kind
 	escaped bool
 	raw     []byte
+	// count is how many members an object has whose members were collected.
+	count int
 }
 
 // scanner reads one JSON text (RFC 8259) strictly, in one pass and without building values. It refuses what encoding/json
@@ -263,7 +265,7 @@ func (s *scanner) quoted() value {
 		switch c := s.text[i]; {
 		case c == '"':
 			s.pos = i + 1
-			return value{kindString, escaped, s.text[start:i]}
+			return value{kind: kindString, escaped: escaped, raw: s.text[start:i]}
 		case c == '\\':
 			escaped = true
 			n := escapeLen(s.text[i:])

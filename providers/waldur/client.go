@@ -1,0 +1,215 @@
+package waldur
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/providers"
+)
+
+// NewTransport is a transport that verifies TLS (1.2 or newer) against roots, or the system's when nil, and goes through
+// the forward proxy that proxy names, or none when nil.
+func NewTransport(proxy func(*http.Request) (*url.URL, error), roots *x509.CertPool) *http.Transport {
+	return &http.Transport{
+		Proxy:                  proxy,
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    15 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		MaxIdleConnsPerHost:    2,
+		IdleConnTimeout:        90 * time.Second,
+		ForceAttemptHTTP2:      true,
+	}
+}
+
+// client makes requests with one token to one side.
+type client struct {
+	http  *http.Client
+	token TokenFunc
+	// scheme goes before the token: Bearer for the proxy, Token for Waldur.
+	scheme string
+	now    func() time.Time
+}
+
+func newClient(rt http.RoundTripper, token TokenFunc, scheme string, now func() time.Time) client {
+	return client{http: withoutRedirects(rt), token: token, scheme: scheme, now: now}
+}
+
+// withoutRedirects is a client that gives a redirect as an answer: to follow one would carry the token elsewhere.
+func withoutRedirects(rt http.RoundTripper) *http.Client {
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: rt, CheckRedirect: stay}
+}
+
+// reply is an answer of which the head, at least, has come.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+	// cut tells that the body is longer than the limit, broken that it ended too early.
+	cut    bool
+	broken error
+	// secret is the token that was sent, to be cut from what the answer says.
+	secret string
+}
+
+// do makes one request and reads at most limit bytes of the answer into buf. Its error tells that there was no answer
+// (providers.ErrUnreachable), no token, or that ctx is over.
+func (c client) do(ctx context.Context, method, target string, body []byte, limit int64, buf *bytes.Buffer) (reply, error) {
+	token, err := c.token(ctx)
+	if err != nil {
+		return reply{}, err
+	}
+	req, err := c.request(ctx, method, target, body)
+	if err != nil {
+		return reply{}, err
+	}
+	req.Header.Set("Authorization", c.scheme+" "+token)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return reply{}, noAnswer(ctx, err)
+	}
+	defer resp.Body.Close()
+	r := reply{status: resp.StatusCode, header: resp.Header, secret: token}
+	buf.Reset()
+	_, err = buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	r.body = buf.Bytes()
+	if err != nil {
+		r.broken = noAnswer(ctx, err)
+	}
+	if int64(len(r.body)) > limit {
+		r.cut, r.body = true, r.body[:limit]
+	}
+	return r, nil
+}
+
+func (c client) request(ctx context.Context, method, target string, body []byte) (*http.Request, error) {
+	var from io.Reader
+	if body != nil {
+		from = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, from)
+	if err != nil {
+		return nil, fmt.Errorf("not a URL to ask: %s", place(target))
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "cscs-sync")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, nil
+}
+
+// noAnswer is the error of a request without an answer. The URL that net/http puts into it is dropped: callers say where.
+func noAnswer(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", providers.ErrUnreachable, context.Cause(ctx))
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return fmt.Errorf("%w: %w", providers.ErrUnreachable, err)
+}
+
+// detail is what the answer says, without our token.
+func (r reply) detail() string {
+	if strings.HasPrefix(r.header.Get("Content-Type"), "text/html") {
+		return "HTML answer"
+	}
+	body := r.body
+	if r.secret != "" {
+		body = bytes.ReplaceAll(body, []byte(r.secret), []byte("(token)"))
+	}
+	return detailOf(body)
+}
+
+// redirect is where the answer sends us, which we do not go.
+func (r reply) redirect() (string, bool) {
+	if r.status < 300 || r.status > 399 {
+		return "", false
+	}
+	return place(r.header.Get("Location")), true
+}
+
+// maxRetryAfter bounds what an answer may ask us to wait.
+const maxRetryAfter = 24 * time.Hour
+
+// retryAfter reads the header of that name: seconds or a date. 0: none.
+func (r reply) retryAfter(now time.Time) time.Duration {
+	h := strings.TrimSpace(r.header.Get("Retry-After"))
+	if h == "" {
+		return 0
+	}
+	if n, err := strconv.ParseUint(h, 10, 32); err == nil {
+		return min(time.Duration(n)*time.Second, maxRetryAfter)
+	}
+	if t, err := http.ParseTime(h); err == nil {
+		return min(max(t.Sub(now), 0), maxRetryAfter)
+	}
+	return 0
+}
+
+// place shows a URL as host and path, without what could hold a secret: user, query and fragment.
+func place(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(unreadable URL)"
+	}
+	return printable(u.Host + u.EscapedPath())
+}
+
+// StatusError is an answer that refuses.
+type StatusError struct {
+	// Place is host and path.
+	Place  string
+	Status int
+	// Detail is what the other side said, shortened; Hint is the way out.
+	Detail, Hint string
+	// RetryAfter is how long it asked us to wait; 0 if it did not.
+	RetryAfter time.Duration
+}
+
+func (e *StatusError) Error() string {
+	s := fmt.Sprintf("%s answered %d", e.Place, e.Status)
+	if text := http.StatusText(e.Status); text != "" {
+		s += " (" + text + ")"
+	}
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.Hint != "" {
+		s += "; " + e.Hint
+	}
+	return s
+}
+
+// transient tells whether the same request may go well a little later.
+func transient(err error) bool {
+	var s *StatusError
+	if errors.As(err, &s) {
+		return s.Status == http.StatusRequestTimeout || s.Status == http.StatusTooManyRequests || s.Status >= 500
+	}
+	return errors.Is(err, providers.ErrUnreachable)
+}
+
+// Sleep waits for d or until ctx is over.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,186 @@
+package waldur
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+)
+
+// maxArrayBytes bounds a file that holds a bare array of resources; 100,000 of them have about 125 MB.
+const maxArrayBytes = 1 << 30
+
+// files is a listing that was saved.
+type files struct {
+	paths []string
+	stdin io.Reader
+}
+
+// NewFiles is a source that reads saved answers of the proxy: one that is complete, or the pages of one listing in any
+// order; or, as the only file, a JSON array of resources, which has nothing that would tell whether it is complete. The
+// path "-" is stdin. A listing of which a page is missing is refused.
+func NewFiles(paths []string, stdin io.Reader) providers.Source {
+	return &files{paths: paths, stdin: stdin}
+}
+
+// Name implements [providers.Source].
+func (f *files) Name() string {
+	names := make([]string, 0, len(f.paths))
+	for _, p := range f.paths {
+		names = append(names, fileName(p))
+	}
+	return strings.Join(names, ", ")
+}
+
+func fileName(path string) string {
+	if path == "-" {
+		return "stdin"
+	}
+	return printable(filepath.Base(path))
+}
+
+// List implements [providers.Source]. Items of other statuses are left out; one whose status cannot be read never is.
+// Stdin can be read once only.
+func (f *files) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
+	items, err := f.read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read saved resources: %w", err)
+	}
+	if len(statuses) > 0 {
+		items = slices.DeleteFunc(items, func(it planner.Item) bool {
+			return it.Status != "" && !slices.Contains(statuses, it.Status)
+		})
+	}
+	return items, nil
+}
+
+func (f *files) read(ctx context.Context) ([]planner.Item, error) {
+	if len(f.paths) == 0 {
+		return nil, errors.New("no file is named")
+	}
+	if i := slices.Index(f.paths, "-"); i >= 0 && slices.Contains(f.paths[i+1:], "-") {
+		return nil, errors.New("stdin is named twice")
+	}
+	s := saved{parser: newParser(), pages: map[int]string{}}
+	for _, path := range f.paths {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		text, err := f.load(path)
+		if err == nil {
+			err = s.add(fileName(path), text, len(f.paths) == 1)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", fileName(path), err)
+		}
+	}
+	return s.items, s.complete()
+}
+
+func (f *files) load(path string) ([]byte, error) {
+	from := f.stdin
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		from = file
+	}
+	var buf bytes.Buffer
+	if _, err := buf.ReadFrom(io.LimitReader(from, maxArrayBytes+1)); err != nil {
+		return nil, err
+	}
+	if buf.Len() > maxArrayBytes {
+		return nil, fmt.Errorf("longer than %d MiB", maxArrayBytes>>20)
+	}
+	return buf.Bytes(), nil
+}
+
+// saved puts the pages of a listing together.
+type saved struct {
+	parser *parser
+	items  []planner.Item
+	first  Page
+	// firstName is the file of first, pages has the file of each page.
+	firstName string
+	pages     map[int]string
+	// whole tells that an array was read, which has no pages.
+	whole bool
+}
+
+// add reads one file.
+func (s *saved) add(name string, text []byte, only bool) error {
+	start := bytes.TrimLeft(text, " \t\r\n")
+	switch {
+	case len(start) == 0:
+		return errors.New("it is empty")
+	case isHTML(start):
+		return errors.New("it holds an HTML page instead of JSON")
+	case start[0] == '[' && !only:
+		return errors.New("an array of resources has to be the only file; give pages as the proxy answered them")
+	case start[0] == '[':
+		return s.addArray(text)
+	}
+	page, err := s.parser.page(s.items, text)
+	if err != nil {
+		return err
+	}
+	if other, twice := s.pages[page.Current]; twice {
+		return fmt.Errorf("it holds page %d, and so does %s: give each page of one listing once", page.Current, other)
+	}
+	if len(s.pages) == 0 {
+		s.first, s.firstName = page, name
+	}
+	if page.Total != s.first.Total || page.Limit != s.first.Limit {
+		return fmt.Errorf("it has total %d in pages of %d, but %s has total %d in pages of %d: these are not pages of one listing",
+			page.Total, page.Limit, s.firstName, s.first.Total, s.first.Limit)
+	}
+	s.pages[page.Current] = name
+	s.items = page.Items
+	return nil
+}
+
+func (s *saved) addArray(text []byte) error {
+	items, err := s.parser.array(text)
+	if err != nil {
+		return err
+	}
+	readable := func(it planner.Item) bool { return it.Key.Item != "" }
+	if len(items) > 0 && !slices.ContainsFunc(items, readable) {
+		return fmt.Errorf("it is an array, but not of resources: %s", items[0].Problem)
+	}
+	s.items, s.whole = items, true
+	return nil
+}
+
+// complete refuses a listing of which something is missing, or twice.
+func (s *saved) complete() error {
+	if !s.whole && len(s.items) != s.first.Total {
+		if len(s.pages) == 1 {
+			return fmt.Errorf("%s holds %d of %d resources: give all pages", s.firstName, len(s.items), s.first.Total)
+		}
+		for n := 1; n <= s.first.Pages(); n++ {
+			if s.pages[n] == "" {
+				return fmt.Errorf("page %d of %d is missing: the files hold %d of %d resources", n, s.first.Pages(), len(s.items), s.first.Total)
+			}
+		}
+		return fmt.Errorf("the files hold %d resources, but the listing has %d", len(s.items), s.first.Total)
+	}
+	seen := make(map[planner.Key]struct{}, len(s.items))
+	for _, it := range s.items {
+		if _, twice := seen[it.Key]; twice && it.Key.Item != "" {
+			return fmt.Errorf("%s is listed twice: it changed while the pages were saved; save them again", keyText(it.Key))
+		}
+		seen[it.Key] = struct{}{}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package waldur
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// maxReserved bounds the items for which memory is taken before they have come.
+const maxReserved = 1 << 18
+
+// listing is one try to read all pages.
+type listing struct {
+	proxy  *proxy
+	parser *parser
+	buf    bytes.Buffer
+	// items are those of all pages so far.
+	items []planner.Item
+	// seen tells which of the listings, by its number, had a key.
+	seen map[planner.Key]int
+}
+
+func (l *listing) readAll(ctx context.Context, statuses []planner.Status) error {
+	if len(statuses) == 0 {
+		statuses = []planner.Status{""}
+	}
+	var moved []planner.Key
+	for i, s := range statuses {
+		before := len(l.items)
+		if err := l.read(ctx, s); err != nil {
+			return err
+		}
+		for _, it := range l.items[before:] {
+			if it.Key.Item == "" {
+				continue
+			}
+			switch in, twice := l.seen[it.Key]; {
+			case !twice:
+				l.seen[it.Key] = i
+			case in == i:
+				return &ChangedError{keyText(it.Key) + " is listed twice"}
+			default:
+				moved = append(moved, it.Key)
+			}
+		}
+	}
+	if len(moved) > 0 {
+		return &MovedError{moved}
+	}
+	return nil
+}
+
+// read reads the pages of one listing.
+func (l *listing) read(ctx context.Context, status planner.Status) error {
+	first, err := l.page(ctx, 1, status)
+	if err != nil {
+		return err
+	}
+	before := len(l.items)
+	l.items = slices.Grow(first.Items, min(first.Total, maxReserved))
+	for n := 2; n <= first.Pages(); n++ {
+		page, err := l.page(ctx, n, status)
+		if err != nil {
+			return err
+		}
+		if page.Total != first.Total || page.Limit != first.Limit {
+			return &ChangedError{fmt.Sprintf("page %d has total %d in pages of %d, page 1 had total %d in pages of %d",
+				n, page.Total, page.Limit, first.Total, first.Limit)}
+		}
+		l.items = page.Items
+	}
+	if got := len(l.items) - before; got != first.Total {
+		return &ChangedError{fmt.Sprintf("%d items on %d pages, but the total is %d", got, first.Pages(), first.Total)}
+	}
+	return nil
+}
+
+// page asks for a page until there is an answer that another try would not better.
+func (l *listing) page(ctx context.Context, n int, status planner.Status) (Page, error) {
+	for try := 1; ; try++ {
+		page, err := l.fetch(ctx, n, status)
+		if err == nil {
+			if page.Current != n {
+				return page, &ChangedError{fmt.Sprintf("asked for page %d, got page %d", n, page.Current)}
+			}
+			return page, nil
+		}
+		if try == tries || !transient(err) || ctx.Err() != nil {
+			return page, fmt.Errorf("page %d: %w", n, err)
+		}
+		var s *StatusError
+		var asked time.Duration
+		if errors.As(err, &s) {
+			asked = s.RetryAfter
+		}
+		if wait := l.proxy.pause(ctx, try, asked); wait != nil {
+			return page, fmt.Errorf("page %d: %w; %w", n, err, wait)
+		}
+	}
+}
+
+// fetch asks for a page once. The page's items are those of the listing so far and its own.
+func (l *listing) fetch(ctx context.Context, n int, status planner.Status) (Page, error) {
+	p := l.proxy
+	r, err := p.client.do(ctx, http.MethodGet, p.pageURL(n, status), nil, maxPageBytes, &l.buf)
+	switch {
+	case err != nil:
+		return Page{}, fmt.Errorf("%s: %w", p.place, err)
+	case r.status != http.StatusOK:
+		return Page{}, p.refusal(r)
+	case r.broken != nil:
+		return Page{}, fmt.Errorf("%s: the answer broke off after %d bytes: %w", p.place, len(r.body), r.broken)
+	case r.cut:
+		return Page{}, fmt.Errorf("%s: the page is longer than %d MiB", p.place, maxPageBytes>>20)
+	case isHTML(bytes.TrimSpace(r.body)):
+		return Page{}, fmt.Errorf("%s: an HTML page instead of JSON; is proxy.url the URL of the listing?", p.place)
+	}
+	page, err := l.parser.page(l.items, r.body)
+	if err != nil {
+		return Page{}, fmt.Errorf("%s: %w", p.place, err)
+	}
+	return page, nil
+}

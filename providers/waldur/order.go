@@ -1,0 +1,134 @@
+package waldur
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// maxOrderBytes bounds the answer about an order; real ones have about 10 KiB.
+const maxOrderBytes = 1 << 20
+
+// ParseOrder reads Waldur's answer about an order. Anything in it that bears on what is done and cannot be read is an
+// error: an order is acted on whole or not at all.
+func ParseOrder(text []byte) (planner.Order, error) { return newParser().order(text) }
+
+func (p *parser) order(text []byte) (planner.Order, error) {
+	if len(text) > maxOrderBytes {
+		return planner.Order{}, fmt.Errorf("order is longer than %d KiB", maxOrderBytes>>10)
+	}
+	p.start(text)
+	clear(p.got[:])
+	p.problem = ""
+	if p.peek() != '{' {
+		if p.err == nil {
+			p.unexpected("the object that holds an order")
+		}
+		return planner.Order{}, p.err
+	}
+	p.collect(inOrder)
+	if err := p.finish(); err != nil {
+		return planner.Order{}, err
+	}
+	o := planner.Order{ID: p.uuid(orderUUID), Type: p.orderType(), State: p.orderState()}
+	o.HasLimits = p.hasMembers(orderLimits) || p.hasMembers(orderOldLimits)
+	o.Options = p.options()
+	if p.got[orderError].kind == kindString {
+		o.Error = printable(string(p.str(orderError)))
+	}
+	if p.problem != "" {
+		return planner.Order{}, errors.New(p.problem)
+	}
+	return o, nil
+}
+
+func (p *parser) orderType() planner.OrderType {
+	switch t := planner.OrderType(p.str(orderType)); t {
+	case planner.OrderCreate, planner.OrderUpdate, planner.OrderTerminate:
+		return t
+	default:
+		p.bad(orderType, "unknown value %.40q", string(t))
+	}
+	return ""
+}
+
+func (p *parser) orderState() planner.OrderState {
+	switch s := planner.OrderState(p.str(orderState)); s {
+	case planner.OrderPendingConsumer, planner.OrderPendingProject, planner.OrderPendingStartDate, planner.OrderPendingProvider,
+		planner.OrderExecuting, planner.OrderDone, planner.OrderErred, planner.OrderCanceled, planner.OrderRejected:
+		return s
+	default:
+		p.bad(orderState, "unknown value %.40q", string(s))
+	}
+	return ""
+}
+
+// hasMembers tells whether an object is there and not empty: Waldur says {} where there is nothing.
+func (p *parser) hasMembers(at slot) bool {
+	switch v := p.got[at]; v.kind {
+	case kindMissing, kindNull:
+		return false
+	case kindObject:
+		inner := scanner{text: v.raw}
+		f := inner.open()
+		return inner.element(&f, '}')
+	default:
+		p.bad(at, "want an object, got %v", v.kind)
+	}
+	return false
+}
+
+// options reads new_options. An option that is set to null would take away an override, which a limit that is merely
+// not given cannot say: such an order is refused.
+func (p *parser) options() *planner.Options {
+	v := p.got[orderNewOptions]
+	if v.kind != kindObject || v.count == 0 {
+		return nil
+	}
+	return &planner.Options{
+		HardSpace:  p.option(optionHardSpace),
+		SoftInodes: p.option(optionSoftInodes),
+		HardInodes: p.option(optionHardInodes),
+		Permission: p.optionPermission(),
+	}
+}
+
+// option reads a number, or a string that holds one: Waldur stores what it was sent.
+func (p *parser) option(at slot) planner.Decimal {
+	v := p.got[at]
+	raw := v.raw
+	switch v.kind {
+	case kindMissing:
+		return planner.Decimal{}
+	case kindNumber:
+	case kindString:
+		raw = p.str(at)
+	default:
+		p.bad(at, "want a number, got %v", v.kind)
+		return planner.Decimal{}
+	}
+	d, err := p.decimal(raw)
+	if err != nil {
+		p.bad(at, "%v", err)
+	}
+	return d
+}
+
+// optionPermission reads octal digits, from a string or from the digits of a number.
+func (p *parser) optionPermission() string {
+	v := p.got[optionPermissions]
+	var s string
+	switch v.kind {
+	case kindMissing:
+		return ""
+	case kindNumber:
+		s = string(v.raw)
+	default:
+		s = string(p.str(optionPermissions))
+	}
+	if !isOctal(s) {
+		p.bad(optionPermissions, "%.40q is not three or four octal digits", s)
+	}
+	return s
+}

@@ -1,0 +1,123 @@
+package waldur
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+)
+
+// maxAnswerBytes bounds what is read of the answer to a callback.
+const maxAnswerBytes = 64 << 10
+
+// OrdersOptions configure [NewOrders]. All are needed.
+type OrdersOptions struct {
+	// URL is waldur.url: whatever does not lie below it is not called.
+	URL   string
+	Token TokenFunc
+	// Timeout bounds one request.
+	Timeout   time.Duration
+	Transport http.RoundTripper
+	Now       func() time.Time
+}
+
+// orders asks Waldur about orders and reports to them.
+type orders struct {
+	options OrdersOptions
+	client  client
+}
+
+// NewOrders is Waldur as [providers.Orders]. It is safe for concurrent use.
+func NewOrders(o OrdersOptions) providers.Orders {
+	return &orders{options: o, client: newClient(o.Transport, o.Token, "Token", o.Now)}
+}
+
+// own refuses URLs that are not below waldur.url. Planning has seen to that already; the token must not depend on it.
+func (o *orders) own(target string) error {
+	same, err := planner.CallbackURL(planner.WaldurSettings{URL: o.options.URL}, target)
+	if err == nil && same != target {
+		err = fmt.Errorf("callback %s: not rewritten to waldur.url", place(target))
+	}
+	return err
+}
+
+// Get implements [providers.Orders]. A 404 wraps [providers.ErrOrderGone].
+func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) {
+	order, err := o.get(ctx, target)
+	if err != nil {
+		return planner.Order{}, fmt.Errorf("ask for order %s: %w", place(target), err)
+	}
+	return order, nil
+}
+
+func (o *orders) get(ctx context.Context, target string) (planner.Order, error) {
+	if err := o.own(target); err != nil {
+		return planner.Order{}, err
+	}
+	ctx, cancel := o.within(ctx)
+	defer cancel()
+	var buf bytes.Buffer
+	r, err := o.client.do(ctx, http.MethodGet, target, nil, maxOrderBytes, &buf)
+	switch {
+	case err != nil:
+		return planner.Order{}, err
+	case r.status == http.StatusNotFound:
+		return planner.Order{}, fmt.Errorf("%w (404: %s)", providers.ErrOrderGone, r.detail())
+	case r.status != http.StatusOK:
+		return planner.Order{}, o.refusal(target, r)
+	case r.broken != nil:
+		return planner.Order{}, fmt.Errorf("the answer broke off: %w", r.broken)
+	case isHTML(bytes.TrimSpace(r.body)):
+		return planner.Order{}, errors.New("an HTML page instead of JSON; is waldur.url the URL of the API?")
+	}
+	order, err := ParseOrder(r.body)
+	if err != nil {
+		return planner.Order{}, fmt.Errorf("read the answer: %w", err)
+	}
+	if id, _, ok := planner.OrderOf(target + "get/"); !ok || id != order.ID {
+		return planner.Order{}, fmt.Errorf("the answer is about another order, %s", order.ID)
+	}
+	return order, nil
+}
+
+func (o *orders) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, o.options.Timeout, fmt.Errorf("none within %v", o.options.Timeout))
+}
+
+func (o *orders) refusal(target string, r reply) error {
+	e := &StatusError{Place: place(target), Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
+	if to, ok := r.redirect(); ok {
+		e.Detail, e.Hint = "it redirects to "+to, "redirects are not followed; check waldur.url"
+	}
+	switch r.status {
+	case http.StatusUnauthorized:
+		e.Hint = "the token is refused: renew what waldur.token names"
+	case http.StatusForbidden:
+		e.Hint = "the user of waldur.token lacks a permission on the offering"
+	}
+	return e
+}
+
+// Send implements [providers.Orders].
+func (o *orders) Send(ctx context.Context, call providers.Call) providers.Answer {
+	if err := o.own(call.URL); err != nil {
+		return providers.Answer{Err: err}
+	}
+	ctx, cancel := o.within(ctx)
+	defer cancel()
+	var buf bytes.Buffer
+	r, err := o.client.do(ctx, http.MethodPost, call.URL, call.Body, maxAnswerBytes, &buf)
+	if err != nil {
+		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, place(call.URL), err)}
+	}
+	a := providers.Answer{Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
+	if to, ok := r.redirect(); ok {
+		a.Detail = "it redirects to " + to + ", and redirects are not followed"
+	}
+	return a
+}
