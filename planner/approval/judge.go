@@ -1,0 +1,219 @@
+package approval
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// MaxAhead is how far an approval's time may lie ahead of the judge's clock: more is a wrong clock, or a lie.
+const MaxAhead = 5 * time.Minute
+
+// MaxBlocks is how many approvals a plan may have.
+const MaxBlocks = 100
+
+// Rules are what the configuration requires of approvals.
+type Rules struct {
+	// Required is approval.required, different people; more than one needs Signers.
+	Required int
+	// ValidFor is approval.valid_for, counted from each approval's own time.
+	ValidFor time.Duration
+	// Signers is approval.allowed_signers; nil makes local approvals count, and only them.
+	Signers *Signers
+	// LocalKey is the node's approval key. Without it (off the node) approvals by MAC are not counted.
+	LocalKey LocalKey
+	// Policy is the digest ("sha256:…") of the policy whose approval counts, for whoever has just asked that policy about
+	// every action of the plan; empty: none does. A policy's approval is enough alone.
+	Policy string
+}
+
+// Input is what [Judge] decides over.
+type Input struct {
+	// Plan is the plan's id and Context the digest of the machine's part, as in [Message].
+	Plan    string
+	Context string
+	// File is the plan file's name as the user gave it, for the commands that are proposed.
+	File string
+	// Blocks are the file's approvals followed by detached ones, each as [Parse] takes it.
+	Blocks [][]byte
+	Rules  Rules
+	Now    time.Time
+	// Started tells that the plan has begun. Then times and the policy in force were judged already and are not again;
+	// signatures, and whose they are, still are.
+	Started bool
+}
+
+// Judged is one approval and whether it counts.
+type Judged struct {
+	Kind    Kind      `json:"kind"`
+	Name    string    `json:"name"`
+	Login   string    `json:"login,omitempty"`
+	Key     string    `json:"key,omitempty"`
+	Time    time.Time `json:"time"`
+	Ticket  string    `json:"ticket,omitempty"`
+	Comment string    `json:"comment,omitempty"`
+	Counted bool      `json:"counted"`
+	// Why it is not counted; empty if it is.
+	Why string `json:"why,omitempty"`
+	// ContextDiffers tells that the approver saw the same plan with another context: made at another time, say. It holds.
+	ContextDiffers bool `json:"context_differs,omitempty"`
+}
+
+// Verdict is what [Judge] found, in the order of the blocks.
+type Verdict struct {
+	Approvals []Judged
+	// Required and Counted are numbers of different people.
+	Required int
+	Counted  int
+	// ByPolicy tells that the policy's approval counts.
+	ByPolicy bool
+	Enough   bool
+	// Reasons say, when it is not enough, why not and which command helps.
+	Reasons []string
+}
+
+// BlockError refuses a whole plan file for one of its approvals: it is tampered with, damaged, or belongs elsewhere.
+type BlockError struct {
+	// Number is the block's, from 1.
+	Number int
+	Err    error
+}
+
+// Error names the block and says what helps.
+func (e *BlockError) Error() string {
+	return fmt.Sprintf("approval %d: %v; the file is refused: take it from where it was approved, or plan again", e.Number, e.Err)
+}
+
+// Unwrap is the reason.
+func (e *BlockError) Unwrap() error { return e.Err }
+
+// genuine is an approval whose proof holds.
+type genuine struct {
+	Approval
+	key     ssh.PublicKey // of a signed one
+	unknown bool          // its MAC could not be checked: the key is elsewhere
+}
+
+// Judge decides whether the approvals are enough. An error means that the file is to be refused; it is a *[BlockError]
+// unless the input itself is wrong.
+func Judge(in Input) (Verdict, error) {
+	if err := in.check(); err != nil {
+		return Verdict{}, err
+	}
+	all := make([]genuine, len(in.Blocks))
+	for i, block := range in.Blocks {
+		g, err := in.verify(block)
+		if err != nil {
+			return Verdict{}, &BlockError{Number: i + 1, Err: err}
+		}
+		all[i] = g
+	}
+	v := Verdict{Required: in.Rules.Required, Approvals: make([]Judged, len(all))}
+	for i, g := range all {
+		v.Approvals[i] = in.judged(g)
+	}
+	in.count(&v, all)
+	v.Enough = v.ByPolicy || v.Counted >= v.Required
+	if !v.Enough {
+		v.Reasons = in.reasons(v)
+	}
+	return v, nil
+}
+
+func (in Input) check() error {
+	if err := checkDigest("plan", in.Plan); err != nil {
+		return err
+	}
+	if err := checkDigest("context", in.Context); err != nil {
+		return err
+	}
+	if len(in.Blocks) > MaxBlocks {
+		return fmt.Errorf("judge approvals: there are %d, at most %d are looked at; plan again", len(in.Blocks), MaxBlocks)
+	}
+	r := in.Rules
+	if r.Required < 1 {
+		return fmt.Errorf("judge approvals: approval.required is %d, want at least 1", r.Required)
+	}
+	if r.Required > 1 && r.Signers == nil {
+		return fmt.Errorf("judge approvals: approval.required is %d, and telling people apart needs approval.allowed_signers", r.Required)
+	}
+	if r.ValidFor <= 0 {
+		return fmt.Errorf("judge approvals: approval.valid_for is %s, want more than nothing", r.ValidFor)
+	}
+	return nil
+}
+
+// verify checks what refuses the whole file when it fails.
+func (in Input) verify(block []byte) (genuine, error) {
+	a, err := Parse(block)
+	if err != nil {
+		return genuine{}, err
+	}
+	if a.Message.Plan != in.Plan {
+		return genuine{}, fmt.Errorf("it approves plan %s, and this is %s", a.Message.Plan, in.Plan)
+	}
+	g := genuine{Approval: a}
+	if a.Kind == KindSSH {
+		g.key, err = a.verifySSH()
+	} else if in.Rules.LocalKey.set {
+		err = in.Rules.LocalKey.verifyMAC(a)
+	} else {
+		g.unknown = true
+	}
+	if err != nil {
+		return genuine{}, fmt.Errorf("by %q: %w", a.Message.Name, err)
+	}
+	if ahead := a.Message.Time.Sub(in.Now); ahead > MaxAhead && !in.Started {
+		return genuine{}, fmt.Errorf("by %q: its time %s is more than 5 minutes ahead of %s; check the clocks of both machines",
+			a.Message.Name, showTime(a.Message.Time), showTime(in.Now))
+	}
+	return g, nil
+}
+
+// judged fills in what does not depend on the other approvals. An empty Why is not yet a count.
+func (in Input) judged(g genuine) Judged {
+	m := g.Message
+	j := Judged{
+		Kind: g.Kind, Name: m.Name, Login: g.Login, Time: m.Time, Ticket: m.Ticket, Comment: m.Comment,
+		Why: in.whyNot(g), ContextDiffers: m.Context != in.Context,
+	}
+	if g.key != nil {
+		j.Key = Fingerprint(g.key)
+	}
+	return j
+}
+
+// whyNot tells why a genuine approval does not help; empty if it does.
+func (in Input) whyNot(g genuine) string {
+	end := g.Message.Time.Add(in.Rules.ValidFor)
+	if in.Now.After(end) && !in.Started {
+		return fmt.Sprintf("out of date since %s: approval.valid_for is %s", showTime(end), showDuration(in.Rules.ValidFor))
+	}
+	if g.unknown {
+		return "made on the node that applies, and only there can it be checked"
+	}
+	switch g.Kind {
+	case KindSSH:
+		return in.whyNotSigned(g)
+	case KindLocal:
+		if in.Rules.Signers != nil {
+			return "it is not signed: with approval.allowed_signers only signatures count"
+		}
+	case KindPolicy:
+		if !in.Started && g.Message.Name != PolicyPrefix+in.Rules.Policy {
+			return "a policy's approval counts only while the run that gave it begins the plan, under the same policy"
+		}
+	}
+	return ""
+}
+
+func (in Input) whyNotSigned(g genuine) string {
+	if in.Rules.Signers == nil {
+		return "nobody can tell whose key it is: approval.allowed_signers is not configured"
+	}
+	if err := in.Rules.Signers.Allows(g.Message.Name, g.key, g.Message.Time); err != nil {
+		return err.Error()
+	}
+	return ""
+}

@@ -1,0 +1,47 @@
+package approval
+
+import "strings"
+
+// maxPattern is the length from which ssh-keygen's patterns match nothing, in bytes.
+const maxPattern = 1023
+
+// matchList tells whether a comma-separated list of patterns matches: at least one must, and none that "!" negates may.
+func matchList(s, list string) bool {
+	found := false
+	for _, p := range strings.Split(list, ",") {
+		if len(p) >= maxPattern {
+			return false
+		}
+		p, negated := strings.CutPrefix(p, "!")
+		if !matchPattern(s, p) {
+			continue
+		}
+		if negated {
+			return false
+		}
+		found = true
+	}
+	return found
+}
+
+// matchPattern knows "*" (any bytes) and "?" (one byte). It remembers only the last star, so it takes at most
+// len(s) × len(p) steps.
+func matchPattern(s, p string) bool {
+	i, j, star, mark := 0, 0, -1, 0
+	for i < len(s) {
+		switch {
+		case j < len(p) && p[j] == '*':
+			star, mark = j, i
+			j++
+		case j < len(p) && (p[j] == '?' || p[j] == s[i]):
+			i++
+			j++
+		case star >= 0:
+			mark++
+			i, j = mark, star+1
+		default:
+			return false
+		}
+	}
+	return strings.Trim(p[j:], "*") == ""
+}

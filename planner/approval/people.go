@@ -1,0 +1,82 @@
+package approval
+
+import (
+	"fmt"
+	"strings"
+)
+
+// count marks one approval of each person. Approvals are by one person when they share a name (in any case of letters) or
+// a key, also by way of a third: ann with key 1, ann with key 2 and bea with key 2 are one person.
+func (in Input) count(v *Verdict, all []genuine) {
+	people := newGroups(len(all))
+	seen := map[string]int{}
+	for i, g := range all {
+		if v.Approvals[i].Why != "" || g.Kind == KindPolicy {
+			continue
+		}
+		for _, mark := range marks(g, v.Approvals[i]) {
+			if first, ok := seen[mark]; ok {
+				people.join(first, i)
+			} else {
+				seen[mark] = i
+			}
+		}
+	}
+	for i, g := range all {
+		j := &v.Approvals[i]
+		switch first := people.of(i); {
+		case j.Why != "":
+		case g.Kind == KindPolicy:
+			j.Counted, v.ByPolicy = true, true
+		case first == i:
+			j.Counted = true
+			v.Counted++
+		default:
+			j.Why = fmt.Sprintf("by somebody already counted: %s", sameAs(v.Approvals[first], *j))
+		}
+	}
+}
+
+// marks are what two approvals of one person have in common.
+func marks(g genuine, j Judged) []string {
+	name := "name " + strings.ToLower(j.Name)
+	if g.Kind == KindSSH {
+		return []string{name, "key " + j.Key}
+	}
+	return []string{name, "login " + j.Login}
+}
+
+func sameAs(first, j Judged) string {
+	switch {
+	case strings.ToLower(first.Name) == strings.ToLower(j.Name):
+		return fmt.Sprintf("%q", first.Name)
+	case j.Key != "" && first.Key == j.Key:
+		return fmt.Sprintf("%q signed with the same key", first.Name)
+	case j.Login != "" && first.Login == j.Login:
+		return fmt.Sprintf("%q approved from the same login", first.Name)
+	}
+	return fmt.Sprintf("%q, by other names and keys among these approvals", first.Name)
+}
+
+// groups are disjoint sets of indexes, each named by its least.
+type groups []int
+
+func newGroups(n int) groups {
+	g := make(groups, n)
+	for i := range g {
+		g[i] = i
+	}
+	return g
+}
+
+func (g groups) of(i int) int {
+	for g[i] != i {
+		i = g[i]
+	}
+	return i
+}
+
+func (g groups) join(a, b int) {
+	a, b = g.of(a), g.of(b)
+	g[max(a, b)] = min(a, b)
+}
