@@ -1,0 +1,38 @@
+// Package lustre reads and sets the quotas of a Lustre filesystem, by the ioctl OBD_IOC_QUOTACTL or by the program lfs.
+//
+// # Doubt
+//
+// A quota that could not be read is unknown, never zero and never unlimited; limits and usage are known separately. When a
+// part of the file servers does not answer, Lustre still reports success: the ioctl leaves out a valid bit, lfs puts the
+// number in brackets. Both are unknown here. A limit of 0 is Lustre's way to say that there is none: it is read as
+// [planner.Unlimited], and only that is written as 0. Limits that cannot be meant are refused before anything is sent, see
+// [Check].
+//
+// Usage lags by some seconds behind what users do, and a server that is deactivated is left out without a word: usage is
+// for people and for the question whether a limit would fall below it.
+//
+// # Setting
+//
+// All four limits go in one call, so that two callers cannot mix theirs, and are not believed to be set until they have
+// been read back; that is the caller's task.
+//
+// While a group is over its soft limit, a grace clock runs. Setting limits starts the clock again unless the call brings
+// its end along. [Keep] tells which clocks should go on: those whose soft limit stays. By ioctl the clock's end, as it was
+// read, is sent with the limits. By lfs that can't be said on the command line; but when the soft limit of a pair is left
+// out, lfs (every release from 2.12 to 2.17) reads it together with its clock and sends both back with the new hard limit.
+// So with a running clock the soft flag is left out, and the soft limit stays what lfs has just read: the same number,
+// unless another administrator changes it in that instant, which reading back shows. The clock of a limit that changes
+// starts anew, as Lustre means it.
+//
+// # Mounts that hang
+//
+// When a metadata server is away, lfs and the ioctl hang, and may not even die when killed. Each call has a deadline, and
+// is left behind when it has not ended a second after it. What was left behind is counted, see [LFS.Stuck]; with
+// [maxStuck] of them no further call is begun.
+//
+// # lfs
+//
+// lfs is run by its absolute path without a shell, with LC_ALL=C and nothing else in the environment, with numeric ids, and
+// with limits in KiB without suffix. Its output is read as words, not columns: widths, line breaks and notes differ from
+// release to release (tested with the output of 2.12.9, 2.15.8 and 2.17.57).
+package lustre

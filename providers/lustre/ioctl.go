@@ -1,0 +1,220 @@
+package lustre
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+const viaIOCTL = "ioctl"
+
+// quotactl is struct if_quotactl of Lustre, 176 bytes, the same from 2.12 to 2.17 on every machine with 64 bits. The
+// kernel reads 16 bytes more, a pool's name, for some commands that are not used here; they are zero.
+type quotactl [176 + 16]byte
+
+// Where the members of struct if_quotactl are.
+const (
+	atCmd       = 0
+	atType      = 4 // 1 group, 2 project
+	atID        = 8
+	atBHard     = 48  // KiB
+	atBSoft     = 56  // KiB
+	atCurSpace  = 64  // bytes
+	atIHard     = 72  // inodes
+	atISoft     = 80  // inodes
+	atCurInodes = 88  // inodes
+	atBTime     = 96  // Unix seconds in the low 48 bits, flags above
+	atITime     = 104 // likewise
+	atValid     = 112
+)
+
+const (
+	quotactlIoctl = 0xC0B066A2 // OBD_IOC_QUOTACTL
+	getQuota      = 0x800007   // LUSTRE_Q_GETQUOTA
+	setQuota      = 0x800008   // LUSTRE_Q_SETQUOTA
+
+	typeGroup   = 1
+	typeProject = 2
+
+	// Bits of dqb_valid: which of the numbers mean something.
+	validBLimits = 1
+	validSpace   = 2
+	validILimits = 4
+	validInodes  = 8
+	validBTime   = 16
+	validITime   = 32
+
+	timeMask    = 1<<48 - 1
+	flagDefault = 1 << 48 // the default quota is in force
+
+	// errENOTSUPP is internal to the kernel: modules up to 2.15 answer with it to commands that they don't know.
+	errENOTSUPP unix.Errno = 524
+)
+
+func (q *quotactl) u32(at int) uint32         { return binary.NativeEndian.Uint32(q[at:]) }
+func (q *quotactl) u64(at int) uint64         { return binary.NativeEndian.Uint64(q[at:]) }
+func (q *quotactl) put32(at int, n uint32)    { binary.NativeEndian.PutUint32(q[at:], n) }
+func (q *quotactl) put64(at int, n uint64)    { binary.NativeEndian.PutUint64(q[at:], n) }
+func (q *quotactl) has(bit uint32) bool       { return q.u32(atValid)&bit != 0 }
+func (q *quotactl) ends(at int) (t time.Time) { return unixTime(q.u64(at) & timeMask) }
+
+func unixTime(seconds uint64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), 0).UTC()
+}
+
+// ioctlFunc opens the directory and makes the call on it.
+type ioctlFunc func(dir string, q *quotactl) error
+
+// IOCTL asks and sets quotas by OBD_IOC_QUOTACTL, without starting a program.
+type IOCTL struct {
+	ioctl ioctlFunc
+	calls calls
+}
+
+// NewIOCTL makes each call within timeout; 0 is 30 seconds.
+func NewIOCTL(timeout time.Duration) *IOCTL { return &IOCTL{kernel, newCalls(timeout)} }
+
+// Stuck counts the calls that were left behind and have not come back.
+func (i *IOCTL) Stuck() int { return i.calls.stuckNow() }
+
+// kernel makes the call on the real kernel.
+func kernel(dir string, q *quotactl) error {
+	fd, err := openDir(dir)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), quotactlIoctl, uintptr(unsafe.Pointer(q)))
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return errno
+		}
+	}
+}
+
+func openDir(dir string) (int, error) {
+	for {
+		fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+func request(cmd uint32, by planner.QuotaBy, id uint32) *quotactl {
+	q := new(quotactl)
+	q.put32(atCmd, cmd)
+	q.put32(atType, typeGroup)
+	if by == planner.ByProject {
+		q.put32(atType, typeProject)
+	}
+	q.put32(atID, id)
+	return q
+}
+
+// call makes one call within its deadline.
+func (i *IOCTL) call(ctx context.Context, dir string, q *quotactl) error {
+	return i.calls.do(ctx, "quota ioctl", func(context.Context) func() error {
+		err := i.ioctl(dir, q)
+		return func() error { return err }
+	})
+}
+
+// Get implements [Client].
+func (i *IOCTL) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
+	s, _ := i.get(ctx, dir, by, id)
+	return s
+}
+
+func (i *IOCTL) get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) (planner.QuotaState, error) {
+	if err := checkIdentity(by, id); err != nil {
+		return unknown(viaIOCTL, err.Error()), nil
+	}
+	q := request(getQuota, by, id)
+	if err := i.call(ctx, dir, q); err != nil {
+		return unknown(viaIOCTL, "read quota by ioctl: "+errnoText(err)), err
+	}
+	return q.state(), nil
+}
+
+func (q *quotactl) state() planner.QuotaState {
+	const missing = "not obtained from every server (the ioctl leaves out its valid bit)"
+	if !q.has(validBLimits) || !q.has(validILimits) {
+		return unknown(viaIOCTL, "limits "+missing)
+	}
+	s := planner.QuotaState{
+		Via:       viaIOCTL,
+		IsDefault: (q.u64(atBTime)|q.u64(atITime))&flagDefault != 0,
+		Limits: planner.Quota{
+			SpaceSoft: limitOf(q.u64(atBSoft), planner.Bytes(kib)), SpaceHard: limitOf(q.u64(atBHard), planner.Bytes(kib)),
+			InodesSoft: limitOf(q.u64(atISoft), planner.Inodes(1)), InodesHard: limitOf(q.u64(atIHard), planner.Inodes(1)),
+		},
+		Space:  usage(figure{q.u64(atCurSpace), q.has(validSpace)}, planner.Bytes(1), missing),
+		Inodes: usage(figure{q.u64(atCurInodes), q.has(validInodes)}, planner.Inodes(1), missing),
+	}
+	if !s.Limits.SpaceSoft.Known() || !s.Limits.SpaceHard.Known() {
+		return unknown(viaIOCTL, "a space limit is more than can be counted in bytes")
+	}
+	if q.has(validBTime) {
+		s.GraceSpace = q.ends(atBTime)
+	}
+	if q.has(validITime) {
+		s.GraceInodes = q.ends(atITime)
+	}
+	return s
+}
+
+// Set implements [Client].
+func (i *IOCTL) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep Grace) error {
+	l, err := check(by, id, quota)
+	if err != nil {
+		return err
+	}
+	q := request(setQuota, by, id)
+	q.put64(atBHard, l.spaceHard)
+	q.put64(atBSoft, l.spaceSoft)
+	q.put64(atIHard, l.inodesHard)
+	q.put64(atISoft, l.inodesSoft)
+	valid := uint32(validBLimits | validILimits)
+	if !keep.Space.IsZero() {
+		q.put64(atBTime, uint64(keep.Space.Unix())&timeMask)
+		valid |= validBTime
+	}
+	if !keep.Inodes.IsZero() {
+		q.put64(atITime, uint64(keep.Inodes.Unix())&timeMask)
+		valid |= validITime
+	}
+	q.put32(atValid, valid)
+	if err := i.call(ctx, dir, q); err != nil {
+		return fmt.Errorf("set quota of %s %d at %s by ioctl: %w", by, id, dir, &callError{err})
+	}
+	return nil
+}
+
+// callError says what the errno of a quota call means.
+type callError struct{ err error }
+
+func (e *callError) Error() string { return errnoText(e.err) }
+func (e *callError) Unwrap() error { return e.err }
+
+func errnoText(err error) string {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return wayOut(errno)
+	}
+	return err.Error()
+}

@@ -1,0 +1,177 @@
+package lustre
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+const (
+	viaLFS = "lfs"
+	// someErrors ends the output when servers did not answer; the numbers in brackets are then not to be believed.
+	someErrors = "Some errors happened when getting quota info"
+	// isDefault is how releases up to 2.15 say that the default quota applies; later ones don't.
+	isDefault = "quota setting"
+)
+
+// row is what lfs prints for one filesystem: used, soft, hard, grace for space in KiB, then for inodes.
+type row [8]string
+
+// parse reads what `lfs quota -q -g ID DIR` wrote, given its exit code. now is when it was asked, for grace periods.
+func parse(dir, stdout, stderr string, exit int, now time.Time) planner.QuotaState {
+	partly := strings.Contains(stdout, someErrors)
+	if exit != 0 && (exit != exitEIO || !partly || strings.TrimSpace(stderr) != "") {
+		return unknown(viaLFS, explainExit("lfs quota", exit, stdout, stderr))
+	}
+	r, why := findRow(dir, stdout)
+	if why != "" {
+		return unknown(viaLFS, "lfs quota: "+why)
+	}
+	return r.state(now, stdout)
+}
+
+// findRow finds the row of dir, which lfs prints as it was given. Up to 2.15 a long path stands on a line of its own.
+// Rows of other mounts and notes are passed over; two rows of dir are one too many.
+func findRow(dir, stdout string) (row, string) {
+	var found *row
+	for rest := stdout; rest != ""; {
+		if after, ok := strings.CutPrefix(strings.TrimLeft(rest, " "), dir); ok && startsBlank(after) {
+			r, left, why := readRow(after)
+			if why != "" {
+				return row{}, why
+			}
+			if found != nil {
+				return row{}, fmt.Sprintf("several rows for %s", dir)
+			}
+			found, rest = &r, left
+			continue
+		}
+		_, rest, _ = strings.Cut(rest, "\n")
+	}
+	if found == nil {
+		return row{}, fmt.Sprintf("no row for %s in its output", dir)
+	}
+	return *found, ""
+}
+
+func startsBlank(s string) bool { return s != "" && (s[0] == ' ' || s[0] == '\n') }
+
+// readRow reads the eight fields behind a path, on this line or alone on the next.
+func readRow(s string) (r row, rest, why string) {
+	line, rest, _ := strings.Cut(s, "\n")
+	if strings.TrimSpace(line) == "" {
+		line, rest, _ = strings.Cut(rest, "\n")
+	}
+	fields := strings.Fields(line)
+	if len(fields) != len(r) {
+		return r, "", fmt.Sprintf("a row of %d fields instead of 8: this release of lfs is not known", len(fields))
+	}
+	return row(fields), rest, ""
+}
+
+// figure is one number of a row. It is not known when it stands in brackets.
+type figure struct {
+	n     uint64
+	known bool
+}
+
+// number reads "123", "123*" (over the limit; not to be relied on) and "[123]" (not obtained).
+func number(field string) (figure, error) {
+	s, known := strings.TrimSuffix(field, "*"), true
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		s, known = s[1:len(s)-1], false
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		return figure{}, fmt.Errorf("%q is no number", field)
+	}
+	return figure{n, known}, nil
+}
+
+// grace reads how long a grace period still runs, and turns it into its end: "-" if none runs, "none" (up to 2.15) or
+// "expired" when it is over.
+func grace(field string, now time.Time) (time.Time, error) {
+	switch strings.Trim(field, "[]") {
+	case "-", "notify":
+		return time.Time{}, nil
+	case "none", "expired":
+		return now, nil
+	}
+	var left time.Duration
+	units := map[byte]time.Duration{'w': 7 * 24 * time.Hour, 'd': 24 * time.Hour, 'h': time.Hour, 'm': time.Minute, 's': time.Second}
+	for s := field; s != ""; {
+		end := strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+		if end < 1 || end > 9 || units[s[end]] == 0 {
+			return time.Time{}, fmt.Errorf("%q is no grace period", field)
+		}
+		n, err := strconv.Atoi(s[:end])
+		if err != nil || time.Duration(n) > maxGrace/units[s[end]] {
+			return time.Time{}, fmt.Errorf("%q is no grace period", field)
+		}
+		left += time.Duration(n) * units[s[end]]
+		s = s[end+1:]
+	}
+	return now.Add(left), nil
+}
+
+// maxGrace bounds each part of a grace period, so that sums cannot overflow: fifty years.
+const maxGrace = 50 * 365 * 24 * time.Hour
+
+func (r row) state(now time.Time, stdout string) planner.QuotaState {
+	var n [8]figure
+	for _, i := range []int{0, 1, 2, 4, 5, 6} {
+		var err error
+		if n[i], err = number(r[i]); err != nil {
+			return unknown(viaLFS, "lfs quota: "+err.Error()+": this release of lfs is not known")
+		}
+	}
+	spaceEnds, err := grace(r[3], now)
+	inodesEnd, err2 := grace(r[7], now)
+	if err != nil || err2 != nil {
+		return unknown(viaLFS, fmt.Sprintf("lfs quota: grace periods %q and %q: this release of lfs is not known", r[3], r[7]))
+	}
+	const missing = "not obtained from every server (lfs shows it in brackets)"
+	s := planner.QuotaState{Via: viaLFS, GraceSpace: spaceEnds, GraceInodes: inodesEnd, IsDefault: saysDefault(stdout)}
+	s.Limits = planner.Quota{
+		SpaceSoft: limitIf(n[1], planner.Bytes(kib)), SpaceHard: limitIf(n[2], planner.Bytes(kib)),
+		InodesSoft: limitIf(n[5], planner.Inodes(1)), InodesHard: limitIf(n[6], planner.Inodes(1)),
+	}
+	if q := s.Limits; !q.SpaceSoft.Known() || !q.SpaceHard.Known() || !q.InodesSoft.Known() || !q.InodesHard.Known() {
+		return unknown(viaLFS, "limits "+missing)
+	}
+	s.Space = usage(n[0], planner.Bytes(kib), missing)
+	s.Inodes = usage(n[4], planner.Inodes(1), missing)
+	return s
+}
+
+func limitIf[U planner.Bytes | planner.Inodes](f figure, unit U) planner.Limit[U] {
+	if !f.known {
+		return planner.Limit[U]{}
+	}
+	return limitOf(f.n, unit)
+}
+
+func usage[U planner.Bytes | planner.Inodes](f figure, unit U, missing string) planner.Usage[U] {
+	n := U(f.n) * unit
+	switch {
+	case !f.known:
+		return planner.Usage[U]{Why: missing}
+	case n/unit != U(f.n):
+		return planner.Usage[U]{Why: fmt.Sprintf("%d is more than can be counted", f.n)}
+	}
+	return planner.Usage[U]{N: n, Known: true}
+}
+
+// saysDefault looks for the notes "gid N is using default block quota setting" and "… file …".
+func saysDefault(stdout string) bool {
+	for line := range strings.Lines(stdout) {
+		line = strings.TrimSpace(line)
+		if strings.HasSuffix(line, isDefault) && strings.Contains(line, " is using default ") {
+			return true
+		}
+	}
+	return false
+}

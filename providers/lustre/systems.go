@@ -1,0 +1,78 @@
+package lustre
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Options are what the clients need of the process.
+type Options struct {
+	// Root is storage.root.
+	Root string
+	// Timeout bounds each call; 0 is 30 seconds.
+	Timeout time.Duration
+	Now     func() time.Time
+}
+
+// Systems has a client for each system with quotas, as its quota block says. Calls are made at the system's directory.
+type Systems struct {
+	root    string
+	clients map[string]Client
+}
+
+// NewSystems makes the clients of all systems whose quota block is "lustre".
+func NewSystems(systems []planner.System, o Options) (*Systems, error) {
+	s := &Systems{root: o.Root, clients: map[string]Client{}}
+	for _, system := range systems {
+		if system.Quota.Kind != planner.QuotaLustre {
+			continue
+		}
+		c, err := newClient(system.Quota, o)
+		if err != nil {
+			return nil, fmt.Errorf("system %s: %w", system.Name, err)
+		}
+		s.clients[system.Name] = c
+	}
+	return s, nil
+}
+
+func newClient(q planner.QuotaSettings, o Options) (Client, error) {
+	if q.Client == "ioctl" {
+		return NewIOCTL(o.Timeout), nil
+	}
+	lfs, err := NewLFS(q.LFS, o.Timeout, o.Now)
+	if err != nil {
+		return nil, err
+	}
+	switch q.Client {
+	case "lfs":
+		return lfs, nil
+	case "auto", "":
+		return NewAuto(NewIOCTL(o.Timeout), lfs), nil
+	}
+	return nil, fmt.Errorf("quota client %q: want auto, ioctl or lfs", q.Client)
+}
+
+// Get reads a quota identity at the system's directory.
+func (s *Systems) Get(ctx context.Context, system planner.System, id planner.Identity) planner.QuotaState {
+	c := s.clients[system.Name]
+	if c == nil {
+		return unknown("", "system "+system.Name+" has no quotas")
+	}
+	return c.Get(ctx, s.dir(system), id.By, id.ID)
+}
+
+// Set sets the four limits of a quota identity at the system's directory. It does not read them back.
+func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Identity, quota planner.Quota, keep Grace) error {
+	c := s.clients[system.Name]
+	if c == nil {
+		return fmt.Errorf("set quota of %s %d: system %s has no quotas", id.By, id.ID, system.Name)
+	}
+	return c.Set(ctx, s.dir(system), id.By, id.ID, quota, keep)
+}
+
+func (s *Systems) dir(system planner.System) string { return filepath.Join(s.root, system.Directory) }
