@@ -215,7 +215,7 @@ func checkFile(f *os.File, path string) error {
 	if info.Size() == 0 {
 		return &DamagedError{File: path, Reason: "truncated to nothing"}
 	}
-	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED|unix.MAP_POPULATE)
 	if err != nil {
 		return explain("map", path, err)
 	}

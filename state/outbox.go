@@ -44,23 +44,48 @@ func (tx *Tx) Enqueue(d Delivery) (uint64, error) {
 	if _, err := keyBytes(d.Key); err != nil {
 		return 0, err
 	}
-	waiting, err := tx.Outbox()
-	if err != nil {
+	if err := tx.writable(); err != nil {
 		return 0, err
 	}
-	for _, w := range waiting {
-		if w.Key == d.Key && w.Order == d.Order && w.Callback == d.Callback && w.URL == d.URL && string(w.Body) == string(d.Body) {
-			return w.Seq, nil
-		}
+	if err := tx.loadQueued(); err != nil {
+		return 0, err
+	}
+	if seq, ok := tx.queued[d.identity()]; ok {
+		return seq, nil
 	}
 	if d.Since.IsZero() {
 		d.Since = tx.now
 	}
-	if err := tx.writable(); err != nil {
-		return 0, err
-	}
 	d.Seq = tx.next(bucketOutbox)
+	tx.queued[d.identity()] = d.Seq
 	return d.Seq, tx.put(bucketOutbox, numberKey(d.Seq), d)
+}
+
+// identity is what makes two deliveries the same call.
+func (d Delivery) identity() string {
+	return fmt.Sprintf("%q", []string{keyText(d.Key), d.Order, string(d.Callback), d.URL, string(d.Body)})
+}
+
+// loadQueued reads once in a batch what waits, so that a batch of many callbacks does not read the outbox for each.
+func (tx *Tx) loadQueued() error {
+	if tx.queued != nil {
+		return nil
+	}
+	waiting, err := tx.Outbox()
+	if err != nil {
+		return err
+	}
+	tx.queued = make(map[string]uint64, len(waiting))
+	for _, w := range waiting {
+		tx.queued[w.identity()] = w.Seq
+	}
+	return nil
+}
+
+// takeOut removes a callback from the outbox; false if it is not there.
+func (tx *Tx) takeOut(seq uint64) (bool, error) {
+	tx.queued = nil
+	return tx.del(bucketOutbox, numberKey(seq))
 }
 
 // Outbox are the callbacks that wait, in order.
@@ -82,7 +107,7 @@ func (tx *Tx) Due(now time.Time) ([]Delivery, error) {
 
 // MarkDelivered takes a callback that Waldur has answered well out of the outbox.
 func (tx *Tx) MarkDelivered(seq uint64) error {
-	there, err := tx.del(bucketOutbox, numberKey(seq))
+	there, err := tx.takeOut(seq)
 	if err == nil && !there {
 		return fmt.Errorf("callback %d: %w", seq, ErrNotFound)
 	}
@@ -123,7 +148,7 @@ func (tx *Tx) Drop(seq uint64, who, host, why string) error {
 	if !ok {
 		return fmt.Errorf("callback %d: %w", seq, ErrNotFound)
 	}
-	if _, err := tx.del(bucketOutbox, numberKey(seq)); err != nil {
+	if _, err := tx.takeOut(seq); err != nil {
 		return err
 	}
 	_, err = tx.AppendHistory(Entry{Who: who, Host: host, Event: EventDrop, Plan: d.Plan,

@@ -1,7 +1,10 @@
 package state
 
 import (
+	"encoding/json"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -118,11 +121,57 @@ func (tx *Tx) Recorded() (planner.Recorded, error) {
 	return out, err
 }
 
+// loadRecords decodes all records, on as many processors as there are: that is most of what reading a state costs.
 func (tx *Tx) loadRecords(into map[planner.Key]planner.Record) error {
-	return decodeEach(tx, bucketRecords, nil, func(_ []byte, r planner.Record) error {
-		into[r.Key] = r
+	var bodies [][]byte
+	var keys [][]byte
+	err := tx.each(bucketRecords, nil, func(k, body []byte) error {
+		keys, bodies = append(keys, k), append(bodies, body)
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	records := make([]planner.Record, len(bodies))
+	if at, err := decodeMany(bodies, records); err != nil {
+		return tx.damaged(bucketRecords, keys[at], err.Error())
+	}
+	for _, r := range records {
+		into[r.Key] = r
+	}
+	return nil
+}
+
+// decodeMany decodes each body into the element of out in its place; on an error, at is the place of one that failed.
+func decodeMany[T any](bodies [][]byte, out []T) (at int, err error) {
+	workers := runtime.GOMAXPROCS(0)
+	type failure struct {
+		at  int
+		err error
+	}
+	failures := make(chan failure, workers)
+	for w := range workers {
+		go func() {
+			i := len(bodies) * w / workers
+			defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+			defer func() {
+				if p := recover(); p != nil {
+					failures <- failure{i, fmt.Errorf("%v", p)}
+				}
+			}()
+			var err error
+			for end := len(bodies) * (w + 1) / workers; i < end && err == nil; i++ {
+				err = json.Unmarshal(bodies[i], &out[i])
+			}
+			failures <- failure{i - 1, err}
+		}()
+	}
+	for range workers {
+		if f := <-failures; f.err != nil {
+			at, err = f.at, f.err
+		}
+	}
+	return at, err
 }
 
 // Recorded is [Tx.Recorded] in a batch of its own.

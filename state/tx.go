@@ -82,6 +82,8 @@ type Tx struct {
 	changed bool
 	// inside is set while bbolt works: a panic is then a damaged file, else a mistake of the caller.
 	inside bool
+	// queued are the numbers of the callbacks that wait, by identity; nil until somebody asks.
+	queued map[string]uint64
 }
 
 // Now is the time at which the batch began, in UTC. Everything in a batch happens at this time.

@@ -1,0 +1,68 @@
+package state
+
+import (
+	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// BenchmarkLoad is what every plan pays for the state: a fresh store, so with the walk through the whole file.
+func BenchmarkLoad(b *testing.B) {
+	s, _ := newStore(b)
+	update(b, s, putRecords(100_000))
+	for b.Loop() {
+		got, err := again(b, s).Recorded()
+		if err != nil || len(got.Records) != 100_000 {
+			b.Fatal(len(got.Records), err)
+		}
+	}
+}
+
+// BenchmarkCheck is the walk alone.
+func BenchmarkCheck(b *testing.B) {
+	s, _ := newStore(b)
+	update(b, s, putRecords(100_000))
+	for b.Loop() {
+		if err := again(b, s).View(func(*Tx) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkUpdate writes 10,000 records in one batch into a state of 100,000.
+func BenchmarkUpdate(b *testing.B) {
+	s, _ := newStore(b)
+	update(b, s, putRecords(100_000))
+	for b.Loop() {
+		update(b, s, putRecords(10_000))
+	}
+}
+
+// BenchmarkSteps is one batch of 100 journal steps, beside a state of 100,000 records.
+func BenchmarkSteps(b *testing.B) {
+	s, c := newStore(b)
+	update(b, s, putRecords(100_000))
+	update(b, s, func(tx *Tx) error { return second(tx.Begin(start(c, "p", key(1)))) })
+	steps := make([]Step, 100)
+	for i := range steps {
+		steps[i] = Step{Key: key(i), Name: "done"}
+	}
+	for b.Loop() {
+		update(b, s, func(tx *Tx) error { return tx.AppendSteps("p", steps) })
+	}
+}
+
+// BenchmarkEnqueue queues 10,000 callbacks in one batch.
+func BenchmarkEnqueue(b *testing.B) {
+	for b.Loop() {
+		s, _ := newStore(b)
+		update(b, s, func(tx *Tx) error {
+			for i := range 10_000 {
+				if _, err := tx.Enqueue(delivery(i, planner.SetStateDone)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+}

@@ -1,0 +1,165 @@
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func appendEntries(t testing.TB, s *Store, texts ...string) (heads []string) {
+	update(t, s, func(tx *Tx) error {
+		for _, text := range texts {
+			h, err := tx.AppendHistory(Entry{Who: "anna", Event: "note", Text: text, Counts: map[string]int{"b": 1, "a": 2}})
+			if err != nil {
+				return err
+			}
+			heads = append(heads, h)
+		}
+		return nil
+	})
+	return heads
+}
+
+func verify(t testing.TB, s *Store, head string) (err error) {
+	t.Helper()
+	view(t, s, func(tx *Tx) error {
+		err = tx.VerifyHistory(head)
+		return nil
+	})
+	return err
+}
+
+func TestHistoryChain(t *testing.T) {
+	s, _ := newStore(t)
+	heads := appendEntries(t, s, "one", "two <&> \u2028", "bad utf8 \xff", "four")
+	for _, h := range append(heads, "") {
+		if err := verify(t, again(t, s), h); err != nil {
+			t.Errorf("head %s: %v", h, err)
+		}
+	}
+	if err := verify(t, s, strings.Repeat("0", 64)); err == nil {
+		t.Error("a head that never was is found")
+	}
+	view(t, s, func(tx *Tx) error {
+		if seq, hash := tx.Head(); seq != 4 || hash != heads[3] {
+			t.Errorf("head %d %s", seq, hash)
+		}
+		var texts []string
+		err := tx.History(3, func(e Entry) error { texts = append(texts, e.Text); return nil })
+		if len(texts) != 2 || texts[1] != "four" {
+			t.Errorf("from 3: %q", texts)
+		}
+		return err
+	})
+}
+
+// forge changes the history as somebody would who knows the file: every checksum and tally is made good again.
+func forge(t testing.TB, s *Store, change func(entries []Entry) []Entry) {
+	t.Helper()
+	update(t, s, func(tx *Tx) error {
+		entries, err := all[Entry](tx, bucketHistory)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.clear(bucketHistory, nil); err != nil {
+			return err
+		}
+		for i, e := range change(entries) {
+			if err := tx.put(bucketHistory, numberKey(uint64(i+1)), e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// rehash makes the chain good again from the first entry on.
+func rehash(entries []Entry) []Entry {
+	prev := ""
+	for i := range entries {
+		entries[i].Seq, entries[i].Prev = uint64(i+1), prev
+		entries[i].Hash, _ = entries[i].hash()
+		prev = entries[i].Hash
+	}
+	return entries
+}
+
+func TestEditsOfTheHistoryAreFound(t *testing.T) {
+	tests := map[string]struct {
+		change func([]Entry) []Entry
+		seq    uint64
+	}{
+		"changed text":     {func(es []Entry) []Entry { es[1].Text = "other"; return es }, 2},
+		"changed time":     {func(es []Entry) []Entry { es[2].Time = es[2].Time.Add(1); return es }, 3},
+		"changed and hash": {func(es []Entry) []Entry { es[1].Who = "ben"; es[1].Hash, _ = es[1].hash(); return es }, 3},
+		"removed":          {func(es []Entry) []Entry { return append(es[:1], es[2:]...) }, 2},
+		"removed first":    {func(es []Entry) []Entry { return es[1:] }, 1},
+		"removed last":     {func(es []Entry) []Entry { return es[:3] }, 4},
+		"removed all":      {func(es []Entry) []Entry { return nil }, 1},
+		"swapped":          {func(es []Entry) []Entry { es[1], es[2] = es[2], es[1]; return es }, 2},
+		"repeated":         {func(es []Entry) []Entry { return append(es, es[3]) }, 5},
+		"chain made anew": {func(es []Entry) []Entry {
+			es[0].Text = "never"
+			return rehash(es)
+		}, 5},
+	}
+	for name, tt := range tests {
+		s, _ := newStore(t)
+		heads := appendEntries(t, s, "one", "two", "three", "four")
+		forge(t, s, tt.change)
+		err := verify(t, again(t, s), heads[3])
+		var wrong *HistoryError
+		if !errors.As(err, &wrong) || wrong.Seq != tt.seq {
+			t.Errorf("%s: %v, want entry %d", name, err, tt.seq)
+		}
+	}
+}
+
+func TestAChainMadeAnewIsFoundByTheHead(t *testing.T) {
+	s, _ := newStore(t)
+	heads := appendEntries(t, s, "one", "two")
+	forge(t, s, func(es []Entry) []Entry { es[0].Text = "never"; return rehash(es) })
+	update(t, s, func(tx *Tx) error {
+		tx.changed = true
+		return tx.History(2, func(e Entry) error { tx.meta.Head = e.Hash; return nil })
+	})
+	if err := verify(t, s, ""); err != nil {
+		t.Fatalf("the forgery is not good enough for this test: %v", err)
+	}
+	if err := verify(t, s, heads[1]); err == nil {
+		t.Error("the head that was logged does not tell")
+	}
+}
+
+func TestAnyEntryVerifies(t *testing.T) {
+	s, _ := newStore(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		e := Entry{Who: rapid.String().Draw(rt, "who"), Event: "note", Text: string(rapid.SliceOf(rapid.Byte()).Draw(rt, "text")),
+			Counts: rapid.MapOf(rapid.String(), rapid.Int()).Draw(rt, "counts")}
+		if err := s.Update(func(tx *Tx) error { return second(tx.AppendHistory(e)) }); err != nil {
+			rt.Fatal(err)
+		}
+		if err := verify(t, s, ""); err != nil {
+			rt.Fatal(err)
+		}
+	})
+}
+
+func TestEntriesOfUnknownMembersAreEdits(t *testing.T) {
+	s, _ := newStore(t)
+	appendEntries(t, s, "one")
+	update(t, s, func(tx *Tx) error {
+		var e map[string]json.RawMessage
+		if _, err := tx.get(bucketHistory, numberKey(1), &e); err != nil {
+			return err
+		}
+		e["extra"] = json.RawMessage("1")
+		return tx.put(bucketHistory, numberKey(1), e)
+	})
+	if err := verify(t, s, ""); err == nil {
+		t.Error("an added member is not found")
+	}
+}

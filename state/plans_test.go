@@ -1,0 +1,302 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+func begin(s *Store, p PlanStart) (resumed bool, err error) {
+	err = s.Update(func(tx *Tx) error {
+		resumed, err = tx.Begin(p)
+		return err
+	})
+	return resumed, err
+}
+
+func finish(s *Store, id string, r Result) error {
+	return s.Update(func(tx *Tx) error { return tx.Finish(id, r, "anna", map[string]int{"done": 2}) })
+}
+
+func TestAPlanIsSingleUse(t *testing.T) {
+	for _, result := range []Result{Done, Partial, Abandoned} {
+		s, c := newStore(t)
+		p := start(c, "p1", key(1))
+		if resumed, err := begin(s, p); resumed || err != nil {
+			t.Fatalf("first begin: %t, %v", resumed, err)
+		}
+		c.forward(time.Hour)
+		end := func(tx *Tx) error { return tx.Finish("p1", result, "anna", nil) }
+		if result == Abandoned {
+			end = func(tx *Tx) error { return tx.Abandon("p1", "anna", "node died") }
+		}
+		update(t, s, end)
+		_, err := begin(again(t, s), p)
+		var used *UsedError
+		if !errors.As(err, &used) || !used.At.Equal(c.t) || used.By != "anna" || used.Result != result {
+			t.Errorf("%s: second begin: %v", result, err)
+		}
+		if err := s.Update(end); !errors.Is(err, ErrNotBegun) {
+			t.Errorf("%s: ended twice: %v", result, err)
+		}
+	}
+}
+
+func TestABegunPlanResumesDaysLater(t *testing.T) {
+	for _, interrupted := range []bool{false, true} {
+		s, c := newStore(t)
+		p := start(c, "p1", key(1))
+		begin(s, p)
+		update(t, s, func(tx *Tx) error { return tx.AppendSteps("p1", []Step{{Key: key(1), Name: "made", Inode: 5}}) })
+		if interrupted {
+			if err := finish(s, "p1", Interrupted); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.forward(9 * 24 * time.Hour)
+		newer := start(c, "p2", key(1))
+		if _, err := begin(s, newer); err != nil {
+			t.Fatal(err)
+		}
+		resumed, err := begin(openStore(t, s.dir, c), p)
+		if !resumed || err != nil {
+			t.Errorf("interrupted %t: begin again: %t, %v", interrupted, resumed, err)
+		}
+		view(t, s, func(tx *Tx) error {
+			steps, err := tx.Steps("p1")
+			if len(steps) != 1 || steps[0].Inode != 5 {
+				t.Errorf("journal %v", steps)
+			}
+			plan, ok, err2 := tx.Plan("p1")
+			if !ok || plan.Result != "" || plan.Over() || plan.Begun.Equal(c.t) {
+				t.Errorf("ledger %+v", plan)
+			}
+			return firstError(err, err2)
+		})
+	}
+}
+
+func TestAPlanWithTheSameIDMadeLaterIsNew(t *testing.T) {
+	s, c := newStore(t)
+	p := start(c, "p1", key(1))
+	begin(s, p)
+	c.forward(time.Hour)
+	if err := finish(s, "p1", Done); err != nil {
+		t.Fatal(err)
+	}
+	p.Made = c.t
+	if _, err := begin(s, p); !errors.As(err, new(*UsedError)) {
+		t.Errorf("made when the first ended: %v", err)
+	}
+	p.Made = c.t.Add(time.Second)
+	if _, err := begin(s, p); !errors.As(err, new(*ApprovalUsedError)) {
+		t.Errorf("with the approval of the first: %v", err)
+	}
+	p.Approvals[0].Digest = "another"
+	if resumed, err := begin(s, p); resumed || err != nil {
+		t.Errorf("with an approval of its own: %t, %v", resumed, err)
+	}
+}
+
+func TestBeginRefusesAndChangesNothing(t *testing.T) {
+	s, c := newStore(t)
+	tests := map[string]func(*PlanStart){
+		"no id":         func(p *PlanStart) { p.ID = "" },
+		"NUL":           func(p *PlanStart) { p.ID = "a\x00" },
+		"nobody":        func(p *PlanStart) { p.Who = "" },
+		"no time":       func(p *PlanStart) { p.Made = time.Time{} },
+		"no digest":     func(p *PlanStart) { p.Approvals[0].Digest = "" },
+		"same approval": func(p *PlanStart) { p.Approvals = append(p.Approvals, p.Approvals[0]) },
+		"bad key":       func(p *PlanStart) { p.Keys = []planner.Key{{}} },
+	}
+	for name, change := range tests {
+		p := start(c, "p1", key(1))
+		change(&p)
+		if _, err := begin(s, p); err == nil {
+			t.Errorf("%s: begun", name)
+		}
+	}
+	view(t, s, func(tx *Tx) error {
+		plans, err := tx.Plans()
+		if seq, _ := tx.Head(); len(plans) != 0 || seq != 0 {
+			t.Errorf("plans %v, %d history entries", plans, seq)
+		}
+		return err
+	})
+}
+
+func TestSuperseded(t *testing.T) {
+	s, c := newStore(t)
+	older, other := start(c, "older", key(1), key(2)), start(c, "other", key(3))
+	sameTime := start(c, "same", key(2))
+	c.forward(time.Minute)
+	newer := start(c, "newer", key(2))
+	for _, p := range []PlanStart{newer} {
+		if _, err := begin(s, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var superseded *SupersededError
+	if _, err := begin(s, older); !errors.As(err, &superseded) {
+		t.Fatalf("older: %v", err)
+	}
+	if len(superseded.By) != 1 || superseded.By[0].Plan != "newer" || superseded.By[0].Key != key(2) {
+		t.Errorf("by %+v", superseded.By)
+	}
+	if _, err := begin(s, sameTime); err == nil {
+		t.Error("an older plan for the resource began")
+	}
+	if _, err := begin(s, other); err != nil {
+		t.Errorf("a plan for another resource: %v", err)
+	}
+	equal := start(c, "equal", key(2))
+	if _, err := begin(s, equal); err != nil {
+		t.Errorf("a plan made at the same second: %v", err)
+	}
+}
+
+func TestJournalGoesIntoTheHistory(t *testing.T) {
+	s, c := newStore(t)
+	begin(s, start(c, "p1", key(1)))
+	begin(s, start(c, "p1x", key(2)))
+	var steps []Step
+	for i := range 1200 {
+		steps = append(steps, Step{Key: key(i), Name: "made"}, Step{Key: key(i), Name: "done", Note: fmt.Sprint(i)})
+	}
+	update(t, s, func(tx *Tx) error {
+		return firstError(tx.AppendSteps("p1", steps[:1000]), tx.AppendSteps("p1", steps[1000:]),
+			tx.AppendSteps("p1x", []Step{{Key: key(2), Name: "kept"}}))
+	})
+	if err := finish(s, "p1", Done); err != nil {
+		t.Fatal(err)
+	}
+	view(t, s, func(tx *Tx) error {
+		left, err := tx.Steps("p1")
+		kept, err2 := tx.Steps("p1x")
+		if len(left) != 0 || len(kept) != 1 {
+			t.Errorf("journals: %d and %d steps, want none and one", len(left), len(kept))
+		}
+		var got []Step
+		var events []string
+		err3 := tx.History(3, func(e Entry) error {
+			got, events = append(got, e.Steps...), append(events, e.Event)
+			return nil
+		})
+		if len(got) != 1200 || got[7].Name != "done" || got[7].Key != key(7) {
+			t.Errorf("%d steps in the history", len(got))
+		}
+		if diff := cmp.Diff([]string{"journal", "journal", "journal", "finish"}, events); diff != "" {
+			t.Error(diff)
+		}
+		return firstError(err, err2, err3, tx.VerifyHistory(""))
+	})
+	if err := s.Update(func(tx *Tx) error { return tx.AppendSteps("p1", steps[:1]) }); !errors.Is(err, ErrNotBegun) {
+		t.Errorf("a step after the end: %v", err)
+	}
+	if err := s.Update(func(tx *Tx) error { return tx.AppendSteps("never", steps[:1]) }); !errors.Is(err, ErrNotBegun) {
+		t.Errorf("a step of a plan that never began: %v", err)
+	}
+}
+
+func TestFinishAndAbandonRefuse(t *testing.T) {
+	s, c := newStore(t)
+	begin(s, start(c, "p1", key(1)))
+	for name, f := range map[string]func(*Tx) error{
+		"unknown result": func(tx *Tx) error { return tx.Finish("p1", "fine", "anna", nil) },
+		"abandoned":      func(tx *Tx) error { return tx.Finish("p1", Abandoned, "anna", nil) },
+		"nobody":         func(tx *Tx) error { return tx.Abandon("p1", "", "why") },
+		"no reason":      func(tx *Tx) error { return tx.Abandon("p1", "anna", "") },
+		"unknown plan":   func(tx *Tx) error { return tx.Abandon("p2", "anna", "why") },
+	} {
+		if err := s.Update(f); err == nil {
+			t.Errorf("%s: done", name)
+		}
+	}
+}
+
+func TestOutbox(t *testing.T) {
+	s, c := newStore(t)
+	var first, second1, other uint64
+	update(t, s, func(tx *Tx) (err error) {
+		first, _ = tx.Enqueue(delivery(1, planner.Approve))
+		second1, _ = tx.Enqueue(delivery(1, planner.SetStateDone))
+		other, _ = tx.Enqueue(delivery(2, planner.Approve))
+		twice, err := tx.Enqueue(delivery(1, planner.Approve))
+		if twice != first {
+			t.Errorf("queued twice: %d and %d", first, twice)
+		}
+		return err
+	})
+	due := func(at time.Time) (out []uint64) {
+		view(t, again(t, s), func(tx *Tx) error {
+			ds, err := tx.Due(at)
+			for _, d := range ds {
+				out = append(out, d.Seq)
+			}
+			return err
+		})
+		return out
+	}
+	check := func(name string, at time.Time, want ...uint64) {
+		t.Helper()
+		if diff := cmp.Diff(want, due(at)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	check("at first", c.t, first, other)
+	update(t, s, func(tx *Tx) error { return tx.MarkFailed(first, "503", c.t.Add(time.Minute)) })
+	check("the next waits for the first", c.t, other)
+	check("later", c.t.Add(time.Minute), first, other)
+	update(t, s, func(tx *Tx) error { return tx.Park(first, "400 bad") })
+	check("parked", c.t.Add(time.Hour), other)
+	update(t, s, func(tx *Tx) error { return tx.Retry(first) })
+	check("retried", c.t, first, other)
+	update(t, s, func(tx *Tx) error { return tx.MarkDelivered(first) })
+	check("delivered", c.t, second1, other)
+	update(t, s, func(tx *Tx) error { return tx.Drop(second1, "anna", "node1", "order closed by hand") })
+	check("dropped", c.t, other)
+	view(t, s, func(tx *Tx) error {
+		var last Entry
+		err := tx.History(1, func(e Entry) error { last = e; return nil })
+		if last.Event != EventDrop || last.Who != "anna" {
+			t.Errorf("history %+v", last)
+		}
+		return err
+	})
+	update(t, s, func(tx *Tx) error { return tx.MarkDelivered(other) })
+	update(t, s, func(tx *Tx) error {
+		seq, err := tx.Enqueue(delivery(1, planner.Approve))
+		if seq <= other {
+			t.Errorf("number %d was used before", seq)
+		}
+		return err
+	})
+}
+
+func TestOutboxRefuses(t *testing.T) {
+	s, _ := newStore(t)
+	bad := map[string]string{"token in the URL": "https://user:secret@waldur.example.com/api/", "no host": "/api/", "no URL": ""}
+	for name, u := range bad {
+		d := delivery(1, planner.Approve)
+		d.URL = u
+		if err := s.Update(func(tx *Tx) error { return second(tx.Enqueue(d)) }); err == nil {
+			t.Errorf("%s: queued", name)
+		}
+	}
+	for name, f := range map[string]func(*Tx) error{
+		"delivered": func(tx *Tx) error { return tx.MarkDelivered(9) },
+		"failed":    func(tx *Tx) error { return tx.MarkFailed(9, "", time.Time{}) },
+		"parked":    func(tx *Tx) error { return tx.Park(9, "") },
+		"retried":   func(tx *Tx) error { return tx.Retry(9) },
+		"dropped":   func(tx *Tx) error { return tx.Drop(9, "anna", "h", "why") },
+	} {
+		if err := s.Update(f); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: %v, want ErrNotFound", name, err)
+		}
+	}
+}
