@@ -1,6 +1,7 @@
 package planfile
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -14,7 +15,7 @@ const (
 // action writes the block of one action.
 func (v *view) action(p *printer, i int) {
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
-	v.sentence(p, Quote(a.Address), verb(a.Kind), a)
+	v.sentence(p, Quote(a.Address), verb(a), a)
 	for _, r := range d.Reasons {
 		p.because(r.Text)
 	}
@@ -91,13 +92,16 @@ func (v *view) quota(p *printer, a *planner.Action, rows []row) {
 	if a.Kind == planner.Create {
 		mark, s = "+", green
 	}
-	name := "quota"
-	if a.Quota != nil {
-		name += " " + Escape(string(a.Quota.By)) + " " + planner.Number(uint64(a.Quota.ID)).String()
-	}
-	p.put(line{in(plain, spaces(outer)), in(s, mark), in(plain, " "+name+" {")})
+	p.put(line{in(plain, spaces(outer)), in(s, mark), in(plain, " quota "+quotaName(a)+" {")})
 	p.rows(inner, rows)
 	p.put(text(spaces(outer+2) + "}"))
+}
+
+func quotaName(a *planner.Action) string {
+	if a.Quota == nil {
+		return "nobody"
+	}
+	return Escape(string(a.Quota.By)) + " " + strconv.FormatUint(uint64(a.Quota.ID), 10)
 }
 
 // places are the directories that an action makes, changes or moves.
@@ -180,7 +184,7 @@ func (p *printer) afterwards(a *planner.Action, d *planner.Detail) []row {
 		rows = append(rows, row{name: "kept", value: []line{text("until " + d.Keep.Format("2006-01-02") + " at least")}})
 	}
 	if a.Freeze {
-		rows = append(rows, row{name: "freeze", value: p.list(outer+14, []string{"then the hard limit is lowered to what is used"})})
+		rows = append(rows, row{name: "freeze", value: p.list(outer+14, []string{"then the hard limit of " + quotaName(a) + " is lowered to what is used"})})
 	}
 	if a.Order != "" {
 		rows = append(rows, row{name: "order", value: []line{text(Quote(a.Order))}})

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -45,15 +46,46 @@ func digest(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// canonical is the machine's part as JSON. Lists that have no "omitempty" are never null.
+// canonical is the machine's part as JSON. Lists that have no "omitempty" are never null, and times are in UTC to the second.
 func canonical(plan *planner.Plan) []byte {
 	m := machine{Format: format, Core: plan.Core, Context: plan.Context}
 	m.Core.Actions = present(m.Core.Actions)
 	m.Context.Systems = present(m.Context.Systems)
+	m.Context.Made = whole(m.Context.Made)
 	m.Context.Details = presentReasons(m.Context.Details, func(d *planner.Detail) *[]planner.Reason { return &d.Reasons })
 	m.Context.Blocked = presentReasons(m.Context.Blocked, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
 	m.Context.Waiting = presentReasons(m.Context.Waiting, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
+	m.Context.Undelivered = wholeTimes(m.Context.Undelivered, func(u *planner.Undelivered) *time.Time { return &u.Since })
+	m.Context.Details = wholeTimes(m.Context.Details, keepTime)
 	return encodeJSON(m)
+}
+
+// keepTime gives the end of a retention a place of its own, so that the caller's plan stays as it is.
+func keepTime(d *planner.Detail) *time.Time {
+	if d.Keep != nil {
+		keep := *d.Keep
+		d.Keep = &keep
+	}
+	return d.Keep
+}
+
+func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+func wholeTimes[T any](list []T, at func(*T) *time.Time) []T {
+	for i := range list {
+		entry := list[i]
+		if t := at(&entry); t == nil || *t == whole(*t) {
+			continue
+		}
+		list = slices.Clone(list)
+		for j := range list {
+			if t := at(&list[j]); t != nil {
+				*t = whole(*t)
+			}
+		}
+		break
+	}
+	return list
 }
 
 func present[T any](s []T) []T {
@@ -91,14 +123,9 @@ func encodeJSON(v any) []byte {
 
 // decodeCanonical reads the machine's part, and takes it only if it is exactly what canonical writes.
 func decodeCanonical(data []byte) (*planner.Plan, error) {
-	var version struct {
-		Format int `json:"format"`
-	}
-	if err := json.Unmarshal(data, &version); err != nil {
-		return nil, damaged(0, "the machine's part is not JSON: %v", err)
-	}
-	if version.Format != format {
-		return nil, &FormatError{Problem: fmt.Sprintf("the machine's part has format %d, this program knows %d", version.Format, format),
+	start := []byte(fmt.Sprintf(`{"format":%d,`, format))
+	if !bytes.HasPrefix(data, start) && bytes.HasPrefix(data, []byte(`{"format":`)) {
+		return nil, &FormatError{Problem: fmt.Sprintf("the machine's part is not in format %d, the one that this program knows", format),
 			Hint: "use the version of cscs-sync that made it"}
 	}
 	var m machine

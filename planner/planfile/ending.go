@@ -62,11 +62,17 @@ func (v *view) refusals(p *printer) {
 		list []planner.Refusal
 	}{{planner.Blocked, v.plan.Context.Blocked}, {planner.Waiting, v.plan.Context.Waiting}} {
 		mark, _, s := symbol(part.kind)
-		for i := range part.list {
+		for _, r := range sorted(part.list) {
 			p.blank()
-			p.refusal(&part.list[i], mark, string(part.kind), s)
+			p.refusal(&r, mark, string(part.kind), s)
 		}
 	}
+}
+
+func sorted(list []planner.Refusal) []planner.Refusal {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b planner.Refusal) int { return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key)) })
+	return list
 }
 
 func (p *printer) refusal(r *planner.Refusal, mark, word string, s style) {
@@ -117,7 +123,7 @@ func (p *printer) undelivered(list []planner.Undelivered) {
 			p.put(text("    and " + plural(len(list)-i, "more", "more")))
 			return
 		}
-		s := Quote(u.Address) + ": " + string(u.Callback) + ", since " + u.Since.Format(stamp)
+		s := Quote(u.Address) + ": " + string(u.Callback) + ", since " + u.Since.UTC().Format(stamp)
 		if u.Parked {
 			s += ", parked: a person has to decide"
 		}

@@ -31,16 +31,16 @@ type File struct {
 
 // Marshal is the plan file of a plan. It refuses a plan that no reader would take.
 func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
-	if err := Validate(plan); err != nil {
-		return nil, err
-	}
 	if plan.Context.Renderer != Renderer {
 		return nil, &ForeignError{plan.Context.Renderer}
 	}
 	part := canonical(plan)
-	// Invalid UTF-8 changes on its way through JSON. What is rendered is what a reader will have.
+	// Invalid UTF-8 and fractions of seconds do not survive JSON. What is rendered is what a reader will have.
 	plan, err := decodeCanonical(part)
 	if err != nil {
+		return nil, err
+	}
+	if err := Validate(plan); err != nil {
 		return nil, err
 	}
 	packed, err := compress(part)

@@ -108,5 +108,5 @@ func (p *printer) transition(before, after string, column int) []line {
 	if column+columns(before)+4+columns(after) <= p.width {
 		return []line{{in(plain, before), in(yellow, " -> "), in(plain, after)}}
 	}
-	return []line{text(before), {in(yellow, "-> "), in(plain, after)}}
+	return []line{text(before), append(line{in(yellow, "-> ")}, inserted(before, after)...)}
 }

@@ -28,6 +28,8 @@ type view struct {
 	plan *planner.Plan
 	opt  Options
 	id   string
+	// listAll names every address of a folded group.
+	listAll bool
 }
 
 // sections are the parts of the text that this plan has, in order.

@@ -173,14 +173,7 @@ func checkContext(plan *planner.Plan) error {
 }
 
 func checkRefusals(plan *planner.Plan) error {
-	compare := func(a, b planner.Refusal) int {
-		return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key))
-	}
 	for _, list := range [][]planner.Refusal{plan.Context.Blocked, plan.Context.Waiting} {
-		// Two broken items may well have one key; only the order counts.
-		if !slices.IsSortedFunc(list, compare) {
-			return invalid("what is blocked or waiting is not sorted")
-		}
 		for _, r := range list {
 			if len(r.Reasons) == 0 {
 				return invalid("%s is blocked or waiting without a reason", Quote(r.Address))

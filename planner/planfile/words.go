@@ -74,8 +74,8 @@ func symbol(kind planner.ActionKind) (mark, legend string, s style) {
 }
 
 // verb ends the sentence "ADDRESS …" above an action.
-func verb(kind planner.ActionKind) string {
-	switch kind {
+func verb(a *planner.Action) string {
+	switch a.Kind {
 	case planner.Create:
 		return "will be created"
 	case planner.Adopt:
@@ -90,6 +90,9 @@ func verb(kind planner.ActionKind) string {
 		return "stays as it is: its order will be rejected"
 	case planner.FailOrder:
 		return "stays as it is: its order will be failed"
+	}
+	if len(a.Danger) > 0 {
+		return "is gone: only callbacks are due"
 	}
 	return "is as wanted, only callbacks are due"
 }

@@ -1,0 +1,117 @@
+package planfile
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// FormatVersion is the version of the JSON of `plan --json` and `show --json`: docs/schema/plan-1.0.schema.json.
+const FormatVersion = "1.0"
+
+type jsonPlan struct {
+	FormatVersion string            `json:"format_version"`
+	ID            string            `json:"id"`
+	Summary       planner.Counts    `json:"summary"`
+	Resources     []jsonResource    `json:"resources"`
+	Warnings      []planner.Warning `json:"warnings"`
+}
+
+type jsonResource struct {
+	Address   string             `json:"address"`
+	Key       planner.Key        `json:"key"`
+	System    string             `json:"system"`
+	Action    planner.ActionKind `json:"action"`
+	Danger    []planner.Danger   `json:"danger"`
+	Reasons   []planner.Reason   `json:"reasons"`
+	Changes   []jsonChange       `json:"changes"`
+	Usage     *jsonUsage         `json:"usage"`
+	Callbacks []planner.Callback `json:"callbacks"`
+	Commands  []string           `json:"commands"`
+}
+
+type jsonChange struct {
+	Attribute  planner.Attribute  `json:"attribute"`
+	Before     planner.Value      `json:"before"`
+	After      planner.Value      `json:"after"`
+	Provenance planner.Provenance `json:"provenance"`
+	Drift      bool               `json:"drift"`
+}
+
+type jsonUsage struct {
+	Space  planner.Value `json:"space"`
+	Inodes planner.Value `json:"inodes"`
+}
+
+// JSON is the plan for programs. Lists are never null, and characters that a terminal would act on, or not show, are
+// written as \u escapes.
+func JSON(plan *planner.Plan) []byte {
+	out := jsonPlan{FormatVersion: FormatVersion, ID: ID(plan.Core), Summary: plan.Context.Counts,
+		Resources: make([]jsonResource, 0, len(plan.Core.Actions)), Warnings: present(plan.Context.Warnings)}
+	for i := range plan.Core.Actions {
+		out.Resources = append(out.Resources, resourceOf(plan, i))
+	}
+	for _, r := range plan.Context.Blocked {
+		out.Resources = append(out.Resources, refusalOf(r, planner.Blocked))
+	}
+	for _, r := range plan.Context.Waiting {
+		out.Resources = append(out.Resources, refusalOf(r, planner.Waiting))
+	}
+	slices.SortStableFunc(out.Resources, func(a, b jsonResource) int {
+		return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key))
+	})
+	var b bytes.Buffer
+	if err := json.Indent(&b, encodeJSON(out), "", "  "); err != nil {
+		return append(encodeJSON(out), '\n')
+	}
+	b.WriteByte('\n')
+	return hideNothing(b.Bytes())
+}
+
+func resourceOf(plan *planner.Plan, i int) jsonResource {
+	a, d := &plan.Core.Actions[i], &plan.Context.Details[i]
+	r := jsonResource{Address: a.Address, Key: a.Key, System: a.System, Action: a.Kind, Danger: present(a.Danger), Reasons: present(d.Reasons),
+		Changes: make([]jsonChange, len(a.Changes)), Callbacks: present(a.Callbacks), Commands: present(commands(a, plan.Context.Made))}
+	for j, c := range a.Changes {
+		r.Changes[j] = jsonChange{c.Attribute, c.Before, c.After, d.Notes[j].Provenance, d.Notes[j].Drift}
+	}
+	if d.Usage != nil {
+		r.Usage = &jsonUsage{d.Usage.Space, d.Usage.Inodes}
+	}
+	return r
+}
+
+func refusalOf(r planner.Refusal, kind planner.ActionKind) jsonResource {
+	return jsonResource{Address: r.Address, Key: r.Key, System: r.System, Action: kind, Danger: []planner.Danger{}, Reasons: present(r.Reasons),
+		Changes: []jsonChange{}, Callbacks: []planner.Callback{}, Commands: []string{}}
+}
+
+// hideNothing writes what is not visible as \u escapes. Outside of strings JSON has no such characters.
+func hideNothing(data []byte) []byte {
+	if !bytes.ContainsFunc(data, hidden) {
+		return data
+	}
+	var b bytes.Buffer
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		switch {
+		case !hidden(r):
+			b.Write(data[:size])
+		case r > 0xFFFF:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+		data = data[size:]
+	}
+	return b.Bytes()
+}
+
+func hidden(r rune) bool { return r != '\n' && !visible(r) }
