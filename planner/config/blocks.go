@@ -1,0 +1,255 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/override"
+)
+
+const day = 24 * time.Hour
+
+// decode fills the Config from the blocks of all files.
+func (d *decoder) decode(blocks hcl.Blocks) {
+	single := map[string]*hcl.Block{}
+	var systems, overrides hcl.Blocks
+	for _, b := range blocks {
+		switch b.Type {
+		case "system":
+			systems = append(systems, b)
+		case "override":
+			overrides = append(overrides, b)
+		default:
+			if first := single[b.Type]; first != nil {
+				d.errorAt(b.DefRange, "Duplicate "+b.Type+" block", "There is one %s block at most; the first is at %s:%d.",
+					b.Type, first.DefRange.Filename, first.DefRange.Start.Line)
+				continue
+			}
+			single[b.Type] = b
+		}
+	}
+	d.proxy(single["proxy"])
+	d.waldur(single["waldur"])
+	storage := d.storage(single["storage"], blocks)
+	d.approval(single["approval"])
+	d.autoApprove(single["auto_approve"])
+	d.run(single["run"])
+	d.systems(systems, storage)
+	d.state(single["state"])
+	d.overrides(overrides)
+	d.rootOwner()
+	if !d.opaqueURL {
+		d.config.Settings.Fingerprint = fingerprint(d.config)
+	}
+}
+
+func (d *decoder) proxy(block *hcl.Block) {
+	if block == nil {
+		return
+	}
+	s := d.open(block, []string{"!url", "token", "timeout"}, hcl.BlockHeaderSchema{Type: "oidc"})
+	p := &Proxy{URL: s.baseURL("url"), Token: s.secret("token"), Timeout: s.duration("timeout", 5*time.Minute, time.Second)}
+	d.config.Proxy = p
+	for i, b := range s.blocks {
+		if i > 0 {
+			d.errorAt(b.DefRange, "Duplicate oidc block", "There is one oidc block at most; the first is at line %d.", s.blocks[0].DefRange.Start.Line)
+			continue
+		}
+		o := d.open(b, []string{"!token_url", "!client_id", "!client_secret", "scope"})
+		p.OIDC = &OIDC{TokenURL: o.url("token_url"), ClientID: o.text("client_id", ""), ClientSecret: o.secret("client_secret"), Scope: o.text("scope", "openid")}
+	}
+	switch {
+	case s.has("token") && p.OIDC != nil:
+		d.errorAt(s.attrs["token"].NameRange, "Two kinds of token", "The proxy gets either a token or those of an oidc block, not both.")
+	case !s.has("token") && p.OIDC == nil:
+		d.errorAt(s.defined, "Missing token", `The proxy wants a token: say token = file("…"), or use an oidc block.`)
+	}
+}
+
+func (d *decoder) waldur(block *hcl.Block) {
+	if block == nil {
+		return
+	}
+	s := d.open(block, []string{"!url", "aliases", "!token", "set_backend_id", "report_quotas"})
+	w := &d.config.Settings.Waldur
+	*w = planner.WaldurSettings{URL: s.baseURL("url"), SetBackendID: s.boolean("set_backend_id", true), ReportQuotas: s.boolean("report_quotas", false)}
+	for _, alias := range s.texts("aliases", nil) {
+		u, err := parseURL(alias, true)
+		if err != nil {
+			s.wrong("aliases", "%v.", err)
+			continue
+		}
+		if u[len(u)-1] != '/' {
+			u += "/"
+		}
+		if !slices.Contains(w.Aliases, u) {
+			w.Aliases = append(w.Aliases, u)
+		}
+	}
+	d.config.Waldur = &Waldur{URL: w.URL, Token: s.secret("token")}
+}
+
+// storage gives the section, where later checks find the place of the common archive.
+func (d *decoder) storage(block *hcl.Block, all hcl.Blocks) section {
+	if block == nil {
+		diag := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing storage block",
+			Detail: `Say where the systems lie on this node: storage { root = "/mnt/lustre" }.`}
+		if len(all) > 0 {
+			start := all[0].DefRange
+			start.End = start.Start
+			diag.Subject = &start
+		}
+		d.diags = append(d.diags, diag)
+	}
+	s := d.open(block, []string{"!root", "archive", "min_gid", "parents", "tera"})
+	c := d.config
+	c.Storage.Root = s.absolute("root")
+	if c.Storage.Root != "" {
+		c.Storage.Archive = s.below("archive", c.Storage.Root)
+	}
+	c.Settings.MinGID = planner.GID(s.number("min_gid", 1000, 1, math.MaxInt32))
+	c.Settings.Parents = planner.ParentsPolicy(s.word("parents", string(planner.ParentsCreate), string(planner.ParentsCreate), string(planner.ParentsEnforce)))
+	c.Settings.Tera = 1 << 40
+	if s.word("tera", "TiB", "TiB", "TB") == "TB" {
+		c.Settings.Tera = 1e12
+	}
+	return s
+}
+
+func (d *decoder) approval(block *hcl.Block) {
+	s := d.open(block, []string{"required", "allowed_signers", "valid_for"})
+	a := &d.config.Approval
+	a.Required = int(s.number("required", 1, 1, 100))
+	a.ValidFor = s.duration("valid_for", 7*day, time.Minute)
+	if signers := s.text("allowed_signers", ""); s.has("allowed_signers") && signers != "" {
+		a.AllowedSigners = d.beside(signers, s.at("allowed_signers"))
+		d.signers(s)
+	} else if s.has("allowed_signers") {
+		s.wrong("allowed_signers", "Want the path of a file; leave it out if approvals are to be local.")
+	}
+	if a.Required > 1 && !s.has("allowed_signers") {
+		s.wrong("required", "More than one approval needs allowed_signers: local approvals cannot tell people apart.")
+	}
+}
+
+// signers checks that the file can be relied on; what is in it is read when an approval is judged.
+func (d *decoder) signers(s section) {
+	if d.options.Secrets == Skip {
+		return
+	}
+	path := d.config.Approval.AllowedSigners
+	f, err := d.deps.Open(path)
+	if err != nil {
+		s.wrong("allowed_signers", "%v.", plain(path, err))
+		return
+	}
+	defer f.Close()
+	if err := checkOpen(d.deps, f, path, false); err != nil {
+		s.wrong("allowed_signers", "%v.", err)
+	}
+}
+
+func (d *decoder) autoApprove(block *hcl.Block) {
+	s := d.open(block, []string{"allow", "max_changes", "max_archives"})
+	a := &d.config.AutoApprove
+	words := AutoApproveWords()
+	for _, w := range s.texts("allow", []string{"create", "quota_raise", "report"}) {
+		if !slices.Contains(words, w) {
+			s.wrong("allow", "%s is none of %s.%s", show(w), quoted(words), didYouMean(w, words))
+		}
+		a.Allow = append(a.Allow, w)
+	}
+	slices.Sort(a.Allow)
+	a.Allow = slices.Compact(a.Allow)
+	a.MaxChanges = int(s.number("max_changes", 50, 0, math.MaxInt32))
+	a.MaxArchives = int(s.number("max_archives", 0, 0, math.MaxInt32))
+	if slices.Contains(a.Allow, "archive") && a.MaxArchives == 0 {
+		d.warnAt(s.at("allow"), "Archiving is allowed but bounded to nothing", "max_archives is 0: every archive waits for a person all the same.")
+	}
+}
+
+func (d *decoder) run(block *hcl.Block) {
+	s := d.open(block, []string{"interval", "audit_interval"})
+	r := &d.config.Run
+	r.Interval = s.duration("interval", time.Minute, time.Second)
+	r.AuditInterval = s.duration("audit_interval", time.Hour, time.Second)
+	if r.AuditInterval < r.Interval {
+		s.wrong("audit_interval", "An audit is a full round: it cannot be more frequent than interval, %s.", r.Interval)
+	}
+}
+
+func (d *decoder) state(block *hcl.Block) {
+	s := d.open(block, []string{"!path"})
+	d.config.State = "/var/lib/cscs-sync"
+	if s.has("path") {
+		d.config.State = s.absolute("path")
+	}
+	at := s.at("path")
+	if root := d.config.Storage.Root; root != "" && d.config.State != "" {
+		for _, owned := range d.foldersOf(d.config.Settings.Systems) {
+			if encloses(filepath.Join(root, owned.folder), d.config.State) {
+				d.errorAt(at, "State on the managed storage", "The state %s lies inside %s of system %q. It belongs on a local disk: it must outlive the storage, and nobody else may get at it.",
+					d.config.State, filepath.Join(root, owned.folder), owned.system)
+				return
+			}
+		}
+	}
+	d.stateFolder(at)
+}
+
+// stateFolder checks an existing folder; who makes it first makes it right.
+func (d *decoder) stateFolder(at hcl.Range) {
+	if d.options.Secrets == Skip || d.config.State == "" {
+		return
+	}
+	f, err := d.deps.Open(d.config.State)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	info, err := f.Info()
+	if err == nil && !info.Mode.IsDir() {
+		err = fmt.Errorf("%s is no folder", d.config.State)
+	}
+	if err == nil {
+		err = safe(d.config.State, info, d.deps.UID(), false)
+	}
+	if err != nil {
+		d.errorAt(at, "Unsafe state folder", "%v.", err)
+	}
+}
+
+func (d *decoder) overrides(blocks hcl.Blocks) {
+	named := map[string]hcl.Range{}
+	labels := map[string]bool{}
+	for _, sys := range d.config.Settings.Systems {
+		labels[sys.Name] = true
+	}
+	for _, b := range blocks {
+		if first, taken := named[b.Labels[0]]; taken {
+			d.errorAt(b.DefRange, "Duplicate override", "Plans name overrides, so each needs a name of its own; the first %s is at %s:%d.",
+				show(b.Labels[0]), first.Filename, first.Start.Line)
+		}
+		named[b.Labels[0]] = b.DefRange
+		o, diags := override.Compile(b)
+		d.diags = append(d.diags, diags...)
+		if o == nil {
+			continue
+		}
+		for _, name := range o.Systems() {
+			if !labels[name] {
+				d.warnAt(b.DefRange, "Override of an unknown system", "There is no system block %s, so this matches nothing there.", show(name))
+			}
+		}
+		if o.Expired(d.deps.Now()) {
+			d.warnAt(b.DefRange, "Override has expired", "It ended at %s and is ignored.", o.Expires().UTC().Format("2006-01-02 15:04:05 MST"))
+		}
+		d.config.Overrides = append(d.config.Overrides, o)
+	}
+}

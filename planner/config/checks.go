@@ -1,0 +1,90 @@
+package config
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// folder is a storage path that belongs to a system: its directory, or where one of its paths goes.
+type folder struct {
+	system, folder, what string
+}
+
+func (d *decoder) foldersOf(systems []planner.System) []folder {
+	var all []folder
+	for _, sys := range systems {
+		all = append(all, folder{sys.Name, sys.Directory, "its directory"})
+		for _, p := range sys.Paths {
+			all = append(all, folder{sys.Name, p.Folder, fmt.Sprintf("the folder of %q", p.Prefix)})
+		}
+	}
+	return all
+}
+
+// checkFolders refuses systems of which one lies in the other: a resource would have two places, and two owners.
+func (d *decoder) checkFolders(systems []planner.System, at map[string]hcl.Range) {
+	all := d.foldersOf(systems)
+	for i, a := range all {
+		for _, b := range all[:i] {
+			switch {
+			case a.system == b.system:
+			case a.folder == b.folder:
+				d.errorAt(at[a.system], "Two systems in one directory", "%s of system %q, %s, is also that of system %q (%s).", a.what, a.system, a.folder, b.system, b.what)
+			case encloses(a.folder, b.folder) || encloses(b.folder, a.folder):
+				d.errorAt(at[a.system], "One system inside another", "%s of system %q is %s, and %s of system %q is %s: neither may enclose the other.",
+					a.what, a.system, a.folder, b.what, b.system, b.folder)
+			}
+		}
+	}
+	for _, sys := range systems {
+		for _, p := range sys.Paths {
+			if p.Folder != sys.Directory && encloses(p.Folder, sys.Directory) {
+				d.errorAt(at[sys.Name], "A path encloses its system", "The folder %s of %q encloses the directory %s of system %q.", p.Folder, p.Prefix, sys.Directory, sys.Name)
+			}
+		}
+	}
+}
+
+// checkArchives refuses an archive that is, or encloses, where resources live.
+func (d *decoder) checkArchives(systems []planner.System, at map[string]hcl.Range, storage section) {
+	reported := map[string]bool{}
+	for _, sys := range systems {
+		place := at[sys.Name]
+		if sys.Archive == d.config.Storage.Archive && storage.has("archive") {
+			place = storage.at("archive")
+		}
+		for _, f := range d.foldersOf(systems) {
+			if sys.Archive == "" || !encloses(sys.Archive, f.folder) || reported[sys.Archive] {
+				continue
+			}
+			reported[sys.Archive] = true
+			d.errorAt(place, "Archive over live data", "The archive %s must not be or enclose %s, %s of system %q.", sys.Archive, f.folder, f.what, f.system)
+		}
+	}
+}
+
+// encloses tells whether inner is outer or lies below it; both are clean.
+func encloses(outer, inner string) bool {
+	return outer == inner || strings.HasPrefix(inner, strings.TrimSuffix(path.Clean(outer), "/")+"/")
+}
+
+// rootOwner decides whom directories belong to that belong to nobody else. Only where everything is there to try
+// things out, a caller who is not root takes root's place: it could give nothing to root.
+func (d *decoder) rootOwner() {
+	systems := d.config.Settings.Systems
+	if d.deps.UID() == 0 || len(systems) == 0 {
+		return
+	}
+	for _, sys := range systems {
+		if sys.Filesystem != "any" {
+			return
+		}
+	}
+	d.config.Settings.Root.UID = planner.UID(d.deps.UID())
+	d.config.Settings.Root.GID = planner.GID(d.deps.GID())
+}

@@ -1,0 +1,108 @@
+package config
+
+import (
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Config is an evaluated configuration.
+type Config struct {
+	// Settings is what planning depends on.
+	Settings planner.Settings
+	// Proxy is nil without a proxy block: then plans need saved responses, and apply is refused.
+	Proxy *Proxy
+	// Waldur is nil without a waldur block: then orders are blocked, and apply is refused.
+	Waldur      *Waldur
+	Storage     Storage
+	Approval    Approval
+	AutoApprove AutoApprove
+	Run         Run
+	// State is the absolute path of the state's folder.
+	State string
+	// Overrides are in file order.
+	Overrides []planner.Override
+	// Sources are the files read, by name, for showing excerpts. Literal secrets in them are blanked out.
+	Sources map[string]*hcl.File
+}
+
+// Proxy is where the resources are listed.
+type Proxy struct {
+	// URL ends in a slash; without it the proxy redirects.
+	URL string
+	// Token is not set where OIDC is.
+	Token   Secret
+	Timeout time.Duration
+	OIDC    *OIDC
+}
+
+// OIDC gets tokens by client credentials.
+type OIDC struct {
+	TokenURL, ClientID string
+	ClientSecret       Secret
+	Scope              string
+}
+
+// Waldur is where callbacks go. What planning needs of it is in [planner.WaldurSettings].
+type Waldur struct {
+	// URL ends in a slash.
+	URL   string
+	Token Secret
+}
+
+// Storage is where the systems lie on this node.
+type Storage struct {
+	// Root is absolute and clean; storage paths are relative to it.
+	Root string
+	// Archive is the storage path of the archive common to all systems; empty if each has its own.
+	Archive string
+}
+
+// Approval is what a plan needs before it may be applied.
+type Approval struct {
+	// Required counts different people.
+	Required int
+	// AllowedSigners is an absolute path; empty if approvals are local.
+	AllowedSigners string
+	ValidFor       time.Duration
+}
+
+// AutoApprove is what policy may approve by itself.
+type AutoApprove struct {
+	// Allow has words of [AutoApproveWords], sorted, without duplicates.
+	Allow []string
+	// MaxChanges and MaxArchives bound one round.
+	MaxChanges, MaxArchives int
+}
+
+// Run is the unattended loop.
+type Run struct {
+	Interval, AuditInterval time.Duration
+}
+
+// AutoApproveWords are the kinds of change that auto_approve.allow may name.
+func AutoApproveWords() []string {
+	return []string{"access_wider", "adopt", "archive", "create", "drift_mode", "drift_ownership", "drift_quota", "fail",
+		"group", "mode", "quota_lower", "quota_raise", "reject", "report", "restore"}
+}
+
+// SecretMode is what [Load] does about secrets.
+type SecretMode uint8
+
+// What to do about secrets. None of the modes reads a secret that is not needed.
+const (
+	// Read opens, checks and reads them.
+	Read SecretMode = iota
+	// CheckOnly finds out whether they are there and protected; it keeps no value.
+	CheckOnly
+	// Skip does not look at any file or variable that the configuration names: for commands away from the node. The
+	// fingerprint is empty if waldur.url comes from one.
+	Skip
+)
+
+// Options are how to load.
+type Options struct {
+	Secrets SecretMode
+}

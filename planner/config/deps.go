@@ -1,0 +1,130 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Deps is what loading needs of the world. [OS] is the real one.
+type Deps interface {
+	// Open opens for reading, following links, and never waits: what is opened may be a fifo.
+	Open(path string) (File, error)
+	Getenv(name string) (value string, found bool)
+	// UID and GID are the caller's.
+	UID() uint32
+	GID() uint32
+	Now() time.Time
+}
+
+// File is an open file or folder.
+type File interface {
+	io.ReadCloser
+	Info() (Info, error)
+	// Names lists a folder, in any order.
+	Names() ([]string, error)
+}
+
+// Info is what counts of an open file.
+type Info struct {
+	Owner uint32
+	Mode  fs.FileMode
+}
+
+// OS is the real world.
+func OS() Deps { return osDeps{} }
+
+type osDeps struct{}
+
+func (osDeps) Open(path string) (File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+func (osDeps) Getenv(name string) (string, bool) { return os.LookupEnv(name) }
+func (osDeps) UID() uint32                       { return uint32(os.Geteuid()) }
+func (osDeps) GID() uint32                       { return uint32(os.Getegid()) }
+func (osDeps) Now() time.Time                    { return time.Now() }
+
+type osFile struct{ *os.File }
+
+func (f osFile) Info() (Info, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return Info{}, err
+	}
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok {
+		return Info{}, errors.New("no owner known")
+	}
+	return Info{Owner: sys.Uid, Mode: st.Mode()}, nil
+}
+
+func (f osFile) Names() ([]string, error) { return f.Readdirnames(-1) }
+
+// safe tells why a file must not be relied on; nil if it may. Private files must not be readable by others.
+func safe(path string, info Info, caller uint32, private bool) error {
+	switch perm := info.Mode.Perm(); {
+	case info.Owner != 0 && info.Owner != caller:
+		return fmt.Errorf("%s belongs to user %d; it must belong to root or to the caller: chown root %s", path, info.Owner, path)
+	case perm&0o022 != 0:
+		return fmt.Errorf("%s has mode %04o: others may write to it; mend it by: chmod go-w %s", path, perm, path)
+	case private && perm&0o077 != 0:
+		return fmt.Errorf("%s has mode %04o: others may read the secret; mend it by: chmod 600 %s", path, perm, path)
+	}
+	return nil
+}
+
+// readSafe reads a regular file of at most limit bytes after checking its owner and mode.
+func readSafe(deps Deps, path string, limit int64, private bool) ([]byte, error) {
+	f, err := deps.Open(path)
+	if err != nil {
+		return nil, plain(path, err)
+	}
+	defer f.Close()
+	if err := checkOpen(deps, f, path, private); err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, plain(path, err)
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, limit)
+	}
+	return b, nil
+}
+
+// checkOpen checks that an open file is a regular one and protected.
+func checkOpen(deps Deps, f File, path string, private bool) error {
+	info, err := f.Info()
+	if err != nil {
+		return plain(path, err)
+	}
+	if !info.Mode.IsRegular() {
+		return fmt.Errorf("%s is no regular file", path)
+	}
+	return safe(path, info, deps.UID(), private)
+}
+
+// plain says what is wrong with a path once: errors of package os name it too.
+func plain(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s does not exist", path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s may not be read by this user", path)
+	}
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}

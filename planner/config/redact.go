@@ -1,0 +1,194 @@
+package config
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// redact blanks out what may be a secret written into the configuration: everything after the first word of a line or
+// member whose name sounds like a secret, up to the end of the line on which brackets and heredocs are closed again,
+// unless it is just a call of file or env. It works on tokens, so it also works where the syntax is broken. Lengths
+// and line ends stay, so that every range still fits. Blanking out too much costs an excerpt; too little, a token.
+func redact(src []byte, tokens hclsyntax.Tokens) []byte {
+	out := bytes.Clone(src)
+	for i := 0; i < len(tokens); i++ {
+		if t := tokens[i]; t.Type == hclsyntax.TokenQuotedLit && hasPassword(string(t.Bytes)) {
+			blank(out, t.Range.Start.Byte, t.Range.End.Byte)
+		}
+		if !isName(tokens, i) || !soundsSecret(nameOf(tokens, i)) {
+			continue
+		}
+		end := statementEnd(tokens, i+1)
+		if !callsSource(tokens[i+1 : end]) {
+			from, to := tokens[i].Range.End.Byte, len(src)
+			if end < len(tokens) {
+				to = tokens[end].Range.Start.Byte
+			}
+			blank(out, valueStart(tokens, i, from), lineEnd(src, to))
+		}
+		i = end
+	}
+	return out
+}
+
+// nameOf is the token's text; of a quoted name, what is between the quotes.
+func nameOf(tokens hclsyntax.Tokens, i int) string {
+	if tokens[i].Type == hclsyntax.TokenOQuote && i+1 < len(tokens) {
+		return string(tokens[i+1].Bytes)
+	}
+	return string(tokens[i].Bytes)
+}
+
+// hasPassword tells whether a URL names a user.
+func hasPassword(s string) bool {
+	_, rest, found := strings.Cut(s, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return found && strings.Contains(host, "@")
+}
+
+// isName tells whether a token is the first word of a statement, or is given a value in the middle of a line.
+func isName(tokens hclsyntax.Tokens, i int) bool {
+	after := i + 1
+	switch tokens[i].Type {
+	case hclsyntax.TokenIdent:
+	case hclsyntax.TokenOQuote:
+		after = i + 3
+	default:
+		return false
+	}
+	if i == 0 || after < len(tokens) && (tokens[after].Type == hclsyntax.TokenEqual || tokens[after].Type == hclsyntax.TokenColon) {
+		return true
+	}
+	switch tokens[i-1].Type {
+	case hclsyntax.TokenNewline, hclsyntax.TokenOBrace, hclsyntax.TokenComma, hclsyntax.TokenComment, hclsyntax.TokenCBrace,
+		hclsyntax.TokenCHeredoc, hclsyntax.TokenSemicolon, hclsyntax.TokenInvalid, hclsyntax.TokenOParen:
+		return true
+	}
+	return false
+}
+
+// soundsSecret is generous: a misspelt "tokn" is followed by a token all the same.
+func soundsSecret(name string) bool {
+	name = strings.ToLower(name)
+	switch name {
+	case "token_url", "client_id", "proxy", "oidc", "owner", "mode":
+		return false
+	}
+	for _, part := range []string{"token", "secret", "passw", "pwd", "apikey", "api_key", "credential", "bearer", "auth_"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return distance(name, "token") <= 2 || distance(name, "client_secret") <= 4 || distance(name, "secret") <= 2
+}
+
+// statementEnd is the index of the newline that ends the statement, outside of all brackets, or of the bracket that
+// closes what it is in.
+func statementEnd(tokens hclsyntax.Tokens, i int) int {
+	depth := 0
+	for ; i < len(tokens); i++ {
+		switch tokens[i].Type {
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOHeredoc,
+			hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			depth++
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCHeredoc, hclsyntax.TokenTemplateSeqEnd:
+			if depth == 0 {
+				return i
+			}
+			depth--
+		case hclsyntax.TokenNewline:
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(tokens)
+}
+
+// callsSource tells whether the tokens are exactly = file("…") or = env("…").
+func callsSource(tokens hclsyntax.Tokens) bool {
+	want := []hclsyntax.TokenType{hclsyntax.TokenEqual, hclsyntax.TokenIdent, hclsyntax.TokenOParen, hclsyntax.TokenOQuote,
+		hclsyntax.TokenQuotedLit, hclsyntax.TokenCQuote, hclsyntax.TokenCParen}
+	for len(tokens) > 0 && tokens[len(tokens)-1].Type == hclsyntax.TokenComment {
+		tokens = tokens[:len(tokens)-1]
+	}
+	if len(tokens) != len(want) {
+		return false
+	}
+	for i, t := range tokens {
+		if t.Type != want[i] {
+			return false
+		}
+	}
+	name := string(tokens[1].Bytes)
+	return name == "file" || name == "env"
+}
+
+// valueStart leaves the equals sign in sight.
+func valueStart(tokens hclsyntax.Tokens, i, from int) int {
+	for j := i + 1; j < len(tokens) && j <= i+3; j++ {
+		if tokens[j].Type == hclsyntax.TokenEqual {
+			return tokens[j].Range.End.Byte
+		}
+	}
+	return from
+}
+
+func lineEnd(src []byte, from int) int {
+	if from > 0 && from <= len(src) && src[from-1] == '\n' {
+		return from
+	}
+	if i := bytes.IndexByte(src[min(from, len(src)):], '\n'); i >= 0 {
+		return from + i
+	}
+	return len(src)
+}
+
+// blank overwrites all but line ends.
+func blank(b []byte, from, to int) {
+	note := []byte(" (not shown)")
+	for i := from; i < to; i++ {
+		if b[i] == '\n' {
+			note = nil
+			continue
+		}
+		if len(note) > 0 {
+			b[i], note = note[0], note[1:]
+		} else {
+			b[i] = ' '
+		}
+	}
+}
+
+// distance is the number of single letters to add, drop or change between two short words; long ones are far apart.
+func distance(a, b string) int {
+	if utf8.RuneCountInString(a) > 2*len(b) || len(a) > 64 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// lexed are the tokens of src. Problems of the lexer are left to the parser, which reports them again.
+func lexed(src []byte, name string) hclsyntax.Tokens {
+	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	return tokens
+}

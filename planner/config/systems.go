@@ -1,0 +1,218 @@
+package config
+
+import (
+	"cmp"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// systems reads the system blocks, and checks them against each other.
+func (d *decoder) systems(blocks hcl.Blocks, storage section) {
+	at := map[string]hcl.Range{}
+	names := map[string]string{}
+	for _, b := range blocks {
+		if first, taken := at[b.Labels[0]]; taken {
+			d.errorAt(b.DefRange, "Duplicate system", "System %s is defined at %s:%d already.", show(b.Labels[0]), first.Filename, first.Start.Line)
+			continue
+		}
+		at[b.Labels[0]] = b.DefRange
+		sys, ok := d.system(b)
+		for _, name := range append([]string{sys.Name}, sys.Slugs...) {
+			if owner, taken := names[name]; taken {
+				d.errorAt(b.DefRange, "Two systems of one name", "%s means system %q already, as its label or one of its slugs.", show(name), owner)
+			}
+			names[name] = sys.Name
+		}
+		if ok {
+			d.config.Settings.Systems = append(d.config.Settings.Systems, sys)
+		}
+	}
+	systems := d.config.Settings.Systems
+	slices.SortFunc(systems, func(a, b planner.System) int { return cmp.Compare(a.Name, b.Name) })
+	d.checkFolders(systems, at)
+	d.checkArchives(systems, at, storage)
+	if len(blocks) == 0 && len(storage.attrs) > 0 {
+		d.warnAt(storage.defined, "No systems", "Without a system block every resource is blocked.")
+	}
+}
+
+func (d *decoder) system(b *hcl.Block) (planner.System, bool) {
+	s := d.open(b, []string{"slugs", "!directory", "paths", "!filesystem", "archive", "archive_retention"},
+		hcl.BlockHeaderSchema{Type: "quota", LabelNames: []string{"kind"}})
+	sys := planner.System{Name: b.Labels[0]}
+	if !isComponent(sys.Name) {
+		d.errorAt(b.LabelRanges[0], "Unsuitable system name", "The label is the first component of mount paths: 1 to 255 of A-Z a-z 0-9 . _ @ + -, and not beginning with . or -.")
+	}
+	for _, slug := range s.texts("slugs", nil) {
+		if !isComponent(slug) {
+			s.wrong("slugs", "%s is no offering slug: want 1 to 255 of A-Z a-z 0-9 . _ @ + -.", show(slug))
+		}
+		if slug != sys.Name {
+			sys.Slugs = append(sys.Slugs, slug)
+		}
+	}
+	slices.Sort(sys.Slugs)
+	sys.Slugs = slices.Compact(sys.Slugs)
+	sys.Directory = s.storagePath("directory")
+	s.paths(&sys)
+	sys.Filesystem = s.filesystem()
+	sys.ArchiveRetention = s.duration("archive_retention", 90*day, 0)
+	switch {
+	case s.has("archive") && d.config.Storage.Root != "":
+		sys.Archive = s.below("archive", d.config.Storage.Root)
+	case d.config.Storage.Archive != "":
+		sys.Archive = d.config.Storage.Archive
+	case sys.Directory != "":
+		sys.Archive = path.Join(sys.Directory, ".trash")
+	}
+	sys.Quota = s.quota(sys.Filesystem)
+	return sys, sys.Directory != ""
+}
+
+func (s section) filesystem() string {
+	fs := s.text("filesystem", "")
+	if s.has("filesystem") && fs != "" && strings.Trim(fs, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
+		s.wrong("filesystem", `%s is no name of a filesystem, such as "lustre", "nfs", "xfs", "ext4", or "any".`, show(fs))
+	}
+	if attr := s.attrs["filesystem"]; attr != nil && fs == "" {
+		s.wrong("filesystem", `Want what must be mounted there: "lustre", "nfs", "xfs", "ext4", …, or "any" to try things out.`)
+	}
+	return fs
+}
+
+// paths reads the mount path prefixes of a system, longest first.
+func (s section) paths(sys *planner.System) {
+	m := s.textMap("paths")
+	for _, prefix := range slices.Sorted(maps.Keys(m)) {
+		folder := m[prefix]
+		first, _, _ := strings.Cut(strings.TrimPrefix(prefix, "/"), "/")
+		switch {
+		case prefix == "/" || !path.IsAbs(prefix) || path.Clean(prefix) != prefix || !printable(prefix):
+			s.wrong("paths", "%s is no prefix of mount paths: want an absolute, clean path below /.", show(prefix))
+		case first == sys.Name || slices.Contains(sys.Slugs, first):
+			s.wrong("paths", "%s is never asked for: /%s already means the system's directory.", show(prefix), first)
+		case !isStoragePath(folder):
+			s.wrong("paths", "The folder %s of %s must be relative to storage.root, clean and inside of it.", show(folder), show(prefix))
+		default:
+			sys.Paths = append(sys.Paths, planner.PathMapping{Prefix: prefix, Folder: folder})
+		}
+	}
+	slices.SortStableFunc(sys.Paths, func(a, b planner.PathMapping) int { return cmp.Compare(len(b.Prefix), len(a.Prefix)) })
+}
+
+// quota reads the quota block; without one, nothing is set and orders for quotas are held.
+func (s section) quota(filesystem string) planner.QuotaSettings {
+	q := planner.QuotaSettings{Kind: planner.QuotaNone, Orders: "hold"}
+	for i, b := range s.blocks {
+		if i > 0 {
+			s.d.errorAt(b.DefRange, "Duplicate quota block", "A system has one quota block at most; the first is at line %d.", s.blocks[0].DefRange.Start.Line)
+			continue
+		}
+		switch b.Labels[0] {
+		case planner.QuotaNone:
+			o := s.d.open(b, []string{"orders"})
+			q.Orders = o.word("orders", "hold", "hold", "complete")
+		case planner.QuotaLustre:
+			q = s.d.lustre(b, filesystem)
+		default:
+			s.d.errorAt(b.LabelRanges[0], "Unsuitable kind of quota", "%s is none of %s.", show(b.Labels[0]), quoted([]string{planner.QuotaLustre, planner.QuotaNone}))
+		}
+	}
+	return q
+}
+
+func (d *decoder) lustre(b *hcl.Block, filesystem string) planner.QuotaSettings {
+	s := d.open(b, []string{"by", "client", "lfs", "shared", "on_remove"})
+	q := planner.QuotaSettings{
+		Kind:     planner.QuotaLustre,
+		By:       planner.QuotaBy(s.word("by", "group", "group", "project")),
+		Client:   s.word("client", "auto", "auto", "ioctl", "lfs"),
+		LFS:      "/usr/bin/lfs",
+		Shared:   planner.SharedPolicy(s.word("shared", "refuse", "refuse", "sum", "max")),
+		OnRemove: s.word("on_remove", "keep", "keep", "freeze"),
+	}
+	if s.has("lfs") {
+		q.LFS = s.absolute("lfs")
+	}
+	switch filesystem {
+	case "lustre", "":
+	case "any":
+		if q.Client == "ioctl" {
+			s.wrong("client", `With filesystem = "any" there is no Lustre to send ioctls to: want "lfs", or leave client out.`)
+		}
+		q.Client = "lfs"
+	default:
+		d.errorAt(b.DefRange, "Lustre quotas without Lustre", `quota "lustre" needs filesystem = "lustre", or "any" to try things out; this system has %s.`, show(filesystem))
+	}
+	return q
+}
+
+// absolute is an absolute, clean path.
+func (s section) absolute(name string) string {
+	if !s.has(name) {
+		return ""
+	}
+	before := len(s.d.diags)
+	p := s.text(name, "")
+	if len(s.d.diags) > before {
+		return ""
+	}
+	if !filepath.IsAbs(p) || filepath.Clean(p) != p || !printable(p) {
+		s.wrong(name, "%s must be an absolute path, and clean: no '.', '..', '//' and no slash at the end.", show(p))
+		return ""
+	}
+	return p
+}
+
+// below is an absolute path below root, as a storage path.
+func (s section) below(name, root string) string {
+	p := s.absolute(name)
+	if p == "" {
+		return ""
+	}
+	rel, err := filepath.Rel(root, p)
+	if err != nil || !isStoragePath(rel) {
+		s.wrong(name, "%s must lie below storage.root, %s: archiving is a rename within one filesystem.", show(p), show(root))
+		return ""
+	}
+	return rel
+}
+
+func (s section) storagePath(name string) string {
+	if !s.has(name) {
+		return ""
+	}
+	before := len(s.d.diags)
+	p := s.text(name, "")
+	if len(s.d.diags) > before {
+		return ""
+	}
+	if !isStoragePath(p) {
+		s.wrong(name, "%s must be a path relative to storage.root, clean and inside of it, such as \"capstor\".", show(p))
+		return ""
+	}
+	return p
+}
+
+// isStoragePath tells whether p is clean, relative, and stays below the root without being it.
+func isStoragePath(p string) bool {
+	return p != "" && p != "." && !path.IsAbs(p) && path.Clean(p) == p && p != ".." && !strings.HasPrefix(p, "../") && len(p) < 4096 && printable(p)
+}
+
+func isComponent(s string) bool {
+	return s != "" && len(s) <= 255 && s[0] != '.' && s[0] != '-' &&
+		strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+-") == ""
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
