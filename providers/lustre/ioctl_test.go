@@ -1,0 +1,257 @@
+package lustre
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// server stands in for the kernel and the quota master: it keeps limits as Lustre does, with its rule for grace clocks.
+type server struct {
+	mu      sync.Mutex
+	records map[[2]uint32]*quotactl
+	// fail is answered to every call; hide are valid bits that are left out.
+	fail  error
+	hide  uint32
+	calls int
+	grace uint64
+	now   uint64
+}
+
+func newServer() *server {
+	return &server{records: map[[2]uint32]*quotactl{}, grace: 604800, now: 1_000_000}
+}
+
+func (s *server) client() *IOCTL { return &IOCTL{s.ioctl, newCalls(0)} }
+
+func (s *server) ioctl(dir string, q *quotactl) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	if s.fail != nil {
+		return s.fail
+	}
+	key := [2]uint32{q.u32(atType), q.u32(atID)}
+	r := s.records[key]
+	if r == nil {
+		r = new(quotactl)
+		r.put64(atBTime, flagDefault)
+		r.put64(atITime, flagDefault)
+		s.records[key] = r
+	}
+	switch q.u32(atCmd) {
+	case getQuota:
+		copy(q[atBHard:atValid], r[atBHard:atValid])
+		q.put32(atValid, 0x3f&^s.hide)
+	case setQuota:
+		if err := s.pair(q, r, validBLimits, atBHard, atBSoft, atCurSpace, atBTime, validBTime, 1024); err != nil {
+			return err
+		}
+		return s.pair(q, r, validILimits, atIHard, atISoft, atCurInodes, atITime, validITime, 1)
+	default:
+		return errENOTSUPP
+	}
+	return nil
+}
+
+func (s *server) pair(q, r *quotactl, valid uint32, hard, soft, used, clock int, timeBit uint32, unit uint64) error {
+	if !q.has(valid) {
+		return nil
+	}
+	if q.u64(hard) != 0 && q.u64(soft) > q.u64(hard) {
+		return unix.EINVAL
+	}
+	r.put64(hard, q.u64(hard))
+	r.put64(soft, q.u64(soft))
+	switch over := q.u64(soft) != 0 && r.u64(used) > q.u64(soft)*unit; {
+	case q.has(timeBit):
+		r.put64(clock, q.u64(clock))
+	case over:
+		r.put64(clock, s.now+s.grace)
+	default:
+		r.put64(clock, 0)
+	}
+	return nil
+}
+
+func TestIOCTLSetAndGet(t *testing.T) {
+	s := newServer()
+	c := s.client()
+	before := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
+	if !before.IsDefault || !before.Limits.SpaceHard.IsUnlimited() || before.Via != "ioctl" || !before.GraceSpace.IsZero() {
+		t.Errorf("an id without a record: %+v", before)
+	}
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{}); err != nil {
+		t.Fatal(err)
+	}
+	after := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
+	if after.Limits != wanted() || after.IsDefault || !after.Space.Known || !after.Inodes.Known {
+		t.Errorf("got %+v", after)
+	}
+	r := s.records[[2]uint32{typeGroup, 5}]
+	if got := [4]uint64{r.u64(48), r.u64(56), r.u64(72), r.u64(80)}; got != [4]uint64{10485760, 9437184, 2000, 0} {
+		t.Errorf("on the wire: %v", got)
+	}
+	if c.Set(t.Context(), "/mnt/l", planner.ByProject, 5, wanted(), Grace{}); s.records[[2]uint32{typeProject, 5}] == nil {
+		t.Error("a project's quota was not set as type 2")
+	}
+}
+
+// A clock that runs goes on when its soft limit stays, and starts anew when that changes.
+func TestIOCTLKeepsClocks(t *testing.T) {
+	s := newServer()
+	c := s.client()
+	s.ioctl("", request(getQuota, planner.ByGroup, 5))
+	r := s.records[[2]uint32{typeGroup, 5}]
+	r.put64(atCurSpace, 9<<30+1)
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{}); err != nil {
+		t.Fatal(err)
+	}
+	ends := r.u64(atBTime)
+	s.now += 5
+
+	want := wanted()
+	want.SpaceHard = planner.LimitOf[planner.Bytes](20 << 30)
+	before := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, Keep(before, want)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.u64(atBTime); got != ends {
+		t.Errorf("the clock moved by %d s when only the hard limit changed", got-ends)
+	}
+	want.SpaceSoft = planner.LimitOf[planner.Bytes](8 << 30)
+	before = c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, Keep(before, want)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.u64(atBTime); got != ends+5 {
+		t.Errorf("the clock ends at %d, want %d: the soft limit changed", got, ends+5)
+	}
+}
+
+func TestIOCTLMissingBits(t *testing.T) {
+	s := newServer()
+	s.hide = validSpace
+	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy != "" || q.Space.Known || q.Space.Why == "" || !q.Inodes.Known {
+		t.Errorf("space missing: %+v", q)
+	}
+	s.hide = validInodes
+	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy != "" || !q.Space.Known || q.Inodes.Known {
+		t.Errorf("inodes missing: %+v", q)
+	}
+	for _, bit := range []uint32{validBLimits, validILimits} {
+		s.hide = bit
+		if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy == "" || q.Limits.Known() || q.Space.Known {
+			t.Errorf("limits missing: %+v", q)
+		}
+	}
+}
+
+func TestIOCTLErrors(t *testing.T) {
+	s := newServer()
+	for errno, want := range map[unix.Errno]string{
+		unix.EPERM: "need root", unix.EINVAL: "soft above hard", unix.EDQUOT: "its own quota", unix.EOPNOTSUPP: "project feature",
+		unix.ENODEV: "mounted Lustre", unix.ENOTTY: "not on a Lustre", unix.EIO: "servers failed", unix.ENODATA: "no such record",
+	} {
+		s.fail = errno
+		if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, want) || q.Limits.Known() {
+			t.Errorf("%v: get: %+v", errno, q)
+		}
+		err := s.client().Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{})
+		if !errors.Is(err, errno) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: set: %v", errno, err)
+		}
+	}
+}
+
+// The real kernel, on a filesystem that is not Lustre.
+func TestIOCTLRealKernel(t *testing.T) {
+	if q := NewIOCTL(0).Get(t.Context(), t.TempDir(), planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "not on a Lustre filesystem") {
+		t.Errorf("got %+v", q)
+	}
+	if q := NewIOCTL(0).Get(t.Context(), "/nonexistent", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "does not exist") {
+		t.Errorf("got %+v", q)
+	}
+}
+
+func TestIOCTLHangs(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	c := &IOCTL{func(string, *quotactl) error { <-release; return nil }, newCalls(10 * time.Millisecond)}
+	if q := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "no answer in time") || c.Stuck() != 1 {
+		t.Errorf("got %+v, %d stuck", q, c.Stuck())
+	}
+}
+
+func TestAuto(t *testing.T) {
+	lfs, called := fakeLFS(t, 0, "exit 0\n/mnt/l 4 51200 61440 - 1 1000 0 - \n")
+	s := newServer()
+	a := NewAuto(s.client(), lfs)
+	if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "ioctl" {
+		t.Errorf("the ioctl answers, but %+v", q)
+	}
+	if exists(called) {
+		t.Error("lfs was run all the same")
+	}
+	s.fail = unix.EIO
+	if q := NewAuto(s.client(), lfs).Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "ioctl" || q.Limits.Known() {
+		t.Errorf("a failing server is an answer, but %+v", q)
+	}
+	for _, errno := range []error{unix.ENOTTY, errENOTSUPP} {
+		s.fail, s.calls = errno, 0
+		a = NewAuto(s.client(), lfs)
+		if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "lfs" || q.LimitsWhy != "" {
+			t.Errorf("%v: %+v", errno, q)
+		}
+		if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{}); err != nil || s.calls != 1 {
+			t.Errorf("%v: set: %v, the ioctl was tried %d times", errno, err, s.calls)
+		}
+	}
+	s.calls = 0
+	a = NewAuto(s.client(), lfs)
+	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{}); err != nil || !exists(called) || s.calls != 1 {
+		t.Errorf("set first: %v", err)
+	}
+	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, planner.Quota{}, Grace{}); !errors.Is(err, ErrRefused) {
+		t.Errorf("an unknown quota: %v", err)
+	}
+}
+
+func exists(file string) bool { return unix.Access(file, unix.F_OK) == nil }
+
+func TestSystems(t *testing.T) {
+	lfs, called := fakeLFS(t, 0, "exit 0\n")
+	conf := planner.System{Name: "capstor", Directory: "capstor", Quota: planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByGroup, Client: "lfs", LFS: lfs.path}}
+	vast := planner.System{Name: "vast", Quota: planner.QuotaSettings{Kind: planner.QuotaNone}}
+	s, err := NewSystems([]planner.System{conf, vast}, Options{Root: "/mnt/lustre", Now: testNow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := planner.Identity{Filesystem: "x", By: planner.ByGroup, ID: 5}
+	if err := s.Set(t.Context(), conf, id, wanted(), Grace{}); err != nil || !exists(called) {
+		t.Errorf("set: %v", err)
+	}
+	if err := s.Set(t.Context(), vast, id, wanted(), Grace{}); err == nil {
+		t.Error("set a quota on a system without")
+	}
+	if q := s.Get(t.Context(), vast, id); q.LimitsWhy == "" {
+		t.Errorf("got %+v", q)
+	}
+	conf.Quota.Client = "rest"
+	if _, err := NewSystems([]planner.System{conf}, Options{}); err == nil {
+		t.Error("an unknown client")
+	}
+}
+
+func BenchmarkIOCTLGet(b *testing.B) {
+	c := &IOCTL{func(_ string, q *quotactl) error { q.put32(atValid, 0x3f); return nil }, newCalls(0)}
+	for b.Loop() {
+		c.Get(b.Context(), "/mnt/l", planner.ByGroup, 5)
+	}
+}

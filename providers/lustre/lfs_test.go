@@ -1,0 +1,258 @@
+package lustre
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// TestMain lets the test binary play lfs: under that name it does what the file beside it says. The real client gives it
+// no environment to be told by.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "lfs" {
+		os.Exit(playLFS())
+	}
+	os.Exit(m.Run())
+}
+
+// playLFS writes down how it was called, and answers as the script says: "exit CODE", "hang", "stubborn" (hangs, with a
+// child's hold on its output), then what to print.
+func playLFS() int {
+	self, err := os.Executable()
+	if err != nil {
+		return 99
+	}
+	dir := filepath.Dir(self)
+	cwd, _ := os.Getwd()
+	called := fmt.Sprintf("%q\n%q\n%s\n", os.Args[1:], os.Environ(), cwd)
+	os.WriteFile(filepath.Join(dir, "called"), []byte(called), 0o600)
+	script, _ := os.ReadFile(filepath.Join(dir, "script"))
+	how, out, _ := strings.Cut(string(script), "\n")
+	stdout, stderr, _ := strings.Cut(out, "\x00")
+	fmt.Fprint(os.Stdout, stdout)
+	fmt.Fprint(os.Stderr, stderr)
+	code := 0
+	switch how {
+	case "hang":
+		signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+		time.Sleep(time.Minute)
+	default:
+		fmt.Sscanf(how, "exit %d", &code)
+	}
+	return code
+}
+
+// fakeLFS is an lfs that answers by the script.
+func fakeLFS(t *testing.T, timeout time.Duration, script string) (*LFS, string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	data, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{"lfs": data, "script": []byte(script)} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := NewLFS(filepath.Join(dir, "lfs"), timeout, testNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, filepath.Join(dir, "called")
+}
+
+func wanted() planner.Quota {
+	return planner.Quota{
+		SpaceSoft: planner.LimitOf[planner.Bytes](9 << 30), SpaceHard: planner.LimitOf[planner.Bytes](10 << 30),
+		InodesSoft: planner.Unlimited[planner.Inodes](), InodesHard: planner.LimitOf[planner.Inodes](2000),
+	}
+}
+
+func TestLFSArguments(t *testing.T) {
+	running := testNow().Add(time.Hour)
+	for name, c := range map[string]struct {
+		by   planner.QuotaBy
+		keep Grace
+		want string
+	}{
+		"group":             {planner.ByGroup, Grace{}, `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
+		"project":           {planner.ByProject, Grace{}, `["setquota" "-p" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
+		"space clock runs":  {planner.ByGroup, Grace{Space: running}, `["setquota" "-g" "30500" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
+		"inode clock runs":  {planner.ByGroup, Grace{Inodes: running}, `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
+		"both clocks do so": {planner.ByGroup, Grace{running, running}, `["setquota" "-g" "30500" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
+	} {
+		args, err := SetArgs("/mnt/l x", c.by, 30500, wanted(), c.keep)
+		if got := fmt.Sprintf("%q", args); err != nil || got != c.want {
+			t.Errorf("%s: got %s, %v\nwant %s", name, got, err, c.want)
+		}
+	}
+	l, called := fakeLFS(t, 0, "exit 0\n")
+	if err := l.Set(t.Context(), "/mnt/l x", planner.ByGroup, 30500, wanted(), Grace{}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(called)
+	want := `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]` + "\n[\"LC_ALL=C\"]\n/\n"
+	if err != nil || string(got) != want {
+		t.Errorf("lfs saw arguments, environment, directory\n%s%v\nwant\n%s", got, err, want)
+	}
+}
+
+func TestLFSGet(t *testing.T) {
+	l, called := fakeLFS(t, 0, "exit 0\n/mnt/l 4 51200 61440 - 1 1000 0 - \n")
+	s := l.Get(t.Context(), "/mnt/l", planner.ByProject, 7)
+	want := planner.QuotaState{
+		Via: "lfs",
+		Limits: planner.Quota{
+			SpaceSoft: planner.LimitOf[planner.Bytes](50 << 20), SpaceHard: planner.LimitOf[planner.Bytes](60 << 20),
+			InodesSoft: planner.LimitOf[planner.Inodes](1000), InodesHard: planner.Unlimited[planner.Inodes](),
+		},
+		Space: planner.Usage[planner.Bytes]{N: 4096, Known: true}, Inodes: planner.Usage[planner.Inodes]{N: 1, Known: true},
+	}
+	if s != want {
+		t.Errorf("got %+v, want %+v", s, want)
+	}
+	if got, _ := os.ReadFile(called); !strings.HasPrefix(string(got), `["quota" "-q" "-p" "7" "/mnt/l"]`) {
+		t.Errorf("called with %s", got)
+	}
+}
+
+func TestLFSFailures(t *testing.T) {
+	for _, c := range []struct{ script, want string }{
+		{"exit 1\n\x00Permission denied.\n", "need root"},
+		{"exit 19\n", "not on a mounted Lustre filesystem"},
+		{"exit 22\n", "soft above hard"},
+		{"exit 4\nusage\n", "did not understand its arguments"},
+		{"exit 12\n", "do not know this command"},
+		{"exit 95\n", "project feature"},
+		{"exit 122\n", "refuses by its own quota"},
+		{"exit 110\n", "did not answer in time"},
+	} {
+		l, _ := fakeLFS(t, 0, c.script)
+		err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{})
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "set quota of group 5 at /mnt/l") {
+			t.Errorf("%q: set: got %v, want %q", c.script, err, c.want)
+		}
+		if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy, c.want) || s.Space.Known {
+			t.Errorf("%q: get: got %+v, want %q", c.script, s, c.want)
+		}
+	}
+	l, err := NewLFS("/nonexistent/lfs", 0, testNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy, "quota.lfs") {
+		t.Errorf("without lfs: %+v", s)
+	}
+	if _, err := NewLFS("lfs", 0, testNow); err == nil {
+		t.Error("a relative path would be looked up by PATH")
+	}
+}
+
+func TestLFSHangs(t *testing.T) {
+	l, called := fakeLFS(t, 2*time.Second, "hang\n/mnt/l 4 51200 61440 - 1 1000 1200 - \n")
+	start := time.Now()
+	s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+	if _, err := os.Stat(called); err != nil {
+		t.Fatalf("lfs was never run: %v", err)
+	}
+	if !strings.Contains(s.LimitsWhy, "no answer in time (2s)") || s.Limits.Known() || s.Space.Known {
+		t.Errorf("what a killed lfs printed was believed, or the reason is wrong: %+v", s)
+	}
+	if n := l.Stuck(); n != 0 {
+		t.Errorf("%d stuck, but a process that can be killed is not", n)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.Set(ctx, "/mnt/l", planner.ByGroup, 5, wanted(), Grace{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v", err)
+	}
+}
+
+// A call that does not even end when killed is left behind and counted; with enough of them no more are begun; when they
+// come back, all is well again.
+func TestCallsLeftBehind(t *testing.T) {
+	c := newCalls(10 * time.Millisecond)
+	release := make(chan struct{})
+	begun, finished := 0, 0
+	for range maxStuck + 2 {
+		err := c.do(t.Context(), "call", func(context.Context) func() error {
+			begun++
+			<-release
+			return func() error { finished++; return nil }
+		})
+		if !errors.Is(err, ErrTimeout) {
+			t.Fatalf("got %v, want ErrTimeout", err)
+		}
+	}
+	if c.stuckNow() != maxStuck || finished != 0 {
+		t.Errorf("%d stuck, %d finished; want %d, 0", c.stuckNow(), finished, maxStuck)
+	}
+	close(release)
+	for deadline := time.Now().Add(5 * time.Second); c.stuckNow() != 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if c.stuckNow() != 0 || begun != maxStuck {
+		t.Errorf("%d still stuck, %d begun; want 0, %d", c.stuckNow(), begun, maxStuck)
+	}
+	if err := c.do(t.Context(), "call", func(context.Context) func() error { return func() error { return nil } }); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func TestCheckRefuses(t *testing.T) {
+	set := func(f func(*planner.Quota)) planner.Quota { q := wanted(); f(&q); return q }
+	for name, c := range map[string]struct {
+		id    uint32
+		quota planner.Quota
+		want  string
+	}{
+		"unknown":          {5, set(func(q *planner.Quota) { q.SpaceHard = planner.Limit[planner.Bytes]{} }), "space_hard: the limit is not known"},
+		"zero":             {5, set(func(q *planner.Quota) { q.InodesHard = planner.LimitOf[planner.Inodes](0) }), "inodes_hard: a limit of 0"},
+		"no whole KiB":     {5, set(func(q *planner.Quota) { q.SpaceSoft = planner.LimitOf[planner.Bytes](1025) }), "no whole KiB"},
+		"space too large":  {5, set(func(q *planner.Quota) { q.SpaceHard = planner.LimitOf[planner.Bytes](1<<60 + 1024) }), "space_hard"},
+		"inodes too many":  {5, set(func(q *planner.Quota) { q.InodesHard = planner.LimitOf[planner.Inodes](1<<48 + 1) }), "inodes_hard"},
+		"soft above hard":  {5, set(func(q *planner.Quota) { q.SpaceSoft = planner.LimitOf[planner.Bytes](11 << 30) }), "soft 11534336 KiB is above"},
+		"inode soft above": {5, set(func(q *planner.Quota) { q.InodesSoft = planner.LimitOf[planner.Inodes](2001) }), "inodes: soft 2001"},
+		"id 0":             {0, wanted(), "default quota"},
+		"id too large":     {1 << 31, wanted(), "above 2147483647"},
+	} {
+		err := Check(planner.ByGroup, c.id, c.quota)
+		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if err := Check("user", 5, wanted()); !errors.Is(err, ErrRefused) {
+		t.Errorf("by user: got %v", err)
+	}
+	biggest := planner.Quota{
+		SpaceSoft: planner.LimitOf[planner.Bytes](1 << 60), SpaceHard: planner.LimitOf[planner.Bytes](1 << 60),
+		InodesSoft: planner.LimitOf[planner.Inodes](1 << 48), InodesHard: planner.Unlimited[planner.Inodes](),
+	}
+	if err := Check(planner.ByProject, maxID, biggest); err != nil {
+		t.Errorf("the greatest limits: %v", err)
+	}
+	l, called := fakeLFS(t, 0, "exit 0\n")
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 0, wanted(), Grace{}); !errors.Is(err, ErrRefused) {
+		t.Errorf("set: got %v", err)
+	}
+	if _, err := os.Stat(called); err == nil {
+		t.Error("lfs was run for a quota that is refused")
+	}
+}
