@@ -12,8 +12,10 @@ import (
 // also takes i, iB and B after them. An empty text is 0. What lfs does not catch is not caught here: without a suffix
 // the product wraps around at 2^64, so that 2^54 KiB are 0, unlimited.
 func parseLimit(text string, unit uint64, modern bool) (value uint64, ok bool) {
-	s := strings.TrimLeft(text, " \t\n\v\f\r")
-	s = strings.TrimPrefix(s, "+")
+	s := strings.TrimPrefix(strings.TrimLeft(text, " \t\n\v\f\r"), "+")
+	if s == "" {
+		return 0, text == ""
+	}
 	whole, s, ok := leadingNumber(s)
 	if !ok {
 		return 0, false
@@ -47,13 +49,10 @@ func suffix(s string, modern bool) (shift uint, ok bool) {
 	return 0, false
 }
 
-// leadingNumber is strtoull with base 0: decimal, 0x, and octal after a 0; too big a number gives 2^64-1. Nothing at
-// all is 0, but a text that is neither empty nor a number is refused.
+// leadingNumber is strtoull with base 0: decimal, 0x, and octal after a 0; too big a number gives 2^64-1.
 func leadingNumber(s string) (n uint64, rest string, ok bool) {
 	base, digits := uint64(10), "0123456789"
 	switch {
-	case s == "":
-		return 0, "", true
 	case len(s) > 2 && (s[:2] == "0x" || s[:2] == "0X") && strings.ContainsRune("0123456789abcdefABCDEF", rune(s[2])):
 		base, digits, s = 16, "0123456789abcdef", s[2:]
 	case s[0] == '0':

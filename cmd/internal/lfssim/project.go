@@ -244,18 +244,23 @@ func (r *projectRun) get(path string) (projected, int) {
 	if err != nil {
 		return projected{}, r.broken(err)
 	}
-	if !lustre {
+	if !lustre || r.clear || r.setting() {
 		return now, 0
 	}
-	errno, err := r.srv.fault(OnProject, now.ID)
+	return now, r.meet(path, "get", now.ID)
+}
+
+// meet reports a fault that is set for projects: it strikes what a run is for, the reading or the setting.
+func (r *projectRun) meet(path, verb string, id uint32) int {
+	errno, err := r.srv.fault(OnProject, id)
 	switch {
 	case err != nil:
-		return projected{}, r.broken(err)
+		return r.broken(err)
 	case errno != 0:
-		r.complain("lfs: failed to get xattr for '%s': %s\n", path, strerror(errno))
-		return projected{}, 1
+		r.complain("lfs: failed to %s xattr for '%s': %s\n", verb, path, strerror(errno))
+		return 1
 	}
-	return now, 0
+	return 0
 }
 
 // put changes an inode, unless it is right already. What is not on Lustre is taken for an ext4 without project
@@ -267,6 +272,11 @@ func (r *projectRun) put(path string, now projected, id uint32, inherit bool) in
 	real, top, lustre, err := r.place(path)
 	if err != nil {
 		return r.broken(err)
+	}
+	if lustre {
+		if rc := r.meet(path, "set", id); rc != 0 {
+			return rc
+		}
 	}
 	errno := syscall.Errno(0)
 	switch {

@@ -124,11 +124,8 @@ func (q *quotaRun) chooseTarget(name, value string) int {
 func (q *quotaRun) targetByName(value string) int {
 	_, name, _ := strings.Cut(strings.TrimSuffix(value, "_UUID"), "-")
 	q.target = target{"UUID", -1}
-	for _, kind := range []string{"OST", "MDT"} {
-		n, err := strconv.ParseUint(strings.TrimPrefix(name, kind), 16, 16)
-		if strings.HasPrefix(name, kind) && err == nil {
-			q.target = target{kind, int(n)}
-		}
+	if t, ok := parseTarget(name); ok {
+		q.target = t
 	}
 	return 0
 }

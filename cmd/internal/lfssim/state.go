@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
-	"strings"
 )
 
 // Type is a kind of quota identity, spelt as lfs spells it in its titles.
@@ -69,13 +66,17 @@ func (s State) validate() error {
 	if _, err := releaseOf(s.Release); err != nil {
 		return err
 	}
-	fsname := regexp.MustCompile(`^[A-Za-z0-9_-]{1,16}$`)
 	for _, m := range s.Mounts {
 		if !filepath.IsAbs(m.Path) {
 			return fmt.Errorf("mount %q: the path must be absolute", m.Path)
 		}
-		if !fsname.MatchString(m.FS) {
-			return fmt.Errorf("mount %s: file system name %q must be 1 to 16 of A-Z a-z 0-9 _ -", m.Path, m.FS)
+		if !plainName(m.FS) {
+			return fmt.Errorf("mount %s: file system name %q must be 1 to 15 of A-Z a-z 0-9 _", m.Path, m.FS)
+		}
+	}
+	for name := range s.Filesystems {
+		if err := s.filesystem(name).validate(); err != nil {
+			return fmt.Errorf("file system %s: %w", name, err)
 		}
 	}
 	for _, f := range s.Faults {
@@ -84,6 +85,39 @@ func (s State) validate() error {
 		}
 	}
 	return nil
+}
+
+// validate checks pools and lost targets against the targets there are.
+func (f Filesystem) validate() error {
+	if f.MDTs < 0 || f.OSTs < 0 || f.MDTs > 0xffff || f.OSTs > 0xffff {
+		return fmt.Errorf("%d MDTs and %d OSTs: 1 to 65535 of each", f.MDTs, f.OSTs)
+	}
+	for _, p := range f.Pools {
+		if !plainName(p.Name) {
+			return fmt.Errorf("pool name %q must be 1 to 15 of A-Z a-z 0-9 _", p.Name)
+		}
+		for _, i := range p.OSTs {
+			if i < 0 || i >= f.OSTs {
+				return fmt.Errorf("pool %s: there is no OST %d of %d", p.Name, i, f.OSTs)
+			}
+		}
+	}
+	for _, name := range f.Lost {
+		if _, ok := parseTarget(name); !ok {
+			return fmt.Errorf("lost target %q: write OST0001 or MDT0000", name)
+		}
+	}
+	return nil
+}
+
+// plainName is what names of file systems and pools are made of; they become names of folders.
+func plainName(s string) bool {
+	for _, c := range []byte(s) {
+		if c != '_' && !isAlnum(c) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 15
 }
 
 // filesystem gives the servers' side of a file system with its defaults filled in.
@@ -108,11 +142,10 @@ func (f Filesystem) pool(name string) (Pool, bool) {
 	return Pool{}, false
 }
 
-// lost tells whether the target kind ("OST" or "MDT") with this index does not answer.
+// lost tells whether a target does not answer.
 func (f Filesystem) lost(kind string, index int) bool {
 	for _, name := range f.Lost {
-		n, err := strconv.ParseUint(strings.TrimPrefix(name, kind), 16, 16)
-		if err == nil && strings.HasPrefix(name, kind) && int(n) == index {
+		if t, ok := parseTarget(name); ok && t == (target{kind, index}) {
 			return true
 		}
 	}

@@ -1,6 +1,9 @@
 package lfssim
 
-import "syscall"
+import (
+	"strconv"
+	"syscall"
+)
 
 // stripe is how files are pretended to lie on the OSTs: in turn, this many bytes on each. Inodes are all on MDT0000.
 const stripe = 1 << 20
@@ -12,6 +15,15 @@ const qunit = 1024
 type target struct {
 	kind  string // "MDT" or "OST"
 	index int
+}
+
+// parseTarget reads a name such as OST000a.
+func parseTarget(name string) (target, bool) {
+	if len(name) != 7 || name[:3] != "OST" && name[:3] != "MDT" {
+		return target{}, false
+	}
+	n, err := strconv.ParseUint(name[3:], 16, 16)
+	return target{name[:3], int(n)}, err == nil
 }
 
 // share is the part of a use of space that lies on one of n OSTs.
