@@ -27,7 +27,7 @@ func Compare(g *Graph, seen Observed, header Context) *Plan {
 	c.plan.Context.Details = []Detail{}
 	c.shares.settle(seen.Quotas)
 	for i := range g.nodes {
-		if n := &g.nodes[i]; n.selected && !n.isNode() {
+		if n := &g.nodes[i]; g.decides(n) && !n.isNode() {
 			c.resource(n)
 		}
 	}
@@ -61,13 +61,17 @@ func (c *comparison) resource(n *node) {
 	c.watch(n, &d, refusal)
 	switch {
 	case n.hold != nil && (d.action.Kind != "" || refusal.Code != ""):
-		until := n.hold.Until.UTC().Format("2006-01-02 15:04 UTC")
+		until := "somebody lifts it"
+		if !n.hold.Until.IsZero() {
+			until = n.hold.Until.UTC().Format("2006-01-02 15:04 UTC")
+		}
 		c.refuse(n, Reason{"hold", fmt.Sprintf("held until %s by %s: %s", until, n.hold.By, n.hold.Reason)}, true, false)
 	case refusal.Code != "":
 		c.refuse(n, refusal, n.waits || isWait(refusal.Code), false)
 	case d.action.Kind == "":
 		c.plan.Context.Counts.Unchanged++
 	default:
+		d.detail.Unchanged = len(d.same)
 		if d.quota.Code != "" {
 			d.detail.Reasons = append(d.detail.Reasons, d.quota)
 			c.refuse(n, d.quota, isWait(d.quota.Code), true)
@@ -102,7 +106,6 @@ func (c *comparison) add(d decision) {
 	if len(d.detail.Reasons) == 0 {
 		d.detail.Reasons = []Reason{}
 	}
-	d.detail.Unchanged = len(d.same)
 	for _, p := range d.parents {
 		c.needed[p.storage] = p
 	}

@@ -21,8 +21,13 @@ type World struct {
 	Holds     []Hold
 	Selection Selection
 	Now       time.Time
-	// Watch are the keys of which [Compare] keeps what it saw, for [Recheck].
+	// Watch, unless nil, are the only resources to be observed and decided on, for [Recheck]; the others still count in
+	// conflicts and claims. What was seen of them is kept.
 	Watch map[Key]bool
+	// MustAsk tells that an order that was not answered for blocks: an apply never acts on an order it did not ask.
+	MustAsk bool
+	// KeepRecords makes [Compare] keep a record of every resource that it found as wanted.
+	KeepRecords bool
 }
 
 // OrderAnswer is what asking Waldur for an order gave: the order, or why there is no answer.
@@ -40,6 +45,7 @@ type Graph struct {
 	warnings []Warning
 	from     []Provenance // provenance table; nodes hold indexes
 	watched  map[Key]Watched
+	asWanted []Record
 }
 
 // node is one directory of the graph.
@@ -95,8 +101,6 @@ const (
 func (n *node) address() string { return n.item.MountPath }
 
 func (n *node) isNode() bool { return n.item.Target.IsNode() }
-
-func (n *node) blocked() bool { return n.verdict.Code != "" && !n.waits }
 
 func (n *node) block(code, format string, args ...any) {
 	if n.verdict.Code == "" {
@@ -256,7 +260,7 @@ func (g *Graph) select_() {
 		n.selected = w.Selection.matches(n.address())
 		some = some || n.selected && !n.isNode()
 		for h := range w.Holds {
-			if w.Holds[h].Until.After(w.Now) && MatchGlob(w.Holds[h].Glob, n.address()) {
+			if (w.Holds[h].Until.IsZero() || w.Holds[h].Until.After(w.Now)) && MatchGlob(w.Holds[h].Glob, n.address()) {
 				n.hold = &w.Holds[h]
 			}
 		}
@@ -287,12 +291,17 @@ func (s *Selection) matches(address string) bool {
 // observes tells whether the node's directory has to be looked at.
 func (g *Graph) observes(n *node) bool {
 	switch {
-	case n.storage == "" || !n.selected || !n.managed || n.verdict.Code != "":
+	case n.storage == "" || !g.decides(n) || !n.managed || n.verdict.Code != "":
 		return false
 	case n.isNode():
 		return g.world.Settings.Parents == ParentsEnforce && g.nodeAt(n.storage) == n
 	}
 	return n.wish != wishNothing || n.item.Status == StatusRemoved
+}
+
+// decides tells whether the plan is about this node at all.
+func (g *Graph) decides(n *node) bool {
+	return n.selected && (g.world.Watch == nil || g.world.Watch[n.item.Key])
 }
 
 // nodeAt is the tenant or customer whose directory is at a storage path; nil if there is none.

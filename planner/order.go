@@ -22,6 +22,20 @@ func Questions(s *Settings, items []Item) []Question {
 	return slices.CompactFunc(qs, func(a, b Question) bool { return a.ID == b.ID })
 }
 
+// AllQuestions are the orders of the resources with these keys, whatever their status: an apply asks for each before it acts.
+func AllQuestions(s *Settings, items []Item, keys map[Key]bool) []Question {
+	var qs []Question
+	for i := range items {
+		if !keys[items[i].Key] {
+			continue
+		}
+		if o, why := orderOf(s, &items[i]); why == "" && o.acts {
+			qs = append(qs, Question{ID: o.id, URL: o.url})
+		}
+	}
+	return qs
+}
+
 // OrderURLs are the order and callback URLs of an item, rewritten to waldur.url, for an apply. The error says which URL
 // may not be called, and why.
 func OrderURLs(s *Settings, it *Item) (order string, calls map[Callback]string, err error) {
@@ -141,11 +155,13 @@ func (g *Graph) judgeType(n *node) {
 		return
 	}
 	if !known {
-		if n.item.Status == StatusUpdating {
-			why := answer.Why
-			if !asked {
-				why = "it was not asked"
-			}
+		why := answer.Why
+		if !asked {
+			why = "it was not asked"
+		}
+		if g.world.MustAsk && g.decides(n) {
+			n.block("order_unknown", "what its order %s is now could not be asked: %s", shortID(n.order), why)
+		} else if n.item.Status == StatusUpdating {
 			g.warn("order_not_asked", n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used", shortID(n.order), why)
 		}
 		return

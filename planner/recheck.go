@@ -15,10 +15,18 @@ type Watched struct {
 	State []Change
 	// Refused says why nothing can be done; Quota why nothing can be done with the quota.
 	Refused, Quota Reason
+	// Record is what is to be recorded once the resource is as wanted; its Inode is that of the directory seen, if any.
+	Record Record
+	// Limits are the identity's limits once they are as wanted, and Identity whose; nil if it claims none.
+	Limits   Quota
+	Identity *Identity
 }
 
 // watch keeps what was seen of a resource that the caller asked about.
 func (c *comparison) watch(n *node, d *decision, refused Reason) {
+	if c.g.world.KeepRecords && refused.Code == "" && d.action.Kind == "" && n.place >= 0 && n.wish == wishExists {
+		c.g.asWanted = append(c.g.asWanted, c.record(n))
+	}
 	if !c.g.world.Watch[n.item.Key] {
 		return
 	}
@@ -27,8 +35,46 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 	if w.Inode == 0 && n.place >= 0 && c.seen.Directories[n.place].State == DirPresent {
 		w.Inode = c.seen.Directories[n.place].Inode
 	}
+	if n.system != nil && n.place >= 0 {
+		w.Record = c.record(n)
+	}
+	if s := c.shares.byNode[n]; s != nil && s.refused.Code == "" && s.known {
+		id := s.identity
+		w.Identity, w.Limits = &id, s.target()
+	}
 	c.g.watched[n.item.Key] = w
 }
+
+// record is what is recorded of a resource that is as wanted.
+func (c *comparison) record(n *node) Record {
+	dir := c.seen.Directories[n.place]
+	mode := n.mode
+	if !n.special {
+		mode |= dir.Mode &^ 0o777
+	}
+	r := Record{Key: n.item.Key, Address: n.address(), System: n.system.Name, Storage: n.storage, Target: n.item.Target,
+		Inode: dir.Inode, Owner: n.owner, Group: n.group, Mode: mode, Claim: ClaimOf(n.quota)}
+	if id, ok := n.identityOf(c.seen.Mounts[n.system.Name]); ok && n.quota.Known() {
+		r.QuotaBy, r.QuotaID = id.By, id.ID
+	}
+	return r
+}
+
+// target is what all four limits are once the identity is as wanted: what nobody speaks of stays as observed.
+func (s *share) target() Quota {
+	return Quota{SpaceSoft: orElse(s.want.SpaceSoft, s.state.Limits.SpaceSoft), SpaceHard: orElse(s.want.SpaceHard, s.state.Limits.SpaceHard),
+		InodesSoft: orElse(s.want.InodesSoft, s.state.Limits.InodesSoft), InodesHard: orElse(s.want.InodesHard, s.state.Limits.InodesHard)}
+}
+
+func orElse[U Bytes | Inodes](want, now Limit[U]) Limit[U] {
+	if want.Known() {
+		return want
+	}
+	return now
+}
+
+// AsWanted are records of what [Compare] found as wanted, if [World.KeepRecords] asked for them.
+func (g *Graph) AsWanted() []Record { return g.asWanted }
 
 // Watched is what [Compare] saw of a resource in [World.Watch]; false if it is not listed any more.
 func (g *Graph) Watched(k Key) (Watched, bool) {

@@ -18,6 +18,8 @@ type Delivery struct {
 	Order    string           `json:"order,omitempty"`
 	Callback planner.Callback `json:"callback"`
 	URL      string           `json:"url"`
+	// OrderURL is the order's own URL: asked before anything is sent again.
+	OrderURL string `json:"order_url,omitempty"`
 	// Body is the JSON body; empty for none.
 	Body  []byte    `json:"body,omitempty"`
 	Plan  string    `json:"plan,omitempty"`

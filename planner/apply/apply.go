@@ -1,0 +1,342 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// ErrExists is what [Storage.Make] wraps when something stands at the path already.
+var ErrExists = errors.New("something is there already")
+
+// Storage is what an apply changes. Paths are storage paths; every method works below an opened root and follows no links.
+type Storage interface {
+	// Make makes one directory, mode 0700 and ours, and opens it. What exists is never touched: [ErrExists].
+	Make(system, path string) (Directory, error)
+	// Open opens an existing directory for changes; inode 0 accepts any, another one must match.
+	Open(system, path string, inode uint64) (Directory, error)
+	// Look observes without opening for changes.
+	Look(system, path string) planner.Directory
+	// CheckArchive finds everything that could make [Storage.Archive] fail, and changes nothing.
+	CheckArchive(Move) error
+	// Archive writes the manifest beside the new name, renames, and syncs both folders.
+	Archive(Move) error
+	// Restore renames back from the archive, onto nothing.
+	Restore(Move) error
+	Quota(ctx context.Context, system string, id planner.QuotaID) planner.QuotaState
+	// SetQuota sets all four limits in one call. A running grace clock whose soft limit stays is kept where the client can.
+	SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Quota, before planner.QuotaState) error
+}
+
+// Directory is one directory, opened. Every change compares the inode first.
+type Directory interface {
+	Observe() planner.Directory
+	Empty() (bool, error)
+	Own(planner.UID, planner.GID) error
+	Chmod(planner.Mode) error
+	DropACLs() error
+	SetProject(planner.ProjectID) error
+	// Sync syncs the directory and the one above.
+	Sync() error
+	Close() error
+}
+
+// Move is a rename between a managed path and the archive, either way.
+type Move struct {
+	System string
+	// Path is the managed storage path; Folder and Name the place in the archive.
+	Path, Folder, Name string
+	Inode              uint64
+	// Manifest is what is written beside the archived directory.
+	Manifest []byte
+}
+
+// Archived is the storage path in the archive.
+func (m Move) Archived() string { return m.Folder + "/" + m.Name }
+
+// Journal keeps what an apply must not forget. [state.Store] is one.
+type Journal interface {
+	Update(func(*state.Tx) error) error
+}
+
+// Work is one action with what was found out about it just before.
+type Work struct {
+	Action *planner.Action
+	Detail *planner.Detail
+	// Skip says why the action is not done: it is stale, and the rest goes on. Empty: it is done.
+	Skip string
+	// Finished tells that a callback of an earlier run ended the order already: only records are left to write.
+	Finished bool
+	// Record is what is recorded once the resource is as wanted.
+	Record planner.Record
+	// URLs are the callbacks, rewritten to waldur.url; Order is the order's own URL.
+	URLs  map[planner.Callback]string
+	Order string
+	// Bodies are the JSON bodies of callbacks that need one.
+	Bodies map[planner.Callback][]byte
+	// Archived is the register's entry for a restore.
+	Archived planner.Archived
+}
+
+// Job is one plan to be run.
+type Job struct {
+	ID   string
+	Made time.Time
+	Work []Work
+	// Resumed tells that this plan has begun before.
+	Resumed bool
+}
+
+// Status is how one resource ended.
+type Status string
+
+// The states of a resource after an apply.
+const (
+	Done     Status = "done"
+	Failed   Status = "failed"
+	Skipped  Status = "skipped"
+	NotBegun Status = "not_begun"
+	// Undelivered: the storage is done, and a callback waits in the outbox.
+	Undelivered Status = "undelivered"
+)
+
+// Result is how one action ended.
+type Result struct {
+	Action *planner.Action
+	Status Status
+	// Err explains a status other than done.
+	Err error
+}
+
+// Event tells of progress, as it happens.
+type Event struct {
+	Action *planner.Action
+	// Step is "begin", the name of a step, or "end".
+	Step   string
+	Status Status
+	Err    error
+}
+
+// Engine runs jobs.
+type Engine struct {
+	Storage Storage
+	Orders  providers.Orders
+	Journal Journal
+	Now     func() time.Time
+	// Sleep waits between two tries of a callback; it returns early with an error when ctx ends.
+	Sleep func(ctx context.Context, d time.Duration) error
+	// Notify hears of progress; it is called from several goroutines, one call at a time.
+	Notify func(Event)
+	// Reached is called at each point at which a kill must do no harm; nil outside of tests.
+	Reached func(point string)
+	// Parallelism is how many resources are worked on at a time; at least 1.
+	Parallelism int
+	Host, Who   string
+
+	notify sync.Mutex
+	// parents are the directories above that this run has dealt with, and the errors of those that could not be made.
+	parents map[string]error
+	// paused is set once Waldur refused the token: no other callback would fare better.
+	paused atomic.Bool
+}
+
+// batchSize is how many resources share one transaction of the state.
+const batchSize = 64
+
+// Run does the job. It stops after what is under way when stop is closed, and at once when ctx ends. Every action of the
+// job has a result. An error tells that the state could not be written: then nothing further is begun.
+func (e *Engine) Run(ctx context.Context, stop <-chan struct{}, job Job) ([]Result, error) {
+	e.parents = map[string]error{}
+	results := make([]Result, len(job.Work))
+	for i := range job.Work {
+		results[i] = Result{Action: job.Work[i].Action, Status: NotBegun}
+	}
+	if err := e.makeParents(ctx, stop, &job, results); err != nil {
+		return results, err
+	}
+	todo := e.resources(&job, results)
+	for chunk := range slices.Chunk(todo, batchSize) {
+		if stopped(ctx, stop) {
+			return results, nil
+		}
+		if err := e.batch(ctx, stop, &job, chunk, results); err != nil {
+			return results, err
+		}
+	}
+	return results, nil
+}
+
+func stopped(ctx context.Context, stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// resources are the indexes of the work that is not a directory above, dangerous or not, in the plan's order.
+func (e *Engine) resources(job *Job, results []Result) []int {
+	var todo []int
+	for i := range job.Work {
+		w := &job.Work[i]
+		switch {
+		case w.Skip != "":
+			results[i].Status, results[i].Err = Skipped, errors.New(w.Skip)
+			e.tell(Event{Action: w.Action, Step: "end", Status: Skipped, Err: results[i].Err})
+		case !isParent(w.Action):
+			todo = append(todo, i)
+		}
+	}
+	return todo
+}
+
+func isParent(a *planner.Action) bool { return a.Target.IsNode() && a.Kind == planner.Create }
+
+// outcome is what one resource leaves for the state.
+type outcome struct {
+	index int
+	// record is to be written; forget tells that the resource is no longer recorded.
+	record   *planner.Record
+	archived *planner.Archived
+	restored string
+	calls    []state.Delivery
+	steps    []string
+	inode    uint64
+	err      error
+}
+
+// batch works on some resources, writes down what came of it in one transaction, and then sends their callbacks.
+func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, indexes []int, results []Result) error {
+	outcomes := make([]*outcome, len(indexes))
+	e.each(len(indexes), func(i int) {
+		if stopped(ctx, stop) {
+			return
+		}
+		w := &job.Work[indexes[i]]
+		e.tell(Event{Action: w.Action, Step: "begin"})
+		o := &outcome{index: indexes[i]}
+		o.err = e.work(ctx, job, w, o)
+		outcomes[i] = o
+	})
+	if err := e.commit(job, outcomes); err != nil {
+		return err
+	}
+	e.each(len(indexes), func(i int) {
+		o := outcomes[i]
+		if o == nil {
+			return
+		}
+		r := &results[o.index]
+		r.Status, r.Err = Done, o.err
+		if o.err != nil {
+			r.Status = Failed
+		} else if err := e.deliver(ctx, o.calls, job.Resumed); err != nil {
+			r.Status, r.Err = Undelivered, err
+		}
+		e.tell(Event{Action: r.Action, Step: "end", Status: r.Status, Err: r.Err})
+	})
+	return nil
+}
+
+// each calls f for 0 … n-1, some at a time, and waits for all.
+func (e *Engine) each(n int, f func(int)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, max(1, e.Parallelism))
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			f(i)
+		})
+	}
+	wg.Wait()
+}
+
+// commit writes what a batch did: journal, records, register and outbox, all or nothing, synced before any callback.
+func (e *Engine) commit(job *Job, outcomes []*outcome) error {
+	e.reached("journal")
+	err := e.Journal.Update(func(tx *state.Tx) error {
+		for _, o := range outcomes {
+			if o == nil {
+				continue
+			}
+			if err := e.commitOne(tx, job, o); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	e.reached("record written")
+	if err != nil {
+		return fmt.Errorf("write down what was done: %w; the storage may be ahead of the state, run apply again", err)
+	}
+	return nil
+}
+
+func (e *Engine) commitOne(tx *state.Tx, job *Job, o *outcome) error {
+	w := &job.Work[o.index]
+	step := state.Step{Key: w.Action.Key, Name: "done", Inode: o.inode, Note: strings.Join(o.steps, " ")}
+	if o.err != nil {
+		step.Name, step.Note = "failed", o.err.Error()
+	}
+	if err := tx.AppendSteps(job.ID, []state.Step{step}); err != nil {
+		return err
+	}
+	if o.err != nil {
+		return nil
+	}
+	for i := range o.calls {
+		seq, err := tx.Enqueue(o.calls[i])
+		if err != nil {
+			return err
+		}
+		o.calls[i].Seq = seq
+	}
+	return e.commitRecord(tx, w, o)
+}
+
+func (e *Engine) commitRecord(tx *state.Tx, w *Work, o *outcome) error {
+	switch {
+	case o.archived != nil:
+		if err := tx.PutArchived(*o.archived); err != nil {
+			return err
+		}
+		_, err := tx.DeleteRecord(w.Action.Key)
+		return err
+	case o.restored != "":
+		if _, err := tx.DeleteArchived(o.restored); err != nil {
+			return err
+		}
+	}
+	if o.record == nil {
+		return nil
+	}
+	return tx.PutRecord(*o.record)
+}
+
+func (e *Engine) tell(ev Event) {
+	if e.Notify == nil {
+		return
+	}
+	e.notify.Lock()
+	defer e.notify.Unlock()
+	e.Notify(ev)
+}
+
+func (e *Engine) reached(point string) {
+	if e.Reached != nil {
+		e.Reached(point)
+	}
+}

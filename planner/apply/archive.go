@@ -1,0 +1,170 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+)
+
+// ArchiveName is the name of an archived directory: when the plan was made, the order's first eight digits, and the
+// directory's own name. It follows from the plan, so that a killed apply finds what it has moved.
+func ArchiveName(made string, a *planner.Action) string {
+	short := a.Order
+	if short == "" {
+		short = a.Key.Item
+	}
+	return made + "-" + short[:min(8, len(short))] + "-" + path.Base(a.Storage)
+}
+
+// Stamp is the time format of archived directories' names.
+const Stamp = "20060102T150405Z"
+
+func (e *Engine) move(job *Job, w *Work) Move {
+	a := w.Action
+	return Move{System: a.System, Path: a.Storage, Folder: a.Folder, Name: ArchiveName(job.Made.UTC().Format(Stamp), a), Inode: a.Inode}
+}
+
+// archive moves a directory out of the way, once Waldur has agreed. Everything that could fail is checked before the
+// approve, for after it there is no way back.
+func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) error {
+	a := w.Action
+	m := e.move(job, w)
+	entry := e.archived(job, w, m)
+	manifest, err := json.MarshalIndent(entry, "", "  ")
+	if err != nil {
+		return fmt.Errorf("archive %s: %w", a.Address, err)
+	}
+	m.Manifest = append(manifest, '\n')
+	if e.wasMoved(job, m) {
+		o.archived, o.steps = entry, []string{"found archived"}
+		return nil
+	}
+	if err := e.Storage.CheckArchive(m); err != nil {
+		return err
+	}
+	if err := e.agree(ctx, w); err != nil {
+		return err
+	}
+	e.reached("rename")
+	if err := e.Storage.Archive(m); err != nil {
+		return err
+	}
+	e.reached("renamed")
+	o.archived, o.steps = entry, []string{"archived"}
+	return e.freeze(ctx, w)
+}
+
+// wasMoved tells that a killed apply of this plan had moved the directory already.
+func (e *Engine) wasMoved(job *Job, m Move) bool {
+	if !job.Resumed || e.Storage.Look(m.System, m.Path).State != planner.DirAbsent {
+		return false
+	}
+	seen := e.Storage.Look(m.System, m.Archived())
+	return seen.State == planner.DirPresent && seen.Inode == m.Inode
+}
+
+func (e *Engine) archived(job *Job, w *Work, m Move) *planner.Archived {
+	a := w.Action
+	owner, _ := before(a, planner.Owner).Number()
+	group, _ := before(a, planner.Group).Number()
+	mode, _ := before(a, planner.ModeAttr).Mode()
+	now := e.Now().UTC()
+	x := &planner.Archived{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Archive: m.Archived(), Inode: a.Inode,
+		Owner: planner.UID(owner), Group: planner.GID(group), Mode: mode, Project: before(a, planner.Project), Order: a.Order, Plan: job.ID, At: now, Until: now,
+		Claim: w.Record.Claim}
+	if a.Quota != nil {
+		x.QuotaBy, x.QuotaID = a.Quota.By, a.Quota.ID
+	}
+	if w.Detail != nil && w.Detail.Keep != nil {
+		x.Until = *w.Detail.Keep
+	}
+	return x
+}
+
+func before(a *planner.Action, at planner.Attribute) planner.Value {
+	for _, c := range a.Changes {
+		if c.Attribute == at {
+			return c.Before
+		}
+	}
+	return planner.Value{}
+}
+
+// agree asks Waldur to approve a removal. Without a clear yes nothing is moved and nothing is queued.
+func (e *Engine) agree(ctx context.Context, w *Work) error {
+	a := w.Action
+	url, ok := w.URLs[planner.Approve]
+	if !ok {
+		return nil // it was approved before; the order was asked and is executing
+	}
+	e.reached("callback")
+	answer := e.Orders.Send(ctx, providers.Call{Callback: planner.Approve, URL: url})
+	e.reached("answer")
+	if answer.Status >= 200 && answer.Status < 300 {
+		return nil
+	}
+	order, err := e.Orders.Get(ctx, w.Order)
+	if err == nil && answer.Status != 401 && answer.Status != 403 && (order.State == planner.OrderExecuting || order.State == planner.OrderDone) {
+		return nil // the answer was lost, or somebody approved it meanwhile
+	}
+	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address, a.Order[:min(8, len(a.Order))], describe(answer))
+}
+
+func describe(a providers.Answer) string {
+	if a.Status == 0 {
+		if a.Err != nil {
+			return a.Err.Error()
+		}
+		return "no answer"
+	}
+	return fmt.Sprintf("%d %s", a.Status, a.Detail)
+}
+
+// freeze lowers the hard limit of an archived directory's quota to what is used, so that its group can write no more.
+func (e *Engine) freeze(ctx context.Context, w *Work) error {
+	a := w.Action
+	if !a.Freeze || a.Quota == nil {
+		return nil
+	}
+	now := e.Storage.Quota(ctx, a.System, *a.Quota)
+	if now.LimitsWhy != "" || !now.Space.Known {
+		return nil // the limits stay as they are: the archived data is safe either way
+	}
+	want := now.Limits
+	hard := max((now.Space.N+1023)&^1023, 1<<20)
+	want.SpaceHard = planner.LimitOf(hard)
+	if soft, ok := want.SpaceSoft.Number(); ok && soft > hard {
+		want.SpaceSoft = want.SpaceHard
+	}
+	if err := e.Storage.SetQuota(ctx, a.System, *a.Quota, want, now); err != nil {
+		return fmt.Errorf("archive %s: it was archived, and its quota could not be frozen: %w", a.Address, err)
+	}
+	return nil
+}
+
+// restore brings an archived directory back, onto nothing.
+func (e *Engine) restore(job *Job, w *Work, o *outcome) error {
+	a := w.Action
+	folder, name := path.Split(a.From)
+	m := Move{System: a.System, Path: a.Storage, Folder: path.Clean(folder), Name: name, Inode: a.Inode}
+	seen := e.Storage.Look(a.System, a.Storage)
+	if !(job.Resumed && seen.State == planner.DirPresent && seen.Inode == a.Inode) {
+		e.reached("rename")
+		if err := e.Storage.Restore(m); err != nil {
+			return err
+		}
+		e.reached("renamed")
+		seen = e.Storage.Look(a.System, a.Storage)
+	}
+	if seen.State != planner.DirPresent || seen.Inode != a.Inode {
+		return errors.New("restore " + a.Address + ": it was moved back, and is not seen there")
+	}
+	o.restored, o.steps = a.From, []string{"restored"}
+	e.keepRecord(w, o, seen.Inode)
+	return nil
+}

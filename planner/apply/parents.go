@@ -1,0 +1,111 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// parent is one directory above a resource that has to be made.
+type parent struct {
+	system, path string
+	// index is the work that it is; -1 for a directory that is no resource.
+	index int
+	// action is what is wanted of it.
+	action *planner.Action
+}
+
+// makeParents makes the directories above, topmost first, one by one: there are few, and each needs the one before. What
+// exists stays as it is.
+func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job, results []Result) error {
+	var outcomes []*outcome
+	for _, p := range e.missingParents(job) {
+		if stopped(ctx, stop) {
+			break
+		}
+		e.tell(Event{Action: p.action, Step: "begin"})
+		err := e.parentsOf(p.action)
+		if err == nil {
+			err = e.makeParent(job, p)
+		}
+		e.parents[p.path] = err
+		if p.index < 0 {
+			continue
+		}
+		outcomes = append(outcomes, &outcome{index: p.index, err: err})
+		results[p.index].Status, results[p.index].Err = Done, err
+		if err != nil {
+			results[p.index].Status = Failed
+		}
+		e.tell(Event{Action: p.action, Step: "end", Status: results[p.index].Status, Err: err})
+	}
+	if len(outcomes) == 0 {
+		return nil
+	}
+	return e.commit(job, outcomes)
+}
+
+// missingParents lists the directories above that the job's work needs, sorted so that each follows what it lies in.
+func (e *Engine) missingParents(job *Job) []parent {
+	byPath := map[string]parent{}
+	for i := range job.Work {
+		w := &job.Work[i]
+		if w.Skip != "" || w.Finished {
+			continue
+		}
+		if isParent(w.Action) {
+			byPath[w.Action.Storage] = parent{w.Action.System, w.Action.Storage, i, w.Action}
+		}
+		for _, path := range w.Action.Parents {
+			if _, ok := byPath[path]; !ok {
+				byPath[path] = parent{w.Action.System, path, -1, plainParent(w.Action.System, path)}
+			}
+		}
+	}
+	all := make([]parent, 0, len(byPath))
+	for _, p := range byPath {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b parent) int { return strings.Compare(a.path, b.path) })
+	return all
+}
+
+// plainParent is what is wanted of an ancestor that is no resource: root:root 0755.
+func plainParent(system, path string) *planner.Action {
+	return &planner.Action{Kind: planner.Create, Target: planner.TargetTenant, System: system, Storage: path, Address: path, Changes: []planner.Change{
+		{Attribute: planner.Owner, After: planner.Number(0)}, {Attribute: planner.Group, After: planner.Number(0)}, {Attribute: planner.ModeAttr, After: planner.ModeValue(0o755)}}}
+}
+
+func (e *Engine) makeParent(job *Job, p parent) error {
+	e.reached("make parent")
+	d, err := e.Storage.Make(p.system, p.path)
+	if errors.Is(err, ErrExists) {
+		return e.finishParent(job, p)
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	e.reached("made parent")
+	if err := d.DropACLs(); err != nil {
+		return err
+	}
+	return e.settle(&Work{Action: p.action}, &outcome{}, d)
+}
+
+// finishParent leaves an existing directory as it is, unless a killed apply of this plan left it half made.
+func (e *Engine) finishParent(job *Job, p parent) error {
+	d, err := e.Storage.Open(p.system, p.path, 0)
+	if err != nil {
+		return fmt.Errorf("make %s: %w", p.path, err)
+	}
+	defer d.Close()
+	if !job.Resumed || !e.halfMade(d, p.action, d.Observe()) {
+		return nil
+	}
+	return e.settle(&Work{Action: p.action}, &outcome{}, d)
+}

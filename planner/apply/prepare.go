@@ -1,0 +1,148 @@
+package apply
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Now is what is known of the world just before a plan runs.
+type Now struct {
+	Settings *planner.Settings
+	Items    []planner.Item
+	// Graph was compared with fresh observations, with the plan's resources watched.
+	Graph    *planner.Graph
+	Recorded planner.Recorded
+	// Orders are the answers for the orders that the plan names.
+	Orders map[string]planner.OrderAnswer
+	// Resumed tells that this plan has begun before.
+	Resumed bool
+}
+
+// Prepare pairs each action of an approved plan with what is known now, and lists in what the plan is stale. A begun plan
+// is measured with its own earlier work in mind.
+func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
+	job := Job{ID: id, Made: p.Context.Made, Resumed: now.Resumed, Work: make([]Work, len(p.Core.Actions))}
+	items := make(map[planner.Key]*planner.Item, len(now.Items))
+	for i := range now.Items {
+		items[now.Items[i].Key] = &now.Items[i]
+	}
+	finished := map[planner.Key]bool{}
+	for i := range p.Core.Actions {
+		a := &p.Core.Actions[i]
+		w := &job.Work[i]
+		*w = Work{Action: a, Detail: &p.Context.Details[i], Archived: now.Recorded.Archived[a.Key]}
+		if watched, ok := now.Graph.Watched(a.Key); ok {
+			w.Record = watched.Record
+			w.Record.Plan = id
+			w.Finished = now.Resumed && endedByUs(a, watched, now.Orders)
+			finished[a.Key] = w.Finished
+		}
+		if a.Kind == planner.Archive {
+			w.Record.Claim = now.Recorded.Records[a.Key].Claim
+		}
+		if it := items[a.Key]; it != nil {
+			if order, calls, err := planner.OrderURLs(now.Settings, it); err == nil {
+				w.Order, w.URLs = order, calls
+			}
+			w.Bodies = bodies(a, it, now.Settings)
+		}
+	}
+	var stale []planner.Stale
+	for _, s := range planner.Recheck(&p.Core, now.Graph) {
+		if !finished[s.Key] && !(now.Resumed && byOurselves(p, s, now.Graph)) {
+			stale = append(stale, s)
+		}
+	}
+	return job, stale
+}
+
+// SkipStale marks what is stale to be left out.
+func (j *Job) SkipStale(stale []planner.Stale) {
+	why := map[planner.Key][]string{}
+	for _, s := range stale {
+		why[s.Key] = append(why[s.Key], s.Field+" was "+s.Then+" when planned, is "+s.Now+" now")
+	}
+	for i := range j.Work {
+		if w := why[j.Work[i].Action.Key]; w != nil {
+			j.Work[i].Skip = "stale: " + strings.Join(w, "; ")
+		}
+	}
+}
+
+// endedByUs tells an order that is gone from the listing because our last callback ended it before a kill.
+func endedByUs(a *planner.Action, w planner.Watched, orders map[string]planner.OrderAnswer) bool {
+	if a.Order == "" || w.Order == a.Order || len(a.Callbacks) == 0 {
+		return false
+	}
+	answer, ok := orders[a.Order]
+	return ok && answer.Why == "" && took(a.Callbacks[len(a.Callbacks)-1], answer.Order.State)
+}
+
+// byOurselves tells differences that an earlier, killed run of the same plan explains; the engine looks closer before it
+// goes on with what it finds.
+func byOurselves(p *planner.Plan, s planner.Stale, g *planner.Graph) bool {
+	w, _ := g.Watched(s.Key)
+	for i := range p.Core.Actions {
+		a := &p.Core.Actions[i]
+		if a.Key != s.Key {
+			continue
+		}
+		switch a.Kind {
+		case planner.Create:
+			return s.Field == "observed owner" || s.Field == "observed group" || s.Field == "observed mode"
+		case planner.Archive:
+			return s.Field == "state" && w.Kind == planner.Report || w.Kind == planner.Report && w.Inode == 0 && s.Field != "order"
+		case planner.Restore:
+			return s.Field == "state" && w.Inode == a.Inode
+		}
+	}
+	return false
+}
+
+// bodies are what the callbacks of an action say beyond their name.
+func bodies(a *planner.Action, it *planner.Item, s *planner.Settings) map[planner.Callback][]byte {
+	out := map[planner.Callback][]byte{}
+	for _, c := range a.Callbacks {
+		var body any
+		switch c {
+		case planner.SetBackendID:
+			body = map[string]string{"backend_id": it.MountPath}
+		case planner.SetStateErred: // without both members Waldur answers 500
+			body = map[string]string{"error_message": a.Verdict, "error_traceback": ""}
+		case planner.Reject:
+			body = map[string]string{"provider_rejection_comment": a.Verdict}
+		case planner.UpdateOptions:
+			body = map[string]any{"options": options(a, s.Tera)}
+		default:
+			continue
+		}
+		if b, err := json.Marshal(body); err == nil {
+			out[c] = b
+		}
+	}
+	return out
+}
+
+// options are the limits as Waldur's options; space only where it is a whole number of tera, for Waldur takes no other.
+func options(a *planner.Action, tera planner.Bytes) map[string]uint64 {
+	out := map[string]uint64{}
+	for _, c := range a.Changes {
+		n, ok := c.After.Number()
+		if !ok {
+			continue
+		}
+		switch c.Attribute {
+		case planner.SpaceHard:
+			if n%uint64(tera) == 0 {
+				out["hard_quota_space"] = n / uint64(tera)
+			}
+		case planner.InodesSoft:
+			out["soft_quota_inodes"] = n
+		case planner.InodesHard:
+			out["hard_quota_inodes"] = n
+		}
+	}
+	return out
+}

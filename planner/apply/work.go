@@ -1,0 +1,312 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// work does one action on the storage and says in o what is to be written down and told.
+func (e *Engine) work(ctx context.Context, job *Job, w *Work, o *outcome) error {
+	a := w.Action
+	if w.Finished {
+		return e.finished(job, w, o)
+	}
+	if err := e.parentsOf(a); err != nil {
+		return err
+	}
+	var err error
+	switch a.Kind {
+	case planner.Create:
+		err = e.create(ctx, job, w, o)
+	case planner.Update, planner.Adopt:
+		err = e.update(ctx, w, o)
+	case planner.Report:
+		err = e.report(w, o)
+	case planner.Archive:
+		err = e.archive(ctx, job, w, o)
+	case planner.Restore:
+		err = e.restore(job, w, o)
+	case planner.RejectOrder, planner.FailOrder:
+	default:
+		err = fmt.Errorf("apply %s: unknown action %q", a.Address, a.Kind)
+	}
+	if err != nil {
+		return err
+	}
+	return e.queue(job, w, o)
+}
+
+// queue lists the callbacks that are due when the storage is done.
+func (e *Engine) queue(job *Job, w *Work, o *outcome) error {
+	for _, c := range w.Action.Callbacks {
+		if w.Action.Kind == planner.Archive && c == planner.Approve {
+			continue // sent before the move
+		}
+		url, ok := w.URLs[c]
+		if !ok && c == planner.Approve {
+			continue // somebody approved it meanwhile
+		}
+		if !ok {
+			return fmt.Errorf("report %s: Waldur no longer offers %s; see what became of its order, and plan again", w.Action.Address, c)
+		}
+		o.calls = append(o.calls, state.Delivery{Key: w.Action.Key, Address: w.Action.Address, Order: w.Action.Order, Callback: c, URL: url,
+			Body: w.Bodies[c], Plan: job.ID, OrderURL: w.Order})
+	}
+	return nil
+}
+
+// wanted is what a plan's changes make of an attribute; before where they do not speak of it.
+func wanted(a *planner.Action, at planner.Attribute, before planner.Value) planner.Value {
+	for _, c := range a.Changes {
+		if c.Attribute == at {
+			return c.After
+		}
+	}
+	return before
+}
+
+func changes(a *planner.Action, at ...planner.Attribute) bool {
+	return slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return slices.Contains(at, c.Attribute) })
+}
+
+// create makes a directory and everything about it; until the last step only root can enter it.
+func (e *Engine) create(ctx context.Context, job *Job, w *Work, o *outcome) error {
+	a := w.Action
+	e.reached("make")
+	d, err := e.Storage.Make(a.System, a.Storage)
+	if errors.Is(err, ErrExists) {
+		d, err = e.takeUp(job, a)
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	e.reached("made")
+	if project, ok := wanted(a, planner.Project, planner.Value{}).Number(); ok {
+		if err := d.SetProject(planner.ProjectID(project)); err != nil {
+			return err
+		}
+		e.reached("project")
+	}
+	if err := e.quota(ctx, a); err != nil {
+		return err
+	}
+	if err := d.DropACLs(); err != nil {
+		return err
+	}
+	e.reached("acl")
+	return e.settle(w, o, d)
+}
+
+// takeUp goes on with a directory that stands where one is to be made: one that we left half made, or one that is already
+// as wanted. Anything else is left alone.
+func (e *Engine) takeUp(job *Job, a *planner.Action) (Directory, error) {
+	d, err := e.Storage.Open(a.System, a.Storage, 0)
+	if err != nil {
+		return nil, err
+	}
+	now := d.Observe()
+	if asWanted(a, now) || job.Resumed && e.halfMade(d, a, now) {
+		return d, nil
+	}
+	d.Close()
+	return nil, fmt.Errorf("make %s: a directory of owner %d, group %d, mode %s stands there now, which the plan did not know; plan again", a.Storage, now.Owner, now.Group, now.Mode)
+}
+
+// halfMade tells a directory that a killed apply left: closed to all but its owner, and empty.
+func (e *Engine) halfMade(d Directory, a *planner.Action, now planner.Directory) bool {
+	empty, err := d.Empty()
+	return err == nil && empty && now.Mode&^0o2000 == 0o700 && a.Kind == planner.Create
+}
+
+func asWanted(a *planner.Action, now planner.Directory) bool {
+	return now.State == planner.DirPresent &&
+		wanted(a, planner.Owner, planner.Number(uint64(now.Owner))) == planner.Number(uint64(now.Owner)) &&
+		wanted(a, planner.Group, planner.Number(uint64(now.Group))) == planner.Number(uint64(now.Group)) &&
+		wanted(a, planner.ModeAttr, planner.ModeValue(now.Mode)) == planner.ModeValue(now.Mode)
+}
+
+// update changes what the plan says of a directory that exists, comparing each attribute once more before.
+func (e *Engine) update(ctx context.Context, w *Work, o *outcome) error {
+	a := w.Action
+	d, err := e.Storage.Open(a.System, a.Storage, a.Inode)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	now := d.Observe()
+	if now.State != planner.DirPresent {
+		return fmt.Errorf("look at %s: %s", a.Storage, now.Why)
+	}
+	for _, c := range a.Changes {
+		var seen planner.Value
+		switch c.Attribute {
+		case planner.Owner:
+			seen = planner.Number(uint64(now.Owner))
+		case planner.Group:
+			seen = planner.Number(uint64(now.Group))
+		case planner.ModeAttr:
+			seen = planner.ModeValue(now.Mode)
+		default:
+			continue
+		}
+		if seen != c.Before && seen != c.After {
+			return fmt.Errorf("change %s: its %s is %s, and was %s when this was planned; plan again", a.Storage, c.Attribute, seen, c.Before)
+		}
+	}
+	if err := e.quota(ctx, a); err != nil {
+		return err
+	}
+	return e.settle(w, o, d)
+}
+
+// settle gives a directory its owner, group and mode, syncs it, and looks whether it is as wanted now.
+func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
+	a := w.Action
+	now := d.Observe()
+	if changes(a, planner.Owner, planner.Group) {
+		owner, _ := wanted(a, planner.Owner, planner.Number(uint64(now.Owner))).Number()
+		group, _ := wanted(a, planner.Group, planner.Number(uint64(now.Group))).Number()
+		if err := d.Own(planner.UID(owner), planner.GID(group)); err != nil {
+			return err
+		}
+		e.reached("own")
+	}
+	if changes(a, planner.ModeAttr) {
+		mode, _ := wanted(a, planner.ModeAttr, planner.Value{}).Mode()
+		if err := d.Chmod(mode); err != nil {
+			return err
+		}
+		e.reached("mode")
+	}
+	if err := d.Sync(); err != nil {
+		return err
+	}
+	e.reached("synced")
+	now = d.Observe()
+	if !asWanted(a, now) {
+		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, which is not what was set; somebody works against it, or the file system does not keep it", a.Storage, now.Owner, now.Group, now.Mode)
+	}
+	e.keepRecord(w, o, now.Inode)
+	for _, c := range a.Changes {
+		o.steps = append(o.steps, string(c.Attribute))
+	}
+	return nil
+}
+
+func (e *Engine) keepRecord(w *Work, o *outcome, inode uint64) {
+	o.inode = inode
+	if w.Record.Key.Item == "" || w.Action.Target.IsNode() {
+		return
+	}
+	r := w.Record
+	r.Inode, r.At = inode, e.Now().UTC()
+	o.record = &r
+}
+
+// report has nothing to change: the storage was just observed as wanted.
+func (e *Engine) report(w *Work, o *outcome) error {
+	if w.Record.Inode != 0 && w.Record.Key.Item != "" && !slices.Contains(w.Action.Danger, planner.DangerMissing) {
+		e.keepRecord(w, o, w.Record.Inode)
+	}
+	return nil
+}
+
+// quota sets the limits that the plan changes, all four in one call, and reads them back.
+func (e *Engine) quota(ctx context.Context, a *planner.Action) error {
+	if a.Quota == nil || !slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute.IsQuota() }) {
+		return nil
+	}
+	what := fmt.Sprintf("set quota of %s %d on %s", a.Quota.By, a.Quota.ID, a.System)
+	before := e.Storage.Quota(ctx, a.System, *a.Quota)
+	if before.LimitsWhy != "" {
+		return fmt.Errorf("%s: the present limits could not be read: %s", what, before.LimitsWhy)
+	}
+	want, err := limitsAfter(a, before.Limits)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if want == before.Limits {
+		return nil
+	}
+	e.reached("quota")
+	if err := e.Storage.SetQuota(ctx, a.System, *a.Quota, want, before); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	e.reached("quota set")
+	after := e.Storage.Quota(ctx, a.System, *a.Quota)
+	if after.LimitsWhy != "" {
+		return fmt.Errorf("%s: it was set, and could not be read back: %s", what, after.LimitsWhy)
+	}
+	if after.Limits != want {
+		return fmt.Errorf("%s: it was set, and reads back as %s instead of %s", what, showQuota(after.Limits), showQuota(want))
+	}
+	return nil
+}
+
+// limitsAfter are all four limits after the plan's changes. A limit that is neither as planned nor as wanted was changed
+// by somebody else since.
+func limitsAfter(a *planner.Action, now planner.Quota) (planner.Quota, error) {
+	claim := planner.ClaimOf(now)
+	for _, c := range a.Changes {
+		var at *planner.Value
+		switch c.Attribute {
+		case planner.SpaceSoft:
+			at = &claim.SpaceSoft
+		case planner.SpaceHard:
+			at = &claim.SpaceHard
+		case planner.InodesSoft:
+			at = &claim.InodesSoft
+		case planner.InodesHard:
+			at = &claim.InodesHard
+		default:
+			continue
+		}
+		unset := c.Before.IsAbsent() && at.IsUnlimited()
+		if *at != c.Before && *at != c.After && !unset {
+			return planner.Quota{}, fmt.Errorf("its %s is %s, and was %s when this was planned; plan again", c.Attribute, at, c.Before)
+		}
+		*at = c.After
+	}
+	return claim.Quota(), nil
+}
+
+func showQuota(q planner.Quota) string {
+	c := planner.ClaimOf(q)
+	return fmt.Sprintf("space %s/%s, inodes %s/%s", c.SpaceSoft, c.SpaceHard, c.InodesSoft, c.InodesHard)
+}
+
+// finished writes down what an earlier run of this plan had done but not noted: its callback has ended the order.
+func (e *Engine) finished(job *Job, w *Work, o *outcome) error {
+	a := w.Action
+	o.steps = []string{"found done"}
+	if a.Kind == planner.Archive {
+		move := e.move(job, w)
+		seen := e.Storage.Look(a.System, move.Archived())
+		if seen.State == planner.DirPresent && seen.Inode == a.Inode {
+			o.archived = e.archived(job, w, move)
+		}
+		return nil
+	}
+	seen := e.Storage.Look(a.System, a.Storage)
+	if seen.State == planner.DirPresent && asWanted(a, seen) {
+		e.keepRecord(w, o, seen.Inode)
+	}
+	return nil
+}
+
+// parentsOf tells whether a directory above could not be made.
+func (e *Engine) parentsOf(a *planner.Action) error {
+	for path, err := range e.parents {
+		if err != nil && strings.HasPrefix(a.Storage, path+"/") {
+			return fmt.Errorf("make %s: the directory above, %s, could not be made: %w", a.Storage, path, err)
+		}
+	}
+	return nil
+}
