@@ -53,6 +53,7 @@ func TestDifferentPeople(t *testing.T) {
 	lines := []string{
 		"anna " + public(t, "1"), "anna " + public(t, "2"), "bea " + public(t, "2"), "bea " + public(t, "3"),
 		"carl " + public(t, "4"), "CARL,dora " + public(t, "5"),
+		"ſam " + public(t, "6"), "Sam " + public(t, "7"),
 	}
 	for name, c := range map[string]struct {
 		blocks  [][]byte
@@ -69,6 +70,7 @@ func TestDifferentPeople(t *testing.T) {
 		"by way of a third":        {[][]byte{by(t, "anna", "1", 0), by(t, "bea", "3", 0), by(t, "anna", "2", 0), by(t, "bea", "2", 0)}, 1},
 		"the same, links first":    {[][]byte{by(t, "bea", "2", 0), by(t, "anna", "2", 0), by(t, "bea", "3", 0), by(t, "anna", "1", 0)}, 1},
 		"one name in two cases":    {[][]byte{by(t, "carl", "4", 0), by(t, "CARL", "5", 0)}, 1},
+		"old letters, new ones":    {[][]byte{by(t, "ſam", "6", 0), by(t, "Sam", "7", 0)}, 1},
 		"one no longer listed":     {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "gone", 0)}, 1},
 		"a name of somebody else":  {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "1", 0)}, 1},
 		"unlisted links no people": {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "4", 0), by(t, "anna", "4", 0)}, 2},

@@ -3,6 +3,8 @@ package approval
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -179,17 +181,54 @@ func TestBothWaysWithStockTool(t *testing.T) {
 	}
 }
 
-func TestTheBlockHoldsWhatTheStockToolReads(t *testing.T) {
+// TestCheckingByHand does what docs/approvals.md shows with base64 and jq: everything that the stock tool needs is in a
+// block, as it needs it.
+func TestCheckingByHand(t *testing.T) {
 	k := newKeygen(t)
-	k.key("key", "-t", "ed25519")
-	block := mustBlock(t, k.stockSign(testMessage(), "key"), nil)
-	a, err := Parse(block)
-	if err != nil || !bytes.Contains(a.Armored(), []byte("-----BEGIN SSH SIGNATURE-----\n")) {
-		t.Fatalf("%v\n%s", err, a.Armored())
+	allowed := "anna@example.com " + k.key("key", "-t", "ed25519")
+	for who, a := range map[string]Approval{"ours": signedBy(t, testMessage(), k.signer("key")), "theirs": k.stockSign(testMessage(), "key")} {
+		lines := strings.Split(strings.TrimSpace(string(mustBlock(t, a, nil))), "\n")
+		data, err := base64.StdEncoding.DecodeString(strings.Join(lines[1:len(lines)-1], ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var block map[string]any
+		if err := json.Unmarshal(data, &block); err != nil {
+			t.Fatal(err)
+		}
+		k.write("allowed", []byte(allowed))
+		k.write("hand.sig", []byte(block["signature"].(string)))
+		out, err := k.try([]byte(block["message"].(string)), "-Y", "verify", "-f", "allowed", "-I", "anna@example.com",
+			"-n", "cscs-sync-plan", "-s", "hand.sig", "-Overify-time=20261122214003Z")
+		if err != nil {
+			t.Errorf("%s: %s", who, out)
+		}
 	}
-	if !bytes.Equal(mustText(t, a.Message), k.read("message")) {
-		t.Error("the message in the block is not the one signed")
+}
+
+// FuzzSSHSIG wants no signature in two forms, and none that only happens to parse.
+func FuzzSSHSIG(f *testing.F) {
+	for _, word := range []string{"1", "2"} {
+		f.Add(signedBy(f, testMessage(), person(f, word)).Proof)
 	}
+	k := newKeygen(f)
+	k.key("ca", "-t", "ed25519")
+	k.key("key", "-t", "ecdsa")
+	k.run(nil, "-q", "-s", "ca", "-I", "id", "-n", "anna", "key.pub")
+	f.Add(k.stockSign(testMessage(), "key-cert.pub").Proof)
+	f.Fuzz(func(t *testing.T, blob []byte) {
+		s, err := parseSSHSIG(blob)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(s.blob(), blob) {
+			t.Fatal("parsed, and marshalled otherwise")
+		}
+		back, err := Parse(mustBlock(t, Approval{Message: testMessage(), Kind: KindSSH, Proof: blob}, nil))
+		if err != nil || !bytes.Equal(back.Proof, blob) {
+			t.Fatalf("lost in a block: %v", err)
+		}
+	})
 }
 
 func TestEncryptedKeyFile(t *testing.T) {

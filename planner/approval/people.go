@@ -3,6 +3,7 @@ package approval
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // count marks one approval of each person. Approvals are by one person when they share a name (in any case of letters) or
@@ -39,16 +40,27 @@ func (in Input) count(v *Verdict, all []genuine) {
 
 // marks are what two approvals of one person have in common.
 func marks(g genuine, j Judged) []string {
-	name := "name " + strings.ToLower(j.Name)
+	name := "name " + fold(j.Name)
 	if g.Kind == KindSSH {
 		return []string{name, "key " + j.Key}
 	}
 	return []string{name, "login " + j.Login}
 }
 
+// fold makes names equal that [strings.EqualFold] calls equal: each letter becomes the least of its forms.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, name)
+}
+
 func sameAs(first, j Judged) string {
 	switch {
-	case strings.ToLower(first.Name) == strings.ToLower(j.Name):
+	case strings.EqualFold(first.Name, j.Name):
 		return fmt.Sprintf("%q", first.Name)
 	case j.Key != "" && first.Key == j.Key:
 		return fmt.Sprintf("%q signed with the same key", first.Name)
