@@ -199,7 +199,8 @@ func transient(err error) bool {
 	if errors.As(err, &s) {
 		return s.Status == http.StatusRequestTimeout || s.Status == http.StatusTooManyRequests || s.Status >= 500
 	}
-	return errors.Is(err, providers.ErrUnreachable)
+	var untrusted *tls.CertificateVerificationError
+	return errors.Is(err, providers.ErrUnreachable) && !errors.As(err, &untrusted)
 }
 
 // Sleep waits for d or until ctx is over.

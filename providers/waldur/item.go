@@ -76,9 +76,9 @@ func (p *parser) store(to slot) {
 		p.got[to] = value{kind: k, raw: p.text[start:p.pos]}
 	default:
 		p.got[to] = p.scalar()
-		if k := p.got[to].kind; to.composite() && k != kindNull && k != kindMissing {
-			p.bad(to, "want an object, got %v", k)
-		}
+	}
+	if k := p.got[to].kind; to.composite() && k != kindObject && k != kindNull && k != kindMissing {
+		p.bad(to, "want an object, got %v", k)
 	}
 }
 

@@ -91,6 +91,7 @@ func TestBadItem(t *testing.T) {
 		{"id number", with(t, `"6c6e25d8-b7e6-5fbc-8dc0-b3129954a53f"`, `12`), "entry 1: itemId: want a string, got a number"},
 		{"status", with(t, `"itemId":"6c6e25d8-b7e6-5fbc-8dc0-b3129954a53f","status":"active"`, `"itemId":"6c6e25d8-b7e6-5fbc-8dc0-b3129954a53f","status":"Active"`), `status: unknown value "Active"`},
 		{"mount point", with(t, `{"default":"/capstor/store/cscs/mch/msclim"}`, `"/capstor"`), "mountPoint: want an object, got a string"},
+		{"mount point list", with(t, `{"default":"/capstor/store/cscs/mch/msclim"}`, `[]`), "mountPoint: want an object, got an array"},
 		{"mount point null", with(t, `"/capstor/store/cscs/mch/msclim"`, `null`), "mountPoint.default: want a string, got null"},
 		{"surrogate", with(t, `msclim"}`, `\ud800"}`), "mountPoint.default: half a surrogate pair, which is no text"},
 		{"permission number", with(t, `"2770"`, `2770`), "permission.value: want a string, got a number"},

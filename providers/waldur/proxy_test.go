@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -443,18 +444,20 @@ func TestNobodyListens(t *testing.T) {
 
 // TestTLSIsVerified: a certificate that nobody vouches for ends it.
 func TestTLSIsVerified(t *testing.T) {
-	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 		t.Errorf("%s was called", req.URL)
 	}))
-	server.Config.ErrorLog = nil
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
 	defer server.Close()
+	clock := newFakeClock()
 	source, err := NewProxy(ProxyOptions{URL: server.URL + "/", Token: Static(testToken), TokenFrom: "proxy.token", Timeout: time.Minute,
-		Transport: NewTransport(nil, nil), Clock: newFakeClock().clock()})
+		Transport: NewTransport(nil, nil), Clock: clock.clock()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = source.List(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "certificate") {
-		t.Error(err)
+	if _, err = source.List(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "certificate") || clock.slept != nil {
+		t.Error(err, clock.slept)
 	}
 }
 

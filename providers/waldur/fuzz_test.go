@@ -1,0 +1,189 @@
+package waldur
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+func seed(f *testing.F) {
+	f.Helper()
+	names, err := filepath.Glob(filepath.Join("testdata", "responses", "*.json"))
+	if err != nil || len(names) < 40 {
+		f.Fatal(names, err)
+	}
+	for _, n := range names {
+		if b := response(f, filepath.Base(n)); len(b) < 14_000 {
+			f.Add(b)
+		}
+	}
+	f.Add([]byte(pageOf(goodItem)))
+	f.Add([]byte(orderText(`{"new_options":{"hard_quota_space":"12"}}`)))
+	f.Add([]byte(`{"a":"\ud83d\ude00\u0041\"","b":[-0.5e+3,true,null,{}]}`))
+}
+
+// FuzzPage: what is accepted is JSON to encoding/json too, its items have a key or a problem, and each one's form is bounded.
+func FuzzPage(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := ParsePage(text)
+		if err != nil {
+			return
+		}
+		if !json.Valid(text) || !utf8.Valid(text) {
+			t.Fatalf("accepted %q", text)
+		}
+		again, err := ParsePage(text)
+		if err != nil || !reflect.DeepEqual(p, again) {
+			t.Errorf("another result the second time: %v", err)
+		}
+		if p.Current < 1 || p.Limit < 1 || p.Total < 0 || p.Pages() < 0 || len(p.Items) > maxPageItems {
+			t.Errorf("%+v", p)
+		}
+		for _, it := range p.Items {
+			checkItem(t, it)
+		}
+	})
+}
+
+func checkItem(t *testing.T, it planner.Item) {
+	t.Helper()
+	id, ok := planner.UUID(it.Key.Item)
+	if it.Problem == "" && (!ok || id != it.Key.Item || it.Key.System == "" || it.Status == "" || it.Target == "" || !isOctal(it.Permission)) {
+		t.Errorf("accepted %+v", it)
+	}
+	if (it.Key.Item == "") != strings.HasPrefix(it.Problem, "entry ") || len(it.Problem) > 1000 {
+		t.Errorf("%+v", it)
+	}
+	if !it.HasGID && it.GID != 0 || it.Target.IsNode() && it.HasGID {
+		t.Errorf("%+v", it)
+	}
+}
+
+// FuzzScanner: the scanner accepts exactly the JSON that encoding/json accepts, but for duplicates, depth and broken UTF-8.
+func FuzzScanner(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var s scanner
+		s.start(text)
+		s.skip()
+		err := s.finish()
+		valid := json.Valid(text)
+		switch {
+		case err == nil && !valid:
+			t.Errorf("accepted %q", text)
+		case err != nil && valid && !ours(err):
+			t.Errorf("refused %q: %v", text, err)
+		}
+	})
+}
+
+// ours tells whether the error is about what encoding/json lets through.
+func ours(err error) bool {
+	for _, s := range []string{"duplicate member", "nesting is deeper", "invalid UTF-8", "half a surrogate pair"} {
+		if strings.Contains(err.Error(), s) {
+			return true
+		}
+	}
+	return false
+}
+
+// FuzzUnescape: strings are decoded as encoding/json decodes them.
+func FuzzUnescape(f *testing.F) {
+	f.Add(`\ud83d\ude00\u0041\"\/\b\f\n\r\t\\ä`)
+	f.Add(`\ud83d\u0041`)
+	f.Fuzz(func(t *testing.T, raw string) {
+		var want string
+		if !utf8.ValidString(raw) || json.Unmarshal([]byte(`"`+raw+`"`), &want) != nil {
+			return
+		}
+		got, ok := unescape(nil, []byte(raw))
+		if ok && string(got) != want || !ok && !strings.Contains(want, "\ufffd") {
+			t.Errorf("%q: %q, %v; want %q", raw, got, ok, want)
+		}
+	})
+}
+
+// FuzzOrder: an accepted order is known in id, type and state.
+func FuzzOrder(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		o, err := ParseOrder(text)
+		if err != nil {
+			return
+		}
+		if id, ok := planner.UUID(o.ID); !ok || id != o.ID || o.Type == "" || o.State == "" || len(o.Error) > 12*maxDetail || !json.Valid(text) {
+			t.Errorf("%q: %+v", text, o)
+		}
+		if o.Options != nil && o.Options.Permission != "" && !isOctal(o.Options.Permission) {
+			t.Errorf("%+v", o.Options)
+		}
+	})
+}
+
+// FuzzDetail: the other side's words are one short printable line.
+func FuzzDetail(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		d := detailOf(text)
+		if strings.ContainsAny(d, "\n\r\t\x00\x1b\u202e\u200b") || !utf8.ValidString(d) || len(d) > 12*maxDetail {
+			t.Errorf("%q: %q", text, d)
+		}
+	})
+}
+
+// BenchmarkPage500 reads a page of 500 items, one of ten with an order.
+func BenchmarkPage500(b *testing.B) {
+	items := make([]string, 500)
+	for i := range items {
+		items[i] = numbered(i)
+		if i%10 == 0 {
+			items[i] = strings.Replace(items[i], `"oldQuotas":null`, fmt.Sprintf(`"set_state_done_url":"https://w/api/marketplace-orders/%032d/set_state_done/"`, i), 1)
+		}
+	}
+	text := []byte(pageOf(items...))
+	p, to := newParser(), make([]planner.Item, 0, 500)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if page, err := p.page(to, text); err != nil || len(page.Items) != 500 {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPage500Bare decodes the same page by encoding/json into the bare structure: what the parser is compared with.
+func BenchmarkPage500Bare(b *testing.B) {
+	items := make([]string, 500)
+	for i := range items {
+		items[i] = numbered(i)
+	}
+	text := []byte(pageOf(items...))
+	type quota []struct {
+		Type, Unit, EnforcementType string
+		Quota                       json.Number
+	}
+	var page struct {
+		Resources []struct {
+			ItemID, Status, ParentItemID   string
+			MountPoint                     struct{ Default string }
+			Permission                     struct{ Value string }
+			StorageSystem, StorageDataType struct{ Key string }
+			Target                         struct{ TargetType string }
+			Quotas, NewQuotas              quota
+		}
+	}
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := json.Unmarshal(text, &page); err != nil || len(page.Resources) != 500 {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,322 @@
+package waldur
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+)
+
+const orderID = "03e5a2cc92824c9bad83781f0cc152f9"
+
+// waldurServer is a Waldur that the test plays, and the client of it.
+func waldurServer(t *testing.T, play http.HandlerFunc) (providers.Orders, string) {
+	t.Helper()
+	server := httptest.NewServer(play)
+	t.Cleanup(server.Close)
+	base := server.URL + "/api/"
+	return newOrders(base, 10*time.Second), base
+}
+
+func newOrders(base string, timeout time.Duration) providers.Orders {
+	return NewOrders(OrdersOptions{URL: base, Token: Static(testToken), Timeout: timeout, Transport: NewTransport(nil, nil),
+		Now: func() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC) }})
+}
+
+// TestRealOrders: the orders behind the real listing, as Waldur tells them.
+func TestRealOrders(t *testing.T) {
+	var ids map[string]struct{ Order json.RawMessage }
+	if err := json.Unmarshal(response(t, "mini_ids.json"), &ids); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]planner.Order{
+		"creating_archive":           {Type: planner.OrderCreate, State: planner.OrderPendingProvider, HasLimits: true},
+		"creating_users_executing":   {Type: planner.OrderCreate, State: planner.OrderExecuting, HasLimits: true},
+		"updating_limits":            {Type: planner.OrderUpdate, State: planner.OrderPendingProvider, HasLimits: true},
+		"updating_options":           {Type: planner.OrderUpdate, State: planner.OrderPendingProvider, Options: &planner.Options{HardSpace: dec(t, "15")}},
+		"erred_with_terminate_order": {Type: planner.OrderTerminate, State: planner.OrderPendingProvider},
+		"pending_consumer_update":    {Type: planner.OrderUpdate, State: planner.OrderPendingConsumer, HasLimits: true},
+	} {
+		o, err := ParseOrder(ids[name].Order)
+		if err != nil || o.Type != want.Type || o.State != want.State || o.HasLimits != want.HasLimits || len(o.ID) != 32 {
+			t.Errorf("%s: %+v, %v", name, o, err)
+		}
+		if (o.Options == nil) != (want.Options == nil) || o.Options != nil && *o.Options != *want.Options {
+			t.Errorf("%s: options %+v", name, o.Options)
+		}
+	}
+}
+
+func dec(t *testing.T, s string) planner.Decimal {
+	t.Helper()
+	d, err := planner.ParseDecimal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func orderText(attributes string) string {
+	return `{"uuid":"` + orderID + `","type":"Update","state":"executing","limits":{},"attributes":` + attributes + `,"error_message":"a\nb"}`
+}
+
+func TestOrderOptions(t *testing.T) {
+	for _, c := range []struct {
+		attributes string
+		want       *planner.Options
+		err        string
+	}{
+		{`{}`, nil, ""},
+		{`null`, nil, ""},
+		{`{"new_options":null}`, nil, ""},
+		{`{"new_options":{}}`, nil, ""},
+		{`{"new_options":{"color":"red"}}`, &planner.Options{}, ""},
+		{`{"new_options":{"hard_quota_space":12.5,"soft_quota_inodes":"1500000","hard_quota_inodes":2e6,"permissions":"2770"}}`,
+			&planner.Options{HardSpace: dec(t, "12.5"), SoftInodes: dec(t, "1500000"), HardInodes: dec(t, "2e6"), Permission: "2770"}, ""},
+		{`{"new_options":{"permissions":775}}`, &planner.Options{Permission: "775"}, ""},
+		{`{"new_options":{"hard_quota_space":null}}`, nil, "new_options.hard_quota_space: want a number, got null"},
+		{`{"new_options":{"hard_quota_space":true}}`, nil, "new_options.hard_quota_space: want a number, got true or false"},
+		{`{"new_options":{"hard_quota_space":""}}`, nil, `new_options.hard_quota_space: number ""`},
+		{`{"new_options":{"hard_quota_inodes":"many"}}`, nil, `new_options.hard_quota_inodes: number "many"`},
+		{`{"new_options":{"soft_quota_inodes":{"a":1}}}`, nil, "new_options.soft_quota_inodes: want a number, got an object"},
+		{`{"new_options":{"permissions":"rwx"}}`, nil, `new_options.permissions: "rwx" is not three or four octal digits`},
+		{`{"new_options":{"permissions":null}}`, nil, "new_options.permissions: want a string, got null"},
+		{`{"new_options":[]}`, nil, "attributes.new_options: want an object, got an array"},
+		{`{"old_limits":[]}`, nil, "attributes.old_limits: want an object, got an array"},
+		{`[]`, nil, "attributes: want an object, got an array"},
+		{`{"new_options":{"hard_quota_space":1,"hard_quota_space":2}}`, nil, `duplicate member "hard_quota_space"`},
+	} {
+		o, err := ParseOrder([]byte(orderText(c.attributes)))
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: error %v, want %s", c.attributes, err, c.err)
+			}
+			continue
+		}
+		if err != nil || o.HasLimits || o.Error != "a b" || (o.Options == nil) != (c.want == nil) || c.want != nil && *o.Options != *c.want {
+			t.Errorf("%s: %+v, options %+v, %v", c.attributes, o, o.Options, err)
+		}
+	}
+}
+
+func TestOrderRefused(t *testing.T) {
+	good := orderText(`{"old_limits":{"storage":10}}`)
+	if o, err := ParseOrder([]byte(good)); err != nil || !o.HasLimits {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	for _, c := range []struct{ old, new, err string }{
+		{`"Update"`, `"Resize"`, `type: unknown value "Resize"`},
+		{`"Update"`, `null`, "type: want a string, got null"},
+		{`"executing"`, `"on hold"`, `state: unknown value "on hold"`},
+		{`"state":"executing",`, ``, "state: missing"},
+		{orderID, `x`, `uuid: "x" is not a UUID`},
+		{`"limits":{}`, `"limits":7`, "limits: want an object, got a number"},
+		{good, `[]`, "byte 0: '[' where the object that holds an order should be"},
+		{good, good[:40], "the text ends"},
+		{good, good + strings.Repeat(" ", maxOrderBytes), "order is longer than 1024 KiB"},
+	} {
+		if _, err := ParseOrder([]byte(strings.Replace(good, c.old, c.new, 1))); err == nil || !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%.60s: error %v, want %s", c.new, err, c.err)
+		}
+	}
+}
+
+func TestGet(t *testing.T) {
+	o, base := waldurServer(t, func(w http.ResponseWriter, req *http.Request) {
+		if req.Method != http.MethodGet || req.Header.Get("Authorization") != "Token "+testToken || req.URL.Path != "/api/marketplace-orders/"+orderID+"/" {
+			t.Errorf("%s %s %q", req.Method, req.URL, req.Header.Get("Authorization"))
+		}
+		fmt.Fprint(w, orderText(`{}`))
+	})
+	order, err := o.Get(context.Background(), base+"marketplace-orders/"+orderID+"/")
+	if err != nil || order.ID != orderID || order.State != planner.OrderExecuting {
+		t.Errorf("%+v, %v", order, err)
+	}
+}
+
+func TestGetRefused(t *testing.T) {
+	for _, c := range []struct {
+		status     int
+		body, says string
+		is         error
+	}{
+		{404, `{"detail":"No Order matches the given query."}`, "no such order, or the token may not see it (404: No Order matches the given query.)", providers.ErrOrderGone},
+		{401, `{"detail":"Invalid token."}`, "answered 401 (Unauthorized): Invalid token.; the token is refused: renew what waldur.token names", nil},
+		{403, `{"detail":"You do not have permission to perform this action."}`, "lacks a permission", nil},
+		{500, "<h1>Server Error (500)</h1>", "answered 500 (Internal Server Error): HTML answer", nil},
+		{200, "<html>", "an HTML page instead of JSON", nil},
+		{200, `{"uuid":"x"}`, "read the answer: uuid:", nil},
+		{200, strings.Replace(orderText(`{}`), "03e5", "13e5", 1), "the answer is about another order, 13e5a2cc", nil},
+		{200, strings.Repeat(" ", maxOrderBytes+1), "read the answer: ", nil},
+	} {
+		o, base := waldurServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(c.status)
+			fmt.Fprint(w, c.body)
+		})
+		_, err := o.Get(context.Background(), base+"marketplace-orders/"+orderID+"/")
+		if err == nil || !strings.Contains(err.Error(), c.says) || c.is != nil && !errors.Is(err, c.is) ||
+			errors.Is(err, providers.ErrUnreachable) || strings.Contains(err.Error(), testToken) {
+			t.Errorf("%d: %v\nwant %s", c.status, err, c.says)
+		}
+	}
+}
+
+func TestGetUnreachable(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	url := server.URL + "/api/"
+	server.Close()
+	_, err := newOrders(url, time.Minute).Get(context.Background(), url+"marketplace-orders/"+orderID+"/")
+	if !errors.Is(err, providers.ErrUnreachable) || errors.Is(err, providers.ErrOrderGone) {
+		t.Error(err)
+	}
+	hang := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	defer slow.Close()
+	defer close(hang)
+	url = slow.URL + "/api/"
+	_, err = newOrders(url, 50*time.Millisecond).Get(context.Background(), url+"marketplace-orders/"+orderID+"/")
+	if !errors.Is(err, providers.ErrUnreachable) || !strings.Contains(err.Error(), "no answer: none within 50ms") {
+		t.Error(err)
+	}
+}
+
+// TestSend: the real answers of Waldur's callbacks come back with their status and words.
+func TestSend(t *testing.T) {
+	var cases []struct {
+		Case   string
+		Path   string
+		Status int
+		Body   any
+	}
+	if err := json.Unmarshal(response(t, "waldur_callbacks.json"), &cases); err != nil || len(cases) != 143 {
+		t.Fatal(len(cases), err)
+	}
+	for _, c := range cases {
+		body, isText := []byte(nil), false
+		if s, ok := c.Body.(string); ok {
+			body, isText = []byte(s), true
+		} else if c.Body != nil {
+			body, _ = json.Marshal(c.Body)
+		}
+		posts := 0
+		o, base := waldurServer(t, func(w http.ResponseWriter, req *http.Request) {
+			posts++
+			if sent, _ := io.ReadAll(req.Body); req.Method != http.MethodPost || string(sent) != `{"backend_id":"/x"}` ||
+				req.Header.Get("Content-Type") != "application/json" || req.Header.Get("Authorization") != "Token "+testToken {
+				t.Errorf("%s %s", req.Method, sent)
+			}
+			w.WriteHeader(c.Status)
+			_, _ = w.Write(body)
+		})
+		a := o.Send(context.Background(), providers.Call{URL: base + strings.TrimPrefix(c.Path, "/api/"), Body: []byte(`{"backend_id":"/x"}`)})
+		if a.Status != c.Status || a.Err != nil || posts != 1 {
+			t.Errorf("%s: %+v after %d posts", c.Case, a, posts)
+		}
+		said, _ := c.Body.(map[string]any)
+		for _, member := range []string{"detail", "status"} {
+			if s, ok := said[member].(string); ok && a.Detail != s {
+				t.Errorf("%s: detail %q, want %q", c.Case, a.Detail, s)
+			}
+		}
+		if isText && strings.Contains(a.Detail, "<") {
+			t.Errorf("%s: detail %q", c.Case, a.Detail)
+		}
+	}
+}
+
+func TestSendAnswers(t *testing.T) {
+	const far = "Sun, 22 Nov 2026 10:00:42 GMT"
+	for _, c := range []struct {
+		name, retry, body, detail string
+		status                    int
+		after                     time.Duration
+	}{
+		{"empty", "", "", "", 200, 0},
+		{"HTML", "", "\n <h1>Server Error (500)</h1>", "HTML answer", 500, 0},
+		{"list", "", `["Offering is unavailable."]`, `["Offering is unavailable."]`, 400, 0},
+		{"fields", "", `{"options":{"permissions":["\"2771\" is not a valid choice."]}}`, `{"options":{"permissions":["\"2771\" is not a valid choice."]}}`, 400, 0},
+		{"control characters", "", `{"detail":"a\u001b[31m\u202eb\nc"}`, `a\u001b[31m\u202eb c`, 409, 0},
+		{"long", "", `{"detail":"` + strings.Repeat("ä", 5000) + `"}`, strings.Repeat("ä", 300) + "…", 409, 0},
+		{"very long", "", strings.Repeat("x", 1<<20), strings.Repeat("x", 300) + "…", 413, 0},
+		{"seconds", "120", "", "", 429, 2 * time.Minute},
+		{"date", far, "", "", 503, 42 * time.Second},
+		{"past date", "Sun, 22 Nov 2020 10:00:42 GMT", "", "", 503, 0},
+		{"nonsense", "-5", "", "", 503, 0},
+		{"for ever", "99999999", "", "", 503, 24 * time.Hour},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o, base := waldurServer(t, func(w http.ResponseWriter, req *http.Request) {
+				if sent, _ := io.ReadAll(req.Body); len(sent) != 0 {
+					t.Errorf("body %q", sent)
+				}
+				w.Header().Set("Retry-After", c.retry)
+				w.WriteHeader(c.status)
+				fmt.Fprint(w, c.body)
+			})
+			a := o.Send(context.Background(), providers.Call{URL: base + "marketplace-orders/" + orderID + "/approve_by_provider/"})
+			if a.Status != c.status || a.Detail != c.detail || a.RetryAfter != c.after || a.Err != nil {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+// TestSendNoAnswer: no status, and the error says so without the token.
+func TestSendNoAnswer(t *testing.T) {
+	posts := 0
+	o, base := waldurServer(t, func(http.ResponseWriter, *http.Request) {
+		posts++
+		panic(http.ErrAbortHandler)
+	})
+	a := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
+	if a.Status != 0 || !errors.Is(a.Err, providers.ErrUnreachable) || posts != 1 || !strings.HasPrefix(a.Err.Error(), "set_state_done: 127.0.0.1:") {
+		t.Errorf("%+v after %d posts", a, posts)
+	}
+}
+
+// TestSendBrokenBody: the status has come, so the callback was answered.
+func TestSendBrokenBody(t *testing.T) {
+	o, base := waldurServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		fmt.Fprint(w, `{"detail":`)
+	})
+	a := o.Send(context.Background(), providers.Call{URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
+	if a.Status != 200 || a.Err != nil || a.Detail != `{"detail":` {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestNotLeaked: neither a redirect nor a URL from elsewhere takes Waldur's token, or a request, to another host.
+func TestNotLeaked(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		t.Errorf("%s was called with %q", req.URL, req.Header.Get("Authorization"))
+	}))
+	defer elsewhere.Close()
+	o, base := waldurServer(t, func(w http.ResponseWriter, req *http.Request) {
+		http.Redirect(w, req, elsewhere.URL+req.URL.Path, http.StatusPermanentRedirect)
+	})
+	order := "marketplace-orders/" + orderID + "/"
+	if a := o.Send(context.Background(), providers.Call{URL: base + order + "set_state_done/"}); a.Status != 308 || !strings.Contains(a.Detail, "redirects are not followed") {
+		t.Errorf("%+v", a)
+	}
+	if _, err := o.Get(context.Background(), base+order); err == nil || !strings.Contains(err.Error(), "308") {
+		t.Error(err)
+	}
+	for _, target := range []string{elsewhere.URL + "/api/" + order, strings.TrimSuffix(base, "api/") + order, base + order + "?x", base + "../x/", strings.Replace(base, "http", "HTTP", 1) + order} {
+		if _, err := o.Get(context.Background(), target); err == nil || errors.Is(err, providers.ErrUnreachable) {
+			t.Errorf("%s: %v", target, err)
+		}
+		if a := o.Send(context.Background(), providers.Call{URL: target}); a.Err == nil || a.Status != 0 {
+			t.Errorf("%s: %+v", target, a)
+		}
+	}
+}
