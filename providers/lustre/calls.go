@@ -22,15 +22,15 @@ var ErrTimeout = errors.New("no answer in time")
 
 // calls runs what may never come back: each call has a deadline, and is left behind a second after it.
 type calls struct {
-	timeout time.Duration
-	stuck   *atomic.Int64
+	timeout, patience time.Duration
+	stuck             *atomic.Int64
 }
 
 func newCalls(timeout time.Duration) calls {
 	if timeout <= 0 {
 		timeout = callTimeout
 	}
-	return calls{timeout, new(atomic.Int64)}
+	return calls{timeout, abandonAfter, new(atomic.Int64)}
 }
 
 func (c calls) stuckNow() int { return int(c.stuck.Load()) }
@@ -63,7 +63,7 @@ func (c calls) do(ctx context.Context, what string, call func(context.Context) f
 		return finish()
 	case <-ctx.Done():
 	}
-	patience := time.NewTimer(abandonAfter)
+	patience := time.NewTimer(c.patience)
 	defer patience.Stop()
 	select {
 	case finish := <-done:

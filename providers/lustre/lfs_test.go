@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -189,27 +190,28 @@ func TestLFSHangs(t *testing.T) {
 // come back, all is well again.
 func TestCallsLeftBehind(t *testing.T) {
 	c := newCalls(10 * time.Millisecond)
+	c.patience = 10 * time.Millisecond
 	release := make(chan struct{})
-	begun, finished := 0, 0
+	var begun, finished atomic.Int64
 	for range maxStuck + 2 {
 		err := c.do(t.Context(), "call", func(context.Context) func() error {
-			begun++
+			begun.Add(1)
 			<-release
-			return func() error { finished++; return nil }
+			return func() error { finished.Add(1); return nil }
 		})
 		if !errors.Is(err, ErrTimeout) {
 			t.Fatalf("got %v, want ErrTimeout", err)
 		}
 	}
-	if c.stuckNow() != maxStuck || finished != 0 {
-		t.Errorf("%d stuck, %d finished; want %d, 0", c.stuckNow(), finished, maxStuck)
+	if c.stuckNow() != maxStuck || finished.Load() != 0 {
+		t.Errorf("%d stuck, %d finished; want %d, 0", c.stuckNow(), finished.Load(), maxStuck)
 	}
 	close(release)
 	for deadline := time.Now().Add(5 * time.Second); c.stuckNow() != 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
-	if c.stuckNow() != 0 || begun != maxStuck {
-		t.Errorf("%d still stuck, %d begun; want 0, %d", c.stuckNow(), begun, maxStuck)
+	if c.stuckNow() != 0 || begun.Load() != maxStuck {
+		t.Errorf("%d still stuck, %d begun; want 0, %d", c.stuckNow(), begun.Load(), maxStuck)
 	}
 	if err := c.do(t.Context(), "call", func(context.Context) func() error { return func() error { return nil } }); err != nil {
 		t.Errorf("afterwards: %v", err)
