@@ -1,0 +1,174 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Converted is a configuration made from the Python agent's YAML.
+type Converted struct {
+	// HCL is the configuration. It refers to the secrets as files beside it.
+	HCL string
+	// Secrets are to be written beside the configuration, with mode 0600, and nowhere else.
+	Secrets []SecretFile
+	// Notes are for the person who converts: what to look at, and what has no counterpart.
+	Notes []string
+}
+
+// SecretFile is a secret to be written into a file.
+type SecretFile struct {
+	Name  string
+	Value Secret
+}
+
+// Disk tells what stands on disk; the conversion looks at directories only.
+type Disk interface {
+	// IsDir tells whether there is a directory; a path that cannot be seen is taken for one.
+	IsDir(path string) bool
+}
+
+// agent is what the Python agent's config.yaml says.
+type agent struct {
+	proxyURL, apiToken, waldurToken, root, archive string
+	mappings                                       []mapping
+	hasMappings, dryRun, debug                     bool
+	interval, minGID                               int64
+}
+
+type mapping struct{ key, folder string }
+
+// FromYAML converts the Python agent's YAML, every key of it; one that the agent did not know is an error. No error and
+// no note contains a value of a secret.
+func FromYAML(src []byte, disk Disk) (Converted, error) {
+	a := agent{interval: 60, minGID: 1000}
+	if err := a.parse(src); err != nil {
+		return Converted{}, err
+	}
+	return a.convert(disk), nil
+}
+
+func (a *agent) parse(src []byte) error {
+	var doc yaml.Node
+	if len(src) > maxFile {
+		return fmt.Errorf("read the YAML: it has more than %d bytes", maxFile)
+	}
+	if err := yaml.Unmarshal(src, &doc); err != nil {
+		return fmt.Errorf("read the YAML: the syntax is wrong%s", lineOf(err))
+	}
+	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
+		return errors.New("read the YAML: want keys and values, such as proxy_url: https://…")
+	}
+	root := doc.Content[0]
+	var problems []error
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		err := a.take(key.Value, value)
+		if seen[key.Value] {
+			err = errors.New("is there twice")
+		}
+		seen[key.Value] = true
+		if err != nil {
+			problems = append(problems, fmt.Errorf("line %d: %.40q %w", key.Line, key.Value, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// lineOf finds the line in an error of the YAML parser, whose words may quote what they stumbled over.
+func lineOf(err error) string {
+	if m := regexp.MustCompile(`line [0-9]{1,9}`).FindString(err.Error()); m != "" {
+		return " near " + m
+	}
+	return ""
+}
+
+func (a *agent) take(key string, v *yaml.Node) (err error) {
+	switch key {
+	case "proxy_url":
+		a.proxyURL, err = scalar(v)
+	case "api_token":
+		a.apiToken, err = scalar(v)
+	case "waldur_api_token":
+		a.waldurToken, err = scalar(v)
+	case "storage_root":
+		a.root, err = scalar(v)
+	case "archive_dir":
+		a.archive, err = scalar(v)
+	case "system_mappings":
+		a.hasMappings = true
+		a.mappings, err = mappings(v)
+	case "sync_interval_seconds":
+		a.interval, err = whole(v)
+	case "min_gid_allowed":
+		a.minGID, err = whole(v)
+	case "dry_run":
+		a.dryRun, err = boolean(v)
+	case "debug_mode":
+		a.debug, err = boolean(v)
+	default:
+		keys := []string{"proxy_url", "api_token", "waldur_api_token", "storage_root", "archive_dir", "system_mappings",
+			"sync_interval_seconds", "min_gid_allowed", "dry_run", "debug_mode"}
+		return fmt.Errorf("is no key of the agent.%s", didYouMean(key, keys))
+	}
+	return err
+}
+
+// scalar is a text without what cannot be in one line of a configuration.
+func scalar(v *yaml.Node) (string, error) {
+	if v.Kind != yaml.ScalarNode {
+		return "", errors.New("wants one value")
+	}
+	if v.Tag == "!!null" {
+		return "", nil
+	}
+	s := strings.TrimSpace(v.Value)
+	if !printable(s) {
+		return "", errors.New("has control characters, or characters that cannot be seen")
+	}
+	return s, nil
+}
+
+func whole(v *yaml.Node) (int64, error) {
+	n, err := strconv.ParseInt(v.Value, 10, 32)
+	if v.Kind != yaml.ScalarNode || err != nil || n < 1 {
+		return 0, errors.New("wants a whole number of 1 or more")
+	}
+	return n, nil
+}
+
+func boolean(v *yaml.Node) (b bool, err error) {
+	if v.Kind != yaml.ScalarNode || v.Decode(&b) != nil {
+		return false, errors.New("wants true or false")
+	}
+	return b, nil
+}
+
+func mappings(v *yaml.Node) ([]mapping, error) {
+	if v.Kind == yaml.ScalarNode && v.Tag == "!!null" {
+		return nil, nil
+	}
+	if v.Kind != yaml.MappingNode {
+		return nil, errors.New("wants systems and their directories")
+	}
+	var all []mapping
+	for i := 0; i+1 < len(v.Content); i += 2 {
+		key, err := scalar(v.Content[i])
+		folder, err2 := scalar(v.Content[i+1])
+		folder = strings.Trim(folder, "/")
+		switch {
+		case err != nil || err2 != nil || !isComponent(key) || !isStoragePath(folder):
+			return nil, fmt.Errorf("has, in line %d, no system and directory such as capstor: capstor", v.Content[i].Line)
+		case slices.ContainsFunc(all, func(m mapping) bool { return m.key == key }):
+			return nil, fmt.Errorf("has the system %s twice", key)
+		}
+		all = append(all, mapping{key, folder})
+	}
+	return all, nil
+}
