@@ -18,8 +18,12 @@ type batch struct {
 	write bool
 	// file is what bbolt works on. It is locked and checked before bbolt sees it.
 	file *os.File
+	// size is the file's, in bytes, before the batch.
+	size int64
 	db   *bolt.DB
 	tx   *Tx
+	// refused is why the file was not given to bbolt.
+	refused error
 	// user is set while the caller's function runs.
 	user bool
 }
@@ -56,53 +60,52 @@ func (b *batch) open() error {
 	db, err := bolt.Open(b.store.File(), 0o600, &bolt.Options{
 		ReadOnly: !b.write, OpenFile: b.openFile, Timeout: time.Second, FreelistType: bolt.FreelistMapType, NoStatistics: true,
 	})
+	if b.refused != nil {
+		return b.refused
+	}
 	if err != nil {
-		return b.openError(err)
+		return explain("open state", b.store.File(), err)
 	}
 	b.db = db
 	inner, err := db.Begin(b.write)
 	if err != nil {
-		return b.openError(err)
+		return explain("open state", b.store.File(), err)
 	}
 	b.tx = &Tx{bolt: inner, file: b.store.File(), now: b.store.now()}
 	return b.tx.readMeta()
 }
 
-// openError leaves our own errors as they are and names the file in others.
-func (b *batch) openError(err error) error {
-	var damaged *DamagedError
-	if errors.As(err, &damaged) || errors.Is(err, ErrBusy) || errors.Is(err, ErrNewer) || errors.Is(err, ErrReadOnly) {
-		return err
-	}
-	return explain("open state", b.store.File(), err)
-}
-
 // openFile gives bbolt the state file: opened without following links, ours, locked, and found to be good. bbolt's own
 // lock is of the same kind on the same descriptor, so it always succeeds.
 func (b *batch) openFile(string, int, os.FileMode) (*os.File, error) {
-	f, err := openLocked(b.dir, b.store.File(), b.write, b.store.options.Timeout)
-	if err != nil {
-		return nil, err
+	b.refused = b.prepareFile()
+	return b.file, b.refused
+}
+
+func (b *batch) prepareFile() (err error) {
+	if b.file, err = openLocked(b.dir, b.store.File(), b.write, b.store.options.Timeout); err != nil {
+		return err
 	}
-	b.file = f
 	if err := b.check(); err != nil {
-		return nil, err
+		return err
 	}
-	if b.write && b.store.copyDue() {
-		if err := copyFile(b.dir, f, b.store.dir); err != nil {
-			return nil, explain("copy the state to", b.store.File()+".bak", err)
-		}
-		b.store.hasCopied()
+	if !b.write || !b.store.copyDue() {
+		return nil
 	}
-	return f, nil
+	if err := copyFile(b.dir, b.file, b.store.dir); err != nil {
+		return explain("copy the state to", b.store.File()+".bak", err)
+	}
+	b.store.hasCopied()
+	return nil
 }
 
 // check walks the file unless this store left it as it is.
 func (b *batch) check() error {
 	id, err := identify(b.file)
 	if err != nil {
-		return b.openError(err)
+		return explain("look at", b.store.File(), err)
 	}
+	b.size = id.size
 	if b.store.known(id) {
 		return nil
 	}
@@ -118,12 +121,25 @@ func (b *batch) commit() error {
 		return explain("write state", b.store.File(), err)
 	}
 	if err := b.tx.bolt.Commit(); err != nil {
-		return explain("write state", b.store.File(), err)
+		return errors.Join(explain("write state", b.store.File(), err), b.giveBack())
 	}
 	if id, err := identify(b.file); err == nil {
 		b.store.remember(id)
 	}
 	return nil
+}
+
+// giveBack cuts off what a write that failed has added to the end of the file, which would keep a full disk full.
+func (b *batch) giveBack() error {
+	size, err := sizeInUse(b.file)
+	if err != nil {
+		return nil // both headers must be good to cut anything; the error of the write says what is wrong
+	}
+	info, err := b.file.Stat()
+	if err != nil || info.Size() <= max(size, b.size) {
+		return err
+	}
+	return b.file.Truncate(max(size, b.size))
 }
 
 // close ends the transaction and frees the lock. After a panic bbolt may hold locks of its own, on which closing it

@@ -123,7 +123,7 @@ func openLocked(dir *os.File, path string, write bool, wait time.Duration) (*os.
 	for {
 		f, err := openAt(dir, FileName, path, flags, 0)
 		if err != nil {
-			return nil, err
+			return nil, explain("open state", path, err)
 		}
 		if err := prepare(f, path, write, how, wait); err != nil {
 			f.Close()
@@ -189,20 +189,27 @@ type fileIdentity struct {
 	txid         uint64
 }
 
+// metasOf reads the newer meta page.
+func metasOf(f *os.File) (boltMeta, error) {
+	head := make([]byte, 2*greatestPage)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return boltMeta{}, err
+	}
+	return readMetas(head[:n])
+}
+
 func identify(f *os.File) (fileIdentity, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return fileIdentity{}, err
 	}
 	id := fileIdentity{dev: st.Dev, ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
-	head := make([]byte, 2*greatestPage)
-	n, err := f.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
+	m, err := metasOf(f)
+	if errors.As(err, new(*fs.PathError)) {
 		return fileIdentity{}, err
 	}
-	if m, err := readMetas(head[:n]); err == nil {
-		id.txid = m.txid
-	}
+	id.txid = m.txid
 	return id, nil
 }
 
@@ -215,7 +222,7 @@ func checkFile(f *os.File, path string) error {
 	if info.Size() == 0 {
 		return &DamagedError{File: path, Reason: "truncated to nothing"}
 	}
-	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED|unix.MAP_POPULATE)
+	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
 		return explain("map", path, err)
 	}
@@ -345,11 +352,11 @@ func copyFile(dir, f *os.File, path string) error {
 	}
 	defer os.Remove(temp.Name())
 	defer temp.Close()
-	info, err := f.Stat()
+	size, err := sizeInUse(f)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(temp, io.NewSectionReader(f, 0, info.Size())); err != nil {
+	if _, err := io.Copy(temp, io.NewSectionReader(f, 0, size)); err != nil {
 		return err
 	}
 	if err := temp.Sync(); err != nil {
@@ -359,6 +366,13 @@ func copyFile(dir, f *os.File, path string) error {
 		return err
 	}
 	return dir.Sync()
+}
+
+// sizeInUse is how much of a good file is in use. The rest is what bbolt has set aside, or a write that failed left: a
+// copy of it would only take room.
+func sizeInUse(f *os.File) (int64, error) {
+	m, err := metasOf(f)
+	return int64(m.high) * int64(m.pageSize), err
 }
 
 func syncDir(dir string) error {

@@ -1,0 +1,314 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// dump is everything that can be read of a state, or the error.
+func dump(t testing.TB, s *Store) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := s.Pull(&out)
+	if _, loadErr := s.Recorded(); (loadErr == nil) != (err == nil) {
+		t.Errorf("pull: %v, but recorded: %v", err, loadErr)
+	}
+	return out.String(), err
+}
+
+// expectSafe fails unless reading gives exactly want, or an error that names the file; and unless writing then does the
+// same, or is refused without a change of the file and of its copy.
+func expectSafe(t *testing.T, what string, s *Store, want string) (damaged bool) {
+	t.Helper()
+	before := read(t, s.File())
+	got, err := dump(t, again(t, s))
+	if err == nil && got != want {
+		t.Errorf("%s: silently read something else", what)
+	}
+	if err == nil {
+		return false
+	}
+	if !strings.Contains(err.Error(), s.File()) {
+		t.Errorf("%s: the error does not name the file: %v", what, err)
+	}
+	if err := again(t, s).Update(putRecords(1)); err == nil {
+		t.Errorf("%s: a damaged file was written to", what)
+	}
+	if !bytes.Equal(before, read(t, s.File())) {
+		t.Errorf("%s: a damaged file was changed", what)
+	}
+	return true
+}
+
+func TestFlippedBytesAreFoundOrHarmless(t *testing.T) {
+	s, c := newStore(t)
+	fill(t, s, c)
+	update(t, again(t, s), func(tx *Tx) error { return second(tx.DeleteRecord(key(77))) })
+	good := read(t, s.File())
+	copyBefore := read(t, s.File()+".bak")
+	want, err := dump(t, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	meta, _ := readMetas(good)
+	inUse := int(meta.high) * meta.pageSize
+	found := 0
+	for i := range 600 {
+		bad := bytes.Clone(good)
+		at := random.IntN(inUse)
+		if i%3 == 0 { // the headers of pages and what follows them: where the structure is
+			at = random.IntN(int(meta.high))*meta.pageSize + random.IntN(96)
+		}
+		bad[at] ^= byte(1 + random.IntN(255))
+		if err := os.WriteFile(s.File(), bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if expectSafe(t, fmt.Sprintf("byte %d (page %d, offset %d)", at, at/meta.pageSize, at%meta.pageSize), s, want) {
+			found++
+		}
+	}
+	if found < 200 {
+		t.Errorf("only %d of 600 flips were found", found)
+	}
+	if !bytes.Equal(copyBefore, read(t, s.File()+".bak")) {
+		// a harmless flip makes a good file, and only such a one may be copied
+		restored := openStore(t, filepath.Dir(s.File()), c)
+		if err := os.Rename(s.File()+".bak", s.File()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dump(t, restored); err != nil {
+			t.Errorf("the last good copy is not good: %v", err)
+		}
+	}
+}
+
+func TestTruncatedFiles(t *testing.T) {
+	s, c := newStore(t)
+	fill(t, s, c)
+	good := read(t, s.File())
+	want, _ := dump(t, s)
+	meta, _ := readMetas(good)
+	for _, size := range []int{0, 1, 79, 80, 4095, 4096, 8191, 8192, 16384, int(meta.high)*meta.pageSize - 4096, int(meta.high)*meta.pageSize - 1} {
+		if err := os.WriteFile(s.File(), good[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !expectSafe(t, fmt.Sprintf("%d bytes", size), s, want) {
+			t.Errorf("%d bytes: no error", size)
+		}
+	}
+}
+
+func TestFilesThatAreNoState(t *testing.T) {
+	for name, content := range map[string][]byte{
+		"text": []byte(strings.Repeat("hello\n", 10000)), "zeros": make([]byte, 1<<16), "ones": bytes.Repeat([]byte{0xff}, 1<<16),
+	} {
+		s, _ := newStore(t)
+		update(t, s, putRecords(1))
+		if err := os.WriteFile(s.File(), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !expectSafe(t, name, s, "") {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// rawUpdate changes the file past this package.
+func rawUpdate(t testing.TB, path string, fn func(*bolt.Tx) error) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := firstError(db.Update(fn), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestChangesPastThisPackageAreFound(t *testing.T) {
+	anyKey, _ := keyBytes(key(5))
+	otherKey, _ := keyBytes(key(6))
+	tests := map[string]func(*bolt.Tx) error{
+		"value removed": func(tx *bolt.Tx) error { return tx.Bucket([]byte(bucketRecords)).Delete(anyKey) },
+		"value moved": func(tx *bolt.Tx) error {
+			b := tx.Bucket([]byte(bucketRecords))
+			return b.Put(anyKey, bytes.Clone(b.Get(otherKey)))
+		},
+		"value garbage": func(tx *bolt.Tx) error { return tx.Bucket([]byte(bucketRecords)).Put(anyKey, []byte("x")) },
+		"sealed value new": func(tx *bolt.Tx) error {
+			v, _ := seal(bucketRecords, []byte("n"), 1)
+			return tx.Bucket([]byte(bucketRecords)).Put([]byte("n"), v)
+		},
+		"bucket removed": func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte(bucketRecords)) },
+		"bucket added": func(tx *bolt.Tx) error {
+			b, _ := tx.CreateBucket([]byte("x"))
+			v, _ := seal("x", []byte("k"), 1)
+			return b.Put([]byte("k"), v)
+		},
+		"nested bucket":    func(tx *bolt.Tx) error { return second(tx.Bucket([]byte(bucketRoots)).CreateBucket([]byte("x"))) },
+		"meta removed":     func(tx *bolt.Tx) error { return tx.Bucket([]byte(bucketMeta)).Delete([]byte(metaKey)) },
+		"meta bucket gone": func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte(bucketMeta)) },
+	}
+	for name, change := range tests {
+		s, c := newStore(t)
+		fill(t, s, c)
+		rawUpdate(t, s.File(), change)
+		_, err := dump(t, s) // the store that wrote the file, too, must see that it was changed
+		var damaged *DamagedError
+		if !errors.As(err, &damaged) || damaged.File != s.File() {
+			t.Errorf("%s: %v, want a damaged file", name, err)
+		}
+		expectSafe(t, name, s, "")
+	}
+}
+
+func TestADamagedValueIsNamed(t *testing.T) {
+	s, c := newStore(t)
+	fill(t, s, c)
+	k, _ := keyBytes(key(5))
+	rawUpdate(t, s.File(), func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte(bucketRecords))
+		v := bytes.Clone(b.Get(k))
+		v[len(v)-1] ^= 1
+		return b.Put(k, v)
+	})
+	_, err := s.Recorded()
+	var damaged *DamagedError
+	if !errors.As(err, &damaged) || damaged.Bucket != bucketRecords || damaged.Key != keyText(key(5)) {
+		t.Errorf("%v, want bucket and key", err)
+	}
+}
+
+func TestANewerStateIsRefused(t *testing.T) {
+	for name, value := range map[string]any{
+		"same shape":  map[string]any{"format": format + 1, "tallies": map[string]any{}},
+		"other shape": map[string]any{"format": format + 7, "something": "else"},
+	} {
+		s, c := newStore(t)
+		fill(t, s, c)
+		rawUpdate(t, s.File(), func(tx *bolt.Tx) error {
+			raw, err := seal(bucketMeta, []byte(metaKey), value)
+			tx.Bucket([]byte(bucketRecords)).Put([]byte("k"), []byte{9, 9, 9, 9, 9, 9})
+			return firstError(err, tx.Bucket([]byte(bucketMeta)).Put([]byte(metaKey), raw))
+		})
+		before := read(t, s.File())
+		for op, err := range map[string]error{"view": second(s.Recorded()), "update": s.Update(putRecords(1)), "fresh update": again(t, s).Update(putRecords(1))} {
+			if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), s.File()) {
+				t.Errorf("%s, %s: %v, want ErrNewer", name, op, err)
+			}
+		}
+		if !bytes.Equal(before, read(t, s.File())) {
+			t.Errorf("%s: changed", name)
+		}
+	}
+}
+
+func TestTheLastGoodCopy(t *testing.T) {
+	s, c := newStore(t)
+	update(t, s, putRecords(3))
+	bak := s.File() + ".bak"
+	second1 := again(t, s)
+	update(t, second1, putRecords(5))
+	if n := recordsIn(t, bak); n != 3 {
+		t.Errorf("the copy has %d records, want the 3 from before", n)
+	}
+	update(t, second1, putRecords(7))
+	if n := recordsIn(t, bak); n != 3 {
+		t.Errorf("the copy was made twice by one store: %d records", n)
+	}
+	if err := os.Remove(s.File()); err != nil {
+		t.Fatal(err)
+	}
+	c.forward(time.Hour)
+	third := openStore(t, s.dir, c)
+	update(t, third, putRecords(1))
+	update(t, again(t, third), putRecords(1))
+	kept, err := filepath.Glob(bak + "-*")
+	if err != nil || len(kept) != 1 || recordsIn(t, kept[0]) != 3 {
+		t.Errorf("the copy of the state that was lost is lost, too: %v, %v", kept, err)
+	}
+}
+
+func recordsIn(t testing.TB, path string) int {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, FileName), read(t, path), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := openStore(t, dir, newClock()).Recorded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(got.Records)
+}
+
+func TestAnUnchangedUpdateWritesNothing(t *testing.T) {
+	s, _ := newStore(t)
+	update(t, s, putRecords(3))
+	before := read(t, s.File())
+	update(t, s, func(tx *Tx) error { return second(tx.Recorded()) })
+	if !bytes.Equal(before, read(t, s.File())) {
+		t.Error("the file was written")
+	}
+}
+
+func FuzzUnseal(f *testing.F) {
+	good, _ := seal(bucketRecords, []byte("k"), record(1))
+	for _, raw := range [][]byte{good, nil, {1}, {1, 0, 0, 0, 0}, append([]byte{2}, good[1:]...)} {
+		f.Add(bucketRecords, []byte("k"), raw)
+	}
+	f.Fuzz(func(t *testing.T, bucket string, key, raw []byte) {
+		body, _, err := unseal(bucket, key, raw)
+		if err != nil || !json.Valid(body) {
+			return
+		}
+		var compact bytes.Buffer
+		if json.Compact(&compact, body) != nil || !bytes.Equal(compact.Bytes(), body) {
+			return
+		}
+		var v json.RawMessage = body
+		if sealed, err := seal(bucket, key, v); err != nil || len(sealed) < len(raw) {
+			t.Errorf("%q does not seal again: %q, %v", raw, sealed, err)
+		}
+	})
+}
+
+// FuzzCheckData feeds whole files to the check, which trusts nothing in them.
+func FuzzCheckData(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "seed")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		f.Fatal(err)
+	}
+	if err := fillEmpty(path); err != nil {
+		f.Fatal(err)
+	}
+	good := read(f, path)
+	meta, _ := readMetas(good)
+	good = good[:int(meta.high)*meta.pageSize]
+	f.Add(good, uint32(0), byte(0))
+	f.Add(good, uint32(16384+16), byte(3))
+	f.Add([]byte("x"), uint32(0), byte(1))
+	f.Fuzz(func(t *testing.T, data []byte, at uint32, flip byte) {
+		if len(data) > 0 {
+			data = bytes.Clone(data)
+			data[int(at)%len(data)] ^= flip
+		}
+		if err := checkData(data, "f"); err == nil && len(data) < 3*leastPageSize {
+			t.Error("too short for a state, but good")
+		}
+	})
+}
