@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
@@ -77,13 +78,17 @@ func FileSigner(file []byte, passphrase func() ([]byte, error)) (ssh.Signer, err
 	if err != nil {
 		return nil, fmt.Errorf("private key: %w", err)
 	}
-	return s, checkKey(s.PublicKey())
+	if err := checkKey(s.PublicKey()); err != nil {
+		return nil, fmt.Errorf("private key: %w", err)
+	}
+	return s, nil
 }
 
-// IsPublicKey tells a public key file, whose private half the agent must have, from a private one.
+// IsPublicKey tells a public key file, whose private half the agent must have, from a private one, which is PEM. What is
+// neither counts as public: [PublicKey] says what is wrong with it.
 func IsPublicKey(file []byte) bool {
-	_, err := PublicKey(file)
-	return err == nil
+	p, _ := pem.Decode(file)
+	return p == nil
 }
 
 // PublicKey reads a public key or certificate file: one line, type, base64 and perhaps a comment.

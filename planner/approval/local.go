@@ -38,7 +38,7 @@ func NewLocalKey(b []byte) (LocalKey, error) {
 
 // Format shows that there is a key, never the key, whatever the verb.
 func (k LocalKey) Format(s fmt.State, _ rune) {
-	_, _ = io.WriteString(s, "(approval key, not shown)") //nolint:errcheck // a formatter cannot report
+	_, _ = io.WriteString(s, "(approval key, not shown)")
 }
 
 // mac binds kind, login and message together. Each part but the last ends in LF and cannot hold one.

@@ -347,3 +347,19 @@ func matchSlowly(s, p string) bool {
 	}
 	return s != "" && (p[0] == '?' || p[0] == s[0]) && matchSlowly(s[1:], p[1:])
 }
+
+// The stock tool takes the 31st of February for the 3rd of March; a list that says so is not understood, it is mistaken.
+func TestDatesThatDoNotExist(t *testing.T) {
+	k := newKeygen(t)
+	key := k.key("key", "-t", "ed25519")
+	a := k.stockSign(testMessage(), "key")
+	for _, date := range []string{"20260231Z", "20260431Z"} {
+		allowed := `anna@example.com valid-after="` + date + `" ` + key
+		if out, err := k.verify(a, allowed); err != nil {
+			t.Errorf("%s: the stock tool refuses it too, docs/approvals.md says otherwise: %s", date, out)
+		}
+		if err := ours(t, a, allowed); err == nil {
+			t.Errorf("%s: accepted", date)
+		}
+	}
+}
