@@ -28,11 +28,7 @@ func TestMain(m *testing.M) {
 // playLFS writes down how it was called, and answers as the script says: "exit CODE", "hang", "stubborn" (hangs, with a
 // child's hold on its output), then what to print.
 func playLFS() int {
-	self, err := os.Executable()
-	if err != nil {
-		return 99
-	}
-	dir := filepath.Dir(self)
+	dir := filepath.Dir(os.Args[0])
 	cwd, _ := os.Getwd()
 	called := fmt.Sprintf("%q\n%q\n%s\n", os.Args[1:], os.Environ(), cwd)
 	os.WriteFile(filepath.Join(dir, "called"), []byte(called), 0o600)
@@ -60,14 +56,9 @@ func fakeLFS(t *testing.T, timeout time.Duration, script string) (*LFS, string) 
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	data, err := os.ReadFile(self)
-	if err != nil {
+	written := os.WriteFile(filepath.Join(dir, "script"), []byte(script), 0o600)
+	if err := errors.Join(written, os.Symlink(self, filepath.Join(dir, "lfs"))); err != nil {
 		t.Fatal(err)
-	}
-	for name, b := range map[string][]byte{"lfs": data, "script": []byte(script)} {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o700); err != nil {
-			t.Fatal(err)
-		}
 	}
 	l, err := NewLFS(filepath.Join(dir, "lfs"), timeout, testNow)
 	if err != nil {

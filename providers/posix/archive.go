@@ -1,0 +1,239 @@
+package posix
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Move is one directory that goes into the archive, or comes back.
+type Move struct {
+	// From is where the directory is; Inode is its inode.
+	From  string
+	Inode uint64
+	// Folder is the archive folder; Name the directory's name in there. Both paths are storage paths on one mount.
+	Folder, Name string
+}
+
+// Archived is the storage path in the archive.
+func (m Move) Archived() string { return path.Join(m.Folder, m.Name) }
+
+// CheckArchive looks for everything that could make [System.Archive] fail, and changes nothing: the directory is the
+// expected one, no mount is at or below it, the folder is (or can be) closed to all but us, on the same mount, does not
+// force another project id on what comes in, and the name is free there.
+func (s *System) CheckArchive(m Move) error {
+	d, err := s.checkSource(m)
+	if err != nil {
+		return fmt.Errorf("archive %s: %w", s.root.Path(m.From), err)
+	}
+	defer d.Close()
+	if err := s.checkFolder(m, d); err != nil {
+		return fmt.Errorf("archive %s: %w", s.root.Path(m.From), err)
+	}
+	return nil
+}
+
+func (s *System) checkSource(m Move) (*Dir, error) {
+	if m.Name == "" || strings.ContainsAny(m.Name, "/\x00") || m.Name[0] == '.' || !isClean(m.Folder) {
+		return nil, fmt.Errorf("%q is no name for it in %q", m.Name, m.Folder)
+	}
+	if lies(m.Folder, m.From) || lies(s.settings.Directory, m.From) {
+		return nil, fmt.Errorf("the archive folder %s or the system itself lies in it: choose another folder", s.root.Path(m.Folder))
+	}
+	d, err := s.Open(m.From, m.Inode)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.noMounts(d); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// lies tells whether p lies in dir or is it.
+func lies(p, dir string) bool {
+	_, ok := below(p, dir)
+	return ok
+}
+
+// noMounts refuses a directory with a mount at or below it.
+func (s *System) noMounts(d *Dir) error {
+	real, err := realPath(d.fd)
+	if err != nil {
+		return err
+	}
+	at, err := mounts(func(i *mountinfo.Info) bool {
+		return i.Mountpoint != real && !strings.HasPrefix(i.Mountpoint, real+"/")
+	})
+	if err != nil {
+		return fmt.Errorf("read /proc/self/mountinfo: %w", err)
+	}
+	if len(at) > 0 {
+		return fmt.Errorf("%s (%s) is mounted at %s: unmount it first", at[0].Source, at[0].FSType, at[0].Mountpoint)
+	}
+	return nil
+}
+
+// checkFolder looks at the archive folder, or, where it does not exist yet, whether it can be made.
+func (s *System) checkFolder(m Move, source *Dir) error {
+	folder, err := s.openDir(m.Folder)
+	if isKind(err, ErrAbsent) {
+		if s.Observe(m.Folder).MissingAbove > 0 {
+			return refuse(ErrAbsent, "the directory above the archive folder %s does not exist: make it, or correct the archive in the configuration", s.root.Path(m.Folder))
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(folder)
+	if err := s.isClosed(folder, m.Folder); err != nil {
+		return err
+	}
+	if err := s.nameFree(folder, m); err != nil {
+		return err
+	}
+	return s.projectFits(folder, source, m)
+}
+
+// isClosed refuses a folder that others can enter: what is archived would stay reachable, or could be replaced.
+func (s *System) isClosed(folder int, storage string) error {
+	st, err := fstat(folder)
+	if err != nil {
+		return fmt.Errorf("look at the archive folder %s: %w", s.root.Path(storage), explain(err))
+	}
+	mode := planner.Mode(st.Mode) & planner.ModeBits
+	if st.Uid != s.root.euid || mode&^private != 0 || mode&0o700 != 0o700 {
+		return fmt.Errorf("the archive folder %s belongs to %d with mode %s, and must belong to %d with mode 0700", s.root.Path(storage), st.Uid, mode, s.root.euid)
+	}
+	return nil
+}
+
+func (s *System) nameFree(folder int, m Move) error {
+	_, err := lstatAt(folder, m.Name)
+	switch err {
+	case unix.ENOENT:
+		return nil
+	case nil:
+		return refuse(ErrExists, "%s exists already in the archive", s.root.Path(m.Archived()))
+	}
+	return fmt.Errorf("look for %s: %w", s.root.Path(m.Archived()), explain(err))
+}
+
+// projectFits refuses a folder that hands on another project id: Lustre, XFS and ext4 then answer EXDEV to a rename.
+func (s *System) projectFits(folder int, source *Dir, m Move) error {
+	to, err := getAttributes(folder)
+	if err != nil || !to.inherits() {
+		return nil
+	}
+	if from, err := getAttributes(source.fd); err == nil && from.project() != to.project() {
+		return errors.New(s.exdev(m))
+	}
+	return nil
+}
+
+func (s *System) exdev(m Move) string {
+	folder := s.root.Path(m.Folder)
+	return fmt.Sprintf("the filesystem does not let it be moved to %s (EXDEV): the archive must be on the same filesystem, and must not hand on "+
+		"another project id: clear that with `lfs project -C -d %s` (or `chattr -P`); nothing is ever copied", folder, folder)
+}
+
+// Archive moves a directory into the archive. It checks all that [System.CheckArchive] does, makes the folder if there is
+// none, writes the manifest beside the new name and syncs it, renames, and syncs both directories. Nothing is ever
+// replaced or copied. A manifest of an earlier try is written again.
+func (s *System) Archive(m Move, manifest []byte) error {
+	if err := s.archive(m, manifest); err != nil {
+		return fmt.Errorf("archive %s: %w", s.root.Path(m.From), err)
+	}
+	return nil
+}
+
+func (s *System) archive(m Move, manifest []byte) error {
+	source, err := s.checkSource(m)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	folder, err := s.openFolder(m)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(folder)
+	if err := s.checkFolder(m, source); err != nil {
+		return err
+	}
+	if err := writeManifest(folder, m.Name, manifest); err != nil {
+		return fmt.Errorf("write the manifest %s.json: %w", s.root.Path(m.Archived()), explain(err))
+	}
+	to := spot{folder, m.Name, s.root.Path(m.Archived())}
+	if err := rename(source, to, s.exdev(m)); err != nil {
+		// The directory has not moved, so its manifest would tell a lie.
+		unix.Unlinkat(folder, manifestName(m.Name), 0)
+		return err
+	}
+	return syncAll(source.parent, folder)
+}
+
+// openFolder opens the archive folder, which is made if its parent exists.
+func (s *System) openFolder(m Move) (int, error) {
+	parent, name, err := s.openParent(m.Folder)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(parent)
+	switch err := s.mkdir(parent, name, m.Folder); {
+	case err == nil:
+		if err := syncAll(parent); err != nil {
+			return -1, err
+		}
+	case !isKind(err, ErrExists):
+		return -1, err
+	}
+	return s.openChild(parent, name, m.Folder)
+}
+
+// Restore moves a directory back from the archive: m.From is where it lies there (its Folder and Name), and to the
+// storage path where it belongs. It has m.Inode. Nothing is replaced, and the manifest stays, as the archive's record.
+func (s *System) Restore(m Move, to string) error {
+	if err := s.restore(m, to); err != nil {
+		return fmt.Errorf("restore %s to %s: %w", s.root.Path(m.Archived()), s.root.Path(to), err)
+	}
+	return nil
+}
+
+func (s *System) restore(m Move, to string) error {
+	source, err := s.Open(m.Archived(), m.Inode)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	if err := s.isClosed(source.parent, m.Folder); err != nil {
+		return err
+	}
+	parent, name, err := s.openParent(to)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	const exdev = "the filesystem does not let it be moved there (EXDEV): the directory above is on another filesystem, or hands on another project id; nothing is ever copied"
+	if err := rename(source, spot{parent, name, s.root.Path(to)}, exdev); err != nil {
+		return err
+	}
+	return syncAll(parent, source.parent)
+}
+
+func syncAll(fds ...int) error {
+	for _, fd := range fds {
+		if err := retry(func() error { return unix.Fsync(fd) }); err != nil {
+			return fmt.Errorf("it was done, but could not be made durable: fsync: %w", explain(err))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package posix
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// archiveSite has a directory with content, capstor/store/x, ready to be archived.
+func archiveSite(t *testing.T) (*site, Move) {
+	s := newSite(t)
+	s.mkdir("capstor/store", 0o777)
+	s.mkdir("capstor/store/x", 0o2770)
+	s.must(os.WriteFile(s.real("capstor/store/x/data"), []byte("results"), 0o644))
+	return s, Move{From: "capstor/store/x", Inode: s.inode("capstor/store/x"), Folder: "capstor/.trash", Name: "20261103T120000Z-0a1b2c3d-x"}
+}
+
+func (s *site) exists(p string) bool {
+	_, err := os.Lstat(s.real(p))
+	return err == nil
+}
+
+func TestArchiveAndRestore(t *testing.T) {
+	s, m := archiveSite(t)
+	s.must(s.sys.CheckArchive(m))
+	if s.exists(m.Folder) {
+		t.Fatal("the check made the folder")
+	}
+	old := unix.Umask(0)
+	err := s.sys.Archive(m, []byte(`{"origin":"x"}`))
+	unix.Umask(old)
+	s.must(err)
+	if got := s.root.Observe(s.conf, m.From); got.State != planner.DirAbsent {
+		t.Errorf("still there: %+v", got)
+	}
+	if got := s.root.Observe(s.conf, m.Archived()); got.Inode != m.Inode || got.Mode != 0o2770 {
+		t.Errorf("in the archive: %+v", got)
+	}
+	if got := s.root.Observe(s.conf, m.Folder); got.Mode != 0o700 || got.Owner != 0 {
+		t.Errorf("the folder: %+v", got)
+	}
+	found, err := s.sys.Manifests(m.Folder)
+	if err != nil || len(found) != 1 || found[0].Name != m.Name || string(found[0].Data) != `{"origin":"x"}` || found[0].Directory.Inode != m.Inode || found[0].Err != nil {
+		t.Fatalf("manifests: %+v, %v", found, err)
+	}
+	var st unix.Stat_t
+	s.must(unix.Stat(s.real(m.Archived()+".json"), &st))
+	if st.Mode&0o777 != 0o600 {
+		t.Errorf("the manifest has mode %04o", st.Mode&0o777)
+	}
+
+	s.must(s.sys.Restore(m, m.From))
+	if data, err := os.ReadFile(s.real("capstor/store/x/data")); string(data) != "results" {
+		t.Errorf("restored: %q, %v", data, err)
+	}
+	if found, err = s.sys.Manifests(m.Folder); err != nil || len(found) != 1 || found[0].Directory.State != planner.DirAbsent {
+		t.Errorf("after the restore: %+v, %v", found, err)
+	}
+	m.Name += "2"
+	s.must(s.sys.Archive(m, []byte(`{}`)))
+}
+
+// Whatever is wrong, the check finds it, the archive refuses it, and the directory stays where it is.
+func TestArchiveRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(*site, *Move)
+		want  string
+	}{
+		"another inode": {func(s *site, m *Move) { m.Inode++ }, "no longer the directory"},
+		"name taken": {func(s *site, m *Move) {
+			s.mkdir(m.Folder, 0o700)
+			s.mkdir(m.Archived(), 0o700) // an empty directory, which a plain rename would replace
+		}, "exists already"},
+		"folder open to others": {func(s *site, m *Move) { s.mkdir(m.Folder, 0o711) }, "mode 0711"},
+		"folder of somebody": {func(s *site, m *Move) {
+			s.mkdir(m.Folder, 0o700)
+			s.must(os.Chown(s.real(m.Folder), 1001, 0))
+		}, "belongs to 1001"},
+		"folder is a link": {func(s *site, m *Move) { s.must(os.Symlink(s.t.TempDir(), s.real(m.Folder))) }, "a symbolic link stands at"},
+		"folder is a file": {func(s *site, m *Move) { s.must(os.WriteFile(s.real(m.Folder), nil, 0o600)) }, "a file stands at"},
+		"no parent":        {func(s *site, m *Move) { m.Folder = "capstor/a/b" }, "does not exist"},
+		"folder on another mount": {func(s *site, m *Move) {
+			s.mkdir(m.Folder, 0o700)
+			s.mount(m.Folder, "tmpfs")
+		}, "another mount stands at"},
+		"folder elsewhere": {func(s *site, m *Move) { m.Folder = "../x" }, "no name for it"},
+		"mount below": {func(s *site, m *Move) {
+			s.mkdir(m.From+"/deep", 0o700)
+			s.mkdir(m.From+"/deep/er", 0o700)
+			s.mount(m.From+"/deep/er", "tmpfs")
+		}, "is mounted at"},
+		"mount at":            {func(s *site, m *Move) { s.mount(m.From, "tmpfs") }, "another mount stands at"},
+		"folder inside":       {func(s *site, m *Move) { m.Folder = m.From + "/.trash" }, "lies in it"},
+		"the system":          {func(s *site, m *Move) { m.From = "capstor" }, "lies in it"},
+		"a name with a slash": {func(s *site, m *Move) { m.Name = "../x" }, "no name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, m := archiveSite(t)
+			c.spoil(s, &m)
+			for what, err := range map[string]error{"check": s.sys.CheckArchive(m), "archive": s.sys.Archive(m, []byte("{}"))} {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%s: got %v, want %q", what, err, c.want)
+				}
+			}
+			unix.Unmount(s.real("capstor/store/x"), unix.MNT_DETACH)
+			if !s.exists("capstor/store/x/data") {
+				t.Error("the directory is gone")
+			}
+			if s.exists(m.Archived() + ".json") {
+				t.Error("a manifest was left for a directory that has not moved")
+			}
+		})
+	}
+}
+
+// Lustre and NFS answer EINVAL to RENAME_NOREPLACE; the plain rename must not replace an empty directory either.
+func TestPlainRename(t *testing.T) {
+	s := newSite(t)
+	s.mkdir("capstor/x", 0o700)
+	s.mkdir("capstor/empty", 0o700)
+	dir, err := s.sys.openDir("capstor")
+	s.must(err)
+	defer unix.Close(dir)
+	if err := plainRename(spot{dir, "x", ""}, spot{dir, "empty", ""}); err != unix.EEXIST {
+		t.Errorf("onto an empty directory: %v", err)
+	}
+	if err := unix.Renameat(dir, "x", dir, "empty"); err != nil {
+		t.Fatalf("the danger that is guarded against is not there: %v", err)
+	}
+	if err := plainRename(spot{dir, "empty", ""}, spot{dir, "y", ""}); err != nil || !s.exists("capstor/y") {
+		t.Errorf("onto a free name: %v", err)
+	}
+}
+
+// Across mounts the kernel answers EXDEV; that is an error with a way out, and never a copy.
+func TestRenameAcrossMounts(t *testing.T) {
+	s, m := archiveSite(t)
+	s.mkdir("other", 0o700)
+	s.mount("other", "tmpfs")
+	to, err := unix.Open(s.real("other"), unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	s.must(err)
+	defer unix.Close(to)
+	d, err := s.sys.Open(m.From, 0)
+	s.must(err)
+	defer d.Close()
+	err = rename(d, spot{to, "x", "other/x"}, s.sys.exdev(m))
+	if !errors.Is(err, unix.EXDEV) || !strings.Contains(err.Error(), "same filesystem") {
+		t.Errorf("got %v", err)
+	}
+	if !s.exists("capstor/store/x/data") || s.exists("other/x") {
+		t.Error("something was moved or copied")
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	s, m := archiveSite(t)
+	s.must(s.sys.Archive(m, []byte("{}")))
+	wrong := m
+	wrong.Inode++
+	if err := s.sys.Restore(wrong, m.From); !errors.Is(err, ErrChanged) {
+		t.Errorf("another inode: %v", err)
+	}
+	if err := s.sys.Restore(m, "capstor/nowhere/x"); !errors.Is(err, ErrAbsent) {
+		t.Errorf("no parent: %v", err)
+	}
+	s.mkdir(m.From, 0o700)
+	if err := s.sys.Restore(m, m.From); !errors.Is(err, ErrExists) {
+		t.Errorf("an empty directory is there: %v", err)
+	}
+	if !s.exists(m.Archived() + "/data") {
+		t.Error("the directory left the archive")
+	}
+}
+
+func TestManifestsOfOthers(t *testing.T) {
+	s, m := archiveSite(t)
+	if found, err := s.sys.Manifests(m.Folder); found != nil || err != nil {
+		t.Errorf("no folder: %v, %v", found, err)
+	}
+	s.must(s.sys.Archive(m, []byte("{}")))
+	s.must(os.Symlink("/etc/passwd", s.real(m.Folder+"/a.json")))
+	s.must(unix.Mkfifo(s.real(m.Folder+"/b.json"), 0o600))
+	s.must(os.WriteFile(s.real(m.Folder+"/c.json"), make([]byte, maxManifest+1), 0o600))
+	found, err := s.sys.Manifests(m.Folder)
+	if err != nil || len(found) != 4 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	for _, f := range found {
+		if (f.Err == nil) != (f.Name == m.Name) || f.Err != nil && f.Data != nil {
+			t.Errorf("%s: %q, %v", f.Name, f.Data, f.Err)
+		}
+	}
+	s.must(os.Chmod(s.real(m.Folder), 0o755))
+	if _, err := s.sys.Manifests(m.Folder); err == nil {
+		t.Error("a folder open to others was read")
+	}
+}

@@ -1,0 +1,78 @@
+package posix
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// spot is a name in an open directory; path is for messages.
+type spot struct {
+	dir  int
+	name string
+	path string
+}
+
+// rename moves a directory to a free name, and makes sure that what arrived is what was meant: a rename goes by names, and
+// whoever may write above the source can swap the name in between. Something else is sent back at once. exdev explains an
+// EXDEV.
+func rename(source *Dir, to spot, exdev string) error {
+	if err := source.compare("move"); err != nil {
+		return err
+	}
+	from := spot{source.parent, source.name, source.Path()}
+	err := renameFree(from, to, exdev)
+	arrived, look := lstatAt(to.dir, to.name)
+	if look == nil && arrived.Ino == source.inode && isDir(arrived.Mode) {
+		return nil // even after an error: an NFS server may do a rename and lose its answer
+	}
+	if err != nil {
+		return err
+	}
+	back := renameFree(to, from, exdev)
+	if back != nil {
+		back = fmt.Errorf("and could not be moved back from %s: %w", to.path, back)
+	}
+	return errors.Join(refuse(ErrChanged, "%s was swapped for something else while it was moved: somebody interferes", from.path), back)
+}
+
+// renameFree renames onto a free name only. Lustre and NFS answer EINVAL to RENAME_NOREPLACE: then the name is looked at
+// and the rename is a plain one. In the archive folder nobody but us, who hold the lock, can take the name in between. On
+// the way back somebody could; a plain rename then fails, unless he made an empty directory, which it replaces.
+func renameFree(from, to spot, exdev string) error {
+	err := retry(func() error { return unix.Renameat2(from.dir, from.name, to.dir, to.name, unix.RENAME_NOREPLACE) })
+	if err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP {
+		err = plainRename(from, to)
+	}
+	switch err {
+	case nil:
+		return nil
+	case unix.EEXIST, unix.ENOTEMPTY:
+		return refuse(ErrExists, "%s exists already", to.path)
+	case unix.EXDEV:
+		return fmt.Errorf("%s: %w", exdev, err)
+	case unix.EBUSY:
+		return fmt.Errorf("%s is a mount somewhere: %w", from.path, err)
+	}
+	return fmt.Errorf("rename %s to %s: %w", from.path, to.path, explain(err))
+}
+
+func plainRename(from, to spot) error {
+	switch _, err := lstatAt(to.dir, to.name); err {
+	case unix.ENOENT:
+	case nil:
+		return unix.EEXIST
+	default:
+		return err
+	}
+	return retry(func() error { return unix.Renameat(from.dir, from.name, to.dir, to.name) })
+}
+
+// realPath is where an open directory is in this process's mounts, without links.
+func realPath(fd int) (string, error) {
+	return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+}
+
+func isKind(err, kind error) bool { return errors.Is(err, kind) }
