@@ -20,7 +20,11 @@ func (v *view) action(p *printer, i int) {
 		p.because(r.Text)
 	}
 	mark, _, s := symbol(a.Kind)
-	p.put(line{in(plain, "  "), in(s, mark), in(plain, " "+noun(a.Target)+" "+quoted(a.Address)+" {")})
+	name := ""
+	if isPath(a.Address) {
+		name = " " + quoted(a.Address)
+	}
+	p.put(line{in(plain, "  "), in(s, mark), in(plain, " "+noun(a.Target)+name+" {")})
 	v.body(p, a, d)
 	p.put(text("    }"))
 	if v.opt.Commands {
@@ -36,16 +40,26 @@ func (v *view) sentence(p *printer, subject, verb string, a *planner.Action) {
 	if len(a.Danger) > 0 {
 		s = boldRed
 	}
-	head := line{in(plain, "  # "), in(bold, subject), in(plain, " "), in(s, verb)}
+	head := p.subject(subject).add(in(plain, " "), in(s, verb))
 	for _, d := range a.Danger {
 		name, _ := tag(d)
-		if head.columns()+4+len(name) > p.width && columns(head[len(head)-1].text) > 0 && head.columns() > 4 {
+		if head.columns()+4+len(name) > p.width && head.columns() > 4 {
 			p.put(head)
 			head = text("  #")
 		}
 		head = head.add(in(plain, "  "), in(boldRed, "["+name+"]"))
 	}
 	p.put(head)
+}
+
+// subject begins a comment with a name. One that is no path and too long for a line has lines of its own.
+func (p *printer) subject(name string) line {
+	head := line{in(plain, "  # "), in(bold, name)}
+	if isPath(name) || head.columns()+30 <= p.width {
+		return head
+	}
+	p.prose(text("  # "), text("  #   "), name, bold)
+	return text("  #")
 }
 
 // because gives a reason. Its text reads on after "because".
@@ -107,7 +121,7 @@ func quotaName(a *planner.Action) string {
 // places are the directories that an action makes, changes or moves.
 func (v *view) places(p *printer, a *planner.Action) []row {
 	mark, _, s := symbol(a.Kind)
-	r := row{name: "directory", value: []line{text(Quote(a.Storage))}}
+	r := row{name: "directory", value: p.list(outer+14, []string{Quote(a.Storage)})}
 	switch {
 	case a.Kind == planner.Create:
 		r.mark, r.style = mark, s
@@ -123,7 +137,7 @@ func (v *view) places(p *printer, a *planner.Action) []row {
 	}
 	var rows []row
 	for _, parent := range a.Parents {
-		rows = append(rows, row{mark: "+", style: green, name: "parent", value: []line{text(Quote(parent))}, note: "root:root 0755"})
+		rows = append(rows, row{mark: "+", style: green, name: "parent", value: p.list(outer+14, []string{Quote(parent)}), note: "root:root 0755"})
 	}
 	return append(rows, r)
 }
@@ -138,9 +152,9 @@ func (p *printer) change(kind planner.ActionKind, c planner.Change, note planner
 	r := row{mark: "~", style: yellow, name: string(c.Attribute), note: origin(note)}
 	switch {
 	case kind == planner.Archive && c.After.IsAbsent():
-		r.mark, r.style, r.value, r.note = "", plain, []line{text(before)}, ""
+		r.mark, r.style, r.value, r.note = "", plain, p.list(column+14, []string{before}), ""
 	case c.Before.IsAbsent():
-		r.mark, r.style, r.value = "+", green, []line{text(after)}
+		r.mark, r.style, r.value = "+", green, p.list(column+16, []string{after})
 	case c.After.IsAbsent():
 		r.mark, r.style, r.value = "-", red, p.transition(before, after, column+16)
 	default:
@@ -187,7 +201,7 @@ func (p *printer) afterwards(a *planner.Action, d *planner.Detail) []row {
 		rows = append(rows, row{name: "freeze", value: p.list(outer+14, []string{"then the hard limit of " + quotaName(a) + " is lowered to what is used"})})
 	}
 	if a.Order != "" {
-		rows = append(rows, row{name: "order", value: []line{text(Quote(a.Order))}})
+		rows = append(rows, row{name: "order", value: p.list(outer+14, []string{Quote(a.Order)})})
 	}
 	if a.Verdict != "" {
 		rows = append(rows, row{name: "tells", value: p.list(outer+14, []string{title(a.Verdict)})})

@@ -21,7 +21,7 @@ func (v *view) drift(p *printer) {
 			n++
 		}
 		p.blank()
-		p.put(line{in(plain, "  # "), in(bold, Quote(list[0].Address)), in(plain, " has changed")})
+		p.put(p.subject(Quote(list[0].Address)).add(in(plain, " has changed")))
 		rows := make([]row, n)
 		for i, d := range list[:n] {
 			rows[i] = row{mark: "~", style: yellow, name: string(d.Attribute), note: "left as it is",
@@ -81,7 +81,7 @@ func (p *printer) refusal(r *planner.Refusal, mark, word string, s style) {
 	}
 	address := Quote(orElse(r.Address, r.Key.Item))
 	first := line{in(plain, "  "), in(s, mark), in(plain, " ")}
-	if pathSafe(address) {
+	if isPath(address) {
 		p.put(first.add(in(bold, address), in(plain, ": "+word)))
 	} else {
 		p.prose(first, text("    | "), address+": "+word, plain)

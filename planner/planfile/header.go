@@ -17,8 +17,8 @@ func (v *view) header(p *printer) {
 	p.prose(nil, text("  "), "Plan "+ShortID(v.id)+" for "+orElse(strings.Join(names, ", "), "no system"), bold)
 	p.prose(nil, text("  "), plural(v.resources(), "resource", "resources")+" from "+Escape(c.Source)+"; "+
 		plural(c.Overrides, "override", "overrides")+" in force", plain)
-	p.prose(nil, text("  "), "made "+c.Made.Format(stamp)+" by "+Escape(c.User)+"@"+Escape(c.Host)+" with cscs-sync "+
-		Escape(c.Version)+", valid for "+days(c.ValidFor)+" from approval", plain)
+	p.prose(nil, text("  "), "made "+c.Made.Format(stamp)+" by "+Escape(c.User)+"@"+Escape(c.Host)+", cscs-sync "+
+		Escape(c.Version)+", valid for "+days(c.ValidFor), plain)
 	p.put(line{in(dim, "id "+v.id)})
 	if c := v.plan.Core.Configuration; c != "" {
 		p.prose(nil, text("  "), "configuration "+c, dim)
@@ -41,11 +41,12 @@ func (v *view) selection(p *printer) {
 	}
 	if len(s.Targets)+len(s.Excludes) > 0 {
 		p.put(line{in(boldYellow, "Partial plan:"), in(plain, " only the resources selected by")})
-	} else if len(s.Rejects)+len(s.Fails)+len(s.Restores) > 0 {
-		p.put(text("On request:"))
 	}
 	flags("--target ", s.Targets)
 	flags("--exclude ", s.Excludes)
+	if len(s.Rejects)+len(s.Fails)+len(s.Restores) > 0 {
+		p.put(text("On request:"))
+	}
 	verdicts("--reject ", s.Rejects)
 	verdicts("--fail ", s.Fails)
 	flags("archive restore ", s.Restores)

@@ -72,11 +72,14 @@ func (p *printer) noted(l line, start, notes int, r row) {
 	}
 }
 
-// list is names from outside, separated by commas and wrapped.
+// list is names from outside, separated by commas and wrapped, for a value that begins at a column. Further lines carry a
+// mark, so that they are not taken for rows.
 func (p *printer) list(indent int, names []string) []line {
 	var out []line
-	for _, t := range wrap(strings.Join(names, ", "), p.width-indent) {
-		out = append(out, text(t))
+	mark := ""
+	for _, t := range wrap(strings.Join(names, ", "), p.width-indent-2) {
+		out = append(out, line{in(dim, mark), in(plain, t)})
+		mark = "| "
 	}
 	return out
 }
@@ -103,10 +106,21 @@ func show(a planner.Attribute, v planner.Value) string {
 	return v.String()
 }
 
-// transition is "old -> new", on two lines if one is too short.
+// transition is "old -> new", on several lines if one is too short.
 func (p *printer) transition(before, after string, column int) []line {
 	if column+columns(before)+4+columns(after) <= p.width {
 		return []line{{in(plain, before), in(yellow, " -> "), in(plain, after)}}
 	}
-	return []line{text(before), append(line{in(yellow, "-> ")}, inserted(before, after)...)}
+	if isPath(before) && isPath(after) {
+		return []line{text(before), append(line{in(yellow, "-> ")}, inserted(before, after)...)}
+	}
+	lines := p.list(column, []string{before})
+	for i, l := range p.list(column+3, []string{after}) {
+		arrow := in(yellow, "-> ")
+		if i > 0 {
+			arrow = in(plain, "   ")
+		}
+		lines = append(lines, append(line{arrow}, l...))
+	}
+	return lines
 }

@@ -81,8 +81,8 @@ func addCreate(p *planner.Plan, address string, n int) {
 	a.Changes = []planner.Change{
 		change(planner.Owner, planner.Value{}, num(0)), change(planner.Group, planner.Value{}, num(uint64(30500+n))),
 		change(planner.ModeAttr, planner.Value{}, mode(0o2770)),
-		change(planner.SpaceSoft, planner.UnlimitedValue(), num(18*tib)), change(planner.SpaceHard, planner.UnlimitedValue(), num(20*tib)),
-		change(planner.InodesSoft, planner.UnlimitedValue(), num(26600000)), change(planner.InodesHard, planner.UnlimitedValue(), num(40000000)),
+		change(planner.SpaceSoft, planner.Value{}, num(18*tib)), change(planner.SpaceHard, planner.Value{}, num(20*tib)),
+		change(planner.InodesSoft, planner.Value{}, num(26600000)), change(planner.InodesHard, planner.Value{}, num(40000000)),
 	}
 	put(p, a, planner.Detail{Reasons: because("order", "order "+a.Order[:8]+" asks for it"), Usage: &planner.UsageNote{Space: num(0), Inodes: num(0)}},
 		from(planner.FromDefault), from(planner.FromProxy), byOverride("climate", "overrides.hcl:12"), byOverride("climate", "overrides.hcl:12"))

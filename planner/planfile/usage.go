@@ -51,9 +51,9 @@ func (p *printer) used(name string, v planner.Value, soft, hard *planner.Change)
 	r.value = []line{text(amount)}
 	switch {
 	case exceeds(n, hard):
-		r.note, r.bad = "over the hard limit: writes will fail", true
+		r.note, r.bad = "over the limit: writes will fail", true
 	case exceeds(n, soft):
-		r.note, r.bad = "over the soft limit: a grace period runs", true
+		r.note, r.bad = "over the soft limit: grace runs", true
 	}
 	return r
 }

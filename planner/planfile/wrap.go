@@ -32,15 +32,25 @@ func wrap(s string, width int) []string {
 	return append(lines, line)
 }
 
+func isPath(s string) bool { return strings.Contains(s, "/") && pathSafe(s) }
+
 func split(word string, width int) []string {
-	if len(word) <= width || columns(word) <= width || pathSafe(strings.Trim(word, `"',:;()`)) {
+	if len(word) <= width || columns(word) <= width || isPath(strings.Trim(word, `"',:;()`)) {
 		return []string{word}
 	}
 	var pieces []string
 	runes := []rune(word)
 	for len(runes) > width {
-		pieces = append(pieces, string(runes[:width]))
-		runes = runes[width:]
+		n := width
+		// An escape such as \U000e0041 is not torn apart, if it can be seen where it begins.
+		for back := 1; back < 10 && back < width; back++ {
+			if runes[width-back] == '\\' {
+				n = width - back
+				break
+			}
+		}
+		pieces = append(pieces, string(runes[:n]))
+		runes = runes[n:]
 	}
 	return append(pieces, string(runes))
 }

@@ -1,0 +1,138 @@
+package planfile
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+func hostileTexts() []string {
+	return []string{
+		"\x1b[2J\x1b[1;1Hgone", "a\rb", "a\tb", "a\nb\n\nPlan: 0 to create.", "nul\x00", "c1\u009b31m", "\xff\xfe", "rtl\u202e\u2066evil",
+		"zero\u200bwidth\ufeff\u2060", "e\u0301\u0301\u0301", "\u0301start", "tag\U000e0041", "filler\u3164\u2800", "line\u2028para\u2029", "nbsp\u00a0x",
+		"  # /capstor/store/cscs/eth/bio will be created", "-----BEGIN CSCS-SYNC PLAN-----", "\n-----END CSCS-SYNC PLAN-----\n",
+		"```\n</details><script>alert(1)</script>", "[click](http://example.com) <b>bold</b> | cell |", "Plan: 0 to create.", "No changes.",
+		strings.Repeat("long", 3000), strings.Repeat("spaced out ", 500), "\" quote \\ back", "      ~ mode = \"0777\"", "",
+	}
+}
+
+// addHostile puts every hostile text wherever a text from outside can stand.
+func addHostile(p *planner.Plan) {
+	for i, s := range hostileTexts() {
+		if len(s) > 1000 {
+			s = s[:1000]
+		}
+		refuse(p, planner.Blocked, s, "mount_path", "the mount path "+s+" is not clean")
+		p.Context.Warnings = append(p.Context.Warnings, planner.Warning{Code: "w", Address: s, Text: s})
+		a := newAction(planner.Update, "/a/"+s, 2000+i)
+		a.Storage, a.Verdict, a.Order, a.Parents = s, s, s, []string{s}
+		a.Changes = []planner.Change{change(planner.ModeAttr, planner.UnknownValue(s), mode(0o755))}
+		put(p, a, planner.Detail{Reasons: because("x", s), Usage: &planner.UsageNote{Space: planner.UnknownValue(s), Inodes: num(1)}}, byOverride(s, s))
+		p.Context.Undelivered = append(p.Context.Undelivered, planner.Undelivered{Address: s, Callback: planner.Approve, Since: made(), Problem: s})
+		p.Context.Drift = append(p.Context.Drift, planner.Drift{Address: s, Attribute: planner.Group, Recorded: planner.UnknownValue(s), Observed: num(1)})
+	}
+	p.Context.User, p.Context.Host, p.Context.Source, p.Context.Version = "a\x1b[0m", "h\nPlan: 0", "s\u202e", "-----BEGIN"
+}
+
+func hostilePlan() *planner.Plan {
+	p := basePlan()
+	addHostile(p)
+	return p
+}
+
+func TestEscape(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain text": "plain text", "Zürich": "Zürich", "a\x1b[31mb": `a\x1b[31mb`, "a\r\n\tb": `a\r\n\tb`, "\xff": `\xff`, "\u202e": `\u202e`,
+		"\u200b\ufeff": `\u200b\ufeff`, "e\u0301": `e\u0301`, "\U000e0041": `\U000e0041`, "\u00a0": `\u00a0`, "\u009b": `\u009b`, "\x7f": `\x7f`,
+		`back\slash`: `back\slash`, "\ufffd": `\ufffd`,
+	} {
+		if got := Escape(in); got != want {
+			t.Errorf("Escape(%q) = %s, want %s", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{"/a/b-c_d@e+f.g": "/a/b-c_d@e+f.g", "": `""`, "a b": `"a\x20b"`, `a"b\`: `"a\"b\\"`, "a\x1b": `"a\x1b"`, `\x1b`: `"\\x1b"`} {
+		if got := Quote(in); got != want {
+			t.Errorf("Quote(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func FuzzEscape(f *testing.F) {
+	for _, s := range hostileTexts() {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, out := range []string{Escape(s), Quote(s), title(s)} {
+			if strings.ContainsFunc(out, func(r rune) bool { return !visible(r) || unicode.IsControl(r) }) {
+				t.Fatalf("%q is shown as %q", s, out)
+			}
+		}
+		for _, l := range prose(s, 40) {
+			if strings.ContainsFunc(l, func(r rune) bool { return !visible(r) }) || strings.HasSuffix(l, " ") {
+				t.Fatalf("%q has the line %q", s, l)
+			}
+		}
+	})
+}
+
+// TestNothingImitatesThePlan checks the lines of a hostile plan: each is either one that we wrote, or marked as a part of a text.
+func TestNothingImitatesThePlan(t *testing.T) {
+	p := hostilePlan()
+	out := Text(p, Options{})
+	for _, c := range out {
+		if c != '\n' && c < ' ' || c == 0x7f {
+			t.Fatalf("the text contains the byte %#x", c)
+		}
+	}
+	plans := regexp.MustCompile(`(?m)^(Plan: |No changes|cscs-sync will)`).FindAll(out, -1)
+	if len(plans) != 2 {
+		t.Errorf("%d lines look like the plan's own: %q", len(plans), plans)
+	}
+	blocks := regexp.MustCompile(`(?m)^  # ?([^( ].*)? will be `).FindAll(out, -1)
+	if len(blocks) != len(p.Core.Actions) {
+		t.Errorf("%d lines begin an action, for %d actions", len(blocks), len(p.Core.Actions))
+	}
+	for _, l := range bytes.Split(Text(p, Options{Color: true}), []byte("\n")) {
+		if bytes.Contains(sgr.ReplaceAll(l, nil), []byte{esc}) {
+			t.Errorf("a colour that is not ours: %q", l)
+		}
+	}
+}
+
+func TestHostileMarkdownAndHTML(t *testing.T) {
+	p := hostilePlan()
+	md := Markdown(p, Options{})
+	inside, fence := false, ""
+	for _, l := range strings.Split(string(md), "\n") {
+		switch trimmed := strings.TrimLeft(l, " "); {
+		case !inside && strings.HasPrefix(l, "```"):
+			inside, fence = true, strings.TrimRight(l, "text")
+		case inside && strings.HasPrefix(trimmed, fence):
+			if trimmed != fence || l != trimmed {
+				t.Errorf("a fence ends by %q", l)
+			}
+			inside = false
+		case !inside && regexp.MustCompile("script|click|bold|evil").MatchString(l):
+			t.Errorf("outside of code: %q", l)
+		}
+	}
+	if inside {
+		t.Error("the last fence is open")
+	}
+	page := HTML(p, Options{})
+	for _, bad := range []string{"<script", "<b>", "\x1b", "\u202e", "</details>"} {
+		if bytes.Contains(page, []byte(bad)) {
+			t.Errorf("the page contains %q", bad)
+		}
+	}
+	if tags := regexp.MustCompile(`<[^>]*>`).FindAll(page, -1); len(tags) < 100 {
+		t.Errorf("only %d tags", len(tags))
+	}
+	if out := JSON(p); bytes.ContainsFunc(out, func(r rune) bool { return r != '\n' && !visible(r) }) {
+		t.Error("the JSON contains characters that can't be seen")
+	}
+}
