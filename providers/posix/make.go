@@ -93,3 +93,12 @@ func isEmpty(fd int) (bool, error) {
 	}
 	return false, err
 }
+
+// Empty tells whether there is nothing in the directory.
+func (d *Dir) Empty() (bool, error) {
+	empty, err := isEmpty(d.fd)
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", d.Path(), explain(err))
+	}
+	return empty, nil
+}

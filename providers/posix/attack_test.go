@@ -1,0 +1,230 @@
+package posix
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// rounds is how often each attack is tried; CSCS_SYNC_ATTACK_ROUNDS=100000 for a long run.
+func rounds(t *testing.T) int {
+	s := os.Getenv("CSCS_SYNC_ATTACK_ROUNDS")
+	if s == "" {
+		return 10_000
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// victim is a directory outside of the system, that no attack may make us touch: it is 0700, of user 4711, and empty.
+type victim struct{ *site }
+
+func newVictim(s *site) victim {
+	s.mkdir("victim", 0o700)
+	s.mkdir("victim/x", 0o700)
+	for _, p := range []string{"victim", "victim/x"} {
+		s.must(os.Chown(s.real(p), 4711, 4711))
+	}
+	return victim{s}
+}
+
+func (v victim) check(t *testing.T) {
+	t.Helper()
+	for _, p := range []string{"victim", "victim/x"} {
+		var st unix.Stat_t
+		v.must(unix.Lstat(v.real(p), &st))
+		if st.Uid != 4711 || st.Gid != 4711 || st.Mode&0o7777 != 0o700 {
+			t.Errorf("%s was changed: owner %d:%d, mode %04o", p, st.Uid, st.Gid, st.Mode&0o7777)
+		}
+	}
+	if names, err := os.ReadDir(v.real("victim")); err != nil || len(names) != 1 {
+		t.Errorf("victim holds %v, %v", names, err)
+	}
+}
+
+// attack runs swap in a loop beside try, until that was called so many times or the time is up.
+func attack(t *testing.T, n int, swap func(i int), try func(i int)) {
+	t.Helper()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				swap(i)
+			}
+		}
+	}()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range n {
+			try(i)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Minute):
+		t.Error("it hangs")
+	}
+	close(stop)
+	<-stopped
+}
+
+// swapper puts in turn a link to the victim, a file, a fifo, a link to nothing and a directory at one place.
+func swapper(path, victim string) func(int) {
+	tmp := path + ".swap"
+	return func(i int) {
+		os.RemoveAll(tmp)
+		switch i % 5 {
+		case 0:
+			os.Symlink(victim, tmp)
+		case 1:
+			os.WriteFile(tmp, nil, 0o666)
+		case 2:
+			unix.Mkfifo(tmp, 0o666)
+		case 3:
+			os.Symlink("nowhere", tmp)
+		case 4:
+			os.Mkdir(tmp, 0o755)
+			os.Mkdir(filepath.Join(tmp, "x"), 0o755)
+		}
+		if unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE) != nil {
+			os.Rename(tmp, path)
+		}
+	}
+}
+
+func TestAttackObserve(t *testing.T) {
+	s := newSite(t)
+	v := newVictim(s)
+	s.mkdir("capstor/mid", 0o755)
+	s.mkdir("capstor/mid/x", 0o755)
+	seen := map[planner.DirState]int{}
+	attack(t, rounds(t), swapper(s.real("capstor/mid"), s.real("victim")), func(int) {
+		d := s.root.Observe(s.conf, "capstor/mid/x")
+		if d.Owner == 4711 {
+			t.Error("the victim was looked at")
+		}
+		if d.State == planner.DirObstructed && d.Why == "" || d.State == planner.DirUnknown && d.Why == "" {
+			t.Errorf("no reason: %+v", d)
+		}
+		seen[d.State]++
+	})
+	v.check(t)
+	if seen[planner.DirPresent] == 0 || seen[planner.DirObstructed] == 0 {
+		t.Errorf("the attack never met the observation: %v", seen)
+	}
+}
+
+func TestAttackMake(t *testing.T) {
+	s := newSite(t)
+	v := newVictim(s)
+	s.mkdir("capstor/mid", 0o755)
+	made := 0
+	attack(t, rounds(t), swapper(s.real("capstor/mid"), s.real("victim")), func(i int) {
+		d, err := s.sys.Make("capstor/mid/n" + strconv.Itoa(i))
+		if err != nil {
+			return
+		}
+		made++
+		errors.Join(d.DropACLs(), d.Own(1234, 1234), d.Chmod(0o2777), d.Sync())
+		d.Close()
+	})
+	v.check(t)
+	if made == 0 {
+		t.Error("nothing was ever made: the attack did not meet the work")
+	}
+}
+
+// The directory itself is swapped between opening it and each change.
+func TestAttackChange(t *testing.T) {
+	s := newSite(t)
+	v := newVictim(s)
+	s.mkdir("capstor/mid", 0o755)
+	s.mkdir("capstor/real", 0o755)
+	inode := s.inode("capstor/real")
+	opened := 0
+	swap := swapper(s.real("capstor/mid"), s.real("victim"))
+	attack(t, rounds(t), func(i int) {
+		swap(i)
+		// Now and then the true directory comes and goes, and a stranger's takes its name.
+		unix.Renameat2(unix.AT_FDCWD, s.real("capstor/mid"), unix.AT_FDCWD, s.real("capstor/real"), unix.RENAME_EXCHANGE)
+		unix.Renameat2(unix.AT_FDCWD, s.real("capstor/mid"), unix.AT_FDCWD, s.real("capstor/real"), unix.RENAME_EXCHANGE)
+	}, func(int) {
+		for _, p := range []string{"capstor/mid", "capstor/real"} {
+			d, err := s.sys.Open(p, inode)
+			if err != nil {
+				continue
+			}
+			opened++
+			if d.Inode() != inode {
+				t.Error("another directory was opened than was asked for")
+			}
+			errors.Join(d.Own(1234, 1234), d.Chmod(0o2771))
+			d.Close()
+		}
+	})
+	v.check(t)
+	if opened == 0 {
+		t.Error("it was never opened: the attack did not meet the work")
+	}
+	// Only the directory with that inode was changed.
+	for _, p := range []string{"capstor/mid", "capstor/real", "capstor/mid.swap"} {
+		var st unix.Stat_t
+		if unix.Lstat(s.real(p), &st) == nil && st.Ino != inode && st.Uid == 1234 {
+			t.Errorf("%s, which is another, was given away", p)
+		}
+	}
+}
+
+// What is archived must be the directory that was approved, whatever takes its name while it moves.
+func TestAttackArchive(t *testing.T) {
+	s := newSite(t)
+	v := newVictim(s)
+	s.mkdir("capstor/mid", 0o755)
+	n := rounds(t) / 100 // each round writes and syncs
+	archived := 0
+	swap := swapper(s.real("capstor/mid"), s.real("victim"))
+	attack(t, n, swap, func(i int) {
+		var st unix.Stat_t
+		for unix.Lstat(s.real("capstor/mid"), &st) != nil || !isDir(st.Mode) {
+			runtime.Gosched()
+		}
+		m := Move{From: "capstor/mid", Inode: st.Ino, Folder: "capstor/.trash", Name: "n" + strconv.Itoa(i)}
+		if s.sys.Archive(m, []byte("{}")) != nil {
+			return
+		}
+		archived++
+		var in unix.Stat_t
+		if err := unix.Lstat(s.real(m.Archived()), &in); err != nil || in.Ino != st.Ino {
+			t.Errorf("archived inode %d, want %d: %v", in.Ino, st.Ino, err)
+		}
+	})
+	v.check(t)
+	found, err := s.sys.Manifests("capstor/.trash")
+	if archived > 0 && err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		if f.Directory.State != planner.DirPresent {
+			t.Errorf("%s in the archive: %+v", f.Name, f.Directory)
+		}
+	}
+	if archived == 0 {
+		t.Error("nothing was ever archived: the attack did not meet the work")
+	}
+}
