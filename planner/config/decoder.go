@@ -93,7 +93,7 @@ func (s section) value(name string, want cty.Type, what string) (cty.Value, bool
 		return cty.NilVal, false
 	}
 	if slices.ContainsFunc(attr.Expr.Variables(), func(t hcl.Traversal) bool { return t.RootName() == "unlimited" }) {
-		s.wrong(name, "unlimited may be said in an override's quota block only.")
+		s.wrong(name, "The word unlimited may be said in an override's quota block only.")
 		return cty.NilVal, false
 	}
 	v, diags := attr.Expr.Value(&hcl.EvalContext{Functions: override.Functions()})

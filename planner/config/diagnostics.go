@@ -74,7 +74,10 @@ func sorted(diags hcl.Diagnostics) hcl.Diagnostics {
 // Files are [Config.Sources]. Width wraps the text, 0 does not; with colour there is a box around each.
 func WriteDiagnostics(w io.Writer, diags hcl.Diagnostics, files map[string]*hcl.File, width int, color bool) error {
 	out := bufio.NewWriter(w)
-	for _, d := range diags {
+	for i, d := range diags {
+		if i > 0 && !color {
+			_ = out.WriteByte('\n')
+		}
 		p := painter{color: color, code: "31", width: width}
 		if d.Severity == hcl.DiagWarning {
 			p.code = "33"
@@ -109,8 +112,6 @@ func (p *painter) diagnostic(d *hcl.Diagnostic, files map[string]*hcl.File) {
 	}
 	if p.color {
 		p.out.WriteString(p.paint(p.code, "╵") + "\n")
-	} else {
-		p.out.WriteByte('\n')
 	}
 }
 

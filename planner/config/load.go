@@ -98,7 +98,7 @@ func (d *decoder) parse(name string) hcl.Blocks {
 		return nil
 	}
 	file, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
-	d.diags = append(d.diags, diags...)
+	d.diags = append(d.diags, firstOfEach(diags)...)
 	if file == nil || diags.HasErrors() {
 		return nil
 	}
@@ -134,6 +134,18 @@ func refuseTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 		}
 	}
 	return nil
+}
+
+// firstOfEach leaves out what only follows from the first: after an open quote, every line is an error of one kind.
+func firstOfEach(diags hcl.Diagnostics) (first hcl.Diagnostics) {
+	seen := map[string]bool{}
+	for _, d := range diags {
+		if !seen[d.Summary] {
+			first = append(first, d)
+		}
+		seen[d.Summary] = true
+	}
+	return first
 }
 
 func rootSchema() *hcl.BodySchema {

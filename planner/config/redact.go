@@ -14,7 +14,7 @@ import (
 // unless it is just a call of file or env. It works on tokens, so it also works where the syntax is broken. Lengths
 // and line ends stay, so that every range still fits. Blanking out too much costs an excerpt; too little, a token.
 func redact(src []byte, tokens hclsyntax.Tokens) []byte {
-	out := bytes.Clone(src)
+	out := blankLines(bytes.Clone(src))
 	for i := 0; i < len(tokens); i++ {
 		if t := tokens[i]; t.Type == hclsyntax.TokenQuotedLit && hasPassword(string(t.Bytes)) {
 			blank(out, t.Range.Start.Byte, t.Range.End.Byte)
@@ -35,6 +35,28 @@ func redact(src []byte, tokens hclsyntax.Tokens) []byte {
 	return out
 }
 
+// blankLines is the same for single lines and without tokens, which mean nothing once a quote has been left open.
+func blankLines(b []byte) []byte {
+	start := 0
+	for line := range bytes.Lines(b) {
+		name, value, found := bytes.Cut(line, []byte("="))
+		if !found {
+			name, value, found = bytes.Cut(line, []byte(":"))
+		}
+		name = bytes.Trim(name, " \t\"'{")
+		if i := bytes.LastIndexAny(name, " \t{,"); i >= 0 {
+			name = name[i+1:]
+		}
+		v := bytes.TrimSpace(value)
+		call := bytes.HasPrefix(v, []byte(`file("`)) || bytes.HasPrefix(v, []byte(`env("`))
+		if found && soundsSecret(string(name)) && !call {
+			blank(b, start+len(line)-len(value), start+len(line))
+		}
+		start += len(line)
+	}
+	return b
+}
+
 // nameOf is the token's text; of a quoted name, what is between the quotes.
 func nameOf(tokens hclsyntax.Tokens, i int) string {
 	if tokens[i].Type == hclsyntax.TokenOQuote && i+1 < len(tokens) {
@@ -52,20 +74,21 @@ func hasPassword(s string) bool {
 
 // isName tells whether a token is the first word of a statement, or is given a value in the middle of a line.
 func isName(tokens hclsyntax.Tokens, i int) bool {
-	after := i + 1
-	switch tokens[i].Type {
-	case hclsyntax.TokenIdent:
-	case hclsyntax.TokenOQuote:
+	after, quoted := i+1, tokens[i].Type == hclsyntax.TokenOQuote
+	if quoted {
 		after = i + 3
-	default:
+	} else if tokens[i].Type != hclsyntax.TokenIdent {
 		return false
 	}
-	if i == 0 || after < len(tokens) && (tokens[after].Type == hclsyntax.TokenEqual || tokens[after].Type == hclsyntax.TokenColon) {
+	if after < len(tokens) && (tokens[after].Type == hclsyntax.TokenEqual || tokens[after].Type == hclsyntax.TokenColon) {
 		return true
+	}
+	if quoted || i == 0 {
+		return !quoted
 	}
 	switch tokens[i-1].Type {
 	case hclsyntax.TokenNewline, hclsyntax.TokenOBrace, hclsyntax.TokenComma, hclsyntax.TokenComment, hclsyntax.TokenCBrace,
-		hclsyntax.TokenCHeredoc, hclsyntax.TokenSemicolon, hclsyntax.TokenInvalid, hclsyntax.TokenOParen:
+		hclsyntax.TokenCHeredoc, hclsyntax.TokenSemicolon, hclsyntax.TokenInvalid:
 		return true
 	}
 	return false

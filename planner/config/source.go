@@ -206,7 +206,7 @@ func parseURL(raw string, anyHTTP bool) (string, error) {
 	case scheme != "https" && scheme != "http":
 		return "", errors.New("want https://")
 	case scheme == "http" && !anyHTTP && !loopback(u.Hostname()):
-		return "", errors.New("http:// would send the token in the clear; it is allowed to loopback addresses only, want https://")
+		return "", errors.New("plain http:// would send the token in the clear; it is allowed to loopback addresses only, want https://")
 	case u.RawPath != "" || !cleanURLPath(u.Path):
 		return "", errors.New("the path of a URL must be clean: no '.', '..', '//' and no escapes")
 	}

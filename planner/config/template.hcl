@@ -38,10 +38,10 @@ storage {
 
 # One block for each storage system. The label, or one of the slugs, is the first component of its mount paths. A
 # resource of a system without a block is left alone.
-system "capstor" {                             # <-
+system "capstor" { # <-
   # slugs    = ["cscs-capstor-offering"]       # other names that the proxy has for it
-  directory  = "capstor"                       # /capstor/… is this folder below storage.root
-  filesystem = "lustre"                        # what must be mounted there; "any" to try things out
+  directory  = "capstor" # /capstor/… is this folder below storage.root
+  filesystem = "lustre"  # what must be mounted there; "any" to try things out
   # paths    = { "/scratch" = "capstor/legacy" } # other mount path prefixes, and their folders
   archive_retention = "90d"
   quota "lustre" {
@@ -73,7 +73,7 @@ system "capstor" {                             # <-
 # }
 
 approval {
-  required  = 1    # different people
+  required  = 1 # different people
   valid_for = "7d"
   # allowed_signers = "allowed_signers" # ssh-keygen's format; without it approvals are made on this node
 }

@@ -140,11 +140,16 @@ func whole(f *big.Float) (n uint64, exact bool, err error) {
 // whether the attribute has to be evaluated for each.
 func (a attribute) check(w *planner.Wishes) (computed bool, diags hcl.Diagnostics) {
 	if mentions(a.expr, unlimited) && !a.inQuota {
-		return false, a.problem("unlimited may be said in an override's quota block only")
+		return false, a.problem("the word unlimited may be said in an override's quota block only")
 	}
 	ctx := evalContext(unknownUpstream(), a.inQuota)
 	v, diags := a.expr.Value(ctx)
 	if diags.HasErrors() {
+		for _, d := range diags {
+			if d.Summary == "Unsupported attribute" {
+				d.Detail += " Members of upstream are " + list(members()) + "."
+			}
+		}
 		return false, diags
 	}
 	if v.Type() != cty.DynamicPseudoType && v.Type() != a.want {

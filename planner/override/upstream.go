@@ -24,6 +24,15 @@ func unknownUpstream() cty.Value {
 	return cty.ObjectVal(all)
 }
 
+// members are the names in upstream, for messages.
+func members() []string {
+	names := []string{"path", "data_type", "system", "tenant", "customer", "project", "target", "gid", "group", "status", "mode"}
+	for _, q := range quotaNames() {
+		names = append(names, "quota."+q)
+	}
+	return names
+}
+
 // upstreamObject is what expressions see; everything that the proxy does not say is null.
 func upstreamObject(u planner.Upstream) cty.Value {
 	f := u.Facts
