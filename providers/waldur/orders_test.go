@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,9 +208,9 @@ func TestSend(t *testing.T) {
 		} else if c.Body != nil {
 			body, _ = json.Marshal(c.Body)
 		}
-		posts := 0
+		var posts atomic.Int32
 		o, base := waldurServer(t, func(w http.ResponseWriter, req *http.Request) {
-			posts++
+			posts.Add(1)
 			if sent, _ := io.ReadAll(req.Body); req.Method != http.MethodPost || string(sent) != `{"backend_id":"/x"}` ||
 				req.Header.Get("Content-Type") != "application/json" || req.Header.Get("Authorization") != "Token "+testToken {
 				t.Errorf("%s %s", req.Method, sent)
@@ -218,8 +219,8 @@ func TestSend(t *testing.T) {
 			_, _ = w.Write(body)
 		})
 		a := o.Send(context.Background(), providers.Call{URL: base + strings.TrimPrefix(c.Path, "/api/"), Body: []byte(`{"backend_id":"/x"}`)})
-		if a.Status != c.Status || a.Err != nil || posts != 1 {
-			t.Errorf("%s: %+v after %d posts", c.Case, a, posts)
+		if a.Status != c.Status || a.Err != nil || posts.Load() != 1 {
+			t.Errorf("%s: %+v after %d posts", c.Case, a, posts.Load())
 		}
 		said, _ := c.Body.(map[string]any)
 		for _, member := range []string{"detail", "status"} {
@@ -272,14 +273,14 @@ func TestSendAnswers(t *testing.T) {
 
 // TestSendNoAnswer: no status, and the error says so without the token.
 func TestSendNoAnswer(t *testing.T) {
-	posts := 0
+	var posts atomic.Int32
 	o, base := waldurServer(t, func(http.ResponseWriter, *http.Request) {
-		posts++
+		posts.Add(1)
 		panic(http.ErrAbortHandler)
 	})
 	a := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
-	if a.Status != 0 || !errors.Is(a.Err, providers.ErrUnreachable) || posts != 1 || !strings.HasPrefix(a.Err.Error(), "set_state_done: 127.0.0.1:") {
-		t.Errorf("%+v after %d posts", a, posts)
+	if a.Status != 0 || !errors.Is(a.Err, providers.ErrUnreachable) || posts.Load() != 1 || !strings.HasPrefix(a.Err.Error(), "set_state_done: 127.0.0.1:") {
+		t.Errorf("%+v after %d posts", a, posts.Load())
 	}
 }
 

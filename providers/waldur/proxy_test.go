@@ -72,6 +72,13 @@ func newRig(t *testing.T, timeout time.Duration, play http.HandlerFunc) *rig {
 	return r
 }
 
+// asked are the queries that came in so far.
+func (r *rig) asked() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.requests)
+}
+
 func (r *rig) list(statuses ...planner.Status) ([]planner.Item, error) {
 	return r.source.List(context.Background(), statuses)
 }
@@ -136,8 +143,8 @@ func TestListPages(t *testing.T) {
 		t.Fatalf("%d items, %v", len(items), err)
 	}
 	want := []string{"page=1&page_size=500", "page=2&page_size=500", "page=3&page_size=500"}
-	if !slices.Equal(r.requests, want) || r.clock.slept != nil {
-		t.Errorf("requests %v, slept %v", r.requests, r.clock.slept)
+	if !slices.Equal(r.asked(), want) || r.clock.slept != nil {
+		t.Errorf("requests %v, slept %v", r.asked(), r.clock.slept)
 	}
 	if !strings.HasSuffix(r.source.Name(), "/api/storage-resources/") || strings.Contains(r.source.Name(), "http") {
 		t.Error(r.source.Name())
@@ -210,8 +217,8 @@ func TestListingSettles(t *testing.T) {
 	if err != nil || len(items) != 501 || items[0].Key.Item[:8] != "000003e8" {
 		t.Errorf("%d items, %v", len(items), err)
 	}
-	if len(r.requests) != 4 || r.requests[2] != "page=1&page_size=500" {
-		t.Error(r.requests)
+	if len(r.asked()) != 4 || r.asked()[2] != "page=1&page_size=500" {
+		t.Error(r.asked())
 	}
 }
 
@@ -224,8 +231,8 @@ func TestListStatuses(t *testing.T) {
 	if err != nil || len(items) != 12 {
 		t.Errorf("%d items, %v", len(items), err)
 	}
-	if len(r.requests) != 4 || r.requests[1] != "page=1&page_size=500&status=updating" {
-		t.Error(r.requests)
+	if len(r.asked()) != 4 || r.asked()[1] != "page=1&page_size=500&status=updating" {
+		t.Error(r.asked())
 	}
 }
 
@@ -292,8 +299,8 @@ func TestRefusals(t *testing.T) {
 			})
 			err := r.fails(t, append(c.says, "list resources: page 1: 127.0.0.1:", "/api/storage-resources/ answered")...)
 			var s *StatusError
-			if !errors.As(err, &s) || s.Status != c.status || len(r.requests) != c.tries || len(r.clock.slept) != c.tries-1 {
-				t.Errorf("%v after %d requests, slept %v", err, len(r.requests), r.clock.slept)
+			if !errors.As(err, &s) || s.Status != c.status || len(r.asked()) != c.tries || len(r.clock.slept) != c.tries-1 {
+				t.Errorf("%v after %d requests, slept %v", err, len(r.asked()), r.clock.slept)
 			}
 		})
 	}
@@ -320,8 +327,8 @@ func TestListRetriesAPage(t *testing.T) {
 		servePage(w, req, 0, 501)
 	})
 	items, err := r.list()
-	if err != nil || len(items) != 501 || len(r.requests) != 3 || !slices.Equal(r.clock.slept, []time.Duration{7 * time.Second}) {
-		t.Errorf("%d items, %v, %v, slept %v", len(items), err, r.requests, r.clock.slept)
+	if err != nil || len(items) != 501 || len(r.asked()) != 3 || !slices.Equal(r.clock.slept, []time.Duration{7 * time.Second}) {
+		t.Errorf("%d items, %v, %v, slept %v", len(items), err, r.asked(), r.clock.slept)
 	}
 }
 
@@ -331,8 +338,8 @@ func TestRetryAfterBeyondTheDeadline(t *testing.T) {
 		w.WriteHeader(503)
 	})
 	r.fails(t, "503", "to wait 1h0m0s, as asked, would pass proxy.timeout")
-	if len(r.requests) != 1 || r.clock.slept != nil {
-		t.Errorf("%d requests, slept %v", len(r.requests), r.clock.slept)
+	if len(r.asked()) != 1 || r.clock.slept != nil {
+		t.Errorf("%d requests, slept %v", len(r.asked()), r.clock.slept)
 	}
 }
 
@@ -346,8 +353,8 @@ func TestRedirect(t *testing.T) {
 		http.Redirect(w, req, strings.Replace(elsewhere.URL, "http://", "http://user:"+testToken+"@", 1)+"/x/?"+testToken, http.StatusTemporaryRedirect)
 	})
 	r.fails(t, "answered 307 (Temporary Redirect): it redirects to 127.0.0.1:", "use the URL with a trailing slash in proxy.url")
-	if len(r.requests) != 1 {
-		t.Error(r.requests)
+	if len(r.asked()) != 1 {
+		t.Error(r.asked())
 	}
 }
 
@@ -363,8 +370,8 @@ func TestNotJSON(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, c.body) })
 			r.fails(t, c.says)
-			if len(r.requests) != 1 {
-				t.Error(r.requests)
+			if len(r.asked()) != 1 {
+				t.Error(r.asked())
 			}
 		})
 	}
@@ -377,8 +384,8 @@ func TestAnswerBreaksOff(t *testing.T) {
 		fmt.Fprint(w, pageOf(goodItem))
 	})
 	err := r.fails(t, "the answer broke off after", "unexpected EOF")
-	if !errors.Is(err, providers.ErrUnreachable) || len(r.requests) != 3 {
-		t.Error(err, len(r.requests))
+	if !errors.Is(err, providers.ErrUnreachable) || len(r.asked()) != 3 {
+		t.Error(err, len(r.asked()))
 	}
 }
 
@@ -428,8 +435,8 @@ func TestListCancelled(t *testing.T) {
 		<-req.Context().Done()
 	})
 	_, err := r.source.List(ctx, nil)
-	if !errors.Is(err, context.Canceled) || len(r.requests) != 1 {
-		t.Error(err, r.requests)
+	if !errors.Is(err, context.Canceled) || len(r.asked()) != 1 {
+		t.Error(err, r.asked())
 	}
 }
 
