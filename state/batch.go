@@ -8,6 +8,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 )
 
@@ -153,7 +154,7 @@ func (b *batch) close(panicked bool) error {
 		return nil
 	}
 	if b.tx != nil {
-		if err := b.tx.bolt.Rollback(); err != nil && !errors.Is(err, bolt.ErrTxClosed) {
+		if err := b.tx.bolt.Rollback(); err != nil && !errors.Is(err, berrors.ErrTxClosed) {
 			return err
 		}
 	}

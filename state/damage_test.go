@@ -2,9 +2,11 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -299,16 +301,23 @@ func FuzzCheckData(f *testing.F) {
 	good := read(f, path)
 	meta, _ := readMetas(good)
 	good = good[:int(meta.high)*meta.pageSize]
-	f.Add(good, uint32(0), byte(0))
-	f.Add(good, uint32(16384+16), byte(3))
-	f.Add([]byte("x"), uint32(0), byte(1))
-	f.Fuzz(func(t *testing.T, data []byte, at uint32, flip byte) {
-		if len(data) > 0 {
-			data = bytes.Clone(data)
-			data[int(at)%len(data)] ^= flip
+	f.Add(uint32(16384+16), byte(3), uint32(0), byte(0), uint32(0), false)
+	f.Add(uint32(16+32), byte(3), uint32(16+40), byte(1), uint32(5), true)
+	f.Fuzz(func(t *testing.T, at uint32, flip byte, at2 uint32, flip2 byte, cut uint32, mend bool) {
+		data := bytes.Clone(good)
+		data[int(at)%len(data)] ^= flip
+		data[int(at2)%len(data)] ^= flip2
+		if mend { // an attacker, or chance, makes the headers good again: what they point at is not
+			for i := range 2 {
+				b := data[i*meta.pageSize+pageHeader:][:metaSize]
+				sum := fnv.New64a()
+				sum.Write(b[:metaSize-8])
+				binary.NativeEndian.PutUint64(b[metaSize-8:], sum.Sum64())
+			}
 		}
-		if err := checkData(data, "f"); err == nil && len(data) < 3*leastPageSize {
-			t.Error("too short for a state, but good")
+		data = data[:len(data)-int(cut)%len(data)]
+		if err := checkData(data, "f"); err == nil && len(data) < int(meta.high-1)*meta.pageSize && !mend {
+			t.Error("truncated, but good")
 		}
 	})
 }

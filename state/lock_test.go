@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,11 +35,13 @@ func helper(what, dir string) int {
 	if err != nil {
 		return 1
 	}
+	var lock *Lock
+	defer func() { runtime.KeepAlive(lock) }()
 	switch what {
 	case "lock":
-		_, err = AcquireLock(context.Background(), dir, Holder{Who: "other", Host: "node2", PID: os.Getpid(), Plan: "sha256:abc", Since: time.Unix(1e9, 0)}, 0)
+		lock, err = AcquireLock(context.Background(), dir, Holder{Who: "other", Host: "node2", PID: os.Getpid(), Plan: "sha256:abc", Since: time.Unix(1e9, 0)}, 0)
 	case "batch":
-		err = s.Update(func(*Tx) error {
+		s.Update(func(*Tx) error {
 			os.Stdout.WriteString("ready\n")
 			_, err := io.Copy(io.Discard, os.Stdin)
 			return err
@@ -340,7 +343,7 @@ func TestAFullDisk(t *testing.T) {
 	s := openStore(t, filepath.Join(mount, "state"), newClock())
 	update(t, s, putRecords(50))
 	update(t, s, putRecords(51))
-	good, copied := read(t, s.File()), read(t, s.File()+".bak")
+	copied := read(t, s.File()+".bak")
 	want, _ := dump(t, s)
 	full := func(name string, s *Store) {
 		t.Helper()
@@ -372,7 +375,6 @@ func TestAFullDisk(t *testing.T) {
 	if err := again(t, s).Update(putRecords(52)); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
-	_ = good
 	other := openStore(t, filepath.Join(mount, "fresh"), newClock())
 	ballast, err = os.Create(filepath.Join(mount, "ballast"))
 	for err == nil {
