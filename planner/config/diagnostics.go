@@ -88,6 +88,9 @@ func WriteDiagnostics(w io.Writer, diags hcl.Diagnostics, files map[string]*hcl.
 	return out.Flush()
 }
 
+// noExcerpt is the Extra of a diagnostic whose line must not be shown.
+type noExcerpt struct{}
+
 // painter lays out one diagnostic.
 type painter struct {
 	out   bytes.Buffer
@@ -104,7 +107,8 @@ func (p *painter) diagnostic(d *hcl.Diagnostic, files map[string]*hcl.File) {
 	p.wrapped(p.paint("1;"+p.code, capital(severity(d))+":")+" "+p.paint("1", escape(d.Summary)), 0)
 	if d.Subject != nil {
 		p.line("")
-		p.excerpt(d.Subject, files[d.Subject.Filename])
+		_, hidden := d.Extra.(noExcerpt)
+		p.excerpt(d.Subject, files[d.Subject.Filename], hidden)
 	}
 	if d.Detail != "" {
 		p.line("")
@@ -148,14 +152,14 @@ func (p *painter) wrapped(s string, indent int) {
 }
 
 // excerpt shows the line that the subject begins on, and a caret below every column that is meant.
-func (p *painter) excerpt(r *hcl.Range, file *hcl.File) {
+func (p *painter) excerpt(r *hcl.Range, file *hcl.File, hidden bool) {
 	where := fmt.Sprintf("on %s line %d", escape(r.Filename), r.Start.Line)
-	if file == nil {
-		p.line("  " + where + ".")
-		return
-	}
 	if in := enclosing(file, r.Start.Byte); in != "" {
 		where += ", in " + escape(in)
+	}
+	if file == nil || hidden {
+		p.wrapped(where+".", 2)
+		return
 	}
 	p.wrapped(where+":", 2)
 	src, at := lineAt(file.Bytes, r.Start)
@@ -197,6 +201,9 @@ func (p *painter) cut(before, marked, after string) (string, string, string) {
 
 // enclosing names the blocks around a place: proxy, or override "name".
 func enclosing(file *hcl.File, offset int) string {
+	if file == nil {
+		return ""
+	}
 	if nav, ok := file.Nav.(interface{ ContextString(int) string }); ok {
 		return nav.ContextString(offset)
 	}

@@ -98,7 +98,7 @@ func (d *decoder) parse(name string) hcl.Blocks {
 		return nil
 	}
 	file, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
-	d.diags = append(d.diags, firstOfEach(diags)...)
+	d.diags = append(d.diags, withoutEchoes(diags)...)
 	if file == nil || diags.HasErrors() {
 		return nil
 	}
@@ -136,16 +136,20 @@ func refuseTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 	return nil
 }
 
-// firstOfEach leaves out what only follows from the first: after an open quote, every line is an error of one kind.
-func firstOfEach(diags hcl.Diagnostics) (first hcl.Diagnostics) {
-	seen := map[string]bool{}
+// withoutEchoes leaves out what only follows from the first of its kind: after an open quote, every line is one more
+// string over several lines.
+func withoutEchoes(diags hcl.Diagnostics) (kept hcl.Diagnostics) {
+	echo := false
 	for _, d := range diags {
-		if !seen[d.Summary] {
-			first = append(first, d)
+		if d.Summary == "Invalid multi-line string" {
+			if echo {
+				continue
+			}
+			echo = true
 		}
-		seen[d.Summary] = true
+		kept = append(kept, d)
 	}
-	return first
+	return kept
 }
 
 func rootSchema() *hcl.BodySchema {

@@ -29,7 +29,8 @@ func (s section) secret(name string) Secret {
 	source, argument, ok := sourceCall(attr.Expr)
 	if !ok {
 		s.d.errorAt(attr.NameRange, "Secret in the configuration",
-			`The value of %s must be file("…") or env("…"), so that the configuration can be shown and kept in a repository. If a secret stood here, treat it as known to others. The value is not shown.`, name)
+			`The value of %s must be file("…") or env("…"), so that the configuration can be shown and kept in a repository. If a secret stood here, treat it as known to others. Its line is not shown.`, name)
+		s.d.diags[len(s.d.diags)-1].Extra = noExcerpt{}
 		return Secret{}
 	}
 	if s.d.options.Secrets == Skip {
