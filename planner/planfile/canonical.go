@@ -29,7 +29,7 @@ type machine struct {
 // ID is the plan's id: "sha256:" and the SHA-256 of the canonical JSON of the core, in hex.
 func ID(core planner.Core) string {
 	core.Actions = present(core.Actions)
-	return digest(encodeJSON(core))
+	return digest(encodeStable(core))
 }
 
 // ShortID is the first 12 hex digits of an id, by which people name a plan.
@@ -46,18 +46,43 @@ func digest(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// canonical is the machine's part as JSON. Lists that have no "omitempty" are never null, and times are in UTC to the second.
+// canonical is the machine's part as JSON.
 func canonical(plan *planner.Plan) []byte {
-	m := machine{Format: format, Core: plan.Core, Context: plan.Context}
-	m.Core.Actions = present(m.Core.Actions)
-	m.Context.Systems = present(m.Context.Systems)
-	m.Context.Made = whole(m.Context.Made)
-	m.Context.Details = presentReasons(m.Context.Details, func(d *planner.Detail) *[]planner.Reason { return &d.Reasons })
-	m.Context.Blocked = presentReasons(m.Context.Blocked, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
-	m.Context.Waiting = presentReasons(m.Context.Waiting, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
-	m.Context.Undelivered = wholeTimes(m.Context.Undelivered, func(u *planner.Undelivered) *time.Time { return &u.Since })
-	m.Context.Details = wholeTimes(m.Context.Details, keepTime)
-	return encodeJSON(m)
+	plan = normal(plan)
+	return encodeStable(machine{Format: format, Core: plan.Core, Context: plan.Context})
+}
+
+// normal is the plan in the form in which it comes back from a file: lists that have no "omitempty" are never nil, and
+// times are in UTC to the second. The caller's plan stays as it is.
+func normal(plan *planner.Plan) *planner.Plan {
+	n := *plan
+	n.Core.Actions = present(n.Core.Actions)
+	c := &n.Context
+	c.Systems = present(c.Systems)
+	c.Made = whole(c.Made)
+	c.Details = presentReasons(c.Details, func(d *planner.Detail) *[]planner.Reason { return &d.Reasons })
+	c.Blocked = presentReasons(c.Blocked, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
+	c.Waiting = presentReasons(c.Waiting, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
+	c.Undelivered = wholeTimes(c.Undelivered, func(u *planner.Undelivered) *time.Time { return &u.Since })
+	c.Details = wholeTimes(c.Details, keepTime)
+	return &n
+}
+
+// replaced is how JSON writes bytes that are not UTF-8.
+const replaced = `\ufffd`
+
+// encodeStable is JSON that is the same when it is read and written again. Invalid UTF-8 takes two rounds: first it is
+// replaced by an escape, then that is read as a character, which is written as it is.
+func encodeStable[T any](v T) []byte {
+	data := encodeJSON(v)
+	if !bytes.Contains(data, []byte(replaced)) {
+		return data
+	}
+	var again T
+	if err := json.Unmarshal(data, &again); err != nil {
+		return data
+	}
+	return encodeJSON(again)
 }
 
 // keepTime gives the end of a retention a place of its own, so that the caller's plan stays as it is.

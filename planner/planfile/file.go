@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -34,11 +35,14 @@ func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
 	if plan.Context.Renderer != Renderer {
 		return nil, &ForeignError{plan.Context.Renderer}
 	}
+	plan = normal(plan)
 	part := canonical(plan)
-	// Invalid UTF-8 and fractions of seconds do not survive JSON. What is rendered is what a reader will have.
-	plan, err := decodeCanonical(part)
-	if err != nil {
-		return nil, err
+	if bytes.ContainsRune(part, utf8.RuneError) {
+		// Something was no UTF-8, perhaps. What is rendered is what a reader will have.
+		var err error
+		if plan, err = decodeCanonical(part); err != nil {
+			return nil, err
+		}
 	}
 	if err := Validate(plan); err != nil {
 		return nil, err
@@ -96,6 +100,9 @@ func (f *File) open(packed []byte, size int64, line int) error {
 	if f.Foreign = f.Plan.Context.Renderer != Renderer; f.Foreign {
 		return nil
 	}
+	if err := f.compareText(); err != nil {
+		return err
+	}
 	again, err := compress(part)
 	if err != nil {
 		return fmt.Errorf("plan file: compress: %w", err)
@@ -103,11 +110,11 @@ func (f *File) open(packed []byte, size int64, line int) error {
 	if !bytes.Equal(again, packed) {
 		return damaged(line, "the machine's part is not compressed as cscs-sync does")
 	}
-	return f.compareText()
+	return nil
 }
 
 func (f *File) compareText() error {
-	f.Colored = bytes.IndexByte(f.Text, esc) >= 0
+	f.Colored = len(f.Text) > 0 && f.Text[0] == esc // the first line is bold
 	want := rendering(f.Plan, f.Colored)
 	if bytes.Equal(f.Text, want) {
 		return nil

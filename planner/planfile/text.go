@@ -12,7 +12,7 @@ import (
 // arguments. No line begins with "-----" or ends in blanks.
 func Text(plan *planner.Plan, opt Options) []byte {
 	p := newPrinter(opt)
-	p.buf.Grow(4096 + 1024*len(plan.Core.Actions))
+	p.buf.Grow(4096 + 1200*len(plan.Core.Actions))
 	v := &view{plan: plan, opt: opt, id: ID(plan.Core)}
 	for i, section := range v.sections() {
 		if i > 0 {

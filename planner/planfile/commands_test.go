@@ -1,0 +1,44 @@
+package planfile
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+func TestCommands(t *testing.T) {
+	p := basePlan()
+	addCreate(p, "/capstor/store/climate", 0)
+	a := p.Core.Actions[0]
+	a.Parents = []string{"capstor/store"}
+	order := a.Order
+	want := []string{
+		"mkdir -m 0755 -- capstor/store", "mkdir -m 0700 -- capstor/store/climate",
+		"lfs setquota -g 30500 -b 19327352832k -B 21474836480k -i 26600000 -I 40000000 capstor/store/climate",
+		"chown 0:30500 -- capstor/store/climate", "chmod 02770 -- capstor/store/climate",
+		"# callback approve " + order, "# callback set_backend_id " + order, "# callback set_state_done " + order,
+	}
+	if got := commands(&a, made()); !slices.Equal(got, want) {
+		t.Errorf("%s", strings.Join(got, "\n"))
+	}
+	a.Quota = &planner.QuotaID{By: planner.ByProject, ID: 7}
+	a.Changes = []planner.Change{change(planner.Project, num(0), num(7)), change(planner.SpaceHard, num(1), planner.UnlimitedValue())}
+	a.Kind, a.Parents, a.Callbacks = planner.Update, nil, nil
+	want = []string{"lfs project -s -p 7 capstor/store/climate", "lfs setquota -p 7 -B 0 capstor/store/climate"}
+	if got := commands(&a, made()); !slices.Equal(got, want) {
+		t.Errorf("%s", strings.Join(got, "\n"))
+	}
+}
+
+// TestShellWords gives words to a shell, which has to see one word and run nothing.
+func TestShellWords(t *testing.T) {
+	for _, s := range []string{"a b", "$(echo x)", "`echo x`", "it's", "a;b", "-rf", "a*", `"q"`, "~", "a&b|c"} {
+		out, err := exec.Command("sh", "-c", "printf '<%s>' "+shellWord(s)).Output()
+		if err != nil || string(out) != "<"+s+">" {
+			t.Errorf("%q: the shell sees %s, %v", s, out, err)
+		}
+	}
+}

@@ -1,0 +1,321 @@
+package planfile
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// harmless tells that a file differs from another only in line ends and blanks before them.
+func harmless(a, b []byte) bool { return bytes.Equal(normalise(a), normalise(b)) }
+
+func refuse1(t *testing.T, original, changed []byte, what string) {
+	t.Helper()
+	if harmless(original, changed) {
+		return
+	}
+	if f, err := Parse(changed); err == nil && f.Check() == nil {
+		t.Fatalf("%s is taken", what)
+	}
+}
+
+// TestEveryByteCounts changes each byte of a file in several ways, takes each away, cuts the file there, and puts one in.
+func TestEveryByteCounts(t *testing.T) {
+	p := basePlan()
+	addRaise(p, "/capstor/a", 1, 10*tib, 20*tib, 8*tib)
+	for _, colored := range []bool{false, true} {
+		data, err := Marshal(p, Options{Color: colored})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(fmt.Sprintf("colored=%t", colored), func(t *testing.T) {
+			t.Parallel()
+			for i := range data {
+				for _, c := range []byte{data[i] ^ 1, data[i] ^ 32, " \n\r\x1b=A0-"[i%8]} {
+					changed := bytes.Clone(data)
+					changed[i] = c
+					refuse1(t, data, changed, fmt.Sprintf("byte %d as %q instead of %q", i, c, data[i]))
+				}
+				refuse1(t, data, append(bytes.Clone(data[:i]), data[i+1:]...), fmt.Sprintf("without byte %d", i))
+				refuse1(t, data, data[:i], fmt.Sprintf("cut at %d", i))
+				more := " x\n\x1b-\x00=A"[i%8]
+				refuse1(t, data, bytes.Join([][]byte{data[:i], {more}, data[i:]}, nil), fmt.Sprintf("%q before byte %d", more, i))
+			}
+		})
+	}
+}
+
+func TestRandomBytesOfALargeFile(t *testing.T) {
+	data, err := Marshal(thousand(), Options{Color: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 30 {
+		i := r.IntN(len(data))
+		changed := bytes.Clone(data)
+		changed[i] ^= byte(1 + r.IntN(255))
+		refuse1(t, data, changed, fmt.Sprintf("another byte at %d", i))
+	}
+}
+
+func TestLineEndsAndTrailingBlanks(t *testing.T) {
+	data := marshal(t, Options{})
+	for name, mailed := range map[string][]byte{
+		"CRLF": bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")), "blanks": bytes.ReplaceAll(data, []byte("\n"), []byte(" \t\n")),
+		"blanks and CRLF": bytes.ReplaceAll(data, []byte("\n"), []byte("  \r\n")), "no last line end": bytes.TrimSuffix(data, []byte("\n")),
+	} {
+		f, err := Parse(mailed)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if !bytes.Equal(f.Bytes(), data) {
+			t.Errorf("%s: not in normal form", name)
+		}
+	}
+}
+
+// pack is a plan file around any machine's part, with the text of a plan.
+func pack(t *testing.T, text, part []byte) []byte {
+	t.Helper()
+	packed, err := compress(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Join([][]byte{[]byte(firstLine + "\n\n"), text, []byte("\n"), armor(planLabel, packed)}, nil)
+}
+
+func TestRefused(t *testing.T) {
+	p := mixedPlan()
+	text, part := Text(p, Options{}), canonical(p)
+	if _, err := Parse(pack(t, text, part)); err != nil {
+		t.Fatal(err)
+	}
+	swap := func(old, new string) []byte {
+		if !bytes.Contains(part, []byte(old)) {
+			t.Fatalf("the machine's part has no %s", old)
+		}
+		return pack(t, text, bytes.Replace(part, []byte(old), []byte(new), 1))
+	}
+	data := pack(t, text, part)
+	approval := EncodeApproval([]byte("x"))
+	for name, bad := range map[string][]byte{
+		"empty": nil, "other file": []byte("#!/bin/sh\n"), "version 2": bytes.Replace(data, []byte("plan v1"), []byte("plan v2"), 1),
+		"format 2": swap(`{"format":1,`, `{"format":2,`), "unknown member": swap(`"context":{`, `"context":{"x":1,`),
+		"duplicate member": swap(`"core":{`, `"core":{"actions":[],`), "space": swap(`"core":{`, `"core": {`), "case": swap(`"core":{`, `"CORE":{`),
+		"after the end": pack(t, text, append(bytes.Clone(part), ' ')), "two values": pack(t, text, append(bytes.Clone(part), "{}"...)),
+		"null list": swap(`"systems":["capstor","iopsstor"]`, `"systems":null`), "escaped": swap(`"user":"root"`, `"user":"\u0072oot"`),
+		"kind": swap(`"action":"archive"`, `"action":"blocked"`), "attribute": swap(`"attribute":"owner"`, `"attribute":"Owner"`),
+		"callback": swap(`"approve"`, `"set_state_ok"`), "target": swap(`"target":"project"`, `"target":"planet"`),
+		"local time": swap(`"made":"2026-11-22T21:40:03Z"`, `"made":"2026-11-22T22:40:03+01:00"`), "fraction": swap(`21:40:03Z"`, `21:40:03.5Z"`),
+		"counts": swap(`"archive":1`, `"archive":0`), "another text": pack(t, Text(basePlan(), Options{}), part),
+		"after the block": append(bytes.Clone(data), "x\n"...), "empty line after": append(bytes.Clone(data), '\n'),
+		"before approvals": slices3(data, []byte("\n"), approval), "plan twice": slices3(data, data[bytes.Index(data, []byte("-----BEGIN")):], nil),
+		"long lines": bytes.Replace(data, []byte("\n-----END CSCS-SYNC PLAN"), []byte("=\n-----END CSCS-SYNC PLAN"), 1),
+		"PEM header": bytes.Replace(data, []byte("PLAN-----\n"), []byte("PLAN-----\nA: b\n\n"), 1),
+	} {
+		_, err := Parse(bad)
+		var refused *FormatError
+		if !errors.As(err, &refused) {
+			t.Errorf("%s: %v", name, err)
+		} else if refused.Hint == "" || !strings.HasPrefix(err.Error(), "plan file: ") {
+			t.Errorf("%s: %v says no way out", name, err)
+		}
+	}
+}
+
+func slices3(a, b, c []byte) []byte { return bytes.Join([][]byte{a, b, c}, nil) }
+
+func TestErrorNamesTheLine(t *testing.T) {
+	data := marshal(t, Options{})
+	lines := bytes.Split(data, []byte("\n"))
+	lines[16] = append(lines[16], "\x1b[8m0"...)
+	_, err := Parse(bytes.Join(lines, []byte("\n")))
+	var refused *FormatError
+	if !errors.As(err, &refused) || refused.Line != 17 || !strings.Contains(err.Error(), "fresh copy") || strings.ContainsRune(err.Error(), esc) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestOtherCompression(t *testing.T) {
+	p := mixedPlan()
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Comment = "x"
+	_, _ = w.Write(canonical(p))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Parse(slices3([]byte(firstLine+"\n\n"), Text(p, Options{}), append([]byte("\n"), armor(planLabel, b.Bytes())...)))
+	if err == nil || !strings.Contains(err.Error(), "compressed") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestBomb(t *testing.T) {
+	packed, err := compress(append([]byte(`{"format":1,"core":{"configuration":"`), bytes.Repeat([]byte("a"), 17<<20)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Parse(slices3([]byte(firstLine+"\n\n"), []byte("text\n\n"), armor(planLabel, packed)))
+	if err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestForeignFileIsForShowing(t *testing.T) {
+	p := mixedPlan()
+	p.Context.Renderer = Renderer + 1
+	var foreign *ForeignError
+	if _, err := Marshal(p, Options{}); !errors.As(err, &foreign) {
+		t.Errorf("Marshal: %v", err)
+	}
+	f, err := Parse(pack(t, []byte("a text of the future\n"), canonical(p)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Check(); !f.Foreign || !errors.As(err, &foreign) {
+		t.Errorf("foreign %t, check %v", f.Foreign, err)
+	}
+}
+
+// TestRenderingIsPinned fails when the library's compression or its tables of characters change: what they decide is in files
+// already written. Raise Renderer then, and pin the new values.
+func TestRenderingIsPinned(t *testing.T) {
+	packed, err := compress(bytes.Repeat([]byte("cscs-sync plan v1, and so on; "), 5000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(packed)
+	if got := hex.EncodeToString(sum[:8]); got != "060d819a66e55d77" || unicode.Version != "15.0.0" || Renderer != 1 {
+		t.Errorf("compression gives %s, characters are those of Unicode %s, Renderer is %d", got, unicode.Version, Renderer)
+	}
+}
+
+func TestMarshalTakesWhatJSONChanges(t *testing.T) {
+	p := mixedPlan()
+	p.Context.User = "r\xffoot"
+	p.Context.Made = p.Context.Made.Add(500)
+	p.Core.Selection.Targets = []string{"/\xfe/**"}
+	data, err := Marshal(p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ID(f.Plan.Core) != ID(p.Core) || ContextDigest(f.Plan) != ContextDigest(p) {
+		t.Error("the plan that comes back has another digest")
+	}
+}
+
+func TestIDIsOfTheCore(t *testing.T) {
+	a, b := mixedPlan(), mixedPlan()
+	b.Context.Made, b.Context.Host = b.Context.Made.Add(3600e9), "other"
+	if ID(a.Core) != ID(b.Core) || ContextDigest(a) == ContextDigest(b) {
+		t.Error("the context is in the id, or not in its digest")
+	}
+	b.Core.Actions[0].Changes[0].After = num(1)
+	if ID(a.Core) == ID(b.Core) {
+		t.Error("the id does not cover changes")
+	}
+	if ID(planner.Core{}) != ID(planner.Core{Actions: []planner.Action{}}) {
+		t.Error("no actions and an empty list of them differ")
+	}
+}
+
+func TestApprovals(t *testing.T) {
+	f, err := Parse(marshal(t, Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{"first", strings.Repeat("second", 50)} {
+		if err := f.AddApproval(EncodeApproval([]byte(s))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := Parse(f.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := DecodeApproval(again.Approvals[1])
+	if err != nil || string(got) != strings.Repeat("second", 50) {
+		t.Errorf("%q, %v", got, err)
+	}
+	block := EncodeApproval([]byte("first"))
+	for name, bad := range map[string][]byte{"empty": nil, "a plan": armor(planLabel, []byte("x")), "two": append(bytes.Clone(block), block...),
+		"loose": bytes.Replace(block, []byte("Zm"), []byte("Zn\nm"), 1), "text": append([]byte("x\n"), block...)} {
+		if err := f.AddApproval(bad); err == nil {
+			t.Errorf("%s is taken as an approval", name)
+		}
+	}
+	if len(f.Approvals) != 2 {
+		t.Errorf("%d approvals", len(f.Approvals))
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, colored := range []bool{false, true} {
+		data := marshal(f, Options{Color: colored})
+		f.Add(data)
+		f.Add(append(data, EncodeApproval([]byte("x"))...))
+		f.Add(bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")))
+	}
+	f.Add([]byte(firstLine + "\n\n\n-----BEGIN CSCS-SYNC PLAN-----\n-----END CSCS-SYNC PLAN-----\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Parse(data)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(file.Bytes(), normalise(data)) {
+			t.Fatal("what parses is not written back")
+		}
+		if file.Foreign {
+			return
+		}
+		again, err := Marshal(file.Plan, Options{Color: file.Colored})
+		if err != nil || !bytes.HasPrefix(file.Bytes(), again) {
+			t.Fatalf("Marshal would not have written it: %v", err)
+		}
+	})
+}
+
+func FuzzMachinePart(f *testing.F) {
+	f.Add(canonical(mixedPlan()))
+	f.Add(canonical(hostilePlan()))
+	f.Add(canonical(basePlan()))
+	f.Fuzz(func(t *testing.T, part []byte) {
+		plan, err := decodeCanonical(part)
+		if err != nil || Validate(plan) != nil {
+			return
+		}
+		if !bytes.Equal(canonical(plan), part) {
+			t.Fatal("not canonical")
+		}
+		plan.Context.Renderer = Renderer
+		data, err := Marshal(plan, Options{Color: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Parse(data); err != nil {
+			t.Fatal(err)
+		}
+		for _, out := range [][]byte{Text(plan, Options{Compact: true, Commands: true}), Markdown(plan, Options{Commands: true}), HTML(plan, Options{}), JSON(plan)} {
+			if bytes.ContainsFunc(out, func(r rune) bool { return r != '\n' && !visible(r) }) {
+				t.Fatal("something can't be seen")
+			}
+		}
+	})
+}
