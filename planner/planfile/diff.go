@@ -123,13 +123,13 @@ func contextFields(plan *planner.Plan) []field {
 		list = append(list, refusalField("waiting", r))
 	}
 	for _, w := range c.Warnings {
-		list = append(list, field{"warning " + w.Code + " " + w.Address, w.Text})
+		list = append(list, field{strings.TrimRight("warning "+w.Code+" "+w.Address, " "), w.Text})
 	}
 	for _, d := range c.Drift {
-		list = append(list, field{"drift " + d.Address + " " + string(d.Attribute), show(d.Attribute, d.Recorded) + " -> " + show(d.Attribute, d.Observed)})
+		list = append(list, field{"drift " + d.Address + " " + string(d.Attribute), show(d.Attribute, d.Observed) + " instead of " + show(d.Attribute, d.Recorded)})
 	}
 	for _, m := range c.Promised {
-		list = append(list, field{"promised " + m.System, tera(m.Before) + " -> " + tera(m.After)})
+		list = append(list, field{"promised " + m.System, tera(m.After) + ", before " + tera(m.Before)})
 	}
 	return list
 }
@@ -174,7 +174,7 @@ func (d *DiffResult) Text(opt Options) []byte {
 	d.actions(p)
 	d.fields(p, "The plans as a whole:", d.Whole)
 	d.fields(p, "What explains them:", d.Context)
-	p.put(line{in(bold, d.conclusion())})
+	p.prose(nil, text("  "), d.conclusion(), bold)
 	return p.buf.Bytes()
 }
 
@@ -224,12 +224,19 @@ func (d *DiffResult) fields(p *printer, title string, list []FieldDiff) {
 
 func (p *printer) fieldDiffs(list []FieldDiff) {
 	for _, f := range list {
-		old, latest := orElse(Escape(f.Old), "(none)"), orElse(Escape(f.New), "(none)")
-		s := old + " -> " + latest
-		if len(f.Old) > 30 && len(f.New) > 30 {
+		mark, look, s := "~", yellow, ""
+		old, latest := Escape(f.Old), Escape(f.New)
+		switch {
+		case f.Old == "":
+			mark, look, s = "+", green, latest
+		case f.New == "":
+			mark, look, s = "-", red, old
+		case len(f.Old) > 30 && len(f.New) > 30:
 			s = marked(old, latest)
+		default:
+			s = old + " -> " + latest
 		}
-		p.prose(text("      "), text("        | "), Escape(f.Name)+": "+s, plain)
+		p.prose(line{in(plain, "      "), in(look, mark), in(plain, " ")}, text("        | "), Escape(f.Name)+": "+s, plain)
 	}
 }
 
