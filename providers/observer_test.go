@@ -1,0 +1,362 @@
+package providers
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// storage stands in for real mounts: each system is a mount, whose calls hang while it is in hang.
+type storage struct {
+	mu      sync.Mutex
+	hang    map[string]chan struct{}
+	mounts  map[string]planner.Mount
+	at, max map[string]int
+	// slow are single paths or identities that hang by themselves.
+	slow  map[string]chan struct{}
+	calls atomic.Int64
+	fail  string
+}
+
+func newStorage() *storage {
+	return &storage{hang: map[string]chan struct{}{}, slow: map[string]chan struct{}{}, mounts: map[string]planner.Mount{},
+		at: map[string]int{}, max: map[string]int{}}
+}
+
+func (s *storage) enter(system, what string) (leave func()) {
+	s.calls.Add(1)
+	s.mu.Lock()
+	s.at[system]++
+	s.max[system] = max(s.max[system], s.at[system])
+	hang, slow := s.hang[system], s.slow[what]
+	s.mu.Unlock()
+	for _, wait := range []chan struct{}{hang, slow} {
+		if wait != nil {
+			<-wait
+		}
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.at[system]--
+	}
+}
+
+func (s *storage) Mount(system planner.System) planner.Mount {
+	defer s.enter(system.Name, "canary "+system.Name)()
+	if m, ok := s.mounts[system.Name]; ok {
+		return m
+	}
+	return planner.Mount{Filesystem: "fs " + system.Name, Inode: 2}
+}
+
+func (s *storage) Observe(system planner.System, path string) planner.Directory {
+	defer s.enter(system.Name, path)()
+	var n uint64
+	fmt.Sscanf(filepath.Base(path), "%d", &n)
+	return planner.Directory{State: planner.DirPresent, Inode: n}
+}
+
+func (s *storage) Get(ctx context.Context, system planner.System, id planner.Identity) planner.QuotaState {
+	defer s.enter(system.Name, fmt.Sprint("quota ", id.ID))()
+	if s.fail != "" {
+		time.Sleep(20 * time.Millisecond)
+		return planner.QuotaState{LimitsWhy: s.fail}
+	}
+	return planner.QuotaState{Via: system.Name, Limits: planner.Quota{InodesHard: planner.LimitOf(planner.Inodes(id.ID))}}
+}
+
+func systems(names ...string) (all []planner.System) {
+	for _, name := range names {
+		all = append(all, planner.System{Name: name, Directory: name})
+	}
+	return all
+}
+
+func observer(s *storage, names ...string) *StorageObserver {
+	return NewObserver(Options{Systems: systems(names...), Directories: s, Quotas: s, Deadline: 200 * time.Millisecond, QuotaDeadline: 200 * time.Millisecond})
+}
+
+func places(system string, n int) (all []planner.Place) {
+	for i := range n {
+		all = append(all, planner.Place{System: system, Path: fmt.Sprintf("%s/%d", system, i)})
+	}
+	return all
+}
+
+func TestDirectoriesInOrder(t *testing.T) {
+	s := newStorage()
+	o := observer(s, "a", "b")
+	var told []int
+	o.o.Progress = func(done, total int) { told = append(told, done, total) }
+	var targets []planner.Place
+	for i, p := range places("a", 1000) {
+		targets = append(targets, p, planner.Place{System: "b", Path: fmt.Sprintf("b/%d", i)})
+	}
+	got := o.Directories(t.Context(), targets)
+	for i, d := range got {
+		if d.State != planner.DirPresent || d.Inode != uint64(i/2) {
+			t.Fatalf("%d: got %+v", i, d)
+		}
+	}
+	if n := len(told); n < 2 || told[n-1] != 2000 || told[n-2] != 2000 {
+		t.Errorf("told %v", told)
+	}
+	if s.max["a"] > 16 || s.max["b"] > 16 {
+		t.Errorf("more than 16 at a time: %v", s.max)
+	}
+	if got := o.Directories(t.Context(), nil); len(got) != 0 {
+		t.Errorf("nothing asked, got %v", got)
+	}
+}
+
+// A mount that hangs before its canary answers makes its own targets unknown; the others go on; no call is added to it;
+// and when it comes back, it is used again.
+func TestCanaryHangs(t *testing.T) {
+	s := newStorage()
+	release := make(chan struct{})
+	s.hang["b"] = release
+	o := observer(s, "a", "b")
+	start := time.Now()
+	for range 3 {
+		mounts := o.Mounts(t.Context(), systems("a", "b"))
+		if mounts["a"].Filesystem != "fs a" || mounts["b"].Unknown == "" || mounts["b"].Filesystem != "" {
+			t.Fatalf("mounts: %+v", mounts)
+		}
+		got := o.Directories(t.Context(), append(places("a", 100), places("b", 100)...))
+		if got[99].State != planner.DirPresent || got[100].State != planner.DirUnknown || got[100].Why != mounts["b"].Unknown {
+			t.Fatalf("got %+v and %+v", got[99], got[100])
+		}
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("a hung mount was waited for again: %s", took)
+	}
+	if s.max["b"] != 1 || o.Hanging() != 1 {
+		t.Errorf("%d calls at a time on the hung mount, %d counted", s.max["b"], o.Hanging())
+	}
+	if m := o.Mounts(t.Context(), systems("b"))["b"]; !strings.Contains(m.Unknown, "still hangs") {
+		t.Errorf("asked again: %+v", m)
+	}
+	close(release)
+	waitFor(t, func() bool { return o.Hanging() == 0 })
+	if m := o.Mounts(t.Context(), systems("b"))["b"]; m.Filesystem != "fs b" {
+		t.Errorf("it came back: %+v", m)
+	}
+	if got := o.Directories(t.Context(), places("b", 3)); got[2].State != planner.DirPresent {
+		t.Errorf("it came back: %+v", got)
+	}
+}
+
+// A mount that hangs in the middle keeps what was seen, and has a reason for the rest.
+func TestMountHangsMidway(t *testing.T) {
+	s := newStorage()
+	release := make(chan struct{})
+	for i := 500; i < 1000; i++ {
+		s.slow[fmt.Sprintf("b/%d", i)] = release
+	}
+	o := observer(s, "a", "b")
+	targets := append(places("a", 1000), places("b", 10_000)...)
+	got := o.Directories(t.Context(), targets)
+	seen, unknown := 0, 0
+	for i, d := range got {
+		switch {
+		case i < 1000 && d.State != planner.DirPresent:
+			t.Fatalf("%d: another mount is delayed: %+v", i, d)
+		case d.State == planner.DirPresent && d.Inode != uint64(i%1000) && i < 1000:
+			t.Fatalf("%d: got the answer of another: %+v", i, d)
+		case i >= 1000 && d.State == planner.DirPresent && d.Inode == uint64(i-1000):
+			seen++
+		case i >= 1000 && d.Why == "the mount of system b did not answer within 200ms":
+			unknown++
+		case i >= 1000:
+			t.Fatalf("%d: %+v", i, d)
+		}
+	}
+	if seen == 0 || unknown < 500 || seen+unknown != 10_000 {
+		t.Errorf("%d seen, %d unknown", seen, unknown)
+	}
+	calls := s.calls.Load()
+	if got := o.Directories(t.Context(), places("b", 10)); got[0].State != planner.DirUnknown || !strings.Contains(got[0].Why, "still hangs") {
+		t.Errorf("asked again: %+v", got[0])
+	}
+	if s.calls.Load() != calls {
+		t.Error("calls were added to a hung mount")
+	}
+	close(release)
+	waitFor(t, func() bool { return o.Hanging() == 0 })
+	if got := o.Directories(t.Context(), places("b", 10)); got[9].State != planner.DirPresent {
+		t.Errorf("it came back: %+v", got)
+	}
+}
+
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it never came")
+		}
+	}
+}
+
+func TestProblemsAndStrangers(t *testing.T) {
+	s := newStorage()
+	s.mounts["b"] = planner.Mount{Problem: "not mounted"}
+	o := observer(s, "a", "b")
+	got := o.Directories(t.Context(), []planner.Place{{System: "b", Path: "b/1"}, {System: "c", Path: "c/1"}, {System: "a", Path: "a/7"}})
+	if got[0].Why != "not mounted" || !strings.Contains(got[1].Why, "not configured") || got[2].Inode != 7 {
+		t.Errorf("got %+v", got)
+	}
+	if got[0].State != planner.DirUnknown || got[1].State != planner.DirUnknown {
+		t.Errorf("what was not looked at is not unknown: %+v", got)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	s := newStorage()
+	release := make(chan struct{})
+	defer close(release)
+	s.slow["a/70"] = release
+	o := observer(s, "a")
+	o.o.Deadline = time.Hour
+	o.Mounts(t.Context(), systems("a"))
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	got := o.Directories(ctx, places("a", 100))
+	if got[0].State != planner.DirPresent || got[70].State != planner.DirUnknown || !strings.Contains(got[70].Why, "interrupted") {
+		t.Errorf("got %+v, %+v", got[0], got[70])
+	}
+}
+
+func quotaTargets(system, filesystem string, n int) (all []planner.QuotaTarget) {
+	for i := range n {
+		all = append(all, planner.QuotaTarget{System: system, Identity: planner.Identity{Filesystem: filesystem, By: planner.ByGroup, ID: uint32(i + 1)}})
+	}
+	return all
+}
+
+func TestQuotasOnceEach(t *testing.T) {
+	s := newStorage()
+	s.mounts["a"], s.mounts["b"] = planner.Mount{Filesystem: "shared"}, planner.Mount{Filesystem: "shared"}
+	o := observer(s, "a", "b")
+	o.Mounts(t.Context(), systems("a", "b"))
+	before := s.calls.Load()
+	got := o.Quotas(t.Context(), append(quotaTargets("a", "shared", 100), quotaTargets("b", "shared", 150)...))
+	if len(got) != 150 || s.calls.Load()-before != 150 {
+		t.Errorf("%d answers by %d calls, want 150", len(got), s.calls.Load()-before)
+	}
+	for id, q := range got {
+		want := "a"
+		if id.ID > 100 {
+			want = "b"
+		}
+		if n, _ := q.Limits.InodesHard.Number(); n != planner.Inodes(id.ID) || q.Via != want {
+			t.Fatalf("%v: got %+v", id, q)
+		}
+	}
+	if s.max["a"]+s.max["b"] > 8+2 {
+		t.Errorf("more than 8 at a time: %v", s.max)
+	}
+	other := o.Quotas(t.Context(), quotaTargets("a", "another", 1))
+	for _, q := range other {
+		if !strings.Contains(q.LimitsWhy, `"shared" now`) || q.Space.Why == "" || q.Inodes.Why == "" {
+			t.Errorf("another filesystem: %+v", q)
+		}
+	}
+}
+
+// With a metadata server away each call fails by its own deadline: that is not waited for ten thousand times.
+func TestQuotasThatFailSlowly(t *testing.T) {
+	s := newStorage()
+	s.fail = "no answer in time"
+	o := observer(s, "a")
+	start := time.Now()
+	got := o.Quotas(t.Context(), quotaTargets("a", "fs a", 10_000))
+	if took := time.Since(start); took > 5*time.Second || len(got) != 10_000 {
+		t.Errorf("took %s for %d", took, len(got))
+	}
+	for id, q := range got {
+		if q.LimitsWhy == "" || q.Limits.Known() {
+			t.Fatalf("%v: %+v", id, q)
+		}
+	}
+	waitFor(t, func() bool { return o.Hanging() == 0 })
+}
+
+// Directories and quotas of one mount may be read at the same time.
+func TestBothAtOnce(t *testing.T) {
+	o := observer(newStorage(), "a")
+	o.Mounts(t.Context(), systems("a"))
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for i, d := range o.Directories(t.Context(), places("a", 5000)) {
+			if d.State != planner.DirPresent {
+				t.Errorf("%d: %+v", i, d)
+				return
+			}
+		}
+	})
+	wait.Go(func() {
+		for id, q := range o.Quotas(t.Context(), quotaTargets("a", "fs a", 5000)) {
+			if q.LimitsWhy != "" {
+				t.Errorf("%v: %+v", id, q)
+				return
+			}
+		}
+	})
+	wait.Wait()
+}
+
+// bare does what the observer cannot do without: one openat2 and one fstat a directory.
+type bare struct{ fd int }
+
+func (b bare) Mount(planner.System) planner.Mount { return planner.Mount{Filesystem: "x"} }
+
+func (b bare) Observe(_ planner.System, path string) planner.Directory {
+	fd, err := unix.Openat2(b.fd, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH})
+	if err != nil {
+		return planner.Directory{Why: err.Error()}
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	unix.Fstat(fd, &st)
+	return planner.Directory{State: planner.DirPresent, Inode: st.Ino}
+}
+
+// BenchmarkDirectories compares the observer with a loop that makes the same system calls.
+func BenchmarkDirectories(b *testing.B) {
+	root := b.TempDir()
+	targets := places("a", 10_000)
+	for _, p := range targets {
+		if err := os.MkdirAll(filepath.Join(root, p.Path), 0o755); err != nil {
+			b.Fatal(err)
+		}
+	}
+	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer unix.Close(fd)
+	b.Run("loop", func(b *testing.B) {
+		for b.Loop() {
+			for _, p := range targets {
+				bare{fd}.Observe(planner.System{}, p.Path)
+			}
+		}
+	})
+	b.Run("observer", func(b *testing.B) {
+		o := NewObserver(Options{Systems: systems("a"), Directories: bare{fd}})
+		for b.Loop() {
+			o.Directories(b.Context(), targets)
+		}
+	})
+}
