@@ -129,11 +129,11 @@ func (s *System) nameFree(folder int, m Move) error {
 
 // projectFits refuses a folder that hands on another project id: Lustre, XFS and ext4 then answer EXDEV to a rename.
 func (s *System) projectFits(folder int, source *Dir, m Move) error {
-	to, err := getAttributes(folder)
+	to, err := s.root.getAttributes(folder)
 	if err != nil || !to.inherits() {
 		return nil
 	}
-	if from, err := getAttributes(source.fd); err == nil && from.project() != to.project() {
+	if from, err := s.root.getAttributes(source.fd); err == nil && from.project() != to.project() {
 		return errors.New(s.exdev(m))
 	}
 	return nil

@@ -77,16 +77,20 @@ const (
 func (a *attributes) project() planner.ProjectID { return planner.ProjectID(a.projectID) }
 func (a *attributes) inherits() bool             { return a.flags&inheritFlag != 0 }
 
-func getAttributes(fd int) (a attributes, err error) {
-	err = a.ioctl(fd, getAttributesIoctl)
-	return a, err
-}
+// attributesFunc reads or writes the attributes of an open directory.
+type attributesFunc func(fd int, request uintptr, a *attributes) error
 
-func (a *attributes) ioctl(fd int, request uintptr) error {
+// attributesIoctl asks the kernel.
+func attributesIoctl(fd int, request uintptr, a *attributes) error {
 	return retry(func() error {
 		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(a))); errno != 0 {
 			return errno
 		}
 		return nil
 	})
+}
+
+func (r *Root) getAttributes(fd int) (a attributes, err error) {
+	err = r.attributes(fd, getAttributesIoctl, &a)
+	return a, err
 }

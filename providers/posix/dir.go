@@ -189,7 +189,7 @@ func (d *Dir) SetProject(id planner.ProjectID) error {
 		if _, err := fstat(d.fd); err != nil { // Lustre shows the new id only after this
 			return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
 		}
-		now, err := getAttributes(d.fd)
+		now, err := d.system.root.getAttributes(d.fd)
 		if err != nil {
 			return fmt.Errorf("%s %s: read it back: %w", what, d.Path(), explain(err))
 		}
@@ -201,12 +201,12 @@ func (d *Dir) SetProject(id planner.ProjectID) error {
 }
 
 func (d *Dir) writeProject(id planner.ProjectID) error {
-	a, err := getAttributes(d.fd)
+	a, err := d.system.root.getAttributes(d.fd)
 	if err != nil {
 		return err
 	}
 	a.projectID, a.flags = uint32(id), a.flags|inheritFlag
-	return a.ioctl(d.fd, setAttributesIoctl)
+	return d.system.root.attributes(d.fd, setAttributesIoctl, &a)
 }
 
 // Sync makes the directory's own attributes durable.

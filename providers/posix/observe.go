@@ -48,7 +48,7 @@ func (s *System) observe(fd int, storage string) planner.Directory {
 		return d
 	}
 	// Lustre shows a project id that was just set only after an fstat, which was done above.
-	attr, err := getAttributes(fd)
+	attr, err := s.root.getAttributes(fd)
 	switch err {
 	case nil:
 		d.Project, d.Inherit, d.HasProject = attr.project(), attr.inherits(), true

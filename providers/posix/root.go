@@ -17,6 +17,8 @@ type Root struct {
 	fd   int
 	// euid is who we are: what we make must belong to it.
 	euid uint32
+	// attributes is the kernel's, for project ids.
+	attributes attributesFunc
 
 	// mu guards the maps only; it is never held over a system call on a mount, since one mount must not delay another.
 	mu      sync.RWMutex
@@ -38,7 +40,10 @@ func OpenRoot(path string) (*Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open storage.root %s: %w", path, explain(err))
 	}
-	return &Root{path: filepath.Clean(path), fd: fd, euid: uint32(unix.Geteuid()), systems: map[string]*System{}}, nil
+	return &Root{
+		path: filepath.Clean(path), fd: fd, euid: uint32(unix.Geteuid()),
+		attributes: attributesIoctl, systems: map[string]*System{},
+	}, nil
 }
 
 // Close lets go of storage.root and of every mount below it.
