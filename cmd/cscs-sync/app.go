@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"os/user"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+)
+
+// app is what a command may use of the process it runs in. Nothing else in this package reaches for the process.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	// terminal tells whether a file of the process is a terminal.
+	terminal func(any) bool
+	width    int
+	getenv   func(string) (string, bool)
+	now      func() time.Time
+	host     string
+	user     string
+	uid, gid int
+	// reached is called at each point of an apply at which a kill must do no harm; nil outside of tests.
+	reached func(string)
+
+	configPath string
+	color      string
+	log        *slog.Logger
+	// stop is closed at the first signal.
+	stop   chan struct{}
+	signal atomic.Pointer[os.Signal]
+	// graceful tells that the command stops by itself when stop is closed; the context then ends only at the second signal.
+	graceful atomic.Bool
+}
+
+// system is the process as it is.
+func system() *app {
+	host, _ := os.Hostname()
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv, now: time.Now, host: host, user: login(),
+		uid: os.Geteuid(), gid: os.Getegid(), stop: make(chan struct{})}
+	a.terminal = func(f any) bool {
+		file, ok := f.(*os.File)
+		return ok && term.IsTerminal(int(file.Fd()))
+	}
+	a.width = 80
+	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && w >= 60 {
+		a.width = min(w, 120)
+	}
+	return a
+}
+
+// login is the name of the account that started this: the one before sudo, where there was one.
+func login() string {
+	if name := os.Getenv("SUDO_USER"); name != "" && os.Geteuid() == 0 {
+		return name
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
+}
+
+// run runs one command line and returns its exit code.
+func run(ctx context.Context, a *app, args []string) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer a.watchSignals(cancel)()
+	err := a.dispatch(ctx, args)
+	code := exitCode(err)
+	if a.signal.Load() != nil && code != exitDone && ctx.Err() != nil {
+		code = exitInterrupted
+	}
+	a.printError(err)
+	return code
+}
+
+// watchSignals handles SIGINT, SIGTERM and SIGHUP alike: the first asks to stop after what is under way, the second stops
+// now. SIGHUP is what a lost connection sends, the usual end of an admin's session.
+func (a *app) watchSignals(cancel context.CancelFunc) (stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for first := true; ; first = false {
+			select {
+			case <-done:
+				return
+			case s := <-signals:
+				if !first {
+					cancel()
+					continue
+				}
+				a.signal.Store(&s)
+				close(a.stop)
+				if !a.graceful.Load() {
+					cancel()
+				}
+			}
+		}
+	})
+	return func() {
+		signal.Stop(signals)
+		close(done)
+		wg.Wait()
+	}
+}
+
+// globals are the flags before or after every command.
+func (a *app) globals(f *pflag.FlagSet) (level, format *string) {
+	f.StringVarP(&a.configPath, "config", "c", a.configPath, "configuration: an .hcl `file`, or a folder whose *.hcl are read together (default ./cscs-sync.hcl, else /etc/cscs-sync)")
+	f.StringVar(&a.color, "color", "auto", "`when` to use colour: auto, always or never (NO_COLOR is honoured)")
+	level = f.String("log-level", "warn", "least `level` to log: debug, info, warn or error")
+	format = f.String("log-format", "text", "log `format`: text or json")
+	return level, format
+}
+
+// dispatch finds the command, parses its flags and runs it.
+func (a *app) dispatch(ctx context.Context, args []string) error {
+	cmd, rest, err := findCommand(args)
+	if err != nil {
+		return err
+	}
+	flags := pflag.NewFlagSet(cmd.name, pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	flags.SortFlags = false
+	level, format := a.globals(flags)
+	action := cmd.setup(flags)
+	err = flags.Parse(rest)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return a.help(cmd)
+	case err != nil:
+		return &usageError{cmd.name, err}
+	}
+	if err := a.setUp(*level, *format); err != nil {
+		return &usageError{cmd.name, err}
+	}
+	if n := flags.NArg(); n < cmd.least || cmd.most >= 0 && n > cmd.most {
+		return &usageError{cmd.name, fmt.Errorf("%d arguments given; usage: cscs-sync %s", n, cmd.usage())}
+	}
+	return action(ctx, a, flags.Args())
+}
+
+// setUp applies the global flags.
+func (a *app) setUp(level, format string) error {
+	switch a.color {
+	case "auto", "always", "never":
+	default:
+		return fmt.Errorf("--color %q: want auto, always or never", a.color)
+	}
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		a.log = slog.New(slog.NewTextHandler(a.stderr, o))
+	case "json":
+		a.log = slog.New(slog.NewJSONHandler(a.stderr, o))
+	default:
+		return fmt.Errorf("--log-format %q: want text or json", format)
+	}
+	return nil
+}

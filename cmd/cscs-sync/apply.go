@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/policy"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// applyOptions are the flags of apply.
+type applyOptions struct {
+	planOptions
+	skipStale, auto bool
+	approvals       []string
+	lockTimeout     time.Duration
+	// id is the plan's, once it is known.
+	id string
+}
+
+func applyCommand() command {
+	return command{name: "apply", args: "[PLAN]", least: 0, most: 1, short: "run an approved plan",
+		long: `
+With PLAN: runs that approved plan, and asks nothing. Everything it touches is
+looked at again first; what is no longer as the plan showed it makes the plan
+stale, and nothing is done. A plan that was interrupted is resumed.
+
+Without PLAN: plans, shows the plan, and asks on the terminal. With
+--auto-approve the policy (auto_approve) approves what it allows.
+
+Exit codes: 0 done; 1 error; 3 refused, nothing was done; 4 finished, but some
+changes failed or were skipped; 130 interrupted.`,
+		setup: func(f *pflag.FlagSet) action {
+			var o applyOptions
+			f.BoolVar(&o.skipStale, "skip-stale", false, "leave out what is stale, and do the rest")
+			f.StringArrayVar(&o.approvals, "approval", nil, "count a detached approval in `FILE` too")
+			f.BoolVar(&o.json, "json", false, "print events as JSON, one a line")
+			f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait for the lock for at most `D`, such as 30s")
+			f.BoolVar(&o.auto, "auto-approve", false, "without PLAN: let the policy approve what it allows")
+			o.selectionFlags(f)
+			return func(ctx context.Context, a *app, args []string) error {
+				run := func() error { return o.runNow(ctx, a) }
+				if len(args) == 1 {
+					run = func() error { return o.runFile(ctx, a, args[0]) }
+				}
+				err := run()
+				if o.json && exitCode(err) == exitRefused {
+					a.refusedResult(o.id)
+				}
+				return err
+			}
+		}}
+}
+
+// runFile applies a plan file.
+func (o *applyOptions) runFile(ctx context.Context, a *app, path string) error {
+	if len(o.targets)+len(o.excludes)+len(o.rejects)+len(o.fails) > 0 || o.auto {
+		return &usageError{"apply", errors.New("a plan file is applied as it is: --target, --exclude, --reject, --fail and --auto-approve go with apply without a file")}
+	}
+	file, err := a.readPlan(path)
+	if err != nil {
+		return err
+	}
+	if err := file.Check(); err != nil {
+		return fmt.Errorf("plan %s: %w", path, err)
+	}
+	o.id = planfile.ID(file.Plan.Core)
+	s, err := o.openForApply(a)
+	if err != nil {
+		return err
+	}
+	blocks, err := detached(file.Approvals, o.approvals)
+	if err != nil {
+		return err
+	}
+	return o.apply(ctx, s, &approved{plan: file.Plan, id: o.id, path: path, blocks: blocks})
+}
+
+// openForApply opens a configuration that an apply can work with.
+func (o *applyOptions) openForApply(a *app) (*session, error) {
+	s, err := a.open(config.Read)
+	if err != nil {
+		return nil, err
+	}
+	if s.cfg.Proxy == nil || s.cfg.Waldur == nil {
+		return nil, refused(errors.New("apply: the configuration has no proxy or no waldur block; apply asks the proxy before it changes anything, and reports to Waldur"))
+	}
+	return s, nil
+}
+
+// runNow plans, shows, asks and applies.
+func (o *applyOptions) runNow(ctx context.Context, a *app) error {
+	sel, err := o.selection()
+	if err != nil {
+		return &usageError{"apply", err}
+	}
+	if !o.auto && !a.terminal(a.stdin) {
+		return &usageError{"apply", errors.New("apply without a plan file asks on a terminal, and there is none; apply an approved plan file, or let the policy decide with --auto-approve")}
+	}
+	s, err := o.openForApply(a)
+	if err != nil {
+		return err
+	}
+	p, err := o.make(ctx, s, sel)
+	if err != nil {
+		return err
+	}
+	if !o.json {
+		if err := a.showPlan(p.plan, false, false); err != nil {
+			return err
+		}
+	}
+	if len(p.plan.Core.Actions) == 0 {
+		return planOutcome(p.plan, false)
+	}
+	ok, err := o.approveNow(s, p.plan)
+	if err != nil {
+		return err
+	}
+	return o.apply(ctx, s, ok)
+}
+
+// approveNow approves a plan that was just made: by the answer on the terminal, or by the policy.
+func (o *applyOptions) approveNow(s *session, p *planner.Plan) (*approved, error) {
+	ok := &approved{plan: p, id: planfile.ID(p.Core)}
+	o.id = ok.id
+	m := approval.Message{Plan: ok.id, Context: planfile.ContextDigest(p), Name: s.user, Time: s.now().UTC().Truncate(time.Second)}
+	var made approval.Approval
+	var err error
+	switch {
+	case o.auto:
+		made, err = s.approveByPolicy(p, m)
+		ok.policy = s.policy().Digest()
+	case s.cfg.Approval.AllowedSigners != "":
+		return nil, refused(errors.New("this site wants approvals signed with SSH keys (approval.allowed_signers): write the plan with `cscs-sync plan --out FILE`, have it approved, and apply the file"))
+	default:
+		if err := s.confirm("Do you want to perform these actions?\n  cscs-sync will perform the actions described above."); err != nil {
+			return nil, err
+		}
+		made, err = s.approveLocally(m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	block, err := made.Block()
+	ok.blocks = [][]byte{block}
+	return ok, err
+}
+
+func (s *session) policy() policy.Policy {
+	c := s.cfg.AutoApprove
+	return policy.Policy{Allow: c.Allow, MaxChanges: c.MaxChanges, MaxArchives: c.MaxArchives}
+}
+
+// approveByPolicy approves a plan all of which the policy allows; otherwise it names what the policy holds.
+func (s *session) approveByPolicy(p *planner.Plan, m approval.Message) (approval.Approval, error) {
+	var held []string
+	for _, d := range policy.Judge(p, s.policy()) {
+		if !d.Approved {
+			held = append(held, p.Core.Actions[d.Index].Address+": "+d.Rule)
+		}
+	}
+	if len(held) > 0 {
+		return approval.Approval{}, refused(fmt.Errorf("the policy does not allow %d of %d actions; plan with --exclude, or have a plan file approved:\n%s",
+			len(held), len(p.Core.Actions), strings.Join(held, "\n")))
+	}
+	raw, err := s.store.ApprovalKey()
+	if err != nil {
+		return approval.Approval{}, err
+	}
+	key, err := approval.NewLocalKey(raw)
+	if err != nil {
+		return approval.Approval{}, err
+	}
+	return approval.Policy(m, s.policy().Digest(), s.user, key)
+}
+
+// approved is a plan with its approvals, not judged yet.
+type approved struct {
+	plan *planner.Plan
+	id   string
+	// path is the plan file; empty for a plan that was just made.
+	path   string
+	blocks [][]byte
+	// policy is the digest of the policy that was just asked; empty if none was.
+	policy string
+}
+
+// name is how messages name the plan.
+func (p *approved) name() string {
+	if p.path != "" {
+		return p.path
+	}
+	return planfile.ShortID(p.id)
+}
+
+// judge decides whether the plan may run: intact, approved, in date, unused, under this configuration, not held.
+func (s *session) judge(p *approved, started bool) ([]state.Approval, error) {
+	if p.plan.Core.Configuration != s.cfg.Settings.Fingerprint {
+		return nil, refused(fmt.Errorf("plan %s is stale: the configuration (systems, storage, approval or waldur.url) was changed since it was made; plan again", p.name()))
+	}
+	rules, err := s.rules()
+	if err != nil {
+		return nil, err
+	}
+	rules.Policy = p.policy
+	verdict, err := approval.Judge(approval.Input{Plan: p.id, Context: planfile.ContextDigest(p.plan), File: p.name(), Blocks: p.blocks, Rules: rules, Now: s.now(), Started: started})
+	if err != nil {
+		return nil, err
+	}
+	if !verdict.Enough {
+		return nil, refused(fmt.Errorf("plan %s is not approved: %s", p.name(), strings.Join(verdict.Reasons, "; ")))
+	}
+	if age := s.now().Sub(p.plan.Context.Made); !started && s.cfg.Approval.ValidFor > 0 && age < -approval.MaxAhead {
+		return nil, refused(fmt.Errorf("plan %s was made %s from now: a clock is wrong", p.name(), -age.Round(time.Second)))
+	}
+	return summaries(verdict, p.blocks), s.checkHolds(p)
+}
+
+// summaries are what the state keeps of the approvals that count.
+func summaries(v approval.Verdict, blocks [][]byte) []state.Approval {
+	var out []state.Approval
+	for i, j := range v.Approvals {
+		if !j.Counted {
+			continue
+		}
+		sum := sha256.Sum256(blocks[i])
+		out = append(out, state.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket, Comment: j.Comment, Digest: hex.EncodeToString(sum[:])})
+	}
+	return out
+}
+
+// checkHolds refuses a plan that touches what somebody holds.
+func (s *session) checkHolds(p *approved) error {
+	var holds []planner.Hold
+	err := s.store.View(func(tx *state.Tx) (err error) {
+		holds, err = tx.Holds(s.now())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i := range p.plan.Core.Actions {
+		address := p.plan.Core.Actions[i].Address
+		for _, h := range holds {
+			if planner.MatchGlob(h.Glob, address) {
+				errs = append(errs, fmt.Errorf("%s is held by %s: %s; lift the hold with `cscs-sync hold rm '%s'`, or plan without it", address, h.By, h.Reason, h.Glob))
+			}
+		}
+	}
+	if len(errs) > 0 {
+		return refused(errors.Join(errs...))
+	}
+	return nil
+}

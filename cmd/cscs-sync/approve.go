@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+	"golang.org/x/term"
+
+	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// approveOptions are the flags of approve.
+type approveOptions struct {
+	key, name, ticket, comment, signature string
+	detach, print                         bool
+}
+
+func approveCommand() command {
+	return command{name: "approve", args: "PLAN", least: 1, most: 1, short: "show a plan, and add an approval to its file",
+		long: `
+Shows the plan, rendered anew, and adds an approval. With --key (a private key, or
+a public key whose private half the SSH agent has) the approval is signed with SSH
+and can be given anywhere. Without it the approval is local: it must be given on
+the node, by a user who may read the state.
+
+To sign with the stock ssh-keygen instead:
+  cscs-sync approve --as NAME --print-message PLAN > message
+  ssh-keygen -Y sign -n cscs-sync-plan -f KEY message
+  cscs-sync approve --print-message=false --signature message.sig PLAN   (with message beside it)
+
+Exit codes: 0 done; 1 error; 3 the file fails its checks, or the answer is not yes.`,
+		setup: func(f *pflag.FlagSet) action {
+			var o approveOptions
+			f.StringVar(&o.key, "key", "", "sign with the SSH key in `FILE`; a .pub file asks the agent")
+			f.StringVar(&o.name, "as", "", "approve as `NAME`: for SSH keys, a principal of allowed_signers")
+			f.StringVar(&o.ticket, "ticket", "", "the change's ticket `ID`")
+			f.StringVar(&o.comment, "comment", "", "what there is to say (`TEXT`)")
+			f.BoolVar(&o.detach, "detach", false, "print the approval instead of adding it to the file")
+			f.BoolVar(&o.print, "print-message", false, "print the message to be signed, and nothing else")
+			f.StringVar(&o.signature, "signature", "", "take a signature that ssh-keygen -Y sign made: `FILE`, named as the message with .sig")
+			return func(_ context.Context, a *app, args []string) error { return o.run(a, args[0]) }
+		}}
+}
+
+func (o *approveOptions) run(a *app, path string) error {
+	file, err := a.readPlan(path)
+	if err != nil {
+		return err
+	}
+	if err := file.Check(); err != nil {
+		return fmt.Errorf("plan %s: %w", path, err)
+	}
+	if o.print {
+		return o.printMessage(a, file)
+	}
+	if o.signature == "" {
+		if err := o.show(a, file); err != nil {
+			return err
+		}
+	}
+	made, err := o.make(a, file)
+	if err != nil {
+		return err
+	}
+	block, err := made.Block()
+	if err != nil {
+		return err
+	}
+	if o.detach {
+		return a.print(string(block))
+	}
+	if err := file.AddApproval(block); err != nil {
+		return err
+	}
+	if err := state.WriteFile(path, file.Bytes(), fs.FileMode(0o600), onlyPlans); err != nil {
+		return fmt.Errorf("write plan %s: %w", path, err)
+	}
+	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s", planfile.ShortID(planfile.ID(file.Plan.Core)), planfile.Escape(made.Message.Name), path)
+	return nil
+}
+
+// show renders the plan and, on a terminal, asks. Without a terminal the command itself is the answer.
+func (o *approveOptions) show(a *app, file *planfile.File) error {
+	out := a.stdout
+	if o.detach {
+		out = a.stderr // stdout is the approval
+	}
+	if _, err := out.Write(planfile.Text(file.Plan, planfile.Options{Color: a.colored(out), Width: a.width})); err != nil {
+		return err
+	}
+	if !a.terminal(a.stdin) {
+		return nil
+	}
+	return a.confirm("Do you approve this plan?")
+}
+
+// confirm asks on the terminal; anything but yes is a refusal.
+func (a *app) confirm(question string) error {
+	fmt.Fprintf(a.stderr, "\n%s\n  Only 'yes' will be accepted to approve.\n\n  Enter a value: ", question)
+	answers := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(a.stdin).ReadString('\n')
+		answers <- strings.TrimSpace(line)
+	}()
+	select {
+	case answer := <-answers:
+		if answer == "yes" {
+			return nil
+		}
+		return refused(errors.New("not approved; nothing was done"))
+	case <-a.stop:
+		return &outcome{exitInterrupted, errors.New("interrupted; nothing was done")}
+	}
+}
+
+// message is what is signed. Control characters and the like are refused here already.
+func (o *approveOptions) message(a *app, file *planfile.File, name string) approval.Message {
+	return approval.Message{Plan: planfile.ID(file.Plan.Core), Context: planfile.ContextDigest(file.Plan), Name: name,
+		Time: a.now().UTC().Truncate(time.Second), Ticket: o.ticket, Comment: o.comment}
+}
+
+func (o *approveOptions) printMessage(a *app, file *planfile.File) error {
+	if o.name == "" {
+		return &usageError{"approve", errors.New("--print-message needs --as NAME: the principal that allowed_signers gives the key")}
+	}
+	text, err := o.message(a, file, o.name).Text()
+	if err != nil {
+		return err
+	}
+	return a.print(string(text))
+}
+
+// make gives the approval in the way that the flags ask for.
+func (o *approveOptions) make(a *app, file *planfile.File) (approval.Approval, error) {
+	switch {
+	case o.signature != "":
+		return o.fromSignature(file)
+	case o.key != "":
+		return o.sign(a, file)
+	}
+	return o.local(a, file)
+}
+
+// fromSignature takes what ssh-keygen made of the printed message.
+func (o *approveOptions) fromSignature(file *planfile.File) (approval.Approval, error) {
+	message, ok := strings.CutSuffix(o.signature, ".sig")
+	if !ok {
+		return approval.Approval{}, &usageError{"approve", fmt.Errorf("--signature %s: want the file that ssh-keygen -Y sign made, MESSAGE.sig, with MESSAGE beside it", o.signature)}
+	}
+	text, err := readFile(message, 1<<20)
+	if err != nil {
+		return approval.Approval{}, fmt.Errorf("read the signed message: %w", err)
+	}
+	armored, err := readFile(o.signature, 1<<20)
+	if err != nil {
+		return approval.Approval{}, fmt.Errorf("read the signature: %w", err)
+	}
+	made, err := approval.FromSSHSIG(text, armored)
+	if err == nil && made.Message.Plan != planfile.ID(file.Plan.Core) {
+		err = refused(fmt.Errorf("the signed message %s is about plan %s, not about this one, %s", message, planfile.ShortID(made.Message.Plan), planfile.ShortID(planfile.ID(file.Plan.Core))))
+	}
+	return made, err
+}
+
+// sign signs with an SSH key, from its file or in the agent.
+func (o *approveOptions) sign(a *app, file *planfile.File) (approval.Approval, error) {
+	data, err := readFile(o.key, 1<<20)
+	if err != nil {
+		return approval.Approval{}, fmt.Errorf("read key: %w", err)
+	}
+	name := o.name
+	if name == "" {
+		name = a.user
+	}
+	signer, closeAgent, err := a.signer(o.key, data)
+	if err != nil {
+		return approval.Approval{}, err
+	}
+	defer closeAgent()
+	return approval.SSH(rand.Reader, o.message(a, file, name), signer)
+}
+
+// signer finds the private half of a key: in the file, or in the agent when the file is a public key.
+func (a *app) signer(path string, data []byte) (ssh.Signer, func(), error) {
+	none := func() {}
+	if !approval.IsPublicKey(data) {
+		s, err := approval.FileSigner(data, func() ([]byte, error) { return a.passphrase(path) })
+		return s, none, err
+	}
+	public, err := approval.PublicKey(data)
+	if err != nil {
+		return nil, none, fmt.Errorf("key %s: %w", path, err)
+	}
+	socket, ok := a.getenv("SSH_AUTH_SOCK")
+	if !ok || socket == "" {
+		return nil, none, fmt.Errorf("key %s: it is a public key, and no SSH agent runs (SSH_AUTH_SOCK is not set); give the private key's file, or start an agent", path)
+	}
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return nil, none, fmt.Errorf("ask the SSH agent: %w", err)
+	}
+	s, err := approval.AgentSigner(agent.NewClient(conn), public)
+	if err != nil {
+		conn.Close()
+		return nil, none, err
+	}
+	return s, func() { conn.Close() }, nil
+}
+
+// passphrase asks for a key's passphrase, on the terminal only.
+func (a *app) passphrase(path string) ([]byte, error) {
+	f, ok := a.stdin.(*os.File)
+	if !ok || !a.terminal(a.stdin) {
+		return nil, fmt.Errorf("key %s has a passphrase, and there is no terminal to ask for it; use the SSH agent and the public key", path)
+	}
+	fmt.Fprintf(a.stderr, "Passphrase for %s: ", path)
+	p, err := term.ReadPassword(int(f.Fd()))
+	fmt.Fprintln(a.stderr)
+	return p, err
+}
+
+// local approves on the node.
+func (o *approveOptions) local(a *app, file *planfile.File) (approval.Approval, error) {
+	s, err := a.open(config.CheckOnly)
+	if err != nil {
+		return approval.Approval{}, err
+	}
+	if s.cfg.Approval.AllowedSigners != "" {
+		return approval.Approval{}, refused(errors.New("this site wants approvals signed with SSH keys (approval.allowed_signers): approve with --key FILE"))
+	}
+	return s.approveLocally(o.message(a, file, orElse(o.name, a.user)))
+}
+
+// approveLocally signs with the node's own key.
+func (s *session) approveLocally(m approval.Message) (approval.Approval, error) {
+	raw, err := s.store.ApprovalKey()
+	if err != nil {
+		return approval.Approval{}, err
+	}
+	key, err := approval.NewLocalKey(raw)
+	if err != nil {
+		return approval.Approval{}, err
+	}
+	return approval.Local(m, s.user, key)
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// action runs a command whose flags have been parsed.
+type action func(ctx context.Context, a *app, args []string) error
+
+// command is one command of the command line.
+type command struct {
+	// name is one word, or two: "state list".
+	name string
+	// args names the arguments, for the usage line; flags are added to it.
+	args string
+	// least and most bound the number of arguments; most -1 is any number.
+	least, most int
+	short       string
+	// long explains the command, and its exit codes where they are special.
+	long string
+	// setup declares the flags and returns what to do with them.
+	setup func(*pflag.FlagSet) action
+}
+
+func (c *command) usage() string {
+	u := c.name + " [flags]"
+	if c.args != "" {
+		u += " " + c.args
+	}
+	return u
+}
+
+// commands lists all commands in the order of the help.
+func commands() []command {
+	return slices.Concat(
+		[]command{planCommand(), showCommand(), diffCommand(), approveCommand(), verifyCommand(), applyCommand()},
+		[]command{versionCommand()},
+	)
+}
+
+// findCommand splits a command line into its command and the rest. Global flags may stand before the command.
+func findCommand(args []string) (*command, []string, error) {
+	before, rest := splitGlobals(args)
+	if len(rest) == 0 || rest[0] == "help" || rest[0] == "--help" || rest[0] == "-h" {
+		return helpFor(rest)
+	}
+	all := commands()
+	for words := 2; words > 0; words-- {
+		if len(rest) < words {
+			continue
+		}
+		name := strings.Join(rest[:words], " ")
+		for i := range all {
+			if all[i].name == name {
+				return &all[i], append(before, rest[words:]...), nil
+			}
+		}
+	}
+	return nil, nil, unknownCommand(all, rest[0])
+}
+
+func unknownCommand(all []command, word string) error {
+	var below []string
+	for _, c := range all {
+		if strings.HasPrefix(c.name, word+" ") {
+			below = append(below, c.name)
+		}
+	}
+	if len(below) > 0 {
+		return &usageError{"", fmt.Errorf("%s needs another word: %s", word, strings.Join(below, ", "))}
+	}
+	return &usageError{"", fmt.Errorf("unknown command %q", word)}
+}
+
+// splitGlobals cuts off the global flags that stand before the command.
+func splitGlobals(args []string) (before, rest []string) {
+	i := 0
+	for i < len(args) && strings.HasPrefix(args[i], "-") && args[i] != "-h" && args[i] != "--help" {
+		takesValue := !strings.Contains(args[i], "=") && slices.Contains([]string{"-c", "--config", "--color", "--log-level", "--log-format"}, args[i])
+		i++
+		if takesValue && i < len(args) {
+			i++
+		}
+	}
+	return slices.Clone(args[:i]), args[i:]
+}
+
+func helpFor(rest []string) (*command, []string, error) {
+	if len(rest) > 1 && rest[0] == "help" {
+		cmd, _, err := findCommand(rest[1:])
+		return cmd, []string{"--help"}, err
+	}
+	overview := command{name: "help", most: -1, setup: func(*pflag.FlagSet) action {
+		return func(_ context.Context, a *app, _ []string) error { return a.overview() }
+	}}
+	return &overview, nil, nil
+}
+
+// overview prints all commands.
+func (a *app) overview() error {
+	var b strings.Builder
+	b.WriteString("cscs-sync plans, reviews and applies HPC storage: directories and quotas as the Waldur\nStorage Proxy asks for them.\n\n")
+	b.WriteString("Usage: cscs-sync [global flags] COMMAND [flags] [arguments]\n\nCommands:\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "  %-17s %s\n", c.name, c.short)
+	}
+	b.WriteString("\nThe way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.\nFor the flags of a command: cscs-sync help COMMAND\n")
+	return a.print(b.String())
+}
+
+// help prints one command's help.
+func (a *app) help(c *command) error {
+	flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+	flags.SortFlags = false
+	c.setup(flags)
+	global := pflag.NewFlagSet("global", pflag.ContinueOnError)
+	global.SortFlags = false
+	(&app{}).globals(global)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s.\n\nUsage: cscs-sync %s\n", strings.ToUpper(c.short[:1])+c.short[1:], c.usage())
+	if c.long != "" {
+		b.WriteString("\n" + strings.TrimSpace(c.long) + "\n")
+	}
+	if u := flags.FlagUsagesWrapped(80); u != "" {
+		b.WriteString("\nFlags:\n" + u)
+	}
+	b.WriteString("\nGlobal flags:\n" + global.FlagUsagesWrapped(80))
+	return a.print(b.String())
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/providers/waldur"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// defaultWorkers is how many resources an apply works on at a time.
+const defaultWorkers = 8
+
+// stepOrder is the journal's note of an order's URL: a resumed apply asks for orders that are listed no more.
+const stepOrder = "order"
+
+// apply runs an approved plan, under the lock.
+func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err error) {
+	lock, err := state.AcquireLock(ctx, s.store.Dir(), state.Holder{Who: s.user, Host: s.host, PID: os.Getpid(), Plan: p.id, Since: s.now()}, o.lockTimeout)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	before, steps, err := s.ledger(p)
+	if err != nil {
+		return err
+	}
+	approvals, err := s.judge(p, before)
+	if err != nil {
+		return err
+	}
+	if len(p.plan.Core.Actions) == 0 {
+		s.tell("Plan %s has nothing to do.", p.name())
+		return nil
+	}
+	job, now, err := o.prepare(ctx, s, p, before, steps)
+	if err != nil {
+		return err
+	}
+	if err := s.begin(p, job, now, approvals, before); err != nil {
+		return err
+	}
+	return o.execute(ctx, s, p, job)
+}
+
+// ledger tells whether the plan has begun before, and gives its journal. A plan that has ended, or was superseded, is
+// refused.
+func (s *session) ledger(p *approved) (begun bool, steps []state.Step, err error) {
+	err = s.store.View(func(tx *state.Tx) error {
+		known, ok, err := tx.Plan(p.id)
+		switch {
+		case err != nil:
+			return err
+		case ok && !known.Over():
+			begun = true
+			steps, err = tx.Steps(p.id)
+			return err
+		case ok && !p.plan.Context.Made.After(known.Ended):
+			return &state.UsedError{Plan: p.id, At: known.Ended, By: known.EndedBy, Result: known.Result}
+		}
+		by, err := tx.Superseded(p.id, p.plan.Context.Made, keysOf(p.plan))
+		if err == nil && len(by) > 0 {
+			err = &state.SupersededError{Plan: p.id, By: by}
+		}
+		return err
+	})
+	return begun, steps, err
+}
+
+func keysOf(p *planner.Plan) []planner.Key {
+	keys := make([]planner.Key, len(p.Core.Actions))
+	for i := range keys {
+		keys[i] = p.Core.Actions[i].Key
+	}
+	return keys
+}
+
+// prepare asks the proxy and every order again, looks at everything that the plan touches, and refuses a plan that is no
+// longer true.
+func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, begun bool, steps []state.Step) (apply.Job, *planned, error) {
+	source, err := s.source(nil)
+	if err != nil {
+		return apply.Job{}, nil, err
+	}
+	watch := map[planner.Key]bool{}
+	for _, k := range keysOf(p.plan) {
+		watch[k] = true
+	}
+	now, err := s.plan(ctx, request{source: source, selection: p.plan.Core.Selection, watch: watch, mustAsk: true, parallelism: o.parallelism, more: earlierOrders(p, steps)})
+	if err != nil {
+		return apply.Job{}, nil, err
+	}
+	job, stale := apply.Prepare(p.plan, p.id, apply.Now{Settings: &s.cfg.Settings, Items: now.items, Graph: now.graph, Recorded: now.recorded, Orders: now.orders, Resumed: begun})
+	if len(stale) > 0 && !o.skipStale && !begun {
+		errs := []error{fmt.Errorf("plan %s is stale: %d of what it shows is no longer so; nothing was done. Plan again, or do the rest with --skip-stale", p.name(), len(stale))}
+		for _, st := range stale {
+			errs = append(errs, errors.New(st.String()))
+		}
+		return job, now, refused(errors.Join(errs...))
+	}
+	job.SkipStale(stale)
+	return job, now, nil
+}
+
+// earlierOrders are the orders that an interrupted apply of this plan worked on.
+func earlierOrders(p *approved, steps []state.Step) []planner.Question {
+	orders := map[planner.Key]string{}
+	for i := range p.plan.Core.Actions {
+		orders[p.plan.Core.Actions[i].Key] = p.plan.Core.Actions[i].Order
+	}
+	var qs []planner.Question
+	for _, st := range steps {
+		if st.Name == stepOrder && orders[st.Key] != "" {
+			qs = append(qs, planner.Question{ID: orders[st.Key], URL: st.Note})
+		}
+	}
+	return qs
+}
+
+// begin notes in the ledger, synced, that the plan has begun: from here on apply resumes it.
+func (s *session) begin(p *approved, job apply.Job, now *planned, approvals []state.Approval, begun bool) error {
+	return s.store.Update(func(tx *state.Tx) error {
+		_, err := tx.Begin(state.PlanStart{ID: p.id, Context: p.contextDigest(), Made: p.plan.Context.Made, Keys: keysOf(p.plan), Approvals: approvals, Who: s.user, Host: s.host})
+		if err != nil {
+			return err
+		}
+		if err := recordRoots(tx, job, now); err != nil || begun {
+			return err
+		}
+		var steps []state.Step
+		for _, w := range job.Work {
+			if w.Order != "" && w.Action.Order != "" {
+				steps = append(steps, state.Step{Key: w.Action.Key, Name: stepOrder, Note: w.Order})
+			}
+		}
+		return tx.AppendSteps(p.id, steps)
+	})
+}
+
+// recordRoots records what the directories of the touched systems are, the first time.
+func recordRoots(tx *state.Tx, job apply.Job, now *planned) error {
+	known, err := tx.Roots()
+	if err != nil {
+		return err
+	}
+	for _, w := range job.Work {
+		m := now.mounts[w.Action.System]
+		if _, ok := known[w.Action.System]; ok || m.Filesystem == "" {
+			continue
+		}
+		id := planner.RootIdentity{Filesystem: m.Filesystem, Inode: m.Inode}
+		known[w.Action.System] = id
+		if err := tx.PutRoot(w.Action.System, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// execute runs the job, notes how it ended, and gives the account.
+func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job apply.Job) error {
+	storage, closeStorage, err := s.storage()
+	if err != nil {
+		return err
+	}
+	defer closeStorage()
+	s.graceful.Store(true)
+	report := newReport(s.app, p, o.json)
+	report.begin()
+	workers := o.parallelism
+	if workers <= 0 {
+		workers = defaultWorkers
+	}
+	engine := &apply.Engine{Storage: storage, Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Notify: report.event,
+		Reached: s.reached, Parallelism: workers, Host: s.host, Who: s.user}
+	results, err := engine.Run(ctx, s.stop, job)
+	if err != nil {
+		report.end(results, state.Interrupted)
+		return fmt.Errorf("%w\nplan %s has begun; go on with: cscs-sync apply %s", err, p.name(), p.path)
+	}
+	result := resultOf(results)
+	if err := s.store.Update(func(tx *state.Tx) error { return tx.Finish(p.id, result, s.user, countStatuses(results)) }); err != nil {
+		return err
+	}
+	report.end(results, result)
+	switch result {
+	case state.Interrupted:
+		return ended(exitInterrupted)
+	case state.Partial:
+		return ended(exitPartial)
+	}
+	return nil
+}
+
+// resultOf is how a run ended: interrupted if anything was not begun, partial if anything failed, was skipped or could not
+// be reported.
+func resultOf(results []apply.Result) state.Result {
+	result := state.Done
+	for _, r := range results {
+		switch r.Status {
+		case apply.NotBegun:
+			return state.Interrupted
+		case apply.Done:
+		default:
+			result = state.Partial
+		}
+	}
+	return result
+}
+
+func countStatuses(results []apply.Result) map[string]int {
+	counts := map[string]int{}
+	for _, r := range results {
+		counts[string(r.Status)]++
+	}
+	return counts
+}

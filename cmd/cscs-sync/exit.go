@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// Exit codes. They are a contract: people script against them.
+const (
+	exitDone        = 0
+	exitError       = 1
+	exitChanges     = 2   // plan --detailed-exitcode, diff: there are changes
+	exitRefused     = 3   // refused, nothing was done
+	exitPartial     = 4   // finished, but something failed, was skipped, or could not be observed
+	exitInterrupted = 130 // interrupted
+)
+
+// outcome is an error with an exit code of its own. A nil err ends silently: everything has been said already.
+type outcome struct {
+	code int
+	err  error
+}
+
+func (o *outcome) Error() string {
+	if o.err == nil {
+		return ""
+	}
+	return o.err.Error()
+}
+
+func (o *outcome) Unwrap() error { return o.err }
+
+// refused is an error that says: nothing was done, and on purpose.
+func refused(err error) error { return &outcome{exitRefused, err} }
+
+// ended ends with a code and without a message.
+func ended(code int) error { return &outcome{code, nil} }
+
+// usageError is a command line that cannot be understood; it is followed by a hint at the help.
+type usageError struct {
+	command string
+	err     error
+}
+
+func (u *usageError) Error() string { return u.err.Error() }
+func (u *usageError) Unwrap() error { return u.err }
+
+// exitCode is the exit code of every error.
+func exitCode(err error) int {
+	var o *outcome
+	var format *planfile.FormatError
+	var foreign *planfile.ForeignError
+	var block *approval.BlockError
+	var used *state.UsedError
+	var superseded *state.SupersededError
+	var usedApproval *state.ApprovalUsedError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &o):
+		return o.code
+	case errors.As(err, &format), errors.As(err, &foreign), errors.As(err, &block), errors.As(err, &used),
+		errors.As(err, &superseded), errors.As(err, &usedApproval):
+		return exitRefused
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	return exitError
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+)
+
+// TestMain makes the test binary stand for the real ones in scripts, which run them as processes of their own.
+func TestMain(m *testing.M) {
+	lfs := func() { os.Exit(lfssim.Main(calledAs(os.Args), os.Getenv, os.Stdout, os.Stderr)) }
+	testscript.Main(m, map[string]func(){
+		"cscs-sync":  func() { os.Exit(run(context.Background(), testApp(), os.Args[1:])) },
+		"waldur-sim": func() { os.Exit(waldursim.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
+		"lfs-sim":    lfs,
+		"lfs":        lfs,
+	})
+}
+
+// calledAs puts back the path by which the process was called, which testscript cuts to its last part: the simulator finds
+// its state beside it.
+func calledAs(args []string) []string {
+	line, err := os.ReadFile("/proc/self/cmdline")
+	if err != nil {
+		panic(err)
+	}
+	path, _, _ := strings.Cut(string(line), "\x00")
+	return append([]string{path}, args[1:]...)
+}
+
+// testApp is the real process but for what the environment of a test says:
+//
+//	CSCS_TEST_NOW      the time, RFC 3339, instead of the clock
+//	CSCS_TEST_HOST     the host's name
+//	CSCS_TEST_KILL     kill -9 ourselves at the Nth point that an apply reaches
+//	CSCS_TEST_POINTS   append the name of each point to this file
+func testApp() *app {
+	a := system()
+	a.user = "root"
+	a.host = "testhost"
+	if h := os.Getenv("CSCS_TEST_HOST"); h != "" {
+		a.host = h
+	}
+	if s := os.Getenv("CSCS_TEST_NOW"); s != "" {
+		now, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			panic(err)
+		}
+		a.now = func() time.Time { return now }
+	}
+	killAt, _ := strconv.Atoi(os.Getenv("CSCS_TEST_KILL"))
+	points := os.Getenv("CSCS_TEST_POINTS")
+	if killAt > 0 || points != "" {
+		a.reached = killer(killAt, points)
+	}
+	return a
+}
+
+// killer counts the points of an apply and kills the process at the nth, as kill -9 from outside would.
+func killer(n int, file string) func(string) {
+	counter := make(chan int, 1)
+	counter <- 0
+	return func(point string) {
+		at := <-counter + 1
+		if file != "" {
+			f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+			if err != nil {
+				panic(err)
+			}
+			_, _ = f.WriteString(point + "\n")
+			f.Close()
+		}
+		if at == n {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+		counter <- at
+	}
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// planOptions are the flags of plan, shared with apply without a plan file.
+type planOptions struct {
+	out, saved              string
+	json, detailed, compact bool
+	targets, excludes       []string
+	rejects, fails          []string
+	resources               []string
+	parallelism             int
+}
+
+func (o *planOptions) selectionFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.targets, "target", nil, "plan only resources whose address matches `GLOB` (may be repeated)")
+	f.StringArrayVar(&o.excludes, "exclude", nil, "leave out resources whose address matches `GLOB`")
+	f.StringArrayVar(&o.rejects, "reject", nil, "reject the order of `ADDRESS=REASON`")
+	f.StringArrayVar(&o.fails, "fail", nil, "fail the order of `ADDRESS=REASON`: on a create this ends the customer's resource")
+	f.IntVar(&o.parallelism, "parallelism", 0, "most directories to look at, or resources to work on, at a time (`N`; default 16 and 8)")
+}
+
+func planCommand() command {
+	return command{name: "plan", short: "compare what should exist with what does, and show the changes",
+		long: `
+Reads the proxy's listing and the overrides, looks at the storage, and prints what
+would be changed. Takes no lock and changes nothing. With --out the plan is
+written to a file that can be reviewed, approved and applied.
+
+Exit codes: 0 done; 1 error; 4 something could not be observed; and with
+--detailed-exitcode 2 when there are changes.`,
+		setup: func(f *pflag.FlagSet) action {
+			var o planOptions
+			f.StringVar(&o.out, "out", "", "write the plan to `FILE` (replaces only a plan file)")
+			f.BoolVar(&o.json, "json", false, "print the plan as JSON")
+			f.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when there are changes")
+			f.BoolVar(&o.compact, "compact", false, "fold changes of the same shape")
+			o.selectionFlags(f)
+			f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy: one complete listing, or all pages of one (- is stdin)")
+			return func(ctx context.Context, a *app, _ []string) error { return o.run(ctx, a) }
+		}}
+}
+
+// selection reads the selection flags.
+func (o *planOptions) selection() (planner.Selection, error) {
+	sel := planner.Selection{Targets: o.targets, Excludes: o.excludes}
+	var errs []error
+	for _, v := range []struct {
+		flag   string
+		values []string
+		to     *[]planner.OrderVerdict
+	}{{"--reject", o.rejects, &sel.Rejects}, {"--fail", o.fails, &sel.Fails}} {
+		for _, s := range v.values {
+			address, reason, ok := strings.Cut(s, "=")
+			if !ok || address == "" || strings.TrimSpace(reason) == "" {
+				errs = append(errs, fmt.Errorf("%s %q: want ADDRESS=REASON", v.flag, s))
+				continue
+			}
+			*v.to = append(*v.to, planner.OrderVerdict{Address: address, Reason: strings.TrimSpace(reason)})
+		}
+	}
+	return sel, errors.Join(append(errs, checkSelection(&sel))...)
+}
+
+func (o *planOptions) run(ctx context.Context, a *app) error {
+	sel, err := o.selection()
+	if err != nil {
+		return &usageError{"plan", err}
+	}
+	secrets := config.Read
+	if len(o.resources) > 0 {
+		secrets = config.CheckOnly
+	}
+	s, err := a.open(secrets)
+	if err != nil {
+		return err
+	}
+	p, err := o.make(ctx, s, sel)
+	if err != nil {
+		return err
+	}
+	if err := a.showPlan(p.plan, o.json, o.compact); err != nil {
+		return err
+	}
+	if o.out != "" {
+		if err := a.writePlan(o.out, p.plan); err != nil {
+			return err
+		}
+	}
+	return planOutcome(p.plan, o.detailed)
+}
+
+// make plans from the proxy or from files.
+func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selection) (*planned, error) {
+	source, err := s.source(o.resources)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.plan(ctx, request{source: source, selection: sel, parallelism: o.parallelism})
+	if err != nil {
+		return nil, err
+	}
+	return p, checkAddresses(&sel, p.items)
+}
+
+// showPlan prints a plan, for people or as JSON.
+func (a *app) showPlan(p *planner.Plan, json, compact bool) error {
+	if json {
+		return a.print(string(planfile.JSON(p)))
+	}
+	return a.print(string(planfile.Text(p, planfile.Options{Color: a.colored(a.stdout), Compact: compact, Width: a.width})))
+}
+
+// writePlan writes a plan file, mode 0600. It replaces only a plan file, and never follows a link.
+func (a *app) writePlan(path string, p *planner.Plan) error {
+	data, err := planfile.Marshal(p, planfile.Options{Color: a.color != "never" && !a.noColor()})
+	if err != nil {
+		return fmt.Errorf("write plan %s: %w", path, err)
+	}
+	if err := state.WriteFile(path, data, fs.FileMode(0o600), onlyPlans); err != nil {
+		return fmt.Errorf("write plan %s: %w", path, err)
+	}
+	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n    cscs-sync approve %s\n    cscs-sync apply %s", path, path, path)
+	return nil
+}
+
+func (a *app) noColor() bool {
+	v, set := a.getenv("NO_COLOR")
+	return set && v != ""
+}
+
+// onlyPlans lets nothing but a plan file be replaced.
+func onlyPlans(existing []byte) error {
+	if !strings.HasPrefix(string(existing), "cscs-sync plan v1") {
+		return errors.New("it exists and is no plan file; name another file, or remove it")
+	}
+	return nil
+}
+
+// planOutcome is how plan ends: 4 when something could not be observed, which wins over 2, there are changes.
+func planOutcome(p *planner.Plan, detailed bool) error {
+	if p.Context.Unobserved > 0 {
+		return ended(exitPartial)
+	}
+	if detailed && len(p.Core.Actions) > 0 {
+		return ended(exitChanges)
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// request is what to plan.
+type request struct {
+	source    providers.Source
+	selection planner.Selection
+	// statuses limits the listing; empty is the whole.
+	statuses []planner.Status
+	// watch, mustAsk and keepRecords are those of [planner.World].
+	watch       map[planner.Key]bool
+	mustAsk     bool
+	keepRecords bool
+	parallelism int
+	// adjust changes what is recorded before planning with it: for what an apply knows beyond the state.
+	adjust func(*planner.Recorded)
+	// more are questions to ask Waldur beside the usual ones.
+	more []planner.Question
+}
+
+// planned is a plan with everything that went into it.
+type planned struct {
+	plan     *planner.Plan
+	graph    *planner.Graph
+	items    []planner.Item
+	orders   map[string]planner.OrderAnswer
+	recorded planner.Recorded
+	mounts   map[string]planner.Mount
+}
+
+// plan is the pipeline: list → ask → desire → observe → compare. It takes no lock and changes nothing.
+func (s *session) plan(ctx context.Context, r request) (*planned, error) {
+	p := &planned{}
+	var err error
+	if p.items, err = r.source.List(ctx, r.statuses); err != nil {
+		return nil, fmt.Errorf("list resources from %s: %w", r.source.Name(), err)
+	}
+	var holds []planner.Hold
+	err = s.store.View(func(tx *state.Tx) (err error) {
+		if p.recorded, err = tx.Recorded(); err == nil {
+			holds, err = tx.Holds(s.now())
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if r.adjust != nil {
+		r.adjust(&p.recorded)
+	}
+	p.orders = s.ask(ctx, append(s.questions(p.items, r), r.more...), r.mustAsk)
+	p.graph = planner.Desire(&planner.World{Settings: &s.cfg.Settings, Items: p.items, Complete: len(r.statuses) == 0, Orders: p.orders,
+		Overrides: s.cfg.Overrides, Recorded: p.recorded, Holds: holds, Selection: r.selection, Now: s.now(),
+		Watch: r.watch, MustAsk: r.mustAsk, KeepRecords: r.keepRecords})
+	seen, err := s.observe(ctx, p.graph, r.parallelism)
+	if err != nil {
+		return nil, err
+	}
+	p.mounts = seen.Mounts
+	p.plan = planner.Compare(p.graph, seen, s.header(r.source))
+	return p, ctx.Err()
+}
+
+func (s *session) questions(items []planner.Item, r request) []planner.Question {
+	if r.mustAsk {
+		return planner.AllQuestions(&s.cfg.Settings, items, r.watch)
+	}
+	return planner.Questions(&s.cfg.Settings, items)
+}
+
+// header is who planned, when and where.
+func (s *session) header(source providers.Source) planner.Context {
+	return planner.Context{Made: s.now().UTC().Truncate(time.Second), User: s.user, Host: s.host, Version: version(), Renderer: planfile.Renderer,
+		Source: source.Name(), ValidFor: s.cfg.Approval.ValidFor}
+}
+
+// ask asks Waldur about orders. When planning, it asks no more after the first failed connection: the rest goes unanswered,
+// and the planner says so where it matters. An apply asks for each.
+func (s *session) ask(ctx context.Context, questions []planner.Question, each bool) map[string]planner.OrderAnswer {
+	answers := make(map[string]planner.OrderAnswer, len(questions))
+	if s.cfg.Waldur == nil {
+		return answers
+	}
+	orders := s.orders()
+	unreachable := ""
+	for _, q := range questions {
+		if unreachable != "" && !each {
+			answers[q.ID] = planner.OrderAnswer{Why: unreachable}
+			continue
+		}
+		order, err := orders.Get(ctx, q.URL)
+		if err != nil {
+			answers[q.ID] = planner.OrderAnswer{Why: err.Error()}
+			if errors.Is(err, providers.ErrUnreachable) {
+				unreachable = err.Error()
+			}
+			continue
+		}
+		answers[q.ID] = planner.OrderAnswer{Order: order}
+	}
+	return answers
+}
+
+// observe looks at everything that the graph needs.
+func (s *session) observe(ctx context.Context, g *planner.Graph, parallelism int) (planner.Observed, error) {
+	o, done, err := s.observer(parallelism)
+	if err != nil {
+		return planner.Observed{}, err
+	}
+	defer done()
+	var seen planner.Observed
+	seen.Mounts = o.Mounts(ctx, s.cfg.Settings.Systems)
+	seen.Directories = o.Directories(ctx, g.Targets())
+	seen.Quotas = o.Quotas(ctx, g.QuotaTargets(seen.Mounts))
+	return seen, nil
+}
+
+// checkSelection refuses selections that cannot mean what was meant.
+func checkSelection(sel *planner.Selection) error {
+	for _, globs := range [][]string{sel.Targets, sel.Excludes} {
+		for _, g := range globs {
+			if err := planner.CheckGlob(g); err != nil {
+				return fmt.Errorf("glob %q: %w", g, err)
+			}
+		}
+	}
+	slices.Sort(sel.Targets)
+	slices.Sort(sel.Excludes)
+	sel.Targets, sel.Excludes = slices.Compact(sel.Targets), slices.Compact(sel.Excludes)
+	byAddress := func(a, b planner.OrderVerdict) int {
+		if a.Address < b.Address {
+			return -1
+		}
+		return 1
+	}
+	slices.SortFunc(sel.Rejects, byAddress)
+	slices.SortFunc(sel.Fails, byAddress)
+	for _, r := range sel.Rejects {
+		if slices.ContainsFunc(sel.Fails, func(f planner.OrderVerdict) bool { return f.Address == r.Address }) {
+			return fmt.Errorf("%s is both to be rejected and to be failed", r.Address)
+		}
+	}
+	return nil
+}
+
+// checkAddresses refuses verdicts on addresses that nobody has.
+func checkAddresses(sel *planner.Selection, items []planner.Item) error {
+	known := make(map[string]bool, len(items))
+	for i := range items {
+		known[items[i].MountPath] = true
+	}
+	var errs []error
+	for _, v := range slices.Concat(sel.Rejects, sel.Fails) {
+		if !known[v.Address] {
+			errs = append(errs, fmt.Errorf("no resource has the address %s", v.Address))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fatih/color"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// report shows an apply as it goes, and gives the account at its end: for people, or as JSON events.
+type report struct {
+	*app
+	plan *approved
+	json bool
+	n    int
+}
+
+func newReport(a *app, p *approved, asJSON bool) *report {
+	return &report{app: a, plan: p, json: asJSON}
+}
+
+func (p *approved) contextDigest() string { return planfile.ContextDigest(p.plan) }
+
+// jsonEvent is one event of apply --json: docs/schema/apply-event-1.0.schema.json.
+type jsonEvent struct {
+	Event   string             `json:"event"`
+	Time    time.Time          `json:"time"`
+	Plan    string             `json:"plan,omitempty"`
+	Total   *int               `json:"total,omitempty"`
+	Address string             `json:"address,omitempty"`
+	Action  planner.ActionKind `json:"action,omitempty"`
+	Status  apply.Status       `json:"status,omitempty"`
+	Error   string             `json:"error,omitempty"`
+}
+
+// begin tells that the first change is next.
+func (r *report) begin() {
+	if total := len(r.plan.plan.Core.Actions); r.json {
+		r.line(jsonEvent{Event: "begin", Time: r.now().UTC(), Plan: r.plan.id, Total: &total})
+	}
+}
+
+// event shows one event. Calls come one at a time.
+func (r *report) event(e apply.Event) {
+	if r.json {
+		ev := jsonEvent{Event: "resource", Time: r.now().UTC(), Address: e.Action.Address, Action: e.Action.Kind, Status: e.Status}
+		if e.Step == "begin" {
+			ev.Status = "started"
+		}
+		if e.Err != nil {
+			ev.Error = e.Err.Error()
+		}
+		r.line(ev)
+		return
+	}
+	if e.Step != "end" {
+		return
+	}
+	r.n++
+	total := len(r.plan.plan.Core.Actions)
+	text := fmt.Sprintf("[%*d/%d] %s: %s", len(fmt.Sprint(total)), r.n, total, planfile.Quote(e.Action.Address), words(e.Action.Kind, e.Status))
+	if e.Err != nil {
+		text += ": " + planfile.Escape(strings.ReplaceAll(e.Err.Error(), "\n", "; "))
+	}
+	if e.Status == apply.Done {
+		fmt.Fprintln(r.stdout, text)
+		return
+	}
+	fmt.Fprintln(r.stdout, r.paint(r.stdout, text, color.FgRed))
+}
+
+// refusedResult is the only line of an apply --json that was refused.
+func (a *app) refusedResult(id string) {
+	r := report{app: a, plan: &approved{id: id}, json: true}
+	r.line(jsonEnd{planfile.FormatVersion, id, "refused", allStatuses(nil), []jsonResource{}})
+}
+
+// allStatuses counts every status, those that do not occur too.
+func allStatuses(results []apply.Result) map[string]int {
+	counts := countStatuses(results)
+	for _, s := range []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered, apply.NotBegun} {
+		counts[string(s)] += 0
+	}
+	return counts
+}
+
+// words tell what became of an action.
+func words(k planner.ActionKind, s apply.Status) string {
+	done := map[planner.ActionKind]string{planner.Create: "created", planner.Adopt: "adopted", planner.Update: "updated", planner.Archive: "archived",
+		planner.Restore: "restored", planner.RejectOrder: "order rejected", planner.FailOrder: "order failed", planner.Report: "reported"}[k]
+	switch s {
+	case apply.Done:
+		return done
+	case apply.Undelivered:
+		return done + ", but Waldur does not know yet"
+	case apply.Skipped:
+		return "skipped"
+	}
+	return "failed"
+}
+
+// jsonEnd is the last line of apply --json.
+type jsonEnd struct {
+	FormatVersion string         `json:"format_version"`
+	Plan          string         `json:"plan"`
+	Result        string         `json:"result"`
+	Counts        map[string]int `json:"counts"`
+	Resources     []jsonResource `json:"resources"`
+}
+
+type jsonResource struct {
+	Address string             `json:"address"`
+	Action  planner.ActionKind `json:"action"`
+	Status  apply.Status       `json:"status"`
+	// Error is empty for what is done.
+	Error string `json:"error"`
+}
+
+// end gives the account.
+func (r *report) end(results []apply.Result, result state.Result) {
+	if r.json {
+		end := jsonEnd{planfile.FormatVersion, r.plan.id, string(result), allStatuses(results), []jsonResource{}}
+		for _, x := range results {
+			j := jsonResource{Address: x.Action.Address, Action: x.Action.Kind, Status: x.Status}
+			if x.Err != nil {
+				j.Error = x.Err.Error()
+			}
+			end.Resources = append(end.Resources, j)
+		}
+		r.line(end)
+		return
+	}
+	counts := countStatuses(results)
+	head, paint := "Apply complete!", color.FgGreen
+	if result != state.Done {
+		head, paint = "Apply incomplete!", color.FgRed
+	}
+	var parts []string
+	for _, s := range []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered, apply.NotBegun} {
+		if n := counts[string(s)]; n > 0 || s == apply.Done {
+			parts = append(parts, fmt.Sprintf("%d %s", n, statusWords(s)))
+		}
+	}
+	fmt.Fprintf(r.stdout, "\n%s %s.\n", r.paint(r.stdout, head, paint, color.Bold), strings.Join(parts, ", "))
+	r.next(counts, result)
+}
+
+func statusWords(s apply.Status) string {
+	switch s {
+	case apply.Undelivered:
+		return "done but not reported"
+	case apply.NotBegun:
+		return "not begun"
+	}
+	return string(s)
+}
+
+// next names the command that goes on.
+func (r *report) next(counts map[string]int, result state.Result) {
+	switch {
+	case result == state.Interrupted && r.plan.path != "":
+		fmt.Fprintf(r.stdout, "To go on where it stopped: cscs-sync apply %s\n", r.plan.path)
+	case result == state.Interrupted:
+		fmt.Fprintf(r.stdout, "Plan %s has begun; end it with `cscs-sync state abandon %s`, then apply again.\n", planfile.ShortID(r.plan.id), r.plan.id)
+	case counts[string(apply.Failed)]+counts[string(apply.Skipped)] > 0:
+		fmt.Fprintln(r.stdout, "To see what is left: cscs-sync plan")
+	}
+	if counts[string(apply.Undelivered)] > 0 {
+		fmt.Fprintln(r.stdout, "To see what Waldur was not told: cscs-sync callbacks list")
+	}
+}
+
+func (r *report) line(v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return
+	}
+	fmt.Fprintf(r.stdout, "%s\n", b)
+}

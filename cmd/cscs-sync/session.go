@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// session is the configuration and the state of one command.
+type session struct {
+	*app
+	cfg   *config.Config
+	store *state.Store
+}
+
+// configuration is the path of the configuration: the flag, else ./cscs-sync.hcl, else /etc/cscs-sync.
+func (a *app) configuration() (string, error) {
+	if a.configPath != "" {
+		return a.configPath, nil
+	}
+	for _, path := range []string{"cscs-sync.hcl", "/etc/cscs-sync"} {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("find the configuration: neither ./cscs-sync.hcl nor /etc/cscs-sync exists; name one with --config, or write one with `cscs-sync init`")
+}
+
+// open loads the configuration, shows its warnings, and names the state.
+func (a *app) open(secrets config.SecretMode) (*session, error) {
+	path, err := a.configuration()
+	if err != nil {
+		return nil, err
+	}
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets})
+	var files = map[string]*hcl.File{}
+	if cfg != nil {
+		files = cfg.Sources
+	}
+	if diags.HasErrors() {
+		return nil, &diagnosed{diags, files}
+	}
+	a.showDiagnostics(diags, files)
+	store, err := state.Open(cfg.State, state.Options{Now: a.now})
+	if err != nil {
+		return nil, err
+	}
+	return &session{app: a, cfg: cfg, store: store}, nil
+}
+
+// readPlan reads and checks a plan file.
+func (a *app) readPlan(path string) (*planfile.File, error) {
+	data, err := readFile(path, planfile.MaxSize)
+	if err != nil {
+		return nil, fmt.Errorf("read plan: %w", err)
+	}
+	file, err := planfile.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", path, err)
+	}
+	return file, nil
+}
+
+// rules are what the configuration requires of approvals. Without the configuration (off the node) only signers can be
+// judged.
+func (s *session) rules() (approval.Rules, error) {
+	r := approval.Rules{Required: s.cfg.Approval.Required, ValidFor: s.cfg.Approval.ValidFor}
+	if path := s.cfg.Approval.AllowedSigners; path != "" {
+		signers, err := s.readSigners(path)
+		r.Signers = signers
+		return r, err
+	}
+	key, err := s.store.ReadApprovalKey()
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil // nobody has approved anything here yet
+	}
+	if err != nil {
+		return r, err
+	}
+	r.LocalKey, err = approval.NewLocalKey(key)
+	return r, err
+}
+
+// readSigners reads allowed_signers, and tells of lines that it could not use.
+func (a *app) readSigners(path string) (*approval.Signers, error) {
+	data, err := readFile(path, 1<<20)
+	if err != nil {
+		return nil, fmt.Errorf("read allowed signers: %w", err)
+	}
+	signers, err := approval.ParseSigners(data, a.now().Location())
+	if err != nil {
+		return nil, fmt.Errorf("allowed signers %s: %w", path, err)
+	}
+	for _, p := range signers.Problems() {
+		a.tell("Warning: %s: %v", path, p)
+	}
+	return signers, nil
+}
+
+// readFile reads a regular file of at most limit bytes.
+func readFile(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("not a regular file")}
+	}
+	if info.Size() > limit {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("%d bytes, more than the %d allowed", info.Size(), limit)}
+	}
+	return os.ReadFile(path)
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+)
+
+func showCommand() command {
+	return command{name: "show", args: "PLAN", least: 1, most: 1, short: "render a plan file, offline",
+		long: `
+Renders a plan file anew from its machine-readable part, after checking that the
+file is intact. Needs neither configuration nor storage.
+
+Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
+		setup: func(f *pflag.FlagSet) action {
+			var json, markdown, html, commands, compact bool
+			f.BoolVar(&json, "json", false, "print the plan as JSON")
+			f.BoolVar(&markdown, "markdown", false, "print it for a ticket")
+			f.BoolVar(&html, "html", false, "print it as a page")
+			f.BoolVar(&commands, "commands", false, "show the equivalent shell lines")
+			f.BoolVar(&compact, "compact", false, "fold changes of the same shape")
+			return func(_ context.Context, a *app, args []string) error {
+				if json && markdown || json && html || markdown && html {
+					return &usageError{"show", errors.New("--json, --markdown and --html exclude one another")}
+				}
+				file, err := a.readPlan(args[0])
+				if err != nil {
+					return err
+				}
+				if file.Foreign {
+					a.tell("Warning: %s was written by another version of cscs-sync: its text could not be compared with its content; below is the content", args[0])
+				}
+				o := planfile.Options{Color: a.colored(a.stdout), Commands: commands, Compact: compact, Width: a.width}
+				switch {
+				case json:
+					return a.print(string(planfile.JSON(file.Plan)))
+				case markdown:
+					return a.print(string(planfile.Markdown(file.Plan, o)))
+				case html:
+					return a.print(string(planfile.HTML(file.Plan, o)))
+				}
+				return a.print(string(planfile.Text(file.Plan, o)))
+			}
+		}}
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/providers/lustre"
+	"github.com/waldur/cscs-storage-sync/providers/posix"
+)
+
+// settingsInFlight is how many setquota calls run at a time: all of a filesystem's queue at one server anyway.
+const settingsInFlight = 4
+
+// storage is package posix and package lustre behind [apply.Storage].
+type storage struct {
+	root    *posix.Root
+	quotas  *lustre.Systems
+	systems map[string]planner.System
+	// expected are the recorded identities of the systems' directories.
+	expected map[string]planner.RootIdentity
+	setting  chan struct{}
+
+	mu     sync.Mutex
+	opened map[string]*posix.System
+}
+
+// storage opens the storage for changes; done lets go of it.
+func (s *session) storage() (st *storage, done func(), err error) {
+	root, err := posix.OpenRoot(s.cfg.Storage.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	quotas, err := s.quotas()
+	if err != nil {
+		root.Close()
+		return nil, nil, err
+	}
+	recorded, err := s.store.Recorded()
+	if err != nil {
+		root.Close()
+		return nil, nil, err
+	}
+	st = &storage{root: root, quotas: quotas, systems: map[string]planner.System{}, expected: recorded.Roots, opened: map[string]*posix.System{},
+		setting: make(chan struct{}, settingsInFlight)}
+	for _, sys := range s.cfg.Settings.Systems {
+		st.systems[sys.Name] = sys
+	}
+	return st, st.close, nil
+}
+
+func (st *storage) close() {
+	for _, sys := range st.opened {
+		sys.Close()
+	}
+	st.root.Close()
+}
+
+// system opens a system once, checking that it is mounted and the one that is recorded.
+func (st *storage) system(name string) (*posix.System, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if sys := st.opened[name]; sys != nil {
+		return sys, nil
+	}
+	sys, err := st.root.System(st.systems[name], st.expected[name])
+	if err != nil {
+		return nil, err
+	}
+	st.opened[name] = sys
+	return sys, nil
+}
+
+// directory is a [posix.Dir] as package apply wants it.
+type directory struct{ *posix.Dir }
+
+// Sync syncs the directory and the one above.
+func (d directory) Sync() error { return errors.Join(d.Dir.Sync(), d.SyncParent()) }
+
+func (st *storage) Make(system, path string) (apply.Directory, error) {
+	sys, err := st.system(system)
+	if err != nil {
+		return nil, err
+	}
+	d, err := sys.Make(path)
+	if errors.Is(err, posix.ErrExists) {
+		return nil, fmt.Errorf("%w: %w", apply.ErrExists, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return directory{d}, nil
+}
+
+func (st *storage) Open(system, path string, inode uint64) (apply.Directory, error) {
+	sys, err := st.system(system)
+	if err != nil {
+		return nil, err
+	}
+	d, err := sys.Open(path, inode)
+	if err != nil {
+		return nil, err
+	}
+	return directory{d}, nil
+}
+
+func (st *storage) Look(system, path string) planner.Directory {
+	sys, err := st.system(system)
+	if err != nil {
+		return planner.Directory{Why: err.Error()}
+	}
+	return sys.Observe(path)
+}
+
+func (st *storage) CheckArchive(m apply.Move) error {
+	sys, err := st.system(m.System)
+	if err != nil {
+		return err
+	}
+	return sys.CheckArchive(move(m))
+}
+
+func (st *storage) Archive(m apply.Move) error {
+	sys, err := st.system(m.System)
+	if err != nil {
+		return err
+	}
+	return sys.Archive(move(m), m.Manifest)
+}
+
+func (st *storage) Restore(m apply.Move) error {
+	sys, err := st.system(m.System)
+	if err != nil {
+		return err
+	}
+	return sys.Restore(move(m), m.Path)
+}
+
+func move(m apply.Move) posix.Move {
+	return posix.Move{From: m.Path, Inode: m.Inode, Folder: m.Folder, Name: m.Name}
+}
+
+// identity is a plan's quota identity on the filesystem of a system, and that system.
+func (st *storage) identity(system string, id planner.QuotaID) (planner.System, planner.Identity, error) {
+	sys, err := st.system(system)
+	if err != nil {
+		return planner.System{}, planner.Identity{}, err
+	}
+	return st.systems[system], planner.Identity{Filesystem: sys.Mount().Filesystem, By: id.By, ID: id.ID}, nil
+}
+
+func (st *storage) Quota(ctx context.Context, system string, id planner.QuotaID) planner.QuotaState {
+	sys, identity, err := st.identity(system, id)
+	if err != nil {
+		return planner.QuotaState{LimitsWhy: err.Error()}
+	}
+	return st.quotas.Get(ctx, sys, identity)
+}
+
+func (st *storage) SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Quota, before planner.QuotaState) error {
+	sys, identity, err := st.identity(system, id)
+	if err != nil {
+		return err
+	}
+	st.setting <- struct{}{}
+	defer func() { <-st.setting }()
+	return st.quotas.Set(ctx, sys, identity, want, lustre.Keep(before, want))
+}

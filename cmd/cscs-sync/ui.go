@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fatih/color"
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+)
+
+// The rules of what is printed:
+//
+//   - Results go to stdout, and nothing else does; logs, progress, warnings and errors go to stderr.
+//   - An error is "Error: " and one message that says what happened, to what, why, and what to do next. Diagnostics of
+//     the configuration show the source line with a caret.
+//   - Colour only where the stream is a terminal, unless --color says otherwise; NO_COLOR is honoured, and always wins
+//     over auto.
+//   - What comes from outside is escaped before it is shown.
+
+// print writes a result.
+func (a *app) print(s string) error {
+	_, err := io.WriteString(a.stdout, s)
+	if err != nil {
+		return fmt.Errorf("write to standard output: %w", err)
+	}
+	return nil
+}
+
+// tell writes a remark for people to stderr.
+func (a *app) tell(format string, args ...any) {
+	fmt.Fprintf(a.stderr, format+"\n", args...)
+}
+
+// colored tells whether a stream gets colour.
+func (a *app) colored(stream any) bool {
+	switch a.color {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	if v, set := a.getenv("NO_COLOR"); set && v != "" {
+		return false
+	}
+	if term, _ := a.getenv("TERM"); term == "dumb" {
+		return false
+	}
+	return a.terminal(stream)
+}
+
+// paint colours a text for a stream.
+func (a *app) paint(stream any, s string, attributes ...color.Attribute) string {
+	if !a.colored(stream) {
+		return s
+	}
+	c := color.New(attributes...)
+	c.EnableColor()
+	return c.Sprint(s)
+}
+
+// diagnosed is an error that has been shown as diagnostics, or is to be.
+type diagnosed struct {
+	diags hcl.Diagnostics
+	files map[string]*hcl.File
+}
+
+func (d *diagnosed) Error() string { return d.diags.Error() }
+
+// printError shows an error the way its kind is shown.
+func (a *app) printError(err error) {
+	var silent *outcome
+	if err == nil || errors.As(err, &silent) && silent.err == nil {
+		return
+	}
+	var d *diagnosed
+	if errors.As(err, &d) {
+		a.showDiagnostics(d.diags, d.files)
+		return
+	}
+	for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
+		fmt.Fprintln(a.stderr, a.paint(a.stderr, "Error: ", color.FgRed, color.Bold)+planfile.Escape(line))
+	}
+	var usage *usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintln(a.stderr, strings.TrimRight("For help: cscs-sync help "+usage.command, " "))
+	}
+}
+
+func (a *app) showDiagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) {
+	if err := config.WriteDiagnostics(a.stderr, diags, files, min(a.width, 100), a.colored(a.stderr)); err != nil {
+		fmt.Fprintln(a.stderr, diags.Error())
+	}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// verifyOptions are the flags of verify.
+type verifyOptions struct {
+	json      bool
+	approvals []string
+	signers   string
+}
+
+func verifyCommand() command {
+	return command{name: "verify", args: "PLAN", least: 1, most: 1, short: "check that a plan file is intact, approved and in date",
+		long: `
+Works off the node: with --allowed-signers it needs no configuration. Without
+both, approvals are listed but cannot be judged.
+
+Exit codes: 0 everything holds; 1 error; 3 something does not.`,
+		setup: func(f *pflag.FlagSet) action {
+			var o verifyOptions
+			f.BoolVar(&o.json, "json", false, "print the checks as JSON")
+			f.StringArrayVar(&o.approvals, "approval", nil, "count a detached approval in `FILE` too")
+			f.StringVar(&o.signers, "allowed-signers", "", "judge signatures by `FILE`, in place of the configuration's")
+			return func(_ context.Context, a *app, args []string) error { return o.run(a, args[0]) }
+		}}
+}
+
+// check is one line of verify's answer.
+type check struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+}
+
+// verification is verify's answer as JSON.
+type verification struct {
+	ID        string            `json:"id"`
+	OK        bool              `json:"ok"`
+	Checks    []check           `json:"checks"`
+	Approvals []approval.Judged `json:"approvals"`
+}
+
+func (v *verification) add(name string, ok bool, text string) {
+	v.Checks = append(v.Checks, check{name, ok, text})
+	v.OK = v.OK && ok
+}
+
+func (o *verifyOptions) run(a *app, path string) error {
+	v := &verification{OK: true, Approvals: []approval.Judged{}}
+	file, err := a.readPlan(path)
+	var format *planfile.FormatError
+	switch {
+	case errors.As(err, &format):
+		v.add("intact", false, err.Error())
+	case err != nil:
+		return err
+	default:
+		if err := o.verify(a, path, file, v); err != nil {
+			return err
+		}
+	}
+	if err := o.show(a, v); err != nil {
+		return err
+	}
+	if !v.OK {
+		return ended(exitRefused)
+	}
+	return nil
+}
+
+func (o *verifyOptions) verify(a *app, path string, file *planfile.File, v *verification) error {
+	v.ID = planfile.ID(file.Plan.Core)
+	if err := file.Check(); err != nil {
+		v.add("intact", false, err.Error())
+		return nil
+	}
+	v.add("intact", true, "the text is exactly the rendering of the plan in it")
+	rules, store, err := o.rules(a)
+	if err != nil {
+		return err
+	}
+	blocks, err := detached(file.Approvals, o.approvals)
+	if err != nil {
+		return err
+	}
+	started := false
+	if store != nil {
+		if started, err = o.ledger(store, v); err != nil {
+			return err
+		}
+	}
+	verdict, err := approval.Judge(approval.Input{Plan: v.ID, Context: planfile.ContextDigest(file.Plan), File: path, Blocks: blocks, Rules: rules, Now: a.now(), Started: started})
+	if err != nil {
+		v.add("approved", false, err.Error())
+		return nil
+	}
+	v.Approvals = append(v.Approvals, verdict.Approvals...)
+	text := fmt.Sprintf("%d of %d needed", verdict.Counted, verdict.Required)
+	if !verdict.Enough {
+		text += ": " + strings.Join(verdict.Reasons, "; ")
+	}
+	v.add("approved", verdict.Enough, text)
+	return nil
+}
+
+// ledger checks what the state knows of the plan, on the node.
+func (o *verifyOptions) ledger(store *state.Store, v *verification) (started bool, err error) {
+	err = store.View(func(tx *state.Tx) error {
+		p, ok, err := tx.Plan(v.ID)
+		switch {
+		case err != nil || !ok:
+			return err
+		case p.Over():
+			v.add("unused", false, fmt.Sprintf("it was applied %s by %s: %s", p.Ended.Format("2006-01-02 15:04 UTC"), p.EndedBy, p.Result))
+		default:
+			started = true
+			v.add("unused", true, "it has begun "+p.Begun.Format("2006-01-02 15:04 UTC")+"; apply resumes it")
+		}
+		return nil
+	})
+	return started, err
+}
+
+// rules come from --allowed-signers, or from the configuration where there is one.
+func (o *verifyOptions) rules(a *app) (approval.Rules, *state.Store, error) {
+	if o.signers != "" {
+		signers, err := a.readSigners(o.signers)
+		return approval.Rules{Required: 1, ValidFor: defaultValidity, Signers: signers}, nil, err
+	}
+	if _, err := a.configuration(); err != nil {
+		return approval.Rules{Required: 1, ValidFor: defaultValidity}, nil, nil
+	}
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return approval.Rules{}, nil, err
+	}
+	rules, err := s.rules()
+	return rules, s.store, err
+}
+
+// detached adds approvals that came in files of their own.
+func detached(blocks [][]byte, files []string) ([][]byte, error) {
+	for _, path := range files {
+		data, err := readFile(path, 1<<20)
+		if err != nil {
+			return nil, fmt.Errorf("read approval: %w", err)
+		}
+		block, err := approval.Detached(data)
+		if err != nil {
+			return nil, refused(fmt.Errorf("approval %s: %w", path, err))
+		}
+		blocks = append(blocks[:len(blocks):len(blocks)], block)
+	}
+	return blocks, nil
+}
+
+func (o *verifyOptions) show(a *app, v *verification) error {
+	if o.json {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		return a.print(string(b) + "\n")
+	}
+	var b strings.Builder
+	if v.ID != "" {
+		fmt.Fprintf(&b, "Plan %s\n", v.ID)
+	}
+	for _, c := range v.Checks {
+		mark := "PASS"
+		if !c.OK {
+			mark = "FAIL"
+		}
+		fmt.Fprintf(&b, "  %s  %-9s %s\n", mark, c.Name, planfile.Escape(c.Text))
+	}
+	for _, x := range v.Approvals {
+		counted := "counts"
+		if !x.Counted {
+			counted = "not counted: " + x.Why
+		}
+		fmt.Fprintf(&b, "  %s approval by %s, %s, %s", x.Kind, planfile.Quote(x.Name), x.Time.UTC().Format("2006-01-02 15:04 UTC"), planfile.Escape(counted))
+		if x.ContextDiffers {
+			b.WriteString("; it was given for the same plan with another context (made at another time), and holds")
+		}
+		b.WriteString("\n")
+	}
+	return a.print(b.String())
+}

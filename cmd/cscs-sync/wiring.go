@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/lustre"
+	"github.com/waldur/cscs-storage-sync/providers/posix"
+	"github.com/waldur/cscs-storage-sync/providers/waldur"
+)
+
+// How long things may take. A listing has proxy.timeout; the rest is fixed.
+const (
+	callbackTimeout = 60 * time.Second
+	quotaTimeout    = 60 * time.Second
+	canaryTimeout   = 10 * time.Second
+	// defaultValidity is approval.valid_for where no configuration says otherwise.
+	defaultValidity = 7 * 24 * time.Hour
+)
+
+// source is where the resources come from: the proxy, or saved responses.
+func (s *session) source(files []string) (providers.Source, error) {
+	if len(files) > 0 {
+		return waldur.NewFiles(files, s.stdin), nil
+	}
+	p := s.cfg.Proxy
+	if p == nil {
+		return nil, errors.New("list resources: there is no proxy block in the configuration; add one, or plan from saved responses with --resources FILE")
+	}
+	transport := waldur.NewTransport(http.ProxyFromEnvironment, nil)
+	token, from := waldur.Static(waldur.Secret(p.Token.Reveal())), "proxy.token"
+	if p.OIDC != nil {
+		from = "proxy.oidc"
+		token = waldur.ClientCredentials(waldur.OIDC{TokenURL: p.OIDC.TokenURL, ClientID: p.OIDC.ClientID,
+			ClientSecret: waldur.Secret(p.OIDC.ClientSecret.Reveal()), Scope: p.OIDC.Scope}, transport, s.now)
+	}
+	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: token, TokenFrom: from, Timeout: p.Timeout, Transport: transport,
+		Clock: waldur.Clock{Now: s.now, Sleep: waldur.Sleep, Rand: rand.Float64}})
+}
+
+// orders is Waldur. The configuration has a waldur block.
+func (s *session) orders() providers.Orders {
+	w := s.cfg.Waldur
+	return waldur.NewOrders(waldur.OrdersOptions{URL: w.URL, Token: waldur.Static(waldur.Secret(w.Token.Reveal())), Timeout: callbackTimeout,
+		Transport: waldur.NewTransport(http.ProxyFromEnvironment, nil), Now: s.now})
+}
+
+// quotas are the quota clients of all systems.
+func (s *session) quotas() (*lustre.Systems, error) {
+	q, err := lustre.NewSystems(s.cfg.Settings.Systems, lustre.Options{Timeout: quotaTimeout, Now: s.now, Root: s.cfg.Storage.Root})
+	if err != nil {
+		return nil, fmt.Errorf("quota clients: %w", err)
+	}
+	return q, nil
+}
+
+// observer looks at the storage; done lets go of it.
+func (s *session) observer(parallelism int) (o providers.Observer, done func(), err error) {
+	root, err := posix.OpenRoot(s.cfg.Storage.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	quotas, err := s.quotas()
+	if err != nil {
+		root.Close()
+		return nil, nil, err
+	}
+	return providers.NewObserver(providers.Options{Systems: s.cfg.Settings.Systems, Directories: root, Quotas: quotas,
+		Deadline: canaryTimeout, QuotaDeadline: quotaTimeout, StatWorkers: parallelism}), func() { root.Close() }, nil
+}
