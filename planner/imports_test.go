@@ -1,0 +1,74 @@
+package planner_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/waldur/cscs-storage-sync/"
+
+// TestImportsPointOneWay pins the direction of imports: cmd → planner/…, providers, state → planner; and that what is
+// pure cannot reach files, the network, processes or chance.
+func TestImportsPointOneWay(t *testing.T) {
+	allowed := map[string][]string{
+		"planner":          {},
+		"planner/override": {"planner"},
+		"planner/planfile": {"planner"},
+		"planner/policy":   {"planner"},
+		"planner/approval": {},
+		"planner/config":   {"planner", "planner/override"},
+		"planner/apply":    {"planner", "providers", "state"},
+		"providers":        {"planner"},
+		"providers/waldur": {"planner", "providers"},
+		"providers/posix":  {"planner"},
+		"providers/lustre": {"planner"},
+		"state":            {"planner"},
+	}
+	pure := []string{"planner", "planner/override", "planner/planfile", "planner/policy"}
+	impure := []string{"os", "os/exec", "os/user", "net", "net/http", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog"}
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if strings.HasPrefix(name, "cmd/") {
+			continue
+		}
+		may, known := allowed[name]
+		if !known {
+			t.Errorf("package %s is not in the list of this test: decide what it may import", name)
+		}
+		for _, imported := range p.Imports {
+			if own, ok := strings.CutPrefix(imported, module); ok && !slices.Contains(may, own) {
+				t.Errorf("%s imports %s; it may import %v", name, own, may)
+			}
+			if slices.Contains(pure, name) && slices.Contains(impure, imported) {
+				t.Errorf("%s is pure and imports %s", name, imported)
+			}
+		}
+	}
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		var p listed
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
