@@ -16,8 +16,8 @@ const (
 func (v *view) action(p *printer, i int) {
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
 	v.sentence(p, Quote(a.Address), verb(a), a)
-	for _, r := range d.Reasons {
-		p.because(r.Text)
+	for i, r := range d.Reasons {
+		p.because(r.Text, i > 0)
 	}
 	mark, _, s := symbol(a.Kind)
 	name := ""
@@ -62,12 +62,13 @@ func (p *printer) subject(name string) line {
 	return text("  #")
 }
 
-// because gives a reason. Its text reads on after "because".
-func (p *printer) because(reason string) {
-	if !strings.HasPrefix(reason, "because ") {
-		reason = "because " + reason
+// because gives a reason, or a further one. Its text reads on after "because".
+func (p *printer) because(reason string, further bool) {
+	lead := "because "
+	if further {
+		lead = "and "
 	}
-	p.prose(line{in(dim, "  # ")}, line{in(dim, "  #   ")}, "("+reason+")", dim)
+	p.prose(line{in(dim, "  # ")}, line{in(dim, "  #   ")}, "("+lead+strings.TrimPrefix(reason, "because ")+")", dim)
 }
 
 func noun(t planner.Target) string {

@@ -15,7 +15,7 @@ func commands(a *planner.Action, made time.Time) []string {
 	dir := shellWord(a.Storage)
 	var lines []string
 	for _, parent := range a.Parents {
-		lines = append(lines, "mkdir -m 0755 -- "+shellWord(parent))
+		lines = append(lines, "mkdir -p -m 0755 -- "+shellWord(parent))
 	}
 	switch {
 	case a.Kind == planner.Create:

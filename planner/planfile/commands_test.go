@@ -16,7 +16,7 @@ func TestCommands(t *testing.T) {
 	a.Parents = []string{"capstor/store"}
 	order := a.Order
 	want := []string{
-		"mkdir -m 0755 -- capstor/store", "mkdir -m 0700 -- capstor/store/climate",
+		"mkdir -p -m 0755 -- capstor/store", "mkdir -m 0700 -- capstor/store/climate",
 		"lfs setquota -g 30500 -b 19327352832k -B 21474836480k -i 26600000 -I 40000000 capstor/store/climate",
 		"chown 0:30500 -- capstor/store/climate", "chmod 02770 -- capstor/store/climate",
 		"# callback approve " + order, "# callback set_backend_id " + order, "# callback set_state_done " + order,

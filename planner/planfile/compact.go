@@ -15,15 +15,15 @@ const (
 // folded are the blocks of --compact: changes of one shape share a block where the first of them would stand. Dangerous
 // ones are never folded.
 func (v *view) folded(order []int) []func(*printer) {
-	groups := map[string][]int{}
-	for _, i := range order {
-		if shape := v.shape(i); shape != "" {
-			groups[shape] = append(groups[shape], i)
+	groups, shapes := map[string][]int{}, make([]string, len(order))
+	for k, i := range order {
+		if shapes[k] = v.shape(i); shapes[k] != "" {
+			groups[shapes[k]] = append(groups[shapes[k]], i)
 		}
 	}
 	var list []func(*printer)
-	for _, i := range order {
-		group := groups[v.shape(i)]
+	for k, i := range order {
+		group := groups[shapes[k]]
 		switch {
 		case len(group) < leastFolded:
 			list = append(list, func(p *printer) { v.action(p, i) })
@@ -64,7 +64,7 @@ func (v *view) group(p *printer, members []int) {
 	first := &v.plan.Core.Actions[members[0]]
 	n := commas(uint64(len(members)))
 	p.put(line{in(plain, "  # "), in(bold, n+" resources"), in(plain, " "), in(bold, verbMany(first.Kind)), in(plain, ", all in the same way")})
-	p.because(v.commonReason(members))
+	p.because(v.commonReason(members), false)
 	mark, _, s := symbol(first.Kind)
 	p.put(line{in(plain, "  "), in(s, mark), in(plain, " "+noun(first.Target)+" {")})
 	v.groupBody(p, members)

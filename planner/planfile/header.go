@@ -21,7 +21,7 @@ func (v *view) header(p *printer) {
 		Escape(c.Version)+", valid for "+days(c.ValidFor), plain)
 	p.put(line{in(dim, "id "+v.id)})
 	if c := v.plan.Core.Configuration; c != "" {
-		p.prose(nil, text("  "), "configuration "+c, dim)
+		p.prose(nil, text("  "), "configuration "+Escape(c), dim)
 	}
 	v.selection(p)
 }

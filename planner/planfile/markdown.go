@@ -83,7 +83,7 @@ func (m *markdown) actions() {
 	}
 	if len(other) > 0 {
 		m.printf("### Actions\n\n")
-		m.fold(fmt.Sprintf("%s", plural(len(other), "action", "actions")), m.blocks(other))
+		m.fold(plural(len(other), "action", "actions"), m.blocks(other))
 	}
 }
 

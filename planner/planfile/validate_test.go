@@ -1,0 +1,81 @@
+package planfile
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+func TestValidate(t *testing.T) {
+	for name, plan := range typical() {
+		if err := Validate(plan()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for want, spoil := range map[string]func(p *planner.Plan, a *planner.Action, d *planner.Detail){
+		"details of":   func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Details = p.Context.Details[1:] },
+		"not in order": func(p *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Address = "/z" },
+		"notes to":     func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Notes = nil },
+		"is none":      func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Kind = planner.Waiting },
+		"target":       func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Target = "" },
+		"quota by":     func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Quota = &planner.QuotaID{By: "user"} },
+		"dangers": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
+			a.Danger = []planner.Danger{"group", "archive"}
+		},
+		"retention": func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) {
+			k := made().In(time.Local).Add(1)
+			d.Keep = &k
+		},
+		"there twice": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
+			a.Callbacks = append(a.Callbacks, planner.Approve)
+		},
+		"can't be": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Changes[0].Before = mode(0o755) },
+		"something unknown": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
+			a.Changes[0].After = planner.UnknownValue("x")
+		},
+		"no quota is named": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Quota = nil },
+		"comes from":        func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Notes[0].Provenance.From = "" },
+		"attributes": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
+			a.Changes[1].Attribute = planner.SpaceSoft
+		},
+		"is no number": func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Usage.Space = mode(0o755) },
+		"selection is not": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
+			p.Core.Selection.Targets = []string{"b", "a"}
+		},
+		"to fail are not": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
+			p.Core.Selection.Fails = make([]planner.OrderVerdict, 2)
+		},
+		"time it was made": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Made = made().Add(1) },
+		"rendering rules":  func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Renderer = 0 },
+		"negative number":  func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.ValidFor = -1 },
+		"systems are not":  func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Systems = []string{"a", "a"} },
+		"promises are not": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
+			p.Context.Promised = make([]planner.Promise, 2)
+		},
+		"drift of": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
+			p.Context.Drift = make([]planner.Drift, 1)
+		},
+		"undelivered": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
+			p.Context.Undelivered = make([]planner.Undelivered, 1)
+		},
+		"without a reason": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
+			p.Context.Blocked = make([]planner.Refusal, 1)
+		},
+		"counts 0 to update": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Counts.Update = 0 },
+		"counts 0 blocked and has": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
+			addBlocked(p)
+			p.Context.Counts.Blocked = 0
+		},
+		"counts 9 waiting and has": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Counts.Waiting = 9 },
+	} {
+		p := basePlan()
+		addRaise(p, "/a", 1, 10*tib, 20*tib, 8*tib)
+		addCreate(p, "/b", 2)
+		spoil(p, &p.Core.Actions[0], &p.Context.Details[0])
+		if err := Validate(p); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
