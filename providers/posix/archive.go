@@ -147,7 +147,8 @@ func (s *System) exdev(m Move) string {
 
 // Archive moves a directory into the archive. It checks all that [System.CheckArchive] does, makes the folder if there is
 // none, writes the manifest beside the new name and syncs it, renames, and syncs both directories. Nothing is ever
-// replaced or copied. A manifest of an earlier try is written again.
+// replaced or copied. A manifest of an earlier try is written again; a directory that an earlier try has moved already is
+// only synced.
 func (s *System) Archive(m Move, manifest []byte) error {
 	if err := s.archive(m, manifest); err != nil {
 		return fmt.Errorf("archive %s: %w", s.root.Path(m.From), err)
@@ -157,6 +158,9 @@ func (s *System) Archive(m Move, manifest []byte) error {
 
 func (s *System) archive(m Move, manifest []byte) error {
 	source, err := s.checkSource(m)
+	if isKind(err, ErrAbsent) && s.Observe(m.Archived()).Inode == m.Inode {
+		return s.syncMoved(m.Archived(), m.From)
+	}
 	if err != nil {
 		return err
 	}
@@ -200,7 +204,8 @@ func (s *System) openFolder(m Move) (int, error) {
 }
 
 // Restore moves a directory back from the archive: m.From is where it lies there (its Folder and Name), and to the
-// storage path where it belongs. It has m.Inode. Nothing is replaced, and the manifest stays, as the archive's record.
+// storage path where it belongs. It has m.Inode. Nothing is replaced, and the manifest stays, as the archive's record. A
+// directory that an earlier try has moved already is only synced.
 func (s *System) Restore(m Move, to string) error {
 	if err := s.restore(m, to); err != nil {
 		return fmt.Errorf("restore %s to %s: %w", s.root.Path(m.Archived()), s.root.Path(to), err)
@@ -210,6 +215,9 @@ func (s *System) Restore(m Move, to string) error {
 
 func (s *System) restore(m Move, to string) error {
 	source, err := s.Open(m.Archived(), m.Inode)
+	if isKind(err, ErrAbsent) && s.Observe(to).Inode == m.Inode {
+		return s.syncMoved(to, m.Archived())
+	}
 	if err != nil {
 		return err
 	}
@@ -227,6 +235,22 @@ func (s *System) restore(m Move, to string) error {
 		return err
 	}
 	return syncAll(parent, source.parent)
+}
+
+// syncMoved makes durable what an earlier try, which was killed, has renamed from one storage path to another.
+func (s *System) syncMoved(storage ...string) error {
+	for _, p := range storage {
+		dir, _, err := s.openParent(p)
+		if err != nil {
+			return err
+		}
+		err = syncAll(dir)
+		unix.Close(dir)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func syncAll(fds ...int) error {

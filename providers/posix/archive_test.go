@@ -54,6 +54,13 @@ func TestArchiveAndRestore(t *testing.T) {
 		t.Errorf("the manifest has mode %04o", st.Mode&0o777)
 	}
 
+	s.must(s.sys.Archive(m, []byte("again"))) // as after a kill between the rename and its record
+	other := m
+	other.Inode++
+	if err := s.sys.Archive(other, nil); !errors.Is(err, ErrAbsent) {
+		t.Errorf("another directory is in the archive: %v", err)
+	}
+	s.must(s.sys.Restore(m, m.From))
 	s.must(s.sys.Restore(m, m.From))
 	if data, err := os.ReadFile(s.real("capstor/store/x/data")); string(data) != "results" {
 		t.Errorf("restored: %q, %v", data, err)
@@ -61,8 +68,12 @@ func TestArchiveAndRestore(t *testing.T) {
 	if found, err = s.sys.Manifests(m.Folder); err != nil || len(found) != 1 || found[0].Directory.State != planner.DirAbsent {
 		t.Errorf("after the restore: %+v, %v", found, err)
 	}
-	m.Name += "2"
+	first := m.Name
+	m.Name = "z.json"
 	s.must(s.sys.Archive(m, []byte(`{}`)))
+	if found, err = s.sys.Manifests(m.Folder); err != nil || len(found) != 2 || found[0].Name != first || found[1].Name != m.Name || found[1].Err != nil {
+		t.Errorf("a directory named like a manifest: %+v, %v", found, err)
+	}
 }
 
 // Whatever is wrong, the check finds it, the archive refuses it, and the directory stays where it is.

@@ -82,8 +82,8 @@ func (s *System) Manifests(folder string) ([]Manifest, error) {
 	var found []Manifest
 	for _, name := range names {
 		of, ok := strings.CutSuffix(name, ".json")
-		if !ok || strings.HasPrefix(name, ".") {
-			continue
+		if st, err := lstatAt(fd, name); !ok || strings.HasPrefix(name, ".") || err == nil && isDir(st.Mode) {
+			continue // an archived directory may be named like a manifest
 		}
 		m := Manifest{Name: of, Directory: s.Observe(Move{Folder: folder, Name: of}.Archived())}
 		if m.Data, err = s.readManifest(fd, name); err != nil {

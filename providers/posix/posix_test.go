@@ -3,8 +3,10 @@ package posix
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -230,5 +232,85 @@ func TestChangesCompareFirst(t *testing.T) {
 		if got := s.root.Observe(s.conf, p); got.Mode != 0o755 || got.Owner != 0 {
 			t.Errorf("%s was changed: %+v", p, got)
 		}
+	}
+}
+
+// FuzzACL: no form of an ACL is taken for the mode but a whole one of owner, group and others.
+func FuzzACL(f *testing.F) {
+	f.Add([]byte{2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 5, 0, 255, 255, 255, 255, 0x20, 0, 5, 0, 255, 255, 255, 255})
+	f.Add([]byte{2, 0, 0, 0, 2, 0, 7, 0, 1, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, acl []byte) {
+		if isMinimal(acl) && len(acl) > 0 && (len(acl)-4)%8 != 0 {
+			t.Fatalf("torn: %x", acl)
+		}
+		if len(acl) >= 12 && isMinimal(acl) && acl[4] != 1 && acl[4] != 4 && acl[4] != 0x20 {
+			t.Fatalf("an entry for somebody else: %x", acl)
+		}
+	})
+}
+
+// FuzzStoragePath: whatever path is asked for, only what lies below storage.root is opened.
+func FuzzStoragePath(f *testing.F) {
+	for _, p := range []string{"capstor", "capstor/x", "..", "/etc", "capstor/../..", "capstor//x", ".", "", "capstor/\x00", "capstor/./x"} {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, p string) {
+		if isClean(p) && (filepath.IsAbs(p) || filepath.Clean(p) != p || p == ".." || strings.HasPrefix(p, "../") || strings.Contains(p, "\x00")) {
+			t.Fatalf("%q is taken for clean", p)
+		}
+	})
+}
+
+// Without being root, who tries things out can make directories that belong to himself, and nothing else.
+func TestWithoutRoot(t *testing.T) {
+	if os.Getenv("CSCS_SYNC_TEST_ROOT") != "" {
+		withoutRoot(t, os.Getenv("CSCS_SYNC_TEST_ROOT"))
+		return
+	}
+	s := newSite(t)
+	s.must(os.Chown(s.real("capstor"), 4711, 4711))
+	for p := s.path; p != "/tmp" && p != "/"; p = filepath.Dir(p) {
+		os.Chmod(p, 0o755)
+	}
+	self, err := os.Executable()
+	s.must(err)
+	copied := filepath.Join(s.path, "posix.test")
+	data, err := os.ReadFile(self)
+	s.must(err)
+	s.must(os.WriteFile(copied, data, 0o755))
+	cmd := exec.Command(copied, "-test.run=^TestWithoutRoot$")
+	cmd.Env = []string{"CSCS_SYNC_TEST_ROOT=" + s.path}
+	cmd.Dir = s.path
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4711, Gid: 4711}}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func withoutRoot(t *testing.T, path string) {
+	root, err := OpenRoot(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys, err := root.System(planner.System{Name: "capstor", Directory: "capstor", Filesystem: anyFilesystem}, planner.RootIdentity{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := sys.Make("capstor/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(d.DropACLs(), d.Own(4711, 4711), d.Chmod(0o2770), d.Sync(), d.SyncParent()); err != nil {
+		t.Error(err)
+	}
+	if got := sys.Observe("capstor/x"); got.Owner != 4711 || got.Mode != 0o2770 {
+		t.Errorf("got %+v", got)
+	}
+	if err := d.Own(0, 0); err == nil || !strings.Contains(err.Error(), "needs root") {
+		t.Errorf("given to root: %v", err)
+	}
+	m := Move{From: "capstor/x", Inode: d.Inode(), Folder: "capstor/.trash", Name: "x"}
+	if err := errors.Join(sys.Archive(m, []byte("{}")), sys.Restore(m, "capstor/x")); err != nil {
+		t.Error(err)
 	}
 }
