@@ -2,6 +2,7 @@ package planfile
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"unicode/utf8"
@@ -45,7 +46,7 @@ func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
 		}
 	}
 	if err := Validate(plan); err != nil {
-		return nil, err
+		return nil, ownMistake(err)
 	}
 	packed, err := compress(part)
 	if err != nil {
@@ -56,6 +57,15 @@ func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
 		return nil, &FormatError{Problem: fmt.Sprintf("would have %d bytes, more than %d", len(data), MaxSize), Hint: "split the plan with --target or --exclude"}
 	}
 	return data, nil
+}
+
+// ownMistake changes the way out of an error: a plan that was just made has no author to ask.
+func ownMistake(err error) error {
+	var bad *FormatError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	return &FormatError{Line: bad.Line, Problem: bad.Problem, Hint: "nothing was written; this is a mistake of cscs-sync, please report it"}
 }
 
 // rendering is the readable part of a plan file: always the full one, at 80 columns.

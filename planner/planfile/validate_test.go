@@ -78,4 +78,9 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
+	p := basePlan()
+	p.Context.Counts.Create = 1
+	if _, err := Marshal(p, Options{}); err == nil || !strings.Contains(err.Error(), "mistake of cscs-sync") {
+		t.Errorf("a plan that no reader takes is written: %v", err)
+	}
 }
