@@ -15,6 +15,7 @@ func TestManual(t *testing.T) {
 	must(t, os.Remove(s.state))
 	for _, args := range [][]string{
 		{"sim", "init", "--release", "2.15.8", "--mount", s.mount + "=capstor", "--as-root", "--group", "proj=30500"},
+		{"sim", "clock", "1800000000"},
 		{"setquota", "-g", "proj", "-b", "1T", "-B", "2T", "-i", "0", "-I", "1M", s.mount},
 		{"sim", "usage", "-g", "30500", "--space", "1.5T", "--inodes", "12000", s.mount},
 	} {
