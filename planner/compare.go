@@ -106,6 +106,8 @@ func (c *comparison) add(d decision) {
 	if len(d.detail.Reasons) == 0 {
 		d.detail.Reasons = []Reason{}
 	}
+	slices.SortFunc(d.action.Danger, func(a, b Danger) int { return slices.Index(dangers[:], a) - slices.Index(dangers[:], b) })
+	d.action.Danger = slices.Compact(d.action.Danger)
 	for _, p := range d.parents {
 		c.needed[p.storage] = p
 	}
@@ -219,7 +221,7 @@ func (c *comparison) finish() {
 	actions, details := make([]Action, len(order)), make([]Detail, len(order))
 	for to, from := range order {
 		actions[to], details[to] = p.Core.Actions[from], p.Context.Details[from]
-		p.Context.Counts.count(actions[to].Kind)
+		p.Context.Counts.Count(actions[to].Kind)
 	}
 	p.Core.Actions, p.Context.Details = actions, details
 	slices.SortStableFunc(c.g.warnings, func(a, b Warning) int {
@@ -242,7 +244,8 @@ func compareActions(a, b *Action) int {
 	return a.Key.Compare(b.Key)
 }
 
-func (c *Counts) count(k ActionKind) {
+// Count adds one action of a kind that changes something.
+func (c *Counts) Count(k ActionKind) {
 	for _, e := range []struct {
 		kind ActionKind
 		n    *int

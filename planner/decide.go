@@ -109,8 +109,6 @@ func (c *comparison) explain(n *node, d *decision, recorded bool, dir Directory)
 	if len(d.detail.Reasons) == 0 && recorded {
 		d.detail.Reasons = []Reason{{"wish_changed", "the proxy wants it otherwise now"}}
 	}
-	slices.SortFunc(d.action.Danger, func(a, b Danger) int { return slices.Index(dangers[:], a) - slices.Index(dangers[:], b) })
-	d.action.Danger = slices.Compact(d.action.Danger)
 }
 
 var dangers = [...]Danger{DangerArchive, DangerMissing, DangerBelowUsage, DangerWiderAccess, DangerGroup}

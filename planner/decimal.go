@@ -101,3 +101,25 @@ func (d Decimal) String() string {
 	}
 	return s
 }
+
+// MarshalJSON writes the exact number, or null.
+func (d Decimal) MarshalJSON() ([]byte, error) {
+	if !d.set {
+		return []byte("null"), nil
+	}
+	sign := ""
+	if d.neg {
+		sign = "-"
+	}
+	return fmt.Appendf(nil, "%s%de%d", sign, d.coef, d.exp), nil
+}
+
+// UnmarshalJSON reads what [Decimal.MarshalJSON] writes.
+func (d *Decimal) UnmarshalJSON(b []byte) (err error) {
+	if string(b) == "null" {
+		*d = Decimal{}
+		return nil
+	}
+	*d, err = ParseDecimal(string(b))
+	return err
+}

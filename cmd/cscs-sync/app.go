@@ -37,6 +37,8 @@ type app struct {
 	configPath string
 	color      string
 	log        *slog.Logger
+	// quietLog tells that the log level was asked for, so that the loop does not raise it.
+	quietLog bool
 	// stop is closed at the first signal.
 	stop   chan struct{}
 	signal atomic.Pointer[os.Signal]
@@ -145,6 +147,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	case err != nil:
 		return &usageError{cmd.name, err}
 	}
+	a.quietLog = flags.Changed("log-level")
 	if err := a.setUp(*level, *format); err != nil {
 		return &usageError{cmd.name, err}
 	}

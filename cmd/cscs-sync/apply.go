@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
@@ -27,6 +28,9 @@ type applyOptions struct {
 	lockTimeout     time.Duration
 	// id is the plan's, once it is known.
 	id string
+	// quiet prints nothing: the loop logs instead, from results.
+	quiet   bool
+	results []apply.Result
 }
 
 func applyCommand() command {
@@ -175,15 +179,7 @@ func (s *session) approveByPolicy(p *planner.Plan, m approval.Message) (approval
 		return approval.Approval{}, refused(fmt.Errorf("the policy does not allow %d of %d actions; plan with --exclude, or have a plan file approved:\n%s",
 			len(held), len(p.Core.Actions), strings.Join(held, "\n")))
 	}
-	raw, err := s.store.ApprovalKey()
-	if err != nil {
-		return approval.Approval{}, err
-	}
-	key, err := approval.NewLocalKey(raw)
-	if err != nil {
-		return approval.Approval{}, err
-	}
-	return approval.Policy(m, s.policy().Digest(), s.user, key)
+	return s.policyApproval(m)
 }
 
 // approved is a plan with its approvals, not judged yet.

@@ -38,7 +38,7 @@ func (c *command) usage() string {
 // commands lists all commands in the order of the help.
 func commands() []command {
 	return slices.Concat(
-		[]command{planCommand(), showCommand(), diffCommand(), approveCommand(), verifyCommand(), applyCommand()},
+		[]command{planCommand(), showCommand(), diffCommand(), approveCommand(), verifyCommand(), applyCommand(), runCommand()},
 		[]command{versionCommand()},
 	)
 }

@@ -169,7 +169,7 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 	}
 	defer closeStorage()
 	s.graceful.Store(true)
-	report := newReport(s.app, p, o.json)
+	report := newReport(s.app, p, o.json, o.quiet)
 	report.begin()
 	workers := o.parallelism
 	if workers <= 0 {
@@ -178,6 +178,7 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 	engine := &apply.Engine{Storage: storage, Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Notify: report.event,
 		Reached: s.reached, Parallelism: workers, Host: s.host, Who: s.user}
 	results, err := engine.Run(ctx, s.stop, job)
+	o.results = results
 	if err != nil {
 		report.end(results, state.Interrupted)
 		return fmt.Errorf("%w\nplan %s has begun; go on with: cscs-sync apply %s", err, p.name(), p.path)

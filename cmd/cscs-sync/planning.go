@@ -26,6 +26,10 @@ type request struct {
 	parallelism int
 	// adjust changes what is recorded before planning with it: for what an apply knows beyond the state.
 	adjust func(*planner.Recorded)
+	// others are items that count in conflicts and claims, and are not planned for: what a partial listing leaves out.
+	others func(listed []planner.Item) ([]planner.Item, error)
+	// onlyListed plans for nothing but what was listed.
+	onlyListed bool
 	// more are questions to ask Waldur beside the usual ones.
 	more []planner.Question
 }
@@ -46,6 +50,9 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	var err error
 	if p.items, err = r.source.List(ctx, r.statuses); err != nil {
 		return nil, fmt.Errorf("list resources from %s: %w", r.source.Name(), err)
+	}
+	if err := r.merge(p); err != nil {
+		return nil, err
 	}
 	var holds []planner.Hold
 	err = s.store.View(func(tx *state.Tx) (err error) {
@@ -71,6 +78,22 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	p.mounts = seen.Mounts
 	p.plan = planner.Compare(p.graph, seen, s.header(r.source))
 	return p, ctx.Err()
+}
+
+// merge adds what a partial listing leaves out.
+func (r *request) merge(p *planned) error {
+	if r.onlyListed {
+		r.watch = make(map[planner.Key]bool, len(p.items))
+		for i := range p.items {
+			r.watch[p.items[i].Key] = true
+		}
+	}
+	if r.others == nil {
+		return nil
+	}
+	others, err := r.others(p.items)
+	p.items = append(p.items, others...)
+	return err
 }
 
 func (s *session) questions(items []planner.Item, r request) []planner.Question {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type report struct {
 	*app
 	plan *approved
 	json bool
+	out  io.Writer
 	n    int
 }
 
@@ -70,15 +72,15 @@ func (r *report) event(e apply.Event) {
 		text += ": " + planfile.Escape(strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 	}
 	if e.Status == apply.Done {
-		fmt.Fprintln(r.stdout, text)
+		fmt.Fprintln(r.out, text)
 		return
 	}
-	fmt.Fprintln(r.stdout, r.paint(r.stdout, text, color.FgRed))
+	fmt.Fprintln(r.out, r.paint(r.out, text, color.FgRed))
 }
 
 // refusedResult is the only line of an apply --json that was refused.
 func (a *app) refusedResult(id string) {
-	r := report{app: a, plan: &approved{id: id}, json: true}
+	r := report{app: a, plan: &approved{id: id}, json: true, out: a.stdout}
 	r.line(jsonEnd{planfile.FormatVersion, id, "refused", allStatuses(nil), []jsonResource{}})
 }
 
@@ -148,7 +150,7 @@ func (r *report) end(results []apply.Result, result state.Result) {
 			parts = append(parts, fmt.Sprintf("%d %s", n, statusWords(s)))
 		}
 	}
-	fmt.Fprintf(r.stdout, "\n%s %s.\n", r.paint(r.stdout, head, paint, color.Bold), strings.Join(parts, ", "))
+	fmt.Fprintf(r.out, "\n%s %s.\n", r.paint(r.out, head, paint, color.Bold), strings.Join(parts, ", "))
 	r.next(counts, result)
 }
 
@@ -166,14 +168,14 @@ func statusWords(s apply.Status) string {
 func (r *report) next(counts map[string]int, result state.Result) {
 	switch {
 	case result == state.Interrupted && r.plan.path != "":
-		fmt.Fprintf(r.stdout, "To go on where it stopped: cscs-sync apply %s\n", r.plan.path)
+		fmt.Fprintf(r.out, "To go on where it stopped: cscs-sync apply %s\n", r.plan.path)
 	case result == state.Interrupted:
-		fmt.Fprintf(r.stdout, "Plan %s has begun; end it with `cscs-sync state abandon %s`, then apply again.\n", planfile.ShortID(r.plan.id), r.plan.id)
+		fmt.Fprintf(r.out, "Plan %s has begun; end it with `cscs-sync state abandon %s`, then apply again.\n", planfile.ShortID(r.plan.id), r.plan.id)
 	case counts[string(apply.Failed)]+counts[string(apply.Skipped)] > 0:
-		fmt.Fprintln(r.stdout, "To see what is left: cscs-sync plan")
+		fmt.Fprintln(r.out, "To see what is left: cscs-sync plan")
 	}
 	if counts[string(apply.Undelivered)] > 0 {
-		fmt.Fprintln(r.stdout, "To see what Waldur was not told: cscs-sync callbacks list")
+		fmt.Fprintln(r.out, "To see what Waldur was not told: cscs-sync callbacks list")
 	}
 }
 
@@ -182,5 +184,5 @@ func (r *report) line(v any) {
 	if err != nil {
 		return
 	}
-	fmt.Fprintf(r.stdout, "%s\n", b)
+	fmt.Fprintf(r.out, "%s\n", b)
 }

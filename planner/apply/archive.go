@@ -11,22 +11,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers"
 )
 
-// ArchiveName is the name of an archived directory: when the plan was made, the order's first eight digits, and the
-// directory's own name. It follows from the plan, so that a killed apply finds what it has moved.
-func ArchiveName(made string, a *planner.Action) string {
-	short := a.Order
-	if short == "" {
-		short = a.Key.Item
-	}
-	return made + "-" + short[:min(8, len(short))] + "-" + path.Base(a.Storage)
-}
-
-// Stamp is the time format of archived directories' names.
-const Stamp = "20060102T150405Z"
-
 func (e *Engine) move(job *Job, w *Work) Move {
 	a := w.Action
-	return Move{System: a.System, Path: a.Storage, Folder: a.Folder, Name: ArchiveName(job.Made.UTC().Format(Stamp), a), Inode: a.Inode}
+	return Move{System: a.System, Path: a.Storage, Folder: a.Folder, Name: path.Base(a.ArchivePath(job.Made)), Inode: a.Inode}
 }
 
 // archive moves a directory out of the way, once Waldur has agreed. Everything that could fail is checked before the

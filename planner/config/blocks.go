@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"net"
 	"path/filepath"
 	"slices"
 	"time"
@@ -175,8 +176,11 @@ func (d *decoder) autoApprove(block *hcl.Block) {
 }
 
 func (d *decoder) run(block *hcl.Block) {
-	s := d.open(block, []string{"interval", "audit_interval"})
+	s := d.open(block, []string{"interval", "audit_interval", "listen"})
 	r := &d.config.Run
+	if r.Listen = s.text("listen", ""); r.Listen != "" && !isLoopbackListen(r.Listen) {
+		s.wrong("listen", "Metrics and health are served on a loopback address and a port, such as 127.0.0.1:9811.")
+	}
 	r.Interval = s.duration("interval", time.Minute, time.Second)
 	r.AuditInterval = s.duration("audit_interval", time.Hour, time.Second)
 	if r.AuditInterval < r.Interval {
@@ -252,4 +256,14 @@ func (d *decoder) overrides(blocks hcl.Blocks) {
 		}
 		d.config.Overrides = append(d.config.Overrides, o)
 	}
+}
+
+// isLoopbackListen tells whether an address is a loopback address with a port.
+func isLoopbackListen(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

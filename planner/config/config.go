@@ -80,6 +80,8 @@ type AutoApprove struct {
 // Run is the unattended loop.
 type Run struct {
 	Interval, AuditInterval time.Duration
+	// Listen is the loopback address for metrics and health, such as 127.0.0.1:9811; empty for none.
+	Listen string
 }
 
 // AutoApproveWords are the kinds of change that auto_approve.allow may name.

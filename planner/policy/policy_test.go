@@ -1,6 +1,8 @@
 package policy_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -43,5 +45,39 @@ func TestJudge(t *testing.T) {
 				t.Errorf("approved %t by %q, want %t", d.Approved, d.Rule, tc.approved)
 			}
 		})
+	}
+}
+
+func TestSplitKeepsGroupsApart(t *testing.T) {
+	quota := &planner.QuotaID{By: planner.ByGroup, ID: 30500}
+	act := func(kind planner.ActionKind, target planner.Target, storage string, q *planner.QuotaID, danger ...planner.Danger) planner.Action {
+		return planner.Action{Kind: kind, Target: target, Storage: storage, Address: "/" + storage, System: "capstor", Quota: q, Danger: danger}
+	}
+	p := &planner.Plan{Core: planner.Core{Actions: []planner.Action{
+		act(planner.Create, planner.TargetTenant, "capstor/t", nil),
+		act(planner.Create, planner.TargetProject, "capstor/t/a", nil),
+		act(planner.Archive, planner.TargetProject, "capstor/t/b", nil, planner.DangerArchive),
+		act(planner.Adopt, planner.TargetProject, "capstor/t/c", quota),
+		act(planner.Adopt, planner.TargetProject, "capstor/t/d", quota),
+		act(planner.Adopt, planner.TargetProject, "capstor/t/e", quota, planner.DangerGroup),
+	}}}
+	p.Context.Details = make([]planner.Detail, len(p.Core.Actions))
+	for i := range p.Context.Details {
+		p.Context.Details[i].Notes = []planner.ChangeNote{}
+	}
+	approved, held := policy.Split(p, policy.Judge(p, policy.Policy{Allow: []string{"create"}, MaxChanges: 50}))
+	if got := fmt.Sprint(approved.Actions); got != "[0 1]" {
+		t.Errorf("approved %s, want the create with its tenant", got)
+	}
+	var groups []string
+	for _, g := range held {
+		groups = append(groups, fmt.Sprint(g.Actions))
+	}
+	if got := strings.Join(groups, " "); got != "[2] [3 4] [5]" {
+		t.Errorf("held %s, want the archive alone, the two that share a quota together, the dangerous one apart", got)
+	}
+	part := policy.Only(p, held[1])
+	if len(part.Core.Actions) != 2 || part.Context.Counts.Adopt != 2 || part.Context.Warnings[0].Code != "held" {
+		t.Errorf("the part is %+v", part)
 	}
 }

@@ -1,0 +1,108 @@
+package policy
+
+import (
+	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Group is some actions of a plan that are decided on together.
+type Group struct {
+	// Actions are indexes into the plan's core, ascending.
+	Actions []int
+	// Rules say, for held groups, why, without duplicates.
+	Rules []string
+}
+
+// Split sorts a plan's actions into one group that the policy approves and the groups that it holds. Held actions that
+// depend on each other (they share a quota identity) stay together, but dangerous ones stay apart from routine ones.
+// Tenant and customer directories go along with every group that needs them: sharing a parent is no dependency.
+func Split(p *planner.Plan, decisions []Decision) (approved Group, held []Group) {
+	parents := map[string]int{}
+	byIdentity := map[identity]int{}
+	for i := range p.Core.Actions {
+		if a := &p.Core.Actions[i]; a.Target.IsNode() && a.Kind == planner.Create {
+			parents[a.Storage] = i
+		}
+	}
+	for _, d := range decisions {
+		a := &p.Core.Actions[d.Index]
+		if _, parent := parents[a.Storage]; parent && a.Target.IsNode() {
+			continue
+		}
+		if d.Approved {
+			approved.Actions = append(approved.Actions, d.Index)
+			continue
+		}
+		at := len(held)
+		if a.Quota != nil {
+			id := identity{a.System, *a.Quota, len(a.Danger) > 0}
+			if first, ok := byIdentity[id]; ok {
+				at = first
+			} else {
+				byIdentity[id] = at
+			}
+		}
+		if at == len(held) {
+			held = append(held, Group{})
+		}
+		held[at].Actions = append(held[at].Actions, d.Index)
+		if !slices.Contains(held[at].Rules, d.Rule) {
+			held[at].Rules = append(held[at].Rules, d.Rule)
+		}
+	}
+	approved.addParents(p, parents)
+	for i := range held {
+		held[i].addParents(p, parents)
+	}
+	return approved, held
+}
+
+type identity struct {
+	system    string
+	quota     planner.QuotaID
+	dangerous bool
+}
+
+// addParents adds the tenants and customers that have to be made for the group's own actions.
+func (g *Group) addParents(p *planner.Plan, parents map[string]int) {
+	needed := map[int]bool{}
+	for _, i := range g.Actions {
+		a := &p.Core.Actions[i]
+		if a.Kind != planner.Create && a.Kind != planner.Restore {
+			continue
+		}
+		for path, parent := range parents {
+			if len(path) < len(a.Storage) && a.Storage[:len(path)] == path && a.Storage[len(path)] == '/' {
+				needed[parent] = true
+			}
+		}
+	}
+	for i := range needed {
+		g.Actions = append(g.Actions, i)
+	}
+	slices.Sort(g.Actions)
+}
+
+// Only is the plan with nothing but a group's actions, with an id of its own.
+func Only(p *planner.Plan, g Group) *planner.Plan {
+	part := *p
+	part.Core.Actions = make([]planner.Action, 0, len(g.Actions))
+	part.Context.Details = make([]planner.Detail, 0, len(g.Actions))
+	part.Context.Blocked, part.Context.Waiting, part.Context.Drift, part.Context.Promised = nil, nil, nil, nil
+	part.Context.Counts = planner.Counts{Unchanged: p.Context.Counts.Unchanged}
+	mine := map[string]bool{}
+	for _, i := range g.Actions {
+		a := p.Core.Actions[i]
+		part.Core.Actions = append(part.Core.Actions, a)
+		part.Context.Details = append(part.Context.Details, p.Context.Details[i])
+		part.Context.Counts.Count(a.Kind)
+		mine[a.Address] = true
+	}
+	part.Context.Warnings = slices.DeleteFunc(slices.Clone(p.Context.Warnings), func(w planner.Warning) bool { return w.Address != "" && !mine[w.Address] })
+	for _, rule := range g.Rules {
+		part.Context.Warnings = append(part.Context.Warnings, planner.Warning{Code: "held", Text: "held by policy: " + rule})
+	}
+	part.Context.Undelivered = slices.DeleteFunc(slices.Clone(p.Context.Undelivered), func(u planner.Undelivered) bool { return !mine[u.Address] })
+	return &part
+}
