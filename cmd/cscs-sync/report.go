@@ -24,8 +24,12 @@ type report struct {
 	n    int
 }
 
-func newReport(a *app, p *approved, asJSON bool) *report {
-	return &report{app: a, plan: p, json: asJSON}
+func newReport(a *app, p *approved, asJSON, quiet bool) *report {
+	r := &report{app: a, plan: p, json: asJSON, out: a.stdout}
+	if quiet {
+		r.out = io.Discard
+	}
+	return r
 }
 
 func (p *approved) contextDigest() string { return planfile.ContextDigest(p.plan) }
