@@ -44,6 +44,8 @@ type app struct {
 	signal atomic.Pointer[os.Signal]
 	// graceful tells that the command stops by itself when stop is closed; the context then ends only at the second signal.
 	graceful atomic.Bool
+	// reloads tells that SIGHUP means something else than stop to the command.
+	reloads atomic.Bool
 }
 
 // system is the process as it is.
@@ -95,15 +97,19 @@ func (a *app) watchSignals(cancel context.CancelFunc) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for first := true; ; first = false {
+		for first := true; ; {
 			select {
 			case <-done:
 				return
 			case s := <-signals:
+				if s == syscall.SIGHUP && a.reloads.Load() {
+					continue
+				}
 				if !first {
 					cancel()
 					continue
 				}
+				first = false
 				a.signal.Store(&s)
 				close(a.stop)
 				if !a.graceful.Load() {

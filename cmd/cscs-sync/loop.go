@@ -82,6 +82,7 @@ func (l *loop) run(ctx context.Context) error {
 		return err
 	}
 	defer stopServer()
+	l.s.reloads.Store(true)
 	hup := watchReload()
 	l.notify.send("READY=1")
 	defer l.notify.send("STOPPING=1")
@@ -118,7 +119,7 @@ func jitter(d time.Duration) time.Duration { return d + time.Duration(rand.Float
 func (l *loop) once(ctx context.Context) error {
 	first := l.round(ctx, laneAudit)
 	second := first
-	if first != sourceUnreachable && first != lockBusy && !stoppedNow(l.s.stop) {
+	if !stoppedNow(l.s.stop) {
 		second = l.round(ctx, laneOrders)
 	}
 	for _, r := range []reason{first, second} {
