@@ -348,3 +348,18 @@ func (g *Graph) reportUnlisted() {
 		g.warn("unlisted", r.Address, "it is recorded, and the proxy no longer lists it; nothing is done about it (ask the proxy's operator, or `cscs-sync state rm` it)")
 	}
 }
+
+// Facts are what matches see of each resource; the zero value for one that is not listed.
+func (g *Graph) Facts() func(Key) Facts {
+	at := make(map[Key]int, len(g.nodes))
+	for i := range g.nodes {
+		at[g.nodes[i].item.Key] = i
+	}
+	return func(k Key) Facts {
+		i, ok := at[k]
+		if !ok {
+			return Facts{}
+		}
+		return g.nodes[i].facts
+	}
+}

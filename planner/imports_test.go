@@ -19,7 +19,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/planfile": {"planner"},
 		"planner/policy":   {"planner"},
 		"planner/approval": {},
-		"planner/config":   {"planner", "planner/override"},
+		"planner/config":   {"planner", "planner/override", "planner/policy"},
 		"planner/apply":    {"planner", "providers", "state"},
 		"providers":        {"planner"},
 		"providers/waldur": {"planner", "providers"},

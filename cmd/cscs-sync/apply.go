@@ -128,7 +128,7 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 	if len(p.plan.Core.Actions) == 0 {
 		return planOutcome(p.plan, false)
 	}
-	ok, err := o.approveNow(s, p.plan)
+	ok, err := o.approveNow(s, p)
 	if err != nil {
 		return err
 	}
@@ -136,16 +136,16 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 }
 
 // approveNow approves a plan that was just made: by the answer on the terminal, or by the policy.
-func (o *applyOptions) approveNow(s *session, p *planner.Plan) (*approved, error) {
-	ok := &approved{plan: p, id: planfile.ID(p.Core)}
+func (o *applyOptions) approveNow(s *session, p *planned) (*approved, error) {
+	ok := &approved{plan: p.plan, id: planfile.ID(p.plan.Core)}
 	o.id = ok.id
-	m := approval.Message{Plan: ok.id, Context: planfile.ContextDigest(p), Name: s.user, Time: s.now().UTC().Truncate(time.Second)}
+	m := approval.Message{Plan: ok.id, Context: planfile.ContextDigest(p.plan), Name: s.user, Time: s.now().UTC().Truncate(time.Second)}
 	var made approval.Approval
 	var err error
 	switch {
 	case o.auto:
 		made, err = s.approveByPolicy(p, m)
-		ok.policy = s.policy().Digest()
+		ok.policy = s.cfg.AutoApprove.Digest()
 	case s.cfg.Approval.AllowedSigners != "":
 		return nil, refused(errors.New("this site wants approvals signed with SSH keys (approval.allowed_signers): write the plan with `cscs-sync plan --out FILE`, have it approved, and apply the file"))
 	default:
@@ -162,22 +162,27 @@ func (o *applyOptions) approveNow(s *session, p *planner.Plan) (*approved, error
 	return ok, err
 }
 
-func (s *session) policy() policy.Policy {
-	c := s.cfg.AutoApprove
-	return policy.Policy{Allow: c.Allow, MaxChanges: c.MaxChanges, MaxArchives: c.MaxArchives}
+// askPolicy asks the policy about every action of a plan.
+func (s *session) askPolicy(p *planned) []policy.Decision {
+	c := &p.plan.Context.Counts
+	in := policy.Input{Plan: p.plan, Policy: s.cfg.AutoApprove, Now: s.now(), Resources: max(len(p.recorded.Records), c.Unchanged+c.Create+c.Adopt+c.Update)}
+	if len(in.Policy.Matches) > 0 {
+		in.Facts = p.graph.Facts()
+	}
+	return policy.Judge(in)
 }
 
 // approveByPolicy approves a plan all of which the policy allows; otherwise it names what the policy holds.
-func (s *session) approveByPolicy(p *planner.Plan, m approval.Message) (approval.Approval, error) {
+func (s *session) approveByPolicy(p *planned, m approval.Message) (approval.Approval, error) {
 	var held []string
-	for _, d := range policy.Judge(p, s.policy()) {
+	for _, d := range s.askPolicy(p) {
 		if !d.Approved {
-			held = append(held, p.Core.Actions[d.Index].Address+": "+d.Rule)
+			held = append(held, p.plan.Core.Actions[d.Index].Address+": "+d.Rule)
 		}
 	}
 	if len(held) > 0 {
 		return approval.Approval{}, refused(fmt.Errorf("the policy does not allow %d of %d actions; plan with --exclude, or have a plan file approved:\n%s",
-			len(held), len(p.Core.Actions), strings.Join(held, "\n")))
+			len(held), len(p.plan.Core.Actions), strings.Join(held, "\n")))
 	}
 	return s.policyApproval(m)
 }
@@ -191,6 +196,8 @@ type approved struct {
 	blocks [][]byte
 	// policy is the digest of the policy that was just asked; empty if none was.
 	policy string
+	// ask is how the proxy was asked for the plan's resources, when that was not for everything.
+	ask *request
 }
 
 // name is how messages name the plan.

@@ -90,7 +90,11 @@ func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, beg
 	for _, k := range keysOf(p.plan) {
 		watch[k] = true
 	}
-	now, err := s.plan(ctx, request{source: source, selection: p.plan.Core.Selection, watch: watch, mustAsk: true, parallelism: o.parallelism, more: earlierOrders(p, steps)})
+	again := request{source: source, selection: p.plan.Core.Selection, watch: watch, mustAsk: true, parallelism: o.parallelism, more: earlierOrders(p, steps)}
+	if p.ask != nil {
+		again.statuses, again.others = p.ask.statuses, p.ask.others
+	}
+	now, err := s.plan(ctx, again)
 	if err != nil {
 		return apply.Job{}, nil, err
 	}

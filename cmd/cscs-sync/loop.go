@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+	_ "time/tzdata" // windows name time zones, and a node may have none installed
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -27,8 +28,16 @@ const (
 	observeFailed     reason = "observe_failed"
 	partialRound      reason = "partial"
 	inBackoff         reason = "backoff"
+	outsideWindow     reason = "outside_window"
+	overLimit         reason = "over_limit"
+	notConverged      reason = "not_converged"
 	roundFailed       reason = "error"
 )
+
+// fine tells reasons that need nobody's attention.
+func (r reason) fine() bool {
+	return r == applied || r == noChanges || r == allHeld || r == outsideWindow
+}
 
 // lane is one of the loop's two ways of looking.
 type lane string
@@ -46,11 +55,20 @@ type loop struct {
 	audited time.Time
 	// failures are the resources that failed, with how often in a row and when to try again.
 	failures map[planner.Key]failure
+	// did is what was done with each resource lately: the same again and again tells that it does not stay.
+	did map[planner.Key]repeated
 
 	notify *notifier
 	log    *slog.Logger
 	// metrics counts rounds and more, for /metrics; never nil.
 	metrics *metrics
+}
+
+// repeated is one action that was done, and how often in a row.
+type repeated struct {
+	action string
+	count  int
+	last   time.Time
 }
 
 // failure is one resource's bad luck.
@@ -60,7 +78,7 @@ type failure struct {
 }
 
 func newLoop(s *session, o runOptions) *loop {
-	l := &loop{s: s, o: o, failures: map[planner.Key]failure{}, notify: newNotifier(s.getenv), metrics: newMetrics(s.now)}
+	l := &loop{s: s, o: o, failures: map[planner.Key]failure{}, did: map[planner.Key]repeated{}, notify: newNotifier(s.getenv), metrics: newMetrics(s.now)}
 	l.log = s.roundLog()
 	return l
 }
@@ -124,8 +142,8 @@ func (l *loop) once(ctx context.Context) error {
 	}
 	for _, r := range []reason{first, second} {
 		switch r {
-		case applied, noChanges, allHeld:
-		case partialRound, observeFailed:
+		case applied, noChanges, allHeld, outsideWindow, overLimit, inBackoff:
+		case partialRound, observeFailed, notConverged:
 			return ended(exitPartial)
 		default:
 			return &outcome{exitError, errors.New("the round ended with " + string(r) + "; see the log above")}
@@ -155,7 +173,7 @@ func (l *loop) round(ctx context.Context, which lane) reason {
 		attrs = append(attrs, "error", err.Error())
 	}
 	level := slog.LevelInfo
-	if why != applied && why != noChanges && why != allHeld {
+	if !why.fine() {
 		level = slog.LevelWarn
 	}
 	l.log.Log(ctx, level, "round", attrs...)

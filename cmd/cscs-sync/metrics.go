@@ -54,7 +54,7 @@ func (m *metrics) round(r *round, why reason, took time.Duration) {
 	m.took.WithLabelValues(string(r.lane)).Set(took.Seconds())
 	m.actions.WithLabelValues("applied").Add(float64(r.applied))
 	m.actions.WithLabelValues("failed").Add(float64(r.failed))
-	if why == applied || why == noChanges || why == allHeld {
+	if why.fine() {
 		m.success.Store(m.now().Unix())
 		m.last.WithLabelValues(string(r.lane)).Set(float64(m.now().Unix()))
 	}

@@ -146,7 +146,7 @@ func (s *session) policyApproval(m approval.Message) (approval.Approval, error) 
 	if err != nil {
 		return approval.Approval{}, err
 	}
-	return approval.Policy(m, s.policy().Digest(), s.user, key)
+	return approval.Policy(m, s.cfg.AutoApprove.Digest(), s.user, key)
 }
 
 // account remembers how a resource fared: what failed is tried again later and later, and from the third time on once an
@@ -157,6 +157,7 @@ func (r *round) account(res apply.Result) {
 	case apply.Done:
 		r.applied++
 		delete(r.failures, key)
+		r.repeat(res.Action)
 		return
 	case apply.NotBegun:
 		return
@@ -195,4 +196,34 @@ func (r *round) redeliver(ctx context.Context) error {
 	engine := &apply.Engine{Orders: r.s.orders(), Journal: r.s.store, Now: r.s.now, Sleep: waldur.Sleep, Host: r.s.host, Who: r.s.user}
 	_, err = engine.Redeliver(ctx, due)
 	return errors.Join(err, lock.Release())
+}
+
+// settledAfter is how often in a row the same change of a resource is believed to be the last.
+const settledAfter = 3
+
+// repeat remembers what was done with a resource.
+func (r *round) repeat(a *planner.Action) {
+	now, text := r.s.now(), fmt.Sprint(a.Changes)
+	was := r.did[a.Key]
+	if was.action != text || len(a.Changes) == 0 {
+		was = repeated{action: text}
+	}
+	was.count, was.last = was.count+1, now
+	r.did[a.Key] = was
+	for key, d := range r.did {
+		if now.Sub(d.last) > 2*r.s.cfg.Run.AuditInterval {
+			delete(r.did, key)
+		}
+	}
+}
+
+// again tells that just this change has been made several times lately, and did not last.
+func (r *round) again(a *planner.Action) bool {
+	d := r.did[a.Key]
+	if len(a.Changes) == 0 || d.count < settledAfter || d.action != fmt.Sprint(a.Changes) {
+		return false
+	}
+	r.unsettled++
+	r.log.Warn("resource", "address", a.Address, "error", "it does not stay as it is made", "times", d.count)
+	return true
 }

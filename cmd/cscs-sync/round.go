@@ -35,8 +35,13 @@ type round struct {
 	*loop
 	lane                  lane
 	applied, held, failed int
-	planned               *planned
-	heldRules             map[string]int
+	// unsettled counts resources that do not stay as they are made.
+	unsettled int
+	planned   *planned
+	// ask is the orders lane's way of asking the proxy; nil in an audit.
+	ask *request
+	// later are held actions that only wait for their time, by why.
+	later map[policy.Code]int
 }
 
 // do runs the round: approved held plans first, then what waits in the outbox, then the lane's own listing.
@@ -82,8 +87,9 @@ func (r *round) plan(ctx context.Context) (*planned, error) {
 		}
 		return p, err
 	}
-	return r.s.plan(ctx, request{source: source, onlyListed: true, others: r.indexed,
-		statuses: []planner.Status{planner.StatusPending, planner.StatusUpdating, planner.StatusRemoving, planner.StatusError}})
+	r.ask = &request{source: source, onlyListed: true, others: r.indexed,
+		statuses: []planner.Status{planner.StatusPending, planner.StatusUpdating, planner.StatusRemoving, planner.StatusError}}
+	return r.s.plan(ctx, *r.ask)
 }
 
 // sourceReason sorts the errors of a listing.
@@ -178,13 +184,19 @@ func (r *round) remember(p *planned) error {
 
 // act asks the policy, writes held plans, and applies the rest.
 func (r *round) act(ctx context.Context, p *planned) (reason, error) {
-	decisions, err := r.judge(p.plan)
+	decisions, err := r.judge(p)
 	if err != nil {
 		return roundFailed, err
 	}
 	approvedGroup, held := policy.Split(p.plan, decisions)
 	for _, g := range held {
 		r.held += len(g.Actions)
+	}
+	r.later = map[policy.Code]int{}
+	for _, d := range decisions {
+		if !d.Approved {
+			r.later[d.Code]++
+		}
 	}
 	if r.o.dryRun {
 		return r.show(p.plan, approvedGroup, held)
@@ -200,12 +212,27 @@ func (r *round) act(ctx context.Context, p *planned) (reason, error) {
 	switch {
 	case p.plan.Context.Unobserved > 0:
 		return observeFailed, fmt.Errorf("%d resources could not be observed", p.plan.Context.Unobserved)
+	case r.unsettled > 0:
+		return notConverged, fmt.Errorf("%d resources were changed as planned and differ again each time: see the log", r.unsettled)
 	case r.applied > 0:
 		return applied, nil
-	case len(held) > 0:
-		return allHeld, nil
 	}
-	return noChanges, nil
+	return r.idleReason(held), nil
+}
+
+// idleReason is why a round that went well changed nothing.
+func (r *round) idleReason(held []policy.Group) reason {
+	switch {
+	case r.later[policy.OverLimit] > 0:
+		return overLimit
+	case len(held) > 0:
+		return allHeld
+	case r.later[policy.OutsideWindow] > 0:
+		return outsideWindow
+	case r.later[policy.Backoff] > 0:
+		return inBackoff
+	}
+	return noChanges
 }
 
 func (r *round) failedReason(err error) (reason, error) {
@@ -222,21 +249,23 @@ func (r *round) failedReason(err error) (reason, error) {
 
 // judge asks the policy about every action. Until a person has approved a plan that was applied on this state, everything
 // is held; what keeps failing waits its time.
-func (r *round) judge(p *planner.Plan) ([]policy.Decision, error) {
-	decisions := policy.Judge(p, r.s.policy())
+func (r *round) judge(p *planned) ([]policy.Decision, error) {
+	decisions := r.s.askPolicy(p)
 	trusted, err := r.s.trusted()
 	if err != nil {
 		return nil, err
 	}
 	for i := range decisions {
-		a := &p.Core.Actions[i]
+		a := &p.plan.Core.Actions[i]
 		f := r.failures[a.Key]
 		switch {
 		case !decisions[i].Approved:
 		case !trusted:
-			decisions[i].Approved, decisions[i].Rule = false, "no plan approved by a person has been applied on this state yet"
+			decisions[i].Approved, decisions[i].Code, decisions[i].Rule = false, policy.NotAllowed, "no plan approved by a person has been applied on this state yet"
+		case r.again(a):
+			decisions[i].Approved, decisions[i].Code, decisions[i].Rule = false, policy.Backoff, "it was changed just so several times, and differs again each time: find out what works against it"
 		case r.s.now().Before(f.until):
-			decisions[i].Approved, decisions[i].Rule = false, fmt.Sprintf("it failed %d times in a row and is tried again at %s", f.count, f.until.UTC().Format("15:04 UTC"))
+			decisions[i].Approved, decisions[i].Code, decisions[i].Rule = false, policy.Backoff, fmt.Sprintf("it failed %d times in a row and is tried again at %s", f.count, f.until.UTC().Format("15:04 UTC"))
 		}
 	}
 	return decisions, nil
@@ -269,7 +298,7 @@ func (r *round) applyGroup(ctx context.Context, p *planner.Plan) error {
 	if err != nil {
 		return err
 	}
-	return r.applyAs(ctx, &approved{plan: p, id: id, blocks: [][]byte{block}, policy: r.s.policy().Digest()})
+	return r.applyAs(ctx, &approved{plan: p, id: id, blocks: [][]byte{block}, policy: r.s.cfg.AutoApprove.Digest(), ask: r.ask})
 }
 
 // applyAs applies an approved plan, and remembers what failed.
@@ -300,11 +329,8 @@ func (r *round) show(p *planner.Plan, approvedGroup policy.Group, held []policy.
 	if err := r.s.print(out); err != nil {
 		return roundFailed, err
 	}
-	switch {
-	case len(approvedGroup.Actions) > 0:
+	if len(approvedGroup.Actions) > 0 {
 		return applied, nil
-	case len(held) > 0:
-		return allHeld, nil
 	}
-	return noChanges, nil
+	return r.idleReason(held), nil
 }

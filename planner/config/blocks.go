@@ -156,25 +156,6 @@ func (d *decoder) signers(s section) {
 	}
 }
 
-func (d *decoder) autoApprove(block *hcl.Block) {
-	s := d.open(block, []string{"allow", "max_changes", "max_archives"})
-	a := &d.config.AutoApprove
-	words := AutoApproveWords()
-	for _, w := range s.texts("allow", []string{"create", "quota_raise", "report"}) {
-		if !slices.Contains(words, w) {
-			s.wrong("allow", "%s is none of %s.%s", show(w), quoted(words), didYouMean(w, words))
-		}
-		a.Allow = append(a.Allow, w)
-	}
-	slices.Sort(a.Allow)
-	a.Allow = slices.Compact(a.Allow)
-	a.MaxChanges = int(s.number("max_changes", 50, 0, math.MaxInt32))
-	a.MaxArchives = int(s.number("max_archives", 0, 0, math.MaxInt32))
-	if slices.Contains(a.Allow, "archive") && a.MaxArchives == 0 {
-		d.warnAt(s.at("allow"), "Archiving is allowed but bounded to nothing", "max_archives is 0: every archive waits for a person all the same.")
-	}
-}
-
 func (d *decoder) run(block *hcl.Block) {
 	s := d.open(block, []string{"interval", "audit_interval", "listen"})
 	r := &d.config.Run

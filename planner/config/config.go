@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/policy"
 )
 
 // Config is an evaluated configuration.
@@ -18,7 +19,7 @@ type Config struct {
 	Waldur      *Waldur
 	Storage     Storage
 	Approval    Approval
-	AutoApprove AutoApprove
+	AutoApprove policy.Policy
 	Run         Run
 	// State is the absolute path of the state's folder.
 	State string
@@ -69,14 +70,6 @@ type Approval struct {
 	ValidFor       time.Duration
 }
 
-// AutoApprove is what policy may approve by itself.
-type AutoApprove struct {
-	// Allow has words of [AutoApproveWords], sorted, without duplicates.
-	Allow []string
-	// MaxChanges and MaxArchives bound one round.
-	MaxChanges, MaxArchives int
-}
-
 // Run is the unattended loop.
 type Run struct {
 	Interval, AuditInterval time.Duration
@@ -86,7 +79,7 @@ type Run struct {
 
 // AutoApproveWords are the kinds of change that auto_approve.allow may name.
 func AutoApproveWords() []string {
-	return []string{"access_wider", "adopt", "archive", "create", "drift_mode", "drift_ownership", "drift_quota", "fail",
+	return []string{"access_wider", "adopt", "archive", "below_usage", "create", "drift_mode", "drift_ownership", "drift_quota", "fail",
 		"group", "mode", "quota_lower", "quota_raise", "reject", "report", "restore"}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/policy"
 )
 
 // base is a valid configuration for the tests to add to.
@@ -39,7 +40,7 @@ func TestDefaults(t *testing.T) {
 	if d := cmp.Diff(config.Approval{Required: 1, ValidFor: 7 * 24 * time.Hour}, c.Approval); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(config.AutoApprove{Allow: []string{"create", "quota_raise", "report"}, MaxChanges: 50}, c.AutoApprove); d != "" {
+	if d := cmp.Diff(policy.Policy{Allow: []string{"create", "quota_raise", "report"}, MaxChanges: 50}, c.AutoApprove); d != "" {
 		t.Error(d)
 	}
 	if c.Run != (config.Run{Interval: time.Minute, AuditInterval: time.Hour}) {

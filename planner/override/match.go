@@ -19,6 +19,7 @@ type matcher struct {
 
 // condition holds when one of the wanted texts fits.
 type condition struct {
+	name   string
 	wanted []string
 	fact   func(planner.Facts) string
 	fits   func(wanted, fact string) bool
@@ -70,6 +71,7 @@ func compileMatch(block *hcl.Block) (matcher, hcl.Diagnostics) {
 		values, more := constants(attr, cty.String, "text in quotes or a list of texts")
 		diags = append(diags, more...)
 		c := known[name]
+		c.name = name
 		for _, v := range values {
 			c.wanted = append(c.wanted, v.AsString())
 			diags = append(diags, c.problem(attr, v.AsString())...)

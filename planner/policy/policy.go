@@ -2,16 +2,17 @@
 // approved and what is held, with the rule that decided for each action.
 //
 // Effects are judged against what is observed, not by names: lowering a limit is quota_lower whoever asked for it, and a
-// mode that gives others a bit is access_wider also when it undoes drift. Some things no policy allows: a directory that
-// is missing although it is recorded, a limit below what is used, and removing what is in error in Waldur.
+// mode that gives others a bit is access_wider also when it undoes drift. A limit below what is used needs its own word,
+// below_usage, beside what it is otherwise. What no policy allows: dealing with a directory that is gone although it is
+// recorded.
 package policy
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -19,17 +20,38 @@ import (
 // Policy is auto_approve.
 type Policy struct {
 	// Allow are effects, sorted; see [Effects].
-	Allow []string `json:"allow"`
-	// MaxChanges and MaxArchives bound what one apply or round may do.
-	MaxChanges  int `json:"max_changes"`
-	MaxArchives int `json:"max_archives"`
+	Allow []string
+	// MaxChanges and MaxArchives bound what one apply or round may do. What is beyond waits for the next round.
+	MaxChanges  int
+	MaxArchives int
+	// MaxSpace bounds by how much the hard space limits may grow in one round, all together; 0: no bound.
+	MaxSpace planner.Bytes
+	// MaxShare is the largest share of all resources, in per cent, that one round may change; more holds everything. 0: no bound.
+	MaxShare int
+	// Matches, unless empty, are the only resources that the policy may approve anything for: those that one of them matches.
+	Matches []Match
+	// Windows are when the policy may approve: in one that allows, if there are any, and in none that denies.
+	Windows []Window
 }
 
-// Digest names the policy in approvals: "sha256:" and the SHA-256 of its JSON.
+// Match selects resources, as in overrides.
+type Match interface {
+	Matches(planner.Facts) bool
+	// String is the match's meaning; equal matches have equal ones.
+	String() string
+}
+
+// Digest names the policy in approvals: "sha256:" and the SHA-256 of all that it says.
 func (p Policy) Digest() string {
-	b, _ := json.Marshal(p) // a struct of strings and numbers always marshals
-	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	h := sha256.New()
+	fmt.Fprintf(h, "allow %q\nmax_changes %d\nmax_archives %d\nmax_space %d\nmax_share %d\n", p.Allow, p.MaxChanges, p.MaxArchives, p.MaxSpace, p.MaxShare)
+	for _, m := range p.Matches {
+		fmt.Fprintf(h, "match %s\n", m)
+	}
+	for _, w := range p.Windows {
+		fmt.Fprintf(h, "window %s\n", w)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
 // Decision is what the policy says of one action.
@@ -37,49 +59,124 @@ type Decision struct {
 	// Index is the action's in the core.
 	Index    int
 	Approved bool
-	// Rule is the rule that decided, for people.
+	// Code is the kind of rule that decided, Rule the rule itself, for people.
+	Code Code
 	Rule string
 }
 
-// Judge decides on every action, in the plan's order. Routine changes beyond a bound are held for the next round.
-func Judge(p *planner.Plan, policy Policy) []Decision {
+// Code is the kind of rule that decides.
+type Code string
+
+// The kinds of rules. Allowed approves; all others hold.
+const (
+	Allowed       Code = "allowed"
+	NotAllowed    Code = "not_allowed"
+	OutsideWindow Code = "outside_window"
+	OverLimit     Code = "over_limit"
+	NextRound     Code = "next_round"
+	// Backoff is for callers: what failed is tried again later.
+	Backoff Code = "backoff"
+)
+
+// Later tells kinds of rules that pass by themselves: what they hold needs no person.
+func (c Code) Later() bool { return c == NextRound || c == OutsideWindow || c == Backoff }
+
+// Input is what [Judge] decides over.
+type Input struct {
+	Plan   *planner.Plan
+	Policy Policy
+	Now    time.Time
+	// Facts are what a match sees of a resource.
+	Facts func(planner.Key) planner.Facts
+	// Resources is how many resources there are in all, for max_share.
+	Resources int
+}
+
+// Judge decides on every action, in the plan's order. What one action may not do, holds that action; a closed window or a
+// share that is too large holds everything; what is beyond the bounds of a round waits for the next.
+func Judge(in Input) []Decision {
+	p, policy := in.Plan, in.Policy
 	decisions := make([]Decision, len(p.Core.Actions))
-	changes, archives := 0, 0
+	approved := 0
+	window := closed(policy.Windows, in.Now)
 	for i := range p.Core.Actions {
-		a := &p.Core.Actions[i]
-		d := Decision{Index: i}
-		d.Rule = held(a, &p.Context.Details[i], policy)
+		d := &decisions[i]
+		d.Index, d.Code = i, NotAllowed
+		d.Rule = in.held(&p.Core.Actions[i], &p.Context.Details[i])
 		switch {
 		case d.Rule != "":
-		case a.Kind == planner.Archive && archives >= policy.MaxArchives:
-			d.Rule = fmt.Sprintf("max_archives is %d", policy.MaxArchives)
-		case changes >= policy.MaxChanges:
-			d.Rule = fmt.Sprintf("max_changes is %d: the rest runs in the next round", policy.MaxChanges)
+		case window != "":
+			d.Code, d.Rule = OutsideWindow, window
 		default:
-			d.Approved, d.Rule = true, "auto_approve allows it"
-			changes++
+			d.Approved, d.Code, d.Rule = true, Allowed, "auto_approve allows it"
+			approved++
+		}
+	}
+	if policy.MaxShare > 0 && in.Resources > 0 && approved*100 > policy.MaxShare*in.Resources {
+		holdAll(decisions, OverLimit, fmt.Sprintf("%d of %d resources would change, and max_share is %d%%", approved, in.Resources, policy.MaxShare))
+	}
+	in.bound(decisions)
+	return decisions
+}
+
+func holdAll(decisions []Decision, code Code, rule string) {
+	for i := range decisions {
+		if decisions[i].Approved {
+			decisions[i] = Decision{decisions[i].Index, false, code, rule}
+		}
+	}
+}
+
+// bound lets only as much through as one round may do.
+func (in *Input) bound(decisions []Decision) {
+	changes, archives, space := 0, 0, planner.Bytes(0)
+	for i := range decisions {
+		d, a := &decisions[i], &in.Plan.Core.Actions[i]
+		grows := growth(a)
+		switch {
+		case !d.Approved:
+		case a.Kind == planner.Archive && archives >= in.Policy.MaxArchives:
+			*d = Decision{i, false, NotAllowed, fmt.Sprintf("max_archives is %d", in.Policy.MaxArchives)}
+		case changes >= in.Policy.MaxChanges:
+			*d = Decision{i, false, NextRound, fmt.Sprintf("max_changes is %d: the rest runs in the next round", in.Policy.MaxChanges)}
+		case in.Policy.MaxSpace > 0 && grows > in.Policy.MaxSpace:
+			*d = Decision{i, false, OverLimit, fmt.Sprintf("it alone grows by %d bytes, and max_space is %d", grows, in.Policy.MaxSpace)}
+		case in.Policy.MaxSpace > 0 && space+grows > in.Policy.MaxSpace:
+			*d = Decision{i, false, NextRound, fmt.Sprintf("max_space is %d bytes a round: the rest runs in the next", in.Policy.MaxSpace)}
+		default:
+			changes, space = changes+1, space+grows
 			if a.Kind == planner.Archive {
 				archives++
 			}
 		}
-		decisions[i] = d
 	}
-	return decisions
 }
 
-// held is the rule that holds an action; empty if none does.
-func held(a *planner.Action, d *planner.Detail, policy Policy) string {
-	for _, never := range []struct {
-		danger planner.Danger
-		rule   string
-	}{{planner.DangerMissing, "a directory that is gone is never dealt with by policy"}, {planner.DangerBelowUsage, "a limit below what is used is never set by policy"}} {
-		if slices.Contains(a.Danger, never.danger) && a.Kind != planner.Restore {
-			return never.rule
+// growth is by how much an action raises the hard space limit; a quota that was never set grows from nothing.
+func growth(a *planner.Action) planner.Bytes {
+	for _, c := range a.Changes {
+		after, ok := c.After.Number()
+		if before, _ := c.Before.Number(); ok && c.Attribute == planner.SpaceHard && after > before {
+			return planner.Bytes(after - before)
+		}
+	}
+	return 0
+}
+
+// held is the rule that holds an action by itself; empty if none does.
+func (in *Input) held(a *planner.Action, d *planner.Detail) string {
+	if slices.Contains(a.Danger, planner.DangerMissing) && a.Kind != planner.Restore {
+		return "a directory that is gone is never dealt with by policy"
+	}
+	if len(in.Policy.Matches) > 0 && !a.Target.IsNode() {
+		f := in.Facts(a.Key)
+		if !slices.ContainsFunc(in.Policy.Matches, func(m Match) bool { return m.Matches(f) }) {
+			return "no match block of auto_approve speaks of it"
 		}
 	}
 	for _, e := range Effects(a, d) {
-		if !slices.Contains(policy.Allow, e) {
-			return fmt.Sprintf("auto_approve does not allow %s", e)
+		if !slices.Contains(in.Policy.Allow, e) {
+			return "auto_approve does not allow " + e
 		}
 	}
 	return ""
@@ -94,6 +191,9 @@ func Effects(a *planner.Action, d *planner.Detail) []string {
 		return []string{string(a.Kind)}
 	}
 	var effects []string
+	if slices.Contains(a.Danger, planner.DangerBelowUsage) {
+		effects = append(effects, "below_usage")
+	}
 	if a.Kind == planner.Adopt {
 		effects = append(effects, "adopt")
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
@@ -30,7 +31,10 @@ func TestJudge(t *testing.T) {
 		{"mode", planner.Action{Kind: planner.Update, Changes: []planner.Change{mode}}, false, defaults, false},
 		{"mode, allowed", planner.Action{Kind: planner.Update, Changes: []planner.Change{mode}}, false, policy.Policy{Allow: []string{"mode"}, MaxChanges: 1}, true},
 		{"mode allowed, wider access not", planner.Action{Kind: planner.Update, Changes: []planner.Change{mode}, Danger: []planner.Danger{planner.DangerWiderAccess}}, false, policy.Policy{Allow: []string{"mode"}, MaxChanges: 1}, false},
-		{"below usage, whatever is allowed", planner.Action{Kind: planner.Update, Changes: []planner.Change{hard(20, 10)}, Danger: []planner.Danger{planner.DangerBelowUsage}}, false, policy.Policy{Allow: []string{"quota_lower"}, MaxChanges: 1}, false},
+		{"below usage needs its own word", planner.Action{Kind: planner.Update, Changes: []planner.Change{hard(20, 10)}, Danger: []planner.Danger{planner.DangerBelowUsage}}, false, policy.Policy{Allow: []string{"quota_lower"}, MaxChanges: 1}, false},
+		{"below usage, named", planner.Action{Kind: planner.Update, Changes: []planner.Change{hard(20, 10)}, Danger: []planner.Danger{planner.DangerBelowUsage}}, false, policy.Policy{Allow: []string{"below_usage", "quota_lower"}, MaxChanges: 1}, true},
+		{"a growth within max_space", planner.Action{Kind: planner.Update, Changes: []planner.Change{hard(10, 20)}}, false, policy.Policy{Allow: []string{"quota_raise"}, MaxChanges: 1, MaxSpace: 10}, true},
+		{"a growth beyond max_space", planner.Action{Kind: planner.Update, Changes: []planner.Change{hard(10, 21)}}, false, policy.Policy{Allow: []string{"quota_raise"}, MaxChanges: 1, MaxSpace: 10}, false},
 		{"adoption needs its word and those of its changes", planner.Action{Kind: planner.Adopt, Changes: []planner.Change{mode}}, false, policy.Policy{Allow: []string{"adopt"}, MaxChanges: 1}, false},
 		{"archive beyond max_archives", planner.Action{Kind: planner.Archive}, false, policy.Policy{Allow: []string{"archive"}, MaxChanges: 1}, false},
 		{"archive within", planner.Action{Kind: planner.Archive}, false, policy.Policy{Allow: []string{"archive"}, MaxChanges: 1, MaxArchives: 1}, true},
@@ -41,7 +45,7 @@ func TestJudge(t *testing.T) {
 			for i := range p.Context.Details[0].Notes {
 				p.Context.Details[0].Notes[i].Drift = tc.drift
 			}
-			if d := policy.Judge(p, tc.policy)[0]; d.Approved != tc.approved {
+			if d := policy.Judge(policy.Input{Plan: p, Policy: tc.policy})[0]; d.Approved != tc.approved {
 				t.Errorf("approved %t by %q, want %t", d.Approved, d.Rule, tc.approved)
 			}
 		})
@@ -65,7 +69,7 @@ func TestSplitKeepsGroupsApart(t *testing.T) {
 	for i := range p.Context.Details {
 		p.Context.Details[i].Notes = []planner.ChangeNote{}
 	}
-	approved, held := policy.Split(p, policy.Judge(p, policy.Policy{Allow: []string{"create"}, MaxChanges: 50}))
+	approved, held := policy.Split(p, policy.Judge(policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 50}}))
 	if got := fmt.Sprint(approved.Actions); got != "[0 1]" {
 		t.Errorf("approved %s, want the create with its tenant", got)
 	}
@@ -79,5 +83,68 @@ func TestSplitKeepsGroupsApart(t *testing.T) {
 	part := policy.Only(p, held[1])
 	if len(part.Core.Actions) != 2 || part.Context.Counts.Adopt != 2 || part.Context.Warnings[0].Code != "held" {
 		t.Errorf("the part is %+v", part)
+	}
+}
+
+// only matches one path.
+type only string
+
+func (o only) Matches(f planner.Facts) bool { return f.Path == string(o) }
+func (o only) String() string               { return string(o) }
+
+func TestMatchesAndShare(t *testing.T) {
+	create := func(address string) planner.Action {
+		return planner.Action{Key: planner.Key{Item: address}, Address: address, Kind: planner.Create, Target: planner.TargetProject}
+	}
+	p := &planner.Plan{Core: planner.Core{Actions: []planner.Action{create("/a"), create("/b")}}, Context: planner.Context{Details: make([]planner.Detail, 2)}}
+	in := policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 50, Matches: []policy.Match{only("/a")}},
+		Facts: func(k planner.Key) planner.Facts { return planner.Facts{Path: k.Item} }, Resources: 100}
+	if d := policy.Judge(in); !d[0].Approved || d[1].Approved {
+		t.Errorf("match: %+v, want only /a approved", d)
+	}
+	in.Policy.Matches, in.Policy.MaxShare = nil, 1
+	if d := policy.Judge(in); d[0].Approved || d[0].Code != policy.OverLimit {
+		t.Errorf("2 of 100 with max_share 1: %+v, want everything held", d)
+	}
+	in.Policy.MaxShare = 2
+	if d := policy.Judge(in); !d[0].Approved || !d[1].Approved {
+		t.Errorf("2 of 100 with max_share 2: %+v, want both approved", d)
+	}
+}
+
+func TestWindows(t *testing.T) {
+	zurich, err := time.LoadLocation("Europe/Zurich")
+	if err != nil {
+		t.Fatal(err)
+	}
+	week := []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday}
+	day := policy.Window{Days: week, From: 8 * 60, To: 18 * 60, Zone: zurich}
+	night := policy.Window{Days: []time.Weekday{time.Friday}, From: 22 * 60, To: 2 * 60, Zone: time.UTC}
+	lunch := policy.Window{From: 12 * 60, To: 13 * 60, Zone: zurich, Deny: true}
+	for _, tc := range []struct {
+		at      string
+		windows []policy.Window
+		open    bool
+	}{
+		{"2026-11-23T07:00:00Z", []policy.Window{day}, true}, // Monday, 8:00 in Zurich
+		{"2026-11-23T06:59:00Z", []policy.Window{day}, false},
+		{"2026-11-22T10:00:00Z", []policy.Window{day}, false}, // Sunday
+		{"2026-11-23T11:30:00Z", []policy.Window{day, lunch}, false},
+		{"2026-11-23T11:30:00Z", []policy.Window{lunch}, false},
+		{"2026-11-23T13:30:00Z", []policy.Window{lunch}, true},
+		{"2026-11-27T23:00:00Z", []policy.Window{night}, true},
+		{"2026-11-28T01:59:00Z", []policy.Window{night}, true}, // the same window, on Saturday
+		{"2026-11-28T23:00:00Z", []policy.Window{night}, false},
+		{"2026-07-06T06:00:00Z", []policy.Window{day}, true}, // summer time
+	} {
+		now, err := time.Parse(time.RFC3339, tc.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &planner.Plan{Core: planner.Core{Actions: []planner.Action{{Kind: planner.Create}}}, Context: planner.Context{Details: make([]planner.Detail, 1)}}
+		d := policy.Judge(policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 1, Windows: tc.windows}, Now: now})[0]
+		if d.Approved != tc.open || !tc.open && d.Code != policy.OutsideWindow {
+			t.Errorf("%s with %v: %+v, want approved %t", tc.at, tc.windows, d, tc.open)
+		}
 	}
 }

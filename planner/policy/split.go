@@ -14,7 +14,8 @@ type Group struct {
 	Rules []string
 }
 
-// Split sorts a plan's actions into one group that the policy approves and the groups that it holds. Held actions that
+// Split sorts a plan's actions into one group that the policy approves and the groups that it holds for people. What
+// only waits for its time is in neither. Held actions that
 // depend on each other (they share a quota identity) stay together, but dangerous ones stay apart from routine ones.
 // Tenant and customer directories go along with every group that needs them: sharing a parent is no dependency.
 func Split(p *planner.Plan, decisions []Decision) (approved Group, held []Group) {
@@ -32,6 +33,9 @@ func Split(p *planner.Plan, decisions []Decision) (approved Group, held []Group)
 		}
 		if d.Approved {
 			approved.Actions = append(approved.Actions, d.Index)
+			continue
+		}
+		if d.Code.Later() {
 			continue
 		}
 		at := len(held)

@@ -1,0 +1,35 @@
+package override
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Match is a match block by itself: policies match as overrides do.
+type Match struct {
+	matcher matcher
+	text    string
+}
+
+// CompileMatch reads a match block.
+func CompileMatch(block *hcl.Block) (*Match, hcl.Diagnostics) {
+	m, diags := compileMatch(block)
+	var parts []string
+	for _, c := range m.texts {
+		parts = append(parts, fmt.Sprintf("%s%q", c.name, c.wanted))
+	}
+	if len(m.gids) > 0 {
+		parts = append(parts, fmt.Sprintf("gid%d", m.gids))
+	}
+	return &Match{m, strings.Join(parts, " ")}, diags
+}
+
+// Matches tells whether the block speaks of this resource.
+func (m *Match) Matches(f planner.Facts) bool { return m.matcher.matches(f) }
+
+// String is the block's meaning in one line; equal blocks have equal ones.
+func (m *Match) String() string { return m.text }
