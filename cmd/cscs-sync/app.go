@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"os/user"
@@ -33,6 +34,9 @@ type app struct {
 	uid, gid int
 	// reached is called at each point of an apply at which a kill must do no harm; nil outside of tests.
 	reached func(string)
+
+	connect     sync.Once
+	connections http.RoundTripper
 
 	configPath string
 	color      string

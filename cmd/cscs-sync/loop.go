@@ -10,6 +10,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -58,8 +59,10 @@ type loop struct {
 	// did is what was done with each resource lately: the same again and again tells that it does not stay.
 	did map[planner.Key]repeated
 
-	notify *notifier
-	log    *slog.Logger
+	// retryAfter is how long the proxy asked to be left alone.
+	retryAfter time.Duration
+	notify     *notifier
+	log        *slog.Logger
 	// metrics counts rounds and more, for /metrics; never nil.
 	metrics *metrics
 }
@@ -110,6 +113,8 @@ func (l *loop) run(ctx context.Context) error {
 			which = laneAudit
 		}
 		l.round(ctx, which)
+		wait := jitter(max(l.interval(), l.retryAfter))
+		l.retryAfter = 0
 		select {
 		case <-ctx.Done():
 			return nil
@@ -117,7 +122,7 @@ func (l *loop) run(ctx context.Context) error {
 			return nil
 		case <-hup:
 			l.reload()
-		case <-time.After(jitter(l.interval())):
+		case <-time.After(wait):
 		}
 	}
 }
@@ -171,6 +176,10 @@ func (l *loop) round(ctx context.Context, which lane) reason {
 	attrs := []any{"lane", which, "reason", why, "applied", r.applied, "held", r.held, "failed", r.failed, "took", took.Round(time.Millisecond)}
 	if err != nil {
 		attrs = append(attrs, "error", err.Error())
+	}
+	var status *waldur.StatusError
+	if errors.As(err, &status) {
+		l.retryAfter = min(status.RetryAfter, time.Hour)
 	}
 	level := slog.LevelInfo
 	if !why.fine() {

@@ -62,8 +62,8 @@ func (r *round) takeAway(dir string, current map[string]bool) error {
 		if current[name] {
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, name)); err != nil {
-			return fmt.Errorf("held plan: %w", err)
+		if err := removeHeld(filepath.Join(dir, name)); err != nil {
+			return err
 		}
 		r.log.Info("no longer held", "plan", filepath.Join(dir, name))
 	}
@@ -129,11 +129,22 @@ func (r *round) applyHeld(ctx context.Context, path string) error {
 		err = r.applyAs(ctx, p)
 	}
 	if code := exitCode(err); code == exitDone || code == exitPartial || code == exitRefused {
-		if err := os.Remove(path); err != nil {
-			return fmt.Errorf("held plan: %w", err)
+		if err := removeHeld(path); err != nil {
+			return err
 		}
 	}
 	return err
+}
+
+// removeHeld removes a held plan, and the marker that people were told of it.
+func removeHeld(path string) error {
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("held plan: %w", err)
+	}
+	if err := os.Remove(strings.TrimSuffix(path, ".plan") + ".told"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("held plan: %w", err)
+	}
+	return nil
 }
 
 // policyApproval approves in the policy's name.

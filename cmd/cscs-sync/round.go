@@ -204,6 +204,7 @@ func (r *round) act(ctx context.Context, p *planned) (reason, error) {
 	if err := r.hold(p.plan, held); err != nil {
 		return roundFailed, err
 	}
+	r.tellOfHeld(ctx)
 	if len(approvedGroup.Actions) > 0 {
 		if err := r.applyGroup(ctx, policy.Only(p.plan, approvedGroup)); err != nil {
 			return r.failedReason(err)
@@ -225,12 +226,12 @@ func (r *round) idleReason(held []policy.Group) reason {
 	switch {
 	case r.later[policy.OverLimit] > 0:
 		return overLimit
-	case len(held) > 0:
-		return allHeld
 	case r.later[policy.OutsideWindow] > 0:
 		return outsideWindow
 	case r.later[policy.Backoff] > 0:
 		return inBackoff
+	case len(held) > 0:
+		return allHeld
 	}
 	return noChanges
 }

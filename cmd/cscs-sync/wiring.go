@@ -22,6 +22,12 @@ const (
 	defaultValidity = 7 * 24 * time.Hour
 )
 
+// transport is the process's one HTTP transport: each would keep connections of its own. It verifies TLS.
+func (a *app) transport() http.RoundTripper {
+	a.connect.Do(func() { a.connections = waldur.NewTransport(http.ProxyFromEnvironment, nil) })
+	return a.connections
+}
+
 // source is where the resources come from: the proxy, or saved responses.
 func (s *session) source(files []string) (providers.Source, error) {
 	if len(files) > 0 {
@@ -31,14 +37,13 @@ func (s *session) source(files []string) (providers.Source, error) {
 	if p == nil {
 		return nil, errors.New("list resources: there is no proxy block in the configuration; add one, or plan from saved responses with --resources FILE")
 	}
-	transport := waldur.NewTransport(http.ProxyFromEnvironment, nil)
 	token, from := waldur.Static(waldur.Secret(p.Token.Reveal())), "proxy.token"
 	if p.OIDC != nil {
 		from = "proxy.oidc"
 		token = waldur.ClientCredentials(waldur.OIDC{TokenURL: p.OIDC.TokenURL, ClientID: p.OIDC.ClientID,
-			ClientSecret: waldur.Secret(p.OIDC.ClientSecret.Reveal()), Scope: p.OIDC.Scope}, transport, s.now)
+			ClientSecret: waldur.Secret(p.OIDC.ClientSecret.Reveal()), Scope: p.OIDC.Scope}, s.transport(), s.now)
 	}
-	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: token, TokenFrom: from, Timeout: p.Timeout, Transport: transport,
+	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: token, TokenFrom: from, Timeout: p.Timeout, Transport: s.transport(),
 		Clock: waldur.Clock{Now: s.now, Sleep: waldur.Sleep, Rand: rand.Float64}})
 }
 
@@ -46,7 +51,7 @@ func (s *session) source(files []string) (providers.Source, error) {
 func (s *session) orders() providers.Orders {
 	w := s.cfg.Waldur
 	return waldur.NewOrders(waldur.OrdersOptions{URL: w.URL, Token: waldur.Static(waldur.Secret(w.Token.Reveal())), Timeout: callbackTimeout,
-		Transport: waldur.NewTransport(http.ProxyFromEnvironment, nil), Now: s.now})
+		Transport: s.transport(), Now: s.now})
 }
 
 // quotas are the quota clients of all systems.

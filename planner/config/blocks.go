@@ -157,11 +157,12 @@ func (d *decoder) signers(s section) {
 }
 
 func (d *decoder) run(block *hcl.Block) {
-	s := d.open(block, []string{"interval", "audit_interval", "listen"})
+	s := d.open(block, []string{"interval", "audit_interval", "listen"}, hcl.BlockHeaderSchema{Type: "notify"})
 	r := &d.config.Run
 	if r.Listen = s.text("listen", ""); r.Listen != "" && !isLoopbackListen(r.Listen) {
 		s.wrong("listen", "Metrics and health are served on a loopback address and a port, such as 127.0.0.1:9811.")
 	}
+	r.Notify = d.notify(s.blocks)
 	r.Interval = s.duration("interval", time.Minute, time.Second)
 	r.AuditInterval = s.duration("audit_interval", time.Hour, time.Second)
 	if r.AuditInterval < r.Interval {
@@ -237,6 +238,31 @@ func (d *decoder) overrides(blocks hcl.Blocks) {
 		}
 		d.config.Overrides = append(d.config.Overrides, o)
 	}
+}
+
+// notify reads who is told of held plans.
+func (d *decoder) notify(blocks hcl.Blocks) *Notify {
+	if len(blocks) == 0 {
+		return nil
+	}
+	if len(blocks) > 1 {
+		d.errorAt(blocks[1].DefRange, "Duplicate notify block", "There is one notify block at most; the first is at line %d.", blocks[0].DefRange.Start.Line)
+	}
+	s := d.open(blocks[0], []string{"exec", "webhook", "token"})
+	n := &Notify{Exec: s.texts("exec", nil)}
+	if s.has("webhook") {
+		n.Webhook = s.url("webhook")
+	}
+	if s.has("token") {
+		n.Token = s.secret("token")
+	}
+	if len(n.Exec) > 0 && !filepath.IsAbs(n.Exec[0]) {
+		s.wrong("exec", "The program is named by its absolute path.")
+	}
+	if len(n.Exec) == 0 && !s.has("webhook") {
+		d.errorAt(s.defined, "Nobody to notify", `Say exec = ["/path/to/program"], or webhook = "https://…".`)
+	}
+	return n
 }
 
 // isLoopbackListen tells whether an address is a loopback address with a port.

@@ -75,6 +75,17 @@ type Run struct {
 	Interval, AuditInterval time.Duration
 	// Listen is the loopback address for metrics and health, such as 127.0.0.1:9811; empty for none.
 	Listen string
+	// Notify is told of each held plan, once; nil for nobody.
+	Notify *Notify
+}
+
+// Notify is who is told of held plans, as JSON: a program on its standard input, a URL by POST, or both.
+type Notify struct {
+	// Exec is a program, by absolute path, and its arguments; no shell is involved.
+	Exec []string
+	// Webhook is a URL; Token, if set, goes along as a bearer token.
+	Webhook string
+	Token   Secret
 }
 
 // AutoApproveWords are the kinds of change that auto_approve.allow may name.

@@ -148,3 +148,15 @@ func TestWindows(t *testing.T) {
 		}
 	}
 }
+
+func TestManyHeldGroupsAreOneFile(t *testing.T) {
+	p := &planner.Plan{Context: planner.Context{Details: make([]planner.Detail, 201)}}
+	for i := range 200 {
+		p.Core.Actions = append(p.Core.Actions, planner.Action{Kind: planner.Create, Target: planner.TargetProject, Address: fmt.Sprint("/", i), Storage: fmt.Sprint(i)})
+	}
+	p.Core.Actions = append(p.Core.Actions, planner.Action{Kind: planner.Archive, Target: planner.TargetProject, Address: "/z", Storage: "z", Danger: []planner.Danger{planner.DangerArchive}})
+	_, held := policy.Split(p, policy.Judge(policy.Input{Plan: p}))
+	if len(held) != 2 || len(held[0].Actions) != 200 || len(held[1].Actions) != 1 {
+		t.Errorf("%d groups, want all routine ones in one and the archive apart", len(held))
+	}
+}

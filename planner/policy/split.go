@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -55,11 +56,38 @@ func Split(p *planner.Plan, decisions []Decision) (approved Group, held []Group)
 			held[at].Rules = append(held[at].Rules, d.Rule)
 		}
 	}
+	if len(held) > manyGroups {
+		held = merge(p, held)
+	}
 	approved.addParents(p, parents)
 	for i := range held {
 		held[i].addParents(p, parents)
 	}
 	return approved, held
+}
+
+// manyGroups is how many groups people can be asked about one by one. A first run on a grown site holds thousands.
+const manyGroups = 100
+
+// merge puts routine groups that the same rules hold into one. Dangerous ones stay apart.
+func merge(p *planner.Plan, held []Group) []Group {
+	byRules := map[string]int{}
+	var merged []Group
+	for _, g := range held {
+		if slices.ContainsFunc(g.Actions, func(i int) bool { return len(p.Core.Actions[i].Danger) > 0 }) {
+			merged = append(merged, g)
+			continue
+		}
+		key := strings.Join(g.Rules, "\n")
+		at, ok := byRules[key]
+		if !ok {
+			byRules[key] = len(merged)
+			merged = append(merged, g)
+			continue
+		}
+		merged[at].Actions = append(merged[at].Actions, g.Actions...)
+	}
+	return merged
 }
 
 type identity struct {

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+)
+
+// rounds is how many rounds the soak test runs: 10,000 with CSCS_TEST_LONG.
+func rounds() int {
+	if os.Getenv("CSCS_TEST_LONG") != "" {
+		return 10_000
+	}
+	return 150
+}
+
+// TestSoak runs many rounds in one process, with orders, drift and faults: neither memory, nor descriptors, nor goroutines
+// may grow.
+func TestSoak(t *testing.T) {
+	s := newService(t, "auto_approve {\n  allow = [\"create\", \"report\", \"drift_mode\", \"quota_raise\", \"access_wider\"]\n}\n")
+	s.withoutQuotas()
+	s.create("first", 30500)
+	for _, args := range [][]string{{"plan", "--out", "p.plan"}, {"approve", "p.plan"}, {"apply", "p.plan"}} {
+		if out, err := s.command(args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	l := s.inProcess()
+	n := rounds()
+	var before runtime.MemStats
+	var files, goroutines int
+	for i := range n {
+		s.disturb(i)
+		which := laneOrders
+		if i%5 == 0 {
+			which = laneAudit
+		}
+		l.round(context.Background(), which)
+		if i == n/3 {
+			files, goroutines = s.measure(&before)
+		}
+	}
+	var after runtime.MemStats
+	filesNow, goroutinesNow := s.measure(&after)
+	if filesNow > files+5 || goroutinesNow > goroutines+10 {
+		t.Errorf("after %d more rounds: %d open files, was %d; %d goroutines, was %d", n-n/3, filesNow, files, goroutinesNow, goroutines)
+	}
+	if after.HeapAlloc > before.HeapAlloc+before.HeapAlloc/2+4<<20 {
+		t.Errorf("after %d more rounds: heap %d KiB, was %d KiB", n-n/3, after.HeapAlloc>>10, before.HeapAlloc>>10)
+	}
+	if !strings.Contains(s.log(), "reason=applied") || !strings.Contains(s.log(), "reason=source_unreachable") {
+		t.Errorf("the rounds met neither work nor faults:\n%.2000s", s.log())
+	}
+}
+
+// withoutQuotas spares the rounds the many processes of lfs.
+func (s *service) withoutQuotas() {
+	config := filepath.Join(s.dir, "cscs-sync.hcl")
+	text, err := os.ReadFile(config)
+	s.check(err)
+	text = regexp.MustCompile(`(?s)quota "lustre" \{.*?\n  \}`).ReplaceAll(text, []byte(`quota "none" { orders = "complete" }`))
+	text = bytes.ReplaceAll(text, []byte(`quota "none" {}`), []byte(`quota "none" { orders = "complete" }`))
+	s.check(os.WriteFile(config, text, 0o600))
+}
+
+// inProcess is a loop in this process, so that its memory can be looked at.
+func (s *service) inProcess() *loop {
+	a := system()
+	a.configPath, a.color, a.user = filepath.Join(s.dir, "cscs-sync.hcl"), "never", "root"
+	a.stdout, a.stderr = io.Discard, io.Discard
+	a.log = slog.New(slog.NewTextHandler(s, nil))
+	a.quietLog = true
+	ses, err := a.open(config.Read)
+	s.check(err)
+	return newLoop(ses, runOptions{interval: time.Millisecond})
+}
+
+// disturb does to the world what happens in one round: mostly nothing, now and then a fault, drift, or a changed order.
+func (s *service) disturb(i int) {
+	s.sim.ClearFaults()
+	s.sim.ClearRequests()
+	switch i % 10 {
+	case 3:
+		s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "status", Status: 400, Count: 1})
+	case 5:
+		s.check(syscall.Chmod(filepath.Join(s.dir, "mnt/capstor/store/cscs/eth/first"), 0o2750+uint32(i/10%8)<<0))
+	case 7:
+		if i < 200 {
+			s.create(fmt.Sprint("p", i), int64(31000+i))
+		}
+	case 8:
+		if i%50 != 8 {
+			return // a listing that is cut off is read again after a pause
+		}
+		s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "truncate", Count: 1})
+	}
+}
+
+// measure counts what a leak would make grow, after everything that is dead is gone.
+func (s *service) measure(m *runtime.MemStats) (files, goroutines int) {
+	time.Sleep(50 * time.Millisecond)
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(m)
+	names, err := os.ReadDir("/proc/self/fd")
+	s.check(err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out.Len() > 64<<10 {
+		s.out = *bytes.NewBuffer(append([]byte(nil), s.out.Bytes()[:32<<10]...))
+	}
+	return len(names), runtime.NumGoroutine()
+}
+
+// TestOrderWithinTwoSeconds: with 10,000 resources, an order is provisioned and reported within two seconds of the poll
+// that saw it.
+func TestOrderWithinTwoSeconds(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	s.check(s.sim.Generate(10_000, 0))
+	s.create("trust", 65000)
+	for _, args := range [][]string{{"plan", "--target", "/capstor/store/cscs/eth/trust", "--out", "p.plan"}, {"approve", "p.plan"}, {"apply", "p.plan"}} {
+		if out, err := s.command(args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%.3000s", args, err, out)
+		}
+	}
+	l := s.inProcess()
+	if why := l.round(context.Background(), laneAudit); !why.fine() {
+		t.Fatalf("the audit ended with %s:\n%.3000s", why, s.log())
+	}
+	s.create("new", 65001)
+	start := time.Now()
+	if why := l.round(context.Background(), laneOrders); why != applied {
+		t.Fatalf("the orders lane ended with %s:\n%.3000s", why, s.log())
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("the order took %s from poll to report, want at most 2 s", took)
+	}
+	if r, err := s.sim.Resource("capstor-new-store"); err != nil || r.State != "OK" {
+		t.Errorf("Waldur has it as %+v", r)
+	}
+}
