@@ -17,7 +17,7 @@ import (
 
 // planOptions are the flags of plan, shared with apply without a plan file.
 type planOptions struct {
-	out, saved              string
+	out                     string
 	json, detailed, compact bool
 	targets, excludes       []string
 	rejects, fails          []string
