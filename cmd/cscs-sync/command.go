@@ -38,8 +38,10 @@ func (c *command) usage() string {
 // commands lists all commands in the order of the help.
 func commands() []command {
 	return slices.Concat(
+		[]command{initCommand(), validateCommand(), fmtCommand()},
 		[]command{planCommand(), showCommand(), diffCommand(), approveCommand(), verifyCommand(), applyCommand(), runCommand()},
-		[]command{versionCommand()},
+		stateCommands(), holdCommands(), archiveCommands(), callbacksCommands(),
+		[]command{completionCommand(), versionCommand()},
 	)
 }
 

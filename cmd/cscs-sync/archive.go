@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+func archiveCommands() []command {
+	return []command{
+		{name: "archive list", short: "list archived directories",
+			long: `
+Nothing is ever deleted: --expired lists what is past its retention, for people to
+decide.`,
+			setup: func(f *pflag.FlagSet) action {
+				expired := f.Bool("expired", false, "only what is past its retention")
+				asJSON := f.Bool("json", false, "print them as a JSON array")
+				return func(_ context.Context, a *app, _ []string) error { return a.listArchive(*expired, *asJSON) }
+			}},
+		{name: "archive restore", args: "ADDRESS", least: 1, most: 1, short: "write a plan that brings an archived directory back",
+			setup: func(f *pflag.FlagSet) action {
+				var o planOptions
+				f.StringVar(&o.out, "out", "", "write the plan to `FILE` (needed)")
+				f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
+				return func(ctx context.Context, a *app, args []string) error { return o.restore(ctx, a, args[0]) }
+			}},
+		{name: "archive rescan", short: "rebuild the archive register from the manifests in the archives",
+			setup: func(*pflag.FlagSet) action {
+				return func(ctx context.Context, a *app, _ []string) error { return a.rescan(ctx) }
+			}},
+	}
+}
+
+func (a *app) listArchive(expired, asJSON bool) error {
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return err
+	}
+	register := []planner.Archived{}
+	if err := s.store.View(func(tx *state.Tx) error {
+		found, err := tx.ArchiveRegister()
+		register = append(register, found...)
+		return err
+	}); err != nil {
+		return err
+	}
+	if expired {
+		register = slices.DeleteFunc(register, func(x planner.Archived) bool { return x.Until.After(a.now()) })
+	}
+	sortBy(register, func(x planner.Archived) string { return x.Address + " " + x.Archive })
+	if asJSON {
+		return a.printJSON(register)
+	}
+	if len(register) == 0 && expired {
+		return a.print("Nothing is past its retention.\n")
+	}
+	if len(register) == 0 {
+		return a.print("Nothing is archived.\n")
+	}
+	var b strings.Builder
+	for _, x := range register {
+		kept := "kept until " + day(x.Until)
+		if !x.Until.After(a.now()) {
+			kept = "past its retention since " + day(x.Until)
+		}
+		fmt.Fprintf(&b, "%s\n  archived %s, %s\n  in %s\n", planfile.Quote(x.Address), minute(x.At), kept, x.Archive)
+	}
+	return a.print(b.String())
+}
+
+// restore writes a plan for one archived directory.
+func (o *planOptions) restore(ctx context.Context, a *app, address string) error {
+	if o.out == "" {
+		return &usageError{"archive restore", errors.New("--out FILE is needed: a restore is approved and applied like every plan")}
+	}
+	s, err := a.open(config.Read)
+	if err != nil {
+		return err
+	}
+	p, err := o.make(ctx, s, planner.Selection{Restores: []string{address}})
+	if err != nil {
+		return err
+	}
+	if err := a.showPlan(p.plan, false, false); err != nil {
+		return err
+	}
+	if len(p.plan.Core.Actions) == 0 {
+		return refused(fmt.Errorf("%s cannot be restored; see above, and `cscs-sync archive list`", address))
+	}
+	return a.writePlan(o.out, p.plan)
+}
+
+// rescan reads all manifests, and makes the register anew from those whose directories stand.
+func (a *app) rescan(ctx context.Context) error {
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return err
+	}
+	found, problems, err := s.manifests()
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		a.tell("Warning: %v", p)
+	}
+	err = a.locked(ctx, func(tx *state.Tx) error {
+		before, err := tx.ArchiveRegister()
+		if err != nil {
+			return err
+		}
+		if err := tx.ReplaceArchiveRegister(found); err != nil {
+			return err
+		}
+		text := fmt.Sprintf("%d in the register before, %d now", len(before), len(found))
+		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventRescan, Text: text})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.print(fmt.Sprintf("%d archived directories are", len(found)) + " in the register.\n"); err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return ended(exitPartial)
+	}
+	return nil
+}
+
+// manifests reads the manifests of all systems' archives: a manifest is a [planner.Archived] as JSON, root's own, beside
+// the directory that it describes.
+func (s *session) manifests() (found []planner.Archived, problems []error, err error) {
+	storage, done, err := s.storage()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	seen := map[string]bool{}
+	for _, settings := range s.cfg.Settings.Systems {
+		if seen[settings.Archive] {
+			continue
+		}
+		seen[settings.Archive] = true
+		sys, err := storage.system(settings.Name)
+		if err != nil {
+			return nil, nil, err
+		}
+		list, err := sys.Manifests(settings.Archive)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, m := range list {
+			x, err := readManifest(m.Data, m.Err)
+			switch {
+			case err != nil:
+				problems = append(problems, fmt.Errorf("manifest %s/%s.json: %w", settings.Archive, m.Name, err))
+			case m.Directory.State == planner.DirPresent && m.Directory.Inode == x.Inode:
+				found = append(found, x)
+			case m.Directory.State != planner.DirAbsent:
+				problems = append(problems, fmt.Errorf("manifest %s/%s.json: what stands beside it is not the directory that it describes", settings.Archive, m.Name))
+			}
+		}
+	}
+	return found, problems, nil
+}
+
+func readManifest(data []byte, err error) (planner.Archived, error) {
+	var x planner.Archived
+	if err != nil {
+		return x, err
+	}
+	d := json.NewDecoder(strings.NewReader(string(data)))
+	d.DisallowUnknownFields()
+	return x, d.Decode(&x)
+}

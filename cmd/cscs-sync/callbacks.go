@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/providers/waldur"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+func callbacksCommands() []command {
+	return []command{
+		{name: "callbacks list", short: "list callbacks that Waldur has not got yet",
+			setup: func(f *pflag.FlagSet) action {
+				asJSON := f.Bool("json", false, "print them as a JSON array")
+				return func(_ context.Context, a *app, _ []string) error { return a.listCallbacks(*asJSON) }
+			}},
+		{name: "callbacks retry", args: "[NUMBER…]", least: 0, most: -1, short: "send waiting callbacks now, parked ones too",
+			long: `
+Without NUMBER, all. What may have been sent before is first looked up by its order,
+so that nothing takes effect twice.
+
+Exit codes: 0 all were delivered; 1 error; 4 some still wait.`,
+			setup: func(*pflag.FlagSet) action {
+				return func(ctx context.Context, a *app, args []string) error { return a.retryCallbacks(ctx, args) }
+			}},
+		{name: "callbacks drop", args: "NUMBER", least: 1, most: 1, short: "give a callback up",
+			long: `
+Waldur is then never told. The history keeps who did so and why.`,
+			setup: func(f *pflag.FlagSet) action {
+				reason := f.String("reason", "", "why (`TEXT`, needed)")
+				return func(ctx context.Context, a *app, args []string) error { return a.dropCallback(ctx, args[0], *reason) }
+			}},
+	}
+}
+
+func (a *app) listCallbacks(asJSON bool) error {
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return err
+	}
+	waiting := []state.Delivery{}
+	if err := s.store.View(func(tx *state.Tx) error {
+		found, err := tx.Outbox()
+		waiting = append(waiting, found...)
+		return err
+	}); err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(waiting)
+	}
+	if len(waiting) == 0 {
+		return a.print("Waldur has been told everything.\n")
+	}
+	var b strings.Builder
+	for _, d := range waiting {
+		how := "tried " + count(d.Tries, "time") + ", again after " + minute(d.Next)
+		switch {
+		case d.Parked:
+			how = "parked: retry or drop it"
+		case d.Tries == 0:
+			how = "not tried yet"
+		}
+		fmt.Fprintf(&b, "%d  %s of %s\n    since %s, %s\n", d.Seq, d.Callback, planfile.Quote(d.Address), minute(d.Since), how)
+		if d.Problem != "" {
+			fmt.Fprintf(&b, "    %s\n", planfile.Escape(d.Problem))
+		}
+	}
+	return a.print(b.String())
+}
+
+// retryCallbacks sends what waits, resource by resource in its order, until nothing more gets through.
+func (a *app) retryCallbacks(ctx context.Context, args []string) (err error) {
+	s, err := a.open(config.Read)
+	if err != nil {
+		return err
+	}
+	if s.cfg.Waldur == nil {
+		return errors.New("send callbacks: the configuration has no waldur block")
+	}
+	chosen, err := numbers(args)
+	if err != nil {
+		return &usageError{"callbacks retry", err}
+	}
+	lock, err := state.AcquireLock(ctx, s.store.Dir(), state.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	if err := s.unpark(chosen); err != nil {
+		return err
+	}
+	engine := &apply.Engine{Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Reached: s.reached, Host: s.host, Who: s.user}
+	total, problem := 0, error(nil)
+	for {
+		due, err := s.due(chosen)
+		if err != nil {
+			return err
+		}
+		n, err := engine.Redeliver(ctx, due)
+		total, problem = total+n, errors.Join(problem, err)
+		if n == 0 || err != nil {
+			break
+		}
+	}
+	a.tell("%s delivered.", count(total, "callback"))
+	if problem != nil {
+		return &outcome{exitPartial, problem}
+	}
+	return nil
+}
+
+// numbers reads the callbacks' numbers; none is all.
+func numbers(args []string) ([]uint64, error) {
+	var out []uint64
+	for _, s := range args {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no number of a callback; see `cscs-sync callbacks list`", s)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// unpark makes the chosen callbacks due at once.
+func (s *session) unpark(chosen []uint64) error {
+	return s.store.Update(func(tx *state.Tx) error {
+		waiting, err := tx.Outbox()
+		if err != nil {
+			return err
+		}
+		for _, d := range waiting {
+			if len(chosen) == 0 || slices.Contains(chosen, d.Seq) {
+				if err := tx.Retry(d.Seq); err != nil {
+					return err
+				}
+			}
+		}
+		for _, n := range chosen {
+			if !slices.ContainsFunc(waiting, func(d state.Delivery) bool { return d.Seq == n }) {
+				return fmt.Errorf("no callback %d waits; see `cscs-sync callbacks list`", n)
+			}
+		}
+		return nil
+	})
+}
+
+// due are the chosen callbacks that may be sent now.
+func (s *session) due(chosen []uint64) (due []state.Delivery, err error) {
+	err = s.store.View(func(tx *state.Tx) error {
+		all, err := tx.Due(s.now())
+		for _, d := range all {
+			if len(chosen) == 0 || slices.Contains(chosen, d.Seq) {
+				due = append(due, d)
+			}
+		}
+		return err
+	})
+	return due, err
+}
+
+func (a *app) dropCallback(ctx context.Context, number, reason string) error {
+	chosen, err := numbers([]string{number})
+	if err != nil {
+		return &usageError{"callbacks drop", err}
+	}
+	if strings.TrimSpace(reason) == "" {
+		return &usageError{"callbacks drop", errors.New("--reason is needed: Waldur will never be told, and somebody will ask why")}
+	}
+	if err := a.locked(ctx, func(tx *state.Tx) error { return tx.Drop(chosen[0], a.user, a.host, reason) }); err != nil {
+		return err
+	}
+	a.tell("Callback %d is given up.", chosen[0])
+	return nil
+}

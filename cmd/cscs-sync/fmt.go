@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+func fmtCommand() command {
+	return command{name: "fmt", args: "[PATH…]", least: 0, most: -1, short: "rewrite configuration files in the canonical layout",
+		long: `
+Rewrites .hcl files, or all .hcl files of a folder; - formats standard input.
+Without PATH it takes the configuration. Prints the names of changed files.
+
+Exit codes: 0 done; 1 error, or with --check: files would change.`,
+		setup: func(f *pflag.FlagSet) action {
+			check := f.Bool("check", false, "change nothing; name the files that would change, and exit 1 if there are any")
+			return func(_ context.Context, a *app, args []string) error { return a.format(args, *check) }
+		}}
+}
+
+func (a *app) format(paths []string, check bool) error {
+	if len(paths) == 0 {
+		path, err := a.configuration()
+		if err != nil {
+			return err
+		}
+		paths = []string{path}
+	}
+	var errs []error
+	changed := false
+	for _, path := range paths {
+		files, err := hclFiles(path)
+		errs = append(errs, err)
+		for _, file := range files {
+			differs, err := a.formatFile(file, check)
+			errs = append(errs, err)
+			changed = changed || differs
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if check && changed {
+		return ended(exitError)
+	}
+	return nil
+}
+
+// hclFiles is a file itself, or the .hcl files of a folder.
+func hclFiles(path string) ([]string, error) {
+	if path == "-" {
+		return []string{path}, nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	files, err := filepath.Glob(filepath.Join(path, "*.hcl"))
+	slices.Sort(files)
+	return files, err
+}
+
+func (a *app) formatFile(path string, check bool) (changed bool, err error) {
+	src, err := a.read(path)
+	if err != nil {
+		return false, err
+	}
+	out, diags := config.Format(src, path)
+	if diags.HasErrors() {
+		parsed := map[string]*hcl.File{path: {Bytes: src}}
+		a.showDiagnostics(diags, parsed)
+		return false, ended(exitError)
+	}
+	changed = !bytes.Equal(src, out)
+	switch {
+	case path == "-" && !check:
+		return changed, a.print(string(out))
+	case !changed:
+		return false, nil
+	}
+	if !check {
+		info, err := os.Stat(path)
+		if err != nil {
+			return false, err
+		}
+		if err := state.WriteFile(path, out, info.Mode().Perm(), func([]byte) error { return nil }); err != nil {
+			return false, fmt.Errorf("format %s: %w", path, err)
+		}
+	}
+	return true, a.print(path + "\n")
+}
+
+func (a *app) read(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(io.LimitReader(a.stdin, 1<<20))
+	}
+	src, err := readFile(path, 1<<20)
+	var pathErr *fs.PathError
+	if err != nil && !errors.As(err, &pathErr) {
+		err = fmt.Errorf("read %s: %w", path, err)
+	}
+	return src, err
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// Events of the history that commands write beside apply's own.
+const (
+	eventHold   = "hold"
+	eventUnhold = "unhold"
+	eventRemove = "remove"
+	eventRescan = "rescan"
+)
+
+func holdCommands() []command {
+	return []command{
+		{name: "hold add", args: "GLOB", least: 1, most: 1, short: "leave matching resources alone",
+			long: `
+Nothing is done with resources whose whole address matches GLOB, by apply and by
+the loop, until the time is over or the hold is lifted: for maintenance and incidents.`,
+			setup: func(f *pflag.FlagSet) action {
+				reason := f.String("reason", "", "why (`TEXT`, needed)")
+				until := f.String("until", "", "until when: a `TIME` such as 2026-12-01, RFC 3339, or 7d; without it until lifted")
+				return func(_ context.Context, a *app, args []string) error { return a.addHold(args[0], *reason, *until) }
+			}},
+		{name: "hold rm", args: "GLOB", least: 1, most: 1, short: "lift a hold",
+			setup: func(*pflag.FlagSet) action {
+				return func(_ context.Context, a *app, args []string) error { return a.removeHold(args[0]) }
+			}},
+		{name: "hold list", short: "list the holds in force",
+			setup: func(f *pflag.FlagSet) action {
+				asJSON := f.Bool("json", false, "print them as a JSON array")
+				return func(_ context.Context, a *app, _ []string) error { return a.listHolds(*asJSON) }
+			}},
+	}
+}
+
+func (a *app) addHold(glob, reason, until string) error {
+	if err := planner.CheckGlob(glob); err != nil {
+		return &usageError{"hold add", fmt.Errorf("glob %q: %w", glob, err)}
+	}
+	if strings.TrimSpace(reason) == "" {
+		return &usageError{"hold add", errors.New("--reason is needed: who finds the hold later has to know why")}
+	}
+	end, err := a.parseUntil(until)
+	if err != nil {
+		return &usageError{"hold add", err}
+	}
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return err
+	}
+	h := planner.Hold{Glob: glob, Reason: reason, Until: end, By: a.user}
+	return s.store.Update(func(tx *state.Tx) error {
+		if err := tx.AddHold(h); err != nil {
+			return err
+		}
+		_, err := tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventHold, Text: glob + ": " + reason})
+		return err
+	})
+}
+
+// parseUntil reads the end of a hold; the zero time is no end.
+func (a *app) parseUntil(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := config.ParseDuration(s); err == nil {
+		return a.now().Add(d).UTC(), nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t.UTC(), nil
+	}
+	if t, err := time.Parse("2006-01-02", s); err == nil {
+		return t.AddDate(0, 0, 1).UTC(), nil // the end of that day
+	}
+	return time.Time{}, fmt.Errorf("--until %q: want a day such as 2026-12-01, a time as in RFC 3339, or a duration such as 7d", s)
+}
+
+func (a *app) removeHold(glob string) error {
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return err
+	}
+	return s.store.Update(func(tx *state.Tx) error {
+		gone, err := tx.RemoveHolds(glob)
+		if err != nil {
+			return err
+		}
+		if len(gone) == 0 {
+			return fmt.Errorf("no hold has exactly the glob %s; see `cscs-sync hold list`", glob)
+		}
+		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventUnhold, Text: fmt.Sprintf("%s (%s)", glob, count(len(gone), "hold"))})
+		return err
+	})
+}
+
+func (a *app) listHolds(asJSON bool) error {
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return err
+	}
+	holds := []planner.Hold{}
+	if err := s.store.View(func(tx *state.Tx) error {
+		found, err := tx.Holds(a.now())
+		holds = append(holds, found...)
+		return err
+	}); err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(holds)
+	}
+	if len(holds) == 0 {
+		return a.print("No holds.\n")
+	}
+	var b strings.Builder
+	for _, h := range holds {
+		until := "until lifted"
+		if !h.Until.IsZero() {
+			until = "until " + minute(h.Until)
+		}
+		fmt.Fprintf(&b, "%s\n  %s, by %s since %s: %s\n", planfile.Quote(h.Glob), until, planfile.Escape(h.By), minute(h.At), planfile.Escape(h.Reason))
+	}
+	return a.print(b.String())
+}
+
+// minute is a time as tables show it.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// printJSON prints a value as one JSON document.
+func (a *app) printJSON(v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return a.print(string(b) + "\n")
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+func stateCommands() []command {
+	jsonFlag := func(f *pflag.FlagSet) *bool { return f.Bool("json", false, "print it as JSON") }
+	return []command{
+		{name: "state list", short: "list what is recorded",
+			setup: func(f *pflag.FlagSet) action {
+				asJSON := jsonFlag(f)
+				return func(_ context.Context, a *app, _ []string) error { return a.listState(*asJSON) }
+			}},
+		{name: "state show", args: "ADDRESS", least: 1, most: 1, short: "show what is recorded of a resource",
+			setup: func(f *pflag.FlagSet) action {
+				asJSON := jsonFlag(f)
+				return func(_ context.Context, a *app, args []string) error { return a.showState(args[0], *asJSON) }
+			}},
+		{name: "state rm", args: "[ADDRESS]", least: 0, most: 1, short: "forget a resource, or what a system's directory was",
+			long: `
+Forgetting changes nothing on the storage: a forgotten resource is adopted, or made,
+as if it had never been seen. With --root, forgets the recorded identity of a
+system's directory, after its filesystem was replaced on purpose.`,
+			setup: func(f *pflag.FlagSet) action {
+				root := f.String("root", "", "forget the root's identity of `SYSTEM`")
+				return func(ctx context.Context, a *app, args []string) error {
+					if (*root == "") == (len(args) == 0) {
+						return &usageError{"state rm", errors.New("want either ADDRESS or --root SYSTEM")}
+					}
+					return a.forget(ctx, strings.Join(args, ""), *root)
+				}
+			}},
+		{name: "state history", short: "who applied what, when, approved by whom",
+			setup: func(f *pflag.FlagSet) action {
+				asJSON := jsonFlag(f)
+				verify := f.Bool("verify", false, "check that no entry was edited, removed or moved")
+				head := f.String("head", "", "with --verify: the `HASH` that an apply logged; finds every edit before it")
+				return func(_ context.Context, a *app, _ []string) error { return a.history(*asJSON, *verify, *head) }
+			}},
+		{name: "state pull", short: "print the whole state as JSON",
+			setup: func(*pflag.FlagSet) action {
+				return func(_ context.Context, a *app, _ []string) error {
+					s, err := a.open(config.Skip)
+					if err != nil {
+						return err
+					}
+					return s.store.Pull(a.stdout)
+				}
+			}},
+		{name: "state abandon", args: "PLAN", least: 1, most: 1, short: "give up a plan that has begun",
+			long: `
+PLAN is a plan file, a plan's id, or the beginning of one. What the plan has done
+stays done; apply no longer resumes it.`,
+			setup: func(f *pflag.FlagSet) action {
+				reason := f.String("reason", "", "why (`TEXT`, needed)")
+				return func(ctx context.Context, a *app, args []string) error { return a.abandon(ctx, args[0], *reason) }
+			}},
+	}
+}
+
+// locked opens the state for a change that an apply must not run into.
+func (a *app) locked(ctx context.Context, change func(*state.Tx) error) (err error) {
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return err
+	}
+	lock, err := state.AcquireLock(ctx, s.store.Dir(), state.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	return s.store.Update(change)
+}
+
+func (a *app) records() ([]planner.Record, error) {
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return nil, err
+	}
+	records := []planner.Record{}
+	err = s.store.View(func(tx *state.Tx) error {
+		found, err := tx.Records()
+		records = append(records, found...)
+		return err
+	})
+	sortBy(records, func(r planner.Record) string { return r.Address })
+	return records, err
+}
+
+func (a *app) listState(asJSON bool) error {
+	records, err := a.records()
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(records)
+	}
+	if len(records) == 0 {
+		return a.print("Nothing is recorded yet.\n")
+	}
+	var b strings.Builder
+	for _, r := range records {
+		fmt.Fprintf(&b, "%s  %s  %d:%d\n", planfile.Quote(r.Address), r.Mode, r.Owner, r.Group)
+	}
+	return a.print(b.String())
+}
+
+func (a *app) showState(address string, asJSON bool) error {
+	records, err := a.records()
+	if err != nil {
+		return err
+	}
+	found := []planner.Record{}
+	for _, r := range records {
+		if r.Address == address || r.Key.Item == address {
+			found = append(found, r)
+		}
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("nothing is recorded of %s; see `cscs-sync state list`", address)
+	}
+	if asJSON {
+		return a.printJSON(found)
+	}
+	var b strings.Builder
+	for _, r := range found {
+		fmt.Fprintf(&b, "%s\n  item       %s (%s, %s)\n  directory  %s on %s, inode %d\n  owner      %d:%d, mode %s (%s)\n",
+			planfile.Quote(r.Address), r.Key.Item, planfile.Quote(r.Key.System), planfile.Quote(r.Key.DataType), r.Storage, r.System, r.Inode, r.Owner, r.Group, r.Mode, r.Mode.Letters())
+		if r.QuotaBy != "" {
+			fmt.Fprintf(&b, "  quota      %s %d: space %s/%s, inodes %s/%s\n", r.QuotaBy, r.QuotaID, r.Claim.SpaceSoft, r.Claim.SpaceHard, r.Claim.InodesSoft, r.Claim.InodesHard)
+		}
+		fmt.Fprintf(&b, "  recorded   %s", minute(r.At))
+		if r.Plan != "" {
+			fmt.Fprintf(&b, " by plan %s", planfile.ShortID(r.Plan))
+		}
+		b.WriteString("\n")
+	}
+	return a.print(b.String())
+}
+
+// forget removes one record, or one root identity.
+func (a *app) forget(ctx context.Context, address, root string) error {
+	what := "root of system " + root
+	if root == "" {
+		what = address
+	}
+	err := a.locked(ctx, func(tx *state.Tx) error {
+		n, err := forgotten(tx, address, root)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("nothing is recorded of %s; see `cscs-sync state list`", what)
+		}
+		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventRemove, Text: what})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	a.tell("Forgot %s. The storage is as it was.", planfile.Quote(what))
+	return nil
+}
+
+func forgotten(tx *state.Tx, address, root string) (n int, err error) {
+	if root != "" {
+		ok, err := tx.DeleteRoot(root)
+		if ok {
+			n = 1
+		}
+		return n, err
+	}
+	records, err := tx.Records()
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range records {
+		if r.Address != address && r.Key.Item != address {
+			continue
+		}
+		if _, err := tx.DeleteRecord(r.Key); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+func (a *app) history(asJSON, verify bool, head string) error {
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return err
+	}
+	if head != "" && !verify {
+		return &usageError{"state history", errors.New("--head goes with --verify")}
+	}
+	entries := []state.Entry{}
+	var now string
+	err = s.store.View(func(tx *state.Tx) error {
+		_, now = tx.Head()
+		if verify {
+			return tx.VerifyHistory(head)
+		}
+		return tx.History(0, func(e state.Entry) error {
+			entries = append(entries, e)
+			return nil
+		})
+	})
+	switch {
+	case err != nil:
+		return err
+	case verify:
+		return a.print("The history is whole; its head is " + now + "\n")
+	case asJSON:
+		return a.printJSON(entries)
+	case len(entries) == 0:
+		return a.print("Nothing has happened yet.\n")
+	}
+	var b strings.Builder
+	for _, e := range entries {
+		b.WriteString(historyLine(e))
+	}
+	fmt.Fprintf(&b, "head %s\n", now)
+	return a.print(b.String())
+}
+
+// historyLine is one entry for people.
+func historyLine(e state.Entry) string {
+	line := fmt.Sprintf("%s  %-8s %s@%s", minute(e.Time), e.Event, planfile.Escape(e.Who), planfile.Escape(e.Host))
+	if e.Plan != "" {
+		line += "  plan " + planfile.ShortID(e.Plan)
+	}
+	for _, x := range e.Approvals {
+		line += ", approved by " + planfile.Escape(x.Name)
+		if x.Ticket != "" {
+			line += " (" + planfile.Escape(x.Ticket) + ")"
+		}
+	}
+	if e.Text != "" && !strings.HasPrefix(e.Text, "context ") {
+		line += "  " + planfile.Escape(e.Text)
+	}
+	return line + "\n"
+}
+
+// abandon ends a begun plan.
+func (a *app) abandon(ctx context.Context, plan, reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return &usageError{"state abandon", errors.New("--reason is needed")}
+	}
+	id := plan
+	if file, err := a.readPlan(plan); err == nil {
+		id = planfile.ID(file.Plan.Core)
+	}
+	err := a.locked(ctx, func(tx *state.Tx) error {
+		full, err := begunPlan(tx, id)
+		if err != nil {
+			return err
+		}
+		id = full
+		return tx.Abandon(full, a.user, reason)
+	})
+	if err != nil {
+		return err
+	}
+	a.tell("Plan %s is given up. To see what is left: cscs-sync plan", planfile.ShortID(id))
+	return nil
+}
+
+// begunPlan finds the one plan in progress whose id is, or begins with, the given one.
+func begunPlan(tx *state.Tx, id string) (string, error) {
+	plans, err := tx.Plans()
+	if err != nil {
+		return "", err
+	}
+	bare := strings.TrimPrefix(id, "sha256:")
+	var found []string
+	for _, p := range plans {
+		if !p.Over() && bare != "" && strings.HasPrefix(strings.TrimPrefix(p.ID, "sha256:"), bare) {
+			found = append(found, p.ID)
+		}
+	}
+	if len(found) != 1 {
+		return "", fmt.Errorf("%d plans in progress have the id %s; see `cscs-sync state history`", len(found), id)
+	}
+	return found[0], nil
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner/config"
+)
+
+func validateCommand() command {
+	return command{name: "validate", short: "check the configuration and its overrides, offline",
+		long: `
+Checks everything that can be checked without the proxy and the storage: syntax,
+values, overrides, and that secrets exist and are protected. All findings are
+shown at once.
+
+Exit codes: 0 valid; 1 there are errors.`,
+		setup: func(f *pflag.FlagSet) action {
+			asJSON := f.Bool("json", false, "print the findings as a JSON array")
+			return func(_ context.Context, a *app, _ []string) error { return a.validate(*asJSON) }
+		}}
+}
+
+func (a *app) validate(asJSON bool) error {
+	path, err := a.configuration()
+	if err != nil {
+		return err
+	}
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.CheckOnly})
+	if !diags.HasErrors() && cfg.Approval.AllowedSigners != "" {
+		if _, err := a.readSigners(cfg.Approval.AllowedSigners); err != nil {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unusable allowed_signers", Detail: err.Error()})
+		}
+	}
+	if asJSON {
+		err = config.WriteJSON(a.stdout, diags)
+	} else {
+		err = config.WriteDiagnostics(a.stderr, diags, cfg.Sources, min(a.width, 100), a.colored(a.stderr))
+	}
+	if err != nil {
+		return err
+	}
+	if diags.HasErrors() {
+		return ended(exitError)
+	}
+	if asJSON {
+		return nil
+	}
+	return a.print(fmt.Sprintf("Success! The configuration is valid: %s, %s.\n", count(len(cfg.Settings.Systems), "system"), count(len(cfg.Overrides), "override")))
+}
+
+// count is a number with its noun: "1 system", "3 systems".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
