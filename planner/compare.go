@@ -31,6 +31,7 @@ func Compare(g *Graph, seen Observed, header Context) *Plan {
 			c.resource(n)
 		}
 	}
+	c.bringBack()
 	c.parents()
 	c.finish()
 	return c.plan

@@ -46,6 +46,7 @@ type Graph struct {
 	from     []Provenance // provenance table; nodes hold indexes
 	watched  map[Key]Watched
 	asWanted []Record
+	restores []asked
 }
 
 // node is one directory of the graph.
@@ -269,12 +270,16 @@ func (g *Graph) select_() {
 			next++
 		}
 	}
+	g.findRestores(next)
 	if !some && len(w.Selection.Targets)+len(w.Selection.Excludes) > 0 {
 		g.warn("selection_empty", "", "the targets and exclusions select no resource")
 	}
 }
 
 func (s *Selection) matches(address string) bool {
+	if len(s.Restores) > 0 {
+		return slices.Contains(s.Restores, address)
+	}
 	for _, glob := range s.Excludes {
 		if MatchGlob(glob, address) {
 			return false
@@ -320,7 +325,7 @@ func (g *Graph) Targets() []Place {
 			places = append(places, Place{System: n.system.Name, Path: n.storage})
 		}
 	}
-	return places
+	return append(places, g.restorePlaces()...)
 }
 
 func (g *Graph) warn(code, address, format string, args ...any) {

@@ -1,0 +1,107 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// asked is one archived directory that the command line wants back.
+type asked struct {
+	Archived
+	place int
+}
+
+// restores finds what [Selection.Restores] names in the archive register, and numbers what has to be observed for it,
+// from next on.
+func (g *Graph) findRestores(next int) {
+	for _, address := range g.world.Selection.Restores {
+		found := 0
+		for _, a := range g.sortedArchive() {
+			if a.Address == address {
+				g.restores = append(g.restores, asked{a, next})
+				next++
+				found++
+			}
+		}
+		switch found {
+		case 0:
+			g.warn("not_archived", address, "nothing with this address is archived; see `cscs-sync archive list`, or `cscs-sync archive rescan` if the register was lost")
+		case 1:
+		default:
+			g.warn("ambiguous", address, "%d archived directories have this address: the address does not tell which one is meant", found)
+			g.restores = slices.DeleteFunc(g.restores, func(r asked) bool { return r.Address == address })
+		}
+	}
+}
+
+func (g *Graph) sortedArchive() []Archived {
+	var all []Archived
+	for _, a := range g.world.Recorded.Archived {
+		all = append(all, a)
+	}
+	slices.SortFunc(all, func(a, b Archived) int { return strings.Compare(a.Archive, b.Archive) })
+	return all
+}
+
+// restorePlaces are the places of what is to come back.
+func (g *Graph) restorePlaces() []Place {
+	var places []Place
+	for _, r := range g.restores {
+		places = append(places, Place{System: r.System, Path: r.Storage})
+	}
+	return places
+}
+
+// bringBack plans what was asked back from the archive. A resource that Waldur has active comes back by itself.
+func (c *comparison) bringBack() {
+	for _, r := range c.g.restores {
+		if slices.ContainsFunc(c.plan.Core.Actions, func(a Action) bool { return a.Key == r.Key }) || c.g.world.Watch != nil && !c.g.world.Watch[r.Key] {
+			continue
+		}
+		n := &node{item: &Item{Key: r.Key, MountPath: r.Address, Target: TargetProject}, system: c.g.world.Settings.SystemNamed(r.System), storage: r.Storage, place: r.place}
+		n.facts.System = r.System
+		d := decision{action: Action{Key: r.Key, Address: r.Address, Target: TargetProject, System: r.System, Storage: r.Storage}}
+		why := c.mayComeBack(n)
+		if why.Code == "" {
+			why = c.restore(n, r.Archived, c.seen.Directories[r.place], &d)
+			d.action.Danger = nil
+			d.detail.Reasons = []Reason{{"asked", "asked for on the command line"}}
+		}
+		if c.g.world.Watch[r.Key] {
+			c.g.watched[r.Key] = Watched{Kind: d.action.Kind, State: d.action.Changes, Refused: why, Record: r.record()}
+		}
+		if why.Code != "" {
+			c.refuse(n, why, false, false)
+			continue
+		}
+		c.add(d)
+	}
+}
+
+// mayComeBack tells why a directory cannot be put back where it was.
+func (c *comparison) mayComeBack(n *node) Reason {
+	if n.system == nil {
+		return Reason{"no_system", "its system is no longer in the configuration"}
+	}
+	dir, why := c.look(n)
+	if why.Code != "" {
+		return why
+	}
+	if dir.State != DirAbsent {
+		return Reason{"obstructed", "a directory stands where it was"}
+	}
+	for _, h := range c.g.holders() {
+		mine := h.node != nil && h.node.item.Key == n.item.Key
+		if !mine && (h.path == n.storage || inside(h.path, n.storage) || inside(n.storage, h.path)) {
+			return Reason{"conflict", fmt.Sprintf("%s has its path by now", h.address)}
+		}
+	}
+	return Reason{}
+}
+
+// record is what is recorded of an archived directory once it is back.
+func (r asked) record() Record {
+	return Record{Key: r.Key, Address: r.Address, System: r.System, Storage: r.Storage, Target: TargetProject, Inode: r.Inode, Owner: r.Owner, Group: r.Group,
+		Mode: r.Mode, QuotaBy: r.QuotaBy, QuotaID: r.QuotaID, Claim: r.Claim}
+}
