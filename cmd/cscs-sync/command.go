@@ -40,6 +40,7 @@ func commands() []command {
 	return slices.Concat(
 		[]command{initCommand(), validateCommand(), fmtCommand()},
 		[]command{planCommand(), showCommand(), diffCommand(), approveCommand(), verifyCommand(), applyCommand(), runCommand()},
+		[]command{graphCommand(), explainCommand(), doctorCommand()},
 		stateCommands(), holdCommands(), archiveCommands(), callbacksCommands(),
 		[]command{completionCommand(), versionCommand()},
 	)

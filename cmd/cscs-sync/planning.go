@@ -42,6 +42,7 @@ type planned struct {
 	orders   map[string]planner.OrderAnswer
 	recorded planner.Recorded
 	mounts   map[string]planner.Mount
+	seen     planner.Observed
 }
 
 // plan is the pipeline: list → ask → desire → observe → compare. It takes no lock and changes nothing.
@@ -75,7 +76,7 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.mounts = seen.Mounts
+	p.mounts, p.seen = seen.Mounts, seen
 	p.plan = planner.Compare(p.graph, seen, s.header(r.source))
 	return p, ctx.Err()
 }

@@ -1,0 +1,62 @@
+package planner
+
+// View is one directory of the desired-state graph, as views of it need: what is wanted of it, and why nothing is done where nothing is.
+type View struct {
+	Key     Key
+	Address string
+	Target  Target
+	Name    string
+	Status  Status
+	// System is the label; empty if no block answers to the proxy's key. Storage is empty if it has no place.
+	System, Storage string
+	// Parent is the address of the tenant or customer above; empty if there is none.
+	Parent string
+	Owner  UID
+	Group  GID
+	// HasGroup is false while nobody gives a usable group.
+	HasGroup bool
+	Mode     Mode
+	Quota    Quota
+	// Identity is the quota identity claimed; nil if none is.
+	Identity *QuotaID
+	// From is where each wanted value comes from.
+	From  map[Attribute]Provenance
+	Order string
+	// Verdict blocks it, or lets it wait.
+	Verdict Reason
+	Waits   bool
+	Managed bool
+}
+
+// Views are all directories of the graph that are selected, sorted by address and key.
+func (g *Graph) Views() []View {
+	parents := map[Key]string{}
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.isNode() {
+			parents[n.item.Key] = n.address()
+		}
+	}
+	var views []View
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if !n.selected {
+			continue
+		}
+		up := n.item.Key
+		up.Item = n.item.Parent
+		v := View{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Name: n.item.Name, Status: n.item.Status, Storage: n.storage, Parent: parents[up],
+			Owner: n.owner, Group: n.group, HasGroup: n.hasGroup, Mode: n.mode, Quota: n.quota, Order: n.order, Verdict: n.verdict, Waits: n.waits, Managed: n.managed,
+			From: map[Attribute]Provenance{}}
+		if n.system != nil {
+			v.System = n.system.Name
+			if n.system.Quota.Kind == QuotaLustre && !n.isNode() && n.hasGroup {
+				v.Identity = &QuotaID{n.system.Quota.By, uint32(n.group)}
+			}
+		}
+		for at, a := range []Attribute{Owner, Group, ModeAttr, SpaceSoft, SpaceHard, InodesSoft, InodesHard} {
+			v.From[a] = g.from[n.from[at]]
+		}
+		views = append(views, v)
+	}
+	return views
+}
