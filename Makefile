@@ -30,7 +30,7 @@ fuzz: ## every fuzzer for FUZZTIME
 	  echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$p || exit 1; done; done
 
 demo: build ## the whole way of a change, without root, Lustre or network; leaves ./demo to play in
-	@sh examples/demo/demo.sh
+	@$(GO) run ./cmd/demo
 
 install: build
 	install -D -m 0755 bin/cscs-sync $(DESTDIR)/usr/local/sbin/cscs-sync

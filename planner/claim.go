@@ -61,6 +61,9 @@ func (g *Graph) shares(mounts map[string]Mount) *shares {
 		if !ok {
 			continue
 		}
+		if n.wish == wishRemove && g.decides(n) {
+			at(id, n.system) // nothing is wanted of it, but a reviewer wants to see what is used
+		}
 		if n.countsByWish() {
 			counted[n.item.Key] = true
 			s := at(id, n.system)

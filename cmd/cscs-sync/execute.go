@@ -180,7 +180,8 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 		workers = defaultWorkers
 	}
 	engine := &apply.Engine{Storage: storage, Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Notify: report.event,
-		Reached: s.reached, Parallelism: workers, Host: s.host, Who: s.user}
+		Reached: s.reached, Parallelism: workers, Host: s.host, Who: s.user,
+		RootUID: s.cfg.Settings.Root.UID, RootGID: s.cfg.Settings.Root.GID}
 	results, err := engine.Run(ctx, s.stop, job)
 	o.results = results
 	if err != nil {

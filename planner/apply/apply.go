@@ -141,6 +141,9 @@ type Engine struct {
 	// Parallelism is how many resources are worked on at a time; at least 1.
 	Parallelism int
 	Host, Who   string
+	// RootUID and RootGID own the ancestors that are no resource: [planner.Settings] says who root is.
+	RootUID planner.UID
+	RootGID planner.GID
 
 	notify sync.Mutex
 	// parents are the directories above that this run has dealt with, and the errors of those that could not be made.

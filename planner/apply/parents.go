@@ -62,7 +62,7 @@ func (e *Engine) missingParents(job *Job) []parent {
 		}
 		for _, path := range w.Action.Parents {
 			if _, ok := byPath[path]; !ok {
-				byPath[path] = parent{w.Action.System, path, -1, plainParent(w.Action.System, path)}
+				byPath[path] = parent{w.Action.System, path, -1, e.plainParent(w.Action.System, path)}
 			}
 		}
 	}
@@ -75,9 +75,9 @@ func (e *Engine) missingParents(job *Job) []parent {
 }
 
 // plainParent is what is wanted of an ancestor that is no resource: root:root 0755.
-func plainParent(system, path string) *planner.Action {
+func (e *Engine) plainParent(system, path string) *planner.Action {
 	return &planner.Action{Kind: planner.Create, Target: planner.TargetTenant, System: system, Storage: path, Address: path, Changes: []planner.Change{
-		{Attribute: planner.Owner, After: planner.Number(0)}, {Attribute: planner.Group, After: planner.Number(0)}, {Attribute: planner.ModeAttr, After: planner.ModeValue(0o755)}}}
+		{Attribute: planner.Owner, After: planner.Number(uint64(e.RootUID))}, {Attribute: planner.Group, After: planner.Number(uint64(e.RootGID))}, {Attribute: planner.ModeAttr, After: planner.ModeValue(0o755)}}}
 }
 
 func (e *Engine) makeParent(job *Job, p parent) error {

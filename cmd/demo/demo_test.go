@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestMain lets the test binary be the demo, for a run as another user.
+func TestMain(m *testing.M) {
+	if os.Getenv("CSCS_DEMO_RUN") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// wants are what a reader must find in the demo's output.
+var wants = []string{
+	"1 to create, 1 to update, 1 to archive, 1 blocked, 1 waiting.",
+	"climate headroom", "[ARCHIVES DATA]", "is not approved",
+	"Apply complete! 3 done.", "Plan: 1 blocked, 1 waiting.",
+	"order Create: done", "order Update: done", "order Terminate: done", "in capstor/.trash/",
+}
+
+// TestDemo runs the demo as the caller and, from root, also as somebody who is not root.
+func TestDemo(t *testing.T) {
+	dir := t.TempDir()
+	bin := filepath.Join(dir, "bin")
+	build := exec.Command("go", "build", "-o", bin+"/", "../cscs-sync", "../waldur-sim", "../lfs-sim")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	t.Run("caller", func(t *testing.T) { check(t, demoCommand(t, bin, filepath.Join(dir, "site"))) })
+	if os.Geteuid() != 0 {
+		return
+	}
+	t.Run("not root", func(t *testing.T) {
+		for up := dir; up != "/" && up != os.TempDir(); up = filepath.Dir(up) {
+			if err := os.Chmod(up, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		home := filepath.Join(dir, "home")
+		if err := os.Mkdir(home, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(home, 12345, 12345); err != nil {
+			t.Fatal(err)
+		}
+		exe, err := os.ReadFile(os.Args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "demo.test"), exe, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		cmd := demoCommand(t, bin, filepath.Join(home, "demo"))
+		cmd.Path, cmd.Dir = filepath.Join(dir, "demo.test"), home
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
+		check(t, cmd)
+	})
+}
+
+func demoCommand(t *testing.T, bin, dir string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-dir", dir, "-bin", bin)
+	cmd.Env = append(os.Environ(), "CSCS_DEMO_RUN=1")
+	return cmd
+}
+
+func check(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, w := range wants {
+		if !strings.Contains(out.String(), w) {
+			t.Errorf("the output lacks %q:\n%s", w, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "\x1b[") {
+		t.Error("there are colours in a pipe")
+	}
+}
