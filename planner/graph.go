@@ -122,7 +122,7 @@ func Desire(w *World) *Graph {
 		from: []Provenance{{From: FromProxy}, {From: FromDefault}}, watched: map[Key]Watched{}}
 	g.nodes = make([]node, len(w.Items))
 	for i := range w.Items {
-		g.nodes[i] = node{item: &w.Items[i], managed: true, place: -1}
+		g.nodes[i] = node{item: &w.Items[i], managed: true, place: -1, selected: w.Selection.matches(w.Items[i].MountPath)}
 	}
 	slices.SortFunc(g.nodes, func(a, b node) int {
 		if c := strings.Compare(a.address(), b.address()); c != 0 {
@@ -252,13 +252,12 @@ func (g *Graph) checkPlaces() {
 	}
 }
 
-// select_ applies --target, --exclude and holds, and numbers what has to be observed.
+// select_ applies holds, and numbers what has to be observed.
 func (g *Graph) select_() {
 	w := g.world
 	next, some := 0, false
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		n.selected = w.Selection.matches(n.address())
 		some = some || n.selected && !n.isNode()
 		for h := range w.Holds {
 			if (w.Holds[h].Until.IsZero() || w.Holds[h].Until.After(w.Now)) && MatchGlob(w.Holds[h].Glob, n.address()) {

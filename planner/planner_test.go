@@ -448,3 +448,19 @@ func TestDecimal(t *testing.T) {
 		}
 	}
 }
+
+// TestApplyAsksEveryOrder: with MustAsk, an order that was not answered for is not acted on.
+func TestApplyAsksEveryOrder(t *testing.T) {
+	it := project("bio", 30500, ordered(planner.StatusPending))
+	for why, want := range map[string]string{"401": "order_unknown", "": ""} {
+		answer := planner.OrderAnswer{Why: why, Order: planner.Order{ID: id("o-bio"), Type: planner.OrderCreate}}
+		p, _ := plan(&planner.World{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, newModel())
+		if code, _ := refusal(p, bio); code != want {
+			t.Errorf("answer %q: refused with %q, want %q", why, code, want)
+		}
+	}
+	p, _ := plan(&planner.World{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{Type: planner.OrderTerminate}}}}, newModel())
+	if code, _ := refusal(p, bio); code != "order_type" {
+		t.Errorf("a create whose order terminates: %q, want order_type", code)
+	}
+}

@@ -50,7 +50,7 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	p := &planned{}
 	var err error
 	if p.items, err = r.source.List(ctx, r.statuses); err != nil {
-		return nil, fmt.Errorf("list resources from %s: %w", r.source.Name(), err)
+		return nil, err
 	}
 	if err := r.merge(p); err != nil {
 		return nil, err

@@ -164,8 +164,9 @@ func rootSchema() *hcl.BodySchema {
 }
 
 func capital(s string) string {
-	if s == "" || s[0] < 'a' || s[0] > 'z' {
-		return s
+	first, _, _ := strings.Cut(s, " ")
+	if s == "" || s[0] < 'a' || s[0] > 'z' || strings.ContainsAny(first, "./_") {
+		return s // a name keeps its letters
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
 }
