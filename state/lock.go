@@ -157,7 +157,8 @@ func (l *Lock) Check() error {
 	return fmt.Errorf("lock %s was removed or replaced while it was held: stop, and see who else changes the storage", l.path)
 }
 
-// Release frees the lock. The file stays, empty.
+// Release frees the lock. The file stays, empty. It is unlocked in so many words: closing is not enough while a child
+// process that is just being started has the descriptor, too.
 func (l *Lock) Release() error {
-	return errors.Join(l.file.Truncate(0), l.file.Close(), l.dir.Close())
+	return errors.Join(l.file.Truncate(0), unix.Flock(int(l.file.Fd()), unix.LOCK_UN), l.file.Close(), l.dir.Close())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
@@ -91,6 +92,9 @@ func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, beg
 		watch[k] = true
 	}
 	again := request{source: source, selection: p.plan.Core.Selection, watch: watch, mustAsk: true, parallelism: o.parallelism, more: earlierOrders(p, steps)}
+	if begun {
+		again.adjust = func(r *planner.Recorded) { r.Undelivered = withoutOwn(r.Undelivered, watch) }
+	}
 	if p.ask != nil {
 		again.statuses, again.others = p.ask.statuses, p.ask.others
 	}
@@ -108,6 +112,11 @@ func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, beg
 	}
 	job.SkipStale(stale)
 	return job, now, nil
+}
+
+// withoutOwn leaves out callbacks that an interrupted apply of this plan has queued: going on with it delivers them.
+func withoutOwn(waiting []planner.Undelivered, own map[planner.Key]bool) []planner.Undelivered {
+	return slices.DeleteFunc(slices.Clone(waiting), func(u planner.Undelivered) bool { return own[u.Key] })
 }
 
 // earlierOrders are the orders that an interrupted apply of this plan worked on.

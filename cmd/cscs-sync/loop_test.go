@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -48,7 +49,7 @@ func newService(t *testing.T, more string) *service {
 	if os.Getuid() != 0 {
 		t.Skip("gives directories to groups, which only root can")
 	}
-	s := &service{t: t, dir: t.TempDir(), sim: waldursim.New(waldursim.Options{}), ended: make(chan error, 1)}
+	s := &service{t: t, dir: quickDir(t), sim: waldursim.New(waldursim.Options{}), ended: make(chan error, 1)}
 	server := httptest.NewServer(s.sim)
 	t.Cleanup(server.Close)
 	exe, err := os.Executable()
@@ -56,7 +57,7 @@ func newService(t *testing.T, more string) *service {
 	for _, d := range []string{"capstor", "iopsstor", "vast"} {
 		s.check(os.MkdirAll(filepath.Join(s.dir, "mnt", d), 0o755))
 	}
-	s.check(os.Symlink(exe, filepath.Join(s.dir, "lfs")))
+	s.check(os.Symlink(lfsBinary(t), filepath.Join(s.dir, "lfs")))
 	s.check(os.Symlink(exe, filepath.Join(s.dir, "cscs-sync")))
 	s.check(lfssim.Init(filepath.Join(s.dir, "lfs.json"), lfssim.State{Release: "2.15.8", Mounts: []lfssim.Mount{{Path: filepath.Join(s.dir, "mnt"), FS: "test"}}}))
 	s.check(os.WriteFile(filepath.Join(s.dir, "proxy.token"), []byte(waldursim.DefaultProxyToken), 0o600))
@@ -64,6 +65,43 @@ func newService(t *testing.T, more string) *service {
 	config := strings.NewReplacer("$URL", server.URL, "$WORK", s.dir).Replace(usualConfig + more)
 	s.check(os.WriteFile(filepath.Join(s.dir, "cscs-sync.hcl"), []byte(config), 0o600))
 	return s
+}
+
+// lfsBinary is the simulator as a small binary of its own, built once: these tests start it thousands of times.
+var lfsBinary = func() func(*testing.T) string {
+	var once sync.Once
+	var path string
+	var failed error
+	return func(t *testing.T) string {
+		t.Helper()
+		once.Do(func() {
+			var dir string
+			if dir, failed = os.MkdirTemp("", "lfs-sim"); failed != nil {
+				return
+			}
+			path = filepath.Join(dir, "lfs-sim")
+			build := exec.Command("go", "build", "-o", path, "../lfs-sim")
+			build.Env = append(os.Environ(), "CGO_ENABLED=0")
+			var out []byte
+			if out, failed = build.CombinedOutput(); failed != nil {
+				failed = fmt.Errorf("build lfs-sim: %w: %s", failed, out)
+			}
+		})
+		if failed != nil {
+			t.Fatal(failed)
+		}
+		return path
+	}
+}()
+
+// quickDir is a folder in memory where there is one: these tests sync a lot, and a kill loses nothing that was written.
+func quickDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "cscs-sync-test")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func (s *service) check(err error) {

@@ -57,6 +57,10 @@ func (e *Engine) wasMoved(job *Job, m Move) bool {
 
 func (e *Engine) archived(job *Job, w *Work, m Move) *planner.Archived {
 	a := w.Action
+	if w.Archived.Archive == m.Archived() {
+		known := w.Archived // an earlier run of this plan noted it, when more was recorded
+		return &known
+	}
 	owner, _ := before(a, planner.Owner).Number()
 	group, _ := before(a, planner.Group).Number()
 	mode, _ := before(a, planner.ModeAttr).Mode()
