@@ -64,6 +64,12 @@ func killScenes() []killScene {
 		{"changes, answers lost", func(s *service) { settled(s) }, lost},
 		{"creates, Waldur fails at first", func(s *service) { create(s, "a", 30501, "capstor") },
 			[]waldursim.Fault{{Path: "set_backend_id", Kind: "status", Status: 500, Count: 1}, {Path: "set_state_done", Kind: "status", Status: 503, Count: 1}}},
+		{"many creates", func(s *service) {
+			s.withoutQuotas() // many points, few processes
+			for i := range 22 {
+				create(s, fmt.Sprint("m", i), int64(30700+i), "capstor")
+			}
+		}, nil},
 	}
 }
 
@@ -110,11 +116,11 @@ type ending struct{ tree, limits, state, waldur string }
 // kill: on the storage, in lfs, in the state and at Waldur, where each callback took effect exactly once.
 func TestKilledAnywhere(t *testing.T) {
 	step := 1
+	if slowdown > 1 {
+		step = 12 // all points are for the run without the race detector
+	}
 	if s := os.Getenv("CSCS_TEST_KILL_STEP"); s != "" {
 		_, _ = fmt.Sscan(s, &step)
-	}
-	if os.Getenv("CSCS_TEST_LONG") == "" && slowdown > 1 {
-		step = 3 // the race detector watches every third point
 	}
 	for _, scene := range killScenes() {
 		t.Run(scene.name, func(t *testing.T) {
