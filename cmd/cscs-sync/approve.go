@@ -40,7 +40,7 @@ the node, by a user who may read the state.
 To sign with the stock ssh-keygen instead:
   cscs-sync approve --as NAME --print-message PLAN > message
   ssh-keygen -Y sign -n cscs-sync-plan -f KEY message
-  cscs-sync approve --print-message=false --signature message.sig PLAN   (with message beside it)
+  cscs-sync approve --signature message.sig PLAN      (with message beside it)
 
 Exit codes: 0 done; 1 error; 3 the file fails its checks, or the answer is not yes.`,
 		setup: func(f *pflag.FlagSet) action {
