@@ -27,6 +27,7 @@ type metrics struct {
 	planned  *prometheus.GaugeVec
 	outbox   prometheus.Gauge
 	oldest   prometheus.Gauge
+	held     prometheus.Gauge
 	// success is the Unix time of the last round that listed and observed everything.
 	success atomic.Int64
 }
@@ -44,7 +45,8 @@ func newMetrics(now func() time.Time) *metrics {
 		outbox:  prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "cscs_sync", Name: "outbox_callbacks", Help: "Callbacks that Waldur has not got yet."}),
 		oldest:  prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "cscs_sync", Name: "outbox_age_seconds", Help: "Age of the oldest callback that Waldur has not got yet."}),
 	}
-	m.registry.MustRegister(m.rounds, m.actions, m.last, m.took, m.planned, m.outbox, m.oldest)
+	m.held = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "cscs_sync", Name: "held_actions", Help: "Actions that wait for a person, in the last round."})
+	m.registry.MustRegister(m.held, m.rounds, m.actions, m.last, m.took, m.planned, m.outbox, m.oldest)
 	return m
 }
 
@@ -61,6 +63,7 @@ func (m *metrics) round(r *round, why reason, took time.Duration) {
 	if r.planned == nil {
 		return
 	}
+	m.held.Set(float64(r.held))
 	m.backlog(r.planned.plan.Context.Undelivered)
 	if r.lane == laneAudit {
 		m.counts(&r.planned.plan.Context)

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestDocsNameEveryCommand keeps docs/commands.md in step with the command line.
+func TestDocsNameEveryCommand(t *testing.T) {
+	text := read(t, "../../docs/commands.md")
+	for _, c := range commands() {
+		first, second, _ := strings.Cut(c.name, " ")
+		if !strings.Contains(text, "`"+first) || second != "" && !strings.Contains(text, second) {
+			t.Errorf("docs/commands.md does not name %s", c.name)
+		}
+	}
+}
+
+// TestDocsNameEveryDependency keeps docs/dependencies.md in step with go.mod's direct requirements.
+func TestDocsNameEveryDependency(t *testing.T) {
+	text := read(t, "../../docs/dependencies.md")
+	direct, _, _ := strings.Cut(read(t, "../../go.mod"), "// indirect")
+	for _, m := range regexp.MustCompile(`(?m)^\t(?:github\.com/)?(\S+) v`).FindAllStringSubmatch(direct, -1) {
+		name := strings.TrimSuffix(m[1], "toml")
+		if m[1] != "BurntSushi/toml" && !strings.Contains(text, name) {
+			t.Errorf("docs/dependencies.md gives no reason for %s", m[1])
+		}
+	}
+}
+
+// TestLinks: relative links in the README and the docs lead somewhere.
+func TestLinks(t *testing.T) {
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(files, "../../README.md") {
+		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)[^):]*\)`).FindAllStringSubmatch(read(t, f), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(f), m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", f, m[1], err)
+			}
+		}
+	}
+}
+
+// TestExamplesUseRealMetrics: the example alert rules and dashboard speak only of metrics that exist.
+func TestExamplesUseRealMetrics(t *testing.T) {
+	known := read(t, "metrics.go")
+	for _, f := range []string{"../../examples/prometheus/alerts.yml", "../../examples/prometheus/dashboard.json"} {
+		for _, name := range regexp.MustCompile(`cscs_sync_([a-z_]+)`).FindAllStringSubmatch(read(t, f), -1) {
+			if !strings.Contains(known, `"`+name[1]+`"`) {
+				t.Errorf("%s uses the metric %s, which does not exist", f, name[0])
+			}
+		}
+	}
+}
