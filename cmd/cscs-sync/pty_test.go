@@ -125,7 +125,7 @@ func TestSignals(t *testing.T) {
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			s := newService(t, "")
-			for i := range 130 {
+			for i := range 70 { // more than one batch
 				s.create(fmt.Sprint("p", i), int64(31000+i))
 			}
 			s.ok("plan", "--out", "p.plan")
