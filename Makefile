@@ -12,7 +12,7 @@ build: ## static binaries in bin/
 
 test: lint ## everything: formatting, vet, staticcheck, unit, property and end-to-end tests with the race detector
 	$(GO) test -race -timeout 15m ./...
-	$(GO) test -timeout 15m -run TestKilledAnywhere ./cmd/cscs-sync # every kill point, without the race detector's weight
+	$(GO) test -timeout 15m -run "TestKilledAnywhere|TestAttack" ./cmd/cscs-sync # every kill point and attack, without the race detector's weight
 
 test-long: lint ## the same with every kill point, 10,000 rounds and a million tries
 	CSCS_TEST_LONG=1 $(GO) test -timeout 4h ./...
