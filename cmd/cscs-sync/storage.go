@@ -12,9 +12,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 )
 
-// settingsInFlight is how many setquota calls run at a time: all of a filesystem's queue at one server anyway.
-const settingsInFlight = 4
-
 // storage is package posix and package lustre behind [apply.Storage].
 type storage struct {
 	root    *posix.Root
@@ -22,7 +19,7 @@ type storage struct {
 	systems map[string]planner.System
 	// expected are the recorded identities of the systems' directories.
 	expected map[string]planner.RootIdentity
-	setting  chan struct{}
+	setting  settings
 
 	mu     sync.Mutex
 	opened map[string]*posix.System
@@ -44,8 +41,7 @@ func (s *session) storage() (st *storage, done func(), err error) {
 		root.Close()
 		return nil, nil, err
 	}
-	st = &storage{root: root, quotas: quotas, systems: map[string]planner.System{}, expected: recorded.Roots, opened: map[string]*posix.System{},
-		setting: make(chan struct{}, settingsInFlight)}
+	st = &storage{root: root, quotas: quotas, systems: map[string]planner.System{}, expected: recorded.Roots, opened: map[string]*posix.System{}}
 	for _, sys := range s.cfg.Settings.Systems {
 		st.systems[sys.Name] = sys
 	}
@@ -165,7 +161,10 @@ func (st *storage) SetQuota(ctx context.Context, system string, id planner.Quota
 	if err != nil {
 		return err
 	}
-	st.setting <- struct{}{}
-	defer func() { <-st.setting }()
+	release, err := st.setting.take(ctx, identity.Filesystem)
+	if err != nil {
+		return err
+	}
+	defer release()
 	return st.quotas.Set(ctx, sys, identity, want, lustre.Keep(before, want))
 }

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+// TestSettingTurns: a filesystem whose turns are all taken makes its own callers wait, until their context ends, and no other's.
+func TestSettingTurns(t *testing.T) {
+	var s settings
+	var releases []func()
+	for range settingsInFlight {
+		release, err := s.take(t.Context(), "scratch")
+		if err != nil {
+			t.Fatal(err)
+		}
+		releases = append(releases, release)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := s.take(short, "scratch"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a fifth turn: got %v, want to wait until the deadline", err)
+	}
+	long, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := s.take(long, "store"); err != nil {
+		t.Errorf("another filesystem: %v", err)
+	}
+	releases[0]()
+	if _, err := s.take(long, "scratch"); err != nil {
+		t.Errorf("after one was given back: %v", err)
+	}
+}
