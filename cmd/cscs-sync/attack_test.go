@@ -87,6 +87,7 @@ func swap(victim, outside string) (stop func()) {
 			case 3:
 				_ = os.WriteFile(victim, nil, 0o666)
 			}
+			time.Sleep(time.Duration(i%5) * time.Millisecond)
 			_ = os.Remove(victim)
 			_ = os.Rename(aside, victim)
 			time.Sleep(time.Duration(i%9) * 2 * time.Millisecond) // now and then an apply must get as far as its changes

@@ -1,6 +1,7 @@
 package planfile
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,6 +18,10 @@ func (v *view) action(p *printer, i int) {
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
 	v.sentence(p, Quote(a.Address), verb(a), a)
 	for i, r := range d.Reasons {
+		if v.leavesQuota(a.Key, r) {
+			p.prose(line{in(dim, "  # ")}, line{in(dim, "  #   ")}, "(its quota is left alone; why stands below)", dim)
+			continue
+		}
 		p.because(r.Text, i > 0)
 	}
 	mark, _, s := symbol(a.Kind)
@@ -32,6 +37,24 @@ func (v *view) action(p *printer, i int) {
 			p.put(line{in(plain, "    "), in(cyan, "$ "+c)})
 		}
 	}
+}
+
+// leavesQuota tells a reason that is none for the action: it says why the quota alone is left alone, and stands in full
+// among what is not done.
+func (v *view) leavesQuota(k planner.Key, r planner.Reason) bool {
+	switch r.Code {
+	case "shared", "claim_unknown", "quota_unknown", "usage_unknown", "orders_held", "project_unknown", "project_differs":
+	default:
+		return false // the usual case, without a search
+	}
+	for _, list := range [][]planner.Refusal{v.plan.Context.Blocked, v.plan.Context.Waiting} {
+		for i := range list {
+			if list[i].QuotaOnly && list[i].Key == k && slices.Contains(list[i].Reasons, r) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sentence is the comment above a block, with its dangers.
