@@ -209,6 +209,6 @@ func (l *loop) reload() {
 		l.log.Error("reload", "error", err.Error())
 		return
 	}
-	l.s.cfg, l.s.store, l.audited = cfg, store, time.Time{}
+	l.s.cfg, l.s.store, l.s.eyes, l.audited = cfg, store, nil, time.Time{}
 	l.log.Info("reload: the configuration was read again")
 }

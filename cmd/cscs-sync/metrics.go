@@ -28,6 +28,7 @@ type metrics struct {
 	outbox   prometheus.Gauge
 	oldest   prometheus.Gauge
 	held     prometheus.Gauge
+	hanging  prometheus.Gauge
 	// success is the Unix time of the last round that listed and observed everything.
 	success atomic.Int64
 }
@@ -46,7 +47,8 @@ func newMetrics(now func() time.Time) *metrics {
 		oldest:  prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "cscs_sync", Name: "outbox_age_seconds", Help: "Age of the oldest callback that Waldur has not got yet."}),
 	}
 	m.held = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "cscs_sync", Name: "held_actions", Help: "Actions that wait for a person, in the last round."})
-	m.registry.MustRegister(m.held, m.rounds, m.actions, m.last, m.took, m.planned, m.outbox, m.oldest)
+	m.hanging = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "cscs_sync", Name: "hanging_calls", Help: "Calls to the storage that have not come back: a mount hangs."})
+	m.registry.MustRegister(m.held, m.hanging, m.rounds, m.actions, m.last, m.took, m.planned, m.outbox, m.oldest)
 	return m
 }
 
@@ -64,6 +66,9 @@ func (m *metrics) round(r *round, why reason, took time.Duration) {
 		return
 	}
 	m.held.Set(float64(r.held))
+	if r.s.eyes != nil {
+		m.hanging.Set(float64(r.s.eyes.Hanging()))
+	}
 	m.backlog(r.planned.plan.Context.Undelivered)
 	if r.lane == laneAudit {
 		m.counts(&r.planned.plan.Context)

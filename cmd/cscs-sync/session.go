@@ -19,6 +19,8 @@ type session struct {
 	*app
 	cfg   *config.Config
 	store *state.Store
+	// eyes is the observer, once there is one.
+	eyes *eyes
 }
 
 // configuration is the path of the configuration: the flag, else ./cscs-sync.hcl, else /etc/cscs-sync.

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/lustre"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
@@ -63,17 +65,55 @@ func (s *session) quotas() (*lustre.Systems, error) {
 	return q, nil
 }
 
-// observer looks at the storage; done lets go of it.
+// eyes are a session's observer. There is one for the life of a session, because it remembers which mounts hang: the loop
+// must not add a call to such a mount in every round.
+type eyes struct {
+	*providers.StorageObserver
+	mu   sync.Mutex
+	root *posix.Root
+}
+
+// Mount and Observe look below the root of the present round.
+func (e *eyes) Mount(system planner.System) planner.Mount { return e.now().Mount(system) }
+
+// Observe looks at one directory.
+func (e *eyes) Observe(system planner.System, path string) planner.Directory {
+	return e.now().Observe(system, path)
+}
+
+func (e *eyes) now() *posix.Root {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.root
+}
+
+func (e *eyes) use(root *posix.Root) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.root = root
+}
+
+// observer looks at the storage; done lets go of it. The root is opened anew each time, so that mounts are not kept busy
+// between two looks; while a call hangs, the root that it uses stays open.
 func (s *session) observer(parallelism int) (o providers.Observer, done func(), err error) {
 	root, err := posix.OpenRoot(s.cfg.Storage.Root)
 	if err != nil {
 		return nil, nil, err
 	}
-	quotas, err := s.quotas()
-	if err != nil {
-		root.Close()
-		return nil, nil, err
+	if s.eyes == nil {
+		quotas, err := s.quotas()
+		if err != nil {
+			root.Close()
+			return nil, nil, err
+		}
+		s.eyes = &eyes{}
+		s.eyes.StorageObserver = providers.NewObserver(providers.Options{Systems: s.cfg.Settings.Systems, Directories: s.eyes, Quotas: quotas,
+			Deadline: canaryTimeout, QuotaDeadline: quotaTimeout, StatWorkers: parallelism})
 	}
-	return providers.NewObserver(providers.Options{Systems: s.cfg.Settings.Systems, Directories: root, Quotas: quotas,
-		Deadline: canaryTimeout, QuotaDeadline: quotaTimeout, StatWorkers: parallelism}), func() { root.Close() }, nil
+	s.eyes.use(root)
+	return s.eyes.StorageObserver, func() {
+		if s.eyes.Hanging() == 0 {
+			root.Close()
+		}
+	}, nil
 }
