@@ -71,6 +71,12 @@ func (g *Graph) shares(mounts map[string]Mount) *shares {
 			ss.byNode[n] = s
 		}
 	}
+	for _, r := range g.restores { // what it had is put back, so what there is has to be known
+		sys := g.world.Settings.SystemNamed(r.System)
+		if id, ok := sys.archivedIdentity(r.Archived, mounts[r.System]); ok {
+			at(id, sys)
+		}
+	}
 	g.addRecorded(mounts, counted, byID)
 	slices.SortFunc(ss.list, func(a, b *share) int { return compareIdentities(a.identity, b.identity) })
 	return ss

@@ -160,6 +160,9 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	d.action.Danger = []Danger{DangerArchive}
 	d.detail.Reasons = []Reason{because}
 	d.action.Changes = []Change{{Owner, Number(uint64(dir.Owner)), Value{}}, {Group, Number(uint64(dir.Group)), Value{}}, {ModeAttr, ModeValue(dir.Mode), Value{}}}
+	if dir.HasProject {
+		d.action.Changes = append(d.action.Changes, Change{Project, Number(uint64(dir.Project)), Value{}})
+	}
 	d.detail.Notes = make([]ChangeNote, len(d.action.Changes))
 	for i := range d.detail.Notes {
 		d.detail.Notes[i].Provenance = Provenance{From: FromProxy}
@@ -168,12 +171,29 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	d.detail.Keep = &keep
 	if id, ok := n.identityOf(c.seen.Mounts[n.system.Name]); ok {
 		d.action.Quota = &QuotaID{id.By, id.ID}
-		d.action.Freeze = n.system.Quota.OnRemove == "freeze"
+		d.action.Freeze = n.system.Quota.OnRemove == "freeze" && c.alone(n, id)
 		if state, ok := c.seen.Quotas[id]; ok {
 			d.detail.Usage = &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value()}
 		}
 	}
 	return Reason{}
+}
+
+// alone tells that nobody but the node claims its quota identity. Freezing a quota that others live on would stop them.
+func (c *comparison) alone(n *node, id Identity) bool {
+	others := 0
+	for _, s := range c.shares.list {
+		if s.identity == id {
+			others = s.claims
+		}
+	}
+	if rec := c.g.world.Recorded.Records[n.item.Key]; others > 0 && rec.QuotaBy == id.By && rec.QuotaID == id.ID {
+		others-- // its own, at the recorded value
+	}
+	if others > 0 {
+		c.g.warn("not_frozen", n.address(), "the limits of %s %d stay as they are when it is archived, although on_remove is \"freeze\": others live on them", id.By, id.ID)
+	}
+	return others == 0
 }
 
 // restore brings an archived directory back to where it was.
@@ -187,6 +207,7 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 	for i := range d.detail.Notes {
 		d.detail.Notes[i].Provenance = Provenance{From: FromDefault}
 	}
+	c.changeQuota(n, d, false)
 	return Reason{}
 }
 

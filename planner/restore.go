@@ -67,6 +67,7 @@ func (c *comparison) bringBack() {
 			why = c.restore(n, r.Archived, c.seen.Directories[r.place], &d)
 			d.action.Danger = nil
 			d.detail.Reasons = []Reason{{"asked", "asked for on the command line"}}
+			c.putLimitsBack(n, r.Archived, &d)
 		}
 		if c.g.world.Watch[r.Key] {
 			c.g.watched[r.Key] = Watched{Kind: d.action.Kind, State: d.action.Changes, Refused: why, Record: r.record()}
@@ -77,6 +78,47 @@ func (c *comparison) bringBack() {
 		}
 		c.add(d)
 	}
+}
+
+// putLimitsBack adds the limits that an archived directory had, where they are others now: its quota may have been frozen.
+// Limits that others live on by now stay.
+func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
+	id, ok := n.system.archivedIdentity(a, c.seen.Mounts[a.System])
+	i := slices.IndexFunc(c.shares.list, func(s *share) bool { return s.identity == id })
+	if !ok || i < 0 {
+		return
+	}
+	s := c.shares.list[i]
+	others := s.claims
+	if n.system.Quota.Shared != SharedRefuse {
+		others-- // its own: archived claims count there
+	}
+	if others > 0 || !s.known || s.state.LimitsWhy != "" {
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"limits_stay", fmt.Sprintf("the limits of %s %d stay as they are: they could not be observed, or others live on them by now", id.By, id.ID)})
+		return
+	}
+	size, l, was := len(d.action.Changes), s.state.Limits, a.Claim.Quota()
+	limitChange(c, n, d, SpaceSoft, l.SpaceSoft, was.SpaceSoft, s.state.Space, false, Value{}, false)
+	limitChange(c, n, d, SpaceHard, l.SpaceHard, was.SpaceHard, s.state.Space, false, Value{}, false)
+	limitChange(c, n, d, InodesSoft, l.InodesSoft, was.InodesSoft, s.state.Inodes, false, Value{}, false)
+	limitChange(c, n, d, InodesHard, l.InodesHard, was.InodesHard, s.state.Inodes, false, Value{}, false)
+	if d.quota.Code != "" { // one cannot be set, so none is
+		d.action.Changes, d.detail.Notes = d.action.Changes[:size], d.detail.Notes[:size]
+		d.detail.Reasons = append(d.detail.Reasons, d.quota)
+	}
+	for i := size; i < len(d.detail.Notes); i++ {
+		d.detail.Notes[i].Provenance = Provenance{From: FromDefault}
+		d.action.Quota = &QuotaID{id.By, id.ID}
+	}
+	d.detail.Usage = &UsageNote{Space: s.state.Space.Value(), Inodes: s.state.Inodes.Value()}
+}
+
+// archivedIdentity is the quota identity that an archived directory had on the system; false if it had none.
+func (s *System) archivedIdentity(a Archived, m Mount) (Identity, bool) {
+	if s == nil || s.Quota.Kind != QuotaLustre || a.QuotaBy == "" || m.Filesystem == "" {
+		return Identity{}, false
+	}
+	return Identity{Filesystem: m.Filesystem, By: a.QuotaBy, ID: a.QuotaID}, true
 }
 
 // mayComeBack tells why a directory cannot be put back where it was.

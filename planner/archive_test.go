@@ -1,0 +1,93 @@
+package planner_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// frozen are settings under which an archived directory's quota is frozen.
+func frozen() *planner.Settings {
+	s := testSettings()
+	s.Systems[0].Quota.OnRemove = "freeze"
+	return s
+}
+
+// Others who live on the same quota would be stopped by a freeze that is not theirs.
+func TestFreezeOnlyWhatNobodyElseLivesOn(t *testing.T) {
+	other := recordOf("chem", 30500)
+	other.QuotaBy, other.QuotaID = planner.ByGroup, 30500
+	own := recordOf("bio", 30500)
+	own.QuotaBy, own.QuotaID = planner.ByGroup, 30500
+	for _, c := range []struct {
+		name   string
+		more   []planner.Item
+		rec    planner.Recorded
+		freeze bool
+	}{
+		{"nobody else", nil, planner.Recorded{}, true},
+		{"its own record", nil, records(own), true},
+		{"another listed one", []planner.Item{project("chem", 30500)}, records(own), false},
+		{"another recorded one", nil, records(own, other), false},
+		{"another group", []planner.Item{project("chem", 30501)}, records(own), true},
+	} {
+		m := newModel()
+		asWanted(m, "bio", 30500)
+		w := &planner.World{Settings: frozen(), Items: items(append(c.more, project("bio", 30500, ordered(planner.StatusRemoving)))...), Recorded: c.rec}
+		p, _ := plan(w, m)
+		a, _ := action(t, p, bio)
+		warned := slices.ContainsFunc(p.Context.Warnings, func(w planner.Warning) bool { return w.Code == "not_frozen" })
+		if a.Kind != planner.Archive || a.Freeze != c.freeze || warned == c.freeze {
+			t.Errorf("%s: %s, freeze %t, warned %t; want freeze %t", c.name, a.Kind, a.Freeze, warned, c.freeze)
+		}
+	}
+}
+
+// What a manifest must tell is in the plan: it is all that an apply knows of the directory.
+func TestAnArchiveKnowsTheProject(t *testing.T) {
+	s := testSettings()
+	s.Systems[0].Quota.By = planner.ByProject
+	m := newModel()
+	asWanted(m, "bio", 30500)
+	d := m.dirs["capstor/store/cscs/eth/bio"]
+	d.Project, d.Inherit, d.HasProject = 30500, true, true
+	m.dirs["capstor/store/cscs/eth/bio"] = d
+	p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, m)
+	a, _ := action(t, p, bio)
+	if !slices.Contains(a.Changes, planner.Change{Attribute: planner.Project, Before: planner.Number(30500)}) {
+		t.Errorf("changes %v, want the project id", a.Changes)
+	}
+}
+
+// A restore puts the limits back that the directory had, unless others live on them by now.
+func TestRestorePutsLimitsBack(t *testing.T) {
+	rec := recordOf("bio", 30500)
+	was := planner.ClaimOf(planner.Quota{SpaceSoft: planner.LimitOf(10 * tib), SpaceHard: planner.LimitOf(10 * tib)})
+	archived := planner.Archived{Key: rec.Key, Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770,
+		QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: was, At: now}
+	for _, c := range []struct {
+		name   string
+		items  []planner.Item
+		quotas bool
+	}{
+		{"asked for", tree(), true},
+		{"active at Waldur", items(project("bio", 30500)), true},
+		{"another has the group by now", items(project("chem", 30500)), false},
+	} {
+		m := newModel()
+		q := m.quota(30500)
+		q.Limits.SpaceHard = planner.LimitOf(tib) // frozen
+		m.quotas[30500] = q
+		w := &planner.World{Items: c.items, Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}
+		w.Selection.Restores = []string{bio}
+		p, _ := plan(w, m)
+		a, _ := action(t, p, bio)
+		hard := slices.ContainsFunc(a.Changes, func(x planner.Change) bool {
+			return x.Attribute == planner.SpaceHard && x.Before == planner.Number(uint64(tib)) && x.After == planner.Number(uint64(10*tib))
+		})
+		if a.Kind != planner.Restore || hard != c.quotas || (a.Quota != nil) != c.quotas {
+			t.Errorf("%s: %s, quota %v, changes %v", c.name, a.Kind, a.Quota, a.Changes)
+		}
+	}
+}
