@@ -60,6 +60,9 @@ func (tx *Tx) Enqueue(d Delivery) (uint64, error) {
 	}
 	d.Seq = tx.next(bucketOutbox)
 	tx.queued[d.identity()] = d.Seq
+	if _, ok := tx.first[d.Key]; !ok {
+		tx.first[d.Key] = d.Seq
+	}
 	return d.Seq, tx.put(bucketOutbox, numberKey(d.Seq), d)
 }
 
@@ -77,16 +80,28 @@ func (tx *Tx) loadQueued() error {
 	if err != nil {
 		return err
 	}
-	tx.queued = make(map[string]uint64, len(waiting))
+	tx.queued, tx.first = make(map[string]uint64, len(waiting)), map[planner.Key]uint64{}
 	for _, w := range waiting {
 		tx.queued[w.identity()] = w.Seq
+		if _, ok := tx.first[w.Key]; !ok {
+			tx.first[w.Key] = w.Seq
+		}
 	}
 	return nil
 }
 
+// Behind tells whether a callback of the same resource waits that was queued before this one: it has to go first.
+func (tx *Tx) Behind(d Delivery) (bool, error) {
+	if err := tx.loadQueued(); err != nil {
+		return false, err
+	}
+	first, ok := tx.first[d.Key]
+	return ok && first < d.Seq, nil
+}
+
 // takeOut removes a callback from the outbox; false if it is not there.
 func (tx *Tx) takeOut(seq uint64) (bool, error) {
-	tx.queued = nil
+	tx.queued, tx.first = nil, nil
 	return tx.del(bucketOutbox, numberKey(seq))
 }
 

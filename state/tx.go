@@ -9,6 +9,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 // format is the version of the state file. Anything that an older version would misunderstand or drop raises it.
@@ -82,8 +84,10 @@ type Tx struct {
 	changed bool
 	// inside is set while bbolt works: a panic is then a damaged file, else a mistake of the caller.
 	inside bool
-	// queued are the numbers of the callbacks that wait, by identity; nil until somebody asks.
+	// queued are the numbers of the callbacks that wait, by identity, and first those of each resource's first; nil until
+	// somebody asks.
 	queued map[string]uint64
+	first  map[planner.Key]uint64
 }
 
 // Now is the time at which the batch began, in UTC. Everything in a batch happens at this time.

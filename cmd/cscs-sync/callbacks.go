@@ -102,19 +102,8 @@ func (a *app) retryCallbacks(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	engine := &apply.Engine{Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Reached: s.reached, Host: s.host, Who: s.user}
-	total, problem := 0, error(nil)
-	for {
-		due, err := s.due(chosen)
-		if err != nil {
-			return err
-		}
-		n, err := engine.Redeliver(ctx, due)
-		total, problem = total+n, errors.Join(problem, err)
-		if n == 0 || err != nil {
-			break
-		}
-	}
-	a.tell("%s delivered.", count(total, "callback"))
+	n, problem := engine.Redeliver(ctx, func() ([]state.Delivery, error) { return s.due(chosen) })
+	a.tell("%s delivered.", count(n, "callback"))
 	if problem != nil {
 		return &outcome{exitPartial, problem}
 	}

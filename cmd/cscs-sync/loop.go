@@ -56,6 +56,8 @@ type loop struct {
 	audited time.Time
 	// failures are the resources that failed, with how often in a row and when to try again.
 	failures map[planner.Key]failure
+	// refused is Waldur's refusal of our token, and until when no callback is sent.
+	refused failure
 	// did is what was done with each resource lately: the same again and again tells that it does not stay.
 	did map[planner.Key]repeated
 
@@ -209,6 +211,6 @@ func (l *loop) reload() {
 		l.log.Error("reload", "error", err.Error())
 		return
 	}
-	l.s.cfg, l.s.store, l.s.eyes, l.audited = cfg, store, nil, time.Time{}
+	l.s.cfg, l.s.store, l.s.eyes, l.audited, l.refused = cfg, store, nil, time.Time{}, failure{}
 	l.log.Info("reload: the configuration was read again")
 }

@@ -188,16 +188,13 @@ func (r *round) account(res apply.Result) {
 	r.log.Warn("resource", "address", res.Action.Address, "status", res.Status, "failures", f.count, "quarantined", f.count >= quarantine, "error", why)
 }
 
-// redeliver sends what waits in the outbox and is due.
+// redeliver sends what waits in the outbox and is due. While Waldur refuses the token nothing is sent: that is logged
+// once, and tried again later and later.
 func (r *round) redeliver(ctx context.Context) error {
-	if r.o.dryRun || r.s.cfg.Waldur == nil {
+	if r.o.dryRun || r.s.cfg.Waldur == nil || r.s.now().Before(r.refused.until) {
 		return nil
 	}
-	var due []state.Delivery
-	if err := r.s.store.View(func(tx *state.Tx) (err error) {
-		due, err = tx.Due(r.s.now())
-		return err
-	}); err != nil || len(due) == 0 {
+	if due, err := r.s.due(nil); err != nil || len(due) == 0 {
 		return err
 	}
 	lock, err := state.AcquireLock(ctx, r.s.store.Dir(), state.Holder{Who: r.s.user, Host: r.s.host, PID: os.Getpid(), Since: r.s.now()}, 0)
@@ -205,7 +202,13 @@ func (r *round) redeliver(ctx context.Context) error {
 		return err
 	}
 	engine := &apply.Engine{Orders: r.s.orders(), Journal: r.s.store, Now: r.s.now, Sleep: waldur.Sleep, Host: r.s.host, Who: r.s.user}
-	_, err = engine.Redeliver(ctx, due)
+	_, err = engine.Redeliver(ctx, func() ([]state.Delivery, error) { return r.s.due(nil) })
+	if errors.Is(err, apply.ErrPaused) {
+		r.refused.count++
+		r.refused.until = r.s.now().Add(min(time.Minute<<min(r.refused.count, 6), time.Hour))
+	} else {
+		r.refused = failure{}
+	}
 	return errors.Join(err, lock.Release())
 }
 

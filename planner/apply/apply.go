@@ -215,9 +215,11 @@ type outcome struct {
 	archived *planner.Archived
 	restored string
 	calls    []state.Delivery
-	steps    []string
-	inode    uint64
-	err      error
+	// behind tells that an earlier callback of the resource waits in the outbox: these wait behind it.
+	behind bool
+	steps  []string
+	inode  uint64
+	err    error
 }
 
 // batch works on some resources, writes down what came of it in one transaction, and then sends their callbacks.
@@ -245,7 +247,7 @@ func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, inde
 		r.Status, r.Err = Done, o.err
 		if o.err != nil {
 			r.Status = Failed
-		} else if err := e.deliver(ctx, o.calls, job.Resumed); err != nil {
+		} else if err := e.deliver(ctx, o, job.Resumed); err != nil {
 			r.Status, r.Err = Undelivered, err
 		}
 		e.tell(Event{Action: r.Action, Step: "end", Status: r.Status, Err: r.Err})
@@ -298,7 +300,7 @@ func (e *Engine) commitOne(tx *state.Tx, job *Job, o *outcome) error {
 		return err
 	}
 	if o.err != nil {
-		return nil
+		return e.commitRecord(tx, w, o) // a move that was made is noted, whatever failed after it
 	}
 	for i := range o.calls {
 		seq, err := tx.Enqueue(o.calls[i])
@@ -306,6 +308,12 @@ func (e *Engine) commitOne(tx *state.Tx, job *Job, o *outcome) error {
 			return err
 		}
 		o.calls[i].Seq = seq
+	}
+	if len(o.calls) > 0 {
+		var err error
+		if o.behind, err = tx.Behind(o.calls[0]); err != nil {
+			return err
+		}
 	}
 	return e.commitRecord(tx, w, o)
 }

@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
 
@@ -27,9 +26,9 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 		return fmt.Errorf("archive %s: %w", a.Address, err)
 	}
 	m.Manifest = append(manifest, '\n')
-	if e.wasMoved(job, m) {
+	if job.Resumed && e.isMoved(m) {
 		o.archived, o.steps = entry, []string{"found archived"}
-		return nil
+		return e.freeze(ctx, w)
 	}
 	if err := e.Storage.CheckArchive(m); err != nil {
 		return err
@@ -39,6 +38,9 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	}
 	e.reached("rename")
 	if err := e.Storage.Archive(m); err != nil {
+		if e.isMoved(m) { // it was moved, and something after that failed: the register must know where it is
+			o.archived = entry
+		}
 		return err
 	}
 	e.reached("renamed")
@@ -46,9 +48,9 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	return e.freeze(ctx, w)
 }
 
-// wasMoved tells that a killed apply of this plan had moved the directory already.
-func (e *Engine) wasMoved(job *Job, m Move) bool {
-	if !job.Resumed || e.Storage.Look(m.System, m.Path).State != planner.DirAbsent {
+// isMoved tells that the directory is in the archive and no longer where it was.
+func (e *Engine) isMoved(m Move) bool {
+	if e.Storage.Look(m.System, m.Path).State != planner.DirAbsent {
 		return false
 	}
 	seen := e.Storage.Look(m.System, m.Archived())
@@ -93,14 +95,18 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 	if !ok {
 		return nil // it was approved before; the order was asked and is executing
 	}
+	if e.paused.Load() {
+		return fmt.Errorf("archive %s: %w; nothing was moved", a.Address, ErrPaused)
+	}
 	e.reached("callback")
 	answer := e.Orders.Send(ctx, providers.Call{Callback: planner.Approve, URL: url})
 	e.reached("answer")
 	if answer.Status >= 200 && answer.Status < 300 {
 		return nil
 	}
-	order, err := e.Orders.Get(ctx, w.Order)
-	if err == nil && answer.Status != 401 && answer.Status != 403 && (order.State == planner.OrderExecuting || order.State == planner.OrderDone) {
+	if refused(answer.Status) {
+		e.paused.Store(true)
+	} else if order, err := e.Orders.Get(ctx, w.Order); err == nil && took(planner.Approve, order.State) {
 		return nil // the answer was lost, or somebody approved it meanwhile
 	}
 	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address, a.Order[:min(8, len(a.Order))], describe(answer))
@@ -116,7 +122,8 @@ func describe(a providers.Answer) string {
 	return fmt.Sprintf("%d %s", a.Status, a.Detail)
 }
 
-// freeze lowers the hard limit of an archived directory's quota to what is used, so that its group can write no more.
+// freeze lowers the hard limit of an archived directory's quota to what is used, so that its group can write no more. A
+// limit that is lower already stays.
 func (e *Engine) freeze(ctx context.Context, w *Work) error {
 	a := w.Action
 	if !a.Freeze || a.Quota == nil {
@@ -128,34 +135,50 @@ func (e *Engine) freeze(ctx context.Context, w *Work) error {
 	}
 	want := now.Limits
 	hard := max((now.Space.N+1023)&^1023, 1<<20)
+	if limit, ok := want.SpaceHard.Number(); ok && limit <= hard {
+		return nil
+	}
 	want.SpaceHard = planner.LimitOf(hard)
 	if soft, ok := want.SpaceSoft.Number(); ok && soft > hard {
 		want.SpaceSoft = want.SpaceHard
 	}
+	e.reached("quota")
 	if err := e.Storage.SetQuota(ctx, a.System, *a.Quota, want, now); err != nil {
-		return fmt.Errorf("archive %s: it was archived, and its quota could not be frozen: %w", a.Address, err)
+		return fmt.Errorf("archive %s: it was archived, and its quota could not be frozen: %w; lower it by hand, and plan again to tell Waldur", a.Address, err)
 	}
+	e.reached("quota set")
 	return nil
 }
 
-// restore brings an archived directory back, onto nothing.
-func (e *Engine) restore(job *Job, w *Work, o *outcome) error {
+// restore brings an archived directory back, onto nothing, and gives it what the manifest tells of it.
+func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	folder, name := path.Split(a.From)
 	m := Move{System: a.System, Path: a.Storage, Folder: path.Clean(folder), Name: name, Inode: a.Inode}
-	seen := e.Storage.Look(a.System, a.Storage)
-	if !(job.Resumed && seen.State == planner.DirPresent && seen.Inode == a.Inode) {
+	if !(job.Resumed && e.standsAt(a)) {
 		e.reached("rename")
 		if err := e.Storage.Restore(m); err != nil {
+			if e.standsAt(a) {
+				o.restored = a.From
+			}
 			return err
 		}
 		e.reached("renamed")
-		seen = e.Storage.Look(a.System, a.Storage)
-	}
-	if seen.State != planner.DirPresent || seen.Inode != a.Inode {
-		return errors.New("restore " + a.Address + ": it was moved back, and is not seen there")
 	}
 	o.restored, o.steps = a.From, []string{"restored"}
-	e.keepRecord(w, o, seen.Inode)
-	return nil
+	d, err := e.Storage.Open(a.System, a.Storage, a.Inode)
+	if err != nil {
+		return fmt.Errorf("restore %s: it was moved back, and is not seen there: %w", a.Address, err)
+	}
+	defer d.Close()
+	if err := e.quota(ctx, a); err != nil {
+		return err
+	}
+	return e.settle(w, o, d)
+}
+
+// standsAt tells that the directory of an action is at its storage path.
+func (e *Engine) standsAt(a *planner.Action) bool {
+	seen := e.Storage.Look(a.System, a.Storage)
+	return seen.State == planner.DirPresent && seen.Inode == a.Inode
 }

@@ -20,34 +20,54 @@ const (
 )
 
 // deliver sends the callbacks of one resource in their order. The first that cannot be delivered keeps the rest waiting.
-func (e *Engine) deliver(ctx context.Context, calls []state.Delivery, resend bool) error {
-	for i := range calls {
-		if err := e.deliverOne(ctx, &calls[i], resend); err != nil {
+func (e *Engine) deliver(ctx context.Context, o *outcome, resend bool) error {
+	if o.behind {
+		return fmt.Errorf("tell Waldur %s of %s: an earlier callback of it waits; see `cscs-sync callbacks list`", o.calls[0].Callback, o.calls[0].Address)
+	}
+	for i := range o.calls {
+		if err := e.deliverOne(ctx, &o.calls[i], resend); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Redeliver sends what waits in the outbox and is due. A callback that may have been sent before is first looked up by its
-// order. It returns how many were delivered and what still waits.
-func (e *Engine) Redeliver(ctx context.Context, due []state.Delivery) (delivered int, err error) {
+// Redeliver sends what waits in the outbox and is due, resource by resource in its order, until nothing more gets through.
+// One that fails keeps only its own resource waiting. What may have been sent before is first looked up by its order. due
+// is asked again after each pass, for what was delivered makes the next of its resource due. It returns how many were
+// delivered, and an error for each that was not; [ErrPaused] ends everything.
+func (e *Engine) Redeliver(ctx context.Context, due func() ([]state.Delivery, error)) (delivered int, err error) {
 	var problems []error
-	for i := range due {
-		if err := e.deliverOne(ctx, &due[i], true); err != nil {
-			problems = append(problems, err)
-			if errors.Is(err, errPaused) {
-				break
-			}
-			continue
+	for progress := true; progress; {
+		waiting, err := due()
+		if err != nil {
+			return delivered, errors.Join(append(problems, err)...)
 		}
-		delivered++
+		progress = false
+		for i := range waiting {
+			if ctx.Err() != nil {
+				return delivered, errors.Join(append(problems, ctx.Err())...)
+			}
+			if err := e.deliverOne(ctx, &waiting[i], true); errors.Is(err, ErrPaused) {
+				return delivered, errors.Join(append(problems, err)...)
+			} else if err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			delivered++
+			progress = true
+		}
 	}
 	return delivered, errors.Join(problems...)
 }
 
-// errPaused tells that Waldur refused our token: no other callback will fare better.
-var errPaused = errors.New("all callbacks pause until the token of the waldur block is mended")
+// ErrPaused tells that Waldur refused our token: no other callback will fare better.
+var ErrPaused = errors.New("all callbacks pause until the token of the waldur block is mended")
+
+// refused tells answers that say something about the token, and nothing about the callback.
+func refused(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
+}
 
 // verdict is what is to be done with a callback after an answer.
 type verdict uint8
@@ -62,7 +82,7 @@ const (
 // deliverOne brings one callback to Waldur, with a few tries, and notes what came of it.
 func (e *Engine) deliverOne(ctx context.Context, d *state.Delivery, resend bool) error {
 	if e.paused.Load() {
-		return fmt.Errorf("tell Waldur %s of %s: %w", d.Callback, d.Address, errPaused)
+		return fmt.Errorf("tell Waldur %s of %s: %w", d.Callback, d.Address, ErrPaused)
 	}
 	var v verdict
 	var why string
@@ -103,7 +123,7 @@ func (e *Engine) note(d *state.Delivery, v verdict, why string, wait time.Durati
 	case v == delivered:
 		return nil
 	case v == paused:
-		return fmt.Errorf("tell Waldur %s of %s: %s: %w", d.Callback, d.Address, why, errPaused)
+		return fmt.Errorf("tell Waldur %s of %s: %s: %w", d.Callback, d.Address, why, ErrPaused)
 	case v == parked:
 		return fmt.Errorf("tell Waldur %s of %s: %s; it is parked: see `cscs-sync callbacks list`, then retry or drop it", d.Callback, d.Address, why)
 	}
@@ -131,12 +151,12 @@ func (e *Engine) attempt(ctx context.Context, d *state.Delivery, resend bool) (v
 		return delivered, "", 0
 	case s == http.StatusConflict && aboutOrder(d.Callback):
 		return e.afterConflict(ctx, d, why)
-	case s == http.StatusUnauthorized || s == http.StatusForbidden:
+	case refused(s):
 		return paused, why, answer.RetryAfter
-	case s == http.StatusBadRequest || s == http.StatusNotFound || s == http.StatusMethodNotAllowed || s == http.StatusConflict:
-		return parked, why, 0
+	case s == 0 || s == http.StatusRequestTimeout || s == http.StatusTooManyRequests || s >= 500:
+		return again, why, answer.RetryAfter
 	}
-	return again, why, answer.RetryAfter
+	return parked, why, 0
 }
 
 // aboutOrder tells callbacks whose effect shows in the order's state.
@@ -150,6 +170,8 @@ func (e *Engine) settledBy(ctx context.Context, d *state.Delivery) (verdict, str
 	switch {
 	case errors.Is(err, providers.ErrOrderGone):
 		return parked, err.Error(), true
+	case errors.Is(err, providers.ErrTokenRefused):
+		return paused, err.Error(), true
 	case err != nil:
 		return again, "its order could not be asked: " + err.Error(), true
 	case took(d.Callback, order.State):

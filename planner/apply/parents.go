@@ -91,6 +91,11 @@ func (e *Engine) makeParent(job *Job, p parent) error {
 	}
 	defer d.Close()
 	e.reached("made parent")
+	return e.settleParent(p, d)
+}
+
+// settleParent does what is left to do about a new directory above.
+func (e *Engine) settleParent(p parent, d Directory) error {
 	if err := d.DropACLs(); err != nil {
 		return err
 	}
@@ -107,5 +112,5 @@ func (e *Engine) finishParent(job *Job, p parent) error {
 	if !job.Resumed || !e.halfMade(d, p.action, d.Observe()) {
 		return nil
 	}
-	return e.settle(&Work{Action: p.action}, &outcome{}, d)
+	return e.settleParent(p, d)
 }

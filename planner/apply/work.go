@@ -15,7 +15,7 @@ import (
 func (e *Engine) work(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	if w.Finished {
-		return e.finished(job, w, o)
+		return e.finished(ctx, job, w, o)
 	}
 	if err := e.parentsOf(a); err != nil {
 		return err
@@ -31,7 +31,7 @@ func (e *Engine) work(ctx context.Context, job *Job, w *Work, o *outcome) error 
 	case planner.Archive:
 		err = e.archive(ctx, job, w, o)
 	case planner.Restore:
-		err = e.restore(job, w, o)
+		err = e.restore(ctx, job, w, o)
 	case planner.RejectOrder, planner.FailOrder:
 	default:
 		err = fmt.Errorf("apply %s: unknown action %q", a.Address, a.Kind)
@@ -119,10 +119,13 @@ func (e *Engine) takeUp(job *Job, a *planner.Action) (Directory, error) {
 	return nil, fmt.Errorf("make %s: a directory of owner %d, group %d, mode %s stands there now, which the plan did not know; plan again", a.Storage, now.Owner, now.Group, now.Mode)
 }
 
-// halfMade tells a directory that a killed apply left: closed to all but its owner, and empty.
+// halfMade tells a directory that a killed apply left: closed, empty, and ours or already given to its owner. Anybody else's
+// is left alone, whatever it looks like.
 func (e *Engine) halfMade(d Directory, a *planner.Action, now planner.Directory) bool {
+	owner, _ := wanted(a, planner.Owner, planner.Value{}).Number()
+	ours := now.Owner == e.RootUID || now.Owner == planner.UID(owner)
 	empty, err := d.Empty()
-	return err == nil && empty && now.Mode&^0o2000 == 0o700 && a.Kind == planner.Create
+	return err == nil && empty && ours && now.Mode&^0o2000 == 0o700 && a.Kind == planner.Create
 }
 
 func asWanted(a *planner.Action, now planner.Directory) bool {
@@ -282,18 +285,17 @@ func showQuota(q planner.Quota) string {
 	return fmt.Sprintf("space %s/%s, inodes %s/%s", c.SpaceSoft, c.SpaceHard, c.InodesSoft, c.InodesHard)
 }
 
-// finished writes down what an earlier run of this plan had done but not noted: its callback has ended the order.
-func (e *Engine) finished(job *Job, w *Work, o *outcome) error {
+// finished deals with a resource whose order is over, by a callback of an earlier run that was killed before it could note
+// that. Where Waldur ends an order at its approve, a removal may still be due. Else only the record is.
+func (e *Engine) finished(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
-	o.steps = []string{"found done"}
-	if a.Kind == planner.Archive {
-		move := e.move(job, w)
-		seen := e.Storage.Look(a.System, move.Archived())
-		if seen.State == planner.DirPresent && seen.Inode == a.Inode {
-			o.archived = e.archived(job, w, move)
-		}
+	switch a.Kind {
+	case planner.Archive:
+		return e.archive(ctx, job, w, o)
+	case planner.RejectOrder, planner.FailOrder:
 		return nil
 	}
+	o.steps = []string{"found done"}
 	seen := e.Storage.Look(a.System, a.Storage)
 	if seen.State == planner.DirPresent && asWanted(a, seen) {
 		e.keepRecord(w, o, seen.Inode)

@@ -193,6 +193,11 @@ func (e *StatusError) Error() string {
 	return s
 }
 
+// Is tells that a 401 or 403 is [providers.ErrTokenRefused].
+func (e *StatusError) Is(target error) bool {
+	return target == providers.ErrTokenRefused && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
+}
+
 // transient tells whether the same request may go well a little later.
 func transient(err error) bool {
 	var s *StatusError

@@ -1,0 +1,235 @@
+package apply
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+)
+
+// removal is the work of archiving capstor/NAME, which stands.
+func (w *world) removal(name string) Work {
+	x := work(planner.Archive, name, planner.Approve, planner.SetStateDone)
+	d := w.put("capstor/"+name, 0, 30500, 0o2770)
+	x.Action.Inode, x.Action.Folder = d.Inode, "capstor/.trash"
+	x.Action.Changes = []planner.Change{{Attribute: planner.Owner, Before: planner.Number(0)}, {Attribute: planner.Group, Before: planner.Number(30500)},
+		{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o2770)}, {Attribute: planner.Project, Before: planner.Number(7)}}
+	x.Action.Quota = &planner.QuotaID{By: planner.ByGroup, ID: 30500}
+	return x
+}
+
+const trashed = "capstor/.trash/20261122T214003Z-01234567-bio"
+
+// All that could fail is checked before the approve; the move comes after it, and the end is told last.
+func TestArchiveInOrder(t *testing.T) {
+	w := newWorld(t)
+	x := w.removal("bio")
+	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
+	w.wantLog("check capstor/bio", "approve bio", "archive capstor/bio", "set_state_done bio")
+	r := w.register()
+	if len(r) != 1 || r[0].Archive != trashed || r[0].Group != 30500 || r[0].Mode != 0o2770 || r[0].Project != planner.Number(7) || r[0].Plan != "sha256:plan" || r[0].Order == "" {
+		t.Errorf("the register holds %+v", r)
+	}
+}
+
+// The manifest is the register's entry, so that the register can be rebuilt.
+func TestManifestIsTheEntry(t *testing.T) {
+	w := newWorld(t)
+	x := w.removal("bio")
+	e := w.engine()
+	spy := &spyStorage{world: w}
+	e.Storage = spy
+	job := Job{Work: []Work{x}}
+	w.begin(&job)
+	if _, err := e.Run(t.Context(), nil, job); err != nil {
+		t.Fatal(err)
+	}
+	var told planner.Archived
+	if err := json.Unmarshal(spy.manifest, &told); err != nil || told != w.register()[0] {
+		t.Errorf("the manifest says %s, %v; the register %+v", spy.manifest, err, w.register())
+	}
+}
+
+type spyStorage struct {
+	*world
+	manifest []byte
+}
+
+func (s *spyStorage) Archive(m Move) error {
+	s.manifest = m.Manifest
+	return s.world.Archive(m)
+}
+
+// Without a clear yes nothing is moved and nothing is queued; a lost answer is looked up.
+func TestRemovalNeedsAYes(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer providers.Answer
+		order  planner.OrderState
+		moved  bool
+	}{
+		{"yes", providers.Answer{Status: 200}, planner.OrderPendingProvider, true},
+		{"no answer, and it was carried out", providers.Answer{Err: errors.New("reset")}, planner.OrderExecuting, true},
+		{"no answer, and it was not", providers.Answer{Err: errors.New("reset")}, planner.OrderPendingProvider, false},
+		{"500, and it was carried out", providers.Answer{Status: 500}, planner.OrderExecuting, true},
+		{"500, and it was not", providers.Answer{Status: 500}, planner.OrderPendingProvider, false},
+		{"409, approved by somebody", providers.Answer{Status: 409}, planner.OrderExecuting, true},
+		{"409, done at approve", providers.Answer{Status: 409}, planner.OrderDone, true},
+		{"409, canceled by the customer", providers.Answer{Status: 409}, planner.OrderCanceled, false},
+		{"400", providers.Answer{Status: 400}, planner.OrderPendingProvider, false},
+		{"404", providers.Answer{Status: 404}, planner.OrderPendingProvider, false},
+		{"401", providers.Answer{Status: 401}, planner.OrderExecuting, false},
+		{"403", providers.Answer{Status: 403}, planner.OrderExecuting, false},
+	} {
+		w := newWorld(t)
+		x := w.removal("bio")
+		w.answers["approve"] = []providers.Answer{c.answer}
+		w.orders[x.Order] = c.order
+		results := w.run(Job{Work: []Work{x}})
+		if moved := w.dirs[trashed] != nil; moved != c.moved || (w.dirs["capstor/bio"] == nil) != c.moved || (results[0].Status == Done) != c.moved {
+			t.Errorf("%s: moved %t, %s, %v", c.name, moved, results[0].Status, results[0].Err)
+		}
+		if !c.moved && (!mentions(results[0].Err, "nothing was moved") || w.outbox() != "" || len(w.register()) != 0) {
+			t.Errorf("%s: %v; outbox %q, register %v", c.name, results[0].Err, w.outbox(), w.register())
+		}
+	}
+}
+
+// What could fail is found before anything is told.
+func TestRemovalThatCannotBeDoneIsNotApproved(t *testing.T) {
+	w := newWorld(t)
+	x := w.removal("bio")
+	w.fail["check capstor/bio"] = errors.New("a mount is below it")
+	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Failed})
+	w.wantLog("check capstor/bio")
+}
+
+// A refused token ends all approvals and all callbacks of this run.
+func TestRemovalsPauseWithTheToken(t *testing.T) {
+	w := newWorld(t)
+	job := Job{Work: []Work{w.removal("bio"), w.removal("chem"), creation("new")}}
+	w.answers["approve"] = []providers.Answer{{Status: 401, Detail: "Invalid token."}}
+	results := w.run(job)
+	wantStatuses(t, results, map[string]Status{"bio": Failed, "chem": Failed, "new": Undelivered})
+	if got := strings.Count(strings.Join(w.log, " "), "approve"); got != 1 {
+		t.Errorf("%d approvals were tried, want 1: %v", got, w.log)
+	}
+}
+
+// A move that was made is in the register, whatever failed after it.
+func TestAMoveIsNoted(t *testing.T) {
+	for _, c := range []struct {
+		name, step string
+		err        error
+	}{{"not durable", "archive capstor/bio", errAfter}, {"not frozen", "quota of 30500", errors.New("no")}} {
+		w := newWorld(t)
+		x := w.removal("bio")
+		x.Action.Freeze = true
+		w.fail[c.step] = c.err
+		results := w.run(Job{Work: []Work{x}})
+		if r := w.register(); results[0].Status != Failed || len(r) != 1 || r[0].Archive != trashed || w.outbox() != "" {
+			t.Errorf("%s: %s, %v; register %+v, outbox %q", c.name, results[0].Status, results[0].Err, r, w.outbox())
+		}
+	}
+	w := newWorld(t)
+	x := w.removal("bio")
+	w.fail["archive capstor/bio"] = errors.New("no")
+	w.run(Job{Work: []Work{x}})
+	if r := w.register(); len(r) != 0 || w.dirs["capstor/bio"] == nil {
+		t.Errorf("a move that failed: register %+v", r)
+	}
+}
+
+// Freezing lowers the hard limit to what is used, in whole KiB and at least 1 MiB; it never raises one.
+func TestFreeze(t *testing.T) {
+	bytes := planner.LimitOf[planner.Bytes]
+	for _, c := range []struct {
+		name             string
+		used             planner.Usage[planner.Bytes]
+		soft, hard       planner.Limit[planner.Bytes]
+		wantSoft, wantIt planner.Limit[planner.Bytes]
+	}{
+		{"lowered", planner.Usage[planner.Bytes]{Known: true, N: 5<<20 + 1}, bytes(8 << 20), bytes(9 << 20), bytes(5<<20 + 1024), bytes(5<<20 + 1024)},
+		{"soft below", planner.Usage[planner.Bytes]{Known: true, N: 5 << 20}, bytes(2 << 20), bytes(9 << 20), bytes(2 << 20), bytes(5 << 20)},
+		{"unlimited", planner.Usage[planner.Bytes]{Known: true, N: 5 << 20}, planner.Unlimited[planner.Bytes](), planner.Unlimited[planner.Bytes](), planner.Unlimited[planner.Bytes](), bytes(5 << 20)},
+		{"empty", planner.Usage[planner.Bytes]{Known: true}, bytes(8 << 20), bytes(9 << 20), bytes(1 << 20), bytes(1 << 20)},
+		{"over its limit", planner.Usage[planner.Bytes]{Known: true, N: 12 << 20}, bytes(8 << 20), bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
+		{"usage unknown", planner.Usage[planner.Bytes]{Why: "an OST is down"}, bytes(8 << 20), bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
+	} {
+		w := newWorld(t)
+		x := w.removal("bio")
+		x.Action.Freeze = true
+		w.limits.Space, w.limits.Limits.SpaceSoft, w.limits.Limits.SpaceHard = c.used, c.soft, c.hard
+		w.run(Job{Work: []Work{x}})
+		if l := w.limits.Limits; l.SpaceSoft != c.wantSoft || l.SpaceHard != c.wantIt {
+			t.Errorf("%s: soft %s, hard %s; want %s, %s", c.name, l.SpaceSoft.Value(), l.SpaceHard.Value(), c.wantSoft.Value(), c.wantIt.Value())
+		}
+	}
+}
+
+// A resumed removal goes on from where it was: moved already, approved already, or over at its approve.
+func TestRemovalResumes(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		moved, noApprove bool
+		finished         bool
+		want             []string
+	}{
+		{"before the approve", false, false, false, []string{"check capstor/bio", "approve bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
+		{"approved", false, true, false, []string{"check capstor/bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
+		{"moved", true, true, false, []string{"quota of 30500", "ask bio", "set_state_done bio"}},
+		{"over at its approve, not moved", false, true, true, []string{"check capstor/bio", "archive capstor/bio", "quota of 30500"}},
+		{"over, and moved", true, true, true, []string{"quota of 30500"}},
+	} {
+		w := newWorld(t)
+		x := w.removal("bio")
+		x.Action.Freeze, x.Finished = true, c.finished
+		if c.noApprove {
+			delete(x.URLs, planner.Approve)
+		}
+		w.orders[x.Order] = planner.OrderExecuting
+		if c.moved {
+			w.dirs[trashed] = w.dirs["capstor/bio"]
+			delete(w.dirs, "capstor/bio")
+		}
+		results := w.run(Job{Work: []Work{x}, Resumed: true})
+		t.Log(c.name)
+		w.wantLog(c.want...)
+		if r := w.register(); results[0].Status != Done || len(r) != 1 || r[0].Archive != trashed {
+			t.Errorf("%s: %s, %v, register %+v", c.name, results[0].Status, results[0].Err, r)
+		}
+	}
+}
+
+// A restore puts the directory back, then its limits, owner and mode; and takes it out of the register.
+func TestRestore(t *testing.T) {
+	restoration := func(w *world) Work {
+		x := withQuota(work(planner.Restore, "bio"), 1<<40)
+		d := w.put(trashed, 5, 5, 0o700)
+		x.Action.Inode, x.Action.From = d.Inode, trashed
+		x.Action.Changes = append(creation("bio").Action.Changes[:3:3], x.Action.Changes...)
+		return x
+	}
+	w := newWorld(t)
+	x := restoration(w)
+	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
+	w.wantLog("restore "+trashed, "open capstor/bio", "quota of 30500", "own 0:30500 bio", "mode 2770 bio", "sync bio")
+	if r := w.records(); len(r) != 1 || r[0].Inode != x.Action.Inode {
+		t.Errorf("recorded %+v", r)
+	}
+	w = newWorld(t)
+	x = restoration(w)
+	w.dirs["capstor/bio"] = w.dirs[trashed]
+	delete(w.dirs, trashed)
+	wantStatuses(t, w.run(Job{Work: []Work{x}, Resumed: true}), map[string]Status{"bio": Done})
+	w.wantLog("open capstor/bio", "quota of 30500", "own 0:30500 bio", "mode 2770 bio", "sync bio")
+	w = newWorld(t)
+	x = restoration(w)
+	w.fail["restore "+trashed] = errors.New("something stands there")
+	if r := w.run(Job{Work: []Work{x}}); r[0].Status != Failed || len(w.records()) != 0 {
+		t.Errorf("a restore that failed: %+v, recorded %+v", r[0], w.records())
+	}
+}

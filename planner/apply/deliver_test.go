@@ -1,0 +1,244 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// Each answer is kept and tried again, parked, or settled by asking for the order.
+func TestAnswers(t *testing.T) {
+	again := "set_state_done in 1m0s"
+	for _, c := range []struct {
+		name   string
+		answer providers.Answer
+		order  planner.OrderState
+		want   string
+		sent   int
+	}{
+		{"200", providers.Answer{Status: 200}, planner.OrderExecuting, "", 1},
+		{"201", providers.Answer{Status: 201}, planner.OrderExecuting, "", 1},
+		{"no answer, not carried out", providers.Answer{Err: errors.New("reset")}, planner.OrderExecuting, again, 3},
+		{"no answer, carried out", providers.Answer{Err: errors.New("reset")}, planner.OrderDone, "", 1},
+		{"500", providers.Answer{Status: 500}, planner.OrderExecuting, again, 3},
+		{"500, carried out", providers.Answer{Status: 500}, planner.OrderDone, "", 1},
+		{"503", providers.Answer{Status: 503}, planner.OrderExecuting, again, 3},
+		{"408", providers.Answer{Status: 408}, planner.OrderExecuting, again, 3},
+		{"429", providers.Answer{Status: 429}, planner.OrderExecuting, again, 3},
+		{"429, later than this apply waits", providers.Answer{Status: 429, RetryAfter: time.Hour}, planner.OrderExecuting, "set_state_done in 1h0m0s", 1},
+		{"401", providers.Answer{Status: 401}, planner.OrderExecuting, again, 1},
+		{"403", providers.Answer{Status: 403}, planner.OrderExecuting, again, 1},
+		{"400", providers.Answer{Status: 400, Detail: "Offering is unavailable."}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"404", providers.Answer{Status: 404}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"405", providers.Answer{Status: 405}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"415", providers.Answer{Status: 415}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"302", providers.Answer{Status: 302, Detail: "it redirects"}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"409, it is done", providers.Answer{Status: 409}, planner.OrderDone, "", 1},
+		{"409, too early", providers.Answer{Status: 409}, planner.OrderPendingStartDate, again, 3},
+		{"409, canceled", providers.Answer{Status: 409}, planner.OrderCanceled, "set_state_done parked", 1},
+		{"409, erred", providers.Answer{Status: 409}, planner.OrderErred, "set_state_done parked", 1},
+	} {
+		w := newWorld(t)
+		x := work(planner.Report, "bio", planner.SetStateDone)
+		w.answers["set_state_done"] = []providers.Answer{c.answer}
+		w.orders[x.Order] = c.order
+		results := w.run(Job{Work: []Work{x}})
+		sent := strings.Count(strings.Join(w.log, "\n"), "set_state_done")
+		if got := w.outbox(); got != c.want || sent != c.sent || (results[0].Status == Done) != (c.want == "") || c.want != "" && results[0].Status != Undelivered {
+			t.Errorf("%s: sent %d times, the outbox holds %q, %s, %v; want %d times, %q", c.name, sent, got, results[0].Status, results[0].Err, c.sent, c.want)
+		}
+		if c.answer.Detail != "" && !mentions(results[0].Err, c.answer.Detail, "/capstor/bio") {
+			t.Errorf("%s: Waldur's words are lost: %v", c.name, results[0].Err)
+		}
+	}
+}
+
+// A 409 to a callback that no order's state tells of is for a person: the customer is blocked.
+func TestConflictOfABackendID(t *testing.T) {
+	w := newWorld(t)
+	w.answers["set_backend_id"] = []providers.Answer{{Status: 409}}
+	w.run(Job{Work: []Work{creation("bio")}})
+	if got := w.outbox(); got != "set_backend_id parked, set_state_done due" {
+		t.Errorf("the outbox holds %q", got)
+	}
+}
+
+// Before a callback is sent again its order is asked: nothing takes effect twice, nothing is sent to an order that is over.
+func TestAResendAsksFirst(t *testing.T) {
+	states := []planner.OrderState{planner.OrderPendingProvider, planner.OrderExecuting, planner.OrderDone, planner.OrderErred, planner.OrderCanceled, planner.OrderRejected}
+	for call, want := range map[planner.Callback]string{
+		planner.Approve:       "sent delivered delivered parked parked parked",
+		planner.SetStateDone:  "sent sent delivered parked parked parked",
+		planner.SetStateErred: "sent sent parked delivered parked parked",
+		planner.Reject:        "sent sent parked parked parked delivered",
+		planner.SetBackendID:  "sent sent sent sent sent sent",
+	} {
+		var got []string
+		for _, s := range states {
+			w := newWorld(t)
+			x := work(planner.Report, "bio", call)
+			w.orders[x.Order] = s
+			w.run(Job{Work: []Work{x}, Resumed: true})
+			switch {
+			case slices.Contains(w.log, string(call)+" bio"):
+				got = append(got, "sent")
+			case w.outbox() == "":
+				got = append(got, "delivered")
+			default:
+				got = append(got, strings.TrimPrefix(w.outbox(), string(call)+" "))
+			}
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("%s in %v:\n%s\nwant\n%s", call, states, text, want)
+		}
+	}
+}
+
+// What a question about an order meets decides too: gone is for a person, a refused token pauses, the rest is tried again.
+func TestAnOrderThatCannotBeAsked(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{providers.ErrOrderGone, "set_state_done parked"},
+		{fmt.Errorf("401: %w", providers.ErrTokenRefused), "set_state_done in 1m0s"},
+		{providers.ErrUnreachable, "set_state_done in 1m0s"},
+	} {
+		w := newWorld(t)
+		w.asking = c.err
+		results := w.run(Job{Work: []Work{work(planner.Report, "bio", planner.SetStateDone)}, Resumed: true})
+		paused := errors.Is(results[0].Err, ErrPaused)
+		if got := w.outbox(); got != c.want || slices.Contains(w.log, "set_state_done bio") || paused != errors.Is(c.err, providers.ErrTokenRefused) {
+			t.Errorf("%v: the outbox holds %q, paused %t, %v", c.err, got, paused, w.log)
+		}
+	}
+}
+
+// The first callback of a resource that fails keeps the rest of it waiting, and no other resource.
+func TestOrderOfEachResource(t *testing.T) {
+	w := newWorld(t)
+	w.answers["approve"] = []providers.Answer{{Status: 400}, {Status: 200}}
+	results := w.run(Job{Work: []Work{creation("bio"), creation("chem")}})
+	wantStatuses(t, results, map[string]Status{"bio": Undelivered, "chem": Done})
+	if got := w.outbox(); got != "approve parked, set_backend_id due, set_state_done due" {
+		t.Errorf("the outbox holds %q", got)
+	}
+	if slices.Contains(w.log, "set_backend_id bio") {
+		t.Errorf("sent out of order: %v", w.log)
+	}
+}
+
+// What an earlier plan could not deliver goes first: a later plan's callbacks of that resource wait behind it.
+func TestBehindAnEarlierPlan(t *testing.T) {
+	w := newWorld(t)
+	w.check(w.store.Update(func(tx *state.Tx) error {
+		_, err := tx.Enqueue(state.Delivery{Key: key("bio"), Address: "/capstor/bio", Callback: planner.SetBackendID, URL: "https://w/api/resources/bio/set_backend_id"})
+		return err
+	}))
+	results := w.run(Job{Work: []Work{creation("bio"), creation("chem")}})
+	wantStatuses(t, results, map[string]Status{"bio": Undelivered, "chem": Done})
+	if slices.Contains(w.log, "approve bio") {
+		t.Errorf("sent out of order: %v", w.log)
+	}
+	w.log = nil
+	n, err := w.engine().Redeliver(context.Background(), w.due)
+	if err != nil || n != 4 || w.outbox() != "" {
+		t.Errorf("delivered %d, %v; the outbox holds %q", n, err, w.outbox())
+	}
+	w.wantLog("set_backend_id bio", "ask bio", "approve bio", "set_backend_id bio", "ask bio", "set_state_done bio")
+}
+
+// due are the callbacks that may be sent now.
+func (w *world) due() (due []state.Delivery, err error) {
+	err = w.store.View(func(tx *state.Tx) (err error) { due, err = tx.Due(now); return err })
+	return due, err
+}
+
+// A refused token pauses everything, and is said once.
+func TestARefusedTokenPauses(t *testing.T) {
+	w := newWorld(t)
+	w.answers["approve"] = []providers.Answer{{Status: 401, Detail: "Invalid token."}}
+	var job Job
+	for i := range 70 { // more than one batch
+		job.Work = append(job.Work, creation(fmt.Sprint("p", i)))
+	}
+	results := w.run(job)
+	said := 0
+	for _, r := range results {
+		if r.Status != Undelivered || !errors.Is(r.Err, ErrPaused) {
+			t.Fatalf("%+v", r)
+		}
+		if mentions(r.Err, "Invalid token.") {
+			said++
+		}
+	}
+	if sent := strings.Count(strings.Join(w.log, "\n"), "approve"); sent != 1 || said != 1 {
+		t.Errorf("%d were sent, and the reason was said %d times; want one of each", sent, said)
+	}
+	w.log = nil
+	n, err := w.engine().Redeliver(context.Background(), w.due)
+	if n != 0 || !errors.Is(err, ErrPaused) || strings.Count(err.Error(), "\n") != 0 || len(w.log) != 2 {
+		t.Errorf("delivered %d, %v, by %v", n, err, w.log)
+	}
+}
+
+// Redeliver goes on past one resource's failure, through all callbacks of the others, and stops when it is told to.
+func TestRedeliver(t *testing.T) {
+	w := newWorld(t)
+	w.answers["approve"] = []providers.Answer{{Status: 500}}
+	w.run(Job{Work: []Work{creation("bio"), creation("chem"), creation("geo")}})
+	w.check(w.store.Update(func(tx *state.Tx) error { // as if their time had come
+		waiting, err := tx.Outbox()
+		for _, d := range waiting {
+			err = errors.Join(err, tx.Retry(d.Seq))
+		}
+		return err
+	}))
+	w.answers["approve"] = []providers.Answer{{Status: 400}, {Status: 200}}
+	n, err := w.engine().Redeliver(context.Background(), w.due)
+	if n != 6 || !mentions(err, "approve of /capstor/bio") || w.outbox() != "approve parked, set_backend_id due, set_state_done due" {
+		t.Errorf("delivered %d, %v; the outbox holds %q", n, err, w.outbox())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	w.log = nil
+	w.check(w.store.Update(func(tx *state.Tx) error { return tx.Retry(1) }))
+	if n, err := w.engine().Redeliver(ctx, w.due); n != 0 || !errors.Is(err, context.Canceled) || len(w.log) != 0 {
+		t.Errorf("after the end: %d, %v, %v", n, err, w.log)
+	}
+}
+
+// Within one apply a callback is tried three times, a little later each time, or when Waldur asked for it.
+func TestTriesWithinAnApply(t *testing.T) {
+	for _, c := range []struct {
+		after time.Duration
+		want  []time.Duration
+	}{{0, []time.Duration{500 * time.Millisecond, time.Second}}, {3 * time.Second, []time.Duration{3 * time.Second, 3 * time.Second}}, {11 * time.Second, nil}} {
+		w := newWorld(t)
+		w.answers["set_state_done"] = []providers.Answer{{Status: 503, RetryAfter: c.after}}
+		w.orders["https://w/api/orders/bio"] = planner.OrderExecuting
+		w.run(Job{Work: []Work{work(planner.Report, "bio", planner.SetStateDone)}})
+		if !slices.Equal(w.slept, c.want) {
+			t.Errorf("Retry-After %s: waited %v, want %v", c.after, w.slept, c.want)
+		}
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	var got []time.Duration
+	for i := range 9 {
+		got = append(got, backoff(i))
+	}
+	want := []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 32 * time.Minute, time.Hour, time.Hour, time.Hour}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

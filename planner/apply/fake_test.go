@@ -1,0 +1,360 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+var now = time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC)
+
+// world is everything that an engine works on, in memory but for the state. log is what was done to it, in order.
+type world struct {
+	t    *testing.T
+	mu   sync.Mutex
+	log  []string
+	dirs map[string]*planner.Directory
+	// full are the directories that have something in them.
+	full map[string]bool
+	next uint64
+	// fail makes the step of this name, as it stands in the log, fail.
+	fail   map[string]error
+	limits planner.QuotaState
+	// set is called in place of setting a quota, if it is not nil.
+	set func(planner.Quota)
+
+	// orders are their states, by URL: pending-provider, where nothing is said; asking fails every question; answers what is answered to a callback, the last for ever; effect is what it does.
+	orders  map[string]planner.OrderState
+	asking  error
+	answers map[string][]providers.Answer
+	effect  map[string]func()
+
+	store *state.Store
+	slept []time.Duration
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dirs: map[string]*planner.Directory{}, full: map[string]bool{}, next: 100, fail: map[string]error{}, orders: map[string]planner.OrderState{},
+		answers: map[string][]providers.Answer{}, effect: map[string]func(){}}
+	w.limits.Space, w.limits.Inodes = planner.Usage[planner.Bytes]{Known: true}, planner.Usage[planner.Inodes]{Known: true}
+	w.limits.Limits = planner.Quota{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](),
+		InodesSoft: planner.Unlimited[planner.Inodes](), InodesHard: planner.Unlimited[planner.Inodes]()}
+	w.put("capstor", 0, 0, 0o755)
+	var err error
+	if w.store, err = state.Open(filepath.Join(t.TempDir(), "state"), state.Options{Now: func() time.Time { return now }}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) put(at string, owner planner.UID, group planner.GID, mode planner.Mode) *planner.Directory {
+	w.next++
+	w.dirs[at] = &planner.Directory{State: planner.DirPresent, Owner: owner, Group: group, Mode: mode, Inode: w.next}
+	return w.dirs[at]
+}
+
+// do notes a step, and fails where that is asked for.
+func (w *world) do(step string) error {
+	w.log = append(w.log, step)
+	return w.fail[step]
+}
+
+func (w *world) engine() *Engine {
+	return &Engine{Storage: w, Orders: w, Journal: w.store, Now: func() time.Time { return now }, Parallelism: 1, Host: "node", Who: "root",
+		Sleep: func(ctx context.Context, d time.Duration) error { w.slept = append(w.slept, d); return ctx.Err() }}
+}
+
+// run applies the work and gives the results; the plan begins first, as a command does it.
+func (w *world) run(job Job) []Result {
+	w.t.Helper()
+	w.begin(&job)
+	results, err := w.engine().Run(context.Background(), nil, job)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return results
+}
+
+func (w *world) begin(job *Job) {
+	w.t.Helper()
+	job.ID, job.Made = "sha256:plan", now
+	w.check(w.store.Update(func(tx *state.Tx) error {
+		_, err := tx.Begin(state.PlanStart{ID: job.ID, Made: now, Who: "root"})
+		return err
+	}))
+}
+
+func (w *world) check(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// wantLog compares what was done.
+func (w *world) wantLog(steps ...string) {
+	w.t.Helper()
+	if !slices.Equal(w.log, steps) {
+		w.t.Errorf("done was\n  %s\nwant\n  %s", strings.Join(w.log, "\n  "), strings.Join(steps, "\n  "))
+	}
+}
+
+// outbox shows what waits, one a line: callback, then its state.
+func (w *world) outbox() string {
+	w.t.Helper()
+	var lines []string
+	w.check(w.store.View(func(tx *state.Tx) error {
+		waiting, err := tx.Outbox()
+		for _, d := range waiting {
+			how := "due"
+			if d.Parked {
+				how = "parked"
+			} else if d.Next.After(now) {
+				how = "in " + d.Next.Sub(now).String()
+			}
+			lines = append(lines, fmt.Sprintf("%s %s", d.Callback, how))
+		}
+		return err
+	}))
+	return strings.Join(lines, ", ")
+}
+
+func (w *world) records() []planner.Record {
+	w.t.Helper()
+	var found []planner.Record
+	w.check(w.store.View(func(tx *state.Tx) (err error) { found, err = tx.Records(); return err }))
+	return found
+}
+
+func (w *world) register() []planner.Archived {
+	w.t.Helper()
+	var found []planner.Archived
+	w.check(w.store.View(func(tx *state.Tx) (err error) { found, err = tx.ArchiveRegister(); return err }))
+	return found
+}
+
+// The storage.
+
+func (w *world) Make(_, at string) (Directory, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.do("make " + at); err != nil {
+		return nil, err
+	}
+	if w.dirs[at] != nil {
+		return nil, fmt.Errorf("%w: %s", ErrExists, at)
+	}
+	if w.dirs[path.Dir(at)] == nil {
+		return nil, errors.New("the directory above is missing")
+	}
+	w.put(at, 0, 0, 0o700)
+	return &handle{w, at}, nil
+}
+
+func (w *world) Open(_, at string, inode uint64) (Directory, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.do("open " + at); err != nil {
+		return nil, err
+	}
+	if d := w.dirs[at]; d == nil || inode != 0 && d.Inode != inode {
+		return nil, errors.New("not there")
+	}
+	return &handle{w, at}, nil
+}
+
+func (w *world) Look(_, at string) planner.Directory {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if d := w.dirs[at]; d != nil {
+		return *d
+	}
+	return planner.Directory{State: planner.DirAbsent}
+}
+
+func (w *world) CheckArchive(m Move) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.do("check " + m.Path)
+}
+
+func (w *world) Archive(m Move) error { return w.move("archive", m.Path, m.Archived()) }
+func (w *world) Restore(m Move) error { return w.move("restore", m.Archived(), m.Path) }
+
+func (w *world) move(what, from, to string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := w.do(what + " " + from)
+	if err == nil || errors.Is(err, errAfter) {
+		w.dirs[to] = w.dirs[from]
+		delete(w.dirs, from)
+	}
+	return err
+}
+
+// errAfter is a move that was made, and something failed after it.
+var errAfter = errors.New("could not be made durable")
+
+func (w *world) Quota(context.Context, string, planner.QuotaID) planner.QuotaState {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.limits
+}
+
+func (w *world) SetQuota(_ context.Context, _ string, id planner.QuotaID, want planner.Quota, _ planner.QuotaState) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.do(fmt.Sprintf("quota of %d", id.ID)); err != nil {
+		return err
+	}
+	if w.set != nil {
+		w.set(want)
+		return nil
+	}
+	w.limits.Limits = want
+	return nil
+}
+
+// handle is one open directory.
+type handle struct {
+	w  *world
+	at string
+}
+
+func (h *handle) Observe() planner.Directory { return h.w.Look("", h.at) }
+func (h *handle) Empty() (bool, error)       { return !h.w.full[h.at], nil }
+func (h *handle) DropACLs() error            { return h.step("acl", func(d *planner.Directory) { d.ACL = false }) }
+func (h *handle) Sync() error                { return h.step("sync", func(*planner.Directory) {}) }
+func (h *handle) Close() error               { return nil }
+
+func (h *handle) Own(owner planner.UID, group planner.GID) error {
+	return h.step(fmt.Sprintf("own %d:%d", owner, group), func(d *planner.Directory) { d.Owner, d.Group = owner, group })
+}
+
+func (h *handle) Chmod(mode planner.Mode) error {
+	return h.step("mode "+mode.String(), func(d *planner.Directory) { d.Mode = mode })
+}
+
+func (h *handle) SetProject(id planner.ProjectID) error {
+	return h.step(fmt.Sprintf("project %d", id), func(d *planner.Directory) { d.Project = id })
+}
+
+func (h *handle) step(what string, change func(*planner.Directory)) error {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	if err := h.w.do(what + " " + path.Base(h.at)); err != nil {
+		return err
+	}
+	change(h.w.dirs[h.at])
+	return nil
+}
+
+// Waldur.
+
+func (w *world) Get(_ context.Context, url string) (planner.Order, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.do("ask " + path.Base(url))
+	if w.asking != nil {
+		return planner.Order{}, w.asking
+	}
+	if s, ok := w.orders[url]; ok {
+		return planner.Order{State: s}, nil
+	}
+	return planner.Order{State: planner.OrderPendingProvider}, nil
+}
+
+func (w *world) Send(_ context.Context, c providers.Call) providers.Answer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	step := fmt.Sprintf("%s %s", c.Callback, path.Base(path.Dir(c.URL)))
+	_ = w.do(step)
+	if f := w.effect[step]; f != nil {
+		f()
+	}
+	queue := w.answers[string(c.Callback)]
+	if len(queue) == 0 {
+		return providers.Answer{Status: 200}
+	}
+	if len(queue) > 1 {
+		w.answers[string(c.Callback)] = queue[1:]
+	}
+	return queue[0]
+}
+
+// Actions.
+
+func key(name string) planner.Key {
+	return planner.Key{Item: fmt.Sprintf("%032x", name), System: "capstor", DataType: "store"}
+}
+
+// work is an action on capstor/NAME with an order of that name and its callbacks.
+func work(kind planner.ActionKind, name string, calls ...planner.Callback) Work {
+	at := "capstor/" + name
+	w := Work{Action: &planner.Action{Key: key(name), Address: "/" + at, Kind: kind, Target: planner.TargetProject, System: "capstor", Storage: at, Callbacks: calls},
+		Detail: &planner.Detail{}, URLs: map[planner.Callback]string{},
+		Record: planner.Record{Key: key(name), Address: "/" + at, System: "capstor", Storage: at, Target: planner.TargetProject}}
+	if len(calls) > 0 {
+		w.Action.Order, w.Order = "0123456789abcdef", "https://w/api/orders/"+name
+	}
+	for _, c := range calls {
+		w.URLs[c] = w.Order + "/" + string(c)
+	}
+	return w
+}
+
+// creation is the work of making capstor/NAME for a group, with all four limits and all callbacks of a create.
+func creation(name string) Work {
+	w := work(planner.Create, name, planner.Approve, planner.SetBackendID, planner.SetStateDone)
+	w.Action.Changes = []planner.Change{{Attribute: planner.Owner, After: planner.Number(0)}, {Attribute: planner.Group, After: planner.Number(30500)},
+		{Attribute: planner.ModeAttr, After: planner.ModeValue(0o2770)}}
+	return w
+}
+
+func withQuota(w Work, hard planner.Bytes) Work {
+	w.Action.Quota = &planner.QuotaID{By: planner.ByGroup, ID: 30500}
+	w.Action.Changes = append(w.Action.Changes, planner.Change{Attribute: planner.SpaceHard, After: planner.Number(uint64(hard))})
+	return w
+}
+
+// statuses are how the results ended, by the last part of the address.
+func statuses(results []Result) map[string]Status {
+	all := map[string]Status{}
+	for _, r := range results {
+		all[path.Base(r.Action.Address)] = r.Status
+	}
+	return all
+}
+
+func wantStatuses(t *testing.T, results []Result, want map[string]Status) {
+	t.Helper()
+	if got := statuses(results); !maps.Equal(got, want) {
+		t.Errorf("the results are %v, want %v", got, want)
+	}
+}
+
+// mentions tells whether an error says all of this.
+func mentions(err error, texts ...string) bool {
+	if err == nil {
+		return false
+	}
+	for _, s := range texts {
+		if !strings.Contains(err.Error(), s) {
+			return false
+		}
+	}
+	return true
+}

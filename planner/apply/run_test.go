@@ -1,0 +1,149 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// What is stale is left out, and the rest is done.
+func TestSkip(t *testing.T) {
+	w := newWorld(t)
+	job := Job{Work: []Work{creation("bio"), creation("chem")}}
+	job.SkipStale([]planner.Stale{{Key: key("bio"), Address: "/capstor/bio", Field: "order", Then: "1", Now: "2"}, {Key: key("bio"), Field: "observed mode", Then: "null", Now: "0755"}})
+	results := w.run(job)
+	wantStatuses(t, results, map[string]Status{"bio": Skipped, "chem": Done})
+	if !mentions(results[0].Err, "order was 1 when planned, is 2 now", "observed mode was null") || w.dirs["capstor/bio"] != nil {
+		t.Errorf("%v; the directory is %v", results[0].Err, w.dirs["capstor/bio"])
+	}
+}
+
+// Told to stop, it finishes what is under way, notes it and reports it, and begins nothing more.
+func TestStop(t *testing.T) {
+	w := newWorld(t)
+	job := Job{}
+	for i := range 70 {
+		job.Work = append(job.Work, creation(fmt.Sprint("p", i)))
+	}
+	w.begin(&job)
+	stop := make(chan struct{})
+	e := w.engine()
+	e.Notify = func(ev Event) {
+		if ev.Step == "begin" && ev.Action.Storage == "capstor/p2" {
+			close(stop)
+		}
+	}
+	results, err := e.Run(context.Background(), stop, job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[Status]int{}
+	for _, r := range results {
+		count[r.Status]++
+	}
+	if count[Done] != 3 || count[NotBegun] != 67 || len(w.records()) != 3 || w.outbox() != "" {
+		t.Errorf("%v, %d recorded, outbox %q; want the three that were under way, done and told", count, len(w.records()), w.outbox())
+	}
+	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Made: job.Made, Work: job.Work, Resumed: true})
+	if err != nil || slices.ContainsFunc(again, func(r Result) bool { return r.Status != Done }) {
+		t.Errorf("resumed: %v, %+v", err, again)
+	}
+}
+
+// broken is a journal that fails from some batch on.
+type broken struct {
+	*state.Store
+	good int
+}
+
+func (b *broken) Update(f func(*state.Tx) error) error {
+	if b.good--; b.good < 0 {
+		return errors.New("the disk is full")
+	}
+	return b.Store.Update(f)
+}
+
+// A state that cannot be written ends the run: nothing is told that is not noted, and nothing further is begun.
+func TestAStateThatCannotBeWritten(t *testing.T) {
+	w := newWorld(t)
+	job := Job{}
+	for i := range batchSize + 1 {
+		job.Work = append(job.Work, creation(fmt.Sprint("p", i)))
+	}
+	w.begin(&job)
+	e := w.engine()
+	e.Journal = &broken{w.store, 0}
+	results, err := e.Run(context.Background(), nil, job)
+	if !mentions(err, "the disk is full", "run apply again") {
+		t.Error(err)
+	}
+	if log := strings.Join(w.log, " "); strings.Contains(log, "approve") || strings.Contains(log, fmt.Sprint("p", batchSize)) || results[batchSize].Status != NotBegun {
+		t.Errorf("it went on: %s", log)
+	}
+	w.log = nil
+	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Made: job.Made, Work: job.Work, Resumed: true})
+	if err != nil || slices.ContainsFunc(again, func(r Result) bool { return r.Status != Done }) || len(w.records()) != batchSize+1 {
+		t.Errorf("with room again: %v, %d recorded", err, len(w.records()))
+	}
+}
+
+// An answer that cannot be noted leaves the callback in the outbox: it is asked for before it is sent again.
+func TestAnAnswerThatCannotBeNoted(t *testing.T) {
+	w := newWorld(t)
+	job := Job{Work: []Work{creation("bio")}}
+	w.begin(&job)
+	e := w.engine()
+	e.Journal = &broken{w.store, 1}
+	results, err := e.Run(context.Background(), nil, job)
+	if err != nil || results[0].Status != Undelivered || !mentions(results[0].Err, "the disk is full") {
+		t.Errorf("%v, %+v", err, results)
+	}
+	if got := w.outbox(); got != "approve due, set_backend_id due, set_state_done due" || slices.Contains(w.log, "set_backend_id bio") {
+		t.Errorf("the outbox holds %q after %v", got, w.log)
+	}
+}
+
+// The journal says what became of each resource, and with which inode.
+func TestJournal(t *testing.T) {
+	w := newWorld(t)
+	w.fail["mode 2770 chem"] = errors.New("read-only file system")
+	w.run(Job{Work: []Work{creation("bio"), creation("chem")}})
+	var steps []state.Step
+	w.check(w.store.View(func(tx *state.Tx) (err error) { steps, err = tx.Steps("sha256:plan"); return err }))
+	if len(steps) != 2 || steps[0].Name != "done" || steps[0].Inode != w.dirs["capstor/bio"].Inode || steps[0].Note != "owner group mode" ||
+		steps[1].Name != "failed" || !strings.Contains(steps[1].Note, "read-only file system") {
+		t.Errorf("%+v", steps)
+	}
+}
+
+// Progress is told one call at a time, each resource with a beginning and an end.
+func TestEvents(t *testing.T) {
+	w := newWorld(t)
+	job := Job{}
+	for i := range 20 {
+		job.Work = append(job.Work, creation(fmt.Sprint("p", i)))
+	}
+	w.begin(&job)
+	e := w.engine()
+	e.Parallelism = 8
+	open, ends := map[string]bool{}, 0
+	e.Notify = func(ev Event) { // not locked: the race detector tells calls at the same time
+		switch name := ev.Action.Storage; {
+		case ev.Step == "begin":
+			open[name] = true
+		case ev.Step == "end" && open[name] && ev.Status == Done:
+			ends++
+		default:
+			t.Errorf("%+v", ev)
+		}
+	}
+	if _, err := e.Run(context.Background(), nil, job); err != nil || ends != 20 {
+		t.Errorf("%d ended, %v", ends, err)
+	}
+}

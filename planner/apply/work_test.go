@@ -1,0 +1,260 @@
+package apply
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// A create goes step by step, closed to all but root until the last; then the state knows, and only then Waldur.
+func TestCreateInOrder(t *testing.T) {
+	w := newWorld(t)
+	bio := withQuota(creation("bio"), 1<<40)
+	bio.Action.Changes = append(bio.Action.Changes, planner.Change{Attribute: planner.Project, After: planner.Number(7)})
+	w.effect["approve bio"] = func() {
+		if got := w.outbox(); got != "approve due, set_backend_id due, set_state_done due" {
+			t.Errorf("when the first callback is sent, the outbox holds %q", got)
+		}
+		if r := w.records(); len(r) != 1 || r[0].Inode != w.dirs["capstor/bio"].Inode || !r[0].At.Equal(now) {
+			t.Errorf("when the first callback is sent, recorded is %+v", r)
+		}
+	}
+	results := w.run(Job{Work: []Work{bio}})
+	wantStatuses(t, results, map[string]Status{"bio": Done})
+	w.wantLog("make capstor/bio", "project 7 bio", "quota of 30500", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio",
+		"approve bio", "set_backend_id bio", "set_state_done bio")
+	if got := w.outbox(); got != "" {
+		t.Errorf("the outbox still holds %q", got)
+	}
+}
+
+// Whatever step fails, nothing after it is done, nothing is recorded and Waldur hears nothing; the directory stays closed.
+func TestAFailedStepEndsACreate(t *testing.T) {
+	for _, step := range []string{"make capstor/bio", "project 7 bio", "quota of 30500", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio"} {
+		w := newWorld(t)
+		w.fail[step] = errors.New("no")
+		bio := withQuota(creation("bio"), 1<<40)
+		bio.Action.Changes = append(bio.Action.Changes, planner.Change{Attribute: planner.Project, After: planner.Number(7)})
+		results := w.run(Job{Work: []Work{bio, creation("chem")}})
+		wantStatuses(t, results, map[string]Status{"bio": Failed, "chem": Done})
+		if d := w.dirs["capstor/bio"]; d != nil && step != "sync bio" && d.Mode != 0o700 {
+			t.Errorf("after %q failed the directory has mode %s", step, d.Mode)
+		}
+		if r := w.records(); len(r) != 1 || r[0].Address != "/capstor/chem" {
+			t.Errorf("after %q failed, recorded is %+v", step, r)
+		}
+		if got := w.outbox(); got != "" {
+			t.Errorf("after %q failed, the outbox holds %q", step, got)
+		}
+	}
+}
+
+// Only what was seen counts as done.
+func TestACreateIsLookedAt(t *testing.T) {
+	w := newWorld(t)
+	bio := creation("bio")
+	e := w.engine()
+	e.Reached = func(point string) {
+		if point == "synced" {
+			w.dirs["capstor/bio"].Mode = 0o2777 // somebody works against it
+		}
+	}
+	job := Job{Work: []Work{bio}}
+	w.begin(&job)
+	results, err := e.Run(t.Context(), nil, job)
+	if err != nil || results[0].Status != Failed || !mentions(results[0].Err, "mode 2777", "not what was set") {
+		t.Errorf("%v, %+v", err, results)
+	}
+}
+
+// What stands where a directory is to be made is taken up only if it is as wanted, or our own half-made one.
+func TestWhatStandsThere(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		owner   planner.UID
+		group   planner.GID
+		mode    planner.Mode
+		full    bool
+		resumed bool
+		want    Status
+	}{
+		{"as wanted", 0, 30500, 0o2770, true, false, Done},
+		{"closed and empty, but not begun before", 0, 0, 0o700, false, false, Failed},
+		{"just made", 0, 0, 0o700, false, true, Done},
+		{"in a setgid parent", 0, 5, 0o2700, false, true, Done},
+		{"given to its group", 0, 30500, 0o700, false, true, Done},
+		{"closed, with something in it", 0, 0, 0o700, true, true, Failed},
+		{"closed and empty, but somebody else's", 4711, 4711, 0o700, false, true, Failed},
+		{"open", 0, 30500, 0o750, false, true, Failed},
+	} {
+		w := newWorld(t)
+		was := *w.put("capstor/bio", c.owner, c.group, c.mode)
+		w.full["capstor/bio"] = c.full
+		results := w.run(Job{Work: []Work{creation("bio")}, Resumed: c.resumed})
+		if results[0].Status != c.want {
+			t.Errorf("%s: %s, %v; want %s", c.name, results[0].Status, results[0].Err, c.want)
+		}
+		now := *w.dirs["capstor/bio"]
+		if c.want == Failed && (now != was || !mentions(results[0].Err, "capstor/bio", "plan again")) {
+			t.Errorf("%s: it was changed from %+v to %+v: %v", c.name, was, now, results[0].Err)
+		}
+		if c.want == Done && (now.Owner != 0 || now.Group != 30500 || now.Mode != 0o2770) {
+			t.Errorf("%s: it ends as %+v", c.name, now)
+		}
+	}
+}
+
+// Directories above come first, topmost first. What exists stays; what a killed apply left half made is finished.
+func TestParents(t *testing.T) {
+	parent := func(name string, mode planner.Mode) Work {
+		p := work(planner.Create, name)
+		p.Action.Target = planner.TargetTenant
+		p.Action.Changes = []planner.Change{{Attribute: planner.Owner, After: planner.Number(0)}, {Attribute: planner.Group, After: planner.Number(0)}, {Attribute: planner.ModeAttr, After: planner.ModeValue(mode)}}
+		return p
+	}
+	jobWork := func() []Work {
+		bio := work(planner.Create, "t/c/bio")
+		bio.Action.Changes = creation("bio").Action.Changes
+		bio.Action.Parents = []string{"capstor/t/c"}
+		return []Work{bio, parent("t", 0o775), creation("other")}
+	}
+	t.Run("missing", func(t *testing.T) {
+		w := newWorld(t)
+		wantStatuses(t, w.run(Job{Work: jobWork()}), map[string]Status{"bio": Done, "t": Done, "other": Done})
+		w.wantLog("make capstor/t", "acl t", "own 0:0 t", "mode 0775 t", "sync t", "make capstor/t/c", "acl c", "own 0:0 c", "mode 0755 c", "sync c",
+			"make capstor/t/c/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio",
+			"make capstor/other", "acl other", "own 0:30500 other", "mode 2770 other", "sync other", "approve other", "set_backend_id other", "set_state_done other")
+		if len(w.records()) != 2 {
+			t.Errorf("recorded are %+v, want the two that are no parents", w.records())
+		}
+	})
+	t.Run("standing", func(t *testing.T) {
+		w := newWorld(t)
+		w.put("capstor/t", 9, 9, 0o700)
+		wantStatuses(t, w.run(Job{Work: jobWork()}), map[string]Status{"bio": Done, "t": Done, "other": Done})
+		if d := w.dirs["capstor/t"]; d.Owner != 9 || d.Mode != 0o700 {
+			t.Errorf("a parent that stands was changed to %+v", d)
+		}
+	})
+	t.Run("half made", func(t *testing.T) {
+		w := newWorld(t)
+		w.put("capstor/t", 0, 0, 0o700).ACL = true
+		wantStatuses(t, w.run(Job{Work: jobWork(), Resumed: true}), map[string]Status{"bio": Done, "t": Done, "other": Done})
+		if d := w.dirs["capstor/t"]; d.Mode != 0o775 || d.ACL {
+			t.Errorf("the half-made parent ends as %+v", d)
+		}
+	})
+	t.Run("failing", func(t *testing.T) {
+		w := newWorld(t)
+		w.fail["make capstor/t/c"] = errors.New("no")
+		results := w.run(Job{Work: jobWork()})
+		wantStatuses(t, results, map[string]Status{"bio": Failed, "t": Done, "other": Done})
+		if !mentions(results[0].Err, "capstor/t/c, could not be made: no") {
+			t.Error(results[0].Err)
+		}
+	})
+}
+
+// An update compares each attribute once more: as planned or as wanted is fine, anything else stops it before any change.
+func TestUpdateComparesOnceMore(t *testing.T) {
+	update := func(inode uint64) Work {
+		u := withQuota(work(planner.Update, "bio"), 2<<40)
+		u.Action.Inode = inode
+		u.Action.Changes[0].Before = planner.Number(1 << 40)
+		u.Action.Changes = append([]planner.Change{{Attribute: planner.Group, Before: planner.Number(5), After: planner.Number(30500)},
+			{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o750), After: planner.ModeValue(0o2770)}}, u.Action.Changes...)
+		return u
+	}
+	for _, c := range []struct {
+		name  string
+		group planner.GID
+		mode  planner.Mode
+		hard  planner.Limit[planner.Bytes]
+		want  Status
+		says  string
+	}{
+		{"as planned", 5, 0o750, planner.LimitOf(planner.Bytes(1 << 40)), Done, ""},
+		{"as wanted", 30500, 0o2770, planner.LimitOf(planner.Bytes(2 << 40)), Done, ""},
+		{"half way", 30500, 0o750, planner.LimitOf(planner.Bytes(2 << 40)), Done, ""},
+		{"another group", 6, 0o750, planner.LimitOf(planner.Bytes(1 << 40)), Failed, "its group is 6, and was 5 when this was planned"},
+		{"another mode", 5, 0o777, planner.LimitOf(planner.Bytes(1 << 40)), Failed, "its mode is 0777"},
+		{"another limit", 5, 0o750, planner.LimitOf(planner.Bytes(3 << 40)), Failed, "its space_hard is 3298534883328"},
+		{"no limit", 5, 0o750, planner.Unlimited[planner.Bytes](), Failed, "its space_hard is unlimited"},
+	} {
+		w := newWorld(t)
+		d := w.put("capstor/bio", 0, c.group, c.mode)
+		w.limits.Limits.SpaceHard = c.hard
+		was := *d
+		results := w.run(Job{Work: []Work{update(d.Inode)}})
+		if results[0].Status != c.want || c.says != "" && !mentions(results[0].Err, c.says, "plan again") {
+			t.Errorf("%s: %s, %v", c.name, results[0].Status, results[0].Err)
+		}
+		if c.want == Failed && (*d != was || w.limits.Limits.SpaceHard != c.hard) {
+			t.Errorf("%s: it was changed to %+v", c.name, d)
+		}
+		if c.want == Done && (d.Group != 30500 || d.Mode != 0o2770 || w.limits.Limits.SpaceHard != planner.LimitOf(planner.Bytes(2<<40)) || len(w.records()) != 1) {
+			t.Errorf("%s: it ends as %+v, recorded %+v", c.name, d, w.records())
+		}
+	}
+	w := newWorld(t)
+	w.put("capstor/bio", 0, 5, 0o750)
+	if r := w.run(Job{Work: []Work{update(77)}}); r[0].Status != Failed {
+		t.Errorf("another directory in its place: %+v", r[0])
+	}
+}
+
+// A quota is set in one call, only if it differs, and read back.
+func TestQuotaIsReadBack(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*world)
+		want   Status
+		says   string
+		calls  int
+	}{
+		{"set", func(*world) {}, Done, "", 1},
+		{"set already", func(w *world) { w.limits.Limits.SpaceHard = planner.LimitOf(planner.Bytes(1 << 40)) }, Done, "", 0},
+		{"not to be read", func(w *world) { w.limits.LimitsWhy = "no MDT" }, Failed, "could not be read: no MDT", 0},
+		{"not kept", func(w *world) { w.set = func(planner.Quota) {} }, Failed, "reads back as space unlimited/unlimited", 1},
+		{"not to be read back", func(w *world) { w.set = func(planner.Quota) { w.limits.LimitsWhy = "gone" } }, Failed, "could not be read back: gone", 1},
+	} {
+		w := newWorld(t)
+		c.change(w)
+		results := w.run(Job{Work: []Work{withQuota(creation("bio"), 1<<40)}})
+		calls := 0
+		for _, s := range w.log {
+			if s == "quota of 30500" {
+				calls++
+			}
+		}
+		if results[0].Status != c.want || calls != c.calls || c.says != "" && !mentions(results[0].Err, "group 30500", c.says) {
+			t.Errorf("%s: %s after %d calls: %v", c.name, results[0].Status, calls, results[0].Err)
+		}
+	}
+}
+
+// A report changes nothing on the storage; a reject and a fail do not even look at it.
+func TestOrdersWithoutStorage(t *testing.T) {
+	for _, c := range []struct {
+		kind    planner.ActionKind
+		call    planner.Callback
+		records int
+	}{{planner.Report, planner.SetStateDone, 1}, {planner.RejectOrder, planner.Reject, 0}, {planner.FailOrder, planner.SetStateErred, 0}} {
+		w := newWorld(t)
+		x := work(c.kind, "bio", c.call)
+		x.Record.Inode = w.put("capstor/bio", 0, 30500, 0o2770).Inode
+		x.Bodies = map[planner.Callback][]byte{c.call: []byte("{}")}
+		wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
+		w.wantLog(string(c.call) + " bio")
+		if n := len(w.records()); n != c.records {
+			t.Errorf("%s: %d records, want %d", c.kind, n, c.records)
+		}
+	}
+	w := newWorld(t)
+	gone := work(planner.Report, "bio", planner.SetStateDone)
+	delete(gone.URLs, planner.SetStateDone)
+	if r := w.run(Job{Work: []Work{gone}}); r[0].Status != Failed || !mentions(r[0].Err, "no longer offers set_state_done", "plan again") {
+		t.Errorf("a callback that is gone: %+v", r[0])
+	}
+}
