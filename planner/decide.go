@@ -139,9 +139,15 @@ func (c *comparison) reasonOfWish(n *node, d *decision, code, text string) {
 	d.detail.Reasons = append(d.detail.Reasons, Reason{code, text})
 }
 
+// ErrorTerminate is the reason's code for the end of a resource that Waldur has in error: no policy approves it.
+const ErrorTerminate = "error_terminate"
+
 // remove plans the archiving of what an order terminates. Only this status ever leads here.
 func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	because := Reason{"order_terminate", fmt.Sprintf("order %s terminates it", shortID(n.order))}
+	if n.item.Status == StatusError {
+		because = Reason{ErrorTerminate, fmt.Sprintf("order %s terminates it, and it is in error", shortID(n.order))}
+	}
 	c.callbacks(n, d)
 	if dir.State == DirAbsent {
 		if why := c.undelivered(n); why.Code != "" {

@@ -168,6 +168,9 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 	if slices.Contains(a.Danger, planner.DangerMissing) && a.Kind != planner.Restore {
 		return "a directory that is gone is never dealt with by policy"
 	}
+	if slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == planner.ErrorTerminate }) {
+		return "the end of a resource in error is never approved by policy"
+	}
 	if len(in.Policy.Matches) > 0 && !a.Target.IsNode() {
 		f := in.Facts(a.Key)
 		if !slices.ContainsFunc(in.Policy.Matches, func(m Match) bool { return m.Matches(f) }) {
@@ -185,9 +188,9 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 // Effects are what an action does, in the words of auto_approve.allow.
 func Effects(a *planner.Action, d *planner.Detail) []string {
 	switch a.Kind {
-	case planner.Create, planner.Archive, planner.Restore, planner.Report:
-		return []string{string(a.Kind)}
-	case planner.RejectOrder, planner.FailOrder:
+	case planner.Create:
+		return append([]string{"create"}, lowered(a)...)
+	case planner.Archive, planner.Restore, planner.Report, planner.RejectOrder, planner.FailOrder:
 		return []string{string(a.Kind)}
 	}
 	var effects []string
@@ -205,6 +208,17 @@ func Effects(a *planner.Action, d *planner.Detail) []string {
 	}
 	slices.Sort(effects)
 	return slices.Compact(effects)
+}
+
+// lowered is what a new directory's quota takes away from a group that has files and a quota already.
+func lowered(a *planner.Action) (effects []string) {
+	if slices.Contains(a.Danger, planner.DangerBelowUsage) {
+		effects = append(effects, "below_usage")
+	}
+	if slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute.IsQuota() && !c.Before.IsAbsent() && lower(c) }) {
+		effects = append(effects, "quota_lower")
+	}
+	return effects
 }
 
 func effectOf(c planner.Change, drift bool) string {

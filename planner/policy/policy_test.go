@@ -24,6 +24,10 @@ func TestJudge(t *testing.T) {
 		approved bool
 	}{
 		{"create", planner.Action{Kind: planner.Create}, false, defaults, true},
+		{"a create that lowers its group's quota", planner.Action{Kind: planner.Create, Changes: []planner.Change{hard(20, 10)}}, false, defaults, false},
+		{"a create that raises it", planner.Action{Kind: planner.Create, Changes: []planner.Change{hard(10, 20)}}, false, defaults, true},
+		{"a create whose quota is below what its group uses", planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerBelowUsage},
+			Changes: []planner.Change{{Attribute: planner.SpaceHard, After: planner.Number(10)}}}, false, defaults, false},
 		{"a missing directory is never made anew", planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerMissing}}, false, defaults, false},
 		{"quota raise", planner.Action{Kind: planner.Update, Changes: []planner.Change{hard(10, 20)}}, false, defaults, true},
 		{"quota lower", planner.Action{Kind: planner.Update, Changes: []planner.Change{hard(20, 10)}}, false, defaults, false},
@@ -49,6 +53,19 @@ func TestJudge(t *testing.T) {
 				t.Errorf("approved %t by %q, want %t", d.Approved, d.Rule, tc.approved)
 			}
 		})
+	}
+}
+
+// TestErrorIsNeverEndedByPolicy: archiving is allowed, but not what an order does to a resource in error.
+func TestErrorIsNeverEndedByPolicy(t *testing.T) {
+	allow := policy.Policy{Allow: []string{"archive", "report"}, MaxChanges: 1, MaxArchives: 1}
+	for code, approved := range map[string]bool{"order_terminate": true, planner.ErrorTerminate: false} {
+		for _, kind := range []planner.ActionKind{planner.Archive, planner.Report} {
+			p := &planner.Plan{Core: planner.Core{Actions: []planner.Action{{Kind: kind}}}, Context: planner.Context{Details: []planner.Detail{{Reasons: []planner.Reason{{Code: code}}}}}}
+			if d := policy.Judge(policy.Input{Plan: p, Policy: allow})[0]; d.Approved != approved {
+				t.Errorf("%s because of %s: approved %t by %q", kind, code, d.Approved, d.Rule)
+			}
+		}
 	}
 }
 
