@@ -1,6 +1,9 @@
 package planner
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // changeDirectory adds the changes of owner, group and mode. A nil dir is one that does not exist yet.
 func (c *comparison) changeDirectory(n *node, dir *Directory, d *decision) {
@@ -84,6 +87,9 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	limitChange(c, n, d, SpaceHard, l.SpaceHard, w.SpaceHard, s.state.Space, recorded, was.SpaceHard, fresh)
 	limitChange(c, n, d, InodesSoft, l.InodesSoft, w.InodesSoft, s.state.Inodes, recorded, was.InodesSoft, fresh)
 	limitChange(c, n, d, InodesHard, l.InodesHard, w.InodesHard, s.state.Inodes, recorded, was.InodesHard, fresh)
+	if final := s.target(); len(d.action.Changes) > size && d.quota.Code == "" {
+		d.quota = cmp.Or(aboveHard(final.SpaceSoft, final.SpaceHard, "space"), aboveHard(final.InodesSoft, final.InodesHard, "inodes"))
+	}
 	switch {
 	case d.quota.Code != "": // one limit cannot be set, so none is: all four go in one call
 		d.action.Changes, d.detail.Notes = d.action.Changes[:size], d.detail.Notes[:size]
@@ -91,6 +97,17 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 		d.action.Quota = &QuotaID{s.identity.By, s.identity.ID}
 		c.warnSmall(n, w)
 	}
+}
+
+// aboveHard refuses a soft limit that would come to stand above a hard one which nobody speaks of, and which stays.
+func aboveHard[U Bytes | Inodes](soft, hard Limit[U], what string) Reason {
+	s, ok := soft.Number()
+	h, ok2 := hard.Number()
+	if !ok || !ok2 || s <= h {
+		return Reason{}
+	}
+	return Reason{"soft_above_hard", fmt.Sprintf("its soft limit for %s would be %d, above the hard one of %d: one of them is what the storage has, because nobody says what it should be; "+
+		"an override can", what, s, h)}
 }
 
 // quotaRefusal tells why the quota of an identity is left alone.

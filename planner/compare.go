@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,13 +61,13 @@ func (c *comparison) resource(n *node) {
 		refusal = d.quota
 	}
 	c.watch(n, &d, refusal)
+	hold := n.hold
+	for _, p := range d.parents {
+		hold = cmp.Or(hold, p.hold)
+	}
 	switch {
-	case n.hold != nil && (d.action.Kind != "" || refusal.Code != ""):
-		until := "somebody lifts it"
-		if !n.hold.Until.IsZero() {
-			until = n.hold.Until.UTC().Format("2006-01-02 15:04 UTC")
-		}
-		c.refuse(n, Reason{"hold", fmt.Sprintf("held until %s by %s: %s", until, n.hold.By, n.hold.Reason)}, true, false)
+	case hold != nil && (d.action.Kind != "" || refusal.Code != ""):
+		c.refuse(n, hold.reason(), true, false)
 	case refusal.Code != "":
 		c.refuse(n, refusal, n.waits || isWait(refusal.Code), false)
 	case d.action.Kind == "":
@@ -79,6 +80,14 @@ func (c *comparison) resource(n *node) {
 		}
 		c.add(d)
 	}
+}
+
+func (h *Hold) reason() Reason {
+	until := "somebody lifts it"
+	if !h.Until.IsZero() {
+		until = h.Until.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	return Reason{"hold", fmt.Sprintf("held until %s by %s: %s", until, h.By, h.Reason)}
 }
 
 // isWait tells reasons that pass by themselves, or by somebody else's act, from those that need mending here.
@@ -124,15 +133,14 @@ func (c *comparison) decide(n *node, d *decision) Reason {
 	if kind, verdict, ok := c.verdictOf(n); ok {
 		return c.tellOrder(n, d, kind, verdict)
 	}
-	if n.verdict.Code != "" {
+	switch {
+	case n.asksNothing(): // then it does not matter what is wrong with it
+		if n.item.Status == StatusRemoved {
+			c.removed(n)
+		}
+		return Reason{}
+	case n.verdict.Code != "":
 		return n.verdict
-	}
-	if n.item.Status == StatusRemoved {
-		c.removed(n)
-		return Reason{}
-	}
-	if n.wish == wishNothing {
-		return Reason{}
 	}
 	dir, why := c.look(n)
 	if why.Code != "" {
@@ -195,19 +203,35 @@ func (c *comparison) parents() {
 			c.changeDirectory(n, nil, &d)
 			c.add(d)
 		case n.place >= 0:
-			dir, why := c.look(n)
-			if why.Code != "" || dir.State != DirPresent {
-				continue
-			}
-			c.changeDirectory(n, &dir, &d)
-			d.action.Inode = dir.Inode
-			c.watch(n, &d, Reason{})
-			if len(d.action.Changes) > 0 {
-				d.action.Kind = Update
-				d.detail.Reasons = []Reason{{"parents_enforced", "storage.parents is \"enforce\""}}
-				c.add(d)
-			}
+			c.enforce(n, &d)
 		}
+	}
+}
+
+// enforce compares a tenant's or customer's directory that stands, under parents = "enforce".
+func (c *comparison) enforce(n *node, d *decision) {
+	dir, why := c.look(n)
+	if why.Code != "" {
+		c.refuse(n, why, false, false)
+		return
+	}
+	if dir.State != DirPresent {
+		return // made only for a resource that needs it
+	}
+	c.changeDirectory(n, &dir, d)
+	d.action.Inode = dir.Inode
+	c.watch(n, d, Reason{})
+	switch {
+	case len(d.action.Changes) == 0:
+	case n.hold != nil:
+		c.refuse(n, n.hold.reason(), true, false)
+	default:
+		for i := range d.action.Changes {
+			c.dangerOf(&d.action.Changes[i], dir, d)
+		}
+		d.action.Kind = Update
+		d.detail.Reasons = []Reason{{"parents_enforced", "storage.parents is \"enforce\""}}
+		c.add(*d)
 	}
 }
 

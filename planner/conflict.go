@@ -17,7 +17,7 @@ type holder struct {
 // working and the newcomer is blocked; where nobody is recorded, both are. A create waits for a removal on its path.
 func (g *Graph) conflicts() {
 	holders := g.holders()
-	slices.SortStableFunc(holders, func(a, b holder) int { return comparePaths(a.path, b.path) })
+	slices.SortStableFunc(holders, compareHolders)
 	var open []*holder // the holders that enclose the present one, outermost first
 	for i := range holders {
 		h := &holders[i]
@@ -32,6 +32,21 @@ func (g *Graph) conflicts() {
 		}
 	}
 	g.quietRemoved(holders)
+}
+
+// compareHolders orders by path, then nodes, as they are, before records, which come out of a map and go by address.
+func compareHolders(a, b holder) int {
+	switch c := comparePaths(a.path, b.path); {
+	case c != 0:
+		return c
+	case a.node != nil && b.node != nil:
+		return 0
+	case a.node != nil:
+		return -1
+	case b.node != nil:
+		return 1
+	}
+	return strings.Compare(a.address, b.address)
 }
 
 // comparePaths orders storage paths so that what lies inside a directory follows it directly.

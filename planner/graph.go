@@ -116,6 +116,11 @@ func (n *node) wait(code, format string, args ...any) {
 	}
 }
 
+// asksNothing tells of what is removed, or in error without an order.
+func (n *node) asksNothing() bool {
+	return !n.isNode() && n.item.Problem == "" && n.wish == wishNothing && !n.waits
+}
+
 // Desire makes the desired-state graph. It judges every item, and never stops at a bad one: that one is blocked.
 func Desire(w *World) *Graph {
 	g := &Graph{world: w, byPath: map[string]int{}, reserved: newReserved(w.Settings),
@@ -228,16 +233,13 @@ func (g *Graph) reserveNodes() {
 // customers follow the resources that name them, so only resources are held to their place; and one that is recorded at
 // its path is not pushed out of it by a tenant or customer that turns up there later.
 func (g *Graph) checkPlaces() {
-	byItem := map[[2]string]Record{}
-	for key, r := range g.world.Recorded.Records {
-		byItem[[2]string{key.Item, key.DataType}] = r
-	}
+	recordOf := g.recordsByItem()
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		if n.isNode() || n.storage == "" {
 			continue
 		}
-		rec, known := byItem[[2]string{n.item.Key.Item, n.item.Key.DataType}]
+		rec, known := recordOf(n.item.Key)
 		if known && (rec.Storage != n.storage || rec.System != n.system.Name) && n.wish != wishNothing {
 			n.block("moved", "it is recorded at %s on %s, and now the proxy has it at %s on %s; move the data, or mend its backend_id in Waldur",
 				rec.Storage, rec.System, n.storage, n.system.Name)
@@ -246,9 +248,32 @@ func (g *Graph) checkPlaces() {
 		if !known || rec.Storage != n.storage {
 			why = g.reserved.check(n.storage)
 		}
-		if why != "" && n.wish != wishNothing {
+		if why == "" {
+			continue
+		}
+		if n.wish != wishNothing {
 			n.block("path", "%s; mend its backend_id in Waldur", why)
 		}
+		n.storage = "" // it has no place, and takes nobody else's
+	}
+}
+
+// recordsByItem finds the record of a resource: that of its key, or else one of the same item and data type on another
+// system.
+func (g *Graph) recordsByItem() func(Key) (Record, bool) {
+	elsewhere := map[[2]string]Record{}
+	for key, r := range g.world.Recorded.Records {
+		at := [2]string{key.Item, key.DataType}
+		if other, ok := elsewhere[at]; !ok || key.Compare(other.Key) < 0 {
+			elsewhere[at] = r
+		}
+	}
+	return func(k Key) (Record, bool) {
+		if r, ok := g.world.Recorded.Records[k]; ok {
+			return r, true
+		}
+		r, ok := elsewhere[[2]string{k.Item, k.DataType}]
+		return r, ok
 	}
 }
 
@@ -259,11 +284,7 @@ func (g *Graph) select_() {
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		some = some || n.selected && !n.isNode()
-		for h := range w.Holds {
-			if (w.Holds[h].Until.IsZero() || w.Holds[h].Until.After(w.Now)) && MatchGlob(w.Holds[h].Glob, n.address()) {
-				n.hold = &w.Holds[h]
-			}
-		}
+		n.hold = w.holdOf(n.address())
 		if g.observes(n) {
 			n.place = next
 			next++
@@ -273,6 +294,16 @@ func (g *Graph) select_() {
 	if !some && len(w.Selection.Targets)+len(w.Selection.Excludes) > 0 {
 		g.warn("selection_empty", "", "the targets and exclusions select no resource")
 	}
+}
+
+// holdOf is the hold in force on an address; nil if there is none.
+func (w *World) holdOf(address string) *Hold {
+	for i := range w.Holds {
+		if h := &w.Holds[i]; (h.Until.IsZero() || h.Until.After(w.Now)) && MatchGlob(h.Glob, address) {
+			return h
+		}
+	}
+	return nil
 }
 
 func (s *Selection) matches(address string) bool {

@@ -137,6 +137,9 @@ func (g *Graph) judgeType(n *node) {
 	answer, asked := g.world.Orders[n.order]
 	known := asked && answer.Why == ""
 	n.wish = wishByStatus(n.item.Status)
+	if known {
+		n.judgeState(answer.Order.State)
+	}
 	if n.item.Status == StatusError {
 		switch {
 		case !known:
@@ -144,7 +147,7 @@ func (g *Graph) judgeType(n *node) {
 			if !asked {
 				why = "it was not asked"
 			}
-			n.block("order_unknown", "it is in error with an order, and only Waldur knows what that order wants: %s", why)
+			n.block("order_unknown", "it is in error with order %s, and only Waldur knows what that order wants: %s", shortID(n.order), why)
 		case answer.Order.Type == OrderUpdate:
 			n.wish = wishUpdate
 		case answer.Order.Type == OrderTerminate:
@@ -169,6 +172,18 @@ func (g *Graph) judgeType(n *node) {
 	want := map[wish]OrderType{wishCreate: OrderCreate, wishUpdate: OrderUpdate, wishRemove: OrderTerminate}[n.wish]
 	if answer.Order.Type != want {
 		n.block("order_type", "its status is %s, but its order %s is a %s", n.item.Status, shortID(n.order), answer.Order.Type)
+	}
+}
+
+// judgeState lets an order act only while it is with the provider. The listing may be older than Waldur's answer: an order
+// that was cancelled, or done, since must not be carried out.
+func (n *node) judgeState(s OrderState) {
+	switch s {
+	case OrderPendingProvider, OrderExecuting:
+	case OrderPendingConsumer, OrderPendingProject, OrderPendingStartDate:
+		n.wait("order_not_ready", "Waldur says that its order %s is %s: somebody else has to act first", shortID(n.order), s)
+	default:
+		n.wait("order_over", "Waldur says that its order %s is %s: the proxy's listing is older; plan again", shortID(n.order), s)
 	}
 }
 

@@ -164,7 +164,7 @@ func TestUpdates(t *testing.T) {
 	}{
 		{"limits: newQuotas", update, nil, []planner.Change{{planner.SpaceSoft, planner.Number(10 << 40), planner.Number(20 << 40)}, {planner.SpaceHard, planner.Number(10 << 40), planner.Number(20 << 40)}}, nil},
 		{"options: merged over the current quotas, not newQuotas", update,
-			map[string]planner.OrderAnswer{order: {Order: planner.Order{ID: order, Type: planner.OrderUpdate, Options: &planner.Options{HardSpace: hard15, Permission: "2750"}}}},
+			map[string]planner.OrderAnswer{order: {Order: planner.Order{ID: order, Type: planner.OrderUpdate, State: planner.OrderExecuting, Options: &planner.Options{HardSpace: hard15, Permission: "2750"}}}},
 			[]planner.Change{{planner.ModeAttr, planner.ModeValue(0o2770), planner.ModeValue(0o2750)}, {planner.SpaceHard, planner.Number(10 << 40), planner.Number(15 << 40)}}, nil},
 		{"newQuotas null: the quotas stay", project("bio", 30500, ordered(planner.StatusUpdating)), nil, nil, nil},
 		{"below usage", project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("0.5", "0.5") }), nil,
@@ -453,13 +453,13 @@ func TestDecimal(t *testing.T) {
 func TestApplyAsksEveryOrder(t *testing.T) {
 	it := project("bio", 30500, ordered(planner.StatusPending))
 	for why, want := range map[string]string{"401": "order_unknown", "": ""} {
-		answer := planner.OrderAnswer{Why: why, Order: planner.Order{ID: id("o-bio"), Type: planner.OrderCreate}}
+		answer := planner.OrderAnswer{Why: why, Order: planner.Order{ID: id("o-bio"), Type: planner.OrderCreate, State: planner.OrderPendingProvider}}
 		p, _ := plan(&planner.World{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, newModel())
 		if code, _ := refusal(p, bio); code != want {
 			t.Errorf("answer %q: refused with %q, want %q", why, code, want)
 		}
 	}
-	p, _ := plan(&planner.World{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{Type: planner.OrderTerminate}}}}, newModel())
+	p, _ := plan(&planner.World{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}}, newModel())
 	if code, _ := refusal(p, bio); code != "order_type" {
 		t.Errorf("a create whose order terminates: %q, want order_type", code)
 	}

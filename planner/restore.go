@@ -72,11 +72,15 @@ func (c *comparison) bringBack() {
 		if c.g.world.Watch[r.Key] {
 			c.g.watched[r.Key] = Watched{Kind: d.action.Kind, State: d.action.Changes, Refused: why, Record: r.record()}
 		}
-		if why.Code != "" {
+		hold := c.g.world.holdOf(r.Address)
+		switch {
+		case hold != nil:
+			c.refuse(n, hold.reason(), true, false)
+		case why.Code != "":
 			c.refuse(n, why, false, false)
-			continue
+		default:
+			c.add(d)
 		}
-		c.add(d)
 	}
 }
 

@@ -47,6 +47,9 @@ func (g *Graph) Views() []View {
 		v := View{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Name: n.item.Name, Status: n.item.Status, Storage: n.storage, Parent: parents[up],
 			Owner: n.owner, Group: n.group, HasGroup: n.hasGroup, Mode: n.mode, Quota: n.quota, Order: n.order, Verdict: n.verdict, Waits: n.waits, Managed: n.managed,
 			From: map[Attribute]Provenance{}}
+		if n.asksNothing() {
+			v.Verdict = Reason{}
+		}
 		if n.system != nil {
 			v.System = n.system.Name
 			if n.system.Quota.Kind == QuotaLustre && !n.isNode() && n.hasGroup {

@@ -52,9 +52,7 @@ func (g *Graph) want(n *node, active []*override) {
 		return
 	}
 	n.from = [7]uint16{fromOwner: 1}
-	if why := g.wantFromProxy(n); why.Code != "" {
-		n.block(why.Code, "%s", why.Text)
-	}
+	bad := g.wantFromProxy(n)
 	up := Upstream{Facts: n.facts, Mode: n.item.Permission, Quota: n.quota}
 	for _, o := range active {
 		if !o.Matches(n.facts) {
@@ -71,14 +69,30 @@ func (g *Graph) want(n *node, active []*override) {
 	if n.wish == wishNothing && n.item.Status != StatusError && !n.isNode() {
 		return
 	}
+	n.blockUnless(bad)
 	n.checkIDs(g.world.Settings)
-	if n.system.Quota.Kind == QuotaLustre {
+	if n.system.Quota.Kind == QuotaLustre && n.wish != wishRemove {
 		n.checkQuota()
 	}
 }
 
+// unusable are the proxy's values that cannot be used, by what they are of; a limit's is in the place of the limit.
+type unusable [7]Reason
+
+// blockUnless blocks the resource for a value that the proxy gives and nobody can use, unless an override says what to
+// take in its place. A removal needs no limits.
+func (n *node) blockUnless(bad unusable) {
+	for i, why := range bad {
+		limit := i >= fromSpaceSoft
+		if why.Code == "" || n.from[i] > 1 || limit && (n.wish == wishRemove || n.system.Quota.Kind != QuotaLustre) {
+			continue
+		}
+		n.block(why.Code, "%s", why.Text)
+	}
+}
+
 // wantFromProxy takes the proxy's values. The owner is root: unixUid is invented by the proxy and never used.
-func (g *Graph) wantFromProxy(n *node) (problem Reason) {
+func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 	it, s := n.item, g.world.Settings
 	n.owner = s.Root.UID
 	if n.isNode() {
@@ -95,28 +109,25 @@ func (g *Graph) wantFromProxy(n *node) (problem Reason) {
 	}
 	mode, special, err := ParseMode(permission)
 	if err != nil {
-		problem = Reason{"mode", "the proxy's permission cannot be used: " + err.Error()}
+		bad[fromMode] = Reason{"mode", "the proxy's permission cannot be used: " + err.Error()}
 	}
 	n.mode, n.special = mode, special
-	if n.isNode() || n.system.Quota.Kind != QuotaLustre && n.system.Quota.Orders == "complete" {
-		return problem
+	if !n.isNode() && (n.system.Quota.Kind == QuotaLustre || n.system.Quota.Orders != "complete") {
+		g.quotaFromProxy(n, options, &bad)
 	}
-	if why := g.quotaFromProxy(n, options); why != "" && n.system.Quota.Kind == QuotaLustre && problem.Code == "" {
-		problem = Reason{"quota", why}
-	}
-	return problem
+	return bad
 }
 
 // quotaFromProxy reads the limits: the current ones, or for an update what its order asks for. An options order changes
 // only the options it names, as Waldur merges them; the proxy's newQuotas forget the others.
-func (g *Graph) quotaFromProxy(n *node, options *Options) string {
+func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	it := n.item
 	quotas := it.Quotas
 	switch {
 	case n.wish != wishUpdate:
 	case options != nil && !g.world.Orders[n.order].Order.HasLimits:
 		if quotas == nil {
-			return ""
+			return
 		}
 		merged := *quotas
 		for to, given := range map[*Decimal]Decimal{&merged.SpaceHard: options.HardSpace, &merged.InodesSoft: options.SoftInodes, &merged.InodesHard: options.HardInodes} {
@@ -127,63 +138,54 @@ func (g *Graph) quotaFromProxy(n *node, options *Options) string {
 		quotas = &merged
 	default:
 		quotas = it.NewQuotas
-		if quotas == nil {
+		if quotas == nil && n.verdict.Code == "" {
 			g.warn("new_quotas_unknown", n.address(), "the proxy does not say which quotas order %s asks for: they stay as they are", shortID(n.order))
 		}
 	}
-	if quotas == nil {
-		return ""
+	if quotas != nil {
+		g.convert(n, quotas, bad)
 	}
-	return g.convert(n, quotas)
 }
 
 // convert turns the proxy's decimals into limits. A 0 never means unlimited: a hard 0 is unknown, and a soft 0 beside a
 // hard limit means that there is no soft limit.
-func (g *Graph) convert(n *node, q *ProxyQuotas) string {
+func (g *Graph) convert(n *node, q *ProxyQuotas, bad *unusable) {
 	tera := uint64(g.world.Settings.Tera)
-	for _, d := range []struct {
-		what string
-		v    Decimal
-	}{{"space", q.SpaceSoft}, {"space", q.SpaceHard}, {"inodes", q.InodesSoft}, {"inodes", q.InodesHard}} {
-		if d.v.Negative() {
-			return fmt.Sprintf("the proxy asks for a %s limit of %s: a limit cannot be negative", d.what, d.v)
-		}
-	}
-	var why string
-	n.quota.SpaceSoft, n.quota.SpaceHard, why = pair(q.SpaceSoft, q.SpaceHard, "space", func(d Decimal) (Bytes, bool) {
+	n.quota.SpaceSoft, n.quota.SpaceHard = pair(q.SpaceSoft, q.SpaceHard, "space", bad[fromSpaceSoft:], func(d Decimal) (Bytes, bool) {
 		b, ok := d.Times(tera)
 		return Bytes(b) &^ (kib - 1), ok
 	})
-	if why != "" {
-		return why
-	}
-	n.quota.InodesSoft, n.quota.InodesHard, why = pair(q.InodesSoft, q.InodesHard, "inodes", func(d Decimal) (Inodes, bool) {
+	n.quota.InodesSoft, n.quota.InodesHard = pair(q.InodesSoft, q.InodesHard, "inodes", bad[fromInodesSoft:], func(d Decimal) (Inodes, bool) {
 		i, ok := d.Times(1)
 		return Inodes(i), ok
 	})
-	if why == "" && (q.SpaceHard.IsZero() || q.InodesHard.IsZero()) {
+	if q.SpaceHard.IsZero() || q.InodesHard.IsZero() {
 		g.warn("quota_zero", n.address(), "the proxy gives a hard limit of 0, which is not taken as unlimited: that limit stays as it is")
 	}
-	return why
 }
 
-// pair converts the soft and the hard limit of one kind.
-func pair[U Bytes | Inodes](soft, hard Decimal, what string, convert func(Decimal) (U, bool)) (s, h Limit[U], why string) {
-	one := func(d Decimal) Limit[U] {
+// pair converts the soft and the hard limit of one kind; what cannot be converted is unknown, and bad says why.
+func pair[U Bytes | Inodes](soft, hard Decimal, what string, bad []Reason, convert func(Decimal) (U, bool)) (s, h Limit[U]) {
+	one := func(d Decimal, why *Reason) Limit[U] {
 		if !d.Given() || d.IsZero() {
 			return Limit[U]{}
 		}
 		n, ok := convert(d)
-		if !ok {
-			why = fmt.Sprintf("the proxy asks for a %s limit of %s, which is beyond every storage", what, d)
+		switch {
+		case d.Negative():
+			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s: a limit cannot be negative", what, d)}
+		case !ok:
+			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s, which is beyond every storage", what, d)}
+		default:
+			return LimitOf(n)
 		}
-		return LimitOf(n)
+		return Limit[U]{}
 	}
-	s, h = one(soft), one(hard)
+	s, h = one(soft, &bad[0]), one(hard, &bad[1])
 	if soft.IsZero() && hard.Given() && !hard.IsZero() {
 		s = Unlimited[U]()
 	}
-	return s, h, why
+	return s, h
 }
 
 func (g *Graph) applyWishes(n *node, w Wishes, from uint16) {
@@ -278,6 +280,7 @@ func checkOrder[U Bytes | Inodes](n *node, soft, hard Limit[U], what, option str
 		return
 	}
 	n.block("soft_above_hard", "its soft limit for %s (%d) is above the hard one (%d): the option %s is probably pinned in Waldur and wins over the ordered limit. "+
-		"Remove that option, or write: override \"mend %s\" { match { path = %q } quota { %s_hard = upstream.quota.%s_soft } reason = \"…\" }",
-		what, s, h, option, n.item.Name, n.address(), what, what)
+		"Remove that option, or mend it here with this override:\n"+
+		"override \"mend %s\" {\n  match { path = %q }\n  quota { %s_hard = upstream.quota.%s_soft }\n  reason = \"…\"\n}",
+		what, s, h, option, n.address(), n.address(), what, what)
 }
