@@ -70,7 +70,7 @@ func (c *comparison) bringBack() {
 			c.putLimitsBack(n, r.Archived, &d)
 		}
 		if c.g.world.Watch[r.Key] {
-			c.g.watched[r.Key] = Watched{Kind: d.action.Kind, State: d.action.Changes, Refused: why, Record: r.record()}
+			c.g.watched[r.Key] = Watched{Inode: c.seen.Directories[r.place].Inode, Kind: d.action.Kind, State: d.action.Changes, Refused: why, Record: r.record()}
 		}
 		hold := c.g.world.holdOf(r.Address)
 		switch {

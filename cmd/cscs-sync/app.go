@@ -32,6 +32,8 @@ type app struct {
 	host     string
 	user     string
 	uid, gid int
+	// callbackTimeout is how long Waldur may take to answer.
+	callbackTimeout time.Duration
 	// reached is called at each point of an apply at which a kill must do no harm; nil outside of tests.
 	reached func(string)
 
@@ -56,7 +58,7 @@ type app struct {
 func system() *app {
 	host, _ := os.Hostname()
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv, now: time.Now, host: host, user: login(),
-		uid: os.Geteuid(), gid: os.Getegid(), stop: make(chan struct{})}
+		uid: os.Geteuid(), gid: os.Getegid(), callbackTimeout: callbackTimeout, stop: make(chan struct{})}
 	a.terminal = func(f any) bool {
 		file, ok := f.(*os.File)
 		return ok && term.IsTerminal(int(file.Fd()))

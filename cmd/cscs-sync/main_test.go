@@ -41,6 +41,7 @@ func calledAs(args []string) []string {
 //
 //	CSCS_TEST_NOW      the time, RFC 3339, instead of the clock
 //	CSCS_TEST_HOST     the host's name
+//	CSCS_TEST_CALLBACK_TIMEOUT  how long Waldur may take to answer a callback
 //	CSCS_TEST_KILL     kill -9 ourselves at the Nth point that an apply reaches
 //	CSCS_TEST_POINTS   append the name of each point to this file
 func testApp() *app {
@@ -56,6 +57,9 @@ func testApp() *app {
 			panic(err)
 		}
 		a.now = func() time.Time { return now }
+	}
+	if d, err := time.ParseDuration(os.Getenv("CSCS_TEST_CALLBACK_TIMEOUT")); err == nil {
+		a.callbackTimeout = d
 	}
 	killAt, _ := strconv.Atoi(os.Getenv("CSCS_TEST_KILL"))
 	points := os.Getenv("CSCS_TEST_POINTS")

@@ -52,7 +52,7 @@ func (s *session) source(files []string) (providers.Source, error) {
 // orders is Waldur. The configuration has a waldur block.
 func (s *session) orders() providers.Orders {
 	w := s.cfg.Waldur
-	return waldur.NewOrders(waldur.OrdersOptions{URL: w.URL, Token: waldur.Static(waldur.Secret(w.Token.Reveal())), Timeout: callbackTimeout,
+	return waldur.NewOrders(waldur.OrdersOptions{URL: w.URL, Token: waldur.Static(waldur.Secret(w.Token.Reveal())), Timeout: s.callbackTimeout,
 		Transport: s.transport(), Now: s.now})
 }
 
