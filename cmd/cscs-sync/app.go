@@ -100,6 +100,9 @@ func run(ctx context.Context, a *app, args []string) int {
 func (a *app) watchSignals(cancel context.CancelFunc) (stop func()) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	// A reader that went away, as head does, is an error of the write and not the end of the process: an apply goes on.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -126,6 +129,7 @@ func (a *app) watchSignals(cancel context.CancelFunc) (stop func()) {
 	})
 	return func() {
 		signal.Stop(signals)
+		signal.Stop(broken)
 		close(done)
 		wg.Wait()
 	}
@@ -164,7 +168,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 		return &usageError{cmd.name, err}
 	}
 	if n := flags.NArg(); n < cmd.least || cmd.most >= 0 && n > cmd.most {
-		return &usageError{cmd.name, fmt.Errorf("%d arguments given; usage: cscs-sync %s", n, cmd.usage())}
+		return &usageError{cmd.name, fmt.Errorf("%s given; usage: cscs-sync %s", count(n, "argument"), cmd.usage())}
 	}
 	return action(ctx, a, flags.Args())
 }

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
+	"syscall"
 
 	"github.com/fatih/color"
 	"github.com/hashicorp/hcl/v2"
@@ -74,7 +77,7 @@ func (d *diagnosed) Error() string { return d.diags.Error() }
 // printError shows an error the way its kind is shown.
 func (a *app) printError(err error) {
 	var silent *outcome
-	if err == nil || errors.As(err, &silent) && silent.err == nil {
+	if err == nil || errors.As(err, &silent) && silent.err == nil || unread(err) {
 		return
 	}
 	var d *diagnosed
@@ -89,6 +92,12 @@ func (a *app) printError(err error) {
 	if errors.As(err, &usage) {
 		fmt.Fprintln(a.stderr, strings.TrimRight("For help: cscs-sync help "+usage.command, " "))
 	}
+}
+
+// unread tells that the reader of standard output went away, as head does: there is nobody to tell.
+func unread(err error) bool {
+	var at *fs.PathError
+	return errors.As(err, &at) && at.Path == os.Stdout.Name() && errors.Is(at.Err, syscall.EPIPE)
 }
 
 func (a *app) showDiagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) {
