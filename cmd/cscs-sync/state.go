@@ -30,9 +30,9 @@ func stateCommands() []command {
 			}},
 		{name: "state rm", args: "[ADDRESS]", least: 0, most: 1, short: "forget a resource, or what a system's directory was",
 			long: `
-Forgetting changes nothing on the storage: a forgotten resource is adopted, or made,
-as if it had never been seen. With --root, forgets the recorded identity of a
-system's directory, after its filesystem was replaced on purpose.`,
+Forgetting changes nothing on the storage: a forgotten resource is adopted, or
+made, as if it had never been seen. With --root, forgets the recorded identity
+of a system's directory, after its filesystem was replaced on purpose.`,
 			setup: func(f *pflag.FlagSet) action {
 				root := f.String("root", "", "forget the root's identity of `SYSTEM`")
 				return func(ctx context.Context, a *app, args []string) error {
@@ -61,8 +61,8 @@ system's directory, after its filesystem was replaced on purpose.`,
 			}},
 		{name: "state abandon", args: "PLAN", least: 1, most: 1, short: "give up a plan that has begun",
 			long: `
-PLAN is a plan file, a plan's id, or the beginning of one. What the plan has done
-stays done; apply no longer resumes it.`,
+PLAN is a plan file, a plan's id, or the beginning of one. What the plan has
+done stays done; apply no longer resumes it.`,
 			setup: func(f *pflag.FlagSet) action {
 				reason := f.String("reason", "", "why (`TEXT`, needed)")
 				return func(ctx context.Context, a *app, args []string) error { return a.abandon(ctx, args[0], *reason) }
@@ -105,16 +105,34 @@ func (a *app) listState(asJSON bool) error {
 		return err
 	}
 	if asJSON {
-		return a.printJSON(records)
+		return a.printJSON(shownRecords(records))
 	}
 	if len(records) == 0 {
 		return a.print("Nothing is recorded yet.\n")
 	}
+	width := 0
+	for _, r := range records {
+		width = max(width, len(planfile.Quote(r.Address)))
+	}
 	var b strings.Builder
 	for _, r := range records {
-		fmt.Fprintf(&b, "%s  %s  %d:%d\n", planfile.Quote(r.Address), r.Mode, r.Owner, r.Group)
+		fmt.Fprintf(&b, "%-*s  %s  %d:%d\n", width, planfile.Quote(r.Address), r.Mode, r.Owner, r.Group)
 	}
 	return a.print(b.String())
+}
+
+// shownRecord is a record as people and scripts read it: with the mode as in plans.
+type shownRecord struct {
+	planner.Record
+	Mode planner.Value `json:"mode"`
+}
+
+func shownRecords(records []planner.Record) []shownRecord {
+	shown := make([]shownRecord, len(records))
+	for i, r := range records {
+		shown[i] = shownRecord{r, planner.ModeValue(r.Mode)}
+	}
+	return shown
 }
 
 func (a *app) showState(address string, asJSON bool) error {
@@ -132,14 +150,15 @@ func (a *app) showState(address string, asJSON bool) error {
 		return fmt.Errorf("nothing is recorded of %s; see `cscs-sync state list`", address)
 	}
 	if asJSON {
-		return a.printJSON(found)
+		return a.printJSON(shownRecords(found))
 	}
 	var b strings.Builder
 	for _, r := range found {
 		fmt.Fprintf(&b, "%s\n  item       %s (%s, %s)\n  directory  %s on %s, inode %d\n  owner      %d:%d, mode %s (%s)\n",
 			planfile.Quote(r.Address), r.Key.Item, planfile.Quote(r.Key.System), planfile.Quote(r.Key.DataType), r.Storage, r.System, r.Inode, r.Owner, r.Group, r.Mode, r.Mode.Letters())
 		if r.QuotaBy != "" {
-			fmt.Fprintf(&b, "  quota      %s %d: space %s/%s, inodes %s/%s\n", r.QuotaBy, r.QuotaID, r.Claim.SpaceSoft, r.Claim.SpaceHard, r.Claim.InodesSoft, r.Claim.InodesHard)
+			fmt.Fprintf(&b, "  quota      %s %d: space %s soft, %s hard; inodes %s soft, %s hard\n", r.QuotaBy, r.QuotaID,
+				limit(r.Claim.SpaceSoft, true), limit(r.Claim.SpaceHard, true), limit(r.Claim.InodesSoft, false), limit(r.Claim.InodesHard, false))
 		}
 		fmt.Fprintf(&b, "  recorded   %s", minute(r.At))
 		if r.Plan != "" {
@@ -152,9 +171,9 @@ func (a *app) showState(address string, asJSON bool) error {
 
 // forget removes one record, or one root identity.
 func (a *app) forget(ctx context.Context, address, root string) error {
-	what := "root of system " + root
+	what, shown := "root of system "+root, "what the directory of system "+planfile.Quote(root)+" was"
 	if root == "" {
-		what = address
+		what, shown = address, planfile.Quote(address)
 	}
 	err := a.locked(ctx, func(tx *state.Tx) error {
 		n, err := forgotten(tx, address, root)
@@ -162,7 +181,7 @@ func (a *app) forget(ctx context.Context, address, root string) error {
 			return err
 		}
 		if n == 0 {
-			return fmt.Errorf("nothing is recorded of %s; see `cscs-sync state list`", what)
+			return fmt.Errorf("nothing is recorded of %s; see `cscs-sync state list`", shown)
 		}
 		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventRemove, Text: what})
 		return err
@@ -170,7 +189,7 @@ func (a *app) forget(ctx context.Context, address, root string) error {
 	if err != nil {
 		return err
 	}
-	a.tell("Forgot %s. The storage is as it was.", planfile.Quote(what))
+	a.tell("Forgot %s. The storage is as it was.", shown)
 	return nil
 }
 
@@ -199,12 +218,12 @@ func forgotten(tx *state.Tx, address, root string) (n int, err error) {
 }
 
 func (a *app) history(asJSON, verify bool, head string) error {
+	if head != "" && !verify {
+		return &usageError{"state history", errors.New("--head goes with --verify")}
+	}
 	s, err := a.open(config.Skip)
 	if err != nil {
 		return err
-	}
-	if head != "" && !verify {
-		return &usageError{"state history", errors.New("--head goes with --verify")}
 	}
 	entries := []state.Entry{}
 	var now string
