@@ -25,6 +25,10 @@ func WriteFile(path string, data []byte, mode fs.FileMode, replace func(existing
 		return err
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err // the name is ours, and says nothing to the reader
+	}
 	if err != nil {
 		return explain("write", path, err)
 	}

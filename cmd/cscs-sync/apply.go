@@ -54,6 +54,12 @@ changes failed or were skipped; 130 interrupted.`,
 			f.BoolVar(&o.auto, "auto-approve", false, "without PLAN: let the policy approve what it allows")
 			o.selectionFlags(f)
 			return func(ctx context.Context, a *app, args []string) error {
+				if _, err := o.selection(); err != nil {
+					return &usageError{"apply", err}
+				}
+				if o.lockTimeout < 0 {
+					return &usageError{"apply", fmt.Errorf("--lock-timeout %s: want a time that is not negative", o.lockTimeout)}
+				}
 				run := func() error { return o.runNow(ctx, a) }
 				if len(args) == 1 {
 					run = func() error { return o.runFile(ctx, a, args[0]) }

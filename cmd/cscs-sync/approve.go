@@ -32,17 +32,18 @@ type approveOptions struct {
 func approveCommand() command {
 	return command{name: "approve", args: "PLAN", least: 1, most: 1, short: "show a plan, and add an approval to its file",
 		long: `
-Shows the plan, rendered anew, and adds an approval. With --key (a private key, or
-a public key whose private half the SSH agent has) the approval is signed with SSH
-and can be given anywhere. Without it the approval is local: it must be given on
-the node, by a user who may read the state.
+Shows the plan, rendered anew, and adds an approval. With --key (a private key,
+or a public key whose private half the SSH agent has) the approval is signed
+with SSH and can be given anywhere. Without it the approval is local: it must be
+given on the node, by a user who may read the state.
 
 To sign with the stock ssh-keygen instead:
   cscs-sync approve --as NAME --print-message PLAN > message
   ssh-keygen -Y sign -n cscs-sync-plan -f KEY message
   cscs-sync approve --signature message.sig PLAN      (with message beside it)
 
-Exit codes: 0 done; 1 error; 3 the file fails its checks, or the answer is not yes.`,
+Exit codes: 0 done; 1 error; 3 the file fails its checks, or the answer is not
+yes.`,
 		setup: func(f *pflag.FlagSet) action {
 			var o approveOptions
 			f.StringVar(&o.key, "key", "", "sign with the SSH key in `FILE`; a .pub file asks the agent")
@@ -87,7 +88,7 @@ func (o *approveOptions) run(a *app, path string) error {
 		return err
 	}
 	if err := state.WriteFile(path, file.Bytes(), fs.FileMode(0o600), onlyPlans); err != nil {
-		return fmt.Errorf("write plan %s: %w", path, err)
+		return err
 	}
 	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s", planfile.ShortID(planfile.ID(file.Plan.Core)), planfile.Escape(made.Message.Name), path)
 	return nil

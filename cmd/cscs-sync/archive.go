@@ -20,8 +20,8 @@ func archiveCommands() []command {
 	return []command{
 		{name: "archive list", short: "list archived directories",
 			long: `
-Nothing is ever deleted: --expired lists what is past its retention, for people to
-decide.`,
+Nothing is ever deleted: --expired lists what is past its retention, for people
+to decide.`,
 			setup: func(f *pflag.FlagSet) action {
 				expired := f.Bool("expired", false, "only what is past its retention")
 				asJSON := f.Bool("json", false, "print them as a JSON array")
@@ -34,7 +34,7 @@ decide.`,
 				f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
 				return func(ctx context.Context, a *app, args []string) error { return o.restore(ctx, a, args[0]) }
 			}},
-		{name: "archive rescan", short: "rebuild the archive register from the manifests in the archives",
+		{name: "archive rescan", short: "rebuild the archive register from the manifests",
 			setup: func(*pflag.FlagSet) action {
 				return func(ctx context.Context, a *app, _ []string) error { return a.rescan(ctx) }
 			}},

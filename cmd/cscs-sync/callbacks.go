@@ -27,8 +27,8 @@ func callbacksCommands() []command {
 			}},
 		{name: "callbacks retry", args: "[NUMBER…]", least: 0, most: -1, short: "send waiting callbacks now, parked ones too",
 			long: `
-Without NUMBER, all. What may have been sent before is first looked up by its order,
-so that nothing takes effect twice.
+Without NUMBER, all. What may have been sent before is first looked up by its
+order, so that nothing takes effect twice.
 
 Exit codes: 0 all were delivered; 1 error; 4 some still wait.`,
 			setup: func(*pflag.FlagSet) action {

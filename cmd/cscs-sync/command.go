@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mitchellh/go-wordwrap"
 	"github.com/spf13/pflag"
 )
 
@@ -49,8 +50,16 @@ func commands() []command {
 // findCommand splits a command line into its command and the rest. Global flags may stand before the command.
 func findCommand(args []string) (*command, []string, error) {
 	before, rest := splitGlobals(args)
-	if len(rest) == 0 || rest[0] == "help" || rest[0] == "--help" || rest[0] == "-h" {
-		return helpFor(rest)
+	switch {
+	case len(rest) == 0 && slices.Contains(before, "--version"):
+		version := versionCommand()
+		return &version, slices.DeleteFunc(before, func(s string) bool { return s == "--version" }), nil
+	case len(rest) == 0, rest[0] == "--help", rest[0] == "-h":
+		return overviewCommand(), before, nil
+	case rest[0] == "help":
+		return helpFor(before, rest[1:])
+	case rest[0] == completeName:
+		return completeCommand(), append([]string{"--"}, rest[1:]...), nil
 	}
 	all := commands()
 	for words := 2; words > 0; words-- {
@@ -93,21 +102,26 @@ func splitGlobals(args []string) (before, rest []string) {
 	return slices.Clone(args[:i]), args[i:]
 }
 
-func helpFor(rest []string) (*command, []string, error) {
-	if len(rest) > 1 && rest[0] == "help" {
-		cmd, _, err := findCommand(rest[1:])
-		return cmd, []string{"--help"}, err
+// helpFor is the help of the command that words name, or the overview.
+func helpFor(before, words []string) (*command, []string, error) {
+	if len(words) == 0 || words[0] == "help" {
+		return overviewCommand(), before, nil
 	}
-	overview := command{name: "help", most: -1, setup: func(*pflag.FlagSet) action {
+	cmd, _, err := findCommand(words)
+	return cmd, append(before, "--help"), err
+}
+
+// overviewCommand prints all commands. It takes the global flags, so that a wrong one is an error without a command too.
+func overviewCommand() *command {
+	return &command{name: "help", short: "list all commands", args: "[COMMAND]", most: -1, setup: func(*pflag.FlagSet) action {
 		return func(_ context.Context, a *app, _ []string) error { return a.overview() }
 	}}
-	return &overview, nil, nil
 }
 
 // overview prints all commands.
 func (a *app) overview() error {
 	var b strings.Builder
-	b.WriteString("cscs-sync plans, reviews and applies HPC storage: directories and quotas as the Waldur\nStorage Proxy asks for them.\n\n")
+	b.WriteString("cscs-sync plans, reviews and applies HPC storage: directories and quotas as the\nWaldur Storage Proxy asks for them.\n\n")
 	b.WriteString("Usage: cscs-sync [global flags] COMMAND [flags] [arguments]\n\nCommands:\n")
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-17s %s\n", c.name, c.short)
@@ -129,9 +143,40 @@ func (a *app) help(c *command) error {
 	if c.long != "" {
 		b.WriteString("\n" + strings.TrimSpace(c.long) + "\n")
 	}
-	if u := flags.FlagUsagesWrapped(80); u != "" {
+	if u := flagTable(flags); u != "" {
 		b.WriteString("\nFlags:\n" + u)
 	}
-	b.WriteString("\nGlobal flags:\n" + global.FlagUsagesWrapped(80))
+	b.WriteString("\nGlobal flags:\n" + flagTable(global))
 	return a.print(b.String())
+}
+
+// flagTable lists flags and what they do, in 80 columns.
+func flagTable(flags *pflag.FlagSet) string {
+	type row struct{ flag, does string }
+	var rows []row
+	width := 0
+	flags.VisitAll(func(f *pflag.Flag) {
+		name, does := pflag.UnquoteUsage(f)
+		if f.Value.Type() == "bool" {
+			name = ""
+		}
+		if f.DefValue != "" && f.Value.Type() == "string" {
+			does += " (default " + f.DefValue + ")"
+		}
+		short := "    "
+		if f.Shorthand != "" {
+			short = "-" + f.Shorthand + ", "
+		}
+		rows = append(rows, row{strings.TrimRight("  "+short+"--"+f.Name+" "+name, " "), does})
+		width = max(width, len(rows[len(rows)-1].flag)+2)
+	})
+	var b strings.Builder
+	for _, r := range rows {
+		lines := strings.Split(wordwrap.WrapString(r.does, uint(80-width)), "\n")
+		fmt.Fprintf(&b, "%-*s%s\n", width, r.flag, lines[0])
+		for _, l := range lines[1:] {
+			fmt.Fprintf(&b, "%*s%s\n", width, "", l)
+		}
+	}
+	return b.String()
 }

@@ -27,9 +27,9 @@ import (
 func doctorCommand() command {
 	return command{name: "doctor", short: "look for what would go wrong, before it does",
 		long: `
-Checks the configuration, rights, the storage, lfs, the proxy, Waldur, the clock and
-the state. Changes nothing. What a client of Lustre cannot see (whether quotas are
-enforced) it can only name.
+Checks the configuration, rights, the storage, lfs, the proxy, Waldur, the clock
+and the state. Changes nothing. What a client of Lustre cannot see (whether
+quotas are enforced) it can only name.
 
 Exit codes: 0 nothing is wrong, perhaps with warnings; 1 something is.`,
 		setup: func(f *pflag.FlagSet) action {

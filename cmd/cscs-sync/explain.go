@@ -16,7 +16,7 @@ import (
 )
 
 func explainCommand() command {
-	return command{name: "explain", args: "ADDRESS|GID|ORDER", least: 1, most: 1, short: "say what is wanted of a resource, what is there, and why nothing happens",
+	return command{name: "explain", args: "ADDRESS|GID|ORDER", least: 1, most: 1, short: "say what is wanted, what is there, and why nothing happens",
 		long: `
 The helpdesk's question. Takes an address, a group id, or an order's id (or its
 first digits), asks the proxy, Waldur and the storage, and changes nothing.`,
@@ -247,7 +247,9 @@ func (e *explanation) outcome(v planner.View) {
 			if slices.ContainsFunc(e.p.plan.Context.Waiting, func(w planner.Refusal) bool { return w.Key == v.Key }) {
 				kind = "waiting"
 			}
-			e.line(kind, "%s", r.Reasons[0].Text)
+			for i, text := range strings.Split(r.Reasons[0].Text, "\n") {
+				e.line([]string{kind, ""}[min(i, 1)], "%s", text)
+			}
 		}
 	}
 	if !said && !v.Target.IsNode() {

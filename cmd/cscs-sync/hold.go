@@ -29,7 +29,8 @@ func holdCommands() []command {
 		{name: "hold add", args: "GLOB", least: 1, most: 1, short: "leave matching resources alone",
 			long: `
 Nothing is done with resources whose whole address matches GLOB, by apply and by
-the loop, until the time is over or the hold is lifted: for maintenance and incidents.`,
+the loop, until the time is over or the hold is lifted: for maintenance and
+incidents.`,
 			setup: func(f *pflag.FlagSet) action {
 				reason := f.String("reason", "", "why (`TEXT`, needed)")
 				until := f.String("until", "", "until when: a `TIME` such as 2026-12-01, RFC 3339, or 7d; without it until lifted")
@@ -49,7 +50,7 @@ the loop, until the time is over or the hold is lifted: for maintenance and inci
 
 func (a *app) addHold(glob, reason, until string) error {
 	if err := planner.CheckGlob(glob); err != nil {
-		return &usageError{"hold add", fmt.Errorf("glob %q: %w", glob, err)}
+		return &usageError{"hold add", err}
 	}
 	if strings.TrimSpace(reason) == "" {
 		return &usageError{"hold add", errors.New("--reason is needed: who finds the hold later has to know why")}

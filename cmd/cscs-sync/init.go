@@ -59,7 +59,7 @@ func (a *app) initialise(dir, from string) error {
 	}
 	for _, f := range files {
 		if err := state.WriteFile(f.path, f.data, 0o600, nil); err != nil {
-			return fmt.Errorf("write %s: %w", f.path, err)
+			return err
 		}
 		if err := a.print("Wrote " + f.path + "\n"); err != nil {
 			return err

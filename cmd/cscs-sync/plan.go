@@ -30,14 +30,14 @@ func (o *planOptions) selectionFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.excludes, "exclude", nil, "leave out resources whose address matches `GLOB`")
 	f.StringArrayVar(&o.rejects, "reject", nil, "reject the order of `ADDRESS=REASON`")
 	f.StringArrayVar(&o.fails, "fail", nil, "fail the order of `ADDRESS=REASON`: on a create this ends the customer's resource")
-	f.IntVar(&o.parallelism, "parallelism", 0, "most directories to look at, or resources to work on, at a time (`N`; default 16 and 8)")
+	f.IntVar(&o.parallelism, "parallelism", 0, "most directories to look at, or resources to work on, at a time (`N`; default 16, and 8)")
 }
 
 func planCommand() command {
-	return command{name: "plan", short: "compare what should exist with what does, and show the changes",
+	return command{name: "plan", short: "compare what should exist with what does: the changes",
 		long: `
-Reads the proxy's listing and the overrides, looks at the storage, and prints what
-would be changed. Takes no lock and changes nothing. With --out the plan is
+Reads the proxy's listing and the overrides, looks at the storage, and prints
+what would be changed. Takes no lock and changes nothing. With --out the plan is
 written to a file that can be reviewed, approved and applied.
 
 Exit codes: 0 done; 1 error; 4 something could not be observed; and with
@@ -72,6 +72,9 @@ func (o *planOptions) selection() (planner.Selection, error) {
 			*v.to = append(*v.to, planner.OrderVerdict{Address: address, Reason: strings.TrimSpace(reason)})
 		}
 	}
+	if o.parallelism < 0 {
+		errs = append(errs, fmt.Errorf("--parallelism %d: want 1 or more", o.parallelism))
+	}
 	return sel, errors.Join(append(errs, checkSelection(&sel))...)
 }
 
@@ -80,11 +83,7 @@ func (o *planOptions) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return &usageError{"plan", err}
 	}
-	secrets := config.Read
-	if len(o.resources) > 0 {
-		secrets = config.CheckOnly
-	}
-	s, err := a.open(secrets)
+	s, err := a.open(config.Read)
 	if err != nil {
 		return err
 	}
@@ -131,7 +130,7 @@ func (a *app) writePlan(path string, p *planner.Plan) error {
 		return fmt.Errorf("write plan %s: %w", path, err)
 	}
 	if err := state.WriteFile(path, data, fs.FileMode(0o600), onlyPlans); err != nil {
-		return fmt.Errorf("write plan %s: %w", path, err)
+		return err
 	}
 	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n    cscs-sync approve %s\n    cscs-sync apply %s", path, path, path)
 	return nil
@@ -145,7 +144,7 @@ func (a *app) noColor() bool {
 // onlyPlans lets nothing but a plan file be replaced.
 func onlyPlans(existing []byte) error {
 	if !strings.HasPrefix(string(existing), "cscs-sync plan v1") {
-		return errors.New("it exists and is no plan file; name another file, or remove it")
+		return errors.New("it is no plan file; name another file, or remove it")
 	}
 	return nil
 }

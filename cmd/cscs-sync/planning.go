@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -156,21 +157,24 @@ func checkSelection(sel *planner.Selection) error {
 	for _, globs := range [][]string{sel.Targets, sel.Excludes} {
 		for _, g := range globs {
 			if err := planner.CheckGlob(g); err != nil {
-				return fmt.Errorf("glob %q: %w", g, err)
+				return err
 			}
 		}
 	}
 	slices.Sort(sel.Targets)
 	slices.Sort(sel.Excludes)
 	sel.Targets, sel.Excludes = slices.Compact(sel.Targets), slices.Compact(sel.Excludes)
-	byAddress := func(a, b planner.OrderVerdict) int {
-		if a.Address < b.Address {
-			return -1
+	for _, verdicts := range []struct {
+		list []planner.OrderVerdict
+		what string
+	}{{sel.Rejects, "rejected"}, {sel.Fails, "failed"}} {
+		slices.SortFunc(verdicts.list, func(a, b planner.OrderVerdict) int { return strings.Compare(a.Address, b.Address) })
+		for i := 1; i < len(verdicts.list); i++ {
+			if address := verdicts.list[i].Address; address == verdicts.list[i-1].Address {
+				return fmt.Errorf("%s is given two reasons to be %s: want one", address, verdicts.what)
+			}
 		}
-		return 1
 	}
-	slices.SortFunc(sel.Rejects, byAddress)
-	slices.SortFunc(sel.Fails, byAddress)
 	for _, r := range sel.Rejects {
 		if slices.ContainsFunc(sel.Fails, func(f planner.OrderVerdict) bool { return f.Address == r.Address }) {
 			return fmt.Errorf("%s is both to be rejected and to be failed", r.Address)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -16,20 +17,20 @@ type runOptions struct {
 }
 
 func runCommand() command {
-	return command{name: "run", short: "the unattended loop: apply what the policy allows, hold the rest",
+	return command{name: "run", short: "the unattended loop: apply what policy allows, hold the rest",
 		long: `
 Two lanes: every interval the orders (pending, updating, removing, error), and
 every audit_interval the whole listing and the storage. What auto_approve allows
-is applied; the rest is written as plan files to the folder pending in state.path:
-approve one, and the next round applies it. Until one plan approved by a person has
-been applied on this state, everything is held.
+is applied; the rest is written as plan files to the folder pending in
+state.path: approve one, and the next round applies it. Until one plan approved
+by a person has been applied on this state, everything is held.
 
 Each round ends in one logged reason: applied, no_changes, all_held,
 source_unreachable, source_incomplete, source_shrank, lock_busy, observe_failed,
 partial, backoff, error.
 
-Exit codes: 0 ended by SIGTERM or SIGINT, or --once is done, also with changes held;
-1 error; 4 --once, and something failed.`,
+Exit codes: 0 ended by SIGTERM or SIGINT, or --once is done, also with changes
+held; 1 error; 4 --once, and something failed.`,
 		setup: func(f *pflag.FlagSet) action {
 			var o runOptions
 			f.BoolVar(&o.once, "once", false, "one round of both lanes, audit first, and end")
@@ -37,6 +38,9 @@ Exit codes: 0 ended by SIGTERM or SIGINT, or --once is done, also with changes h
 			f.DurationVar(&o.interval, "interval", 0, "time between rounds (`D`), in place of the configuration's")
 			f.BoolVar(&o.acceptShrunk, "accept-shrunk", false, "with --once: go on although the listing suddenly lacks much of what is recorded")
 			return func(ctx context.Context, a *app, _ []string) error {
+				if o.interval < 0 {
+					return &usageError{"run", fmt.Errorf("--interval %s: want a time that is not negative", o.interval)}
+				}
 				s, err := a.open(config.Read)
 				if err != nil {
 					return err

@@ -104,7 +104,7 @@ func TestReasonsNameTheNextCommand(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	local := Rules{Required: 1, ValidFor: time.Hour}
-	if got := strings.Join(judge(t, local, testTime).Reasons, "\n"); got != "the plan is not approved; one approval is needed\nnext: cscs-sync approve 'my plan'" {
+	if got := strings.Join(judge(t, local, testTime).Reasons, "\n"); got != "one approval is needed\nnext: cscs-sync approve 'my plan'" {
 		t.Errorf("local: %s", got)
 	}
 }

@@ -11,7 +11,7 @@ func (in Input) reasons(v Verdict) []string {
 	var out []string
 	switch {
 	case len(v.Approvals) == 0:
-		out = append(out, fmt.Sprintf("the plan is not approved; %s needed", people(v.Required)))
+		out = append(out, fmt.Sprintf("%s needed", people(v.Required)))
 	case v.Counted == 0:
 		out = append(out, fmt.Sprintf("no approval counts; %s needed", people(v.Required)))
 	default:

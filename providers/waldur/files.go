@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,6 +90,10 @@ func (f *files) load(path string) ([]byte, error) {
 	from := f.stdin
 	if path != "-" {
 		file, err := os.Open(path)
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			return nil, at.Err // the caller names the file
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// output is what a command line prints, and its exit code.
+func output(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	a := testApp()
+	var out, errors bytes.Buffer
+	a.stdin, a.stdout, a.stderr = strings.NewReader(""), &out, &errors
+	code = run(context.Background(), a, args)
+	return out.String(), errors.String(), code
+}
+
+// TestHelpFits: the overview and every command's help have at most 80 columns, nothing on stderr, and exit 0.
+func TestHelpFits(t *testing.T) {
+	lines := [][]string{{}, {"help"}, {"--help"}, {"help", "help"}, {"--color", "never", "help"}}
+	for _, c := range commands() {
+		lines = append(lines, append([]string{"help"}, strings.Fields(c.name)...), append(strings.Fields(c.name), "-h"))
+	}
+	for _, args := range lines {
+		stdout, stderr, code := output(t, args...)
+		if code != exitDone || stderr != "" || !strings.Contains(stdout, "Usage: cscs-sync") {
+			t.Errorf("%q: exit %d, stderr %q, stdout %.60q", args, code, stderr, stdout)
+		}
+		for l := range strings.SplitSeq(stdout, "\n") {
+			if utf8.RuneCountInString(l) > 80 {
+				t.Errorf("%q is wider than 80 columns: %s", args, l)
+			}
+		}
+	}
+}
+
+// TestWrongCommandLines: each is an error on stderr, exit 1, and nothing on stdout.
+func TestWrongCommandLines(t *testing.T) {
+	for _, tc := range []struct{ line, want string }{
+		{"paln", `unknown command "paln"`},
+		{"state", "state needs another word: state list, state show"},
+		{"state paln", "state needs another word"},
+		{"help paln", `unknown command "paln"`},
+		{"--nope", "unknown flag: --nope"},
+		{"-c", "flag needs an argument"},
+		{"--color", "flag needs an argument"},
+		{"--color purple", "want auto, always or never"},
+		{"--color purple plan", "want auto, always or never"},
+		{"--log-level loud version", "want debug, info, warn or error"},
+		{"--log-format xml version", "want text or json"},
+		{"plan --nope", "unknown flag: --nope"},
+		{"plan one", "1 argument given; usage: cscs-sync plan [flags]"},
+		{"show", "0 arguments given; usage: cscs-sync show [flags] PLAN"},
+		{"diff one", "1 argument given"},
+		{"show --json --html x", "exclude one another"},
+		{"graph --format png", "png"},
+		{"completion tcsh", "want bash, zsh or fish"},
+		{"plan --target capstor", `Error: glob "capstor": want a whole address`},
+		{"plan --reject /a", "want ADDRESS=REASON"},
+		{"plan --reject /a=", "want ADDRESS=REASON"},
+		{"plan --reject /a=x --fail /a=y", "both to be rejected and to be failed"},
+		{"plan --reject /a=x --reject /a=y", "/a is given two reasons to be rejected"},
+		{"plan --fail /a=x --fail /a=y", "/a is given two reasons to be failed"},
+		{"plan --parallelism -1", "--parallelism -1: want 1 or more"},
+		{"apply --parallelism -1 x.plan", "--parallelism -1: want 1 or more"},
+		{"apply --lock-timeout -1s x.plan", "--lock-timeout -1s: want a time that is not negative"},
+		{"apply --auto-approve x.plan", "applied as it is"},
+		{"apply --target /x/** x.plan", "applied as it is"},
+		{"apply", "asks on a terminal, and there is none"},
+		{"run --interval -1s", "--interval -1s: want a time that is not negative"},
+		{"hold add capstor", "want a whole address"},
+		{"hold add /capstor/x", "--reason is needed"},
+		{"hold add /capstor/x --reason y --until tomorrow", "want a day such as"},
+		{"state rm", "want either ADDRESS or --root SYSTEM"},
+		{"state rm --root a /b", "want either ADDRESS or --root SYSTEM"},
+		{"state history --head x", "--head goes with --verify"},
+		{"state abandon x", "--reason is needed"},
+		{"callbacks drop 1", "--reason is needed"},
+		{"callbacks drop x", "is no number of a callback"},
+		{"archive restore /x", "--out FILE is needed"},
+	} {
+		args := strings.Fields(tc.line)
+		if stdout, stderr, code := output(t, args...); code != exitError || stdout != "" || !strings.Contains(stderr, tc.want) || !strings.Contains(stderr, "cscs-sync help") {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q; want %q and a hint at the help", tc.line, code, stdout, stderr, tc.want)
+		}
+	}
+}
+
+// TestCompletions: what may stand at the cursor.
+func TestCompletions(t *testing.T) {
+	for _, tc := range []struct{ line, want string }{
+		{"pl", "plan"},
+		{"st", "state"},
+		{"state ", "list show rm history pull abandon"},
+		{"state h", "history"},
+		{"hold ", "add rm list"},
+		{"hold add ", ""},
+		{"state rm --r", "--root"},
+		{"hold add --r", "--reason"},
+		{"plan --o", "--out"},
+		{"plan --out ", ""},
+		{"plan --compact --o", "--out"},
+		{"-c x.hcl plan --o", "--out"},
+		{"--color never st", "state"},
+		{"--co", "--color --config"},
+		{"--color a", "auto always"},
+		{"--color = a", "auto always"},
+		{"--color =", "auto always never"},
+		{"--color=al", "--color=always"},
+		{"graph --format ", "dot mermaid"},
+		{"completion ", "bash zsh fish"},
+		{"help pl", "plan"},
+		{"help state p", "pull"},
+		{"show ", ""},
+		{"show x.plan --m", "--markdown"},
+		{"nonsense ", ""},
+	} {
+		var got []string
+		for _, c := range completions(strings.Split(tc.line, " ")) {
+			got = append(got, c.word)
+		}
+		if g := strings.Join(got, " "); g != tc.want {
+			t.Errorf("%q: %q, want %q", tc.line, g, tc.want)
+		}
+	}
+	if got := completions([]string{""}); len(got) < 17 {
+		t.Errorf("an empty word: %v", got)
+	}
+}
