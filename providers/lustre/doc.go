@@ -17,12 +17,16 @@
 // been read back; that is the caller's task.
 //
 // While a group is over its soft limit, a grace clock runs. Setting limits starts the clock again unless the call brings
-// its end along. [Keep] tells which clocks should go on: those whose soft limit stays. By ioctl the clock's end, as it was
-// read, is sent with the limits. By lfs that can't be said on the command line; but when the soft limit of a pair is left
-// out, lfs (every release from 2.12 to 2.17) reads it together with its clock and sends both back with the new hard limit.
-// So with a running clock the soft flag is left out, and the soft limit stays what lfs has just read: the same number,
-// unless another administrator changes it in that instant, which reading back shows. The clock of a limit that changes
-// starts anew, as Lustre means it.
+// its end along. [Keep] tells which clocks should go on: those whose soft limit stays. The clock of a soft limit that
+// changes starts anew, as Lustre means it.
+//
+// By ioctl the clock's end is sent with the four limits. lfs has no flag for it: with all four limits given, every release
+// from 2.12 to 2.17 lets the clock start again, so that a limit raised once a week would never expire. Only when the soft
+// limit of a pair is left out does lfs read it, together with its clock, and send both back with the new hard limit: two
+// calls, between which another administrator's change would be lost. So with client = "lfs", too, a limit whose clock is to
+// be kept is set by the ioctl, in one call; the struct is the same in all those releases. Every lfs line that a Lustre
+// filesystem ever gets from here sets all four. Where there is no Lustre to take the ioctl (filesystem = "any", to try
+// things out with a stand-in), the soft limit is left out.
 //
 // # Mounts that hang
 //

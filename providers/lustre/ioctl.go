@@ -205,6 +205,25 @@ func (i *IOCTL) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint
 	return nil
 }
 
+// setKeeping sets the limits and keeps the clocks that keep names, as the servers have them now: who has read them by lfs
+// knows them only to the second of this node's clock.
+func (i *IOCTL) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep Grace) error {
+	now, err := i.get(ctx, dir, by, id)
+	if err != nil {
+		return fmt.Errorf("set quota of %s %d at %s: read its grace periods by ioctl: %w", by, id, dir, &callError{err})
+	}
+	if now.LimitsWhy != "" {
+		return fmt.Errorf("set quota of %s %d at %s: its grace periods are not known: %s", by, id, dir, now.LimitsWhy)
+	}
+	if !keep.Space.IsZero() {
+		keep.Space = now.GraceSpace
+	}
+	if !keep.Inodes.IsZero() {
+		keep.Inodes = now.GraceInodes
+	}
+	return i.Set(ctx, dir, by, id, quota, keep)
+}
+
 // callError says what the errno of a quota call means.
 type callError struct{ err error }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,11 +17,13 @@ import (
 // maxOutput bounds what is kept of the output of lfs; a row has 200 bytes.
 const maxOutput = 1 << 20
 
-// LFS asks and sets quotas by the program lfs.
+// LFS asks and sets quotas by the program lfs. Where a running clock is to be kept, which lfs cannot be told, it sets by
+// the ioctl.
 type LFS struct {
 	path  string
 	calls calls
 	now   func() time.Time
+	ioctl *IOCTL
 }
 
 // NewLFS uses the lfs at an absolute path. Each call may take as long as timeout; 0 is 30 seconds.
@@ -28,7 +31,7 @@ func NewLFS(path string, timeout time.Duration, now func() time.Time) (*LFS, err
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("lfs %q: want an absolute path, such as /usr/bin/lfs", path)
 	}
-	return &LFS{path: path, calls: newCalls(timeout), now: now}, nil
+	return &LFS{path: path, calls: newCalls(timeout), now: now, ioctl: NewIOCTL(timeout)}, nil
 }
 
 // Stuck counts the runs of lfs that were killed and have not died yet.
@@ -48,9 +51,15 @@ func (l *LFS) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32
 
 // Set implements [Client].
 func (l *LFS) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep Grace) error {
-	args, err := SetArgs(dir, by, id, quota, keep)
+	args, err := SetArgs(dir, by, id, quota)
 	if err != nil {
 		return err
+	}
+	if keep != (Grace{}) {
+		if err := l.ioctl.setKeeping(ctx, dir, by, id, quota, keep); !isNoIOCTL(err) {
+			return err
+		}
+		args = withoutSoft(args, keep)
 	}
 	r, err := l.run(ctx, args)
 	if err != nil {
@@ -76,23 +85,28 @@ func GetArgs(dir string, by planner.QuotaBy, id uint32) []string {
 	return []string{"quota", "-q", flagOf(by), strconv.FormatUint(uint64(id), 10), dir}
 }
 
-// SetArgs are the arguments of lfs that set the limits, or why they can't be set. Also for people, to repeat by hand.
-func SetArgs(dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep Grace) ([]string, error) {
+// SetArgs are the arguments of lfs that set all four limits, or why they can't be set.
+func SetArgs(dir string, by planner.QuotaBy, id uint32, quota planner.Quota) ([]string, error) {
 	l, err := check(by, id, quota)
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"setquota", flagOf(by), strconv.FormatUint(uint64(id), 10)}
-	add := func(flag string, n uint64) { args = append(args, flag, strconv.FormatUint(n, 10)) }
-	if keep.Space.IsZero() {
-		add("-b", l.spaceSoft)
+	n := func(n uint64) string { return strconv.FormatUint(n, 10) }
+	return []string{"setquota", flagOf(by), n(uint64(id)), softSpace, n(l.spaceSoft), "-B", n(l.spaceHard),
+		softInodes, n(l.inodesSoft), "-I", n(l.inodesHard), dir}, nil
+}
+
+const softSpace, softInodes = "-b", "-i"
+
+// withoutSoft leaves the soft limits out whose clock is to be kept. lfs then reads such a limit together with its clock, and
+// sends both along with the new hard limit. Only where there is no Lustre to take the ioctl.
+func withoutSoft(args []string, keep Grace) []string {
+	for flag, end := range map[string]time.Time{softSpace: keep.Space, softInodes: keep.Inodes} {
+		if at := slices.Index(args, flag); !end.IsZero() {
+			args = slices.Delete(args, at, at+2)
+		}
 	}
-	add("-B", l.spaceHard)
-	if keep.Inodes.IsZero() {
-		add("-i", l.inodesSoft)
-	}
-	add("-I", l.inodesHard)
-	return append(args, dir), nil
+	return args
 }
 
 func flagOf(by planner.QuotaBy) string {

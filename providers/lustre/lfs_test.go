@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
@@ -87,7 +89,8 @@ func TestLFSArguments(t *testing.T) {
 		"inode clock runs":  {planner.ByGroup, Grace{Inodes: running}, `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
 		"both clocks do so": {planner.ByGroup, Grace{running, running}, `["setquota" "-g" "30500" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
 	} {
-		args, err := SetArgs("/mnt/l x", c.by, 30500, wanted(), c.keep)
+		args, err := SetArgs("/mnt/l x", c.by, 30500, wanted())
+		args = withoutSoft(args, c.keep)
 		if got := fmt.Sprintf("%q", args); err != nil || got != c.want {
 			t.Errorf("%s: got %s, %v\nwant %s", name, got, err, c.want)
 		}
@@ -100,6 +103,35 @@ func TestLFSArguments(t *testing.T) {
 	want := `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]` + "\n[\"LC_ALL=C\"]\n/\n"
 	if err != nil || string(got) != want {
 		t.Errorf("lfs saw arguments, environment, directory\n%s%v\nwant\n%s", got, err, want)
+	}
+}
+
+// On a Lustre filesystem a clock that is to be kept is never left to lfs: all four limits go by one ioctl, with the end that
+// the servers have, not the one that this node read off the output of lfs.
+func TestLFSKeepsClocksByIOCTL(t *testing.T) {
+	l, called := fakeLFS(t, 0, "exit 0\n")
+	s := newServer()
+	l.ioctl = s.client()
+	s.ioctl("", request(getQuota, planner.ByGroup, 5))
+	r := s.records[[2]uint32{typeGroup, 5}]
+	r.put64(atCurSpace, 9<<30+1)
+	r.put64(atBTime, 777)
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{Space: testNow()}); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.u64(atBTime); got != 777 || r.u64(atBHard) != 10485760 || r.u64(atISoft) != 0 || r.u64(atIHard) != 2000 {
+		t.Errorf("the clock ends at %d, want 777: % x", got, r[:])
+	}
+	s.fail = unix.EIO
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{Space: testNow()}); !errors.Is(err, unix.EIO) {
+		t.Errorf("a server that fails: %v", err)
+	}
+	if exists(called) {
+		t.Error("lfs was run, which starts the clock again or reads what another may have changed")
+	}
+	s.fail = unix.ENOTTY
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{Space: testNow()}); err != nil || !exists(called) {
+		t.Errorf("without Lustre: %v", err)
 	}
 }
 
