@@ -22,15 +22,18 @@ type row [8]string
 
 // parse reads what `lfs quota -q -g ID DIR` wrote, given its exit code. now is when it was asked, for grace periods.
 func parse(dir, stdout, stderr string, exit int, now time.Time) planner.QuotaState {
-	partly := strings.Contains(stdout, someErrors)
-	if exit != 0 && (exit != exitEIO || !partly || strings.TrimSpace(stderr) != "") {
+	if exit != 0 && (exit != exitEIO || !strings.Contains(stdout, someErrors)) {
 		return unknown(viaLFS, explainExit("lfs quota", exit, stdout, stderr))
 	}
 	r, why := findRow(dir, stdout)
 	if why != "" {
 		return unknown(viaLFS, "lfs quota: "+why)
 	}
-	return r.state(now, stdout)
+	s := r.state(now, stdout)
+	if s.LimitsWhy != "" && exit != 0 { // nothing came but zeros in brackets: the error says more
+		return unknown(viaLFS, explainExit("lfs quota", exit, stdout, stderr))
+	}
+	return s
 }
 
 // findRow finds the row of dir, which lfs prints as it was given. Up to 2.15 a long path stands on a line of its own.
@@ -38,7 +41,7 @@ func parse(dir, stdout, stderr string, exit int, now time.Time) planner.QuotaSta
 func findRow(dir, stdout string) (row, string) {
 	var found *row
 	for rest := stdout; rest != ""; {
-		if after, ok := strings.CutPrefix(strings.TrimLeft(rest, " "), dir); ok && startsBlank(after) {
+		if after, ok := strings.CutPrefix(strings.TrimLeft(rest, blanks), dir); ok && strings.ContainsAny(after[:min(1, len(after))], blanks+"\r\n") {
 			r, left, why := readRow(after)
 			if why != "" {
 				return row{}, why
@@ -57,19 +60,24 @@ func findRow(dir, stdout string) (row, string) {
 	return *found, ""
 }
 
-func startsBlank(s string) bool { return s != "" && (s[0] == ' ' || s[0] == '\n') }
+// blanks separate the words of a line.
+const blanks = " \t"
 
-// readRow reads the eight fields behind a path, on this line or alone on the next.
+// readRow reads the eight words behind a path, wherever lines break. The eighth ends its line.
 func readRow(s string) (r row, rest, why string) {
+	for i := range r {
+		s = strings.TrimLeft(s, blanks+"\r\n")
+		end := strings.IndexAny(s+"\n", blanks+"\r\n")
+		if end == 0 {
+			return r, "", fmt.Sprintf("a row of %d fields instead of 8: this release of lfs is not known", i)
+		}
+		r[i], s = s[:end], s[end:]
+	}
 	line, rest, _ := strings.Cut(s, "\n")
-	if strings.TrimSpace(line) == "" {
-		line, rest, _ = strings.Cut(rest, "\n")
+	if line = strings.TrimSpace(line); line != "" {
+		return r, "", fmt.Sprintf("a row of more than 8 fields (%.40q): this release of lfs is not known", line)
 	}
-	fields := strings.Fields(line)
-	if len(fields) != len(r) {
-		return r, "", fmt.Sprintf("a row of %d fields instead of 8: this release of lfs is not known", len(fields))
-	}
-	return row(fields), rest, ""
+	return r, rest, ""
 }
 
 // figure is one number of a row. It is not known when it stands in brackets.
@@ -78,11 +86,11 @@ type figure struct {
 	known bool
 }
 
-// number reads "123", "123*" (over the limit; not to be relied on) and "[123]" (not obtained).
+// number reads "123", "123*" (over the limit; not to be relied on) and "[123]" (not obtained), with or without "*".
 func number(field string) (figure, error) {
 	s, known := strings.TrimSuffix(field, "*"), true
 	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
-		s, known = s[1:len(s)-1], false
+		s, known = strings.TrimSuffix(s[1:len(s)-1], "*"), false
 	}
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
@@ -94,7 +102,7 @@ func number(field string) (figure, error) {
 // grace reads how long a grace period still runs, and turns it into its end: "-" if none runs, "none" (up to 2.15) or
 // "expired" when it is over.
 func grace(field string, now time.Time) (time.Time, error) {
-	switch strings.Trim(field, "[]") {
+	switch field = strings.Trim(field, "[]"); field {
 	case "-", "notify":
 		return time.Time{}, nil
 	case "none", "expired":
