@@ -16,7 +16,7 @@ import (
 
 func testNow() time.Time { return time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC) }
 
-// transcript is one real run of `lfs quota -q -g ID DIR`.
+// transcript is one real run of `lfs quota` for one id.
 type transcript struct {
 	Version, Note  string
 	Cmd            []string
@@ -40,15 +40,22 @@ func transcripts(t testing.TB) (all []transcript) {
 		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
 			t.Fatal(err)
 		}
-		c := one.Cmd
-		if len(c) == 6 && slices.Equal(c[1:3], []string{"quota", "-q"}) && (c[3] == "-g" || c[3] == "-p") {
+		if c := one.Cmd; len(c) > 4 && c[1] == "quota" && hasRow(c) {
 			all = append(all, one)
 		}
 	}
-	if len(all) < 200 {
+	if len(all) < 220 {
 		t.Fatalf("only %d transcripts found", len(all))
 	}
 	return all
+}
+
+// hasRow tells calls that show all limits of one id as plain numbers: not those for rounded numbers, grace times, defaults, all
+// ids, several pools, one target or some columns.
+func hasRow(cmd []string) bool {
+	other := []string{"-h", "-t", "-U", "-G", "-P", "-a", "--pool", "--pool=flash", "--delimiter", "--busage", "-b", "-o", "-i", "-I", "--mdt"}
+	return !slices.ContainsFunc(cmd, func(word string) bool { return slices.Contains(other, word) }) &&
+		(slices.Contains(cmd, "-g") || slices.Contains(cmd, "-p"))
 }
 
 // shown reads the eight words behind the path, without any of the parser's care; nil where all is unknown.
