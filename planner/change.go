@@ -42,26 +42,6 @@ func (d *decision) keep(a Attribute, v Value) {
 	d.same = append(d.same, Change{a, v, v})
 }
 
-// changeProject gives a directory its project id, where the system counts by project. A directory that has content
-// under another id would have to be tagged as a whole, which is not done here.
-func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
-	if n.isNode() || n.system.Quota.Kind != QuotaLustre || n.system.Quota.By != ByProject {
-		return
-	}
-	want := Number(uint64(n.group))
-	switch {
-	case dir == nil:
-		d.change(Project, Value{}, want, Provenance{From: FromDefault}, false)
-	case !dir.HasProject:
-		d.quota = Reason{"project_unknown", "its project id could not be read"}
-	case dir.Project != ProjectID(n.group) || !dir.Inherit:
-		d.quota = Reason{"project_differs", fmt.Sprintf("its project id is %d (inherited by new files: %t), and %d is wanted: tag the tree with `lfs project -p %d -s -r %s` first",
-			dir.Project, dir.Inherit, n.group, n.group, n.storage)}
-	default:
-		d.keep(Project, want)
-	}
-}
-
 // changeQuota adds the changes of the limits, unless the quota is left alone.
 func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	s := c.shares.byNode[n]
@@ -201,6 +181,9 @@ func (c *comparison) drift(n *node, rec *Record, dir *Directory) {
 	add(Owner, Number(uint64(rec.Owner)), Number(uint64(dir.Owner)))
 	add(Group, Number(uint64(rec.Group)), Number(uint64(dir.Group)))
 	add(ModeAttr, ModeValue(rec.Mode), ModeValue(dir.Mode))
+	if rec.Project != 0 && dir.HasProject {
+		add(Project, Number(uint64(rec.Project)), dir.ProjectValue())
+	}
 	s := c.shares.byNode[n]
 	if s == nil || s.claims != 1 || !s.known || s.state.LimitsWhy != "" || rec.QuotaBy == "" {
 		return

@@ -29,10 +29,11 @@ type shares struct {
 
 // identityOf is the quota identity that a node claims; false if it claims none.
 func (n *node) identityOf(m Mount) (Identity, bool) {
-	if n.isNode() || n.system == nil || n.system.Quota.Kind != QuotaLustre || !n.hasGroup || m.Filesystem == "" {
+	id, ok := n.quotaID()
+	if !ok || m.Filesystem == "" {
 		return Identity{}, false
 	}
-	return Identity{Filesystem: m.Filesystem, By: n.system.Quota.By, ID: uint32(n.group)}, true
+	return Identity{Filesystem: m.Filesystem, By: id.By, ID: id.ID}, true
 }
 
 // claimants collects who claims what: listed resources by their wish, the rest by what is recorded of them.
@@ -204,8 +205,10 @@ func (s *share) carries(n *node) bool {
 	return len(s.live) > 0 && s.live[0] == n
 }
 
-// QuotaTargets are the identities to be observed, once the mounts are known, sorted.
-func (g *Graph) QuotaTargets(mounts map[string]Mount) []QuotaTarget {
+// QuotaTargets are the identities to be observed, once mounts and directories are, sorted.
+func (g *Graph) QuotaTargets(seen Observed) []QuotaTarget {
+	g.assignProjects(&seen)
+	mounts := seen.Mounts
 	var targets []QuotaTarget
 	for _, s := range g.shares(mounts).list {
 		if m := mounts[s.system.Name]; m.Problem == "" && m.Unknown == "" {

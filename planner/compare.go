@@ -22,6 +22,7 @@ type comparison struct {
 // Compare makes the plan: what must change for the storage to become what the graph wants. The header gives who, when
 // and where; its other members are filled in. The observation must be of g.Targets() and g.QuotaTargets().
 func Compare(g *Graph, seen Observed, header Context) *Plan {
+	g.assignProjects(&seen)
 	c := &comparison{g: g, seen: &seen, shares: g.shares(seen.Mounts), needed: map[string]*node{}, lost: map[Key]bool{}}
 	c.plan = &Plan{Context: header}
 	c.plan.Core = Core{Configuration: g.world.Settings.Fingerprint, Selection: g.world.Selection, Actions: []Action{}}

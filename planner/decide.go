@@ -209,6 +209,9 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 	d.detail.Reasons = []Reason{{"archived", fmt.Sprintf("it was archived %s, and Waldur has it active", day(a.At))}}
 	c.needParents(n, dir, d)
 	d.action.Changes = []Change{{Owner, Value{}, Number(uint64(a.Owner))}, {Group, Value{}, Number(uint64(a.Group))}, {ModeAttr, Value{}, ModeValue(a.Mode)}}
+	if a.project() != 0 {
+		d.action.Changes = append(d.action.Changes, Change{Project, Value{}, a.Project})
+	}
 	d.detail.Notes = make([]ChangeNote, len(d.action.Changes))
 	for i := range d.detail.Notes {
 		d.detail.Notes[i].Provenance = Provenance{From: FromDefault}

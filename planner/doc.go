@@ -7,7 +7,7 @@
 //
 //	questions := planner.Questions(settings, items)   // ask Waldur about these orders
 //	graph := planner.Desire(&planner.World{…})        // the desired-state graph
-//	                                                  // observe graph.Targets() and graph.QuotaTargets(mounts)
+//	                                                  // observe graph.Targets() and graph.QuotaTargets(seen)
 //	plan := planner.Compare(graph, observed, header)  // what differs, and what is done about it
 //
 // Before an approved plan runs, the same steps are taken again for the resources that it touches, and [Recheck] names
@@ -21,6 +21,7 @@
 //	conflict.go  two resources on one directory, or one inside another
 //	claim.go     several claims on one quota identity
 //	decide.go    present, absent, removing: which action, and whether it is dangerous
+//	project.go   which project id a directory has
 //	change.go    attribute by attribute: before, after, provenance, drift
 //	recheck.go   is an approved plan still true?
 //

@@ -21,6 +21,8 @@ type World struct {
 	Holds     []Hold
 	Selection Selection
 	Now       time.Time
+	// Projects are the project ids that an approved plan gives away, for [Recheck]: kept as long as they are free.
+	Projects map[Key]ProjectID
 	// Watch, unless nil, are the only resources to be observed and decided on, for [Recheck]; the others still count in
 	// conflicts and claims. What was seen of them is kept.
 	Watch map[Key]bool
@@ -65,6 +67,8 @@ type node struct {
 	// special tells that mode speaks of setuid, setgid and sticky too.
 	special bool
 	quota   Quota
+	// project is the id out of [QuotaSettings.ProjectIDs]; 0 if it has none.
+	project ProjectID
 	// from indexes Graph.from, for owner, group, mode, then the four limits.
 	from [7]uint16
 	// wish is what the item asks for by its status and order.
@@ -326,6 +330,8 @@ func (s *Selection) matches(address string) bool {
 // observes tells whether the node's directory has to be looked at.
 func (g *Graph) observes(n *node) bool {
 	switch {
+	case g.asksProject(n):
+		return true
 	case n.storage == "" || !g.decides(n) || !n.managed || n.verdict.Code != "":
 		return false
 	case n.isNode():

@@ -92,6 +92,8 @@ type Action struct {
 	Callbacks []Callback `json:"callbacks,omitempty"`
 	// Verdict is what Waldur is told when an order is rejected or failed.
 	Verdict string `json:"verdict,omitempty"`
+	// Tag tells that everything below the directory is given its project id, once the quota is set.
+	Tag bool `json:"tag,omitempty"`
 	// Folder is the archive folder: where an archived directory goes.
 	Folder string `json:"folder,omitempty"`
 	// Freeze tells that the quota's hard limit is lowered to what is used once the directory is archived.
@@ -99,6 +101,16 @@ type Action struct {
 	// From is the storage path in the archive that a restore brings back.
 	From   string   `json:"from,omitempty"`
 	Danger []Danger `json:"danger,omitempty"`
+}
+
+// After is what the action makes of an attribute; false if it does not speak of it.
+func (a *Action) After(at Attribute) (Value, bool) {
+	for i := range a.Changes {
+		if a.Changes[i].Attribute == at {
+			return a.Changes[i].After, true
+		}
+	}
+	return Value{}, false
 }
 
 // QuotaID is a quota identity without the filesystem, which the storage path implies: plans do not depend on the node.

@@ -54,8 +54,12 @@ func (c *comparison) record(n *node) Record {
 	}
 	r := Record{Key: n.item.Key, Address: n.address(), System: n.system.Name, Storage: n.storage, Target: n.item.Target,
 		Inode: dir.Inode, Owner: n.owner, Group: n.group, Mode: mode, Claim: ClaimOf(n.quota)}
-	if id, ok := n.identityOf(c.seen.Mounts[n.system.Name]); ok && n.quota.Known() {
+	id, ok := n.quotaID()
+	if ok && n.quota.Known() {
 		r.QuotaBy, r.QuotaID = id.By, id.ID
+	}
+	if ok && id.By == ByProject {
+		r.Project = ProjectID(id.ID)
 	}
 	return r
 }

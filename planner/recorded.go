@@ -14,6 +14,8 @@ type Record struct {
 	Owner   UID    `json:"owner"`
 	Group   GID    `json:"group"`
 	Mode    Mode   `json:"mode"`
+	// Project is the directory's project id; 0 if the system does not use them.
+	Project ProjectID `json:"project_id,omitempty"`
 	// QuotaBy and QuotaID are the identity claimed; empty if none. Claim is what this resource alone claims of it.
 	QuotaBy QuotaBy   `json:"quota_by,omitempty"`
 	QuotaID uint32    `json:"quota_id,omitempty"`

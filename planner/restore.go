@@ -149,5 +149,11 @@ func (c *comparison) mayComeBack(n *node) Reason {
 // record is what is recorded of an archived directory once it is back.
 func (r asked) record() Record {
 	return Record{Key: r.Key, Address: r.Address, System: r.System, Storage: r.Storage, Target: TargetProject, Inode: r.Inode, Owner: r.Owner, Group: r.Group,
-		Mode: r.Mode, QuotaBy: r.QuotaBy, QuotaID: r.QuotaID, Claim: r.Claim}
+		Mode: r.Mode, Project: r.project(), QuotaBy: r.QuotaBy, QuotaID: r.QuotaID, Claim: r.Claim}
+}
+
+// project is the archived directory's project id; 0 if it has none.
+func (a Archived) project() ProjectID {
+	id, _ := a.Project.Number()
+	return ProjectID(id)
 }

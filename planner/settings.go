@@ -70,6 +70,8 @@ type QuotaSettings struct {
 	Kind string
 	// By is the kind of quota identity: group or project.
 	By QuotaBy
+	// ProjectIDs are the project ids to give away, each to one resource; without any, the project id is the group id.
+	ProjectIDs ProjectRange
 	// Client is "auto", "ioctl" or "lfs"; LFS is that program's path.
 	Client, LFS string
 	Shared      SharedPolicy

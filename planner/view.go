@@ -52,8 +52,8 @@ func (g *Graph) Views() []View {
 		}
 		if n.system != nil {
 			v.System = n.system.Name
-			if n.system.Quota.Kind == QuotaLustre && !n.isNode() && n.hasGroup {
-				v.Identity = &QuotaID{n.system.Quota.By, uint32(n.group)}
+			if id, ok := n.quotaID(); ok {
+				v.Identity = &id
 			}
 		}
 		for at, a := range []Attribute{Owner, Group, ModeAttr, SpaceSoft, SpaceHard, InodesSoft, InodesHard} {

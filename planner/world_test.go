@@ -105,7 +105,7 @@ func newModel() *model {
 
 func (m *model) put(path string, gid planner.GID, mode planner.Mode) {
 	m.next++
-	m.dirs[path] = planner.Directory{State: planner.DirPresent, Group: gid, Mode: mode, Inode: m.next}
+	m.dirs[path] = planner.Directory{State: planner.DirPresent, Group: gid, Mode: mode, Inode: m.next, HasProject: true}
 }
 
 func (m *model) observe(g *planner.Graph) planner.Observed {
@@ -113,7 +113,7 @@ func (m *model) observe(g *planner.Graph) planner.Observed {
 	for _, p := range g.Targets() {
 		seen.Directories = append(seen.Directories, m.look(p.Path))
 	}
-	for _, t := range g.QuotaTargets(m.mounts) {
+	for _, t := range g.QuotaTargets(seen) {
 		seen.Quotas[t.Identity] = m.quota(t.Identity.ID)
 	}
 	return seen
@@ -171,6 +171,8 @@ func (m *model) apply(p *planner.Plan) {
 				d.Group = planner.GID(n)
 			case planner.ModeAttr:
 				d.Mode, _ = c.After.Mode()
+			case planner.Project:
+				d.Project, d.Inherit = planner.ProjectID(n), true
 			}
 		}
 		if a.Kind != planner.Report {

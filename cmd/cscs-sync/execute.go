@@ -87,11 +87,16 @@ func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, beg
 	if err != nil {
 		return apply.Job{}, nil, err
 	}
-	watch := map[planner.Key]bool{}
-	for _, k := range keysOf(p.plan) {
-		watch[k] = true
+	watch, projects := map[planner.Key]bool{}, map[planner.Key]planner.ProjectID{}
+	for i := range p.plan.Core.Actions {
+		a := &p.plan.Core.Actions[i]
+		watch[a.Key] = true
+		if v, _ := a.After(planner.Project); !v.IsAbsent() {
+			id, _ := v.Number()
+			projects[a.Key] = planner.ProjectID(id)
+		}
 	}
-	again := request{source: source, selection: p.plan.Core.Selection, watch: watch, mustAsk: true, parallelism: o.parallelism, more: earlierOrders(p, steps)}
+	again := request{source: source, selection: p.plan.Core.Selection, watch: watch, projects: projects, mustAsk: true, parallelism: o.parallelism, more: earlierOrders(p, steps)}
 	if begun {
 		again.adjust = func(r *planner.Recorded) { r.Undelivered = withoutOwn(r.Undelivered, watch) }
 	}

@@ -21,8 +21,10 @@ type request struct {
 	// statuses limits the listing; empty is the whole.
 	statuses []planner.Status
 	// watch, mustAsk and keepRecords are those of [planner.World].
-	watch       map[planner.Key]bool
-	mustAsk     bool
+	watch   map[planner.Key]bool
+	mustAsk bool
+	// projects are those of [planner.World]: the ids that an approved plan gives away.
+	projects    map[planner.Key]planner.ProjectID
 	keepRecords bool
 	parallelism int
 	// adjust changes what is recorded before planning with it: for what an apply knows beyond the state.
@@ -72,7 +74,7 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	p.orders = s.ask(ctx, append(s.questions(p.items, r), r.more...), r.mustAsk)
 	p.graph = planner.Desire(&planner.World{Settings: &s.cfg.Settings, Items: p.items, Complete: len(r.statuses) == 0, Orders: p.orders,
 		Overrides: s.cfg.Overrides, Recorded: p.recorded, Holds: holds, Selection: r.selection, Now: s.now(),
-		Watch: r.watch, MustAsk: r.mustAsk, KeepRecords: r.keepRecords})
+		Projects: r.projects, Watch: r.watch, MustAsk: r.mustAsk, KeepRecords: r.keepRecords})
 	seen, err := s.observe(ctx, p.graph, r.parallelism)
 	if err != nil {
 		return nil, err
@@ -148,7 +150,7 @@ func (s *session) observe(ctx context.Context, g *planner.Graph, parallelism int
 	var seen planner.Observed
 	seen.Mounts = o.Mounts(ctx, s.cfg.Settings.Systems)
 	seen.Directories = o.Directories(ctx, g.Targets())
-	seen.Quotas = o.Quotas(ctx, g.QuotaTargets(seen.Mounts))
+	seen.Quotas = o.Quotas(ctx, g.QuotaTargets(seen))
 	return seen, nil
 }
 

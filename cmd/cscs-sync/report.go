@@ -44,6 +44,7 @@ type jsonEvent struct {
 	Action  planner.ActionKind `json:"action,omitempty"`
 	Status  apply.Status       `json:"status,omitempty"`
 	Error   string             `json:"error,omitempty"`
+	Text    string             `json:"text,omitempty"`
 }
 
 // begin tells that the first change is next.
@@ -55,6 +56,10 @@ func (r *report) begin() {
 
 // event shows one event. Calls come one at a time.
 func (r *report) event(e apply.Event) {
+	if e.Step != "begin" && e.Step != "end" {
+		r.progress(e)
+		return
+	}
 	if r.json {
 		ev := jsonEvent{Event: "resource", Time: r.now().UTC(), Address: e.Action.Address, Action: e.Action.Kind, Status: e.Status}
 		if e.Step == "begin" {
@@ -80,6 +85,15 @@ func (r *report) event(e apply.Event) {
 		return
 	}
 	fmt.Fprintln(r.out, r.paint(r.out, text, color.FgRed))
+}
+
+// progress tells how far a long step is.
+func (r *report) progress(e apply.Event) {
+	if r.json {
+		r.line(jsonEvent{Event: "message", Time: r.now().UTC(), Address: e.Action.Address, Text: e.Step})
+		return
+	}
+	r.tell("%s: %s", planfile.Quote(e.Action.Address), e.Step)
 }
 
 // refusedResult is the only line of an apply --json that was refused.

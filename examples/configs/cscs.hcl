@@ -42,8 +42,9 @@ system "iopsstor" {
   filesystem        = "lustre"
   archive_retention = "2w"
   quota "lustre" {
-    by        = "project"
-    on_remove = "freeze"
+    by          = "project"
+    project_ids = "100000-199999" # each resource has an id, and so a quota, of its own
+    on_remove   = "freeze"
   }
 }
 

@@ -45,6 +45,10 @@ type Directory interface {
 	Chmod(planner.Mode) error
 	DropACLs() error
 	SetProject(planner.ProjectID) error
+	// Tag gives everything below the directory, and at last the directory itself, a project id that new entries inherit. What
+	// has it already is passed over, so that a killed call is gone on with. It tells now and then how many entries it has
+	// seen, and in the end how many hard links it left as they were, because they lead out of the directory.
+	Tag(ctx context.Context, id planner.ProjectID, tell func(seen int)) (left int, err error)
 	// Sync syncs the directory and the one above.
 	Sync() error
 	Close() error
@@ -120,7 +124,7 @@ type Result struct {
 // Event tells of progress, as it happens.
 type Event struct {
 	Action *planner.Action
-	// Step is "begin", the name of a step, or "end".
+	// Step is "begin", "end", or in between how far a long step is, for people.
 	Step   string
 	Status Status
 	Err    error

@@ -63,10 +63,8 @@ func (e *Engine) queue(job *Job, w *Work, o *outcome) error {
 
 // wanted is what a plan's changes make of an attribute; before where they do not speak of it.
 func wanted(a *planner.Action, at planner.Attribute, before planner.Value) planner.Value {
-	for _, c := range a.Changes {
-		if c.Attribute == at {
-			return c.After
-		}
+	if v, ok := a.After(at); ok {
+		return v
 	}
 	return before
 }
@@ -132,7 +130,8 @@ func asWanted(a *planner.Action, now planner.Directory) bool {
 	return now.State == planner.DirPresent &&
 		wanted(a, planner.Owner, planner.Number(uint64(now.Owner))) == planner.Number(uint64(now.Owner)) &&
 		wanted(a, planner.Group, planner.Number(uint64(now.Group))) == planner.Number(uint64(now.Group)) &&
-		wanted(a, planner.ModeAttr, planner.ModeValue(now.Mode)) == planner.ModeValue(now.Mode)
+		wanted(a, planner.ModeAttr, planner.ModeValue(now.Mode)) == planner.ModeValue(now.Mode) &&
+		wanted(a, planner.Project, now.ProjectValue()) == now.ProjectValue()
 }
 
 // update changes what the plan says of a directory that exists, comparing each attribute once more before.
@@ -156,6 +155,8 @@ func (e *Engine) update(ctx context.Context, w *Work, o *outcome) error {
 			seen = planner.Number(uint64(now.Group))
 		case planner.ModeAttr:
 			seen = planner.ModeValue(now.Mode)
+		case planner.Project:
+			seen = now.ProjectValue()
 		default:
 			continue
 		}
@@ -166,7 +167,32 @@ func (e *Engine) update(ctx context.Context, w *Work, o *outcome) error {
 	if err := e.quota(ctx, a); err != nil {
 		return err
 	}
+	if err := e.tag(ctx, a, o, d); err != nil {
+		return err
+	}
 	return e.settle(w, o, d)
+}
+
+// tag gives a directory and everything below it its project id, after the quota: an untagged tree is merely not counted,
+// while a tagged one without a quota would have no limit for a moment. The directory itself comes last, so that one that was
+// not finished is seen as it was, and is tagged again.
+func (e *Engine) tag(ctx context.Context, a *planner.Action, o *outcome, d Directory) error {
+	project, ok := wanted(a, planner.Project, planner.Value{}).Number()
+	if !a.Tag || !ok {
+		return nil
+	}
+	e.reached("tag")
+	left, err := d.Tag(ctx, planner.ProjectID(project), func(seen int) {
+		e.tell(Event{Action: a, Step: fmt.Sprintf("tagged %d entries", seen)})
+	})
+	if err != nil {
+		return err
+	}
+	e.reached("tagged")
+	if left > 0 {
+		o.steps = append(o.steps, fmt.Sprintf("left %d hard links that lead out of it", left))
+	}
+	return nil
 }
 
 // settle gives a directory its owner, group and mode, syncs it, and looks whether it is as wanted now.
@@ -194,7 +220,7 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 	e.reached("synced")
 	now = d.Observe()
 	if !asWanted(a, now) {
-		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, which is not what was set; somebody works against it, or the file system does not keep it", a.Storage, now.Owner, now.Group, now.Mode)
+		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, project id %s, which is not what was set; somebody works against it, or the file system does not keep it", a.Storage, now.Owner, now.Group, now.Mode, now.ProjectValue())
 	}
 	e.keepRecord(w, o, now.Inode)
 	for _, c := range a.Changes {

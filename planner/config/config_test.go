@@ -70,7 +70,7 @@ func TestExamples(t *testing.T) {
 			Paths: []planner.PathMapping{{Prefix: "/scratch", Folder: "capstor/legacy"}},
 			Quota: planner.QuotaSettings{Kind: "lustre", By: "group", Client: "auto", LFS: "/usr/bin/lfs", Shared: "sum", OnRemove: "keep"}},
 		{Name: "iopsstor", Directory: "iopsstor", Filesystem: "lustre", Archive: "iopsstor/.trash", ArchiveRetention: 14 * day,
-			Quota: planner.QuotaSettings{Kind: "lustre", By: "project", Client: "auto", LFS: "/usr/bin/lfs", Shared: "refuse", OnRemove: "freeze"}},
+			Quota: planner.QuotaSettings{Kind: "lustre", By: "project", ProjectIDs: planner.ProjectRange{First: 100000, Last: 199999}, Client: "auto", LFS: "/usr/bin/lfs", Shared: "refuse", OnRemove: "freeze"}},
 		{Name: "vast", Directory: "vast", Filesystem: "nfs", Archive: "vast/.trash", ArchiveRetention: 90 * day, Quota: planner.QuotaSettings{Kind: "none", Orders: "hold"}},
 	}
 	if d := cmp.Diff(want, c.Settings.Systems); d != "" {
@@ -81,7 +81,7 @@ func TestExamples(t *testing.T) {
 		!c.Settings.Waldur.SetBackendID || c.Proxy.Token.IsSet() || c.Approval.Required != 2 || c.State != "/var/lib/cscs-sync" {
 		t.Errorf("got %+v %+v %+v", c.Proxy, c.Waldur, c.Settings.Waldur)
 	}
-	if len(c.Overrides) != 3 || c.Overrides[0].Source() != (planner.Provenance{From: "override", Override: "climate campaign", At: "cscs-sync.hcl:58"}) {
+	if len(c.Overrides) != 3 || c.Overrides[0].Source() != (planner.Provenance{From: "override", Override: "climate campaign", At: "cscs-sync.hcl:59"}) {
 		t.Errorf("overrides %d, first %+v", len(c.Overrides), c.Overrides[0].Source())
 	}
 	if shown := fmt.Sprintf("%v %+v %#v", c, c, c.Proxy.OIDC); strings.Contains(shown, marker) {

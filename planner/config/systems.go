@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -131,7 +132,7 @@ func (s section) quota(filesystem string) planner.QuotaSettings {
 }
 
 func (d *decoder) lustre(b *hcl.Block, filesystem string) planner.QuotaSettings {
-	s := d.open(b, []string{"by", "client", "lfs", "shared", "on_remove"})
+	s := d.open(b, []string{"by", "project_ids", "client", "lfs", "shared", "on_remove"})
 	q := planner.QuotaSettings{
 		Kind:     planner.QuotaLustre,
 		By:       planner.QuotaBy(s.word("by", "group", "group", "project")),
@@ -143,6 +144,7 @@ func (d *decoder) lustre(b *hcl.Block, filesystem string) planner.QuotaSettings 
 	if s.has("lfs") {
 		q.LFS = s.absolute("lfs")
 	}
+	q.ProjectIDs = s.projectIDs(q.By)
 	switch filesystem {
 	case "lustre", "":
 	case "any":
@@ -154,6 +156,24 @@ func (d *decoder) lustre(b *hcl.Block, filesystem string) planner.QuotaSettings 
 		d.errorAt(b.DefRange, "Lustre quotas without Lustre", `quota "lustre" needs filesystem = "lustre", or "any" to try things out; this system has %s.`, show(filesystem))
 	}
 	return q
+}
+
+// projectIDs reads "FIRST-LAST".
+func (s section) projectIDs(by planner.QuotaBy) planner.ProjectRange {
+	text := s.text("project_ids", "")
+	if text == "" {
+		return planner.ProjectRange{}
+	}
+	from, to, _ := strings.Cut(text, "-")
+	first, err := strconv.ParseUint(from, 10, 31)
+	last, err2 := strconv.ParseUint(to, 10, 31)
+	switch {
+	case err != nil || err2 != nil || first == 0 || first > last:
+		s.wrong("project_ids", `%s is no range: want the first and the last id, from 1 to 2147483647, such as "100000-199999".`, show(text))
+	case by != planner.ByProject:
+		s.wrong("project_ids", `Only quotas by project use project ids: want by = "project", or leave project_ids out.`)
+	}
+	return planner.ProjectRange{First: planner.ProjectID(first), Last: planner.ProjectID(last)}
 }
 
 // absolute is an absolute, clean path.

@@ -43,7 +43,7 @@ func (v *view) action(p *printer, i int) {
 // among what is not done.
 func (v *view) leavesQuota(k planner.Key, r planner.Reason) bool {
 	switch r.Code {
-	case "shared", "claim_unknown", "quota_unknown", "usage_unknown", "orders_held", "project_unknown", "project_differs":
+	case "shared", "claim_unknown", "quota_unknown", "usage_unknown", "orders_held", "project_unknown":
 	default:
 		return false // the usual case, without a search
 	}
@@ -104,6 +104,9 @@ func noun(t planner.Target) string {
 func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
 	var rows, quota []row
 	rows = append(rows, v.places(p, a)...)
+	if a.Tag {
+		rows = append(rows, row{mark: "~", style: yellow, name: "tree", value: p.list(outer+14, []string{"everything below is tagged, once the quota is set"})})
+	}
 	for i, c := range a.Changes {
 		r := p.change(a.Kind, c, d.Notes[i])
 		if c.Attribute.IsQuota() {

@@ -42,11 +42,15 @@ func settings(a *planner.Action, dir string) []string {
 		}
 	}
 	var lines []string
-	if id, ok := after[planner.Project].Number(); ok {
-		lines = append(lines, "lfs project -s -p "+strconv.FormatUint(id, 10)+" "+dir)
+	id, tagged := after[planner.Project].Number()
+	if tagged && !a.Tag {
+		lines = append(lines, "lfs project -d -s -p "+strconv.FormatUint(id, 10)+" "+dir)
 	}
 	if l := setquota(a, after); l != "" {
 		lines = append(lines, l+" "+dir)
+	}
+	if a.Tag {
+		lines = append(lines, "lfs project -r -s -p "+strconv.FormatUint(id, 10)+" "+dir)
 	}
 	owner, hasOwner := after[planner.Owner].Number()
 	group, hasGroup := after[planner.Group].Number()
@@ -85,7 +89,7 @@ func setquota(a *planner.Action, after map[planner.Attribute]planner.Value) stri
 			continue
 		}
 		if limit.attribute.IsSpace() {
-			l, some = l+limit.flag+strconv.FormatUint(n>>10, 10)+suffix(n), true
+			l, some = l+limit.flag+strconv.FormatUint(n>>10, 10), true
 		} else {
 			l, some = l+limit.flag+strconv.FormatUint(n, 10), true
 		}
@@ -94,14 +98,6 @@ func setquota(a *planner.Action, after map[planner.Attribute]planner.Value) stri
 		return ""
 	}
 	return l
-}
-
-// suffix names the unit; lfs takes a bare number as KiB too, but only a reader who knows that does.
-func suffix(n uint64) string {
-	if n == 0 {
-		return ""
-	}
-	return "k"
 }
 
 // shellWord quotes a storage path for a shell. What is not printable is shown escaped: such a line is not to be run.

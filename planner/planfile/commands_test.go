@@ -17,7 +17,7 @@ func TestCommands(t *testing.T) {
 	order := a.Order
 	want := []string{
 		"mkdir -p -m 0755 -- capstor/store", "mkdir -m 0700 -- capstor/store/climate",
-		"lfs setquota -g 30500 -b 19327352832k -B 21474836480k -i 26600000 -I 40000000 capstor/store/climate",
+		"lfs setquota -g 30500 -b 19327352832 -B 21474836480 -i 26600000 -I 40000000 capstor/store/climate",
 		"chown 0:30500 -- capstor/store/climate", "chmod 02770 -- capstor/store/climate",
 		"# callback approve " + order, "# callback set_backend_id " + order, "# callback set_state_done " + order,
 	}
@@ -26,8 +26,8 @@ func TestCommands(t *testing.T) {
 	}
 	a.Quota = &planner.QuotaID{By: planner.ByProject, ID: 7}
 	a.Changes = []planner.Change{change(planner.Project, num(0), num(7)), change(planner.SpaceHard, num(1), planner.UnlimitedValue())}
-	a.Kind, a.Parents, a.Callbacks = planner.Update, nil, nil
-	want = []string{"lfs project -s -p 7 capstor/store/climate", "lfs setquota -p 7 -B 0 capstor/store/climate"}
+	a.Kind, a.Parents, a.Callbacks, a.Tag = planner.Update, nil, nil, true
+	want = []string{"lfs setquota -p 7 -B 0 capstor/store/climate", "lfs project -r -s -p 7 capstor/store/climate"}
 	if got := commands(&a, made()); !slices.Equal(got, want) {
 		t.Errorf("%s", strings.Join(got, "\n"))
 	}

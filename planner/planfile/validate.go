@@ -59,6 +59,8 @@ func checkAction(a *planner.Action, d *planner.Detail) error {
 		return fmt.Errorf("dangers %q are not those known, in order", a.Danger)
 	case d.Keep != nil && !wholeUTC(*d.Keep):
 		return fmt.Errorf("retention ends at a time that is not UTC to the second")
+	case a.Tag && !slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute == planner.Project && !c.After.IsAbsent() }):
+		return fmt.Errorf("a tree is to be tagged without a project id")
 	case d.Unchanged < 0:
 		return fmt.Errorf("a negative number of unchanged attributes")
 	}

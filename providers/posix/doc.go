@@ -12,6 +12,7 @@
 //     what was expected. A difference is [ErrChanged], and nothing is changed.
 //   - What could not be looked at is [planner.DirUnknown], never absent. Absent is said only below a directory that is
 //     there; what stands in the way is [planner.DirObstructed] and named.
+//   - A tree is tagged with a project id entry by entry, each held before it is opened; see [Dir.Tag].
 //   - Archiving is a rename within one filesystem. It never copies, never replaces anything and never crosses a mount.
 //
 // # Use

@@ -1,6 +1,7 @@
 package posix
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,26 +13,38 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// projectSite is a system on an ext4 with project ids, in a loop device.
+// projectSite is a system on a real filesystem with project ids, in a loop device: XFS, which keeps them in every kernel, or
+// ext4, which needs quotas in the kernel for it.
 func projectSite(t *testing.T) *site {
 	t.Helper()
-	mkfs, err := exec.LookPath("mkfs.ext4")
-	if _, missing := os.Stat("/dev/loop-control"); err != nil || missing != nil {
-		t.Skip("needs mkfs.ext4 and loop devices, which a container may lack")
-	}
 	s := newSite(t)
 	image := filepath.Join(t.TempDir(), "image")
-	s.must(os.WriteFile(image, nil, 0o600))
-	s.must(os.Truncate(image, 16<<20))
-	if out, err := exec.Command(mkfs, "-q", "-O", "project,quota", "-E", "quotatype=prjquota", "-I", "256", image).CombinedOutput(); err != nil {
-		t.Fatalf("mkfs.ext4: %v: %s", err, out)
+	why := "there is neither mkfs.xfs nor mkfs.ext4"
+	for _, fs := range []struct {
+		kind string
+		size int64
+		make []string
+	}{{"xfs", 320 << 20, []string{"mkfs.xfs", "-q", image}}, {"ext4", 16 << 20, []string{"mkfs.ext4", "-q", "-O", "project,quota", "-E", "quotatype=prjquota", "-I", "256", image}}} {
+		if _, err := exec.LookPath(fs.make[0]); err != nil {
+			continue
+		}
+		s.must(os.RemoveAll(image))
+		s.must(os.WriteFile(image, nil, 0o600))
+		s.must(os.Truncate(image, fs.size))
+		if out, err := exec.Command(fs.make[0], fs.make[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", fs.make[0], err, out)
+		}
+		if out, err := exec.Command("mount", "-o", "loop", image, s.real("capstor")).CombinedOutput(); err != nil {
+			why = fmt.Sprintf("no loop devices, or no %s with project ids in this kernel: %v: %s", fs.kind, err, out)
+			continue
+		}
+		s.conf.Filesystem, why = fs.kind, ""
+		break
 	}
-	// Kernels without CONFIG_QFMT_V2 have ext4 without project ids; the simulated projects below stand in there.
-	if out, err := exec.Command("mount", "-o", "loop", image, s.real("capstor")).CombinedOutput(); err != nil {
-		t.Skipf("no loop devices, or no project ids in this kernel: %v: %s", err, out)
+	if why != "" {
+		t.Skip(why)
 	}
 	t.Cleanup(func() { unix.Unmount(s.real("capstor"), unix.MNT_DETACH) })
-	s.conf.Filesystem = "ext4"
 	s.conf.Quota = planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByProject}
 	s.sys.Close()
 	s.root.Close()

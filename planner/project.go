@@ -1,0 +1,233 @@
+package planner
+
+import "fmt"
+
+// ProjectRange are the project ids that a system may give away, both ends included; the zero value is none.
+type ProjectRange struct{ First, Last ProjectID }
+
+// IsSet tells whether there is a range; without one, a directory's project id is its group id.
+func (r ProjectRange) IsSet() bool { return r.Last != 0 }
+
+func (r ProjectRange) holds(id ProjectID) bool { return r.First <= id && id <= r.Last }
+
+// byProject tells whether the node's quota counts by project.
+func (n *node) byProject() bool {
+	return n.system != nil && !n.isNode() && n.system.Quota.Kind == QuotaLustre && n.system.Quota.By == ByProject
+}
+
+// quotaID is what the node's quota is set on; false if it has none.
+func (n *node) quotaID() (QuotaID, bool) {
+	switch {
+	case n.system == nil || n.isNode() || n.system.Quota.Kind != QuotaLustre:
+		return QuotaID{}, false
+	case n.byProject() && n.system.Quota.ProjectIDs.IsSet():
+		return QuotaID{ByProject, uint32(n.project)}, n.project != 0
+	}
+	return QuotaID{n.system.Quota.By, uint32(n.group)}, n.hasGroup
+}
+
+// projectAt is a project id on one filesystem.
+type projectAt struct {
+	filesystem string
+	id         ProjectID
+}
+
+// projects gives away the ids of [QuotaSettings.ProjectIDs].
+type projects struct {
+	g    *Graph
+	seen *Observed
+	// holder is who has an id: whose record names it, or, as long as nobody's does, whose directory shows it.
+	holder map[projectAt]Key
+	// several are ids that more than one directory shows, and which therefore are nobody's to keep.
+	several map[projectAt]bool
+	// unseen are filesystems with a directory whose id is neither recorded nor known: there, no id is known to be free.
+	unseen map[string]string
+	// next is where to look for a free id, by system.
+	next map[string]ProjectID
+}
+
+// assignProjects finds the project id of every resource of a system with project_ids: the recorded one; or the one that its
+// directory shows, if nobody else has it; or, for a directory that is to be made or tagged, the lowest that is neither
+// recorded nor shown by a listed directory. A resource that gets none is blocked.
+func (g *Graph) assignProjects(seen *Observed) {
+	p := &projects{g, seen, map[projectAt]Key{}, map[projectAt]bool{}, map[string]string{}, map[string]ProjectID{}}
+	var todo []*node
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.byProject() && n.system.Quota.ProjectIDs.IsSet() {
+			todo = append(todo, n)
+		}
+	}
+	if len(todo) == 0 {
+		return
+	}
+	p.recorded()
+	for _, n := range todo {
+		p.shown(n)
+	}
+	for _, keep := range []func(*node) ProjectID{p.own, p.planned, p.free} {
+		for _, n := range todo {
+			if n.project == 0 {
+				n.project = keep(n)
+			}
+		}
+	}
+}
+
+func (p *projects) at(system string, id ProjectID) projectAt {
+	return projectAt{p.seen.Mounts[system].Filesystem, id}
+}
+
+// recorded takes note of the ids that records and archived directories name, and of group ids that serve as project ids.
+func (p *projects) recorded() {
+	for key, r := range p.g.world.Recorded.Records {
+		if r.Project != 0 {
+			p.holder[p.at(r.System, r.Project)] = key
+		}
+	}
+	for key, a := range p.g.world.Recorded.Archived {
+		if id := a.project(); id != 0 {
+			p.holder[p.at(a.System, id)] = key
+		}
+	}
+	for i := range p.g.nodes {
+		n := &p.g.nodes[i]
+		if !n.byProject() {
+			continue
+		}
+		if !n.system.Quota.ProjectIDs.IsSet() {
+			p.holder[p.at(n.system.Name, ProjectID(n.group))] = n.item.Key // its group id
+			continue
+		}
+		if r, ok := p.g.world.Recorded.Records[n.item.Key]; ok {
+			n.project = r.Project
+		} else if a, ok := p.g.world.Recorded.Archived[n.item.Key]; ok {
+			n.project = a.project()
+		}
+	}
+}
+
+// shown takes note of the id that a listed directory shows.
+func (p *projects) shown(n *node) {
+	if n.place < 0 {
+		return
+	}
+	dir := p.seen.Directories[n.place]
+	if n.project == 0 && (dir.State == DirUnknown || dir.State == DirPresent && !dir.HasProject) {
+		p.unseen[p.seen.Mounts[n.system.Name].Filesystem] = n.address()
+	}
+	if dir.State != DirPresent || dir.Project == 0 {
+		return
+	}
+	at := p.at(n.system.Name, dir.Project)
+	if who, taken := p.holder[at]; taken && who != n.item.Key {
+		p.several[at] = true
+		return
+	}
+	p.holder[at] = n.item.Key
+}
+
+// own is the id of the range that the node's own directory shows, and nobody else has.
+func (p *projects) own(n *node) ProjectID {
+	if n.place < 0 || p.seen.Directories[n.place].State != DirPresent {
+		return 0
+	}
+	id := p.seen.Directories[n.place].Project
+	at := p.at(n.system.Name, id)
+	if !n.system.Quota.ProjectIDs.holds(id) || p.several[at] || p.holder[at] != n.item.Key {
+		return 0
+	}
+	return id
+}
+
+// planned is the id that an approved plan gives the node, as long as it is free.
+func (p *projects) planned(n *node) ProjectID {
+	id, ok := p.g.world.Projects[n.item.Key]
+	if !ok || !p.mayHave(n) || !n.system.Quota.ProjectIDs.holds(id) || !p.take(n, id) {
+		return 0
+	}
+	return id
+}
+
+// free is the lowest id that nobody has.
+func (p *projects) free(n *node) ProjectID {
+	if !p.mayHave(n) {
+		return 0
+	}
+	r := n.system.Quota.ProjectIDs
+	for id := max(r.First, p.next[n.system.Name]); id <= r.Last; id++ {
+		if p.take(n, id) {
+			p.next[n.system.Name] = id + 1
+			return id
+		}
+	}
+	p.next[n.system.Name] = r.Last + 1
+	n.block("project_ids", "all %d ids of project_ids (%d-%d) of system %s are taken: widen the range", r.Last-r.First+1, r.First, r.Last, n.system.Name)
+	return 0
+}
+
+// mayHave tells whether the node needs an id of its own now, and one can be known to be free.
+func (p *projects) mayHave(n *node) bool {
+	m := p.seen.Mounts[n.system.Name]
+	if n.verdict.Code != "" || !n.managed || n.wish == wishNothing || n.wish == wishRemove || m.Problem+m.Unknown != "" {
+		return false
+	}
+	if who, ok := p.unseen[m.Filesystem]; ok {
+		n.block("project_unknown", "the project id of %s could not be read, so no id is known to be free", who)
+		return false
+	}
+	return true
+}
+
+func (p *projects) take(n *node, id ProjectID) bool {
+	at := p.at(n.system.Name, id)
+	if who, taken := p.holder[at]; taken && who != n.item.Key || p.several[at] {
+		return false
+	}
+	p.holder[at] = n.item.Key
+	return true
+}
+
+// asksProject tells whether a directory has to be looked at although nothing is decided on it: the id that it shows is not
+// to be given away. What is recorded tells its id by itself.
+func (g *Graph) asksProject(n *node) bool {
+	if !n.byProject() || !n.system.Quota.ProjectIDs.IsSet() || n.storage == "" || n.wish == wishNothing {
+		return false
+	}
+	_, recorded := g.world.Recorded.Records[n.item.Key]
+	return !recorded
+}
+
+// ProjectValue is the project id that new files in the directory inherit, as a plan's value: null where they inherit none.
+func (d Directory) ProjectValue() Value {
+	if !d.HasProject || !d.Inherit || d.Project == 0 {
+		return Value{}
+	}
+	return Number(uint64(d.Project))
+}
+
+// changeProject gives a directory its project id, where the system counts by project. One that stands is tagged with
+// everything below it.
+func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
+	id, ok := n.quotaID()
+	if !ok || id.By != ByProject {
+		return
+	}
+	want := Number(uint64(id.ID))
+	rec, recorded := c.g.world.Recorded.Records[n.item.Key]
+	switch {
+	case dir == nil:
+		d.change(Project, Value{}, want, Provenance{From: FromDefault}, false)
+	case !dir.HasProject:
+		d.quota = Reason{"project_unknown", "its project id could not be read: does the filesystem have project ids? See `cscs-sync doctor`"}
+	case dir.ProjectValue() == want:
+		d.keep(Project, want)
+	default:
+		d.change(Project, dir.ProjectValue(), want, Provenance{From: FromDefault}, recorded && rec.Project == ProjectID(id.ID))
+		d.action.Tag = true
+		inherited := "inherited by new files"
+		if !dir.Inherit {
+			inherited = "not inherited by new files"
+		}
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"tag", fmt.Sprintf("its project id is %d, %s: once the quota is set, everything below it is given %d", dir.Project, inherited, id.ID)})
+	}
+}
