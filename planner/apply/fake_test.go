@@ -249,7 +249,12 @@ func (h *handle) Chmod(mode planner.Mode) error {
 }
 
 func (h *handle) SetProject(id planner.ProjectID) error {
-	return h.step(fmt.Sprintf("project %d", id), func(d *planner.Directory) { d.Project = id })
+	return h.step(fmt.Sprintf("project %d", id), func(d *planner.Directory) { d.Project, d.Inherit, d.HasProject = id, true, true })
+}
+
+func (h *handle) Tag(_ context.Context, id planner.ProjectID, tell func(int)) (int, error) {
+	tell(10_000)
+	return 2, h.step(fmt.Sprintf("tag %d", id), func(d *planner.Directory) { d.Project, d.Inherit, d.HasProject = id, true, true })
 }
 
 func (h *handle) step(what string, change func(*planner.Directory)) error {

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -256,5 +257,32 @@ func TestOrdersWithoutStorage(t *testing.T) {
 	delete(gone.URLs, planner.SetStateDone)
 	if r := w.run(Job{Work: []Work{gone}}); r[0].Status != Failed || !mentions(r[0].Err, "no longer offers set_state_done", "plan again") {
 		t.Errorf("a callback that is gone: %+v", r[0])
+	}
+}
+
+// A tree is tagged after its quota is set, tells how far it is, and what it left is written down. One that fails is not done,
+// and not recorded.
+func TestTagAfterTheQuota(t *testing.T) {
+	for _, failing := range []bool{false, true} {
+		w := newWorld(t)
+		w.put("capstor/bio", 0, 30500, 0o2770)
+		w.dirs["capstor/bio"].HasProject = true
+		bio := withQuota(work(planner.Update, "bio"), 1<<40)
+		bio.Action.Inode, bio.Action.Tag = w.dirs["capstor/bio"].Inode, true
+		bio.Action.Changes = append(bio.Action.Changes, planner.Change{Attribute: planner.Project, After: planner.Number(7)})
+		want := []string{"open capstor/bio", "quota of 30500", "tag 7 bio", "sync bio"}
+		if failing {
+			w.fail["tag 7 bio"], want = errors.New("no"), want[:3]
+		}
+		var told []string
+		e := w.engine()
+		e.Notify = func(ev Event) { told = append(told, ev.Step) }
+		job := Job{Work: []Work{bio}}
+		w.begin(&job)
+		results, err := e.Run(t.Context(), nil, job)
+		if err != nil || (results[0].Status == Done) == failing || !slices.Equal(told, []string{"begin", "tagged 10000 entries", "end"}) || (len(w.records()) == 1) == failing {
+			t.Errorf("failing %v: %v, %+v, told %q, recorded %+v", failing, err, results, told, w.records())
+		}
+		w.wantLog(want...)
 	}
 }
