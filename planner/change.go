@@ -44,13 +44,13 @@ func (d *decision) keep(a Attribute, v Value) {
 
 // changeQuota adds the changes of the limits, unless the quota is left alone.
 func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
-	s := c.shares.byNode[n]
+	s := c.claim(n)
 	if s == nil || !n.quota.Known() || d.quota.Code != "" {
 		return
 	}
-	d.detail.Usage = &UsageNote{Space: s.state.Space.Value(), Inodes: s.state.Inodes.Value()}
+	d.detail.Usage = s.usage()
 	if s.claims > 1 {
-		d.detail.Usage.Claims = s.claims
+		d.detail.Usage.Claims = int(s.claims)
 	}
 	if d.quota = c.quotaRefusal(n, s); d.quota.Code != "" {
 		return
@@ -58,7 +58,7 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	if !s.carries(n) {
 		return
 	}
-	l, w := s.state.Limits, s.want
+	l, w := s.state.Limits, *s.want
 	rec, recorded := c.g.world.Recorded.Records[n.item.Key]
 	recorded = recorded && s.claims == 1
 	was := rec.Claim
@@ -92,10 +92,10 @@ func aboveHard[U Bytes | Inodes](soft, hard Limit[U], what string) Reason {
 
 // quotaRefusal tells why the quota of an identity is left alone.
 func (c *comparison) quotaRefusal(n *node, s *share) Reason {
-	if s.refused.Code != "" {
-		return s.refused
+	if s.refused != nil {
+		return *s.refused
 	}
-	if !s.known {
+	if s.state == nil {
 		c.lost[n.item.Key] = true
 		return Reason{"quota_unknown", fmt.Sprintf("the quota of %s %d was not observed", s.identity.By, s.identity.ID)}
 	}
@@ -184,8 +184,8 @@ func (c *comparison) drift(n *node, rec *Record, dir *Directory) {
 	if rec.Project != 0 && dir.HasProject {
 		add(Project, Number(uint64(rec.Project)), dir.ProjectValue())
 	}
-	s := c.shares.byNode[n]
-	if s == nil || s.claims != 1 || !s.known || s.state.LimitsWhy != "" || rec.QuotaBy == "" {
+	s := c.claim(n)
+	if s == nil || s.claims != 1 || s.state == nil || s.state.LimitsWhy != "" || rec.QuotaBy == "" {
 		return
 	}
 	for _, l := range []struct {

@@ -1,30 +1,104 @@
 package planner
 
-import (
-	"cmp"
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // share is what the claims on one quota identity come to.
 type share struct {
 	identity Identity
 	system   *System
-	// live are the nodes whose wish for this identity can be acted on, by address.
-	live []*node
+	// want is what the claims come to; with one claim, that one's own. Nil if nothing is claimed.
+	want *Quota
+	// refused says why the quota of this identity is left alone; nil if it is not.
+	refused *Reason
+	// first is the first node, by address, whose wish for this identity can be acted on; ordered tells that one has an order.
+	first *node
 	// claims counts everything that counts for something, live or only recorded.
-	claims int
-	want   Quota
-	// refused says why the quota of this identity is left alone; empty if it is not.
-	refused Reason
-	state   QuotaState
-	known   bool
+	claims  int32
+	ordered bool
+	// state is what was observed; nil if that was not asked.
+	state *QuotaState
 }
 
-// shares groups all claims by identity. It needs the mounts, because two systems on one filesystem share their identities.
+// shares groups all claims by identity, in the order in which the nodes name them. It needs the mounts, because two
+// systems on one filesystem share their identities.
 type shares struct {
-	list   []*share
-	byNode map[*node]*share
+	list []share
+	// index finds them while they are collected: one map for each kind of quota on a filesystem, so that its keys are small.
+	index map[space]map[uint32]int32
+}
+
+// space is where an identity's number means something.
+type space struct {
+	filesystem string
+	by         QuotaBy
+}
+
+// newShares has room for one share for each node that can have one.
+func newShares(g *Graph, mounts map[string]Mount) *shares {
+	room := 0
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.system != nil {
+			if _, ok := n.identityOf(mounts[n.system.Name]); ok {
+				room++
+			}
+		}
+	}
+	return &shares{list: make([]share, 0, room), index: map[space]map[uint32]int32{}}
+}
+
+// at is the place of an identity's share, which is added if there is none. Of the systems that name it the first by name
+// is asked.
+func (ss *shares) at(id Identity, sys *System) int32 {
+	in := space{id.Filesystem, id.By}
+	numbers := ss.index[in]
+	if numbers == nil {
+		numbers = map[uint32]int32{}
+		ss.index[in] = numbers
+	}
+	i, ok := numbers[id.ID]
+	if !ok {
+		i = int32(len(ss.list))
+		numbers[id.ID] = i
+		ss.list = append(ss.list, share{identity: id, system: sys})
+	}
+	if s := &ss.list[i]; sys.Name < s.system.Name {
+		s.system = sys
+	}
+	return i
+}
+
+// find is the share of an identity; nil if nobody claims it.
+func (ss *shares) find(id Identity) *share {
+	if i, ok := ss.index[space{id.Filesystem, id.By}][id.ID]; ok {
+		return &ss.list[i]
+	}
+	return nil
+}
+
+// claimed are the claims, found once for each graph: mounts and directories must have been observed.
+func (g *Graph) claimed(seen *Observed) *shares {
+	if g.claims == nil {
+		g.assignProjects(seen)
+		g.claims = g.shares(seen.Mounts)
+	}
+	return g.claims
+}
+
+// claim is what the claims on the identity of a node come to; nil if it claims none.
+func (c *comparison) claim(n *node) *share {
+	if n.share < 0 || n.wish == wishRemove {
+		return nil
+	}
+	return &c.shares.list[n.share]
+}
+
+// usage is what is used of the identity, as far as that is known.
+func (s *share) usage() *UsageNote {
+	var state QuotaState
+	if s.state != nil {
+		state = *s.state
+	}
+	return &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value()}
 }
 
 // identityOf is the quota identity that a node claims; false if it claims none.
@@ -38,21 +112,7 @@ func (n *node) identityOf(m Mount) (Identity, bool) {
 
 // claimants collects who claims what: listed resources by their wish, the rest by what is recorded of them.
 func (g *Graph) shares(mounts map[string]Mount) *shares {
-	ss := &shares{byNode: map[*node]*share{}}
-	byID := map[Identity]*share{}
-	at := func(id Identity, sys *System) *share {
-		s := byID[id]
-		if s == nil {
-			s = &share{identity: id, system: sys}
-			byID[id] = s
-			ss.list = append(ss.list, s)
-		}
-		if sys.Name < s.system.Name {
-			s.system = sys
-		}
-		return s
-	}
-	counted := make(map[Key]bool, len(g.nodes))
+	ss := newShares(g, mounts)
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		if n.system == nil {
@@ -63,34 +123,28 @@ func (g *Graph) shares(mounts map[string]Mount) *shares {
 			continue
 		}
 		if n.wish == wishRemove && g.decides(n) {
-			at(id, n.system) // nothing is wanted of it, but a reviewer wants to see what is used
+			n.share = ss.at(id, n.system) // nothing is wanted of it, but a reviewer wants to see what is used
 		}
 		if n.countsByWish() {
-			counted[n.item.Key] = true
-			s := at(id, n.system)
-			s.add(n)
-			ss.byNode[n] = s
+			n.share = ss.at(id, n.system)
+			ss.list[n.share].add(n)
 		}
 	}
 	for _, r := range g.restores { // what it had is put back, so what there is has to be known
 		sys := g.world.Settings.SystemNamed(r.System)
 		if id, ok := sys.archivedIdentity(r.Archived, mounts[r.System]); ok {
-			at(id, sys)
+			ss.at(id, sys)
 		}
 	}
-	g.addRecorded(mounts, counted, byID)
-	slices.SortFunc(ss.list, func(a, b *share) int { return compareIdentities(a.identity, b.identity) })
+	g.addRecorded(mounts, ss)
+	ss.index = nil
 	return ss
-}
-
-func compareIdentities(a, b Identity) int {
-	return cmp.Or(cmp.Compare(a.Filesystem, b.Filesystem), cmp.Compare(a.By, b.By), cmp.Compare(a.ID, b.ID))
 }
 
 // countsByWish tells whether a listed resource's claim counts at what it asks for now. A removing, blocked, unmanaged or
 // unselected one counts at its recorded value; a waiting create counts nothing.
 func (n *node) countsByWish() bool {
-	if n.verdict.Code != "" || !n.managed {
+	if n.verdict != nil || !n.managed {
 		return false
 	}
 	switch n.wish {
@@ -101,23 +155,26 @@ func (n *node) countsByWish() bool {
 }
 
 func (s *share) add(n *node) {
-	s.combine(n.quota, n.system.Quota.Shared)
+	s.combine(&n.quota, n.system.Quota.Shared)
 	if n.selected && n.wish != wishNothing && n.quota.Known() {
-		s.live = append(s.live, n)
+		if s.first == nil {
+			s.first = n
+		}
+		s.ordered = s.ordered || n.order != ""
 	}
 	if !n.quota.Known() {
-		s.refused = Reason{"claim_unknown", fmt.Sprintf("%s shares %s %d, and the proxy does not say which quota it has", n.address(), s.identity.By, s.identity.ID)}
+		s.refused = &Reason{"claim_unknown", fmt.Sprintf("%s shares %s %d, and the proxy does not say which quota it has", n.address(), s.identity.By, s.identity.ID)}
 	}
 }
 
 // combine adds one claim's value to what the claims come to.
-func (s *share) combine(q Quota, policy SharedPolicy) {
+func (s *share) combine(q *Quota, policy SharedPolicy) {
 	s.claims++
 	if s.claims == 1 {
 		s.want = q
 		return
 	}
-	s.want = Quota{
+	s.want = &Quota{
 		SpaceSoft:  combineLimits(s.want.SpaceSoft, q.SpaceSoft, policy),
 		SpaceHard:  combineLimits(s.want.SpaceHard, q.SpaceHard, policy),
 		InodesSoft: combineLimits(s.want.InodesSoft, q.InodesSoft, policy),
@@ -142,18 +199,20 @@ func combineLimits[U Bytes | Inodes](a, b Limit[U], policy SharedPolicy) Limit[U
 // addRecorded counts what is recorded and does not count by its wish: blocked, unlisted, unmanaged, removing, archived,
 // or not selected. An archived directory's files still belong to its group, but nothing is wanted for it, so under
 // "refuse" it does not stand in the way.
-func (g *Graph) addRecorded(mounts map[string]Mount, counted map[Key]bool, byID map[Identity]*share) {
+func (g *Graph) addRecorded(mounts map[string]Mount, ss *shares) {
+	counted := map[Key]bool{} // those that are not counted by their wish
 	add := func(key Key, system string, by QuotaBy, id uint32, c Claim, archived bool) {
 		sys := g.world.Settings.SystemNamed(system)
-		if counted[key] || by == "" || sys == nil || sys.Quota.Kind != QuotaLustre {
+		if n := g.listed(key); counted[key] || n != nil && n.share >= 0 && n.wish != wishRemove || by == "" || sys == nil || sys.Quota.Kind != QuotaLustre {
 			return
 		}
-		s := byID[Identity{mounts[system].Filesystem, by, id}]
+		s := ss.find(Identity{mounts[system].Filesystem, by, id})
 		if s == nil || archived && sys.Quota.Shared == SharedRefuse {
 			return
 		}
 		counted[key] = true
-		s.combine(c.Quota(), sys.Quota.Shared)
+		q := c.Quota()
+		s.combine(&q, sys.Quota.Shared)
 	}
 	for key, r := range g.world.Recorded.Records {
 		add(key, r.System, r.QuotaBy, r.QuotaID, r.Claim, false)
@@ -164,19 +223,22 @@ func (g *Graph) addRecorded(mounts map[string]Mount, counted map[Key]bool, byID 
 }
 
 // settle decides what happens to each identity, once it is observed.
-func (ss *shares) settle(observed map[Identity]QuotaState) {
-	for _, s := range ss.list {
-		s.state, s.known = observed[s.identity]
-		if s.claims == 1 {
-			s.refused = Reason{}
+func (ss *shares) settle(mounts map[string]Mount, observed []QuotaState) {
+	for i := range ss.list {
+		s := &ss.list[i]
+		if s.asked(mounts) && len(observed) > 0 {
+			s.state, observed = &observed[0], observed[1:]
+		}
+		if s.claims <= 1 {
+			s.refused = nil
 			continue
 		}
-		if s.refused.Code == "" && s.system.Quota.Shared == SharedRefuse {
-			s.refused = Reason{"shared", fmt.Sprintf("%d resources claim the quota of %s %d on one filesystem; decide what they make together: in system %q, quota block, set shared = \"sum\" or shared = \"max\"",
+		if s.refused == nil && s.system.Quota.Shared == SharedRefuse {
+			s.refused = &Reason{"shared", fmt.Sprintf("%d resources claim the quota of %s %d on one filesystem; decide what they make together: in system %q, quota block, set shared = \"sum\" or shared = \"max\"",
 				s.claims, s.identity.By, s.identity.ID, s.system.Name)}
 		}
-		if s.refused.Code == "" && !s.valid() {
-			s.refused = Reason{"shared", fmt.Sprintf("the %d claims on the quota of %s %d come to limits that no file system takes", s.claims, s.identity.By, s.identity.ID)}
+		if s.refused == nil && !s.valid() {
+			s.refused = &Reason{"shared", fmt.Sprintf("the %d claims on the quota of %s %d come to limits that no file system takes", s.claims, s.identity.By, s.identity.ID)}
 		}
 	}
 }
@@ -185,33 +247,33 @@ func (ss *shares) settle(observed map[Identity]QuotaState) {
 func (s *share) valid() bool {
 	var n node
 	n.item = &Item{}
-	n.quota = s.want
+	n.quota = *s.want
 	n.checkQuota()
-	return n.verdict.Code == ""
+	return n.verdict == nil
 }
 
 // carriers are the nodes whose action sets the identity's quota: those with an order, or else the first by address. One
 // is enough, for the quota is one.
 func (s *share) carries(n *node) bool {
-	ordered := false
-	for _, l := range s.live {
-		if l.order != "" {
-			ordered = true
-		}
-	}
-	if ordered {
+	if s.ordered {
 		return n.order != ""
 	}
-	return len(s.live) > 0 && s.live[0] == n
+	return s.first == n
 }
 
-// QuotaTargets are the identities to be observed, once mounts and directories are, sorted.
+// asked tells whether the identity is observed: its system's mount can be.
+func (s *share) asked(mounts map[string]Mount) bool {
+	m := mounts[s.system.Name]
+	return m.Problem == "" && m.Unknown == ""
+}
+
+// QuotaTargets are the identities to be observed, once mounts and directories are, each once, in the order that
+// [Observed.Quotas] must have.
 func (g *Graph) QuotaTargets(seen Observed) []QuotaTarget {
-	g.assignProjects(&seen)
-	mounts := seen.Mounts
-	var targets []QuotaTarget
-	for _, s := range g.shares(mounts).list {
-		if m := mounts[s.system.Name]; m.Problem == "" && m.Unknown == "" {
+	all := g.claimed(&seen).list
+	targets := make([]QuotaTarget, 0, len(all))
+	for i := range all {
+		if s := &all[i]; s.asked(seen.Mounts) {
 			targets = append(targets, QuotaTarget{Identity: s.identity, System: s.system.Name})
 		}
 	}

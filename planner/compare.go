@@ -17,17 +17,18 @@ type comparison struct {
 	needed map[string]*node
 	// lost are resources that something could not be observed of.
 	lost map[Key]bool
+	// same is the room of [decision.same], used again for each resource.
+	same [8]Change
 }
 
 // Compare makes the plan: what must change for the storage to become what the graph wants. The header gives who, when
 // and where; its other members are filled in. The observation must be of g.Targets() and g.QuotaTargets().
 func Compare(g *Graph, seen Observed, header Context) *Plan {
-	g.assignProjects(&seen)
-	c := &comparison{g: g, seen: &seen, shares: g.shares(seen.Mounts), needed: map[string]*node{}, lost: map[Key]bool{}}
+	c := &comparison{g: g, seen: &seen, shares: g.claimed(&seen), needed: map[string]*node{}, lost: map[Key]bool{}}
 	c.plan = &Plan{Context: header}
 	c.plan.Core = Core{Configuration: g.world.Settings.Fingerprint, Selection: g.world.Selection, Actions: []Action{}}
 	c.plan.Context.Details = []Detail{}
-	c.shares.settle(seen.Quotas)
+	c.shares.settle(seen.Mounts, seen.Quotas)
 	for i := range g.nodes {
 		if n := &g.nodes[i]; g.decides(n) && !n.isNode() {
 			c.resource(n)
@@ -45,7 +46,7 @@ type decision struct {
 	detail Detail
 	// quota says why the resource's quota alone is left alone.
 	quota Reason
-	// same are the attributes that are as wanted, as changes from a value to itself.
+	// same are the attributes that are as wanted, as changes from a value to itself; valid until the next resource.
 	same []Change
 	// parents are the tenants and customers that have to be made for it.
 	parents []*node
@@ -53,7 +54,7 @@ type decision struct {
 
 // resource decides on one resource and adds what came of it to the plan.
 func (c *comparison) resource(n *node) {
-	d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Storage: n.storage, Order: n.order}}
+	d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Storage: n.storage, Order: n.order}, same: c.same[:0]}
 	if n.system != nil {
 		d.action.System = n.system.Name
 	}
@@ -97,7 +98,7 @@ func isWait(code string) bool {
 }
 
 func (c *comparison) refuse(n *node, why Reason, waits, quotaOnly bool) {
-	r := Refusal{Key: n.item.Key, Address: n.address(), System: n.facts.System, Reasons: []Reason{why}, QuotaOnly: quotaOnly}
+	r := Refusal{Key: n.item.Key, Address: n.address(), System: n.systemName(), Reasons: []Reason{why}, QuotaOnly: quotaOnly}
 	if waits {
 		c.plan.Context.Waiting = append(c.plan.Context.Waiting, r)
 	} else {
@@ -140,8 +141,8 @@ func (c *comparison) decide(n *node, d *decision) Reason {
 			c.removed(n)
 		}
 		return Reason{}
-	case n.verdict.Code != "":
-		return n.verdict
+	case n.verdict != nil:
+		return *n.verdict
 	}
 	dir, why := c.look(n)
 	if why.Code != "" {
@@ -295,8 +296,9 @@ func (c *comparison) promise() {
 			}
 		}
 	}
-	for _, s := range c.shares.list {
-		if !s.known || s.state.LimitsWhy != "" {
+	for i := range c.shares.list {
+		s := &c.shares.list[i]
+		if s.state == nil || s.state.LimitsWhy != "" {
 			continue
 		}
 		sum := sums[s.system.Name]

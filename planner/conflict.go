@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -27,7 +28,7 @@ func (g *Graph) conflicts() {
 		for _, other := range open {
 			collide(other, h)
 		}
-		if h.node == nil || h.recorded || h.node.verdict.Code == "" || len(open) == 0 {
+		if h.node == nil || h.recorded || h.node.verdict == nil || len(open) == 0 {
 			open = append(open, h) // whoever lost already needs not be compared again
 		}
 	}
@@ -51,27 +52,33 @@ func compareHolders(a, b holder) int {
 
 // comparePaths orders storage paths so that what lies inside a directory follows it directly.
 func comparePaths(a, b string) int {
-	return strings.Compare(strings.ReplaceAll(a, "/", "\x00"), strings.ReplaceAll(b, "/", "\x00"))
+	for i := range min(len(a), len(b)) {
+		switch x, y := a[i], b[i]; {
+		case x == y:
+		case x == '/':
+			return -1
+		case y == '/':
+			return 1
+		default:
+			return cmp.Compare(x, y)
+		}
+	}
+	return cmp.Compare(len(a), len(b))
 }
 
 // holders are all that take part in conflicts: not the removed, not the waiting.
 func (g *Graph) holders() []holder {
 	holders := make([]holder, 0, len(g.nodes))
-	at := make(map[Key]string, len(g.nodes))
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		if n.isNode() || n.storage == "" {
-			continue
-		}
-		at[n.item.Key] = n.storage
-		if n.item.Status == StatusRemoved || n.waits {
+		if n.isNode() || n.storage == "" || n.item.Status == StatusRemoved || n.waits {
 			continue
 		}
 		rec, ok := g.world.Recorded.Records[n.item.Key]
 		holders = append(holders, holder{n.storage, n, ok && rec.Storage == n.storage, n.address()})
 	}
 	for key, r := range g.world.Recorded.Records {
-		if path, listed := at[key]; !r.Target.IsNode() && (!listed || path != r.Storage) {
+		if n := g.listed(key); !r.Target.IsNode() && (n == nil || n.isNode() || n.storage != r.Storage) {
 			holders = append(holders, holder{r.Storage, nil, true, r.Address})
 		}
 	}
@@ -119,12 +126,13 @@ func (h *holder) lose(to *holder) {
 
 // quietRemoved spares a removed resource the look at its directory where somebody else has that path by now.
 func (g *Graph) quietRemoved(holders []holder) {
-	taken := make(map[string]bool, len(holders))
-	for _, h := range holders {
-		taken[h.path] = true
-	}
 	for i := range g.nodes {
-		if n := &g.nodes[i]; n.item.Status == StatusRemoved && taken[n.storage] {
+		n := &g.nodes[i]
+		if n.item.Status != StatusRemoved {
+			continue
+		}
+		_, taken := slices.BinarySearchFunc(holders, n.storage, func(h holder, path string) int { return comparePaths(h.path, path) })
+		if taken {
 			n.storage = ""
 		}
 	}

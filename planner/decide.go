@@ -178,8 +178,8 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	if id, ok := n.identityOf(c.seen.Mounts[n.system.Name]); ok {
 		d.action.Quota = &QuotaID{id.By, id.ID}
 		d.action.Freeze = n.system.Quota.OnRemove == "freeze" && c.alone(n, id)
-		if state, ok := c.seen.Quotas[id]; ok {
-			d.detail.Usage = &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value()}
+		if n.share >= 0 && c.shares.list[n.share].state != nil {
+			d.detail.Usage = c.shares.list[n.share].usage()
 		}
 	}
 	return Reason{}
@@ -187,11 +187,9 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 
 // alone tells that nobody but the node claims its quota identity. Freezing a quota that others live on would stop them.
 func (c *comparison) alone(n *node, id Identity) bool {
-	others := 0
-	for _, s := range c.shares.list {
-		if s.identity == id {
-			others = s.claims
-		}
+	others := int32(0)
+	if n.share >= 0 {
+		others = c.shares.list[n.share].claims
 	}
 	if rec := c.g.world.Recorded.Records[n.item.Key]; others > 0 && rec.QuotaBy == id.By && rec.QuotaID == id.ID {
 		others-- // its own, at the recorded value

@@ -10,9 +10,9 @@ import (
 // Decimal is an exact decimal number as JSON states it, ±coefficient × 10^exponent. Its zero value is "not given".
 // Binary floating point would turn 0.1 tera into a limit that is wrong by some bytes, and never equal again.
 type Decimal struct {
-	set, neg bool
 	coef     uint64
 	exp      int16
+	set, neg bool
 }
 
 // ParseDecimal reads a JSON number of at most 18 significant digits and an exponent within ±99.

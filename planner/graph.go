@@ -49,14 +49,19 @@ type Graph struct {
 	watched  map[Key]Watched
 	asWanted []Record
 	restores []asked
+	// claims are the quotas claimed, once [Graph.QuotaTargets] or [Compare] needed them.
+	claims *shares
+	// byKey finds nodes by key; nil until something recorded has to be found.
+	byKey map[Key]int32
 }
 
-// node is one directory of the graph.
+// node is one directory of the graph. There are as many as resources, so it holds nothing that its item has.
 type node struct {
-	item    *Item
-	facts   Facts
-	system  *System
-	storage string
+	item *Item
+	// tenant and customer are above it; nil where there is none.
+	tenant, customer *Item
+	system           *System
+	storage          string
 	// managed is false when an override says so: the resource is left alone.
 	managed  bool
 	selected bool
@@ -75,10 +80,11 @@ type node struct {
 	wish  wish
 	order string
 	calls map[Callback]bool
-	// verdict blocks the resource, or lets it wait; its Code is empty if neither.
-	verdict Reason
+	// verdict blocks the resource, or lets it wait; nil if neither.
+	verdict *Reason
 	waits   bool
-	place   int // index of its observation, -1 if it is not observed
+	place   int32 // index of its observation, -1 if it is not observed
+	share   int32 // index of the quota identity that it claims, or whose usage matters; -1 if there is none
 	hold    *Hold
 }
 
@@ -108,13 +114,13 @@ func (n *node) address() string { return n.item.MountPath }
 func (n *node) isNode() bool { return n.item.Target.IsNode() }
 
 func (n *node) block(code, format string, args ...any) {
-	if n.verdict.Code == "" {
-		n.verdict = Reason{Code: code, Text: fmt.Sprintf(format, args...)}
+	if n.verdict == nil {
+		n.verdict = &Reason{Code: code, Text: fmt.Sprintf(format, args...)}
 	}
 }
 
 func (n *node) wait(code, format string, args ...any) {
-	if n.verdict.Code == "" {
+	if n.verdict == nil {
 		n.block(code, format, args...)
 		n.waits = true
 	}
@@ -131,7 +137,7 @@ func Desire(w *World) *Graph {
 		from: []Provenance{{From: FromProxy}, {From: FromDefault}}, watched: map[Key]Watched{}}
 	g.nodes = make([]node, len(w.Items))
 	for i := range w.Items {
-		g.nodes[i] = node{item: &w.Items[i], managed: true, place: -1, selected: w.Selection.matches(w.Items[i].MountPath)}
+		g.nodes[i] = node{item: &w.Items[i], managed: true, place: -1, share: -1, selected: w.Selection.matches(w.Items[i].MountPath)}
 	}
 	slices.SortFunc(g.nodes, func(a, b node) int {
 		if c := strings.Compare(a.address(), b.address()); c != 0 {
@@ -165,24 +171,56 @@ func (g *Graph) tree() {
 	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		it := n.item
-		n.facts = Facts{Path: it.MountPath, DataType: it.Key.DataType, System: it.Key.System, Target: it.Target,
-			Status: it.Status, GID: it.GID, HasGID: it.HasGID}
-		if !it.Target.IsNode() {
-			n.facts.Project = it.Name
-		}
 		for up, depth := n, 0; up != nil && depth < 4; depth++ {
 			switch up.item.Target {
 			case TargetTenant:
-				n.facts.Tenant = up.item.Name
+				n.tenant = up.item
 			case TargetCustomer:
-				n.facts.Customer = up.item.Name
+				n.customer = up.item
 			}
 			key := up.item.Key
 			key.Item = up.item.Parent
 			up = nodes[key]
 		}
 	}
+}
+
+// facts are what overrides and policies match on.
+func (n *node) facts() Facts {
+	it := n.item
+	f := Facts{Path: it.MountPath, DataType: it.Key.DataType, System: n.systemName(), Target: it.Target, Status: it.Status, GID: it.GID, HasGID: it.HasGID}
+	if !it.Target.IsNode() {
+		f.Project = it.Name
+	}
+	if n.tenant != nil {
+		f.Tenant = n.tenant.Name
+	}
+	if n.customer != nil {
+		f.Customer = n.customer.Name
+	}
+	return f
+}
+
+// systemName is the label of the node's system, or the proxy's key where no block answers to that.
+func (n *node) systemName() string {
+	if n.system != nil {
+		return n.system.Name
+	}
+	return n.item.Key.System
+}
+
+// listed finds the node with a key; nil if it is not listed.
+func (g *Graph) listed(k Key) *node {
+	if g.byKey == nil {
+		g.byKey = make(map[Key]int32, len(g.nodes))
+		for i := range g.nodes {
+			g.byKey[g.nodes[i].item.Key] = int32(i)
+		}
+	}
+	if i, ok := g.byKey[k]; ok {
+		return &g.nodes[i]
+	}
+	return nil
 }
 
 // judge finds the system and the storage path, and what status and order ask for.
@@ -193,9 +231,6 @@ func (g *Graph) judge(n *node) {
 		return
 	}
 	n.system = g.world.Settings.systemOf(it.Key.System)
-	if n.system != nil {
-		n.facts.System = n.system.Name
-	}
 	if !n.isNode() {
 		g.judgeOrder(n)
 	}
@@ -219,7 +254,7 @@ func (g *Graph) judge(n *node) {
 func (g *Graph) reserveNodes() {
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		if !n.isNode() || n.storage == "" || n.verdict.Code != "" {
+		if !n.isNode() || n.storage == "" || n.verdict != nil {
 			continue
 		}
 		if _, ok := g.byPath[n.storage]; !ok {
@@ -265,15 +300,26 @@ func (g *Graph) checkPlaces() {
 // recordsByItem finds the record of a resource: that of its key, or else one of the same item and data type on another
 // system.
 func (g *Graph) recordsByItem() func(Key) (Record, bool) {
+	records := g.world.Recorded.Records
+	sought := map[[2]string]bool{} // few, once there are records
+	for i := range g.nodes {
+		k := g.nodes[i].item.Key
+		if _, ok := records[k]; !ok && len(records) > 0 {
+			sought[[2]string{k.Item, k.DataType}] = true
+		}
+	}
 	elsewhere := map[[2]string]Record{}
-	for key, r := range g.world.Recorded.Records {
+	for key, r := range records {
 		at := [2]string{key.Item, key.DataType}
+		if !sought[at] {
+			continue
+		}
 		if other, ok := elsewhere[at]; !ok || key.Compare(other.Key) < 0 {
 			elsewhere[at] = r
 		}
 	}
 	return func(k Key) (Record, bool) {
-		if r, ok := g.world.Recorded.Records[k]; ok {
+		if r, ok := records[k]; ok {
 			return r, true
 		}
 		r, ok := elsewhere[[2]string{k.Item, k.DataType}]
@@ -284,7 +330,7 @@ func (g *Graph) recordsByItem() func(Key) (Record, bool) {
 // select_ applies holds, and numbers what has to be observed.
 func (g *Graph) select_() {
 	w := g.world
-	next, some := 0, false
+	next, some := int32(0), false
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		some = some || n.selected && !n.isNode()
@@ -294,7 +340,7 @@ func (g *Graph) select_() {
 			next++
 		}
 	}
-	g.findRestores(next)
+	g.findRestores(int(next))
 	if !some && len(w.Selection.Targets)+len(w.Selection.Excludes) > 0 {
 		g.warn("selection_empty", "", "the targets and exclusions select no resource")
 	}
@@ -332,7 +378,7 @@ func (g *Graph) observes(n *node) bool {
 	switch {
 	case g.asksProject(n):
 		return true
-	case n.storage == "" || !g.decides(n) || !n.managed || n.verdict.Code != "":
+	case n.storage == "" || !g.decides(n) || !n.managed || n.verdict != nil:
 		return false
 	case n.isNode():
 		return g.world.Settings.Parents == ParentsEnforce && g.nodeAt(n.storage) == n
@@ -374,13 +420,9 @@ func (g *Graph) reportUnlisted() {
 	if !g.world.Complete {
 		return
 	}
-	listed := make(map[Key]bool, len(g.nodes))
-	for i := range g.nodes {
-		listed[g.nodes[i].item.Key] = true
-	}
 	var gone []Record
 	for key, r := range g.world.Recorded.Records {
-		if !listed[key] && !r.Target.IsNode() && g.world.Selection.matches(r.Address) {
+		if g.listed(key) == nil && !r.Target.IsNode() && g.world.Selection.matches(r.Address) {
 			gone = append(gone, r)
 		}
 	}
@@ -392,15 +434,10 @@ func (g *Graph) reportUnlisted() {
 
 // Facts are what matches see of each resource; the zero value for one that is not listed.
 func (g *Graph) Facts() func(Key) Facts {
-	at := make(map[Key]int, len(g.nodes))
-	for i := range g.nodes {
-		at[g.nodes[i].item.Key] = i
-	}
 	return func(k Key) Facts {
-		i, ok := at[k]
-		if !ok {
-			return Facts{}
+		if n := g.listed(k); n != nil {
+			return n.facts()
 		}
-		return g.nodes[i].facts
+		return Facts{}
 	}
 }

@@ -35,21 +35,20 @@ const (
 
 // Directory is one observation of a storage path.
 type Directory struct {
-	State DirState
 	// Why explains DirUnknown and DirObstructed.
-	Why string
+	Why   string
+	Inode uint64
+	Owner UID
+	Group GID
+	// Project is the project id, and Inherit its inheritance flag; only where HasProject.
+	Project ProjectID
+	Mode    Mode
 	// MissingAbove counts the ancestors that are absent too, when the state is DirAbsent.
 	MissingAbove uint16
-	Owner        UID
-	Group        GID
-	Mode         Mode
-	Inode        uint64
+	State        DirState
 	// ACL tells that the directory has an access or default ACL beyond its mode.
-	ACL bool
-	// Project is the project id, and Inherit its inheritance flag; only where HasProject.
-	Project    ProjectID
-	Inherit    bool
-	HasProject bool
+	ACL                 bool
+	Inherit, HasProject bool
 }
 
 // Identity is a quota identity: what a limit is set on.
@@ -98,7 +97,8 @@ type Observed struct {
 	Mounts map[string]Mount
 	// Directories has one entry for each of [Graph.Targets], in that order.
 	Directories []Directory
-	Quotas      map[Identity]QuotaState
+	// Quotas has one entry for each of [Graph.QuotaTargets], in that order.
+	Quotas []QuotaState
 }
 
 // Place is a storage path to be observed, on the named system.

@@ -83,6 +83,9 @@ func (s *System) answersTo(key string) bool {
 func (s *System) storagePath(mountPath string) (string, bool) {
 	first, rest, _ := strings.Cut(mountPath[1:], "/")
 	if s.answersTo(first) {
+		if first == s.Directory {
+			return mountPath[1:], true // the same bytes: there are many of them
+		}
 		return join(s.Directory, rest), true
 	}
 	for _, m := range s.Paths {

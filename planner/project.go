@@ -168,7 +168,7 @@ func (p *projects) free(n *node) ProjectID {
 // mayHave tells whether the node needs an id of its own now, and one can be known to be free.
 func (p *projects) mayHave(n *node) bool {
 	m := p.seen.Mounts[n.system.Name]
-	if n.verdict.Code != "" || !n.managed || n.wish == wishNothing || n.wish == wishRemove || m.Problem+m.Unknown != "" {
+	if n.verdict != nil || !n.managed || n.wish == wishNothing || n.wish == wishRemove || m.Problem+m.Unknown != "" {
 		return false
 	}
 	if who, ok := p.unseen[m.Filesystem]; ok {

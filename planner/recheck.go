@@ -38,7 +38,7 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 	if n.system != nil && n.place >= 0 {
 		w.Record = c.record(n)
 	}
-	if s := c.shares.byNode[n]; s != nil && s.refused.Code == "" && s.known {
+	if s := c.claim(n); s != nil && s.refused == nil && s.state != nil {
 		id := s.identity
 		w.Identity, w.Limits = &id, s.target()
 	}

@@ -59,8 +59,7 @@ func (c *comparison) bringBack() {
 		if slices.ContainsFunc(c.plan.Core.Actions, func(a Action) bool { return a.Key == r.Key }) || c.g.world.Watch != nil && !c.g.world.Watch[r.Key] {
 			continue
 		}
-		n := &node{item: &Item{Key: r.Key, MountPath: r.Address, Target: TargetProject}, system: c.g.world.Settings.SystemNamed(r.System), storage: r.Storage, place: r.place}
-		n.facts.System = r.System
+		n := &node{item: &Item{Key: r.Key, MountPath: r.Address, Target: TargetProject}, system: c.g.world.Settings.SystemNamed(r.System), storage: r.Storage, place: int32(r.place), share: -1}
 		d := decision{action: Action{Key: r.Key, Address: r.Address, Target: TargetProject, System: r.System, Storage: r.Storage}}
 		why := c.mayComeBack(n)
 		if why.Code == "" {
@@ -88,16 +87,16 @@ func (c *comparison) bringBack() {
 // Limits that others live on by now stay.
 func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	id, ok := n.system.archivedIdentity(a, c.seen.Mounts[a.System])
-	i := slices.IndexFunc(c.shares.list, func(s *share) bool { return s.identity == id })
+	i := slices.IndexFunc(c.shares.list, func(s share) bool { return s.identity == id })
 	if !ok || i < 0 {
 		return
 	}
-	s := c.shares.list[i]
+	s := &c.shares.list[i]
 	others := s.claims
 	if n.system.Quota.Shared != SharedRefuse {
 		others-- // its own: archived claims count there
 	}
-	if others > 0 || !s.known || s.state.LimitsWhy != "" {
+	if others > 0 || s.state == nil || s.state.LimitsWhy != "" {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{"limits_stay", fmt.Sprintf("the limits of %s %d stay as they are: they could not be observed, or others live on them by now", id.By, id.ID)})
 		return
 	}
@@ -114,7 +113,7 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 		d.detail.Notes[i].Provenance = Provenance{From: FromDefault}
 		d.action.Quota = &QuotaID{id.By, id.ID}
 	}
-	d.detail.Usage = &UsageNote{Space: s.state.Space.Value(), Inodes: s.state.Inodes.Value()}
+	d.detail.Usage = s.usage()
 }
 
 // archivedIdentity is the quota identity that an archived directory had on the system; false if it had none.

@@ -45,10 +45,10 @@ func (g *Graph) Views() []View {
 		up := n.item.Key
 		up.Item = n.item.Parent
 		v := View{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Name: n.item.Name, Status: n.item.Status, Storage: n.storage, Parent: parents[up],
-			Owner: n.owner, Group: n.group, HasGroup: n.hasGroup, Mode: n.mode, Quota: n.quota, Order: n.order, Verdict: n.verdict, Waits: n.waits, Managed: n.managed,
+			Owner: n.owner, Group: n.group, HasGroup: n.hasGroup, Mode: n.mode, Quota: n.quota, Order: n.order, Waits: n.waits, Managed: n.managed,
 			From: map[Attribute]Provenance{}}
-		if n.asksNothing() {
-			v.Verdict = Reason{}
+		if n.verdict != nil && !n.asksNothing() {
+			v.Verdict = *n.verdict
 		}
 		if n.system != nil {
 			v.System = n.system.Name

@@ -53,9 +53,24 @@ func (g *Graph) want(n *node, active []*override) {
 	}
 	n.from = [7]uint16{fromOwner: 1}
 	bad := g.wantFromProxy(n)
-	up := Upstream{Facts: n.facts, Mode: n.item.Permission, Quota: n.quota}
+	if len(active) > 0 {
+		g.override(n, active)
+	}
+	if n.wish == wishNothing && n.item.Status != StatusError && !n.isNode() {
+		return
+	}
+	n.blockUnless(bad)
+	n.checkIDs(g.world.Settings)
+	if n.system.Quota.Kind == QuotaLustre && n.wish != wishRemove {
+		n.checkQuota()
+	}
+}
+
+// override applies the overrides that match, in file order.
+func (g *Graph) override(n *node, active []*override) {
+	up := Upstream{Facts: n.facts(), Mode: n.item.Permission, Quota: n.quota}
 	for _, o := range active {
-		if !o.Matches(n.facts) {
+		if !o.Matches(up.Facts) {
 			continue
 		}
 		o.used = true
@@ -65,14 +80,6 @@ func (g *Graph) want(n *node, active []*override) {
 			continue
 		}
 		g.applyWishes(n, wishes, o.from)
-	}
-	if n.wish == wishNothing && n.item.Status != StatusError && !n.isNode() {
-		return
-	}
-	n.blockUnless(bad)
-	n.checkIDs(g.world.Settings)
-	if n.system.Quota.Kind == QuotaLustre && n.wish != wishRemove {
-		n.checkQuota()
 	}
 }
 
@@ -138,7 +145,7 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 		quotas = &merged
 	default:
 		quotas = it.NewQuotas
-		if quotas == nil && n.verdict.Code == "" {
+		if quotas == nil && n.verdict == nil {
 			g.warn("new_quotas_unknown", n.address(), "the proxy does not say which quotas order %s asks for: they stay as they are", shortID(n.order))
 		}
 	}

@@ -109,12 +109,12 @@ func (m *model) put(path string, gid planner.GID, mode planner.Mode) {
 }
 
 func (m *model) observe(g *planner.Graph) planner.Observed {
-	seen := planner.Observed{Mounts: m.mounts, Quotas: map[planner.Identity]planner.QuotaState{}}
+	seen := planner.Observed{Mounts: m.mounts}
 	for _, p := range g.Targets() {
 		seen.Directories = append(seen.Directories, m.look(p.Path))
 	}
 	for _, t := range g.QuotaTargets(seen) {
-		seen.Quotas[t.Identity] = m.quota(t.Identity.ID)
+		seen.Quotas = append(seen.Quotas, m.quota(t.Identity.ID))
 	}
 	return seen
 }

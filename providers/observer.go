@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -157,95 +156,78 @@ func (s *StorageObserver) Directories(ctx context.Context, targets []planner.Pla
 		}
 	}
 	mounts := s.seen(ctx, names)
-	answers := make([]planner.Directory, len(targets))
-	groups := map[string][]int{}
-	for i, t := range targets {
-		if m := mounts[t.System]; m.Problem+m.Unknown != "" {
-			answers[i].Why = m.Problem + m.Unknown
-		} else {
-			groups[m.Filesystem] = append(groups[m.Filesystem], i)
-		}
+	unknown := func(why string) planner.Directory { return planner.Directory{Why: why} }
+	p := pool[planner.Directory]{
+		workers: s.o.StatWorkers, deadline: s.o.Deadline, unknown: unknown,
+		call: func(_ context.Context, i int) planner.Directory {
+			return s.o.Directories.Observe(s.systems[targets[i].System], targets[i].Path)
+		},
+		alive: func(planner.Directory) bool { return true },
 	}
-	s.perMount(ctx, groups, func(ctx context.Context, filesystem string, of []int, tell *tally) {
-		p := pool[planner.Directory]{
-			workers: s.o.StatWorkers, deadline: s.o.Deadline,
-			call: func(_ context.Context, i int) planner.Directory {
-				t := targets[of[i]]
-				return s.o.Directories.Observe(s.systems[t.System], t.Path)
-			},
-			unknown: func(why string) planner.Directory { return planner.Directory{Why: why} },
-			alive:   func(planner.Directory) bool { return true },
-		}
-		for i, d := range runPool(ctx, s, filesystem, targets[of[0]].System, len(of), p, tell) {
-			answers[of[i]] = d
-		}
+	return observe(ctx, s, len(targets), p, func(i int) (system, filesystem, why string) {
+		m := mounts[targets[i].System]
+		return targets[i].System, m.Filesystem, m.Problem + m.Unknown
 	})
-	return answers
 }
 
-// Quotas reads each identity once, whoever names it.
-func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTarget) map[planner.Identity]planner.QuotaState {
-	unknown := func(why string) planner.QuotaState {
-		return planner.QuotaState{
-			LimitsWhy: why, Space: planner.Usage[planner.Bytes]{Why: why}, Inodes: planner.Usage[planner.Inodes]{Why: why},
-		}
-	}
+// Quotas reads the identities, each filesystem's by its own workers.
+func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTarget) []planner.QuotaState {
 	names := map[string]bool{}
 	for _, t := range targets {
 		names[t.System] = true
 	}
 	mounts := s.seen(ctx, names)
-	all := make(map[planner.Identity]planner.QuotaState, len(targets))
-	groups := map[string][]int{}
-	for i, t := range targets {
-		if _, again := all[t.Identity]; again {
-			continue
-		}
-		m := mounts[t.System]
-		switch {
-		case m.Problem+m.Unknown != "":
-			all[t.Identity] = unknown(m.Problem + m.Unknown)
-		case t.Identity.Filesystem != m.Filesystem:
-			all[t.Identity] = unknown(fmt.Sprintf("system %s is on %q now, not on %q", t.System, m.Filesystem, t.Identity.Filesystem))
-		default:
-			all[t.Identity] = planner.QuotaState{}
-			groups[m.Filesystem] = append(groups[m.Filesystem], i)
-		}
+	p := pool[planner.QuotaState]{
+		workers: s.o.QuotaWorkers, deadline: s.o.QuotaDeadline,
+		unknown: func(why string) planner.QuotaState {
+			return planner.QuotaState{
+				LimitsWhy: why, Space: planner.Usage[planner.Bytes]{Why: why}, Inodes: planner.Usage[planner.Inodes]{Why: why},
+			}
+		},
+		// A failure is no sign of life: with a metadata server away, each call fails after its own deadline.
+		alive: func(q planner.QuotaState) bool { return q.LimitsWhy == "" },
+		call: func(ctx context.Context, i int) planner.QuotaState {
+			return s.o.Quotas.Get(ctx, s.systems[targets[i].System], targets[i].Identity)
+		},
 	}
-	var mu sync.Mutex
-	s.perMount(ctx, groups, func(ctx context.Context, filesystem string, of []int, tell *tally) {
-		p := pool[planner.QuotaState]{
-			workers: s.o.QuotaWorkers, deadline: s.o.QuotaDeadline, unknown: unknown,
-			// A failure is no sign of life: with a metadata server away, each call fails after its own deadline.
-			alive: func(q planner.QuotaState) bool { return q.LimitsWhy == "" },
-			call: func(ctx context.Context, i int) planner.QuotaState {
-				t := targets[of[i]]
-				return s.o.Quotas.Get(ctx, s.systems[t.System], t.Identity)
-			},
+	return observe(ctx, s, len(targets), p, func(i int) (system, filesystem, why string) {
+		t := &targets[i]
+		m := mounts[t.System]
+		why = m.Problem + m.Unknown
+		if why == "" && t.Identity.Filesystem != m.Filesystem {
+			why = fmt.Sprintf("system %s is on %q now, not on %q", t.System, m.Filesystem, t.Identity.Filesystem)
 		}
-		states := runPool(ctx, s, filesystem, targets[of[0]].System, len(of), p, tell)
-		mu.Lock()
-		defer mu.Unlock()
-		for i, q := range states {
-			all[targets[of[i]].Identity] = q
-		}
+		return t.System, m.Filesystem, why
 	})
-	return all
 }
 
-// perMount runs f for each mount's targets at the same time, and tells how far all of them are.
-func (s *StorageObserver) perMount(ctx context.Context, groups map[string][]int, f func(context.Context, string, []int, *tally)) {
-	total := 0
-	for _, of := range groups {
-		total += len(of)
+// observe gets the answers to n targets, those of each filesystem by a pool of their own, all at the same time. Where
+// tells a target's system and filesystem, or why it is not asked at all.
+func observe[T any](ctx context.Context, s *StorageObserver, n int, p pool[T], where func(i int) (system, filesystem, why string)) []T {
+	answers := make([]T, n)
+	groups := map[string][]int32{}
+	systems := map[string]string{}
+	asked := 0
+	for i := range n {
+		system, filesystem, why := where(i)
+		if why != "" {
+			answers[i] = p.unknown(why)
+			continue
+		}
+		if groups[filesystem] == nil {
+			systems[filesystem] = system
+		}
+		groups[filesystem] = append(groups[filesystem], int32(i))
+		asked++
 	}
-	tell := newTally(total, s.o.Progress)
+	tell := newTally(asked, s.o.Progress)
 	defer tell.end()
 	var wait sync.WaitGroup
-	for _, filesystem := range slices.Sorted(maps.Keys(groups)) {
-		wait.Go(func() { f(ctx, filesystem, groups[filesystem], tell) })
+	for filesystem, of := range groups {
+		wait.Go(func() { runPool(ctx, s, filesystem, systems[filesystem], of, answers, p, tell) })
 	}
 	wait.Wait()
+	return answers
 }
 
 // errHangs is the cause of the end of calls on a mount that hangs.

@@ -2,6 +2,7 @@ package providers
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -12,7 +13,7 @@ const chunk = 64
 // ticks is how many times within a deadline a pool is looked at.
 const ticks = 20
 
-// pool is what a mount's workers do.
+// pool is what a mount's workers do: call answers the target at a place in the list of all targets.
 type pool[T any] struct {
 	workers  int
 	deadline time.Duration
@@ -22,27 +23,38 @@ type pool[T any] struct {
 	alive func(T) bool
 }
 
-// work is shared by the workers of one pool. Workers that hang keep it after the pool was left behind, so nobody reads
-// answers beyond what done says, and nobody else writes.
+// work is shared by the workers of one pool. A worker that hangs keeps it after the pool was left behind, so a worker
+// writes to a part of its own, and hands that over when it is complete and the pool still waits.
 type work[T any] struct {
+	// of are the places in answers of this pool's targets.
+	of      []int32
 	answers []T
-	// done[c] counts the answers of chunk c that are complete.
-	done []atomic.Int32
+	// mu guards answers, as far as they are this pool's, and parts.
+	mu sync.Mutex
+	// parts has each chunk that was begun; one without room was handed over.
+	parts []*part[T]
 	// next is the first target that nobody has taken; signs counts the answers that showed the mount alive.
 	next, signs atomic.Int64
 	stop        atomic.Bool
 }
 
-// runPool gets the answers to n targets on a mount, in order. When no answer comes for as long as the deadline, or ctx
-// ends, the workers are left behind, and what is missing is unknown.
-func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system string, n int, p pool[T], tell *tally) []T {
+// part is one chunk's answers, of which the first done may be read.
+type part[T any] struct {
+	answers []T
+	done    atomic.Int32
+}
+
+// runPool gets the answers to the targets of one mount. When no answer comes for as long as the deadline, or ctx ends, the
+// workers are left behind, and what is missing is unknown.
+func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system string, of []int32, answers []T, p pool[T], tell *tally) {
+	w := &work[T]{of: of, answers: answers, parts: make([]*part[T], (len(of)+chunk-1)/chunk)}
 	if s.hanging(filesystem) > 0 {
-		return fill(n, p.unknown(stillHangs(system)))
+		w.salvage(p.unknown(stillHangs(system)))
+		return
 	}
 	calls, cancel := context.WithCancelCause(ctx)
-	w := &work[T]{answers: make([]T, n), done: make([]atomic.Int32, (n+chunk-1)/chunk)}
 	ended := make(chan struct{})
-	workers := min(p.workers, n)
+	workers := min(p.workers, len(of))
 	c := s.begin(filesystem, workers)
 	for range workers {
 		go func() {
@@ -54,44 +66,59 @@ func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system 
 	}
 	why := w.watch(ctx, ended, p.deadline, system)
 	cancel(errHangs)
-	if why == "" {
-		return w.answers
+	if why != "" {
+		c.abandon()
+		w.salvage(p.unknown(why))
 	}
-	c.abandon()
-	return w.salvage(p.unknown(why))
-}
-
-func fill[T any](n int, with T) []T {
-	all := make([]T, n)
-	for i := range all {
-		all[i] = with
-	}
-	return all
 }
 
 // run takes chunks until there are none.
 func (w *work[T]) run(ctx context.Context, p pool[T], tell *tally) {
+	room := make([]T, chunk)
 	for {
 		from := int(w.next.Add(chunk)) - chunk
-		if from >= len(w.answers) {
+		if from >= len(w.of) {
 			return
 		}
-		for i := from; i < min(from+chunk, len(w.answers)); i++ {
+		of := w.of[from:min(from+chunk, len(w.of))]
+		mine := w.begin(from/chunk, room)
+		for i, at := range of {
 			if w.stop.Load() {
 				return
 			}
-			answer := p.call(ctx, i)
+			answer := p.call(ctx, int(at))
 			if w.stop.Load() {
 				return // too late: nobody waits for it, and it may be about a mount that was cut off
 			}
-			w.answers[i] = answer
-			w.done[from/chunk].Add(1)
+			mine.answers[i] = answer
+			mine.done.Add(1)
 			if p.alive(answer) {
 				w.signs.Add(1)
 			}
 			tell.add(1)
 		}
+		w.handOver(of, mine)
 	}
+}
+
+func (w *work[T]) begin(c int, room []T) *part[T] {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.parts[c] = &part[T]{answers: room}
+	return w.parts[c]
+}
+
+// handOver moves a complete part to the answers, unless the pool was left behind: then salvage does.
+func (w *work[T]) handOver(of []int32, mine *part[T]) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stop.Load() {
+		return
+	}
+	for i, at := range of {
+		w.answers[at] = mine.answers[i]
+	}
+	mine.answers = nil
 }
 
 // watch waits for the workers to end. Otherwise it stops them, and says why they are left behind.
@@ -132,14 +159,24 @@ func (w *work[T]) linger(ended <-chan struct{}) {
 	}
 }
 
-// salvage copies what is complete, and has the rest unknown. The workers may still be writing elsewhere.
-func (w *work[T]) salvage(unknown T) []T {
-	all := fill(len(w.answers), unknown)
-	for c := range w.done {
-		n := int(w.done[c].Load())
-		copy(all[c*chunk:c*chunk+n], w.answers[c*chunk:])
+// salvage takes what is complete from parts that were not handed over, and has the rest unknown. Their workers may still
+// be writing beyond that.
+func (w *work[T]) salvage(unknown T) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c, mine := range w.parts {
+		of := w.of[c*chunk : min((c+1)*chunk, len(w.of))]
+		if mine != nil && mine.answers == nil {
+			continue
+		}
+		for i, at := range of {
+			if mine != nil && i < int(mine.done.Load()) {
+				w.answers[at] = mine.answers[i]
+			} else {
+				w.answers[at] = unknown
+			}
+		}
 	}
-	return all
 }
 
 // tally counts over all mounts, and tells.

@@ -250,17 +250,14 @@ func TestQuotasOnceEach(t *testing.T) {
 	o := observer(s, "a", "b")
 	o.Mounts(t.Context(), systems("a", "b"))
 	before := s.calls.Load()
-	got := o.Quotas(t.Context(), append(quotaTargets("a", "shared", 100), quotaTargets("b", "shared", 150)...))
+	targets := append(quotaTargets("a", "shared", 100), quotaTargets("b", "shared", 150)[100:]...)
+	got := o.Quotas(t.Context(), targets)
 	if len(got) != 150 || s.calls.Load()-before != 150 {
 		t.Errorf("%d answers by %d calls, want 150", len(got), s.calls.Load()-before)
 	}
-	for id, q := range got {
-		want := "a"
-		if id.ID > 100 {
-			want = "b"
-		}
-		if n, _ := q.Limits.InodesHard.Number(); n != planner.Inodes(id.ID) || q.Via != want {
-			t.Fatalf("%v: got %+v", id, q)
+	for i, q := range got {
+		if n, _ := q.Limits.InodesHard.Number(); n != planner.Inodes(targets[i].Identity.ID) || q.Via != targets[i].System {
+			t.Fatalf("%v: got %+v", targets[i], q)
 		}
 	}
 	if s.max["a"]+s.max["b"] > 8+2 {

@@ -51,5 +51,6 @@ type Observer interface {
 	Mounts(ctx context.Context, systems []planner.System) map[string]planner.Mount
 	// Directories has one answer for each target, in order.
 	Directories(ctx context.Context, targets []planner.Place) []planner.Directory
-	Quotas(ctx context.Context, targets []planner.QuotaTarget) map[planner.Identity]planner.QuotaState
+	// Quotas has one answer for each target, in order.
+	Quotas(ctx context.Context, targets []planner.QuotaTarget) []planner.QuotaState
 }
