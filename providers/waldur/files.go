@@ -19,6 +19,9 @@ import (
 // maxArrayBytes bounds a file that holds a bare array of resources; 100,000 of them have about 125 MB.
 const maxArrayBytes = 1 << 30
 
+// maxNamed is how many files are named one by one.
+const maxNamed = 4
+
 // files is a listing that was saved.
 type files struct {
 	paths []string
@@ -32,8 +35,11 @@ func NewFiles(paths []string, stdin io.Reader) providers.Source {
 	return &files{paths: paths, stdin: stdin}
 }
 
-// Name implements [providers.Source].
+// Name implements [providers.Source]. Of many files only the first and the last are named.
 func (f *files) Name() string {
+	if n := len(f.paths); n > maxNamed {
+		return fmt.Sprintf("%d files, %s to %s", n, fileName(f.paths[0]), fileName(f.paths[n-1]))
+	}
 	names := make([]string, 0, len(f.paths))
 	for _, p := range f.paths {
 		names = append(names, fileName(p))
@@ -71,13 +77,14 @@ func (f *files) read(ctx context.Context) ([]planner.Item, error) {
 		return nil, errors.New("stdin is named twice")
 	}
 	s := saved{parser: newParser(), pages: map[int]string{}}
+	var buf bytes.Buffer
 	for _, path := range f.paths {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		text, err := f.load(path)
+		err := f.load(path, &buf)
 		if err == nil {
-			err = s.add(fileName(path), text, len(f.paths) == 1)
+			err = s.add(fileName(path), buf.Bytes(), len(f.paths) == 1)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", fileName(path), err)
@@ -86,7 +93,8 @@ func (f *files) read(ctx context.Context) ([]planner.Item, error) {
 	return s.items, s.complete()
 }
 
-func (f *files) load(path string) ([]byte, error) {
+// load reads one file into buf, which is used again for the next.
+func (f *files) load(path string, buf *bytes.Buffer) error {
 	from := f.stdin
 	if path != "-" {
 		file, err := os.Open(path)
@@ -95,19 +103,19 @@ func (f *files) load(path string) ([]byte, error) {
 			return nil, at.Err // the caller names the file
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		defer file.Close()
 		from = file
 	}
-	var buf bytes.Buffer
+	buf.Reset()
 	if _, err := buf.ReadFrom(io.LimitReader(from, maxArrayBytes+1)); err != nil {
-		return nil, err
+		return err
 	}
 	if buf.Len() > maxArrayBytes {
-		return nil, fmt.Errorf("longer than %d MiB", maxArrayBytes>>20)
+		return fmt.Errorf("longer than %d MiB", maxArrayBytes>>20)
 	}
-	return buf.Bytes(), nil
+	return nil
 }
 
 // saved puts the pages of a listing together.
@@ -144,6 +152,8 @@ func (s *saved) add(name string, text []byte, only bool) error {
 	}
 	if len(s.pages) == 0 {
 		s.first, s.firstName = page, name
+		page.Items = slices.Grow(page.Items, min(max(page.Total-len(page.Items), 0), maxReserved))
+		s.first.Items = nil
 	}
 	if page.Total != s.first.Total || page.Limit != s.first.Limit {
 		return fmt.Errorf("it has total %d in pages of %d, but %s has total %d in pages of %d: these are not pages of one listing",

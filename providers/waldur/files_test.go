@@ -210,6 +210,9 @@ func TestStatusesOfFiles(t *testing.T) {
 }
 
 func TestNameOfFiles(t *testing.T) {
+	if n := NewFiles([]string{"1", "2", "3", "4", "/a/5.json"}, nil).Name(); n != "5 files, 1 to 5.json" {
+		t.Error(n)
+	}
 	if n := NewFiles([]string{"/a/b/page1.json", "-"}, nil).Name(); n != "page1.json, stdin" {
 		t.Error(n)
 	}

@@ -63,7 +63,7 @@ func (l *listing) read(ctx context.Context, status planner.Status) error {
 		return err
 	}
 	before := len(l.items)
-	l.items = slices.Grow(first.Items, min(first.Total, maxReserved))
+	l.items = slices.Grow(first.Items, min(max(first.Total-len(first.Items)+before, 0), maxReserved))
 	for n := 2; n <= first.Pages(); n++ {
 		page, err := l.page(ctx, n, status)
 		if err != nil {
