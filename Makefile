@@ -24,7 +24,7 @@ lint:
 	$(GO) tool staticcheck ./...
 
 bench: ## ratios against the bare program
-	$(GO) test -run '^$$' -bench . -benchtime 5x ./cmd/bare
+	$(GO) test -run '^$$' -bench PlanUnchanged -benchtime 3x ./cmd/cscs-sync
 
 fuzz: ## every fuzzer for FUZZTIME
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \

@@ -36,6 +36,8 @@ type app struct {
 	callbackTimeout time.Duration
 	// reached is called at each point of an apply at which a kill must do no harm; nil outside of tests.
 	reached func(string)
+	// kernel answers quota ioctls in place of the kernel; nil outside of tests.
+	kernel func(dir string, quotactl []byte) error
 
 	connect     sync.Once
 	connections http.RoundTripper

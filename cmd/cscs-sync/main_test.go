@@ -19,7 +19,10 @@ import (
 func TestMain(m *testing.M) {
 	lfs := func() { os.Exit(lfssim.Main(calledAs(os.Args), os.Getenv, os.Stdout, os.Stderr)) }
 	testscript.Main(m, map[string]func(){
-		"cscs-sync":  func() { os.Exit(run(context.Background(), testApp(), os.Args[1:])) },
+		"cscs-sync": func() {
+			tuneMemory()
+			os.Exit(run(context.Background(), testApp(), os.Args[1:]))
+		},
 		"waldur-sim": func() { os.Exit(waldursim.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
 		"lfs-sim":    lfs,
 		"lfs":        lfs,
@@ -44,6 +47,7 @@ func calledAs(args []string) []string {
 //	CSCS_TEST_CALLBACK_TIMEOUT  how long Waldur may take to answer a callback
 //	CSCS_TEST_KILL     kill -9 ourselves at the Nth point that an apply reaches
 //	CSCS_TEST_POINTS   append the name of each point to this file
+//	CSCS_TEST_KERNEL   answer quota ioctls as [benchKernel] does
 func testApp() *app {
 	a := system()
 	a.user = "root"
@@ -60,6 +64,9 @@ func testApp() *app {
 	}
 	if d, err := time.ParseDuration(os.Getenv("CSCS_TEST_CALLBACK_TIMEOUT")); err == nil {
 		a.callbackTimeout = d
+	}
+	if os.Getenv("CSCS_TEST_KERNEL") != "" {
+		a.kernel = benchKernel
 	}
 	killAt, _ := strconv.Atoi(os.Getenv("CSCS_TEST_KILL"))
 	points := os.Getenv("CSCS_TEST_POINTS")

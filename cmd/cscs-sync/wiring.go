@@ -58,7 +58,7 @@ func (s *session) orders() providers.Orders {
 
 // quotas are the quota clients of all systems.
 func (s *session) quotas() (*lustre.Systems, error) {
-	q, err := lustre.NewSystems(s.cfg.Settings.Systems, lustre.Options{Timeout: quotaTimeout, Now: s.now, Root: s.cfg.Storage.Root})
+	q, err := lustre.NewSystems(s.cfg.Settings.Systems, lustre.Options{Timeout: quotaTimeout, Now: s.now, Root: s.cfg.Storage.Root, Kernel: s.kernel})
 	if err != nil {
 		return nil, fmt.Errorf("quota clients: %w", err)
 	}

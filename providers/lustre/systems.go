@@ -16,6 +16,9 @@ type Options struct {
 	// Timeout bounds each call; 0 is 30 seconds.
 	Timeout time.Duration
 	Now     func() time.Time
+	// Kernel makes the ioctl on a directory in place of the kernel, with the bytes of struct if_quotactl, whatever the
+	// configured client; nil outside of tests.
+	Kernel func(dir string, quotactl []byte) error
 }
 
 // Systems has a client for each system with quotas, as its quota block says. Calls are made at the system's directory.
@@ -41,8 +44,13 @@ func NewSystems(systems []planner.System, o Options) (*Systems, error) {
 }
 
 func newClient(q planner.QuotaSettings, o Options) (Client, error) {
+	ioctl := NewIOCTL(o.Timeout)
+	if o.Kernel != nil {
+		ioctl.ioctl = func(dir string, q *quotactl) error { return o.Kernel(dir, q[:]) }
+		return ioctl, nil
+	}
 	if q.Client == "ioctl" {
-		return NewIOCTL(o.Timeout), nil
+		return ioctl, nil
 	}
 	lfs, err := NewLFS(q.LFS, o.Timeout, o.Now)
 	if err != nil {
@@ -52,7 +60,7 @@ func newClient(q planner.QuotaSettings, o Options) (Client, error) {
 	case "lfs":
 		return lfs, nil
 	case "auto", "":
-		return NewAuto(NewIOCTL(o.Timeout), lfs), nil
+		return NewAuto(ioctl, lfs), nil
 	}
 	return nil, fmt.Errorf("quota client %q: want auto, ioctl or lfs", q.Client)
 }

@@ -100,7 +100,7 @@ func (f *files) load(path string, buf *bytes.Buffer) error {
 		file, err := os.Open(path)
 		var at *fs.PathError
 		if errors.As(err, &at) {
-			return nil, at.Err // the caller names the file
+			return at.Err // the caller names the file
 		}
 		if err != nil {
 			return err

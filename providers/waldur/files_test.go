@@ -99,7 +99,7 @@ func TestSavedListingsRefused(t *testing.T) {
 		{"a page twice", []string{"mini_page1.json", "mini_page2.json", "mini_page1.json"}, "mini_page1.json: it holds page 1, and so does mini_page1.json"},
 		{"two listings", []string{"mini_page1.json", "mini_page2.json", "status_pending.json"}, "status_pending.json: it holds page 1, and so does mini_page1.json"},
 		{"pages of two sizes", []string{"mini_page2.json", "mini.json"}, "mini.json: it has total 41 in pages of 500, but mini_page2.json has total 41 in pages of 5"},
-		{"not there", []string{"none.json"}, "none.json: open"},
+		{"not there", []string{"none.json"}, "none.json: no such file or directory"},
 		{"error answer 401", []string{"auth_401_expired.json"}, "this is an error answer, not a listing: Error while validating access token: Expired at 1795384963"},
 		{"error answer 500", []string{"err_500_one_bad_resource.json"}, "An error occurred: 1 validation error for ResourceLimits storage Input should be greater than or equal to 0"},
 		{"error answer 422", []string{"err_422_page_0.json"}, "query.page: Input should be greater than or equal to 1"},
