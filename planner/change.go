@@ -3,6 +3,7 @@ package planner
 import (
 	"cmp"
 	"fmt"
+	"slices"
 )
 
 // changeDirectory adds the changes of owner, group and mode. A nil dir is one that does not exist yet.
@@ -60,7 +61,7 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	}
 	l, w := s.state.Limits, *s.want
 	rec, recorded := c.g.world.Recorded.Records[n.item.Key]
-	recorded = recorded && s.claims == 1
+	recorded = recorded && rec.ofQuota(s)
 	was := rec.Claim
 	size := len(d.action.Changes)
 	limitChange(c, n, d, SpaceSoft, l.SpaceSoft, w.SpaceSoft, s.state.Space, recorded, was.SpaceSoft, fresh)
@@ -75,6 +76,7 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 		d.action.Changes, d.detail.Notes = d.action.Changes[:size], d.detail.Notes[:size]
 	case len(d.action.Changes) > size:
 		d.action.Quota = &QuotaID{s.identity.By, s.identity.ID}
+		d.detail.Kept = s.kept(d.action.Changes[size:])
 		c.warnSmall(n, w)
 	}
 }
@@ -88,6 +90,24 @@ func aboveHard[U Bytes | Inodes](soft, hard Limit[U], what string) Reason {
 	}
 	return Reason{"soft_above_hard", fmt.Sprintf("its soft limit for %s would be %d, above the hard one of %d: one of them is what the storage has, because nobody says what it should be; "+
 		"an override can", what, s, h)}
+}
+
+// ofQuota tells whether what was recorded speaks of this quota, and nobody else has a part in it: only then can it have
+// drifted. A resource that gets another group gets another quota, which nobody has changed.
+func (r *Record) ofQuota(s *share) bool {
+	return s.claims == 1 && r.QuotaBy == s.identity.By && r.QuotaID == s.identity.ID
+}
+
+// kept are the limits that are not changed. All four are set in one call.
+func (s *share) kept(changes []Change) []KeptLimit {
+	t := s.target()
+	var kept []KeptLimit
+	for _, l := range []KeptLimit{{SpaceSoft, t.SpaceSoft.Value()}, {SpaceHard, t.SpaceHard.Value()}, {InodesSoft, t.InodesSoft.Value()}, {InodesHard, t.InodesHard.Value()}} {
+		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Attribute == l.Attribute }) {
+			kept = append(kept, l)
+		}
+	}
+	return kept
 }
 
 // quotaRefusal tells why the quota of an identity is left alone.
@@ -185,7 +205,7 @@ func (c *comparison) drift(n *node, rec *Record, dir *Directory) {
 		add(Project, Number(uint64(rec.Project)), dir.ProjectValue())
 	}
 	s := c.claim(n)
-	if s == nil || s.claims != 1 || s.state == nil || s.state.LimitsWhy != "" || rec.QuotaBy == "" {
+	if s == nil || !rec.ofQuota(s) || s.state == nil || s.state.LimitsWhy != "" {
 		return
 	}
 	for _, l := range []struct {

@@ -164,10 +164,18 @@ type Detail struct {
 	Notes []ChangeNote `json:"notes,omitempty"`
 	// Usage is what is used of the quota identity; nil where quotas play no part.
 	Usage *UsageNote `json:"usage,omitempty"`
+	// Kept are the limits of the action's quota that stay as they are: apply sets all four in one call.
+	Kept []KeptLimit `json:"kept,omitempty"`
 	// Unchanged counts the attributes that stay as they are and are not shown.
 	Unchanged int `json:"unchanged,omitempty"`
 	// Keep is when the retention of an archived directory ends.
 	Keep *time.Time `json:"keep,omitempty"`
+}
+
+// KeptLimit is a limit that stays as it is.
+type KeptLimit struct {
+	Attribute Attribute `json:"attribute"`
+	Value     Value     `json:"value"`
 }
 
 // ChangeNote explains one change.

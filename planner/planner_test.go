@@ -414,6 +414,38 @@ func TestDriftIsToldFromAChangedWish(t *testing.T) {
 	}
 }
 
+// A resource that gets another group gets another quota: that its limits are not set yet is nobody's doing.
+func TestAnotherGroupsQuotaIsNoDrift(t *testing.T) {
+	m := newModel()
+	asWanted(m, "bio", 30500)
+	p, _ := plan(&planner.World{Items: items(project("bio", 30501)), Recorded: records(recordOf("bio", 30500))}, m)
+	a, d := action(t, p, bio)
+	if a.Quota == nil || a.Quota.ID != 30501 || len(a.Changes) != 5 {
+		t.Fatalf("want another group and its four limits: %+v", a)
+	}
+	for i, note := range d.Notes {
+		if note.Drift {
+			t.Errorf("%s is shown as drift", a.Changes[i].Attribute)
+		}
+	}
+	if len(p.Context.Drift) != 0 || d.Reasons[0].Code != "wish_changed" {
+		t.Errorf("drift %v, reasons %v", p.Context.Drift, d.Reasons)
+	}
+}
+
+func TestKeptLimits(t *testing.T) {
+	m := newModel()
+	asWanted(m, "bio", 30500)
+	w := &planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("10.0", "20.0") })), Recorded: records(recordOf("bio", 30500))}
+	p, _ := plan(w, m)
+	_, d := action(t, p, bio)
+	want := []planner.KeptLimit{{Attribute: planner.SpaceSoft, Value: planner.Number(uint64(10 * tib))},
+		{Attribute: planner.InodesSoft, Value: planner.Number(1330000)}, {Attribute: planner.InodesHard, Value: planner.Number(2000000)}}
+	if diff := cmp.Diff(want, d.Kept, cmp.AllowUnexported(planner.Value{})); diff != "" {
+		t.Errorf("kept limits (-want +got):\n%s", diff)
+	}
+}
+
 func TestModeLetters(t *testing.T) {
 	for mode, want := range map[planner.Mode]string{0o2770: "rwxrws---", 0o755: "rwxr-xr-x", 0o7777: "rwsrwsrwt", 0o7000: "--S--S--T", 0: "---------"} {
 		if got := mode.Letters(); got != want {

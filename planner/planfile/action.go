@@ -18,7 +18,7 @@ func (v *view) action(p *printer, i int) {
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
 	v.sentence(p, Quote(a.Address), verb(a), a)
 	for i, r := range d.Reasons {
-		if v.leavesQuota(a.Key, r) {
+		if slices.Contains(v.quotaOnly[a.Key], r) { // no reason for the action; it stands in full among what is not done
 			p.prose(line{in(dim, "  # ")}, line{in(dim, "  #   ")}, "(its quota is left alone; why stands below)", dim)
 			continue
 		}
@@ -33,28 +33,10 @@ func (v *view) action(p *printer, i int) {
 	v.body(p, a, d)
 	p.put(text("    }"))
 	if v.opt.Commands {
-		for _, c := range commands(a, v.plan.Context.Made) {
+		for _, c := range commands(a, d, v.plan.Context.Made) {
 			p.put(line{in(plain, "    "), in(cyan, "$ "+c)})
 		}
 	}
-}
-
-// leavesQuota tells a reason that is none for the action: it says why the quota alone is left alone, and stands in full
-// among what is not done.
-func (v *view) leavesQuota(k planner.Key, r planner.Reason) bool {
-	switch r.Code {
-	case "shared", "claim_unknown", "quota_unknown", "usage_unknown", "orders_held", "project_unknown":
-	default:
-		return false // the usual case, without a search
-	}
-	for _, list := range [][]planner.Refusal{v.plan.Context.Blocked, v.plan.Context.Waiting} {
-		for i := range list {
-			if list[i].QuotaOnly && list[i].Key == k && slices.Contains(list[i].Reasons, r) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // sentence is the comment above a block, with its dangers.
@@ -64,15 +46,16 @@ func (v *view) sentence(p *printer, subject, verb string, a *planner.Action) {
 		s = boldRed
 	}
 	head := p.subject(subject).add(in(plain, " "), in(s, verb))
+	var tags line
 	for _, d := range a.Danger {
 		name, _ := tag(d)
-		if head.columns()+4+len(name) > p.width && head.columns() > 4 {
-			p.put(head)
-			head = text("  #")
-		}
-		head = head.add(in(plain, "  "), in(boldRed, "["+name+"]"))
+		tags = tags.add(in(plain, "  "), in(boldRed, "["+name+"]"))
 	}
-	p.put(head)
+	if head.columns()+tags.columns() > p.width {
+		p.put(head)
+		head = text("  # ")
+	}
+	p.put(head.add(tags...))
 }
 
 // subject begins a comment with a name. One that is no path and too long for a line has lines of its own.
@@ -119,10 +102,11 @@ func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
 	if len(quota) == 0 {
 		rows = append(rows, usage...)
 	}
-	p.rows(outer, append(rows, p.afterwards(a, d)...))
+	p.rows(outer, rows)
 	if len(quota) > 0 {
 		v.quota(p, a, append(quota, usage...))
 	}
+	p.rows(outer, p.afterwards(a, d))
 	if d.Unchanged > 0 {
 		p.put(line{in(dim, "        # ("+plural(d.Unchanged, "unchanged attribute", "unchanged attributes")+" hidden)")})
 	}
@@ -225,13 +209,13 @@ func (p *printer) afterwards(a *planner.Action, d *planner.Detail) []row {
 		rows = append(rows, row{name: "kept", value: []line{text("until " + d.Keep.Format("2006-01-02") + " at least")}})
 	}
 	if a.Freeze {
-		rows = append(rows, row{name: "freeze", value: p.list(outer+14, []string{"then the hard limit of " + quotaName(a) + " is lowered to what is used"})})
+		rows = append(rows, row{name: "freeze", value: p.list(outer+14, []string{"the hard limit of " + quotaName(a) + " becomes what is used"})})
 	}
 	if a.Order != "" {
 		rows = append(rows, row{name: "order", value: p.list(outer+14, []string{Quote(a.Order)})})
 	}
 	if a.Verdict != "" {
-		rows = append(rows, row{name: "tells", value: p.list(outer+14, []string{title(a.Verdict)})})
+		rows = append(rows, row{name: "message", value: p.list(outer+14, []string{title(a.Verdict)})})
 	}
 	if len(a.Callbacks) > 0 {
 		names := make([]string, len(a.Callbacks))

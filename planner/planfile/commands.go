@@ -11,7 +11,7 @@ import (
 
 // commands are the shell lines that would do what an action does, to be run in storage.root. They are for reading: apply
 // takes care of much that they do not, such as races and links. Callbacks are only named.
-func commands(a *planner.Action, made time.Time) []string {
+func commands(a *planner.Action, d *planner.Detail, made time.Time) []string {
 	dir := shellWord(a.Storage)
 	var lines []string
 	for _, parent := range a.Parents {
@@ -23,9 +23,12 @@ func commands(a *planner.Action, made time.Time) []string {
 	case a.From != "":
 		lines = append(lines, "mv -nT -- "+shellWord(a.From)+" "+dir)
 	}
-	lines = append(lines, settings(a, dir)...)
+	lines = append(lines, settings(a, d, dir)...)
 	if a.Kind == planner.Archive && a.Folder != "" {
 		lines = append(lines, "mv -nT -- "+dir+" "+shellWord(a.ArchivePath(made)))
+	}
+	if a.Freeze && a.Quota != nil {
+		lines = append(lines, "# then lfs setquota "+quotaFlag(a)+" -B as much as is used "+shellWord(a.Folder))
 	}
 	for _, c := range a.Callbacks {
 		lines = append(lines, strings.TrimRight("# callback "+Escape(string(c))+" "+Quote(a.Order), ` "`))
@@ -34,8 +37,11 @@ func commands(a *planner.Action, made time.Time) []string {
 }
 
 // settings are the lines for attributes that end with a value, in the order of apply.
-func settings(a *planner.Action, dir string) []string {
+func settings(a *planner.Action, d *planner.Detail, dir string) []string {
 	after := map[planner.Attribute]planner.Value{}
+	for _, k := range d.Kept {
+		after[k.Attribute] = k.Value
+	}
 	for _, c := range a.Changes {
 		if !c.After.IsAbsent() {
 			after[c.Attribute] = c.After
@@ -69,16 +75,12 @@ func settings(a *planner.Action, dir string) []string {
 	return lines
 }
 
-// setquota is lfs setquota with every limit that the plan sets, in KiB and files; 0 is how lfs says unlimited.
+// setquota is lfs setquota with all four limits, also those that stay, in KiB and files; 0 is how lfs says unlimited.
 func setquota(a *planner.Action, after map[planner.Attribute]planner.Value) string {
 	if a.Quota == nil {
 		return ""
 	}
-	flag := "-g "
-	if a.Quota.By == planner.ByProject {
-		flag = "-p "
-	}
-	l, some := "lfs setquota "+flag+strconv.FormatUint(uint64(a.Quota.ID), 10), false
+	l, some := "lfs setquota "+quotaFlag(a), false
 	for _, limit := range []struct {
 		attribute planner.Attribute
 		flag      string
@@ -98,6 +100,14 @@ func setquota(a *planner.Action, after map[planner.Attribute]planner.Value) stri
 		return ""
 	}
 	return l
+}
+
+func quotaFlag(a *planner.Action) string {
+	flag := "-g "
+	if a.Quota.By == planner.ByProject {
+		flag = "-p "
+	}
+	return flag + strconv.FormatUint(uint64(a.Quota.ID), 10)
 }
 
 // shellWord quotes a storage path for a shell. What is not printable is shown escaped: such a line is not to be run.

@@ -69,16 +69,49 @@ func (v *view) group(p *printer, members []int) {
 	p.put(line{in(plain, "  "), in(s, mark), in(plain, " "+noun(first.Target)+" {")})
 	v.groupBody(p, members)
 	p.put(text("    }"))
-	most := listedFolded
-	if v.listAll {
-		most = len(members)
-	}
+	addresses := make([]string, len(members))
 	for k, i := range members {
-		if k == most {
-			p.put(line{in(dim, "  # and "+commas(uint64(len(members)-k))+" more")})
+		addresses[k] = v.plan.Core.Actions[i].Address
+	}
+	v.on(p, addresses)
+}
+
+// on names those that share a block; one alone is named by the block itself.
+func (v *view) on(p *printer, addresses []string) {
+	if len(addresses) < 2 {
+		return
+	}
+	for k, address := range addresses {
+		if k == listedFolded && !v.listAll {
+			p.put(line{in(dim, "  # and "+commas(uint64(len(addresses)-k))+" more")})
 			break
 		}
-		p.put(line{in(dim, "  # "), in(plain, "on "+Quote(v.plan.Core.Actions[i].Address))})
+		p.prose(line{in(dim, "  # "), in(plain, "on ")}, line{in(dim, "  #   | ")}, Quote(address), plain)
+	}
+}
+
+// fold shows entries, those of the same shape as one where the first of them stands, if the plan is shown compactly.
+// show gets the names of those that it stands for, and the index of the first.
+func (v *view) fold(names []string, shape func(int) string, show func(same []string, first int)) {
+	if !v.opt.Compact {
+		for i := range names {
+			show(names[i:i+1], i)
+		}
+		return
+	}
+	same := map[string][]string{}
+	for i := range names {
+		same[shape(i)] = append(same[shape(i)], names[i])
+	}
+	done := map[string]bool{}
+	for i := range names {
+		switch s := shape(i); {
+		case len(same[s]) < leastFolded:
+			show(names[i:i+1], i)
+		case !done[s]:
+			done[s] = true
+			show(same[s], i)
+		}
 	}
 }
 
@@ -98,13 +131,7 @@ func verbMany(kind planner.ActionKind) string {
 
 // commonReason is the reason that all members have, or that each has its own.
 func (v *view) commonReason(members []int) string {
-	texts := func(i int) string {
-		var list []string
-		for _, r := range v.plan.Context.Details[i].Reasons {
-			list = append(list, r.Text)
-		}
-		return strings.Join(list, "; ")
-	}
+	texts := func(i int) string { return reasonTexts(v.plan.Context.Details[i].Reasons) }
 	common := texts(members[0])
 	for _, i := range members[1:] {
 		if texts(i) != common {
@@ -133,13 +160,14 @@ func (v *view) groupBody(p *printer, members []int) {
 	}
 	ends := *first
 	ends.Order = ""
-	p.rows(outer, append(rows, p.afterwards(&ends, &planner.Detail{})...))
+	p.rows(outer, rows)
 	if len(quota) > 0 {
 		mark, _, s := symbol(first.Kind)
 		p.put(line{in(plain, spaces(outer)), in(s, mark), in(plain, " quota of each "+Escape(string(first.Quota.By))+" {")})
 		p.rows(inner, append(quota, v.usageRange(members)...))
 		p.put(text(spaces(outer+2) + "}"))
 	}
+	p.rows(outer, p.afterwards(&ends, &planner.Detail{}))
 	if d.Unchanged > 0 {
 		p.put(line{in(dim, "        # ("+plural(d.Unchanged, "unchanged attribute", "unchanged attributes")+" hidden in each)")})
 	}
@@ -160,7 +188,7 @@ func (v *view) usageRange(members []int) []row {
 	known := 0
 	var hard *planner.Change
 	for _, i := range members {
-		if h := limits(&v.plan.Core.Actions[i], planner.SpaceHard); h != nil {
+		if h := limits(&v.plan.Core.Actions[i], &v.plan.Context.Details[i], planner.SpaceHard); h != nil {
 			hard = h
 		}
 		d := &v.plan.Context.Details[i]

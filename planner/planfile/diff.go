@@ -60,19 +60,65 @@ func Diff(old, latest *planner.Plan) *DiffResult {
 		}
 	}
 	d.Whole = compareFields(wholeFields(old), wholeFields(latest))
-	d.Context = compareFields(contextFields(old), contextFields(latest))
+	d.Context = append(compareFields(contextFields(old), contextFields(latest)), compareDetails(old, latest)...)
 	return d
 }
 
-// field is a named value of a plan, as text; fields with the same name and value belong together.
+// compareDetails compares what explains the actions that both plans have. What is used changes all the time: it is only
+// counted.
+func compareDetails(old, latest *planner.Plan) []FieldDiff {
+	was := map[planner.Key]int{}
+	for i := range old.Core.Actions {
+		was[old.Core.Actions[i].Key] = i
+	}
+	var before, now []field
+	used := 0
+	for i := range latest.Core.Actions {
+		a := &latest.Core.Actions[i]
+		j, both := was[a.Key]
+		if !both {
+			continue
+		}
+		b, d := &old.Context.Details[j], &latest.Context.Details[i]
+		before = append(before, detailFields(a.Address, &old.Core.Actions[j], b)...)
+		now = append(now, detailFields(a.Address, a, d)...)
+		if (b.Usage == nil) != (d.Usage == nil) || b.Usage != nil && *b.Usage != *d.Usage {
+			used++
+		}
+	}
+	list := compareFields(before, now)
+	if used > 0 {
+		list = append(list, FieldDiff{Name: "what is used", New: "has changed for " + plural(used, "resource", "resources")})
+	}
+	return list
+}
+
+func detailFields(address string, a *planner.Action, d *planner.Detail) []field {
+	list := []field{{"reason " + address, reasonTexts(d.Reasons)}}
+	for i, c := range a.Changes {
+		list = append(list, field{string(c.Attribute) + " " + address + " comes from", origin(d.Notes[i])})
+	}
+	for _, k := range d.Kept {
+		list = append(list, field{string(k.Attribute) + " " + address + " stays", show(k.Attribute, k.Value)})
+	}
+	if d.Keep != nil {
+		list = append(list, field{"kept " + address, "until " + d.Keep.Format(stamp)})
+	}
+	return list
+}
+
+// field is a named value of a plan, as text. Several may have one name.
 type field struct{ name, value string }
 
 func actionFields(a *planner.Action) []field {
 	list := []field{{"action", string(a.Kind)}, {"address", a.Address}, {"target", string(a.Target)}, {"system", a.System}, {"directory", a.Storage},
 		{"inode", number(a.Inode)}, {"parents", strings.Join(a.Parents, ", ")}, {"order", a.Order}, {"callbacks", words(a.Callbacks)},
-		{"tells", a.Verdict}, {"archive folder", a.Folder}, {"archived as", a.From}, {"danger", words(a.Danger)}}
+		{"message", a.Verdict}, {"archive folder", a.Folder}, {"archived as", a.From}, {"danger", words(a.Danger)}}
 	if a.Freeze {
 		list = append(list, field{"freeze", "yes"})
+	}
+	if a.Tag {
+		list = append(list, field{"tag what is below", "yes"})
 	}
 	if a.Quota != nil {
 		list = append(list, field{"quota", string(a.Quota.By) + " " + strconv.FormatUint(uint64(a.Quota.ID), 10)})
@@ -123,7 +169,7 @@ func contextFields(plan *planner.Plan) []field {
 		list = append(list, refusalField("waiting", r))
 	}
 	for _, w := range c.Warnings {
-		list = append(list, field{strings.TrimRight("warning "+w.Code+" "+w.Address, " "), w.Text})
+		list = append(list, field{strings.TrimRight("warning "+w.Code+" "+w.Address, " "), oneLine(w.Text)})
 	}
 	for _, d := range c.Drift {
 		list = append(list, field{"drift " + d.Address + " " + string(d.Attribute), show(d.Attribute, d.Observed) + " instead of " + show(d.Attribute, d.Recorded)})
@@ -135,32 +181,65 @@ func contextFields(plan *planner.Plan) []field {
 }
 
 func refusalField(word string, r planner.Refusal) field {
-	var texts []string
-	for _, reason := range r.Reasons {
-		texts = append(texts, reason.Text)
-	}
-	return field{word + " " + orElse(r.Address, r.Key.Item), strings.Join(texts, "; ")}
+	return field{word + " " + orElse(r.Address, r.Key.Item), reasonTexts(r.Reasons)}
 }
 
-// compareFields pairs fields by name, in the order of the new list, those that are gone last.
+func reasonTexts(reasons []planner.Reason) string {
+	texts := make([]string, len(reasons))
+	for i, r := range reasons {
+		texts[i] = oneLine(r.Text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// oneLine is a text of several lines in one.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// compareFields pairs fields by name, in the order of the new list, those that are gone last. Of several with one name,
+// such as warnings of one kind, those that both lists have are left out first.
 func compareFields(old, latest []field) []FieldDiff {
-	was := map[string]string{}
-	for _, f := range old {
-		was[f.name] = f.value
+	was, now := byName(old), byName(latest)
+	var list []FieldDiff
+	done := map[string]bool{}
+	for _, f := range slices.Concat(latest, old) {
+		if !done[f.name] {
+			done[f.name] = true
+			list = append(list, compareValues(f.name, was[f.name], now[f.name])...)
+		}
+	}
+	return list
+}
+
+// byName collects values; an empty one says that there is none.
+func byName(list []field) map[string][]string {
+	m := map[string][]string{}
+	for _, f := range list {
+		if f.value != "" {
+			m[f.name] = append(m[f.name], f.value)
+		}
+	}
+	return m
+}
+
+func compareValues(name string, old, latest []string) []FieldDiff {
+	var fresh []string
+	for _, v := range latest {
+		if i := slices.Index(old, v); i >= 0 {
+			old = slices.Delete(slices.Clone(old), i, i+1)
+		} else {
+			fresh = append(fresh, v)
+		}
 	}
 	var list []FieldDiff
-	seen := map[string]bool{}
-	for _, f := range latest {
-		if before := was[f.name]; before != f.value && !seen[f.name] {
-			list = append(list, FieldDiff{f.name, before, f.value})
+	for i := range max(len(old), len(fresh)) {
+		d := FieldDiff{Name: name}
+		if i < len(old) {
+			d.Old = old[i]
 		}
-		seen[f.name] = true
-	}
-	for _, f := range old {
-		if !seen[f.name] && f.value != "" {
-			list = append(list, FieldDiff{f.name, f.value, ""})
-			seen[f.name] = true
+		if i < len(fresh) {
+			d.New = fresh[i]
 		}
+		list = append(list, d)
 	}
 	return list
 }
@@ -192,6 +271,9 @@ func (d *DiffResult) actions(p *printer) {
 		slices.SortStableFunc(list, func(a, b planner.Action) int { return cmp.Compare(importance(&a), importance(&b)) })
 		for i := range list {
 			p.added(&list[i], part.mark, part.style)
+			if part.mark == "+" {
+				p.fieldDiffs(changesOf(&list[i]))
+			}
 		}
 		p.blank()
 	}
@@ -203,6 +285,24 @@ func (d *DiffResult) actions(p *printer) {
 		}
 		p.blank()
 	}
+}
+
+// changesOf are the changes of an action that nobody has reviewed yet.
+func changesOf(a *planner.Action) []FieldDiff {
+	var list []FieldDiff
+	for _, c := range a.Changes {
+		f := FieldDiff{Name: string(c.Attribute)}
+		if !c.Before.IsAbsent() {
+			f.Old = show(c.Attribute, c.Before)
+		}
+		if !c.After.IsAbsent() {
+			f.New = show(c.Attribute, c.After)
+		}
+		if a.Kind != planner.Archive { // which changes nothing but the place
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 func (p *printer) added(a *planner.Action, mark string, s style) {

@@ -2,6 +2,7 @@ package planfile
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,27 +16,42 @@ func (v *view) drift(p *printer) {
 	list := slices.Clone(v.plan.Context.Drift)
 	slices.SortStableFunc(list, func(a, b planner.Drift) int { return cmp.Compare(a.Address, b.Address) })
 	set := v.set()
+	var subjects []string
+	var shown [][]row
 	for len(list) > 0 {
 		n := 1
 		for n < len(list) && list[n].Address == list[0].Address {
 			n++
 		}
-		p.blank()
-		p.put(p.subject(Quote(list[0].Address)).add(in(plain, " has changed")))
-		rows := make([]row, n)
-		for i, d := range list[:n] {
-			rows[i] = row{mark: "~", style: yellow, name: string(d.Attribute), note: "left as it is",
-				value: p.transition(show(d.Attribute, d.Recorded), show(d.Attribute, d.Observed), 20)}
-			if after, ok := set[driftKey{d.Address, d.Attribute}]; ok {
-				rows[i].note = "this plan sets " + show(d.Attribute, after)
-				if after == d.Recorded {
-					rows[i].note = "this plan undoes it"
-				}
-			}
-		}
-		p.rows(2, rows)
+		subjects, shown = append(subjects, list[0].Address), append(shown, p.drifted(list[:n], set))
 		list = list[n:]
 	}
+	v.fold(subjects, func(i int) string { return fmt.Sprint(shown[i]) }, func(same []string, i int) {
+		p.blank()
+		if len(same) > 1 {
+			p.put(line{in(plain, "  # "), in(bold, commas(uint64(len(same)))+" resources"), in(plain, " have changed, all in the same way")})
+		} else {
+			p.put(p.subject(Quote(same[0])).add(in(plain, " has changed")))
+		}
+		p.rows(2, shown[i])
+		v.on(p, same)
+	})
+}
+
+// drifted are the rows of one resource that was changed outside.
+func (p *printer) drifted(list []planner.Drift, set map[driftKey]planner.Value) []row {
+	rows := make([]row, len(list))
+	for i, d := range list {
+		rows[i] = row{mark: "~", style: yellow, name: string(d.Attribute), note: "left as it is",
+			value: p.transition(show(d.Attribute, d.Recorded), show(d.Attribute, d.Observed), 20)}
+		if after, ok := set[driftKey{d.Address, d.Attribute}]; ok {
+			rows[i].note = "this plan sets " + show(d.Attribute, after)
+			if after == d.Recorded {
+				rows[i].note = "this plan undoes it"
+			}
+		}
+	}
+	return rows
 }
 
 type driftKey struct {
@@ -62,10 +78,16 @@ func (v *view) refusals(p *printer) {
 		list []planner.Refusal
 	}{{planner.Blocked, v.plan.Context.Blocked}, {planner.Waiting, v.plan.Context.Waiting}} {
 		mark, _, s := symbol(part.kind)
-		for _, r := range sorted(part.list) {
-			p.blank()
-			p.refusal(&r, mark, string(part.kind), s)
+		list := sorted(part.list)
+		names := make([]string, len(list))
+		for i := range list {
+			names[i] = orElse(list[i].Address, list[i].Key.Item)
 		}
+		v.fold(names, func(i int) string { return fmt.Sprint(list[i].QuotaOnly, list[i].Reasons) }, func(same []string, i int) {
+			p.blank()
+			p.refusal(&list[i], same, mark, string(part.kind), s)
+			v.on(p, same)
+		})
 	}
 }
 
@@ -75,13 +97,16 @@ func sorted(list []planner.Refusal) []planner.Refusal {
 	return list
 }
 
-func (p *printer) refusal(r *planner.Refusal, mark, word string, s style) {
+// refusal says why nothing is done for one resource, or for several in the same way.
+func (p *printer) refusal(r *planner.Refusal, same []string, mark, word string, s style) {
 	if r.QuotaOnly {
 		word += ", its quota only"
 	}
-	address := Quote(orElse(r.Address, r.Key.Item))
+	address := Quote(same[0])
 	first := line{in(plain, "  "), in(s, mark), in(plain, " ")}
-	if isPath(address) {
+	if len(same) > 1 {
+		p.put(first.add(in(bold, commas(uint64(len(same)))+" resources"), in(plain, ": "+word)))
+	} else if isPath(address) {
 		p.put(first.add(in(bold, address), in(plain, ": "+word)))
 	} else {
 		p.prose(first, text("    | "), address+": "+word, plain)
@@ -99,14 +124,13 @@ func (v *view) callbacks(p *printer) {
 			n[c]++
 		}
 	}
-	var parts []string
+	if v.sends() {
+		p.put(text("Waldur will be told, for each resource in this order:"))
+	}
 	for _, c := range callbacks() {
 		if n[c] > 0 {
-			parts = append(parts, commas(uint64(n[c]))+" x "+string(c))
+			p.put(text(fmt.Sprintf("%8s %s", commas(uint64(n[c])), c)))
 		}
-	}
-	if len(parts) > 0 {
-		p.prose(nil, text("  "), "Waldur will be told, for each in this order: "+strings.Join(parts, ", ")+".", plain)
 	}
 	p.undelivered(v.plan.Context.Undelivered)
 }

@@ -82,7 +82,8 @@ func addRare(p *planner.Plan) {
 	restore := newAction(planner.Restore, "/capstor/store/cscs/eth/back", 52)
 	restore.From, restore.Danger = "capstor/.trash/20261001T000000Z-12345678-back", []planner.Danger{planner.DangerMissing}
 	restore.Changes = []planner.Change{change(planner.Owner, planner.Value{}, num(0)), change(planner.Group, planner.Value{}, num(30552))}
-	put(p, restore, planner.Detail{Reasons: because("archived", "it was archived 2026-10-01, and Waldur has it active")})
+	shared := because("shared", "3 resources claim the quota of group 30552 on one filesystem")
+	put(p, restore, planner.Detail{Reasons: append(because("archived", "it was archived 2026-10-01, and Waldur has it active"), shared...)})
 
 	for i, kind := range []planner.ActionKind{planner.RejectOrder, planner.FailOrder} {
 		a := newAction(kind, "/capstor/store/cscs/eth/no"+string(kind), 53+i)
@@ -106,8 +107,7 @@ func addRare(p *planner.Plan) {
 	gone.Order, gone.Danger, gone.Callbacks = hexID(91), []planner.Danger{planner.DangerMissing}, []planner.Callback{planner.Approve, planner.SetStateDone}
 	put(p, gone, planner.Detail{Reasons: because("missing", "its directory is gone, and it was not archived by cscs-sync")})
 
-	p.Context.Blocked = append(p.Context.Blocked, planner.Refusal{Key: gone.Key, Address: adopt.Address, System: "capstor", QuotaOnly: true,
-		Reasons: because("shared", "3 resources claim the quota of group 30551 on one filesystem")})
+	p.Context.Blocked = append(p.Context.Blocked, planner.Refusal{Key: restore.Key, Address: restore.Address, System: "capstor", QuotaOnly: true, Reasons: shared})
 	p.Context.Unobserved = 1
 }
 

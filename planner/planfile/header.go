@@ -18,12 +18,18 @@ func (v *view) header(p *printer) {
 	p.prose(nil, text("  "), plural(v.resources(), "resource", "resources")+" from "+Escape(c.Source)+"; "+
 		plural(c.Overrides, "override", "overrides")+" in force", plain)
 	p.prose(nil, text("  "), "made "+c.Made.Format(stamp)+" by "+Escape(c.User)+"@"+Escape(c.Host)+", cscs-sync "+
-		Escape(c.Version)+", valid for "+days(c.ValidFor), plain)
+		Escape(c.Version), plain)
 	p.put(line{in(dim, "id "+v.id)})
-	if c := v.plan.Core.Configuration; c != "" {
-		p.prose(nil, text("  "), "configuration "+Escape(c), dim)
-	}
+	p.prose(nil, text("  "), "configuration "+orElse(shortened(v.plan.Core.Configuration), "unknown")+"; an approval holds for "+days(c.ValidFor), dim)
 	v.selection(p)
+}
+
+// shortened is the start of a digest, enough to tell it from others. The plan's id covers all of it.
+func shortened(digest string) string {
+	if len(digest) > 12 && pathSafe(digest) {
+		return digest[:12]
+	}
+	return Escape(digest)
 }
 
 // selection says that only a part was looked at.
@@ -191,7 +197,13 @@ func (v *view) promised(p *printer) {
 	p.put(line{in(dim, "  promised"+spaces(width-6)+"        before         after        change")})
 	for _, m := range list {
 		name := Quote(m.System)
-		change := difference(planner.SpaceHard, uint64(m.Before), uint64(m.After))
+		change := ""
+		switch {
+		case m.After > m.Before:
+			change = "+" + tera(m.After-m.Before)
+		case m.After < m.Before:
+			change = "-" + tera(m.Before-m.After)
+		}
 		p.put(text(fmt.Sprintf("  %s%s%14s%14s%14s", name, spaces(width+2-columns(name)), tera(m.Before), tera(m.After), change)))
 	}
 }
@@ -199,7 +211,7 @@ func (v *view) promised(p *printer) {
 // tera shows promised space: all in one unit, so that columns compare.
 func tera(b planner.Bytes) string {
 	const unit = 1 << 40
-	if b < unit/10 {
+	if b > 0 && b < unit/10 {
 		return roundBytes(b)
 	}
 	tenths := (uint64(b)%unit*10 + unit/2) / unit

@@ -11,7 +11,7 @@ import (
 // HTML is the plan as one page that needs nothing else: no script, no picture, no font. It follows the reader's light or
 // dark setting, and prints in full.
 func HTML(plan *planner.Plan, opt Options) []byte {
-	v := &view{plan: plan, opt: opt, id: ID(plan.Core)}
+	v := newView(plan, opt)
 	h := &page{v: v}
 	head, tail, _ := conclusion(plan)
 	h.printf("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"+

@@ -57,12 +57,8 @@ func JSON(plan *planner.Plan) []byte {
 	for i := range plan.Core.Actions {
 		out.Resources = append(out.Resources, resourceOf(plan, i))
 	}
-	for _, r := range plan.Context.Blocked {
-		out.Resources = append(out.Resources, refusalOf(r, planner.Blocked))
-	}
-	for _, r := range plan.Context.Waiting {
-		out.Resources = append(out.Resources, refusalOf(r, planner.Waiting))
-	}
+	out.Resources = append(out.Resources, refusalsOf(plan.Context.Blocked, planner.Blocked)...)
+	out.Resources = append(out.Resources, refusalsOf(plan.Context.Waiting, planner.Waiting)...)
 	slices.SortStableFunc(out.Resources, func(a, b jsonResource) int {
 		return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key))
 	})
@@ -77,7 +73,7 @@ func JSON(plan *planner.Plan) []byte {
 func resourceOf(plan *planner.Plan, i int) jsonResource {
 	a, d := &plan.Core.Actions[i], &plan.Context.Details[i]
 	r := jsonResource{Address: a.Address, Key: a.Key, System: a.System, Action: a.Kind, Danger: present(a.Danger), Reasons: present(d.Reasons),
-		Changes: make([]jsonChange, len(a.Changes)), Callbacks: present(a.Callbacks), Commands: present(commands(a, plan.Context.Made))}
+		Changes: make([]jsonChange, len(a.Changes)), Callbacks: present(a.Callbacks), Commands: present(commands(a, d, plan.Context.Made))}
 	for j, c := range a.Changes {
 		r.Changes[j] = jsonChange{c.Attribute, c.Before, c.After, d.Notes[j].Provenance, d.Notes[j].Drift}
 	}
@@ -87,9 +83,16 @@ func resourceOf(plan *planner.Plan, i int) jsonResource {
 	return r
 }
 
-func refusalOf(r planner.Refusal, kind planner.ActionKind) jsonResource {
-	return jsonResource{Address: r.Address, Key: r.Key, System: r.System, Action: kind, Danger: []planner.Danger{}, Reasons: present(r.Reasons),
-		Changes: []jsonChange{}, Callbacks: []planner.Callback{}, Commands: []string{}}
+// refusalsOf leaves out those of a quota alone: the resource is there with its action, and the reason among its reasons.
+func refusalsOf(list []planner.Refusal, kind planner.ActionKind) []jsonResource {
+	var out []jsonResource
+	for _, r := range list {
+		if !r.QuotaOnly {
+			out = append(out, jsonResource{Address: r.Address, Key: r.Key, System: r.System, Action: kind, Danger: []planner.Danger{}, Reasons: present(r.Reasons),
+				Changes: []jsonChange{}, Callbacks: []planner.Callback{}, Commands: []string{}})
+		}
+	}
+	return out
 }
 
 // hideNothing writes what is not visible as \u escapes. Outside of strings JSON has no such characters.

@@ -16,7 +16,8 @@ const longestOpen = 40
 // long is put into <details>; what is dangerous is never folded.
 func Markdown(plan *planner.Plan, opt Options) []byte {
 	opt.Color, opt.Compact = false, true
-	m := &markdown{v: &view{plan: plan, opt: opt, id: ID(plan.Core), listAll: true}}
+	m := &markdown{v: newView(plan, opt)}
+	m.v.listAll = true
 	head, tail, _ := conclusion(plan)
 	m.printf("## cscs-sync plan %s\n\n**%s**%s\n\n", ShortID(m.v.id), head, tail)
 	m.code("", m.v.header)
@@ -89,7 +90,7 @@ func (m *markdown) actions() {
 
 func (m *markdown) blocks(order []int) []byte {
 	p := newPrinter(m.v.opt)
-	for i, show := range m.v.folded(order) {
+	for i, show := range m.v.each(order) {
 		if i > 0 {
 			p.blank()
 		}

@@ -21,6 +21,9 @@ type row struct {
 // rows writes rows with names, values and notes each below one another. A note that does not fit goes below its value.
 func (p *printer) rows(indent int, rows []row) {
 	names, values := 0, 0
+	if indent == outer {
+		names = len("directory") // rows before and after a quota stand below one another
+	}
 	for _, r := range rows {
 		names = max(names, columns(r.name))
 	}

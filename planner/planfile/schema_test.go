@@ -3,6 +3,7 @@ package planfile
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"testing"
 
@@ -49,6 +50,9 @@ func TestJSONFollowsTheSchema(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if err := valid(t, s, JSON(thousand())); err != nil {
+		t.Errorf("1,000 equal changes: %v", err)
+	}
 	for old, bad := range map[string]string{`"format_version": "1.0"`: `"format_version": "2.0"`, `"usage": null`: `"usage": 3`, `"danger": []`: `"danger": null`,
 		`"warnings": [`: `"more": 1, "warnings": [`, `"0770"`: `"770"`, `"action": "archive"`: `"action": "delete"`} {
 		data := JSON(mixedPlan())
@@ -80,6 +84,36 @@ func TestJSONListsEveryAction(t *testing.T) {
 	for i := 1; i < len(got.Resources); i++ {
 		if got.Resources[i-1].Address > got.Resources[i].Address {
 			t.Errorf("%s comes before %s", got.Resources[i-1].Address, got.Resources[i].Address)
+		}
+	}
+}
+
+// A resource is there once, also where its quota is left alone, and as often as the summary counts.
+func TestJSONAgreesWithItsSummary(t *testing.T) {
+	for name, plan := range typical() {
+		var got struct {
+			Summary   map[string]int
+			Resources []struct {
+				Address, Action string
+				Key             planner.Key
+			}
+		}
+		if err := json.Unmarshal(JSON(plan()), &got); err != nil {
+			t.Fatal(err)
+		}
+		seen, counted := map[string]bool{}, map[string]int{"unchanged": got.Summary["unchanged"]}
+		for _, r := range got.Resources {
+			if id := fmt.Sprint(r.Address, r.Key); seen[id] {
+				t.Errorf("%s: %s is there twice", name, r.Address)
+			} else {
+				seen[id] = true
+			}
+			counted[r.Action]++
+		}
+		for action, n := range got.Summary {
+			if counted[action] != n {
+				t.Errorf("%s: the summary counts %d %s, there are %d", name, n, action, counted[action])
+			}
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 func Text(plan *planner.Plan, opt Options) []byte {
 	p := newPrinter(opt)
 	p.buf.Grow(4096 + 1200*len(plan.Core.Actions))
-	v := &view{plan: plan, opt: opt, id: ID(plan.Core)}
+	v := newView(plan, opt)
 	for i, section := range v.sections() {
 		if i > 0 {
 			p.blank()
@@ -30,6 +30,20 @@ type view struct {
 	id   string
 	// listAll names every address of a folded group.
 	listAll bool
+	// quotaOnly are the refusals that concern a quota alone, by the resource that goes on.
+	quotaOnly map[planner.Key][]planner.Reason
+}
+
+func newView(plan *planner.Plan, opt Options) *view {
+	v := &view{plan: plan, opt: opt, id: ID(plan.Core), quotaOnly: map[planner.Key][]planner.Reason{}}
+	for _, list := range [][]planner.Refusal{plan.Context.Blocked, plan.Context.Waiting} {
+		for i := range list {
+			if r := &list[i]; r.QuotaOnly {
+				v.quotaOnly[r.Key] = append(v.quotaOnly[r.Key], r.Reasons...)
+			}
+		}
+	}
+	return v
 }
 
 // sections are the parts of the text that this plan has, in order.
@@ -103,12 +117,17 @@ func (v *view) actions() []func(*printer) {
 	list := []func(*printer){func(p *printer) {
 		p.put(text("cscs-sync will perform the following actions:"))
 	}}
-	order := v.order()
-	if v.opt.Compact {
-		return append(list, v.folded(order)...)
+	return append(list, v.each(v.order())...)
+}
+
+// each are the blocks of actions; with --compact some share one, unless each is to have shell lines of its own.
+func (v *view) each(order []int) []func(*printer) {
+	if v.opt.Compact && !v.opt.Commands {
+		return v.folded(order)
 	}
-	for _, i := range order {
-		list = append(list, func(p *printer) { v.action(p, i) })
+	list := make([]func(*printer), len(order))
+	for k, i := range order {
+		list[k] = func(p *printer) { v.action(p, i) }
 	}
 	return list
 }

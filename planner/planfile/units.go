@@ -81,6 +81,9 @@ func percent(used, limit uint64) string {
 		return "over 9,999%"
 	}
 	quo, rem := bits.Div64(hi, lo, limit)
+	if quo == 0 && rem > 0 {
+		return "under 1%"
+	}
 	if used > limit && rem > 0 {
 		quo++
 	}

@@ -27,7 +27,7 @@ func TestPercent(t *testing.T) {
 	for _, c := range []struct {
 		used, limit uint64
 		want        string
-	}{{0, 10, "0%"}, {999, 1000, "99%"}, {1000, 1000, "100%"}, {1001, 1000, "101%"}, {5, 0, "over"}, {1 << 60, 1 << 60, "100%"},
+	}{{0, 10, "0%"}, {1, 101, "under 1%"}, {1, 100, "1%"}, {999, 1000, "99%"}, {1000, 1000, "100%"}, {1001, 1000, "101%"}, {5, 0, "over"}, {1 << 60, 1 << 60, "100%"},
 		{math.MaxUint64, 1, "over 9,999%"}, {99, 1, "9,900%"}} {
 		if got := percent(c.used, c.limit); got != c.want {
 			t.Errorf("percent(%d, %d) = %s, want %s", c.used, c.limit, got, c.want)

@@ -6,12 +6,12 @@ import (
 
 // usage is what is used beside the limits, with per cent of the hard limit before and after.
 func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
-	if d.Usage == nil {
+	if d.Usage == nil || a.Kind == planner.Create && d.Usage.Space == planner.Number(0) && d.Usage.Inodes == planner.Number(0) {
 		return nil
 	}
 	rows := []row{
-		p.used("used", d.Usage.Space, limits(a, planner.SpaceSoft), limits(a, planner.SpaceHard)),
-		p.used("files", d.Usage.Inodes, limits(a, planner.InodesSoft), limits(a, planner.InodesHard)),
+		p.used("used", d.Usage.Space, limits(a, d, planner.SpaceSoft), limits(a, d, planner.SpaceHard)),
+		p.used("files", d.Usage.Inodes, limits(a, d, planner.InodesSoft), limits(a, d, planner.InodesHard)),
 	}
 	if d.Usage.Claims > 1 {
 		rows[0].note = joinNotes(rows[0].note, "by all "+commas(uint64(d.Usage.Claims))+" resources of this quota")
@@ -19,10 +19,16 @@ func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
 	return rows
 }
 
-func limits(a *planner.Action, attribute planner.Attribute) *planner.Change {
+// limits is the limit before and after, also of one that stays; nil if the action does not deal with it.
+func limits(a *planner.Action, d *planner.Detail, attribute planner.Attribute) *planner.Change {
 	for i := range a.Changes {
 		if a.Changes[i].Attribute == attribute {
 			return &a.Changes[i]
+		}
+	}
+	for _, k := range d.Kept {
+		if k.Attribute == attribute {
+			return &planner.Change{Attribute: attribute, Before: k.Value, After: k.Value}
 		}
 	}
 	return nil
@@ -51,7 +57,7 @@ func (p *printer) used(name string, v planner.Value, soft, hard *planner.Change)
 	r.value = []line{text(amount)}
 	switch {
 	case exceeds(n, hard):
-		r.note, r.bad = "over the limit: writes will fail", true
+		r.note, r.bad = "over: writes will fail", true
 	case exceeds(n, soft):
 		r.note, r.bad = "over the soft limit: grace runs", true
 	}
@@ -83,6 +89,8 @@ func shares(n uint64, hard *planner.Change) string {
 	before, ok1 := hard.Before.Number()
 	after, ok2 := hard.After.Number()
 	switch {
+	case ok1 && ok2 && percent(n, before) == percent(n, after):
+		return percent(n, after)
 	case ok1 && ok2:
 		return percent(n, before) + " -> " + percent(n, after)
 	case ok2:

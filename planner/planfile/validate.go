@@ -69,7 +69,27 @@ func checkAction(a *planner.Action, d *planner.Detail) error {
 			return fmt.Errorf("callback %q is unknown or there twice", c)
 		}
 	}
-	return checkChanges(a, d)
+	if err := checkChanges(a, d); err != nil {
+		return err
+	}
+	return checkKept(a, d)
+}
+
+// checkKept wants limits of the action's quota, none of which changes.
+func checkKept(a *planner.Action, d *planner.Detail) error {
+	names := make([]planner.Attribute, len(d.Kept))
+	for i, k := range d.Kept {
+		names[i] = k.Attribute
+		changes := slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute == k.Attribute })
+		_, unknown := k.Value.Unknown()
+		if a.Quota == nil || !k.Attribute.IsQuota() || changes || unknown || !fits(k.Attribute, k.Value) {
+			return fmt.Errorf("%s can't stay %s", k.Attribute, k.Value)
+		}
+	}
+	if !ascending(names, planner.Attributes()) {
+		return fmt.Errorf("the limits that stay, %q, are not in order", names)
+	}
+	return nil
 }
 
 func checkChanges(a *planner.Action, d *planner.Detail) error {
@@ -175,10 +195,17 @@ func checkContext(plan *planner.Plan) error {
 }
 
 func checkRefusals(plan *planner.Plan) error {
+	acting := map[planner.Key]bool{}
+	for i := range plan.Core.Actions {
+		acting[plan.Core.Actions[i].Key] = true
+	}
 	for _, list := range [][]planner.Refusal{plan.Context.Blocked, plan.Context.Waiting} {
 		for _, r := range list {
 			if len(r.Reasons) == 0 {
 				return invalid("%s is blocked or waiting without a reason", Quote(r.Address))
+			}
+			if r.QuotaOnly && !acting[r.Key] {
+				return invalid("of %s only the quota is blocked or waiting, but nothing else is done", Quote(r.Address))
 			}
 		}
 	}
@@ -187,7 +214,7 @@ func checkRefusals(plan *planner.Plan) error {
 
 // checkCounts refuses a summary that does not count what the plan does.
 func checkCounts(plan *planner.Plan) error {
-	seen := map[planner.ActionKind]int{planner.Blocked: len(plan.Context.Blocked), planner.Waiting: len(plan.Context.Waiting)}
+	seen := map[planner.ActionKind]int{planner.Blocked: wholly(plan.Context.Blocked), planner.Waiting: wholly(plan.Context.Waiting)}
 	for i := range plan.Core.Actions {
 		seen[plan.Core.Actions[i].Kind]++
 	}
@@ -196,7 +223,7 @@ func checkCounts(plan *planner.Plan) error {
 		switch {
 		case n < 0, acts(kind) && n != seen[kind]:
 			return invalid("it counts %d to %s and has %d", n, kind, seen[kind])
-		case (kind == planner.Blocked || kind == planner.Waiting) && (n > seen[kind] || n == 0 && wholly(plan, kind) > 0):
+		case !acts(kind) && kind != planner.NothingToDo && n != seen[kind]:
 			return invalid("it counts %d %s and has %d", n, kind, seen[kind])
 		}
 	}
@@ -204,11 +231,7 @@ func checkCounts(plan *planner.Plan) error {
 }
 
 // wholly counts refusals of whole resources, not only of their quota.
-func wholly(plan *planner.Plan, kind planner.ActionKind) (n int) {
-	list := plan.Context.Blocked
-	if kind == planner.Waiting {
-		list = plan.Context.Waiting
-	}
+func wholly(list []planner.Refusal) (n int) {
 	for i := range list {
 		if !list[i].QuotaOnly {
 			n++

@@ -35,6 +35,12 @@ func TestValidate(t *testing.T) {
 		"something unknown": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
 			a.Changes[0].After = planner.UnknownValue("x")
 		},
+		"can't stay 0755": func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Kept[0].Value = mode(0o755) },
+		"space_hard can't stay": func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) {
+			d.Kept[0].Attribute = planner.SpaceHard
+		},
+		"owner can't stay":  func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Kept[0].Attribute = planner.Owner },
+		"that stay":         func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Kept[0].Attribute = planner.InodesHard },
 		"no quota is named": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Quota = nil },
 		"comes from":        func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Notes[0].Provenance.From = "" },
 		"attributes": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
@@ -62,6 +68,9 @@ func TestValidate(t *testing.T) {
 		},
 		"without a reason": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
 			p.Context.Blocked = make([]planner.Refusal, 1)
+		},
+		"nothing else is done": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
+			p.Context.Blocked = []planner.Refusal{{Reasons: because("shared", "x"), QuotaOnly: true}}
 		},
 		"counts 0 to update": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Counts.Update = 0 },
 		"counts 0 blocked and has": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {

@@ -56,10 +56,15 @@ func split(word string, width int) []string {
 }
 
 // prose breaks a text from the planner, which may have several lines, such as a piece of configuration to copy. Every line
-// is escaped; what begins with blanks keeps them.
+// is escaped. One that fits stays as it is, so that what stands below one another still does; a longer one keeps the blanks
+// that it begins with.
 func prose(s string, width int) []string {
 	var lines []string
 	for raw := range strings.SplitSeq(strings.TrimRight(s, "\n"), "\n") {
+		if whole := strings.TrimRight(Escape(raw), " "); columns(whole) <= width {
+			lines = append(lines, whole)
+			continue
+		}
 		body := strings.TrimLeft(raw, " ")
 		indent := spaces(min(len(raw)-len(body), 20))
 		for _, l := range wrap(Escape(body), width-len(indent)) {
