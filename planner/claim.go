@@ -1,6 +1,9 @@
 package planner
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // share is what the claims on one quota identity come to.
 type share struct {
@@ -15,6 +18,9 @@ type share struct {
 	// claims counts everything that counts for something, live or only recorded.
 	claims  int32
 	ordered bool
+	// mixed tells that systems with different policies share it; unlike, that some claims say of a limit what others don't.
+	mixed, unlike bool
+	policy        SharedPolicy
 	// state is what was observed; nil if that was not asked.
 	state *QuotaState
 }
@@ -98,7 +104,7 @@ func (s *share) usage() *UsageNote {
 	if s.state != nil {
 		state = *s.state
 	}
-	return &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value()}
+	return &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value(), Default: state.IsDefault, Via: state.Via}
 }
 
 // identityOf is the quota identity that a node claims; false if it claims none.
@@ -162,26 +168,27 @@ func (s *share) add(n *node) {
 		}
 		s.ordered = s.ordered || n.order != ""
 	}
-	if !n.quota.Known() {
-		s.refused = &Reason{"claim_unknown", fmt.Sprintf("%s shares %s %d, and the proxy does not say which quota it has", n.address(), s.identity.By, s.identity.ID)}
-	}
 }
 
 // combine adds one claim's value to what the claims come to.
 func (s *share) combine(q *Quota, policy SharedPolicy) {
-	s.claims++
-	if s.claims == 1 {
-		s.want = q
+	if s.claims++; s.claims == 1 {
+		s.want, s.policy = q, policy
 		return
 	}
+	w := s.want
+	s.mixed = s.mixed || s.policy != policy
+	s.unlike = s.unlike || w.SpaceSoft.Known() != q.SpaceSoft.Known() || w.SpaceHard.Known() != q.SpaceHard.Known() ||
+		w.InodesSoft.Known() != q.InodesSoft.Known() || w.InodesHard.Known() != q.InodesHard.Known()
 	s.want = &Quota{
-		SpaceSoft:  combineLimits(s.want.SpaceSoft, q.SpaceSoft, policy),
-		SpaceHard:  combineLimits(s.want.SpaceHard, q.SpaceHard, policy),
-		InodesSoft: combineLimits(s.want.InodesSoft, q.InodesSoft, policy),
-		InodesHard: combineLimits(s.want.InodesHard, q.InodesHard, policy),
+		SpaceSoft:  combineLimits(w.SpaceSoft, q.SpaceSoft, policy),
+		SpaceHard:  combineLimits(w.SpaceHard, q.SpaceHard, policy),
+		InodesSoft: combineLimits(w.InodesSoft, q.InodesSoft, policy),
+		InodesHard: combineLimits(w.InodesHard, q.InodesHard, policy),
 	}
 }
 
+// combineLimits adds, or takes the greater. A sum that is too much for the type stays the most, which no check lets through.
 func combineLimits[U Bytes | Inodes](a, b Limit[U], policy SharedPolicy) Limit[U] {
 	x, okX := a.Number()
 	y, okY := b.Number()
@@ -192,6 +199,8 @@ func combineLimits[U Bytes | Inodes](a, b Limit[U], policy SharedPolicy) Limit[U
 		return Unlimited[U]()
 	case policy == SharedMax:
 		return LimitOf(max(x, y))
+	case x+y < x:
+		return LimitOf[U](math.MaxUint64)
 	}
 	return LimitOf(x + y)
 }
@@ -229,18 +238,27 @@ func (ss *shares) settle(mounts map[string]Mount, observed []QuotaState) {
 		if s.asked(mounts) && len(observed) > 0 {
 			s.state, observed = &observed[0], observed[1:]
 		}
-		if s.claims <= 1 {
-			s.refused = nil
-			continue
-		}
-		if s.refused == nil && s.system.Quota.Shared == SharedRefuse {
-			s.refused = &Reason{"shared", fmt.Sprintf("%d resources claim the quota of %s %d on one filesystem; decide what they make together: in system %q, quota block, set shared = \"sum\" or shared = \"max\"",
-				s.claims, s.identity.By, s.identity.ID, s.system.Name)}
-		}
-		if s.refused == nil && !s.valid() {
-			s.refused = &Reason{"shared", fmt.Sprintf("the %d claims on the quota of %s %d come to limits that no file system takes", s.claims, s.identity.By, s.identity.ID)}
+		if s.claims > 1 {
+			s.refused = s.refuse()
 		}
 	}
+}
+
+// refuse says why several claims make nothing together; nil if they do.
+func (s *share) refuse() *Reason {
+	who := fmt.Sprintf("%s %d", s.identity.By, s.identity.ID)
+	switch {
+	case s.mixed:
+		return &Reason{"shared", fmt.Sprintf("the claims on the quota of %s come from several systems on one filesystem, which do not agree on `shared` in their quota blocks: write the same in all", who)}
+	case s.policy == SharedRefuse:
+		return &Reason{"shared", fmt.Sprintf("%d resources claim the quota of %s on one filesystem; decide what they make together: in system %q, quota block, set shared = \"sum\" or shared = \"max\"",
+			s.claims, who, s.system.Name)}
+	case s.unlike:
+		return &Reason{"claim_unknown", fmt.Sprintf("%d resources share the quota of %s, and it is not known for each of them which limits it has: the quota stays as it is", s.claims, who)}
+	case !s.valid():
+		return &Reason{"shared", fmt.Sprintf("the %d claims on the quota of %s come to limits that no file system takes", s.claims, who)}
+	}
+	return nil
 }
 
 // valid repeats the checks of single limits on what several come to.

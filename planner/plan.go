@@ -191,6 +191,10 @@ type UsageNote struct {
 	Inodes Value `json:"inodes"`
 	// Claims counts the resources that share the identity, when there are several.
 	Claims int `json:"claims,omitempty"`
+	// Default tells that the limits before are the filesystem's default quota, and not the identity's own.
+	Default bool `json:"default,omitempty"`
+	// Via is the way in which it was asked: "ioctl" or "lfs".
+	Via string `json:"via,omitempty"`
 }
 
 // Reason says why something is done, or not done. Codes are stable; texts are for people.

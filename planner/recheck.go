@@ -66,8 +66,9 @@ func (c *comparison) record(n *node) Record {
 
 // target is what all four limits are once the identity is as wanted: what nobody speaks of stays as observed.
 func (s *share) target() Quota {
-	return Quota{SpaceSoft: orElse(s.want.SpaceSoft, s.state.Limits.SpaceSoft), SpaceHard: orElse(s.want.SpaceHard, s.state.Limits.SpaceHard),
-		InodesSoft: orElse(s.want.InodesSoft, s.state.Limits.InodesSoft), InodesHard: orElse(s.want.InodesHard, s.state.Limits.InodesHard)}
+	w, now := s.want, s.state.Limits
+	return Quota{SpaceSoft: orElse(w.SpaceSoft, now.SpaceSoft), SpaceHard: orElse(w.SpaceHard, now.SpaceHard),
+		InodesSoft: orElse(w.InodesSoft, now.InodesSoft), InodesHard: orElse(w.InodesHard, now.InodesHard)}
 }
 
 func orElse[U Bytes | Inodes](want, now Limit[U]) Limit[U] {

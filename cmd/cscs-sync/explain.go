@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -104,6 +105,7 @@ func (e *explanation) write(ctx context.Context, v planner.View) error {
 		e.order(ctx, v)
 	}
 	e.there(v)
+	e.quota(v)
 	if err := e.lately(v); err != nil {
 		return err
 	}
@@ -183,6 +185,48 @@ func (e *explanation) there(v planner.View) {
 	default:
 		e.line("there", "%s: %s", v.Storage, dir.Why)
 	}
+}
+
+// quota says which limits are in force, what is used, and who said so.
+func (e *explanation) quota(v planner.View) {
+	if v.Identity == nil {
+		return
+	}
+	q, ok := e.seenQuota(planner.Identity{Filesystem: e.p.mounts[v.System].Filesystem, By: v.Identity.By, ID: v.Identity.ID})
+	name := fmt.Sprintf("%s %d", v.Identity.By, v.Identity.ID)
+	switch {
+	case !ok:
+		e.line("quota", "of %s, which was not looked at", name)
+		return
+	case q.LimitsWhy != "":
+		e.line("quota", "of %s, which is not known: %s", name, q.LimitsWhy)
+		return
+	}
+	by := ", asked by " + q.Via
+	if q.IsDefault {
+		by += "; the default quota covers it"
+	}
+	c := planner.ClaimOf(q.Limits)
+	e.line("quota", "of %s%s", name, by)
+	e.line("", "space %s soft, %s hard, %s used%s", limit(c.SpaceSoft, true), limit(c.SpaceHard, true), limit(q.Space.Value(), true), grace(q.GraceSpace))
+	e.line("", "inodes %s soft, %s hard, %s used%s", limit(c.InodesSoft, false), limit(c.InodesHard, false), limit(q.Inodes.Value(), false), grace(q.GraceInodes))
+}
+
+func (e *explanation) seenQuota(id planner.Identity) (planner.QuotaState, bool) {
+	for i, t := range e.p.graph.QuotaTargets(e.p.seen) {
+		if t.Identity == id && i < len(e.p.seen.Quotas) {
+			return e.p.seen.Quotas[i], true
+		}
+	}
+	return planner.QuotaState{}, false
+}
+
+// grace says when a running grace period ends.
+func grace(end time.Time) string {
+	if end.IsZero() {
+		return ""
+	}
+	return "; its grace period ends " + minute(end)
 }
 
 func (e *explanation) seenAt(v planner.View) (planner.Directory, bool) {

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,7 +29,7 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	m.Manifest = append(manifest, '\n')
 	if job.Resumed && e.isMoved(m) {
 		o.archived, o.steps = entry, []string{"found archived"}
-		return e.freeze(ctx, w)
+		return e.freeze(ctx, w, o)
 	}
 	if err := e.Storage.CheckArchive(m); err != nil {
 		return err
@@ -45,7 +46,7 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	}
 	e.reached("renamed")
 	o.archived, o.steps = entry, []string{"archived"}
-	return e.freeze(ctx, w)
+	return e.freeze(ctx, w, o)
 }
 
 // isMoved tells that the directory is in the archive and no longer where it was.
@@ -122,32 +123,52 @@ func describe(a providers.Answer) string {
 	return fmt.Sprintf("%d %s", a.Status, a.Detail)
 }
 
-// freeze lowers the hard limit of an archived directory's quota to what is used, so that its group can write no more. A
-// limit that is lower already stays.
-func (e *Engine) freeze(ctx context.Context, w *Work) error {
+// Least limits of a frozen quota: what Lustre grants at a time.
+const (
+	leastSpace  planner.Bytes  = 1 << 20
+	leastInodes planner.Inodes = 1024
+)
+
+// freeze lowers the hard limits of an archived directory's quota to what is used, so that its group can write no more. A
+// limit that is lower already stays, and so does one whose usage is not known: the archived data is safe either way, and the
+// journal and the terminal say so.
+func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome) error {
 	a := w.Action
 	if !a.Freeze || a.Quota == nil {
 		return nil
 	}
 	now := e.Storage.Quota(ctx, a.System, *a.Quota)
-	if now.LimitsWhy != "" || !now.Space.Known {
-		return nil // the limits stay as they are: the archived data is safe either way
-	}
+	why := now.LimitsWhy
 	want := now.Limits
-	hard := max((now.Space.N+1023)&^1023, 1<<20)
-	if limit, ok := want.SpaceHard.Number(); ok && limit <= hard {
+	if why == "" {
+		why = cmp.Or(now.Space.Why, now.Inodes.Why)
+		freezeLimits(&want.SpaceSoft, &want.SpaceHard, now.Space, 1024, leastSpace)
+		freezeLimits(&want.InodesSoft, &want.InodesHard, now.Inodes, 1, leastInodes)
+	}
+	if why != "" {
+		note := fmt.Sprintf("the quota of %s %d was not frozen, or not wholly: %s; lower it by hand", a.Quota.By, a.Quota.ID, why)
+		o.steps = append(o.steps, note)
+		e.tell(Event{Action: a, Step: note})
+	}
+	if want == now.Limits {
 		return nil
 	}
-	want.SpaceHard = planner.LimitOf(hard)
-	if soft, ok := want.SpaceSoft.Number(); ok && soft > hard {
-		want.SpaceSoft = want.SpaceHard
-	}
-	e.reached("quota")
-	if err := e.Storage.SetQuota(ctx, a.System, *a.Quota, want, now); err != nil {
+	if err := e.setLimits(ctx, a, want, now); err != nil {
 		return fmt.Errorf("archive %s: it was archived, and its quota could not be frozen: %w; lower it by hand, and plan again to tell Waldur", a.Address, err)
 	}
-	e.reached("quota set")
 	return nil
+}
+
+// freezeLimits lowers one pair of limits to what is used, in whole units, and never raises one.
+func freezeLimits[U planner.Bytes | planner.Inodes](soft, hard *planner.Limit[U], used planner.Usage[U], unit, least U) {
+	at := max((used.N+unit-1)/unit*unit, least)
+	if limit, ok := hard.Number(); !used.Known || ok && limit <= at {
+		return
+	}
+	*hard = planner.LimitOf(at)
+	if limit, ok := soft.Number(); ok && limit > at {
+		*soft = *hard
+	}
 }
 
 // restore brings an archived directory back, onto nothing, and gives it what the manifest tells of it.

@@ -3,6 +3,7 @@ package apply
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,7 +164,22 @@ func TestFreeze(t *testing.T) {
 		x := w.removal("bio")
 		x.Action.Freeze = true
 		w.limits.Space, w.limits.Limits.SpaceSoft, w.limits.Limits.SpaceHard = c.used, c.soft, c.hard
-		w.run(Job{Work: []Work{x}})
+		w.limits.Inodes = planner.Usage[planner.Inodes]{Known: true, N: 5000}
+		w.limits.Limits.InodesHard = planner.LimitOf[planner.Inodes](9000)
+		var told []string
+		e := w.engine()
+		e.Notify = func(ev Event) { told = append(told, ev.Step) }
+		job := Job{Work: []Work{x}}
+		w.begin(&job)
+		if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done {
+			t.Errorf("%s: %v, %+v", c.name, err, results)
+		}
+		if said := slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "not frozen") && strings.Contains(s, "an OST is down") }); said == c.used.Known {
+			t.Errorf("%s: told %q", c.name, told)
+		}
+		if got := w.limits.Limits.InodesHard; got != planner.LimitOf[planner.Inodes](5000) {
+			t.Errorf("%s: inodes %s", c.name, got.Value())
+		}
 		if l := w.limits.Limits; l.SpaceSoft != c.wantSoft || l.SpaceHard != c.wantIt {
 			t.Errorf("%s: soft %s, hard %s; want %s, %s", c.name, l.SpaceSoft.Value(), l.SpaceHard.Value(), c.wantSoft.Value(), c.wantIt.Value())
 		}

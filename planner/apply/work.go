@@ -264,17 +264,25 @@ func (e *Engine) quota(ctx context.Context, a *planner.Action) error {
 	if want == before.Limits {
 		return nil
 	}
+	if err := e.setLimits(ctx, a, want, before); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// setLimits sets all four limits and reads them back: only what was seen counts as set.
+func (e *Engine) setLimits(ctx context.Context, a *planner.Action, want planner.Quota, before planner.QuotaState) error {
 	e.reached("quota")
 	if err := e.Storage.SetQuota(ctx, a.System, *a.Quota, want, before); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return err
 	}
 	e.reached("quota set")
 	after := e.Storage.Quota(ctx, a.System, *a.Quota)
 	if after.LimitsWhy != "" {
-		return fmt.Errorf("%s: it was set, and could not be read back: %s", what, after.LimitsWhy)
+		return fmt.Errorf("it was set, and could not be read back: %s", after.LimitsWhy)
 	}
 	if after.Limits != want {
-		return fmt.Errorf("%s: it was set, and reads back as %s instead of %s", what, showQuota(after.Limits), showQuota(want))
+		return fmt.Errorf("it was set, and reads back as %s instead of %s", showQuota(after.Limits), showQuota(want))
 	}
 	return nil
 }

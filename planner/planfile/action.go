@@ -209,7 +209,7 @@ func (p *printer) afterwards(a *planner.Action, d *planner.Detail) []row {
 		rows = append(rows, row{name: "kept", value: []line{text("until " + d.Keep.Format("2006-01-02") + " at least")}})
 	}
 	if a.Freeze {
-		rows = append(rows, row{name: "freeze", value: p.list(outer+14, []string{"the hard limit of " + quotaName(a) + " becomes what is used"})})
+		rows = append(rows, row{name: "freeze", value: p.list(outer+14, []string{"the hard limits of " + quotaName(a) + " become what is used"})})
 	}
 	if a.Order != "" {
 		rows = append(rows, row{name: "order", value: p.list(outer+14, []string{Quote(a.Order)})})

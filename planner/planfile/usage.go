@@ -16,6 +16,9 @@ func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
 	if d.Usage.Claims > 1 {
 		rows[0].note = joinNotes(rows[0].note, "by all "+commas(uint64(d.Usage.Claims))+" resources of this quota")
 	}
+	if d.Usage.Default && len(a.Changes) > 0 && a.Kind != planner.Archive {
+		rows[0].note = joinNotes(rows[0].note, "the default quota covers it until now")
+	}
 	return rows
 }
 
