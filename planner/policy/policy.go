@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -108,7 +109,8 @@ func Judge(in Input) []Decision {
 		case window != "":
 			d.Code, d.Rule = OutsideWindow, window
 		default:
-			d.Approved, d.Code, d.Rule = true, Allowed, "auto_approve allows it"
+			d.Approved, d.Code = true, Allowed
+			d.Rule = "auto_approve allows " + strings.Join(Effects(&p.Core.Actions[i], &p.Context.Details[i]), ", ")
 			approved++
 		}
 	}
@@ -132,13 +134,17 @@ func (in *Input) bound(decisions []Decision) {
 	changes, archives, space := 0, 0, planner.Bytes(0)
 	for i := range decisions {
 		d, a := &decisions[i], &in.Plan.Core.Actions[i]
-		grows := growth(a)
+		grows, endless := growth(a)
 		switch {
 		case !d.Approved:
+		case in.Policy.MaxChanges == 0:
+			*d = Decision{i, false, NotAllowed, "max_changes is 0"}
 		case a.Kind == planner.Archive && archives >= in.Policy.MaxArchives:
 			*d = Decision{i, false, NotAllowed, fmt.Sprintf("max_archives is %d", in.Policy.MaxArchives)}
 		case changes >= in.Policy.MaxChanges:
 			*d = Decision{i, false, NextRound, fmt.Sprintf("max_changes is %d: the rest runs in the next round", in.Policy.MaxChanges)}
+		case in.Policy.MaxSpace > 0 && endless:
+			*d = Decision{i, false, OverLimit, fmt.Sprintf("its space becomes unlimited, and max_space is %d bytes", in.Policy.MaxSpace)}
 		case in.Policy.MaxSpace > 0 && grows > in.Policy.MaxSpace:
 			*d = Decision{i, false, OverLimit, fmt.Sprintf("it alone grows by %d bytes, and max_space is %d", grows, in.Policy.MaxSpace)}
 		case in.Policy.MaxSpace > 0 && space+grows > in.Policy.MaxSpace:
@@ -152,15 +158,20 @@ func (in *Input) bound(decisions []Decision) {
 	}
 }
 
-// growth is by how much an action raises the hard space limit; a quota that was never set grows from nothing.
-func growth(a *planner.Action) planner.Bytes {
+// growth is by how much an action raises the hard space limit; endless tells that it takes the limit away. A quota that
+// was never set grows from nothing.
+func growth(a *planner.Action) (by planner.Bytes, endless bool) {
 	for _, c := range a.Changes {
-		after, ok := c.After.Number()
-		if before, _ := c.Before.Number(); ok && c.Attribute == planner.SpaceHard && after > before {
-			return planner.Bytes(after - before)
+		if c.Attribute != planner.SpaceHard {
+			continue
 		}
+		after, ok := c.After.Number()
+		if before, _ := c.Before.Number(); ok && after > before {
+			return planner.Bytes(after - before), false
+		}
+		return 0, c.After.IsUnlimited()
 	}
-	return 0
+	return 0, false
 }
 
 // held is the rule that holds an action by itself; empty if none does.

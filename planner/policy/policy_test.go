@@ -39,6 +39,8 @@ func TestJudge(t *testing.T) {
 		{"below usage, named", planner.Action{Kind: planner.Update, Changes: []planner.Change{hard(20, 10)}, Danger: []planner.Danger{planner.DangerBelowUsage}}, false, policy.Policy{Allow: []string{"below_usage", "quota_lower"}, MaxChanges: 1}, true},
 		{"a growth within max_space", planner.Action{Kind: planner.Update, Changes: []planner.Change{hard(10, 20)}}, false, policy.Policy{Allow: []string{"quota_raise"}, MaxChanges: 1, MaxSpace: 10}, true},
 		{"a growth beyond max_space", planner.Action{Kind: planner.Update, Changes: []planner.Change{hard(10, 21)}}, false, policy.Policy{Allow: []string{"quota_raise"}, MaxChanges: 1, MaxSpace: 10}, false},
+		{"a limit taken away is beyond any max_space", planner.Action{Kind: planner.Update, Changes: []planner.Change{{Attribute: planner.SpaceHard, Before: planner.Number(10), After: planner.UnlimitedValue()}}}, false, policy.Policy{Allow: []string{"quota_raise"}, MaxChanges: 1, MaxSpace: 1 << 60}, false},
+		{"a limit taken away, without max_space", planner.Action{Kind: planner.Update, Changes: []planner.Change{{Attribute: planner.SpaceHard, Before: planner.Number(10), After: planner.UnlimitedValue()}}}, false, policy.Policy{Allow: []string{"quota_raise"}, MaxChanges: 1}, true},
 		{"adoption needs its word and those of its changes", planner.Action{Kind: planner.Adopt, Changes: []planner.Change{mode}}, false, policy.Policy{Allow: []string{"adopt"}, MaxChanges: 1}, false},
 		{"archive beyond max_archives", planner.Action{Kind: planner.Archive}, false, policy.Policy{Allow: []string{"archive"}, MaxChanges: 1}, false},
 		{"archive within", planner.Action{Kind: planner.Archive}, false, policy.Policy{Allow: []string{"archive"}, MaxChanges: 1, MaxArchives: 1}, true},
@@ -163,6 +165,73 @@ func TestWindows(t *testing.T) {
 		if d.Approved != tc.open || !tc.open && d.Code != policy.OutsideWindow {
 			t.Errorf("%s with %v: %+v, want approved %t", tc.at, tc.windows, d, tc.open)
 		}
+	}
+}
+
+// TestWindowsAcrossDST: a window is in the zone's wall clock. On 2026-03-29 Zurich's goes from 2:00 to 3:00, on 2026-10-25
+// from 3:00 back to 2:00.
+func TestWindowsAcrossDST(t *testing.T) {
+	zurich, err := time.LoadLocation("Europe/Zurich")
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := policy.Window{From: 2*60 + 30, To: 3*60 + 30, Zone: zurich}
+	night := policy.Window{Days: []time.Weekday{time.Saturday}, From: 22 * 60, To: 4 * 60, Zone: zurich}
+	for _, tc := range []struct {
+		at     string
+		window policy.Window
+		open   bool
+	}{
+		{"2026-03-28T01:30:00Z", early, true},  // the day before: 2:30
+		{"2026-03-29T00:59:59Z", early, false}, // 1:59:59
+		{"2026-03-29T01:00:00Z", early, true},  // 3:00, the second after
+		{"2026-03-29T01:30:00Z", early, false}, // 3:30
+		{"2026-10-25T00:30:00Z", early, true},  // 2:30 for the first time
+		{"2026-10-25T01:00:00Z", early, false}, // 2:00 again
+		{"2026-10-25T01:30:00Z", early, true},  // 2:30 for the second time
+		{"2026-10-25T02:29:59Z", early, true},  // 3:29:59
+		{"2026-10-25T02:30:00Z", early, false},
+		{"2026-10-24T20:00:00Z", night, true}, // Saturday, 22:00
+		{"2026-10-25T02:59:59Z", night, true}, // 3:59:59 on Sunday, seven hours later
+		{"2026-10-25T03:00:00Z", night, false},
+		{"2026-03-29T01:59:59Z", night, true},
+		{"2026-03-29T02:00:00Z", night, false}, // 4:00
+	} {
+		at, err := time.Parse(time.RFC3339, tc.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tc.window.Contains(at); got != tc.open {
+			t.Errorf("%s at %s (%s there): open %t, want %t", tc.window, tc.at, at.In(zurich).Format("Mon 15:04"), got, tc.open)
+		}
+	}
+}
+
+// TestHeldPlanSaysWhy: the rule that held each action stands in the plan that people read.
+func TestHeldPlanSaysWhy(t *testing.T) {
+	quota := &planner.QuotaID{By: planner.ByGroup, ID: 30500}
+	p := &planner.Plan{Core: planner.Core{Actions: []planner.Action{
+		{Kind: planner.Adopt, Address: "/a", Quota: quota, Target: planner.TargetProject},
+		{Kind: planner.Restore, Address: "/b", Quota: quota, Target: planner.TargetProject},
+		{Kind: planner.Create, Address: "/c", Target: planner.TargetProject},
+	}}, Context: planner.Context{Details: make([]planner.Detail, 3)}}
+	in := policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 1}}
+	decisions := policy.Judge(in)
+	if rule := decisions[2].Rule; rule != "auto_approve allows create" {
+		t.Errorf("the create is approved by %q", rule)
+	}
+	_, held := policy.Split(p, decisions)
+	var got []string
+	for _, w := range policy.Only(p, held[0]).Context.Warnings {
+		got = append(got, w.Code+" "+w.Address+" "+w.Text)
+	}
+	if want := "held /a held by policy: auto_approve does not allow adopt|held /b held by policy: auto_approve does not allow restore"; strings.Join(got, "|") != want {
+		t.Errorf("two rules: %q", got)
+	}
+	in.Policy = policy.Policy{Allow: []string{"create", "adopt", "restore"}}
+	_, held = policy.Split(p, policy.Judge(in))
+	if w := policy.Only(p, held[0]).Context.Warnings; len(w) != 1 || w[0] != (planner.Warning{Code: "held", Text: "held by policy: max_changes is 0"}) {
+		t.Errorf("one rule: %+v", w)
 	}
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,12 +14,14 @@ type Group struct {
 	Actions []int
 	// Rules say, for held groups, why, without duplicates.
 	Rules []string
+	// because is the rule for each action that one decided for.
+	because map[int]string
 }
 
 // Split sorts a plan's actions into one group that the policy approves and the groups that it holds for people. What
-// only waits for its time is in neither. Held actions that
-// depend on each other (they share a quota identity) stay together, but dangerous ones stay apart from routine ones.
-// Tenant and customer directories go along with every group that needs them: sharing a parent is no dependency.
+// only waits for its time is in neither. Held actions that depend on each other (they share a quota identity) stay
+// together, but dangerous ones stay apart from routine ones. Tenant and customer directories go along with every group
+// that needs them: sharing a parent is no dependency.
 func Split(p *planner.Plan, decisions []Decision) (approved Group, held []Group) {
 	parents := map[string]int{}
 	byIdentity := map[identity]int{}
@@ -49,12 +52,9 @@ func Split(p *planner.Plan, decisions []Decision) (approved Group, held []Group)
 			}
 		}
 		if at == len(held) {
-			held = append(held, Group{})
+			held = append(held, Group{because: map[int]string{}})
 		}
-		held[at].Actions = append(held[at].Actions, d.Index)
-		if !slices.Contains(held[at].Rules, d.Rule) {
-			held[at].Rules = append(held[at].Rules, d.Rule)
-		}
+		held[at].add(d)
 	}
 	if len(held) > manyGroups {
 		held = merge(p, held)
@@ -64,6 +64,15 @@ func Split(p *planner.Plan, decisions []Decision) (approved Group, held []Group)
 		held[i].addParents(p, parents)
 	}
 	return approved, held
+}
+
+// add puts a held action into the group.
+func (g *Group) add(d Decision) {
+	g.Actions = append(g.Actions, d.Index)
+	g.because[d.Index] = d.Rule
+	if !slices.Contains(g.Rules, d.Rule) {
+		g.Rules = append(g.Rules, d.Rule)
+	}
 }
 
 // manyGroups is how many groups people can be asked about one by one. A first run on a grown site holds thousands.
@@ -86,6 +95,7 @@ func merge(p *planner.Plan, held []Group) []Group {
 			continue
 		}
 		merged[at].Actions = append(merged[at].Actions, g.Actions...)
+		maps.Copy(merged[at].because, g.because)
 	}
 	return merged
 }
@@ -116,6 +126,20 @@ func (g *Group) addParents(p *planner.Plan, parents map[string]int) {
 	slices.Sort(g.Actions)
 }
 
+// warnings say why the group is held: in one line if one rule holds all of it, else for each action.
+func (g *Group) warnings(p *planner.Plan) (held []planner.Warning) {
+	for _, i := range g.Actions {
+		switch rule := g.because[i]; {
+		case rule == "":
+		case len(g.Rules) == 1:
+			return []planner.Warning{{Code: "held", Text: "held by policy: " + rule}}
+		default:
+			held = append(held, planner.Warning{Code: "held", Address: p.Core.Actions[i].Address, Text: "held by policy: " + rule})
+		}
+	}
+	return held
+}
+
 // Only is the plan with nothing but a group's actions, with an id of its own.
 func Only(p *planner.Plan, g Group) *planner.Plan {
 	part := *p
@@ -132,9 +156,7 @@ func Only(p *planner.Plan, g Group) *planner.Plan {
 		mine[a.Address] = true
 	}
 	part.Context.Warnings = slices.DeleteFunc(slices.Clone(p.Context.Warnings), func(w planner.Warning) bool { return w.Address != "" && !mine[w.Address] })
-	for _, rule := range g.Rules {
-		part.Context.Warnings = append(part.Context.Warnings, planner.Warning{Code: "held", Text: "held by policy: " + rule})
-	}
+	part.Context.Warnings = append(part.Context.Warnings, g.warnings(p)...)
 	part.Context.Undelivered = slices.DeleteFunc(slices.Clone(p.Context.Undelivered), func(u planner.Undelivered) bool { return !mine[u.Address] })
 	return &part
 }
