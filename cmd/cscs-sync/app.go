@@ -38,6 +38,8 @@ type app struct {
 	reached func(string)
 	// kernel answers quota ioctls in place of the kernel; nil outside of tests.
 	kernel func(dir string, quotactl []byte) error
+	// beat hears of each stage of a round, and how long it may take; nil outside of the loop.
+	beat func(stage string, allowed time.Duration)
 
 	connect     sync.Once
 	connections http.RoundTripper
@@ -45,6 +47,7 @@ type app struct {
 	configPath string
 	color      string
 	log        *slog.Logger
+	logFormat  string
 	// quietLog tells that the log level was asked for, so that the loop does not raise it.
 	quietLog bool
 	// stop is closed at the first signal.
@@ -137,6 +140,23 @@ func (a *app) watchSignals(cancel context.CancelFunc) (stop func()) {
 	}
 }
 
+// errStopped is why looking ends early.
+var errStopped = errors.New("asked to stop")
+
+// looking is ctx for what changes nothing: it ends also as soon as the process is asked to stop. Changes go on until they
+// are at a good place.
+func (a *app) looking(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-a.stop:
+			cancel(errStopped)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
 // globals are the flags before or after every command.
 func (a *app) globals(f *pflag.FlagSet) (level, format *string) {
 	f.StringVarP(&a.configPath, "config", "c", a.configPath, "configuration: an .hcl `file`, or a folder whose *.hcl are read together (default ./cscs-sync.hcl, else /etc/cscs-sync)")
@@ -186,14 +206,19 @@ func (a *app) setUp(level, format string) error {
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
 	}
-	o := &slog.HandlerOptions{Level: l}
-	switch format {
-	case "text":
-		a.log = slog.New(slog.NewTextHandler(a.stderr, o))
-	case "json":
-		a.log = slog.New(slog.NewJSONHandler(a.stderr, o))
-	default:
+	if format != "text" && format != "json" {
 		return fmt.Errorf("--log-format %q: want text or json", format)
 	}
+	a.logFormat = format
+	a.log = a.logger(l)
 	return nil
+}
+
+// logger logs to stderr in the format that was asked for.
+func (a *app) logger(level slog.Level) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if a.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(a.stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, o))
 }

@@ -202,7 +202,7 @@ type approved struct {
 	blocks [][]byte
 	// policy is the digest of the policy that was just asked; empty if none was.
 	policy string
-	// ask is how the proxy was asked for the plan's resources, when that was not for everything.
+	// ask is how the loop asks the proxy for the plan's resources; nil: for everything, anew.
 	ask *request
 }
 

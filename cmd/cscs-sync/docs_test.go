@@ -40,6 +40,19 @@ func TestDocsNameEveryDependency(t *testing.T) {
 	}
 }
 
+// TestDocsNameEveryReason keeps docs/loop.md and the help of run in step with the reasons of rounds.
+func TestDocsNameEveryReason(t *testing.T) {
+	text, help := read(t, "../../docs/loop.md"), runCommand().long
+	for _, r := range reasons() {
+		if !strings.Contains(text, "| `"+string(r)+"` |") {
+			t.Errorf("docs/loop.md does not say what to do about %s", r)
+		}
+		if !regexp.MustCompile(`\b` + string(r) + `\b`).MatchString(help) {
+			t.Errorf("`cscs-sync help run` does not name %s", r)
+		}
+	}
+}
+
 // TestLinks: relative links in the README and the docs lead somewhere.
 func TestLinks(t *testing.T) {
 	files, err := filepath.Glob("../../docs/*.md")
@@ -50,18 +63,6 @@ func TestLinks(t *testing.T) {
 		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)[^):]*\)`).FindAllStringSubmatch(read(t, f), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(f), m[1])); err != nil {
 				t.Errorf("%s links to %s: %v", f, m[1], err)
-			}
-		}
-	}
-}
-
-// TestExamplesUseRealMetrics: the example alert rules and dashboard speak only of metrics that exist.
-func TestExamplesUseRealMetrics(t *testing.T) {
-	known := read(t, "metrics.go")
-	for _, f := range []string{"../../examples/prometheus/alerts.yml", "../../examples/prometheus/dashboard.json"} {
-		for _, name := range regexp.MustCompile(`cscs_sync_([a-z_]+)`).FindAllStringSubmatch(read(t, f), -1) {
-			if !strings.Contains(known, `"`+name[1]+`"`) {
-				t.Errorf("%s uses the metric %s, which does not exist", f, name[0])
 			}
 		}
 	}

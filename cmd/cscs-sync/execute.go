@@ -83,9 +83,13 @@ func keysOf(p *planner.Plan) []planner.Key {
 // prepare asks the proxy and every order again, looks at everything that the plan touches, and refuses a plan that is no
 // longer true.
 func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, begun bool, steps []state.Step) (apply.Job, *planned, error) {
-	source, err := s.source(nil)
-	if err != nil {
-		return apply.Job{}, nil, err
+	ask := p.ask
+	if ask == nil {
+		source, err := s.source(nil)
+		if err != nil {
+			return apply.Job{}, nil, err
+		}
+		ask = &request{source: source}
 	}
 	watch, projects := map[planner.Key]bool{}, map[planner.Key]planner.ProjectID{}
 	for i := range p.plan.Core.Actions {
@@ -96,12 +100,10 @@ func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, beg
 			projects[a.Key] = planner.ProjectID(id)
 		}
 	}
-	again := request{source: source, selection: p.plan.Core.Selection, watch: watch, projects: projects, mustAsk: true, parallelism: o.parallelism, more: earlierOrders(p, steps)}
+	again := request{source: ask.source, statuses: ask.statuses, complete: ask.complete, selection: p.plan.Core.Selection,
+		watch: watch, projects: projects, mustAsk: true, parallelism: o.parallelism, more: earlierOrders(p, steps)}
 	if begun {
 		again.adjust = func(r *planner.Recorded) { r.Undelivered = withoutOwn(r.Undelivered, watch) }
-	}
-	if p.ask != nil {
-		again.statuses, again.others = p.ask.statuses, p.ask.others
 	}
 	now, err := s.plan(ctx, again)
 	if err != nil {
@@ -193,7 +195,12 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 	if workers <= 0 {
 		workers = defaultWorkers
 	}
-	engine := &apply.Engine{Storage: storage, Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Notify: report.event,
+	notify := func(e apply.Event) {
+		s.stage("applying", applyingTime)
+		report.event(e)
+	}
+	s.stage("applying", applyingTime)
+	engine := &apply.Engine{Storage: storage, Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Notify: notify,
 		Reached: s.reached, Parallelism: workers, Host: s.host, Who: s.user,
 		RootUID: s.cfg.Settings.Root.UID, RootGID: s.cfg.Settings.Root.GID}
 	results, err := engine.Run(ctx, s.stop, job)

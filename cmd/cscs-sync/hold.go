@@ -22,6 +22,7 @@ const (
 	eventUnhold = "unhold"
 	eventRemove = "remove"
 	eventRescan = "rescan"
+	eventShrunk = "accept-shrunk"
 )
 
 func holdCommands() []command {

@@ -5,127 +5,175 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"time"
 	_ "time/tzdata" // windows name time zones, and a node may have none installed
 
-	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // reason is how a round ended: exactly one for each, logged and counted.
 type reason string
 
-// The reasons, in the order of what a person would look at first.
+// The reasons; docs/loop.md says what to do with each.
 const (
 	applied           reason = "applied"
 	noChanges         reason = "no_changes"
 	allHeld           reason = "all_held"
+	outsideWindow     reason = "outside_window"
+	overLimit         reason = "over_limit"
+	inBackoff         reason = "backoff"
 	sourceUnreachable reason = "source_unreachable"
 	sourceIncomplete  reason = "source_incomplete"
 	sourceShrank      reason = "source_shrank"
 	lockBusy          reason = "lock_busy"
 	observeFailed     reason = "observe_failed"
 	partialRound      reason = "partial"
-	inBackoff         reason = "backoff"
-	outsideWindow     reason = "outside_window"
-	overLimit         reason = "over_limit"
 	notConverged      reason = "not_converged"
+	stopped           reason = "stopped"
 	roundFailed       reason = "error"
 )
 
-// fine tells reasons that need nobody's attention.
-func (r reason) fine() bool {
-	return r == applied || r == noChanges || r == allHeld || r == outsideWindow
+// reasons lists all of them.
+func reasons() []reason {
+	return []reason{applied, noChanges, allHeld, outsideWindow, overLimit, inBackoff, sourceUnreachable, sourceIncomplete, sourceShrank,
+		lockBusy, observeFailed, partialRound, notConverged, stopped, roundFailed}
 }
 
-// lane is one of the loop's two ways of looking.
-type lane string
+// fine tells reasons of rounds that did all that they might.
+func (r reason) fine() bool {
+	return slices.Contains([]reason{applied, noChanges, allHeld, outsideWindow, stopped}, r)
+}
 
+// How long a stop waits: for what is under way to get to a good place, and then for it to notice that its time is over.
 const (
-	laneOrders lane = "orders"
-	laneAudit  lane = "audit"
+	stopGrace = 7 * time.Second
+	stopNow   = 2 * time.Second
 )
 
-// loop is the unattended loop.
+// loop is the unattended loop. One goroutine runs its rounds, one after the other: so there is never a second listing
+// while one is under way.
 type loop struct {
 	s *session
 	o runOptions
-	// audited is when the last audit that listed everything began.
-	audited time.Time
-	// failures are the resources that failed, with how often in a row and when to try again.
-	failures map[planner.Key]failure
+	// listed is when the last audit that listed everything began.
+	listed time.Time
+	// auditDue is when the next audit may begin; failedAudits counts those that failed since the last good one.
+	auditDue     time.Time
+	failedAudits int
+	// quiet is until when the proxy is left alone.
+	quiet quietError
+	// trusted tells that a plan approved by a person has been applied on this state; then it stays so.
+	trusted bool
+	// memory is of resources, heldTries of held plans that could not be applied, by the name of their file.
+	memory    memory
+	heldTries map[string]failure
 	// refused is Waldur's refusal of our token, and until when no callback is sent.
 	refused failure
-	// did is what was done with each resource lately: the same again and again tells that it does not stay.
-	did map[planner.Key]repeated
 
-	// retryAfter is how long the proxy asked to be left alone.
-	retryAfter time.Duration
-	notify     *notifier
-	log        *slog.Logger
+	notify *notifier
+	log    *slog.Logger
 	// metrics counts rounds and more, for /metrics; never nil.
 	metrics *metrics
-}
-
-// repeated is one action that was done, and how often in a row.
-type repeated struct {
-	action string
-	count  int
-	last   time.Time
-}
-
-// failure is one resource's bad luck.
-type failure struct {
-	count int
-	until time.Time
+	pulse   *pulse
+	canary  canary
+	// config is the session's, for other goroutines.
+	config atomic.Pointer[config.Config]
 }
 
 func newLoop(s *session, o runOptions) *loop {
-	l := &loop{s: s, o: o, failures: map[planner.Key]failure{}, did: map[planner.Key]repeated{}, notify: newNotifier(s.getenv), metrics: newMetrics(s.now)}
+	l := &loop{s: s, o: o, memory: newMemory(), heldTries: map[string]failure{}, notify: newNotifier(s.getenv), pulse: &pulse{now: s.now}}
+	l.metrics = newMetrics(s.now, l.pulse)
+	l.config.Store(s.cfg)
+	s.beat = l.pulse.beat
 	l.log = s.roundLog()
 	return l
 }
 
 // roundLog logs rounds: at least at level info, for a loop that says nothing cannot be trusted.
 func (a *app) roundLog() *slog.Logger {
-	if a.log.Enabled(context.Background(), slog.LevelInfo) || a.quietLog {
+	if a.quietLog || a.log.Enabled(context.Background(), slog.LevelInfo) {
 		return a.log
 	}
-	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	return a.logger(slog.LevelInfo)
 }
 
+// run runs the loop until it is asked to stop. Whatever hangs, it ends within 10 s: what was begun is in the journal.
 func (l *loop) run(ctx context.Context) error {
-	if l.o.once {
-		return l.once(ctx)
+	work, cancel := context.WithCancel(ctx)
+	defer cancel()
+	result := make(chan error, 1)
+	go func() {
+		if l.o.once {
+			result <- l.once(work)
+			return
+		}
+		result <- l.forever(work)
+	}()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	case <-l.s.stop:
+		l.notify.send("STOPPING=1\nSTATUS=stopping after what is under way")
 	}
-	stopServer, err := l.metrics.serve(l.s.cfg.Run.Listen, l.log)
+	for _, step := range []time.Duration{stopGrace, stopNow} {
+		select {
+		case err := <-result:
+			return err
+		case <-time.After(step):
+			cancel()
+		}
+	}
+	l.log.Error("stopped although something hangs; what was begun is in the journal, and the next run goes on with it", "stage", l.pulse.last())
+	return nil
+}
+
+// forever runs rounds.
+func (l *loop) forever(ctx context.Context) error {
+	close, err := l.metrics.serve(l.s.cfg.Run.Listen, l.log)
 	if err != nil {
 		return err
 	}
-	defer stopServer()
+	defer func() { close() }()
 	l.s.reloads.Store(true)
 	hup := watchReload()
-	l.notify.send("READY=1")
-	defer l.notify.send("STOPPING=1")
+	l.notify.send("READY=1\nSTATUS=first round")
+	if l.notify.watchdog > 0 {
+		go l.watchdog(ctx, l.notify.watchdog)
+	}
 	for {
-		which := laneOrders
-		if l.s.now().Sub(l.audited) >= l.s.cfg.Run.AuditInterval {
-			which = laneAudit
-		}
-		l.round(ctx, which)
-		wait := jitter(max(l.interval(), l.retryAfter))
-		l.retryAfter = 0
+		l.tick(ctx)
+		wait := jitter(l.interval())
+		l.pulse.beat("waiting", wait+stageSlack)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-l.s.stop:
 			return nil
 		case <-hup:
-			l.reload()
+			close = l.reload(close)
 		case <-time.After(wait):
 		}
+	}
+}
+
+// tick runs the audit when it is due, and the orders lane unless that audit has looked at everything.
+func (l *loop) tick(ctx context.Context) {
+	if !l.s.now().Before(l.auditDue) {
+		before := l.listed
+		why := l.round(ctx, laneAudit)
+		if l.listed != before && why != sourceShrank {
+			l.failedAudits, l.auditDue = 0, l.listed.Add(l.s.cfg.Run.AuditInterval)
+			return
+		}
+		l.failedAudits++
+		l.auditDue = l.s.now().Add(min(l.interval()<<min(l.failedAudits, 10), l.s.cfg.Run.AuditInterval))
+	}
+	if !stoppedNow(l.s.stop) {
+		l.round(ctx, laneOrders)
 	}
 }
 
@@ -142,21 +190,24 @@ func jitter(d time.Duration) time.Duration { return d + time.Duration(rand.Float
 
 // once is one round of both lanes, audit first.
 func (l *loop) once(ctx context.Context) error {
-	first := l.round(ctx, laneAudit)
-	second := first
+	rounds := []reason{l.round(ctx, laneAudit)}
 	if !stoppedNow(l.s.stop) {
-		second = l.round(ctx, laneOrders)
+		rounds = append(rounds, l.round(ctx, laneOrders))
 	}
-	for _, r := range []reason{first, second} {
+	code := exitDone
+	for _, r := range rounds {
 		switch r {
-		case applied, noChanges, allHeld, outsideWindow, overLimit, inBackoff:
+		case applied, noChanges, allHeld, outsideWindow, overLimit, inBackoff, stopped:
 		case partialRound, observeFailed, notConverged:
-			return ended(exitPartial)
+			code = exitPartial
 		default:
 			return &outcome{exitError, errors.New("the round ended with " + string(r) + "; see the log above")}
 		}
 	}
-	return nil
+	if code == exitDone {
+		return nil
+	}
+	return ended(code)
 }
 
 func stoppedNow(stop <-chan struct{}) bool {
@@ -172,6 +223,7 @@ func stoppedNow(stop <-chan struct{}) bool {
 func (l *loop) round(ctx context.Context, which lane) reason {
 	start := l.s.now()
 	l.notify.send("STATUS=" + string(which) + " round under way")
+	l.memory.forget(start, 2*l.s.cfg.Run.AuditInterval)
 	r := &round{loop: l, lane: which}
 	why, err := r.do(ctx)
 	took := l.s.now().Sub(start)
@@ -179,38 +231,63 @@ func (l *loop) round(ctx context.Context, which lane) reason {
 	if err != nil {
 		attrs = append(attrs, "error", err.Error())
 	}
-	var status *waldur.StatusError
-	if errors.As(err, &status) {
-		l.retryAfter = min(status.RetryAfter, time.Hour)
-	}
 	level := slog.LevelInfo
 	if !why.fine() {
 		level = slog.LevelWarn
 	}
 	l.log.Log(ctx, level, "round", attrs...)
 	l.metrics.round(r, why, took)
-	l.notify.send("WATCHDOG=1\nSTATUS=last " + string(which) + " round: " + string(why))
+	l.notify.send("STATUS=last " + string(which) + " round: " + string(why))
 	return why
 }
 
-// reload reads the configuration again, and goes on with the old one if the new one is not valid.
-func (l *loop) reload() {
+// reload reads the configuration again, and goes on with the old one if the new one is not valid. It gives the function
+// that stops serving metrics.
+func (l *loop) reload(stopServing func()) func() {
+	l.notify.reloading()
+	defer l.notify.send("READY=1")
 	path, err := l.s.configuration()
 	if err != nil {
 		l.log.Error("reload", "error", err.Error())
-		return
+		return stopServing
 	}
 	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Read})
 	if diags.HasErrors() {
 		l.s.showDiagnostics(diags, cfg.Sources)
 		l.log.Error("reload: the configuration is not valid; going on with the old one")
-		return
+		return stopServing
+	}
+	if cfg.Proxy == nil || cfg.Waldur == nil {
+		l.log.Error("reload: the configuration has no proxy or no waldur block any more; going on with the old one")
+		return stopServing
 	}
 	store, err := state.Open(cfg.State, state.Options{Now: l.s.now})
 	if err != nil {
 		l.log.Error("reload", "error", err.Error())
-		return
+		return stopServing
 	}
-	l.s.cfg, l.s.store, l.s.eyes, l.audited, l.refused = cfg, store, nil, time.Time{}, failure{}
+	if cfg.Run.Listen != l.s.cfg.Run.Listen {
+		stop, err := l.metrics.serve(cfg.Run.Listen, l.log)
+		if err != nil {
+			l.log.Error("reload: going on with the old configuration", "error", err.Error())
+			return stopServing
+		}
+		stopServing()
+		stopServing = stop
+	}
+	l.adopt(cfg, store)
 	l.log.Info("reload: the configuration was read again")
+	return stopServing
+}
+
+// adopt goes on with another configuration, and begins with an audit.
+func (l *loop) adopt(cfg *config.Config, store *state.Store) {
+	if cfg.State != l.s.cfg.State {
+		l.trusted = false
+	}
+	if cfg.Settings.Fingerprint != l.s.cfg.Settings.Fingerprint {
+		l.s.eyes = nil // else it stays: it knows which mounts hang
+	}
+	l.s.cfg, l.s.store, l.auditDue, l.failedAudits, l.refused = cfg, store, time.Time{}, 0, failure{}
+	l.config.Store(cfg)
 }

@@ -11,88 +11,183 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// metrics is what the loop shows to the outside.
+// readyFor is how long a good round of the orders lane makes ready, at least; it is also three intervals.
+const readyFor = 15 * time.Minute
+
+// metrics is what the loop shows to the outside. Times are in seconds.
 type metrics struct {
 	now      func() time.Time
+	pulse    *pulse
 	registry *prometheus.Registry
-	rounds   *prometheus.CounterVec
-	actions  *prometheus.CounterVec
-	last     *prometheus.GaugeVec
-	took     *prometheus.GaugeVec
-	planned  *prometheus.GaugeVec
-	outbox   prometheus.Gauge
-	oldest   prometheus.Gauge
-	held     prometheus.Gauge
-	hanging  prometheus.Gauge
-	// success is the Unix time of the last round that listed and observed everything.
-	success atomic.Int64
+
+	rounds, changes                               *prometheus.CounterVec
+	last, took, listing, observing, resources     *prometheus.GaugeVec
+	heldPlans, heldActions, outbox, hung, hanging prometheus.Gauge
+	quarantined, quietUntil, listed               prometheus.Gauge
+
+	// good is the Unix time of the last good round of the orders lane or of an audit, readyFor for how many seconds that
+	// makes ready; oldest the Unix time of the oldest callback in the outbox, 0 without one.
+	good, readyFor, oldest atomic.Int64
 }
 
-func newMetrics(now func() time.Time) *metrics {
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "cscs_sync", Name: name, Help: help}, labels)
+const namespace = "cscs_sync"
+
+func newMetrics(now func() time.Time, p *pulse) *metrics {
+	m := &metrics{now: now, pulse: p, registry: prometheus.NewRegistry()}
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+		m.registry.MustRegister(g)
+		return g
 	}
-	m := &metrics{now: now, registry: prometheus.NewRegistry(),
-		rounds:  prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "cscs_sync", Name: "rounds_total", Help: "Rounds by lane and reason."}, []string{"lane", "reason"}),
-		actions: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "cscs_sync", Name: "resources_total", Help: "Resources worked on by the loop, by outcome."}, []string{"outcome"}),
-		last:    gauge("last_success_timestamp_seconds", "When a round of the lane last ended well.", "lane"),
-		took:    gauge("round_seconds", "How long the last round of the lane took.", "lane"),
-		planned: gauge("resources", "Resources in the last audit, by what is to be done.", "action"),
-		outbox:  prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "cscs_sync", Name: "outbox_callbacks", Help: "Callbacks that Waldur has not got yet."}),
-		oldest:  prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "cscs_sync", Name: "outbox_age_seconds", Help: "Age of the oldest callback that Waldur has not got yet."}),
+	gauges := func(name, help string, label string) *prometheus.GaugeVec {
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, []string{label})
+		m.registry.MustRegister(g)
+		return g
 	}
-	m.held = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "cscs_sync", Name: "held_actions", Help: "Actions that wait for a person, in the last round."})
-	m.hanging = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "cscs_sync", Name: "hanging_calls", Help: "Calls to the storage that have not come back: a mount hangs."})
-	m.registry.MustRegister(m.held, m.hanging, m.rounds, m.actions, m.last, m.took, m.planned, m.outbox, m.oldest)
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+		m.registry.MustRegister(c)
+		return c
+	}
+	m.rounds = counters("rounds_total", "Rounds by lane and by the reason in which they ended.", "lane", "reason")
+	m.changes = counters("changes_total", "Resources that the loop worked on, by action and by how that ended.", "action", "status")
+	m.last = gauges("last_success_timestamp_seconds", "When a round of the lane last ended well; 0 before the first.", "lane")
+	m.took = gauges("round_duration_seconds", "How long the last round of the lane took.", "lane")
+	m.listing = gauges("listing_duration_seconds", "How long the last listing of the lane took.", "lane")
+	m.observing = gauges("observing_duration_seconds", "How long it last took the lane to look at the storage.", "lane")
+	m.resources = gauges("resources", "Resources in the last audit, by what is to be done with them.", "action")
+	m.heldPlans = gauge("held_plans", "Plan files that wait for a person.")
+	m.heldActions = gauge("held_actions", "Actions that the last audit held for a person.")
+	m.outbox = gauge("outbox_callbacks", "Callbacks that Waldur has not got yet.")
+	m.hung = gauge("hung_mounts", "Systems whose mount did not answer when it was last asked.")
+	m.hanging = gauge("hanging_calls", "Calls to the storage that have not come back.")
+	m.quarantined = gauge("quarantined_resources", "Resources that failed several times in a row and are tried once an hour.")
+	m.quietUntil = gauge("proxy_quiet_until_timestamp_seconds", "Until when the proxy asked to be left alone; 0 if it did not.")
+	m.listed = gauge("index_timestamp_seconds", "When the last complete listing began; 0 before the first.")
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "outbox_age_seconds",
+		Help: "Age of the oldest callback that Waldur has not got yet; 0 without one."}, m.outboxAge),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.begin()
 	return m
+}
+
+// begin makes every series that an alert may ask for: what is not there yet cannot rise.
+func (m *metrics) begin() {
+	for _, which := range []lane{laneOrders, laneAudit} {
+		m.last.WithLabelValues(string(which))
+		for _, why := range reasons() {
+			m.rounds.WithLabelValues(string(which), string(why))
+		}
+	}
+	for _, kind := range planner.ActionKinds()[:8] {
+		for _, status := range []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered} {
+			m.changes.WithLabelValues(string(kind), string(status))
+		}
+	}
+}
+
+func (m *metrics) outboxAge() float64 {
+	oldest := m.oldest.Load()
+	if oldest == 0 {
+		return 0
+	}
+	return max(0, m.now().Sub(time.Unix(oldest, 0)).Seconds())
+}
+
+// change counts what became of one resource.
+func (m *metrics) change(res apply.Result) {
+	m.changes.WithLabelValues(string(res.Action.Kind), string(res.Status)).Inc()
 }
 
 // round counts one round.
 func (m *metrics) round(r *round, why reason, took time.Duration) {
 	m.rounds.WithLabelValues(string(r.lane), string(why)).Inc()
 	m.took.WithLabelValues(string(r.lane)).Set(took.Seconds())
-	m.actions.WithLabelValues("applied").Add(float64(r.applied))
-	m.actions.WithLabelValues("failed").Add(float64(r.failed))
-	if why.fine() {
-		m.success.Store(m.now().Unix())
-		m.last.WithLabelValues(string(r.lane)).Set(float64(m.now().Unix()))
+	if why.fine() && why != stopped {
+		now := m.now().Unix()
+		m.last.WithLabelValues(string(r.lane)).Set(float64(now))
+		if r.lane == laneAudit { // which looks at the orders, too
+			m.last.WithLabelValues(string(laneOrders)).Set(float64(now))
+		}
+		m.readyFor.Store(int64(max(readyFor, 3*r.interval()).Seconds()))
+		m.good.Store(now)
 	}
-	if r.planned == nil {
-		return
+	m.quarantined.Set(float64(r.memory.inQuarantine()))
+	m.quietUntil.Set(unixOrZero(r.quiet.until))
+	m.listed.Set(unixOrZero(r.listed))
+	m.backlog(r.s.store)
+	if names, err := pendingPlans(r.s.pendingFolder()); err == nil {
+		m.heldPlans.Set(float64(len(names)))
 	}
-	m.held.Set(float64(r.held))
 	if r.s.eyes != nil {
 		m.hanging.Set(float64(r.s.eyes.Hanging()))
 	}
-	m.backlog(r.planned.plan.Context.Undelivered)
-	if r.lane == laneAudit {
-		m.counts(&r.planned.plan.Context)
+	if r.planned != nil {
+		m.looked(r)
 	}
 }
 
-func (m *metrics) backlog(waiting []planner.Undelivered) {
+func unixOrZero(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
+}
+
+// backlog counts what Waldur was not told yet, also while the proxy is away.
+func (m *metrics) backlog(store *state.Store) {
+	var waiting []state.Delivery
+	err := store.View(func(tx *state.Tx) (err error) {
+		waiting, err = tx.Outbox()
+		return err
+	})
+	if err != nil {
+		return
+	}
 	m.outbox.Set(float64(len(waiting)))
-	oldest := 0.0
-	for _, u := range waiting {
-		oldest = max(oldest, m.now().Sub(u.Since).Seconds())
+	oldest := int64(0)
+	for i := range waiting {
+		if since := waiting[i].Undelivered().Since.Unix(); oldest == 0 || since < oldest {
+			oldest = since
+		}
 	}
-	m.oldest.Set(oldest)
+	m.oldest.Store(oldest)
 }
 
-func (m *metrics) counts(c *planner.Context) {
-	for name, n := range map[string]int{"create": c.Counts.Create, "adopt": c.Counts.Adopt, "update": c.Counts.Update, "archive": c.Counts.Archive,
-		"restore": c.Counts.Restore, "report": c.Counts.Report, "blocked": c.Counts.Blocked, "waiting": c.Counts.Waiting, "unchanged": c.Counts.Unchanged, "unobserved": c.Unobserved} {
-		m.planned.WithLabelValues(name).Set(float64(n))
+// looked shows what a round saw.
+func (m *metrics) looked(r *round) {
+	p := r.planned
+	m.listing.WithLabelValues(string(r.lane)).Set(p.listing.Seconds())
+	m.observing.WithLabelValues(string(r.lane)).Set(p.observing.Seconds())
+	hung := 0
+	for _, mount := range p.mounts {
+		if mount.Unknown != "" {
+			hung++
+		}
+	}
+	m.hung.Set(float64(hung))
+	if r.lane != laneAudit {
+		return
+	}
+	m.heldActions.Set(float64(r.held))
+	c := p.plan.Context.Counts
+	for name, n := range map[planner.ActionKind]int{planner.Create: c.Create, planner.Adopt: c.Adopt, planner.Update: c.Update, planner.Archive: c.Archive, planner.Restore: c.Restore,
+		planner.RejectOrder: c.Reject, planner.FailOrder: c.Fail, planner.Report: c.Report, planner.Blocked: c.Blocked, planner.Waiting: c.Waiting,
+		planner.NothingToDo: c.Unchanged, "unobserved": p.plan.Context.Unobserved} {
+		m.resources.WithLabelValues(string(name)).Set(float64(n))
 	}
 }
 
-// serve answers /metrics, /healthz (the process works) and /readyz (a round ended well within the last hour). Without an
-// address it serves nothing.
+// serve answers /metrics, /healthz (the loop gets on) and /readyz (its work was done lately). Without an address it serves
+// nothing.
 func (m *metrics) serve(address string, log *slog.Logger) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
@@ -101,11 +196,7 @@ func (m *metrics) serve(address string, log *slog.Logger) (stop func(), err erro
 	if err != nil {
 		return nil, fmt.Errorf("run.listen: %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", m.ready)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("metrics", "error", err.Error())
@@ -113,17 +204,39 @@ func (m *metrics) serve(address string, log *slog.Logger) (stop func(), err erro
 	}()
 	log.Info("metrics", "listen", listener.Addr().String())
 	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
-		_ = server.Shutdown(ctx)
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
 	}, nil
 }
 
-func (m *metrics) ready(w http.ResponseWriter, _ *http.Request) {
-	age := m.now().Sub(time.Unix(m.success.Load(), 0))
-	if age > time.Hour {
-		http.Error(w, "no round has ended well within the last hour", http.StatusServiceUnavailable)
+func (m *metrics) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", m.healthy)
+	mux.HandleFunc("GET /readyz", m.ready)
+	return mux
+}
+
+func (m *metrics) healthy(w http.ResponseWriter, _ *http.Request) {
+	if stage := m.pulse.stuck(); stage != "" {
+		http.Error(w, "the loop is held up: "+stage, http.StatusServiceUnavailable)
 		return
 	}
-	fmt.Fprintf(w, "last good round %s ago\n", age.Round(time.Second))
+	fmt.Fprintln(w, "ok")
+}
+
+func (m *metrics) ready(w http.ResponseWriter, _ *http.Request) {
+	good := m.good.Load()
+	age := m.now().Sub(time.Unix(good, 0)).Round(time.Second)
+	switch limit := time.Duration(m.readyFor.Load()) * time.Second; {
+	case good == 0:
+		http.Error(w, "no round has ended well yet", http.StatusServiceUnavailable)
+	case age > limit:
+		http.Error(w, fmt.Sprintf("the last good round was %s ago, more than %s", age, limit), http.StatusServiceUnavailable)
+	default:
+		fmt.Fprintf(w, "last good round %s ago\n", age)
+	}
 }

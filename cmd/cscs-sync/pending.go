@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,54 +24,7 @@ import (
 // pendingFolder is where held plans wait for people.
 func (s *session) pendingFolder() string { return filepath.Join(s.store.Dir(), "pending") }
 
-// hold writes one plan file for each held group, and takes away those that are no longer planned. A file whose id is
-// unchanged is left as it is, with the approvals that it has. Only an audit sees everything, so only an audit takes away.
-func (r *round) hold(p *planner.Plan, groups []policy.Group) error {
-	dir := r.s.pendingFolder()
-	if len(groups) > 0 {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("held plans: %w", err)
-		}
-	}
-	current := map[string]bool{}
-	for _, g := range groups {
-		part := policy.Only(p, g)
-		name := planfile.ShortID(planfile.ID(part.Core)) + ".plan"
-		current[name] = true
-		path := filepath.Join(dir, name)
-		if _, err := os.Lstat(path); err == nil {
-			continue
-		}
-		data, err := planfile.Marshal(part, planfile.Options{Color: r.s.color == "always"})
-		if err != nil {
-			return fmt.Errorf("held plan %s: %w", path, err)
-		}
-		if err := state.WriteFile(path, data, fs.FileMode(0o600), onlyPlans); err != nil {
-			return fmt.Errorf("held plan %s: %w", path, err)
-		}
-		r.log.Info("held", "plan", path, "actions", len(g.Actions), "because", strings.Join(g.Rules, "; "))
-	}
-	if r.lane == laneAudit {
-		return r.takeAway(dir, current)
-	}
-	return nil
-}
-
-// takeAway removes held plans that would not be made now.
-func (r *round) takeAway(dir string, current map[string]bool) error {
-	names, err := pendingPlans(dir)
-	for _, name := range names {
-		if current[name] {
-			continue
-		}
-		if err := removeHeld(filepath.Join(dir, name)); err != nil {
-			return err
-		}
-		r.log.Info("no longer held", "plan", filepath.Join(dir, name))
-	}
-	return err
-}
-
+// pendingPlans are the names of the plan files in a folder.
 func pendingPlans(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,65 +39,276 @@ func pendingPlans(dir string) ([]string, error) {
 	return names, err
 }
 
-// applyPending applies held plans that people have approved by now.
-func (r *round) applyPending(ctx context.Context) error {
-	if r.o.dryRun {
-		return nil
-	}
-	dir := r.s.pendingFolder()
-	names, err := pendingPlans(dir)
-	if err != nil {
-		return fmt.Errorf("held plans: %w", err)
-	}
-	var errs []error
-	for _, name := range names {
-		if stoppedNow(r.s.stop) {
-			break
-		}
-		if err := r.applyHeld(ctx, filepath.Join(dir, name)); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+// heldPlan is a plan file that waits already.
+type heldPlan struct {
+	path    string
+	actions []planner.Action
+	// wanted tells that the present round would hold it, too.
+	wanted bool
 }
 
-// applyHeld applies one held plan if it is approved, and removes its file when it is over.
-func (r *round) applyHeld(ctx context.Context, path string) error {
-	file, err := r.s.readPlan(path)
+// hold writes one plan file for each held group, and takes away those that would not be made any more. A file whose id is
+// unchanged is left as it is, with the approvals that it has.
+func (r *round) hold(p *planned, groups []policy.Group) error {
+	waiting, err := r.waitingPlans()
 	if err != nil {
 		return err
 	}
-	if len(file.Approvals) == 0 || file.Check() != nil {
+	for _, g := range groups {
+		if r.lane == laneOrders && covers(waiting, p.plan, g) {
+			continue
+		}
+		if err := r.holdGroup(policy.Only(p.plan, g), g, waiting); err != nil {
+			return err
+		}
+	}
+	return r.takeAway(p, waiting)
+}
+
+// waitingPlans are the held plans by their path. One that cannot be read any more is taken away.
+func (r *round) waitingPlans() (map[string]*heldPlan, error) {
+	dir := r.s.pendingFolder()
+	names, err := pendingPlans(dir)
+	if err != nil {
+		return nil, fmt.Errorf("held plans: %w", err)
+	}
+	waiting := map[string]*heldPlan{}
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		file, err := r.s.readPlan(path)
+		if err == nil {
+			err = file.Check()
+		}
+		if err != nil {
+			r.log.Warn("held plan is of no use", "plan", path, "because", err.Error())
+			if err := removeHeld(path); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		waiting[path] = &heldPlan{path: path, actions: file.Plan.Core.Actions}
+	}
+	return waiting, nil
+}
+
+// covers tells that all of a group waits already, though grouped otherwise: the orders lane sees only a part of what an
+// audit sees.
+func covers(waiting map[string]*heldPlan, p *planner.Plan, g policy.Group) bool {
+	by := map[planner.Key]*heldPlan{}
+	for _, h := range waiting {
+		for i := range h.actions {
+			by[h.actions[i].Key] = h
+		}
+	}
+	var found []*heldPlan
+	for _, i := range g.Actions {
+		a := &p.Core.Actions[i]
+		if h := by[a.Key]; h == nil || !a.Target.IsNode() && !h.has(a) {
+			return false
+		} else {
+			found = append(found, h)
+		}
+	}
+	for _, h := range found {
+		h.wanted = true
+	}
+	return true
+}
+
+func (h *heldPlan) has(a *planner.Action) bool {
+	for i := range h.actions {
+		if h.actions[i].Key == a.Key {
+			was, err := json.Marshal(h.actions[i])
+			is, err2 := json.Marshal(a)
+			return err == nil && err2 == nil && string(was) == string(is)
+		}
+	}
+	return false
+}
+
+// holdGroup writes the plan file of one group, unless it is there.
+func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string]*heldPlan) error {
+	path := filepath.Join(r.s.pendingFolder(), planfile.ShortID(planfile.ID(part.Core))+".plan")
+	if h := waiting[path]; h != nil {
+		h.wanted = true
 		return nil
 	}
-	p := &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals}
-	begun, _, err := r.s.ledger(p)
-	if err == nil {
-		_, err = r.s.judge(p, begun)
+	if err := os.MkdirAll(r.s.pendingFolder(), 0o700); err != nil {
+		return fmt.Errorf("held plans: %w", err)
 	}
-	var o *outcome
-	if errors.As(err, &o) && o.code == exitRefused {
-		r.log.Info("held plan is not ready", "plan", path, "because", err.Error())
-		return nil
+	data, err := planfile.Marshal(part, planfile.Options{Color: r.s.color != "never" && !r.s.noColor()})
+	if err != nil {
+		return fmt.Errorf("held plan %s: %w", path, err)
 	}
-	if err == nil {
-		err = r.applyAs(ctx, p)
+	if err := state.WriteFile(path, data, fs.FileMode(0o600), onlyPlans); err != nil {
+		return fmt.Errorf("held plan %s: %w", path, err)
 	}
-	if code := exitCode(err); code == exitDone || code == exitPartial || code == exitRefused {
+	waiting[path] = &heldPlan{path: path, actions: part.Core.Actions, wanted: true}
+	r.log.Info("held", "plan", path, "actions", len(g.Actions), "because", strings.Join(g.Rules, "; "))
+	return nil
+}
+
+// unobserved are the planner's reasons for what could not be looked at.
+var unobserved = []string{"unknown", "quota_unknown", "usage_unknown", "project_unknown"}
+
+// takeAway removes held plans that would not be made now. An audit sees everything; the orders lane judges only plans all
+// of whose resources it has listed. What could not be observed tells nothing: its plans stay.
+func (r *round) takeAway(p *planned, waiting map[string]*heldPlan) error {
+	unknown := map[planner.Key]bool{}
+	for _, b := range p.plan.Context.Blocked {
+		for _, why := range b.Reasons {
+			unknown[b.Key] = unknown[b.Key] || slices.Contains(unobserved, why.Code)
+		}
+	}
+	for path, h := range waiting {
+		if h.wanted || r.lane == laneOrders && !h.only(p.listed) || h.any(unknown) {
+			continue
+		}
 		if err := removeHeld(path); err != nil {
 			return err
+		}
+		r.log.Info("no longer held", "plan", path)
+	}
+	return nil
+}
+
+// only tells whether all resources of a plan, tenants and customers left out, are among some.
+func (h *heldPlan) only(some map[planner.Key]bool) bool {
+	for i := range h.actions {
+		if !h.actions[i].Target.IsNode() && !some[h.actions[i].Key] {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *heldPlan) any(of map[planner.Key]bool) bool {
+	for i := range h.actions {
+		if of[h.actions[i].Key] {
+			return true
+		}
+	}
+	return false
+}
+
+// applyPending applies held plans that people have approved by now.
+func (r *round) applyPending(ctx context.Context) error {
+	if r.o.dryRun {
+		return r.showPending()
+	}
+	names, err := pendingPlans(r.s.pendingFolder())
+	if err != nil {
+		return fmt.Errorf("held plans: %w", err)
+	}
+	ask := r.whole()
+	for _, name := range names {
+		if tries := r.heldTries[name]; stoppedNow(r.s.stop) || r.s.now().Before(tries.until) {
+			continue
+		}
+		var busy *state.LockedError
+		if err := r.applyHeld(ctx, name, ask); errors.As(err, &busy) || stoppedNow(r.s.stop) {
+			return err
+		} else if err != nil {
+			r.heldFailed(name, err)
+			continue
+		}
+		delete(r.heldTries, name)
+	}
+	return nil
+}
+
+// whole asks the proxy for everything, once for all plans of the round.
+func (r *round) whole() *request {
+	source, err := r.proxy()
+	if err != nil {
+		return nil // the apply meets the same error
+	}
+	return &request{source: &shared{Source: source, now: r.s.now}}
+}
+
+// heldFailed has a held plan tried again later and later. Each try costs the proxy a whole listing.
+func (r *round) heldFailed(name string, err error) {
+	f := r.heldTries[name]
+	f.count++
+	f.until = r.s.now().Add(min(r.interval()<<min(f.count, 10), longestBackoff))
+	r.heldTries[name] = f
+	r.failed++
+	r.asHeld = fmt.Errorf("held plan %s: %w", name, err)
+	r.log.Warn("held plan", "plan", name, "failures", f.count, "again", f.until.UTC().Format(time.RFC3339), "error", err.Error())
+}
+
+// applyHeld applies one held plan if it is approved, and removes its file when it is over.
+func (r *round) applyHeld(ctx context.Context, name string, ask *request) error {
+	path := filepath.Join(r.s.pendingFolder(), name)
+	p, err := r.approvedHeld(path)
+	if p == nil || err != nil {
+		return err
+	}
+	p.ask = ask
+	r.log.Info("held plan is approved", "plan", path)
+	err = r.applyAs(ctx, p)
+	if code := exitCode(err); code == exitDone || code == exitPartial || code == exitRefused {
+		err = errors.Join(err, removeHeld(path))
+		if code == exitPartial { // its resources are accounted for, and planned anew if need be
+			return nil
 		}
 	}
 	return err
 }
 
-// removeHeld removes a held plan, and the marker that people were told of it.
+// approvedHeld is a held plan that may be applied; nil if it may not yet. One that was used up or overtaken can never run:
+// it is taken away, and what is still to be done is held anew.
+func (r *round) approvedHeld(path string) (*approved, error) {
+	file, err := r.s.readPlan(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(file.Approvals) == 0 || file.Check() != nil {
+		return nil, nil
+	}
+	p := &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals}
+	begun, _, err := r.s.ledger(p)
+	if exitCode(err) == exitRefused {
+		r.log.Info("held plan is over", "plan", path, "because", err.Error())
+		return nil, removeHeld(path)
+	}
+	if err == nil {
+		_, err = r.s.judge(p, begun)
+	}
+	if exitCode(err) == exitRefused {
+		r.log.Info("held plan is not ready", "plan", path, "because", err.Error())
+		return nil, nil
+	}
+	return p, err
+}
+
+// showPending says, in a dry run, which held plans would be applied first.
+func (r *round) showPending() error {
+	names, err := pendingPlans(r.s.pendingFolder())
+	for _, name := range names {
+		file, err := r.s.readPlan(filepath.Join(r.s.pendingFolder(), name))
+		if err != nil || len(file.Approvals) == 0 || file.Check() != nil {
+			continue
+		}
+		p := &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: name, blocks: file.Approvals}
+		if _, err := r.s.judge(p, false); err == nil && r.lane == laneAudit {
+			if err := r.s.print(fmt.Sprintf("first, approved: %s with %s\n", name, count(len(file.Plan.Core.Actions), "action"))); err != nil {
+				return err
+			}
+		}
+	}
+	return err
+}
+
+// removeHeld removes a held plan, and the markers that people were told of it.
 func removeHeld(path string) error {
-	if err := os.Remove(path); err != nil {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("held plan: %w", err)
 	}
-	if err := os.Remove(strings.TrimSuffix(path, ".plan") + ".told"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("held plan: %w", err)
+	for _, channel := range channels {
+		if err := os.Remove(marker(path, channel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("held plan: %w", err)
+		}
 	}
 	return nil
 }
@@ -160,41 +326,17 @@ func (s *session) policyApproval(m approval.Message) (approval.Approval, error) 
 	return approval.Policy(m, s.cfg.AutoApprove.Digest(), s.user, key)
 }
 
-// account remembers how a resource fared: what failed is tried again later and later, and from the third time on once an
-// hour, until it works.
-func (r *round) account(res apply.Result) {
-	key := res.Action.Key
-	switch res.Status {
-	case apply.Done:
-		r.applied++
-		delete(r.failures, key)
-		r.repeat(res.Action)
-		return
-	case apply.NotBegun:
-		return
-	}
-	r.failed++
-	f := failure{count: r.failures[key].count + 1}
-	wait := r.interval() << min(f.count, 6)
-	if f.count >= quarantine {
-		wait = time.Hour
-	}
-	f.until = r.s.now().Add(wait)
-	r.failures[key] = f
-	why := "skipped"
-	if res.Err != nil {
-		why = res.Err.Error()
-	}
-	r.log.Warn("resource", "address", res.Action.Address, "status", res.Status, "failures", f.count, "quarantined", f.count >= quarantine, "error", why)
-}
-
 // redeliver sends what waits in the outbox and is due. While Waldur refuses the token nothing is sent: that is logged
 // once, and tried again later and later.
 func (r *round) redeliver(ctx context.Context) error {
 	if r.o.dryRun || r.s.cfg.Waldur == nil || r.s.now().Before(r.refused.until) {
 		return nil
 	}
-	if due, err := r.s.due(nil); err != nil || len(due) == 0 {
+	due := func() ([]state.Delivery, error) {
+		r.s.stage("telling Waldur", applyingTime)
+		return r.s.due(nil)
+	}
+	if d, err := due(); err != nil || len(d) == 0 {
 		return err
 	}
 	lock, err := state.AcquireLock(ctx, r.s.store.Dir(), state.Holder{Who: r.s.user, Host: r.s.host, PID: os.Getpid(), Since: r.s.now()}, 0)
@@ -202,7 +344,7 @@ func (r *round) redeliver(ctx context.Context) error {
 		return err
 	}
 	engine := &apply.Engine{Orders: r.s.orders(), Journal: r.s.store, Now: r.s.now, Sleep: waldur.Sleep, Host: r.s.host, Who: r.s.user}
-	_, err = engine.Redeliver(ctx, func() ([]state.Delivery, error) { return r.s.due(nil) })
+	_, err = engine.Redeliver(ctx, due)
 	if errors.Is(err, apply.ErrPaused) {
 		r.refused.count++
 		r.refused.until = r.s.now().Add(min(time.Minute<<min(r.refused.count, 6), time.Hour))
@@ -210,34 +352,4 @@ func (r *round) redeliver(ctx context.Context) error {
 		r.refused = failure{}
 	}
 	return errors.Join(err, lock.Release())
-}
-
-// settledAfter is how often in a row the same change of a resource is believed to be the last.
-const settledAfter = 3
-
-// repeat remembers what was done with a resource.
-func (r *round) repeat(a *planner.Action) {
-	now, text := r.s.now(), fmt.Sprint(a.Changes)
-	was := r.did[a.Key]
-	if was.action != text || len(a.Changes) == 0 {
-		was = repeated{action: text}
-	}
-	was.count, was.last = was.count+1, now
-	r.did[a.Key] = was
-	for key, d := range r.did {
-		if now.Sub(d.last) > 2*r.s.cfg.Run.AuditInterval {
-			delete(r.did, key)
-		}
-	}
-}
-
-// again tells that just this change has been made several times lately, and did not last.
-func (r *round) again(a *planner.Action) bool {
-	d := r.did[a.Key]
-	if len(a.Changes) == 0 || d.count < settledAfter || d.action != fmt.Sprint(a.Changes) {
-		return false
-	}
-	r.unsettled++
-	r.log.Warn("resource", "address", a.Address, "error", "it does not stay as it is made", "times", d.count)
-	return true
 }

@@ -29,8 +29,8 @@ type request struct {
 	parallelism int
 	// adjust changes what is recorded before planning with it: for what an apply knows beyond the state.
 	adjust func(*planner.Recorded)
-	// others are items that count in conflicts and claims, and are not planned for: what a partial listing leaves out.
-	others func(listed []planner.Item) ([]planner.Item, error)
+	// complete adds to a partial listing the items that count in conflicts and claims, and are not planned for.
+	complete func(listed []planner.Item) ([]planner.Item, error)
 	// onlyListed plans for nothing but what was listed.
 	onlyListed bool
 	// more are questions to ask Waldur beside the usual ones.
@@ -46,20 +46,26 @@ type planned struct {
 	recorded planner.Recorded
 	mounts   map[string]planner.Mount
 	seen     planner.Observed
+	// listed are the keys that a partial listing had.
+	listed map[planner.Key]bool
+	// listing and observing are how long these took.
+	listing, observing time.Duration
 }
 
 // plan is the pipeline: list → ask → desire → observe → compare. It takes no lock and changes nothing.
 func (s *session) plan(ctx context.Context, r request) (*planned, error) {
+	ctx, end := s.looking(ctx)
+	defer end()
 	p := &planned{}
-	var err error
-	if p.items, err = r.source.List(ctx, r.statuses); err != nil {
+	if err := s.list(ctx, r, p); err != nil {
 		return nil, err
 	}
 	if err := r.merge(p); err != nil {
 		return nil, err
 	}
+	s.stage("planning", planningTime)
 	var holds []planner.Hold
-	err = s.store.View(func(tx *state.Tx) (err error) {
+	err := s.store.View(func(tx *state.Tx) (err error) {
 		if p.recorded, err = tx.Recorded(); err == nil {
 			holds, err = tx.Holds(s.now())
 		}
@@ -75,13 +81,36 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	p.graph = planner.Desire(&planner.World{Settings: &s.cfg.Settings, Items: p.items, Complete: len(r.statuses) == 0, Orders: p.orders,
 		Overrides: s.cfg.Overrides, Recorded: p.recorded, Holds: holds, Selection: r.selection, Now: s.now(),
 		Projects: r.projects, Watch: r.watch, MustAsk: r.mustAsk, KeepRecords: r.keepRecords})
+	start := s.now()
 	seen, err := s.observe(ctx, p.graph, r.parallelism)
 	if err != nil {
 		return nil, err
 	}
+	p.observing = s.now().Sub(start)
+	s.stage("planning", planningTime)
 	p.mounts, p.seen = seen.Mounts, seen
 	p.plan = planner.Compare(p.graph, seen, s.header(r.source))
-	return p, ctx.Err()
+	return p, context.Cause(ctx)
+}
+
+// listingError is the error of a listing, whatever it is.
+type listingError struct{ error }
+
+func (e *listingError) Unwrap() error { return e.error }
+
+// list asks the source.
+func (s *session) list(ctx context.Context, r request, p *planned) (err error) {
+	allowed := stageSlack
+	if s.cfg.Proxy != nil {
+		allowed += 2 * s.cfg.Proxy.Timeout // one for all, and one by one
+	}
+	s.stage("listing", allowed)
+	start := s.now()
+	if p.items, err = r.source.List(ctx, r.statuses); err != nil {
+		return &listingError{err}
+	}
+	p.listing = s.now().Sub(start)
+	return nil
 }
 
 // merge adds what a partial listing leaves out.
@@ -91,12 +120,13 @@ func (r *request) merge(p *planned) error {
 		for i := range p.items {
 			r.watch[p.items[i].Key] = true
 		}
+		p.listed = r.watch
 	}
-	if r.others == nil {
+	if r.complete == nil {
 		return nil
 	}
-	others, err := r.others(p.items)
-	p.items = append(p.items, others...)
+	var err error
+	p.items, err = r.complete(p.items)
 	return err
 }
 
@@ -127,6 +157,7 @@ func (s *session) ask(ctx context.Context, questions []planner.Question, each bo
 			answers[q.ID] = planner.OrderAnswer{Why: unreachable}
 			continue
 		}
+		s.stage("asking Waldur", callbackTimeout+stageSlack)
 		order, err := orders.Get(ctx, q.URL)
 		if err != nil {
 			answers[q.ID] = planner.OrderAnswer{Why: err.Error()}
@@ -147,6 +178,7 @@ func (s *session) observe(ctx context.Context, g *planner.Graph, parallelism int
 		return planner.Observed{}, err
 	}
 	defer done()
+	s.stage("observing", 2*quotaTimeout+stageSlack)
 	var seen planner.Observed
 	seen.Mounts = o.Mounts(ctx, s.cfg.Settings.Systems)
 	seen.Directories = o.Directories(ctx, g.Targets())

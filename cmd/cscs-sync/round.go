@@ -2,32 +2,17 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
-	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/state"
-)
-
-// Guards of the loop.
-const (
-	// indexChunk is how many items share one value of the index.
-	indexChunk = 500
-	// indexAge is how many audits old an index may be.
-	indexAge = 3
-	// shrunkShare and shrunkLeast are from when on a listing that lacks recorded resources is not believed.
-	shrunkShare = 0.1
-	shrunkLeast = 3
-	// quarantine is after how many failures in a row a resource is only tried once an hour.
-	quarantine = 3
 )
 
 // round is one round of the loop.
@@ -38,183 +23,119 @@ type round struct {
 	// unsettled counts resources that do not stay as they are made.
 	unsettled int
 	planned   *planned
-	// ask is the orders lane's way of asking the proxy; nil in an audit.
-	ask *request
-	// later are held actions that only wait for their time, by why.
+	// orders and ask are the orders lane's way of asking the proxy; nil in an audit.
+	orders *patient
+	ask    *request
+	// later are actions that only wait for their time, by why.
 	later map[policy.Code]int
+	// asHeld is what an approved held plan failed with.
+	asHeld error
 }
 
-// do runs the round: approved held plans first, then what waits in the outbox, then the lane's own listing.
+// do runs the round: what was begun and what people approved first, then what waits in the outbox, then the lane's own
+// listing.
 func (r *round) do(ctx context.Context) (reason, error) {
-	var busy *state.LockedError
-	if err := r.applyPending(ctx); errors.As(err, &busy) {
-		return lockBusy, err
-	} else if err != nil {
-		r.log.Error("held plan", "error", err.Error())
+	first := []struct {
+		what string
+		run  func(context.Context) error
+	}{{"begun plan", r.resumeBegun}, {"held plan", r.applyPending}, {"outbox", r.redeliver}}
+	for _, step := range first {
+		var busy *state.LockedError
+		err := step.run(ctx)
+		switch {
+		case err == nil:
+		case errors.As(err, &busy):
+			return lockBusy, err
+		case stoppedNow(r.s.stop):
+			return stopped, nil
+		default:
+			r.log.Warn(step.what, "error", err.Error())
+		}
 	}
-	if err := r.redeliver(ctx); errors.As(err, &busy) {
-		return lockBusy, err
-	} else if err != nil {
-		r.log.Warn("outbox", "error", err.Error())
+	if stoppedNow(r.s.stop) {
+		return stopped, nil
 	}
 	p, err := r.plan(ctx)
 	if err != nil {
-		return sourceReason(err), err
+		return r.reasonOf(err)
 	}
 	r.planned = p
 	if r.lane == laneAudit {
-		if why := r.shrunk(p); why != nil && !r.o.acceptShrunk {
+		why := r.shrunk(p)
+		if why != nil && !r.o.acceptShrunk {
 			return sourceShrank, why
 		}
-		if err := r.remember(p); err != nil {
+		if err := r.remember(p, why); err != nil {
 			return roundFailed, err
 		}
 	}
 	return r.act(ctx, p)
 }
 
-// plan lists what the lane looks at, and plans.
-func (r *round) plan(ctx context.Context) (*planned, error) {
-	source, err := r.s.source(nil)
-	if err != nil {
-		return nil, err
+// reasonOf is the reason of a round that ends with an error.
+func (r *round) reasonOf(err error) (reason, error) {
+	var busy *state.LockedError
+	if errors.As(err, &busy) {
+		return lockBusy, err
 	}
-	if r.lane == laneAudit {
-		begun := r.s.now()
-		p, err := r.s.plan(ctx, request{source: source, keepRecords: true})
-		if err == nil {
-			r.audited = begun
-		}
-		return p, err
+	if stoppedNow(r.s.stop) {
+		return stopped, nil
 	}
-	r.ask = &request{source: source, onlyListed: true, others: r.indexed,
-		statuses: []planner.Status{planner.StatusPending, planner.StatusUpdating, planner.StatusRemoving, planner.StatusError}}
-	return r.s.plan(ctx, *r.ask)
+	if why := sourceReason(err); why != "" {
+		return why, err
+	}
+	if exitCode(err) == exitPartial {
+		return partialRound, nil
+	}
+	return roundFailed, err
 }
 
-// sourceReason sorts the errors of a listing.
-func sourceReason(err error) reason {
-	var changed *waldur.ChangedError
-	var moved *waldur.MovedError
-	var status *waldur.StatusError
-	switch {
-	case errors.As(err, &changed), errors.As(err, &moved):
-		return sourceIncomplete
-	case errors.Is(err, providers.ErrUnreachable), errors.As(err, &status):
-		return sourceUnreachable
-	}
-	return roundFailed
-}
-
-// indexed are the items of the last complete listing that this partial one leaves out, so that a conflict with them is
-// still seen. An index that is too old is not used: then only what is recorded counts.
-func (r *round) indexed(listed []planner.Item) ([]planner.Item, error) {
-	if !slices.ContainsFunc(listed, func(it planner.Item) bool { return !it.Target.IsNode() }) {
-		return nil, nil // nothing to plan for
-	}
-	var at time.Time
-	var chunks []json.RawMessage
-	err := r.s.store.View(func(tx *state.Tx) (err error) {
-		at, chunks, err = tx.Index()
-		return err
-	})
-	if err != nil || r.s.now().Sub(at) > indexAge*r.s.cfg.Run.AuditInterval {
-		return nil, err
-	}
-	have := make(map[planner.Key]bool, len(listed))
-	for i := range listed {
-		have[listed[i].Key] = true
-	}
-	var others []planner.Item
-	for _, c := range chunks {
-		var items []planner.Item
-		if err := json.Unmarshal(c, &items); err != nil {
-			return nil, fmt.Errorf("read the index: %w", err)
-		}
-		for _, it := range items {
-			if !have[it.Key] {
-				others = append(others, it)
-			}
-		}
-	}
-	return others, nil
-}
-
-// shrunk tells a listing that suddenly lacks much of what is recorded.
-func (r *round) shrunk(p *planned) error {
-	lacking := 0
-	for _, w := range p.plan.Context.Warnings {
-		if w.Code == "unlisted" {
-			lacking++
-		}
-	}
-	recorded := len(p.recorded.Records)
-	if lacking < shrunkLeast || float64(lacking) < shrunkShare*float64(recorded) {
-		return nil
-	}
-	return fmt.Errorf("the listing lacks %d of %d recorded resources: nothing is done until somebody looks; if that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded)
-}
-
-// remember writes down what an audit found as wanted, and the index that the orders lane plans against.
-func (r *round) remember(p *planned) error {
-	if r.o.dryRun {
-		return nil
-	}
-	var chunks []json.RawMessage
-	for items := range slices.Chunk(p.items, indexChunk) {
-		b, err := json.Marshal(items)
-		if err != nil {
-			return fmt.Errorf("make the index: %w", err)
-		}
-		chunks = append(chunks, b)
-	}
-	return r.s.store.Update(func(tx *state.Tx) error {
-		for _, rec := range p.graph.AsWanted() {
-			if p.recorded.Records[rec.Key].Storage != "" {
-				continue
-			}
-			rec.At = tx.Now()
-			if err := tx.PutRecord(rec); err != nil {
-				return err
-			}
-		}
-		return tx.SetIndex(r.audited, chunks)
-	})
-}
-
-// act asks the policy, writes held plans, and applies the rest.
+// act asks the policy, writes held plans, and applies the rest. People are told last: that may take its time.
 func (r *round) act(ctx context.Context, p *planned) (reason, error) {
 	decisions, err := r.judge(p)
 	if err != nil {
 		return roundFailed, err
 	}
 	approvedGroup, held := policy.Split(p.plan, decisions)
-	for _, g := range held {
-		r.held += len(g.Actions)
-	}
 	r.later = map[policy.Code]int{}
 	for _, d := range decisions {
 		if !d.Approved {
 			r.later[d.Code]++
 		}
 	}
-	if r.o.dryRun {
-		return r.show(p.plan, approvedGroup, held)
+	for _, g := range held {
+		r.held += len(g.Actions)
 	}
-	if err := r.hold(p.plan, held); err != nil {
+	if r.o.dryRun {
+		return r.show(p.plan, decisions, approvedGroup, held)
+	}
+	if err := r.hold(p, held); err != nil {
 		return roundFailed, err
 	}
-	r.tellOfHeld(ctx)
 	if len(approvedGroup.Actions) > 0 {
-		if err := r.applyGroup(ctx, policy.Only(p.plan, approvedGroup)); err != nil {
-			return r.failedReason(err)
+		err = r.applyGroup(ctx, policy.Only(p.plan, approvedGroup))
+	}
+	r.tellPeople(ctx)
+	if err != nil {
+		return r.reasonOf(err)
+	}
+	return r.outcome(p, held)
+}
+
+// outcome is the reason of a round that met no error, the most urgent first.
+func (r *round) outcome(p *planned, held []policy.Group) (reason, error) {
+	if r.orders != nil {
+		if err := r.orders.problem(); err != nil {
+			return sourceIncomplete, err
 		}
 	}
 	switch {
+	case r.failed > 0:
+		return partialRound, r.asHeld
 	case p.plan.Context.Unobserved > 0:
-		return observeFailed, fmt.Errorf("%d resources could not be observed", p.plan.Context.Unobserved)
+		return observeFailed, fmt.Errorf("%s could not be observed", count(p.plan.Context.Unobserved, "resource"))
 	case r.unsettled > 0:
-		return notConverged, fmt.Errorf("%d resources were changed as planned and differ again each time: see the log", r.unsettled)
+		return notConverged, fmt.Errorf("%s changed as planned, and again each time: the log names them", count(r.unsettled, "resource"))
 	case r.applied > 0:
 		return applied, nil
 	}
@@ -236,56 +157,49 @@ func (r *round) idleReason(held []policy.Group) reason {
 	return noChanges
 }
 
-func (r *round) failedReason(err error) (reason, error) {
-	var busy *state.LockedError
-	var o *outcome
-	switch {
-	case errors.As(err, &busy):
-		return lockBusy, err
-	case errors.As(err, &o) && o.code == exitPartial:
-		return partialRound, nil
-	}
-	return roundFailed, err
-}
-
 // judge asks the policy about every action. Until a person has approved a plan that was applied on this state, everything
-// is held; what keeps failing waits its time.
+// is held; what keeps failing, or does not stay, waits its time.
 func (r *round) judge(p *planned) ([]policy.Decision, error) {
 	decisions := r.s.askPolicy(p)
-	trusted, err := r.s.trusted()
-	if err != nil {
+	if err := r.trust(); err != nil {
 		return nil, err
 	}
 	for i := range decisions {
-		a := &p.plan.Core.Actions[i]
-		f := r.failures[a.Key]
+		d, a := &decisions[i], &p.plan.Core.Actions[i]
+		if !d.Approved {
+			continue
+		}
+		f, waits := r.memory.waits(a, r.s.now())
 		switch {
-		case !decisions[i].Approved:
-		case !trusted:
-			decisions[i].Approved, decisions[i].Code, decisions[i].Rule = false, policy.NotAllowed, "no plan approved by a person has been applied on this state yet"
-		case r.again(a):
-			decisions[i].Approved, decisions[i].Code, decisions[i].Rule = false, policy.Backoff, "it was changed just so several times, and differs again each time: find out what works against it"
-		case r.s.now().Before(f.until):
-			decisions[i].Approved, decisions[i].Code, decisions[i].Rule = false, policy.Backoff, fmt.Sprintf("it failed %d times in a row and is tried again at %s", f.count, f.until.UTC().Format("15:04 UTC"))
+		case !r.trusted:
+			d.Approved, d.Code, d.Rule = false, policy.NotAllowed, "no plan approved by a person has been applied on this state yet"
+		case r.memory.unsettled(a):
+			d.Approved, d.Code, d.Rule = false, policy.Backoff, "it was changed just so several times, and differs again each time: find out what works against it"
+			r.unsettled++
+			r.log.Warn("resource", "address", a.Address, "error", "it does not stay as it is made", "times", r.memory.did[a.Key].count)
+		case waits:
+			d.Approved, d.Code = false, policy.Backoff
+			d.Rule = fmt.Sprintf("it failed %s in a row, and is tried again at %s; the last time: %s", count(f.count, "time"), f.until.UTC().Format("15:04 UTC"), f.err)
 		}
 	}
 	return decisions, nil
 }
 
-// trusted tells whether a person's plan has been applied on this state.
-func (s *session) trusted() (yes bool, err error) {
-	err = s.store.View(func(tx *state.Tx) error {
+// trust finds out whether a person's plan has been applied on this state.
+func (r *round) trust() error {
+	if r.trusted {
+		return nil
+	}
+	return r.s.store.View(func(tx *state.Tx) error {
 		plans, err := tx.Plans()
 		for _, p := range plans {
 			for _, a := range p.Approvals {
-				if a.Kind != string(approval.KindPolicy) && (p.Result == state.Done || p.Result == state.Partial) {
-					yes = true
-				}
+				ran := p.Result == state.Done || p.Result == state.Partial && p.Counts[string(apply.Done)] > 0
+				r.trusted = r.trusted || ran && a.Kind != string(approval.KindPolicy)
 			}
 		}
 		return err
 	})
-	return yes, err
 }
 
 // applyGroup applies a plan in the policy's name, through the same door as everybody's.
@@ -299,10 +213,15 @@ func (r *round) applyGroup(ctx context.Context, p *planner.Plan) error {
 	if err != nil {
 		return err
 	}
-	return r.applyAs(ctx, &approved{plan: p, id: id, blocks: [][]byte{block}, policy: r.s.cfg.AutoApprove.Digest(), ask: r.ask})
+	path, err := r.keepBegun(p, block)
+	if err != nil {
+		return err
+	}
+	err = r.applyAs(ctx, &approved{plan: p, id: id, blocks: [][]byte{block}, policy: r.s.cfg.AutoApprove.Digest(), ask: r.ask})
+	return errors.Join(err, dropBegun(path, err))
 }
 
-// applyAs applies an approved plan, and remembers what failed.
+// applyAs applies an approved plan, and remembers how its resources fared.
 func (r *round) applyAs(ctx context.Context, p *approved) error {
 	o := applyOptions{skipStale: true, quiet: true}
 	err := o.apply(ctx, r.s, p)
@@ -312,22 +231,68 @@ func (r *round) applyAs(ctx context.Context, p *approved) error {
 	return err
 }
 
+// account remembers how a resource fared. What was left out because the world has changed since it was planned, is planned
+// anew in the next round; that counts as a failure all the same, or it could go on for ever.
+func (r *round) account(res apply.Result) {
+	switch res.Status {
+	case apply.Done:
+		r.applied++
+		r.memory.done(res.Action, r.s.now())
+	case apply.NotBegun:
+	case apply.Undelivered: // the outbox tries again by itself
+		r.failed++
+		r.memory.done(res.Action, r.s.now())
+		r.logResource(res, 0)
+	default:
+		r.failed++
+		f := r.memory.failed(res.Action, errorText(res.Err), r.s.now(), r.interval())
+		r.logResource(res, f.count)
+	}
+	r.metrics.change(res)
+}
+
+func (r *round) logResource(res apply.Result, failures int) {
+	r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "failures", failures,
+		"quarantined", failures >= quarantine, "error", errorText(res.Err))
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return "no reason was given"
+	}
+	return err.Error()
+}
+
 // show prints what a dry run would do.
-func (r *round) show(p *planner.Plan, approvedGroup policy.Group, held []policy.Group) (reason, error) {
-	r.applied = 0
-	out := fmt.Sprintf("%s lane: %d would be applied, %d held\n", r.lane, len(approvedGroup.Actions), r.held)
+func (r *round) show(p *planner.Plan, decisions []policy.Decision, approvedGroup policy.Group, held []policy.Group) (reason, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s lane: %d would be applied, %d held\n", r.lane, len(approvedGroup.Actions), r.held)
+	rules := make([]string, len(p.Core.Actions))
+	for _, d := range decisions {
+		rules[d.Index] = d.Rule
+	}
+	write := func(word string, i int, because bool) {
+		a := &p.Core.Actions[i]
+		fmt.Fprintf(&b, "  %-6s %-8s %s\n", word, a.Kind, planfile.Quote(a.Address))
+		if because {
+			b.WriteString("         because " + planfile.Escape(rules[i]) + "\n")
+		}
+	}
 	for _, i := range approvedGroup.Actions {
-		out += fmt.Sprintf("  apply  %-8s %s\n", p.Core.Actions[i].Kind, planfile.Quote(p.Core.Actions[i].Address))
+		write("apply", i, false)
 	}
 	for _, g := range held {
-		for _, i := range g.Actions {
-			out += fmt.Sprintf("  hold   %-8s %s\n", p.Core.Actions[i].Kind, planfile.Quote(p.Core.Actions[i].Address))
-		}
-		for _, rule := range g.Rules {
-			out += "         because " + planfile.Escape(rule) + "\n"
+		for at, i := range g.Actions {
+			last := at == len(g.Actions)-1 || rules[g.Actions[at+1]] != rules[i]
+			write("hold", i, last && !p.Core.Actions[i].Target.IsNode())
 		}
 	}
-	if err := r.s.print(out); err != nil {
+	for _, d := range decisions {
+		if d.Code.Later() {
+			write("wait", d.Index, true)
+		}
+	}
+	if err := r.s.print(b.String()); err != nil {
 		return roundFailed, err
 	}
 	if len(approvedGroup.Actions) > 0 {

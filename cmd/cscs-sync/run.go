@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,12 +26,16 @@ is applied; the rest is written as plan files to the folder pending in
 state.path: approve one, and the next round applies it. Until one plan approved
 by a person has been applied on this state, everything is held.
 
-Each round ends in one logged reason: applied, no_changes, all_held,
-source_unreachable, source_incomplete, source_shrank, lock_busy, observe_failed,
-partial, backoff, error.
+SIGHUP reads the configuration again. SIGTERM and SIGINT end the loop after what
+is under way, within ten seconds whatever hangs.
+
+Each round ends in one logged reason; docs/loop.md says what to do with each:
+  applied, no_changes, all_held, outside_window, over_limit, backoff,
+  source_unreachable, source_incomplete, source_shrank, lock_busy,
+  observe_failed, partial, not_converged, stopped, error
 
 Exit codes: 0 ended by SIGTERM or SIGINT, or --once is done, also with changes
-held; 1 error; 4 --once, and something failed.`,
+held; 1 error; 3 refused; 4 --once, and something failed.`,
 		setup: func(f *pflag.FlagSet) action {
 			var o runOptions
 			f.BoolVar(&o.once, "once", false, "one round of both lanes, audit first, and end")
@@ -41,9 +46,15 @@ held; 1 error; 4 --once, and something failed.`,
 				if o.interval < 0 {
 					return &usageError{"run", fmt.Errorf("--interval %s: want a time that is not negative", o.interval)}
 				}
+				if o.acceptShrunk && !o.once {
+					return &usageError{"run", errors.New("--accept-shrunk is for one round that a person looks at: it goes with --once")}
+				}
 				s, err := a.open(config.Read)
 				if err != nil {
 					return err
+				}
+				if s.cfg.Proxy == nil || s.cfg.Waldur == nil {
+					return refused(errors.New("run: the configuration has no proxy or no waldur block; the loop asks the proxy, and reports to Waldur"))
 				}
 				a.graceful.Store(true)
 				return newLoop(s, o).run(ctx)

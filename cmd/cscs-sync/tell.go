@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +25,7 @@ import (
 // notifyTimeout bounds one notification.
 const notifyTimeout = 30 * time.Second
 
-// heldNotice is what people's programs are told of a held plan.
+// heldNotice is what people's programs are told of a held plan; docs/loop.md describes it.
 type heldNotice struct {
 	Event   string `json:"event"`
 	Plan    string `json:"plan"`
@@ -38,51 +40,101 @@ type heldNotice struct {
 	Text      string   `json:"text"`
 }
 
-// tellOfHeld tells of every held plan that nobody was told of yet. A marker beside the file makes it once for each id; what
-// fails is tried again in the next round.
-func (r *round) tellOfHeld(ctx context.Context) {
+// quarantineNotice is what they are told of a resource that fails again and again.
+type quarantineNotice struct {
+	Event    string             `json:"event"`
+	Host     string             `json:"host"`
+	Address  string             `json:"address"`
+	Action   planner.ActionKind `json:"action"`
+	Failures int                `json:"failures"`
+	Error    string             `json:"error"`
+	Text     string             `json:"text"`
+}
+
+// channels are the ways of telling people.
+var channels = []string{"exec", "webhook"}
+
+// marker is the file beside a held plan that says that one channel has told of it: once for each id.
+func marker(path, channel string) string {
+	return strings.TrimSuffix(path, ".plan") + "." + channel + ".told"
+}
+
+// tellPeople tells of held plans and of resources in quarantine of which nobody was told yet. What fails is tried again in
+// the next round; a channel that failed is not tried again in this one.
+func (r *round) tellPeople(ctx context.Context) {
 	to := r.s.cfg.Run.Notify
-	dir := r.s.pendingFolder()
-	names, err := pendingPlans(dir)
-	if to == nil || err != nil || r.o.dryRun {
+	if to == nil {
 		return
 	}
-	for _, name := range names {
-		marker := filepath.Join(dir, strings.TrimSuffix(name, ".plan")+".told")
-		if _, err := os.Lstat(marker); err == nil {
+	for _, channel := range channels {
+		if channel == "exec" && len(to.Exec) == 0 || channel == "webhook" && to.Webhook == "" {
 			continue
 		}
-		if err := r.tellOf(ctx, to, filepath.Join(dir, name)); err != nil {
-			r.log.Warn("notify", "plan", filepath.Join(dir, name), "error", err.Error())
-			continue
-		}
-		if err := state.WriteFile(marker, nil, fs.FileMode(0o600), nil); err != nil {
-			r.log.Warn("notify", "error", err.Error())
+		if err := errors.Join(r.tellOfHeld(ctx, to, channel), r.tellOfQuarantine(ctx, to, channel)); err != nil {
+			r.log.Warn("notify", "channel", channel, "error", err.Error())
 		}
 	}
 }
 
-// tellOf tells everybody of one held plan.
-func (r *round) tellOf(ctx context.Context, to *config.Notify, path string) error {
-	file, err := r.s.readPlan(path)
+func (r *round) tellOfHeld(ctx context.Context, to *config.Notify, channel string) error {
+	dir := r.s.pendingFolder()
+	names, err := pendingPlans(dir)
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(noticeOf(file.Plan, path, r.s.host))
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
-	defer cancel()
-	if len(to.Exec) > 0 {
-		cmd := exec.CommandContext(ctx, to.Exec[0], to.Exec[1:]...)
-		cmd.Stdin, cmd.Env, cmd.WaitDelay = bytes.NewReader(body), []string{"LC_ALL=C", "PATH=/usr/bin:/bin"}, time.Second
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("run %s: %w: %.200s", to.Exec[0], err, out)
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		if _, err := os.Lstat(marker(path, channel)); err == nil {
+			continue
+		}
+		file, err := r.s.readPlan(path)
+		if err != nil {
+			return err
+		}
+		if err := r.tell(ctx, to, channel, noticeOf(file.Plan, path, r.s.host)); err != nil {
+			return fmt.Errorf("tell of %s: %w", path, err)
+		}
+		if err := state.WriteFile(marker(path, channel), nil, fs.FileMode(0o600), nil); err != nil {
+			return err
 		}
 	}
-	if to.Webhook != "" {
+	return nil
+}
+
+func (r *round) tellOfQuarantine(ctx context.Context, to *config.Notify, channel string) error {
+	for key, f := range r.memory.failures {
+		if !f.quarantined() || slices.Contains(f.told, channel) {
+			continue
+		}
+		n := quarantineNotice{Event: "quarantined", Host: r.s.host, Address: f.address, Action: f.action, Failures: f.count, Error: f.err,
+			Text: fmt.Sprintf("cscs-sync on %s: %s of %s failed %d times: %s", r.s.host, f.action, f.address, f.count, f.err)}
+		if err := r.tell(ctx, to, channel, n); err != nil {
+			return fmt.Errorf("tell of %s: %w", f.address, err)
+		}
+		f.told = append(slices.Clone(f.told), channel)
+		r.memory.failures[key] = f
+	}
+	return nil
+}
+
+// tell sends one notice by one channel.
+func (r *round) tell(ctx context.Context, to *config.Notify, channel string, notice any) error {
+	body, err := json.Marshal(notice)
+	if err != nil {
+		return err
+	}
+	r.s.stage("notifying", notifyTimeout+stageSlack)
+	ctx, end := r.s.looking(ctx)
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
+	defer cancel()
+	if channel == "webhook" {
 		return r.s.post(ctx, to, body)
+	}
+	cmd := exec.CommandContext(ctx, to.Exec[0], to.Exec[1:]...)
+	cmd.Stdin, cmd.Env, cmd.WaitDelay = bytes.NewReader(body), []string{"LC_ALL=C", "PATH=/usr/bin:/bin"}, time.Second
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("run %s: %w: %.200s", to.Exec[0], err, out)
 	}
 	return nil
 }

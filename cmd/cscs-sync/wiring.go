@@ -108,7 +108,8 @@ func (s *session) observer(parallelism int) (o providers.Observer, done func(), 
 		}
 		s.eyes = &eyes{}
 		s.eyes.StorageObserver = providers.NewObserver(providers.Options{Systems: s.cfg.Settings.Systems, Directories: s.eyes, Quotas: quotas,
-			Deadline: canaryTimeout, QuotaDeadline: quotaTimeout, StatWorkers: parallelism})
+			Deadline: canaryTimeout, QuotaDeadline: quotaTimeout, StatWorkers: parallelism,
+			Progress: func(int, int) { s.stage("observing", 2*quotaTimeout+stageSlack) }})
 	}
 	s.eyes.use(root)
 	return s.eyes.StorageObserver, func() {

@@ -77,6 +77,13 @@ type ChangedError struct {
 
 func (e *ChangedError) Error() string { return e.What }
 
+// LateError tells that a listing took too long. The proxy may still work on it: it does not notice who has given up.
+type LateError struct{ Within time.Duration }
+
+func (e *LateError) Error() string {
+	return fmt.Sprintf("no complete listing within %v (proxy.timeout)", e.Within)
+}
+
 // MovedError names items that stood in the listings of two statuses: they changed their status in between.
 type MovedError struct{ Keys []planner.Key }
 
@@ -92,8 +99,7 @@ func keyText(k planner.Key) string {
 // pages, or in two of the listings, or a page has another total, all is read again; after 3 tries the error is a
 // [ChangedError] or [MovedError]. Which of two places of an item is the newer one is never guessed.
 func (p *proxy) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
-	late := fmt.Errorf("no complete listing within %v (proxy.timeout)", p.options.Timeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, p.options.Timeout, late)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.options.Timeout, &LateError{p.options.Timeout})
 	defer cancel()
 	var err error
 	for try := range tries {
