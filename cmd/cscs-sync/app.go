@@ -32,8 +32,10 @@ type app struct {
 	host     string
 	user     string
 	uid, gid int
-	// callbackTimeout is how long Waldur may take to answer.
-	callbackTimeout time.Duration
+	// callbackTimeout and mountTimeout are how long Waldur and a mount may take to answer.
+	callbackTimeout, mountTimeout time.Duration
+	// exit ends the process where a call that hangs would keep it.
+	exit func(code int)
 	// reached is called at each point of an apply at which a kill must do no harm; nil outside of tests.
 	reached func(string)
 	// kernel answers quota ioctls in place of the kernel; nil outside of tests.
@@ -63,7 +65,7 @@ type app struct {
 func system() *app {
 	host, _ := os.Hostname()
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv, now: time.Now, host: host, user: login(),
-		uid: os.Geteuid(), gid: os.Getegid(), callbackTimeout: callbackTimeout, stop: make(chan struct{})}
+		uid: os.Geteuid(), gid: os.Getegid(), callbackTimeout: callbackTimeout, mountTimeout: canaryTimeout, exit: os.Exit, stop: make(chan struct{})}
 	a.terminal = func(f any) bool {
 		file, ok := f.(*os.File)
 		return ok && term.IsTerminal(int(file.Fd()))
@@ -121,6 +123,7 @@ func (a *app) watchSignals(cancel context.CancelFunc) (stop func()) {
 				}
 				if !first {
 					cancel()
+					time.AfterFunc(lastWait, a.leave)
 					continue
 				}
 				first = false
@@ -155,6 +158,15 @@ func (a *app) looking(ctx context.Context) (context.Context, context.CancelFunc)
 		}
 	}()
 	return ctx, func() { cancel(nil) }
+}
+
+// lastWait is how long calls that are under way may take to give up after the second signal.
+const lastWait = 3 * time.Second
+
+// leave ends the process although a call has not returned: the kernel does not let go of one on a mount that hangs.
+func (a *app) leave() {
+	a.tell("Stopped while a call to the storage hangs. What is done is noted; to go on, apply the same plan again.")
+	a.exit(exitInterrupted)
 }
 
 // globals are the flags before or after every command.

@@ -210,6 +210,9 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 		return fmt.Errorf("%w\nplan %s has begun; go on with: cscs-sync apply %s", err, p.name(), p.path)
 	}
 	result := resultOf(results)
+	if result == state.Partial && ctx.Err() != nil {
+		result = state.Interrupted // what failed, failed because it was told to stop: the plan is not used up by that
+	}
 	if err := s.store.Update(func(tx *state.Tx) error { return tx.Finish(p.id, result, s.user, countStatuses(results)) }); err != nil {
 		return err
 	}

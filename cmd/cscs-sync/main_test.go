@@ -45,6 +45,7 @@ func calledAs(args []string) []string {
 //	CSCS_TEST_NOW      the time, RFC 3339, instead of the clock
 //	CSCS_TEST_HOST     the host's name
 //	CSCS_TEST_CALLBACK_TIMEOUT  how long Waldur may take to answer a callback
+//	CSCS_TEST_MOUNT_TIMEOUT     how long a mount may take to answer
 //	CSCS_TEST_KILL     kill -9 ourselves at the Nth point that an apply reaches
 //	CSCS_TEST_POINTS   append the name of each point to this file
 //	CSCS_TEST_KERNEL   answer quota ioctls as [benchKernel] does
@@ -67,6 +68,9 @@ func testApp() *app {
 	}
 	if os.Getenv("CSCS_TEST_KERNEL") != "" {
 		a.kernel = benchKernel
+	}
+	if d, err := time.ParseDuration(os.Getenv("CSCS_TEST_MOUNT_TIMEOUT")); err == nil {
+		a.mountTimeout = d
 	}
 	killAt, _ := strconv.Atoi(os.Getenv("CSCS_TEST_KILL"))
 	points := os.Getenv("CSCS_TEST_POINTS")

@@ -21,6 +21,8 @@ type session struct {
 	store *state.Store
 	// eyes is the observer, once there is one.
 	eyes *eyes
+	// opening is the open of storage.root that has not come back, if one has not.
+	opening *opening
 }
 
 // configuration is the path of the configuration: the flag, else ./cscs-sync.hcl, else /etc/cscs-sync.

@@ -20,14 +20,19 @@ type storage struct {
 	// expected are the recorded identities of the systems' directories.
 	expected map[string]planner.RootIdentity
 	setting  settings
+	// opened has an entry for each configured system.
+	opened map[string]*openedSystem
+}
 
-	mu     sync.Mutex
-	opened map[string]*posix.System
+// openedSystem is a system, once it is opened. Its lock is its own: a mount that hangs delays no other.
+type openedSystem struct {
+	mu  sync.Mutex
+	sys *posix.System
 }
 
 // storage opens the storage for changes; done lets go of it.
 func (s *session) storage() (st *storage, done func(), err error) {
-	root, err := posix.OpenRoot(s.cfg.Storage.Root)
+	root, err := s.openRoot()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -41,33 +46,38 @@ func (s *session) storage() (st *storage, done func(), err error) {
 		root.Close()
 		return nil, nil, err
 	}
-	st = &storage{root: root, quotas: quotas, systems: map[string]planner.System{}, expected: recorded.Roots, opened: map[string]*posix.System{}}
+	st = &storage{root: root, quotas: quotas, systems: map[string]planner.System{}, expected: recorded.Roots, opened: map[string]*openedSystem{}}
 	for _, sys := range s.cfg.Settings.Systems {
-		st.systems[sys.Name] = sys
+		st.systems[sys.Name], st.opened[sys.Name] = sys, &openedSystem{}
 	}
 	return st, st.close, nil
 }
 
 func (st *storage) close() {
-	for _, sys := range st.opened {
-		sys.Close()
+	for _, o := range st.opened {
+		if o.sys != nil {
+			o.sys.Close()
+		}
 	}
 	st.root.Close()
 }
 
 // system opens a system once, checking that it is mounted and the one that is recorded.
 func (st *storage) system(name string) (*posix.System, error) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if sys := st.opened[name]; sys != nil {
-		return sys, nil
+	o := st.opened[name]
+	if o == nil {
+		return nil, fmt.Errorf("open system %s: it is not in the configuration", name)
 	}
-	sys, err := st.root.System(st.systems[name], st.expected[name])
-	if err != nil {
-		return nil, err
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.sys == nil {
+		sys, err := st.root.System(st.systems[name], st.expected[name])
+		if err != nil {
+			return nil, err
+		}
+		o.sys = sys
 	}
-	st.opened[name] = sys
-	return sys, nil
+	return o.sys, nil
 }
 
 // directory is a [posix.Dir] as package apply wants it.

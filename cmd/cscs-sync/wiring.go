@@ -93,10 +93,43 @@ func (e *eyes) use(root *posix.Root) {
 	e.root = root
 }
 
+// opening is an open of storage.root that has not come back.
+type opening struct {
+	path string
+	done chan opened
+}
+
+type opened struct {
+	root *posix.Root
+	err  error
+}
+
+// openRoot opens storage.root. One that lies on a mount that hangs is waited for as long as for any mount, and asked no
+// second time while the first call has not come back.
+func (s *session) openRoot() (*posix.Root, error) {
+	path := s.cfg.Storage.Root
+	if s.opening == nil || s.opening.path != path {
+		s.opening = &opening{path, make(chan opened, 1)}
+		go func(o *opening) {
+			root, err := posix.OpenRoot(o.path)
+			o.done <- opened{root, err}
+		}(s.opening)
+	}
+	late := time.NewTimer(s.mountTimeout)
+	defer late.Stop()
+	select {
+	case o := <-s.opening.done:
+		s.opening = nil
+		return o.root, o.err
+	case <-late.C:
+		return nil, fmt.Errorf("open storage.root %s: no answer within %s: the mount that it lies on hangs", path, s.mountTimeout)
+	}
+}
+
 // observer looks at the storage; done lets go of it. The root is opened anew each time, so that mounts are not kept busy
 // between two looks; while a call hangs, the root that it uses stays open.
 func (s *session) observer(parallelism int) (o providers.Observer, done func(), err error) {
-	root, err := posix.OpenRoot(s.cfg.Storage.Root)
+	root, err := s.openRoot()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -108,7 +141,7 @@ func (s *session) observer(parallelism int) (o providers.Observer, done func(), 
 		}
 		s.eyes = &eyes{}
 		s.eyes.StorageObserver = providers.NewObserver(providers.Options{Systems: s.cfg.Settings.Systems, Directories: s.eyes, Quotas: quotas,
-			Deadline: canaryTimeout, QuotaDeadline: quotaTimeout, StatWorkers: parallelism,
+			Deadline: s.mountTimeout, QuotaDeadline: quotaTimeout, StatWorkers: parallelism,
 			Progress: func(int, int) { s.stage("observing", 2*quotaTimeout+stageSlack) }})
 	}
 	s.eyes.use(root)
