@@ -94,14 +94,12 @@ func (tx *Tx) ReplaceArchiveRegister(found []planner.Archived) error {
 
 // Recorded is everything that planning depends on. Of several archived directories of one resource it has the newest.
 func (tx *Tx) Recorded() (planner.Recorded, error) {
-	out := planner.Recorded{
-		Records:  make(map[planner.Key]planner.Record, tx.meta.Tallies[bucketRecords].Count),
-		Archived: map[planner.Key]planner.Archived{},
-	}
-	var err error
-	if out.Roots, err = tx.Roots(); err != nil {
+	out, err := tx.Waiting()
+	if err != nil {
 		return planner.Recorded{}, err
 	}
+	out.Records = make(map[planner.Key]planner.Record, tx.meta.Tallies[bucketRecords].Count)
+	out.Archived = map[planner.Key]planner.Archived{}
 	if err := tx.loadRecords(out.Records); err != nil {
 		return planner.Recorded{}, err
 	}
@@ -112,6 +110,14 @@ func (tx *Tx) Recorded() (planner.Recorded, error) {
 		return nil
 	})
 	if err != nil {
+		return planner.Recorded{}, err
+	}
+	return out, nil
+}
+
+// Waiting is [Tx.Recorded] without records and archive: all that a plan of nothing depends on.
+func (tx *Tx) Waiting() (out planner.Recorded, err error) {
+	if out.Roots, err = tx.Roots(); err != nil {
 		return planner.Recorded{}, err
 	}
 	waiting, err := tx.Outbox()

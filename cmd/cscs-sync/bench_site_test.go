@@ -35,21 +35,35 @@ func benchTera(gid uint32) uint64 { return 2 + 2*uint64(gid%40) }
 
 // writeItem writes one entry of the listing as the proxy does: with as many members, of the same lengths.
 func (r benchResource) writeItem(w io.Writer) {
-	named := func(key string) string {
-		return fmt.Sprintf(`{"itemId":"%s","key":"%s","name":"%s","active":true,"path":"%s"}`, benchUUID(7, 0), key, strings.ToUpper(key), key)
-	}
 	tera := benchTera(r.gid())
 	quota := func(kind, unit, enforcement string, n uint64) string {
 		return fmt.Sprintf(`{"type":"%s","quota":%d.0,"unit":"%s","enforcementType":"%s"}`, kind, n, unit, enforcement)
 	}
 	fmt.Fprintf(w, `{"itemId":"%s","status":"active","mountPoint":{"default":"%s"},"permission":{"value":"2770","permissionType":"octal"},`,
 		benchUUID(1, int(r)), r.path())
-	fmt.Fprintf(w, `"storageSystem":%s,"storageFileSystem":%s,"storageDataType":%s,`, named("capstor"), named("lustre"), named("store"))
+	writeNames(w)
 	fmt.Fprintf(w, `"target":{"targetType":"project","targetItem":{"itemId":"%s","key":null,"name":"project-%07d","status":"active","unixGid":%d,"active":true}},`,
 		benchUUID(2, int(r)), int(r), r.gid())
 	fmt.Fprintf(w, `"quotas":[%s,%s,%s,%s],"oldQuotas":null,"newQuotas":null,"parentItemId":"%s"}`,
 		quota("space", "tera", "hard", tera), quota("space", "tera", "soft", tera/2), quota("inodes", "none", "hard", tera*1000000), quota("inodes", "none", "soft", tera*500000),
 		benchUUID(3, int(r)/benchPerCustomer))
+}
+
+// writeNames writes the members that all items share.
+func writeNames(w io.Writer) {
+	named := func(key string) string {
+		return fmt.Sprintf(`{"itemId":"%s","key":"%s","name":"%s","active":true,"path":"%s"}`, benchUUID(7, 0), key, strings.ToUpper(key), key)
+	}
+	fmt.Fprintf(w, `"storageSystem":%s,"storageFileSystem":%s,"storageDataType":%s,`, named("capstor"), named("lustre"), named("store"))
+}
+
+// writeCustomer writes the customer above a resource.
+func (r benchResource) writeCustomer(w io.Writer) {
+	id := benchUUID(3, int(r)/benchPerCustomer)
+	fmt.Fprintf(w, `{"itemId":"%s","status":"pending","mountPoint":{"default":"%s"},"permission":{"value":"775","permissionType":"octal"},`, id, filepath.Dir(r.path()))
+	writeNames(w)
+	fmt.Fprintf(w, `"target":{"targetType":"customer","targetItem":{"itemId":"%s","key":"%s","name":"Customer %s"}},"quotas":null,"oldQuotas":null,"newQuotas":null,"parentItemId":"%s"}`,
+		id, r.customer(), r.customer(), benchUUID(4, 0))
 }
 
 func benchUUID(kind, n int) string { return fmt.Sprintf("%08x-0000-5000-8000-%012x", kind, n) }
@@ -121,8 +135,7 @@ func (s *benchSite) writePage(b testing.TB, from, to int) {
 		}
 		benchResource(i).writeItem(w)
 	}
-	fmt.Fprintf(w, `],"pagination":{"current":%d,"limit":500,"offset":%d,"pages":%d,"total":%d,"has_next":%t}}`,
-		len(s.pages)+1, from, (s.n+499)/500, s.n, to < s.n)
+	writePagination(w, len(s.pages)+1, s.n)
 	if err := w.Flush(); err != nil {
 		b.Fatal(err)
 	}

@@ -66,7 +66,11 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	s.stage("planning", planningTime)
 	var holds []planner.Hold
 	err := s.store.View(func(tx *state.Tx) (err error) {
-		if p.recorded, err = tx.Recorded(); err == nil {
+		load := tx.Recorded
+		if r.onlyListed && !anyResource(p.items) {
+			load = tx.Waiting // nothing is planned for: what is recorded would not be looked at
+		}
+		if p.recorded, err = load(); err == nil {
 			holds, err = tx.Holds(s.now())
 		}
 		return err
@@ -111,6 +115,11 @@ func (s *session) list(ctx context.Context, r request, p *planned) (err error) {
 	}
 	p.listing = s.now().Sub(start)
 	return nil
+}
+
+// anyResource tells whether there is more than tenants and customers.
+func anyResource(items []planner.Item) bool {
+	return slices.ContainsFunc(items, func(it planner.Item) bool { return !it.Target.IsNode() })
 }
 
 // merge adds what a partial listing leaves out.

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// benchProxy answers a listing by status as the proxy does when there is no order: the customers of n resources are
+// pending for ever, and nothing else is listed. Pages are made once, so that their cost is not ours.
+func benchProxy(b *testing.B, n int) *httptest.Server {
+	b.Helper()
+	const pageSize = 500
+	customers := (n + benchPerCustomer - 1) / benchPerCustomer
+	var pages [][]byte
+	for from := 0; from < customers; from += pageSize {
+		var text bytes.Buffer
+		w := bufio.NewWriter(&text)
+		fmt.Fprint(w, `{"status":"success","resources":[`)
+		for i := from; i < min(from+pageSize, customers); i++ {
+			if i > from {
+				fmt.Fprint(w, ",")
+			}
+			benchResource(i * benchPerCustomer).writeCustomer(w)
+		}
+		writePagination(w, from/pageSize+1, customers)
+		w.Flush()
+		pages = append(pages, text.Bytes())
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+		if r.URL.Query().Get("status") != "pending" {
+			fmt.Fprint(w, `{"status":"success","resources":[`)
+			writePagination(w, page, 0)
+			return
+		}
+		_, _ = w.Write(pages[page-1])
+	}))
+	b.Cleanup(server.Close)
+	return server
+}
+
+func writePagination(w io.Writer, page, total int) {
+	fmt.Fprintf(w, `],"pagination":{"current":%d,"limit":500,"offset":%d,"pages":%d,"total":%d,"has_next":%t}}`,
+		page, (page-1)*500, (total+499)/500, total, page*500 < total)
+}
+
+// record writes records of all resources, as an audit that found them as wanted.
+func (s *benchSite) record(b testing.TB, store *state.Store) {
+	b.Helper()
+	const batch = 10_000
+	for from := 0; from < s.n; from += batch {
+		err := store.Update(func(tx *state.Tx) error {
+			for i := from; i < min(from+batch, s.n); i++ {
+				if err := tx.PutRecord(benchResource(i).record()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func (r benchResource) record() planner.Record {
+	tera := planner.Bytes(benchTera(r.gid())) << 40
+	inodes := planner.Inodes(benchTera(r.gid())) * 1_000_000
+	quota := planner.Quota{SpaceSoft: planner.LimitOf(tera / 2), SpaceHard: planner.LimitOf(tera), InodesSoft: planner.LimitOf(inodes / 2), InodesHard: planner.LimitOf(inodes)}
+	return planner.Record{Key: planner.Key{Item: strings.ReplaceAll(benchUUID(1, int(r)), "-", ""), System: "capstor", DataType: "store"},
+		Address: r.path(), System: "capstor", Storage: r.path()[1:], Target: planner.TargetProject, Inode: uint64(r) + 10, Group: planner.GID(r.gid()), Mode: 0o2770,
+		QuotaBy: planner.ByGroup, QuotaID: r.gid(), Claim: planner.ClaimOf(quota), Plan: "sha256:" + strings.Repeat("ab", 32), At: time.Unix(1_790_000_000, 0).UTC()}
+}
+
+// loop is the unattended loop, in this process.
+func (s *benchSite) loop(b *testing.B, url string) *loop {
+	b.Helper()
+	for _, name := range []string{"proxy.token", "waldur.token"} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte("secret"), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	f, err := os.OpenFile(s.config, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "proxy {\n  url = %q\n  token = file(%q)\n}\nwaldur {\n  url = %q\n  token = file(%q)\n}\n",
+		url+"/api/storage-resources/", filepath.Join(s.dir, "proxy.token"), url+"/api/", filepath.Join(s.dir, "waldur.token"))
+	a := system()
+	a.configPath, a.color, a.kernel = s.config, "never", benchKernel
+	a.stdout, a.stderr = io.Discard, io.Discard
+	a.log, a.quietLog = slog.New(slog.DiscardHandler), true
+	ses, err := a.open(config.Read)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return newLoop(ses, runOptions{})
+}
+
+// BenchmarkOrdersIdle is a round of the orders lane in which nobody has ordered anything, with 100,000 recorded resources:
+// all of it, the loopback HTTP too.
+func BenchmarkOrdersIdle(b *testing.B) {
+	const n = 100_000
+	site := newBenchSite(b, n, false)
+	l := site.loop(b, benchProxy(b, n).URL)
+	site.record(b, l.s.store)
+	if why := l.round(context.Background(), laneOrders); why != noChanges { // the state file is checked as a whole once
+		b.Fatalf("the round ended with %s", why)
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		if why := l.round(context.Background(), laneOrders); why != noChanges {
+			b.Fatalf("the round ended with %s", why)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/round")
+}
