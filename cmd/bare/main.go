@@ -1,71 +1,113 @@
 // Bare is the yardstick of cscs-sync's speed: the least that any program must do to compare a listing with what stands.
 // It decodes saved pages of the proxy with the standard library, and does one openat2 and one fstat for each resource's
-// directory. It plans nothing, checks nothing and is safe against nothing.
+// directory. With -make it makes the directories, with the system calls and the syncs of an apply. It plans nothing,
+// checks nothing and is safe against nothing.
 //
-//	bare ROOT PAGE…
+//	bare [-make JOURNAL] ROOT PAGE…
 package main
 
 import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
 
+// resource is one entry of a page.
+type resource struct {
+	ItemID     string `json:"itemId"`
+	Status     string `json:"status"`
+	MountPoint struct {
+		Default string `json:"default"`
+	} `json:"mountPoint"`
+	Permission struct {
+		Value string `json:"value"`
+	} `json:"permission"`
+	StorageSystem struct {
+		Key string `json:"key"`
+	} `json:"storageSystem"`
+	StorageDataType struct {
+		Key string `json:"key"`
+	} `json:"storageDataType"`
+	Target struct {
+		TargetType string `json:"targetType"`
+		TargetItem struct {
+			Name           *string `json:"name"`
+			UnixGID        *int64  `json:"unixGid"`
+			PrimaryProject *struct {
+				Name    string `json:"name"`
+				UnixGID *int64 `json:"unixGid"`
+			} `json:"primaryProject"`
+		} `json:"targetItem"`
+	} `json:"target"`
+	Quotas, NewQuotas []struct {
+		Type, Unit, EnforcementType string
+		Quota                       json.Number
+	}
+	ParentItemID *string `json:"parentItemId"`
+}
+
 // page is the part of the proxy's answer that matters here.
 type page struct {
-	Resources []struct {
-		ItemID     string `json:"itemId"`
-		Status     string `json:"status"`
-		MountPoint struct {
-			Default string `json:"default"`
-		} `json:"mountPoint"`
-		Permission struct {
-			Value string `json:"value"`
-		} `json:"permission"`
-		StorageSystem struct {
-			Key string `json:"key"`
-		} `json:"storageSystem"`
-		StorageDataType struct {
-			Key string `json:"key"`
-		} `json:"storageDataType"`
-		Target struct {
-			TargetType string `json:"targetType"`
-			TargetItem struct {
-				Name           *string `json:"name"`
-				UnixGID        *int64  `json:"unixGid"`
-				PrimaryProject *struct {
-					Name    string `json:"name"`
-					UnixGID *int64 `json:"unixGid"`
-				} `json:"primaryProject"`
-			} `json:"targetItem"`
-		} `json:"target"`
-		Quotas, NewQuotas []struct {
-			Type, Unit, EnforcementType string
-			Quota                       json.Number
-		}
-		ParentItemID *string `json:"parentItemId"`
-	} `json:"resources"`
+	Resources []resource `json:"resources"`
+}
+
+// resources are the entries that are no tenant and no customer.
+func (p *page) resources() []resource {
+	return slices.DeleteFunc(p.Resources, func(r resource) bool { return r.Target.TargetType != "project" && r.Target.TargetType != "user" })
 }
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	run := look
+	args := os.Args[1:]
+	if len(args) > 0 && args[0] == "-make" {
+		run, args = create, args[1:]
+	}
+	if err := run(args); err != nil {
 		fmt.Fprintln(os.Stderr, "bare:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
+// look compares a listing with what stands.
+func look(args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("usage: bare ROOT PAGE…")
 	}
-	root, err := unix.Open(args[0], unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	root, err := openRoot(args[0])
 	if err != nil {
-		return fmt.Errorf("open %s: %w", args[0], err)
+		return err
 	}
 	seen, absent := 0, 0
-	for _, name := range args[1:] {
+	err = eachPage(args[1:], func(p *page) error {
+		for _, r := range p.resources() {
+			ok, err := stands(root, r.MountPoint.Default)
+			if err != nil {
+				return err
+			}
+			if seen++; !ok {
+				absent++
+			}
+		}
+		return nil
+	})
+	fmt.Printf("%d resources, %d without a directory\n", seen, absent)
+	return err
+}
+
+func openRoot(path string) (int, error) {
+	root, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open %s: %w", path, err)
+	}
+	return root, nil
+}
+
+// eachPage decodes the pages, one after the other.
+func eachPage(names []string, f func(*page) error) error {
+	for _, name := range names {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			return err
@@ -74,25 +116,15 @@ func run(args []string) error {
 		if err := json.Unmarshal(data, &p); err != nil {
 			return fmt.Errorf("decode %s: %w", name, err)
 		}
-		for _, r := range p.Resources {
-			if r.Target.TargetType != "project" && r.Target.TargetType != "user" {
-				continue
-			}
-			ok, err := look(root, r.MountPoint.Default)
-			if err != nil {
-				return err
-			}
-			if seen++; !ok {
-				absent++
-			}
+		if err := f(&p); err != nil {
+			return err
 		}
 	}
-	fmt.Printf("%d resources, %d without a directory\n", seen, absent)
 	return nil
 }
 
-// look opens one directory below root and asks what it is.
-func look(root int, path string) (bool, error) {
+// stands opens one directory below root and asks what it is.
+func stands(root int, path string) (bool, error) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
 	fd, err := unix.Openat2(root, path[1:], &how)
 	if err == unix.ENOENT {

@@ -88,8 +88,8 @@ func (r benchResource) record() planner.Record {
 		QuotaBy: planner.ByGroup, QuotaID: r.gid(), Claim: planner.ClaimOf(quota), Plan: "sha256:" + strings.Repeat("ab", 32), At: time.Unix(1_790_000_000, 0).UTC()}
 }
 
-// loop is the unattended loop, in this process.
-func (s *benchSite) loop(b *testing.B, url string) *loop {
+// serveFrom has the site's configuration name a proxy and a Waldur.
+func (s *benchSite) serveFrom(b *testing.B, url string) {
 	b.Helper()
 	for _, name := range []string{"proxy.token", "waldur.token"} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte("secret"), 0o600); err != nil {
@@ -103,6 +103,11 @@ func (s *benchSite) loop(b *testing.B, url string) *loop {
 	defer f.Close()
 	fmt.Fprintf(f, "proxy {\n  url = %q\n  token = file(%q)\n}\nwaldur {\n  url = %q\n  token = file(%q)\n}\n",
 		url+"/api/storage-resources/", filepath.Join(s.dir, "proxy.token"), url+"/api/", filepath.Join(s.dir, "waldur.token"))
+}
+
+// loop is the unattended loop, in this process.
+func (s *benchSite) loop(b *testing.B) *loop {
+	b.Helper()
 	a := system()
 	a.configPath, a.color, a.kernel = s.config, "never", benchKernel
 	a.stdout, a.stderr = io.Discard, io.Discard
@@ -119,7 +124,8 @@ func (s *benchSite) loop(b *testing.B, url string) *loop {
 func BenchmarkOrdersIdle(b *testing.B) {
 	const n = 100_000
 	site := newBenchSite(b, n, false)
-	l := site.loop(b, benchProxy(b, n).URL)
+	site.serveFrom(b, benchProxy(b, n).URL)
+	l := site.loop(b)
 	site.record(b, l.s.store)
 	if why := l.round(context.Background(), laneOrders); why != noChanges { // the state file is checked as a whole once
 		b.Fatalf("the round ended with %s", why)
