@@ -34,8 +34,8 @@ type Options struct {
 	QuotaDeadline time.Duration
 	// StatWorkers and QuotaWorkers are the greatest numbers of calls at a time on one mount; 16 and 8.
 	StatWorkers, QuotaWorkers int
-	// Progress, if not nil, is told now and then how far an observation is, from one goroutine at a time.
-	Progress func(done, total int)
+	// Progress, if not nil, is told now and then how far an observation is.
+	Progress Progress
 }
 
 // StorageObserver is the [Observer] of real storage. Use one for as long as the process runs: it remembers what hangs.
@@ -164,7 +164,7 @@ func (s *StorageObserver) Directories(ctx context.Context, targets []planner.Pla
 		},
 		alive: func(planner.Directory) bool { return true },
 	}
-	return observe(ctx, s, len(targets), p, func(i int) (system, filesystem, why string) {
+	return observe(ctx, s, "Looking at directories", len(targets), p, func(i int) (system, filesystem, why string) {
 		m := mounts[targets[i].System]
 		return targets[i].System, m.Filesystem, m.Problem + m.Unknown
 	})
@@ -190,7 +190,7 @@ func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTar
 			return s.o.Quotas.Get(ctx, s.systems[targets[i].System], targets[i].Identity)
 		},
 	}
-	return observe(ctx, s, len(targets), p, func(i int) (system, filesystem, why string) {
+	return observe(ctx, s, "Reading quotas", len(targets), p, func(i int) (system, filesystem, why string) {
 		t := &targets[i]
 		m := mounts[t.System]
 		why = m.Problem + m.Unknown
@@ -201,9 +201,9 @@ func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTar
 	})
 }
 
-// observe gets the answers to n targets, those of each filesystem by a pool of their own, all at the same time. Where
+// observe gets the answers to n targets, by work that people know by its name: those of each filesystem by a pool of their own, all at the same time. Where
 // tells a target's system and filesystem, or why it is not asked at all.
-func observe[T any](ctx context.Context, s *StorageObserver, n int, p pool[T], where func(i int) (system, filesystem, why string)) []T {
+func observe[T any](ctx context.Context, s *StorageObserver, work string, n int, p pool[T], where func(i int) (system, filesystem, why string)) []T {
 	answers := make([]T, n)
 	groups := map[string][]int32{}
 	systems := map[string]string{}
@@ -220,7 +220,7 @@ func observe[T any](ctx context.Context, s *StorageObserver, n int, p pool[T], w
 		groups[filesystem] = append(groups[filesystem], int32(i))
 		asked++
 	}
-	tell := newTally(asked, s.o.Progress)
+	tell := newTally(work, asked, s.o.Progress)
 	defer tell.end()
 	var wait sync.WaitGroup
 	for filesystem, of := range groups {

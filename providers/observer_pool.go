@@ -182,8 +182,6 @@ func (w *work[T]) salvage(unknown T) {
 // tally counts over all mounts, and tells.
 type tally struct {
 	done  atomic.Int64
-	total int
-	tell  func(done, total int)
 	stop  chan struct{}
 	ended chan struct{}
 }
@@ -191,8 +189,8 @@ type tally struct {
 // howOften is how often progress is told.
 const howOften = 100 * time.Millisecond
 
-func newTally(total int, tell func(done, total int)) *tally {
-	t := &tally{total: total, tell: tell, stop: make(chan struct{}), ended: make(chan struct{})}
+func newTally(work string, total int, tell Progress) *tally {
+	t := &tally{stop: make(chan struct{}), ended: make(chan struct{})}
 	if tell == nil || total == 0 {
 		close(t.ended)
 		return t
@@ -204,9 +202,9 @@ func newTally(total int, tell func(done, total int)) *tally {
 		for {
 			select {
 			case <-again.C:
-				tell(int(t.done.Load()), total)
+				tell(work, int(t.done.Load()), total)
 			case <-t.stop:
-				tell(total, total)
+				tell(work, total, total)
 				return
 			}
 		}

@@ -98,7 +98,7 @@ func TestDirectoriesInOrder(t *testing.T) {
 	s := newStorage()
 	o := observer(s, "a", "b")
 	var told []int
-	o.o.Progress = func(done, total int) { told = append(told, done, total) }
+	o.o.Progress = func(_ string, done, total int) { told = append(told, done, total) }
 	var targets []planner.Place
 	for i, p := range places("a", 1000) {
 		targets = append(targets, p, planner.Place{System: "b", Path: fmt.Sprintf("b/%d", i)})

@@ -7,6 +7,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
+// Progress hears how far long work is: what the work is, in words for people ("Looking at directories"), and how many of
+// how many are done; a total of 0 is not known. Calls come one at a time.
+type Progress func(work string, done, total int)
+
 // Source lists what should exist: the proxy, or files with its saved answers.
 type Source interface {
 	// List returns every item of one consistent listing, or an error: never a part. Statuses limits the listing to

@@ -43,6 +43,9 @@ type app struct {
 	// beat hears of each stage of a round, and how long it may take; nil outside of the loop.
 	beat func(stage string, allowed time.Duration)
 
+	// statusLine is what shows how far a command is; nil where nothing does.
+	statusLine atomic.Pointer[progress]
+
 	connect     sync.Once
 	connections http.RoundTripper
 
@@ -230,7 +233,7 @@ func (a *app) setUp(level, format string) error {
 func (a *app) logger(level slog.Level) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	if a.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(a.stderr, o))
+		return slog.New(slog.NewJSONHandler(besideProgress{a, a.stderr}, o))
 	}
-	return slog.New(slog.NewTextHandler(a.stderr, o))
+	return slog.New(slog.NewTextHandler(besideProgress{a, a.stderr}, o))
 }

@@ -26,6 +26,9 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
+	if !o.json && !o.quiet {
+		defer s.showProgress()()
+	}
 	before, steps, err := s.ledger(p)
 	if err != nil {
 		return err

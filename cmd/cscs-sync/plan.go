@@ -108,6 +108,9 @@ func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selectio
 	if err != nil {
 		return nil, err
 	}
+	if !o.json {
+		defer s.showProgress()()
+	}
 	p, err := s.plan(ctx, request{source: source, selection: sel, parallelism: o.parallelism})
 	if err != nil {
 		return nil, err

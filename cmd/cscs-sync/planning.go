@@ -161,7 +161,8 @@ func (s *session) ask(ctx context.Context, questions []planner.Question, each bo
 	}
 	orders := s.orders()
 	unreachable := ""
-	for _, q := range questions {
+	for i, q := range questions {
+		s.tellProgress("Asking Waldur about orders", i, len(questions))
 		if unreachable != "" && !each {
 			answers[q.ID] = planner.OrderAnswer{Why: unreachable}
 			continue

@@ -151,3 +151,10 @@ func TestSignals(t *testing.T) {
 		})
 	}
 }
+
+// settle waits until everything that was written to the terminal has been read.
+func (x *terminal) settle() {
+	for last := -1; last != len(x.text()); time.Sleep(50 * time.Millisecond) {
+		last = len(x.text())
+	}
+}

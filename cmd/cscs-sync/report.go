@@ -76,15 +76,16 @@ func (r *report) event(e apply.Event) {
 	}
 	r.n++
 	total := len(r.plan.plan.Core.Actions)
+	r.tellProgress("Applying", r.n, total)
 	text := fmt.Sprintf("[%*d/%d] %s: %s", len(fmt.Sprint(total)), r.n, total, planfile.Quote(e.Action.Address), words(e.Action.Kind, e.Status))
 	if e.Err != nil {
 		text += ": " + planfile.Escape(strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 	}
 	if e.Status == apply.Done {
-		fmt.Fprintln(r.out, text)
+		fmt.Fprintln(besideProgress{r.app, r.out}, text)
 		return
 	}
-	fmt.Fprintln(r.out, r.paint(r.out, text, color.FgRed))
+	fmt.Fprintln(besideProgress{r.app, r.out}, r.paint(r.out, text, color.FgRed))
 }
 
 // progress tells how far a long step is.
@@ -145,6 +146,7 @@ type jsonResource struct {
 
 // end gives the account.
 func (r *report) end(results []apply.Result, result state.Result) {
+	r.statusLine.Load().end()
 	if r.json {
 		end := jsonEnd{planfile.FormatVersion, r.plan.id, string(result), allStatuses(results), []jsonResource{}}
 		for _, x := range results {

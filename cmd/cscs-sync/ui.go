@@ -19,6 +19,8 @@ import (
 // The rules of what is printed:
 //
 //   - Results go to stdout, and nothing else does; logs, progress, warnings and errors go to stderr.
+//   - Long work shows how far it is: a status line on a terminal, taken away at its end, and a line every ten seconds
+//     elsewhere; nothing where JSON is asked for.
 //   - An error is "Error: " and one message that says what happened, to what, why, and what to do next. Diagnostics of
 //     the configuration show the source line with a caret.
 //   - Colour only where the stream is a terminal, unless --color says otherwise; NO_COLOR is honoured, and always wins
@@ -36,7 +38,7 @@ func (a *app) print(s string) error {
 
 // tell writes a remark for people to stderr.
 func (a *app) tell(format string, args ...any) {
-	fmt.Fprintf(a.stderr, format+"\n", args...)
+	fmt.Fprintf(besideProgress{a, a.stderr}, format+"\n", args...)
 }
 
 // colored tells whether a stream gets colour.

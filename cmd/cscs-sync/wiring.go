@@ -33,7 +33,7 @@ func (a *app) transport() http.RoundTripper {
 // source is where the resources come from: the proxy, or saved responses.
 func (s *session) source(files []string) (providers.Source, error) {
 	if len(files) > 0 {
-		return waldur.NewFiles(files, s.stdin), nil
+		return waldur.NewFiles(files, s.stdin, s.tellProgress), nil
 	}
 	p := s.cfg.Proxy
 	if p == nil {
@@ -46,7 +46,7 @@ func (s *session) source(files []string) (providers.Source, error) {
 			ClientSecret: waldur.Secret(p.OIDC.ClientSecret.Reveal()), Scope: p.OIDC.Scope}, s.transport(), s.now)
 	}
 	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: token, TokenFrom: from, Timeout: p.Timeout, Transport: s.transport(),
-		Clock: waldur.Clock{Now: s.now, Sleep: waldur.Sleep, Rand: rand.Float64}})
+		Clock: waldur.Clock{Now: s.now, Sleep: waldur.Sleep, Rand: rand.Float64}, Progress: s.tellProgress})
 }
 
 // orders is Waldur. The configuration has a waldur block.
@@ -142,7 +142,10 @@ func (s *session) observer(parallelism int) (o providers.Observer, done func(), 
 		s.eyes = &eyes{}
 		s.eyes.StorageObserver = providers.NewObserver(providers.Options{Systems: s.cfg.Settings.Systems, Directories: s.eyes, Quotas: quotas,
 			Deadline: s.mountTimeout, QuotaDeadline: quotaTimeout, StatWorkers: parallelism,
-			Progress: func(int, int) { s.stage("observing", 2*quotaTimeout+stageSlack) }})
+			Progress: func(work string, done, total int) {
+				s.stage("observing", 2*quotaTimeout+stageSlack)
+				s.tellProgress(work, done, total)
+			}})
 	}
 	s.eyes.use(root)
 	return s.eyes.StorageObserver, func() {

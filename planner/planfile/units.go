@@ -62,6 +62,9 @@ func decimal(whole, tenths uint64) string {
 	return commas(whole) + "." + strconv.FormatUint(tenths, 10)
 }
 
+// Commas shows a number as plans do: 10,000.
+func Commas(n uint64) string { return commas(n) }
+
 func commas(n uint64) string {
 	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {

@@ -26,13 +26,14 @@ const maxNamed = 4
 type files struct {
 	paths []string
 	stdin io.Reader
+	tell  providers.Progress
 }
 
 // NewFiles is a source that reads saved answers of the proxy: one that is complete, or the pages of one listing in any
 // order; or, as the only file, a JSON array of resources, which has nothing that would tell whether it is complete. The
-// path "-" is stdin. A listing of which a page is missing is refused.
-func NewFiles(paths []string, stdin io.Reader) providers.Source {
-	return &files{paths: paths, stdin: stdin}
+// path "-" is stdin. A listing of which a page is missing is refused. Tell, if not nil, is told of each file.
+func NewFiles(paths []string, stdin io.Reader, tell providers.Progress) providers.Source {
+	return &files{paths: paths, stdin: stdin, tell: tell}
 }
 
 // Name implements [providers.Source]. Of many files only the first and the last are named.
@@ -88,6 +89,9 @@ func (f *files) read(ctx context.Context) ([]planner.Item, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", fileName(path), err)
+		}
+		if f.tell != nil {
+			f.tell(listingWork, len(s.items), s.first.Total)
 		}
 	}
 	return s.items, s.complete()

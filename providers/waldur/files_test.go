@@ -21,7 +21,7 @@ func responsePaths(names ...string) []string {
 }
 
 func fromFiles(names ...string) ([]planner.Item, error) {
-	return NewFiles(responsePaths(names...), strings.NewReader("")).List(context.Background(), nil)
+	return NewFiles(responsePaths(names...), strings.NewReader(""), nil).List(context.Background(), nil)
 }
 
 // TestSavedListings: each complete listing that the real proxy gave is read, without a problem in any item.
@@ -130,7 +130,7 @@ func TestEveryErrorAnswerIsRefused(t *testing.T) {
 		t.Fatalf("only %d error answers", len(names))
 	}
 	for _, n := range names {
-		_, err := NewFiles([]string{n}, nil).List(context.Background(), nil)
+		_, err := NewFiles([]string{n}, nil, nil).List(context.Background(), nil)
 		if err == nil || !strings.Contains(err.Error(), "this is an error answer, not a listing: ") {
 			t.Errorf("%s: %v", n, err)
 		}
@@ -139,7 +139,7 @@ func TestEveryErrorAnswerIsRefused(t *testing.T) {
 
 func fromStdin(t *testing.T, text string) ([]planner.Item, error) {
 	t.Helper()
-	return NewFiles([]string{"-"}, strings.NewReader(text)).List(context.Background(), nil)
+	return NewFiles([]string{"-"}, strings.NewReader(text), nil).List(context.Background(), nil)
 }
 
 func TestSavedArray(t *testing.T) {
@@ -166,14 +166,14 @@ func TestArrayIsTheOnlyFile(t *testing.T) {
 	if err := os.WriteFile(array, []byte("["+goodItem+"]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := NewFiles([]string{array, responsePaths("mini.json")[0]}, nil).List(context.Background(), nil)
+	_, err := NewFiles([]string{array, responsePaths("mini.json")[0]}, nil, nil).List(context.Background(), nil)
 	if err == nil || !strings.Contains(err.Error(), "array.json: an array of resources has to be the only file") {
 		t.Error(err)
 	}
 }
 
 func TestStdinTwice(t *testing.T) {
-	_, err := NewFiles([]string{"-", "x", "-"}, strings.NewReader("")).List(context.Background(), nil)
+	_, err := NewFiles([]string{"-", "x", "-"}, strings.NewReader(""), nil).List(context.Background(), nil)
 	if err == nil || !strings.Contains(err.Error(), "stdin is named twice") {
 		t.Error(err)
 	}
@@ -193,7 +193,7 @@ func TestPagesWithADouble(t *testing.T) {
 		}
 		paths = append(paths, p)
 	}
-	_, err := NewFiles(paths, nil).List(context.Background(), nil)
+	_, err := NewFiles(paths, nil, nil).List(context.Background(), nil)
 	if err == nil || !strings.Contains(err.Error(), "is listed twice: it changed while the pages were saved") {
 		t.Error(err)
 	}
@@ -202,7 +202,7 @@ func TestPagesWithADouble(t *testing.T) {
 // TestStatusesOfFiles: the filter leaves out other statuses, but no item whose status could not be read.
 func TestStatusesOfFiles(t *testing.T) {
 	odd := strings.Replace(strings.Replace(goodItem, `"storageDataType":{"key":"store"}`, `"storageDataType":{"key":"odd"}`, 1), `"active","mountPoint"`, `"odd","mountPoint"`, 1)
-	src := NewFiles([]string{"-"}, strings.NewReader("["+goodItem+","+odd+"]"))
+	src := NewFiles([]string{"-"}, strings.NewReader("["+goodItem+","+odd+"]"), nil)
 	items, err := src.List(context.Background(), []planner.Status{planner.StatusRemoving})
 	if err != nil || len(items) != 1 || !strings.Contains(items[0].Problem, `status: unknown value "odd"`) {
 		t.Errorf("%+v, %v", items, err)
@@ -210,10 +210,10 @@ func TestStatusesOfFiles(t *testing.T) {
 }
 
 func TestNameOfFiles(t *testing.T) {
-	if n := NewFiles([]string{"1", "2", "3", "4", "/a/5.json"}, nil).Name(); n != "5 files, 1 to 5.json" {
+	if n := NewFiles([]string{"1", "2", "3", "4", "/a/5.json"}, nil, nil).Name(); n != "5 files, 1 to 5.json" {
 		t.Error(n)
 	}
-	if n := NewFiles([]string{"/a/b/page1.json", "-"}, nil).Name(); n != "page1.json, stdin" {
+	if n := NewFiles([]string{"/a/b/page1.json", "-"}, nil, nil).Name(); n != "page1.json, stdin" {
 		t.Error(n)
 	}
 }

@@ -58,11 +58,13 @@ func (l *listing) readAll(ctx context.Context, statuses []planner.Status) error 
 
 // read reads the pages of one listing.
 func (l *listing) read(ctx context.Context, status planner.Status) error {
+	before := len(l.items)
+	l.tell(0, 0)
 	first, err := l.page(ctx, 1, status)
 	if err != nil {
 		return err
 	}
-	before := len(l.items)
+	l.tell(len(first.Items)-before, first.Total)
 	l.items = slices.Grow(first.Items, min(max(first.Total-len(first.Items)+before, 0), maxReserved))
 	for n := 2; n <= first.Pages(); n++ {
 		page, err := l.page(ctx, n, status)
@@ -74,11 +76,21 @@ func (l *listing) read(ctx context.Context, status planner.Status) error {
 				n, page.Total, page.Limit, first.Total, first.Limit)}
 		}
 		l.items = page.Items
+		l.tell(len(l.items)-before, first.Total)
 	}
 	if got := len(l.items) - before; got != first.Total {
 		return &ChangedError{fmt.Sprintf("%d items on %d pages, but the total is %d", got, first.Pages(), first.Total)}
 	}
 	return nil
+}
+
+// listingWork is how people know the work of a source.
+const listingWork = "Listing resources"
+
+func (l *listing) tell(done, total int) {
+	if l.proxy.options.Progress != nil {
+		l.proxy.options.Progress(listingWork, done, total)
+	}
 }
 
 // page asks for a page until there is an answer that another try would not better.

@@ -31,7 +31,7 @@ type Clock struct {
 	Rand func() float64
 }
 
-// ProxyOptions configure [NewProxy]. All are needed.
+// ProxyOptions configure [NewProxy]. All but Progress are needed.
 type ProxyOptions struct {
 	// URL is the listing's, with its trailing slash.
 	URL   string
@@ -42,6 +42,8 @@ type ProxyOptions struct {
 	Timeout   time.Duration
 	Transport http.RoundTripper
 	Clock     Clock
+	// Progress, if not nil, is told of each page.
+	Progress providers.Progress
 }
 
 // proxy reads listings over HTTP.
