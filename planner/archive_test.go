@@ -91,3 +91,27 @@ func TestRestorePutsLimitsBack(t *testing.T) {
 		}
 	}
 }
+
+// What is archived is promised to nobody any more, unless others live on the same quota.
+func TestPromisedAfterAnArchive(t *testing.T) {
+	own, other := recordOf("bio", 30500), recordOf("chem", 30500)
+	own.QuotaBy, own.QuotaID = planner.ByGroup, 30500
+	other.QuotaBy, other.QuotaID = planner.ByGroup, 30500
+	for _, c := range []struct {
+		name  string
+		rec   planner.Recorded
+		after planner.Bytes
+	}{
+		{"never recorded", planner.Recorded{}, 0},
+		{"recorded", records(own), 0},
+		{"another on the same quota", records(own, other), 10 * tib},
+	} {
+		m := newModel()
+		asWanted(m, "bio", 30500)
+		p, _ := plan(&planner.World{Settings: testSettings(), Items: items(project("bio", 30500, ordered(planner.StatusRemoving))), Recorded: c.rec}, m)
+		want := []planner.Promise{{System: "capstor", Before: 10 * tib, After: c.after}}
+		if !slices.Equal(p.Context.Promised, want) {
+			t.Errorf("%s: promised %v, want %v", c.name, p.Context.Promised, want)
+		}
+	}
+}

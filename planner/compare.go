@@ -15,6 +15,8 @@ type comparison struct {
 	plan   *Plan
 	// needed are the tenant and customer nodes that have to be made, by storage path.
 	needed map[string]*node
+	// leaving counts the claims on an identity that are given up, because their directories are archived.
+	leaving map[Identity]int32
 	// lost are resources that something could not be observed of.
 	lost map[Key]bool
 	// same is the room of [decision.same], used again for each resource.
@@ -24,7 +26,7 @@ type comparison struct {
 // Compare makes the plan: what must change for the storage to become what the graph wants. The header gives who, when
 // and where; its other members are filled in. The observation must be of g.Targets() and g.QuotaTargets().
 func Compare(g *Graph, seen Observed, header Context) *Plan {
-	c := &comparison{g: g, seen: &seen, shares: g.claimed(&seen), needed: map[string]*node{}, lost: map[Key]bool{}}
+	c := &comparison{g: g, seen: &seen, shares: g.claimed(&seen), needed: map[string]*node{}, leaving: map[Identity]int32{}, lost: map[Key]bool{}}
 	c.plan = &Plan{Context: header}
 	c.plan.Core = Core{Configuration: g.world.Settings.Fingerprint, Selection: g.world.Selection, Actions: []Action{}}
 	c.plan.Context.Details = []Detail{}
@@ -308,8 +310,11 @@ func (c *comparison) promise() {
 		}
 		now, _ := s.state.Limits.SpaceHard.Number()
 		sum.Before += now
+		left, leaves := c.leaving[s.identity]
 		if then, ok := after[s.identity]; ok {
 			now = then
+		} else if leaves && left == s.claims {
+			now = 0 // set, but promised to nobody any more
 		}
 		sum.After += now
 	}

@@ -177,7 +177,7 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	d.detail.Keep = &keep
 	if id, ok := n.identityOf(c.seen.Mounts[n.system.Name]); ok {
 		d.action.Quota = &QuotaID{id.By, id.ID}
-		d.action.Freeze = n.system.Quota.OnRemove == "freeze" && c.alone(n, id)
+		d.action.Freeze = c.leave(n, id) == 0 && n.system.Quota.OnRemove == "freeze"
 		if n.share >= 0 && c.shares.list[n.share].state != nil {
 			d.detail.Usage = c.shares.list[n.share].usage()
 		}
@@ -185,19 +185,22 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	return Reason{}
 }
 
-// alone tells that nobody but the node claims its quota identity. Freezing a quota that others live on would stop them.
-func (c *comparison) alone(n *node, id Identity) bool {
-	others := int32(0)
+// leave notes that a node gives up its claim on a quota identity, and counts the claims of others. Freezing a quota that
+// others live on would stop them.
+func (c *comparison) leave(n *node, id Identity) (others int32) {
 	if n.share >= 0 {
 		others = c.shares.list[n.share].claims
 	}
+	own := int32(0)
 	if rec := c.g.world.Recorded.Records[n.item.Key]; others > 0 && rec.QuotaBy == id.By && rec.QuotaID == id.ID {
-		others-- // its own, at the recorded value
+		own = 1 // at the recorded value
 	}
-	if others > 0 {
+	c.leaving[id] += own
+	others -= own
+	if others > 0 && n.system.Quota.OnRemove == "freeze" {
 		c.g.warn("not_frozen", n.address(), "the limits of %s %d stay as they are when it is archived, although on_remove is \"freeze\": others live on them", id.By, id.ID)
 	}
-	return others == 0
+	return others
 }
 
 // restore brings an archived directory back to where it was.
