@@ -22,9 +22,9 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/config":   {"planner", "planner/override", "planner/policy"},
 		"planner/apply":    {"planner", "providers", "state"},
 		"providers":        {"planner"},
+		"providers/lustre": {"planner", "providers"},
 		"providers/waldur": {"planner", "providers"},
 		"providers/posix":  {"planner"},
-		"providers/lustre": {"planner"},
 		"state":            {"planner"},
 	}
 	pure := []string{"planner", "planner/override", "planner/planfile", "planner/policy"}

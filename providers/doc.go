@@ -14,5 +14,11 @@
 //   - remembers what it left behind: as long as one call on a mount has not come back, nothing new is begun there. A mount
 //     that hangs for weeks holds the workers of one pool, and no more.
 //
+// # Reading in bulk
+//
+// One quota costs a call to every server. Where the filesystem can list its quotas ([QuotaLister]), identities are asked for
+// in ranges, one call at a time, and only the gaps one by one. A list is believed only if single answers before and after it
+// were complete: a server that is away is left out of a list without a word.
+//
 // Unknown is never absent, and a plan that depends on it does nothing.
 package providers

@@ -48,6 +48,8 @@ type StorageObserver struct {
 	mounts map[string]planner.Mount
 	// left counts calls that were left behind, by mount: a system's canary, or a filesystem.
 	left map[string]int
+	// noList are systems whose quotas cannot be listed.
+	noList map[string]bool
 }
 
 var _ Observer = (*StorageObserver)(nil)
@@ -58,7 +60,7 @@ func NewObserver(o Options) *StorageObserver {
 	setDefault(&o.QuotaDeadline, time.Minute)
 	setDefault(&o.StatWorkers, 16)
 	setDefault(&o.QuotaWorkers, 8)
-	s := &StorageObserver{o: o, systems: map[string]planner.System{}, mounts: map[string]planner.Mount{}, left: map[string]int{}}
+	s := &StorageObserver{o: o, systems: map[string]planner.System{}, mounts: map[string]planner.Mount{}, left: map[string]int{}, noList: map[string]bool{}}
 	for _, system := range o.Systems {
 		s.systems[system.Name] = system
 	}
@@ -170,7 +172,8 @@ func (s *StorageObserver) Directories(ctx context.Context, targets []planner.Pla
 	})
 }
 
-// Quotas reads the identities, each filesystem's by its own workers.
+// Quotas reads the identities, each filesystem's by its own workers: first in bulk where that can be done, the rest one by
+// one.
 func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTarget) []planner.QuotaState {
 	names := map[string]bool{}
 	for _, t := range targets {
@@ -188,6 +191,9 @@ func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTar
 		alive: func(q planner.QuotaState) bool { return q.LimitsWhy == "" },
 		call: func(ctx context.Context, i int) planner.QuotaState {
 			return s.o.Quotas.Get(ctx, s.systems[targets[i].System], targets[i].Identity)
+		},
+		bulk: func(filesystem string, of []int32, answers []planner.QuotaState) []int32 {
+			return s.list(ctx, filesystem, targets, of, answers)
 		},
 	}
 	return observe(ctx, s, "Reading quotas", len(targets), p, func(i int) (system, filesystem, why string) {
@@ -224,7 +230,14 @@ func observe[T any](ctx context.Context, s *StorageObserver, work string, n int,
 	defer tell.end()
 	var wait sync.WaitGroup
 	for filesystem, of := range groups {
-		wait.Go(func() { runPool(ctx, s, filesystem, systems[filesystem], of, answers, p, tell) })
+		wait.Go(func() {
+			rest := of
+			if p.bulk != nil {
+				rest = p.bulk(filesystem, of, answers)
+				tell.add(int64(len(of) - len(rest)))
+			}
+			runPool(ctx, s, filesystem, systems[filesystem], rest, answers, p, tell)
+		})
 	}
 	wait.Wait()
 	return answers

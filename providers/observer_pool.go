@@ -21,6 +21,8 @@ type pool[T any] struct {
 	unknown  func(why string) T
 	// alive tells whether an answer shows that the mount answers.
 	alive func(T) bool
+	// bulk, if not nil, is asked before the workers; it answers some of a mount's targets, and gives back the others.
+	bulk func(filesystem string, of []int32, answers []T) (rest []int32)
 }
 
 // work is shared by the workers of one pool. A worker that hangs keeps it after the pool was left behind, so a worker
@@ -47,6 +49,9 @@ type part[T any] struct {
 // runPool gets the answers to the targets of one mount. When no answer comes for as long as the deadline, or ctx ends, the
 // workers are left behind, and what is missing is unknown.
 func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system string, of []int32, answers []T, p pool[T], tell *tally) {
+	if len(of) == 0 {
+		return
+	}
 	w := &work[T]{of: of, answers: answers, parts: make([]*part[T], (len(of)+chunk-1)/chunk)}
 	if s.hanging(filesystem) > 0 {
 		w.salvage(p.unknown(stillHangs(system)))

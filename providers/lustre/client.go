@@ -13,6 +13,9 @@ import (
 type Client interface {
 	// Get reads limits and usage of one identity. What could not be read is unknown in the answer, with the reason.
 	Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState
+	// List reads the quotas that the filesystem has a record of, between two ids, both included. A record of which anything is
+	// unknown is left out: it is to be read by Get. An error that is [providers.ErrNoList]: this release can't.
+	List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error)
 	// Set sets all four limits, each a number or unlimited, in one call, and keeps the clocks that keep names. It does
 	// not read them back. After an error it is not known whether they were set.
 	Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep Grace) error

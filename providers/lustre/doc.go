@@ -11,6 +11,13 @@
 // Usage lags by some seconds behind what users do, and a server that is deactivated is left out without a word: usage is
 // for people and for the question whether a limit would fall below it.
 //
+// # Listing
+//
+// Since 2.16 the ioctl, and since 2.17 lfs (-a -n), show all ids of a range that have a record. Ids with usage but without a
+// record are missing, names stand in the place of ids unless -n is given, and a number in brackets means that there is no
+// record of that kind: what is not whole is left to Get. Older releases say that they do not know the command, and
+// are not asked again.
+//
 // # Setting
 //
 // All four limits go in one call, so that two callers cannot mix theirs, and are not believed to be set until they have

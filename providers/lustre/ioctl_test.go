@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -22,10 +23,15 @@ type server struct {
 	calls int
 	grace uint64
 	now   uint64
+	// hard is the default quota's hard limit of space, in KiB.
+	hard uint64
+	// lists tells that it knows ITERQUOTA; marked is what GETALLQUOTA will give, by its mark.
+	lists  bool
+	marked map[uint64][]*quotactl
 }
 
 func newServer() *server {
-	return &server{records: map[[2]uint32]*quotactl{}, grace: 604800, now: 1_000_000}
+	return &server{records: map[[2]uint32]*quotactl{}, grace: 604800, now: 1_000_000, marked: map[uint64][]*quotactl{}}
 }
 
 func (s *server) client() *IOCTL { return &IOCTL{s.ioctl, newCalls(0)} }
@@ -37,25 +43,74 @@ func (s *server) ioctl(dir string, q *quotactl) error {
 	if s.fail != nil {
 		return s.fail
 	}
-	key := [2]uint32{q.u32(atType), q.u32(atID)}
-	r := s.records[key]
-	if r == nil {
-		r = new(quotactl)
-		r.put64(atBTime, flagDefault)
-		r.put64(atITime, flagDefault)
-		s.records[key] = r
-	}
 	switch q.u32(atCmd) {
 	case getQuota:
+		r := s.record(q.u32(atType), q.u32(atID))
 		copy(q[atBHard:atValid], r[atBHard:atValid])
+		if r.u64(atBTime)&flagDefault != 0 {
+			q.put64(atBHard, s.hard)
+		}
 		q.put32(atValid, 0x3f&^s.hide)
 	case setQuota:
+		r := s.record(q.u32(atType), q.u32(atID))
 		if err := s.pair(q, r, validBLimits, atBHard, atBSoft, atCurSpace, atBTime, validBTime, 1024); err != nil {
 			return err
 		}
 		return s.pair(q, r, validILimits, atIHard, atISoft, atCurInodes, atITime, validITime, 1)
+	case iterQuota, getAllQuota:
+		if !s.lists {
+			return errENOTSUPP
+		}
+		return s.list(q)
 	default:
 		return errENOTSUPP
+	}
+	return nil
+}
+
+// record finds one; reading makes one that uses the default, as on a real server.
+func (s *server) record(typ, id uint32) *quotactl {
+	key := [2]uint32{typ, id}
+	r := s.records[key]
+	if r == nil {
+		r = new(quotactl)
+		r.put32(atType, typ)
+		r.put32(atID, id)
+		r.put64(atBTime, flagDefault)
+		r.put64(atITime, flagDefault)
+		s.records[key] = r
+	}
+	return r
+}
+
+// list is ITERQUOTA and GETALLQUOTA: the records of a range, root's first, once for each mark.
+func (s *server) list(q *quotactl) error {
+	if q.u32(atCmd) == iterQuota {
+		found := []*quotactl{new(quotactl)}
+		for key, r := range s.records {
+			if id := uint64(key[1]); key[0] == q.u32(atType) && q.u64(atFirst) <= id && id <= q.u64(atLast) {
+				r.put32(atValid, 0x3f&^s.hide)
+				found = append(found, r)
+			}
+		}
+		mark := uint64(len(s.marked) + 7)
+		s.marked[mark] = found
+		q.put64(atCount, uint64(len(found)))
+		q.put64(atMark, mark)
+		return nil
+	}
+	found := s.marked[q.u64(atMark)]
+	switch {
+	case found == nil:
+		return unix.EBUSY
+	case q.u64(atLength) < uint64(len(found)*176):
+		return unix.ERANGE
+	}
+	delete(s.marked, q.u64(atMark))
+	address := q.u64(atAddress)
+	buffer := unsafe.Slice(*(**byte)(unsafe.Pointer(&address)), q.u64(atLength))
+	for i, r := range found {
+		copy(buffer[i*176:], r[:176])
 	}
 	return nil
 }
@@ -70,12 +125,12 @@ func (s *server) pair(q, r *quotactl, valid uint32, hard, soft, used, clock int,
 	r.put64(hard, q.u64(hard))
 	r.put64(soft, q.u64(soft))
 	switch over := q.u64(soft) != 0 && r.u64(used) > q.u64(soft)*unit; {
+	case !over:
+		r.put64(clock, 0)
 	case q.has(timeBit):
 		r.put64(clock, q.u64(clock))
-	case over:
-		r.put64(clock, s.now+s.grace)
 	default:
-		r.put64(clock, 0)
+		r.put64(clock, s.now+s.grace)
 	}
 	return nil
 }

@@ -1,0 +1,153 @@
+package lustre
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+)
+
+const (
+	iterQuota   = 0x800017 // LUSTRE_Q_ITERQUOTA: collects the records between two ids, and says how many there are
+	getAllQuota = 0x800019 // LUSTRE_Q_GETALLQUOTA: copies them out
+
+	// Where these two commands have what they need, in members that mean something else otherwise.
+	atFirst   = atCurInodes
+	atLast    = atBTime
+	atCount   = atBHard
+	atMark    = atITime
+	atAddress = atBSoft
+	atLength  = atCurSpace
+
+	structSize = 176
+	// maxRecords bounds what is read of one range.
+	maxRecords = 1 << 20
+)
+
+// List implements [Client]. A record that the default quota covers is read differently by different releases, so it is left
+// to Get.
+func (i *IOCTL) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
+	q := request(iterQuota, by, 0)
+	q.put64(atFirst, uint64(first))
+	q.put64(atLast, uint64(last))
+	if err := i.call(ctx, dir, q); err != nil {
+		return nil, listError(err)
+	}
+	n := q.u64(atCount)
+	switch {
+	case n == 0:
+		return nil, nil
+	case n > maxRecords:
+		return nil, fmt.Errorf("list quotas by ioctl: %d records from %d to %d are too many for one answer", n, first, last)
+	}
+	var records []byte
+	err := i.calls.do(ctx, "quota ioctl", func(context.Context) func() error {
+		buffer := make([]byte, n*structSize)
+		var pin runtime.Pinner // the kernel writes to it
+		pin.Pin(&buffer[0])
+		defer pin.Unpin()
+		all := request(getAllQuota, by, 0)
+		all.put64(atAddress, uint64(uintptr(unsafe.Pointer(&buffer[0]))))
+		all.put64(atLength, uint64(len(buffer)))
+		all.put64(atMark, q.u64(atMark))
+		err := i.ioctl(dir, all)
+		return func() error { records = buffer; return err }
+	})
+	if err != nil {
+		return nil, listError(err)
+	}
+	return states(records), nil
+}
+
+// states are the records that are known in every part.
+func states(records []byte) map[uint32]planner.QuotaState {
+	all := make(map[uint32]planner.QuotaState, len(records)/structSize)
+	for ; len(records) >= structSize; records = records[structSize:] {
+		var q quotactl
+		copy(q[:], records[:structSize])
+		if s := q.state(); !s.IsDefault && s.LimitsWhy == "" && s.Space.Known && s.Inodes.Known {
+			all[q.u32(atID)] = s
+		}
+	}
+	return all
+}
+
+// listError tells whether it was the command that the modules do not know: those before 2.16.
+func listError(err error) error {
+	if isNoIOCTL(err) || errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("list quotas by ioctl: %w: %w", &callError{err}, providers.ErrNoList)
+	}
+	return fmt.Errorf("list quotas by ioctl: %w", &callError{err})
+}
+
+// ListArgs are the arguments of lfs that show all quotas between two ids, as numbers: since 2.17. In 2.16 there are names only,
+// which may hold anything.
+func ListArgs(dir string, by planner.QuotaBy, first, last uint32) []string {
+	return []string{"quota", "-q", "-a", "-n", flagOf(by), "-s", strconv.FormatUint(uint64(first), 10), "-e", strconv.FormatUint(uint64(last), 10), dir}
+}
+
+// List implements [Client].
+func (l *LFS) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
+	r, err := l.run(ctx, ListArgs(dir, by, first, last))
+	if err != nil {
+		return nil, err
+	}
+	if r.exit == exitUsage {
+		return nil, fmt.Errorf("list quotas: %s: %w", explainExit("lfs quota -a", r.exit, r.stdout, r.stderr), providers.ErrNoList)
+	}
+	if r.exit != 0 {
+		return nil, fmt.Errorf("list quotas: %s", explainExit("lfs quota -a", r.exit, r.stdout, r.stderr))
+	}
+	return parseList(dir, r.stdout, l.now())
+}
+
+// parseList reads rows of path, id and the eight fields of a quota. A row with a number in brackets has no record of that
+// kind; it is left out.
+func parseList(dir, stdout string, now time.Time) (map[uint32]planner.QuotaState, error) {
+	all := map[uint32]planner.QuotaState{}
+	for line := range strings.Lines(stdout) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		rest, ok := strings.CutPrefix(line, dir)
+		fields := strings.Fields(rest)
+		if !ok || len(fields) != 9 {
+			return nil, fmt.Errorf("lfs quota -a: a row %.80q: this release of lfs is not known", line)
+		}
+		id, err := strconv.ParseUint(fields[0], 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("lfs quota -a: %q is no id: this release of lfs is not known", fields[0])
+		}
+		if s := row(fields[1:]).state(now, ""); s.LimitsWhy == "" && s.Space.Known && s.Inodes.Known {
+			all[uint32(id)] = s
+		}
+	}
+	return all, nil
+}
+
+// List implements [Client]. Before the first Get nobody is chosen, and nothing can be listed.
+func (a *Auto) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
+	if c := a.choice(dir); c != nil {
+		return c.List(ctx, dir, by, first, last)
+	}
+	return nil, errors.New("list quotas: no client was chosen yet")
+}
+
+// List reads those of the ids, which are sorted, that the filesystem has a whole record of.
+func (s *Systems) List(ctx context.Context, system planner.System, by planner.QuotaBy, ids []uint32) (map[uint32]planner.QuotaState, error) {
+	c := s.clients[system.Name]
+	if c == nil || len(ids) == 0 {
+		return nil, fmt.Errorf("list quotas: system %s has none: %w", system.Name, providers.ErrNoList)
+	}
+	return c.List(ctx, s.dir(system), by, ids[0], ids[len(ids)-1])
+}

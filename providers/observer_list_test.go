@@ -1,0 +1,139 @@
+package providers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// lister is a storage whose quotas can be listed: those of even ids.
+type lister struct {
+	*storage
+	lists, at, most atomic.Int64
+	lengths         []int
+	err             error
+	partly          bool
+	hang            chan struct{}
+}
+
+func (l *lister) Get(ctx context.Context, system planner.System, id planner.Identity) planner.QuotaState {
+	q := l.storage.Get(ctx, system, id)
+	q.Space.Known, q.Inodes.Known = !l.partly, true
+	return q
+}
+
+func (l *lister) List(_ context.Context, _ planner.System, by planner.QuotaBy, ids []uint32) (map[uint32]planner.QuotaState, error) {
+	l.lists.Add(1)
+	if n := l.at.Add(1); n > l.most.Load() {
+		l.most.Store(n)
+	}
+	defer l.at.Add(-1)
+	if l.hang != nil {
+		<-l.hang
+	}
+	l.lengths = append(l.lengths, len(ids))
+	states := map[uint32]planner.QuotaState{}
+	for _, id := range ids {
+		if id%2 == 0 {
+			states[id] = planner.QuotaState{Via: "list", Limits: planner.Quota{InodesHard: planner.LimitOf(planner.Inodes(id))}}
+		}
+	}
+	return states, l.err
+}
+
+func listing(l *lister) *StorageObserver {
+	l.storage = newStorage()
+	o := NewObserver(Options{Systems: systems("a", "b"), Directories: l, Quotas: l, Deadline: 200 * time.Millisecond, QuotaDeadline: 200 * time.Millisecond})
+	o.Mounts(context.Background(), systems("a", "b"))
+	return o
+}
+
+// answered compares each answer with its id, and counts those that came by list.
+func answered(t *testing.T, targets []planner.QuotaTarget, got []planner.QuotaState) (listed int) {
+	t.Helper()
+	for i, q := range got {
+		if n, _ := q.Limits.InodesHard.Number(); n != planner.Inodes(targets[i].Identity.ID) {
+			t.Fatalf("%v: got %+v", targets[i], q)
+		}
+		if q.Via == "list" {
+			listed++
+		}
+	}
+	return listed
+}
+
+// Ids are listed in ranges, one call at a time, and the gaps are read singly.
+func TestQuotasAreListed(t *testing.T) {
+	l := &lister{}
+	o := listing(l)
+	targets := quotaTargets("a", "fs a", 2500)
+	slices.Reverse(targets)
+	for _, far := range []uint32{1 << 20, 1<<20 + 1} { // too few to be worth a call
+		targets = append(targets, planner.QuotaTarget{System: "a", Identity: planner.Identity{Filesystem: "fs a", ID: far}})
+	}
+	before := l.calls.Load()
+	listed := answered(t, targets, o.Quotas(t.Context(), targets))
+	if singly := l.calls.Load() - before; listed != 1250 || singly != 1250+2+2 { // and the first and last of the lists
+		t.Errorf("%d listed, %d read singly", listed, singly)
+	}
+	if !slices.Equal(l.lengths, []int{1000, 1000, 500}) || l.most.Load() != 1 {
+		t.Errorf("ranges of %v, %d at a time", l.lengths, l.most.Load())
+	}
+}
+
+// Few are not worth a list; where there is none it is not asked for again; what a list gives is not believed while a
+// server's part is missing from single answers, or after an error.
+func TestQuotasAreNotListed(t *testing.T) {
+	for name, c := range map[string]struct {
+		n         int
+		err       error
+		partly    bool
+		wantLists int64
+	}{
+		"few":                     {listLeast - 1, nil, false, 0},
+		"not there":               {100, fmt.Errorf("exit 4: %w", ErrNoList), false, 1},
+		"failed":                  {100, errors.New("busy"), false, 2},
+		"a server's part missing": {100, nil, true, 0},
+	} {
+		l := &lister{err: c.err, partly: c.partly}
+		o := listing(l)
+		targets := quotaTargets("a", "fs a", c.n)
+		for range 2 {
+			if listed := answered(t, targets, o.Quotas(t.Context(), targets)); listed != 0 {
+				t.Errorf("%s: %d by list", name, listed)
+			}
+		}
+		if l.lists.Load() != c.wantLists {
+			t.Errorf("%s: %d lists, want %d", name, l.lists.Load(), c.wantLists)
+		}
+	}
+}
+
+// A list that hangs makes its mount unknown, and holds up no other.
+func TestListHangs(t *testing.T) {
+	l := &lister{hang: make(chan struct{})}
+	o := listing(l)
+	targets := append(quotaTargets("a", "fs a", 500), quotaTargets("b", "fs b", 10)...)
+	start := time.Now()
+	got := o.Quotas(t.Context(), targets)
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("took %s", took)
+	}
+	for i, q := range got {
+		if hangs := strings.Contains(q.LimitsWhy, "still hangs"); hangs != (targets[i].System == "a") {
+			t.Fatalf("%v: %+v", targets[i], q)
+		}
+	}
+	if o.Hanging() != 1 {
+		t.Errorf("%d calls left behind, want 1", o.Hanging())
+	}
+	close(l.hang)
+	waitFor(t, func() bool { return o.Hanging() == 0 })
+}
