@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -60,9 +61,7 @@ func (tx *Tx) Enqueue(d Delivery) (uint64, error) {
 	}
 	d.Seq = tx.next(bucketOutbox)
 	tx.queued[d.identity()] = d.Seq
-	if _, ok := tx.first[d.Key]; !ok {
-		tx.first[d.Key] = d.Seq
-	}
+	tx.waiting[d.Key] = append(tx.waiting[d.Key], d)
 	return d.Seq, tx.put(bucketOutbox, numberKey(d.Seq), d)
 }
 
@@ -80,28 +79,25 @@ func (tx *Tx) loadQueued() error {
 	if err != nil {
 		return err
 	}
-	tx.queued, tx.first = make(map[string]uint64, len(waiting)), map[planner.Key]uint64{}
+	tx.queued, tx.waiting = make(map[string]uint64, len(waiting)), map[planner.Key][]Delivery{}
 	for _, w := range waiting {
 		tx.queued[w.identity()] = w.Seq
-		if _, ok := tx.first[w.Key]; !ok {
-			tx.first[w.Key] = w.Seq
-		}
+		tx.waiting[w.Key] = append(tx.waiting[w.Key], w)
 	}
 	return nil
 }
 
-// Behind tells whether a callback of the same resource waits that was queued before this one: it has to go first.
-func (tx *Tx) Behind(d Delivery) (bool, error) {
+// WaitingOf are the callbacks of one resource that wait, in order: whoever sends one of them sends those before it first.
+func (tx *Tx) WaitingOf(key planner.Key) ([]Delivery, error) {
 	if err := tx.loadQueued(); err != nil {
-		return false, err
+		return nil, err
 	}
-	first, ok := tx.first[d.Key]
-	return ok && first < d.Seq, nil
+	return slices.Clone(tx.waiting[key]), nil
 }
 
 // takeOut removes a callback from the outbox; false if it is not there.
 func (tx *Tx) takeOut(seq uint64) (bool, error) {
-	tx.queued, tx.first = nil, nil
+	tx.queued, tx.waiting = nil, nil
 	return tx.del(bucketOutbox, numberKey(seq))
 }
 
@@ -183,5 +179,6 @@ func (tx *Tx) changeDelivery(seq uint64, change func(*Delivery)) error {
 		return fmt.Errorf("callback %d: %w", seq, ErrNotFound)
 	}
 	change(&d)
+	tx.queued, tx.waiting = nil, nil
 	return tx.put(bucketOutbox, numberKey(seq), d)
 }

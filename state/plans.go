@@ -70,6 +70,10 @@ type Plan struct {
 // Over tells whether the plan has ended: it can never run again.
 func (p Plan) Over() bool { return p.Result != "" && p.Result != Interrupted }
 
+// Renewed tells whether a plan with this id that was made then is a new one: made after this one, and after its end. A clock
+// that was set back in between can only make it an old one.
+func (p Plan) Renewed(made time.Time) bool { return made.After(p.Made) && made.After(p.Ended) }
+
 // touched is the newest plan, by the time when it was made, that has begun for a resource.
 type touched struct {
 	Plan string    `json:"plan"`
@@ -111,7 +115,7 @@ func (tx *Tx) Begin(p PlanStart) (resumed bool, err error) {
 	if known && !old.Over() {
 		return true, tx.resume(old, p)
 	}
-	if known && !p.Made.After(old.Ended) {
+	if known && !old.Renewed(p.Made) {
 		return false, &UsedError{Plan: p.ID, At: old.Ended, By: old.EndedBy, Result: old.Result}
 	}
 	if by, err := tx.Superseded(p.ID, p.Made, p.Keys); err != nil {

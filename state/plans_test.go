@@ -103,6 +103,21 @@ func TestAPlanWithTheSameIDMadeLaterIsNew(t *testing.T) {
 	}
 }
 
+// The clock was set back while a plan ran: it ends before it was made, and is used all the same.
+func TestAPlanThatEndedBeforeItWasMade(t *testing.T) {
+	s, c := newStore(t)
+	p := start(c, "p1", key(1))
+	begin(s, p)
+	c.forward(-24 * time.Hour)
+	if err := finish(s, "p1", Done); err != nil {
+		t.Fatal(err)
+	}
+	p.Approvals[0].Digest = "another"
+	if _, err := begin(s, p); !errors.As(err, new(*UsedError)) {
+		t.Errorf("the same plan again: %v", err)
+	}
+}
+
 func TestBeginRefusesAndChangesNothing(t *testing.T) {
 	s, c := newStore(t)
 	tests := map[string]func(*PlanStart){

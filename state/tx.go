@@ -84,10 +84,10 @@ type Tx struct {
 	changed bool
 	// inside is set while bbolt works: a panic is then a damaged file, else a mistake of the caller.
 	inside bool
-	// queued are the numbers of the callbacks that wait, by identity, and first those of each resource's first; nil until
+	// queued are the numbers of the callbacks that wait, by identity, and waiting the callbacks by resource; nil until
 	// somebody asks.
-	queued map[string]uint64
-	first  map[planner.Key]uint64
+	queued  map[string]uint64
+	waiting map[planner.Key][]Delivery
 }
 
 // Now is the time at which the batch began, in UTC. Everything in a batch happens at this time.

@@ -63,7 +63,7 @@ func (s *session) ledger(p *approved) (begun bool, steps []state.Step, err error
 			begun = true
 			steps, err = tx.Steps(p.id)
 			return err
-		case ok && !p.plan.Context.Made.After(known.Ended):
+		case ok && !known.Renewed(p.plan.Context.Made):
 			return &state.UsedError{Plan: p.id, At: known.Ended, By: known.EndedBy, Result: known.Result}
 		}
 		by, err := tx.Superseded(p.id, p.plan.Context.Made, keysOf(p.plan))

@@ -219,11 +219,11 @@ type outcome struct {
 	archived *planner.Archived
 	restored string
 	calls    []state.Delivery
-	// behind tells that an earlier callback of the resource waits in the outbox: these wait behind it.
-	behind bool
-	steps  []string
-	inode  uint64
-	err    error
+	// earlier are callbacks of the resource that waited in the outbox already: they go first.
+	earlier []state.Delivery
+	steps   []string
+	inode   uint64
+	err     error
 }
 
 // batch works on some resources, writes down what came of it in one transaction, and then sends their callbacks.
@@ -314,9 +314,14 @@ func (e *Engine) commitOne(tx *state.Tx, job *Job, o *outcome) error {
 		o.calls[i].Seq = seq
 	}
 	if len(o.calls) > 0 {
-		var err error
-		if o.behind, err = tx.Behind(o.calls[0]); err != nil {
+		waiting, err := tx.WaitingOf(w.Action.Key)
+		if err != nil {
 			return err
+		}
+		for _, d := range waiting {
+			if d.Seq < o.calls[0].Seq {
+				o.earlier = append(o.earlier, d)
+			}
 		}
 	}
 	return e.commitRecord(tx, w, o)

@@ -19,10 +19,17 @@ const (
 	longestWait = 10 * time.Second
 )
 
-// deliver sends the callbacks of one resource in their order. The first that cannot be delivered keeps the rest waiting.
+// deliver sends the callbacks of one resource in their order, those first that an earlier apply left. The first that cannot
+// be delivered keeps the rest waiting; one that is parked waits for a person.
 func (e *Engine) deliver(ctx context.Context, o *outcome, resend bool) error {
-	if o.behind {
-		return fmt.Errorf("tell Waldur %s of %s: an earlier callback of it waits; see `cscs-sync callbacks list`", o.calls[0].Callback, o.calls[0].Address)
+	for i := range o.earlier {
+		d := &o.earlier[i]
+		if d.Parked {
+			return fmt.Errorf("tell Waldur %s of %s: its earlier callback %s is parked: see `cscs-sync callbacks list`, then retry or drop it", o.calls[0].Callback, d.Address, d.Callback)
+		}
+		if err := e.deliverOne(ctx, d, true); err != nil {
+			return err
+		}
 	}
 	for i := range o.calls {
 		if err := e.deliverOne(ctx, &o.calls[i], resend); err != nil {

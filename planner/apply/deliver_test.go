@@ -136,24 +136,37 @@ func TestOrderOfEachResource(t *testing.T) {
 	}
 }
 
-// What an earlier plan could not deliver goes first: a later plan's callbacks of that resource wait behind it.
+// What an earlier plan could not deliver goes first; if it is parked, a later plan's callbacks of that resource wait behind it.
 func TestBehindAnEarlierPlan(t *testing.T) {
-	w := newWorld(t)
-	w.check(w.store.Update(func(tx *state.Tx) error {
-		_, err := tx.Enqueue(state.Delivery{Key: key("bio"), Address: "/capstor/bio", Callback: planner.SetBackendID, URL: "https://w/api/resources/bio/set_backend_id"})
-		return err
-	}))
-	results := w.run(Job{Work: []Work{creation("bio"), creation("chem")}})
-	wantStatuses(t, results, map[string]Status{"bio": Undelivered, "chem": Done})
-	if slices.Contains(w.log, "approve bio") {
-		t.Errorf("sent out of order: %v", w.log)
+	for _, parked := range []bool{false, true} {
+		w := newWorld(t)
+		w.check(w.store.Update(func(tx *state.Tx) error {
+			seq, err := tx.Enqueue(state.Delivery{Key: key("bio"), Address: "/capstor/bio", Callback: planner.UpdateOptions, URL: "https://w/api/resources/bio/update_options"})
+			if parked {
+				err = errors.Join(err, tx.Park(seq, "no"))
+			}
+			return err
+		}))
+		results := w.run(Job{Work: []Work{creation("bio"), creation("chem")}})
+		if !parked {
+			wantStatuses(t, results, map[string]Status{"bio": Done, "chem": Done})
+			if i := slices.Index(w.log, "update_options bio"); i < 0 || i > slices.Index(w.log, "approve bio") {
+				t.Errorf("sent out of order: %v", w.log)
+			}
+			continue
+		}
+		wantStatuses(t, results, map[string]Status{"bio": Undelivered, "chem": Done})
+		if slices.Contains(w.log, "approve bio") || !mentions(results[0].Err, "update_options is parked") {
+			t.Errorf("sent out of order: %v, %v", w.log, results[0].Err)
+		}
+		w.log = nil
+		w.check(w.store.Update(func(tx *state.Tx) error { return tx.Retry(1) }))
+		n, err := w.engine().Redeliver(context.Background(), w.due)
+		if err != nil || n != 4 || w.outbox() != "" {
+			t.Errorf("delivered %d, %v; the outbox holds %q", n, err, w.outbox())
+		}
+		w.wantLog("update_options bio", "ask bio", "approve bio", "set_backend_id bio", "ask bio", "set_state_done bio")
 	}
-	w.log = nil
-	n, err := w.engine().Redeliver(context.Background(), w.due)
-	if err != nil || n != 4 || w.outbox() != "" {
-		t.Errorf("delivered %d, %v; the outbox holds %q", n, err, w.outbox())
-	}
-	w.wantLog("set_backend_id bio", "ask bio", "approve bio", "set_backend_id bio", "ask bio", "set_state_done bio")
 }
 
 // due are the callbacks that may be sent now.

@@ -123,7 +123,7 @@ func (e *Engine) halfMade(d Directory, a *planner.Action, now planner.Directory)
 	owner, _ := wanted(a, planner.Owner, planner.Value{}).Number()
 	ours := now.Owner == e.RootUID || now.Owner == planner.UID(owner)
 	empty, err := d.Empty()
-	return err == nil && empty && ours && now.Mode&^0o2000 == 0o700 && a.Kind == planner.Create
+	return err == nil && empty && ours && now.Mode&^0o2700 == 0 && a.Kind == planner.Create
 }
 
 func asWanted(a *planner.Action, now planner.Directory) bool {

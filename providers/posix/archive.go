@@ -110,7 +110,7 @@ func (s *System) isClosed(folder int, storage string) error {
 		return fmt.Errorf("look at the archive folder %s: %w", s.root.Path(storage), explain(err))
 	}
 	mode := planner.Mode(st.Mode) & planner.ModeBits
-	if st.Uid != s.root.euid || mode&^private != 0 || mode&0o700 != 0o700 {
+	if st.Uid != s.root.euid || mode&^private != 0 {
 		return fmt.Errorf("the archive folder %s belongs to %d with mode %s, and must belong to %d with mode 0700", s.root.Path(storage), st.Uid, mode, s.root.euid)
 	}
 	return nil
@@ -200,7 +200,27 @@ func (s *System) openFolder(m Move) (int, error) {
 	case !isKind(err, ErrExists):
 		return -1, err
 	}
-	return s.openChild(parent, name, m.Folder)
+	folder, err := s.openChild(parent, name, m.Folder)
+	if err != nil {
+		return -1, err
+	}
+	if err := s.fullyOurs(folder, m.Folder); err != nil {
+		unix.Close(folder)
+		return -1, err
+	}
+	return folder, nil
+}
+
+// fullyOurs gives a closed folder of ours all of mode 0700, of which the umask may have taken something.
+func (s *System) fullyOurs(folder int, storage string) error {
+	st, err := fstat(folder)
+	if err == nil && st.Uid == s.root.euid && planner.Mode(st.Mode)&planner.ModeBits&^private == 0 && st.Mode&0o700 != 0o700 {
+		err = retry(func() error { return unix.Fchmod(folder, 0o700) })
+	}
+	if err != nil {
+		return fmt.Errorf("open the archive folder %s: %w", s.root.Path(storage), explain(err))
+	}
+	return nil
 }
 
 // Restore moves a directory back from the archive: m.From is where it lies there (its Folder and Name), and to the

@@ -211,3 +211,19 @@ func TestManifestsOfOthers(t *testing.T) {
 		t.Error("a folder open to others was read")
 	}
 }
+
+// The umask takes nothing from the archive folder and the manifest.
+func TestArchiveUnderAnUmask(t *testing.T) {
+	s, m := archiveSite(t)
+	old := unix.Umask(0o777)
+	err := s.sys.Archive(m, []byte("{}"))
+	unix.Umask(old)
+	s.must(err)
+	for path, want := range map[string]uint32{m.Folder: unix.S_IFDIR | 0o700, m.Archived() + ".json": unix.S_IFREG | 0o600} {
+		var st unix.Stat_t
+		s.must(unix.Lstat(s.real(path), &st))
+		if st.Mode != want {
+			t.Errorf("%s has mode %o, want %o", path, st.Mode, want)
+		}
+	}
+}

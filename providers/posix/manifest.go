@@ -42,7 +42,7 @@ func writeManifest(folder int, name string, data []byte) error {
 	}
 	f := os.NewFile(uintptr(fd), part)
 	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := unix.Renameat(folder, part, folder, manifestName(name)); err != nil {

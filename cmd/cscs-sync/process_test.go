@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+)
+
+// effects counts the callbacks that took effect, by their last part.
+func (s *service) effects() map[string]int {
+	n := map[string]int{}
+	for _, q := range s.sim.Requests() {
+		if q.Callback && q.TookEffect {
+			parts := strings.Split(strings.Trim(q.Path, "/"), "/")
+			n[parts[len(parts)-1]]++
+		}
+	}
+	return n
+}
+
+// TestTwoAppliesAtOnce: of several processes that apply one plan at the same time, one does it; the others find the lock
+// busy, or, if they wait for it, the plan used. Each callback takes effect once.
+func TestTwoAppliesAtOnce(t *testing.T) {
+	for _, wait := range []string{"0s", "30s"} {
+		t.Run("lock-timeout "+wait, func(t *testing.T) {
+			s := newService(t, "")
+			s.withoutQuotas()
+			for i := range 5 {
+				s.create(fmt.Sprint("p", i), int64(31000+i))
+			}
+			s.ok("plan", "--out", "p.plan")
+			s.ok("approve", "p.plan")
+			const n = 4
+			codes, texts := make([]int, n), make([]string, n)
+			var wg sync.WaitGroup
+			for i := range n {
+				wg.Go(func() {
+					cmd := s.fixed(nil, "apply", "--lock-timeout", wait, "p.plan")
+					out, err := cmd.CombinedOutput()
+					codes[i], texts[i] = cmd.ProcessState.ExitCode(), string(out)
+					if _, ok := err.(*exec.ExitError); err != nil && !ok {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			done := 0
+			for i, code := range codes {
+				switch {
+				case code == exitDone:
+					done++
+				case code == exitError && wait == "0s" && strings.Contains(texts[i], "apply.lock is held by root"):
+				case code == exitRefused && strings.Contains(texts[i], "was already applied"):
+				default:
+					t.Errorf("exit %d:\n%s", code, texts[i])
+				}
+			}
+			if done != 1 {
+				t.Errorf("%d of %d did it", done, n)
+			}
+			for call, n := range s.effects() {
+				if n != 5 {
+					t.Errorf("%s took effect %d times, want 5", call, n)
+				}
+			}
+		})
+	}
+}
+
+// TestSecondSignal: the second signal does not wait for Waldur's answer. What was sent is noted as not answered, and the
+// next apply of the plan finds out.
+func TestSecondSignal(t *testing.T) {
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(sig.String(), func(t *testing.T) {
+			s := newService(t, "")
+			s.withoutQuotas()
+			s.create("bio", 31000)
+			s.ok("plan", "--out", "p.plan")
+			s.ok("approve", "p.plan")
+			s.check(s.sim.Inject(waldursim.Fault{Path: "approve_by_provider", Kind: waldursim.FaultSlow, Delay: waldursim.Duration(2500 * time.Millisecond)}))
+			cmd := s.fixed([]string{"CSCS_TEST_CALLBACK_TIMEOUT=1m"}, "apply", "p.plan")
+			cmd.Stdout, cmd.Stderr = s, s
+			s.check(cmd.Start())
+			s.until("the approve", func() bool {
+				for _, q := range s.sim.Requests() {
+					if strings.Contains(q.Path, "approve_by_provider") {
+						return true
+					}
+				}
+				return s.exists("capstor/store/cscs/eth/bio")()
+			})
+			time.Sleep(500 * time.Millisecond)
+			s.check(cmd.Process.Signal(sig))
+			time.Sleep(300 * time.Millisecond)
+			if cmd.ProcessState != nil || syscall.Kill(cmd.Process.Pid, 0) != nil {
+				t.Fatalf("the first signal did not wait for what is under way:\n%s", s.log())
+			}
+			second := time.Now()
+			s.check(cmd.Process.Signal(sig))
+			code := exitOf(t, cmd.Wait())
+			if took := time.Since(second); code != exitInterrupted || took > 4*time.Second {
+				t.Errorf("exit %d after %s", code, took)
+			}
+			for _, want := range []string{"Apply incomplete!", "1 done but not reported", "To go on where it stopped: cscs-sync apply"} {
+				if !strings.Contains(s.log(), want) {
+					t.Errorf("the account lacks %q:\n%s", want, s.log())
+				}
+			}
+			time.Sleep(2500 * time.Millisecond) // until Waldur has carried the approve out after all
+			s.ok("apply", "p.plan")
+			if got := fmt.Sprint(s.effects()); got != "map[approve_by_provider:1 set_backend_id:1 set_state_done:1]" {
+				t.Errorf("took effect: %s", got)
+			}
+		})
+	}
+}
+
+// TestUmask: what is made has its mode whatever the umask of the process.
+func TestUmask(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	s.active("old", 30602)
+	s.settle()
+	s.terminate("old")
+	s.create("bio", 31000)
+	s.ok("plan", "--out", "p.plan")
+	s.ok("approve", "p.plan")
+	apply := s.fixed(nil, "apply", "p.plan")
+	cmd := exec.Command("/bin/sh", append([]string{"-c", `umask 0777; exec "$0" "$@"`, apply.Path}, apply.Args[1:]...)...)
+	cmd.Dir, cmd.Env = apply.Dir, apply.Env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"capstor/store/cscs/eth drwxrwxr-x 0:0", "eth/bio dgrwxrwx--- 0:31000", "capstor/.trash drwx------ 0:0", "-old dgrwxrwx--- 0:30602", "-old.json -rw------- 0:0"} {
+		if !strings.Contains(s.tree(), want) {
+			t.Errorf("under umask 0777 there is no %q:\n%s", want, s.tree())
+		}
+	}
+}
