@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 // Options are what the clients need of the process.
@@ -84,3 +85,5 @@ func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Ide
 }
 
 func (s *Systems) dir(system planner.System) string { return filepath.Join(s.root, system.Directory) }
+
+var _ providers.QuotaLister = (*Systems)(nil)
