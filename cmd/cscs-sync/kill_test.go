@@ -141,6 +141,7 @@ func killScenes() []killScene {
 			s.terminate("old", "older")
 		}},
 		{name: "drift and adoption", prepare: drift},
+		{name: "project ids", prepare: grown},
 		{name: "frozen removals", prepare: func(s *service) {
 			s.edit(`quota "lustre" {`, "quota \"lustre\" {\n    on_remove = \"freeze\"")
 			s.active("old", 30601)
@@ -314,6 +315,11 @@ func (s *service) ending() ending {
 		s.check(err)
 		e.limits += fmt.Sprintf("%d %+v\n", gid, q)
 	}
+	for _, id := range []uint32{70000, 70001, 70002} {
+		q, err := lfssim.ReadQuota(filepath.Join(s.dir, "lfs.json"), "test", lfssim.Project, id)
+		s.check(err)
+		e.limits += fmt.Sprintf("project %d %+v\n", id, q)
+	}
 	e.state = s.pulled()
 	var lines []string
 	for _, r := range s.sim.State() {
@@ -333,7 +339,7 @@ func (s *service) ending() ending {
 	return e
 }
 
-// tree is the storage: modes, owners, and the sizes of ACLs.
+// tree is the storage: modes, owners, the sizes of ACLs, and project ids.
 func (s *service) tree() string {
 	var lines []string
 	s.check(filepath.Walk(filepath.Join(s.dir, "mnt"), func(path string, info os.FileInfo, err error) error {
@@ -342,7 +348,7 @@ func (s *service) tree() string {
 			st := info.Sys().(*syscall.Stat_t)
 			access, _ := syscall.Getxattr(path, "system.posix_acl_access", nil)
 			inherited, _ := syscall.Getxattr(path, "system.posix_acl_default", nil)
-			lines = append(lines, fmt.Sprintf("%s %v %d:%d %d %d", rel, info.Mode(), st.Uid, st.Gid, access, inherited))
+			lines = append(lines, fmt.Sprintf("%s %v %d:%d %d %d%s", rel, info.Mode(), st.Uid, st.Gid, access, inherited, projectOf(path)))
 		}
 		return err
 	}))
