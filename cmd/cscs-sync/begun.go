@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
@@ -44,34 +45,38 @@ func dropBegun(path string, end error) error {
 	return nil
 }
 
-// resumeBegun goes on with plans that an earlier run has begun.
+// resumeBegun goes on with plans that an earlier run, or round, has begun.
 func (r *round) resumeBegun(ctx context.Context) error {
 	if r.o.dryRun {
 		return nil
 	}
 	names, err := pendingPlans(r.s.begunFolder())
-	errs := []error{err}
+	errs, ask := []error{err}, r.whole()
 	for _, name := range names {
 		if stoppedNow(r.s.stop) {
 			break
 		}
-		errs = append(errs, r.resume(ctx, filepath.Join(r.s.begunFolder(), name)))
+		errs = append(errs, r.resume(ctx, filepath.Join(r.s.begunFolder(), name), ask))
 	}
 	return errors.Join(errs...)
 }
 
 // resume goes on with one plan. One that never began has no approval any more: the policy is asked anew. One that may not go
 // on, because the configuration is another, is given up.
-func (r *round) resume(ctx context.Context, path string) error {
+func (r *round) resume(ctx context.Context, path string, ask *request) error {
 	file, err := r.s.readPlan(path)
 	if err != nil {
 		return errors.Join(err, dropBegun(path, nil))
 	}
-	p := &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals, policy: r.s.cfg.AutoApprove.Digest(), ask: r.whole()}
+	p := &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals, policy: r.s.cfg.AutoApprove.Digest(), ask: ask}
 	if begun, _, err := r.s.ledger(p); err != nil || !begun {
 		return errors.Join(err, dropBegun(path, nil))
 	}
-	r.log.Info("going on with a plan that was interrupted", "plan", path)
+	if r.waitsFor(file.Plan) {
+		r.leaveOpen(file.Plan)
+		return nil
+	}
+	r.log.Info("going on with a plan that was begun", "plan", path)
 	if err = file.Check(); err == nil {
 		err = r.applyAs(ctx, p)
 	}
@@ -79,4 +84,19 @@ func (r *round) resume(ctx context.Context, path string) error {
 		err = errors.Join(err, r.s.store.Update(func(tx *state.Tx) error { return tx.Abandon(p.id, r.s.user, err.Error()) }))
 	}
 	return errors.Join(err, dropBegun(path, err))
+}
+
+// waitsFor tells that something in a begun plan failed lately and is not due yet.
+func (r *round) waitsFor(p *planner.Plan) bool {
+	return slices.ContainsFunc(p.Core.Actions, func(a planner.Action) bool {
+		_, waits := r.memory.waits(&a, r.s.now())
+		return waits
+	})
+}
+
+// leaveOpen keeps the policy from what a begun plan goes on with.
+func (r *round) leaveOpen(p *planner.Plan) {
+	for _, k := range keysOf(p) {
+		r.open[k] = true
+	}
 }

@@ -216,6 +216,9 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 	if result == state.Partial && ctx.Err() != nil {
 		result = state.Interrupted // what failed, failed because it was told to stop: the plan is not used up by that
 	}
+	if o.keepOpen && result == state.Partial && leftHalfMade(results) {
+		result = state.Interrupted
+	}
 	if err := s.store.Update(func(tx *state.Tx) error { return tx.Finish(p.id, result, s.user, countStatuses(results)) }); err != nil {
 		return err
 	}
@@ -243,6 +246,11 @@ func resultOf(results []apply.Result) state.Result {
 		}
 	}
 	return result
+}
+
+// leftHalfMade tells that a directory may stand there half made: only this plan knows that it is ours.
+func leftHalfMade(results []apply.Result) bool {
+	return slices.ContainsFunc(results, func(r apply.Result) bool { return r.Status == apply.Failed && r.Action.Kind == planner.Create })
 }
 
 func countStatuses(results []apply.Result) map[string]int {

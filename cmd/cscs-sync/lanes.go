@@ -203,6 +203,9 @@ func (r *round) indexed(listed []planner.Item) ([]planner.Item, error) {
 	if err != nil {
 		return nil, err
 	}
+	if at.IsZero() {
+		return listed, nil
+	}
 	if age := r.s.now().Sub(at); age > indexAge*r.s.cfg.Run.AuditInterval {
 		r.log.Warn("the last complete listing is too old to be planned against; what is recorded still counts", "listed", at)
 		return listed, nil

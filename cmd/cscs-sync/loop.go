@@ -10,6 +10,7 @@ import (
 	"time"
 	_ "time/tzdata" // windows name time zones, and a node may have none installed
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -224,7 +225,7 @@ func (l *loop) round(ctx context.Context, which lane) reason {
 	start := l.s.now()
 	l.notify.send("STATUS=" + string(which) + " round under way")
 	l.memory.forget(start, 2*l.s.cfg.Run.AuditInterval)
-	r := &round{loop: l, lane: which}
+	r := &round{loop: l, lane: which, open: map[planner.Key]bool{}}
 	why, err := r.do(ctx)
 	took := l.s.now().Sub(start)
 	attrs := []any{"lane", which, "reason", why, "applied", r.applied, "held", r.held, "failed", r.failed, "took", took.Round(time.Millisecond)}

@@ -161,7 +161,7 @@ func (r *round) takeAway(p *planned, waiting map[string]*heldPlan) error {
 		}
 	}
 	for path, h := range waiting {
-		if h.wanted || r.lane == laneOrders && !h.only(p.listed) || h.any(unknown) {
+		if h.wanted || r.lane == laneOrders && !h.only(p.listed) || h.any(unknown) || h.any(r.open) {
 			continue
 		}
 		if err := removeHeld(path); err != nil {
@@ -202,12 +202,14 @@ func (r *round) applyPending(ctx context.Context) error {
 	}
 	ask := r.whole()
 	for _, name := range names {
-		if tries := r.heldTries[name]; stoppedNow(r.s.stop) || r.s.now().Before(tries.until) {
-			continue
+		if stoppedNow(r.s.stop) {
+			break
 		}
 		var busy *state.LockedError
 		if err := r.applyHeld(ctx, name, ask); errors.As(err, &busy) || stoppedNow(r.s.stop) {
 			return err
+		} else if errors.Is(err, errLater) {
+			continue
 		} else if err != nil {
 			r.heldFailed(name, err)
 			continue
@@ -240,9 +242,15 @@ func (r *round) heldFailed(name string, err error) {
 // applyHeld applies one held plan if it is approved, and removes its file when it is over.
 func (r *round) applyHeld(ctx context.Context, name string, ask *request) error {
 	path := filepath.Join(r.s.pendingFolder(), name)
-	p, err := r.approvedHeld(path)
+	p, begun, err := r.approvedHeld(path)
 	if p == nil || err != nil {
 		return err
+	}
+	if r.s.now().Before(r.heldTries[name].until) {
+		if begun {
+			r.leaveOpen(p.plan)
+		}
+		return errLater
 	}
 	p.ask = ask
 	r.log.Info("held plan is approved", "plan", path)
@@ -253,33 +261,39 @@ func (r *round) applyHeld(ctx context.Context, name string, ask *request) error 
 			return nil
 		}
 	}
+	if exitCode(err) == exitInterrupted {
+		return errors.New("a part of it failed; it goes on later")
+	}
 	return err
 }
 
+// errLater tells that a held plan failed before, and waits for its next try.
+var errLater = errors.New("it waits for its next try")
+
 // approvedHeld is a held plan that may be applied; nil if it may not yet. One that was used up or overtaken can never run:
 // it is taken away, and what is still to be done is held anew.
-func (r *round) approvedHeld(path string) (*approved, error) {
+func (r *round) approvedHeld(path string) (p *approved, begun bool, err error) {
 	file, err := r.s.readPlan(path)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(file.Approvals) == 0 || file.Check() != nil {
-		return nil, nil
+		return nil, false, nil
 	}
-	p := &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals}
-	begun, _, err := r.s.ledger(p)
+	p = &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals}
+	begun, _, err = r.s.ledger(p)
 	if exitCode(err) == exitRefused {
 		r.log.Info("held plan is over", "plan", path, "because", err.Error())
-		return nil, removeHeld(path)
+		return nil, false, removeHeld(path)
 	}
 	if err == nil {
 		_, err = r.s.judge(p, begun)
 	}
 	if exitCode(err) == exitRefused {
 		r.log.Info("held plan is not ready", "plan", path, "because", err.Error())
-		return nil, nil
+		return nil, false, nil
 	}
-	return p, err
+	return p, begun, err
 }
 
 // showPending says, in a dry run, which held plans would be applied first.

@@ -28,17 +28,18 @@ type round struct {
 	ask    *request
 	// later are actions that only wait for their time, by why.
 	later map[policy.Code]int
+	// open are the resources of plans that have begun and go on later.
+	open map[planner.Key]bool
 	// asHeld is what an approved held plan failed with.
 	asHeld error
 }
 
-// do runs the round: what was begun and what people approved first, then what waits in the outbox, then the lane's own
-// listing.
+// do runs the round: first what waits in the outbox, what was begun, and what people approved; then the lane's own listing.
 func (r *round) do(ctx context.Context) (reason, error) {
 	first := []struct {
 		what string
 		run  func(context.Context) error
-	}{{"begun plan", r.resumeBegun}, {"held plan", r.applyPending}, {"outbox", r.redeliver}}
+	}{{"outbox", r.redeliver}, {"begun plan", r.resumeBegun}, {"held plan", r.applyPending}}
 	for _, step := range first {
 		var busy *state.LockedError
 		err := step.run(ctx)
@@ -84,7 +85,7 @@ func (r *round) reasonOf(err error) (reason, error) {
 	if why := sourceReason(err); why != "" {
 		return why, err
 	}
-	if exitCode(err) == exitPartial {
+	if code := exitCode(err); code == exitPartial || code == exitInterrupted {
 		return partialRound, nil
 	}
 	return roundFailed, err
@@ -166,11 +167,11 @@ func (r *round) judge(p *planned) ([]policy.Decision, error) {
 	}
 	for i := range decisions {
 		d, a := &decisions[i], &p.plan.Core.Actions[i]
-		if !d.Approved {
-			continue
-		}
 		f, waits := r.memory.waits(a, r.s.now())
 		switch {
+		case r.open[a.Key]:
+			d.Approved, d.Code, d.Rule = false, policy.Backoff, "a plan for it has begun, and goes on when it is due"
+		case !d.Approved:
 		case !r.trusted:
 			d.Approved, d.Code, d.Rule = false, policy.NotAllowed, "no plan approved by a person has been applied on this state yet"
 		case r.memory.unsettled(a):
@@ -223,8 +224,11 @@ func (r *round) applyGroup(ctx context.Context, p *planner.Plan) error {
 
 // applyAs applies an approved plan, and remembers how its resources fared.
 func (r *round) applyAs(ctx context.Context, p *approved) error {
-	o := applyOptions{skipStale: true, quiet: true}
+	o := applyOptions{skipStale: true, quiet: true, keepOpen: true}
 	err := o.apply(ctx, r.s, p)
+	if exitCode(err) == exitInterrupted {
+		r.leaveOpen(p.plan)
+	}
 	for _, res := range o.results {
 		r.account(res)
 	}

@@ -10,10 +10,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -33,16 +34,15 @@ func TestSoak(t *testing.T) {
 	s := newService(t, "auto_approve {\n  allow = [\"create\", \"report\", \"drift_mode\", \"quota_raise\", \"access_wider\"]\n}\n")
 	s.withoutQuotas()
 	s.create("first", 30500)
-	for _, args := range [][]string{{"plan", "--out", "p.plan"}, {"approve", "p.plan"}, {"apply", "p.plan"}} {
-		if out, err := s.command(args...).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, out)
-		}
-	}
-	l := s.inProcess()
+	s.settle()
+	var passed time.Duration // a minute goes by from round to round
+	l := s.inProcess(func() time.Time { return time.Now().Add(passed) })
+	l.s.cfg.Proxy.Timeout = 300 * time.Millisecond
 	n := rounds()
 	var before runtime.MemStats
 	var files, goroutines int
 	for i := range n {
+		passed += time.Minute
 		s.disturb(i)
 		which := laneOrders
 		if i%5 == 0 {
@@ -61,8 +61,14 @@ func TestSoak(t *testing.T) {
 	if after.HeapAlloc > before.HeapAlloc+before.HeapAlloc/2+4<<20 {
 		t.Errorf("after %d more rounds: heap %d KiB, was %d KiB", n-n/3, after.HeapAlloc>>10, before.HeapAlloc>>10)
 	}
-	if !strings.Contains(s.log(), "reason=applied") || !strings.Contains(s.log(), "reason=source_unreachable") {
-		t.Errorf("the rounds met neither work nor faults:\n%.2000s", s.log())
+	t.Logf("%d rounds: heap %d KiB after a third, %d KiB at the end; %d and %d files; %d and %d goroutines", n,
+		before.HeapAlloc>>10, after.HeapAlloc>>10, files, filesNow, goroutines, goroutinesNow)
+	for _, why := range []reason{applied, noChanges, allHeld, sourceUnreachable, sourceIncomplete} {
+		if ended := testutil.ToFloat64(l.metrics.rounds.WithLabelValues("orders", string(why))) + testutil.ToFloat64(l.metrics.rounds.WithLabelValues("audit", string(why))); ended == 0 {
+			t.Errorf("no round ended with %s", why)
+		} else {
+			t.Logf("%s: %.0f", why, ended)
+		}
 	}
 }
 
@@ -77,8 +83,9 @@ func (s *service) withoutQuotas() {
 }
 
 // inProcess is a loop in this process, so that its memory can be looked at.
-func (s *service) inProcess() *loop {
+func (s *service) inProcess(now func() time.Time) *loop {
 	a := system()
+	a.now = now
 	a.configPath, a.color, a.user = filepath.Join(s.dir, "cscs-sync.hcl"), "never", "root"
 	a.stdout, a.stderr = io.Discard, io.Discard
 	a.log = slog.New(slog.NewTextHandler(s, nil))
@@ -88,24 +95,41 @@ func (s *service) inProcess() *loop {
 	return newLoop(ses, runOptions{interval: time.Millisecond})
 }
 
-// disturb does to the world what happens in one round: mostly nothing, now and then a fault, drift, or a changed order.
+// disturb does to the world what happens in one round: mostly nothing, now and then an order, one that changes or ends,
+// drift, or a fault of either side.
 func (s *service) disturb(i int) {
 	s.sim.ClearFaults()
 	s.sim.ClearRequests()
-	switch i % 10 {
-	case 3:
-		s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "status", Status: 400, Count: 1})
-	case 5:
-		s.check(syscall.Chmod(filepath.Join(s.dir, "mnt/capstor/store/cscs/eth/first"), 0o2750+uint32(i/10%8)<<0))
-	case 7:
-		if i < 200 {
-			s.create(fmt.Sprint("p", i), int64(31000+i))
+	which := fmt.Sprint("p", i/100%20)
+	fault := func(f waldursim.Fault) { s.check(s.sim.Inject(f)) }
+	switch i % 100 {
+	case 1:
+		if i < 2000 {
+			s.create(which, int64(31000+i/100))
 		}
-	case 8:
-		if i%50 != 8 {
-			return // a listing that is cut off is read again after a pause
+	case 21, 61:
+		_, _ = s.sim.UpdateResource("capstor-"+which+"-store", waldursim.UpdateSpec{Limits: map[string]any{"storage": 1 + i/100}})
+		fault(waldursim.Fault{Path: "set_state_done", Kind: "status", Status: 503, Count: 5})
+	case 41: // the removal is held, and the customer takes it back
+		_, _ = s.sim.TerminateResource("capstor-"+which+"-store", "")
+	case 46:
+		if r, err := s.sim.Resource("capstor-" + which + "-store"); err == nil && len(r.Orders) > 0 {
+			_, _ = s.sim.SetOrderState(r.Orders[len(r.Orders)-1].UUID, waldursim.Canceled)
 		}
-		s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "truncate", Count: 1})
+	case 13, 53:
+		fault(waldursim.Fault{Path: "storage-resources", Kind: "status", Status: 400, Count: 1})
+	case 33, 73:
+		fault(waldursim.Fault{Path: "storage-resources", Kind: "html", Count: 1})
+	case 25, 65, 85:
+		s.check(syscall.Chmod(filepath.Join(s.dir, "mnt/capstor/store/cscs/eth/first"), 0o2750+uint32(i/10%8)))
+	case 88:
+		if i%500 == 88 { // a listing that is cut off is read again after a pause
+			fault(waldursim.Fault{Path: "storage-resources", Kind: "truncate", Count: 1})
+		}
+	case 92:
+		if i%500 == 92 {
+			fault(waldursim.Fault{Path: "storage-resources", Kind: "slow", Delay: waldursim.Duration(time.Second), Count: 1})
+		}
 	}
 }
 
@@ -137,7 +161,7 @@ func TestOrderWithinTwoSeconds(t *testing.T) {
 			t.Fatalf("%v: %v\n%.3000s", args, err, out)
 		}
 	}
-	l := s.inProcess()
+	l := s.inProcess(time.Now)
 	if why := l.round(context.Background(), laneAudit); !why.fine() {
 		t.Fatalf("the audit ended with %s:\n%.3000s", why, s.log())
 	}
