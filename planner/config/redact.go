@@ -29,6 +29,8 @@ func redact(src []byte, tokens hclsyntax.Tokens) []byte {
 				to = tokens[end].Range.Start.Byte
 			}
 			blank(out, valueStart(tokens, i, from), lineEnd(src, to))
+		} else if end < len(tokens) && tokens[end].Type == hclsyntax.TokenComment { // people keep old ones there
+			blank(out, tokens[end].Range.Start.Byte+1, tokens[end].Range.End.Byte)
 		}
 		i = end
 	}
@@ -112,7 +114,7 @@ func soundsSecret(name string) bool {
 // statementEnd is the index of the newline that ends the statement, outside of all brackets, or of the bracket that
 // closes what it is in.
 func statementEnd(tokens hclsyntax.Tokens, i int) int {
-	depth := 0
+	depth, from := 0, i
 	for ; i < len(tokens); i++ {
 		switch tokens[i].Type {
 		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOHeredoc,
@@ -125,6 +127,10 @@ func statementEnd(tokens hclsyntax.Tokens, i int) int {
 			depth--
 		case hclsyntax.TokenNewline:
 			if depth == 0 {
+				return i
+			}
+		case hclsyntax.TokenComment: // it has the line's end in it; where no secret stands before it, none is cut short
+			if depth == 0 && bytes.HasSuffix(tokens[i].Bytes, []byte("\n")) && callsSource(tokens[from:i]) {
 				return i
 			}
 		}

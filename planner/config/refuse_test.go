@@ -132,7 +132,7 @@ func TestLiteralSecretsAreNotShown(t *testing.T) {
 		`token = file("/x") + "%"`, `token = coalesce("%", env("TOKEN"))`, `token = upper("%")`, `token = env("TOKEN") "%"`,
 		`token = (` + "\n\"%\"\n)", `oidc { client_secret = "%" }`, `oidc = { client_secret = "%" }`, "oidc {\n secret = \"%\"\n}", `password = "%"`,
 		`timeout = "5m" token = "%"`, `timeout = "5m` + "\n" + `token = "%"`, `token = "a" ? "%" : "b"`, `token = %.foo["%"]`, `url = "https://user:%@host/"`,
-		`client_secrt = "%"`, `token = kib("%")`, `token = unknown("%")`, `token = '%'`,
+		"token = # see below\n\"%\"", "token = file(\"proxy.token\") # it is %\npassword = \"%\"", "token = env(\"TOKEN\") # x\nclient_secret = \"%\"", `client_secrt = "%"`, `token = kib("%")`, `token = unknown("%")`, `token = '%'`,
 	} {
 		src := base + "proxy {\n url = \"https://p.example.com/\"\n" + strings.ReplaceAll(statement, "%", marker) + "\n}\n"
 		c, diags := load(t, newWorld(), src)
