@@ -134,6 +134,9 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 		}
 	}
 	if len(p.plan.Core.Actions) == 0 {
+		if o.json {
+			newReport(a, &approved{plan: p.plan, id: planfile.ID(p.plan.Core)}, true, o.quiet).end(nil, state.Done)
+		}
 		return planOutcome(p.plan, false)
 	}
 	ok, err := o.approveNow(s, p)

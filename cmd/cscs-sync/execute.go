@@ -39,6 +39,9 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err 
 	}
 	if len(p.plan.Core.Actions) == 0 {
 		s.tell("Plan %s has nothing to do.", p.name())
+		if o.json {
+			newReport(s.app, p, true, o.quiet).end(nil, state.Done)
+		}
 		return nil
 	}
 	job, now, err := o.prepare(ctx, s, p, before, steps)
