@@ -288,6 +288,7 @@ func (g *Graph) checkPlaces() {
 			why = g.reserved.check(n.storage)
 		}
 		if why == "" {
+			delete(g.byPath, n.storage) // it is no tenant's or customer's to make or to enforce
 			continue
 		}
 		if n.wish != wishNothing {

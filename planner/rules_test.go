@@ -431,3 +431,88 @@ func TestVerdicts(t *testing.T) {
 		}
 	}
 }
+
+// TestRemovedClaimsNothing: what Waldur has removed counts in a shared quota only while it lies in the archive.
+func TestRemovedClaimsNothing(t *testing.T) {
+	s := testSettings()
+	s.Systems[0].Quota.Shared = planner.SharedSum
+	gone := project("gone", 30500, func(it *planner.Item) { it.Status = planner.StatusRemoved })
+	rec := recordOf("gone", 30500)
+	hard := func(r planner.Recorded) uint64 {
+		p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500), gone), Recorded: r}, newModel())
+		a, _ := action(t, p, bio)
+		i := slices.IndexFunc(a.Changes, func(c planner.Change) bool { return c.Attribute == planner.SpaceHard })
+		n, _ := a.Changes[i].After.Number()
+		return n
+	}
+	if got := hard(records(rec)); got != 10<<40 {
+		t.Errorf("recorded and removed: %d, want the 10 TiB of the other alone", got)
+	}
+	archived := planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key, System: "capstor", QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: rec.Claim}}}
+	if got := hard(archived); got != 20<<40 {
+		t.Errorf("archived: %d, want the sum of 20 TiB", got)
+	}
+}
+
+// TestATenantOnARecordedPath: a directory has one master, the resource that is recorded there.
+func TestATenantOnARecordedPath(t *testing.T) {
+	s := testSettings()
+	s.Parents = planner.ParentsEnforce
+	m := newModel()
+	asWanted(m, "bio", 30500)
+	m.put("capstor/store/cscs", 0, 0o775)
+	m.put("capstor/store/cscs/eth", 0, 0o775)
+	late := planner.Item{Key: planner.Key{Item: id("t"), System: "capstor", DataType: "x"}, Status: planner.StatusPending, MountPath: bio, Permission: "775", Target: planner.TargetTenant, Name: "t"}
+	p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500), late), Recorded: records(recordOf("bio", 30500))}, m)
+	if len(p.Core.Actions) != 0 {
+		t.Errorf("actions %+v, want none", p.Core.Actions)
+	}
+}
+
+// TestARecordKeepsWhatThreeDigitsLeaveAlone: a mode of three digits is recorded with the setgid bit that stands.
+func TestARecordKeepsWhatThreeDigitsLeaveAlone(t *testing.T) {
+	m := newModel()
+	asWanted(m, "bio", 30500)
+	m.put("capstor/store/cscs/eth/bio", 30500, 0o3770)
+	_, g := plan(&planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = "770" })), KeepRecords: true}, m)
+	if rs := g.AsWanted(); len(rs) != 1 || rs[0].Mode != 0o3770 || rs[0].Storage != "capstor/store/cscs/eth/bio" || rs[0].QuotaID != 30500 {
+		t.Errorf("recorded: %+v", rs)
+	}
+}
+
+// TestUnmounted: a system that is not what it should be is blocked as a whole, and known to be so: nothing is unobserved.
+func TestUnmounted(t *testing.T) {
+	for code, change := range map[string]func(*model, *planner.Recorded){
+		"system_unavailable": func(m *model, _ *planner.Recorded) {
+			m.mounts["capstor"] = planner.Mount{Problem: "ext4 is mounted there, want lustre"}
+		},
+		"root_changed": func(_ *model, r *planner.Recorded) {
+			r.Roots = map[string]planner.RootIdentity{"capstor": {Filesystem: "lustre:capstor", Inode: 2}}
+		},
+	} {
+		m, r := newModel(), planner.Recorded{}
+		change(m, &r)
+		p, _ := plan(&planner.World{Items: items(project("bio", 30500), project("v", 30501, at("/vast/x"), func(it *planner.Item) { it.Key.System = "vast" })), Recorded: r}, m)
+		if got, waits := refusal(p, bio); got != code || waits || p.Context.Unobserved != 0 {
+			t.Errorf("%q (waits %t), %d unobserved; want %s, 0", got, waits, p.Context.Unobserved, code)
+		}
+		if a, _ := action(t, p, "/vast/x"); a.Kind != planner.Create {
+			t.Errorf("the other system: %s", a.Kind)
+		}
+	}
+}
+
+// TestNotSelectedCountsAtItsRecord: a plan for one resource does not carry out what its neighbour in the quota asks for.
+func TestNotSelectedCountsAtItsRecord(t *testing.T) {
+	for policy, want := range map[planner.SharedPolicy]uint64{planner.SharedSum: 20 << 40, planner.SharedMax: 10 << 40} {
+		s := testSettings()
+		s.Systems[0].Quota.Shared = policy
+		grows := project("chem", 30500, func(it *planner.Item) { it.Quotas = quotas("50.0", "50.0") })
+		p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500), grows), Recorded: records(recordOf("chem", 30500)), Selection: planner.Selection{Targets: []string{bio}}}, newModel())
+		a, _ := action(t, p, bio)
+		i := slices.IndexFunc(a.Changes, func(c planner.Change) bool { return c.Attribute == planner.SpaceHard })
+		if n, _ := a.Changes[i].After.Number(); n != want {
+			t.Errorf("%s: %d, want %d", policy, n, want)
+		}
+	}
+}
