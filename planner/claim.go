@@ -224,9 +224,6 @@ func (g *Graph) addRecorded(mounts map[string]Mount, ss *shares) {
 		s.combine(&q, sys.Quota.Shared)
 	}
 	for key, r := range g.world.Recorded.Records {
-		if n := g.listed(key); n != nil && n.item.Status == StatusRemoved {
-			continue // it ended without being archived: nothing of it counts any more
-		}
 		add(key, r.System, r.QuotaBy, r.QuotaID, r.Claim, false)
 	}
 	for key, a := range g.world.Recorded.Archived {

@@ -126,8 +126,8 @@ func drawWorld(t *rapid.T) (*planner.World, *model) {
 }
 
 func drawWishes(t *rapid.T) planner.Wishes {
-	return pick(t, "wishes", limits(tib, 2*tib), limits(3*tib, 2*tib), planner.Wishes{Manage: pointer(false)}, planner.Wishes{Group: pointer(planner.GID(30501))},
-		planner.Wishes{Group: pointer(planner.GID(7))}, planner.Wishes{Mode: pointer("0750")}, planner.Wishes{Owner: pointer(planner.UID(4242))})
+	return pick(t, "wishes", limits(tib, 2*tib), limits(3*tib, 2*tib), planner.Wishes{Manage: ptr(false)}, planner.Wishes{Group: ptr(planner.GID(30501))},
+		planner.Wishes{Group: ptr(planner.GID(7))}, planner.Wishes{Mode: ptr("0750")}, planner.Wishes{Owner: ptr(planner.UID(4242))})
 }
 
 // drawModel draws a storage on which some of it stands already, with limits and usage, and where some cannot be seen.

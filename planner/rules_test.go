@@ -34,8 +34,6 @@ func limits(soft, hard planner.Bytes) planner.Wishes {
 	return planner.Wishes{Quota: planner.Quota{SpaceSoft: planner.LimitOf(soft), SpaceHard: planner.LimitOf(hard)}}
 }
 
-func pointer[T any](v T) *T { return &v }
-
 // TestOneBadItemStopsNobody: whatever one item asks for, a good one beside it is made.
 func TestOneBadItemStopsNobody(t *testing.T) {
 	inError := func(it *planner.Item) { it.Status = planner.StatusError }
@@ -195,15 +193,15 @@ func TestChecksAreOnTheFinalValues(t *testing.T) {
 		{"becomes 0", quota("1e-12", "1e-12"), limits(tib, tib), ""},
 		{"soft above hard", quota("20", "10"), limits(tib, tib), ""},
 		{"hard 0", quota("10", "0"), limits(tib, tib), ""},
-		{"no group", func(it *planner.Item) { it.HasGID = false }, planner.Wishes{Group: pointer(planner.GID(30500))}, ""},
-		{"group 0", func(it *planner.Item) { it.GID = 0 }, planner.Wishes{Group: pointer(planner.GID(30500))}, ""},
-		{"mode", func(it *planner.Item) { it.Permission = "rwx" }, planner.Wishes{Mode: pointer("2770")}, ""},
-		{"an override's group", func(*planner.Item) {}, planner.Wishes{Group: pointer(planner.GID(7))}, "gid"},
-		{"an override's owner", func(*planner.Item) {}, planner.Wishes{Owner: pointer(planner.UID(65534))}, "owner"},
-		{"an override's mode", func(*planner.Item) {}, planner.Wishes{Mode: pointer("abc")}, "override"},
+		{"no group", func(it *planner.Item) { it.HasGID = false }, planner.Wishes{Group: ptr(planner.GID(30500))}, ""},
+		{"group 0", func(it *planner.Item) { it.GID = 0 }, planner.Wishes{Group: ptr(planner.GID(30500))}, ""},
+		{"mode", func(it *planner.Item) { it.Permission = "rwx" }, planner.Wishes{Mode: ptr("2770")}, ""},
+		{"an override's group", func(*planner.Item) {}, planner.Wishes{Group: ptr(planner.GID(7))}, "gid"},
+		{"an override's owner", func(*planner.Item) {}, planner.Wishes{Owner: ptr(planner.UID(65534))}, "owner"},
+		{"an override's mode", func(*planner.Item) {}, planner.Wishes{Mode: ptr("abc")}, "override"},
 		{"an override's limit below 1 KiB", func(*planner.Item) {}, limits(1023, tib), "quota"},
 		{"an override's limits the wrong way", func(*planner.Item) {}, limits(2*tib, tib), "soft_above_hard"},
-		{"an override leaves it alone", func(it *planner.Item) { it.HasGID = false }, planner.Wishes{Manage: pointer(false)}, ""},
+		{"an override leaves it alone", func(it *planner.Item) { it.HasGID = false }, planner.Wishes{Manage: ptr(false)}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, _ := plan(&planner.World{Items: items(project("bio", 30500, tc.change)), Overrides: overrides(says{then: tc.override, path: bio})}, newModel())
@@ -220,10 +218,10 @@ func TestOverrides(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
 	p, _ := plan(&planner.World{Items: items(project("bio", 30500), project("chem", 30501)), Overrides: overrides(
-		says{path: bio, then: planner.Wishes{Mode: pointer("2750"), Quota: planner.Quota{SpaceSoft: planner.LimitOf(3*tib + 1023)}}},
-		says{path: bio, then: planner.Wishes{Mode: pointer("2700"), Quota: planner.Quota{SpaceHard: planner.Unlimited[planner.Bytes]()}}},
-		says{then: planner.Wishes{Mode: pointer("0777")}, ends: now},
-		says{path: "/nowhere", then: planner.Wishes{Mode: pointer("0777")}},
+		says{path: bio, then: planner.Wishes{Mode: ptr("2750"), Quota: planner.Quota{SpaceSoft: planner.LimitOf(3*tib + 1023)}}},
+		says{path: bio, then: planner.Wishes{Mode: ptr("2700"), Quota: planner.Quota{SpaceHard: planner.Unlimited[planner.Bytes]()}}},
+		says{then: planner.Wishes{Mode: ptr("0777")}, ends: now},
+		says{path: "/nowhere", then: planner.Wishes{Mode: ptr("0777")}},
 		says{path: "/capstor/store/cscs/eth/chem", err: errors.New("space_hard is null")},
 	)}, m)
 	a, d := action(t, p, bio)
@@ -429,28 +427,6 @@ func TestVerdicts(t *testing.T) {
 		if a.Kind != tc.kind || !slices.Equal(a.Callbacks, []planner.Callback{tc.call}) || a.Verdict != "no such group" || len(a.Changes) != 0 {
 			t.Errorf("%s: %+v", tc.name, a)
 		}
-	}
-}
-
-// TestRemovedClaimsNothing: what Waldur has removed counts in a shared quota only while it lies in the archive.
-func TestRemovedClaimsNothing(t *testing.T) {
-	s := testSettings()
-	s.Systems[0].Quota.Shared = planner.SharedSum
-	gone := project("gone", 30500, func(it *planner.Item) { it.Status = planner.StatusRemoved })
-	rec := recordOf("gone", 30500)
-	hard := func(r planner.Recorded) uint64 {
-		p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500), gone), Recorded: r}, newModel())
-		a, _ := action(t, p, bio)
-		i := slices.IndexFunc(a.Changes, func(c planner.Change) bool { return c.Attribute == planner.SpaceHard })
-		n, _ := a.Changes[i].After.Number()
-		return n
-	}
-	if got := hard(records(rec)); got != 10<<40 {
-		t.Errorf("recorded and removed: %d, want the 10 TiB of the other alone", got)
-	}
-	archived := planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key, System: "capstor", QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: rec.Claim}}}
-	if got := hard(archived); got != 20<<40 {
-		t.Errorf("archived: %d, want the sum of 20 TiB", got)
 	}
 }
 

@@ -126,16 +126,14 @@ func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 }
 
 // quotaFromProxy reads the limits: the current ones, or for an update what its order asks for. An options order changes
-// only the options it names, as Waldur merges them; the proxy's newQuotas forget the others.
+// only the options it names, as Waldur merges them; the proxy's newQuotas forget the others. Where there are no current
+// limits, there is nothing to forget.
 func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	it := n.item
 	quotas := it.Quotas
 	switch {
 	case n.wish != wishUpdate:
-	case options != nil && !g.world.Orders[n.order].Order.HasLimits:
-		if quotas == nil {
-			return
-		}
+	case options != nil && !g.world.Orders[n.order].Order.HasLimits && quotas != nil:
 		merged := *quotas
 		for to, given := range map[*Decimal]Decimal{&merged.SpaceHard: options.HardSpace, &merged.InodesSoft: options.SoftInodes, &merged.InodesHard: options.HardInodes} {
 			if given.Given() {

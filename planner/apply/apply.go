@@ -216,6 +216,7 @@ type outcome struct {
 	index int
 	// record is to be written; forget tells that the resource is no longer recorded.
 	record   *planner.Record
+	forget   bool
 	archived *planner.Archived
 	restored string
 	calls    []state.Delivery
@@ -333,6 +334,9 @@ func (e *Engine) commitRecord(tx *state.Tx, w *Work, o *outcome) error {
 		if err := tx.PutArchived(*o.archived); err != nil {
 			return err
 		}
+		_, err := tx.DeleteRecord(w.Action.Key)
+		return err
+	case o.forget:
 		_, err := tx.DeleteRecord(w.Action.Key)
 		return err
 	case o.restored != "":

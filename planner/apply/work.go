@@ -241,7 +241,10 @@ func (e *Engine) keepRecord(w *Work, o *outcome, inode uint64) {
 
 // report has nothing to change: the storage was just observed as wanted.
 func (e *Engine) report(w *Work, o *outcome) error {
-	if w.Record.Inode != 0 && w.Record.Key.Item != "" && !slices.Contains(w.Action.Danger, planner.DangerMissing) {
+	switch {
+	case slices.Contains(w.Action.Danger, planner.DangerMissing):
+		o.forget = true
+	case w.Record.Inode != 0 && w.Record.Key.Item != "":
 		e.keepRecord(w, o, w.Record.Inode)
 	}
 	return nil
