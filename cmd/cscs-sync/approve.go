@@ -3,19 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/agent"
-	"golang.org/x/term"
 
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -47,7 +41,7 @@ yes.`,
 		setup: func(f *pflag.FlagSet) action {
 			var o approveOptions
 			f.StringVar(&o.key, "key", "", "sign with the SSH key in `FILE`; a .pub file asks the agent")
-			f.StringVar(&o.name, "as", "", "approve as `NAME`: for SSH keys, a principal of allowed_signers")
+			f.StringVar(&o.name, "as", "", "approve as `NAME`; default: the login or, for an SSH key, the one principal that allowed_signers gives it")
 			f.StringVar(&o.ticket, "ticket", "", "the change's ticket `ID`")
 			f.StringVar(&o.comment, "comment", "", "what there is to say (`TEXT`)")
 			f.BoolVar(&o.detach, "detach", false, "print the approval instead of adding it to the file")
@@ -68,11 +62,6 @@ func (o *approveOptions) run(a *app, path string) error {
 	if o.print {
 		return o.printMessage(a, file)
 	}
-	if o.signature == "" {
-		if err := o.show(a, file); err != nil {
-			return err
-		}
-	}
 	made, err := o.make(a, file)
 	if err != nil {
 		return err
@@ -88,21 +77,49 @@ func (o *approveOptions) run(a *app, path string) error {
 		return err
 	}
 	if err := state.WriteFile(path, file.Bytes(), fs.FileMode(0o600), onlyPlans); err != nil {
-		return err
+		return fmt.Errorf("write plan %s: %w", path, err)
 	}
 	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s", planfile.ShortID(planfile.ID(file.Plan.Core)), planfile.Escape(made.Message.Name), path)
 	return nil
 }
 
-// show renders the plan and, on a terminal, asks. Without a terminal the command itself is the answer.
+// make gives the approval in the way that the flags ask for.
+func (o *approveOptions) make(a *app, file *planfile.File) (approval.Approval, error) {
+	if o.signature != "" {
+		return o.fromSignature(file)
+	}
+	if err := o.show(a, file); err != nil {
+		return approval.Approval{}, err
+	}
+	if o.key == "" {
+		return o.local(a, file)
+	}
+	return o.sign(a, file)
+}
+
+// show renders the plan anew: what is approved is what this shows, whatever the file was opened with before.
 func (o *approveOptions) show(a *app, file *planfile.File) error {
 	out := a.stdout
 	if o.detach {
 		out = a.stderr // stdout is the approval
 	}
-	if _, err := out.Write(planfile.Text(file.Plan, planfile.Options{Color: a.colored(out), Width: a.width})); err != nil {
+	_, err := out.Write(planfile.Text(file.Plan, planfile.Options{Color: a.colored(out), Width: a.width}))
+	return err
+}
+
+// confirmMessage shows what is about to be signed and, on a terminal, asks. Without a terminal the command itself is the
+// answer.
+func (a *app) confirmMessage(file *planfile.File, m approval.Message, by string) error {
+	text, err := m.Text()
+	if err != nil {
 		return err
 	}
+	dangerous := 0
+	for i := range file.Plan.Core.Actions {
+		dangerous += min(len(file.Plan.Core.Actions[i].Danger), 1)
+	}
+	a.tell("\nYou approve exactly the %s above, %d of them dangerous, and nothing else. This is signed, %s:\n\n  %s", count(len(file.Plan.Core.Actions), "action"), dangerous, by,
+		strings.ReplaceAll(strings.TrimSuffix(string(text), "\n"), "\n", "\n  "))
 	if !a.terminal(a.stdin) {
 		return nil
 	}
@@ -135,25 +152,24 @@ func (o *approveOptions) message(a *app, file *planfile.File, name string) appro
 }
 
 func (o *approveOptions) printMessage(a *app, file *planfile.File) error {
-	if o.name == "" {
-		return &usageError{"approve", errors.New("--print-message needs --as NAME: the principal that allowed_signers gives the key")}
+	name := o.name
+	if name == "" && o.key == "" {
+		return &usageError{"approve", errors.New("--print-message needs --as NAME, a principal that allowed_signers gives the key, or --key FILE to find it")}
 	}
-	text, err := o.message(a, file, o.name).Text()
+	if name == "" {
+		key, err := a.publicKey(o.key)
+		if err != nil {
+			return err
+		}
+		if name, err = o.principal(a, key); err != nil {
+			return err
+		}
+	}
+	text, err := o.message(a, file, name).Text()
 	if err != nil {
 		return err
 	}
 	return a.print(string(text))
-}
-
-// make gives the approval in the way that the flags ask for.
-func (o *approveOptions) make(a *app, file *planfile.File) (approval.Approval, error) {
-	switch {
-	case o.signature != "":
-		return o.fromSignature(file)
-	case o.key != "":
-		return o.sign(a, file)
-	}
-	return o.local(a, file)
 }
 
 // fromSignature takes what ssh-keygen made of the printed message.
@@ -177,63 +193,6 @@ func (o *approveOptions) fromSignature(file *planfile.File) (approval.Approval, 
 	return made, err
 }
 
-// sign signs with an SSH key, from its file or in the agent.
-func (o *approveOptions) sign(a *app, file *planfile.File) (approval.Approval, error) {
-	data, err := readFile(o.key, 1<<20)
-	if err != nil {
-		return approval.Approval{}, fmt.Errorf("read key: %w", err)
-	}
-	name := o.name
-	if name == "" {
-		name = a.user
-	}
-	signer, closeAgent, err := a.signer(o.key, data)
-	if err != nil {
-		return approval.Approval{}, err
-	}
-	defer closeAgent()
-	return approval.SSH(rand.Reader, o.message(a, file, name), signer)
-}
-
-// signer finds the private half of a key: in the file, or in the agent when the file is a public key.
-func (a *app) signer(path string, data []byte) (ssh.Signer, func(), error) {
-	none := func() {}
-	if !approval.IsPublicKey(data) {
-		s, err := approval.FileSigner(data, func() ([]byte, error) { return a.passphrase(path) })
-		return s, none, err
-	}
-	public, err := approval.PublicKey(data)
-	if err != nil {
-		return nil, none, fmt.Errorf("key %s: %w", path, err)
-	}
-	socket, ok := a.getenv("SSH_AUTH_SOCK")
-	if !ok || socket == "" {
-		return nil, none, fmt.Errorf("key %s: it is a public key, and no SSH agent runs (SSH_AUTH_SOCK is not set); give the private key's file, or start an agent", path)
-	}
-	conn, err := net.Dial("unix", socket)
-	if err != nil {
-		return nil, none, fmt.Errorf("ask the SSH agent: %w", err)
-	}
-	s, err := approval.AgentSigner(agent.NewClient(conn), public)
-	if err != nil {
-		conn.Close()
-		return nil, none, err
-	}
-	return s, func() { conn.Close() }, nil
-}
-
-// passphrase asks for a key's passphrase, on the terminal only.
-func (a *app) passphrase(path string) ([]byte, error) {
-	f, ok := a.stdin.(*os.File)
-	if !ok || !a.terminal(a.stdin) {
-		return nil, fmt.Errorf("key %s has a passphrase, and there is no terminal to ask for it; use the SSH agent and the public key", path)
-	}
-	fmt.Fprintf(a.stderr, "Passphrase for %s: ", path)
-	p, err := term.ReadPassword(int(f.Fd()))
-	fmt.Fprintln(a.stderr)
-	return p, err
-}
-
 // local approves on the node.
 func (o *approveOptions) local(a *app, file *planfile.File) (approval.Approval, error) {
 	s, err := a.open(config.CheckOnly)
@@ -243,7 +202,11 @@ func (o *approveOptions) local(a *app, file *planfile.File) (approval.Approval, 
 	if s.cfg.Approval.AllowedSigners != "" {
 		return approval.Approval{}, refused(errors.New("this site wants approvals signed with SSH keys (approval.allowed_signers): approve with --key FILE"))
 	}
-	return s.approveLocally(o.message(a, file, orElse(o.name, a.user)))
+	m := o.message(a, file, orElse(o.name, a.user))
+	if err := a.confirmMessage(file, m, "with the key of this node, as "+planfile.Escape(a.user)); err != nil {
+		return approval.Approval{}, err
+	}
+	return s.approveLocally(m)
 }
 
 // approveLocally signs with the node's own key.

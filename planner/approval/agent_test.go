@@ -1,12 +1,15 @@
 package approval
 
 import (
+	"bytes"
 	"crypto/rand"
+	"errors"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,6 +69,105 @@ func TestAgents(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// tokenAgent is an agent that has one key, on a security token made of software. The stock agent would ask a helper
+// program that wants the real thing.
+type tokenAgent struct {
+	agent.Agent
+	token token
+}
+
+func (a tokenAgent) List() ([]*agent.Key, error) {
+	return []*agent.Key{{Format: a.token.public.Type(), Blob: a.token.public.Marshal(), Comment: "token"}}, nil
+}
+
+func (a tokenAgent) Sign(key ssh.PublicKey, data []byte) (*ssh.Signature, error) {
+	if !bytes.Equal(key.Marshal(), a.token.public.Marshal()) {
+		return nil, errors.New("no such key")
+	}
+	return a.token.Sign(rand.Reader, data)
+}
+
+// served talks to an agent by the agent protocol, over a socket.
+func served(t *testing.T, a agent.Agent) agent.ExtendedAgent {
+	t.Helper()
+	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "agent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_ = agent.ServeAgent(a, conn)
+	})
+	conn, err := net.Dial("unix", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_, _ = conn.Close(), listener.Close()
+		wg.Wait()
+	})
+	return agent.NewClient(conn)
+}
+
+func TestSecurityTokensThroughAnAgent(t *testing.T) {
+	k := newKeygen(t)
+	for name, make := range map[string]func(*testing.T, byte) token{"ed25519": tokenED25519, "ecdsa": tokenECDSA} {
+		for _, flags := range []byte{touched, 0} {
+			key := make(t, flags)
+			s, err := AgentSigner(served(t, tokenAgent{agent.NewKeyring(), key}), key.public)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := SSH(rand.Reader, testMessage(), s)
+			if flags == 0 {
+				if err == nil {
+					t.Errorf("%s: an agent's signature without a touch is taken", name)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			allowed := "anna@example.com " + string(ssh.MarshalAuthorizedKey(key.public))
+			if out, err := k.verify(a, allowed); err != nil {
+				t.Errorf("%s: the stock tool refuses it: %s", name, out)
+			}
+			if err := ours(t, a, allowed); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// An RSA key signs by SHA-512: what it signs by default, SHA-1, neither tool takes.
+func TestRSASignsBySHA512(t *testing.T) {
+	k := newKeygen(t)
+	k.key("key", "-t", "rsa", "-b", "2048")
+	keyring := agent.NewKeyring()
+	raw, err := ssh.ParseRawPrivateKey(k.read("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keyring.Add(agent.AddedKey{PrivateKey: raw}); err != nil {
+		t.Fatal(err)
+	}
+	inAgent, err := AgentSigner(served(t, keyring), k.public("key.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for who, s := range map[string]ssh.Signer{"file": k.signer("key"), "agent": inAgent} {
+		parts, err := parseSSHSIG(signedBy(t, testMessage(), s).Proof)
+		if err != nil || parts.signature.Format != ssh.KeyAlgoRSASHA512 {
+			t.Errorf("%s: %s, %v", who, parts.signature.Format, err)
+		}
 	}
 }
 

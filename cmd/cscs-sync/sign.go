@@ -1,0 +1,139 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+	"golang.org/x/term"
+
+	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+)
+
+// sign signs with an SSH key, from its file or in the agent.
+func (o *approveOptions) sign(a *app, file *planfile.File) (approval.Approval, error) {
+	data, err := readFile(o.key, 1<<20)
+	if err != nil {
+		return approval.Approval{}, fmt.Errorf("read key: %w", err)
+	}
+	signer, closeAgent, err := a.signer(o.key, data)
+	if err != nil {
+		return approval.Approval{}, err
+	}
+	defer closeAgent()
+	key := signer.PublicKey()
+	name, err := o.principal(a, key)
+	if err != nil {
+		return approval.Approval{}, err
+	}
+	m := o.message(a, file, name)
+	if err := a.confirmMessage(file, m, "with the SSH key "+approval.Fingerprint(key)); err != nil {
+		return approval.Approval{}, err
+	}
+	return approval.SSH(rand.Reader, m, signer)
+}
+
+// principal is the name to sign as: --as, else the one that allowed_signers gives the key.
+func (o *approveOptions) principal(a *app, key ssh.PublicKey) (string, error) {
+	signers, path, err := a.allowedSigners()
+	if o.name != "" {
+		if signers != nil {
+			if err := signers.Allows(o.name, key, a.now()); err != nil {
+				a.tell("Warning: as things stand, this approval will not count: %v", err)
+			}
+		}
+		return o.name, nil
+	}
+	if err != nil {
+		a.printError(err) // diagnostics, perhaps
+		return "", &usageError{"approve", errors.New("who approves is not known and could not be looked up: say it with --as NAME, a principal that allowed_signers gives the key")}
+	}
+	switch names := signers.Names(key, a.now()); len(names) {
+	case 1:
+		return names[0], nil
+	case 0:
+		return "", &usageError{"approve", fmt.Errorf("who approves is not known: %s spells out no name for the key %s; say one with --as NAME", path, approval.Fingerprint(key))}
+	default:
+		return "", &usageError{"approve", fmt.Errorf("who approves is not known: %s gives the key %s the names %s; say which with --as NAME", path, approval.Fingerprint(key), strings.Join(names, ", "))}
+	}
+}
+
+// allowedSigners are those of the configuration, if it can be read here.
+func (a *app) allowedSigners() (*approval.Signers, string, error) {
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return nil, "", err
+	}
+	path := s.cfg.Approval.AllowedSigners
+	if path == "" {
+		return nil, "", errors.New("the configuration has no approval.allowed_signers")
+	}
+	signers, err := a.readSigners(path)
+	return signers, path, err
+}
+
+// publicKey is the public half of a key, from either half's file.
+func (a *app) publicKey(path string) (ssh.PublicKey, error) {
+	data, err := readFile(path, 1<<20)
+	if err != nil {
+		return nil, fmt.Errorf("read key: %w", err)
+	}
+	if approval.IsPublicKey(data) {
+		key, err := approval.PublicKey(data)
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", path, err)
+		}
+		return key, nil
+	}
+	s, err := approval.FileSigner(data, func() ([]byte, error) { return a.passphrase(path) })
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", path, err)
+	}
+	return s.PublicKey(), nil
+}
+
+// signer finds the private half of a key: in the file, or in the agent when the file is a public key.
+func (a *app) signer(path string, data []byte) (ssh.Signer, func(), error) {
+	none := func() {}
+	if !approval.IsPublicKey(data) {
+		s, err := approval.FileSigner(data, func() ([]byte, error) { return a.passphrase(path) })
+		return s, none, err
+	}
+	public, err := approval.PublicKey(data)
+	if err != nil {
+		return nil, none, fmt.Errorf("key %s: %w", path, err)
+	}
+	socket, ok := a.getenv("SSH_AUTH_SOCK")
+	if !ok || socket == "" {
+		return nil, none, fmt.Errorf("key %s: it is a public key, and no SSH agent runs (SSH_AUTH_SOCK is not set); give the private key's file, or start an agent", path)
+	}
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return nil, none, fmt.Errorf("ask the SSH agent: %w", err)
+	}
+	s, err := approval.AgentSigner(agent.NewClient(conn), public)
+	if err != nil {
+		conn.Close()
+		return nil, none, err
+	}
+	return s, func() { conn.Close() }, nil
+}
+
+// passphrase asks for a key's passphrase, on the terminal only.
+func (a *app) passphrase(path string) ([]byte, error) {
+	f, ok := a.stdin.(*os.File)
+	if !ok || !a.terminal(a.stdin) {
+		return nil, fmt.Errorf("key %s has a passphrase, and there is no terminal to ask for it; use the SSH agent and the public key", path)
+	}
+	fmt.Fprintf(a.stderr, "Passphrase for %s: ", path)
+	p, err := term.ReadPassword(int(f.Fd()))
+	fmt.Fprintln(a.stderr)
+	return p, err
+}
