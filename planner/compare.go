@@ -29,7 +29,7 @@ func Compare(g *Graph, seen Observed, header Context) *Plan {
 	c := &comparison{g: g, seen: &seen, shares: g.claimed(&seen), needed: map[string]*node{}, leaving: map[Identity]int32{}, lost: map[Key]bool{}}
 	c.plan = &Plan{Context: header}
 	c.plan.Core = Core{Configuration: g.world.Settings.Fingerprint, Selection: g.world.Selection, Actions: []Action{}}
-	c.plan.Context.Details = []Detail{}
+	c.plan.Context.Details, c.plan.Context.Configuration = []Detail{}, g.world.Settings.Parts
 	c.shares.settle(seen.Mounts, seen.Quotas)
 	for i := range g.nodes {
 		if n := &g.nodes[i]; g.decides(n) && !n.isNode() {

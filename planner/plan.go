@@ -137,6 +137,8 @@ type Context struct {
 	Renderer int `json:"renderer"`
 	// Source is where the resources came from: the proxy's host, or the names of files.
 	Source string `json:"source"`
+	// Configuration is [Settings.Parts].
+	Configuration []ConfigurationPart `json:"configuration,omitempty"`
 	// Systems are the labels of the systems that the plan looked at.
 	Systems []string `json:"systems"`
 	// Overrides counts the override blocks in force.

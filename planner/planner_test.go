@@ -366,7 +366,7 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 	check := func(it planner.Item) []string {
 		_, g := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: watch}, m)
 		var s []string
-		for _, st := range planner.Recheck(&approved.Core, g) {
+		for _, st := range planner.Recheck(approved, g, nil) {
 			s = append(s, st.Field)
 		}
 		return s
@@ -399,6 +399,36 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 	m.put("capstor/store/cscs/eth/bio", 30500, 0o2770)
 	if diff := cmp.Diff([]string{"directory"}, check(update)); diff != "" {
 		t.Errorf("another directory in its place (-want +got):\n%s", diff)
+	}
+}
+
+// What a plan leaves as it is can move, too: what it says of limits tells which side did, else both sides are named.
+func TestRecheckOfWhatThePlanLeaves(t *testing.T) {
+	m := newModel()
+	asWanted(m, "bio", 30500)
+	with := func(soft, hard, mode string) planner.Item {
+		return project("bio", 30500, func(it *planner.Item) { it.Quotas, it.Permission = quotas(soft, hard), mode })
+	}
+	approved, _ := plan(&planner.World{Items: items(with("10.0", "20.0", "2770")), Recorded: records(recordOf("bio", 30500))}, m)
+	check := func(it planner.Item) string {
+		_, g := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: map[planner.Key]bool{it.Key: true}}, m)
+		var s []string
+		for _, st := range planner.Recheck(approved, g, nil) {
+			s = append(s, st.Field+": "+st.Then+", "+st.Now)
+		}
+		return strings.Join(s, "; ")
+	}
+	if got := check(with("15.0", "20.0", "2770")); got != "desired space_soft: 10995116277760, 16492674416640" {
+		t.Error(got)
+	}
+	if got := check(with("10.0", "20.0", "2750")); got != "mode: as wanted, 2770, with 2750 wanted" {
+		t.Error(got)
+	}
+	q := m.quotas[30500]
+	q.Limits.SpaceSoft = planner.LimitOf(5 * tib)
+	m.quotas[30500] = q
+	if got := check(with("10.0", "20.0", "2770")); got != "observed space_soft: 10995116277760, 5497558138880" {
+		t.Error(got)
 	}
 }
 

@@ -156,7 +156,7 @@ func TestProjectTakenIsStale(t *testing.T) {
 			}
 		}
 		_, g := plan(&w, m)
-		return planner.Recheck(&p.Core, g)
+		return planner.Recheck(p, g, nil)
 	}
 	if stale := again(); len(stale) > 0 {
 		t.Errorf("nothing changed: %v", stale)

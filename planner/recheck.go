@@ -103,20 +103,23 @@ func (s Stale) String() string {
 
 // Recheck holds an approved plan against what is wanted and observed now; g must have been compared, with the plan's keys
 // watched. Compared are desired and observed attributes and the order, not usage, and not which URLs there are. What is
-// already as wanted is fine.
-func Recheck(approved *Core, g *Graph) []Stale {
+// already as wanted is fine. show words a value for people; nil shows it bare.
+func Recheck(approved *Plan, g *Graph, show func(Attribute, Value) string) []Stale {
+	if show == nil {
+		show = func(_ Attribute, v Value) string { return v.String() }
+	}
 	var stale []Stale
-	for i := range approved.Actions {
-		a := &approved.Actions[i]
+	for i := range approved.Core.Actions {
+		a := &approved.Core.Actions[i]
 		if a.Target.IsNode() && a.Kind == Create {
 			continue // made only if it is missing; an existing one stays as it is
 		}
-		stale = append(stale, recheckAction(a, g)...)
+		stale = append(stale, recheckAction(a, approved.Context.Details[i].Kept, g, show)...)
 	}
 	return stale
 }
 
-func recheckAction(a *Action, g *Graph) []Stale {
+func recheckAction(a *Action, kept []KeptLimit, g *Graph, show func(Attribute, Value) string) []Stale {
 	one := func(field, then, now string) []Stale {
 		return []Stale{{a.Key, a.Address, field, then, now}}
 	}
@@ -139,21 +142,29 @@ func recheckAction(a *Action, g *Graph) []Stale {
 			return one("state", string(a.Kind), orNone(string(w.Kind)))
 		}
 	}
-	return recheckState(a, w.State)
+	return recheckState(a, kept, w.State, show)
 }
 
 // recheckState compares attribute by attribute.
-func recheckState(a *Action, now []Change) []Stale {
+func recheckState(a *Action, kept []KeptLimit, now []Change, show func(Attribute, Value) string) []Stale {
 	var stale []Stale
 	add := func(c Change, field string, then, now Value) {
-		stale = append(stale, Stale{a.Key, a.Address, field, then.String(), now.String()})
+		stale = append(stale, Stale{a.Key, a.Address, field, show(c.Attribute, then), show(c.Attribute, now)})
 	}
 	for _, n := range now {
 		i := slices.IndexFunc(a.Changes, func(c Change) bool { return c.Attribute == n.Attribute })
 		switch {
 		case i < 0 && n.Before == n.After:
 		case i < 0:
-			add(n, string(n.Attribute), n.After, n.Before)
+			k := slices.IndexFunc(kept, func(l KeptLimit) bool { return l.Attribute == n.Attribute })
+			switch {
+			case k >= 0 && kept[k].Value == n.Before:
+				add(n, "desired "+string(n.Attribute), kept[k].Value, n.After)
+			case k >= 0 && kept[k].Value == n.After:
+				add(n, "observed "+string(n.Attribute), kept[k].Value, n.Before)
+			default: // the plan does not say what it was: only that it was as wanted
+				stale = append(stale, Stale{a.Key, a.Address, string(n.Attribute), "as wanted", show(n.Attribute, n.Before) + ", with " + show(n.Attribute, n.After) + " wanted"})
+			}
 		case n.After != a.Changes[i].After:
 			add(n, "desired "+string(n.Attribute), a.Changes[i].After, n.After)
 		case !sameBefore(a.Changes[i], n) && n.Before != n.After:

@@ -22,6 +22,15 @@ type Settings struct {
 	// Fingerprint is the SHA-256, in hex, of the evaluated systems, storage, approval and waldur.url: a plan made
 	// under another configuration is stale.
 	Fingerprint string
+	// Parts are digests of what the fingerprint covers, by name, so that a stale plan can say what was changed.
+	Parts []ConfigurationPart
+}
+
+// ConfigurationPart is one part of a configuration: `system "capstor"`, storage, approval or waldur.url. The digest tells
+// it from other versions of itself.
+type ConfigurationPart struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"`
 }
 
 // WaldurSettings tell which callbacks may be sent, and where to. The zero value has no URL: then every order is blocked.

@@ -221,8 +221,8 @@ func (p *approved) name() string {
 
 // judge decides whether the plan may run: intact, approved, in date, unused, under this configuration, not held.
 func (s *session) judge(p *approved, started bool) ([]state.Approval, error) {
-	if p.plan.Core.Configuration != s.cfg.Settings.Fingerprint {
-		return nil, refused(fmt.Errorf("plan %s is stale: the configuration (systems, storage, approval or waldur.url) was changed since it was made; plan again", p.name()))
+	if err := p.configurationChanged(&s.cfg.Settings); err != nil {
+		return nil, err
 	}
 	rules, err := s.rules()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -58,30 +59,22 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err 
 // refused.
 func (s *session) ledger(p *approved) (begun bool, steps []state.Step, err error) {
 	err = s.store.View(func(tx *state.Tx) error {
-		known, ok, err := tx.Plan(p.id)
-		switch {
-		case err != nil:
-			return err
-		case ok && !known.Over():
-			begun = true
+		if begun, _, err = p.standing(tx); begun {
 			steps, err = tx.Steps(p.id)
-			return err
-		case ok && !known.Renewed(p.plan.Context.Made):
-			return &state.UsedError{Plan: p.id, At: known.Ended, By: known.EndedBy, Result: known.Result}
-		}
-		by, err := tx.Superseded(p.id, p.plan.Context.Made, keysOf(p.plan))
-		if err == nil && len(by) > 0 {
-			err = &state.SupersededError{Plan: p.id, By: by}
 		}
 		return err
 	})
 	return begun, steps, err
 }
 
+// keysOf are the resources that a plan is about. Tenants and customers to be made are none: they are made if they are
+// missing, whoever comes first.
 func keysOf(p *planner.Plan) []planner.Key {
-	keys := make([]planner.Key, len(p.Core.Actions))
-	for i := range keys {
-		keys[i] = p.Core.Actions[i].Key
+	keys := make([]planner.Key, 0, len(p.Core.Actions))
+	for i := range p.Core.Actions {
+		if a := &p.Core.Actions[i]; !a.Target.IsNode() || a.Kind != planner.Create {
+			keys = append(keys, a.Key)
+		}
 	}
 	return keys
 }
@@ -115,13 +108,9 @@ func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, beg
 	if err != nil {
 		return apply.Job{}, nil, err
 	}
-	job, stale := apply.Prepare(p.plan, p.id, apply.Now{Settings: &s.cfg.Settings, Items: now.items, Graph: now.graph, Recorded: now.recorded, Orders: now.orders, Resumed: begun})
+	job, stale := apply.Prepare(p.plan, p.id, apply.Now{Settings: &s.cfg.Settings, Items: now.items, Graph: now.graph, Recorded: now.recorded, Orders: now.orders, Resumed: begun, Show: planfile.Show})
 	if len(stale) > 0 && !o.skipStale && !begun {
-		errs := []error{fmt.Errorf("plan %s is stale: %d of what it shows is no longer so; nothing was done. Plan again, or do the rest with --skip-stale", p.name(), len(stale))}
-		for _, st := range stale {
-			errs = append(errs, errors.New(st.String()))
-		}
-		return job, now, refused(errors.Join(errs...))
+		return job, now, p.moved(stale)
 	}
 	job.SkipStale(stale)
 	return job, now, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -88,7 +89,7 @@ func (o *verifyOptions) verify(a *app, path string, file *planfile.File, v *veri
 		return nil
 	}
 	v.add("intact", true, "the text is exactly the rendering of the plan in it")
-	rules, store, err := o.rules(a)
+	rules, node, err := o.rules(a)
 	if err != nil {
 		return err
 	}
@@ -97,8 +98,8 @@ func (o *verifyOptions) verify(a *app, path string, file *planfile.File, v *veri
 		return err
 	}
 	started := false
-	if store != nil {
-		if started, err = o.ledger(store, v); err != nil {
+	if node != nil {
+		if started, err = o.onNode(node, &approved{plan: file.Plan, id: v.ID, path: path}, v); err != nil {
 			return err
 		}
 	}
@@ -116,26 +117,32 @@ func (o *verifyOptions) verify(a *app, path string, file *planfile.File, v *veri
 	return nil
 }
 
-// ledger checks what the state knows of the plan, on the node.
-func (o *verifyOptions) ledger(store *state.Store, v *verification) (started bool, err error) {
-	err = store.View(func(tx *state.Tx) error {
-		p, ok, err := tx.Plan(v.ID)
+// onNode checks what only the node knows: whether the plan was made under this configuration, has run, or was superseded.
+func (o *verifyOptions) onNode(s *session, p *approved, v *verification) (begun bool, err error) {
+	if err := p.configurationChanged(&s.cfg.Settings); err != nil {
+		v.add("current", false, err.Error())
+	} else {
+		v.add("current", true, "it was made under this configuration")
+	}
+	err = s.store.View(func(tx *state.Tx) (err error) {
+		var at time.Time
+		begun, at, err = p.standing(tx)
 		switch {
-		case err != nil || !ok:
-			return err
-		case p.Over():
-			v.add("unused", false, fmt.Sprintf("it was applied %s by %s: %s", p.Ended.Format("2006-01-02 15:04 UTC"), p.EndedBy, p.Result))
-		default:
-			started = true
-			v.add("unused", true, "it has begun "+p.Begun.Format("2006-01-02 15:04 UTC")+"; apply resumes it")
+		case begun:
+			v.add("unused", true, "it has begun "+minute(at)+"; apply resumes it")
+		case exitCode(err) == exitRefused:
+			v.add("unused", false, err.Error())
+			err = nil
+		case err == nil:
+			v.add("unused", true, "it has not run yet, nor has a later one for its resources")
 		}
-		return nil
+		return err
 	})
-	return started, err
+	return begun, err
 }
 
-// rules come from --allowed-signers, or from the configuration where there is one.
-func (o *verifyOptions) rules(a *app) (approval.Rules, *state.Store, error) {
+// rules come from --allowed-signers, or from the configuration where there is one: then this is taken for the node.
+func (o *verifyOptions) rules(a *app) (approval.Rules, *session, error) {
 	if o.signers != "" {
 		signers, err := a.readSigners(o.signers)
 		return approval.Rules{Required: 1, ValidFor: defaultValidity, Signers: signers}, nil, err
@@ -148,7 +155,7 @@ func (o *verifyOptions) rules(a *app) (approval.Rules, *state.Store, error) {
 		return approval.Rules{}, nil, err
 	}
 	rules, err := s.rules()
-	return rules, s.store, err
+	return rules, s, err
 }
 
 // detached adds approvals that came in files of their own.
@@ -191,7 +198,7 @@ func (o *verifyOptions) show(a *app, v *verification) error {
 		if !x.Counted {
 			counted = "not counted: " + x.Why
 		}
-		fmt.Fprintf(&b, "  %s approval by %s, %s, %s", x.Kind, planfile.Quote(x.Name), x.Time.UTC().Format("2006-01-02 15:04 UTC"), planfile.Escape(counted))
+		fmt.Fprintf(&b, "  %s approval by %s, %s, %s", x.Kind, planfile.Quote(x.Name), minute(x.Time), planfile.Escape(counted))
 		if x.ContextDiffers {
 			b.WriteString("; it was given for the same plan with another context (made at another time), and holds")
 		}

@@ -18,6 +18,8 @@ type Now struct {
 	Orders map[string]planner.OrderAnswer
 	// Resumed tells that this plan has begun before.
 	Resumed bool
+	// Show words a value of what is stale for people; nil shows it bare.
+	Show func(planner.Attribute, planner.Value) string
 }
 
 // Prepare pairs each action of an approved plan with what is known now, and lists in what the plan is stale. A begun plan
@@ -50,7 +52,7 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 		}
 	}
 	var stale []planner.Stale
-	for _, s := range planner.Recheck(&p.Core, now.Graph) {
+	for _, s := range planner.Recheck(p, now.Graph, now.Show) {
 		if !finished[s.Key] && !(now.Resumed && byOurselves(p, s, now.Graph)) {
 			stale = append(stale, s)
 		}

@@ -188,7 +188,7 @@ func (in Input) judged(g genuine) Judged {
 func (in Input) whyNot(g genuine) string {
 	end := g.Message.Time.Add(in.Rules.ValidFor)
 	if in.Now.After(end) && !in.Started {
-		return fmt.Sprintf("out of date since %s: approval.valid_for is %s", showTime(end), showDuration(in.Rules.ValidFor))
+		return fmt.Sprintf("out of date: given %s, good for %s, and it is %s now", showTime(g.Message.Time), showDuration(in.Rules.ValidFor), showTime(in.Now))
 	}
 	if g.unknown {
 		return "made on the node that applies, and only there can it be checked"

@@ -116,7 +116,7 @@ func TestTimes(t *testing.T) {
 		t.Errorf("at its last second: %q", v.Reasons)
 	}
 	v := judge(t, r, testTime.Add(week+time.Second), block)
-	if v.Enough || !strings.Contains(v.Approvals[0].Why, "out of date since 2026-11-29 21:40:03 UTC: approval.valid_for is 7d") {
+	if v.Enough || !strings.Contains(v.Approvals[0].Why, "out of date: given 2026-11-22 21:40:03 UTC, good for 7d, and it is 2026-11-29 21:40:04 UTC now") {
 		t.Errorf("after that: %+v", v.Approvals)
 	}
 	if v := judge(t, r, testTime.Add(week+time.Second), block, by(t, "anna", "1", time.Hour)); !v.Enough || v.Approvals[0].Counted {

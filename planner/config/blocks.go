@@ -46,7 +46,7 @@ func (d *decoder) decode(blocks hcl.Blocks) {
 	d.overrides(overrides)
 	d.rootOwner()
 	if !d.opaqueURL {
-		d.config.Settings.Fingerprint = fingerprint(d.config)
+		d.config.Settings.Fingerprint, d.config.Settings.Parts = fingerprint(d.config), parts(d.config)
 	}
 }
 

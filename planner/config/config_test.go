@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ const base = "storage {\n  root = \"/mnt/lustre\"\n}\nsystem \"capstor\" {\n  di
 func TestDefaults(t *testing.T) {
 	c := mustLoad(t, base)
 	want := planner.Settings{
-		Tera: 1 << 40, MinGID: 1000, Parents: planner.ParentsCreate, Fingerprint: c.Settings.Fingerprint,
+		Tera: 1 << 40, MinGID: 1000, Parents: planner.ParentsCreate, Fingerprint: c.Settings.Fingerprint, Parts: c.Settings.Parts,
 		Systems: []planner.System{{
 			Name: "capstor", Directory: "capstor", Filesystem: "lustre", Archive: "capstor/.trash", ArchiveRetention: 90 * 24 * time.Hour,
 			Quota: planner.QuotaSettings{Kind: "lustre", By: planner.ByGroup, Client: "auto", LFS: "/usr/bin/lfs", Shared: planner.SharedRefuse, OnRemove: "keep"},
@@ -247,17 +248,31 @@ func TestFingerprint(t *testing.T) {
 			t.Errorf("%s changes the fingerprint", name)
 		}
 	}
-	for name, changed := range map[string]string{
-		"one system less": base + waldur,
-		"root":            strings.Replace(base+other+waldur, "/mnt/lustre", "/mnt/other", 1),
-		"quota":           strings.Replace(base+other+waldur, "quota \"lustre\" {}", "quota \"lustre\" { shared = \"sum\" }", 1),
-		"approval":        base + other + waldur + "approval { valid_for = \"1d\" }\n",
-		"waldur":          strings.Replace(base+other+waldur, "w.example", "v.example", 1),
+	for part, changed := range map[string]string{
+		"system \"vast\"":    base + waldur,
+		"storage":            strings.Replace(base+other+waldur, "/mnt/lustre", "/mnt/other", 1),
+		"system \"capstor\"": strings.Replace(base+other+waldur, "quota \"lustre\" {}", "quota \"lustre\" { shared = \"sum\" }", 1),
+		"approval":           base + other + waldur + "approval { valid_for = \"1d\" }\n",
+		"waldur.url":         strings.Replace(base+other+waldur, "w.example", "v.example", 1),
 	} {
 		if of(changed) == first {
-			t.Errorf("%s does not change the fingerprint", name)
+			t.Errorf("%s does not change the fingerprint", part)
+		}
+		if got := differing(mustLoad(t, base+other+waldur).Settings.Parts, mustLoad(t, changed).Settings.Parts); !slices.Equal(got, []string{part}) {
+			t.Errorf("%s was changed, different are %q", part, got)
 		}
 	}
+}
+
+// differing are the names of the parts that are not in both lists.
+func differing(a, b []planner.ConfigurationPart) []string {
+	var names []string
+	for _, part := range slices.Concat(a, b) {
+		if slices.Contains(a, part) != slices.Contains(b, part) && !slices.Contains(names, part.Name) {
+			names = append(names, part.Name)
+		}
+	}
+	return names
 }
 
 // Only where everything is there to try things out does somebody else take root's place.

@@ -4,6 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -27,4 +30,25 @@ func fingerprint(c *Config) string {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
+}
+
+// parts are digests of what the fingerprint covers, sorted by name; short ones, for they are only told apart.
+func parts(c *Config) []planner.ConfigurationPart {
+	var list []planner.ConfigurationPart
+	add := func(name string, values ...any) {
+		b, err := json.Marshal(values)
+		if err != nil {
+			return // not possible: plain data
+		}
+		sum := sha256.Sum256(b)
+		list = append(list, planner.ConfigurationPart{Name: name, Digest: hex.EncodeToString(sum[:6])})
+	}
+	add("approval", c.Approval)
+	add("storage", c.Storage, c.Settings.Tera, c.Settings.MinGID, c.Settings.Parents)
+	for _, s := range c.Settings.Systems {
+		add(fmt.Sprintf("system %q", s.Name), s)
+	}
+	add("waldur.url", c.Settings.Waldur.URL)
+	slices.SortFunc(list, func(a, b planner.ConfigurationPart) int { return strings.Compare(a.Name, b.Name) })
+	return list
 }

@@ -12,23 +12,23 @@ import (
 // commands are the shell lines that would do what an action does, to be run in storage.root. They are for reading: apply
 // takes care of much that they do not, such as races and links. Callbacks are only named.
 func commands(a *planner.Action, d *planner.Detail, made time.Time) []string {
-	dir := shellWord(a.Storage)
+	dir := shellPath(a.Storage)
 	var lines []string
 	for _, parent := range a.Parents {
-		lines = append(lines, "mkdir -p -m 0755 -- "+shellWord(parent))
+		lines = append(lines, "mkdir -p -m 0755 -- "+shellPath(parent))
 	}
 	switch {
 	case a.Kind == planner.Create:
 		lines = append(lines, "mkdir -m 0700 -- "+dir)
 	case a.From != "":
-		lines = append(lines, "mv -nT -- "+shellWord(a.From)+" "+dir)
+		lines = append(lines, "mv -nT -- "+shellPath(a.From)+" "+dir)
 	}
 	lines = append(lines, settings(a, d, dir)...)
 	if a.Kind == planner.Archive && a.Folder != "" {
-		lines = append(lines, "mv -nT -- "+dir+" "+shellWord(a.ArchivePath(made)))
+		lines = append(lines, "mv -nT -- "+dir+" "+shellPath(a.ArchivePath(made)))
 	}
 	if a.Freeze && a.Quota != nil {
-		lines = append(lines, "# then lfs setquota "+quotaFlag(a)+" -B as much as is used "+shellWord(a.Folder))
+		lines = append(lines, "# then lfs setquota "+quotaFlag(a)+" -B as much as is used "+shellPath(a.Folder))
 	}
 	for _, c := range a.Callbacks {
 		lines = append(lines, strings.TrimRight("# callback "+Escape(string(c))+" "+Quote(a.Order), ` "`))
@@ -110,9 +110,11 @@ func quotaFlag(a *planner.Action) string {
 	return flag + strconv.FormatUint(uint64(a.Quota.ID), 10)
 }
 
-// shellWord quotes a storage path for a shell. What is not printable is shown escaped: such a line is not to be run.
-func shellWord(s string) string {
-	s = path.Clean(s)
+// shellPath quotes a storage path for a shell.
+func shellPath(s string) string { return ShellWord(path.Clean(s)) }
+
+// ShellWord quotes a text as one word for a shell. What is not printable is shown escaped: such a line is not to be run.
+func ShellWord(s string) string {
 	if pathSafe(s) {
 		return s
 	}

@@ -38,7 +38,7 @@ func TestCommands(t *testing.T) {
 // TestShellWords gives words to a shell, which has to see one word and run nothing.
 func TestShellWords(t *testing.T) {
 	for _, s := range []string{"a b", "$(echo x)", "`echo x`", "it's", "a;b", "-rf", "a*", `"q"`, "~", "a&b|c"} {
-		out, err := exec.Command("sh", "-c", "printf '<%s>' "+shellWord(s)).Output()
+		out, err := exec.Command("sh", "-c", "printf '<%s>' "+shellPath(s)).Output()
 		if err != nil || string(out) != "<"+s+">" {
 			t.Errorf("%q: the shell sees %s, %v", s, out, err)
 		}

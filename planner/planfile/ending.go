@@ -43,9 +43,9 @@ func (p *printer) drifted(list []planner.Drift, set map[driftKey]planner.Value) 
 	rows := make([]row, len(list))
 	for i, d := range list {
 		rows[i] = row{mark: "~", style: yellow, name: string(d.Attribute), note: "left as it is",
-			value: p.transition(show(d.Attribute, d.Recorded), show(d.Attribute, d.Observed), 20)}
+			value: p.transition(Show(d.Attribute, d.Recorded), Show(d.Attribute, d.Observed), 20)}
 		if after, ok := set[driftKey{d.Address, d.Attribute}]; ok {
-			rows[i].note = "this plan sets " + show(d.Attribute, after)
+			rows[i].note = "this plan sets " + Show(d.Attribute, after)
 			if after == d.Recorded {
 				rows[i].note = "this plan undoes it"
 			}

@@ -87,8 +87,8 @@ func (p *printer) list(indent int, names []string) []line {
 	return out
 }
 
-// show is an attribute's value with its unit.
-func show(a planner.Attribute, v planner.Value) string {
+// Show is an attribute's value as plans show it: with its unit, a mode in octal and letters.
+func Show(a planner.Attribute, v planner.Value) string {
 	if why, unknown := v.Unknown(); unknown {
 		return "unknown (" + Escape(why) + ")"
 	}

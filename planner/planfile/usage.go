@@ -44,7 +44,7 @@ func (p *printer) used(name string, v planner.Value, soft, hard *planner.Change)
 	}
 	n, known := v.Number()
 	if !known {
-		return row{name: name, value: p.list(inner+14, []string{show(attribute, v)})}
+		return row{name: name, value: p.list(inner+14, []string{Show(attribute, v)})}
 	}
 	amount := commas(n)
 	if attribute.IsSpace() {

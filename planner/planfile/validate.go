@@ -178,6 +178,8 @@ func checkContext(plan *planner.Plan) error {
 		return invalid("a negative number")
 	case !strictly(c.Systems, cmp.Compare[string]):
 		return invalid("the systems are not sorted")
+	case !strictly(c.Configuration, func(a, b planner.ConfigurationPart) int { return cmp.Compare(a.Name, b.Name) }):
+		return invalid("the parts of the configuration are not sorted")
 	case !strictly(c.Promised, func(a, b planner.Promise) int { return cmp.Compare(a.System, b.System) }):
 		return invalid("the promises are not sorted")
 	}

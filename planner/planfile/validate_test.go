@@ -57,6 +57,9 @@ func TestValidate(t *testing.T) {
 		"rendering rules":  func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Renderer = 0 },
 		"negative number":  func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.ValidFor = -1 },
 		"systems are not":  func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Systems = []string{"a", "a"} },
+		"configuration are not sorted": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
+			p.Context.Configuration = make([]planner.ConfigurationPart, 2)
+		},
 		"promises are not": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
 			p.Context.Promised = make([]planner.Promise, 2)
 		},

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// Why a plan is refused that was good once. Each says what differs, how it was, how it is, and the next command.
+
+// again is the command that makes the plan anew.
+func (p *approved) again() string {
+	words := []string{"cscs-sync plan"}
+	add := func(flag string, values ...string) {
+		for _, v := range values {
+			words = append(words, flag, planfile.ShellWord(v))
+		}
+	}
+	s := &p.plan.Core.Selection
+	if len(s.Restores) > 0 {
+		words = []string{"cscs-sync archive restore"}
+		for _, address := range s.Restores {
+			words = append(words, planfile.ShellWord(address))
+		}
+	}
+	add("--target", s.Targets...)
+	add("--exclude", s.Excludes...)
+	for _, o := range s.Rejects {
+		add("--reject", o.Address+"="+o.Reason)
+	}
+	for _, o := range s.Fails {
+		add("--fail", o.Address+"="+o.Reason)
+	}
+	if p.path != "" {
+		add("--out", p.path)
+	}
+	return strings.Join(words, " ")
+}
+
+// configurationChanged refuses a plan that was made under another configuration, and names the parts that differ.
+func (p *approved) configurationChanged(now *planner.Settings) error {
+	if p.plan.Core.Configuration == now.Fingerprint {
+		return nil
+	}
+	why := differentParts(p.plan.Context.Configuration, now.Parts)
+	if len(why) == 0 {
+		why = []string{"configuration was " + planfile.Escape(p.plan.Core.Configuration) + " when planned, is " + now.Fingerprint + " now"}
+	}
+	return refused(fmt.Errorf("plan %s is stale: the configuration was changed since it was made: %s; nothing was done; next: %s", p.name(), strings.Join(why, "; "), p.again()))
+}
+
+// differentParts tells digests apart: what they stand for is in the configuration, and was in the one before.
+func differentParts(then, now []planner.ConfigurationPart) []string {
+	const none = "not there"
+	was := map[string]string{}
+	for _, part := range then {
+		was[part.Name] = part.Digest
+	}
+	var list []string
+	for _, part := range now {
+		if before := orElse(was[part.Name], none); before != part.Digest {
+			list = append(list, fmt.Sprintf("%s was %s when planned, is %s now", part.Name, planfile.Escape(before), part.Digest))
+		}
+		delete(was, part.Name)
+	}
+	for _, part := range then {
+		if digest, gone := was[part.Name]; gone {
+			list = append(list, fmt.Sprintf("%s was %s when planned, is %s now", planfile.Escape(part.Name), planfile.Escape(digest), none))
+		}
+	}
+	return list
+}
+
+// ended refuses a plan that has run: it is single-use.
+func (p *approved) ended(known state.Plan) error {
+	return refused(fmt.Errorf("plan %s was applied already: not begun when planned, ended %s by %s with the result %s now; a plan is applied once; next: %s",
+		p.name(), minute(known.Ended), planfile.Escape(known.EndedBy), known.Result, p.again()))
+}
+
+// superseded refuses a plan when another, made later, has begun for one of its resources.
+func (p *approved) superseded(by []state.Supersession) error {
+	if len(by) == 0 {
+		return nil
+	}
+	address, more := by[0].Key.Item, ""
+	for i := range p.plan.Core.Actions {
+		if a := &p.plan.Core.Actions[i]; a.Key == by[0].Key {
+			address = planfile.Quote(a.Address)
+		}
+	}
+	if n := len(by) - 1; n > 0 {
+		more = " and " + count(n, "more resource")
+	}
+	return refused(fmt.Errorf("plan %s is superseded: it was the latest for %s%s when planned (%s), plan %s of %s has begun now; nothing was done; next: %s",
+		p.name(), address, more, minute(p.plan.Context.Made), planfile.ShortID(by[0].Plan), minute(by[0].Made), p.again()))
+}
+
+// moved refuses a plan that no longer shows what is so.
+func (p *approved) moved(stale []planner.Stale) error {
+	next := p.again()
+	if p.path != "" {
+		next += ", or to leave out what is stale: cscs-sync apply --skip-stale " + planfile.ShellWord(p.path)
+	}
+	errs := []error{fmt.Errorf("plan %s is stale: %d of what it shows is no longer so; nothing was done; next: %s", p.name(), len(stale), next)}
+	for _, s := range stale {
+		errs = append(errs, errors.New(s.String()))
+	}
+	return refused(errors.Join(errs...))
+}
+
+// standing checks what the state knows of a plan that is about to begin: whether it has ended, or was superseded. begun
+// tells that it has begun before and has not ended: then it goes on.
+func (p *approved) standing(tx *state.Tx) (begun bool, at time.Time, err error) {
+	known, ok, err := tx.Plan(p.id)
+	switch {
+	case err != nil:
+		return false, at, err
+	case ok && !known.Over():
+		return true, known.Begun, nil
+	case ok && !known.Renewed(p.plan.Context.Made):
+		return false, at, p.ended(known)
+	}
+	by, err := tx.Superseded(p.id, p.plan.Context.Made, keysOf(p.plan))
+	if err != nil {
+		return false, at, err
+	}
+	return false, at, p.superseded(by)
+}
