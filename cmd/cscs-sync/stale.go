@@ -78,7 +78,7 @@ func differentParts(then, now []planner.ConfigurationPart) []string {
 
 // ended refuses a plan that has run: it is single-use.
 func (p *approved) ended(known state.Plan) error {
-	return refused(fmt.Errorf("plan %s was applied already: not begun when planned, ended %s by %s with the result %s now; a plan is applied once; next: %s",
+	return refused(fmt.Errorf("plan %s was already applied: not begun when planned, ended %s by %s with the result %s now; a plan is applied once; next: %s",
 		p.name(), minute(known.Ended), planfile.Escape(known.EndedBy), known.Result, p.again()))
 }
 
