@@ -144,3 +144,43 @@ func TestUmask(t *testing.T) {
 		}
 	}
 }
+
+// TestLoopPausesWithTheToken: while Waldur refuses the token, the loop tries one callback, says so once, and waits before
+// it tries another; after a reload at once.
+func TestLoopPausesWithTheToken(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	for i := range 3 {
+		s.create(fmt.Sprint("p", i), int64(31000+i))
+	}
+	s.ok("plan", "--out", "p.plan")
+	s.ok("approve", "p.plan")
+	s.check(s.sim.Inject(waldursim.Fault{Method: "POST", Path: "/api/marketplace", Kind: waldursim.FaultStatus, Status: 500, Count: -1}))
+	if code, out := s.here("apply", "p.plan"); code != exitPartial {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	s.sim.ClearFaults()
+	s.check(s.sim.Inject(waldursim.Fault{Method: "POST", Path: "/api/marketplace", Kind: waldursim.FaultStatus, Status: 401, Count: -1}))
+	posts := func() (n int) {
+		for _, q := range s.sim.Requests() {
+			if q.Callback {
+				n++
+			}
+		}
+		return n
+	}
+	s.sim.ClearRequests()
+	l := s.inProcess()
+	for range 5 {
+		l.round(t.Context(), laneOrders)
+	}
+	if n := strings.Count(s.log(), "all callbacks pause"); n != 1 || posts() != 1 {
+		t.Errorf("said %d times, sent %d times:\n%s", n, posts(), s.log())
+	}
+	s.sim.ClearFaults()
+	l.reload(func() {})
+	l.round(t.Context(), laneOrders)
+	if got := fmt.Sprint(s.effects()); got != "map[approve_by_provider:2 set_backend_id:2 set_state_done:2]" {
+		t.Errorf("took effect: %s; the one that was refused waits a minute\n%s", got, s.log())
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
@@ -120,7 +121,7 @@ func describe(a providers.Answer) string {
 		}
 		return "no answer"
 	}
-	return fmt.Sprintf("%d %s", a.Status, a.Detail)
+	return strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, a.Detail))
 }
 
 // Least limits of a frozen quota: what Lustre grants at a time.
