@@ -170,7 +170,7 @@ func TestLoopPausesWithTheToken(t *testing.T) {
 		return n
 	}
 	s.sim.ClearRequests()
-	l := s.inProcess()
+	l := s.inProcess(time.Now)
 	for range 5 {
 		l.round(t.Context(), laneOrders)
 	}
