@@ -78,6 +78,9 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 		d.action.Quota = &QuotaID{s.identity.By, s.identity.ID}
 		d.detail.Kept = s.kept(d.action.Changes[size:])
 		c.warnSmall(n, w)
+		if used := s.state.Inodes; fresh && s.identity.By == ByProject && used.Known && used.N > 0 {
+			c.g.warn("project_used", n.address(), "project %d, which it is given, has %d files already: something that is not listed has the same id, and would share its quota", s.identity.ID, used.N)
+		}
 	}
 }
 

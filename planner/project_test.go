@@ -75,6 +75,18 @@ func TestProjectIDsAreGivenAway(t *testing.T) {
 	}
 }
 
+// An id that is free as far as can be seen, and has files all the same, is warned of.
+func TestProjectIsUsed(t *testing.T) {
+	m := newModel()
+	q := m.quota(100)
+	q.Inodes.N = 3
+	m.quotas[100] = q
+	p, _ := plan(&planner.World{Settings: byProject(100, 199), Items: items(project("bio", 30500))}, m)
+	if !slices.ContainsFunc(p.Context.Warnings, func(w planner.Warning) bool { return w.Code == "project_used" && w.Address == bio }) {
+		t.Errorf("warnings %v", p.Context.Warnings)
+	}
+}
+
 // Two directories that show one id: who is recorded keeps it; otherwise neither does.
 func TestProjectIDsOfSeveral(t *testing.T) {
 	m := newModel()

@@ -105,6 +105,12 @@ func drawWorld(t *rapid.T) (*planner.World, *model) {
 	w.Settings.Systems[0].Quota.Shared = pick(t, "shared", planner.SharedRefuse, planner.SharedSum, planner.SharedMax)
 	w.Settings.Systems[1].Quota.Orders = pick(t, "orders", "hold", "complete")
 	w.Settings.Parents = pick(t, "parents", planner.ParentsCreate, planner.ParentsEnforce)
+	if quota := &w.Settings.Systems[0].Quota; oneIn(t, 3, "by project") {
+		quota.By = planner.ByProject
+		if rapid.Bool().Draw(t, "range") {
+			quota.ProjectIDs = planner.ProjectRange{First: 100, Last: 103}
+		}
+	}
 	for i := range rapid.IntRange(0, 8).Draw(t, "items") {
 		w.Items = append(w.Items, drawItem(t, i))
 		if it := &w.Items[len(w.Items)-1]; it.URLs[planner.Approve]+it.URLs[planner.SetStateDone] != "" && !oneIn(t, 4, "not asked") {
@@ -142,7 +148,10 @@ func drawModel(t *rapid.T) *model {
 		}
 		at := fmt.Sprintf("%s/store/cscs/eth/p%d", sys, rapid.IntRange(0, 5).Draw(t, "dir"))
 		m.put(at, pick(t, "dir group", planner.GID(30500), 30501), pick(t, "dir mode", planner.Mode(0o2770), 0o700, 0o1777))
-		if d := m.dirs[at]; oneIn(t, 6, "trouble") {
+		d := m.dirs[at]
+		d.Project, d.Inherit = pick(t, "project", planner.ProjectID(0), 101, 102, 500), rapid.Bool().Draw(t, "inherit")
+		m.dirs[at] = d
+		if oneIn(t, 6, "trouble") {
 			d.State, d.Why = pick(t, "trouble is", planner.DirUnknown, planner.DirObstructed), "trouble"
 			m.dirs[at] = d
 		}

@@ -303,10 +303,3 @@ func TestSystems(t *testing.T) {
 		t.Error("an unknown client")
 	}
 }
-
-func BenchmarkIOCTLGet(b *testing.B) {
-	c := &IOCTL{func(_ string, q *quotactl) error { q.put32(atValid, 0x3f); return nil }, newCalls(0)}
-	for b.Loop() {
-		c.Get(b.Context(), "/mnt/l", planner.ByGroup, 5)
-	}
-}
