@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 func read(t *testing.T, path string) string {
@@ -17,7 +19,7 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// TestDocsNameEveryCommand keeps docs/commands.md in step with the command line.
+// TestDocsNameEveryCommand keeps docs/commands.md in step with the command line: each command, with each of its flags.
 func TestDocsNameEveryCommand(t *testing.T) {
 	text := read(t, "../../docs/commands.md")
 	for _, c := range commands() {
@@ -25,6 +27,13 @@ func TestDocsNameEveryCommand(t *testing.T) {
 		if !strings.Contains(text, "`"+first) || second != "" && !strings.Contains(text, second) {
 			t.Errorf("docs/commands.md does not name %s", c.name)
 		}
+		f := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+		c.setup(f)
+		f.VisitAll(func(fl *pflag.Flag) {
+			if !regexp.MustCompile("`" + first + `\b[^|]*` + second + `[^|]*(\\\|[^|]*)*--` + fl.Name + `\b`).MatchString(text) {
+				t.Errorf("docs/commands.md does not name --%s of %s", fl.Name, c.name)
+			}
+		})
 	}
 }
 
