@@ -28,6 +28,8 @@ type service struct {
 	mu    sync.Mutex
 	out   bytes.Buffer
 	ended chan error
+	// env is more environment of the loop.
+	env []string
 }
 
 // Write collects the log.
@@ -122,6 +124,7 @@ func (s *service) command(args ...string) *exec.Cmd {
 func (s *service) start(args ...string) {
 	s.cmd = s.command(append([]string{"run"}, args...)...)
 	s.cmd.Stderr, s.cmd.Stdout = s, s
+	s.cmd.Env = append(s.cmd.Env, s.env...)
 	s.check(s.cmd.Start())
 	go func() { s.ended <- s.cmd.Wait() }()
 	s.t.Cleanup(func() { _ = s.cmd.Process.Kill() })
@@ -149,79 +152,182 @@ func (s *service) says(text string) func() bool {
 	return func() bool { return strings.Contains(s.log(), text) }
 }
 
-func (s *service) create(project string, gid int64) {
+func (s *service) create(project string, gid int64) { s.createOn("capstor", project, gid) }
+
+func (s *service) createOn(system, project string, gid int64) {
 	s.t.Helper()
-	_, err := s.sim.AddResource(waldursim.ResourceSpec{Offering: "capstor", Customer: "eth", Project: project, DataType: "store", GID: gid,
+	_, err := s.sim.AddResource(waldursim.ResourceSpec{Offering: system, Customer: "eth", Project: project, DataType: "store", GID: gid,
 		Limits: map[string]any{"storage": 1}, Order: &waldursim.OrderSpec{Type: "Create"}})
 	s.check(err)
 }
 
-// TestADayOfTheLoop runs the loop as a real process through what a day brings: orders, drift, a proxy that dies and comes
-// back, a removal that waits for its approval, a reload, a clean stop.
+// TestADayOfTheLoop runs the loop as a real process through what a day brings: orders that come, change, fail and are
+// cancelled, drift, a proxy that dies, a mount that hangs, a removal that waits for its approval, a reload, a clean stop.
 func TestADayOfTheLoop(t *testing.T) {
-	s := newService(t, "run {\n  interval = \"1s\"\n  audit_interval = \"1s\"\n  listen = \"127.0.0.1:0\"\n}\n")
+	s := newService(t, quick)
 	s.create("first", 30500)
 	s.start("--interval", "100ms")
 	s.until("holding everything", s.says("reason=all_held"))
-	held, err := filepath.Glob(filepath.Join(s.dir, "state/pending/*.plan"))
-	s.check(err)
-	if len(held) != 1 || s.exists("capstor/store")() {
+	if held := s.pending(); len(held) != 1 || s.exists("capstor/store")() {
 		t.Fatalf("held plans %v", held)
 	}
-	if out, err := s.command("approve", held[0]).CombinedOutput(); err != nil {
-		t.Fatalf("approve: %v\n%s", err, out)
-	}
+	s.approveAll()
 	s.until("the approved plan", s.exists("capstor/store/cscs/eth/first"))
 	s.create("second", 30501)
 	s.until("a routine order", s.exists("capstor/store/cscs/eth/second"))
 
-	s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "status", Status: 502, Count: -1})
+	s.ordersChangeFailAndEnd()
+	s.proxyDies()
+	s.mountHangs()
+
+	s.check(syscall.Chmod(filepath.Join(s.dir, "mnt/capstor/store/cscs/eth/first"), 0o770))
+	s.until("holding the undoing of drift", s.says("auto_approve does not allow drift_mode"))
+	s.removal()
+	s.metricsAnswer()
+	s.reloadAndStop()
+}
+
+// becomes waits until Waldur has a resource in a state.
+func (s *service) becomes(slug string, want waldursim.ResourceState) {
+	s.t.Helper()
+	s.until(slug+" becoming "+string(want), func() bool {
+		r, err := s.sim.Resource(slug)
+		s.check(err)
+		return r.State == want
+	})
+}
+
+// lastOrder is the newest order of a resource.
+func (s *service) lastOrder(slug string) waldursim.OrderView {
+	s.t.Helper()
+	r, err := s.sim.Resource(slug)
+	s.check(err)
+	return r.Orders[len(r.Orders)-1]
+}
+
+// ordersChangeFailAndEnd: a raise is carried out, one that fails is tried again, a create that is cancelled before its
+// customer approved it is none.
+func (s *service) ordersChangeFailAndEnd() {
+	s.t.Helper()
+	grow := func(to int) {
+		s.becomes("capstor-second-store", waldursim.OK)
+		_, err := s.sim.UpdateResource("capstor-second-store", waldursim.UpdateSpec{Limits: map[string]any{"storage": to}})
+		s.check(err)
+	}
+	hard := func(tera uint64) func() bool {
+		return func() bool {
+			q, err := lfssim.ReadQuota(filepath.Join(s.dir, "lfs.json"), "test", lfssim.Group, 30501)
+			s.check(err)
+			return q.BlockHard >= tera<<30 && s.lastOrder("capstor-second-store").State == waldursim.Done
+		}
+	}
+	grow(2)
+	s.until("a raised quota", hard(2))
+	s.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO", Count: 1})
+	grow(3)
+	s.until("a raise that fails", s.says("failures=1"))
+	s.until("its second try", hard(3))
+
+	_, err := s.sim.AddResource(waldursim.ResourceSpec{Offering: "capstor", Customer: "eth", Project: "never", DataType: "store", GID: 30503,
+		Limits: map[string]any{"storage": 1}, Order: &waldursim.OrderSpec{Type: "Create", State: waldursim.PendingConsumer}})
+	s.check(err)
+	s.passes(2)
+	_, err = s.sim.SetOrderState(s.lastOrder("capstor-never-store").UUID, waldursim.Canceled)
+	s.check(err)
+	s.passes(2)
+	if s.exists("capstor/store/cscs/eth/never")() {
+		s.t.Error("an order that its customer did not approve, and cancelled, was carried out")
+	}
+}
+
+// passes waits for some more rounds.
+func (s *service) passes(rounds int) {
+	s.t.Helper()
+	want := strings.Count(s.log(), "msg=round") + rounds
+	s.until("more rounds", func() bool { return strings.Count(s.log(), "msg=round") >= want })
+}
+
+// proxyDies and comes back.
+func (s *service) proxyDies() {
+	s.t.Helper()
+	s.listing(502, -1)
 	s.until("noticing that the proxy is down", s.says("reason=source_unreachable"))
 	s.sim.ClearFaults()
 	s.create("third", 30502)
 	s.until("going on", s.exists("capstor/store/cscs/eth/third"))
+	s.becomes("capstor-third-store", waldursim.OK)
+}
 
-	s.check(syscall.Chmod(filepath.Join(s.dir, "mnt/capstor/store/cscs/eth/first"), 0o770))
-	s.until("holding the undoing of drift", s.says("auto_approve does not allow drift_mode"))
+// mountHangs: the orders on it wait, all others are carried out; once it is back, so are those.
+func (s *service) mountHangs() {
+	s.t.Helper()
+	mend := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
+	s.createOn("iopsstor", "far", 30510)
+	s.create("near", 30511)
+	s.until("carrying out what is elsewhere", s.exists("capstor/store/cscs/eth/near"))
+	s.until("saying that a mount hangs", s.says("reason=observe_failed"))
+	s.until("metrics that tell of the mount", s.answers("/metrics", "cscs_sync_hung_mounts 1"))
+	mend()
+	s.until("carrying out what waited", s.exists("iopsstor/store/cscs/eth/far"))
+	s.becomes("iopsstor-far-store", waldursim.OK)
+}
 
-	_, err = s.sim.TerminateResource("capstor-second-store", "")
-	s.check(err)
+// removal: one that is cancelled is not done, one that is approved is.
+func (s *service) removal() {
+	s.t.Helper()
+	s.terminate("third")
 	s.until("holding the removal", s.says("auto_approve does not allow archive"))
-	if !s.exists("capstor/store/cscs/eth/second")() {
-		t.Fatal("the removal did not wait for its approval")
+	_, err := s.sim.SetOrderState(s.lastOrder("capstor-third-store").UUID, waldursim.Canceled)
+	s.check(err)
+	s.until("letting go of a removal that was cancelled", s.says("no longer held"))
+	s.terminate("second")
+	s.until("holding the next one", func() bool { return strings.Count(s.log(), "auto_approve does not allow archive") > 1 })
+	if !s.exists("capstor/store/cscs/eth/second")() || !s.exists("capstor/store/cscs/eth/third")() {
+		s.t.Fatal("a removal did not wait for its approval")
 	}
 	s.approveAll()
 	s.until("the approved removal", func() bool { return !s.exists("capstor/store/cscs/eth/second")() })
-	s.metricsAnswer()
-	s.reloadAndStop()
+	s.becomes("capstor-second-store", waldursim.Terminated)
+	if !s.exists("capstor/store/cscs/eth/third")() {
+		s.t.Error("what was not to be removed was")
+	}
 }
 
 // approveAll approves every held plan.
 func (s *service) approveAll() {
 	s.t.Helper()
-	held, err := filepath.Glob(filepath.Join(s.dir, "state/pending/*.plan"))
-	s.check(err)
-	for _, p := range held {
+	for _, p := range s.pending() {
 		if out, err := s.command("approve", p).CombinedOutput(); err != nil {
 			s.t.Logf("approve %s: %v\n%s", p, err, out) // the loop may just have replaced it
 		}
 	}
 }
 
-// metricsAnswer asks the local port that the log names.
+// ask asks the local port that the log names last.
+func (s *service) ask(path string) string {
+	s.t.Helper()
+	log := s.log()
+	address, _, _ := strings.Cut(log[strings.LastIndex(log, "listen=")+len("listen="):], "\n")
+	answer, err := http.Get("http://" + address + path)
+	s.check(err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	s.check(err)
+	return answer.Status + "\n" + string(text)
+}
+
+// answers tells whether the answer is well and holds a text.
+func (s *service) answers(path, want string) func() bool {
+	return func() bool {
+		text := s.ask(path)
+		return strings.HasPrefix(text, "200") && strings.Contains(text, want)
+	}
+}
+
 func (s *service) metricsAnswer() {
 	s.t.Helper()
-	_, address, _ := strings.Cut(s.log(), "listen=")
-	address, _, _ = strings.Cut(address, "\n")
-	for path, want := range map[string]string{"/metrics": `cscs_sync_rounds_total{lane="audit",reason="applied"}`, "/healthz": "ok", "/readyz": "last good round"} {
-		answer, err := http.Get("http://" + address + path)
-		s.check(err)
-		text, err := io.ReadAll(answer.Body)
-		answer.Body.Close()
-		s.check(err)
-		if answer.StatusCode != 200 || !strings.Contains(string(text), want) {
-			s.t.Errorf("%s: %s, without %q:\n%s", path, answer.Status, want, text)
-		}
+	for path, want := range map[string]string{"/metrics": `cscs_sync_changes_total{action="archive",status="done"} 1`, "/healthz": "ok", "/readyz": "last good round"} {
+		s.until(path+" with "+want, s.answers(path, want))
 	}
 }
 
@@ -237,15 +343,7 @@ func (s *service) reloadAndStop() {
 	s.check(os.WriteFile(config, good, 0o600))
 	s.check(s.cmd.Process.Signal(syscall.SIGHUP))
 	s.until("taking a good one", s.says("was read again"))
-	s.check(s.cmd.Process.Signal(syscall.SIGTERM))
-	select {
-	case err := <-s.ended:
-		if err != nil {
-			s.t.Errorf("run ended by SIGTERM: %v, want exit 0", err)
-		}
-	case <-time.After(10 * time.Second):
-		s.t.Error("run did not stop within 10 s of SIGTERM")
-	}
+	s.stops()
 }
 
 // TestOrdersLaneSeesConflicts: an order for a path that belongs to somebody whom the orders lane does not list is blocked.

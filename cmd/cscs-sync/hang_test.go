@@ -1,0 +1,252 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+)
+
+// hang mounts a filesystem that answers nothing over a directory: a FUSE server that says hello and no more (fuse.h in
+// the kernel's sources: FUSE_INIT is answered, all else waits). mend takes it away, and ends what waits.
+func (s *service) hang(dir string) (mend func()) {
+	s.t.Helper()
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		s.t.Skipf("no mount that hangs without /dev/fuse: %v", err)
+	}
+	if err := unix.Mount("hangs", dir, "fuse", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fd)); err != nil {
+		unix.Close(fd)
+		s.t.Skipf("no mount that hangs: %v", err)
+	}
+	var once sync.Once
+	mend = func() {
+		once.Do(func() {
+			_ = unix.Unmount(dir, unix.MNT_DETACH)
+			_ = unix.Close(fd)
+		})
+	}
+	s.t.Cleanup(mend)
+	hello := make([]byte, 1<<20)
+	_, err = unix.Read(fd, hello)
+	s.check(err)
+	answer := make([]byte, 16+64)
+	binary.NativeEndian.PutUint32(answer[0:], uint32(len(answer)))
+	copy(answer[8:16], hello[8:16])                    // which request it answers
+	binary.NativeEndian.PutUint32(answer[16:], 7)      // the protocol's version
+	binary.NativeEndian.PutUint32(answer[20:], 31)     //
+	binary.NativeEndian.PutUint32(answer[36:], 64<<10) // the longest write
+	_, err = unix.Write(fd, answer)
+	s.check(err)
+	return mend
+}
+
+// listener is systemd's side of sd_notify.
+type listener struct {
+	conn *net.UnixConn
+	mu   sync.Mutex
+	said []string
+}
+
+func (s *service) listen() *listener {
+	s.t.Helper()
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(s.dir, "notify"), Net: "unixgram"})
+	s.check(err)
+	l := &listener{conn: conn}
+	s.t.Cleanup(func() { conn.Close() })
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			l.mu.Lock()
+			l.said = append(l.said, string(buf[:n]))
+			l.mu.Unlock()
+		}
+	}()
+	return l
+}
+
+// count is how many messages held a text.
+func (l *listener) count(text string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range l.said {
+		if strings.Contains(m, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// stops ends the loop, which must come to its end within 10 s and with exit code 0.
+func (s *service) stops() {
+	s.t.Helper()
+	begun := time.Now()
+	s.check(s.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case err := <-s.ended:
+		if err != nil {
+			s.t.Errorf("run ended by SIGTERM: %v, want exit 0; the log:\n%s", err, s.log())
+		}
+	case <-time.After(10 * time.Second):
+		s.t.Errorf("run did not stop within 10 s of SIGTERM; the log:\n%s", s.log())
+	}
+	s.t.Logf("stopped after %s", time.Since(begun).Round(time.Millisecond))
+}
+
+const quick = "run {\n  interval = \"1s\"\n  audit_interval = \"1s\"\n  listen = \"127.0.0.1:0\"\n}\n"
+
+// TestStopsAlthoughSomethingHangs: a listing, a mount, a notification.
+func TestStopsAlthoughSomethingHangs(t *testing.T) {
+	for name, tc := range map[string]struct {
+		hang func(s *service)
+		seen func(s *service) bool
+	}{
+		"listing": {
+			func(s *service) {
+				s.check(s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "slow", Delay: waldursim.Duration(time.Minute), Count: -1}))
+			},
+			func(s *service) bool { return s.says("listen=")() }, // it lists as soon as it serves
+		},
+		"mount": {
+			func(s *service) { s.hang(filepath.Join(s.dir, "mnt/iopsstor")) },
+			func(s *service) bool { return s.requests() > 0 },
+		},
+		"callback": {
+			func(s *service) {
+				s.settle()
+				s.create("second", 30501)
+				s.check(s.sim.Inject(waldursim.Fault{Path: "approve_by_provider", Kind: "slow", Delay: waldursim.Duration(time.Minute), Count: -1}))
+			},
+			func(s *service) bool { return s.exists("capstor/store/cscs/eth/second")() },
+		},
+		"notification": {
+			func(s *service) {
+				s.edit("listen = ", "notify {\n    exec = [\"/bin/sleep\", \"60\"]\n  }\n  listen = ")
+			},
+			func(s *service) bool { return s.says("msg=held")() },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t, quick)
+			s.create("first", 30500)
+			tc.hang(s)
+			s.sim.ClearRequests()
+			s.start()
+			s.until("meeting what hangs", func() bool { return tc.seen(s) })
+			time.Sleep(300 * time.Millisecond)
+			s.stops()
+			s.sim.Stop() // answers what still waits
+		})
+	}
+}
+
+// TestSystemdIsTold: readiness, what happens, signs of life also while a mount hangs, reloads and the stop.
+func TestSystemdIsTold(t *testing.T) {
+	s := newService(t, quick)
+	s.create("first", 30500)
+	systemd := s.listen()
+	s.env = []string{"NOTIFY_SOCKET=" + filepath.Join(s.dir, "notify"), "WATCHDOG_USEC=400000"}
+	s.createOn("iopsstor", "far", 30510)
+	mend := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
+	s.start()
+	s.until("readiness", func() bool { return systemd.count("READY=1") == 1 })
+	s.until("a sign of life", func() bool { return systemd.count("WATCHDOG=1") > 0 })
+	before := systemd.count("WATCHDOG=1")
+	time.Sleep(3 * time.Second) // the mount hangs all the while
+	if n := systemd.count("WATCHDOG=1") - before; n < 5 {
+		t.Errorf("%d signs of life in 3 s, with one due every 400 ms", n)
+	}
+	s.until("the end of the round that met it", func() bool { return systemd.count("STATUS=last audit round: observe_failed") > 0 })
+	mend()
+	s.until("a round that met nothing", func() bool { return systemd.count("STATUS=last audit round: all_held") > 0 })
+	s.check(s.cmd.Process.Signal(syscall.SIGHUP))
+	s.until("a reload", func() bool {
+		return systemd.count("RELOADING=1\nMONOTONIC_USEC=") == 1 && systemd.count("READY=1") == 2
+	})
+	s.stops()
+	if systemd.count("STOPPING=1") != 1 {
+		t.Error("it did not say that it stops")
+	}
+}
+
+// TestWatchdogBites: a loop that is stuck gives no sign of life; one that waits for a mount does.
+func TestWatchdogBites(t *testing.T) {
+	s := newService(t, "")
+	systemd := s.listen()
+	l := s.inProcess(time.Now)
+	l.notify = &notifier{socket: filepath.Join(s.dir, "notify")}
+	go l.watchdog(t.Context(), 20*time.Millisecond)
+	l.pulse.beat("listing", time.Minute)
+	s.until("signs of life", func() bool { return systemd.count("WATCHDOG=1") > 3 })
+	l.pulse.beat("listing", -time.Second)
+	s.until("noticing that it is stuck", s.says("the loop is stuck"))
+	before := systemd.count("WATCHDOG=1")
+	time.Sleep(200 * time.Millisecond)
+	if n := systemd.count("WATCHDOG=1"); n != before {
+		t.Errorf("%d signs of life of a loop that is stuck", n-before)
+	}
+	mend := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
+	time.Sleep(2*canaryTimeout/2 + 500*time.Millisecond)
+	s.until("patience with a mount that hangs", func() bool { return systemd.count("WATCHDOG=1") > before })
+	mend()
+}
+
+// TestTwoLoops: a second loop on one state does no harm.
+func TestTwoLoops(t *testing.T) {
+	s := newService(t, quick)
+	s.create("first", 30500)
+	s.settle()
+	s.start("--interval", "50ms")
+	for i := range 5 {
+		s.create(fmt.Sprint("p", i), int64(30600+i))
+		if out, err := s.command("run", "--once").CombinedOutput(); err != nil && !strings.Contains(string(out), "lock_busy") {
+			t.Fatalf("a second loop: %v\n%s", err, out)
+		}
+	}
+	s.until("all of them", func() bool {
+		for _, r := range s.sim.State() {
+			if r.State != waldursim.OK {
+				return false
+			}
+		}
+		return true
+	})
+	for i := range 5 {
+		if n := len(callbacksOf(s, fmt.Sprint("p", i))); n != 3 {
+			t.Errorf("%d callbacks took effect for p%d, want approve, set_backend_id and set_state_done", n, i)
+		}
+	}
+	s.stops()
+	if left, _ := os.ReadDir(filepath.Join(s.dir, "state/begun")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// callbacksOf are the callbacks for a project that took effect.
+func callbacksOf(s *service, project string) (calls []string) {
+	s.t.Helper()
+	r, err := s.sim.Resource("capstor-" + project + "-store")
+	s.check(err)
+	order := strings.ReplaceAll(r.Orders[0].UUID, "-", "")
+	for _, q := range s.sim.Requests() {
+		if q.Callback && q.TookEffect && (strings.Contains(q.Path, order) || strings.Contains(q.Path, r.UUID)) {
+			calls = append(calls, q.Path)
+		}
+	}
+	return calls
+}
