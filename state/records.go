@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -138,14 +139,35 @@ func (tx *Tx) loadRecords(into map[planner.Key]planner.Record) error {
 	if err != nil {
 		return err
 	}
-	records := make([]planner.Record, len(bodies))
-	if at, err := decodeMany(bodies, records); err != nil {
-		return tx.damaged(bucketRecords, keys[at], err.Error())
-	}
-	for _, r := range records {
-		into[r.Key] = r
+	const some = 4096 // decoded at a time: all would be in memory twice
+	records := make([]planner.Record, min(some, len(bodies)))
+	shared := map[string]string{}
+	for from := 0; from < len(bodies); from += some {
+		part := bodies[from:min(from+some, len(bodies))]
+		clear(records)
+		if at, err := decodeMany(part, records[:len(part)]); err != nil {
+			return tx.damaged(bucketRecords, keys[from+at], err.Error())
+		}
+		for i := range part {
+			share(&records[i], shared)
+			into[records[i].Key] = records[i]
+		}
 	}
 	return nil
+}
+
+// share stores words that many records have once, and a storage path as the end of its address, which it mostly is.
+func share(r *planner.Record, words map[string]string) {
+	for _, w := range []*string{&r.Key.System, &r.Key.DataType, &r.System, (*string)(&r.Target), (*string)(&r.QuotaBy), &r.Plan} {
+		if known, ok := words[*w]; ok {
+			*w = known
+		} else {
+			words[*w] = *w
+		}
+	}
+	if strings.HasSuffix(r.Address, r.Storage) {
+		r.Storage = r.Address[len(r.Address)-len(r.Storage):]
+	}
 }
 
 // decodeMany decodes each body into the element of out in its place; on an error, at is the place of one that failed.
