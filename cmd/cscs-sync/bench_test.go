@@ -1,45 +1,78 @@
 package main
 
 import (
-	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // BenchmarkPlanUnchanged measures a plan without changes, quotas by the simulated ioctl, against the bare program: as a
-// ratio of times, taken in turn in one run, and as peak resident memory. CSCS_BENCH_RESOURCES names other sizes.
+// ratio of times, taken in turn in one run, and as peak resident memory. In one case everything is recorded, as after an
+// audit; the bare program has no records. CSCS_BENCH_RESOURCES names other sizes than 10,000 and 100,000.
 func BenchmarkPlanUnchanged(b *testing.B) {
-	sizes := "10000 100000"
+	sizes := "10000 100000 100000-recorded"
 	if s := os.Getenv("CSCS_BENCH_RESOURCES"); s != "" {
 		sizes = s
 	}
 	for size := range strings.FieldsSeq(sizes) {
-		var n int
-		if _, err := fmt.Sscan(size, &n); err != nil {
+		number, recorded := strings.CutSuffix(size, "-recorded")
+		n, err := strconv.Atoi(number)
+		if err != nil {
 			b.Fatal(err)
 		}
-		b.Run(size, func(b *testing.B) { benchmarkPlanUnchanged(b, n) })
+		b.Run(size, func(b *testing.B) {
+			site := newBenchSite(b, n, true)
+			if recorded {
+				store, err := state.Open(filepath.Join(site.dir, "state"), state.Options{Now: time.Now})
+				if err != nil {
+					b.Fatal(err)
+				}
+				site.record(b, store)
+			}
+			site.benchmarkPlan(b)
+		})
 	}
 }
 
-func benchmarkPlanUnchanged(b *testing.B, n int) {
-	site := newBenchSite(b, n, true)
-	bare := site.bare(b)
+func (s *benchSite) benchmarkPlan(b *testing.B) {
+	bare := s.bare(b)
 	var ours, theirs, cpu time.Duration
 	var memory int64
 	for b.Loop() {
-		theirs += measure(b, bare, append([]string{site.root}, site.pages...)...).wall
-		u := measure(b, "cscs-sync", site.planArgs()...)
+		theirs += measure(b, bare, append([]string{s.root}, s.pages...)...).wall
+		u := measure(b, "cscs-sync", s.planArgs()...)
 		if !strings.Contains(u.out, "No changes.") {
 			b.Fatalf("the plan is not empty:\n%.2000s", u.out)
 		}
 		ours, cpu, memory = ours+u.wall, cpu+u.cpu, max(memory, u.memory)
 	}
 	b.ReportMetric(float64(ours)/float64(theirs), "x-bare")
+	b.ReportMetric(ours.Seconds()/float64(b.N), "s/plan")
 	b.ReportMetric(float64(memory)/1024, "MiB-peak")
-	b.ReportMetric(float64(memory-40<<10)/float64(n), "KiB/resource")
-	b.ReportMetric(float64(ours.Microseconds())/float64(b.N*n), "µs/resource")
-	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N*n), "cpu-µs/resource")
+	b.ReportMetric(float64(memory-40<<10)/float64(s.n), "KiB/resource")
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N*s.n), "cpu-µs/resource")
+}
+
+// BenchmarkVersion is how long the program takes to start and say its version; the shortest of several runs, since other
+// work on the machine only adds.
+func BenchmarkVersion(b *testing.B) {
+	program := filepath.Join(b.TempDir(), "cscs-sync")
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("build: %v\n%s", err, out)
+	}
+	best := time.Hour
+	for b.Loop() {
+		for range 20 {
+			best = min(best, measure(b, program, "version").wall)
+		}
+	}
+	b.ReportMetric(float64(best.Microseconds())/1000, "ms/start")
 }
