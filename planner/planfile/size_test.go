@@ -37,16 +37,21 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// BenchmarkPlanFile is what a plan of 10,000 changes costs: to render, to write as a file, to read and check (verify), and
+// to read and render again (show).
 func BenchmarkPlanFile(b *testing.B) {
-	p := manyCreates(10000)
+	const n = 10_000
+	p := manyCreates(n)
 	data, err := Marshal(p, Options{Color: true})
 	if err != nil {
 		b.Fatal(err)
 	}
+	text := Text(p, Options{Color: true})
 	b.Run("text", func(b *testing.B) {
 		for b.Loop() {
 			Text(p, Options{Color: true})
 		}
+		b.ReportMetric(float64(len(text))/n, "B/change")
 	})
 	b.Run("marshal", func(b *testing.B) {
 		for b.Loop() {
@@ -54,12 +59,23 @@ func BenchmarkPlanFile(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+		b.ReportMetric(float64(len(data)-len(text))/n, "B/change")
 	})
+	read := func(b *testing.B) *File {
+		f, err := Parse(data)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return f
+	}
 	b.Run("parse", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := Parse(data); err != nil {
-				b.Fatal(err)
-			}
+			read(b)
+		}
+	})
+	b.Run("show", func(b *testing.B) {
+		for b.Loop() {
+			Text(read(b).Plan, Options{})
 		}
 	})
 }

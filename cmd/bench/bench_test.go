@@ -1,0 +1,55 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+const output = `goos: linux
+BenchmarkPlanUnchanged/10000-2         	       3	 447047363 ns/op	   59.85 MiB-peak	         0.500 s/plan	         1.200 x-bare
+BenchmarkPlanUnchanged/1000000-16      	       3	 447047363 ns/op	   1600 MiB-peak	         1.260 x-bare
+PASS
+`
+
+// A bound that is broken, and a number that nobody measured, end the run; what holds, and what has no bound, does not.
+func TestTable(t *testing.T) {
+	found := results{}
+	found.add("./cmd/cscs-sync", []byte(output))
+	var some []row
+	for _, r := range rows() {
+		if strings.HasPrefix(r.bench, planBench+"/10000") || r.bench == "Version" {
+			some = append(some, r)
+		}
+	}
+	var out strings.Builder
+	broken := table(&out, some, found)
+	want := []string{"its peak memory", "plan, 100,000 resources, none changed", "its peak memory", "plan, 100,000 resources, all recorded",
+		"its peak memory", "its peak memory", "cscs-sync version"}
+	if strings.Join(broken, "; ") != strings.Join(want, "; ") {
+		t.Errorf("broken: %q, want %q\n%s", broken, want, out.String())
+	}
+	for _, line := range []string{
+		"plan, 10,000 resources, none changed                          1.20 x bare       ≤ 2.00  yes",
+		"its peak memory                                               59.9 MiB          ≤ 54.6  NO",
+		"60 s, the Python agent's cycle at 10,000, against ours         120 x faster     ≥ 50.0  yes",
+		"the same ratio at 1,000,000 against 10,000                    1.05 x            ≤ 1.10  yes",
+		"cscs-sync version                                          missing ms                   NO",
+	} {
+		if !strings.Contains(out.String(), line+"\n") {
+			t.Errorf("no line %q in\n%s", line, out.String())
+		}
+	}
+}
+
+// A quick run leaves out the million resources; all sizes of the plan are one suite.
+func TestSuites(t *testing.T) {
+	quick, all := wanted(true, ""), wanted(false, "")
+	if len(quick)+3 != len(all) {
+		t.Errorf("%d rows, %d of them quick", len(all), len(quick))
+	}
+	for _, s := range suites(quick) {
+		if s.pkg == "./cmd/cscs-sync" && strings.Join(s.sizes, " ") != "10000 100000 100000-recorded" {
+			t.Errorf("sizes %q", s.sizes)
+		}
+	}
+}

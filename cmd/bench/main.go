@@ -1,0 +1,114 @@
+// Bench runs the project's benchmarks and prints one table: what is measured, what came out, and the bound. Most numbers
+// are ratios against a program that does the same work and nothing else, taken in turn in one run, since machines differ.
+// It exits 1 when a bound is broken or a benchmark is missing.
+//
+//	go run ./cmd/bench [-quick] [-match WORDS]
+//
+// The benchmarks make their directories below TMPDIR. -quick leaves out the million resources, which take minutes and need
+// some GiB there; -match runs only rows whose text or benchmark contains the words. docs/performance.md says what the numbers mean.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+func main() {
+	quick := flag.Bool("quick", false, "leave out the million resources")
+	match := flag.String("match", "", "only rows whose text or benchmark contains `WORDS`")
+	flag.Parse()
+	if err := run(os.Stdout, os.Stderr, *quick, *match); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures what the rows need, prints the table, and tells whether a bound is broken.
+func run(out, log io.Writer, quick bool, match string) error {
+	rows := wanted(quick, match)
+	if len(rows) == 0 {
+		return fmt.Errorf("no row contains %q", match)
+	}
+	found := results{}
+	for _, s := range suites(rows) {
+		fmt.Fprintf(log, "%s %s\n", s.pkg, s.pattern())
+		output, err := s.run()
+		if err != nil {
+			return fmt.Errorf("%s: %w\n%s", s.pkg, err, output)
+		}
+		found.add(s.pkg, output)
+	}
+	broken := table(out, rows, found)
+	if len(broken) > 0 {
+		return errors.New("these do not hold: " + strings.Join(broken, "; "))
+	}
+	return nil
+}
+
+// suite is the benchmarks of one package that are run together.
+type suite struct {
+	pkg   string
+	names []string
+	sizes []string
+	times string
+}
+
+// suites groups the rows by package, in their order.
+func suites(rows []row) []*suite {
+	var all []*suite
+	for _, r := range rows {
+		i := 0
+		for i < len(all) && all[i].pkg != r.pkg {
+			i++
+		}
+		if i == len(all) {
+			all = append(all, &suite{pkg: r.pkg, times: "3x"})
+		}
+		if r.often {
+			all[i].times = "1s"
+		}
+		all[i].add(r.bench)
+		if r.against != "" {
+			all[i].add(r.against)
+		}
+	}
+	return all
+}
+
+// add takes a benchmark; what follows the slash in the name of [planBench] is a size.
+func (s *suite) add(bench string) {
+	name, size, _ := strings.Cut(bench, "/")
+	s.names = appendNew(s.names, name)
+	if name == planBench {
+		s.sizes = appendNew(s.sizes, size)
+	}
+}
+
+func appendNew(list []string, s string) []string {
+	for _, have := range list {
+		if have == s {
+			return list
+		}
+	}
+	return append(list, s)
+}
+
+func (s *suite) pattern() string { return "^Benchmark(" + strings.Join(s.names, "|") + ")$" }
+
+// run runs the package's benchmarks.
+func (s *suite) run() ([]byte, error) {
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", s.pattern(), "-benchtime", s.times, "-timeout", "2h", s.pkg)
+	if len(s.sizes) > 0 {
+		cmd.Env = append(os.Environ(), "CSCS_BENCH_RESOURCES="+strings.Join(s.sizes, " "))
+	}
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	err := cmd.Run()
+	return output.Bytes(), err
+}

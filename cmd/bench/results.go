@@ -1,0 +1,31 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// results are all metrics that benchmarks reported: by package, benchmark without its prefix and processors, and unit.
+type results map[[3]string]float64
+
+// processors is what `go test` adds to a benchmark's name.
+var processors = regexp.MustCompile(`-\d+$`)
+
+// add reads the output of `go test -bench`: lines "BenchmarkPlan/100-2  3  123 ns/op  1.2 x-bare".
+func (r results) add(pkg string, output []byte) {
+	for lines := bufio.NewScanner(bytes.NewReader(output)); lines.Scan(); {
+		words := strings.Fields(lines.Text())
+		if len(words) < 4 || !strings.HasPrefix(words[0], "Benchmark") {
+			continue
+		}
+		name := processors.ReplaceAllString(strings.TrimPrefix(words[0], "Benchmark"), "")
+		for i := 2; i+1 < len(words); i += 2 {
+			if v, err := strconv.ParseFloat(words[i], 64); err == nil {
+				r[[3]string{pkg, name, words[i+1]}] = v
+			}
+		}
+	}
+}

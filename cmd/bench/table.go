@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// planBench is the benchmark of a plan, which is told its sizes.
+const planBench = "PlanUnchanged"
+
+// row is one line of the table.
+type row struct {
+	what string
+	// pkg, bench and unit name the metric; against is another benchmark of the package, by whose value it is divided.
+	pkg, bench, unit, against string
+	// factor turns the metric into the row's unit; 0 is 1.
+	factor float64
+	// shown is the row's unit, for people.
+	shown string
+	// bound is what it may be at most, or with least at least; 0 is none: the row is for information.
+	bound float64
+	least bool
+	// slow rows are left out of a quick run.
+	slow bool
+	// often is for what takes microseconds: it is measured for a second, not three times.
+	often bool
+}
+
+// rows is everything that is promised, and what explains it.
+func rows() []row {
+	const cmd, planfile, providers, lustre = "./cmd/cscs-sync", "./planner/planfile", "./providers", "./providers/lustre"
+	plan := func(what, size, unit, shown string, bound float64) row {
+		return row{what: what, pkg: cmd, bench: planBench + "/" + size, unit: unit, shown: shown, bound: bound}
+	}
+	peak := func(n int) float64 { return 40 + 1.5*float64(n)/1024 }
+	million := plan("plan, 1,000,000 resources, none changed", "1000000", "x-bare", "x bare", 2)
+	growth := plan("the same ratio at 1,000,000 against 10,000", "1000000", "x-bare", "x", 1.1)
+	growth.against = planBench + "/10000"
+	room := plan("its peak memory", "1000000", "MiB-peak", "MiB", peak(1_000_000))
+	million.slow, growth.slow, room.slow = true, true, true
+	agent := plan("60 s, the Python agent's cycle at 10,000, against ours", "10000", "s/plan", "x faster", 50)
+	agent.least = true
+	return []row{
+		plan("plan, 10,000 resources, none changed", "10000", "x-bare", "x bare", 2),
+		plan("its peak memory", "10000", "MiB-peak", "MiB", peak(10_000)),
+		agent,
+		plan("plan, 100,000 resources, none changed", "100000", "x-bare", "x bare", 2),
+		plan("its peak memory", "100000", "MiB-peak", "MiB", peak(100_000)),
+		plan("plan, 100,000 resources, all recorded", "100000-recorded", "x-bare", "x bare", 0),
+		plan("its peak memory", "100000-recorded", "MiB-peak", "MiB", 0),
+		million, growth, room,
+		{what: "apply, 10,000 creates", pkg: cmd, bench: "ApplyCreates", unit: "x-bare", shown: "x bare", bound: 3},
+		{what: "orders lane, 100,000 recorded, nothing to do", pkg: cmd, bench: "OrdersIdle", unit: "ms/round", shown: "ms", bound: 50},
+		{what: "cscs-sync version", pkg: cmd, bench: "Version", unit: "ms/start", shown: "ms", bound: 20},
+		{what: "plan of 10,000 changes: render", pkg: planfile, bench: "PlanFile/text", unit: "ns/op", factor: 1e-9, shown: "s", bound: 1},
+		{what: "write its file", pkg: planfile, bench: "PlanFile/marshal", unit: "ns/op", factor: 1e-9, shown: "s", bound: 1},
+		{what: "read and check its file: verify", pkg: planfile, bench: "PlanFile/parse", unit: "ns/op", factor: 1e-9, shown: "s", bound: 1},
+		{what: "read, check and render it: show", pkg: planfile, bench: "PlanFile/show", unit: "ns/op", factor: 1e-9, shown: "s", bound: 1},
+		{what: "its machine's part, of each change", pkg: planfile, bench: "PlanFile/marshal", unit: "B/change", shown: "bytes", bound: 200},
+		{what: "its text, of each change", pkg: planfile, bench: "PlanFile/text", unit: "B/change", shown: "bytes", bound: 1200},
+		{what: "observe 10,000 at 1 ms a look and 10 ms a quota", pkg: providers, bench: "SlowStorage", unit: "s/10000", shown: "s", bound: 30},
+		{what: "our own processor time in that", pkg: providers, bench: "SlowStorage", unit: "cpu-s/10000", shown: "s", bound: 5},
+		{what: "the same beside a mount that hangs", pkg: providers, bench: "SlowStorage", unit: "x-alone", shown: "x alone", bound: 1.05},
+		{what: "quota by ioctl, our own cost", pkg: lustre, bench: "IOCTLGet", unit: "ns/op", factor: 1e-3, shown: "µs", bound: 20, often: true},
+	}
+}
+
+// wanted picks rows.
+func wanted(quick bool, match string) []row {
+	var some []row
+	for _, r := range rows() {
+		if !(quick && r.slow) && (strings.Contains(r.what, match) || strings.Contains(r.bench, match)) {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
+// value is what the row shows; false if it was not measured.
+func (r row) value(found results) (float64, bool) {
+	v, ok := found[[3]string{r.pkg, r.bench, r.unit}]
+	if !ok {
+		return 0, false
+	}
+	if r.factor != 0 {
+		v *= r.factor
+	}
+	if r.against != "" {
+		by, ok := found[[3]string{r.pkg, r.against, r.unit}]
+		return v / by, ok && by > 0
+	}
+	if r.least {
+		return 60 / v, v > 0
+	}
+	return v, true
+}
+
+// table prints the rows, and names those whose bound is broken.
+func table(out io.Writer, rows []row, found results) (broken []string) {
+	const line = "%-56s %9s %-8s  %9s  %s\n"
+	fmt.Fprintf(out, line, "what", "measured", "", "bound", "holds")
+	for _, r := range rows {
+		v, ok := r.value(found)
+		bound, holds := "", "-"
+		switch {
+		case !ok:
+			holds = "NO"
+		case r.bound > 0:
+			bound, holds = "≤ "+number(r.bound), "yes"
+			if r.least {
+				bound = "≥ " + number(r.bound)
+			}
+			if r.least && v < r.bound || !r.least && v > r.bound {
+				holds = "NO"
+			}
+		}
+		shown := number(v)
+		if !ok {
+			shown = "missing"
+		}
+		if holds == "NO" {
+			broken = append(broken, r.what)
+		}
+		fmt.Fprintf(out, line, r.what, shown, r.shown, bound, holds)
+	}
+	return broken
+}
+
+// number has as many digits as a measurement has.
+func number(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
