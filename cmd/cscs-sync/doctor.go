@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,10 +75,17 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	d.kernel()
 	d.systems(ctx)
 	d.lfs(ctx)
+	d.quotaClients(ctx)
 	d.proxy(ctx)
 	d.waldur(ctx)
 	d.state()
 	return d.show(asJSON)
+}
+
+// capability is a right of a process, and its name.
+type capability struct {
+	bit  int
+	name string
 }
 
 // rights looks at what this process may do: what apply needs.
@@ -94,11 +101,12 @@ func (d *doctor) rights() {
 			_, _ = fmt.Sscanf(strings.TrimSpace(value), "%x", &effective)
 		}
 	}
+	needed := []capability{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_FOWNER, "CAP_FOWNER"}, {unix.CAP_FSETID, "CAP_FSETID"}, {unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN (to set quotas)"}}
+	if slices.ContainsFunc(d.cfg.Settings.Systems, byProject) {
+		needed = append(needed, capability{unix.CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE (to set project ids)"})
+	}
 	var missing []string
-	for _, c := range []struct {
-		bit  int
-		name string
-	}{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_FOWNER, "CAP_FOWNER"}, {unix.CAP_FSETID, "CAP_FSETID"}, {unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN (to set quotas)"}} {
+	for _, c := range needed {
 		if effective&(1<<c.bit) == 0 {
 			missing = append(missing, c.name)
 		}
@@ -139,6 +147,7 @@ func (d *doctor) systems(ctx context.Context) {
 		default:
 			d.say("PASS", "system "+sys.Name, "%s, inode %d", m.Filesystem, m.Inode)
 			d.archive(sys)
+			d.projects(sys)
 		}
 		if sys.Quota.Kind == planner.QuotaLustre {
 			d.say("WARN", "system "+sys.Name, "whether its quotas are enforced cannot be seen from a client: on the servers, look at osd-*.*.quota_slave.info")
@@ -158,43 +167,6 @@ func (d *doctor) archive(sys planner.System) {
 		d.say("FAIL", "archive "+sys.Name, "%s has mode %s; it must be a directory of root's with mode 0700: chmod 700 %s", path, info.Mode(), path)
 	default:
 		d.say("PASS", "archive "+sys.Name, "%s is closed to others", path)
-	}
-}
-
-// lfs asks each configured lfs for its version, and for one quota.
-func (d *doctor) lfs(ctx context.Context) {
-	seen := map[string]bool{}
-	for _, sys := range d.cfg.Settings.Systems {
-		path := sys.Quota.LFS
-		if sys.Quota.Kind != planner.QuotaLustre || sys.Quota.Client == "ioctl" || seen[path] {
-			continue
-		}
-		seen[path] = true
-		ctx, cancel := context.WithTimeout(ctx, canaryTimeout)
-		cmd := exec.CommandContext(ctx, path, "--version")
-		cmd.Env, cmd.WaitDelay = []string{"LC_ALL=C"}, time.Second
-		out, err := cmd.Output()
-		cancel()
-		if err != nil {
-			err = fmt.Errorf("%s --version: %w: install the Lustre client's tools, or correct lfs in the quota block", path, err)
-		}
-		d.judge("lfs", err, "%s: %s", path, planfile.Escape(strings.TrimSpace(string(out))))
-	}
-	quotas, err := d.quotas()
-	if err != nil {
-		d.say("FAIL", "quotas", "%v", err)
-		return
-	}
-	for _, sys := range d.cfg.Settings.Systems {
-		if sys.Quota.Kind != planner.QuotaLustre {
-			continue
-		}
-		state := quotas.Get(ctx, sys, planner.Identity{By: sys.Quota.By, ID: uint32(d.cfg.Settings.MinGID)})
-		if state.LimitsWhy != "" {
-			d.say("FAIL", "quotas "+sys.Name, "%s", state.LimitsWhy)
-		} else {
-			d.say("PASS", "quotas "+sys.Name, "answered by %s", state.Via)
-		}
 	}
 }
 

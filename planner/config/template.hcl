@@ -45,7 +45,8 @@ system "capstor" { # <-
   # paths    = { "/scratch" = "capstor/legacy" } # other mount path prefixes, and their folders
   archive_retention = "90d"
   quota "lustre" {
-    by        = "group"  # or "project"
+    by = "group" # or "project": what lies below directories with a project id, which is the group id
+    # project_ids = "100000-199999" # or an id for each resource, so that each has a quota of its own
     shared    = "refuse" # several resources on one group's quota: refuse, sum or max
     on_remove = "keep"   # or "freeze": no more can be written
   }

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/posix"
+)
+
+// What the doctor looks at where there are Lustre quotas.
+
+// lfs asks each configured lfs for its version.
+func (d *doctor) lfs(ctx context.Context) {
+	seen := map[string]bool{}
+	for _, sys := range d.cfg.Settings.Systems {
+		path := sys.Quota.LFS
+		if sys.Quota.Kind != planner.QuotaLustre || sys.Quota.Client == "ioctl" || seen[path] {
+			continue
+		}
+		seen[path] = true
+		ctx, cancel := context.WithTimeout(ctx, canaryTimeout)
+		cmd := exec.CommandContext(ctx, path, "--version")
+		cmd.Env, cmd.WaitDelay = []string{"LC_ALL=C"}, time.Second
+		out, err := cmd.Output()
+		cancel()
+		if err != nil {
+			err = fmt.Errorf("%s --version: %w: install the Lustre client's tools, or correct lfs in the quota block", path, err)
+		}
+		d.judge("lfs", err, "%s: %s", path, planfile.Escape(strings.TrimSpace(string(out))))
+	}
+}
+
+// quotaClients reads a quota of each system, and tries to list one: which client answers, and whether all servers do.
+func (d *doctor) quotaClients(ctx context.Context) {
+	quotas, err := d.quotas()
+	if err != nil {
+		d.say("FAIL", "quotas", "%v", err)
+		return
+	}
+	for _, sys := range d.cfg.Settings.Systems {
+		if sys.Quota.Kind != planner.QuotaLustre {
+			continue
+		}
+		id, check := d.someID(sys), "quotas "+sys.Name
+		switch state := quotas.Get(ctx, sys, planner.Identity{By: sys.Quota.By, ID: id}); {
+		case state.LimitsWhy != "":
+			d.say("FAIL", check, "%s", state.LimitsWhy)
+			continue
+		case !state.Space.Known || !state.Inodes.Known:
+			d.say("WARN", check, "answered by %s, but what is used is not known, and no limit would be lowered: a server does not answer; see lfs check servers", state.Via)
+		default:
+			d.say("PASS", check, "answered by %s", state.Via)
+		}
+		switch _, err := quotas.List(ctx, sys, sys.Quota.By, []uint32{id}); {
+		case errors.Is(err, providers.ErrNoList):
+			d.say("PASS", check, "they are read one by one: this release cannot list them")
+		case err != nil:
+			d.say("WARN", check, "they are read one by one: %v", err)
+		default:
+			d.say("PASS", check, "they are read in bulk")
+		}
+	}
+}
+
+// someID is an id whose quota is read to try it: one that is recorded, because reading an id that never had a quota leaves a
+// record of it on the servers. With an empty state it is storage.min_gid, or the first of project_ids.
+func (d *doctor) someID(sys planner.System) uint32 {
+	if recorded, err := d.store.Recorded(); err == nil {
+		for _, r := range recorded.Records {
+			if r.System == sys.Name && r.QuotaBy == sys.Quota.By && r.QuotaID != 0 {
+				return r.QuotaID
+			}
+		}
+	}
+	if ids := sys.Quota.ProjectIDs; ids.IsSet() {
+		return uint32(ids.First)
+	}
+	return uint32(d.cfg.Settings.MinGID)
+}
+
+func byProject(sys planner.System) bool {
+	return sys.Quota.Kind == planner.QuotaLustre && sys.Quota.By == planner.ByProject
+}
+
+// projects looks at the project ids of the folders that new directories and archived ones come into.
+func (d *doctor) projects(sys planner.System) {
+	if !byProject(sys) {
+		return
+	}
+	root, err := posix.OpenRoot(d.cfg.Storage.Root)
+	if err != nil {
+		d.say("FAIL", "projects "+sys.Name, "%v", err)
+		return
+	}
+	defer root.Close()
+	check := "projects " + sys.Name
+	switch dir := root.Observe(sys, sys.Directory); {
+	case dir.State != planner.DirPresent:
+		d.say("FAIL", check, "%s", dir.Why)
+	case !dir.HasProject:
+		d.say("FAIL", check, "the filesystem at %s has no project ids: use by = \"group\", or enable the project feature on every target", root.Path(sys.Directory))
+	default:
+		d.say("PASS", check, "the filesystem has project ids")
+	}
+	if dir := root.Observe(sys, sys.Archive); dir.State == planner.DirPresent && !dir.ProjectValue().IsAbsent() {
+		path := root.Path(sys.Archive)
+		d.say("FAIL", check, "the archive folder %s hands on project id %d, so nothing with another one can be moved there: lfs project -C -d %s", path, dir.Project, path)
+	}
+}
