@@ -74,7 +74,7 @@ func (p *printer) because(reason string, further bool) {
 	if further {
 		lead = "and "
 	}
-	p.prose(line{in(dim, "  # ")}, line{in(dim, "  #   ")}, "("+lead+strings.TrimPrefix(reason, "because ")+")", dim)
+	p.prose(text("  # "), text("  #   "), "("+lead+strings.TrimPrefix(reason, "because ")+")", plain)
 }
 
 func noun(t planner.Target) string {
@@ -161,6 +161,9 @@ func (p *printer) change(kind planner.ActionKind, c planner.Change, note planner
 	}
 	before, after := Show(c.Attribute, c.Before), Show(c.Attribute, c.After)
 	r := row{mark: "~", style: yellow, name: string(c.Attribute), note: origin(note)}
+	if note.Drift {
+		r.loud = cyan
+	}
 	switch {
 	case kind == planner.Archive && c.After.IsAbsent():
 		r.mark, r.style, r.value, r.note = "", plain, p.list(column+14, []string{before}), ""

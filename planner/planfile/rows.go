@@ -14,8 +14,8 @@ type row struct {
 	// value may have several lines; those after the first begin below it.
 	value []line
 	note  string
-	// bad makes the note red.
-	bad bool
+	// loud is how a note looks that must not be missed; others are dim.
+	loud style
 }
 
 // rows writes rows with names, values and notes each below one another. A note that does not fit goes below its value.
@@ -57,8 +57,8 @@ func (p *printer) row(indent, start, notes int, r row) {
 // noted writes the last line of a row with its note, beside or below.
 func (p *printer) noted(l line, start, notes int, r row) {
 	s := dim
-	if r.bad {
-		s = boldRed
+	if r.loud != plain {
+		s = r.loud
 	}
 	at := max(notes, l.columns()+2)
 	if at+2+columns(r.note) > p.width && notes+2+columns(r.note) <= p.width {

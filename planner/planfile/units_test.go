@@ -40,7 +40,7 @@ func TestUsageNeverLooksEqualToALimitItPasses(t *testing.T) {
 	p := newPrinter(Options{})
 	c := change(planner.SpaceHard, num(20*tib), num(10*tib))
 	r := p.used("used", num(10*tib+5), nil, &c)
-	if got := r.value[0][0].text; got != "10 TiB (10,995,116,277,765 bytes) (50% -> 101%)" || !r.bad {
-		t.Errorf("%s, %t", got, r.bad)
+	if got := r.value[0][0].text; got != "10 TiB (10,995,116,277,765 bytes) (50% -> 101%)" || r.loud != boldRed {
+		t.Errorf("%s, %d", got, r.loud)
 	}
 }

@@ -60,9 +60,9 @@ func (p *printer) used(name string, v planner.Value, soft, hard *planner.Change)
 	r.value = []line{text(amount)}
 	switch {
 	case exceeds(n, hard):
-		r.note, r.bad = "over: writes will fail", true
+		r.note, r.loud = "over: writes will fail", boldRed
 	case exceeds(n, soft):
-		r.note, r.bad = "over the soft limit: grace runs", true
+		r.note, r.loud = "over the soft limit: grace runs", boldRed
 	}
 	return r
 }
