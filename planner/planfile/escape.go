@@ -61,6 +61,9 @@ func plainASCII(s, also string) bool {
 // visible tells whether a character leaves a mark of its own and changes nothing around it. Marks (accents that combine
 // with what stands before) are out: stacked ones hide the lines above. Some letters and symbols are blank.
 func visible(r rune) bool {
+	if ' ' <= r && r <= '~' {
+		return true
+	}
 	switch r {
 	case 0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800, utf8.RuneError:
 		return false
