@@ -191,18 +191,20 @@ func (o *verifyOptions) show(a *app, v *verification) error {
 		if !c.OK {
 			mark = "FAIL"
 		}
-		fmt.Fprintf(&b, "  %s  %-9s %s\n", mark, c.Name, planfile.Escape(c.Text))
+		lines := planfile.Wrap(c.Text, a.width-18)
+		fmt.Fprintf(&b, "  %s  %-9s %s\n", mark, c.Name, strings.Join(lines, "\n"+strings.Repeat(" ", 18)))
 	}
 	for _, x := range v.Approvals {
-		counted := "counts"
-		if !x.Counted {
-			counted = "not counted: " + x.Why
+		text := fmt.Sprintf("%s approval by %s, %s, ", x.Kind, planfile.Quote(x.Name), minute(x.Time))
+		if x.Counted {
+			text += "counts"
+		} else {
+			text += "not counted: " + x.Why
 		}
-		fmt.Fprintf(&b, "  %s approval by %s, %s, %s", x.Kind, planfile.Quote(x.Name), minute(x.Time), planfile.Escape(counted))
 		if x.ContextDiffers {
-			b.WriteString("; it was given for the same plan with another context (made at another time), and holds")
+			text += "; it was given for the same plan with another context (made at another time), and holds"
 		}
-		b.WriteString("\n")
+		b.WriteString("  " + strings.Join(planfile.Wrap(text, a.width-6), "\n      ") + "\n")
 	}
 	return a.print(b.String())
 }

@@ -99,7 +99,7 @@ func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
 		}
 	}
 	usage := p.usage(a, d)
-	if len(quota) == 0 {
+	if len(quota) == 0 && a.Kind == planner.Archive { // how much is moved; elsewhere nothing that is used plays a part
 		rows = append(rows, usage...)
 	}
 	p.rows(outer, rows)

@@ -32,6 +32,9 @@ func wrap(s string, width int) []string {
 	return append(lines, line)
 }
 
+// Wrap escapes a text and breaks it into lines of at most width columns, but for paths.
+func Wrap(s string, width int) []string { return wrap(Escape(s), width) }
+
 func isPath(s string) bool { return strings.Contains(s, "/") && pathSafe(s) }
 
 func split(word string, width int) []string {
