@@ -134,6 +134,17 @@ func TestRefused(t *testing.T) {
 
 func slices3(a, b, c []byte) []byte { return bytes.Join([][]byte{a, b, c}, nil) }
 
+func TestNoFileIsTooLargeToRefuse(t *testing.T) {
+	data := marshal(t, Options{})
+	for _, n := range []int{MaxSize + 1 - len(data), MaxSize} {
+		_, err := Parse(append(bytes.Clone(data), make([]byte, n)...))
+		var refused *FormatError
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "it has more than 268435456 bytes") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestErrorNamesTheLine(t *testing.T) {
 	data := marshal(t, Options{})
 	lines := bytes.Split(data, []byte("\n"))
