@@ -31,6 +31,9 @@ func run(args []string, out io.Writer) (err error) {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	if gid := os.Getegid(); os.Geteuid() != 0 && !canOwn(gid) {
+		return fmt.Errorf("who is not root gives the directories to the group that this runs as, and cscs-sync gives nothing to group %d: run it as another user, or as root", gid)
+	}
 	d := &demo{out: out}
 	if d.dir, err = filepath.Abs(*dir); err != nil {
 		return err
@@ -45,6 +48,9 @@ func run(args []string, out io.Writer) (err error) {
 	defer stop()
 	return d.story()
 }
+
+// canOwn tells groups that cscs-sync gives directories to.
+func canOwn(gid int) bool { return gid > 0 && gid != 65534 && gid != 65535 }
 
 // say tells the story between the commands.
 func (d *demo) say(format string, args ...any) {

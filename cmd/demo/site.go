@@ -156,7 +156,7 @@ func (d *demo) files() error {
 	shared, minGID := "refuse", 1000
 	if os.Geteuid() != 0 {
 		shared = "sum" // every group is the caller's own
-		minGID = min(minGID, max(os.Getegid(), 1))
+		minGID = min(minGID, os.Getegid())
 	}
 	for name, text := range map[string]string{"proxy.token": proxyToken + "\n", "waldur.token": waldurToken + "\n",
 		"cscs-sync.hcl": fmt.Sprintf(configuration, d.url, d.dir, minGID, shared)} {
