@@ -161,6 +161,9 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 		}
 		return Reason{}
 	}
+	if why := c.seen.Mounts[n.system.Name].Archive; why != "" {
+		return Reason{"archive", why}
+	}
 	d.action.Kind, d.action.Inode = Archive, dir.Inode
 	d.action.Folder = n.system.Archive
 	d.action.Danger = []Danger{DangerArchive}

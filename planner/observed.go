@@ -10,6 +10,9 @@ type Mount struct {
 	Unknown string
 	// Filesystem identifies what is mounted, the same for every directory on one filesystem: kind and source.
 	Filesystem string
+	// Archive says why nothing can be archived on the system (its folder lies on another filesystem, or is open to others);
+	// empty if nothing is known to stand against it.
+	Archive string
 	// Inode is the inode number of the system's directory. With Filesystem it is the root's identity.
 	Inode uint64
 }

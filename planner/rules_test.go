@@ -492,3 +492,20 @@ func TestNotSelectedCountsAtItsRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsArchivedWhereItCannotBe: a removal that would fail is blocked when planning; what is gone already is reported.
+func TestNothingIsArchivedWhereItCannotBe(t *testing.T) {
+	m := newModel()
+	asWanted(m, "bio", 30500)
+	m.mounts["capstor"] = planner.Mount{Filesystem: "lustre:capstor", Inode: 1, Archive: "another mount stands at /mnt/capstor/.trash"}
+	w := &planner.World{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}
+	p, _ := plan(w, m)
+	if code, waits := refusal(p, bio); code != "archive" || waits || len(p.Core.Actions) != 0 {
+		t.Errorf("%q (waits %t) and %v", code, waits, p.Core.Actions)
+	}
+	delete(m.dirs, "capstor/store/cscs/eth/bio")
+	p, _ = plan(w, m)
+	if a, _ := action(t, p, bio); a.Kind != planner.Report {
+		t.Errorf("gone already: %s, want report", a.Kind)
+	}
+}

@@ -109,11 +109,37 @@ func (s *System) isClosed(folder int, storage string) error {
 	if err != nil {
 		return fmt.Errorf("look at the archive folder %s: %w", s.root.Path(storage), explain(err))
 	}
-	mode := planner.Mode(st.Mode) & planner.ModeBits
-	if st.Uid != s.root.euid || mode&^private != 0 {
-		return fmt.Errorf("the archive folder %s belongs to %d with mode %s, and must belong to %d with mode 0700", s.root.Path(storage), st.Uid, mode, s.root.euid)
+	return s.closed(planner.UID(st.Uid), planner.Mode(st.Mode)&planner.ModeBits, storage)
+}
+
+func (s *System) closed(owner planner.UID, mode planner.Mode, storage string) error {
+	if owner != planner.UID(s.root.euid) || mode&^private != 0 {
+		return fmt.Errorf("the archive folder %s belongs to %d with mode %s, and must belong to %d with mode 0700", s.root.Path(storage), owner, mode, s.root.euid)
 	}
 	return nil
+}
+
+// archiveProblem tells why nothing can be archived on the system, so that nobody approves what will fail; empty if nothing
+// is known to stand against it. All of it is checked again before each move.
+func (s *System) archiveProblem() string {
+	storage := s.settings.Archive
+	if storage == "" {
+		return ""
+	}
+	where := s.root.Path(storage)
+	switch seen := s.Observe(storage); {
+	case seen.State == planner.DirPresent:
+		if err := s.closed(seen.Owner, seen.Mode, storage); err != nil {
+			return err.Error()
+		}
+		return ""
+	case seen.State == planner.DirAbsent && seen.MissingAbove > 0:
+		return fmt.Sprintf("the directory above the archive folder %s does not exist: make it, or correct the archive in the configuration", where)
+	case seen.State == planner.DirAbsent:
+		return ""
+	default:
+		return fmt.Sprintf("the archive folder %s cannot be used: %s; it must lie on the same filesystem as what is archived", where, seen.Why)
+	}
 }
 
 func (s *System) nameFree(folder int, m Move) error {

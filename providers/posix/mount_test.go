@@ -163,3 +163,29 @@ func TestSystemIsStillThere(t *testing.T) {
 		t.Error("a directory was made below the empty mount point")
 	}
 }
+
+// TestMountTellsOfTheArchive: what would make every removal fail is known when planning.
+func TestMountTellsOfTheArchive(t *testing.T) {
+	s := newSite(t)
+	s.mkdir("capstor/.closed", 0o700)
+	s.mkdir("capstor/.open", 0o755)
+	s.mkdir("capstor/.theirs", 0o700)
+	s.must(os.Chown(s.real("capstor/.theirs"), 1001, 0))
+	s.must(os.Symlink("/tmp", s.real("capstor/.link")))
+	s.mkdir("capstor/.tmp", 0o700)
+	s.mount("capstor/.tmp", "tmpfs")
+	for archive, want := range map[string]string{
+		"capstor/.trash": "", "capstor/.closed": "", "": "",
+		"capstor/.open":       "with mode 0755, and must belong to 0 with mode 0700",
+		"capstor/.theirs":     "belongs to 1001",
+		"capstor/none/.trash": "the directory above the archive folder",
+		"capstor/.link":       "a symbolic link stands at",
+		"capstor/.tmp":        "another mount stands at",
+		"capstor/.tmp/trash":  "it must lie on the same filesystem as what is archived",
+	} {
+		m := s.root.Mount(planner.System{Name: "capstor", Directory: "capstor", Filesystem: anyFilesystem, Archive: archive})
+		if m.Problem+m.Unknown != "" || (want == "") != (m.Archive == "") || !strings.Contains(m.Archive, want) {
+			t.Errorf("%s: %+v, want %q", archive, m, want)
+		}
+	}
+}

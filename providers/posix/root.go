@@ -72,6 +72,7 @@ func (r *Root) Path(storage string) string { return filepath.Join(r.path, storag
 func (r *Root) Mount(system planner.System) planner.Mount {
 	s, mount := r.open(system)
 	if s != nil {
+		mount.Archive = s.archiveProblem()
 		r.keep(s)
 	}
 	return mount
