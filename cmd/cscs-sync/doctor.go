@@ -101,7 +101,10 @@ func (d *doctor) rights() {
 			_, _ = fmt.Sscanf(strings.TrimSpace(value), "%x", &effective)
 		}
 	}
-	needed := []capability{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_FOWNER, "CAP_FOWNER"}, {unix.CAP_FSETID, "CAP_FSETID"}, {unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN (to set quotas)"}}
+	needed := []capability{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_FOWNER, "CAP_FOWNER"}, {unix.CAP_FSETID, "CAP_FSETID"}}
+	if slices.ContainsFunc(d.cfg.Settings.Systems, func(s planner.System) bool { return s.Quota.Kind == planner.QuotaLustre }) {
+		needed = append(needed, capability{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN (to set quotas)"})
+	}
 	if slices.ContainsFunc(d.cfg.Settings.Systems, byProject) {
 		needed = append(needed, capability{unix.CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE (to set project ids)"})
 	}

@@ -20,6 +20,10 @@ func TestMain(m *testing.M) {
 	lfs := func() { os.Exit(lfssim.Main(calledAs(os.Args), os.Getenv, os.Stdout, os.Stderr)) }
 	testscript.Main(m, map[string]func(){
 		"cscs-sync": func() {
+			if names, limited := os.LookupEnv("CSCS_TEST_CAPABILITIES"); limited {
+				os.Unsetenv("CSCS_TEST_CAPABILITIES")
+				panic(withCapabilities(strings.Fields(names), calledAs(os.Args)))
+			}
 			tuneMemory()
 			os.Exit(run(context.Background(), testApp(), os.Args[1:]))
 		},
@@ -46,6 +50,7 @@ func calledAs(args []string) []string {
 //	CSCS_TEST_HOST     the host's name
 //	CSCS_TEST_CALLBACK_TIMEOUT  how long Waldur may take to answer a callback
 //	CSCS_TEST_MOUNT_TIMEOUT     how long a mount may take to answer
+//	CSCS_TEST_CAPABILITIES      the capabilities that are left to us
 //	CSCS_TEST_KILL     kill -9 ourselves at the Nth point that an apply reaches
 //	CSCS_TEST_POINTS   append the name of each point to this file
 //	CSCS_TEST_KERNEL   answer quota ioctls as [benchKernel] does

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// capabilities are those that the documents and the unit speak of.
+var capabilities = map[string]int{"CAP_CHOWN": unix.CAP_CHOWN, "CAP_DAC_OVERRIDE": unix.CAP_DAC_OVERRIDE, "CAP_FOWNER": unix.CAP_FOWNER, "CAP_FSETID": unix.CAP_FSETID,
+	"CAP_SYS_ADMIN": unix.CAP_SYS_ADMIN, "CAP_SYS_RESOURCE": unix.CAP_SYS_RESOURCE}
+
+// withCapabilities becomes another program that can have no other capabilities than these, as a unit's
+// CapabilityBoundingSet leaves them to it.
+func withCapabilities(names []string, args []string) error {
+	runtime.LockOSThread()
+	for c := range unix.CAP_LAST_CAP + 1 {
+		if !slices.ContainsFunc(names, func(n string) bool { return capabilities[n] == c }) {
+			if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); err != nil {
+				return err
+			}
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	return syscall.Exec(args[0], args, os.Environ())
+}
+
+// limited is a command with these capabilities and no others. The test binary drops the rest, then becomes the command.
+func (s *service) limited(names []string, args ...string) *exec.Cmd {
+	cmd := s.fixed([]string{"CSCS_TEST_CAPABILITIES=" + strings.Join(names, " ")}, args...)
+	return cmd
+}
+
+// TestRights: root with the capabilities of the systemd unit does everything; each that the documents call necessary is.
+func TestRights(t *testing.T) {
+	unit := unitCapabilities(t)
+	const owned = "override \"owned\" {\n  match { path = \"/capstor/**/new\" }\n  owner  = 4711\n  reason = \"not root's\"\n}\n"
+	s := newService(t, owned)
+	code, out := s.work(t, unit)
+	if code != exitDone {
+		t.Errorf("with %v: exit %d\n%s", unit, code, out)
+	}
+	want := "capstor/store/cscs/uzh/bothdgrwxrwx---0:30613 capstor/store/cscs/eth/newdgrwxrwx---4711:30501"
+	for part := range strings.SplitSeq(want, " ") {
+		if !strings.Contains(strings.ReplaceAll(s.tree(), " ", ""), part) {
+			t.Errorf("with %v there is no %s:\n%s", unit, part, s.tree())
+		}
+	}
+	for _, lacking := range []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID"} {
+		t.Run("without "+lacking, func(t *testing.T) {
+			s := newService(t, owned)
+			code, out := s.work(t, slices.DeleteFunc(slices.Clone(unit), func(n string) bool { return n == lacking }))
+			if code == exitDone {
+				t.Errorf("everything is done without it:\n%s", out)
+			}
+		})
+	}
+}
+
+// work applies, with these capabilities, a plan with every kind of change: creates, undone drift, a removal of what belongs
+// to somebody else.
+func (s *service) work(t *testing.T, names []string) (int, string) {
+	t.Helper()
+	s.withoutQuotas()
+	s.active("both", 30613)
+	s.active("old", 30602)
+	s.settle()
+	s.check(os.Chown(s.real("both"), 5, 6))
+	s.check(os.Chmod(s.real("both"), 0o700))
+	s.check(os.Chown(s.real("old"), 5, 6))
+	s.check(os.Chmod(s.real("old"), 0o500))
+	s.check(os.Chown(filepath.Join(s.dir, "mnt/capstor/store/cscs/uzh"), 7, 7)) // a customer's own
+	s.check(os.Chmod(filepath.Join(s.dir, "mnt/capstor/store/cscs/uzh"), 0o755))
+	s.terminate("old")
+	s.create("new", 30501)
+	s.ok("plan", "--out", "p.plan")
+	s.ok("approve", "p.plan")
+	cmd := s.limited(names, "apply", "p.plan")
+	out, err := cmd.CombinedOutput()
+	return exitOf(t, err), string(out)
+}
+
+// unitCapabilities is what both units leave, which must be the same.
+func unitCapabilities(t *testing.T) []string {
+	t.Helper()
+	line := regexp.MustCompile(`(?m)^CapabilityBoundingSet=(.*)$`)
+	var sets []string
+	for _, name := range []string{"cscs-sync.service", "cscs-sync-once.service"} {
+		text, err := os.ReadFile("../../examples/systemd/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := line.FindSubmatch(text)
+		if m == nil {
+			t.Fatalf("%s bounds no capabilities", name)
+		}
+		sets = append(sets, string(m[1]))
+	}
+	if sets[0] != sets[1] {
+		t.Errorf("the units leave %q and %q", sets[0], sets[1])
+	}
+	return strings.Fields(sets[0])
+}
