@@ -31,6 +31,8 @@ type applyOptions struct {
 	// quiet prints nothing: the loop logs instead, from results.
 	quiet   bool
 	results []apply.Result
+	// head is the history's after the apply: kept elsewhere, it shows every later edit of what was before it.
+	head string
 	// keepOpen has a plan go on another time when a create failed: as one that was interrupted.
 	keepOpen bool
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestAttackOnARunningApply: somebody who owns the directory above swaps a managed directory for a link, a file and a fifo as
-// fast as possible, while applies change it. Nothing outside is ever changed, and nothing hangs.
+// TestAttackOnARunningApply: somebody who owns the directory above swaps a managed directory for a link, a file, a fifo and
+// a mount as fast as possible, while applies change it. Nothing outside is ever changed, and nothing hangs.
 func TestAttackOnARunningApply(t *testing.T) {
 	s := newService(t, "")
 	s.withoutQuotas()
@@ -77,7 +77,7 @@ func swap(victim, outside string) (stop func()) {
 			if os.Rename(victim, aside) != nil {
 				continue
 			}
-			switch i % 4 {
+			switch i % 5 {
 			case 0:
 				_ = os.Symlink(outside, victim)
 			case 1:
@@ -86,8 +86,12 @@ func swap(victim, outside string) (stop func()) {
 				_ = syscall.Mkfifo(victim, 0o666)
 			case 3:
 				_ = os.WriteFile(victim, nil, 0o666)
+			case 4:
+				_ = os.Mkdir(victim, 0o755)
+				_ = syscall.Mount(filepath.Join(outside, "bio"), victim, "", syscall.MS_BIND, "")
 			}
-			time.Sleep(time.Duration(i%5) * time.Millisecond)
+			time.Sleep(time.Duration(i%6) * time.Millisecond)
+			_ = syscall.Unmount(victim, syscall.MNT_DETACH)
 			_ = os.Remove(victim)
 			_ = os.Rename(aside, victim)
 			time.Sleep(time.Duration(i%9) * 2 * time.Millisecond) // now and then an apply must get as far as its changes

@@ -211,10 +211,17 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 	if o.keepOpen && result == state.Partial && leftHalfMade(results) {
 		result = state.Interrupted
 	}
-	if err := s.store.Update(func(tx *state.Tx) error { return tx.Finish(p.id, result, s.user, countStatuses(results)) }); err != nil {
+	if err := s.store.Update(func(tx *state.Tx) error {
+		err := tx.Finish(p.id, result, s.user, countStatuses(results))
+		_, o.head = tx.Head()
+		return err
+	}); err != nil {
 		return err
 	}
 	report.end(results, result)
+	if !o.quiet {
+		s.tell("The history's head is now %s.", o.head)
+	}
 	switch result {
 	case state.Interrupted:
 		return ended(exitInterrupted)

@@ -232,6 +232,9 @@ func (r *round) applyAs(ctx context.Context, p *approved) error {
 	for _, res := range o.results {
 		r.account(res)
 	}
+	if o.head != "" {
+		r.log.Info("history", "plan", p.id, "head", o.head)
+	}
 	return err
 }
 

@@ -14,10 +14,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// rounds is how often each attack is tried; CSCS_SYNC_ATTACK_ROUNDS=100000 for a long run.
+// rounds is how often each attack is tried: CSCS_SYNC_ATTACK_ROUNDS, or 100,000 with CSCS_TEST_LONG.
 func rounds(t *testing.T) int {
 	s := os.Getenv("CSCS_SYNC_ATTACK_ROUNDS")
-	if s == "" {
+	switch {
+	case s != "":
+	case os.Getenv("CSCS_TEST_LONG") != "":
+		return 100_000
+	default:
 		return 10_000
 	}
 	n, err := strconv.Atoi(s)
@@ -184,6 +188,79 @@ func TestAttackChange(t *testing.T) {
 		if unix.Lstat(s.real(p), &st) == nil && st.Ino != inode && st.Uid == 1234 {
 			t.Errorf("%s, which is another, was given away", p)
 		}
+	}
+}
+
+// A mount comes and goes over a directory, and over the one above it: nothing on it is ever seen as ours, made or changed.
+func TestAttackMount(t *testing.T) {
+	s := newSite(t)
+	v := newVictim(s)
+	s.mkdir("capstor/up", 0o755)
+	s.mkdir("capstor/up/mid", 0o755)
+	inode := s.inode("capstor/up/mid")
+	s.mkdir("victim/mid", 0o700)
+	s.must(os.Chown(s.real("victim/mid"), 4711, 4711))
+	refused, done, made := 0, 0, 0
+	over := []string{s.real("capstor/up/mid"), s.real("capstor/up")}
+	attack(t, rounds(t)/10, func(i int) { // a mount costs much more than a rename
+		if unix.Mount(s.real("victim"), over[i%2], "", unix.MS_BIND, "") == nil {
+			runtime.Gosched()
+			for unix.Unmount(over[i%2], unix.MNT_DETACH) == unix.EBUSY {
+				runtime.Gosched()
+			}
+		}
+	}, func(i int) {
+		if d := s.root.Observe(s.conf, "capstor/up/mid"); d.Owner == 4711 {
+			t.Error("the victim was looked at")
+		}
+		if d, err := s.sys.Make("capstor/up/mid/n" + strconv.Itoa(i)); err == nil {
+			made++
+			d.Close()
+		}
+		d, err := s.sys.Open("capstor/up/mid", inode)
+		if err != nil {
+			refused++
+			return
+		}
+		if errors.Join(d.Own(1234, 1234), d.Chmod(0o2771), d.Chmod(0o755), d.Own(0, 0)) == nil {
+			done++
+		}
+		d.Close()
+	}, func() bool { return done > 0 && refused > 0 && made > 0 })
+	unix.Unmount(over[0], unix.MNT_DETACH)
+	unix.Unmount(over[1], unix.MNT_DETACH)
+	if names, err := os.ReadDir(s.real("victim/mid")); err != nil || len(names) != 0 {
+		t.Errorf("made on the mount: %v, %v", names, err)
+	}
+	var st unix.Stat_t
+	v.must(unix.Lstat(s.real("victim/mid"), &st))
+	if st.Uid != 4711 || st.Mode&0o7777 != 0o700 {
+		t.Errorf("the victim was changed: owner %d, mode %04o", st.Uid, st.Mode&0o7777)
+	}
+	s.must(os.Remove(s.real("victim/mid")))
+	v.check(t)
+}
+
+// Hard links are made of files only: one in the way is refused as any file is, and what it leads to is not touched.
+func TestHardLinks(t *testing.T) {
+	s := newSite(t)
+	s.must(os.WriteFile(s.real("shadow"), []byte("secret"), 0o600))
+	s.must(os.Link(s.real("shadow"), s.real("capstor/x")))
+	if d, err := s.sys.Make("capstor/x"); d != nil || !errors.Is(err, ErrExists) {
+		t.Errorf("make: %v", err)
+	}
+	for _, inode := range []uint64{0, s.inode("capstor/x")} {
+		if d, err := s.sys.Open("capstor/x", inode); d != nil || !errors.Is(err, ErrObstructed) {
+			t.Errorf("open: %v", err)
+		}
+		if err := s.sys.Archive(Move{From: "capstor/x", Inode: inode, Folder: "capstor/.trash", Name: "x"}, []byte("{}")); !errors.Is(err, ErrObstructed) {
+			t.Errorf("archive: %v", err)
+		}
+	}
+	var st unix.Stat_t
+	s.must(unix.Lstat(s.real("shadow"), &st))
+	if st.Mode != unix.S_IFREG|0o600 || st.Uid != 0 || st.Nlink != 2 {
+		t.Errorf("the file was changed: mode %o, owner %d, %d links", st.Mode, st.Uid, st.Nlink)
 	}
 }
 
