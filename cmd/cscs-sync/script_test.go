@@ -46,6 +46,11 @@ func setupScript(env *testscript.Env) error {
 	env.Setenv("CSCS_TEST_NOW", "2026-11-22T21:40:03Z")
 	env.Setenv("TERM", "xterm")
 	env.Setenv("RESPONSES", responses(env))
+	docs, err := filepath.Abs("../../docs")
+	if err != nil {
+		return err
+	}
+	env.Setenv("DOCS", docs)
 	bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
 	return os.Symlink(filepath.Join(bin, "lfs"), filepath.Join(env.WorkDir, "lfs"))
 }

@@ -131,6 +131,19 @@ func TestGolden(t *testing.T) {
 	golden(t, "thousand.txt", Text(thousand(), Options{Compact: true}))
 }
 
+// The change that docs/reviewers.md explains is one as it is shown.
+func TestReviewersReadWhatIsShown(t *testing.T) {
+	page, err := os.ReadFile("../../docs/reviewers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sample, _ := bytes.Cut(page, []byte("\n```\n"))
+	sample, _, _ = bytes.Cut(sample, []byte("\n```\n"))
+	if !bytes.Contains(sample, []byte("[BELOW USAGE]")) || !bytes.Contains(Text(typical()["below-usage"](), Options{}), sample) {
+		t.Errorf("docs/reviewers.md shows what no plan does:\n%s", sample)
+	}
+}
+
 func TestFullTextOfAThousandNamesEach(t *testing.T) {
 	p := thousand()
 	full, folded := Text(p, Options{}), Text(p, Options{Compact: true})
