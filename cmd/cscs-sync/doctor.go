@@ -2,17 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/fatih/color"
 	"github.com/spf13/pflag"
@@ -21,7 +17,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 func doctorCommand() command {
@@ -70,15 +65,20 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	d := &doctor{session: s}
-	d.say("PASS", "configuration", "%s, %s", count(len(s.cfg.Settings.Systems), "system"), count(len(s.cfg.Overrides), "override"))
+	path, _ := a.configuration()
+	d.say("PASS", "configuration", "%s: %s, %s", path, count(len(s.cfg.Settings.Systems), "system"), count(len(s.cfg.Overrides), "override"))
 	d.rights()
 	d.kernel()
 	d.systems(ctx)
+	d.enforced()
 	d.lfs(ctx)
 	d.quotaClients(ctx)
 	d.proxy(ctx)
 	d.waldur(ctx)
+	d.approvals()
+	d.notify()
 	d.state()
+	d.leftOver()
 	return d.show(asJSON)
 }
 
@@ -139,152 +139,100 @@ func (d *doctor) systems(ctx context.Context) {
 		return
 	}
 	defer done()
+	recorded, _ := d.store.Recorded() // an error is told of by the check of the state
 	mounts := o.Mounts(ctx, d.cfg.Settings.Systems)
 	for _, sys := range d.cfg.Settings.Systems {
 		m := mounts[sys.Name]
+		root, known := recorded.Roots[sys.Name]
+		path := filepath.Join(d.cfg.Storage.Root, sys.Directory)
 		switch {
-		case m.Unknown != "":
-			d.say("FAIL", "system "+sys.Name, "%s", m.Unknown)
-		case m.Problem != "":
-			d.say("FAIL", "system "+sys.Name, "%s", m.Problem)
+		case m.Problem+m.Unknown != "":
+			d.say("FAIL", "system "+sys.Name, "%s", m.Problem+m.Unknown)
+			continue
+		case known && root != (planner.RootIdentity{Filesystem: m.Filesystem, Inode: m.Inode}):
+			d.say("FAIL", "system "+sys.Name, "%s is %s, inode %d; the first apply saw %s, inode %d: another filesystem is in its place. If that is right: cscs-sync state rm --root %s",
+				path, m.Filesystem, m.Inode, root.Filesystem, root.Inode, sys.Name)
+		case errors.Is(unix.Access(path, unix.W_OK), unix.EROFS):
+			d.say("FAIL", "system "+sys.Name, "%s is mounted read-only: no apply will work", path)
 		default:
-			d.say("PASS", "system "+sys.Name, "%s, inode %d", m.Filesystem, m.Inode)
-			d.archive(sys)
-			d.projects(sys)
+			d.say("PASS", "system "+sys.Name, "%s: %s, inode %d", path, m.Filesystem, m.Inode)
 		}
-		if sys.Quota.Kind == planner.QuotaLustre {
-			d.say("WARN", "system "+sys.Name, "whether its quotas are enforced cannot be seen from a client: on the servers, look at osd-*.*.quota_slave.info")
-		}
+		d.archive(sys, path)
+		d.projects(sys)
 	}
 }
 
-func (d *doctor) archive(sys planner.System) {
-	path := filepath.Join(d.cfg.Storage.Root, sys.Archive)
+// archive looks at a system's archive folder: closed to others, and on the filesystem from which it takes directories.
+func (d *doctor) archive(sys planner.System, system string) {
+	check, path := "archive "+sys.Name, filepath.Join(d.cfg.Storage.Root, sys.Archive)
 	info, err := os.Lstat(path)
+	if err == nil && (!info.IsDir() || info.Mode().Perm()&0o077 != 0) {
+		d.say("FAIL", check, "%s has mode %s; it must be a directory of root's with mode 0700: chmod 700 %s", path, info.Mode(), path)
+		return
+	}
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		d.say("WARN", check, "%v", err)
+		return
+	}
+	at := path // or what stands above it, where it will be made
+	for errors.Is(err, fs.ErrNotExist) && at != "/" {
+		at = filepath.Dir(at)
+		_, err = os.Lstat(at)
+	}
+	var here, there unix.Stat_t
+	if err := errors.Join(unix.Stat(system, &here), unix.Stat(at, &there)); err != nil {
+		d.say("WARN", check, "%v", err)
+		return
+	}
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		d.say("PASS", "archive "+sys.Name, "%s will be made when it is needed", path)
-	case err != nil:
-		d.say("WARN", "archive "+sys.Name, "%v", err)
-	case !info.IsDir() || info.Mode().Perm()&0o077 != 0:
-		d.say("FAIL", "archive "+sys.Name, "%s has mode %s; it must be a directory of root's with mode 0700: chmod 700 %s", path, info.Mode(), path)
+	case here.Dev != there.Dev:
+		d.say("FAIL", check, "%s is on another filesystem than %s: directories are moved there, never copied; choose a folder on the same one", path, system)
+	case missing:
+		d.say("PASS", check, "%s will be made when it is needed, on the same filesystem", path)
 	default:
-		d.say("PASS", "archive "+sys.Name, "%s is closed to others", path)
+		d.say("PASS", check, "%s is closed to others, on the same filesystem", path)
 	}
 }
 
-// proxy reads one small listing, and compares clocks.
-func (d *doctor) proxy(ctx context.Context) {
-	p := d.cfg.Proxy
-	if p == nil {
-		d.say("WARN", "proxy", "there is no proxy block: plan needs --resources, and apply is refused")
-		return
-	}
-	source, err := d.source(nil)
-	if err == nil {
-		start := d.now()
-		_, err = source.List(ctx, []planner.Status{planner.StatusError})
-		d.judge("proxy", err, "%s answered within %s", source.Name(), d.now().Sub(start).Round(time.Millisecond))
-	} else {
-		d.say("FAIL", "proxy", "%v", err)
-	}
-	if end, ok := tokenEnd(p.Token.Reveal()); ok {
-		left := end.Sub(d.now())
-		switch {
-		case left <= 0:
-			d.say("FAIL", "proxy token", "it expired %s; get a new one, or use an oidc block", minute(end))
-		case left < 48*time.Hour:
-			d.say("WARN", "proxy token", "it expires %s; an oidc block renews by itself", minute(end))
-		default:
-			d.say("PASS", "proxy token", "good until %s", minute(end))
+// enforced names what no client can see.
+func (d *doctor) enforced() {
+	var lustre []string
+	for _, sys := range d.cfg.Settings.Systems {
+		if sys.Quota.Kind == planner.QuotaLustre {
+			lustre = append(lustre, sys.Name)
 		}
 	}
-	d.clock(ctx, p.URL)
-}
-
-// tokenEnd is when a JWT expires; false if the token is none.
-func tokenEnd(token string) (time.Time, bool) {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return time.Time{}, false
-	}
-	body, err := base64.RawURLEncoding.DecodeString(parts[1])
-	var claims struct {
-		Exp int64 `json:"exp"`
-	}
-	if err != nil || json.Unmarshal(body, &claims) != nil || claims.Exp == 0 {
-		return time.Time{}, false
-	}
-	return time.Unix(claims.Exp, 0), true
-}
-
-// clock compares this node's with the proxy's.
-func (d *doctor) clock(ctx context.Context, url string) {
-	ctx, cancel := context.WithTimeout(ctx, canaryTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
-	if err != nil {
-		return
-	}
-	answer, err := d.transport().RoundTrip(req)
-	if err != nil {
-		return
-	}
-	answer.Body.Close()
-	theirs, err := http.ParseTime(answer.Header.Get("Date"))
-	if err != nil {
-		return
-	}
-	if off := d.now().Sub(theirs).Abs(); off > time.Minute {
-		d.say("WARN", "clock", "it is %s off the proxy's: approvals and tokens depend on it", off.Round(time.Second))
-		return
-	}
-	d.say("PASS", "clock", "agrees with the proxy's")
-}
-
-// waldur asks for an order that nobody has: a good token is answered 404, a bad one 401.
-func (d *doctor) waldur(ctx context.Context) {
-	if d.cfg.Waldur == nil {
-		d.say("WARN", "waldur", "there is no waldur block: orders are blocked, and apply is refused")
-		return
-	}
-	_, err := d.orders().Get(ctx, d.cfg.Waldur.URL+"marketplace-orders/00000000000000000000000000000000/")
-	if errors.Is(err, providers.ErrOrderGone) {
-		err = nil
-	}
-	d.judge("waldur", err, "%s takes the token", d.cfg.Waldur.URL)
-}
-
-// state reads the state, and looks at where it lies.
-func (d *doctor) state() {
-	recorded, err := d.store.Recorded()
-	d.judge("state", err, "%s: %s, %s waiting", d.store.Dir(), count(len(recorded.Records), "record"), count(len(recorded.Undelivered), "callback"))
-	var st unix.Statfs_t
-	if err := unix.Statfs(d.store.Dir(), &st); err == nil && (uint32(st.Type) == 0x0BD00BD0 || uint32(st.Type) == 0x6969) {
-		d.say("WARN", "state", "%s lies on Lustre or NFS: put it on a local disk", d.store.Dir())
-	}
-	if path := d.cfg.Approval.AllowedSigners; path != "" {
-		_, err := d.readSigners(path)
-		d.judge("signers", err, "%s can be read", path)
+	if len(lustre) > 0 {
+		d.say("WARN", "enforcement", "whether the quotas of %s are enforced cannot be seen from a client: on the servers, look at osd-*.*.quota_slave.info", strings.Join(lustre, ", "))
 	}
 }
 
+// show prints the findings, the worst counted at the end.
 func (d *doctor) show(asJSON bool) error {
-	failed := false
+	counts := map[string]int{}
 	var b strings.Builder
 	for _, f := range d.findings {
-		failed = failed || f.Verdict == "FAIL"
+		counts[f.Verdict]++
 		paint := map[string]color.Attribute{"PASS": color.FgGreen, "WARN": color.FgYellow, "FAIL": color.FgRed}[f.Verdict]
-		fmt.Fprintf(&b, "%s  %-16s %s\n", d.paint(d.stdout, f.Verdict, paint), f.Check, planfile.Escape(f.Text))
+		lines := planfile.Wrap(f.Text, d.width-checkWidth)
+		fmt.Fprintf(&b, "%s  %-*s%s\n", d.paint(d.stdout, f.Verdict, paint), checkWidth-6, f.Check+" ", lines[0])
+		for _, line := range lines[1:] {
+			fmt.Fprintf(&b, "%*s%s\n", checkWidth, "", line)
+		}
 	}
+	fmt.Fprintf(&b, "\n%d passed, %s, %s.\n", counts["PASS"], count(counts["WARN"], "warning"), count(counts["FAIL"], "failure"))
 	err := error(nil)
 	if asJSON {
 		err = d.printJSON(d.findings)
 	} else {
 		err = d.print(b.String())
 	}
-	if err == nil && failed {
+	if err == nil && counts["FAIL"] > 0 {
 		return ended(exitError)
 	}
 	return err
 }
+
+// checkWidth is where the text of a finding begins.
+const checkWidth = 24

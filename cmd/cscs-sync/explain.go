@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/policy"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -44,14 +46,20 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 			found = append(found, v)
 		}
 	}
-	if len(found) == 0 {
-		return fmt.Errorf("the proxy lists nothing for %s%s", what, nearest(views, what))
-	}
 	e := &explanation{session: s, p: p}
+	if err := e.think(); err != nil {
+		return err
+	}
 	for _, v := range found {
 		if err := e.write(ctx, v); err != nil {
 			return err
 		}
+	}
+	if len(found) == 0 {
+		e.unlisted(what)
+	}
+	if e.b.Len() == 0 {
+		return fmt.Errorf("the proxy lists nothing for %s%s", what, nearest(views, what))
 	}
 	return a.print(e.b.String())
 }
@@ -88,10 +96,94 @@ type explanation struct {
 	*session
 	p *planned
 	b strings.Builder
+	// decisions are the policy's, for each action; trusts tells whether it may act on this state yet.
+	decisions []policy.Decision
+	trusts    bool
+	// waits are the plan files that wait for a person, by resource.
+	waits map[planner.Key]string
 }
 
+// indent is where the text of a line begins.
+const indent = 13
+
+// line says one thing, over as many lines as it takes.
 func (e *explanation) line(name, format string, args ...any) {
-	fmt.Fprintf(&e.b, "  %-10s %s\n", name, planfile.Escape(fmt.Sprintf(format, args...)))
+	for _, text := range planfile.Wrap(fmt.Sprintf(format, args...), e.width-indent) {
+		e.verbatim(name, text)
+		name = ""
+	}
+}
+
+// verbatim is a line that is not broken: somebody may copy it.
+func (e *explanation) verbatim(name, text string) {
+	fmt.Fprintf(&e.b, "%-*s%s\n", indent, "  "+name, text)
+}
+
+// think asks the policy about the whole plan, and finds the plans that wait for people.
+func (e *explanation) think() error {
+	var err error
+	if e.trusts, err = e.trusted(); err != nil {
+		return err
+	}
+	e.decisions = e.askPolicy(e.p)
+	names, err := pendingPlans(e.pendingFolder())
+	if err != nil {
+		return err
+	}
+	e.waits = map[planner.Key]string{}
+	for _, name := range names {
+		path := filepath.Join(e.pendingFolder(), name)
+		file, err := e.readPlan(path)
+		if err != nil {
+			continue
+		}
+		for _, k := range keysOf(file.Plan) {
+			e.waits[k] = path
+		}
+	}
+	return nil
+}
+
+// policy says what the loop does about an action.
+func (e *explanation) policy(i int) {
+	d := e.decisions[i]
+	switch {
+	case d.Approved && !e.trusts:
+		e.line("policy", "allows it, but holds everything until one plan approved by a person has been applied on this state")
+	case d.Approved:
+		e.line("policy", "%s: the loop does it by itself", d.Rule)
+	case d.Code.Later():
+		e.line("policy", "the loop does it later: %s", d.Rule)
+	default:
+		e.line("policy", "the loop holds it: %s", d.Rule)
+	}
+	if path := e.waits[e.p.plan.Core.Actions[i].Key]; path != "" {
+		e.verbatim("held in", planfile.Escape(path))
+	}
+}
+
+// unlisted says what is known of what the proxy lists no more.
+func (e *explanation) unlisted(what string) {
+	gid, err := strconv.ParseUint(what, 10, 32)
+	for _, r := range e.p.recorded.Records {
+		if r.Address == what || err == nil && !r.Target.IsNode() && r.Group == planner.GID(gid) {
+			fmt.Fprintf(&e.b, "%s\n", planfile.Quote(r.Address))
+			e.line("listed", "no: the proxy lists it no more. It leaves out what has no group id in the user directory; nothing is done about it, and nothing is taken away")
+			e.line("recorded", "%s: owner %d, group %d, mode %s, at %s", minute(r.At), r.Owner, r.Group, r.Mode, r.Storage)
+		}
+	}
+	for _, x := range e.p.recorded.Archived {
+		if x.Address == what || err == nil && x.Group == planner.GID(gid) {
+			fmt.Fprintf(&e.b, "%s\n", planfile.Quote(x.Address))
+			e.archived(x)
+		}
+	}
+}
+
+func (e *explanation) archived(x planner.Archived) {
+	e.line("archived", "%s, kept until %s, in", minute(x.At), x.Until.UTC().Format("2006-01-02"))
+	e.verbatim("", planfile.Escape(filepath.Join(e.cfg.Storage.Root, x.Archive)))
+	e.verbatim("", "cscs-sync archive restore "+planfile.Escape(x.Address)+" --out restore.plan")
 }
 
 func (e *explanation) write(ctx context.Context, v planner.View) error {
@@ -246,7 +338,7 @@ func (e *explanation) lately(v planner.View) error {
 		e.line("recorded", "never seen as wanted")
 	}
 	if x, ok := e.p.recorded.Archived[v.Key]; ok {
-		e.line("archived", "%s, in %s", minute(x.At), x.Archive)
+		e.archived(x)
 	}
 	for _, u := range e.p.recorded.Undelivered {
 		if u.Key == v.Key {
@@ -261,11 +353,36 @@ func (e *explanation) lately(v planner.View) error {
 			}
 			return nil
 		})
-		if last != nil {
-			e.line("last", "%s", strings.TrimSpace(historyLine(*last)))
+		if last != nil && err == nil {
+			err = e.last(tx, last)
 		}
 		return err
 	})
+}
+
+// last says which plan worked on it last, and on whose approval.
+func (e *explanation) last(tx *state.Tx, entry *state.Entry) error {
+	p, known, err := tx.Plan(entry.Plan)
+	if err != nil || !known {
+		return err
+	}
+	text := fmt.Sprintf("%s: plan %s, %s, by %s", minute(entry.Time), planfile.ShortID(entry.Plan), orElse(string(p.Result), "under way"), p.By)
+	for _, x := range p.Approvals {
+		text += ", approved by " + x.Name
+		if x.Ticket != "" {
+			text += " (" + x.Ticket + ")"
+		}
+	}
+	e.line("last", "%s", text)
+	return nil
+}
+
+// shown is a value as tables show it: space with a unit.
+func shown(a planner.Attribute, v planner.Value) string {
+	if a.IsQuota() {
+		return limit(v, a == planner.SpaceSoft || a == planner.SpaceHard)
+	}
+	return v.String()
 }
 
 // outcome says what a plan would do now, or why it would not.
@@ -280,8 +397,9 @@ func (e *explanation) outcome(v planner.View) {
 			}
 			e.line("next", "%s, once a plan is approved: %s", a.Kind, strings.Join(why, "; "))
 			for _, c := range a.Changes {
-				e.line("", "%s: %s -> %s", c.Attribute, c.Before, c.After)
+				e.line("", "%s: %s -> %s", c.Attribute, shown(c.Attribute, c.Before), shown(c.Attribute, c.After))
 			}
+			e.policy(i)
 		}
 	}
 	for _, r := range slices.Concat(e.p.plan.Context.Blocked, e.p.plan.Context.Waiting) {
@@ -291,8 +409,14 @@ func (e *explanation) outcome(v planner.View) {
 			if slices.ContainsFunc(e.p.plan.Context.Waiting, func(w planner.Refusal) bool { return w.Key == v.Key }) {
 				kind = "waiting"
 			}
-			for i, text := range strings.Split(r.Reasons[0].Text, "\n") {
-				e.line([]string{kind, ""}[min(i, 1)], "%s", text)
+			for _, why := range r.Reasons {
+				first, rest, more := strings.Cut(why.Text, "\n")
+				e.line(kind, "%s", first)
+				for line := range strings.SplitSeq(rest, "\n") {
+					if more {
+						e.verbatim("", planfile.Escape(line))
+					}
+				}
 			}
 		}
 	}

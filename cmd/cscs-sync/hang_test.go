@@ -160,7 +160,7 @@ func TestSystemdIsTold(t *testing.T) {
 	s := newService(t, quick)
 	s.create("first", 30500)
 	systemd := s.listen()
-	s.env = []string{"NOTIFY_SOCKET=" + filepath.Join(s.dir, "notify"), "WATCHDOG_USEC=400000"}
+	s.env = []string{"CSCS_TEST_MOUNT_TIMEOUT=2s", "NOTIFY_SOCKET=" + filepath.Join(s.dir, "notify"), "WATCHDOG_USEC=400000"}
 	s.createOn("iopsstor", "far", 30510)
 	mend := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
 	s.start()
@@ -190,6 +190,7 @@ func TestWatchdogBites(t *testing.T) {
 	systemd := s.listen()
 	l := s.inProcess(time.Now)
 	l.notify = &notifier{socket: filepath.Join(s.dir, "notify")}
+	l.canary.timeout = time.Second
 	go l.watchdog(t.Context(), 20*time.Millisecond)
 	l.pulse.beat("listing", time.Minute)
 	s.until("signs of life", func() bool { return systemd.count("WATCHDOG=1") > 3 })
@@ -201,7 +202,6 @@ func TestWatchdogBites(t *testing.T) {
 		t.Errorf("%d signs of life of a loop that is stuck", n-before)
 	}
 	mend := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
-	time.Sleep(2*canaryTimeout/2 + 500*time.Millisecond)
 	s.until("patience with a mount that hangs", func() bool { return systemd.count("WATCHDOG=1") > before })
 	mend()
 }

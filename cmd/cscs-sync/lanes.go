@@ -199,7 +199,7 @@ func (r *round) indexed(listed []planner.Item) ([]planner.Item, error) {
 	if !anyResource(listed) {
 		return listed, nil // nothing to plan for
 	}
-	at, items, err := r.s.index()
+	at, items, err := r.index()
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,23 @@ func (r *round) indexed(listed []planner.Item) ([]planner.Item, error) {
 	known := keysOfItems(items)
 	all := slices.DeleteFunc(slices.Clone(listed), func(it planner.Item) bool { return it.Target.IsNode() && known[it.Key] })
 	have := keysOfItems(all)
-	return append(all, slices.DeleteFunc(items, func(it planner.Item) bool { return have[it.Key] })...), nil
+	for i := range items {
+		if !have[items[i].Key] {
+			all = append(all, items[i])
+		}
+	}
+	return all, nil
+}
+
+// index is that of the session, read once in a round: planning and applying both need it.
+func (r *round) index() (time.Time, []planner.Item, error) {
+	if r.read {
+		return r.indexAt, r.indexItems, nil
+	}
+	var err error
+	r.indexAt, r.indexItems, err = r.s.index()
+	r.read = err == nil
+	return r.indexAt, r.indexItems, err
 }
 
 func keysOfItems(items []planner.Item) map[planner.Key]bool {

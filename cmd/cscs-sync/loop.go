@@ -66,8 +66,8 @@ type loop struct {
 	failedAudits int
 	// quiet is until when the proxy is left alone.
 	quiet quietError
-	// trusted tells that a plan approved by a person has been applied on this state; then it stays so.
-	trusted bool
+	// isTrusted tells that a plan approved by a person has been applied on this state; then it stays so.
+	isTrusted bool
 	// memory is of resources, heldTries of held plans that could not be applied, by the name of their file.
 	memory    memory
 	heldTries map[string]failure
@@ -85,7 +85,7 @@ type loop struct {
 }
 
 func newLoop(s *session, o runOptions) *loop {
-	l := &loop{s: s, o: o, memory: newMemory(), heldTries: map[string]failure{}, notify: newNotifier(s.getenv), pulse: &pulse{now: s.now}}
+	l := &loop{s: s, o: o, memory: newMemory(), heldTries: map[string]failure{}, notify: newNotifier(s.getenv), pulse: &pulse{now: s.now}, canary: canary{timeout: s.mountTimeout}}
 	l.metrics = newMetrics(s.now, l.pulse)
 	l.config.Store(s.cfg)
 	s.beat = l.pulse.beat
@@ -284,7 +284,7 @@ func (l *loop) reload(stopServing func()) func() {
 // adopt goes on with another configuration, and begins with an audit.
 func (l *loop) adopt(cfg *config.Config, store *state.Store) {
 	if cfg.State != l.s.cfg.State {
-		l.trusted = false
+		l.isTrusted = false
 	}
 	if cfg.Settings.Fingerprint != l.s.cfg.Settings.Fingerprint {
 		l.s.eyes = nil // else it stays: it knows which mounts hang

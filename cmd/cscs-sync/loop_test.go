@@ -166,6 +166,7 @@ func (s *service) createOn(system, project string, gid int64) {
 func TestADayOfTheLoop(t *testing.T) {
 	s := newService(t, quick)
 	s.create("first", 30500)
+	s.env = []string{"CSCS_TEST_MOUNT_TIMEOUT=2s"}
 	s.start("--interval", "100ms")
 	s.until("holding everything", s.says("reason=all_held"))
 	if held := s.pending(); len(held) != 1 || s.exists("capstor/store")() {

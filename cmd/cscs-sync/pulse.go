@@ -79,8 +79,10 @@ func (l *loop) watchdog(ctx context.Context, every time.Duration) {
 
 // canary finds out whether a mount hangs, apart from the loop. While one call hangs it makes no other.
 type canary struct {
-	mu  sync.Mutex
-	out bool
+	// timeout is how long a mount may take to answer.
+	timeout time.Duration
+	mu      sync.Mutex
+	out     bool
 }
 
 // hangs asks every system's mount.
@@ -94,7 +96,7 @@ func (c *canary) hangs(cfg *config.Config) bool {
 	c.mu.Unlock()
 	answer := make(chan bool, 1)
 	go func() {
-		answer <- anyMountHangs(cfg)
+		answer <- anyMountHangs(cfg, c.timeout)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.out = false
@@ -102,17 +104,17 @@ func (c *canary) hangs(cfg *config.Config) bool {
 	select {
 	case hangs := <-answer:
 		return hangs
-	case <-time.After(2 * canaryTimeout):
+	case <-time.After(2 * c.timeout):
 		return true
 	}
 }
 
-func anyMountHangs(cfg *config.Config) bool {
+func anyMountHangs(cfg *config.Config, timeout time.Duration) bool {
 	root, err := posix.OpenRoot(cfg.Storage.Root)
 	if err != nil {
 		return false
 	}
-	observer := providers.NewObserver(providers.Options{Systems: cfg.Settings.Systems, Directories: root, Deadline: canaryTimeout})
+	observer := providers.NewObserver(providers.Options{Systems: cfg.Settings.Systems, Directories: root, Deadline: timeout})
 	for _, m := range observer.Mounts(context.Background(), cfg.Settings.Systems) {
 		if m.Unknown != "" {
 			return true // the root stays open for the call that hangs

@@ -26,6 +26,10 @@ type round struct {
 	// orders and ask are the orders lane's way of asking the proxy; nil in an audit.
 	orders *patient
 	ask    *request
+	// read tells that the index has been read.
+	read       bool
+	indexAt    time.Time
+	indexItems []planner.Item
 	// later are actions that only wait for their time, by why.
 	later map[policy.Code]int
 	// open are the resources of plans that have begun and go on later.
@@ -162,8 +166,11 @@ func (r *round) idleReason(held []policy.Group) reason {
 // is held; what keeps failing, or does not stay, waits its time.
 func (r *round) judge(p *planned) ([]policy.Decision, error) {
 	decisions := r.s.askPolicy(p)
-	if err := r.trust(); err != nil {
-		return nil, err
+	if !r.isTrusted {
+		var err error
+		if r.isTrusted, err = r.s.trusted(); err != nil {
+			return nil, err
+		}
 	}
 	for i := range decisions {
 		d, a := &decisions[i], &p.plan.Core.Actions[i]
@@ -172,7 +179,7 @@ func (r *round) judge(p *planned) ([]policy.Decision, error) {
 		case r.open[a.Key]:
 			d.Approved, d.Code, d.Rule = false, policy.Backoff, "a plan for it has begun, and goes on when it is due"
 		case !d.Approved:
-		case !r.trusted:
+		case !r.isTrusted:
 			d.Approved, d.Code, d.Rule = false, policy.NotAllowed, "no plan approved by a person has been applied on this state yet"
 		case r.memory.unsettled(a):
 			d.Approved, d.Code, d.Rule = false, policy.Backoff, "it was changed just so several times, and differs again each time: find out what works against it"
@@ -186,21 +193,19 @@ func (r *round) judge(p *planned) ([]policy.Decision, error) {
 	return decisions, nil
 }
 
-// trust finds out whether a person's plan has been applied on this state.
-func (r *round) trust() error {
-	if r.trusted {
-		return nil
-	}
-	return r.s.store.View(func(tx *state.Tx) error {
+// trusted tells whether a person's plan has been applied on this state.
+func (s *session) trusted() (yes bool, err error) {
+	err = s.store.View(func(tx *state.Tx) error {
 		plans, err := tx.Plans()
 		for _, p := range plans {
 			for _, a := range p.Approvals {
 				ran := p.Result == state.Done || p.Result == state.Partial && p.Counts[string(apply.Done)] > 0
-				r.trusted = r.trusted || ran && a.Kind != string(approval.KindPolicy)
+				yes = yes || ran && a.Kind != string(approval.KindPolicy)
 			}
 		}
 		return err
 	})
+	return yes, err
 }
 
 // applyGroup applies a plan in the policy's name, through the same door as everybody's.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/lustre"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
@@ -39,14 +40,21 @@ func (s *session) source(files []string) (providers.Source, error) {
 	if p == nil {
 		return nil, errors.New("list resources: there is no proxy block in the configuration; add one, or plan from saved responses with --resources FILE")
 	}
-	token, from := waldur.Static(waldur.Secret(p.Token.Reveal())), "proxy.token"
+	from := "proxy.token"
 	if p.OIDC != nil {
 		from = "proxy.oidc"
-		token = waldur.ClientCredentials(waldur.OIDC{TokenURL: p.OIDC.TokenURL, ClientID: p.OIDC.ClientID,
-			ClientSecret: waldur.Secret(p.OIDC.ClientSecret.Reveal()), Scope: p.OIDC.Scope}, s.transport(), s.now)
 	}
-	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: token, TokenFrom: from, Timeout: p.Timeout, Transport: s.transport(),
+	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: s.proxyTokens(p), TokenFrom: from, Timeout: p.Timeout, Transport: s.transport(),
 		Clock: waldur.Clock{Now: s.now, Sleep: waldur.Sleep, Rand: rand.Float64}, Progress: s.tellProgress})
+}
+
+// proxyTokens are the tokens with which the proxy is asked.
+func (s *session) proxyTokens(p *config.Proxy) waldur.TokenFunc {
+	if p.OIDC == nil {
+		return waldur.Static(waldur.Secret(p.Token.Reveal()))
+	}
+	return waldur.ClientCredentials(waldur.OIDC{TokenURL: p.OIDC.TokenURL, ClientID: p.OIDC.ClientID,
+		ClientSecret: waldur.Secret(p.OIDC.ClientSecret.Reveal()), Scope: p.OIDC.Scope}, s.transport(), s.now)
 }
 
 // orders is Waldur. The configuration has a waldur block.

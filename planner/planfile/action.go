@@ -87,7 +87,9 @@ func noun(t planner.Target) string {
 func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
 	var rows, quota []row
 	rows = append(rows, v.places(p, a)...)
-	rows = append(rows, p.tree(a)...)
+	if a.Tag {
+		rows = append(rows, row{mark: "~", style: yellow, name: "tree", value: p.list(outer+14, []string{"everything below is tagged, once the quota is set"})})
+	}
 	for i, c := range a.Changes {
 		r := p.change(a.Kind, c, d.Notes[i])
 		if c.Attribute.IsQuota() {
@@ -125,14 +127,6 @@ func quotaName(a *planner.Action) string {
 		return "nobody"
 	}
 	return Escape(string(a.Quota.By)) + " " + strconv.FormatUint(uint64(a.Quota.ID), 10)
-}
-
-// tree tells that everything below a directory gets its project id.
-func (p *printer) tree(a *planner.Action) []row {
-	if !a.Tag {
-		return nil
-	}
-	return []row{{mark: "~", style: yellow, name: "tree", value: p.list(outer+14, []string{"everything below is tagged, once the quota is set"})}}
 }
 
 // places are the directories that an action makes, changes or moves.

@@ -41,7 +41,7 @@ func (v *view) shape(i int) string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprint(&b, a.Kind, a.Tag, a.System, a.Target.IsNode(), a.Callbacks, a.From != "", a.Order != "", len(a.Parents), d.Unchanged, d.Usage != nil)
+	fmt.Fprint(&b, a.Kind, a.System, a.Target.IsNode(), a.Callbacks, a.From != "", a.Order != "", len(a.Parents), d.Unchanged, d.Usage != nil)
 	if a.Quota != nil {
 		fmt.Fprint(&b, a.Quota.By)
 	}
@@ -146,8 +146,7 @@ func (v *view) commonReason(members []int) string {
 
 func (v *view) groupBody(p *printer, members []int) {
 	first, d := &v.plan.Core.Actions[members[0]], &v.plan.Context.Details[members[0]]
-	var quota []row
-	rows := p.tree(first)
+	var rows, quota []row
 	for j, c := range first.Changes {
 		r := p.change(first.Kind, c, d.Notes[j])
 		if isID(c.Attribute) && v.differ(members, j) {

@@ -103,13 +103,6 @@ func addRare(p *planner.Plan) {
 	frozen.Danger = []planner.Danger{planner.DangerArchive}
 	put(p, frozen, planner.Detail{Reasons: because("order_terminate", "order "+hexID(90)[:8]+" terminates it")})
 
-	tagged := newAction(planner.Update, "/capstor/store/cscs/eth/tagged", 57)
-	tagged.Tag, tagged.Changes = true, []planner.Change{change(planner.Project, num(9), num(70000)), change(planner.SpaceHard, num(5<<40), num(8<<40))}
-	tagged.Quota = &planner.QuotaID{By: planner.ByProject, ID: 70000}
-	put(p, tagged, planner.Detail{Reasons: because("tag", "its project id is 9, not inherited by new files: once the quota is set, everything below it is given 70000"),
-		Notes: []planner.ChangeNote{{Provenance: planner.Provenance{From: planner.FromDefault}, Drift: true}, {Provenance: planner.Provenance{From: planner.FromProxy}}},
-		Usage: &planner.UsageNote{Space: num(1 << 40), Inodes: num(7), Default: true, Via: "ioctl"}})
-
 	gone := newAction(planner.Report, "/capstor/store/cscs/eth/gone", 56)
 	gone.Order, gone.Danger, gone.Callbacks = hexID(91), []planner.Danger{planner.DangerMissing}, []planner.Callback{planner.Approve, planner.SetStateDone}
 	put(p, gone, planner.Detail{Reasons: because("missing", "its directory is gone, and it was not archived by cscs-sync")})

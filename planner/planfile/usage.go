@@ -1,8 +1,6 @@
 package planfile
 
 import (
-	"slices"
-
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
@@ -18,12 +16,8 @@ func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
 	if d.Usage.Claims > 1 {
 		rows[0].note = joinNotes(rows[0].note, "by all "+commas(uint64(d.Usage.Claims))+" resources of this quota")
 	}
-	if d.Usage.Default && a.Kind != planner.Archive {
-		note := "the default quota covers it"
-		if slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute.IsQuota() }) {
-			note += " until now"
-		}
-		rows[0].note = joinNotes(rows[0].note, note)
+	if d.Usage.Default && len(a.Changes) > 0 && a.Kind != planner.Archive {
+		rows[0].note = joinNotes(rows[0].note, "the default quota covers it until now")
 	}
 	return rows
 }

@@ -188,10 +188,9 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 			return "no match block of auto_approve speaks of it"
 		}
 	}
-	for _, e := range Effects(a, d) {
-		if !slices.Contains(in.Policy.Allow, e) {
-			return "auto_approve does not allow " + e
-		}
+	effects := slices.DeleteFunc(Effects(a, d), func(e string) bool { return slices.Contains(in.Policy.Allow, e) })
+	if len(effects) > 0 {
+		return "auto_approve does not allow " + strings.Join(effects, ", ")
 	}
 	return ""
 }

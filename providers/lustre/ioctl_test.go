@@ -2,8 +2,6 @@ package lustre
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -157,53 +155,6 @@ func TestIOCTLSetAndGet(t *testing.T) {
 	}
 	if c.Set(t.Context(), "/mnt/l", planner.ByProject, 5, wanted(), Grace{}); s.records[[2]uint32{typeProject, 5}] == nil {
 		t.Error("a project's quota was not set as type 2")
-	}
-}
-
-// What the kernel gets, byte by byte: struct if_quotactl, as the headers of 2.12 to 2.17 lay it out.
-func TestIOCTLBytes(t *testing.T) {
-	var sent []string
-	c := &IOCTL{func(_ string, q *quotactl) error {
-		words := ""
-		for at := 0; at < len(q); at += 4 {
-			if n := q.u32(at); n != 0 {
-				words += fmt.Sprintf("%d:%#x ", at, n)
-			}
-		}
-		sent = append(sent, words)
-		if q.u32(atCmd) == iterQuota {
-			q.put64(48, 2)
-			q.put64(104, 0x77)
-		}
-		return nil
-	}, newCalls(0)}
-	c.Get(t.Context(), "/mnt/l", planner.ByGroup, 30500)
-	keep := Grace{Space: time.Unix(0x6B49D200, 0), Inodes: time.Unix(0x6B49D201, 0)}
-	q := wanted()
-	q.InodesSoft = planner.LimitOf[planner.Inodes](1000)
-	for _, k := range []Grace{{}, keep} {
-		if err := c.Set(t.Context(), "/mnt/l", planner.ByProject, 70000, q, k); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := c.List(t.Context(), "/mnt/l", planner.ByGroup, 1000, 1999); err != nil {
-		t.Fatal(err)
-	}
-	want := []string{
-		"0:0x800007 4:0x1 8:0x7724 ",
-		"0:0x800008 4:0x2 8:0x11170 48:0xa00000 56:0x900000 72:0x7d0 80:0x3e8 112:0x5 ",
-		"0:0x800008 4:0x2 8:0x11170 48:0xa00000 56:0x900000 72:0x7d0 80:0x3e8 96:0x6b49d200 104:0x6b49d201 112:0x35 ",
-		"0:0x800017 4:0x1 88:0x3e8 96:0x7cf ",
-	}
-	if len(sent) != 5 || !slices.Equal(sent[:4], want) {
-		t.Errorf("sent\n%s\nwant\n%s", strings.Join(sent, "\n"), strings.Join(want, "\n"))
-	}
-	// An address, and then 2 x 176 bytes and the mark.
-	if all := sent[4]; !strings.HasPrefix(all, "0:0x800019 4:0x1 56:0x") || !strings.HasSuffix(all, " 64:0x160 104:0x77 ") {
-		t.Errorf("sent %s", all)
-	}
-	if quotactlIoctl != 3<<30|176<<16|'f'<<8|162 || len(quotactl{}) < structSize+16 {
-		t.Error("not OBD_IOC_QUOTACTL, or no room for a pool's name")
 	}
 }
 

@@ -36,25 +36,20 @@ func refuse(kind error, format string, args ...any) error {
 	return &refusal{fmt.Sprintf(format, args...), kind}
 }
 
-// noProjects is what these errnos mean here: only project ids are set by an ioctl.
-const noProjects = "the filesystem has no project ids: use by = \"group\", or enable its project feature"
-
 // explain adds to an errno what a person can do about it.
 func explain(err error) error {
 	way, ok := map[error]string{
-		unix.EPERM:      "the server may squash root, or the node may lack the right: cscs-sync needs root without squash",
-		unix.EACCES:     "cscs-sync needs to run as root, on a mount without root squash",
-		unix.ENOTTY:     noProjects,
-		unix.EOPNOTSUPP: noProjects,
-		unix.EROFS:      "the filesystem is mounted read-only",
-		unix.EDQUOT:     "the quota of the owner or of the project that the parent hands on is used up",
-		unix.ENOSPC:     "the filesystem is full",
-		unix.ENOSYS:     "the kernel is too old: openat2 needs Linux 5.6, the mount id 5.8",
-		unix.EIO:        "the filesystem does not work properly: see the kernel's log",
-		unix.ESTALE:     "the server no longer knows the directory: try again, then remount",
-		unix.ESHUTDOWN:  "this node was evicted by the file servers: try again when it has reconnected",
-		unix.ENOTCONN:   "this node has lost the file servers: try again when it has reconnected",
-		unix.ETIMEDOUT:  "the file servers do not answer: try again later",
+		unix.EPERM:     "the server may squash root, or the node may lack the right: cscs-sync needs root without squash",
+		unix.EACCES:    "cscs-sync needs to run as root, on a mount without root squash",
+		unix.EROFS:     "the filesystem is mounted read-only",
+		unix.EDQUOT:    "the quota of the owner or of the project that the parent hands on is used up",
+		unix.ENOSPC:    "the filesystem is full",
+		unix.ENOSYS:    "the kernel is too old: openat2 needs Linux 5.6, the mount id 5.8",
+		unix.EIO:       "the filesystem does not work properly: see the kernel's log",
+		unix.ESTALE:    "the server no longer knows the directory: try again, then remount",
+		unix.ESHUTDOWN: "this node was evicted by the file servers: try again when it has reconnected",
+		unix.ENOTCONN:  "this node has lost the file servers: try again when it has reconnected",
+		unix.ETIMEDOUT: "the file servers do not answer: try again later",
 	}[err]
 	if !ok {
 		return err
