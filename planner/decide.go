@@ -55,6 +55,9 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 	}
 	c.changeDirectory(n, &dir, d)
 	c.changeQuota(n, d, false)
+	if d.quota.Code != "" {
+		d.leaveTree()
+	}
 	c.callbacks(n, d)
 	switch {
 	case len(d.action.Changes) > 0 && recorded:

@@ -1,6 +1,12 @@
 package planner
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
+
+// reasonTag is why a tree is tagged.
+const reasonTag = "tag"
 
 // ProjectRange are the project ids that a system may give away, both ends included; the zero value is none.
 type ProjectRange struct{ First, Last ProjectID }
@@ -38,6 +44,8 @@ type projects struct {
 	seen *Observed
 	// holder is who has an id: whose record names it, or, as long as nobody's does, whose directory shows it.
 	holder map[projectAt]Key
+	// inode is the directory that showed an id first, or is recorded with it.
+	inode map[projectAt]uint64
 	// several are ids that more than one directory shows, and which therefore are nobody's to keep.
 	several map[projectAt]bool
 	// unseen are filesystems with a directory whose id is neither recorded nor known: there, no id is known to be free.
@@ -50,7 +58,7 @@ type projects struct {
 // directory shows, if nobody else has it; or, for a directory that is to be made or tagged, the lowest that is neither
 // recorded nor shown by a listed directory. A resource that gets none is blocked.
 func (g *Graph) assignProjects(seen *Observed) {
-	p := &projects{g, seen, map[projectAt]Key{}, map[projectAt]bool{}, map[string]string{}, map[string]ProjectID{}}
+	p := &projects{g: g, seen: seen, holder: map[projectAt]Key{}, inode: map[projectAt]uint64{}, several: map[projectAt]bool{}, unseen: map[string]string{}, next: map[string]ProjectID{}}
 	var todo []*node
 	for i := range g.nodes {
 		if n := &g.nodes[i]; n.byProject() && n.system.Quota.ProjectIDs.IsSet() {
@@ -81,7 +89,7 @@ func (p *projects) at(system string, id ProjectID) projectAt {
 func (p *projects) recorded() {
 	for key, r := range p.g.world.Recorded.Records {
 		if r.Project != 0 {
-			p.holder[p.at(r.System, r.Project)] = key
+			p.holder[p.at(r.System, r.Project)], p.inode[p.at(r.System, r.Project)] = key, r.Inode
 		}
 	}
 	for key, a := range p.g.world.Recorded.Archived {
@@ -120,10 +128,11 @@ func (p *projects) shown(n *node) {
 	}
 	at := p.at(n.system.Name, dir.Project)
 	if who, taken := p.holder[at]; taken && who != n.item.Key {
-		p.several[at] = true
+		// Two resources may name one directory, as when one waits for the other's removal.
+		p.several[at] = p.several[at] || p.inode[at] != dir.Inode
 		return
 	}
-	p.holder[at] = n.item.Key
+	p.holder[at], p.inode[at] = n.item.Key, dir.Inode
 }
 
 // own is the id of the range that the node's own directory shows, and nobody else has.
@@ -228,6 +237,17 @@ func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 		if !dir.Inherit {
 			inherited = "not inherited by new files"
 		}
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"tag", fmt.Sprintf("its project id is %d, %s: once the quota is set, everything below it is given %d", dir.Project, inherited, id.ID)})
+		d.detail.Reasons = append(d.detail.Reasons, Reason{reasonTag, fmt.Sprintf("its project id is %d, %s: once the quota is set, everything below it is given %d", dir.Project, inherited, id.ID)})
 	}
+}
+
+// leaveTree takes back that a tree is to be tagged: without its quota it would count against whatever limits that id has.
+func (d *decision) leaveTree() {
+	if !d.action.Tag {
+		return
+	}
+	d.action.Tag = false
+	at := slices.IndexFunc(d.action.Changes, func(c Change) bool { return c.Attribute == Project })
+	d.action.Changes, d.detail.Notes = slices.Delete(d.action.Changes, at, at+1), slices.Delete(d.detail.Notes, at, at+1)
+	d.detail.Reasons = slices.DeleteFunc(d.detail.Reasons, func(r Reason) bool { return r.Code == reasonTag })
 }

@@ -75,6 +75,21 @@ func TestProjectIDsAreGivenAway(t *testing.T) {
 	}
 }
 
+// A tree is not tagged while its quota cannot be set: it would count against whatever limits that id has.
+func TestNoTagWithoutQuota(t *testing.T) {
+	m := newModel()
+	m.tagged("bio", 7, true)
+	m.quotas[100] = planner.QuotaState{LimitsWhy: "EIO"}
+	p, _ := plan(&planner.World{Settings: byProject(100, 199), Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = "2750" }))}, m)
+	a, d := action(t, p, bio)
+	if a.Tag || len(a.Changes) != 1 || a.Changes[0].Attribute != planner.ModeAttr || len(d.Notes) != 1 || slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == "tag" }) {
+		t.Errorf("%+v %+v", a, d)
+	}
+	if code, _ := refusal(p, bio); code != "quota_unknown" {
+		t.Errorf("refused by %q", code)
+	}
+}
+
 // An id that is free as far as can be seen, and has files all the same, is warned of.
 func TestProjectIsUsed(t *testing.T) {
 	m := newModel()

@@ -271,7 +271,7 @@ func (e *explanation) there(v planner.View) {
 	case !ok:
 		e.line("there", "%s was not looked at", v.Storage)
 	case dir.State == planner.DirPresent:
-		e.line("there", "%s: owner %d, group %d, mode %s (%s)", v.Storage, dir.Owner, dir.Group, dir.Mode, dir.Mode.Letters())
+		e.line("there", "%s: owner %d, group %d, mode %s (%s)%s", v.Storage, dir.Owner, dir.Group, dir.Mode, dir.Mode.Letters(), projectIn(dir))
 	case dir.State == planner.DirAbsent:
 		e.line("there", "%s does not exist", v.Storage)
 	default:
@@ -319,6 +319,17 @@ func grace(end time.Time) string {
 		return ""
 	}
 	return "; its grace period ends " + minute(end)
+}
+
+// projectIn says which project id a directory has, where that matters.
+func projectIn(dir planner.Directory) string {
+	switch {
+	case !dir.HasProject:
+		return ""
+	case dir.Inherit:
+		return fmt.Sprintf(", project %d for all that is made in it", dir.Project)
+	}
+	return fmt.Sprintf(", project %d, not handed on to what is made in it", dir.Project)
 }
 
 func (e *explanation) seenAt(v planner.View) (planner.Directory, bool) {
