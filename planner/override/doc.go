@@ -16,7 +16,8 @@
 //	}
 //
 // The attributes of match are ANDed, the values of one attribute ORed. Paths are globs, see [planner.MatchGlob]; all
-// else is compared as it is.
+// else is compared as it is. The directories of tenants and customers are matched only where target names them, with
+// "tenant" or "customer": a path such as /capstor/scratch/cscs/climate/** is also that of the customer's own directory.
 //
 // Expressions see the object upstream, which is what the proxy says of the resource: path, data_type, system, tenant,
 // customer, project, target, gid, group, status, mode, and quota with space_soft, space_hard, inodes_soft, inodes_hard;

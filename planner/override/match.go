@@ -15,6 +15,8 @@ type matcher struct {
 	texts   []condition
 	gids    []int64
 	systems []string
+	// targets tells that the match says whom a resource is for.
+	targets bool
 }
 
 // condition holds when one of the wanted texts fits.
@@ -76,8 +78,11 @@ func compileMatch(block *hcl.Block) (matcher, hcl.Diagnostics) {
 			c.wanted = append(c.wanted, v.AsString())
 			diags = append(diags, c.problem(attr, v.AsString())...)
 		}
-		if name == "system" {
+		switch name {
+		case "system":
 			m.systems = c.wanted
+		case "target":
+			m.targets = true
 		}
 		m.texts = append(m.texts, c)
 	}
@@ -145,7 +150,12 @@ func unsuitable(attr *hcl.Attribute, detail string) hcl.Diagnostics {
 	}}
 }
 
+// matches is about the directories of tenants and customers only where it names them: a mode for all projects of a customer,
+// given to the directory above them, would lock them out.
 func (m matcher) matches(f planner.Facts) bool {
+	if f.Target.IsNode() && !m.targets {
+		return false
+	}
 	for i := range m.texts {
 		c := &m.texts[i]
 		fact := c.fact(f)

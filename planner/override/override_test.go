@@ -155,6 +155,13 @@ func TestMatches(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.match, got, c.want)
 		}
 	}
+	customer := planner.Facts{Path: "/capstor/scratch/cscs/climate", DataType: "scratch", System: "capstor", Tenant: "cscs", Customer: "climate", Target: planner.TargetCustomer}
+	for match, want := range map[string]bool{`path = "/capstor/scratch/cscs/climate/**"`: false, `customer = "climate"`: false, `target = "customer"`: true,
+		"path = \"/capstor/**\"\n target = [\"tenant\", \"customer\"]": true, `target = "project"`: false} {
+		if got := mustCompile(t, "override \"o\" {\n match {\n"+match+"\n}\n mode = \"2770\"\n}").Matches(customer); got != want {
+			t.Errorf("a customer's directory and %s: %v, want %v", match, got, want)
+		}
+	}
 	without := upstream().Facts
 	without.GID, without.HasGID = 0, false
 	if mustCompile(t, "override \"o\" {\n match { gid = 0 }\n mode = \"2770\"\n}").Matches(without) {
