@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -87,7 +88,8 @@ func (a *app) printError(err error) {
 		a.showDiagnostics(d.diags, d.files)
 		return
 	}
-	for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
+	text := strings.ReplaceAll(strings.TrimRight(err.Error(), "\n"), context.Canceled.Error(), "interrupted")
+	for line := range strings.SplitSeq(text, "\n") {
 		fmt.Fprintln(a.stderr, a.paint(a.stderr, "Error: ", color.FgRed, color.Bold)+planfile.Escape(line))
 	}
 	var usage *usageError
