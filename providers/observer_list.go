@@ -28,8 +28,8 @@ const (
 	listMost, listSpan, listFew = 1000, 10_000, 8
 )
 
-// listed is what one call of a listing gave. The first and the last call of each read one quota by itself: a server that
-// is away leaves its part out of a list without a word, but not out of a single answer. Whole tells that nothing was left out.
+// listed is what one call gave. The first and the last read one quota by itself: a server that is away is left out of a list
+// without a word, but not out of a single answer. Whole tells that nothing was left out.
 type listed struct {
 	states map[uint32]planner.QuotaState
 	whole  bool
@@ -50,10 +50,13 @@ func (s *StorageObserver) list(ctx context.Context, filesystem string, targets [
 	if len(ranges) == 0 {
 		return of
 	}
+	// One answer by itself, then the lists, then one by itself again.
+	last := ranges[len(ranges)-1]
+	calls := slices.Concat([]idRange{ranges[0][:1]}, ranges, []idRange{last[len(last)-1:]})
 	have := make([]bool, len(targets))
-	for i, l := range s.listRanges(ctx, lister, filesystem, system, targets, ranges) {
-		for _, at := range ranges[i] {
-			if state, ok := l.states[targets[at].Identity.ID]; ok {
+	for i, l := range s.listRanges(ctx, lister, filesystem, system, targets, calls) {
+		for _, at := range calls[i] {
+			if state, ok := l.states[targets[at].Identity.ID]; ok && !have[at] {
 				answers[at], have[at] = state, true
 			}
 		}
@@ -85,52 +88,61 @@ func idRanges(targets []planner.QuotaTarget, of []int32) (all []idRange) {
 	return all
 }
 
-// listRanges makes one call after the other: two at once have hung Lustre's client.
-func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, filesystem string, system planner.System, targets []planner.QuotaTarget, ranges []idRange) []listed {
-	last := len(ranges) + 1
-	calls := make([]int32, last+1)
-	for i := range calls {
-		calls[i] = int32(i)
+// listRanges makes one call after the other: two at once have hung Lustre's client. After one that was not whole nothing
+// further is asked, and no list is believed.
+func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, filesystem string, system planner.System, targets []planner.QuotaTarget, calls []idRange) []listed {
+	numbers := make([]int32, len(calls))
+	for i := range numbers {
+		numbers[i] = int32(i)
 	}
+	last := len(calls) - 1
 	stop := false // of the one worker's
-	probe := func(ctx context.Context, at int32) listed {
-		q := lister.Get(ctx, system, targets[at].Identity)
-		return listed{whole: q.LimitsWhy == "" && q.Space.Known && q.Inodes.Known}
-	}
 	p := pool[listed]{workers: 1, deadline: s.o.QuotaDeadline, unknown: func(string) listed { return listed{} },
-		alive: func(l listed) bool { return l.whole || l.states != nil || errors.Is(l.err, ErrNoList) },
+		alive: func(l listed) bool { return l.states != nil || errors.Is(l.err, ErrNoList) },
 		call: func(ctx context.Context, i int) (l listed) {
 			switch {
 			case stop:
-			case i == 0:
-				l = probe(ctx, ranges[0][0])
-			case i == last:
-				l = probe(ctx, ranges[len(ranges)-1][0])
+			case i == 0 || i == last:
+				l = readOne(ctx, lister, system, targets[calls[i][0]].Identity)
 			default:
-				r := ranges[i-1]
-				ids := make([]uint32, len(r))
-				for i, at := range r {
-					ids[i] = targets[at].Identity.ID
-				}
-				l.states, l.err = lister.List(ctx, system, targets[r[0]].Identity.By, ids)
-				l.whole = l.err == nil
+				l = readRange(ctx, lister, system, targets, calls[i])
 			}
 			stop = stop || !l.whole
 			return l
 		}}
 	answers := make([]listed, len(calls))
-	runPool(ctx, s, filesystem, system.Name, calls, answers, p, newTally("", 0, nil))
-	for _, l := range answers {
+	runPool(ctx, s, filesystem, system.Name, numbers, answers, p, newTally("", 0, nil))
+	believed := answers[0].whole && answers[last].whole
+	for i := range answers[1:last] {
+		l := &answers[1+i]
 		if errors.Is(l.err, ErrNoList) {
 			s.mu.Lock()
 			s.noList[system.Name] = true
 			s.mu.Unlock()
 		}
+		if !believed {
+			l.states = nil
+		}
 	}
-	if !answers[0].whole || !answers[last].whole {
-		return nil
+	return answers
+}
+
+func readOne(ctx context.Context, lister QuotaLister, system planner.System, id planner.Identity) listed {
+	q := lister.Get(ctx, system, id)
+	if q.LimitsWhy != "" {
+		return listed{}
 	}
-	return answers[1:last]
+	return listed{states: map[uint32]planner.QuotaState{id.ID: q}, whole: q.Space.Known && q.Inodes.Known}
+}
+
+func readRange(ctx context.Context, lister QuotaLister, system planner.System, targets []planner.QuotaTarget, of idRange) (l listed) {
+	ids := make([]uint32, len(of))
+	for i, at := range of {
+		ids[i] = targets[at].Identity.ID
+	}
+	l.states, l.err = lister.List(ctx, system, targets[of[0]].Identity.By, ids)
+	l.whole = l.err == nil
+	return l
 }
 
 func (s *StorageObserver) cannotList(system string) bool {
