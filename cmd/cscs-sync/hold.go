@@ -57,6 +57,9 @@ func (a *app) addHold(glob, reason, until string) error {
 		return &usageError{"hold add", errors.New("--reason is needed: who finds the hold later has to know why")}
 	}
 	end, err := a.parseUntil(until)
+	if err == nil && !end.IsZero() && !end.After(a.now()) {
+		err = fmt.Errorf("--until %s is over already", until)
+	}
 	if err != nil {
 		return &usageError{"hold add", err}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.yaml.in/yaml/v3"
 )
 
 // TestMetricsFollowTheCustom: names, units and help are as Prometheus wants them.
@@ -55,6 +56,22 @@ func TestExamplesUseRealMetrics(t *testing.T) {
 	}
 	if len(used) < 12 {
 		t.Errorf("the examples use only %d metrics: the test reads them wrongly", len(used))
+	}
+	var rules struct {
+		Groups []struct {
+			Rules []struct {
+				Alert, Expr         string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "../../examples/prometheus/alerts.yml")), &rules); err != nil || len(rules.Groups) != 1 {
+		t.Fatalf("alerts.yml: %v", err)
+	}
+	for _, r := range rules.Groups[0].Rules {
+		if r.Alert == "" || r.Expr == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" {
+			t.Errorf("alerts.yml: a rule without a name, an expression, a severity or a summary: %+v", r)
+		}
 	}
 	var dashboard struct{ Panels []struct{ ID int } }
 	if err := json.Unmarshal([]byte(read(t, "../../examples/prometheus/dashboard.json")), &dashboard); err != nil || len(dashboard.Panels) < 8 {

@@ -2,19 +2,23 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -284,6 +288,52 @@ func TestQuarantine(t *testing.T) {
 	}
 	if n := c.memory.inQuarantine(); n != 0 {
 		t.Errorf("%d in quarantine after it worked", n)
+	}
+}
+
+// TestPeopleAreToldOnce: by each channel once for each held plan, again only what failed; and no secret stands in the log.
+func TestPeopleAreToldOnce(t *testing.T) {
+	var mu sync.Mutex
+	var posted, tokens []string
+	fail := true
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if fail {
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		posted, tokens = append(posted, string(body)), append(tokens, r.Header.Get("Authorization"))
+	}))
+	defer hook.Close()
+	c := newTurnedLoop(t, "run {\n  notify {\n    exec = [\"/usr/bin/tee\", \"-a\", \"$WORK/notices\"]\n    webhook = \""+hook.URL+"/secret-path\"\n    token = file(\"$WORK/waldur.token\")\n  }\n}\n")
+	c.terminate("first")
+	c.ends(laneAudit, allHeld)
+	c.ends(laneOrders, allHeld)
+	mu.Lock()
+	fail = false
+	mu.Unlock()
+	c.ends(laneOrders, allHeld)
+	c.ends(laneAudit, allHeld)
+	notices, err := os.ReadFile(filepath.Join(c.dir, "notices"))
+	c.check(err)
+	if n := strings.Count(string(notices), `"event":"held"`); n != 1 {
+		t.Errorf("the program was told %d times: %s", n, notices)
+	}
+	if len(posted) != 1 || posted[0] != string(notices) || tokens[0] != "Bearer "+waldursim.DefaultWaldurToken {
+		t.Errorf("posted %q with %q, the program got %q", posted, tokens, notices)
+	}
+	var notice heldNotice
+	if err := json.Unmarshal(notices, &notice); err != nil || notice.Actions != 1 || notice.Danger[0] != planner.DangerArchive || notice.File != c.pending()[0] ||
+		notice.Because[0] != "held by policy: auto_approve does not allow archive" || notice.Addresses[0] != "/capstor/store/cscs/eth/first" {
+		t.Errorf("%+v, %v", notice, err)
+	}
+	hook.Close()
+	c.check(os.Remove(marker(c.pending()[0], "webhook")))
+	c.ends(laneOrders, allHeld)
+	if log := c.service.log(); !strings.Contains(log, "msg=notify") || strings.Contains(log, "secret-path") || strings.Contains(log, waldursim.DefaultWaldurToken) {
+		t.Errorf("the log:\n%s", log)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -139,10 +140,11 @@ func (r *round) tell(ctx context.Context, to *config.Notify, channel string, not
 	return nil
 }
 
+// post sends a notice to the webhook. Its URL may be a secret, so no error shows more of it than the host.
 func (a *app) post(ctx context.Context, to *config.Notify, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.Webhook, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return errors.New("notify.webhook is no URL to post to")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if to.Token.IsSet() {
@@ -150,6 +152,10 @@ func (a *app) post(ctx context.Context, to *config.Notify, body []byte) error {
 	}
 	client := &http.Client{Transport: a.transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(req)
+	var withURL *url.Error
+	if errors.As(err, &withURL) {
+		err = withURL.Err
+	}
 	if err != nil {
 		return fmt.Errorf("post to %s: %w", req.URL.Host, err)
 	}
