@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 )
 
@@ -133,6 +134,14 @@ func TestStopsAlthoughSomethingHangs(t *testing.T) {
 			},
 			func(s *service) bool { return s.exists("capstor/store/cscs/eth/second")() },
 		},
+		"quota": {
+			func(s *service) {
+				s.settle()
+				s.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Hang: true})
+				s.create("second", 30501)
+			},
+			func(s *service) bool { return s.exists("capstor/store/cscs/eth/second")() },
+		},
 		"notification": {
 			func(s *service) {
 				s.edit("listen = ", "notify {\n    exec = [\"/bin/sleep\", \"60\"]\n  }\n  listen = ")
@@ -151,6 +160,15 @@ func TestStopsAlthoughSomethingHangs(t *testing.T) {
 			time.Sleep(300 * time.Millisecond)
 			s.stops()
 			s.sim.Stop() // answers what still waits
+			s.sim.ClearFaults()
+			s.lfsMended()
+			if !s.exists("capstor/store/cscs/eth/second")() {
+				return // nothing was under way
+			}
+			if out, err := s.command("run", "--once").CombinedOutput(); err != nil {
+				t.Errorf("the next loop: %v\n%s", err, out)
+			}
+			s.becomes("capstor-second-store", waldursim.OK)
 		})
 	}
 }

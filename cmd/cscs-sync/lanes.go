@@ -164,7 +164,7 @@ func (r *round) plan(ctx context.Context) (*planned, error) {
 		begun := r.s.now()
 		p, err := r.s.plan(ctx, request{source: source, keepRecords: true})
 		if err == nil {
-			r.listed = begun
+			r.listed, r.archived = begun, map[planner.Key]bool{}
 		}
 		return p, err
 	}
@@ -191,7 +191,7 @@ func (s *session) index() (at time.Time, items []planner.Item, err error) {
 }
 
 // indexed completes a partial listing by the items of the last complete one, so that a conflict with them is still seen. An
-// index that is too old is not used: then only what is recorded counts.
+// index that is too old is not used: then only what is recorded counts. What was archived since is not there any more.
 //
 // Where a tenant's or a customer's directory is, the proxy takes from the first resource that it lists, so a partial
 // listing may have it elsewhere: the complete one is believed.
@@ -214,7 +214,7 @@ func (r *round) indexed(listed []planner.Item) ([]planner.Item, error) {
 	all := slices.DeleteFunc(slices.Clone(listed), func(it planner.Item) bool { return it.Target.IsNode() && known[it.Key] })
 	have := keysOfItems(all)
 	for i := range items {
-		if !have[items[i].Key] {
+		if !have[items[i].Key] && !r.archived[items[i].Key] {
 			all = append(all, items[i])
 		}
 	}

@@ -64,6 +64,8 @@ type loop struct {
 	// auditDue is when the next audit may begin; failedAudits counts those that failed since the last good one.
 	auditDue     time.Time
 	failedAudits int
+	// archived are the resources that were archived since then: they stand in nobody's way any more.
+	archived map[planner.Key]bool
 	// quiet is until when the proxy is left alone.
 	quiet quietError
 	// isTrusted tells that a plan approved by a person has been applied on this state; then it stays so.
@@ -85,7 +87,7 @@ type loop struct {
 }
 
 func newLoop(s *session, o runOptions) *loop {
-	l := &loop{s: s, o: o, memory: newMemory(), heldTries: map[string]failure{}, notify: newNotifier(s.getenv), pulse: &pulse{now: s.now}, canary: canary{timeout: s.mountTimeout}}
+	l := &loop{s: s, o: o, memory: newMemory(), archived: map[planner.Key]bool{}, heldTries: map[string]failure{}, notify: newNotifier(s.getenv), pulse: &pulse{now: s.now}, canary: canary{timeout: s.mountTimeout}}
 	l.metrics = newMetrics(s.now, l.pulse)
 	l.config.Store(s.cfg)
 	s.beat = l.pulse.beat

@@ -341,9 +341,10 @@ func (s *service) reloadAndStop() {
 	s.check(os.WriteFile(config, append([]byte("nonsense = 1\n"), good...), 0o600))
 	s.check(s.cmd.Process.Signal(syscall.SIGHUP))
 	s.until("refusing a bad configuration", s.says("going on with the old one"))
-	s.check(os.WriteFile(config, good, 0o600))
+	s.check(os.WriteFile(config, bytes.Replace(good, []byte("127.0.0.1:0"), []byte("127.0.0.2:0"), 1), 0o600))
 	s.check(s.cmd.Process.Signal(syscall.SIGHUP))
 	s.until("taking a good one", s.says("was read again"))
+	s.until("answering at another address", func() bool { return s.says("listen=127.0.0.2:")() && s.answers("/healthz", "ok")() })
 	s.stops()
 }
 

@@ -19,6 +19,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -452,6 +454,68 @@ func TestHeldPlans(t *testing.T) {
 	c.ends(laneAudit, allHeld)
 	if n := len(c.pending()); n != 1 || !c.exists("capstor/store/cscs/eth/second")() {
 		t.Errorf("%d held plans after the removal was cancelled", n)
+	}
+}
+
+// TestAPathIsFreeOnceItsHolderIsArchived: a new order for it need not wait for the next audit.
+func TestAPathIsFreeOnceItsHolderIsArchived(t *testing.T) {
+	c := newTurnedLoop(t, "")
+	c.terminate("first")
+	c.ends(laneAudit, allHeld)
+	_, err := c.sim.AddResource(waldursim.ResourceSpec{Offering: "capstor", Customer: "eth", Project: "next", DataType: "store", GID: 30501,
+		Limits: map[string]any{"storage": 1}, BackendID: "/capstor/store/cscs/eth/first", Order: &waldursim.OrderSpec{Type: "Create"}})
+	c.check(err)
+	c.ends(laneOrders, allHeld) // the one waits for the other
+	c.approveAll()
+	c.ends(laneOrders, applied)
+	c.ends(laneOrders, noChanges)
+	if r, err := c.sim.Resource("capstor-next-store"); err != nil || r.State != waldursim.OK {
+		t.Errorf("Waldur has the new one as %+v, %v; the log:\n%s", r, err, c.service.log())
+	}
+}
+
+// fakeSource answers listings by status.
+type fakeSource struct {
+	providers.Source
+	items map[planner.Status][]planner.Item
+	bad   map[planner.Status]bool
+	asked []string
+}
+
+func (f *fakeSource) List(_ context.Context, statuses []planner.Status) (items []planner.Item, err error) {
+	f.asked = append(f.asked, fmt.Sprint(statuses))
+	for _, s := range statuses {
+		if f.bad[s] {
+			return nil, &waldur.StatusError{Place: "proxy", Status: 500}
+		}
+		items = append(items, f.items[s]...)
+	}
+	return items, nil
+}
+
+// TestOneBadStatus: the others are listed one by one, and what stands in two of them is left to the next round.
+func TestOneBadStatus(t *testing.T) {
+	item := func(name string) planner.Item { return planner.Item{Key: planner.Key{Item: name}} }
+	f := &fakeSource{bad: map[planner.Status]bool{planner.StatusUpdating: true}, items: map[planner.Status][]planner.Item{
+		planner.StatusPending: {item("a"), item("moved")}, planner.StatusRemoving: {item("b"), item("moved")}}}
+	p := &patient{f, map[planner.Status]error{}}
+	for _, want := range []int{2, 4} { // the second time the source itself would notice what moved
+		if items, err := p.List(context.Background(), orderStatuses); err != nil || len(items) != want {
+			t.Fatalf("%d items, %v, want %d", len(items), err, want)
+		}
+	}
+	want := []string{"[pending updating removing error]", "[pending]", "[updating]", "[removing]", "[error]", "[pending removing error]"}
+	if !slices.Equal(f.asked, want) {
+		t.Errorf("asked %q, want %q", f.asked, want)
+	}
+	if err := p.problem(); err == nil || !strings.Contains(err.Error(), "what is updating could not be listed") {
+		t.Errorf("the problem is %v", err)
+	}
+	for _, s := range orderStatuses {
+		f.bad[s] = true
+	}
+	if _, err := (&patient{f, map[planner.Status]error{}}).List(context.Background(), orderStatuses); err == nil {
+		t.Error("nothing could be listed, and that is no error")
 	}
 }
 

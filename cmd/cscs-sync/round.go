@@ -250,6 +250,9 @@ func (r *round) account(res apply.Result) {
 	case apply.Done:
 		r.applied++
 		r.memory.done(res.Action, r.s.now())
+		if res.Action.Kind == planner.Archive {
+			r.archived[res.Action.Key] = true
+		}
 	case apply.NotBegun:
 	case apply.Undelivered: // the outbox tries again by itself
 		r.failed++
