@@ -44,10 +44,10 @@ func BenchmarkApplyCreates(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	var ours, theirs time.Duration
+	ours, theirs := time.Hour, time.Hour
 	for b.Loop() {
 		empty()
-		theirs += measure(b, bare, append([]string{"-make", filepath.Join(site.dir, "journal"), site.root}, site.pages...)...).wall
+		theirs = min(theirs, measure(b, bare, append([]string{"-make", filepath.Join(site.dir, "journal"), site.root}, site.pages...)...).wall)
 		empty()
 		measure(b, "cscs-sync", "plan", "--config", site.config, "--out", plan)
 		measure(b, "cscs-sync", "approve", "--config", site.config, plan)
@@ -55,8 +55,8 @@ func BenchmarkApplyCreates(b *testing.B) {
 		if !strings.Contains(u.out, "Apply complete! 10000 done.") {
 			b.Fatalf("the apply is not complete:\n%s", u.out[max(0, len(u.out)-2000):])
 		}
-		ours += u.wall
+		ours = min(ours, u.wall)
 	}
 	b.ReportMetric(float64(ours)/float64(theirs), "x-bare")
-	b.ReportMetric(float64(ours.Microseconds())/float64(b.N*n), "µs/create")
+	b.ReportMetric(float64(ours.Microseconds())/n, "µs/create")
 }
