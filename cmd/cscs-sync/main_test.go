@@ -25,7 +25,11 @@ func TestMain(m *testing.M) {
 				panic(withCapabilities(strings.Fields(names), calledAs(os.Args)))
 			}
 			tuneMemory()
-			os.Exit(run(context.Background(), testApp(), os.Args[1:]))
+			code := run(context.Background(), testApp(), os.Args[1:])
+			if f := os.Getenv("CSCS_TEST_STATUS"); f != "" {
+				copyStatus(f)
+			}
+			os.Exit(code)
 		},
 		"waldur-sim": func() { os.Exit(waldursim.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
 		"lfs-sim":    lfs,
@@ -54,6 +58,7 @@ func calledAs(args []string) []string {
 //	CSCS_TEST_KILL     kill -9 ourselves at the Nth point that an apply reaches
 //	CSCS_TEST_POINTS   append the name of each point to this file
 //	CSCS_TEST_KERNEL   answer quota ioctls as [benchKernel] does
+//	CSCS_TEST_STATUS   at the end, write what the kernel says of the process to this file
 func testApp() *app {
 	a := system()
 	a.user = "root"
