@@ -23,6 +23,7 @@ import (
 type service struct {
 	t     *testing.T
 	dir   string
+	url   string
 	sim   *waldursim.Server
 	cmd   *exec.Cmd
 	mu    sync.Mutex
@@ -54,6 +55,7 @@ func newService(t *testing.T, more string) *service {
 	s := &service{t: t, dir: quickDir(t), sim: waldursim.New(waldursim.Options{}), ended: make(chan error, 1)}
 	server := httptest.NewServer(s.sim)
 	t.Cleanup(server.Close)
+	s.url = server.URL
 	exe, err := os.Executable()
 	s.check(err)
 	for _, d := range []string{"capstor", "iopsstor", "vast"} {

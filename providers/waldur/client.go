@@ -62,8 +62,8 @@ type reply struct {
 	secret string
 }
 
-// do makes one request and reads at most limit bytes of the answer into buf. Its error tells that there was no answer
-// (providers.ErrUnreachable), no token, or that ctx is over.
+// do makes one request and reads at most limit bytes of the answer into buf, and of a refusal at most maxAnswerBytes. Its
+// error tells that there was no answer (providers.ErrUnreachable), no token, or that ctx is over.
 func (c client) do(ctx context.Context, method, target string, body []byte, limit int64, buf *bytes.Buffer) (reply, error) {
 	token, err := c.token(ctx)
 	if err != nil {
@@ -80,6 +80,9 @@ func (c client) do(ctx context.Context, method, target string, body []byte, limi
 	}
 	defer resp.Body.Close()
 	r := reply{status: resp.StatusCode, header: resp.Header, secret: token}
+	if r.status/100 != 2 {
+		limit = min(limit, maxAnswerBytes) // of a refusal only the first words are shown
+	}
 	buf.Reset()
 	_, err = buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	r.body = buf.Bytes()
