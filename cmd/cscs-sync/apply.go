@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -231,7 +229,7 @@ func (s *session) judge(p *approved, started bool) ([]state.Approval, error) {
 		return nil, err
 	}
 	rules.Policy = p.policy
-	verdict, err := approval.Judge(approval.Input{Plan: p.id, Context: planfile.ContextDigest(p.plan), File: p.name(), Blocks: p.blocks, Rules: rules, Now: s.now(), Started: started})
+	verdict, err := s.verdict(p, rules, started)
 	if err != nil {
 		return nil, err
 	}
@@ -244,6 +242,23 @@ func (s *session) judge(p *approved, started bool) ([]state.Approval, error) {
 	return summaries(verdict, p.blocks), s.checkHolds(p)
 }
 
+// verdict judges the approvals of a plan, also by what the state knows of them.
+func (s *session) verdict(p *approved, rules approval.Rules, started bool) (approval.Verdict, error) {
+	in := approval.Input{Plan: p.id, Context: planfile.ContextDigest(p.plan), File: p.name(), Blocks: p.blocks, Rules: rules, Now: s.now(), Started: started}
+	var v approval.Verdict
+	err := s.store.View(func(tx *state.Tx) (err error) {
+		var failed error
+		in.Used = func(block []byte) (time.Time, bool) {
+			used, at, err := tx.ApprovalUsed(approval.Digest(block))
+			failed = errors.Join(failed, err)
+			return at, used
+		}
+		v, err = approval.Judge(in)
+		return errors.Join(err, failed)
+	})
+	return v, err
+}
+
 // summaries are what the state keeps of the approvals that count.
 func summaries(v approval.Verdict, blocks [][]byte) []state.Approval {
 	var out []state.Approval
@@ -251,8 +266,7 @@ func summaries(v approval.Verdict, blocks [][]byte) []state.Approval {
 		if !j.Counted {
 			continue
 		}
-		sum := sha256.Sum256(blocks[i])
-		out = append(out, state.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket, Comment: j.Comment, Digest: hex.EncodeToString(sum[:])})
+		out = append(out, state.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket, Comment: j.Comment, Digest: approval.Digest(blocks[i])})
 	}
 	return out
 }

@@ -97,14 +97,19 @@ func (o *verifyOptions) verify(a *app, path string, file *planfile.File, v *veri
 	if err != nil {
 		return err
 	}
-	started := false
+	var verdict approval.Verdict
 	if node != nil {
-		if started, err = o.onNode(node, &approved{plan: file.Plan, id: v.ID, path: path}, v); err != nil {
+		p := &approved{plan: file.Plan, id: v.ID, path: path, blocks: blocks}
+		started, err := o.onNode(node, p, v)
+		if err != nil {
 			return err
 		}
-	}
-	verdict, err := approval.Judge(approval.Input{Plan: v.ID, Context: planfile.ContextDigest(file.Plan), File: path, Blocks: blocks, Rules: rules, Now: a.now(), Started: started})
-	if err != nil {
+		verdict, err = node.verdict(p, rules, started)
+		if err != nil {
+			v.add("approved", false, err.Error())
+			return nil
+		}
+	} else if verdict, err = approval.Judge(approval.Input{Plan: v.ID, Context: planfile.ContextDigest(file.Plan), File: path, Blocks: blocks, Rules: rules, Now: a.now()}); err != nil {
 		v.add("approved", false, err.Error())
 		return nil
 	}

@@ -39,6 +39,8 @@ type Input struct {
 	Blocks [][]byte
 	Rules  Rules
 	Now    time.Time
+	// Used tells whether a block has served an apply that began earlier, and when that was; nil where nobody knows.
+	Used func(block []byte) (at time.Time, used bool)
 	// Started tells that the plan has begun. Then times and the policy in force were judged already and are not again;
 	// signatures, and whose they are, still are.
 	Started bool
@@ -91,6 +93,7 @@ func (e *BlockError) Unwrap() error { return e.Err }
 // genuine is an approval whose proof holds.
 type genuine struct {
 	Approval
+	block   []byte
 	key     ssh.PublicKey // of a signed one
 	unknown bool          // its MAC could not be checked: the key is elsewhere
 }
@@ -153,7 +156,7 @@ func (in Input) verify(block []byte) (genuine, error) {
 	if a.Message.Plan != in.Plan {
 		return genuine{}, fmt.Errorf("it approves plan %s, and this is %s", a.Message.Plan, in.Plan)
 	}
-	g := genuine{Approval: a}
+	g := genuine{Approval: a, block: block}
 	if a.Kind == KindSSH {
 		g.key, err = a.verifySSH()
 	} else if in.Rules.LocalKey.set {
@@ -189,6 +192,11 @@ func (in Input) whyNot(g genuine) string {
 	end := g.Message.Time.Add(in.Rules.ValidFor)
 	if in.Now.After(end) && !in.Started {
 		return fmt.Sprintf("out of date: given %s, good for %s, and it is %s now", showTime(g.Message.Time), showDuration(in.Rules.ValidFor), showTime(in.Now))
+	}
+	if in.Used != nil && !in.Started {
+		if at, used := in.Used(g.block); used {
+			return fmt.Sprintf("used already: the apply that it was given for began %s, and an approval is for one", showTime(at))
+		}
 	}
 	if g.unknown {
 		return "made on the node that applies, and only there can it be checked"

@@ -109,6 +109,26 @@ func TestReasonsNameTheNextCommand(t *testing.T) {
 	}
 }
 
+// An approval that served an apply does not serve another; one that has begun goes on with it.
+func TestUsedApprovals(t *testing.T) {
+	r := rules(t, 1, "anna "+public(t, "1"))
+	old, fresh := by(t, "anna", "1", 0), by(t, "anna", "1", time.Minute)
+	in := Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{old}, Rules: r, Now: testTime.Add(time.Hour),
+		Used: func(block []byte) (time.Time, bool) { return testTime, bytes.Equal(block, old) }}
+	v, err := Judge(in)
+	if err != nil || v.Enough || !strings.Contains(v.Approvals[0].Why, "used already: the apply that it was given for began 2026-11-22 21:40:03 UTC") {
+		t.Errorf("%+v, %v", v, err)
+	}
+	in.Started = true
+	if v, err := Judge(in); err != nil || !v.Enough {
+		t.Errorf("begun: %+v, %v", v, err)
+	}
+	in.Started, in.Blocks = false, [][]byte{old, fresh}
+	if v, err := Judge(in); err != nil || !v.Enough || v.Approvals[0].Counted || !v.Approvals[1].Counted {
+		t.Errorf("with a fresh one: %+v, %v", v, err)
+	}
+}
+
 func TestTimes(t *testing.T) {
 	r := rules(t, 1, "anna "+public(t, "1"))
 	block, week := by(t, "anna", "1", 0), 7*24*time.Hour
