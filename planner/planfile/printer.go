@@ -136,15 +136,23 @@ func (p *printer) put(l line) {
 		}
 		l = l[:len(l)-1]
 	}
+	now := plain
 	for _, s := range l {
+		if s.text == "" {
+			continue
+		}
+		if s.style != now {
+			p.buf.WriteString(p.close[now])
+			p.buf.WriteString(p.open[s.style])
+			now = s.style
+		}
 		t := s.text
 		if p.escape != nil {
 			t = p.escape(t)
 		}
-		p.buf.WriteString(p.open[s.style])
 		p.buf.WriteString(t)
-		p.buf.WriteString(p.close[s.style])
 	}
+	p.buf.WriteString(p.close[now])
 	p.buf.WriteByte('\n')
 }
 
