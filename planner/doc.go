@@ -5,10 +5,10 @@
 //
 // A caller that wants a plan goes through four steps, and does the I/O between them:
 //
-//	questions := planner.Questions(settings, items)   // ask Waldur about these orders
-//	graph := planner.Desire(&planner.World{…})        // the desired-state graph
-//	                                                  // observe graph.Targets() and graph.QuotaTargets(seen)
-//	plan := planner.Compare(graph, observed, header)  // what differs, and what is done about it
+//	qs := planner.Questions(settings, selection, items) // ask Waldur about these orders
+//	graph := planner.Desire(&planner.World{…})          // the desired-state graph
+//	                                                    // observe graph.Targets() and graph.QuotaTargets(seen)
+//	plan := planner.Compare(graph, observed, header)    // what differs, and what is done about it
 //
 // Before an approved plan runs, the same steps are taken again for the resources that it touches, and [Recheck] names
 // what is no longer as the plan showed it.

@@ -5,13 +5,13 @@ import "slices"
 // Question is an order that planning has to ask Waldur about, because the listing does not tell enough.
 type Question struct{ ID, URL string }
 
-// Questions are the orders to ask about before [Desire], sorted by id: those of resources in error, whose type the
+// Questions are the orders to ask about before [Desire], sorted by id: those of selected resources in error, whose type the
 // listing hides, and of updates, whose options it hides. Only URLs that match waldur.url are asked.
-func Questions(s *Settings, items []Item) []Question {
+func Questions(s *Settings, sel *Selection, items []Item) []Question {
 	var qs []Question
 	for i := range items {
 		it := &items[i]
-		if it.Problem != "" || it.Target.IsNode() || (it.Status != StatusError && it.Status != StatusUpdating) {
+		if it.Problem != "" || it.Target.IsNode() || !sel.matches(it.MountPath) || (it.Status != StatusError && it.Status != StatusUpdating) {
 			continue
 		}
 		if o, why := orderOf(s, it); why == "" && o.acts {

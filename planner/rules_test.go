@@ -155,7 +155,7 @@ func TestQuestions(t *testing.T) {
 			it.Status, it.URLs = planner.StatusError, map[planner.Callback]string{planner.Approve: "https://evil.example.com/api/marketplace-orders/" + id("o") + "/approve_by_provider/"}
 		}))
 	var asked []string
-	for _, q := range planner.Questions(s, all) {
+	for _, q := range planner.Questions(s, &planner.Selection{}, all) {
 		asked = append(asked, q.ID)
 		if !strings.HasPrefix(q.URL, s.Waldur.URL) {
 			t.Errorf("asks %s", q.URL)
@@ -166,8 +166,11 @@ func TestQuestions(t *testing.T) {
 	if !slices.Equal(asked, want) {
 		t.Errorf("asks about %q, want those of the update and of the one in error, %q", asked, want)
 	}
+	if qs := planner.Questions(s, &planner.Selection{Targets: []string{"/**/p5"}}, all); len(qs) != 1 || qs[0].ID != id("o-p5") {
+		t.Errorf("for p5 alone it asks %v", qs)
+	}
 	s.Waldur = planner.WaldurSettings{}
-	if qs := planner.Questions(s, all); len(qs) != 0 {
+	if qs := planner.Questions(s, &planner.Selection{}, all); len(qs) != 0 {
 		t.Errorf("without a waldur block it asks %v", qs)
 	}
 	p, _ := plan(&planner.World{Settings: s, Items: items(all[0])}, newModel())

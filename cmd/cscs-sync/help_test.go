@@ -74,6 +74,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"hold add capstor", "want a whole address"},
 		{"hold add /capstor/x", "--reason is needed"},
 		{"hold add /capstor/x --reason y --until tomorrow", "want a day such as"},
+		{"hold add /capstor/x --reason y --until 2020-01-01", "is over already"},
+		{"hold add /capstor/x --reason y --until 0s", "is over already"},
 		{"state rm", "want either ADDRESS or --root SYSTEM"},
 		{"state rm --root a /b", "want either ADDRESS or --root SYSTEM"},
 		{"state history --head x", "--head goes with --verify"},

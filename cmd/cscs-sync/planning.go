@@ -143,7 +143,7 @@ func (s *session) questions(items []planner.Item, r request) []planner.Question 
 	if r.mustAsk {
 		return planner.AllQuestions(&s.cfg.Settings, items, r.watch)
 	}
-	return planner.Questions(&s.cfg.Settings, items)
+	return planner.Questions(&s.cfg.Settings, &r.selection, items)
 }
 
 // header is who planned, when and where.
