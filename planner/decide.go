@@ -109,6 +109,9 @@ func (c *comparison) explain(n *node, d *decision, recorded bool, dir Directory)
 	if overridden != "" {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{"override", fmt.Sprintf("override %q wants it so", overridden)})
 	}
+	if dir.ACL && slices.ContainsFunc(d.action.Changes, func(ch Change) bool { return !ch.Attribute.IsQuota() }) {
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"acl", "it has an ACL: more people may get in than its mode shows"})
+	}
 	if len(d.detail.Reasons) == 0 && recorded {
 		d.detail.Reasons = []Reason{{"wish_changed", "the proxy wants it otherwise now"}}
 	}

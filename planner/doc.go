@@ -28,7 +28,7 @@
 // # What always holds
 //
 // An unknown observation is never taken as absent, zero or equal: a [Limit] and a [Directory] are unknown until
-// something is known of them. Absence from the listing is never a wish to remove: only the status "removing", with an
-// order, leads to [Archive]. One bad item never stops the others: it becomes a [Refusal] with its reason. The same wishes
+// something is known of them. Absence from the listing is never a wish to remove: only an order that terminates leads to
+// [Archive], by the status "removing", or in error by what Waldur says of the order. One bad item never stops the others: it becomes a [Refusal] with its reason. The same wishes
 // on the same storage give the same [Core], byte for byte, whatever the order of the input.
 package planner

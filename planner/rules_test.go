@@ -2,9 +2,7 @@ package planner_test
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -86,96 +84,6 @@ func TestNothingAskedIsNothing(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-// TestOrderStates: an order acts only while it is with the provider, whatever an older listing says.
-func TestOrderStates(t *testing.T) {
-	types := map[planner.Status]planner.OrderType{planner.StatusPending: planner.OrderCreate, planner.StatusUpdating: planner.OrderUpdate, planner.StatusRemoving: planner.OrderTerminate}
-	for state, code := range map[planner.OrderState]string{
-		planner.OrderPendingProvider: "", planner.OrderExecuting: "",
-		planner.OrderPendingConsumer: "order_not_ready", planner.OrderPendingProject: "order_not_ready", planner.OrderPendingStartDate: "order_not_ready",
-		planner.OrderDone: "order_over", planner.OrderErred: "order_over", planner.OrderCanceled: "order_over", planner.OrderRejected: "order_over", "": "order_over",
-	} {
-		for status, kind := range types {
-			m := newModel()
-			asWanted(m, "bio", 30500)
-			it := project("bio", 30500, ordered(status), func(it *planner.Item) { it.NewQuotas = quotas("20.0", "20.0") })
-			answers := map[planner.Status]planner.OrderType{status: kind, planner.StatusError: planner.OrderUpdate}
-			for as, kind := range answers {
-				it.Status = as
-				answer := planner.OrderAnswer{Order: planner.Order{ID: id("o-bio"), Type: kind, State: state}}
-				p, _ := plan(&planner.World{Items: items(it), Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, m)
-				if got, waits := refusal(p, bio); got != code || waits != (code != "") {
-					t.Errorf("%s, order %q: refused with %q (waits %t), want %q", as, state, got, waits, code)
-				}
-				if (code == "") != (len(p.Core.Actions) == 1) {
-					t.Errorf("%s, order %q: actions %v", as, state, p.Core.Actions)
-				}
-			}
-		}
-	}
-}
-
-// TestErrorWithAnOrder: only Waldur knows what it wants. An update acts, a removal is an archive with a reason of its own,
-// which no policy approves, and anything else is blocked.
-func TestErrorWithAnOrder(t *testing.T) {
-	for _, tc := range []struct {
-		kind planner.OrderType
-		want planner.ActionKind
-		code string
-	}{{planner.OrderUpdate, planner.Update, "order_update"}, {planner.OrderTerminate, planner.Archive, planner.ErrorTerminate}, {planner.OrderCreate, "", "order_type"}, {"Restore", "", "order_type"}} {
-		m := newModel()
-		asWanted(m, "bio", 30500)
-		it := project("bio", 30500, ordered(planner.StatusError), func(it *planner.Item) { it.NewQuotas = quotas("20.0", "20.0") })
-		answer := planner.OrderAnswer{Order: planner.Order{ID: id("o-bio"), Type: tc.kind, State: planner.OrderPendingProvider, HasLimits: true}}
-		p, _ := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500)), Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, m)
-		if tc.want == "" {
-			if code, _ := refusal(p, bio); code != tc.code || len(p.Core.Actions) != 0 {
-				t.Errorf("%s: refused with %q, want %q; %v", tc.kind, code, tc.code, p.Core.Actions)
-			}
-			continue
-		}
-		a, d := action(t, p, bio)
-		if a.Kind != tc.want || d.Reasons[0].Code != tc.code || !slices.Equal(a.Callbacks, []planner.Callback{planner.Approve, planner.SetStateDone}) {
-			t.Errorf("%s: %s because %v, telling %v; want %s because %s", tc.kind, a.Kind, d.Reasons, a.Callbacks, tc.want, tc.code)
-		}
-	}
-}
-
-// TestQuestions: planning asks only where the listing does not tell, and only what lies below waldur.url.
-func TestQuestions(t *testing.T) {
-	s := testSettings()
-	var all []planner.Item
-	for i, status := range []planner.Status{planner.StatusPending, planner.StatusActive, planner.StatusUpdating, planner.StatusRemoving, planner.StatusRemoved, planner.StatusError} {
-		all = append(all, project(fmt.Sprintf("p%d", i), 30500, ordered(status)))
-	}
-	all = append(all, project("free", 30500, func(it *planner.Item) { it.Status = planner.StatusError }),
-		project("evil", 30500, func(it *planner.Item) {
-			it.Status, it.URLs = planner.StatusError, map[planner.Callback]string{planner.Approve: "https://evil.example.com/api/marketplace-orders/" + id("o") + "/approve_by_provider/"}
-		}))
-	var asked []string
-	for _, q := range planner.Questions(s, &planner.Selection{}, all) {
-		asked = append(asked, q.ID)
-		if !strings.HasPrefix(q.URL, s.Waldur.URL) {
-			t.Errorf("asks %s", q.URL)
-		}
-	}
-	want := []string{id("o-p2"), id("o-p5")}
-	slices.Sort(want)
-	if !slices.Equal(asked, want) {
-		t.Errorf("asks about %q, want those of the update and of the one in error, %q", asked, want)
-	}
-	if qs := planner.Questions(s, &planner.Selection{Targets: []string{"/**/p5"}}, all); len(qs) != 1 || qs[0].ID != id("o-p5") {
-		t.Errorf("for p5 alone it asks %v", qs)
-	}
-	s.Waldur = planner.WaldurSettings{}
-	if qs := planner.Questions(s, &planner.Selection{}, all); len(qs) != 0 {
-		t.Errorf("without a waldur block it asks %v", qs)
-	}
-	p, _ := plan(&planner.World{Settings: s, Items: items(all[0])}, newModel())
-	if code, waits := refusal(p, all[0].MountPath); code != "order_url" || waits {
-		t.Errorf("an order without a waldur block: %q, want order_url", code)
 	}
 }
 
@@ -360,79 +268,6 @@ func TestSameItemOnTwoSystems(t *testing.T) {
 	}
 }
 
-// TestCallbacksByOrder: which callbacks go with which order, and that only those are sent that Waldur offers.
-func TestCallbacksByOrder(t *testing.T) {
-	offer := func(names ...planner.Callback) func(*planner.Item) {
-		return func(it *planner.Item) { it.URLs = orderURLs("o-bio", names...) }
-	}
-	all := offer(planner.Approve, planner.Reject, planner.SetStateDone, planner.SetBackendID)
-	for _, tc := range []struct {
-		name    string
-		status  planner.Status
-		offered func(*planner.Item)
-		set     func(*planner.WaldurSettings)
-		want    []planner.Callback
-	}{
-		{"create", planner.StatusPending, all, nil, []planner.Callback{planner.Approve, planner.SetBackendID, planner.SetStateDone}},
-		{"create, backend ids are not set here", planner.StatusPending, all, func(w *planner.WaldurSettings) { w.SetBackendID = false }, []planner.Callback{planner.Approve, planner.SetStateDone}},
-		{"create, approved already", planner.StatusPending, offer(planner.SetStateDone, planner.SetStateErred, planner.SetBackendID), nil, []planner.Callback{planner.SetBackendID, planner.SetStateDone}},
-		{"update", planner.StatusUpdating, all, nil, []planner.Callback{planner.Approve, planner.SetStateDone}},
-		{"removal", planner.StatusRemoving, all, nil, []planner.Callback{planner.Approve, planner.SetStateDone}},
-		{"active: none", planner.StatusActive, all, nil, nil},
-	} {
-		m := newModel()
-		asWanted(m, "bio", 30500)
-		s := testSettings()
-		if tc.set != nil {
-			tc.set(&s.Waldur)
-		}
-		it := project("bio", 30500, tc.offered, func(it *planner.Item) { it.Status, it.NewQuotas = tc.status, it.Quotas })
-		p, _ := plan(&planner.World{Settings: s, Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
-		if tc.want == nil {
-			if len(p.Core.Actions) != 0 || len(p.Context.Warnings) != 1 || p.Context.Warnings[0].Code != "active_with_order" {
-				t.Errorf("%s: %v, warnings %v", tc.name, p.Core.Actions, p.Context.Warnings)
-			}
-			continue
-		}
-		if a, _ := action(t, p, bio); !slices.Equal(a.Callbacks, tc.want) || a.Order != id("o-bio") {
-			t.Errorf("%s: callbacks %v of order %s, want %v", tc.name, a.Callbacks, a.Order, tc.want)
-		}
-	}
-}
-
-// TestVerdicts: rejecting and failing are one callback, and refused where Waldur does not offer it.
-func TestVerdicts(t *testing.T) {
-	pending := project("bio", 30500, ordered(planner.StatusPending))
-	running := project("bio", 30500, ordered(planner.StatusPending), func(it *planner.Item) { it.URLs = orderURLs("o-bio", planner.SetStateDone, planner.SetStateErred) })
-	verdict := []planner.OrderVerdict{{Address: bio, Reason: "no such group"}}
-	for _, tc := range []struct {
-		name string
-		item planner.Item
-		sel  planner.Selection
-		kind planner.ActionKind
-		call planner.Callback
-	}{
-		{"reject before approval", pending, planner.Selection{Rejects: verdict}, planner.RejectOrder, planner.Reject},
-		{"fail before approval", pending, planner.Selection{Fails: verdict}, "", ""},
-		{"fail after approval", running, planner.Selection{Fails: verdict}, planner.FailOrder, planner.SetStateErred},
-		{"reject after approval", running, planner.Selection{Rejects: verdict}, "", ""},
-		{"reject although it is blocked", project("bio", 7, ordered(planner.StatusPending)), planner.Selection{Rejects: verdict}, planner.RejectOrder, planner.Reject},
-		{"no order", project("bio", 30500), planner.Selection{Rejects: verdict}, "", ""},
-	} {
-		p, _ := plan(&planner.World{Items: items(tc.item), Selection: tc.sel}, newModel())
-		if tc.kind == "" {
-			if code, _ := refusal(p, bio); code != "no_callback" {
-				t.Errorf("%s: %q, want no_callback", tc.name, code)
-			}
-			continue
-		}
-		a, _ := action(t, p, bio)
-		if a.Kind != tc.kind || !slices.Equal(a.Callbacks, []planner.Callback{tc.call}) || a.Verdict != "no such group" || len(a.Changes) != 0 {
-			t.Errorf("%s: %+v", tc.name, a)
-		}
-	}
-}
-
 // TestATenantOnARecordedPath: a directory has one master, the resource that is recorded there.
 func TestATenantOnARecordedPath(t *testing.T) {
 	s := testSettings()
@@ -510,5 +345,38 @@ func TestNothingIsArchivedWhereItCannotBe(t *testing.T) {
 	p, _ = plan(w, m)
 	if a, _ := action(t, p, bio); a.Kind != planner.Report {
 		t.Errorf("gone already: %s, want report", a.Kind)
+	}
+}
+
+// TestDangers: each kind of change to a directory that stands, and whether it is dangerous.
+func TestDangers(t *testing.T) {
+	wider, group := planner.DangerWiderAccess, planner.DangerGroup
+	for _, tc := range []struct {
+		name       string
+		dir        planner.Directory
+		permission string
+		want       []planner.Danger
+	}{
+		{"narrower", planner.Directory{Group: 30500, Mode: 0o2775}, "2750", nil},
+		{"a bit for others", planner.Directory{Group: 30500, Mode: 0o2770}, "2771", []planner.Danger{wider}},
+		{"a bit for the group", planner.Directory{Group: 30500, Mode: 0o2750}, "2770", []planner.Danger{wider}},
+		{"a bit for the owner", planner.Directory{Group: 30500, Mode: 0o2070}, "2770", nil},
+		{"setgid", planner.Directory{Group: 30500, Mode: 0o0770}, "2770", nil},
+		{"sticky lost", planner.Directory{Group: 30500, Mode: 0o3770}, "2770", []planner.Danger{wider}},
+		{"narrower, with an ACL", planner.Directory{Group: 30500, Mode: 0o2770, ACL: true}, "2750", []planner.Danger{wider}},
+		{"another owner", planner.Directory{Owner: 1000, Group: 30500, Mode: 0o2770}, "2770", []planner.Danger{wider}},
+		{"another group", planner.Directory{Group: 30999, Mode: 0o2770}, "2770", []planner.Danger{group}},
+		{"all of it, once each", planner.Directory{Owner: 1000, Group: 30999, Mode: 0o3700}, "2777", []planner.Danger{wider, group}},
+	} {
+		m := newModel()
+		asWanted(m, "bio", 30500)
+		tc.dir.State, tc.dir.Inode = planner.DirPresent, 7
+		m.dirs["capstor/store/cscs/eth/bio"] = tc.dir
+		p, _ := plan(&planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = tc.permission })), Recorded: records(recordOf("bio", 30500))}, m)
+		a, d := action(t, p, bio)
+		told := slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == "acl" })
+		if !slices.Equal(a.Danger, tc.want) || told != tc.dir.ACL {
+			t.Errorf("%s: danger %v, want %v; reasons %v", tc.name, a.Danger, tc.want, d.Reasons)
+		}
 	}
 }
