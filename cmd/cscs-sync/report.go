@@ -123,6 +123,8 @@ func words(k planner.ActionKind, s apply.Status) string {
 		return done + ", but Waldur does not know yet"
 	case apply.Skipped:
 		return "skipped"
+	case apply.NotBegun: // and yet told of
+		return "left in the middle"
 	}
 	return "failed"
 }

@@ -170,8 +170,7 @@ func (e *Engine) Run(ctx context.Context, stop <-chan struct{}, job Job) ([]Resu
 	if err := e.makeParents(ctx, stop, &job, results); err != nil {
 		return results, err
 	}
-	todo := e.resources(&job, results)
-	for chunk := range slices.Chunk(todo, batchSize) {
+	for _, chunk := range e.batches(&job, e.resources(&job, results)) {
 		if stopped(ctx, stop) {
 			return results, nil
 		}
@@ -180,6 +179,20 @@ func (e *Engine) Run(ctx context.Context, stop <-chan struct{}, job Job) ([]Resu
 		}
 	}
 	return results, nil
+}
+
+// batches cuts the work into parts that share a transaction. Trees to be tagged take long, so nobody waits for them: they
+// come last, as many as are worked on at a time.
+func (e *Engine) batches(job *Job, todo []int) [][]int {
+	var quick, long []int
+	for _, i := range todo {
+		if job.Work[i].Action.Tag {
+			long = append(long, i)
+		} else {
+			quick = append(quick, i)
+		}
+	}
+	return slices.Concat(slices.Collect(slices.Chunk(quick, batchSize)), slices.Collect(slices.Chunk(long, max(1, e.Parallelism))))
 }
 
 func stopped(ctx context.Context, stop <-chan struct{}) bool {
@@ -237,7 +250,7 @@ func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, inde
 		w := &job.Work[indexes[i]]
 		e.tell(Event{Action: w.Action, Step: "begin"})
 		o := &outcome{index: indexes[i]}
-		o.err = e.work(ctx, job, w, o)
+		o.err = e.work(ctx, stop, job, w, o)
 		outcomes[i] = o
 	})
 	if err := e.commit(job, outcomes); err != nil {
@@ -250,7 +263,9 @@ func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, inde
 		}
 		r := &results[o.index]
 		r.Status, r.Err = Done, o.err
-		if o.err != nil {
+		if errors.Is(o.err, errStopped) {
+			r.Status = NotBegun
+		} else if o.err != nil {
 			r.Status = Failed
 		} else if err := e.deliver(ctx, o, job.Resumed); err != nil {
 			r.Status, r.Err = Undelivered, err

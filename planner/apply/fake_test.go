@@ -28,7 +28,9 @@ type world struct {
 	dirs map[string]*planner.Directory
 	// full are the directories that have something in them.
 	full map[string]bool
-	next uint64
+	// endless are trees whose tagging only ends when it is told to.
+	endless bool
+	next    uint64
 	// fail makes the step of this name, as it stands in the log, fail.
 	fail   map[string]error
 	limits planner.QuotaState
@@ -252,8 +254,12 @@ func (h *handle) SetProject(id planner.ProjectID) error {
 	return h.step(fmt.Sprintf("project %d", id), func(d *planner.Directory) { d.Project, d.Inherit, d.HasProject = id, true, true })
 }
 
-func (h *handle) Tag(_ context.Context, id planner.ProjectID, tell func(int)) (int, error) {
+func (h *handle) Tag(ctx context.Context, id planner.ProjectID, tell func(int)) (int, error) {
 	tell(10_000)
+	if h.w.endless {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
 	return 2, h.step(fmt.Sprintf("tag %d", id), func(d *planner.Directory) { d.Project, d.Inherit, d.HasProject = id, true, true })
 }
 

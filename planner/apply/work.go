@@ -12,7 +12,7 @@ import (
 )
 
 // work does one action on the storage and says in o what is to be written down and told.
-func (e *Engine) work(ctx context.Context, job *Job, w *Work, o *outcome) error {
+func (e *Engine) work(ctx context.Context, stop <-chan struct{}, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	if w.Finished {
 		return e.finished(ctx, job, w, o)
@@ -25,7 +25,7 @@ func (e *Engine) work(ctx context.Context, job *Job, w *Work, o *outcome) error 
 	case planner.Create:
 		err = e.create(ctx, job, w, o)
 	case planner.Update, planner.Adopt:
-		err = e.update(ctx, w, o)
+		err = e.update(ctx, stop, w, o)
 	case planner.Report:
 		err = e.report(w, o)
 	case planner.Archive:
@@ -135,7 +135,7 @@ func asWanted(a *planner.Action, now planner.Directory) bool {
 }
 
 // update changes what the plan says of a directory that exists, comparing each attribute once more before.
-func (e *Engine) update(ctx context.Context, w *Work, o *outcome) error {
+func (e *Engine) update(ctx context.Context, stop <-chan struct{}, w *Work, o *outcome) error {
 	a := w.Action
 	d, err := e.Storage.Open(a.System, a.Storage, a.Inode)
 	if err != nil {
@@ -167,24 +167,39 @@ func (e *Engine) update(ctx context.Context, w *Work, o *outcome) error {
 	if err := e.quota(ctx, a); err != nil {
 		return err
 	}
-	if err := e.tag(ctx, a, o, d); err != nil {
+	if err := e.tag(ctx, stop, a, o, d); err != nil {
 		return err
 	}
 	return e.settle(w, o, d)
 }
 
+// errStopped is a step that was left in the middle because the apply was told to stop: it is gone on with by the next.
+var errStopped = errors.New("stopped")
+
 // tag gives a directory and everything below it its project id, after the quota: an untagged tree is merely not counted,
 // while a tagged one without a quota would have no limit for a moment. The directory itself comes last, so that one that was
 // not finished is seen as it was, and is tagged again.
-func (e *Engine) tag(ctx context.Context, a *planner.Action, o *outcome, d Directory) error {
+func (e *Engine) tag(ctx context.Context, stop <-chan struct{}, a *planner.Action, o *outcome, d Directory) error {
 	project, ok := wanted(a, planner.Project, planner.Value{}).Number()
 	if !a.Tag || !ok {
 		return nil
 	}
 	e.reached("tag")
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // a tree may take hours: it is not waited for
+		select {
+		case <-stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	left, err := d.Tag(ctx, planner.ProjectID(project), func(seen int) {
 		e.tell(Event{Action: a, Step: fmt.Sprintf("tagged %d entries", seen)})
 	})
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: %w", errStopped, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -286,3 +286,32 @@ func TestTagAfterTheQuota(t *testing.T) {
 		w.wantLog(want...)
 	}
 }
+
+// A tree is tagged after all else, and left when the apply is told to stop: the plan goes on with it later.
+func TestTagStops(t *testing.T) {
+	w := newWorld(t)
+	w.endless = true
+	w.put("capstor/a", 0, 30500, 0o2770)
+	w.dirs["capstor/a"].HasProject = true
+	tree := work(planner.Update, "a")
+	tree.Action.Inode, tree.Action.Tag = w.dirs["capstor/a"].Inode, true
+	tree.Action.Changes = []planner.Change{{Attribute: planner.Project, After: planner.Number(7)}}
+	e := w.engine()
+	e.Parallelism = 8
+	stop := make(chan struct{})
+	e.Notify = func(ev Event) {
+		if ev.Step == "tagged 10000 entries" {
+			if r := w.records(); len(r) != 1 || r[0].Address != "/capstor/b" {
+				t.Errorf("when the tree begins, recorded is %+v", r)
+			}
+			close(stop)
+		}
+	}
+	job := Job{Work: []Work{tree, creation("b")}}
+	w.begin(&job)
+	results, err := e.Run(t.Context(), stop, job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStatuses(t, results, map[string]Status{"a": NotBegun, "b": Done})
+}
