@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
@@ -12,44 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 )
 
-// hang mounts a filesystem that answers nothing over a directory: a FUSE server that says hello and no more (fuse.h in
-// the kernel's sources: FUSE_INIT is answered, all else waits). mend takes it away, and ends what waits.
+// hang mounts a filesystem that answers nothing over a directory. mend takes it away, and ends what waits.
 func (s *service) hang(dir string) (mend func()) {
-	s.t.Helper()
-	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		s.t.Skipf("no mount that hangs without /dev/fuse: %v", err)
-	}
-	if err := unix.Mount("hangs", dir, "fuse", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fd)); err != nil {
-		unix.Close(fd)
-		s.t.Skipf("no mount that hangs: %v", err)
-	}
-	var once sync.Once
-	mend = func() {
-		once.Do(func() {
-			_ = unix.Unmount(dir, unix.MNT_DETACH)
-			_ = unix.Close(fd)
-		})
-	}
-	s.t.Cleanup(mend)
-	hello := make([]byte, 1<<20)
-	_, err = unix.Read(fd, hello)
-	s.check(err)
-	answer := make([]byte, 16+64)
-	binary.NativeEndian.PutUint32(answer[0:], uint32(len(answer)))
-	copy(answer[8:16], hello[8:16])                    // which request it answers
-	binary.NativeEndian.PutUint32(answer[16:], 7)      // the protocol's version
-	binary.NativeEndian.PutUint32(answer[20:], 31)     //
-	binary.NativeEndian.PutUint32(answer[36:], 64<<10) // the longest write
-	_, err = unix.Write(fd, answer)
-	s.check(err)
-	return mend
+	m := newDeadMount(s.t, dir)
+	m.dies(0, fuseInit)
+	return m.bury
 }
 
 // listener is systemd's side of sd_notify.
@@ -112,51 +82,49 @@ const quick = "run {\n  interval = \"1s\"\n  audit_interval = \"1s\"\n  listen =
 
 // TestStopsAlthoughSomethingHangs: a listing, a mount, a notification.
 func TestStopsAlthoughSomethingHangs(t *testing.T) {
-	for name, tc := range map[string]struct {
-		hang func(s *service)
-		seen func(s *service) bool
-	}{
-		"listing": {
-			func(s *service) {
-				s.check(s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "slow", Delay: waldursim.Duration(time.Minute), Count: -1}))
-			},
-			func(s *service) bool { return s.says("listen=")() }, // it lists as soon as it serves
+	// each makes something hang, and gives what tells that the loop has met it
+	for name, hang := range map[string]func(s *service) (met func() bool){
+		"listing": func(s *service) func() bool {
+			s.check(s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "slow", Delay: waldursim.Duration(time.Minute), Count: -1}))
+			return s.says("listen=") // it lists as soon as it serves
 		},
-		"mount": {
-			func(s *service) { s.hang(filepath.Join(s.dir, "mnt/iopsstor")) },
-			func(s *service) bool { return s.requests() > 0 },
+		"mount": func(s *service) func() bool {
+			s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
+			return func() bool { return s.requests() > 0 }
 		},
-		"callback": {
-			func(s *service) {
-				s.settle()
-				s.create("second", 30501)
-				s.check(s.sim.Inject(waldursim.Fault{Path: "approve_by_provider", Kind: "slow", Delay: waldursim.Duration(time.Minute), Count: -1}))
-			},
-			func(s *service) bool { return s.exists("capstor/store/cscs/eth/second")() },
+		"mount that changes": func(s *service) func() bool {
+			s.withoutQuotas()
+			s.settle()
+			m := newDeadMount(s.t, filepath.Join(s.dir, "mnt/vast"))
+			m.dies(0, fuseMkdir)
+			s.createOn("vast", "slow", 30520)
+			return m.isDead
 		},
-		"quota": {
-			func(s *service) {
-				s.settle()
-				s.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Hang: true})
-				s.create("second", 30501)
-			},
-			func(s *service) bool { return s.exists("capstor/store/cscs/eth/second")() },
+		"callback": func(s *service) func() bool {
+			s.settle()
+			s.create("second", 30501)
+			s.check(s.sim.Inject(waldursim.Fault{Path: "approve_by_provider", Kind: "slow", Delay: waldursim.Duration(time.Minute), Count: -1}))
+			return s.exists("capstor/store/cscs/eth/second")
 		},
-		"notification": {
-			func(s *service) {
-				s.edit("listen = ", "notify {\n    exec = [\"/bin/sleep\", \"60\"]\n  }\n  listen = ")
-			},
-			func(s *service) bool { return s.says("msg=held")() },
+		"quota": func(s *service) func() bool {
+			s.settle()
+			s.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Hang: true})
+			s.create("second", 30501)
+			return s.exists("capstor/store/cscs/eth/second")
+		},
+		"notification": func(s *service) func() bool {
+			s.edit("listen = ", "notify {\n    exec = [\"/bin/sleep\", \"60\"]\n  }\n  listen = ")
+			return s.says("msg=held")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newService(t, quick)
 			s.create("first", 30500)
-			tc.hang(s)
+			met := hang(s)
 			s.sim.ClearRequests()
 			s.start()
-			s.until("meeting what hangs", func() bool { return tc.seen(s) })
+			s.until("meeting what hangs", met)
 			time.Sleep(300 * time.Millisecond)
 			s.stops()
 			s.sim.Stop() // answers what still waits

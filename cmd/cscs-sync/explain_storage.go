@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+)
+
+// there says what stands on the storage.
+func (e *explanation) there(v planner.View) {
+	if v.Storage == "" {
+		return
+	}
+	dir, ok := e.seenAt(v)
+	switch {
+	case !ok:
+		e.line("there", "%s was not looked at", v.Storage)
+	case dir.State == planner.DirPresent:
+		e.line("there", "%s: owner %d, group %d, mode %s (%s)%s", v.Storage, dir.Owner, dir.Group, dir.Mode, dir.Mode.Letters(), projectIn(dir))
+	case dir.State == planner.DirAbsent:
+		e.line("there", "%s does not exist", v.Storage)
+	default:
+		e.line("there", "%s: %s", v.Storage, dir.Why)
+	}
+}
+
+// quota says which limits are in force, what is used, and who said so.
+func (e *explanation) quota(v planner.View) {
+	if v.Identity == nil {
+		return
+	}
+	q, ok := e.seenQuota(planner.Identity{Filesystem: e.p.mounts[v.System].Filesystem, By: v.Identity.By, ID: v.Identity.ID})
+	name := fmt.Sprintf("%s %d", v.Identity.By, v.Identity.ID)
+	switch {
+	case !ok:
+		e.line("quota", "of %s, which was not looked at", name)
+		return
+	case q.LimitsWhy != "":
+		e.line("quota", "of %s, which is not known: %s", name, q.LimitsWhy)
+		return
+	}
+	by := ", asked by " + q.Via
+	if q.IsDefault {
+		by += "; the default quota covers it"
+	}
+	c := planner.ClaimOf(q.Limits)
+	e.line("quota", "of %s%s", name, by)
+	e.line("", "space %s soft, %s hard, %s used%s", limit(c.SpaceSoft, true), limit(c.SpaceHard, true), limit(q.Space.Value(), true), grace(q.GraceSpace))
+	e.line("", "inodes %s soft, %s hard, %s used%s", limit(c.InodesSoft, false), limit(c.InodesHard, false), limit(q.Inodes.Value(), false), grace(q.GraceInodes))
+}
+
+func (e *explanation) seenQuota(id planner.Identity) (planner.QuotaState, bool) {
+	for i, t := range e.p.graph.QuotaTargets(e.p.seen) {
+		if t.Identity == id && i < len(e.p.seen.Quotas) {
+			return e.p.seen.Quotas[i], true
+		}
+	}
+	return planner.QuotaState{}, false
+}
+
+// grace says when a running grace period ends.
+func grace(end time.Time) string {
+	if end.IsZero() {
+		return ""
+	}
+	return "; its grace period ends " + minute(end)
+}
+
+// projectIn says which project id a directory has, where that matters.
+func projectIn(dir planner.Directory) string {
+	switch {
+	case !dir.HasProject:
+		return ""
+	case dir.Inherit:
+		return fmt.Sprintf(", project %d for all that is made in it", dir.Project)
+	}
+	return fmt.Sprintf(", project %d, not handed on to what is made in it", dir.Project)
+}
+
+func (e *explanation) seenAt(v planner.View) (planner.Directory, bool) {
+	for i, t := range e.p.graph.Targets() {
+		if t.Path == v.Storage && i < len(e.p.seen.Directories) {
+			return e.p.seen.Directories[i], true
+		}
+	}
+	return planner.Directory{}, false
+}
+
+func limit(v planner.Value, space bool) string {
+	n, ok := v.Number()
+	switch {
+	case ok && space:
+		return planfile.FormatBytes(planner.Bytes(n))
+	case ok:
+		return planfile.FormatInodes(planner.Inodes(n))
+	}
+	return v.String()
+}

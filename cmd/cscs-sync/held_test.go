@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// TestPeopleAreToldOnce: by each channel once for each held plan, again only what failed; and no secret stands in the log.
+func TestPeopleAreToldOnce(t *testing.T) {
+	var mu sync.Mutex
+	var posted, tokens []string
+	fail := true
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if fail {
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		posted, tokens = append(posted, string(body)), append(tokens, r.Header.Get("Authorization"))
+	}))
+	defer hook.Close()
+	c := newTurnedLoop(t, "run {\n  notify {\n    exec = [\"/usr/bin/tee\", \"-a\", \"$WORK/notices\"]\n    webhook = \""+hook.URL+"/secret-path\"\n    token = file(\"$WORK/waldur.token\")\n  }\n}\n")
+	c.terminate("first")
+	c.ends(laneAudit, allHeld)
+	c.ends(laneOrders, allHeld)
+	mu.Lock()
+	fail = false
+	mu.Unlock()
+	c.ends(laneOrders, allHeld)
+	c.ends(laneAudit, allHeld)
+	notices, err := os.ReadFile(filepath.Join(c.dir, "notices"))
+	c.check(err)
+	if n := strings.Count(string(notices), `"event":"held"`); n != 1 {
+		t.Errorf("the program was told %d times: %s", n, notices)
+	}
+	if len(posted) != 1 || posted[0] != string(notices) || tokens[0] != "Bearer "+waldursim.DefaultWaldurToken {
+		t.Errorf("posted %q with %q, the program got %q", posted, tokens, notices)
+	}
+	var notice heldNotice
+	if err := json.Unmarshal(notices, &notice); err != nil || notice.Actions != 1 || notice.Danger[0] != planner.DangerArchive || notice.File != c.pending()[0] ||
+		notice.Because[0] != "held by policy: auto_approve does not allow archive" || notice.Addresses[0] != "/capstor/store/cscs/eth/first" {
+		t.Errorf("%+v, %v", notice, err)
+	}
+	hook.Close()
+	c.check(os.Remove(marker(c.pending()[0], "webhook")))
+	c.ends(laneOrders, allHeld)
+	if log := c.service.log(); !strings.Contains(log, "msg=notify") || strings.Contains(log, "secret-path") || strings.Contains(log, waldursim.DefaultWaldurToken) {
+		t.Errorf("the log:\n%s", log)
+	}
+}
+
+// TestHeldPlans: what becomes of the files that wait for people.
+func TestHeldPlans(t *testing.T) {
+	c := newTurnedLoop(t, "")
+	c.terminate("first")
+	c.ends(laneAudit, allHeld)
+	held := c.pending()
+	if len(held) != 1 {
+		t.Fatalf("held: %v", held)
+	}
+	is := func(when string, want []string) {
+		t.Helper()
+		if got := c.pending(); !slices.Equal(got, want) {
+			t.Errorf("%s: held %v, want %v; the log:\n%s", when, got, want, c.service.log())
+		}
+	}
+	before, err := os.ReadFile(held[0])
+	c.check(err)
+	c.ends(laneOrders, allHeld)
+	c.ends(laneAudit, allHeld)
+	after, err := os.ReadFile(held[0])
+	c.check(err)
+	if string(before) != string(after) {
+		t.Error("a held plan with the same id was written again")
+	}
+	is("again", held)
+
+	c.lfsFault(lfssim.Fault{On: lfssim.OnQuota, Errno: "EIO"})
+	c.check(os.Chmod(filepath.Join(c.dir, "mnt/capstor/store"), 0o755))
+	c.round(context.Background(), laneAudit)
+	is("while its quota cannot be read", held)
+	c.lfsMended()
+
+	// more removals: a file each, for they do not depend on each other
+	c.create("second", 30501)
+	c.create("third", 30502)
+	c.ends(laneOrders, applied)
+	c.terminate("second")
+	c.terminate("third")
+	c.ends(laneOrders, allHeld)
+	if n := len(c.pending()); n != 3 {
+		t.Fatalf("%d held plans, want one for each removal", n)
+	}
+	c.ends(laneAudit, allHeld)
+	if n := len(c.pending()); n != 3 {
+		t.Errorf("%d held plans after an audit", n)
+	}
+
+	// one is approved and runs first; the others stay
+	if out, err := c.command("approve", held[0]).CombinedOutput(); err != nil {
+		t.Fatalf("approve: %v\n%s", err, out)
+	}
+	c.ends(laneOrders, applied)
+	if c.exists("capstor/store/cscs/eth/first")() || len(c.pending()) != 2 {
+		t.Errorf("after the approved one: %v; the log:\n%s", c.pending(), c.service.log())
+	}
+
+	// an order that is over takes its plan away: at the next audit, for the orders lane only misses it
+	order, err := c.sim.Resource("capstor-second-store")
+	c.check(err)
+	_, err = c.sim.SetOrderState(order.Orders[len(order.Orders)-1].UUID, waldursim.Canceled)
+	c.check(err)
+	c.ends(laneOrders, allHeld)
+	if n := len(c.pending()); n != 2 {
+		t.Errorf("%d held plans: the orders lane concluded something from absence", n)
+	}
+	c.ends(laneAudit, allHeld)
+	if n := len(c.pending()); n != 1 || !c.exists("capstor/store/cscs/eth/second")() {
+		t.Errorf("%d held plans after the removal was cancelled", n)
+	}
+}
+
+// TestOneMoreTryForHeldPlans: a held plan that could not be applied is tried again later and later, and the round says so.
+func TestOneMoreTryForHeldPlans(t *testing.T) {
+	c := newTurnedLoop(t, "")
+	c.o.interval = time.Minute
+	c.terminate("first")
+	c.ends(laneOrders, allHeld)
+	c.approveAll()
+	c.check(c.sim.Inject(waldursim.Fault{Path: "?page=1&page_size=500", Kind: "status", Status: 400, Count: 1}))
+	c.ends(laneOrders, partialRound)
+	c.ends(laneOrders, allHeld)
+	if !c.exists("capstor/store/cscs/eth/first")() {
+		t.Fatal("it was archived without asking the proxy again")
+	}
+	c.later(2*time.Minute + time.Second)
+	c.ends(laneOrders, applied)
+	if c.exists("capstor/store/cscs/eth/first")() || len(c.pending()) != 0 {
+		t.Errorf("still held: %v", c.pending())
+	}
+}
