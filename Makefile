@@ -14,7 +14,7 @@ test: lint ## everything: formatting, vet, staticcheck, unit, property and end-t
 	$(GO) test -race -timeout 15m ./...
 	$(GO) test -timeout 15m -run "TestKilledAnywhere|TestAttack|TestAllocations" ./cmd/cscs-sync # every kill point and attack, and allocations, without the race detector's weight
 
-test-long: lint ## the same with every kill point, 10,000 rounds and a million tries
+test-long: lint ## the same with every kill point, 100,000 attacks, 10,000 rounds and a million tries
 	CSCS_TEST_LONG=1 $(GO) test -timeout 4h ./...
 
 lint:
