@@ -114,7 +114,9 @@ func (s *System) isClosed(folder int, storage string) error {
 
 func (s *System) closed(owner planner.UID, mode planner.Mode, storage string) error {
 	if owner != planner.UID(s.root.euid) || mode&^private != 0 {
-		return fmt.Errorf("the archive folder %s belongs to %d with mode %s, and must belong to %d with mode 0700", s.root.Path(storage), owner, mode, s.root.euid)
+		where := s.root.Path(storage)
+		return fmt.Errorf("the archive folder %s belongs to %d with mode %s, and must belong to %d with mode 0700, so that nobody else reaches what is archived: "+
+			"mend it by `chown %d %s && chmod 0700 %s`, or name another", where, owner, mode, s.root.euid, s.root.euid, where, where)
 	}
 	return nil
 }
