@@ -26,9 +26,10 @@ type deadMount struct {
 	// nodes are the directories that were made, by parent and name.
 	nodes map[string]uint64
 	// hold is the name of a request (fuseMkdir, …) that is taken and never answered: who waits for it cannot be killed.
-	// stall is one before which the server stops taking anything: who waits can still be killed.
+	// stall is one after which the server takes nothing more: who waits can still be killed.
 	hold, stall uint32
-	dead        bool
+	// begun tells that the server has answered the first request, fuseInit.
+	begun, dead bool
 	ended       chan struct{}
 }
 
@@ -54,11 +55,12 @@ func newDeadMount(t *testing.T, path string) *deadMount {
 	return m
 }
 
-// dies makes the server hold, or stop before, the next request of a kind.
+// dies makes the server hold, or stop after, the next request of a kind; fuseInit stops it at once.
 func (m *deadMount) dies(hold, stall uint32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.hold, m.stall = hold, stall
+	m.dead = m.begun && stall == fuseInit
 }
 
 func (m *deadMount) isDead() bool {
@@ -126,6 +128,7 @@ func (m *deadMount) reply(op uint32, node uint64, in []byte) (status int32, body
 	name := func(skip int) string { return fmt.Sprintf("%d/%s", node, unix.ByteSliceToString(in[skip:])) }
 	switch op {
 	case fuseInit:
+		m.begun = true
 		body = make([]byte, 64)
 		binary.LittleEndian.PutUint32(body, 7)
 		binary.LittleEndian.PutUint32(body[4:], 31)

@@ -196,8 +196,8 @@ func TestHostileCallbacks(t *testing.T) {
 	s.create("bio", 30500)
 	s.ok("plan", "--out", "p.plan")
 	s.ok("approve", "p.plan")
-	s.check(s.sim.Inject(waldursim.Fault{Path: "set_backend_id", Kind: waldursim.FaultStatus, Status: 400, Count: 1,
-		Body: `{"detail":"` + strings.Repeat(`\u202e\u0007no `, 1<<20) + `"}`}))
+	s.check(s.sim.Inject(waldursim.Fault{Path: "set_backend_id", Kind: waldursim.FaultStatus, Status: 400, Count: -1,
+		Body: `{"detail":"` + strings.Repeat(`\u202e\u0007no `, 1<<16) + `"}`}))
 	cmd := s.fixed(nil, "apply", "p.plan")
 	out, err := cmd.CombinedOutput()
 	if code := exitOf(t, err); code != exitPartial || len(out) > 4000 || strings.ContainsAny(string(out), "\u202e\u0007") {
