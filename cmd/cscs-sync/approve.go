@@ -118,8 +118,8 @@ func (a *app) confirmMessage(file *planfile.File, m approval.Message, by string)
 	for i := range file.Plan.Core.Actions {
 		dangerous += min(len(file.Plan.Core.Actions[i].Danger), 1)
 	}
-	a.tell("\nYou approve exactly the %s above, %d of them dangerous, and nothing else.\nThis is signed, %s:\n\n  %s", count(len(file.Plan.Core.Actions), "action"), dangerous, by,
-		strings.ReplaceAll(strings.TrimSuffix(string(text), "\n"), "\n", "\n  "))
+	a.tell("\nYou approve exactly the %s above, %d of them dangerous, and nothing else.\nThis is signed, %s:\n\n%s",
+		count(len(file.Plan.Core.Actions), "action"), dangerous, by, strings.TrimSuffix(string(text), "\n"))
 	if !a.terminal(a.stdin) {
 		return nil
 	}
