@@ -85,6 +85,7 @@ func (x *terminal) converse(t *testing.T, cmd *exec.Cmd, asked, answer string) i
 		t.Fatal(err)
 	}
 	err := cmd.Wait()
+	x.settle()
 	if exit, ok := err.(*exec.ExitError); ok {
 		return exit.ExitCode()
 	} else if err != nil {
