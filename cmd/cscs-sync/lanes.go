@@ -196,7 +196,7 @@ func (s *session) index() (at time.Time, items []planner.Item, err error) {
 // Where a tenant's or a customer's directory is, the proxy takes from the first resource that it lists, so a partial
 // listing may have it elsewhere: the complete one is believed.
 func (r *round) indexed(listed []planner.Item) ([]planner.Item, error) {
-	if !anyResource(listed) {
+	if !anyOrder(listed) {
 		return listed, nil // nothing to plan for
 	}
 	at, items, err := r.index()

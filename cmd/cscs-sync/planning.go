@@ -67,7 +67,7 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	var holds []planner.Hold
 	err := s.store.View(func(tx *state.Tx) (err error) {
 		load := tx.Recorded
-		if r.onlyListed && !anyResource(p.items) {
+		if r.onlyListed && !anyOrder(p.items) {
 			load = tx.Waiting // nothing is planned for: what is recorded would not be looked at
 		}
 		if p.recorded, err = load(); err == nil {
@@ -117,9 +117,12 @@ func (s *session) list(ctx context.Context, r request, p *planned) (err error) {
 	return nil
 }
 
-// anyResource tells whether there is more than tenants and customers.
-func anyResource(items []planner.Item) bool {
-	return slices.ContainsFunc(items, func(it planner.Item) bool { return !it.Target.IsNode() })
+// anyOrder tells whether something may be done for any of them: without an order's URLs what is pending, updating, removing
+// or in error only waits.
+func anyOrder(items []planner.Item) bool {
+	return slices.ContainsFunc(items, func(it planner.Item) bool {
+		return it.URLs[planner.Approve] != "" || it.URLs[planner.SetStateDone] != ""
+	})
 }
 
 // merge adds what a partial listing leaves out.
