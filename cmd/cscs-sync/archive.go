@@ -128,7 +128,11 @@ func (a *app) rescan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.print(fmt.Sprintf("%d archived directories are", len(found)) + " in the register.\n"); err != nil {
+	said := fmt.Sprintf("%d archived directories are in the register.\n", len(found))
+	if len(found) == 1 {
+		said = "1 archived directory is in the register.\n"
+	}
+	if err := a.print(said); err != nil {
 		return err
 	}
 	if len(problems) > 0 {

@@ -139,11 +139,15 @@ func (s *session) unpark(chosen []uint64) error {
 		}
 		for _, n := range chosen {
 			if !slices.ContainsFunc(waiting, func(d state.Delivery) bool { return d.Seq == n }) {
-				return fmt.Errorf("no callback %d waits; see `cscs-sync callbacks list`", n)
+				return noCallback(n)
 			}
 		}
 		return nil
 	})
+}
+
+func noCallback(number uint64) error {
+	return fmt.Errorf("no callback %d waits; see `cscs-sync callbacks list`", number)
 }
 
 // due are the chosen callbacks that may be sent now.
@@ -168,7 +172,11 @@ func (a *app) dropCallback(ctx context.Context, number, reason string) error {
 	if strings.TrimSpace(reason) == "" {
 		return &usageError{"callbacks drop", errors.New("--reason is needed: Waldur will never be told, and somebody will ask why")}
 	}
-	if err := a.locked(ctx, func(tx *state.Tx) error { return tx.Drop(chosen[0], a.user, a.host, reason) }); err != nil {
+	err = a.locked(ctx, func(tx *state.Tx) error { return tx.Drop(chosen[0], a.user, a.host, reason) })
+	if errors.Is(err, state.ErrNotFound) {
+		return noCallback(chosen[0])
+	}
+	if err != nil {
 		return err
 	}
 	a.tell("Callback %d is given up.", chosen[0])
