@@ -19,7 +19,7 @@ import (
 
 // deadline is how long the mounts of these tests may give no answer; patience, in how much time all is to be done that does
 // not hang.
-const deadline, patience = 500 * time.Millisecond, 10 * time.Second
+const deadline, patience = time.Second, 20 * time.Second
 
 // hung mounts a filesystem that never answers: a FUSE whose server reads nothing. After end, who waits for it is let go.
 func hung(t *testing.T, at string) (end func()) {
