@@ -95,6 +95,9 @@ type patient struct {
 
 func (p *patient) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
 	good := slices.DeleteFunc(slices.Clone(statuses), func(s planner.Status) bool { return p.failed[s] != nil })
+	if len(good) == 0 && len(statuses) > 0 {
+		return nil, p.problem() // and not the whole listing, which no status means
+	}
 	items, err := p.Source.List(ctx, good)
 	var status *waldur.StatusError
 	if err == nil || !errors.As(err, &status) || status.Status != http.StatusInternalServerError {
