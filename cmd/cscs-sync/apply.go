@@ -29,6 +29,8 @@ type applyOptions struct {
 	// quiet prints nothing: the loop logs instead, from results.
 	quiet   bool
 	results []apply.Result
+	// guard tells whether the lock still protects anything.
+	guard func() error
 	// head is the history's after the apply: kept elsewhere, it shows every later edit of what was before it.
 	head string
 	// keepOpen has a plan go on another time when a create failed: as one that was interrupted.

@@ -27,6 +27,7 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
+	o.guard = lock.Check
 	if !o.json && !o.quiet {
 		defer s.showProgress()()
 	}
@@ -196,7 +197,7 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 	}
 	s.stage("applying", applyingTime)
 	engine := &apply.Engine{Storage: storage, Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Notify: notify,
-		Reached: s.reached, Parallelism: workers, Host: s.host, Who: s.user,
+		Guard: o.guard, Reached: s.reached, Parallelism: workers, Host: s.host, Who: s.user,
 		RootUID: s.cfg.Settings.Root.UID, RootGID: s.cfg.Settings.Root.GID}
 	results, err := engine.Run(ctx, s.stop, job)
 	o.results = results

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -120,6 +121,30 @@ func TestSecondSignal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLockTakenAway: somebody removes the lock's file while an apply holds it, so that another could begin. The apply stops
+// before its next change, and says so.
+func TestLockTakenAway(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	s.create("a", 31000)
+	s.ok("plan", "--out", "p.plan")
+	s.ok("approve", "p.plan")
+	s.check(s.sim.Inject(waldursim.Fault{Method: "GET", Path: "marketplace-orders", Kind: waldursim.FaultSlow, Delay: waldursim.Duration(time.Second)}))
+	cmd := s.fixed([]string{"CSCS_TEST_CALLBACK_TIMEOUT=1m"}, "apply", "p.plan")
+	cmd.Stdout, cmd.Stderr = s, s
+	lock := filepath.Join(s.dir, "state/apply.lock")
+	s.check(cmd.Start())
+	s.until("the lock, before the question about the order is answered", func() bool {
+		held, err := os.ReadFile(lock)
+		return err == nil && len(held) > 0
+	})
+	s.check(os.Remove(lock))
+	if code := exitOf(t, cmd.Wait()); code != exitError || !strings.Contains(s.log(), "was removed or replaced while it was held") || s.exists("capstor/store")() {
+		t.Errorf("exit %d\n%s", code, s.log())
+	}
+	s.ok("apply", "p.plan")
 }
 
 // TestUmask: what is made has its mode whatever the umask of the process.

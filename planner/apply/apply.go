@@ -140,6 +140,8 @@ type Engine struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Notify hears of progress; it is called from several goroutines, one call at a time.
 	Notify func(Event)
+	// Guard is asked before each group of changes whether they are still ours alone to make; nil: they are.
+	Guard func() error
 	// Reached is called at each point at which a kill must do no harm; nil outside of tests.
 	Reached func(point string)
 	// Parallelism is how many resources are worked on at a time; at least 1.
@@ -167,12 +169,18 @@ func (e *Engine) Run(ctx context.Context, stop <-chan struct{}, job Job) ([]Resu
 	for i := range job.Work {
 		results[i] = Result{Action: job.Work[i].Action, Status: NotBegun}
 	}
+	if err := e.guarded(); err != nil {
+		return results, err
+	}
 	if err := e.makeParents(ctx, stop, &job, results); err != nil {
 		return results, err
 	}
 	for _, chunk := range e.batches(&job, e.resources(&job, results)) {
 		if stopped(ctx, stop) {
 			return results, nil
+		}
+		if err := e.guarded(); err != nil {
+			return results, err
 		}
 		if err := e.batch(ctx, stop, &job, chunk, results); err != nil {
 			return results, err
@@ -193,6 +201,13 @@ func (e *Engine) batches(job *Job, todo []int) [][]int {
 		}
 	}
 	return slices.Concat(slices.Collect(slices.Chunk(quick, batchSize)), slices.Collect(slices.Chunk(long, max(1, e.Parallelism))))
+}
+
+func (e *Engine) guarded() error {
+	if e.Guard == nil {
+		return nil
+	}
+	return e.Guard()
 }
 
 func stopped(ctx context.Context, stop <-chan struct{}) bool {

@@ -93,6 +93,28 @@ func TestAStateThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// Once the changes are no longer ours alone to make, nothing more is begun.
+func TestGuard(t *testing.T) {
+	w := newWorld(t)
+	job := Job{}
+	for i := range batchSize + 1 {
+		job.Work = append(job.Work, creation(fmt.Sprint("p", i)))
+	}
+	w.begin(&job)
+	e := w.engine()
+	asked := 0
+	e.Guard = func() error {
+		if asked++; w.dirs["capstor/p0"] != nil {
+			return errors.New("the lock was taken away")
+		}
+		return nil
+	}
+	results, err := e.Run(context.Background(), nil, job)
+	if !mentions(err, "the lock was taken away") || asked < 3 || results[0].Status != Done || results[batchSize].Status != NotBegun {
+		t.Errorf("%v after %d questions; first %s, last %s", err, asked, results[0].Status, results[batchSize].Status)
+	}
+}
+
 // An answer that cannot be noted leaves the callback in the outbox: it is asked for before it is sent again.
 func TestAnAnswerThatCannotBeNoted(t *testing.T) {
 	w := newWorld(t)
