@@ -28,6 +28,8 @@ type killScene struct {
 	prepare func(*service)
 	// faults are injected before each apply: answers that are lost, refusals that pass.
 	faults []waldursim.Fault
+	// env is the environment of the apply that is killed.
+	env []string
 	// plan makes p.plan; nil: of everything.
 	plan []string
 	// then happens once the plan is approved.
@@ -125,7 +127,7 @@ func killScenes() []killScene {
 		{name: "changes, answers lost", prepare: changed, faults: []waldursim.Fault{fault("approve_by_provider", "lost", 0), fault("set_state_done", "lost", 0)}},
 		{name: "creates, Waldur fails at first", prepare: one, faults: []waldursim.Fault{fault("set_backend_id", "status", 500), fault("set_state_done", "status", 503)}},
 		{name: "conflicts", prepare: two, faults: []waldursim.Fault{fault("approve_by_provider", "status", 409), fault("set_state_done", "status", 409)}},
-		{name: "time-outs", prepare: one, faults: []waldursim.Fault{fault("approve_by_provider", "slow", 0), fault("set_state_done", "slow", 0)}},
+		{name: "time-outs", prepare: one, env: []string{"CSCS_TEST_CALLBACK_TIMEOUT=1s"}, faults: []waldursim.Fault{fault("approve_by_provider", "slow", 0), fault("set_state_done", "slow", 0)}},
 		{name: "approved meanwhile", prepare: two, then: func(s *service) {
 			r, err := s.sim.Resource("capstor-b-store")
 			s.check(err)
@@ -198,7 +200,7 @@ func (s *service) here(args ...string) (int, string) {
 // fixed is a command whose clock stands still, so that two runs leave the same names.
 func (s *service) fixed(env []string, args ...string) *exec.Cmd {
 	cmd := s.command(args...)
-	cmd.Env = append(append(cmd.Env, "CSCS_TEST_NOW=2026-11-22T21:40:03Z", "CSCS_TEST_CALLBACK_TIMEOUT=1s"), env...)
+	cmd.Env = append(append(cmd.Env, "CSCS_TEST_NOW=2026-11-22T21:40:03Z"), env...)
 	return cmd
 }
 
@@ -221,7 +223,7 @@ func TestKilledAnywhere(t *testing.T) {
 			whole := scene.site(t)
 			points := filepath.Join(whole.dir, "points")
 			whole.inject(scene)
-			whole.applyUntilDone([]string{"CSCS_TEST_POINTS=" + points})
+			whole.applyUntilDone(append([]string{"CSCS_TEST_POINTS=" + points}, scene.env...))
 			want := whole.ending()
 			data, err := os.ReadFile(points)
 			whole.check(err)
@@ -269,7 +271,7 @@ func (s *service) inject(k killScene) {
 func (k killScene) killAt(t *testing.T, at int, want ending) {
 	s := k.site(t)
 	s.inject(k)
-	_ = s.fixed([]string{fmt.Sprint("CSCS_TEST_KILL=", at)}, "apply", "--parallelism", "1", "p.plan").Run()
+	_ = s.fixed(append([]string{fmt.Sprint("CSCS_TEST_KILL=", at)}, k.env...), "apply", "--parallelism", "1", "p.plan").Run()
 	s.sim.ClearFaults()
 	s.applyUntilDone(nil)
 	got := s.ending()
