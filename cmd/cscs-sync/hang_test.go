@@ -192,7 +192,8 @@ func TestWatchdogBites(t *testing.T) {
 	mend()
 }
 
-// TestTwoLoops: a second loop on one state does no harm.
+// TestTwoLoops: a second loop on one state does no harm. It may find the lock taken, or an order done that it has just
+// planned for: then its round says so, and nothing happens twice.
 func TestTwoLoops(t *testing.T) {
 	s := newService(t, quick)
 	s.create("first", 30500)
@@ -200,7 +201,8 @@ func TestTwoLoops(t *testing.T) {
 	s.start("--interval", "50ms")
 	for i := range 5 {
 		s.create(fmt.Sprint("p", i), int64(30600+i))
-		if out, err := s.command("run", "--once").CombinedOutput(); err != nil && !strings.Contains(string(out), "lock_busy") {
+		out, err := s.command("run", "--once").CombinedOutput()
+		if harmless := strings.Contains(string(out), "lock_busy") || strings.Contains(string(out), "stale: order was"); err != nil && !harmless {
 			t.Fatalf("a second loop: %v\n%s", err, out)
 		}
 	}
@@ -217,10 +219,11 @@ func TestTwoLoops(t *testing.T) {
 			t.Errorf("%d callbacks took effect for p%d, want approve, set_backend_id and set_state_done", n, i)
 		}
 	}
+	s.until("nothing left behind", func() bool {
+		left, _ := os.ReadDir(filepath.Join(s.dir, "state/begun"))
+		return len(left) == 0
+	})
 	s.stops()
-	if left, _ := os.ReadDir(filepath.Join(s.dir, "state/begun")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
-	}
 }
 
 // callbacksOf are the callbacks for a project that took effect.
