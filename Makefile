@@ -11,7 +11,7 @@ build: ## static binaries in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/cscs-sync ./cmd/waldur-sim ./cmd/lfs-sim
 
 test: lint ## everything: formatting, vet, staticcheck, unit, property and end-to-end tests with the race detector
-	$(GO) test -race -timeout 15m ./...
+	GORACE=atexit_sleep_ms=20 $(GO) test -race -timeout 15m ./... # each process would sleep a second at its end
 	$(GO) test -timeout 15m -run "TestKilledAnywhere|TestAttack|TestAllocations" ./cmd/cscs-sync # every kill point and attack, and allocations, without the race detector's weight
 
 test-long: lint ## the same with every kill point, 100,000 attacks, 10,000 rounds and a million tries

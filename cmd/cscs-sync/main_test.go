@@ -17,7 +17,8 @@ import (
 
 // TestMain makes the test binary stand for the real ones in scripts, which run them as processes of their own.
 func TestMain(m *testing.M) {
-	lfs := func() { os.Exit(lfssim.Main(calledAs(os.Args), os.Getenv, os.Stdout, os.Stderr)) }
+	// The race detector sleeps at the end of a process, and its own variable does not get through to lfs.
+	lfs := func() { syscall.Exit(lfssim.Main(calledAs(os.Args), os.Getenv, os.Stdout, os.Stderr)) }
 	testscript.Main(m, map[string]func(){
 		"cscs-sync": func() {
 			if names, limited := os.LookupEnv("CSCS_TEST_CAPABILITIES"); limited {

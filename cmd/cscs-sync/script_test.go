@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 func setupScript(env *testscript.Env) error {
 	env.Setenv("CSCS_TEST_NOW", "2026-11-22T21:40:03Z")
 	env.Setenv("TERM", "xterm")
+	env.Setenv("GORACE", os.Getenv("GORACE"))
 	env.Setenv("RESPONSES", responses(env))
 	docs, err := filepath.Abs("../../docs")
 	if err != nil {
