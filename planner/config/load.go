@@ -15,6 +15,8 @@ const (
 	maxFile = 256 << 10
 	// maxDepth is far beyond what a person writes.
 	maxDepth = 50
+	// maxForeign is how many characters that HCL has no use for are told one by one; each costs a look at the whole file.
+	maxForeign = 20
 	// maxSecret is more than any token has.
 	maxSecret = 64 << 10
 )
@@ -113,9 +115,11 @@ func (d *decoder) parse(name string) hcl.Blocks {
 
 // refuseTokens finds what would cost the parser or the arithmetic more than a configuration is worth.
 func refuseTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
-	depth := 0
+	depth, foreign := 0, 0
 	for _, t := range tokens {
 		switch t.Type {
+		case hclsyntax.TokenInvalid, hclsyntax.TokenBadUTF8:
+			foreign++
 		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOQuote,
 			hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
 			depth++
@@ -131,6 +135,10 @@ func refuseTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 		if depth > maxDepth {
 			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Nested too deeply", Subject: t.Range.Ptr(),
 				Detail: fmt.Sprintf("Brackets, quotes and templates may be %d deep.", maxDepth)}
+		}
+		if foreign > maxForeign {
+			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Not a configuration", Subject: t.Range.Ptr(),
+				Detail: fmt.Sprintf("More than %d characters of this file mean nothing in HCL. Is it the right file?", maxForeign)}
 		}
 	}
 	return nil

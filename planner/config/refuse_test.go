@@ -72,6 +72,7 @@ func TestLoadRefuses(t *testing.T) {
 		"unlimited outside":                          {strings.Replace(base, "lustre\"\n}", "lustre\"\n min_gid = unlimited\n}", 1), "The word unlimited"},
 		"two overrides of a name":                    {base + strings.Repeat("override \"o\" {\n match { path = \"/**\" }\n mode = \"2770\"\n}\n", 2), "Duplicate override"},
 		"huge exponent":                              {base + "approval { required = 1e999999999 }\n", "Number too long"},
+		"no text":                                    {"e" + strings.Repeat("\x02", 8000), "Not a configuration"},
 		"nested too deeply":                          {base + "approval { required = " + strings.Repeat("(", 60) + "1" + strings.Repeat(")", 60) + " }\n", "Nested too deeply"},
 		"too large":                                  {base + strings.Repeat("# padding\n", 30000), "has more than 262144 bytes"},
 		"null":                                       {base + "run { interval = null }\n", "not null"},
