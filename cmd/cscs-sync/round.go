@@ -80,8 +80,10 @@ func (r *round) do(ctx context.Context) (reason, error) {
 // reasonOf is the reason of a round that ends with an error.
 func (r *round) reasonOf(err error) (reason, error) {
 	var busy *state.LockedError
-	if errors.As(err, &busy) {
-		return lockBusy, err
+	var used *state.UsedError
+	var superseded *state.SupersededError
+	if errors.As(err, &busy) || errors.As(err, &used) || errors.As(err, &superseded) {
+		return lockBusy, err // somebody applies, or has just done the same
 	}
 	if stoppedNow(r.s.stop) {
 		return stopped, nil
