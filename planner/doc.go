@@ -20,6 +20,7 @@
 //	want.go      the proxy's values, then overrides, then the checks on the final values
 //	conflict.go  two resources on one directory, or one inside another
 //	claim.go     several claims on one quota identity
+//	selection.go what the plan is about, and what has to be observed for it
 //	decide.go    present, absent, removing: which action, and whether it is dangerous
 //	project.go   which project id a directory has
 //	change.go    attribute by attribute: before, after, provenance, drift
@@ -29,6 +30,7 @@
 //
 // An unknown observation is never taken as absent, zero or equal: a [Limit] and a [Directory] are unknown until
 // something is known of them. Absence from the listing is never a wish to remove: only an order that terminates leads to
-// [Archive], by the status "removing", or in error by what Waldur says of the order. One bad item never stops the others: it becomes a [Refusal] with its reason. The same wishes
-// on the same storage give the same [Core], byte for byte, whatever the order of the input.
+// [Archive], by the status "removing", or in error by what Waldur says of the order. One bad item never stops the others:
+// it becomes a [Refusal] with its reason. The same wishes on the same storage give the same [Core], byte for byte,
+// whatever the order of the input.
 package planner

@@ -1,0 +1,78 @@
+package planner
+
+import "slices"
+
+// pick applies holds, and numbers what has to be observed.
+func (g *Graph) pick() {
+	w := g.world
+	next, some := int32(0), false
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		some = some || n.selected && !n.isNode()
+		n.hold = w.holdOf(n.address())
+		if g.observes(n) {
+			n.place = next
+			next++
+		}
+	}
+	g.findRestores(int(next))
+	if !some && len(w.Selection.Targets)+len(w.Selection.Excludes) > 0 {
+		g.warn("selection_empty", "", "the targets and exclusions select no resource")
+	}
+}
+
+// holdOf is the hold in force on an address; nil if there is none.
+func (w *World) holdOf(address string) *Hold {
+	for i := range w.Holds {
+		if h := &w.Holds[i]; (h.Until.IsZero() || h.Until.After(w.Now)) && MatchGlob(h.Glob, address) {
+			return h
+		}
+	}
+	return nil
+}
+
+func (s *Selection) matches(address string) bool {
+	if len(s.Restores) > 0 {
+		return slices.Contains(s.Restores, address)
+	}
+	for _, glob := range s.Excludes {
+		if MatchGlob(glob, address) {
+			return false
+		}
+	}
+	for _, glob := range s.Targets {
+		if MatchGlob(glob, address) {
+			return true
+		}
+	}
+	return len(s.Targets) == 0
+}
+
+// observes tells whether the node's directory has to be looked at.
+func (g *Graph) observes(n *node) bool {
+	switch {
+	case g.asksProject(n):
+		return true
+	case n.storage == "" || !g.decides(n) || !n.managed || n.verdict != nil:
+		return false
+	case n.isNode():
+		return g.world.Settings.Parents == ParentsEnforce && g.nodeAt(n.storage) == n
+	}
+	return n.wish != wishNothing || n.item.Status == StatusRemoved
+}
+
+// decides tells whether the plan is about this node at all.
+func (g *Graph) decides(n *node) bool {
+	return n.selected && (g.world.Watch == nil || g.world.Watch[n.item.Key])
+}
+
+// Targets are the places to be observed, in the order that [Observed.Directories] must have.
+func (g *Graph) Targets() []Place {
+	places := make([]Place, 0, len(g.nodes))
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.place >= 0 {
+			places = append(places, Place{System: n.system.Name, Path: n.storage})
+		}
+	}
+	return append(places, g.restorePlaces()...)
+}
