@@ -50,7 +50,7 @@ func (r reason) fine() bool {
 
 // How long a stop waits: for what is under way to get to a good place, and then for it to notice that its time is over.
 const (
-	stopGrace = 6 * time.Second
+	stopGrace = 5 * time.Second
 	stopNow   = 2 * time.Second
 )
 
