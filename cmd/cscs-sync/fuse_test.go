@@ -284,6 +284,6 @@ func TestSecondSignalWhileACallHangs(t *testing.T) {
 func withoutRaceDetector(t *testing.T) {
 	t.Helper()
 	if slowdown > 1 {
-		t.Skip("make test runs it without the race detector")
+		t.Skip("make test-long runs it, without the race detector")
 	}
 }
