@@ -238,7 +238,6 @@ func (s *service) begin(t *testing.T, m *deadMount) *exec.Cmd {
 // TestLockOfAKilledApplyThatHangs: an apply is killed while one of its threads hangs in a call that nothing ends. It may
 // still change something, so nobody takes its lock over, until the kernel has freed it.
 func TestLockOfAKilledApplyThatHangs(t *testing.T) {
-	withoutRaceDetector(t)
 	s := newService(t, "")
 	s.withoutQuotas()
 	m := newDeadMount(t, filepath.Join(s.dir, "mnt/vast"))
@@ -263,7 +262,6 @@ func TestLockOfAKilledApplyThatHangs(t *testing.T) {
 
 // TestSecondSignalWhileACallHangs: the first signal waits for what is under way; the second ends the process all the same.
 func TestSecondSignalWhileACallHangs(t *testing.T) {
-	withoutRaceDetector(t)
 	s := newService(t, "")
 	s.withoutQuotas()
 	m := newDeadMount(t, filepath.Join(s.dir, "mnt/vast"))
@@ -276,14 +274,5 @@ func TestSecondSignalWhileACallHangs(t *testing.T) {
 	code := exitOf(t, cmd.Wait())
 	if !hung.Stop() || code != exitInterrupted || !strings.Contains(s.log(), "apply the same plan again") {
 		t.Errorf("exit %d\n%s", code, s.log())
-	}
-}
-
-// withoutRaceDetector leaves a test to the run without it: at the end of a process the detector may wait for the thread that
-// hangs.
-func withoutRaceDetector(t *testing.T) {
-	t.Helper()
-	if slowdown > 1 {
-		t.Skip("make test-long runs it, without the race detector")
 	}
 }

@@ -86,7 +86,6 @@ const quick = "run {\n  interval = \"1s\"\n  audit_interval = \"1s\"\n  listen =
 
 // TestStopsAlthoughSomethingHangs: a listing, a mount, a notification.
 func TestStopsAlthoughSomethingHangs(t *testing.T) {
-	withoutRaceDetector(t)
 	// each makes something hang, and gives what tells that the loop has met it
 	for name, hang := range map[string]func(s *service) (met func() bool){
 		"listing": func(s *service) func() bool {

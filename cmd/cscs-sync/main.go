@@ -3,12 +3,23 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 )
 
 func main() {
 	tuneMemory()
-	os.Exit(run(context.Background(), system(), os.Args[1:]))
+	os.Exit(offFirstThread(func() int { return run(context.Background(), system(), os.Args[1:]) }))
+}
+
+func init() { runtime.LockOSThread() } // main stays on the first thread, so no call of another goroutine is made there
+
+// offFirstThread does the work, and has the first thread of the process only wait for it. The kernel gives a signal to that
+// thread, if it can: were it to hang in a call, a stop would hang with it, and with each further signal too.
+func offFirstThread(work func() int) int {
+	code := make(chan int)
+	go func() { code <- work() }()
+	return <-code
 }
 
 // tuneMemory has garbage collected when it is a third of what is in use, and not as much again. What a plan keeps is most

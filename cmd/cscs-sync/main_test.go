@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 				panic(withCapabilities(strings.Fields(names), calledAs(os.Args)))
 			}
 			tuneMemory()
-			code := run(context.Background(), testApp(), os.Args[1:])
+			code := offFirstThread(func() int { return run(context.Background(), testApp(), os.Args[1:]) })
 			if f := os.Getenv("CSCS_TEST_STATUS"); f != "" {
 				copyStatus(f)
 			}
