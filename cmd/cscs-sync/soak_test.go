@@ -145,9 +145,10 @@ func (s *service) measure(m *runtime.MemStats) (files, goroutines int) {
 	return len(names), runtime.NumGoroutine()
 }
 
-// TestOrderWithinTwoSeconds: with 10,000 resources, an order is provisioned and reported within two seconds of the poll
-// that saw it.
+// TestOrderWithinTwoSeconds: with 10,000 resources and the loop as a process of its own, an order is provisioned and
+// reported within two seconds of the poll that sees it. What is measured holds the wait for that poll too.
 func TestOrderWithinTwoSeconds(t *testing.T) {
+	const interval = 100 * time.Millisecond
 	s := newService(t, "")
 	s.withoutQuotas()
 	s.check(s.sim.Generate(10_000, 0))
@@ -157,24 +158,18 @@ func TestOrderWithinTwoSeconds(t *testing.T) {
 			t.Fatalf("%v: %v\n%.3000s", args, err, out)
 		}
 	}
-	l := s.inProcess(time.Now)
-	if why := l.round(context.Background(), laneAudit); !why.fine() {
-		t.Fatalf("the audit ended with %s:\n%.3000s", why, s.log())
-	}
+	s.start("--interval", interval.String())
+	s.until("the end of the first audit", s.says("lane=audit reason="))
 	fastest := time.Hour // of a few orders: other tests run beside this one
 	for i := range 5 {
-		s.create(fmt.Sprint("new", i), int64(65001+i))
 		start := time.Now()
-		if why := l.round(context.Background(), laneOrders); why != applied {
-			t.Fatalf("the orders lane ended with %s:\n%.3000s", why, s.log())
-		}
+		s.create(fmt.Sprint("new", i), int64(65001+i))
+		s.becomes(fmt.Sprintf("capstor-new%d-store", i), waldursim.OK)
 		fastest = min(fastest, time.Since(start))
 	}
-	t.Logf("from poll to report: %s", fastest.Round(time.Millisecond))
-	if fastest > 2*time.Second*slowdown {
-		t.Errorf("an order took %s from poll to report, want at most 2 s", fastest)
+	t.Logf("from order to report: %s", fastest.Round(time.Millisecond))
+	if fastest > interval+2*time.Second*slowdown {
+		t.Errorf("an order took %s until its report, want at most 2 s", fastest)
 	}
-	if r, err := s.sim.Resource("capstor-new4-store"); err != nil || r.State != "OK" {
-		t.Errorf("Waldur has it as %+v", r)
-	}
+	s.stops()
 }
