@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mitchellh/go-wordwrap"
+	"github.com/sergi/go-diff/diffmatchpatch"
 	"github.com/spf13/pflag"
 )
 
@@ -86,7 +87,21 @@ func unknownCommand(all []command, word string) error {
 	if len(below) > 0 {
 		return &usageError{"", fmt.Errorf("%s needs another word: %s", word, strings.Join(below, ", "))}
 	}
-	return &usageError{"", fmt.Errorf("unknown command %q", word)}
+	return &usageError{"", fmt.Errorf("unknown command %q%s", word, similar(all, word))}
+}
+
+// similar proposes the command whose name is at most two letters away.
+func similar(all []command, word string) string {
+	for distance := 1; distance <= 2; distance++ {
+		for _, c := range all {
+			first, _, _ := strings.Cut(c.name, " ")
+			d := diffmatchpatch.New()
+			if d.DiffLevenshtein(d.DiffMain(word, first, false)) == distance {
+				return fmt.Sprintf("; did you mean %s?", first)
+			}
+		}
+	}
+	return ""
 }
 
 // splitGlobals cuts off the global flags that stand before the command.

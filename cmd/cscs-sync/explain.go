@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -35,6 +37,10 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 		return err
 	}
 	p, err := o.make(ctx, s, planner.Selection{})
+	var unlisted *listingError
+	if errors.As(err, &unlisted) {
+		return s.recall(what, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -55,7 +61,9 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 		}
 	}
 	if len(found) == 0 {
-		e.unlisted(what)
+		if err := e.unlisted(what, "no: the proxy lists it no more. It leaves out what has no group id in the user directory; nothing is done about it, and nothing is taken away"); err != nil {
+			return err
+		}
 	}
 	if e.b.Len() == 0 {
 		return fmt.Errorf("the proxy lists nothing for %s%s", what, nearest(views, what))
@@ -161,22 +169,45 @@ func (e *explanation) policy(i int) {
 	}
 }
 
-// unlisted says what is known of what the proxy lists no more.
-func (e *explanation) unlisted(what string) {
+// recall says what is known without a listing, and fails all the same with the listing's error.
+func (s *session) recall(what string, failed error) error {
+	e := &explanation{session: s, p: &planned{}}
+	err := s.store.View(func(tx *state.Tx) (err error) {
+		e.p.recorded, err = tx.Recorded()
+		return err
+	})
+	if err == nil {
+		err = e.unlisted(what, "not known: the proxy gave no listing. What follows is recorded; the storage was not looked at")
+	}
+	if err == nil {
+		err = s.print(e.b.String())
+	}
+	return errors.Join(failed, err)
+}
+
+// unlisted says what is known of what the listing does not have, and why it has it not.
+func (e *explanation) unlisted(what, listed string) error {
 	gid, err := strconv.ParseUint(what, 10, 32)
-	for _, r := range e.p.recorded.Records {
-		if r.Address == what || err == nil && !r.Target.IsNode() && r.Group == planner.GID(gid) {
-			fmt.Fprintf(&e.b, "%s\n", planfile.Quote(r.Address))
-			e.line("listed", "no: the proxy lists it no more. It leaves out what has no group id in the user directory; nothing is done about it, and nothing is taken away")
-			e.line("recorded", "%s: owner %d, group %d, mode %s, at %s", minute(r.At), r.Owner, r.Group, r.Mode, r.Storage)
+	byGroup := err == nil
+	known := map[planner.Key]string{}
+	for k, r := range e.p.recorded.Records {
+		if r.Address == what || byGroup && !r.Target.IsNode() && r.Group == planner.GID(gid) {
+			known[k] = r.Address
 		}
 	}
-	for _, x := range e.p.recorded.Archived {
-		if x.Address == what || err == nil && x.Group == planner.GID(gid) {
-			fmt.Fprintf(&e.b, "%s\n", planfile.Quote(x.Address))
-			e.archived(x)
+	for k, x := range e.p.recorded.Archived {
+		if x.Address == what || byGroup && x.Group == planner.GID(gid) {
+			known[k] = x.Address
 		}
 	}
+	for _, k := range slices.SortedFunc(maps.Keys(known), planner.Key.Compare) {
+		e.heading(known[k])
+		e.line("listed", "%s", listed)
+		if err := e.lately(k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *explanation) archived(x planner.Archived) {
@@ -185,11 +216,16 @@ func (e *explanation) archived(x planner.Archived) {
 	e.verbatim("", "cscs-sync archive restore "+planfile.Escape(x.Address)+" --out restore.plan")
 }
 
-func (e *explanation) write(ctx context.Context, v planner.View) error {
+// heading begins what is said of one resource.
+func (e *explanation) heading(address string) {
 	if e.b.Len() > 0 {
 		e.b.WriteString("\n")
 	}
-	fmt.Fprintf(&e.b, "%s\n", planfile.Quote(v.Address))
+	fmt.Fprintf(&e.b, "%s\n", planfile.Quote(address))
+}
+
+func (e *explanation) write(ctx context.Context, v planner.View) error {
+	e.heading(v.Address)
 	e.line("listed", "%s, as %s of %s; item %s", v.Status, orElse(v.Key.DataType, "nothing"), v.Key.System, v.Key.Item)
 	e.wish(v)
 	if v.Order != "" {
@@ -197,7 +233,10 @@ func (e *explanation) write(ctx context.Context, v planner.View) error {
 	}
 	e.there(v)
 	e.quota(v)
-	if err := e.lately(v); err != nil {
+	if !e.isRecorded(v.Key) && !v.Target.IsNode() {
+		e.line("recorded", "never seen as wanted")
+	}
+	if err := e.lately(v.Key); err != nil {
 		return err
 	}
 	e.outcome(v)
@@ -249,25 +288,29 @@ func (e *explanation) order(ctx context.Context, v planner.View) {
 	}
 }
 
+func (e *explanation) isRecorded(k planner.Key) bool {
+	_, recorded := e.p.recorded.Records[k]
+	_, archived := e.p.recorded.Archived[k]
+	return recorded || archived
+}
+
 // lately says what is recorded, what happened last, and what Waldur was not told yet.
-func (e *explanation) lately(v planner.View) error {
-	if r, ok := e.p.recorded.Records[v.Key]; ok {
-		e.line("recorded", "%s: owner %d, group %d, mode %s", minute(r.At), r.Owner, r.Group, r.Mode)
-	} else if !v.Target.IsNode() {
-		e.line("recorded", "never seen as wanted")
+func (e *explanation) lately(k planner.Key) error {
+	if r, ok := e.p.recorded.Records[k]; ok {
+		e.line("recorded", "%s: owner %d, group %d, mode %s, at %s", minute(r.At), r.Owner, r.Group, r.Mode, r.Storage)
 	}
-	if x, ok := e.p.recorded.Archived[v.Key]; ok {
+	if x, ok := e.p.recorded.Archived[k]; ok {
 		e.archived(x)
 	}
 	for _, u := range e.p.recorded.Undelivered {
-		if u.Key == v.Key {
+		if u.Key == k {
 			e.line("outbox", "%s waits since %s: %s", u.Callback, minute(u.Since), u.Problem)
 		}
 	}
 	return e.store.View(func(tx *state.Tx) error {
 		var last *state.Entry
 		err := tx.History(0, func(h state.Entry) error {
-			if slices.ContainsFunc(h.Steps, func(s state.Step) bool { return s.Key == v.Key }) {
+			if slices.ContainsFunc(h.Steps, func(s state.Step) bool { return s.Key == k }) {
 				last = &h
 			}
 			return nil

@@ -40,7 +40,9 @@ func TestHelpFits(t *testing.T) {
 // TestWrongCommandLines: each is an error on stderr, exit 1, and nothing on stdout.
 func TestWrongCommandLines(t *testing.T) {
 	for _, tc := range []struct{ line, want string }{
-		{"paln", `unknown command "paln"`},
+		{"paln", `unknown command "paln"; did you mean plan?`},
+		{"aprove x", `unknown command "aprove"; did you mean approve?`},
+		{"terraform", "unknown command \"terraform\"\n"},
 		{"state", "state needs another word: state list, state show"},
 		{"state paln", "state needs another word"},
 		{"help paln", `unknown command "paln"`},

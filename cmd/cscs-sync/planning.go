@@ -100,6 +100,13 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 // listingError is the error of a listing, whatever it is.
 type listingError struct{ error }
 
+func (e *listingError) Error() string {
+	if errors.Is(e.error, providers.ErrUnreachable) {
+		return e.error.Error() + "; cscs-sync doctor tells which side fails"
+	}
+	return e.error.Error()
+}
+
 func (e *listingError) Unwrap() error { return e.error }
 
 // list asks the source.

@@ -63,6 +63,9 @@ func (a *app) open(secrets config.SecretMode) (*session, error) {
 // readPlan reads and checks a plan file.
 func (a *app) readPlan(path string) (*planfile.File, error) {
 	data, err := readFile(path, planfile.MaxSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read plan: %s does not exist; cscs-sync plan --out %[1]s writes it", path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read plan: %w", err)
 	}
