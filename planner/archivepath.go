@@ -13,5 +13,5 @@ func (a *Action) ArchivePath(made time.Time) string {
 	if id == "" {
 		id = a.Key.Item
 	}
-	return path.Join(a.Folder, made.UTC().Format("20060102T150405Z")+"-"+id[:min(8, len(id))]+"-"+path.Base(a.Storage))
+	return path.Join(a.Folder, made.UTC().Format("20060102T150405Z")+"-"+ShortID(id)+"-"+path.Base(a.Storage))
 }

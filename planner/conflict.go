@@ -103,7 +103,7 @@ func waitsFor(create, remove *node) bool {
 	if create == nil || remove == nil || create.wish != wishCreate || remove.item.Status != StatusRemoving {
 		return false
 	}
-	create.wait("path_being_removed", "%s, which is being removed, still has its directory", shortID(remove.item.Key.Item))
+	create.wait("path_being_removed", "%s, which is being removed, still has its directory", ShortID(remove.item.Key.Item))
 	return true
 }
 
@@ -113,7 +113,7 @@ func (h *holder) lose(to *holder) {
 	}
 	who := to.address
 	if to.node != nil {
-		who += " (item " + shortID(to.node.item.Key.Item) + ")"
+		who += " (item " + ShortID(to.node.item.Key.Item) + ")"
 	} else {
 		who += ", which is recorded there and no longer listed"
 	}

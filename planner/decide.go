@@ -138,9 +138,9 @@ func (c *comparison) dangerOf(ch *Change, dir Directory, d *decision) {
 func (c *comparison) reasonOfWish(n *node, d *decision, code, text string) {
 	switch n.wish {
 	case wishCreate:
-		code, text = "order_create", fmt.Sprintf("order %s asks for it", shortID(n.order))
+		code, text = "order_create", fmt.Sprintf("order %s asks for it", ShortID(n.order))
 	case wishUpdate:
-		code, text = "order_update", fmt.Sprintf("order %s changes it", shortID(n.order))
+		code, text = "order_update", fmt.Sprintf("order %s changes it", ShortID(n.order))
 	}
 	d.detail.Reasons = append(d.detail.Reasons, Reason{code, text})
 }
@@ -150,9 +150,9 @@ const ErrorTerminate = "error_terminate"
 
 // remove plans the archiving of what an order terminates. Only this status ever leads here.
 func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
-	because := Reason{"order_terminate", fmt.Sprintf("order %s terminates it", shortID(n.order))}
+	because := Reason{"order_terminate", fmt.Sprintf("order %s terminates it", ShortID(n.order))}
 	if n.item.Status == StatusError {
-		because = Reason{ErrorTerminate, fmt.Sprintf("order %s terminates it, and it is in error", shortID(n.order))}
+		because = Reason{ErrorTerminate, fmt.Sprintf("order %s terminates it, and it is in error", ShortID(n.order))}
 	}
 	c.callbacks(n, d)
 	if dir.State == DirAbsent {
@@ -272,7 +272,7 @@ func (c *comparison) callbacks(n *node, d *decision) {
 		return
 	}
 	if n.system.Quota.Kind == QuotaNone && n.system.Quota.Orders != "complete" && n.quota.Known() && n.wish != wishRemove {
-		d.quota = Reason{"orders_held", fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them by hand and orders = \"complete\" in its quota block, or leave it to the other system", shortID(n.order), n.system.Name)}
+		d.quota = Reason{"orders_held", fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them by hand and orders = \"complete\" in its quota block, or leave it to the other system", ShortID(n.order), n.system.Name)}
 		return
 	}
 	w := c.g.world.Settings.Waldur

@@ -87,6 +87,11 @@ const (
 	SetStateOK    Callback = "set_state_ok"
 )
 
+// AboutOrder tells callbacks whose URL names the order, and whose effect shows in its state; the others are about the resource.
+func (c Callback) AboutOrder() bool {
+	return c == Approve || c == Reject || c == SetStateDone || c == SetStateErred
+}
+
 // OrderType is Waldur's kind of an order.
 type OrderType string
 

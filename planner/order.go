@@ -36,21 +36,22 @@ func AllQuestions(s *Settings, items []Item, keys map[Key]bool) []Question {
 	return qs
 }
 
-// OrderURLs are the order and callback URLs of an item, rewritten to waldur.url, for an apply. The error says which URL
-// may not be called, and why.
-func OrderURLs(s *Settings, it *Item) (order string, calls map[Callback]string, err error) {
+// OrderURLs are the order and callback URLs of an item, rewritten to waldur.url, for an apply. There are none if one of them
+// may not be called: planning blocks such an item.
+func OrderURLs(s *Settings, it *Item) (order string, calls map[Callback]string) {
+	o, why := orderOf(s, it)
+	if why != "" {
+		return "", nil
+	}
 	calls = make(map[Callback]string, len(it.URLs))
 	for name, raw := range it.URLs {
 		url, err := CallbackURL(s.Waldur, raw)
 		if err != nil {
-			return "", nil, err
+			return "", nil
 		}
 		calls[name] = url
-		if _, u, ok := OrderOf(url); ok {
-			order = u
-		}
 	}
-	return order, calls, nil
+	return o.url, calls
 }
 
 // orderRef is what the listing tells of an item's order.
@@ -60,7 +61,7 @@ type orderRef struct {
 	acts bool
 }
 
-// orderOf reads the order from an item's URLs; why tells that they may not be used.
+// orderOf reads the order from an item's URLs; why tells that they may not be used. One that leads elsewhere spoils all.
 func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 	o.acts = it.URLs[Approve] != "" || it.URLs[SetStateDone] != ""
 	if !o.acts {
@@ -69,7 +70,7 @@ func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 	if s.Waldur.URL == "" {
 		return o, "it has an order, and there is no waldur block in the configuration to report to"
 	}
-	for _, name := range []Callback{Approve, Reject, SetStateDone, SetStateErred} {
+	for _, name := range []Callback{Approve, Reject, SetStateDone, SetStateErred, SetBackendID, UpdateOptions, SetStateOK} {
 		raw := it.URLs[name]
 		if raw == "" {
 			continue
@@ -77,6 +78,9 @@ func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 		url, err := CallbackURL(s.Waldur, raw)
 		if err != nil {
 			return o, "its order is not asked: " + err.Error()
+		}
+		if !name.AboutOrder() {
+			continue
 		}
 		id, orderURL, ok := OrderOf(url)
 		if !ok {
@@ -147,13 +151,13 @@ func (g *Graph) judgeType(n *node) {
 			if !asked {
 				why = "it was not asked"
 			}
-			n.block("order_unknown", "it is in error with order %s, and only Waldur knows what that order wants: %s", shortID(n.order), why)
+			n.block("order_unknown", "it is in error with order %s, and only Waldur knows what that order wants: %s", ShortID(n.order), why)
 		case answer.Order.Type == OrderUpdate:
 			n.wish = wishUpdate
 		case answer.Order.Type == OrderTerminate:
 			n.wish = wishRemove
 		default:
-			n.block("order_type", "it is in error, and its order %s is a %s: only Update and Terminate are acted on", shortID(n.order), answer.Order.Type)
+			n.block("order_type", "it is in error, and its order %s is a %s: only Update and Terminate are acted on", ShortID(n.order), answer.Order.Type)
 		}
 		return
 	}
@@ -163,15 +167,15 @@ func (g *Graph) judgeType(n *node) {
 			why = "it was not asked"
 		}
 		if g.world.MustAsk && g.decides(n) {
-			n.block("order_unknown", "what its order %s is now could not be asked: %s", shortID(n.order), why)
+			n.block("order_unknown", "what its order %s is now could not be asked: %s", ShortID(n.order), why)
 		} else if n.item.Status == StatusUpdating {
-			g.warn("order_not_asked", n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used", shortID(n.order), why)
+			g.warn("order_not_asked", n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used", ShortID(n.order), why)
 		}
 		return
 	}
 	want := map[wish]OrderType{wishCreate: OrderCreate, wishUpdate: OrderUpdate, wishRemove: OrderTerminate}[n.wish]
 	if answer.Order.Type != want {
-		n.block("order_type", "its status is %s, but its order %s is a %s", n.item.Status, shortID(n.order), answer.Order.Type)
+		n.block("order_type", "its status is %s, but its order %s is a %s", n.item.Status, ShortID(n.order), answer.Order.Type)
 	}
 }
 
@@ -181,11 +185,11 @@ func (n *node) judgeState(s OrderState) {
 	switch s {
 	case OrderPendingProvider, OrderExecuting:
 	case OrderPendingConsumer, OrderPendingProject, OrderPendingStartDate:
-		n.wait("order_not_ready", "Waldur says that its order %s is %s: somebody else has to act first", shortID(n.order), s)
+		n.wait("order_not_ready", "Waldur says that its order %s is %s: somebody else has to act first", ShortID(n.order), s)
 	default:
-		n.wait("order_over", "Waldur says that its order %s is %s: the proxy's listing is older; plan again", shortID(n.order), s)
+		n.wait("order_over", "Waldur says that its order %s is %s: the proxy's listing is older; plan again", ShortID(n.order), s)
 	}
 }
 
-// shortID is how people name an order: its first eight digits.
-func shortID(id string) string { return id[:min(8, len(id))] }
+// ShortID is how people name an order: its first eight digits.
+func ShortID(id string) string { return id[:min(8, len(id))] }

@@ -111,6 +111,9 @@ func TestRefusals(t *testing.T) {
 		{"callbacks elsewhere", "order_url", false, project("bio", 30500, func(it *planner.Item) {
 			it.Status, it.URLs = planner.StatusPending, map[planner.Callback]string{planner.Approve: "https://evil.example.com/api/marketplace-orders/" + id("o") + "/approve_by_provider/"}
 		})},
+		{"one callback of several elsewhere", "order_url", false, project("bio", 30500, ordered(planner.StatusRemoving), func(it *planner.Item) {
+			it.URLs[planner.SetBackendID] = "https://evil.example.com/api/marketplace-provider-resources/" + id("o") + "/set_backend_id/"
+		})},
 		{"error with an order nobody was asked about", "order_unknown", false, project("bio", 30500, ordered(planner.StatusError))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -144,7 +144,7 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	default:
 		quotas = it.NewQuotas
 		if quotas == nil && n.verdict == nil {
-			g.warn("new_quotas_unknown", n.address(), "the proxy does not say which quotas order %s asks for: they stay as they are", shortID(n.order))
+			g.warn("new_quotas_unknown", n.address(), "the proxy does not say which quotas order %s asks for: they stay as they are", ShortID(n.order))
 		}
 	}
 	if quotas != nil {

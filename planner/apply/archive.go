@@ -35,6 +35,11 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	if err := e.Storage.CheckArchive(m); err != nil {
 		return err
 	}
+	if !w.Finished {
+		if err := e.queue(job, w, &outcome{}); err != nil { // what is due afterwards must be possible
+			return err
+		}
+	}
 	if err := e.agree(ctx, w); err != nil {
 		return err
 	}
@@ -93,9 +98,12 @@ func before(a *planner.Action, at planner.Attribute) planner.Value {
 // agree asks Waldur to approve a removal. Without a clear yes nothing is moved and nothing is queued.
 func (e *Engine) agree(ctx context.Context, w *Work) error {
 	a := w.Action
+	if w.Finished {
+		return nil
+	}
 	url, ok := w.URLs[planner.Approve]
 	if !ok {
-		return nil // it was approved before; the order was asked and is executing
+		return e.agreed(ctx, w)
 	}
 	if e.paused.Load() {
 		return fmt.Errorf("archive %s: %w; nothing was moved", a.Address, ErrPaused)
@@ -111,7 +119,20 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 	} else if order, err := e.Orders.Get(ctx, w.Order); err == nil && took(planner.Approve, order.State) {
 		return nil // the answer was lost, or somebody approved it meanwhile
 	}
-	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address, a.Order[:min(8, len(a.Order))], describe(answer))
+	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address, planner.ShortID(a.Order), describe(answer))
+}
+
+// agreed makes sure that a removal whose approve Waldur no longer offers was approved before.
+func (e *Engine) agreed(ctx context.Context, w *Work) error {
+	a := w.Action
+	order, err := e.Orders.Get(ctx, w.Order)
+	switch {
+	case err != nil:
+		return fmt.Errorf("archive %s: whether order %s was approved could not be asked: %w; nothing was moved", a.Address, planner.ShortID(a.Order), err)
+	case !took(planner.Approve, order.State):
+		return fmt.Errorf("archive %s: Waldur offers no approve for order %s, which is %s; nothing was moved, plan again", a.Address, planner.ShortID(a.Order), order.State)
+	}
+	return nil
 }
 
 func describe(a providers.Answer) string {

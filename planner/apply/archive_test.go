@@ -99,6 +99,41 @@ func TestRemovalNeedsAYes(t *testing.T) {
 	}
 }
 
+// Where Waldur offers no approve, only its word that the order was approved moves anything.
+func TestRemovalWithoutAnApproveNeedsAnApprovedOrder(t *testing.T) {
+	for state, moved := range map[planner.OrderState]bool{planner.OrderExecuting: true, planner.OrderDone: true, planner.OrderPendingProvider: false, planner.OrderCanceled: false} {
+		w := newWorld(t)
+		x := w.removal("bio")
+		delete(x.URLs, planner.Approve)
+		w.orders[x.Order] = state
+		results := w.run(Job{Work: []Work{x}})
+		if got := w.dirs[trashed] != nil; got != moved {
+			t.Errorf("order %s: moved %t, want %t; %v", state, got, moved, results[0].Err)
+		}
+		if !moved && !mentions(results[0].Err, "offers no approve", string(state), "nothing was moved", "plan again") {
+			t.Errorf("order %s: %v", state, results[0].Err)
+		}
+	}
+	w := newWorld(t)
+	x := w.removal("bio")
+	delete(x.URLs, planner.Approve)
+	w.asking = errors.New("no answer")
+	if r := w.run(Job{Work: []Work{x}}); w.dirs[trashed] != nil || !mentions(r[0].Err, "no answer", "nothing was moved") {
+		t.Errorf("moved %t: %v", w.dirs[trashed] != nil, r[0].Err)
+	}
+}
+
+// A removal whose end could not be told is not begun.
+func TestRemovalThatCannotBeReportedIsNotApproved(t *testing.T) {
+	w := newWorld(t)
+	x := w.removal("bio")
+	delete(x.URLs, planner.SetStateDone)
+	if r := w.run(Job{Work: []Work{x}}); !mentions(r[0].Err, "no longer offers set_state_done") {
+		t.Errorf("%v", r[0].Err)
+	}
+	w.wantLog("check capstor/bio")
+}
+
 // What could fail is found before anything is told.
 func TestRemovalThatCannotBeDoneIsNotApproved(t *testing.T) {
 	w := newWorld(t)
@@ -195,7 +230,7 @@ func TestRemovalResumes(t *testing.T) {
 		want             []string
 	}{
 		{"before the approve", false, false, false, []string{"check capstor/bio", "approve bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
-		{"approved", false, true, false, []string{"check capstor/bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
+		{"approved", false, true, false, []string{"check capstor/bio", "ask bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
 		{"moved", true, true, false, []string{"quota of 30500", "ask bio", "set_state_done bio"}},
 		{"over at its approve, not moved", false, true, true, []string{"check capstor/bio", "archive capstor/bio", "quota of 30500"}},
 		{"over, and moved", true, true, true, []string{"quota of 30500"}},

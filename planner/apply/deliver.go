@@ -144,7 +144,7 @@ func backoff(tries int) time.Duration {
 
 // attempt makes one try. A resend is decided by the order's state first, so that nothing takes effect twice.
 func (e *Engine) attempt(ctx context.Context, d *state.Delivery, resend bool) (verdict, string, time.Duration) {
-	if resend && aboutOrder(d.Callback) {
+	if resend && d.Callback.AboutOrder() {
 		if v, why, settled := e.settledBy(ctx, d); settled {
 			return v, why, 0
 		}
@@ -156,7 +156,7 @@ func (e *Engine) attempt(ctx context.Context, d *state.Delivery, resend bool) (v
 	switch s := answer.Status; {
 	case s >= 200 && s < 300:
 		return delivered, "", 0
-	case s == http.StatusConflict && aboutOrder(d.Callback):
+	case s == http.StatusConflict && d.Callback.AboutOrder():
 		return e.afterConflict(ctx, d, why)
 	case refused(s):
 		return paused, why, answer.RetryAfter
@@ -164,11 +164,6 @@ func (e *Engine) attempt(ctx context.Context, d *state.Delivery, resend bool) (v
 		return again, why, answer.RetryAfter
 	}
 	return parked, why, 0
-}
-
-// aboutOrder tells callbacks whose effect shows in the order's state.
-func aboutOrder(c planner.Callback) bool {
-	return c == planner.Approve || c == planner.SetStateDone || c == planner.SetStateErred || c == planner.Reject
 }
 
 // settledBy asks for the order before something is sent again; settled tells that the answer decides it.

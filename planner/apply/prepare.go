@@ -45,9 +45,7 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 			w.Record.Claim = now.Recorded.Records[a.Key].Claim
 		}
 		if it := items[a.Key]; it != nil {
-			if order, calls, err := planner.OrderURLs(now.Settings, it); err == nil {
-				w.Order, w.URLs = order, calls
-			}
+			w.Order, w.URLs = planner.OrderURLs(now.Settings, it)
 			w.Bodies = bodies(a, it, now.Settings)
 		}
 	}
