@@ -44,6 +44,53 @@ func TestFreezeOnlyWhatNobodyElseLivesOn(t *testing.T) {
 	}
 }
 
+// A freeze that was planned when nobody else lived on the quota is stale once somebody does.
+func TestFreezeIsStaleOnceOthersLiveOnIt(t *testing.T) {
+	own := recordOf("bio", 30500)
+	own.QuotaBy, own.QuotaID = planner.ByGroup, 30500
+	removal := project("bio", 30500, ordered(planner.StatusRemoving))
+	m := newModel()
+	asWanted(m, "bio", 30500)
+	world := func(more ...planner.Item) *planner.World {
+		return &planner.World{Settings: frozen(), Items: items(append(more, removal)...), Recorded: records(own), Watch: map[planner.Key]bool{removal.Key: true}}
+	}
+	approved, g := plan(world(), m)
+	if stale := planner.Recheck(approved, g, nil); len(stale) != 0 {
+		t.Errorf("nothing moved, but stale: %v", stale)
+	}
+	_, g = plan(world(project("chem", 30500)), m)
+	if stale := planner.Recheck(approved, g, nil); len(stale) != 1 || stale[0].Field != "quota" {
+		t.Errorf("another lives on it: stale %v, want the quota", stale)
+	}
+}
+
+// An apply that goes on after the move still knows whether others live on the quota: the directory's own claim, recorded or
+// in the register, is not another's.
+func TestWhoElseLivesOnAnArchivedQuota(t *testing.T) {
+	own := recordOf("bio", 30500)
+	own.QuotaBy, own.QuotaID = planner.ByGroup, 30500
+	register := planner.Recorded{Archived: map[planner.Key]planner.Archived{own.Key: {Key: own.Key, System: "capstor", QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: own.Claim}}}
+	removal := project("bio", 30500, ordered(planner.StatusRemoving))
+	for _, c := range []struct {
+		name   string
+		more   []planner.Item
+		rec    planner.Recorded
+		shared bool
+	}{
+		{"noted nowhere", nil, planner.Recorded{}, false},
+		{"still recorded", nil, records(own), false},
+		{"in the register", nil, register, false},
+		{"in the register, and another is new", []planner.Item{project("chem", 30500)}, register, true},
+	} {
+		s := frozen()
+		s.Systems[0].Quota.Shared = planner.SharedSum
+		_, g := plan(&planner.World{Settings: s, Items: items(append(c.more, removal)...), Recorded: c.rec, Watch: map[planner.Key]bool{removal.Key: true}}, newModel())
+		if w, ok := g.Watched(removal.Key); !ok || w.Shared != c.shared {
+			t.Errorf("%s: shared %t (listed %t), want %t", c.name, w.Shared, ok, c.shared)
+		}
+	}
+}
+
 // What a manifest must tell is in the plan: it is all that an apply knows of the directory.
 func TestAnArchiveKnowsTheProject(t *testing.T) {
 	s := testSettings()

@@ -196,20 +196,32 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 
 // leave notes that a node gives up its claim on a quota identity, and counts the claims of others. Freezing a quota that
 // others live on would stop them.
-func (c *comparison) leave(n *node, id Identity) (others int32) {
+func (c *comparison) leave(n *node, id Identity) int32 {
+	others := c.others(n, id)
 	if n.share >= 0 {
-		others = c.shares.list[n.share].claims
+		c.leaving[id] += c.shares.list[n.share].claims - others
 	}
-	own := int32(0)
-	if rec := c.g.world.Recorded.Records[n.item.Key]; others > 0 && rec.QuotaBy == id.By && rec.QuotaID == id.ID {
-		own = 1 // at the recorded value
-	}
-	c.leaving[id] += own
-	others -= own
 	if others > 0 && n.system.Quota.OnRemove == "freeze" {
 		c.g.warn("not_frozen", n.address(), "the limits of %s %d stay as they are when it is archived, although on_remove is \"freeze\": others live on them", id.By, id.ID)
 	}
 	return others
+}
+
+// others counts the claims on a removed node's quota identity that are not its own: that counts at its recorded value, or at
+// that of the register once the directory is archived.
+func (c *comparison) others(n *node, id Identity) int32 {
+	if n.share < 0 {
+		return 0
+	}
+	claims := c.shares.list[n.share].claims
+	rec := c.g.world.Recorded.Records[n.item.Key]
+	kept := c.g.world.Recorded.Archived[n.item.Key]
+	recorded := rec.QuotaBy == id.By && rec.QuotaID == id.ID
+	archived := kept.QuotaBy == id.By && kept.QuotaID == id.ID && n.system.Quota.Shared != SharedRefuse
+	if claims > 0 && (recorded || archived) {
+		claims--
+	}
+	return claims
 }
 
 // restore brings an archived directory back to where it was.

@@ -17,6 +17,8 @@ type Watched struct {
 	Refused, Quota Reason
 	// Record is what is to be recorded once the resource is as wanted; its Inode is that of the directory seen, if any.
 	Record Record
+	// Shared tells of a removal that others live on its quota identity.
+	Shared bool
 	// Limits are the identity's limits once they are as wanted, and Identity whose; nil if it claims none.
 	Limits   Quota
 	Identity *Identity
@@ -41,6 +43,10 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 	if s := c.claim(n); s != nil && s.refused == nil && s.state != nil {
 		id := s.identity
 		w.Identity, w.Limits = &id, s.target()
+	}
+	if n.wish == wishRemove && n.system != nil {
+		id, ok := n.identityOf(c.seen.Mounts[n.system.Name])
+		w.Shared = ok && c.others(n, id) > 0
 	}
 	c.g.watched[n.item.Key] = w
 }
@@ -141,6 +147,9 @@ func recheckAction(a *Action, kept []KeptLimit, g *Graph, show func(Attribute, V
 		if w.Kind != a.Kind {
 			return one("state", string(a.Kind), orNone(string(w.Kind)))
 		}
+	}
+	if a.Freeze && w.Shared {
+		return one("quota", "to be frozen, for nobody else lived on it", "what others live on")
 	}
 	return recheckState(a, kept, w.State, show)
 }

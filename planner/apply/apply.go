@@ -80,6 +80,8 @@ type Work struct {
 	Skip string
 	// Finished tells that a callback of an earlier run ended the order already: only records are left to write.
 	Finished bool
+	// Shared tells that others live by now on the quota that was to be frozen.
+	Shared bool
 	// Record is what is recorded once the resource is as wanted.
 	Record planner.Record
 	// URLs are the callbacks, rewritten to waldur.url; Order is the order's own URL.

@@ -162,7 +162,10 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome) error {
 	now := e.Storage.Quota(ctx, a.System, *a.Quota)
 	why := now.LimitsWhy
 	want := now.Limits
-	if why == "" {
+	switch {
+	case w.Shared:
+		why = "others live on it by now"
+	case why == "":
 		why = cmp.Or(now.Space.Why, now.Inodes.Why)
 		freezeLimits(&want.SpaceSoft, &want.SpaceHard, now.Space, 1024, leastSpace)
 		freezeLimits(&want.InodesSoft, &want.InodesHard, now.Inodes, 1, leastInodes)

@@ -221,6 +221,28 @@ func TestFreeze(t *testing.T) {
 	}
 }
 
+// A quota on which others live by now is left alone, and that is told.
+func TestNoFreezeOfWhatOthersLiveOn(t *testing.T) {
+	w := newWorld(t)
+	x := w.removal("bio")
+	x.Action.Freeze, x.Shared = true, true
+	w.limits.Limits.SpaceHard = planner.LimitOf[planner.Bytes](1 << 40)
+	var told []string
+	e := w.engine()
+	e.Notify = func(ev Event) { told = append(told, ev.Step) }
+	job := Job{Work: []Work{x}}
+	w.begin(&job)
+	if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done {
+		t.Errorf("%v, %+v", err, results)
+	}
+	w.wantLog("check capstor/bio", "approve bio", "archive capstor/bio", "set_state_done bio")
+	if !slices.ContainsFunc(told, func(s string) bool {
+		return strings.Contains(s, "not frozen") && strings.Contains(s, "others live on it")
+	}) {
+		t.Errorf("told %q", told)
+	}
+}
+
 // A resumed removal goes on from where it was: moved already, approved already, or over at its approve.
 func TestRemovalResumes(t *testing.T) {
 	for _, c := range []struct {

@@ -39,6 +39,7 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 			w.Record = watched.Record
 			w.Record.Plan = id
 			w.Finished = now.Resumed && endedByUs(a, watched, now.Orders)
+			w.Shared = watched.Shared
 			finished[a.Key] = w.Finished
 		}
 		if a.Kind == planner.Archive {
