@@ -3,6 +3,7 @@ package posix
 import (
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -69,20 +70,41 @@ func (s *System) look(where string) planner.Mount {
 	if err := retry(func() error { return unix.Fstatfs(s.fd, &fs) }); err != nil {
 		return unknown("statfs", err)
 	}
-	found, err := mounts(func(i *mountinfo.Info) bool { return uint64(i.ID) != s.place.mount })
-	if err != nil || len(found) == 0 {
+	found, node, err := s.mounted()
+	if err != nil || found == nil {
 		return unknown("its mount is not in /proc/self/mountinfo", err)
 	}
-	if problem := wrongMount(s.settings, where, found[0], int64(fs.Type)); problem != "" {
+	if problem := wrongMount(s.settings, where, found, node, int64(fs.Type)); problem != "" {
 		return planner.Mount{Problem: problem}
 	}
-	s.mount = planner.Mount{Filesystem: identity(found[0], s.place), Inode: s.place.inode}
-	s.findTop(found[0].Mountpoint)
+	s.mount = planner.Mount{Filesystem: identity(found, s.place), Inode: s.place.inode}
+	s.findTop(found.Mountpoint)
 	return s.mount
 }
 
-// wrongMount says what is there and what was expected; empty if that is the same.
-func wrongMount(system planner.System, where string, m *mountinfo.Info, magic int64) string {
+// mounted is the mount that the system's directory lies on, and the one at "/"; nil where there is none.
+func (s *System) mounted() (found, node *mountinfo.Info, err error) {
+	both, err := mounts(func(i *mountinfo.Info) bool { return uint64(i.ID) != s.place.mount && i.Mountpoint != "/" })
+	for _, m := range both {
+		if uint64(m.ID) == s.place.mount {
+			found = m
+		}
+		if m.Mountpoint == "/" {
+			node = m
+		}
+	}
+	return found, node, err
+}
+
+// nodesOwn tells that a mount shows what the node's root filesystem has at the same place: it is that filesystem's, or a
+// directory of it bound onto itself, as systemd does with the ReadWritePaths of a service.
+func nodesOwn(m, node *mountinfo.Info) bool {
+	return m.Mountpoint == "/" ||
+		node != nil && m.Major == node.Major && m.Minor == node.Minor && m.Root == path.Join(node.Root, m.Mountpoint)
+}
+
+// wrongMount says what is there and what was expected; empty if that is the same. The node's is the mount at "/".
+func wrongMount(system planner.System, where string, m, node *mountinfo.Info, magic int64) string {
 	want := system.Filesystem
 	if want == anyFilesystem {
 		return ""
@@ -95,7 +117,7 @@ func wrongMount(system planner.System, where string, m *mountinfo.Info, magic in
 		return fmt.Sprintf("%s is mounted as %s, but statfs says 0x%X where %s has 0x%X: what is mounted there?",
 			where, m.FSType, magic, want, known)
 	}
-	if m.Mountpoint == "/" {
+	if nodesOwn(m, node) {
 		return fmt.Sprintf("%s lies on the node's own root filesystem (%s), so nothing is mounted there for system %s: mount it, or say filesystem = \"any\"",
 			where, m.FSType, system.Name)
 	}

@@ -72,6 +72,7 @@ func TestMountIdentity(t *testing.T) {
 }
 
 func TestWrongMount(t *testing.T) {
+	node := &mountinfo.Info{FSType: "ext4", Mountpoint: "/", Root: "/", Major: 8, Minor: 1}
 	for name, c := range map[string]struct {
 		m     mountinfo.Info
 		want  string
@@ -84,14 +85,38 @@ func TestWrongMount(t *testing.T) {
 		"ext4":               {mountinfo.Info{FSType: "ext4", Mountpoint: "/mnt"}, "ext4", 0xEF53, true},
 		"ext3 is not ext4":   {mountinfo.Info{FSType: "ext3", Mountpoint: "/mnt"}, "ext4", 0xEF53, false},
 		"the node's root":    {mountinfo.Info{FSType: "ext4", Mountpoint: "/"}, "ext4", 0xEF53, false},
+		"bound onto itself":  {mountinfo.Info{FSType: "ext4", Mountpoint: "/mnt", Root: "/mnt", Major: 8, Minor: 1}, "ext4", 0xEF53, false},
+		"bound elsewhere":    {mountinfo.Info{FSType: "ext4", Mountpoint: "/mnt", Root: "/srv", Major: 8, Minor: 1}, "ext4", 0xEF53, true},
+		"another disk":       {mountinfo.Info{FSType: "ext4", Mountpoint: "/mnt", Root: "/mnt", Major: 8, Minor: 2}, "ext4", 0xEF53, true},
 		"a kind without one": {mountinfo.Info{FSType: "daos", Mountpoint: "/mnt"}, "daos", 1, true},
 		"32 bits negative":   {mountinfo.Info{FSType: "btrfs", Mountpoint: "/mnt"}, "btrfs", -0x6EDC97C2, true},
 		"any":                {mountinfo.Info{FSType: "ext4", Mountpoint: "/"}, "any", 0xEF53, true},
 	} {
-		got := wrongMount(planner.System{Filesystem: c.want}, "/mnt/x", &c.m, c.magic)
+		got := wrongMount(planner.System{Filesystem: c.want}, "/mnt/x", &c.m, node, c.magic)
 		if (got == "") != c.ok {
 			t.Errorf("%s: got %q", name, got)
 		}
+	}
+}
+
+// A service of systemd sees the directories that it may write as mounts of their own, also where nothing is mounted.
+func TestBoundOntoItself(t *testing.T) {
+	s := newSite(t)
+	node, err := mounts(func(i *mountinfo.Info) bool { return i.Mountpoint != "/" })
+	s.must(err)
+	conf := planner.System{Name: "capstor", Directory: "capstor", Filesystem: node[len(node)-1].FSType}
+	before := s.root.Mount(conf)
+	if !strings.Contains(before.Problem, "own root filesystem") {
+		t.Skipf("temporary files are not on the node's root filesystem: %+v", before)
+	}
+	s.must(unix.Mount(s.path, s.path, "", unix.MS_BIND, ""))
+	defer unix.Unmount(s.path, unix.MNT_DETACH)
+	s.sys.Close()
+	s.must(s.root.Close())
+	s.root, err = OpenRoot(s.path)
+	s.must(err)
+	if m := s.root.Mount(conf); !strings.Contains(m.Problem, "own root filesystem") {
+		t.Errorf("a directory of the node, bound onto itself, is taken for a mount: %+v", m)
 	}
 }
 
