@@ -274,10 +274,16 @@ func (k killScene) killAt(t *testing.T, at int, want ending) {
 	_ = s.fixed(append([]string{fmt.Sprint("CSCS_TEST_KILL=", at)}, k.env...), "apply", "--parallelism", "1", "p.plan").Run()
 	s.sim.ClearFaults()
 	s.applyUntilDone(nil)
+	s.wantEnding(fmt.Sprint("killed at point ", at), want)
+}
+
+// wantEnding compares everything that was left with what should be.
+func (s *service) wantEnding(what string, want ending) {
+	s.t.Helper()
 	got := s.ending()
-	for _, d := range []struct{ what, got, want string }{{"storage", got.tree, want.tree}, {"limits", got.limits, want.limits}, {"state", got.state, want.state}, {"Waldur", got.waldur, want.waldur}} {
+	for _, d := range []struct{ part, got, want string }{{"storage", got.tree, want.tree}, {"limits", got.limits, want.limits}, {"state", got.state, want.state}, {"Waldur", got.waldur, want.waldur}} {
 		if d.got != d.want {
-			t.Errorf("killed at point %d, the %s ends as\n%s\nwant\n%s\nthe log: %s", at, d.what, d.got, d.want, s.log())
+			s.t.Errorf("%s, the %s ends as\n%s\nwant\n%s\nthe log: %s", what, d.part, d.got, d.want, s.log())
 		}
 	}
 }

@@ -5,12 +5,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // call is one system call of a traced apply.
 type call struct{ name, text string }
+
+// changing are the system calls that change the storage or the state, or make a change durable.
+var changing = []string{"mkdirat", "fremovexattr", "fchown", "fchmod", "fsync", "fdatasync", "renameat2", "renameat", "unlinkat"}
 
 // traced is the system calls of an apply of p.plan.
 type traced struct {
@@ -19,22 +23,34 @@ type traced struct {
 }
 
 func (s *service) trace() traced {
-	t := s.t
-	t.Helper()
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Fatalf("strace is needed: apt-get install strace (%v)", err)
-	}
+	s.t.Helper()
 	s.ok("plan", "--out", "p.plan")
 	s.ok("approve", "p.plan")
+	return s.traceApply()
+}
+
+// traceApply applies p.plan.
+func (s *service) traceApply() traced {
+	s.t.Helper()
 	trace := filepath.Join(s.dir, "trace")
-	apply := s.fixed(nil, "apply", "--parallelism", "1", "p.plan")
-	cmd := exec.Command(strace, append([]string{"-f", "-y", "-s", "256", "-o", trace, "-e", "trace=mkdirat,fchown,fchmod,fsync,fdatasync,write,sendto,renameat2,renameat"}, apply.Args...)...)
-	cmd.Dir, cmd.Env = apply.Dir, apply.Env
+	cmd := s.strace("-y", "-s", "256", "-o", trace, "-e", "trace="+strings.Join(append(changing, "linkat", "write", "sendto"), ","))
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("strace: %v\n%s", err, out)
+		s.t.Fatalf("strace: %v\n%s", err, out)
 	}
-	return traced{t, parseTrace(t, trace)}
+	return traced{s.t, parseTrace(s.t, trace)}
+}
+
+// strace is an apply of p.plan under strace.
+func (s *service) strace(args ...string) *exec.Cmd {
+	s.t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		s.t.Fatalf("strace is needed: apt-get install strace (%v)", err)
+	}
+	apply := s.fixed(nil, "apply", "--parallelism", "1", "p.plan")
+	cmd := exec.Command(strace, append(append([]string{"-f"}, args...), apply.Args...)...)
+	cmd.Dir, cmd.Env = apply.Dir, apply.Env
+	return cmd
 }
 
 // first is the number of the first call from one on, of a name and with a text.
@@ -76,6 +92,26 @@ func TestSyncsBeforeItTells(t *testing.T) {
 	}
 }
 
+// TestSyncsTheState: a new state and the copy of one are whole and durable before they have their names, and the names are
+// durable before the first change.
+func TestSyncsTheState(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	s.create("bio", 30500)
+	x := s.trace()
+	filled := x.first("a sync of the new state", 0, "fdatasync", "/state/.state.db.")
+	named := x.first("the name of the new state", 0, "linkat", `/state/state.db"`)
+	durable := x.first("a sync of the folder", named, "fsync", "/state>")
+	copied := x.first("a sync of the copy", durable, "fsync", "/state/.state.db.bak.")
+	renamed := x.first("the name of the copy", durable, "renameat", `/state/state.db.bak"`)
+	kept := x.first("a sync of the folder", renamed, "fsync", "/state>")
+	change := x.first("the first change", 0, "mkdirat", "/mnt/capstor")
+	if filled > named || copied > renamed || kept > change {
+		t.Errorf("the state is synced at call %d, has its name at %d; its copy is synced at %d, has its name at %d, durable at %d; the first change is at %d",
+			filled, named, copied, renamed, kept, change)
+	}
+}
+
 // TestSyncsARemoval: the state is synced before Waldur is asked, the manifest and its folder before the move, both folders
 // and the state before Waldur is told that it is done; and Waldur is asked before anything is moved.
 func TestSyncsARemoval(t *testing.T) {
@@ -90,6 +126,10 @@ func TestSyncsARemoval(t *testing.T) {
 		t.Errorf("the state is synced at call %d, after the approve at %d", begun, asked)
 	}
 	moved := x.first("the move", asked, "renameat2", `"old"`)
+	made := x.first("making the archive", asked, "mkdirat", `".trash"`)
+	if up := x.first("a sync of the directory above the archive", made, "fsync", "/mnt/capstor>"); up > moved {
+		t.Errorf("it is moved at call %d into an archive whose own name is synced at %d", moved, up)
+	}
 	manifest := x.first("a sync of the manifest", asked, "fsync", ".json.part>")
 	named := x.first("the manifest's name", manifest, "renameat", ".json.part")
 	folder := x.first("a sync of the archive", named, "fsync", "/.trash>")
@@ -103,6 +143,83 @@ func TestSyncsARemoval(t *testing.T) {
 	if from > told || to > told || noted > told {
 		t.Errorf("Waldur is told at call %d; synced are where it was at %d, where it is at %d, the state at %d: all have to come before", told, from, to, noted)
 	}
+}
+
+// TestSyncsARestore: both directories are synced after the move, and before the register forgets where it was.
+func TestSyncsARestore(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	s.active("back", 30604)
+	s.settle()
+	s.terminate("back")
+	s.settle()
+	s.ok("archive", "restore", "/capstor/store/cscs/uzh/back", "--out", "p.plan")
+	s.ok("approve", "p.plan")
+	x := s.traceApply()
+	moved := x.first("the move", 0, "renameat2", `"back"`)
+	if begun := x.first("a sync of the state", 0, "fdatasync", "state.db"); begun > moved {
+		t.Errorf("it is moved at call %d, before the state is synced at %d", moved, begun)
+	}
+	to := x.first("a sync of where it is", moved, "fsync", "/cscs/uzh>")
+	from := x.first("a sync of where it was", moved, "fsync", "/.trash>")
+	if noted := x.first("a sync of the state", moved, "fdatasync", "state.db"); to > noted || from > noted {
+		t.Errorf("the register forgets it at call %d; synced are where it is at %d, where it was at %d: both have to come before", noted, to, from)
+	}
+}
+
+// TestKilledAnywhereAtASystemCall kills an apply just before the first system call of each kind on each place, and not only
+// between two steps, applies again, and wants the same end as without the kill.
+func TestKilledAnywhereAtASystemCall(t *testing.T) {
+	step := 1
+	if slowdown > 1 {
+		step = 6 // all of them are for the run without the race detector
+	}
+	for _, scene := range []killScene{
+		{name: "create and removal", prepare: func(s *service) {
+			s.active("old", 30602)
+			s.settle()
+			s.terminate("old")
+			s.create("a", 30501)
+		}},
+		{name: "drift and adoption", prepare: drift},
+		{name: "restore", prepare: restorable, plan: []string{"archive", "restore", "/capstor/store/cscs/uzh/back"}},
+	} {
+		t.Run(scene.name, func(t *testing.T) {
+			whole := scene.site(t)
+			places := whole.traceApply().places(whole.dir)
+			whole.ok("callbacks", "retry")
+			want := whole.ending()
+			t.Logf("%d places, every %d is killed at", len(places), step)
+			for i := 0; i < len(places); i += step {
+				t.Run(places[i].name+" "+places[i].text, func(t *testing.T) { scene.killAtCall(t, places[i], want) })
+			}
+		})
+	}
+}
+
+// places are the kinds of system calls that an apply made, each with the file or directory below root that it worked on. What
+// has a new name each time is left out.
+func (x traced) places(root string) []call {
+	at := regexp.MustCompile(`^\d+<` + regexp.QuoteMeta(root) + `/([^>]*)>`)
+	var all []call
+	for _, c := range x.calls {
+		m := at.FindStringSubmatch(c.text)
+		if m == nil || !slices.Contains(changing, c.name) || strings.Contains(m[1], "/.state.db") || slices.Contains(all, call{c.name, m[1]}) {
+			continue
+		}
+		all = append(all, call{c.name, m[1]})
+	}
+	return all
+}
+
+func (k killScene) killAtCall(t *testing.T, at call, want ending) {
+	s := k.site(t)
+	cmd := s.strace("-qq", "-P", filepath.Join(s.dir, at.text), "-e", "trace="+at.name, "-e", "inject="+at.name+":signal=KILL:when=1")
+	if out, err := cmd.CombinedOutput(); err == nil {
+		t.Fatalf("it was not killed:\n%s", out)
+	}
+	s.applyUntilDone(nil)
+	s.wantEnding("killed before "+at.name+" of "+at.text, want)
 }
 
 func parseTrace(t *testing.T, path string) []call {
