@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -275,10 +276,16 @@ func TestOutbox(t *testing.T) {
 	check("delivered", c.t, second1, other)
 	update(t, s, func(tx *Tx) error { return tx.Drop(second1, "anna", "node1", "order closed by hand") })
 	check("dropped", c.t, other)
+	for _, refused := range [][2]string{{"", "why"}, {"anna", ""}} {
+		if err := s.Update(func(tx *Tx) error { return tx.Drop(other, refused[0], "node1", refused[1]) }); err == nil {
+			t.Errorf("dropped by %q because %q", refused[0], refused[1])
+		}
+	}
+	check("not dropped", c.t, other)
 	view(t, s, func(tx *Tx) error {
 		var last Entry
 		err := tx.History(1, func(e Entry) error { last = e; return nil })
-		if last.Event != EventDrop || last.Who != "anna" {
+		if last.Event != EventDrop || last.Who != "anna" || !strings.Contains(last.Text, "order closed by hand") || !strings.Contains(last.Text, string(planner.SetStateDone)) {
 			t.Errorf("history %+v", last)
 		}
 		return err

@@ -272,7 +272,12 @@ func TestAttackArchive(t *testing.T) {
 	n := rounds(t) / 100 // each round writes and syncs
 	archived := 0
 	swap := swapper(s.real("capstor/mid"), s.real("victim"))
-	attack(t, n, swap, func(i int) {
+	attack(t, n, func(i int) {
+		swap(i)
+		if i%5 == 4 {
+			time.Sleep(time.Duration(i%4) * 5 * time.Millisecond) // now and then an archive must get through, which syncs
+		}
+	}, func(i int) {
 		var st unix.Stat_t
 		for unix.Lstat(s.real("capstor/mid"), &st) != nil || !isDir(st.Mode) {
 			runtime.Gosched()
@@ -297,4 +302,64 @@ func TestAttackArchive(t *testing.T) {
 			t.Errorf("%s in the archive: %+v", f.Name, f.Directory)
 		}
 	}
+}
+
+// What is restored arrives in the directory that was meant or not at all, whatever takes that one's name and its own.
+func TestAttackRestore(t *testing.T) {
+	s := newSite(t)
+	v := newVictim(s)
+	s.mkdir("capstor/mid", 0o755)
+	s.mkdir("capstor/.trash", 0o700)
+	swap := swapper(s.real("capstor/mid"), s.real("victim"))
+	restored, refused := 0, 0
+	attack(t, rounds(t)/100, func(i int) {
+		swap(i)
+		os.Mkdir(s.real("capstor/mid/back"), 0o777) // an empty directory, which a plain rename would replace
+		runtime.Gosched()
+		os.Remove(s.real("capstor/mid/back"))
+	}, func(i int) {
+		m := Move{Folder: "capstor/.trash", Name: "n" + strconv.Itoa(i)}
+		s.mkdir(m.Archived(), 0o2770)
+		m.Inode = s.inode(m.Archived())
+		if s.sys.Restore(m, "capstor/mid/back") == nil {
+			restored++
+			return
+		}
+		refused++
+		if seen := s.sys.Observe(m.Archived()); seen.State == planner.DirPresent && seen.Inode != m.Inode {
+			t.Errorf("in the archive is another directory now: %+v, want inode %d", seen, m.Inode)
+		}
+	}, func() bool { return restored > 0 && refused > 0 })
+	v.check(t)
+}
+
+// A tree is tagged while directories in it become links, files and fifos: nothing outside of it is ever tagged, nothing hangs.
+func TestAttackTag(t *testing.T) {
+	s := newSite(t)
+	v := newVictim(s)
+	s.must(os.WriteFile(s.real("victim/x/data"), nil, 0o600))
+	for _, p := range []string{"capstor/t", "capstor/t/mid", "capstor/t/mid/x"} {
+		s.mkdir(p, 0o755)
+	}
+	s.must(os.WriteFile(s.real("capstor/t/file"), nil, 0o600))
+	sim := &projects{of: map[uint64]attributes{}}
+	s.root.attributes = sim.ioctl
+	tagged := 0
+	attack(t, rounds(t)/10, swapper(s.real("capstor/t/mid"), s.real("victim")), func(i int) {
+		d, err := s.sys.Open("capstor/t", 0)
+		s.must(err)
+		if _, err := d.Tag(t.Context(), planner.ProjectID(7+i), func(int) {}); err == nil {
+			tagged++
+		}
+		d.Close()
+	}, func() bool { return tagged > 0 })
+	for _, p := range []string{"victim", "victim/x", "victim/x/data", "capstor"} {
+		if a, ok := sim.of[s.inode(p)]; ok {
+			t.Errorf("%s was tagged: %+v", p, a)
+		}
+	}
+	if sim.of[s.inode("capstor/t/file")].projectID == 0 {
+		t.Error("nothing was tagged")
+	}
+	v.check(t)
 }

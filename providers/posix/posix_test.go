@@ -208,6 +208,51 @@ func TestMakeRefuses(t *testing.T) {
 	}
 }
 
+// What stands at the name of a directory that was just made may be another by the time it is opened: one that is not ours,
+// closed and empty, or lies elsewhere, is left alone.
+func TestWhatWasMadeIsOurs(t *testing.T) {
+	s := newSite(t)
+	for _, p := range []string{"capstor/p", "capstor/q"} {
+		s.mkdir(p, 0o755)
+	}
+	above := func(p string) int {
+		fd, err := s.sys.openDir(p)
+		s.must(err)
+		t.Cleanup(func() { unix.Close(fd) })
+		return fd
+	}
+	p, q := above("capstor/p"), above("capstor/q")
+	for name, c := range map[string]struct {
+		mode   uint32
+		owner  int
+		full   bool
+		parent int
+		ok     bool
+	}{
+		"ours":              {0o700, 0, false, p, true},
+		"in a setgid place": {0o2700, 0, false, p, true},
+		"theirs":            {0o700, 4711, false, p, false},
+		"open":              {0o710, 0, false, p, false},
+		"sticky":            {0o1700, 0, false, p, false},
+		"full":              {0o700, 0, true, p, false},
+		"elsewhere":         {0o700, 0, false, q, false},
+	} {
+		path := "capstor/p/" + name
+		s.mkdir(path, c.mode)
+		s.must(os.Chown(s.real(path), c.owner, 0))
+		s.must(unix.Chmod(s.real(path), c.mode))
+		if c.full {
+			s.mkdir(path+"/x", 0o755)
+		}
+		d, err := s.sys.openWithParent(path)
+		s.must(err)
+		if err := d.isNew(c.parent); (err == nil) != c.ok || !c.ok && !errors.Is(err, ErrChanged) {
+			t.Errorf("%s: %v", name, err)
+		}
+		d.Close()
+	}
+}
+
 func TestChangesCompareFirst(t *testing.T) {
 	s := newSite(t)
 	s.mkdir("capstor/x", 0o755)
@@ -269,6 +314,8 @@ func TestWithoutRoot(t *testing.T) {
 	}
 	s := newSite(t)
 	s.must(os.Chown(s.real("capstor"), 4711, 4711))
+	s.mkdir("capstor/foreign", 0o750)
+	s.must(os.Chown(s.real("capstor/foreign"), 4711, 4712))
 	for p := s.path; p != "/tmp" && p != "/"; p = filepath.Dir(p) {
 		os.Chmod(p, 0o755)
 	}
@@ -308,6 +355,14 @@ func withoutRoot(t *testing.T, path string) {
 	}
 	if err := d.Own(0, 0); err == nil || !strings.Contains(err.Error(), "needs root") {
 		t.Errorf("given to root: %v", err)
+	}
+	foreign, err := sys.Open("capstor/foreign", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The kernel drops the setgid bit of a group that is not ours, and reports success.
+	if err := foreign.Chmod(0o2770); err == nil || !strings.Contains(err.Error(), "the filesystem made it 0770") {
+		t.Errorf("setgid that was not kept: %v", err)
 	}
 	m := Move{From: "capstor/x", Inode: d.Inode(), Folder: "capstor/.trash", Name: "x"}
 	if err := errors.Join(sys.Archive(m, []byte("{}")), sys.Restore(m, "capstor/x")); err != nil {

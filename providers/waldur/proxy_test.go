@@ -2,6 +2,8 @@ package waldur
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -465,6 +467,27 @@ func TestTLSIsVerified(t *testing.T) {
 	}
 	if _, err = source.List(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "certificate") || clock.slept != nil {
 		t.Error(err, clock.slept)
+	}
+}
+
+// TestOldTLS: a server that speaks nothing newer than TLS 1.1 hears no request, although its certificate is good.
+func TestOldTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		t.Errorf("%s was called", req.URL)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	server.StartTLS()
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	source, err := NewProxy(ProxyOptions{URL: server.URL + "/", Token: Static(testToken), TokenFrom: "proxy.token", Timeout: time.Minute,
+		Transport: NewTransport(nil, roots), Clock: newFakeClock().clock()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = source.List(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "protocol version") {
+		t.Error(err)
 	}
 }
 
