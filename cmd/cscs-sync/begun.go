@@ -45,45 +45,85 @@ func dropBegun(path string, end error) error {
 	return nil
 }
 
-// resumeBegun goes on with plans that an earlier run, or round, has begun.
+// resumeBegun goes on with plans that an earlier run, or round, has begun. A dry run only names them.
 func (r *round) resumeBegun(ctx context.Context) error {
-	if r.o.dryRun {
-		return nil
-	}
-	names, err := pendingPlans(r.s.begunFolder())
-	errs, ask := []error{err}, r.whole()
-	for _, name := range names {
-		if stoppedNow(r.s.stop) {
-			break
-		}
-		errs = append(errs, r.resume(ctx, filepath.Join(r.s.begunFolder(), name), ask))
-	}
-	return errors.Join(errs...)
+	ask := r.whole()
+	return r.eachPlan(r.s.begunFolder(), func(path string) error { return r.resume(ctx, path, ask) })
 }
 
 // resume goes on with one plan. One that never began has no approval any more: the policy is asked anew. One that may not go
-// on, because the configuration is another, is given up.
+// on, because the configuration is another, is given up. One of which nothing is known, because it or the state cannot be
+// read, stays: only this plan knows what it has left half made as its own.
 func (r *round) resume(ctx context.Context, path string, ask *request) error {
-	file, err := r.s.readPlan(path)
-	if err != nil {
-		return errors.Join(err, dropBegun(path, nil))
+	p, err := r.begunAt(path)
+	if p == nil {
+		return err
 	}
-	p := &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals, policy: r.s.cfg.AutoApprove.Digest(), ask: ask}
-	if begun, _, err := r.s.ledger(p); err != nil || !begun {
-		return errors.Join(err, dropBegun(path, nil))
+	p.ask = ask
+	if r.o.dryRun {
+		r.leaveOpen(p.plan)
+		return r.showFirst("begun", path, p.plan)
 	}
-	if r.waitsFor(file.Plan) {
-		r.leaveOpen(file.Plan)
+	if r.waitsFor(p.plan) {
+		r.leaveOpen(p.plan)
 		return nil
 	}
 	r.log.Info("going on with a plan that was begun", "plan", path)
-	if err = file.Check(); err == nil {
-		err = r.applyAs(ctx, p)
-	}
+	err = r.applyAs(ctx, p)
 	if exitCode(err) == exitRefused {
-		err = errors.Join(err, r.s.store.Update(func(tx *state.Tx) error { return tx.Abandon(p.id, r.s.user, err.Error()) }))
+		return r.giveUp(p, err)
 	}
-	return errors.Join(err, dropBegun(path, err))
+	err = errors.Join(err, dropBegun(path, err))
+	if isSaid(err) {
+		return nil
+	}
+	return err
+}
+
+// begunAt reads a begun plan that has to go on; nil for one that is taken away, since it never began, is over, or is nothing
+// that this version can go on with.
+func (r *round) begunAt(path string) (*approved, error) {
+	file, err := r.s.readPlan(path)
+	if exitCode(err) == exitRefused {
+		return nil, r.drop(path, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals, policy: r.s.cfg.AutoApprove.Digest()}
+	begun, _, err := r.s.ledger(p)
+	switch {
+	case err == nil && !begun:
+		return nil, r.drop(path, errors.New("it never began"))
+	case exitCode(err) == exitRefused:
+		return nil, r.drop(path, err)
+	case err != nil:
+		return nil, err
+	}
+	if err := file.Check(); err != nil {
+		return nil, r.giveUp(p, err)
+	}
+	return p, nil
+}
+
+// giveUp ends a begun plan that may not go on. What it has done stays done, and what is left is planned anew.
+func (r *round) giveUp(p *approved, why error) error {
+	if r.o.dryRun {
+		return nil
+	}
+	if err := r.s.store.Update(func(tx *state.Tx) error { return tx.Abandon(p.id, r.s.user, why.Error()) }); err != nil {
+		return err
+	}
+	return r.drop(p.path, why)
+}
+
+// drop takes a plan away from the begun ones.
+func (r *round) drop(path string, why error) error {
+	if r.o.dryRun {
+		return nil
+	}
+	r.log.Info("begun plan is over", "plan", path, "because", why.Error())
+	return dropBegun(path, nil)
 }
 
 // waitsFor tells that something in a begun plan failed lately and is not due yet.

@@ -40,6 +40,9 @@ func refused(err error) error { return &outcome{exitRefused, err} }
 // ended ends with a code and without a message.
 func ended(code int) error { return &outcome{code, nil} }
 
+// isSaid tells of errors that carry nothing but an exit code: what they are about has been said.
+func isSaid(err error) bool { return err != nil && err.Error() == "" }
+
 // usageError is a command line that cannot be understood; it is followed by a hint at the help.
 type usageError struct {
 	command string

@@ -169,6 +169,9 @@ func TestSystemdIsTold(t *testing.T) {
 		return systemd.count("RELOADING=1\nMONOTONIC_USEC=") == 1 && systemd.count("READY=1") == 2
 	})
 	s.stops()
+	if log := s.log(); !strings.Contains(log, "msg=start") || !strings.Contains(log, "msg=stop ") {
+		t.Errorf("the log has no begin, or no end:\n%s", log)
+	}
 	if systemd.count("STOPPING=1") != 1 {
 		t.Error("it did not say that it stops")
 	}
@@ -228,6 +231,20 @@ func TestTwoLoops(t *testing.T) {
 		return len(left) == 0
 	})
 	s.stops()
+}
+
+// TestPortInUse: a loop whose port is taken does not begin, and says what to do.
+func TestPortInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	s := newService(t, fmt.Sprintf("run {\n  listen = %q\n}\n", taken.Addr()))
+	out, err := s.command("run").CombinedOutput()
+	if code := exitOf(t, err); code != exitError || !strings.Contains(string(out), "another loop may run here already") || strings.Contains(string(out), "msg=round") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
 }
 
 // callbacksOf are the callbacks for a project that took effect.

@@ -17,6 +17,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
 // TestPeopleAreToldOnce: by each channel once for each held plan, again only what failed; and no secret stands in the log.
@@ -153,5 +154,74 @@ func TestOneMoreTryForHeldPlans(t *testing.T) {
 	c.ends(laneOrders, applied)
 	if c.exists("capstor/store/cscs/eth/first")() || len(c.pending()) != 0 {
 		t.Errorf("still held: %v", c.pending())
+	}
+}
+
+// TestUnreadableIsNotOver: while the state or a plan file cannot be read, what was begun and what was approved stay. Taken
+// away, a directory left half made would be held for a person as somebody else's.
+func TestUnreadableIsNotOver(t *testing.T) {
+	c := newTurnedLoop(t, "")
+	c.o.interval = time.Minute
+	c.terminate("first")
+	c.create("second", 30501)
+	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO"})
+	c.ends(laneOrders, partialRound)
+	if c.says(`error=""`)() {
+		t.Errorf("the log tells of an error without a word:\n%s", c.service.log())
+	}
+	c.approveAll()
+	kept := func() []string {
+		files, err := filepath.Glob(filepath.Join(c.dir, "state/*/*.plan"))
+		c.check(err)
+		return files
+	}
+	if before := kept(); len(before) != 2 {
+		t.Fatalf("kept: %v, want the plan that was begun and the one that is held", before)
+	}
+	c.later(time.Hour)
+	file := filepath.Join(c.dir, "state/state.db")
+	c.check(os.Chmod(file, 0o666))
+	c.ends(laneOrders, roundFailed)
+	c.check(os.Chmod(file, 0o600))
+	if after := kept(); len(after) != 2 {
+		t.Fatalf("while the state could not be read, plans were taken away; left: %v", after)
+	}
+	for _, p := range kept() {
+		c.check(os.Rename(p, p+".away"))
+		c.check(os.WriteFile(p, nil, 0o600))
+		c.check(os.Truncate(p, planfile.MaxSize+1)) // is not read at all
+	}
+	c.round(context.Background(), laneOrders)
+	for _, p := range kept() {
+		c.check(os.Rename(p+".away", p))
+	}
+	if after := kept(); len(after) != 2 {
+		t.Fatalf("what could not be read was taken away; left: %v", after)
+	}
+	c.lfsMended()
+	c.later(2 * time.Hour)
+	c.round(context.Background(), laneOrders)
+	if r, err := c.sim.Resource("capstor-second-store"); err != nil || r.State != waldursim.OK || c.exists("capstor/store/cscs/eth/first")() || len(kept()) != 0 {
+		t.Errorf("in the end Waldur has the new one as %+v, %v; left: %v; the log:\n%s", r, err, kept(), c.service.log())
+	}
+}
+
+// TestDryRunNamesWhatGoesFirst: what was begun and what is approved, and changes neither.
+func TestDryRunNamesWhatGoesFirst(t *testing.T) {
+	c := newTurnedLoop(t, "")
+	c.terminate("first")
+	c.create("second", 30501)
+	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO"})
+	c.ends(laneOrders, partialRound)
+	c.approveAll()
+	out, err := c.command("run", "--once", "--dry-run").CombinedOutput()
+	for _, want := range []string{"first, begun: ", "first, approved: ", "wait   adopt    /capstor/store/cscs/eth/second", "dry_run=true"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the dry run does not say %q:\n%s", want, out)
+		}
+	}
+	left, _ := filepath.Glob(filepath.Join(c.dir, "state/begun/*.plan"))
+	if err != nil || len(left) != 1 || len(c.pending()) != 1 || !c.exists("capstor/store/cscs/eth/first")() {
+		t.Errorf("%v; begun %v, held %v", err, left, c.pending())
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -43,9 +44,10 @@ func reasons() []reason {
 		lockBusy, observeFailed, partialRound, notConverged, stopped, roundFailed}
 }
 
-// fine tells reasons of rounds that did all that they might.
+// fine tells reasons of rounds that did all that they might. What waits for its next try or for a person does not make the
+// loop less ready: each has a metric of its own.
 func (r reason) fine() bool {
-	return slices.Contains([]reason{applied, noChanges, allHeld, outsideWindow, stopped}, r)
+	return slices.Contains([]reason{applied, noChanges, allHeld, outsideWindow, overLimit, inBackoff, stopped}, r)
 }
 
 // How long a stop waits: for what is under way to get to a good place, and then for it to notice that its time is over.
@@ -107,6 +109,7 @@ func (a *app) roundLog() *slog.Logger {
 func (l *loop) run(ctx context.Context) error {
 	work, cancel := context.WithCancel(ctx)
 	defer cancel()
+	l.log.Info("start", "version", version(), "state", l.s.store.Dir(), "once", l.o.once, "dry_run", l.o.dryRun, "interval", l.interval(), "audit_interval", l.s.cfg.Run.AuditInterval)
 	result := make(chan error, 1)
 	go func() {
 		if l.o.once {
@@ -120,6 +123,7 @@ func (l *loop) run(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	case <-l.s.stop:
+		l.log.Info("stop", "stage", l.pulse.last())
 		l.notify.send("STOPPING=1\nSTATUS=stopping after what is under way")
 	}
 	for _, step := range []time.Duration{stopGrace, stopNow} {
@@ -231,12 +235,15 @@ func (l *loop) round(ctx context.Context, which lane) reason {
 	why, err := r.do(ctx)
 	took := l.s.now().Sub(start)
 	attrs := []any{"lane", which, "reason", why, "applied", r.applied, "held", r.held, "failed", r.failed, "took", took.Round(time.Millisecond)}
-	if err != nil {
-		attrs = append(attrs, "error", err.Error())
-	}
-	level := slog.LevelInfo
+	level, because := slog.LevelInfo, "because"
 	if !why.fine() {
-		level = slog.LevelWarn
+		level, because = slog.LevelWarn, "error"
+	}
+	if err != nil {
+		attrs = append(attrs, because, err.Error())
+	}
+	if l.o.dryRun {
+		attrs = append(attrs, "dry_run", true)
 	}
 	l.log.Log(ctx, level, "round", attrs...)
 	l.metrics.round(r, why, took)
@@ -249,38 +256,43 @@ func (l *loop) round(ctx context.Context, which lane) reason {
 func (l *loop) reload(stopServing func()) func() {
 	l.notify.reloading()
 	defer l.notify.send("READY=1")
+	stop, err := l.change(stopServing)
+	if err != nil {
+		l.log.Error("reload: going on with the old configuration; mend the new one, and reload again", "error", err.Error())
+		return stopServing
+	}
+	l.log.Info("reload: the configuration was read again")
+	return stop
+}
+
+// change takes over a new configuration, all of it or nothing.
+func (l *loop) change(stopServing func()) (func(), error) {
 	path, err := l.s.configuration()
 	if err != nil {
-		l.log.Error("reload", "error", err.Error())
-		return stopServing
+		return nil, err
 	}
 	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Read})
+	l.s.showDiagnostics(diags, cfg.Sources)
 	if diags.HasErrors() {
-		l.s.showDiagnostics(diags, cfg.Sources)
-		l.log.Error("reload: the configuration is not valid; going on with the old one")
-		return stopServing
+		return nil, fmt.Errorf("configuration %s is not valid: what is wrong stands above", path)
 	}
 	if cfg.Proxy == nil || cfg.Waldur == nil {
-		l.log.Error("reload: the configuration has no proxy or no waldur block any more; going on with the old one")
-		return stopServing
+		return nil, fmt.Errorf("configuration %s has no proxy or no waldur block any more; the loop needs both", path)
 	}
 	store, err := state.Open(cfg.State, state.Options{Now: l.s.now})
 	if err != nil {
-		l.log.Error("reload", "error", err.Error())
-		return stopServing
+		return nil, err
 	}
 	if cfg.Run.Listen != l.s.cfg.Run.Listen {
 		stop, err := l.metrics.serve(cfg.Run.Listen, l.log)
 		if err != nil {
-			l.log.Error("reload: going on with the old configuration", "error", err.Error())
-			return stopServing
+			return nil, err
 		}
 		stopServing()
 		stopServing = stop
 	}
 	l.adopt(cfg, store)
-	l.log.Info("reload: the configuration was read again")
-	return stopServing
+	return stopServing, nil
 }
 
 // adopt goes on with another configuration, and begins with an audit.

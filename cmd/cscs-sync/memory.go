@@ -75,6 +75,16 @@ func (m *memory) waits(a *planner.Action, now time.Time) (failure, bool) {
 	return f, f.what == meaning(a) && now.Before(f.until)
 }
 
+// next is when the first of what failed is tried again; a zero time if nothing waits.
+func (m *memory) next(now time.Time) (at time.Time) {
+	for _, f := range m.failures {
+		if f.until.After(now) && (at.IsZero() || f.until.Before(at)) {
+			at = f.until
+		}
+	}
+	return at
+}
+
 // done notes a success.
 func (m *memory) done(a *planner.Action, now time.Time) {
 	delete(m.failures, a.Key)

@@ -194,7 +194,7 @@ func (m *metrics) serve(address string, log *slog.Logger) (stop func(), err erro
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("run.listen: %w", err)
+		return nil, fmt.Errorf("serve metrics: run.listen: %w; another loop may run here already: end it, or name another address", err)
 	}
 	server := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
 	go func() {

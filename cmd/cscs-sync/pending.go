@@ -65,7 +65,8 @@ func (r *round) hold(p *planned, groups []policy.Group) error {
 	return r.takeAway(p, waiting)
 }
 
-// waitingPlans are the held plans by their path. One that cannot be read any more is taken away.
+// waitingPlans are the held plans by their path. One that is no plan file any more, or one of another version's, is taken
+// away; one that could not be read may have approvals, and stays.
 func (r *round) waitingPlans() (map[string]*heldPlan, error) {
 	dir := r.s.pendingFolder()
 	names, err := pendingPlans(dir)
@@ -79,8 +80,11 @@ func (r *round) waitingPlans() (map[string]*heldPlan, error) {
 		if err == nil {
 			err = file.Check()
 		}
+		if err != nil && exitCode(err) != exitRefused {
+			return nil, fmt.Errorf("held plans: %w", err)
+		}
 		if err != nil {
-			r.log.Warn("held plan is of no use", "plan", path, "because", err.Error())
+			r.log.Warn("held plan is of no use, and taken away; what it was for is held anew", "plan", path, "because", err.Error())
 			if err := removeHeld(path); err != nil {
 				return nil, err
 			}
@@ -144,7 +148,7 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 		return fmt.Errorf("held plan %s: %w", path, err)
 	}
 	waiting[path] = &heldPlan{path: path, actions: part.Core.Actions, wanted: true}
-	r.log.Info("held", "plan", path, "actions", len(g.Actions), "because", strings.Join(g.Rules, "; "))
+	r.log.Info("held", "plan", path, "resources", addressesOf(part, 3), "because", strings.Join(g.Rules, "; "), "next", "cscs-sync approve "+path)
 	return nil
 }
 
@@ -167,7 +171,7 @@ func (r *round) takeAway(p *planned, waiting map[string]*heldPlan) error {
 		if err := removeHeld(path); err != nil {
 			return err
 		}
-		r.log.Info("no longer held", "plan", path)
+		r.log.Info("no longer held", "plan", path, "because", "this round would not hold it: it is done, is wanted otherwise, or only waits for its time")
 	}
 	return nil
 }
@@ -191,32 +195,45 @@ func (h *heldPlan) any(of map[planner.Key]bool) bool {
 	return false
 }
 
-// applyPending applies held plans that people have approved by now.
-func (r *round) applyPending(ctx context.Context) error {
-	if r.o.dryRun {
-		return r.showPending()
-	}
-	names, err := pendingPlans(r.s.pendingFolder())
-	if err != nil {
-		return fmt.Errorf("held plans: %w", err)
-	}
-	ask := r.whole()
+// eachPlan does something with each plan file of a folder, until the loop is asked to stop or finds the lock taken. Other
+// errors keep nobody from the plans that follow.
+func (r *round) eachPlan(dir string, do func(path string) error) error {
+	names, err := pendingPlans(dir)
+	errs := []error{err}
 	for _, name := range names {
 		if stoppedNow(r.s.stop) {
 			break
 		}
+		err := do(filepath.Join(dir, name))
 		var busy *state.LockedError
-		if err := r.applyHeld(ctx, name, ask); errors.As(err, &busy) || stoppedNow(r.s.stop) {
+		if errors.As(err, &busy) {
 			return err
-		} else if errors.Is(err, errLater) {
-			continue
-		} else if err != nil {
-			r.heldFailed(name, err)
-			continue
 		}
-		delete(r.heldTries, name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// applyPending applies held plans that people have approved by now. A dry run only names them.
+func (r *round) applyPending(ctx context.Context) error {
+	ask := r.whole()
+	return r.eachPlan(r.s.pendingFolder(), func(path string) error {
+		name := filepath.Base(path)
+		err := r.applyHeld(ctx, path, ask)
+		var busy *state.LockedError
+		switch {
+		case errors.As(err, &busy):
+			return err
+		case stoppedNow(r.s.stop), errors.Is(err, errLater):
+		case err != nil:
+			r.heldFailed(name, err)
+		default:
+			delete(r.heldTries, name)
+		}
+		return nil
+	})
 }
 
 // whole asks the proxy for everything, once for all plans of the round.
@@ -240,20 +257,23 @@ func (r *round) heldFailed(name string, err error) {
 }
 
 // applyHeld applies one held plan if it is approved, and removes its file when it is over.
-func (r *round) applyHeld(ctx context.Context, name string, ask *request) error {
-	path := filepath.Join(r.s.pendingFolder(), name)
-	p, begun, err := r.approvedHeld(path)
+func (r *round) applyHeld(ctx context.Context, path string, ask *request) error {
+	p, by, begun, err := r.approvedHeld(path)
 	if p == nil || err != nil {
 		return err
 	}
-	if r.s.now().Before(r.heldTries[name].until) {
+	if r.o.dryRun {
+		r.leaveOpen(p.plan)
+		return r.showFirst("approved", path, p.plan)
+	}
+	if r.s.now().Before(r.heldTries[filepath.Base(path)].until) {
 		if begun {
 			r.leaveOpen(p.plan)
 		}
 		return errLater
 	}
 	p.ask = ask
-	r.log.Info("held plan is approved", "plan", path)
+	r.log.Info("held plan is approved", "plan", path, "by", by)
 	err = r.applyAs(ctx, p)
 	if code := exitCode(err); code == exitDone || code == exitPartial || code == exitRefused {
 		err = errors.Join(err, removeHeld(path))
@@ -270,48 +290,51 @@ func (r *round) applyHeld(ctx context.Context, name string, ask *request) error 
 // errLater tells that a held plan failed before, and waits for its next try.
 var errLater = errors.New("it waits for its next try")
 
-// approvedHeld is a held plan that may be applied; nil if it may not yet. One that was used up or overtaken can never run:
-// it is taken away, and what is still to be done is held anew.
-func (r *round) approvedHeld(path string) (p *approved, begun bool, err error) {
+// approvedHeld is a held plan that may be applied, and who approved it; nil if it may not yet. One that was used up or
+// overtaken can never run: it is taken away, and what is still to be done is held anew.
+func (r *round) approvedHeld(path string) (p *approved, by string, begun bool, err error) {
 	file, err := r.s.readPlan(path)
 	if err != nil {
-		return nil, false, err
+		return nil, "", false, err
 	}
 	if len(file.Approvals) == 0 || file.Check() != nil {
-		return nil, false, nil
+		return nil, "", false, nil
 	}
 	p = &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals}
 	begun, _, err = r.s.ledger(p)
 	if exitCode(err) == exitRefused {
 		r.log.Info("held plan is over", "plan", path, "because", err.Error())
-		return nil, false, removeHeld(path)
+		if r.o.dryRun {
+			return nil, "", false, nil
+		}
+		return nil, "", false, removeHeld(path)
 	}
-	if err == nil {
-		_, err = r.s.judge(p, begun)
+	if err != nil {
+		return nil, "", false, err
 	}
+	approvals, err := r.s.judge(p, begun)
 	if exitCode(err) == exitRefused {
 		r.log.Info("held plan is not ready", "plan", path, "because", err.Error())
-		return nil, false, nil
+		return nil, "", false, nil
 	}
-	return p, begun, err
+	return p, namesOf(approvals), begun, err
 }
 
-// showPending says, in a dry run, which held plans would be applied first.
-func (r *round) showPending() error {
-	names, err := pendingPlans(r.s.pendingFolder())
-	for _, name := range names {
-		file, err := r.s.readPlan(filepath.Join(r.s.pendingFolder(), name))
-		if err != nil || len(file.Approvals) == 0 || file.Check() != nil {
-			continue
-		}
-		p := &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: name, blocks: file.Approvals}
-		if _, err := r.s.judge(p, false); err == nil && r.lane == laneAudit {
-			if err := r.s.print(fmt.Sprintf("first, approved: %s with %s\n", name, count(len(file.Plan.Core.Actions), "action"))); err != nil {
-				return err
-			}
-		}
+// namesOf are the people who gave approvals.
+func namesOf(approvals []state.Approval) string {
+	var names []string
+	for _, a := range approvals {
+		names = append(names, a.Name)
 	}
-	return err
+	return strings.Join(names, ", ")
+}
+
+// showFirst says, in a dry run, which plan would be applied before the round's own. Both lanes would begin with it.
+func (r *round) showFirst(why, path string, p *planner.Plan) error {
+	if r.lane != laneAudit {
+		return nil
+	}
+	return r.s.print(fmt.Sprintf("first, %s: %s with %s\n", why, filepath.Base(path), count(len(p.Core.Actions), "action")))
 }
 
 // removeHeld removes a held plan, and the markers that people were told of it.

@@ -280,6 +280,17 @@ func TestQuarantine(t *testing.T) {
 	if n := c.memory.inQuarantine(); n != 1 {
 		t.Errorf("%d in quarantine", n)
 	}
+	if !c.says("the next try is at")() {
+		t.Errorf("the log does not say when it is tried again:\n%s", c.service.log())
+	}
+	c.metrics.good.Store(0)
+	c.round(context.Background(), laneAudit) // which fails no more than the orders lane did
+	c.later(time.Second)
+	c.ends(laneOrders, inBackoff)
+	if c.metrics.good.Load() == 0 {
+		t.Error("one resource in quarantine, and the loop is never ready again")
+	}
+	c.later(time.Hour)
 	c.lfsMended()
 	c.ends(laneOrders, applied) // what was left half made is finished
 	if r, err := c.sim.Resource("capstor-second-store"); err != nil || r.State != waldursim.OK {

@@ -43,7 +43,7 @@ func (r *round) do(ctx context.Context) (reason, error) {
 	first := []struct {
 		what string
 		run  func(context.Context) error
-	}{{"outbox", r.redeliver}, {"begun plan", r.resumeBegun}, {"held plan", r.applyPending}}
+	}{{"callbacks that wait for Waldur", r.redeliver}, {"plans that were begun", r.resumeBegun}, {"held plans that are approved", r.applyPending}}
 	for _, step := range first {
 		var busy *state.LockedError
 		err := step.run(ctx)
@@ -110,9 +110,7 @@ func (r *round) act(ctx context.Context, p *planned) (reason, error) {
 			r.later[d.Code]++
 		}
 	}
-	for _, g := range held {
-		r.held += len(g.Actions)
-	}
+	r.held = distinct(held)
 	if r.o.dryRun {
 		return r.show(p.plan, decisions, approvedGroup, held)
 	}
@@ -127,6 +125,17 @@ func (r *round) act(ctx context.Context, p *planned) (reason, error) {
 		return r.reasonOf(err)
 	}
 	return r.outcome(p, held)
+}
+
+// distinct counts the actions of groups, which may share the directories above them.
+func distinct(groups []policy.Group) int {
+	seen := map[int]bool{}
+	for _, g := range groups {
+		for _, i := range g.Actions {
+			seen[i] = true
+		}
+	}
+	return len(seen)
 }
 
 // outcome is the reason of a round that met no error, the most urgent first.
@@ -146,7 +155,11 @@ func (r *round) outcome(p *planned, held []policy.Group) (reason, error) {
 	case r.applied > 0:
 		return applied, nil
 	}
-	return r.idleReason(held), nil
+	why := r.idleReason(held)
+	if next := r.memory.next(r.s.now()); why == inBackoff && !next.IsZero() {
+		return why, fmt.Errorf("%s failed before; the next try is at %s", count(r.later[policy.Backoff], "action"), next.UTC().Format(time.RFC3339))
+	}
+	return why, nil
 }
 
 // idleReason is why a round that went well changed nothing.
@@ -252,6 +265,7 @@ func (r *round) account(res apply.Result) {
 	case apply.Done:
 		r.applied++
 		r.memory.done(res.Action, r.s.now())
+		r.log.Info("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status)
 		if res.Action.Kind == planner.Archive {
 			r.archived[res.Action.Key] = true
 		}
@@ -259,18 +273,18 @@ func (r *round) account(res apply.Result) {
 	case apply.Undelivered: // the outbox tries again by itself
 		r.failed++
 		r.memory.done(res.Action, r.s.now())
-		r.logResource(res, 0)
+		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err), "next", "cscs-sync callbacks list")
 	default:
 		r.failed++
-		f := r.memory.failed(res.Action, errorText(res.Err), r.s.now(), r.interval())
-		r.logResource(res, f.count)
+		r.logFailure(res, r.memory.failed(res.Action, errorText(res.Err), r.s.now(), r.interval()))
 	}
 	r.metrics.change(res)
 }
 
-func (r *round) logResource(res apply.Result, failures int) {
-	r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "failures", failures,
-		"quarantined", failures >= quarantine, "error", errorText(res.Err))
+// logFailure says what failed, how often by now, and when it is tried again.
+func (r *round) logFailure(res apply.Result, f failure) {
+	r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "failures", f.count,
+		"quarantined", f.quarantined(), "again", f.until.UTC().Format(time.RFC3339), "error", errorText(res.Err))
 }
 
 func errorText(err error) string {

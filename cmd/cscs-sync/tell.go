@@ -167,6 +167,26 @@ func (a *app) post(ctx context.Context, to *config.Notify, body []byte) error {
 	return nil
 }
 
+// addressesOf names the resources of a plan, at most so many, without the directories that have to be made above
+// them.
+func addressesOf(p *planner.Plan, most int) string {
+	var some []string
+	more := 0
+	for i := range p.Core.Actions {
+		switch a := &p.Core.Actions[i]; {
+		case a.Target.IsNode() && a.Kind == planner.Create:
+		case len(some) < most:
+			some = append(some, a.Address)
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		some = append(some, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(some, ", ")
+}
+
 // noticeOf says what is held.
 func noticeOf(p *planner.Plan, path, host string) heldNotice {
 	n := heldNotice{Event: "held", Plan: planfile.ID(p.Core), File: path, Host: host, Actions: len(p.Core.Actions), Danger: []planner.Danger{}, Because: []string{}, Addresses: []string{}}
