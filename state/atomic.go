@@ -88,10 +88,15 @@ func readRegular(path string) ([]byte, fs.FileInfo, error) {
 	return body, info, err
 }
 
-// moveInto renames temp to path, where there must be what was there before: nothing, if before is nil.
+// moveInto renames temp to path, where there must be what was there before: nothing, if before is nil. NFS and Lustre, where
+// many have their home, answer EINVAL to RENAME_NOREPLACE: there path becomes a second name, and the caller removes the first.
 func moveInto(temp, path string, before fs.FileInfo) error {
 	if before == nil {
-		return unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+		err := unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+		if err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP {
+			return os.Link(temp, path)
+		}
+		return err
 	}
 	now, err := os.Lstat(path)
 	if err != nil {

@@ -138,6 +138,16 @@ func TestWriteFileDoesNotReplaceWhatAppearsOrChanges(t *testing.T) {
 			t.Errorf("%s: overwritten", name)
 		}
 	}
+	temp, appeared := filepath.Join(dir, "temp"), filepath.Join(dir, "appeared")
+	if err := firstError(os.WriteFile(temp, []byte("new"), 0o600), os.WriteFile(appeared, []byte("theirs"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := moveInto(temp, appeared, nil); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("what appeared after it was looked for: %v", err)
+	}
+	if got, err := os.ReadFile(appeared); string(got) != "theirs" {
+		t.Errorf("what appeared holds %q, %v", got, err)
+	}
 	replaceAll := func([]byte) error { return nil }
 	for name, prepare := range map[string]func(path string) error{
 		"link":   func(p string) error { return os.Symlink(filepath.Join(dir, "target"), p) },
