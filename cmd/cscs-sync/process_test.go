@@ -147,6 +147,26 @@ func TestLockTakenAway(t *testing.T) {
 	s.ok("apply", "p.plan")
 }
 
+// TestAnotherRootMeanwhile: between the last look and the first change another filesystem takes a system's place. What is opened
+// for changes is compared with what was recorded once more.
+func TestAnotherRootMeanwhile(t *testing.T) {
+	s := newService(t, "")
+	s.active("bio", 31000)
+	s.settle()
+	ses := s.inProcess(time.Now).s
+	s.check(syscall.Mount("second", filepath.Join(s.dir, "mnt/capstor"), "tmpfs", 0, ""))
+	t.Cleanup(func() { _ = syscall.Unmount(filepath.Join(s.dir, "mnt/capstor"), syscall.MNT_DETACH) })
+	st, done, err := ses.storage()
+	s.check(err)
+	defer done()
+	if d, err := st.Make("capstor", "capstor/new"); err == nil || !strings.Contains(err.Error(), "another filesystem is mounted there") {
+		t.Errorf("made %v, %v", d, err)
+	}
+	if s.exists("capstor/new")() {
+		t.Error("something was made on it")
+	}
+}
+
 // TestUmask: what is made has its mode whatever the umask of the process.
 func TestUmask(t *testing.T) {
 	s := newService(t, "")

@@ -30,27 +30,38 @@ func (s *service) trace() traced {
 }
 
 // traceApply applies p.plan.
-func (s *service) traceApply() traced {
+func (s *service) traceApply() traced { return s.traceCommand("apply", "--parallelism", "1", "p.plan") }
+
+func (s *service) traceCommand(args ...string) traced {
 	s.t.Helper()
 	trace := filepath.Join(s.dir, "trace")
-	cmd := s.strace("-y", "-s", "256", "-o", trace, "-e", "trace="+strings.Join(append(changing, "linkat", "write", "sendto"), ","))
+	cmd := s.strace([]string{"-y", "-s", "256", "-o", trace, "-e", "trace=" + strings.Join(append(changing, "linkat", "write", "sendto"), ",")}, args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("strace: %v\n%s", err, out)
 	}
 	return traced{s.t, parseTrace(s.t, trace)}
 }
 
-// strace is an apply of p.plan under strace.
-func (s *service) strace(args ...string) *exec.Cmd {
+// strace is a command under strace.
+func (s *service) strace(options []string, args ...string) *exec.Cmd {
 	s.t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		s.t.Fatalf("strace is needed: apt-get install strace (%v)", err)
 	}
-	apply := s.fixed(nil, "apply", "--parallelism", "1", "p.plan")
-	cmd := exec.Command(strace, append(append([]string{"-f"}, args...), apply.Args...)...)
-	cmd.Dir, cmd.Env = apply.Dir, apply.Env
+	ours := s.fixed(nil, args...)
+	cmd := exec.Command(strace, slices.Concat([]string{"-f"}, options, ours.Args)...)
+	cmd.Dir, cmd.Env = ours.Dir, ours.Env
 	return cmd
+}
+
+// killedAt is an apply of p.plan that is killed just before its first system call of a name on a path.
+func (s *service) killedAt(name, path string) {
+	s.t.Helper()
+	cmd := s.strace([]string{"-qq", "-P", path, "-e", "trace=" + name, "-e", "inject=" + name + ":signal=KILL:when=1"}, "apply", "--parallelism", "1", "p.plan")
+	if out, err := cmd.CombinedOutput(); err == nil {
+		s.t.Fatalf("it was not killed:\n%s", out)
+	}
 }
 
 // first is the number of the first call from one on, of a name and with a text.
@@ -112,6 +123,18 @@ func TestSyncsTheState(t *testing.T) {
 	}
 }
 
+// TestSyncsAPlanFile: a plan file is whole and durable before it has its name, and its name before the command ends.
+func TestSyncsAPlanFile(t *testing.T) {
+	s := newService(t, "")
+	s.create("bio", 30500)
+	x := s.traceCommand("plan", "--out", filepath.Join(s.dir, "p.plan"))
+	named := x.first("the file's name", 0, "renameat2", `/p.plan"`)
+	if whole := x.first("a sync of the file", 0, "fsync", "/.p.plan."); whole > named {
+		t.Errorf("it is synced at call %d, after it has its name at %d", whole, named)
+	}
+	x.first("a sync of its folder", named, "fsync", "<"+s.dir+">")
+}
+
 // TestSyncsARemoval: the state is synced before Waldur is asked, the manifest and its folder before the move, both folders
 // and the state before Waldur is told that it is done; and Waldur is asked before anything is moved.
 func TestSyncsARemoval(t *testing.T) {
@@ -142,6 +165,27 @@ func TestSyncsARemoval(t *testing.T) {
 	noted := x.first("a sync of the state", moved, "fdatasync", "state.db")
 	if from > told || to > told || noted > told {
 		t.Errorf("Waldur is told at call %d; synced are where it was at %d, where it is at %d, the state at %d: all have to come before", told, from, to, noted)
+	}
+}
+
+// TestSyncsWhatAKilledApplyMoved: a kill between a move and its sync leaves the sync to the next apply, before Waldur is told.
+func TestSyncsWhatAKilledApplyMoved(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	s.active("old", 30602)
+	s.settle()
+	s.terminate("old")
+	s.ok("plan", "--out", "p.plan")
+	s.ok("approve", "p.plan")
+	s.killedAt("fsync", filepath.Join(s.dir, "mnt/capstor/store/cscs/uzh"))
+	if s.exists("capstor/store/cscs/uzh/old")() {
+		t.Fatal("it was killed before the move")
+	}
+	x := s.traceApply()
+	told := x.first("the end of the order", 0, "write", "set_state_done")
+	from, to := x.first("a sync of where it was", 0, "fsync", "/cscs/uzh>"), x.first("a sync of where it is", 0, "fsync", "/.trash>")
+	if from > told || to > told {
+		t.Errorf("Waldur is told at call %d; synced are where it was at %d, where it is at %d: both have to come before", told, from, to)
 	}
 }
 
@@ -214,10 +258,7 @@ func (x traced) places(root string) []call {
 
 func (k killScene) killAtCall(t *testing.T, at call, want ending) {
 	s := k.site(t)
-	cmd := s.strace("-qq", "-P", filepath.Join(s.dir, at.text), "-e", "trace="+at.name, "-e", "inject="+at.name+":signal=KILL:when=1")
-	if out, err := cmd.CombinedOutput(); err == nil {
-		t.Fatalf("it was not killed:\n%s", out)
-	}
+	s.killedAt(at.name, filepath.Join(s.dir, at.text))
 	s.applyUntilDone(nil)
 	s.wantEnding("killed before "+at.name+" of "+at.text, want)
 }

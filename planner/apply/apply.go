@@ -28,9 +28,11 @@ type Storage interface {
 	Look(system, path string) planner.Directory
 	// CheckArchive finds everything that could make [Storage.Archive] fail, and changes nothing.
 	CheckArchive(Move) error
-	// Archive writes the manifest beside the new name, renames, and syncs both folders.
+	// Archive writes the manifest beside the new name, renames, and syncs both folders. What a killed apply has moved already
+	// is only synced.
 	Archive(Move) error
-	// Restore renames back from the archive, onto nothing.
+	// Restore renames back from the archive, onto nothing, and syncs both folders. What a killed apply has moved already is
+	// only synced.
 	Restore(Move) error
 	Quota(ctx context.Context, system string, id planner.QuotaID) planner.QuotaState
 	// SetQuota sets all four limits in one call. A running grace clock whose soft limit stays is kept where the client can.

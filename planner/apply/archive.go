@@ -30,6 +30,9 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	m.Manifest = append(manifest, '\n')
 	if job.Resumed && e.isMoved(m) {
 		o.archived, o.steps = entry, []string{"found archived"}
+		if err := e.Storage.Archive(m); err != nil { // the kill may have come before the sync
+			return err
+		}
 		return e.freeze(ctx, w, o)
 	}
 	if err := e.Storage.CheckArchive(m); err != nil {
@@ -201,16 +204,14 @@ func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) err
 	a := w.Action
 	folder, name := path.Split(a.From)
 	m := Move{System: a.System, Path: a.Storage, Folder: path.Clean(folder), Name: name, Inode: a.Inode}
-	if !(job.Resumed && e.standsAt(a)) {
-		e.reached("rename")
-		if err := e.Storage.Restore(m); err != nil {
-			if e.standsAt(a) {
-				o.restored = a.From
-			}
-			return err
+	e.reached("rename")
+	if err := e.Storage.Restore(m); err != nil {
+		if e.standsAt(a) {
+			o.restored = a.From
 		}
-		e.reached("renamed")
+		return err
 	}
+	e.reached("renamed")
 	o.restored, o.steps = a.From, []string{"restored"}
 	d, err := e.Storage.Open(a.System, a.Storage, a.Inode)
 	if err != nil {

@@ -253,9 +253,9 @@ func TestRemovalResumes(t *testing.T) {
 	}{
 		{"before the approve", false, false, false, []string{"check capstor/bio", "approve bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
 		{"approved", false, true, false, []string{"check capstor/bio", "ask bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
-		{"moved", true, true, false, []string{"quota of 30500", "ask bio", "set_state_done bio"}},
+		{"moved", true, true, false, []string{"archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
 		{"over at its approve, not moved", false, true, true, []string{"check capstor/bio", "archive capstor/bio", "quota of 30500"}},
-		{"over, and moved", true, true, true, []string{"quota of 30500"}},
+		{"over, and moved", true, true, true, []string{"archive capstor/bio", "quota of 30500"}},
 	} {
 		w := newWorld(t)
 		x := w.removal("bio")
@@ -298,7 +298,7 @@ func TestRestore(t *testing.T) {
 	w.dirs["capstor/bio"] = w.dirs[trashed]
 	delete(w.dirs, trashed)
 	wantStatuses(t, w.run(Job{Work: []Work{x}, Resumed: true}), map[string]Status{"bio": Done})
-	w.wantLog("open capstor/bio", "quota of 30500", "own 0:30500 bio", "mode 2770 bio", "sync bio")
+	w.wantLog("restore "+trashed, "open capstor/bio", "quota of 30500", "own 0:30500 bio", "mode 2770 bio", "sync bio")
 	w = newWorld(t)
 	x = restoration(w)
 	w.fail["restore "+trashed] = errors.New("something stands there")

@@ -200,8 +200,8 @@ func (w *world) move(what, from, to string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	err := w.do(what + " " + from)
-	if err == nil || errors.Is(err, errAfter) {
-		w.dirs[to] = w.dirs[from]
+	if d := w.dirs[from]; d != nil && (err == nil || errors.Is(err, errAfter)) {
+		w.dirs[to] = d
 		delete(w.dirs, from)
 	}
 	return err

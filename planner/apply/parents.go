@@ -102,15 +102,18 @@ func (e *Engine) settleParent(p parent, d Directory) error {
 	return e.settle(&Work{Action: p.action}, &outcome{}, d)
 }
 
-// finishParent leaves an existing directory as it is, unless a killed apply of this plan left it half made.
+// finishParent leaves an existing directory as it is, unless a killed apply of this plan left it half made, or not synced.
 func (e *Engine) finishParent(job *Job, p parent) error {
 	d, err := e.Storage.Open(p.system, p.path, 0)
 	if err != nil {
 		return fmt.Errorf("make %s: %w", p.path, err)
 	}
 	defer d.Close()
-	if !job.Resumed || !e.halfMade(d, p.action, d.Observe()) {
+	switch {
+	case !job.Resumed:
 		return nil
+	case e.halfMade(d, p.action, d.Observe()):
+		return e.settleParent(p, d)
 	}
-	return e.settleParent(p, d)
+	return d.Sync() // the kill may have come before that
 }

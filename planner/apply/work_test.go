@@ -146,6 +146,14 @@ func TestParents(t *testing.T) {
 			t.Errorf("the half-made parent ends as %+v", d)
 		}
 	})
+	t.Run("made before a kill, and perhaps not synced", func(t *testing.T) {
+		w := newWorld(t)
+		w.put("capstor/t", 0, 0, 0o775)
+		w.run(Job{Work: jobWork(), Resumed: true})
+		if want := []string{"make capstor/t", "open capstor/t", "sync t"}; !slices.Equal(w.log[:3], want) {
+			t.Errorf("it begins with %q, want %q", w.log[:3], want)
+		}
+	})
 	t.Run("failing", func(t *testing.T) {
 		w := newWorld(t)
 		w.fail["make capstor/t/c"] = errors.New("no")

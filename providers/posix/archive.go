@@ -289,6 +289,9 @@ func (s *System) restore(m Move, to string) error {
 func (s *System) syncMoved(storage ...string) error {
 	for _, p := range storage {
 		dir, _, err := s.openParent(p)
+		if isKind(err, ErrAbsent) {
+			continue // somebody has removed it since
+		}
 		if err != nil {
 			return err
 		}

@@ -62,6 +62,11 @@ func TestArchiveAndRestore(t *testing.T) {
 	}
 	s.must(s.sys.Restore(m, m.From))
 	s.must(s.sys.Restore(m, m.From))
+	s.must(os.Rename(s.real("capstor/store/x"), s.real(m.Archived())))
+	s.must(os.Remove(s.real("capstor/store")))
+	s.must(s.sys.Archive(m, nil)) // as after a kill, and somebody has removed the directory above since
+	s.mkdir("capstor/store", 0o755)
+	s.must(s.sys.Restore(m, m.From))
 	if data, err := os.ReadFile(s.real("capstor/store/x/data")); string(data) != "results" {
 		t.Errorf("restored: %q, %v", data, err)
 	}
@@ -179,6 +184,11 @@ func TestRestoreRefuses(t *testing.T) {
 	if err := s.sys.Restore(m, "capstor/nowhere/x"); !errors.Is(err, ErrAbsent) {
 		t.Errorf("no parent: %v", err)
 	}
+	s.must(os.Chmod(s.real(m.Folder), 0o711)) // somebody may have put something else there
+	if err := s.sys.Restore(m, m.From); err == nil || !strings.Contains(err.Error(), "mode 0711") {
+		t.Errorf("from a folder that others can enter: %v", err)
+	}
+	s.must(os.Chmod(s.real(m.Folder), 0o700))
 	s.mkdir(m.From, 0o700)
 	if err := s.sys.Restore(m, m.From); !errors.Is(err, ErrExists) {
 		t.Errorf("an empty directory is there: %v", err)
@@ -197,8 +207,12 @@ func TestManifestsOfOthers(t *testing.T) {
 	s.must(os.Symlink("/etc/passwd", s.real(m.Folder+"/a.json")))
 	s.must(unix.Mkfifo(s.real(m.Folder+"/b.json"), 0o600))
 	s.must(os.WriteFile(s.real(m.Folder+"/c.json"), make([]byte, maxManifest+1), 0o600))
+	s.must(os.WriteFile(s.real(m.Folder+"/d.json"), []byte("{}"), 0o600))
+	s.must(os.Chown(s.real(m.Folder+"/d.json"), 4711, 0))
+	s.must(os.WriteFile(s.real("capstor/linked"), []byte("{}"), 0o600))
+	s.must(os.Link(s.real("capstor/linked"), s.real(m.Folder+"/e.json")))
 	found, err := s.sys.Manifests(m.Folder)
-	if err != nil || len(found) != 4 {
+	if err != nil || len(found) != 6 {
 		t.Fatalf("%+v, %v", found, err)
 	}
 	for _, f := range found {

@@ -316,6 +316,8 @@ func TestWithoutRoot(t *testing.T) {
 	s.must(os.Chown(s.real("capstor"), 4711, 4711))
 	s.mkdir("capstor/foreign", 0o750)
 	s.must(os.Chown(s.real("capstor/foreign"), 4711, 4712))
+	s.mkdir("capstor/closed", 0o700)
+	s.mkdir("capstor/closed/x", 0o755)
 	for p := s.path; p != "/tmp" && p != "/"; p = filepath.Dir(p) {
 		os.Chmod(p, 0o755)
 	}
@@ -355,6 +357,11 @@ func withoutRoot(t *testing.T, path string) {
 	}
 	if err := d.Own(0, 0); err == nil || !strings.Contains(err.Error(), "needs root") {
 		t.Errorf("given to root: %v", err)
+	}
+	for _, p := range []string{"capstor/closed/x", "capstor/closed/y"} {
+		if got := sys.Observe(p); got.State != planner.DirUnknown || !strings.Contains(got.Why, "permission denied") {
+			t.Errorf("%s, where we may not look: %+v, want unknown", p, got)
+		}
 	}
 	foreign, err := sys.Open("capstor/foreign", 0)
 	if err != nil {
