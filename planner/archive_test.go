@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -55,11 +56,11 @@ func TestFreezeIsStaleOnceOthersLiveOnIt(t *testing.T) {
 		return &planner.World{Settings: frozen(), Items: items(append(more, removal)...), Recorded: records(own), Watch: map[planner.Key]bool{removal.Key: true}}
 	}
 	approved, g := plan(world(), m)
-	if stale := planner.Recheck(approved, g, nil); len(stale) != 0 {
+	if stale := planner.Recheck(approved, g); len(stale) != 0 {
 		t.Errorf("nothing moved, but stale: %v", stale)
 	}
 	_, g = plan(world(project("chem", 30500)), m)
-	if stale := planner.Recheck(approved, g, nil); len(stale) != 1 || stale[0].Field != "quota" {
+	if stale := planner.Recheck(approved, g); len(stale) != 1 || stale[0].Field != "quota" {
 		t.Errorf("another lives on it: stale %v, want the quota", stale)
 	}
 }
@@ -136,6 +137,40 @@ func TestRestorePutsLimitsBack(t *testing.T) {
 		if a.Kind != planner.Restore || hard != c.quotas || (a.Quota != nil) != c.quotas {
 			t.Errorf("%s: %s, quota %v, changes %v", c.name, a.Kind, a.Quota, a.Changes)
 		}
+	}
+}
+
+// A soft limit is not put back above the hard one that stays.
+func TestRestoreLeavesLimitsThatDoNotFit(t *testing.T) {
+	rec := recordOf("bio", 30500)
+	archived := planner.Archived{Key: rec.Key, Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770,
+		QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: planner.ClaimOf(planner.Quota{SpaceSoft: planner.LimitOf(10 * tib)}), At: now}
+	m := newModel()
+	q := m.quota(30500)
+	q.Limits.SpaceHard = planner.LimitOf(tib) // frozen
+	m.quotas[30500] = q
+	w := &planner.World{Items: tree(), Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}
+	w.Selection.Restores = []string{bio}
+	p, _ := plan(w, m)
+	a, d := action(t, p, bio)
+	told := slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == "soft_above_hard" })
+	if a.Kind != planner.Restore || a.Quota != nil || !told {
+		t.Errorf("%s, quota %v, changes %v, reasons %v", a.Kind, a.Quota, a.Changes, d.Reasons)
+	}
+}
+
+// What is promised does not wrap around, whatever limits stand.
+func TestPromisesDoNotWrap(t *testing.T) {
+	m := newModel()
+	for _, gid := range []uint32{30500, 30501} {
+		q := m.quota(gid)
+		q.Limits.SpaceHard = planner.LimitOf(planner.Bytes(1 << 63))
+		m.quotas[gid] = q
+	}
+	still := func(it *planner.Item) { it.Quotas = nil }
+	p, _ := plan(&planner.World{Items: items(project("bio", 30500, still), project("chem", 30501, still))}, m)
+	if got := p.Context.Promised; len(got) != 1 || got[0].Before != math.MaxUint64 {
+		t.Errorf("promised %v", got)
 	}
 }
 

@@ -59,29 +59,35 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	if !s.carries(n) {
 		return
 	}
-	l, w := s.state.Limits, *s.want
 	rec, recorded := c.g.world.Recorded.Records[n.item.Key]
-	recorded = recorded && rec.ofQuota(s)
-	was := rec.Claim
-	size := len(d.action.Changes)
-	limitChange(c, n, d, SpaceSoft, l.SpaceSoft, w.SpaceSoft, s.state.Space, recorded, was.SpaceSoft, fresh)
-	limitChange(c, n, d, SpaceHard, l.SpaceHard, w.SpaceHard, s.state.Space, recorded, was.SpaceHard, fresh)
-	limitChange(c, n, d, InodesSoft, l.InodesSoft, w.InodesSoft, s.state.Inodes, recorded, was.InodesSoft, fresh)
-	limitChange(c, n, d, InodesHard, l.InodesHard, w.InodesHard, s.state.Inodes, recorded, was.InodesHard, fresh)
-	if final := s.target(); len(d.action.Changes) > size && d.quota.Code == "" {
+	changes := c.changeLimits(n, d, s, *s.want, &rec.Claim, recorded && rec.ofQuota(s), fresh)
+	if len(changes) == 0 {
+		return
+	}
+	d.action.Quota = &QuotaID{s.identity.By, s.identity.ID}
+	d.detail.Kept = s.kept(changes)
+	c.warnSmall(n, *s.want)
+	if used := s.state.Inodes; fresh && s.identity.By == ByProject && used.Known && used.N > 0 {
+		c.g.warn("project_used", n.address(), "project %d, which it is given, has %s files already: something that is not listed has the same id, "+
+			"and would share its quota", s.identity.ID, used.N)
+	}
+}
+
+// changeLimits adds the changes that make the four limits what is wanted, or none where one cannot be set: all four go in one
+// call. was is what is recorded of them, if that is so.
+func (c *comparison) changeLimits(n *node, d *decision, s *share, want Quota, was *Claim, recorded, fresh bool) []Change {
+	size, dangers, now := len(d.action.Changes), len(d.action.Danger), s.state.Limits
+	limitChange(c, n, d, SpaceSoft, now.SpaceSoft, want.SpaceSoft, s.state.Space, recorded, was.SpaceSoft, fresh)
+	limitChange(c, n, d, SpaceHard, now.SpaceHard, want.SpaceHard, s.state.Space, recorded, was.SpaceHard, fresh)
+	limitChange(c, n, d, InodesSoft, now.InodesSoft, want.InodesSoft, s.state.Inodes, recorded, was.InodesSoft, fresh)
+	limitChange(c, n, d, InodesHard, now.InodesHard, want.InodesHard, s.state.Inodes, recorded, was.InodesHard, fresh)
+	if final := want.orElse(now); len(d.action.Changes) > size && d.quota.Code == "" {
 		d.quota = cmp.Or(aboveHard(final.SpaceSoft, final.SpaceHard, "space"), aboveHard(final.InodesSoft, final.InodesHard, "inodes"))
 	}
-	switch {
-	case d.quota.Code != "": // one limit cannot be set, so none is: all four go in one call
-		d.action.Changes, d.detail.Notes = d.action.Changes[:size], d.detail.Notes[:size]
-	case len(d.action.Changes) > size:
-		d.action.Quota = &QuotaID{s.identity.By, s.identity.ID}
-		d.detail.Kept = s.kept(d.action.Changes[size:])
-		c.warnSmall(n, w)
-		if used := s.state.Inodes; fresh && s.identity.By == ByProject && used.Known && used.N > 0 {
-			c.g.warn("project_used", n.address(), "project %d, which it is given, has %d files already: something that is not listed has the same id, and would share its quota", s.identity.ID, used.N)
-		}
+	if d.quota.Code != "" {
+		d.action.Changes, d.detail.Notes, d.action.Danger = d.action.Changes[:size], d.detail.Notes[:size], d.action.Danger[:dangers]
 	}
+	return d.action.Changes[size:]
 }
 
 // aboveHard refuses a soft limit that would come to stand above a hard one which nobody speaks of, and which stays.
@@ -91,8 +97,8 @@ func aboveHard[U Bytes | Inodes](soft, hard Limit[U], what string) Reason {
 	if !ok || !ok2 || s <= h {
 		return Reason{}
 	}
-	return Reason{"soft_above_hard", fmt.Sprintf("its soft limit for %s would be %d, above the hard one of %d: one of them is what the storage has, because nobody says what it should be; "+
-		"an override can", what, s, h)}
+	return Reason{"soft_above_hard", fmt.Sprintf("its soft limit for %s would be %v, above the hard one of %v: one of them is what the storage has, because nobody "+
+		"says what it should be; an override can", what, s, h)}
 }
 
 // ofQuota tells whether what was recorded speaks of this quota, and nobody else has a part in it: only then can it have
@@ -103,7 +109,7 @@ func (r *Record) ofQuota(s *share) bool {
 
 // kept are the limits that are not changed. All four are set in one call.
 func (s *share) kept(changes []Change) []KeptLimit {
-	t := s.target()
+	t := s.want.orElse(s.state.Limits)
 	var kept []KeptLimit
 	for _, l := range []KeptLimit{{SpaceSoft, t.SpaceSoft.Value()}, {SpaceHard, t.SpaceHard.Value()}, {InodesSoft, t.InodesSoft.Value()}, {InodesHard, t.InodesHard.Value()}} {
 		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Attribute == l.Attribute }) {
@@ -146,7 +152,7 @@ func limitChange[U Bytes | Inodes](c *comparison, n *node, d *decision, a Attrib
 	if lowers(now, want) {
 		if !used.Known {
 			c.lost[n.item.Key] = true
-			d.quota = Reason{"usage_unknown", fmt.Sprintf("%s would be lowered to %s, and what is used is not known: %s", a, want.Value(), used.Why)}
+			d.quota = Reason{"usage_unknown", fmt.Sprintf("its %s would be lowered to %s, and what is used is not known: %s; plan again once it is", a, Show(a, want.Value()), used.Why)}
 			return
 		}
 		if limit, ok := want.Number(); ok && limit < used.N {
@@ -187,10 +193,10 @@ const (
 
 func (c *comparison) warnSmall(n *node, q Quota) {
 	if b, ok := q.SpaceHard.Number(); ok && b < smallSpace {
-		c.g.warn("small_limit", n.address(), "a hard space limit of %d bytes is below 1 GiB: Lustre enforces such small limits only roughly", b)
+		c.g.warn("small_limit", n.address(), "a hard space limit of %v is below %v: Lustre enforces such small limits only roughly", b, smallSpace)
 	}
 	if i, ok := q.InodesHard.Number(); ok && i < smallInodes {
-		c.g.warn("small_limit", n.address(), "a hard inode limit of %d is below 1,024: Lustre enforces such small limits only roughly", i)
+		c.g.warn("small_limit", n.address(), "a hard inode limit of %v is below %v: Lustre enforces such small limits only roughly", i, smallInodes)
 	}
 }
 

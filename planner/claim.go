@@ -199,10 +199,16 @@ func combineLimits[U Bytes | Inodes](a, b Limit[U], policy SharedPolicy) Limit[U
 		return Unlimited[U]()
 	case policy == SharedMax:
 		return LimitOf(max(x, y))
-	case x+y < x:
-		return LimitOf[U](math.MaxUint64)
 	}
-	return LimitOf(x + y)
+	return LimitOf(plus(x, y))
+}
+
+// plus is a sum, or where that is too much for the type the most.
+func plus[U Bytes | Inodes](a, b U) U {
+	if a+b < a {
+		return math.MaxUint64
+	}
+	return a + b
 }
 
 // addRecorded counts what is recorded and does not count by its wish: blocked, unlisted, unmanaged, removing, archived,

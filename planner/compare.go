@@ -309,14 +309,14 @@ func (c *comparison) promise() {
 			sums[s.system.Name] = sum
 		}
 		now, _ := s.state.Limits.SpaceHard.Number()
-		sum.Before += now
+		sum.Before = plus(sum.Before, now)
 		left, leaves := c.leaving[s.identity]
 		if then, ok := after[s.identity]; ok {
 			now = then
 		} else if leaves && left == s.claims {
 			now = 0 // set, but promised to nobody any more
 		}
-		sum.After += now
+		sum.After = plus(sum.After, now)
 	}
 	for i := range c.g.world.Settings.Systems {
 		if s := sums[c.g.world.Settings.Systems[i].Name]; s != nil {

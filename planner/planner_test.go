@@ -369,7 +369,7 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 	check := func(it planner.Item) []string {
 		_, g := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: watch}, m)
 		var s []string
-		for _, st := range planner.Recheck(approved, g, nil) {
+		for _, st := range planner.Recheck(approved, g) {
 			s = append(s, st.Field)
 		}
 		return s
@@ -416,21 +416,21 @@ func TestRecheckOfWhatThePlanLeaves(t *testing.T) {
 	check := func(it planner.Item) string {
 		_, g := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: map[planner.Key]bool{it.Key: true}}, m)
 		var s []string
-		for _, st := range planner.Recheck(approved, g, nil) {
+		for _, st := range planner.Recheck(approved, g) {
 			s = append(s, st.Field+": "+st.Then+", "+st.Now)
 		}
 		return strings.Join(s, "; ")
 	}
-	if got := check(with("15.0", "20.0", "2770")); got != "desired space_soft: 10995116277760, 16492674416640" {
+	if got := check(with("15.0", "20.0", "2770")); got != "desired space_soft: 10 TiB, 15 TiB" {
 		t.Error(got)
 	}
-	if got := check(with("10.0", "20.0", "2750")); got != "mode: as wanted, 2770, with 2750 wanted" {
+	if got := check(with("10.0", "20.0", "2750")); got != `mode: as wanted, "2770" (rwxrws---), with "2750" (rwxr-s---) wanted` {
 		t.Error(got)
 	}
 	q := m.quotas[30500]
 	q.Limits.SpaceSoft = planner.LimitOf(5 * tib)
 	m.quotas[30500] = q
-	if got := check(with("10.0", "20.0", "2770")); got != "observed space_soft: 10995116277760, 5497558138880" {
+	if got := check(with("10.0", "20.0", "2770")); got != "observed space_soft: 10 TiB, 5 TiB" {
 		t.Error(got)
 	}
 }

@@ -183,7 +183,7 @@ func TestProjectTakenIsStale(t *testing.T) {
 			}
 		}
 		_, g := plan(&w, m)
-		return planner.Recheck(p, g, nil)
+		return planner.Recheck(p, g)
 	}
 	if stale := again(); len(stale) > 0 {
 		t.Errorf("nothing changed: %v", stale)

@@ -42,7 +42,7 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 	}
 	if s := c.claim(n); s != nil && s.refused == nil && s.state != nil {
 		id := s.identity
-		w.Identity, w.Limits = &id, s.target()
+		w.Identity, w.Limits = &id, s.want.orElse(s.state.Limits)
 	}
 	if n.wish == wishRemove && n.system != nil {
 		id, ok := n.identityOf(c.seen.Mounts[n.system.Name])
@@ -70,11 +70,10 @@ func (c *comparison) record(n *node) Record {
 	return r
 }
 
-// target is what all four limits are once the identity is as wanted: what nobody speaks of stays as observed.
-func (s *share) target() Quota {
-	w, now := s.want, s.state.Limits
-	return Quota{SpaceSoft: orElse(w.SpaceSoft, now.SpaceSoft), SpaceHard: orElse(w.SpaceHard, now.SpaceHard),
-		InodesSoft: orElse(w.InodesSoft, now.InodesSoft), InodesHard: orElse(w.InodesHard, now.InodesHard)}
+// orElse is what all four limits are once they are as wanted: what nobody speaks of stays as observed.
+func (q Quota) orElse(now Quota) Quota {
+	return Quota{SpaceSoft: orElse(q.SpaceSoft, now.SpaceSoft), SpaceHard: orElse(q.SpaceHard, now.SpaceHard),
+		InodesSoft: orElse(q.InodesSoft, now.InodesSoft), InodesHard: orElse(q.InodesHard, now.InodesHard)}
 }
 
 func orElse[U Bytes | Inodes](want, now Limit[U]) Limit[U] {
@@ -109,23 +108,20 @@ func (s Stale) String() string {
 
 // Recheck holds an approved plan against what is wanted and observed now; g must have been compared, with the plan's keys
 // watched. Compared are desired and observed attributes and the order, not usage, and not which URLs there are. What is
-// already as wanted is fine. show words a value for people; nil shows it bare.
-func Recheck(approved *Plan, g *Graph, show func(Attribute, Value) string) []Stale {
-	if show == nil {
-		show = func(_ Attribute, v Value) string { return v.String() }
-	}
+// already as wanted is fine.
+func Recheck(approved *Plan, g *Graph) []Stale {
 	var stale []Stale
 	for i := range approved.Core.Actions {
 		a := &approved.Core.Actions[i]
 		if a.Target.IsNode() && a.Kind == Create {
 			continue // made only if it is missing; an existing one stays as it is
 		}
-		stale = append(stale, recheckAction(a, approved.Context.Details[i].Kept, g, show)...)
+		stale = append(stale, recheckAction(a, approved.Context.Details[i].Kept, g)...)
 	}
 	return stale
 }
 
-func recheckAction(a *Action, kept []KeptLimit, g *Graph, show func(Attribute, Value) string) []Stale {
+func recheckAction(a *Action, kept []KeptLimit, g *Graph) []Stale {
 	one := func(field, then, now string) []Stale {
 		return []Stale{{a.Key, a.Address, field, then, now}}
 	}
@@ -151,14 +147,14 @@ func recheckAction(a *Action, kept []KeptLimit, g *Graph, show func(Attribute, V
 	if a.Freeze && w.Shared {
 		return one("quota", "to be frozen, for nobody else lived on it", "what others live on")
 	}
-	return recheckState(a, kept, w.State, show)
+	return recheckState(a, kept, w.State)
 }
 
 // recheckState compares attribute by attribute.
-func recheckState(a *Action, kept []KeptLimit, now []Change, show func(Attribute, Value) string) []Stale {
+func recheckState(a *Action, kept []KeptLimit, now []Change) []Stale {
 	var stale []Stale
 	add := func(c Change, field string, then, now Value) {
-		stale = append(stale, Stale{a.Key, a.Address, field, show(c.Attribute, then), show(c.Attribute, now)})
+		stale = append(stale, Stale{a.Key, a.Address, field, Show(c.Attribute, then), Show(c.Attribute, now)})
 	}
 	for _, n := range now {
 		i := slices.IndexFunc(a.Changes, func(c Change) bool { return c.Attribute == n.Attribute })
@@ -172,7 +168,7 @@ func recheckState(a *Action, kept []KeptLimit, now []Change, show func(Attribute
 			case k >= 0 && kept[k].Value == n.After:
 				add(n, "observed "+string(n.Attribute), kept[k].Value, n.Before)
 			default: // the plan does not say what it was: only that it was as wanted
-				stale = append(stale, Stale{a.Key, a.Address, string(n.Attribute), "as wanted", show(n.Attribute, n.Before) + ", with " + show(n.Attribute, n.After) + " wanted"})
+				stale = append(stale, Stale{a.Key, a.Address, string(n.Attribute), "as wanted", Show(n.Attribute, n.Before) + ", with " + Show(n.Attribute, n.After) + " wanted"})
 			}
 		case n.After != a.Changes[i].After:
 			add(n, "desired "+string(n.Attribute), a.Changes[i].After, n.After)

@@ -100,13 +100,9 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{"limits_stay", fmt.Sprintf("the limits of %s %d stay as they are: they could not be observed, or others live on them by now", id.By, id.ID)})
 		return
 	}
-	size, l, was := len(d.action.Changes), s.state.Limits, a.Claim.Quota()
-	limitChange(c, n, d, SpaceSoft, l.SpaceSoft, was.SpaceSoft, s.state.Space, false, Value{}, false)
-	limitChange(c, n, d, SpaceHard, l.SpaceHard, was.SpaceHard, s.state.Space, false, Value{}, false)
-	limitChange(c, n, d, InodesSoft, l.InodesSoft, was.InodesSoft, s.state.Inodes, false, Value{}, false)
-	limitChange(c, n, d, InodesHard, l.InodesHard, was.InodesHard, s.state.Inodes, false, Value{}, false)
-	if d.quota.Code != "" { // one cannot be set, so none is
-		d.action.Changes, d.detail.Notes = d.action.Changes[:size], d.detail.Notes[:size]
+	size := len(d.action.Changes)
+	c.changeLimits(n, d, s, a.Claim.Quota(), &a.Claim, false, false)
+	if d.quota.Code != "" {
 		d.detail.Reasons = append(d.detail.Reasons, d.quota)
 	}
 	for i := size; i < len(d.detail.Notes); i++ {

@@ -156,11 +156,11 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 // hard limit means that there is no soft limit.
 func (g *Graph) convert(n *node, q *ProxyQuotas, bad *unusable) {
 	tera := uint64(g.world.Settings.Tera)
-	n.quota.SpaceSoft, n.quota.SpaceHard = pair(q.SpaceSoft, q.SpaceHard, "space", bad[fromSpaceSoft:], func(d Decimal) (Bytes, bool) {
+	n.quota.SpaceSoft, n.quota.SpaceHard = pair(q.SpaceSoft, q.SpaceHard, "space", g.world.Settings.teraName(), bad[fromSpaceSoft:], func(d Decimal) (Bytes, bool) {
 		b, ok := d.Times(tera)
 		return Bytes(b) &^ (kib - 1), ok
 	})
-	n.quota.InodesSoft, n.quota.InodesHard = pair(q.InodesSoft, q.InodesHard, "inodes", bad[fromInodesSoft:], func(d Decimal) (Inodes, bool) {
+	n.quota.InodesSoft, n.quota.InodesHard = pair(q.InodesSoft, q.InodesHard, "inode", "", bad[fromInodesSoft:], func(d Decimal) (Inodes, bool) {
 		i, ok := d.Times(1)
 		return Inodes(i), ok
 	})
@@ -169,8 +169,16 @@ func (g *Graph) convert(n *node, q *ProxyQuotas, bad *unusable) {
 	}
 }
 
+// teraName is the unit of the proxy's numbers for space, behind a number.
+func (s *Settings) teraName() string {
+	if s.Tera == 1e12 {
+		return " TB"
+	}
+	return " TiB"
+}
+
 // pair converts the soft and the hard limit of one kind; what cannot be converted is unknown, and bad says why.
-func pair[U Bytes | Inodes](soft, hard Decimal, what string, bad []Reason, convert func(Decimal) (U, bool)) (s, h Limit[U]) {
+func pair[U Bytes | Inodes](soft, hard Decimal, what, unit string, bad []Reason, convert func(Decimal) (U, bool)) (s, h Limit[U]) {
 	one := func(d Decimal, why *Reason) Limit[U] {
 		if !d.Given() || d.IsZero() {
 			return Limit[U]{}
@@ -178,9 +186,9 @@ func pair[U Bytes | Inodes](soft, hard Decimal, what string, bad []Reason, conve
 		n, ok := convert(d)
 		switch {
 		case d.Negative():
-			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s: a limit cannot be negative", what, d)}
+			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; correct it in Waldur, or by an override", what, d, unit)}
 		case !ok:
-			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s, which is beyond every storage", what, d)}
+			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is beyond every storage; correct it in Waldur, or by an override", what, d, unit)}
 		default:
 			return LimitOf(n)
 		}
@@ -270,9 +278,9 @@ func checkLimit[U Bytes | Inodes](n *node, l Limit[U], what string, most U) {
 	switch {
 	case !ok:
 	case v == 0:
-		n.block("quota", "its %s limit becomes 0, which a file system would read as unlimited", what)
+		n.block("quota", "its %s limit becomes 0, which a file system would read as unlimited: correct it in Waldur, or by an override", what)
 	case v > most:
-		n.block("quota", "its %s limit would be %d, the most allowed is %d", what, v, most)
+		n.block("quota", "its %s limit would be %v, the most allowed is %v: correct it in Waldur, or by an override", what, v, most)
 	}
 }
 
@@ -284,7 +292,7 @@ func checkOrder[U Bytes | Inodes](n *node, soft, hard Limit[U], what, option str
 	if !ok || !ok2 || s <= h {
 		return
 	}
-	n.block("soft_above_hard", "its soft limit for %s (%d) is above the hard one (%d): the option %s is probably pinned in Waldur and wins over the ordered limit. "+
+	n.block("soft_above_hard", "its soft limit for %s (%v) is above the hard one (%v): the option %s is probably pinned in Waldur and wins over the ordered limit. "+
 		"Remove that option, or mend it here with this override:\n"+
 		"override \"mend %s\" {\n  match { path = %q }\n  quota { %s_hard = upstream.quota.%s_soft }\n  reason = \"…\"\n}",
 		what, s, h, option, n.address(), n.address(), what, what)

@@ -72,7 +72,7 @@ func (d *doctor) state() {
 	case name != "":
 		d.say("WARN", "state's disk", "%s is on %s: put it on a local disk, where locks and syncs are what they seem", d.store.Dir(), name)
 	case free < leastFree:
-		d.say("FAIL", "state's disk", "%s is left: an apply whose state cannot be written stops", planfile.FormatBytes(planner.Bytes(free)))
+		d.say("FAIL", "state's disk", "%s is left: an apply whose state cannot be written stops", planner.Bytes(free))
 	default:
 		d.say("PASS", "state's disk", "local, %d GiB free", free>>30)
 	}

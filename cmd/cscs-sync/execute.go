@@ -9,7 +9,6 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -109,7 +108,7 @@ func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, beg
 	if err != nil {
 		return apply.Job{}, nil, err
 	}
-	job, stale := apply.Prepare(p.plan, p.id, apply.Now{Settings: &s.cfg.Settings, Items: now.items, Graph: now.graph, Recorded: now.recorded, Orders: now.orders, Resumed: begun, Show: planfile.Show})
+	job, stale := apply.Prepare(p.plan, p.id, apply.Now{Settings: &s.cfg.Settings, Items: now.items, Graph: now.graph, Recorded: now.recorded, Orders: now.orders, Resumed: begun})
 	if len(stale) > 0 && !o.skipStale && !begun {
 		return job, now, p.moved(stale)
 	}

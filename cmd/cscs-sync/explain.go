@@ -258,8 +258,8 @@ func (e *explanation) wish(v planner.View) {
 	e.line("wanted", "owner %d (%s), group %d (%s), mode %s (%s)", v.Owner, source(planner.Owner), v.Group, source(planner.Group), v.Mode, source(planner.ModeAttr))
 	if v.Quota.Known() {
 		c := planner.ClaimOf(v.Quota)
-		e.line("", "space %s soft, %s hard (%s); inodes %s soft, %s hard (%s)", limit(c.SpaceSoft, true), limit(c.SpaceHard, true), source(planner.SpaceHard),
-			limit(c.InodesSoft, false), limit(c.InodesHard, false), source(planner.InodesHard))
+		e.line("", "space %s soft, %s hard (%s); inodes %s soft, %s hard (%s)", planner.Show(planner.SpaceSoft, c.SpaceSoft), planner.Show(planner.SpaceHard, c.SpaceHard), source(planner.SpaceHard),
+			planner.Show(planner.InodesSoft, c.InodesSoft), planner.Show(planner.InodesHard, c.InodesHard), source(planner.InodesHard))
 	}
 	if !v.Managed {
 		e.line("", "an override says manage = false: it is left alone")
@@ -339,14 +339,6 @@ func (e *explanation) last(tx *state.Tx, entry *state.Entry) error {
 	return nil
 }
 
-// shown is a value as tables show it: space with a unit.
-func shown(a planner.Attribute, v planner.Value) string {
-	if a.IsQuota() {
-		return limit(v, a == planner.SpaceSoft || a == planner.SpaceHard)
-	}
-	return v.String()
-}
-
 // outcome says what a plan would do now, or why it would not.
 func (e *explanation) outcome(v planner.View) {
 	said := false
@@ -359,7 +351,7 @@ func (e *explanation) outcome(v planner.View) {
 			}
 			e.line("next", "%s, once a plan is approved: %s", a.Kind, strings.Join(why, "; "))
 			for _, c := range a.Changes {
-				e.line("", "%s: %s -> %s", c.Attribute, shown(c.Attribute, c.Before), shown(c.Attribute, c.After))
+				e.line("", "%s: %s -> %s", c.Attribute, planner.Show(c.Attribute, c.Before), planner.Show(c.Attribute, c.After))
 			}
 			e.policy(i)
 		}

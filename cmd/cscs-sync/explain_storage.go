@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
 // there says what stands on the storage.
@@ -47,8 +46,8 @@ func (e *explanation) quota(v planner.View) {
 	}
 	c := planner.ClaimOf(q.Limits)
 	e.line("quota", "of %s%s", name, by)
-	e.line("", "space %s soft, %s hard, %s used%s", limit(c.SpaceSoft, true), limit(c.SpaceHard, true), limit(q.Space.Value(), true), grace(q.GraceSpace))
-	e.line("", "inodes %s soft, %s hard, %s used%s", limit(c.InodesSoft, false), limit(c.InodesHard, false), limit(q.Inodes.Value(), false), grace(q.GraceInodes))
+	e.line("", "space %s soft, %s hard, %s used%s", planner.Show(planner.SpaceSoft, c.SpaceSoft), planner.Show(planner.SpaceHard, c.SpaceHard), planner.Show(planner.SpaceHard, q.Space.Value()), grace(q.GraceSpace))
+	e.line("", "inodes %s soft, %s hard, %s used%s", planner.Show(planner.InodesSoft, c.InodesSoft), planner.Show(planner.InodesHard, c.InodesHard), planner.Show(planner.InodesHard, q.Inodes.Value()), grace(q.GraceInodes))
 }
 
 func (e *explanation) seenQuota(id planner.Identity) (planner.QuotaState, bool) {
@@ -86,15 +85,4 @@ func (e *explanation) seenAt(v planner.View) (planner.Directory, bool) {
 		}
 	}
 	return planner.Directory{}, false
-}
-
-func limit(v planner.Value, space bool) string {
-	n, ok := v.Number()
-	switch {
-	case ok && space:
-		return planfile.FormatBytes(planner.Bytes(n))
-	case ok:
-		return planfile.FormatInodes(planner.Inodes(n))
-	}
-	return v.String()
 }

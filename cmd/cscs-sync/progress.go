@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 // How often progress is shown: a status line on a terminal is drawn anew at most five times a second; elsewhere there is a
@@ -162,10 +162,10 @@ func (p *progress) hide() {
 func (p *progress) line(now time.Time) string {
 	text := p.what
 	if p.done > 0 || p.total > 0 {
-		text += ": " + planfile.Commas(uint64(p.done))
+		text += ": " + planner.Commas(uint64(p.done))
 	}
 	if p.total > 0 {
-		text += " of " + planfile.Commas(uint64(p.total))
+		text += " of " + planner.Commas(uint64(p.total))
 	}
 	took := now.Sub(p.begun)
 	if p.done == 0 || took < time.Second {
@@ -173,7 +173,7 @@ func (p *progress) line(now time.Time) string {
 	}
 	rate := float64(p.done) / took.Seconds()
 	if rate >= 1 {
-		text += fmt.Sprintf(", %s/s", planfile.Commas(uint64(rate)))
+		text += fmt.Sprintf(", %s/s", planner.Commas(uint64(rate)))
 	} else {
 		text += fmt.Sprintf(", %.2g/s", rate)
 	}

@@ -158,7 +158,7 @@ func (a *app) showState(address string, asJSON bool) error {
 			planfile.Quote(r.Address), r.Key.Item, planfile.Quote(r.Key.System), planfile.Quote(r.Key.DataType), r.Storage, r.System, r.Inode, r.Owner, r.Group, r.Mode, r.Mode.Letters())
 		if r.QuotaBy != "" {
 			fmt.Fprintf(&b, "  quota      %s %d: space %s soft, %s hard; inodes %s soft, %s hard\n", r.QuotaBy, r.QuotaID,
-				limit(r.Claim.SpaceSoft, true), limit(r.Claim.SpaceHard, true), limit(r.Claim.InodesSoft, false), limit(r.Claim.InodesHard, false))
+				planner.Show(planner.SpaceSoft, r.Claim.SpaceSoft), planner.Show(planner.SpaceHard, r.Claim.SpaceHard), planner.Show(planner.InodesSoft, r.Claim.InodesSoft), planner.Show(planner.InodesHard, r.Claim.InodesHard))
 		}
 		fmt.Fprintf(&b, "  recorded   %s", minute(r.At))
 		if r.Plan != "" {

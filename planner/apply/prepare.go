@@ -18,8 +18,6 @@ type Now struct {
 	Orders map[string]planner.OrderAnswer
 	// Resumed tells that this plan has begun before.
 	Resumed bool
-	// Show words a value of what is stale for people; nil shows it bare.
-	Show func(planner.Attribute, planner.Value) string
 }
 
 // Prepare pairs each action of an approved plan with what is known now, and lists in what the plan is stale. A begun plan
@@ -51,7 +49,7 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 		}
 	}
 	var stale []planner.Stale
-	for _, s := range planner.Recheck(p, now.Graph, now.Show) {
+	for _, s := range planner.Recheck(p, now.Graph) {
 		if !finished[s.Key] && !(now.Resumed && byOurselves(p, s, now.Graph)) {
 			stale = append(stale, s)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/state"
@@ -161,7 +160,7 @@ func (e *Engine) update(ctx context.Context, stop <-chan struct{}, w *Work, o *o
 			continue
 		}
 		if seen != c.Before && seen != c.After {
-			return fmt.Errorf("change %s: its %s is %s, and was %s when this was planned; plan again", a.Storage, c.Attribute, seen, c.Before)
+			return fmt.Errorf("change %s: its %s is %s, and was %s when this was planned; plan again", a.Storage, c.Attribute, planner.Show(c.Attribute, seen), planner.Show(c.Attribute, c.Before))
 		}
 	}
 	if err := e.quota(ctx, a); err != nil {
@@ -325,7 +324,7 @@ func limitsAfter(a *planner.Action, now planner.Quota) (planner.Quota, error) {
 		}
 		unset := c.Before.IsAbsent() && at.IsUnlimited()
 		if *at != c.Before && *at != c.After && !unset {
-			return planner.Quota{}, fmt.Errorf("its %s is %s, and was %s when this was planned; plan again", c.Attribute, at, c.Before)
+			return planner.Quota{}, fmt.Errorf("its %s is %s, and was %s when this was planned; plan again", c.Attribute, planner.Show(c.Attribute, *at), planner.Show(c.Attribute, c.Before))
 		}
 		*at = c.After
 	}
@@ -334,7 +333,8 @@ func limitsAfter(a *planner.Action, now planner.Quota) (planner.Quota, error) {
 
 func showQuota(q planner.Quota) string {
 	c := planner.ClaimOf(q)
-	return fmt.Sprintf("space %s/%s, inodes %s/%s", c.SpaceSoft, c.SpaceHard, c.InodesSoft, c.InodesHard)
+	return fmt.Sprintf("space %s/%s, inodes %s/%s", planner.Show(planner.SpaceSoft, c.SpaceSoft), planner.Show(planner.SpaceHard, c.SpaceHard),
+		planner.Show(planner.InodesSoft, c.InodesSoft), planner.Show(planner.InodesHard, c.InodesHard))
 }
 
 // finished deals with a resource whose order is over, by a callback of an earlier run that was killed before it could note
@@ -355,10 +355,14 @@ func (e *Engine) finished(ctx context.Context, job *Job, w *Work, o *outcome) er
 	return nil
 }
 
-// parentsOf tells whether a directory above could not be made.
+// parentsOf tells whether a directory above could not be made, and why the topmost could not.
 func (e *Engine) parentsOf(a *planner.Action) error {
-	for path, err := range e.parents {
-		if err != nil && strings.HasPrefix(a.Storage, path+"/") {
+	for i, c := range a.Storage {
+		if c != '/' {
+			continue
+		}
+		path := a.Storage[:i]
+		if err := e.parents[path]; err != nil {
 			return fmt.Errorf("make %s: the directory above, %s, could not be made: %w", a.Storage, path, err)
 		}
 	}

@@ -187,8 +187,8 @@ func TestUpdateComparesOnceMore(t *testing.T) {
 		{"as wanted", 30500, 0o2770, planner.LimitOf(planner.Bytes(2 << 40)), Done, ""},
 		{"half way", 30500, 0o750, planner.LimitOf(planner.Bytes(2 << 40)), Done, ""},
 		{"another group", 6, 0o750, planner.LimitOf(planner.Bytes(1 << 40)), Failed, "its group is 6, and was 5 when this was planned"},
-		{"another mode", 5, 0o777, planner.LimitOf(planner.Bytes(1 << 40)), Failed, "its mode is 0777"},
-		{"another limit", 5, 0o750, planner.LimitOf(planner.Bytes(3 << 40)), Failed, "its space_hard is 3298534883328"},
+		{"another mode", 5, 0o777, planner.LimitOf(planner.Bytes(1 << 40)), Failed, `its mode is "0777" (rwxrwxrwx), and was "0750" (rwxr-x---)`},
+		{"another limit", 5, 0o750, planner.LimitOf(planner.Bytes(3 << 40)), Failed, "its space_hard is 3 TiB, and was 1 TiB"},
 		{"no limit", 5, 0o750, planner.Unlimited[planner.Bytes](), Failed, "its space_hard is unlimited"},
 	} {
 		w := newWorld(t)

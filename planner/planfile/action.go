@@ -159,7 +159,7 @@ func (p *printer) change(kind planner.ActionKind, c planner.Change, note planner
 	if c.Attribute.IsQuota() {
 		column = inner
 	}
-	before, after := Show(c.Attribute, c.Before), Show(c.Attribute, c.After)
+	before, after := show(c.Attribute, c.Before), show(c.Attribute, c.After)
 	r := row{mark: "~", style: yellow, name: string(c.Attribute), note: origin(note)}
 	if note.Drift {
 		r.loud = cyan

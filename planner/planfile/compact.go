@@ -62,7 +62,7 @@ func isID(a planner.Attribute) bool { return a == planner.Group || a == planner.
 // group writes one block for several actions.
 func (v *view) group(p *printer, members []int) {
 	first := &v.plan.Core.Actions[members[0]]
-	n := commas(uint64(len(members)))
+	n := planner.Commas(uint64(len(members)))
 	p.put(line{in(plain, "  # "), in(bold, n+" resources"), in(plain, " "), in(bold, verbMany(first.Kind)), in(plain, ", all in the same way")})
 	p.because(v.commonReason(members), false)
 	mark, _, s := symbol(first.Kind)
@@ -83,7 +83,7 @@ func (v *view) on(p *printer, addresses []string) {
 	}
 	for k, address := range addresses {
 		if k == listedFolded && !v.listAll {
-			p.put(line{in(dim, "  # and "+commas(uint64(len(addresses)-k))+" more")})
+			p.put(line{in(dim, "  # and "+planner.Commas(uint64(len(addresses)-k))+" more")})
 			break
 		}
 		p.prose(line{in(dim, "  # "), in(plain, "on ")}, line{in(dim, "  #   | ")}, Quote(address), plain)
@@ -205,13 +205,13 @@ func (v *view) usageRange(members []int) []row {
 	if known == 0 || hard == nil {
 		return nil
 	}
-	t := roundBytes(planner.Bytes(least)) + " to " + roundBytes(planner.Bytes(most))
+	t := planner.Bytes(least).Rounded() + " to " + planner.Bytes(most).Rounded()
 	if limit, ok := hard.After.Number(); ok {
 		t += " (" + percent(least, limit) + " to " + percent(most, limit) + " after)"
 	}
 	r := row{name: "used", value: []line{text(t)}}
 	if known < len(members) {
-		r.note = "unknown of " + commas(uint64(len(members)-known))
+		r.note = "unknown of " + planner.Commas(uint64(len(members)-known))
 	}
 	return []row{r}
 }

@@ -99,7 +99,7 @@ func detailFields(address string, a *planner.Action, d *planner.Detail) []field 
 		list = append(list, field{string(c.Attribute) + " " + address + " comes from", origin(d.Notes[i])})
 	}
 	for _, k := range d.Kept {
-		list = append(list, field{string(k.Attribute) + " " + address + " stays", Show(k.Attribute, k.Value)})
+		list = append(list, field{string(k.Attribute) + " " + address + " stays", show(k.Attribute, k.Value)})
 	}
 	if d.Keep != nil {
 		list = append(list, field{"kept " + address, "until " + d.Keep.Format(stamp)})
@@ -124,7 +124,7 @@ func actionFields(a *planner.Action) []field {
 		list = append(list, field{"quota", string(a.Quota.By) + " " + strconv.FormatUint(uint64(a.Quota.ID), 10)})
 	}
 	for _, c := range a.Changes {
-		list = append(list, field{string(c.Attribute) + " found", Show(c.Attribute, c.Before)}, field{string(c.Attribute) + " wanted", Show(c.Attribute, c.After)})
+		list = append(list, field{string(c.Attribute) + " found", show(c.Attribute, c.Before)}, field{string(c.Attribute) + " wanted", show(c.Attribute, c.After)})
 	}
 	return list
 }
@@ -175,7 +175,7 @@ func contextFields(plan *planner.Plan) []field {
 		list = append(list, field{strings.TrimRight("warning "+w.Code+" "+w.Address, " "), oneLine(w.Text)})
 	}
 	for _, d := range c.Drift {
-		list = append(list, field{"drift " + d.Address + " " + string(d.Attribute), Show(d.Attribute, d.Observed) + " instead of " + Show(d.Attribute, d.Recorded)})
+		list = append(list, field{"drift " + d.Address + " " + string(d.Attribute), show(d.Attribute, d.Observed) + " instead of " + show(d.Attribute, d.Recorded)})
 	}
 	for _, m := range c.Promised {
 		list = append(list, field{"promised " + m.System, tera(m.After) + ", before " + tera(m.Before)})
@@ -296,10 +296,10 @@ func changesOf(a *planner.Action) []FieldDiff {
 	for _, c := range a.Changes {
 		f := FieldDiff{Name: string(c.Attribute)}
 		if !c.Before.IsAbsent() {
-			f.Old = Show(c.Attribute, c.Before)
+			f.Old = show(c.Attribute, c.Before)
 		}
 		if !c.After.IsAbsent() {
-			f.New = Show(c.Attribute, c.After)
+			f.New = show(c.Attribute, c.After)
 		}
 		if a.Kind != planner.Archive { // which changes nothing but the place
 			list = append(list, f)
@@ -350,6 +350,6 @@ func (d *DiffResult) conclusion() string {
 	case d.ContextOnly():
 		return "Both plans do the same: only what explains them differs. An approval of one holds for the other."
 	}
-	return "The plans differ: " + commas(uint64(len(d.Added))) + " added, " + commas(uint64(len(d.Gone))) + " gone, " +
-		commas(uint64(len(d.Changed))) + " changed. Approvals of the old plan do not hold for the new one."
+	return "The plans differ: " + planner.Commas(uint64(len(d.Added))) + " added, " + planner.Commas(uint64(len(d.Gone))) + " gone, " +
+		planner.Commas(uint64(len(d.Changed))) + " changed. Approvals of the old plan do not hold for the new one."
 }

@@ -29,7 +29,7 @@ func (v *view) drift(p *printer) {
 	v.fold(subjects, func(i int) string { return fmt.Sprint(shown[i]) }, func(same []string, i int) {
 		p.blank()
 		if len(same) > 1 {
-			p.put(line{in(plain, "  # "), in(bold, commas(uint64(len(same)))+" resources"), in(plain, " have changed, all in the same way")})
+			p.put(line{in(plain, "  # "), in(bold, planner.Commas(uint64(len(same)))+" resources"), in(plain, " have changed, all in the same way")})
 		} else {
 			p.put(p.subject(Quote(same[0])).add(in(plain, " has changed")))
 		}
@@ -43,9 +43,9 @@ func (p *printer) drifted(list []planner.Drift, set map[driftKey]planner.Value) 
 	rows := make([]row, len(list))
 	for i, d := range list {
 		rows[i] = row{mark: "~", style: yellow, name: string(d.Attribute), note: "left as it is",
-			value: p.transition(Show(d.Attribute, d.Recorded), Show(d.Attribute, d.Observed), 20)}
+			value: p.transition(show(d.Attribute, d.Recorded), show(d.Attribute, d.Observed), 20)}
 		if after, ok := set[driftKey{d.Address, d.Attribute}]; ok {
-			rows[i].note = "this plan sets " + Show(d.Attribute, after)
+			rows[i].note = "this plan sets " + show(d.Attribute, after)
 			if after == d.Recorded {
 				rows[i].note = "this plan undoes it"
 			}
@@ -105,7 +105,7 @@ func (p *printer) refusal(r *planner.Refusal, same []string, mark, word string, 
 	address := Quote(same[0])
 	first := line{in(plain, "  "), in(s, mark), in(plain, " ")}
 	if len(same) > 1 {
-		p.put(first.add(in(bold, commas(uint64(len(same)))+" resources"), in(plain, ": "+word)))
+		p.put(first.add(in(bold, planner.Commas(uint64(len(same)))+" resources"), in(plain, ": "+word)))
 	} else if isPath(address) {
 		p.put(first.add(in(bold, address), in(plain, ": "+word)))
 	} else {
@@ -129,7 +129,7 @@ func (v *view) callbacks(p *printer) {
 	}
 	for _, c := range callbacks() {
 		if n[c] > 0 {
-			p.put(text(fmt.Sprintf("%8s %s", commas(uint64(n[c])), c)))
+			p.put(text(fmt.Sprintf("%8s %s", planner.Commas(uint64(n[c])), c)))
 		}
 	}
 	p.undelivered(v.plan.Context.Undelivered)

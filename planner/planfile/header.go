@@ -184,7 +184,7 @@ func cell(n, width int, danger bool) span {
 	if n == 0 {
 		return in(plain, spaces(width+2))
 	}
-	return in(s, fmt.Sprintf("  %*s", width, commas(uint64(n))))
+	return in(s, fmt.Sprintf("  %*s", width, planner.Commas(uint64(n))))
 }
 
 // promised is the space that hard limits promise on each system.
@@ -212,11 +212,11 @@ func (v *view) promised(p *printer) {
 func tera(b planner.Bytes) string {
 	const unit = 1 << 40
 	if b > 0 && b < unit/10 {
-		return roundBytes(b)
+		return b.Rounded()
 	}
 	tenths := (uint64(b)%unit*10 + unit/2) / unit
 	whole := uint64(b)/unit + tenths/10
-	return commas(whole) + "." + strconv.FormatUint(tenths%10, 10) + " TiB"
+	return planner.Commas(whole) + "." + strconv.FormatUint(tenths%10, 10) + " TiB"
 }
 
 // dangerous counts what can hurt.
@@ -231,7 +231,7 @@ func (v *view) dangerous(p *printer) {
 	for _, d := range dangers() {
 		if n[d] > 0 {
 			name, clause := tag(d)
-			p.put(line{in(plain, fmt.Sprintf("%8s ", commas(uint64(n[d])))), in(boldRed, "["+name+"]"), in(plain, " "+clause)})
+			p.put(line{in(plain, fmt.Sprintf("%8s ", planner.Commas(uint64(n[d])))), in(boldRed, "["+name+"]"), in(plain, " "+clause)})
 		}
 	}
 }

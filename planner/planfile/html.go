@@ -89,9 +89,9 @@ func (h *page) table() {
 			case n == 0:
 				h.printf("<td></td>")
 			case i == 4:
-				h.printf("<td class=\"r b\">%s</td>", commas(uint64(n)))
+				h.printf("<td class=\"r b\">%s</td>", planner.Commas(uint64(n)))
 			default:
-				h.printf("<td>%s</td>", commas(uint64(n)))
+				h.printf("<td>%s</td>", planner.Commas(uint64(n)))
 			}
 		}
 		h.printf("</tr>\n")

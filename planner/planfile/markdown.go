@@ -53,7 +53,7 @@ func (m *markdown) table() {
 			if n == 0 {
 				m.printf(" |")
 			} else {
-				m.printf(" %s |", commas(uint64(n)))
+				m.printf(" %s |", planner.Commas(uint64(n)))
 			}
 		}
 		m.printf("\n")

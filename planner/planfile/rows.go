@@ -87,27 +87,8 @@ func (p *printer) list(indent int, names []string) []line {
 	return out
 }
 
-// Show is an attribute's value as plans show it: with its unit, a mode in octal and letters.
-func Show(a planner.Attribute, v planner.Value) string {
-	if why, unknown := v.Unknown(); unknown {
-		return "unknown (" + Escape(why) + ")"
-	}
-	if mode, ok := v.Mode(); ok {
-		return `"` + mode.String() + `" (` + mode.Letters() + ")"
-	}
-	n, ok := v.Number()
-	switch {
-	case !ok && v.IsUnlimited():
-		return "unlimited"
-	case !ok:
-		return "none"
-	case a.IsSpace():
-		return FormatBytes(planner.Bytes(n))
-	case a.IsQuota():
-		return FormatInodes(planner.Inodes(n))
-	}
-	return v.String()
-}
+// show is an attribute's value as plans show it, escaped.
+func show(a planner.Attribute, v planner.Value) string { return Escape(planner.Show(a, v)) }
 
 // transition is "old -> new", on several lines if one is too short.
 func (p *printer) transition(before, after string, column int) []line {

@@ -7,22 +7,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-func TestFormatBytes(t *testing.T) {
-	for n, want := range map[uint64]string{
-		0: "0 bytes", 1: "1 bytes", 1023: "1,023 bytes", 1024: "1 KiB", 1536: "1.5 KiB", 1537: "1.5 KiB (1,537 bytes)",
-		20 * tib: "20 TiB", 10*tib + tib/2: "10.5 TiB", 1025 << 30: "1,025 GiB", 10_000_000_000_000: "9.1 TiB (10,000,000,000,000 bytes)",
-		1204 * tib: "1,204 TiB", 1 << 60: "1 EiB", 1<<50 - 1: "1 PiB (1,125,899,906,842,623 bytes)",
-		math.MaxUint64: "16 EiB (18,446,744,073,709,551,615 bytes)",
-	} {
-		if got := FormatBytes(planner.Bytes(n)); got != want {
-			t.Errorf("FormatBytes(%d) = %s, want %s", n, got, want)
-		}
-	}
-	if got := FormatInodes(40000000); got != "40,000,000" {
-		t.Error(got)
-	}
-}
-
 func TestPercent(t *testing.T) {
 	for _, c := range []struct {
 		used, limit uint64

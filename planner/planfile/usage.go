@@ -14,7 +14,7 @@ func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
 		p.used("files", d.Usage.Inodes, limits(a, d, planner.InodesSoft), limits(a, d, planner.InodesHard)),
 	}
 	if d.Usage.Claims > 1 {
-		rows[0].note = joinNotes(rows[0].note, "by all "+commas(uint64(d.Usage.Claims))+" resources of this quota")
+		rows[0].note = joinNotes(rows[0].note, "by all "+planner.Commas(uint64(d.Usage.Claims))+" resources of this quota")
 	}
 	if d.Usage.Default && len(a.Changes) > 0 && a.Kind != planner.Archive {
 		rows[0].note = joinNotes(rows[0].note, "the default quota covers it until now")
@@ -44,13 +44,13 @@ func (p *printer) used(name string, v planner.Value, soft, hard *planner.Change)
 	}
 	n, known := v.Number()
 	if !known {
-		return row{name: name, value: p.list(inner+14, []string{Show(attribute, v)})}
+		return row{name: name, value: p.list(inner+14, []string{show(attribute, v)})}
 	}
-	amount := commas(n)
+	amount := planner.Commas(n)
 	if attribute.IsSpace() {
-		amount = roundBytes(planner.Bytes(n))
+		amount = planner.Bytes(n).Rounded()
 		if nearLimit(n, amount, soft) || nearLimit(n, amount, hard) {
-			amount = FormatBytes(planner.Bytes(n))
+			amount = planner.Bytes(n).String()
 		}
 	}
 	r := row{name: name}
@@ -73,7 +73,7 @@ func nearLimit(n uint64, shown string, c *planner.Change) bool {
 		return false
 	}
 	limit, ok := c.After.Number()
-	return ok && limit != n && roundBytes(planner.Bytes(limit)) == shown
+	return ok && limit != n && planner.Bytes(limit).Rounded() == shown
 }
 
 func exceeds(n uint64, c *planner.Change) bool {

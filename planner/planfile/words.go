@@ -116,5 +116,5 @@ func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return commas(uint64(n)) + " " + many
+	return planner.Commas(uint64(n)) + " " + many
 }

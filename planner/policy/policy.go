@@ -144,11 +144,11 @@ func (in *Input) bound(decisions []Decision) {
 		case changes >= in.Policy.MaxChanges:
 			*d = Decision{i, false, NextRound, fmt.Sprintf("max_changes is %d: the rest runs in the next round", in.Policy.MaxChanges)}
 		case in.Policy.MaxSpace > 0 && endless:
-			*d = Decision{i, false, OverLimit, fmt.Sprintf("its space becomes unlimited, and max_space is %d bytes", in.Policy.MaxSpace)}
+			*d = Decision{i, false, OverLimit, fmt.Sprintf("its space becomes unlimited, and max_space is %v", in.Policy.MaxSpace)}
 		case in.Policy.MaxSpace > 0 && grows > in.Policy.MaxSpace:
-			*d = Decision{i, false, OverLimit, fmt.Sprintf("it alone grows by %d bytes, and max_space is %d", grows, in.Policy.MaxSpace)}
-		case in.Policy.MaxSpace > 0 && space+grows > in.Policy.MaxSpace:
-			*d = Decision{i, false, NextRound, fmt.Sprintf("max_space is %d bytes a round: the rest runs in the next", in.Policy.MaxSpace)}
+			*d = Decision{i, false, OverLimit, fmt.Sprintf("it alone grows by %v, and max_space is %v", grows, in.Policy.MaxSpace)}
+		case in.Policy.MaxSpace > 0 && grows > in.Policy.MaxSpace-space:
+			*d = Decision{i, false, NextRound, fmt.Sprintf("max_space is %v a round: the rest runs in the next", in.Policy.MaxSpace)}
 		default:
 			changes, space = changes+1, space+grows
 			if a.Kind == planner.Archive {

@@ -1,0 +1,70 @@
+package planner_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Why nothing is done is said with units: nobody reads 21990232555520 as 20 TiB.
+func TestRefusalsHaveUnits(t *testing.T) {
+	usageUnknown := func(m *model) {
+		q := m.quotas[30500]
+		q.Space = planner.Usage[planner.Bytes]{Why: "an OST is down"}
+		m.quotas[30500] = q
+	}
+	digits := regexp.MustCompile(`[0-9]{6,}`)
+	for _, c := range []struct {
+		code, soft, hard string
+		change           func(*model)
+		says             []string
+	}{
+		{"usage_unknown", "5.0", "5.0", usageUnknown, []string{"its space_hard would be lowered to 5 TiB", "an OST is down", "plan again"}},
+		{"soft_above_hard", "20.0", "10.0", nil, []string{"(20 TiB)", "(10 TiB)", "override"}},
+		{"soft_above_hard", "20.0", "0.0", nil, []string{"would be 20 TiB", "of 10 TiB", "override"}},
+		{"quota", "1048577", "1048577", nil, []string{"1 EiB", "correct it in Waldur"}},
+		{"quota", "-1", "1", nil, []string{"-1 TiB", "correct it in Waldur"}},
+		{"quota", "1", "0.0000000001", nil, []string{"becomes 0", "correct it in Waldur"}},
+	} {
+		m := newModel()
+		asWanted(m, "bio", 30500)
+		if c.change != nil {
+			c.change(m)
+		}
+		it := project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas(c.soft, c.hard) })
+		p, _ := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
+		if len(p.Context.Blocked) != 1 || p.Context.Blocked[0].Reasons[0].Code != c.code {
+			t.Errorf("soft %s, hard %s: %v, want %s", c.soft, c.hard, p.Context.Blocked, c.code)
+			continue
+		}
+		text := p.Context.Blocked[0].Reasons[0].Text
+		for _, want := range c.says {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %q does not say %q", c.code, text, want)
+			}
+		}
+		if exact := regexp.MustCompile(`\([0-9,]+ bytes\)`).ReplaceAllString(text, ""); digits.MatchString(exact) {
+			t.Errorf("%s: %q has a bare number", c.code, text)
+		}
+	}
+}
+
+// A quota that is left alone endangers nobody: what else is done with the directory is not called dangerous for it.
+func TestNoDangerOfAQuotaThatStays(t *testing.T) {
+	m := newModel()
+	asWanted(m, "bio", 30500)
+	q := m.quotas[30500]
+	q.Space, q.Inodes = planner.Usage[planner.Bytes]{N: 8 * tib, Known: true}, planner.Usage[planner.Inodes]{Why: "an MDT is down"}
+	m.quotas[30500] = q
+	it := project("bio", 30500, func(it *planner.Item) {
+		it.Permission, it.Quotas = "2750", quotas("5.0", "5.0")
+		it.Quotas.InodesSoft, it.Quotas.InodesHard = dec("1000"), dec("1000")
+	})
+	p, _ := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
+	a, _ := action(t, p, bio)
+	if code, _ := refusal(p, bio); code != "usage_unknown" || len(a.Changes) != 1 || len(a.Danger) != 0 {
+		t.Errorf("refused with %q; changes %v, dangers %v, want the mode alone and no danger", code, a.Changes, a.Danger)
+	}
+}
