@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -78,6 +80,31 @@ func (d *doctor) state() {
 	}
 }
 
+// failures names what the loop has failed with.
+func (d *doctor) failures() {
+	m, err := d.recallMemory()
+	if err != nil {
+		d.say("WARN", "loop", "%v", err)
+		return
+	}
+	var waiting, quarantined []string
+	for _, f := range m.failures {
+		if f.quarantined() {
+			quarantined = append(quarantined, f.Address)
+		} else {
+			waiting = append(waiting, f.Address)
+		}
+	}
+	for _, x := range []struct {
+		what      string
+		addresses []string
+	}{{"failed again and again, and is tried once an hour", quarantined}, {"failed, and is tried again soon", waiting}} {
+		if slices.Sort(x.addresses); len(x.addresses) > 0 {
+			d.say("WARN", "loop", "%s %s: cscs-sync explain %s", count(len(x.addresses), "resource"), x.what, planfile.Quote(x.addresses[0]))
+		}
+	}
+}
+
 // leftOver looks for what was begun and waits: plans that were interrupted, and callbacks that need a person.
 func (d *doctor) leftOver() {
 	var plans []state.Plan
@@ -91,8 +118,12 @@ func (d *doctor) leftOver() {
 	if err != nil {
 		return // the check of the state says so
 	}
+	d.failures()
 	for _, p := range plans {
-		if !p.Over() {
+		own := filepath.Join(d.begunFolder(), planfile.ShortID(p.ID)+".plan")
+		if _, err := os.Lstat(own); err == nil && !p.Over() {
+			d.say("WARN", "plans", "%s of the loop's has begun %s and is not over: the loop goes on with it, see `cscs-sync explain ADDRESS`; or give it up with `cscs-sync state abandon %s`", planfile.ShortID(p.ID), minute(p.Begun), own)
+		} else if !p.Over() {
 			d.say("WARN", "plans", "%s has begun %s and is not over: apply its file again, or give it up with `cscs-sync state abandon`", planfile.ShortID(p.ID), minute(p.Begun))
 		}
 	}

@@ -51,7 +51,7 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 			found = append(found, v)
 		}
 	}
-	e := &explanation{session: s, p: p}
+	e := s.explanation(p)
 	if err := e.think(); err != nil {
 		return err
 	}
@@ -106,8 +106,35 @@ type explanation struct {
 	// decisions are the policy's, for each action; trusts tells whether it may act on this state yet.
 	decisions []policy.Decision
 	trusts    bool
-	// waits are the plan files that wait for a person, by resource.
-	waits map[planner.Key]string
+	// waits are the plan files that wait for a person, begun those that the loop goes on with, by resource.
+	waits, begun map[planner.Key]string
+	// failed is what the loop remembers of its tries.
+	failed map[planner.Key]failure
+}
+
+func (s *session) explanation(p *planned) *explanation {
+	m, err := s.recallMemory()
+	if err != nil {
+		s.tell("Warning: %v", err)
+	}
+	return &explanation{session: s, p: p, failed: m.failures}
+}
+
+// tries says how often the loop failed with a resource, and when it tries again.
+func (e *explanation) tries(k planner.Key) {
+	f, ok := e.failed[k]
+	if !ok {
+		return
+	}
+	again := "tries it again at " + minute(f.Until)
+	if f.quarantined() {
+		again = "has it in quarantine: it tries it once an hour, next at " + minute(f.Until)
+	}
+	often := "once"
+	if f.Count > 1 {
+		often = fmt.Sprintf("%d times in a row", f.Count)
+	}
+	e.line("failed", "%s, %s; the loop %s. The last time: %s", f.Action, often, again, f.Error)
 }
 
 // indent is where the text of a line begins.
@@ -133,28 +160,37 @@ func (e *explanation) think() error {
 		return err
 	}
 	e.decisions = e.askPolicy(e.p)
-	names, err := pendingPlans(e.pendingFolder())
-	if err != nil {
+	if e.waits, err = e.plansIn(e.pendingFolder()); err != nil {
 		return err
 	}
-	e.waits = map[planner.Key]string{}
+	e.begun, err = e.plansIn(e.begunFolder())
+	return err
+}
+
+// plansIn are the plan files of a folder, by the resources that they are about.
+func (s *session) plansIn(dir string) (map[planner.Key]string, error) {
+	names, err := pendingPlans(dir)
+	by := map[planner.Key]string{}
 	for _, name := range names {
-		path := filepath.Join(e.pendingFolder(), name)
-		file, err := e.readPlan(path)
+		path := filepath.Join(dir, name)
+		file, err := s.readPlan(path)
 		if err != nil {
 			continue
 		}
 		for _, k := range keysOf(file.Plan) {
-			e.waits[k] = path
+			by[k] = path
 		}
 	}
-	return nil
+	return by, err
 }
 
 // policy says what the loop does about an action.
 func (e *explanation) policy(i int) {
-	d := e.decisions[i]
+	d, key := e.decisions[i], e.p.plan.Core.Actions[i].Key
 	switch {
+	case e.begun[key] != "":
+		e.line("policy", "the loop has begun a plan for it, and goes on with that plan by itself:")
+		e.verbatim("", planfile.Escape(e.begun[key]))
 	case d.Approved && !e.trusts:
 		e.line("policy", "allows it, but holds everything until one plan approved by a person has been applied on this state")
 	case d.Approved:
@@ -164,14 +200,14 @@ func (e *explanation) policy(i int) {
 	default:
 		e.line("policy", "the loop holds it: %s", d.Rule)
 	}
-	if path := e.waits[e.p.plan.Core.Actions[i].Key]; path != "" {
+	if path := e.waits[key]; path != "" {
 		e.verbatim("held in", planfile.Escape(path))
 	}
 }
 
 // recall says what is known without a listing, and fails all the same with the listing's error.
 func (s *session) recall(what string, failed error) error {
-	e := &explanation{session: s, p: &planned{}}
+	e := s.explanation(&planned{})
 	err := s.store.View(func(tx *state.Tx) (err error) {
 		e.p.recorded, err = tx.Recorded()
 		return err
@@ -302,6 +338,7 @@ func (e *explanation) lately(k planner.Key) error {
 	if x, ok := e.p.recorded.Archived[k]; ok {
 		e.archived(x)
 	}
+	e.tries(k)
 	for _, u := range e.p.recorded.Undelivered {
 		if u.Key == k {
 			e.line("outbox", "%s waits since %s: %s", u.Callback, minute(u.Since), u.Problem)

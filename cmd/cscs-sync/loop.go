@@ -74,9 +74,9 @@ type loop struct {
 	isTrusted bool
 	// memory is of resources, heldTries of held plans that could not be applied, by the name of their file.
 	memory    memory
-	heldTries map[string]failure
+	heldTries map[string]pause
 	// refused is Waldur's refusal of our token, and until when no callback is sent.
-	refused failure
+	refused pause
 
 	notify *notifier
 	log    *slog.Logger
@@ -88,13 +88,28 @@ type loop struct {
 	config atomic.Pointer[config.Config]
 }
 
+// pause is how often something failed in a row, and until when it is left alone.
+type pause struct {
+	count int
+	until time.Time
+}
+
 func newLoop(s *session, o runOptions) *loop {
-	l := &loop{s: s, o: o, memory: newMemory(), archived: map[planner.Key]bool{}, heldTries: map[string]failure{}, notify: newNotifier(s.getenv), pulse: &pulse{now: s.now}, canary: canary{timeout: s.mountTimeout}}
+	l := &loop{s: s, o: o, memory: newMemory(), archived: map[planner.Key]bool{}, heldTries: map[string]pause{}, notify: newNotifier(s.getenv), pulse: &pulse{now: s.now}, canary: canary{timeout: s.mountTimeout}}
 	l.metrics = newMetrics(s.now, l.pulse)
 	l.config.Store(s.cfg)
 	s.beat = l.pulse.beat
 	l.log = s.roundLog()
+	l.recall()
 	return l
+}
+
+// recall has the loop remember what the last one on this state has left.
+func (l *loop) recall() {
+	var err error
+	if l.memory, err = l.s.recallMemory(); err != nil {
+		l.log.Warn("start", "error", err.Error())
+	}
 }
 
 // roundLog logs rounds: at least at level info, for a loop that says nothing cannot be trusted.
@@ -246,6 +261,11 @@ func (l *loop) round(ctx context.Context, which lane) reason {
 		attrs = append(attrs, "dry_run", true)
 	}
 	l.log.Log(ctx, level, "round", attrs...)
+	if !l.o.dryRun {
+		if err := l.s.keepMemory(&l.memory); err != nil {
+			l.log.Warn("round", "lane", which, "error", err.Error())
+		}
+	}
 	l.metrics.round(r, why, took)
 	l.notify.send("STATUS=last " + string(which) + " round: " + string(why))
 	return why
@@ -295,14 +315,18 @@ func (l *loop) change(stopServing func()) (func(), error) {
 	return stopServing, nil
 }
 
-// adopt goes on with another configuration, and begins with an audit.
+// adopt goes on with another configuration: it begins with an audit, and tries at once what failed before.
 func (l *loop) adopt(cfg *config.Config, store *state.Store) {
-	if cfg.State != l.s.cfg.State {
-		l.isTrusted = false
-	}
+	elsewhere := cfg.State != l.s.cfg.State
 	if cfg.Settings.Fingerprint != l.s.cfg.Settings.Fingerprint {
 		l.s.eyes = nil // else it stays: it knows which mounts hang
 	}
-	l.s.cfg, l.s.store, l.auditDue, l.failedAudits, l.refused = cfg, store, time.Time{}, 0, failure{}
+	l.s.cfg, l.s.store, l.auditDue, l.failedAudits, l.refused = cfg, store, time.Time{}, 0, pause{}
 	l.config.Store(cfg)
+	if elsewhere {
+		l.isTrusted = false
+		l.recall()
+	}
+	l.memory.retry(l.s.now())
+	clear(l.heldTries)
 }

@@ -1,10 +1,20 @@
 package main
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // How the loop bears with what goes wrong.
@@ -17,8 +27,8 @@ const (
 	settledAfter = 3
 )
 
-// memory is what the loop remembers of resources from round to round. It is lost with the process: the next one tries
-// everything again.
+// memory is what the loop remembers of resources from round to round. It is kept in a file, for the next loop, since
+// `run --once` is a process for each round, and for explain and doctor.
 type memory struct {
 	failures map[planner.Key]failure
 	did      map[planner.Key]repeated
@@ -26,24 +36,28 @@ type memory struct {
 
 // failure is one resource's bad luck with one action.
 type failure struct {
-	what  string
-	count int
-	until time.Time
-	err   string
-	// address is the resource's, action what failed; told are the channels by which people heard of its quarantine.
-	address string
-	action  planner.ActionKind
-	told    []string
+	Key planner.Key `json:"key"`
+	// Address is the resource's, Action what failed, What its meaning.
+	Address string             `json:"address"`
+	Action  planner.ActionKind `json:"action"`
+	What    string             `json:"what"`
+	// Count is how often in a row, Until when it is tried again, Error why it failed last.
+	Count int       `json:"count"`
+	Until time.Time `json:"until"`
+	Error string    `json:"error"`
+	// Told are the channels by which people heard of its quarantine.
+	Told []string `json:"told,omitempty"`
 }
 
 // quarantined tells that a person should look.
-func (f failure) quarantined() bool { return f.count >= quarantine }
+func (f failure) quarantined() bool { return f.Count >= quarantine }
 
-// repeated is one action that was done, and how often in a row.
+// repeated is one update that was done, and how often in a row.
 type repeated struct {
-	what  string
-	count int
-	last  time.Time
+	Key   planner.Key `json:"key"`
+	What  string      `json:"what"`
+	Count int         `json:"count"`
+	Last  time.Time   `json:"last"`
 }
 
 func newMemory() memory {
@@ -51,20 +65,27 @@ func newMemory() memory {
 }
 
 // meaning is what an action does: with another one a resource gets another chance.
-func meaning(a *planner.Action) string { return fmt.Sprint(a.Kind, a.Order, a.Changes, a.From) }
+func meaning(a *planner.Action) string {
+	b, err := json.Marshal([]any{a.Kind, a.Order, a.Changes, a.From})
+	if err != nil {
+		return err.Error() // values of a plan can be written
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
+}
 
 // failed notes a failure. The same again waits for twice as many intervals each time, and in quarantine for an hour.
 func (m *memory) failed(a *planner.Action, why string, now time.Time, interval time.Duration) failure {
-	f := failure{what: meaning(a), err: why, address: a.Address, action: a.Kind}
-	if was := m.failures[a.Key]; was.what == f.what {
-		f.count, f.told = was.count, was.told
+	f := failure{Key: a.Key, Address: a.Address, Action: a.Kind, What: meaning(a), Error: why}
+	if was := m.failures[a.Key]; was.What == f.What {
+		f.Count, f.Told = was.Count, was.Told
 	}
-	f.count++
-	wait := min(interval<<min(f.count, 6), longestBackoff)
+	f.Count++
+	wait := min(interval<<min(f.Count, 6), longestBackoff)
 	if f.quarantined() {
 		wait = longestBackoff
 	}
-	f.until = now.Add(wait)
+	f.Until = now.Add(wait)
 	m.failures[a.Key] = f
 	return f
 }
@@ -72,25 +93,29 @@ func (m *memory) failed(a *planner.Action, why string, now time.Time, interval t
 // waits is the failure for which an action has to wait; false if it may be tried.
 func (m *memory) waits(a *planner.Action, now time.Time) (failure, bool) {
 	f := m.failures[a.Key]
-	return f, f.what == meaning(a) && now.Before(f.until)
+	return f, now.Before(f.Until) && f.What == meaning(a)
 }
 
 // next is when the first of what failed is tried again; a zero time if nothing waits.
 func (m *memory) next(now time.Time) (at time.Time) {
 	for _, f := range m.failures {
-		if f.until.After(now) && (at.IsZero() || f.until.Before(at)) {
-			at = f.until
+		if f.Until.After(now) && (at.IsZero() || f.Until.Before(at)) {
+			at = f.Until
 		}
 	}
 	return at
 }
 
-// done notes a success.
+// done notes a success. Only an update can be undone and come again.
 func (m *memory) done(a *planner.Action, now time.Time) {
 	delete(m.failures, a.Key)
-	r := repeated{what: meaning(a), count: 1, last: now}
-	if was := m.did[a.Key]; was.what == r.what {
-		r.count += was.count
+	if a.Kind != planner.Update {
+		delete(m.did, a.Key)
+		return
+	}
+	r := repeated{Key: a.Key, What: meaning(a), Count: 1, Last: now}
+	if was := m.did[a.Key]; was.What == r.What {
+		r.Count += was.Count
 	}
 	m.did[a.Key] = r
 }
@@ -98,20 +123,27 @@ func (m *memory) done(a *planner.Action, now time.Time) {
 // unsettled tells that just this change was made several times lately, and did not last.
 func (m *memory) unsettled(a *planner.Action) bool {
 	d := m.did[a.Key]
-	return len(a.Changes) > 0 && d.count >= settledAfter && d.what == meaning(a)
+	return d.Count >= settledAfter && len(a.Changes) > 0 && d.What == meaning(a)
 }
 
 // forget drops what was long ago: successes after the time lately, failures a day after their next try.
 func (m *memory) forget(now time.Time, lately time.Duration) {
-	for key, d := range m.did {
-		if now.Sub(d.last) > lately {
-			delete(m.did, key)
+	maps.DeleteFunc(m.did, func(_ planner.Key, d repeated) bool { return now.Sub(d.Last) > lately })
+	maps.DeleteFunc(m.failures, func(_ planner.Key, f failure) bool { return now.Sub(f.Until) > 24*time.Hour })
+}
+
+// settle drops the failures of what needs nothing any more: somebody else has seen to it, or it is not wanted.
+func (m *memory) settle(needs func(planner.Key) bool) {
+	maps.DeleteFunc(m.failures, func(k planner.Key, _ failure) bool { return !needs(k) })
+}
+
+// retry has everything that failed tried at once, once: what fails again waits as before.
+func (m *memory) retry(now time.Time) {
+	for k, f := range m.failures {
+		if f.Until.After(now) {
+			f.Until = now
 		}
-	}
-	for key, f := range m.failures {
-		if now.Sub(f.until) > 24*time.Hour {
-			delete(m.failures, key)
-		}
+		m.failures[k] = f
 	}
 }
 
@@ -123,4 +155,64 @@ func (m *memory) inQuarantine() (n int) {
 		}
 	}
 	return n
+}
+
+// memoryFormat is the version of the file.
+const memoryFormat = 1
+
+// keptMemory is the file: failures.json in the state's folder.
+type keptMemory struct {
+	Format   int        `json:"format"`
+	Failures []failure  `json:"failures"`
+	Repeated []repeated `json:"repeated"`
+}
+
+// memoryFile is where the loop's memory is kept. It is no part of the state: without it everything is tried at once.
+func (s *session) memoryFile() string { return filepath.Join(s.store.Dir(), "failures.json") }
+
+// recallMemory reads what the last loop on this state has left.
+func (s *session) recallMemory() (memory, error) {
+	m := newMemory()
+	data, err := readFile(s.memoryFile(), 64<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	var kept keptMemory
+	if err == nil {
+		err = json.Unmarshal(data, &kept)
+	}
+	if err == nil && kept.Format != memoryFormat {
+		err = fmt.Errorf("it has format %d, and this version reads %d", kept.Format, memoryFormat)
+	}
+	if err != nil {
+		return m, fmt.Errorf("read what failed before: %s: %w; without it everything is tried at once", s.memoryFile(), err)
+	}
+	for _, f := range kept.Failures {
+		m.failures[f.Key] = f
+	}
+	for _, d := range kept.Repeated {
+		m.did[d.Key] = d
+	}
+	return m, nil
+}
+
+// keepMemory writes down what is remembered, unless that is in the file.
+func (s *session) keepMemory(m *memory) error {
+	kept := keptMemory{Format: memoryFormat, Failures: slices.AppendSeq([]failure{}, maps.Values(m.failures)), Repeated: slices.AppendSeq([]repeated{}, maps.Values(m.did))}
+	slices.SortFunc(kept.Failures, func(a, b failure) int { return a.Key.Compare(b.Key) })
+	slices.SortFunc(kept.Repeated, func(a, b repeated) int { return a.Key.Compare(b.Key) })
+	data, err := json.MarshalIndent(kept, "", " ")
+	if err != nil {
+		return fmt.Errorf("keep what failed: %w", err)
+	}
+	data = append(data, '\n')
+	was, err := readFile(s.memoryFile(), 64<<20)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	if bytes.Equal(was, data) || isNew && len(kept.Failures)+len(kept.Repeated) == 0 {
+		return nil
+	}
+	if err := state.WriteFile(s.memoryFile(), data, fs.FileMode(0o600), func([]byte) error { return nil }); err != nil {
+		return fmt.Errorf("keep what failed: %w", err)
+	}
+	return nil
 }

@@ -386,7 +386,7 @@ func (r *round) redeliver(ctx context.Context) error {
 		r.refused.count++
 		r.refused.until = r.s.now().Add(min(time.Minute<<min(r.refused.count, 6), time.Hour))
 	} else {
-		r.refused = failure{}
+		r.refused = pause{}
 	}
 	return errors.Join(err, lock.Release())
 }

@@ -436,3 +436,41 @@ func TestTheIndexAgesOut(t *testing.T) {
 		t.Errorf("an older one: %d items, %v", len(all), err)
 	}
 }
+
+// TestFailureSeenToByHand: what failed and was then done by somebody else is forgotten, and a reload tries at once.
+func TestFailureSeenToByHand(t *testing.T) {
+	c := newTurnedLoop(t, "")
+	c.o.interval = time.Minute
+	grow := func(to int) {
+		_, err := c.sim.UpdateResource("capstor-first-store", waldursim.UpdateSpec{Limits: map[string]any{"storage": to}})
+		c.check(err)
+	}
+	grow(2)
+	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO"})
+	for range quarantine {
+		c.ends(laneOrders, partialRound)
+		c.later(longestBackoff + time.Second)
+	}
+	c.lfsMended()
+	byHand := c.command("apply", "--auto-approve")
+	byHand.Env = append(byHand.Env, "CSCS_TEST_NOW="+c.s.now().UTC().Format(time.RFC3339))
+	if out, err := byHand.CombinedOutput(); err != nil {
+		t.Fatalf("apply by hand: %v\n%s", err, out)
+	}
+	c.ends(laneOrders, noChanges)
+	if n := len(c.memory.failures); n != 1 {
+		t.Errorf("%d failures after a round that did not list the resource: it concluded something from absence", n)
+	}
+	c.ends(laneAudit, noChanges)
+	if n := len(c.memory.failures); n != 0 {
+		t.Errorf("%d failures of what is as wanted", n)
+	}
+
+	grow(3)
+	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO", Count: 1})
+	c.ends(laneOrders, partialRound)
+	c.ends(laneOrders, inBackoff)
+	c.later(time.Second) // times in plans are to the second
+	c.reload(func() {})
+	c.ends(laneOrders, applied)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,6 +115,7 @@ func (r *round) act(ctx context.Context, p *planned) (reason, error) {
 	if r.o.dryRun {
 		return r.show(p.plan, decisions, approvedGroup, held)
 	}
+	r.memory.settle(func(k planner.Key) bool { return r.needs(p, k) })
 	if err := r.hold(p, held); err != nil {
 		return roundFailed, err
 	}
@@ -125,6 +127,16 @@ func (r *round) act(ctx context.Context, p *planned) (reason, error) {
 		return r.reasonOf(err)
 	}
 	return r.outcome(p, held)
+}
+
+// needs tells whether something is still to be done, or to be found out, about a resource. The orders lane tells only of
+// what it has listed.
+func (r *round) needs(p *planned, k planner.Key) bool {
+	has := func(refused []planner.Refusal) bool {
+		return slices.ContainsFunc(refused, func(f planner.Refusal) bool { return f.Key == k })
+	}
+	return r.lane == laneOrders && !p.listed[k] || r.open[k] || has(p.plan.Context.Blocked) || has(p.plan.Context.Waiting) ||
+		slices.ContainsFunc(p.plan.Core.Actions, func(a planner.Action) bool { return a.Key == k })
 }
 
 // distinct counts the actions of groups, which may share the directories above them.
@@ -199,10 +211,10 @@ func (r *round) judge(p *planned) ([]policy.Decision, error) {
 		case r.memory.unsettled(a):
 			d.Approved, d.Code, d.Rule = false, policy.Backoff, "it was changed just so several times, and differs again each time: find out what works against it"
 			r.unsettled++
-			r.log.Warn("resource", "address", a.Address, "error", "it does not stay as it is made", "times", r.memory.did[a.Key].count)
+			r.log.Warn("resource", "address", a.Address, "error", "it does not stay as it is made", "times", r.memory.did[a.Key].Count)
 		case waits:
 			d.Approved, d.Code = false, policy.Backoff
-			d.Rule = fmt.Sprintf("it failed %s in a row, and is tried again at %s; the last time: %s", count(f.count, "time"), f.until.UTC().Format("15:04 UTC"), f.err)
+			d.Rule = fmt.Sprintf("it failed %s in a row, and is tried again at %s; the last time: %s", count(f.Count, "time"), f.Until.UTC().Format("15:04 UTC"), f.Error)
 		}
 	}
 	return decisions, nil
@@ -283,8 +295,8 @@ func (r *round) account(res apply.Result) {
 
 // logFailure says what failed, how often by now, and when it is tried again.
 func (r *round) logFailure(res apply.Result, f failure) {
-	r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "failures", f.count,
-		"quarantined", f.quarantined(), "again", f.until.UTC().Format(time.RFC3339), "error", errorText(res.Err))
+	r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "failures", f.Count,
+		"quarantined", f.quarantined(), "again", f.Until.UTC().Format(time.RFC3339), "error", errorText(res.Err))
 }
 
 func errorText(err error) string {

@@ -104,15 +104,15 @@ func (r *round) tellOfHeld(ctx context.Context, to *config.Notify, channel strin
 
 func (r *round) tellOfQuarantine(ctx context.Context, to *config.Notify, channel string) error {
 	for key, f := range r.memory.failures {
-		if !f.quarantined() || slices.Contains(f.told, channel) {
+		if !f.quarantined() || slices.Contains(f.Told, channel) {
 			continue
 		}
-		n := quarantineNotice{Event: "quarantined", Host: r.s.host, Address: f.address, Action: f.action, Failures: f.count, Error: f.err,
-			Text: fmt.Sprintf("cscs-sync on %s: %s of %s failed %d times: %s", r.s.host, f.action, f.address, f.count, f.err)}
+		n := quarantineNotice{Event: "quarantined", Host: r.s.host, Address: f.Address, Action: f.Action, Failures: f.Count, Error: f.Error,
+			Text: fmt.Sprintf("cscs-sync on %s: %s of %s failed %d times: %s", r.s.host, f.Action, f.Address, f.Count, f.Error)}
 		if err := r.tell(ctx, to, channel, n); err != nil {
-			return fmt.Errorf("tell of %s: %w", f.address, err)
+			return fmt.Errorf("tell of %s: %w", f.Address, err)
 		}
-		f.told = append(slices.Clone(f.told), channel)
+		f.Told = append(slices.Clone(f.Told), channel)
 		r.memory.failures[key] = f
 	}
 	return nil

@@ -281,13 +281,11 @@ func (e *Engine) quota(ctx context.Context, a *planner.Action) error {
 	if want == before.Limits {
 		return nil
 	}
-	if err := e.setLimits(ctx, a, want, before); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
+	return e.setLimits(ctx, a, want, before)
 }
 
-// setLimits sets all four limits and reads them back: only what was seen counts as set.
+// setLimits sets all four limits and reads them back: only what was seen counts as set. The storage's own error says already
+// what could not be set.
 func (e *Engine) setLimits(ctx context.Context, a *planner.Action, want planner.Quota, before planner.QuotaState) error {
 	e.reached("quota")
 	if err := e.Storage.SetQuota(ctx, a.System, *a.Quota, want, before); err != nil {
@@ -296,10 +294,10 @@ func (e *Engine) setLimits(ctx context.Context, a *planner.Action, want planner.
 	e.reached("quota set")
 	after := e.Storage.Quota(ctx, a.System, *a.Quota)
 	if after.LimitsWhy != "" {
-		return fmt.Errorf("it was set, and could not be read back: %s", after.LimitsWhy)
+		return fmt.Errorf("quota of %s %d on %s was set, and could not be read back: %s", a.Quota.By, a.Quota.ID, a.System, after.LimitsWhy)
 	}
 	if after.Limits != want {
-		return fmt.Errorf("it was set, and reads back as %s instead of %s", showQuota(after.Limits), showQuota(want))
+		return fmt.Errorf("quota of %s %d on %s was set, and reads back as %s instead of %s", a.Quota.By, a.Quota.ID, a.System, showQuota(after.Limits), showQuota(want))
 	}
 	return nil
 }
