@@ -183,7 +183,7 @@ func TestWatchdogBites(t *testing.T) {
 	systemd := s.listen()
 	l := s.inProcess(time.Now)
 	l.notify = &notifier{socket: filepath.Join(s.dir, "notify")}
-	l.canary.timeout = time.Second
+	l.lookout.timeout = time.Second
 	go l.watchdog(t.Context(), 20*time.Millisecond)
 	l.pulse.beat("listing", time.Minute)
 	s.until("signs of life", func() bool { return systemd.count("WATCHDOG=1") > 3 })
@@ -197,6 +197,51 @@ func TestWatchdogBites(t *testing.T) {
 	mend := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
 	s.until("patience with a mount that hangs", func() bool { return systemd.count("WATCHDOG=1") > before })
 	mend()
+}
+
+// TestMountDiesUnderAChange: a mount that dies between the last look and the change holds the round up. That is seen from
+// outside within a bounded time, by the log, /healthz, the metrics and systemd, at the cost of one call; and once the call
+// ends, the loop goes on.
+func TestMountDiesUnderAChange(t *testing.T) {
+	s := newService(t, quick)
+	s.withoutQuotas()
+	s.create("first", 30500)
+	s.settle()
+	m := newDeadMount(t, filepath.Join(s.dir, "mnt/vast"))
+	m.dies(0, fuseMkdir)
+	s.createOn("vast", "slow", 30520)
+	systemd := s.listen()
+	s.env = []string{"CSCS_TEST_MOUNT_TIMEOUT=500ms", "NOTIFY_SOCKET=" + filepath.Join(s.dir, "notify")}
+	s.start()
+	s.until("the mount's death", m.isDead)
+	died := time.Now()
+	s.until("saying that the round waits", s.says(`systems=vast stage=applying`))
+	if took := time.Since(died); took > 5*time.Second*slowdown {
+		t.Errorf("a mount timeout of 500 ms, and the log says only after %s that the round waits", took)
+	}
+	if text := s.ask("/healthz"); !strings.HasPrefix(text, "503") || !strings.Contains(text, "vast") {
+		t.Errorf("/healthz: %s", text)
+	}
+	s.until("metrics that tell of it", s.answers("/metrics", "cscs_sync_hung_mounts 1"))
+	if systemd.count("STATUS=applying: waits for a mount that does not answer: vast") != 1 {
+		t.Error("systemd was not told, or more than once")
+	}
+	threads := func() int {
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.cmd.Process.Pid))
+		s.check(err)
+		return len(tasks)
+	}
+	before := threads()
+	time.Sleep(4 * time.Second) // it is asked at least twice more
+	if after := threads(); after > before+1 {
+		t.Errorf("%d threads, were %d: each question adds a call to a mount that hangs", after, before)
+	}
+	m.bury()
+	s.until("going on", s.says("the round goes on"))
+	s.until("being well again", s.answers("/healthz", "ok"))
+	s.create("second", 30501)
+	s.becomes("capstor-second-store", waldursim.OK)
+	s.stops()
 }
 
 // TestTwoLoops: a second loop on one state does no harm. It may find the lock taken, or an order done that it has just

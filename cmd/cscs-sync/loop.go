@@ -83,7 +83,7 @@ type loop struct {
 	// metrics counts rounds and more, for /metrics; never nil.
 	metrics *metrics
 	pulse   *pulse
-	canary  canary
+	lookout lookout
 	// config is the session's, for other goroutines.
 	config atomic.Pointer[config.Config]
 }
@@ -95,7 +95,7 @@ type pause struct {
 }
 
 func newLoop(s *session, o runOptions) *loop {
-	l := &loop{s: s, o: o, memory: newMemory(), archived: map[planner.Key]bool{}, heldTries: map[string]pause{}, notify: newNotifier(s.getenv), pulse: &pulse{now: s.now}, canary: canary{timeout: s.mountTimeout}}
+	l := &loop{s: s, o: o, memory: newMemory(), archived: map[planner.Key]bool{}, heldTries: map[string]pause{}, notify: newNotifier(s.getenv), pulse: &pulse{now: s.now}, lookout: lookout{timeout: s.mountTimeout}}
 	l.metrics = newMetrics(s.now, l.pulse)
 	l.config.Store(s.cfg)
 	s.beat = l.pulse.beat
@@ -166,10 +166,11 @@ func (l *loop) forever(ctx context.Context) error {
 	if l.notify.watchdog > 0 {
 		go l.watchdog(ctx, l.notify.watchdog)
 	}
+	go l.watchMounts(ctx, 3*l.s.mountTimeout)
 	for {
 		l.tick(ctx)
 		wait := jitter(l.interval())
-		l.pulse.beat("waiting", wait+stageSlack)
+		l.pulse.beat(stageWaiting, wait+stageSlack)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,8 @@ type metrics struct {
 	// good is the Unix time of the last good round of the orders lane or of an audit, readyFor for how many seconds that
 	// makes ready; oldest the Unix time of the oldest callback in the outbox, 0 without one.
 	good, readyFor, oldest atomic.Int64
+	// heldUp names the mounts that a round waits for; nil or empty if none.
+	heldUp atomic.Pointer[string]
 }
 
 const namespace = "cscs_sync"
@@ -220,7 +223,25 @@ func (m *metrics) handler() http.Handler {
 	return mux
 }
 
+// heldUpBy notes for which mounts a round waits, and gives those that it waited for before.
+func (m *metrics) heldUpBy(systems []string) (before string) {
+	now := strings.Join(systems, ", ")
+	if was := m.heldUp.Swap(&now); was != nil {
+		before = *was
+	}
+	if now != "" {
+		m.hung.Set(float64(len(systems)))
+	} else if before != "" {
+		m.hung.Set(0)
+	}
+	return before
+}
+
 func (m *metrics) healthy(w http.ResponseWriter, _ *http.Request) {
+	if mounts := m.heldUp.Load(); mounts != nil && *mounts != "" {
+		http.Error(w, "the loop waits for a mount that does not answer: "+*mounts, http.StatusServiceUnavailable)
+		return
+	}
 	if stage := m.pulse.stuck(); stage != "" {
 		http.Error(w, "the loop is held up: "+stage, http.StatusServiceUnavailable)
 		return
