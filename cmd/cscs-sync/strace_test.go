@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,6 +77,16 @@ func (x traced) first(what string, from int, name, text string) int {
 	return 0
 }
 
+// before wants calls to come before the one at a number: what they do, each with its own number.
+func (x traced) before(what string, at int, earlier map[string]int) {
+	x.t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(earlier)) {
+		if n := earlier[name]; n > at {
+			x.t.Errorf("%s at call %d, before %s at call %d", what, at, name, n)
+		}
+	}
+}
+
 // TestSyncsBeforeItTells traces the system calls of an apply. A kill loses nothing that was written, so only the order of
 // syncs shows whether a power cut would: the state is synced before the first change, and the new directory, the one
 // above and the state before the first callback leaves.
@@ -85,22 +96,17 @@ func TestSyncsBeforeItTells(t *testing.T) {
 	s.create("bio", 30500)
 	x := s.trace()
 	change := x.first("the first change", 0, "mkdirat", "/mnt/capstor")
-	if begun := x.first("a sync of the state", 0, "fdatasync", "state.db"); begun > change {
-		t.Errorf("the state is synced at call %d, after the first change at %d", begun, change)
-	}
+	x.before("the first change", change, map[string]int{"a sync of the state": x.first("a sync of the state", 0, "fdatasync", "state.db")})
 	bio := x.first("making the directory", change, "mkdirat", `"bio"`)
 	mode := x.first("its mode", bio, "fchmod", "/eth/bio>")
-	dir := x.first("a sync of the directory", mode, "fsync", "/eth/bio>")
-	up := x.first("a sync of the directory above", mode, "fsync", "/cscs/eth>")
 	told := x.first("the first callback", bio, "write", "approve_by_provider")
-	noted := x.first("a sync of the state", mode, "fdatasync", "state.db")
-	if dir > told || up > told || noted > told {
-		t.Errorf("Waldur is told at call %d; synced are the directory at %d, the one above at %d, the state at %d: all have to come before", told, dir, up, noted)
-	}
+	x.before("Waldur is told", told, map[string]int{
+		"a sync of the directory":       x.first("a sync of the directory", mode, "fsync", "/eth/bio>"),
+		"a sync of the directory above": x.first("a sync of the directory above", mode, "fsync", "/cscs/eth>"),
+		"a sync of the state":           x.first("a sync of the state", mode, "fdatasync", "state.db"),
+	})
 	next := x.first("the second callback", told, "write", "set_backend_id")
-	if between := x.first("a sync of the state", told, "fdatasync", "state.db"); between > next {
-		t.Errorf("the first answer is synced at call %d, after the second callback at %d", between, next)
-	}
+	x.before("the second callback", next, map[string]int{"a sync of the first answer": x.first("a sync of the state", told, "fdatasync", "state.db")})
 }
 
 // TestSyncsTheState: a new state and the copy of one are whole and durable before they have their names, and the names are
@@ -117,10 +123,9 @@ func TestSyncsTheState(t *testing.T) {
 	renamed := x.first("the name of the copy", durable, "renameat", `/state/state.db.bak"`)
 	kept := x.first("a sync of the folder", renamed, "fsync", "/state>")
 	change := x.first("the first change", 0, "mkdirat", "/mnt/capstor")
-	if filled > named || copied > renamed || kept > change {
-		t.Errorf("the state is synced at call %d, has its name at %d; its copy is synced at %d, has its name at %d, durable at %d; the first change is at %d",
-			filled, named, copied, renamed, kept, change)
-	}
+	x.before("the state has its name", named, map[string]int{"its sync": filled})
+	x.before("the copy has its name", renamed, map[string]int{"its sync": copied})
+	x.before("the first change", change, map[string]int{"a sync of the names": kept})
 }
 
 // TestSyncsAPlanFile: a plan file is whole and durable before it has its name, and its name before the command ends.
@@ -129,9 +134,7 @@ func TestSyncsAPlanFile(t *testing.T) {
 	s.create("bio", 30500)
 	x := s.traceCommand("plan", "--out", filepath.Join(s.dir, "p.plan"))
 	named := x.first("the file's name", 0, "renameat2", `/p.plan"`)
-	if whole := x.first("a sync of the file", 0, "fsync", "/.p.plan."); whole > named {
-		t.Errorf("it is synced at call %d, after it has its name at %d", whole, named)
-	}
+	x.before("the file has its name", named, map[string]int{"its sync": x.first("a sync of the file", 0, "fsync", "/.p.plan.")})
 	x.first("a sync of its folder", named, "fsync", "<"+s.dir+">")
 }
 
@@ -145,27 +148,23 @@ func TestSyncsARemoval(t *testing.T) {
 	s.terminate("old")
 	x := s.trace()
 	asked := x.first("the approve", 0, "write", "approve_by_provider")
-	if begun := x.first("a sync of the state", 0, "fdatasync", "state.db"); begun > asked {
-		t.Errorf("the state is synced at call %d, after the approve at %d", begun, asked)
-	}
+	x.before("Waldur is asked", asked, map[string]int{"a sync of the state": x.first("a sync of the state", 0, "fdatasync", "state.db")})
 	moved := x.first("the move", asked, "renameat2", `"old"`)
 	made := x.first("making the archive", asked, "mkdirat", `".trash"`)
-	if up := x.first("a sync of the directory above the archive", made, "fsync", "/mnt/capstor>"); up > moved {
-		t.Errorf("it is moved at call %d into an archive whose own name is synced at %d", moved, up)
-	}
 	manifest := x.first("a sync of the manifest", asked, "fsync", ".json.part>")
 	named := x.first("the manifest's name", manifest, "renameat", ".json.part")
-	folder := x.first("a sync of the archive", named, "fsync", "/.trash>")
-	if manifest > moved || named > moved || folder > moved {
-		t.Errorf("it is moved at call %d; the manifest is synced at %d, named at %d, its folder synced at %d: all have to come before", moved, manifest, named, folder)
-	}
+	x.before("the move", moved, map[string]int{
+		"a sync of the archive's name": x.first("a sync of the directory above the archive", made, "fsync", "/mnt/capstor>"),
+		"a sync of the manifest":       manifest,
+		"its name":                     named,
+		"a sync of the archive":        x.first("a sync of the archive", named, "fsync", "/.trash>"),
+	})
 	told := x.first("the end of the order", moved, "write", "set_state_done")
-	from := x.first("a sync of where it was", moved, "fsync", "/cscs/uzh>")
-	to := x.first("a sync of where it is", moved, "fsync", "/.trash>")
-	noted := x.first("a sync of the state", moved, "fdatasync", "state.db")
-	if from > told || to > told || noted > told {
-		t.Errorf("Waldur is told at call %d; synced are where it was at %d, where it is at %d, the state at %d: all have to come before", told, from, to, noted)
-	}
+	x.before("Waldur is told", told, map[string]int{
+		"a sync of where it was": x.first("a sync of where it was", moved, "fsync", "/cscs/uzh>"),
+		"a sync of where it is":  x.first("a sync of where it is", moved, "fsync", "/.trash>"),
+		"a sync of the state":    x.first("a sync of the state", moved, "fdatasync", "state.db"),
+	})
 }
 
 // TestSyncsWhatAKilledApplyMoved: a kill between a move and its sync leaves the sync to the next apply, before Waldur is told.
@@ -183,10 +182,10 @@ func TestSyncsWhatAKilledApplyMoved(t *testing.T) {
 	}
 	x := s.traceApply()
 	told := x.first("the end of the order", 0, "write", "set_state_done")
-	from, to := x.first("a sync of where it was", 0, "fsync", "/cscs/uzh>"), x.first("a sync of where it is", 0, "fsync", "/.trash>")
-	if from > told || to > told {
-		t.Errorf("Waldur is told at call %d; synced are where it was at %d, where it is at %d: both have to come before", told, from, to)
-	}
+	x.before("Waldur is told", told, map[string]int{
+		"a sync of where it was": x.first("a sync of where it was", 0, "fsync", "/cscs/uzh>"),
+		"a sync of where it is":  x.first("a sync of where it is", 0, "fsync", "/.trash>"),
+	})
 }
 
 // TestSyncsARestore: both directories are synced after the move, and before the register forgets where it was.
