@@ -89,3 +89,27 @@ func check(t *testing.T, cmd *exec.Cmd) {
 		t.Error("there are colours in a pipe")
 	}
 }
+
+// A folder that no demo made is left as it is, whatever its files are called.
+func TestClearLeavesWhatIsNotOurs(t *testing.T) {
+	dir := t.TempDir()
+	theirs := filepath.Join(dir, "scenario.json")
+	if err := os.WriteFile(theirs, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&demo{dir: dir}).clear(); err == nil || !strings.Contains(err.Error(), "is not empty") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(theirs); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(theirs, []byte(scenario), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&demo{dir: dir}).clear(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(theirs); !os.IsNotExist(err) {
+		t.Errorf("an earlier demo is still there: %v", err)
+	}
+}

@@ -102,7 +102,7 @@ func (d *demo) site() (stop func(), err error) {
 
 // clear removes what an earlier demo left, and nothing else.
 func (d *demo) clear() error {
-	if _, err := os.Stat(filepath.Join(d.dir, "scenario.json")); err == nil {
+	if left, err := os.ReadFile(filepath.Join(d.dir, "scenario.json")); err == nil && string(left) == scenario {
 		return os.RemoveAll(d.dir)
 	}
 	entries, err := os.ReadDir(d.dir)
