@@ -250,7 +250,7 @@ func (c *comparison) finish() {
 	actions, details := make([]Action, len(order)), make([]Detail, len(order))
 	for to, from := range order {
 		actions[to], details[to] = p.Core.Actions[from], p.Context.Details[from]
-		p.Context.Counts.Count(actions[to].Kind)
+		*p.Context.Counts.Of(actions[to].Kind)++
 	}
 	p.Core.Actions, p.Context.Details = actions, details
 	slices.SortStableFunc(c.g.warnings, func(a, b Warning) int {
@@ -273,17 +273,31 @@ func compareActions(a, b *Action) int {
 	return a.Key.Compare(b.Key)
 }
 
-// Count adds one action of a kind that changes something.
-func (c *Counts) Count(k ActionKind) {
-	for _, e := range []struct {
-		kind ActionKind
-		n    *int
-	}{{Create, &c.Create}, {Adopt, &c.Adopt}, {Update, &c.Update}, {Archive, &c.Archive}, {Restore, &c.Restore},
-		{RejectOrder, &c.Reject}, {FailOrder, &c.Fail}, {Report, &c.Report}} {
-		if e.kind == k {
-			*e.n++
-		}
+// Of is the number of one kind.
+func (c *Counts) Of(k ActionKind) *int {
+	switch k {
+	case Create:
+		return &c.Create
+	case Adopt:
+		return &c.Adopt
+	case Update:
+		return &c.Update
+	case Archive:
+		return &c.Archive
+	case Restore:
+		return &c.Restore
+	case RejectOrder:
+		return &c.Reject
+	case FailOrder:
+		return &c.Fail
+	case Report:
+		return &c.Report
+	case Blocked:
+		return &c.Blocked
+	case Waiting:
+		return &c.Waiting
 	}
+	return &c.Unchanged
 }
 
 // promise sums the hard space limits by system: what is set now, and what is after the plan.

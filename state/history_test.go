@@ -64,7 +64,7 @@ func forge(t testing.TB, s *Store, change func(entries []Entry) []Entry) {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.clear(bucketHistory, nil); err != nil {
+		if err := tx.clear(bucketHistory, nil); err != nil {
 			return err
 		}
 		for i, e := range change(entries) {

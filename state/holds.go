@@ -56,7 +56,7 @@ func (tx *Tx) AllHolds() ([]planner.Hold, error) { return all[planner.Hold](tx, 
 
 // SetIndex replaces the index that the complete listing made at at left. Chunks are JSON documents of any shape.
 func (tx *Tx) SetIndex(at time.Time, chunks []json.RawMessage) error {
-	if _, err := tx.clear(bucketIndex, nil); err != nil {
+	if err := tx.clear(bucketIndex, nil); err != nil {
 		return err
 	}
 	for i, c := range chunks {

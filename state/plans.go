@@ -311,8 +311,7 @@ func (tx *Tx) retireJournal(p Plan, who string) error {
 		}
 		last = last[n:]
 	}
-	_, err = tx.clear(bucketSteps, append([]byte(p.ID), 0))
-	return err
+	return tx.clear(bucketSteps, append([]byte(p.ID), 0))
 }
 
 // lastSteps keeps the last step of each resource, in the order of these steps.

@@ -82,7 +82,7 @@ func (tx *Tx) ArchiveRegister() ([]planner.Archived, error) {
 
 // ReplaceArchiveRegister makes the register anew, from the manifests that a rescan found.
 func (tx *Tx) ReplaceArchiveRegister(found []planner.Archived) error {
-	if _, err := tx.clear(bucketArchive, nil); err != nil {
+	if err := tx.clear(bucketArchive, nil); err != nil {
 		return err
 	}
 	for _, a := range found {

@@ -267,22 +267,22 @@ func (tx *Tx) uncount(bucket string, key []byte) (bool, error) {
 	return true, nil
 }
 
-// clear removes all values of a bucket whose keys begin with prefix, and says how many.
-func (tx *Tx) clear(bucket string, prefix []byte) (int, error) {
+// clear removes all values of a bucket whose keys begin with prefix.
+func (tx *Tx) clear(bucket string, prefix []byte) error {
 	var keys [][]byte
 	err := tx.each(bucket, prefix, func(k, _ []byte) error {
 		keys = append(keys, bytes.Clone(k))
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for _, k := range keys {
 		if _, err := tx.del(bucket, k); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return len(keys), nil
+	return nil
 }
 
 // next gives out a number that the bucket has never used.

@@ -211,15 +211,20 @@ func (o *approveOptions) local(a *app, file *planfile.File) (approval.Approval, 
 
 // approveLocally signs with the node's own key.
 func (s *session) approveLocally(m approval.Message) (approval.Approval, error) {
-	raw, err := s.store.ApprovalKey()
-	if err != nil {
-		return approval.Approval{}, err
-	}
-	key, err := approval.NewLocalKey(raw)
+	key, err := s.localKey()
 	if err != nil {
 		return approval.Approval{}, err
 	}
 	return approval.Local(m, s.user, key)
+}
+
+// localKey is the node's own key, which is made where there is none.
+func (s *session) localKey() (approval.LocalKey, error) {
+	raw, err := s.store.ApprovalKey()
+	if err != nil {
+		return approval.LocalKey{}, err
+	}
+	return approval.NewLocalKey(raw)
 }
 
 func orElse(s, other string) string {

@@ -352,11 +352,7 @@ func removeHeld(path string) error {
 
 // policyApproval approves in the policy's name.
 func (s *session) policyApproval(m approval.Message) (approval.Approval, error) {
-	raw, err := s.store.ApprovalKey()
-	if err != nil {
-		return approval.Approval{}, err
-	}
-	key, err := approval.NewLocalKey(raw)
+	key, err := s.localKey()
 	if err != nil {
 		return approval.Approval{}, err
 	}

@@ -200,7 +200,7 @@ func freezeLimits[U planner.Bytes | planner.Inodes](soft, hard *planner.Limit[U]
 }
 
 // restore brings an archived directory back, onto nothing, and gives it what the manifest tells of it.
-func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) error {
+func (e *Engine) restore(ctx context.Context, w *Work, o *outcome) error {
 	a := w.Action
 	folder, name := path.Split(a.From)
 	m := Move{System: a.System, Path: a.Storage, Folder: path.Clean(folder), Name: name, Inode: a.Inode}

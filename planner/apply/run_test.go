@@ -69,15 +69,21 @@ func (b *broken) Update(f func(*state.Tx) error) error {
 	return b.Store.Update(f)
 }
 
-// A state that cannot be written ends the run: nothing is told that is not noted, and nothing further is begun.
-func TestAStateThatCannotBeWritten(t *testing.T) {
+// twoBatches is a plan that has begun, whose last directory is in a batch of its own.
+func twoBatches(t *testing.T) (*world, *Engine, Job) {
+	t.Helper()
 	w := newWorld(t)
 	job := Job{}
 	for i := range batchSize + 1 {
 		job.Work = append(job.Work, creation(fmt.Sprint("p", i)))
 	}
 	w.begin(&job)
-	e := w.engine()
+	return w, w.engine(), job
+}
+
+// A state that cannot be written ends the run: nothing is told that is not noted, and nothing further is begun.
+func TestAStateThatCannotBeWritten(t *testing.T) {
+	w, e, job := twoBatches(t)
 	e.Journal = &broken{w.store, 0}
 	results, err := e.Run(context.Background(), nil, job)
 	if !mentions(err, "the disk is full", "run apply again") {
@@ -95,13 +101,7 @@ func TestAStateThatCannotBeWritten(t *testing.T) {
 
 // Once the changes are no longer ours alone to make, nothing more is begun.
 func TestGuard(t *testing.T) {
-	w := newWorld(t)
-	job := Job{}
-	for i := range batchSize + 1 {
-		job.Work = append(job.Work, creation(fmt.Sprint("p", i)))
-	}
-	w.begin(&job)
-	e := w.engine()
+	w, e, job := twoBatches(t)
 	asked := 0
 	e.Guard = func() error {
 		if asked++; w.dirs["capstor/p0"] != nil {

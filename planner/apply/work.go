@@ -26,11 +26,11 @@ func (e *Engine) work(ctx context.Context, stop <-chan struct{}, job *Job, w *Wo
 	case planner.Update, planner.Adopt:
 		err = e.update(ctx, stop, w, o)
 	case planner.Report:
-		err = e.report(w, o)
+		e.report(w, o)
 	case planner.Archive:
 		err = e.archive(ctx, job, w, o)
 	case planner.Restore:
-		err = e.restore(ctx, job, w, o)
+		err = e.restore(ctx, w, o)
 	case planner.RejectOrder, planner.FailOrder:
 	default:
 		err = fmt.Errorf("apply %s: unknown action %q", a.Address, a.Kind)
@@ -254,14 +254,13 @@ func (e *Engine) keepRecord(w *Work, o *outcome, inode uint64) {
 }
 
 // report has nothing to change: the storage was just observed as wanted.
-func (e *Engine) report(w *Work, o *outcome) error {
+func (e *Engine) report(w *Work, o *outcome) {
 	switch {
 	case slices.Contains(w.Action.Danger, planner.DangerMissing):
 		o.forget = true
 	case w.Record.Inode != 0 && w.Record.Key.Item != "":
 		e.keepRecord(w, o, w.Record.Inode)
 	}
-	return nil
 }
 
 // quota sets the limits that the plan changes, all four in one call, and reads them back.

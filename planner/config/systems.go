@@ -176,14 +176,20 @@ func (s section) projectIDs(by planner.QuotaBy) planner.ProjectRange {
 	return planner.ProjectRange{First: planner.ProjectID(first), Last: planner.ProjectID(last)}
 }
 
-// absolute is an absolute, clean path.
-func (s section) absolute(name string) string {
+// given is a text that is there, and is one; what is wrong with it was reported.
+func (s section) given(name string) (string, bool) {
 	if !s.has(name) {
-		return ""
+		return "", false
 	}
 	before := len(s.d.diags)
-	p := s.text(name, "")
-	if len(s.d.diags) > before {
+	text := s.text(name, "")
+	return text, len(s.d.diags) == before
+}
+
+// absolute is an absolute, clean path.
+func (s section) absolute(name string) string {
+	p, ok := s.given(name)
+	if !ok {
 		return ""
 	}
 	if !filepath.IsAbs(p) || filepath.Clean(p) != p || !printable(p) {
@@ -208,12 +214,8 @@ func (s section) below(name, root string) string {
 }
 
 func (s section) storagePath(name string) string {
-	if !s.has(name) {
-		return ""
-	}
-	before := len(s.d.diags)
-	p := s.text(name, "")
-	if len(s.d.diags) > before {
+	p, ok := s.given(name)
+	if !ok {
 		return ""
 	}
 	if !isStoragePath(p) {

@@ -171,7 +171,7 @@ func (v *view) conclusion(p *printer) {
 func conclusion(plan *planner.Plan) (head, tail string, quiet bool) {
 	var parts []string
 	for _, kind := range planner.ActionKinds() {
-		n := count(&plan.Context.Counts, kind)
+		n := *plan.Context.Counts.Of(kind)
 		if n == 0 || kind == planner.NothingToDo {
 			continue
 		}

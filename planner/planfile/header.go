@@ -60,7 +60,7 @@ func (v *view) selection(p *printer) {
 
 func (v *view) resources() (n int) {
 	for _, kind := range planner.ActionKinds() {
-		n += count(&v.plan.Context.Counts, kind)
+		n += *v.plan.Context.Counts.Of(kind)
 	}
 	return n
 }
@@ -98,7 +98,7 @@ type effects struct{ resources, directories, quotas, orders, dangerous int }
 func (v *view) effects() map[planner.ActionKind]effects {
 	m := map[planner.ActionKind]effects{}
 	for _, kind := range planner.ActionKinds() {
-		if n := count(&v.plan.Context.Counts, kind); n > 0 {
+		if n := *v.plan.Context.Counts.Of(kind); n > 0 {
 			m[kind] = effects{resources: n}
 		}
 	}

@@ -221,7 +221,7 @@ func checkCounts(plan *planner.Plan) error {
 		seen[plan.Core.Actions[i].Kind]++
 	}
 	for _, kind := range planner.ActionKinds() {
-		n := count(&plan.Context.Counts, kind)
+		n := *plan.Context.Counts.Of(kind)
 		switch {
 		case n < 0, acts(kind) && n != seen[kind]:
 			return invalid("it counts %d to %s and has %d", n, kind, seen[kind])

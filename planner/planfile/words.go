@@ -22,32 +22,6 @@ func callbacks() []planner.Callback {
 	return []planner.Callback{planner.Approve, planner.SetBackendID, planner.UpdateOptions, planner.SetStateDone, planner.SetStateErred, planner.Reject}
 }
 
-func count(c *planner.Counts, kind planner.ActionKind) int {
-	switch kind {
-	case planner.Create:
-		return c.Create
-	case planner.Adopt:
-		return c.Adopt
-	case planner.Update:
-		return c.Update
-	case planner.Archive:
-		return c.Archive
-	case planner.Restore:
-		return c.Restore
-	case planner.RejectOrder:
-		return c.Reject
-	case planner.FailOrder:
-		return c.Fail
-	case planner.Report:
-		return c.Report
-	case planner.Blocked:
-		return c.Blocked
-	case planner.Waiting:
-		return c.Waiting
-	}
-	return c.Unchanged
-}
-
 // symbol marks an action in the text; legend explains it.
 func symbol(kind planner.ActionKind) (mark, legend string, s style) {
 	switch kind {

@@ -152,7 +152,7 @@ func Only(p *planner.Plan, g Group) *planner.Plan {
 		a := p.Core.Actions[i]
 		part.Core.Actions = append(part.Core.Actions, a)
 		part.Context.Details = append(part.Context.Details, p.Context.Details[i])
-		part.Context.Counts.Count(a.Kind)
+		*part.Context.Counts.Of(a.Kind)++
 		mine[a.Address] = true
 	}
 	part.Context.Warnings = slices.DeleteFunc(slices.Clone(p.Context.Warnings), func(w planner.Warning) bool { return w.Address != "" && !mine[w.Address] })
