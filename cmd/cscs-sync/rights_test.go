@@ -90,6 +90,38 @@ func (s *service) work(t *testing.T, names []string) (int, string) {
 	return exitOf(t, err), string(out)
 }
 
+// TestUnits: systemd finds nothing wrong with the units, and gives them a good mark for what they shut out.
+func TestUnits(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("no systemd-analyze here")
+	}
+	dir := t.TempDir()
+	const program = "/usr/local/sbin/cscs-sync"
+	for _, unit := range []string{"cscs-sync.service", "cscs-sync-once.service", "cscs-sync-once.timer"} {
+		text, err := os.ReadFile("../../examples/systemd/" + unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		installed := strings.ReplaceAll(string(text), program, "/bin/true") // it wants to see a program there
+		if err := os.WriteFile(filepath.Join(dir, unit), []byte(installed), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	analyzed := func(unit string, args ...string) {
+		cmd := exec.Command(analyze, append(args, filepath.Join(dir, unit))...)
+		cmd.Env = append(os.Environ(), "SYSTEMD_UNIT_PATH="+dir+":")
+		if out, err := cmd.CombinedOutput(); err != nil || args[0] == "verify" && len(out) > 0 {
+			t.Errorf("systemd-analyze %s %s: %v\n%s", args[0], unit, err, out)
+		}
+	}
+	analyzed("cscs-sync.service", "verify", "--man=no")
+	analyzed("cscs-sync-once.timer", "verify", "--man=no")
+	for _, unit := range []string{"cscs-sync.service", "cscs-sync-once.service"} {
+		analyzed(unit, "security", "--offline=true", "--no-pager", "--threshold=32") // of 100; nothing shut out is 96
+	}
+}
+
 // unitCapabilities is what both units leave, which must be the same.
 func unitCapabilities(t *testing.T) []string {
 	t.Helper()
