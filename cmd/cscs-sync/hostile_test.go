@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
 // mostMemory is what a command may take against a hostile listing: little more than one page of it.
@@ -182,6 +183,16 @@ func TestNoTokenElsewhere(t *testing.T) {
 			Headers: map[string]string{"Location": plain.URL + "/api/"}}))
 		if code, out := s.here("apply", "p.plan"); code != exitPartial || !strings.Contains(out, "redirects are not followed") {
 			t.Errorf("exit %d\n%s", code, out)
+		}
+	})
+	t.Run("webhook", func(t *testing.T) {
+		redirects := httptest.NewServer(http.RedirectHandler(plain.URL, http.StatusTemporaryRedirect))
+		defer redirects.Close()
+		for _, webhook := range []string{redirects.URL, secure.URL} {
+			to := &config.Notify{Webhook: webhook + "/path-that-is-a-secret", Token: config.NewSecret("webhook-token")}
+			if err := newService(t, "").inProcess(time.Now).s.post(t.Context(), to, []byte("{}")); err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "token") {
+				t.Errorf("%s: %v", webhook, err)
+			}
 		}
 	})
 	if n := asked.Load(); n != 0 {

@@ -189,6 +189,17 @@ func TestSystemIsStillThere(t *testing.T) {
 	}
 }
 
+// Nothing is called absent below a directory that is itself gone.
+func TestNothingIsAbsentBelowWhatIsGone(t *testing.T) {
+	s := newSite(t)
+	s.must(os.Remove(s.real("capstor")))
+	for _, p := range []string{"capstor/x", "capstor/x/y"} {
+		if d := s.sys.Observe(p); d.State != planner.DirUnknown || !strings.Contains(d.Why, "removed or unmounted") {
+			t.Errorf("%s: %+v, want unknown", p, d)
+		}
+	}
+}
+
 // TestMountTellsOfTheArchive: what would make every removal fail is known when planning.
 func TestMountTellsOfTheArchive(t *testing.T) {
 	s := newSite(t)
