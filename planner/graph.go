@@ -51,6 +51,8 @@ type Graph struct {
 	restores []asked
 	// claims are the quotas claimed, once [Graph.QuotaTargets] or [Compare] needed them.
 	claims *shares
+	// renamed are the keys of records that followed their resources, and to which.
+	renamed map[Key]Key
 	// byKey finds nodes by key; nil until something recorded has to be found.
 	byKey map[Key]int32
 }
@@ -152,6 +154,7 @@ func Desire(w *World) *Graph {
 		g.judge(n)
 		g.want(n, active)
 	}
+	g.follow()
 	g.reserveNodes()
 	g.checkPlaces()
 	g.conflicts()

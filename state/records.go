@@ -3,8 +3,10 @@ package state
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -28,6 +30,44 @@ func (tx *Tx) DeleteRecord(key planner.Key) (bool, error) {
 		return false, err
 	}
 	return tx.del(bucketRecords, k)
+}
+
+// Rename puts the records, and entries of the archive register, of resources under other keys: from those of now to their
+// values. It gives the number of resources that it found.
+func (tx *Tx) Rename(now map[planner.Key]planner.Key) (int, error) {
+	found := map[planner.Key]bool{}
+	for _, old := range slices.SortedFunc(maps.Keys(now), planner.Key.Compare) {
+		r, ok, err := tx.Record(old)
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			continue
+		}
+		if _, err := tx.DeleteRecord(old); err != nil {
+			return 0, err
+		}
+		r.Key = now[old]
+		if err := tx.PutRecord(r); err != nil {
+			return 0, err
+		}
+		found[old] = true
+	}
+	register, err := tx.ArchiveRegister()
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range register {
+		k, ok := now[a.Key]
+		if !ok {
+			continue
+		}
+		found[a.Key], a.Key = true, k
+		if err := tx.PutArchived(a); err != nil {
+			return 0, err
+		}
+	}
+	return len(found), nil
 }
 
 // Record is what is recorded of a resource; false if nothing is.

@@ -300,3 +300,36 @@ func TestASlowReaderOfPullBlocksNobody(t *testing.T) {
 		t.Errorf("while pull wrote: %v", err)
 	}
 }
+
+// TestRename: records and archived directories go on under other keys, and nothing else changes.
+func TestRename(t *testing.T) {
+	s, c := newStore(t)
+	now := map[planner.Key]planner.Key{}
+	for _, n := range []int{1, 2, 4} {
+		k := key(n)
+		k.System = "renamed"
+		now[key(n)] = k
+	}
+	update(t, s, func(tx *Tx) error {
+		return firstError(tx.PutRecord(record(1)), tx.PutRecord(record(3)), tx.PutArchived(archived(1, "a/one", c.t)), tx.PutArchived(archived(2, "a/two", c.t)), tx.PutArchived(archived(3, "a/three", c.t)))
+	})
+	update(t, s, func(tx *Tx) error {
+		n, err := tx.Rename(now)
+		if n != 2 {
+			t.Errorf("%d resources, want 2", n)
+		}
+		return err
+	})
+	view(t, again(t, s), func(tx *Tx) error {
+		got, err := tx.Recorded()
+		want := record(1)
+		want.Key = now[key(1)]
+		if len(got.Records) != 2 || got.Records[want.Key] != want || got.Records[key(3)] != record(3) {
+			t.Errorf("records %+v", got.Records)
+		}
+		if len(got.Archived) != 3 || got.Archived[now[key(1)]].Archive != "a/one" || got.Archived[now[key(2)]].Archive != "a/two" || got.Archived[key(3)].Archive != "a/three" {
+			t.Errorf("archived %+v", got.Archived)
+		}
+		return err
+	})
+}

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -143,6 +146,9 @@ func (s *session) begin(p *approved, job apply.Job, now *planned, approvals []st
 		if err != nil {
 			return err
 		}
+		if err := s.follow(tx, now); err != nil {
+			return err
+		}
 		if err := recordRoots(tx, job, now); err != nil || begun {
 			return err
 		}
@@ -154,6 +160,29 @@ func (s *session) begin(p *approved, job apply.Job, now *planned, approvals []st
 		}
 		return tx.AppendSteps(p.id, steps)
 	})
+}
+
+// follow puts what is recorded under the keys that the proxy has now, where an offering's slug was renamed.
+func (s *session) follow(tx *state.Tx, p *planned) error {
+	renamed := p.graph.Renamed()
+	if len(renamed) == 0 {
+		return nil
+	}
+	n, err := tx.Rename(renamed)
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = tx.AppendHistory(state.Entry{Who: s.user, Host: s.host, Event: eventRenamed, Text: renamedText(n, renamed)})
+	return err
+}
+
+// renamedText says which of the proxy's names have become which.
+func renamedText(n int, renamed map[planner.Key]planner.Key) string {
+	names := map[string]bool{}
+	for old, now := range renamed {
+		names[fmt.Sprintf("%s is %s now", planfile.Quote(old.System), planfile.Quote(now.System))] = true
+	}
+	return fmt.Sprintf("%s: %s", count(n, "resource"), strings.Join(slices.Sorted(maps.Keys(names)), ", "))
 }
 
 // recordRoots records what the directories of the touched systems are, the first time.

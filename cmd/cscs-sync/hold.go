@@ -18,11 +18,12 @@ import (
 
 // Events of the history that commands write beside apply's own.
 const (
-	eventHold   = "hold"
-	eventUnhold = "unhold"
-	eventRemove = "remove"
-	eventRescan = "rescan"
-	eventShrunk = "accept-shrunk"
+	eventHold    = "hold"
+	eventUnhold  = "unhold"
+	eventRemove  = "remove"
+	eventRescan  = "rescan"
+	eventShrunk  = "accept-shrunk"
+	eventRenamed = "renamed"
 )
 
 func holdCommands() []command {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/state"
@@ -264,7 +265,17 @@ func (r *round) shrunk(p *planned) error {
 	if float64(lacking) <= shrunkShare*float64(recorded) || lacking < shrunkLeast && 2*lacking < recorded {
 		return nil
 	}
-	return fmt.Errorf("the listing lacks %d of %d recorded resources: nothing is done until somebody looks; if that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded)
+	return fmt.Errorf("the listing lacks %d of %d recorded resources: nothing is done until somebody looks; %sif that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded, renamedHint(p.plan))
+}
+
+// renamedHint is what may have happened where resources turn up on a system that nobody has heard of.
+func renamedHint(p *planner.Plan) string {
+	for _, b := range p.Context.Blocked {
+		if slices.ContainsFunc(b.Reasons, func(r planner.Reason) bool { return r.Code == "no_system" }) {
+			return fmt.Sprintf("no system block answers to %s: if its offering was renamed, add the new slug to the slugs of its system and reload; ", planfile.Quote(b.Key.System))
+		}
+	}
+	return ""
 }
 
 // remember writes down what an audit found as wanted, and the index that the orders lane plans against.
@@ -281,6 +292,9 @@ func (r *round) remember(p *planned, accepted error) error {
 		chunks = append(chunks, b)
 	}
 	return r.s.store.Update(func(tx *state.Tx) error {
+		if err := r.s.follow(tx, p); err != nil {
+			return err
+		}
 		for _, rec := range p.graph.AsWanted() {
 			if p.recorded.Records[rec.Key].Storage != "" {
 				continue

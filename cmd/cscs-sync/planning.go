@@ -85,6 +85,7 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	p.graph = planner.Desire(&planner.World{Settings: &s.cfg.Settings, Items: p.items, Complete: len(r.statuses) == 0, Orders: p.orders,
 		Overrides: s.cfg.Overrides, Recorded: p.recorded, Holds: holds, Selection: r.selection, Now: s.now(),
 		Projects: r.projects, Watch: r.watch, MustAsk: r.mustAsk, KeepRecords: r.keepRecords})
+	p.recorded = p.graph.Recorded()
 	start := s.now()
 	seen, err := s.observe(ctx, p.graph, r.parallelism)
 	if err != nil {

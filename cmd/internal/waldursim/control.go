@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 )
@@ -154,6 +155,26 @@ func (c ResourceChange) apply(r *resource) {
 	}
 }
 
+// OfferingChange is what becomes of an offering.
+type OfferingChange struct {
+	Slug string `json:"slug"`
+}
+
+// ChangeOffering renames an offering: its resources are listed under another storage system, and without a backend_id at
+// another mount path.
+func (s *Server) ChangeOffering(slug string, c OfferingChange) error {
+	_, err := locked(s, func() (none, error) {
+		o := s.model.offering(slug)
+		if o == nil || c.Slug == "" {
+			return none{}, fmt.Errorf("rename offering %q to %q: %w", slug, c.Slug, errNotFound)
+		}
+		o.slug = c.Slug
+		s.model.changed()
+		return none{}, nil
+	})
+	return err
+}
+
 // Requests is the log of what came in, oldest first.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
@@ -202,6 +223,9 @@ func (s *Server) control() http.Handler {
 	}))
 	mux.Handle("POST /sim/resources/{id}/terminate", take(func(r *http.Request, in stateBody) (any, error) {
 		return s.TerminateResource(r.PathValue("id"), in.State)
+	}))
+	mux.Handle("PATCH /sim/offerings/{slug}", take(func(r *http.Request, in OfferingChange) (any, error) {
+		return none{}, s.ChangeOffering(r.PathValue("slug"), in)
 	}))
 	mux.Handle("POST /sim/orders/{id}/state", take(func(r *http.Request, in stateBody) (any, error) {
 		return s.SetOrderState(r.PathValue("id"), in.State)

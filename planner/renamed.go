@@ -1,0 +1,83 @@
+package planner
+
+import (
+	"maps"
+	"slices"
+)
+
+// follow gives the records of a system to its resources after the proxy has another key for it: an offering's slug was
+// renamed, and the new one added to the slugs of the system's block. It is the same resource if item, data type, system and
+// storage path are the same, and the old key is listed no more. A record of it at another place is left to [Graph.checkPlaces].
+func (g *Graph) follow() {
+	renamed := g.sameUnderAnotherKey()
+	if len(renamed) == 0 {
+		return
+	}
+	w := *g.world
+	w.Recorded.Records, w.Recorded.Archived = maps.Clone(w.Recorded.Records), maps.Clone(w.Recorded.Archived)
+	w.Recorded.Undelivered = slices.Clone(w.Recorded.Undelivered)
+	taken := map[[3]string]int{}
+	for old, now := range renamed {
+		if r, ok := w.Recorded.Records[old]; ok {
+			delete(w.Recorded.Records, old)
+			r.Key = now
+			w.Recorded.Records[now] = r
+		}
+		if a, ok := w.Recorded.Archived[old]; ok {
+			delete(w.Recorded.Archived, old)
+			a.Key = now
+			w.Recorded.Archived[now] = a
+		}
+		taken[[3]string{g.listed(now).system.Name, old.System, now.System}]++
+	}
+	for i, u := range w.Recorded.Undelivered {
+		if now, ok := renamed[u.Key]; ok {
+			w.Recorded.Undelivered[i].Key = now
+		}
+	}
+	g.world, g.renamed = &w, renamed
+	for _, x := range slices.SortedFunc(maps.Keys(taken), compareStrings) {
+		g.warn("renamed", "", "the proxy calls system %s %q now, and no longer %q: what is recorded of %d resources goes on under the new name", x[0], x[2], x[1], taken[x])
+	}
+}
+
+// sameUnderAnotherKey finds the keys under which listed resources are recorded, by those keys.
+func (g *Graph) sameUnderAnotherKey() map[Key]Key {
+	rec := &g.world.Recorded
+	if len(rec.Records)+len(rec.Archived) == 0 {
+		return nil
+	}
+	sought := map[[2]string]*node{} // few, once there are records
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		_, isRecorded := rec.Records[n.item.Key]
+		_, isArchived := rec.Archived[n.item.Key]
+		if !isRecorded && !isArchived && !n.isNode() && n.storage != "" {
+			sought[[2]string{n.item.Key.Item, n.item.Key.DataType}] = n
+		}
+	}
+	renamed := map[Key]Key{}
+	if len(sought) == 0 {
+		return renamed
+	}
+	look := func(old Key, system, storage string) {
+		n := sought[[2]string{old.Item, old.DataType}]
+		if n != nil && old != n.item.Key && system == n.system.Name && storage == n.storage && g.listed(old) == nil {
+			renamed[old] = n.item.Key
+		}
+	}
+	for key, r := range rec.Records {
+		look(key, r.System, r.Storage)
+	}
+	for key, a := range rec.Archived {
+		look(key, a.System, a.Storage)
+	}
+	return renamed
+}
+
+// Renamed are the keys under which resources are recorded, and those under which the proxy lists them now: the state has to
+// follow. [Graph.Recorded] has done so.
+func (g *Graph) Renamed() map[Key]Key { return g.renamed }
+
+// Recorded is what was recorded, under the keys that the proxy has now.
+func (g *Graph) Recorded() Recorded { return g.world.Recorded }
