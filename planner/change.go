@@ -68,8 +68,8 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	d.detail.Kept = s.kept(changes)
 	c.warnSmall(n, *s.want)
 	if used := s.state.Inodes; fresh && s.identity.By == ByProject && used.Known && used.N > 0 {
-		c.g.warn("project_used", n.address(), "project %d, which it is given, has %s files already: something that is not listed has the same id, "+
-			"and would share its quota", s.identity.ID, used.N)
+		c.g.warn("project_used", n.address(), "project %d, which it is given, has %s files already: "+
+			"something that is not listed has the same id, and would share its quota", s.identity.ID, used.N)
 	}
 }
 
@@ -97,8 +97,8 @@ func aboveHard[U Bytes | Inodes](soft, hard Limit[U], what string) Reason {
 	if !ok || !ok2 || s <= h {
 		return Reason{}
 	}
-	return Reason{"soft_above_hard", fmt.Sprintf("its soft limit for %s would be %v, above the hard one of %v: one of them is what the storage has, because nobody "+
-		"says what it should be; an override can", what, s, h)}
+	return Reason{"soft_above_hard", fmt.Sprintf("its soft limit for %s would be %v, above the hard one of %v: one of them "+
+		"is what the storage has, because nobody says what it should be; an override can", what, s, h)}
 }
 
 // ofQuota tells whether what was recorded speaks of this quota, and nobody else has a part in it: only then can it have
@@ -111,7 +111,8 @@ func (r *Record) ofQuota(s *share) bool {
 func (s *share) kept(changes []Change) []KeptLimit {
 	t := s.want.orElse(s.state.Limits)
 	var kept []KeptLimit
-	for _, l := range []KeptLimit{{SpaceSoft, t.SpaceSoft.Value()}, {SpaceHard, t.SpaceHard.Value()}, {InodesSoft, t.InodesSoft.Value()}, {InodesHard, t.InodesHard.Value()}} {
+	for _, l := range []KeptLimit{{SpaceSoft, t.SpaceSoft.Value()}, {SpaceHard, t.SpaceHard.Value()}, {InodesSoft, t.InodesSoft.Value()},
+		{InodesHard, t.InodesHard.Value()}} {
 		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Attribute == l.Attribute }) {
 			kept = append(kept, l)
 		}
@@ -130,13 +131,15 @@ func (c *comparison) quotaRefusal(n *node, s *share) Reason {
 	}
 	if s.state.LimitsWhy != "" {
 		c.lost[n.item.Key] = true
-		return Reason{"quota_unknown", fmt.Sprintf("the quota of %s %d could not be observed: %s", s.identity.By, s.identity.ID, s.state.LimitsWhy)}
+		return Reason{"quota_unknown", fmt.Sprintf("the quota of %s %d could not be observed: %s", s.identity.By,
+			s.identity.ID, s.state.LimitsWhy)}
 	}
 	return Reason{}
 }
 
 // limitChange adds the change of one limit, if it differs.
-func limitChange[U Bytes | Inodes](c *comparison, n *node, d *decision, a Attribute, now, want Limit[U], used Usage[U], recorded bool, was Value, fresh bool) {
+func limitChange[U Bytes | Inodes](c *comparison, n *node, d *decision, a Attribute, now, want Limit[U], used Usage[U],
+	recorded bool, was Value, fresh bool) {
 	if !want.Known() {
 		return // nobody says what it should be: it stays
 	}
@@ -152,7 +155,8 @@ func limitChange[U Bytes | Inodes](c *comparison, n *node, d *decision, a Attrib
 	if lowers(now, want) {
 		if !used.Known {
 			c.lost[n.item.Key] = true
-			d.quota = Reason{"usage_unknown", fmt.Sprintf("its %s would be lowered to %s, and what is used is not known: %s; plan again once it is", a, Show(a, want.Value()), used.Why)}
+			d.quota = Reason{"usage_unknown", fmt.Sprintf("its %s would be lowered to %s, and what is used is not known: %s; plan again once it is",
+				a, Show(a, want.Value()), used.Why)}
 			return
 		}
 		if limit, ok := want.Number(); ok && limit < used.N {
@@ -193,10 +197,12 @@ const (
 
 func (c *comparison) warnSmall(n *node, q Quota) {
 	if b, ok := q.SpaceHard.Number(); ok && b < smallSpace {
-		c.g.warn("small_limit", n.address(), "a hard space limit of %v is below %v: Lustre enforces such small limits only roughly", b, smallSpace)
+		c.g.warn("small_limit", n.address(), "a hard space limit of %v is below %v: Lustre enforces such small limits only roughly", b,
+			smallSpace)
 	}
 	if i, ok := q.InodesHard.Number(); ok && i < smallInodes {
-		c.g.warn("small_limit", n.address(), "a hard inode limit of %v is below %v: Lustre enforces such small limits only roughly", i, smallInodes)
+		c.g.warn("small_limit", n.address(), "a hard inode limit of %v is below %v: Lustre enforces such small limits only roughly", i,
+			smallInodes)
 	}
 }
 
@@ -221,7 +227,8 @@ func (c *comparison) drift(n *node, rec *Record, dir *Directory) {
 		a        Attribute
 		was, now Value
 	}{{SpaceSoft, rec.Claim.SpaceSoft, s.state.Limits.SpaceSoft.Value()}, {SpaceHard, rec.Claim.SpaceHard, s.state.Limits.SpaceHard.Value()},
-		{InodesSoft, rec.Claim.InodesSoft, s.state.Limits.InodesSoft.Value()}, {InodesHard, rec.Claim.InodesHard, s.state.Limits.InodesHard.Value()}} {
+		{InodesSoft, rec.Claim.InodesSoft, s.state.Limits.InodesSoft.Value()},
+		{InodesHard, rec.Claim.InodesHard, s.state.Limits.InodesHard.Value()}} {
 		if !l.was.IsAbsent() {
 			add(l.a, l.was, l.now)
 		}

@@ -218,7 +218,8 @@ func (g *Graph) addRecorded(mounts map[string]Mount, ss *shares) {
 	counted := map[Key]bool{} // those that are not counted by their wish
 	add := func(key Key, system string, by QuotaBy, id uint32, c Claim, archived bool) {
 		sys := g.world.Settings.SystemNamed(system)
-		if n := g.listed(key); counted[key] || n != nil && n.share >= 0 && n.wish != wishRemove || by == "" || sys == nil || sys.Quota.Kind != QuotaLustre {
+		if n := g.listed(key); counted[key] || n != nil && n.share >= 0 && n.wish != wishRemove || by == "" || sys == nil ||
+			sys.Quota.Kind != QuotaLustre {
 			return
 		}
 		s := ss.find(Identity{mounts[system].Filesystem, by, id})
@@ -255,12 +256,15 @@ func (s *share) refuse() *Reason {
 	who := fmt.Sprintf("%s %d", s.identity.By, s.identity.ID)
 	switch {
 	case s.mixed:
-		return &Reason{"shared", fmt.Sprintf("the claims on the quota of %s come from several systems on one filesystem, which do not agree on `shared` in their quota blocks: write the same in all", who)}
+		return &Reason{"shared", fmt.Sprintf("the claims on the quota of %s come from several systems on one filesystem, which do not agree "+
+			"on `shared` in their quota blocks: write the same in all", who)}
 	case s.policy == SharedRefuse:
-		return &Reason{"shared", fmt.Sprintf("%d resources claim the quota of %s on one filesystem; decide what they make together: in system %q, quota block, set shared = \"sum\" or shared = \"max\"",
+		return &Reason{"shared", fmt.Sprintf("%d resources claim the quota of %s on one filesystem; decide what they make together: in system "+
+			"%q, quota block, set shared = \"sum\" or shared = \"max\"",
 			s.claims, who, s.system.Name)}
 	case s.unlike:
-		return &Reason{"claim_unknown", fmt.Sprintf("%d resources share the quota of %s, and it is not known for each of them which limits it has: the quota stays as it is", s.claims, who)}
+		return &Reason{"claim_unknown", fmt.Sprintf("%d resources share the quota of %s, and it is not known for each of them which limits it "+
+			"has: the quota stays as it is", s.claims, who)}
 	case !s.valid():
 		return &Reason{"shared", fmt.Sprintf("the %d claims on the quota of %s come to limits that no file system takes", s.claims, who)}
 	}

@@ -26,7 +26,8 @@ type comparison struct {
 // Compare makes the plan: what must change for the storage to become what the graph wants. The header gives who, when
 // and where; its other members are filled in. The observation must be of g.Targets() and g.QuotaTargets().
 func Compare(g *Graph, seen Observed, header Context) *Plan {
-	c := &comparison{g: g, seen: &seen, shares: g.claimed(&seen), needed: map[string]*node{}, leaving: map[Identity]int32{}, lost: map[Key]bool{}}
+	c := &comparison{g: g, seen: &seen, shares: g.claimed(&seen), needed: map[string]*node{},
+		leaving: map[Identity]int32{}, lost: map[Key]bool{}}
 	c.plan = &Plan{Context: header}
 	c.plan.Core = Core{Configuration: g.world.Settings.Fingerprint, Selection: g.world.Selection, Actions: []Action{}}
 	c.plan.Context.Details, c.plan.Context.Configuration = []Detail{}, g.world.Settings.Parts
@@ -56,7 +57,8 @@ type decision struct {
 
 // resource decides on one resource and adds what came of it to the plan.
 func (c *comparison) resource(n *node) {
-	d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Storage: n.storage, Order: n.order}, same: c.same[:0]}
+	d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Storage: n.storage, Order: n.order},
+		same: c.same[:0]}
 	if n.system != nil {
 		d.action.System = n.system.Name
 	}
@@ -170,8 +172,9 @@ func (c *comparison) look(n *node) (Directory, Reason) {
 		return Directory{}, Reason{"system_unavailable", m.Problem}
 	}
 	if root, ok := c.g.world.Recorded.Roots[n.system.Name]; ok && (root.Filesystem != m.Filesystem || root.Inode != m.Inode) {
-		return Directory{}, Reason{"root_changed", fmt.Sprintf("another filesystem is in the place of system %s: recorded is %s (inode %d), mounted is %s (inode %d). "+
-			"If that is right, remove the old identity with `cscs-sync state rm --root %s`", n.system.Name, root.Filesystem, root.Inode, m.Filesystem, m.Inode, n.system.Name)}
+		return Directory{}, Reason{"root_changed", fmt.Sprintf("another filesystem is in the place of system %s: recorded is %s "+
+			"(inode %d), mounted is %s (inode %d). If that is right, remove the old identity with `cscs-sync state rm --root %s`",
+			n.system.Name, root.Filesystem, root.Inode, m.Filesystem, m.Inode, n.system.Name)}
 	}
 	dir := c.seen.Directories[n.place]
 	switch dir.State {
@@ -189,7 +192,8 @@ func (c *comparison) removed(n *node) {
 	if n.place < 0 || c.seen.Directories[n.place].State != DirPresent {
 		return
 	}
-	c.g.warn("removed_stands", n.address(), "Waldur lists it as removed, and its directory %s still stands; nothing is done about it", n.storage)
+	c.g.warn("removed_stands", n.address(), "Waldur lists it as removed, and its directory %s still stands; nothing is done about it",
+		n.storage)
 }
 
 // parents adds the tenants and customers that have to be made, and under parents = "enforce" those that differ.

@@ -16,7 +16,8 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 		return c.restore(n, archived, dir, d)
 	case recorded && rec.Storage == n.storage:
 		d.action.Danger = append(d.action.Danger, DangerMissing)
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"missing", "it was here " + day(rec.At) + " and is gone: find out why before making it anew, for the data is not in it"})
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"missing", "it was here " + day(rec.At) +
+			" and is gone: find out why before making it anew, for the data is not in it"})
 	}
 	d.action.Kind = Create
 	c.reasonOfWish(n, d, "active_absent", "Waldur has it active, and it does not exist")
@@ -81,7 +82,8 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 func (c *comparison) undelivered(n *node) Reason {
 	for _, u := range c.g.world.Recorded.Undelivered {
 		if u.Key == n.item.Key && u.Order == n.order {
-			return Reason{"undelivered", fmt.Sprintf("its callback %s waits to be delivered since %s: %s; see `cscs-sync callbacks list`", u.Callback, day(u.Since), u.Problem)}
+			return Reason{"undelivered", fmt.Sprintf("its callback %s waits to be delivered since %s: %s; see `cscs-sync callbacks list`",
+				u.Callback, day(u.Since), u.Problem)}
 		}
 	}
 	return Reason{}
@@ -174,7 +176,8 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	d.action.Folder = n.system.Archive
 	d.action.Danger = []Danger{DangerArchive}
 	d.detail.Reasons = []Reason{because}
-	d.action.Changes = []Change{{Owner, Number(uint64(dir.Owner)), Value{}}, {Group, Number(uint64(dir.Group)), Value{}}, {ModeAttr, ModeValue(dir.Mode), Value{}}}
+	d.action.Changes = []Change{{Owner, Number(uint64(dir.Owner)), Value{}}, {Group, Number(uint64(dir.Group)), Value{}},
+		{ModeAttr, ModeValue(dir.Mode), Value{}}}
 	if dir.HasProject {
 		d.action.Changes = append(d.action.Changes, Change{Project, Number(uint64(dir.Project)), Value{}})
 	}
@@ -202,7 +205,8 @@ func (c *comparison) leave(n *node, id Identity) int32 {
 		c.leaving[id] += c.shares.list[n.share].claims - others
 	}
 	if others > 0 && n.system.Quota.OnRemove == "freeze" {
-		c.g.warn("not_frozen", n.address(), "the limits of %s %d stay as they are when it is archived, although on_remove is \"freeze\": others live on them", id.By, id.ID)
+		c.g.warn("not_frozen", n.address(), "the limits of %s %d stay as they are when it is archived, although on_remove is "+
+			"\"freeze\": others live on them", id.By, id.ID)
 	}
 	return others
 }
@@ -230,7 +234,8 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 	d.action.Danger = []Danger{DangerMissing}
 	d.detail.Reasons = []Reason{{"archived", fmt.Sprintf("it was archived %s, and Waldur has it active", day(a.At))}}
 	c.needParents(n, dir, d)
-	d.action.Changes = []Change{{Owner, Value{}, Number(uint64(a.Owner))}, {Group, Value{}, Number(uint64(a.Group))}, {ModeAttr, Value{}, ModeValue(a.Mode)}}
+	d.action.Changes = []Change{{Owner, Value{}, Number(uint64(a.Owner))}, {Group, Value{}, Number(uint64(a.Group))},
+		{ModeAttr, Value{}, ModeValue(a.Mode)}}
 	if a.project() != 0 {
 		d.action.Changes = append(d.action.Changes, Change{Project, Value{}, a.Project})
 	}
@@ -267,7 +272,8 @@ func (c *comparison) tellOrder(n *node, d *decision, kind ActionKind, v OrderVer
 		return Reason{"ambiguous", "several resources have this address and an order; the address does not tell which one is meant"}
 	}
 	if !n.calls[call] {
-		return Reason{"no_callback", fmt.Sprintf("Waldur offers no %s for it now (an order can be rejected until it is approved, and failed after that)", call)}
+		return Reason{"no_callback", fmt.Sprintf("Waldur offers no %s for it now (an order can be rejected until it is "+
+			"approved, and failed after that)", call)}
 	}
 	d.action.Kind, d.action.Verdict, d.action.Callbacks = kind, v.Reason, []Callback{call}
 	d.detail.Reasons = []Reason{{"asked", "asked for on the command line: " + v.Reason}}
@@ -284,7 +290,8 @@ func (c *comparison) callbacks(n *node, d *decision) {
 		return
 	}
 	if n.system.Quota.Kind == QuotaNone && n.system.Quota.Orders != "complete" && n.quota.Known() && n.wish != wishRemove {
-		d.quota = Reason{"orders_held", fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them by hand and orders = \"complete\" in its quota block, or leave it to the other system", ShortID(n.order), n.system.Name)}
+		d.quota = Reason{"orders_held", fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them by hand and "+
+			"orders = \"complete\" in its quota block, or leave it to the other system", ShortID(n.order), n.system.Name)}
 		return
 	}
 	w := c.g.world.Settings.Waldur

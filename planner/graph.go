@@ -191,7 +191,8 @@ func (g *Graph) tree() {
 // facts are what overrides and policies match on.
 func (n *node) facts() Facts {
 	it := n.item
-	f := Facts{Path: it.MountPath, DataType: it.Key.DataType, System: n.systemName(), Target: it.Target, Status: it.Status, GID: it.GID, HasGID: it.HasGID}
+	f := Facts{Path: it.MountPath, DataType: it.Key.DataType, System: n.systemName(), Target: it.Target, Status: it.Status,
+		GID: it.GID, HasGID: it.HasGID}
 	if !it.Target.IsNode() {
 		f.Project = it.Name
 	}
@@ -247,7 +248,8 @@ func (g *Graph) judge(n *node) {
 	}
 	path, ok := n.system.storagePath(it.MountPath)
 	if !ok {
-		n.block("path", "its mount path is outside the paths of system %s; mend its backend_id in Waldur, or add the prefix to paths", n.system.Name)
+		n.block("path", "its mount path is outside the paths of system %s; mend its backend_id in Waldur, or add the prefix to paths",
+			n.system.Name)
 		return
 	}
 	n.storage = path
@@ -357,7 +359,8 @@ func (g *Graph) reportUnlisted() {
 	}
 	slices.SortFunc(gone, func(a, b Record) int { return strings.Compare(a.Address, b.Address) })
 	for _, r := range gone {
-		g.warn("unlisted", r.Address, "it is recorded, and the proxy no longer lists it; nothing is done about it (ask the proxy's operator, or `cscs-sync state rm` it)")
+		g.warn("unlisted", r.Address, "it is recorded, and the proxy no longer lists it; nothing is done about it (ask the "+
+			"proxy's operator, or `cscs-sync state rm` it)")
 	}
 }
 

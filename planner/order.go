@@ -109,7 +109,8 @@ func (g *Graph) judgeOrder(n *node) {
 		return
 	}
 	if !o.acts {
-		n.wait("order_not_ready", "Waldur offers no callbacks for it yet: its customer has not approved the order, or its start date has not come")
+		n.wait("order_not_ready", "Waldur offers no callbacks for it yet: its customer has not approved "+
+			"the order, or its start date has not come")
 		return
 	}
 	n.order = o.id
@@ -157,7 +158,8 @@ func (g *Graph) judgeType(n *node) {
 		case answer.Order.Type == OrderTerminate:
 			n.wish = wishRemove
 		default:
-			n.block("order_type", "it is in error, and its order %s is a %s: only Update and Terminate are acted on", ShortID(n.order), answer.Order.Type)
+			n.block("order_type", "it is in error, and its order %s is a %s: only Update and Terminate are acted on",
+				ShortID(n.order), answer.Order.Type)
 		}
 		return
 	}
@@ -169,7 +171,8 @@ func (g *Graph) judgeType(n *node) {
 		if g.world.MustAsk && g.decides(n) {
 			n.block("order_unknown", "what its order %s is now could not be asked: %s", ShortID(n.order), why)
 		} else if n.item.Status == StatusUpdating {
-			g.warn("order_not_asked", n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used", ShortID(n.order), why)
+			g.warn("order_not_asked", n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used", ShortID(n.order),
+				why)
 		}
 		return
 	}

@@ -58,7 +58,8 @@ type projects struct {
 // directory shows, if nobody else has it; or, for a directory that is to be made or tagged, the lowest that is neither
 // recorded nor shown by a listed directory. A resource that gets none is blocked.
 func (g *Graph) assignProjects(seen *Observed) {
-	p := &projects{g: g, seen: seen, holder: map[projectAt]Key{}, inode: map[projectAt]uint64{}, several: map[projectAt]bool{}, unseen: map[string]string{}, next: map[string]ProjectID{}}
+	p := &projects{g: g, seen: seen, holder: map[projectAt]Key{}, inode: map[projectAt]uint64{}, several: map[projectAt]bool{},
+		unseen: map[string]string{}, next: map[string]ProjectID{}}
 	var todo []*node
 	for i := range g.nodes {
 		if n := &g.nodes[i]; n.byProject() && n.system.Quota.ProjectIDs.IsSet() {
@@ -170,7 +171,8 @@ func (p *projects) free(n *node) ProjectID {
 		}
 	}
 	p.next[n.system.Name] = r.Last + 1
-	n.block("project_ids", "all %d ids of project_ids (%d-%d) of system %s are taken: widen the range", r.Last-r.First+1, r.First, r.Last, n.system.Name)
+	n.block("project_ids", "all %d ids of project_ids (%d-%d) of system %s are taken: widen the range", r.Last-r.First+1,
+		r.First, r.Last, n.system.Name)
 	return 0
 }
 
@@ -237,7 +239,8 @@ func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 		if !dir.Inherit {
 			inherited = "not inherited by new files"
 		}
-		d.detail.Reasons = append(d.detail.Reasons, Reason{reasonTag, fmt.Sprintf("its project id is %d, %s: once the quota is set, everything below it is given %d", dir.Project, inherited, id.ID)})
+		d.detail.Reasons = append(d.detail.Reasons, Reason{reasonTag,
+			fmt.Sprintf("its project id is %d, %s: once the quota is set, everything below it is given %d", dir.Project, inherited, id.ID)})
 	}
 }
 

@@ -168,7 +168,8 @@ func recheckState(a *Action, kept []KeptLimit, now []Change) []Stale {
 			case k >= 0 && kept[k].Value == n.After:
 				add(n, "observed "+string(n.Attribute), kept[k].Value, n.Before)
 			default: // the plan does not say what it was: only that it was as wanted
-				stale = append(stale, Stale{a.Key, a.Address, string(n.Attribute), "as wanted", Show(n.Attribute, n.Before) + ", with " + Show(n.Attribute, n.After) + " wanted"})
+				stale = append(stale, Stale{a.Key, a.Address, string(n.Attribute), "as wanted", Show(n.Attribute, n.Before) + ", with " +
+					Show(n.Attribute, n.After) + " wanted"})
 			}
 		case n.After != a.Changes[i].After:
 			add(n, "desired "+string(n.Attribute), a.Changes[i].After, n.After)

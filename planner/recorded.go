@@ -39,7 +39,8 @@ func ClaimOf(q Quota) Claim {
 
 // Quota is the claim as limits; anything but a number and "unlimited" is unknown.
 func (c Claim) Quota() Quota {
-	return Quota{limitFrom[Bytes](c.SpaceSoft), limitFrom[Bytes](c.SpaceHard), limitFrom[Inodes](c.InodesSoft), limitFrom[Inodes](c.InodesHard)}
+	return Quota{limitFrom[Bytes](c.SpaceSoft), limitFrom[Bytes](c.SpaceHard), limitFrom[Inodes](c.InodesSoft),
+		limitFrom[Inodes](c.InodesHard)}
 }
 
 func limitFrom[U Bytes | Inodes](v Value) Limit[U] {

@@ -26,7 +26,8 @@ func (g *Graph) findRestores(next int) {
 		}
 		switch found {
 		case 0:
-			g.warn("not_archived", address, "nothing with this address is archived; see `cscs-sync archive list`, or `cscs-sync archive rescan` if the register was lost")
+			g.warn("not_archived", address, "nothing with this address is archived; see `cscs-sync archive list`, or `cscs-sync "+
+				"archive rescan` if the register was lost")
 		case 1:
 		default:
 			g.warn("ambiguous", address, "%d archived directories have this address: the address does not tell which one is meant", found)
@@ -56,10 +57,12 @@ func (g *Graph) restorePlaces() []Place {
 // bringBack plans what was asked back from the archive. A resource that Waldur has active comes back by itself.
 func (c *comparison) bringBack() {
 	for _, r := range c.g.restores {
-		if slices.ContainsFunc(c.plan.Core.Actions, func(a Action) bool { return a.Key == r.Key }) || c.g.world.Watch != nil && !c.g.world.Watch[r.Key] {
+		if slices.ContainsFunc(c.plan.Core.Actions, func(a Action) bool { return a.Key == r.Key }) ||
+			c.g.world.Watch != nil && !c.g.world.Watch[r.Key] {
 			continue
 		}
-		n := &node{item: &Item{Key: r.Key, MountPath: r.Address, Target: TargetProject}, system: c.g.world.Settings.SystemNamed(r.System), storage: r.Storage, place: int32(r.place), share: -1}
+		n := &node{item: &Item{Key: r.Key, MountPath: r.Address, Target: TargetProject}, system: c.g.world.Settings.SystemNamed(r.System),
+			storage: r.Storage, place: int32(r.place), share: -1}
 		d := decision{action: Action{Key: r.Key, Address: r.Address, Target: TargetProject, System: r.System, Storage: r.Storage}}
 		why := c.mayComeBack(n)
 		if why.Code == "" {
@@ -69,7 +72,8 @@ func (c *comparison) bringBack() {
 			c.putLimitsBack(n, r.Archived, &d)
 		}
 		if c.g.world.Watch[r.Key] {
-			c.g.watched[r.Key] = Watched{Inode: c.seen.Directories[r.place].Inode, Kind: d.action.Kind, State: d.action.Changes, Refused: why, Record: r.record()}
+			c.g.watched[r.Key] = Watched{Inode: c.seen.Directories[r.place].Inode, Kind: d.action.Kind, State: d.action.Changes,
+				Refused: why, Record: r.record()}
 		}
 		hold := c.g.world.holdOf(r.Address)
 		switch {
@@ -97,7 +101,8 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 		others-- // its own: archived claims count there
 	}
 	if others > 0 || s.state == nil || s.state.LimitsWhy != "" {
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"limits_stay", fmt.Sprintf("the limits of %s %d stay as they are: they could not be observed, or others live on them by now", id.By, id.ID)})
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"limits_stay",
+			fmt.Sprintf("the limits of %s %d stay as they are: they could not be observed, or others live on them by now", id.By, id.ID)})
 		return
 	}
 	size := len(d.action.Changes)
@@ -143,7 +148,8 @@ func (c *comparison) mayComeBack(n *node) Reason {
 
 // record is what is recorded of an archived directory once it is back.
 func (r asked) record() Record {
-	return Record{Key: r.Key, Address: r.Address, System: r.System, Storage: r.Storage, Target: TargetProject, Inode: r.Inode, Owner: r.Owner, Group: r.Group,
+	return Record{Key: r.Key, Address: r.Address, System: r.System, Storage: r.Storage, Target: TargetProject, Inode: r.Inode,
+		Owner: r.Owner, Group: r.Group,
 		Mode: r.Mode, Project: r.project(), QuotaBy: r.QuotaBy, QuotaID: r.QuotaID, Claim: r.Claim}
 }
 

@@ -44,7 +44,8 @@ func (g *Graph) Views() []View {
 		}
 		up := n.item.Key
 		up.Item = n.item.Parent
-		v := View{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Name: n.item.Name, Status: n.item.Status, Storage: n.storage, Parent: parents[up],
+		v := View{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Name: n.item.Name, Status: n.item.Status,
+			Storage: n.storage, Parent: parents[up],
 			Owner: n.owner, Group: n.group, HasGroup: n.hasGroup, Mode: n.mode, Quota: n.quota, Order: n.order, Waits: n.waits, Managed: n.managed,
 			From: map[Attribute]Provenance{}}
 		if n.verdict != nil && !n.asksNothing() {

@@ -135,7 +135,8 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	case n.wish != wishUpdate:
 	case options != nil && !g.world.Orders[n.order].Order.HasLimits && quotas != nil:
 		merged := *quotas
-		for to, given := range map[*Decimal]Decimal{&merged.SpaceHard: options.HardSpace, &merged.InodesSoft: options.SoftInodes, &merged.InodesHard: options.HardInodes} {
+		for to, given := range map[*Decimal]Decimal{&merged.SpaceHard: options.HardSpace, &merged.InodesSoft: options.SoftInodes,
+			&merged.InodesHard: options.HardInodes} {
 			if given.Given() {
 				*to = given
 			}
@@ -144,7 +145,8 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	default:
 		quotas = it.NewQuotas
 		if quotas == nil && n.verdict == nil {
-			g.warn("new_quotas_unknown", n.address(), "the proxy does not say which quotas order %s asks for: they stay as they are", ShortID(n.order))
+			g.warn("new_quotas_unknown", n.address(), "the proxy does not say which quotas order %s asks for: they stay as they are",
+				ShortID(n.order))
 		}
 	}
 	if quotas != nil {
@@ -156,14 +158,16 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 // hard limit means that there is no soft limit.
 func (g *Graph) convert(n *node, q *ProxyQuotas, bad *unusable) {
 	tera := uint64(g.world.Settings.Tera)
-	n.quota.SpaceSoft, n.quota.SpaceHard = pair(q.SpaceSoft, q.SpaceHard, "space", g.world.Settings.teraName(), bad[fromSpaceSoft:], func(d Decimal) (Bytes, bool) {
-		b, ok := d.Times(tera)
-		return Bytes(b) &^ (kib - 1), ok
-	})
-	n.quota.InodesSoft, n.quota.InodesHard = pair(q.InodesSoft, q.InodesHard, "inode", "", bad[fromInodesSoft:], func(d Decimal) (Inodes, bool) {
-		i, ok := d.Times(1)
-		return Inodes(i), ok
-	})
+	n.quota.SpaceSoft, n.quota.SpaceHard = pair(q.SpaceSoft, q.SpaceHard, "space", g.world.Settings.teraName(), bad[fromSpaceSoft:],
+		func(d Decimal) (Bytes, bool) {
+			b, ok := d.Times(tera)
+			return Bytes(b) &^ (kib - 1), ok
+		})
+	n.quota.InodesSoft, n.quota.InodesHard = pair(q.InodesSoft, q.InodesHard, "inode", "", bad[fromInodesSoft:],
+		func(d Decimal) (Inodes, bool) {
+			i, ok := d.Times(1)
+			return Inodes(i), ok
+		})
 	if q.SpaceHard.IsZero() || q.InodesHard.IsZero() {
 		g.warn("quota_zero", n.address(), "the proxy gives a hard limit of 0, which is not taken as unlimited: that limit stays as it is")
 	}
@@ -186,9 +190,11 @@ func pair[U Bytes | Inodes](soft, hard Decimal, what, unit string, bad []Reason,
 		n, ok := convert(d)
 		switch {
 		case d.Negative():
-			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; correct it in Waldur, or by an override", what, d, unit)}
+			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; correct it in "+
+				"Waldur, or by an override", what, d, unit)}
 		case !ok:
-			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is beyond every storage; correct it in Waldur, or by an override", what, d, unit)}
+			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is beyond every storage; correct it in "+
+				"Waldur, or by an override", what, d, unit)}
 		default:
 			return LimitOf(n)
 		}
@@ -292,7 +298,8 @@ func checkOrder[U Bytes | Inodes](n *node, soft, hard Limit[U], what, option str
 	if !ok || !ok2 || s <= h {
 		return
 	}
-	n.block("soft_above_hard", "its soft limit for %s (%v) is above the hard one (%v): the option %s is probably pinned in Waldur and wins over the ordered limit. "+
+	n.block("soft_above_hard", "its soft limit for %s (%v) is above the hard one (%v): the option %s is probably pinned in "+
+		"Waldur and wins over the ordered limit. "+
 		"Remove that option, or mend it here with this override:\n"+
 		"override \"mend %s\" {\n  match { path = %q }\n  quota { %s_hard = upstream.quota.%s_soft }\n  reason = \"…\"\n}",
 		what, s, h, option, n.address(), n.address(), what, what)

@@ -60,7 +60,8 @@ func NewObserver(o Options) *StorageObserver {
 	setDefault(&o.QuotaDeadline, time.Minute)
 	setDefault(&o.StatWorkers, 16)
 	setDefault(&o.QuotaWorkers, 8)
-	s := &StorageObserver{o: o, systems: map[string]planner.System{}, mounts: map[string]planner.Mount{}, left: map[string]int{}, noList: map[string]bool{}}
+	s := &StorageObserver{o: o, systems: map[string]planner.System{}, mounts: map[string]planner.Mount{},
+		left: map[string]int{}, noList: map[string]bool{}}
 	for _, system := range o.Systems {
 		s.systems[system.Name] = system
 	}
@@ -207,9 +208,10 @@ func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTar
 	})
 }
 
-// observe gets the answers to n targets, by work that people know by its name: those of each filesystem by a pool of their own, all at the same time. Where
-// tells a target's system and filesystem, or why it is not asked at all.
-func observe[T any](ctx context.Context, s *StorageObserver, work string, n int, p pool[T], where func(i int) (system, filesystem, why string)) []T {
+// observe gets the answers to n targets, by work that people know by its name: those of each filesystem by a pool of their
+// own, all at the same time. Where tells a target's system and filesystem, or why it is not asked at all.
+func observe[T any](ctx context.Context, s *StorageObserver, work string, n int, p pool[T],
+	where func(i int) (system, filesystem, why string)) []T {
 	answers := make([]T, n)
 	groups := map[string][]int32{}
 	systems := map[string]string{}

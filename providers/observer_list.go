@@ -40,7 +40,8 @@ type listed struct {
 type idRange []int32
 
 // list answers what can be read in bulk of a filesystem's targets, and gives back the others.
-func (s *StorageObserver) list(ctx context.Context, filesystem string, targets []planner.QuotaTarget, of []int32, answers []planner.QuotaState) (rest []int32) {
+func (s *StorageObserver) list(ctx context.Context, filesystem string, targets []planner.QuotaTarget, of []int32,
+	answers []planner.QuotaState) (rest []int32) {
 	lister, ok := s.o.Quotas.(QuotaLister)
 	system := s.systems[targets[of[0]].System]
 	if !ok || len(of) < listLeast || s.cannotList(system.Name) {
@@ -90,7 +91,8 @@ func idRanges(targets []planner.QuotaTarget, of []int32) (all []idRange) {
 
 // listRanges makes one call after the other: two at once have hung Lustre's client. After one that was not whole nothing
 // further is asked, and no list is believed.
-func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, filesystem string, system planner.System, targets []planner.QuotaTarget, calls []idRange) []listed {
+func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, filesystem string, system planner.System,
+	targets []planner.QuotaTarget, calls []idRange) []listed {
 	numbers := make([]int32, len(calls))
 	for i := range numbers {
 		numbers[i] = int32(i)

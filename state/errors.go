@@ -37,7 +37,8 @@ func (e *DamagedError) Error() string {
 	if e.Bucket != "" {
 		at = fmt.Sprintf(" (bucket %s, key %q)", e.Bucket, e.Key)
 	}
-	return fmt.Sprintf("state file %s is damaged: %s%s: nothing was changed; move it away, then rename %s.bak to it or go on with an empty state",
+	return fmt.Sprintf("state file %s is damaged: %s%s: nothing was changed; move it away, then rename "+
+		"%s.bak to it or go on with an empty state",
 		e.File, e.Reason, at, e.File)
 }
 
@@ -51,7 +52,8 @@ type UsedError struct {
 
 // Error says when and by whom the plan was applied, and what came out.
 func (e *UsedError) Error() string {
-	return fmt.Sprintf("plan %s was already applied at %s by %s, result %s: make a new plan", e.Plan, e.At.UTC().Format(time.RFC3339), e.By, e.Result)
+	return fmt.Sprintf("plan %s was already applied at %s by %s, result %s: make a new plan", e.Plan,
+		e.At.UTC().Format(time.RFC3339), e.By, e.Result)
 }
 
 // SupersededError tells that a plan made later for some of the same resources has begun.

@@ -151,7 +151,8 @@ func prepare(f *os.File, path string, write bool, how int, wait time.Duration) e
 		return explain("look at", path, err)
 	}
 	if write && info.Mode()&0o200 == 0 {
-		return fmt.Errorf("state file %s: %w (mode %04o): nothing was changed; chmod it if that was not meant", path, ErrReadOnly, info.Mode().Perm())
+		return fmt.Errorf("state file %s: %w (mode %04o): nothing was changed; chmod it if that was not meant", path,
+			ErrReadOnly, info.Mode().Perm())
 	}
 	return nil
 }
@@ -273,7 +274,8 @@ func compareTallies(path string, want, found map[string]tally) error {
 			return &DamagedError{File: path, Reason: "bucket " + b + " is not accounted for"}
 		}
 		if got := found[b]; got != w {
-			return &DamagedError{File: path, Reason: fmt.Sprintf("bucket %s: %d values with sum %x, want %d with %x", b, got.Count, got.Sum, w.Count, w.Sum)}
+			return &DamagedError{File: path, Reason: fmt.Sprintf("bucket %s: %d values with sum %x, want %d with %x", b,
+				got.Count, got.Sum, w.Count, w.Sum)}
 		}
 		delete(found, b)
 	}

@@ -125,7 +125,8 @@ func (tx *Tx) VerifyHistory(head string) error {
 		return &HistoryError{last + 1, fmt.Sprintf("missing: the history must end with entry %d", seq)}
 	}
 	if !found {
-		return &HistoryError{0, fmt.Sprintf("no entry has the hash %s: entries were changed or removed since it was noted, or it is of another state", head)}
+		return &HistoryError{0, fmt.Sprintf("no entry has the hash %s: entries were changed or removed since it was "+
+			"noted, or it is of another state", head)}
 	}
 	return nil
 }

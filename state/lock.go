@@ -38,7 +38,8 @@ func (e *LockedError) Error() string {
 	if e.Holder.Plan != "" {
 		plan = ", for plan " + e.Holder.Plan
 	}
-	return fmt.Sprintf("lock %s is held by %s on %s, pid %d, since %s%s: wait with --lock-timeout; the kernel frees the lock when that process is gone",
+	return fmt.Sprintf("lock %s is held by %s on %s, pid %d, since %s%s: wait with --lock-timeout; the kernel "+
+		"frees the lock when that process is gone",
 		e.File, e.Holder.Who, e.Holder.Host, e.Holder.PID, e.Holder.Since.UTC().Format(time.RFC3339), plan)
 }
 

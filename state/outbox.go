@@ -35,7 +35,8 @@ type Delivery struct {
 
 // Undelivered is the delivery as plans show it.
 func (d Delivery) Undelivered() planner.Undelivered {
-	return planner.Undelivered{Key: d.Key, Address: d.Address, Order: d.Order, Callback: d.Callback, Since: d.Since, Problem: d.Problem, Parked: d.Parked}
+	return planner.Undelivered{Key: d.Key, Address: d.Address, Order: d.Order, Callback: d.Callback, Since: d.Since,
+		Problem: d.Problem, Parked: d.Parked}
 }
 
 // Enqueue puts a callback at the end of the outbox and returns its number. The same callback that already waits is not

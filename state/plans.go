@@ -137,7 +137,8 @@ func (tx *Tx) resume(old Plan, p PlanStart) error {
 }
 
 func (tx *Tx) start(p PlanStart) error {
-	plan := Plan{ID: p.ID, Context: p.Context, Made: p.Made.UTC(), Begun: tx.now, By: p.Who, Host: p.Host, Resources: len(p.Keys), Approvals: p.Approvals}
+	plan := Plan{ID: p.ID, Context: p.Context, Made: p.Made.UTC(), Begun: tx.now, By: p.Who, Host: p.Host,
+		Resources: len(p.Keys), Approvals: p.Approvals}
 	if err := tx.put(bucketPlans, []byte(p.ID), plan); err != nil {
 		return err
 	}

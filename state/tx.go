@@ -317,7 +317,8 @@ func parseMeta(file string, raw []byte) (meta, error) {
 		return meta{}, broken(err.Error())
 	}
 	if version.Format > format {
-		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): nothing was changed; use that version", file, ErrNewer, version.Format, format)
+		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): nothing was changed; use that version", file,
+			ErrNewer, version.Format, format)
 	}
 	m := newMeta()
 	clear(m.Tallies)

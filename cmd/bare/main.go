@@ -125,7 +125,8 @@ func eachPage(names []string, f func(*page) error) error {
 
 // stands opens one directory below root and asks what it is.
 func stands(root int, path string) (bool, error) {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
 	fd, err := unix.Openat2(root, path[1:], &how)
 	if err == unix.ENOENT {
 		return false, nil

@@ -61,7 +61,8 @@ func rows() []row {
 		{what: "our own processor time in that", pkg: providers, bench: "SlowStorage", unit: "cpu-s/10000", shown: "s", bound: 5},
 		{what: "the same beside a mount that hangs", pkg: providers, bench: "SlowStorage", unit: "x-alone", shown: "x alone", bound: 1.05},
 		{what: "quota by ioctl, our own cost", pkg: lustre, bench: "IOCTLOwnCost", unit: "own-µs/id", shown: "µs", bound: 20, often: true},
-		{what: "quota by lfs, against the start of the process", pkg: lustre, bench: "LFSOwnCost", unit: "x-process-start", shown: "x start", bound: 1.2, often: true},
+		{what: "quota by lfs, against the start of the process", pkg: lustre, bench: "LFSOwnCost", unit: "x-process-start",
+			shown: "x start", bound: 1.2, often: true},
 	}
 }
 

@@ -32,7 +32,8 @@ func run(args []string, out io.Writer) (err error) {
 		return err
 	}
 	if gid := os.Getegid(); os.Geteuid() != 0 && !canOwn(gid) {
-		return fmt.Errorf("who is not root gives the directories to the group that this runs as, and cscs-sync gives nothing to group %d: run it as another user, or as root", gid)
+		return fmt.Errorf("who is not root gives the directories to the group that this runs as, and cscs-sync gives nothing to group %d: "+
+			"run it as another user, or as root", gid)
 	}
 	d := &demo{out: out}
 	if d.dir, err = filepath.Abs(*dir); err != nil {

@@ -81,7 +81,8 @@ func (d *demo) site() (stop func(), err error) {
 	if err := os.Symlink(filepath.Join(d.bin, "lfs-sim"), filepath.Join(d.dir, "lfs")); err != nil {
 		return nil, err
 	}
-	out, err := exec.Command(filepath.Join(d.bin, "lfs-sim"), "sim", "init", "--state", filepath.Join(d.dir, "lfs.json"), "--release", "2.15.8",
+	out, err := exec.Command(filepath.Join(d.bin, "lfs-sim"), "sim", "init", "--state",
+		filepath.Join(d.dir, "lfs.json"), "--release", "2.15.8",
 		"--mount", filepath.Join(d.dir, "mnt")+"=demo", "--as-root").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("lfs-sim: %w: %s", err, out)
@@ -144,7 +145,8 @@ func (d *demo) simulator() (stop func(), err error) {
 }
 
 func (d *demo) simArgs() []string {
-	args := []string{"--listen", "127.0.0.1:0", "--seed-file", filepath.Join(d.dir, "scenario.json"), "--proxy-token", proxyToken, "--waldur-token", waldurToken}
+	args := []string{"--listen", "127.0.0.1:0", "--seed-file", filepath.Join(d.dir, "scenario.json"), "--proxy-token",
+		proxyToken, "--waldur-token", waldurToken}
 	if os.Geteuid() != 0 {
 		args = append(args, "--gid", fmt.Sprint(os.Getegid()))
 	}

@@ -17,13 +17,15 @@ func (d *demo) story() error {
 	if err := d.before(); err != nil {
 		return err
 	}
-	d.say("Since then: climate ordered storage and bio more of it, old was terminated,\n   astro's order waits for its customer, and lost has a path that nobody allows.\n   What would be done?")
+	d.say("Since then: climate ordered storage and bio more of it, old was terminated,\n   astro's order waits for its customer, and lost " +
+		"has a path that nobody allows.\n   What would be done?")
 	for _, args := range [][]string{{"plan", "--out", "change.plan"}, {"verify", "change.plan"}} {
 		if err := d.show(args...); err != nil && args[0] == "plan" {
 			return err
 		}
 	}
-	d.say("The file is what a change board reads, in a ticket. It is not approved yet, so\n   apply refuses (exit code 3), and nothing changes.")
+	d.say("The file is what a change board reads, in a ticket. It is not approved yet, so\n   apply " +
+		"refuses (exit code 3), and nothing changes.")
 	if err := d.show("apply", "change.plan"); err == nil {
 		return fmt.Errorf("an unapproved plan was applied")
 	}
@@ -88,7 +90,8 @@ func (d *demo) use(space string, inodes int) error {
 	if os.Geteuid() != 0 {
 		gid = os.Getegid()
 	}
-	cmd := exec.Command(filepath.Join(d.bin, "lfs-sim"), "sim", "usage", "--state", filepath.Join(d.dir, "lfs.json"), "-g", fmt.Sprint(gid), "--space", space, "--inodes", fmt.Sprint(inodes), filepath.Join(d.dir, "mnt"))
+	cmd := exec.Command(filepath.Join(d.bin, "lfs-sim"), "sim", "usage", "--state", filepath.Join(d.dir, "lfs.json"), "-g", fmt.Sprint(gid),
+		"--space", space, "--inodes", fmt.Sprint(inodes), filepath.Join(d.dir, "mnt"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("lfs-sim: %w: %s", err, out)
 	}
@@ -155,7 +158,8 @@ func (d *demo) orders() error {
 func (d *demo) farewell() error {
 	_, port, _ := strings.Cut(strings.TrimPrefix(d.url, "http://"), ":")
 	args := strings.Replace(strings.Join(d.simArgs(), " "), "127.0.0.1:0", "127.0.0.1:"+port, 1)
-	start := fmt.Sprintf("#!/bin/sh\n# Starts the simulated proxy and Waldur again, with the three projects of the beginning.\nexec %s/waldur-sim %s\n", d.bin, args)
+	start := fmt.Sprintf("#!/bin/sh\n# Starts the simulated proxy and Waldur again, with the three projects of the "+
+		"beginning.\nexec %s/waldur-sim %s\n", d.bin, args)
 	if err := os.WriteFile(filepath.Join(d.dir, "start"), []byte(start), 0o700); err != nil {
 		return err
 	}

@@ -78,7 +78,8 @@ func (e *Engine) archived(job *Job, w *Work, m Move) *planner.Archived {
 	mode, _ := before(a, planner.ModeAttr).Mode()
 	now := e.Now().UTC()
 	x := &planner.Archived{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Archive: m.Archived(), Inode: a.Inode,
-		Owner: planner.UID(owner), Group: planner.GID(group), Mode: mode, Project: before(a, planner.Project), Order: a.Order, Plan: job.ID, At: now, Until: now,
+		Owner: planner.UID(owner), Group: planner.GID(group), Mode: mode, Project: before(a, planner.Project), Order: a.Order,
+		Plan: job.ID, At: now, Until: now,
 		Claim: w.Record.Claim}
 	if a.Quota != nil {
 		x.QuotaBy, x.QuotaID = a.Quota.By, a.Quota.ID
@@ -122,7 +123,8 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 	} else if order, err := e.Orders.Get(ctx, w.Order); err == nil && took(planner.Approve, order.State) {
 		return nil // the answer was lost, or somebody approved it meanwhile
 	}
-	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address, planner.ShortID(a.Order), describe(answer))
+	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address,
+		planner.ShortID(a.Order), describe(answer))
 }
 
 // agreed makes sure that a removal whose approve Waldur no longer offers was approved before.
@@ -131,9 +133,11 @@ func (e *Engine) agreed(ctx context.Context, w *Work) error {
 	order, err := e.Orders.Get(ctx, w.Order)
 	switch {
 	case err != nil:
-		return fmt.Errorf("archive %s: whether order %s was approved could not be asked: %w; nothing was moved", a.Address, planner.ShortID(a.Order), err)
+		return fmt.Errorf("archive %s: whether order %s was approved could not be asked: %w; nothing was moved",
+			a.Address, planner.ShortID(a.Order), err)
 	case !took(planner.Approve, order.State):
-		return fmt.Errorf("archive %s: Waldur offers no approve for order %s, which is %s; nothing was moved, plan again", a.Address, planner.ShortID(a.Order), order.State)
+		return fmt.Errorf("archive %s: Waldur offers no approve for order %s, which is %s; nothing was moved, plan again", a.Address,
+			planner.ShortID(a.Order), order.State)
 	}
 	return nil
 }
@@ -182,7 +186,8 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome) error {
 		return nil
 	}
 	if err := e.setLimits(ctx, a, want, now); err != nil {
-		return fmt.Errorf("archive %s: it was archived, and its quota could not be frozen: %w; lower it by hand, and plan again to tell Waldur", a.Address, err)
+		return fmt.Errorf("archive %s: it was archived, and its quota could not be frozen: %w; lower it by hand, and plan again to tell Waldur",
+			a.Address, err)
 	}
 	return nil
 }

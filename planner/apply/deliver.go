@@ -25,7 +25,8 @@ func (e *Engine) deliver(ctx context.Context, o *outcome, resend bool) error {
 	for i := range o.earlier {
 		d := &o.earlier[i]
 		if d.Parked {
-			return fmt.Errorf("tell Waldur %s of %s: its earlier callback %s is parked: see `cscs-sync callbacks list`, then retry or drop it", o.calls[0].Callback, d.Address, d.Callback)
+			return fmt.Errorf("tell Waldur %s of %s: its earlier callback %s is parked: see `cscs-sync callbacks list`, then retry or drop it",
+				o.calls[0].Callback, d.Address, d.Callback)
 		}
 		if err := e.deliverOne(ctx, d, true); err != nil {
 			return err
@@ -132,7 +133,8 @@ func (e *Engine) note(d *state.Delivery, v verdict, why string, wait time.Durati
 	case v == paused:
 		return fmt.Errorf("tell Waldur %s of %s: %s: %w", d.Callback, d.Address, why, ErrPaused)
 	case v == parked:
-		return fmt.Errorf("tell Waldur %s of %s: %s; it is parked: see `cscs-sync callbacks list`, then retry or drop it", d.Callback, d.Address, why)
+		return fmt.Errorf("tell Waldur %s of %s: %s; it is parked: see `cscs-sync callbacks list`, then retry or drop it", d.Callback, d.Address,
+			why)
 	}
 	return fmt.Errorf("tell Waldur %s of %s: %s; it is kept and tried again later", d.Callback, d.Address, why)
 }

@@ -76,8 +76,10 @@ func (e *Engine) missingParents(job *Job) []parent {
 
 // plainParent is what is wanted of an ancestor that is no resource: root:root 0755.
 func (e *Engine) plainParent(system, path string) *planner.Action {
-	return &planner.Action{Kind: planner.Create, Target: planner.TargetTenant, System: system, Storage: path, Address: path, Changes: []planner.Change{
-		{Attribute: planner.Owner, After: planner.Number(uint64(e.RootUID))}, {Attribute: planner.Group, After: planner.Number(uint64(e.RootGID))}, {Attribute: planner.ModeAttr, After: planner.ModeValue(0o755)}}}
+	return &planner.Action{Kind: planner.Create, Target: planner.TargetTenant, System: system, Storage: path,
+		Address: path, Changes: []planner.Change{
+			{Attribute: planner.Owner, After: planner.Number(uint64(e.RootUID))},
+			{Attribute: planner.Group, After: planner.Number(uint64(e.RootGID))}, {Attribute: planner.ModeAttr, After: planner.ModeValue(0o755)}}}
 }
 
 func (e *Engine) makeParent(job *Job, p parent) error {

@@ -113,7 +113,8 @@ func (e *Engine) takeUp(job *Job, a *planner.Action) (Directory, error) {
 		return d, nil
 	}
 	d.Close()
-	return nil, fmt.Errorf("make %s: a directory of owner %d, group %d, mode %s stands there now, which the plan did not know; plan again", a.Storage, now.Owner, now.Group, now.Mode)
+	return nil, fmt.Errorf("make %s: a directory of owner %d, group %d, mode %s stands there now, which the plan did not know; plan again",
+		a.Storage, now.Owner, now.Group, now.Mode)
 }
 
 // halfMade tells a directory that a killed apply left: closed, empty, and ours or already given to its owner. Anybody else's
@@ -160,7 +161,8 @@ func (e *Engine) update(ctx context.Context, stop <-chan struct{}, w *Work, o *o
 			continue
 		}
 		if seen != c.Before && seen != c.After {
-			return fmt.Errorf("change %s: its %s is %s, and was %s when this was planned; plan again", a.Storage, c.Attribute, planner.Show(c.Attribute, seen), planner.Show(c.Attribute, c.Before))
+			return fmt.Errorf("change %s: its %s is %s, and was %s when this was planned; plan again", a.Storage, c.Attribute,
+				planner.Show(c.Attribute, seen), planner.Show(c.Attribute, c.Before))
 		}
 	}
 	if err := e.quota(ctx, a); err != nil {
@@ -234,7 +236,8 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 	e.reached("synced")
 	now = d.Observe()
 	if !asWanted(a, now) {
-		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, project id %s, which is not what was set; somebody works against it, or the file system does not keep it", a.Storage, now.Owner, now.Group, now.Mode, now.ProjectValue())
+		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, project id %s, which is not what was set; somebody "+
+			"works against it, or the file system does not keep it", a.Storage, now.Owner, now.Group, now.Mode, now.ProjectValue())
 	}
 	e.keepRecord(w, o, now.Inode)
 	for _, c := range a.Changes {
@@ -296,7 +299,8 @@ func (e *Engine) setLimits(ctx context.Context, a *planner.Action, want planner.
 		return fmt.Errorf("quota of %s %d on %s was set, and could not be read back: %s", a.Quota.By, a.Quota.ID, a.System, after.LimitsWhy)
 	}
 	if after.Limits != want {
-		return fmt.Errorf("quota of %s %d on %s was set, and reads back as %s instead of %s", a.Quota.By, a.Quota.ID, a.System, showQuota(after.Limits), showQuota(want))
+		return fmt.Errorf("quota of %s %d on %s was set, and reads back as %s instead of %s", a.Quota.By, a.Quota.ID, a.System,
+			showQuota(after.Limits), showQuota(want))
 	}
 	return nil
 }
@@ -321,7 +325,8 @@ func limitsAfter(a *planner.Action, now planner.Quota) (planner.Quota, error) {
 		}
 		unset := c.Before.IsAbsent() && at.IsUnlimited()
 		if *at != c.Before && *at != c.After && !unset {
-			return planner.Quota{}, fmt.Errorf("its %s is %s, and was %s when this was planned; plan again", c.Attribute, planner.Show(c.Attribute, *at), planner.Show(c.Attribute, c.Before))
+			return planner.Quota{}, fmt.Errorf("its %s is %s, and was %s when this was planned; plan again", c.Attribute,
+				planner.Show(c.Attribute, *at), planner.Show(c.Attribute, c.Before))
 		}
 		*at = c.After
 	}

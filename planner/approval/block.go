@@ -104,7 +104,8 @@ func (a Approval) check() error {
 		return fmt.Errorf("approval block: unknown kind %.40q", string(a.Kind))
 	}
 	if named != (a.Kind == KindPolicy) {
-		return fmt.Errorf("approval block: name %q: names beginning with %q are for approvals by policy, and they have no other", a.Message.Name, PolicyPrefix)
+		return fmt.Errorf("approval block: name %q: names beginning with %q are for approvals by policy, and they have no other", a.Message.Name,
+			PolicyPrefix)
 	}
 	return checkText("login", a.Login, MaxName)
 }
@@ -119,7 +120,8 @@ func Parse(block []byte) (Approval, error) {
 		return Approval{}, fmt.Errorf("approval block: not a PEM block of type %s", PEMType)
 	}
 	if len(rest) != 0 || len(p.Headers) != 0 || !bytes.Equal(pem.EncodeToMemory(p), block) {
-		return Approval{}, fmt.Errorf("approval block: not in its canonical form; it was changed after it was written: ask for the approval again")
+		return Approval{}, fmt.Errorf("approval block: not in its canonical form; it was changed after it " +
+			"was written: ask for the approval again")
 	}
 	a, err := fromPayload(p.Bytes)
 	if err != nil {
@@ -130,7 +132,8 @@ func Parse(block []byte) (Approval, error) {
 		return Approval{}, err
 	}
 	if !bytes.Equal(again, block) {
-		return Approval{}, fmt.Errorf("approval block: its content is not in the canonical form; it was not made by cscs-sync approve: ask for the approval again")
+		return Approval{}, fmt.Errorf("approval block: its content is not in the canonical form; it was not made by " +
+			"cscs-sync approve: ask for the approval again")
 	}
 	return a, nil
 }

@@ -191,7 +191,8 @@ func (in Input) judged(g genuine) Judged {
 func (in Input) whyNot(g genuine) string {
 	end := g.Message.Time.Add(in.Rules.ValidFor)
 	if in.Now.After(end) && !in.Started {
-		return fmt.Sprintf("out of date: given %s, good for %s, and it is %s now", showTime(g.Message.Time), showDuration(in.Rules.ValidFor), showTime(in.Now))
+		return fmt.Sprintf("out of date: given %s, good for %s, and it is %s now", showTime(g.Message.Time),
+			showDuration(in.Rules.ValidFor), showTime(in.Now))
 	}
 	if in.Used != nil && !in.Started {
 		if at, used := in.Used(g.block); used {

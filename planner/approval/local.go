@@ -26,12 +26,14 @@ type LocalKey struct {
 // NewLocalKey takes the content of state.path/approval.key.
 func NewLocalKey(b []byte) (LocalKey, error) {
 	if len(b) != LocalKeySize {
-		return LocalKey{}, fmt.Errorf("approval key: %d bytes, want %d; move the file away and approve again: a new one is made, earlier local approvals end", len(b), LocalKeySize)
+		return LocalKey{}, fmt.Errorf("approval key: %d bytes, want %d; move the file away and approve again: a new one is made, earlier "+
+			"local approvals end", len(b), LocalKeySize)
 	}
 	k := LocalKey{set: true}
 	copy(k.key[:], b)
 	if k.key == [LocalKeySize]byte{} {
-		return LocalKey{}, fmt.Errorf("approval key: all its bytes are zero; move the file away and approve again: a new one is made, earlier local approvals end")
+		return LocalKey{}, fmt.Errorf("approval key: all its bytes are zero; move the file away and approve again: a new " +
+			"one is made, earlier local approvals end")
 	}
 	return k, nil
 }

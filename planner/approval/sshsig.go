@@ -77,7 +77,8 @@ func parseSSHSIG(blob []byte) (sshsig, error) {
 		return sshsig{}, fmt.Errorf("ssh signature: version %d is unknown, want %d", b.Version, sigVersion)
 	}
 	if b.Namespace != Namespace {
-		return sshsig{}, fmt.Errorf("ssh signature: made for the namespace %.60q; sign again with ssh-keygen -Y sign -n %s", b.Namespace, Namespace)
+		return sshsig{}, fmt.Errorf("ssh signature: made for the namespace %.60q; sign again with ssh-keygen -Y sign -n %s", b.Namespace,
+			Namespace)
 	}
 	if b.Hash != hashSHA256 && b.Hash != hashSHA512 {
 		return sshsig{}, fmt.Errorf("ssh signature: hash %.40q is not accepted, only %s and %s", b.Hash, hashSHA512, hashSHA256)

@@ -59,11 +59,13 @@ func (d *decoder) proxy(block *hcl.Block) {
 	d.config.Proxy = p
 	for i, b := range s.blocks {
 		if i > 0 {
-			d.errorAt(b.DefRange, "Duplicate oidc block", "There is one oidc block at most; the first is at line %d.", s.blocks[0].DefRange.Start.Line)
+			d.errorAt(b.DefRange, "Duplicate oidc block", "There is one oidc block at most; the first is at line %d.",
+				s.blocks[0].DefRange.Start.Line)
 			continue
 		}
 		o := d.open(b, []string{"!token_url", "!client_id", "!client_secret", "scope"})
-		p.OIDC = &OIDC{TokenURL: o.url("token_url"), ClientID: o.text("client_id", ""), ClientSecret: o.secret("client_secret"), Scope: o.text("scope", "openid")}
+		p.OIDC = &OIDC{TokenURL: o.url("token_url"), ClientID: o.text("client_id", ""), ClientSecret: o.secret("client_secret"),
+			Scope: o.text("scope", "openid")}
 	}
 	switch {
 	case s.has("token") && p.OIDC != nil:
@@ -79,7 +81,8 @@ func (d *decoder) waldur(block *hcl.Block) {
 	}
 	s := d.open(block, []string{"!url", "aliases", "!token", "set_backend_id", "report_quotas"})
 	w := &d.config.Settings.Waldur
-	*w = planner.WaldurSettings{URL: s.baseURL("url"), SetBackendID: s.boolean("set_backend_id", true), ReportQuotas: s.boolean("report_quotas", false)}
+	*w = planner.WaldurSettings{URL: s.baseURL("url"), SetBackendID: s.boolean("set_backend_id", true),
+		ReportQuotas: s.boolean("report_quotas", false)}
 	for _, alias := range s.texts("aliases", nil) {
 		u, err := parseURL(alias, true)
 		if err != nil {
@@ -115,7 +118,8 @@ func (d *decoder) storage(block *hcl.Block, all hcl.Blocks) section {
 		c.Storage.Archive = s.below("archive", c.Storage.Root)
 	}
 	c.Settings.MinGID = planner.GID(s.number("min_gid", 1000, 1, math.MaxInt32))
-	c.Settings.Parents = planner.ParentsPolicy(s.word("parents", string(planner.ParentsCreate), string(planner.ParentsCreate), string(planner.ParentsEnforce)))
+	c.Settings.Parents = planner.ParentsPolicy(s.word("parents", string(planner.ParentsCreate), string(planner.ParentsCreate),
+		string(planner.ParentsEnforce)))
 	c.Settings.Tera = 1 << 40
 	if s.word("tera", "TiB", "TiB", "TB") == "TB" {
 		c.Settings.Tera = 1e12
@@ -180,7 +184,8 @@ func (d *decoder) state(block *hcl.Block) {
 	if root := d.config.Storage.Root; root != "" && d.config.State != "" {
 		for _, owned := range d.foldersOf(d.config.Settings.Systems) {
 			if encloses(filepath.Join(root, owned.folder), d.config.State) {
-				d.errorAt(at, "State on the managed storage", "The state %s lies inside %s of system %q. It belongs on a local disk: it must outlive the storage, and nobody else may get at it.",
+				d.errorAt(at, "State on the managed storage", "The state %s lies inside %s of system %q. It belongs on a local disk: it must "+
+					"outlive the storage, and nobody else may get at it.",
 					d.config.State, filepath.Join(root, owned.folder), owned.system)
 				return
 			}
@@ -246,7 +251,8 @@ func (d *decoder) notify(blocks hcl.Blocks) *Notify {
 		return nil
 	}
 	if len(blocks) > 1 {
-		d.errorAt(blocks[1].DefRange, "Duplicate notify block", "There is one notify block at most; the first is at line %d.", blocks[0].DefRange.Start.Line)
+		d.errorAt(blocks[1].DefRange, "Duplicate notify block",
+			"There is one notify block at most; the first is at line %d.", blocks[0].DefRange.Start.Line)
 	}
 	s := d.open(blocks[0], []string{"exec", "webhook", "token"})
 	n := &Notify{Exec: s.texts("exec", nil)}

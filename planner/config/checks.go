@@ -34,7 +34,8 @@ func (d *decoder) checkFolders(systems []planner.System, at map[string]hcl.Range
 			switch {
 			case a.system == b.system:
 			case a.folder == b.folder:
-				d.errorAt(at[a.system], "Two systems in one directory", "The folder %q is %s of system %q, and also %s of system %q.", a.folder, a.what, a.system, b.what, b.system)
+				d.errorAt(at[a.system], "Two systems in one directory", "The folder %q is %s of system %q, and also %s of system %q.", a.folder,
+					a.what, a.system, b.what, b.system)
 			case encloses(a.folder, b.folder) || encloses(b.folder, a.folder):
 				d.errorAt(at[a.system], "One system inside another", "%q is %s of system %q, and %q is %s of system %q: neither may enclose the other.",
 					a.folder, a.what, a.system, b.folder, b.what, b.system)
@@ -44,7 +45,8 @@ func (d *decoder) checkFolders(systems []planner.System, at map[string]hcl.Range
 	for _, sys := range systems {
 		for _, p := range sys.Paths {
 			if p.Folder != sys.Directory && encloses(p.Folder, sys.Directory) {
-				d.errorAt(at[sys.Name], "A path encloses its system", "The folder %q of %q encloses the directory %q of system %q.", p.Folder, p.Prefix, sys.Directory, sys.Name)
+				d.errorAt(at[sys.Name], "A path encloses its system", "The folder %q of %q encloses the directory %q of system %q.", p.Folder,
+					p.Prefix, sys.Directory, sys.Name)
 			}
 		}
 	}
@@ -63,7 +65,8 @@ func (d *decoder) checkArchives(systems []planner.System, at map[string]hcl.Rang
 				continue
 			}
 			reported[sys.Archive] = true
-			d.errorAt(place, "Archive over live data", "The archive %q must not be or enclose %q, %s of system %q.", sys.Archive, f.folder, f.what, f.system)
+			d.errorAt(place, "Archive over live data", "The archive %q must not be or enclose %q, %s of system %q.",
+				sys.Archive, f.folder, f.what, f.system)
 		}
 	}
 }

@@ -24,7 +24,8 @@ import (
 //	  deny = true                # closes in place of opening; deny beats allow
 //	}
 func (d *decoder) autoApprove(block *hcl.Block) {
-	s := d.open(block, []string{"allow", "max_changes", "max_archives", "max_space", "max_share"}, hcl.BlockHeaderSchema{Type: "match"}, hcl.BlockHeaderSchema{Type: "window"})
+	s := d.open(block, []string{"allow", "max_changes", "max_archives", "max_space", "max_share"}, hcl.BlockHeaderSchema{Type: "match"},
+		hcl.BlockHeaderSchema{Type: "window"})
 	a := &d.config.AutoApprove
 	words := AutoApproveWords()
 	for _, w := range s.texts("allow", []string{"create", "quota_raise", "report"}) {
@@ -40,7 +41,8 @@ func (d *decoder) autoApprove(block *hcl.Block) {
 	a.MaxSpace = planner.Bytes(s.number("max_space", 0, 0, math.MaxInt64))
 	a.MaxShare = int(s.number("max_share", 0, 0, 100))
 	if slices.Contains(a.Allow, "archive") && a.MaxArchives == 0 {
-		d.warnAt(s.at("allow"), "Archiving is allowed but bounded to nothing", "max_archives is 0: every archive waits for a person all the same.")
+		d.warnAt(s.at("allow"), "Archiving is allowed but bounded to nothing",
+			"max_archives is 0: every archive waits for a person all the same.")
 	}
 	for _, b := range s.blocks {
 		switch b.Type {

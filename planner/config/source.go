@@ -218,7 +218,8 @@ func cleanURLPath(p string) bool {
 	if p == "" || p == "/" {
 		return true
 	}
-	return path.Clean(p) == strings.TrimSuffix(p, "/") && strings.IndexFunc(p, func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' || r == '%' }) < 0
+	return path.Clean(p) == strings.TrimSuffix(p, "/") && strings.IndexFunc(p,
+		func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' || r == '%' }) < 0
 }
 
 func loopback(host string) bool {

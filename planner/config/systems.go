@@ -51,7 +51,8 @@ func (d *decoder) system(b *hcl.Block) (planner.System, bool) {
 		hcl.BlockHeaderSchema{Type: "quota", LabelNames: []string{"kind"}})
 	sys := planner.System{Name: b.Labels[0]}
 	if !isComponent(sys.Name) {
-		d.errorAt(b.LabelRanges[0], "Unsuitable system name", "The label is the first component of mount paths: 1 to 255 of A-Z a-z 0-9 . _ @ + -, and not beginning with . or -.")
+		d.errorAt(b.LabelRanges[0], "Unsuitable system name", "The label is the first component of mount paths: 1 to 255 of A-Z a-z 0-9 . "+
+			"_ @ + -, and not beginning with . or -.")
 	}
 	for _, slug := range s.texts("slugs", nil) {
 		if !isComponent(slug) {
@@ -115,7 +116,8 @@ func (s section) quota(filesystem string) planner.QuotaSettings {
 	q := planner.QuotaSettings{Kind: planner.QuotaNone, Orders: "hold"}
 	for i, b := range s.blocks {
 		if i > 0 {
-			s.d.errorAt(b.DefRange, "Duplicate quota block", "A system has one quota block at most; the first is at line %d.", s.blocks[0].DefRange.Start.Line)
+			s.d.errorAt(b.DefRange, "Duplicate quota block", "A system has one quota block at most; the first is at line %d.",
+				s.blocks[0].DefRange.Start.Line)
 			continue
 		}
 		switch b.Labels[0] {
@@ -125,7 +127,8 @@ func (s section) quota(filesystem string) planner.QuotaSettings {
 		case planner.QuotaLustre:
 			q = s.d.lustre(b, filesystem)
 		default:
-			s.d.errorAt(b.LabelRanges[0], "Unsuitable kind of quota", "%s is none of %s.", show(b.Labels[0]), quoted([]string{planner.QuotaLustre, planner.QuotaNone}))
+			s.d.errorAt(b.LabelRanges[0], "Unsuitable kind of quota", "%s is none of %s.", show(b.Labels[0]),
+				quoted([]string{planner.QuotaLustre, planner.QuotaNone}))
 		}
 	}
 	return q
@@ -153,7 +156,8 @@ func (d *decoder) lustre(b *hcl.Block, filesystem string) planner.QuotaSettings 
 		}
 		q.Client = "lfs"
 	default:
-		d.errorAt(b.DefRange, "Lustre quotas without Lustre", `quota "lustre" needs filesystem = "lustre", or "any" to try things out; this system has %s.`, show(filesystem))
+		d.errorAt(b.DefRange, "Lustre quotas without Lustre",
+			`quota "lustre" needs filesystem = "lustre", or "any" to try things out; this system has %s.`, show(filesystem))
 	}
 	return q
 }
@@ -227,7 +231,8 @@ func (s section) storagePath(name string) string {
 
 // isStoragePath tells whether p is clean, relative, and stays below the root without being it.
 func isStoragePath(p string) bool {
-	return p != "" && p != "." && !path.IsAbs(p) && path.Clean(p) == p && p != ".." && !strings.HasPrefix(p, "../") && len(p) < 4096 && printable(p)
+	return p != "" && p != "." && !path.IsAbs(p) && path.Clean(p) == p && p != ".." && !strings.HasPrefix(p,
+		"../") && len(p) < 4096 && printable(p)
 }
 
 func isComponent(s string) bool {

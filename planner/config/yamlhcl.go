@@ -24,7 +24,8 @@ func (a *agent) convert(disk Disk) Converted {
 		b.WriteString("# One system block for each storage system; without one, every resource of it is blocked.\n")
 		c.Notes = append(c.Notes, "The YAML has no system_mappings: write a system block for each storage system.")
 	}
-	fmt.Fprintf(&b, "approval {\n  required = 1\n}\n\nrun {\n  interval = %s\n}\n\nstate {\n  path = \"/var/lib/cscs-sync\"\n}\n", quote(fmt.Sprintf("%ds", a.interval)))
+	fmt.Fprintf(&b, "approval {\n  required = 1\n}\n\nrun {\n  interval = %s\n}\n\nstate {\n  path = \"/var/lib/cscs-sync\"\n}\n",
+		quote(fmt.Sprintf("%ds", a.interval)))
 	a.noteSwitches(&c)
 	c.HCL = string(hclwrite.Format([]byte(b.String())))
 	return c
@@ -85,7 +86,8 @@ func (a *agent) writeStorage(b *strings.Builder, c *Converted) {
 	}
 	if a.archive != "" {
 		fmt.Fprintf(b, "  archive = %s\n", quote(path.Clean(a.archive)))
-		c.Notes = append(c.Notes, "storage.archive must be on the same filesystem as what is archived: a system on another one needs an archive of its own, or none of them set.")
+		c.Notes = append(c.Notes, "storage.archive must be on the same filesystem as what is archived: a system on another one needs an "+
+			"archive of its own, or none of them set.")
 	}
 	fmt.Fprintf(b, "  min_gid = %d\n  tera = \"TiB\" # as the agent took it\n}\n\n", a.minGID)
 }
@@ -100,25 +102,30 @@ func (a *agent) writeSystem(b *strings.Builder, c *Converted, m mapping, disk Di
 		fmt.Fprintf(b, "  directory = %s\n", quote(m.folder))
 	case a.root != "" && !disk.IsDir(old):
 		fmt.Fprintf(b, "  directory = %s\n", quote(m.folder))
-		c.Notes = append(c.Notes, fmt.Sprintf("System %s: the agent never read system_mappings and used %s, which does not stand; the mapping's directory %s is taken.", m.key, old, m.folder))
+		c.Notes = append(c.Notes, fmt.Sprintf("System %s: the agent never read system_mappings and used %s, which does not stand; the "+
+			"mapping's directory %s is taken.", m.key, old, m.folder))
 	default:
 		fmt.Fprintf(b, `  # Choose one. The agent never read system_mappings: whatever it made lies in the first of these.
   # The mapping says the second. Look where the data is; a wrong choice makes empty directories beside it.
   # directory = %s
   # directory = %s
 `, quote(m.key), quote(m.folder))
-		c.Notes = append(c.Notes, fmt.Sprintf("System %s: choose its directory. The mapping says %s, but the agent never read system_mappings and used %s, which stands. validate fails until one of the two lines is chosen.", m.key, m.folder, old))
+		c.Notes = append(c.Notes, fmt.Sprintf("System %s: choose its directory. The mapping says %s, but the agent never read system_mappings "+
+			"and used %s, which stands. validate fails until one of the two lines is chosen.", m.key, m.folder, old))
 	}
-	b.WriteString("  filesystem = \"lustre\" # the agent took every system for Lustre; say \"nfs\" and quota \"none\" where it is not\n  quota \"lustre\" {\n    by = \"group\"\n  }\n}\n\n")
+	b.WriteString("  filesystem = \"lustre\" # the agent took every system for Lustre; say \"nfs\" and quota \"none\" where it is not\n  " +
+		"quota \"lustre\" {\n    by = \"group\"\n  }\n}\n\n")
 }
 
 func (a *agent) noteSwitches(c *Converted) {
 	c.Notes = append(c.Notes, "Check filesystem and quota of each system: the agent took all of them for Lustre.")
 	if a.dryRun {
-		c.Notes = append(c.Notes, "dry_run has no counterpart in the configuration: plan changes nothing, run --dry-run neither. (The agent's dry_run still changed Waldur.)")
+		c.Notes = append(c.Notes, "dry_run has no counterpart in the configuration: plan changes nothing, run --dry-run neither. (The "+
+			"agent's dry_run still changed Waldur.)")
 	}
 	if a.debug {
-		c.Notes = append(c.Notes, "debug_mode made the agent skip changes of ownership and has no counterpart; for more in the log use --log-level debug.")
+		c.Notes = append(c.Notes, "debug_mode made the agent skip changes of ownership and has no counterpart; for "+
+			"more in the log use --log-level debug.")
 	}
 }
 

@@ -50,12 +50,13 @@ func directKinds() []kind {
 			w.Group = &gid
 			return err
 		}},
-		{name: "mode", want: cty.String, example: `octal digits in quotes, such as "2770"`, set: func(w *planner.Wishes, v cty.Value, _ bool) error {
-			mode := v.AsString()
-			w.Mode = &mode
-			_, _, err := planner.ParseMode(mode)
-			return err
-		}},
+		{name: "mode", want: cty.String, example: `octal digits in quotes, such as "2770"`,
+			set: func(w *planner.Wishes, v cty.Value, _ bool) error {
+				mode := v.AsString()
+				w.Mode = &mode
+				_, _, err := planner.ParseMode(mode)
+				return err
+			}},
 	}
 }
 

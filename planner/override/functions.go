@@ -43,7 +43,8 @@ func refused(name string) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "name", Type: cty.String}},
 		Type: func([]cty.Value) (cty.Type, error) {
-			return cty.DynamicPseudoType, errors.New(name + "() may be called only in token, client_secret and URLs, so that no secret can get into a plan or a log")
+			return cty.DynamicPseudoType, errors.New(name + "() may be called only in token, client_secret and URLs, so that " +
+				"no secret can get into a plan or a log")
 		},
 		Impl: func([]cty.Value, cty.Type) (cty.Value, error) { return cty.NilVal, errors.New("never called") },
 	})

@@ -43,7 +43,8 @@ func conditions() map[string]condition {
 		"customer":  is(func(f planner.Facts) string { return f.Customer }),
 		"project":   is(func(f planner.Facts) string { return f.Project }),
 		"target":    is(func(f planner.Facts) string { return string(f.Target) }, "tenant", "customer", "project", "user"),
-		"status":    is(func(f planner.Facts) string { return string(f.Status) }, "pending", "active", "updating", "removing", "removed", "error"),
+		"status": is(func(f planner.Facts) string { return string(f.Status) }, "pending", "active", "updating",
+			"removing", "removed", "error"),
 	}
 }
 

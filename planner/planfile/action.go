@@ -88,7 +88,8 @@ func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
 	var rows, quota []row
 	rows = append(rows, v.places(p, a)...)
 	if a.Tag {
-		rows = append(rows, row{mark: "~", style: yellow, name: "tree", value: p.list(outer+14, []string{"everything below is tagged, once the quota is set"})})
+		rows = append(rows, row{mark: "~", style: yellow, name: "tree",
+			value: p.list(outer+14, []string{"everything below is tagged, once the quota is set"})})
 	}
 	for i, c := range a.Changes {
 		r := p.change(a.Kind, c, d.Notes[i])
@@ -148,7 +149,8 @@ func (v *view) places(p *printer, a *planner.Action) []row {
 	}
 	var rows []row
 	for _, parent := range a.Parents {
-		rows = append(rows, row{mark: "+", style: green, name: "parent", value: p.list(outer+14, []string{Quote(parent)}), note: "root:root 0755"})
+		rows = append(rows, row{mark: "+", style: green, name: "parent",
+			value: p.list(outer+14, []string{Quote(parent)}), note: "root:root 0755"})
 	}
 	return append(rows, r)
 }

@@ -63,7 +63,8 @@ func isID(a planner.Attribute) bool { return a == planner.Group || a == planner.
 func (v *view) group(p *printer, members []int) {
 	first := &v.plan.Core.Actions[members[0]]
 	n := planner.Commas(uint64(len(members)))
-	p.put(line{in(plain, "  # "), in(bold, n+" resources"), in(plain, " "), in(bold, verbMany(first.Kind)), in(plain, ", all in the same way")})
+	p.put(line{in(plain, "  # "), in(bold, n+" resources"), in(plain, " "), in(bold, verbMany(first.Kind)),
+		in(plain, ", all in the same way")})
 	p.because(v.commonReason(members), false)
 	mark, _, s := symbol(first.Kind)
 	p.put(line{in(plain, "  "), in(s, mark), in(plain, " "+noun(first.Target)+" {")})

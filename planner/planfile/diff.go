@@ -111,7 +111,8 @@ func detailFields(address string, a *planner.Action, d *planner.Detail) []field 
 type field struct{ name, value string }
 
 func actionFields(a *planner.Action) []field {
-	list := []field{{"action", string(a.Kind)}, {"address", a.Address}, {"target", string(a.Target)}, {"system", a.System}, {"directory", a.Storage},
+	list := []field{{"action", string(a.Kind)}, {"address", a.Address}, {"target", string(a.Target)},
+		{"system", a.System}, {"directory", a.Storage},
 		{"inode", number(a.Inode)}, {"parents", strings.Join(a.Parents, ", ")}, {"order", a.Order}, {"callbacks", words(a.Callbacks)},
 		{"message", a.Verdict}, {"archive folder", a.Folder}, {"archived as", a.From}, {"danger", words(a.Danger)}}
 	if a.Freeze {
@@ -124,7 +125,8 @@ func actionFields(a *planner.Action) []field {
 		list = append(list, field{"quota", string(a.Quota.By) + " " + strconv.FormatUint(uint64(a.Quota.ID), 10)})
 	}
 	for _, c := range a.Changes {
-		list = append(list, field{string(c.Attribute) + " found", show(c.Attribute, c.Before)}, field{string(c.Attribute) + " wanted", show(c.Attribute, c.After)})
+		list = append(list, field{string(c.Attribute) + " found", show(c.Attribute, c.Before)},
+			field{string(c.Attribute) + " wanted", show(c.Attribute, c.After)})
 	}
 	return list
 }
@@ -146,7 +148,8 @@ func words[T ~string](list []T) string {
 
 func wholeFields(plan *planner.Plan) []field {
 	s := &plan.Core.Selection
-	list := []field{{"configuration", plan.Core.Configuration}, {"--target", strings.Join(s.Targets, " ")}, {"--exclude", strings.Join(s.Excludes, " ")},
+	list := []field{{"configuration", plan.Core.Configuration}, {"--target", strings.Join(s.Targets, " ")},
+		{"--exclude", strings.Join(s.Excludes, " ")},
 		{"archive restore", strings.Join(s.Restores, " ")}}
 	for _, o := range s.Rejects {
 		list = append(list, field{"--reject " + o.Address, o.Reason})
@@ -175,7 +178,8 @@ func contextFields(plan *planner.Plan) []field {
 		list = append(list, field{strings.TrimRight("warning "+w.Code+" "+w.Address, " "), oneLine(w.Text)})
 	}
 	for _, d := range c.Drift {
-		list = append(list, field{"drift " + d.Address + " " + string(d.Attribute), show(d.Attribute, d.Observed) + " instead of " + show(d.Attribute, d.Recorded)})
+		list = append(list, field{"drift " + d.Address + " " + string(d.Attribute), show(d.Attribute, d.Observed) + " instead of " +
+			show(d.Attribute, d.Recorded)})
 	}
 	for _, m := range c.Promised {
 		list = append(list, field{"promised " + m.System, tera(m.After) + ", before " + tera(m.Before)})

@@ -54,7 +54,8 @@ func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
 	}
 	data := slices.Concat([]byte(firstLine+"\n\n"), rendering(plan, opt.Color), []byte("\n"), armor(planLabel, packed))
 	if len(data) > MaxSize {
-		return nil, &FormatError{Problem: fmt.Sprintf("would have %d bytes, more than %d", len(data), MaxSize), Hint: "split the plan with --target or --exclude"}
+		return nil, &FormatError{Problem: fmt.Sprintf("would have %d bytes, more than %d", len(data), MaxSize),
+			Hint: "split the plan with --target or --exclude"}
 	}
 	return data, nil
 }
@@ -159,9 +160,11 @@ func cutText(data []byte) (text, block []byte, line int, err error) {
 	first, rest, _ := bytes.Cut(data, []byte("\n"))
 	if string(first) != firstLine {
 		if bytes.HasPrefix(first, []byte("cscs-sync plan v")) {
-			return nil, nil, 0, &FormatError{Line: 1, Problem: "unknown version " + excerpt(first), Hint: "use the version of cscs-sync that made it"}
+			return nil, nil, 0, &FormatError{Line: 1, Problem: "unknown version " + excerpt(first),
+				Hint: "use the version of cscs-sync that made it"}
 		}
-		return nil, nil, 0, &FormatError{Line: 1, Problem: "this is no plan file, it should begin with `" + firstLine + "`", Hint: "name the file that `cscs-sync plan --out` wrote"}
+		return nil, nil, 0, &FormatError{Line: 1, Problem: "this is no plan file, it should begin with `" + firstLine + "`",
+			Hint: "name the file that `cscs-sync plan --out` wrote"}
 	}
 	rest, ok := bytes.CutPrefix(rest, []byte("\n"))
 	if !ok {
@@ -178,7 +181,8 @@ func cutText(data []byte) (text, block []byte, line int, err error) {
 
 // normalise undoes what mail and ticket systems do to text: CRLF, blanks at line ends, no last line end.
 func normalise(data []byte) []byte {
-	if bytes.HasSuffix(data, []byte("\n")) && bytes.IndexByte(data, '\r') < 0 && !bytes.Contains(data, []byte(" \n")) && !bytes.Contains(data, []byte("\t\n")) {
+	if bytes.HasSuffix(data, []byte("\n")) && bytes.IndexByte(data, '\r') < 0 && !bytes.Contains(data, []byte(" \n")) &&
+		!bytes.Contains(data, []byte("\t\n")) {
 		return data
 	}
 	out := make([]byte, 0, len(data)+1)

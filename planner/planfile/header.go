@@ -20,7 +20,8 @@ func (v *view) header(p *printer) {
 	p.prose(nil, text("  "), "made "+c.Made.Format(stamp)+" by "+Escape(c.User)+"@"+Escape(c.Host)+", cscs-sync "+
 		Escape(c.Version), plain)
 	p.put(line{in(dim, "id "+v.id)})
-	p.prose(nil, text("  "), "configuration "+orElse(shortened(v.plan.Core.Configuration), "unknown")+"; an approval holds for "+days(c.ValidFor), dim)
+	p.prose(nil, text("  "), "configuration "+orElse(shortened(v.plan.Core.Configuration), "unknown")+
+		"; an approval holds for "+days(c.ValidFor), dim)
 	v.selection(p)
 }
 

@@ -14,7 +14,8 @@ func HTML(plan *planner.Plan, opt Options) []byte {
 	v := newView(plan, opt)
 	h := &page{v: v}
 	head, tail, _ := conclusion(plan)
-	h.printf("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"+
+	h.printf("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "+
+		"content=\"width=device-width, initial-scale=1\">\n"+
 		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"+
 		"<title>cscs-sync plan %s</title>\n<style>\n%s</style>\n</head>\n<body>\n<h1>cscs-sync plan %s</h1>\n<p><strong>%s</strong>%s</p>\n",
 		ShortID(v.id), stylesheet, ShortID(v.id), html.EscapeString(head), html.EscapeString(tail))

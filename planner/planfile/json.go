@@ -88,7 +88,8 @@ func refusalsOf(list []planner.Refusal, kind planner.ActionKind) []jsonResource 
 	var out []jsonResource
 	for _, r := range list {
 		if !r.QuotaOnly {
-			out = append(out, jsonResource{Address: r.Address, Key: r.Key, System: r.System, Action: kind, Danger: []planner.Danger{}, Reasons: present(r.Reasons),
+			out = append(out, jsonResource{Address: r.Address, Key: r.Key, System: r.System, Action: kind,
+				Danger: []planner.Danger{}, Reasons: present(r.Reasons),
 				Changes: []jsonChange{}, Callbacks: []planner.Callback{}, Commands: []string{}})
 		}
 	}

@@ -59,7 +59,7 @@ func checkAction(a *planner.Action, d *planner.Detail) error {
 		return fmt.Errorf("dangers %q are not those known, in order", a.Danger)
 	case d.Keep != nil && !wholeUTC(*d.Keep):
 		return fmt.Errorf("retention ends at a time that is not UTC to the second")
-	case a.Tag && !slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute == planner.Project && !c.After.IsAbsent() }):
+	case a.Tag && !setsProject(a):
 		return fmt.Errorf("a tree is to be tagged without a project id")
 	case d.Unchanged < 0:
 		return fmt.Errorf("a negative number of unchanged attributes")
@@ -73,6 +73,12 @@ func checkAction(a *planner.Action, d *planner.Detail) error {
 		return err
 	}
 	return checkKept(a, d)
+}
+
+// setsProject tells whether the action gives the directory a project id.
+func setsProject(a *planner.Action) bool {
+	id, ok := a.After(planner.Project)
+	return ok && !id.IsAbsent()
 }
 
 // checkKept wants limits of the action's quota, none of which changes.
@@ -105,7 +111,8 @@ func checkChanges(a *planner.Action, d *planner.Detail) error {
 		if c.Attribute.IsQuota() && a.Quota == nil {
 			return fmt.Errorf("%s changes, but no quota is named", c.Attribute)
 		}
-		if from := d.Notes[i].Provenance.From; !slices.Contains([]planner.From{planner.FromProxy, planner.FromDefault, planner.FromOverride}, from) {
+		known := []planner.From{planner.FromProxy, planner.FromDefault, planner.FromOverride}
+		if from := d.Notes[i].Provenance.From; !slices.Contains(known, from) {
 			return fmt.Errorf("%s comes from %q, which is unknown", c.Attribute, from)
 		}
 	}

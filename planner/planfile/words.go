@@ -15,11 +15,13 @@ func acts(kind planner.ActionKind) bool {
 func rank(kind planner.ActionKind) int { return slices.Index(planner.ActionKinds(), kind) }
 
 func dangers() []planner.Danger {
-	return []planner.Danger{planner.DangerArchive, planner.DangerMissing, planner.DangerBelowUsage, planner.DangerWiderAccess, planner.DangerGroup}
+	return []planner.Danger{planner.DangerArchive, planner.DangerMissing, planner.DangerBelowUsage,
+		planner.DangerWiderAccess, planner.DangerGroup}
 }
 
 func callbacks() []planner.Callback {
-	return []planner.Callback{planner.Approve, planner.SetBackendID, planner.UpdateOptions, planner.SetStateDone, planner.SetStateErred, planner.Reject}
+	return []planner.Callback{planner.Approve, planner.SetBackendID, planner.UpdateOptions, planner.SetStateDone,
+		planner.SetStateErred, planner.Reject}
 }
 
 // symbol marks an action in the text; legend explains it.

@@ -45,7 +45,8 @@ type Match interface {
 // Digest names the policy in approvals: "sha256:" and the SHA-256 of all that it says.
 func (p Policy) Digest() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "allow %q\nmax_changes %d\nmax_archives %d\nmax_space %d\nmax_share %d\n", p.Allow, p.MaxChanges, p.MaxArchives, p.MaxSpace, p.MaxShare)
+	fmt.Fprintf(h, "allow %q\nmax_changes %d\nmax_archives %d\nmax_space %d\nmax_share %d\n", p.Allow, p.MaxChanges,
+		p.MaxArchives, p.MaxSpace, p.MaxShare)
 	for _, m := range p.Matches {
 		fmt.Fprintf(h, "match %s\n", m)
 	}
@@ -115,7 +116,8 @@ func Judge(in Input) []Decision {
 		}
 	}
 	if policy.MaxShare > 0 && in.Resources > 0 && approved*100 > policy.MaxShare*in.Resources {
-		holdAll(decisions, OverLimit, fmt.Sprintf("%d of %d resources would change, and max_share is %d%%", approved, in.Resources, policy.MaxShare))
+		holdAll(decisions, OverLimit, fmt.Sprintf("%d of %d resources would change, and max_share is %d%%", approved,
+			in.Resources, policy.MaxShare))
 	}
 	in.bound(decisions)
 	return decisions

@@ -155,8 +155,10 @@ func Only(p *planner.Plan, g Group) *planner.Plan {
 		*part.Context.Counts.Of(a.Kind)++
 		mine[a.Address] = true
 	}
-	part.Context.Warnings = slices.DeleteFunc(slices.Clone(p.Context.Warnings), func(w planner.Warning) bool { return w.Address != "" && !mine[w.Address] })
+	part.Context.Warnings = slices.DeleteFunc(slices.Clone(p.Context.Warnings),
+		func(w planner.Warning) bool { return w.Address != "" && !mine[w.Address] })
 	part.Context.Warnings = append(part.Context.Warnings, g.warnings(p)...)
-	part.Context.Undelivered = slices.DeleteFunc(slices.Clone(p.Context.Undelivered), func(u planner.Undelivered) bool { return !mine[u.Address] })
+	part.Context.Undelivered = slices.DeleteFunc(slices.Clone(p.Context.Undelivered),
+		func(u planner.Undelivered) bool { return !mine[u.Address] })
 	return &part
 }

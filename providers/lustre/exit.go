@@ -36,15 +36,16 @@ func explainExit(what string, exit int, stdout, stderr string) string {
 // wayOut says what an errno of a quota call means, and what to do.
 func wayOut(errno unix.Errno) string {
 	way, ok := map[unix.Errno]string{
-		unix.EPERM:       "not permitted: quotas need root, without a nodemap that squashes it",
-		unix.EACCES:      "not permitted: quotas need root, without a nodemap that squashes it",
-		unix.ENOENT:      "the directory, or the quota's record, does not exist: is the filesystem mounted?",
-		unix.ESRCH:       "quotas of this kind are not enabled on the servers",
-		unix.EIO:         "servers failed: see the kernel's log, and lfs check servers",
-		unix.ENODEV:      "the directory is not on a mounted Lustre filesystem",
-		unix.ENOTDIR:     "it is no directory",
-		unix.ENOTTY:      "the directory is not on a Lustre filesystem: with client = \"lfs\" it could be",
-		unix.EINVAL:      "Lustre finds the limits invalid, such as soft above hard: read the quota again, somebody may have changed it meanwhile",
+		unix.EPERM:   "not permitted: quotas need root, without a nodemap that squashes it",
+		unix.EACCES:  "not permitted: quotas need root, without a nodemap that squashes it",
+		unix.ENOENT:  "the directory, or the quota's record, does not exist: is the filesystem mounted?",
+		unix.ESRCH:   "quotas of this kind are not enabled on the servers",
+		unix.EIO:     "servers failed: see the kernel's log, and lfs check servers",
+		unix.ENODEV:  "the directory is not on a mounted Lustre filesystem",
+		unix.ENOTDIR: "it is no directory",
+		unix.ENOTTY:  "the directory is not on a Lustre filesystem: with client = \"lfs\" it could be",
+		unix.EINVAL: "Lustre finds the limits invalid, such as soft above hard: read the quota again, " +
+			"somebody may have changed it meanwhile",
 		unix.EROFS:       "the filesystem is mounted read-only",
 		unix.ENOSPC:      "the quota master has no space left",
 		unix.ENODATA:     "the quota master has no such record",

@@ -92,7 +92,8 @@ func listError(err error) error {
 // ListArgs are the arguments of lfs that show all quotas between two ids, as numbers: since 2.17. In 2.16 there are names only,
 // which may hold anything.
 func ListArgs(dir string, by planner.QuotaBy, first, last uint32) []string {
-	return []string{"quota", "-q", "-a", "-n", flagOf(by), "-s", strconv.FormatUint(uint64(first), 10), "-e", strconv.FormatUint(uint64(last), 10), dir}
+	return []string{"quota", "-q", "-a", "-n", flagOf(by), "-s", strconv.FormatUint(uint64(first), 10), "-e",
+		strconv.FormatUint(uint64(last), 10), dir}
 }
 
 // List implements [Client].
@@ -144,7 +145,8 @@ func (a *Auto) List(ctx context.Context, dir string, by planner.QuotaBy, first, 
 }
 
 // List reads those of the ids, which are sorted, that the filesystem has a whole record of.
-func (s *Systems) List(ctx context.Context, system planner.System, by planner.QuotaBy, ids []uint32) (map[uint32]planner.QuotaState, error) {
+func (s *Systems) List(ctx context.Context, system planner.System, by planner.QuotaBy,
+	ids []uint32) (map[uint32]planner.QuotaState, error) {
 	c := s.clients[system.Name]
 	if c == nil || len(ids) == 0 {
 		return nil, fmt.Errorf("list quotas: system %s has none: %w", system.Name, providers.ErrNoList)

@@ -41,7 +41,8 @@ func parse(dir, stdout, stderr string, exit int, now time.Time) planner.QuotaSta
 func findRow(dir, stdout string) (row, string) {
 	var found *row
 	for rest := stdout; rest != ""; {
-		if after, ok := strings.CutPrefix(strings.TrimLeft(rest, blanks), dir); ok && strings.ContainsAny(after[:min(1, len(after))], blanks+"\r\n") {
+		if after, ok := strings.CutPrefix(strings.TrimLeft(rest, blanks), dir); ok &&
+			strings.ContainsAny(after[:min(1, len(after))], blanks+"\r\n") {
 			r, left, why := readRow(after)
 			if why != "" {
 				return row{}, why

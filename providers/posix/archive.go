@@ -86,7 +86,8 @@ func (s *System) checkFolder(m Move, source *Dir) error {
 	folder, err := s.openDir(m.Folder)
 	if isKind(err, ErrAbsent) {
 		if s.Observe(m.Folder).MissingAbove > 0 {
-			return refuse(ErrAbsent, "the directory above the archive folder %s does not exist: make it, or correct the archive in the configuration", s.root.Path(m.Folder))
+			return refuse(ErrAbsent, "the directory above the archive folder %s does not exist: make it, or correct the archive in "+
+				"the configuration", s.root.Path(m.Folder))
 		}
 		return nil
 	}
@@ -115,7 +116,8 @@ func (s *System) isClosed(folder int, storage string) error {
 func (s *System) closed(owner planner.UID, mode planner.Mode, storage string) error {
 	if owner != planner.UID(s.root.euid) || mode&^private != 0 {
 		where := s.root.Path(storage)
-		return fmt.Errorf("the archive folder %s belongs to %d with mode %s, and must belong to %d with mode 0700, so that nobody else reaches what is archived: "+
+		return fmt.Errorf("the archive folder %s belongs to %d with mode %s, and must belong to %d with mode 0700, so that "+
+			"nobody else reaches what is archived: "+
 			"mend it by `chown %d %s && chmod 0700 %s`, or name another", where, owner, mode, s.root.euid, s.root.euid, where, where)
 	}
 	return nil
@@ -136,7 +138,8 @@ func (s *System) archiveProblem() string {
 		}
 		return ""
 	case seen.State == planner.DirAbsent && seen.MissingAbove > 0:
-		return fmt.Sprintf("the directory above the archive folder %s does not exist: make it, or correct the archive in the configuration", where)
+		return fmt.Sprintf("the directory above the archive folder %s does not exist: make it, or correct the archive in the configuration",
+			where)
 	case seen.State == planner.DirAbsent:
 		return ""
 	default:
@@ -169,8 +172,9 @@ func (s *System) projectFits(folder int, source *Dir, m Move) error {
 
 func (s *System) exdev(m Move) string {
 	folder := s.root.Path(m.Folder)
-	return fmt.Sprintf("the filesystem does not let it be moved to %s (EXDEV): the archive must be on the same filesystem, and must not hand on "+
-		"another project id: clear that with `lfs project -C -d %s` (or `chattr -P`); nothing is ever copied", folder, folder)
+	return fmt.Sprintf("the filesystem does not let it be moved to %s (EXDEV): the archive must be on the "+
+		"same filesystem, and must not hand on another project id: clear that with `lfs project -C -d %s` (or `chattr -P`); "+
+		"nothing is ever copied", folder, folder)
 }
 
 // Archive moves a directory into the archive. It checks all that [System.CheckArchive] does, makes the folder if there is
@@ -278,7 +282,8 @@ func (s *System) restore(m Move, to string) error {
 		return err
 	}
 	defer unix.Close(parent)
-	const exdev = "the filesystem does not let it be moved there (EXDEV): the directory above is on another filesystem, or hands on another project id; nothing is ever copied"
+	const exdev = "the filesystem does not let it be moved there (EXDEV): the directory above is on another filesystem, or hands on " +
+		"another project id; nothing is ever copied"
 	if err := rename(source, spot{parent, name, s.root.Path(to)}, exdev); err != nil {
 		return err
 	}

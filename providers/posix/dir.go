@@ -123,7 +123,8 @@ func (d *Dir) compare(what string) error {
 		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
 	}
 	if st.Ino != d.inode || st.Nlink == 0 || err == unix.ENOENT || named.Ino != st.Ino || named.Dev != st.Dev {
-		return refuse(ErrChanged, "%s %s: it is no longer the directory with inode %d: somebody moved or replaced it; plan again", what, d.Path(), d.inode)
+		return refuse(ErrChanged, "%s %s: it is no longer the directory with inode %d: somebody moved or replaced it; plan again", what, d.Path(),
+			d.inode)
 	}
 	return nil
 }

@@ -67,7 +67,8 @@ func (d *Dir) isNew(parent int) error {
 	}
 	mode := planner.Mode(st.Mode) & planner.ModeBits
 	if st.Uid != d.system.root.euid || mode&^private != 0 || above[0].Ino != above[1].Ino || above[0].Dev != above[1].Dev {
-		return refuse(ErrChanged, "make %s: what is there now (owner %d, mode %s) is not what was made: somebody interferes; left alone", d.Path(), st.Uid, mode)
+		return refuse(ErrChanged, "make %s: what is there now (owner %d, mode %s) is not what was made: somebody interferes; left alone",
+			d.Path(), st.Uid, mode)
 	}
 	empty, err := isEmpty(d.fd)
 	if err != nil {

@@ -44,7 +44,8 @@ func (r *Root) open(system planner.System) (*System, planner.Mount) {
 	case unix.ENOENT:
 		return nil, planner.Mount{Problem: fmt.Sprintf("%s does not exist: mount system %s, or correct its directory", where, system.Name)}
 	case unix.ELOOP, unix.ENOTDIR, unix.EXDEV:
-		return nil, planner.Mount{Problem: fmt.Sprintf("%s is not a directory below %s, reached without links: correct the directory of system %s",
+		return nil, planner.Mount{Problem: fmt.Sprintf("%s is not a directory below %s, reached without "+
+			"links: correct the directory of system %s",
 			where, r.path, system.Name)}
 	default:
 		return nil, planner.Mount{Unknown: fmt.Sprintf("%s could not be opened: %v", where, explain(err))}
@@ -118,7 +119,8 @@ func wrongMount(system planner.System, where string, m, node *mountinfo.Info, ma
 			where, m.FSType, magic, want, known)
 	}
 	if nodesOwn(m, node) {
-		return fmt.Sprintf("%s lies on the node's own root filesystem (%s), so nothing is mounted there for system %s: mount it, or say filesystem = \"any\"",
+		return fmt.Sprintf("%s lies on the node's own root filesystem (%s), so nothing is mounted there for system "+
+			"%s: mount it, or say filesystem = \"any\"",
 			where, m.FSType, system.Name)
 	}
 	return ""

@@ -102,7 +102,8 @@ func (r *Root) System(system planner.System, expected planner.RootIdentity) (*Sy
 	}
 	if expected != (planner.RootIdentity{}) && expected != (planner.RootIdentity{Filesystem: mount.Filesystem, Inode: mount.Inode}) {
 		s.Close()
-		return nil, refuse(ErrNotMounted, "open system %s: %s is %q inode %d, but the first apply saw %q inode %d: another filesystem is mounted there",
+		return nil, refuse(ErrNotMounted, "open system %s: %s is %q inode %d, but the first apply saw %q inode "+
+			"%d: another filesystem is mounted there",
 			system.Name, r.Path(system.Directory), mount.Filesystem, mount.Inode, expected.Filesystem, expected.Inode)
 	}
 	return s, nil

@@ -61,7 +61,8 @@ func (s *System) still() error {
 		return fmt.Errorf("system %s: look at %s: %w", s.settings.Name, where, explain(err))
 	}
 	if now != s.place {
-		return refuse(ErrNotMounted, "system %s: another filesystem or directory is at %s than when this began: start again", s.settings.Name, where)
+		return refuse(ErrNotMounted, "system %s: another filesystem or directory is at %s than when this began: start again", s.settings.Name,
+			where)
 	}
 	return nil
 }

@@ -81,7 +81,8 @@ func (t *tagging) result(what, path string) error {
 	case t.ctx.Err() != nil:
 		return fmt.Errorf("%s %s: interrupted after %d entries; apply goes on with it: %w", what, path, t.seen, t.ctx.Err())
 	case t.failed > 0:
-		return fmt.Errorf("%s %s: %d of %d entries could not be tagged, and its own id was left as it was; the first: %w", what, path, t.failed, t.seen, t.first)
+		return fmt.Errorf("%s %s: %d of %d entries could not be tagged, and its own id was left as it was; the first: %w", what,
+			path, t.failed, t.seen, t.first)
 	}
 	return nil
 }

@@ -33,7 +33,8 @@ func checkToken(t string) (string, error) {
 		return "", errors.New("the token is empty")
 	}
 	if strings.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", errors.New("the token holds a blank, a line break or a character that is not ASCII; its file should hold the token and nothing else")
+		return "", errors.New("the token holds a blank, a line break or a character that is not ASCII; its file " +
+			"should hold the token and nothing else")
 	}
 	return t, nil
 }

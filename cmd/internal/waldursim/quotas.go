@@ -15,7 +15,8 @@ func (e *listingError) Error() string { return e.detail }
 
 func badResource(class, field, message, kind string, value any) error {
 	return &listingError{fmt.Sprintf("An error occurred: 1 validation error for %s\n%s\n  %s [type=%s, input_value=%s, input_type=%s]\n"+
-		"    For further information visit https://errors.pydantic.dev/2.10/v/%s", class, field, message, kind, repr(value), pythonType(value), kind)}
+		"    For further information visit https://errors.pydantic.dev/2.10/v/%s", class, field, message, kind,
+		repr(value), pythonType(value), kind)}
 }
 
 // quotas turns limits and the options that override them into the proxy's list:
