@@ -68,7 +68,8 @@ type app struct {
 func system() *app {
 	host, _ := os.Hostname()
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv, now: time.Now, host: host, user: login(),
-		uid: os.Geteuid(), gid: os.Getegid(), callbackTimeout: callbackTimeout, mountTimeout: canaryTimeout, exit: os.Exit, stop: make(chan struct{})}
+		uid: os.Geteuid(), gid: os.Getegid(), callbackTimeout: callbackTimeout, mountTimeout: canaryTimeout,
+		exit: os.Exit, stop: make(chan struct{})}
 	a.terminal = func(f any) bool {
 		file, ok := f.(*os.File)
 		return ok && term.IsTerminal(int(file.Fd()))
@@ -174,7 +175,8 @@ func (a *app) leave() {
 
 // globals are the flags before or after every command.
 func (a *app) globals(f *pflag.FlagSet) (level, format *string) {
-	f.StringVarP(&a.configPath, "config", "c", a.configPath, "configuration: an .hcl `file`, or a folder whose *.hcl are read together (default ./cscs-sync.hcl, else /etc/cscs-sync)")
+	f.StringVarP(&a.configPath, "config", "c", a.configPath,
+		"configuration: an .hcl `file`, or a folder whose *.hcl are read together (default ./cscs-sync.hcl, else /etc/cscs-sync)")
 	f.StringVar(&a.color, "color", "auto", "`when` to use colour: auto, always or never (NO_COLOR is honoured)")
 	level = f.String("log-level", "warn", "least `level` to log: debug, info, warn or error")
 	format = f.String("log-format", "text", "log `format`: text or json")

@@ -80,7 +80,8 @@ changes failed or were skipped; 130 interrupted.`,
 // runFile applies a plan file.
 func (o *applyOptions) runFile(ctx context.Context, a *app, path string) error {
 	if len(o.targets)+len(o.excludes)+len(o.rejects)+len(o.fails) > 0 || o.auto {
-		return &usageError{"apply", errors.New("a plan file is applied as it is: --target, --exclude, --reject, --fail and --auto-approve go with apply without a file")}
+		return &usageError{"apply", errors.New("a plan file is applied as it is: --target, --exclude, --reject, --fail and " +
+			"--auto-approve go with apply without a file")}
 	}
 	file, err := a.readPlan(path)
 	if err != nil {
@@ -108,7 +109,8 @@ func (o *applyOptions) openForApply(a *app) (*session, error) {
 		return nil, err
 	}
 	if s.cfg.Proxy == nil || s.cfg.Waldur == nil {
-		return nil, refused(errors.New("apply: the configuration has no proxy or no waldur block; apply asks the proxy before it changes anything, and reports to Waldur"))
+		return nil, refused(errors.New("apply: the configuration has no proxy or no waldur block; apply asks the proxy before it " +
+			"changes anything, and reports to Waldur"))
 	}
 	return s, nil
 }
@@ -120,7 +122,8 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 		return &usageError{"apply", err}
 	}
 	if !o.auto && !a.terminal(a.stdin) {
-		return &usageError{"apply", errors.New("apply without a plan file asks on a terminal, and there is none; apply an approved plan file, or let the policy decide with --auto-approve")}
+		return &usageError{"apply", errors.New("apply without a plan file asks on a terminal, and there is none; apply an approved plan file, " +
+			"or let the policy decide with --auto-approve")}
 	}
 	s, err := o.openForApply(a)
 	if err != nil {
@@ -160,7 +163,8 @@ func (o *applyOptions) approveNow(s *session, p *planned) (*approved, error) {
 		made, err = s.approveByPolicy(p, m)
 		ok.policy = s.cfg.AutoApprove.Digest()
 	case s.cfg.Approval.AllowedSigners != "":
-		return nil, refused(errors.New("this site wants approvals signed with SSH keys (approval.allowed_signers): write the plan with `cscs-sync plan --out FILE`, have it approved, and apply the file"))
+		return nil, refused(errors.New("this site wants approvals signed with SSH keys (approval.allowed_signers): write the plan with " +
+			"`cscs-sync plan --out FILE`, have it approved, and apply the file"))
 	default:
 		if err := s.confirm("Do you want to perform these actions?\n  cscs-sync will perform the actions described above."); err != nil {
 			return nil, err
@@ -178,7 +182,8 @@ func (o *applyOptions) approveNow(s *session, p *planned) (*approved, error) {
 // askPolicy asks the policy about every action of a plan.
 func (s *session) askPolicy(p *planned) []policy.Decision {
 	c := &p.plan.Context.Counts
-	in := policy.Input{Plan: p.plan, Policy: s.cfg.AutoApprove, Now: s.now(), Resources: max(len(p.recorded.Records), c.Unchanged+c.Create+c.Adopt+c.Update)}
+	in := policy.Input{Plan: p.plan, Policy: s.cfg.AutoApprove, Now: s.now(),
+		Resources: max(len(p.recorded.Records), c.Unchanged+c.Create+c.Adopt+c.Update)}
 	if len(in.Policy.Matches) > 0 {
 		in.Facts = p.graph.Facts()
 	}
@@ -194,7 +199,8 @@ func (s *session) approveByPolicy(p *planned, m approval.Message) (approval.Appr
 		}
 	}
 	if len(held) > 0 {
-		return approval.Approval{}, refused(fmt.Errorf("the policy does not allow %d of %d actions; plan with --exclude, or have a plan file approved:\n%s",
+		return approval.Approval{}, refused(fmt.Errorf("the policy does not allow %d of %d actions; plan with "+
+			"--exclude, or have a plan file approved:\n%s",
 			len(held), len(p.plan.Core.Actions), strings.Join(held, "\n")))
 	}
 	return s.policyApproval(m)
@@ -246,7 +252,8 @@ func (s *session) judge(p *approved, started bool) ([]state.Approval, error) {
 
 // verdict judges the approvals of a plan, also by what the state knows of them.
 func (s *session) verdict(p *approved, rules approval.Rules, started bool) (approval.Verdict, error) {
-	in := approval.Input{Plan: p.id, Context: planfile.ContextDigest(p.plan), File: p.name(), Blocks: p.blocks, Rules: rules, Now: s.now(), Started: started}
+	in := approval.Input{Plan: p.id, Context: planfile.ContextDigest(p.plan), File: p.name(), Blocks: p.blocks, Rules: rules,
+		Now: s.now(), Started: started}
 	var v approval.Verdict
 	err := s.store.View(func(tx *state.Tx) (err error) {
 		var failed error
@@ -268,7 +275,8 @@ func summaries(v approval.Verdict, blocks [][]byte) []state.Approval {
 		if !j.Counted {
 			continue
 		}
-		out = append(out, state.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket, Comment: j.Comment, Digest: approval.Digest(blocks[i])})
+		out = append(out, state.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket, Comment: j.Comment,
+			Digest: approval.Digest(blocks[i])})
 	}
 	return out
 }
@@ -288,7 +296,8 @@ func (s *session) checkHolds(p *approved) error {
 		address := p.plan.Core.Actions[i].Address
 		for _, h := range holds {
 			if planner.MatchGlob(h.Glob, address) {
-				errs = append(errs, fmt.Errorf("%s is held by %s: %s; lift the hold with `cscs-sync hold rm '%s'`, or plan without it", address, h.By, h.Reason, h.Glob))
+				errs = append(errs, fmt.Errorf("%s is held by %s: %s; lift the hold with `cscs-sync hold rm '%s'`, or plan without it",
+					address, h.By, h.Reason, h.Glob))
 			}
 		}
 	}

@@ -41,7 +41,8 @@ yes.`,
 		setup: func(f *pflag.FlagSet) action {
 			var o approveOptions
 			f.StringVar(&o.key, "key", "", "sign with the SSH key in `FILE`; a .pub file asks the agent")
-			f.StringVar(&o.name, "as", "", "approve as `NAME`; default: the login or, for an SSH key, the one principal that allowed_signers gives it")
+			f.StringVar(&o.name, "as", "", "approve as `NAME`; default: the login or, for an SSH key, the one "+
+				"principal that allowed_signers gives it")
 			f.StringVar(&o.ticket, "ticket", "", "the change's ticket `ID`")
 			f.StringVar(&o.comment, "comment", "", "what there is to say (`TEXT`)")
 			f.BoolVar(&o.detach, "detach", false, "print the approval instead of adding it to the file")
@@ -79,7 +80,8 @@ func (o *approveOptions) run(a *app, path string) error {
 	if err := state.WriteFile(path, file.Bytes(), fs.FileMode(0o600), onlyPlans); err != nil {
 		return fmt.Errorf("write plan %s: %w", path, err)
 	}
-	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s", planfile.ShortID(planfile.ID(file.Plan.Core)), planfile.Escape(made.Message.Name), path)
+	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s", planfile.ShortID(planfile.ID(file.Plan.Core)),
+		planfile.Escape(made.Message.Name), path)
 	return nil
 }
 
@@ -154,7 +156,8 @@ func (o *approveOptions) message(a *app, file *planfile.File, name string) appro
 func (o *approveOptions) printMessage(a *app, file *planfile.File) error {
 	name := o.name
 	if name == "" && o.key == "" {
-		return &usageError{"approve", errors.New("--print-message needs --as NAME, a principal that allowed_signers gives the key, or --key FILE to find it")}
+		return &usageError{"approve", errors.New("--print-message needs --as NAME, a principal that allowed_signers " +
+			"gives the key, or --key FILE to find it")}
 	}
 	if name == "" {
 		key, err := a.publicKey(o.key)
@@ -176,7 +179,8 @@ func (o *approveOptions) printMessage(a *app, file *planfile.File) error {
 func (o *approveOptions) fromSignature(file *planfile.File) (approval.Approval, error) {
 	message, ok := strings.CutSuffix(o.signature, ".sig")
 	if !ok {
-		return approval.Approval{}, &usageError{"approve", fmt.Errorf("--signature %s: want the file that ssh-keygen -Y sign made, MESSAGE.sig, with MESSAGE beside it", o.signature)}
+		return approval.Approval{}, &usageError{"approve", fmt.Errorf("--signature %s: want the file that ssh-keygen -Y sign made, "+
+			"MESSAGE.sig, with MESSAGE beside it", o.signature)}
 	}
 	text, err := readFile(message, 1<<20)
 	if err != nil {
@@ -188,7 +192,8 @@ func (o *approveOptions) fromSignature(file *planfile.File) (approval.Approval, 
 	}
 	made, err := approval.FromSSHSIG(text, armored)
 	if err == nil && made.Message.Plan != planfile.ID(file.Plan.Core) {
-		err = refused(fmt.Errorf("the signed message %s is about plan %s, not about this one, %s", message, planfile.ShortID(made.Message.Plan), planfile.ShortID(planfile.ID(file.Plan.Core))))
+		err = refused(fmt.Errorf("the signed message %s is about plan %s, not about this one, %s", message, planfile.ShortID(made.Message.Plan),
+			planfile.ShortID(planfile.ID(file.Plan.Core))))
 	}
 	return made, err
 }
@@ -200,7 +205,8 @@ func (o *approveOptions) local(a *app, file *planfile.File) (approval.Approval, 
 		return approval.Approval{}, err
 	}
 	if s.cfg.Approval.AllowedSigners != "" {
-		return approval.Approval{}, refused(errors.New("this site wants approvals signed with SSH keys (approval.allowed_signers): approve with --key FILE"))
+		return approval.Approval{}, refused(errors.New("this site wants approvals signed with SSH keys " +
+			"(approval.allowed_signers): approve with --key FILE"))
 	}
 	m := o.message(a, file, orElse(o.name, a.user))
 	if err := a.confirmMessage(file, m, "with the key of this node, as "+planfile.Escape(a.user)); err != nil {

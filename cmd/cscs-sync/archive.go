@@ -169,11 +169,13 @@ func (s *session) manifests() (found []planner.Archived, problems []error, err e
 			case err != nil:
 				problems = append(problems, fmt.Errorf("manifest %s/%s.json: %w", settings.Archive, m.Name, err))
 			case x.Archive != settings.Archive+"/"+m.Name && m.Directory.State == planner.DirPresent:
-				problems = append(problems, fmt.Errorf("manifest %s/%s.json: it tells of another place, %s: move both back there", settings.Archive, m.Name, planfile.Quote(x.Archive)))
+				problems = append(problems, fmt.Errorf("manifest %s/%s.json: it tells of another place, %s: move both back there", settings.Archive,
+					m.Name, planfile.Quote(x.Archive)))
 			case m.Directory.State == planner.DirPresent && m.Directory.Inode == x.Inode:
 				found = append(found, x)
 			case m.Directory.State != planner.DirAbsent:
-				problems = append(problems, fmt.Errorf("manifest %s/%s.json: what stands beside it is not the directory that it describes", settings.Archive, m.Name))
+				problems = append(problems, fmt.Errorf("manifest %s/%s.json: what stands beside it is not the directory that it describes",
+					settings.Archive, m.Name))
 			}
 		}
 	}

@@ -101,7 +101,8 @@ func (a *app) retryCallbacks(ctx context.Context, args []string) (err error) {
 	if err := s.unpark(chosen); err != nil {
 		return err
 	}
-	engine := &apply.Engine{Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Reached: s.reached, Host: s.host, Who: s.user}
+	engine := &apply.Engine{Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep,
+		Reached: s.reached, Host: s.host, Who: s.user}
 	n, problem := engine.Redeliver(ctx, func() ([]state.Delivery, error) { return s.due(chosen) })
 	a.tell("%s delivered.", count(n, "callback"))
 	if problem != nil {

@@ -108,7 +108,8 @@ func similar(all []command, word string) string {
 func splitGlobals(args []string) (before, rest []string) {
 	i := 0
 	for i < len(args) && strings.HasPrefix(args[i], "-") && args[i] != "-h" && args[i] != "--help" {
-		takesValue := !strings.Contains(args[i], "=") && slices.Contains([]string{"-c", "--config", "--color", "--log-level", "--log-format"}, args[i])
+		takesValue := !strings.Contains(args[i], "=") && slices.Contains([]string{"-c", "--config", "--color", "--log-level", "--log-format"},
+			args[i])
 		i++
 		if takesValue && i < len(args) {
 			i++
@@ -141,7 +142,8 @@ func (a *app) overview() error {
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-17s %s\n", c.name, c.short)
 	}
-	b.WriteString("\nThe way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.\nFor the flags of a command: cscs-sync help COMMAND\n")
+	b.WriteString("\nThe way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.\nFor the flags " +
+		"of a command: cscs-sync help COMMAND\n")
 	return a.print(b.String())
 }
 

@@ -101,7 +101,8 @@ func (d *doctor) rights() {
 			_, _ = fmt.Sscanf(strings.TrimSpace(value), "%x", &effective)
 		}
 	}
-	needed := []capability{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_FOWNER, "CAP_FOWNER"}, {unix.CAP_FSETID, "CAP_FSETID"}}
+	needed := []capability{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_FOWNER, "CAP_FOWNER"},
+		{unix.CAP_FSETID, "CAP_FSETID"}}
 	if slices.ContainsFunc(d.cfg.Settings.Systems, func(s planner.System) bool { return s.Quota.Kind == planner.QuotaLustre }) {
 		needed = append(needed, capability{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN (to set quotas)"})
 	}
@@ -150,7 +151,8 @@ func (d *doctor) systems(ctx context.Context) {
 			d.say("FAIL", "system "+sys.Name, "%s", m.Problem+m.Unknown)
 			continue
 		case known && root != (planner.RootIdentity{Filesystem: m.Filesystem, Inode: m.Inode}):
-			d.say("FAIL", "system "+sys.Name, "%s is %s, inode %d; the first apply saw %s, inode %d: another filesystem is in its place. If that is right: cscs-sync state rm --root %s",
+			d.say("FAIL", "system "+sys.Name, "%s is %s, inode %d; the first apply saw %s, inode %d: another filesystem is in its place. If that "+
+				"is right: cscs-sync state rm --root %s",
 				path, m.Filesystem, m.Inode, root.Filesystem, root.Inode, sys.Name)
 		case errors.Is(unix.Access(path, unix.W_OK), unix.EROFS):
 			d.say("FAIL", "system "+sys.Name, "%s is mounted read-only: no apply will work", path)
@@ -187,7 +189,8 @@ func (d *doctor) archive(sys planner.System, system string) {
 	}
 	switch {
 	case here.Dev != there.Dev:
-		d.say("FAIL", check, "%s is on another filesystem than %s: directories are moved there, never copied; choose a folder on the same one", path, system)
+		d.say("FAIL", check, "%s is on another filesystem than %s: directories are moved there, never copied; choose a folder on the same one",
+			path, system)
 	case missing:
 		d.say("PASS", check, "%s will be made when it is needed, on the same filesystem", path)
 	default:
@@ -204,7 +207,8 @@ func (d *doctor) enforced() {
 		}
 	}
 	if len(lustre) > 0 {
-		d.say("WARN", "enforcement", "whether the quotas of %s are enforced cannot be seen from a client: on the servers, look at osd-*.*.quota_slave.info", strings.Join(lustre, ", "))
+		d.say("WARN", "enforcement", "whether the quotas of %s are enforced cannot be seen from a client: on the servers, look at "+
+			"osd-*.*.quota_slave.info", strings.Join(lustre, ", "))
 	}
 }
 

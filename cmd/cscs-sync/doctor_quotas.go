@@ -54,7 +54,8 @@ func (d *doctor) quotaClients(ctx context.Context) {
 			d.say("FAIL", check, "%s", state.LimitsWhy)
 			continue
 		case !state.Space.Known || !state.Inodes.Known:
-			d.say("WARN", check, "answered by %s, but what is used is not known, and no limit would be lowered: a server does not answer; see lfs check servers", state.Via)
+			d.say("WARN", check, "answered by %s, but what is used is not known, and no limit would be lowered: a server does not "+
+				"answer; see lfs check servers", state.Via)
 		default:
 			d.say("PASS", check, "answered by %s", state.Via)
 		}
@@ -105,12 +106,14 @@ func (d *doctor) projects(sys planner.System) {
 	case dir.State != planner.DirPresent:
 		d.say("FAIL", check, "%s", dir.Why)
 	case !dir.HasProject:
-		d.say("FAIL", check, "the filesystem at %s has no project ids: use by = \"group\", or enable the project feature on every target", root.Path(sys.Directory))
+		d.say("FAIL", check, "the filesystem at %s has no project ids: use by = \"group\", or enable the project feature on every target",
+			root.Path(sys.Directory))
 	default:
 		d.say("PASS", check, "the filesystem has project ids")
 	}
 	if dir := root.Observe(sys, sys.Archive); dir.State == planner.DirPresent && !dir.ProjectValue().IsAbsent() {
 		path := root.Path(sys.Archive)
-		d.say("FAIL", check, "the archive folder %s hands on project id %d, so nothing with another one can be moved there: lfs project -C -d %s", path, dir.Project, path)
+		d.say("FAIL", check, "the archive folder %s hands on project id %d, so nothing with another one can be moved there: lfs project -C -d %s",
+			path, dir.Project, path)
 	}
 }

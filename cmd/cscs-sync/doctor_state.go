@@ -30,7 +30,8 @@ func (d *doctor) approvals() {
 	keys, required := signers.Len(), d.cfg.Approval.Required
 	switch {
 	case keys < required:
-		d.say("FAIL", "signers", "%s has %s that can be used, and approvals by %d different people are required: no plan can ever be applied", path, count(keys, "line"), required)
+		d.say("FAIL", "signers", "%s has %s that can be used, and approvals by %d different people are required: no plan can ever be applied",
+			path, count(keys, "line"), required)
 	case len(signers.Problems()) > 0:
 		d.say("WARN", "signers", "%s has %s that cannot be used: see the warnings above", path, count(len(signers.Problems()), "line"))
 	default:
@@ -52,7 +53,8 @@ func (d *doctor) notify() {
 }
 
 // remote are filesystems that are no local disk, by the magic numbers of statfs(2) in linux/magic.h and Lustre's.
-var remote = map[uint32]string{0x0BD00BD0: "Lustre", 0x6969: "NFS", 0xFF534D42: "CIFS", 0xFE534D42: "SMB", 0x00C36400: "Ceph", 0x65735546: "FUSE",
+var remote = map[uint32]string{0x0BD00BD0: "Lustre", 0x6969: "NFS", 0xFF534D42: "CIFS", 0xFE534D42: "SMB",
+	0x00C36400: "Ceph", 0x65735546: "FUSE",
 	0x47504653: "GPFS", 0x19830326: "BeeGFS", 0x5346414F: "AFS", 0x01021994: "tmpfs, which a reboot empties"}
 
 // leastFree is how much room the state needs for an apply of any size.
@@ -61,7 +63,8 @@ const leastFree = 100 << 20
 // state reads the state, and looks at where it lies.
 func (d *doctor) state() {
 	recorded, err := d.store.Recorded()
-	d.judge("state", err, "%s: %s, %s waiting", d.store.Dir(), count(len(recorded.Records), "record"), count(len(recorded.Undelivered), "callback"))
+	d.judge("state", err, "%s: %s, %s waiting", d.store.Dir(), count(len(recorded.Records), "record"),
+		count(len(recorded.Undelivered), "callback"))
 	dir := d.store.Dir()
 	var st unix.Statfs_t
 	for err = unix.Statfs(dir, &st); errors.Is(err, unix.ENOENT) && dir != "/"; err = unix.Statfs(dir, &st) {
@@ -122,9 +125,11 @@ func (d *doctor) leftOver() {
 	for _, p := range plans {
 		own := filepath.Join(d.begunFolder(), planfile.ShortID(p.ID)+".plan")
 		if _, err := os.Lstat(own); err == nil && !p.Over() {
-			d.say("WARN", "plans", "%s of the loop's has begun %s and is not over: the loop goes on with it, see `cscs-sync explain ADDRESS`; or give it up with `cscs-sync state abandon %s`", planfile.ShortID(p.ID), minute(p.Begun), own)
+			d.say("WARN", "plans", "%s of the loop's has begun %s and is not over: the loop goes on with it, see `cscs-sync explain ADDRESS`; or "+
+				"give it up with `cscs-sync state abandon %s`", planfile.ShortID(p.ID), minute(p.Begun), own)
 		} else if !p.Over() {
-			d.say("WARN", "plans", "%s has begun %s and is not over: apply its file again, or give it up with `cscs-sync state abandon`", planfile.ShortID(p.ID), minute(p.Begun))
+			d.say("WARN", "plans", "%s has begun %s and is not over: apply its file again, or give it up with `cscs-sync state abandon`",
+				planfile.ShortID(p.ID), minute(p.Begun))
 		}
 	}
 	parked, old := 0, 0

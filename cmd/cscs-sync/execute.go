@@ -24,7 +24,8 @@ const stepOrder = "order"
 
 // apply runs an approved plan, under the lock.
 func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err error) {
-	lock, err := state.AcquireLock(ctx, s.store.Dir(), state.Holder{Who: s.user, Host: s.host, PID: os.Getpid(), Plan: p.id, Since: s.now()}, o.lockTimeout)
+	lock, err := state.AcquireLock(ctx, s.store.Dir(), state.Holder{Who: s.user, Host: s.host, PID: os.Getpid(), Plan: p.id, Since: s.now()},
+		o.lockTimeout)
 	if err != nil {
 		return err
 	}
@@ -111,7 +112,8 @@ func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, beg
 	if err != nil {
 		return apply.Job{}, nil, err
 	}
-	job, stale := apply.Prepare(p.plan, p.id, apply.Now{Settings: &s.cfg.Settings, Items: now.items, Graph: now.graph, Recorded: now.recorded, Orders: now.orders, Resumed: begun})
+	job, stale := apply.Prepare(p.plan, p.id, apply.Now{Settings: &s.cfg.Settings, Items: now.items, Graph: now.graph, Recorded: now.recorded,
+		Orders: now.orders, Resumed: begun})
 	if len(stale) > 0 && !o.skipStale && !begun {
 		return job, now, p.moved(stale)
 	}
@@ -142,7 +144,8 @@ func earlierOrders(p *approved, steps []state.Step) []planner.Question {
 // begin notes in the ledger, synced, that the plan has begun: from here on apply resumes it.
 func (s *session) begin(p *approved, job apply.Job, now *planned, approvals []state.Approval, begun bool) error {
 	return s.store.Update(func(tx *state.Tx) error {
-		_, err := tx.Begin(state.PlanStart{ID: p.id, Context: p.contextDigest(), Made: p.plan.Context.Made, Keys: keysOf(p.plan), Approvals: approvals, Who: s.user, Host: s.host})
+		_, err := tx.Begin(state.PlanStart{ID: p.id, Context: p.contextDigest(), Made: p.plan.Context.Made, Keys: keysOf(p.plan),
+			Approvals: approvals, Who: s.user, Host: s.host})
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,8 @@ import (
 )
 
 func explainCommand() command {
-	return command{name: "explain", args: "ADDRESS|GID|ORDER", least: 1, most: 1, short: "say what is wanted, what is there, and why nothing happens",
+	return command{name: "explain", args: "ADDRESS|GID|ORDER", least: 1, most: 1,
+		short: "say what is wanted, what is there, and why nothing happens",
 		long: `
 The helpdesk's question. Takes an address, a group id, or an order's id (or its
 first digits), asks the proxy, Waldur and the storage, and changes nothing.`,
@@ -61,7 +62,8 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 		}
 	}
 	if len(found) == 0 {
-		if err := e.unlisted(what, "no: the proxy lists it no more. It leaves out what has no group id in the user directory; nothing is done about it, and nothing is taken away"); err != nil {
+		if err := e.unlisted(what, "no: the proxy lists it no more. It leaves out what has no group id in the user directory; nothing is done "+
+			"about it, and nothing is taken away"); err != nil {
 			return err
 		}
 	}
@@ -291,10 +293,12 @@ func (e *explanation) wish(v planner.View) {
 		}
 		return string(p.From)
 	}
-	e.line("wanted", "owner %d (%s), group %d (%s), mode %s (%s)", v.Owner, source(planner.Owner), v.Group, source(planner.Group), v.Mode, source(planner.ModeAttr))
+	e.line("wanted", "owner %d (%s), group %d (%s), mode %s (%s)", v.Owner, source(planner.Owner), v.Group, source(planner.Group),
+		v.Mode, source(planner.ModeAttr))
 	if v.Quota.Known() {
 		c := planner.ClaimOf(v.Quota)
-		e.line("", "space %s soft, %s hard (%s); inodes %s soft, %s hard (%s)", planner.Show(planner.SpaceSoft, c.SpaceSoft), planner.Show(planner.SpaceHard, c.SpaceHard), source(planner.SpaceHard),
+		e.line("", "space %s soft, %s hard (%s); inodes %s soft, %s hard (%s)", planner.Show(planner.SpaceSoft, c.SpaceSoft),
+			planner.Show(planner.SpaceHard, c.SpaceHard), source(planner.SpaceHard),
 			planner.Show(planner.InodesSoft, c.InodesSoft), planner.Show(planner.InodesHard, c.InodesHard), source(planner.InodesHard))
 	}
 	if !v.Managed {
@@ -365,7 +369,8 @@ func (e *explanation) last(tx *state.Tx, entry *state.Entry) error {
 	if err != nil || !known {
 		return err
 	}
-	text := fmt.Sprintf("%s: plan %s, %s, by %s", minute(entry.Time), planfile.ShortID(entry.Plan), orElse(string(p.Result), "under way"), p.By)
+	text := fmt.Sprintf("%s: plan %s, %s, by %s", minute(entry.Time), planfile.ShortID(entry.Plan),
+		orElse(string(p.Result), "under way"), p.By)
 	for _, x := range p.Approvals {
 		text += ", approved by " + x.Name
 		if x.Ticket != "" {

@@ -108,7 +108,8 @@ func (d *drawing) views(views []planner.View) {
 			d.edges = append(d.edges, [2]int{d.byAddress(v.Parent), n})
 		}
 		if v.Identity != nil && v.Quota.Known() {
-			q := d.node(fmt.Sprintf("quota %s %s %d", v.System, v.Identity.By, v.Identity.ID), fmt.Sprintf("quota %s %d\n%s", v.Identity.By, v.Identity.ID, v.System), "quota")
+			q := d.node(fmt.Sprintf("quota %s %s %d", v.System, v.Identity.By, v.Identity.ID),
+				fmt.Sprintf("quota %s %d\n%s", v.Identity.By, v.Identity.ID, v.System), "quota")
 			d.edges = append(d.edges, [2]int{n, q})
 		}
 	}
@@ -147,7 +148,8 @@ func (d *drawing) plan(p *planner.Plan) {
 			}
 		}
 		if a.Quota != nil {
-			q := d.node(fmt.Sprintf("quota %s %s %d", a.System, a.Quota.By, a.Quota.ID), fmt.Sprintf("quota %s %d\n%s", a.Quota.By, a.Quota.ID, a.System), "quota")
+			q := d.node(fmt.Sprintf("quota %s %s %d", a.System, a.Quota.By, a.Quota.ID),
+				fmt.Sprintf("quota %s %d\n%s", a.Quota.By, a.Quota.ID, a.System), "quota")
 			d.edges = append(d.edges, [2]int{n, q})
 		}
 	}

@@ -108,7 +108,8 @@ func (a *app) removeHold(glob string) error {
 		if len(gone) == 0 {
 			return fmt.Errorf("no hold has exactly the glob %s; see `cscs-sync hold list`", glob)
 		}
-		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventUnhold, Text: fmt.Sprintf("%s (%s)", glob, count(len(gone), "hold"))})
+		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventUnhold,
+			Text: fmt.Sprintf("%s (%s)", glob, count(len(gone), "hold"))})
 		return err
 	})
 }
@@ -138,7 +139,8 @@ func (a *app) listHolds(asJSON bool) error {
 		if !h.Until.IsZero() {
 			until = "until " + minute(h.Until)
 		}
-		fmt.Fprintf(&b, "%s\n  %s, by %s since %s: %s\n", planfile.Quote(h.Glob), until, planfile.Escape(h.By), minute(h.At), planfile.Escape(h.Reason))
+		fmt.Fprintf(&b, "%s\n  %s, by %s since %s: %s\n", planfile.Quote(h.Glob), until, planfile.Escape(h.By),
+			minute(h.At), planfile.Escape(h.Reason))
 	}
 	return a.print(b.String())
 }

@@ -265,14 +265,16 @@ func (r *round) shrunk(p *planned) error {
 	if float64(lacking) <= shrunkShare*float64(recorded) || lacking < shrunkLeast && 2*lacking < recorded {
 		return nil
 	}
-	return fmt.Errorf("the listing lacks %d of %d recorded resources: nothing is done until somebody looks; %sif that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded, renamedHint(p.plan))
+	return fmt.Errorf("the listing lacks %d of %d recorded resources: nothing is done until somebody looks; %sif that is right, run "+
+		"`cscs-sync run --once --accept-shrunk`", lacking, recorded, renamedHint(p.plan))
 }
 
 // renamedHint is what may have happened where resources turn up on a system that nobody has heard of.
 func renamedHint(p *planner.Plan) string {
 	for _, b := range p.Context.Blocked {
 		if slices.ContainsFunc(b.Reasons, func(r planner.Reason) bool { return r.Code == "no_system" }) {
-			return fmt.Sprintf("no system block answers to %s: if its offering was renamed, add the new slug to the slugs of its system and reload; ", planfile.Quote(b.Key.System))
+			return fmt.Sprintf("no system block answers to %s: if its offering was renamed, add the new slug to the slugs of its system and "+
+				"reload; ", planfile.Quote(b.Key.System))
 		}
 	}
 	return ""

@@ -95,7 +95,8 @@ type pause struct {
 }
 
 func newLoop(s *session, o runOptions) *loop {
-	l := &loop{s: s, o: o, memory: newMemory(), archived: map[planner.Key]bool{}, heldTries: map[string]pause{}, notify: newNotifier(s.getenv), pulse: &pulse{now: s.now}, lookout: lookout{timeout: s.mountTimeout}}
+	l := &loop{s: s, o: o, memory: newMemory(), archived: map[planner.Key]bool{}, heldTries: map[string]pause{}, notify: newNotifier(s.getenv),
+		pulse: &pulse{now: s.now}, lookout: lookout{timeout: s.mountTimeout}}
 	l.metrics = newMetrics(s.now, l.pulse)
 	l.config.Store(s.cfg)
 	s.beat = l.pulse.beat
@@ -124,7 +125,8 @@ func (a *app) roundLog() *slog.Logger {
 func (l *loop) run(ctx context.Context) error {
 	work, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l.log.Info("start", "version", version(), "state", l.s.store.Dir(), "once", l.o.once, "dry_run", l.o.dryRun, "interval", l.interval(), "audit_interval", l.s.cfg.Run.AuditInterval)
+	l.log.Info("start", "version", version(), "state", l.s.store.Dir(), "once", l.o.once, "dry_run", l.o.dryRun, "interval", l.interval(),
+		"audit_interval", l.s.cfg.Run.AuditInterval)
 	result := make(chan error, 1)
 	go func() {
 		if l.o.once {
@@ -149,7 +151,8 @@ func (l *loop) run(ctx context.Context) error {
 			cancel()
 		}
 	}
-	l.log.Error("stopped although something hangs; what was begun is in the journal, and the next run goes on with it", "stage", l.pulse.last())
+	l.log.Error("stopped although something hangs; what was begun is in the journal, and the next run goes on with it", "stage",
+		l.pulse.last())
 	return nil
 }
 
@@ -250,7 +253,8 @@ func (l *loop) round(ctx context.Context, which lane) reason {
 	r := &round{loop: l, lane: which, open: map[planner.Key]bool{}}
 	why, err := r.do(ctx)
 	took := l.s.now().Sub(start)
-	attrs := []any{"lane", which, "reason", why, "applied", r.applied, "held", r.held, "failed", r.failed, "took", took.Round(time.Millisecond)}
+	attrs := []any{"lane", which, "reason", why, "applied", r.applied, "held", r.held, "failed", r.failed,
+		"took", took.Round(time.Millisecond)}
 	level, because := slog.LevelInfo, "because"
 	if !why.fine() {
 		level, because = slog.LevelWarn, "error"

@@ -198,7 +198,8 @@ func (s *session) recallMemory() (memory, error) {
 
 // keepMemory writes down what is remembered, unless that is in the file.
 func (s *session) keepMemory(m *memory) error {
-	kept := keptMemory{Format: memoryFormat, Failures: slices.AppendSeq([]failure{}, maps.Values(m.failures)), Repeated: slices.AppendSeq([]repeated{}, maps.Values(m.did))}
+	kept := keptMemory{Format: memoryFormat, Failures: slices.AppendSeq([]failure{}, maps.Values(m.failures)),
+		Repeated: slices.AppendSeq([]repeated{}, maps.Values(m.did))}
 	slices.SortFunc(kept.Failures, func(a, b failure) int { return a.Key.Compare(b.Key) })
 	slices.SortFunc(kept.Repeated, func(a, b repeated) int { return a.Key.Compare(b.Key) })
 	data, err := json.MarshalIndent(kept, "", " ")

@@ -182,8 +182,10 @@ func (m *metrics) looked(r *round) {
 	}
 	m.heldActions.Set(float64(r.held))
 	c := p.plan.Context.Counts
-	for name, n := range map[planner.ActionKind]int{planner.Create: c.Create, planner.Adopt: c.Adopt, planner.Update: c.Update, planner.Archive: c.Archive, planner.Restore: c.Restore,
-		planner.RejectOrder: c.Reject, planner.FailOrder: c.Fail, planner.Report: c.Report, planner.Blocked: c.Blocked, planner.Waiting: c.Waiting,
+	for name, n := range map[planner.ActionKind]int{planner.Create: c.Create, planner.Adopt: c.Adopt, planner.Update: c.Update,
+		planner.Archive: c.Archive, planner.Restore: c.Restore,
+		planner.RejectOrder: c.Reject, planner.FailOrder: c.Fail, planner.Report: c.Report,
+		planner.Blocked: c.Blocked, planner.Waiting: c.Waiting,
 		planner.NothingToDo: c.Unchanged, "unobserved": p.plan.Context.Unobserved} {
 		m.resources.WithLabelValues(string(name)).Set(float64(n))
 	}

@@ -148,7 +148,8 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 		return fmt.Errorf("held plan %s: %w", path, err)
 	}
 	waiting[path] = &heldPlan{path: path, actions: part.Core.Actions, wanted: true}
-	r.log.Info("held", "plan", path, "resources", addressesOf(part, 3), "because", strings.Join(g.Rules, "; "), "next", "cscs-sync approve "+path)
+	r.log.Info("held", "plan", path, "resources", addressesOf(part, 3), "because", strings.Join(g.Rules, "; "),
+		"next", "cscs-sync approve "+path)
 	return nil
 }
 
@@ -171,7 +172,8 @@ func (r *round) takeAway(p *planned, waiting map[string]*heldPlan) error {
 		if err := removeHeld(path); err != nil {
 			return err
 		}
-		r.log.Info("no longer held", "plan", path, "because", "this round would not hold it: it is done, is wanted otherwise, or only waits for its time")
+		r.log.Info("no longer held", "plan", path, "because", "this round would not hold it: it is done, is "+
+			"wanted otherwise, or only waits for its time")
 	}
 	return nil
 }

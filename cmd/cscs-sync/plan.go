@@ -49,7 +49,8 @@ Exit codes: 0 done; 1 error; 4 something could not be observed; and with
 			f.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when there are changes")
 			f.BoolVar(&o.compact, "compact", false, "fold changes of the same shape")
 			o.selectionFlags(f)
-			f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy: one complete listing, or all pages of one (- is stdin)")
+			f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy: one complete "+
+				"listing, or all pages of one (- is stdin)")
 			return func(ctx context.Context, a *app, _ []string) error { return o.run(ctx, a) }
 		}}
 }

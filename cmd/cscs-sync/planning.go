@@ -159,7 +159,8 @@ func (s *session) questions(items []planner.Item, r request) []planner.Question 
 
 // header is who planned, when and where.
 func (s *session) header(source providers.Source) planner.Context {
-	return planner.Context{Made: s.now().UTC().Truncate(time.Second), User: s.user, Host: s.host, Version: version(), Renderer: planfile.Renderer,
+	return planner.Context{Made: s.now().UTC().Truncate(time.Second), User: s.user, Host: s.host,
+		Version: version(), Renderer: planfile.Renderer,
 		Source: source.Name(), ValidFor: s.cfg.Approval.ValidFor}
 }
 

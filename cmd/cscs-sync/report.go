@@ -77,7 +77,8 @@ func (r *report) event(e apply.Event) {
 	r.n++
 	total := len(r.plan.plan.Core.Actions)
 	r.tellProgress("Applying", r.n, total)
-	text := fmt.Sprintf("[%*d/%d] %s: %s", len(fmt.Sprint(total)), r.n, total, planfile.Quote(e.Action.Address), words(e.Action.Kind, e.Status))
+	text := fmt.Sprintf("[%*d/%d] %s: %s", len(fmt.Sprint(total)), r.n, total, planfile.Quote(e.Action.Address),
+		words(e.Action.Kind, e.Status))
 	if e.Err != nil {
 		text += ": " + planfile.Escape(strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 	}
@@ -114,7 +115,8 @@ func allStatuses(results []apply.Result) map[string]int {
 
 // words tell what became of an action.
 func words(k planner.ActionKind, s apply.Status) string {
-	done := map[planner.ActionKind]string{planner.Create: "created", planner.Adopt: "adopted", planner.Update: "updated", planner.Archive: "archived",
+	done := map[planner.ActionKind]string{planner.Create: "created", planner.Adopt: "adopted",
+		planner.Update: "updated", planner.Archive: "archived",
 		planner.Restore: "restored", planner.RejectOrder: "order rejected", planner.FailOrder: "order failed", planner.Report: "reported"}[k]
 	switch s {
 	case apply.Done:
@@ -192,7 +194,8 @@ func (r *report) next(counts map[string]int, result state.Result) {
 	case result == state.Interrupted && r.plan.path != "":
 		fmt.Fprintf(r.out, "To go on where it stopped: cscs-sync apply %s\n", r.plan.path)
 	case result == state.Interrupted:
-		fmt.Fprintf(r.out, "Plan %s has begun; end it with `cscs-sync state abandon %s`, then apply again.\n", planfile.ShortID(r.plan.id), r.plan.id)
+		fmt.Fprintf(r.out, "Plan %s has begun; end it with `cscs-sync state abandon %s`, then apply again.\n",
+			planfile.ShortID(r.plan.id), r.plan.id)
 	case counts[string(apply.Failed)]+counts[string(apply.Skipped)] > 0:
 		fmt.Fprintln(r.out, "To see what is left: cscs-sync plan")
 	}

@@ -44,7 +44,8 @@ func (r *round) do(ctx context.Context) (reason, error) {
 	first := []struct {
 		what string
 		run  func(context.Context) error
-	}{{"callbacks that wait for Waldur", r.redeliver}, {"plans that were begun", r.resumeBegun}, {"held plans that are approved", r.applyPending}}
+	}{{"callbacks that wait for Waldur", r.redeliver}, {"plans that were begun", r.resumeBegun},
+		{"held plans that are approved", r.applyPending}}
 	for _, step := range first {
 		var busy *state.LockedError
 		err := step.run(ctx)
@@ -169,7 +170,8 @@ func (r *round) outcome(p *planned, held []policy.Group) (reason, error) {
 	}
 	why := r.idleReason(held)
 	if next := r.memory.next(r.s.now()); why == inBackoff && !next.IsZero() {
-		return why, fmt.Errorf("%s failed before; the next try is at %s", count(r.later[policy.Backoff], "action"), next.UTC().Format(time.RFC3339))
+		return why, fmt.Errorf("%s failed before; the next try is at %s", count(r.later[policy.Backoff], "action"),
+			next.UTC().Format(time.RFC3339))
 	}
 	return why, nil
 }
@@ -209,12 +211,14 @@ func (r *round) judge(p *planned) ([]policy.Decision, error) {
 		case !r.isTrusted:
 			d.Approved, d.Code, d.Rule = false, policy.NotAllowed, "no plan approved by a person has been applied on this state yet"
 		case r.memory.unsettled(a):
-			d.Approved, d.Code, d.Rule = false, policy.Backoff, "it was changed just so several times, and differs again each time: find out what works against it"
+			d.Approved, d.Code, d.Rule = false, policy.Backoff, "it was changed just so several times, and differs again "+
+				"each time: find out what works against it"
 			r.unsettled++
 			r.log.Warn("resource", "address", a.Address, "error", "it does not stay as it is made", "times", r.memory.did[a.Key].Count)
 		case waits:
 			d.Approved, d.Code = false, policy.Backoff
-			d.Rule = fmt.Sprintf("it failed %s in a row, and is tried again at %s; the last time: %s", count(f.Count, "time"), f.Until.UTC().Format("15:04 UTC"), f.Error)
+			d.Rule = fmt.Sprintf("it failed %s in a row, and is tried again at %s; the last time: %s", count(f.Count, "time"),
+				f.Until.UTC().Format("15:04 UTC"), f.Error)
 		}
 	}
 	return decisions, nil
@@ -238,7 +242,8 @@ func (s *session) trusted() (yes bool, err error) {
 // applyGroup applies a plan in the policy's name, through the same door as everybody's.
 func (r *round) applyGroup(ctx context.Context, p *planner.Plan) error {
 	id := planfile.ID(p.Core)
-	made, err := r.s.policyApproval(approval.Message{Plan: id, Context: planfile.ContextDigest(p), Name: "policy", Time: r.s.now().UTC().Truncate(time.Second)})
+	made, err := r.s.policyApproval(approval.Message{Plan: id, Context: planfile.ContextDigest(p), Name: "policy",
+		Time: r.s.now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return err
 	}
@@ -285,7 +290,8 @@ func (r *round) account(res apply.Result) {
 	case apply.Undelivered: // the outbox tries again by itself
 		r.failed++
 		r.memory.done(res.Action, r.s.now())
-		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err), "next", "cscs-sync callbacks list")
+		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err),
+			"next", "cscs-sync callbacks list")
 	default:
 		r.failed++
 		r.logFailure(res, r.memory.failed(res.Action, errorText(res.Err), r.s.now(), r.interval()))

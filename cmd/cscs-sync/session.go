@@ -35,7 +35,8 @@ func (a *app) configuration() (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("find the configuration: neither ./cscs-sync.hcl nor /etc/cscs-sync exists; name one with --config, or write one with `cscs-sync init`")
+	return "", fmt.Errorf("find the configuration: neither ./cscs-sync.hcl nor /etc/cscs-sync exists; name one with " +
+		"--config, or write one with `cscs-sync init`")
 }
 
 // open loads the configuration, shows its warnings, and names the state.

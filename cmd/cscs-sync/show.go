@@ -32,7 +32,8 @@ Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
 					return err
 				}
 				if file.Foreign {
-					a.tell("Warning: %s was written by another version of cscs-sync: its text could not be compared with its content; below is the content", args[0])
+					a.tell("Warning: %s was written by another version of cscs-sync: its text could not be compared with its "+
+						"content; below is the content", args[0])
 				}
 				o := planfile.Options{Color: a.colored(a.stdout), Commands: commands, Compact: compact, Width: a.width}
 				switch {

@@ -53,15 +53,18 @@ func (o *approveOptions) principal(a *app, key ssh.PublicKey) (string, error) {
 	}
 	if err != nil {
 		a.printError(err) // diagnostics, perhaps
-		return "", &usageError{"approve", errors.New("who approves is not known and could not be looked up: say it with --as NAME, a principal that allowed_signers gives the key")}
+		return "", &usageError{"approve", errors.New("who approves is not known and could not be looked up: say it with --as NAME, a " +
+			"principal that allowed_signers gives the key")}
 	}
 	switch names := signers.Names(key, a.now()); len(names) {
 	case 1:
 		return names[0], nil
 	case 0:
-		return "", &usageError{"approve", fmt.Errorf("who approves is not known: %s spells out no name for the key %s; say one with --as NAME", path, approval.Fingerprint(key))}
+		return "", &usageError{"approve", fmt.Errorf("who approves is not known: %s spells out no name for the key %s; say one with --as NAME",
+			path, approval.Fingerprint(key))}
 	default:
-		return "", &usageError{"approve", fmt.Errorf("who approves is not known: %s gives the key %s the names %s; say which with --as NAME", path, approval.Fingerprint(key), strings.Join(names, ", "))}
+		return "", &usageError{"approve", fmt.Errorf("who approves is not known: %s gives the key %s the names %s; say which with --as NAME",
+			path, approval.Fingerprint(key), strings.Join(names, ", "))}
 	}
 }
 
@@ -112,7 +115,8 @@ func (a *app) signer(path string, data []byte) (ssh.Signer, func(), error) {
 	}
 	socket, ok := a.getenv("SSH_AUTH_SOCK")
 	if !ok || socket == "" {
-		return nil, none, fmt.Errorf("key %s: it is a public key, and no SSH agent runs (SSH_AUTH_SOCK is not set); give the private key's file, or start an agent", path)
+		return nil, none, fmt.Errorf("key %s: it is a public key, and no SSH agent runs (SSH_AUTH_SOCK is not set); give the "+
+			"private key's file, or start an agent", path)
 	}
 	conn, err := net.Dial("unix", socket)
 	if err != nil {

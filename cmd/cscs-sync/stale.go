@@ -51,7 +51,8 @@ func (p *approved) configurationChanged(now *planner.Settings) error {
 	if len(why) == 0 {
 		why = []string{"configuration was " + planfile.Escape(p.plan.Core.Configuration) + " when planned, is " + now.Fingerprint + " now"}
 	}
-	return refused(fmt.Errorf("plan %s is stale: the configuration was changed since it was made: %s; nothing was done; next: %s", p.name(), strings.Join(why, "; "), p.again()))
+	return refused(fmt.Errorf("plan %s is stale: the configuration was changed since it was made: %s; nothing was done; next: %s", p.name(),
+		strings.Join(why, "; "), p.again()))
 }
 
 // differentParts tells digests apart: what they stand for is in the configuration, and was in the one before.
@@ -78,7 +79,8 @@ func differentParts(then, now []planner.ConfigurationPart) []string {
 
 // ended refuses a plan that has run: it is single-use.
 func (p *approved) ended(known state.Plan) error {
-	return refused(fmt.Errorf("plan %s was already applied: not begun when planned, ended %s by %s with the result %s now; a plan is applied once; next: %s",
+	return refused(fmt.Errorf("plan %s was already applied: not begun when planned, ended %s by %s with the result "+
+		"%s now; a plan is applied once; next: %s",
 		p.name(), minute(known.Ended), planfile.Escape(known.EndedBy), known.Result, p.again()))
 }
 
@@ -96,7 +98,8 @@ func (p *approved) superseded(by []state.Supersession) error {
 	if n := len(by) - 1; n > 0 {
 		more = " and " + count(n, "more resource")
 	}
-	return refused(fmt.Errorf("plan %s is superseded: it was the latest for %s%s when planned (%s), plan %s of %s has begun now; nothing was done; next: %s",
+	return refused(fmt.Errorf("plan %s is superseded: it was the latest for %s%s when planned (%s), plan %s of %s "+
+		"has begun now; nothing was done; next: %s",
 		p.name(), address, more, minute(p.plan.Context.Made), planfile.ShortID(by[0].Plan), minute(by[0].Made), p.again()))
 }
 
@@ -106,7 +109,8 @@ func (p *approved) moved(stale []planner.Stale) error {
 	if p.path != "" {
 		next += ", or to leave out what is stale: cscs-sync apply --skip-stale " + planfile.ShellWord(p.path)
 	}
-	errs := []error{fmt.Errorf("plan %s is stale: %d of what it shows is no longer so; nothing was done; next: %s", p.name(), len(stale), next)}
+	errs := []error{fmt.Errorf("plan %s is stale: %d of what it shows is no longer so; nothing was done; next: %s", p.name(), len(stale),
+		next)}
 	for _, s := range stale {
 		errs = append(errs, errors.New(s.String()))
 	}

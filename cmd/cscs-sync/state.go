@@ -155,10 +155,12 @@ func (a *app) showState(address string, asJSON bool) error {
 	var b strings.Builder
 	for _, r := range found {
 		fmt.Fprintf(&b, "%s\n  item       %s (%s, %s)\n  directory  %s on %s, inode %d\n  owner      %d:%d, mode %s (%s)\n",
-			planfile.Quote(r.Address), r.Key.Item, planfile.Quote(r.Key.System), planfile.Quote(r.Key.DataType), r.Storage, r.System, r.Inode, r.Owner, r.Group, r.Mode, r.Mode.Letters())
+			planfile.Quote(r.Address), r.Key.Item, planfile.Quote(r.Key.System), planfile.Quote(r.Key.DataType), r.Storage, r.System, r.Inode,
+			r.Owner, r.Group, r.Mode, r.Mode.Letters())
 		if r.QuotaBy != "" {
 			fmt.Fprintf(&b, "  quota      %s %d: space %s soft, %s hard; inodes %s soft, %s hard\n", r.QuotaBy, r.QuotaID,
-				planner.Show(planner.SpaceSoft, r.Claim.SpaceSoft), planner.Show(planner.SpaceHard, r.Claim.SpaceHard), planner.Show(planner.InodesSoft, r.Claim.InodesSoft), planner.Show(planner.InodesHard, r.Claim.InodesHard))
+				planner.Show(planner.SpaceSoft, r.Claim.SpaceSoft), planner.Show(planner.SpaceHard, r.Claim.SpaceHard),
+				planner.Show(planner.InodesSoft, r.Claim.InodesSoft), planner.Show(planner.InodesHard, r.Claim.InodesHard))
 		}
 		fmt.Fprintf(&b, "  recorded   %s", minute(r.At))
 		if r.Plan != "" {

@@ -46,7 +46,8 @@ func (s *session) storage() (st *storage, done func(), err error) {
 		root.Close()
 		return nil, nil, err
 	}
-	st = &storage{root: root, quotas: quotas, systems: map[string]planner.System{}, expected: recorded.Roots, opened: map[string]*openedSystem{}}
+	st = &storage{root: root, quotas: quotas, systems: map[string]planner.System{}, expected: recorded.Roots,
+		opened: map[string]*openedSystem{}}
 	for _, sys := range s.cfg.Settings.Systems {
 		st.systems[sys.Name], st.opened[sys.Name] = sys, &openedSystem{}
 	}

@@ -150,7 +150,10 @@ func (a *app) post(ctx context.Context, to *config.Notify, body []byte) error {
 	if to.Token.IsSet() {
 		req.Header.Set("Authorization", "Bearer "+to.Token.Reveal())
 	}
-	client := &http.Client{Transport: a.transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: a.transport(), CheckRedirect: func(*http.Request,
+		[]*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	answer, err := client.Do(req)
 	var withURL *url.Error
 	if errors.As(err, &withURL) {
@@ -189,7 +192,8 @@ func addressesOf(p *planner.Plan, most int) string {
 
 // noticeOf says what is held.
 func noticeOf(p *planner.Plan, path, host string) heldNotice {
-	n := heldNotice{Event: "held", Plan: planfile.ID(p.Core), File: path, Host: host, Actions: len(p.Core.Actions), Danger: []planner.Danger{}, Because: []string{}, Addresses: []string{}}
+	n := heldNotice{Event: "held", Plan: planfile.ID(p.Core), File: path, Host: host, Actions: len(p.Core.Actions), Danger: []planner.Danger{},
+		Because: []string{}, Addresses: []string{}}
 	seen := map[planner.Danger]bool{}
 	for i := range p.Core.Actions {
 		a := &p.Core.Actions[i]
@@ -208,6 +212,7 @@ func noticeOf(p *planner.Plan, path, host string) heldNotice {
 			n.Because = append(n.Because, w.Text)
 		}
 	}
-	n.Text = fmt.Sprintf("cscs-sync on %s holds plan %s with %d actions: cscs-sync approve %s", host, planfile.ShortID(n.Plan), n.Actions, path)
+	n.Text = fmt.Sprintf("cscs-sync on %s holds plan %s with %d actions: cscs-sync approve %s", host,
+		planfile.ShortID(n.Plan), n.Actions, path)
 	return n
 }

@@ -49,7 +49,8 @@ func (a *app) validate(asJSON bool) error {
 	if asJSON {
 		return nil
 	}
-	return a.print(fmt.Sprintf("Success! The configuration is valid: %s, %s.\n", count(len(cfg.Settings.Systems), "system"), count(len(cfg.Overrides), "override")))
+	return a.print(fmt.Sprintf("Success! The configuration is valid: %s, %s.\n", count(len(cfg.Settings.Systems), "system"),
+		count(len(cfg.Overrides), "override")))
 }
 
 // count is a number with its noun: "1 system", "3 systems".

@@ -109,7 +109,8 @@ func (o *verifyOptions) verify(a *app, path string, file *planfile.File, v *veri
 			v.add("approved", false, err.Error())
 			return nil
 		}
-	} else if verdict, err = approval.Judge(approval.Input{Plan: v.ID, Context: planfile.ContextDigest(file.Plan), File: path, Blocks: blocks, Rules: rules, Now: a.now()}); err != nil {
+	} else if verdict, err = approval.Judge(approval.Input{Plan: v.ID, Context: planfile.ContextDigest(file.Plan), File: path, Blocks: blocks,
+		Rules: rules, Now: a.now()}); err != nil {
 		v.add("approved", false, err.Error())
 		return nil
 	}

@@ -38,13 +38,15 @@ func (s *session) source(files []string) (providers.Source, error) {
 	}
 	p := s.cfg.Proxy
 	if p == nil {
-		return nil, errors.New("list resources: there is no proxy block in the configuration; add one, or plan from saved responses with --resources FILE")
+		return nil, errors.New("list resources: there is no proxy block in the configuration; add one, or plan " +
+			"from saved responses with --resources FILE")
 	}
 	from := "proxy.token"
 	if p.OIDC != nil {
 		from = "proxy.oidc"
 	}
-	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: s.proxyTokens(p), TokenFrom: from, Timeout: p.Timeout, Transport: s.transport(),
+	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: s.proxyTokens(p), TokenFrom: from,
+		Timeout: p.Timeout, Transport: s.transport(),
 		Clock: waldur.Clock{Now: s.now, Sleep: waldur.Sleep, Rand: rand.Float64}, Progress: s.tellProgress})
 }
 
@@ -66,7 +68,8 @@ func (s *session) orders() providers.Orders {
 
 // quotas are the quota clients of all systems.
 func (s *session) quotas() (*lustre.Systems, error) {
-	q, err := lustre.NewSystems(s.cfg.Settings.Systems, lustre.Options{Timeout: quotaTimeout, Now: s.now, Root: s.cfg.Storage.Root, Kernel: s.kernel})
+	q, err := lustre.NewSystems(s.cfg.Settings.Systems, lustre.Options{Timeout: quotaTimeout, Now: s.now,
+		Root: s.cfg.Storage.Root, Kernel: s.kernel})
 	if err != nil {
 		return nil, fmt.Errorf("quota clients: %w", err)
 	}
