@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -366,5 +367,34 @@ func TestOrdersLaneSeesConflicts(t *testing.T) {
 	out, _ := s.command("run", "--once").CombinedOutput()
 	if !strings.Contains(string(out), "lane=audit reason=source_unreachable") || !strings.Contains(string(out), "lane=orders reason=no_changes") {
 		t.Errorf("want a failed audit, and an orders lane that plans nothing for the newcomer inside another's directory:\n%s", out)
+	}
+}
+
+// TestNeverTwoListings: while one listing is under way there is no second one, however short the interval and whichever the
+// lane.
+func TestNeverTwoListings(t *testing.T) {
+	s := newService(t, quick)
+	s.withoutQuotas()
+	s.create("first", 30500)
+	s.settle()
+	var now, most, all atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := now.Add(1)
+		for most.Load() < n && !most.CompareAndSwap(most.Load(), n) {
+		}
+		all.Add(1)
+		time.Sleep(60 * time.Millisecond) // several intervals
+		s.sim.ServeHTTP(w, r)
+		now.Add(-1)
+	}))
+	defer proxy.Close()
+	s.edit(s.url+"/api/storage-resources/", proxy.URL+"/api/storage-resources/")
+	s.start("--interval", "10ms")
+	s.until("both lanes", func() bool {
+		return all.Load() > 20 && strings.Count(s.log(), "lane=audit") > 2 && s.says("lane=orders")()
+	})
+	s.stops()
+	if most.Load() != 1 {
+		t.Errorf("%d listings at a time", most.Load())
 	}
 }

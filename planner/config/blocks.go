@@ -39,8 +39,8 @@ func (d *decoder) decode(blocks hcl.Blocks) {
 	d.waldur(single["waldur"])
 	storage := d.storage(single["storage"], blocks)
 	d.approval(single["approval"])
-	d.autoApprove(single["auto_approve"])
 	d.run(single["run"])
+	d.autoApprove(single["auto_approve"])
 	d.systems(systems, storage)
 	d.state(single["state"])
 	d.overrides(overrides)
@@ -167,9 +167,10 @@ func (d *decoder) run(block *hcl.Block) {
 		s.wrong("listen", "Metrics and health are served on a loopback address and a port, such as 127.0.0.1:9811.")
 	}
 	r.Notify = d.notify(s.blocks)
+	before := len(d.diags)
 	r.Interval = s.duration("interval", time.Minute, time.Second)
 	r.AuditInterval = s.duration("audit_interval", time.Hour, time.Second)
-	if r.AuditInterval < r.Interval {
+	if r.AuditInterval < r.Interval && len(d.diags) == before {
 		s.wrong("audit_interval", "An audit is a full round: it cannot be more frequent than interval, %s.", r.Interval)
 	}
 }

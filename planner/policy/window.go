@@ -46,20 +46,47 @@ func (w Window) Contains(now time.Time) bool {
 	return on(today) && minute >= w.From || on(yesterday) && minute < w.To
 }
 
-// closed is the rule that holds everything at a time; empty if none does.
+// closed is the rule that holds everything at a time, and says until when; empty if none does.
 func closed(windows []Window, now time.Time) string {
+	rule := ""
+	if denied := slices.IndexFunc(windows, func(w Window) bool { return w.Deny && w.Contains(now) }); denied >= 0 {
+		rule = "it is inside the window " + windows[denied].String()
+	} else if !isOpen(windows, now) {
+		rule = "no window of auto_approve is open now"
+	}
+	if rule == "" {
+		return ""
+	}
+	at := opens(windows, now)
+	if at.IsZero() {
+		return rule + ", nor will it be within a week"
+	}
+	return rule + "; the policy may approve again at " + at.UTC().Format("Mon 2006-01-02 15:04 UTC")
+}
+
+// isOpen tells whether the policy may approve at a time.
+func isOpen(windows []Window, now time.Time) bool {
 	allows, open := 0, false
 	for _, w := range windows {
 		switch {
 		case w.Deny && w.Contains(now):
-			return "it is inside the window " + w.String()
+			return false
 		case !w.Deny:
 			allows++
 			open = open || w.Contains(now)
 		}
 	}
-	if allows > 0 && !open {
-		return "no window of auto_approve is open now"
+	return allows == 0 || open
+}
+
+// opens is the first minute after a time in which the policy may approve; a zero time if there is none within a week. Minutes
+// are looked at one by one: the clocks of several zones, and the days on which they are changed, follow no rule.
+func opens(windows []Window, now time.Time) time.Time {
+	at := now.Truncate(time.Minute)
+	for range 7*24*60 + 1 {
+		if at = at.Add(time.Minute); isOpen(windows, at) {
+			return at
+		}
 	}
-	return ""
+	return time.Time{}
 }
