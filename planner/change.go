@@ -16,7 +16,7 @@ func (c *comparison) changeDirectory(n *node, dir *Directory, d *decision) {
 	if dir != nil {
 		before = [3]Value{Number(uint64(dir.Owner)), Number(uint64(dir.Group)), ModeValue(dir.Mode)}
 	}
-	rec, recorded := c.g.world.Recorded.Records[n.item.Key]
+	rec := &d.record
 	was := [3]Value{Number(uint64(rec.Owner)), Number(uint64(rec.Group)), ModeValue(rec.Mode)}
 	for i, w := range [3]struct {
 		attribute Attribute
@@ -27,7 +27,7 @@ func (c *comparison) changeDirectory(n *node, dir *Directory, d *decision) {
 			d.keep(w.attribute, before[i])
 			continue
 		}
-		drift := dir != nil && recorded && before[i] != was[i] && was[i] == w.after
+		drift := dir != nil && d.recorded && before[i] != was[i] && was[i] == w.after
 		d.change(w.attribute, before[i], w.after, c.g.from[n.from[w.from]], drift)
 	}
 	c.changeProject(n, dir, d)
@@ -59,8 +59,7 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	if !s.carries(n) {
 		return
 	}
-	rec, recorded := c.g.world.Recorded.Records[n.item.Key]
-	changes := c.changeLimits(n, d, s, *s.want, &rec.Claim, recorded && rec.ofQuota(s), fresh)
+	changes := c.changeLimits(n, d, s, *s.want, &d.record.Claim, d.recorded && d.record.ofQuota(s), fresh)
 	if len(changes) == 0 {
 		return
 	}

@@ -218,8 +218,7 @@ func (g *Graph) addRecorded(mounts map[string]Mount, ss *shares) {
 	counted := map[Key]bool{} // those that are not counted by their wish
 	add := func(key Key, system string, by QuotaBy, id uint32, c Claim, archived bool) {
 		sys := g.world.Settings.SystemNamed(system)
-		if n := g.listed(key); counted[key] || n != nil && n.share >= 0 && n.wish != wishRemove || by == "" || sys == nil ||
-			sys.Quota.Kind != QuotaLustre {
+		if counted[key] || by == "" || sys == nil || sys.Quota.Kind != QuotaLustre {
 			return
 		}
 		s := ss.find(Identity{mounts[system].Filesystem, by, id})
@@ -230,13 +229,24 @@ func (g *Graph) addRecorded(mounts map[string]Mount, ss *shares) {
 		q := c.Quota()
 		s.combine(&q, sys.Quota.Shared)
 	}
-	for key, r := range g.world.Recorded.Records {
-		add(key, r.System, r.QuotaBy, r.QuotaID, r.Claim, false)
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.record >= 0 && !n.counted() {
+			r, _ := g.recordOf(n)
+			add(r.Key, r.System, r.QuotaBy, r.QuotaID, r.Claim, false)
+		}
+	}
+	for _, r := range g.unlisted {
+		add(r.Key, r.System, r.QuotaBy, r.QuotaID, r.Claim, false)
 	}
 	for key, a := range g.world.Recorded.Archived {
-		add(key, a.System, a.QuotaBy, a.QuotaID, a.Claim, true)
+		if n := g.listed(key); n == nil || !n.counted() {
+			add(key, a.System, a.QuotaBy, a.QuotaID, a.Claim, true)
+		}
 	}
 }
+
+// counted tells whether the node's claim counts by its wish.
+func (n *node) counted() bool { return n.share >= 0 && n.wish != wishRemove }
 
 // settle decides what happens to each identity, once it is observed.
 func (ss *shares) settle(mounts map[string]Mount, observed []QuotaState) {

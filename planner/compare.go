@@ -53,6 +53,9 @@ type decision struct {
 	same []Change
 	// parents are the tenants and customers that have to be made for it.
 	parents []*node
+	// record is what is recorded of it, if it is recorded.
+	record   Record
+	recorded bool
 }
 
 // resource decides on one resource and adds what came of it to the plan.
@@ -62,6 +65,7 @@ func (c *comparison) resource(n *node) {
 	if n.system != nil {
 		d.action.System = n.system.Name
 	}
+	d.record, d.recorded = c.g.recordOf(n)
 	refusal := c.decide(n, &d)
 	if d.action.Kind == "" && refusal.Code == "" && d.quota.Code != "" {
 		refusal = d.quota

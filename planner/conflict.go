@@ -66,21 +66,29 @@ func comparePaths(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
-// holders are all that take part in conflicts: not the removed, not the waiting.
+// holders are all that take part in conflicts: not the removed, not the waiting. A record takes part where no listed resource
+// of its key is at its path.
 func (g *Graph) holders() []holder {
-	holders := make([]holder, 0, len(g.nodes))
+	holders := make([]holder, 0, len(g.nodes)+len(g.unlisted))
+	ofRecord := func(r *Record) {
+		if !r.Target.IsNode() {
+			holders = append(holders, holder{r.Storage, nil, true, r.Address})
+		}
+	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
+		rec, recorded := g.recordOf(n)
+		at := recorded && rec.Storage == n.storage
+		if recorded && (n.isNode() || !at) {
+			ofRecord(&rec)
+		}
 		if n.isNode() || n.storage == "" || n.item.Status == StatusRemoved || n.waits {
 			continue
 		}
-		rec, ok := g.world.Recorded.Records[n.item.Key]
-		holders = append(holders, holder{n.storage, n, ok && rec.Storage == n.storage, n.address()})
+		holders = append(holders, holder{n.storage, n, at, n.address()})
 	}
-	for key, r := range g.world.Recorded.Records {
-		if n := g.listed(key); !r.Target.IsNode() && (n == nil || n.isNode() || n.storage != r.Storage) {
-			holders = append(holders, holder{r.Storage, nil, true, r.Address})
-		}
+	for i := range g.unlisted {
+		ofRecord(&g.unlisted[i])
 	}
 	return holders
 }

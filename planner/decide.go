@@ -9,14 +9,13 @@ import (
 // absent decides on a directory that should be there and is not.
 func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 	w := c.g.world
-	rec, recorded := w.Recorded.Records[n.item.Key]
 	archived, inArchive := w.Recorded.Archived[n.item.Key]
 	switch {
 	case inArchive && n.wish != wishCreate:
 		return c.restore(n, archived, dir, d)
-	case recorded && rec.Storage == n.storage:
+	case d.recorded && d.record.Storage == n.storage:
 		d.action.Danger = append(d.action.Danger, DangerMissing)
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"missing", "it was here " + day(rec.At) +
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"missing", "it was here " + day(d.record.At) +
 			" and is gone: find out why before making it anew, for the data is not in it"})
 	}
 	d.action.Kind = Create
@@ -50,9 +49,8 @@ func (c *comparison) needParents(n *node, dir Directory, d *decision) {
 
 // present compares a directory that stands with what is wanted of it.
 func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
-	rec, recorded := c.g.world.Recorded.Records[n.item.Key]
-	if recorded {
-		c.drift(n, &rec, &dir)
+	if d.recorded {
+		c.drift(n, &d.record, &dir)
 	}
 	c.changeDirectory(n, &dir, d)
 	c.changeQuota(n, d, false)
@@ -61,7 +59,7 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 	}
 	c.callbacks(n, d)
 	switch {
-	case len(d.action.Changes) > 0 && recorded:
+	case len(d.action.Changes) > 0 && d.recorded:
 		d.action.Kind = Update
 	case len(d.action.Changes) > 0:
 		d.action.Kind = Adopt
@@ -74,7 +72,7 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 		return Reason{}
 	}
 	d.action.Inode = dir.Inode
-	c.explain(n, d, recorded, dir)
+	c.explain(n, d, dir)
 	return Reason{}
 }
 
@@ -90,7 +88,7 @@ func (c *comparison) undelivered(n *node) Reason {
 }
 
 // explain gives the reasons of an update, an adoption or a report, and its dangers.
-func (c *comparison) explain(n *node, d *decision, recorded bool, dir Directory) {
+func (c *comparison) explain(n *node, d *decision, dir Directory) {
 	drifted, overridden := false, ""
 	for i, note := range d.detail.Notes {
 		drifted = drifted || note.Drift
@@ -114,7 +112,7 @@ func (c *comparison) explain(n *node, d *decision, recorded bool, dir Directory)
 	if dir.ACL && slices.ContainsFunc(d.action.Changes, func(ch Change) bool { return !ch.Attribute.IsQuota() }) {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{"acl", "it has an ACL: more people may get in than its mode shows"})
 	}
-	if len(d.detail.Reasons) == 0 && recorded {
+	if len(d.detail.Reasons) == 0 && d.recorded {
 		d.detail.Reasons = []Reason{{"wish_changed", "the proxy wants it otherwise now"}}
 	}
 }
@@ -218,7 +216,7 @@ func (c *comparison) others(n *node, id Identity) int32 {
 		return 0
 	}
 	claims := c.shares.list[n.share].claims
-	rec := c.g.world.Recorded.Records[n.item.Key]
+	rec, _ := c.g.recordOf(n)
 	kept := c.g.world.Recorded.Archived[n.item.Key]
 	recorded := rec.QuotaBy == id.By && rec.QuotaID == id.ID
 	archived := kept.QuotaBy == id.By && kept.QuotaID == id.ID && n.system.Quota.Shared != SharedRefuse

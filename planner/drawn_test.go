@@ -163,7 +163,8 @@ func drawModel(t *rapid.T) *model {
 // drawRecorded records some of what stands, as it is or as it was, something that is no longer listed, and something that
 // was archived.
 func drawRecorded(t *rapid.T, items []planner.Item, m *model) planner.Recorded {
-	r := planner.Recorded{Records: map[planner.Key]planner.Record{}, Archived: map[planner.Key]planner.Archived{}}
+	r := planner.Recorded{Archived: map[planner.Key]planner.Archived{}}
+	var stand []planner.Record
 	for _, it := range items {
 		storage := strings.TrimPrefix(it.MountPath, "/")
 		d, stands := m.dirs[storage]
@@ -178,12 +179,13 @@ func drawRecorded(t *rapid.T, items []planner.Item, m *model) planner.Recorded {
 			rec.QuotaBy, rec.QuotaID, rec.Claim = planner.ByGroup, 30500, planner.Claim{SpaceHard: planner.Number(uint64(10 * tib))}
 		}
 		if stands || oneIn(t, 2, "missing") {
-			r.Records[it.Key] = rec
+			stand = append(stand, rec)
 		} else {
 			r.Archived[it.Key] = planner.Archived{Key: it.Key, Address: rec.Address, System: rec.System, Storage: storage, Archive: "capstor/.trash/" + it.Key.Item[:8], Inode: 77,
 				Group: 30500, Mode: 0o2770, QuotaBy: rec.QuotaBy, QuotaID: rec.QuotaID, Claim: rec.Claim, At: now}
 			m.dirs["capstor/.trash/"+it.Key.Item[:8]] = planner.Directory{State: planner.DirPresent, Group: 30500, Mode: 0o2770, Inode: 77}
 		}
 	}
+	r.Records = records(stand...).Records
 	return r
 }

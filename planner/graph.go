@@ -55,6 +55,8 @@ type Graph struct {
 	renamed map[Key]Key
 	// byKey finds nodes by key; nil until something recorded has to be found.
 	byKey map[Key]int32
+	// unlisted are the records of what is not listed.
+	unlisted []Record
 }
 
 // node is one directory of the graph. There are as many as resources, so it holds nothing that its item has.
@@ -86,6 +88,7 @@ type node struct {
 	verdict *Reason
 	waits   bool
 	place   int32 // index of its observation, -1 if it is not observed
+	record  int32 // index of its record, -1 if it is not recorded
 	share   int32 // index of the quota identity that it claims, or whose usage matters; -1 if there is none
 	hold    *Hold
 }
@@ -147,6 +150,7 @@ func Desire(w *World) *Graph {
 		}
 		return a.item.Key.Compare(b.item.Key)
 	})
+	g.match()
 	g.tree()
 	active := g.activeOverrides()
 	for i := range g.nodes {
@@ -162,6 +166,32 @@ func Desire(w *World) *Graph {
 	g.reportUnlisted()
 	g.reportUnmatched(active)
 	return g
+}
+
+// match finds the record of every node, and the records that no node has.
+func (g *Graph) match() {
+	records := &g.world.Recorded.Records
+	g.unlisted = nil
+	listed := make([]bool, records.Len())
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if n.record = int32(records.find(n.item.Key)); n.record >= 0 {
+			listed[n.record] = true
+		}
+	}
+	for i, is := range listed {
+		if !is {
+			g.unlisted = append(g.unlisted, records.at(i))
+		}
+	}
+}
+
+// recordOf is the record of a node; false if it is not recorded.
+func (g *Graph) recordOf(n *node) (Record, bool) {
+	if n.record < 0 {
+		return Record{}, false
+	}
+	return g.world.Recorded.Records.at(int(n.record)), true
 }
 
 // tree gives every node the names of its tenant and customer, by way of the parent ids.
@@ -277,13 +307,15 @@ func (g *Graph) reserveNodes() {
 // customers follow the resources that name them, so only resources are held to their place; and one that is recorded at
 // its path is not pushed out of it by a tenant or customer that turns up there later.
 func (g *Graph) checkPlaces() {
-	recordOf := g.recordsByItem()
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		if n.isNode() || n.storage == "" {
 			continue
 		}
-		rec, known := recordOf(n.item.Key)
+		rec, known := g.recordOf(n)
+		if !known {
+			rec, known = g.world.Recorded.Records.elsewhere(n.item.Key)
+		}
 		if known && (rec.Storage != n.storage || rec.System != n.system.Name) && n.wish != wishNothing {
 			n.block("moved", "it is recorded at %s on %s, and now the proxy has it at %s on %s; move the data, or mend its backend_id in Waldur",
 				rec.Storage, rec.System, n.storage, n.system.Name)
@@ -300,36 +332,6 @@ func (g *Graph) checkPlaces() {
 			n.block("path", "%s; mend its backend_id in Waldur", why)
 		}
 		n.storage = "" // it has no place, and takes nobody else's
-	}
-}
-
-// recordsByItem finds the record of a resource: that of its key, or else one of the same item and data type on another
-// system.
-func (g *Graph) recordsByItem() func(Key) (Record, bool) {
-	records := g.world.Recorded.Records
-	sought := map[[2]string]bool{} // few, once there are records
-	for i := range g.nodes {
-		k := g.nodes[i].item.Key
-		if _, ok := records[k]; !ok && len(records) > 0 {
-			sought[[2]string{k.Item, k.DataType}] = true
-		}
-	}
-	elsewhere := map[[2]string]Record{}
-	for key, r := range records {
-		at := [2]string{key.Item, key.DataType}
-		if !sought[at] {
-			continue
-		}
-		if other, ok := elsewhere[at]; !ok || key.Compare(other.Key) < 0 {
-			elsewhere[at] = r
-		}
-	}
-	return func(k Key) (Record, bool) {
-		if r, ok := records[k]; ok {
-			return r, true
-		}
-		r, ok := elsewhere[[2]string{k.Item, k.DataType}]
-		return r, ok
 	}
 }
 
@@ -352,8 +354,8 @@ func (g *Graph) reportUnlisted() {
 		return
 	}
 	var gone []Record
-	for key, r := range g.world.Recorded.Records {
-		if g.listed(key) == nil && !r.Target.IsNode() && g.world.Selection.matches(r.Address) {
+	for _, r := range g.unlisted {
+		if !r.Target.IsNode() && g.world.Selection.matches(r.Address) {
 			gone = append(gone, r)
 		}
 	}

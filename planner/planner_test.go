@@ -30,11 +30,11 @@ func recordOf(name string, gid planner.GID) planner.Record {
 }
 
 func records(rs ...planner.Record) planner.Recorded {
-	r := planner.Recorded{Records: map[planner.Key]planner.Record{}}
-	for _, rec := range rs {
-		r.Records[rec.Key] = rec
+	packed, err := planner.PackRecords(rs...)
+	if err != nil {
+		panic(err)
 	}
-	return r
+	return planner.Recorded{Records: packed}
 }
 
 func TestCreateMakesParentsFirst(t *testing.T) {

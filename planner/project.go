@@ -88,9 +88,9 @@ func (p *projects) at(system string, id ProjectID) projectAt {
 
 // recorded takes note of the ids that records and archived directories name, and of group ids that serve as project ids.
 func (p *projects) recorded() {
-	for key, r := range p.g.world.Recorded.Records {
+	for r := range p.g.world.Recorded.Records.All() {
 		if r.Project != 0 {
-			p.holder[p.at(r.System, r.Project)], p.inode[p.at(r.System, r.Project)] = key, r.Inode
+			p.holder[p.at(r.System, r.Project)], p.inode[p.at(r.System, r.Project)] = r.Key, r.Inode
 		}
 	}
 	for key, a := range p.g.world.Recorded.Archived {
@@ -107,7 +107,7 @@ func (p *projects) recorded() {
 			p.holder[p.at(n.system.Name, ProjectID(n.group))] = n.item.Key // its group id
 			continue
 		}
-		if r, ok := p.g.world.Recorded.Records[n.item.Key]; ok {
+		if r, ok := p.g.recordOf(n); ok {
 			n.project = r.Project
 		} else if a, ok := p.g.world.Recorded.Archived[n.item.Key]; ok {
 			n.project = a.project()
@@ -204,8 +204,7 @@ func (g *Graph) asksProject(n *node) bool {
 	if !n.byProject() || !n.system.Quota.ProjectIDs.IsSet() || n.storage == "" || n.wish == wishNothing {
 		return false
 	}
-	_, recorded := g.world.Recorded.Records[n.item.Key]
-	return !recorded
+	return n.record < 0
 }
 
 // ProjectValue is the project id that new files in the directory inherit, as a plan's value: null where they inherit none.
@@ -224,7 +223,6 @@ func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 		return
 	}
 	want := Number(uint64(id.ID))
-	rec, recorded := c.g.world.Recorded.Records[n.item.Key]
 	switch {
 	case dir == nil:
 		d.change(Project, Value{}, want, Provenance{From: FromDefault}, false)
@@ -233,7 +231,7 @@ func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 	case dir.ProjectValue() == want:
 		d.keep(Project, want)
 	default:
-		d.change(Project, dir.ProjectValue(), want, Provenance{From: FromDefault}, recorded && rec.Project == ProjectID(id.ID))
+		d.change(Project, dir.ProjectValue(), want, Provenance{From: FromDefault}, d.recorded && d.record.Project == ProjectID(id.ID))
 		d.action.Tag = true
 		inherited := "inherited by new files"
 		if !dir.Inherit {

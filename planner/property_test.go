@@ -25,7 +25,11 @@ func TestMain(m *testing.M) {
 // Waldur has done its orders.
 func after(w *planner.World, m *model, p *planner.Plan, g *planner.Graph) *planner.World {
 	next := *w
-	next.Recorded = planner.Recorded{Records: maps.Clone(w.Recorded.Records), Archived: maps.Clone(w.Recorded.Archived), Roots: w.Recorded.Roots}
+	recorded := map[planner.Key]planner.Record{}
+	for r := range w.Recorded.Records.All() {
+		recorded[r.Key] = r
+	}
+	next.Recorded = planner.Recorded{Archived: maps.Clone(w.Recorded.Archived), Roots: w.Recorded.Roots}
 	done := map[planner.Key]planner.Action{}
 	for _, a := range p.Core.Actions {
 		done[a.Key] = a
@@ -33,16 +37,17 @@ func after(w *planner.World, m *model, p *planner.Plan, g *planner.Graph) *plann
 		switch {
 		case a.Target.IsNode(), a.Kind == planner.RejectOrder, a.Kind == planner.FailOrder:
 		case a.Kind == planner.Archive:
-			next.Recorded.Archived[a.Key] = planner.Archived{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Archive: a.ArchivePath(now), Claim: next.Recorded.Records[a.Key].Claim,
-				QuotaBy: next.Recorded.Records[a.Key].QuotaBy, QuotaID: next.Recorded.Records[a.Key].QuotaID, At: now}
-			delete(next.Recorded.Records, a.Key)
+			next.Recorded.Archived[a.Key] = planner.Archived{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Archive: a.ArchivePath(now), Claim: recorded[a.Key].Claim,
+				QuotaBy: recorded[a.Key].QuotaBy, QuotaID: recorded[a.Key].QuotaID, At: now}
+			delete(recorded, a.Key)
 		case a.Kind == planner.Report && slices.Contains(a.Danger, planner.DangerMissing):
-			delete(next.Recorded.Records, a.Key)
+			delete(recorded, a.Key)
 		default:
 			delete(next.Recorded.Archived, a.Key)
-			next.Recorded.Records[a.Key] = seen.Record
+			recorded[a.Key] = seen.Record
 		}
 	}
+	next.Recorded.Records = records(slices.Collect(maps.Values(recorded))...).Records
 	next.Items = slices.Clone(w.Items)
 	for i := range next.Items {
 		it := &next.Items[i]
@@ -144,7 +149,8 @@ func freed(w *planner.World, p *planner.Plan) freedom {
 			}
 			if it := &w.Items[i]; it.Key == a.Key && (len(a.Callbacks) > 0 || a.Kind == planner.Archive || a.Kind == planner.Restore) {
 				f.groups[uint32(it.GID)] = true
-				f.groups[w.Recorded.Records[a.Key].QuotaID] = true
+				was, _ := w.Recorded.Records.Of(a.Key)
+				f.groups[was.QuotaID] = true
 				f.groups[w.Recorded.Archived[a.Key].QuotaID] = true
 			}
 		}

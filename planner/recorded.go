@@ -32,6 +32,10 @@ type Claim struct {
 	InodesHard Value `json:"inodes_hard"`
 }
 
+func (c *Claim) values() [4]Value {
+	return [4]Value{c.SpaceSoft, c.SpaceHard, c.InodesSoft, c.InodesHard}
+}
+
 // ClaimOf is the recorded form of q.
 func ClaimOf(q Quota) Claim {
 	return Claim{q.SpaceSoft.Value(), q.SpaceHard.Value(), q.InodesSoft.Value(), q.InodesHard.Value()}
@@ -80,7 +84,7 @@ type Archived struct {
 // Recorded is what the state holds that planning depends on. The zero value is an empty state, which is always safe: it
 // makes plans more careful, never less.
 type Recorded struct {
-	Records  map[Key]Record
+	Records  Records
 	Archived map[Key]Archived
 	// Roots are keyed by system name.
 	Roots map[string]RootIdentity

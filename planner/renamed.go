@@ -14,15 +14,10 @@ func (g *Graph) follow() {
 		return
 	}
 	w := *g.world
-	w.Recorded.Records, w.Recorded.Archived = maps.Clone(w.Recorded.Records), maps.Clone(w.Recorded.Archived)
+	w.Recorded.Records, w.Recorded.Archived = w.Recorded.Records.renamed(renamed), maps.Clone(w.Recorded.Archived)
 	w.Recorded.Undelivered = slices.Clone(w.Recorded.Undelivered)
 	taken := map[[3]string]int{}
 	for old, now := range renamed {
-		if r, ok := w.Recorded.Records[old]; ok {
-			delete(w.Recorded.Records, old)
-			r.Key = now
-			w.Recorded.Records[now] = r
-		}
 		if a, ok := w.Recorded.Archived[old]; ok {
 			delete(w.Recorded.Archived, old)
 			a.Key = now
@@ -36,6 +31,7 @@ func (g *Graph) follow() {
 		}
 	}
 	g.world, g.renamed = &w, renamed
+	g.match()
 	for _, x := range slices.SortedFunc(maps.Keys(taken), compareStrings) {
 		g.warn("renamed", "", "the proxy calls system %s %q now, and no longer %q: what is recorded of %d resources goes on under the new name", x[0], x[2], x[1], taken[x])
 	}
@@ -44,15 +40,14 @@ func (g *Graph) follow() {
 // sameUnderAnotherKey finds the keys under which listed resources are recorded, by those keys.
 func (g *Graph) sameUnderAnotherKey() map[Key]Key {
 	rec := &g.world.Recorded
-	if len(rec.Records)+len(rec.Archived) == 0 {
+	if rec.Records.Len()+len(rec.Archived) == 0 {
 		return nil
 	}
 	sought := map[[2]string]*node{} // few, once there are records
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		_, isRecorded := rec.Records[n.item.Key]
 		_, isArchived := rec.Archived[n.item.Key]
-		if !isRecorded && !isArchived && !n.isNode() && n.storage != "" {
+		if n.record < 0 && !isArchived && !n.isNode() && n.storage != "" {
 			sought[[2]string{n.item.Key.Item, n.item.Key.DataType}] = n
 		}
 	}
@@ -66,8 +61,8 @@ func (g *Graph) sameUnderAnotherKey() map[Key]Key {
 			renamed[old] = n.item.Key
 		}
 	}
-	for key, r := range rec.Records {
-		look(key, r.System, r.Storage)
+	for r := range rec.Records.All() {
+		look(r.Key, r.System, r.Storage)
 	}
 	for key, a := range rec.Archived {
 		look(key, a.System, a.Storage)

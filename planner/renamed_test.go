@@ -15,7 +15,7 @@ func TestRenamedSlug(t *testing.T) {
 	kept := func() planner.Recorded {
 		r := rec()
 		old := recordOf("bio", 30500)
-		r.Records, r.Archived = nil, map[planner.Key]planner.Archived{old.Key: {Key: old.Key, System: "capstor", Storage: old.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770, At: now}}
+		r.Records, r.Archived = planner.Records{}, map[planner.Key]planner.Archived{old.Key: {Key: old.Key, System: "capstor", Storage: old.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770, At: now}}
 		return r
 	}
 	for _, tc := range []struct {
@@ -70,10 +70,10 @@ func TestRenamedSlug(t *testing.T) {
 		})
 	}
 	r := rec()
-	was := r.Records
 	r.Undelivered = []planner.Undelivered{{Key: recordOf("bio", 30500).Key}}
 	_, g := plan(&planner.World{Items: items(project("bio", 30500, other)), Recorded: r}, newModel())
-	if u := g.Recorded().Undelivered; u[0].Key.System != "cscs-capstor" || r.Undelivered[0].Key.System != "capstor" || len(was) != 1 || was[recordOf("bio", 30500).Key].Key.System != "capstor" {
-		t.Errorf("callbacks %v; what was given is %v, %v", u, r.Undelivered, was)
+	_, was := r.Records.Of(recordOf("bio", 30500).Key)
+	if u := g.Recorded().Undelivered; u[0].Key.System != "cscs-capstor" || r.Undelivered[0].Key.System != "capstor" || !was {
+		t.Errorf("callbacks %v; what was given is %v, with its record: %v", u, r.Undelivered, was)
 	}
 }

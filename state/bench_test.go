@@ -12,8 +12,8 @@ func BenchmarkLoad(b *testing.B) {
 	update(b, s, putRecords(100_000))
 	for b.Loop() {
 		got, err := again(b, s).Recorded()
-		if err != nil || len(got.Records) != 100_000 {
-			b.Fatal(len(got.Records), err)
+		if err != nil || got.Records.Len() != 100_000 {
+			b.Fatal(got.Records.Len(), err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -192,6 +193,55 @@ func TestADamagedValueIsNamed(t *testing.T) {
 	}
 }
 
+func TestAnOlderStateIsRefused(t *testing.T) {
+	s, c := newStore(t)
+	fill(t, s, c)
+	rawUpdate(t, s.File(), func(tx *bolt.Tx) error {
+		raw, err := seal(bucketMeta, []byte(metaKey), map[string]any{"format": 1, "tallies": map[string]any{}})
+		return firstError(err, tx.Bucket([]byte(bucketMeta)).Put([]byte(metaKey), raw))
+	})
+	before := read(t, s.File())
+	for op, err := range map[string]error{"view": second(s.Recorded()), "update": s.Update(putRecords(1)), "fresh update": again(t, s).Update(putRecords(1))} {
+		if err == nil || !strings.Contains(err.Error(), "before the first release") || !strings.Contains(err.Error(), s.File()) {
+			t.Errorf("%s: %v", op, err)
+		}
+	}
+	if !bytes.Equal(before, read(t, s.File())) {
+		t.Error("changed")
+	}
+}
+
+// A record that no version has written is damage, although its checksum is good.
+func TestARecordThatIsNoneIsDamage(t *testing.T) {
+	for name, body := range map[string]string{"empty": "", "JSON": `{"address":"/capstor/p"}`, "a byte too many": ""} {
+		s, _ := newStore(t)
+		update(t, s, putRecords(3))
+		update(t, s, func(tx *Tx) error {
+			if name == "a byte too many" {
+				b, err := record(1).AppendBinary(nil)
+				body = string(append(b, 0))
+				if err != nil {
+					return err
+				}
+			}
+			k, err := keyBytes(key(1))
+			return firstError(err, tx.put(bucketRecords, k, stored(body)))
+		})
+		var whole *DamagedError
+		for op, err := range map[string]error{"to plan": second(again(t, s).Recorded()), "all": again(t, s).View(func(tx *Tx) error { return second(tx.Records()) }),
+			"pull": again(t, s).Pull(io.Discard)} {
+			if !errors.As(err, &whole) || whole.Key != keyText(key(1)) {
+				t.Errorf("%s, %s: %v, want damage that names the record", name, op, err)
+			}
+		}
+	}
+}
+
+// stored is stored as it is.
+type stored string
+
+func (s stored) AppendBinary(b []byte) ([]byte, error) { return append(b, s...), nil }
+
 func TestANewerStateIsRefused(t *testing.T) {
 	for name, value := range map[string]any{
 		"same shape":  map[string]any{"format": format + 1, "tallies": map[string]any{}},
@@ -255,7 +305,7 @@ func recordsIn(t testing.TB, path string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(got.Records)
+	return got.Records.Len()
 }
 
 func TestAnUnchangedUpdateWritesNothing(t *testing.T) {

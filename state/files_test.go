@@ -188,8 +188,8 @@ func TestManyGoroutines(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if got, err := s.Recorded(); err != nil || len(got.Records) != 80 {
-		t.Errorf("%d records, %v", len(got.Records), err)
+	if got, err := s.Recorded(); err != nil || got.Records.Len() != 80 {
+		t.Errorf("%d records, %v", got.Records.Len(), err)
 	}
 }
 

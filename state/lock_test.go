@@ -245,8 +245,8 @@ func TestTwoProcessesLoseNothing(t *testing.T) {
 		}
 	}
 	got, err := s.Recorded()
-	if err != nil || len(got.Records) != 400 {
-		t.Errorf("%d records, %v, want 400", len(got.Records), err)
+	if err != nil || got.Records.Len() != 400 {
+		t.Errorf("%d records, %v, want 400", got.Records.Len(), err)
 	}
 }
 

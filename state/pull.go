@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"io"
 	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 // PullVersion is the version of the document that [Store.Pull] writes.
 const PullVersion = "1.0"
 
-// pulled is that document. Values are as they are stored.
+// pulled is that document. Values are as they are stored, but for records, which are stored in a binary form.
 type pulled struct {
 	Version   string            `json:"format_version"`
 	Format    int               `json:"state_format"`
@@ -18,7 +20,7 @@ type pulled struct {
 	Head      string            `json:"head"`
 	IndexAt   time.Time         `json:"index_at"`
 	Roots     json.RawMessage   `json:"roots"`
-	Records   []json.RawMessage `json:"records"`
+	Records   []planner.Record  `json:"records"`
 	Archive   []json.RawMessage `json:"archive"`
 	Holds     []json.RawMessage `json:"holds"`
 	Index     []json.RawMessage `json:"index"`
@@ -53,7 +55,7 @@ func (tx *Tx) pull() (pulled, error) {
 		bucket string
 		into   *[]json.RawMessage
 	}{
-		{bucketRecords, &doc.Records}, {bucketArchive, &doc.Archive}, {bucketHolds, &doc.Holds}, {bucketIndex, &doc.Index},
+		{bucketArchive, &doc.Archive}, {bucketHolds, &doc.Holds}, {bucketIndex, &doc.Index},
 		{bucketPlans, &doc.Plans}, {bucketOutbox, &doc.Outbox}, {bucketApprovals, &doc.Approvals}, {bucketHistory, &doc.History},
 	}
 	for _, l := range lists {
@@ -63,6 +65,11 @@ func (tx *Tx) pull() (pulled, error) {
 		}
 		*l.into = append([]json.RawMessage{}, values...)
 	}
+	records, err := tx.Records()
+	if err != nil {
+		return pulled{}, err
+	}
+	doc.Records = append([]planner.Record{}, records...)
 	keyed := []struct {
 		bucket string
 		into   *json.RawMessage

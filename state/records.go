@@ -1,13 +1,9 @@
 package state
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"runtime"
-	"runtime/debug"
 	"slices"
-	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -139,11 +135,17 @@ func (tx *Tx) Recorded() (planner.Recorded, error) {
 	if err != nil {
 		return planner.Recorded{}, err
 	}
-	out.Records = make(map[planner.Key]planner.Record, tx.meta.Tallies[bucketRecords].Count)
-	out.Archived = map[planner.Key]planner.Archived{}
-	if err := tx.loadRecords(out.Records); err != nil {
+	out.Records.Grow(int(tx.meta.Tallies[bucketRecords].Count))
+	err = tx.each(bucketRecords, nil, func(k, body []byte) error {
+		if err := out.Records.Add(body); err != nil {
+			return tx.damaged(bucketRecords, k, err.Error())
+		}
+		return nil
+	})
+	if err != nil {
 		return planner.Recorded{}, err
 	}
+	out.Archived = map[planner.Key]planner.Archived{}
 	err = decodeEach(tx, bucketArchive, nil, func(_ []byte, a planner.Archived) error {
 		if old, ok := out.Archived[a.Key]; !ok || a.At.After(old.At) {
 			out.Archived[a.Key] = a
@@ -166,80 +168,6 @@ func (tx *Tx) Waiting() (out planner.Recorded, err error) {
 		out.Undelivered = append(out.Undelivered, d.Undelivered())
 	}
 	return out, err
-}
-
-// loadRecords decodes all records, on as many processors as there are: that is most of what reading a state costs.
-func (tx *Tx) loadRecords(into map[planner.Key]planner.Record) error {
-	var bodies [][]byte
-	var keys [][]byte
-	err := tx.each(bucketRecords, nil, func(k, body []byte) error {
-		keys, bodies = append(keys, k), append(bodies, body)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	const some = 4096 // decoded at a time: all would be in memory twice
-	records := make([]planner.Record, min(some, len(bodies)))
-	shared := map[string]string{}
-	for from := 0; from < len(bodies); from += some {
-		part := bodies[from:min(from+some, len(bodies))]
-		clear(records)
-		if at, err := decodeMany(part, records[:len(part)]); err != nil {
-			return tx.damaged(bucketRecords, keys[from+at], err.Error())
-		}
-		for i := range part {
-			share(&records[i], shared)
-			into[records[i].Key] = records[i]
-		}
-	}
-	return nil
-}
-
-// share stores words that many records have once, and a storage path as the end of its address, which it mostly is.
-func share(r *planner.Record, words map[string]string) {
-	for _, w := range []*string{&r.Key.System, &r.Key.DataType, &r.System, (*string)(&r.Target), (*string)(&r.QuotaBy), &r.Plan} {
-		if known, ok := words[*w]; ok {
-			*w = known
-		} else {
-			words[*w] = *w
-		}
-	}
-	if strings.HasSuffix(r.Address, r.Storage) {
-		r.Storage = r.Address[len(r.Address)-len(r.Storage):]
-	}
-}
-
-// decodeMany decodes each body into the element of out in its place; on an error, at is the place of one that failed.
-func decodeMany[T any](bodies [][]byte, out []T) (at int, err error) {
-	workers := runtime.GOMAXPROCS(0)
-	type failure struct {
-		at  int
-		err error
-	}
-	failures := make(chan failure, workers)
-	for w := range workers {
-		go func() {
-			i := len(bodies) * w / workers
-			defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-			defer func() {
-				if p := recover(); p != nil {
-					failures <- failure{i, fmt.Errorf("%v", p)}
-				}
-			}()
-			var err error
-			for end := len(bodies) * (w + 1) / workers; i < end && err == nil; i++ {
-				err = json.Unmarshal(bodies[i], &out[i])
-			}
-			failures <- failure{i - 1, err}
-		}()
-	}
-	for range workers {
-		if f := <-failures; f.err != nil {
-			at, err = f.at, f.err
-		}
-	}
-	return at, err
 }
 
 // Recorded is [Tx.Recorded] in a batch of its own.

@@ -13,8 +13,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// format is the version of the state file. Anything that an older version would misunderstand or drop raises it.
-const format = 1
+// format is the version of the state file. Anything that an older version would misunderstand or drop raises it. 1 was
+// never released.
+const format = 2
 
 // The buckets. All of them always exist; another one is damage.
 const (
@@ -130,13 +131,13 @@ func (tx *Tx) get(bucket string, key []byte, v any) (bool, error) {
 	if err != nil {
 		return false, tx.damaged(bucket, key, err.Error())
 	}
-	if err := json.Unmarshal(body, v); err != nil {
+	if err := decode(body, v); err != nil {
 		return false, tx.damaged(bucket, key, err.Error())
 	}
 	return true, nil
 }
 
-// each calls f with the JSON of each value whose key begins with prefix, in the order of keys. What f gets is valid
+// each calls f with the body of each value whose key begins with prefix, in the order of keys. What f gets is valid
 // only until it returns, and f must not change the bucket.
 func (tx *Tx) each(bucket string, prefix []byte, f func(key, body []byte) error) error {
 	return tx.from(bucket, prefix, func(k, body []byte) error {
@@ -181,7 +182,7 @@ func (tx *Tx) from(bucket string, start []byte, f func(key, body []byte) error) 
 func decodeEach[T any](tx *Tx, bucket string, prefix []byte, f func(key []byte, v T) error) error {
 	return tx.each(bucket, prefix, func(k, body []byte) error {
 		var v T
-		if err := json.Unmarshal(body, &v); err != nil {
+		if err := decode(body, &v); err != nil {
 			return tx.damaged(bucket, k, err.Error())
 		}
 		return f(k, v)
@@ -319,6 +320,10 @@ func parseMeta(file string, raw []byte) (meta, error) {
 	if version.Format > format {
 		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): nothing was changed; use that version", file,
 			ErrNewer, version.Format, format)
+	}
+	if version.Format > 0 && version.Format < format {
+		return meta{}, fmt.Errorf("state file %s: format %d is of a version before the first release, this one reads %d: move the file away; records are made anew by the next audit or apply, "+
+			"the archive register by `cscs-sync archive rescan`", file, version.Format, format)
 	}
 	m := newMeta()
 	clear(m.Tallies)

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// A value is one byte of version, the CRC-32C of its bucket, key and JSON (4 bytes, big endian), and the JSON.
+// A value is one byte of version, the CRC-32C of its bucket, key and body (4 bytes, big endian), and the body: the binary
+// form of what has one, which are records, of which every plan reads all; and JSON of everything else.
 const (
 	valueVersion = 1
 	valueHeader  = 5
@@ -19,7 +21,7 @@ const (
 
 // seal is the form in which v is stored at key in bucket.
 func seal(bucket string, key []byte, v any) ([]byte, error) {
-	body, err := json.Marshal(v)
+	body, err := encode(v)
 	if err != nil {
 		return nil, err
 	}
@@ -27,6 +29,20 @@ func seal(bucket string, key []byte, v any) ([]byte, error) {
 	out[0] = valueVersion
 	binary.BigEndian.PutUint32(out[1:], checksum(bucket, key, body))
 	return append(out, body...), nil
+}
+
+func encode(v any) ([]byte, error) {
+	if b, ok := v.(encoding.BinaryAppender); ok {
+		return b.AppendBinary(nil)
+	}
+	return json.Marshal(v)
+}
+
+func decode(body []byte, v any) error {
+	if b, ok := v.(encoding.BinaryUnmarshaler); ok {
+		return b.UnmarshalBinary(body)
+	}
+	return json.Unmarshal(body, v)
 }
 
 // checksum covers the place as well as the value: a value that turns up under another key is damage too.
@@ -40,7 +56,7 @@ func checksum(bucket string, key, body []byte) uint32 {
 	return crc32.Update(crc32.Checksum(place, table), table, body)
 }
 
-// unseal checks a stored value and returns its JSON, which shares memory with raw, and its checksum.
+// unseal checks a stored value and returns its body, which shares memory with raw, and its checksum.
 func unseal(bucket string, key, raw []byte) (body []byte, sum uint32, err error) {
 	if len(raw) < valueHeader {
 		return nil, 0, fmt.Errorf("value of %d bytes: too short", len(raw))

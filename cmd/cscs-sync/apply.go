@@ -183,7 +183,7 @@ func (o *applyOptions) approveNow(s *session, p *planned) (*approved, error) {
 func (s *session) askPolicy(p *planned) []policy.Decision {
 	c := &p.plan.Context.Counts
 	in := policy.Input{Plan: p.plan, Policy: s.cfg.AutoApprove, Now: s.now(),
-		Resources: max(len(p.recorded.Records), c.Unchanged+c.Create+c.Adopt+c.Update)}
+		Resources: max(p.recorded.Records.Len(), c.Unchanged+c.Create+c.Adopt+c.Update)}
 	if len(in.Policy.Matches) > 0 {
 		in.Facts = p.graph.Facts()
 	}

@@ -74,7 +74,7 @@ func (d *doctor) quotaClients(ctx context.Context) {
 // record of it on the servers. With an empty state it is storage.min_gid, or the first of project_ids.
 func (d *doctor) someID(sys planner.System) uint32 {
 	if recorded, err := d.store.Recorded(); err == nil {
-		for _, r := range recorded.Records {
+		for r := range recorded.Records.All() {
 			if r.System == sys.Name && r.QuotaBy == sys.Quota.By && r.QuotaID != 0 {
 				return r.QuotaID
 			}

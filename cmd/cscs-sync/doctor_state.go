@@ -63,7 +63,7 @@ const leastFree = 100 << 20
 // state reads the state, and looks at where it lies.
 func (d *doctor) state() {
 	recorded, err := d.store.Recorded()
-	d.judge("state", err, "%s: %s, %s waiting", d.store.Dir(), count(len(recorded.Records), "record"),
+	d.judge("state", err, "%s: %s, %s waiting", d.store.Dir(), count(recorded.Records.Len(), "record"),
 		count(len(recorded.Undelivered), "callback"))
 	dir := d.store.Dir()
 	var st unix.Statfs_t

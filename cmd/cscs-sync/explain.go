@@ -228,9 +228,9 @@ func (e *explanation) unlisted(what, listed string) error {
 	gid, err := strconv.ParseUint(what, 10, 32)
 	byGroup := err == nil
 	known := map[planner.Key]string{}
-	for k, r := range e.p.recorded.Records {
+	for r := range e.p.recorded.Records.All() {
 		if r.Address == what || byGroup && !r.Target.IsNode() && r.Group == planner.GID(gid) {
-			known[k] = r.Address
+			known[r.Key] = r.Address
 		}
 	}
 	for k, x := range e.p.recorded.Archived {
@@ -329,14 +329,14 @@ func (e *explanation) order(ctx context.Context, v planner.View) {
 }
 
 func (e *explanation) isRecorded(k planner.Key) bool {
-	_, recorded := e.p.recorded.Records[k]
+	_, recorded := e.p.recorded.Records.Of(k)
 	_, archived := e.p.recorded.Archived[k]
 	return recorded || archived
 }
 
 // lately says what is recorded, what happened last, and what Waldur was not told yet.
 func (e *explanation) lately(k planner.Key) error {
-	if r, ok := e.p.recorded.Records[k]; ok {
+	if r, ok := e.p.recorded.Records.Of(k); ok {
 		e.line("recorded", "%s: owner %d, group %d, mode %s, at %s", minute(r.At), r.Owner, r.Group, r.Mode, r.Storage)
 	}
 	if x, ok := e.p.recorded.Archived[k]; ok {

@@ -253,12 +253,12 @@ func (r *round) shrunk(p *planned) error {
 	}
 	had, has := keysOfItems(before), keysOfItems(p.items)
 	recorded, lacking := 0, 0
-	for key, rec := range p.recorded.Records {
+	for rec := range p.recorded.Records.All() {
 		if rec.Target.IsNode() {
 			continue
 		}
 		recorded++
-		if !has[key] && (at.IsZero() || had[key]) {
+		if !has[rec.Key] && (at.IsZero() || had[rec.Key]) {
 			lacking++
 		}
 	}
@@ -298,7 +298,7 @@ func (r *round) remember(p *planned, accepted error) error {
 			return err
 		}
 		for _, rec := range p.graph.AsWanted() {
-			if p.recorded.Records[rec.Key].Storage != "" {
+			if _, ok := p.recorded.Records.Of(rec.Key); ok {
 				continue
 			}
 			rec.At = tx.Now()

@@ -22,10 +22,10 @@ func offFirstThread(work func() int) int {
 	return <-code
 }
 
-// tuneMemory has garbage collected when it is a third of what is in use, and not as much again. What a plan keeps is most
+// tuneMemory has garbage collected when it is a fifth of what is in use, and not as much again. What a plan keeps is most
 // of what it allocates, so this costs little time, and a third of the peak is saved. GOGC in the environment wins.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(33)
+		debug.SetGCPercent(20)
 	}
 }

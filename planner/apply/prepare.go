@@ -41,7 +41,8 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 			finished[a.Key] = w.Finished
 		}
 		if a.Kind == planner.Archive {
-			w.Record.Claim = now.Recorded.Records[a.Key].Claim
+			was, _ := now.Recorded.Records.Of(a.Key)
+			w.Record.Claim = was.Claim
 		}
 		if it := items[a.Key]; it != nil {
 			w.Order, w.URLs = planner.OrderURLs(now.Settings, it)

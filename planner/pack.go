@@ -1,0 +1,150 @@
+package planner
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// The binary form of a record is its plan and then, packed: the three parts of its key, each ended by a NUL byte, so that
+// packed records sort as their keys do; and the other members in their order. A text is its length and itself, a number a
+// varint. Of a storage path that its address ends in, as it mostly does, only the length is written, plus one.
+
+// AppendBinary appends the form in which the state stores the record. It refuses a key with a NUL byte, and a claim that is
+// neither a number nor unlimited nor absent.
+func (r Record) AppendBinary(b []byte) ([]byte, error) {
+	if strings.Contains(r.Key.Item+r.Key.System+r.Key.DataType, "\x00") {
+		return nil, fmt.Errorf("resource key %q: a NUL byte cannot be stored", r.Key)
+	}
+	b = appendKey(appendText(b, r.Plan), r.Key)
+	b = appendText(appendText(b, r.Address), r.System)
+	if strings.HasSuffix(r.Address, r.Storage) {
+		b = binary.AppendUvarint(b, uint64(len(r.Storage))+1)
+	} else {
+		b = appendText(append(b, 0), r.Storage)
+	}
+	b = appendText(b, string(r.Target))
+	for _, n := range []uint64{r.Inode, uint64(r.Owner), uint64(r.Group), uint64(r.Mode), uint64(r.Project)} {
+		b = binary.AppendUvarint(b, n)
+	}
+	b = binary.AppendUvarint(appendText(b, string(r.QuotaBy)), uint64(r.QuotaID))
+	for _, v := range r.Claim.values() {
+		switch v.kind {
+		case valueAbsent, valueUnlimited:
+			b = append(b, byte(v.kind))
+		case valueNumber:
+			b = binary.AppendUvarint(append(b, byte(v.kind)), v.n)
+		default:
+			return nil, fmt.Errorf("record of %s: a claim of %s cannot be stored", r.Address, v)
+		}
+	}
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(r.At.Unix())), uint64(r.At.Nanosecond())), nil
+}
+
+// UnmarshalBinary reads what [Record.AppendBinary] wrote, and nothing else.
+func (r *Record) UnmarshalBinary(b []byte) (err error) {
+	in := unpacker{rest: string(b)}
+	plan := in.text()
+	if *r, err = unpackRecord(in.rest); in.broken {
+		err = errBroken
+	}
+	r.Plan = plan
+	return err
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendKey(b []byte, k Key) []byte {
+	for _, s := range [3]string{k.Item, k.System, k.DataType} {
+		b = append(append(b, s...), 0)
+	}
+	return b
+}
+
+// afterPlan is the packed part of a binary form; nothing if it is broken.
+func afterPlan(b []byte) []byte {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return nil
+	}
+	return b[size+int(n):]
+}
+
+var errBroken = errors.New("not a record")
+
+// unpackRecord reads a packed record. Its texts are parts of s: nothing is allocated.
+func unpackRecord(s string) (r Record, err error) {
+	in := unpacker{rest: s}
+	r.Key = Key{in.ended(), in.ended(), in.ended()}
+	r.Address, r.System = in.text(), in.text()
+	switch n := in.number(math.MaxUint32); {
+	case n == 0:
+		r.Storage = in.text()
+	case n-1 > uint64(len(r.Address)):
+		in.broken = true
+	default:
+		r.Storage = r.Address[len(r.Address)-int(n-1):]
+	}
+	r.Target = Target(in.text())
+	r.Inode, r.Owner, r.Group = in.number(math.MaxUint64), UID(in.number(math.MaxUint32)), GID(in.number(math.MaxUint32))
+	r.Mode, r.Project = Mode(in.number(math.MaxUint16)), ProjectID(in.number(math.MaxUint32))
+	r.QuotaBy, r.QuotaID = QuotaBy(in.text()), uint32(in.number(math.MaxUint32))
+	r.Claim = Claim{in.value(), in.value(), in.value(), in.value()}
+	r.At = time.Unix(int64(in.number(math.MaxUint64)), int64(in.number(999_999_999))).UTC()
+	if in.broken || in.rest != "" {
+		return Record{}, errBroken
+	}
+	return r, nil
+}
+
+// unpacker reads the parts of a packed record. After the first that is broken, all others are nothing.
+type unpacker struct {
+	rest   string
+	broken bool
+}
+
+func (u *unpacker) take(n uint64) (s string) {
+	if u.broken = u.broken || n > uint64(len(u.rest)); u.broken {
+		return ""
+	}
+	s, u.rest = u.rest[:n], u.rest[n:]
+	return s
+}
+
+// ended reads what a NUL byte ends.
+func (u *unpacker) ended() string {
+	s, rest, found := strings.Cut(u.rest, "\x00")
+	if u.broken = u.broken || !found; u.broken {
+		return ""
+	}
+	u.rest = rest
+	return s
+}
+
+func (u *unpacker) text() string { return u.take(u.number(math.MaxUint64)) }
+
+// number reads a varint of at most most.
+func (u *unpacker) number(most uint64) uint64 {
+	n, size := binary.Uvarint([]byte(u.rest[:min(len(u.rest), binary.MaxVarintLen64)]))
+	if u.broken = u.broken || size <= 0 || n > most; u.broken {
+		return 0
+	}
+	u.rest = u.rest[size:]
+	return n
+}
+
+func (u *unpacker) value() Value {
+	switch kind := valueKind(u.number(uint64(valueUnknown))); kind {
+	case valueAbsent, valueUnlimited:
+		return Value{kind: kind}
+	case valueNumber:
+		return Number(u.number(math.MaxUint64))
+	}
+	u.broken = true
+	return Value{}
+}
