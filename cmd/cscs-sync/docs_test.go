@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,15 +38,93 @@ func TestDocsNameEveryCommand(t *testing.T) {
 	}
 }
 
-// TestDocsNameEveryDependency keeps docs/dependencies.md in step with go.mod's direct requirements.
-func TestDocsNameEveryDependency(t *testing.T) {
-	text := read(t, "../../docs/dependencies.md")
-	direct, _, _ := strings.Cut(read(t, "../../go.mod"), "// indirect")
-	for _, m := range regexp.MustCompile(`(?m)^\t(?:github\.com/)?(\S+) v`).FindAllStringSubmatch(direct, -1) {
-		name := strings.TrimSuffix(m[1], "toml")
-		if m[1] != "BurntSushi/toml" && !strings.Contains(text, name) {
-			t.Errorf("docs/dependencies.md gives no reason for %s", m[1])
+// prose are the README and all that lies in docs.
+func prose(t *testing.T) []string {
+	t.Helper()
+	files := []string{"../../README.md", "../../CHANGELOG.md"}
+	for _, pattern := range []string{"../../docs/*.md", "../../docs/*/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatal(pattern, err)
 		}
+		files = append(files, found...)
+	}
+	return files
+}
+
+// invocation is a command line in prose: what follows the program's name, up to the end of the code, a comment or a pipe.
+var invocation = regexp.MustCompile("(?:^|[^/\\w])cscs-sync ([-a-z][^`\n#|>&;]*)")
+
+// TestDocsNameOnlyWhatThereIs: each command line in code, anywhere in the docs, is of a command and flags that exist.
+func TestDocsNameOnlyWhatThereIs(t *testing.T) {
+	code := regexp.MustCompile("(?ms)^```.*?^```|^    [^\n]*$|`[^`]*`")
+	for _, f := range prose(t) {
+		seen := 0
+		for _, c := range code.FindAllString(read(t, f), -1) {
+			for _, m := range invocation.FindAllStringSubmatch(strings.ReplaceAll(c, `\|`, " "), -1) {
+				words := strings.Fields(m[1])
+				if len(words) > 1 && words[1] == "v1" {
+					continue // the first line of a plan, or of a message
+				}
+				seen++
+				checkInvocation(t, f, words)
+			}
+			if words := strings.Fields(strings.Trim(c, "`")); len(words) > 1 && isCommand(words[0]) && strings.Contains(c, " --") {
+				checkInvocation(t, f, words) // `apply --skip-stale`
+			}
+		}
+		if strings.HasSuffix(f, "runbook.md") && seen < 10 {
+			t.Errorf("%s: only %d command lines were found", f, seen)
+		}
+	}
+}
+
+// isCommand tells the first words of commands.
+func isCommand(word string) bool {
+	return slices.ContainsFunc(commands(), func(c command) bool { first, _, _ := strings.Cut(c.name, " "); return first == word })
+}
+
+func checkInvocation(t *testing.T, file string, words []string) {
+	t.Helper()
+	c, rest, err := findCommand(words)
+	if words[0] == "help" || strings.ToUpper(words[0]) == words[0] {
+		return
+	}
+	if err != nil {
+		t.Errorf("%s: cscs-sync %s: %v", file, strings.Join(words, " "), err)
+		return
+	}
+	flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+	(&app{}).globals(flags)
+	c.setup(flags)
+	for _, w := range rest {
+		name, isFlag := strings.CutPrefix(strings.Trim(w, "[]()…,."), "--")
+		name, _, _ = strings.Cut(name, "=")
+		if isFlag && name != "" && flags.Lookup(name) == nil {
+			t.Errorf("%s: cscs-sync %s has no flag --%s", file, c.name, name)
+		}
+	}
+}
+
+// TestDocsNameEveryDependency keeps docs/dependencies.md in step with go.mod's direct requirements, both ways.
+func TestDocsNameEveryDependency(t *testing.T) {
+	direct := []string{"honnef.co/go/tools"} // the tool
+	for line := range strings.Lines(read(t, "../../go.mod")) {
+		m := regexp.MustCompile(`^\t(\S+) v\S+\n$`).FindStringSubmatch(line)
+		if m != nil {
+			direct = append(direct, strings.TrimPrefix(m[1], "github.com/"))
+		}
+	}
+	var named []string
+	for _, row := range regexp.MustCompile(`(?m)^\| (\S+(?:, \S+)*) \| `).FindAllStringSubmatch(read(t, "../../docs/dependencies.md"), -1) {
+		if row[1] != "module" {
+			named = append(named, strings.Split(row[1], ", ")...)
+		}
+	}
+	slices.Sort(direct)
+	slices.Sort(named)
+	if !slices.Equal(direct, named) {
+		t.Errorf("docs/dependencies.md gives reasons for %q, go.mod wants %q", named, direct)
 	}
 }
 
@@ -62,17 +141,29 @@ func TestDocsNameEveryReason(t *testing.T) {
 	}
 }
 
-// TestLinks: relative links in the README and the docs lead somewhere.
+// TestLinks: relative links in the README and the docs lead somewhere, also to their headings.
 func TestLinks(t *testing.T) {
-	files, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range append(files, "../../README.md") {
-		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)[^):]*\)`).FindAllStringSubmatch(read(t, f), -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(f), m[1])); err != nil {
+	for _, f := range prose(t) {
+		for _, m := range regexp.MustCompile(`\]\(([^):#]*)(?:#([^)]*))?\)`).FindAllStringSubmatch(read(t, f), -1) {
+			to := f
+			if m[1] != "" {
+				to = filepath.Join(filepath.Dir(f), m[1])
+			}
+			if _, err := os.Stat(to); err != nil {
 				t.Errorf("%s links to %s: %v", f, m[1], err)
+			} else if m[2] != "" && !slices.Contains(headings(read(t, to)), m[2]) {
+				t.Errorf("%s links to %s, which has no heading #%s", f, to, m[2])
 			}
 		}
 	}
+}
+
+// headings are the anchors of a Markdown text's headings.
+func headings(text string) []string {
+	var all []string
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		kept := regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		all = append(all, strings.ReplaceAll(kept, " ", "-"))
+	}
+	return all
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,10 +36,12 @@ func TestDemo(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	t.Run("caller", func(t *testing.T) { check(t, demoCommand(t, bin, filepath.Join(dir, "site"))) })
+	var out string
+	t.Run("caller", func(t *testing.T) { out = check(t, demoCommand(t, bin, filepath.Join(dir, "site"))) })
 	if os.Geteuid() != 0 {
 		return
 	}
+	t.Run("README", func(t *testing.T) { inREADME(t, out) })
 	t.Run("not root", func(t *testing.T) {
 		for up := dir; up != "/" && up != os.TempDir(); up = filepath.Dir(up) {
 			if err := os.Chmod(up, 0o755); err != nil {
@@ -73,7 +76,33 @@ func demoCommand(t *testing.T, bin, dir string) *exec.Cmd {
 	return cmd
 }
 
-func check(t *testing.T, cmd *exec.Cmd) {
+// inREADME: what the README shows of a plan is what the demo shows, but for what is left out (…) and the inode.
+func inREADME(t *testing.T, out string) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(readme), "## What a plan looks like\n\n```\n")
+	shown, _, ok := strings.Cut(shown, "```")
+	if !ok {
+		t.Fatal("README.md shows no plan")
+	}
+	inode := regexp.MustCompile(`inode [0-9]+`)
+	out = inode.ReplaceAllString(out, "inode N")
+	for line := range strings.Lines(inode.ReplaceAllString(shown, "inode N")) {
+		_, rest, found := strings.Cut(out, line)
+		switch {
+		case strings.TrimSpace(line) == "" || strings.TrimSpace(line) == "…":
+		case !found:
+			t.Errorf("README.md shows a line that the demo does not, or not there: %q", line)
+		default:
+			out = rest
+		}
+	}
+}
+
+// check runs a demo, and gives what it said.
+func check(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -88,6 +117,7 @@ func check(t *testing.T, cmd *exec.Cmd) {
 	if strings.Contains(out.String(), "\x1b[") {
 		t.Error("there are colours in a pipe")
 	}
+	return out.String()
 }
 
 // A folder that no demo made is left as it is, whatever its files are called.
