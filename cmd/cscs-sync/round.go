@@ -294,6 +294,10 @@ func (r *round) account(res apply.Result) {
 			"next", "cscs-sync callbacks list")
 	default:
 		r.failed++
+		if errors.Is(res.Err, context.Canceled) { // it was told to stop, which says nothing about the resource
+			r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err))
+			break
+		}
 		r.logFailure(res, r.memory.failed(res.Action, errorText(res.Err), r.s.now(), r.interval()))
 	}
 	r.metrics.change(res)
