@@ -22,6 +22,9 @@ const defaultWorkers = 8
 // stepOrder is the journal's note of an order's URL: a resumed apply asks for orders that are listed no more.
 const stepOrder = "order"
 
+// stepDone is the journal's note that a resource is done, by package apply.
+const stepDone = "done"
+
 // apply runs an approved plan, under the lock.
 func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err error) {
 	lock, err := state.AcquireLock(ctx, s.store.Dir(), state.Holder{Who: s.user, Host: s.host, PID: os.Getpid(), Plan: p.id, Since: s.now()},

@@ -261,18 +261,42 @@ func (r *round) applyGroup(ctx context.Context, p *planner.Plan) error {
 
 // applyAs applies an approved plan, and remembers how its resources fared.
 func (r *round) applyAs(ctx context.Context, p *approved) error {
+	before, err := r.doneBefore(p)
+	if err != nil {
+		return err
+	}
 	o := applyOptions{skipStale: true, quiet: true, keepOpen: true}
-	err := o.apply(ctx, r.s, p)
+	err = o.apply(ctx, r.s, p)
 	if exitCode(err) == exitInterrupted {
 		r.leaveOpen(p.plan)
 	}
 	for _, res := range o.results {
-		r.account(res)
+		if res.Status != apply.Done || !before[res.Action.Key] {
+			r.account(res)
+		}
 	}
 	if o.head != "" {
 		r.log.Info("history", "plan", p.id, "head", o.head)
 	}
 	return err
+}
+
+// doneBefore are the resources that an earlier run of the plan has done: they are told and counted once.
+func (r *round) doneBefore(p *approved) (map[planner.Key]bool, error) {
+	begun, steps, err := r.s.ledger(p)
+	if err != nil || !begun {
+		return nil, err
+	}
+	done := map[planner.Key]bool{}
+	for _, st := range steps {
+		done[st.Key] = done[st.Key] || st.Name == stepDone
+	}
+	for i := range p.plan.Core.Actions { // directories above them are not journaled: they come first
+		if a := &p.plan.Core.Actions[i]; a.Target.IsNode() && a.Kind == planner.Create {
+			done[a.Key] = true
+		}
+	}
+	return done, nil
 }
 
 // account remembers how a resource fared. What was left out because the world has changed since it was planned, is planned

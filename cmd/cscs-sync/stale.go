@@ -36,7 +36,7 @@ func (p *approved) again() string {
 	for _, o := range s.Fails {
 		add("--fail", o.Address+"="+o.Reason)
 	}
-	if p.path != "" {
+	if p.path != "" && p.policy == "" { // the loop makes its own plans anew by itself
 		add("--out", p.path)
 	}
 	return strings.Join(words, " ")
