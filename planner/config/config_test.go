@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -122,6 +123,28 @@ func TestTemplate(t *testing.T) {
 	}
 	if c, diags := config.Load(dir, config.OS(), config.Options{Secrets: config.Skip}); len(diags) > 0 || c.Settings.Fingerprint == "" {
 		t.Errorf("skipping secrets: %s", rendered(t, c, diags))
+	}
+}
+
+// What the template proposes in comments is valid, too.
+func TestTemplateProposals(t *testing.T) {
+	dir := t.TempDir()
+	proposal := regexp.MustCompile(`(?m)^( *)# ([a-z_]+ +=|[a-z_]+ (?:"[^"]+" )?\{|  |\})`)
+	text := proposal.ReplaceAllString(config.Template(), "$1$2")
+	text = regexp.MustCompile(`(?m)^  token   = .*\n`).ReplaceAllString(text, "") // or an oidc block
+	text = strings.Replace(text, `by = "group"`, `by = "project"`, 1)             // which project_ids wants
+	for name, data := range map[string]string{"cscs-sync.hcl": text, "oidc.secret": marker, "waldur.token": marker, "allowed_signers": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, diags := config.Load(dir, config.OS(), config.Options{})
+	if len(diags) > 0 {
+		t.Fatalf("%s\n%s", rendered(t, c, diags), text)
+	}
+	if c.Run.Listen == "" || c.Run.Notify == nil || len(c.AutoApprove.Windows) != 1 || c.AutoApprove.MaxSpace == 0 || len(c.Overrides) != 1 ||
+		len(c.Settings.Systems) != 2 || c.Proxy.OIDC == nil || !c.Settings.Systems[0].Quota.ProjectIDs.IsSet() {
+		t.Errorf("something is still a comment:\n%s", text)
 	}
 }
 

@@ -46,7 +46,8 @@ system "capstor" { # <-
   archive_retention = "90d"
   quota "lustre" {
     by = "group" # or "project": what lies below directories with a project id, which is the group id
-    # project_ids = "100000-199999" # or an id for each resource, so that each has a quota of its own
+    # project_ids = "100000-199999" # then an id for each resource, so that each has a quota of its own
+    # lfs         = "/usr/bin/lfs"  # for where the filesystem does not answer the ioctl
     shared    = "refuse" # several resources on one group's quota: refuse, sum or max
     on_remove = "keep"   # or "freeze": no more can be written
   }
@@ -84,11 +85,24 @@ auto_approve {
   allow        = ["create", "quota_raise", "report"]
   max_changes  = 50
   max_archives = 0
+  # max_space  = tib(100) # by how much hard limits may grow in a round, all together
+  # max_share  = 10       # per cent of all resources; a round that would change more is held
+  # window {              # when it may approve; deny = true: when it may not
+  #   days = ["mon", "tue", "wed", "thu", "fri"]
+  #   from = "08:00"
+  #   to   = "17:00"
+  #   zone = "Europe/Zurich"
+  # }
 }
 
 run {
   interval       = "60s"
   audit_interval = "1h"
+  # listen = "127.0.0.1:9811" # metrics and health
+  # notify {                  # who is told of what waits for a person
+  #   exec    = ["/usr/local/bin/tell", "storage"]
+  #   webhook = "https://chat.example.com/hooks/storage"
+  # }
 }
 
 state {
