@@ -184,7 +184,8 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 	if slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == planner.ErrorTerminate }) {
 		return "the end of a resource in error is never approved by policy"
 	}
-	if len(in.Policy.Matches) > 0 && !a.Target.IsNode() {
+	above := a.Target.IsNode() && a.Kind == planner.Create // made for what lies below, which is matched
+	if len(in.Policy.Matches) > 0 && !above {
 		f := in.Facts(a.Key)
 		if !slices.ContainsFunc(in.Policy.Matches, func(m Match) bool { return m.Matches(f) }) {
 			return "no match block of auto_approve speaks of it"

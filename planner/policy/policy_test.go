@@ -131,6 +131,21 @@ func TestMatchesAndShare(t *testing.T) {
 	}
 }
 
+// A tenant's directory is made along with what needs it, and changed only where a match block speaks of it.
+func TestMatchesOfTenants(t *testing.T) {
+	for kind, want := range map[planner.ActionKind]bool{planner.Create: true, planner.Update: false} {
+		a := planner.Action{Key: planner.Key{Item: "/t"}, Address: "/t", Kind: kind, Target: planner.TargetTenant,
+			Changes: []planner.Change{{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o775), After: planner.ModeValue(0o750)}}}
+		detail := planner.Detail{Notes: make([]planner.ChangeNote, 1)}
+		in := policy.Input{Plan: &planner.Plan{Core: planner.Core{Actions: []planner.Action{a}}, Context: planner.Context{Details: []planner.Detail{detail}}},
+			Policy: policy.Policy{Allow: []string{"create", "mode"}, MaxChanges: 50, Matches: []policy.Match{only("/a")}},
+			Facts:  func(k planner.Key) planner.Facts { return planner.Facts{Path: k.Item} }, Resources: 100}
+		if d := policy.Judge(in); d[0].Approved != want {
+			t.Errorf("%s of a tenant that no match block speaks of: %+v, want approved %t", kind, d[0], want)
+		}
+	}
+}
+
 func TestWindows(t *testing.T) {
 	zurich, err := time.LoadLocation("Europe/Zurich")
 	if err != nil {
