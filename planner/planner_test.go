@@ -383,6 +383,12 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 		t.Errorf("another wish (-want +got):\n%s", diff)
 	}
 	other = update
+	other.MountPath += "2"
+	_, g := plan(&planner.World{Items: items(other), Watch: watch}, m)
+	if stale := planner.Recheck(approved, g); len(stale) != 1 || stale[0].Field != "address" {
+		t.Errorf("another path: stale %v, want the address", stale)
+	}
+	other = update
 	other.URLs = orderURLs("another", planner.Approve, planner.SetStateDone)
 	if diff := cmp.Diff([]string{"order"}, check(other)); diff != "" {
 		t.Errorf("another order (-want +got):\n%s", diff)
@@ -402,6 +408,21 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 	m.put("capstor/store/cscs/eth/bio", 30500, 0o2770)
 	if diff := cmp.Diff([]string{"directory"}, check(update)); diff != "" {
 		t.Errorf("another directory in its place (-want +got):\n%s", diff)
+	}
+}
+
+// A create is stale once the proxy wants the directory elsewhere: nothing is made where it was to be.
+func TestACreateThatWasMovedIsStale(t *testing.T) {
+	created := project("bio", 30500, ordered(planner.StatusPending))
+	watch := map[planner.Key]bool{created.Key: true}
+	approved, g := plan(&planner.World{Items: items(created), Watch: watch}, newModel())
+	if stale := planner.Recheck(approved, g); len(stale) != 0 {
+		t.Errorf("nothing moved, but stale: %v", stale)
+	}
+	created.MountPath = "/capstor/store/cscs/eth/biology"
+	_, g = plan(&planner.World{Items: items(created), Watch: watch}, newModel())
+	if stale := planner.Recheck(approved, g); len(stale) != 1 || stale[0].Field != "address" || stale[0].Now != created.MountPath {
+		t.Errorf("stale %v, want the address", stale)
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 
 // Watched is what [Compare] saw of one resource, whether or not it differs: what an approved plan is held against.
 type Watched struct {
+	// Address and Place are where the resource is now.
+	Address string
+	Place   Place
 	// Order is the order's id now; empty if there is none.
 	Order string
 	Inode uint64
@@ -32,7 +35,7 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 	if !c.g.world.Watch[n.item.Key] {
 		return
 	}
-	w := Watched{Order: n.order, Inode: d.action.Inode, Kind: d.action.Kind, Refused: refused, Quota: d.quota}
+	w := Watched{Address: n.address(), Place: Place{n.systemName(), n.storage}, Order: n.order, Inode: d.action.Inode, Kind: d.action.Kind, Refused: refused, Quota: d.quota}
 	w.State = append(append(w.State, d.action.Changes...), d.same...)
 	if w.Inode == 0 && n.place >= 0 && c.seen.Directories[n.place].State == DirPresent {
 		w.Inode = c.seen.Directories[n.place].Inode
@@ -96,7 +99,7 @@ func (g *Graph) Watched(k Key) (Watched, bool) {
 type Stale struct {
 	Key     Key
 	Address string
-	// Field is what differs: an attribute, "order", "directory" or "state".
+	// Field is what differs: an attribute, "order", "address", "directory", "quota" or "state".
 	Field     string
 	Then, Now string
 }
@@ -133,6 +136,10 @@ func recheckAction(a *Action, kept []KeptLimit, g *Graph) []Stale {
 		return one("order", orNone(a.Order), orNone(w.Order))
 	case w.Refused.Code != "":
 		return one("state", string(a.Kind), w.Refused.Code+": "+w.Refused.Text)
+	case w.Address != a.Address:
+		return one("address", a.Address, w.Address)
+	case w.Place != Place{a.System, a.Storage}:
+		return one("directory", a.Storage+" on "+a.System, w.Place.Path+" on "+w.Place.System)
 	case a.Quota != nil && w.Quota.Code != "" && a.Kind != Archive:
 		return one("quota", "to be set", w.Quota.Text)
 	case a.Inode != 0 && w.Inode != 0 && w.Inode != a.Inode && a.Kind != Restore:

@@ -72,8 +72,8 @@ func (c *comparison) bringBack() {
 			c.putLimitsBack(n, r.Archived, &d)
 		}
 		if c.g.world.Watch[r.Key] {
-			c.g.watched[r.Key] = Watched{Inode: c.seen.Directories[r.place].Inode, Kind: d.action.Kind, State: d.action.Changes,
-				Refused: why, Record: r.record()}
+			c.g.watched[r.Key] = Watched{Address: r.Address, Place: Place{r.System, r.Storage}, Inode: c.seen.Directories[r.place].Inode,
+				Kind: d.action.Kind, State: d.action.Changes, Refused: why, Record: r.record()}
 		}
 		hold := c.g.world.holdOf(r.Address)
 		switch {
