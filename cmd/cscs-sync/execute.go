@@ -221,19 +221,8 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 	s.graceful.Store(true)
 	report := newReport(s.app, p, o.json, o.quiet)
 	report.begin()
-	workers := o.parallelism
-	if workers <= 0 {
-		workers = defaultWorkers
-	}
-	notify := func(e apply.Event) {
-		s.stage("applying", applyingTime)
-		report.event(e)
-	}
 	s.stage("applying", applyingTime)
-	engine := &apply.Engine{Storage: storage, Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Notify: notify,
-		Guard: o.guard, Reached: s.reached, Parallelism: workers, Host: s.host, Who: s.user,
-		RootUID: s.cfg.Settings.Root.UID, RootGID: s.cfg.Settings.Root.GID}
-	results, err := engine.Run(ctx, s.stop, job)
+	results, err := o.engine(s, storage, report).Run(ctx, s.stop, job)
 	o.results = results
 	if err != nil {
 		report.end(results, state.Interrupted)
@@ -246,14 +235,35 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 	if o.keepOpen && result == state.Partial && leftHalfMade(results) {
 		result = state.Interrupted
 	}
-	if err := s.store.Update(func(tx *state.Tx) error {
-		err := tx.Finish(p.id, result, s.user, countStatuses(results))
+	return o.finish(s, p, report, result)
+}
+
+// engine is what runs a job; each event is a sign of life.
+func (o *applyOptions) engine(s *session, storage apply.Storage, report *report) *apply.Engine {
+	workers := o.parallelism
+	if workers <= 0 {
+		workers = defaultWorkers
+	}
+	notify := func(e apply.Event) {
+		s.stage("applying", applyingTime)
+		report.event(e)
+	}
+	return &apply.Engine{Storage: storage, Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Notify: notify,
+		Guard: o.guard, Reached: s.reached, Parallelism: workers, Host: s.host, Who: s.user,
+		RootUID: s.cfg.Settings.Root.UID, RootGID: s.cfg.Settings.Root.GID}
+}
+
+// finish notes in the ledger how the plan ended, and gives the account.
+func (o *applyOptions) finish(s *session, p *approved, report *report, result state.Result) error {
+	err := s.store.Update(func(tx *state.Tx) error {
+		err := tx.Finish(p.id, result, s.user, countStatuses(o.results))
 		_, o.head = tx.Head()
 		return err
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	report.end(results, result)
+	report.end(o.results, result)
 	if !o.quiet {
 		s.tell("The history's head is now %s.", o.head)
 	}

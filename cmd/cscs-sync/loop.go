@@ -3,52 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"sync/atomic"
 	"time"
 	_ "time/tzdata" // windows name time zones, and a node may have none installed
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/state"
 )
-
-// reason is how a round ended: exactly one for each, logged and counted.
-type reason string
-
-// The reasons; docs/loop.md says what to do with each.
-const (
-	applied           reason = "applied"
-	noChanges         reason = "no_changes"
-	allHeld           reason = "all_held"
-	outsideWindow     reason = "outside_window"
-	overLimit         reason = "over_limit"
-	inBackoff         reason = "backoff"
-	sourceUnreachable reason = "source_unreachable"
-	sourceIncomplete  reason = "source_incomplete"
-	sourceShrank      reason = "source_shrank"
-	lockBusy          reason = "lock_busy"
-	observeFailed     reason = "observe_failed"
-	partialRound      reason = "partial"
-	notConverged      reason = "not_converged"
-	stopped           reason = "stopped"
-	roundFailed       reason = "error"
-)
-
-// reasons lists all of them.
-func reasons() []reason {
-	return []reason{applied, noChanges, allHeld, outsideWindow, overLimit, inBackoff, sourceUnreachable, sourceIncomplete, sourceShrank,
-		lockBusy, observeFailed, partialRound, notConverged, stopped, roundFailed}
-}
-
-// fine tells reasons of rounds that did all that they might. What waits for its next try or for a person does not make the
-// loop less ready: each has a metric of its own.
-func (r reason) fine() bool {
-	return slices.Contains([]reason{applied, noChanges, allHeld, outsideWindow, overLimit, inBackoff, stopped}, r)
-}
 
 // How long a stop waits: for what is under way to get to a good place, and then for it to notice that its time is over.
 const (
@@ -158,11 +121,11 @@ func (l *loop) run(ctx context.Context) error {
 
 // forever runs rounds.
 func (l *loop) forever(ctx context.Context) error {
-	close, err := l.metrics.serve(l.s.cfg.Run.Listen, l.log)
+	stopServing, err := l.metrics.serve(l.s.cfg.Run.Listen, l.log)
 	if err != nil {
 		return err
 	}
-	defer func() { close() }()
+	defer func() { stopServing() }()
 	l.s.reloads.Store(true)
 	hup := watchReload()
 	l.notify.send("READY=1\nSTATUS=first round")
@@ -180,7 +143,7 @@ func (l *loop) forever(ctx context.Context) error {
 		case <-l.s.stop:
 			return nil
 		case <-hup:
-			close = l.reload(close)
+			stopServing = l.reload(stopServing)
 		case <-time.After(wait):
 		}
 	}
@@ -253,19 +216,7 @@ func (l *loop) round(ctx context.Context, which lane) reason {
 	r := &round{loop: l, lane: which, open: map[planner.Key]bool{}}
 	why, err := r.do(ctx)
 	took := l.s.now().Sub(start)
-	attrs := []any{"lane", which, "reason", why, "applied", r.applied, "held", r.held, "failed", r.failed,
-		"took", took.Round(time.Millisecond)}
-	level, because := slog.LevelInfo, "because"
-	if !why.fine() {
-		level, because = slog.LevelWarn, "error"
-	}
-	if err != nil {
-		attrs = append(attrs, because, err.Error())
-	}
-	if l.o.dryRun {
-		attrs = append(attrs, "dry_run", true)
-	}
-	l.log.Log(ctx, level, "round", attrs...)
+	r.logEnd(ctx, why, err, took)
 	if !l.o.dryRun {
 		if err := l.s.keepMemory(&l.memory); err != nil {
 			l.log.Warn("round", "lane", which, "error", err.Error())
@@ -276,62 +227,19 @@ func (l *loop) round(ctx context.Context, which lane) reason {
 	return why
 }
 
-// reload reads the configuration again, and goes on with the old one if the new one is not valid. It gives the function
-// that stops serving metrics.
-func (l *loop) reload(stopServing func()) func() {
-	l.notify.reloading()
-	defer l.notify.send("READY=1")
-	stop, err := l.change(stopServing)
+// logEnd logs how the round ended, in one line.
+func (r *round) logEnd(ctx context.Context, why reason, err error, took time.Duration) {
+	attrs := []any{"lane", r.lane, "reason", why, "applied", r.applied, "held", r.held, "failed", r.failed,
+		"took", took.Round(time.Millisecond)}
+	level, because := slog.LevelInfo, "because"
+	if !why.fine() {
+		level, because = slog.LevelWarn, "error"
+	}
 	if err != nil {
-		l.log.Error("reload: going on with the old configuration; mend the new one, and reload again", "error", err.Error())
-		return stopServing
+		attrs = append(attrs, because, err.Error())
 	}
-	l.log.Info("reload: the configuration was read again")
-	return stop
-}
-
-// change takes over a new configuration, all of it or nothing.
-func (l *loop) change(stopServing func()) (func(), error) {
-	path, err := l.s.configuration()
-	if err != nil {
-		return nil, err
+	if r.o.dryRun {
+		attrs = append(attrs, "dry_run", true)
 	}
-	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Read})
-	l.s.showDiagnostics(diags, cfg.Sources)
-	if diags.HasErrors() {
-		return nil, fmt.Errorf("configuration %s is not valid: what is wrong stands above", path)
-	}
-	if cfg.Proxy == nil || cfg.Waldur == nil {
-		return nil, fmt.Errorf("configuration %s has no proxy or no waldur block any more; the loop needs both", path)
-	}
-	store, err := state.Open(cfg.State, state.Options{Now: l.s.now})
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Run.Listen != l.s.cfg.Run.Listen {
-		stop, err := l.metrics.serve(cfg.Run.Listen, l.log)
-		if err != nil {
-			return nil, err
-		}
-		stopServing()
-		stopServing = stop
-	}
-	l.adopt(cfg, store)
-	return stopServing, nil
-}
-
-// adopt goes on with another configuration: it begins with an audit, and tries at once what failed before.
-func (l *loop) adopt(cfg *config.Config, store *state.Store) {
-	elsewhere := cfg.State != l.s.cfg.State
-	if cfg.Settings.Fingerprint != l.s.cfg.Settings.Fingerprint {
-		l.s.eyes = nil // else it stays: it knows which mounts hang
-	}
-	l.s.cfg, l.s.store, l.auditDue, l.failedAudits, l.refused = cfg, store, time.Time{}, 0, pause{}
-	l.config.Store(cfg)
-	if elsewhere {
-		l.isTrusted = false
-		l.recall()
-	}
-	l.memory.retry(l.s.now())
-	clear(l.heldTries)
+	r.log.Log(ctx, level, "round", attrs...)
 }

@@ -79,26 +79,6 @@ func (r *round) do(ctx context.Context) (reason, error) {
 	return r.act(ctx, p)
 }
 
-// reasonOf is the reason of a round that ends with an error.
-func (r *round) reasonOf(err error) (reason, error) {
-	var busy *state.LockedError
-	var used *state.UsedError
-	var superseded *state.SupersededError
-	if errors.As(err, &busy) || errors.As(err, &used) || errors.As(err, &superseded) {
-		return lockBusy, err // somebody applies, or has just done the same
-	}
-	if stoppedNow(r.s.stop) {
-		return stopped, nil
-	}
-	if why := sourceReason(err); why != "" {
-		return why, err
-	}
-	if code := exitCode(err); code == exitPartial || code == exitInterrupted {
-		return partialRound, nil
-	}
-	return roundFailed, err
-}
-
 // act asks the policy, writes held plans, and applies the rest. People are told last: that may take its time.
 func (r *round) act(ctx context.Context, p *planned) (reason, error) {
 	decisions, err := r.judge(p)
@@ -151,46 +131,6 @@ func distinct(groups []policy.Group) int {
 	return len(seen)
 }
 
-// outcome is the reason of a round that met no error, the most urgent first.
-func (r *round) outcome(p *planned, held []policy.Group) (reason, error) {
-	if r.orders != nil {
-		if err := r.orders.problem(); err != nil {
-			return sourceIncomplete, err
-		}
-	}
-	switch {
-	case r.failed > 0:
-		return partialRound, r.asHeld
-	case p.plan.Context.Unobserved > 0:
-		return observeFailed, fmt.Errorf("%s could not be observed", count(p.plan.Context.Unobserved, "resource"))
-	case r.unsettled > 0:
-		return notConverged, fmt.Errorf("%s changed as planned, and again each time: the log names them", count(r.unsettled, "resource"))
-	case r.applied > 0:
-		return applied, nil
-	}
-	why := r.idleReason(held)
-	if next := r.memory.next(r.s.now()); why == inBackoff && !next.IsZero() {
-		return why, fmt.Errorf("%s failed before; the next try is at %s", count(r.later[policy.Backoff], "action"),
-			next.UTC().Format(time.RFC3339))
-	}
-	return why, nil
-}
-
-// idleReason is why a round that went well changed nothing.
-func (r *round) idleReason(held []policy.Group) reason {
-	switch {
-	case r.later[policy.OverLimit] > 0:
-		return overLimit
-	case r.later[policy.OutsideWindow] > 0:
-		return outsideWindow
-	case r.later[policy.Backoff] > 0:
-		return inBackoff
-	case len(held) > 0:
-		return allHeld
-	}
-	return noChanges
-}
-
 // judge asks the policy about every action. Until a person has approved a plan that was applied on this state, everything
 // is held; what keeps failing, or does not stay, waits its time.
 func (r *round) judge(p *planned) ([]policy.Decision, error) {
@@ -237,107 +177,6 @@ func (s *session) trusted() (yes bool, err error) {
 		return err
 	})
 	return yes, err
-}
-
-// applyGroup applies a plan in the policy's name, through the same door as everybody's.
-func (r *round) applyGroup(ctx context.Context, p *planner.Plan) error {
-	id := planfile.ID(p.Core)
-	made, err := r.s.policyApproval(approval.Message{Plan: id, Context: planfile.ContextDigest(p), Name: "policy",
-		Time: r.s.now().UTC().Truncate(time.Second)})
-	if err != nil {
-		return err
-	}
-	block, err := made.Block()
-	if err != nil {
-		return err
-	}
-	path, err := r.keepBegun(p, block)
-	if err != nil {
-		return err
-	}
-	err = r.applyAs(ctx, &approved{plan: p, id: id, blocks: [][]byte{block}, policy: r.s.cfg.AutoApprove.Digest(), ask: r.ask})
-	return errors.Join(err, dropBegun(path, err))
-}
-
-// applyAs applies an approved plan, and remembers how its resources fared.
-func (r *round) applyAs(ctx context.Context, p *approved) error {
-	before, err := r.doneBefore(p)
-	if err != nil {
-		return err
-	}
-	o := applyOptions{skipStale: true, quiet: true, keepOpen: true}
-	err = o.apply(ctx, r.s, p)
-	if exitCode(err) == exitInterrupted {
-		r.leaveOpen(p.plan)
-	}
-	for _, res := range o.results {
-		if res.Status != apply.Done || !before[res.Action.Key] {
-			r.account(res)
-		}
-	}
-	if o.head != "" {
-		r.log.Info("history", "plan", p.id, "head", o.head)
-	}
-	return err
-}
-
-// doneBefore are the resources that an earlier run of the plan has done: they are told and counted once.
-func (r *round) doneBefore(p *approved) (map[planner.Key]bool, error) {
-	begun, steps, err := r.s.ledger(p)
-	if err != nil || !begun {
-		return nil, err
-	}
-	done := map[planner.Key]bool{}
-	for _, st := range steps {
-		done[st.Key] = done[st.Key] || st.Name == stepDone
-	}
-	for i := range p.plan.Core.Actions { // directories above them are not journaled: they come first
-		if a := &p.plan.Core.Actions[i]; a.Target.IsNode() && a.Kind == planner.Create {
-			done[a.Key] = true
-		}
-	}
-	return done, nil
-}
-
-// account remembers how a resource fared. What was left out because the world has changed since it was planned, is planned
-// anew in the next round; that counts as a failure all the same, or it could go on for ever.
-func (r *round) account(res apply.Result) {
-	switch res.Status {
-	case apply.Done:
-		r.applied++
-		r.memory.done(res.Action, r.s.now())
-		r.log.Info("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status)
-		if res.Action.Kind == planner.Archive {
-			r.archived[res.Action.Key] = true
-		}
-	case apply.NotBegun:
-	case apply.Undelivered: // the outbox tries again by itself
-		r.failed++
-		r.memory.done(res.Action, r.s.now())
-		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err),
-			"next", "cscs-sync callbacks list")
-	default:
-		r.failed++
-		if errors.Is(res.Err, context.Canceled) { // it was told to stop, which says nothing about the resource
-			r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err))
-			break
-		}
-		r.logFailure(res, r.memory.failed(res.Action, errorText(res.Err), r.s.now(), r.interval()))
-	}
-	r.metrics.change(res)
-}
-
-// logFailure says what failed, how often by now, and when it is tried again.
-func (r *round) logFailure(res apply.Result, f failure) {
-	r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "failures", f.Count,
-		"quarantined", f.quarantined(), "again", f.Until.UTC().Format(time.RFC3339), "error", errorText(res.Err))
-}
-
-func errorText(err error) string {
-	if err == nil {
-		return "no reason was given"
-	}
-	return err.Error()
 }
 
 // show prints what a dry run would do.

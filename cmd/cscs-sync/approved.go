@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// applyPending applies held plans that people have approved by now. A dry run only names them.
+func (r *round) applyPending(ctx context.Context) error {
+	ask := r.whole()
+	return r.eachPlan(r.s.pendingFolder(), func(path string) error {
+		name := filepath.Base(path)
+		err := r.applyHeld(ctx, path, ask)
+		var busy *state.LockedError
+		switch {
+		case errors.As(err, &busy):
+			return err
+		case stoppedNow(r.s.stop), errors.Is(err, errLater):
+		case err != nil:
+			r.heldFailed(name, err)
+		default:
+			delete(r.heldTries, name)
+		}
+		return nil
+	})
+}
+
+// whole asks the proxy for everything, once for all plans of the round.
+func (r *round) whole() *request {
+	source, err := r.proxy()
+	if err != nil {
+		return nil // the apply meets the same error
+	}
+	return &request{source: &shared{Source: source, now: r.s.now}}
+}
+
+// heldFailed has a held plan tried again later and later. Each try costs the proxy a whole listing.
+func (r *round) heldFailed(name string, err error) {
+	f := r.heldTries[name]
+	f.count++
+	f.until = r.s.now().Add(min(r.interval()<<min(f.count, 10), longestBackoff))
+	r.heldTries[name] = f
+	r.failed++
+	r.asHeld = fmt.Errorf("held plan %s: %w", name, err)
+	r.log.Warn("held plan", "plan", name, "failures", f.count, "again", f.until.UTC().Format(time.RFC3339), "error", err.Error())
+}
+
+// applyHeld applies one held plan if it is approved, and removes its file when it is over.
+func (r *round) applyHeld(ctx context.Context, path string, ask *request) error {
+	p, by, begun, err := r.approvedHeld(path)
+	if p == nil || err != nil {
+		return err
+	}
+	if r.o.dryRun {
+		r.leaveOpen(p.plan)
+		return r.showFirst("approved", path, p.plan)
+	}
+	if r.s.now().Before(r.heldTries[filepath.Base(path)].until) {
+		if begun {
+			r.leaveOpen(p.plan)
+		}
+		return errLater
+	}
+	p.ask = ask
+	r.log.Info("held plan is approved", "plan", path, "by", by)
+	err = r.applyAs(ctx, p)
+	if code := exitCode(err); code == exitDone || code == exitPartial || code == exitRefused {
+		err = errors.Join(err, removeHeld(path))
+		if code == exitPartial { // its resources are accounted for, and planned anew if need be
+			return nil
+		}
+	}
+	if exitCode(err) == exitInterrupted {
+		return errors.New("a part of it failed; it goes on later")
+	}
+	return err
+}
+
+// errLater tells that a held plan failed before, and waits for its next try.
+var errLater = errors.New("it waits for its next try")
+
+// approvedHeld is a held plan that may be applied, and who approved it; nil if it may not yet. One that was used up or
+// overtaken can never run: it is taken away, and what is still to be done is held anew.
+func (r *round) approvedHeld(path string) (p *approved, by string, begun bool, err error) {
+	file, err := r.s.readPlan(path)
+	if err != nil {
+		return nil, "", false, err
+	}
+	if len(file.Approvals) == 0 || file.Check() != nil {
+		return nil, "", false, nil
+	}
+	p = &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals}
+	begun, _, err = r.s.ledger(p)
+	if exitCode(err) == exitRefused {
+		r.log.Info("held plan is over", "plan", path, "because", err.Error())
+		if r.o.dryRun {
+			return nil, "", false, nil
+		}
+		return nil, "", false, removeHeld(path)
+	}
+	if err != nil {
+		return nil, "", false, err
+	}
+	approvals, err := r.s.judge(p, begun)
+	if exitCode(err) == exitRefused {
+		r.log.Info("held plan is not ready", "plan", path, "because", err.Error())
+		return nil, "", false, nil
+	}
+	return p, namesOf(approvals), begun, err
+}
+
+// namesOf are the people who gave approvals.
+func namesOf(approvals []state.Approval) string {
+	var names []string
+	for _, a := range approvals {
+		names = append(names, a.Name)
+	}
+	return strings.Join(names, ", ")
+}

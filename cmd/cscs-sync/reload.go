@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// reload reads the configuration again, and goes on with the old one if the new one is not valid. It gives the function
+// that stops serving metrics.
+func (l *loop) reload(stopServing func()) func() {
+	l.notify.reloading()
+	defer l.notify.send("READY=1")
+	stop, err := l.change(stopServing)
+	if err != nil {
+		l.log.Error("reload: going on with the old configuration; mend the new one, and reload again", "error", err.Error())
+		return stopServing
+	}
+	l.log.Info("reload: the configuration was read again")
+	return stop
+}
+
+// change takes over a new configuration, all of it or nothing.
+func (l *loop) change(stopServing func()) (func(), error) {
+	path, err := l.s.configuration()
+	if err != nil {
+		return nil, err
+	}
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Read})
+	l.s.showDiagnostics(diags, cfg.Sources)
+	if diags.HasErrors() {
+		return nil, fmt.Errorf("configuration %s is not valid: what is wrong stands above", path)
+	}
+	if cfg.Proxy == nil || cfg.Waldur == nil {
+		return nil, fmt.Errorf("configuration %s has no proxy or no waldur block any more; the loop needs both", path)
+	}
+	store, err := state.Open(cfg.State, state.Options{Now: l.s.now})
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Run.Listen != l.s.cfg.Run.Listen {
+		stop, err := l.metrics.serve(cfg.Run.Listen, l.log)
+		if err != nil {
+			return nil, err
+		}
+		stopServing()
+		stopServing = stop
+	}
+	l.adopt(cfg, store)
+	return stopServing, nil
+}
+
+// adopt goes on with another configuration: it begins with an audit, and tries at once what failed before.
+func (l *loop) adopt(cfg *config.Config, store *state.Store) {
+	elsewhere := cfg.State != l.s.cfg.State
+	if cfg.Settings.Fingerprint != l.s.cfg.Settings.Fingerprint {
+		l.s.eyes = nil // else it stays: it knows which mounts hang
+	}
+	l.s.cfg, l.s.store, l.auditDue, l.failedAudits, l.refused = cfg, store, time.Time{}, 0, pause{}
+	l.config.Store(cfg)
+	if elsewhere {
+		l.isTrusted = false
+		l.recall()
+	}
+	l.memory.retry(l.s.now())
+	clear(l.heldTries)
+}

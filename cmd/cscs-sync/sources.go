@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/waldur"
+)
+
+// listingAge is how long the plans of one round that people have approved, or that go on, share a listing.
+const listingAge = 5 * time.Minute
+
+// quietError tells that the proxy is left alone for a while.
+type quietError struct {
+	until time.Time
+	why   string
+}
+
+func (e *quietError) Error() string {
+	return fmt.Sprintf("the proxy is left alone until %s: %s", e.until.UTC().Format("15:04:05 UTC"), e.why)
+}
+
+// leaveAlone notes for how long the proxy wants no request, after an error of a listing. Who gives up waiting does not stop
+// the proxy's work, and a second listing makes both slower: after a listing that took too long it gets as long again.
+func (l *loop) leaveAlone(err error) {
+	var status *waldur.StatusError
+	var late *waldur.LateError
+	switch {
+	case errors.As(err, &status) && status.RetryAfter > 0:
+		l.quiet = quietError{l.s.now().Add(min(status.RetryAfter, time.Hour)), "it asked for that with Retry-After"}
+	case errors.As(err, &late):
+		l.quiet = quietError{l.s.now().Add(late.Within), "it may still work on the listing that took too long"}
+	}
+}
+
+// proxy is the source of a round: one that heeds what the proxy asked for.
+func (r *round) proxy() (providers.Source, error) {
+	source, err := r.s.source(nil)
+	return heeding{source, r.loop}, err
+}
+
+// heeding asks nothing while the proxy is to be left alone.
+type heeding struct {
+	providers.Source
+	loop *loop
+}
+
+func (h heeding) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
+	if h.loop.s.now().Before(h.loop.quiet.until) {
+		quiet := h.loop.quiet
+		return nil, &quiet
+	}
+	items, err := h.Source.List(ctx, statuses)
+	h.loop.leaveAlone(err)
+	return items, err
+}
+
+// patient is the orders lane's source. The proxy fails a whole listing for one bad resource: then each status is listed by
+// itself, and those without it still are. The failing ones are not asked for again in the same round.
+type patient struct {
+	providers.Source
+	failed map[planner.Status]error
+}
+
+func (p *patient) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
+	good := slices.DeleteFunc(slices.Clone(statuses), func(s planner.Status) bool { return p.failed[s] != nil })
+	if len(good) == 0 && len(statuses) > 0 {
+		return nil, p.problem() // and not the whole listing, which no status means
+	}
+	items, err := p.Source.List(ctx, good)
+	var status *waldur.StatusError
+	if err == nil || !errors.As(err, &status) || status.Status != http.StatusInternalServerError {
+		return items, err
+	}
+	seen := map[planner.Key]int{}
+	for _, s := range good {
+		part, err := p.Source.List(ctx, []planner.Status{s})
+		if errors.As(err, &status) && status.Status == http.StatusInternalServerError {
+			p.failed[s] = err
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range part {
+			seen[part[i].Key]++
+		}
+		items = append(items, part...)
+	}
+	if len(p.failed) == len(statuses) {
+		return nil, err
+	}
+	// what changed its status in between is left to the next round
+	return slices.DeleteFunc(items, func(it planner.Item) bool { return it.Key.Item != "" && seen[it.Key] > 1 }), nil
+}
+
+// problem says which statuses could not be listed; nil if all were.
+func (p *patient) problem() error {
+	var errs []error
+	for _, s := range slices.Sorted(maps.Keys(p.failed)) {
+		errs = append(errs, fmt.Errorf("what is %s could not be listed: %w", s, p.failed[s]))
+	}
+	return errors.Join(errs...)
+}
+
+// shared is one whole listing for all held plans of a round.
+type shared struct {
+	providers.Source
+	now   func() time.Time
+	at    time.Time
+	items []planner.Item
+}
+
+func (s *shared) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
+	if len(statuses) > 0 {
+		return s.Source.List(ctx, statuses)
+	}
+	if s.at.IsZero() || s.now().Sub(s.at) > listingAge {
+		at := s.now()
+		items, err := s.Source.List(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		s.at, s.items = at, items
+	}
+	return slices.Clone(s.items), nil
+}
