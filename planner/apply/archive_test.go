@@ -9,6 +9,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // removal is the work of archiving capstor/NAME, which stands.
@@ -288,7 +289,13 @@ func TestRestore(t *testing.T) {
 	}
 	w := newWorld(t)
 	x := restoration(w)
+	w.check(w.store.Update(func(tx *state.Tx) error {
+		return tx.PutArchived(planner.Archived{Key: x.Action.Key, Archive: trashed, Inode: x.Action.Inode})
+	}))
 	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
+	if r := w.register(); len(r) != 0 {
+		t.Errorf("what was restored is in the register still: %+v", r)
+	}
 	w.wantLog("restore "+trashed, "open capstor/bio", "quota of 30500", "own 0:30500 bio", "mode 2770 bio", "sync bio")
 	if r := w.records(); len(r) != 1 || r[0].Inode != x.Action.Inode {
 		t.Errorf("recorded %+v", r)

@@ -153,6 +153,44 @@ func TestPlainRename(t *testing.T) {
 	}
 }
 
+// Whatever took the name of a directory just before it was moved goes back, if it can; and a move whose answer was lost is one.
+func TestSwappedWhileMoved(t *testing.T) {
+	s, m := archiveSite(t)
+	s.mkdir(m.Folder, 0o700)
+	store, err := s.sys.openDir("capstor/store")
+	s.must(err)
+	defer unix.Close(store)
+	trash, err := s.sys.openDir(m.Folder)
+	s.must(err)
+	defer unix.Close(trash)
+	from, to := spot{store, "x", s.real(m.From)}, spot{trash, m.Name, s.real(m.Archived())}
+	swap := func() { // somebody puts something else there, after the look and before the move
+		s.must(os.Rename(s.real(m.From), s.real("capstor/store/aside")))
+		s.must(os.Symlink("/etc", s.real(m.From)))
+	}
+	swap()
+	if err := arrived(m.Inode, from, to, renameFree(from, to, "")); !errors.Is(err, ErrChanged) {
+		t.Errorf("a link was moved: %v", err)
+	}
+	if link, err := os.Readlink(s.real(m.From)); link != "/etc" || s.exists(m.Archived()) {
+		t.Errorf("the link is not back: %q, %v", link, err)
+	}
+	s.must(renameFree(from, to, ""))
+	s.mkdir(m.From, 0o755) // and takes the name again
+	if err := arrived(m.Inode, from, to, nil); !errors.Is(err, ErrChanged) || !errors.Is(err, ErrExists) || !strings.Contains(err.Error(), "could not be moved back") {
+		t.Errorf("the way back is barred: %v", err)
+	}
+	s.must(os.Remove(s.real(m.Archived())))
+	s.must(os.Remove(s.real(m.From)))
+	s.must(os.Rename(s.real("capstor/store/aside"), s.real(m.Archived())))
+	if err := arrived(m.Inode, from, to, unix.ENOENT); err != nil {
+		t.Errorf("it was moved, and the answer was lost: %v", err)
+	}
+	if err := arrived(m.Inode+1, from, to, unix.ENOENT); err != unix.ENOENT {
+		t.Errorf("it was not moved: %v", err)
+	}
+}
+
 // Across mounts the kernel answers EXDEV; that is an error with a way out, and never a copy.
 func TestRenameAcrossMounts(t *testing.T) {
 	s, m := archiveSite(t)

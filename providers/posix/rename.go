@@ -15,23 +15,26 @@ type spot struct {
 	path string
 }
 
-// rename moves a directory to a free name, and makes sure that what arrived is what was meant: a rename goes by names, and
-// whoever may write above the source can swap the name in between. Something else is sent back at once. exdev explains an
-// EXDEV.
+// rename moves a directory to a free name, and makes sure that what arrived is what was meant. exdev explains an EXDEV.
 func rename(source *Dir, to spot, exdev string) error {
 	if err := source.compare("move"); err != nil {
 		return err
 	}
 	from := spot{source.parent, source.name, source.Path()}
-	err := renameFree(from, to, exdev)
-	arrived, look := lstatAt(to.dir, to.name)
-	if look == nil && arrived.Ino == source.inode && isDir(arrived.Mode) {
+	return arrived(source.inode, from, to, renameFree(from, to, exdev))
+}
+
+// arrived looks what a rename has moved, which ended with err: a rename goes by names, and whoever may write above the source
+// can swap the name after it was compared. Something else than the directory with that inode is sent back at once.
+func arrived(inode uint64, from, to spot, err error) error {
+	st, look := lstatAt(to.dir, to.name)
+	if look == nil && st.Ino == inode && isDir(st.Mode) {
 		return nil // even after an error: an NFS server may do a rename and lose its answer
 	}
 	if err != nil {
 		return err
 	}
-	back := renameFree(to, from, exdev)
+	back := renameFree(to, from, "it cannot go back")
 	if back != nil {
 		back = fmt.Errorf("and could not be moved back from %s: %w", to.path, back)
 	}
