@@ -29,7 +29,13 @@ const trashed = "capstor/.trash/20261122T214003Z-01234567-bio"
 func TestArchiveInOrder(t *testing.T) {
 	w := newWorld(t)
 	x := w.removal("bio")
+	w.check(w.store.Update(func(tx *state.Tx) error {
+		return tx.PutRecord(planner.Record{Key: x.Action.Key, Address: x.Action.Address, Inode: x.Action.Inode, At: now})
+	}))
 	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
+	if r := w.records(); len(r) != 0 {
+		t.Errorf("what was archived is recorded still: %+v", r)
+	}
 	w.wantLog("check capstor/bio", "approve bio", "archive capstor/bio", "set_state_done bio")
 	r := w.register()
 	if len(r) != 1 || r[0].Archive != trashed || r[0].Group != 30500 || r[0].Mode != 0o2770 || r[0].Project != planner.Number(7) || r[0].Plan != "sha256:plan" || r[0].Order == "" {
