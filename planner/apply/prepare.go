@@ -93,7 +93,8 @@ func byOurselves(p *planner.Plan, s planner.Stale, g *planner.Graph) bool {
 		case planner.Create:
 			return s.Field == "observed owner" || s.Field == "observed group" || s.Field == "observed mode"
 		case planner.Archive:
-			return s.Field == "state" && w.Kind == planner.Report || w.Kind == planner.Report && w.Inode == 0 && s.Field != "order"
+			elsewhere := s.Field == "order" || s.Field == "address" || s.Field == "directory"
+			return w.Kind == planner.Report && (s.Field == "state" || w.Inode == 0 && !elsewhere)
 		case planner.Restore:
 			return s.Field == "state" && w.Inode == a.Inode
 		}

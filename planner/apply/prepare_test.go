@@ -136,6 +136,8 @@ func TestPrepareStale(t *testing.T) {
 		{"removal, approved and moved", planner.StatusRemoving, func(s *site) { s.is(planner.OrderTerminate, planner.OrderExecuting); archived(s) }, []string{"state"}, nil, false},
 		{"removal, over", planner.StatusRemoving, func(s *site) { archived(s); gone(s, planner.OrderDone); s.item.Status = planner.StatusRemoved }, []string{"order"}, nil, true},
 		{"removal, called off", planner.StatusRemoving, func(s *site) { gone(s, planner.OrderCanceled) }, []string{"order"}, []string{"order"}, false},
+		{"wanted elsewhere", planner.StatusPending, func(s *site) { s.item.MountPath += "2" }, []string{"address"}, []string{"address"}, false},
+		{"removal, wanted elsewhere", planner.StatusRemoving, func(s *site) { archived(s); s.item.MountPath += "2" }, []string{"address"}, []string{"address"}, false},
 		{"removal of another directory", planner.StatusRemoving, func(s *site) { s.dir.Inode = 10 }, []string{"directory"}, []string{"directory"}, false},
 	} {
 		for _, resumed := range []bool{false, true} {
