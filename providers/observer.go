@@ -48,6 +48,8 @@ type StorageObserver struct {
 	mounts map[string]planner.Mount
 	// left counts calls that were left behind, by mount: a system's canary, or a filesystem.
 	left map[string]int
+	// waking are canaries that [StorageObserver.Wake] has sent and nobody has waited for, by system.
+	waking map[string]chan planner.Mount
 	// noList are systems whose quotas cannot be listed.
 	noList map[string]bool
 }
@@ -61,7 +63,8 @@ func NewObserver(o Options) *StorageObserver {
 	setDefault(&o.StatWorkers, 16)
 	setDefault(&o.QuotaWorkers, 8)
 	s := &StorageObserver{o: o, systems: map[string]planner.System{}, mounts: map[string]planner.Mount{},
-		left: map[string]int{}, noList: map[string]bool{}}
+		left:   map[string]int{},
+		waking: map[string]chan planner.Mount{}, noList: map[string]bool{}}
 	for _, system := range o.Systems {
 		s.systems[system.Name] = system
 	}
@@ -74,12 +77,43 @@ func setDefault[N int | time.Duration](n *N, to N) {
 	}
 }
 
+// Wake begins to ask all systems, while there is something else to do: [StorageObserver.Mounts] then has to wait for a mount
+// that hangs only for the rest of its deadline. It calls ended, from another goroutine, when each has answered or is given up.
+func (s *StorageObserver) Wake(ctx context.Context, systems []planner.System, ended func()) {
+	var wait sync.WaitGroup
+	for _, system := range systems {
+		answer := make(chan planner.Mount, 1)
+		s.mu.Lock()
+		s.waking[system.Name] = answer
+		s.mu.Unlock()
+		wait.Go(func() { answer <- s.canary(ctx, system) })
+	}
+	go func() {
+		wait.Wait()
+		ended()
+	}()
+}
+
+// woken asks a system. One that was woken in vain is not asked again; one that answered is, since that was a while ago.
+func (s *StorageObserver) woken(ctx context.Context, system planner.System) planner.Mount {
+	s.mu.Lock()
+	answer := s.waking[system.Name]
+	delete(s.waking, system.Name)
+	s.mu.Unlock()
+	if answer != nil {
+		if m := <-answer; m.Unknown != "" {
+			return m
+		}
+	}
+	return s.canary(ctx, system)
+}
+
 // Mounts asks all systems at once; who has not answered by the deadline is unknown.
 func (s *StorageObserver) Mounts(ctx context.Context, systems []planner.System) map[string]planner.Mount {
 	answers := make([]planner.Mount, len(systems))
 	var wait sync.WaitGroup
 	for i, system := range systems {
-		wait.Go(func() { answers[i] = s.canary(ctx, system) })
+		wait.Go(func() { answers[i] = s.woken(ctx, system) })
 	}
 	wait.Wait()
 	all := make(map[string]planner.Mount, len(systems))

@@ -160,6 +160,32 @@ func TestCanaryHangs(t *testing.T) {
 	}
 }
 
+// A mount that was woken in vain is known to hang when it is needed; one that answered may be another by then.
+func TestWake(t *testing.T) {
+	s := newStorage()
+	release := make(chan struct{})
+	s.hang["b"] = release
+	defer close(release)
+	o := observer(s, "a", "b")
+	ended := make(chan struct{})
+	o.Wake(t.Context(), systems("a", "b"), func() { close(ended) })
+	<-ended
+	s.mu.Lock()
+	s.mounts["a"] = planner.Mount{Filesystem: "another"} // while there was something else to do
+	s.mu.Unlock()
+	before := s.calls.Load()
+	mounts := o.Mounts(t.Context(), systems("a", "b"))
+	if mounts["a"].Filesystem != "another" || !strings.Contains(mounts["b"].Unknown, "did not answer within") {
+		t.Errorf("mounts: %+v", mounts)
+	}
+	if n := s.calls.Load() - before; n != 1 {
+		t.Errorf("%d mounts were asked, want the one that had answered", n)
+	}
+	if again := o.Mounts(t.Context(), systems("b")); !strings.Contains(again["b"].Unknown, "still hangs") {
+		t.Errorf("asked once more: %+v", again)
+	}
+}
+
 // A mount that hangs in the middle keeps what was seen, and has a reason for the rest.
 func TestMountHangsMidway(t *testing.T) {
 	s := newStorage()

@@ -209,6 +209,53 @@ func TestMountThatHangs(t *testing.T) {
 	}
 }
 
+// TestMountThatHangsWhileTheProxyLists: a mount is waited for while the listing comes, and not once more after it.
+func TestMountThatHangsWhileTheProxyLists(t *testing.T) {
+	const both = 3 * time.Second
+	s := newService(t, "")
+	s.create("bio", 30500)
+	newDeadMount(t, filepath.Join(s.dir, "mnt/vast")).dies(0, fuseInit)
+	s.check(s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "slow", Delay: waldursim.Duration(both), Count: 1}))
+	start := time.Now()
+	out, err := s.fixed([]string{"CSCS_TEST_MOUNT_TIMEOUT=" + both.String()}, "plan").CombinedOutput()
+	if took := time.Since(start); exitOf(t, err) != exitDone || took < both || took >= 2*both {
+		t.Errorf("exit %d after %s, want the listing's %s, and not the mount's after it\n%s", exitOf(t, err), took, both, out)
+	}
+}
+
+// TestRootIsLetGo: however often a mount hangs, only the root that a call hangs on stays open.
+func TestRootIsLetGo(t *testing.T) {
+	s := newService(t, "")
+	l := s.inProcess(time.Now)
+	l.s.mountTimeout = 100 * time.Millisecond
+	m := newDeadMount(t, filepath.Join(s.dir, "mnt/vast"))
+	m.dies(0, fuseInit)
+	roots := func() (n int) {
+		fds, err := os.ReadDir("/proc/self/fd")
+		s.check(err)
+		for _, fd := range fds {
+			if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); to == filepath.Join(s.dir, "mnt") {
+				n++
+			}
+		}
+		return n
+	}
+	const looks = 20
+	for range looks {
+		s.check(l.s.wake(t.Context(), 0))
+		o, done, err := l.s.observer(0)
+		s.check(err)
+		if mounts := o.Mounts(t.Context(), l.s.cfg.Settings.Systems); mounts["vast"].Unknown == "" || mounts["capstor"].Problem+mounts["capstor"].Unknown != "" {
+			t.Fatalf("mounts %+v", mounts)
+		}
+		done()
+	}
+	// A root has descriptors of its systems' mounts too, two of which are the same here.
+	s.until("all but the root that a call hangs on", func() bool { return roots() < looks/2 })
+	m.bury()
+	s.until("the end of the call that hung", func() bool { return roots() == 0 })
+}
+
 // TestRootThatHangs: storage.root itself lies on a mount that hangs.
 func TestRootThatHangs(t *testing.T) {
 	s := newService(t, "")

@@ -52,11 +52,14 @@ type planned struct {
 	listing, observing time.Duration
 }
 
-// plan is the pipeline: list → ask → desire → observe → compare. It takes no lock and changes nothing.
+// plan is the pipeline: wake the mounts → list → ask → desire → observe → compare. It takes no lock and changes nothing.
 func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	ctx, end := s.looking(ctx)
 	defer end()
 	p := &planned{}
+	if err := s.wake(ctx, r.parallelism); err != nil {
+		return nil, err
+	}
 	if err := s.list(ctx, r, p); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -80,28 +81,72 @@ func (s *session) quotas() (*lustre.Systems, error) {
 // must not add a call to such a mount in every round.
 type eyes struct {
 	*providers.StorageObserver
-	mu   sync.Mutex
-	root *posix.Root
+	mu sync.Mutex
+	// root is that of the present look; nil between two.
+	root *lent
 }
 
-// Mount and Observe look below the root of the present round.
-func (e *eyes) Mount(system planner.System) planner.Mount { return e.now().Mount(system) }
+// lent is storage.root, open for one look and for the calls that this has begun: one that hangs keeps it open.
+type lent struct {
+	*posix.Root
+	// users are the look and its calls. Guarded by eyes.mu.
+	users int
+}
 
-// Observe looks at one directory.
+// Mount looks below the root of the present look.
+func (e *eyes) Mount(system planner.System) planner.Mount {
+	root := e.take()
+	if root == nil {
+		return planner.Mount{Unknown: lookEnded}
+	}
+	defer e.giveBack(root)
+	return root.Mount(system)
+}
+
+// Observe looks at one directory, below the root of the present look.
 func (e *eyes) Observe(system planner.System, path string) planner.Directory {
-	return e.now().Observe(system, path)
+	root := e.take()
+	if root == nil {
+		return planner.Directory{Why: lookEnded}
+	}
+	defer e.giveBack(root)
+	return root.Observe(system, path)
 }
 
-func (e *eyes) now() *posix.Root {
+// lookEnded is what a call that nobody waits for any more gets.
+const lookEnded = "the look has ended"
+
+// take is the root for one call; nil if the look has ended.
+func (e *eyes) take() *lent {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.root != nil {
+		e.root.users++
+	}
 	return e.root
 }
 
-func (e *eyes) use(root *posix.Root) {
+// giveBack closes a root that nobody uses any more.
+func (e *eyes) giveBack(root *lent) {
+	e.mu.Lock()
+	root.users--
+	last := root.users == 0
+	if last && e.root == root {
+		e.root = nil
+	}
+	e.mu.Unlock()
+	if last {
+		root.Close()
+	}
+}
+
+// look begins a look below a root that was opened for it; done ends it.
+func (e *eyes) look(root *posix.Root) (done func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.root = root
+	now := &lent{root, 1}
+	e.root = now
+	return func() { e.giveBack(now) }
 }
 
 // opening is an open of storage.root that has not come back.
@@ -139,7 +184,7 @@ func (s *session) openRoot() (*posix.Root, error) {
 
 // observer looks at the storage; done lets go of it. The root is opened anew each time, so that mounts are not kept busy
 // between two looks; while a call hangs, the root that it uses stays open.
-func (s *session) observer(parallelism int) (o providers.Observer, done func(), err error) {
+func (s *session) observer(parallelism int) (o *providers.StorageObserver, done func(), err error) {
 	root, err := s.openRoot()
 	if err != nil {
 		return nil, nil, err
@@ -158,10 +203,14 @@ func (s *session) observer(parallelism int) (o providers.Observer, done func(), 
 				s.tellProgress(work, done, total)
 			}})
 	}
-	s.eyes.use(root)
-	return s.eyes.StorageObserver, func() {
-		if s.eyes.Hanging() == 0 {
-			root.Close()
-		}
-	}, nil
+	return s.eyes.StorageObserver, s.eyes.look(root), nil
+}
+
+// wake has the mounts asked while the listing comes: one that hangs has then been waited for.
+func (s *session) wake(ctx context.Context, parallelism int) error {
+	o, done, err := s.observer(parallelism)
+	if err == nil {
+		o.Wake(ctx, s.cfg.Settings.Systems, done)
+	}
+	return err
 }
