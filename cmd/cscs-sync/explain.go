@@ -162,16 +162,16 @@ func (e *explanation) think() error {
 		return err
 	}
 	e.decisions = e.askPolicy(e.p)
-	if e.waits, err = e.plansIn(e.pendingFolder()); err != nil {
+	if e.waits, err = e.plansByResource(e.pendingFolder()); err != nil {
 		return err
 	}
-	e.begun, err = e.plansIn(e.begunFolder())
+	e.begun, err = e.plansByResource(e.begunFolder())
 	return err
 }
 
-// plansIn are the plan files of a folder, by the resources that they are about.
-func (s *session) plansIn(dir string) (map[planner.Key]string, error) {
-	names, err := pendingPlans(dir)
+// plansByResource are the plan files of a folder, by the resources that they are about.
+func (s *session) plansByResource(dir string) (map[planner.Key]string, error) {
+	names, err := planFiles(dir)
 	by := map[planner.Key]string{}
 	for _, name := range names {
 		path := filepath.Join(dir, name)

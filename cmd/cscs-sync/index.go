@@ -91,10 +91,10 @@ func keysOfItems(items []planner.Item) map[planner.Key]bool {
 
 // shrunk tells a listing that suddenly lacks much of what is recorded: of what the listing before still had, if there was
 // one. Who accepts it makes it the one to be compared with.
-func (r *round) shrunk(p *planned) error {
+func (r *round) shrunk(p *planned) (lacks string, err error) {
 	at, before, err := r.s.index()
 	if err != nil {
-		return err
+		return "", err
 	}
 	had, has := keysOfItems(before), keysOfItems(p.items)
 	recorded, lacking := 0, 0
@@ -108,10 +108,10 @@ func (r *round) shrunk(p *planned) error {
 		}
 	}
 	if float64(lacking) <= shrunkShare*float64(recorded) || lacking < shrunkLeast && 2*lacking < recorded {
-		return nil
+		return "", nil
 	}
-	return fmt.Errorf("the listing lacks %d of %d recorded resources: nothing is done until somebody looks; %sif that is right, run "+
-		"`cscs-sync run --once --accept-shrunk`", lacking, recorded, renamedHint(p.plan))
+	return fmt.Sprintf("the listing lacks %d of %d recorded resources: nothing is done until somebody looks; %s"+
+		"if that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded, renamedHint(p.plan)), nil
 }
 
 // renamedHint is what may have happened where resources turn up on a system that nobody has heard of.
@@ -126,7 +126,7 @@ func renamedHint(p *planner.Plan) string {
 }
 
 // remember writes down what an audit found as wanted, and the index that the orders lane plans against.
-func (r *round) remember(p *planned, accepted error) error {
+func (r *round) remember(p *planned, accepted string) error {
 	if r.o.dryRun {
 		return nil
 	}
@@ -151,8 +151,8 @@ func (r *round) remember(p *planned, accepted error) error {
 				return err
 			}
 		}
-		if accepted != nil {
-			if _, err := tx.AppendHistory(state.Entry{Who: r.s.user, Host: r.s.host, Event: eventShrunk, Text: accepted.Error()}); err != nil {
+		if accepted != "" {
+			if _, err := tx.AppendHistory(state.Entry{Who: r.s.user, Host: r.s.host, Event: eventShrunk, Text: accepted}); err != nil {
 				return err
 			}
 		}

@@ -127,7 +127,7 @@ func (m *metrics) round(r *round, why reason, took time.Duration) {
 	m.quietUntil.Set(unixOrZero(r.quiet.until))
 	m.listed.Set(unixOrZero(r.listed))
 	m.backlog(r.s.store)
-	if names, err := pendingPlans(r.s.pendingFolder()); err == nil {
+	if names, err := planFiles(r.s.pendingFolder()); err == nil {
 		m.heldPlans.Set(float64(len(names)))
 	}
 	if r.s.eyes != nil {

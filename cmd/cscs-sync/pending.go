@@ -19,8 +19,8 @@ import (
 // pendingFolder is where held plans wait for people.
 func (s *session) pendingFolder() string { return filepath.Join(s.store.Dir(), "pending") }
 
-// pendingPlans are the names of the plan files in a folder.
-func pendingPlans(dir string) ([]string, error) {
+// planFiles are the names of the plan files in a folder.
+func planFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -64,7 +64,7 @@ func (r *round) hold(p *planned, groups []policy.Group) error {
 // away; one that could not be read may have approvals, and stays.
 func (r *round) waitingPlans() (map[string]*heldPlan, error) {
 	dir := r.s.pendingFolder()
-	names, err := pendingPlans(dir)
+	names, err := planFiles(dir)
 	if err != nil {
 		return nil, fmt.Errorf("held plans: %w", err)
 	}
@@ -195,7 +195,7 @@ func (h *heldPlan) any(of map[planner.Key]bool) bool {
 // eachPlan does something with each plan file of a folder, until the loop is asked to stop or finds the lock taken. Other
 // errors keep nobody from the plans that follow.
 func (r *round) eachPlan(dir string, do func(path string) error) error {
-	names, err := pendingPlans(dir)
+	names, err := planFiles(dir)
 	errs := []error{err}
 	for _, name := range names {
 		if stoppedNow(r.s.stop) {

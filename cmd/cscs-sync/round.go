@@ -68,11 +68,14 @@ func (r *round) do(ctx context.Context) (reason, error) {
 	}
 	r.planned = p
 	if r.lane == laneAudit {
-		why := r.shrunk(p)
-		if why != nil && !r.o.acceptShrunk {
-			return sourceShrank, why
+		lacking, err := r.shrunk(p)
+		if err != nil {
+			return roundFailed, err
 		}
-		if err := r.remember(p, why); err != nil {
+		if lacking != "" && !r.o.acceptShrunk {
+			return sourceShrank, errors.New(lacking)
+		}
+		if err := r.remember(p, lacking); err != nil {
 			return roundFailed, err
 		}
 	}

@@ -79,7 +79,7 @@ func (r *round) tellPeople(ctx context.Context) {
 
 func (r *round) tellOfHeld(ctx context.Context, to *config.Notify, channel string) error {
 	dir := r.s.pendingFolder()
-	names, err := pendingPlans(dir)
+	names, err := planFiles(dir)
 	if err != nil {
 		return err
 	}
