@@ -99,7 +99,8 @@ func before(a *planner.Action, at planner.Attribute) planner.Value {
 	return planner.Value{}
 }
 
-// agree asks Waldur to approve a removal. Without a clear yes nothing is moved and nothing is queued.
+// agree asks Waldur to approve a removal. Without a clear yes nothing is moved and nothing is queued. Only the order itself
+// says yes: an approve that succeeds may leave it waiting for its start date, and what answers may not be Waldur.
 func (e *Engine) agree(ctx context.Context, w *Work) error {
 	a := w.Action
 	if w.Finished {
@@ -115,16 +116,15 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 	e.reached("callback")
 	answer := e.Orders.Send(ctx, providers.Call{Callback: planner.Approve, URL: url})
 	e.reached("answer")
-	if answer.Status >= 200 && answer.Status < 300 {
-		return nil
-	}
+	said := describe(answer)
 	if refused(answer.Status) {
 		e.paused.Store(true)
-	} else if order, err := e.Orders.Get(ctx, w.Order); err == nil && took(planner.Approve, order.State) {
-		return nil // the answer was lost, or somebody approved it meanwhile
+	} else if order, err := e.Orders.Get(ctx, w.Order); err != nil {
+		said += "; its order could not be asked: " + err.Error()
+	} else if said += "; its order is " + string(order.State); took(planner.Approve, order.State) {
+		return nil
 	}
-	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address,
-		planner.ShortID(a.Order), describe(answer))
+	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address, planner.ShortID(a.Order), said)
 }
 
 // agreed makes sure that a removal whose approve Waldur no longer offers was approved before.

@@ -36,7 +36,7 @@ func TestArchiveInOrder(t *testing.T) {
 	if r := w.records(); len(r) != 0 {
 		t.Errorf("what was archived is recorded still: %+v", r)
 	}
-	w.wantLog("check capstor/bio", "approve bio", "archive capstor/bio", "set_state_done bio")
+	w.wantLog("check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio")
 	r := w.register()
 	if len(r) != 1 || r[0].Archive != trashed || r[0].Group != 30500 || r[0].Mode != 0o2770 || r[0].Project != planner.Number(7) || r[0].Plan != "sha256:plan" || r[0].Order == "" {
 		t.Errorf("the register holds %+v", r)
@@ -79,7 +79,9 @@ func TestRemovalNeedsAYes(t *testing.T) {
 		order  planner.OrderState
 		moved  bool
 	}{
-		{"yes", providers.Answer{Status: 200}, planner.OrderPendingProvider, true},
+		{"yes", providers.Answer{Status: 200}, planner.OrderExecuting, true},
+		{"yes, and it waits for its start date", providers.Answer{Status: 200}, planner.OrderPendingStartDate, false},
+		{"yes, said by somebody else", providers.Answer{Status: 200}, planner.OrderPendingProvider, false},
 		{"no answer, and it was carried out", providers.Answer{Err: errors.New("reset")}, planner.OrderExecuting, true},
 		{"no answer, and it was not", providers.Answer{Err: errors.New("reset")}, planner.OrderPendingProvider, false},
 		{"500, and it was carried out", providers.Answer{Status: 500}, planner.OrderExecuting, true},
@@ -242,7 +244,7 @@ func TestNoFreezeOfWhatOthersLiveOn(t *testing.T) {
 	if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done {
 		t.Errorf("%v, %+v", err, results)
 	}
-	w.wantLog("check capstor/bio", "approve bio", "archive capstor/bio", "set_state_done bio")
+	w.wantLog("check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio")
 	if !slices.ContainsFunc(told, func(s string) bool {
 		return strings.Contains(s, "not frozen") && strings.Contains(s, "others live on it")
 	}) {
@@ -258,7 +260,7 @@ func TestRemovalResumes(t *testing.T) {
 		finished         bool
 		want             []string
 	}{
-		{"before the approve", false, false, false, []string{"check capstor/bio", "approve bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
+		{"before the approve", false, false, false, []string{"check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
 		{"approved", false, true, false, []string{"check capstor/bio", "ask bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
 		{"moved", true, true, false, []string{"archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
 		{"over at its approve, not moved", false, true, true, []string{"check capstor/bio", "archive capstor/bio", "quota of 30500"}},

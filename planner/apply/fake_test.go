@@ -297,6 +297,9 @@ func (w *world) Send(_ context.Context, c providers.Call) providers.Answer {
 		f()
 	}
 	queue := w.answers[string(c.Callback)]
+	if order := strings.TrimSuffix(c.URL, "/"+string(c.Callback)); c.Callback == planner.Approve && len(queue) == 0 && w.orders[order] == "" {
+		w.orders[order] = planner.OrderExecuting
+	}
 	if len(queue) == 0 {
 		return providers.Answer{Status: 200}
 	}

@@ -3,6 +3,7 @@ package waldur
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -85,6 +86,20 @@ func (o *orders) get(ctx context.Context, target string) (planner.Order, error) 
 	return order, nil
 }
 
+// notWaldurs tells a success that Waldur did not say: what stands before it may answer 200 with a page of its own, and an
+// answer may break off. Waldur answers a callback with JSON or with nothing.
+func (r reply) notWaldurs() error {
+	switch {
+	case r.status < 200 || r.status > 299:
+		return nil
+	case r.broken != nil:
+		return fmt.Errorf("the answer, %d, broke off: %w", r.status, r.broken)
+	case len(bytes.TrimSpace(r.body)) > 0 && !json.Valid(r.body):
+		return fmt.Errorf("the answer, %d, is not Waldur's (%s); whether it took effect is not known", r.status, r.detail())
+	}
+	return nil
+}
+
 func (o *orders) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, o.options.Timeout, fmt.Errorf("none within %v", o.options.Timeout))
 }
@@ -113,6 +128,9 @@ func (o *orders) Send(ctx context.Context, call providers.Call) providers.Answer
 	var buf bytes.Buffer
 	r, err := o.client.do(ctx, http.MethodPost, call.URL, call.Body, maxAnswerBytes, &buf)
 	if err != nil {
+		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, place(call.URL), err)}
+	}
+	if err := r.notWaldurs(); err != nil {
 		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, place(call.URL), err)}
 	}
 	a := providers.Answer{Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}

@@ -288,15 +288,29 @@ func TestSendNoAnswer(t *testing.T) {
 	}
 }
 
-// TestSendBrokenBody: the status has come, so the callback was answered.
-func TestSendBrokenBody(t *testing.T) {
-	o, base := waldurServer(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "1000")
-		fmt.Fprint(w, `{"detail":`)
-	})
-	a := o.Send(context.Background(), providers.Call{URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
-	if a.Status != 200 || a.Err != nil || a.Detail != `{"detail":` {
-		t.Errorf("%+v", a)
+// TestSendStrangeSuccess: a success that Waldur did not say, or did not end, tells nothing. An empty answer is Waldur's.
+func TestSendStrangeSuccess(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		length     int
+		want       string
+	}{
+		{"broken off", `{"detail":`, 1000, "the answer, 200, broke off"},
+		{"a page", "<html>Down for maintenance</html>", 0, "is not Waldur's"},
+		{"a word", "OK", 0, "is not Waldur's"},
+		{"nothing", "", 0, ""},
+		{"a sentence", `{"detail":"Order has been approved and is being processed."}`, 0, ""},
+	} {
+		o, base := waldurServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			if c.length > 0 {
+				w.Header().Set("Content-Length", fmt.Sprint(c.length))
+			}
+			fmt.Fprint(w, c.body)
+		})
+		a := o.Send(context.Background(), providers.Call{URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
+		if strange := a.Status == 0 && a.Err != nil && strings.Contains(a.Err.Error(), c.want); strange != (c.want != "") || c.want == "" && a.Status != 200 {
+			t.Errorf("%s: %+v", c.name, a)
+		}
 	}
 }
 
