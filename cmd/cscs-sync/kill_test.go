@@ -179,12 +179,15 @@ func (s *service) ok(args ...string) string {
 	return out
 }
 
+// testTime is when tests begin that need a clock; it stands still unless a test moves it.
+var testTime = time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC)
+
 // here runs a command in this process: its exit code and output.
 func (s *service) here(args ...string) (int, string) {
 	var out bytes.Buffer
 	a := system()
 	a.user, a.host, a.color = "root", "testhost", "never"
-	a.now = func() time.Time { return time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC) }
+	a.now = func() time.Time { return testTime.Add(s.passed) }
 	a.stdin, a.stdout, a.stderr = strings.NewReader(""), &out, &out
 	for i, arg := range args {
 		if strings.HasSuffix(arg, ".plan") {
@@ -201,7 +204,7 @@ func (s *service) here(args ...string) (int, string) {
 // fixed is a command whose clock stands still, so that two runs leave the same names.
 func (s *service) fixed(env []string, args ...string) *exec.Cmd {
 	cmd := s.command(args...)
-	cmd.Env = append(append(cmd.Env, "CSCS_TEST_NOW=2026-11-22T21:40:03Z"), env...)
+	cmd.Env = append(append(cmd.Env, "CSCS_TEST_NOW="+testTime.Add(s.passed).Format(time.RFC3339)), env...)
 	return cmd
 }
 

@@ -32,6 +32,8 @@ type service struct {
 	ended chan error
 	// env is more environment of the loop.
 	env []string
+	// passed is how much time has gone by since testTime.
+	passed time.Duration
 }
 
 // Write collects the log.
