@@ -1,13 +1,11 @@
 package planner_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
@@ -126,71 +124,6 @@ func TestRefusals(t *testing.T) {
 			}
 			if len(p.Core.Actions) != 0 {
 				t.Errorf("actions %v, want none", p.Core.Actions)
-			}
-		})
-	}
-}
-
-func TestZeroIsNeverUnlimited(t *testing.T) {
-	m := newModel()
-	asWanted(m, "bio", 30500)
-	for _, tc := range []struct {
-		soft, hard string
-		want       []planner.Change
-	}{
-		{"10.0", "0.0", nil},
-		{"0.0", "0.0", nil},
-		{"0.0", "10.0", []planner.Change{{planner.SpaceSoft, planner.Number(10 << 40), planner.UnlimitedValue()}}},
-	} {
-		it := project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas(tc.soft, tc.hard) })
-		p, _ := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
-		var got []planner.Change
-		if len(p.Core.Actions) > 0 {
-			got = p.Core.Actions[0].Changes
-		}
-		if !slices.Equal(got, tc.want) {
-			t.Errorf("soft %s, hard %s: changes %v, want %v", tc.soft, tc.hard, got, tc.want)
-		}
-	}
-}
-
-func TestUpdates(t *testing.T) {
-	update := project("bio", 30500, ordered(planner.StatusUpdating), func(it *planner.Item) { it.NewQuotas = quotas("20.0", "20.0") })
-	order := id("o-bio")
-	hard15 := dec("15")
-	for _, tc := range []struct {
-		name   string
-		item   planner.Item
-		answer map[string]planner.OrderAnswer
-		want   []planner.Change
-		danger []planner.Danger
-	}{
-		{"limits: newQuotas", update, nil, []planner.Change{{planner.SpaceSoft, planner.Number(10 << 40), planner.Number(20 << 40)}, {planner.SpaceHard, planner.Number(10 << 40), planner.Number(20 << 40)}}, nil},
-		{"options: merged over the current quotas, not newQuotas", update,
-			map[string]planner.OrderAnswer{order: {Order: planner.Order{ID: order, Type: planner.OrderUpdate, State: planner.OrderExecuting, Options: &planner.Options{HardSpace: hard15, Permission: "2750"}}}},
-			[]planner.Change{{planner.ModeAttr, planner.ModeValue(0o2770), planner.ModeValue(0o2750)}, {planner.SpaceHard, planner.Number(10 << 40), planner.Number(15 << 40)}}, nil},
-		{"options over no quotas: newQuotas", project("bio", 30500, ordered(planner.StatusUpdating), func(it *planner.Item) { it.Quotas, it.NewQuotas = nil, quotas("10.0", "15.0") }),
-			map[string]planner.OrderAnswer{order: {Order: planner.Order{ID: order, Type: planner.OrderUpdate, State: planner.OrderExecuting, Options: &planner.Options{HardSpace: hard15}}}},
-			[]planner.Change{{planner.SpaceHard, planner.Number(10 << 40), planner.Number(15 << 40)}}, nil},
-		{"newQuotas null: the quotas stay", project("bio", 30500, ordered(planner.StatusUpdating)), nil, nil, nil},
-		{"below usage", project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("0.5", "0.5") }), nil,
-			[]planner.Change{{planner.SpaceSoft, planner.Number(10 << 40), planner.Number(1 << 39)}, {planner.SpaceHard, planner.Number(10 << 40), planner.Number(1 << 39)}}, []planner.Danger{planner.DangerBelowUsage}},
-		{"wider access", project("bio", 30500, func(it *planner.Item) { it.Permission = "2775" }), nil,
-			[]planner.Change{{planner.ModeAttr, planner.ModeValue(0o2770), planner.ModeValue(0o2775)}}, []planner.Danger{planner.DangerWiderAccess}},
-		{"another group", project("bio", 30501, func(it *planner.Item) { it.Quotas = nil }), nil,
-			[]planner.Change{{planner.Group, planner.Number(30500), planner.Number(30501)}}, []planner.Danger{planner.DangerGroup}},
-		{"three digits keep setgid", project("bio", 30500, func(it *planner.Item) { it.Permission = "770" }), nil, nil, nil},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			m := newModel()
-			asWanted(m, "bio", 30500)
-			p, _ := plan(&planner.World{Items: items(tc.item), Orders: tc.answer, Recorded: records(recordOf("bio", 30500))}, m)
-			var got planner.Action
-			if len(p.Core.Actions) > 0 {
-				got = p.Core.Actions[0]
-			}
-			if !slices.Equal(got.Changes, tc.want) || !slices.Equal(got.Danger, tc.danger) {
-				t.Errorf("changes %v, danger %v; want %v, %v; refused %v", got.Changes, got.Danger, tc.want, tc.danger, p.Context.Blocked)
 			}
 		})
 	}
@@ -360,180 +293,10 @@ func TestHoldAndSelection(t *testing.T) {
 	}
 }
 
-func TestRecheckNamesWhatMoved(t *testing.T) {
-	m := newModel()
-	asWanted(m, "bio", 30500)
-	update := project("bio", 30500, ordered(planner.StatusUpdating), func(it *planner.Item) { it.NewQuotas = quotas("20.0", "20.0") })
-	approved, _ := plan(&planner.World{Items: items(update), Recorded: records(recordOf("bio", 30500))}, m)
-	watch := map[planner.Key]bool{update.Key: true}
-	check := func(it planner.Item) []string {
-		_, g := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: watch}, m)
-		var s []string
-		for _, st := range planner.Recheck(approved, g) {
-			s = append(s, st.Field)
-		}
-		return s
-	}
-	if got := check(update); got != nil {
-		t.Errorf("nothing moved, but stale: %v", got)
-	}
-	other := update
-	other.NewQuotas = quotas("30.0", "30.0")
-	if diff := cmp.Diff([]string{"desired space_soft", "desired space_hard"}, check(other)); diff != "" {
-		t.Errorf("another wish (-want +got):\n%s", diff)
-	}
-	other = update
-	other.MountPath += "2"
-	_, g := plan(&planner.World{Items: items(other), Watch: watch}, m)
-	if stale := planner.Recheck(approved, g); len(stale) != 1 || stale[0].Field != "address" {
-		t.Errorf("another path: stale %v, want the address", stale)
-	}
-	other = update
-	other.URLs = orderURLs("another", planner.Approve, planner.SetStateDone)
-	if diff := cmp.Diff([]string{"order"}, check(other)); diff != "" {
-		t.Errorf("another order (-want +got):\n%s", diff)
-	}
-	d := m.dirs["capstor/store/cscs/eth/bio"]
-	d.Mode = 0o2775
-	m.dirs["capstor/store/cscs/eth/bio"] = d
-	if diff := cmp.Diff([]string{"mode"}, check(update)); diff != "" {
-		t.Errorf("drift since (-want +got):\n%s", diff)
-	}
-	d.Mode = 0o2770
-	m.dirs["capstor/store/cscs/eth/bio"] = d
-	m.apply(approved)
-	if got := check(update); got != nil {
-		t.Errorf("already as wanted, but stale: %v", got)
-	}
-	m.put("capstor/store/cscs/eth/bio", 30500, 0o2770)
-	if diff := cmp.Diff([]string{"directory"}, check(update)); diff != "" {
-		t.Errorf("another directory in its place (-want +got):\n%s", diff)
-	}
-}
-
-// A create is stale once the proxy wants the directory elsewhere: nothing is made where it was to be.
-func TestACreateThatWasMovedIsStale(t *testing.T) {
-	created := project("bio", 30500, ordered(planner.StatusPending))
-	watch := map[planner.Key]bool{created.Key: true}
-	approved, g := plan(&planner.World{Items: items(created), Watch: watch}, newModel())
-	if stale := planner.Recheck(approved, g); len(stale) != 0 {
-		t.Errorf("nothing moved, but stale: %v", stale)
-	}
-	created.MountPath = "/capstor/store/cscs/eth/biology"
-	_, g = plan(&planner.World{Items: items(created), Watch: watch}, newModel())
-	if stale := planner.Recheck(approved, g); len(stale) != 1 || stale[0].Field != "address" || stale[0].Now != created.MountPath {
-		t.Errorf("stale %v, want the address", stale)
-	}
-}
-
-// What a plan leaves as it is can move, too: what it says of limits tells which side did, else both sides are named.
-func TestRecheckOfWhatThePlanLeaves(t *testing.T) {
-	m := newModel()
-	asWanted(m, "bio", 30500)
-	with := func(soft, hard, mode string) planner.Item {
-		return project("bio", 30500, func(it *planner.Item) { it.Quotas, it.Permission = quotas(soft, hard), mode })
-	}
-	approved, _ := plan(&planner.World{Items: items(with("10.0", "20.0", "2770")), Recorded: records(recordOf("bio", 30500))}, m)
-	check := func(it planner.Item) string {
-		_, g := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: map[planner.Key]bool{it.Key: true}}, m)
-		var s []string
-		for _, st := range planner.Recheck(approved, g) {
-			s = append(s, st.Field+": "+st.Then+", "+st.Now)
-		}
-		return strings.Join(s, "; ")
-	}
-	if got := check(with("15.0", "20.0", "2770")); got != "desired space_soft: 10 TiB, 15 TiB" {
-		t.Error(got)
-	}
-	if got := check(with("10.0", "20.0", "2750")); got != `mode: as wanted, "2770" (rwxrws---), with "2750" (rwxr-s---) wanted` {
-		t.Error(got)
-	}
-	q := m.quotas[30500]
-	q.Limits.SpaceSoft = planner.LimitOf(5 * tib)
-	m.quotas[30500] = q
-	if got := check(with("10.0", "20.0", "2770")); got != "observed space_soft: 10 TiB, 5 TiB" {
-		t.Error(got)
-	}
-}
-
-func TestDriftIsToldFromAChangedWish(t *testing.T) {
-	m := newModel()
-	asWanted(m, "bio", 30500)
-	m.put("capstor/store/cscs/eth/bio", 30500, 0o0770)
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500)), Recorded: records(recordOf("bio", 30500))}, m)
-	a, d := action(t, p, bio)
-	if a.Kind != planner.Update || !d.Notes[0].Drift || d.Reasons[0].Code != "drift" || len(p.Context.Drift) != 1 || len(a.Danger) != 0 {
-		t.Errorf("lost setgid: %+v %+v, drift %v", a, d, p.Context.Drift)
-	}
-	p, _ = plan(&planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = "2750" })), Recorded: records(recordOf("bio", 30500))}, m)
-	if _, d := action(t, p, bio); d.Notes[0].Drift {
-		t.Error("a changed wish is shown as drift")
-	}
-}
-
-// A resource that gets another group gets another quota: that its limits are not set yet is nobody's doing.
-func TestAnotherGroupsQuotaIsNoDrift(t *testing.T) {
-	m := newModel()
-	asWanted(m, "bio", 30500)
-	p, _ := plan(&planner.World{Items: items(project("bio", 30501)), Recorded: records(recordOf("bio", 30500))}, m)
-	a, d := action(t, p, bio)
-	if a.Quota == nil || a.Quota.ID != 30501 || len(a.Changes) != 5 {
-		t.Fatalf("want another group and its four limits: %+v", a)
-	}
-	for i, note := range d.Notes {
-		if note.Drift {
-			t.Errorf("%s is shown as drift", a.Changes[i].Attribute)
-		}
-	}
-	if len(p.Context.Drift) != 0 || d.Reasons[0].Code != "wish_changed" {
-		t.Errorf("drift %v, reasons %v", p.Context.Drift, d.Reasons)
-	}
-}
-
-func TestKeptLimits(t *testing.T) {
-	m := newModel()
-	asWanted(m, "bio", 30500)
-	w := &planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("10.0", "20.0") })), Recorded: records(recordOf("bio", 30500))}
-	p, _ := plan(w, m)
-	_, d := action(t, p, bio)
-	want := []planner.KeptLimit{{Attribute: planner.SpaceSoft, Value: planner.Number(uint64(10 * tib))},
-		{Attribute: planner.InodesSoft, Value: planner.Number(1330000)}, {Attribute: planner.InodesHard, Value: planner.Number(2000000)}}
-	if diff := cmp.Diff(want, d.Kept, cmp.AllowUnexported(planner.Value{})); diff != "" {
-		t.Errorf("kept limits (-want +got):\n%s", diff)
-	}
-}
-
 func TestModeLetters(t *testing.T) {
 	for mode, want := range map[planner.Mode]string{0o2770: "rwxrws---", 0o755: "rwxr-xr-x", 0o7777: "rwsrwsrwt", 0o7000: "--S--S--T", 0: "---------"} {
 		if got := mode.Letters(); got != want {
 			t.Errorf("%s: %s, want %s", mode, got, want)
-		}
-	}
-}
-
-func TestDecimal(t *testing.T) {
-	for _, tc := range []struct {
-		in   string
-		unit uint64
-		want uint64
-		ok   bool
-	}{
-		{"10.0", 1 << 40, 10 << 40, true}, {"2.5", 1 << 40, 5 << 39, true}, {"0.001", 1 << 40, 1099511627, true}, {"1e6", 1, 1000000, true}, {"1.5e-1", 100, 15, true},
-		{"1000000", 1 << 40, 1000000 << 40, true}, {"-1", 1, 0, false}, {"1e99", 1, 0, false}, {"1e-99", 1 << 40, 0, true}, {"99999999", 1 << 40, 0, false},
-	} {
-		n, ok := dec(tc.in).Times(tc.unit)
-		if ok != tc.ok || ok && n != tc.want {
-			t.Errorf("%s × %d = %d, %t; want %d, %t", tc.in, tc.unit, n, ok, tc.want, tc.ok)
-		}
-	}
-	for _, bad := range []string{"", "-", "1.", ".5", "1e", "1e100", "0x10", "1234567890123456789", "NaN", "1_000"} {
-		if d, err := planner.ParseDecimal(bad); err == nil {
-			t.Errorf("%q was read as %s", bad, d)
-		}
-	}
-	for in, want := range map[string]string{"10.0": "10", "0.001": "0.001", "-2.50": "-2.5", "1e3": "1000", "0.0": "0"} {
-		if got := fmt.Sprint(dec(in)); got != want {
-			t.Errorf("%s prints as %s, want %s", in, got, want)
 		}
 	}
 }
