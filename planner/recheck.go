@@ -35,7 +35,8 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 	if !c.g.world.Watch[n.item.Key] {
 		return
 	}
-	w := Watched{Address: n.address(), Place: Place{n.systemName(), n.storage}, Order: n.order, Inode: d.action.Inode, Kind: d.action.Kind, Refused: refused, Quota: d.quota}
+	w := Watched{Address: n.address(), Place: Place{n.systemName(), n.storage}, Order: n.order, Inode: d.action.Inode, Kind: d.action.Kind,
+		Refused: refused, Quota: d.quota}
 	w.State = append(append(w.State, d.action.Changes...), d.same...)
 	if w.Inode == 0 && n.place >= 0 && c.seen.Directories[n.place].State == DirPresent {
 		w.Inode = c.seen.Directories[n.place].Inode

@@ -33,7 +33,8 @@ func (g *Graph) follow() {
 	g.world, g.renamed = &w, renamed
 	g.match()
 	for _, x := range slices.SortedFunc(maps.Keys(taken), compareStrings) {
-		g.warn("renamed", "", "the proxy calls system %s %q now, and no longer %q: what is recorded of %d resources goes on under the new name", x[0], x[2], x[1], taken[x])
+		g.warn("renamed", "", "the proxy calls system %s %q now, and no longer %q: what is recorded of %d resources goes on under the new name",
+			x[0], x[2], x[1], taken[x])
 	}
 }
 

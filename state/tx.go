@@ -322,7 +322,8 @@ func parseMeta(file string, raw []byte) (meta, error) {
 			ErrNewer, version.Format, format)
 	}
 	if version.Format > 0 && version.Format < format {
-		return meta{}, fmt.Errorf("state file %s: format %d is of a version before the first release, this one reads %d: move the file away; records are made anew by the next audit or apply, "+
+		return meta{}, fmt.Errorf("state file %s: format %d is of a version before the first release, this one reads %d: move the file away; "+
+			"records are made anew by the next audit or apply, "+
 			"the archive register by `cscs-sync archive rescan`", file, version.Format, format)
 	}
 	m := newMeta()

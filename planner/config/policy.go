@@ -62,7 +62,8 @@ func (d *decoder) window(block *hcl.Block) policy.Window {
 	w := policy.Window{From: s.clock("from"), To: s.clock("to"), Zone: time.UTC, Deny: s.boolean("deny", false)}
 	length := (w.To - w.From + 24*60 - 1) % (24 * 60) // in minutes, less one: from a time to the same is a day
 	if every := d.config.Run.Interval; !w.Deny && time.Duration(length+1)*time.Minute < every+every/10 {
-		d.warnAt(s.defined, "A window that may be missed", "It is open for %d min, and rounds begin every %s and a little more: none may fall into it.", length+1, every)
+		d.warnAt(s.defined, "A window that may be missed", "It is open for %d min, and rounds begin every %s and a little more: "+
+			"none may fall into it.", length+1, every)
 	}
 	names := []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 	for _, day := range s.texts("days", nil) {
