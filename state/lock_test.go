@@ -223,6 +223,37 @@ func TestBatchesOfTwoProcesses(t *testing.T) {
 	update(t, s, putRecords(2))
 }
 
+// A state that is put back (state.db.bak renamed to state.db) while a batch waits for the old one: the batch goes into the
+// new one, and not into a file that has no name any more.
+func TestAStateReplacedWhileABatchWaits(t *testing.T) {
+	s, _ := newStore(t)
+	s.options.Timeout = 20 * time.Second
+	update(t, s, putRecords(1))
+	old, err := os.Open(s.File())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	if err := unix.Flock(int(old.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { done <- s.Update(putRecords(2)) }()
+	time.Sleep(300 * time.Millisecond) // it waits now
+	body, err := os.ReadFile(s.File())
+	back := s.File() + ".back"
+	if err := errors.Join(err, os.WriteFile(back, body, 0o600), os.Rename(back, s.File()), unix.Flock(int(old.Fd()), unix.LOCK_UN), <-done); err != nil {
+		t.Fatal(err)
+	}
+	view(t, again(t, s), func(tx *Tx) error {
+		records, err := tx.Records()
+		if len(records) != 2 {
+			t.Errorf("%d records, want 2: the update is in the file that was replaced", len(records))
+		}
+		return err
+	})
+}
+
 func TestTwoProcessesLoseNothing(t *testing.T) {
 	s, _ := newStore(t)
 	var cmds []*exec.Cmd
