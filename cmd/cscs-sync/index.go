@@ -22,7 +22,8 @@ const (
 	shrunkLeast = 3
 )
 
-// index is the last complete listing and when it was made; a zero time if there is none.
+// index is the last complete listing and when it was made; a zero time if there is none. One that another version wrote in
+// another form is none: the next audit makes one.
 func (s *session) index() (at time.Time, items []planner.Item, err error) {
 	var chunks []json.RawMessage
 	err = s.store.View(func(tx *state.Tx) (err error) {
@@ -32,7 +33,8 @@ func (s *session) index() (at time.Time, items []planner.Item, err error) {
 	for _, c := range chunks {
 		var some []planner.Item
 		if err := json.Unmarshal(c, &some); err != nil {
-			return at, nil, fmt.Errorf("read the index: %w", err)
+			s.log.Warn("the last complete listing is not used: it cannot be read; the next audit makes another", "error", err.Error())
+			return time.Time{}, nil, nil
 		}
 		items = append(items, some...)
 	}

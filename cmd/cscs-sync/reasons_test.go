@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -413,6 +414,25 @@ func TestOneBadStatus(t *testing.T) {
 	}
 	if slices.Contains(f.asked, "[]") {
 		t.Errorf("asked for everything: %q", f.asked)
+	}
+}
+
+// TestIndexOfAnotherForm: an index that cannot be read is none. The orders lane goes on without it, and an audit makes
+// another.
+func TestIndexOfAnotherForm(t *testing.T) {
+	c := newTurnedLoop(t, "")
+	c.ends(laneAudit, noChanges)
+	c.check(c.s.store.Update(func(tx *state.Tx) error {
+		return tx.SetIndex(c.s.now(), []json.RawMessage{json.RawMessage(`{"items":7}`)})
+	}))
+	c.create("second", 30501)
+	c.ends(laneOrders, applied)
+	if !c.says("the last complete listing is not used")() {
+		t.Errorf("the log does not tell of it:\n%s", c.service.log())
+	}
+	c.ends(laneAudit, noChanges)
+	if at, items, err := c.s.index(); err != nil || at.IsZero() || len(items) < 2 {
+		t.Errorf("after an audit: %d items of %s, %v", len(items), at, err)
 	}
 }
 
