@@ -302,7 +302,10 @@ func (s *session) checkHolds(p *approved) error {
 		}
 	}
 	if len(errs) > 0 {
-		return refused(errors.Join(errs...))
+		return refused(&holdError{errors.Join(errs...)})
 	}
 	return nil
 }
+
+// holdError tells that a plan touches what somebody holds: it may run once the hold is lifted.
+type holdError struct{ error }

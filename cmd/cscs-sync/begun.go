@@ -70,6 +70,12 @@ func (r *round) resume(ctx context.Context, path string, ask *request) error {
 	}
 	r.log.Info("going on with a plan that was begun", "plan", path)
 	err = r.applyAs(ctx, p)
+	var onHold *holdError
+	if errors.As(err, &onHold) {
+		r.leaveOpen(p.plan)
+		r.log.Info("begun plan is on hold", "plan", path, "because", err.Error())
+		return nil
+	}
 	if exitCode(err) == exitRefused {
 		return r.giveUp(p, err)
 	}

@@ -225,3 +225,33 @@ func TestDryRunNamesWhatGoesFirst(t *testing.T) {
 		t.Errorf("%v; begun %v, held %v", err, left, c.pending())
 	}
 }
+
+// TestHoldLeavesWhatWasBegun: a hold is for a time, so a plan that has begun waits for its end, and goes on then.
+func TestHoldLeavesWhatWasBegun(t *testing.T) {
+	c := newTurnedLoop(t, "")
+	c.create("second", 30501)
+	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO", Count: 1})
+	c.ends(laneOrders, partialRound)
+	hold := func(args ...string) {
+		t.Helper()
+		if out, err := c.command(append([]string{"hold"}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("hold %v: %v\n%s", args, err, out)
+		}
+	}
+	hold("add", "/**", "--reason", "maintenance")
+	c.create("third", 30502)
+	c.later(time.Hour)
+	c.ends(laneOrders, noChanges)
+	begun, _ := filepath.Glob(filepath.Join(c.dir, "state/begun/*.plan"))
+	if len(begun) != 1 || len(c.pending()) != 0 || c.exists("capstor/store/cscs/eth/third")() || !c.says("begun plan is on hold")() {
+		t.Errorf("on hold: begun %v, held %v; the log:\n%s", begun, c.pending(), c.service.log())
+	}
+	hold("rm", "/**")
+	c.later(time.Hour)
+	c.round(context.Background(), laneOrders)
+	for _, slug := range []string{"capstor-second-store", "capstor-third-store"} {
+		if r, err := c.sim.Resource(slug); err != nil || r.State != waldursim.OK {
+			t.Errorf("after the hold Waldur has %s as %+v, %v; the log:\n%s", slug, r, err, c.service.log())
+		}
+	}
+}

@@ -218,6 +218,9 @@ func Effects(a *planner.Action, d *planner.Detail) []string {
 	}
 	for i, c := range a.Changes {
 		effects = append(effects, effectOf(c, d.Notes[i].Drift))
+		if c.Attribute.IsQuota() && lower(c) {
+			effects = append(effects, "quota_lower")
+		}
 	}
 	slices.Sort(effects)
 	return slices.Compact(effects)
