@@ -27,10 +27,12 @@ type storm struct {
 	made int
 	// marks are the files that people keep in managed directories: their text, which names the directory they were put in.
 	marks []string
-	// byHand are the directories that were made by people.
+	// byHand are the directories that people made, or had restored.
 	byHand map[string]bool
 	// moved are the places that resources had before Waldur said another.
 	moved map[string][]string
+	// news counts the orders that were held against the storage.
+	news int
 	// plans are approved and not known to have ended.
 	plans []string
 }
@@ -50,6 +52,7 @@ func TestStorm(t *testing.T) {
 			if !t.Failed() {
 				s.calm()
 			}
+			t.Logf("%d orders ended", s.news)
 			t.Logf("it went so:\n%s", strings.Join(s.said, "\n"))
 		})
 	}
@@ -62,12 +65,14 @@ func (s *storm) rage(n int) {
 	s.check(os.WriteFile(filepath.Join(outside, "file"), nil, 0o604))
 	for range n {
 		s.passed += time.Duration(s.rnd.IntN(600)) * time.Second
-		if s.rnd.IntN(3) > 0 {
+		if s.rnd.IntN(2) > 0 {
 			s.happen()
 			continue
 		}
+		told := s.told()
 		s.act()
 		s.look()
+		s.lookAtNews(told)
 		if s.t.Failed() {
 			return
 		}
@@ -100,7 +105,7 @@ func (s *storm) happen() {
 	case 3, 4:
 		s.moveOrder(r)
 	case 5:
-		gid := one[int64](s, 0, 30, 30500, 30501, 30502)
+		gid := one[int64](s, 0, 30, 30500, 30501+s.rnd.Int64N(12), 30501+s.rnd.Int64N(12))
 		_, err := s.sim.ChangeResource(r.Slug, waldursim.ResourceChange{GID: &gid})
 		s.say("gid of %s is now %d: %v", r.Slug, gid, err)
 	case 6:
@@ -137,8 +142,8 @@ func (s *storm) resource() (waldursim.ResourceView, bool) {
 // order orders a resource; its path or its group may be taken.
 func (s *storm) order() {
 	s.made++
-	spec := waldursim.ResourceSpec{Slug: fmt.Sprint("r", s.made), Offering: one(s, "capstor", "capstor", "iopsstor", "vast"), Customer: "eth", Project: fmt.Sprint("p", s.rnd.IntN(5)),
-		DataType: "store", GID: one[int64](s, 30500, 30501, 30502, 30503, 30504), Limits: map[string]any{"storage": 1 + s.rnd.IntN(3)}, Permissions: one(s, "2770", "2770", "750", "2775")}
+	spec := waldursim.ResourceSpec{Slug: fmt.Sprint("r", s.made), Offering: one(s, "capstor", "capstor", "iopsstor", "vast"), Customer: "eth", Project: fmt.Sprint("p", s.rnd.IntN(8)),
+		DataType: "store", GID: 30500 + s.rnd.Int64N(12), Limits: map[string]any{"storage": 1 + s.rnd.IntN(3)}, Permissions: one(s, "2770", "2770", "750", "2775")}
 	if s.rnd.IntN(5) > 0 {
 		spec.Order = &waldursim.OrderSpec{State: one(s, waldursim.PendingProvider, waldursim.PendingProvider, waldursim.PendingConsumer, waldursim.Executing)}
 	}
@@ -233,6 +238,7 @@ func (s *storm) act() {
 		}
 	case 11:
 		if r, known := s.resource(); known {
+			s.byHand[filepath.Join(s.dir, "mnt", r.Path)] = true // it may come back
 			s.plan(one(s, []string{"archive", "restore", r.Path}, []string{"plan", "--reject", r.Path + "=no room"}, []string{"plan", "--fail", r.Path + "=no room"}, []string{"plan", "--target", r.Path})...)
 		}
 	default:
@@ -329,6 +335,50 @@ func (s *storm) look() {
 		}
 	}
 	s.lookAtOrders()
+}
+
+// told are the orders that Waldur was told anything of.
+func (s *storm) told() map[string]bool {
+	orders := map[string]bool{}
+	for _, q := range s.sim.Requests() {
+		if q.Callback {
+			orders[strings.Split(strings.TrimPrefix(q.Path, "/api/marketplace-orders/"), "/")[0]] = true
+		}
+	}
+	return orders
+}
+
+// lookAtNews holds the orders that the last command ended against the storage. An order that Waldur was told of before may
+// have ended by a callback that waited, while people went on.
+func (s *storm) lookAtNews(told map[string]bool) {
+	claims := map[int64]int{}
+	for _, r := range s.sim.State() {
+		if r.GID != nil && r.Offering != "vast" && r.State != waldursim.Terminated {
+			claims[*r.GID]++
+		}
+	}
+	for _, r := range s.sim.State() {
+		if len(r.Orders) == 0 || r.GID == nil || r.State != waldursim.OK {
+			continue
+		}
+		o := r.Orders[len(r.Orders)-1]
+		if o.State != waldursim.Done || o.Type == waldursim.Terminate || told[strings.ReplaceAll(o.UUID, "-", "")] || !s.told()[strings.ReplaceAll(o.UUID, "-", "")] {
+			continue
+		}
+		s.news++
+		var st syscall.Stat_t
+		if err := syscall.Lstat(filepath.Join(s.dir, "mnt", r.Path), &st); err != nil || st.Mode&syscall.S_IFMT != syscall.S_IFDIR || int64(st.Gid) != *r.GID {
+			s.t.Errorf("Waldur was told that %s is done: %v, mode %o, group %d, want group %d", r.Path, err, st.Mode, st.Gid, *r.GID)
+		}
+		if claims[*r.GID] > 1 || r.Offering == "vast" {
+			continue
+		}
+		q, err := lfssim.ReadQuota(filepath.Join(s.dir, "lfs.json"), "test", lfssim.Group, uint32(*r.GID))
+		s.check(err)
+		if want := fmt.Sprint(r.Limits["storage"]); fmt.Sprint(q.BlockHard>>30) != want {
+			s.t.Errorf("Waldur was told that %s is done, with %+v as limits of group %d, want %s TiB", r.Path, q, *r.GID, want)
+		}
+	}
 }
 
 // wasTerminated tells whether a resource at the place where a mark was put has an order to end it that was approved.
