@@ -31,7 +31,7 @@ func (s *System) Open(storage string, inode uint64) (*Dir, error) {
 		return nil, err
 	}
 	if inode != 0 {
-		d.Expect(inode)
+		d.inode = inode // which every later change compares with
 	}
 	if err := d.compare("open"); err != nil {
 		d.Close()
@@ -94,12 +94,6 @@ func (d *Dir) Path() string { return d.system.root.Path(d.storage) }
 
 // Inode is the directory's inode number.
 func (d *Dir) Inode() uint64 { return d.inode }
-
-// FD is the descriptor, for quota calls; valid until Close.
-func (d *Dir) FD() uintptr { return uintptr(d.fd) }
-
-// Expect sets the inode that every later change compares with.
-func (d *Dir) Expect(inode uint64) { d.inode = inode }
 
 // Close lets go of the directory.
 func (d *Dir) Close() error {
