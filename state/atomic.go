@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 // maxReplaced bounds how much of an existing file [WriteFile] reads: the greatest plan file, 256 MiB.
@@ -82,7 +84,7 @@ func readRegular(path string) ([]byte, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxReplaced {
-		return nil, nil, fmt.Errorf("no regular file of at most %d bytes", maxReplaced)
+		return nil, nil, fmt.Errorf("no regular file of at most %s", planner.Bytes(maxReplaced))
 	}
 	body, err := io.ReadAll(io.LimitReader(f, maxReplaced))
 	return body, info, err

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+
+	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 // compress is gzip at a fixed level with an empty header: the same bytes for the same input, at any time, on any host. The
@@ -36,7 +38,7 @@ func decompress(data []byte, limit int64) ([]byte, error) {
 		return nil, damaged(0, "the machine's part can't be decompressed (%v)", err)
 	}
 	if int64(len(out)) > limit {
-		return nil, damaged(0, "the machine's part is more than %d bytes, far more than its text explains", limit)
+		return nil, damaged(0, "the machine's part is more than %s, far more than its text explains", planner.Bytes(limit).Rounded())
 	}
 	if in.Len() > 0 {
 		return nil, damaged(0, "the machine's part goes on after its end")

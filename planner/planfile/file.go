@@ -54,7 +54,7 @@ func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
 	}
 	data := slices.Concat([]byte(firstLine+"\n\n"), rendering(plan, opt.Color), []byte("\n"), armor(planLabel, packed))
 	if len(data) > MaxSize {
-		return nil, &FormatError{Problem: fmt.Sprintf("would have %d bytes, more than %d", len(data), MaxSize),
+		return nil, &FormatError{Problem: fmt.Sprintf("would have %s, more than %s", planner.Bytes(len(data)), planner.Bytes(MaxSize)),
 			Hint: "split the plan with --target or --exclude"}
 	}
 	return data, nil
@@ -76,7 +76,7 @@ func rendering(plan *planner.Plan, color bool) []byte { return Text(plan, Option
 // [*FormatError]s.
 func Parse(data []byte) (*File, error) {
 	if len(data) > MaxSize {
-		return nil, damaged(0, "it has more than %d bytes", MaxSize)
+		return nil, damaged(0, "it has more than %s", planner.Bytes(MaxSize))
 	}
 	data = normalise(data)
 	text, block, line, err := cutText(data)

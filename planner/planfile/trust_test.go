@@ -139,7 +139,7 @@ func TestNoFileIsTooLargeToRefuse(t *testing.T) {
 	for _, n := range []int{MaxSize + 1 - len(data), MaxSize} {
 		_, err := Parse(append(bytes.Clone(data), make([]byte, n)...))
 		var refused *FormatError
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "it has more than 268435456 bytes") {
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "it has more than 256 MiB") {
 			t.Errorf("%v", err)
 		}
 	}

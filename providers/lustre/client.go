@@ -77,7 +77,7 @@ func check(by planner.QuotaBy, id uint32, q planner.Quota) (l limits, err error)
 	n, err = wire(q.InodesHard, 1, maxInodes)
 	l.inodesHard = add("inodes_hard", n, err)
 	if l.spaceHard != 0 && l.spaceSoft > l.spaceHard {
-		errs = append(errs, fmt.Errorf("space: soft %d KiB is above hard %d KiB", l.spaceSoft, l.spaceHard))
+		errs = append(errs, fmt.Errorf("space: soft %s is above hard %s", planner.Bytes(l.spaceSoft*kib), planner.Bytes(l.spaceHard*kib)))
 	}
 	if l.inodesHard != 0 && l.inodesSoft > l.inodesHard {
 		errs = append(errs, fmt.Errorf("inodes: soft %d is above hard %d", l.inodesSoft, l.inodesHard))
@@ -99,7 +99,7 @@ func wire[U planner.Bytes | planner.Inodes](l planner.Limit[U], unit, greatest U
 	case n == 0:
 		return 0, errors.New("a limit of 0 would be unlimited on Lustre: say unlimited if that is meant")
 	case n > greatest:
-		return 0, fmt.Errorf("%d is above %d, the most that is set", n, greatest)
+		return 0, fmt.Errorf("%v is above %v, the most that is set", n, greatest)
 	case n%unit != 0:
 		return 0, fmt.Errorf("%d bytes are no whole KiB", n)
 	}

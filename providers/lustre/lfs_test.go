@@ -253,7 +253,7 @@ func TestCheckRefuses(t *testing.T) {
 		"no whole KiB":     {5, set(func(q *planner.Quota) { q.SpaceSoft = planner.LimitOf[planner.Bytes](1025) }), "no whole KiB"},
 		"space too large":  {5, set(func(q *planner.Quota) { q.SpaceHard = planner.LimitOf[planner.Bytes](1<<60 + 1024) }), "space_hard"},
 		"inodes too many":  {5, set(func(q *planner.Quota) { q.InodesHard = planner.LimitOf[planner.Inodes](1<<48 + 1) }), "inodes_hard"},
-		"soft above hard":  {5, set(func(q *planner.Quota) { q.SpaceSoft = planner.LimitOf[planner.Bytes](11 << 30) }), "soft 11534336 KiB is above"},
+		"soft above hard":  {5, set(func(q *planner.Quota) { q.SpaceSoft = planner.LimitOf[planner.Bytes](11 << 30) }), "soft 11 GiB is above hard 10 GiB"},
 		"inode soft above": {5, set(func(q *planner.Quota) { q.InodesSoft = planner.LimitOf[planner.Inodes](2001) }), "inodes: soft 2001"},
 		"id 0":             {0, wanted(), "default quota"},
 		"id too large":     {1 << 31, wanted(), "above 2147483647"},
