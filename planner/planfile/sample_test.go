@@ -98,7 +98,7 @@ func addRaise(p *planner.Plan, address string, n int, before, after, used uint64
 	if used > after {
 		a.Danger = []planner.Danger{planner.DangerBelowUsage}
 	}
-	put(p, a, planner.Detail{Reasons: because("order", "order "+a.Order[:8]+" changes its limits"), Unchanged: 5,
+	put(p, a, planner.Detail{Reasons: because("order", "order "+a.Order[:8]+" changes it"), Unchanged: 5,
 		Kept:  []planner.KeptLimit{{Attribute: planner.InodesSoft, Value: num(1000000)}, {Attribute: planner.InodesHard, Value: num(2000000)}},
 		Usage: &planner.UsageNote{Space: num(used), Inodes: num(81204)}})
 }
