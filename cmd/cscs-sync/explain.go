@@ -127,15 +127,18 @@ func (e *explanation) tries(k planner.Key) {
 	if !ok {
 		return
 	}
-	again := "tries it again at " + minute(f.Until)
+	again, next := "tries it again ", "at "+minute(f.Until)
 	if f.quarantined() {
-		again = "has it in quarantine: it tries it once an hour, next at " + minute(f.Until)
+		again = "has it in quarantine: it tries it once an hour, next "
+	}
+	if !f.Until.After(e.now()) {
+		next = "in its next round"
 	}
 	often := "once"
 	if f.Count > 1 {
 		often = fmt.Sprintf("%d times in a row", f.Count)
 	}
-	e.line("failed", "%s, %s; the loop %s. The last time: %s", f.Action, often, again, f.Error)
+	e.line("failed", "%s, %s; the loop %s. The last time: %s", f.Action, often, again+next, f.Error)
 }
 
 // indent is where the text of a line begins.

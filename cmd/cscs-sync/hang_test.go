@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 )
@@ -242,6 +244,32 @@ func TestMountDiesUnderAChange(t *testing.T) {
 	s.create("second", 30501)
 	s.becomes("capstor-second-store", waldursim.OK)
 	s.stops()
+}
+
+// TestLoopWhoseRootHangs: nothing can be looked at; rounds say so, also by the metrics, and it passes by itself.
+func TestLoopWhoseRootHangs(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	outer := filepath.Join(s.dir, "outer")
+	s.check(os.Mkdir(outer, 0o755))
+	s.check(os.Rename(filepath.Join(s.dir, "mnt"), filepath.Join(outer, "mnt")))
+	s.edit(`root = "`+s.dir+`/mnt"`, `root = "`+outer+`/mnt"`)
+	s.create("first", 30500)
+	s.settle()
+	l := s.inProcess(time.Now)
+	l.s.mountTimeout = 500 * time.Millisecond
+	mend := s.hang(outer)
+	for _, which := range []lane{laneAudit, laneOrders} {
+		s.create("n"+string(which), 30510)
+		if why := l.round(t.Context(), which); why != observeFailed {
+			t.Errorf("%s round ended with %s, want observe_failed; the log:\n%s", which, why, s.log())
+		}
+	}
+	if n := testutil.ToFloat64(l.metrics.hung); n != 3 || !s.says("the mount that it lies on hangs")() {
+		t.Errorf("%v mounts hang by the metrics, want those of all three systems; the log:\n%s", n, s.log())
+	}
+	mend()
+	s.until("a round that does what waited", func() bool { return l.round(t.Context(), laneAudit) == applied })
 }
 
 // TestTwoLoops: a second loop on one state does no harm. It may find the lock taken, or an order done that it has just

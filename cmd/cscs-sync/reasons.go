@@ -75,6 +75,11 @@ func (r *round) reasonOf(err error) (reason, error) {
 	if stoppedNow(r.s.stop) {
 		return stopped, nil
 	}
+	var hangs *rootHangsError
+	if errors.As(err, &hangs) {
+		r.metrics.hung.Set(float64(len(r.s.cfg.Settings.Systems)))
+		return observeFailed, err
+	}
 	if why := sourceReason(err); why != "" {
 		return why, err
 	}

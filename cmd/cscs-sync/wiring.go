@@ -160,6 +160,17 @@ type opened struct {
 	err  error
 }
 
+// rootHangsError tells that nothing of the storage could be looked at.
+type rootHangsError struct {
+	path string
+	// within is how long it was waited for.
+	within time.Duration
+}
+
+func (e *rootHangsError) Error() string {
+	return fmt.Sprintf("open storage.root %s: no answer within %s: the mount that it lies on hangs", e.path, e.within)
+}
+
 // openRoot opens storage.root. One that lies on a mount that hangs is waited for as long as for any mount, and asked no
 // second time while the first call has not come back.
 func (s *session) openRoot() (*posix.Root, error) {
@@ -178,7 +189,7 @@ func (s *session) openRoot() (*posix.Root, error) {
 		s.opening = nil
 		return o.root, o.err
 	case <-late.C:
-		return nil, fmt.Errorf("open storage.root %s: no answer within %s: the mount that it lies on hangs", path, s.mountTimeout)
+		return nil, &rootHangsError{path, s.mountTimeout}
 	}
 }
 
