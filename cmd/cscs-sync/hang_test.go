@@ -246,6 +246,21 @@ func TestMountDiesUnderAChange(t *testing.T) {
 	s.stops()
 }
 
+// TestOneRoundOnADyingMount: a timer's process tells of it, too, and ends when it is told to.
+func TestOneRoundOnADyingMount(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	s.create("first", 30500)
+	s.settle()
+	m := newDeadMount(t, filepath.Join(s.dir, "mnt/vast"))
+	m.dies(0, fuseMkdir)
+	s.createOn("vast", "slow", 30520)
+	s.env = []string{"CSCS_TEST_MOUNT_TIMEOUT=500ms"}
+	s.start("--once")
+	s.until("saying that the round waits", s.says(`systems=vast stage=applying`))
+	s.stops()
+}
+
 // TestLoopWhoseRootHangs: nothing can be looked at; rounds say so, also by the metrics, and it passes by itself.
 func TestLoopWhoseRootHangs(t *testing.T) {
 	s := newService(t, "")

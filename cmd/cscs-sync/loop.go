@@ -90,6 +90,7 @@ func (l *loop) run(ctx context.Context) error {
 	defer cancel()
 	l.log.Info("start", "version", version(), "state", l.s.store.Dir(), "once", l.o.once, "dry_run", l.o.dryRun, "interval", l.interval(),
 		"audit_interval", l.s.cfg.Run.AuditInterval)
+	go l.watchMounts(work, 3*l.s.mountTimeout)
 	result := make(chan error, 1)
 	go func() {
 		if l.o.once {
@@ -132,7 +133,6 @@ func (l *loop) forever(ctx context.Context) error {
 	if l.notify.watchdog > 0 {
 		go l.watchdog(ctx, l.notify.watchdog)
 	}
-	go l.watchMounts(ctx, 3*l.s.mountTimeout)
 	for {
 		l.tick(ctx)
 		wait := jitter(l.interval())
