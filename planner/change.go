@@ -49,10 +49,7 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	if s == nil || !n.quota.Known() || d.quota.Code != "" {
 		return
 	}
-	d.detail.Usage = s.usage()
-	if s.claims > 1 {
-		d.detail.Usage.Claims = int(s.claims)
-	}
+	d.claim = s
 	if d.quota = c.quotaRefusal(n, s); d.quota.Code != "" {
 		return
 	}

@@ -53,6 +53,8 @@ type decision struct {
 	same []Change
 	// parents are the tenants and customers that have to be made for it.
 	parents []*node
+	// claim is what the claims on its quota come to, if the quota was compared: a plan shows what is used of it.
+	claim *share
 	// record is what is recorded of it, if it is recorded.
 	record   Record
 	recorded bool
@@ -123,6 +125,12 @@ func (c *comparison) refuse(n *node, why Reason, waits, quotaOnly bool) {
 }
 
 func (c *comparison) add(d decision) {
+	if s := d.claim; s != nil {
+		d.detail.Usage = s.usage()
+		if s.claims > 1 {
+			d.detail.Usage.Claims = int(s.claims)
+		}
+	}
 	if len(d.detail.Reasons) == 0 {
 		d.detail.Reasons = []Reason{}
 	}

@@ -72,10 +72,30 @@ type QuotaState struct {
 	Inodes Usage[Inodes]
 	// IsDefault tells that the filesystem's default quota covers this identity; not every release says so.
 	IsDefault bool
-	// GraceSpace and GraceInodes are when a running grace period ends; zero if none runs.
-	GraceSpace, GraceInodes time.Time
+	// grace is nil if no grace period runs, as of almost all: there is a state for each resource.
+	grace *Grace
 	// Via is the way it was asked: "ioctl" or "lfs".
 	Via string
+}
+
+// Grace is when running grace periods end, of space and of inodes; zero where none runs.
+type Grace struct{ Space, Inodes time.Time }
+
+// Ends is when the running grace periods end.
+func (q QuotaState) Ends() Grace {
+	if q.grace == nil {
+		return Grace{}
+	}
+	return *q.grace
+}
+
+// SetEnds notes when the running grace periods end.
+func (q *QuotaState) SetEnds(g Grace) {
+	q.grace = nil
+	if g != (Grace{}) {
+		kept := g // so that only what runs is allocated
+		q.grace = &kept
+	}
 }
 
 // Usage is an amount used, which may be unknown.

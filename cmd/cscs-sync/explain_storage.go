@@ -47,9 +47,9 @@ func (e *explanation) quota(v planner.View) {
 	c := planner.ClaimOf(q.Limits)
 	e.line("quota", "of %s%s", name, by)
 	e.line("", "space %s soft, %s hard, %s used%s", planner.Show(planner.SpaceSoft, c.SpaceSoft), planner.Show(planner.SpaceHard, c.SpaceHard),
-		planner.Show(planner.SpaceHard, q.Space.Value()), grace(q.GraceSpace))
+		planner.Show(planner.SpaceHard, q.Space.Value()), grace(q.Ends().Space))
 	e.line("", "inodes %s soft, %s hard, %s used%s", planner.Show(planner.InodesSoft, c.InodesSoft),
-		planner.Show(planner.InodesHard, c.InodesHard), planner.Show(planner.InodesHard, q.Inodes.Value()), grace(q.GraceInodes))
+		planner.Show(planner.InodesHard, c.InodesHard), planner.Show(planner.InodesHard, q.Inodes.Value()), grace(q.Ends().Inodes))
 }
 
 func (e *explanation) seenQuota(id planner.Identity) (planner.QuotaState, bool) {

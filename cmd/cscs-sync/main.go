@@ -4,11 +4,9 @@ import (
 	"context"
 	"os"
 	"runtime"
-	"runtime/debug"
 )
 
 func main() {
-	tuneMemory()
 	os.Exit(offFirstThread(func() int { return run(context.Background(), system(), os.Args[1:]) }))
 }
 
@@ -20,12 +18,4 @@ func offFirstThread(work func() int) int {
 	code := make(chan int)
 	go func() { code <- work() }()
 	return <-code
-}
-
-// tuneMemory has garbage collected when it is a fifth of what is in use, and not as much again. What a plan keeps is most
-// of what it allocates, so this costs little time, and a third of the peak is saved. GOGC in the environment wins.
-func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(20)
-	}
 }

@@ -25,7 +25,6 @@ func TestMain(m *testing.M) {
 				os.Unsetenv("CSCS_TEST_CAPABILITIES")
 				panic(withCapabilities(strings.Fields(names), calledAs(os.Args)))
 			}
-			tuneMemory()
 			code := offFirstThread(func() int { return run(context.Background(), testApp(), os.Args[1:]) })
 			if f := os.Getenv("CSCS_TEST_STATUS"); f != "" {
 				copyStatus(f)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -56,6 +58,7 @@ type planned struct {
 func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	ctx, end := s.looking(ctx)
 	defer end()
+	tuneMemory()
 	p := &planned{}
 	if err := s.wake(ctx, r.parallelism); err != nil {
 		return nil, err
@@ -99,6 +102,15 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	p.mounts, p.seen = seen.Mounts, seen
 	p.plan = planner.Compare(p.graph, seen, s.header(r.source))
 	return p, context.Cause(ctx)
+}
+
+// tuneMemory has garbage collected, from now on, when it is a seventh of what is in use, and not as much again. What a plan
+// keeps is most of what it allocates, so this costs little time, and two fifths of the peak are saved. Who only reads and
+// renders plan files keeps little, and would lose time. GOGC in the environment wins.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(15)
+	}
 }
 
 // listingError is the error of a listing, whatever it is.

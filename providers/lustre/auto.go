@@ -42,7 +42,7 @@ func (a *Auto) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint3
 }
 
 // Set implements [Client].
-func (a *Auto) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep Grace) error {
+func (a *Auto) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep planner.Grace) error {
 	if err := Check(by, id, quota); err != nil {
 		return err
 	}

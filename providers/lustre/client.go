@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -18,20 +17,17 @@ type Client interface {
 	List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error)
 	// Set sets all four limits, each a number or unlimited, in one call, and keeps the clocks that keep names. It does
 	// not read them back. After an error it is not known whether they were set.
-	Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep Grace) error
+	Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep planner.Grace) error
 }
 
-// Grace holds when running grace periods end, of space and of inodes; zero where none is to be kept.
-type Grace struct{ Space, Inodes time.Time }
-
 // Keep tells which of the running clocks go on when want is set in place of what was observed: those whose soft limit stays.
-func Keep(before planner.QuotaState, want planner.Quota) Grace {
-	var g Grace
+func Keep(before planner.QuotaState, want planner.Quota) planner.Grace {
+	var g planner.Grace
 	if want.SpaceSoft == before.Limits.SpaceSoft {
-		g.Space = before.GraceSpace
+		g.Space = before.Ends().Space
 	}
 	if want.InodesSoft == before.Limits.InodesSoft {
-		g.Inodes = before.GraceInodes
+		g.Inodes = before.Ends().Inodes
 	}
 	return g
 }

@@ -64,7 +64,7 @@ func (r *rig) get(t *testing.T, id uint32) planner.QuotaState {
 	return r.client.Get(t.Context(), r.dir, planner.ByGroup, id)
 }
 
-func (r *rig) set(t *testing.T, id uint32, q planner.Quota, keep Grace) {
+func (r *rig) set(t *testing.T, id uint32, q planner.Quota, keep planner.Grace) {
 	t.Helper()
 	if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, id, q, keep); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func setAndReadBack(t *testing.T, r *rig) {
 		{wanted(), [4]uint64{9437184, 10485760, 0, 2000}}, {greatest, [4]uint64{1 << 50, 1 << 50, 1 << 48, 1 << 48}},
 		{least, [4]uint64{1, 1, 1, 1}}, {none, [4]uint64{}}, {wanted(), [4]uint64{9437184, 10485760, 0, 2000}},
 	} {
-		r.set(t, 30500, c.quota, Grace{})
+		r.set(t, 30500, c.quota, planner.Grace{})
 		if got := r.stored(planner.ByGroup, 30500); got != c.stored {
 			t.Errorf("stored %v, want %v", got, c.stored)
 		}
@@ -93,14 +93,14 @@ func setAndReadBack(t *testing.T, r *rig) {
 }
 
 func kindsAreApart(t *testing.T, r *rig) {
-	r.set(t, 30500, wanted(), Grace{})
+	r.set(t, 30500, wanted(), planner.Grace{})
 	if got := r.client.Get(t.Context(), r.dir, planner.ByProject, 30500); !got.Limits.SpaceHard.IsUnlimited() || got.LimitsWhy != "" {
 		t.Errorf("project: %+v", got)
 	}
 	if got := r.get(t, 30501); !got.Limits.SpaceHard.IsUnlimited() {
 		t.Errorf("another group: %+v", got)
 	}
-	if err := r.client.Set(t.Context(), r.dir, planner.ByProject, 7, wanted(), Grace{}); err != nil || r.stored(planner.ByProject, 7)[1] != 10485760 {
+	if err := r.client.Set(t.Context(), r.dir, planner.ByProject, 7, wanted(), planner.Grace{}); err != nil || r.stored(planner.ByProject, 7)[1] != 10485760 {
 		t.Errorf("project: %v", err)
 	}
 }
@@ -113,7 +113,7 @@ func defaultQuota(t *testing.T, r *rig) {
 		t.Errorf("never set: %+v", got)
 	}
 	r.set(t, 30500, planner.Quota{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](), InodesSoft: planner.Unlimited[planner.Inodes](),
-		InodesHard: planner.Unlimited[planner.Inodes]()}, Grace{})
+		InodesHard: planner.Unlimited[planner.Inodes]()}, planner.Grace{})
 	if got := r.get(t, 30500); !got.Limits.SpaceHard.IsUnlimited() || got.IsDefault {
 		t.Errorf("set to unlimited: %+v", got)
 	}
@@ -124,9 +124,9 @@ func clocks(t *testing.T, r *rig) {
 	q := wanted()
 	q.InodesSoft = planner.LimitOf[planner.Inodes](1000)
 	r.use(planner.ByGroup, 30500, 9<<30+512<<20, 1500)
-	r.set(t, 30500, q, Grace{})
+	r.set(t, 30500, q, planner.Grace{})
 	first := r.get(t, 30500)
-	if first.GraceSpace.IsZero() || first.GraceInodes.IsZero() {
+	if first.Ends().Space.IsZero() || first.Ends().Inodes.IsZero() {
 		t.Fatalf("over both soft limits: %+v", first)
 	}
 	r.pass(time.Hour)
@@ -134,12 +134,12 @@ func clocks(t *testing.T, r *rig) {
 	q.SpaceHard, q.InodesSoft = planner.LimitOf[planner.Bytes](20<<30), planner.LimitOf[planner.Inodes](1200)
 	r.set(t, 30500, q, Keep(before, q))
 	after := r.get(t, 30500)
-	if after.Limits != q || !near(after.GraceSpace, first.GraceSpace) || !near(after.GraceInodes, first.GraceInodes.Add(time.Hour)) {
-		t.Errorf("space ends %v, was %v; inodes end %v, were %v: %+v", after.GraceSpace, first.GraceSpace, after.GraceInodes, first.GraceInodes, after)
+	if after.Limits != q || !near(after.Ends().Space, first.Ends().Space) || !near(after.Ends().Inodes, first.Ends().Inodes.Add(time.Hour)) {
+		t.Errorf("space ends %v, was %v; inodes end %v, were %v: %+v", after.Ends().Space, first.Ends().Space, after.Ends().Inodes, first.Ends().Inodes, after)
 	}
 	r.use(planner.ByGroup, 30500, 1<<30, 1500)
 	r.set(t, 30500, q, Keep(after, q))
-	if got := r.get(t, 30500); !got.GraceSpace.IsZero() {
+	if got := r.get(t, 30500); !got.Ends().Space.IsZero() {
 		t.Errorf("below soft again: %+v", got)
 	}
 }
@@ -157,7 +157,7 @@ func usageOf(t *testing.T, r *rig) {
 	}
 	q := wanted()
 	q.SpaceSoft, q.SpaceHard = planner.LimitOf[planner.Bytes](1<<20), planner.LimitOf[planner.Bytes](1<<20)
-	if r.set(t, 30500, q, Grace{}); r.get(t, 30500).Limits != q {
+	if r.set(t, 30500, q, planner.Grace{}); r.get(t, 30500).Limits != q {
 		t.Error("a limit below what is used was not taken")
 	}
 }
@@ -166,7 +166,7 @@ func usageOf(t *testing.T, r *rig) {
 func serverAway(t *testing.T, r *rig) {
 	r.use(planner.ByGroup, 30500, 8<<30, 7)
 	r.lose()
-	r.set(t, 30500, wanted(), Grace{})
+	r.set(t, 30500, wanted(), planner.Grace{})
 	if got := r.get(t, 30500); got.Space.Known || got.Space.Why == "" || !got.Inodes.Known || got.LimitsWhy != "" || got.Limits != wanted() {
 		t.Errorf("got %+v", got)
 	}
@@ -174,7 +174,7 @@ func serverAway(t *testing.T, r *rig) {
 
 // Every error has its way out, nothing is known after it, and nothing was set.
 func errorsHelp(t *testing.T, r *rig) {
-	r.set(t, 30500, wanted(), Grace{})
+	r.set(t, 30500, wanted(), planner.Grace{})
 	stored := r.stored(planner.ByGroup, 30500)
 	other := wanted()
 	other.SpaceHard = planner.Unlimited[planner.Bytes]()
@@ -186,7 +186,7 @@ func errorsHelp(t *testing.T, r *rig) {
 		if got := r.get(t, 30500); !strings.Contains(got.LimitsWhy, way) || got.Limits.Known() || got.Space.Known || got.Inodes.Known {
 			t.Errorf("%v: get: %+v", errno, got)
 		}
-		err := r.client.Set(t.Context(), r.dir, planner.ByGroup, 30500, other, Grace{})
+		err := r.client.Set(t.Context(), r.dir, planner.ByGroup, 30500, other, planner.Grace{})
 		if err == nil || !strings.Contains(err.Error(), way) || !strings.Contains(err.Error(), "set quota of group 30500 at "+r.dir) {
 			t.Errorf("%v: set: %v", errno, err)
 		}
@@ -198,7 +198,7 @@ func errorsHelp(t *testing.T, r *rig) {
 }
 
 func refusals(t *testing.T, r *rig) {
-	r.set(t, 30500, wanted(), Grace{})
+	r.set(t, 30500, wanted(), planner.Grace{})
 	for name, change := range map[string]func(*planner.Quota){
 		"wraps":      func(q *planner.Quota) { q.SpaceHard = planner.LimitOf[planner.Bytes](1 << 63) },
 		"rounds":     func(q *planner.Quota) { q.SpaceHard = planner.LimitOf[planner.Bytes](10<<30 + 1) },
@@ -208,12 +208,12 @@ func refusals(t *testing.T, r *rig) {
 	} {
 		q := wanted()
 		change(&q)
-		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, 30500, q, Grace{}); !errors.Is(err, ErrRefused) {
+		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, 30500, q, planner.Grace{}); !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, id := range []uint32{0, 1 << 31} {
-		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, id, wanted(), Grace{}); !errors.Is(err, ErrRefused) {
+		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, id, wanted(), planner.Grace{}); !errors.Is(err, ErrRefused) {
 			t.Errorf("id %d: %v", id, err)
 		}
 		if got := r.get(t, id); got.LimitsWhy == "" {
@@ -229,10 +229,10 @@ func refusals(t *testing.T, r *rig) {
 func lists(t *testing.T, r *rig) {
 	r.use(planner.ByGroup, 30501, 8<<30, 7)
 	for _, id := range []uint32{30499, 30500, 30501, 30502} {
-		r.set(t, id, wanted(), Grace{})
+		r.set(t, id, wanted(), planner.Grace{})
 	}
 	one := r.get(t, 30501)
-	if err := r.client.Set(t.Context(), r.dir, planner.ByProject, 30501, wanted(), Grace{}); err != nil {
+	if err := r.client.Set(t.Context(), r.dir, planner.ByProject, 30501, wanted(), planner.Grace{}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := r.client.List(t.Context(), r.dir, planner.ByGroup, 30500, 30501)

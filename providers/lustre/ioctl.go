@@ -169,17 +169,19 @@ func (q *quotactl) state() planner.QuotaState {
 	if !s.Limits.SpaceSoft.Known() || !s.Limits.SpaceHard.Known() {
 		return unknown(viaIOCTL, "a space limit is more than can be counted in bytes")
 	}
+	var ends planner.Grace
 	if q.has(validBTime) {
-		s.GraceSpace = q.ends(atBTime)
+		ends.Space = q.ends(atBTime)
 	}
 	if q.has(validITime) {
-		s.GraceInodes = q.ends(atITime)
+		ends.Inodes = q.ends(atITime)
 	}
+	s.SetEnds(ends)
 	return s
 }
 
 // Set implements [Client].
-func (i *IOCTL) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep Grace) error {
+func (i *IOCTL) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep planner.Grace) error {
 	l, err := check(by, id, quota)
 	if err != nil {
 		return err
@@ -207,7 +209,7 @@ func (i *IOCTL) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint
 
 // setKeeping sets the limits and keeps the clocks that keep names, as the servers have them now: who has read them by lfs
 // knows them only to the second of this node's clock.
-func (i *IOCTL) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep Grace) error {
+func (i *IOCTL) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep planner.Grace) error {
 	now, err := i.get(ctx, dir, by, id)
 	if err != nil {
 		return fmt.Errorf("set quota of %s %d at %s: read its grace periods by ioctl: %w", by, id, dir, &callError{err})
@@ -216,10 +218,10 @@ func (i *IOCTL) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, 
 		return fmt.Errorf("set quota of %s %d at %s: its grace periods are not known: %s", by, id, dir, now.LimitsWhy)
 	}
 	if !keep.Space.IsZero() {
-		keep.Space = now.GraceSpace
+		keep.Space = now.Ends().Space
 	}
 	if !keep.Inodes.IsZero() {
-		keep.Inodes = now.GraceInodes
+		keep.Inodes = now.Ends().Inodes
 	}
 	return i.Set(ctx, dir, by, id, quota, keep)
 }

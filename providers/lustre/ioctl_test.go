@@ -139,10 +139,10 @@ func TestIOCTLSetAndGet(t *testing.T) {
 	s := newServer()
 	c := s.client()
 	before := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if !before.IsDefault || !before.Limits.SpaceHard.IsUnlimited() || before.Via != "ioctl" || !before.GraceSpace.IsZero() {
+	if !before.IsDefault || !before.Limits.SpaceHard.IsUnlimited() || before.Via != "ioctl" || !before.Ends().Space.IsZero() {
 		t.Errorf("an id without a record: %+v", before)
 	}
-	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{}); err != nil {
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil {
 		t.Fatal(err)
 	}
 	after := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
@@ -153,7 +153,7 @@ func TestIOCTLSetAndGet(t *testing.T) {
 	if got := [4]uint64{r.u64(48), r.u64(56), r.u64(72), r.u64(80)}; got != [4]uint64{10485760, 9437184, 2000, 0} {
 		t.Errorf("on the wire: %v", got)
 	}
-	if c.Set(t.Context(), "/mnt/l", planner.ByProject, 5, wanted(), Grace{}); s.records[[2]uint32{typeProject, 5}] == nil {
+	if c.Set(t.Context(), "/mnt/l", planner.ByProject, 5, wanted(), planner.Grace{}); s.records[[2]uint32{typeProject, 5}] == nil {
 		t.Error("a project's quota was not set as type 2")
 	}
 }
@@ -165,7 +165,7 @@ func TestIOCTLKeepsClocks(t *testing.T) {
 	s.ioctl("", request(getQuota, planner.ByGroup, 5))
 	r := s.records[[2]uint32{typeGroup, 5}]
 	r.put64(atCurSpace, 9<<30+1)
-	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{}); err != nil {
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil {
 		t.Fatal(err)
 	}
 	ends := r.u64(atBTime)
@@ -218,7 +218,7 @@ func TestIOCTLErrors(t *testing.T) {
 		if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, want) || q.Limits.Known() {
 			t.Errorf("%v: get: %+v", errno, q)
 		}
-		err := s.client().Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{})
+		err := s.client().Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{})
 		if !errors.Is(err, errno) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: set: %v", errno, err)
 		}
@@ -264,16 +264,16 @@ func TestAuto(t *testing.T) {
 		if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "lfs" || q.LimitsWhy != "" {
 			t.Errorf("%v: %+v", errno, q)
 		}
-		if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{}); err != nil || s.calls != 1 {
+		if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil || s.calls != 1 {
 			t.Errorf("%v: set: %v, the ioctl was tried %d times", errno, err, s.calls)
 		}
 	}
 	s.calls = 0
 	a = NewAuto(s.client(), lfs)
-	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{}); err != nil || !exists(called) || s.calls != 1 {
+	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil || !exists(called) || s.calls != 1 {
 		t.Errorf("set first: %v", err)
 	}
-	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, planner.Quota{}, Grace{}); !errors.Is(err, ErrRefused) {
+	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, planner.Quota{}, planner.Grace{}); !errors.Is(err, ErrRefused) {
 		t.Errorf("an unknown quota: %v", err)
 	}
 }
@@ -289,10 +289,10 @@ func TestSystems(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := planner.Identity{Filesystem: "x", By: planner.ByGroup, ID: 5}
-	if err := s.Set(t.Context(), conf, id, wanted(), Grace{}); err != nil || !exists(called) {
+	if err := s.Set(t.Context(), conf, id, wanted(), planner.Grace{}); err != nil || !exists(called) {
 		t.Errorf("set: %v", err)
 	}
-	if err := s.Set(t.Context(), vast, id, wanted(), Grace{}); err == nil {
+	if err := s.Set(t.Context(), vast, id, wanted(), planner.Grace{}); err == nil {
 		t.Error("set a quota on a system without")
 	}
 	if q := s.Get(t.Context(), vast, id); q.LimitsWhy == "" {

@@ -50,12 +50,12 @@ func (l *LFS) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32
 }
 
 // Set implements [Client].
-func (l *LFS) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep Grace) error {
+func (l *LFS) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep planner.Grace) error {
 	args, err := SetArgs(dir, by, id, quota)
 	if err != nil {
 		return err
 	}
-	if keep != (Grace{}) {
+	if keep != (planner.Grace{}) {
 		if err := l.ioctl.setKeeping(ctx, dir, by, id, quota, keep); !isNoIOCTL(err) {
 			return err
 		}
@@ -100,7 +100,7 @@ const softSpace, softInodes = "-b", "-i"
 
 // withoutSoft leaves the soft limits out whose clock is to be kept. lfs then reads such a limit together with its clock, and
 // sends both along with the new hard limit. Only where there is no Lustre to take the ioctl.
-func withoutSoft(args []string, keep Grace) []string {
+func withoutSoft(args []string, keep planner.Grace) []string {
 	for flag, end := range map[string]time.Time{softSpace: keep.Space, softInodes: keep.Inodes} {
 		if at := slices.Index(args, flag); !end.IsZero() {
 			args = slices.Delete(args, at, at+2)

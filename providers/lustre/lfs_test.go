@@ -80,14 +80,14 @@ func TestLFSArguments(t *testing.T) {
 	running := testNow().Add(time.Hour)
 	for name, c := range map[string]struct {
 		by   planner.QuotaBy
-		keep Grace
+		keep planner.Grace
 		want string
 	}{
-		"group":             {planner.ByGroup, Grace{}, `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
-		"project":           {planner.ByProject, Grace{}, `["setquota" "-p" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
-		"space clock runs":  {planner.ByGroup, Grace{Space: running}, `["setquota" "-g" "30500" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
-		"inode clock runs":  {planner.ByGroup, Grace{Inodes: running}, `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
-		"both clocks do so": {planner.ByGroup, Grace{running, running}, `["setquota" "-g" "30500" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
+		"group":             {planner.ByGroup, planner.Grace{}, `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
+		"project":           {planner.ByProject, planner.Grace{}, `["setquota" "-p" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
+		"space clock runs":  {planner.ByGroup, planner.Grace{Space: running}, `["setquota" "-g" "30500" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
+		"inode clock runs":  {planner.ByGroup, planner.Grace{Inodes: running}, `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
+		"both clocks do so": {planner.ByGroup, planner.Grace{Space: running, Inodes: running}, `["setquota" "-g" "30500" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
 	} {
 		args, err := SetArgs("/mnt/l x", c.by, 30500, wanted())
 		args = withoutSoft(args, c.keep)
@@ -96,7 +96,7 @@ func TestLFSArguments(t *testing.T) {
 		}
 	}
 	l, called := fakeLFS(t, 0, "exit 0\n")
-	if err := l.Set(t.Context(), "/mnt/l x", planner.ByGroup, 30500, wanted(), Grace{}); err != nil {
+	if err := l.Set(t.Context(), "/mnt/l x", planner.ByGroup, 30500, wanted(), planner.Grace{}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(called)
@@ -116,21 +116,21 @@ func TestLFSKeepsClocksByIOCTL(t *testing.T) {
 	r := s.records[[2]uint32{typeGroup, 5}]
 	r.put64(atCurSpace, 9<<30+1)
 	r.put64(atBTime, 777)
-	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{Space: testNow()}); err != nil {
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{Space: testNow()}); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.u64(atBTime); got != 777 || r.u64(atBHard) != 10485760 || r.u64(atISoft) != 0 || r.u64(atIHard) != 2000 {
 		t.Errorf("the clock ends at %d, want 777: % x", got, r[:])
 	}
 	s.fail = unix.EIO
-	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{Space: testNow()}); !errors.Is(err, unix.EIO) {
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{Space: testNow()}); !errors.Is(err, unix.EIO) {
 		t.Errorf("a server that fails: %v", err)
 	}
 	if exists(called) {
 		t.Error("lfs was run, which starts the clock again or reads what another may have changed")
 	}
 	s.fail = unix.ENOTTY
-	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{Space: testNow()}); err != nil || !exists(called) {
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{Space: testNow()}); err != nil || !exists(called) {
 		t.Errorf("without Lustre: %v", err)
 	}
 }
@@ -166,7 +166,7 @@ func TestLFSFailures(t *testing.T) {
 		{"exit 110\n", "did not answer in time"},
 	} {
 		l, _ := fakeLFS(t, 0, c.script)
-		err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), Grace{})
+		err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{})
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "set quota of group 5 at /mnt/l") {
 			t.Errorf("%q: set: got %v, want %q", c.script, err, c.want)
 		}
@@ -204,7 +204,7 @@ func TestLFSHangs(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := l.Set(ctx, "/mnt/l", planner.ByGroup, 5, wanted(), Grace{}); !errors.Is(err, context.Canceled) {
+	if err := l.Set(ctx, "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
 	}
 }
@@ -274,7 +274,7 @@ func TestCheckRefuses(t *testing.T) {
 		t.Errorf("the greatest limits: %v", err)
 	}
 	l, called := fakeLFS(t, 0, "exit 0\n")
-	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 0, wanted(), Grace{}); !errors.Is(err, ErrRefused) {
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 0, wanted(), planner.Grace{}); !errors.Is(err, ErrRefused) {
 		t.Errorf("set: got %v", err)
 	}
 	if _, err := os.Stat(called); err == nil {

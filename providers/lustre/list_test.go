@@ -27,7 +27,7 @@ func TestStates(t *testing.T) {
 	add(5, 0x3f, flagDefault)
 	add(6, 0x3f, 1<<40)
 	got := states(append(records, make([]byte, 100)...)) // the rest of one that was cut off
-	if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, []uint32{1, 6}) || got[6].GraceSpace.IsZero() {
+	if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, []uint32{1, 6}) || got[6].Ends().Space.IsZero() {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -143,7 +143,8 @@ func (r row) state(now time.Time, stdout string) planner.QuotaState {
 		return unknown(viaLFS, fmt.Sprintf("lfs quota: grace periods %q and %q: this release of lfs is not known", r[3], r[7]))
 	}
 	const missing = "not obtained from every server (lfs shows it in brackets)"
-	s := planner.QuotaState{Via: viaLFS, GraceSpace: spaceEnds, GraceInodes: inodesEnd, IsDefault: saysDefault(stdout)}
+	s := planner.QuotaState{Via: viaLFS, IsDefault: saysDefault(stdout)}
+	s.SetEnds(planner.Grace{Space: spaceEnds, Inodes: inodesEnd})
 	s.Limits = planner.Quota{
 		SpaceSoft: limitIf(n[1], planner.Bytes(kib)), SpaceHard: limitIf(n[2], planner.Bytes(kib)),
 		InodesSoft: limitIf(n[5], planner.Inodes(1)), InodesHard: limitIf(n[6], planner.Inodes(1)),

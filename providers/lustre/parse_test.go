@@ -131,7 +131,7 @@ func compare(t *testing.T, got planner.QuotaState, want []string) {
 			t.Errorf("field %d: got %s, want %d", i, v, n)
 		}
 	}
-	for i, end := range map[int]time.Time{3: got.GraceSpace, 7: got.GraceInodes} {
+	for i, end := range map[int]time.Time{3: got.Ends().Space, 7: got.Ends().Inodes} {
 		if end.IsZero() != (want[i] == "-") {
 			t.Errorf("grace %d: got %v, want %q", i, end, want[i])
 		}
@@ -188,7 +188,7 @@ func TestParsePartly(t *testing.T) {
 		exit   int
 	}{{"", 5}, {"", 0}, {"Warning: something is deprecated\n", 5}} {
 		got := parse("/mnt/a", row, c.stderr, c.exit, testNow())
-		if got.LimitsWhy != "" || got.Space.Known || got.Space.Why == "" || !got.Inodes.Known || got.GraceSpace != testNow().Add(6*24*time.Hour) {
+		if got.LimitsWhy != "" || got.Space.Known || got.Space.Why == "" || !got.Inodes.Known || got.Ends().Space != testNow().Add(6*24*time.Hour) {
 			t.Errorf("%+v: got %+v", c, got)
 		}
 	}

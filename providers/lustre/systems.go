@@ -76,7 +76,7 @@ func (s *Systems) Get(ctx context.Context, system planner.System, id planner.Ide
 }
 
 // Set sets the four limits of a quota identity at the system's directory. It does not read them back.
-func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Identity, quota planner.Quota, keep Grace) error {
+func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Identity, quota planner.Quota, keep planner.Grace) error {
 	c := s.clients[system.Name]
 	if c == nil {
 		return fmt.Errorf("set quota of %s %d: system %s has no quotas", id.By, id.ID, system.Name)
