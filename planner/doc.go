@@ -25,6 +25,7 @@
 //	project.go   which project id a directory has
 //	change.go    attribute by attribute: before, after, provenance, drift
 //	recheck.go   is an approved plan still true?
+//	show.go      amounts and modes, for people
 //	records.go   what is recorded, packed, because a plan needs all of it; pack.go has the binary form
 //
 // # What always holds
