@@ -15,14 +15,21 @@ import (
 func drawRecord(t *rapid.T) planner.Record {
 	word := func(name string) string { return rapid.StringN(0, 12, -1).Draw(t, name) }
 	part := func(name string) string { return strings.ReplaceAll(word(name), "\x00", "") }
+	number := func(name string) uint32 { return rapid.Uint32().Draw(t, name) }
 	value := func(name string) planner.Value {
-		return rapid.OneOf(rapid.Just(planner.Value{}), rapid.Just(planner.UnlimitedValue()), rapid.Map(rapid.Uint64(), planner.Number)).Draw(t, name)
+		some := rapid.Map(rapid.Uint64(), planner.Number)
+		return rapid.OneOf(some, rapid.Just(planner.Value{}), rapid.Just(planner.UnlimitedValue())).Draw(t, name)
 	}
-	r := planner.Record{Key: planner.Key{Item: part("item"), System: part("system"), DataType: part("data type")}, Address: word("address"), System: word("label"),
-		Storage: word("storage"), Target: planner.Target(word("target")), Inode: rapid.Uint64().Draw(t, "inode"), Owner: planner.UID(rapid.Uint32().Draw(t, "owner")),
-		Group: planner.GID(rapid.Uint32().Draw(t, "group")), Mode: planner.Mode(rapid.Uint16().Draw(t, "mode")), Project: planner.ProjectID(rapid.Uint32().Draw(t, "project")),
-		QuotaBy: planner.QuotaBy(word("by")), QuotaID: rapid.Uint32().Draw(t, "id"), Claim: planner.Claim{SpaceSoft: value("1"), SpaceHard: value("2"), InodesSoft: value("3"), InodesHard: value("4")},
-		Plan: word("plan"), At: time.Unix(rapid.Int64Range(-62135596800, 1<<40).Draw(t, "at"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds")).UTC()}
+	sec, nsec := rapid.Int64Range(-62135596800, 1<<40).Draw(t, "at"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds")
+	r := planner.Record{
+		Key:     planner.Key{Item: part("item"), System: part("system"), DataType: part("data type")},
+		Address: word("address"), System: word("label"), Storage: word("storage"), Target: planner.Target(word("target")),
+		Inode: rapid.Uint64().Draw(t, "inode"), Owner: planner.UID(number("owner")), Group: planner.GID(number("group")),
+		Mode: planner.Mode(rapid.Uint16().Draw(t, "mode")), Project: planner.ProjectID(number("project")),
+		QuotaBy: planner.QuotaBy(word("by")), QuotaID: number("id"),
+		Claim: planner.Claim{SpaceSoft: value("1"), SpaceHard: value("2"), InodesSoft: value("3"), InodesHard: value("4")},
+		Plan:  word("plan"), At: time.Unix(sec, nsec).UTC(),
+	}
 	if rapid.Bool().Draw(t, "address ends in storage") {
 		r.Address += r.Storage
 	}
@@ -98,7 +105,8 @@ func FuzzRecordBinary(f *testing.F) {
 
 // TestRecords: they are found by key, each once, in the order of keys, however alike their keys are.
 func TestRecords(t *testing.T) {
-	keys := []planner.Key{{Item: "a", System: "s", DataType: "x"}, {Item: "a", System: "s", DataType: "xy"}, {Item: "a", System: "st", DataType: "x"}, {Item: "ab", System: "s", DataType: "x"}, {Item: "b"}}
+	keys := []planner.Key{{Item: "a", System: "s", DataType: "x"}, {Item: "a", System: "s", DataType: "xy"},
+		{Item: "a", System: "st", DataType: "x"}, {Item: "ab", System: "s", DataType: "x"}, {Item: "b"}}
 	var list []planner.Record
 	for _, k := range slices.Backward(keys) {
 		list = append(list, planner.Record{Key: k, Address: k.Item + k.System + k.DataType})

@@ -201,7 +201,8 @@ func TestAnOlderStateIsRefused(t *testing.T) {
 		return firstError(err, tx.Bucket([]byte(bucketMeta)).Put([]byte(metaKey), raw))
 	})
 	before := read(t, s.File())
-	for op, err := range map[string]error{"view": second(s.Recorded()), "update": s.Update(putRecords(1)), "fresh update": again(t, s).Update(putRecords(1))} {
+	for op, err := range map[string]error{"view": second(s.Recorded()), "update": s.Update(putRecords(1)),
+		"fresh update": again(t, s).Update(putRecords(1))} {
 		if err == nil || !strings.Contains(err.Error(), "before the first release") || !strings.Contains(err.Error(), s.File()) {
 			t.Errorf("%s: %v", op, err)
 		}
@@ -228,7 +229,8 @@ func TestARecordThatIsNoneIsDamage(t *testing.T) {
 			return firstError(err, tx.put(bucketRecords, k, stored(body)))
 		})
 		var whole *DamagedError
-		for op, err := range map[string]error{"to plan": second(again(t, s).Recorded()), "all": again(t, s).View(func(tx *Tx) error { return second(tx.Records()) }),
+		for op, err := range map[string]error{"to plan": second(again(t, s).Recorded()),
+			"all":  again(t, s).View(func(tx *Tx) error { return second(tx.Records()) }),
 			"pull": again(t, s).Pull(io.Discard)} {
 			if !errors.As(err, &whole) || whole.Key != keyText(key(1)) {
 				t.Errorf("%s, %s: %v, want damage that names the record", name, op, err)

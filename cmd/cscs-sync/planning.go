@@ -58,7 +58,6 @@ type planned struct {
 func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	ctx, end := s.looking(ctx)
 	defer end()
-	tuneMemory()
 	p := &planned{}
 	if err := s.wake(ctx, r.parallelism); err != nil {
 		return nil, err
@@ -66,6 +65,7 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	if err := s.list(ctx, r, p); err != nil {
 		return nil, err
 	}
+	tuneMemory()
 	if err := r.merge(p); err != nil {
 		return nil, err
 	}
@@ -105,8 +105,9 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 }
 
 // tuneMemory has garbage collected, from now on, when it is a seventh of what is in use, and not as much again. What a plan
-// keeps is most of what it allocates, so this costs little time, and two fifths of the peak are saved. Who only reads and
-// renders plan files keeps little, and would lose time. GOGC in the environment wins.
+// keeps is most of what it allocates, so this costs little time, and a third of the peak is saved. It begins when the
+// listing is there: what that leaves is below the peak, and small plans are done by then. Who only reads and renders plan
+// files keeps little, and would lose time. GOGC in the environment wins.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(15)
