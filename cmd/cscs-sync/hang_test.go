@@ -24,6 +24,14 @@ func (s *service) hang(dir string) (mend func()) {
 	return m.bury
 }
 
+// dying mounts a filesystem that dies at the first directory made on it, and orders one.
+func (s *service) dying() *deadMount {
+	m := newDeadMount(s.t, filepath.Join(s.dir, "mnt/vast"))
+	m.dies(0, fuseMkdir)
+	s.createOn("vast", "slow", 30520)
+	return m
+}
+
 // listener is systemd's side of sd_notify.
 type listener struct {
 	conn *net.UnixConn
@@ -101,9 +109,7 @@ func TestStopsAlthoughSomethingHangs(t *testing.T) {
 		"mount that changes": func(s *service) func() bool {
 			s.withoutQuotas()
 			s.settle()
-			m := newDeadMount(s.t, filepath.Join(s.dir, "mnt/vast"))
-			m.dies(0, fuseMkdir)
-			s.createOn("vast", "slow", 30520)
+			m := s.dying()
 			return m.isDead
 		},
 		"callback": func(s *service) func() bool {
@@ -209,9 +215,7 @@ func TestMountDiesUnderAChange(t *testing.T) {
 	s.withoutQuotas()
 	s.create("first", 30500)
 	s.settle()
-	m := newDeadMount(t, filepath.Join(s.dir, "mnt/vast"))
-	m.dies(0, fuseMkdir)
-	s.createOn("vast", "slow", 30520)
+	m := s.dying()
 	systemd := s.listen()
 	s.env = []string{"CSCS_TEST_MOUNT_TIMEOUT=500ms", "NOTIFY_SOCKET=" + filepath.Join(s.dir, "notify")}
 	s.start()
@@ -252,9 +256,7 @@ func TestOneRoundOnADyingMount(t *testing.T) {
 	s.withoutQuotas()
 	s.create("first", 30500)
 	s.settle()
-	m := newDeadMount(t, filepath.Join(s.dir, "mnt/vast"))
-	m.dies(0, fuseMkdir)
-	s.createOn("vast", "slow", 30520)
+	s.dying()
 	s.env = []string{"CSCS_TEST_MOUNT_TIMEOUT=500ms"}
 	s.start("--once")
 	s.until("saying that the round waits", s.says(`systems=vast stage=applying`))

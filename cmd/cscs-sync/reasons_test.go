@@ -302,15 +302,17 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
+// grow orders more space for the first resource, in TB.
+func (c *turnedLoop) grow(to int) {
+	_, err := c.sim.UpdateResource("capstor-first-store", waldursim.UpdateSpec{Limits: map[string]any{"storage": to}})
+	c.check(err)
+}
+
 // TestAnotherWishIsTriedAtOnce: who waits for a next try does not wait with another order.
 func TestAnotherWishIsTriedAtOnce(t *testing.T) {
 	c := newTurnedLoop(t, "")
 	c.o.interval = time.Minute
-	grow := func(to int) {
-		_, err := c.sim.UpdateResource("capstor-first-store", waldursim.UpdateSpec{Limits: map[string]any{"storage": to}})
-		c.check(err)
-	}
-	grow(2)
+	c.grow(2)
 	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO", Count: 1})
 	c.ends(laneOrders, partialRound)
 	c.ends(laneOrders, inBackoff)
@@ -318,7 +320,7 @@ func TestAnotherWishIsTriedAtOnce(t *testing.T) {
 	c.check(err)
 	_, err = c.sim.SetOrderState(r.Orders[len(r.Orders)-1].UUID, waldursim.Canceled)
 	c.check(err)
-	grow(3)
+	c.grow(3)
 	c.ends(laneOrders, applied)
 }
 
@@ -461,11 +463,7 @@ func TestTheIndexAgesOut(t *testing.T) {
 func TestFailureSeenToByHand(t *testing.T) {
 	c := newTurnedLoop(t, "")
 	c.o.interval = time.Minute
-	grow := func(to int) {
-		_, err := c.sim.UpdateResource("capstor-first-store", waldursim.UpdateSpec{Limits: map[string]any{"storage": to}})
-		c.check(err)
-	}
-	grow(2)
+	c.grow(2)
 	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO"})
 	for range quarantine {
 		c.ends(laneOrders, partialRound)
@@ -486,7 +484,7 @@ func TestFailureSeenToByHand(t *testing.T) {
 		t.Errorf("%d failures of what is as wanted", n)
 	}
 
-	grow(3)
+	c.grow(3)
 	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO", Count: 1})
 	c.ends(laneOrders, partialRound)
 	c.ends(laneOrders, inBackoff)

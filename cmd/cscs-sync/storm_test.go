@@ -351,6 +351,7 @@ func (s *storm) told() map[string]bool {
 // lookAtNews holds the orders that the last command ended against the storage. An order that Waldur was told of before may
 // have ended by a callback that waited, while people went on.
 func (s *storm) lookAtNews(told map[string]bool) {
+	now := s.told()
 	claims := map[int64]int{}
 	for _, r := range s.sim.State() {
 		if r.GID != nil && r.Offering != "vast" && r.State != waldursim.Terminated {
@@ -362,7 +363,8 @@ func (s *storm) lookAtNews(told map[string]bool) {
 			continue
 		}
 		o := r.Orders[len(r.Orders)-1]
-		if o.State != waldursim.Done || o.Type == waldursim.Terminate || told[strings.ReplaceAll(o.UUID, "-", "")] || !s.told()[strings.ReplaceAll(o.UUID, "-", "")] {
+		id := strings.ReplaceAll(o.UUID, "-", "")
+		if o.State != waldursim.Done || o.Type == waldursim.Terminate || told[id] || !now[id] {
 			continue
 		}
 		s.news++
