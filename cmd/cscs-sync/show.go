@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/pflag"
 
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
+
+// defaultMarkdownSize fits into a comment of the ticket systems with the usual limit of 65,536 characters.
+const defaultMarkdownSize = 60_000
 
 func showCommand() command {
 	return command{name: "show", args: "PLAN", least: 1, most: 1, short: "render a plan file, offline",
@@ -23,9 +27,13 @@ Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
 			f.BoolVar(&html, "html", false, "print it as a page")
 			f.BoolVar(&commands, "commands", false, "show the equivalent shell lines")
 			f.BoolVar(&compact, "compact", false, "fold changes of the same shape")
+			maxSize := f.Int("max-size", defaultMarkdownSize, "keep --markdown below `N` characters: ticket systems take about 64,000; 0 is no limit")
 			return func(_ context.Context, a *app, args []string) error {
 				if json && markdown || json && html || markdown && html {
 					return &usageError{"show", errors.New("--json, --markdown and --html exclude one another")}
+				}
+				if n := *maxSize; n != 0 && n < planfile.LeastMarkdown {
+					return &usageError{"show", fmt.Errorf("--max-size %d: want 0, or at least %d", n, planfile.LeastMarkdown)}
 				}
 				file, err := a.readPlan(args[0])
 				if err != nil {
@@ -35,7 +43,7 @@ Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
 					a.tell("Warning: %s was written by another version of cscs-sync: its text could not be compared with its "+
 						"content; below is the content", args[0])
 				}
-				o := planfile.Options{Color: a.colored(a.stdout), Commands: commands, Compact: compact, Width: a.width}
+				o := planfile.Options{Color: a.colored(a.stdout), Commands: commands, Compact: compact, Width: a.width, MaxSize: *maxSize}
 				switch {
 				case json:
 					return a.print(string(planfile.JSON(file.Plan)))

@@ -33,7 +33,7 @@ func (v *view) action(p *printer, i int) {
 	v.body(p, a, d)
 	p.put(text("    }"))
 	if v.opt.Commands {
-		for _, c := range commands(a, d, v.plan.Context.Made) {
+		for _, c := range v.shell.commands(i) {
 			p.put(line{in(plain, "    "), in(cyan, "$ "+c)})
 		}
 	}

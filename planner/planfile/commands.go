@@ -4,20 +4,64 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
+// shell makes the shell lines of a plan's actions. An action's lines can be run alone, or after those of the actions
+// before it in the order that [newShell] was given: an ancestor that is missing is made by the first action that needs it.
+type shell struct {
+	plan *planner.Plan
+	// above are the ancestors that the lines of an action make, topmost first, by the action's index.
+	above map[int][]string
+	// isNode reports of a missing ancestor that the plan has an entry for it, which gives it its owner and mode.
+	isNode map[string]bool
+}
+
+// newShell takes the order in which the actions are shown, as indexes.
+func newShell(plan *planner.Plan, order []int) *shell {
+	s := &shell{plan: plan, above: map[int][]string{}, isNode: map[string]bool{}}
+	made := map[string]bool{} // all that is missing, and whether a line makes it already
+	for i := range plan.Core.Actions {
+		a := &plan.Core.Actions[i]
+		if a.Kind == planner.Create && a.Target.IsNode() {
+			s.isNode[a.Storage], made[a.Storage] = true, false
+		}
+		for _, parent := range a.Parents {
+			made[parent] = false
+		}
+	}
+	for _, i := range order {
+		a := &plan.Core.Actions[i]
+		if a.Kind != planner.Create && a.From == "" {
+			continue
+		}
+		for at, c := range a.Storage {
+			if done, missing := made[a.Storage[:at]]; c == '/' && missing && !done {
+				s.above[i] = append(s.above[i], a.Storage[:at])
+				made[a.Storage[:at]] = true
+			}
+		}
+	}
+	return s
+}
+
 // commands are the shell lines that would do what an action does, to be run in storage.root. They are for reading: apply
 // takes care of much that they do not, such as races and links. Callbacks are only named.
-func commands(a *planner.Action, d *planner.Detail, made time.Time) []string {
+func (s *shell) commands(i int) []string {
+	a, d := &s.plan.Core.Actions[i], &s.plan.Context.Details[i]
 	dir := shellPath(a.Storage)
 	var lines []string
-	for _, parent := range a.Parents {
-		lines = append(lines, "mkdir -p -m 0755 -- "+shellPath(parent))
+	for _, parent := range s.above[i] {
+		mode := "0755"
+		if s.isNode[parent] {
+			mode = "0700"
+		}
+		lines = append(lines, "mkdir -p -m "+mode+" -- "+shellPath(parent))
 	}
 	switch {
+	case a.Kind == planner.Create && a.Target.IsNode():
+		lines = append(lines, "mkdir -p -m 0700 -- "+dir) // a resource below it may stand before it
 	case a.Kind == planner.Create:
 		lines = append(lines, "mkdir -m 0700 -- "+dir)
 	case a.From != "":
@@ -25,7 +69,7 @@ func commands(a *planner.Action, d *planner.Detail, made time.Time) []string {
 	}
 	lines = append(lines, settings(a, d, dir)...)
 	if a.Kind == planner.Archive && a.Folder != "" {
-		lines = append(lines, "mv -nT -- "+dir+" "+shellPath(a.ArchivePath(made)))
+		lines = append(lines, "mkdir -p -m 0700 -- "+shellPath(a.Folder), "mv -nT -- "+dir+" "+shellPath(a.ArchivePath(s.plan.Context.Made)))
 	}
 	if a.Freeze && a.Quota != nil {
 		lines = append(lines, "# then lfs setquota "+quotaFlag(a)+" -B as much as is used "+shellPath(a.Folder))

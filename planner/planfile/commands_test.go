@@ -12,7 +12,7 @@ import (
 func TestCommands(t *testing.T) {
 	p := basePlan()
 	addCreate(p, "/capstor/store/climate", 0)
-	a := p.Core.Actions[0]
+	a := &p.Core.Actions[0]
 	a.Parents = []string{"capstor/store"}
 	order := a.Order
 	want := []string{
@@ -21,19 +21,22 @@ func TestCommands(t *testing.T) {
 		"chown 0:30500 -- capstor/store/climate", "chmod 02770 -- capstor/store/climate",
 		"# callback approve " + order, "# callback set_backend_id " + order, "# callback set_state_done " + order,
 	}
-	if got := commands(&a, &planner.Detail{}, made()); !slices.Equal(got, want) {
+	if got := lines(p); !slices.Equal(got, want) {
 		t.Errorf("%s", strings.Join(got, "\n"))
 	}
 	a.Quota = &planner.QuotaID{By: planner.ByProject, ID: 7}
 	a.Changes = []planner.Change{change(planner.Project, num(0), num(7)), change(planner.SpaceHard, num(1), planner.UnlimitedValue())}
 	a.Kind, a.Parents, a.Callbacks, a.Tag = planner.Update, nil, nil, true
-	kept := &planner.Detail{Kept: []planner.KeptLimit{{Attribute: planner.SpaceSoft, Value: num(5 << 20)}, {Attribute: planner.InodesSoft, Value: planner.UnlimitedValue()},
+	p.Context.Details[0] = planner.Detail{Kept: []planner.KeptLimit{{Attribute: planner.SpaceSoft, Value: num(5 << 20)}, {Attribute: planner.InodesSoft, Value: planner.UnlimitedValue()},
 		{Attribute: planner.InodesHard, Value: num(9)}}}
 	want = []string{"lfs setquota -p 7 -b 5120 -B 0 -i 0 -I 9 capstor/store/climate", "lfs project -r -s -p 7 capstor/store/climate"}
-	if got := commands(&a, kept, made()); !slices.Equal(got, want) {
+	if got := lines(p); !slices.Equal(got, want) {
 		t.Errorf("%s", strings.Join(got, "\n"))
 	}
 }
+
+// lines are the shell lines of a plan's only action.
+func lines(p *planner.Plan) []string { return newShell(p, []int{0}).commands(0) }
 
 // TestShellWords gives words to a shell, which has to see one word and run nothing.
 func TestShellWords(t *testing.T) {

@@ -9,9 +9,11 @@ import (
 )
 
 // HTML is the plan as one page that needs nothing else: no script, no picture, no font. It follows the reader's light or
-// dark setting, and prints in full.
+// dark setting, and prints in full. Changes of the same shape are folded with all their addresses, dangerous ones never.
 func HTML(plan *planner.Plan, opt Options) []byte {
+	opt.Compact = true
 	v := newView(plan, opt)
+	v.listAll = true
 	h := &page{v: v}
 	head, tail, _ := conclusion(plan)
 	h.printf("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "+

@@ -54,8 +54,9 @@ type jsonUsage struct {
 func JSON(plan *planner.Plan) []byte {
 	out := jsonPlan{FormatVersion: FormatVersion, ID: ID(plan.Core), Summary: plan.Context.Counts,
 		Resources: make([]jsonResource, 0, len(plan.Core.Actions)), Warnings: present(plan.Context.Warnings)}
+	lines := newShell(plan, byAddress(plan))
 	for i := range plan.Core.Actions {
-		out.Resources = append(out.Resources, resourceOf(plan, i))
+		out.Resources = append(out.Resources, resourceOf(plan, lines, i))
 	}
 	out.Resources = append(out.Resources, refusalsOf(plan.Context.Blocked, planner.Blocked)...)
 	out.Resources = append(out.Resources, refusalsOf(plan.Context.Waiting, planner.Waiting)...)
@@ -70,10 +71,23 @@ func JSON(plan *planner.Plan) []byte {
 	return hideNothing(b.Bytes())
 }
 
-func resourceOf(plan *planner.Plan, i int) jsonResource {
+// byAddress is the indexes of the actions in the order of the JSON.
+func byAddress(plan *planner.Plan) []int {
+	order := make([]int, len(plan.Core.Actions))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		a, b := &plan.Core.Actions[i], &plan.Core.Actions[j]
+		return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key))
+	})
+	return order
+}
+
+func resourceOf(plan *planner.Plan, lines *shell, i int) jsonResource {
 	a, d := &plan.Core.Actions[i], &plan.Context.Details[i]
 	r := jsonResource{Address: a.Address, Key: a.Key, System: a.System, Action: a.Kind, Danger: present(a.Danger), Reasons: present(d.Reasons),
-		Changes: make([]jsonChange, len(a.Changes)), Callbacks: present(a.Callbacks), Commands: present(commands(a, d, plan.Context.Made))}
+		Changes: make([]jsonChange, len(a.Changes)), Callbacks: present(a.Callbacks), Commands: present(lines.commands(i))}
 	for j, c := range a.Changes {
 		r.Changes[j] = jsonChange{c.Attribute, c.Before, c.After, d.Notes[j].Provenance, d.Notes[j].Drift}
 	}

@@ -18,6 +18,8 @@ type Options struct {
 	Commands bool
 	// Width is that of a line, 80 if it is 0. Paths are never broken, so they can be copied.
 	Width int
+	// MaxSize is how many bytes [Markdown] may have; 0 is no bound. Other renderings ignore it.
+	MaxSize int
 }
 
 func (o Options) width() int {

@@ -32,10 +32,15 @@ type view struct {
 	listAll bool
 	// quotaOnly are the refusals that concern a quota alone, by the resource that goes on.
 	quotaOnly map[planner.Key][]planner.Reason
+	// shell makes the lines of --commands; nil without.
+	shell *shell
 }
 
 func newView(plan *planner.Plan, opt Options) *view {
 	v := &view{plan: plan, opt: opt, id: ID(plan.Core), quotaOnly: map[planner.Key][]planner.Reason{}}
+	if opt.Commands {
+		v.shell = newShell(plan, v.order())
+	}
 	for _, list := range [][]planner.Refusal{plan.Context.Blocked, plan.Context.Waiting} {
 		for i := range list {
 			if r := &list[i]; r.QuotaOnly {
