@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -202,6 +203,9 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	case err != nil:
 		return &usageError{cmd.name, err}
 	}
+	if err := emptyFlags(flags); err != nil {
+		return &usageError{cmd.name, err}
+	}
 	a.quietLog = flags.Changed("log-level")
 	if err := a.setUp(*level, *format); err != nil {
 		return &usageError{cmd.name, err}
@@ -210,6 +214,19 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 		return &usageError{cmd.name, fmt.Errorf("%s given; usage: cscs-sync %s", count(n, "argument"), cmd.usage())}
 	}
 	return action(ctx, a, flags.Args())
+}
+
+// emptyFlags refuses flags that are given with an empty value: a script's variable that is not set must not be taken for
+// a flag that is absent.
+func emptyFlags(flags *pflag.FlagSet) error {
+	var errs []error
+	flags.Visit(func(f *pflag.Flag) {
+		list, isList := f.Value.(pflag.SliceValue)
+		if f.Value.Type() == "string" && f.Value.String() == "" || isList && slices.Contains(list.GetSlice(), "") {
+			errs = append(errs, fmt.Errorf("--%s: the value is empty; give one, or leave the flag out", f.Name))
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // setUp applies the global flags.

@@ -83,6 +83,9 @@ func (o *planOptions) restore(ctx context.Context, a *app, address string) error
 	if o.out == "" {
 		return &usageError{"archive restore", errors.New("--out FILE is needed: a restore is approved and applied like every plan")}
 	}
+	if err := checkOut(o.out); err != nil {
+		return &usageError{"archive restore", err}
+	}
 	s, err := a.open(config.Read)
 	if err != nil {
 		return err

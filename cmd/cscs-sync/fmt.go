@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/pflag"
@@ -59,7 +58,7 @@ func (a *app) format(paths []string, check bool) error {
 	return nil
 }
 
-// hclFiles is a file itself, or the .hcl files of a folder.
+// hclFiles is a file itself, or the files of a folder that are read as configuration.
 func hclFiles(path string) ([]string, error) {
 	if path == "-" {
 		return []string{path}, nil
@@ -71,9 +70,17 @@ func hclFiles(path string) ([]string, error) {
 	if !info.IsDir() {
 		return []string{path}, nil
 	}
-	files, err := filepath.Glob(filepath.Join(path, "*.hcl"))
-	slices.Sort(files)
-	return files, err
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		if config.IsPart(e.Name()) {
+			files = append(files, filepath.Join(path, e.Name()))
+		}
+	}
+	return files, nil
 }
 
 func (a *app) formatFile(path string, check bool) (changed bool, err error) {

@@ -119,7 +119,7 @@ func TestCompletions(t *testing.T) {
 		{"help pl", "plan"},
 		{"help state p", "pull"},
 		{"show ", ""},
-		{"show x.plan --m", "--markdown"},
+		{"show x.plan --ma", "--markdown --max-size"},
 		{"nonsense ", ""},
 	} {
 		var got []string

@@ -81,7 +81,7 @@ func (o *planOptions) selection() (planner.Selection, error) {
 
 func (o *planOptions) run(ctx context.Context, a *app) error {
 	sel, err := o.selection()
-	if err != nil {
+	if err := errors.Join(err, checkOut(o.out)); err != nil {
 		return &usageError{"plan", err}
 	}
 	s, err := a.open(config.Read)
@@ -127,6 +127,14 @@ func (a *app) showPlan(p *planner.Plan, json, compact bool) error {
 	return a.print(string(planfile.Text(p, planfile.Options{Color: a.colored(a.stdout), Compact: compact, Width: a.width})))
 }
 
+// checkOut refuses to write a plan to standard output, where the plan is printed already.
+func checkOut(path string) error {
+	if path == "-" {
+		return errors.New("--out -: the plan is printed on standard output anyway; name a file, or ./- for a file of that name")
+	}
+	return nil
+}
+
 // writePlan writes a plan file, mode 0600. It replaces only a plan file, and never follows a link.
 func (a *app) writePlan(path string, p *planner.Plan) error {
 	data, err := planfile.Marshal(p, planfile.Options{Color: a.color != "never" && !a.noColor()})
@@ -135,6 +143,10 @@ func (a *app) writePlan(path string, p *planner.Plan) error {
 	}
 	if err := state.WriteFile(path, data, fs.FileMode(0o600), onlyPlans); err != nil {
 		return err
+	}
+	if len(p.Core.Actions) == 0 {
+		a.tell("\nSaved the plan to %s. It has no actions: there is nothing to approve or to apply.", path)
+		return nil
 	}
 	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n    cscs-sync approve %s\n    cscs-sync apply %s", path, path, path)
 	return nil

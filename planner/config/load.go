@@ -62,7 +62,7 @@ func (d *decoder) find(path string) []string {
 	}
 	var names []string
 	for _, entry := range entries {
-		if strings.HasSuffix(entry, ".hcl") && !strings.HasPrefix(entry, ".") {
+		if IsPart(entry) {
 			names = append(names, filepath.Join(path, entry))
 		}
 	}
@@ -71,6 +71,12 @@ func (d *decoder) find(path string) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// IsPart reports whether a file of a configuration folder is read, by its name. Hidden files are not: editors keep their
+// locks and copies in them.
+func IsPart(name string) bool {
+	return strings.HasSuffix(name, ".hcl") && !strings.HasPrefix(name, ".")
 }
 
 // fileError reports what is wrong with a file of the configuration as a whole.
