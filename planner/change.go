@@ -27,7 +27,7 @@ func (c *comparison) changeDirectory(n *node, dir *Directory, d *decision) {
 			d.keep(w.attribute, before[i])
 			continue
 		}
-		drift := dir != nil && d.recorded && before[i] != was[i] && was[i] == w.after
+		drift := dir != nil && d.recorded && !d.replaced && before[i] != was[i] && was[i] == w.after
 		d.change(w.attribute, before[i], w.after, c.g.from[n.from[w.from]], drift)
 	}
 	c.changeProject(n, dir, d)
@@ -202,17 +202,21 @@ func (c *comparison) warnSmall(n *node, q Quota) {
 	}
 }
 
-// drift lists what differs from what was last seen as wanted, whether or not anything is done about it.
-func (c *comparison) drift(n *node, rec *Record, dir *Directory) {
+// drift lists what differs from what was last seen as wanted, whether or not anything is done about it. Another directory
+// than the recorded one has not drifted.
+func (c *comparison) drift(n *node, d *decision, dir *Directory) {
+	rec := &d.record
 	add := func(a Attribute, recorded, observed Value) {
 		if recorded != observed {
 			c.plan.Context.Drift = append(c.plan.Context.Drift, Drift{n.address(), a, recorded, observed})
 		}
 	}
-	add(Owner, Number(uint64(rec.Owner)), Number(uint64(dir.Owner)))
-	add(Group, Number(uint64(rec.Group)), Number(uint64(dir.Group)))
-	add(ModeAttr, ModeValue(rec.Mode), ModeValue(dir.Mode))
-	if rec.Project != 0 && dir.HasProject {
+	if !d.replaced {
+		add(Owner, Number(uint64(rec.Owner)), Number(uint64(dir.Owner)))
+		add(Group, Number(uint64(rec.Group)), Number(uint64(dir.Group)))
+		add(ModeAttr, ModeValue(rec.Mode), ModeValue(dir.Mode))
+	}
+	if !d.replaced && rec.Project != 0 && dir.HasProject {
 		add(Project, Number(uint64(rec.Project)), dir.ProjectValue())
 	}
 	s := c.claim(n)

@@ -56,7 +56,7 @@ func TestUpdates(t *testing.T) {
 		{"wider access", project("bio", 30500, func(it *planner.Item) { it.Permission = "2775" }), nil,
 			[]planner.Change{{planner.ModeAttr, planner.ModeValue(0o2770), planner.ModeValue(0o2775)}}, []planner.Danger{planner.DangerWiderAccess}},
 		{"another group", project("bio", 30501, func(it *planner.Item) { it.Quotas = nil }), nil,
-			[]planner.Change{{planner.Group, planner.Number(30500), planner.Number(30501)}}, []planner.Danger{planner.DangerGroup}},
+			[]planner.Change{{planner.Group, planner.Number(30500), planner.Number(30501)}}, []planner.Danger{planner.DangerGroup, planner.DangerUnlimited}},
 		{"three digits keep setgid", project("bio", 30500, func(it *planner.Item) { it.Permission = "770" }), nil, nil, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

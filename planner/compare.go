@@ -19,6 +19,8 @@ type comparison struct {
 	leaving map[Identity]int32
 	// lost are resources that something could not be observed of.
 	lost map[Key]bool
+	// inodes are made by [comparison.known].
+	inodes *inodes
 	// same is the room of [decision.same], used again for each resource.
 	same [8]Change
 }
@@ -58,6 +60,8 @@ type decision struct {
 	// record is what is recorded of it, if it is recorded.
 	record   Record
 	recorded bool
+	// replaced means that another directory than the recorded one stands there.
+	replaced bool
 }
 
 // resource decides on one resource and adds what came of it to the plan.
@@ -134,8 +138,7 @@ func (c *comparison) add(d decision) {
 	if len(d.detail.Reasons) == 0 {
 		d.detail.Reasons = []Reason{}
 	}
-	slices.SortFunc(d.action.Danger, func(a, b Danger) int { return slices.Index(dangers[:], a) - slices.Index(dangers[:], b) })
-	d.action.Danger = slices.Compact(d.action.Danger)
+	d.action.sortDangers()
 	for _, p := range d.parents {
 		c.needed[p.storage] = p
 	}
@@ -221,6 +224,7 @@ func (c *comparison) parents() {
 			d.action.Kind = Create
 			d.detail.Reasons = []Reason{{"parent", "resources below it need it"}}
 			c.changeDirectory(n, nil, &d)
+			c.wideMode(&d)
 			c.add(d)
 		case n.place >= 0:
 			c.enforce(n, &d)
@@ -251,6 +255,7 @@ func (c *comparison) enforce(n *node, d *decision) {
 		}
 		d.action.Kind = Update
 		d.detail.Reasons = []Reason{{"parents_enforced", "storage.parents is \"enforce\""}}
+		c.wideMode(d)
 		c.add(*d)
 	}
 }

@@ -23,6 +23,8 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 	c.needParents(n, dir, d)
 	c.changeDirectory(n, nil, d)
 	c.changeQuota(n, d, true)
+	c.wideMode(d)
+	c.unlimited(n, d)
 	c.callbacks(n, d)
 	return Reason{}
 }
@@ -49,8 +51,9 @@ func (c *comparison) needParents(n *node, dir Directory, d *decision) {
 
 // present compares a directory that stands with what is wanted of it.
 func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
+	_, d.replaced = c.g.replaced(n, &dir)
 	if d.recorded {
-		c.drift(n, &d.record, &dir)
+		c.drift(n, d, &dir)
 	}
 	c.changeDirectory(n, &dir, d)
 	c.changeQuota(n, d, false)
@@ -59,6 +62,8 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 	}
 	c.callbacks(n, d)
 	switch {
+	case d.replaced: // also as wanted: a person has to look at it before it is recorded
+		d.action.Kind = Adopt
 	case len(d.action.Changes) > 0 && d.recorded:
 		d.action.Kind = Update
 	case len(d.action.Changes) > 0:
@@ -97,7 +102,12 @@ func (c *comparison) explain(n *node, d *decision, dir Directory) {
 		}
 		c.dangerOf(&d.action.Changes[i], dir, d)
 	}
-	if d.action.Kind == Adopt {
+	c.wideMode(d)
+	c.unlimited(n, d)
+	switch {
+	case d.replaced:
+		c.markReplaced(n, dir, d)
+	case d.action.Kind == Adopt:
 		d.detail.Reasons = append(d.detail.Reasons, Reason{"adopt", "it exists, is not recorded yet, and differs from what is wanted"})
 	}
 	if n.order != "" {
@@ -114,24 +124,6 @@ func (c *comparison) explain(n *node, d *decision, dir Directory) {
 	}
 	if len(d.detail.Reasons) == 0 && d.recorded {
 		d.detail.Reasons = []Reason{{"wish_changed", "the proxy wants it otherwise now"}}
-	}
-}
-
-var dangers = [...]Danger{DangerArchive, DangerMissing, DangerBelowUsage, DangerWiderAccess, DangerGroup}
-
-// dangerOf adds the dangers of one change to an existing directory.
-func (c *comparison) dangerOf(ch *Change, dir Directory, d *decision) {
-	switch ch.Attribute {
-	case Owner:
-		d.action.Danger = append(d.action.Danger, DangerWiderAccess)
-	case Group:
-		d.action.Danger = append(d.action.Danger, DangerGroup)
-	case ModeAttr:
-		before, _ := ch.Before.Mode()
-		after, _ := ch.After.Mode()
-		if after&^before&0o077 != 0 || before&0o1000 != 0 && after&0o1000 == 0 || dir.ACL {
-			d.action.Danger = append(d.action.Danger, DangerWiderAccess)
-		}
 	}
 }
 
@@ -174,6 +166,9 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	d.action.Folder = n.system.Archive
 	d.action.Danger = []Danger{DangerArchive}
 	d.detail.Reasons = []Reason{because}
+	if _, d.replaced = c.g.replaced(n, &dir); d.replaced {
+		c.markReplaced(n, dir, d)
+	}
 	d.action.Changes = []Change{{Owner, Number(uint64(dir.Owner)), Value{}}, {Group, Number(uint64(dir.Group)), Value{}},
 		{ModeAttr, ModeValue(dir.Mode), Value{}}}
 	if dir.HasProject {
@@ -242,6 +237,8 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 		d.detail.Notes[i].Provenance = Provenance{From: FromDefault}
 	}
 	c.changeQuota(n, d, false)
+	c.wideMode(d)
+	c.unlimited(n, d)
 	return Reason{}
 }
 

@@ -23,6 +23,8 @@
 //	selection.go what the plan is about, and what has to be observed for it
 //	decide.go    present, absent, removing: which action, and whether it is dangerous
 //	project.go   which project id a directory has
+//	danger.go    what is dangerous about an action
+//	replaced.go  another directory than the recorded one stands at its path
 //	change.go    attribute by attribute: before, after, provenance, drift
 //	recheck.go   is an approved plan still true?
 //	show.go      amounts and modes, for people

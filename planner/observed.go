@@ -41,6 +41,8 @@ type Directory struct {
 	// Why explains DirUnknown and DirObstructed.
 	Why   string
 	Inode uint64
+	// Born is when it was made, in nanoseconds since 1970; 0 where the filesystem does not say.
+	Born  int64
 	Owner UID
 	Group GID
 	// Project is the project id, and Inherit its inheritance flag; only where HasProject.
@@ -122,6 +124,9 @@ type Observed struct {
 	Directories []Directory
 	// Quotas has one entry for each of [Graph.QuotaTargets], in that order.
 	Quotas []QuotaState
+	// Found says where the directories of [Graph.Lost] are now: a storage path, or nothing where a look at the siblings did
+	// not find one. Places that were not looked at are missing.
+	Found map[Place]string
 }
 
 // Place is a storage path to be observed, on the named system.

@@ -13,6 +13,10 @@ import (
 // packed records sort as their keys do; and the other members in their order. A text is its length and itself, a number a
 // varint. Of a storage path that its address ends in, as it mostly does, only the length is written, plus one.
 
+// hasMore stands beside the mode of a record that has members which records of earlier builds do not have: Born and ACL, at
+// the end.
+const hasMore = 1 << 16
+
 // AppendBinary appends the form in which the state stores the record. It refuses a key with a NUL byte, and a claim that is
 // neither a number nor unlimited nor absent.
 func (r Record) AppendBinary(b []byte) ([]byte, error) {
@@ -27,7 +31,12 @@ func (r Record) AppendBinary(b []byte) ([]byte, error) {
 		b = appendText(append(b, 0), r.Storage)
 	}
 	b = appendText(b, string(r.Target))
-	for _, n := range []uint64{r.Inode, uint64(r.Owner), uint64(r.Group), uint64(r.Mode), uint64(r.Project)} {
+	more := r.Born != 0 || r.ACL != ""
+	mode := uint64(r.Mode)
+	if more {
+		mode |= hasMore
+	}
+	for _, n := range []uint64{r.Inode, uint64(r.Owner), uint64(r.Group), mode, uint64(r.Project)} {
 		b = binary.AppendUvarint(b, n)
 	}
 	b = binary.AppendUvarint(appendText(b, string(r.QuotaBy)), uint64(r.QuotaID))
@@ -41,7 +50,11 @@ func (r Record) AppendBinary(b []byte) ([]byte, error) {
 			return nil, fmt.Errorf("record of %s: a claim of %s cannot be stored", r.Address, v)
 		}
 	}
-	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(r.At.Unix())), uint64(r.At.Nanosecond())), nil
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(r.At.Unix())), uint64(r.At.Nanosecond()))
+	if more {
+		b = appendText(binary.AppendVarint(b, r.Born), r.ACL)
+	}
+	return b, nil
 }
 
 // UnmarshalBinary reads what [Record.AppendBinary] wrote, and nothing else.
@@ -92,10 +105,15 @@ func unpackRecord(s string) (r Record, err error) {
 	}
 	r.Target = Target(in.text())
 	r.Inode, r.Owner, r.Group = in.number(math.MaxUint64), UID(in.number(math.MaxUint32)), GID(in.number(math.MaxUint32))
-	r.Mode, r.Project = Mode(in.number(math.MaxUint16)), ProjectID(in.number(math.MaxUint32))
+	mode := in.number(math.MaxUint16 | hasMore)
+	r.Mode, r.Project = Mode(mode), ProjectID(in.number(math.MaxUint32))
 	r.QuotaBy, r.QuotaID = QuotaBy(in.text()), uint32(in.number(math.MaxUint32))
 	r.Claim = Claim{in.value(), in.value(), in.value(), in.value()}
 	r.At = time.Unix(int64(in.number(math.MaxUint64)), int64(in.number(999_999_999))).UTC()
+	if mode&hasMore != 0 {
+		r.Born, r.ACL = in.signed(), in.text()
+		in.broken = in.broken || r.Born == 0 && r.ACL == ""
+	}
 	if in.broken || in.rest != "" {
 		return Record{}, errBroken
 	}
@@ -132,6 +150,16 @@ func (u *unpacker) text() string { return u.take(u.number(math.MaxUint64)) }
 func (u *unpacker) number(most uint64) uint64 {
 	n, size := binary.Uvarint([]byte(u.rest[:min(len(u.rest), binary.MaxVarintLen64)]))
 	if u.broken = u.broken || size <= 0 || n > most; u.broken {
+		return 0
+	}
+	u.rest = u.rest[size:]
+	return n
+}
+
+// signed reads a varint with a sign.
+func (u *unpacker) signed() int64 {
+	n, size := binary.Varint([]byte(u.rest[:min(len(u.rest), binary.MaxVarintLen64)]))
+	if u.broken = u.broken || size <= 0; u.broken {
 		return 0
 	}
 	u.rest = u.rest[size:]

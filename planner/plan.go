@@ -30,11 +30,15 @@ type Danger string
 
 // The dangers, most dangerous first.
 const (
-	DangerArchive     Danger = "archive"
-	DangerMissing     Danger = "missing"
+	DangerArchive Danger = "archive"
+	DangerMissing Danger = "missing"
+	// DangerReplaced: another directory than the recorded one stands at the path.
+	DangerReplaced    Danger = "replaced"
 	DangerBelowUsage  Danger = "below_usage"
 	DangerWiderAccess Danger = "wider_access"
 	DangerGroup       Danger = "group"
+	// DangerUnlimited: no hard limit is in force afterwards.
+	DangerUnlimited Danger = "unlimited"
 )
 
 // Plan is one plan: a core, which is approved and has the plan's id, and a context, which explains it.

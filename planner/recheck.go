@@ -13,7 +13,9 @@ type Watched struct {
 	// Order is the order's id now; empty if there is none.
 	Order string
 	Inode uint64
-	Kind  ActionKind
+	// Replaced means that another directory than the recorded one stands there.
+	Replaced bool
+	Kind     ActionKind
 	// State is every attribute compared: Before is what was observed, After what is desired, equal or not.
 	State []Change
 	// Refused says why nothing can be done; Quota why nothing can be done with the quota.
@@ -36,7 +38,7 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 		return
 	}
 	w := Watched{Address: n.address(), Place: Place{n.systemName(), n.storage}, Order: n.order, Inode: d.action.Inode, Kind: d.action.Kind,
-		Refused: refused, Quota: d.quota}
+		Replaced: d.replaced, Refused: refused, Quota: d.quota}
 	w.State = append(append(w.State, d.action.Changes...), d.same...)
 	if w.Inode == 0 && n.place >= 0 && c.seen.Directories[n.place].State == DirPresent {
 		w.Inode = c.seen.Directories[n.place].Inode
@@ -63,7 +65,7 @@ func (c *comparison) record(n *node) Record {
 		mode |= dir.Mode &^ 0o777
 	}
 	r := Record{Key: n.item.Key, Address: n.address(), System: n.system.Name, Storage: n.storage, Target: n.item.Target,
-		Inode: dir.Inode, Owner: n.owner, Group: n.group, Mode: mode, Claim: ClaimOf(n.quota)}
+		Inode: dir.Inode, Born: dir.Born, Owner: n.owner, Group: n.group, Mode: mode, Claim: ClaimOf(n.quota)}
 	id, ok := n.quotaID()
 	if ok && n.quota.Known() {
 		r.QuotaBy, r.QuotaID = id.By, id.ID
@@ -100,7 +102,7 @@ func (g *Graph) Watched(k Key) (Watched, bool) {
 type Stale struct {
 	Key     Key
 	Address string
-	// Field is what differs: an attribute, "order", "address", "directory", "quota" or "state".
+	// Field is what differs: an attribute, "order", "address", "directory", "inode", "quota" or "state".
 	Field     string
 	Then, Now string
 }
@@ -145,6 +147,8 @@ func recheckAction(a *Action, kept []KeptLimit, g *Graph) []Stale {
 		return one("quota", "to be set", w.Quota.Text)
 	case a.Inode != 0 && w.Inode != 0 && w.Inode != a.Inode && a.Kind != Restore:
 		return one("directory", fmt.Sprintf("inode %d", a.Inode), fmt.Sprintf("inode %d", w.Inode))
+	case w.Replaced && !slices.Contains(a.Danger, DangerReplaced):
+		return one("inode", "that of the recorded directory, or none", fmt.Sprintf("%d, which is another directory", w.Inode))
 	}
 	switch a.Kind {
 	case Archive, Restore, RejectOrder, FailOrder:

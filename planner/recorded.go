@@ -11,9 +11,13 @@ type Record struct {
 	Storage string `json:"storage"`
 	Target  Target `json:"target"`
 	Inode   uint64 `json:"inode"`
-	Owner   UID    `json:"owner"`
-	Group   GID    `json:"group"`
-	Mode    Mode   `json:"mode"`
+	// Born is when the directory was made, in nanoseconds since 1970; 0 where the filesystem does not say.
+	Born  int64 `json:"born,omitempty"`
+	Owner UID   `json:"owner"`
+	Group GID   `json:"group"`
+	Mode  Mode  `json:"mode"`
+	// ACL is what its ACL gave beyond the mode: [ACL.Beyond].
+	ACL string `json:"acl,omitempty"`
 	// Project is the directory's project id; 0 if the system does not use them.
 	Project ProjectID `json:"project_id,omitempty"`
 	// QuotaBy and QuotaID are the identity claimed; empty if none. Claim is what this resource alone claims of it.

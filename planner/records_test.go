@@ -24,7 +24,7 @@ func drawRecord(t *rapid.T) planner.Record {
 	r := planner.Record{
 		Key:     planner.Key{Item: part("item"), System: part("system"), DataType: part("data type")},
 		Address: word("address"), System: word("label"), Storage: word("storage"), Target: planner.Target(word("target")),
-		Inode: rapid.Uint64().Draw(t, "inode"), Owner: planner.UID(number("owner")), Group: planner.GID(number("group")),
+		Inode: rapid.Uint64().Draw(t, "inode"), Born: rapid.Int64().Draw(t, "born"), ACL: rapid.String().Draw(t, "acl"), Owner: planner.UID(number("owner")), Group: planner.GID(number("group")),
 		Mode: planner.Mode(rapid.Uint16().Draw(t, "mode")), Project: planner.ProjectID(number("project")),
 		QuotaBy: planner.QuotaBy(word("by")), QuotaID: number("id"),
 		Claim: planner.Claim{SpaceSoft: value("1"), SpaceHard: value("2"), InodesSoft: value("3"), InodesHard: value("4")},

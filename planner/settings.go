@@ -8,6 +8,8 @@ type Settings struct {
 	Tera Bytes
 	// MinGID is the least group id that may be given to a directory.
 	MinGID GID
+	// MaxMode is what a mode may grant at most: one that grants more is dangerous.
+	MaxMode Mode
 	// Root owns what belongs to nobody else: 0:0. Only where every system is there to try things out (filesystem
 	// "any") and the caller is not root, it is the caller, who could not give anything to root.
 	Root struct {

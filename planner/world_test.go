@@ -17,7 +17,7 @@ const tib = planner.Bytes(1 << 40)
 // testSettings are two systems: capstor with Lustre group quotas, and vast without quotas.
 func testSettings() *planner.Settings {
 	return &planner.Settings{
-		Tera: tib, MinGID: 1000, Parents: planner.ParentsCreate, Fingerprint: "f00d",
+		Tera: tib, MinGID: 1000, MaxMode: 0o2775, Parents: planner.ParentsCreate, Fingerprint: "f00d",
 		Waldur: planner.WaldurSettings{URL: "https://waldur.example.com/api/", SetBackendID: true},
 		Systems: []planner.System{
 			{Name: "capstor", Slugs: []string{"cscs-capstor"}, Directory: "capstor", Filesystem: "lustre", Archive: "capstor/.trash", ArchiveRetention: 90 * 24 * time.Hour,

@@ -111,13 +111,14 @@ func (d *decoder) storage(block *hcl.Block, all hcl.Blocks) section {
 		}
 		d.diags = append(d.diags, diag)
 	}
-	s := d.open(block, []string{"!root", "archive", "min_gid", "parents", "tera"})
+	s := d.open(block, []string{"!root", "archive", "max_mode", "min_gid", "parents", "tera"})
 	c := d.config
 	c.Storage.Root = s.absolute("root")
 	if c.Storage.Root != "" {
 		c.Storage.Archive = s.below("archive", c.Storage.Root)
 	}
 	c.Settings.MinGID = planner.GID(s.number("min_gid", 1000, 1, math.MaxInt32))
+	c.Settings.MaxMode = s.mode("max_mode", "2775")
 	c.Settings.Parents = planner.ParentsPolicy(s.word("parents", string(planner.ParentsCreate), string(planner.ParentsCreate),
 		string(planner.ParentsEnforce)))
 	c.Settings.Tera = 1 << 40

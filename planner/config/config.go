@@ -91,7 +91,7 @@ type Notify struct {
 // AutoApproveWords are the kinds of change that auto_approve.allow may name.
 func AutoApproveWords() []string {
 	return []string{"access_wider", "adopt", "archive", "below_usage", "create", "drift_mode", "drift_ownership", "drift_quota", "fail",
-		"group", "mode", "quota_lower", "quota_raise", "reject", "report", "restore"}
+		"group", "mode", "quota_lower", "quota_raise", "reject", "report", "restore", "unlimited"}
 }
 
 // SecretMode is what [Load] does about secrets.

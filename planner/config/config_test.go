@@ -27,7 +27,7 @@ const base = "storage {\n  root = \"/mnt/lustre\"\n}\nsystem \"capstor\" {\n  di
 func TestDefaults(t *testing.T) {
 	c := mustLoad(t, base)
 	want := planner.Settings{
-		Tera: 1 << 40, MinGID: 1000, Parents: planner.ParentsCreate, Fingerprint: c.Settings.Fingerprint, Parts: c.Settings.Parts,
+		Tera: 1 << 40, MinGID: 1000, MaxMode: 0o2775, Parents: planner.ParentsCreate, Fingerprint: c.Settings.Fingerprint, Parts: c.Settings.Parts,
 		Systems: []planner.System{{
 			Name: "capstor", Directory: "capstor", Filesystem: "lustre", Archive: "capstor/.trash", ArchiveRetention: 90 * 24 * time.Hour,
 			Quota: planner.QuotaSettings{Kind: "lustre", By: planner.ByGroup, Client: "auto", LFS: "/usr/bin/lfs", Shared: planner.SharedRefuse, OnRemove: "keep"},

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/override"
 )
 
@@ -135,6 +136,16 @@ func (s section) word(name, fallback string, allowed ...string) string {
 		return fallback
 	}
 	return v.AsString()
+}
+
+// mode is a mode of three or four octal digits.
+func (s section) mode(name, fallback string) planner.Mode {
+	text := s.text(name, fallback)
+	m, _, err := planner.ParseMode(text)
+	if err != nil {
+		s.wrong(name, "Want a mode of three or four octal digits, such as \"2775\".")
+	}
+	return m
 }
 
 // number is a whole number from least to most.

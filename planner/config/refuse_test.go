@@ -52,6 +52,8 @@ func TestLoadRefuses(t *testing.T) {
 		"state in a system":                          {base + "state { path = \"/mnt/lustre/capstor\" }\n", "State on the managed storage"},
 		"state in a paths folder":                    {base + system("x", dirs+"paths = { \"/s\" = \"s\" }") + "state { path = \"/mnt/lustre/s/t\" }\n", "State on the managed storage"},
 		"min_gid 0":                                  {strings.Replace(base, "lustre\"\n}", "lustre\"\n min_gid = 0\n}", 1), "a whole number from 1"},
+		"max_mode of letters":                        {strings.Replace(base, "lustre\"\n}", "lustre\"\n max_mode = \"rwxrwxr-x\"\n}", 1), "three or four octal digits"},
+		"max_mode of one digit":                      {strings.Replace(base, "lustre\"\n}", "lustre\"\n max_mode = \"7\"\n}", 1), "three or four octal digits"},
 		"min_gid 1.5":                                {strings.Replace(base, "lustre\"\n}", "lustre\"\n min_gid = 1.5\n}", 1), "a whole number"},
 		"no approval needed":                         {base + "approval { required = 0 }\n", "from 1 to 100"},
 		"two without signers":                        {base + "approval { required = 2 }\n", "needs allowed_signers"},

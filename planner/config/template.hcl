@@ -29,10 +29,11 @@ waldur {
 }
 
 storage {
-  root    = "/mnt/lustre" # <- where the systems are mounted on this node
-  min_gid = 1000          # no directory is ever given to a group below
-  parents = "create"      # tenant and customer directories that exist stay as they are; "enforce" owns them too
-  tera    = "TiB"         # what the proxy's TB means: "TiB" or "TB"
+  root     = "/mnt/lustre" # <- where the systems are mounted on this node
+  min_gid  = 1000          # no directory is ever given to a group below
+  max_mode = "2775"        # a mode that grants more is dangerous, and waits for a person
+  parents  = "create"      # tenant and customer directories that exist stay as they are; "enforce" owns them too
+  tera     = "TiB"         # what the proxy's TB means: "TiB" or "TB"
   # archive = "/mnt/lustre/.trash" # default: .trash in each system's directory
 }
 

@@ -229,7 +229,7 @@ func (v *view) dangerous(p *printer) {
 		}
 	}
 	p.put(line{in(boldRed, "Dangerous:")})
-	for _, d := range dangers() {
+	for _, d := range planner.Dangers() {
 		if n[d] > 0 {
 			name, clause := tag(d)
 			p.put(line{in(plain, fmt.Sprintf("%8s ", planner.Commas(uint64(n[d])))), in(boldRed, "["+name+"]"), in(plain, " "+clause)})

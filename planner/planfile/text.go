@@ -100,7 +100,7 @@ func (v *view) order() []int {
 
 func importance(a *planner.Action) int {
 	if len(a.Danger) > 0 {
-		return slices.Index(dangers(), a.Danger[0])
+		return slices.Index(planner.Dangers(), a.Danger[0])
 	}
 	switch a.Kind {
 	case planner.Archive:

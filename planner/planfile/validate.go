@@ -55,7 +55,7 @@ func checkAction(a *planner.Action, d *planner.Detail) error {
 		return fmt.Errorf("quota by %q is unknown", a.Quota.By)
 	case len(d.Notes) != len(a.Changes):
 		return fmt.Errorf("%d changes, but notes to %d", len(a.Changes), len(d.Notes))
-	case !ascending(a.Danger, dangers()):
+	case !ascending(a.Danger, planner.Dangers()):
 		return fmt.Errorf("dangers %q are not those known, in order", a.Danger)
 	case d.Keep != nil && !wholeUTC(*d.Keep):
 		return fmt.Errorf("retention ends at a time that is not UTC to the second")

@@ -14,11 +14,6 @@ func acts(kind planner.ActionKind) bool {
 // rank is the place of a kind in the summary, or -1.
 func rank(kind planner.ActionKind) int { return slices.Index(planner.ActionKinds(), kind) }
 
-func dangers() []planner.Danger {
-	return []planner.Danger{planner.DangerArchive, planner.DangerMissing, planner.DangerBelowUsage,
-		planner.DangerWiderAccess, planner.DangerGroup}
-}
-
 func callbacks() []planner.Callback {
 	return []planner.Callback{planner.Approve, planner.SetBackendID, planner.UpdateOptions, planner.SetStateDone,
 		planner.SetStateErred, planner.Reject}
@@ -84,6 +79,10 @@ func tag(d planner.Danger) (tag, clause string) {
 		return "BELOW USAGE", "sets a limit below what is used"
 	case planner.DangerWiderAccess:
 		return "WIDER ACCESS", "opens data to more people"
+	case planner.DangerReplaced:
+		return "REPLACED", "finds another directory than the recorded one"
+	case planner.DangerUnlimited:
+		return "UNLIMITED", "leaves a directory without a hard limit"
 	}
 	return "GROUP", "gives data to another group"
 }

@@ -119,8 +119,26 @@ func Judge(in Input) []Decision {
 		holdAll(decisions, OverLimit, fmt.Sprintf("%d of %d resources would change, and max_share is %d%%", approved,
 			in.Resources, policy.MaxShare))
 	}
+	in.holdBelow(decisions)
 	in.bound(decisions)
 	return decisions
+}
+
+// holdBelow holds what needs a tenant's or customer's directory that is dangerous to make: a directory goes with the
+// group that needs it, so this is what keeps it out of the approved one.
+func (in *Input) holdBelow(decisions []Decision) {
+	actions := in.Plan.Core.Actions
+	for i := range actions {
+		above := &actions[i]
+		if decisions[i].Approved || !above.Target.IsNode() || above.Kind != planner.Create || len(above.Danger) == 0 {
+			continue
+		}
+		for j := range decisions {
+			if decisions[j].Approved && strings.HasPrefix(actions[j].Storage, above.Storage+"/") {
+				decisions[j] = Decision{j, false, NotAllowed, "it needs " + above.Address + ", which is held: " + decisions[i].Rule}
+			}
+		}
+	}
 }
 
 func holdAll(decisions []Decision, code Code, rule string) {
@@ -136,7 +154,7 @@ func (in *Input) bound(decisions []Decision) {
 	changes, archives, space := 0, 0, planner.Bytes(0)
 	for i := range decisions {
 		d, a := &decisions[i], &in.Plan.Core.Actions[i]
-		grows, endless := growth(a)
+		grows, endless := growth(a, &in.Plan.Context.Details[i])
 		switch {
 		case !d.Approved:
 		case in.Policy.MaxChanges == 0:
@@ -160,9 +178,12 @@ func (in *Input) bound(decisions []Decision) {
 	}
 }
 
-// growth is by how much an action raises the hard space limit; endless tells that it takes the limit away. A quota that
+// growth is by how much an action raises the hard space limit; endless means that there is none afterwards. A quota that
 // was never set grows from nothing.
-func growth(a *planner.Action) (by planner.Bytes, endless bool) {
+func growth(a *planner.Action, d *planner.Detail) (by planner.Bytes, endless bool) {
+	if gives(d, planner.UnlimitedSpace) {
+		return 0, true
+	}
 	for _, c := range a.Changes {
 		if c.Attribute != planner.SpaceHard {
 			continue
@@ -181,7 +202,10 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 	if slices.Contains(a.Danger, planner.DangerMissing) && a.Kind != planner.Restore {
 		return "a directory that is gone is never dealt with by policy"
 	}
-	if slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == planner.ErrorTerminate }) {
+	if slices.Contains(a.Danger, planner.DangerReplaced) {
+		return "another directory than the recorded one is never dealt with by policy"
+	}
+	if gives(d, planner.ErrorTerminate) {
 		return "the end of a resource in error is never approved by policy"
 	}
 	above := a.Target.IsNode() && a.Kind == planner.Create // made for what lies below, which is matched
@@ -198,23 +222,22 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 	return ""
 }
 
+// gives reports whether an action has a reason with this code.
+func gives(d *planner.Detail, code string) bool {
+	return slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == code })
+}
+
 // Effects are what an action does, in the words of auto_approve.allow.
 func Effects(a *planner.Action, d *planner.Detail) []string {
+	effects := ofDangers(a)
 	switch a.Kind {
 	case planner.Create:
-		return append([]string{"create"}, lowered(a)...)
+		effects = append([]string{"create"}, append(effects, lowered(a)...)...)
+		return effects
 	case planner.Archive, planner.Restore, planner.Report, planner.RejectOrder, planner.FailOrder:
-		return []string{string(a.Kind)}
-	}
-	var effects []string
-	if slices.Contains(a.Danger, planner.DangerBelowUsage) {
-		effects = append(effects, "below_usage")
-	}
-	if a.Kind == planner.Adopt {
+		return append([]string{string(a.Kind)}, effects...)
+	case planner.Adopt:
 		effects = append(effects, "adopt")
-	}
-	if slices.Contains(a.Danger, planner.DangerWiderAccess) {
-		effects = append(effects, "access_wider")
 	}
 	for i, c := range a.Changes {
 		effects = append(effects, effectOf(c, d.Notes[i].Drift))
@@ -226,11 +249,21 @@ func Effects(a *planner.Action, d *planner.Detail) []string {
 	return slices.Compact(effects)
 }
 
-// lowered is what a new directory's quota takes away from a group that has files and a quota already.
-func lowered(a *planner.Action) (effects []string) {
-	if slices.Contains(a.Danger, planner.DangerBelowUsage) {
-		effects = append(effects, "below_usage")
+// ofDangers are the effects that an action has because of its dangers, whatever its kind.
+func ofDangers(a *planner.Action) (effects []string) {
+	for _, e := range []struct {
+		danger planner.Danger
+		word   string
+	}{{planner.DangerBelowUsage, "below_usage"}, {planner.DangerWiderAccess, "access_wider"}, {planner.DangerUnlimited, "unlimited"}} {
+		if slices.Contains(a.Danger, e.danger) {
+			effects = append(effects, e.word)
+		}
 	}
+	return effects
+}
+
+// lowered is what a new directory's quota takes away from a group that has a quota already.
+func lowered(a *planner.Action) (effects []string) {
 	if slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute.IsQuota() && !c.Before.IsAbsent() && lower(c) }) {
 		effects = append(effects, "quota_lower")
 	}

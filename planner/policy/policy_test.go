@@ -47,6 +47,14 @@ func TestJudge(t *testing.T) {
 		{"adoption needs its word and those of its changes", planner.Action{Kind: planner.Adopt, Changes: []planner.Change{mode}}, false, policy.Policy{Allow: []string{"adopt"}, MaxChanges: 1}, false},
 		{"archive beyond max_archives", planner.Action{Kind: planner.Archive}, false, policy.Policy{Allow: []string{"archive"}, MaxChanges: 1}, false},
 		{"archive within", planner.Action{Kind: planner.Archive}, false, policy.Policy{Allow: []string{"archive"}, MaxChanges: 1, MaxArchives: 1}, true},
+		{"a create that grants more than max_mode", planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerWiderAccess}}, false, defaults, false},
+		{"a create that grants more than max_mode, named", planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerWiderAccess}}, false, policy.Policy{Allow: []string{"create", "access_wider"}, MaxChanges: 1}, true},
+		{"a create without a hard limit", planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerUnlimited}}, false, defaults, false},
+		{"a create without a hard limit, named", planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerUnlimited}}, false, policy.Policy{Allow: []string{"create", "unlimited"}, MaxChanges: 1}, true},
+		{"a report of one without a hard limit", planner.Action{Kind: planner.Report, Danger: []planner.Danger{planner.DangerUnlimited}}, false, defaults, false},
+		{"a restore that grants too much", planner.Action{Kind: planner.Restore, Danger: []planner.Danger{planner.DangerWiderAccess}}, false, policy.Policy{Allow: []string{"restore"}, MaxChanges: 1}, false},
+		{"another directory, whatever is allowed", planner.Action{Kind: planner.Adopt, Danger: []planner.Danger{planner.DangerReplaced}}, false, policy.Policy{Allow: []string{"adopt"}, MaxChanges: 1}, false},
+		{"another directory's end, whatever is allowed", planner.Action{Kind: planner.Archive, Danger: []planner.Danger{planner.DangerArchive, planner.DangerReplaced}}, false, policy.Policy{Allow: []string{"archive"}, MaxChanges: 1, MaxArchives: 1}, false},
 		{"beyond max_changes", planner.Action{Kind: planner.Create}, false, policy.Policy{Allow: []string{"create"}}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

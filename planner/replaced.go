@@ -1,0 +1,113 @@
+package planner
+
+import (
+	"fmt"
+	"path"
+	"time"
+)
+
+// A directory is told from others by its inode, and by when it was made: inodes are used again after an rmdir. Whoever may
+// rename in the directory above can put another one at a path; what is done there then would hit the wrong data.
+
+// isOther reports whether dir is another directory than the recorded one. What was not recorded, or is not told by the
+// filesystem, is not compared.
+func (r *Record) isOther(dir *Directory) bool {
+	if r.Inode == 0 {
+		return false
+	}
+	return r.Inode != dir.Inode || r.Born != 0 && dir.Born != 0 && r.Born != dir.Born
+}
+
+// replaced reports whether another directory than the recorded one stands at the node's path.
+func (g *Graph) replaced(n *node, dir *Directory) (Record, bool) {
+	r, recorded := g.recordOf(n)
+	return r, recorded && dir.State == DirPresent && r.Storage == n.storage && r.System == n.system.Name && r.isOther(dir)
+}
+
+// Lost is a recorded directory that no longer stands where it was recorded: another one is in its place.
+type Lost struct {
+	// Place is where it was.
+	Place Place
+	Inode uint64
+	Born  int64
+}
+
+// maxLost is how many replaced directories are looked for in one plan.
+const maxLost = 100
+
+// Lost are the directories that others have replaced, to be looked for among their siblings: at most 100, for more are
+// no exchange of directories but another filesystem.
+func (g *Graph) Lost(directories []Directory) []Lost {
+	var lost []Lost
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if n.place < 0 || n.isNode() || n.record < 0 || len(lost) == maxLost {
+			continue
+		}
+		if r, ok := g.replaced(n, &directories[n.place]); ok {
+			lost = append(lost, Lost{Place{n.system.Name, n.storage}, r.Inode, r.Born})
+		}
+	}
+	return lost
+}
+
+// markReplaced adds the danger of another directory than the recorded one, in words.
+func (c *comparison) markReplaced(n *node, dir Directory, d *decision) {
+	r := &d.record
+	text := fmt.Sprintf("another directory than the recorded one stands here: recorded %s is inode %d, here is inode %d", day(r.At),
+		r.Inode, dir.Inode)
+	if r.Inode == dir.Inode {
+		text = fmt.Sprintf("another directory than the recorded one stands here: both have inode %d, but the recorded one was made %s and this "+
+			"one %s", r.Inode, moment(r.Born), moment(dir.Born))
+	}
+	d.danger(DangerReplaced, "replaced", "%s; %s", text, c.whereabouts(n, r, dir))
+}
+
+func moment(nanoseconds int64) string {
+	return time.Unix(0, nanoseconds).UTC().Format("2006-01-02 15:04:05.000000000 UTC")
+}
+
+// whereabouts says where the recorded directory is now, and whose the one in its place is by the records.
+func (c *comparison) whereabouts(n *node, r *Record, dir Directory) string {
+	text := "where the recorded one is now is not known"
+	at, looked := c.seen.Found[Place{n.system.Name, n.storage}]
+	if at == "" {
+		at = c.known().standing[inodeOn{n.system.Name, r.Inode}]
+	}
+	switch {
+	case at != "" && at != n.storage:
+		text = "the recorded one is at " + at + " now"
+	case looked:
+		text = "the recorded one is not in " + path.Dir(n.storage)
+	}
+	if whose := c.known().recorded[inodeOn{n.system.Name, dir.Inode}]; whose != "" && whose != n.address() {
+		text += ", and the one here is recorded as that of " + whose
+	}
+	return text
+}
+
+// inodeOn is a directory on a system.
+type inodeOn struct {
+	system string
+	inode  uint64
+}
+
+// inodes are the paths at which directories stand, and the addresses for which they are recorded.
+type inodes struct{ standing, recorded map[inodeOn]string }
+
+// known is made when the first replaced directory needs it: there is mostly none.
+func (c *comparison) known() *inodes {
+	if c.inodes != nil {
+		return c.inodes
+	}
+	c.inodes = &inodes{map[inodeOn]string{}, map[inodeOn]string{}}
+	for i := range c.g.nodes {
+		if n := &c.g.nodes[i]; n.place >= 0 && c.seen.Directories[n.place].State == DirPresent {
+			c.inodes.standing[inodeOn{n.system.Name, c.seen.Directories[n.place].Inode}] = n.storage
+		}
+	}
+	for r := range c.g.world.Recorded.Records.All() {
+		c.inodes.recorded[inodeOn{r.System, r.Inode}] = r.Address
+	}
+	return c.inodes
+}
