@@ -57,4 +57,6 @@ type Observer interface {
 	Directories(ctx context.Context, targets []planner.Place) []planner.Directory
 	// Quotas has one answer for each target, in order.
 	Quotas(ctx context.Context, targets []planner.QuotaTarget) []planner.QuotaState
+	// Find says where directories that others have replaced are now; what is not known is left out.
+	Find(ctx context.Context, lost []planner.Lost) map[planner.Place]string
 }

@@ -221,6 +221,7 @@ func (s *session) observe(ctx context.Context, g *planner.Graph, parallelism int
 	seen.Mounts = o.Mounts(ctx, s.cfg.Settings.Systems)
 	seen.Directories = o.Directories(ctx, g.Targets())
 	seen.Quotas = o.Quotas(ctx, g.QuotaTargets(seen))
+	seen.Found = o.Find(ctx, g.Lost(seen.Directories))
 	return seen, nil
 }
 

@@ -113,6 +113,16 @@ func (e *eyes) Observe(system planner.System, path string) planner.Directory {
 	return root.Observe(system, path)
 }
 
+// Find looks for one directory, below the root of the present look.
+func (e *eyes) Find(system planner.System, lost planner.Lost) (at string, looked bool) {
+	root := e.take()
+	if root == nil {
+		return "", false
+	}
+	defer e.giveBack(root)
+	return root.Find(system, lost)
+}
+
 // lookEnded is what a call that nobody waits for any more gets.
 const lookEnded = "the look has ended"
 

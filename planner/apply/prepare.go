@@ -91,7 +91,7 @@ func byOurselves(p *planner.Plan, s planner.Stale, g *planner.Graph) bool {
 		}
 		switch a.Kind {
 		case planner.Create:
-			return s.Field == "observed owner" || s.Field == "observed group" || s.Field == "observed mode"
+			return s.Field == "inode" || s.Field == "observed owner" || s.Field == "observed group" || s.Field == "observed mode"
 		case planner.Archive:
 			elsewhere := s.Field == "order" || s.Field == "address" || s.Field == "directory"
 			return w.Kind == planner.Report && (s.Field == "state" || w.Inode == 0 && !elsewhere)

@@ -239,20 +239,21 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, project id %s, which is not what was set; somebody "+
 			"works against it, or the file system does not keep it", a.Storage, now.Owner, now.Group, now.Mode, now.ProjectValue())
 	}
-	e.keepRecord(w, o, now.Inode)
+	e.keepRecord(w, o, now)
 	for _, c := range a.Changes {
 		o.steps = append(o.steps, string(c.Attribute))
 	}
 	return nil
 }
 
-func (e *Engine) keepRecord(w *Work, o *outcome, inode uint64) {
-	o.inode = inode
+// keepRecord has the resource recorded as wanted, with the directory that was seen.
+func (e *Engine) keepRecord(w *Work, o *outcome, seen planner.Directory) {
+	o.inode = seen.Inode
 	if w.Record.Key.Item == "" || w.Action.Target.IsNode() {
 		return
 	}
 	r := w.Record
-	r.Inode, r.At = inode, e.Now().UTC()
+	r.Inode, r.Born, r.At = seen.Inode, seen.Born, e.Now().UTC()
 	o.record = &r
 }
 
@@ -262,7 +263,7 @@ func (e *Engine) report(w *Work, o *outcome) {
 	case slices.Contains(w.Action.Danger, planner.DangerMissing):
 		o.forget = true
 	case w.Record.Inode != 0 && w.Record.Key.Item != "":
-		e.keepRecord(w, o, w.Record.Inode)
+		e.keepRecord(w, o, planner.Directory{Inode: w.Record.Inode, Born: w.Record.Born})
 	}
 }
 
@@ -352,7 +353,7 @@ func (e *Engine) finished(ctx context.Context, job *Job, w *Work, o *outcome) er
 	o.steps = []string{"found done"}
 	seen := e.Storage.Look(a.System, a.Storage)
 	if seen.State == planner.DirPresent && asWanted(a, seen) {
-		e.keepRecord(w, o, seen.Inode)
+		e.keepRecord(w, o, seen)
 	}
 	return nil
 }

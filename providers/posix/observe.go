@@ -31,7 +31,7 @@ func (s *System) byProject() bool {
 }
 
 func (s *System) observe(fd int, storage string) planner.Directory {
-	st, err := fstat(fd)
+	st, err := statx(fd)
 	if err != nil {
 		return s.unknown("look at", storage, err)
 	}
@@ -40,6 +40,9 @@ func (s *System) observe(fd int, storage string) planner.Directory {
 		Owner: planner.UID(st.Uid), Group: planner.GID(st.Gid),
 		Mode:  planner.Mode(st.Mode) & planner.ModeBits,
 		Inode: st.Ino,
+	}
+	if st.Mask&unix.STATX_BTIME != 0 {
+		d.Born = st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
 	}
 	if d.ACL, err = hasACL(fd); err != nil {
 		return s.unknown("read the ACLs of", storage, err)

@@ -49,6 +49,17 @@ func fstat(fd int) (st unix.Stat_t, err error) {
 	return st, err
 }
 
+// statx is fstat, and says when the file was made where the filesystem knows it.
+func statx(fd int) (st unix.Statx_t, err error) {
+	const want = unix.STATX_BASIC_STATS | unix.STATX_BTIME
+	err = retry(func() error { return unix.Statx(fd, "", unix.AT_EMPTY_PATH, want, &st) })
+	if err == nil && st.Mask&(unix.STATX_MODE|unix.STATX_UID|unix.STATX_GID|unix.STATX_INO) !=
+		unix.STATX_MODE|unix.STATX_UID|unix.STATX_GID|unix.STATX_INO {
+		err = unix.EIO
+	}
+	return st, err
+}
+
 // lstatAt looks at one name in a directory, without following it.
 func lstatAt(fd int, name string) (st unix.Stat_t, err error) {
 	err = retry(func() error { return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })

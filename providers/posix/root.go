@@ -93,6 +93,15 @@ func (r *Root) Observe(system planner.System, storage string) planner.Directory 
 	return s.Observe(storage)
 }
 
+// Find looks for a directory that another one has replaced: [System.Find]. The mount must have been looked at before.
+func (r *Root) Find(system planner.System, lost planner.Lost) (at string, looked bool) {
+	s := r.seen(system.Name)
+	if s == nil {
+		return "", false
+	}
+	return s.Find(lost)
+}
+
 // System opens the system for changes. It must be mounted as configured; and where expected is not zero, its root must
 // be the one that was recorded. Otherwise the error is [ErrNotMounted], and nothing may be changed.
 func (r *Root) System(system planner.System, expected planner.RootIdentity) (*System, error) {
