@@ -24,7 +24,7 @@ func (s *service) foreign(path string) {
 	s.check(err)
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	_, err = w.Write(bytes.Replace(part, []byte(`"renderer":1,`), []byte(`"renderer":2,`), 1))
+	_, err = w.Write(bytes.Replace(part, []byte(`"renderer":2,`), []byte(`"renderer":3,`), 1))
 	s.check(err)
 	s.check(w.Close())
 	text := bytes.Replace(data[:start], []byte("Plan: 3 to create."), []byte("Plan: nothing to worry about."), 1)

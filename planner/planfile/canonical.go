@@ -15,7 +15,7 @@ import (
 )
 
 // Renderer is the version of the rendering and compression rules; package planner's Context.Renderer has to be this.
-const Renderer = 1
+const Renderer = 2
 
 // format is the version of the machine's part.
 const format = 1
