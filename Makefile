@@ -3,7 +3,7 @@
 GO       ?= go
 FUZZTIME ?= 10m
 
-.PHONY: all build test test-long lint bench fuzz demo install clean
+.PHONY: all build test test-kernel test-long lint bench fuzz demo install clean
 
 all: build
 
@@ -13,6 +13,10 @@ build: ## static binaries in bin/
 test: lint ## everything: formatting, vet, staticcheck, unit, property and end-to-end tests with the race detector
 	GORACE=atexit_sleep_ms=20 $(GO) test -race -timeout 15m ./... # each process would sleep a second at its end
 	$(GO) test -timeout 15m -run "TestKilledAnywhere|TestAttack|TestAllocations" ./cmd/cscs-sync # every kill point and attack, and allocations, without the race detector's weight
+
+test-kernel: ## quotas of XFS and ext4 on a real kernel, in an emulated machine: needs qemu, Debian's packages and half a minute
+	CGO_ENABLED=0 $(GO) test -c -tags kernel -o bin/kernel-tests/quota-linux ./providers/quota/linux
+	$(GO) run ./cmd/internal/kerneltest bin/kernel-tests/quota-linux
 
 test-long: lint ## the same with every kill point, 100,000 attacks, 10,000 rounds and a million tries
 	CSCS_TEST_LONG=1 $(GO) test -timeout 4h ./...

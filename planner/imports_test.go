@@ -22,10 +22,14 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/config":   {"planner", "planner/override", "planner/policy"},
 		"planner/apply":    {"planner", "providers", "state"},
 		"providers":        {"planner"},
+		"providers/hang":   {},
+		"providers/quota":  {"planner"},
 		"providers/lustre": {"planner", "providers"},
 		"providers/waldur": {"planner", "providers"},
 		"providers/posix":  {"planner"},
 		"state":            {"planner"},
+
+		"providers/quota/linux": {"planner", "providers/hang", "providers/quota"},
 	}
 	pure := []string{"planner", "planner/override", "planner/planfile", "planner/policy"}
 	impure := []string{"os", "os/exec", "os/user", "net", "net/http", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog"}

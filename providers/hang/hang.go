@@ -1,0 +1,98 @@
+// Package hang makes calls that may never return. A system call on a mount whose server is away sleeps in the kernel, and
+// no context ends it: all that a caller can do is to stop waiting, and to start no more such calls than it can bear.
+package hang
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// defaultTimeout is how long a call may take: a Lustre server that is away costs up to 16 s a call.
+	defaultTimeout = 30 * time.Second
+	// patience is how long a call may go on after its deadline before it is left behind: a program that was killed needs it.
+	patience = time.Second
+	// maxStuck is how many calls may be left behind before no other is started.
+	maxStuck = 8
+)
+
+// ErrTimeout means that a call did not end in time. It may have taken effect, or still may.
+var ErrTimeout = errors.New("no answer in time")
+
+// Calls starts calls with one deadline, and counts those that it left behind. Its methods may be called at the same time.
+type Calls struct {
+	timeout, patience time.Duration
+	stuck             atomic.Int64
+}
+
+// New returns Calls that wait for timeout; 0 is 30 seconds.
+func New(timeout time.Duration) *Calls {
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	return &Calls{timeout: timeout, patience: patience}
+}
+
+// Stuck returns the number of calls that were left behind and have not returned.
+func (c *Calls) Stuck() int { return int(c.stuck.Load()) }
+
+// Do runs call and waits for it. If call returns in time, Do runs the function that it returned, on the caller's goroutine,
+// so that this function may write to the caller's variables. Otherwise the error wraps [ErrTimeout], or the error of ctx if
+// that ended first. what names the call in errors.
+func (c *Calls) Do(ctx context.Context, what string, call func(context.Context) func() error) error {
+	if n := c.Stuck(); n >= maxStuck {
+		return fmt.Errorf("%s: %d earlier calls hang and cannot be ended, so no other is started: %w", what, n, ErrTimeout)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	done := make(chan func() error, 1)
+	var left atomic.Bool
+	go func() {
+		defer cancel()
+		done <- call(ctx)
+		if left.CompareAndSwap(true, false) {
+			c.stuck.Add(-1)
+		}
+	}()
+	if finish := c.wait(ctx, done); finish != nil {
+		return finish()
+	}
+	c.stuck.Add(1)
+	left.Store(true)
+	select {
+	case finish := <-done: // it ended in this instant, perhaps before it could see that it was left behind
+		if left.CompareAndSwap(true, false) {
+			c.stuck.Add(-1)
+		}
+		return finish()
+	default:
+		return c.late(ctx, what)
+	}
+}
+
+// wait returns what the call gave; nil if it did not return in time.
+func (c *Calls) wait(ctx context.Context, done <-chan func() error) func() error {
+	select {
+	case finish := <-done:
+		return finish
+	case <-ctx.Done():
+	}
+	patience := time.NewTimer(c.patience)
+	defer patience.Stop()
+	select {
+	case finish := <-done:
+		return finish
+	case <-patience.C:
+		return nil
+	}
+}
+
+// late says why a call was left behind.
+func (c *Calls) late(ctx context.Context, what string) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("%s was interrupted: %w", what, ctx.Err())
+	}
+	return fmt.Errorf("%s: %w (%s): is a server of the filesystem away?", what, ErrTimeout, c.timeout)
+}

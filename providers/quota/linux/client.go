@@ -1,0 +1,230 @@
+package linux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/hang"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
+)
+
+const (
+	via = "quotactl"
+	kib = 1024
+
+	// maxSpace and maxInodes are far above any filesystem and far below where the kernel's counters wrap around to 0, which
+	// is no limit.
+	maxSpace  planner.Bytes  = 1 << 60
+	maxInodes planner.Inodes = 1 << 48
+
+	xfsMagic = 0x58465342
+	extMagic = 0xEF53
+)
+
+// Client reads and sets quotas of the kernel. dir is always an absolute path of a directory on the filesystem that is meant.
+// Its methods may be called at the same time.
+type Client struct {
+	call  call
+	calls *hang.Calls
+}
+
+// New returns a client whose calls take at most timeout; 0 is 30 seconds.
+func New(timeout time.Duration) *Client { return &Client{kernel, hang.New(timeout)} }
+
+// Traits are what the filesystem of dir can do. An error means that it has no quotas that this package knows.
+func (c *Client) Traits(ctx context.Context, dir string) (planner.Traits, error) {
+	var st unix.Statfs_t
+	err := c.calls.Do(ctx, "statfs", func(context.Context) func() error {
+		var got unix.Statfs_t
+		err := unix.Statfs(dir, &got)
+		return func() error { st = got; return err }
+	})
+	if err != nil {
+		return planner.Traits{}, fmt.Errorf("look at the filesystem of %s: %w", dir, err)
+	}
+	t := planner.Traits{Unit: kib, Soft: true, Grace: true, MaxSpace: maxSpace, MaxInodes: maxInodes}
+	switch int64(st.Type) {
+	case xfsMagic:
+		t.Unit, t.KeepsClock = planner.Bytes(st.Frsize), true
+	case extMagic:
+	default:
+		return planner.Traits{}, fmt.Errorf("%s is neither XFS nor ext4 (statfs says %#x): kernel quotas are known of these only", dir, st.Type)
+	}
+	return t, nil
+}
+
+// Enforced checks that the kernel holds people to the limits of a kind of id. The error says what is missing, and how to
+// switch it on.
+func (c *Client) Enforced(ctx context.Context, dir string, by planner.QuotaBy) error {
+	counted, enforced, option := uint16(groupCounted), uint16(groupEnforced), "grpquota"
+	if by == planner.ByProject {
+		counted, enforced, option = projectCounted, projectEnforced, "prjquota"
+	}
+	s := new(stats)
+	s[0] = 1 // FS_QSTATV_VERSION1
+	err := c.do(ctx, dir, getStats, by, 0, unsafe.Pointer(s))
+	switch {
+	case err != nil:
+		return fmt.Errorf("are %s quotas of %s on: %w", by, dir, &callError{err})
+	case s.flags()&counted == 0:
+		return fmt.Errorf("%s quotas of %s are off: mount it with %s", by, dir, option)
+	case s.flags()&enforced == 0:
+		return fmt.Errorf("%s quotas of %s are counted, but not enforced: mount it with %s, or switch them on with quotaon", by, dir, option)
+	}
+	return nil
+}
+
+// Get reads limits and usage of one id. What could not be read is unknown, with the reason.
+func (c *Client) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
+	if err := errors.Join(quota.CheckID(by, id), c.Enforced(ctx, dir, by)); err != nil {
+		return quota.Unknown(via, err.Error())
+	}
+	b := new(block)
+	err := c.do(ctx, dir, getQuota, by, id, b.pointer())
+	if errors.Is(err, unix.ENOENT) { // XFS has no record of an id that owns nothing and has no limits
+		*b, err = block{}, nil
+	}
+	if err != nil {
+		return quota.Unknown(via, fmt.Sprintf("read quota: %v", &callError{err}))
+	}
+	return b.state()
+}
+
+// List reads the quotas that the filesystem has a record of, from first to last, both included. It is complete, or an error.
+func (c *Client) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
+	if err := c.Enforced(ctx, dir, by); err != nil {
+		return nil, fmt.Errorf("list quotas: %w", err)
+	}
+	all := map[uint32]planner.QuotaState{}
+	for id := first; ; {
+		b := new(block)
+		err := c.do(ctx, dir, getNext, by, id, b.pointer())
+		if errors.Is(err, unix.ENOENT) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list quotas of %s from %d on: %w", dir, id, &callError{err})
+		}
+		found := b.u32(atID)
+		if found > last {
+			return all, nil
+		}
+		if found < id {
+			return nil, fmt.Errorf("list quotas of %s from %d on: the kernel went back to %d", dir, id, found)
+		}
+		all[found] = b.state()
+		if found == last {
+			return all, nil
+		}
+		id = found + 1
+	}
+}
+
+// Set sets all four limits in one call, and keeps the clocks that keep names. It does not read them back. After an error
+// that does not wrap [quota.ErrRefused] it is not known whether they were set.
+func (c *Client) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+	t, err := c.Traits(ctx, dir)
+	if err != nil {
+		return fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused, err)
+	}
+	l, err := quota.Check(t, by, id, want)
+	if err != nil {
+		return err
+	}
+	if err := c.Enforced(ctx, dir, by); err != nil {
+		return fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused, err)
+	}
+	b := request(l, uint64(t.Unit/kib), keep)
+	if err := c.do(ctx, dir, setQuota, by, id, b.pointer()); err != nil {
+		return fmt.Errorf("set quota of %s %d at %s: %w", by, id, dir, &callError{err})
+	}
+	return nil
+}
+
+// request is the block that sets limits, which come in units of so many KiB.
+func request(l quota.Limits, unit uint64, keep planner.Grace) *block {
+	b := new(block)
+	b.put64(atBSoft, l.SpaceSoft*unit)
+	b.put64(atBHard, l.SpaceHard*unit)
+	b.put64(atISoft, l.InodesSoft)
+	b.put64(atIHard, l.InodesHard)
+	valid := uint32(validBLimits | validILimits)
+	if !keep.Space.IsZero() {
+		b.put64(atBTime, uint64(keep.Space.Unix()))
+		valid |= validBTime
+	}
+	if !keep.Inodes.IsZero() {
+		b.put64(atITime, uint64(keep.Inodes.Unix()))
+		valid |= validITime
+	}
+	b.setValid(valid)
+	return b
+}
+
+// state is what a block that was read says.
+func (b *block) state() planner.QuotaState {
+	s := planner.QuotaState{
+		Via: via,
+		Limits: planner.Quota{
+			SpaceSoft: quota.Limit(b.u64(atBSoft), planner.Bytes(kib)), SpaceHard: quota.Limit(b.u64(atBHard), planner.Bytes(kib)),
+			InodesSoft: quota.Limit(b.u64(atISoft), planner.Inodes(1)), InodesHard: quota.Limit(b.u64(atIHard), planner.Inodes(1)),
+		},
+		Space:  planner.Usage[planner.Bytes]{N: planner.Bytes(b.u64(atCurSpace)), Known: true},
+		Inodes: planner.Usage[planner.Inodes]{N: planner.Inodes(b.u64(atCurInodes)), Known: true},
+	}
+	if !s.Limits.SpaceSoft.Known() || !s.Limits.SpaceHard.Known() {
+		return quota.Unknown(via, "a space limit is more than can be counted in bytes")
+	}
+	s.SetEnds(planner.Grace{Space: unixTime(b.u64(atBTime)), Inodes: unixTime(b.u64(atITime))})
+	return s
+}
+
+func unixTime(seconds uint64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), 0).UTC()
+}
+
+// do makes one call within its deadline. The kernel writes to a copy of data, because a call that was left behind may still
+// write to it.
+func (c *Client) do(ctx context.Context, dir string, cmd uint32, by planner.QuotaBy, id uint32, data unsafe.Pointer) error {
+	var copied [len(stats{})]byte
+	size := len(block{})
+	if cmd == getStats {
+		size = len(stats{})
+	}
+	to := unsafe.Slice((*byte)(data), size)
+	copy(copied[:], to)
+	return c.calls.Do(ctx, "quotactl", func(context.Context) func() error {
+		err := c.call(dir, cmd, by, id, unsafe.Pointer(&copied))
+		return func() error { copy(to, copied[:size]); return err }
+	})
+}
+
+// callError says what the errno of a quota call means.
+type callError struct{ err error }
+
+func (e *callError) Unwrap() error { return e.err }
+
+func (e *callError) Error() string {
+	switch {
+	case errors.Is(e.err, unix.ESRCH), errors.Is(e.err, unix.ENOSYS): // ext4 and XFS say so in different ways
+		return "quotas of this kind are off there: mount the filesystem with grpquota or prjquota"
+	case errors.Is(e.err, unix.EPERM), errors.Is(e.err, unix.EACCES):
+		return "not permitted: cscs-sync must run as root (CAP_SYS_ADMIN)"
+	case errors.Is(e.err, unix.EOPNOTSUPP), errors.Is(e.err, unix.EINVAL):
+		return fmt.Sprintf("the kernel or the filesystem has no such quotas (%v)", e.err)
+	case errors.Is(e.err, unix.EIO):
+		return "the filesystem failed to read or write its quotas (input/output error): check it, and see the kernel's log"
+	case errors.Is(e.err, unix.EROFS):
+		return "the filesystem is mounted read-only"
+	}
+	return e.err.Error()
+}

@@ -1,0 +1,105 @@
+// Package quota is what all quota backends share: the rules for limits before they are sent, and the forms of what was read.
+// Each backend is one package below it.
+package quota
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// MaxID is the greatest group or project id that is used: old programs cut larger numbers down to 32 bits with a sign.
+const MaxID = 1<<31 - 1
+
+// ErrRefused means that limits cannot be set as asked, and that nothing was sent.
+var ErrRefused = errors.New("refused")
+
+// Limits are four limits as a filesystem has them: space in units of [planner.Traits.Unit], and 0 for no limit.
+type Limits struct{ SpaceSoft, SpaceHard, InodesSoft, InodesHard uint64 }
+
+// Check turns the limits of one id into the numbers that are sent. It refuses, with an error that wraps [ErrRefused] and
+// names all that is wrong: a limit that is unknown; a zero that is not said as unlimited; space that is no whole unit; more
+// than the traits allow; a soft limit above its hard one; the id 0, whose limits are the default of all others; an id above
+// [MaxID].
+func Check(t planner.Traits, by planner.QuotaBy, id uint32, q planner.Quota) (Limits, error) {
+	errs := []error{CheckID(by, id)}
+	add := func(name string, n uint64, err error) uint64 {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		return n
+	}
+	var l Limits
+	n, err := wire(q.SpaceSoft, t.Unit, t.MaxSpace)
+	l.SpaceSoft = add("space_soft", n, err)
+	n, err = wire(q.SpaceHard, t.Unit, t.MaxSpace)
+	l.SpaceHard = add("space_hard", n, err)
+	n, err = wire(q.InodesSoft, 1, t.MaxInodes)
+	l.InodesSoft = add("inodes_soft", n, err)
+	n, err = wire(q.InodesHard, 1, t.MaxInodes)
+	l.InodesHard = add("inodes_hard", n, err)
+	if l.SpaceHard != 0 && l.SpaceSoft > l.SpaceHard {
+		unit := uint64(t.Unit)
+		errs = append(errs, fmt.Errorf("space: soft %s is above hard %s", planner.Bytes(l.SpaceSoft*unit), planner.Bytes(l.SpaceHard*unit)))
+	}
+	if l.InodesHard != 0 && l.InodesSoft > l.InodesHard {
+		errs = append(errs, fmt.Errorf("inodes: soft %d is above hard %d", l.InodesSoft, l.InodesHard))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Limits{}, fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, ErrRefused, err)
+	}
+	return l, nil
+}
+
+// CheckID refuses ids whose limits are never read or set.
+func CheckID(by planner.QuotaBy, id uint32) error {
+	switch {
+	case by != planner.ByGroup && by != planner.ByProject:
+		return fmt.Errorf("quotas by %q do not exist: want group or project", by)
+	case id == 0:
+		return errors.New("id 0 is the default quota of all others")
+	case id > MaxID:
+		return fmt.Errorf("id %d is above %d", id, MaxID)
+	}
+	return nil
+}
+
+// wire turns a limit into a number of units.
+func wire[U planner.Bytes | planner.Inodes](l planner.Limit[U], unit, greatest U) (uint64, error) {
+	n, ok := l.Number()
+	switch {
+	case l.IsUnlimited():
+		return 0, nil
+	case !ok:
+		return 0, errors.New("the limit is not known, and would become unlimited")
+	case n == 0:
+		return 0, errors.New("a limit of 0 would be unlimited: say unlimited if that is meant")
+	case n > greatest:
+		return 0, fmt.Errorf("%v is above %v, the most that is set", n, greatest)
+	case n%unit != 0:
+		return 0, fmt.Errorf("%d bytes are no whole multiple of %d", n, unit)
+	}
+	return uint64(n / unit), nil
+}
+
+// Unknown returns a state of which nothing is known.
+func Unknown(via, why string) planner.QuotaState {
+	return planner.QuotaState{
+		LimitsWhy: why, Via: via,
+		Space:  planner.Usage[planner.Bytes]{Why: why},
+		Inodes: planner.Usage[planner.Inodes]{Why: why},
+	}
+}
+
+// Limit returns a limit that was read: n in the given unit, 0 for no limit. A number too large to be counted is unknown.
+func Limit[U planner.Bytes | planner.Inodes](n uint64, unit U) planner.Limit[U] {
+	if n == 0 {
+		return planner.Unlimited[U]()
+	}
+	u := U(n) * unit
+	if u/unit != U(n) {
+		return planner.Limit[U]{}
+	}
+	return planner.LimitOf(u)
+}

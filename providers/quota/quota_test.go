@@ -1,0 +1,69 @@
+package quota
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+func traits() planner.Traits {
+	return planner.Traits{Unit: 4096, MaxSpace: 1 << 60, MaxInodes: 1 << 48}
+}
+
+func limits(soft, hard planner.Bytes) planner.Quota {
+	return planner.Quota{SpaceSoft: planner.LimitOf(soft), SpaceHard: planner.LimitOf(hard), InodesSoft: planner.LimitOf[planner.Inodes](1),
+		InodesHard: planner.Unlimited[planner.Inodes]()}
+}
+
+func TestCheckCountsInUnits(t *testing.T) {
+	got, err := Check(traits(), planner.ByGroup, 30500, limits(8192, 1<<60))
+	if err != nil || got != (Limits{SpaceSoft: 2, SpaceHard: 1 << 48, InodesSoft: 1}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestCheckRefuses(t *testing.T) {
+	unknown := limits(4096, 8192)
+	unknown.InodesHard = planner.Limit[planner.Inodes]{}
+	for want, c := range map[string]struct {
+		by planner.QuotaBy
+		id uint32
+		q  planner.Quota
+	}{
+		"would become unlimited":   {planner.ByGroup, 1, unknown},
+		"0 would be unlimited":     {planner.ByGroup, 1, limits(0, 8192)},
+		"no whole multiple":        {planner.ByGroup, 1, limits(4096, 8193)},
+		"the most that is set":     {planner.ByGroup, 1, limits(4096, 1<<61)},
+		"soft 8 KiB is above":      {planner.ByGroup, 1, limits(8192, 4096)},
+		"id 0 is the default":      {planner.ByProject, 0, limits(4096, 8192)},
+		"is above 2147483647":      {planner.ByProject, 1 << 31, limits(4096, 8192)},
+		"want group or project":    {"user", 1, limits(4096, 8192)},
+		"space_soft: a limit of 0": {planner.ByGroup, 1, limits(0, 1)},
+	} {
+		_, err := Check(traits(), c.by, c.id, c.q)
+		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+// All that is wrong is told at once.
+func TestCheckCollects(t *testing.T) {
+	_, err := Check(traits(), planner.ByGroup, 0, limits(8192, 4096))
+	for _, want := range []string{"id 0 is the default", "is above hard 4 KiB"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+func TestLimitTooLargeIsUnknown(t *testing.T) {
+	if Limit(1<<60, planner.Bytes(1024)).Known() {
+		t.Error("an overflow is known")
+	}
+	if !Limit(0, planner.Bytes(1024)).IsUnlimited() {
+		t.Error("0 is not unlimited")
+	}
+}
