@@ -215,6 +215,7 @@ func (c *comparison) drift(n *node, d *decision, dir *Directory) {
 		add(Owner, Number(uint64(rec.Owner)), Number(uint64(dir.Owner)))
 		add(Group, Number(uint64(rec.Group)), Number(uint64(dir.Group)))
 		add(ModeAttr, ModeValue(rec.Mode), ModeValue(dir.Mode))
+		add(ACLAttr, aclValue(rec.ACL), aclValue(dir.ACL.Beyond()))
 	}
 	if !d.replaced && rec.Project != 0 && dir.HasProject {
 		add(Project, Number(uint64(rec.Project)), dir.ProjectValue())

@@ -21,6 +21,8 @@ type comparison struct {
 	lost map[Key]bool
 	// inodes are made by [comparison.known].
 	inodes *inodes
+	// acls counts the directories that have an ACL and are as wanted.
+	acls int
 	// same is the room of [decision.same], used again for each resource.
 	same [8]Change
 }
@@ -41,6 +43,7 @@ func Compare(g *Graph, seen Observed, header Context) *Plan {
 	}
 	c.bringBack()
 	c.parents()
+	c.warnMoreACLs()
 	c.finish()
 	return c.plan
 }
@@ -247,6 +250,7 @@ func (c *comparison) enforce(n *node, d *decision) {
 	c.watch(n, d, Reason{})
 	switch {
 	case len(d.action.Changes) == 0:
+		c.warnACL(n, dir)
 	case n.hold != nil:
 		c.refuse(n, n.hold.reason(), true, false)
 	default:
@@ -256,6 +260,7 @@ func (c *comparison) enforce(n *node, d *decision) {
 		d.action.Kind = Update
 		d.detail.Reasons = []Reason{{"parents_enforced", "storage.parents is \"enforce\""}}
 		c.wideMode(d)
+		c.sayACL(d, dir)
 		c.add(*d)
 	}
 }

@@ -34,7 +34,7 @@ func (c *comparison) dangerOf(ch *Change, dir Directory, d *decision) {
 	case ModeAttr:
 		before, _ := ch.Before.Mode()
 		after, _ := ch.After.Mode()
-		if after&^before&0o077 != 0 || before&0o1000 != 0 && after&0o1000 == 0 || dir.ACL {
+		if after&^before&0o077 != 0 || before&0o1000 != 0 && after&0o1000 == 0 || dir.ACL != nil {
 			d.action.Danger = append(d.action.Danger, DangerWiderAccess)
 		}
 	}

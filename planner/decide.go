@@ -74,6 +74,7 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 		}
 		d.action.Kind = Report
 	default:
+		c.warnACL(n, dir)
 		return Reason{}
 	}
 	d.action.Inode = dir.Inode
@@ -119,12 +120,10 @@ func (c *comparison) explain(n *node, d *decision, dir Directory) {
 	if overridden != "" {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{"override", fmt.Sprintf("override %q wants it so", overridden)})
 	}
-	if dir.ACL && slices.ContainsFunc(d.action.Changes, func(ch Change) bool { return !ch.Attribute.IsQuota() }) {
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"acl", "it has an ACL: more people may get in than its mode shows"})
-	}
 	if len(d.detail.Reasons) == 0 && d.recorded {
 		d.detail.Reasons = []Reason{{"wish_changed", "the proxy wants it otherwise now"}}
 	}
+	c.sayACL(d, dir)
 }
 
 func (c *comparison) reasonOfWish(n *node, d *decision, code, text string) {

@@ -51,8 +51,8 @@ type Directory struct {
 	// MissingAbove counts the ancestors that are absent too, when the state is DirAbsent.
 	MissingAbove uint16
 	State        DirState
-	// ACL tells that the directory has an access or default ACL beyond its mode.
-	ACL                 bool
+	// ACL is what its ACLs say beyond its mode; nil if that is nothing.
+	ACL                 *ACL
 	Inherit, HasProject bool
 }
 

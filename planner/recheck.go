@@ -66,6 +66,10 @@ func (c *comparison) record(n *node) Record {
 	}
 	r := Record{Key: n.item.Key, Address: n.address(), System: n.system.Name, Storage: n.storage, Target: n.item.Target,
 		Inode: dir.Inode, Born: dir.Born, Owner: n.owner, Group: n.group, Mode: mode, Claim: ClaimOf(n.quota)}
+	r.ACL = dir.ACL.Beyond()
+	if was, recorded := c.g.recordOf(n); recorded && !was.IsOther(&dir) {
+		r.ACL = was.ACL // one that appeared since stays drift until a person takes it off, or has it recorded
+	}
 	id, ok := n.quotaID()
 	if ok && n.quota.Known() {
 		r.QuotaBy, r.QuotaID = id.By, id.ID

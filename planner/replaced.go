@@ -9,9 +9,9 @@ import (
 // A directory is told from others by its inode, and by when it was made: inodes are used again after an rmdir. Whoever may
 // rename in the directory above can put another one at a path; what is done there then would hit the wrong data.
 
-// isOther reports whether dir is another directory than the recorded one. What was not recorded, or is not told by the
+// IsOther reports whether dir is another directory than the recorded one. What was not recorded, or is not told by the
 // filesystem, is not compared.
-func (r *Record) isOther(dir *Directory) bool {
+func (r *Record) IsOther(dir *Directory) bool {
 	if r.Inode == 0 {
 		return false
 	}
@@ -21,7 +21,7 @@ func (r *Record) isOther(dir *Directory) bool {
 // replaced reports whether another directory than the recorded one stands at the node's path.
 func (g *Graph) replaced(n *node, dir *Directory) (Record, bool) {
 	r, recorded := g.recordOf(n)
-	return r, recorded && dir.State == DirPresent && r.Storage == n.storage && r.System == n.system.Name && r.isOther(dir)
+	return r, recorded && dir.State == DirPresent && r.Storage == n.storage && r.System == n.system.Name && r.IsOther(dir)
 }
 
 // Lost is a recorded directory that no longer stands where it was recorded: another one is in its place.

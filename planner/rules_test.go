@@ -26,6 +26,10 @@ func (o says) Source() planner.Provenance {
 	return planner.Provenance{From: planner.FromOverride, Override: "o", At: "o.hcl:1"}
 }
 
+// stranger is an ACL that lets one more user in.
+var stranger = &planner.ACL{Access: []planner.ACLEntry{{Tag: planner.ACLOwner, Rights: 7}, {Tag: planner.ACLUser, ID: 12345, Rights: 7},
+	{Tag: planner.ACLGroup, Rights: 5}, {Tag: planner.ACLMask, Rights: 7}, {Tag: planner.ACLOthers}}}
+
 func overrides(os ...planner.Override) []planner.Override { return os }
 
 func limits(soft, hard planner.Bytes) planner.Wishes {
@@ -363,7 +367,7 @@ func TestDangers(t *testing.T) {
 		{"a bit for the owner", planner.Directory{Group: 30500, Mode: 0o2070}, "2770", nil},
 		{"setgid", planner.Directory{Group: 30500, Mode: 0o0770}, "2770", nil},
 		{"sticky lost", planner.Directory{Group: 30500, Mode: 0o3770}, "2770", []planner.Danger{wider}},
-		{"narrower, with an ACL", planner.Directory{Group: 30500, Mode: 0o2770, ACL: true}, "2750", []planner.Danger{wider}},
+		{"narrower, with an ACL", planner.Directory{Group: 30500, Mode: 0o2770, ACL: stranger}, "2750", []planner.Danger{wider}},
 		{"another owner", planner.Directory{Owner: 1000, Group: 30500, Mode: 0o2770}, "2770", []planner.Danger{wider}},
 		{"another group", planner.Directory{Group: 30999, Mode: 0o2770}, "2770", []planner.Danger{group}},
 		{"all of it, once each", planner.Directory{Owner: 1000, Group: 30999, Mode: 0o3700}, "2777", []planner.Danger{wider, group}},
@@ -375,7 +379,7 @@ func TestDangers(t *testing.T) {
 		p, _ := plan(&planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = tc.permission })), Recorded: records(recordOf("bio", 30500))}, m)
 		a, d := action(t, p, bio)
 		told := slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == "acl" })
-		if !slices.Equal(a.Danger, tc.want) || told != tc.dir.ACL {
+		if !slices.Equal(a.Danger, tc.want) || told != (tc.dir.ACL != nil) {
 			t.Errorf("%s: danger %v, want %v; reasons %v", tc.name, a.Danger, tc.want, d.Reasons)
 		}
 	}

@@ -72,11 +72,13 @@ const (
 	SpaceHard  Attribute = "space_hard"
 	InodesSoft Attribute = "inodes_soft"
 	InodesHard Attribute = "inodes_hard"
+	// ACLAttr is never changed: it is shown where it drifted.
+	ACLAttr Attribute = "acl"
 )
 
 // Attributes lists all attributes in the order in which they are shown.
 func Attributes() []Attribute {
-	return []Attribute{Owner, Group, ModeAttr, Project, SpaceSoft, SpaceHard, InodesSoft, InodesHard}
+	return []Attribute{Owner, Group, ModeAttr, Project, SpaceSoft, SpaceHard, InodesSoft, InodesHard, ACLAttr}
 }
 
 // IsQuota tells whether the attribute is a limit of a quota.
@@ -103,6 +105,7 @@ const (
 	valueMode
 	valueUnlimited
 	valueUnknown
+	valueText
 )
 
 // Number is a value that counts or identifies.
@@ -116,6 +119,12 @@ func UnlimitedValue() Value { return Value{kind: valueUnlimited} }
 
 // UnknownValue is an observation that could not be made.
 func UnknownValue(why string) Value { return Value{kind: valueUnknown, why: why} }
+
+// TextValue is a value in words.
+func TextValue(s string) Value { return Value{kind: valueText, why: s} }
+
+// Text is the value's text, and false for every other kind.
+func (v Value) Text() (string, bool) { return v.why, v.kind == valueText }
 
 // Number is the value's number, and false for every other kind.
 func (v Value) Number() (uint64, bool) { return v.n, v.kind == valueNumber }
@@ -143,6 +152,8 @@ func (v Value) String() string {
 		return "unlimited"
 	case valueUnknown:
 		return "unknown (" + v.why + ")"
+	case valueText:
+		return v.why
 	}
 	return "none"
 }
@@ -158,6 +169,8 @@ func (v Value) MarshalJSON() ([]byte, error) {
 		return []byte(`"unlimited"`), nil
 	case valueUnknown:
 		return json.Marshal(map[string]string{"unknown": v.why})
+	case valueText:
+		return json.Marshal(map[string]string{"text": v.why})
 	}
 	return []byte("null"), nil
 }
@@ -182,9 +195,14 @@ func (v *Value) UnmarshalJSON(b []byte) error {
 	case len(b) > 0 && b[0] == '{':
 		var u struct {
 			Unknown *string `json:"unknown"`
+			Text    *string `json:"text"`
 		}
-		if err := json.Unmarshal(b, &u); err != nil || u.Unknown == nil {
-			return fmt.Errorf("value %s: want {\"unknown\":\"why\"}", b)
+		if err := json.Unmarshal(b, &u); err != nil || (u.Unknown == nil) == (u.Text == nil) {
+			return fmt.Errorf("value %s: want {\"unknown\":\"why\"} or {\"text\":\"…\"}", b)
+		}
+		if u.Text != nil {
+			*v = TextValue(*u.Text)
+			return nil
 		}
 		*v = UnknownValue(*u.Unknown)
 		return nil

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/state"
@@ -67,7 +69,13 @@ func (s *benchSite) record(b testing.TB, store *state.Store) {
 	for from := 0; from < s.n; from += batch {
 		err := store.Update(func(tx *state.Tx) error {
 			for i := from; i < min(from+batch, s.n); i++ {
-				if err := tx.PutRecord(benchResource(i).record()); err != nil {
+				r := benchResource(i).record()
+				var st unix.Statx_t
+				err := unix.Statx(unix.AT_FDCWD, filepath.Join(s.root, r.Storage), 0, unix.STATX_INO|unix.STATX_BTIME, &st)
+				if err == nil { // else no directory was made: what is recorded is gone
+					r.Inode, r.Born = st.Ino, st.Btime.Sec*1e9+int64(st.Btime.Nsec)
+				}
+				if err := tx.PutRecord(r); err != nil {
 					return err
 				}
 			}

@@ -162,6 +162,7 @@ func (d *doctor) systems(ctx context.Context) {
 		d.archive(sys, path)
 		d.projects(sys)
 	}
+	d.directories(ctx, o, recorded)
 }
 
 // archive looks at a system's archive folder: closed to others, and on the filesystem from which it takes directories.

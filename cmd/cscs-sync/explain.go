@@ -372,6 +372,10 @@ func (e *explanation) outcome(v planner.View) {
 		}
 	}
 	if !said && !v.Target.IsNode() {
-		e.line("next", "nothing: it is as wanted")
+		what := "it is as wanted"
+		if dir, ok := e.seenAt(v); ok && dir.ACL != nil {
+			what = "owner, group, mode and quota are as wanted; who gets in is up to its ACL"
+		}
+		e.line("next", "nothing: %s", what)
 	}
 }

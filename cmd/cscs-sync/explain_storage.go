@@ -18,10 +18,21 @@ func (e *explanation) there(v planner.View) {
 		e.line("there", "%s was not looked at", v.Storage)
 	case dir.State == planner.DirPresent:
 		e.line("there", "%s: owner %d, group %d, mode %s (%s)%s", v.Storage, dir.Owner, dir.Group, dir.Mode, dir.Mode.Letters(), projectIn(dir))
+		e.stands(v, dir)
 	case dir.State == planner.DirAbsent:
 		e.line("there", "%s does not exist", v.Storage)
 	default:
 		e.line("there", "%s: %s", v.Storage, dir.Why)
+	}
+}
+
+// stands says what the directory's mode does not: its ACL, and that it is not the recorded one.
+func (e *explanation) stands(v planner.View, dir planner.Directory) {
+	if dir.ACL != nil {
+		e.line("", "%s", dir.ACL.Words())
+	}
+	if r, ok := e.p.recorded.Records.Of(v.Key); ok && r.Storage == v.Storage && r.IsOther(&dir) {
+		e.line("", "it is another directory than the recorded one: recorded is inode %d, here is inode %d", r.Inode, dir.Inode)
 	}
 }
 

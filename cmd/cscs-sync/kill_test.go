@@ -350,7 +350,7 @@ func (s *service) applyUntilDone(env []string) {
 }
 
 var (
-	inodes = regexp.MustCompile(`"inode": \d+`)
+	inodes = regexp.MustCompile(`"(inode|born)": \d+`)
 	hashes = regexp.MustCompile(`"(seq|head|prev|hash|queued|plan)": ("[0-9a-f:sh]*"|\d+)`)
 )
 
@@ -412,7 +412,7 @@ func (s *service) tree() string {
 	return strings.Join(lines, "\n")
 }
 
-// pulled is the state without what must differ from run to run: the history, and inode numbers.
+// pulled is the state without what must differ from run to run: the history, inode numbers and times of birth.
 func (s *service) pulled() string {
 	var doc map[string]any
 	s.check(json.Unmarshal([]byte(s.ok("state", "pull")), &doc))
@@ -421,5 +421,5 @@ func (s *service) pulled() string {
 	}
 	text, err := json.MarshalIndent(doc, "", " ")
 	s.check(err)
-	return hashes.ReplaceAllString(inodes.ReplaceAllString(string(text), `"inode": 0`), "")
+	return hashes.ReplaceAllString(inodes.ReplaceAllString(string(text), `"$1": 0`), "")
 }

@@ -238,7 +238,7 @@ type handle struct {
 
 func (h *handle) Observe() planner.Directory { return h.w.Look("", h.at) }
 func (h *handle) Empty() (bool, error)       { return !h.w.full[h.at], nil }
-func (h *handle) DropACLs() error            { return h.step("acl", func(d *planner.Directory) { d.ACL = false }) }
+func (h *handle) DropACLs() error            { return h.step("acl", func(d *planner.Directory) { d.ACL = nil }) }
 func (h *handle) Sync() error                { return h.step("sync", func(*planner.Directory) {}) }
 func (h *handle) Close() error               { return nil }
 

@@ -140,9 +140,9 @@ func TestParents(t *testing.T) {
 	})
 	t.Run("half made", func(t *testing.T) {
 		w := newWorld(t)
-		w.put("capstor/t", 0, 0, 0o700).ACL = true
+		w.put("capstor/t", 0, 0, 0o700).ACL = &planner.ACL{}
 		wantStatuses(t, w.run(Job{Work: jobWork(), Resumed: true}), map[string]Status{"bio": Done, "t": Done, "other": Done})
-		if d := w.dirs["capstor/t"]; d.Mode != 0o775 || d.ACL {
+		if d := w.dirs["capstor/t"]; d.Mode != 0o775 || d.ACL != nil {
 			t.Errorf("the half-made parent ends as %+v", d)
 		}
 	})

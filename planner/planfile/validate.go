@@ -130,8 +130,12 @@ func fits(a planner.Attribute, v planner.Value) bool {
 	if _, unknown := v.Unknown(); unknown || v.IsAbsent() {
 		return true
 	}
-	if a == planner.ModeAttr {
+	switch a {
+	case planner.ModeAttr:
 		_, ok := v.Mode()
+		return ok
+	case planner.ACLAttr:
+		_, ok := v.Text()
 		return ok
 	}
 	_, number := v.Number()

@@ -140,11 +140,11 @@ func TestObserveACLs(t *testing.T) {
 	s := newSite(t)
 	for _, name := range []string{accessACL, defaultACL} {
 		s.mkdir("capstor/"+name, 0o755)
-		if s.root.Observe(s.conf, "capstor/"+name).ACL {
+		if s.root.Observe(s.conf, "capstor/"+name).ACL != nil {
 			t.Errorf("%s: no ACL was set, but one is seen", name)
 		}
 		s.setACL("capstor/"+name, name)
-		if !s.root.Observe(s.conf, "capstor/"+name).ACL {
+		if s.root.Observe(s.conf, "capstor/"+name).ACL == nil {
 			t.Errorf("%s: not seen", name)
 		}
 	}
@@ -167,7 +167,7 @@ func TestMakeOwnChmod(t *testing.T) {
 		if err != nil {
 			t.Fatalf("umask %04o: %v", umask, err)
 		}
-		if got := d.Observe(); got.Mode&^private != 0 || got.Mode&0o2000 == 0 || got.Group != 4242 || !got.ACL {
+		if got := d.Observe(); got.Mode&^private != 0 || got.Mode&0o2000 == 0 || got.Group != 4242 || got.ACL == nil {
 			t.Errorf("umask %04o: before its time the directory is %+v, want closed, setgid and ACL inherited", umask, got)
 		}
 		s.must(errors.Join(d.DropACLs(), d.Own(1001, 30500), d.Chmod(0o2770), d.Sync(), d.SyncParent()))

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/providers"
+)
+
+// directories looks at every recorded directory: is it still that one, and does its mode say who gets in?
+func (d *doctor) directories(ctx context.Context, o *providers.StorageObserver, recorded planner.Recorded) {
+	var records []planner.Record
+	var targets []planner.Place
+	for r := range recorded.Records.All() {
+		if d.cfg.Settings.SystemNamed(r.System) != nil {
+			records, targets = append(records, r), append(targets, planner.Place{System: r.System, Path: r.Storage})
+		}
+	}
+	if len(targets) == 0 {
+		return
+	}
+	var other, gone, acls, unknown []string
+	for i, dir := range o.Directories(ctx, targets) {
+		r := &records[i]
+		switch {
+		case dir.State == planner.DirUnknown:
+			unknown = append(unknown, r.Address)
+			continue
+		case dir.State != planner.DirPresent:
+			gone = append(gone, r.Address)
+			continue
+		case r.IsOther(&dir):
+			other = append(other, r.Address)
+		}
+		if dir.ACL != nil {
+			acls = append(acls, r.Address)
+		}
+	}
+	of := fmt.Sprintf("of %s recorded", planner.Commas(uint64(len(targets))))
+	d.some(other, of+" are another directory than the recorded one; `plan` says where the recorded one is")
+	d.some(gone, of+" do not stand where they were recorded; `plan` says what is done about them")
+	d.some(acls, of+" have an ACL, so that their mode does not say who gets in; `explain` shows who does")
+	d.some(unknown, of+" could not be looked at")
+	if len(other)+len(gone)+len(acls)+len(unknown) == 0 {
+		d.say("PASS", "directories", "all %s recorded stand where they were, without ACLs", planner.Commas(uint64(len(targets))))
+	}
+}
+
+// some warns of the resources at some addresses, and names the first three.
+func (d *doctor) some(addresses []string, what string) {
+	if len(addresses) == 0 {
+		return
+	}
+	names := make([]string, 0, 3)
+	for _, a := range addresses[:min(len(addresses), 3)] {
+		names = append(names, planfile.Quote(a))
+	}
+	more := ""
+	if len(addresses) > len(names) {
+		more = ", …"
+	}
+	d.say("WARN", "directories", "%s %s: %s%s", planner.Commas(uint64(len(addresses))), what, strings.Join(names, ", "), more)
+}

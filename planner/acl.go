@@ -1,0 +1,227 @@
+package planner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ACL is what a directory's access control lists say beyond its mode. With one, the digit for the group is a mask, and says
+// nothing of what the group itself may do.
+type ACL struct {
+	// Access are the entries that decide who gets in; Default those that whatever is made in the directory inherits.
+	Access, Default []ACLEntry
+	// NFS are the names to which an NFSv4 ACL gives or refuses something, beside owner, group and everyone.
+	NFS []string
+	// Unread says that there is an ACL, and why its entries are not known.
+	Unread string
+}
+
+// ACLEntry is one entry of a POSIX ACL.
+type ACLEntry struct {
+	Tag ACLTag
+	// ID is the user or group of a named entry.
+	ID uint32
+	// Rights are the bits of rwx.
+	Rights uint8
+}
+
+// ACLTag tells whom an entry is about.
+type ACLTag string
+
+// The tags, as `getfacl` shows them.
+const (
+	ACLOwner  ACLTag = "user::"
+	ACLUser   ACLTag = "user:"
+	ACLGroup  ACLTag = "group::"
+	ACLNamed  ACLTag = "group:"
+	ACLMask   ACLTag = "mask::"
+	ACLOthers ACLTag = "other::"
+)
+
+// String is the entry as `getfacl -n` shows it.
+func (e ACLEntry) String() string {
+	if e.Tag == ACLUser || e.Tag == ACLNamed {
+		return string(e.Tag) + strconv.FormatUint(uint64(e.ID), 10) + ":" + rwx(e.Rights)
+	}
+	return string(e.Tag) + rwx(e.Rights)
+}
+
+func rwx(bits uint8) string {
+	b := []byte("---")
+	for i, letter := range []byte("rwx") {
+		if bits&(4>>i) != 0 {
+			b[i] = letter
+		}
+	}
+	return string(b)
+}
+
+// byMode reports whether the mode shows the entry too: chmod changes it.
+func (e ACLEntry) byMode() bool { return e.Tag == ACLOwner || e.Tag == ACLMask || e.Tag == ACLOthers }
+
+// Beyond is what the ACL gives beyond the mode, in one form for equal ACLs; empty for none. A chmod does not change it, so
+// what differs from the recorded was changed by somebody else.
+func (a *ACL) Beyond() string {
+	if a == nil {
+		return ""
+	}
+	var out []string
+	for _, e := range a.Access {
+		if !e.byMode() {
+			out = append(out, e.String())
+		}
+	}
+	for _, e := range a.Default {
+		out = append(out, "default:"+e.String())
+	}
+	for _, name := range a.NFS {
+		out = append(out, fmt.Sprintf("nfs4:%q", name))
+	}
+	if a.Unread != "" {
+		out = append(out, "unread")
+	}
+	return bounded(strings.Join(out, ","))
+}
+
+// maxBeyond bounds, in bytes, what is recorded of an ACL: they can have 64 KiB.
+const maxBeyond = 512
+
+// bounded cuts a text that is too long, and tells it from others by a digest.
+func bounded(s string) string {
+	if len(s) <= maxBeyond {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return strings.ToValidUTF8(s[:maxBeyond], "") + "… (sha256 " + hex.EncodeToString(sum[:8]) + ")"
+}
+
+// mask is what the ACL lets through for the group and all named; everything where it has no mask.
+func (a *ACL) mask() uint8 {
+	for _, e := range a.Access {
+		if e.Tag == ACLMask {
+			return e.Rights
+		}
+	}
+	return 7
+}
+
+// maxNamed is how many entries are named in a sentence.
+const maxNamed = 8
+
+// getIn says who gets in by the access ACL, below a mask: "its group has r-x, user 12345 has rwx"; empty without one.
+func (a *ACL) getIn(mask uint8) string {
+	var out []string
+	for _, e := range a.Access {
+		if !e.byMode() {
+			out = append(out, e.whom()+" has "+rwx(e.Rights&mask))
+		}
+	}
+	return shorten(out)
+}
+
+func (e ACLEntry) whom() string {
+	switch e.Tag {
+	case ACLUser:
+		return fmt.Sprintf("user %d", e.ID)
+	case ACLNamed:
+		return fmt.Sprintf("group %d", e.ID)
+	}
+	return "its group"
+}
+
+func shorten(list []string) string {
+	if more := len(list) - maxNamed; more > 0 {
+		list = append(slices.Clone(list[:maxNamed]), fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(list, ", ")
+}
+
+// Words say what the ACL means for people; empty for none.
+func (a *ACL) Words() string {
+	if a == nil {
+		return ""
+	}
+	var out []string
+	if len(a.Access) > 0 {
+		out = append(out, "it has an ACL, so its mode does not say who gets in: "+a.getIn(a.mask()))
+	}
+	if len(a.Default) > 0 {
+		entries := make([]string, len(a.Default))
+		for i, e := range a.Default {
+			entries[i] = e.String()
+		}
+		out = append(out, "it has a default ACL, which whatever is made in it inherits: "+shorten(entries))
+	}
+	if len(a.NFS) > 0 {
+		names := make([]string, len(a.NFS))
+		for i, n := range a.NFS {
+			names[i] = strconv.Quote(n)
+		}
+		out = append(out, "it has an NFSv4 ACL, so its mode does not say who gets in: it names "+shorten(names))
+	}
+	if a.Unread != "" {
+		out = append(out, "it has an ACL, so its mode does not say who gets in, and "+a.Unread)
+	}
+	return strings.Join(out, "; ")
+}
+
+// afterChmod says what a chmod does to the access ACL: the group's digit becomes its mask, and what the mask held back
+// counts from then on. Empty if that changes nothing.
+func (a *ACL) afterChmod(mode Mode) string {
+	now, then := a.mask(), uint8(mode>>3&7)
+	if len(a.Access) == 0 || now == then || !slices.ContainsFunc(a.Access, func(e ACLEntry) bool { return e.Tag == ACLMask }) {
+		return ""
+	}
+	return fmt.Sprintf("chmod changes the mask of its ACL from %s to %s, not the rights of its group: then %s", rwx(now), rwx(then), a.getIn(then))
+}
+
+// aclValue is what an ACL gives beyond the mode, as a value of drift.
+func aclValue(beyond string) Value {
+	if beyond == "" {
+		return Value{}
+	}
+	return TextValue(beyond)
+}
+
+// sayACL says that the directory of an action has an ACL, and what the action makes of it. To take a directory over is to
+// take over whom its ACL lets in.
+func (c *comparison) sayACL(d *decision, dir Directory) {
+	if dir.ACL == nil {
+		return
+	}
+	d.detail.Reasons = append(d.detail.Reasons, Reason{"acl", dir.ACL.Words()})
+	if after, ok := d.action.After(ModeAttr); ok {
+		mode, _ := after.Mode()
+		if words := dir.ACL.afterChmod(mode); words != "" {
+			d.detail.Reasons = append(d.detail.Reasons, Reason{"acl_mask", words})
+		}
+	}
+	if d.action.Kind == Adopt {
+		d.action.Danger = append(d.action.Danger, DangerWiderAccess)
+	}
+}
+
+// maxACLWarnings is how many directories with an ACL a plan names that does nothing about them.
+const maxACLWarnings = 20
+
+// warnACL says of a directory that is as wanted that its mode is not who gets in.
+func (c *comparison) warnACL(n *node, dir Directory) {
+	if dir.ACL == nil {
+		return
+	}
+	if c.acls++; c.acls <= maxACLWarnings {
+		c.g.warn("acl", n.address(), "%s; nothing is done about it (`setfacl -b` removes it)", dir.ACL.Words())
+	}
+}
+
+// warnMoreACLs counts those that were not named.
+func (c *comparison) warnMoreACLs() {
+	if more := c.acls - maxACLWarnings; more > 0 {
+		c.g.warn("acl_more", "", "%d more directories have an ACL, so that their mode does not say who gets in: `cscs-sync explain` "+
+			"shows that of each", more)
+	}
+}

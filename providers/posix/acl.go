@@ -1,0 +1,173 @@
+package posix
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Extended attributes that hold ACLs.
+const (
+	accessACL  = "system.posix_acl_access"
+	defaultACL = "system.posix_acl_default"
+	nfs4ACL    = "system.nfs4_acl"
+)
+
+// maxXattr is the most that an extended attribute can hold (XATTR_SIZE_MAX).
+const maxXattr = 1 << 16
+
+// readACL reads what the ACLs of a directory say beyond its mode; nil if that is nothing.
+func readACL(fd int) (*planner.ACL, error) {
+	var room [512]byte
+	access, err := xattr(fd, accessACL, room[:])
+	if err == unix.EOPNOTSUPP { // NFSv4 has ACLs of its own
+		return readNFS4(fd, room[:])
+	}
+	if err != nil {
+		return nil, err
+	}
+	var acl *planner.ACL // almost all directories have none
+	if !isMinimal(access) {
+		acl = &planner.ACL{}
+		acl.Access, acl.Unread = parseACL(access)
+	}
+	inherited, err := xattr(fd, defaultACL, room[:])
+	if err != nil && err != unix.EOPNOTSUPP {
+		return nil, err
+	}
+	if len(inherited) > 4 {
+		if acl == nil {
+			acl = &planner.ACL{}
+		}
+		var why string
+		acl.Default, why = parseACL(inherited)
+		acl.Unread = cmp.Or(acl.Unread, why)
+	}
+	return acl, nil
+}
+
+// xattr reads an extended attribute; nothing if there is none. It allocates only for what does not fit into room.
+func xattr(fd int, name string, room []byte) ([]byte, error) {
+	for {
+		var n int
+		err := retry(func() (err error) { n, err = unix.Fgetxattr(fd, name, room); return err })
+		switch {
+		case err == nil:
+			return room[:n], nil
+		case err == unix.ENODATA:
+			return nil, nil
+		case err == unix.ERANGE && len(room) < maxXattr:
+			room = make([]byte, maxXattr)
+		default:
+			return nil, err
+		}
+	}
+}
+
+// tags are those of linux/posix_acl.h.
+var tags = map[uint16]planner.ACLTag{0x01: planner.ACLOwner, 0x02: planner.ACLUser, 0x04: planner.ACLGroup, 0x08: planner.ACLNamed,
+	0x10: planner.ACLMask, 0x20: planner.ACLOthers}
+
+// parseACL reads a POSIX ACL: a version, then entries of tag, permissions (16 bits each) and id (32 bits), as in
+// linux/posix_acl_xattr.h.
+func parseACL(b []byte) (entries []planner.ACLEntry, unread string) {
+	const broken = "it is not of a form that is known"
+	if len(b) < 4 || (len(b)-4)%8 != 0 || binary.LittleEndian.Uint32(b) != 2 {
+		return nil, broken
+	}
+	for e := b[4:]; len(e) > 0; e = e[8:] {
+		tag, known := tags[binary.LittleEndian.Uint16(e)]
+		if !known {
+			return nil, broken
+		}
+		entry := planner.ACLEntry{Tag: tag, Rights: uint8(binary.LittleEndian.Uint16(e[2:]) & 7)}
+		if tag == planner.ACLUser || tag == planner.ACLNamed {
+			entry.ID = binary.LittleEndian.Uint32(e[4:])
+		}
+		entries = append(entries, entry)
+	}
+	return entries, ""
+}
+
+// isMinimal reports whether an ACL has no entries but owner, group and others, which are the mode.
+func isMinimal(acl []byte) bool {
+	if len(acl) < 4 || (len(acl)-4)%8 != 0 {
+		return len(acl) == 0
+	}
+	for e := acl[4:]; len(e) > 0; e = e[8:] {
+		switch tags[binary.LittleEndian.Uint16(e)] {
+		case planner.ACLOwner, planner.ACLGroup, planner.ACLOthers:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// readNFS4 reads the NFSv4 ACL. Where a filesystem has no ACLs at all, there is none; where one cannot be read, that is
+// said, because it is there for each directory of NFSv4.
+func readNFS4(fd int, room []byte) (*planner.ACL, error) {
+	b, err := xattr(fd, nfs4ACL, room)
+	switch {
+	case err == unix.EOPNOTSUPP:
+		return nil, nil
+	case err != nil:
+		return &planner.ACL{Unread: fmt.Sprintf("its NFSv4 ACL could not be read: %v", err)}, nil
+	}
+	acl := parseNFS4(b)
+	if len(acl.NFS) == 0 && acl.Unread == "" {
+		return nil, nil
+	}
+	return &acl, nil
+}
+
+// parseNFS4 reads the form of RFC 7530, section 6.2, in XDR: a number of entries, and for each its type, flags and rights
+// (32 bits each) and the name that it is about.
+func parseNFS4(b []byte) (acl planner.ACL) {
+	number := func() (n uint32, ok bool) {
+		if len(b) < 4 {
+			return 0, false
+		}
+		n, b = binary.BigEndian.Uint32(b), b[4:]
+		return n, true
+	}
+	if len(b) == 0 {
+		return acl
+	}
+	count, ok := number()
+	for i := uint32(0); ok && i < count; i++ {
+		var size uint32
+		for range 4 { // type, flags, rights, length of the name
+			size, ok = number()
+		}
+		padded := (uint64(size) + 3) / 4 * 4
+		if !ok || padded > uint64(len(b)) {
+			return planner.ACL{Unread: "its NFSv4 ACL is not of a form that is known"}
+		}
+		name := string(b[:size])
+		b = b[padded:]
+		if name != "OWNER@" && name != "GROUP@" && name != "EVERYONE@" && !slices.Contains(acl.NFS, name) {
+			acl.NFS = append(acl.NFS, name)
+		}
+	}
+	if !ok {
+		return planner.ACL{Unread: "its NFSv4 ACL is not of a form that is known"}
+	}
+	return acl
+}
+
+// dropACLs removes both ACLs; where there are none, that is fine.
+func dropACLs(fd int) error {
+	for _, name := range []string{accessACL, defaultACL} {
+		err := retry(func() error { return unix.Fremovexattr(fd, name) })
+		if err != nil && err != unix.ENODATA && err != unix.EOPNOTSUPP {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package posix
+
+import (
+	"encoding/binary"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestReadACL: what setfacl wrote is read, also where it is too long for the first try.
+func TestReadACL(t *testing.T) {
+	s := newSite(t)
+	setfacl, err := exec.LookPath("setfacl")
+	if err != nil {
+		setfacl = ""
+	}
+	for name, tc := range map[string]struct{ entries, want string }{
+		"none":    {"", ""},
+		"access":  {"g::r-x,u:12345:rwx,g:30501:--x,m::rwx", "user:12345:rwx,group::r-x,group:30501:--x"},
+		"default": {"d:u:12345:rwx", "default:user::rwx,default:user:12345:rwx,default:group::r-x,default:mask::rwx,default:other::r-x"},
+	} {
+		s.mkdir("capstor/"+name, 0o755)
+		if tc.entries != "" && setfacl == "" {
+			continue
+		}
+		if tc.entries != "" {
+			if out, err := exec.Command(setfacl, "-m", tc.entries, s.real("capstor/"+name)).CombinedOutput(); err != nil {
+				t.Fatalf("%s: %s", tc.entries, out)
+			}
+		}
+		if got := s.root.Observe(s.conf, "capstor/"+name).ACL.Beyond(); got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+	s.mkdir("capstor/long", 0o755)
+	long := binary.LittleEndian.AppendUint32(nil, 2)
+	add := func(tag uint16, id uint32) {
+		long = binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16(long, tag), 7)
+		long = binary.LittleEndian.AppendUint32(long, id)
+	}
+	add(0x01, ^uint32(0))
+	for i := range uint32(200) {
+		add(0x02, 40000+i)
+	}
+	add(0x04, ^uint32(0))
+	add(0x10, ^uint32(0))
+	add(0x20, ^uint32(0))
+	s.must(unix.Setxattr(s.real("capstor/long"), accessACL, long, 0))
+	if acl := s.root.Observe(s.conf, "capstor/long").ACL; acl == nil || len(acl.Access) != 204 {
+		t.Errorf("a long one: %+v", acl)
+	}
+}
+
+// nfs4 writes an NFSv4 ACL that names these.
+func nfs4(names ...string) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(names)))
+	for _, n := range names {
+		for range 3 {
+			b = binary.BigEndian.AppendUint32(b, 0)
+		}
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(n))), n...)
+		b = append(b, make([]byte, (4-len(n)%4)%4)...)
+	}
+	return b
+}
+
+func TestParseNFS4(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		acl    []byte
+		names  string
+		unread bool
+	}{
+		{"none", nil, "", false},
+		{"the mode's", nfs4("OWNER@", "GROUP@", "EVERYONE@"), "", false},
+		{"a stranger's", nfs4("OWNER@", "eve@example.com", "GROUP@", "eve@example.com", "12345"), "eve@example.com 12345", false},
+		{"cut", nfs4("OWNER@", "eve@example.com")[:30], "", true},
+		{"a name beyond the end", append(nfs4("OWNER@")[:16], 0, 0, 1, 0), "", true},
+		{"more than there are", append([]byte{255, 255, 255, 255}, nfs4("OWNER@")[4:]...), "", true},
+		{"half a number", []byte{0, 0}, "", true},
+	} {
+		got := parseNFS4(tc.acl)
+		if strings.Join(got.NFS, " ") != tc.names || (got.Unread != "") != tc.unread {
+			t.Errorf("%s: %+v", tc.name, got)
+		}
+	}
+}
+
+func FuzzParseACL(f *testing.F) {
+	f.Add(nfs4("OWNER@", "eve@example.com"))
+	f.Add([]byte{2, 0, 0, 0, 2, 0, 7, 0, 57, 48, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if acl := parseNFS4(b); len(acl.NFS) > len(b)/16 {
+			t.Errorf("%d names in %d bytes", len(acl.NFS), len(b))
+		}
+		entries, why := parseACL(b)
+		if len(entries) > len(b)/8 || why != "" && entries != nil {
+			t.Errorf("%d entries in %d bytes, %q", len(entries), len(b), why)
+		}
+	})
+}
