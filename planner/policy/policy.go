@@ -164,7 +164,7 @@ func (in *Input) bound(decisions []Decision) {
 		case changes >= in.Policy.MaxChanges:
 			*d = Decision{i, false, NextRound, fmt.Sprintf("max_changes is %d: the rest runs in the next round", in.Policy.MaxChanges)}
 		case in.Policy.MaxSpace > 0 && endless:
-			*d = Decision{i, false, OverLimit, fmt.Sprintf("its space becomes unlimited, and max_space is %v", in.Policy.MaxSpace)}
+			*d = Decision{i, false, OverLimit, fmt.Sprintf("its space has no limit then, and max_space is %v", in.Policy.MaxSpace)}
 		case in.Policy.MaxSpace > 0 && grows > in.Policy.MaxSpace:
 			*d = Decision{i, false, OverLimit, fmt.Sprintf("it alone grows by %v, and max_space is %v", grows, in.Policy.MaxSpace)}
 		case in.Policy.MaxSpace > 0 && grows > in.Policy.MaxSpace-space:
