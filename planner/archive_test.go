@@ -140,6 +140,42 @@ func TestRestorePutsLimitsBack(t *testing.T) {
 	}
 }
 
+// TestDangerousRestores: what comes back may grant too much, or be without a hard limit, as anything that is made.
+func TestDangerousRestores(t *testing.T) {
+	rec := recordOf("bio", 30500)
+	limited := planner.ClaimOf(planner.Quota{SpaceHard: planner.LimitOf(10 * tib), InodesHard: planner.LimitOf(planner.Inodes(1e6))})
+	for _, byWaldur := range []bool{false, true} {
+		for name, c := range map[string]struct {
+			mode  planner.Mode
+			claim planner.Claim
+			want  []planner.Danger
+		}{
+			"as it should be": {0o2770, limited, nil},
+			"too wide":        {0o2777, limited, []planner.Danger{planner.DangerWiderAccess}},
+			"without limits":  {0o2770, planner.Claim{}, []planner.Danger{planner.DangerUnlimited}},
+		} {
+			w := &planner.World{Items: tree(), Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key,
+				Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: c.mode,
+				QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: c.claim, At: now}}}}
+			want := c.want
+			if byWaldur {
+				w.Items = items(project("bio", 30500, func(it *planner.Item) {
+					if c.claim == (planner.Claim{}) {
+						it.Quotas = nil
+					}
+				}))
+				want = append([]planner.Danger{planner.DangerMissing}, want...)
+			} else {
+				w.Selection.Restores = []string{bio}
+			}
+			p, _ := plan(w, newModel())
+			if a, _ := action(t, p, bio); a.Kind != planner.Restore || !slices.Equal(a.Danger, want) {
+				t.Errorf("%s, by Waldur: %t: %s, danger %v, want %v", name, byWaldur, a.Kind, a.Danger, want)
+			}
+		}
+	}
+}
+
 // A soft limit is not put back above the hard one that stays.
 func TestRestoreLeavesLimitsThatDoNotFit(t *testing.T) {
 	rec := recordOf("bio", 30500)

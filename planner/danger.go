@@ -65,10 +65,7 @@ func (c *comparison) unlimited(n *node, d *decision) {
 	if s == nil {
 		return
 	}
-	var now Quota
-	if s.state != nil && s.state.LimitsWhy == "" {
-		now = s.state.Limits
-	}
+	now := s.inForce()
 	after := now
 	if d.quota.Code == "" && n.quota.Known() {
 		after = s.want.orElse(now)
@@ -80,6 +77,14 @@ func (c *comparison) unlimited(n *node, d *decision) {
 	_, space := now.SpaceHard.Number()
 	_, inodes := now.InodesHard.Number()
 	d.withoutLimit(after, !space, !inodes)
+}
+
+// inForce are the limits that were observed; unknown where that failed.
+func (s *share) inForce() Quota {
+	if s.state == nil || s.state.LimitsWhy != "" {
+		return Quota{}
+	}
+	return s.state.Limits
 }
 
 // isNew reports whether the directory comes under its quota identity by this action.

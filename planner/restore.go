@@ -69,6 +69,7 @@ func (c *comparison) bringBack() {
 			why = c.restore(n, r.Archived, c.seen.Directories[r.place], &d)
 			d.action.Danger = nil
 			d.detail.Reasons = []Reason{{"asked", "asked for on the command line"}}
+			c.wideMode(&d)
 			c.putLimitsBack(n, r.Archived, &d)
 		}
 		if c.g.world.Watch[r.Key] {
@@ -93,6 +94,9 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	id, ok := n.system.archivedIdentity(a, c.seen.Mounts[a.System])
 	i := slices.IndexFunc(c.shares.list, func(s share) bool { return s.identity == id })
 	if !ok || i < 0 {
+		if n.system.Quota.Kind != QuotaNone {
+			d.withoutLimit(Quota{}, false, false)
+		}
 		return
 	}
 	s := &c.shares.list[i]
@@ -103,6 +107,7 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	if others > 0 || s.state == nil || s.state.LimitsWhy != "" {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{"limits_stay",
 			fmt.Sprintf("the limits of %s %d stay as they are: they could not be observed, or others live on them by now", id.By, id.ID)})
+		d.withoutLimit(s.inForce(), false, false)
 		return
 	}
 	size := len(d.action.Changes)
@@ -114,6 +119,11 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 		d.detail.Notes[i].Provenance = Provenance{From: FromDefault}
 		d.action.Quota = &QuotaID{id.By, id.ID}
 	}
+	after := s.inForce()
+	if d.quota.Code == "" {
+		after = a.Claim.Quota().orElse(after)
+	}
+	d.withoutLimit(after, false, false)
 	d.detail.Usage = s.usage()
 }
 

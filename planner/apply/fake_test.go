@@ -31,6 +31,8 @@ type world struct {
 	// endless are trees whose tagging only ends when it is told to.
 	endless bool
 	next    uint64
+	// inherits is an ACL that a new directory has, and that cannot be removed.
+	inherits *planner.ACL
 	// fail makes the step of this name, as it stands in the log, fail.
 	fail   map[string]error
 	limits planner.QuotaState
@@ -238,7 +240,7 @@ type handle struct {
 
 func (h *handle) Observe() planner.Directory { return h.w.Look("", h.at) }
 func (h *handle) Empty() (bool, error)       { return !h.w.full[h.at], nil }
-func (h *handle) DropACLs() error            { return h.step("acl", func(d *planner.Directory) { d.ACL = nil }) }
+func (h *handle) DropACLs() error            { return h.step("acl", func(d *planner.Directory) { d.ACL = h.w.inherits }) }
 func (h *handle) Sync() error                { return h.step("sync", func(*planner.Directory) {}) }
 func (h *handle) Close() error               { return nil }
 

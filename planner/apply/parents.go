@@ -98,7 +98,7 @@ func (e *Engine) makeParent(job *Job, p parent) error {
 
 // settleParent does what is left to do about a new directory above.
 func (e *Engine) settleParent(p parent, d Directory) error {
-	if err := d.DropACLs(); err != nil {
+	if err := dropACLs(p.action, d); err != nil {
 		return err
 	}
 	return e.settle(&Work{Action: p.action}, &outcome{}, d)

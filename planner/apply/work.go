@@ -94,11 +94,24 @@ func (e *Engine) create(ctx context.Context, job *Job, w *Work, o *outcome) erro
 	if err := e.quota(ctx, a); err != nil {
 		return err
 	}
-	if err := d.DropACLs(); err != nil {
+	if err := dropACLs(a, d); err != nil {
 		return err
 	}
 	e.reached("acl")
 	return e.settle(w, o, d)
+}
+
+// dropACLs removes what a new directory inherited, and looks whether it is gone: NFSv4 has ACLs that cannot be removed, and
+// with one the directory would be open to more people than its mode shows.
+func dropACLs(a *planner.Action, d Directory) error {
+	if err := d.DropACLs(); err != nil {
+		return err
+	}
+	if acl := d.Observe().ACL; acl != nil && acl.Unread == "" {
+		return fmt.Errorf("make %s: it inherited an ACL that cannot be removed (%s); remove the entries that are inherited from the "+
+			"directory above, then apply again", a.Storage, acl.Words())
+	}
+	return nil
 }
 
 // takeUp goes on with a directory that stands where one is to be made: one that we left half made, or one that is already

@@ -146,6 +146,23 @@ func TestParents(t *testing.T) {
 			t.Errorf("the half-made parent ends as %+v", d)
 		}
 	})
+	t.Run("an ACL that cannot be removed", func(t *testing.T) {
+		w := newWorld(t)
+		w.inherits = &planner.ACL{NFS: []string{"eve@x"}}
+		for _, r := range w.run(Job{Work: jobWork()}) {
+			if r.Action.Kind == planner.Create && r.Status != Failed {
+				t.Errorf("%s: %s", r.Action.Address, r.Status)
+			}
+		}
+		for at, d := range w.dirs {
+			if d.ACL != nil && d.Mode&0o077 != 0 {
+				t.Errorf("%s is left open to whom its ACL names: %+v", at, d)
+			}
+		}
+		w = newWorld(t)
+		w.inherits = &planner.ACL{Unread: "it could not be read"}
+		wantStatuses(t, w.run(Job{Work: jobWork()}), map[string]Status{"bio": Done, "t": Done, "other": Done})
+	})
 	t.Run("made before a kill, and perhaps not synced", func(t *testing.T) {
 		w := newWorld(t)
 		w.put("capstor/t", 0, 0, 0o775)
