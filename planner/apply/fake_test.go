@@ -240,9 +240,11 @@ type handle struct {
 
 func (h *handle) Observe() planner.Directory { return h.w.Look("", h.at) }
 func (h *handle) Empty() (bool, error)       { return !h.w.full[h.at], nil }
-func (h *handle) DropACLs() error            { return h.step("acl", func(d *planner.Directory) { d.ACL = h.w.inherits }) }
-func (h *handle) Sync() error                { return h.step("sync", func(*planner.Directory) {}) }
-func (h *handle) Close() error               { return nil }
+func (h *handle) DropACLs() error {
+	return h.step("acl", func(d *planner.Directory) { d.ACL = h.w.inherits })
+}
+func (h *handle) Sync() error  { return h.step("sync", func(*planner.Directory) {}) }
+func (h *handle) Close() error { return nil }
 
 func (h *handle) Own(owner planner.UID, group planner.GID) error {
 	return h.step(fmt.Sprintf("own %d:%d", owner, group), func(d *planner.Directory) { d.Owner, d.Group = owner, group })
