@@ -2,6 +2,7 @@ package providers
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -24,8 +25,17 @@ type Source interface {
 type Orders interface {
 	// Get asks for the order at url. [ErrUnreachable] tells that there was no answer at all, so that asking on is pointless.
 	Get(ctx context.Context, url string) (planner.Order, error)
+	// Resource asks for the resource at url.
+	Resource(ctx context.Context, url string) (Resource, error)
 	// Send makes one callback, once, without a retry: whether a second try is safe is decided from the order's state.
 	Send(ctx context.Context, call Call) Answer
+}
+
+// Resource is what Waldur says of a resource when asked: the values that callbacks set.
+type Resource struct {
+	BackendID string
+	// Options are JSON values by name.
+	Options map[string]json.RawMessage
 }
 
 // Call is one callback to be sent.

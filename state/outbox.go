@@ -39,8 +39,8 @@ func (d Delivery) Undelivered() planner.Undelivered {
 		Problem: d.Problem, Parked: d.Parked}
 }
 
-// Enqueue puts a callback at the end of the outbox and returns its number. The same callback that already waits is not
-// put there twice, so that an apply which resumes may enqueue again.
+// Enqueue puts a callback at the end of the outbox and returns its number. A plan's callback of a resource that already
+// waits is not put there twice.
 func (tx *Tx) Enqueue(d Delivery) (uint64, error) {
 	if u, err := url.Parse(d.URL); err != nil || u.User != nil || u.Host == "" {
 		return 0, fmt.Errorf("outbox: %s of %s: want a URL without a user", d.Callback, d.Address)
@@ -66,9 +66,9 @@ func (tx *Tx) Enqueue(d Delivery) (uint64, error) {
 	return d.Seq, tx.put(bucketOutbox, numberKey(d.Seq), d)
 }
 
-// identity is what makes two deliveries the same call.
+// identity is what makes two deliveries the same: one plan sends each callback of a resource once.
 func (d Delivery) identity() string {
-	return fmt.Sprintf("%q", []string{keyText(d.Key), d.Order, string(d.Callback), d.URL, string(d.Body)})
+	return fmt.Sprintf("%q", []string{d.Plan, keyText(d.Key), string(d.Callback)})
 }
 
 // loadQueued reads once in a batch what waits, so that a batch of many callbacks does not read the outbox for each.
@@ -88,7 +88,7 @@ func (tx *Tx) loadQueued() error {
 	return nil
 }
 
-// WaitingOf are the callbacks of one resource that wait, in order: whoever sends one of them sends those before it first.
+// WaitingOf are the callbacks of one resource that wait, in order: those of one order are sent in this order.
 func (tx *Tx) WaitingOf(key planner.Key) ([]Delivery, error) {
 	if err := tx.loadQueued(); err != nil {
 		return nil, err
@@ -105,19 +105,27 @@ func (tx *Tx) takeOut(seq uint64) (bool, error) {
 // Outbox are the callbacks that wait, in order.
 func (tx *Tx) Outbox() ([]Delivery, error) { return all[Delivery](tx, bucketOutbox) }
 
-// Due are the callbacks that may be sent at now: of each resource only the first, unless that is parked or not yet due.
+// Due are the callbacks that may be sent at now: of each order only the first, unless that is parked or not yet due.
 func (tx *Tx) Due(now time.Time) ([]Delivery, error) {
 	waiting, err := tx.Outbox()
 	var out []Delivery
-	seen := map[planner.Key]bool{}
+	seen := map[queue]bool{}
 	for _, d := range waiting {
-		if !seen[d.Key] && !d.Parked && !now.Before(d.Next) {
+		if !seen[d.queue()] && !d.Parked && !now.Before(d.Next) {
 			out = append(out, d)
 		}
-		seen[d.Key] = true
+		seen[d.queue()] = true
 	}
 	return out, err
 }
+
+// queue names the callbacks that wait for each other: those of one order of one resource.
+type queue struct {
+	key   planner.Key
+	order string
+}
+
+func (d Delivery) queue() queue { return queue{d.Key, d.Order} }
 
 // MarkDelivered takes a callback that Waldur has answered well out of the outbox.
 func (tx *Tx) MarkDelivered(seq uint64) error {
@@ -168,6 +176,29 @@ func (tx *Tx) Drop(seq uint64, who, host, why string) error {
 	_, err = tx.AppendHistory(Entry{Who: who, Host: host, Event: EventDrop, Plan: d.Plan,
 		Text: fmt.Sprintf("%s of %s, order %s: %s (last problem: %s)", d.Callback, d.Address, d.Order, why, d.Problem)})
 	return err
+}
+
+// DropWithDependents gives a callback up, and with an approve all later callbacks of its order: Waldur takes none of them
+// without it. It returns those that it has dropped beside the one asked for.
+func (tx *Tx) DropWithDependents(seq uint64, who, host, why string) (more []Delivery, err error) {
+	waiting, err := tx.Outbox()
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(waiting, func(d Delivery) bool { return d.Seq == seq })
+	if err := tx.Drop(seq, who, host, why); err != nil || waiting[i].Callback != planner.Approve {
+		return nil, err
+	}
+	for _, d := range waiting[i+1:] {
+		if d.queue() != waiting[i].queue() {
+			continue
+		}
+		if err := tx.Drop(d.Seq, who, host, fmt.Sprintf("its approve, callback %d, was dropped: %s", seq, why)); err != nil {
+			return more, err
+		}
+		more = append(more, d)
+	}
+	return more, nil
 }
 
 func (tx *Tx) changeDelivery(seq uint64, change func(*Delivery)) error {

@@ -36,7 +36,9 @@ Exit codes: 0 all were delivered; 1 error; 4 some still wait.`,
 			}},
 		{name: "callbacks drop", args: "NUMBER", least: 1, most: 1, short: "give a callback up",
 			long: `
-Waldur is then never told. The history keeps who did so and why.`,
+Waldur is then not told. The history keeps who did so and why. With an approve,
+all later callbacks of its order are given up: Waldur takes none without it. If
+the order is still open, the next plan approves and reports it again.`,
 			setup: func(f *pflag.FlagSet) action {
 				reason := f.String("reason", "", "why (`TEXT`, needed)")
 				return func(ctx context.Context, a *app, args []string) error { return a.dropCallback(ctx, args[0], *reason) }
@@ -103,8 +105,11 @@ func (a *app) retryCallbacks(ctx context.Context, args []string) (err error) {
 	}
 	engine := &apply.Engine{Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep,
 		Reached: s.reached, Host: s.host, Who: s.user}
-	n, problem := engine.Redeliver(ctx, func() ([]state.Delivery, error) { return s.due(chosen) })
-	a.tell("%s delivered.", count(n, "callback"))
+	told, problem := engine.Redeliver(ctx, func() ([]state.Delivery, error) { return s.due(chosen) })
+	for _, d := range told.Dropped {
+		a.tell("Dropped %s of %s: %s. The history keeps it.", d.Callback, planfile.Quote(d.Address), planfile.Escape(d.Why))
+	}
+	a.tell("%s delivered.", count(told.Delivered, "callback"))
 	if problem != nil {
 		return &outcome{exitPartial, problem}
 	}
@@ -173,7 +178,11 @@ func (a *app) dropCallback(ctx context.Context, number, reason string) error {
 	if strings.TrimSpace(reason) == "" {
 		return &usageError{"callbacks drop", errors.New("--reason is needed: Waldur will never be told, and somebody will ask why")}
 	}
-	err = a.locked(ctx, func(tx *state.Tx) error { return tx.Drop(chosen[0], a.user, a.host, reason) })
+	var more []state.Delivery
+	err = a.locked(ctx, func(tx *state.Tx) (err error) {
+		more, err = tx.DropWithDependents(chosen[0], a.user, a.host, reason)
+		return err
+	})
 	if errors.Is(err, state.ErrNotFound) {
 		return noCallback(chosen[0])
 	}
@@ -181,5 +190,9 @@ func (a *app) dropCallback(ctx context.Context, number, reason string) error {
 		return err
 	}
 	a.tell("Callback %d is given up.", chosen[0])
+	for _, d := range more {
+		a.tell("Callback %d, %s of %s, is given up too: Waldur does not take it without that approve.", d.Seq, d.Callback,
+			planfile.Quote(d.Address))
+	}
 	return nil
 }

@@ -116,7 +116,7 @@ func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, beg
 		return apply.Job{}, nil, err
 	}
 	job, stale := apply.Prepare(p.plan, p.id, apply.Now{Settings: &s.cfg.Settings, Items: now.items, Graph: now.graph, Recorded: now.recorded,
-		Orders: now.orders, Resumed: begun})
+		Orders: now.orders, Resumed: begun, Steps: steps})
 	if len(stale) > 0 && !o.skipStale && !begun {
 		return job, now, p.moved(stale)
 	}

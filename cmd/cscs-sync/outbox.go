@@ -29,7 +29,10 @@ func (r *round) redeliver(ctx context.Context) error {
 		return err
 	}
 	engine := &apply.Engine{Orders: r.s.orders(), Journal: r.s.store, Now: r.s.now, Sleep: waldur.Sleep, Host: r.s.host, Who: r.s.user}
-	_, err = engine.Redeliver(ctx, due)
+	told, err := engine.Redeliver(ctx, due)
+	for _, d := range told.Dropped {
+		r.log.Warn("Dropped a callback that no longer applies; the history keeps it", "callback", d.Callback, "address", d.Address, "why", d.Why)
+	}
 	if errors.Is(err, apply.ErrPaused) {
 		r.refused.count++
 		r.refused.until = r.s.now().Add(min(time.Minute<<min(r.refused.count, 6), time.Hour))

@@ -80,6 +80,9 @@ type Work struct {
 	Detail *planner.Detail
 	// Skip says why the action is not done: it is stale, and the rest goes on. Empty: it is done.
 	Skip string
+	// Queued tells that an earlier run of this plan has put the callbacks into the outbox. What is no longer there was
+	// delivered, or somebody dropped it: nothing is put there again.
+	Queued bool
 	// Finished tells that a callback of an earlier run ended the order already: only records are left to write.
 	Finished bool
 	// Shared tells that others live by now on the quota that was to be frozen.
@@ -179,7 +182,7 @@ func (e *Engine) Run(ctx context.Context, stop <-chan struct{}, job Job) ([]Resu
 	if err := e.makeParents(ctx, stop, &job, results); err != nil {
 		return results, err
 	}
-	for _, chunk := range e.batches(&job, e.resources(&job, results)) {
+	for _, chunk := range e.batches(&job, e.resources(ctx, &job, results)) {
 		if stopped(ctx, stop) {
 			return results, nil
 		}
@@ -226,13 +229,13 @@ func stopped(ctx context.Context, stop <-chan struct{}) bool {
 }
 
 // resources are the indexes of the work that is not a directory above, dangerous or not, in the plan's order.
-func (e *Engine) resources(job *Job, results []Result) []int {
+func (e *Engine) resources(ctx context.Context, job *Job, results []Result) []int {
 	var todo []int
 	for i := range job.Work {
 		w := &job.Work[i]
 		switch {
 		case w.Skip != "":
-			results[i].Status, results[i].Err = Skipped, errors.New(w.Skip)
+			results[i].Status, results[i].Err = Skipped, errors.Join(errors.New(w.Skip), e.deliverSkipped(ctx, job, w))
 			e.tell(Event{Action: w.Action, Step: "end", Status: Skipped, Err: results[i].Err})
 		case !isParent(w.Action):
 			todo = append(todo, i)
@@ -252,8 +255,11 @@ type outcome struct {
 	archived *planner.Archived
 	restored string
 	calls    []state.Delivery
-	// earlier are callbacks of the resource that waited in the outbox already: they go first.
-	earlier []state.Delivery
+	// waiting are all callbacks of the resource in the outbox, in order; fresh tells that this run, of this plan, put its own
+	// there.
+	waiting []state.Delivery
+	fresh   bool
+	plan    string
 	steps   []string
 	inode   uint64
 	err     error
@@ -286,7 +292,7 @@ func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, inde
 			r.Status = NotBegun
 		} else if o.err != nil {
 			r.Status = Failed
-		} else if err := e.deliver(ctx, o, job.Resumed); err != nil {
+		} else if err := e.deliver(ctx, r.Action, o); err != nil {
 			r.Status, r.Err = Undelivered, err
 		}
 		e.tell(Event{Action: r.Action, Step: "end", Status: r.Status, Err: r.Err})
@@ -334,32 +340,13 @@ func (e *Engine) commitOne(tx *state.Tx, job *Job, o *outcome) error {
 	step := state.Step{Key: w.Action.Key, Name: "done", Inode: o.inode, Note: strings.Join(o.steps, " ")}
 	if o.err != nil {
 		step.Name, step.Note = "failed", o.err.Error()
+	} else if err := e.putInOutbox(tx, job, w, o); err != nil {
+		return err
 	}
 	if err := tx.AppendSteps(job.ID, []state.Step{step}); err != nil {
 		return err
 	}
-	if o.err != nil {
-		return e.commitRecord(tx, w, o) // a move that was made is noted, whatever failed after it
-	}
-	for i := range o.calls {
-		seq, err := tx.Enqueue(o.calls[i])
-		if err != nil {
-			return err
-		}
-		o.calls[i].Seq = seq
-	}
-	if len(o.calls) > 0 {
-		waiting, err := tx.WaitingOf(w.Action.Key)
-		if err != nil {
-			return err
-		}
-		for _, d := range waiting {
-			if d.Seq < o.calls[0].Seq {
-				o.earlier = append(o.earlier, d)
-			}
-		}
-	}
-	return e.commitRecord(tx, w, o)
+	return e.commitRecord(tx, w, o) // a move that was made is noted, whatever failed after it
 }
 
 func (e *Engine) commitRecord(tx *state.Tx, w *Work, o *outcome) error {

@@ -36,7 +36,7 @@ func TestArchiveInOrder(t *testing.T) {
 	if r := w.records(); len(r) != 0 {
 		t.Errorf("what was archived is recorded still: %+v", r)
 	}
-	w.wantLog("check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio")
+	w.wantLog("check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio", "ask bio")
 	r := w.register()
 	if len(r) != 1 || r[0].Archive != trashed || r[0].Group != 30500 || r[0].Mode != 0o2770 || r[0].Project != planner.Number(7) || r[0].Plan != "sha256:plan" || r[0].Order == "" {
 		t.Errorf("the register holds %+v", r)
@@ -244,7 +244,7 @@ func TestNoFreezeOfWhatOthersLiveOn(t *testing.T) {
 	if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done {
 		t.Errorf("%v, %+v", err, results)
 	}
-	w.wantLog("check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio")
+	w.wantLog("check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio", "ask bio")
 	if !slices.ContainsFunc(told, func(s string) bool {
 		return strings.Contains(s, "not frozen") && strings.Contains(s, "others live on it")
 	}) {
@@ -260,9 +260,9 @@ func TestRemovalResumes(t *testing.T) {
 		finished         bool
 		want             []string
 	}{
-		{"before the approve", false, false, false, []string{"check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
-		{"approved", false, true, false, []string{"check capstor/bio", "ask bio", "archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
-		{"moved", true, true, false, []string{"archive capstor/bio", "quota of 30500", "ask bio", "set_state_done bio"}},
+		{"before the approve", false, false, false, []string{"check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
+		{"approved", false, true, false, []string{"check capstor/bio", "ask bio", "archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
+		{"moved", true, true, false, []string{"archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
 		{"over at its approve, not moved", false, true, true, []string{"check capstor/bio", "archive capstor/bio", "quota of 30500"}},
 		{"over, and moved", true, true, true, []string{"archive capstor/bio", "quota of 30500"}},
 	} {

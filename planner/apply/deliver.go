@@ -17,87 +17,110 @@ import (
 const (
 	triesNow    = 3
 	longestWait = 10 * time.Second
+	// mostStuck is how often a callback without an effect is tried, each time up to triesNow times, before it is parked.
+	mostStuck = 4
 )
 
-// deliver sends the callbacks of one resource in their order, those first that an earlier apply left. The first that cannot
-// be delivered keeps the rest waiting; one that is parked waits for a person.
-func (e *Engine) deliver(ctx context.Context, o *outcome, resend bool) error {
-	for i := range o.earlier {
-		d := &o.earlier[i]
-		if d.Parked {
-			return fmt.Errorf("tell Waldur %s of %s: its earlier callback %s is parked: see `cscs-sync callbacks list`, then retry or drop it",
-				o.calls[0].Callback, d.Address, d.Callback)
-		}
-		if err := e.deliverOne(ctx, d, true); err != nil {
-			return err
-		}
-	}
-	for i := range o.calls {
-		if err := e.deliverOne(ctx, &o.calls[i], resend); err != nil {
-			return err
-		}
-	}
-	return nil
+// ErrPaused reports that Waldur refused our token: no other callback will fare better.
+var ErrPaused = errors.New("all callbacks pause until the token of the waldur block is fixed")
+
+// DroppedError reports a callback that was taken out of the outbox because it can have no effect, or no longer applies. The
+// history keeps it.
+type DroppedError struct {
+	Callback     planner.Callback
+	Address, Why string
 }
 
-// Redeliver sends what waits in the outbox and is due, resource by resource in its order, until nothing more gets through.
-// One that fails keeps only its own resource waiting. What may have been sent before is first looked up by its order. due
-// is asked again after each pass, for what was delivered makes the next of its resource due. It returns how many were
-// delivered, and an error for each that was not; [ErrPaused] ends everything.
-func (e *Engine) Redeliver(ctx context.Context, due func() ([]state.Delivery, error)) (delivered int, err error) {
+func (e *DroppedError) Error() string {
+	return fmt.Sprintf("tell Waldur %s of %s: %s; dropped it, and recorded that", e.Callback, e.Address, e.Why)
+}
+
+// deliver sends what waits for one resource: what earlier orders left, then its own. A callback that has to wait holds
+// back those of its own order, and no others. The error is about the callbacks of the action's own order.
+func (e *Engine) deliver(ctx context.Context, a *planner.Action, o *outcome) error {
+	var own []error
+	waits := map[string]bool{}
+	t := telling{fresh: o.fresh}
+	for i := range o.waiting {
+		d := &o.waiting[i]
+		if waits[d.Order] {
+			continue
+		}
+		mine := d.Order == a.Order
+		if !mine || d.Plan != o.plan {
+			t = telling{}
+		} else {
+			t.fresh = o.fresh
+		}
+		err := e.deliverOne(ctx, d, &t)
+		var gone *DroppedError
+		waits[d.Order] = err != nil && !errors.As(err, &gone)
+		if mine && err != nil {
+			own = append(own, err)
+		}
+	}
+	return errors.Join(own...)
+}
+
+// Told is what became of the callbacks that a [Engine.Redeliver] found due.
+type Told struct {
+	Delivered int
+	Dropped   []*DroppedError
+}
+
+// Redeliver sends what waits in the outbox and is due, order by order, until nothing more gets through. One that fails keeps
+// only its own order waiting. What may have been sent before is first looked up by its order. due is asked again after each
+// pass, because what was delivered makes the next of its order due. The error is about each that still waits; [ErrPaused]
+// ends everything.
+func (e *Engine) Redeliver(ctx context.Context, due func() ([]state.Delivery, error)) (told Told, err error) {
 	var problems []error
 	for progress := true; progress; {
 		waiting, err := due()
 		if err != nil {
-			return delivered, errors.Join(append(problems, err)...)
+			return told, errors.Join(append(problems, err)...)
 		}
 		progress = false
 		for i := range waiting {
 			if ctx.Err() != nil {
-				return delivered, errors.Join(append(problems, ctx.Err())...)
+				return told, errors.Join(append(problems, ctx.Err())...)
 			}
-			if err := e.deliverOne(ctx, &waiting[i], true); errors.Is(err, ErrPaused) {
-				return delivered, errors.Join(append(problems, err)...)
-			} else if err != nil {
+			err := e.deliverOne(ctx, &waiting[i], &telling{})
+			var gone *DroppedError
+			switch {
+			case errors.Is(err, ErrPaused):
+				return told, errors.Join(append(problems, err)...)
+			case errors.As(err, &gone):
+				told.Dropped = append(told.Dropped, gone)
+			case err != nil:
 				problems = append(problems, err)
 				continue
+			default:
+				told.Delivered++
 			}
-			delivered++
 			progress = true
 		}
 	}
-	return delivered, errors.Join(problems...)
+	return told, errors.Join(problems...)
 }
 
-// ErrPaused tells that Waldur refused our token: no other callback will fare better.
-var ErrPaused = errors.New("all callbacks pause until the token of the waldur block is mended")
-
-// refused tells answers that say something about the token, and nothing about the callback.
+// refused reports whether an answer says something about the token, and nothing about the callback.
 func refused(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
-// verdict is what is to be done with a callback after an answer.
-type verdict uint8
-
-const (
-	delivered verdict = iota
-	again             // keep it and try again
-	paused            // keep it; nothing else will get through either
-	parked            // a person has to look
-)
-
-// deliverOne brings one callback to Waldur, with a few tries, and notes what came of it.
-func (e *Engine) deliverOne(ctx context.Context, d *state.Delivery, resend bool) error {
+// deliverOne brings one callback to Waldur, with a few tries, and notes what came of it. A parked one is only looked up.
+func (e *Engine) deliverOne(ctx context.Context, d *state.Delivery, t *telling) error {
 	if e.paused.Load() {
 		return fmt.Errorf("tell Waldur %s of %s: %w", d.Callback, d.Address, ErrPaused)
 	}
-	var v verdict
-	var why string
+	if d.Parked {
+		return e.lookUpParked(ctx, d, t)
+	}
+	var f finding
 	var wait time.Duration
 	for try := range triesNow {
-		v, why, wait = e.attempt(ctx, d, resend || try > 0)
-		if v != again || try == triesNow-1 {
+		f, wait = e.attempt(ctx, d, t, !t.fresh || try > 0)
+		if f.verdict != again && f.verdict != stuck || try == triesNow-1 {
 			break
 		}
 		if wait = max(wait, time.Duration(1<<try)*500*time.Millisecond); wait > longestWait {
@@ -107,36 +130,52 @@ func (e *Engine) deliverOne(ctx context.Context, d *state.Delivery, resend bool)
 			break
 		}
 	}
-	if v == paused {
-		e.paused.Store(true)
+	return e.note(d, f, wait)
+}
+
+// lookUpParked takes a parked callback out of the outbox if its order shows that it was delivered or is over.
+func (e *Engine) lookUpParked(ctx context.Context, d *state.Delivery, t *telling) error {
+	if f := e.ask(ctx, d, t); f.verdict == delivered || f.verdict == dropped || f.verdict == paused {
+		return e.note(d, f, 0)
 	}
-	return e.note(d, v, why, wait)
+	return fmt.Errorf("tell Waldur %s of %s: it is parked (%s). Run `cscs-sync callbacks list`, then retry or drop callback %d",
+		d.Callback, d.Address, d.Problem, d.Seq)
 }
 
 // note writes down what became of a callback: one sync after each answer.
-func (e *Engine) note(d *state.Delivery, v verdict, why string, wait time.Duration) error {
+func (e *Engine) note(d *state.Delivery, f finding, wait time.Duration) error {
+	if f.verdict == paused {
+		e.paused.Store(true)
+	}
+	if f.verdict == stuck && d.Tries+1 >= mostStuck {
+		f = finding{parked, fmt.Sprintf("%s after %d rounds of tries", f.why, d.Tries+1)}
+	}
 	err := e.Journal.Update(func(tx *state.Tx) error {
-		switch v {
+		switch f.verdict {
 		case delivered:
 			return tx.MarkDelivered(d.Seq)
+		case dropped:
+			return tx.Drop(d.Seq, e.Who, e.Host, f.why)
 		case parked:
-			return tx.Park(d.Seq, why)
+			return tx.Park(d.Seq, f.why)
 		}
-		return tx.MarkFailed(d.Seq, why, e.Now().Add(max(wait, backoff(d.Tries))))
+		return tx.MarkFailed(d.Seq, f.why, e.Now().Add(max(wait, backoff(d.Tries))))
 	})
 	e.reached("callback noted")
+	what := fmt.Sprintf("tell Waldur %s of %s: %s", d.Callback, d.Address, f.why)
 	switch {
 	case err != nil:
 		return fmt.Errorf("note the answer to %s of %s: %w", d.Callback, d.Address, err)
-	case v == delivered:
+	case f.verdict == delivered:
 		return nil
-	case v == paused:
-		return fmt.Errorf("tell Waldur %s of %s: %s: %w", d.Callback, d.Address, why, ErrPaused)
-	case v == parked:
-		return fmt.Errorf("tell Waldur %s of %s: %s; it is parked: see `cscs-sync callbacks list`, then retry or drop it", d.Callback, d.Address,
-			why)
+	case f.verdict == dropped:
+		return &DroppedError{d.Callback, d.Address, f.why}
+	case f.verdict == paused:
+		return fmt.Errorf("%s: %w", what, ErrPaused)
+	case f.verdict == parked:
+		return fmt.Errorf("%s; it is parked. Run `cscs-sync callbacks list`, then retry or drop callback %d", what, d.Seq)
 	}
-	return fmt.Errorf("tell Waldur %s of %s: %s; it is kept and tried again later", d.Callback, d.Address, why)
+	return fmt.Errorf("%s; it is kept and retried later", what)
 }
 
 // backoff is how long to wait before the next apply or round tries again: from a minute up to an hour.
@@ -144,11 +183,13 @@ func backoff(tries int) time.Duration {
 	return min(time.Minute<<min(tries, 6), time.Hour)
 }
 
-// attempt makes one try. A resend is decided by the order's state first, so that nothing takes effect twice.
-func (e *Engine) attempt(ctx context.Context, d *state.Delivery, resend bool) (verdict, string, time.Duration) {
-	if resend && d.Callback.AboutOrder() {
-		if v, why, settled := e.settledBy(ctx, d); settled {
-			return v, why, 0
+// attempt makes one try. Before a resend, before each callback with a value, and before set_state_erred, which Waldur takes
+// in any state, the order is asked whether it still applies: nothing takes effect twice, and nothing old replaces what is
+// newer. After a callback about the order, the order itself must show the effect.
+func (e *Engine) attempt(ctx context.Context, d *state.Delivery, t *telling, resend bool) (finding, time.Duration) {
+	if resend || !d.Callback.AboutOrder() || d.Callback == planner.SetStateErred {
+		if f := e.ask(ctx, d, t); f.verdict != due {
+			return f, 0
 		}
 	}
 	e.reached("callback")
@@ -156,64 +197,33 @@ func (e *Engine) attempt(ctx context.Context, d *state.Delivery, resend bool) (v
 	e.reached("answer")
 	why := describe(answer)
 	switch s := answer.Status; {
-	case s >= 200 && s < 300:
-		return delivered, "", 0
-	case s == http.StatusConflict && d.Callback.AboutOrder():
-		return e.afterConflict(ctx, d, why)
+	case s >= 200 && s < 300 && !d.Callback.AboutOrder():
+		return finding{delivered, why}, 0
 	case refused(s):
-		return paused, why, answer.RetryAfter
+		return finding{paused, why}, answer.RetryAfter
 	case s == 0 || s == http.StatusRequestTimeout || s == http.StatusTooManyRequests || s >= 500:
-		return again, why, answer.RetryAfter
+		return finding{again, why}, answer.RetryAfter
+	case !d.Callback.AboutOrder():
+		return finding{parked, why}, 0
 	}
-	return parked, why, 0
+	return e.afterAnswer(ctx, d, t, answer.Status, why), 0
 }
 
-// settledBy asks for the order before something is sent again; settled tells that the answer decides it.
-func (e *Engine) settledBy(ctx context.Context, d *state.Delivery) (verdict, string, bool) {
-	order, err := e.Orders.Get(ctx, d.OrderURL)
+// afterAnswer looks at the order after Waldur has answered a callback about it: only the order says what the callback did.
+func (e *Engine) afterAnswer(ctx context.Context, d *state.Delivery, t *telling, status int, why string) finding {
+	f := e.ask(ctx, d, t)
+	ok := status >= 200 && status < 300
 	switch {
-	case errors.Is(err, providers.ErrOrderGone):
-		return parked, err.Error(), true
-	case errors.Is(err, providers.ErrTokenRefused):
-		return paused, err.Error(), true
-	case err != nil:
-		return again, "its order could not be asked: " + err.Error(), true
-	case took(d.Callback, order.State):
-		return delivered, "", true
-	case over(order.State):
-		return parked, "its order is " + string(order.State), true
+	case f.verdict == delivered:
+		return f
+	case f.verdict != due && f.verdict != stuck:
+		f.why = why + "; " + f.why
+	case ok:
+		f = finding{stuck, fmt.Sprintf("Waldur answered %s, and its order is still %s", why, t.order)}
+	case status == http.StatusConflict:
+		f = finding{stuck, fmt.Sprintf("%s; its order is %s", why, t.order)}
+	default:
+		f = finding{parked, why}
 	}
-	return again, "", false
-}
-
-// afterConflict tells a callback that came too late from one that came too early.
-func (e *Engine) afterConflict(ctx context.Context, d *state.Delivery, why string) (verdict, string, time.Duration) {
-	v, text, settled := e.settledBy(ctx, d)
-	switch {
-	case settled && text != "":
-		return v, why + "; " + text, 0
-	case settled:
-		return v, "", 0
-	}
-	return again, why, 0
-}
-
-// took tells whether an order's state shows that the callback has had its effect. An order that is done was approved.
-func took(c planner.Callback, s planner.OrderState) bool {
-	switch c {
-	case planner.Approve:
-		return s == planner.OrderExecuting || s == planner.OrderDone
-	case planner.SetStateDone:
-		return s == planner.OrderDone
-	case planner.SetStateErred:
-		return s == planner.OrderErred
-	case planner.Reject:
-		return s == planner.OrderRejected
-	}
-	return false
-}
-
-// over tells that an order has ended, so that no callback can change it.
-func over(s planner.OrderState) bool {
-	return s == planner.OrderDone || s == planner.OrderErred || s == planner.OrderCanceled || s == planner.OrderRejected
+	return f
 }

@@ -24,8 +24,10 @@ func TestAnswers(t *testing.T) {
 		want   string
 		sent   int
 	}{
-		{"200", providers.Answer{Status: 200}, planner.OrderExecuting, "", 1},
-		{"201", providers.Answer{Status: 201}, planner.OrderExecuting, "", 1},
+		{"200", providers.Answer{Status: 200}, planner.OrderDone, "", 1},
+		{"201", providers.Answer{Status: 201}, planner.OrderDone, "", 1},
+		{"200 without effect", providers.Answer{Status: 200}, planner.OrderExecuting, again, 3},
+		{"200, and it was canceled", providers.Answer{Status: 200}, planner.OrderCanceled, "dropped", 1},
 		{"no answer, not carried out", providers.Answer{Err: errors.New("reset")}, planner.OrderExecuting, again, 3},
 		{"no answer, carried out", providers.Answer{Err: errors.New("reset")}, planner.OrderDone, "", 1},
 		{"500", providers.Answer{Status: 500}, planner.OrderExecuting, again, 3},
@@ -42,9 +44,11 @@ func TestAnswers(t *testing.T) {
 		{"415", providers.Answer{Status: 415}, planner.OrderExecuting, "set_state_done parked", 1},
 		{"302", providers.Answer{Status: 302, Detail: "it redirects"}, planner.OrderExecuting, "set_state_done parked", 1},
 		{"409, it is done", providers.Answer{Status: 409}, planner.OrderDone, "", 1},
-		{"409, too early", providers.Answer{Status: 409}, planner.OrderPendingStartDate, again, 3},
-		{"409, canceled", providers.Answer{Status: 409}, planner.OrderCanceled, "set_state_done parked", 1},
-		{"409, erred", providers.Answer{Status: 409}, planner.OrderErred, "set_state_done parked", 1},
+		{"409, too early", providers.Answer{Status: 409}, planner.OrderPendingStartDate, again, 1},
+		{"409, not approved", providers.Answer{Status: 409}, planner.OrderPendingProvider, again, 1},
+		{"409, canceled", providers.Answer{Status: 409}, planner.OrderCanceled, "dropped", 1},
+		{"400, canceled", providers.Answer{Status: 400}, planner.OrderCanceled, "dropped", 1},
+		{"409, erred", providers.Answer{Status: 409}, planner.OrderErred, "dropped", 1},
 	} {
 		w := newWorld(t)
 		x := work(planner.Report, "bio", planner.SetStateDone)
@@ -52,7 +56,12 @@ func TestAnswers(t *testing.T) {
 		w.orders[x.Order] = c.order
 		results := w.run(Job{Work: []Work{x}})
 		sent := strings.Count(strings.Join(w.log, "\n"), "set_state_done")
-		if got := w.outbox(); got != c.want || sent != c.sent || (results[0].Status == Done) != (c.want == "") || c.want != "" && results[0].Status != Undelivered {
+		got := w.outbox()
+		var gone *DroppedError
+		if errors.As(results[0].Err, &gone) {
+			got += "dropped"
+		}
+		if got != c.want || sent != c.sent || (results[0].Status == Done) != (c.want == "") || c.want != "" && results[0].Status != Undelivered {
 			t.Errorf("%s: sent %d times, the outbox holds %q, %s, %v; want %d times, %q", c.name, sent, got, results[0].Status, results[0].Err, c.sent, c.want)
 		}
 		if c.answer.Detail != "" && !mentions(results[0].Err, c.answer.Detail, "/capstor/bio") {
@@ -75,19 +84,24 @@ func TestConflictOfABackendID(t *testing.T) {
 func TestAResendAsksFirst(t *testing.T) {
 	states := []planner.OrderState{planner.OrderPendingProvider, planner.OrderExecuting, planner.OrderDone, planner.OrderErred, planner.OrderCanceled, planner.OrderRejected}
 	for call, want := range map[planner.Callback]string{
-		planner.Approve:       "sent delivered delivered parked parked parked",
-		planner.SetStateDone:  "sent sent delivered parked parked parked",
-		planner.SetStateErred: "sent sent parked delivered parked parked",
-		planner.Reject:        "sent sent parked parked parked delivered",
-		planner.SetBackendID:  "sent sent sent sent sent sent",
+		planner.Approve:       "sent delivered delivered dropped dropped dropped",
+		planner.SetStateDone:  "in 1m0s sent delivered dropped dropped dropped",
+		planner.SetStateErred: "in 1m0s sent dropped delivered dropped dropped",
+		planner.Reject:        "sent in 1m0s dropped dropped dropped delivered",
+		planner.SetBackendID:  "sent sent sent dropped dropped dropped",
 	} {
 		var got []string
 		for _, s := range states {
 			w := newWorld(t)
 			x := work(planner.Report, "bio", call)
 			w.orders[x.Order] = s
-			w.run(Job{Work: []Work{x}, Resumed: true})
+			w.queuedBefore(x)
+			x.Queued = true
+			var gone *DroppedError
+			results := w.run(Job{Work: []Work{x}, Resumed: true})
 			switch {
+			case errors.As(results[0].Err, &gone):
+				got = append(got, "dropped")
 			case slices.Contains(w.log, string(call)+" bio"):
 				got = append(got, "sent")
 			case w.outbox() == "":
@@ -102,19 +116,22 @@ func TestAResendAsksFirst(t *testing.T) {
 	}
 }
 
-// What a question about an order meets decides too: gone is for a person, a refused token pauses, the rest is tried again.
+// What a question about an order meets decides too: what is gone is dropped, a refused token pauses, the rest is tried again.
 func TestAnOrderThatCannotBeAsked(t *testing.T) {
 	for _, c := range []struct {
 		err  error
 		want string
 	}{
-		{providers.ErrOrderGone, "set_state_done parked"},
+		{providers.ErrOrderGone, ""},
 		{fmt.Errorf("401: %w", providers.ErrTokenRefused), "set_state_done in 1m0s"},
 		{providers.ErrUnreachable, "set_state_done in 1m0s"},
 	} {
 		w := newWorld(t)
 		w.asking = c.err
-		results := w.run(Job{Work: []Work{work(planner.Report, "bio", planner.SetStateDone)}, Resumed: true})
+		x := work(planner.Report, "bio", planner.SetStateDone)
+		w.queuedBefore(x)
+		x.Queued = true
+		results := w.run(Job{Work: []Work{x}, Resumed: true})
 		paused := errors.Is(results[0].Err, ErrPaused)
 		if got := w.outbox(); got != c.want || slices.Contains(w.log, "set_state_done bio") || paused != errors.Is(c.err, providers.ErrTokenRefused) {
 			t.Errorf("%v: the outbox holds %q, paused %t, %v", c.err, got, paused, w.log)
@@ -136,37 +153,60 @@ func TestOrderOfEachResource(t *testing.T) {
 	}
 }
 
-// What an earlier plan could not deliver goes first; if it is parked, a later plan's callbacks of that resource wait behind it.
+// What an earlier plan could not deliver goes first. One that is parked holds back only callbacks of its own order.
 func TestBehindAnEarlierPlan(t *testing.T) {
 	for _, parked := range []bool{false, true} {
 		w := newWorld(t)
 		w.check(w.store.Update(func(tx *state.Tx) error {
-			seq, err := tx.Enqueue(state.Delivery{Key: key("bio"), Address: "/capstor/bio", Callback: planner.UpdateOptions, URL: "https://w/api/resources/bio/update_options"})
+			seq, err := tx.Enqueue(state.Delivery{Key: key("bio"), Address: "/capstor/bio", Callback: planner.UpdateOptions, URL: "https://w/api/resources/bio/update_options",
+				Body: []byte(`{"options":{"hard_quota_space":3}}`)})
 			if parked {
 				err = errors.Join(err, tx.Park(seq, "no"))
 			}
 			return err
 		}))
 		results := w.run(Job{Work: []Work{creation("bio"), creation("chem")}})
-		if !parked {
-			wantStatuses(t, results, map[string]Status{"bio": Done, "chem": Done})
-			if i := slices.Index(w.log, "update_options bio"); i < 0 || i > slices.Index(w.log, "approve bio") {
-				t.Errorf("sent out of order: %v", w.log)
-			}
-			continue
+		wantStatuses(t, results, map[string]Status{"bio": Done, "chem": Done})
+		i, want := slices.Index(w.log, "update_options bio"), ""
+		if parked {
+			want = "update_options parked"
 		}
-		wantStatuses(t, results, map[string]Status{"bio": Undelivered, "chem": Done})
-		if slices.Contains(w.log, "approve bio") || !mentions(results[0].Err, "update_options is parked") {
-			t.Errorf("sent out of order: %v, %v", w.log, results[0].Err)
+		if parked != (i < 0) || i > slices.Index(w.log, "approve bio") || w.outbox() != want {
+			t.Errorf("parked %t: sent %v; the outbox holds %q", parked, w.log, w.outbox())
 		}
-		w.log = nil
-		w.check(w.store.Update(func(tx *state.Tx) error { return tx.Retry(1) }))
-		n, err := w.engine().Redeliver(context.Background(), w.due)
-		if err != nil || n != 4 || w.outbox() != "" {
-			t.Errorf("delivered %d, %v; the outbox holds %q", n, err, w.outbox())
-		}
-		w.wantLog("update_options bio", "ask bio", "approve bio", "set_backend_id bio", "ask bio", "set_state_done bio")
 	}
+}
+
+// What an earlier plan left for the same order gives way to this plan's callbacks, and the history keeps that.
+func TestALaterPlanSendsItself(t *testing.T) {
+	w := newWorld(t)
+	x := creation("bio")
+	w.check(w.store.Update(func(tx *state.Tx) error {
+		for _, c := range []planner.Callback{planner.Approve, planner.SetBackendID} {
+			if _, err := tx.Enqueue(state.Delivery{Key: x.Action.Key, Address: "/capstor/bio", Order: x.Action.Order, Callback: c, URL: x.URLs[c],
+				OrderURL: x.Order, Plan: "sha256:earlier"}); err != nil {
+				return err
+			}
+		}
+		return tx.Park(1, "no")
+	}))
+	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
+	sent := strings.Join(w.log, ", ")
+	if !strings.HasSuffix(sent, "approve bio, ask bio, set_backend_id bio, set_state_done bio, ask bio") || strings.Count(sent, "set_backend_id") != 1 || w.outbox() != "" {
+		t.Errorf("sent %s; the outbox holds %q", sent, w.outbox())
+	}
+}
+
+// queuedBefore puts the callbacks of a resource into the outbox, as a killed run of the same plan has.
+func (w *world) queuedBefore(x Work) {
+	w.check(w.store.Update(func(tx *state.Tx) (err error) {
+		for _, c := range x.Action.Callbacks {
+			_, more := tx.Enqueue(state.Delivery{Key: x.Action.Key, Address: x.Action.Address, Order: x.Action.Order, Callback: c, URL: x.URLs[c],
+				OrderURL: x.Order, Body: []byte(`{"backend_id":"/capstor/bio"}`), Plan: "sha256:plan"})
+			err = errors.Join(err, more)
+		}
+		return err
+	}))
 }
 
 // due are the callbacks that may be sent now.
@@ -197,9 +237,9 @@ func TestARefusedTokenPauses(t *testing.T) {
 		t.Errorf("%d were sent, and the reason was said %d times; want one of each", sent, said)
 	}
 	w.log = nil
-	n, err := w.engine().Redeliver(context.Background(), w.due)
-	if n != 0 || !errors.Is(err, ErrPaused) || strings.Count(err.Error(), "\n") != 0 || len(w.log) != 2 {
-		t.Errorf("delivered %d, %v, by %v", n, err, w.log)
+	told, err := w.engine().Redeliver(context.Background(), w.due)
+	if told.Delivered != 0 || !errors.Is(err, ErrPaused) || strings.Count(err.Error(), "\n") != 0 || len(w.log) != 2 {
+		t.Errorf("delivered %d, %v, by %v", told.Delivered, err, w.log)
 	}
 }
 
@@ -216,16 +256,16 @@ func TestRedeliver(t *testing.T) {
 		return err
 	}))
 	w.answers["approve"] = []providers.Answer{{Status: 400}, {Status: 200}}
-	n, err := w.engine().Redeliver(context.Background(), w.due)
-	if n != 6 || !mentions(err, "approve of /capstor/bio") || w.outbox() != "approve parked, set_backend_id due, set_state_done due" {
-		t.Errorf("delivered %d, %v; the outbox holds %q", n, err, w.outbox())
+	told, err := w.engine().Redeliver(context.Background(), w.due)
+	if told.Delivered != 6 || !mentions(err, "approve of /capstor/bio") || w.outbox() != "approve parked, set_backend_id due, set_state_done due" {
+		t.Errorf("delivered %d, %v; the outbox holds %q", told.Delivered, err, w.outbox())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	w.log = nil
 	w.check(w.store.Update(func(tx *state.Tx) error { return tx.Retry(1) }))
-	if n, err := w.engine().Redeliver(ctx, w.due); n != 0 || !errors.Is(err, context.Canceled) || len(w.log) != 0 {
-		t.Errorf("after the end: %d, %v, %v", n, err, w.log)
+	if told, err := w.engine().Redeliver(ctx, w.due); told.Delivered != 0 || !errors.Is(err, context.Canceled) || len(w.log) != 0 {
+		t.Errorf("after the end: %d, %v, %v", told.Delivered, err, w.log)
 	}
 }
 

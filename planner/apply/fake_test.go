@@ -40,10 +40,14 @@ type world struct {
 	set func(planner.Quota)
 
 	// orders are their states, by URL: pending-provider, where nothing is said; asking fails every question; answers what is answered to a callback, the last for ever; effect is what it does.
-	orders  map[string]planner.OrderState
-	asking  error
-	answers map[string][]providers.Answer
-	effect  map[string]func()
+	orders map[string]planner.OrderState
+	asking error
+	// moved are the orders whose state a callback has changed.
+	moved map[string]bool
+	// resources are what Waldur has of them, by URL.
+	resources map[string]providers.Resource
+	answers   map[string][]providers.Answer
+	effect    map[string]func()
 
 	store *state.Store
 	slept []time.Duration
@@ -52,7 +56,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dirs: map[string]*planner.Directory{}, full: map[string]bool{}, next: 100, fail: map[string]error{}, orders: map[string]planner.OrderState{},
-		answers: map[string][]providers.Answer{}, effect: map[string]func(){}}
+		answers: map[string][]providers.Answer{}, effect: map[string]func(){}, moved: map[string]bool{}}
 	w.limits.Space, w.limits.Inodes = planner.Usage[planner.Bytes]{Known: true}, planner.Usage[planner.Inodes]{Known: true}
 	w.limits.Limits = planner.Quota{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](),
 		InodesSoft: planner.Unlimited[planner.Inodes](), InodesHard: planner.Unlimited[planner.Inodes]()}
@@ -292,26 +296,41 @@ func (w *world) Get(_ context.Context, url string) (planner.Order, error) {
 	return planner.Order{State: planner.OrderPendingProvider}, nil
 }
 
+func (w *world) Resource(_ context.Context, url string) (providers.Resource, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.do("ask resource " + path.Base(url))
+	return w.resources[url], w.asking
+}
+
 func (w *world) Send(_ context.Context, c providers.Call) providers.Answer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	step := fmt.Sprintf("%s %s", c.Callback, path.Base(path.Dir(c.URL)))
 	_ = w.do(step)
+	order := strings.TrimSuffix(c.URL, "/"+string(c.Callback))
+	before, queue := w.orders[order], w.answers[string(c.Callback)]
 	if f := w.effect[step]; f != nil {
 		f()
 	}
-	queue := w.answers[string(c.Callback)]
-	if order := strings.TrimSuffix(c.URL, "/"+string(c.Callback)); c.Callback == planner.Approve && len(queue) == 0 && w.orders[order] == "" {
-		w.orders[order] = planner.OrderExecuting
-	}
-	if len(queue) == 0 {
-		return providers.Answer{Status: 200}
+	answer := providers.Answer{Status: 200}
+	if len(queue) > 0 {
+		answer = queue[0]
 	}
 	if len(queue) > 1 {
 		w.answers[string(c.Callback)] = queue[1:]
 	}
-	return queue[0]
+	// A scripted answer leaves alone what the test says of the order.
+	said := before != "" && !w.moved[order] && len(queue) > 0 || w.orders[order] != before
+	if after, ok := effects[c.Callback]; ok && answer.Status/100 == 2 && !said {
+		w.orders[order], w.moved[order] = after, true
+	}
+	return answer
 }
+
+// effects are the states in which Waldur's callbacks leave an order.
+var effects = map[planner.Callback]planner.OrderState{planner.Approve: planner.OrderExecuting, planner.SetStateDone: planner.OrderDone,
+	planner.SetStateErred: planner.OrderErred, planner.Reject: planner.OrderRejected}
 
 // Actions.
 

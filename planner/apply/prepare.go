@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // Now is what is known of the world just before a plan runs.
@@ -16,8 +17,9 @@ type Now struct {
 	Recorded planner.Recorded
 	// Orders are the answers for the orders that the plan names.
 	Orders map[string]planner.OrderAnswer
-	// Resumed tells that this plan has begun before.
+	// Resumed tells that this plan has begun before; Steps is its journal so far.
 	Resumed bool
+	Steps   []state.Step
 }
 
 // Prepare pairs each action of an approved plan with what is known now, and lists in what the plan is stale. A begun plan
@@ -28,11 +30,11 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 	for i := range now.Items {
 		items[now.Items[i].Key] = &now.Items[i]
 	}
-	finished := map[planner.Key]bool{}
+	finished, queued := map[planner.Key]bool{}, queuedBy(now.Steps)
 	for i := range p.Core.Actions {
 		a := &p.Core.Actions[i]
 		w := &job.Work[i]
-		*w = Work{Action: a, Detail: &p.Context.Details[i], Archived: now.Recorded.Archived[a.Key]}
+		*w = Work{Action: a, Detail: &p.Context.Details[i], Archived: now.Recorded.Archived[a.Key], Queued: queued[a.Key]}
 		if watched, ok := now.Graph.Watched(a.Key); ok {
 			w.Record = watched.Record
 			w.Record.Plan = id
@@ -56,6 +58,17 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 		}
 	}
 	return job, stale
+}
+
+// queuedBy are the resources whose callbacks an earlier run of the plan has put into the outbox.
+func queuedBy(steps []state.Step) map[planner.Key]bool {
+	queued := map[planner.Key]bool{}
+	for _, st := range steps {
+		if st.Name == stepQueued {
+			queued[st.Key] = true
+		}
+	}
+	return queued
 }
 
 // SkipStale marks what is stale to be left out.

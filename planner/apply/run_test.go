@@ -138,7 +138,10 @@ func TestJournal(t *testing.T) {
 	w.run(Job{Work: []Work{creation("bio"), creation("chem")}})
 	var steps []state.Step
 	w.check(w.store.View(func(tx *state.Tx) (err error) { steps, err = tx.Steps("sha256:plan"); return err }))
-	if len(steps) != 2 || steps[0].Name != "done" || steps[0].Inode != w.dirs["capstor/bio"].Inode || steps[0].Note != "owner group mode" ||
+	if len(steps) != 3 || steps[0].Name != stepQueued || steps[0].Note != "approve set_backend_id set_state_done" {
+		t.Fatalf("%+v", steps)
+	}
+	if steps = steps[1:]; steps[0].Name != "done" || steps[0].Inode != w.dirs["capstor/bio"].Inode || steps[0].Note != "owner group mode" ||
 		steps[1].Name != "failed" || !strings.Contains(steps[1].Note, "read-only file system") {
 		t.Errorf("%+v", steps)
 	}

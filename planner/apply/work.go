@@ -43,6 +43,9 @@ func (e *Engine) work(ctx context.Context, stop <-chan struct{}, job *Job, w *Wo
 
 // queue lists the callbacks that are due when the storage is done.
 func (e *Engine) queue(job *Job, w *Work, o *outcome) error {
+	if w.Queued {
+		return nil
+	}
 	for _, c := range w.Action.Callbacks {
 		if w.Action.Kind == planner.Archive && c == planner.Approve {
 			continue // sent before the move

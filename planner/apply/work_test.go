@@ -24,7 +24,7 @@ func TestCreateInOrder(t *testing.T) {
 	results := w.run(Job{Work: []Work{bio}})
 	wantStatuses(t, results, map[string]Status{"bio": Done})
 	w.wantLog("make capstor/bio", "project 7 bio", "quota of 30500", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio",
-		"approve bio", "set_backend_id bio", "set_state_done bio")
+		"approve bio", "ask bio", "set_backend_id bio", "set_state_done bio", "ask bio")
 	if got := w.outbox(); got != "" {
 		t.Errorf("the outbox still holds %q", got)
 	}
@@ -125,7 +125,8 @@ func TestParents(t *testing.T) {
 		wantStatuses(t, w.run(Job{Work: jobWork()}), map[string]Status{"bio": Done, "t": Done, "other": Done})
 		w.wantLog("make capstor/t", "acl t", "own 0:0 t", "mode 0775 t", "sync t", "make capstor/t/c", "acl c", "own 0:0 c", "mode 0755 c", "sync c",
 			"make capstor/t/c/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio",
-			"make capstor/other", "acl other", "own 0:30500 other", "mode 2770 other", "sync other", "approve other", "set_backend_id other", "set_state_done other")
+			"make capstor/other", "acl other", "own 0:30500 other", "mode 2770 other", "sync other", "approve other",
+			"ask other", "set_backend_id other", "set_state_done other", "ask other")
 		if len(w.records()) != 2 {
 			t.Errorf("recorded are %+v, want the two that are no parents", w.records())
 		}
@@ -266,13 +267,21 @@ func TestOrdersWithoutStorage(t *testing.T) {
 		kind    planner.ActionKind
 		call    planner.Callback
 		records int
-	}{{planner.Report, planner.SetStateDone, 1}, {planner.RejectOrder, planner.Reject, 0}, {planner.FailOrder, planner.SetStateErred, 0}} {
+		want    []string
+	}{
+		{planner.Report, planner.SetStateDone, 1, []string{"set_state_done bio", "ask bio"}},
+		{planner.RejectOrder, planner.Reject, 0, []string{"reject bio", "ask bio"}},
+		{planner.FailOrder, planner.SetStateErred, 0, []string{"ask bio", "set_state_erred bio", "ask bio"}},
+	} {
 		w := newWorld(t)
 		x := work(c.kind, "bio", c.call)
+		if c.kind == planner.FailOrder {
+			w.orders[x.Order] = planner.OrderExecuting
+		}
 		x.Record.Inode = w.put("capstor/bio", 0, 30500, 0o2770).Inode
 		x.Bodies = map[planner.Callback][]byte{c.call: []byte("{}")}
 		wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
-		w.wantLog(string(c.call) + " bio")
+		w.wantLog(c.want...)
 		if n := len(w.records()); n != c.records {
 			t.Errorf("%s: %d records, want %d", c.kind, n, c.records)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -57,26 +58,11 @@ func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) 
 }
 
 func (o *orders) get(ctx context.Context, target string) (planner.Order, error) {
-	if err := o.own(target); err != nil {
+	body, err := o.read(ctx, target)
+	if err != nil {
 		return planner.Order{}, err
 	}
-	ctx, cancel := o.within(ctx)
-	defer cancel()
-	var buf bytes.Buffer
-	r, err := o.client.do(ctx, http.MethodGet, target, nil, maxOrderBytes, &buf)
-	switch {
-	case err != nil:
-		return planner.Order{}, err
-	case r.status == http.StatusNotFound:
-		return planner.Order{}, fmt.Errorf("%w (404: %s)", providers.ErrOrderGone, r.detail())
-	case r.status != http.StatusOK:
-		return planner.Order{}, o.refusal(target, r)
-	case r.broken != nil:
-		return planner.Order{}, fmt.Errorf("the answer broke off: %w", r.broken)
-	case isHTML(bytes.TrimSpace(r.body)):
-		return planner.Order{}, errors.New("an HTML page instead of JSON; is waldur.url the URL of the API?")
-	}
-	order, err := ParseOrder(r.body)
+	order, err := ParseOrder(body)
 	if err != nil {
 		return planner.Order{}, fmt.Errorf("read the answer: %w", err)
 	}
@@ -84,6 +70,62 @@ func (o *orders) get(ctx context.Context, target string) (planner.Order, error) 
 		return planner.Order{}, fmt.Errorf("the answer is about another order, %s", order.ID)
 	}
 	return order, nil
+}
+
+// Resource implements [providers.Orders]. A 404 wraps [providers.ErrOrderGone].
+func (o *orders) Resource(ctx context.Context, target string) (providers.Resource, error) {
+	r, err := o.resource(ctx, target)
+	if err != nil {
+		return providers.Resource{}, fmt.Errorf("ask for resource %s: %w", place(target), err)
+	}
+	return r, nil
+}
+
+func (o *orders) resource(ctx context.Context, target string) (providers.Resource, error) {
+	body, err := o.read(ctx, target)
+	if err != nil {
+		return providers.Resource{}, err
+	}
+	var answer struct {
+		UUID      string                     `json:"uuid"`
+		BackendID *string                    `json:"backend_id"`
+		Options   map[string]json.RawMessage `json:"options"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return providers.Resource{}, errors.New("read the answer: it is no JSON of a resource")
+	}
+	got, ok := planner.UUID(answer.UUID)
+	if want, named := planner.UUID(path.Base(target)); !ok || !named || got != want {
+		return providers.Resource{}, errors.New("the answer is about another resource")
+	}
+	if answer.BackendID == nil {
+		return providers.Resource{}, errors.New("the answer has no backend_id")
+	}
+	return providers.Resource{BackendID: *answer.BackendID, Options: answer.Options}, nil
+}
+
+// read is the body of Waldur's answer to a question.
+func (o *orders) read(ctx context.Context, target string) ([]byte, error) {
+	if err := o.own(target); err != nil {
+		return nil, err
+	}
+	ctx, cancel := o.within(ctx)
+	defer cancel()
+	var buf bytes.Buffer
+	r, err := o.client.do(ctx, http.MethodGet, target, nil, maxOrderBytes, &buf)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.status == http.StatusNotFound:
+		return nil, fmt.Errorf("%w (404: %s)", providers.ErrOrderGone, r.detail())
+	case r.status != http.StatusOK:
+		return nil, o.refusal(target, r)
+	case r.broken != nil:
+		return nil, fmt.Errorf("the answer broke off: %w", r.broken)
+	case isHTML(bytes.TrimSpace(r.body)):
+		return nil, errors.New("an HTML page instead of JSON; is waldur.url the URL of the API?")
+	}
+	return r.body, nil
 }
 
 // notWaldurs tells a success that Waldur did not say: what stands before it may answer 200 with a page of its own, and an

@@ -20,6 +20,7 @@ const (
 	FaultDrop     FaultKind = "drop"     // close the connection, do nothing
 	FaultLost     FaultKind = "lost"     // do what was asked, then close the connection unanswered
 	FaultTruncate FaultKind = "truncate" // do what was asked, answer half of the body
+	FaultCancel   FaultKind = "cancel"   // before the callback of an order, its customer cancels that
 )
 
 // Fault is what happens to the next requests that match it.
@@ -55,9 +56,9 @@ func (s *Server) Inject(f Fault) error {
 		if f.Status < 100 || f.Status > 999 {
 			return fmt.Errorf("inject fault: status %d: want one of three digits", f.Status)
 		}
-	case FaultHTML, FaultSlow, FaultDrop, FaultLost, FaultTruncate:
+	case FaultHTML, FaultSlow, FaultDrop, FaultLost, FaultTruncate, FaultCancel:
 	default:
-		return fmt.Errorf("inject fault: kind %q: want status, html, slow, drop, lost or truncate", f.Kind)
+		return fmt.Errorf("inject fault: kind %q: want status, html, slow, drop, lost, truncate or cancel", f.Kind)
 	}
 	if f.Count == 0 {
 		f.Count = 1
@@ -125,6 +126,16 @@ func (s *Server) wait(f *Fault) {
 	select {
 	case <-time.After(time.Duration(f.Delay)):
 	case <-s.done:
+	}
+}
+
+// cancel ends the order that a request is about, as its customer can at any moment.
+func (s *Server) cancel(r *http.Request) {
+	parts := strings.Split(r.URL.Path, "/")
+	if i := slices.Index(parts, "marketplace-orders"); i >= 0 && i+1 < len(parts) {
+		if o, err := s.model.findOrder(parts[i+1]); err == nil {
+			s.model.enter(o, Canceled)
+		}
 	}
 }
 

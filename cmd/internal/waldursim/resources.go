@@ -46,6 +46,9 @@ func resourceAction(name string) (action[*resource], bool) {
 
 // callResource answers a request below marketplace-provider-resources/.
 func (m *model) callResource(r request, id, name string) reply {
+	if name == "" && r.method == http.MethodGet {
+		return m.getResource(r, id)
+	}
 	a, known := resourceAction(name)
 	if rep, stop := precheck(r, known); stop {
 		return rep
@@ -55,6 +58,17 @@ func (m *model) callResource(r request, id, name string) reply {
 		return detail(http.StatusNotFound, "No Resource matches the given query.")
 	}
 	return call(m, r, a, m.byID[u], "")
+}
+
+// getResource answers with what Waldur tells of a resource, in part.
+func (m *model) getResource(r request, id string) reply {
+	u, ok := parseUUID(id)
+	if !ok || m.byID[u] == nil || r.account == Hidden {
+		return detail(http.StatusNotFound, "No Resource matches the given query.")
+	}
+	x := m.byID[u]
+	return reply{status: http.StatusOK, body: map[string]any{"uuid": string(u), "name": x.slug, "slug": x.slug, "state": x.state,
+		"backend_id": x.backendID, "limits": merged(x.limits, nil), "options": merged(x.options, nil)}}
 }
 
 // setResourceOK leaves an open order as it is.

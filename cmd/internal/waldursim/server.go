@@ -132,6 +132,9 @@ func (s *Server) faulty(r *http.Request, body []byte, f *Fault) reply {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if f.Kind == FaultCancel {
+		s.cancel(r)
+	}
 	return s.answer(r, body)
 }
 

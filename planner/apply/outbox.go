@@ -1,0 +1,82 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// stepQueued is the journal's note that the callbacks of a resource were put into the outbox.
+const stepQueued = "queued"
+
+// putInOutbox puts the callbacks of a resource into the outbox and takes up all that waits there. What this plan has put there
+// before is never put there again. A callback that an earlier plan left for the same order gives way to this plan's.
+func (e *Engine) putInOutbox(tx *state.Tx, job *Job, w *Work, o *outcome) error {
+	if len(o.calls) > 0 {
+		if err := e.supersede(tx, job, w, o.calls); err != nil {
+			return err
+		}
+		if err := tx.AppendSteps(job.ID, []state.Step{queuedStep(w, o.calls)}); err != nil {
+			return err
+		}
+	}
+	for i := range o.calls {
+		if _, err := tx.Enqueue(o.calls[i]); err != nil {
+			return err
+		}
+	}
+	return e.takeUpOutbox(tx, job, w, o)
+}
+
+// takeUpOutbox loads what waits for a resource, the callbacks of earlier runs too.
+func (e *Engine) takeUpOutbox(tx *state.Tx, job *Job, w *Work, o *outcome) (err error) {
+	o.plan, o.fresh = job.ID, len(o.calls) > 0
+	if o.fresh || w.Queued {
+		o.waiting, err = tx.WaitingOf(w.Action.Key)
+	}
+	return err
+}
+
+func queuedStep(w *Work, calls []state.Delivery) state.Step {
+	names := make([]string, len(calls))
+	for i := range calls {
+		names[i] = string(calls[i].Callback)
+	}
+	return state.Step{Key: w.Action.Key, Name: stepQueued, Note: strings.Join(names, " ")}
+}
+
+// supersede drops what earlier plans left in the outbox and this plan sends itself.
+func (e *Engine) supersede(tx *state.Tx, job *Job, w *Work, calls []state.Delivery) error {
+	waiting, err := tx.WaitingOf(w.Action.Key)
+	if err != nil {
+		return err
+	}
+	ours := map[planner.Callback]bool{}
+	for i := range calls {
+		ours[calls[i].Callback] = true
+	}
+	for _, d := range waiting {
+		if d.Plan == job.ID || d.Order != w.Action.Order || !ours[d.Callback] {
+			continue
+		}
+		if err := tx.Drop(d.Seq, e.Who, e.Host, fmt.Sprintf("plan %s sends it instead", job.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deliverSkipped sends what an earlier run of this plan queued for a resource that is stale by now.
+func (e *Engine) deliverSkipped(ctx context.Context, job *Job, w *Work) error {
+	if !w.Queued {
+		return nil
+	}
+	o := &outcome{}
+	if err := e.Journal.Update(func(tx *state.Tx) error { return e.takeUpOutbox(tx, job, w, o) }); err != nil {
+		return fmt.Errorf("read the outbox for %s: %w", w.Action.Address, err)
+	}
+	return e.deliver(ctx, w.Action, o)
+}
