@@ -119,7 +119,7 @@ func drawWorld(t *rapid.T) (*planner.World, *model) {
 
 func drawWishes(t *rapid.T) planner.Wishes {
 	return pick(t, "wishes", limits(tib, 2*tib), limits(3*tib, 2*tib), planner.Wishes{Manage: ptr(false)}, planner.Wishes{Group: ptr(planner.GID(30501))},
-		planner.Wishes{Group: ptr(planner.GID(7))}, planner.Wishes{Mode: ptr("0750")}, planner.Wishes{Owner: ptr(planner.UID(4242))})
+		planner.Wishes{Group: ptr(planner.GID(7))}, planner.Wishes{Mode: ptr("0750")}, planner.Wishes{Mode: ptr("0777")}, planner.Wishes{Owner: ptr(planner.UID(4242))})
 }
 
 // drawModel draws a storage on which some of it stands already, with limits and usage, and where some cannot be seen.
@@ -135,6 +135,10 @@ func drawModel(t *rapid.T) *model {
 		at := fmt.Sprintf("%s/store/cscs/eth/p%d", sys, rapid.IntRange(0, 5).Draw(t, "dir"))
 		m.put(at, pick(t, "dir group", planner.GID(30500), 30501), pick(t, "dir mode", planner.Mode(0o2770), 0o700, 0o1777))
 		d := m.dirs[at]
+		d.Born = pick(t, "born", int64(0), 5, 7)
+		if oneIn(t, 4, "acl") {
+			d.ACL = stranger
+		}
 		d.Project, d.Inherit = pick(t, "project", planner.ProjectID(0), 101, 102, 500), rapid.Bool().Draw(t, "inherit")
 		m.dirs[at] = d
 		if oneIn(t, 6, "trouble") {
@@ -175,6 +179,9 @@ func drawRecorded(t *rapid.T, items []planner.Item, m *model) planner.Recorded {
 			storage += "-old"
 		}
 		rec := planner.Record{Key: it.Key, Address: "/" + storage, System: it.Key.System, Storage: storage, Target: it.Target, Group: d.Group, Mode: 0o2770, At: now}
+		if stands {
+			rec.Inode, rec.Born = pick(t, "inode", d.Inode, d.Inode, 0, 1), pick(t, "born", d.Born, d.Born, 0, 9)
+		}
 		if it.Key.System == "capstor" {
 			rec.QuotaBy, rec.QuotaID, rec.Claim = planner.ByGroup, 30500, planner.Claim{SpaceHard: planner.Number(uint64(10 * tib))}
 		}

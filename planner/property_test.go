@@ -217,7 +217,7 @@ func TestWhatEveryPlanHolds(t *testing.T) {
 			if mount := m.mounts[a.System]; mount.Problem+mount.Unknown != "" && a.Kind != planner.RejectOrder && a.Kind != planner.FailOrder {
 				t.Fatalf("acts on a system that cannot be used: %+v", a)
 			}
-			if err := breaks(w, a, &p.Context.Details[i], items[a.Key], targets[a.Storage]); err != "" {
+			if err := firstOf(breaks(w, a, &p.Context.Details[i], items[a.Key], targets[a.Storage]), breaksByDanger(w, m, a, targets[a.Storage])); err != "" {
 				t.Fatalf("%s: %+v of %+v", err, a, items[a.Key])
 			}
 			for j := range i {
@@ -331,6 +331,55 @@ func breaksByValue(w *planner.World, a *planner.Action, dir planner.Directory) s
 		}
 	}
 	return breaksByLimits(a)
+}
+
+// breaksByDanger checks the dangers that are not of one change alone: another directory than the recorded one, a mode that grants
+// too much, no hard limit.
+func breaksByDanger(w *planner.World, m *model, a *planner.Action, dir planner.Directory) string {
+	marked := func(d planner.Danger) bool { return slices.Contains(a.Danger, d) }
+	rec, recorded := w.Recorded.Records.Of(a.Key)
+	other := recorded && dir.State == planner.DirPresent && rec.Inode != 0 &&
+		(rec.Inode != dir.Inode || rec.Born != 0 && dir.Born != 0 && rec.Born != dir.Born)
+	told := a.Kind == planner.RejectOrder || a.Kind == planner.FailOrder
+	after, _ := a.After(planner.ModeAttr)
+	mode, _ := after.Mode()
+	switch {
+	case other && !told && !marked(planner.DangerReplaced):
+		return "another directory than the recorded one is not marked"
+	case !other && dir.State == planner.DirPresent && marked(planner.DangerReplaced):
+		return "the recorded directory is called another"
+	case other && (a.Kind == planner.Update || a.Kind == planner.Report):
+		return "another directory is treated as the recorded one"
+	case mode&^0o2775&0o4777 != 0 && !marked(planner.DangerWiderAccess):
+		return "a mode that grants too much is not marked"
+	case a.Kind == planner.Adopt && dir.ACL != nil && !marked(planner.DangerWiderAccess):
+		return "an ACL is adopted unmarked"
+	}
+	group, sets := a.After(planner.Group)
+	if a.Kind != planner.Create || a.Target.IsNode() || a.System != "capstor" || !sets || w.Settings.Systems[0].Quota.By != planner.ByGroup {
+		return ""
+	}
+	gid, _ := group.Number()
+	now := planner.ClaimOf(m.quota(uint32(gid)).Limits)
+	if m.quota(uint32(gid)).LimitsWhy != "" {
+		now = planner.Claim{}
+	}
+	hard := func(at planner.Attribute, was planner.Value) bool {
+		v, ok := a.After(at)
+		if !ok {
+			v = was
+		}
+		_, limited := v.Number()
+		return limited
+	}
+	// another resource's action may set the quota that both share
+	if !hard(planner.SpaceHard, now.SpaceHard) && w.Settings.Systems[0].Quota.Shared == planner.SharedRefuse && !marked(planner.DangerUnlimited) {
+		return "a directory without a hard limit for space is not marked"
+	}
+	if hard(planner.SpaceHard, now.SpaceHard) && hard(planner.InodesHard, now.InodesHard) && marked(planner.DangerUnlimited) {
+		return "a directory with hard limits is called unlimited"
+	}
+	return ""
 }
 
 // breaksByLimits: no action makes a soft limit higher than a hard one that it sets too.
