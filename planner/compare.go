@@ -21,6 +21,8 @@ type comparison struct {
 	lost map[Key]bool
 	// inodes are made by [comparison.known].
 	inodes *inodes
+	// testimonies are made by [comparison.testimonyOf].
+	testimonies map[string]testimony
 	// acls counts the directories that have an ACL and are as wanted.
 	acls int
 	// same is the room of [decision.same], used again for each resource.
@@ -63,7 +65,7 @@ type decision struct {
 	// record is what is recorded of it, if it is recorded.
 	record   Record
 	recorded bool
-	// replaced means that another directory than the recorded one stands there.
+	// replaced means that another directory than the recorded one stands there, or perhaps above.
 	replaced bool
 }
 

@@ -314,3 +314,54 @@ func TestReplacedAfterThePlan(t *testing.T) {
 		}
 	}
 }
+
+// TestReplacedAbove: where nothing stands of what is recorded beside it, a new directory is not routine; also where the plan
+// is about the new one alone, as in the orders lane.
+func TestReplacedAbove(t *testing.T) {
+	const chem = "/capstor/store/cscs/eth/chem"
+	for _, tc := range []struct {
+		name string
+		then func(m *model, bio string)
+		want bool
+	}{
+		{"as recorded", func(*model, string) {}, false},
+		{"another in its place", func(m *model, bio string) { m.put(bio, 30500, 0o2770) }, true},
+		{"all is gone", func(m *model, bio string) { delete(m.dirs, bio) }, true},
+		{"not seen", func(m *model, bio string) { m.dirs[bio] = planner.Directory{Why: "trouble"} }, false},
+		{"one of two stands", func(m *model, bio string) { m.put("capstor/store/cscs/eth/phys", 30502, 0o2770) }, false},
+	} {
+		for _, alone := range []bool{false, true} {
+			m := newModel()
+			asWanted(m, "bio", 30500)
+			asWanted(m, "phys", 30502)
+			asWanted(m, "math", 30503)
+			var recs []planner.Record
+			others := []planner.Item{project("bio", 30500)}
+			if tc.name == "one of two stands" {
+				others = append(others, project("phys", 30502))
+			}
+			for _, it := range others {
+				r := recordOf(it.Name, planner.GID(it.GID))
+				r.Inode = m.dirs[r.Storage].Inode
+				recs = append(recs, r)
+			}
+			it := project("chem", 30501, ordered(planner.StatusPending))
+			w := &planner.World{Items: append(items(it), others...), Recorded: records(recs...)}
+			if alone {
+				w.Watch = map[planner.Key]bool{it.Key: true}
+			}
+			tc.then(m, bioPath)
+			p, g := plan(w, m)
+			a, _ := action(t, p, chem)
+			if dangerous(a, planner.DangerReplaced) != tc.want {
+				t.Errorf("%s, alone: %t: danger %v", tc.name, alone, a.Danger)
+			}
+			if watched, ok := g.Watched(it.Key); alone && (!ok || watched.Replaced != tc.want) {
+				t.Errorf("%s: watched as %+v", tc.name, watched)
+			}
+			if alone && len(p.Core.Actions) > 3 {
+				t.Errorf("%s: a witness is acted on: %+v", tc.name, p.Core.Actions)
+			}
+		}
+	}
+}

@@ -23,6 +23,7 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 	c.needParents(n, dir, d)
 	c.changeDirectory(n, nil, d)
 	c.changeQuota(n, d, true)
+	c.doubtAbove(n, d)
 	c.wideMode(d)
 	c.unlimited(n, d)
 	c.callbacks(n, d)

@@ -25,6 +25,7 @@
 //	project.go   which project id a directory has
 //	danger.go    what is dangerous about an action
 //	replaced.go  another directory than the recorded one stands at its path
+//	above.go     what is recorded beside a new directory says whether the one above is still the same
 //	change.go    attribute by attribute: before, after, provenance, drift
 //	recheck.go   is an approved plan still true?
 //	show.go      amounts and modes, for people

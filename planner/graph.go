@@ -75,6 +75,8 @@ type node struct {
 	mode     Mode
 	// special tells that mode speaks of setuid, setgid and sticky too.
 	special bool
+	// witness: its directory is looked at because of a new one beside it.
+	witness bool
 	quota   Quota
 	// project is the id out of [QuotaSettings.ProjectIDs]; 0 if it has none.
 	project ProjectID

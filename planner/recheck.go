@@ -13,7 +13,7 @@ type Watched struct {
 	// Order is the order's id now; empty if there is none.
 	Order string
 	Inode uint64
-	// Replaced means that another directory than the recorded one stands there.
+	// Replaced means that another directory than the recorded one stands there, or perhaps above.
 	Replaced bool
 	Kind     ActionKind
 	// State is every attribute compared: Before is what was observed, After what is desired, equal or not.
@@ -152,7 +152,11 @@ func recheckAction(a *Action, kept []KeptLimit, g *Graph) []Stale {
 	case a.Inode != 0 && w.Inode != 0 && w.Inode != a.Inode && a.Kind != Restore:
 		return one("directory", fmt.Sprintf("inode %d", a.Inode), fmt.Sprintf("inode %d", w.Inode))
 	case w.Replaced && !slices.Contains(a.Danger, DangerReplaced):
-		return one("inode", "that of the recorded directory, or none", fmt.Sprintf("%d, which is another directory", w.Inode))
+		now := fmt.Sprintf("%d, which is another directory", w.Inode)
+		if w.Inode == 0 {
+			now = "in doubt: nothing that is recorded beside it stands there"
+		}
+		return one("inode", "that of the recorded directory, or none", now)
 	}
 	switch a.Kind {
 	case Archive, Restore, RejectOrder, FailOrder:

@@ -6,6 +6,7 @@ import "slices"
 func (g *Graph) pick() {
 	w := g.world
 	next, some := int32(0), false
+	g.chooseWitnesses()
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		some = some || n.selected && !n.isNode()
@@ -51,7 +52,7 @@ func (s *Selection) matches(address string) bool {
 // observes tells whether the node's directory has to be looked at.
 func (g *Graph) observes(n *node) bool {
 	switch {
-	case g.asksProject(n):
+	case g.asksProject(n), n.witness:
 		return true
 	case n.storage == "" || !g.decides(n) || !n.managed || n.verdict != nil:
 		return false

@@ -1,0 +1,85 @@
+package planner
+
+import "path"
+
+// The directories of tenants and customers are not recorded. Whether one of them was exchanged with another, or moved away,
+// shows in what is recorded in it: a new directory is routine only where something of that still stands.
+
+// maxWitnesses is how many recorded directories beside a new one are looked at where the plan is not about them.
+const maxWitnesses = 3
+
+// chooseWitnesses marks what is recorded beside directories that may have to be made, and would not be looked at.
+func (g *Graph) chooseWitnesses() {
+	var above map[string]int
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.record < 0 && g.mayBeMade(n) {
+			if above == nil {
+				above = map[string]int{}
+			}
+			above[path.Dir(n.storage)] = maxWitnesses
+		}
+	}
+	if above == nil {
+		return
+	}
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if n.storage == "" || above[path.Dir(n.storage)] == 0 || !g.testifies(n) {
+			continue
+		}
+		above[path.Dir(n.storage)]--
+		n.witness = true
+	}
+}
+
+// mayBeMade reports whether the plan may make the node's directory.
+func (g *Graph) mayBeMade(n *node) bool {
+	return g.decides(n) && !n.isNode() && n.storage != "" && n.managed && n.verdict == nil && (n.wish == wishCreate || n.wish == wishExists)
+}
+
+// testifies reports whether the node is recorded where it is, and should stand there.
+func (g *Graph) testifies(n *node) bool {
+	if n.record < 0 || n.isNode() || n.system == nil || n.wish == wishRemove || n.wish == wishNothing {
+		return false
+	}
+	r, _ := g.recordOf(n)
+	return r.Inode != 0 && r.Storage == n.storage && r.System == n.system.Name
+}
+
+// testimony counts the recorded directories in one directory: those that stand as recorded, and those that do not.
+type testimony struct{ stand, lost int }
+
+// testimonyOf is what the directories recorded in above say. It is collected when the first new directory needs it.
+func (c *comparison) testimonyOf(above string) testimony {
+	if c.testimonies == nil {
+		c.testimonies = map[string]testimony{}
+		for i := range c.g.nodes {
+			n := &c.g.nodes[i]
+			if n.place < 0 || !c.g.testifies(n) {
+				continue
+			}
+			r, _ := c.g.recordOf(n)
+			dir, t := &c.seen.Directories[n.place], c.testimonies[path.Dir(n.storage)]
+			switch {
+			case dir.State == DirAbsent || dir.State == DirPresent && r.IsOther(dir):
+				t.lost++
+			case dir.State == DirPresent:
+				t.stand++
+			}
+			c.testimonies[path.Dir(n.storage)] = t
+		}
+	}
+	return c.testimonies[above]
+}
+
+// doubtAbove adds the danger of making a directory where nothing stands of what is recorded beside it.
+func (c *comparison) doubtAbove(n *node, d *decision) {
+	above := path.Dir(n.storage)
+	t := c.testimonyOf(above)
+	if d.recorded || t.stand > 0 || t.lost == 0 {
+		return
+	}
+	d.replaced = true
+	d.danger(DangerReplaced, "above_replaced", "%s may be another directory than it was, or moved away: nothing of what is recorded in it "+
+		"stands there (looked at: %d)", above, t.lost)
+}
