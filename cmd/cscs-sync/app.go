@@ -3,21 +3,18 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
 	"os/user"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 )
 
@@ -53,6 +50,7 @@ type app struct {
 	configPath string
 	color      string
 	log        *slog.Logger
+	logLevel   string
 	logFormat  string
 	// quietLog tells that the log level was asked for, so that the loop does not raise it.
 	quietLog bool
@@ -172,80 +170,6 @@ const lastWait = 3 * time.Second
 func (a *app) leave() {
 	a.tell("Stopped while a call to the storage hangs. What is done is noted; to go on, apply the same plan again.")
 	a.exit(exitInterrupted)
-}
-
-// globals are the flags before or after every command.
-func (a *app) globals(f *pflag.FlagSet) (level, format *string) {
-	f.StringVarP(&a.configPath, "config", "c", a.configPath,
-		"configuration: an .hcl `file`, or a folder whose *.hcl are read together (default ./cscs-sync.hcl, else /etc/cscs-sync)")
-	f.StringVar(&a.color, "color", "auto", "`when` to use colour: auto, always or never (NO_COLOR is honoured)")
-	level = f.String("log-level", "warn", "least `level` to log: debug, info, warn or error")
-	format = f.String("log-format", "text", "log `format`: text or json")
-	return level, format
-}
-
-// dispatch finds the command, parses its flags and runs it.
-func (a *app) dispatch(ctx context.Context, args []string) error {
-	cmd, rest, err := findCommand(args)
-	if err != nil {
-		return err
-	}
-	flags := pflag.NewFlagSet(cmd.name, pflag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
-	flags.SortFlags = false
-	level, format := a.globals(flags)
-	action := cmd.setup(flags)
-	err = flags.Parse(rest)
-	switch {
-	case errors.Is(err, pflag.ErrHelp):
-		return a.help(cmd)
-	case err != nil:
-		return &usageError{cmd.name, err}
-	}
-	if err := emptyFlags(flags); err != nil {
-		return &usageError{cmd.name, err}
-	}
-	a.quietLog = flags.Changed("log-level")
-	if err := a.setUp(*level, *format); err != nil {
-		return &usageError{cmd.name, err}
-	}
-	if n := flags.NArg(); n < cmd.least || cmd.most >= 0 && n > cmd.most {
-		return &usageError{cmd.name, fmt.Errorf("%s given; usage: cscs-sync %s", count(n, "argument"), cmd.usage())}
-	}
-	return action(ctx, a, flags.Args())
-}
-
-// emptyFlags refuses flags that are given with an empty value: a script's variable that is not set must not be taken for
-// a flag that is absent.
-func emptyFlags(flags *pflag.FlagSet) error {
-	var errs []error
-	flags.Visit(func(f *pflag.Flag) {
-		list, isList := f.Value.(pflag.SliceValue)
-		if f.Value.Type() == "string" && f.Value.String() == "" || isList && slices.Contains(list.GetSlice(), "") {
-			errs = append(errs, fmt.Errorf("--%s: the value is empty; give one, or leave the flag out", f.Name))
-		}
-	})
-	return errors.Join(errs...)
-}
-
-// setUp applies the global flags.
-func (a *app) setUp(level, format string) error {
-	switch a.color {
-	case "auto", "always", "never":
-	default:
-		return fmt.Errorf("--color %q: want auto, always or never", a.color)
-	}
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
-	}
-	if format != "text" && format != "json" {
-		return fmt.Errorf("--log-format %q: want text or json", format)
-	}
-	a.logFormat = format
-	a.log = a.logger(l)
-	return nil
 }
 
 // logger logs to stderr in the format that was asked for.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
@@ -37,10 +37,12 @@ type applyOptions struct {
 	keepOpen bool
 }
 
-func applyCommand() command {
-	return command{name: "apply", args: "[PLAN]", least: 0, most: 1, short: "run an approved plan",
-		long: `
-With PLAN: runs that approved plan, and asks nothing. Everything it touches is
+func (a *app) applyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "apply [PLAN]",
+		Short: "run an approved plan",
+		Args:  arguments(0, 1),
+		Long: `With PLAN: runs that approved plan, and asks nothing. Everything it touches is
 looked at again first; what is no longer as the plan showed it makes the plan
 stale, and nothing is done. A plan that was interrupted is resumed.
 
@@ -49,32 +51,33 @@ Without PLAN: plans, shows the plan, and asks on the terminal. With
 
 Exit codes: 0 done; 1 error; 3 refused, nothing was done; 4 finished, but some
 changes failed or were skipped; 130 interrupted.`,
-		setup: func(f *pflag.FlagSet) action {
-			var o applyOptions
-			f.BoolVar(&o.skipStale, "skip-stale", false, "leave out what is stale, and do the rest")
-			f.StringArrayVar(&o.approvals, "approval", nil, "count a detached approval in `FILE` too")
-			f.BoolVar(&o.json, "json", false, "print events as JSON, one a line")
-			f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait for the lock for at most `D`, such as 30s")
-			f.BoolVar(&o.auto, "auto-approve", false, "without PLAN: let the policy approve what it allows")
-			o.selectionFlags(f)
-			return func(ctx context.Context, a *app, args []string) error {
-				if _, err := o.selection(); err != nil {
-					return &usageError{"apply", err}
-				}
-				if o.lockTimeout < 0 {
-					return &usageError{"apply", fmt.Errorf("--lock-timeout %s: want a time that is not negative", o.lockTimeout)}
-				}
-				run := func() error { return o.runNow(ctx, a) }
-				if len(args) == 1 {
-					run = func() error { return o.runFile(ctx, a, args[0]) }
-				}
-				err := run()
-				if o.json && exitCode(err) == exitRefused {
-					a.refusedResult(o.id)
-				}
-				return err
-			}
-		}}
+	}
+	f := cmd.Flags()
+	var o applyOptions
+	f.BoolVar(&o.skipStale, "skip-stale", false, "leave out what is stale, and do the rest")
+	f.StringArrayVar(&o.approvals, "approval", nil, "count a detached approval in `FILE` too")
+	f.BoolVar(&o.json, "json", false, "print events as JSON, one a line")
+	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait for the lock for at most `D`, such as 30s")
+	f.BoolVar(&o.auto, "auto-approve", false, "without PLAN: let the policy approve what it allows")
+	o.selectionFlags(f)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := o.selection(); err != nil {
+			return &usageError{"apply", err}
+		}
+		if o.lockTimeout < 0 {
+			return &usageError{"apply", fmt.Errorf("--lock-timeout %s: want a time that is not negative", o.lockTimeout)}
+		}
+		run := func() error { return o.runNow(cmd.Context(), a) }
+		if len(args) == 1 {
+			run = func() error { return o.runFile(cmd.Context(), a, args[0]) }
+		}
+		err := run()
+		if o.json && exitCode(err) == exitRefused {
+			a.refusedResult(o.id)
+		}
+		return err
+	}
+	return cmd
 }
 
 // runFile applies a plan file.

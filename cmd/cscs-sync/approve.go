@@ -2,14 +2,13 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -23,10 +22,12 @@ type approveOptions struct {
 	detach, print                         bool
 }
 
-func approveCommand() command {
-	return command{name: "approve", args: "PLAN", least: 1, most: 1, short: "show a plan, and add an approval to its file",
-		long: `
-Shows the plan, rendered anew, and adds an approval. With --key (a private key,
+func (a *app) approveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "approve PLAN",
+		Short: "show a plan, and add an approval to its file",
+		Args:  arguments(1, 1),
+		Long: `Shows the plan, rendered anew, and adds an approval. With --key (a private key,
 or a public key whose private half the SSH agent has) the approval is signed
 with SSH and can be given anywhere. Without it the approval is local: it must be
 given on the node, by a user who may read the state.
@@ -38,18 +39,19 @@ To sign with the stock ssh-keygen instead:
 
 Exit codes: 0 done; 1 error; 3 the file fails its checks, or the answer is not
 yes.`,
-		setup: func(f *pflag.FlagSet) action {
-			var o approveOptions
-			f.StringVar(&o.key, "key", "", "sign with the SSH key in `FILE`; a .pub file asks the agent")
-			f.StringVar(&o.name, "as", "", "approve as `NAME`; default: the login or, for an SSH key, the one "+
-				"principal that allowed_signers gives it")
-			f.StringVar(&o.ticket, "ticket", "", "the change's ticket `ID`")
-			f.StringVar(&o.comment, "comment", "", "what there is to say (`TEXT`)")
-			f.BoolVar(&o.detach, "detach", false, "print the approval instead of adding it to the file")
-			f.BoolVar(&o.print, "print-message", false, "print the message to be signed, and nothing else")
-			f.StringVar(&o.signature, "signature", "", "take a signature that ssh-keygen -Y sign made: `FILE`, named as the message with .sig")
-			return func(_ context.Context, a *app, args []string) error { return o.run(a, args[0]) }
-		}}
+	}
+	f := cmd.Flags()
+	var o approveOptions
+	f.StringVar(&o.key, "key", "", "sign with the SSH key in `FILE`; a .pub file asks the agent")
+	f.StringVar(&o.name, "as", "", "approve as `NAME`; default: the login or, for an SSH key, the one "+
+		"principal that allowed_signers gives it")
+	f.StringVar(&o.ticket, "ticket", "", "the change's ticket `ID`")
+	f.StringVar(&o.comment, "comment", "", "what there is to say (`TEXT`)")
+	f.BoolVar(&o.detach, "detach", false, "print the approval instead of adding it to the file")
+	f.BoolVar(&o.print, "print-message", false, "print the message to be signed, and nothing else")
+	f.StringVar(&o.signature, "signature", "", "take a signature that ssh-keygen -Y sign made: `FILE`, named as the message with .sig")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return o.run(a, args[0]) }
+	return cmd
 }
 
 func (o *approveOptions) run(a *app, path string) error {

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -16,29 +16,39 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-func archiveCommands() []command {
-	return []command{
-		{name: "archive list", short: "list archived directories",
-			long: `
-Nothing is ever deleted: --expired lists what is past its retention, for people
+func (a *app) archiveCommand() *cobra.Command {
+	return group("archive", "archived directories", a.archiveListCommand(), a.archiveRestoreCommand(), a.archiveRescanCommand())
+}
+
+func (a *app) archiveListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "list archived directories",
+		Args:  arguments(0, 0),
+		Long: `Nothing is ever deleted: --expired lists what is past its retention, for people
 to decide.`,
-			setup: func(f *pflag.FlagSet) action {
-				expired := f.Bool("expired", false, "only what is past its retention")
-				asJSON := f.Bool("json", false, "print them as a JSON array")
-				return func(_ context.Context, a *app, _ []string) error { return a.listArchive(*expired, *asJSON) }
-			}},
-		{name: "archive restore", args: "ADDRESS", least: 1, most: 1, short: "write a plan that brings an archived directory back",
-			setup: func(f *pflag.FlagSet) action {
-				var o planOptions
-				f.StringVar(&o.out, "out", "", "write the plan to `FILE` (needed)")
-				f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
-				return func(ctx context.Context, a *app, args []string) error { return o.restore(ctx, a, args[0]) }
-			}},
-		{name: "archive rescan", short: "rebuild the archive register from the manifests",
-			setup: func(*pflag.FlagSet) action {
-				return func(ctx context.Context, a *app, _ []string) error { return a.rescan(ctx) }
-			}},
 	}
+	f := cmd.Flags()
+	expired := f.Bool("expired", false, "only what is past its retention")
+	asJSON := f.Bool("json", false, "print them as a JSON array")
+	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.listArchive(*expired, *asJSON) }
+	return cmd
+}
+
+func (a *app) archiveRestoreCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "restore ADDRESS", Short: "write a plan that brings an archived directory back", Args: arguments(1, 1)}
+	f := cmd.Flags()
+	var o planOptions
+	f.StringVar(&o.out, "out", "", "write the plan to `FILE` (needed)")
+	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return o.restore(cmd.Context(), a, args[0]) }
+	return cmd
+}
+
+func (a *app) archiveRescanCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "rescan", Short: "rebuild the archive register from the manifests", Args: arguments(0, 0)}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.rescan(cmd.Context()) }
+	return cmd
 }
 
 func (a *app) listArchive(expired, asJSON bool) error {

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -18,32 +18,45 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-func callbacksCommands() []command {
-	return []command{
-		{name: "callbacks list", short: "list callbacks that Waldur has not got yet",
-			setup: func(f *pflag.FlagSet) action {
-				asJSON := f.Bool("json", false, "print them as a JSON array")
-				return func(_ context.Context, a *app, _ []string) error { return a.listCallbacks(*asJSON) }
-			}},
-		{name: "callbacks retry", args: "[NUMBER…]", least: 0, most: -1, short: "send waiting callbacks now, parked ones too",
-			long: `
-Without NUMBER, all. What may have been sent before is first looked up by its
+func (a *app) callbacksCommand() *cobra.Command {
+	return group("callbacks", "callbacks that Waldur has not got yet", a.callbacksListCommand(), a.callbacksRetryCommand(), a.callbacksDropCommand())
+}
+
+func (a *app) callbacksListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "list callbacks that Waldur has not got yet", Args: arguments(0, 0)}
+	f := cmd.Flags()
+	asJSON := f.Bool("json", false, "print them as a JSON array")
+	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.listCallbacks(*asJSON) }
+	return cmd
+}
+
+func (a *app) callbacksRetryCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "retry [NUMBER…]",
+		Short: "send waiting callbacks now, parked ones too",
+		Args:  arguments(0, -1),
+		Long: `Without NUMBER, all. What may have been sent before is first looked up by its
 order, so that nothing takes effect twice.
 
 Exit codes: 0 all were delivered; 1 error; 4 some still wait.`,
-			setup: func(*pflag.FlagSet) action {
-				return func(ctx context.Context, a *app, args []string) error { return a.retryCallbacks(ctx, args) }
-			}},
-		{name: "callbacks drop", args: "NUMBER", least: 1, most: 1, short: "give a callback up",
-			long: `
-Waldur is then not told. The history keeps who did so and why. With an approve,
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.retryCallbacks(cmd.Context(), args) }
+	return cmd
+}
+
+func (a *app) callbacksDropCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "drop NUMBER",
+		Short: "give a callback up",
+		Args:  arguments(1, 1),
+		Long: `Waldur is then not told. The history keeps who did so and why. With an approve,
 all later callbacks of its order are given up: Waldur takes none without it. If
 the order is still open, the next plan approves and reports it again.`,
-			setup: func(f *pflag.FlagSet) action {
-				reason := f.String("reason", "", "why (`TEXT`, needed)")
-				return func(ctx context.Context, a *app, args []string) error { return a.dropCallback(ctx, args[0], *reason) }
-			}},
 	}
+	f := cmd.Flags()
+	reason := f.String("reason", "", "why (`TEXT`, needed)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.dropCallback(cmd.Context(), args[0], *reason) }
+	return cmd
 }
 
 func (a *app) listCallbacks(asJSON bool) error {

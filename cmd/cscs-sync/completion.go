@@ -1,207 +1,161 @@
 package main
 
 import (
-	"context"
 	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
+
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/state"
 )
 
-func completionCommand() command {
-	return command{name: "completion", args: "SHELL", least: 1, most: 1, short: "print completion for bash, zsh or fish",
-		long: `
-For bash: cscs-sync completion bash > /etc/bash_completion.d/cscs-sync
+func (a *app) completionCommand() *cobra.Command {
+	shells := []string{"bash", "zsh", "fish"}
+	return &cobra.Command{
+		Use:       "completion SHELL",
+		Short:     "print completion for bash, zsh or fish",
+		Args:      arguments(1, 1),
+		ValidArgs: shells,
+		Long: `For bash: cscs-sync completion bash > /etc/bash_completion.d/cscs-sync
 For zsh:  cscs-sync completion zsh > "${fpath[1]}/_cscs-sync"
 For fish: cscs-sync completion fish > ~/.config/fish/completions/cscs-sync.fish`,
-		setup: func(*pflag.FlagSet) action {
-			return func(_ context.Context, a *app, args []string) error {
-				script, ok := map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}[args[0]]
-				if !ok {
-					return &usageError{"completion", fmt.Errorf("shell %q: want bash, zsh or fish", args[0])}
-				}
-				return a.print(script)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch root := cmd.Root(); args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(a.stdout, true)
+			case "zsh":
+				return root.GenZshCompletion(a.stdout)
+			case "fish":
+				return root.GenFishCompletion(a.stdout, true)
 			}
-		}}
+			return &usageError{"completion", fmt.Errorf("shell %q: want %s", args[0], strings.Join(shells, ", "))}
+		},
+	}
 }
 
-// completeName is what the scripts below call: it prints what may stand in place of the last of the words after it, each
-// with a tab and what it is. Where that is a file, it prints nothing.
-const completeName = "__complete"
-
-const bashCompletion = `_cscs_sync() {
-  local IFS=$'\n'
-  COMPREPLY=($("$1" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1))
-}
-complete -o default -F _cscs_sync cscs-sync
-`
-
-const zshCompletion = `#compdef cscs-sync
-_cscs_sync() {
-  local -a found
-  found=("${(@f)$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null | cut -f1)}")
-  if [[ -n "${found[1]}" ]]; then compadd -- "${found[@]}"; else _files; fi
-}
-if [[ "${funcstack[1]}" = _cscs-sync ]]; then _cscs_sync; else compdef _cscs_sync cscs-sync; fi
-`
-
-const fishCompletion = `function __cscs_sync
-  set -l words (commandline -opc)
-  set -l current (commandline -ct)
-  set -l found ($words[1] __complete $words[2..-1] "$current" 2>/dev/null)
-  if test (count $found) -gt 0
-    printf '%s\n' $found
-  else
-    __fish_complete_path "$current"
-  end
-end
-complete -c cscs-sync -f -a '(__cscs_sync)'
-`
-
-func completeCommand() *command {
-	return &command{name: completeName, short: "what completion asks", most: -1, setup: func(*pflag.FlagSet) action {
-		return func(_ context.Context, a *app, words []string) error {
-			var b strings.Builder
-			for _, c := range completions(words) {
-				fmt.Fprintf(&b, "%s\t%s\n", c.word, c.what)
+// complete says what may stand as arguments and as values of flags.
+func (a *app) complete(root *cobra.Command) {
+	arguments := map[string]completer{
+		"show": planArguments(1), "approve": planArguments(1), "verify": planArguments(1), "apply": planArguments(1), "graph": planArguments(1),
+		"state abandon": planArguments(1), "diff": planArguments(2),
+		"explain": a.recorded, "state show": a.recorded, "state rm": a.recorded, "hold add": a.recorded, "archive restore": a.archived,
+	}
+	values := map[string]completer{
+		"color": oneOf("auto", "always", "never"), "log-format": oneOf("text", "json"), "log-level": oneOf("debug", "info", "warn", "error"),
+		"format": oneOf("dot", "mermaid"), "target": a.recorded, "exclude": a.recorded, "root": a.systems,
+	}
+	var each func(*cobra.Command)
+	each = func(c *cobra.Command) {
+		if f := arguments[pathOf(c)]; f != nil {
+			c.ValidArgsFunction = f
+		} else if c.ValidArgs == nil && !c.HasSubCommands() && c.Args != nil && c.Args(c, []string{"one"}) != nil {
+			c.ValidArgsFunction = cobra.NoFileCompletions
+		}
+		for flag, f := range values {
+			if c.LocalNonPersistentFlags().Lookup(flag) != nil || c.PersistentFlags().Lookup(flag) != nil {
+				_ = c.RegisterFlagCompletionFunc(flag, f) // fails only for a flag that is not there, or twice
 			}
-			return a.print(b.String())
 		}
-	}}
+		for _, sub := range c.Commands() {
+			each(sub)
+		}
+	}
+	each(root)
 }
 
-// candidate is a word that may stand at the cursor, and what it is.
-type candidate struct{ word, what string }
+// completer proposes words for the argument or the flag value at the cursor.
+type completer = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective)
 
-// completions are what may stand in place of the last of words; none where that is a file, or anybody's guess. Bash gives
-// --flag=value as three words.
-func completions(words []string) []candidate {
-	if len(words) == 0 {
-		return nil
+// oneOf proposes fixed words.
+func oneOf(words ...string) completer {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return words, cobra.ShellCompDirectiveNoFileComp
 	}
-	before, current := words[:len(words)-1], words[len(words)-1]
-	if current == "=" {
-		before, current = words, ""
-	}
-	if n := len(before); n > 1 && before[n-1] == "=" {
-		before = before[:n-1]
-	}
-	if n := len(before); n > 0 && takesValue(before[n-1]) {
-		return starting(current, valuesOf(before[n-1]))
-	}
-	if flag, value, ok := strings.Cut(current, "="); ok && strings.HasPrefix(flag, "-") {
-		var values []candidate
-		for _, v := range valuesOf(flag) {
-			values = append(values, candidate{flag + "=" + v.word, v.what})
-		}
-		return starting(flag+"="+value, values)
-	}
-	var said []string
-	for i, w := range before {
-		if !strings.HasPrefix(w, "-") && (i == 0 || !takesValue(before[i-1])) {
-			said = append(said, w)
-		}
-	}
-	return starting(current, wordsAfter(said, strings.HasPrefix(current, "-")))
 }
 
-// wordsAfter are the commands, arguments or flags that may follow what was said.
-func wordsAfter(said []string, flags bool) []candidate {
-	if len(said) > 0 && said[0] == "help" {
-		said = said[1:]
-		flags = false
+// planArguments proposes files whose names end in .plan, and folders; after the most'th argument nothing.
+func planArguments(most int) completer {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return []string{"plan"}, cobra.ShellCompDirectiveFilterFileExt
 	}
-	cmd := commandOf(said)
-	switch {
-	case flags:
-		return flagsOf(cmd)
-	case cmd != nil && cmd.name == "completion" && len(said) == 1:
-		return []candidate{{"bash", ""}, {"zsh", ""}, {"fish", ""}}
-	case cmd != nil:
-		return nil
-	}
-	return nextWords(said)
 }
 
-// commandOf is the command that the words begin with; nil if they name none yet.
-func commandOf(said []string) *command {
-	all := commands()
-	for i := range all {
-		name := strings.Fields(all[i].name)
-		if len(said) >= len(name) && strings.Join(said[:len(name)], " ") == all[i].name {
-			return &all[i]
+// recorded proposes the addresses of what the state records, for the first argument or for a flag. A state that cannot be
+// read proposes nothing: completion shows no errors.
+func (a *app) recorded(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	return a.addresses(cmd, args, word, func(tx *state.Tx) (found []string, err error) {
+		recorded, err := tx.Recorded()
+		for r := range recorded.Records.All() {
+			found = append(found, r.Address)
 		}
-	}
-	return nil
-}
-
-// nextWords are the next words of the commands that begin with the words said.
-func nextWords(said []string) []candidate {
-	var found []candidate
-	for _, c := range commands() {
-		name := strings.Fields(c.name)
-		if len(name) <= len(said) || strings.Join(name[:len(said)], " ") != strings.Join(said, " ") {
-			continue
-		}
-		next := candidate{name[len(said)], c.short}
-		if len(name) > len(said)+1 {
-			next.what = name[0] + " " + name[1] + ", …"
-		}
-		if n := len(found); n == 0 || found[n-1].word != next.word {
-			found = append(found, next)
-		}
-	}
-	return found
-}
-
-// flagsOf are a command's flags and the global ones.
-func flagsOf(c *command) []candidate {
-	f := pflag.NewFlagSet("", pflag.ContinueOnError)
-	(&app{}).globals(f)
-	if c != nil {
-		c.setup(f)
-	}
-	var found []candidate
-	f.VisitAll(func(fl *pflag.Flag) {
-		_, does := pflag.UnquoteUsage(fl)
-		found = append(found, candidate{"--" + fl.Name, does})
+		return found, err
 	})
-	return found
 }
 
-// takesValue tells flags that are followed by a value. A name means the same with every command.
-func takesValue(flag string) bool {
-	if flag == "-c" {
-		return true
-	}
-	if !strings.HasPrefix(flag, "--") {
-		return false
-	}
-	for _, c := range commands() {
-		f := pflag.NewFlagSet("", pflag.ContinueOnError)
-		(&app{}).globals(f)
-		c.setup(f)
-		if found := f.Lookup(flag[2:]); found != nil {
-			return found.Value.Type() != "bool"
+// archived proposes the addresses of archived directories.
+func (a *app) archived(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	return a.addresses(cmd, args, word, func(tx *state.Tx) (found []string, err error) {
+		register, err := tx.ArchiveRegister()
+		for _, x := range register {
+			found = append(found, x.Address)
 		}
-	}
-	return false
+		return found, err
+	})
 }
 
-// valuesOf are the words that a flag takes; none if it takes anything.
-func valuesOf(flag string) (values []candidate) {
-	for _, v := range map[string][]string{"--color": {"auto", "always", "never"}, "--log-format": {"text", "json"},
-		"--log-level": {"debug", "info", "warn", "error"}, "--format": {"dot", "mermaid"}}[flag] {
-		values = append(values, candidate{v, ""})
+// addresses proposes those that begin with a word; for arguments after the first none.
+func (a *app) addresses(cmd *cobra.Command, args []string, word string, read func(*state.Tx) ([]string, error)) ([]string,
+	cobra.ShellCompDirective) {
+	s, err := a.quietly(cmd)
+	if err != nil || len(args) > 0 && cmd.Flags().NArg() > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return values
+	var found []string
+	if err := s.store.View(func(tx *state.Tx) (err error) {
+		found, err = read(tx)
+		return err
+	}); err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	found = slices.DeleteFunc(found, func(address string) bool { return !strings.HasPrefix(address, word) })
+	slices.Sort(found)
+	return slices.Compact(found), cobra.ShellCompDirectiveNoFileComp
 }
 
-func starting(prefix string, all []candidate) (found []candidate) {
-	for _, c := range all {
-		if strings.HasPrefix(c.word, prefix) {
-			found = append(found, c)
-		}
+// systems proposes the systems of the configuration.
+func (a *app) systems(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	s, err := a.quietly(cmd)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return found
+	var names []string
+	for _, system := range s.cfg.Settings.Systems {
+		names = append(names, system.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// quietly opens the configuration without showing anything. Completion runs without the hooks that set the command up.
+func (a *app) quietly(cmd *cobra.Command) (*session, error) {
+	if err := a.setUp(cmd); err != nil {
+		return nil, err
+	}
+	path, err := a.configuration()
+	if err != nil {
+		return nil, err
+	}
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Skip})
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	store, err := state.Open(cfg.State, state.Options{Now: a.now})
+	if err != nil {
+		return nil, err
+	}
+	return &session{app: a, cfg: cfg, store: store}, nil
 }

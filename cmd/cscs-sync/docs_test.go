@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -23,16 +24,14 @@ func read(t *testing.T, path string) string {
 // TestDocsNameEveryCommand keeps docs/commands.md in step with the command line: each command, with each of its flags.
 func TestDocsNameEveryCommand(t *testing.T) {
 	text := read(t, "../../docs/commands.md")
-	for _, c := range commands() {
-		first, second, _ := strings.Cut(c.name, " ")
+	for _, c := range everyCommand(testApp().root()) {
+		first, second, _ := strings.Cut(pathOf(c), " ")
 		if !strings.Contains(text, "`"+first) || second != "" && !strings.Contains(text, second) {
-			t.Errorf("docs/commands.md does not name %s", c.name)
+			t.Errorf("docs/commands.md does not name %s", pathOf(c))
 		}
-		f := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
-		c.setup(f)
-		f.VisitAll(func(fl *pflag.Flag) {
+		c.LocalNonPersistentFlags().VisitAll(func(fl *pflag.Flag) {
 			if !regexp.MustCompile("`" + first + `\b[^|]*` + second + `[^|]*(\\\|[^|]*)*--` + fl.Name + `\b`).MatchString(text) {
-				t.Errorf("docs/commands.md does not name --%s of %s", fl.Name, c.name)
+				t.Errorf("docs/commands.md does not name --%s of %s", fl.Name, pathOf(c))
 			}
 		})
 	}
@@ -81,30 +80,31 @@ func TestDocsNameOnlyWhatThereIs(t *testing.T) {
 
 // isCommand tells the first words of commands.
 func isCommand(word string) bool {
-	return slices.ContainsFunc(commands(), func(c command) bool { first, _, _ := strings.Cut(c.name, " "); return first == word })
+	return slices.ContainsFunc(testApp().root().Commands(), func(c *cobra.Command) bool { return c.Name() == word })
 }
 
 func checkInvocation(t *testing.T, file string, words []string) {
 	t.Helper()
-	c, rest, err := findCommand(words)
 	if words[0] == "help" || strings.ToUpper(words[0]) == words[0] {
 		return
 	}
-	if err != nil {
-		t.Errorf("%s: cscs-sync %s: %v", file, strings.Join(words, " "), err)
+	root := testApp().root()
+	c, rest, err := root.Find(words)
+	if err != nil || c == root && c.Name() != words[0] || c.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "[") && isWord(rest[0]) {
+		t.Errorf("%s: cscs-sync %s: there is no such command (%v)", file, strings.Join(words, " "), err)
 		return
 	}
-	flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
-	(&app{}).globals(flags)
-	c.setup(flags)
 	for _, w := range rest {
 		name, isFlag := strings.CutPrefix(strings.Trim(w, "[]()…,."), "--")
 		name, _, _ = strings.Cut(name, "=")
-		if isFlag && name != "" && flags.Lookup(name) == nil {
-			t.Errorf("%s: cscs-sync %s has no flag --%s", file, c.name, name)
+		if isFlag && name != "" && c.Flags().Lookup(name) == nil && c.InheritedFlags().Lookup(name) == nil && name != "help" {
+			t.Errorf("%s: cscs-sync %s has no flag --%s", file, pathOf(c), name)
 		}
 	}
 }
+
+// isWord reports whether a word of a command line can be a command's name.
+func isWord(w string) bool { return regexp.MustCompile(`^[a-z]+$`).MatchString(w) }
 
 // TestDocsNameEveryDependency keeps docs/dependencies.md in step with go.mod's direct requirements, both ways.
 func TestDocsNameEveryDependency(t *testing.T) {
@@ -130,7 +130,7 @@ func TestDocsNameEveryDependency(t *testing.T) {
 
 // TestDocsNameEveryReason keeps docs/loop.md and the help of run in step with the reasons of rounds.
 func TestDocsNameEveryReason(t *testing.T) {
-	text, help := read(t, "../../docs/loop.md"), runCommand().long
+	text, help := read(t, "../../docs/loop.md"), testApp().runCommand().Long
 	for _, r := range reasons() {
 		if !strings.Contains(text, "| `"+string(r)+"` |") {
 			t.Errorf("docs/loop.md does not say what to do about %s", r)

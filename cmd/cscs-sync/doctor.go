@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/fatih/color"
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -19,18 +19,21 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
-func doctorCommand() command {
-	return command{name: "doctor", short: "look for what would go wrong, before it does",
-		long: `
-Checks the configuration, rights, the storage, lfs, the proxy, Waldur, the clock
+func (a *app) doctorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "look for what would go wrong, before it does",
+		Args:  arguments(0, 0),
+		Long: `Checks the configuration, rights, the storage, lfs, the proxy, Waldur, the clock
 and the state. Changes nothing. What a client of Lustre cannot see (whether
 quotas are enforced) it can only name.
 
 Exit codes: 0 nothing is wrong, perhaps with warnings; 1 something is.`,
-		setup: func(f *pflag.FlagSet) action {
-			asJSON := f.Bool("json", false, "print the findings as a JSON array")
-			return func(ctx context.Context, a *app, _ []string) error { return a.doctor(ctx, *asJSON) }
-		}}
+	}
+	f := cmd.Flags()
+	asJSON := f.Bool("json", false, "print the findings as a JSON array")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), *asJSON) }
+	return cmd
 }
 
 // finding is one line of the doctor's.

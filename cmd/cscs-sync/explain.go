@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -18,17 +18,19 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-func explainCommand() command {
-	return command{name: "explain", args: "ADDRESS|GID|ORDER", least: 1, most: 1,
-		short: "say what is wanted, what is there, and why nothing happens",
-		long: `
-The helpdesk's question. Takes an address, a group id, or an order's id (or its
+func (a *app) explainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain ADDRESS|GID|ORDER",
+		Short: "say what is wanted, what is there, and why nothing happens",
+		Args:  arguments(1, 1),
+		Long: `The helpdesk's question. Takes an address, a group id, or an order's id (or its
 first digits), asks the proxy, Waldur and the storage, and changes nothing.`,
-		setup: func(f *pflag.FlagSet) action {
-			var o planOptions
-			f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
-			return func(ctx context.Context, a *app, args []string) error { return o.explain(ctx, a, args[0]) }
-		}}
+	}
+	f := cmd.Flags()
+	var o planOptions
+	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return o.explain(cmd.Context(), a, args[0]) }
+	return cmd
 }
 
 func (o *planOptions) explain(ctx context.Context, a *app, what string) error {

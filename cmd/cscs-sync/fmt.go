@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,23 +10,26 @@ import (
 	"path/filepath"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-func fmtCommand() command {
-	return command{name: "fmt", args: "[PATH…]", least: 0, most: -1, short: "rewrite configuration files in the canonical layout",
-		long: `
-Rewrites .hcl files, or all .hcl files of a folder; - formats standard input.
+func (a *app) fmtCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "fmt [PATH…]",
+		Short: "rewrite configuration files in the canonical layout",
+		Args:  arguments(0, -1),
+		Long: `Rewrites .hcl files, or all .hcl files of a folder; - formats standard input.
 Without PATH it takes the configuration. Prints the names of changed files.
 
 Exit codes: 0 done; 1 error, or with --check: files would change.`,
-		setup: func(f *pflag.FlagSet) action {
-			check := f.Bool("check", false, "change nothing; name the files that would change, and exit 1 if there are any")
-			return func(_ context.Context, a *app, args []string) error { return a.format(args, *check) }
-		}}
+	}
+	f := cmd.Flags()
+	check := f.Bool("check", false, "change nothing; name the files that would change, and exit 1 if there are any")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.format(args, *check) }
+	return cmd
 }
 
 func (a *app) format(paths []string, check bool) error {

@@ -5,38 +5,41 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
-func graphCommand() command {
-	return command{name: "graph", args: "[PLAN]", least: 0, most: 1, short: "print the desired-state graph, for dot or mermaid",
-		long: `
-Tenants, customers and resources with the quota identities that they claim; with
+func (a *app) graphCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "graph [PLAN]",
+		Short: "print the desired-state graph, for dot or mermaid",
+		Args:  arguments(0, 1),
+		Long: `Tenants, customers and resources with the quota identities that they claim; with
 PLAN only what the plan changes. For a picture:
   cscs-sync graph | dot -Tsvg > graph.svg`,
-		setup: func(f *pflag.FlagSet) action {
-			var o planOptions
-			format := f.String("format", "dot", "`FORMAT`: dot or mermaid")
-			f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
-			f.StringArrayVar(&o.targets, "target", nil, "only resources whose address matches `GLOB`")
-			return func(ctx context.Context, a *app, args []string) error {
-				if *format != "dot" && *format != "mermaid" {
-					return &usageError{"graph", fmt.Errorf("--format %q: want dot or mermaid", *format)}
-				}
-				g, err := o.graph(ctx, a, args)
-				if err != nil {
-					return err
-				}
-				if *format == "dot" {
-					return a.print(g.dot())
-				}
-				return a.print(g.mermaid())
-			}
-		}}
+	}
+	f := cmd.Flags()
+	var o planOptions
+	format := f.String("format", "dot", "`FORMAT`: dot or mermaid")
+	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
+	f.StringArrayVar(&o.targets, "target", nil, "only resources whose address matches `GLOB`")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *format != "dot" && *format != "mermaid" {
+			return &usageError{"graph", fmt.Errorf("--format %q: want dot or mermaid", *format)}
+		}
+		g, err := o.graph(cmd.Context(), a, args)
+		if err != nil {
+			return err
+		}
+		if *format == "dot" {
+			return a.print(g.dot())
+		}
+		return a.print(g.mermaid())
+	}
+	return cmd
 }
 
 // drawing is a graph to be drawn: nodes with labels, and edges between their numbers.

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -26,28 +25,38 @@ const (
 	eventRenamed = "renamed"
 )
 
-func holdCommands() []command {
-	return []command{
-		{name: "hold add", args: "GLOB", least: 1, most: 1, short: "leave matching resources alone",
-			long: `
-Nothing is done with resources whose whole address matches GLOB, by apply and by
+func (a *app) holdCommand() *cobra.Command {
+	return group("hold", "leave resources alone for a while", a.holdAddCommand(), a.holdRmCommand(), a.holdListCommand())
+}
+
+func (a *app) holdAddCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add GLOB",
+		Short: "leave matching resources alone",
+		Args:  arguments(1, 1),
+		Long: `Nothing is done with resources whose whole address matches GLOB, by apply and by
 the loop, until the time is over or the hold is lifted: for maintenance and
 incidents.`,
-			setup: func(f *pflag.FlagSet) action {
-				reason := f.String("reason", "", "why (`TEXT`, needed)")
-				until := f.String("until", "", "until when: a `TIME` such as 2026-12-01, RFC 3339, or 7d; without it until lifted")
-				return func(_ context.Context, a *app, args []string) error { return a.addHold(args[0], *reason, *until) }
-			}},
-		{name: "hold rm", args: "GLOB", least: 1, most: 1, short: "lift a hold",
-			setup: func(*pflag.FlagSet) action {
-				return func(_ context.Context, a *app, args []string) error { return a.removeHold(args[0]) }
-			}},
-		{name: "hold list", short: "list the holds in force",
-			setup: func(f *pflag.FlagSet) action {
-				asJSON := f.Bool("json", false, "print them as a JSON array")
-				return func(_ context.Context, a *app, _ []string) error { return a.listHolds(*asJSON) }
-			}},
 	}
+	f := cmd.Flags()
+	reason := f.String("reason", "", "why (`TEXT`, needed)")
+	until := f.String("until", "", "until when: a `TIME` such as 2026-12-01, RFC 3339, or 7d; without it until lifted")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.addHold(args[0], *reason, *until) }
+	return cmd
+}
+
+func (a *app) holdRmCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "rm GLOB", Short: "lift a hold", Args: arguments(1, 1)}
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.removeHold(args[0]) }
+	return cmd
+}
+
+func (a *app) holdListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "list the holds in force", Args: arguments(0, 0)}
+	f := cmd.Flags()
+	asJSON := f.Bool("json", false, "print them as a JSON array")
+	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.listHolds(*asJSON) }
+	return cmd
 }
 
 func (a *app) addHold(glob, reason, until string) error {

@@ -1,35 +1,37 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-func initCommand() command {
-	return command{name: "init", args: "[DIR]", least: 0, most: 1, short: "write a commented configuration to start from",
-		long: `
-Writes cscs-sync.hcl into DIR (default: the present folder). With --from it
+func (a *app) initCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "init [DIR]",
+		Short: "write a commented configuration to start from",
+		Args:  arguments(0, 1),
+		Long: `Writes cscs-sync.hcl into DIR (default: the present folder). With --from it
 converts the Python agent's YAML, every key of it; tokens go into files of their
 own, mode 0600. Overwrites nothing.`,
-		setup: func(f *pflag.FlagSet) action {
-			from := f.String("from", "", "convert the Python agent's configuration in `FILE`")
-			return func(_ context.Context, a *app, args []string) error {
-				dir := "."
-				if len(args) == 1 {
-					dir = args[0]
-				}
-				return a.initialise(dir, *from)
-			}
-		}}
+	}
+	f := cmd.Flags()
+	from := f.String("from", "", "convert the Python agent's configuration in `FILE`")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		dir := "."
+		if len(args) == 1 {
+			dir = args[0]
+		}
+		return a.initialise(dir, *from)
+	}
+	return cmd
 }
 
 // initFile is one file that init writes.

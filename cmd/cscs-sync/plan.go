@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -33,26 +34,29 @@ func (o *planOptions) selectionFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.parallelism, "parallelism", 0, "most directories to look at, or resources to work on, at a time (`N`; default 16, and 8)")
 }
 
-func planCommand() command {
-	return command{name: "plan", short: "compare what should exist with what does: the changes",
-		long: `
-Reads the proxy's listing and the overrides, looks at the storage, and prints
+func (a *app) planCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "compare what should exist with what does: the changes",
+		Args:  arguments(0, 0),
+		Long: `Reads the proxy's listing and the overrides, looks at the storage, and prints
 what would be changed. Takes no lock and changes nothing. With --out the plan is
 written to a file that can be reviewed, approved and applied.
 
 Exit codes: 0 done; 1 error; 4 something could not be observed; and with
 --detailed-exitcode 2 when there are changes.`,
-		setup: func(f *pflag.FlagSet) action {
-			var o planOptions
-			f.StringVar(&o.out, "out", "", "write the plan to `FILE` (replaces only a plan file)")
-			f.BoolVar(&o.json, "json", false, "print the plan as JSON")
-			f.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when there are changes")
-			f.BoolVar(&o.compact, "compact", false, "fold changes of the same shape")
-			o.selectionFlags(f)
-			f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy: one complete "+
-				"listing, or all pages of one (- is stdin)")
-			return func(ctx context.Context, a *app, _ []string) error { return o.run(ctx, a) }
-		}}
+	}
+	f := cmd.Flags()
+	var o planOptions
+	f.StringVar(&o.out, "out", "", "write the plan to `FILE` (replaces only a plan file)")
+	f.BoolVar(&o.json, "json", false, "print the plan as JSON")
+	f.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when there are changes")
+	f.BoolVar(&o.compact, "compact", false, "fold changes of the same shape")
+	o.selectionFlags(f)
+	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy: one complete "+
+		"listing, or all pages of one (- is stdin)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), a) }
+	return cmd
 }
 
 // selection reads the selection flags.

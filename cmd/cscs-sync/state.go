@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -15,59 +15,80 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-func stateCommands() []command {
-	jsonFlag := func(f *pflag.FlagSet) *bool { return f.Bool("json", false, "print it as JSON") }
-	return []command{
-		{name: "state list", short: "list what is recorded",
-			setup: func(f *pflag.FlagSet) action {
-				asJSON := jsonFlag(f)
-				return func(_ context.Context, a *app, _ []string) error { return a.listState(*asJSON) }
-			}},
-		{name: "state show", args: "ADDRESS", least: 1, most: 1, short: "show what is recorded of a resource",
-			setup: func(f *pflag.FlagSet) action {
-				asJSON := jsonFlag(f)
-				return func(_ context.Context, a *app, args []string) error { return a.showState(args[0], *asJSON) }
-			}},
-		{name: "state rm", args: "[ADDRESS]", least: 0, most: 1, short: "forget a resource, or what a system's directory was",
-			long: `
-Forgetting changes nothing on the storage: a forgotten resource is adopted, or
+func (a *app) stateCommand() *cobra.Command {
+	return group("state", "what is recorded, and who applied what", a.stateListCommand(), a.stateShowCommand(), a.stateRmCommand(), a.stateHistoryCommand(), a.statePullCommand(), a.stateAbandonCommand())
+}
+
+func (a *app) stateListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "list what is recorded", Args: arguments(0, 0)}
+	f := cmd.Flags()
+	asJSON := f.Bool("json", false, "print it as JSON")
+	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.listState(*asJSON) }
+	return cmd
+}
+
+func (a *app) stateShowCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "show ADDRESS", Short: "show what is recorded of a resource", Args: arguments(1, 1)}
+	f := cmd.Flags()
+	asJSON := f.Bool("json", false, "print it as JSON")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.showState(args[0], *asJSON) }
+	return cmd
+}
+
+func (a *app) stateRmCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rm [ADDRESS]",
+		Short: "forget a resource, or what a system's directory was",
+		Args:  arguments(0, 1),
+		Long: `Forgetting changes nothing on the storage: a forgotten resource is adopted, or
 made, as if it had never been seen. With --root, forgets the recorded identity
 of a system's directory, after its filesystem was replaced on purpose.`,
-			setup: func(f *pflag.FlagSet) action {
-				root := f.String("root", "", "forget the root's identity of `SYSTEM`")
-				return func(ctx context.Context, a *app, args []string) error {
-					if (*root == "") == (len(args) == 0) {
-						return &usageError{"state rm", errors.New("want either ADDRESS or --root SYSTEM")}
-					}
-					return a.forget(ctx, strings.Join(args, ""), *root)
-				}
-			}},
-		{name: "state history", short: "who applied what, when, approved by whom",
-			setup: func(f *pflag.FlagSet) action {
-				asJSON := jsonFlag(f)
-				verify := f.Bool("verify", false, "check that no entry was edited, removed or moved")
-				head := f.String("head", "", "with --verify: the `HASH` that an apply logged; finds every edit before it")
-				return func(_ context.Context, a *app, _ []string) error { return a.history(*asJSON, *verify, *head) }
-			}},
-		{name: "state pull", short: "print the whole state as JSON",
-			setup: func(*pflag.FlagSet) action {
-				return func(_ context.Context, a *app, _ []string) error {
-					s, err := a.open(config.Skip)
-					if err != nil {
-						return err
-					}
-					return s.store.Pull(a.stdout)
-				}
-			}},
-		{name: "state abandon", args: "PLAN", least: 1, most: 1, short: "give up a plan that has begun",
-			long: `
-PLAN is a plan file, a plan's id, or the beginning of one. What the plan has
-done stays done; apply no longer resumes it.`,
-			setup: func(f *pflag.FlagSet) action {
-				reason := f.String("reason", "", "why (`TEXT`, needed)")
-				return func(ctx context.Context, a *app, args []string) error { return a.abandon(ctx, args[0], *reason) }
-			}},
 	}
+	f := cmd.Flags()
+	root := f.String("root", "", "forget the root's identity of `SYSTEM`")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if (*root == "") == (len(args) == 0) {
+			return &usageError{"state rm", errors.New("want either ADDRESS or --root SYSTEM")}
+		}
+		return a.forget(cmd.Context(), strings.Join(args, ""), *root)
+	}
+	return cmd
+}
+
+func (a *app) stateHistoryCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "history", Short: "who applied what, when, approved by whom", Args: arguments(0, 0)}
+	f := cmd.Flags()
+	asJSON := f.Bool("json", false, "print it as JSON")
+	verify := f.Bool("verify", false, "check that no entry was edited, removed or moved")
+	head := f.String("head", "", "with --verify: the `HASH` that an apply logged; finds every edit before it")
+	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.history(*asJSON, *verify, *head) }
+	return cmd
+}
+
+func (a *app) statePullCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "pull", Short: "print the whole state as JSON", Args: arguments(0, 0)}
+	cmd.RunE = func(_ *cobra.Command, _ []string) error {
+		s, err := a.open(config.Skip)
+		if err != nil {
+			return err
+		}
+		return s.store.Pull(a.stdout)
+	}
+	return cmd
+}
+
+func (a *app) stateAbandonCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "abandon PLAN",
+		Short: "give up a plan that has begun",
+		Args:  arguments(1, 1),
+		Long: `PLAN is a plan file, a plan's id, or the beginning of one. What the plan has
+done stays done; apply no longer resumes it.`,
+	}
+	f := cmd.Flags()
+	reason := f.String("reason", "", "why (`TEXT`, needed)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.abandon(cmd.Context(), args[0], *reason) }
+	return cmd
 }
 
 // locked opens the state for a change that an apply must not run into.

@@ -1,27 +1,29 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-func validateCommand() command {
-	return command{name: "validate", short: "check the configuration and its overrides, offline",
-		long: `
-Checks everything that can be checked without the proxy and the storage: syntax,
+func (a *app) validateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "validate",
+		Short: "check the configuration and its overrides, offline",
+		Args:  arguments(0, 0),
+		Long: `Checks everything that can be checked without the proxy and the storage: syntax,
 values, overrides, and that secrets exist and are protected. All findings are
 shown at once.
 
 Exit codes: 0 valid; 1 there are errors.`,
-		setup: func(f *pflag.FlagSet) action {
-			asJSON := f.Bool("json", false, "print the findings as a JSON array")
-			return func(_ context.Context, a *app, _ []string) error { return a.validate(*asJSON) }
-		}}
+	}
+	f := cmd.Flags()
+	asJSON := f.Bool("json", false, "print the findings as a JSON array")
+	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.validate(*asJSON) }
+	return cmd
 }
 
 func (a *app) validate(asJSON bool) error {

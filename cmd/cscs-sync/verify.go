@@ -1,14 +1,13 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -23,20 +22,23 @@ type verifyOptions struct {
 	signers   string
 }
 
-func verifyCommand() command {
-	return command{name: "verify", args: "PLAN", least: 1, most: 1, short: "check that a plan file is intact, approved and in date",
-		long: `
-Works off the node: with --allowed-signers it needs no configuration. Without
+func (a *app) verifyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "verify PLAN",
+		Short: "check that a plan file is intact, approved and in date",
+		Args:  arguments(1, 1),
+		Long: `Works off the node: with --allowed-signers it needs no configuration. Without
 both, approvals are listed but cannot be judged.
 
 Exit codes: 0 everything holds; 1 error; 3 something does not.`,
-		setup: func(f *pflag.FlagSet) action {
-			var o verifyOptions
-			f.BoolVar(&o.json, "json", false, "print the checks as JSON")
-			f.StringArrayVar(&o.approvals, "approval", nil, "count a detached approval in `FILE` too")
-			f.StringVar(&o.signers, "allowed-signers", "", "judge signatures by `FILE`, in place of the configuration's")
-			return func(_ context.Context, a *app, args []string) error { return o.run(a, args[0]) }
-		}}
+	}
+	f := cmd.Flags()
+	var o verifyOptions
+	f.BoolVar(&o.json, "json", false, "print the checks as JSON")
+	f.StringArrayVar(&o.approvals, "approval", nil, "count a detached approval in `FILE` too")
+	f.StringVar(&o.signers, "allowed-signers", "", "judge signatures by `FILE`, in place of the configuration's")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return o.run(a, args[0]) }
+	return cmd
 }
 
 // check is one line of verify's answer.

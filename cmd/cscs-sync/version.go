@@ -1,12 +1,11 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"runtime"
 	"runtime/debug"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
@@ -22,20 +21,20 @@ func version() string {
 	return release
 }
 
-func versionCommand() command {
-	return command{name: "version", short: "print the version",
-		setup: func(f *pflag.FlagSet) action {
-			asJSON := f.Bool("json", false, "print it as JSON")
-			return func(_ context.Context, a *app, _ []string) error {
-				if !*asJSON {
-					return a.print("cscs-sync " + version() + "\n")
-				}
-				b, err := json.Marshal(map[string]any{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
-					"plan_format": 1, "renderer": planfile.Renderer, "json_format": planfile.FormatVersion})
-				if err != nil {
-					return err
-				}
-				return a.print(string(b) + "\n")
-			}
-		}}
+func (a *app) versionCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "version", Short: "print the version", Args: arguments(0, 0)}
+	f := cmd.Flags()
+	asJSON := f.Bool("json", false, "print it as JSON")
+	cmd.RunE = func(_ *cobra.Command, _ []string) error {
+		if !*asJSON {
+			return a.print("cscs-sync " + version() + "\n")
+		}
+		b, err := json.Marshal(map[string]any{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+			"plan_format": 1, "renderer": planfile.Renderer, "json_format": planfile.FormatVersion})
+		if err != nil {
+			return err
+		}
+		return a.print(string(b) + "\n")
+	}
+	return cmd
 }

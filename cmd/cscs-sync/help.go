@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mitchellh/go-wordwrap"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// usageTemplate is the help below a command's description, in 80 columns.
+const usageTemplate = `Usage: {{.UseLine}}
+{{if .HasAvailableSubCommands}}{{$all := .Commands}}{{if eq (len .Groups) 0}}
+Commands:
+{{range $all}}{{if .IsAvailableCommand}}  {{rpad .Name .NamePadding}} {{.Short}}
+{{end}}{{end}}{{else}}{{range $group := .Groups}}
+{{.Title}}
+{{range $all}}{{if and (eq .GroupID $group.ID) (or .IsAvailableCommand (eq .Name "help"))}}  {{rpad .Name .NamePadding}} {{.Short}}
+{{end}}{{end}}{{end}}{{end}}{{end}}{{with flagTable .LocalFlags}}
+Flags:
+{{.}}{{end}}{{with flagTable .InheritedFlags}}
+Global flags:
+{{.}}{{end}}{{if .HasAvailableSubCommands}}
+For the flags of a command: {{.CommandPath}} COMMAND --help
+{{end}}`
+
+// speakOurWay has cobra print help in the way of this program: commands and flags in the order in which they were added, and
+// usage lines with flags before arguments.
+func speakOurWay(root *cobra.Command) {
+	cobra.EnableCommandSorting = false
+	cobra.AddTemplateFunc("flagTable", flagTable)
+	root.SetUsageTemplate(usageTemplate)
+	var each func(*cobra.Command)
+	each = func(c *cobra.Command) {
+		c.Flags().SortFlags = false
+		c.PersistentFlags().SortFlags = false
+		c.DisableFlagsInUseLine = true
+		c.LocalFlags().VisitAll(nameValue)
+		name, args, _ := strings.Cut(c.Use, " ")
+		if c.HasSubCommands() {
+			args = "COMMAND"
+		}
+		c.Use = strings.TrimRight(name+" [flags] "+args, " ")
+		for _, sub := range c.Commands() {
+			each(sub)
+		}
+	}
+	each(root)
+}
+
+// valueName is the annotation of a flag that says what its value is called.
+const valueName = "value"
+
+// nameValue moves the name of a flag's value out of its usage, where pflag marks it with backquotes: completion shows the
+// usage as it is.
+func nameValue(f *pflag.Flag) {
+	if f.Annotations[valueName] != nil {
+		return
+	}
+	name, does := pflag.UnquoteUsage(f)
+	if f.Value.Type() == "bool" {
+		name = ""
+	}
+	f.Usage = does
+	if f.Annotations == nil {
+		f.Annotations = map[string][]string{}
+	}
+	f.Annotations[valueName] = []string{name}
+}
+
+// helpCommand explains a command, or refuses one that does not exist.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "explain a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found := cmd.Root()
+			for i, word := range args {
+				at := slices.IndexFunc(found.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
+				if at < 0 {
+					return unknownCommand(found, args[i:])
+				}
+				found = found.Commands()[at]
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+	}
+}
+
+// flagTable lists flags and what they do, in 80 columns.
+func flagTable(flags *pflag.FlagSet) string {
+	type row struct{ flag, does string }
+	var rows []row
+	width := 0
+	flags.SortFlags = false
+	flags.VisitAll(func(f *pflag.Flag) {
+		nameValue(f)
+		name, does := f.Annotations[valueName][0], f.Usage
+		if f.DefValue != "" && f.Value.Type() == "string" {
+			does += " (default " + f.DefValue + ")"
+		}
+		short := "    "
+		if f.Shorthand != "" {
+			short = "-" + f.Shorthand + ", "
+		}
+		rows = append(rows, row{strings.TrimRight("  "+short+"--"+f.Name+" "+name, " "), does})
+		width = max(width, len(rows[len(rows)-1].flag)+2)
+	})
+	var b strings.Builder
+	for _, r := range rows {
+		lines := strings.Split(wordwrap.WrapString(r.does, uint(80-width)), "\n")
+		fmt.Fprintf(&b, "%-*s%s\n", width, r.flag, lines[0])
+		for _, l := range lines[1:] {
+			fmt.Fprintf(&b, "%*s%s\n", width, "", l)
+		}
+	}
+	return b.String()
+}
