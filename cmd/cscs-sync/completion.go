@@ -30,7 +30,7 @@ For fish: cscs-sync completion fish > ~/.config/fish/completions/cscs-sync.fish`
 			case "fish":
 				return root.GenFishCompletion(a.stdout, true)
 			}
-			return &usageError{"completion", fmt.Errorf("shell %q: want %s", args[0], strings.Join(shells, ", "))}
+			return &usageError{"completion", fmt.Errorf("shell %q: want bash, zsh or fish", args[0])}
 		},
 	}
 }
@@ -70,9 +70,14 @@ type completer = func(cmd *cobra.Command, args []string, word string) ([]string,
 
 // oneOf proposes fixed words.
 func oneOf(words ...string) completer {
-	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return words, cobra.ShellCompDirectiveNoFileComp
+	return func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+		return starting(words, word), cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// starting are the words that begin with a prefix.
+func starting(words []string, prefix string) []string {
+	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return !strings.HasPrefix(w, prefix) })
 }
 
 // planArguments proposes files whose names end in .plan, and folders; after the most'th argument nothing.
@@ -122,7 +127,7 @@ func (a *app) addresses(cmd *cobra.Command, args []string, word string, read fun
 	}); err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	found = slices.DeleteFunc(found, func(address string) bool { return !strings.HasPrefix(address, word) })
+	found = starting(found, word)
 	slices.Sort(found)
 	return slices.Compact(found), cobra.ShellCompDirectiveNoFileComp
 }

@@ -75,19 +75,38 @@ func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
 		Short: "explain a command",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			found := cmd.Root()
-			for i, word := range args {
-				at := slices.IndexFunc(found.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
-				if at < 0 {
-					return unknownCommand(found, args[i:])
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			var words []string
+			if at, rest := below(cmd.Root(), args); len(rest) == 0 {
+				for _, c := range at.Commands() {
+					if c.IsAvailableCommand() && strings.HasPrefix(c.Name(), word) {
+						words = append(words, cobra.CompletionWithDesc(c.Name(), c.Short))
+					}
 				}
-				found = found.Commands()[at]
+			}
+			return words, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest := below(cmd.Root(), args)
+			if len(rest) > 0 {
+				return unknownCommand(found, rest)
 			}
 			found.InitDefaultHelpFlag()
 			return found.Help()
 		},
 	}
+}
+
+// below follows words from a command down to one below it, as far as they name commands.
+func below(c *cobra.Command, words []string) (found *cobra.Command, rest []string) {
+	for i, word := range words {
+		at := slices.IndexFunc(c.Commands(), func(sub *cobra.Command) bool { return sub.Name() == word })
+		if at < 0 {
+			return c, words[i:]
+		}
+		c = c.Commands()[at]
+	}
+	return c, nil
 }
 
 // flagTable lists flags and what they do, in 80 columns.

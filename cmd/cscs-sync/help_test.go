@@ -146,7 +146,7 @@ func TestCompletions(t *testing.T) {
 		{"--color never st", "state"},
 		{"--co", "--config --color"},
 		{"--color a", "auto always"},
-		{"--color=al", "--color=always always"},
+		{"--color=al", "always"},
 		{"graph --format ", "dot mermaid"},
 		{"completion ", "bash zsh fish"},
 		{"help pl", "plan"},
@@ -163,7 +163,7 @@ func TestCompletions(t *testing.T) {
 				got = append(got, word)
 			}
 		}
-		if g := strings.Join(got, " "); g != tc.want && !strings.Contains(" "+tc.want+" ", " "+g+" ") || g == "" && tc.want != "" {
+		if g := strings.Join(got, " "); g != tc.want {
 			t.Errorf("%q: %q, want %q", tc.line, g, tc.want)
 		}
 	}
