@@ -55,6 +55,7 @@ func typical() map[string]func() *planner.Plan {
 		"blocked": with(addBlocked),
 		"waiting": with(addWaiting),
 		"empty":   basePlan,
+		"dangers": dangersPlan,
 		"mixed":   mixedPlan,
 		"rare":    with(addRare),
 		"hostile": hostilePlan,
@@ -121,6 +122,9 @@ func TestGolden(t *testing.T) {
 	golden(t, "mixed.html", HTML(mixedPlan(), Options{}))
 	golden(t, "mixed.json", JSON(mixedPlan()))
 	golden(t, "mixed.plan", marshal(t, Options{}))
+	golden(t, "dangers.md", Markdown(dangersPlan(), Options{}))
+	golden(t, "dangers.html", HTML(dangersPlan(), Options{}))
+	golden(t, "dangers.json", JSON(dangersPlan()))
 	golden(t, "thousand.txt", Text(thousand(), Options{Compact: true}))
 }
 

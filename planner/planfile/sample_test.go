@@ -183,3 +183,38 @@ func mixedPlan() *planner.Plan {
 		Callback: planner.SetStateDone, Since: made().Add(-3 * time.Hour), Problem: "503 Service Unavailable"}}
 	return p
 }
+
+// dangersPlan has the dangers that no change alone shows: another directory than the recorded one, as wanted and with changes; a
+// create that is open to all and without a limit; an ACL that appeared.
+func dangersPlan() *planner.Plan {
+	p := basePlan()
+	swapped := newAction(planner.Adopt, "/capstor/store/cscs/eth/bio", 70)
+	swapped.Inode, swapped.Danger = 144115205272502285, []planner.Danger{planner.DangerReplaced}
+	put(p, swapped, planner.Detail{Unchanged: 7, Reasons: because("replaced", "another directory than the recorded one stands here: recorded "+
+		"2026-11-20 is inode 144115205272502284, here is inode 144115205272502285; the recorded one is at capstor/store/cscs/eth/chem now, "+
+		"and the one here is recorded as that of /capstor/store/cscs/eth/chem")})
+
+	other := newAction(planner.Adopt, "/capstor/store/cscs/eth/chem", 71)
+	other.Inode, other.Danger = 144115205272502284, []planner.Danger{planner.DangerReplaced, planner.DangerWiderAccess, planner.DangerGroup}
+	other.Changes = []planner.Change{change(planner.Group, num(30570), num(30571)), change(planner.ModeAttr, mode(0o2750), mode(0o2770))}
+	put(p, other, planner.Detail{Unchanged: 5, Reasons: append(because("replaced", "another directory than the recorded one stands here: recorded "+
+		"2026-11-20 is inode 144115205272502285, here is inode 144115205272502284; the recorded one is not in capstor/store/cscs/eth"),
+		planner.Reason{Code: "acl", Text: "it has an ACL, so its mode does not say who gets in: user 12345 has r-x, its group has r-x"},
+		planner.Reason{Code: "acl_mask", Text: "chmod changes the mask of its ACL from r-x to rwx, not the rights of its group: then user 12345 has " +
+			"rwx, its group has r-x"})}, from(planner.FromProxy), from(planner.FromProxy))
+
+	open := newAction(planner.Create, "/capstor/store/cscs/eth/open", 72)
+	open.Danger = []planner.Danger{planner.DangerWiderAccess, planner.DangerUnlimited}
+	open.Changes = []planner.Change{change(planner.Owner, planner.Value{}, num(0)), change(planner.Group, planner.Value{}, num(30572)),
+		change(planner.ModeAttr, planner.Value{}, mode(0o777))}
+	put(p, open, planner.Detail{Reasons: []planner.Reason{
+		{Code: "order_create", Text: "order 134c8ada asks for it"},
+		{Code: "max_mode", Text: `its mode "0777" (rwxrwxrwx) grants more than storage.max_mode allows, "2775" (rwxrwsr-x)`},
+		{Code: planner.UnlimitedSpace, Text: "no hard limit for space is in force for it then"}}},
+		from(planner.FromDefault), from(planner.FromProxy), byOverride("open", "overrides.hcl:3"))
+	p.Context.Drift = []planner.Drift{{Address: "/capstor/store/cscs/eth/math", Attribute: planner.ACLAttr, Recorded: planner.Value{},
+		Observed: planner.TextValue(`nfs4:"eve@example.com"`)}}
+	p.Context.Warnings = []planner.Warning{{Code: "acl", Address: "/capstor/store/cscs/eth/math",
+		Text: `it has an NFSv4 ACL, so its mode does not say who gets in: it names "eve@example.com"; nothing is done about it`}}
+	return p
+}
