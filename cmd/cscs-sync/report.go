@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ func (r *report) event(e apply.Event) {
 	total := len(r.plan.plan.Core.Actions)
 	r.tellProgress("Applying", r.n, total)
 	text := fmt.Sprintf("[%*d/%d] %s: %s", len(fmt.Sprint(total)), r.n, total, planfile.Quote(e.Action.Address),
-		words(e.Action.Kind, e.Status))
+		words(e.Action.Kind, e.Status, e.Err))
 	if e.Err != nil {
 		text += ": " + planfile.Escape(strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 	}
@@ -114,7 +115,7 @@ func allStatuses(results []apply.Result) map[string]int {
 }
 
 // words tell what became of an action.
-func words(k planner.ActionKind, s apply.Status) string {
+func words(k planner.ActionKind, s apply.Status, err error) string {
 	done := map[planner.ActionKind]string{planner.Create: "created", planner.Adopt: "adopted",
 		planner.Update: "updated", planner.Archive: "archived",
 		planner.Restore: "restored", planner.RejectOrder: "order rejected", planner.FailOrder: "order failed", planner.Report: "reported"}[k]
@@ -122,6 +123,9 @@ func words(k planner.ActionKind, s apply.Status) string {
 	case apply.Done:
 		return done
 	case apply.Undelivered:
+		if !apply.Waits(err) {
+			return done + ", but not reported"
+		}
 		return done + ", but Waldur does not know yet"
 	case apply.Skipped:
 		return "skipped"
@@ -175,7 +179,7 @@ func (r *report) end(results []apply.Result, result state.Result) {
 		}
 	}
 	fmt.Fprintf(r.out, "\n%s %s.\n", r.paint(r.out, head, paint, color.Bold), strings.Join(parts, ", "))
-	r.next(counts, result)
+	r.next(results, counts, result)
 }
 
 func statusWords(s apply.Status) string {
@@ -189,7 +193,7 @@ func statusWords(s apply.Status) string {
 }
 
 // next names the command that goes on.
-func (r *report) next(counts map[string]int, result state.Result) {
+func (r *report) next(results []apply.Result, counts map[string]int, result state.Result) {
 	switch {
 	case result == state.Interrupted && r.plan.path != "":
 		fmt.Fprintf(r.out, "To go on where it stopped: cscs-sync apply %s\n", r.plan.path)
@@ -199,7 +203,7 @@ func (r *report) next(counts map[string]int, result state.Result) {
 	case counts[string(apply.Failed)]+counts[string(apply.Skipped)] > 0:
 		fmt.Fprintln(r.out, "To see what is left: cscs-sync plan")
 	}
-	if counts[string(apply.Undelivered)] > 0 {
+	if slices.ContainsFunc(results, func(x apply.Result) bool { return x.Status == apply.Undelivered && apply.Waits(x.Err) }) {
 		fmt.Fprintln(r.out, "To see what Waldur was not told: cscs-sync callbacks list")
 	}
 }

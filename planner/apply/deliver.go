@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -35,28 +37,39 @@ func (e *DroppedError) Error() string {
 	return fmt.Sprintf("tell Waldur %s of %s: %s; dropped it, and recorded that", e.Callback, e.Address, e.Why)
 }
 
+// Waits reports whether an error of an [Undelivered] resource leaves a callback in the outbox.
+func Waits(err error) bool {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return slices.ContainsFunc(all.Unwrap(), Waits)
+	}
+	var gone *DroppedError
+	return err != nil && !errors.As(err, &gone)
+}
+
 // deliver sends what waits for one resource: what earlier orders left, then its own. A callback that has to wait holds
 // back those of its own order, and no others. The error is about the callbacks of the action's own order.
 func (e *Engine) deliver(ctx context.Context, a *planner.Action, o *outcome) error {
 	var own []error
-	waits := map[string]bool{}
-	t := telling{fresh: o.fresh}
+	waits, over := map[string]bool{}, map[string]string{}
+	t := telling{}
 	for i := range o.waiting {
 		d := &o.waiting[i]
 		if waits[d.Order] {
 			continue
 		}
 		mine := d.Order == a.Order
-		if !mine || d.Plan != o.plan {
-			t = telling{}
-		} else {
-			t.fresh = o.fresh
+		t.fresh = o.fresh && mine && d.Plan == o.plan && over[d.Order] == ""
+		if !mine {
+			t.order = ""
 		}
 		err := e.deliverOne(ctx, d, &t)
 		var gone *DroppedError
 		waits[d.Order] = err != nil && !errors.As(err, &gone)
-		if mine && err != nil {
+		if mine && err != nil && (gone == nil || !strings.HasSuffix(over[d.Order], gone.Why)) { // that it is over is said once
 			own = append(own, err)
+		}
+		if gone != nil {
+			over[d.Order] = gone.Why
 		}
 	}
 	return errors.Join(own...)
