@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/providers/posix"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -176,23 +178,35 @@ func (s *session) manifests() (found []planner.Archived, problems []error, err e
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, m := range list {
-			x, err := readManifest(m.Data, m.Err)
-			switch {
-			case err != nil:
-				problems = append(problems, fmt.Errorf("manifest %s/%s.json: %w", settings.Archive, m.Name, err))
-			case x.Archive != settings.Archive+"/"+m.Name && m.Directory.State == planner.DirPresent:
-				problems = append(problems, fmt.Errorf("manifest %s/%s.json: it tells of another place, %s: move both back there", settings.Archive,
-					m.Name, planfile.Quote(x.Archive)))
-			case m.Directory.State == planner.DirPresent && m.Directory.Inode == x.Inode:
-				found = append(found, x)
-			case m.Directory.State != planner.DirAbsent:
-				problems = append(problems, fmt.Errorf("manifest %s/%s.json: what stands beside it is not the directory that it describes",
-					settings.Archive, m.Name))
-			}
-		}
+		some, wrong := readManifests(settings.Archive, list)
+		found, problems = append(found, some...), append(problems, wrong...)
 	}
 	return found, problems, nil
+}
+
+// readManifests picks the manifests whose directories stand beside them. Attempts that were killed leave manifests without a
+// directory, which say nothing; of several about one directory the newest counts.
+func readManifests(folder string, list []posix.Manifest) (found []planner.Archived, problems []error) {
+	newest := map[string]planner.Archived{}
+	for _, m := range list {
+		wrong := func(format string, args ...any) {
+			problems = append(problems, fmt.Errorf("manifest %s/%s: "+format, append([]any{folder, m.File}, args...)...))
+		}
+		x, err := readManifest(m.Data, m.Err)
+		switch {
+		case err != nil:
+			wrong("%w", err)
+		case x.Archive != folder+"/"+m.Name && m.Directory.State == planner.DirPresent:
+			wrong("it describes another place, %s: move both back there", planfile.Quote(x.Archive))
+		case m.Directory.State == planner.DirPresent && m.Directory.Inode == x.Inode:
+			if other, ok := newest[x.Archive]; !ok || x.At.After(other.At) {
+				newest[x.Archive] = x
+			}
+		case m.Directory.State != planner.DirAbsent:
+			wrong("what stands beside it is not the directory that it describes")
+		}
+	}
+	return slices.Collect(maps.Values(newest)), problems
 }
 
 func readManifest(data []byte, err error) (planner.Archived, error) {

@@ -122,20 +122,24 @@ func (st *storage) Look(system, path string) planner.Directory {
 	return sys.Observe(path)
 }
 
-func (st *storage) CheckArchive(m apply.Move) error {
+func (st *storage) PrepareArchive(m apply.Move) (apply.Archiving, error) {
 	sys, err := st.system(m.System)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return sys.CheckArchive(move(m))
+	a, err := sys.PrepareArchive(move(m), m.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
-func (st *storage) Archive(m apply.Move) error {
+func (st *storage) SyncArchived(m apply.Move) error {
 	sys, err := st.system(m.System)
 	if err != nil {
 		return err
 	}
-	return sys.Archive(move(m), m.Manifest)
+	return sys.SyncArchived(move(m))
 }
 
 func (st *storage) Restore(m apply.Move) error {

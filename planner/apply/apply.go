@@ -26,11 +26,10 @@ type Storage interface {
 	Open(system, path string, inode uint64) (Directory, error)
 	// Look observes without opening for changes.
 	Look(system, path string) planner.Directory
-	// CheckArchive finds everything that could make [Storage.Archive] fail, and changes nothing.
-	CheckArchive(Move) error
-	// Archive writes the manifest beside the new name, renames, and syncs both folders. What a killed apply has moved already
-	// is only synced.
-	Archive(Move) error
+	// PrepareArchive tries everything that could make the move into the archive fail, and writes the manifest, synced.
+	PrepareArchive(Move) (Archiving, error)
+	// SyncArchived makes durable what a killed apply has moved into the archive.
+	SyncArchived(Move) error
 	// Restore renames back from the archive, onto nothing, and syncs both folders. What a killed apply has moved already is
 	// only synced.
 	Restore(Move) error
@@ -54,6 +53,14 @@ type Directory interface {
 	// Sync syncs the directory and the one above.
 	Sync() error
 	Close() error
+}
+
+// Archiving is a directory that is ready to be moved into the archive. It ends with Move or Discard.
+type Archiving interface {
+	// Move renames, and syncs both folders. If the directory does not move, the manifest is removed again.
+	Move() error
+	// Discard removes the manifest, and nothing that anybody else made.
+	Discard() error
 }
 
 // Move is a rename between a managed path and the archive, either way.

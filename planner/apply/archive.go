@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -17,8 +18,8 @@ func (e *Engine) move(job *Job, w *Work) Move {
 	return Move{System: a.System, Path: a.Storage, Folder: a.Folder, Name: path.Base(a.ArchivePath(job.Made)), Inode: a.Inode}
 }
 
-// archive moves a directory out of the way, once Waldur has agreed. Everything that could fail is checked before the
-// approve, for after it there is no way back.
+// archive moves a directory out of the way, once Waldur has agreed. Everything that can be tried is tried before the approve,
+// because there is no way back after it: the manifest is written, and removed again if Waldur does not agree.
 func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	m := e.move(job, w)
@@ -30,24 +31,27 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	m.Manifest = append(manifest, '\n')
 	if job.Resumed && e.isMoved(m) {
 		o.archived, o.steps = entry, []string{"found archived"}
-		if err := e.Storage.Archive(m); err != nil { // the kill may have come before the sync
+		if err := e.Storage.SyncArchived(m); err != nil { // the kill may have come before the sync
 			return err
 		}
 		return e.freeze(ctx, w, o)
-	}
-	if err := e.Storage.CheckArchive(m); err != nil {
-		return err
 	}
 	if !w.Finished {
 		if err := e.queue(job, w, &outcome{}); err != nil { // what is due afterwards must be possible
 			return err
 		}
 	}
-	if err := e.agree(ctx, w); err != nil {
+	e.reached("manifest")
+	ready, err := e.Storage.PrepareArchive(m)
+	if err != nil {
 		return err
 	}
+	e.reached("manifest written")
+	if err := e.agree(ctx, w); err != nil {
+		return errors.Join(err, ready.Discard())
+	}
 	e.reached("rename")
-	if err := e.Storage.Archive(m); err != nil {
+	if err := ready.Move(); err != nil {
 		if e.isMoved(m) { // it was moved, and something after that failed: the register must know where it is
 			o.archived = entry
 		}

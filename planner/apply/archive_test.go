@@ -36,7 +36,7 @@ func TestArchiveInOrder(t *testing.T) {
 	if r := w.records(); len(r) != 0 {
 		t.Errorf("what was archived is recorded still: %+v", r)
 	}
-	w.wantLog("check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio", "ask bio")
+	w.wantLog("prepare capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio", "ask bio")
 	r := w.register()
 	if len(r) != 1 || r[0].Archive != trashed || r[0].Group != 30500 || r[0].Mode != 0o2770 || r[0].Project != planner.Number(7) || r[0].Plan != "sha256:plan" || r[0].Order == "" {
 		t.Errorf("the register holds %+v", r)
@@ -66,9 +66,9 @@ type spyStorage struct {
 	manifest []byte
 }
 
-func (s *spyStorage) Archive(m Move) error {
+func (s *spyStorage) PrepareArchive(m Move) (Archiving, error) {
 	s.manifest = m.Manifest
-	return s.world.Archive(m)
+	return s.world.PrepareArchive(m)
 }
 
 // Without a clear yes nothing is moved and nothing is queued; a lost answer is looked up.
@@ -101,6 +101,9 @@ func TestRemovalNeedsAYes(t *testing.T) {
 		results := w.run(Job{Work: []Work{x}})
 		if moved := w.dirs[trashed] != nil; moved != c.moved || (w.dirs["capstor/bio"] == nil) != c.moved || (results[0].Status == Done) != c.moved {
 			t.Errorf("%s: moved %t, %s, %v", c.name, moved, results[0].Status, results[0].Err)
+		}
+		if discarded := slices.Contains(w.log, "discard capstor/bio"); discarded == c.moved {
+			t.Errorf("%s: the manifest was removed again: %t", c.name, discarded)
 		}
 		if !c.moved && (!mentions(results[0].Err, "nothing was moved") || w.outbox() != "" || len(w.register()) != 0) {
 			t.Errorf("%s: %v; outbox %q, register %v", c.name, results[0].Err, w.outbox(), w.register())
@@ -140,16 +143,16 @@ func TestRemovalThatCannotBeReportedIsNotApproved(t *testing.T) {
 	if r := w.run(Job{Work: []Work{x}}); !mentions(r[0].Err, "no longer offers set_state_done") {
 		t.Errorf("%v", r[0].Err)
 	}
-	w.wantLog("check capstor/bio")
+	w.wantLog()
 }
 
 // What could fail is found before anything is told.
 func TestRemovalThatCannotBeDoneIsNotApproved(t *testing.T) {
 	w := newWorld(t)
 	x := w.removal("bio")
-	w.fail["check capstor/bio"] = errors.New("a mount is below it")
+	w.fail["prepare capstor/bio"] = errors.New("a mount is below it")
 	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Failed})
-	w.wantLog("check capstor/bio")
+	w.wantLog("prepare capstor/bio")
 }
 
 // A refused token ends all approvals and all callbacks of this run.
@@ -244,7 +247,7 @@ func TestNoFreezeOfWhatOthersLiveOn(t *testing.T) {
 	if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done {
 		t.Errorf("%v, %+v", err, results)
 	}
-	w.wantLog("check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio", "ask bio")
+	w.wantLog("prepare capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio", "ask bio")
 	if !slices.ContainsFunc(told, func(s string) bool {
 		return strings.Contains(s, "not frozen") && strings.Contains(s, "others live on it")
 	}) {
@@ -260,11 +263,11 @@ func TestRemovalResumes(t *testing.T) {
 		finished         bool
 		want             []string
 	}{
-		{"before the approve", false, false, false, []string{"check capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
-		{"approved", false, true, false, []string{"check capstor/bio", "ask bio", "archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
-		{"moved", true, true, false, []string{"archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
-		{"over at its approve, not moved", false, true, true, []string{"check capstor/bio", "archive capstor/bio", "quota of 30500"}},
-		{"over, and moved", true, true, true, []string{"archive capstor/bio", "quota of 30500"}},
+		{"before the approve", false, false, false, []string{"prepare capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
+		{"approved", false, true, false, []string{"prepare capstor/bio", "ask bio", "archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
+		{"moved", true, true, false, []string{"sync archived capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
+		{"over at its approve, not moved", false, true, true, []string{"prepare capstor/bio", "archive capstor/bio", "quota of 30500"}},
+		{"over, and moved", true, true, true, []string{"sync archived capstor/bio", "quota of 30500"}},
 	} {
 		w := newWorld(t)
 		x := w.removal("bio")

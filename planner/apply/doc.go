@@ -7,12 +7,12 @@
 //
 //	create   mkdir 0700 → project id → quota → ACLs off → owner → mode → sync → look again
 //	update   quota → owner → mode → sync → look again
-//	archive  check all that could fail → approve → manifest and rename → sync → quota, where it is frozen
+//	archive  check all that could fail, write the manifest → approve → rename → sync → quota, where it is frozen
 //	restore  rename → sync → quota → owner → mode → sync → look again
 //
 // Only what was seen counts as done. A step that fails leaves a new directory closed to all but root. The callbacks of a
 // resource follow when its storage is done, and the archive's approve comes before it: a refusal, or no answer, moves
-// nothing.
+// nothing, and the manifest is removed again.
 //
 // # Killed at any point
 //

@@ -193,13 +193,35 @@ func (w *world) Look(_, at string) planner.Directory {
 	return planner.Directory{State: planner.DirAbsent}
 }
 
-func (w *world) CheckArchive(m Move) error {
+func (w *world) PrepareArchive(m Move) (Archiving, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.do("check " + m.Path)
+	if err := w.do("prepare " + m.Path); err != nil {
+		return nil, err
+	}
+	return archiving{w, m}, nil
 }
 
-func (w *world) Archive(m Move) error { return w.move("archive", m.Path, m.Archived()) }
+func (w *world) SyncArchived(m Move) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.do("sync archived " + m.Path)
+}
+
+// archiving is a directory whose manifest is written.
+type archiving struct {
+	w *world
+	m Move
+}
+
+func (a archiving) Move() error { return a.w.move("archive", a.m.Path, a.m.Archived()) }
+
+func (a archiving) Discard() error {
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	return a.w.do("discard " + a.m.Path)
+}
+
 func (w *world) Restore(m Move) error { return w.move("restore", m.Archived(), m.Path) }
 
 func (w *world) move(what, from, to string) error {

@@ -24,21 +24,6 @@ type Move struct {
 // Archived is the storage path in the archive.
 func (m Move) Archived() string { return path.Join(m.Folder, m.Name) }
 
-// CheckArchive looks for everything that could make [System.Archive] fail, and changes nothing: the directory is the
-// expected one, no mount is at or below it, the folder is (or can be) closed to all but us, on the same mount, does not
-// force another project id on what comes in, and the name is free there.
-func (s *System) CheckArchive(m Move) error {
-	d, err := s.checkSource(m)
-	if err != nil {
-		return fmt.Errorf("archive %s: %w", s.root.Path(m.From), err)
-	}
-	defer d.Close()
-	if err := s.checkFolder(m, d); err != nil {
-		return fmt.Errorf("archive %s: %w", s.root.Path(m.From), err)
-	}
-	return nil
-}
-
 func (s *System) checkSource(m Move) (*Dir, error) {
 	if m.Name == "" || strings.ContainsAny(m.Name, "/\x00") || m.Name[0] == '.' || !isClean(m.Folder) {
 		return nil, fmt.Errorf("%q is no name for it in %q", m.Name, m.Folder)
@@ -50,7 +35,7 @@ func (s *System) checkSource(m Move) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.noMounts(d); err != nil {
+	if err := errors.Join(s.noMounts(d), s.movable(d)); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -81,21 +66,13 @@ func (s *System) noMounts(d *Dir) error {
 	return nil
 }
 
-// checkFolder looks at the archive folder, or, where it does not exist yet, whether it can be made.
-func (s *System) checkFolder(m Move, source *Dir) error {
-	folder, err := s.openDir(m.Folder)
-	if isKind(err, ErrAbsent) {
-		if s.Observe(m.Folder).MissingAbove > 0 {
-			return refuse(ErrAbsent, "the directory above the archive folder %s does not exist: make it, or correct the archive in "+
-				"the configuration", s.root.Path(m.Folder))
-		}
-		return nil
-	}
-	if err != nil {
+// checkFolder refuses an opened archive folder that others can enter, that cannot be changed, that has the name already, or
+// that forces another project id on what comes in.
+func (s *System) checkFolder(folder int, m Move, source *Dir) error {
+	if err := s.isClosed(folder, m.Folder); err != nil {
 		return err
 	}
-	defer unix.Close(folder)
-	if err := s.isClosed(folder, m.Folder); err != nil {
+	if err := unchangeable(folder, s.root.Path(m.Folder)); err != nil {
 		return err
 	}
 	if err := s.nameFree(folder, m); err != nil {
@@ -177,49 +154,13 @@ func (s *System) exdev(m Move) string {
 		"nothing is ever copied", folder, folder)
 }
 
-// Archive moves a directory into the archive. It checks all that [System.CheckArchive] does, makes the folder if there is
-// none, writes the manifest beside the new name and syncs it, renames, and syncs both directories. Nothing is ever
-// replaced or copied. A manifest of an earlier try is written again; a directory that an earlier try has moved already is
-// only synced.
-func (s *System) Archive(m Move, manifest []byte) error {
-	if err := s.archive(m, manifest); err != nil {
-		return fmt.Errorf("archive %s: %w", s.root.Path(m.From), err)
-	}
-	return nil
-}
-
-func (s *System) archive(m Move, manifest []byte) error {
-	source, err := s.checkSource(m)
-	if isKind(err, ErrAbsent) && s.Observe(m.Archived()).Inode == m.Inode {
-		return s.syncMoved(m.Archived(), m.From)
-	}
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	folder, err := s.openFolder(m)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(folder)
-	if err := s.checkFolder(m, source); err != nil {
-		return err
-	}
-	if err := writeManifest(folder, m.Name, manifest); err != nil {
-		return fmt.Errorf("write the manifest %s.json: %w", s.root.Path(m.Archived()), explain(err))
-	}
-	to := spot{folder, m.Name, s.root.Path(m.Archived())}
-	if err := rename(source, to, s.exdev(m)); err != nil {
-		// The directory has not moved, so its manifest would tell a lie.
-		unix.Unlinkat(folder, manifestName(m.Name), 0)
-		return err
-	}
-	return syncAll(source.parent, folder)
-}
-
 // openFolder opens the archive folder, which is made if its parent exists.
 func (s *System) openFolder(m Move) (int, error) {
 	parent, name, err := s.openParent(m.Folder)
+	if isKind(err, ErrAbsent) {
+		return -1, refuse(ErrAbsent, "the directory above the archive folder %s does not exist: make it, or correct the archive in "+
+			"the configuration", s.root.Path(m.Folder))
+	}
 	if err != nil {
 		return -1, err
 	}
@@ -274,7 +215,7 @@ func (s *System) restore(m Move, to string) error {
 		return err
 	}
 	defer source.Close()
-	if err := s.isClosed(source.parent, m.Folder); err != nil {
+	if err := errors.Join(s.isClosed(source.parent, m.Folder), s.movable(source)); err != nil {
 		return err
 	}
 	parent, name, err := s.openParent(to)
@@ -282,6 +223,9 @@ func (s *System) restore(m Move, to string) error {
 		return err
 	}
 	defer unix.Close(parent)
+	if err := unchangeable(parent, path.Dir(s.root.Path(to))); err != nil {
+		return err
+	}
 	const exdev = "the filesystem does not let it be moved there (EXDEV): the directory above is on another filesystem, or hands on " +
 		"another project id; nothing is ever copied"
 	if err := rename(source, spot{parent, name, s.root.Path(to)}, exdev); err != nil {

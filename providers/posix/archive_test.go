@@ -3,6 +3,7 @@ package posix
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,6 +21,15 @@ func archiveSite(t *testing.T) (*site, Move) {
 	return s, Move{From: "capstor/store/x", Inode: s.inode("capstor/store/x"), Folder: "capstor/.trash", Name: "20261103T120000Z-0a1b2c3d-x"}
 }
 
+// archive prepares and moves.
+func (s *System) archive(m Move, manifest []byte) error {
+	a, err := s.PrepareArchive(m, manifest)
+	if err != nil {
+		return err
+	}
+	return a.Move()
+}
+
 func (s *site) exists(p string) bool {
 	_, err := os.Lstat(s.real(p))
 	return err == nil
@@ -27,12 +37,8 @@ func (s *site) exists(p string) bool {
 
 func TestArchiveAndRestore(t *testing.T) {
 	s, m := archiveSite(t)
-	s.must(s.sys.CheckArchive(m))
-	if s.exists(m.Folder) {
-		t.Fatal("the check made the folder")
-	}
 	old := unix.Umask(0)
-	err := s.sys.Archive(m, []byte(`{"origin":"x"}`))
+	err := s.sys.archive(m, []byte(`{"origin":"x"}`))
 	unix.Umask(old)
 	s.must(err)
 	if got := s.root.Observe(s.conf, m.From); got.State != planner.DirAbsent {
@@ -49,22 +55,22 @@ func TestArchiveAndRestore(t *testing.T) {
 		t.Fatalf("manifests: %+v, %v", found, err)
 	}
 	var st unix.Stat_t
-	s.must(unix.Stat(s.real(m.Archived()+".json"), &st))
+	s.must(unix.Stat(s.real(m.Folder+"/"+found[0].File), &st))
 	if st.Mode&0o777 != 0o600 {
 		t.Errorf("the manifest has mode %04o", st.Mode&0o777)
 	}
 
-	s.must(s.sys.Archive(m, []byte("again"))) // as after a kill between the rename and its record
+	s.must(s.sys.SyncArchived(m)) // as after a kill between the rename and its record
 	other := m
 	other.Inode++
-	if err := s.sys.Archive(other, nil); !errors.Is(err, ErrAbsent) {
+	if err := s.sys.SyncArchived(other); !errors.Is(err, ErrAbsent) {
 		t.Errorf("another directory is in the archive: %v", err)
 	}
 	s.must(s.sys.Restore(m, m.From))
 	s.must(s.sys.Restore(m, m.From))
 	s.must(os.Rename(s.real("capstor/store/x"), s.real(m.Archived())))
 	s.must(os.Remove(s.real("capstor/store")))
-	s.must(s.sys.Archive(m, nil)) // as after a kill, and somebody has removed the directory above since
+	s.must(s.sys.SyncArchived(m)) // as after a kill, and somebody has removed the directory above since
 	s.mkdir("capstor/store", 0o755)
 	s.must(s.sys.Restore(m, m.From))
 	if data, err := os.ReadFile(s.real("capstor/store/x/data")); string(data) != "results" {
@@ -75,7 +81,7 @@ func TestArchiveAndRestore(t *testing.T) {
 	}
 	first := m.Name
 	m.Name = "z.json"
-	s.must(s.sys.Archive(m, []byte(`{}`)))
+	s.must(s.sys.archive(m, []byte(`{}`)))
 	if found, err = s.sys.Manifests(m.Folder); err != nil || len(found) != 2 || found[0].Name != first || found[1].Name != m.Name || found[1].Err != nil {
 		t.Errorf("a directory named like a manifest: %+v, %v", found, err)
 	}
@@ -118,17 +124,15 @@ func TestArchiveRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, m := archiveSite(t)
 			c.spoil(s, &m)
-			for what, err := range map[string]error{"check": s.sys.CheckArchive(m), "archive": s.sys.Archive(m, []byte("{}"))} {
-				if err == nil || !strings.Contains(err.Error(), c.want) {
-					t.Errorf("%s: got %v, want %q", what, err, c.want)
-				}
+			if _, err := s.sys.PrepareArchive(m, []byte("{}")); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
 			}
 			unix.Unmount(s.real("capstor/store/x"), unix.MNT_DETACH)
 			if !s.exists("capstor/store/x/data") {
 				t.Error("the directory is gone")
 			}
-			if s.exists(m.Archived() + ".json") {
-				t.Error("a manifest was left for a directory that has not moved")
+			if left, _ := filepath.Glob(s.real(m.Folder + "/*json*")); len(left) > 0 {
+				t.Errorf("left of a directory that has not moved: %s", left)
 			}
 		})
 	}
@@ -213,7 +217,7 @@ func TestRenameAcrossMounts(t *testing.T) {
 
 func TestRestoreRefuses(t *testing.T) {
 	s, m := archiveSite(t)
-	s.must(s.sys.Archive(m, []byte("{}")))
+	s.must(s.sys.archive(m, []byte("{}")))
 	wrong := m
 	wrong.Inode++
 	if err := s.sys.Restore(wrong, m.From); !errors.Is(err, ErrChanged) {
@@ -241,7 +245,7 @@ func TestManifestsOfOthers(t *testing.T) {
 	if found, err := s.sys.Manifests(m.Folder); found != nil || err != nil {
 		t.Errorf("no folder: %v, %v", found, err)
 	}
-	s.must(s.sys.Archive(m, []byte("{}")))
+	s.must(s.sys.archive(m, []byte("{}")))
 	s.must(os.Symlink("/etc/passwd", s.real(m.Folder+"/a.json")))
 	s.must(unix.Mkfifo(s.real(m.Folder+"/b.json"), 0o600))
 	s.must(os.WriteFile(s.real(m.Folder+"/c.json"), make([]byte, maxManifest+1), 0o600))
@@ -268,10 +272,14 @@ func TestManifestsOfOthers(t *testing.T) {
 func TestArchiveUnderAnUmask(t *testing.T) {
 	s, m := archiveSite(t)
 	old := unix.Umask(0o777)
-	err := s.sys.Archive(m, []byte("{}"))
+	err := s.sys.archive(m, []byte("{}"))
 	unix.Umask(old)
 	s.must(err)
-	for path, want := range map[string]uint32{m.Folder: unix.S_IFDIR | 0o700, m.Archived() + ".json": unix.S_IFREG | 0o600} {
+	found, err := s.sys.Manifests(m.Folder)
+	if s.must(err); len(found) != 1 {
+		t.Fatalf("%+v", found)
+	}
+	for path, want := range map[string]uint32{m.Folder: unix.S_IFDIR | 0o700, m.Folder + "/" + found[0].File: unix.S_IFREG | 0o600} {
 		var st unix.Stat_t
 		s.must(unix.Lstat(s.real(path), &st))
 		if st.Mode != want {

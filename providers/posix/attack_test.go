@@ -253,7 +253,7 @@ func TestHardLinks(t *testing.T) {
 		if d, err := s.sys.Open("capstor/x", inode); d != nil || !errors.Is(err, ErrObstructed) {
 			t.Errorf("open: %v", err)
 		}
-		if err := s.sys.Archive(Move{From: "capstor/x", Inode: inode, Folder: "capstor/.trash", Name: "x"}, []byte("{}")); !errors.Is(err, ErrObstructed) {
+		if err := s.sys.archive(Move{From: "capstor/x", Inode: inode, Folder: "capstor/.trash", Name: "x"}, []byte("{}")); !errors.Is(err, ErrObstructed) {
 			t.Errorf("archive: %v", err)
 		}
 	}
@@ -283,7 +283,7 @@ func TestAttackArchive(t *testing.T) {
 			runtime.Gosched()
 		}
 		m := Move{From: "capstor/mid", Inode: st.Ino, Folder: "capstor/.trash", Name: "n" + strconv.Itoa(i)}
-		if s.sys.Archive(m, []byte("{}")) != nil {
+		if s.sys.archive(m, []byte("{}")) != nil {
 			return
 		}
 		archived++

@@ -39,7 +39,8 @@ func refuse(kind error, format string, args ...any) error {
 // explain adds to an errno what a person can do about it.
 func explain(err error) error {
 	way, ok := map[error]string{
-		unix.EPERM:     "the server may squash root, or the node may lack the right: cscs-sync needs root without squash",
+		unix.EPERM: "the server may squash root, the node may lack the right, or `lsattr -d` shows an i or a there: " +
+			"cscs-sync needs root without squash",
 		unix.EACCES:    "cscs-sync needs to run as root, on a mount without root squash",
 		unix.EROFS:     "the filesystem is mounted read-only",
 		unix.EDQUOT:    "the quota of the owner or of the project that the parent hands on is used up",

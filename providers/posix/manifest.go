@@ -1,6 +1,8 @@
 package posix
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,37 +20,88 @@ const maxManifest = 64 << 10
 
 // Manifest is one manifest found in an archive folder.
 type Manifest struct {
-	// Name is the archived directory's name; Data what was written beside it.
-	Name string
-	Data []byte
+	// Name is the archived directory's name, File the manifest's own; Data is what was written in it.
+	Name, File string
+	Data       []byte
 	// Directory is what stands under the name now; absent after a restore.
 	Directory planner.Directory
 	// Err says why the manifest cannot be used: not ours, too large, unreadable.
 	Err error
 }
 
-func manifestName(name string) string { return name + ".json" }
+// attemptMark stands in a manifest's file name between the directory's name and the attempt. No directory that is archived
+// has it in its name.
+const attemptMark = "~"
 
-// writeManifest writes and syncs a manifest, whole or not at all. The folder is closed to others, so that what is left of
-// an earlier try is our own, and is replaced.
-func writeManifest(folder int, name string, data []byte) error {
-	part := "." + manifestName(name) + ".part"
-	if err := unix.Unlinkat(folder, part, 0); err != nil && err != unix.ENOENT {
-		return err
+// manifestFile is a manifest that was written: its name in the archive folder, and its inode.
+type manifestFile struct {
+	name  string
+	inode uint64
+}
+
+// manifestName is a new file name for the manifest of an archived directory. Each attempt has its own: two nodes may try to
+// archive the same directory, and the one that fails removes only what it made.
+func manifestName(of string) (string, error) {
+	attempt := make([]byte, 8)
+	if _, err := rand.Read(attempt); err != nil {
+		return "", err
 	}
+	return of + attemptMark + hex.EncodeToString(attempt) + ".json", nil
+}
+
+// manifestOf is the name of the directory that a manifest in a file of this name is about; false for other files. Manifests
+// without an attempt in their name are those of earlier versions.
+func manifestOf(file string) (string, bool) {
+	of, ok := strings.CutSuffix(file, ".json")
+	if !ok || strings.HasPrefix(file, ".") {
+		return "", false
+	}
+	if i := strings.LastIndex(of, attemptMark); i > 0 {
+		of = of[:i]
+	}
+	return of, true
+}
+
+// writeManifest writes and syncs a manifest, whole or not at all.
+func writeManifest(folder int, of string, data []byte) (m manifestFile, err error) {
+	if m.name, err = manifestName(of); err != nil {
+		return m, err
+	}
+	part := "." + m.name + ".part"
 	fd, err := openat2new(folder, part)
 	if err != nil {
-		return err
+		return m, err
 	}
 	f := os.NewFile(uintptr(fd), part)
 	_, err = f.Write(data)
-	if err := errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
-		return err
+	st, look := fstat(fd)
+	m.inode = st.Ino
+	err = errors.Join(err, look, f.Chmod(0o600), f.Sync(), f.Close())
+	if err == nil {
+		err = unix.Renameat(folder, part, folder, m.name)
 	}
-	if err := unix.Renameat(folder, part, folder, manifestName(name)); err != nil {
-		return err
+	if err != nil {
+		return m, errors.Join(err, unlinkOwn(folder, manifestFile{part, m.inode}))
 	}
-	return retry(func() error { return unix.Fsync(folder) })
+	if err := retry(func() error { return unix.Fsync(folder) }); err != nil {
+		return m, errors.Join(err, unlinkOwn(folder, m))
+	}
+	return m, nil
+}
+
+// unlinkOwn removes a file that this attempt wrote, unless another one has its name by now.
+func unlinkOwn(folder int, m manifestFile) error {
+	st, err := lstatAt(folder, m.name)
+	if err == unix.ENOENT || err == nil && st.Ino != m.inode {
+		return nil
+	}
+	if err == nil {
+		err = unix.Unlinkat(folder, m.name, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s again: %w", m.name, err)
+	}
+	return nil
 }
 
 func openat2new(folder int, name string) (int, error) {
@@ -61,7 +114,8 @@ func openat2new(folder int, name string) (int, error) {
 	}
 }
 
-// Manifests reads the manifests in an archive folder, by name. A folder that does not exist has none; one that others can
+// Manifests reads the manifests in an archive folder, by name. A directory has several where attempts to archive it were
+// killed. A folder that does not exist has none; one that others can
 // enter is refused, since they could have written them.
 func (s *System) Manifests(folder string) ([]Manifest, error) {
 	fd, err := s.openDir(folder)
@@ -81,11 +135,11 @@ func (s *System) Manifests(folder string) ([]Manifest, error) {
 	}
 	var found []Manifest
 	for _, name := range names {
-		of, ok := strings.CutSuffix(name, ".json")
-		if st, err := lstatAt(fd, name); !ok || strings.HasPrefix(name, ".") || err == nil && isDir(st.Mode) {
+		of, ok := manifestOf(name)
+		if st, err := lstatAt(fd, name); !ok || err == nil && isDir(st.Mode) {
 			continue // an archived directory may be named like a manifest
 		}
-		m := Manifest{Name: of, Directory: s.Observe(Move{Folder: folder, Name: of}.Archived())}
+		m := Manifest{Name: of, File: name, Directory: s.Observe(Move{Folder: folder, Name: of}.Archived())}
 		if m.Data, err = s.readManifest(fd, name); err != nil {
 			m.Err = fmt.Errorf("read the manifest %s/%s: %w", s.root.Path(folder), name, err)
 		}

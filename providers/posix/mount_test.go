@@ -169,7 +169,7 @@ func TestSystemIsStillThere(t *testing.T) {
 	move := Move{From: "capstor/x", Inode: inode, Folder: "capstor/.trash", Name: "x"}
 	_, made := sys.Make("capstor/y")
 	_, opened := sys.Open("capstor/x", inode)
-	for what, err := range map[string]error{"make": made, "open": opened, "archive": sys.Archive(move, nil), "restore": sys.Restore(move, "capstor/z")} {
+	for what, err := range map[string]error{"make": made, "open": opened, "archive": sys.archive(move, nil), "restore": sys.Restore(move, "capstor/z")} {
 		if !errors.Is(err, ErrNotMounted) {
 			t.Errorf("%s on a covered mount: %v", what, err)
 		}

@@ -373,7 +373,7 @@ func withoutRoot(t *testing.T, path string) {
 		t.Errorf("setgid that was not kept: %v", err)
 	}
 	m := Move{From: "capstor/x", Inode: d.Inode(), Folder: "capstor/.trash", Name: "x"}
-	if err := errors.Join(sys.Archive(m, []byte("{}")), sys.Restore(m, "capstor/x")); err != nil {
+	if err := errors.Join(sys.archive(m, []byte("{}")), sys.Restore(m, "capstor/x")); err != nil {
 		t.Error(err)
 	}
 }

@@ -87,10 +87,8 @@ func TestArchiveFolderWithProject(t *testing.T) {
 	defer trash.Close()
 	s.must(trash.SetProject(7))
 	m := Move{From: "capstor/x", Inode: s.inode("capstor/x"), Folder: "capstor/.trash", Name: "x"}
-	for what, err := range map[string]error{"check": s.sys.CheckArchive(m), "archive": s.sys.Archive(m, nil)} {
-		if err == nil || !strings.Contains(err.Error(), "lfs project -C -d") {
-			t.Errorf("%s: %v", what, err)
-		}
+	if _, err := s.sys.PrepareArchive(m, nil); err == nil || !strings.Contains(err.Error(), "lfs project -C -d") {
+		t.Errorf("%v", err)
 	}
 	if err := unix.Rename(s.real("capstor/x"), s.real("capstor/.trash/x")); err != unix.EXDEV {
 		t.Errorf("the kernel says %v, so the check is for nothing", err)
@@ -99,7 +97,7 @@ func TestArchiveFolderWithProject(t *testing.T) {
 	s.must(err)
 	defer x.Close()
 	s.must(x.SetProject(7))
-	s.must(s.sys.Archive(m, nil))
+	s.must(s.sys.archive(m, nil))
 	if got := s.root.Observe(s.conf, m.Archived()); got.Project != 7 || !got.Inherit {
 		t.Errorf("the project id did not move along: %+v", got)
 	}
@@ -192,9 +190,10 @@ func TestProjectSimulated(t *testing.T) {
 	sim := &projects{of: map[uint64]attributes{s.inode("capstor/.trash"): {flags: inheritFlag, projectID: 7}}}
 	s.root.attributes = sim.ioctl
 	m := Move{From: "capstor/x", Inode: s.inode("capstor/x"), Folder: "capstor/.trash", Name: "x"}
-	if err := s.sys.CheckArchive(m); err == nil || !strings.Contains(err.Error(), "lfs project -C -d") {
+	if _, err := s.sys.PrepareArchive(m, nil); err == nil || !strings.Contains(err.Error(), "lfs project -C -d") {
 		t.Errorf("a folder that hands on another project id: %v", err)
 	}
 	sim.of[m.Inode] = attributes{projectID: 7}
-	s.must(s.sys.CheckArchive(m))
+	_, err := s.sys.PrepareArchive(m, nil)
+	s.must(err)
 }
