@@ -321,6 +321,7 @@ func (k killScene) killAt(t *testing.T, at int, want ending) {
 // wantEnding compares everything that was left with what should be.
 func (s *service) wantEnding(what string, want ending) {
 	s.t.Helper()
+	s.wantOrderly()
 	got := s.ending()
 	for _, d := range []struct{ part, got, want string }{{"storage", got.tree, want.tree}, {"limits", got.limits, want.limits}, {"state", got.state, want.state}, {"Waldur", got.waldur, want.waldur}} {
 		if d.got != d.want {
@@ -344,6 +345,9 @@ func (s *service) applyUntilDone(env []string) {
 		usedUp := code == exitRefused && strings.Contains(out, "was already applied")
 		if code != exitDone && code != exitPartial && !usedUp {
 			s.t.Fatalf("apply: exit %d\n%s", code, out)
+		}
+		if !usedUp {
+			s.wantSaid("after a resume", code, out)
 		}
 	}
 	s.ok("callbacks", "retry")

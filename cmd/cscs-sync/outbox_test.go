@@ -139,6 +139,12 @@ func TestOutboxAfterAKill(t *testing.T) {
 			faults: []waldursim.Fault{unchanged("approve_by_provider", 1)}},
 		{name: "create, done without effect", prepare: func(s *service) { s.create("a", 30501) },
 			faults: []waldursim.Fault{unchanged("set_state_done", 1)}},
+		{name: "create, token refused", prepare: func(s *service) { s.create("a", 30501) },
+			faults: []waldursim.Fault{{Method: "POST", Path: "set_backend_id", Kind: waldursim.FaultStatus, Status: 401, Count: 1}}},
+		{name: "create, answers lost", prepare: func(s *service) { s.create("a", 30501) },
+			faults: []waldursim.Fault{{Path: "approve_by_provider", Kind: waldursim.FaultLost}, {Path: "set_state_done", Kind: waldursim.FaultTruncate}}},
+		{name: "create, 404 once", prepare: func(s *service) { s.create("a", 30501) },
+			faults: []waldursim.Fault{{Method: "POST", Path: "set_state_done", Kind: waldursim.FaultStatus, Status: 404, Count: 1}}},
 		{name: "create, Basic", prepare: func(s *service) { s.basic(); s.create("a", 30501) }},
 		{name: "limits, reported", prepare: func(s *service) { s.reporting(); growing(s) }},
 		{name: "options", prepare: func(s *service) {
@@ -230,6 +236,42 @@ func (k killScene) killAtCallback(t *testing.T, at int, r resumption, want strin
 	}
 	if got := s.ending().waldur; got != want && !(r.loses && before > 0) {
 		t.Errorf("Waldur ends as\n%s\nwant\n%s\n%s", got, want, s.log())
+	}
+}
+
+// TestCanceledAfterAKill: an apply is killed between queue and note, then the customer cancels. What is left can have no
+// effect: it goes, recorded and said, whoever comes first.
+func TestCanceledAfterAKill(t *testing.T) {
+	k := killScene{prepare: func(s *service) { s.create("a", 30501) }}
+	whole := k.site(t)
+	file := filepath.Join(whole.dir, "points")
+	whole.applyUntilDone([]string{"CSCS_TEST_POINTS=" + file})
+	data, err := os.ReadFile(file)
+	whole.check(err)
+	points := strings.Split(strings.TrimSpace(string(data)), "\n")
+	queued := len(points) - slices.Index(reversed(points), "record written")
+	for at := queued; at < len(points)-1; at++ { // before the last answer
+		for _, how := range [][]string{{"apply", "p.plan"}, {"callbacks", "retry"}, {"run", "--once"}} {
+			t.Run(fmt.Sprintf("%s %d, %s", points[at-1], at, how[0]), func(t *testing.T) {
+				t.Parallel()
+				s := k.site(t)
+				_ = s.fixed([]string{fmt.Sprint("CSCS_TEST_KILL=", at)}, "apply", "--parallelism", "1", "p.plan").Run()
+				left := len(s.waiting())
+				_, err := s.sim.SetOrderState(s.lastOrder("capstor-a-store").UUID, waldursim.Canceled)
+				s.check(err)
+				s.sim.ClearRequests()
+				code, out := s.here(slices.Clone(how)...)
+				if left == 0 || how[0] == "apply" && (code != exitPartial || !strings.Contains(out, "its order is canceled")) {
+					t.Errorf("%d waited; exit %d\n%s", left, code, out)
+				}
+				if now := s.waiting(); len(now) > 0 || !strings.Contains(s.ok("state", "history"), "its order is canceled") {
+					t.Errorf("in the outbox: %+v\n%s", now, out)
+				}
+				for call := range s.effective() {
+					t.Errorf("%s took effect", call)
+				}
+			})
+		}
 	}
 }
 
@@ -383,6 +425,12 @@ func TestOldOutbox(t *testing.T) {
 			}
 		})
 	}
+}
+
+func reversed(list []string) []string {
+	list = slices.Clone(list)
+	slices.Reverse(list)
+	return list
 }
 
 // copyTree copies a folder with all owners and modes.
