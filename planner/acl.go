@@ -204,24 +204,3 @@ func (c *comparison) sayACL(d *decision, dir Directory) {
 		d.action.Danger = append(d.action.Danger, DangerWiderAccess)
 	}
 }
-
-// maxACLWarnings is how many directories with an ACL a plan names that does nothing about them.
-const maxACLWarnings = 20
-
-// warnACL says of a directory that is as wanted that its mode is not who gets in.
-func (c *comparison) warnACL(n *node, dir Directory) {
-	if dir.ACL == nil {
-		return
-	}
-	if c.acls++; c.acls <= maxACLWarnings {
-		c.g.warn("acl", n.address(), "%s; nothing is done about it (`setfacl -b` removes it)", dir.ACL.Words())
-	}
-}
-
-// warnMoreACLs counts those that were not named.
-func (c *comparison) warnMoreACLs() {
-	if more := c.acls - maxACLWarnings; more > 0 {
-		c.g.warn("acl_more", "", "%d more directories have an ACL, so that their mode does not say who gets in: `cscs-sync explain` "+
-			"shows that of each", more)
-	}
-}

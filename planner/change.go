@@ -53,7 +53,7 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	if d.quota = c.quotaRefusal(n, s); d.quota.Code != "" {
 		return
 	}
-	if !s.carries(n) {
+	if !fresh && d.action.Kind != Restore && !s.carries(n) { // a new directory does not depend on another's action for its limits
 		return
 	}
 	changes := c.changeLimits(n, d, s, *s.want, &d.record.Claim, d.recorded && d.record.ofQuota(s), fresh)

@@ -23,8 +23,8 @@ type comparison struct {
 	inodes *inodes
 	// testimonies are made by [comparison.testimonyOf].
 	testimonies map[string]testimony
-	// acls counts the directories that have an ACL and are as wanted.
-	acls int
+	// warned counts the warnings of [comparison.warnFew].
+	warned map[string]int
 	// same is the room of [decision.same], used again for each resource.
 	same [8]Change
 }
@@ -45,7 +45,7 @@ func Compare(g *Graph, seen Observed, header Context) *Plan {
 	}
 	c.bringBack()
 	c.parents()
-	c.warnMoreACLs()
+	c.warnOfMore()
 	c.finish()
 	return c.plan
 }
@@ -229,7 +229,7 @@ func (c *comparison) parents() {
 			d.action.Kind = Create
 			d.detail.Reasons = []Reason{{"parent", "resources below it need it"}}
 			c.changeDirectory(n, nil, &d)
-			c.wideMode(&d)
+			c.wideMode(n, &d)
 			c.add(d)
 		case n.place >= 0:
 			c.enforce(n, &d)
@@ -252,7 +252,7 @@ func (c *comparison) enforce(n *node, d *decision) {
 	c.watch(n, d, Reason{})
 	switch {
 	case len(d.action.Changes) == 0:
-		c.warnACL(n, dir)
+		c.warnOfWhatStands(n, dir)
 	case n.hold != nil:
 		c.refuse(n, n.hold.reason(), true, false)
 	default:
@@ -261,7 +261,7 @@ func (c *comparison) enforce(n *node, d *decision) {
 		}
 		d.action.Kind = Update
 		d.detail.Reasons = []Reason{{"parents_enforced", "storage.parents is \"enforce\""}}
-		c.wideMode(d)
+		c.wideMode(n, d)
 		c.sayACL(d, dir)
 		c.add(*d)
 	}

@@ -45,15 +45,76 @@ const grants Mode = 0o4777
 
 // wideMode adds the danger of a mode that the action sets and that grants more than storage.max_mode, on whatever kind of
 // action: a new directory that everybody may write in is no more routine than an old one.
-func (c *comparison) wideMode(d *decision) {
-	most := c.g.world.Settings.MaxMode
-	after, ok := d.action.After(ModeAttr)
-	if !ok {
-		return
+func (c *comparison) wideMode(n *node, d *decision) {
+	after, sets := d.action.After(ModeAttr)
+	if !sets && d.takesOver(n) {
+		after = d.stays(ModeAttr)
 	}
-	if mode, ok := after.Mode(); ok && mode&^most&grants != 0 {
-		d.danger(DangerWiderAccess, "max_mode", "its mode %s grants more than storage.max_mode allows, %s", Show(ModeAttr, after),
-			Show(ModeAttr, ModeValue(most)))
+	if words := c.tooWide(after); words != "" {
+		d.danger(DangerWiderAccess, "max_mode", "%s", words)
+	}
+}
+
+// tooWide says that a mode grants more than storage.max_mode; empty if it does not.
+func (c *comparison) tooWide(v Value) string {
+	most := c.g.world.Settings.MaxMode
+	if mode, ok := v.Mode(); !ok || mode&^most&grants == 0 {
+		return ""
+	}
+	return fmt.Sprintf("its mode %s grants more than storage.max_mode allows, %s", Show(ModeAttr, v), Show(ModeAttr, ModeValue(most)))
+}
+
+// stays is the value of an attribute that is as wanted; nothing if it changes.
+func (d *decision) stays(a Attribute) Value {
+	for _, s := range d.same {
+		if s.Attribute == a {
+			return s.After
+		}
+	}
+	return Value{}
+}
+
+// takesOver reports whether the directory comes under management by the action.
+func (d *decision) takesOver(n *node) bool {
+	switch d.action.Kind {
+	case Create, Adopt, Restore:
+		return true
+	case Report:
+		return !d.recorded && n.wish == wishCreate
+	}
+	return false
+}
+
+// warnFew warns of what is as wanted, and all the same not what a reviewer would expect. A site that lives with thousands of
+// them is told of a few, and how many there are.
+func (c *comparison) warnFew(code string, n *node, format string, args ...any) {
+	if c.warned == nil {
+		c.warned = map[string]int{}
+	}
+	if c.warned[code]++; c.warned[code] <= maxWarned {
+		c.g.warn(code, n.address(), format, args...)
+	}
+}
+
+// maxWarned is how many resources [comparison.warnFew] names.
+const maxWarned = 20
+
+// warnOfMore counts those that were not named.
+func (c *comparison) warnOfMore() {
+	for code, count := range c.warned {
+		if more := count - maxWarned; more > 0 {
+			c.g.warn(code+"_more", "", "the warning %s holds for %d more resources: `cscs-sync explain` shows each", code, more)
+		}
+	}
+}
+
+// warnOfWhatStands warns of a directory that is as wanted, and lets more people in than one might think.
+func (c *comparison) warnOfWhatStands(n *node, dir Directory) {
+	if dir.ACL != nil {
+		c.warnFew("acl", n, "%s; nothing is done about it (`setfacl -b` removes it)", dir.ACL.Words())
+	}
+	if words := c.tooWide(ModeValue(dir.Mode)); words != "" {
+		c.warnFew("max_mode", n, "%s; it is as wanted, and stays", words)
 	}
 }
 
@@ -89,11 +150,8 @@ func (s *share) inForce() Quota {
 
 // isNew reports whether the directory comes under its quota identity by this action.
 func (d *decision) isNew(n *node, s *share) bool {
-	switch d.action.Kind {
-	case Create, Adopt, Restore:
+	if d.takesOver(n) {
 		return true
-	case Report:
-		return !d.recorded && n.wish == wishCreate
 	}
 	if s.identity.By == ByProject {
 		return d.recorded && d.record.Project != ProjectID(s.identity.ID)

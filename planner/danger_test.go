@@ -61,6 +61,43 @@ func TestMaxMode(t *testing.T) {
 	}
 }
 
+// TestMaxModeOfWhatStands: what is taken over as it stands counts too; what is as wanted is a warning.
+func TestMaxModeOfWhatStands(t *testing.T) {
+	open := func(it *planner.Item) { it.Permission = "2777" }
+	standing := func(gid planner.GID) *model {
+		m := newModel()
+		asWanted(m, "bio", 30500)
+		m.put(bioPath, gid, 0o2777)
+		return m
+	}
+	p, _ := plan(&planner.World{Items: items(project("bio", 30500, open))}, standing(30501))
+	if a, _ := action(t, p, bio); a.Kind != planner.Adopt || !dangerous(a, planner.DangerWiderAccess) {
+		t.Errorf("adopted: %s, danger %v", a.Kind, a.Danger)
+	}
+	p, _ = plan(&planner.World{Items: items(project("bio", 30500, open, ordered(planner.StatusPending)))}, standing(30500))
+	if a, _ := action(t, p, bio); a.Kind != planner.Report || !dangerous(a, planner.DangerWiderAccess) {
+		t.Errorf("told done: %s, danger %v", a.Kind, a.Danger)
+	}
+	p, _ = plan(&planner.World{Items: items(project("bio", 30500, open))}, standing(30500))
+	if w := warningsOf(p, "max_mode"); len(p.Core.Actions) > 0 || len(w) != 1 || !strings.Contains(w[0], `"2777" (rwxrwsrwx) grants more`) {
+		t.Errorf("as wanted: %v, warnings %q", p.Core.Actions, w)
+	}
+}
+
+// TestSharedLimitsOfNewDirectories: each of several that are made sets what they share, so that none is without a limit where the
+// others are not made.
+func TestSharedLimitsOfNewDirectories(t *testing.T) {
+	s := testSettings()
+	s.Systems[0].Quota.Shared = planner.SharedSum
+	p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500), project("chem", 30500))}, newModel())
+	for _, address := range []string{bio, "/capstor/store/cscs/eth/chem"} {
+		a, _ := action(t, p, address)
+		if v, ok := a.After(planner.SpaceHard); !ok || v != planner.Number(20<<40) || dangerous(a, planner.DangerUnlimited) {
+			t.Errorf("%s: space_hard %s, danger %v", address, v, a.Danger)
+		}
+	}
+}
+
 // TestMaxModeOfParents: a tenant's directory that everybody may write in is as dangerous to make as a resource's.
 func TestMaxModeOfParents(t *testing.T) {
 	w := &planner.World{Items: items(project("bio", 30500))}

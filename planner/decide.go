@@ -24,7 +24,7 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 	c.changeDirectory(n, nil, d)
 	c.changeQuota(n, d, true)
 	c.doubtAbove(n, d)
-	c.wideMode(d)
+	c.wideMode(n, d)
 	c.unlimited(n, d)
 	c.callbacks(n, d)
 	return Reason{}
@@ -75,7 +75,7 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 		}
 		d.action.Kind = Report
 	default:
-		c.warnACL(n, dir)
+		c.warnOfWhatStands(n, dir)
 		return Reason{}
 	}
 	d.action.Inode = dir.Inode
@@ -104,7 +104,7 @@ func (c *comparison) explain(n *node, d *decision, dir Directory) {
 		}
 		c.dangerOf(&d.action.Changes[i], dir, d)
 	}
-	c.wideMode(d)
+	c.wideMode(n, d)
 	c.unlimited(n, d)
 	switch {
 	case d.replaced:
@@ -237,7 +237,7 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 		d.detail.Notes[i].Provenance = Provenance{From: FromDefault}
 	}
 	c.changeQuota(n, d, false)
-	c.wideMode(d)
+	c.wideMode(n, d)
 	c.unlimited(n, d)
 	return Reason{}
 }

@@ -69,7 +69,7 @@ func (c *comparison) bringBack() {
 			why = c.restore(n, r.Archived, c.seen.Directories[r.place], &d)
 			d.action.Danger = nil
 			d.detail.Reasons = []Reason{{"asked", "asked for on the command line"}}
-			c.wideMode(&d)
+			c.wideMode(n, &d)
 			c.putLimitsBack(n, r.Archived, &d)
 		}
 		if c.g.world.Watch[r.Key] {

@@ -145,8 +145,8 @@ func (r *round) remember(p *planned, accepted string) error {
 			return err
 		}
 		for _, rec := range p.graph.AsWanted() {
-			if old, ok := p.recorded.Records.Of(rec.Key); ok && old.Inode != 0 {
-				continue // one without an inode was recorded before that was known
+			if old, ok := p.recorded.Records.Of(rec.Key); ok && old.Inode != 0 && (old.Born != 0 || rec.Born == 0) {
+				continue // one that lacks them was recorded before they were known
 			}
 			rec.At = tx.Now()
 			if err := tx.PutRecord(rec); err != nil {

@@ -368,7 +368,7 @@ func (e *Engine) finished(ctx context.Context, job *Job, w *Work, o *outcome) er
 	}
 	o.steps = []string{"found done"}
 	seen := e.Storage.Look(a.System, a.Storage)
-	if seen.State == planner.DirPresent && asWanted(a, seen) {
+	if same := a.Inode == 0 || a.Inode == seen.Inode; same && asWanted(a, seen) {
 		e.keepRecord(w, o, seen)
 	}
 	return nil
