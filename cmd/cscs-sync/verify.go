@@ -65,8 +65,9 @@ func (o *verifyOptions) run(a *app, path string) error {
 	v := &verification{OK: true, Approvals: []approval.Judged{}}
 	file, err := a.readPlan(path)
 	var format *planfile.FormatError
+	var foreign *planfile.ForeignError
 	switch {
-	case errors.As(err, &format):
+	case errors.As(err, &format), errors.As(err, &foreign):
 		v.add("intact", false, err.Error())
 	case err != nil:
 		return err

@@ -72,12 +72,3 @@ func DecodeApproval(block []byte) ([]byte, error) {
 	}
 	return payload, nil
 }
-
-// excerpt shows the start of a line of a file that is not as it should be.
-func excerpt(line []byte) string {
-	s := []rune(Escape(string(line[:min(len(line), 400)])))
-	if len(s) > 60 {
-		s = append(s[:60], []rune("…")...)
-	}
-	return "`" + string(s) + "`"
-}

@@ -14,7 +14,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Renderer is the version of the rendering and compression rules; package planner's Context.Renderer has to be this.
+// Renderer is the version of the rules by which plans are written and rendered: package planner's Context.Renderer has to be
+// this. A change of a golden text, or of the members of a plan, raises it.
 const Renderer = 2
 
 // format is the version of the machine's part.
@@ -144,6 +145,20 @@ func encodeJSON(v any) []byte {
 		return []byte(`{"error":` + fmt.Sprintf("%q", err.Error()) + `}`)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// rendererOf is the version of the rules by which a machine's part was written, of whatever version; [Renderer] if it does
+// not say.
+func rendererOf(part []byte) int {
+	var m struct {
+		Context struct {
+			Renderer int `json:"renderer"`
+		} `json:"context"`
+	}
+	if err := json.Unmarshal(part, &m); err != nil || m.Context.Renderer < 1 {
+		return Renderer
+	}
+	return m.Context.Renderer
 }
 
 // decodeCanonical reads the machine's part, and takes it only if it is exactly what canonical writes.

@@ -16,14 +16,15 @@
 //	…
 //
 // What was reviewed is what runs: [Parse] takes a file only if its readable part is, byte for byte, the coloured or the
-// plain rendering of its machine's part, and if that part is byte for byte what [Marshal] would write for the plan in
-// it. Before comparing, CRLF becomes LF, blanks at line ends are cut and a missing last line end is added, since mail
+// plain rendering of its machine's part, and if the JSON of that part is byte for byte what [Marshal] would write for the
+// plan in it. How the JSON is compressed is the compressor's: only that nothing else is in it counts. Before comparing, CRLF becomes LF, blanks at line ends are cut and a missing last line end is added, since mail
 // and ticket systems do such things; [File.Bytes] is the file in that normal form, so a file that Marshal wrote comes
 // back byte for byte. Approvals are opaque here; package approval judges them.
 //
-// The plan's id ([ID]) is the SHA-256 of its core, and [ContextDigest] that of the whole machine's part. A change to the
-// rendering, to the compression or to what counts as printable needs a new [Renderer] version: files of another one are
-// parsed for showing ([File.Foreign]), and [File.Check] refuses them for anything else.
+// The plan's id ([ID]) is the SHA-256 of its core, and [ContextDigest] that of the JSON of the whole machine's part. A
+// change to the rendering, to a plan's members or to what counts as printable needs a new [Renderer] version: files of
+// another one are parsed for showing ([File.Foreign]) as far as this version knows their members, and [File.Check] refuses
+// them for anything else. Such a file is a [ForeignError], never a damaged one.
 //
 // Everything from outside passes through [Escape] or [Quote], and texts of several lines carry a mark on every line:
 // whatever a name or a message contains, it can't add, hide or imitate a line of the plan.

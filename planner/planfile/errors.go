@@ -1,6 +1,9 @@
 package planfile
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // FormatError says why a file is not taken as a plan file: where, what, and what to do.
 type FormatError struct {
@@ -19,12 +22,25 @@ func (e *FormatError) Error() string {
 }
 
 // ForeignError says that a plan was written by rules other than this program's.
-type ForeignError struct{ Renderer int }
+type ForeignError struct {
+	// Renderer is the version of the rules.
+	Renderer int
+	// Unreadable says why the plan can't even be shown; nil if it can.
+	Unreadable error
+}
 
 func (e *ForeignError) Error() string {
-	return fmt.Sprintf("plan file: written by rendering rules %d, this program has %d, so its text can't be checked against what would run: "+
-		"use the version of cscs-sync that made it, or make a new plan", e.Renderer, Renderer)
+	why := "so its text can't be checked against what would run"
+	var format *FormatError
+	if errors.As(e.Unreadable, &format) {
+		why = "which can't read it (" + format.Problem + ")"
+	}
+	return fmt.Sprintf("plan file: written by rendering rules %d, this program has %d, %s: use the version of cscs-sync "+
+		"that made it, or make a new plan", e.Renderer, Renderer, why)
 }
+
+// Unwrap is the reason why the plan can't be shown.
+func (e *ForeignError) Unwrap() error { return e.Unreadable }
 
 const freshCopy = "ask its author for a fresh copy"
 

@@ -15,6 +15,9 @@ const MaxSize = 256 << 20
 
 const firstLine = "cscs-sync plan v1"
 
+// textLine is the line of the file on which the readable part begins.
+const textLine = 3
+
 // File is a plan file that has passed all checks.
 type File struct {
 	Plan *planner.Plan
@@ -34,7 +37,7 @@ type File struct {
 // Marshal is the plan file of a plan. It refuses a plan that no reader would take.
 func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
 	if plan.Context.Renderer != Renderer {
-		return nil, &ForeignError{plan.Context.Renderer}
+		return nil, &ForeignError{Renderer: plan.Context.Renderer}
 	}
 	plan = normal(plan)
 	part := canonical(plan)
@@ -72,8 +75,9 @@ func ownMistake(err error) error {
 // rendering is the readable part of a plan file: always the full one, at 80 columns.
 func rendering(plan *planner.Plan, color bool) []byte { return Text(plan, Options{Color: color}) }
 
-// Parse reads a plan file and refuses everything that Marshal and AddApproval would not have written. Errors are
-// [*FormatError]s.
+// Parse reads a plan file and refuses everything that Marshal and AddApproval would not have written, but for the form in
+// which it is compressed: that is the compressor's. Errors are [*FormatError]s, or a [*ForeignError] of a file that another
+// version wrote and this one can't even show.
 func Parse(data []byte) (*File, error) {
 	if len(data) > MaxSize {
 		return nil, damaged(0, "it has more than %s", planner.Bytes(MaxSize))
@@ -88,57 +92,42 @@ func Parse(data []byte) (*File, error) {
 		return nil, err
 	}
 	f := &File{head: data[:len(data)-len(rest)], Text: text}
-	if err := f.open(packed, int64(len(data)), line); err != nil {
+	if err := f.open(packed, int64(len(data))); err != nil {
 		return nil, err
 	}
 	return f, f.readApprovals(rest, line+bytes.Count(block[:len(block)-len(rest)], []byte("\n")))
 }
 
 // open unpacks and checks the machine's part, and the text against it.
-func (f *File) open(packed []byte, size int64, line int) error {
+func (f *File) open(packed []byte, size int64) error {
 	// JSON is two to four times its text and its compressed form; sixteen times leaves room and stops a bomb.
 	part, err := decompress(packed, 16<<20+16*size)
 	if err != nil {
 		return err
 	}
+	other := rendererOf(part)
 	f.Plan, err = decodeCanonical(part)
-	if err != nil {
+	if err == nil {
+		err = Validate(f.Plan)
+	}
+	if f.Foreign = other != Renderer; f.Foreign && err != nil {
+		return &ForeignError{Renderer: other, Unreadable: err} // another version has other members and other words
+	}
+	if err != nil || f.Foreign {
 		return err
 	}
-	if err := Validate(f.Plan); err != nil {
-		return err
-	}
-	if f.Foreign = f.Plan.Context.Renderer != Renderer; f.Foreign {
-		return nil
-	}
-	if err := f.compareText(); err != nil {
-		return err
-	}
-	again, err := compress(part)
-	if err != nil {
-		return fmt.Errorf("plan file: compress: %w", err)
-	}
-	if !bytes.Equal(again, packed) {
-		return damaged(line, "the machine's part is not compressed as cscs-sync does")
-	}
-	return nil
+	return f.compareText()
 }
 
+// compareText refuses a file whose text is neither the coloured nor the plain rendering of its plan.
 func (f *File) compareText() error {
 	f.Colored = len(f.Text) > 0 && f.Text[0] == esc // the first line is bold
 	want := rendering(f.Plan, f.Colored)
 	if bytes.Equal(f.Text, want) {
 		return nil
 	}
-	at := firstDifference(f.Text, want)
-	return damaged(3+bytes.Count(want[:at], []byte("\n")), "the text does not show what the machine's part does: found %s, want %s",
-		excerpt(lineAt(f.Text, at)), excerpt(lineAt(want, at)))
-}
-
-func lineAt(text []byte, at int) []byte {
-	start := bytes.LastIndexByte(text[:at], '\n') + 1
-	line, _, _ := bytes.Cut(text[start:], []byte("\n"))
-	return line
+	line, found, wanted := whereTheyDiffer(f.Text, want)
+	return damaged(line+textLine-1, "the text does not show what the machine's part does: found %s, want %s", found, wanted)
 }
 
 func (f *File) readApprovals(rest []byte, line int) error {
@@ -176,7 +165,7 @@ func cutText(data []byte) (text, block []byte, line int, err error) {
 	}
 	text = rest[:len(text)+1]
 	block = rest[len(text)+1:]
-	return text, block, 4 + bytes.Count(text, []byte("\n")), nil
+	return text, block, textLine + 1 + bytes.Count(text, []byte("\n")), nil
 }
 
 // normalise undoes what mail and ticket systems do to text: CRLF, blanks at line ends, no last line end.
@@ -210,7 +199,7 @@ func (f *File) AddApproval(block []byte) error {
 // Check refuses what may be looked at but not approved or applied: a file whose text could not be compared.
 func (f *File) Check() error {
 	if f.Foreign {
-		return &ForeignError{f.Plan.Context.Renderer}
+		return &ForeignError{Renderer: f.Plan.Context.Renderer}
 	}
 	return nil
 }

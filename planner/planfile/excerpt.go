@@ -1,0 +1,58 @@
+package planfile
+
+import (
+	"bytes"
+	"regexp"
+	"unicode/utf8"
+)
+
+const (
+	// excerptRunes is how much of a line an error quotes.
+	excerptRunes = 60
+	// lead is how much of it comes before the first difference.
+	lead = 20
+)
+
+// excerpt shows the start of a line of a file that is not as it should be.
+func excerpt(line []byte) string { return excerptAt(line, 0) }
+
+// excerptAt quotes a line around the rune at which something is wrong.
+func excerptAt(line []byte, at int) string {
+	s, before, after := []rune(string(line)), "", ""
+	if from := min(at-lead, len(s)-excerptRunes); from > 0 {
+		s, before = s[from:], "…"
+	}
+	if len(s) > excerptRunes {
+		s, after = s[:excerptRunes], "…"
+	}
+	return "`" + before + Escape(string(s)) + after + "`"
+}
+
+// colors are the codes that colour the text of a plan.
+var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// whereTheyDiffer finds the first line, from 1, in which two texts differ, and quotes both around the place. Colours are left
+// out of the quotes unless they are the difference.
+func whereTheyDiffer(found, want []byte) (line int, was, wanted string) {
+	at := firstDifference(found, want)
+	line = 1 + bytes.Count(want[:at], []byte("\n"))
+	a, b := lineAt(found, at), lineAt(want, at)
+	if plainA, plainB := colors.ReplaceAll(a, nil), colors.ReplaceAll(b, nil); !bytes.Equal(plainA, plainB) {
+		a, b = plainA, plainB
+	}
+	switch {
+	case !bytes.Equal(a, b):
+	case len(found) < len(want):
+		return line, "the end of the text", excerpt(b)
+	default:
+		return line, excerpt(a), "the end of the text"
+	}
+	place := utf8.RuneCount(a[:firstDifference(a, b)])
+	return line, excerptAt(a, place), excerptAt(b, place)
+}
+
+func lineAt(text []byte, at int) []byte {
+	start := bytes.LastIndexByte(text[:at], '\n') + 1
+	line, _, _ := bytes.Cut(text[start:], []byte("\n"))
+	return line
+}
