@@ -349,3 +349,25 @@ func TestTagStops(t *testing.T) {
 	}
 	wantStatuses(t, results, map[string]Status{"a": NotBegun, "b": Done})
 }
+
+// What an order's end left after a kill is recorded only if it is the directory that the plan is about.
+func TestFinishedRecordsItsOwnDirectory(t *testing.T) {
+	for _, other := range []bool{false, true} {
+		w := newWorld(t)
+		d := w.put("capstor/bio", 0, 30500, 0o2770)
+		d.Born = 5
+		x := work(planner.Adopt, "bio")
+		x.Finished, x.Action.Inode = true, d.Inode
+		if other {
+			d.Inode++
+		}
+		w.run(Job{Work: []Work{x}, Resumed: true})
+		records := w.records()
+		if other && len(records) > 0 {
+			t.Errorf("another directory is recorded: %+v", records)
+		}
+		if !other && (len(records) != 1 || records[0].Inode != d.Inode || records[0].Born != 5) {
+			t.Errorf("recorded: %+v", records)
+		}
+	}
+}
