@@ -299,6 +299,9 @@ func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, inde
 			r.Status = NotBegun
 		} else if o.err != nil {
 			r.Status = Failed
+			if job.Work[o.index].Queued {
+				r.Err = fmt.Errorf("%w; callbacks of an earlier run may still wait. Run `cscs-sync callbacks list`", o.err)
+			}
 		} else if err := e.deliver(ctx, r.Action, o); err != nil {
 			r.Status, r.Err = Undelivered, err
 		}

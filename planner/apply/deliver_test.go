@@ -197,6 +197,40 @@ func TestALaterPlanSendsItself(t *testing.T) {
 	}
 }
 
+// What an earlier run queued is taken up, and nothing else: what is gone from the outbox was delivered. Where the storage is
+// no longer as the run left it, the failure says that callbacks may wait; where the resource is skipped, they are sent.
+func TestAResumeQueuesNothingTwice(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*world, *Work)
+		want   Status
+		sent   string
+		says   string
+	}{
+		{"as it was", func(*world, *Work) {}, Done, "ask bio, set_state_done bio, ask bio", ""},
+		{"skipped", func(_ *world, x *Work) { x.Skip = "stale" }, Skipped, "ask bio, set_state_done bio, ask bio", "stale"},
+		{"failed", func(w *world, _ *Work) { w.fail["make capstor/bio"] = errors.New("read-only") }, Failed, "", "callbacks list"},
+	} {
+		w := newWorld(t)
+		x := creation("bio")
+		x.Queued = true
+		w.orders[x.Order] = planner.OrderExecuting
+		w.queuedBefore(x)
+		w.check(w.store.Update(func(tx *state.Tx) error { return errors.Join(tx.MarkDelivered(1), tx.MarkDelivered(2)) }))
+		c.change(w, &x)
+		results := w.run(Job{Work: []Work{x}, Resumed: true})
+		var sent []string
+		for _, step := range w.log {
+			if strings.HasSuffix(step, " bio") && (strings.HasPrefix(step, "ask") || strings.Contains(step, "set_") || strings.HasPrefix(step, "approve")) {
+				sent = append(sent, step)
+			}
+		}
+		if got := strings.Join(sent, ", "); results[0].Status != c.want || got != c.sent || c.says != "" && !mentions(results[0].Err, c.says) {
+			t.Errorf("%s: %s, %v; sent %s, want %s", c.name, results[0].Status, results[0].Err, got, c.sent)
+		}
+	}
+}
+
 // queuedBefore puts the callbacks of a resource into the outbox, as a killed run of the same plan has.
 func (w *world) queuedBefore(x Work) {
 	w.check(w.store.Update(func(tx *state.Tx) (err error) {
