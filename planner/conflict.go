@@ -123,7 +123,7 @@ func (h *holder) lose(to *holder) {
 	if to.node != nil {
 		who += " (item " + ShortID(to.node.item.Key.Item) + ")"
 	} else {
-		who += ", which is recorded there and no longer listed"
+		who += ", which is recorded there"
 	}
 	if h.path == to.path {
 		h.node.block("conflict", "it would share its directory with %s", who)

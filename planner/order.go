@@ -94,6 +94,19 @@ func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 	return o, ""
 }
 
+// OpenOrder is the id of the order that an item has open, empty if it has none. It is not clear where the item cannot be read,
+// its URLs may not be used, or its status speaks of an order for which it has no URLs.
+func OpenOrder(s *Settings, it *Item) (id string, isClear bool) {
+	o, why := orderOf(s, it)
+	switch {
+	case it.Problem != "" || why != "":
+		return "", false
+	case o.acts:
+		return o.id, true
+	}
+	return "", it.Status == StatusActive || it.Status == StatusRemoved
+}
+
 // judgeOrder decides what an item's status and order ask for. An order acts only with its URLs.
 func (g *Graph) judgeOrder(n *node) {
 	it := n.item

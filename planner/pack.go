@@ -13,9 +13,12 @@ import (
 // packed records sort as their keys do; and the other members in their order. A text is its length and itself, a number a
 // varint. Of a storage path that its address ends in, as it mostly does, only the length is written, plus one.
 
-// hasMore stands beside the mode of a record that has members which records of earlier builds do not have: Born and ACL, at
-// the end.
-const hasMore = 1 << 16
+// hasMore and hasSeq stand beside the mode of a record that has members which records of earlier builds do not have: Born
+// and ACL, and then Seq, at the end.
+const (
+	hasMore = 1 << 16
+	hasSeq  = 1 << 17
+)
 
 // AppendBinary appends the form in which the state stores the record. It refuses a key with a NUL byte, and a claim that is
 // neither a number nor unlimited nor absent.
@@ -36,6 +39,9 @@ func (r Record) AppendBinary(b []byte) ([]byte, error) {
 	if more {
 		mode |= hasMore
 	}
+	if r.Seq != 0 {
+		mode |= hasSeq
+	}
 	for _, n := range []uint64{r.Inode, uint64(r.Owner), uint64(r.Group), mode, uint64(r.Project)} {
 		b = binary.AppendUvarint(b, n)
 	}
@@ -53,6 +59,9 @@ func (r Record) AppendBinary(b []byte) ([]byte, error) {
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(r.At.Unix())), uint64(r.At.Nanosecond()))
 	if more {
 		b = appendText(binary.AppendVarint(b, r.Born), r.ACL)
+	}
+	if r.Seq != 0 {
+		b = binary.AppendUvarint(b, r.Seq)
 	}
 	return b, nil
 }
@@ -105,7 +114,7 @@ func unpackRecord(s string) (r Record, err error) {
 	}
 	r.Target = Target(in.text())
 	r.Inode, r.Owner, r.Group = in.number(math.MaxUint64), UID(in.number(math.MaxUint32)), GID(in.number(math.MaxUint32))
-	mode := in.number(math.MaxUint16 | hasMore)
+	mode := in.number(math.MaxUint16 | hasMore | hasSeq)
 	r.Mode, r.Project = Mode(mode), ProjectID(in.number(math.MaxUint32))
 	r.QuotaBy, r.QuotaID = QuotaBy(in.text()), uint32(in.number(math.MaxUint32))
 	r.Claim = Claim{in.value(), in.value(), in.value(), in.value()}
@@ -113,6 +122,10 @@ func unpackRecord(s string) (r Record, err error) {
 	if mode&hasMore != 0 {
 		r.Born, r.ACL = in.signed(), in.text()
 		in.broken = in.broken || r.Born == 0 && r.ACL == ""
+	}
+	if mode&hasSeq != 0 {
+		r.Seq = in.number(math.MaxUint64)
+		in.broken = in.broken || r.Seq == 0
 	}
 	if in.broken || in.rest != "" {
 		return Record{}, errBroken

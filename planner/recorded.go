@@ -26,6 +26,8 @@ type Record struct {
 	Claim   Claim     `json:"claim"`
 	Plan    string    `json:"plan"`
 	At      time.Time `json:"at"`
+	// Seq is the number of its last writing: the state gives it, and clocks have no part in it.
+	Seq uint64 `json:"-"`
 }
 
 // Claim is the JSON form of the four limits that a resource claims, as values.
@@ -83,6 +85,8 @@ type Archived struct {
 	// At is when it was archived; Until the end of its retention.
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`
+	// Seq is the number of its entering, in one sequence with those of records.
+	Seq uint64 `json:"-"`
 }
 
 // Recorded is what the state holds that planning depends on. The zero value is an empty state, which is always safe: it

@@ -28,7 +28,7 @@ func drawRecord(t *rapid.T) planner.Record {
 		Mode: planner.Mode(rapid.Uint16().Draw(t, "mode")), Project: planner.ProjectID(number("project")),
 		QuotaBy: planner.QuotaBy(word("by")), QuotaID: number("id"),
 		Claim: planner.Claim{SpaceSoft: value("1"), SpaceHard: value("2"), InodesSoft: value("3"), InodesHard: value("4")},
-		Plan:  word("plan"), At: time.Unix(sec, nsec).UTC(),
+		Plan:  word("plan"), At: time.Unix(sec, nsec).UTC(), Seq: rapid.Uint64().Draw(t, "seq"),
 	}
 	if rapid.Bool().Draw(t, "address ends in storage") {
 		r.Address += r.Storage

@@ -106,7 +106,7 @@ func fill(t testing.TB, s *Store, c *clock) {
 			tx.PutRoot("capstor", planner.RootIdentity{Filesystem: "lustre:1", Inode: 2}),
 			tx.PutArchived(archived(900, "capstor/.trash/a", c.t)),
 			tx.AddHold(planner.Hold{Glob: "/capstor/**", Reason: "maintenance", Until: c.t.Add(time.Hour), By: "anna"}),
-			tx.SetIndex(c.t, rawChunks(`{"a":1}`, `[2,3]`)),
+			tx.SetIndex(c.t, 7, rawChunks(`{"a":1}`, `[2,3]`)),
 			second(tx.Begin(start(c, "sha256:p1", key(1), key(2)))),
 			tx.AppendSteps("sha256:p1", steps),
 			second(tx.Enqueue(delivery(1, planner.SetStateDone))),

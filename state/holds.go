@@ -54,8 +54,9 @@ func (tx *Tx) Holds(now time.Time) ([]planner.Hold, error) {
 // AllHolds are the holds in force and the expired ones.
 func (tx *Tx) AllHolds() ([]planner.Hold, error) { return all[planner.Hold](tx, bucketHolds) }
 
-// SetIndex replaces the index that the complete listing made at at left. Chunks are JSON documents of any shape.
-func (tx *Tx) SetIndex(at time.Time, chunks []json.RawMessage) error {
+// SetIndex replaces the index that the last complete listing left. The listing began at at, when [Tx.Written] was written.
+// Chunks are JSON documents of any shape.
+func (tx *Tx) SetIndex(at time.Time, written uint64, chunks []json.RawMessage) error {
 	if err := tx.clear(bucketIndex, nil); err != nil {
 		return err
 	}
@@ -65,12 +66,12 @@ func (tx *Tx) SetIndex(at time.Time, chunks []json.RawMessage) error {
 		}
 	}
 	tx.changed = true
-	tx.meta.IndexAt = at.UTC()
+	tx.meta.IndexAt, tx.meta.IndexSeq = at.UTC(), written
 	return nil
 }
 
-// Index is the last index and the time of its listing; a zero time if there is none.
-func (tx *Tx) Index() (at time.Time, chunks []json.RawMessage, err error) {
+// Index is the last index, with the time of its listing and what [Tx.Written] was then; a zero time if there is none.
+func (tx *Tx) Index() (at time.Time, written uint64, chunks []json.RawMessage, err error) {
 	chunks, err = all[json.RawMessage](tx, bucketIndex)
-	return tx.meta.IndexAt, chunks, err
+	return tx.meta.IndexAt, tx.meta.IndexSeq, chunks, err
 }

@@ -8,8 +8,15 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// PutRecord records what was seen as wanted of a resource.
-func (tx *Tx) PutRecord(r planner.Record) error { return tx.putKeyed(bucketRecords, r.Key, r) }
+// PutRecord records what was seen as wanted of a resource, and numbers it.
+func (tx *Tx) PutRecord(r planner.Record) error {
+	r.Seq = tx.next(bucketRecords)
+	return tx.putKeyed(bucketRecords, r.Key, r)
+}
+
+// Written is the number of the last record, or entry of the archive register, that was written. What is written after a
+// listing began has a greater number, and is newer than what that listing says of it.
+func (tx *Tx) Written() uint64 { return tx.meta.Sequences[bucketRecords] }
 
 func (tx *Tx) putKeyed(bucket string, key planner.Key, v any) error {
 	k, err := keyBytes(key)
@@ -44,7 +51,7 @@ func (tx *Tx) Rename(now map[planner.Key]planner.Key) (int, error) {
 			return 0, err
 		}
 		r.Key = now[old]
-		if err := tx.PutRecord(r); err != nil {
+		if err := tx.putKeyed(bucketRecords, r.Key, r); err != nil { // with its number: it says nothing new
 			return 0, err
 		}
 		found[old] = true
@@ -98,12 +105,28 @@ func (tx *Tx) Roots() (map[string]planner.RootIdentity, error) {
 	return out, err
 }
 
-// PutArchived enters an archived directory into the register. Its place in the archive is its identity.
+// entered is an entry of the archive register as it is stored.
+type entered struct {
+	planner.Archived
+	Number uint64 `json:"seq,omitempty"`
+}
+
+// numbered is the entry with its number.
+func (e entered) numbered() planner.Archived {
+	e.Seq = e.Number
+	return e.Archived
+}
+
+// PutArchived enters an archived directory into the register, and numbers it unless it has a number. Its place in the
+// archive is its identity.
 func (tx *Tx) PutArchived(a planner.Archived) error {
 	if a.Archive == "" {
 		return fmt.Errorf("archive register: %s without its place in the archive", a.Address)
 	}
-	return tx.put(bucketArchive, []byte(a.Archive), a)
+	if a.Seq == 0 {
+		a.Seq = tx.next(bucketRecords)
+	}
+	return tx.put(bucketArchive, []byte(a.Archive), entered{a, a.Seq})
 }
 
 // DeleteArchived takes the directory at this place in the archive out of the register; false if it was not in it.
@@ -113,15 +136,29 @@ func (tx *Tx) DeleteArchived(archive string) (bool, error) {
 
 // ArchiveRegister is the register, in the order of places in the archive.
 func (tx *Tx) ArchiveRegister() ([]planner.Archived, error) {
-	return all[planner.Archived](tx, bucketArchive)
+	var out []planner.Archived
+	err := decodeEach(tx, bucketArchive, nil, func(_ []byte, e entered) error {
+		out = append(out, e.numbered())
+		return nil
+	})
+	return out, err
 }
 
 // ReplaceArchiveRegister makes the register anew, from the manifests that a rescan found.
 func (tx *Tx) ReplaceArchiveRegister(found []planner.Archived) error {
+	register, err := tx.ArchiveRegister()
+	if err != nil {
+		return err
+	}
+	numbers := make(map[string]uint64, len(register))
+	for _, a := range register {
+		numbers[a.Archive] = a.Seq
+	}
 	if err := tx.clear(bucketArchive, nil); err != nil {
 		return err
 	}
 	for _, a := range found {
+		a.Seq = numbers[a.Archive]
 		if err := tx.PutArchived(a); err != nil {
 			return err
 		}
@@ -146,8 +183,9 @@ func (tx *Tx) Recorded() (planner.Recorded, error) {
 		return planner.Recorded{}, err
 	}
 	out.Archived = map[planner.Key]planner.Archived{}
-	err = decodeEach(tx, bucketArchive, nil, func(_ []byte, a planner.Archived) error {
-		if old, ok := out.Archived[a.Key]; !ok || a.At.After(old.At) {
+	err = decodeEach(tx, bucketArchive, nil, func(_ []byte, e entered) error {
+		a := e.numbered()
+		if old, ok := out.Archived[a.Key]; !ok || a.Seq > old.Seq || a.Seq == old.Seq && a.At.After(old.At) {
 			out.Archived[a.Key] = a
 		}
 		return nil

@@ -86,6 +86,7 @@ func TestEverythingIsReadBackAsItWasWritten(t *testing.T) {
 	view(t, again(t, s), func(tx *Tx) (err error) { whole, err = tx.Records(); return err })
 	for i := range 300 {
 		want := record(i)
+		want.Seq = uint64(i) + 1 // in the order of writing
 		if diff := cmp.Diff(want, whole[i], cmp.AllowUnexported(planner.Value{})); diff != "" {
 			t.Fatal(diff)
 		}
@@ -94,7 +95,12 @@ func TestEverythingIsReadBackAsItWasWritten(t *testing.T) {
 			t.Fatalf("for planning: %+v, want %+v", r, want)
 		}
 	}
-	if diff := cmp.Diff(archived(900, "capstor/.trash/a", c.t), got.Archived[key(900)], cmp.AllowUnexported(planner.Value{})); diff != "" {
+	kept := archived(900, "capstor/.trash/a", c.t)
+	kept.Seq = got.Archived[key(900)].Seq
+	if kept.Seq == 0 {
+		t.Error("an entry of the archive register has no number")
+	}
+	if diff := cmp.Diff(kept, got.Archived[key(900)], cmp.AllowUnexported(planner.Value{})); diff != "" {
 		t.Error(diff)
 	}
 	if want := (planner.RootIdentity{Filesystem: "lustre:1", Inode: 2}); got.Roots["capstor"] != want {
@@ -246,21 +252,21 @@ func TestHolds(t *testing.T) {
 func TestIndex(t *testing.T) {
 	s, c := newStore(t)
 	view(t, s, func(tx *Tx) error {
-		if at, chunks, err := tx.Index(); !at.IsZero() || chunks != nil || err != nil {
-			t.Errorf("empty: %v %v %v", at, chunks, err)
+		if at, written, chunks, err := tx.Index(); !at.IsZero() || written != 0 || chunks != nil || err != nil {
+			t.Errorf("empty: %v %v %v %v", at, written, chunks, err)
 		}
 		return nil
 	})
-	update(t, s, func(tx *Tx) error { return tx.SetIndex(c.t, rawChunks(`1`, `2`, `3`)) })
-	update(t, s, func(tx *Tx) error { return tx.SetIndex(c.t.Add(time.Hour), rawChunks(`{"x":[1]}`, `2`)) })
+	update(t, s, func(tx *Tx) error { return tx.SetIndex(c.t, 7, rawChunks(`1`, `2`, `3`)) })
+	update(t, s, func(tx *Tx) error { return tx.SetIndex(c.t.Add(time.Hour), 8, rawChunks(`{"x":[1]}`, `2`)) })
 	view(t, again(t, s), func(tx *Tx) error {
-		at, chunks, err := tx.Index()
-		if !at.Equal(c.t.Add(time.Hour)) || len(chunks) != 2 || string(chunks[0]) != `{"x":[1]}` {
-			t.Errorf("%v %s", at, chunks)
+		at, written, chunks, err := tx.Index()
+		if !at.Equal(c.t.Add(time.Hour)) || written != 8 || len(chunks) != 2 || string(chunks[0]) != `{"x":[1]}` {
+			t.Errorf("%v %d %s", at, written, chunks)
 		}
 		return err
 	})
-	if err := s.Update(func(tx *Tx) error { return tx.SetIndex(c.t, rawChunks(`{`)) }); err == nil {
+	if err := s.Update(func(tx *Tx) error { return tx.SetIndex(c.t, 7, rawChunks(`{`)) }); err == nil {
 		t.Error("a chunk that is no JSON was stored")
 	}
 }
@@ -330,10 +336,10 @@ func TestRename(t *testing.T) {
 	})
 	view(t, again(t, s), func(tx *Tx) error {
 		got, err := tx.Recorded()
-		want := record(1)
-		want.Key = now[key(1)]
+		want, other := record(1), record(3)
+		want.Key, want.Seq, other.Seq = now[key(1)], 1, 2 // following a new name is no news of them
 		records, err2 := tx.Records()
-		if len(records) != 2 || !slices.Contains(records, want) || !slices.Contains(records, record(3)) {
+		if len(records) != 2 || !slices.Contains(records, want) || !slices.Contains(records, other) {
 			t.Errorf("records %+v, %v", records, err2)
 		}
 		if len(got.Archived) != 3 || got.Archived[now[key(1)]].Archive != "a/one" || got.Archived[now[key(2)]].Archive != "a/two" || got.Archived[key(3)].Archive != "a/three" {

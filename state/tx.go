@@ -59,6 +59,8 @@ type meta struct {
 	Head string `json:"head"`
 	// IndexAt is when the listing was made from which the index comes.
 	IndexAt time.Time `json:"index_at"`
+	// IndexSeq is what [Tx.Written] was when that listing began.
+	IndexSeq uint64 `json:"index_seq,omitempty"`
 }
 
 // tally is how many values a bucket holds and the sum of their checksums.

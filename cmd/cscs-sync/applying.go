@@ -79,9 +79,6 @@ func (r *round) account(res apply.Result) {
 		r.applied++
 		r.memory.done(res.Action, r.s.now())
 		r.log.Info("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status)
-		if res.Action.Kind == planner.Archive {
-			r.archived[res.Action.Key] = true
-		}
 	case apply.NotBegun:
 	case apply.Undelivered: // the outbox tries again by itself
 		r.failed++

@@ -122,14 +122,14 @@ func TestHeldPlans(t *testing.T) {
 		t.Errorf("after the approved one: %v; the log:\n%s", c.pending(), c.service.log())
 	}
 
-	// an order that is over takes its plan away: at the next audit, for the orders lane only misses it
+	// an order that is over takes its plan away, as soon as the complete listing of orders lacks it
 	order, err := c.sim.Resource("capstor-second-store")
 	c.check(err)
 	_, err = c.sim.SetOrderState(order.Orders[len(order.Orders)-1].UUID, waldursim.Canceled)
 	c.check(err)
 	c.ends(laneOrders, allHeld)
-	if n := len(c.pending()); n != 2 {
-		t.Errorf("%d held plans: the orders lane concluded something from absence", n)
+	if n := len(c.pending()); n != 1 || !c.says("the order is over")() {
+		t.Errorf("%d held plans after the removal was cancelled; the log:\n%s", n, c.service.log())
 	}
 	c.ends(laneAudit, allHeld)
 	if n := len(c.pending()); n != 1 || !c.exists("capstor/store/cscs/eth/second")() {

@@ -23,6 +23,8 @@ const (
 	eventRescan  = "rescan"
 	eventShrunk  = "accept-shrunk"
 	eventRenamed = "renamed"
+	// eventOrderOver: the loop removed a held plan because its order is over.
+	eventOrderOver = "order-over"
 )
 
 func (a *app) holdCommand() *cobra.Command {

@@ -20,67 +20,111 @@ const (
 	// not believed.
 	shrunkShare = 0.1
 	shrunkLeast = 3
+	// clockSlack is by how much a recorded time may lie ahead before the clock is taken to have been set back.
+	clockSlack = 5 * time.Minute
 )
 
-// index is the last complete listing and when it was made; a zero time if there is none. One that another version wrote in
-// another form is none: the next audit makes one.
-func (s *session) index() (at time.Time, items []planner.Item, err error) {
+// index is the last complete listing, kept for the orders lane.
+type index struct {
+	// at is when the listing began; a zero time if there is none.
+	at time.Time
+	// written is what [state.Tx.Written] was then: what is recorded under a greater number is newer than the listing.
+	written uint64
+	items   []planner.Item
+}
+
+// index reads the index. One that another version wrote in another form is none: the next audit makes one.
+func (s *session) index() (last index, err error) {
 	var chunks []json.RawMessage
 	err = s.store.View(func(tx *state.Tx) (err error) {
-		at, chunks, err = tx.Index()
+		last.at, last.written, chunks, err = tx.Index()
 		return err
 	})
 	for _, c := range chunks {
 		var some []planner.Item
 		if err := json.Unmarshal(c, &some); err != nil {
 			s.log.Warn("the last complete listing is not used: it cannot be read; the next audit makes another", "error", err.Error())
-			return time.Time{}, nil, nil
+			return index{}, nil
 		}
-		items = append(items, some...)
+		last.items = append(last.items, some...)
 	}
-	return at, items, err
+	return last, err
 }
 
 // index is that of the session, read once in a round: planning and applying both need it.
-func (r *round) index() (time.Time, []planner.Item, error) {
-	if r.read {
-		return r.indexAt, r.indexItems, nil
+func (r *round) index() (index, error) {
+	if r.last != nil {
+		return *r.last, nil
 	}
-	var err error
-	r.indexAt, r.indexItems, err = r.s.index()
-	r.read = err == nil
-	return r.indexAt, r.indexItems, err
+	last, err := r.s.index()
+	if err == nil {
+		r.last = &last
+	}
+	return last, err
 }
 
-// indexed completes a partial listing by the items of the last complete one, so that a conflict with them is still seen. An
-// index that is too old is not used: then only what is recorded counts. What was archived since is not there any more.
+// isOld reports whether the index is too old to be planned against, or made at a time that has not come yet: then the clock
+// was set back, and nobody knows how old it is.
+func (l *loop) isOld(last index) bool {
+	age := l.s.now().Sub(last.at)
+	return age > indexAge*l.s.cfg.Run.AuditInterval || age < -clockSlack
+}
+
+// indexed completes a partial listing by the items of the last complete one, so that a conflict with them, and their part in
+// a shared quota, are still seen. An index that is too old is not used: then only what is recorded counts.
 //
 // Where a tenant's or a customer's directory is, the proxy takes from the first resource that it lists, so a partial
 // listing may have it elsewhere: the complete one is believed.
-func (r *round) indexed(listed []planner.Item) ([]planner.Item, error) {
+func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]planner.Item, error) {
 	if !anyOrder(listed) {
 		return listed, nil // nothing to plan for
 	}
-	at, items, err := r.index()
-	if err != nil {
-		return nil, err
+	last, err := r.index()
+	if err != nil || last.at.IsZero() {
+		return listed, err
 	}
-	if at.IsZero() {
+	if r.isOld(last) {
+		if !r.toldOld.Equal(last.at) {
+			r.log.Warn("the last complete listing is too old to be planned against; what is recorded still counts", "listed", last.at)
+			r.toldOld = last.at
+		}
 		return listed, nil
 	}
-	if age := r.s.now().Sub(at); age > indexAge*r.s.cfg.Run.AuditInterval {
-		r.log.Warn("the last complete listing is too old to be planned against; what is recorded still counts", "listed", at)
-		return listed, nil
-	}
-	known := keysOfItems(items)
+	known := keysOfItems(last.items)
 	all := slices.DeleteFunc(slices.Clone(listed), func(it planner.Item) bool { return it.Target.IsNode() && known[it.Key] })
 	have := keysOfItems(all)
-	for i := range items {
-		if !have[items[i].Key] && !r.archived[items[i].Key] {
-			all = append(all, items[i])
+	for i := range last.items {
+		if it := last.items[i]; !have[it.Key] && r.stillCounts(last, &it, recorded) {
+			all = append(all, it)
 		}
 	}
 	return all, nil
+}
+
+// stillCounts reports whether an item of the index counts beside a newer listing that lacks it, and makes it what it is by
+// now. What was applied or archived since the index was made replaces what the index says: then the record counts. Where
+// the newer listing has every open order, an item with an order that it lacks has none any more: what is recorded of it
+// counts, and a create of which nothing is recorded is nothing. Of anything else the limits are unknown until the next
+// audit.
+func (r *round) stillCounts(last index, it *planner.Item, recorded *planner.Recorded) bool {
+	if it.Target.IsNode() {
+		return true
+	}
+	rec, isRecorded := recorded.Records.Of(it.Key)
+	if rec.Seq > last.written || recorded.Archived[it.Key].Seq > last.written {
+		return false
+	}
+	if !slices.Contains(orderStatuses, it.Status) || r.orders == nil || r.orders.problem() != nil {
+		return true
+	}
+	if it.Status == planner.StatusError && !anyOrder([]planner.Item{*it}) {
+		return true
+	}
+	if isRecorded || it.Status == planner.StatusPending {
+		return false
+	}
+	it.Status, it.Quotas, it.NewQuotas, it.URLs = planner.StatusActive, nil, nil, nil
+	return true
 }
 
 func keysOfItems(items []planner.Item) map[planner.Key]bool {
@@ -94,18 +138,18 @@ func keysOfItems(items []planner.Item) map[planner.Key]bool {
 // shrunk tells a listing that suddenly lacks much of what is recorded: of what the listing before still had, if there was
 // one. Who accepts it makes it the one to be compared with.
 func (r *round) shrunk(p *planned) (lacks string, err error) {
-	at, before, err := r.s.index()
+	before, err := r.s.index()
 	if err != nil {
 		return "", err
 	}
-	had, has := keysOfItems(before), keysOfItems(p.items)
+	had, has := keysOfItems(before.items), keysOfItems(p.items)
 	recorded, lacking := 0, 0
 	for rec := range p.recorded.Records.All() {
 		if rec.Target.IsNode() {
 			continue
 		}
 		recorded++
-		if !has[rec.Key] && (at.IsZero() || had[rec.Key]) {
+		if !has[rec.Key] && (before.at.IsZero() || had[rec.Key]) {
 			lacking++
 		}
 	}
@@ -158,6 +202,6 @@ func (r *round) remember(p *planned, accepted string) error {
 				return err
 			}
 		}
-		return tx.SetIndex(r.listed, chunks)
+		return tx.SetIndex(r.listed, r.written, chunks)
 	})
 }

@@ -29,8 +29,8 @@ type loop struct {
 	// auditDue is when the next audit may begin; failedAudits counts those that failed since the last good one.
 	auditDue     time.Time
 	failedAudits int
-	// archived are the resources that were archived since then: they stand in nobody's way any more.
-	archived map[planner.Key]bool
+	// toldOld is the time of the index of which was said that it is too old.
+	toldOld time.Time
 	// quiet is until when the proxy is left alone.
 	quiet quietError
 	// isTrusted tells that a plan approved by a person has been applied on this state; then it stays so.
@@ -58,7 +58,7 @@ type pause struct {
 }
 
 func newLoop(s *session, o runOptions) *loop {
-	l := &loop{s: s, o: o, memory: newMemory(), archived: map[planner.Key]bool{}, heldTries: map[string]pause{}, notify: newNotifier(s.getenv),
+	l := &loop{s: s, o: o, memory: newMemory(), heldTries: map[string]pause{}, notify: newNotifier(s.getenv),
 		pulse: &pulse{now: s.now}, lookout: lookout{timeout: s.mountTimeout}}
 	l.metrics = newMetrics(s.now, l.pulse)
 	l.config.Store(s.cfg)

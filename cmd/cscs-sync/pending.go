@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,7 +153,8 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 var unobserved = []string{"unknown", "quota_unknown", "usage_unknown", "project_unknown"}
 
 // takeAway removes held plans that would not be made now. An audit sees everything; the orders lane judges only plans all
-// of whose resources it has listed. What could not be observed tells nothing: its plans stay.
+// of whose resources it has listed, and plans for orders that are over. What could not be observed tells nothing: its plans
+// stay.
 func (r *round) takeAway(p *planned, waiting map[string]*heldPlan) error {
 	unknown := map[planner.Key]bool{}
 	for _, b := range p.plan.Context.Blocked {
@@ -160,15 +162,78 @@ func (r *round) takeAway(p *planned, waiting map[string]*heldPlan) error {
 			unknown[b.Key] = unknown[b.Key] || slices.Contains(unobserved, why.Code)
 		}
 	}
-	for path, h := range waiting {
-		if h.wanted || r.lane == laneOrders && !h.only(p.listed) || h.any(unknown) || h.any(r.open) {
+	open := r.openOrders(p)
+	for _, path := range slices.Sorted(maps.Keys(waiting)) {
+		h := waiting[path]
+		over := h.over(open)
+		if h.wanted || r.lane == laneOrders && over == nil && !h.only(p.listed) || over == nil && h.any(unknown) || h.any(r.open) {
 			continue
 		}
-		if err := removeHeld(path); err != nil {
+		if err := r.letGo(path, over); err != nil {
 			return err
 		}
-		r.log.Info("no longer held", "plan", path, "because", "this round would not hold it: it is done, is "+
-			"wanted otherwise, or only waits for its time")
+	}
+	return nil
+}
+
+// letGo removes a held plan that nobody needs any more. If that is because an order is over, the history keeps it: somebody
+// may have approved the plan, or be about to.
+func (r *round) letGo(path string, over *planner.Action) error {
+	why := "this round would not hold it: it is done, is wanted otherwise, or only waits for its time"
+	if over != nil {
+		why = fmt.Sprintf("the order is over: Waldur no longer has order %s of %s open", planner.ShortID(over.Order), over.Address)
+		err := r.s.store.Update(func(tx *state.Tx) error {
+			_, err := tx.AppendHistory(state.Entry{Who: r.s.user, Host: r.s.host, Event: eventOrderOver,
+				Text: fmt.Sprintf("held plan %s removed: %s", strings.TrimSuffix(filepath.Base(path), ".plan"), why)})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := removeHeld(path); err != nil {
+		return err
+	}
+	r.log.Info("no longer held", "plan", path, "because", why)
+	return nil
+}
+
+// openOrders are what a complete listing tells of orders.
+type openOrders struct {
+	// ids are the open orders; unclear the resources whose item does not say which order it has.
+	ids     map[string]bool
+	unclear map[planner.Key]bool
+}
+
+// openOrders are those of the round's listing; nil if that is not complete.
+func (r *round) openOrders(p *planned) *openOrders {
+	if r.orders != nil && r.orders.problem() != nil {
+		return nil
+	}
+	open := &openOrders{map[string]bool{}, map[planner.Key]bool{}}
+	for i := range p.items {
+		it := &p.items[i]
+		if r.lane == laneOrders && !p.listed[it.Key] {
+			continue
+		}
+		if id, isClear := planner.OpenOrder(&r.s.cfg.Settings, it); isClear {
+			open.ids[id] = true
+		} else {
+			open.unclear[it.Key] = true
+		}
+	}
+	return open
+}
+
+// over is the first action for an order that is no longer open; nil if there is none, or if it is not known which are open.
+func (h *heldPlan) over(open *openOrders) *planner.Action {
+	if open == nil {
+		return nil
+	}
+	for i := range h.actions {
+		if a := &h.actions[i]; a.Order != "" && !open.ids[a.Order] && !open.unclear[a.Key] {
+			return a
+		}
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ type request struct {
 	// adjust changes what is recorded before planning with it: for what an apply knows beyond the state.
 	adjust func(*planner.Recorded)
 	// complete adds to a partial listing the items that count in conflicts and claims, and are not planned for.
-	complete func(listed []planner.Item) ([]planner.Item, error)
+	complete func(listed []planner.Item, recorded *planner.Recorded) ([]planner.Item, error)
 	// onlyListed plans for nothing but what was listed.
 	onlyListed bool
 	// more are questions to ask Waldur beside the usual ones.
@@ -66,9 +66,6 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 		return nil, err
 	}
 	tuneMemory()
-	if err := r.merge(p); err != nil {
-		return nil, err
-	}
 	s.stage("planning", planningTime)
 	var holds []planner.Hold
 	err := s.store.View(func(tx *state.Tx) (err error) {
@@ -82,6 +79,9 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := r.merge(p); err != nil {
 		return nil, err
 	}
 	if r.adjust != nil {
@@ -162,7 +162,7 @@ func (r *request) merge(p *planned) error {
 		return nil
 	}
 	var err error
-	p.items, err = r.complete(p.items)
+	p.items, err = r.complete(p.items, &p.recorded)
 	return err
 }
 

@@ -425,7 +425,7 @@ func TestIndexOfAnotherForm(t *testing.T) {
 	c := newTurnedLoop(t, "")
 	c.ends(laneAudit, noChanges)
 	c.check(c.s.store.Update(func(tx *state.Tx) error {
-		return tx.SetIndex(c.s.now(), []json.RawMessage{json.RawMessage(`{"items":7}`)})
+		return tx.SetIndex(c.s.now(), 0, []json.RawMessage{json.RawMessage(`{"items":7}`)})
 	}))
 	c.create("second", 30501)
 	c.ends(laneOrders, applied)
@@ -433,8 +433,8 @@ func TestIndexOfAnotherForm(t *testing.T) {
 		t.Errorf("the log does not tell of it:\n%s", c.service.log())
 	}
 	c.ends(laneAudit, noChanges)
-	if at, items, err := c.s.index(); err != nil || at.IsZero() || len(items) < 2 {
-		t.Errorf("after an audit: %d items of %s, %v", len(items), at, err)
+	if last, err := c.s.index(); err != nil || last.at.IsZero() || len(last.items) < 2 {
+		t.Errorf("after an audit: %d items of %s, %v", len(last.items), last.at, err)
 	}
 }
 
@@ -450,11 +450,11 @@ func TestTheIndexAgesOut(t *testing.T) {
 	some := []planner.Item{listed[len(listed)-1]}
 	some[0].URLs = map[planner.Callback]string{planner.Approve: "…"}
 	c.later(3*c.s.cfg.Run.AuditInterval - time.Second)
-	if all, err := r.indexed(some); err != nil || len(all) != len(listed) {
+	if all, err := r.indexed(some, &planner.Recorded{}); err != nil || len(all) != len(listed) {
 		t.Errorf("an index of three audits: %d of %d items, %v", len(all), len(listed), err)
 	}
 	c.later(2 * time.Second)
-	if all, err := r.indexed(some); err != nil || len(all) != 1 || !c.says("too old")() {
+	if all, err := r.indexed(some, &planner.Recorded{}); err != nil || len(all) != 1 || !c.says("too old")() {
 		t.Errorf("an older one: %d items, %v", len(all), err)
 	}
 }

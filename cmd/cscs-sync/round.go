@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
@@ -27,10 +26,9 @@ type round struct {
 	// orders and ask are the orders lane's way of asking the proxy; nil in an audit.
 	orders *patient
 	ask    *request
-	// read tells that the index has been read.
-	read       bool
-	indexAt    time.Time
-	indexItems []planner.Item
+	// last is the index, once it has been read; written is what [state.Tx.Written] was when an audit's listing began.
+	last    *index
+	written uint64
 	// later are actions that only wait for their time, by why.
 	later map[policy.Code]int
 	// open are the resources of plans that have begun and go on later.

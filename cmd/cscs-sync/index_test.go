@@ -1,0 +1,263 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// sharing is a site on which store and archive of one project share the quota of a group, each at 10 TiB, with a loop whose
+// last audit has listed both.
+func sharing(t *testing.T, shared, more string) *turnedLoop {
+	s := newService(t, more)
+	s.edit("client = \"lfs\"", fmt.Sprintf("client = \"lfs\"\n    shared = %q", shared))
+	for _, kind := range []string{"store", "archive"} {
+		s.order(kind, 10)
+	}
+	s.settle()
+	c := s.turnedLoop()
+	c.ends(laneAudit, noChanges)
+	return c
+}
+
+// order adds a resource of the project "one" with an order to create it.
+func (s *service) order(kind string, tera int) {
+	s.t.Helper()
+	_, err := s.sim.AddResource(waldursim.ResourceSpec{Offering: "capstor", Customer: "eth", Project: "one", DataType: kind, GID: 30500,
+		Limits: map[string]any{"storage": tera}, Order: &waldursim.OrderSpec{Type: "Create"}})
+	s.check(err)
+}
+
+// wants orders another limit, in TiB.
+func (s *service) wants(kind string, tera int) {
+	s.t.Helper()
+	_, err := s.sim.UpdateResource("capstor-one-"+kind, waldursim.UpdateSpec{Limits: map[string]any{"storage": tera}})
+	s.check(err)
+}
+
+// cancels the last order of a resource.
+func (s *service) cancels(kind string) {
+	s.t.Helper()
+	_, err := s.sim.SetOrderState(s.lastOrder("capstor-one-"+kind).UUID, waldursim.Canceled)
+	s.check(err)
+}
+
+// isHard checks the hard limit of the shared group, in TiB.
+func (s *service) isHard(tera uint64) {
+	s.t.Helper()
+	q, err := lfssim.ReadQuota(filepath.Join(s.dir, "lfs.json"), "test", lfssim.Group, 30500)
+	s.check(err)
+	if q.BlockHard != tera<<30 {
+		s.t.Fatalf("the group's hard limit is %d TiB, want %d; the log:\n%s", q.BlockHard>>30, tera, s.log())
+	}
+}
+
+// byHand plans, approves and applies outside of the loop.
+func (c *turnedLoop) byHand(plan string) {
+	c.ok("plan", "--out", plan)
+	c.ok("approve", plan)
+	c.ok("apply", plan)
+}
+
+// TestOrdersBetweenAudits: what the orders lane has applied since the last audit counts in a shared quota, whoever applied
+// it, whatever the way in which claims are put together, and in a loop that was started since.
+func TestOrdersBetweenAudits(t *testing.T) {
+	t.Run("sum", func(t *testing.T) {
+		c := sharing(t, "sum", "")
+		c.isHard(20)
+		c.wants("store", 20)
+		c.ends(laneOrders, applied)
+		c.isHard(30)
+		c.wants("archive", 40)
+		c.ends(laneOrders, applied)
+		c.isHard(60)
+		c.wants("store", 21)
+		c.ends(laneOrders, applied)
+		c.isHard(61)
+		c.ends(laneAudit, noChanges)
+	})
+	t.Run("max", func(t *testing.T) {
+		c := sharing(t, "max", "")
+		c.wants("store", 50)
+		c.ends(laneOrders, applied)
+		c.isHard(50)
+		c.wants("archive", 40)
+		c.ends(laneOrders, applied)
+		c.isHard(50)
+		c.ends(laneAudit, noChanges)
+	})
+	t.Run("by hand", func(t *testing.T) {
+		c := sharing(t, "sum", "")
+		c.wants("store", 20)
+		c.byHand("hand.plan")
+		c.wants("archive", 40)
+		c.ends(laneOrders, applied)
+		c.isHard(60)
+	})
+	t.Run("another process", func(t *testing.T) {
+		c := sharing(t, "sum", "")
+		c.wants("store", 20)
+		c.ends(laneOrders, applied)
+		c = c.service.turnedLoop()
+		c.wants("archive", 40)
+		c.ends(laneOrders, applied)
+		c.isHard(60)
+	})
+	t.Run("a new claim", func(t *testing.T) {
+		c := sharing(t, "sum", "")
+		c.order("users", 5)
+		c.ends(laneOrders, applied)
+		c.isHard(25)
+		c.wants("store", 20)
+		c.ends(laneOrders, applied)
+		c.isHard(35)
+	})
+	t.Run("a removed claim", func(t *testing.T) {
+		c := sharing(t, "sum", "auto_approve {\n  allow = [\"create\", \"quota_raise\", \"report\", \"archive\"]\n  max_archives = 5\n}\n")
+		_, err := c.sim.TerminateResource("capstor-one-archive", "")
+		c.check(err)
+		c.ends(laneOrders, applied)
+		if c.exists("capstor/archive/cscs/eth/one")() {
+			t.Fatalf("it was not archived; the log:\n%s", c.service.log())
+		}
+		c = c.service.turnedLoop()
+		c.wants("store", 20)
+		c.ends(laneOrders, applied)
+		c.isHard(30) // what lies in the archive still belongs to the group
+		c.order2("archive2", "/capstor/archive/cscs/eth/one")
+		c.ends(laneOrders, applied)
+		if !c.exists("capstor/archive/cscs/eth/one")() {
+			t.Errorf("the path of what was archived is not free; the log:\n%s", c.service.log())
+		}
+	})
+}
+
+// order2 adds a resource of another group at a path.
+func (s *service) order2(project, path string) {
+	s.t.Helper()
+	_, err := s.sim.AddResource(waldursim.ResourceSpec{Offering: "capstor", Customer: "eth", Project: project, DataType: "store", GID: 30900,
+		BackendID: path, Limits: map[string]any{"storage": 1}, Order: &waldursim.OrderSpec{Type: "Create"}})
+	s.check(err)
+}
+
+// TestCancelledOrders: an order that the complete listing of orders lacks is no order any more. Its held plan goes, which the
+// log and the history say, and its claim is what is recorded.
+func TestCancelledOrders(t *testing.T) {
+	t.Run("a lowering", func(t *testing.T) {
+		c := sharing(t, "sum", "")
+		c.wants("store", 5)
+		c.ends(laneAudit, allHeld) // so that the index has the order, too
+		c.ends(laneOrders, allHeld)
+		if n := len(c.pending()); n != 1 {
+			t.Fatalf("%d held plans", n)
+		}
+		c.cancels("store")
+		c.ends(laneOrders, noChanges)
+		if held := c.pending(); len(held) != 0 || !c.says("no longer held")() {
+			t.Fatalf("held plans %v; the log:\n%s", held, c.service.log())
+		}
+		if history := c.ok("state", "history"); !strings.Contains(history, "order is over") {
+			t.Errorf("the history does not say it:\n%s", history)
+		}
+		c.wants("archive", 40)
+		c.ends(laneOrders, applied)
+		c.isHard(50)
+	})
+	t.Run("a create", func(t *testing.T) {
+		c := sharing(t, "sum", "auto_approve {\n  allow = [\"quota_raise\", \"report\"]\n}\n")
+		c.order("users", 5)
+		c.ends(laneAudit, allHeld)
+		c.cancels("users")
+		c.wants("archive", 40)
+		c.ends(laneOrders, applied)
+		c.isHard(50)
+		if held := c.pending(); len(held) != 0 {
+			t.Errorf("held plans %v", held)
+		}
+	})
+	t.Run("a removal", func(t *testing.T) {
+		c := sharing(t, "sum", "")
+		_, err := c.sim.TerminateResource("capstor-one-archive", "")
+		c.check(err)
+		c.ends(laneAudit, allHeld)
+		c.cancels("archive")
+		c.wants("store", 20)
+		c.ends(laneOrders, applied)
+		c.isHard(30)
+		if held := c.pending(); len(held) != 0 {
+			t.Errorf("held plans %v", held)
+		}
+	})
+	t.Run("not while a status could not be listed", func(t *testing.T) {
+		c := sharing(t, "sum", "")
+		c.wants("store", 5)
+		c.ends(laneAudit, allHeld)
+		c.check(c.sim.Inject(waldursim.Fault{Path: "status=updating", Kind: "status", Status: 500, Count: -1}))
+		c.round(t.Context(), laneOrders)
+		if n := len(c.pending()); n != 1 {
+			t.Errorf("%d held plans; the log:\n%s", n, c.service.log())
+		}
+	})
+}
+
+// TestStillCounts: what becomes of an item of the index that a complete listing of orders lacks.
+func TestStillCounts(t *testing.T) {
+	key := planner.Key{Item: "a", System: "capstor", DataType: "store"}
+	quota := &planner.ProxyQuotas{}
+	item := func(status planner.Status, ordered bool) planner.Item {
+		it := planner.Item{Key: key, Status: status, Target: planner.TargetProject, Quotas: quota}
+		if ordered {
+			it.URLs = map[planner.Callback]string{planner.Approve: "u"}
+		}
+		return it
+	}
+	recorded := func(seq uint64) planner.Recorded {
+		records, err := planner.PackRecords(planner.Record{Key: key, Seq: seq})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return planner.Recorded{Records: records}
+	}
+	archived := planner.Recorded{Archived: map[planner.Key]planner.Archived{key: {Key: key, Seq: 8}}}
+	earlier := planner.Recorded{Archived: map[planner.Key]planner.Archived{key: {Key: key, Seq: 7}}}
+	failed := map[planner.Status]error{planner.StatusError: os.ErrClosed}
+	for name, c := range map[string]struct {
+		item     planner.Item
+		recorded planner.Recorded
+		failed   map[planner.Status]error
+		counts   bool
+		unknown  bool
+	}{
+		"active":                        {item: item(planner.StatusActive, false), counts: true},
+		"active, recorded":              {item: item(planner.StatusActive, false), recorded: recorded(7), counts: true},
+		"active, applied since":         {item: item(planner.StatusActive, false), recorded: recorded(8)},
+		"active, archived since":        {item: item(planner.StatusActive, false), recorded: archived},
+		"active, archived before":       {item: item(planner.StatusActive, false), recorded: earlier, counts: true},
+		"updating, recorded":            {item: item(planner.StatusUpdating, true), recorded: recorded(3)},
+		"updating, never recorded":      {item: item(planner.StatusUpdating, true), counts: true, unknown: true},
+		"removing, never recorded":      {item: item(planner.StatusRemoving, true), counts: true, unknown: true},
+		"pending, never recorded":       {item: item(planner.StatusPending, true)},
+		"error without an order":        {item: item(planner.StatusError, false), counts: true},
+		"error with an order":           {item: item(planner.StatusError, true), recorded: recorded(3)},
+		"pending, not all are listed":   {item: item(planner.StatusPending, true), failed: failed, counts: true},
+		"updating, not all are listed":  {item: item(planner.StatusUpdating, true), failed: failed, recorded: recorded(3), counts: true},
+		"updating, applied, not all so": {item: item(planner.StatusUpdating, true), failed: failed, recorded: recorded(9)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &round{orders: &patient{failed: c.failed}}
+			it := c.item
+			if got := r.stillCounts(index{written: 7}, &it, &c.recorded); got != c.counts {
+				t.Fatalf("it counts: %v, want %v", got, c.counts)
+			}
+			if isUnknown := it.Quotas == nil && it.Status == planner.StatusActive; c.counts && isUnknown != c.unknown {
+				t.Errorf("its limits are unknown: %v, want %v", isUnknown, c.unknown)
+			}
+		})
+	}
+}
