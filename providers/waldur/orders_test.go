@@ -339,3 +339,39 @@ func TestNotLeaked(t *testing.T) {
 		}
 	}
 }
+
+// TestResource: what Waldur says of a resource is used only if it is about that resource; anything else is an error.
+func TestResource(t *testing.T) {
+	const id, other = "7b57adb7-cf92-5268-b77e-c465daf57379", "df3fe966-e159-5e1e-a2a8-1badfa04994a"
+	for _, c := range []struct {
+		name, body string
+		status     int
+		want       string
+		is         error
+	}{
+		{"whole", `{"uuid":"` + strings.ReplaceAll(id, "-", "") + `","backend_id":"/a/b","options":{"hard_quota_space":5}}`, 200, `/a/b map[hard_quota_space:5]`, nil},
+		{"no options", `{"uuid":"` + id + `","backend_id":"","options":null}`, 200, ` map[]`, nil},
+		{"another one", `{"uuid":"` + other + `","backend_id":"x"}`, 200, "", nil},
+		{"without a backend id", `{"uuid":"` + id + `"}`, 200, "", nil},
+		{"an HTML page", `<html></html>`, 200, "", nil},
+		{"gone", `{"detail":"No Resource matches the given query."}`, 404, "", providers.ErrOrderGone},
+		{"refused", `{"detail":"Invalid token."}`, 401, "", providers.ErrTokenRefused},
+	} {
+		o, base := waldurServer(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet {
+				t.Errorf("%s: %s", c.name, r.Method)
+			}
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+		})
+		r, err := o.Resource(t.Context(), base+"marketplace-provider-resources/"+id+"/")
+		options := map[string]string{}
+		for name, value := range r.Options {
+			options[name] = string(value)
+		}
+		got := fmt.Sprintf("%s %v", r.BackendID, options)
+		if (err == nil) != (c.want != "") || err == nil && got != c.want || c.is != nil && !errors.Is(err, c.is) {
+			t.Errorf("%s: %q, %v", c.name, got, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package waldursim
 import (
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 )
@@ -101,5 +102,33 @@ func TestFaultsThatStay(t *testing.T) {
 		if s.Inject(f) == nil {
 			t.Errorf("%+v was taken", f)
 		}
+	}
+}
+
+// TestCancelOnTheWay: the customer is faster than the callback, and a question about the resource shows what it has.
+func TestCancelOnTheWay(t *testing.T) {
+	s, server := miniServer(t, Options{})
+	var x ResourceView
+	for _, r := range s.State() {
+		if n := len(r.Orders); n > 0 && r.Orders[n-1].State == PendingProvider {
+			x = r
+		}
+	}
+	if x.UUID == "" {
+		t.Fatal("no order is with the provider")
+	}
+	order := x.Orders[len(x.Orders)-1].UUID
+	if err := s.Inject(Fault{Kind: FaultCancel, Path: "approve_by_provider"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := post(t, server.URL, "/api/marketplace-orders/"+order+"/approve_by_provider/", ""); got.status != 409 {
+		t.Errorf("approve: %d", got.status)
+	}
+	if o, err := s.Order(order); err != nil || o.State != Canceled {
+		t.Errorf("the order is %s, %v", o.State, err)
+	}
+	got := send(t, "GET", server.URL+"/api/marketplace-provider-resources/"+x.UUID+"/", "Token "+DefaultWaldurToken, "")
+	if text := string(got.body); got.status != 200 || !strings.Contains(text, `"backend_id":`) || !strings.Contains(text, `"options":`) {
+		t.Errorf("the resource: %d %s", got.status, text)
 	}
 }
