@@ -27,6 +27,8 @@ type batch struct {
 	refused error
 	// user is set while the caller's function runs.
 	user bool
+	// from is the file's format, if the batch brings it to today's.
+	from int
 }
 
 // run opens the file, calls fn, commits and closes. This is the one place where a panic of bbolt, or a fault in the
@@ -58,9 +60,19 @@ func (b *batch) run(fn func(*Tx) error) (err error) {
 }
 
 func (b *batch) open() error {
-	db, err := bolt.Open(b.store.File(), 0o600, &bolt.Options{
-		ReadOnly: !b.write, OpenFile: b.openFile, Timeout: time.Second, FreelistType: bolt.FreelistMapType, NoStatistics: true,
-	})
+	if err := b.begin(&bolt.Options{ReadOnly: !b.write, OpenFile: b.openFile}, b.write); err != nil {
+		return err
+	}
+	if b.tx.meta.Format < format {
+		return b.openMigrated()
+	}
+	return nil
+}
+
+// begin has bbolt open the file and begins a transaction.
+func (b *batch) begin(o *bolt.Options, write bool) error {
+	o.Timeout, o.FreelistType, o.NoStatistics = time.Second, bolt.FreelistMapType, true
+	db, err := bolt.Open(b.store.File(), 0o600, o)
 	if b.refused != nil {
 		return b.refused
 	}
@@ -68,7 +80,7 @@ func (b *batch) open() error {
 		return explain("open state", b.store.File(), err)
 	}
 	b.db = db
-	inner, err := db.Begin(b.write)
+	inner, err := db.Begin(write)
 	if err != nil {
 		return explain("open state", b.store.File(), err)
 	}
@@ -118,6 +130,11 @@ func (b *batch) check() error {
 }
 
 func (b *batch) commit() error {
+	if b.from != 0 && b.from < format {
+		if err := b.keepOlder(); err != nil {
+			return err
+		}
+	}
 	if err := b.tx.writeMeta(); err != nil {
 		return explain("write state", b.store.File(), err)
 	}

@@ -258,7 +258,7 @@ func checkData(data []byte, path string) error {
 	if err != nil {
 		return err
 	}
-	return compareTallies(path, m.Tallies, found)
+	return compareTallies(path, m, found)
 }
 
 // isNewer tells whether the meta value is good and of a newer version, whose other values we need not understand.
@@ -267,9 +267,9 @@ func isNewer(path string, metaRaw []byte) bool {
 	return errors.Is(err, ErrNewer)
 }
 
-func compareTallies(path string, want, found map[string]tally) error {
-	for _, b := range buckets() {
-		w, ok := want[b]
+func compareTallies(path string, m meta, found map[string]tally) error {
+	for _, b := range bucketsOf(m.Format) {
+		w, ok := m.Tallies[b]
 		if !ok {
 			return &DamagedError{File: path, Reason: "bucket " + b + " is not accounted for"}
 		}
@@ -348,7 +348,16 @@ func (s *Store) keepOldCopy(dir *os.File) error {
 // copyFile makes the last good copy of f, which is locked and checked: complete and synced under another name, then
 // renamed.
 func copyFile(dir, f *os.File, path string) error {
-	temp, err := os.CreateTemp(path, "."+CopyName+".*")
+	err := writeCopy(f, path, CopyName, func(temp string) error { return os.Rename(temp, filepath.Join(path, CopyName)) })
+	if err != nil {
+		return err
+	}
+	return dir.Sync()
+}
+
+// writeCopy writes what is in use of f into a synced file in a folder, and has it named.
+func writeCopy(f *os.File, folder, name string, place func(temp string) error) error {
+	temp, err := os.CreateTemp(folder, "."+name+".*")
 	if err != nil {
 		return err
 	}
@@ -364,10 +373,7 @@ func copyFile(dir, f *os.File, path string) error {
 	if err := temp.Sync(); err != nil {
 		return err
 	}
-	if err := os.Rename(temp.Name(), filepath.Join(path, CopyName)); err != nil {
-		return err
-	}
-	return dir.Sync()
+	return place(temp.Name())
 }
 
 // sizeInUse is how much of a good file is in use. The rest is what bbolt has set aside, or a write that failed left: a

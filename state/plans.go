@@ -28,7 +28,8 @@ type Approval struct {
 	Kind    string `json:"kind,omitempty"`
 	Ticket  string `json:"ticket,omitempty"`
 	Comment string `json:"comment,omitempty"`
-	// Digest is the SHA-256, in hex, of the signed message: it identifies the approval, which is single-use.
+	// Digest identifies the approval, which is single-use: the SHA-256, in hex, of the message and of the key that signed it,
+	// whatever the encoding of the signature.
 	Digest string `json:"digest"`
 }
 
@@ -161,7 +162,7 @@ func (tx *Tx) useApproval(plan string, a Approval) error {
 	if a.Digest == "" {
 		return fmt.Errorf("begin plan %s: the approval by %s has no digest", plan, a.Name)
 	}
-	used, at, err := tx.ApprovalUsed(a.Digest)
+	used, at, err := tx.ApprovalUsed(plan, a)
 	if err != nil {
 		return err
 	}
@@ -171,12 +172,16 @@ func (tx *Tx) useApproval(plan string, a Approval) error {
 	return tx.put(bucketApprovals, []byte(a.Digest), usedApproval{Plan: plan, Begun: tx.now, Approval: a})
 }
 
-// ApprovalUsed tells whether the approval with this digest has served a plan, and when that began. For a plan that
-// resumes its own approvals are used, too.
-func (tx *Tx) ApprovalUsed(digest string) (used bool, at time.Time, err error) {
-	var u usedApproval
-	used, err = tx.get(bucketApprovals, []byte(digest), &u)
-	return used, u.Begun, err
+// ApprovalUsed reports whether an approval of a plan has served, and when that began. For a plan that resumes its own
+// approvals are used, too. What served before the state had format 3 is known by the plan, the person and the time.
+func (tx *Tx) ApprovalUsed(plan string, a Approval) (used bool, at time.Time, err error) {
+	for _, key := range []string{a.Digest, servedBefore(plan, a.Name, a.Time)} {
+		var u usedApproval
+		if used, err = tx.get(bucketApprovals, []byte(key), &u); used || err != nil {
+			return used, u.Begun, err
+		}
+	}
+	return false, at, nil
 }
 
 // Superseded lists the resources among keys for which another plan, made after made, has begun.

@@ -13,9 +13,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// format is the version of the state file. Anything that an older version would misunderstand or drop raises it. 1 was
-// never released.
-const format = 2
+// format is the version of the state file. Anything that an older version would misunderstand or drop raises it, with a
+// migration from the one before: see migrate.go.
+const format = 3
 
 // The buckets. All of them always exist; another one is damage.
 const (
@@ -34,7 +34,10 @@ const (
 )
 
 // buckets lists the buckets that hold values; meta holds what is known about them.
-func buckets() []string {
+func buckets() []string { return bucketsOf(format) }
+
+// bucketsOf lists the buckets of a format. A format that adds one says so here, and its migration makes it.
+func bucketsOf(int) []string {
 	return []string{bucketRecords, bucketRoots, bucketArchive, bucketHolds, bucketIndex, bucketPlans,
 		bucketTouched, bucketSteps, bucketOutbox, bucketApprovals, bucketHistory}
 }
@@ -91,6 +94,8 @@ type Tx struct {
 	// somebody asks.
 	queued  map[string]uint64
 	waiting map[planner.Key][]Delivery
+	// viewed means that the caller may change nothing, although bbolt would.
+	viewed bool
 }
 
 // Now is the time at which the batch began, in UTC. Everything in a batch happens at this time.
@@ -203,7 +208,7 @@ func all[T any](tx *Tx, bucket string) ([]T, error) {
 
 // writable refuses to change anything in a View.
 func (tx *Tx) writable() error {
-	if tx.bolt == nil || !tx.bolt.Writable() {
+	if tx.bolt == nil || !tx.bolt.Writable() || tx.viewed {
 		return fmt.Errorf("state %s: a view changes nothing", tx.file)
 	}
 	return nil
@@ -323,17 +328,17 @@ func parseMeta(file string, raw []byte) (meta, error) {
 		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): nothing was changed; use that version", file,
 			ErrNewer, version.Format, format)
 	}
-	if version.Format > 0 && version.Format < format {
-		return meta{}, fmt.Errorf("state file %s: format %d is of a version before the first release, this one reads %d: move the file away; "+
-			"records are made anew by the next audit or apply, "+
-			"the archive register by `cscs-sync archive rescan`", file, version.Format, format)
+	if version.Format > 0 && version.Format < oldest {
+		return meta{}, fmt.Errorf("state file %s: format %d is of a version before the first release, this one reads %d to %d: move the file "+
+			"away; records are made again by the next audit or apply, the archive register by `cscs-sync archive rescan`", file,
+			version.Format, oldest, format)
 	}
 	m := newMeta()
 	clear(m.Tallies)
 	if err := strictJSON(body, &m); err != nil {
 		return meta{}, broken(err.Error())
 	}
-	if m.Format != format || len(m.Tallies) != len(buckets()) || m.Sequences == nil {
+	if m.Format < oldest || len(m.Tallies) != len(bucketsOf(m.Format)) || m.Sequences == nil {
 		return meta{}, broken("incomplete")
 	}
 	return m, nil

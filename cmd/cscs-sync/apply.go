@@ -250,7 +250,7 @@ func (s *session) judge(p *approved, started bool) ([]state.Approval, error) {
 	if age := s.now().Sub(p.plan.Context.Made); !started && s.cfg.Approval.ValidFor > 0 && age < -approval.MaxAhead {
 		return nil, refused(fmt.Errorf("plan %s was made %s from now: a clock is wrong", p.name(), -age.Round(time.Second)))
 	}
-	return summaries(verdict, p.blocks), s.checkHolds(p)
+	return summaries(verdict), s.checkHolds(p)
 }
 
 // verdict judges the approvals of a plan, also by what the state knows of them.
@@ -260,8 +260,8 @@ func (s *session) verdict(p *approved, rules approval.Rules, started bool) (appr
 	var v approval.Verdict
 	err := s.store.View(func(tx *state.Tx) (err error) {
 		var failed error
-		in.Used = func(block []byte) (time.Time, bool) {
-			used, at, err := tx.ApprovalUsed(approval.Digest(block))
+		in.Used = func(j approval.Judged) (time.Time, bool) {
+			used, at, err := tx.ApprovalUsed(p.id, summary(j))
 			failed = errors.Join(failed, err)
 			return at, used
 		}
@@ -272,16 +272,18 @@ func (s *session) verdict(p *approved, rules approval.Rules, started bool) (appr
 }
 
 // summaries are what the state keeps of the approvals that count.
-func summaries(v approval.Verdict, blocks [][]byte) []state.Approval {
+func summaries(v approval.Verdict) []state.Approval {
 	var out []state.Approval
-	for i, j := range v.Approvals {
-		if !j.Counted {
-			continue
+	for _, j := range v.Approvals {
+		if j.Counted {
+			out = append(out, summary(j))
 		}
-		out = append(out, state.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket, Comment: j.Comment,
-			Digest: approval.Digest(blocks[i])})
 	}
 	return out
+}
+
+func summary(j approval.Judged) state.Approval {
+	return state.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket, Comment: j.Comment, Digest: j.ID}
 }
 
 // checkHolds refuses a plan that touches what somebody holds.

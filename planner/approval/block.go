@@ -2,8 +2,6 @@ package approval
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -162,12 +160,6 @@ func fromPayload(data []byte) (Approval, error) {
 		return Approval{}, fmt.Errorf("approval block: %w", err)
 	}
 	return a, nil
-}
-
-// Digest names a block among others, in hex; two approvals are the same only if their blocks are.
-func Digest(block []byte) string {
-	sum := sha256.Sum256(block)
-	return hex.EncodeToString(sum[:])
 }
 
 // Detached reads an approval that came in a file of its own, perhaps through a mail or a ticket: CRLF and blanks at the

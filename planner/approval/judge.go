@@ -39,8 +39,9 @@ type Input struct {
 	Blocks [][]byte
 	Rules  Rules
 	Now    time.Time
-	// Used tells whether a block has served an apply that began earlier, and when that was; nil where nobody knows.
-	Used func(block []byte) (at time.Time, used bool)
+	// Used reports whether an approval has served an apply that began earlier, and when that was, by what [Judged] says of
+	// it; nil where nobody knows.
+	Used func(Judged) (at time.Time, used bool)
 	// Started tells that the plan has begun. Then times and the policy in force were judged already and are not again;
 	// signatures, and whose they are, still are.
 	Started bool
@@ -48,6 +49,8 @@ type Input struct {
 
 // Judged is one approval and whether it counts.
 type Judged struct {
+	// ID is the approval among all others, whatever its encoding: it follows from what was signed and by which key.
+	ID      string    `json:"-"`
 	Kind    Kind      `json:"kind"`
 	Name    string    `json:"name"`
 	Login   string    `json:"login,omitempty"`
@@ -93,7 +96,7 @@ func (e *BlockError) Unwrap() error { return e.Err }
 // genuine is an approval whose proof holds.
 type genuine struct {
 	Approval
-	block   []byte
+	id      string
 	key     ssh.PublicKey // of a signed one
 	unknown bool          // its MAC could not be checked: the key is elsewhere
 }
@@ -156,7 +159,7 @@ func (in Input) verify(block []byte) (genuine, error) {
 	if a.Message.Plan != in.Plan {
 		return genuine{}, fmt.Errorf("it approves plan %s, and this is %s", a.Message.Plan, in.Plan)
 	}
-	g := genuine{Approval: a, block: block}
+	g := genuine{Approval: a}
 	if a.Kind == KindSSH {
 		g.key, err = a.verifySSH()
 	} else if in.Rules.LocalKey.set {
@@ -171,31 +174,33 @@ func (in Input) verify(block []byte) (genuine, error) {
 		return genuine{}, fmt.Errorf("by %q: its time %s is more than 5 minutes ahead of %s; check the clocks of both machines",
 			a.Message.Name, showTime(a.Message.Time), showTime(in.Now))
 	}
-	return g, nil
+	g.id, err = g.identity(g.key)
+	return g, err
 }
 
 // judged fills in what does not depend on the other approvals. An empty Why is not yet a count.
 func (in Input) judged(g genuine) Judged {
 	m := g.Message
 	j := Judged{
-		Kind: g.Kind, Name: m.Name, Login: g.Login, Time: m.Time, Ticket: m.Ticket, Comment: m.Comment,
-		Why: in.whyNot(g), ContextDiffers: m.Context != in.Context,
+		ID: g.id, Kind: g.Kind, Name: m.Name, Login: g.Login, Time: m.Time, Ticket: m.Ticket, Comment: m.Comment,
+		ContextDiffers: m.Context != in.Context,
 	}
 	if g.key != nil {
 		j.Key = Fingerprint(g.key)
 	}
+	j.Why = in.whyNot(g, j)
 	return j
 }
 
-// whyNot tells why a genuine approval does not help; empty if it does.
-func (in Input) whyNot(g genuine) string {
+// whyNot says why a genuine approval does not help; empty if it does.
+func (in Input) whyNot(g genuine, j Judged) string {
 	end := g.Message.Time.Add(in.Rules.ValidFor)
 	if in.Now.After(end) && !in.Started {
 		return fmt.Sprintf("out of date: given %s, good for %s, and it is %s now", showTime(g.Message.Time),
 			showDuration(in.Rules.ValidFor), showTime(in.Now))
 	}
 	if in.Used != nil && !in.Started {
-		if at, used := in.Used(g.block); used {
+		if at, used := in.Used(j); used {
 			return fmt.Sprintf("used already: the apply that it was given for began %s, and an approval is for one", showTime(at))
 		}
 	}

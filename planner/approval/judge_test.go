@@ -113,8 +113,9 @@ func TestReasonsNameTheNextCommand(t *testing.T) {
 func TestUsedApprovals(t *testing.T) {
 	r := rules(t, 1, "anna "+public(t, "1"))
 	old, fresh := by(t, "anna", "1", 0), by(t, "anna", "1", time.Minute)
+	served := judge(t, r, testTime, old).Approvals[0].ID
 	in := Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{old}, Rules: r, Now: testTime.Add(time.Hour),
-		Used: func(block []byte) (time.Time, bool) { return testTime, bytes.Equal(block, old) }}
+		Used: func(j Judged) (time.Time, bool) { return testTime, j.ID == served }}
 	v, err := Judge(in)
 	if err != nil || v.Enough || !strings.Contains(v.Approvals[0].Why, "used already: the apply that it was given for began 2026-11-22 21:40:03 UTC") {
 		t.Errorf("%+v, %v", v, err)

@@ -1,0 +1,219 @@
+package state
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// unpacked is a file of testdata that is kept compressed.
+func unpacked(t *testing.T, path string) []byte {
+	t.Helper()
+	r, err := gzip.NewReader(bytes.NewReader(read(t, path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// kepts are the states that earlier builds have left: each must stay readable for ever.
+func kepts(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob("testdata/kept/*.db.gz")
+	if err != nil || len(names) < 2 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	return names
+}
+
+// keptState is a store on a copy of a kept state.
+func keptState(t *testing.T, path string) (*Store, []byte) {
+	t.Helper()
+	s, _ := newStore(t)
+	data := unpacked(t, path)
+	if err := firstError(os.Mkdir(s.dir, 0o700), os.WriteFile(s.File(), data, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return s, data
+}
+
+// pulledFrom is what a state says, without what says when and how it was read.
+func pulledFrom(t *testing.T, document []byte) map[string]any {
+	t.Helper()
+	var doc map[string]any
+	if err := json.Unmarshal(document, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, member := range []string{"at", "state_format", "history", "head"} {
+		delete(doc, member)
+	}
+	return doc
+}
+
+// TestKeptStatesAreRead views each kept state: it says all that it said to the build that made it, and the file stays as it
+// is, however often it is read.
+func TestKeptStatesAreRead(t *testing.T) {
+	for _, path := range kepts(t) {
+		s, before := keptState(t, path)
+		var b bytes.Buffer
+		if err := s.Pull(&b); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		want := pulledFrom(t, unpacked(t, strings.Replace(path, ".db.", ".json.", 1)))
+		got := pulledFrom(t, b.Bytes())
+		for member, v := range want { // later formats may say more
+			if diff := cmp.Diff(v, got[member]); diff != "" && member != "records" {
+				t.Errorf("%s, %s: %s", path, member, diff)
+			}
+		}
+		view(t, s, func(tx *Tx) error {
+			records, err := tx.Records()
+			if err != nil || len(records) != 9 {
+				t.Errorf("%s: %d records, %v", path, len(records), err)
+			}
+			if err := tx.AddHold(planner.Hold{Glob: "/a", Reason: "x", By: "y"}); err == nil {
+				t.Errorf("%s: a view changes something", path)
+			}
+			return tx.VerifyHistory("")
+		})
+		if files, _ := os.ReadDir(s.dir); len(files) != 1 || !bytes.Equal(before, read(t, s.File())) {
+			t.Errorf("%s: reading left %v", path, files)
+		}
+	}
+}
+
+// TestTheFirstChangeMigrates changes each kept state: it has today's format then, an entry of the history says so, and the
+// file as it was is kept.
+func TestTheFirstChangeMigrates(t *testing.T) {
+	for _, path := range kepts(t) {
+		s, before := keptState(t, path)
+		failed := errors.New("the batch fails")
+		if err := s.Update(func(tx *Tx) error { return failed }); !errors.Is(err, failed) || !bytes.Equal(before, read(t, s.File())) {
+			t.Errorf("%s: a batch that failed changed the file: %v", path, err)
+		}
+		update(t, s, putRecords(2))
+		older := s.File() + ".bak-format2"
+		if data := read(t, older); !bytes.Equal(data, before[:len(data)]) {
+			t.Errorf("%s: the older file was not kept as it was", path)
+		}
+		view(t, again(t, s), func(tx *Tx) error {
+			if tx.meta.Format != format {
+				t.Errorf("%s: format %d", path, tx.meta.Format)
+			}
+			var last Entry
+			err := tx.History(1, func(e Entry) error { last = e; return nil })
+			if err != nil || last.Event != EventMigrate || last.Text != "format 2 to 3" {
+				t.Errorf("%s: %+v, %v", path, last, err)
+			}
+			return tx.VerifyHistory("")
+		})
+		update(t, again(t, s), putRecords(3))
+		if files, err := filepath.Glob(older + "*"); len(files) != 1 || err != nil {
+			t.Errorf("%s: %v, %v", path, files, err)
+		}
+		// What was kept is a state: put back, it is read and migrated again, and replaces no earlier copy.
+		if err := os.Rename(older, s.File()); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(older, []byte("somebody's"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		update(t, again(t, s), putRecords(1))
+		if files, err := filepath.Glob(older + "*"); len(files) != 2 || err != nil || string(read(t, older)) != "somebody's" {
+			t.Errorf("%s: %v, %v", path, files, err)
+		}
+	}
+}
+
+// TestApprovalsThatServedBeforeStayUsed: of what format 2 knew by its bytes, no other encoding serves again.
+func TestApprovalsThatServedBeforeStayUsed(t *testing.T) {
+	for _, path := range kepts(t) {
+		s, _ := keptState(t, path)
+		a := Approval{Name: "ben@example.com", Time: newClock().t, Digest: "of another encoding"}
+		a.Time = a.Time.Add(time.Hour) // when p2 was approved
+		p := PlanStart{ID: "sha256:p2", Context: "c", Made: newClock().t.AddDate(1, 0, 0), Keys: []planner.Key{key(3)}, Approvals: []Approval{a}, Who: "anna"}
+		if _, err := begin(s, p); !errors.As(err, new(*ApprovalUsedError)) {
+			t.Errorf("%s: %v", path, err)
+		}
+		p.Approvals[0].Time = a.Time.Add(time.Second)
+		if _, err := begin(s, p); err != nil {
+			t.Errorf("%s: another approval: %v", path, err)
+		}
+		p = PlanStart{ID: "sha256:p1", Context: "c", Made: newClock().t, Who: "anna"}
+		if resumed, err := begin(s, p); !resumed || err != nil {
+			t.Errorf("%s: the interrupted plan: %t, %v", path, resumed, err)
+		}
+	}
+}
+
+// TestKilledWhileMigrating kills a process inside the migrating batch, and another one when the copy was made and the batch
+// was not written.
+func TestKilledWhileMigrating(t *testing.T) {
+	if dir := os.Getenv("STATE_TO_MIGRATE"); dir != "" {
+		s := openStore(t, dir, newClock())
+		b := &batch{store: s, write: true}
+		var err error
+		if b.dir, err = openFolder(dir, false); err != nil {
+			t.Fatal(err)
+		}
+		_ = b.run(func(tx *Tx) error {
+			if os.Getenv("AFTER_COPY") != "" {
+				if err := b.keepOlder(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		})
+		t.Fatal("not killed")
+	}
+	for _, after := range []string{"", "yes"} {
+		s, before := keptState(t, kepts(t)[0])
+		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWhileMigrating$")
+		cmd.Env = append(os.Environ(), "STATE_TO_MIGRATE="+s.dir, "AFTER_COPY="+after)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != -1 {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if !bytes.Equal(before, read(t, s.File())) {
+			t.Error("the state was changed")
+		}
+		update(t, s, putRecords(2))
+		view(t, again(t, s), func(tx *Tx) error { return tx.VerifyHistory("") })
+		copies, err := filepath.Glob(s.File() + ".bak-format2*")
+		if err != nil || len(copies) < 1 {
+			t.Errorf("%v, %v", copies, err)
+		}
+	}
+}
+
+// TestEveryFormatHasAWay: each format since the oldest has a migration to the next, and a kept file.
+func TestEveryFormatHasAWay(t *testing.T) {
+	for f := oldest; f < format; f++ {
+		if migrations()[f] == nil {
+			t.Errorf("format %d has no migration", f)
+		}
+		if files, err := filepath.Glob("testdata/kept/format" + string(rune('0'+f)) + "-*.db.gz"); len(files) == 0 || err != nil {
+			t.Errorf("of format %d nothing is kept in testdata: %v", f, err)
+		}
+	}
+	if len(migrations()) != format-oldest {
+		t.Errorf("%d migrations from %d to %d", len(migrations()), oldest, format)
+	}
+}
