@@ -24,7 +24,7 @@ var ErrNotFound = errors.New("not found")
 // ErrNotBegun tells that a plan that is not in progress was to be continued, finished or abandoned.
 var ErrNotBegun = errors.New("not in progress")
 
-// DamagedError tells that a state file is not what was written. Nothing was changed.
+// DamagedError tells that a state file is not what was written. It is left as it is.
 type DamagedError struct {
 	// File is the path of the damaged file; Bucket and Key say where in it, if that is known.
 	File, Bucket, Key string
@@ -37,7 +37,7 @@ func (e *DamagedError) Error() string {
 	if e.Bucket != "" {
 		at = fmt.Sprintf(" (bucket %s, key %q)", e.Bucket, e.Key)
 	}
-	return fmt.Sprintf("state file %s is damaged: %s%s: nothing was changed; move it away, then rename "+
+	return fmt.Sprintf("state file %s is damaged: %s%s: it was left as it is; move it away, then rename "+
 		"%s.bak to it or go on with an empty state",
 		e.File, e.Reason, at, e.File)
 }
@@ -104,11 +104,11 @@ func (e *HistoryError) Error() string {
 func explain(op, file string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%s %s: the disk is full: nothing was changed; make room and try again: %w", op, file, err)
+		return fmt.Errorf("%s %s: the disk is full: the state is as it was; make room and try again: %w", op, file, err)
 	case errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%s %s: %w file system: nothing was changed: %w", op, file, ErrReadOnly, err)
+		return fmt.Errorf("%s %s: %w file system: the state is as it was: %w", op, file, ErrReadOnly, err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s %s: not permitted: nothing was changed; run as root: %w", op, file, err)
+		return fmt.Errorf("%s %s: not permitted: the state is as it was; run as root: %w", op, file, err)
 	case strings.Contains(err.Error(), file):
 		return fmt.Errorf("%s: %w", op, err)
 	}

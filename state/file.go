@@ -151,7 +151,7 @@ func prepare(f *os.File, path string, write bool, how int, wait time.Duration) e
 		return explain("look at", path, err)
 	}
 	if write && info.Mode()&0o200 == 0 {
-		return fmt.Errorf("state file %s: %w (mode %04o): nothing was changed; chmod it if that was not meant", path,
+		return fmt.Errorf("state file %s: %w (mode %04o): the state is as it was; chmod it if that was not meant", path,
 			ErrReadOnly, info.Mode().Perm())
 	}
 	return nil

@@ -89,6 +89,45 @@ func AcquireLock(ctx context.Context, dir string, holder Holder, wait time.Durat
 	}
 }
 
+// LockHolder reports who holds the lock in the state's folder, and whether anybody does. It never takes the lock, not even for
+// a moment.
+func LockHolder(dir string) (h Holder, held bool, err error) {
+	path := filepath.Join(dir, LockName)
+	folder, err := openFolder(dir, false)
+	if err != nil || folder == nil {
+		return h, false, err
+	}
+	defer folder.Close()
+	file, err := openAt(folder, LockName, path, unix.O_RDONLY, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return h, false, nil
+	}
+	if err != nil {
+		return h, false, explain("read", path, err)
+	}
+	defer file.Close()
+	if h = readHolder(file); h.Who == "" {
+		return h, false, nil // it is empty while nobody holds it
+	}
+	return h, isLocked(file), nil
+}
+
+// isLocked reads the kernel's list of locks: to try the lock would be to take it.
+func isLocked(file *os.File) bool {
+	var st unix.Stat_t
+	list, err := os.ReadFile("/proc/locks")
+	if err != nil || unix.Fstat(int(file.Fd()), &st) != nil {
+		return true // it says that it is
+	}
+	inode := fmt.Sprintf(":%d ", st.Ino)
+	for line := range strings.Lines(string(list)) {
+		if strings.Contains(line, "FLOCK") && strings.Contains(line, inode) {
+			return true
+		}
+	}
+	return false
+}
+
 // openLock tries once.
 func openLock(folder *os.File, path string) (*os.File, error) {
 	file, err := openAt(folder, LockName, path, unix.O_RDWR|unix.O_CREAT, 0o600)

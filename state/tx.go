@@ -325,7 +325,7 @@ func parseMeta(file string, raw []byte) (meta, error) {
 		return meta{}, broken(err.Error())
 	}
 	if version.Format > format {
-		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): nothing was changed; use that version", file,
+		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): it was left as it is; use that version", file,
 			ErrNewer, version.Format, format)
 	}
 	if version.Format > 0 && version.Format < oldest {

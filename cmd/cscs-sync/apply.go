@@ -288,11 +288,7 @@ func summary(j approval.Judged) state.Approval {
 
 // checkHolds refuses a plan that touches what somebody holds.
 func (s *session) checkHolds(p *approved) error {
-	var holds []planner.Hold
-	err := s.store.View(func(tx *state.Tx) (err error) {
-		holds, err = tx.Holds(s.now())
-		return err
-	})
+	holds, err := s.holds()
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,9 @@ func (r *round) account(res apply.Result) {
 		r.memory.done(res.Action, r.s.now())
 		r.log.Info("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status)
 	case apply.NotBegun:
+	case apply.Unrecorded: // the plan is still open: the next round continues it
+		r.failed++
+		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err))
 	case apply.Undelivered: // the outbox tries again by itself
 		r.failed++
 		r.memory.done(res.Action, r.s.now())
@@ -87,7 +90,8 @@ func (r *round) account(res apply.Result) {
 			"next", "cscs-sync callbacks list")
 	default:
 		r.failed++
-		if errors.Is(res.Err, context.Canceled) { // it was told to stop, which says nothing about the resource
+		var held *apply.HeldError
+		if errors.Is(res.Err, context.Canceled) || errors.As(res.Err, &held) { // which says nothing about the resource
 			r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err))
 			break
 		}

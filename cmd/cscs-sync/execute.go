@@ -222,11 +222,12 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 	report := newReport(s.app, p, o.json, o.quiet)
 	report.begin()
 	s.stage("applying", applyingTime)
-	results, err := o.engine(s, storage, report).Run(ctx, s.stop, job)
-	o.results = results
+	engine := o.engine(s, storage, report)
+	results, err := engine.Run(ctx, s.stop, job)
+	o.results, report.told = results, engine.Told()
 	if err != nil {
 		report.end(results, state.Interrupted)
-		return fmt.Errorf("%w\nplan %s has begun; go on with: cscs-sync apply %s", err, p.name(), p.path)
+		return err
 	}
 	result := resultOf(results)
 	if result == state.Partial && ctx.Err() != nil {
@@ -249,7 +250,7 @@ func (o *applyOptions) engine(s *session, storage apply.Storage, report *report)
 		report.event(e)
 	}
 	return &apply.Engine{Storage: storage, Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Notify: notify,
-		Guard: o.guard, Reached: s.reached, Parallelism: workers, Host: s.host, Who: s.user,
+		Guard: o.guard, Holds: s.holds, Reached: s.reached, Parallelism: workers, Host: s.host, Who: s.user,
 		RootUID: s.cfg.Settings.Root.UID, RootGID: s.cfg.Settings.Root.GID}
 }
 
@@ -261,7 +262,8 @@ func (o *applyOptions) finish(s *session, p *approved, report *report, result st
 		return err
 	})
 	if err != nil {
-		return err
+		report.end(o.results, state.Interrupted)
+		return fmt.Errorf("record how plan %s ended: %w", p.name(), err)
 	}
 	report.end(o.results, result)
 	if !o.quiet {
@@ -276,13 +278,13 @@ func (o *applyOptions) finish(s *session, p *approved, report *report, result st
 	return nil
 }
 
-// resultOf is how a run ended: interrupted if anything was not begun, partial if anything failed, was skipped or could not
+// resultOf is how a run ended: interrupted if anything was not begun or not recorded, partial if anything failed, was skipped or could not
 // be reported.
 func resultOf(results []apply.Result) state.Result {
 	result := state.Done
 	for _, r := range results {
 		switch r.Status {
-		case apply.NotBegun:
+		case apply.NotBegun, apply.Unrecorded:
 			return state.Interrupted
 		case apply.Done:
 		default:

@@ -80,13 +80,49 @@ func (a *app) addHold(glob, reason, until string) error {
 		return err
 	}
 	h := planner.Hold{Glob: glob, Reason: reason, Until: end, By: a.user}
-	return s.store.Update(func(tx *state.Tx) error {
+	err = s.store.Update(func(tx *state.Tx) error {
 		if err := tx.AddHold(h); err != nil {
 			return err
 		}
 		_, err := tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventHold, Text: glob + ": " + reason})
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return a.tellRunning(s)
+}
+
+// tellRunning says which apply is running while a hold begins, and what it still does: the person who asked for the hold may
+// have to wait for that. It is asked after the hold is in the state, so that an apply that begins later sees the hold.
+func (a *app) tellRunning(s *session) error {
+	h, running, err := state.LockHolder(s.store.Dir())
+	if err != nil {
+		return fmt.Errorf("the hold is in force, and whether an apply is running could not be found out: %w", err)
+	}
+	if !running {
+		return nil
+	}
+	what := "A process that has not said who it is"
+	if h.Who != "" {
+		what = fmt.Sprintf("%s on %s (pid %d, since %s)", planfile.Quote(h.Who), planfile.Quote(h.Host), h.PID, minute(h.Since))
+	}
+	if h.Plan != "" {
+		what += " applies plan " + planfile.ShortID(h.Plan)
+	} else {
+		what += " holds the lock"
+	}
+	a.tell("%s. It finishes the resources that it is changing now, and skips what the hold matches after that.", what)
+	return nil
+}
+
+// holds are the holds in force.
+func (s *session) holds() (holds []planner.Hold, err error) {
+	err = s.store.View(func(tx *state.Tx) error {
+		holds, err = tx.Holds(s.now())
+		return err
+	})
+	return holds, err
 }
 
 // parseUntil reads the end of a hold; the zero time is no end.

@@ -91,7 +91,7 @@ func (m *metrics) begin() {
 		}
 	}
 	for _, kind := range planner.ActionKinds()[:8] {
-		for _, status := range []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered} {
+		for _, status := range []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered, apply.Unrecorded} {
 			m.changes.WithLabelValues(string(kind), string(status))
 		}
 	}

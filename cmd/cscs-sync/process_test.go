@@ -109,7 +109,7 @@ func TestSecondSignal(t *testing.T) {
 			if took := time.Since(second); code != exitInterrupted || took > 4*time.Second {
 				t.Errorf("exit %d after %s", code, took)
 			}
-			for _, want := range []string{"Apply incomplete!", "1 done but not reported", "To go on where it stopped: cscs-sync apply"} {
+			for _, want := range []string{"Apply incomplete!", "1 done but not reported", "To continue where it stopped: cscs-sync apply"} {
 				if !strings.Contains(s.log(), want) {
 					t.Errorf("the account lacks %q:\n%s", want, s.log())
 				}

@@ -140,7 +140,7 @@ func TestSignals(t *testing.T) {
 			if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != exitInterrupted {
 				t.Fatalf("ended with %v, want exit 130\n%s", err, s.log())
 			}
-			for _, want := range []string{"not begun", "To go on where it stopped: cscs-sync apply"} {
+			for _, want := range []string{"not begun", "To continue where it stopped: cscs-sync apply"} {
 				if !strings.Contains(s.log(), want) {
 					t.Errorf("the account lacks %q:\n%s", want, s.log())
 				}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ type report struct {
 	json bool
 	out  io.Writer
 	n    int
+	// told counts what Waldur has taken.
+	told map[planner.Callback]int
 }
 
 func newReport(a *app, p *approved, asJSON, quiet bool) *report {
@@ -102,13 +105,18 @@ func (r *report) progress(e apply.Event) {
 // refusedResult is the only line of an apply --json that was refused.
 func (a *app) refusedResult(id string) {
 	r := report{app: a, plan: &approved{id: id}, json: true, out: a.stdout}
-	r.line(jsonEnd{planfile.FormatVersion, id, "refused", allStatuses(nil), []jsonResource{}})
+	r.line(jsonEnd{planfile.FormatVersion, id, "refused", allStatuses(nil), []jsonResource{}, nil})
+}
+
+// reportedStatuses are the statuses in the order in which the account gives them.
+func reportedStatuses() []apply.Status {
+	return []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered, apply.Unrecorded, apply.NotBegun}
 }
 
 // allStatuses counts every status, those that do not occur too.
 func allStatuses(results []apply.Result) map[string]int {
 	counts := countStatuses(results)
-	for _, s := range []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered, apply.NotBegun} {
+	for _, s := range reportedStatuses() {
 		counts[string(s)] += 0
 	}
 	return counts
@@ -127,6 +135,8 @@ func words(k planner.ActionKind, s apply.Status, err error) string {
 			return done + ", but not reported"
 		}
 		return done + ", but Waldur does not know yet"
+	case apply.Unrecorded:
+		return done + ", but that could not be recorded"
 	case apply.Skipped:
 		return "skipped"
 	case apply.NotBegun: // and yet told of
@@ -142,6 +152,8 @@ type jsonEnd struct {
 	Result        string         `json:"result"`
 	Counts        map[string]int `json:"counts"`
 	Resources     []jsonResource `json:"resources"`
+	// Told counts what Waldur has taken, whether or not it could be recorded.
+	Told map[planner.Callback]int `json:"told,omitempty"`
 }
 
 type jsonResource struct {
@@ -156,7 +168,7 @@ type jsonResource struct {
 func (r *report) end(results []apply.Result, result state.Result) {
 	r.statusLine.Load().end()
 	if r.json {
-		end := jsonEnd{planfile.FormatVersion, r.plan.id, string(result), allStatuses(results), []jsonResource{}}
+		end := jsonEnd{planfile.FormatVersion, r.plan.id, string(result), allStatuses(results), []jsonResource{}, r.told}
 		for _, x := range results {
 			j := jsonResource{Address: x.Action.Address, Action: x.Action.Kind, Status: x.Status}
 			if x.Err != nil {
@@ -173,19 +185,35 @@ func (r *report) end(results []apply.Result, result state.Result) {
 		head, paint = "Apply incomplete!", color.FgRed
 	}
 	var parts []string
-	for _, s := range []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered, apply.NotBegun} {
+	for _, s := range reportedStatuses() {
 		if n := counts[string(s)]; n > 0 || s == apply.Done {
 			parts = append(parts, fmt.Sprintf("%d %s", n, statusWords(s)))
 		}
 	}
 	fmt.Fprintf(r.out, "\n%s %s.\n", r.paint(r.out, head, paint, color.Bold), strings.Join(parts, ", "))
+	if result != state.Done {
+		r.tellTold()
+	}
 	r.next(results, counts, result)
+}
+
+// tellTold says what Waldur has taken: where not all went well, the statuses alone do not show it.
+func (r *report) tellTold() {
+	var parts []string
+	for _, c := range slices.Sorted(maps.Keys(r.told)) {
+		parts = append(parts, fmt.Sprintf("%d %s", r.told[c], c))
+	}
+	if len(parts) > 0 {
+		fmt.Fprintf(r.out, "Waldur was told: %s.\n", strings.Join(parts, ", "))
+	}
 }
 
 func statusWords(s apply.Status) string {
 	switch s {
 	case apply.Undelivered:
 		return "done but not reported"
+	case apply.Unrecorded:
+		return "done but not recorded"
 	case apply.NotBegun:
 		return "not begun"
 	}
@@ -196,7 +224,7 @@ func statusWords(s apply.Status) string {
 func (r *report) next(results []apply.Result, counts map[string]int, result state.Result) {
 	switch {
 	case result == state.Interrupted && r.plan.path != "":
-		fmt.Fprintf(r.out, "To go on where it stopped: cscs-sync apply %s\n", r.plan.path)
+		fmt.Fprintf(r.out, "To continue where it stopped: cscs-sync apply %s\n", r.plan.path)
 	case result == state.Interrupted:
 		fmt.Fprintf(r.out, "Plan %s has begun; end it with `cscs-sync state abandon %s`, then apply again.\n",
 			planfile.ShortID(r.plan.id), r.plan.id)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,6 +124,8 @@ const (
 	NotBegun Status = "not_begun"
 	// Undelivered: the storage is done, and a callback waits in the outbox.
 	Undelivered Status = "undelivered"
+	// Unrecorded: the storage is done, or Waldur was told, and the state could not be written.
+	Unrecorded Status = "unrecorded"
 )
 
 // Result is how one action ended.
@@ -156,6 +157,8 @@ type Engine struct {
 	Notify func(Event)
 	// Guard is asked before each group of changes whether they are still ours alone to make; nil: they are.
 	Guard func() error
+	// Holds gives the holds in force. It is called before each change and each callback; nil: nothing is ever held.
+	Holds func() ([]planner.Hold, error)
 	// Reached is called at each point at which a kill must do no harm; nil outside of tests.
 	Reached func(point string)
 	// Parallelism is how many resources are worked on at a time; at least 1.
@@ -170,13 +173,17 @@ type Engine struct {
 	parents map[string]error
 	// paused is set once Waldur refused the token: no other callback would fare better.
 	paused atomic.Bool
+	// full is set once the state could not be written: nothing further is begun or told.
+	full atomic.Bool
+	told told
 }
 
 // batchSize is how many resources share one transaction of the state.
 const batchSize = 64
 
-// Run does the job. It stops after what is under way when stop is closed, and at once when ctx ends. Every action of the
-// job has a result. An error tells that the state could not be written: then nothing further is begun.
+// Run does the job. It finishes what it has begun when stop is closed, and ends at once when ctx ends. Every action of the
+// job has a result. An error means that the state could not be written, or the lock was lost: nothing further is begun, and
+// the results say what happened all the same.
 func (e *Engine) Run(ctx context.Context, stop <-chan struct{}, job Job) ([]Result, error) {
 	e.parents = map[string]error{}
 	results := make([]Result, len(job.Work))
@@ -282,32 +289,60 @@ func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, inde
 		w := &job.Work[indexes[i]]
 		e.tell(Event{Action: w.Action, Step: "begin"})
 		o := &outcome{index: indexes[i]}
-		o.err = e.work(ctx, stop, job, w, o)
+		if o.err = e.held(w.Action.Address); o.err == nil {
+			o.err = e.work(ctx, stop, job, w, o)
+		}
 		outcomes[i] = o
 	})
-	if err := e.commit(job, outcomes); err != nil {
-		return err
-	}
+	err := e.commit(job, outcomes)
+	var failed firstError
+	failed.keep(err)
 	e.each(len(indexes), func(i int) {
 		o := outcomes[i]
 		if o == nil {
 			return
 		}
 		r := &results[o.index]
-		r.Status, r.Err = Done, o.err
-		if errors.Is(o.err, errStopped) {
-			r.Status = NotBegun
-		} else if o.err != nil {
-			r.Status = Failed
-			if job.Work[o.index].Queued {
-				r.Err = fmt.Errorf("%w; callbacks of an earlier run may still wait. Run `cscs-sync callbacks list`", o.err)
+		r.Status, r.Err = statusOf(o.err), o.err
+		if r.Status == Failed && job.Work[o.index].Queued {
+			r.Err = fmt.Errorf("%w; callbacks of an earlier run may still wait. Run `cscs-sync callbacks list`", o.err)
+		}
+		if r.Status == Done && err != nil {
+			r.Status, r.Err = Unrecorded, errors.New("it is done, and could not be recorded")
+		} else if r.Status == Done {
+			if r.Err = e.deliver(ctx, r.Action, o); r.Err != nil {
+				r.Status = statusOfTelling(r.Err)
 			}
-		} else if err := e.deliver(ctx, r.Action, o); err != nil {
-			r.Status, r.Err = Undelivered, err
+		}
+		if r.Status == Unrecorded {
+			failed.keep(r.Err)
 		}
 		e.tell(Event{Action: r.Action, Step: "end", Status: r.Status, Err: r.Err})
 	})
-	return nil
+	return failed.err
+}
+
+// statusOf is how the work on a resource ended, before anything is recorded or told.
+func statusOf(err error) Status {
+	var held *HeldError
+	switch {
+	case err == nil:
+		return Done
+	case errors.As(err, &held):
+		return Skipped
+	case errors.Is(err, errStopped):
+		return NotBegun
+	}
+	return Failed
+}
+
+// statusOfTelling is how a resource whose storage is done ended, if telling Waldur gave an error.
+func statusOfTelling(err error) Status {
+	var unnoted *unnotedError
+	if errors.As(err, &unnoted) {
+		return Unrecorded
+	}
+	return Undelivered
 }
 
 // each calls f for 0 … n-1, some at a time, and waits for all.
@@ -322,63 +357,6 @@ func (e *Engine) each(n int, f func(int)) {
 		})
 	}
 	wg.Wait()
-}
-
-// commit writes what a batch did: journal, records, register and outbox, all or nothing, synced before any callback.
-func (e *Engine) commit(job *Job, outcomes []*outcome) error {
-	e.reached("journal")
-	err := e.Journal.Update(func(tx *state.Tx) error {
-		for _, o := range outcomes {
-			if o == nil {
-				continue
-			}
-			if err := e.commitOne(tx, job, o); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	e.reached("record written")
-	if err != nil {
-		return fmt.Errorf("write down what was done: %w; the storage may be ahead of the state, run apply again", err)
-	}
-	return nil
-}
-
-func (e *Engine) commitOne(tx *state.Tx, job *Job, o *outcome) error {
-	w := &job.Work[o.index]
-	step := state.Step{Key: w.Action.Key, Name: "done", Inode: o.inode, Note: strings.Join(o.steps, " ")}
-	if o.err != nil {
-		step.Name, step.Note = "failed", o.err.Error()
-	} else if err := e.putInOutbox(tx, job, w, o); err != nil {
-		return err
-	}
-	if err := tx.AppendSteps(job.ID, []state.Step{step}); err != nil {
-		return err
-	}
-	return e.commitRecord(tx, w, o) // a move that was made is noted, whatever failed after it
-}
-
-func (e *Engine) commitRecord(tx *state.Tx, w *Work, o *outcome) error {
-	switch {
-	case o.archived != nil:
-		if err := tx.PutArchived(*o.archived); err != nil {
-			return err
-		}
-		_, err := tx.DeleteRecord(w.Action.Key)
-		return err
-	case o.forget:
-		_, err := tx.DeleteRecord(w.Action.Key)
-		return err
-	case o.restored != "":
-		if _, err := tx.DeleteArchived(o.restored); err != nil {
-			return err
-		}
-	}
-	if o.record == nil {
-		return nil
-	}
-	return tx.PutRecord(*o.record)
 }
 
 func (e *Engine) tell(ev Event) {

@@ -47,7 +47,10 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 		return err
 	}
 	e.reached("manifest written")
-	if err := e.agree(ctx, w); err != nil {
+	if err = e.held(a.Address); err == nil {
+		err = e.agree(ctx, w)
+	}
+	if err != nil {
 		return errors.Join(err, ready.Discard())
 	}
 	e.reached("rename")
@@ -126,6 +129,7 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 	} else if order, err := e.Orders.Get(ctx, w.Order); err != nil {
 		said += "; its order could not be asked: " + err.Error()
 	} else if said += "; its order is " + string(order.State); took(planner.Approve, order.State) {
+		e.told.add(planner.Approve)
 		return nil
 	}
 	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address, planner.ShortID(a.Order), said)

@@ -126,6 +126,12 @@ func (e *Engine) deliverOne(ctx context.Context, d *state.Delivery, t *telling) 
 	if e.paused.Load() {
 		return fmt.Errorf("tell Waldur %s of %s: %w", d.Callback, d.Address, ErrPaused)
 	}
+	if e.full.Load() {
+		return fmt.Errorf("tell Waldur %s of %s: %w", d.Callback, d.Address, errUnsent)
+	}
+	if err := e.held(d.Address); err != nil {
+		return fmt.Errorf("tell Waldur %s: it waits in the outbox: %w", d.Callback, err)
+	}
 	if d.Parked {
 		return e.lookUpParked(ctx, d, t)
 	}
@@ -163,6 +169,9 @@ func (e *Engine) note(d *state.Delivery, f finding, wait time.Duration) error {
 	if f.verdict == stuck && d.Tries+1 >= mostStuck {
 		f = finding{parked, fmt.Sprintf("%s after %d rounds of tries", f.why, d.Tries+1)}
 	}
+	if f.verdict == delivered {
+		e.told.add(d.Callback)
+	}
 	err := e.Journal.Update(func(tx *state.Tx) error {
 		switch f.verdict {
 		case delivered:
@@ -178,7 +187,8 @@ func (e *Engine) note(d *state.Delivery, f finding, wait time.Duration) error {
 	what := fmt.Sprintf("tell Waldur %s of %s: %s", d.Callback, d.Address, f.why)
 	switch {
 	case err != nil:
-		return fmt.Errorf("note the answer to %s of %s: %w", d.Callback, d.Address, err)
+		e.full.Store(true)
+		return &unnotedError{fmt.Errorf("note Waldur's answer to %s of %s: %w", d.Callback, d.Address, err)}
 	case f.verdict == delivered:
 		return nil
 	case f.verdict == dropped:

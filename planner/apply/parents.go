@@ -28,7 +28,7 @@ func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job
 			break
 		}
 		e.tell(Event{Action: p.action, Step: "begin"})
-		err := e.parentsOf(p.action)
+		err := errors.Join(e.held(p.action.Address), e.parentsOf(p.action))
 		if err == nil {
 			err = e.makeParent(job, p)
 		}
@@ -37,16 +37,19 @@ func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job
 			continue
 		}
 		outcomes = append(outcomes, &outcome{index: p.index, err: err})
-		results[p.index].Status, results[p.index].Err = Done, err
-		if err != nil {
-			results[p.index].Status = Failed
-		}
+		results[p.index].Status, results[p.index].Err = statusOf(err), err
 		e.tell(Event{Action: p.action, Step: "end", Status: results[p.index].Status, Err: err})
 	}
 	if len(outcomes) == 0 {
 		return nil
 	}
-	return e.commit(job, outcomes)
+	err := e.commit(job, outcomes)
+	for _, o := range outcomes {
+		if r := &results[o.index]; err != nil && r.Status == Done {
+			r.Status = Unrecorded
+		}
+	}
+	return err
 }
 
 // missingParents lists the directories above that the job's work needs, sorted so that each follows what it lies in.
@@ -59,6 +62,9 @@ func (e *Engine) missingParents(job *Job) []parent {
 		}
 		if isParent(w.Action) {
 			byPath[w.Action.Storage] = parent{w.Action.System, w.Action.Storage, i, w.Action}
+		}
+		if len(w.Action.Parents) > 0 && e.held(w.Action.Address) != nil {
+			continue // nobody needs them now
 		}
 		for _, path := range w.Action.Parents {
 			if _, ok := byPath[path]; !ok {

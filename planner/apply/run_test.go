@@ -86,8 +86,13 @@ func TestAStateThatCannotBeWritten(t *testing.T) {
 	w, e, job := twoBatches(t)
 	e.Journal = &broken{w.store, 0}
 	results, err := e.Run(context.Background(), nil, job)
-	if !mentions(err, "the disk is full", "run apply again") {
+	if !mentions(err, "the disk is full", "the storage is ahead of the state") {
 		t.Error(err)
+	}
+	for i := range batchSize {
+		if results[i].Status != Unrecorded || !mentions(results[i].Err, "it is done, and could not be recorded") {
+			t.Fatalf("%d was made: %+v", i, results[i])
+		}
 	}
 	if log := strings.Join(w.log, " "); strings.Contains(log, "approve") || strings.Contains(log, fmt.Sprint("p", batchSize)) || results[batchSize].Status != NotBegun {
 		t.Errorf("it went on: %s", log)
@@ -123,11 +128,48 @@ func TestAnAnswerThatCannotBeNoted(t *testing.T) {
 	e := w.engine()
 	e.Journal = &broken{w.store, 1}
 	results, err := e.Run(context.Background(), nil, job)
-	if err != nil || results[0].Status != Undelivered || !mentions(results[0].Err, "the disk is full") {
+	if !mentions(err, "the disk is full") || results[0].Status != Unrecorded || !mentions(results[0].Err, "note Waldur's answer to approve") {
 		t.Errorf("%v, %+v", err, results)
+	}
+	if told := e.Told(); len(told) != 1 || told[planner.Approve] != 1 {
+		t.Errorf("Waldur was told %v", told)
 	}
 	if got := w.outbox(); got != "approve due, set_backend_id due, set_state_done due" || slices.Contains(w.log, "set_backend_id bio") {
 		t.Errorf("the outbox holds %q after %v", got, w.log)
+	}
+}
+
+// What was archived and failed, or was left out, is not called done when the state cannot be written.
+func TestTheAccountOfAStateThatCannotBeWritten(t *testing.T) {
+	w := newWorld(t)
+	job := Job{Work: []Work{w.removal("old"), creation("good"), creation("bad"), creation("held"), creation("more")}}
+	w.fail["mode 2770 bad"] = errors.New("read-only file system")
+	w.begin(&job)
+	e := w.engine()
+	e.Journal = &broken{w.store, 0}
+	e.Holds = func() ([]planner.Hold, error) {
+		return []planner.Hold{{Glob: "/capstor/held", By: "ben", Reason: "no"}}, nil
+	}
+	results, err := e.Run(context.Background(), nil, job)
+	if err == nil {
+		t.Error("no error")
+	}
+	wantStatuses(t, results, map[string]Status{"old": Unrecorded, "good": Unrecorded, "bad": Failed, "held": Skipped, "more": Unrecorded})
+	if told := e.Told(); len(told) != 1 || told[planner.Approve] != 1 {
+		t.Errorf("Waldur was told %v", told)
+	}
+}
+
+// Once an answer could not be noted, nothing more is told and no further batch begins.
+func TestNothingIsBegunOnceAnAnswerCannotBeNoted(t *testing.T) {
+	w, e, job := twoBatches(t)
+	e.Journal = &broken{w.store, 2}
+	results, err := e.Run(context.Background(), nil, job)
+	if !mentions(err, "the disk is full") || results[batchSize].Status != NotBegun || results[0].Status != Unrecorded || results[1].Status != Undelivered {
+		t.Errorf("%v; %s, %s … %s", err, results[0].Status, results[1].Status, results[batchSize].Status)
+	}
+	if n := strings.Count(strings.Join(w.log, "\n"), "approve"); n != 1 {
+		t.Errorf("%d approves, want 1", n)
 	}
 }
 

@@ -211,9 +211,16 @@ func (e *Engine) tag(ctx context.Context, stop <-chan struct{}, a *planner.Actio
 		case <-ctx.Done():
 		}
 	}()
+	var held error
 	left, err := d.Tag(ctx, planner.ProjectID(project), func(seen int) {
 		e.tell(Event{Action: a, Step: fmt.Sprintf("tagged %d entries", seen)})
+		if held = e.held(a.Address); held != nil {
+			cancel()
+		}
 	})
+	if held != nil {
+		return fmt.Errorf("it is tagged in part: %w", held)
+	}
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%w: %w", errStopped, err)
 	}

@@ -1,0 +1,114 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// commit writes what a batch did: journal, records, register and outbox, all or nothing, synced before any callback. What the
+// state cannot hold of one resource fails that resource alone.
+func (e *Engine) commit(job *Job, outcomes []*outcome) error {
+	e.reached("journal")
+	err := e.Journal.Update(func(tx *state.Tx) error {
+		for _, o := range outcomes {
+			if o == nil {
+				continue
+			}
+			if err := e.commitOne(tx, job, o); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	e.reached("record written")
+	if err != nil {
+		e.full.Store(true)
+		return fmt.Errorf("record what was done: %w; the storage is ahead of the state", err)
+	}
+	return nil
+}
+
+func (e *Engine) commitOne(tx *state.Tx, job *Job, o *outcome) error {
+	w := &job.Work[o.index]
+	if err := e.commitRecord(tx, w, o); err != nil { // a move that was made is noted, whatever failed after it
+		return err
+	}
+	step := state.Step{Key: w.Action.Key, Name: stepNames[statusOf(o.err)], Inode: o.inode, Note: strings.Join(o.steps, " ")}
+	if o.err != nil {
+		step.Note = o.err.Error()
+	} else if err := e.putInOutbox(tx, job, w, o); err != nil {
+		return err
+	}
+	return tx.AppendSteps(job.ID, []state.Step{step})
+}
+
+// stepNames are the journal's words for how a resource ended.
+var stepNames = map[Status]string{Done: "done", Failed: "failed", NotBegun: "failed", Skipped: "skipped"}
+
+func (e *Engine) commitRecord(tx *state.Tx, w *Work, o *outcome) error {
+	switch {
+	case o.archived != nil:
+		if err := tx.PutArchived(*o.archived); err != nil {
+			return err
+		}
+		_, err := tx.DeleteRecord(w.Action.Key)
+		return err
+	case o.forget:
+		_, err := tx.DeleteRecord(w.Action.Key)
+		return err
+	case o.restored != "":
+		if _, err := tx.DeleteArchived(o.restored); err != nil {
+			return err
+		}
+	}
+	if o.record == nil {
+		return nil
+	}
+	return tx.PutRecord(*o.record)
+}
+
+// unnotedError is an answer of Waldur that could not be noted in the state.
+type unnotedError struct{ error }
+
+func (e *unnotedError) Unwrap() error { return e.error }
+
+// errUnsent is why a callback is not sent once the state cannot be written.
+var errUnsent = errors.New("it is not sent, because the state cannot be written; it waits in the outbox")
+
+// firstError keeps the first error that several goroutines meet.
+type firstError struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *firstError) keep(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+// told counts what Waldur has taken in this run, whether or not it could be noted.
+type told struct {
+	mu    sync.Mutex
+	calls map[planner.Callback]int
+}
+
+func (t *told) add(c planner.Callback) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.calls == nil {
+		t.calls = map[planner.Callback]int{}
+	}
+	t.calls[c]++
+}
+
+// Told is how many callbacks of each kind Waldur has taken, also those whose answers could not be noted. Ask after
+// [Engine.Run].
+func (e *Engine) Told() map[planner.Callback]int { return e.told.calls }
