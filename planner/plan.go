@@ -133,10 +133,12 @@ type Change struct {
 // Context is everything that explains a plan and does not decide what is done.
 type Context struct {
 	// Made is when, in UTC, to the second. It also names archived directories.
-	Made    time.Time `json:"made"`
-	User    string    `json:"user"`
-	Host    string    `json:"host"`
-	Version string    `json:"version"`
+	Made time.Time `json:"made"`
+	// Ledger is the number of the last entry of the state's history when this was planned: what orders plans.
+	Ledger  uint64 `json:"ledger,omitempty"`
+	User    string `json:"user"`
+	Host    string `json:"host"`
+	Version string `json:"version"`
 	// Renderer is the version of the rendering and compression rules; files of another one are shown, never applied.
 	Renderer int `json:"renderer"`
 	// Source is where the resources came from: the proxy's host, or the names of files.

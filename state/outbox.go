@@ -111,12 +111,21 @@ func (tx *Tx) Due(now time.Time) ([]Delivery, error) {
 	var out []Delivery
 	seen := map[queue]bool{}
 	for _, d := range waiting {
-		if !seen[d.queue()] && !d.Parked && !now.Before(d.Next) {
+		if !seen[d.queue()] && !d.Parked && !d.waits(now) {
 			out = append(out, d)
 		}
 		seen[d.queue()] = true
 	}
 	return out, err
+}
+
+// longestWait is for how long an answer of Waldur's may put a callback off, and a little more.
+const longestWait = 25 * time.Hour
+
+// waits reports whether a callback is not due yet. One that is put off for longer than anything is, was put off by a clock
+// that was ahead: it is due.
+func (d Delivery) waits(now time.Time) bool {
+	return now.Before(d.Next) && d.Next.Sub(now) <= longestWait
 }
 
 // queue names the callbacks that wait for each other: those of one order of one resource.

@@ -35,9 +35,11 @@ type Approval struct {
 
 // PlanStart is a plan that is about to begin.
 type PlanStart struct {
-	// ID is the plan id; Context the SHA-256 of the whole machine's part; Made when the plan was made.
+	// ID is the plan id; Context the SHA-256 of the whole machine's part; Made when the plan was made, and Ledger the number
+	// of the last entry of the history then ([Tx.Head]).
 	ID, Context string
 	Made        time.Time
+	Ledger      uint64
 	// Keys are the resources that it touches.
 	Keys []planner.Key
 	// Approvals are those that were counted.
@@ -50,6 +52,7 @@ type Plan struct {
 	ID      string    `json:"id"`
 	Context string    `json:"context"`
 	Made    time.Time `json:"made"`
+	Ledger  uint64    `json:"ledger,omitempty"`
 	Begun   time.Time `json:"begun"`
 	By      string    `json:"by"`
 	Host    string    `json:"host,omitempty"`
@@ -60,8 +63,9 @@ type Plan struct {
 	Steps uint64 `json:"steps"`
 	// Result is empty while the plan runs for the first time.
 	Result Result `json:"result,omitempty"`
-	// Ended is when the result was noted.
-	Ended time.Time `json:"ended"`
+	// Ended is when the result was noted, EndedSeq the number of the history's entry of it.
+	Ended    time.Time `json:"ended"`
+	EndedSeq uint64    `json:"ended_seq,omitempty"`
 	// EndedBy is who ended it, and Why what was said about it.
 	EndedBy string         `json:"ended_by,omitempty"`
 	Why     string         `json:"why,omitempty"`
@@ -71,14 +75,21 @@ type Plan struct {
 // Over tells whether the plan has ended: it can never run again.
 func (p Plan) Over() bool { return p.Result != "" && p.Result != Interrupted }
 
-// Renewed tells whether a plan with this id that was made then is a new one: made after this one, and after its end. A clock
-// that was set back in between can only make it an old one.
-func (p Plan) Renewed(made time.Time) bool { return made.After(p.Made) && made.After(p.Ended) }
+// Renewed reports whether a plan with this id, made when the history's last entry was number ledger, is a new one: made
+// after this one has ended. Clocks have no part in it.
+func (p Plan) Renewed(ledger uint64) bool { return p.EndedSeq > 0 && ledger >= p.EndedSeq }
 
-// touched is the newest plan, by the time when it was made, that has begun for a resource.
+// touched is the newest plan, by what its planning knew of the history, that has begun for a resource.
 type touched struct {
-	Plan string    `json:"plan"`
-	Made time.Time `json:"made"`
+	Plan   string    `json:"plan"`
+	Made   time.Time `json:"made"`
+	Ledger uint64    `json:"ledger,omitempty"`
+}
+
+// newer reports whether t was made after another plan. Only between two for which the history was the same, the clock
+// decides: neither can be made long before the other, unless nothing was applied in between.
+func (t touched) newer(made time.Time, ledger uint64) bool {
+	return t.Ledger > ledger || t.Ledger == ledger && t.Made.After(made)
 }
 
 // usedApproval is an approval that has served a plan.
@@ -116,10 +127,10 @@ func (tx *Tx) Begin(p PlanStart) (resumed bool, err error) {
 	if known && !old.Over() {
 		return true, tx.resume(old, p)
 	}
-	if known && !old.Renewed(p.Made) {
+	if known && !old.Renewed(p.Ledger) {
 		return false, &UsedError{Plan: p.ID, At: old.Ended, By: old.EndedBy, Result: old.Result}
 	}
-	if by, err := tx.Superseded(p.ID, p.Made, p.Keys); err != nil {
+	if by, err := tx.Superseded(p); err != nil {
 		return false, err
 	} else if len(by) > 0 {
 		return false, &SupersededError{Plan: p.ID, By: by}
@@ -128,7 +139,7 @@ func (tx *Tx) Begin(p PlanStart) (resumed bool, err error) {
 }
 
 func (tx *Tx) resume(old Plan, p PlanStart) error {
-	old.Result, old.Ended, old.EndedBy, old.Why, old.Counts = "", time.Time{}, "", "", nil
+	old.Result, old.Ended, old.EndedSeq, old.EndedBy, old.Why, old.Counts = "", time.Time{}, 0, "", "", nil
 	if err := tx.put(bucketPlans, []byte(old.ID), old); err != nil {
 		return err
 	}
@@ -138,7 +149,7 @@ func (tx *Tx) resume(old Plan, p PlanStart) error {
 }
 
 func (tx *Tx) start(p PlanStart) error {
-	plan := Plan{ID: p.ID, Context: p.Context, Made: p.Made.UTC(), Begun: tx.now, By: p.Who, Host: p.Host,
+	plan := Plan{ID: p.ID, Context: p.Context, Made: p.Made.UTC(), Ledger: p.Ledger, Begun: tx.now, By: p.Who, Host: p.Host,
 		Resources: len(p.Keys), Approvals: p.Approvals}
 	if err := tx.put(bucketPlans, []byte(p.ID), plan); err != nil {
 		return err
@@ -149,7 +160,7 @@ func (tx *Tx) start(p PlanStart) error {
 		}
 	}
 	for _, k := range p.Keys {
-		if err := tx.putKeyed(bucketTouched, k, touched{Plan: p.ID, Made: p.Made.UTC()}); err != nil {
+		if err := tx.putKeyed(bucketTouched, k, touched{Plan: p.ID, Made: p.Made.UTC(), Ledger: p.Ledger}); err != nil {
 			return err
 		}
 	}
@@ -184,10 +195,10 @@ func (tx *Tx) ApprovalUsed(plan string, a Approval) (used bool, at time.Time, er
 	return false, at, nil
 }
 
-// Superseded lists the resources among keys for which another plan, made after made, has begun.
-func (tx *Tx) Superseded(id string, made time.Time, keys []planner.Key) ([]Supersession, error) {
+// Superseded lists the resources of a plan for which another plan, made after it, has begun.
+func (tx *Tx) Superseded(p PlanStart) ([]Supersession, error) {
 	var out []Supersession
-	for _, key := range keys {
+	for _, key := range p.Keys {
 		k, err := keyBytes(key)
 		if err != nil {
 			return nil, err
@@ -195,7 +206,7 @@ func (tx *Tx) Superseded(id string, made time.Time, keys []planner.Key) ([]Super
 		var t touched
 		if ok, err := tx.get(bucketTouched, k, &t); err != nil {
 			return nil, err
-		} else if ok && t.Plan != id && t.Made.After(made) {
+		} else if ok && t.Plan != p.ID && t.newer(p.Made, p.Ledger) {
 			out = append(out, Supersession{Key: key, Plan: t.Plan, Made: t.Made})
 		}
 	}
@@ -244,15 +255,16 @@ func (tx *Tx) end(id string, result Result, event, who, why string, counts map[s
 			return err
 		}
 	}
-	if err := tx.put(bucketPlans, []byte(id), p); err != nil {
-		return err
-	}
 	text := string(result)
 	if why != "" {
 		text += ": " + why
 	}
-	_, err = tx.AppendHistory(Entry{Who: who, Host: p.Host, Event: event, Plan: id, Approvals: p.Approvals, Counts: counts, Text: text})
-	return err
+	if _, err = tx.AppendHistory(Entry{Who: who, Host: p.Host, Event: event, Plan: id, Approvals: p.Approvals, Counts: counts,
+		Text: text}); err != nil {
+		return err
+	}
+	p.EndedSeq, _ = tx.Head()
+	return tx.put(bucketPlans, []byte(id), p)
 }
 
 // Step is one step of a begun plan that was done: one line of its journal.

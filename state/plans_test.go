@@ -90,17 +90,37 @@ func TestAPlanWithTheSameIDMadeLaterIsNew(t *testing.T) {
 	if err := finish(s, "p1", Done); err != nil {
 		t.Fatal(err)
 	}
-	p.Made = c.t
+	p.Made = c.t.AddDate(10, 0, 0)
 	if _, err := begin(s, p); !errors.As(err, new(*UsedError)) {
-		t.Errorf("made when the first ended: %v", err)
+		t.Errorf("made before the first ended, by a clock that is ahead: %v", err)
 	}
-	p.Made = c.t.Add(time.Second)
+	p.Made = c.t.AddDate(-10, 0, 0) // whatever the clock says
+	view(t, s, func(tx *Tx) error { p.Ledger, _ = tx.Head(); return nil })
 	if _, err := begin(s, p); !errors.As(err, new(*ApprovalUsedError)) {
 		t.Errorf("with the approval of the first: %v", err)
 	}
 	p.Approvals[0].Digest = "another"
 	if resumed, err := begin(s, p); resumed || err != nil {
 		t.Errorf("with an approval of its own: %t, %v", resumed, err)
+	}
+}
+
+// The clock was ten years ahead while a plan was made and began: the ledger orders plans, and later ones are not superseded.
+func TestPlansAreOrderedByTheLedger(t *testing.T) {
+	s, c := newStore(t)
+	early := start(c, "early", key(1))
+	c.forward(10 * 365 * 24 * time.Hour)
+	if _, err := begin(s, start(c, "ahead", key(1))); err != nil {
+		t.Fatal(err)
+	}
+	c.forward(-10 * 365 * 24 * time.Hour)
+	late := start(c, "late", key(1))
+	view(t, s, func(tx *Tx) error { late.Ledger, _ = tx.Head(); return nil })
+	if _, err := begin(s, late); err != nil {
+		t.Errorf("a plan made later: %v", err)
+	}
+	if _, err := begin(s, early); !errors.As(err, new(*SupersededError)) {
+		t.Errorf("a plan made before both: %v", err)
 	}
 }
 

@@ -115,7 +115,8 @@ func (s *Store) remember(id fileIdentity) {
 func (s *Store) copyDue() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.copied.IsZero() || s.options.Now().Sub(s.copied) > copyLifetime
+	age := s.options.Now().Sub(s.copied)
+	return s.copied.IsZero() || age > copyLifetime || age < 0
 }
 
 func (s *Store) hasCopied() {

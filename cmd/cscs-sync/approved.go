@@ -62,7 +62,7 @@ func (r *round) applyHeld(ctx context.Context, path string, ask *request) error 
 		r.leaveOpen(p.plan)
 		return r.showFirst("approved", path, p.plan)
 	}
-	if r.s.now().Before(r.heldTries[filepath.Base(path)].until) {
+	if waitsUntil(r.s.now(), r.heldTries[filepath.Base(path)].until, longestBackoff) {
 		if begun {
 			r.leaveOpen(p.plan)
 		}

@@ -132,6 +132,9 @@ func (d *doctor) leftOver() {
 				planfile.ShortID(p.ID), minute(p.Begun))
 		}
 	}
+	if n, last, err := d.fromFuture(); err == nil && n > 0 {
+		d.say("WARN", "clock, state", "%s", futureText(n, last))
+	}
 	parked, old := 0, 0
 	for i := range calls {
 		u := calls[i].Undelivered()

@@ -147,8 +147,9 @@ func earlierOrders(p *approved, steps []state.Step) []planner.Question {
 // begin notes in the ledger, synced, that the plan has begun: from here on apply resumes it.
 func (s *session) begin(p *approved, job apply.Job, now *planned, approvals []state.Approval, begun bool) error {
 	return s.store.Update(func(tx *state.Tx) error {
-		_, err := tx.Begin(state.PlanStart{ID: p.id, Context: p.contextDigest(), Made: p.plan.Context.Made, Keys: keysOf(p.plan),
-			Approvals: approvals, Who: s.user, Host: s.host})
+		start := p.start()
+		start.Approvals, start.Who, start.Host = approvals, s.user, s.host
+		_, err := tx.Begin(start)
 		if err != nil {
 			return err
 		}

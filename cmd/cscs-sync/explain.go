@@ -133,7 +133,7 @@ func (e *explanation) tries(k planner.Key) {
 	if f.quarantined() {
 		again = "has it in quarantine: it tries it once an hour, next "
 	}
-	if !f.Until.After(e.now()) {
+	if !f.isWaiting(e.now()) {
 		next = "in its next round"
 	}
 	often := "once"

@@ -20,8 +20,6 @@ const (
 	// not believed.
 	shrunkShare = 0.1
 	shrunkLeast = 3
-	// clockSlack is by how much a recorded time may lie ahead before the clock is taken to have been set back.
-	clockSlack = 5 * time.Minute
 )
 
 // index is the last complete listing, kept for the orders lane.
@@ -66,8 +64,8 @@ func (r *round) index() (index, error) {
 // isOld reports whether the index is too old to be planned against, or made at a time that has not come yet: then the clock
 // was set back, and nobody knows how old it is.
 func (l *loop) isOld(last index) bool {
-	age := l.s.now().Sub(last.at)
-	return age > indexAge*l.s.cfg.Run.AuditInterval || age < -clockSlack
+	now := l.s.now()
+	return now.Sub(last.at) > indexAge*l.s.cfg.Run.AuditInterval || isAhead(now, last.at)
 }
 
 // indexed completes a partial listing by the items of the last complete one, so that a conflict with them, and their part in

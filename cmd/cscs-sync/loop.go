@@ -90,6 +90,9 @@ func (l *loop) run(ctx context.Context) error {
 	defer cancel()
 	l.log.Info("start", "version", version(), "state", l.s.store.Dir(), "once", l.o.once, "dry_run", l.o.dryRun, "interval", l.interval(),
 		"audit_interval", l.s.cfg.Run.AuditInterval)
+	if n, last, err := l.s.fromFuture(); err == nil && n > 0 {
+		l.log.Warn("clock", "error", futureText(n, last))
+	}
 	go l.watchMounts(work, 3*l.s.mountTimeout)
 	result := make(chan error, 1)
 	go func() {
@@ -151,7 +154,7 @@ func (l *loop) forever(ctx context.Context) error {
 
 // tick runs the audit when it is due, and the orders lane unless that audit has looked at everything.
 func (l *loop) tick(ctx context.Context) {
-	if !l.s.now().Before(l.auditDue) {
+	if !waitsUntil(l.s.now(), l.auditDue, l.s.cfg.Run.AuditInterval) {
 		before := l.listed
 		why := l.round(ctx, laneAudit)
 		if l.listed != before && why != sourceShrank {

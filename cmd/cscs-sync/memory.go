@@ -49,6 +49,9 @@ type failure struct {
 	Told []string `json:"told,omitempty"`
 }
 
+// isWaiting reports whether the next try is not due yet.
+func (f failure) isWaiting(now time.Time) bool { return waitsUntil(now, f.Until, longestBackoff) }
+
 // quarantined tells that a person should look.
 func (f failure) quarantined() bool { return f.Count >= quarantine }
 
@@ -93,13 +96,13 @@ func (m *memory) failed(a *planner.Action, why string, now time.Time, interval t
 // waits is the failure for which an action has to wait; false if it may be tried.
 func (m *memory) waits(a *planner.Action, now time.Time) (failure, bool) {
 	f := m.failures[a.Key]
-	return f, now.Before(f.Until) && f.What == meaning(a)
+	return f, f.isWaiting(now) && f.What == meaning(a)
 }
 
 // next is when the first of what failed is tried again; a zero time if nothing waits.
 func (m *memory) next(now time.Time) (at time.Time) {
 	for _, f := range m.failures {
-		if f.Until.After(now) && (at.IsZero() || f.Until.Before(at)) {
+		if f.isWaiting(now) && (at.IsZero() || f.Until.Before(at)) {
 			at = f.Until
 		}
 	}
@@ -126,9 +129,10 @@ func (m *memory) unsettled(a *planner.Action) bool {
 	return d.Count >= settledAfter && len(a.Changes) > 0 && d.What == meaning(a)
 }
 
-// forget drops what was long ago: successes after the time lately, failures a day after their next try.
+// forget drops what was long ago: successes after the time lately, or of a time that has not come; failures a day after
+// their next try.
 func (m *memory) forget(now time.Time, lately time.Duration) {
-	maps.DeleteFunc(m.did, func(_ planner.Key, d repeated) bool { return now.Sub(d.Last) > lately })
+	maps.DeleteFunc(m.did, func(_ planner.Key, d repeated) bool { return now.Sub(d.Last) > lately || isAhead(now, d.Last) })
 	maps.DeleteFunc(m.failures, func(_ planner.Key, f failure) bool { return now.Sub(f.Until) > 24*time.Hour })
 }
 

@@ -257,6 +257,8 @@ func (m *metrics) ready(w http.ResponseWriter, _ *http.Request) {
 	switch limit := time.Duration(m.readyFor.Load()) * time.Second; {
 	case good == 0:
 		http.Error(w, "no round has ended well yet", http.StatusServiceUnavailable)
+	case age < -clockSlack:
+		http.Error(w, "the clock was set back since the last good round", http.StatusServiceUnavailable)
 	case age > limit:
 		http.Error(w, fmt.Sprintf("the last good round was %s ago, more than %s", age, limit), http.StatusServiceUnavailable)
 	default:

@@ -14,7 +14,7 @@ import (
 // redeliver sends what waits in the outbox and is due. While Waldur refuses the token nothing is sent: that is logged
 // once, and tried again later and later.
 func (r *round) redeliver(ctx context.Context) error {
-	if r.o.dryRun || r.s.cfg.Waldur == nil || r.s.now().Before(r.refused.until) {
+	if r.o.dryRun || r.s.cfg.Waldur == nil || waitsUntil(r.s.now(), r.refused.until, longestBackoff) {
 		return nil
 	}
 	due := func() ([]state.Delivery, error) {

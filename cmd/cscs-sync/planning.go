@@ -68,7 +68,9 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	tuneMemory()
 	s.stage("planning", planningTime)
 	var holds []planner.Hold
+	var ledger uint64
 	err := s.store.View(func(tx *state.Tx) (err error) {
+		ledger, _ = tx.Head()
 		load := tx.Recorded
 		if r.onlyListed && !anyOrder(p.items) {
 			load = tx.Waiting // nothing is planned for: what is recorded would not be looked at
@@ -100,7 +102,9 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	p.observing = s.now().Sub(start)
 	s.stage("planning", planningTime)
 	p.mounts, p.seen = seen.Mounts, seen
-	p.plan = planner.Compare(p.graph, seen, s.header(r.source))
+	header := s.header(r.source)
+	header.Ledger = ledger
+	p.plan = planner.Compare(p.graph, seen, header)
 	return p, context.Cause(ctx)
 }
 

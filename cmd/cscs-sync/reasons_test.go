@@ -111,7 +111,6 @@ var reasonTests = map[reason]struct {
 		for range settledAfter {
 			c.check(syscall.Chmod(filepath.Join(c.dir, "mnt/capstor/store/cscs/eth/first"), 0o2700))
 			c.ends(laneAudit, applied)
-			c.later(time.Second) // times in plans are to the second
 		}
 		c.check(syscall.Chmod(filepath.Join(c.dir, "mnt/capstor/store/cscs/eth/first"), 0o2700))
 		c.ends(laneAudit, notConverged)
@@ -488,7 +487,6 @@ func TestFailureSeenToByHand(t *testing.T) {
 	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO", Count: 1})
 	c.ends(laneOrders, partialRound)
 	c.ends(laneOrders, inBackoff)
-	c.later(time.Second) // times in plans are to the second
 	c.reload(func() {})
 	c.ends(laneOrders, applied)
 }

@@ -21,6 +21,8 @@ const listingAge = 5 * time.Minute
 type quietError struct {
 	until time.Time
 	why   string
+	// within is how long that was when it began.
+	within time.Duration
 }
 
 func (e *quietError) Error() string {
@@ -34,10 +36,14 @@ func (l *loop) leaveAlone(err error) {
 	var late *waldur.LateError
 	switch {
 	case errors.As(err, &status) && status.RetryAfter > 0:
-		l.quiet = quietError{l.s.now().Add(min(status.RetryAfter, time.Hour)), "it asked for that with Retry-After"}
+		l.beQuiet(min(status.RetryAfter, time.Hour), "it asked for that with Retry-After")
 	case errors.As(err, &late):
-		l.quiet = quietError{l.s.now().Add(late.Within), "it may still work on the listing that took too long"}
+		l.beQuiet(late.Within, "it may still work on the listing that took too long")
 	}
+}
+
+func (l *loop) beQuiet(d time.Duration, why string) {
+	l.quiet = quietError{until: l.s.now().Add(d), why: why, within: d}
 }
 
 // proxy is the source of a round: one that heeds what the proxy asked for.
@@ -53,8 +59,7 @@ type heeding struct {
 }
 
 func (h heeding) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
-	if h.loop.s.now().Before(h.loop.quiet.until) {
-		quiet := h.loop.quiet
+	if quiet := h.loop.quiet; waitsUntil(h.loop.s.now(), quiet.until, quiet.within) {
 		return nil, &quiet
 	}
 	items, err := h.Source.List(ctx, statuses)
@@ -122,7 +127,7 @@ func (s *shared) List(ctx context.Context, statuses []planner.Status) ([]planner
 	if len(statuses) > 0 {
 		return s.Source.List(ctx, statuses)
 	}
-	if s.at.IsZero() || s.now().Sub(s.at) > listingAge {
+	if age := s.now().Sub(s.at); s.at.IsZero() || age > listingAge || age < 0 {
 		at := s.now()
 		items, err := s.Source.List(ctx, nil)
 		if err != nil {

@@ -126,12 +126,18 @@ func (p *approved) standing(tx *state.Tx) (begun bool, at time.Time, err error) 
 		return false, at, err
 	case ok && !known.Over():
 		return true, known.Begun, nil
-	case ok && !known.Renewed(p.plan.Context.Made):
+	case ok && !known.Renewed(p.plan.Context.Ledger):
 		return false, at, p.ended(known)
 	}
-	by, err := tx.Superseded(p.id, p.plan.Context.Made, keysOf(p.plan))
+	by, err := tx.Superseded(p.start())
 	if err != nil {
 		return false, at, err
 	}
 	return false, at, p.superseded(by)
+}
+
+// start is the plan as the ledger notes it when it begins.
+func (p *approved) start() state.PlanStart {
+	return state.PlanStart{ID: p.id, Context: p.contextDigest(), Made: p.plan.Context.Made, Ledger: p.plan.Context.Ledger,
+		Keys: keysOf(p.plan)}
 }

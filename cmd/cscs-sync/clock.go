@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// clockSlack is by how much a recorded time may lie ahead before the clock is taken to have been set back.
+const clockSlack = 5 * time.Minute
+
+// waitsUntil reports whether something that never waits longer than longest still waits. If its time lies further ahead,
+// the clock was set back since, and nothing is waited for.
+func waitsUntil(now, until time.Time, longest time.Duration) bool {
+	return now.Before(until) && until.Sub(now) <= longest+clockSlack
+}
+
+// isAhead reports whether a recorded time has not come yet.
+func isAhead(now, recorded time.Time) bool { return recorded.Sub(now) > clockSlack }
+
+// fromFuture counts what the state recorded at a time that has not come yet, and gives the last of these times. Nothing is
+// ordered by them, but people read them, and holds and archives have ends.
+func (s *session) fromFuture() (n int, last time.Time, err error) {
+	see := func(t time.Time) {
+		if isAhead(s.now(), t) {
+			n++
+			if t.After(last) {
+				last = t
+			}
+		}
+	}
+	err = s.store.View(func(tx *state.Tx) error {
+		plans, err := tx.Plans()
+		for _, p := range plans {
+			see(p.Begun)
+		}
+		if err != nil {
+			return err
+		}
+		holds, err := tx.AllHolds()
+		for _, h := range holds {
+			see(h.At)
+		}
+		if err != nil {
+			return err
+		}
+		archived, err := tx.ArchiveRegister()
+		for _, a := range archived {
+			see(a.At)
+		}
+		return err
+	})
+	return n, last, err
+}
+
+// futureText says what that means, and what to do.
+func futureText(n int, last time.Time) string {
+	return fmt.Sprintf("the state has %s from the future, the last of %s: this node's clock is behind, or was ahead then. Plans and "+
+		"applies continue, because their order does not depend on clocks. Set the clock; then check the ends in "+
+		"`cscs-sync hold list` and `cscs-sync archive list`", count(n, "record"), minute(last))
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+)
+
+const tenYears = 10 * 365 * 24 * time.Hour
+
+// TestClockJumps: the clock jumps ten years ahead, and back. What was done, failed, put off or listed in between keeps
+// nothing from being done afterwards.
+func TestClockJumps(t *testing.T) {
+	c := newTurnedLoop(t, "auto_approve {\n  allow = [\"create\", \"quota_raise\", \"report\", \"drift_mode\", \"access_wider\"]\n}\n")
+	c.o.interval = time.Minute
+	c.tick(t.Context())
+	c.later(tenYears)
+	c.create("ahead", 30501)
+	c.tick(t.Context()) // the audit is due
+	if !c.exists("capstor/store/cscs/eth/ahead")() {
+		t.Fatalf("nothing is done by a clock that is ahead; the log:\n%s", c.service.log())
+	}
+	c.create("failing", 30502)
+	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO", Count: 1})
+	c.ends(laneOrders, partialRound) // and its next try is in ten years
+	c.create("untold", 30503)
+	c.check(c.sim.Inject(waldursim.Fault{Path: "set_state_done", Kind: waldursim.FaultStatus, Status: http.StatusServiceUnavailable, Count: -1}))
+	c.ends(laneOrders, partialRound)
+	c.sim.ClearFaults()
+	c.ends(laneAudit, inBackoff)
+
+	c.later(-tenYears)
+	audits := strings.Count(c.service.log(), "lane=audit")
+	c.tick(t.Context())
+	c.tick(t.Context())
+	if strings.Count(c.service.log(), "lane=audit") == audits {
+		t.Errorf("no audit after the clock was set back; the log:\n%s", c.service.log())
+	}
+	if !c.exists("capstor/store/cscs/eth/failing")() {
+		t.Errorf("what failed waits for ten years; the log:\n%s", c.service.log())
+	}
+	c.becomes("capstor-untold-store", waldursim.OK)
+	c.create("later", 30504)
+	c.ends(laneOrders, applied)
+	c.check(syscall.Chmod(filepath.Join(c.dir, "mnt/capstor/store/cscs/eth/ahead"), 0o2700))
+	c.ends(laneAudit, applied)
+}
