@@ -97,7 +97,7 @@ func TestUnits(t *testing.T) {
 		t.Skip("no systemd-analyze here")
 	}
 	dir := t.TempDir()
-	const program = "/usr/local/sbin/cscs-sync"
+	const program = "/usr/local/bin/cscs-sync"
 	for _, unit := range []string{"cscs-sync.service", "cscs-sync-once.service", "cscs-sync-once.timer"} {
 		text, err := os.ReadFile("../../examples/systemd/" + unit)
 		if err != nil {

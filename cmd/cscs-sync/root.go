@@ -59,12 +59,18 @@ The way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.`,
 			root.AddCommand(c)
 		}
 	}
+	for _, extra := range extraCommands {
+		root.AddCommand(extra(a))
+	}
 	root.SetHelpCommand(helpCommand())
 	root.SetHelpCommandGroupID(groupSetUp)
 	speakOurWay(root)
 	a.complete(root)
 	return root
 }
+
+// extraCommands are commands that a build tag adds.
+var extraCommands []func(*app) *cobra.Command
 
 // group is a command that only has others below it. Alone it prints its help.
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {

@@ -1,0 +1,119 @@
+// Setup gets ready what the tests need beside Go. As root on Debian or Ubuntu it installs what is missing. Elsewhere it names
+// the tests that have to be left out, and the command that gets what they need. In CI nothing may be missing.
+//
+//	go run ./cmd/internal/setup [-kind test|kernel|packages]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+)
+
+// need is a program that some tests run.
+type need struct {
+	// program is looked for; deb is Debian's package that has it.
+	program, deb string
+	// kind is the part of the tests; tests are the ones that are left out without it.
+	kind, tests string
+}
+
+func needs() []need {
+	return []need{
+		{"gcc", "gcc libc6-dev", "test", "all with the race detector"},
+		{"git", "git", "test", "those of the version"},
+		{"ssh-keygen", "openssh-client", "test", "those of signatures by the stock ssh-keygen"},
+		{"ssh-agent", "openssh-client", "test", "those of approvals by an agent"},
+		{"strace", "strace", "test", "those of what is synced when, and the scripts that inject errors"},
+		{"mkfs.xfs", "xfsprogs", "test", "those of project ids on a real XFS"},
+		{"setfacl", "acl", "test", "those of ACLs that setfacl sets"},
+		{"systemd-analyze", "systemd", "test", "those of what systemd says of the units"},
+		{"fish", "fish", "test", "completion in fish"},
+		{"zsh", "zsh", "test", "completion in zsh"},
+		{"qemu-system-x86_64", "qemu-system-x86", "kernel", "make test-kernel: quotas of XFS and ext4"},
+		{"mkfs.ext4", "e2fsprogs", "kernel", "make test-kernel: quotas of ext4"},
+		{"dpkg-deb", "dpkg", "kernel", "make test-kernel: the kernel is unpacked with it"},
+		{"man", "man-db", "packages", "make test-packages: manual pages"},
+		{"rpmlint", "rpm rpmlint", "packages", "make test-packages: the .rpm"},
+		{"systemd-analyze", "systemd", "packages", "make test-packages: the units"},
+		{"file", "file", "packages", "make test-packages: what each package holds"},
+		{"/usr/share/bash-completion/bash_completion", "bash-completion", "packages", "make test-packages: completion in bash"},
+	}
+}
+
+func main() {
+	kind := flag.String("kind", "test", "which tests to get ready for: test, kernel or packages")
+	flag.Parse()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
+	defer cancel()
+	_, ci := os.LookupEnv("CI")
+	if err := run(ctx, *kind, ci, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "setup:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, kind string, ci bool, out io.Writer) error {
+	missing := lacking(kind)
+	if len(missing) == 0 {
+		return nil
+	}
+	if os.Geteuid() == 0 && there("apt-get") {
+		if err := install(ctx, missing, out); err != nil {
+			return err
+		}
+		if missing = lacking(kind); len(missing) == 0 {
+			return nil
+		}
+	}
+	for _, m := range missing {
+		fmt.Fprintf(out, "left out, for want of %s: %s\n", m.program, m.tests)
+	}
+	fmt.Fprintf(out, "to run them too: sudo apt-get install %s\n", strings.Join(packages(missing), " "))
+	if ci {
+		return fmt.Errorf("%d programs are missing, and CI leaves nothing out", len(missing))
+	}
+	return nil
+}
+
+func lacking(kind string) []need {
+	return slices.DeleteFunc(needs(), func(n need) bool { return n.kind != kind || there(n.program) })
+}
+
+func there(program string) bool {
+	if strings.HasPrefix(program, "/") {
+		_, err := os.Stat(program)
+		return err == nil
+	}
+	_, err := exec.LookPath(program)
+	return err == nil
+}
+
+func packages(missing []need) []string {
+	var all []string
+	for _, m := range missing {
+		all = append(all, strings.Fields(m.deb)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// install installs Debian's packages. Their lists are read first: a new machine has none.
+func install(ctx context.Context, missing []need, out io.Writer) error {
+	names := packages(missing)
+	fmt.Fprintf(out, "installing what the tests need: %s\n", strings.Join(names, " "))
+	for _, args := range [][]string{{"update", "-qq"}, append([]string{"install", "-y", "-qq", "--no-install-recommends"}, names...)} {
+		cmd := exec.CommandContext(ctx, "apt-get", args...)
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("apt-get %s: %w\n%s", args[0], err, text)
+		}
+	}
+	return nil
+}
