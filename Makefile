@@ -94,11 +94,14 @@ bin/tools/nfpm: cmd/internal/tools/go.mod
 
 packages: manual tools ## .deb and .rpm for amd64 and arm64 in bin/packages
 	rm -rf bin/packages bin/tree && mkdir -p bin/packages
+	mkdir -p bin/tree && cp planner/config/template.hcl bin/tree/cscs-sync.hcl.example
+	sed 's/BUILD_TIME/$(BUILD_TIME)/' .nfpm.yaml > bin/tree/nfpm.yaml
 	for arch in $(ARCHES); do \
 	  CGO_ENABLED=0 GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags "-s -w $(STAMP)" -o bin/tree-$$arch/cscs-sync ./cmd/cscs-sync && \
 	  $(MAKE) --no-print-directory install DESTDIR=bin/tree/$$arch PREFIX=/usr BIN=bin/tree-$$arch/cscs-sync && \
-	  for kind in deb rpm; do ARCH=$$arch VERSION=$(or $(VERSION),0.0.0) BUILD_TIME=$(BUILD_TIME) SOURCE_DATE_EPOCH=$$(date -d $(BUILD_TIME) +%s) \
-	    bin/tools/nfpm package --config .nfpm.yaml --packager $$kind --target bin/packages/ || exit 1; done; done
+	  find bin/tree -exec touch -d $(BUILD_TIME) {} + && \
+	  for kind in deb rpm; do ARCH=$$arch VERSION=$(or $(VERSION),0.0.0) SOURCE_DATE_EPOCH=$$(date -d $(BUILD_TIME) +%s) \
+	    bin/tools/nfpm package --config bin/tree/nfpm.yaml --packager $$kind --target bin/packages/ || exit 1; done; done
 
 test-packages: packages ## installs the package on this machine (root, Debian), tries it, and removes it again
 	@$(GO) run ./cmd/internal/setup -kind packages
@@ -111,7 +114,7 @@ release: ## everything of a release in bin/release, from a clean tree with a tag
 	rm -rf bin/release && mkdir -p bin/release && cp bin/packages/* bin/release/
 	for arch in $(ARCHES); do tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=$(BUILD_TIME) -C bin/tree/$$arch -cf - usr | \
 	  gzip -9n > bin/release/cscs-sync_$(VERSION)_linux_$$arch.tar.gz || exit 1; done
-	bin/tools/cyclonedx-gomod app -json -licenses=false -main cmd/cscs-sync -noserial -output bin/release/cscs-sync_$(VERSION).cdx.json .
+	bin/tools/cyclonedx-gomod app -json -licenses=false -main cmd/cscs-sync -noserial -notimestamp -output bin/release/cscs-sync_$(VERSION).cdx.json .
 	cd bin/release && sha256sum * > SHA256SUMS
 
 clean:
