@@ -34,7 +34,8 @@ func (g *Graph) chooseWitnesses() {
 
 // mayBeMade reports whether the plan may make the node's directory.
 func (g *Graph) mayBeMade(n *node) bool {
-	return g.decides(n) && !n.isNode() && n.storage != "" && n.managed && n.verdict == nil && (n.wish == wishCreate || n.wish == wishExists)
+	return g.decides(n) && !n.isNode() && n.storage != "" && n.managed && n.verdict == nil &&
+		(n.wish == wishCreate || n.wish == wishRestore || n.wish == wishExists)
 }
 
 // testifies reports whether the node is recorded where it is, and should stand there.

@@ -21,6 +21,8 @@ type share struct {
 	// mixed tells that systems with different policies share it; unlike, that some claims say of a limit what others don't.
 	mixed, unlike bool
 	policy        SharedPolicy
+	// isLeft means that a directory leaves this identity by the plan.
+	isLeft bool
 	// state is what was observed; nil if that was not asked.
 	state *QuotaState
 }
@@ -85,7 +87,7 @@ func (ss *shares) find(id Identity) *share {
 func (g *Graph) claimed(seen *Observed) *shares {
 	if g.claims == nil {
 		g.assignProjects(seen)
-		g.claims = g.shares(seen.Mounts)
+		g.claims = g.shares(seen)
 	}
 	return g.claims
 }
@@ -104,7 +106,8 @@ func (s *share) usage() *UsageNote {
 	if s.state != nil {
 		state = *s.state
 	}
-	return &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value(), Default: state.IsDefault, Via: state.Via}
+	return &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value(), DefaultSpace: state.DefaultSpace,
+		DefaultInodes: state.DefaultInodes, Via: state.Via}
 }
 
 // identityOf is the quota identity that a node claims; false if it claims none.
@@ -117,7 +120,8 @@ func (n *node) identityOf(m Mount) (Identity, bool) {
 }
 
 // claimants collects who claims what: listed resources by their wish, the rest by what is recorded of them.
-func (g *Graph) shares(mounts map[string]Mount) *shares {
+func (g *Graph) shares(seen *Observed) *shares {
+	mounts := seen.Mounts
 	ss := newShares(g, mounts)
 	for i := range g.nodes {
 		n := &g.nodes[i]
@@ -134,6 +138,11 @@ func (g *Graph) shares(mounts map[string]Mount) *shares {
 		if n.countsByWish() {
 			n.share = ss.at(id, n.system)
 			ss.list[n.share].add(n)
+		}
+	}
+	for i := range g.nodes { // what is left behind is shown
+		if id, ok := g.leftBehind(&g.nodes[i], seen); ok {
+			ss.list[ss.at(id, g.nodes[i].system)].isLeft = true
 		}
 	}
 	for _, r := range g.restores { // what it had is put back, so what there is has to be known
@@ -154,7 +163,7 @@ func (n *node) countsByWish() bool {
 		return false
 	}
 	switch n.wish {
-	case wishExists, wishCreate, wishUpdate:
+	case wishExists, wishCreate, wishUpdate, wishRestore:
 		return n.selected || n.system.Quota.Shared == SharedRefuse
 	}
 	return n.item.Status == StatusError && n.order == ""

@@ -198,12 +198,12 @@ func TestDefaultAndUnclaimed(t *testing.T) {
 	m := newModel()
 	m.put("capstor/store/cscs/eth/bio", 30500, 0o2770)
 	q := m.quota(30500)
-	q.IsDefault, q.Via, q.Limits.SpaceHard = true, "ioctl", planner.LimitOf(tib)
+	q.DefaultSpace, q.Via, q.Limits.SpaceHard = true, "ioctl", planner.LimitOf(tib)
 	m.quotas[30500] = q
 	m.quotas[31000] = planner.QuotaState{Limits: planner.Quota{SpaceHard: planner.LimitOf(tib)}}
 	p, g := plan(&planner.World{Items: items(project("bio", 30500))}, m)
 	_, d := action(t, p, bio)
-	if !d.Usage.Default || d.Usage.Via != "ioctl" {
+	if !d.Usage.DefaultSpace || d.Usage.DefaultInodes || d.Usage.Via != "ioctl" {
 		t.Errorf("%+v", d.Usage)
 	}
 	for _, target := range g.QuotaTargets(m.observe(g)) {

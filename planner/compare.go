@@ -25,6 +25,10 @@ type comparison struct {
 	testimonies map[string]testimony
 	// warned counts the warnings of [comparison.warnFew].
 	warned map[string]int
+	// byIdentity finds shares; made by [comparison.shareOf].
+	byIdentity map[Identity]int32
+	// archivedAt has the archive register by where the directories were; made by [comparison.warnArchivedHere].
+	archivedAt map[Place]Archived
 	// same is the room of [decision.same], used again for each resource.
 	same [8]Change
 }
@@ -65,6 +69,8 @@ type decision struct {
 	// record is what is recorded of it, if it is recorded.
 	record   Record
 	recorded bool
+	// asked means that the command line asks for it.
+	asked bool
 	// replaced means that another directory than the recorded one stands there, or perhaps above.
 	replaced bool
 }
@@ -357,6 +363,8 @@ func (c *comparison) promise() {
 			now = then
 		} else if leaves && left == s.claims {
 			now = 0 // set, but promised to nobody any more
+		} else if s.isLeft && s.claims == 0 {
+			now = 0 // the same
 		}
 		sum.After = plus(sum.After, now)
 	}

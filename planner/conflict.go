@@ -108,7 +108,7 @@ func collide(a, b *holder) {
 
 // waitsFor lets a create wait for the removal of what stands at its path.
 func waitsFor(create, remove *node) bool {
-	if create == nil || remove == nil || create.wish != wishCreate || remove.item.Status != StatusRemoving {
+	if create == nil || remove == nil || create.wish != wishCreate && create.wish != wishRestore || remove.item.Status != StatusRemoving {
 		return false
 	}
 	create.wait("path_being_removed", "%s, which is being removed, still has its directory", ShortID(remove.item.Key.Item))

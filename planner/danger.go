@@ -7,7 +7,7 @@ import (
 
 // Dangers lists all dangers, most dangerous first.
 func Dangers() []Danger {
-	return []Danger{DangerArchive, DangerMissing, DangerReplaced, DangerBelowUsage, DangerWiderAccess, DangerGroup, DangerUnlimited}
+	return []Danger{DangerArchive, DangerMissing, DangerReplaced, DangerTakenOver, DangerBelowUsage, DangerWiderAccess, DangerGroup, DangerUnlimited}
 }
 
 // Codes of reasons that a policy looks at.
@@ -80,7 +80,7 @@ func (d *decision) takesOver(n *node) bool {
 	case Create, Adopt, Restore:
 		return true
 	case Report:
-		return !d.recorded && n.wish == wishCreate
+		return !d.recorded && (n.wish == wishCreate || n.wish == wishRestore)
 	}
 	return false
 }

@@ -11,8 +11,10 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 	w := c.g.world
 	archived, inArchive := w.Recorded.Archived[n.item.Key]
 	switch {
-	case inArchive && n.wish != wishCreate:
+	case inArchive:
 		return c.restore(n, archived, dir, d)
+	case n.wish == wishRestore:
+		return archiveGone(n)
 	case d.recorded && d.record.Storage == n.storage:
 		d.action.Danger = append(d.action.Danger, DangerMissing)
 		d.detail.Reasons = append(d.detail.Reasons, Reason{"missing", "it was here " + day(d.record.At) +
@@ -23,11 +25,37 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 	c.needParents(n, dir, d)
 	c.changeDirectory(n, nil, d)
 	c.changeQuota(n, d, true)
+	c.sayLimitsExist(n, d)
 	c.doubtAbove(n, d)
+	c.warnArchivedHere(n)
 	c.wideMode(n, d)
 	c.unlimited(n, d)
 	c.callbacks(n, d)
 	return Reason{}
+}
+
+// archiveGone refuses a restore of what is not archived: an empty directory is not what the order asks for.
+func archiveGone(n *node) Reason {
+	return Reason{"not_archived", fmt.Sprintf("order %s restores it, and nothing is archived under its key. If its register was lost, "+
+		"run `cscs-sync archive rescan`; if its data is gone, reject the order with `cscs-sync plan --reject '%s=REASON'`",
+		ShortID(n.order), n.address())}
+}
+
+// warnArchivedHere says that another resource's data was archived from the path of a new directory: the new one is empty.
+func (c *comparison) warnArchivedHere(n *node) {
+	if len(c.g.world.Recorded.Archived) == 0 {
+		return
+	}
+	if c.archivedAt == nil {
+		c.archivedAt = map[Place]Archived{}
+		for _, a := range c.g.sortedArchive() {
+			c.archivedAt[Place{a.System, a.Storage}] = a
+		}
+	}
+	if a, ok := c.archivedAt[Place{n.system.Name, n.storage}]; ok && a.Key != n.item.Key {
+		c.g.warn("archived_here", n.address(), "the directory of another resource (item %s) was archived from this path %s and lies in %s: "+
+			"the new one is empty", ShortID(a.Key.Item), day(a.At), a.Archive)
+	}
 }
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
@@ -52,6 +80,10 @@ func (c *comparison) needParents(n *node, dir Directory, d *decision) {
 
 // present compares a directory that stands with what is wanted of it.
 func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
+	if a, ok := c.g.world.Recorded.Archived[n.item.Key]; ok && n.wish == wishRestore && a.Inode != dir.Inode {
+		return Reason{"obstructed", fmt.Sprintf("order %s restores it from %s, and another directory stands where it was: move that one away",
+			ShortID(n.order), a.Archive)}
+	}
 	_, d.replaced = c.g.replaced(n, &dir)
 	if d.recorded {
 		c.drift(n, d, &dir)
@@ -124,6 +156,10 @@ func (c *comparison) explain(n *node, d *decision, dir Directory) {
 	if len(d.detail.Reasons) == 0 && d.recorded {
 		d.detail.Reasons = []Reason{{"wish_changed", "the proxy wants it otherwise now"}}
 	}
+	c.sayLeftBehind(n, dir, d)
+	if d.action.Kind == Adopt {
+		c.sayLimitsExist(n, d)
+	}
 	c.sayACL(d, dir)
 }
 
@@ -133,6 +169,8 @@ func (c *comparison) reasonOfWish(n *node, d *decision, code, text string) {
 		code, text = "order_create", fmt.Sprintf("order %s asks for it", ShortID(n.order))
 	case wishUpdate:
 		code, text = "order_update", fmt.Sprintf("order %s changes it", ShortID(n.order))
+	case wishRestore:
+		code, text = "order_restore", fmt.Sprintf("order %s restores it", ShortID(n.order))
 	}
 	d.detail.Reasons = append(d.detail.Reasons, Reason{code, text})
 }
@@ -221,11 +259,19 @@ func (c *comparison) others(n *node, id Identity) int32 {
 	return claims
 }
 
-// restore brings an archived directory back to where it was.
+// restore brings an archived directory back to where it was: for an order, or because Waldur has it active.
 func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Reason {
 	d.action.Kind, d.action.From, d.action.Inode = Restore, a.Archive, a.Inode
-	d.action.Danger = []Danger{DangerMissing}
-	d.detail.Reasons = []Reason{{"archived", fmt.Sprintf("it was archived %s, and Waldur has it active", day(a.At))}}
+	switch {
+	case d.asked:
+		d.detail.Reasons = []Reason{{"asked", "asked for on the command line"}}
+	case n.wish == wishRestore, n.wish == wishCreate:
+		c.reasonOfWish(n, d, "", "")
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"archived", "it was archived " + day(a.At)})
+	default:
+		d.action.Danger = []Danger{DangerMissing}
+		d.detail.Reasons = []Reason{{"archived", fmt.Sprintf("it was archived %s, and Waldur has it active", day(a.At))}}
+	}
 	c.needParents(n, dir, d)
 	d.action.Changes = []Change{{Owner, Value{}, Number(uint64(a.Owner))}, {Group, Value{}, Number(uint64(a.Group))},
 		{ModeAttr, Value{}, ModeValue(a.Mode)}}
@@ -234,11 +280,15 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 	}
 	d.detail.Notes = make([]ChangeNote, len(d.action.Changes))
 	for i := range d.detail.Notes {
-		d.detail.Notes[i].Provenance = Provenance{From: FromDefault}
+		d.detail.Notes[i].Provenance = Provenance{From: FromArchive}
 	}
 	c.changeQuota(n, d, false)
 	c.wideMode(n, d)
 	c.unlimited(n, d)
+	c.takenOver(n, a, d)
+	if n.wish == wishRestore || n.wish == wishCreate {
+		c.callbacks(n, d)
+	}
 	return Reason{}
 }
 

@@ -78,7 +78,7 @@ func drawAnswer(t *rapid.T, it *planner.Item) planner.OrderAnswer {
 	o := planner.Order{State: pick(t, "state", planner.OrderPendingProvider, planner.OrderExecuting, planner.OrderExecuting, planner.OrderPendingConsumer, planner.OrderCanceled, planner.OrderDone)}
 	o.Type = map[planner.Status]planner.OrderType{planner.StatusPending: planner.OrderCreate, planner.StatusRemoving: planner.OrderTerminate}[it.Status]
 	if o.Type == "" || oneIn(t, 10, "another type") {
-		o.Type = pick(t, "type", planner.OrderUpdate, planner.OrderTerminate, planner.OrderCreate)
+		o.Type = pick(t, "type", planner.OrderUpdate, planner.OrderTerminate, planner.OrderCreate, planner.OrderRestore, "Suspend")
 	}
 	if o.HasLimits = rapid.Bool().Draw(t, "limits"); !o.HasLimits && rapid.Bool().Draw(t, "options") {
 		o.Options = &planner.Options{HardSpace: dec(pick(t, "option", "15", "0", "40")), Permission: pick(t, "permission", "", "2750")}

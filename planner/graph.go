@@ -57,6 +57,9 @@ type Graph struct {
 	byKey map[Key]int32
 	// unlisted are the records of what is not listed.
 	unlisted []Record
+	// unasked counts the orders taken by their status because Waldur did not answer; unaskedWhy is one reason.
+	unasked    int
+	unaskedWhy string
 }
 
 // node is one directory of the graph. There are as many as resources, so it holds nothing that its item has.
@@ -104,6 +107,7 @@ const (
 	wishCreate              // a create order acts
 	wishUpdate              // an update order acts
 	wishRemove              // a terminate order acts
+	wishRestore             // a restore order acts
 )
 
 const (
@@ -160,6 +164,7 @@ func Desire(w *World) *Graph {
 		g.judge(n)
 		g.want(n, active)
 	}
+	g.reportUnasked()
 	g.follow()
 	g.reserveNodes()
 	g.checkPlaces()
@@ -268,6 +273,10 @@ func (g *Graph) judge(n *node) {
 	}
 	n.system = g.world.Settings.systemOf(it.Key.System)
 	if !n.isNode() {
+		if !slices.Contains(DataTypes(), it.Key.DataType) {
+			n.block("data_type", "its data type is %q, and this version knows only %s: nothing is done for it. Fix the resource in Waldur, "+
+				"or update cscs-sync", it.Key.DataType, strings.Join(DataTypes(), ", "))
+		}
 		g.judgeOrder(n)
 	}
 	if n.system == nil {
@@ -365,6 +374,14 @@ func (g *Graph) reportUnlisted() {
 	for _, r := range gone {
 		g.warn("unlisted", r.Address, "it is recorded, and the proxy no longer lists it; nothing is done about it (ask the "+
 			"proxy's operator, or `cscs-sync state rm` it)")
+	}
+}
+
+// reportUnasked warns once of all orders that gave no answer.
+func (g *Graph) reportUnasked() {
+	if g.unasked > 0 {
+		g.warn("orders_not_asked", "", "%d orders could not be asked (%s): they are taken for what the status of their resources says, "+
+			"and `apply` asks again before it does anything for them", g.unasked, g.unaskedWhy)
 	}
 }
 

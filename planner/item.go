@@ -17,7 +17,7 @@ func (k Key) Compare(o Key) int {
 // Status is the proxy's word for the state of a resource.
 type Status string
 
-// The proxy's states. Anything else parses as a problem of the item.
+// The proxy's states; see [Statuses].
 const (
 	StatusPending  Status = "pending"
 	StatusActive   Status = "active"
@@ -95,17 +95,19 @@ func (c Callback) AboutOrder() bool {
 // OrderType is Waldur's kind of an order.
 type OrderType string
 
-// Waldur's order types.
+// Waldur's order types; see [OrderTypes].
 const (
 	OrderCreate    OrderType = "Create"
 	OrderUpdate    OrderType = "Update"
 	OrderTerminate OrderType = "Terminate"
+	// OrderRestore brings back a resource that was terminated.
+	OrderRestore OrderType = "Restore"
 )
 
 // OrderState is Waldur's state of an order.
 type OrderState string
 
-// Waldur's order states.
+// Waldur's order states; see [OrderStates].
 const (
 	OrderPendingConsumer  OrderState = "pending-consumer"
 	OrderPendingProject   OrderState = "pending-project"

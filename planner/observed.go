@@ -72,8 +72,9 @@ type QuotaState struct {
 	// Space and Inodes are what is used.
 	Space  Usage[Bytes]
 	Inodes Usage[Inodes]
-	// IsDefault tells that the filesystem's default quota covers this identity; not every release says so.
-	IsDefault bool
+	// DefaultSpace and DefaultInodes mean that the filesystem's default quota covers this identity, for space and for inodes;
+	// not every release says so. Limits then has the default's limits, or unlimited: releases differ.
+	DefaultSpace, DefaultInodes bool
 	// grace is nil if no grace period runs, as of almost all: there is a state for each resource.
 	grace *Grace
 	// Via is the way it was asked: "ioctl" or "lfs".
@@ -98,6 +99,11 @@ func (q *QuotaState) SetEnds(g Grace) {
 		kept := g // so that only what runs is allocated
 		q.grace = &kept
 	}
+}
+
+// DefaultCovers reports whether a limit is the filesystem's default, and not the identity's own.
+func (q QuotaState) DefaultCovers(a Attribute) bool {
+	return a.IsSpace() && q.DefaultSpace || a.IsQuota() && !a.IsSpace() && q.DefaultInodes
 }
 
 // Usage is an amount used, which may be unknown.

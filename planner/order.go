@@ -5,13 +5,14 @@ import "slices"
 // Question is an order that planning has to ask Waldur about, because the listing does not tell enough.
 type Question struct{ ID, URL string }
 
-// Questions are the orders to ask about before [Desire], sorted by id: those of selected resources in error, whose type the
-// listing hides, and of updates, whose options it hides. Only URLs that match waldur.url are asked.
+// Questions are the orders to ask about before [Desire], sorted by id: those of all selected resources that wait for the
+// provider. The listing names neither an order's type nor its options: what is pending may be a Restore. Only URLs that match
+// waldur.url are asked.
 func Questions(s *Settings, sel *Selection, items []Item) []Question {
 	var qs []Question
 	for i := range items {
 		it := &items[i]
-		if it.Problem != "" || it.Target.IsNode() || !sel.matches(it.MountPath) || (it.Status != StatusError && it.Status != StatusUpdating) {
+		if it.Problem != "" || it.Target.IsNode() || !sel.matches(it.MountPath) || !it.Status.mayAct() {
 			continue
 		}
 		if o, why := orderOf(s, it); why == "" && o.acts {
@@ -20,6 +21,11 @@ func Questions(s *Settings, sel *Selection, items []Item) []Question {
 	}
 	slices.SortFunc(qs, func(a, b Question) int { return compareStrings([3]string{a.ID}, [3]string{b.ID}) })
 	return slices.CompactFunc(qs, func(a, b Question) bool { return a.ID == b.ID })
+}
+
+// mayAct reports whether an order of a resource with this status can be acted on.
+func (s Status) mayAct() bool {
+	return s == StatusPending || s == StatusUpdating || s == StatusRemoving || s == StatusError
 }
 
 // AllQuestions are the orders of the resources with these keys, whatever their status: an apply asks for each before it acts.
@@ -111,6 +117,10 @@ func OpenOrder(s *Settings, it *Item) (id string, isClear bool) {
 func (g *Graph) judgeOrder(n *node) {
 	it := n.item
 	o, why := orderOf(g.world.Settings, it)
+	if it.Status == StatusRemoved && o.acts {
+		g.warn("removed_with_order", it.MountPath, "Waldur lists it as removed and still offers callbacks of an order: nothing is done "+
+			"for that order. Look at it in Waldur")
+	}
 	if it.Status == StatusRemoved || it.Status == StatusError && !o.acts {
 		return
 	}
@@ -149,49 +159,64 @@ func wishByStatus(s Status) wish {
 	return wishUpdate
 }
 
-// judgeType settles what the order wants: by status, or for a resource in error by the order's type, which only Waldur
-// knows. A type that contradicts the status blocks.
+// judgeType settles what the order wants: by status and the order's type, which only Waldur knows. A type that contradicts
+// the status, or that is not known here, blocks.
 func (g *Graph) judgeType(n *node) {
 	answer, asked := g.world.Orders[n.order]
-	known := asked && answer.Why == ""
 	n.wish = wishByStatus(n.item.Status)
-	if known {
-		n.judgeState(answer.Order.State)
+	if !asked {
+		answer.Why = "it was not asked"
 	}
-	if n.item.Status == StatusError {
-		switch {
-		case !known:
-			why := answer.Why
-			if !asked {
-				why = "it was not asked"
-			}
-			n.block("order_unknown", "it is in error with order %s, and only Waldur knows what that order wants: %s", ShortID(n.order), why)
-		case answer.Order.Type == OrderUpdate:
-			n.wish = wishUpdate
-		case answer.Order.Type == OrderTerminate:
-			n.wish = wishRemove
-		default:
-			n.block("order_type", "it is in error, and its order %s is a %s: only Update and Terminate are acted on",
-				ShortID(n.order), answer.Order.Type)
-		}
+	if answer.Why != "" {
+		g.judgeUnasked(n, answer.Why, asked)
 		return
 	}
-	if !known {
-		why := answer.Why
-		if !asked {
-			why = "it was not asked"
-		}
-		if g.world.MustAsk && g.decides(n) {
-			n.block("order_unknown", "what its order %s is now could not be asked: %s", ShortID(n.order), why)
-		} else if n.item.Status == StatusUpdating {
-			g.warn("order_not_asked", n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used", ShortID(n.order),
-				why)
-		}
+	o := answer.Order
+	if !o.Type.IsKnown() {
+		n.block("order_type", "its order %s is a %q: this version knows no orders of that type and does nothing for it. "+
+			"Update cscs-sync, or reject the order", ShortID(n.order), o.Type)
 		return
 	}
-	want := map[wish]OrderType{wishCreate: OrderCreate, wishUpdate: OrderUpdate, wishRemove: OrderTerminate}[n.wish]
-	if answer.Order.Type != want {
-		n.block("order_type", "its status is %s, but its order %s is a %s", n.item.Status, ShortID(n.order), answer.Order.Type)
+	n.judgeState(o.State)
+	n.judgeWish(o.Type)
+}
+
+// judgeUnasked decides on an order that gave no answer. A plan goes by the status, and an apply asks again.
+func (g *Graph) judgeUnasked(n *node, why string, asked bool) {
+	_, archived := g.world.Recorded.Archived[n.item.Key]
+	switch {
+	case n.item.Status == StatusError:
+		n.block("order_unknown", "it is in error with order %s, and only Waldur knows what that order wants: %s", ShortID(n.order), why)
+	case g.world.MustAsk && g.decides(n):
+		n.block("order_unknown", "what its order %s is now could not be asked: %s", ShortID(n.order), why)
+	case n.item.Status == StatusUpdating:
+		g.warn("order_not_asked", n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used",
+			ShortID(n.order), why)
+	case n.item.Status == StatusPending && archived:
+		n.wish = wishRestore
+	}
+	if asked && n.item.Status != StatusUpdating && n.verdict == nil {
+		g.unasked++
+		g.unaskedWhy = why
+	}
+}
+
+// judgeWish lets the order's type decide where the status leaves it open, and blocks what contradicts it.
+func (n *node) judgeWish(t OrderType) {
+	wishes := map[Status]map[OrderType]wish{
+		StatusPending:  {OrderCreate: wishCreate, OrderRestore: wishRestore},
+		StatusUpdating: {OrderUpdate: wishUpdate},
+		StatusRemoving: {OrderTerminate: wishRemove},
+		StatusError:    {OrderUpdate: wishUpdate, OrderTerminate: wishRemove},
+	}
+	w, ok := wishes[n.item.Status][t]
+	switch {
+	case ok:
+		n.wish = w
+	case n.item.Status == StatusError:
+		n.block("order_type", "it is in error, and its order %s is a %s: only Update and Terminate are acted on", ShortID(n.order), t)
+	default:
+		n.block("order_type", "its status is %s, but its order %s is a %s", n.item.Status, ShortID(n.order), t)
 	}
 }
 
@@ -202,8 +227,11 @@ func (n *node) judgeState(s OrderState) {
 	case OrderPendingProvider, OrderExecuting:
 	case OrderPendingConsumer, OrderPendingProject, OrderPendingStartDate:
 		n.wait("order_not_ready", "Waldur says that its order %s is %s: somebody else has to act first", ShortID(n.order), s)
-	default:
+	case OrderDone, OrderErred, OrderCanceled, OrderRejected:
 		n.wait("order_over", "Waldur says that its order %s is %s: the proxy's listing is older; plan again", ShortID(n.order), s)
+	default:
+		n.block("order_state", "Waldur says that its order %s is %q: this version knows no such state and does nothing for it. "+
+			"Update cscs-sync", ShortID(n.order), string(s))
 	}
 }
 

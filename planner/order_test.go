@@ -15,7 +15,7 @@ func TestOrderStates(t *testing.T) {
 	for state, code := range map[planner.OrderState]string{
 		planner.OrderPendingProvider: "", planner.OrderExecuting: "",
 		planner.OrderPendingConsumer: "order_not_ready", planner.OrderPendingProject: "order_not_ready", planner.OrderPendingStartDate: "order_not_ready",
-		planner.OrderDone: "order_over", planner.OrderErred: "order_over", planner.OrderCanceled: "order_over", planner.OrderRejected: "order_over", "": "order_over",
+		planner.OrderDone: "order_over", planner.OrderErred: "order_over", planner.OrderCanceled: "order_over", planner.OrderRejected: "order_over",
 	} {
 		for status, kind := range types {
 			m := newModel()
@@ -63,7 +63,7 @@ func TestErrorWithAnOrder(t *testing.T) {
 	}
 }
 
-// TestQuestions: planning asks only where the listing does not tell, and only what lies below waldur.url.
+// TestQuestions: planning asks about each order that may act, and only what lies below waldur.url.
 func TestQuestions(t *testing.T) {
 	s := testSettings()
 	var all []planner.Item
@@ -81,10 +81,10 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("asks %s", q.URL)
 		}
 	}
-	want := []string{id("o-p2"), id("o-p5")}
+	want := []string{id("o-p0"), id("o-p2"), id("o-p3"), id("o-p5")}
 	slices.Sort(want)
 	if !slices.Equal(asked, want) {
-		t.Errorf("asks about %q, want those of the update and of the one in error, %q", asked, want)
+		t.Errorf("asks about %q, want those of all that an order may change, %q", asked, want)
 	}
 	if qs := planner.Questions(s, &planner.Selection{Targets: []string{"/**/p5"}}, all); len(qs) != 1 || qs[0].ID != id("o-p5") {
 		t.Errorf("for p5 alone it asks %v", qs)
@@ -169,5 +169,114 @@ func TestVerdicts(t *testing.T) {
 		if a.Kind != tc.kind || !slices.Equal(a.Callbacks, []planner.Callback{tc.call}) || a.Verdict != "no such group" || len(a.Changes) != 0 {
 			t.Errorf("%s: %+v", tc.name, a)
 		}
+	}
+}
+
+// restorable is a world in which bio was archived and its resource is pending again.
+func restorable(kind planner.OrderType, change ...func(*planner.Item)) *planner.World {
+	key := planner.Key{Item: id("bio"), System: "capstor", DataType: "store"}
+	w := &planner.World{Items: items(project("bio", 30500, append([]func(*planner.Item){ordered(planner.StatusPending)}, change...)...)),
+		Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{key: {Key: key, Address: bio, System: "capstor",
+			Storage: "capstor/store/cscs/eth/bio", Archive: "capstor/.trash/x", Inode: 77, Group: 30500, Mode: 0o2770,
+			QuotaBy: planner.ByGroup, QuotaID: 30500, At: now, Until: now}}}}
+	if kind != "" {
+		w.Orders = map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{ID: id("o-bio"), Type: kind, State: planner.OrderPendingProvider}}}
+	}
+	return w
+}
+
+// TestRestoreOrder: what is pending and archived under the same key comes back, whatever its order is called, and never as
+// an empty directory.
+func TestRestoreOrder(t *testing.T) {
+	tell := []planner.Callback{planner.Approve, planner.SetStateDone}
+	for _, tc := range []struct {
+		name, reason string
+		kind         planner.OrderType
+		calls        []planner.Callback
+	}{
+		{"restore", "order_restore", planner.OrderRestore, tell},
+		{"not asked", "order_restore", "", tell},
+		{"create", "order_create", planner.OrderCreate, []planner.Callback{planner.Approve, planner.SetBackendID, planner.SetStateDone}},
+	} {
+		for _, sel := range []planner.Selection{{}, {Restores: []string{bio}}} {
+			w := restorable(tc.kind)
+			w.Selection = sel
+			p, _ := plan(w, newModel())
+			a, d := action(t, p, bio)
+			if a.Kind != planner.Restore || a.From != "capstor/.trash/x" || a.Inode != 77 || len(a.Danger) != 0 || a.Order != id("o-bio") ||
+				d.Reasons[0].Code != tc.reason || !slices.Equal(a.Callbacks, tc.calls) || d.Notes[0].Provenance.From != planner.FromArchive {
+				t.Errorf("%s, %v: %+v because %v", tc.name, sel, a, d.Reasons)
+			}
+			if a, ok := a.After(planner.SpaceHard); !ok || a != planner.Number(10<<40) {
+				t.Errorf("%s: hard limit %v", tc.name, a)
+			}
+		}
+	}
+}
+
+// TestRestoreOrderRefused: an order that restores is never a new directory, and goes onto nothing that stands there.
+func TestRestoreOrderRefused(t *testing.T) {
+	gone := restorable(planner.OrderRestore)
+	gone.Recorded.Archived = nil
+	other := restorable(planner.OrderRestore)
+	a := other.Recorded.Archived[other.Items[len(other.Items)-1].Key]
+	a.Key.Item = id("another")
+	other.Recorded.Archived = map[planner.Key]planner.Archived{a.Key: a}
+	inWay, back := newModel(), newModel()
+	inWay.put("capstor/store/cscs/eth/bio", 30500, 0o2770)
+	asWanted(back, "bio", 30500)
+	dir := back.dirs["capstor/store/cscs/eth/bio"]
+	dir.Inode = 77
+	back.dirs["capstor/store/cscs/eth/bio"] = dir
+	for _, tc := range []struct {
+		name, code string
+		w          *planner.World
+		m          *model
+	}{
+		{"nothing archived", "not_archived", gone, newModel()},
+		{"archived under another key", "not_archived", other, newModel()},
+		{"a directory in the way", "obstructed", restorable(planner.OrderRestore), inWay},
+		{"an update", "order_type", restorable(planner.OrderUpdate), newModel()},
+		{"a type of tomorrow", "order_type", restorable("Suspend"), newModel()},
+		{"an unknown data type", "data_type", restorable(planner.OrderRestore, func(it *planner.Item) { it.Key.DataType = "tape" }), newModel()},
+	} {
+		p, _ := plan(tc.w, tc.m)
+		if code, waits := refusal(p, bio); code != tc.code || waits || len(p.Core.Actions) != 0 {
+			t.Errorf("%s: refused with %q (waits %t), want %q; %v", tc.name, code, waits, tc.code, p.Core.Actions)
+		}
+	}
+	p, _ := plan(restorable(planner.OrderRestore), back)
+	if a, _ := action(t, p, bio); a.Kind != planner.Report || !slices.Contains(a.Callbacks, planner.SetStateDone) {
+		t.Errorf("moved back already: %+v", a)
+	}
+}
+
+// TestUnknownWordsBlock: a type or state that this version does not know is blocked whatever the status, in words.
+func TestUnknownWordsBlock(t *testing.T) {
+	for _, status := range []planner.Status{planner.StatusPending, planner.StatusUpdating, planner.StatusRemoving, planner.StatusError} {
+		for code, order := range map[string]planner.Order{"order_type": {Type: "Suspend", State: planner.OrderExecuting}, "order_state": {Type: planner.OrderUpdate, State: "on hold"}} {
+			m := newModel()
+			asWanted(m, "bio", 30500)
+			order.ID = id("o-bio")
+			p, _ := plan(&planner.World{Items: items(project("bio", 30500, ordered(status))), Recorded: records(recordOf("bio", 30500)),
+				Orders: map[string]planner.OrderAnswer{order.ID: {Order: order}}}, m)
+			got, waits := refusal(p, bio)
+			if got != code || waits || len(p.Core.Actions) != 0 || !strings.Contains(p.Context.Blocked[0].Reasons[0].Text, "this version knows no") {
+				t.Errorf("%s: refused with %q (waits %t), want %q: %v", status, got, waits, code, p.Context.Blocked)
+			}
+		}
+	}
+}
+
+// TestUnasked: one warning for all orders that gave no answer.
+func TestUnasked(t *testing.T) {
+	its := items(project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30501, ordered(planner.StatusRemoving)))
+	p, _ := plan(&planner.World{Items: its, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Why: "no answer"}, id("o-chem"): {Why: "no answer"}}}, newModel())
+	if len(p.Core.Actions) == 0 || len(p.Context.Warnings) != 1 || p.Context.Warnings[0].Code != "orders_not_asked" || !strings.HasPrefix(p.Context.Warnings[0].Text, "2 orders") {
+		t.Errorf("%v, warnings %v", p.Core.Actions, p.Context.Warnings)
+	}
+	p, _ = plan(&planner.World{Items: items(project("bio", 30500, ordered(planner.StatusRemoved)))}, newModel())
+	if len(p.Core.Actions) != 0 || len(p.Context.Warnings) != 1 || p.Context.Warnings[0].Code != "removed_with_order" {
+		t.Errorf("%v, warnings %v", p.Core.Actions, p.Context.Warnings)
 	}
 }

@@ -39,6 +39,8 @@ const (
 	DangerGroup       Danger = "group"
 	// DangerUnlimited: no hard limit is in force afterwards.
 	DangerUnlimited Danger = "unlimited"
+	// DangerTakenOver: data comes under a group or a quota that others use.
+	DangerTakenOver Danger = "taken_over"
 )
 
 // Plan is one plan: a core, which is approved and has the plan's id, and a context, which explains it.
@@ -199,10 +201,16 @@ type UsageNote struct {
 	Inodes Value `json:"inodes"`
 	// Claims counts the resources that share the identity, when there are several.
 	Claims int `json:"claims,omitempty"`
-	// Default tells that the limits before are the filesystem's default quota, and not the identity's own.
-	Default bool `json:"default,omitempty"`
+	// DefaultSpace and DefaultInodes mean that the limits before are the filesystem's default quota, and not the identity's own.
+	DefaultSpace  bool `json:"default_space,omitempty"`
+	DefaultInodes bool `json:"default_inodes,omitempty"`
 	// Via is the way in which it was asked: "ioctl" or "lfs".
 	Via string `json:"via,omitempty"`
+}
+
+// DefaultCovers reports whether the limit before is the filesystem's default; false for nil.
+func (u *UsageNote) DefaultCovers(a Attribute) bool {
+	return u != nil && QuotaState{DefaultSpace: u.DefaultSpace, DefaultInodes: u.DefaultInodes}.DefaultCovers(a)
 }
 
 // Reason says why something is done, or not done. Codes are stable; texts are for people.

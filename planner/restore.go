@@ -63,13 +63,10 @@ func (c *comparison) bringBack() {
 		}
 		n := &node{item: &Item{Key: r.Key, MountPath: r.Address, Target: TargetProject}, system: c.g.world.Settings.SystemNamed(r.System),
 			storage: r.Storage, place: int32(r.place), share: -1}
-		d := decision{action: Action{Key: r.Key, Address: r.Address, Target: TargetProject, System: r.System, Storage: r.Storage}}
+		d := decision{asked: true, action: Action{Key: r.Key, Address: r.Address, Target: TargetProject, System: r.System, Storage: r.Storage}}
 		why := c.mayComeBack(n)
 		if why.Code == "" {
 			why = c.restore(n, r.Archived, c.seen.Directories[r.place], &d)
-			d.action.Danger = nil
-			d.detail.Reasons = []Reason{{"asked", "asked for on the command line"}}
-			c.wideMode(n, &d)
 			c.putLimitsBack(n, r.Archived, &d)
 		}
 		if c.g.world.Watch[r.Key] {
@@ -116,7 +113,7 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 		d.detail.Reasons = append(d.detail.Reasons, d.quota)
 	}
 	for i := size; i < len(d.detail.Notes); i++ {
-		d.detail.Notes[i].Provenance = Provenance{From: FromDefault}
+		d.detail.Notes[i].Provenance = Provenance{From: FromArchive}
 		d.action.Quota = &QuotaID{id.By, id.ID}
 	}
 	after := s.inForce()

@@ -165,6 +165,8 @@ const (
 	FromProxy    From = "proxy"
 	FromDefault  From = "default"
 	FromOverride From = "override"
+	// FromArchive: a restore puts it back as it was archived.
+	FromArchive From = "archive"
 )
 
 // Provenance is where a desired value comes from; Override and At ("overrides.hcl:12") are set for overrides only.

@@ -52,8 +52,13 @@ func (e *explanation) quota(v planner.View) {
 		return
 	}
 	by := ", asked by " + q.Via
-	if q.IsDefault {
+	switch {
+	case q.DefaultSpace && q.DefaultInodes:
 		by += "; the default quota covers it"
+	case q.DefaultSpace:
+		by += "; the default quota covers its space"
+	case q.DefaultInodes:
+		by += "; the default quota covers its inodes"
 	}
 	c := planner.ClaimOf(q.Limits)
 	e.line("quota", "of %s%s", name, by)

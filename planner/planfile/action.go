@@ -92,7 +92,7 @@ func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
 			value: p.list(outer+14, []string{"everything below is tagged, once the quota is set"})})
 	}
 	for i, c := range a.Changes {
-		r := p.change(a.Kind, c, d.Notes[i])
+		r := p.change(a.Kind, c, d, i)
 		if c.Attribute.IsQuota() {
 			quota = append(quota, r)
 		} else {
@@ -156,12 +156,12 @@ func (v *view) places(p *printer, a *planner.Action) []row {
 }
 
 // change is the row of one attribute.
-func (p *printer) change(kind planner.ActionKind, c planner.Change, note planner.ChangeNote) row {
+func (p *printer) change(kind planner.ActionKind, c planner.Change, d *planner.Detail, i int) row {
 	column := outer
 	if c.Attribute.IsQuota() {
 		column = inner
 	}
-	before, after := show(c.Attribute, c.Before), show(c.Attribute, c.After)
+	before, after, note := showBefore(c, d), show(c.Attribute, c.After), d.Notes[i]
 	r := row{mark: "~", style: yellow, name: string(c.Attribute), note: origin(note)}
 	if note.Drift {
 		r.loud = cyan
@@ -177,6 +177,19 @@ func (p *printer) change(kind planner.ActionKind, c planner.Change, note planner
 		r.value = p.transition(before, after+moved(c), column+16)
 	}
 	return r
+}
+
+// showBefore is what an attribute was. A limit of the default quota is called so: releases show it as its number or as
+// unlimited.
+func showBefore(c planner.Change, d *planner.Detail) string {
+	before := show(c.Attribute, c.Before)
+	if !d.Usage.DefaultCovers(c.Attribute) || c.Before.IsAbsent() {
+		return before
+	}
+	if _, ok := c.Before.Number(); ok {
+		return "default, " + before
+	}
+	return "default"
 }
 
 // moved is how far a limit moves, in brackets.
@@ -195,6 +208,9 @@ func moved(c planner.Change) string {
 // origin says where a desired value comes from, and whether it undoes what somebody did by hand.
 func origin(n planner.ChangeNote) string {
 	s := string(n.Provenance.From)
+	if n.Provenance.From == planner.FromArchive {
+		s = "as archived"
+	}
 	if n.Provenance.From == planner.FromOverride {
 		s = "override " + title(n.Provenance.Override)
 		if n.Provenance.At != "" {

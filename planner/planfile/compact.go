@@ -41,7 +41,8 @@ func (v *view) shape(i int) string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprint(&b, a.Kind, a.System, a.Target.IsNode(), a.Callbacks, a.From != "", a.Order != "", len(a.Parents), d.Unchanged, d.Usage != nil)
+	fmt.Fprint(&b, a.Kind, a.System, a.Target.IsNode(), a.Callbacks, a.From != "", a.Order != "", len(a.Parents), d.Unchanged, d.Usage != nil,
+		d.Usage.DefaultCovers(planner.SpaceHard), d.Usage.DefaultCovers(planner.InodesHard))
 	if a.Quota != nil {
 		fmt.Fprint(&b, a.Quota.By)
 	}
@@ -149,7 +150,7 @@ func (v *view) groupBody(p *printer, members []int) {
 	first, d := &v.plan.Core.Actions[members[0]], &v.plan.Context.Details[members[0]]
 	var rows, quota []row
 	for j, c := range first.Changes {
-		r := p.change(first.Kind, c, d.Notes[j])
+		r := p.change(first.Kind, c, d, j)
 		if isID(c.Attribute) && v.differ(members, j) {
 			r.value = []line{text("each its own")}
 		}

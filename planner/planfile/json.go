@@ -47,6 +47,19 @@ type jsonChange struct {
 type jsonUsage struct {
 	Space  planner.Value `json:"space"`
 	Inodes planner.Value `json:"inodes"`
+	// Default are the kinds, "space" and "inodes", whose limits before are the filesystem's default quota.
+	Default []string `json:"default"`
+}
+
+func usageOf(u *planner.UsageNote) *jsonUsage {
+	out := &jsonUsage{Space: u.Space, Inodes: u.Inodes, Default: []string{}}
+	if u.DefaultSpace {
+		out.Default = append(out.Default, "space")
+	}
+	if u.DefaultInodes {
+		out.Default = append(out.Default, "inodes")
+	}
+	return out
 }
 
 // JSON is the plan for programs. Lists are never null, and characters that a terminal would act on, or not show, are
@@ -92,7 +105,7 @@ func resourceOf(plan *planner.Plan, lines *shell, i int) jsonResource {
 		r.Changes[j] = jsonChange{c.Attribute, c.Before, c.After, d.Notes[j].Provenance, d.Notes[j].Drift}
 	}
 	if d.Usage != nil {
-		r.Usage = &jsonUsage{d.Usage.Space, d.Usage.Inodes}
+		r.Usage = usageOf(d.Usage)
 	}
 	return r
 }

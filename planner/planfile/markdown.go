@@ -131,7 +131,7 @@ func (v *view) oneLine(i int) []byte {
 	for _, c := range a.Changes {
 		b.WriteString(separator + string(c.Attribute) + " ")
 		if separator = ", "; !c.Before.IsAbsent() {
-			b.WriteString(show(c.Attribute, c.Before) + " -> ")
+			b.WriteString(showBefore(c, &v.plan.Context.Details[i]) + " -> ")
 		}
 		b.WriteString(show(c.Attribute, c.After))
 	}

@@ -16,8 +16,10 @@ func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
 	if d.Usage.Claims > 1 {
 		rows[0].note = joinNotes(rows[0].note, "by all "+planner.Commas(uint64(d.Usage.Claims))+" resources of this quota")
 	}
-	if d.Usage.Default && len(a.Changes) > 0 && a.Kind != planner.Archive {
-		rows[0].note = joinNotes(rows[0].note, "the default quota covers it until now")
+	for i, of := range []planner.Attribute{planner.SpaceHard, planner.InodesHard} {
+		if d.Usage.DefaultCovers(of) && len(a.Changes) > 0 && a.Kind != planner.Archive {
+			rows[i].note = joinNotes(rows[i].note, "the default quota covers it until now")
+		}
 	}
 	return rows
 }

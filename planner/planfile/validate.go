@@ -111,7 +111,7 @@ func checkChanges(a *planner.Action, d *planner.Detail) error {
 		if c.Attribute.IsQuota() && a.Quota == nil {
 			return fmt.Errorf("%s changes, but no quota is named", c.Attribute)
 		}
-		known := []planner.From{planner.FromProxy, planner.FromDefault, planner.FromOverride}
+		known := []planner.From{planner.FromProxy, planner.FromDefault, planner.FromOverride, planner.FromArchive}
 		if from := d.Notes[i].Provenance.From; !slices.Contains(known, from) {
 			return fmt.Errorf("%s comes from %q, which is unknown", c.Attribute, from)
 		}

@@ -81,6 +81,8 @@ func tag(d planner.Danger) (tag, clause string) {
 		return "WIDER ACCESS", "opens data to more people"
 	case planner.DangerReplaced:
 		return "REPLACED", "finds another directory than the recorded one"
+	case planner.DangerTakenOver:
+		return "TAKEN OVER", "brings data under a group or quota that others use"
 	case planner.DangerUnlimited:
 		return "UNLIMITED", "leaves a directory without a hard limit"
 	}

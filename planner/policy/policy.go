@@ -205,6 +205,9 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 	if slices.Contains(a.Danger, planner.DangerReplaced) {
 		return "another directory than the recorded one is never dealt with by policy"
 	}
+	if slices.Contains(a.Danger, planner.DangerTakenOver) {
+		return "data that comes under a group or quota that others use is never dealt with by policy"
+	}
 	if gives(d, planner.ErrorTerminate) {
 		return "the end of a resource in error is never approved by policy"
 	}
@@ -232,7 +235,7 @@ func Effects(a *planner.Action, d *planner.Detail) []string {
 	effects := ofDangers(a)
 	switch a.Kind {
 	case planner.Create:
-		effects = append([]string{"create"}, append(effects, lowered(a)...)...)
+		effects = append([]string{"create"}, append(effects, lowered(a, d)...)...)
 		return effects
 	case planner.Archive, planner.Restore, planner.Report, planner.RejectOrder, planner.FailOrder:
 		return append([]string{string(a.Kind)}, effects...)
@@ -240,8 +243,8 @@ func Effects(a *planner.Action, d *planner.Detail) []string {
 		effects = append(effects, "adopt")
 	}
 	for i, c := range a.Changes {
-		effects = append(effects, effectOf(c, d.Notes[i].Drift))
-		if c.Attribute.IsQuota() && lower(c) {
+		effects = append(effects, effectOf(c, d, i))
+		if c.Attribute.IsQuota() && lower(c, d) {
 			effects = append(effects, "quota_lower")
 		}
 	}
@@ -263,18 +266,21 @@ func ofDangers(a *planner.Action) (effects []string) {
 }
 
 // lowered is what a new directory's quota takes away from a group that has a quota already.
-func lowered(a *planner.Action) (effects []string) {
-	if slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute.IsQuota() && !c.Before.IsAbsent() && lower(c) }) {
+func lowered(a *planner.Action, d *planner.Detail) (effects []string) {
+	if slices.ContainsFunc(a.Changes, func(c planner.Change) bool {
+		return c.Attribute.IsQuota() && !c.Before.IsAbsent() && lower(c, d)
+	}) {
 		effects = append(effects, "quota_lower")
 	}
 	return effects
 }
 
-func effectOf(c planner.Change, drift bool) string {
+func effectOf(c planner.Change, d *planner.Detail, i int) string {
+	drift := d.Notes[i].Drift
 	switch {
 	case c.Attribute.IsQuota() && drift:
 		return "drift_quota"
-	case c.Attribute.IsQuota() && lower(c):
+	case c.Attribute.IsQuota() && lower(c, d):
 		return "quota_lower"
 	case c.Attribute.IsQuota():
 		return "quota_raise"
@@ -288,11 +294,16 @@ func effectOf(c planner.Change, drift bool) string {
 	return "group"
 }
 
-func lower(c planner.Change) bool {
+// lower reports whether a change takes a limit away. A limit of the default quota that reads as unlimited is none: releases
+// of lfs say only that the default covers it, not what it is.
+func lower(c planner.Change, d *planner.Detail) bool {
 	after, ok := c.After.Number()
 	if !ok {
 		return false
 	}
 	before, ok := c.Before.Number()
-	return !ok || after < before
+	if !ok {
+		return !d.Usage.DefaultCovers(c.Attribute)
+	}
+	return after < before
 }

@@ -86,7 +86,7 @@ func setAndReadBack(t *testing.T, r *rig) {
 		if got := r.stored(planner.ByGroup, 30500); got != c.stored {
 			t.Errorf("stored %v, want %v", got, c.stored)
 		}
-		if got := r.get(t, 30500); got.Limits != c.quota || got.LimitsWhy != "" || got.IsDefault || got.Via != r.via {
+		if got := r.get(t, 30500); got.Limits != c.quota || got.LimitsWhy != "" || got.DefaultSpace || got.DefaultInodes || got.Via != r.via {
 			t.Errorf("set %+v, read back %+v", c.quota, got)
 		}
 	}
@@ -109,12 +109,12 @@ func kindsAreApart(t *testing.T, r *rig) {
 func defaultQuota(t *testing.T, r *rig) {
 	r.covers(5 << 30)
 	got := r.get(t, 30500)
-	if n, _ := got.Limits.SpaceHard.Number(); n != 5<<30 || got.IsDefault != r.saysDefault {
+	if n, _ := got.Limits.SpaceHard.Number(); n != 5<<30 || got.DefaultSpace != r.saysDefault {
 		t.Errorf("never set: %+v", got)
 	}
 	r.set(t, 30500, planner.Quota{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](), InodesSoft: planner.Unlimited[planner.Inodes](),
 		InodesHard: planner.Unlimited[planner.Inodes]()}, planner.Grace{})
-	if got := r.get(t, 30500); !got.Limits.SpaceHard.IsUnlimited() || got.IsDefault {
+	if got := r.get(t, 30500); !got.Limits.SpaceHard.IsUnlimited() || got.DefaultSpace {
 		t.Errorf("set to unlimited: %+v", got)
 	}
 }

@@ -157,8 +157,9 @@ func (q *quotactl) state() planner.QuotaState {
 		return unknown(viaIOCTL, "limits "+missing)
 	}
 	s := planner.QuotaState{
-		Via:       viaIOCTL,
-		IsDefault: (q.u64(atBTime)|q.u64(atITime))&flagDefault != 0,
+		Via:           viaIOCTL,
+		DefaultSpace:  q.u64(atBTime)&flagDefault != 0,
+		DefaultInodes: q.u64(atITime)&flagDefault != 0,
 		Limits: planner.Quota{
 			SpaceSoft: limitOf(q.u64(atBSoft), planner.Bytes(kib)), SpaceHard: limitOf(q.u64(atBHard), planner.Bytes(kib)),
 			InodesSoft: limitOf(q.u64(atISoft), planner.Inodes(1)), InodesHard: limitOf(q.u64(atIHard), planner.Inodes(1)),

@@ -139,14 +139,14 @@ func TestIOCTLSetAndGet(t *testing.T) {
 	s := newServer()
 	c := s.client()
 	before := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if !before.IsDefault || !before.Limits.SpaceHard.IsUnlimited() || before.Via != "ioctl" || !before.Ends().Space.IsZero() {
+	if !before.DefaultSpace || !before.DefaultInodes || !before.Limits.SpaceHard.IsUnlimited() || before.Via != "ioctl" || !before.Ends().Space.IsZero() {
 		t.Errorf("an id without a record: %+v", before)
 	}
 	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil {
 		t.Fatal(err)
 	}
 	after := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if after.Limits != wanted() || after.IsDefault || !after.Space.Known || !after.Inodes.Known {
+	if after.Limits != wanted() || after.DefaultSpace || after.DefaultInodes || !after.Space.Known || !after.Inodes.Known {
 		t.Errorf("got %+v", after)
 	}
 	r := s.records[[2]uint32{typeGroup, 5}]

@@ -74,7 +74,7 @@ func states(records []byte) map[uint32]planner.QuotaState {
 	for ; len(records) >= structSize; records = records[structSize:] {
 		var q quotactl
 		copy(q[:], records[:structSize])
-		if s := q.state(); !s.IsDefault && s.LimitsWhy == "" && s.Space.Known && s.Inodes.Known {
+		if s := q.state(); !s.DefaultSpace && !s.DefaultInodes && s.LimitsWhy == "" && s.Space.Known && s.Inodes.Known {
 			all[q.u32(atID)] = s
 		}
 	}

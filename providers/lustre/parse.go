@@ -143,7 +143,7 @@ func (r row) state(now time.Time, stdout string) planner.QuotaState {
 		return unknown(viaLFS, fmt.Sprintf("lfs quota: grace periods %q and %q: this release of lfs is not known", r[3], r[7]))
 	}
 	const missing = "not obtained from every server (lfs shows it in brackets)"
-	s := planner.QuotaState{Via: viaLFS, IsDefault: saysDefault(stdout)}
+	s := planner.QuotaState{Via: viaLFS, DefaultSpace: saysDefault(stdout, "block"), DefaultInodes: saysDefault(stdout, "file")}
 	s.SetEnds(planner.Grace{Space: spaceEnds, Inodes: inodesEnd})
 	s.Limits = planner.Quota{
 		SpaceSoft: limitIf(n[1], planner.Bytes(kib)), SpaceHard: limitIf(n[2], planner.Bytes(kib)),
@@ -175,11 +175,12 @@ func usage[U planner.Bytes | planner.Inodes](f figure, unit U, missing string) p
 	return planner.Usage[U]{N: n, Known: true}
 }
 
-// saysDefault looks for the notes "gid N is using default block quota setting" and "… file …".
-func saysDefault(stdout string) bool {
+// saysDefault looks for the note "gid N is using default block quota setting", or "… file …": the default quota may cover
+// one kind and not the other.
+func saysDefault(stdout, kind string) bool {
 	for line := range strings.Lines(stdout) {
 		line = strings.TrimSpace(line)
-		if strings.HasSuffix(line, isDefault) && strings.Contains(line, " is using default ") {
+		if strings.HasSuffix(line, isDefault) && strings.Contains(line, " is using default "+kind+" ") {
 			return true
 		}
 	}

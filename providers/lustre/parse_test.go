@@ -88,8 +88,9 @@ func TestParseTranscripts(t *testing.T) {
 			} else if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known || got.Inodes.Known {
 				t.Fatalf("want all unknown, got %+v", got)
 			}
-			if got.IsDefault != strings.Contains(c.Stdout, "is using default") {
-				t.Errorf("default: got %v", got.IsDefault)
+			space, inodes := strings.Contains(c.Stdout, "is using default block"), strings.Contains(c.Stdout, "is using default file")
+			if got.DefaultSpace != space || got.DefaultInodes != inodes {
+				t.Errorf("default: got space %t, inodes %t; want %t, %t", got.DefaultSpace, got.DefaultInodes, space, inodes)
 			}
 		})
 	}

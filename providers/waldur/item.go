@@ -125,11 +125,9 @@ func (p *parser) identity(it *planner.Item) {
 
 // wish reads what the directory should be.
 func (p *parser) wish(it *planner.Item) {
-	switch s := planner.Status(p.interned(itemStatus)); s {
-	case planner.StatusPending, planner.StatusActive, planner.StatusUpdating, planner.StatusRemoving, planner.StatusRemoved,
-		planner.StatusError:
+	if s := planner.Status(p.interned(itemStatus)); s.IsKnown() {
 		it.Status = s
-	default:
+	} else {
 		p.bad(itemStatus, "unknown value %.40q", string(s))
 	}
 	it.MountPath = string(p.str(itemMountDefault))

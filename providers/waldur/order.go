@@ -10,6 +10,9 @@ import (
 // maxOrderBytes bounds the answer about an order; real ones have about 10 KiB.
 const maxOrderBytes = 1 << 20
 
+// maxOrderWord bounds the name of an order's type or state; real ones have at most 18 bytes.
+const maxOrderWord = 40
+
 // ParseOrder reads Waldur's answer about an order. Anything in it that bears on what is done and cannot be read is an
 // error: an order is acted on whole or not at all.
 func ParseOrder(text []byte) (planner.Order, error) { return newParser().order(text) }
@@ -31,7 +34,8 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 	if err := p.finish(); err != nil {
 		return planner.Order{}, err
 	}
-	o := planner.Order{ID: p.uuid(orderUUID), Type: p.orderType(), State: p.orderState()}
+	o := planner.Order{ID: p.uuid(orderUUID), Type: planner.OrderType(p.orderWord(orderType)),
+		State: planner.OrderState(p.orderWord(orderState))}
 	o.HasLimits = p.hasMembers(orderLimits) || p.hasMembers(orderOldLimits)
 	o.Options = p.options()
 	if p.got[orderError].kind == kindString {
@@ -43,25 +47,15 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 	return o, nil
 }
 
-func (p *parser) orderType() planner.OrderType {
-	switch t := planner.OrderType(p.str(orderType)); t {
-	case planner.OrderCreate, planner.OrderUpdate, planner.OrderTerminate:
-		return t
-	default:
-		p.bad(orderType, "unknown value %.40q", string(t))
+// orderWord reads an order's type or state. A word that this version does not know is no error of the answer: the planner
+// blocks the order by name.
+func (p *parser) orderWord(at slot) string {
+	word := string(p.str(at))
+	if word == "" || len(word) > maxOrderWord || printable(word) != word {
+		p.bad(at, "unreadable value %.40q", word)
+		return ""
 	}
-	return ""
-}
-
-func (p *parser) orderState() planner.OrderState {
-	switch s := planner.OrderState(p.str(orderState)); s {
-	case planner.OrderPendingConsumer, planner.OrderPendingProject, planner.OrderPendingStartDate, planner.OrderPendingProvider,
-		planner.OrderExecuting, planner.OrderDone, planner.OrderErred, planner.OrderCanceled, planner.OrderRejected:
-		return s
-	default:
-		p.bad(orderState, "unknown value %.40q", string(s))
-	}
-	return ""
+	return word
 }
 
 // hasMembers tells whether an object is there and not empty: Waldur says {} where there is nothing.

@@ -115,9 +115,11 @@ func TestOrderRefused(t *testing.T) {
 		t.Fatalf("%+v, %v", o, err)
 	}
 	for _, c := range []struct{ old, new, err string }{
-		{`"Update"`, `"Resize"`, `type: unknown value "Resize"`},
+		{`"Update"`, `""`, `type: unreadable value ""`},
+		{`"Update"`, `"Re\u0000size"`, `type: unreadable value "Re\x00size"`},
+		{`"Update"`, `"` + strings.Repeat("x", maxOrderWord+1) + `"`, "type: unreadable value"},
 		{`"Update"`, `null`, "type: want a string, got null"},
-		{`"executing"`, `"on hold"`, `state: unknown value "on hold"`},
+		{`"executing"`, `" on hold"`, `state: unreadable value " on hold"`},
 		{`"state":"executing",`, ``, "state: missing"},
 		{orderID, `x`, `uuid: "x" is not a UUID`},
 		{`"limits":{}`, `"limits":7`, "limits: want an object, got a number"},
@@ -128,6 +130,15 @@ func TestOrderRefused(t *testing.T) {
 		if _, err := ParseOrder([]byte(strings.Replace(good, c.old, c.new, 1))); err == nil || !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%.60s: error %v, want %s", c.new, err, c.err)
 		}
+	}
+}
+
+// TestOrderWordsAreOpen: a type or state that this version does not know is for the planner to block, by its name.
+func TestOrderWordsAreOpen(t *testing.T) {
+	text := strings.NewReplacer(`"Update"`, `"Resize"`, `"executing"`, `"on hold"`).Replace(orderText(`{}`))
+	o, err := ParseOrder([]byte(text))
+	if err != nil || o.Type != "Resize" || o.Type.IsKnown() || o.State != "on hold" || o.State.IsKnown() {
+		t.Errorf("%+v, %v", o, err)
 	}
 }
 

@@ -84,6 +84,12 @@ func (s *Server) TerminateResource(id string, state OrderState) (OrderView, erro
 	return s.order(id, OrderSpec{Type: Terminate, State: state})
 }
 
+// RestoreResource orders a terminated resource back; an empty state is
+// pending-provider.
+func (s *Server) RestoreResource(id string, state OrderState) (OrderView, error) {
+	return s.order(id, OrderSpec{Type: Restore, State: state})
+}
+
 func (s *Server) order(id string, spec OrderSpec) (OrderView, error) {
 	return locked(s, func() (OrderView, error) {
 		r, err := s.model.find(id)
@@ -223,6 +229,9 @@ func (s *Server) control() http.Handler {
 	}))
 	mux.Handle("POST /sim/resources/{id}/terminate", take(func(r *http.Request, in stateBody) (any, error) {
 		return s.TerminateResource(r.PathValue("id"), in.State)
+	}))
+	mux.Handle("POST /sim/resources/{id}/restore", take(func(r *http.Request, in stateBody) (any, error) {
+		return s.RestoreResource(r.PathValue("id"), in.State)
 	}))
 	mux.Handle("PATCH /sim/offerings/{slug}", take(func(r *http.Request, in OfferingChange) (any, error) {
 		return none{}, s.ChangeOffering(r.PathValue("slug"), in)

@@ -46,6 +46,7 @@
 //	PATCH  /sim/resources/{id}            [ResourceChange]: set fields without any order
 //	POST   /sim/resources/{id}/update     [UpdateSpec]: order other limits or options
 //	POST   /sim/resources/{id}/terminate  {"state": …}, default pending-provider: order its end
+//	POST   /sim/resources/{id}/restore    {"state": …}, default pending-provider: order a terminated resource back
 //	PATCH  /sim/offerings/{slug}          [OfferingChange]: rename an offering
 //	POST   /sim/orders/{id}/state         {"state": …}: move an order, and its resource with it
 //	GET    /sim/state                     {"resources": […]}: everything

@@ -28,11 +28,12 @@ const (
 // OrderType says what an order asks for.
 type OrderType string
 
-// The three kinds of order.
+// The kinds of order.
 const (
 	Create    OrderType = "Create"
 	Update    OrderType = "Update"
 	Terminate OrderType = "Terminate"
+	Restore   OrderType = "Restore"
 )
 
 // ResourceState is the state of a resource as Waldur writes it.
@@ -226,12 +227,12 @@ func (m *model) enter(o *order, state OrderState) {
 		r.state = erredState(o)
 	case Rejected, Canceled:
 		r.state = OK
-		if o.kind == Create {
+		if o.kind == Create || o.kind == Restore {
 			r.state = Terminated
 		}
 	default: // an erred resource stays so until its order is done
 		if r.state != Erred || o.kind == Create {
-			r.state = map[OrderType]ResourceState{Create: Creating, Update: Updating, Terminate: Terminating}[o.kind]
+			r.state = map[OrderType]ResourceState{Create: Creating, Restore: Creating, Update: Updating, Terminate: Terminating}[o.kind]
 		}
 	}
 	m.touch(r)
@@ -259,7 +260,7 @@ func erredState(o *order) ResourceState {
 	switch {
 	case o.kind == Terminate:
 		return OK
-	case o.kind == Create && o.resource.backendID == "":
+	case o.kind == Restore, o.kind == Create && o.resource.backendID == "":
 		return Terminated
 	}
 	return Erred

@@ -313,8 +313,11 @@ func (m *model) addOrder(r *resource, spec OrderSpec) (*order, error) {
 	if r.inProgress() != nil {
 		return nil, fmt.Errorf("order for %s: another one is in progress", r.slug)
 	}
-	if r.state == Terminated {
+	if r.state == Terminated && spec.Type != Restore {
 		return nil, fmt.Errorf("order for %s: it is terminated", r.slug)
+	}
+	if r.state != Terminated && spec.Type == Restore {
+		return nil, fmt.Errorf("restore order for %s: it is %s, not terminated", r.slug, r.state)
 	}
 	id, err := idOr(spec.UUID, fmt.Sprintf("order:%s:%d", r.id, len(r.orders)+1))
 	if err != nil {
@@ -344,7 +347,7 @@ func (r *resource) orderAttributes(spec OrderSpec) (map[string]any, error) {
 	switch spec.Type {
 	case Create:
 		return r.attrs, nil
-	case Terminate:
+	case Terminate, Restore:
 		return map[string]any{}, nil
 	case Update:
 		attrs := map[string]any{}
@@ -356,5 +359,5 @@ func (r *resource) orderAttributes(spec OrderSpec) (map[string]any, error) {
 		}
 		return attrs, nil
 	}
-	return nil, fmt.Errorf("order type %q: want Create, Update or Terminate", spec.Type)
+	return nil, fmt.Errorf("order type %q: want Create, Update, Terminate or Restore", spec.Type)
 }

@@ -1,0 +1,167 @@
+package planner
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// This file says what a change of hands leaves behind. A directory's new group or project id is not that of the files below
+// it, and the old one's limits stay: nobody but a plan tells people so.
+
+// leftBehind is the quota identity that a directory counts under now and will not after the plan; false if there is none.
+func (g *Graph) leftBehind(n *node, seen *Observed) (Identity, bool) {
+	if n.place < 0 || n.isNode() || n.system == nil || n.wish == wishRemove || n.verdict != nil || !g.decides(n) ||
+		n.system.Quota.Kind != QuotaLustre || seen.Mounts[n.system.Name].Filesystem == "" {
+		return Identity{}, false
+	}
+	dir := &seen.Directories[n.place]
+	old := Identity{Filesystem: seen.Mounts[n.system.Name].Filesystem, By: n.system.Quota.By}
+	if old.By == ByProject {
+		old.ID = uint32(dir.Project)
+	} else {
+		old.ID = uint32(dir.Group)
+	}
+	now, ok := n.quotaID()
+	return old, ok && dir.State == DirPresent && old.ID != 0 && old.ID != now.ID
+}
+
+// shareOf is what the claims on an identity come to, or what was observed of one that nobody claims; nil if it was not asked.
+func (c *comparison) shareOf(id Identity) *share {
+	if c.byIdentity == nil {
+		c.byIdentity = make(map[Identity]int32, len(c.shares.list))
+		for i := range c.shares.list {
+			c.byIdentity[c.shares.list[i].identity] = int32(i)
+		}
+	}
+	if i, ok := c.byIdentity[id]; ok {
+		return &c.shares.list[i]
+	}
+	return nil
+}
+
+// sayLeftBehind gives the reasons that say what a change of group or project id leaves behind.
+func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
+	for i := range d.action.Changes {
+		if ch := &d.action.Changes[i]; ch.Attribute == Group && dir.Group != c.g.world.Settings.Root.GID {
+			after, _ := ch.After.Number()
+			d.detail.Reasons = append(d.detail.Reasons, Reason{"content_keeps_group", fmt.Sprintf("what lies below it keeps group %d, which "+
+				"only a recursive chgrp changes: group %d gets in there only where others may", dir.Group, after)})
+		}
+	}
+	old, ok := c.g.leftBehind(n, c.seen)
+	if !ok || !slices.ContainsFunc(d.action.Changes, func(ch Change) bool {
+		return ch.Attribute == Group && old.By == ByGroup || ch.Attribute == Project && old.By == ByProject
+	}) {
+		return
+	}
+	if s := c.shareOf(old); s != nil {
+		d.detail.Reasons = append(d.detail.Reasons, Reason{"quota_left", s.left(d.action.Tag)})
+	}
+}
+
+// left says which limits and usage stay with an identity that a directory leaves.
+func (s *share) left(tagged bool) string {
+	who := fmt.Sprintf("%s %d", s.identity.By, s.identity.ID)
+	if s.state == nil || s.state.LimitsWhy != "" {
+		return fmt.Sprintf("the quota of %s, which it counted under, stays as it is; it could not be observed", who)
+	}
+	files := fmt.Sprintf("its files still count for %s (%s used)", who, usedWords(s.state))
+	if tagged {
+		files = fmt.Sprintf("%s has %s used until the files are tagged", who, usedWords(s.state))
+	}
+	after := "which nothing listed claims any more"
+	if s.claims > 0 {
+		after = "which others claim"
+	}
+	return fmt.Sprintf("%s, and the limits of %s stay: %s, %s", files, who, limitWords(s.state.Limits), after)
+}
+
+func usedWords(q *QuotaState) string {
+	if !q.Space.Known {
+		return "it is not known how much is"
+	}
+	return Show(SpaceHard, q.Space.Value())
+}
+
+// limitWords are the hard limits of a quota, for a sentence.
+func limitWords(q Quota) string {
+	c := ClaimOf(q)
+	return fmt.Sprintf("%s and %s inodes hard", Show(SpaceHard, c.SpaceHard), Show(InodesHard, c.InodesHard))
+}
+
+// isSet reports whether any of the limits is a number.
+func (q Quota) isSet() bool {
+	for _, v := range (&Claim{q.SpaceSoft.Value(), q.SpaceHard.Value(), q.InodesSoft.Value(), q.InodesHard.Value()}).values() {
+		if _, ok := v.Number(); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// sayLimitsExist says whose the limits are that an identity has already when a directory comes under it. Directories that
+// stand usually have their limits, so of those it is said only where they are somebody else's.
+func (c *comparison) sayLimitsExist(n *node, d *decision) {
+	s := c.claim(n)
+	if s == nil || d.recorded || s.state == nil || s.state.LimitsWhy != "" || s.claims > 1 || !s.state.Limits.isSet() ||
+		s.state.DefaultSpace && s.state.DefaultInodes {
+		return
+	}
+	owner := c.whose(n, s.identity)
+	if owner == "" && d.action.Kind != Create {
+		return
+	}
+	d.detail.Reasons = append(d.detail.Reasons, Reason{"limits_exist", fmt.Sprintf("%s %d has limits already (%s; %s used): %s",
+		s.identity.By, s.identity.ID, limitWords(s.state.Limits), usedWords(s.state), cmp.Or(owner,
+			"nothing recorded here has them, so somebody else set them"))})
+}
+
+// whose names what is recorded or archived under an identity; empty if nothing is.
+func (c *comparison) whose(n *node, id Identity) string {
+	for _, a := range c.g.sortedArchive() {
+		if a.QuotaBy == id.By && a.QuotaID == id.ID && c.seen.Mounts[a.System].Filesystem == id.Filesystem {
+			return fmt.Sprintf("they are those of %s, archived %s", a.Address, day(a.At))
+		}
+	}
+	for r := range c.g.world.Recorded.Records.All() {
+		if r.Key != n.item.Key && r.QuotaBy == id.By && r.QuotaID == id.ID && c.seen.Mounts[r.System].Filesystem == id.Filesystem {
+			return "they are recorded for " + r.Address
+		}
+	}
+	return ""
+}
+
+// takenOver adds the danger of data that comes back to a group, or a project id, which others have by now.
+func (c *comparison) takenOver(n *node, a Archived, d *decision) {
+	for i := range c.g.nodes {
+		o := &c.g.nodes[i]
+		if o.item.Key == n.item.Key || o.isNode() || o.item.Status == StatusRemoved || o.item.Problem != "" || sameProject(o.address(), a.Address) {
+			continue
+		}
+		if o.hasGroup && o.group == a.Group && a.Group != c.g.world.Settings.Root.GID {
+			d.danger(DangerTakenOver, "taken_over", "it comes back with group %d, which %s has now (%s): its members could read it", a.Group,
+				o.address(), o.item.Name)
+			return
+		}
+	}
+	id := a.project()
+	if id == 0 {
+		return
+	}
+	for r := range c.g.world.Recorded.Records.All() {
+		if r.Key != a.Key && r.Project == id && c.seen.Mounts[r.System].Filesystem == c.seen.Mounts[a.System].Filesystem {
+			d.danger(DangerTakenOver, "taken_over", "it comes back with project id %d, which %s has now: both would count under one quota",
+				id, r.Address)
+			return
+		}
+	}
+}
+
+// sameProject reports whether two addresses are of one project: the same customer and name under another data type.
+func sameProject(a, b string) bool {
+	tail := func(s string) string { return path.Join(path.Base(path.Dir(s)), path.Base(s)) }
+	return strings.Count(a, "/") > 2 && tail(a) == tail(b)
+}
