@@ -176,7 +176,8 @@ func (a *ACL) afterChmod(mode Mode) string {
 	if len(a.Access) == 0 || now == then || !slices.ContainsFunc(a.Access, func(e ACLEntry) bool { return e.Tag == ACLMask }) {
 		return ""
 	}
-	return fmt.Sprintf("chmod changes the mask of its ACL from %s to %s, not the rights of its group: then %s", rwx(now), rwx(then), a.getIn(then))
+	return fmt.Sprintf("chmod changes the mask of its ACL from %s to %s, not the rights of its group: then %s", rwx(now), rwx(then),
+		a.getIn(then))
 }
 
 // aclValue is what an ACL gives beyond the mode, as a value of drift.

@@ -26,6 +26,7 @@
 //	danger.go    what is dangerous about an action
 //	replaced.go  another directory than the recorded one stands at its path
 //	above.go     what is recorded beside a new directory says whether the one above is still the same
+//	acl.go       what ACLs say beyond the mode
 //	change.go    attribute by attribute: before, after, provenance, drift
 //	recheck.go   is an approved plan still true?
 //	show.go      amounts and modes, for people
