@@ -28,7 +28,8 @@ type World struct {
 	Watch map[Key]bool
 	// MustAsk tells that an order that was not answered for blocks: an apply never acts on an order it did not ask.
 	MustAsk bool
-	// KeepRecords makes [Compare] keep a record of every resource that it found as wanted.
+	// KeepRecords makes [Compare] keep a record of every resource that it found as wanted. With Watch, selected resources of
+	// which nothing is recorded are observed for that, too.
 	KeepRecords bool
 }
 

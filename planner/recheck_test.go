@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,5 +103,31 @@ func TestRecheckOfWhatThePlanLeaves(t *testing.T) {
 	m.quotas[30500] = q
 	if got := check(with("10.0", "20.0", "2770")); got != "observed space_soft: 10 TiB, 5 TiB" {
 		t.Error(got)
+	}
+}
+
+// An apply that watches its own resources sees, beside them, what it may record: what is selected, active and not recorded.
+func TestWhatAnApplyRecordsBesideItsPlan(t *testing.T) {
+	m := newModel()
+	for i, name := range []string{"bio", "chem", "geo"} {
+		asWanted(m, name, planner.GID(30500+i))
+	}
+	all := items(project("bio", 30500), project("chem", 30501), project("geo", 30502))
+	_, g := plan(&planner.World{Items: all, KeepRecords: true}, m)
+	first := g.AsWanted()
+	if len(first) != 3 {
+		t.Fatalf("recorded would be %+v", first)
+	}
+	_, g = plan(&planner.World{Items: all, Recorded: records(first[0]), Watch: map[planner.Key]bool{}, KeepRecords: true,
+		Selection: planner.Selection{Excludes: []string{"/**/geo"}}}, m)
+	if got := g.AsWanted(); len(got) != 1 || got[0].Address != first[1].Address {
+		t.Errorf("recorded would be %+v, want only %s", got, first[1].Address)
+	}
+	if slices.ContainsFunc(g.Targets(), func(p planner.Place) bool { return strings.HasSuffix(p.Path, "/geo") }) {
+		t.Errorf("what was left out is observed: %v", g.Targets())
+	}
+	_, g = plan(&planner.World{Items: all, Watch: map[planner.Key]bool{}}, m)
+	if len(g.AsWanted()) != 0 || len(g.Targets()) != 0 {
+		t.Errorf("nobody asked, and %v were observed", g.Targets())
 	}
 }

@@ -62,9 +62,15 @@ func (g *Graph) observes(n *node) bool {
 	return n.wish != wishNothing || n.item.Status == StatusRemoved
 }
 
-// decides tells whether the plan is about this node at all.
+// decides reports whether the plan is about this node at all.
 func (g *Graph) decides(n *node) bool {
-	return n.selected && (g.world.Watch == nil || g.world.Watch[n.item.Key])
+	return n.selected && (g.world.Watch == nil || g.world.Watch[n.item.Key] || g.world.KeepRecords && g.unrecorded(n))
+}
+
+// unrecorded reports whether nothing is recorded of a node that could be recorded once it is seen as wanted.
+func (g *Graph) unrecorded(n *node) bool {
+	r, recorded := g.recordOf(n)
+	return n.wish == wishExists && (!recorded || r.Inode == 0)
 }
 
 // Targets are the places to be observed, in the order that [Observed.Directories] must have.

@@ -132,6 +132,7 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	o.keepRecords = true
 	p, err := o.make(ctx, s, sel)
 	if err != nil {
 		return err
@@ -142,6 +143,9 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 		}
 	}
 	if len(p.plan.Core.Actions) == 0 {
+		if err := s.recordNothingToDo(ctx, o, p); err != nil {
+			return err
+		}
 		if o.json {
 			newReport(a, &approved{plan: p.plan, id: planfile.ID(p.plan.Core)}, true, o.quiet).end(nil, state.Done)
 		}

@@ -27,8 +27,7 @@ const stepDone = "done"
 
 // apply runs an approved plan, under the lock.
 func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err error) {
-	lock, err := state.AcquireLock(ctx, s.store.Dir(), state.Holder{Who: s.user, Host: s.host, PID: os.Getpid(), Plan: p.id, Since: s.now()},
-		o.lockTimeout)
+	lock, err := state.AcquireLock(ctx, s.store.Dir(), s.holder(p.id), o.lockTimeout)
 	if err != nil {
 		return err
 	}
@@ -45,21 +44,29 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err 
 	if err != nil {
 		return err
 	}
+	job, now, err := o.prepare(ctx, s, p, before, steps)
+	if err != nil {
+		return err
+	}
 	if len(p.plan.Core.Actions) == 0 {
+		if err := s.recordSeen(now); err != nil {
+			return err
+		}
 		s.tell("Plan %s has nothing to do.", p.name())
 		if o.json {
 			newReport(s.app, p, true, o.quiet).end(nil, state.Done)
 		}
 		return nil
 	}
-	job, now, err := o.prepare(ctx, s, p, before, steps)
-	if err != nil {
-		return err
-	}
 	if err := s.begin(p, job, now, approvals, before); err != nil {
 		return err
 	}
 	return o.execute(ctx, s, p, job)
+}
+
+// holder is this process, for the lock of a plan.
+func (s *session) holder(plan string) state.Holder {
+	return state.Holder{Who: s.user, Host: s.host, PID: os.Getpid(), Plan: plan, Since: s.now()}
 }
 
 // ledger tells whether the plan has begun before, and gives its journal. A plan that has ended, or was superseded, is
@@ -89,7 +96,7 @@ func keysOf(p *planner.Plan) []planner.Key {
 // prepare asks the proxy and every order again, looks at everything that the plan touches, and refuses a plan that is no
 // longer true.
 func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, begun bool, steps []state.Step) (apply.Job, *planned, error) {
-	ask := p.ask
+	ask, audited := p.ask, p.ask != nil // the loop's audits record what is as wanted
 	if ask == nil {
 		source, err := s.source(nil)
 		if err != nil {
@@ -107,7 +114,7 @@ func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, beg
 		}
 	}
 	again := request{source: ask.source, statuses: ask.statuses, complete: ask.complete, selection: p.plan.Core.Selection,
-		watch: watch, projects: projects, mustAsk: true, parallelism: o.parallelism, more: earlierOrders(p, steps)}
+		watch: watch, projects: projects, mustAsk: true, keepRecords: !audited, parallelism: o.parallelism, more: earlierOrders(p, steps)}
 	if begun {
 		again.adjust = func(r *planner.Recorded) { r.Undelivered = withoutOwn(r.Undelivered, watch) }
 	}
@@ -156,7 +163,7 @@ func (s *session) begin(p *approved, job apply.Job, now *planned, approvals []st
 		if err := s.follow(tx, now); err != nil {
 			return err
 		}
-		if err := recordRoots(tx, job, now); err != nil || begun {
+		if err := errors.Join(recordRoots(tx, job, now), s.recordWanted(tx, now)); err != nil || begun {
 			return err
 		}
 		var steps []state.Step
@@ -190,26 +197,6 @@ func renamedText(n int, renamed map[planner.Key]planner.Key) string {
 		names[fmt.Sprintf("%s is %s now", planfile.Quote(old.System), planfile.Quote(now.System))] = true
 	}
 	return fmt.Sprintf("%s: %s", count(n, "resource"), strings.Join(slices.Sorted(maps.Keys(names)), ", "))
-}
-
-// recordRoots records what the directories of the touched systems are, the first time.
-func recordRoots(tx *state.Tx, job apply.Job, now *planned) error {
-	known, err := tx.Roots()
-	if err != nil {
-		return err
-	}
-	for _, w := range job.Work {
-		m := now.mounts[w.Action.System]
-		if _, ok := known[w.Action.System]; ok || m.Filesystem == "" {
-			continue
-		}
-		id := planner.RootIdentity{Filesystem: m.Filesystem, Inode: m.Inode}
-		known[w.Action.System] = id
-		if err := tx.PutRoot(w.Action.System, id); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // execute runs the job, notes how it ended, and gives the account.

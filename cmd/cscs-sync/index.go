@@ -186,14 +186,8 @@ func (r *round) remember(p *planned, accepted string) error {
 		if err := r.s.follow(tx, p); err != nil {
 			return err
 		}
-		for _, rec := range p.graph.AsWanted() {
-			if old, ok := p.recorded.Records.Of(rec.Key); ok && old.Inode != 0 && (old.Born != 0 || rec.Born == 0) {
-				continue // one that lacks them was recorded before they were known
-			}
-			rec.At = tx.Now()
-			if err := tx.PutRecord(rec); err != nil {
-				return err
-			}
+		if err := r.s.recordWanted(tx, p); err != nil {
+			return err
 		}
 		if accepted != "" {
 			if _, err := tx.AppendHistory(state.Entry{Who: r.s.user, Host: r.s.host, Event: eventShrunk, Text: accepted}); err != nil {

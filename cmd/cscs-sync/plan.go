@@ -24,6 +24,8 @@ type planOptions struct {
 	rejects, fails          []string
 	resources               []string
 	parallelism             int
+	// keepRecords has what is as wanted kept, for an apply to record.
+	keepRecords bool
 }
 
 func (o *planOptions) selectionFlags(f *pflag.FlagSet) {
@@ -116,7 +118,7 @@ func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selectio
 	if !o.json {
 		defer s.showProgress()()
 	}
-	p, err := s.plan(ctx, request{source: source, selection: sel, parallelism: o.parallelism})
+	p, err := s.plan(ctx, request{source: source, selection: sel, parallelism: o.parallelism, keepRecords: o.keepRecords})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// recordWanted records what was seen as wanted and is not recorded yet, so that it is missed once it vanishes. Audits and
+// applies share it: a plan of a part of the site records what it saw of that part.
+func (s *session) recordWanted(tx *state.Tx, p *planned) error {
+	for _, rec := range p.graph.AsWanted() {
+		if old, ok := p.recorded.Records.Of(rec.Key); ok && old.Inode != 0 && (old.Born != 0 || rec.Born == 0) {
+			continue // one that lacks them was recorded before they were known
+		}
+		rec.At = tx.Now()
+		if err := tx.PutRecord(rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordNothingToDo records what an apply without any action saw as wanted, under the lock.
+func (s *session) recordNothingToDo(ctx context.Context, o *applyOptions, p *planned) error {
+	if len(p.graph.AsWanted()) == 0 {
+		return nil
+	}
+	lock, err := state.AcquireLock(ctx, s.store.Dir(), s.holder(""), o.lockTimeout)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.recordSeen(p), lock.Release())
+}
+
+// recordSeen records what was seen as wanted, and where.
+func (s *session) recordSeen(p *planned) error {
+	return s.store.Update(func(tx *state.Tx) error {
+		if err := s.follow(tx, p); err != nil {
+			return err
+		}
+		if err := recordRoots(tx, apply.Job{}, p); err != nil {
+			return err
+		}
+		return s.recordWanted(tx, p)
+	})
+}
+
+// recordRoots records what the directories of the touched systems are, the first time.
+func recordRoots(tx *state.Tx, job apply.Job, now *planned) error {
+	known, err := tx.Roots()
+	if err != nil {
+		return err
+	}
+	systems := map[string]bool{}
+	for _, w := range job.Work {
+		systems[w.Action.System] = true
+	}
+	for _, rec := range now.graph.AsWanted() {
+		systems[rec.System] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(systems)) {
+		m := now.mounts[name]
+		if _, ok := known[name]; ok || m.Filesystem == "" {
+			continue
+		}
+		if err := tx.PutRoot(name, planner.RootIdentity{Filesystem: m.Filesystem, Inode: m.Inode}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
