@@ -23,7 +23,7 @@ const oldest = 2
 // or not at all, together with the change that the batch was for. It must not depend on anything that a later format may
 // change: neither on types nor on functions of today's buckets, unless it says so and the kept files in testdata show it.
 func migrations() map[int]func(*Tx) error {
-	return map[int]func(*Tx) error{2: rekeyApprovals}
+	return map[int]func(*Tx) error{2: func(tx *Tx) error { return errors.Join(rekeyApprovals(tx), numberEndings(tx)) }}
 }
 
 // EventMigrate is the event of the history that says that the state has another format since.
@@ -134,6 +134,26 @@ func rekeyApprovals(tx *Tx) error {
 	}
 	for key, body := range moved {
 		if err := tx.put(bucketApprovals, []byte(key), body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// numberEndings leads from format 2 to 3. Format 2 knew only when a plan had ended. All that had ended did so before whatever
+// is planned from here on, so a plan that comes again is a new one. It depends on today's [Plan], which reads format 2 as it was.
+func numberEndings(tx *Tx) error {
+	plans, err := tx.Plans()
+	if err != nil {
+		return err
+	}
+	seq, _ := tx.Head()
+	for _, p := range plans {
+		if !p.Over() || p.EndedSeq > 0 {
+			continue
+		}
+		p.EndedSeq = max(seq, 1)
+		if err := tx.put(bucketPlans, []byte(p.ID), p); err != nil {
 			return err
 		}
 	}
