@@ -52,7 +52,7 @@ func hung(t *testing.T, at string) (end func()) {
 	return end
 }
 
-// lfsThat is an lfs that does what the lines of a shell say; $5 is the directory of `quota -q -g ID DIR`.
+// lfsThat is an lfs that does what the lines of a shell say; $4 is the directory of `quota -g ID DIR`.
 func lfsThat(t *testing.T, lines string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "lfs")
@@ -90,7 +90,7 @@ func site(t *testing.T, lfs map[string]string) (root string, systems []planner.S
 	return root, systems, providers.NewObserver(providers.Options{Systems: systems, Directories: opened, Quotas: quotas, Deadline: deadline, QuotaDeadline: deadline})
 }
 
-const answers = `[ "$3" = -a ] && exit 4; echo "$5 4 51200 61440 - 1 1000 0 -"`
+const answers = `[ "$3" = -a ] && exit 4; echo "$4 4 51200 61440 - 1 1000 0 -"`
 
 // A mount that never answers: what lies on it is unknown, the other system is looked at as ever, no further call is made on
 // it, and when it is gone nothing is left behind.

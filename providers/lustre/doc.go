@@ -45,5 +45,6 @@
 //
 // lfs is run by its absolute path without a shell, with LC_ALL=C and nothing else in the environment, with numeric ids, and
 // with limits in KiB without suffix. Its output is read as words, not columns: widths, line breaks and notes differ from
-// release to release (tested with the output of 2.12.9, 2.15.8 and 2.17.57).
+// release to release (tested with the output of 2.12.9, 2.15.8 and 2.17.57). lfs takes an id for a name first, so the id in
+// the title of each answer is compared, and nothing is set before that.
 package lustre

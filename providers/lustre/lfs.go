@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -24,6 +25,16 @@ type LFS struct {
 	calls calls
 	now   func() time.Time
 	ioctl *IOCTL
+
+	mu sync.Mutex
+	// meant are the identities that lfs was seen to take as numbers.
+	meant map[identity]bool
+}
+
+// identity is what a quota is of, on whatever filesystem: names are the node's.
+type identity struct {
+	by planner.QuotaBy
+	id uint32
 }
 
 // NewLFS uses the lfs at an absolute path. Each call may take as long as timeout; 0 is 30 seconds.
@@ -31,7 +42,8 @@ func NewLFS(path string, timeout time.Duration, now func() time.Time) (*LFS, err
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("lfs %q: want an absolute path, such as /usr/bin/lfs", path)
 	}
-	return &LFS{path: path, calls: newCalls(timeout), now: now, ioctl: NewIOCTL(timeout)}, nil
+	return &LFS{path: path, calls: newCalls(timeout), now: now, ioctl: NewIOCTL(timeout),
+		meant: map[identity]bool{}}, nil
 }
 
 // Stuck counts the runs of lfs that were killed and have not died yet.
@@ -46,7 +58,29 @@ func (l *LFS) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32
 	if err != nil {
 		return unknown(viaLFS, err.Error())
 	}
+	err = checkTitle(r.stdout, by, id)
+	l.mu.Lock()
+	l.meant[identity{by, id}] = err == nil
+	l.mu.Unlock()
+	if err != nil {
+		return unknown(viaLFS, err.Error())
+	}
 	return parse(dir, r.stdout, r.stderr, r.exit, l.now())
+}
+
+// checkMeant asks lfs about an identity that Get has not read yet: setquota does not say whose limits it sets.
+func (l *LFS) checkMeant(ctx context.Context, dir string, by planner.QuotaBy, id uint32) error {
+	l.mu.Lock()
+	known := l.meant[identity{by, id}]
+	l.mu.Unlock()
+	if known {
+		return nil
+	}
+	r, err := l.run(ctx, GetArgs(dir, by, id))
+	if err != nil {
+		return err
+	}
+	return checkTitle(r.stdout, by, id)
 }
 
 // Set implements [Client].
@@ -60,6 +94,9 @@ func (l *LFS) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32
 			return err
 		}
 		args = withoutSoft(args, keep)
+	}
+	if err := l.checkMeant(ctx, dir, by, id); err != nil {
+		return fmt.Errorf("set quota of %s %d at %s: %w: nothing was sent: %w", by, id, dir, ErrRefused, err)
 	}
 	r, err := l.run(ctx, args)
 	if err != nil {
@@ -80,9 +117,9 @@ type exitError struct {
 
 func (e *exitError) Error() string { return e.text }
 
-// GetArgs are the arguments of lfs that show a quota.
+// GetArgs are the arguments of lfs that show a quota, with its title: see [checkTitle].
 func GetArgs(dir string, by planner.QuotaBy, id uint32) []string {
-	return []string{"quota", "-q", flagOf(by), strconv.FormatUint(uint64(id), 10), dir}
+	return []string{"quota", flagOf(by), strconv.FormatUint(uint64(id), 10), dir}
 }
 
 // SetArgs are the arguments of lfs that set all four limits, or why they can't be set.

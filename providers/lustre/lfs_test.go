@@ -149,7 +149,7 @@ func TestLFSGet(t *testing.T) {
 	if s != want {
 		t.Errorf("got %+v, want %+v", s, want)
 	}
-	if got, _ := os.ReadFile(called); !strings.HasPrefix(string(got), `["quota" "-q" "-p" "7" "/mnt/l"]`) {
+	if got, _ := os.ReadFile(called); !strings.HasPrefix(string(got), `["quota" "-p" "7" "/mnt/l"]`) {
 		t.Errorf("called with %s", got)
 	}
 }
@@ -279,5 +279,55 @@ func TestCheckRefuses(t *testing.T) {
 	}
 	if _, err := os.Stat(called); err == nil {
 		t.Error("lfs was run for a quota that is refused")
+	}
+}
+
+// TestNamesOfNumbers: lfs takes an id for a name first. What another identity is called is neither read nor set.
+func TestNamesOfNumbers(t *testing.T) {
+	built := buildStandIn(t)
+	for release, by := range map[string][]planner.QuotaBy{"2.15.8": {planner.ByGroup}, "2.17.57": {planner.ByGroup, planner.ByProject}} {
+		s := &standIn{t: t, path: filepath.Join(t.TempDir(), "lfs")}
+		mount := filepath.Join(t.TempDir(), "m")
+		if err := errors.Join(os.Mkdir(mount, 0o755), os.Symlink(built, s.path)); err != nil {
+			t.Fatal(err)
+		}
+		s.sim("init", "--state", s.path+".json", "--release", release, "--mount", mount+"=capstor", "--as-root",
+			"--group", "30500=31000", "--group", "bystander=31000", "--group", "own=30501", "--group", "30502=30502",
+			"--projid", "30500=31000")
+		for _, by := range by {
+			l, err := NewLFS(s.path, 0, time.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := l.Get(t.Context(), mount, by, 30500); got.Limits.Known() || !strings.Contains(got.LimitsWhy, "is also the name of "+string(by)+" 31000") {
+				t.Errorf("%s, %s: read %+v", release, by, got)
+			}
+			fresh, err := NewLFS(s.path, 0, time.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, l := range map[string]*LFS{"after Get": l, "unread": fresh} {
+				err := l.Set(t.Context(), mount, by, 30500, wanted(), planner.Grace{})
+				if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "client = \"ioctl\"") {
+					t.Errorf("%s, %s, %s: set: %v", release, by, name, err)
+				}
+			}
+			for _, id := range []uint32{30501, 30502, 30503} { // named otherwise, named by its own number, not named
+				if err := l.Set(t.Context(), mount, by, id, wanted(), planner.Grace{}); err != nil {
+					t.Errorf("%s, %s %d: %v", release, by, id, err)
+				}
+				if got := l.Get(t.Context(), mount, by, id); got.Limits != wanted() {
+					t.Errorf("%s, %s %d: %+v", release, by, id, got)
+				}
+			}
+			if got := l.Get(t.Context(), mount, by, 31000); got.Limits == wanted() {
+				t.Errorf("%s, %s: the other identity has the limits", release, by)
+			}
+		}
+	}
+	for _, title := range []string{"Disk quotas for grp 30500 (uid 30500):", "Disk quotas for grp 30500:", "Disk quotas for grp a (gid 30500) (gid 7):", "Disk quotas for prj x (pid 30500):"} {
+		if err := checkTitle(title+"\n", planner.ByGroup, 30500); err == nil {
+			t.Errorf("%q is taken", title)
+		}
 	}
 }

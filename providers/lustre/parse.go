@@ -17,10 +17,33 @@ const (
 	isDefault = "quota setting"
 )
 
+// checkTitle refuses an answer about another identity. lfs takes an id for a name first: where a group is named 30500, its
+// limits would be read and set in place of those of gid 30500. The title, "Disk quotas for grp 30500 (gid 31000):", has the
+// id that lfs took, whatever name service it asked; every release prints it.
+func checkTitle(stdout string, by planner.QuotaBy, id uint32) error {
+	for line := range strings.Lines(stdout) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "Disk quotas for ") {
+			continue
+		}
+		in := line[strings.LastIndexByte(line, '(')+1:]
+		words := strings.Fields(strings.TrimSuffix(in, "):"))
+		kind := map[planner.QuotaBy]string{planner.ByGroup: "gid", planner.ByProject: "pid"}[by]
+		if len(words) != 2 || words[0] != kind {
+			return fmt.Errorf("lfs quota: a title %.80q: this release of lfs is not known", line)
+		}
+		if words[1] != strconv.FormatUint(uint64(id), 10) {
+			return fmt.Errorf("%s %d is also the name of %s %s, and lfs would take that one: rename it, or set client = \"ioctl\" in the "+
+				"quota block, which has numbers only", by, id, by, words[1])
+		}
+	}
+	return nil
+}
+
 // row is what lfs prints for one filesystem: used, soft, hard, grace for space in KiB, then for inodes.
 type row [8]string
 
-// parse reads what `lfs quota -q -g ID DIR` wrote, given its exit code. now is when it was asked, for grace periods.
+// parse reads what `lfs quota -g ID DIR` wrote, with or without -q, given its exit code. now is when it was asked, for grace periods.
 func parse(dir, stdout, stderr string, exit int, now time.Time) planner.QuotaState {
 	if exit != 0 && (exit != exitEIO || !strings.Contains(stdout, someErrors)) {
 		return unknown(viaLFS, explainExit("lfs quota", exit, stdout, stderr))
