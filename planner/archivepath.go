@@ -5,13 +5,23 @@ import (
 	"time"
 )
 
-// ArchivePath is where an archived directory goes: <Folder>/<time the plan was made>-<short id>-<name>, a storage path. The
-// short id is the first 8 digits of the order, or of the item where there is no order. Apply and the rendering of plans
-// both take it from here.
-func (a *Action) ArchivePath(made time.Time) string {
+// ArchiveTime stands in plans for the time at which the plan begins, which nobody knows before.
+const ArchiveTime = "YYYYMMDDThhmmssZ"
+
+// ArchivePath is where an archived directory goes: <Folder>/<time the plan began>-<short id>-<name>, a storage path. The
+// short id is the first 8 digits of the order, or of the item where there is no order. The time is the ledger's, so a plan
+// that resumes makes the same name, and nothing that can be edited in a plan decides it.
+func (a *Action) ArchivePath(begun time.Time) string {
+	return a.archivePath(begun.UTC().Format("20060102T150405Z"))
+}
+
+// ArchivePlace is [Action.ArchivePath] as plans show it, with [ArchiveTime] for the time.
+func (a *Action) ArchivePlace() string { return a.archivePath(ArchiveTime) }
+
+func (a *Action) archivePath(when string) string {
 	id := a.Order
 	if id == "" {
 		id = a.Key.Item
 	}
-	return path.Join(a.Folder, made.UTC().Format("20060102T150405Z")+"-"+ShortID(id)+"-"+path.Base(a.Storage))
+	return path.Join(a.Folder, when+"-"+ShortID(id)+"-"+path.Base(a.Storage))
 }

@@ -201,7 +201,7 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 		return Reason{"archive", why}
 	}
 	d.action.Kind, d.action.Inode = Archive, dir.Inode
-	d.action.Folder = n.system.Archive
+	d.action.Folder, d.action.Retention = n.system.Archive, n.system.ArchiveRetention
 	d.action.Danger = []Danger{DangerArchive}
 	d.detail.Reasons = []Reason{because}
 	if _, d.replaced = c.g.replaced(n, &dir); d.replaced {
@@ -216,8 +216,6 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	for i := range d.detail.Notes {
 		d.detail.Notes[i].Provenance = Provenance{From: FromProxy}
 	}
-	keep := c.plan.Context.Made.Add(n.system.ArchiveRetention)
-	d.detail.Keep = &keep
 	if id, ok := n.identityOf(c.seen.Mounts[n.system.Name]); ok {
 		d.action.Quota = &QuotaID{id.By, id.ID}
 		d.action.Freeze = c.leave(n, id) == 0 && n.system.Quota.OnRemove == "freeze"

@@ -102,6 +102,8 @@ type Action struct {
 	Tag bool `json:"tag,omitempty"`
 	// Folder is the archive folder: where an archived directory goes.
 	Folder string `json:"folder,omitempty"`
+	// Retention is how long an archived directory is kept at least, from the time at which the plan began.
+	Retention time.Duration `json:"retention,omitempty"`
 	// Freeze tells that the quota's hard limit is lowered to what is used once the directory is archived.
 	Freeze bool `json:"freeze,omitempty"`
 	// From is the storage path in the archive that a restore brings back.
@@ -132,9 +134,10 @@ type Change struct {
 	After     Value     `json:"after"`
 }
 
-// Context is everything that explains a plan and does not decide what is done.
+// Context is everything that explains a plan and decides nothing that is done: an approval holds for the same core with
+// another context.
 type Context struct {
-	// Made is when, in UTC, to the second. It also names archived directories.
+	// Made is when, in UTC, to the second.
 	Made time.Time `json:"made"`
 	// Ledger is the number of the last entry of the state's history when this was planned: what orders plans.
 	Ledger  uint64 `json:"ledger,omitempty"`
@@ -178,8 +181,6 @@ type Detail struct {
 	Kept []KeptLimit `json:"kept,omitempty"`
 	// Unchanged counts the attributes that stay as they are and are not shown.
 	Unchanged int `json:"unchanged,omitempty"`
-	// Keep is when the retention of an archived directory ends.
-	Keep *time.Time `json:"keep,omitempty"`
 }
 
 // KeptLimit is a limit that stays as it is.

@@ -107,7 +107,7 @@ func (b *batch) keepOlder() error {
 	return nil
 }
 
-// rekeyApprovals leads from format 2 to 3. Format 2 knew a used approval by the bytes of its block, of which there are many for
+// rekeyApprovals makes the keys of used approvals. Format 2 knew a used approval by the bytes of its block, of which there are many for
 // one approval. Neither message nor key were kept, so these are known by the plan, the person and the time from here on.
 func rekeyApprovals(tx *Tx) error {
 	type entry struct {

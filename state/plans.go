@@ -213,6 +213,29 @@ func (tx *Tx) Superseded(p PlanStart) ([]Supersession, error) {
 	return out, nil
 }
 
+// BegunSince lists the resources among keys for which another plan has begun at a time or after it.
+func (tx *Tx) BegunSince(id string, since time.Time, keys []planner.Key) ([]Supersession, error) {
+	var out []Supersession
+	for _, key := range keys {
+		k, err := keyBytes(key)
+		if err != nil {
+			return nil, err
+		}
+		var t touched
+		if ok, err := tx.get(bucketTouched, k, &t); err != nil {
+			return nil, err
+		} else if !ok || t.Plan == id {
+			continue
+		}
+		if p, ok, err := tx.Plan(t.Plan); err != nil {
+			return nil, err
+		} else if ok && !p.Begun.Before(since) {
+			out = append(out, Supersession{Key: key, Plan: t.Plan, Made: t.Made})
+		}
+	}
+	return out, nil
+}
+
 // Plan is what the ledger knows of a plan; false if it never began.
 func (tx *Tx) Plan(id string) (Plan, bool, error) {
 	var p Plan

@@ -58,7 +58,7 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err 
 		}
 		return nil
 	}
-	if err := s.begin(p, job, now, approvals, before); err != nil {
+	if err := s.begin(p, &job, now, approvals, before); err != nil {
 		return err
 	}
 	return o.execute(ctx, s, p, job)
@@ -151,8 +151,9 @@ func earlierOrders(p *approved, steps []state.Step) []planner.Question {
 	return qs
 }
 
-// begin notes in the ledger, synced, that the plan has begun: from here on apply resumes it.
-func (s *session) begin(p *approved, job apply.Job, now *planned, approvals []state.Approval, begun bool) error {
+// begin notes in the ledger, synced, that the plan has begun: from here on apply resumes it. The job takes the time of that
+// from the ledger, where it stays the same however often the plan resumes.
+func (s *session) begin(p *approved, job *apply.Job, now *planned, approvals []state.Approval, begun bool) error {
 	return s.store.Update(func(tx *state.Tx) error {
 		start := p.start()
 		start.Approvals, start.Who, start.Host = approvals, s.user, s.host
@@ -160,10 +161,15 @@ func (s *session) begin(p *approved, job apply.Job, now *planned, approvals []st
 		if err != nil {
 			return err
 		}
+		known, _, err := tx.Plan(p.id)
+		if err != nil {
+			return err
+		}
+		job.Begun = known.Begun
 		if err := s.follow(tx, now); err != nil {
 			return err
 		}
-		if err := errors.Join(recordRoots(tx, job, now), s.recordWanted(tx, now)); err != nil || begun {
+		if err := errors.Join(recordRoots(tx, *job, now), s.recordWanted(tx, now)); err != nil || begun {
 			return err
 		}
 		var steps []state.Step

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -140,4 +141,35 @@ func (p *approved) standing(tx *state.Tx) (begun bool, at time.Time, err error) 
 func (p *approved) start() state.PlanStart {
 	return state.PlanStart{ID: p.id, Context: p.contextDigest(), Made: p.plan.Context.Made, Ledger: p.plan.Context.Ledger,
 		Keys: keysOf(p.plan)}
+}
+
+// notOvertaken refuses a plan that was overtaken after it was approved, where only the approvals can say when that was. What
+// orders plans otherwise stands in the context, which may be edited after the approval; a context that one of the
+// approvals has signed is as it was. Another one proves nothing: the same plan was made again, or somebody changed it.
+func (s *session) notOvertaken(p *approved, v approval.Verdict) error {
+	var last time.Time
+	for _, j := range v.Approvals {
+		if j.Counted && !j.ContextDiffers {
+			return nil
+		}
+		if j.Counted && j.Time.After(last) {
+			last = j.Time
+		}
+	}
+	return s.store.View(func(tx *state.Tx) error {
+		known, ok, err := tx.Plan(p.id)
+		if err != nil {
+			return err
+		}
+		if ok && known.Over() && !known.Ended.Before(last) {
+			return p.ended(known)
+		}
+		by, err := tx.BegunSince(p.id, last, keysOf(p.plan))
+		if err != nil || len(by) == 0 {
+			return err
+		}
+		return refused(fmt.Errorf("plan %s was approved before plan %s began for %s, and its context is not the one that was approved, "+
+			"so nothing says which is newer; nothing was done; next: %s", p.name(), planfile.ShortID(by[0].Plan),
+			count(len(by), "resource"), p.again()))
+	})
 }

@@ -83,7 +83,6 @@ type Journal interface {
 // Work is one action with what was found out about it just before.
 type Work struct {
 	Action *planner.Action
-	Detail *planner.Detail
 	// Skip says why the action is not done: it is stale, and the rest goes on. Empty: it is done.
 	Skip string
 	// Queued tells that an earlier run of this plan has put the callbacks into the outbox. What is no longer there was
@@ -106,9 +105,10 @@ type Work struct {
 
 // Job is one plan to be run.
 type Job struct {
-	ID   string
-	Made time.Time
-	Work []Work
+	ID string
+	// Begun is when the plan began, by the ledger: it names archived directories and begins their retention.
+	Begun time.Time
+	Work  []Work
 	// Resumed tells that this plan has begun before.
 	Resumed bool
 }

@@ -15,7 +15,7 @@ import (
 
 func (e *Engine) move(job *Job, w *Work) Move {
 	a := w.Action
-	return Move{System: a.System, Path: a.Storage, Folder: a.Folder, Name: path.Base(a.ArchivePath(job.Made)), Inode: a.Inode}
+	return Move{System: a.System, Path: a.Storage, Folder: a.Folder, Name: path.Base(a.ArchivePath(job.Begun)), Inode: a.Inode}
 }
 
 // archive moves a directory out of the way, once Waldur has agreed. Everything that can be tried is tried before the approve,
@@ -86,13 +86,10 @@ func (e *Engine) archived(job *Job, w *Work, m Move) *planner.Archived {
 	now := e.Now().UTC()
 	x := &planner.Archived{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Archive: m.Archived(), Inode: a.Inode,
 		Owner: planner.UID(owner), Group: planner.GID(group), Mode: mode, Project: before(a, planner.Project), Order: a.Order,
-		Plan: job.ID, At: now, Until: now,
+		Plan: job.ID, At: now, Until: job.Begun.Add(a.Retention).UTC(),
 		Claim: w.Record.Claim}
 	if a.Quota != nil {
 		x.QuotaBy, x.QuotaID = a.Quota.By, a.Quota.ID
-	}
-	if w.Detail != nil && w.Detail.Keep != nil {
-		x.Until = *w.Detail.Keep
 	}
 	return x
 }

@@ -98,7 +98,7 @@ func (w *world) run(job Job) []Result {
 
 func (w *world) begin(job *Job) {
 	w.t.Helper()
-	job.ID, job.Made = "sha256:plan", now
+	job.ID, job.Begun = "sha256:plan", now
 	w.check(w.store.Update(func(tx *state.Tx) error {
 		_, err := tx.Begin(state.PlanStart{ID: job.ID, Made: now, Who: "root"})
 		return err
@@ -364,7 +364,7 @@ func key(name string) planner.Key {
 func work(kind planner.ActionKind, name string, calls ...planner.Callback) Work {
 	at := "capstor/" + name
 	w := Work{Action: &planner.Action{Key: key(name), Address: "/" + at, Kind: kind, Target: planner.TargetProject, System: "capstor", Storage: at, Callbacks: calls},
-		Detail: &planner.Detail{}, URLs: map[planner.Callback]string{},
+		URLs:   map[planner.Callback]string{},
 		Record: planner.Record{Key: key(name), Address: "/" + at, System: "capstor", Storage: at, Target: planner.TargetProject}}
 	if len(calls) > 0 {
 		w.Action.Order, w.Order = "0123456789abcdef", "https://w/api/orders/"+name

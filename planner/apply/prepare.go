@@ -25,7 +25,7 @@ type Now struct {
 // Prepare pairs each action of an approved plan with what is known now, and lists in what the plan is stale. A begun plan
 // is measured with its own earlier work in mind.
 func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
-	job := Job{ID: id, Made: p.Context.Made, Resumed: now.Resumed, Work: make([]Work, len(p.Core.Actions))}
+	job := Job{ID: id, Resumed: now.Resumed, Work: make([]Work, len(p.Core.Actions))}
 	items := make(map[planner.Key]*planner.Item, len(now.Items))
 	for i := range now.Items {
 		items[now.Items[i].Key] = &now.Items[i]
@@ -34,7 +34,7 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 	for i := range p.Core.Actions {
 		a := &p.Core.Actions[i]
 		w := &job.Work[i]
-		*w = Work{Action: a, Detail: &p.Context.Details[i], Archived: now.Recorded.Archived[a.Key], Queued: queued[a.Key]}
+		*w = Work{Action: a, Archived: now.Recorded.Archived[a.Key], Queued: queued[a.Key]}
 		if watched, ok := now.Graph.Watched(a.Key); ok {
 			w.Record = watched.Record
 			w.Record.Plan = id

@@ -50,7 +50,7 @@ func TestStop(t *testing.T) {
 	if count[Done] != 3 || count[NotBegun] != 67 || len(w.records()) != 3 || w.outbox() != "" {
 		t.Errorf("%v, %d recorded, outbox %q; want the three that were under way, done and told", count, len(w.records()), w.outbox())
 	}
-	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Made: job.Made, Work: job.Work, Resumed: true})
+	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun, Work: job.Work, Resumed: true})
 	if err != nil || slices.ContainsFunc(again, func(r Result) bool { return r.Status != Done }) {
 		t.Errorf("resumed: %v, %+v", err, again)
 	}
@@ -98,7 +98,7 @@ func TestAStateThatCannotBeWritten(t *testing.T) {
 		t.Errorf("it went on: %s", log)
 	}
 	w.log = nil
-	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Made: job.Made, Work: job.Work, Resumed: true})
+	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun, Work: job.Work, Resumed: true})
 	if err != nil || slices.ContainsFunc(again, func(r Result) bool { return r.Status != Done }) || len(w.records()) != batchSize+1 {
 		t.Errorf("with room again: %v, %d recorded", err, len(w.records()))
 	}

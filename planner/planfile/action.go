@@ -139,7 +139,7 @@ func (v *view) places(p *printer, a *planner.Action) []row {
 		r.mark, r.style = mark, s
 	case a.Kind == planner.Archive && a.Folder != "":
 		r.mark, r.style = mark, s
-		r.value = p.transition(Quote(a.Storage), Quote(a.ArchivePath(v.plan.Context.Made)), outer+14)
+		r.value = p.transition(Quote(a.Storage), Quote(a.ArchivePlace()), outer+14)
 	case a.From != "":
 		r.mark, r.style = mark, s
 		r.value = p.transition(Quote(a.From), Quote(a.Storage), outer+14)
@@ -223,11 +223,14 @@ func origin(n planner.ChangeNote) string {
 	return s
 }
 
+// kept says for how long an archived directory is kept.
+func kept(a *planner.Action) string { return days(a.Retention) + " from the day it is archived" }
+
 // afterwards is what follows the changes: retention, order, callbacks.
 func (p *printer) afterwards(a *planner.Action, d *planner.Detail) []row {
 	var rows []row
-	if d.Keep != nil {
-		rows = append(rows, row{name: "kept", value: []line{text("until " + d.Keep.Format("2006-01-02") + " at least")}})
+	if a.Retention > 0 {
+		rows = append(rows, row{name: "kept", value: []line{text(kept(a))}})
 	}
 	if a.Freeze {
 		rows = append(rows, row{name: "freeze", value: p.list(outer+14, []string{"the hard limits of " + quotaName(a) + " become what is used"})})

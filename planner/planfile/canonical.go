@@ -65,7 +65,6 @@ func normal(plan *planner.Plan) *planner.Plan {
 	c.Blocked = presentReasons(c.Blocked, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
 	c.Waiting = presentReasons(c.Waiting, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
 	c.Undelivered = wholeTimes(c.Undelivered, func(u *planner.Undelivered) *time.Time { return &u.Since })
-	c.Details = wholeTimes(c.Details, keepTime)
 	return &n
 }
 
@@ -84,15 +83,6 @@ func encodeStable[T any](v T) []byte {
 		return data
 	}
 	return encodeJSON(again)
-}
-
-// keepTime gives the end of a retention a place of its own, so that the caller's plan stays as it is.
-func keepTime(d *planner.Detail) *time.Time {
-	if d.Keep != nil {
-		keep := *d.Keep
-		d.Keep = &keep
-	}
-	return d.Keep
 }
 
 func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

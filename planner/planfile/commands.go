@@ -69,7 +69,7 @@ func (s *shell) commands(i int) []string {
 	}
 	lines = append(lines, settings(a, d, dir)...)
 	if a.Kind == planner.Archive && a.Folder != "" {
-		lines = append(lines, "mkdir -p -m 0700 -- "+shellPath(a.Folder), "mv -nT -- "+dir+" "+shellPath(a.ArchivePath(s.plan.Context.Made)))
+		lines = append(lines, "mkdir -p -m 0700 -- "+shellPath(a.Folder), "mv -nT -- "+dir+" "+archivePlace(a))
 	}
 	if a.Freeze && a.Quota != nil {
 		lines = append(lines, "# then lfs setquota "+quotaFlag(a)+" -B as much as is used "+shellPath(a.Folder))
@@ -156,6 +156,12 @@ func quotaFlag(a *planner.Action) string {
 
 // shellPath quotes a storage path for a shell.
 func shellPath(s string) string { return ShellWord(path.Clean(s)) }
+
+// archivePlace is where an archived directory goes, with the time at which the command runs.
+func archivePlace(a *planner.Action) string {
+	before, after, _ := strings.Cut(a.ArchivePlace(), planner.ArchiveTime)
+	return ShellWord(before) + `"$(date -u +%Y%m%dT%H%M%SZ)"` + ShellWord(after)
+}
 
 // ShellWord quotes a text as one word for a shell. What is not printable is shown escaped: such a line is not to be run.
 func ShellWord(s string) string {

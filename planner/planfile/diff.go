@@ -101,9 +101,6 @@ func detailFields(address string, a *planner.Action, d *planner.Detail) []field 
 	for _, k := range d.Kept {
 		list = append(list, field{string(k.Attribute) + " " + address + " stays", show(k.Attribute, k.Value)})
 	}
-	if d.Keep != nil {
-		list = append(list, field{"kept " + address, "until " + d.Keep.Format(stamp)})
-	}
 	return list
 }
 
@@ -115,6 +112,9 @@ func actionFields(a *planner.Action) []field {
 		{"system", a.System}, {"directory", a.Storage},
 		{"inode", number(a.Inode)}, {"parents", strings.Join(a.Parents, ", ")}, {"order", a.Order}, {"callbacks", words(a.Callbacks)},
 		{"message", a.Verdict}, {"archive folder", a.Folder}, {"archived as", a.From}, {"danger", words(a.Danger)}}
+	if a.Retention != 0 {
+		list = append(list, field{"kept", kept(a)})
+	}
 	if a.Freeze {
 		list = append(list, field{"freeze", "yes"})
 	}

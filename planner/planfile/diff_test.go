@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -83,7 +84,7 @@ func TestDiffOfWhatExplainsAnAction(t *testing.T) {
 func TestDiffKnowsEveryFieldOfAnAction(t *testing.T) {
 	other := planner.Action{Address: "/x", Kind: planner.Archive, Target: planner.TargetUser, System: "x", Storage: "x", Inode: 7, Parents: []string{"x"},
 		Quota: &planner.QuotaID{By: planner.ByProject, ID: 7}, Changes: []planner.Change{change(planner.Owner, num(1), num(2))}, Order: "x",
-		Callbacks: []planner.Callback{planner.Reject}, Verdict: "x", Folder: "x", Freeze: true, Tag: true, From: "x", Danger: []planner.Danger{planner.DangerGroup}}
+		Callbacks: []planner.Callback{planner.Reject}, Verdict: "x", Folder: "x", Retention: time.Hour, Freeze: true, Tag: true, From: "x", Danger: []planner.Danger{planner.DangerGroup}}
 	fields := reflect.TypeFor[planner.Action]()
 	for i := range fields.NumField() {
 		old, latest := basePlan(), basePlan()

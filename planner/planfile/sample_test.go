@@ -106,12 +106,12 @@ func addRaise(p *planner.Plan, address string, n int, before, after, used uint64
 func addArchive(p *planner.Plan) {
 	a := newAction(planner.Archive, "/capstor/store/cscs/uzh/old", 7)
 	a.Order, a.Inode, a.Folder = hexID(77), 144115205272502280, "capstor/.trash"
+	a.Retention = 90 * 24 * time.Hour
 	a.Callbacks = []planner.Callback{planner.Approve, planner.SetStateDone}
 	a.Danger = []planner.Danger{planner.DangerArchive}
 	a.Changes = []planner.Change{change(planner.Owner, num(0), planner.Value{}), change(planner.Group, num(30505), planner.Value{}),
 		change(planner.ModeAttr, mode(0o2770), planner.Value{})}
-	keep := made().AddDate(0, 0, 90)
-	put(p, a, planner.Detail{Reasons: because("order", "order "+a.Order[:8]+" terminates it"), Keep: &keep,
+	put(p, a, planner.Detail{Reasons: because("order", "order "+a.Order[:8]+" terminates it"),
 		Usage: &planner.UsageNote{Space: num(6*tib + tib/10), Inodes: num(81204)}})
 }
 

@@ -57,8 +57,8 @@ func checkAction(a *planner.Action, d *planner.Detail) error {
 		return fmt.Errorf("%d changes, but notes to %d", len(a.Changes), len(d.Notes))
 	case !ascending(a.Danger, planner.Dangers()):
 		return fmt.Errorf("dangers %q are not those known, in order", a.Danger)
-	case d.Keep != nil && !wholeUTC(*d.Keep):
-		return fmt.Errorf("retention ends at a time that is not UTC to the second")
+	case a.Retention < 0 || a.Retention > 0 && a.Kind != planner.Archive:
+		return fmt.Errorf("a retention of %s is none", a.Retention)
 	case a.Tag && !setsProject(a):
 		return fmt.Errorf("a tree is to be tagged without a project id")
 	case d.Unchanged < 0:

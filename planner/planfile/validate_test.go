@@ -24,10 +24,8 @@ func TestValidate(t *testing.T) {
 		"dangers": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
 			a.Danger = []planner.Danger{"group", "archive"}
 		},
-		"retention": func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) {
-			k := made().In(time.Local).Add(1)
-			d.Keep = &k
-		},
+		"retention of -1s": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Retention = -time.Second },
+		"retention of 1s":  func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Retention = time.Second },
 		"there twice": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
 			a.Callbacks = append(a.Callbacks, planner.Approve)
 		},
