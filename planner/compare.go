@@ -172,6 +172,9 @@ func (c *comparison) decide(n *node, d *decision) Reason {
 		}
 		return Reason{}
 	case n.verdict != nil:
+		if n.verdict.Code == "orders_unseen" {
+			c.lost[n.item.Key] = true
+		}
 		return *n.verdict
 	}
 	dir, why := c.look(n)

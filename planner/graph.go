@@ -56,6 +56,8 @@ type Graph struct {
 	renamed map[Key]Key
 	// byKey finds nodes by key; nil until something recorded has to be found.
 	byKey map[Key]int32
+	// unseen counts open orders of which the listing shows nothing: see unseenOrders.
+	unseen int
 	// unlisted are the records of what is not listed.
 	unlisted []Record
 	// unasked counts the orders taken by their status because Waldur did not answer; unaskedWhy is one reason.
@@ -157,6 +159,9 @@ func Desire(w *World) *Graph {
 		}
 		return a.item.Key.Compare(b.item.Key)
 	})
+	if g.unseen = unseenOrders(w.Items); g.unseen > 0 {
+		g.warn("orders_unseen", "", "%s", unseenText(g.unseen))
+	}
 	g.match()
 	g.tree()
 	active := g.activeOverrides()

@@ -68,6 +68,12 @@ type Item struct {
 	Problem string
 }
 
+// IsOrdered reports whether the status, or the URLs, speak of an open order.
+func (it *Item) IsOrdered() bool {
+	return it.Status != StatusActive && it.Status != StatusError && wishByStatus(it.Status) != wishNothing ||
+		it.Status == StatusError && (it.URLs[Approve] != "" || it.URLs[SetStateDone] != "")
+}
+
 // ProxyQuotas are limits as the proxy states them: space in tera (of which unit, the configuration says), inodes in ones.
 type ProxyQuotas struct {
 	SpaceSoft, SpaceHard, InodesSoft, InodesHard Decimal

@@ -1,6 +1,9 @@
 package planner
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Question is an order that planning has to ask Waldur about, because the listing does not tell enough.
 type Question struct{ ID, URL string }
@@ -131,6 +134,11 @@ func (g *Graph) judgeOrder(n *node) {
 		}
 		return
 	}
+	if !o.acts && g.unseen > 0 {
+		n.wish = wishByStatus(it.Status)
+		n.block("orders_unseen", "the listing leaves out its order, like all others: see the warning")
+		return
+	}
 	if !o.acts {
 		n.wait("order_not_ready", "Waldur offers no callbacks for it yet: its customer has not approved "+
 			"the order, or its start date has not come")
@@ -149,14 +157,46 @@ func (g *Graph) judgeOrder(n *node) {
 	g.judgeType(n)
 }
 
+// unseenOrders counts the resources that must have an open order, if the listing gives none of them a single URL; else 0.
+// Even an order that its customer has not approved has some, so the orders were left out on the way. Only a create that
+// waits for its start date has none: a single one tells nothing.
+func unseenOrders(items []Item) (n int) {
+	single := true
+	for i := range items {
+		it := &items[i]
+		if it.Target.IsNode() || it.Problem != "" || it.Status == StatusError || wishByStatus(it.Status) == wishNothing {
+			continue
+		}
+		if len(it.URLs) > 0 {
+			return 0
+		}
+		n++
+		single = single && n == 1 && it.Status == StatusPending
+	}
+	if single {
+		return 0
+	}
+	return n
+}
+
+// unseenText says what that means.
+func unseenText(n int) string {
+	return fmt.Sprintf("the listing has %d pending, updating or removing resources, and not one URL of an order: the proxy, or "+
+		"Waldur by its `field` filter, leaves the orders out. Ask the proxy's operator. Orders that all wait for their start date "+
+		"look the same", n)
+}
+
+// wishByStatus is what an order asks for that is open under a status.
 func wishByStatus(s Status) wish {
 	switch s {
 	case StatusPending:
 		return wishCreate
 	case StatusRemoving:
 		return wishRemove
+	case StatusUpdating, StatusError:
+		return wishUpdate
 	}
-	return wishUpdate
+	return wishNothing
 }
 
 // judgeType settles what the order wants: by status and the order's type, which only Waldur knows. A type that contradicts

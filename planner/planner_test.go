@@ -104,8 +104,9 @@ func TestRefusals(t *testing.T) {
 		{"space beyond 2^60", "quota", false, project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("1048577", "1048577") })},
 		{"inodes beyond 2^48", "quota", false, project("bio", 30500, func(it *planner.Item) { it.Quotas.InodesSoft, it.Quotas.InodesHard = zero, dec("281474976710657") })},
 		{"not with the provider yet", "order_not_ready", true, project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusPending })},
-		{"update not with the provider", "order_not_ready", true, project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusUpdating })},
-		{"removal not with the provider", "order_not_ready", true, project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusRemoving })},
+		{"update not with the provider", "order_not_ready", true, project("bio", 30500, ordered(planner.StatusUpdating), notReady)},
+		{"removal not with the provider", "order_not_ready", true, project("bio", 30500, ordered(planner.StatusRemoving), notReady)},
+		{"its order is left out", "orders_unseen", false, project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusUpdating })},
 		{"callbacks elsewhere", "order_url", false, project("bio", 30500, func(it *planner.Item) {
 			it.Status, it.URLs = planner.StatusPending, map[planner.Callback]string{planner.Approve: "https://evil.example.com/api/marketplace-orders/" + id("o") + "/approve_by_provider/"}
 		})},
@@ -314,5 +315,32 @@ func TestApplyAsksEveryOrder(t *testing.T) {
 	p, _ := plan(&planner.World{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}}, newModel())
 	if code, _ := refusal(p, bio); code != "order_type" {
 		t.Errorf("a create whose order terminates: %q, want order_type", code)
+	}
+}
+
+// notReady leaves the URLs that an order has before its customer has approved it.
+func notReady(it *planner.Item) { it.URLs = orderURLs("o-"+it.Name, planner.SetBackendID) }
+
+// TestUnseenOrders: where a listing has open orders and not one URL, the orders were left out on the way. That is said, and
+// the plan is not complete.
+func TestUnseenOrders(t *testing.T) {
+	bare := func(s planner.Status) func(*planner.Item) { return func(it *planner.Item) { it.Status = s } }
+	for name, c := range map[string]struct {
+		items  []planner.Item
+		unseen int
+	}{
+		"one waits for its start date":  {[]planner.Item{project("bio", 30500, bare(planner.StatusPending))}, 0},
+		"two creates":                   {[]planner.Item{project("bio", 30500, bare(planner.StatusPending)), project("chem", 30501, bare(planner.StatusPending))}, 2},
+		"one update":                    {[]planner.Item{project("bio", 30500, bare(planner.StatusUpdating))}, 1},
+		"one removal":                   {[]planner.Item{project("bio", 30500, bare(planner.StatusRemoving))}, 1},
+		"one of them has a URL":         {[]planner.Item{project("bio", 30500, bare(planner.StatusUpdating)), project("chem", 30501, ordered(planner.StatusPending), notReady)}, 0},
+		"only active ones":              {[]planner.Item{project("bio", 30500), project("chem", 30501)}, 0},
+		"in error, which have no order": {[]planner.Item{project("bio", 30500, bare(planner.StatusError)), project("chem", 30501, bare(planner.StatusError))}, 0},
+	} {
+		p, _ := plan(&planner.World{Items: items(c.items...)}, newModel())
+		warned := slices.ContainsFunc(p.Context.Warnings, func(w planner.Warning) bool { return w.Code == "orders_unseen" })
+		if p.Context.Unobserved != c.unseen || warned != (c.unseen > 0) {
+			t.Errorf("%s: %d not observed, warned %v; want %d", name, p.Context.Unobserved, warned, c.unseen)
+		}
 	}
 }

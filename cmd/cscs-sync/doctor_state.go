@@ -106,6 +106,28 @@ func (d *doctor) failures() {
 			d.say("WARN", "loop", "%s %s: cscs-sync explain %s", count(len(x.addresses), "resource"), x.what, planfile.Quote(x.addresses[0]))
 		}
 	}
+	d.waitingOrders(&m)
+}
+
+// waitingOrders counts the orders that the loop saw blocked, or waiting for too long.
+func (d *doctor) waitingOrders(m *memory) {
+	var blocked, overdue []string
+	for _, w := range m.orders {
+		switch {
+		case w.IsBlocked:
+			blocked = append(blocked, w.Address)
+		case w.isOverdue(d.now()):
+			overdue = append(overdue, w.Address)
+		}
+	}
+	for _, x := range []struct {
+		what      string
+		addresses []string
+	}{{"blocked, and their customers wait", blocked}, {"waiting for more than a day", overdue}} {
+		if slices.Sort(x.addresses); len(x.addresses) > 0 {
+			d.say("WARN", "orders", "%s %s: cscs-sync explain %s", count(len(x.addresses), "open order"), x.what, planfile.Quote(x.addresses[0]))
+		}
+	}
 }
 
 // leftOver looks for what was begun and waits: plans that were interrupted, and callbacks that need a person.

@@ -367,7 +367,7 @@ func TestOrdersLaneSeesConflicts(t *testing.T) {
 	// the audit fails, so only the orders lane plans, with the index of the audit before
 	s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "status", Status: 500, Count: 3})
 	out, _ := s.command("run", "--once").CombinedOutput()
-	if !strings.Contains(string(out), "lane=audit reason=source_unreachable") || !strings.Contains(string(out), "lane=orders reason=no_changes") {
+	if !strings.Contains(string(out), "lane=audit reason=source_unreachable") || !strings.Contains(string(out), "lane=orders reason=orders_blocked") {
 		t.Errorf("want a failed audit, and an orders lane that plans nothing for the newcomer inside another's directory:\n%s", out)
 	}
 }

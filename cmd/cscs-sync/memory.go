@@ -32,6 +32,8 @@ const (
 type memory struct {
 	failures map[planner.Key]failure
 	did      map[planner.Key]repeated
+	// orders are those that are open and not carried out.
+	orders map[planner.Key]waitingOrder
 }
 
 // failure is one resource's bad luck with one action.
@@ -64,7 +66,7 @@ type repeated struct {
 }
 
 func newMemory() memory {
-	return memory{failures: map[planner.Key]failure{}, did: map[planner.Key]repeated{}}
+	return memory{failures: map[planner.Key]failure{}, did: map[planner.Key]repeated{}, orders: map[planner.Key]waitingOrder{}}
 }
 
 // meaning is what an action does: with another one a resource gets another chance.
@@ -166,9 +168,10 @@ const memoryFormat = 1
 
 // keptMemory is the file: failures.json in the state's folder.
 type keptMemory struct {
-	Format   int        `json:"format"`
-	Failures []failure  `json:"failures"`
-	Repeated []repeated `json:"repeated"`
+	Format   int            `json:"format"`
+	Failures []failure      `json:"failures"`
+	Repeated []repeated     `json:"repeated"`
+	Orders   []waitingOrder `json:"orders,omitempty"`
 }
 
 // memoryFile is where the loop's memory is kept. It is no part of the state: without it everything is tried at once.
@@ -197,15 +200,19 @@ func (s *session) recallMemory() (memory, error) {
 	for _, d := range kept.Repeated {
 		m.did[d.Key] = d
 	}
+	for _, w := range kept.Orders {
+		m.orders[w.Key] = w
+	}
 	return m, nil
 }
 
 // keepMemory writes down what is remembered, unless that is in the file.
 func (s *session) keepMemory(m *memory) error {
 	kept := keptMemory{Format: memoryFormat, Failures: slices.AppendSeq([]failure{}, maps.Values(m.failures)),
-		Repeated: slices.AppendSeq([]repeated{}, maps.Values(m.did))}
+		Repeated: slices.AppendSeq([]repeated{}, maps.Values(m.did)), Orders: slices.Collect(maps.Values(m.orders))}
 	slices.SortFunc(kept.Failures, func(a, b failure) int { return a.Key.Compare(b.Key) })
 	slices.SortFunc(kept.Repeated, func(a, b repeated) int { return a.Key.Compare(b.Key) })
+	slices.SortFunc(kept.Orders, func(a, b waitingOrder) int { return a.Key.Compare(b.Key) })
 	data, err := json.MarshalIndent(kept, "", " ")
 	if err != nil {
 		return fmt.Errorf("keep what failed: %w", err)
@@ -213,7 +220,7 @@ func (s *session) keepMemory(m *memory) error {
 	data = append(data, '\n')
 	was, err := readFile(s.memoryFile(), 64<<20)
 	isNew := errors.Is(err, fs.ErrNotExist)
-	if bytes.Equal(was, data) || isNew && len(kept.Failures)+len(kept.Repeated) == 0 {
+	if bytes.Equal(was, data) || isNew && len(kept.Failures)+len(kept.Repeated)+len(kept.Orders) == 0 {
 		return nil
 	}
 	if err := state.WriteFile(s.memoryFile(), data, fs.FileMode(0o600), func([]byte) error { return nil }); err != nil {

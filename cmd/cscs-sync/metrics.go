@@ -33,6 +33,7 @@ type metrics struct {
 	last, took, listing, observing, resources     *prometheus.GaugeVec
 	heldPlans, heldActions, outbox, hung, hanging prometheus.Gauge
 	quarantined, quietUntil, listed               prometheus.Gauge
+	blockedOrders, overdueOrders                  prometheus.Gauge
 
 	// good is the Unix time of the last good round of the orders lane or of an audit, readyFor for how many seconds that
 	// makes ready; oldest the Unix time of the oldest callback in the outbox, 0 without one.
@@ -73,6 +74,8 @@ func newMetrics(now func() time.Time, p *pulse) *metrics {
 	m.hung = gauge("hung_mounts", "Systems whose mount did not answer when it was last asked.")
 	m.hanging = gauge("hanging_calls", "Calls to the storage that have not come back.")
 	m.quarantined = gauge("quarantined_resources", "Resources that failed several times in a row and are tried once an hour.")
+	m.blockedOrders = gauge("blocked_orders", "Open orders that are blocked: their customers wait until somebody corrects something.")
+	m.overdueOrders = gauge("overdue_orders", "Open orders that have waited for more than a day, whatever for.")
 	m.quietUntil = gauge("proxy_quiet_until_timestamp_seconds", "Until when the proxy asked to be left alone; 0 if it did not.")
 	m.listed = gauge("index_timestamp_seconds", "When the last complete listing began; 0 before the first.")
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "outbox_age_seconds",
@@ -124,6 +127,9 @@ func (m *metrics) round(r *round, why reason, took time.Duration) {
 		m.good.Store(now)
 	}
 	m.quarantined.Set(float64(r.memory.inQuarantine()))
+	blocked, overdue := r.memory.blockedOrders(m.now())
+	m.blockedOrders.Set(float64(blocked))
+	m.overdueOrders.Set(float64(overdue))
 	m.quietUntil.Set(unixOrZero(r.quiet.until))
 	m.listed.Set(unixOrZero(r.listed))
 	m.backlog(r.s.store)

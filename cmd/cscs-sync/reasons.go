@@ -20,6 +20,7 @@ const (
 	applied           reason = "applied"
 	noChanges         reason = "no_changes"
 	allHeld           reason = "all_held"
+	ordersBlocked     reason = "orders_blocked"
 	outsideWindow     reason = "outside_window"
 	overLimit         reason = "over_limit"
 	inBackoff         reason = "backoff"
@@ -36,14 +37,14 @@ const (
 
 // reasons lists all of them.
 func reasons() []reason {
-	return []reason{applied, noChanges, allHeld, outsideWindow, overLimit, inBackoff, sourceUnreachable, sourceIncomplete, sourceShrank,
+	return []reason{applied, noChanges, allHeld, ordersBlocked, outsideWindow, overLimit, inBackoff, sourceUnreachable, sourceIncomplete, sourceShrank,
 		lockBusy, observeFailed, partialRound, notConverged, stopped, roundFailed}
 }
 
 // fine tells reasons of rounds that did all that they might. What waits for its next try or for a person does not make the
 // loop less ready: each has a metric of its own.
 func (r reason) fine() bool {
-	return slices.Contains([]reason{applied, noChanges, allHeld, outsideWindow, overLimit, inBackoff, stopped}, r)
+	return slices.Contains([]reason{applied, noChanges, allHeld, ordersBlocked, outsideWindow, overLimit, inBackoff, stopped}, r)
 }
 
 // sourceReason sorts the errors of a listing; empty for other errors.
@@ -123,7 +124,11 @@ func (r *round) idleReason(held []policy.Group) reason {
 		return outsideWindow
 	case r.later[policy.Backoff] > 0:
 		return inBackoff
-	case len(held) > 0:
+	}
+	if blocked, _ := r.memory.blockedOrders(r.s.now()); blocked > 0 {
+		return ordersBlocked
+	}
+	if len(held) > 0 {
 		return allHeld
 	}
 	return noChanges

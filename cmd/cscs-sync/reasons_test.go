@@ -87,6 +87,10 @@ var reasonTests = map[reason]struct {
 		c.terminate("first")
 		c.ends(laneOrders, allHeld)
 	}},
+	ordersBlocked: {"", func(c *turnedLoop) {
+		c.createOn("nowhere", "second", 30501)
+		c.ends(laneOrders, ordersBlocked)
+	}},
 	outsideWindow: {"auto_approve {\n  window {\n    from = \"00:00\"\n    to = \"00:00\"\n    deny = true\n  }\n}\n", func(c *turnedLoop) {
 		c.create("second", 30501)
 		c.ends(laneOrders, outsideWindow)

@@ -97,6 +97,7 @@ func (r *round) act(ctx context.Context, p *planned) (reason, error) {
 	if r.o.dryRun {
 		return r.show(p.plan, decisions, approvedGroup, held)
 	}
+	r.watchOrders(p, decisions)
 	r.memory.settle(func(k planner.Key) bool { return r.needs(p, k) })
 	if err := r.hold(p, held); err != nil {
 		return roundFailed, err

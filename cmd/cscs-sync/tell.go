@@ -71,7 +71,8 @@ func (r *round) tellPeople(ctx context.Context) {
 		if channel == "exec" && len(to.Exec) == 0 || channel == "webhook" && to.Webhook == "" {
 			continue
 		}
-		if err := errors.Join(r.tellOfHeld(ctx, to, channel), r.tellOfQuarantine(ctx, to, channel)); err != nil {
+		if err := errors.Join(r.tellOfHeld(ctx, to, channel), r.tellOfQuarantine(ctx, to, channel),
+			r.tellOfOrders(ctx, to, channel)); err != nil {
 			r.log.Warn("notify", "channel", channel, "error", err.Error())
 		}
 	}
