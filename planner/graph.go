@@ -277,6 +277,9 @@ func (g *Graph) judge(n *node) {
 		n.block("unreadable", "the proxy's item %s cannot be used: %s", it.Key.Item, it.Problem)
 		return
 	}
+	if why := it.Key.Unfit(); why != "" {
+		n.block("unstorable", "the proxy's item %s cannot be recorded: %s; correct it in Waldur", it.Key.Item, why)
+	}
 	n.system = g.world.Settings.systemOf(it.Key.System)
 	if !n.isNode() {
 		if !slices.Contains(DataTypes(), it.Key.DataType) {

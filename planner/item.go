@@ -1,5 +1,12 @@
 package planner
 
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
 // Key identifies a resource. The proxy repeats item ids (tenants and customers have one for every data type), so the id
 // alone is not enough. Item is a UUID of 32 lower-case hex digits without dashes; System is the proxy's
 // storageSystem.key, an offering slug, not the label of a system block.
@@ -12,6 +19,26 @@ type Key struct {
 // Compare orders keys by item, system, data type.
 func (k Key) Compare(o Key) int {
 	return compareStrings([3]string{k.Item, k.System, k.DataType}, [3]string{o.Item, o.System, o.DataType})
+}
+
+// maxKeyPart bounds each part of a key, in bytes: real ones have some tens, and the state has to hold them.
+const maxKeyPart = 255
+
+// Unfit is why the state cannot hold a key, by the proxy's names of its parts; empty if it can.
+func (k Key) Unfit() string {
+	for _, part := range []struct{ member, text string }{
+		{"itemId", k.Item}, {"storageSystem.key", k.System}, {"storageDataType.key", k.DataType},
+	} {
+		switch {
+		case part.member == "itemId" && part.text == "":
+			return "its itemId is empty"
+		case len(part.text) > maxKeyPart:
+			return fmt.Sprintf("its %s has %d bytes, the most allowed is %d", part.member, len(part.text), maxKeyPart)
+		case !utf8.ValidString(part.text) || strings.ContainsFunc(part.text, unicode.IsControl):
+			return fmt.Sprintf("its %s (%.40q) has control characters, or is no UTF-8", part.member, part.text)
+		}
+	}
+	return ""
 }
 
 // Status is the proxy's word for the state of a resource.

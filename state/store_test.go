@@ -195,10 +195,11 @@ func TestRecordsAndRegister(t *testing.T) {
 
 func TestBadKeysAreRefused(t *testing.T) {
 	s, _ := newStore(t)
-	for _, k := range []planner.Key{{}, {Item: "a\x00b"}, {Item: "a", System: "\x00"}, {Item: "a", DataType: "x\x00"}} {
+	for _, k := range []planner.Key{{}, {Item: "a\x00b"}, {Item: "a", System: "\x00"}, {Item: "a", DataType: "x\x00"},
+		{Item: "a", DataType: strings.Repeat("x", 40<<10)}, {Item: "a", System: "\xff"}} {
 		r := record(1)
 		r.Key = k
-		if err := s.Update(func(tx *Tx) error { return tx.PutRecord(r) }); err == nil {
+		if err := s.Update(func(tx *Tx) error { return tx.PutRecord(r) }); !errors.Is(err, ErrUnfit) {
 			t.Errorf("key %q was stored", keyText(k))
 		}
 	}

@@ -219,6 +219,10 @@ func (tx *Tx) put(bucket string, key []byte, v any) error {
 	if err := tx.writable(); err != nil {
 		return err
 	}
+	if len(key) == 0 || len(key) > bolt.MaxKeySize {
+		return fmt.Errorf("state %s: store %s: %w: its key has %d bytes, from 1 to %d are allowed", tx.file, bucket, ErrUnfit, len(key),
+			bolt.MaxKeySize)
+	}
 	raw, err := seal(bucket, key, v)
 	if err != nil {
 		return fmt.Errorf("state %s: store %s %s: %w", tx.file, bucket, showKey(bucket, key), err)

@@ -72,15 +72,13 @@ func unseal(bucket string, key, raw []byte) (body []byte, sum uint32, err error)
 	return body, sum, nil
 }
 
+// ErrUnfit reports what the state cannot hold, of one resource. Nothing of it was written; the rest of the batch may be.
+var ErrUnfit = errors.New("the state cannot hold it")
+
 // keyBytes is the stored form of a resource's key; it sorts as [planner.Key.Compare] does.
 func keyBytes(k planner.Key) ([]byte, error) {
-	for _, s := range []string{k.Item, k.System, k.DataType} {
-		if strings.IndexByte(s, 0) >= 0 {
-			return nil, fmt.Errorf("resource key %q: a NUL byte cannot be stored", keyText(k))
-		}
-	}
-	if k.Item == "" {
-		return nil, errors.New("resource key without an item id")
+	if why := k.Unfit(); why != "" {
+		return nil, fmt.Errorf("resource %.40q: %w: %s", k.Item, ErrUnfit, why)
 	}
 	return []byte(k.Item + "\x00" + k.System + "\x00" + k.DataType), nil
 }

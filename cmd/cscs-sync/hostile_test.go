@@ -216,3 +216,51 @@ func TestHostileCallbacks(t *testing.T) {
 	}
 	checkMemory(t, cmd)
 }
+
+// TestKeysThatCannotBeRecorded: a key that the state cannot hold blocks its resource, and the tenants and customers that have
+// it, with its id and the member that is wrong. Everything else is planned, applied and audited.
+func TestKeysThatCannotBeRecorded(t *testing.T) {
+	for name, c := range map[string]struct{ key, says string }{
+		"NUL":           {`st\u0000re`, `its storageDataType.key ("st\x00re") has control characters`},
+		"40 KiB":        {strings.Repeat("x", 40<<10), "its storageDataType.key has 40960 bytes, the most allowed is 255"},
+		"a new line":    {`st\nre`, "has control characters"},
+		"256 bytes":     {strings.Repeat("x", 256), "has 256 bytes"},
+		"not only once": {`store\u0000`, "has control characters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, "")
+			s.withoutQuotas()
+			s.create("bad", 31000)
+			_, err := s.sim.AddResource(waldursim.ResourceSpec{Offering: "capstor", Customer: "uzh", Project: "good", DataType: "scratch", GID: 31001, Limits: map[string]any{"storage": 1}})
+			s.check(err)
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				rec := httptest.NewRecorder()
+				s.sim.ServeHTTP(rec, r)
+				for k, v := range rec.Header() {
+					w.Header()[k] = v
+				}
+				w.Header().Del("Content-Length")
+				w.WriteHeader(rec.Code)
+				_, _ = w.Write(bytes.ReplaceAll(rec.Body.Bytes(), []byte(`"key":"store"`), []byte(`"key":"`+c.key+`"`)))
+			}))
+			defer proxy.Close()
+			s.edit(`url   = "`+s.url+`/api/storage-resources/"`, `url   = "`+proxy.URL+`/api/storage-resources/"`)
+			out := s.ok("plan", "--out", "p.plan")
+			if said := strings.ReplaceAll(strings.Join(strings.Fields(out), " "), " | ", " "); !strings.Contains(said, "cannot be recorded") || !strings.Contains(said, strings.Join(strings.Fields(c.says), " ")) {
+				t.Errorf("the plan does not say %q:\n%.4000s", c.says, out)
+			}
+			s.ok("show", "p.plan")
+			s.ok("approve", "p.plan")
+			s.ok("apply", "p.plan")
+			if !s.exists("capstor/scratch/cscs/uzh/good")() || s.exists("capstor/store/cscs/eth/bad")() {
+				t.Errorf("made was\n%s", s.tree())
+			}
+			if code, out := s.here("run", "--once"); code != 0 {
+				t.Errorf("a round: exit %d\n%s", code, out)
+			}
+			if list := s.ok("state", "list"); !strings.Contains(list, "good") || strings.Contains(list, "bad") {
+				t.Errorf("recorded are\n%s", list)
+			}
+		})
+	}
+}

@@ -19,7 +19,10 @@ func (s *session) recordWanted(tx *state.Tx, p *planned) error {
 			continue // one that lacks them was recorded before they were known
 		}
 		rec.At = tx.Now()
-		if err := tx.PutRecord(rec); err != nil {
+		err := tx.PutRecord(rec)
+		if errors.Is(err, state.ErrUnfit) {
+			s.log.Warn("a resource is as wanted and cannot be recorded", "address", rec.Address, "error", err.Error())
+		} else if err != nil {
 			return err
 		}
 	}

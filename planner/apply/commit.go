@@ -19,7 +19,10 @@ func (e *Engine) commit(job *Job, outcomes []*outcome) error {
 			if o == nil {
 				continue
 			}
-			if err := e.commitOne(tx, job, o); err != nil {
+			err := e.commitOne(tx, job, o)
+			if errors.Is(err, state.ErrUnfit) {
+				o.err = errors.Join(o.err, fmt.Errorf("record %s: %w", job.Work[o.index].Action.Address, err))
+			} else if err != nil {
 				return err
 			}
 		}

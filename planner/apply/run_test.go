@@ -139,6 +139,22 @@ func TestAnAnswerThatCannotBeNoted(t *testing.T) {
 	}
 }
 
+// What the state cannot hold of one resource fails that resource, and nothing else in its batch.
+func TestARecordThatCannotBeWritten(t *testing.T) {
+	w := newWorld(t)
+	bad := creation("bad")
+	bad.Action.Key.DataType = "st\x00re"
+	bad.Record.Key = bad.Action.Key
+	results := w.run(Job{Work: []Work{creation("bio"), bad, creation("chem")}})
+	wantStatuses(t, results, map[string]Status{"bio": Done, "bad": Failed, "chem": Done})
+	if !errors.Is(results[1].Err, state.ErrUnfit) || !mentions(results[1].Err, "/capstor/bad", "storageDataType.key") {
+		t.Errorf("%v", results[1].Err)
+	}
+	if len(w.records()) != 2 || w.outbox() != "" {
+		t.Errorf("recorded %+v, outbox %q", w.records(), w.outbox())
+	}
+}
+
 // What was archived and failed, or was left out, is not called done when the state cannot be written.
 func TestTheAccountOfAStateThatCannotBeWritten(t *testing.T) {
 	w := newWorld(t)
