@@ -49,7 +49,7 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 	views := p.graph.Views()
 	var found []planner.View
 	for _, v := range views {
-		if isMeant(v, what) {
+		if isMeant(v, what) || p.hadGroup(v, what) {
 			found = append(found, v)
 		}
 	}
@@ -68,6 +68,9 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 			return err
 		}
 	}
+	if err := e.unclaimed(ctx, what); err != nil {
+		return err
+	}
 	if e.b.Len() == 0 {
 		return fmt.Errorf("the proxy lists nothing for %s%s", what, nearest(views, what))
 	}
@@ -79,11 +82,19 @@ func isMeant(v planner.View, what string) bool {
 	if v.Address == what || v.Key.Item == strings.ReplaceAll(what, "-", "") {
 		return true
 	}
-	if gid, err := strconv.ParseUint(what, 10, 32); err == nil && len(what) < 8 {
-		return !v.Target.IsNode() && v.HasGroup && v.Group == planner.GID(gid)
+	gid, err := strconv.ParseUint(what, 10, 32)
+	if err == nil && !v.Target.IsNode() && v.HasGroup && v.Group == planner.GID(gid) {
+		return true
 	}
 	order := strings.ReplaceAll(what, "-", "")
 	return len(order) >= 8 && v.Order != "" && strings.HasPrefix(v.Order, order)
+}
+
+// hadGroup reports whether a listed resource is recorded with this group: it has another one now.
+func (p *planned) hadGroup(v planner.View, what string) bool {
+	gid, err := strconv.ParseUint(what, 10, 32)
+	r, recorded := p.recorded.Records.Of(v.Key)
+	return err == nil && recorded && !v.Target.IsNode() && r.Group == planner.GID(gid)
 }
 
 // nearest proposes addresses that end alike.

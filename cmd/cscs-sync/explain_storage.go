@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
 // there says what stands on the storage.
@@ -60,12 +63,65 @@ func (e *explanation) quota(v planner.View) {
 	case q.DefaultInodes:
 		by += "; the default quota covers its inodes"
 	}
-	c := planner.ClaimOf(q.Limits)
 	e.line("quota", "of %s%s", name, by)
+	e.limits(q)
+}
+
+// limits says which limits are in force, and what is used.
+func (e *explanation) limits(q planner.QuotaState) {
+	c := planner.ClaimOf(q.Limits)
 	e.line("", "space %s soft, %s hard, %s used%s", planner.Show(planner.SpaceSoft, c.SpaceSoft), planner.Show(planner.SpaceHard, c.SpaceHard),
 		planner.Show(planner.SpaceHard, q.Space.Value()), grace(q.Ends().Space))
 	e.line("", "inodes %s soft, %s hard, %s used%s", planner.Show(planner.InodesSoft, c.InodesSoft),
 		planner.Show(planner.InodesHard, c.InodesHard), planner.Show(planner.InodesHard, q.Inodes.Value()), grace(q.Ends().Inodes))
+}
+
+// unclaimed says what an id has on filesystems where no listed resource claims its quota: what was left behind when a
+// directory got another group, or set by somebody else. An id without limits and files there is not spoken of.
+func (e *explanation) unclaimed(ctx context.Context, what string) error {
+	id, err := strconv.ParseUint(what, 10, 31)
+	if err != nil || id == 0 {
+		return nil
+	}
+	said := map[planner.Identity]bool{}
+	for _, v := range e.p.graph.Views() {
+		if v.Identity != nil && v.Identity.ID == uint32(id) {
+			said[planner.Identity{Filesystem: e.p.mounts[v.System].Filesystem, By: v.Identity.By, ID: v.Identity.ID}] = true
+		}
+	}
+	var targets []planner.QuotaTarget
+	for _, sys := range e.cfg.Settings.Systems {
+		m := e.p.mounts[sys.Name]
+		of := planner.Identity{Filesystem: m.Filesystem, By: sys.Quota.By, ID: uint32(id)}
+		if sys.Quota.Kind == planner.QuotaLustre && m.Filesystem != "" && m.Problem+m.Unknown == "" && !said[of] {
+			targets, said[of] = append(targets, planner.QuotaTarget{Identity: of, System: sys.Name}), true
+		}
+	}
+	if len(targets) == 0 {
+		return nil
+	}
+	o, done, err := e.observer(1)
+	if err != nil {
+		return err
+	}
+	defer done()
+	for i, q := range o.Quotas(ctx, targets) {
+		c := planner.ClaimOf(q.Limits)
+		_, space := c.SpaceHard.Number()
+		_, inodes := c.InodesHard.Number()
+		own := space && !q.DefaultSpace || inodes && !q.DefaultInodes
+		if q.LimitsWhy != "" || !own && q.Space.N == 0 && q.Inodes.N == 0 {
+			continue
+		}
+		if e.b.Len() > 0 {
+			e.b.WriteString("\n")
+		}
+		fmt.Fprintf(&e.b, "%s %d on %s\n", targets[i].Identity.By, id, planfile.Escape(targets[i].System))
+		e.line("quota", "no listed resource claims it now, asked by %s. Files of an earlier group keep counting here, and nothing changes "+
+			"these limits", q.Via)
+		e.limits(q)
+	}
+	return nil
 }
 
 func (e *explanation) seenQuota(id planner.Identity) (planner.QuotaState, bool) {
