@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
-	"os/signal"
 	"os/user"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -61,6 +58,8 @@ type app struct {
 	graceful atomic.Bool
 	// reloads tells that SIGHUP means something else than stop to the command.
 	reloads atomic.Bool
+	// waiting is what the command waits for now, for the message when it is ended without it.
+	waiting atomic.Pointer[string]
 }
 
 // system is the process as it is.
@@ -103,73 +102,6 @@ func run(ctx context.Context, a *app, args []string) int {
 	}
 	a.printError(err)
 	return code
-}
-
-// watchSignals handles SIGINT, SIGTERM and SIGHUP alike: the first asks to stop after what is under way, the second stops
-// now. SIGHUP is what a lost connection sends, the usual end of an admin's session.
-func (a *app) watchSignals(cancel context.CancelFunc) (stop func()) {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	// A reader that went away, as head does, is an error of the write and not the end of the process: an apply goes on.
-	broken := make(chan os.Signal, 1)
-	signal.Notify(broken, syscall.SIGPIPE)
-	done := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for first := true; ; {
-			select {
-			case <-done:
-				return
-			case s := <-signals:
-				if s == syscall.SIGHUP && a.reloads.Load() {
-					continue
-				}
-				if !first {
-					cancel()
-					time.AfterFunc(lastWait, a.leave)
-					continue
-				}
-				first = false
-				a.signal.Store(&s)
-				close(a.stop)
-				if !a.graceful.Load() {
-					cancel()
-				}
-			}
-		}
-	})
-	return func() {
-		signal.Stop(signals)
-		signal.Stop(broken)
-		close(done)
-		wg.Wait()
-	}
-}
-
-// errStopped is why looking ends early.
-var errStopped = errors.New("asked to stop")
-
-// looking is ctx for what changes nothing: it ends also as soon as the process is asked to stop. Changes go on until they
-// are at a good place.
-func (a *app) looking(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	go func() {
-		select {
-		case <-a.stop:
-			cancel(errStopped)
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { cancel(nil) }
-}
-
-// lastWait is how long calls that are under way may take to give up after the second signal.
-const lastWait = 3 * time.Second
-
-// leave ends the process although a call has not returned: the kernel does not let go of one on a mount that hangs.
-func (a *app) leave() {
-	a.tell("Stopped while a call to the storage hangs. What is done is noted; to go on, apply the same plan again.")
-	a.exit(exitInterrupted)
 }
 
 // logger logs to stderr in the format that was asked for.

@@ -121,7 +121,7 @@ func (a *app) rescan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, problems, err := s.manifests()
+	found, problems, err := s.manifests(ctx)
 	if err != nil {
 		return err
 	}
@@ -158,8 +158,8 @@ func (a *app) rescan(ctx context.Context) error {
 
 // manifests reads the manifests of all systems' archives: a manifest is a [planner.Archived] as JSON, root's own, beside
 // the directory that it describes.
-func (s *session) manifests() (found []planner.Archived, problems []error, err error) {
-	storage, done, err := s.storage()
+func (s *session) manifests(ctx context.Context) (found []planner.Archived, problems []error, err error) {
+	storage, done, err := s.storage(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -137,7 +137,7 @@ func (d *doctor) kernel() {
 
 // systems looks at each system's mount and archive.
 func (d *doctor) systems(ctx context.Context) {
-	o, done, err := d.observer(0)
+	o, done, err := d.observer(ctx, 0)
 	if err != nil {
 		d.say("FAIL", "storage", "%v", err)
 		return

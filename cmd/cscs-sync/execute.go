@@ -207,11 +207,12 @@ func renamedText(n int, renamed map[planner.Key]planner.Key) string {
 
 // execute runs the job, notes how it ended, and gives the account.
 func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job apply.Job) error {
-	storage, closeStorage, err := s.storage()
+	storage, closeStorage, err := s.storage(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeStorage()
+	defer s.waitsFor("a call to the storage, to Waldur or to the state")()
 	s.graceful.Store(true)
 	report := newReport(s.app, p, o.json, o.quiet)
 	report.begin()

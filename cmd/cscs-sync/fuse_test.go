@@ -243,7 +243,7 @@ func TestRootIsLetGo(t *testing.T) {
 	const looks = 20
 	for range looks {
 		s.check(l.s.wake(t.Context(), 0))
-		o, done, err := l.s.observer(0)
+		o, done, err := l.s.observer(t.Context(), 0)
 		s.check(err)
 		mounts := o.Mounts(t.Context(), l.s.cfg.Settings.Systems)
 		if good := mounts["capstor"]; mounts["vast"].Unknown == "" || good.Problem+good.Unknown != "" {

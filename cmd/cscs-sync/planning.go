@@ -138,7 +138,11 @@ func (s *session) list(ctx context.Context, r request, p *planned) (err error) {
 	}
 	s.stage("listing", allowed)
 	start := s.now()
+	defer s.waitsFor("the listing of " + r.source.Name())()
 	if p.items, err = r.source.List(ctx, r.statuses); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("list resources: %w", context.Cause(ctx)) // it says nothing about the source
+		}
 		return &listingError{err}
 	}
 	p.listing = s.now().Sub(start)
@@ -191,6 +195,7 @@ func (s *session) ask(ctx context.Context, questions []planner.Question, each bo
 	if s.cfg.Waldur == nil {
 		return answers
 	}
+	defer s.waitsFor("Waldur's answers about orders")()
 	orders := s.orders()
 	unreachable := ""
 	for i, q := range questions {
@@ -215,7 +220,8 @@ func (s *session) ask(ctx context.Context, questions []planner.Question, each bo
 
 // observe looks at everything that the graph needs.
 func (s *session) observe(ctx context.Context, g *planner.Graph, parallelism int) (planner.Observed, error) {
-	o, done, err := s.observer(parallelism)
+	defer s.waitsFor("the storage")()
+	o, done, err := s.observer(ctx, parallelism)
 	if err != nil {
 		return planner.Observed{}, err
 	}

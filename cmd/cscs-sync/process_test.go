@@ -156,7 +156,7 @@ func TestAnotherRootMeanwhile(t *testing.T) {
 	ses := s.inProcess(time.Now).s
 	s.check(syscall.Mount("second", filepath.Join(s.dir, "mnt/capstor"), "tmpfs", 0, ""))
 	t.Cleanup(func() { _ = syscall.Unmount(filepath.Join(s.dir, "mnt/capstor"), syscall.MNT_DETACH) })
-	st, done, err := ses.storage()
+	st, done, err := ses.storage(t.Context())
 	s.check(err)
 	defer done()
 	if d, err := st.Make("capstor", "capstor/new"); err == nil || !strings.Contains(err.Error(), "another filesystem is mounted there") {

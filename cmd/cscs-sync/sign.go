@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -37,7 +38,11 @@ func (o *approveOptions) sign(a *app, file *planfile.File) (approval.Approval, e
 	if err := a.confirmMessage(file, m, "with the SSH key "+approval.Fingerprint(key)); err != nil {
 		return approval.Approval{}, err
 	}
-	return approval.SSH(rand.Reader, m, signer)
+	signed, err := approval.SSH(rand.Reader, m, signer)
+	if err != nil && stoppedNow(a.stop) {
+		err = interrupted("the signature by " + o.key)
+	}
+	return signed, err
 }
 
 // principal is the name to sign as: --as, else the one that allowed_signers gives the key.
@@ -118,16 +123,34 @@ func (a *app) signer(path string, data []byte) (ssh.Signer, func(), error) {
 		return nil, none, fmt.Errorf("key %s: it is a public key, and no SSH agent runs (SSH_AUTH_SOCK is not set); give the "+
 			"private key's file, or start an agent", path)
 	}
-	conn, err := net.Dial("unix", socket)
+	return a.agentSigner(socket, public)
+}
+
+// agentSigner asks the SSH agent to sign. The agent may take long, because a person may have to touch a key; a signal ends that.
+func (a *app) agentSigner(socket string, public ssh.PublicKey) (ssh.Signer, func(), error) {
+	ended := a.waitsFor("the SSH agent at " + socket)
+	ctx, end := a.looking(context.Background())
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
 	if err != nil {
-		return nil, none, fmt.Errorf("ask the SSH agent: %w", err)
+		end()
+		return nil, ended, fmt.Errorf("ask the SSH agent: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	done := func() {
+		stop()
+		end()
+		conn.Close()
+		ended()
 	}
 	s, err := approval.AgentSigner(agent.NewClient(conn), public)
 	if err != nil {
-		conn.Close()
-		return nil, none, err
+		done()
+		if stoppedNow(a.stop) {
+			err = interrupted("the SSH agent at " + socket)
+		}
+		return nil, done, err
 	}
-	return s, func() { conn.Close() }, nil
+	return s, done, nil
 }
 
 // passphrase asks for a key's passphrase, on the terminal only.
@@ -136,8 +159,26 @@ func (a *app) passphrase(path string) ([]byte, error) {
 	if !ok || !a.terminal(a.stdin) {
 		return nil, fmt.Errorf("key %s has a passphrase, and there is no terminal to ask for it; use the SSH agent and the public key", path)
 	}
+	before, err := term.GetState(int(f.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("ask for the passphrase of key %s: %w", path, err)
+	}
+	defer a.waitsFor("the passphrase of " + path)()
 	fmt.Fprintf(a.stderr, "Passphrase for %s: ", path)
-	p, err := term.ReadPassword(int(f.Fd()))
-	fmt.Fprintln(a.stderr)
-	return p, err
+	defer fmt.Fprintln(a.stderr)
+	type answer struct {
+		passphrase []byte
+		err        error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		p, err := term.ReadPassword(int(f.Fd()))
+		answers <- answer{p, err}
+	}()
+	select {
+	case got := <-answers:
+		return got.passphrase, got.err
+	case <-a.stop: // nothing ends the read; the process ends instead, with the terminal as it was
+		return nil, errors.Join(interrupted("the passphrase of "+path), term.Restore(int(f.Fd()), before))
+	}
 }

@@ -31,8 +31,8 @@ type openedSystem struct {
 }
 
 // storage opens the storage for changes; done lets go of it.
-func (s *session) storage() (st *storage, done func(), err error) {
-	root, err := s.openRoot()
+func (s *session) storage(ctx context.Context) (st *storage, done func(), err error) {
+	root, err := s.openRoot(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

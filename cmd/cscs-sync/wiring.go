@@ -183,7 +183,7 @@ func (e *rootHangsError) Error() string {
 
 // openRoot opens storage.root. One that lies on a mount that hangs is waited for as long as for any mount, and asked no
 // second time while the first call has not come back.
-func (s *session) openRoot() (*posix.Root, error) {
+func (s *session) openRoot(ctx context.Context) (*posix.Root, error) {
 	path := s.cfg.Storage.Root
 	if s.opening == nil || s.opening.path != path {
 		s.opening = &opening{path, make(chan opened, 1)}
@@ -192,12 +192,15 @@ func (s *session) openRoot() (*posix.Root, error) {
 			o.done <- opened{root, err}
 		}(s.opening)
 	}
+	defer s.waitsFor("storage.root " + path)()
 	late := time.NewTimer(s.mountTimeout)
 	defer late.Stop()
 	select {
 	case o := <-s.opening.done:
 		s.opening = nil
 		return o.root, o.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("open storage.root %s: %w", path, context.Cause(ctx))
 	case <-late.C:
 		return nil, &rootHangsError{path, s.mountTimeout}
 	}
@@ -205,8 +208,8 @@ func (s *session) openRoot() (*posix.Root, error) {
 
 // observer looks at the storage; done lets go of it. The root is opened anew each time, so that mounts are not kept busy
 // between two looks; while a call hangs, the root that it uses stays open.
-func (s *session) observer(parallelism int) (o *providers.StorageObserver, done func(), err error) {
-	root, err := s.openRoot()
+func (s *session) observer(ctx context.Context, parallelism int) (o *providers.StorageObserver, done func(), err error) {
+	root, err := s.openRoot(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -229,7 +232,7 @@ func (s *session) observer(parallelism int) (o *providers.StorageObserver, done 
 
 // wake has the mounts asked while the listing comes: one that hangs has then been waited for.
 func (s *session) wake(ctx context.Context, parallelism int) error {
-	o, done, err := s.observer(parallelism)
+	o, done, err := s.observer(ctx, parallelism)
 	if err == nil {
 		o.Wake(ctx, s.cfg.Settings.Systems, done)
 	}
