@@ -3,14 +3,11 @@ package state
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 // maxReplaced bounds how much of an existing file [WriteFile] reads: the greatest plan file, 256 MiB.
@@ -20,12 +17,48 @@ const maxReplaced = 256 << 20
 // a new file beside it, which is synced and renamed.
 //
 // An existing file is replaced only if it is a regular file and replace, called with what is in it, returns nil; a nil
-// replace refuses. A file that appears or changes meanwhile is not replaced. Links are not followed.
+// replace refuses. It is locked meanwhile, as [UpdateFile] does. A file that appears or changes all the same is not
+// replaced. Links are not followed.
 func WriteFile(path string, data []byte, mode fs.FileMode, replace func(existing []byte) error) error {
-	before, err := replaceable(path, replace)
+	if replace == nil {
+		if err := absent(path); err != nil {
+			return err
+		}
+		return place(path, data, mode, nil)
+	}
+	old, err := openExisting(path)
 	if err != nil {
 		return err
 	}
+	defer old.release()
+	if old != nil {
+		if err := replace(old.content); err != nil {
+			return fmt.Errorf("write %s: it exists: %w", path, err)
+		}
+	}
+	return place(path, data, mode, old)
+}
+
+// UpdateFile replaces a file by what change makes of its content, as [WriteFile] does. Of several that update one file at the
+// same time, on one node or through one network filesystem, each sees what the one before has written.
+func UpdateFile(path string, mode fs.FileMode, change func(existing []byte) ([]byte, error)) error {
+	old, err := openExisting(path)
+	if err != nil {
+		return err
+	}
+	if old == nil {
+		return &fs.PathError{Op: "update", Path: path, Err: fs.ErrNotExist}
+	}
+	defer old.release()
+	data, err := change(old.content)
+	if err != nil {
+		return err
+	}
+	return place(path, data, mode, old)
+}
+
+// place puts data at path, where there must be what was there before: nothing, if old is nil.
+func place(path string, data []byte, mode fs.FileMode, old *existing) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	var at *fs.PathError
 	if errors.As(err, &at) {
@@ -39,6 +72,10 @@ func WriteFile(path string, data []byte, mode fs.FileMode, replace func(existing
 	if err := errors.Join(err, temp.Chmod(mode.Perm()), temp.Sync(), temp.Close()); err != nil {
 		return explain("write", path, err)
 	}
+	var before fs.FileInfo
+	if old != nil {
+		before = old.info
+	}
 	if err := moveInto(temp.Name(), path, before); err != nil {
 		return explain("write", path, err)
 	}
@@ -48,46 +85,22 @@ func WriteFile(path string, data []byte, mode fs.FileMode, replace func(existing
 	return nil
 }
 
-// replaceable asks whether what is at path may be replaced; nil if nothing is there.
-func replaceable(path string, replace func([]byte) error) (fs.FileInfo, error) {
+// absent refuses a path at which there is anything.
+func absent(path string) error {
 	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return explain("write", path, err)
+	case !info.Mode().IsRegular():
+		return notRegular(path, info)
 	}
-	if err != nil {
-		return nil, explain("write", path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("write %s: it exists and is no regular file (%s): choose another name", path, info.Mode().Type())
-	}
-	if replace == nil {
-		return nil, fmt.Errorf("write %s: %w: choose another name", path, fs.ErrExist)
-	}
-	existing, opened, err := readRegular(path)
-	if err != nil {
-		return nil, explain("read", path, err)
-	}
-	if err := replace(existing); err != nil {
-		return nil, fmt.Errorf("write %s: it exists: %w", path, err)
-	}
-	return opened, nil
+	return fmt.Errorf("write %s: %w: choose another name", path, fs.ErrExist)
 }
 
-func readRegular(path string) ([]byte, fs.FileInfo, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxReplaced {
-		return nil, nil, fmt.Errorf("no regular file of at most %s", planner.Bytes(maxReplaced))
-	}
-	body, err := io.ReadAll(io.LimitReader(f, maxReplaced))
-	return body, info, err
+func notRegular(path string, info fs.FileInfo) error {
+	return fmt.Errorf("write %s: it exists and is no regular file (%s): choose another name", path, info.Mode().Type())
 }
 
 // moveInto renames temp to path, where there must be what was there before: nothing, if before is nil. NFS and Lustre, where

@@ -218,3 +218,46 @@ func TestAFileCutOffWhileItIsRead(t *testing.T) {
 		}
 	}
 }
+
+// TestUpdatesOfOneFileWaitForEachOther: each of many updates sees what those before it have written, with the kernel's lock
+// and with a file beside it.
+func TestUpdatesOfOneFileWaitForEachOther(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.plan")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const n = 40
+	errs := make(chan error, n)
+	for range n {
+		go func() {
+			errs <- UpdateFile(path, 0o600, func(b []byte) ([]byte, error) { return append(bytes.Clone(b), 'x'), nil })
+		}()
+	}
+	for range n {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := len(read(t, path)); got != n {
+		t.Errorf("%d of %d updates are there", got, n)
+	}
+	if err := UpdateFile(path+".none", 0o600, nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+func TestLockBeside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.plan")
+	name, err := lockBeside(path, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lockBeside(path, 120*time.Millisecond); err == nil || !strings.Contains(err.Error(), "remove "+name) {
+		t.Errorf("locked twice: %v", err)
+	}
+	e := &existing{file: os.NewFile(^uintptr(0), "none"), beside: name}
+	e.release()
+	if again, err := lockBeside(path, 0); err != nil || again != name {
+		t.Errorf("after its release: %v", err)
+	}
+}

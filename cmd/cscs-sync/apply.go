@@ -251,6 +251,9 @@ func (s *session) judge(p *approved, started bool) ([]state.Approval, error) {
 	if !verdict.Enough {
 		return nil, refused(fmt.Errorf("plan %s is not approved: %s", p.name(), strings.Join(verdict.Reasons, "; ")))
 	}
+	if age := s.now().Sub(p.plan.Context.Made); !started && s.cfg.Approval.ValidFor > 0 && age < -approval.MaxAhead {
+		return nil, refused(fmt.Errorf("plan %s was made %s from now: a clock is wrong", p.name(), -age.Round(time.Second)))
+	}
 	if !started {
 		if err := s.notOvertaken(p, verdict); err != nil {
 			return nil, err

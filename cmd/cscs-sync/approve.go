@@ -76,14 +76,40 @@ func (o *approveOptions) run(a *app, path string) error {
 	if o.detach {
 		return a.print(string(block))
 	}
-	if err := file.AddApproval(block); err != nil {
+	if err := addApproval(path, file, block); err != nil {
 		return err
-	}
-	if err := state.WriteFile(path, file.Bytes(), fs.FileMode(0o600), onlyPlans); err != nil {
-		return fmt.Errorf("write plan %s: %w", path, err)
 	}
 	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s", planfile.ShortID(planfile.ID(file.Plan.Core)),
 		planfile.Escape(made.Message.Name), path)
+	return nil
+}
+
+// addApproval adds an approval to the file as it is now. While somebody read and answered, others may have approved too: theirs
+// stay. Another plan in its place was not shown, and is not approved.
+func addApproval(path string, shown *planfile.File, block []byte) error {
+	err := state.UpdateFile(path, fs.FileMode(0o600), func(existing []byte) ([]byte, error) {
+		file, err := planfile.Parse(existing)
+		if err == nil {
+			err = file.Check()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if planfile.ContextDigest(file.Plan) != planfile.ContextDigest(shown.Plan) {
+			return nil, refused(fmt.Errorf("it is not the plan that was shown any more: it is plan %s now, made %s; nothing was approved; "+
+				"approve it again", planfile.ShortID(planfile.ID(file.Plan.Core)), minute(file.Plan.Context.Made)))
+		}
+		if n := len(file.Approvals); n >= approval.MaxBlocks {
+			return nil, refused(fmt.Errorf("it has %d approvals, and no more are looked at; nothing was added; plan again", n))
+		}
+		if err := file.AddApproval(block); err != nil {
+			return nil, err
+		}
+		return file.Bytes(), nil
+	})
+	if err != nil {
+		return fmt.Errorf("approve plan %s: %w", path, err)
+	}
 	return nil
 }
 

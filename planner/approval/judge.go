@@ -134,8 +134,8 @@ func (in Input) check() error {
 	if err := checkDigest("context", in.Context); err != nil {
 		return err
 	}
-	if len(in.Blocks) > MaxBlocks {
-		return fmt.Errorf("judge approvals: there are %d, at most %d are looked at; plan again", len(in.Blocks), MaxBlocks)
+	if n := len(in.Blocks); n > MaxBlocks {
+		return &BlockError{Number: MaxBlocks + 1, Err: fmt.Errorf("there are %d, and at most %d are looked at", n, MaxBlocks)}
 	}
 	r := in.Rules
 	if r.Required < 1 {

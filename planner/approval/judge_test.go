@@ -297,7 +297,6 @@ func TestRulesThatMakeNoSense(t *testing.T) {
 		"valid for nothing":   func(in *Input) { in.Rules.ValidFor = 0 },
 		"no plan":             func(in *Input) { in.Plan = "" },
 		"no context":          func(in *Input) { in.Context = "sha256:" },
-		"too many blocks":     func(in *Input) { in.Blocks = make([][]byte, MaxBlocks+1) },
 	} {
 		in := good
 		change(&in)
@@ -305,6 +304,22 @@ func TestRulesThatMakeNoSense(t *testing.T) {
 		if v, err := Judge(in); err == nil || errors.As(err, &block) {
 			t.Errorf("%s: %+v, %v", name, v, err)
 		}
+	}
+}
+
+// TestTooManyApprovals: a file with more approvals than are looked at is refused as others that are not in order.
+func TestTooManyApprovals(t *testing.T) {
+	in := Input{Plan: testPlan, Context: testContext, Rules: rules(t, 1), Now: testTime, Blocks: make([][]byte, MaxBlocks+1)}
+	for i := range in.Blocks {
+		in.Blocks[i] = by(t, "anna", "1", time.Duration(i)*time.Second)
+	}
+	var block *BlockError
+	if _, err := Judge(in); !errors.As(err, &block) || !strings.Contains(err.Error(), "there are 101, and at most 100 are looked at") {
+		t.Errorf("%v", err)
+	}
+	in.Blocks = in.Blocks[:MaxBlocks]
+	if v, err := Judge(in); err != nil || len(v.Approvals) != MaxBlocks {
+		t.Errorf("%d, %v", len(v.Approvals), err)
 	}
 }
 
