@@ -37,7 +37,7 @@ func claiming(name string, gid planner.GID) planner.Record {
 func TestClaims(t *testing.T) {
 	twenty := func(it *planner.Item) { it.Quotas = quotas("20.0", "20.0") }
 	status := func(s planner.Status) func(*planner.Item) { return func(it *planner.Item) { it.Status = s } }
-	terminate := map[string]planner.OrderAnswer{id("o-chem"): {Order: planner.Order{ID: id("o-chem"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}
+	terminate := map[string]planner.OrderAnswer{id("o-chem"): {Order: planner.Order{ID: id("o-chem"), Resource: id("chem"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}
 	unmanaged := false
 	for name, c := range map[string]struct {
 		other           *planner.Item

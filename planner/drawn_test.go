@@ -60,11 +60,11 @@ func drawQuotas(t *rapid.T, label string) *planner.ProxyQuotas {
 func drawURLs(t *rapid.T, it *planner.Item, order string) {
 	switch pick(t, "order", "none", "provider", "provider", "executing", "customer", "evil") {
 	case "provider":
-		it.URLs = orderURLs(order, planner.Approve, planner.Reject, planner.SetStateDone, planner.SetBackendID)
+		it.URLs = orderURLs(it, order, planner.Approve, planner.Reject, planner.SetStateDone, planner.SetBackendID)
 	case "executing":
-		it.URLs = orderURLs(order, planner.SetStateDone, planner.SetStateErred, planner.SetBackendID)
+		it.URLs = orderURLs(it, order, planner.SetStateDone, planner.SetStateErred, planner.SetBackendID)
 	case "customer":
-		it.URLs = orderURLs(order, planner.SetBackendID)
+		it.URLs = orderURLs(it, order, planner.SetBackendID)
 	case "evil":
 		it.URLs = map[planner.Callback]string{planner.Approve: "https://evil.example.com/api/marketplace-orders/" + id(order) + "/approve_by_provider/"}
 	}
@@ -75,7 +75,7 @@ func drawAnswer(t *rapid.T, it *planner.Item) planner.OrderAnswer {
 	if oneIn(t, 5, "no answer") {
 		return planner.OrderAnswer{Why: "404"}
 	}
-	o := planner.Order{State: pick(t, "state", planner.OrderPendingProvider, planner.OrderExecuting, planner.OrderExecuting, planner.OrderPendingConsumer, planner.OrderCanceled, planner.OrderDone)}
+	o := planner.Order{Resource: it.Key.Item, State: pick(t, "state", planner.OrderPendingProvider, planner.OrderExecuting, planner.OrderExecuting, planner.OrderPendingConsumer, planner.OrderCanceled, planner.OrderDone)}
 	o.Type = map[planner.Status]planner.OrderType{planner.StatusPending: planner.OrderCreate, planner.StatusRemoving: planner.OrderTerminate}[it.Status]
 	if o.Type == "" || oneIn(t, 10, "another type") {
 		o.Type = pick(t, "type", planner.OrderUpdate, planner.OrderTerminate, planner.OrderCreate, planner.OrderRestore, "Suspend")
@@ -100,7 +100,9 @@ func drawWorld(t *rapid.T) (*planner.World, *model) {
 	for i := range rapid.IntRange(0, 8).Draw(t, "items") {
 		w.Items = append(w.Items, drawItem(t, i))
 		if it := &w.Items[len(w.Items)-1]; it.URLs[planner.Approve]+it.URLs[planner.SetStateDone] != "" && !oneIn(t, 4, "not asked") {
-			w.Orders[id(fmt.Sprintf("o%d", i))] = drawAnswer(t, it)
+			answer := drawAnswer(t, it)
+			answer.Order.ID = id(fmt.Sprintf("o%d", i))
+			w.Orders[answer.Order.ID] = answer
 		}
 	}
 	m := drawModel(t)

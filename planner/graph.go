@@ -58,6 +58,8 @@ type Graph struct {
 	byKey map[Key]int32
 	// unseen counts open orders of which the listing shows nothing: see unseenOrders.
 	unseen int
+	// orders counts at how many entries each open order stands.
+	orders map[string]int
 	// unlisted are the records of what is not listed.
 	unlisted []Record
 	// unasked counts the orders taken by their status because Waldur did not answer; unaskedWhy is one reason.
@@ -163,6 +165,7 @@ func Desire(w *World) *Graph {
 		g.warn("orders_unseen", "", "%s", unseenText(g.unseen))
 	}
 	g.match()
+	g.countOrders()
 	g.tree()
 	active := g.activeOverrides()
 	for i := range g.nodes {

@@ -159,6 +159,9 @@ type Order struct {
 	ID    string
 	Type  OrderType
 	State OrderState
+	// Resource is the id of the resource that the order is about, as Waldur says: 32 lower-case hex digits; empty if it does
+	// not say.
+	Resource string
 	// HasLimits tells that the order changes limits (it has limits, or old_limits).
 	HasLimits bool
 	// Options are the order's new_options; nil if it has none.

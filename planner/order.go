@@ -53,8 +53,9 @@ func OrderURLs(s *Settings, it *Item) (order string, calls map[Callback]string) 
 		return "", nil
 	}
 	calls = make(map[Callback]string, len(it.URLs))
+	of := Subject{Order: o.id, Resource: it.Key.Item}
 	for name, raw := range it.URLs {
-		url, err := CallbackURL(s.Waldur, raw)
+		url, err := of.Target(s.Waldur, name, raw)
 		if err != nil {
 			return "", nil
 		}
@@ -79,26 +80,22 @@ func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 	if s.Waldur.URL == "" {
 		return o, "it has an order, and there is no waldur block in the configuration to report to"
 	}
-	for _, name := range []Callback{Approve, Reject, SetStateDone, SetStateErred, SetBackendID, UpdateOptions, SetStateOK} {
+	of := Subject{Resource: it.Key.Item}
+	for _, name := range []Callback{Approve, SetStateDone, Reject, SetStateErred, SetBackendID, UpdateOptions, SetStateOK} {
 		raw := it.URLs[name]
 		if raw == "" {
 			continue
 		}
-		url, err := CallbackURL(s.Waldur, raw)
+		if id, _, ok := OrderOf(raw); ok && of.Order == "" && name.AboutOrder() {
+			of.Order = id
+		}
+		url, err := of.Target(s.Waldur, name, raw)
 		if err != nil {
 			return o, "its order is not asked: " + err.Error()
 		}
-		if !name.AboutOrder() {
-			continue
+		if o.id == "" {
+			o.id, o.url, _ = OrderOf(url)
 		}
-		id, orderURL, ok := OrderOf(url)
-		if !ok {
-			return o, "its " + string(name) + " URL names no order"
-		}
-		if o.id != "" && o.id != id {
-			return o, "its callbacks name two orders, " + o.id + " and " + id
-		}
-		o.id, o.url = id, orderURL
 	}
 	return o, ""
 }
@@ -114,6 +111,20 @@ func OpenOrder(s *Settings, it *Item) (id string, isClear bool) {
 		return o.id, true
 	}
 	return "", it.Status == StatusActive || it.Status == StatusRemoved
+}
+
+// countOrders counts at how many entries of the listing each order stands, whether their other URLs may be used or not.
+func (g *Graph) countOrders() {
+	g.orders = map[string]int{}
+	for i := range g.world.Items {
+		seen := map[string]bool{}
+		for name, raw := range g.world.Items[i].URLs {
+			if id, _, ok := OrderOf(raw); ok && name.AboutOrder() && !seen[id] {
+				seen[id] = true
+				g.orders[id]++
+			}
+		}
+	}
 }
 
 // judgeOrder decides what an item's status and order ask for. An order acts only with its URLs.
@@ -148,6 +159,12 @@ func (g *Graph) judgeOrder(n *node) {
 	if why != "" {
 		n.wish = wishByStatus(it.Status)
 		n.block("order_url", "%s", why)
+		return
+	}
+	if twin := g.orders[o.id]; twin > 1 {
+		n.wish = wishByStatus(it.Status)
+		n.block("order_twice", "order %s stands at %d resources of the listing, and an order belongs to one: "+
+			"have the proxy's listing checked", ShortID(o.id), twin)
 		return
 	}
 	n.calls = make(map[Callback]bool, len(it.URLs))
@@ -212,6 +229,10 @@ func (g *Graph) judgeType(n *node) {
 		return
 	}
 	o := answer.Order
+	if err := (Subject{n.order, n.item.Key.Item}).Owns(&o); err != nil {
+		n.block("order_resource", "its order is not its own: %v", err)
+		return
+	}
 	if !o.Type.IsKnown() {
 		n.block("order_type", "its order %s is a %q: this version knows no orders of that type and does nothing for it. "+
 			"Update cscs-sync, or reject the order", ShortID(n.order), o.Type)

@@ -24,7 +24,7 @@ func TestOrderStates(t *testing.T) {
 			answers := map[planner.Status]planner.OrderType{status: kind, planner.StatusError: planner.OrderUpdate}
 			for as, kind := range answers {
 				it.Status = as
-				answer := planner.OrderAnswer{Order: planner.Order{ID: id("o-bio"), Type: kind, State: state}}
+				answer := planner.OrderAnswer{Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: kind, State: state}}
 				p, _ := plan(&planner.World{Items: items(it), Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, m)
 				if got, waits := refusal(p, bio); got != code || waits != (code != "") {
 					t.Errorf("%s, order %q: refused with %q (waits %t), want %q", as, state, got, waits, code)
@@ -48,7 +48,7 @@ func TestErrorWithAnOrder(t *testing.T) {
 		m := newModel()
 		asWanted(m, "bio", 30500)
 		it := project("bio", 30500, ordered(planner.StatusError), func(it *planner.Item) { it.NewQuotas = quotas("20.0", "20.0") })
-		answer := planner.OrderAnswer{Order: planner.Order{ID: id("o-bio"), Type: tc.kind, State: planner.OrderPendingProvider, HasLimits: true}}
+		answer := planner.OrderAnswer{Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: tc.kind, State: planner.OrderPendingProvider, HasLimits: true}}
 		p, _ := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500)), Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, m)
 		if tc.want == "" {
 			if code, _ := refusal(p, bio); code != tc.code || len(p.Core.Actions) != 0 {
@@ -102,7 +102,7 @@ func TestQuestions(t *testing.T) {
 // TestCallbacksByOrder: which callbacks go with which order, and that only those are sent that Waldur offers.
 func TestCallbacksByOrder(t *testing.T) {
 	offer := func(names ...planner.Callback) func(*planner.Item) {
-		return func(it *planner.Item) { it.URLs = orderURLs("o-bio", names...) }
+		return func(it *planner.Item) { it.URLs = orderURLs(it, "o-bio", names...) }
 	}
 	all := offer(planner.Approve, planner.Reject, planner.SetStateDone, planner.SetBackendID)
 	for _, tc := range []struct {
@@ -142,7 +142,7 @@ func TestCallbacksByOrder(t *testing.T) {
 // TestVerdicts: rejecting and failing are one callback, and refused where Waldur does not offer it.
 func TestVerdicts(t *testing.T) {
 	pending := project("bio", 30500, ordered(planner.StatusPending))
-	running := project("bio", 30500, ordered(planner.StatusPending), func(it *planner.Item) { it.URLs = orderURLs("o-bio", planner.SetStateDone, planner.SetStateErred) })
+	running := project("bio", 30500, ordered(planner.StatusPending), func(it *planner.Item) { it.URLs = orderURLs(it, "o-bio", planner.SetStateDone, planner.SetStateErred) })
 	verdict := []planner.OrderVerdict{{Address: bio, Reason: "no such group"}}
 	for _, tc := range []struct {
 		name string

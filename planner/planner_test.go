@@ -309,20 +309,20 @@ func TestModeLetters(t *testing.T) {
 func TestApplyAsksEveryOrder(t *testing.T) {
 	it := project("bio", 30500, ordered(planner.StatusPending))
 	for why, want := range map[string]string{"401": "order_unknown", "": ""} {
-		answer := planner.OrderAnswer{Why: why, Order: planner.Order{ID: id("o-bio"), Type: planner.OrderCreate, State: planner.OrderPendingProvider}}
+		answer := planner.OrderAnswer{Why: why, Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: planner.OrderCreate, State: planner.OrderPendingProvider}}
 		p, _ := plan(&planner.World{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, newModel())
 		if code, _ := refusal(p, bio); code != want {
 			t.Errorf("answer %q: refused with %q, want %q", why, code, want)
 		}
 	}
-	p, _ := plan(&planner.World{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}}, newModel())
+	p, _ := plan(&planner.World{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}}, newModel())
 	if code, _ := refusal(p, bio); code != "order_type" {
 		t.Errorf("a create whose order terminates: %q, want order_type", code)
 	}
 }
 
 // notReady leaves the URLs that an order has before its customer has approved it.
-func notReady(it *planner.Item) { it.URLs = orderURLs("o-"+it.Name, planner.SetBackendID) }
+func notReady(it *planner.Item) { it.URLs = orderURLs(it, "o-"+it.Name, planner.SetBackendID) }
 
 // TestUnseenOrders: where a listing has open orders and not one URL, the orders were left out on the way. That is said, and
 // the plan is not complete.

@@ -215,7 +215,7 @@ func TestProjectIsKept(t *testing.T) {
 		t.Errorf("%+v, as wanted %+v", p.Core.Actions, g.AsWanted())
 	}
 	w.Items = items(project("bio", 30500, ordered(planner.StatusRemoving)))
-	w.Orders = map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{ID: id("o-bio"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}
+	w.Orders = map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}
 	p, _ = plan(&w, m)
 	a, _ := action(t, p, bio)
 	if !slices.Contains(a.Changes, planner.Change{Attribute: planner.Project, Before: planner.Number(100)}) || a.Quota == nil || a.Quota.ID != 100 {

@@ -39,7 +39,7 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 		t.Errorf("another path: stale %v, want the address", stale)
 	}
 	other = update
-	other.URLs = orderURLs("another", planner.Approve, planner.SetStateDone)
+	other.URLs = orderURLs(&other, "another", planner.Approve, planner.SetStateDone)
 	if diff := cmp.Diff([]string{"order"}, check(other)); diff != "" {
 		t.Errorf("another order (-want +got):\n%s", diff)
 	}

@@ -120,7 +120,7 @@ func port(u *url.URL) string {
 	return "80"
 }
 
-// shortURL shows a URL from outside, cut and without a user's password.
+// shortURL shows a URL from outside: cut, escaped, and without its user, query and fragment.
 func shortURL(raw string) string {
 	if u, err := url.Parse(raw); err == nil && u.User != nil {
 		u.User = nil
@@ -128,33 +128,8 @@ func shortURL(raw string) string {
 	} else if err != nil && strings.Contains(raw, "@") {
 		raw = "(unreadable)"
 	}
+	if i := strings.IndexAny(raw, "?#"); i >= 0 {
+		raw = raw[:i+1] + "…" // what follows may be a secret
+	}
 	return fmt.Sprintf("%.120q", raw)
-}
-
-// OrderOf takes a callback URL …/marketplace-orders/{uuid}/{action}/ apart: the order's id without dashes, and the URL that
-// answers a GET for the order. False: the URL is not about an order.
-func OrderOf(callback string) (id, order string, ok bool) {
-	rest, ok := strings.CutSuffix(callback, "/")
-	if !ok {
-		return "", "", false
-	}
-	i := strings.LastIndexByte(rest, '/')
-	if i < 0 || !isAction(rest[i+1:]) {
-		return "", "", false
-	}
-	order = rest[:i+1]
-	head := rest[:i]
-	j := strings.LastIndexByte(head, '/')
-	if j < 0 || !strings.HasSuffix(head[:j], "/marketplace-orders") {
-		return "", "", false
-	}
-	if id, ok = UUID(head[j+1:]); !ok {
-		return "", "", false
-	}
-	return id, order, true
-}
-
-// isAction tells whether s is the last part of a callback URL: lower-case words joined by underscores.
-func isAction(s string) bool {
-	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
 }

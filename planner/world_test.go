@@ -32,13 +32,13 @@ func testSettings() *planner.Settings {
 func id(name string) string { return fmt.Sprintf("%032x", []byte(name))[:32] }
 
 // orderURLs are the callbacks of an order that is with the provider.
-func orderURLs(order string, names ...planner.Callback) map[planner.Callback]string {
+func orderURLs(it *planner.Item, order string, names ...planner.Callback) map[planner.Callback]string {
 	last := map[planner.Callback]string{planner.Approve: "approve_by_provider", planner.Reject: "reject_by_provider",
 		planner.SetStateDone: "set_state_done", planner.SetStateErred: "set_state_erred"}
 	urls := map[planner.Callback]string{}
 	for _, n := range names {
 		if n == planner.SetBackendID {
-			urls[n] = "https://waldur.example.com/api/marketplace-provider-resources/" + id(order) + "/set_backend_id/"
+			urls[n] = "https://waldur.example.com/api/marketplace-provider-resources/" + it.Key.Item + "/set_backend_id/"
 			continue
 		}
 		urls[n] = "https://waldur.example.com/api/marketplace-orders/" + id(order) + "/" + last[n] + "/"
@@ -72,7 +72,7 @@ func project(name string, gid int64, change ...func(*planner.Item)) planner.Item
 func ordered(s planner.Status) func(*planner.Item) {
 	return func(it *planner.Item) {
 		it.Status = s
-		it.URLs = orderURLs("o-"+it.Name, planner.Approve, planner.Reject, planner.SetStateDone, planner.SetBackendID)
+		it.URLs = orderURLs(it, "o-"+it.Name, planner.Approve, planner.Reject, planner.SetStateDone, planner.SetBackendID)
 	}
 }
 

@@ -10,3 +10,6 @@ var ErrOrderGone = errors.New("no such order, or the token may not see it")
 
 // ErrTokenRefused tells that the other side answered 401 or 403: what was asked does not matter, the token does.
 var ErrTokenRefused = errors.New("the token is refused")
+
+// ErrNotOwn reports that a URL is not that of a callback about its own order or resource: it was not called.
+var ErrNotOwn = errors.New("not called")

@@ -28,6 +28,7 @@ type Orders interface {
 	// Resource asks for the resource at url.
 	Resource(ctx context.Context, url string) (Resource, error)
 	// Send makes one callback, once, without a retry: whether a second try is safe is decided from the order's state.
+	// A URL that is not this callback's own is never called: the answer's error wraps [ErrNotOwn].
 	Send(ctx context.Context, call Call) Answer
 }
 
@@ -41,6 +42,8 @@ type Resource struct {
 // Call is one callback to be sent.
 type Call struct {
 	Callback planner.Callback
+	// About is the order and the resource that the callback may be about; a URL of another is refused.
+	About planner.Subject
 	// URL is the target, already rewritten to waldur.url.
 	URL string
 	// Body is the JSON body; nil for none.

@@ -118,12 +118,12 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 		return fmt.Errorf("archive %s: %w; nothing was moved", a.Address, ErrPaused)
 	}
 	e.reached("callback")
-	answer := e.Orders.Send(ctx, providers.Call{Callback: planner.Approve, URL: url})
+	answer := e.Orders.Send(ctx, providers.Call{Callback: planner.Approve, About: subjectOf(a), URL: url})
 	e.reached("answer")
 	said := describe(answer)
 	if refused(answer.Status) {
 		e.paused.Store(true)
-	} else if order, err := e.Orders.Get(ctx, w.Order); err != nil {
+	} else if order, err := e.orderOf(ctx, w); err != nil {
 		said += "; its order could not be asked: " + err.Error()
 	} else if said += "; its order is " + string(order.State); took(planner.Approve, order.State) {
 		e.told.add(planner.Approve)
@@ -132,10 +132,23 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address, planner.ShortID(a.Order), said)
 }
 
+// orderOf asks for the order of an action, and refuses an answer about another, or about another resource's.
+func (e *Engine) orderOf(ctx context.Context, w *Work) (planner.Order, error) {
+	order, err := e.Orders.Get(ctx, w.Order)
+	if err == nil {
+		err = subjectOf(w.Action).Owns(&order)
+	}
+	return order, err
+}
+
+func subjectOf(a *planner.Action) planner.Subject {
+	return planner.Subject{Order: a.Order, Resource: a.Key.Item}
+}
+
 // agreed makes sure that a removal whose approve Waldur no longer offers was approved before.
 func (e *Engine) agreed(ctx context.Context, w *Work) error {
 	a := w.Action
-	order, err := e.Orders.Get(ctx, w.Order)
+	order, err := e.orderOf(ctx, w)
 	switch {
 	case err != nil:
 		return fmt.Errorf("archive %s: whether order %s was approved could not be asked: %w; nothing was moved",

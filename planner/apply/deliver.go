@@ -216,10 +216,12 @@ func (e *Engine) attempt(ctx context.Context, d *state.Delivery, t *telling, res
 		}
 	}
 	e.reached("callback")
-	answer := e.Orders.Send(ctx, providers.Call{Callback: d.Callback, URL: d.URL, Body: d.Body})
+	answer := e.Orders.Send(ctx, providers.Call{Callback: d.Callback, About: subject(d), URL: d.URL, Body: d.Body})
 	e.reached("answer")
 	why := describe(answer)
 	switch s := answer.Status; {
+	case errors.Is(answer.Err, providers.ErrNotOwn):
+		return finding{parked, why}, 0
 	case s >= 200 && s < 300 && !d.Callback.AboutOrder():
 		return finding{delivered, why}, 0
 	case refused(s):

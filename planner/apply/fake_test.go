@@ -313,9 +313,9 @@ func (w *world) Get(_ context.Context, url string) (planner.Order, error) {
 		return planner.Order{}, w.asking
 	}
 	if s, ok := w.orders[url]; ok {
-		return planner.Order{State: s}, nil
+		return fakeOrder(url, s), nil
 	}
-	return planner.Order{State: planner.OrderPendingProvider}, nil
+	return fakeOrder(url, planner.OrderPendingProvider), nil
 }
 
 func (w *world) Resource(_ context.Context, url string) (providers.Resource, error) {
@@ -353,6 +353,11 @@ func (w *world) Send(_ context.Context, c providers.Call) providers.Answer {
 // effects are the states in which Waldur's callbacks leave an order.
 var effects = map[planner.Callback]planner.OrderState{planner.Approve: planner.OrderExecuting, planner.SetStateDone: planner.OrderDone,
 	planner.SetStateErred: planner.OrderErred, planner.Reject: planner.OrderRejected}
+
+// fakeOrder is the order that [work] gives its action.
+func fakeOrder(url string, s planner.OrderState) planner.Order {
+	return planner.Order{ID: "0123456789abcdef", State: s, Resource: key(path.Base(url)).Item}
+}
 
 // Actions.
 

@@ -30,7 +30,7 @@ func newSite(status planner.Status) *site {
 	for call, last := range map[planner.Callback]string{planner.Approve: "approve_by_provider", planner.SetStateDone: "set_state_done", planner.SetStateErred: "set_state_erred", planner.Reject: "reject_by_provider"} {
 		s.item.URLs[call] = "http://internal/api/marketplace-orders/" + orderID + "/" + last + "/"
 	}
-	s.item.URLs[planner.SetBackendID] = "http://internal/api/marketplace-provider-resources/" + orderID + "/set_backend_id/"
+	s.item.URLs[planner.SetBackendID] = "http://internal/api/marketplace-provider-resources/" + s.item.Key.Item + "/set_backend_id/"
 	s.dir = planner.Directory{State: planner.DirAbsent}
 	if status != planner.StatusPending {
 		s.dir = planner.Directory{State: planner.DirPresent, Inode: 9, Group: 30500, Mode: 0o750}
@@ -41,7 +41,7 @@ func newSite(status planner.Status) *site {
 
 // is makes the order one of a type and in a state.
 func (s *site) is(kind planner.OrderType, state planner.OrderState) {
-	s.orders[orderID] = planner.OrderAnswer{Order: planner.Order{ID: orderID, Type: kind, State: state}}
+	s.orders[orderID] = planner.OrderAnswer{Order: planner.Order{ID: orderID, Resource: s.item.Key.Item, Type: kind, State: state}}
 }
 
 // look plans with what there is now.

@@ -84,11 +84,18 @@ func waits(s planner.OrderState) bool {
 	return s == planner.OrderPendingConsumer || s == planner.OrderPendingProject || s == planner.OrderPendingStartDate
 }
 
+// subject is what a callback may be about.
+func subject(d *state.Delivery) planner.Subject {
+	return planner.Subject{Order: d.Order, Resource: d.Key.Item}
+}
+
 // unasked is what becomes of a callback whose order, or resource, gave no answer.
 func unasked(what string, err error) finding {
 	switch {
 	case errors.Is(err, providers.ErrOrderGone):
 		return finding{dropped, err.Error()}
+	case errors.Is(err, providers.ErrNotOwn):
+		return finding{parked, err.Error()}
 	case errors.Is(err, providers.ErrTokenRefused):
 		return finding{paused, err.Error()}
 	}
@@ -106,6 +113,9 @@ func (e *Engine) ask(ctx context.Context, d *state.Delivery, t *telling) finding
 		order, err := e.Orders.Get(ctx, d.OrderURL)
 		if err != nil {
 			return unasked("order", err)
+		}
+		if err := subject(d).Owns(&order); err != nil {
+			return finding{parked, err.Error()}
 		}
 		s = order.State
 	}

@@ -35,7 +35,8 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 		return planner.Order{}, err
 	}
 	o := planner.Order{ID: p.uuid(orderUUID), Type: planner.OrderType(p.orderWord(orderType)),
-		State: planner.OrderState(p.orderWord(orderState))}
+		State:    planner.OrderState(p.orderWord(orderState)),
+		Resource: p.orderResource()}
 	o.HasLimits = p.hasMembers(orderLimits) || p.hasMembers(orderOldLimits)
 	o.Options = p.options()
 	if p.got[orderError].kind == kindString {
@@ -56,6 +57,14 @@ func (p *parser) orderWord(at slot) string {
 		return ""
 	}
 	return word
+}
+
+// orderResource reads which resource the order is about. An answer without the member leaves that open.
+func (p *parser) orderResource() string {
+	if p.got[orderResource].kind == kindMissing {
+		return ""
+	}
+	return p.uuid(orderResource)
 }
 
 // hasMembers tells whether an object is there and not empty: Waldur says {} where there is nothing.

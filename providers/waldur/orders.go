@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -39,14 +38,24 @@ func NewOrders(o OrdersOptions) providers.Orders {
 	return &orders{options: o, client: newClient(o.Transport, o.Token, "Token", o.Now)}
 }
 
-// own refuses URLs that are not below waldur.url. Planning has seen to that already; the token must not depend on it.
-func (o *orders) own(target string) error {
-	same, err := planner.CallbackURL(planner.WaldurSettings{URL: o.options.URL}, target)
+// own refuses URLs that are not those of a callback about its order or resource. Planning has seen to that already; the
+// token must not depend on it, nor on an outbox that was put back.
+func (o *orders) own(c planner.Callback, about planner.Subject, target string) error {
+	same, err := about.Target(planner.WaldurSettings{URL: o.options.URL}, c, target)
 	if err == nil && same != target {
 		err = fmt.Errorf("callback %s: not rewritten to waldur.url", place(target))
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("%w: %w", providers.ErrNotOwn, err)
+	}
+	return nil
 }
+
+// An object's own URL is that of its callbacks without the last part.
+const (
+	doneVerb    = "set_state_done/"
+	backendVerb = "set_backend_id/"
+)
 
 // Get implements [providers.Orders]. A 404 wraps [providers.ErrOrderGone].
 func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) {
@@ -58,6 +67,10 @@ func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) 
 }
 
 func (o *orders) get(ctx context.Context, target string) (planner.Order, error) {
+	id, _, _ := planner.OrderOf(target + doneVerb)
+	if err := o.own(planner.SetStateDone, planner.Subject{Order: id}, target+doneVerb); err != nil {
+		return planner.Order{}, err
+	}
 	body, err := o.read(ctx, target)
 	if err != nil {
 		return planner.Order{}, err
@@ -66,7 +79,7 @@ func (o *orders) get(ctx context.Context, target string) (planner.Order, error) 
 	if err != nil {
 		return planner.Order{}, fmt.Errorf("read the answer: %w", err)
 	}
-	if id, _, ok := planner.OrderOf(target + "get/"); !ok || id != order.ID {
+	if id != order.ID {
 		return planner.Order{}, fmt.Errorf("the answer is about another order, %s", order.ID)
 	}
 	return order, nil
@@ -82,6 +95,10 @@ func (o *orders) Resource(ctx context.Context, target string) (providers.Resourc
 }
 
 func (o *orders) resource(ctx context.Context, target string) (providers.Resource, error) {
+	want, _, _ := planner.ResourceOf(target + backendVerb)
+	if err := o.own(planner.SetBackendID, planner.Subject{Resource: want}, target+backendVerb); err != nil {
+		return providers.Resource{}, err
+	}
 	body, err := o.read(ctx, target)
 	if err != nil {
 		return providers.Resource{}, err
@@ -94,8 +111,7 @@ func (o *orders) resource(ctx context.Context, target string) (providers.Resourc
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return providers.Resource{}, errors.New("read the answer: it is no JSON of a resource")
 	}
-	got, ok := planner.UUID(answer.UUID)
-	if want, named := planner.UUID(path.Base(target)); !ok || !named || got != want {
+	if got, ok := planner.UUID(answer.UUID); !ok || got != want {
 		return providers.Resource{}, errors.New("the answer is about another resource")
 	}
 	if answer.BackendID == nil {
@@ -106,9 +122,6 @@ func (o *orders) resource(ctx context.Context, target string) (providers.Resourc
 
 // read is the body of Waldur's answer to a question.
 func (o *orders) read(ctx context.Context, target string) ([]byte, error) {
-	if err := o.own(target); err != nil {
-		return nil, err
-	}
 	ctx, cancel := o.within(ctx)
 	defer cancel()
 	var buf bytes.Buffer
@@ -162,7 +175,7 @@ func (o *orders) refusal(target string, r reply) error {
 
 // Send implements [providers.Orders].
 func (o *orders) Send(ctx context.Context, call providers.Call) providers.Answer {
-	if err := o.own(call.URL); err != nil {
+	if err := o.own(call.Callback, call.About, call.URL); err != nil {
 		return providers.Answer{Err: err}
 	}
 	ctx, cancel := o.within(ctx)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -66,6 +67,11 @@ func dec(t *testing.T, s string) planner.Decimal {
 	return d
 }
 
+// about is the subject of a callback to [orderID].
+var about = planner.Subject{Order: orderID, Resource: resourceID}
+
+const resourceID = "d7b5f43d79ab5b8a83bfc878a036e24b"
+
 func orderText(attributes string) string {
 	return `{"uuid":"` + orderID + `","type":"Update","state":"executing","limits":{},"attributes":` + attributes + `,"error_message":"a\nb"}`
 }
@@ -105,6 +111,27 @@ func TestOrderOptions(t *testing.T) {
 		}
 		if err != nil || o.HasLimits || o.Error != "a b" || (o.Options == nil) != (c.want == nil) || c.want != nil && *o.Options != *c.want {
 			t.Errorf("%s: %+v, options %+v, %v", c.attributes, o, o.Options, err)
+		}
+	}
+}
+
+// TestOrderResource: an answer says whose order it is, in either form of the id, or leaves that open.
+func TestOrderResource(t *testing.T) {
+	with := func(id string) string {
+		return strings.Replace(orderText(`{}`), `"limits"`, `"marketplace_resource_uuid":`+id+`,"limits"`, 1)
+	}
+	for text, want := range map[string]string{
+		orderText(`{}`):                                "",
+		with(`"` + resourceID + `"`):                   resourceID,
+		with(`"d7b5f43d-79ab-5b8a-83bf-c878a036e24b"`): resourceID,
+	} {
+		if o, err := ParseOrder([]byte(text)); err != nil || o.Resource != want {
+			t.Errorf("%s: %+v, %v", text, o, err)
+		}
+	}
+	for _, bad := range []string{`null`, `7`, `""`, `"x"`} {
+		if o, err := ParseOrder([]byte(with(bad))); err == nil || !strings.Contains(err.Error(), "marketplace_resource_uuid") {
+			t.Errorf("%s: %+v, %v", bad, o, err)
 		}
 	}
 }
@@ -197,7 +224,7 @@ func TestGetUnreachable(t *testing.T) {
 	url = slow.URL + "/api/"
 	o, begun := newOrders(url, 50*time.Millisecond), time.Now()
 	_, err = o.Get(context.Background(), url+"marketplace-orders/"+orderID+"/")
-	sent := o.Send(context.Background(), providers.Call{URL: url + "marketplace-orders/" + orderID + "/set_state_done/"})
+	sent := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: url + "marketplace-orders/" + orderID + "/set_state_done/"})
 	for what, err := range map[string]error{"get": err, "send": sent.Err} {
 		if !errors.Is(err, providers.ErrUnreachable) || !strings.Contains(err.Error(), "no answer: none within 50ms") || time.Since(begun) > 20*time.Second {
 			t.Errorf("%s: %v after %s", what, err, time.Since(begun))
@@ -216,6 +243,7 @@ func TestSend(t *testing.T) {
 	if err := json.Unmarshal(response(t, "waldur_callbacks.json"), &cases); err != nil || len(cases) != 143 {
 		t.Fatal(len(cases), err)
 	}
+	sent := 0
 	for _, c := range cases {
 		body, isText := []byte(nil), false
 		if s, ok := c.Body.(string); ok {
@@ -233,7 +261,16 @@ func TestSend(t *testing.T) {
 			w.WriteHeader(c.Status)
 			_, _ = w.Write(body)
 		})
-		a := o.Send(context.Background(), providers.Call{URL: base + strings.TrimPrefix(c.Path, "/api/"), Body: []byte(`{"backend_id":"/x"}`)})
+		call, allowed := callTo(base + strings.TrimPrefix(c.Path, "/api/"))
+		call.Body = []byte(`{"backend_id":"/x"}`)
+		a := o.Send(context.Background(), call)
+		if !allowed {
+			if !errors.Is(a.Err, providers.ErrNotOwn) || posts.Load() != 0 {
+				t.Errorf("%s was called: %+v", c.Path, a)
+			}
+			continue
+		}
+		sent++
 		if a.Status != c.Status || a.Err != nil || posts.Load() != 1 {
 			t.Errorf("%s: %+v after %d posts", c.Case, a, posts.Load())
 		}
@@ -247,6 +284,27 @@ func TestSend(t *testing.T) {
 			t.Errorf("%s: detail %q", c.Case, a.Detail)
 		}
 	}
+	if sent < 90 {
+		t.Errorf("only %d of %d recorded calls were sent", sent, len(cases))
+	}
+}
+
+// callTo is the call of a recorded URL; false if cscs-sync never makes such a call.
+func callTo(url string) (providers.Call, bool) {
+	call := providers.Call{Callback: planner.SetStateDone, About: about, URL: url}
+	order, _, isOrder := planner.OrderOf(url)
+	resource, _, _ := planner.ResourceOf(url)
+	call.About = planner.Subject{Order: order, Resource: resource}
+	verb := path.Base(url)
+	for c, name := range map[planner.Callback]string{planner.Approve: "approve_by_provider", planner.Reject: "reject_by_provider",
+		planner.SetStateDone: "set_state_done", planner.SetStateErred: "set_state_erred", planner.SetBackendID: "set_backend_id",
+		planner.UpdateOptions: "update_options_direct", planner.SetStateOK: "set_state_ok"} {
+		if name == verb && c.AboutOrder() == isOrder {
+			call.Callback = c
+			return call, true
+		}
+	}
+	return call, false
 }
 
 func TestSendAnswers(t *testing.T) {
@@ -278,7 +336,7 @@ func TestSendAnswers(t *testing.T) {
 				w.WriteHeader(c.status)
 				fmt.Fprint(w, c.body)
 			})
-			a := o.Send(context.Background(), providers.Call{URL: base + "marketplace-orders/" + orderID + "/approve_by_provider/"})
+			a := o.Send(context.Background(), providers.Call{Callback: planner.Approve, About: about, URL: base + "marketplace-orders/" + orderID + "/approve_by_provider/"})
 			if a.Status != c.status || a.Detail != c.detail || a.RetryAfter != c.after || a.Err != nil {
 				t.Errorf("%+v", a)
 			}
@@ -293,7 +351,7 @@ func TestSendNoAnswer(t *testing.T) {
 		posts.Add(1)
 		panic(http.ErrAbortHandler)
 	})
-	a := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
+	a := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
 	if a.Status != 0 || !errors.Is(a.Err, providers.ErrUnreachable) || posts.Load() != 1 || !strings.HasPrefix(a.Err.Error(), "set_state_done: 127.0.0.1:") {
 		t.Errorf("%+v after %d posts", a, posts.Load())
 	}
@@ -318,7 +376,7 @@ func TestSendStrangeSuccess(t *testing.T) {
 			}
 			fmt.Fprint(w, c.body)
 		})
-		a := o.Send(context.Background(), providers.Call{URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
+		a := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
 		if strange := a.Status == 0 && a.Err != nil && strings.Contains(a.Err.Error(), c.want); strange != (c.want != "") || c.want == "" && a.Status != 200 {
 			t.Errorf("%s: %+v", c.name, a)
 		}
@@ -335,7 +393,7 @@ func TestNotLeaked(t *testing.T) {
 		http.Redirect(w, req, elsewhere.URL+req.URL.Path, http.StatusPermanentRedirect)
 	})
 	order := "marketplace-orders/" + orderID + "/"
-	if a := o.Send(context.Background(), providers.Call{URL: base + order + "set_state_done/"}); a.Status != 308 || !strings.Contains(a.Detail, "redirects are not followed") {
+	if a := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: base + order + "set_state_done/"}); a.Status != 308 || !strings.Contains(a.Detail, "redirects are not followed") {
 		t.Errorf("%+v", a)
 	}
 	if _, err := o.Get(context.Background(), base+order); err == nil || !strings.Contains(err.Error(), "308") {
@@ -345,7 +403,7 @@ func TestNotLeaked(t *testing.T) {
 		if _, err := o.Get(context.Background(), target); err == nil || errors.Is(err, providers.ErrUnreachable) {
 			t.Errorf("%s: %v", target, err)
 		}
-		if a := o.Send(context.Background(), providers.Call{URL: target}); a.Err == nil || a.Status != 0 {
+		if a := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: target}); !errors.Is(a.Err, providers.ErrNotOwn) || a.Status != 0 {
 			t.Errorf("%s: %+v", target, a)
 		}
 	}

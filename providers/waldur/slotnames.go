@@ -110,6 +110,8 @@ func (s slot) orderName() string {
 		return "type"
 	case orderState:
 		return "state"
+	case orderResource:
+		return "marketplace_resource_uuid"
 	case orderError:
 		return "error_message"
 	case orderLimits:

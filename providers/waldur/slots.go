@@ -62,6 +62,7 @@ const (
 	orderUUID
 	orderType
 	orderState
+	orderResource
 	orderError
 	orderLimits
 	orderAttributes
@@ -259,6 +260,8 @@ func orderSlot(in slot, name []byte) slot {
 		return at(in == inOrder, orderType)
 	case "state":
 		return at(in == inOrder, orderState)
+	case "marketplace_resource_uuid":
+		return at(in == inOrder, orderResource)
 	case "error_message":
 		return at(in == inOrder, orderError)
 	case "limits":

@@ -1,0 +1,103 @@
+package planner
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The collections of Waldur's API that callbacks go to, and the parts of their URLs.
+const (
+	orderCollection    = "marketplace-orders"
+	resourceCollection = "marketplace-provider-resources"
+)
+
+// verb is the last part of a callback's URL; empty for a callback that nobody knows.
+func (c Callback) verb() string {
+	switch c {
+	case Approve:
+		return "approve_by_provider"
+	case Reject:
+		return "reject_by_provider"
+	case SetStateDone, SetStateErred, SetBackendID, SetStateOK:
+		return string(c)
+	case UpdateOptions:
+		return "update_options_direct"
+	}
+	return ""
+}
+
+// Subject is what the callbacks of a resource may be about: its order and itself, each an id as [UUID] returns it.
+type Subject struct{ Order, Resource string }
+
+// Target checks the URL of a callback and rewrites it to waldur.url. Whoever writes the proxy's JSON, or an outbox, chooses
+// neither where the token goes nor what is done there: below waldur.url or an alias, each callback has one form,
+// COLLECTION/ID/VERB/, with the id of this order or of this resource, with or without dashes.
+func (s Subject) Target(w WaldurSettings, c Callback, raw string) (string, error) {
+	target, err := CallbackURL(w, raw)
+	if err != nil {
+		return "", err
+	}
+	collection, what, id := resourceCollection, "resource", s.Resource
+	if c.AboutOrder() {
+		collection, what, id = orderCollection, "order", s.Order
+	}
+	form := collection + "/" + id + "/" + c.verb() + "/"
+	parts := strings.Split(strings.TrimPrefix(target, strings.TrimRight(w.URL, "/")+"/"), "/")
+	if len(parts) == 4 && parts[0] == collection && parts[2] == c.verb() && c.verb() != "" && parts[3] == "" {
+		got, ok := UUID(parts[1])
+		if ok && got == id {
+			return target, nil
+		}
+		if ok {
+			return "", fmt.Errorf("%s URL %s is about another %s; the only URL allowed is %s below waldur.url", c, shortURL(raw), what, form)
+		}
+	}
+	return "", fmt.Errorf("%s URL %s: the only URL allowed is %s below waldur.url", c, shortURL(raw), form)
+}
+
+// Owns reports whether Waldur's answer about an order is about this order of this resource; the error says what differs.
+func (s Subject) Owns(o *Order) error {
+	switch {
+	case o.ID != s.Order:
+		return fmt.Errorf("the answer is about order %s, not %s", o.ID, s.Order)
+	case o.Resource != "" && o.Resource != s.Resource:
+		return fmt.Errorf("in Waldur, order %s belongs to resource %s, not to %s", ShortID(o.ID), o.Resource, s.Resource)
+	}
+	return nil
+}
+
+// OrderOf takes a callback URL …/marketplace-orders/{uuid}/{action}/ apart: the order's id without dashes, and the URL that
+// answers a GET for the order. False: the URL is not about an order.
+func OrderOf(callback string) (id, order string, ok bool) {
+	return partsOf(orderCollection, callback)
+}
+
+// ResourceOf takes a callback URL …/marketplace-provider-resources/{uuid}/{action}/ apart, as [OrderOf] does.
+func ResourceOf(callback string) (id, resource string, ok bool) {
+	return partsOf(resourceCollection, callback)
+}
+
+func partsOf(collection, callback string) (id, object string, ok bool) {
+	rest, ok := strings.CutSuffix(callback, "/")
+	if !ok {
+		return "", "", false
+	}
+	i := strings.LastIndexByte(rest, '/')
+	if i < 0 || !isAction(rest[i+1:]) {
+		return "", "", false
+	}
+	object, head := rest[:i+1], rest[:i]
+	j := strings.LastIndexByte(head, '/')
+	if j < 0 || !strings.HasSuffix(head[:j], "/"+collection) {
+		return "", "", false
+	}
+	if id, ok = UUID(head[j+1:]); !ok {
+		return "", "", false
+	}
+	return id, object, true
+}
+
+// isAction reports whether s is the last part of a callback URL: lower-case words joined by underscores.
+func isAction(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
+}
