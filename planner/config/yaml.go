@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -41,7 +42,11 @@ type agent struct {
 	interval, minGID                               int64
 }
 
-type mapping struct{ key, folder string }
+// mapping is one of system_mappings: the folder of a system below storage_root.
+type mapping struct {
+	key, folder string
+	line        int
+}
 
 // FromYAML converts the Python agent's YAML, every key of it; one that the agent did not know is an error. No error and
 // no note contains a value of a secret.
@@ -50,7 +55,39 @@ func FromYAML(src []byte, disk Disk) (Converted, error) {
 	if err := a.parse(src); err != nil {
 		return Converted{}, err
 	}
+	if err := a.placeMappings(); err != nil {
+		return Converted{}, err
+	}
 	return a.convert(disk), nil
+}
+
+// placeMappings takes the folders of system_mappings below storage_root: absolute ones are turned into what the
+// configuration has, a path below storage.root. One that leads elsewhere is an error, because no directory of this
+// configuration lies outside of storage.root.
+func (a *agent) placeMappings() error {
+	var problems []error
+	for i := range a.mappings {
+		m := &a.mappings[i]
+		folder := m.folder
+		if strings.HasPrefix(folder, "/") {
+			root := path.Clean(a.root)
+			below, ok := strings.CutPrefix(path.Clean(folder), strings.TrimSuffix(root, "/")+"/")
+			switch {
+			case !path.IsAbs(a.root):
+				problems = append(problems, fmt.Errorf("line %d: system_mappings has the absolute directory %s for %s, and there is no "+
+					"absolute storage_root that it could lie in: write storage_root, or a directory below it", m.line, folder, m.key))
+				continue
+			case !ok:
+				problems = append(problems, fmt.Errorf("line %d: system_mappings has the directory %s for %s, which does not lie below "+
+					"storage_root, %s: every system's directory has to. Write a directory below it, or a storage_root above all of them",
+					m.line, folder, m.key, root))
+				continue
+			}
+			folder = below
+		}
+		m.folder = folder
+	}
+	return errors.Join(problems...)
 }
 
 func (a *agent) parse(src []byte) error {
@@ -161,14 +198,14 @@ func mappings(v *yaml.Node) ([]mapping, error) {
 	for i := 0; i+1 < len(v.Content); i += 2 {
 		key, err := scalar(v.Content[i])
 		folder, err2 := scalar(v.Content[i+1])
-		folder = strings.Trim(folder, "/")
+		folder = strings.TrimRight(folder, "/")
 		switch {
-		case err != nil || err2 != nil || !isComponent(key) || !isStoragePath(folder):
+		case err != nil || err2 != nil || !isComponent(key) || !isStoragePath(strings.TrimPrefix(folder, "/")):
 			return nil, fmt.Errorf("has, in line %d, no system and directory such as capstor: capstor", v.Content[i].Line)
 		case slices.ContainsFunc(all, func(m mapping) bool { return m.key == key }):
 			return nil, fmt.Errorf("has the system %s twice", key)
 		}
-		all = append(all, mapping{key, folder})
+		all = append(all, mapping{key, folder, v.Content[i].Line})
 	}
 	return all, nil
 }

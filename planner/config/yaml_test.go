@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,25 +85,48 @@ func TestFromYAMLDoesNotChoose(t *testing.T) {
 
 func TestFromYAMLRefuses(t *testing.T) {
 	for src, want := range map[string]string{
-		"":                            "want keys and values",
-		"[1, 2]":                      "want keys and values",
-		"storage_rot: /mnt":           `"storage_rot" is no key of the agent. Did you mean "storage_root"?`,
-		"proxy_url: a\nproxy_url: b":  "twice",
-		"dry_run: maybe":              "true or false",
-		"sync_interval_seconds: 1.5":  "whole number",
-		"min_gid_allowed: -1":         "whole number",
-		"system_mappings: capstor":    "wants systems",
-		"system_mappings: {a: ../b}":  "no system and directory",
-		"system_mappings: {a/b: c}":   "no system and directory",
-		"api_token: [" + marker + "]": "wants one value",
-		"api_token: *" + marker:       "syntax is wrong",
-		"api_token: \"" + marker:      "syntax is wrong",
-		"api_token: {" + marker:       "syntax is wrong",
-		"a: 1\nb: 2":                  `line 2: "b"`,
+		"":                              "want keys and values",
+		"[1, 2]":                        "want keys and values",
+		"storage_rot: /mnt":             `"storage_rot" is no key of the agent. Did you mean "storage_root"?`,
+		"proxy_url: a\nproxy_url: b":    "twice",
+		"dry_run: maybe":                "true or false",
+		"sync_interval_seconds: 1.5":    "whole number",
+		"min_gid_allowed: -1":           "whole number",
+		"system_mappings: capstor":      "wants systems",
+		"system_mappings: {a: ../b}":    "no system and directory",
+		"system_mappings: {a/b: c}":     "no system and directory",
+		"system_mappings: {a: /b/../c}": "no system and directory",
+		"system_mappings: {a: //mnt/b}": "no system and directory",
+		"system_mappings: {a: /mnt/b}":  "no absolute storage_root",
+		"system_mappings: {a: /data/b}\nstorage_root: /mnt": "does not lie below storage_root, /mnt",
+		"system_mappings: {a: /mnt}\nstorage_root: /mnt":    "does not lie below storage_root, /mnt",
+		"system_mappings: {a: /mntb}\nstorage_root: /mnt":   "does not lie below storage_root, /mnt",
+		"system_mappings: {a: /mnt/a}\nstorage_root: mnt":   "no absolute storage_root",
+		"api_token: [" + marker + "]":                       "wants one value",
+		"api_token: *" + marker:                             "syntax is wrong",
+		"api_token: \"" + marker:                            "syntax is wrong",
+		"api_token: {" + marker:                             "syntax is wrong",
+		"a: 1\nb: 2":                                        `line 2: "b"`,
 	} {
 		_, err := config.FromYAML([]byte(src), standing{})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), marker) {
 			t.Errorf("%q: %v, want %q", src, err, want)
+		}
+	}
+}
+
+// Absolute directories lie below storage_root, wherever in the file that stands: never /mnt/mnt/capstor.
+func TestFromYAMLAbsoluteMappings(t *testing.T) {
+	for _, tc := range []struct{ root, folder, want string }{
+		{"/mnt", "/mnt/capstor", "capstor"}, {"/mnt/", "/mnt/capstor/", "capstor"}, {"/", "/capstor", "capstor"}, {"/mnt", "capstor", "capstor"},
+		{"/mnt", "/mnt/lustre/fs1", "lustre/fs1"},
+	} {
+		conv, err := config.FromYAML([]byte("system_mappings: {capstor: "+tc.folder+"}\nstorage_root: "+tc.root+"\n"), standing{})
+		if err != nil || !strings.Contains(conv.HCL, "directory  = \""+tc.want+"\"\n") {
+			t.Errorf("%+v: %v\n%s", tc, err, conv.HCL)
+		}
+		if !slices.ContainsFunc(conv.Notes, func(n string) bool { return strings.Contains(n, "Choose shared") }) {
+			t.Errorf("%+v: no word of shared in %q", tc, conv.Notes)
 		}
 	}
 }

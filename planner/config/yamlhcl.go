@@ -114,11 +114,15 @@ func (a *agent) writeSystem(b *strings.Builder, c *Converted, m mapping, disk Di
 			"and used %s, which stands. validate fails until one of the two lines is chosen.", m.key, m.folder, old))
 	}
 	b.WriteString("  filesystem = \"lustre\" # the agent took every system for Lustre; say \"nfs\" and quota \"none\" where it is not\n  " +
-		"quota \"lustre\" {\n    by = \"group\"\n  }\n}\n\n")
+		"quota \"lustre\" {\n    by = \"group\"\n    # shared = \"sum\" # several resources of one group: see docs/configuration.md\n  }\n}\n\n")
 }
 
 func (a *agent) noteSwitches(c *Converted) {
 	c.Notes = append(c.Notes, "Check filesystem and quota of each system: the agent took all of them for Lustre.")
+	if len(a.mappings) > 0 {
+		c.Notes = append(c.Notes, "Choose shared in each quota block where several resources on one filesystem have one group (a project's store "+
+			"and archive): the agent gave the group the limits of whichever came last. Without shared = \"sum\" or \"max\" such a quota is blocked.")
+	}
 	if a.dryRun {
 		c.Notes = append(c.Notes, "dry_run has no counterpart in the configuration: plan changes nothing, run --dry-run neither. (The "+
 			"agent's dry_run still changed Waldur.)")
