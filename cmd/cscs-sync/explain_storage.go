@@ -100,7 +100,7 @@ func (e *explanation) unclaimed(ctx context.Context, what string) error {
 	if len(targets) == 0 {
 		return nil
 	}
-	o, done, err := e.observer(1)
+	o, done, err := e.observer(ctx, 1)
 	if err != nil {
 		return err
 	}
