@@ -132,6 +132,9 @@ func unitCapabilities(t *testing.T) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !strings.Contains(string(text), "\nMemoryMax=") {
+			t.Errorf("%s bounds no memory", name)
+		}
 		m := line.FindSubmatch(text)
 		if m == nil {
 			t.Fatalf("%s bounds no capabilities", name)

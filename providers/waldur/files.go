@@ -30,7 +30,7 @@ type files struct {
 }
 
 // NewFiles is a source that reads saved answers of the proxy: one that is complete, or the pages of one listing in any
-// order; or, as the only file, a JSON array of resources, which has nothing that would tell whether it is complete. The
+// order, each in a file or several in a JSON array; or, as the only file, a JSON array of resources, which has nothing that would tell whether it is complete. The
 // path "-" is stdin. A listing of which a page is missing is refused. Tell, if not nil, is told of each file.
 func NewFiles(paths []string, stdin io.Reader, tell providers.Progress) providers.Source {
 	return &files{paths: paths, stdin: stdin, tell: tell}
@@ -142,11 +142,32 @@ func (s *saved) add(name string, text []byte, only bool) error {
 		return errors.New("it is empty")
 	case isHTML(start):
 		return errors.New("it holds an HTML page instead of JSON")
-	case start[0] == '[' && !only:
-		return errors.New("an array of resources has to be the only file; give pages as the proxy answered them")
 	case start[0] == '[':
+		pages, err := s.parser.pagesIn(text)
+		switch {
+		case err != nil:
+			return err
+		case len(pages) > 0:
+			return s.addPages(name, pages)
+		case !only:
+			return errors.New("an array of resources has to be the only file; give pages as the proxy answered them")
+		}
 		return s.addArray(text)
 	}
+	return s.addPage(name, text)
+}
+
+// addPages reads the pages of an array, such as `jq -s . page*.json` makes.
+func (s *saved) addPages(name string, pages [][]byte) error {
+	for i, page := range pages {
+		if err := s.addPage(fmt.Sprintf("entry %d of %s", i+1, name), page); err != nil {
+			return fmt.Errorf("entry %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+func (s *saved) addPage(name string, text []byte) error {
 	page, err := s.parser.page(s.items, text)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package waldur
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,48 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
+
+// TestArrayOfPages: pages in one array, such as jq -s makes, are those pages.
+func TestArrayOfPages(t *testing.T) {
+	array := func(paths ...string) string {
+		var texts []string
+		for _, p := range paths {
+			text, err := os.ReadFile(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts = append(texts, string(text))
+		}
+		to := filepath.Join(t.TempDir(), "pages.json")
+		if err := os.WriteFile(to, []byte(" [\n"+strings.Join(texts, " ,\n")+"]\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return to
+	}
+	list := func(paths ...string) ([]planner.Item, error) {
+		return NewFiles(paths, nil, nil).List(context.Background(), nil)
+	}
+	var pages []string
+	for n := 9; n > 0; n-- {
+		pages = append(pages, responsePaths(fmt.Sprintf("mini_page%d.json", n))...)
+	}
+	for name, paths := range map[string][]string{"all": {array(pages...)}, "two arrays": {array(pages[:4]...), array(pages[4:]...)},
+		"an array and files": append([]string{array(pages[:7]...)}, pages[7:]...)} {
+		if items, err := list(paths...); err != nil || len(items) != 41 {
+			t.Errorf("%s: %d items, %v", name, len(items), err)
+		}
+	}
+	for want, paths := range map[string][]string{
+		"page 9 of 9 is missing":  {array(pages[1:]...)},
+		"and so does entry 1 of":  {array(pages[0], pages[0])},
+		"entry 2: ":               {array(pages[0], responsePaths("err_404.json")[0])},
+		"not of resources: entry": {array(responsePaths("err_404.json")[0], pages[0])},
+	} {
+		if _, err := list(paths...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
 
 func responsePaths(names ...string) []string {
 	paths := make([]string, len(names))

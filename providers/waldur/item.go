@@ -14,8 +14,20 @@ const (
 	maxDecimals      = 1 << 12
 )
 
-// maxURL bounds a callback URL, in bytes.
-const maxURL = 2048
+// Bounds of what is kept of an item, in bytes. What is longer is a problem of that item, and is not kept.
+const (
+	maxURL  = 2048
+	maxPath = 4096 // as Linux's PATH_MAX
+	maxWord = 255
+)
+
+// Bounds of a whole listing: a proxy that never ends, or is not ours, must not fill the memory.
+const (
+	maxTotal = 2_000_000
+	maxKept  = 1 << 30
+	// itemOverhead is about what an item takes beside its texts.
+	itemOverhead = 512
+)
 
 // parser reads pages, items and orders. It is reused over the pages of a listing, so that equal strings (systems, data
 // types, parents, …) are stored once; not safe for concurrent use.
@@ -29,10 +41,12 @@ type parser struct {
 	strings  map[string]string
 	decimals map[string]planner.Decimal
 	buf      []byte
+	// kept is about how many bytes the items read so far take, maxKept at most.
+	kept, maxKept int
 }
 
 func newParser() *parser {
-	return &parser{strings: map[string]string{}, decimals: map[string]planner.Decimal{}}
+	return &parser{strings: map[string]string{}, decimals: map[string]planner.Decimal{}, maxKept: maxKept}
 }
 
 // bad notes what is wrong with a field of the item or order being read; the first one counts.
@@ -130,7 +144,7 @@ func (p *parser) wish(it *planner.Item) {
 	} else {
 		p.bad(itemStatus, "unknown value %.40q", string(s))
 	}
-	it.MountPath = string(p.str(itemMountDefault))
+	it.MountPath = string(p.within(itemMountDefault, maxPath))
 	it.Permission = p.interned(itemPermissionValue)
 	if !isOctal(it.Permission) {
 		p.bad(itemPermissionValue, "%.40q is not three or four octal digits", it.Permission)
@@ -254,7 +268,30 @@ func (p *parser) uuid(at slot) string {
 }
 
 // interned is the string at a slot, stored once however many items have it.
-func (p *parser) interned(at slot) string { return p.intern(p.str(at)) }
+func (p *parser) interned(at slot) string { return p.intern(p.within(at, maxWord)) }
+
+// within is the string at a slot, nil if it is longer than most bytes.
+func (p *parser) within(at slot, most int) []byte {
+	s := p.str(at)
+	if len(s) > most {
+		p.bad(at, "longer than %d bytes", most)
+		return nil
+	}
+	return s
+}
+
+// keep counts what an item takes.
+func (p *parser) keep(it *planner.Item) {
+	p.kept += itemOverhead + len(it.MountPath) + len(it.Name) + len(it.Key.Item) + len(it.Key.System) +
+		len(it.Key.DataType) + len(it.Problem)
+	for _, u := range it.URLs {
+		p.kept += len(u) + 32
+	}
+	if p.kept > p.maxKept {
+		p.fail("the whole listing takes more than %d MiB of memory: nothing of it is used; see whether that is the Storage Proxy",
+			p.maxKept>>20)
+	}
+}
 
 func (p *parser) intern(b []byte) string {
 	if s, ok := p.strings[string(b)]; ok {

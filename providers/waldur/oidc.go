@@ -49,10 +49,32 @@ type oidcSource struct {
 type tokenAnswer struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
-	// ExpiresIn is the token's life in seconds; 0: unknown, so it is used once.
-	ExpiresIn   int64  `json:"expires_in"`
-	Error       string `json:"error"`
-	Description string `json:"error_description"`
+	// ExpiresIn is the token's life; 0: unknown, so it is used once.
+	ExpiresIn   lifetime `json:"expires_in"`
+	Error       string   `json:"error"`
+	Description string   `json:"error_description"`
+}
+
+// longestLife bounds how long a token is believed to live.
+const longestLife = 7 * 24 * time.Hour
+
+// lifetime is a number of seconds, as providers write it: 300, 300.0 or "300". What is no such number is a life that is not
+// known: the token is good all the same.
+type lifetime time.Duration
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (l *lifetime) UnmarshalJSON(text []byte) error {
+	*l = 0
+	number := json.Number(strings.Trim(string(text), `" `))
+	if _, err := json.Marshal(number); err != nil {
+		return nil // null, or nothing that JSON calls a number
+	}
+	seconds, err := number.Float64()
+	if err != nil || !(seconds > 0) {
+		return nil
+	}
+	*l = lifetime(min(seconds, longestLife.Seconds()) * float64(time.Second))
+	return nil
 }
 
 func (s *oidcSource) token(ctx context.Context) (string, error) {
@@ -70,8 +92,7 @@ func (s *oidcSource) token(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("get a token from %s: %w", place(s.o.TokenURL), err)
 	}
-	const week = 7 * 24 * 3600
-	life := time.Duration(min(max(answer.ExpiresIn, 0), week)) * time.Second
+	life := time.Duration(answer.ExpiresIn)
 	s.last, s.until = token, asked.Add(life-min(renewBefore, life/2))
 	return token, nil
 }

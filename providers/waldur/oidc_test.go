@@ -46,6 +46,21 @@ func TestOIDCRenewal(t *testing.T) {
 	}
 }
 
+// TestOIDCLifetime: a life is read however the provider writes it; what cannot be read is not known.
+func TestOIDCLifetime(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		`300`: 5 * time.Minute, `300.0`: 5 * time.Minute, `"300"`: 5 * time.Minute, `" 300 "`: 5 * time.Minute, `3e2`: 5 * time.Minute,
+		`"300.0"`: 5 * time.Minute, `0.5`: time.Second / 2, `null`: 0, `""`: 0, `"soon"`: 0, `-1`: 0, `"-1"`: 0, `"NaN"`: 0, `"Inf"`: 0, `"0x10"`: 0,
+		`[]`: 0, `{}`: 0, `true`: 0, `1e300`: longestLife, `"1e999"`: 0, `99999999999999999999`: longestLife,
+	} {
+		var a tokenAnswer
+		err := json.Unmarshal([]byte(`{"access_token":"t","token_type":"Bearer","expires_in":`+text+`}`), &a)
+		if err != nil || time.Duration(a.ExpiresIn) != want || a.AccessToken != "t" {
+			t.Errorf("%s: %v, %v", text, time.Duration(a.ExpiresIn), err)
+		}
+	}
+}
+
 func TestOIDCShortLives(t *testing.T) {
 	for life, kept := range map[int]time.Duration{0: 0, 20: 10 * time.Second, -5: 0} {
 		clock, n := newFakeClock(), 0

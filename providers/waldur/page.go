@@ -1,6 +1,7 @@
 package waldur
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -8,11 +9,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Bounds of a page, and of what a listing may claim to hold.
+// Bounds of a page.
 const (
 	maxPageBytes = 32 << 20
 	maxPageItems = 500
-	maxTotal     = 50_000_000
 )
 
 // Page is one page of a listing.
@@ -73,6 +73,7 @@ func (p *parser) items(to []planner.Item, limit int) []planner.Item {
 			break
 		}
 		to = append(to, p.item(f.count))
+		p.keep(&to[len(to)-1])
 	}
 	return to
 }
@@ -89,6 +90,35 @@ func (p *parser) array(text []byte) ([]planner.Item, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+// pagesIn are the entries of an array of pages. There are none in an array whose first entry is no page.
+func (p *parser) pagesIn(text []byte) ([][]byte, error) {
+	p.start(text)
+	p.peek()
+	var pages [][]byte
+	f := p.open()
+	for p.element(&f, ']') {
+		p.peek()
+		start := p.pos
+		p.skip()
+		pages = append(pages, text[start:p.pos])
+		if f.count == 1 && !isPage(pages[0]) {
+			return nil, p.err
+		}
+	}
+	if err := p.finish(); err != nil {
+		return nil, err
+	}
+	return pages, nil
+}
+
+// isPage reports whether a JSON text is meant as a page: an object with resources and a pagination.
+func isPage(text []byte) bool {
+	var has struct {
+		Resources, Pagination *json.RawMessage
+	}
+	return json.Unmarshal(text, &has) == nil && has.Resources != nil && has.Pagination != nil
 }
 
 // envelope checks what stands around the items.

@@ -53,6 +53,8 @@ type proxy struct {
 	client  client
 	// place is host and path, for messages.
 	place string
+	// maxKept bounds the memory of one listing.
+	maxKept int
 }
 
 // NewProxy is the Storage Proxy as a source. It is safe for concurrent use, but two listings at once take the proxy longer
@@ -65,7 +67,7 @@ func NewProxy(o ProxyOptions) (providers.Source, error) {
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("proxy.url: %s: a user, a query or a fragment does not belong there", place(o.URL))
 	}
-	return &proxy{options: o, url: u, place: place(o.URL), client: newClient(o.Transport, o.Token, "Bearer", o.Clock.Now)}, nil
+	return &proxy{options: o, url: u, place: place(o.URL), maxKept: maxKept, client: newClient(o.Transport, o.Token, "Bearer", o.Clock.Now)}, nil
 }
 
 // Name implements [providers.Source].
@@ -111,6 +113,7 @@ func (p *proxy) List(ctx context.Context, statuses []planner.Status) ([]planner.
 			}
 		}
 		r := listing{proxy: p, parser: newParser(), seen: map[planner.Key]int{}}
+		r.parser.maxKept = p.maxKept
 		if err = r.readAll(ctx, statuses); err == nil {
 			return r.items, nil
 		}
