@@ -213,6 +213,17 @@ func (tx *Tx) Superseded(p PlanStart) ([]Supersession, error) {
 	return out, nil
 }
 
+// Touched are the resources for which a plan was the last to begin.
+func (tx *Tx) Touched(plan string) (keys []planner.Key, err error) {
+	err = decodeEach(tx, bucketTouched, nil, func(k []byte, t touched) error {
+		if t.Plan == plan {
+			keys = append(keys, keyOf(k))
+		}
+		return nil
+	})
+	return keys, err
+}
+
 // BegunSince lists the resources among keys for which another plan has begun at a time or after it.
 func (tx *Tx) BegunSince(id string, since time.Time, keys []planner.Key) ([]Supersession, error) {
 	var out []Supersession

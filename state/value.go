@@ -83,6 +83,13 @@ func keyBytes(k planner.Key) ([]byte, error) {
 	return []byte(k.Item + "\x00" + k.System + "\x00" + k.DataType), nil
 }
 
+// keyOf is the resource's key of a stored one.
+func keyOf(stored []byte) planner.Key {
+	item, rest, _ := strings.Cut(string(stored), "\x00")
+	system, dataType, _ := strings.Cut(rest, "\x00")
+	return planner.Key{Item: item, System: system, DataType: dataType}
+}
+
 // keyText shows a resource's key to people.
 func keyText(k planner.Key) string { return k.Item + "/" + k.System + "/" + k.DataType }
 

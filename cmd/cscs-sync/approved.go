@@ -89,12 +89,9 @@ var errLater = errors.New("it waits for its next try")
 // approvedHeld is a held plan that may be applied, and who approved it; nil if it may not yet. One that was used up or
 // overtaken can never run: it is taken away, and what is still to be done is held anew.
 func (r *round) approvedHeld(path string) (p *approved, by string, begun bool, err error) {
-	file, err := r.s.readPlan(path)
-	if err != nil {
-		return nil, "", false, err
-	}
-	if len(file.Approvals) == 0 || file.Check() != nil {
-		return nil, "", false, nil
+	file, why, err := r.s.readUsable(path)
+	if err != nil || why != nil || len(file.Approvals) == 0 {
+		return nil, "", false, err // what can't be used is kept or removed when the round holds its own
 	}
 	p = &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals}
 	begun, _, err = r.s.ledger(p)

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -76,6 +77,10 @@ func (r *round) resume(ctx context.Context, path string, ask *request) error {
 		r.log.Info("begun plan is on hold", "plan", path, "because", err.Error())
 		return nil
 	}
+	var block *approval.BlockError
+	if errors.As(err, &block) { // another version's approval, or made under another key
+		return r.keepBegunUnusable(path, err)
+	}
 	if exitCode(err) == exitRefused {
 		return r.giveUp(p, err)
 	}
@@ -86,15 +91,15 @@ func (r *round) resume(ctx context.Context, path string, ask *request) error {
 	return err
 }
 
-// begunAt reads a begun plan that has to go on; nil for one that is taken away, since it never began, is over, or is nothing
-// that this version can go on with.
+// begunAt reads a begun plan that has to go on; nil for one that is removed, because it never began or is over, and for one
+// that this version can't use, which is kept.
 func (r *round) begunAt(path string) (*approved, error) {
-	file, err := r.s.readPlan(path)
-	if exitCode(err) == exitRefused {
-		return nil, r.drop(path, err)
-	}
+	file, why, err := r.s.readUsable(path)
 	if err != nil {
 		return nil, err
+	}
+	if why != nil {
+		return nil, r.keepBegunUnusable(path, why)
 	}
 	p := &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals, policy: r.s.cfg.AutoApprove.Digest()}
 	begun, _, err := r.s.ledger(p)
@@ -105,9 +110,6 @@ func (r *round) begunAt(path string) (*approved, error) {
 		return nil, r.drop(path, err)
 	case err != nil:
 		return nil, err
-	}
-	if err := file.Check(); err != nil {
-		return nil, r.giveUp(p, err)
 	}
 	return p, nil
 }

@@ -16,6 +16,13 @@ func (s *service) foreign(path string) {
 	s.t.Helper()
 	data, err := os.ReadFile(filepath.Join(s.dir, path))
 	s.check(err)
+	data = bytes.Replace(data, []byte("Plan: 3 to create."), []byte("Plan: nothing to worry about."), 1)
+	s.check(os.WriteFile(filepath.Join(s.dir, path), s.foreignBytes(data, "3,"), 0o600))
+}
+
+// foreignBytes is a plan file, without approvals, with another version of the rules, and perhaps more members, in place of its own.
+func (s *service) foreignBytes(data []byte, version string) []byte {
+	s.t.Helper()
 	start := bytes.Index(data, []byte("-----BEGIN"))
 	block, _ := pem.Decode(data[start:])
 	r, err := gzip.NewReader(bytes.NewReader(block.Bytes))
@@ -24,11 +31,10 @@ func (s *service) foreign(path string) {
 	s.check(err)
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	_, err = w.Write(bytes.Replace(part, []byte(`"renderer":2,`), []byte(`"renderer":3,`), 1))
+	_, err = w.Write(bytes.Replace(part, []byte(`"renderer":2,`), []byte(`"renderer":`+version), 1))
 	s.check(err)
 	s.check(w.Close())
-	text := bytes.Replace(data[:start], []byte("Plan: 3 to create."), []byte("Plan: nothing to worry about."), 1)
-	s.check(os.WriteFile(filepath.Join(s.dir, path), append(text, pem.EncodeToMemory(&pem.Block{Type: "CSCS-SYNC PLAN", Bytes: packed.Bytes()})...), 0o600))
+	return append(bytes.Clone(data[:start]), pem.EncodeToMemory(&pem.Block{Type: "CSCS-SYNC PLAN", Bytes: packed.Bytes()})...)
 }
 
 // TestForeignPlanFile: what another version rendered is shown as this one renders it, whatever its text says, and is

@@ -38,6 +38,8 @@ type loop struct {
 	// memory is of resources, heldTries of held plans that could not be applied, by the name of their file.
 	memory    memory
 	heldTries map[string]pause
+	// kept says of plan files why this version can't use them, by path.
+	kept map[string]string
 	// refused is Waldur's refusal of our token, and until when no callback is sent.
 	refused pause
 
@@ -58,7 +60,7 @@ type pause struct {
 }
 
 func newLoop(s *session, o runOptions) *loop {
-	l := &loop{s: s, o: o, memory: newMemory(), heldTries: map[string]pause{}, notify: newNotifier(s.getenv),
+	l := &loop{s: s, o: o, memory: newMemory(), heldTries: map[string]pause{}, kept: map[string]string{}, notify: newNotifier(s.getenv),
 		pulse: &pulse{now: s.now}, lookout: lookout{timeout: s.mountTimeout}}
 	l.metrics = newMetrics(s.now, l.pulse)
 	l.config.Store(s.cfg)

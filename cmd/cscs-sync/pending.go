@@ -61,8 +61,8 @@ func (r *round) hold(p *planned, groups []policy.Group) error {
 	return r.takeAway(p, waiting)
 }
 
-// waitingPlans are the held plans by their path. One that is no plan file any more, or one of another version's, is taken
-// away; one that could not be read may have approvals, and stays.
+// waitingPlans are the held plans by their path. One that this version can't use is kept if it has approvals, and removed if
+// it has none; one that could not be read may have some, and ends the round.
 func (r *round) waitingPlans() (map[string]*heldPlan, error) {
 	dir := r.s.pendingFolder()
 	names, err := planFiles(dir)
@@ -72,18 +72,14 @@ func (r *round) waitingPlans() (map[string]*heldPlan, error) {
 	waiting := map[string]*heldPlan{}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
-		file, err := r.s.readPlan(path)
-		if err == nil {
-			err = file.Check()
-		}
-		if err != nil && exitCode(err) != exitRefused {
-			return nil, fmt.Errorf("held plans: %w", err)
+		file, why, err := r.s.readUsable(path)
+		if err == nil && why != nil {
+			_, err = r.keepHeld(path, why)
 		}
 		if err != nil {
-			r.log.Warn("held plan is of no use, and taken away; what it was for is held anew", "plan", path, "because", err.Error())
-			if err := removeHeld(path); err != nil {
-				return nil, err
-			}
+			return nil, fmt.Errorf("held plans: %w", err)
+		}
+		if why != nil {
 			continue
 		}
 		waiting[path] = &heldPlan{path: path, actions: file.Plan.Core.Actions}
@@ -128,7 +124,7 @@ func (h *heldPlan) has(a *planner.Action) bool {
 
 // holdGroup writes the plan file of one group, unless it is there.
 func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string]*heldPlan) error {
-	path := filepath.Join(r.s.pendingFolder(), planfile.ShortID(planfile.ID(part.Core))+".plan")
+	path := r.pendingPath(part.Core)
 	if h := waiting[path]; h != nil {
 		h.wanted = true
 		return nil

@@ -89,9 +89,12 @@ func (r *round) tellOfHeld(ctx context.Context, to *config.Notify, channel strin
 		if _, err := os.Lstat(marker(path, channel)); err == nil {
 			continue
 		}
-		file, err := r.s.readPlan(path)
+		file, why, err := r.s.readUsable(path)
 		if err != nil {
 			return err
+		}
+		if why != nil {
+			continue // nobody can approve it
 		}
 		if err := r.tell(ctx, to, channel, noticeOf(file.Plan, path, r.s.host)); err != nil {
 			return fmt.Errorf("tell of %s: %w", path, err)

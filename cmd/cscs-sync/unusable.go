@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// Plan files that this version can't use: another version wrote them, or they are damaged. What has begun, or has approvals,
+// is kept whatever it is. Only such a file knows what was left half made as its own, and what people have agreed to.
+
+// readUsable reads a plan file that may be approved and applied. why says that this version can't use it; err that it could
+// not be read at all, which says nothing about it.
+func (s *session) readUsable(path string) (file *planfile.File, why, err error) {
+	file, err = s.readPlan(path)
+	if err == nil {
+		why = file.Check()
+	}
+	if exitCode(err) == exitRefused {
+		return nil, err, nil
+	}
+	return file, why, err
+}
+
+// hasApprovals reports whether there are approvals in a plan file, even in one that can't be used.
+func hasApprovals(path string) (bool, error) {
+	data, err := readFile(path, planfile.MaxSize)
+	return bytes.Contains(data, []byte("-----BEGIN CSCS-SYNC APPROVAL-----")), err
+}
+
+// sayKept says that a file is kept although it can't be used: once, and again when the reason is another.
+func (r *round) sayKept(what, path string, why error, next string) {
+	if r.kept[path] == why.Error() {
+		return
+	}
+	r.kept[path] = why.Error()
+	r.log.Warn(what+" can't be used by this version, and is kept", "plan", path, "because", why.Error(), "next", next)
+}
+
+// keepBegunUnusable keeps a begun plan that can't be used, and keeps everybody from its resources. Once the ledger has it as
+// over, because a person has given it up, say, it is of no use.
+func (r *round) keepBegunUnusable(path string, why error) error {
+	var over bool
+	err := r.s.store.View(func(tx *state.Tx) error {
+		plans, err := tx.Plans()
+		if err != nil {
+			return err
+		}
+		for _, p := range plans {
+			if planfile.ShortID(p.ID) != strings.TrimSuffix(filepath.Base(path), ".plan") {
+				continue
+			}
+			over = p.Over()
+			keys, err := tx.Touched(p.ID)
+			if err != nil {
+				return err
+			}
+			for _, k := range keys {
+				r.open[k] = r.open[k] || !over
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if over {
+		return r.drop(path, why)
+	}
+	short := strings.TrimSuffix(filepath.Base(path), ".plan")
+	r.sayKept("begun plan", path, why, "run the cscs-sync that made it, or give it up: cscs-sync state abandon "+short+" --reason …")
+	return nil
+}
+
+// keepHeld reports whether a held plan that can't be used is kept: because of its approvals. Without any, it is removed; what
+// it was for is held again.
+func (r *round) keepHeld(path string, why error) (bool, error) {
+	approved, err := hasApprovals(path)
+	if err != nil {
+		return false, err
+	}
+	if !approved {
+		r.log.Warn("removed a held plan that this version can't use; its changes are held again", "plan", path, "because", why.Error())
+		return false, removeHeld(path)
+	}
+	r.sayKept("held plan with approvals", path, why, "its changes are held again in another file: approve that, and remove this one")
+	return true, nil
+}
+
+// pendingPath is where a plan is held: under its short id, unless a file is kept there that this version can't use.
+func (r *round) pendingPath(core planner.Core) string {
+	base := filepath.Join(r.s.pendingFolder(), planfile.ShortID(planfile.ID(core)))
+	path := base + ".plan"
+	for n := 2; r.kept[path] != ""; n++ {
+		path = base + "-" + planner.Commas(uint64(n)) + ".plan"
+	}
+	return path
+}

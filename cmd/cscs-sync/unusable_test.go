@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+)
+
+// spoiled are the ways in which a plan file can be one that this version can't use: of other rules, of other rules and
+// members that this version does not know, cut off, of another format, or nothing at all.
+func (s *service) spoiled(path string) map[string]func() {
+	write := func(change func([]byte) []byte) func() {
+		return func() {
+			data, err := os.ReadFile(path)
+			s.check(err)
+			s.check(os.WriteFile(path, change(data), 0o600))
+		}
+	}
+	approvals := func(data []byte) []byte {
+		if i := bytes.Index(data, []byte("-----BEGIN CSCS-SYNC APPROVAL")); i >= 0 {
+			return data[i:]
+		}
+		return nil
+	}
+	return map[string]func(){
+		"of other rules": write(func(data []byte) []byte { return append(s.foreignBytes(data, "3,"), approvals(data)...) }),
+		"of other rules and members": write(func(data []byte) []byte {
+			return append(s.foreignBytes(data, `1,"of_another_time":true,`), approvals(data)...)
+		}),
+		"with a text that was changed": write(func(data []byte) []byte { return bytes.Replace(data, []byte("Plan "), []byte("plan "), 1) }),
+		"of another file format":       write(func(data []byte) []byte { return bytes.Replace(data, []byte("plan v1"), []byte("plan v2"), 1) }),
+	}
+}
+
+// TestABegunPlanThatCannotBeReadIsKept: another build finds a plan that it can't read, with a directory half made. The file
+// stays, byte for byte, its resource is left alone, the ledger has it as begun, and it is said once. The build that can read it
+// ends it as if nothing had been.
+func TestABegunPlanThatCannotBeReadIsKept(t *testing.T) {
+	for _, what := range []string{"of other rules", "of other rules and members", "with a text that was changed", "of another file format"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			c := newTurnedLoop(t, "")
+			c.create("second", 30501)
+			c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO"})
+			c.ends(laneOrders, partialRound)
+			c.lfsMended()
+			begun, err := filepath.Glob(filepath.Join(c.dir, "state/begun/*.plan"))
+			if err != nil || len(begun) != 1 {
+				t.Fatalf("%v, %v", begun, err)
+			}
+			good, err := os.ReadFile(begun[0])
+			c.check(err)
+			tree := c.tree()
+			c.spoiled(begun[0])[what]()
+			bad, err := os.ReadFile(begun[0])
+			c.check(err)
+			for _, which := range []lane{laneAudit, laneOrders, laneAudit} {
+				c.later(3 * time.Hour)
+				c.round(t.Context(), which)
+			}
+			if left, err := os.ReadFile(begun[0]); err != nil || !bytes.Equal(left, bad) || c.tree() != tree || len(c.pending()) != 0 {
+				t.Errorf("%v, held %v; the tree:\n%s\nthe log:\n%s", err, c.pending(), c.tree(), c.service.log())
+			}
+			if n := strings.Count(c.service.log(), "begun plan can't be used by this version, and is kept"); n != 1 {
+				t.Errorf("said %d times:\n%s", n, c.service.log())
+			}
+			if out := c.ok("state", "list"); !strings.Contains(out, "first") {
+				t.Errorf("%s", out)
+			}
+			c.check(os.WriteFile(begun[0], good, 0o600))
+			c.later(3 * time.Hour)
+			c.round(t.Context(), laneOrders)
+			r, err := c.sim.Resource("capstor-second-store")
+			if _, gone := os.Lstat(begun[0]); err != nil || r.State != waldursim.OK || !errors.Is(gone, fs.ErrNotExist) {
+				t.Errorf("in the end: %+v, %v, %v; the log:\n%s", r, err, gone, c.service.log())
+			}
+		})
+	}
+}
+
+// TestABegunPlanThatWasGivenUpIsRemoved: a person has given up a plan that nobody could read.
+func TestABegunPlanThatWasGivenUpIsRemoved(t *testing.T) {
+	c := newTurnedLoop(t, "")
+	c.create("second", 30501)
+	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO"})
+	c.ends(laneOrders, partialRound)
+	begun, err := filepath.Glob(filepath.Join(c.dir, "state/begun/*.plan"))
+	c.check(err)
+	c.spoiled(begun[0])["of another file format"]()
+	c.later(3 * time.Hour)
+	c.round(t.Context(), laneOrders)
+	short := strings.TrimSuffix(filepath.Base(begun[0]), ".plan")
+	if out, err := c.command("state", "abandon", short, "--reason", "of another build").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	c.round(t.Context(), laneOrders)
+	if _, err := os.Lstat(begun[0]); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v; the log:\n%s", err, c.service.log())
+	}
+}
+
+// TestAnApprovedHeldPlanThatCannotBeReadIsKept: its changes are held again in another file, which can be approved and applied.
+// One without approvals is made again in its place.
+func TestAnApprovedHeldPlanThatCannotBeReadIsKept(t *testing.T) {
+	for _, what := range []string{"of other rules", "of other rules and members", "with a text that was changed", "of another file format"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			c := newTurnedLoop(t, "")
+			c.terminate("first")
+			c.ends(laneAudit, allHeld)
+			held := c.pending()[0]
+			c.spoiled(held)[what]()
+			c.ends(laneAudit, allHeld)
+			if now := c.pending(); len(now) != 1 || now[0] != held || !c.says("removed a held plan")() {
+				t.Fatalf("without approvals: %v; the log:\n%s", now, c.service.log())
+			}
+			c.approveAll()
+			c.spoiled(held)[what]()
+			bad, err := os.ReadFile(held)
+			c.check(err)
+			for range 2 {
+				c.ends(laneAudit, allHeld)
+				c.ends(laneOrders, allHeld)
+			}
+			now := c.pending()
+			if left, err := os.ReadFile(held); err != nil || !bytes.Equal(left, bad) || len(now) != 2 || !c.exists("capstor/store/cscs/eth/first")() {
+				t.Fatalf("with approvals: %v, %v; the log:\n%s", now, err, c.service.log())
+			}
+			if n := strings.Count(c.service.log(), "held plan with approvals can't be used by this version, and is kept"); n != 1 {
+				t.Errorf("said %d times:\n%s", n, c.service.log())
+			}
+			other := now[0]
+			if other == held {
+				other = now[1]
+			}
+			if out, err := c.command("approve", other).CombinedOutput(); err != nil {
+				t.Fatalf("approve: %v\n%s", err, out)
+			}
+			c.ends(laneOrders, applied)
+			if left, err := os.ReadFile(held); err != nil || !bytes.Equal(left, bad) || len(c.pending()) != 1 || c.exists("capstor/store/cscs/eth/first")() {
+				t.Errorf("in the end: %v, %v; the log:\n%s", c.pending(), err, c.service.log())
+			}
+		})
+	}
+}
