@@ -70,20 +70,36 @@ func (v *view) set() map[driftKey]planner.Value {
 	return m
 }
 
-// refusals are the resources for which nothing is done.
+// refusals are the resources for which nothing is done, and then those of which only the quota is left alone.
 func (v *view) refusals(p *printer) {
-	p.put(line{in(bold, "Nothing will be done for:")})
+	c := &v.plan.Context
+	if hasWhole(c.Blocked) || hasWhole(c.Waiting) {
+		p.put(line{in(bold, "Nothing will be done for:")})
+		v.refused(p, false)
+	}
+	if !hasQuotaOnly(c.Blocked) && !hasQuotaOnly(c.Waiting) {
+		return
+	}
+	if hasWhole(c.Blocked) || hasWhole(c.Waiting) {
+		p.blank()
+	}
+	p.put(line{in(bold, "Quotas that stay as they are, while the rest is done, for:")})
+	v.refused(p, true)
+}
+
+// refused lists the refusals of quotas alone, or of whole resources.
+func (v *view) refused(p *printer, quotaOnly bool) {
 	for _, part := range []struct {
 		kind planner.ActionKind
 		list []planner.Refusal
 	}{{planner.Blocked, v.plan.Context.Blocked}, {planner.Waiting, v.plan.Context.Waiting}} {
 		mark, _, s := symbol(part.kind)
-		list := sorted(part.list)
+		list := slices.DeleteFunc(sorted(part.list), func(r planner.Refusal) bool { return r.QuotaOnly != quotaOnly })
 		names := make([]string, len(list))
 		for i := range list {
 			names[i] = orElse(list[i].Address, list[i].Key.Item)
 		}
-		v.fold(names, func(i int) string { return fmt.Sprint(list[i].QuotaOnly, list[i].Reasons) }, func(same []string, i int) {
+		v.fold(names, func(i int) string { return fmt.Sprint(list[i].Reasons) }, func(same []string, i int) {
 			p.blank()
 			p.refusal(&list[i], same, mark, string(part.kind), s)
 			v.on(p, same)
@@ -182,6 +198,7 @@ func conclusion(plan *planner.Plan) (head, tail string, quiet bool) {
 		}
 		parts = append(parts, word)
 	}
+	parts = append(parts, countQuotas(plan).words()...)
 	if n := plan.Context.Unobserved; n > 0 && len(parts) == 0 {
 		parts = append(parts, "nothing to do, but "+strconv.Itoa(n)+" not observed")
 	}

@@ -98,9 +98,11 @@ type effects struct{ resources, directories, quotas, orders, dangerous int }
 
 func (v *view) effects() map[planner.ActionKind]effects {
 	m := map[planner.ActionKind]effects{}
+	quotas := countQuotas(v.plan)
 	for _, kind := range planner.ActionKinds() {
-		if n := *v.plan.Context.Counts.Of(kind); n > 0 {
-			m[kind] = effects{resources: n}
+		n, alone := *v.plan.Context.Counts.Of(kind), quotas.of(kind)
+		if n+alone > 0 {
+			m[kind] = effects{resources: n, quotas: alone}
 		}
 	}
 	for i := range v.plan.Core.Actions {

@@ -18,9 +18,14 @@ const FormatVersion = "1.0"
 type jsonPlan struct {
 	FormatVersion string            `json:"format_version"`
 	ID            string            `json:"id"`
-	Summary       planner.Counts    `json:"summary"`
+	Summary       jsonSummary       `json:"summary"`
 	Resources     []jsonResource    `json:"resources"`
 	Warnings      []planner.Warning `json:"warnings"`
+}
+
+type jsonSummary struct {
+	planner.Counts
+	quotaCounts
 }
 
 type jsonResource struct {
@@ -65,7 +70,7 @@ func usageOf(u *planner.UsageNote) *jsonUsage {
 // JSON is the plan for programs. Lists are never null, and characters that a terminal would act on, or not show, are
 // written as \u escapes.
 func JSON(plan *planner.Plan) []byte {
-	out := jsonPlan{FormatVersion: FormatVersion, ID: ID(plan.Core), Summary: plan.Context.Counts,
+	out := jsonPlan{FormatVersion: FormatVersion, ID: ID(plan.Core), Summary: jsonSummary{plan.Context.Counts, countQuotas(plan)},
 		Resources: make([]jsonResource, 0, len(plan.Core.Actions)), Warnings: present(plan.Context.Warnings)}
 	lines := newShell(plan, byAddress(plan))
 	for i := range plan.Core.Actions {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -111,6 +112,9 @@ func TestJSONAgreesWithItsSummary(t *testing.T) {
 			counted[r.Action]++
 		}
 		for action, n := range got.Summary {
+			if strings.Contains(action, "quota") {
+				continue // those are no resources of their own: TestQuotasAloneAreCounted
+			}
 			if counted[action] != n {
 				t.Errorf("%s: the summary counts %d %s, there are %d", name, n, action, counted[action])
 			}

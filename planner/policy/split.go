@@ -145,16 +145,20 @@ func Only(p *planner.Plan, g Group) *planner.Plan {
 	part := *p
 	part.Core.Actions = make([]planner.Action, 0, len(g.Actions))
 	part.Context.Details = make([]planner.Detail, 0, len(g.Actions))
-	part.Context.Blocked, part.Context.Waiting, part.Context.Drift, part.Context.Promised = nil, nil, nil, nil
+	part.Context.Drift, part.Context.Promised = nil, nil
 	part.Context.Counts = planner.Counts{Unchanged: p.Context.Counts.Unchanged}
-	mine := map[string]bool{}
+	mine, keys := map[string]bool{}, map[planner.Key]bool{}
 	for _, i := range g.Actions {
 		a := p.Core.Actions[i]
+		keys[a.Key] = true
 		part.Core.Actions = append(part.Core.Actions, a)
 		part.Context.Details = append(part.Context.Details, p.Context.Details[i])
 		*part.Context.Counts.Of(a.Kind)++
 		mine[a.Address] = true
 	}
+	others := func(r planner.Refusal) bool { return !r.QuotaOnly || !keys[r.Key] }
+	part.Context.Blocked = slices.DeleteFunc(slices.Clone(p.Context.Blocked), others)
+	part.Context.Waiting = slices.DeleteFunc(slices.Clone(p.Context.Waiting), others)
 	part.Context.Warnings = slices.DeleteFunc(slices.Clone(p.Context.Warnings),
 		func(w planner.Warning) bool { return w.Address != "" && !mine[w.Address] })
 	part.Context.Warnings = append(part.Context.Warnings, g.warnings(p)...)
