@@ -20,6 +20,12 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{"missing", "it was here " + day(d.record.At) +
 			" and is gone: find out why before making it anew, for the data is not in it"})
 	}
+	c.create(n, dir, d)
+	return Reason{}
+}
+
+// create plans a directory that is to be made, or finished.
+func (c *comparison) create(n *node, dir Directory, d *decision) {
 	d.action.Kind = Create
 	c.reasonOfWish(n, d, "active_absent", "Waldur has it active, and it does not exist")
 	c.needParents(n, dir, d)
@@ -31,7 +37,6 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 	c.wideMode(n, d)
 	c.unlimited(n, d)
 	c.callbacks(n, d)
-	return Reason{}
 }
 
 // archiveGone refuses a restore of what is not archived: an empty directory is not what the order asks for.
@@ -80,6 +85,9 @@ func (c *comparison) needParents(n *node, dir Directory, d *decision) {
 
 // present compares a directory that stands with what is wanted of it.
 func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
+	if r, ok := c.unfinished(n, d, &dir); ok {
+		return c.finishCreate(n, r, dir, d)
+	}
 	if a, ok := c.g.world.Recorded.Archived[n.item.Key]; ok && n.wish == wishRestore && a.Inode != dir.Inode {
 		return Reason{"obstructed", fmt.Sprintf("order %s restores it from %s, and another directory stands where it was: move that one away",
 			ShortID(n.order), a.Archive)}

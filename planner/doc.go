@@ -24,6 +24,7 @@
 //	decide.go    present, absent, removing: which action, and whether it is dangerous
 //	project.go   which project id a directory has
 //	danger.go    what is dangerous about an action
+//	unfinished.go  a directory that an apply made and could not finish
 //	replaced.go  another directory than the recorded one stands at its path
 //	above.go     what is recorded beside a new directory says whether the one above is still the same
 //	acl.go       what ACLs say beyond the mode

@@ -14,10 +14,11 @@ import (
 // varint. Of a storage path that its address ends in, as it mostly does, only the length is written, plus one.
 
 // hasMore and hasSeq stand beside the mode of a record that has members which records of earlier builds do not have: Born
-// and ACL, and then Seq, at the end.
+// and ACL, and then Seq, at the end. isUnfinished is a member itself.
 const (
-	hasMore = 1 << 16
-	hasSeq  = 1 << 17
+	hasMore      = 1 << 16
+	hasSeq       = 1 << 17
+	isUnfinished = 1 << 18
 )
 
 // AppendBinary appends the form in which the state stores the record. It refuses a key with a NUL byte, and a claim that is
@@ -41,6 +42,9 @@ func (r Record) AppendBinary(b []byte) ([]byte, error) {
 	}
 	if r.Seq != 0 {
 		mode |= hasSeq
+	}
+	if r.Unfinished {
+		mode |= isUnfinished
 	}
 	for _, n := range []uint64{r.Inode, uint64(r.Owner), uint64(r.Group), mode, uint64(r.Project)} {
 		b = binary.AppendUvarint(b, n)
@@ -114,7 +118,8 @@ func unpackRecord(s string) (r Record, err error) {
 	}
 	r.Target = Target(in.text())
 	r.Inode, r.Owner, r.Group = in.number(math.MaxUint64), UID(in.number(math.MaxUint32)), GID(in.number(math.MaxUint32))
-	mode := in.number(math.MaxUint16 | hasMore | hasSeq)
+	mode := in.number(math.MaxUint16 | hasMore | hasSeq | isUnfinished)
+	r.Unfinished = mode&isUnfinished != 0
 	r.Mode, r.Project = Mode(mode), ProjectID(in.number(math.MaxUint32))
 	r.QuotaBy, r.QuotaID = QuotaBy(in.text()), uint32(in.number(math.MaxUint32))
 	r.Claim = Claim{in.value(), in.value(), in.value(), in.value()}

@@ -28,6 +28,9 @@ type Record struct {
 	At      time.Time `json:"at"`
 	// Seq is the number of its last writing: the state gives it, and clocks have no part in it.
 	Seq uint64 `json:"-"`
+	// Unfinished marks a directory that an apply made, could not finish, and left closed: all that is known of it is where it
+	// is and which. It claims nothing.
+	Unfinished bool `json:"unfinished,omitempty"`
 }
 
 // Claim is the JSON form of the four limits that a resource claims, as values.

@@ -12,7 +12,12 @@ import (
 // Records are the records of resources, each once, sorted by key. Planning needs all of them at once and little of each, so
 // they are kept packed and unpacked one at a time: of 100,000 that is 15 MiB, where structs and a map take 55. What is
 // left out is [Record].Plan. The zero value has none.
-type Records struct{ packed []string }
+//
+// Directories that an apply could not finish are kept apart: no rule takes them for recorded resources.
+type Records struct {
+	packed     []string
+	unfinished map[Key]Record
+}
 
 // PackRecords packs records, in any order. It refuses what [Record.AppendBinary] refuses, and two of one resource.
 func PackRecords(list ...Record) (Records, error) {
@@ -45,6 +50,13 @@ func (r *Records) add(packed string) error {
 	if err != nil {
 		return err
 	}
+	if rec.Unfinished {
+		if r.unfinished == nil {
+			r.unfinished = map[Key]Record{}
+		}
+		r.unfinished[rec.Key] = rec
+		return nil
+	}
 	key := packed[:len(rec.Key.Item)+len(rec.Key.System)+len(rec.Key.DataType)+3]
 	if n := len(r.packed); n > 0 && r.packed[n-1] >= key {
 		return errors.New("records are not in the order of their keys")
@@ -76,6 +88,12 @@ func (r *Records) Of(k Key) (Record, bool) {
 	return r.at(i), true
 }
 
+// Unfinished is the directory of a resource that an apply made and could not finish; false if there is none.
+func (r *Records) Unfinished(k Key) (Record, bool) {
+	rec, ok := r.unfinished[k]
+	return rec, ok
+}
+
 // at unpacks one record; all were checked when they were added.
 func (r *Records) at(i int) Record {
 	rec, err := unpackRecord(r.packed[i])
@@ -98,6 +116,7 @@ func (r *Records) renamed(now map[Key]Key) Records {
 	if err != nil {
 		panic(err)
 	}
+	packed.unfinished = r.unfinished
 	return packed
 }
 

@@ -137,7 +137,11 @@ func (a *app) listState(asJSON bool) error {
 	}
 	var b strings.Builder
 	for _, r := range records {
-		fmt.Fprintf(&b, "%-*s  %s  %d:%d\n", width, planfile.Quote(r.Address), r.Mode, r.Owner, r.Group)
+		mark := ""
+		if r.Unfinished {
+			mark = "  unfinished"
+		}
+		fmt.Fprintf(&b, "%-*s  %s  %d:%d%s\n", width, planfile.Quote(r.Address), r.Mode, r.Owner, r.Group, mark)
 	}
 	return a.print(b.String())
 }

@@ -10,7 +10,8 @@
 //	archive  check all that could fail, write the manifest → approve → rename → sync → quota, where it is frozen
 //	restore  rename → sync → quota → owner → mode → sync → look again
 //
-// Only what was seen counts as done. A step that fails leaves a new directory closed to all but root. The callbacks of a
+// Only what was seen counts as done. A step that fails leaves a new directory closed to all but root, and recorded as
+// unfinished: the next plan finishes it. An old directory has in between no more than its old and new mode share. The callbacks of a
 // resource follow when its storage is done, and the archive's approve comes before it: a refusal, or no answer, moves
 // nothing, and the manifest is removed again.
 //

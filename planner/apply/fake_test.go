@@ -28,6 +28,8 @@ type world struct {
 	dirs map[string]*planner.Directory
 	// full are the directories that have something in them.
 	full map[string]bool
+	// noSetgid has the filesystem drop setgid, as it does without CAP_FSETID.
+	noSetgid bool
 	// endless are trees whose tagging only ends when it is told to.
 	endless bool
 	next    uint64
@@ -277,6 +279,10 @@ func (h *handle) Own(owner planner.UID, group planner.GID) error {
 }
 
 func (h *handle) Chmod(mode planner.Mode) error {
+	if h.w.noSetgid && mode&0o2000 != 0 {
+		_ = h.step("mode "+mode.String(), func(d *planner.Directory) { d.Mode = mode &^ 0o2000 })
+		return errors.New("the filesystem made it " + (mode &^ 0o2000).String())
+	}
 	return h.step("mode "+mode.String(), func(d *planner.Directory) { d.Mode = mode })
 }
 

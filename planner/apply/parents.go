@@ -102,12 +102,17 @@ func (e *Engine) makeParent(job *Job, p parent) error {
 	return e.settleParent(p, d)
 }
 
-// settleParent does what is left to do about a new directory above.
+// settleParent does what is left to do about a new directory above. If that fails, only root can enter it.
 func (e *Engine) settleParent(p parent, d Directory) error {
-	if err := dropACLs(p.action, d); err != nil {
-		return err
+	err := dropACLs(p.action, d)
+	if err == nil {
+		err = e.settle(&Work{Action: p.action}, &outcome{}, d)
 	}
-	return e.settle(&Work{Action: p.action}, &outcome{}, d)
+	if err != nil {
+		_, closing := e.leaveClosed(d)
+		return errors.Join(err, closing)
+	}
+	return nil
 }
 
 // finishParent leaves an existing directory as it is, unless a killed apply of this plan left it half made, or not synced.

@@ -75,73 +75,6 @@ func changes(a *planner.Action, at ...planner.Attribute) bool {
 	return slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return slices.Contains(at, c.Attribute) })
 }
 
-// create makes a directory and everything about it; until the last step only root can enter it.
-func (e *Engine) create(ctx context.Context, job *Job, w *Work, o *outcome) error {
-	a := w.Action
-	e.reached("make")
-	d, err := e.Storage.Make(a.System, a.Storage)
-	if errors.Is(err, ErrExists) {
-		d, err = e.takeUp(job, a)
-	}
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	e.reached("made")
-	if project, ok := wanted(a, planner.Project, planner.Value{}).Number(); ok {
-		if err := d.SetProject(planner.ProjectID(project)); err != nil {
-			return err
-		}
-		e.reached("project")
-	}
-	if err := e.quota(ctx, a); err != nil {
-		return err
-	}
-	if err := dropACLs(a, d); err != nil {
-		return err
-	}
-	e.reached("acl")
-	return e.settle(w, o, d)
-}
-
-// dropACLs removes what a new directory inherited, and looks whether it is gone: NFSv4 has ACLs that cannot be removed, and
-// with one the directory would be open to more people than its mode shows.
-func dropACLs(a *planner.Action, d Directory) error {
-	if err := d.DropACLs(); err != nil {
-		return err
-	}
-	if acl := d.Observe().ACL; acl != nil && acl.Unread == "" {
-		return fmt.Errorf("make %s: it inherited an ACL that cannot be removed (%s); remove the entries that are inherited from the "+
-			"directory above, then apply again", a.Storage, acl.Words())
-	}
-	return nil
-}
-
-// takeUp goes on with a directory that stands where one is to be made: one that we left half made, or one that is already
-// as wanted. Anything else is left alone.
-func (e *Engine) takeUp(job *Job, a *planner.Action) (Directory, error) {
-	d, err := e.Storage.Open(a.System, a.Storage, 0)
-	if err != nil {
-		return nil, err
-	}
-	now := d.Observe()
-	if asWanted(a, now) || job.Resumed && e.halfMade(d, a, now) {
-		return d, nil
-	}
-	d.Close()
-	return nil, fmt.Errorf("make %s: a directory of owner %d, group %d, mode %s stands there now, which the plan did not know; plan again",
-		a.Storage, now.Owner, now.Group, now.Mode)
-}
-
-// halfMade tells a directory that a killed apply left: closed, empty, and ours or already given to its owner. Anybody else's
-// is left alone, whatever it looks like.
-func (e *Engine) halfMade(d Directory, a *planner.Action, now planner.Directory) bool {
-	owner, _ := wanted(a, planner.Owner, planner.Value{}).Number()
-	ours := now.Owner == e.RootUID || now.Owner == planner.UID(owner)
-	empty, err := d.Empty()
-	return err == nil && empty && ours && now.Mode&^0o2700 == 0 && a.Kind == planner.Create
-}
-
 func asWanted(a *planner.Action, now planner.Directory) bool {
 	return now.State == planner.DirPresent &&
 		wanted(a, planner.Owner, planner.Number(uint64(now.Owner))) == planner.Number(uint64(now.Owner)) &&
@@ -234,11 +167,20 @@ func (e *Engine) tag(ctx context.Context, stop <-chan struct{}, a *planner.Actio
 	return nil
 }
 
-// settle gives a directory its owner, group and mode, syncs it, and looks whether it is as wanted now.
+// settle gives a directory its owner, group and mode, syncs it, and looks whether it is as wanted now. Where both change, it
+// has only the bits that old and new mode share until its new owner has it, and also if a step fails.
 func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 	a := w.Action
 	now := d.Observe()
+	mode, _ := wanted(a, planner.ModeAttr, planner.ModeValue(now.Mode)).Mode()
+	shared := now.Mode & mode
 	if changes(a, planner.Owner, planner.Group) {
+		if shared != now.Mode {
+			if err := d.Chmod(shared); err != nil {
+				return err
+			}
+			e.reached("narrowed")
+		}
 		owner, _ := wanted(a, planner.Owner, planner.Number(uint64(now.Owner))).Number()
 		group, _ := wanted(a, planner.Group, planner.Number(uint64(now.Group))).Number()
 		if err := d.Own(planner.UID(owner), planner.GID(group)); err != nil {
@@ -247,9 +189,8 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 		e.reached("own")
 	}
 	if changes(a, planner.ModeAttr) {
-		mode, _ := wanted(a, planner.ModeAttr, planner.Value{}).Mode()
 		if err := d.Chmod(mode); err != nil {
-			return err
+			return errors.Join(err, e.narrow(d, shared))
 		}
 		e.reached("mode")
 	}
@@ -267,6 +208,14 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 		o.steps = append(o.steps, string(c.Attribute))
 	}
 	return nil
+}
+
+// narrow takes bits away that a change of the mode gave before it failed.
+func (e *Engine) narrow(d Directory, mode planner.Mode) error {
+	if d.Observe().Mode&^mode == 0 {
+		return nil
+	}
+	return d.Chmod(mode)
 }
 
 // keepRecord has the resource recorded as wanted, with the directory that was seen.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // A create goes step by step, closed to all but root until the last; then the state knows, and only then Waldur.
@@ -30,7 +31,8 @@ func TestCreateInOrder(t *testing.T) {
 	}
 }
 
-// Whatever step fails, nothing after it is done, nothing is recorded and Waldur hears nothing; the directory stays closed.
+// Whatever step fails, nothing after it is done and Waldur hears nothing; the directory is closed to all but root, and
+// recorded as unfinished.
 func TestAFailedStepEndsACreate(t *testing.T) {
 	for _, step := range []string{"make capstor/bio", "project 7 bio", "quota of 30500", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio"} {
 		w := newWorld(t)
@@ -39,14 +41,91 @@ func TestAFailedStepEndsACreate(t *testing.T) {
 		bio.Action.Changes = append(bio.Action.Changes, planner.Change{Attribute: planner.Project, After: planner.Number(7)})
 		results := w.run(Job{Work: []Work{bio, creation("chem")}})
 		wantStatuses(t, results, map[string]Status{"bio": Failed, "chem": Done})
-		if d := w.dirs["capstor/bio"]; d != nil && step != "sync bio" && d.Mode != 0o700 {
-			t.Errorf("after %q failed the directory has mode %s", step, d.Mode)
+		d := w.dirs["capstor/bio"]
+		if d != nil && (d.Mode != 0o700 || d.Owner != 0 || d.Group != 0) {
+			t.Errorf("after %q failed the directory has owner %d, group %d, mode %s", step, d.Owner, d.Group, d.Mode)
 		}
-		if r := w.records(); len(r) != 1 || r[0].Address != "/capstor/chem" {
+		r := w.records()
+		if d != nil && (len(r) != 2 || !r[0].Unfinished || r[0].Inode != d.Inode || r[1].Unfinished) || d == nil && len(r) != 1 {
 			t.Errorf("after %q failed, recorded is %+v", step, r)
 		}
 		if got := w.outbox(); got != "" {
 			t.Errorf("after %q failed, the outbox holds %q", step, got)
+		}
+	}
+}
+
+// Setgid that does not stick leaves neither a new directory open, nor an old one wider than it was.
+func TestSetgidThatDoesNotStick(t *testing.T) {
+	w := newWorld(t)
+	w.noSetgid = true
+	adopted := work(planner.Adopt, "old")
+	adopted.Action.Inode = w.put("capstor/old", 0, 5, 0o750).Inode
+	adopted.Action.Changes = []planner.Change{{Attribute: planner.Group, Before: planner.Number(5), After: planner.Number(30500)},
+		{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o750), After: planner.ModeValue(0o2770)}}
+	tenant := creation("tenant")
+	tenant.Action.Target, tenant.Action.Callbacks = planner.TargetTenant, nil
+	results := w.run(Job{Work: []Work{creation("bio"), adopted, tenant}})
+	wantStatuses(t, results, map[string]Status{"bio": Failed, "old": Failed, "tenant": Failed})
+	for name, want := range map[string]planner.Directory{"bio": {Mode: 0o700}, "old": {Mode: 0o750, Group: 30500}, "tenant": {Mode: 0o700}} {
+		if d := w.dirs["capstor/"+name]; d.Mode != want.Mode || d.Owner != want.Owner || d.Group != want.Group {
+			t.Errorf("%s is left with owner %d, group %d, mode %s", name, d.Owner, d.Group, d.Mode)
+		}
+	}
+}
+
+// A directory whose mode and owner both change has in between only the bits that both modes share.
+func TestNobodyGetsMoreInBetween(t *testing.T) {
+	w := newWorld(t)
+	x := work(planner.Update, "bio")
+	x.Action.Inode = w.put("capstor/bio", 0, 5, 0o2775).Inode
+	x.Action.Changes = []planner.Change{{Attribute: planner.Group, Before: planner.Number(5), After: planner.Number(30500)},
+		{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o2775), After: planner.ModeValue(0o2750)}}
+	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
+	w.wantLog("open capstor/bio", "mode 2755 bio", "own 0:30500 bio", "mode 2750 bio", "sync bio")
+}
+
+// A directory that cannot be closed again is said to be open.
+func TestANewDirectoryThatCannotBeClosed(t *testing.T) {
+	w := newWorld(t)
+	w.noSetgid = true
+	w.fail["mode 0700 bio"] = errors.New("read-only file system")
+	results := w.run(Job{Work: []Work{creation("bio")}})
+	if !mentions(results[0].Err, "made it 0770", "could not be closed again", "read-only file system") {
+		t.Errorf("%v", results[0].Err)
+	}
+	if r := w.records(); len(r) != 1 || !r[0].Unfinished {
+		t.Errorf("recorded is %+v", r)
+	}
+}
+
+// A plan that knows an unfinished directory finishes it, if it is still the one, and empty.
+func TestAnUnfinishedDirectoryIsFinished(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(w *world, d *planner.Directory)
+		want  Status
+		says  string
+	}{
+		{"as it was left", func(*world, *planner.Directory) {}, Done, ""},
+		{"left open", func(_ *world, d *planner.Directory) { d.Mode, d.Group = 0o770, 30500 }, Done, ""},
+		{"with something in it", func(w *world, _ *planner.Directory) { w.full["capstor/bio"] = true }, Failed, "cscs-sync state rm /capstor/bio"},
+		{"another one", func(w *world, _ *planner.Directory) { w.put("capstor/bio", 0, 0, 0o700) }, Failed, "not there"},
+	} {
+		w := newWorld(t)
+		d := w.put("capstor/bio", 0, 0, 0o700)
+		x := creation("bio")
+		x.Action.Inode = d.Inode
+		w.check(w.store.Update(func(tx *state.Tx) error {
+			return tx.PutRecord(planner.Record{Key: x.Action.Key, Address: x.Action.Address, Inode: d.Inode, At: now, Unfinished: true})
+		}))
+		c.spoil(w, d)
+		results := w.run(Job{Work: []Work{x}})
+		if results[0].Status != c.want || c.says != "" && !mentions(results[0].Err, c.says) {
+			t.Errorf("%s: %s, %v", c.name, results[0].Status, results[0].Err)
+		}
+		if r := w.records(); len(r) != 1 || r[0].Unfinished == (c.want == Done) {
+			t.Errorf("%s: recorded is %+v", c.name, r)
 		}
 	}
 }
