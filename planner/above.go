@@ -1,6 +1,10 @@
 package planner
 
-import "path"
+import (
+	"path"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
+)
 
 // The directories of tenants and customers are not recorded. Whether one of them was exchanged with another, or moved away,
 // shows in what is recorded in it: a new directory is routine only where something of that still stands.
@@ -81,6 +85,6 @@ func (c *comparison) doubtAbove(n *node, d *decision) {
 		return
 	}
 	d.replaced = true
-	d.danger(DangerReplaced, "above_replaced", "%s may be another directory than it was, or moved away: nothing of what is recorded in it "+
+	d.danger(DangerReplaced, reason.AboveReplaced, "%s may be another directory than it was, or moved away: nothing of what is recorded in it "+
 		"stands there (looked at: %d)", above, t.lost)
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // ACL is what a directory's access control lists say beyond its mode. With one, the digit for the group is a mask, and says
@@ -194,11 +196,11 @@ func (c *comparison) sayACL(d *decision, dir Directory) {
 	if dir.ACL == nil {
 		return
 	}
-	d.detail.Reasons = append(d.detail.Reasons, Reason{"acl", dir.ACL.Words()})
+	d.detail.Reasons = append(d.detail.Reasons, Reason{reason.ACL, dir.ACL.Words()})
 	if after, ok := d.action.After(ModeAttr); ok {
 		mode, _ := after.Mode()
 		if words := dir.ACL.afterChmod(mode); words != "" {
-			d.detail.Reasons = append(d.detail.Reasons, Reason{"acl_mask", words})
+			d.detail.Reasons = append(d.detail.Reasons, Reason{reason.ACLMask, words})
 		}
 	}
 	if d.action.Kind == Adopt {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 const bioPath = "capstor/store/cscs/eth/bio"
@@ -23,7 +24,7 @@ func withACL(acl *planner.ACL, recorded string) (*model, planner.Recorded) {
 	return m, records(r)
 }
 
-func warningsOf(p *planner.Plan, code string) (texts []string) {
+func warningsOf(p *planner.Plan, code reason.Code) (texts []string) {
 	for _, w := range p.Context.Warnings {
 		if w.Code == code {
 			texts = append(texts, w.Text)

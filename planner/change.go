@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // changeDirectory adds the changes of owner, group and mode. A nil dir is one that does not exist yet.
@@ -64,7 +66,7 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	d.detail.Kept = s.kept(changes)
 	c.warnSmall(n, *s.want)
 	if used := s.state.Inodes; fresh && s.identity.By == ByProject && used.Known && used.N > 0 {
-		c.g.warn("project_used", n.address(), "project %d, which it is given, has %s files already: "+
+		c.g.warn(reason.ProjectUsed, n.address(), "project %d, which it is given, has %s files already: "+
 			"something that is not listed has the same id, and would share its quota", s.identity.ID, used.N)
 	}
 }
@@ -93,7 +95,7 @@ func aboveHard[U Bytes | Inodes](soft, hard Limit[U], what string) Reason {
 	if !ok || !ok2 || s <= h {
 		return Reason{}
 	}
-	return Reason{"soft_above_hard", fmt.Sprintf("its soft limit for %s would be %v, above the hard one of %v: one of them "+
+	return Reason{reason.SoftAboveHard, fmt.Sprintf("its soft limit for %s would be %v, above the hard one of %v: one of them "+
 		"is what the storage has, because nobody says what it should be; an override can", what, s, h)}
 }
 
@@ -123,11 +125,11 @@ func (c *comparison) quotaRefusal(n *node, s *share) Reason {
 	}
 	if s.state == nil {
 		c.lost[n.item.Key] = true
-		return Reason{"quota_unknown", fmt.Sprintf("the quota of %s %d was not observed", s.identity.By, s.identity.ID)}
+		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s %d was not observed", s.identity.By, s.identity.ID)}
 	}
 	if s.state.LimitsWhy != "" {
 		c.lost[n.item.Key] = true
-		return Reason{"quota_unknown", fmt.Sprintf("the quota of %s %d could not be observed: %s", s.identity.By,
+		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s %d could not be observed: %s", s.identity.By,
 			s.identity.ID, s.state.LimitsWhy)}
 	}
 	return Reason{}
@@ -151,7 +153,7 @@ func limitChange[U Bytes | Inodes](c *comparison, n *node, d *decision, a Attrib
 	if lowers(now, want) {
 		if !used.Known {
 			c.lost[n.item.Key] = true
-			d.quota = Reason{"usage_unknown", fmt.Sprintf("its %s would be lowered to %s, and what is used is not known: %s; plan again once it is",
+			d.quota = Reason{reason.UsageUnknown, fmt.Sprintf("its %s would be lowered to %s, and what is used is not known: %s; plan again once it is",
 				a, Show(a, want.Value()), used.Why)}
 			return
 		}
@@ -193,11 +195,11 @@ const (
 
 func (c *comparison) warnSmall(n *node, q Quota) {
 	if b, ok := q.SpaceHard.Number(); ok && b < smallSpace {
-		c.g.warn("small_limit", n.address(), "a hard space limit of %v is below %v: Lustre enforces such small limits only roughly", b,
+		c.g.warn(reason.SmallLimit, n.address(), "a hard space limit of %v is below %v: Lustre enforces such small limits only roughly", b,
 			smallSpace)
 	}
 	if i, ok := q.InodesHard.Number(); ok && i < smallInodes {
-		c.g.warn("small_limit", n.address(), "a hard inode limit of %v is below %v: Lustre enforces such small limits only roughly", i,
+		c.g.warn(reason.SmallLimit, n.address(), "a hard inode limit of %v is below %v: Lustre enforces such small limits only roughly", i,
 			smallInodes)
 	}
 }

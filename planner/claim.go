@@ -3,6 +3,8 @@ package planner
 import (
 	"fmt"
 	"math"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // share is what the claims on one quota identity come to.
@@ -275,17 +277,17 @@ func (s *share) refuse() *Reason {
 	who := fmt.Sprintf("%s %d", s.identity.By, s.identity.ID)
 	switch {
 	case s.mixed:
-		return &Reason{"shared", fmt.Sprintf("the claims on the quota of %s come from several systems on one filesystem, which do not agree "+
+		return &Reason{reason.Shared, fmt.Sprintf("the claims on the quota of %s come from several systems on one filesystem, which do not agree "+
 			"on `shared` in their quota blocks: write the same in all", who)}
 	case s.policy == SharedRefuse:
-		return &Reason{"shared", fmt.Sprintf("%d resources claim the quota of %s on one filesystem; decide what they make together: in system "+
+		return &Reason{reason.Shared, fmt.Sprintf("%d resources claim the quota of %s on one filesystem; decide what they make together: in system "+
 			"%q, quota block, set shared = \"sum\" or shared = \"max\"",
 			s.claims, who, s.system.Name)}
 	case s.unlike:
-		return &Reason{"claim_unknown", fmt.Sprintf("%d resources share the quota of %s, and it is not known for each of them which limits it "+
+		return &Reason{reason.ClaimUnknown, fmt.Sprintf("%d resources share the quota of %s, and it is not known for each of them which limits it "+
 			"has: the quota stays as it is", s.claims, who)}
 	case !s.valid():
-		return &Reason{"shared", fmt.Sprintf("the %d claims on the quota of %s come to limits that no file system takes", s.claims, who)}
+		return &Reason{reason.Shared, fmt.Sprintf("the %d claims on the quota of %s come to limits that no file system takes", s.claims, who)}
 	}
 	return nil
 }

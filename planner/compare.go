@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // comparison is one run of [Compare].
@@ -24,7 +26,7 @@ type comparison struct {
 	// testimonies are made by [comparison.testimonyOf].
 	testimonies map[string]testimony
 	// warned counts the warnings of [comparison.warnFew].
-	warned map[string]int
+	warned map[reason.Code]int
 	// byIdentity finds shares; made by [comparison.shareOf].
 	byIdentity map[Identity]int32
 	// archivedAt has the archive register by where the directories were; made by [comparison.warnArchivedHere].
@@ -114,12 +116,12 @@ func (h *Hold) reason() Reason {
 	if !h.Until.IsZero() {
 		until = h.Until.UTC().Format("2006-01-02 15:04 UTC")
 	}
-	return Reason{"hold", fmt.Sprintf("held until %s by %s: %s", until, h.By, h.Reason)}
+	return Reason{reason.Hold, fmt.Sprintf("held until %s by %s: %s", until, h.By, h.Reason)}
 }
 
 // isWait tells reasons that pass by themselves, or by somebody else's act, from those that need mending here.
-func isWait(code string) bool {
-	return code == "orders_held" || code == "undelivered" || code == "order_not_ready" || code == "path_being_removed"
+func isWait(code reason.Code) bool {
+	return code == reason.OrdersHeld || code == reason.Undelivered || code == reason.OrderNotReady || code == reason.PathBeingRemoved
 }
 
 func (c *comparison) refuse(n *node, why Reason, waits, quotaOnly bool) {
@@ -172,7 +174,7 @@ func (c *comparison) decide(n *node, d *decision) Reason {
 		}
 		return Reason{}
 	case n.verdict != nil:
-		if n.verdict.Code == "orders_unseen" {
+		if n.verdict.Code == reason.OrdersUnseen {
 			c.lost[n.item.Key] = true
 		}
 		return *n.verdict
@@ -195,13 +197,13 @@ func (c *comparison) look(n *node) (Directory, Reason) {
 	m := c.seen.Mounts[n.system.Name]
 	if m.Unknown != "" {
 		c.lost[n.item.Key] = true
-		return Directory{}, Reason{"unknown", "it could not be observed: " + m.Unknown}
+		return Directory{}, Reason{reason.Unknown, "it could not be observed: " + m.Unknown}
 	}
 	if m.Problem != "" {
-		return Directory{}, Reason{"system_unavailable", m.Problem}
+		return Directory{}, Reason{reason.SystemUnavailable, m.Problem}
 	}
 	if root, ok := c.g.world.Recorded.Roots[n.system.Name]; ok && (root.Filesystem != m.Filesystem || root.Inode != m.Inode) {
-		return Directory{}, Reason{"root_changed", fmt.Sprintf("another filesystem is in the place of system %s: recorded is %s "+
+		return Directory{}, Reason{reason.RootChanged, fmt.Sprintf("another filesystem is in the place of system %s: recorded is %s "+
 			"(inode %d), mounted is %s (inode %d). If that is right, remove the old identity with `cscs-sync state rm --root %s`",
 			n.system.Name, root.Filesystem, root.Inode, m.Filesystem, m.Inode, n.system.Name)}
 	}
@@ -209,9 +211,9 @@ func (c *comparison) look(n *node) (Directory, Reason) {
 	switch dir.State {
 	case DirUnknown:
 		c.lost[n.item.Key] = true
-		return dir, Reason{"unknown", "its directory could not be observed: " + dir.Why}
+		return dir, Reason{reason.Unknown, "its directory could not be observed: " + dir.Why}
 	case DirObstructed:
-		return dir, Reason{"obstructed", "its directory cannot be used: " + dir.Why}
+		return dir, Reason{reason.Obstructed, "its directory cannot be used: " + dir.Why}
 	}
 	return dir, Reason{}
 }
@@ -221,7 +223,7 @@ func (c *comparison) removed(n *node) {
 	if n.place < 0 || c.seen.Directories[n.place].State != DirPresent {
 		return
 	}
-	c.g.warn("removed_stands", n.address(), "Waldur lists it as removed, and its directory %s still stands; nothing is done about it",
+	c.g.warn(reason.RemovedStands, n.address(), "Waldur lists it as removed, and its directory %s still stands; nothing is done about it",
 		n.storage)
 }
 
@@ -236,7 +238,7 @@ func (c *comparison) parents() {
 		switch {
 		case c.needed[n.storage] != nil:
 			d.action.Kind = Create
-			d.detail.Reasons = []Reason{{"parent", "resources below it need it"}}
+			d.detail.Reasons = []Reason{{reason.Parent, "resources below it need it"}}
 			c.changeDirectory(n, nil, &d)
 			c.wideMode(n, &d)
 			c.add(d)
@@ -269,7 +271,7 @@ func (c *comparison) enforce(n *node, d *decision) {
 			c.dangerOf(&d.action.Changes[i], dir, d)
 		}
 		d.action.Kind = Update
-		d.detail.Reasons = []Reason{{"parents_enforced", "storage.parents is \"enforce\""}}
+		d.detail.Reasons = []Reason{{reason.ParentsEnforced, "storage.parents is \"enforce\""}}
 		c.wideMode(n, d)
 		c.sayACL(d, dir)
 		c.add(*d)
@@ -291,7 +293,7 @@ func (c *comparison) finish() {
 	}
 	p.Core.Actions, p.Context.Details = actions, details
 	slices.SortStableFunc(c.g.warnings, func(a, b Warning) int {
-		return compareStrings([3]string{a.Address, a.Code, a.Text}, [3]string{b.Address, b.Code, b.Text})
+		return compareStrings([3]string{a.Address, string(a.Code), a.Text}, [3]string{b.Address, string(b.Code), b.Text})
 	})
 	p.Context.Warnings = slices.Compact(c.g.warnings)
 	p.Context.Overrides = len(c.g.from) - 2

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // holder is one claim to a storage path: a listed resource, or a record whose resource is not listed there any more.
@@ -111,7 +113,7 @@ func waitsFor(create, remove *node) bool {
 	if create == nil || remove == nil || create.wish != wishCreate && create.wish != wishRestore || remove.item.Status != StatusRemoving {
 		return false
 	}
-	create.wait("path_being_removed", "%s, which is being removed, still has its directory", ShortID(remove.item.Key.Item))
+	create.wait(reason.PathBeingRemoved, "%s, which is being removed, still has its directory", ShortID(remove.item.Key.Item))
 	return true
 }
 
@@ -126,10 +128,10 @@ func (h *holder) lose(to *holder) {
 		who += ", which is recorded there"
 	}
 	if h.path == to.path {
-		h.node.block("conflict", "it would share its directory with %s", who)
+		h.node.block(reason.Conflict, "it would share its directory with %s", who)
 		return
 	}
-	h.node.block("conflict", "its directory would lie inside, or enclose, that of %s", who)
+	h.node.block(reason.Conflict, "its directory would lie inside, or enclose, that of %s", who)
 }
 
 // quietRemoved spares a removed resource the look at its directory where somebody else has that path by now.

@@ -3,6 +3,8 @@ package planner
 import (
 	"fmt"
 	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // Dangers lists all dangers, most dangerous first.
@@ -10,16 +12,8 @@ func Dangers() []Danger {
 	return []Danger{DangerArchive, DangerMissing, DangerReplaced, DangerTakenOver, DangerBelowUsage, DangerWiderAccess, DangerGroup, DangerUnlimited}
 }
 
-// Codes of reasons that a policy looks at.
-const (
-	// UnlimitedSpace means that no hard limit for space is in force once the action is done.
-	UnlimitedSpace = "unlimited_space"
-	// UnlimitedInodes means the same for inodes.
-	UnlimitedInodes = "unlimited_inodes"
-)
-
 // danger adds a danger with the reason that explains it.
-func (d *decision) danger(is Danger, code, format string, args ...any) {
+func (d *decision) danger(is Danger, code reason.Code, format string, args ...any) {
 	d.action.Danger = append(d.action.Danger, is)
 	d.detail.Reasons = append(d.detail.Reasons, Reason{code, fmt.Sprintf(format, args...)})
 }
@@ -51,7 +45,7 @@ func (c *comparison) wideMode(n *node, d *decision) {
 		after = d.stays(ModeAttr)
 	}
 	if words := c.tooWide(after); words != "" {
-		d.danger(DangerWiderAccess, "max_mode", "%s", words)
+		d.danger(DangerWiderAccess, reason.MaxMode, "%s", words)
 	}
 }
 
@@ -87,9 +81,9 @@ func (d *decision) takesOver(n *node) bool {
 
 // warnFew warns of what is as wanted, and all the same not what a reviewer would expect. A site that lives with thousands of
 // them is told of a few, and how many there are.
-func (c *comparison) warnFew(code string, n *node, format string, args ...any) {
+func (c *comparison) warnFew(code reason.Code, n *node, format string, args ...any) {
 	if c.warned == nil {
-		c.warned = map[string]int{}
+		c.warned = map[reason.Code]int{}
 	}
 	if c.warned[code]++; c.warned[code] <= maxWarned {
 		c.g.warn(code, n.address(), format, args...)
@@ -103,7 +97,7 @@ const maxWarned = 20
 func (c *comparison) warnOfMore() {
 	for code, count := range c.warned {
 		if more := count - maxWarned; more > 0 {
-			c.g.warn(code+"_more", "", "the warning %s holds for %d more resources: `cscs-sync explain` shows each", code, more)
+			c.g.warn(map[reason.Code]reason.Code{reason.ACL: reason.ACLMore, reason.MaxMode: reason.MaxModeMore}[code], "", "the warning %s holds for %d more resources: `cscs-sync explain` shows each", code, more)
 		}
 	}
 }
@@ -111,10 +105,10 @@ func (c *comparison) warnOfMore() {
 // warnOfWhatStands warns of a directory that is as wanted, and lets more people in than one might think.
 func (c *comparison) warnOfWhatStands(n *node, dir Directory) {
 	if dir.ACL != nil {
-		c.warnFew("acl", n, "%s; nothing is done about it (`setfacl -b` removes it)", dir.ACL.Words())
+		c.warnFew(reason.ACL, n, "%s; nothing is done about it (`setfacl -b` removes it)", dir.ACL.Words())
 	}
 	if words := c.tooWide(ModeValue(dir.Mode)); words != "" {
-		c.warnFew("max_mode", n, "%s; it is as wanted, and stays", words)
+		c.warnFew(reason.MaxMode, n, "%s; it is as wanted, and stays", words)
 	}
 }
 
@@ -161,15 +155,15 @@ func (d *decision) isNew(n *node, s *share) bool {
 
 // withoutLimit adds the danger where no hard limit is in force afterwards, except where there was none before either.
 func (d *decision) withoutLimit(after Quota, noSpace, noInodes bool) {
-	add := func(code, what string, set, before bool) {
+	add := func(code reason.Code, what string, set, before bool) {
 		if !set && !before {
 			d.danger(DangerUnlimited, code, "no hard limit for %s is in force for it then", what)
 		}
 	}
 	_, space := after.SpaceHard.Number()
 	_, inodes := after.InodesHard.Number()
-	add(UnlimitedSpace, "space", space, noSpace)
-	add(UnlimitedInodes, "inodes", inodes, noInodes)
+	add(reason.UnlimitedSpace, "space", space, noSpace)
+	add(reason.UnlimitedInodes, "inodes", inodes, noInodes)
 }
 
 // sortDangers puts the dangers in order, each once.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // TestMaxMode: a mode that grants more than storage.max_mode is dangerous whatever the action, and wherever it comes from.
@@ -118,7 +119,7 @@ func dangerous(a planner.Action, d planner.Danger) bool { return slices.Contains
 
 func codes(d planner.Detail) (out []string) {
 	for _, r := range d.Reasons {
-		out = append(out, r.Code)
+		out = append(out, string(r.Code))
 	}
 	return out
 }
@@ -129,7 +130,7 @@ func TestUnlimited(t *testing.T) {
 	hard0 := func(it *planner.Item) { it.Quotas = quotas("10", "0") }
 	free := planner.Wishes{Quota: planner.Quota{SpaceHard: planner.Unlimited[planner.Bytes]()}}
 	noInodes := planner.Wishes{Quota: planner.Quota{InodesHard: planner.Unlimited[planner.Inodes]()}}
-	const space, inodes = planner.UnlimitedSpace, planner.UnlimitedInodes
+	const space, inodes = string(reason.UnlimitedSpace), string(reason.UnlimitedInodes)
 	for _, tc := range []struct {
 		name     string
 		item     func(*planner.Item)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // absent decides on a directory that should be there and is not.
@@ -17,7 +19,7 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 		return archiveGone(n)
 	case d.recorded && d.record.Storage == n.storage:
 		d.action.Danger = append(d.action.Danger, DangerMissing)
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"missing", "it was here " + day(d.record.At) +
+		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Missing, "it was here " + day(d.record.At) +
 			" and is gone: find out why before making it anew, for the data is not in it"})
 	}
 	c.create(n, dir, d)
@@ -27,7 +29,7 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 // create plans a directory that is to be made, or finished.
 func (c *comparison) create(n *node, dir Directory, d *decision) {
 	d.action.Kind = Create
-	c.reasonOfWish(n, d, "active_absent", "Waldur has it active, and it does not exist")
+	c.reasonOfWish(n, d, reason.ActiveAbsent, "Waldur has it active, and it does not exist")
 	c.needParents(n, dir, d)
 	c.changeDirectory(n, nil, d)
 	c.changeQuota(n, d, true)
@@ -41,7 +43,7 @@ func (c *comparison) create(n *node, dir Directory, d *decision) {
 
 // archiveGone refuses a restore of what is not archived: an empty directory is not what the order asks for.
 func archiveGone(n *node) Reason {
-	return Reason{"not_archived", fmt.Sprintf("order %s restores it, and nothing is archived under its key. If its register was lost, "+
+	return Reason{reason.NotArchived, fmt.Sprintf("order %s restores it, and nothing is archived under its key. If its register was lost, "+
 		"run `cscs-sync archive rescan`; if its data is gone, reject the order with `cscs-sync plan --reject '%s=REASON'`",
 		ShortID(n.order), n.address())}
 }
@@ -58,7 +60,7 @@ func (c *comparison) warnArchivedHere(n *node) {
 		}
 	}
 	if a, ok := c.archivedAt[Place{n.system.Name, n.storage}]; ok && a.Key != n.item.Key {
-		c.g.warn("archived_here", n.address(), "the directory of another resource (item %s) was archived from this path %s and lies in %s: "+
+		c.g.warn(reason.ArchivedHere, n.address(), "the directory of another resource (item %s) was archived from this path %s and lies in %s: "+
 			"the new one is empty", ShortID(a.Key.Item), day(a.At), a.Archive)
 	}
 }
@@ -89,7 +91,7 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 		return c.finishCreate(n, r, dir, d)
 	}
 	if a, ok := c.g.world.Recorded.Archived[n.item.Key]; ok && n.wish == wishRestore && a.Inode != dir.Inode {
-		return Reason{"obstructed", fmt.Sprintf("order %s restores it from %s, and another directory stands where it was: move that one away",
+		return Reason{reason.Obstructed, fmt.Sprintf("order %s restores it from %s, and another directory stands where it was: move that one away",
 			ShortID(n.order), a.Archive)}
 	}
 	_, d.replaced = c.g.replaced(n, &dir)
@@ -127,7 +129,7 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 func (c *comparison) undelivered(n *node) Reason {
 	for _, u := range c.g.world.Recorded.Undelivered {
 		if u.Key == n.item.Key && u.Order == n.order {
-			return Reason{"undelivered", fmt.Sprintf("its callback %s waits to be delivered since %s: %s; see `cscs-sync callbacks list`",
+			return Reason{reason.Undelivered, fmt.Sprintf("its callback %s waits to be delivered since %s: %s; see `cscs-sync callbacks list`",
 				u.Callback, day(u.Since), u.Problem)}
 		}
 	}
@@ -150,19 +152,19 @@ func (c *comparison) explain(n *node, d *decision, dir Directory) {
 	case d.replaced:
 		c.markReplaced(n, dir, d)
 	case d.action.Kind == Adopt:
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"adopt", "it exists, is not recorded yet, and differs from what is wanted"})
+		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Adopt, "it exists, is not recorded yet, and differs from what is wanted"})
 	}
 	if n.order != "" {
 		c.reasonOfWish(n, d, "", "")
 	}
 	if drifted {
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"drift", "it was changed outside of cscs-sync"})
+		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Drift, "it was changed outside of cscs-sync"})
 	}
 	if overridden != "" {
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"override", fmt.Sprintf("override %q wants it so", overridden)})
+		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Override, fmt.Sprintf("override %q wants it so", overridden)})
 	}
 	if len(d.detail.Reasons) == 0 && d.recorded {
-		d.detail.Reasons = []Reason{{"wish_changed", "the proxy wants it otherwise now"}}
+		d.detail.Reasons = []Reason{{reason.WishChanged, "the proxy wants it otherwise now"}}
 	}
 	c.sayLeftBehind(n, dir, d)
 	if d.action.Kind == Adopt {
@@ -171,26 +173,23 @@ func (c *comparison) explain(n *node, d *decision, dir Directory) {
 	c.sayACL(d, dir)
 }
 
-func (c *comparison) reasonOfWish(n *node, d *decision, code, text string) {
+func (c *comparison) reasonOfWish(n *node, d *decision, code reason.Code, text string) {
 	switch n.wish {
 	case wishCreate:
-		code, text = "order_create", fmt.Sprintf("order %s asks for it", ShortID(n.order))
+		code, text = reason.OrderCreate, fmt.Sprintf("order %s asks for it", ShortID(n.order))
 	case wishUpdate:
-		code, text = "order_update", fmt.Sprintf("order %s changes it", ShortID(n.order))
+		code, text = reason.OrderUpdate, fmt.Sprintf("order %s changes it", ShortID(n.order))
 	case wishRestore:
-		code, text = "order_restore", fmt.Sprintf("order %s restores it", ShortID(n.order))
+		code, text = reason.OrderRestore, fmt.Sprintf("order %s restores it", ShortID(n.order))
 	}
 	d.detail.Reasons = append(d.detail.Reasons, Reason{code, text})
 }
 
-// ErrorTerminate is the reason's code for the end of a resource that Waldur has in error: no policy approves it.
-const ErrorTerminate = "error_terminate"
-
 // remove plans the archiving of what an order terminates. Only this status ever leads here.
 func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
-	because := Reason{"order_terminate", fmt.Sprintf("order %s terminates it", ShortID(n.order))}
+	because := Reason{reason.OrderTerminate, fmt.Sprintf("order %s terminates it", ShortID(n.order))}
 	if n.item.Status == StatusError {
-		because = Reason{ErrorTerminate, fmt.Sprintf("order %s terminates it, and it is in error", ShortID(n.order))}
+		because = Reason{reason.ErrorTerminate, fmt.Sprintf("order %s terminates it, and it is in error", ShortID(n.order))}
 	}
 	c.callbacks(n, d)
 	if dir.State == DirAbsent {
@@ -201,12 +200,12 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 		d.detail.Reasons = []Reason{because}
 		if _, ok := c.g.world.Recorded.Archived[n.item.Key]; !ok {
 			d.action.Danger = []Danger{DangerMissing}
-			d.detail.Reasons = append(d.detail.Reasons, Reason{"missing", "its directory is gone, and it was not archived by cscs-sync"})
+			d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Missing, "its directory is gone, and it was not archived by cscs-sync"})
 		}
 		return Reason{}
 	}
 	if why := c.seen.Mounts[n.system.Name].Archive; why != "" {
-		return Reason{"archive", why}
+		return Reason{reason.Archive, why}
 	}
 	d.action.Kind, d.action.Inode = Archive, dir.Inode
 	d.action.Folder, d.action.Retention = n.system.Archive, n.system.ArchiveRetention
@@ -242,7 +241,7 @@ func (c *comparison) leave(n *node, id Identity) int32 {
 		c.leaving[id] += c.shares.list[n.share].claims - others
 	}
 	if others > 0 && n.system.Quota.OnRemove == "freeze" {
-		c.g.warn("not_frozen", n.address(), "the limits of %s %d stay as they are when it is archived, although on_remove is "+
+		c.g.warn(reason.NotFrozen, n.address(), "the limits of %s %d stay as they are when it is archived, although on_remove is "+
 			"\"freeze\": others live on them", id.By, id.ID)
 	}
 	return others
@@ -270,13 +269,13 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 	d.action.Kind, d.action.From, d.action.Inode = Restore, a.Archive, a.Inode
 	switch {
 	case d.asked:
-		d.detail.Reasons = []Reason{{"asked", "asked for on the command line"}}
+		d.detail.Reasons = []Reason{{reason.Asked, "asked for on the command line"}}
 	case n.wish == wishRestore, n.wish == wishCreate:
 		c.reasonOfWish(n, d, "", "")
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"archived", "it was archived " + day(a.At)})
+		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Archived, "it was archived " + day(a.At)})
 	default:
 		d.action.Danger = []Danger{DangerMissing}
-		d.detail.Reasons = []Reason{{"archived", fmt.Sprintf("it was archived %s, and Waldur has it active", day(a.At))}}
+		d.detail.Reasons = []Reason{{reason.Archived, fmt.Sprintf("it was archived %s, and Waldur has it active", day(a.At))}}
 	}
 	c.needParents(n, dir, d)
 	d.action.Changes = []Change{{Owner, Value{}, Number(uint64(a.Owner))}, {Group, Value{}, Number(uint64(a.Group))},
@@ -320,14 +319,14 @@ func (c *comparison) tellOrder(n *node, d *decision, kind ActionKind, v OrderVer
 		call = SetStateErred
 	}
 	if c.g.callers(n.address(), call) > 1 {
-		return Reason{"ambiguous", "several resources have this address and an order; the address does not tell which one is meant"}
+		return Reason{reason.Ambiguous, "several resources have this address and an order; the address does not tell which one is meant"}
 	}
 	if !n.calls[call] {
-		return Reason{"no_callback", fmt.Sprintf("Waldur offers no %s for it now (an order can be rejected until it is "+
+		return Reason{reason.NoCallback, fmt.Sprintf("Waldur offers no %s for it now (an order can be rejected until it is "+
 			"approved, and failed after that)", call)}
 	}
 	d.action.Kind, d.action.Verdict, d.action.Callbacks = kind, v.Reason, []Callback{call}
-	d.detail.Reasons = []Reason{{"asked", "asked for on the command line: " + v.Reason}}
+	d.detail.Reasons = []Reason{{reason.Asked, "asked for on the command line: " + v.Reason}}
 	return Reason{}
 }
 
@@ -341,7 +340,7 @@ func (c *comparison) callbacks(n *node, d *decision) {
 		return
 	}
 	if n.system.Quota.Kind == QuotaNone && n.system.Quota.Orders != "complete" && n.quota.Known() && n.wish != wishRemove {
-		d.quota = Reason{"orders_held", fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them by hand and "+
+		d.quota = Reason{reason.OrdersHeld, fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them by hand and "+
 			"orders = \"complete\" in its quota block, or leave it to the other system", ShortID(n.order), n.system.Name)}
 		return
 	}

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/waldur/cscs-storage-sync/planner"
 	"pgregory.net/rapid"
+
+	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 func pick[T any](t *rapid.T, label string, from ...T) T {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // World is everything that the desired-state graph is made from.
@@ -129,13 +131,13 @@ func (n *node) address() string { return n.item.MountPath }
 
 func (n *node) isNode() bool { return n.item.Target.IsNode() }
 
-func (n *node) block(code, format string, args ...any) {
+func (n *node) block(code reason.Code, format string, args ...any) {
 	if n.verdict == nil {
 		n.verdict = &Reason{Code: code, Text: fmt.Sprintf(format, args...)}
 	}
 }
 
-func (n *node) wait(code, format string, args ...any) {
+func (n *node) wait(code reason.Code, format string, args ...any) {
 	if n.verdict == nil {
 		n.block(code, format, args...)
 		n.waits = true
@@ -162,7 +164,7 @@ func Desire(w *World) *Graph {
 		return a.item.Key.Compare(b.item.Key)
 	})
 	if g.unseen = unseenOrders(w.Items); g.unseen > 0 {
-		g.warn("orders_unseen", "", "%s", unseenText(g.unseen))
+		g.warn(reason.OrdersUnseen, "", "%s", unseenText(g.unseen))
 	}
 	g.match()
 	g.countOrders()
@@ -277,31 +279,31 @@ func (g *Graph) listed(k Key) *node {
 func (g *Graph) judge(n *node) {
 	it := n.item
 	if it.Problem != "" {
-		n.block("unreadable", "the proxy's item %s cannot be used: %s", it.Key.Item, it.Problem)
+		n.block(reason.Unreadable, "the proxy's item %s cannot be used: %s", it.Key.Item, it.Problem)
 		return
 	}
 	if why := it.Key.Unfit(); why != "" {
-		n.block("unstorable", "the proxy's item %s cannot be recorded: %s; correct it in Waldur", it.Key.Item, why)
+		n.block(reason.Unstorable, "the proxy's item %s cannot be recorded: %s; correct it in Waldur", it.Key.Item, why)
 	}
 	n.system = g.world.Settings.systemOf(it.Key.System)
 	if !n.isNode() {
 		if !slices.Contains(DataTypes(), it.Key.DataType) {
-			n.block("data_type", "its data type is %q, and this version knows only %s: nothing is done for it. Fix the resource in Waldur, "+
+			n.block(reason.DataType, "its data type is %q, and this version knows only %s: nothing is done for it. Fix the resource in Waldur, "+
 				"or update cscs-sync", it.Key.DataType, strings.Join(DataTypes(), ", "))
 		}
 		g.judgeOrder(n)
 	}
 	if n.system == nil {
-		n.block("no_system", "no system block answers to %q; add it to the slugs of a system, or a block for it", it.Key.System)
+		n.block(reason.NoSystem, "no system block answers to %q; add it to the slugs of a system, or a block for it", it.Key.System)
 		return
 	}
 	if why := checkMountPath(it.MountPath); why != "" {
-		n.block("path", "%s; mend its backend_id in Waldur", why)
+		n.block(reason.Path, "%s; mend its backend_id in Waldur", why)
 		return
 	}
 	path, ok := n.system.storagePath(it.MountPath)
 	if !ok {
-		n.block("path", "its mount path is outside the paths of system %s; mend its backend_id in Waldur, or add the prefix to paths",
+		n.block(reason.Path, "its mount path is outside the paths of system %s; mend its backend_id in Waldur, or add the prefix to paths",
 			n.system.Name)
 		return
 	}
@@ -340,7 +342,7 @@ func (g *Graph) checkPlaces() {
 			rec, known = g.world.Recorded.Records.elsewhere(n.item.Key)
 		}
 		if known && (rec.Storage != n.storage || rec.System != n.system.Name) && n.wish != wishNothing {
-			n.block("moved", "it is recorded at %s on %s, and now the proxy has it at %s on %s; move the data, or mend its backend_id in Waldur",
+			n.block(reason.Moved, "it is recorded at %s on %s, and now the proxy has it at %s on %s; move the data, or mend its backend_id in Waldur",
 				rec.Storage, rec.System, n.storage, n.system.Name)
 		}
 		why := g.reserved.checkArchives(n.storage)
@@ -352,7 +354,7 @@ func (g *Graph) checkPlaces() {
 			continue
 		}
 		if n.wish != wishNothing {
-			n.block("path", "%s; mend its backend_id in Waldur", why)
+			n.block(reason.Path, "%s; mend its backend_id in Waldur", why)
 		}
 		n.storage = "" // it has no place, and takes nobody else's
 	}
@@ -366,7 +368,7 @@ func (g *Graph) nodeAt(path string) *node {
 	return nil
 }
 
-func (g *Graph) warn(code, address, format string, args ...any) {
+func (g *Graph) warn(code reason.Code, address, format string, args ...any) {
 	g.warnings = append(g.warnings, Warning{Code: code, Address: address, Text: fmt.Sprintf(format, args...)})
 }
 
@@ -384,7 +386,7 @@ func (g *Graph) reportUnlisted() {
 	}
 	slices.SortFunc(gone, func(a, b Record) int { return strings.Compare(a.Address, b.Address) })
 	for _, r := range gone {
-		g.warn("unlisted", r.Address, "it is recorded, and the proxy no longer lists it; nothing is done about it (ask the "+
+		g.warn(reason.Unlisted, r.Address, "it is recorded, and the proxy no longer lists it; nothing is done about it (ask the "+
 			"proxy's operator, or `cscs-sync state rm` it)")
 	}
 }
@@ -392,7 +394,7 @@ func (g *Graph) reportUnlisted() {
 // reportUnasked warns once of all orders that gave no answer.
 func (g *Graph) reportUnasked() {
 	if g.unasked > 0 {
-		g.warn("orders_not_asked", "", "%d orders could not be asked (%s): they are taken for what the status of their resources says, "+
+		g.warn(reason.OrdersNotAsked, "", "%d orders could not be asked (%s): they are taken for what the status of their resources says, "+
 			"and `apply` asks again before it does anything for them", g.unasked, g.unaskedWhy)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // This file says what a change of hands leaves behind. A directory's new group or project id is not that of the files below
@@ -47,7 +49,7 @@ func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
 	for i := range d.action.Changes {
 		if ch := &d.action.Changes[i]; ch.Attribute == Group && dir.Group != c.g.world.Settings.Root.GID {
 			after, _ := ch.After.Number()
-			d.detail.Reasons = append(d.detail.Reasons, Reason{"content_keeps_group", fmt.Sprintf("what lies below it keeps group %d, which "+
+			d.detail.Reasons = append(d.detail.Reasons, Reason{reason.ContentKeepsGroup, fmt.Sprintf("what lies below it keeps group %d, which "+
 				"only a recursive chgrp changes: group %d gets in there only where others may", dir.Group, after)})
 		}
 	}
@@ -58,7 +60,7 @@ func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
 		return
 	}
 	if s := c.shareOf(old); s != nil {
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"quota_left", s.left(d.action.Tag)})
+		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.QuotaLeft, s.left(d.action.Tag)})
 	}
 }
 
@@ -114,7 +116,7 @@ func (c *comparison) sayLimitsExist(n *node, d *decision) {
 	if owner == "" && d.action.Kind != Create {
 		return
 	}
-	d.detail.Reasons = append(d.detail.Reasons, Reason{"limits_exist", fmt.Sprintf("%s %d has limits already (%s; %s used): %s",
+	d.detail.Reasons = append(d.detail.Reasons, Reason{reason.LimitsExist, fmt.Sprintf("%s %d has limits already (%s; %s used): %s",
 		s.identity.By, s.identity.ID, limitWords(s.state.Limits), usedWords(s.state), cmp.Or(owner,
 			"nothing recorded here has them, so somebody else set them"))})
 }
@@ -142,7 +144,7 @@ func (c *comparison) takenOver(n *node, a Archived, d *decision) {
 			continue
 		}
 		if o.hasGroup && o.group == a.Group && a.Group != c.g.world.Settings.Root.GID {
-			d.danger(DangerTakenOver, "taken_over", "it comes back with group %d, which %s has now (%s): its members could read it", a.Group,
+			d.danger(DangerTakenOver, reason.TakenOver, "it comes back with group %d, which %s has now (%s): its members could read it", a.Group,
 				o.address(), o.item.Name)
 			return
 		}
@@ -153,7 +155,7 @@ func (c *comparison) takenOver(n *node, a Archived, d *decision) {
 	}
 	for r := range c.g.world.Recorded.Records.All() {
 		if r.Key != a.Key && r.Project == id && c.seen.Mounts[r.System].Filesystem == c.seen.Mounts[a.System].Filesystem {
-			d.danger(DangerTakenOver, "taken_over", "it comes back with project id %d, which %s has now: both would count under one quota",
+			d.danger(DangerTakenOver, reason.TakenOver, "it comes back with project id %d, which %s has now: both would count under one quota",
 				id, r.Address)
 			return
 		}

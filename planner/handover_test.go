@@ -6,10 +6,11 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // reasonOf is the text of a reason, empty if it is not given.
-func reasonOf(d planner.Detail, code string) string {
+func reasonOf(d planner.Detail, code reason.Code) string {
 	for _, r := range d.Reasons {
 		if r.Code == code {
 			return r.Text

@@ -3,6 +3,8 @@ package planner
 import (
 	"fmt"
 	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // Question is an order that planning has to ask Waldur about, because the listing does not tell enough.
@@ -132,7 +134,7 @@ func (g *Graph) judgeOrder(n *node) {
 	it := n.item
 	o, why := orderOf(g.world.Settings, it)
 	if it.Status == StatusRemoved && o.acts {
-		g.warn("removed_with_order", it.MountPath, "Waldur lists it as removed and still offers callbacks of an order: nothing is done "+
+		g.warn(reason.RemovedWithOrder, it.MountPath, "Waldur lists it as removed and still offers callbacks of an order: nothing is done "+
 			"for that order. Look at it in Waldur")
 	}
 	if it.Status == StatusRemoved || it.Status == StatusError && !o.acts {
@@ -141,24 +143,24 @@ func (g *Graph) judgeOrder(n *node) {
 	if it.Status == StatusActive {
 		n.wish = wishExists
 		if o.acts {
-			g.warn("active_with_order", it.MountPath, "it is active and still has callbacks of an order: no callback is sent for it")
+			g.warn(reason.ActiveWithOrder, it.MountPath, "it is active and still has callbacks of an order: no callback is sent for it")
 		}
 		return
 	}
 	if !o.acts && g.unseen > 0 {
 		n.wish = wishByStatus(it.Status)
-		n.block("orders_unseen", "the listing leaves out its order, like all others: see the warning")
+		n.block(reason.OrdersUnseen, "the listing leaves out its order, like all others: see the warning")
 		return
 	}
 	if !o.acts {
-		n.wait("order_not_ready", "Waldur offers no callbacks for it yet: its customer has not approved "+
+		n.wait(reason.OrderNotReady, "Waldur offers no callbacks for it yet: its customer has not approved "+
 			"the order, or its start date has not come")
 		return
 	}
 	n.order = o.id
 	if why != "" {
 		n.wish = wishByStatus(it.Status)
-		n.block("order_url", "%s", why)
+		n.block(reason.OrderURL, "%s", why)
 		return
 	}
 	if twin := g.orders[o.id]; twin > 1 {
@@ -234,7 +236,7 @@ func (g *Graph) judgeType(n *node) {
 		return
 	}
 	if !o.Type.IsKnown() {
-		n.block("order_type", "its order %s is a %q: this version knows no orders of that type and does nothing for it. "+
+		n.block(reason.OrderType, "its order %s is a %q: this version knows no orders of that type and does nothing for it. "+
 			"Update cscs-sync, or reject the order", ShortID(n.order), o.Type)
 		return
 	}
@@ -247,11 +249,11 @@ func (g *Graph) judgeUnasked(n *node, why string, asked bool) {
 	_, archived := g.world.Recorded.Archived[n.item.Key]
 	switch {
 	case n.item.Status == StatusError:
-		n.block("order_unknown", "it is in error with order %s, and only Waldur knows what that order wants: %s", ShortID(n.order), why)
+		n.block(reason.OrderUnknown, "it is in error with order %s, and only Waldur knows what that order wants: %s", ShortID(n.order), why)
 	case g.world.MustAsk && g.decides(n):
-		n.block("order_unknown", "what its order %s is now could not be asked: %s", ShortID(n.order), why)
+		n.block(reason.OrderUnknown, "what its order %s is now could not be asked: %s", ShortID(n.order), why)
 	case n.item.Status == StatusUpdating:
-		g.warn("order_not_asked", n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used",
+		g.warn(reason.OrderNotAsked, n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used",
 			ShortID(n.order), why)
 	case n.item.Status == StatusPending && archived:
 		n.wish = wishRestore
@@ -275,9 +277,9 @@ func (n *node) judgeWish(t OrderType) {
 	case ok:
 		n.wish = w
 	case n.item.Status == StatusError:
-		n.block("order_type", "it is in error, and its order %s is a %s: only Update and Terminate are acted on", ShortID(n.order), t)
+		n.block(reason.OrderType, "it is in error, and its order %s is a %s: only Update and Terminate are acted on", ShortID(n.order), t)
 	default:
-		n.block("order_type", "its status is %s, but its order %s is a %s", n.item.Status, ShortID(n.order), t)
+		n.block(reason.OrderType, "its status is %s, but its order %s is a %s", n.item.Status, ShortID(n.order), t)
 	}
 }
 
@@ -287,11 +289,11 @@ func (n *node) judgeState(s OrderState) {
 	switch s {
 	case OrderPendingProvider, OrderExecuting:
 	case OrderPendingConsumer, OrderPendingProject, OrderPendingStartDate:
-		n.wait("order_not_ready", "Waldur says that its order %s is %s: somebody else has to act first", ShortID(n.order), s)
+		n.wait(reason.OrderNotReady, "Waldur says that its order %s is %s: somebody else has to act first", ShortID(n.order), s)
 	case OrderDone, OrderErred, OrderCanceled, OrderRejected:
-		n.wait("order_over", "Waldur says that its order %s is %s: the proxy's listing is older; plan again", ShortID(n.order), s)
+		n.wait(reason.OrderOver, "Waldur says that its order %s is %s: the proxy's listing is older; plan again", ShortID(n.order), s)
 	default:
-		n.block("order_state", "Waldur says that its order %s is %q: this version knows no such state and does nothing for it. "+
+		n.block(reason.OrderState, "Waldur says that its order %s is %q: this version knows no such state and does nothing for it. "+
 			"Update cscs-sync", ShortID(n.order), string(s))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // TestOrderStates: an order acts only while it is with the provider, whatever an older listing says.
@@ -44,7 +45,7 @@ func TestErrorWithAnOrder(t *testing.T) {
 		kind planner.OrderType
 		want planner.ActionKind
 		code string
-	}{{planner.OrderUpdate, planner.Update, "order_update"}, {planner.OrderTerminate, planner.Archive, planner.ErrorTerminate}, {planner.OrderCreate, "", "order_type"}, {"Restore", "", "order_type"}} {
+	}{{planner.OrderUpdate, planner.Update, "order_update"}, {planner.OrderTerminate, planner.Archive, string(reason.ErrorTerminate)}, {planner.OrderCreate, "", "order_type"}, {"Restore", "", "order_type"}} {
 		m := newModel()
 		asWanted(m, "bio", 30500)
 		it := project("bio", 30500, ordered(planner.StatusError), func(it *planner.Item) { it.NewQuotas = quotas("20.0", "20.0") })
@@ -57,7 +58,7 @@ func TestErrorWithAnOrder(t *testing.T) {
 			continue
 		}
 		a, d := action(t, p, bio)
-		if a.Kind != tc.want || d.Reasons[0].Code != tc.code || !slices.Equal(a.Callbacks, []planner.Callback{planner.Approve, planner.SetStateDone}) {
+		if a.Kind != tc.want || string(d.Reasons[0].Code) != tc.code || !slices.Equal(a.Callbacks, []planner.Callback{planner.Approve, planner.SetStateDone}) {
 			t.Errorf("%s: %s because %v, telling %v; want %s because %s", tc.kind, a.Kind, d.Reasons, a.Callbacks, tc.want, tc.code)
 		}
 	}
@@ -204,7 +205,7 @@ func TestRestoreOrder(t *testing.T) {
 			p, _ := plan(w, newModel())
 			a, d := action(t, p, bio)
 			if a.Kind != planner.Restore || a.From != "capstor/.trash/x" || a.Inode != 77 || len(a.Danger) != 0 || a.Order != id("o-bio") ||
-				d.Reasons[0].Code != tc.reason || !slices.Equal(a.Callbacks, tc.calls) || d.Notes[0].Provenance.From != planner.FromArchive {
+				string(d.Reasons[0].Code) != tc.reason || !slices.Equal(a.Callbacks, tc.calls) || d.Notes[0].Provenance.From != planner.FromArchive {
 				t.Errorf("%s, %v: %+v because %v", tc.name, sel, a, d.Reasons)
 			}
 			if a, ok := a.After(planner.SpaceHard); !ok || a != planner.Number(10<<40) {

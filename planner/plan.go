@@ -1,6 +1,10 @@
 package planner
 
-import "time"
+import (
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
+)
 
 // ActionKind is what a plan does with a resource. The names are part of the JSON contract.
 type ActionKind string
@@ -216,8 +220,8 @@ func (u *UsageNote) DefaultCovers(a Attribute) bool {
 
 // Reason says why something is done, or not done. Codes are stable; texts are for people.
 type Reason struct {
-	Code string `json:"code"`
-	Text string `json:"text"`
+	Code reason.Code `json:"code"`
+	Text string      `json:"text"`
 }
 
 // Refusal is a resource for which nothing is done although something is wanted. Core has an action for the same key
@@ -232,9 +236,9 @@ type Refusal struct {
 
 // Warning is something that a reviewer should know.
 type Warning struct {
-	Code    string `json:"code"`
-	Address string `json:"address"`
-	Text    string `json:"text"`
+	Code    reason.Code `json:"code"`
+	Address string      `json:"address"`
+	Text    string      `json:"text"`
 }
 
 // Drift is one attribute that somebody changed outside of cscs-sync.

@@ -3,10 +3,9 @@ package planner
 import (
 	"fmt"
 	"slices"
-)
 
-// reasonTag is why a tree is tagged.
-const reasonTag = "tag"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
+)
 
 // ProjectRange are the project ids that a system may give away, both ends included; the zero value is none.
 type ProjectRange struct{ First, Last ProjectID }
@@ -171,7 +170,7 @@ func (p *projects) free(n *node) ProjectID {
 		}
 	}
 	p.next[n.system.Name] = r.Last + 1
-	n.block("project_ids", "all %d ids of project_ids (%d-%d) of system %s are taken: widen the range", r.Last-r.First+1,
+	n.block(reason.ProjectIds, "all %d ids of project_ids (%d-%d) of system %s are taken: widen the range", r.Last-r.First+1,
 		r.First, r.Last, n.system.Name)
 	return 0
 }
@@ -183,7 +182,7 @@ func (p *projects) mayHave(n *node) bool {
 		return false
 	}
 	if who, ok := p.unseen[m.Filesystem]; ok {
-		n.block("project_unknown", "the project id of %s could not be read, so no id is known to be free", who)
+		n.block(reason.ProjectUnknown, "the project id of %s could not be read, so no id is known to be free", who)
 		return false
 	}
 	return true
@@ -227,7 +226,7 @@ func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 	case dir == nil:
 		d.change(Project, Value{}, want, Provenance{From: FromDefault}, false)
 	case !dir.HasProject:
-		d.quota = Reason{"project_unknown", "its project id could not be read: does the filesystem have project ids? See `cscs-sync doctor`"}
+		d.quota = Reason{reason.ProjectUnknown, "its project id could not be read: does the filesystem have project ids? See `cscs-sync doctor`"}
 	case dir.ProjectValue() == want:
 		d.keep(Project, want)
 	default:
@@ -237,7 +236,7 @@ func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 		if !dir.Inherit {
 			inherited = "not inherited by new files"
 		}
-		d.detail.Reasons = append(d.detail.Reasons, Reason{reasonTag,
+		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Tag,
 			fmt.Sprintf("its project id is %d, %s: once the quota is set, everything below it is given %d", dir.Project, inherited, id.ID)})
 	}
 }
@@ -250,5 +249,5 @@ func (d *decision) leaveTree() {
 	d.action.Tag = false
 	at := slices.IndexFunc(d.action.Changes, func(c Change) bool { return c.Attribute == Project })
 	d.action.Changes, d.detail.Notes = slices.Delete(d.action.Changes, at, at+1), slices.Delete(d.detail.Notes, at, at+1)
-	d.detail.Reasons = slices.DeleteFunc(d.detail.Reasons, func(r Reason) bool { return r.Code == reasonTag })
+	d.detail.Reasons = slices.DeleteFunc(d.detail.Reasons, func(r Reason) bool { return r.Code == reason.Tag })
 }

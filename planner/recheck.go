@@ -142,7 +142,7 @@ func recheckAction(a *Action, kept []KeptLimit, g *Graph) []Stale {
 	case w.Order != a.Order:
 		return one("order", orNone(a.Order), orNone(w.Order))
 	case w.Refused.Code != "":
-		return one("state", string(a.Kind), w.Refused.Code+": "+w.Refused.Text)
+		return one("state", string(a.Kind), string(w.Refused.Code)+": "+w.Refused.Text)
 	case w.Address != a.Address:
 		return one("address", a.Address, w.Address)
 	case w.Place != Place{a.System, a.Storage}:

@@ -3,6 +3,8 @@ package planner
 import (
 	"maps"
 	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // follow gives the records of a system to its resources after the proxy has another key for it: an offering's slug was
@@ -33,7 +35,7 @@ func (g *Graph) follow() {
 	g.world, g.renamed = &w, renamed
 	g.match()
 	for _, x := range slices.SortedFunc(maps.Keys(taken), compareStrings) {
-		g.warn("renamed", "", "the proxy calls system %s %q now, and no longer %q: what is recorded of %d resources goes on under the new name",
+		g.warn(reason.Renamed, "", "the proxy calls system %s %q now, and no longer %q: what is recorded of %d resources goes on under the new name",
 			x[0], x[2], x[1], taken[x])
 	}
 }

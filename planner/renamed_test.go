@@ -52,7 +52,7 @@ func TestRenamedSlug(t *testing.T) {
 				}
 			}
 			for _, b := range p.Context.Blocked {
-				got = append(got, b.Reasons[0].Code)
+				got = append(got, string(b.Reasons[0].Code))
 			}
 			if s := strings.Join(got, " "); s != tc.want {
 				t.Errorf("%s, want %s: %+v", s, tc.want, p.Context.Blocked)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // A directory is told from others by its inode, and by when it was made: inodes are used again after an rmdir. Whoever may
@@ -60,7 +62,7 @@ func (c *comparison) markReplaced(n *node, dir Directory, d *decision) {
 		text = fmt.Sprintf("another directory than the recorded one stands here: both have inode %d, but the recorded one was made %s and this "+
 			"one %s", r.Inode, moment(r.Born), moment(dir.Born))
 	}
-	d.danger(DangerReplaced, "replaced", "%s; %s", text, c.whereabouts(n, r, dir))
+	d.danger(DangerReplaced, reason.Replaced, "%s; %s", text, c.whereabouts(n, r, dir))
 }
 
 func moment(nanoseconds int64) string {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // asked is one archived directory that the command line wants back.
@@ -26,11 +28,11 @@ func (g *Graph) findRestores(next int) {
 		}
 		switch found {
 		case 0:
-			g.warn("not_archived", address, "nothing with this address is archived; see `cscs-sync archive list`, or `cscs-sync "+
+			g.warn(reason.NotArchived, address, "nothing with this address is archived; see `cscs-sync archive list`, or `cscs-sync "+
 				"archive rescan` if the register was lost")
 		case 1:
 		default:
-			g.warn("ambiguous", address, "%d archived directories have this address: the address does not tell which one is meant", found)
+			g.warn(reason.Ambiguous, address, "%d archived directories have this address: the address does not tell which one is meant", found)
 			g.restores = slices.DeleteFunc(g.restores, func(r asked) bool { return r.Address == address })
 		}
 	}
@@ -102,7 +104,7 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 		others-- // its own: archived claims count there
 	}
 	if others > 0 || s.state == nil || s.state.LimitsWhy != "" {
-		d.detail.Reasons = append(d.detail.Reasons, Reason{"limits_stay",
+		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.LimitsStay,
 			fmt.Sprintf("the limits of %s %d stay as they are: they could not be observed, or others live on them by now", id.By, id.ID)})
 		d.withoutLimit(s.inForce(), false, false)
 		return
@@ -135,19 +137,19 @@ func (s *System) archivedIdentity(a Archived, m Mount) (Identity, bool) {
 // mayComeBack tells why a directory cannot be put back where it was.
 func (c *comparison) mayComeBack(n *node) Reason {
 	if n.system == nil {
-		return Reason{"no_system", "its system is no longer in the configuration"}
+		return Reason{reason.NoSystem, "its system is no longer in the configuration"}
 	}
 	dir, why := c.look(n)
 	if why.Code != "" {
 		return why
 	}
 	if dir.State != DirAbsent {
-		return Reason{"obstructed", "a directory stands where it was"}
+		return Reason{reason.Obstructed, "a directory stands where it was"}
 	}
 	for _, h := range c.g.holders() {
 		mine := h.node != nil && h.node.item.Key == n.item.Key
 		if !mine && (h.path == n.storage || inside(h.path, n.storage) || inside(n.storage, h.path)) {
-			return Reason{"conflict", fmt.Sprintf("%s has its path by now", h.address)}
+			return Reason{reason.Conflict, fmt.Sprintf("%s has its path by now", h.address)}
 		}
 	}
 	return Reason{}

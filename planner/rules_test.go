@@ -155,7 +155,7 @@ func TestOverrides(t *testing.T) {
 	}
 	var codes []string
 	for _, w := range p.Context.Warnings {
-		codes = append(codes, w.Code)
+		codes = append(codes, string(w.Code))
 	}
 	if !slices.Equal(codes, []string{"override_expired", "override_unmatched"}) {
 		t.Errorf("warnings %v", p.Context.Warnings)

@@ -1,6 +1,10 @@
 package planner
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
+)
 
 // pick applies holds, and numbers what has to be observed.
 func (g *Graph) pick() {
@@ -18,7 +22,7 @@ func (g *Graph) pick() {
 	}
 	g.findRestores(int(next))
 	if !some && len(w.Selection.Targets)+len(w.Selection.Excludes) > 0 {
-		g.warn("selection_empty", "", "the targets and exclusions select no resource")
+		g.warn(reason.SelectionEmpty, "", "the targets and exclusions select no resource")
 	}
 }
 

@@ -2,6 +2,8 @@ package planner
 
 import (
 	"fmt"
+
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // Limits that no quota may pass: 2^60 bytes is 1 EiB, and Lustre counts inodes in 48 bits.
@@ -20,7 +22,7 @@ func (g *Graph) activeOverrides() []*override {
 	for _, o := range g.world.Overrides {
 		src := o.Source()
 		if o.Expired(g.world.Now) {
-			g.warn("override_expired", "", "override %q at %s has expired and is ignored", src.Override, src.At)
+			g.warn(reason.OverrideExpired, "", "override %q at %s has expired and is ignored", src.Override, src.At)
 			continue
 		}
 		g.from = append(g.from, src)
@@ -40,7 +42,7 @@ func (g *Graph) reportUnmatched(active []*override) {
 	for _, o := range active {
 		if !o.used {
 			src := o.Source()
-			g.warn("override_unmatched", "", "override %q at %s matches no resource", src.Override, src.At)
+			g.warn(reason.OverrideUnmatched, "", "override %q at %s matches no resource", src.Override, src.At)
 		}
 	}
 }
@@ -76,7 +78,7 @@ func (g *Graph) override(n *node, active []*override) {
 		o.used = true
 		wishes, err := o.Apply(up)
 		if err != nil {
-			n.block("override", "%s", err)
+			n.block(reason.Override, "%s", err)
 			continue
 		}
 		g.applyWishes(n, wishes, o.from)
@@ -116,7 +118,7 @@ func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 	}
 	mode, special, err := ParseMode(permission)
 	if err != nil {
-		bad[fromMode] = Reason{"mode", "the proxy's permission cannot be used: " + err.Error()}
+		bad[fromMode] = Reason{reason.Mode, "the proxy's permission cannot be used: " + err.Error()}
 	}
 	n.mode, n.special = mode, special
 	if !n.isNode() && (n.system.Quota.Kind == QuotaLustre || n.system.Quota.Orders != "complete") {
@@ -145,7 +147,7 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	default:
 		quotas = it.NewQuotas
 		if quotas == nil && n.verdict == nil {
-			g.warn("new_quotas_unknown", n.address(), "the proxy does not say which quotas order %s asks for: they stay as they are",
+			g.warn(reason.NewQuotasUnknown, n.address(), "the proxy does not say which quotas order %s asks for: they stay as they are",
 				ShortID(n.order))
 		}
 	}
@@ -169,7 +171,7 @@ func (g *Graph) convert(n *node, q *ProxyQuotas, bad *unusable) {
 			return Inodes(i), ok
 		})
 	if q.SpaceHard.IsZero() || q.InodesHard.IsZero() {
-		g.warn("quota_zero", n.address(), "the proxy gives a hard limit of 0, which is not taken as unlimited: that limit stays as it is")
+		g.warn(reason.QuotaZero, n.address(), "the proxy gives a hard limit of 0, which is not taken as unlimited: that limit stays as it is")
 	}
 }
 
@@ -190,10 +192,10 @@ func pair[U Bytes | Inodes](soft, hard Decimal, what, unit string, bad []Reason,
 		n, ok := convert(d)
 		switch {
 		case d.Negative():
-			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; correct it in "+
+			*why = Reason{reason.Quota, fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; correct it in "+
 				"Waldur, or by an override", what, d, unit)}
 		case !ok:
-			*why = Reason{"quota", fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is beyond every storage; correct it in "+
+			*why = Reason{reason.Quota, fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is beyond every storage; correct it in "+
 				"Waldur, or by an override", what, d, unit)}
 		default:
 			return LimitOf(n)
@@ -220,7 +222,7 @@ func (g *Graph) applyWishes(n *node, w Wishes, from uint16) {
 	if w.Mode != nil {
 		mode, special, err := ParseMode(*w.Mode)
 		if err != nil {
-			n.block("override", "override %q at %s: %s", g.from[from].Override, g.from[from].At, err)
+			n.block(reason.Override, "override %q at %s: %s", g.from[from].Override, g.from[from].At, err)
 		}
 		n.mode, n.special, n.from[fromMode] = mode, special, from
 	}
@@ -248,16 +250,16 @@ func (n *node) checkIDs(s *Settings) {
 	}
 	switch it := n.item; {
 	case !n.hasGroup && it.HasGID:
-		n.block("gid", "the proxy gives group id %d, which is no valid group", it.GID)
+		n.block(reason.GID, "the proxy gives group id %d, which is no valid group", it.GID)
 	case !n.hasGroup:
-		n.block("gid", "the proxy gives no group id; set one for its project, or by an override's group")
+		n.block(reason.GID, "the proxy gives no group id; set one for its project, or by an override's group")
 	case n.group < s.MinGID:
-		n.block("gid", "%s gives group id %d, the least allowed is %d (storage.min_gid)", n.sourceOfGroup(), n.group, s.MinGID)
+		n.block(reason.GID, "%s gives group id %d, the least allowed is %d (storage.min_gid)", n.sourceOfGroup(), n.group, s.MinGID)
 	case n.group > maxID || n.group == 65534 || n.group == 65535:
-		n.block("gid", "%s gives group id %d, which is never a project's", n.sourceOfGroup(), n.group)
+		n.block(reason.GID, "%s gives group id %d, which is never a project's", n.sourceOfGroup(), n.group)
 	}
 	if n.owner > maxID || n.owner == 65534 || n.owner == 65535 {
-		n.block("owner", "an override gives owner %d, which is never used", n.owner)
+		n.block(reason.Owner, "an override gives owner %d, which is never used", n.owner)
 	}
 }
 
@@ -284,9 +286,9 @@ func checkLimit[U Bytes | Inodes](n *node, l Limit[U], what string, most U) {
 	switch {
 	case !ok:
 	case v == 0:
-		n.block("quota", "its %s limit becomes 0, which a file system would read as unlimited: correct it in Waldur, or by an override", what)
+		n.block(reason.Quota, "its %s limit becomes 0, which a file system would read as unlimited: correct it in Waldur, or by an override", what)
 	case v > most:
-		n.block("quota", "its %s limit would be %v, the most allowed is %v: correct it in Waldur, or by an override", what, v, most)
+		n.block(reason.Quota, "its %s limit would be %v, the most allowed is %v: correct it in Waldur, or by an override", what, v, most)
 	}
 }
 
@@ -298,7 +300,7 @@ func checkOrder[U Bytes | Inodes](n *node, soft, hard Limit[U], what, option str
 	if !ok || !ok2 || s <= h {
 		return
 	}
-	n.block("soft_above_hard", "its soft limit for %s (%v) is above the hard one (%v): the option %s is probably pinned in "+
+	n.block(reason.SoftAboveHard, "its soft limit for %s (%v) is above the hard one (%v): the option %s is probably pinned in "+
 		"Waldur and wins over the ordered limit. "+
 		"Remove that option, or mend it here with this override:\n"+
 		"override \"mend %s\" {\n  match { path = %q }\n  quota { %s_hard = upstream.quota.%s_soft }\n  reason = \"…\"\n}",

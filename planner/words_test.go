@@ -35,7 +35,7 @@ func TestRefusalsHaveUnits(t *testing.T) {
 		}
 		it := project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas(c.soft, c.hard) })
 		p, _ := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
-		if len(p.Context.Blocked) != 1 || p.Context.Blocked[0].Reasons[0].Code != c.code {
+		if len(p.Context.Blocked) != 1 || string(p.Context.Blocked[0].Reasons[0].Code) != c.code {
 			t.Errorf("soft %s, hard %s: %v, want %s", c.soft, c.hard, p.Context.Blocked, c.code)
 			continue
 		}

@@ -211,7 +211,9 @@ func plan(w *planner.World, m *model) (*planner.Plan, *planner.Graph) {
 	}
 	w.Now = now
 	g := planner.Desire(w)
-	return planner.Compare(g, m.observe(g), planner.Context{Made: now}), g
+	p := planner.Compare(g, m.observe(g), planner.Context{Made: now})
+	reached(p)
+	return p, g
 }
 
 // action finds the action at an address.
@@ -230,12 +232,12 @@ func action(t *testing.T, p *planner.Plan, address string) (planner.Action, plan
 func refusal(p *planner.Plan, address string) (code string, waits bool) {
 	for _, r := range p.Context.Blocked {
 		if r.Address == address {
-			return r.Reasons[0].Code, false
+			return string(r.Reasons[0].Code), false
 		}
 	}
 	for _, r := range p.Context.Waiting {
 		if r.Address == address {
-			return r.Reasons[0].Code, true
+			return string(r.Reasons[0].Code), true
 		}
 	}
 	return "", false

@@ -100,9 +100,9 @@ func (d *drawing) views(views []planner.View) {
 		label := planfile.Quote(v.Address)
 		switch {
 		case v.Verdict.Code != "" && v.Waits:
-			label += "\nwaiting: " + v.Verdict.Code
+			label += "\nwaiting: " + string(v.Verdict.Code)
 		case v.Verdict.Code != "":
-			label += "\nblocked: " + v.Verdict.Code
+			label += "\nblocked: " + string(v.Verdict.Code)
 		case !v.Target.IsNode():
 			label += fmt.Sprintf("\n%d:%d %s, %s", v.Owner, v.Group, v.Mode, v.Status)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -161,7 +162,7 @@ func (r *round) shrunk(p *planned) (lacks string, err error) {
 // renamedHint is what may have happened where resources turn up on a system that nobody has heard of.
 func renamedHint(p *planner.Plan) string {
 	for _, b := range p.Context.Blocked {
-		if slices.ContainsFunc(b.Reasons, func(r planner.Reason) bool { return r.Code == "no_system" }) {
+		if slices.ContainsFunc(b.Reasons, func(r planner.Reason) bool { return r.Code == codes.NoSystem }) {
 			return fmt.Sprintf("no system block answers to %s: if its offering was renamed, add the new slug to the slugs of its system and "+
 				"reload; ", planfile.Quote(b.Key.System))
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
+	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -146,7 +147,7 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 }
 
 // unobserved are the planner's reasons for what could not be looked at.
-var unobserved = []string{"unknown", "quota_unknown", "usage_unknown", "project_unknown", "orders_unseen"}
+var unobserved = []codes.Code{codes.Unknown, codes.QuotaUnknown, codes.UsageUnknown, codes.ProjectUnknown, codes.OrdersUnseen}
 
 // takeAway removes held plans that would not be made now. An audit sees everything; the orders lane judges only plans all
 // of whose resources it has listed, and plans for orders that are over. What could not be observed tells nothing: its plans

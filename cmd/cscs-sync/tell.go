@@ -20,6 +20,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -212,7 +213,7 @@ func noticeOf(p *planner.Plan, path, host string) heldNotice {
 		}
 	}
 	for _, w := range p.Context.Warnings {
-		if w.Code == "held" {
+		if w.Code == codes.Held {
 			n.Because = append(n.Because, w.Text)
 		}
 	}

@@ -175,7 +175,7 @@ func contextFields(plan *planner.Plan) []field {
 		list = append(list, refusalField("waiting", r))
 	}
 	for _, w := range c.Warnings {
-		list = append(list, field{strings.TrimRight("warning "+w.Code+" "+w.Address, " "), oneLine(w.Text)})
+		list = append(list, field{strings.TrimRight("warning "+string(w.Code)+" "+w.Address, " "), oneLine(w.Text)})
 	}
 	for _, d := range c.Drift {
 		list = append(list, field{"drift " + d.Address + " " + string(d.Attribute), show(d.Attribute, d.Observed) + " instead of " +

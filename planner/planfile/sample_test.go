@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 func made() time.Time { return time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC) }
@@ -32,7 +33,9 @@ func newAction(kind planner.ActionKind, address string, n int) planner.Action {
 	}
 }
 
-func because(code, text string) []planner.Reason { return []planner.Reason{{Code: code, Text: text}} }
+func because(code, text string) []planner.Reason {
+	return []planner.Reason{{Code: reason.Code(code), Text: text}}
+}
 
 // put adds an action with its details, and counts it.
 func put(p *planner.Plan, a planner.Action, d planner.Detail, notes ...planner.ChangeNote) {
@@ -210,7 +213,7 @@ func dangersPlan() *planner.Plan {
 	put(p, open, planner.Detail{Reasons: []planner.Reason{
 		{Code: "order_create", Text: "order 134c8ada asks for it"},
 		{Code: "max_mode", Text: `its mode "0777" (rwxrwxrwx) grants more than storage.max_mode allows, "2775" (rwxrwsr-x)`},
-		{Code: planner.UnlimitedSpace, Text: "no hard limit for space is in force for it then"}}},
+		{Code: reason.UnlimitedSpace, Text: "no hard limit for space is in force for it then"}}},
 		from(planner.FromDefault), from(planner.FromProxy), byOverride("open", "overrides.hcl:3"))
 	p.Context.Drift = []planner.Drift{{Address: "/capstor/store/cscs/eth/math", Attribute: planner.ACLAttr, Recorded: planner.Value{},
 		Observed: planner.TextValue(`nfs4:"eve@example.com"`)}}

@@ -6,10 +6,11 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // planOf is a plan of these actions, each with the codes of its reasons.
-func planOf(actions []planner.Action, reasons ...string) *planner.Plan {
+func planOf(actions []planner.Action, reasons ...reason.Code) *planner.Plan {
 	p := &planner.Plan{Core: planner.Core{Actions: actions}}
 	for i := range actions {
 		d := planner.Detail{Notes: make([]planner.ChangeNote, len(actions[i].Changes))}
@@ -25,7 +26,7 @@ func planOf(actions []planner.Action, reasons ...string) *planner.Plan {
 func TestNoSpaceLimitIsBeyondMaxSpace(t *testing.T) {
 	create := planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerUnlimited}}
 	allow := policy.Policy{Allow: []string{"create", "unlimited"}, MaxChanges: 1, MaxSpace: 1 << 60}
-	for code, want := range map[string]policy.Code{planner.UnlimitedSpace: policy.OverLimit, planner.UnlimitedInodes: policy.Allowed} {
+	for code, want := range map[reason.Code]policy.Code{reason.UnlimitedSpace: policy.OverLimit, reason.UnlimitedInodes: policy.Allowed} {
 		if d := policy.Judge(policy.Input{Plan: planOf([]planner.Action{create}, code), Policy: allow})[0]; d.Code != want {
 			t.Errorf("%s: %+v", code, d)
 		}

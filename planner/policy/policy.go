@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // Policy is auto_approve.
@@ -181,7 +182,7 @@ func (in *Input) bound(decisions []Decision) {
 // growth is by how much an action raises the hard space limit; endless means that there is none afterwards. A quota that
 // was never set grows from nothing.
 func growth(a *planner.Action, d *planner.Detail) (by planner.Bytes, endless bool) {
-	if gives(d, planner.UnlimitedSpace) {
+	if gives(d, reason.UnlimitedSpace) {
 		return 0, true
 	}
 	for _, c := range a.Changes {
@@ -208,7 +209,7 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 	if slices.Contains(a.Danger, planner.DangerTakenOver) {
 		return "data that comes under a group or quota that others use is never dealt with by policy"
 	}
-	if gives(d, planner.ErrorTerminate) {
+	if gives(d, reason.ErrorTerminate) {
 		return "the end of a resource in error is never approved by policy"
 	}
 	above := a.Target.IsNode() && a.Kind == planner.Create // made for what lies below, which is matched
@@ -226,7 +227,7 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 }
 
 // gives reports whether an action has a reason with this code.
-func gives(d *planner.Detail, code string) bool {
+func gives(d *planner.Detail, code reason.Code) bool {
 	return slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == code })
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 func TestJudge(t *testing.T) {
@@ -72,7 +73,7 @@ func TestJudge(t *testing.T) {
 // TestErrorIsNeverEndedByPolicy: archiving is allowed, but not what an order does to a resource in error.
 func TestErrorIsNeverEndedByPolicy(t *testing.T) {
 	allow := policy.Policy{Allow: []string{"archive", "report"}, MaxChanges: 1, MaxArchives: 1}
-	for code, approved := range map[string]bool{"order_terminate": true, planner.ErrorTerminate: false} {
+	for code, approved := range map[reason.Code]bool{reason.OrderTerminate: true, reason.ErrorTerminate: false} {
 		for _, kind := range []planner.ActionKind{planner.Archive, planner.Report} {
 			p := &planner.Plan{Core: planner.Core{Actions: []planner.Action{{Kind: kind}}}, Context: planner.Context{Details: []planner.Detail{{Reasons: []planner.Reason{{Code: code}}}}}}
 			if d := policy.Judge(policy.Input{Plan: p, Policy: allow})[0]; d.Approved != approved {
@@ -249,7 +250,7 @@ func TestHeldPlanSaysWhy(t *testing.T) {
 	_, held := policy.Split(p, decisions)
 	var got []string
 	for _, w := range policy.Only(p, held[0]).Context.Warnings {
-		got = append(got, w.Code+" "+w.Address+" "+w.Text)
+		got = append(got, string(w.Code)+" "+w.Address+" "+w.Text)
 	}
 	if want := "held /a held by policy: auto_approve does not allow adopt|held /b held by policy: auto_approve does not allow restore"; strings.Join(got, "|") != want {
 		t.Errorf("two rules: %q", got)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // Group is some actions of a plan that are decided on together.
@@ -132,9 +133,9 @@ func (g *Group) warnings(p *planner.Plan) (held []planner.Warning) {
 		switch rule := g.because[i]; {
 		case rule == "":
 		case len(g.Rules) == 1:
-			return []planner.Warning{{Code: "held", Text: "held by policy: " + rule}}
+			return []planner.Warning{{Code: reason.Held, Text: "held by policy: " + rule}}
 		default:
-			held = append(held, planner.Warning{Code: "held", Address: p.Core.Actions[i].Address, Text: "held by policy: " + rule})
+			held = append(held, planner.Warning{Code: reason.Held, Address: p.Core.Actions[i].Address, Text: "held by policy: " + rule})
 		}
 	}
 	return held

@@ -1,0 +1,220 @@
+// Package reason has the stable codes of reasons and warnings: people script against them, so a code keeps its meaning, and
+// one that is no longer used is not used for something else. docs/reasons.md is made from the table of this package.
+package reason
+
+// Code is a stable code of a reason or a warning. The text beside it in plans is for people and may change.
+type Code string
+
+// Kind says what a code speaks of.
+type Kind string
+
+// The kinds of codes.
+const (
+	Why       Kind = "why an action is planned"
+	Dangerous Kind = "what makes an action dangerous"
+	Blocking  Kind = "what blocks a resource or its quota"
+	Waiting   Kind = "what a resource waits for"
+	Warning   Kind = "warnings"
+)
+
+// Codes that say why an action is planned.
+const (
+	ActiveAbsent      Code = "active_absent"
+	Adopt             Code = "adopt"
+	Archive           Code = "archive"
+	Archived          Code = "archived"
+	Asked             Code = "asked"
+	ContentKeepsGroup Code = "content_keeps_group"
+	Drift             Code = "drift"
+	ErrorTerminate    Code = "error_terminate"
+	LimitsExist       Code = "limits_exist"
+	LimitsStay        Code = "limits_stay"
+	Missing           Code = "missing"
+	OrderCreate       Code = "order_create"
+	OrderRestore      Code = "order_restore"
+	OrderTerminate    Code = "order_terminate"
+	OrderUpdate       Code = "order_update"
+	Override          Code = "override"
+	Parent            Code = "parent"
+	ParentsEnforced   Code = "parents_enforced"
+	QuotaLeft         Code = "quota_left"
+	Tag               Code = "tag"
+	WishChanged       Code = "wish_changed"
+)
+
+// Codes that say what makes an action dangerous.
+const (
+	AboveReplaced   Code = "above_replaced"
+	ACL             Code = "acl"
+	ACLMask         Code = "acl_mask"
+	MaxMode         Code = "max_mode"
+	Replaced        Code = "replaced"
+	TakenOver       Code = "taken_over"
+	UnlimitedInodes Code = "unlimited_inodes"
+	UnlimitedSpace  Code = "unlimited_space"
+)
+
+// Codes that say what blocks a resource or its quota.
+const (
+	Ambiguous         Code = "ambiguous"
+	ClaimUnknown      Code = "claim_unknown"
+	Conflict          Code = "conflict"
+	DataType          Code = "data_type"
+	GID               Code = "gid"
+	Mode              Code = "mode"
+	Moved             Code = "moved"
+	NoCallback        Code = "no_callback"
+	NoSystem          Code = "no_system"
+	OrdersUnseen      Code = "orders_unseen"
+	Obstructed        Code = "obstructed"
+	OrderState        Code = "order_state"
+	OrderType         Code = "order_type"
+	OrderUnknown      Code = "order_unknown"
+	OrderURL          Code = "order_url"
+	Owner             Code = "owner"
+	Path              Code = "path"
+	ProjectIds        Code = "project_ids"
+	ProjectUnknown    Code = "project_unknown"
+	Quota             Code = "quota"
+	QuotaUnknown      Code = "quota_unknown"
+	RootChanged       Code = "root_changed"
+	Shared            Code = "shared"
+	SoftAboveHard     Code = "soft_above_hard"
+	SystemUnavailable Code = "system_unavailable"
+	Unknown           Code = "unknown"
+	Unstorable        Code = "unstorable"
+	Unreadable        Code = "unreadable"
+	UsageUnknown      Code = "usage_unknown"
+)
+
+// Codes that say what a resource waits for.
+const (
+	Hold             Code = "hold"
+	OrderNotReady    Code = "order_not_ready"
+	OrderOver        Code = "order_over"
+	OrdersHeld       Code = "orders_held"
+	PathBeingRemoved Code = "path_being_removed"
+	Undelivered      Code = "undelivered"
+)
+
+// Codes of warnings.
+const (
+	ACLMore           Code = "acl_more"
+	ActiveWithOrder   Code = "active_with_order"
+	ArchivedHere      Code = "archived_here"
+	Held              Code = "held"
+	MaxModeMore       Code = "max_mode_more"
+	NewQuotasUnknown  Code = "new_quotas_unknown"
+	NotArchived       Code = "not_archived"
+	NotFrozen         Code = "not_frozen"
+	OrderNotAsked     Code = "order_not_asked"
+	OrdersNotAsked    Code = "orders_not_asked"
+	OverrideExpired   Code = "override_expired"
+	OverrideUnmatched Code = "override_unmatched"
+	ProjectUsed       Code = "project_used"
+	QuotaZero         Code = "quota_zero"
+	RemovedStands     Code = "removed_stands"
+	RemovedWithOrder  Code = "removed_with_order"
+	Renamed           Code = "renamed"
+	SelectionEmpty    Code = "selection_empty"
+	SmallLimit        Code = "small_limit"
+	Unlisted          Code = "unlisted"
+)
+
+// Info is what is documented of a code.
+type Info struct {
+	Code Code
+	Kind Kind
+	// Meaning is one sentence or two, for people.
+	Meaning string
+}
+
+// All lists every code, by kind and then by name.
+func All() []Info {
+	return []Info{
+		{ActiveAbsent, Why, "Waldur has the resource active, its directory does not exist, and it was never recorded: it is made."},
+		{Adopt, Why, "The directory exists, is not recorded, and differs from what is wanted."},
+		{Archive, Why, "The resource is recorded as archived, and wanted again: it is brought back."},
+		{Archived, Why, "The resource was archived, and its directory is brought back."},
+		{Asked, Why, "Somebody asked for it on the command line."},
+		{ContentKeepsGroup, Why, "The directory gets another group; what lies in it keeps the old one."},
+		{Drift, Why, "Somebody changed the storage outside of cscs-sync."},
+		{ErrorTerminate, Why, "The resource is in error, and its order to end it is still open."},
+		{LimitsExist, Why, "The id has limits already, and whose they are."},
+		{LimitsStay, Why, "A restore leaves the limits of a shared quota as they are."},
+		{Missing, Why, "The resource is recorded, and its directory is gone."},
+		{OrderCreate, Why, "An order asks for the resource."},
+		{OrderRestore, Why, "An order brings the resource back."},
+		{OrderTerminate, Why, "An order ends the resource."},
+		{OrderUpdate, Why, "An order changes the resource."},
+		{Override, Why, "An override changes what the proxy asks for."},
+		{Parent, Why, "Resources below a tenant or customer need its directory."},
+		{ParentsEnforced, Why, "storage.parents is \"enforce\", so a tenant's or customer's directory is given its owner and mode."},
+		{QuotaLeft, Why, "The quota of the id that the directory had stays, with what is used of it."},
+		{Tag, Why, "The directory has content under another project id, which is tagged."},
+		{WishChanged, Why, "The proxy asks for other values than before."},
+		{AboveReplaced, Dangerous, "A directory above may be another one than before: nothing that is recorded in it is there."},
+		{ACL, Dangerous, "The directory has an access control list, which lets others in."},
+		{ACLMask, Dangerous, "A chmod changes the mask of an access control list, and so who gets in."},
+		{MaxMode, Dangerous, "The mode grants more than storage.max_mode allows."},
+		{Replaced, Dangerous, "Another directory than the recorded one stands there."},
+		{TakenOver, Dangerous, "Somebody else has the group or project id now."},
+		{UnlimitedInodes, Dangerous, "No hard limit of inodes is in force afterwards."},
+		{UnlimitedSpace, Dangerous, "No hard limit of space is in force afterwards."},
+		{Ambiguous, Blocking, "Several resources fit, and it is not clear which one is meant."},
+		{ClaimUnknown, Blocking, "Resources share a quota, and it is not known of each which limits it has."},
+		{Conflict, Blocking, "Two resources have one directory, or one lies inside another."},
+		{DataType, Blocking, "The data type is not one that cscs-sync knows."},
+		{GID, Blocking, "The group id is missing, too small, or reserved."},
+		{Mode, Blocking, "The mode that the proxy or an override gives cannot be used."},
+		{Moved, Blocking, "The resource is recorded at another path or on another system."},
+		{NoCallback, Blocking, "The order does not offer a callback that is needed."},
+		{NoSystem, Blocking, "No system block answers to the resource's storage system."},
+		{OrdersUnseen, Blocking, "The listing leaves out the orders of all resources: the proxy or Waldur cut them."},
+		{Obstructed, Blocking, "A link, a file or another mount stands at the path or above it."},
+		{OrderState, Blocking, "The order is in a state that does not fit its type, or in an unknown one."},
+		{OrderType, Blocking, "The order is of a type that does not fit what is asked for, or of an unknown one."},
+		{OrderUnknown, Blocking, "Waldur was asked about the order and gave no usable answer."},
+		{OrderURL, Blocking, "A callback's URL is not of the one form that is allowed for it."},
+		{Owner, Blocking, "The owner is not one that may own a directory."},
+		{Path, Blocking, "The mount path lies outside of the system, or has a form that is not allowed."},
+		{ProjectIds, Blocking, "The range of project ids is used up."},
+		{ProjectUnknown, Blocking, "The directory's project id could not be read."},
+		{Quota, Blocking, "A limit is negative, zero, or more than a file system takes."},
+		{QuotaUnknown, Blocking, "The present limits could not be read."},
+		{RootChanged, Blocking, "Another filesystem than the recorded one is mounted where the system lies."},
+		{Shared, Blocking, "Several resources claim one quota, and the configuration does not say what they make together."},
+		{SoftAboveHard, Blocking, "The soft limit is above the hard one."},
+		{SystemUnavailable, Blocking, "The system is not mounted, or with another filesystem."},
+		{Unknown, Blocking, "The directory could not be observed."},
+		{Unstorable, Blocking, "The resource's key or path is too long, or has characters, that the state cannot hold."},
+		{Unreadable, Blocking, "The proxy's item could not be read."},
+		{UsageUnknown, Blocking, "What is used is not known, so a limit cannot be lowered."},
+		{Hold, Waiting, "Somebody has put a hold on it."},
+		{OrderNotReady, Waiting, "Waldur offers no callbacks for the order yet: its customer, or a start date, comes first."},
+		{OrderOver, Waiting, "The order has ended."},
+		{OrdersHeld, Waiting, "The order asks for quotas, which nobody sets on this system."},
+		{PathBeingRemoved, Waiting, "Another resource at the same path is being removed first."},
+		{Undelivered, Waiting, "Callbacks of an earlier apply have not reached Waldur yet."},
+		{ACLMore, Warning, "More directories have access control lists than are named."},
+		{ActiveWithOrder, Warning, "The resource is active and still has callbacks of an order: none is sent."},
+		{ArchivedHere, Warning, "Another resource's directory was archived from this path."},
+		{Held, Warning, "The policy does not approve the action: it waits for a person."},
+		{MaxModeMore, Warning, "More directories have such modes than are named."},
+		{NewQuotasUnknown, Warning, "An update says nothing of a limit, which stays as it is."},
+		{NotArchived, Warning, "Nothing is archived under the address that is to be restored."},
+		{NotFrozen, Warning, "The quota of a removed resource is not frozen, because others live on it."},
+		{OrderNotAsked, Warning, "Waldur was not asked about the order, or did not answer."},
+		{OrdersNotAsked, Warning, "Further orders were not asked about after the first that Waldur did not answer."},
+		{OverrideExpired, Warning, "An override's time is over: it is ignored."},
+		{OverrideUnmatched, Warning, "An override matches nothing."},
+		{ProjectUsed, Warning, "Somebody else's files have the project id already."},
+		{QuotaZero, Warning, "The proxy gives a limit of 0, which is not known to mean anything."},
+		{RemovedStands, Warning, "The proxy calls the resource removed, and its directory still stands."},
+		{RemovedWithOrder, Warning, "The proxy calls the resource removed, and it still has an order."},
+		{Renamed, Warning, "The proxy has a new name for a system: what is recorded follows."},
+		{SelectionEmpty, Warning, "The selection matches nothing."},
+		{SmallLimit, Warning, "The limit is so small that Lustre enforces it only roughly."},
+		{Unlisted, Warning, "The resource is recorded, and the proxy no longer lists it."},
+	}
+}
