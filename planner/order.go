@@ -165,7 +165,7 @@ func (g *Graph) judgeOrder(n *node) {
 	}
 	if twin := g.orders[o.id]; twin > 1 {
 		n.wish = wishByStatus(it.Status)
-		n.block("order_twice", "order %s stands at %d resources of the listing, and an order belongs to one: "+
+		n.block(reason.OrderTwice, "order %s stands at %d resources of the listing, and an order belongs to one: "+
 			"have the proxy's listing checked", ShortID(o.id), twin)
 		return
 	}
@@ -232,7 +232,7 @@ func (g *Graph) judgeType(n *node) {
 	}
 	o := answer.Order
 	if err := (Subject{n.order, n.item.Key.Item}).Owns(&o); err != nil {
-		n.block("order_resource", "its order is not its own: %v", err)
+		n.block(reason.OrderResource, "its order is not its own: %v", err)
 		return
 	}
 	if !o.Type.IsKnown() {

@@ -62,7 +62,7 @@ func TestOrderOfAnother(t *testing.T) {
 			var codes []string
 			for _, b := range p.Context.Blocked {
 				for _, r := range b.Reasons {
-					codes = append(codes, r.Code)
+					codes = append(codes, string(r.Code))
 					if strings.Contains(r.Text, "s3cret") {
 						t.Errorf("a secret is shown: %s", r.Text)
 					}

@@ -68,6 +68,8 @@ const (
 	OrdersUnseen      Code = "orders_unseen"
 	Obstructed        Code = "obstructed"
 	OrderState        Code = "order_state"
+	OrderTwice        Code = "order_twice"
+	OrderResource     Code = "order_resource"
 	OrderType         Code = "order_type"
 	OrderUnknown      Code = "order_unknown"
 	OrderURL          Code = "order_url"
@@ -173,6 +175,8 @@ func All() []Info {
 		{OrdersUnseen, Blocking, "The listing leaves out the orders of all resources: the proxy or Waldur cut them."},
 		{Obstructed, Blocking, "A link, a file or another mount stands at the path or above it."},
 		{OrderState, Blocking, "The order is in a state that does not fit its type, or in an unknown one."},
+		{OrderTwice, Blocking, "Two resources name one order, which belongs to one of them."},
+		{OrderResource, Blocking, "The order belongs to another resource."},
 		{OrderType, Blocking, "The order is of a type that does not fit what is asked for, or of an unknown one."},
 		{OrderUnknown, Blocking, "Waldur was asked about the order and gave no usable answer."},
 		{OrderURL, Blocking, "A callback's URL is not of the one form that is allowed for it."},
