@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // TestQuotasAloneAreCounted: what is done without its quota is in the last line, the table and the summary, and not under what
@@ -26,7 +27,7 @@ func TestQuotasAloneAreCounted(t *testing.T) {
 	}
 	alone := func(a *planner.Action, code string) planner.Refusal {
 		return planner.Refusal{Key: a.Key, Address: a.Address, System: a.System, QuotaOnly: true,
-			Reasons: []planner.Reason{{Code: code, Text: "why " + code}}}
+			Reasons: []planner.Reason{{Code: reason.Code(code), Text: "why " + code}}}
 	}
 	p.Context.Blocked = []planner.Refusal{alone(made, "shared")}
 	p.Context.Waiting = []planner.Refusal{alone(changed, "orders_held")}
