@@ -1,5 +1,7 @@
 package planner
 
+import "github.com/waldur/cscs-storage-sync/planner/reason"
+
 // unfinished reports whether the directory at the node's path is one that an apply made, could not finish, and left closed. It
 // is ours, whatever its owner and mode say: it is finished as it was begun, and not adopted.
 func (c *comparison) unfinished(n *node, d *decision, dir *Directory) (Record, bool) {
@@ -11,7 +13,7 @@ func (c *comparison) unfinished(n *node, d *decision, dir *Directory) (Record, b
 func (c *comparison) finishCreate(n *node, r Record, dir Directory, d *decision) Reason {
 	c.create(n, dir, d)
 	d.action.Inode = dir.Inode
-	d.detail.Reasons = append(d.detail.Reasons, Reason{"unfinished", "an apply made it " + day(r.At) + ", could not finish it, and " +
+	d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Unfinished, "an apply made it " + day(r.At) + ", could not finish it, and " +
 		"left it empty and closed: it is finished now"})
 	return Reason{}
 }

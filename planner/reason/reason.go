@@ -39,6 +39,7 @@ const (
 	ParentsEnforced   Code = "parents_enforced"
 	QuotaLeft         Code = "quota_left"
 	Tag               Code = "tag"
+	Unfinished        Code = "unfinished"
 	WishChanged       Code = "wish_changed"
 )
 
@@ -154,6 +155,7 @@ func All() []Info {
 		{ParentsEnforced, Why, "storage.parents is \"enforce\", so a tenant's or customer's directory is given its owner and mode."},
 		{QuotaLeft, Why, "The quota of the id that the directory had stays, with what is used of it."},
 		{Tag, Why, "The directory has content under another project id, which is tagged."},
+		{Unfinished, Why, "An earlier apply of ours left the directory unfinished, and closed: it is finished."},
 		{WishChanged, Why, "The proxy asks for other values than before."},
 		{AboveReplaced, Dangerous, "A directory above may be another one than before: nothing that is recorded in it is there."},
 		{ACL, Dangerous, "The directory has an access control list, which lets others in."},
