@@ -49,10 +49,10 @@ func (s Subject) Target(w WaldurSettings, c Callback, raw string) (string, error
 			return target, nil
 		}
 		if ok {
-			return "", fmt.Errorf("%s URL %s is about another %s; the only URL allowed is %s below waldur.url", c, shortURL(raw), what, form)
+			return "", fmt.Errorf("%s URL %s is about another %s; the only URL allowed is %s below waldur.url", c, shortURL(w.Hidden, raw), what, form)
 		}
 	}
-	return "", fmt.Errorf("%s URL %s: the only URL allowed is %s below waldur.url", c, shortURL(raw), form)
+	return "", fmt.Errorf("%s URL %s: the only URL allowed is %s below waldur.url", c, shortURL(w.Hidden, raw), form)
 }
 
 // Owns reports whether Waldur's answer about an order is about this order of this resource; the error says what differs.

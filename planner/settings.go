@@ -43,6 +43,8 @@ type WaldurSettings struct {
 	Aliases      []string
 	SetBackendID bool
 	ReportQuotas bool
+	// Hidden is what messages about callbacks must not show.
+	Hidden Hidden `json:"-"`
 }
 
 // ParentsPolicy is storage.parents.

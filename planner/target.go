@@ -43,12 +43,17 @@ func UUID[T string | []byte](s T) (string, bool) {
 // its aliases, in scheme, host, port and clean path: the token goes there, and the proxy's JSON must not choose where that
 // is. The error tells what does not match.
 func CallbackURL(w WaldurSettings, raw string) (string, error) {
+	target, err := callbackURL(w, raw)
+	return target, w.Hidden.Error(err)
+}
+
+func callbackURL(w WaldurSettings, raw string) (string, error) {
 	if w.URL == "" {
-		return "", fmt.Errorf("callback %s: there is no waldur block, so nothing may be called; add one with url and token", shortURL(raw))
+		return "", fmt.Errorf("callback %s: there is no waldur block, so nothing may be called; add one with url and token", shortURL(w.Hidden, raw))
 	}
 	u, err := parseTarget(raw)
 	if err != nil {
-		return "", fmt.Errorf("callback %s: %w", shortURL(raw), err)
+		return "", fmt.Errorf("callback %s: %w", shortURL(w.Hidden, raw), err)
 	}
 	var first error
 	for _, base := range append([]string{w.URL}, w.Aliases...) {
@@ -64,7 +69,7 @@ func CallbackURL(w WaldurSettings, raw string) (string, error) {
 	if len(w.Aliases) > 0 {
 		way = "nor does an alias match; " + way
 	}
-	return "", fmt.Errorf("callback %s: %w; %s", shortURL(raw), first, way)
+	return "", fmt.Errorf("callback %s: %w; %s", shortURL(w.Hidden, raw), first, way)
 }
 
 // parseTarget parses a URL of nothing but scheme, host, port and a clean path of plain characters.
@@ -121,7 +126,8 @@ func port(u *url.URL) string {
 }
 
 // shortURL shows a URL from outside: cut, escaped, and without its user, query and fragment.
-func shortURL(raw string) string {
+func shortURL(h Hidden, raw string) string {
+	raw = h.Text(raw)
 	if u, err := url.Parse(raw); err == nil && u.User != nil {
 		u.User = nil
 		raw = u.String()

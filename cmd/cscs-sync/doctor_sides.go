@@ -56,11 +56,11 @@ func (d *doctor) proxyToken(ctx context.Context, p *config.Proxy) {
 	left := end.Sub(d.now()).Round(time.Second)
 	switch {
 	case !ok && p.OIDC != nil:
-		d.say("PASS", "proxy token", "%s gives tokens", p.OIDC.TokenURL)
+		d.say("PASS", "proxy token", "%s gives tokens", d.cfg.Hidden.Text(p.OIDC.TokenURL))
 	case !ok:
 		d.say("WARN", "proxy token", "it does not say how long it is good; the proxy's tokens usually expire: an oidc block renews them")
 	case p.OIDC != nil:
-		d.say("PASS", "proxy token", "%s gives tokens that are good for %s", p.OIDC.TokenURL, left)
+		d.say("PASS", "proxy token", "%s gives tokens that are good for %s", d.cfg.Hidden.Text(p.OIDC.TokenURL), left)
 	case left <= 0:
 		d.say("FAIL", "proxy token", "it expired %s; get a new one, or use an oidc block", minute(end))
 	case left < 48*time.Hour:
@@ -124,6 +124,6 @@ func (d *doctor) waldur(ctx context.Context) {
 	if errors.Is(err, providers.ErrOrderGone) {
 		err = nil
 	}
-	d.judge("waldur", err, "%s takes the token", d.cfg.Waldur.URL)
+	d.judge("waldur", err, "%s takes the token", d.cfg.Hidden.Text(d.cfg.Waldur.URL))
 	d.clock(ctx, "clock, Waldur", d.cfg.Waldur.URL)
 }

@@ -46,7 +46,7 @@ func (s *session) source(files []string) (providers.Source, error) {
 	if p.OIDC != nil {
 		from = "proxy.oidc"
 	}
-	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: s.proxyTokens(p), TokenFrom: from,
+	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: s.proxyTokens(p), TokenFrom: from, Hidden: s.cfg.Hidden,
 		Timeout: p.Timeout, Transport: s.transport(),
 		Clock: waldur.Clock{Now: s.now, Sleep: waldur.Sleep, Rand: rand.Float64}, Progress: s.tellProgress})
 }
@@ -57,14 +57,14 @@ func (s *session) proxyTokens(p *config.Proxy) waldur.TokenFunc {
 		return waldur.Static(waldur.Secret(p.Token.Reveal()))
 	}
 	return waldur.ClientCredentials(waldur.OIDC{TokenURL: p.OIDC.TokenURL, ClientID: p.OIDC.ClientID,
-		ClientSecret: waldur.Secret(p.OIDC.ClientSecret.Reveal()), Scope: p.OIDC.Scope}, s.transport(), s.now)
+		ClientSecret: waldur.Secret(p.OIDC.ClientSecret.Reveal()), Scope: p.OIDC.Scope, Hidden: s.cfg.Hidden}, s.transport(), s.now)
 }
 
 // orders is Waldur. The configuration has a waldur block.
 func (s *session) orders() providers.Orders {
 	w := s.cfg.Waldur
 	return waldur.NewOrders(waldur.OrdersOptions{URL: w.URL, Token: waldur.Static(waldur.Secret(w.Token.Reveal())), Timeout: s.callbackTimeout,
-		Transport: s.transport(), Now: s.now})
+		Transport: s.transport(), Now: s.now, Hidden: s.cfg.Hidden})
 }
 
 // quotas are the quota clients of all systems.

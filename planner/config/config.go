@@ -21,6 +21,8 @@ type Config struct {
 	Approval    Approval
 	AutoApprove policy.Policy
 	Run         Run
+	// Hidden is what messages must not show: secrets, and what URLs take from files and the environment.
+	Hidden planner.Hidden
 	// State is the absolute path of the state's folder.
 	State string
 	// Overrides are in file order.

@@ -22,6 +22,8 @@ type decoder struct {
 	diags   hcl.Diagnostics
 	// opaqueURL: waldur.url depends on what was not looked at.
 	opaqueURL bool
+	// hidden collects what messages must not show.
+	hidden planner.Hidden
 }
 
 func (d *decoder) errorAt(r hcl.Range, summary, detail string, args ...any) {

@@ -31,6 +31,7 @@ func Load(path string, deps Deps, options Options) (*Config, hcl.Diagnostics) {
 	}
 	if !d.diags.HasErrors() {
 		d.decode(blocks)
+		d.config.Hidden, d.config.Settings.Waldur.Hidden = d.hidden, d.hidden
 	}
 	return d.config, sorted(d.diags)
 }

@@ -110,6 +110,9 @@ func TestURLsFromSources(t *testing.T) {
 	if c.Settings.Waldur.URL != "https://waldur.example.com/api/" {
 		t.Errorf("got %s", c.Settings.Waldur.URL)
 	}
+	if got := c.Hidden.Text("dial waldur.example.com"); got != "dial (secret)" || !c.Settings.Waldur.Hidden.Equal(c.Hidden) {
+		t.Errorf("what the URL takes from the environment is shown: %s", got)
+	}
 	for _, expr := range []string{`env("BAD_URL")`, `file("proxy.token")`, `"http://${file("proxy.token")}/"`, `[file("proxy.token")]`,
 		`{ a = 1 }[file("proxy.token")]`, `{ (file("proxy.token")) = 1 }`, `kib(file("proxy.token"))`, `"${[1][file("proxy.token")]}"`} {
 		c, diags := load(t, newWorld(), base+"waldur {\n url = "+expr+"\n"+waldurBody)

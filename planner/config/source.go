@@ -41,6 +41,7 @@ func (s section) secret(name string) Secret {
 		s.d.errorAt(attr.Expr.Range(), "Cannot read the secret "+name, "%v.", err)
 		return Secret{}
 	}
+	s.d.hidden = s.d.hidden.With(value)
 	if s.d.options.Secrets == CheckOnly {
 		return Secret{}
 	}
@@ -161,6 +162,7 @@ func (d *decoder) sourceFunction(source string, at hcl.Range) function.Function 
 			if err != nil {
 				return cty.NilVal, err
 			}
+			d.hidden = d.hidden.With(value)
 			return cty.StringVal(value).Mark(confidential), nil
 		},
 	})

@@ -10,10 +10,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
 )
 
@@ -38,10 +40,12 @@ type client struct {
 	// scheme goes before the token: Bearer for the proxy, Token for Waldur.
 	scheme string
 	now    func() time.Time
+	// hidden is what no message may show.
+	hidden planner.Hidden
 }
 
-func newClient(rt http.RoundTripper, token TokenFunc, scheme string, now func() time.Time) client {
-	return client{http: withoutRedirects(rt), token: token, scheme: scheme, now: now}
+func newClient(rt http.RoundTripper, token TokenFunc, scheme string, now func() time.Time, hidden planner.Hidden) client {
+	return client{http: withoutRedirects(rt), token: token, scheme: scheme, now: now, hidden: hidden}
 }
 
 // withoutRedirects is a client that gives a redirect as an answer: to follow one would carry the token elsewhere.
@@ -58,8 +62,9 @@ type reply struct {
 	// cut tells that the body is longer than the limit, broken that it ended too early.
 	cut    bool
 	broken error
-	// secret is the token that was sent, to be cut from what the answer says.
+	// secret is the token that was sent, hidden is that and what else no message may show.
 	secret string
+	hidden planner.Hidden
 }
 
 // do makes one request and reads at most limit bytes of the answer into buf, and of a refusal at most maxAnswerBytes. Its
@@ -79,7 +84,7 @@ func (c client) do(ctx context.Context, method, target string, body []byte, limi
 		return reply{}, noAnswer(ctx, err)
 	}
 	defer resp.Body.Close()
-	r := reply{status: resp.StatusCode, header: resp.Header, secret: token}
+	r := reply{status: resp.StatusCode, header: resp.Header, secret: token, hidden: c.hidden.With(token)}
 	if r.status/100 != 2 {
 		limit = min(limit, maxAnswerBytes) // of a refusal only the first words are shown
 	}
@@ -102,7 +107,7 @@ func (c client) request(ctx context.Context, method, target string, body []byte)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, target, from)
 	if err != nil {
-		return nil, fmt.Errorf("not a URL to ask: %s", place(target))
+		return nil, fmt.Errorf("not a URL to ask: %s", place(c.hidden, target))
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "cscs-sync")
@@ -129,11 +134,25 @@ func (r reply) detail() string {
 	if strings.HasPrefix(r.header.Get("Content-Type"), "text/html") {
 		return "HTML answer"
 	}
-	body := r.body
-	if r.secret != "" {
-		body = bytes.ReplaceAll(body, []byte(r.secret), []byte("(token)"))
+	return detailOf(r.hidden, r.body)
+}
+
+// errEcho reports an answer that repeats our token: what sends it back may show it elsewhere too.
+var errEcho = errors.New("the answer repeats our token: nothing of it is used. Have that server checked, and renew the token")
+
+// asciiEscape is JSON's other way of writing a character that needs no escape.
+var asciiEscape = regexp.MustCompile(`\\u00[0-7][0-9a-fA-F]`)
+
+// echoes reports whether the answer repeats our token, in either of JSON's forms.
+func (r reply) echoes() bool {
+	token := []byte(r.secret)
+	if len(token) == 0 || bytes.Contains(r.body, token) {
+		return len(token) > 0
 	}
-	return detailOf(body)
+	return bytes.Contains(r.body, []byte(`\u00`)) && bytes.Contains(asciiEscape.ReplaceAllFunc(r.body, func(e []byte) []byte {
+		c, _ := hex4(e[2:])
+		return []byte{byte(c)}
+	}), token)
 }
 
 // redirect is where the answer sends us, which we do not go.
@@ -141,7 +160,7 @@ func (r reply) redirect() (string, bool) {
 	if r.status < 300 || r.status > 399 {
 		return "", false
 	}
-	return place(r.header.Get("Location")), true
+	return place(r.hidden, r.header.Get("Location")), true
 }
 
 // maxRetryAfter bounds what an answer may ask us to wait.
@@ -163,12 +182,12 @@ func (r reply) retryAfter(now time.Time) time.Duration {
 }
 
 // place shows a URL as host and path, without what could hold a secret: user, query and fragment.
-func place(raw string) string {
+func place(h planner.Hidden, raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return "(unreadable URL)"
 	}
-	return printable(u.Host + u.EscapedPath())
+	return printable(h.Text(u.Host + u.EscapedPath()))
 }
 
 // StatusError is an answer that refuses.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 // maxDetail is how much of the other side's words an error repeats, in characters.
@@ -13,7 +15,7 @@ const maxDetail = 300
 
 // detailOf is what an answer says in words: the detail or status of a JSON object, a validation error's fields, else the
 // beginning of the text; shortened and printable. It is empty for an empty answer.
-func detailOf(body []byte) string {
+func detailOf(h planner.Hidden, body []byte) string {
 	body = bytes.TrimSpace(body)
 	if isHTML(body) {
 		return "HTML answer"
@@ -24,13 +26,13 @@ func detailOf(body []byte) string {
 	}
 	if json.Unmarshal(body, &said) == nil {
 		if words := detailWords(said.Detail); words != "" {
-			return printable(words)
+			return printable(h.Text(words))
 		}
 		if s, ok := said.Status.(string); ok && s != "" {
-			return printable(s)
+			return printable(h.Text(s))
 		}
 	}
-	return printable(string(body[:min(len(body), 8*maxDetail)]))
+	return printable(h.Text(string(body)))
 }
 
 // detailWords reads a detail: text, or the list that FastAPI makes of a refused query.

@@ -131,7 +131,7 @@ func FuzzOrder(f *testing.F) {
 func FuzzDetail(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		d := detailOf(text)
+		d := detailOf(planner.Hidden{}, text)
 		if strings.ContainsAny(d, "\n\r\t\x00\x1b\u202e\u200b") || !utf8.ValidString(d) || len(d) > 12*maxDetail {
 			t.Errorf("%q: %q", text, d)
 		}

@@ -128,6 +128,8 @@ func (l *listing) fetch(ctx context.Context, n int, status planner.Status) (Page
 		return Page{}, p.refusal(r)
 	case r.broken != nil:
 		return Page{}, fmt.Errorf("%s: the answer broke off after %d bytes: %w", p.place, len(r.body), r.broken)
+	case r.echoes():
+		return Page{}, fmt.Errorf("%s: %w", p.place, errEcho)
 	case r.cut:
 		return Page{}, fmt.Errorf("%s: the page is longer than %d MiB", p.place, maxPageBytes>>20)
 	case isHTML(bytes.TrimSpace(r.body)):

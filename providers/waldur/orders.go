@@ -21,6 +21,8 @@ type OrdersOptions struct {
 	// URL is waldur.url: whatever does not lie below it is not called.
 	URL   string
 	Token TokenFunc
+	// Hidden is what no message may show.
+	Hidden planner.Hidden
 	// Timeout bounds one request.
 	Timeout   time.Duration
 	Transport http.RoundTripper
@@ -35,15 +37,15 @@ type orders struct {
 
 // NewOrders is Waldur as [providers.Orders]. It is safe for concurrent use.
 func NewOrders(o OrdersOptions) providers.Orders {
-	return &orders{options: o, client: newClient(o.Transport, o.Token, "Token", o.Now)}
+	return &orders{options: o, client: newClient(o.Transport, o.Token, "Token", o.Now, o.Hidden)}
 }
 
 // own refuses URLs that are not those of a callback about its order or resource. Planning has seen to that already; the
 // token must not depend on it, nor on an outbox that was put back.
 func (o *orders) own(c planner.Callback, about planner.Subject, target string) error {
-	same, err := about.Target(planner.WaldurSettings{URL: o.options.URL}, c, target)
+	same, err := about.Target(planner.WaldurSettings{URL: o.options.URL, Hidden: o.options.Hidden}, c, target)
 	if err == nil && same != target {
-		err = fmt.Errorf("callback %s: not rewritten to waldur.url", place(target))
+		err = fmt.Errorf("callback %s: not rewritten to waldur.url", place(o.options.Hidden, target))
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", providers.ErrNotOwn, err)
@@ -61,7 +63,7 @@ const (
 func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) {
 	order, err := o.get(ctx, target)
 	if err != nil {
-		return planner.Order{}, fmt.Errorf("ask for order %s: %w", place(target), err)
+		return planner.Order{}, o.options.Hidden.Error(fmt.Errorf("ask for order %s: %w", place(o.options.Hidden, target), err))
 	}
 	return order, nil
 }
@@ -89,7 +91,7 @@ func (o *orders) get(ctx context.Context, target string) (planner.Order, error) 
 func (o *orders) Resource(ctx context.Context, target string) (providers.Resource, error) {
 	r, err := o.resource(ctx, target)
 	if err != nil {
-		return providers.Resource{}, fmt.Errorf("ask for resource %s: %w", place(target), err)
+		return providers.Resource{}, o.options.Hidden.Error(fmt.Errorf("ask for resource %s: %w", place(o.options.Hidden, target), err))
 	}
 	return r, nil
 }
@@ -135,6 +137,8 @@ func (o *orders) read(ctx context.Context, target string) ([]byte, error) {
 		return nil, o.refusal(target, r)
 	case r.broken != nil:
 		return nil, fmt.Errorf("the answer broke off: %w", r.broken)
+	case r.echoes():
+		return nil, errEcho
 	case isHTML(bytes.TrimSpace(r.body)):
 		return nil, errors.New("an HTML page instead of JSON; is waldur.url the URL of the API?")
 	}
@@ -160,7 +164,7 @@ func (o *orders) within(ctx context.Context) (context.Context, context.CancelFun
 }
 
 func (o *orders) refusal(target string, r reply) error {
-	e := &StatusError{Place: place(target), Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
+	e := &StatusError{Place: place(o.options.Hidden, target), Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
 	if to, ok := r.redirect(); ok {
 		e.Detail, e.Hint = "it redirects to "+to, "redirects are not followed; check waldur.url"
 	}
@@ -175,6 +179,12 @@ func (o *orders) refusal(target string, r reply) error {
 
 // Send implements [providers.Orders].
 func (o *orders) Send(ctx context.Context, call providers.Call) providers.Answer {
+	a := o.send(ctx, call)
+	a.Err = o.options.Hidden.Error(a.Err)
+	return a
+}
+
+func (o *orders) send(ctx context.Context, call providers.Call) providers.Answer {
 	if err := o.own(call.Callback, call.About, call.URL); err != nil {
 		return providers.Answer{Err: err}
 	}
@@ -183,10 +193,10 @@ func (o *orders) Send(ctx context.Context, call providers.Call) providers.Answer
 	var buf bytes.Buffer
 	r, err := o.client.do(ctx, http.MethodPost, call.URL, call.Body, maxAnswerBytes, &buf)
 	if err != nil {
-		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, place(call.URL), err)}
+		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, place(o.options.Hidden, call.URL), err)}
 	}
 	if err := r.notWaldurs(); err != nil {
-		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, place(call.URL), err)}
+		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, place(o.options.Hidden, call.URL), err)}
 	}
 	a := providers.Answer{Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
 	if to, ok := r.redirect(); ok {

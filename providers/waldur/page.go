@@ -125,7 +125,7 @@ func isPage(text []byte) bool {
 func (p *parser) envelope(page *Page) error {
 	p.problem = ""
 	if p.got[pageResources].kind == kindMissing && p.got[pageDetail].kind != kindMissing {
-		return errors.New("this is an error answer, not a listing: " + detailOf(p.text))
+		return errors.New("this is an error answer, not a listing: " + detailOf(planner.Hidden{}, p.text))
 	}
 	if s := string(p.str(pageStatus)); p.problem == "" && s != "success" {
 		return fmt.Errorf("status is %.40q, want \"success\"", s)

@@ -38,6 +38,8 @@ type ProxyOptions struct {
 	Token TokenFunc
 	// TokenFrom says where people set the token, for the message that it is refused: "proxy.token".
 	TokenFrom string
+	// Hidden is what no message may show.
+	Hidden planner.Hidden
 	// Timeout bounds a whole listing, with all its pages, tries and pauses.
 	Timeout   time.Duration
 	Transport http.RoundTripper
@@ -62,12 +64,12 @@ type proxy struct {
 func NewProxy(o ProxyOptions) (providers.Source, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("proxy.url: want http or https, a host and a path, got %s", place(o.URL))
+		return nil, fmt.Errorf("proxy.url: want http or https, a host and a path, got %s", place(o.Hidden, o.URL))
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("proxy.url: %s: a user, a query or a fragment does not belong there", place(o.URL))
+		return nil, fmt.Errorf("proxy.url: %s: a user, a query or a fragment does not belong there", place(o.Hidden, o.URL))
 	}
-	return &proxy{options: o, url: u, place: place(o.URL), maxKept: maxKept, client: newClient(o.Transport, o.Token, "Bearer", o.Clock.Now)}, nil
+	return &proxy{options: o, url: u, place: place(o.Hidden, o.URL), maxKept: maxKept, client: newClient(o.Transport, o.Token, "Bearer", o.Clock.Now, o.Hidden)}, nil
 }
 
 // Name implements [providers.Source].
@@ -103,6 +105,11 @@ func keyText(k planner.Key) string {
 // pages, or in two of the listings, or a page has another total, all is read again; after 3 tries the error is a
 // [ChangedError] or [MovedError]. Which of two places of an item is the newer one is never guessed.
 func (p *proxy) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
+	items, err := p.list(ctx, statuses)
+	return items, p.options.Hidden.Error(err)
+}
+
+func (p *proxy) list(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.options.Timeout, &LateError{p.options.Timeout})
 	defer cancel()
 	var err error

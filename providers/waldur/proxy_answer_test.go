@@ -154,5 +154,5 @@ func TestTokenInTheAnswer(t *testing.T) {
 		w.WriteHeader(401)
 		fmt.Fprintf(w, `{"detail":"bad header %s"}`, req.Header.Get("Authorization"))
 	})
-	r.fails(t, "bad header Bearer (token)")
+	r.fails(t, "bad header Bearer (secret)")
 }
