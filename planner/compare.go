@@ -242,7 +242,9 @@ func (c *comparison) parents() {
 			c.changeDirectory(n, nil, &d)
 			c.wideMode(n, &d)
 			c.add(d)
-		case n.place >= 0:
+		case n.place >= 0 && c.finishParent(n, &d):
+			c.add(d)
+		case n.place >= 0 && c.g.world.Settings.Parents == ParentsEnforce:
 			c.enforce(n, &d)
 		}
 	}

@@ -61,7 +61,7 @@ func (g *Graph) observes(n *node) bool {
 	case n.storage == "" || !g.decides(n) || !n.managed || n.verdict != nil:
 		return false
 	case n.isNode():
-		return g.world.Settings.Parents == ParentsEnforce && g.nodeAt(n.storage) == n
+		return g.nodeAt(n.storage) == n && (g.world.Settings.Parents == ParentsEnforce || g.leftUnfinished(n))
 	}
 	return n.wish != wishNothing || n.item.Status == StatusRemoved
 }

@@ -12,8 +12,33 @@ func (c *comparison) unfinished(n *node, d *decision, dir *Directory) (Record, b
 // finishCreate plans the rest of a create. The engine looks whether the directory is still empty.
 func (c *comparison) finishCreate(n *node, r Record, dir Directory, d *decision) Reason {
 	c.create(n, dir, d)
+	d.finishes(r, dir)
+	return Reason{}
+}
+
+// finishParent plans the rest of making a tenant's or customer's directory; false if it is not unfinished. Existing ones stay
+// as they are, but one that an apply left closed keeps everybody out.
+func (c *comparison) finishParent(n *node, d *decision) bool {
+	dir := c.seen.Directories[n.place]
+	r, ok := c.unfinished(n, d, &dir)
+	if !ok || dir.State != DirPresent || n.hold != nil {
+		return false
+	}
+	d.action.Kind = Create
+	c.changeDirectory(n, nil, d)
+	c.wideMode(n, d)
+	d.finishes(r, dir)
+	return true
+}
+
+func (d *decision) finishes(r Record, dir Directory) {
 	d.action.Inode = dir.Inode
 	d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Unfinished, "an apply made it " + day(r.At) + ", could not finish it, and " +
-		"left it empty and closed: it is finished now"})
-	return Reason{}
+		"left it closed: it is finished now"})
+}
+
+// leftUnfinished reports whether an apply left a directory of the node unfinished.
+func (g *Graph) leftUnfinished(n *node) bool {
+	_, ok := g.world.Recorded.Records.Unfinished(n.item.Key)
+	return ok
 }

@@ -80,3 +80,30 @@ func TestUnfinishedRecords(t *testing.T) {
 		t.Errorf("%+v, %t", u, ok)
 	}
 }
+
+// A customer's directory that an apply left closed is finished, although existing ones stay as they are.
+func TestUnfinishedParents(t *testing.T) {
+	m := newModel()
+	asWanted(m, "bio", 30500)
+	const at = "capstor/store/cscs/eth"
+	m.put(at, 0, 0o700)
+	all := items(project("bio", 30500))
+	var customer planner.Item
+	for _, it := range all {
+		if it.MountPath == "/capstor/store/cscs/eth" {
+			customer = it
+		}
+	}
+	r := planner.Record{Key: customer.Key, Address: customer.MountPath, System: "capstor", Storage: at, Target: customer.Target, Inode: m.dirs[at].Inode, Unfinished: true}
+	p, _ := plan(&planner.World{Items: all, Recorded: records(r)}, m)
+	if len(p.Core.Actions) != 1 || p.Core.Actions[0].Kind != planner.Create || p.Core.Actions[0].Inode != r.Inode || p.Core.Actions[0].Key != customer.Key {
+		t.Errorf("actions are %+v", p.Core.Actions)
+	}
+	r.Inode++
+	if p, _ = plan(&planner.World{Items: all, Recorded: records(r)}, m); len(p.Core.Actions) != 0 {
+		t.Errorf("another directory stands there: %+v", p.Core.Actions)
+	}
+	if p, _ = plan(&planner.World{Items: all}, m); len(p.Core.Actions) != 0 {
+		t.Errorf("nothing is recorded of it: %+v", p.Core.Actions)
+	}
+}

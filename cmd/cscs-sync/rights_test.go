@@ -177,3 +177,36 @@ func TestSetgidThatDoesNotStick(t *testing.T) {
 		t.Errorf("recorded are\n%s", list)
 	}
 }
+
+// TestACustomerLeftClosed: a customer's directory whose mode does not stick is left closed. The next plan finishes it, before
+// the resources in it.
+func TestACustomerLeftClosed(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	s.create("bio", 31000)
+	s.ok("plan", "--out", "p.plan")
+	s.ok("approve", "p.plan")
+	strace := s.strace([]string{"-qq", "-P", filepath.Join(s.dir, "mnt/capstor/store/cscs/eth"), "-e", "trace=fchmod",
+		"-e", "inject=fchmod:error=EIO:when=1"}, "apply", "p.plan")
+	out, err := strace.CombinedOutput()
+	if code := exitOf(t, err); code != exitPartial || !strings.Contains(string(out), "cscs/eth: failed") || s.exists("capstor/store/cscs/eth/bio")() {
+		t.Fatalf("exit %d\n%s\n%s", code, out, s.tree())
+	}
+	if want := "capstor/store/cscs/eth drwx------ 0:0"; !strings.Contains(s.tree(), want) {
+		t.Errorf("there is no %s:\n%s", want, s.tree())
+	}
+	plan := s.ok("plan", "--out", "p.plan")
+	if strings.Count(plan, "will be created") != 2 || !strings.Contains(plan, "could not finish it") {
+		t.Errorf("the next plan:\n%s", plan)
+	}
+	s.ok("approve", "p.plan")
+	s.ok("apply", "p.plan")
+	for _, want := range []string{"capstor/store/cscs/eth drwxrwxr-x 0:0", "capstor/store/cscs/eth/bio dgrwxrwx--- 0:31000"} {
+		if !strings.Contains(s.tree(), want) {
+			t.Errorf("there is no %s:\n%s", want, s.tree())
+		}
+	}
+	if list := s.ok("state", "list"); strings.Contains(list, "unfinished") {
+		t.Errorf("recorded are\n%s", list)
+	}
+}

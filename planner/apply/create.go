@@ -28,12 +28,15 @@ func (e *Engine) create(ctx context.Context, job *Job, w *Work, o *outcome) erro
 		return err
 	}
 	seen, closing := e.leaveClosed(d)
-	if w.Record.Key.Item != "" && !a.Target.IsNode() {
-		o.inode = seen.Inode
-		o.record = &planner.Record{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Target: a.Target, Inode: seen.Inode,
-			Born: seen.Born, Owner: seen.Owner, Group: seen.Group, Mode: seen.Mode, Plan: job.ID, At: e.Now().UTC(), Unfinished: true}
-	}
+	e.recordUnfinished(job, a, o, seen)
 	return errors.Join(err, closing)
+}
+
+// recordUnfinished has a directory recorded as one that we made, and that is to be finished.
+func (e *Engine) recordUnfinished(job *Job, a *planner.Action, o *outcome, seen planner.Directory) {
+	o.inode = seen.Inode
+	o.record = &planner.Record{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Target: a.Target, Inode: seen.Inode,
+		Born: seen.Born, Owner: seen.Owner, Group: seen.Group, Mode: seen.Mode, Plan: job.ID, At: e.Now().UTC(), Unfinished: true}
 }
 
 // finishNew does all that is to be done about a new directory.

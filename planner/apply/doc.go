@@ -11,9 +11,9 @@
 //	restore  rename → sync → quota → owner → mode → sync → look again
 //
 // Only what was seen counts as done. A step that fails leaves a new directory closed to all but root, and recorded as
-// unfinished: the next plan finishes it. An old directory has in between no more than its old and new mode share. The callbacks of a
-// resource follow when its storage is done, and the archive's approve comes before it: a refusal, or no answer, moves
-// nothing, and the manifest is removed again.
+// unfinished: the next plan finishes it. A mode that does not stick leaves an old directory no wider than it was. The
+// callbacks of a resource follow when its storage is done, and the archive's approve comes before it: a refusal, or no
+// answer, moves nothing, and the manifest is removed again.
 //
 // # Killed at any point
 //

@@ -29,14 +29,16 @@ func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job
 		}
 		e.tell(Event{Action: p.action, Step: "begin"})
 		err := errors.Join(e.held(p.action.Address), e.parentsOf(p.action))
+		o := &outcome{index: p.index}
 		if err == nil {
-			err = e.makeParent(job, p)
+			err = e.makeParent(job, p, o)
 		}
 		e.parents[p.path] = err
 		if p.index < 0 {
 			continue
 		}
-		outcomes = append(outcomes, &outcome{index: p.index, err: err})
+		o.err = err
+		outcomes = append(outcomes, o)
 		results[p.index].Status, results[p.index].Err = statusOf(err), err
 		e.tell(Event{Action: p.action, Step: "end", Status: results[p.index].Status, Err: err})
 	}
@@ -88,45 +90,53 @@ func (e *Engine) plainParent(system, path string) *planner.Action {
 			{Attribute: planner.Group, After: planner.Number(uint64(e.RootGID))}, {Attribute: planner.ModeAttr, After: planner.ModeValue(0o755)}}}
 }
 
-func (e *Engine) makeParent(job *Job, p parent) error {
+func (e *Engine) makeParent(job *Job, p parent, o *outcome) error {
 	e.reached("make parent")
 	d, err := e.Storage.Make(p.system, p.path)
 	if errors.Is(err, ErrExists) {
-		return e.finishParent(job, p)
+		return e.finishParent(job, p, o)
 	}
 	if err != nil {
 		return err
 	}
 	defer d.Close()
 	e.reached("made parent")
-	return e.settleParent(p, d)
+	return e.settleParent(job, p, o, d)
 }
 
-// settleParent does what is left to do about a new directory above. If that fails, only root can enter it.
-func (e *Engine) settleParent(p parent, d Directory) error {
+// settleParent does what is left to do about a new directory above. If that fails, only root can enter it, and the next plan
+// finishes it.
+func (e *Engine) settleParent(job *Job, p parent, o *outcome, d Directory) error {
 	err := dropACLs(p.action, d)
 	if err == nil {
-		err = e.settle(&Work{Action: p.action}, &outcome{}, d)
+		err = e.settle(&Work{Action: p.action}, o, d)
 	}
-	if err != nil {
-		_, closing := e.leaveClosed(d)
+	if err == nil {
+		o.forget = p.action.Inode != 0 // it was recorded as unfinished
+		return nil
+	}
+	seen, closing := e.leaveClosed(d)
+	if p.index >= 0 {
+		e.recordUnfinished(job, p.action, o, seen)
 		return errors.Join(err, closing)
 	}
-	return nil
+	return errors.Join(fmt.Errorf("%w; it is left closed. Once the cause is gone, run `rmdir %s` below storage.root, then plan again", err, p.path),
+		closing)
 }
 
-// finishParent leaves an existing directory as it is, unless a killed apply of this plan left it half made, or not synced.
-func (e *Engine) finishParent(job *Job, p parent) error {
-	d, err := e.Storage.Open(p.system, p.path, 0)
+// finishParent leaves an existing directory as it is, unless an apply left it unfinished, or a killed apply of this plan left
+// it half made, or not synced.
+func (e *Engine) finishParent(job *Job, p parent, o *outcome) error {
+	d, err := e.Storage.Open(p.system, p.path, p.action.Inode)
 	if err != nil {
 		return fmt.Errorf("make %s: %w", p.path, err)
 	}
 	defer d.Close()
 	switch {
+	case p.action.Inode != 0, job.Resumed && e.halfMade(d, p.action, d.Observe()):
+		return e.settleParent(job, p, o, d)
 	case !job.Resumed:
 		return nil
-	case e.halfMade(d, p.action, d.Observe()):
-		return e.settleParent(p, d)
 	}
 	return d.Sync() // the kill may have come before that
 }

@@ -167,20 +167,12 @@ func (e *Engine) tag(ctx context.Context, stop <-chan struct{}, a *planner.Actio
 	return nil
 }
 
-// settle gives a directory its owner, group and mode, syncs it, and looks whether it is as wanted now. Where both change, it
-// has only the bits that old and new mode share until its new owner has it, and also if a step fails.
+// settle gives a directory its owner, group and mode, syncs it, and looks whether it is as wanted now. A mode that does not
+// stick leaves the bits that the old and the new one share: no more than it had.
 func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 	a := w.Action
 	now := d.Observe()
-	mode, _ := wanted(a, planner.ModeAttr, planner.ModeValue(now.Mode)).Mode()
-	shared := now.Mode & mode
 	if changes(a, planner.Owner, planner.Group) {
-		if shared != now.Mode {
-			if err := d.Chmod(shared); err != nil {
-				return err
-			}
-			e.reached("narrowed")
-		}
 		owner, _ := wanted(a, planner.Owner, planner.Number(uint64(now.Owner))).Number()
 		group, _ := wanted(a, planner.Group, planner.Number(uint64(now.Group))).Number()
 		if err := d.Own(planner.UID(owner), planner.GID(group)); err != nil {
@@ -189,8 +181,9 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 		e.reached("own")
 	}
 	if changes(a, planner.ModeAttr) {
+		mode, _ := wanted(a, planner.ModeAttr, planner.Value{}).Mode()
 		if err := d.Chmod(mode); err != nil {
-			return errors.Join(err, e.narrow(d, shared))
+			return errors.Join(err, e.narrow(d, now.Mode&mode))
 		}
 		e.reached("mode")
 	}

@@ -72,17 +72,24 @@ func TestSetgidThatDoesNotStick(t *testing.T) {
 			t.Errorf("%s is left with owner %d, group %d, mode %s", name, d.Owner, d.Group, d.Mode)
 		}
 	}
-}
-
-// A directory whose mode and owner both change has in between only the bits that both modes share.
-func TestNobodyGetsMoreInBetween(t *testing.T) {
-	w := newWorld(t)
-	x := work(planner.Update, "bio")
-	x.Action.Inode = w.put("capstor/bio", 0, 5, 0o2775).Inode
-	x.Action.Changes = []planner.Change{{Attribute: planner.Group, Before: planner.Number(5), After: planner.Number(30500)},
-		{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o2775), After: planner.ModeValue(0o2750)}}
-	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
-	w.wantLog("open capstor/bio", "mode 2755 bio", "own 0:30500 bio", "mode 2750 bio", "sync bio")
+	if r := w.records(); len(r) != 2 || !r[0].Unfinished || !r[1].Unfinished {
+		t.Fatalf("recorded is %+v", r)
+	}
+	w.noSetgid = false
+	tenant.Action.Inode = w.dirs["capstor/tenant"].Inode
+	w.check(w.store.Update(func(tx *state.Tx) error {
+		_, err := tx.Begin(state.PlanStart{ID: "sha256:next", Made: now, Who: "root"})
+		return err
+	}))
+	job := Job{ID: "sha256:next", Work: []Work{tenant}}
+	results, err := w.engine().Run(t.Context(), nil, job)
+	w.check(err)
+	if d := w.dirs["capstor/tenant"]; results[0].Status != Done || d.Mode != 0o2770 || d.Group != 30500 {
+		t.Errorf("the next plan leaves it %s, mode %s: %v", results[0].Status, d.Mode, results[0].Err)
+	}
+	if r := w.records(); len(r) != 1 || r[0].Address != "/capstor/bio" {
+		t.Errorf("recorded is %+v", r)
+	}
 }
 
 // A directory that cannot be closed again is said to be open.
