@@ -129,8 +129,7 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 func (c *comparison) undelivered(n *node) Reason {
 	for _, u := range c.g.world.Recorded.Undelivered {
 		if u.Key == n.item.Key && u.Order == n.order {
-			return Reason{reason.Undelivered, fmt.Sprintf("its callback %s waits to be delivered since %s: %s; see `cscs-sync callbacks list`",
-				u.Callback, day(u.Since), u.Problem)}
+			return Reason{reason.Undelivered, fmt.Sprintf("its callback %s %s; see `cscs-sync callbacks list`", u.Callback, u.Words(day))}
 		}
 	}
 	return Reason{}

@@ -114,3 +114,18 @@ type Undelivered struct {
 	Problem string `json:"problem"`
 	Parked  bool   `json:"parked"`
 }
+
+// Words says since when a callback waits, and why, for a sentence about it; show writes the time.
+func (u *Undelivered) Words(show func(time.Time) string) string {
+	words := "waits to be delivered"
+	if u.Parked {
+		words = "is parked until a person looks at it"
+	}
+	if !u.Since.IsZero() {
+		words += ", since " + show(u.Since)
+	}
+	if u.Problem != "" {
+		words += ": " + Clause(u.Problem)
+	}
+	return words
+}

@@ -2,6 +2,9 @@ package planner
 
 import "strings"
 
+// Clause is a text from elsewhere without the punctuation at its end, to stand inside a sentence.
+func Clause(s string) string { return strings.TrimRight(s, " .;:,") }
+
 func compareStrings(a, b [3]string) int {
 	for i := range a {
 		if c := strings.Compare(a[i], b[i]); c != 0 {

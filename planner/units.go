@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 )
@@ -51,6 +52,23 @@ func (m Mode) Letters() string {
 	special(0o2000, 5, 's', 'S')
 	special(0o1000, 8, 't', 'T')
 	return string(b)
+}
+
+// MarshalJSON writes a mode as four octal digits in a string, as everywhere in JSON: "2770".
+func (m Mode) MarshalJSON() ([]byte, error) { return []byte(`"` + m.String() + `"`), nil }
+
+// UnmarshalJSON reads four octal digits in a string; and a number, which manifests and states of earlier builds have.
+func (m *Mode) UnmarshalJSON(b []byte) error {
+	if n, err := strconv.ParseUint(string(b), 10, 16); err == nil && Mode(n)&^ModeBits == 0 {
+		*m = Mode(n)
+		return nil
+	}
+	mode, special, err := ParseMode(string(bytes.Trim(b, `"`)))
+	if err != nil || !special || len(b) != 6 {
+		return fmt.Errorf("mode %s: want four octal digits in a string, such as \"2770\"", b)
+	}
+	*m = mode
+	return nil
 }
 
 // ParseMode reads three or four octal digits. Three digits say nothing about setuid, setgid and sticky:

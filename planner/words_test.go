@@ -1,9 +1,11 @@
 package planner_test
 
 import (
+	"encoding/json"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -66,5 +68,40 @@ func TestNoDangerOfAQuotaThatStays(t *testing.T) {
 	a, _ := action(t, p, bio)
 	if code, _ := refusal(p, bio); code != "usage_unknown" || len(a.Changes) != 1 || len(a.Danger) != 0 {
 		t.Errorf("refused with %q; changes %v, dangers %v, want the mode alone and no danger", code, a.Changes, a.Danger)
+	}
+}
+
+// TestModeJSON: a mode is four octal digits in a string; numbers, of earlier builds, are read.
+func TestModeJSON(t *testing.T) {
+	for text, want := range map[string]planner.Mode{`"2770"`: 0o2770, `"0700"`: 0o700, "1528": 0o2770, "0": 0} {
+		var m planner.Mode
+		if err := json.Unmarshal([]byte(text), &m); err != nil || m != want {
+			t.Errorf("%s: %v, %v", text, m, err)
+		}
+	}
+	for _, text := range []string{`"770"`, `"2778"`, `2770.5`, `-1`, `4096`, `"0o2770"`, `{}`, `"27700"`} {
+		var m planner.Mode
+		if err := json.Unmarshal([]byte(text), &m); err == nil {
+			t.Errorf("%s is taken as %v", text, m)
+		}
+	}
+	b, err := json.Marshal(planner.Archived{Mode: 0o2770})
+	if err != nil || !strings.Contains(string(b), `"mode":"2770"`) {
+		t.Errorf("%s, %v", b, err)
+	}
+}
+
+// TestUndeliveredWords: no time, no reason and no full stop leave a hole in the sentence.
+func TestUndeliveredWords(t *testing.T) {
+	day := func(at time.Time) string { return at.Format("2006-01-02") }
+	for want, u := range map[string]planner.Undelivered{
+		"waits to be delivered":                                                           {},
+		"waits to be delivered, since 2026-11-22: 503":                                    {Since: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), Problem: "503"},
+		"is parked until a person looks at it: 409 Valid states for operation: executing": {Parked: true, Problem: "409 Valid states for operation: executing."},
+		"is parked until a person looks at it":                                            {Parked: true},
+	} {
+		if got := u.Words(day); got != want {
+			t.Errorf("%+v: %q, want %q", u, got, want)
+		}
 	}
 }

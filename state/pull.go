@@ -12,24 +12,25 @@ import (
 // PullVersion is the version of the document that [Store.Pull] writes.
 const PullVersion = "1.0"
 
-// pulled is that document. Values are as they are stored, but for records, which are stored in a binary form.
+// pulled is that document. Values are as they are stored, but for records, which are stored in a binary form, and what is
+// archived, whose modes earlier builds stored as numbers.
 type pulled struct {
-	Version   string            `json:"format_version"`
-	Format    int               `json:"state_format"`
-	At        time.Time         `json:"at"`
-	Head      string            `json:"head"`
-	IndexAt   time.Time         `json:"index_at"`
-	Roots     json.RawMessage   `json:"roots"`
-	Records   []planner.Record  `json:"records"`
-	Archive   []json.RawMessage `json:"archive"`
-	Holds     []json.RawMessage `json:"holds"`
-	Index     []json.RawMessage `json:"index"`
-	Plans     []json.RawMessage `json:"plans"`
-	Touched   json.RawMessage   `json:"touched"`
-	Journal   json.RawMessage   `json:"journal"`
-	Outbox    []json.RawMessage `json:"outbox"`
-	Approvals []json.RawMessage `json:"approvals"`
-	History   []json.RawMessage `json:"history"`
+	Version   string             `json:"format_version"`
+	Format    int                `json:"state_format"`
+	At        time.Time          `json:"at"`
+	Head      string             `json:"head"`
+	IndexAt   time.Time          `json:"index_at,omitzero"`
+	Roots     json.RawMessage    `json:"roots"`
+	Records   []planner.Record   `json:"records"`
+	Archive   []planner.Archived `json:"archive"`
+	Holds     []json.RawMessage  `json:"holds"`
+	Index     []json.RawMessage  `json:"index"`
+	Plans     []json.RawMessage  `json:"plans"`
+	Touched   json.RawMessage    `json:"touched"`
+	Journal   json.RawMessage    `json:"journal"`
+	Outbox    []json.RawMessage  `json:"outbox"`
+	Approvals []json.RawMessage  `json:"approvals"`
+	History   []json.RawMessage  `json:"history"`
 }
 
 // Pull writes the whole state to w, as one JSON document that ends in a line feed. The state is read in one batch
@@ -55,7 +56,7 @@ func (tx *Tx) pull() (pulled, error) {
 		bucket string
 		into   *[]json.RawMessage
 	}{
-		{bucketArchive, &doc.Archive}, {bucketHolds, &doc.Holds}, {bucketIndex, &doc.Index},
+		{bucketHolds, &doc.Holds}, {bucketIndex, &doc.Index},
 		{bucketPlans, &doc.Plans}, {bucketOutbox, &doc.Outbox}, {bucketApprovals, &doc.Approvals}, {bucketHistory, &doc.History},
 	}
 	for _, l := range lists {
@@ -65,6 +66,11 @@ func (tx *Tx) pull() (pulled, error) {
 		}
 		*l.into = append([]json.RawMessage{}, values...)
 	}
+	archived, err := all[planner.Archived](tx, bucketArchive)
+	if err != nil {
+		return pulled{}, err
+	}
+	doc.Archive = append([]planner.Archived{}, archived...)
 	records, err := tx.Records()
 	if err != nil {
 		return pulled{}, err

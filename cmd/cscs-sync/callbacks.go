@@ -80,12 +80,14 @@ func (a *app) listCallbacks(asJSON bool) error {
 	}
 	var b strings.Builder
 	for _, d := range waiting {
-		how := "tried " + count(d.Tries, "time") + ", again after " + minute(d.Next)
+		how := "tried " + count(d.Tries, "time") + ", again as soon as something is sent"
 		switch {
 		case d.Parked:
 			how = "parked: retry or drop it"
 		case d.Tries == 0:
 			how = "not tried yet"
+		case !d.Next.IsZero():
+			how = "tried " + count(d.Tries, "time") + ", again after " + minute(d.Next)
 		}
 		fmt.Fprintf(&b, "%d  %s of %s\n    since %s, %s\n", d.Seq, d.Callback, planfile.Quote(d.Address), minute(d.Since), how)
 		if d.Problem != "" {

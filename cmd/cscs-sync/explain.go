@@ -208,7 +208,7 @@ func (e *explanation) policy(i int) {
 	case e.begun[key] != "":
 		e.line("policy", "the loop has begun a plan for it, and goes on with that plan by itself:")
 		e.verbatim("", planfile.Escape(e.begun[key]))
-	case d.Approved && !e.trusts:
+	case (d.Approved || d.Code.Later()) && !e.trusts:
 		e.line("policy", "allows it, but holds everything until one plan approved by a person has been applied on this state")
 	case d.Approved:
 		e.line("policy", "%s: the loop does it by itself", d.Rule)
@@ -313,7 +313,7 @@ func (e *explanation) lately(k planner.Key) error {
 	e.tries(k)
 	for _, u := range e.p.recorded.Undelivered {
 		if u.Key == k {
-			e.line("outbox", "%s waits since %s: %s", u.Callback, minute(u.Since), u.Problem)
+			e.line("outbox", "%s %s", u.Callback, u.Words(minute))
 		}
 	}
 	return e.store.View(func(tx *state.Tx) error {

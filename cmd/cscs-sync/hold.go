@@ -193,7 +193,12 @@ func (a *app) listHolds(asJSON bool) error {
 }
 
 // minute is a time as tables show it.
-func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+func minute(t time.Time) string {
+	if t.IsZero() {
+		return "an unknown time"
+	}
+	return t.UTC().Format("2006-01-02 15:04 UTC")
+}
 
 // printJSON prints a value as one JSON document.
 func (a *app) printJSON(v any) error {

@@ -131,7 +131,7 @@ func (o *verifyOptions) onNode(s *session, p *approved, v *verification) (begun 
 	if err := p.configurationChanged(&s.cfg.Settings); err != nil {
 		v.add("current", false, err.Error())
 	} else {
-		v.add("current", true, "it was made under this configuration")
+		v.add("current", true, "systems, storage, approval and waldur.url are as when it was made; apply compares overrides and what the proxy lists")
 	}
 	err = s.store.View(func(tx *state.Tx) (err error) {
 		var at time.Time

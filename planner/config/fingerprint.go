@@ -21,11 +21,11 @@ func fingerprint(c *Config) string {
 		Storage  Storage
 		Tera     planner.Bytes
 		MinGID   planner.GID
-		MaxMode  planner.Mode
+		MaxMode  uint16
 		Parents  planner.ParentsPolicy
 		Approval Approval
 		Waldur   string
-	}{1, c.Settings.Systems, c.Storage, c.Settings.Tera, c.Settings.MinGID, c.Settings.MaxMode, c.Settings.Parents, c.Approval, c.Settings.Waldur.URL})
+	}{1, c.Settings.Systems, c.Storage, c.Settings.Tera, c.Settings.MinGID, uint16(c.Settings.MaxMode), c.Settings.Parents, c.Approval, c.Settings.Waldur.URL})
 	if err != nil {
 		return "" // not possible: plain data
 	}
@@ -45,7 +45,7 @@ func parts(c *Config) []planner.ConfigurationPart {
 		list = append(list, planner.ConfigurationPart{Name: name, Digest: hex.EncodeToString(sum[:6])})
 	}
 	add("approval", c.Approval)
-	add("storage", c.Storage, c.Settings.Tera, c.Settings.MinGID, c.Settings.MaxMode, c.Settings.Parents)
+	add("storage", c.Storage, c.Settings.Tera, c.Settings.MinGID, uint16(c.Settings.MaxMode), c.Settings.Parents)
 	for _, s := range c.Settings.Systems {
 		add(fmt.Sprintf("system %q", s.Name), s)
 	}
