@@ -80,7 +80,7 @@ func (o *approveOptions) run(a *app, path string) error {
 		return err
 	}
 	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s", planfile.ShortID(planfile.ID(file.Plan.Core)),
-		planfile.Escape(made.Message.Name), path)
+		planfile.Escape(made.Message.Name), planfile.ShellWord(path))
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err 
 		if err := s.recordSeen(now); err != nil {
 			return err
 		}
-		s.tell("Plan %s has nothing to do.", p.name())
+		s.tell("Plan %s has nothing to do.", planfile.ShellWord(p.name()))
 		if o.json {
 			newReport(s.app, p, true, o.quiet).end(nil, state.Done)
 		}

@@ -206,5 +206,5 @@ func (a *app) printJSON(v any) error {
 	if err != nil {
 		return err
 	}
-	return a.print(string(b) + "\n")
+	return a.print(string(planfile.EscapeJSON(b)) + "\n")
 }

@@ -151,10 +151,11 @@ func (a *app) writePlan(path string, p *planner.Plan) error {
 		return err
 	}
 	if len(p.Core.Actions) == 0 {
-		a.tell("\nSaved the plan to %s. It has no actions: there is nothing to approve or to apply.", path)
+		a.tell("\nSaved the plan to %s. It has no actions: there is nothing to approve or to apply.", planfile.ShellWord(path))
 		return nil
 	}
-	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n    cscs-sync approve %s\n    cscs-sync apply %s", path, path, path)
+	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n    cscs-sync approve %s\n    cscs-sync apply %s",
+		planfile.ShellWord(path), planfile.ShellWord(path), planfile.ShellWord(path))
 	return nil
 }
 

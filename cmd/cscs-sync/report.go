@@ -224,7 +224,7 @@ func statusWords(s apply.Status) string {
 func (r *report) next(results []apply.Result, counts map[string]int, result state.Result) {
 	switch {
 	case result == state.Interrupted && r.plan.path != "":
-		fmt.Fprintf(r.out, "To continue where it stopped: cscs-sync apply %s\n", r.plan.path)
+		fmt.Fprintf(r.out, "To continue where it stopped: cscs-sync apply %s\n", planfile.ShellWord(r.plan.path))
 	case result == state.Interrupted:
 		fmt.Fprintf(r.out, "Plan %s has begun; end it with `cscs-sync state abandon %s`, then apply again.\n",
 			planfile.ShortID(r.plan.id), r.plan.id)
@@ -241,5 +241,5 @@ func (r *report) line(v any) {
 	if err != nil {
 		return
 	}
-	fmt.Fprintf(r.out, "%s\n", b)
+	fmt.Fprintf(r.out, "%s\n", planfile.EscapeJSON(b))
 }

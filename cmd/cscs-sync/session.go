@@ -108,7 +108,7 @@ func (a *app) readSigners(path string) (*approval.Signers, error) {
 		return nil, fmt.Errorf("allowed signers %s: %w", path, err)
 	}
 	for _, p := range signers.Problems() {
-		a.tell("Warning: %s: %v", path, p)
+		a.tell("Warning: %s: %v", planfile.Escape(path), p)
 	}
 	return signers, nil
 }

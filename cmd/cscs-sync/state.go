@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -72,7 +73,11 @@ func (a *app) statePullCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return s.store.Pull(a.stdout)
+		var document bytes.Buffer
+		if err := s.store.Pull(&document); err != nil {
+			return err
+		}
+		return a.print(string(planfile.EscapeJSON(document.Bytes())))
 	}
 	return cmd
 }

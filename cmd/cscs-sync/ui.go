@@ -39,7 +39,11 @@ func (a *app) print(s string) error {
 
 // tell writes a remark for people to stderr.
 func (a *app) tell(format string, args ...any) {
-	fmt.Fprintf(besideProgress{a, a.stderr}, format+"\n", args...)
+	lines := strings.Split(fmt.Sprintf(format, args...), "\n")
+	for i := range lines {
+		lines[i] = planfile.Escape(lines[i])
+	}
+	fmt.Fprintln(besideProgress{a, a.stderr}, strings.Join(lines, "\n"))
 }
 
 // colored tells whether a stream gets colour.

@@ -189,7 +189,7 @@ func (o *verifyOptions) show(a *app, v *verification) error {
 		if err != nil {
 			return err
 		}
-		return a.print(string(b) + "\n")
+		return a.print(string(planfile.EscapeJSON(b)) + "\n")
 	}
 	var b strings.Builder
 	if v.ID != "" {

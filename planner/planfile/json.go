@@ -128,6 +128,10 @@ func refusalsOf(list []planner.Refusal, kind planner.ActionKind) []jsonResource 
 	return out
 }
 
+// EscapeJSON writes what is not visible in a JSON document, and would act on a terminal, as \u escapes: the same document, of
+// which nothing can be hidden.
+func EscapeJSON(data []byte) []byte { return hideNothing(data) }
+
 // hideNothing writes what is not visible as \u escapes. Outside of strings JSON has no such characters.
 func hideNothing(data []byte) []byte {
 	if !bytes.ContainsFunc(data, hidden) {
