@@ -48,8 +48,21 @@ func dropBegun(path string, end error) error {
 
 // resumeBegun goes on with plans that an earlier run, or round, has begun. A dry run only names them.
 func (r *round) resumeBegun(ctx context.Context) error {
+	r.tidy()
 	ask := r.whole()
 	return r.eachPlan(r.s.begunFolder(), func(path string) error { return r.resume(ctx, path, ask) })
+}
+
+// tidy removes what killed writes have left in the folders of the state. It matters to nobody if that fails.
+func (r *round) tidy() {
+	if r.o.dryRun || r.lane != laneAudit {
+		return
+	}
+	for _, dir := range []string{r.s.store.Dir(), r.s.begunFolder(), r.s.pendingFolder()} {
+		if err := state.RemoveLeftovers(dir, r.s.now()); err != nil {
+			r.log.Warn("leftovers of killed writes", "folder", dir, "error", err.Error())
+		}
+	}
 }
 
 // resume goes on with one plan. One that never began has no approval any more: the policy is asked anew. One that may not go

@@ -151,3 +151,20 @@ func TestAnApprovedHeldPlanThatCannotBeReadIsKept(t *testing.T) {
 		})
 	}
 }
+
+// TestLeftoversOfKilledWritesGo: a write of a begun plan was killed before its rename.
+func TestLeftoversOfKilledWritesGo(t *testing.T) {
+	c := newTurnedLoop(t, "")
+	left := filepath.Join(c.dir, "state/begun/.0a1b2c3d4e5f.plan.12345")
+	c.check(os.MkdirAll(filepath.Dir(left), 0o700))
+	c.check(os.WriteFile(left, []byte("cscs-sync plan v1\n"), 0o600))
+	c.ends(laneAudit, noChanges)
+	if _, err := os.Lstat(left); err != nil {
+		t.Errorf("it may still be written: %v", err)
+	}
+	c.later(2 * time.Hour)
+	c.ends(laneAudit, noChanges)
+	if _, err := os.Lstat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}
