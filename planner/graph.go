@@ -368,7 +368,11 @@ func (g *Graph) nodeAt(path string) *node {
 	return nil
 }
 
+// warn notes a warning; nothing is said about what is not selected.
 func (g *Graph) warn(code reason.Code, address, format string, args ...any) {
+	if address != "" && !g.world.Selection.matches(address) {
+		return
+	}
 	g.warnings = append(g.warnings, Warning{Code: code, Address: address, Text: fmt.Sprintf(format, args...)})
 }
 

@@ -17,7 +17,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner":          {"planner/reason"},
 		"planner/reason":   {},
 		"planner/override": {"planner"},
-		"planner/planfile": {"planner"},
+		"planner/planfile": {"planner", "planner/reason"},
 		"planner/policy":   {"planner", "planner/reason"},
 		"planner/approval": {},
 		"planner/config":   {"planner", "planner/override", "planner/policy"},

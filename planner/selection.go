@@ -2,6 +2,7 @@ package planner
 
 import (
 	"slices"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
@@ -24,12 +25,65 @@ func (g *Graph) pick() {
 	if !some && len(w.Selection.Targets)+len(w.Selection.Excludes) > 0 {
 		g.warn(reason.SelectionEmpty, "", "the targets and exclusions select no resource")
 	}
+	g.reportUnmatchedGlobs()
 }
+
+// reportUnmatchedGlobs warns of each glob that is probably misspelt: what it was meant to choose, to spare or to protect, it does
+// not. A partial listing says nothing about that, and neither does a plan that only repeats an approved one.
+func (g *Graph) reportUnmatchedGlobs() {
+	w := g.world
+	if !w.Complete || w.Watch != nil {
+		return
+	}
+	for _, glob := range w.Selection.Targets {
+		if !g.lists(glob) {
+			g.warn(reason.TargetUnmatched, "", "the target %s matches no listed resource", glob)
+		}
+	}
+	for _, glob := range w.Selection.Excludes {
+		if !g.lists(glob) {
+			g.warn(reason.ExcludeUnmatched, "", "the exclusion %s matches no listed resource, so it spares nothing", glob)
+		}
+	}
+	for i := range w.Holds {
+		h := &w.Holds[i]
+		if h.inForce(w.Now) && !g.lists(h.Glob) && !w.Recorded.Matches(h.Glob) {
+			g.warn(reason.HoldUnmatched, "", "the hold on %s matches nothing that is listed or recorded, so it protects nothing", h.Glob)
+		}
+	}
+}
+
+// lists reports whether a listed resource, or a directory above one, has an address that the glob matches.
+func (g *Graph) lists(glob string) bool {
+	for i := range g.nodes {
+		if MatchGlob(glob, g.nodes[i].address()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Matches reports whether a recorded or an archived resource has an address that the glob matches.
+func (r *Recorded) Matches(glob string) bool {
+	for record := range r.Records.All() {
+		if MatchGlob(glob, record.Address) {
+			return true
+		}
+	}
+	for _, a := range r.Archived {
+		if MatchGlob(glob, a.Address) {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *Hold) inForce(now time.Time) bool { return h.Until.IsZero() || h.Until.After(now) }
 
 // holdOf is the hold in force on an address; nil if there is none.
 func (w *World) holdOf(address string) *Hold {
 	for i := range w.Holds {
-		if h := &w.Holds[i]; (h.Until.IsZero() || h.Until.After(w.Now)) && MatchGlob(h.Glob, address) {
+		if h := &w.Holds[i]; h.inForce(w.Now) && MatchGlob(h.Glob, address) {
 			return h
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,12 +39,14 @@ func (a *app) holdAddCommand() *cobra.Command {
 		Args:  arguments(1, 1),
 		Long: `Nothing is done with resources whose whole address matches GLOB, by apply and by
 the loop, until the time is over or the hold is lifted: for maintenance and
-incidents.`,
+incidents. A GLOB that matches nothing that is recorded, or in the last complete
+listing of the loop, is refused, because it is probably misspelt.`,
 	}
 	f := cmd.Flags()
 	reason := f.String("reason", "", "why (`TEXT`, needed)")
 	until := f.String("until", "", "until when: a `TIME` such as 2026-12-01, RFC 3339, or 7d; without it until lifted")
-	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.addHold(args[0], *reason, *until) }
+	force := f.Bool("force", false, "hold GLOB although it matches nothing that is known yet")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.addHold(args[0], *reason, *until, *force) }
 	return cmd
 }
 
@@ -61,7 +64,7 @@ func (a *app) holdListCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) addHold(glob, reason, until string) error {
+func (a *app) addHold(glob, reason, until string, force bool) error {
 	if err := planner.CheckGlob(glob); err != nil {
 		return &usageError{"hold add", err}
 	}
@@ -79,18 +82,78 @@ func (a *app) addHold(glob, reason, until string) error {
 	if err != nil {
 		return err
 	}
+	if !force {
+		if err := s.checkHold(glob); err != nil {
+			return err
+		}
+	}
 	h := planner.Hold{Glob: glob, Reason: reason, Until: end, By: a.user}
+	again := false
 	err = s.store.Update(func(tx *state.Tx) error {
+		holds, err := tx.Holds(a.now())
+		if err != nil {
+			return err
+		}
+		if again = slices.ContainsFunc(holds, same(h)); again {
+			return nil
+		}
 		if err := tx.AddHold(h); err != nil {
 			return err
 		}
-		_, err := tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventHold, Text: glob + ": " + reason})
+		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventHold, Text: glob + ": " + reason})
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	if again {
+		a.tell("%s is held already, by you, for this reason and as long.", glob)
+	} else {
+		a.tell("Held: %s, %s. To lift it: cscs-sync hold rm '%s'", glob, untilWords(end), glob)
+	}
 	return a.tellRunning(s)
+}
+
+// same matches a hold by the same person, for the same reason and as long.
+func same(h planner.Hold) func(planner.Hold) bool {
+	return func(o planner.Hold) bool {
+		return o.Glob == h.Glob && o.Reason == h.Reason && o.By == h.By && o.Until.Equal(h.Until)
+	}
+}
+
+// checkHold refuses a glob that matches nothing that is known, because it is probably misspelt. Where nothing is known yet,
+// or an apply is just changing what is known, it only warns: a hold must not come late.
+func (s *session) checkHold(glob string) error {
+	last, err := s.index()
+	if err != nil {
+		return err
+	}
+	var recorded planner.Recorded
+	if err := s.store.View(func(tx *state.Tx) (err error) { recorded, err = tx.Recorded(); return err }); err != nil {
+		return err
+	}
+	listed := func(it planner.Item) bool { return planner.MatchGlob(glob, it.MountPath) }
+	if recorded.Matches(glob) || slices.ContainsFunc(last.items, listed) {
+		return nil
+	}
+	_, running, err := state.LockHolder(s.store.Dir())
+	if err != nil {
+		return fmt.Errorf("find out whether an apply is running: %w", err)
+	}
+	if running || len(last.items)+recorded.Records.Len()+len(recorded.Archived) == 0 {
+		s.tell("Warning: %s matches nothing that is recorded or listed so far. `cscs-sync plan` warns if it matches nothing.", glob)
+		return nil
+	}
+	return refused(fmt.Errorf("hold %s: it matches nothing that is recorded or was in the last complete listing, so it would protect nothing. "+
+		"Correct it, or hold it all the same with --force", glob))
+}
+
+// untilWords says how long a hold is in force.
+func untilWords(end time.Time) string {
+	if end.IsZero() {
+		return "until lifted"
+	}
+	return "until " + minute(end)
 }
 
 // tellRunning says which apply is running while a hold begins, and what it still does: the person who asked for the hold may
@@ -147,18 +210,24 @@ func (a *app) removeHold(glob string) error {
 	if err != nil {
 		return err
 	}
-	return s.store.Update(func(tx *state.Tx) error {
+	lifted := 0
+	err = s.store.Update(func(tx *state.Tx) error {
 		gone, err := tx.RemoveHolds(glob)
 		if err != nil {
 			return err
 		}
-		if len(gone) == 0 {
+		if lifted = len(gone); lifted == 0 {
 			return fmt.Errorf("no hold has exactly the glob %s; see `cscs-sync hold list`", glob)
 		}
 		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventUnhold,
 			Text: fmt.Sprintf("%s (%s)", glob, count(len(gone), "hold"))})
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	a.tell("Lifted: %s (%s).", glob, count(lifted, "hold"))
+	return nil
 }
 
 func (a *app) listHolds(asJSON bool) error {
@@ -182,11 +251,7 @@ func (a *app) listHolds(asJSON bool) error {
 	}
 	var b strings.Builder
 	for _, h := range holds {
-		until := "until lifted"
-		if !h.Until.IsZero() {
-			until = "until " + minute(h.Until)
-		}
-		fmt.Fprintf(&b, "%s\n  %s, by %s since %s: %s\n", planfile.Quote(h.Glob), until, planfile.Escape(h.By),
+		fmt.Fprintf(&b, "%s\n  %s, by %s since %s: %s\n", planfile.Quote(h.Glob), untilWords(h.Until), planfile.Escape(h.By),
 			minute(h.At), planfile.Escape(h.Reason))
 	}
 	return a.print(b.String())

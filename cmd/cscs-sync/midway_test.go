@@ -75,7 +75,7 @@ func TestHoldMidway(t *testing.T) {
 		t.Errorf("callbacks retry under the hold: exit %d\n%s", code, out)
 	}
 	s.ok("hold", "rm", "/**")
-	if said, err := s.fixed(nil, "hold", "add", "/none", "--reason", "x").CombinedOutput(); err != nil || strings.Contains(string(said), "plan") {
+	if said, err := s.fixed(nil, "hold", "add", "/none", "--force", "--reason", "x").CombinedOutput(); err != nil || strings.Contains(string(said), "applies plan") {
 		t.Errorf("nothing is running now: %v\n%s", err, said)
 	}
 	s.ok("callbacks", "retry")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -101,7 +103,7 @@ func (o *planOptions) run(ctx context.Context, a *app) error {
 	if err := a.showPlan(p.plan, o.json, o.compact); err != nil {
 		return err
 	}
-	if o.out != "" {
+	if o.out != "" && !selectsNothing(p.plan) {
 		if err := a.writePlan(o.out, p.plan); err != nil {
 			return err
 		}
@@ -172,8 +174,18 @@ func onlyPlans(existing []byte) error {
 	return nil
 }
 
-// planOutcome is how plan ends: 4 when something could not be observed, which wins over 2, there are changes.
+// selectsNothing reports whether targets were given, and none of them chose a resource: they are misspelt.
+func selectsNothing(p *planner.Plan) bool {
+	return len(p.Core.Selection.Targets) > 0 &&
+		slices.ContainsFunc(p.Context.Warnings, func(w planner.Warning) bool { return w.Code == codes.SelectionEmpty })
+}
+
+// planOutcome is how plan ends: 1 when the targets chose nothing; 4 when something could not be observed, which wins over 2,
+// there are changes.
 func planOutcome(p *planner.Plan, detailed bool) error {
+	if selectsNothing(p) {
+		return ended(exitError)
+	}
 	if p.Context.Unobserved > 0 {
 		return ended(exitPartial)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // drift lists what somebody changed outside, and whether this plan undoes it.
@@ -185,6 +186,9 @@ func (v *view) conclusion(p *printer) {
 }
 
 func conclusion(plan *planner.Plan) (head, tail string, quiet bool) {
+	if slices.ContainsFunc(plan.Context.Warnings, func(w planner.Warning) bool { return w.Code == reason.SelectionEmpty }) {
+		return "Nothing was selected.", " Correct --target and --exclude.", false
+	}
 	var parts []string
 	for _, kind := range planner.ActionKinds() {
 		n := *plan.Context.Counts.Of(kind)

@@ -105,7 +105,9 @@ const (
 	ACLMore           Code = "acl_more"
 	ActiveWithOrder   Code = "active_with_order"
 	ArchivedHere      Code = "archived_here"
+	ExcludeUnmatched  Code = "exclude_unmatched"
 	Held              Code = "held"
+	HoldUnmatched     Code = "hold_unmatched"
 	MaxModeMore       Code = "max_mode_more"
 	NewQuotasUnknown  Code = "new_quotas_unknown"
 	NotArchived       Code = "not_archived"
@@ -121,6 +123,7 @@ const (
 	Renamed           Code = "renamed"
 	SelectionEmpty    Code = "selection_empty"
 	SmallLimit        Code = "small_limit"
+	TargetUnmatched   Code = "target_unmatched"
 	Unlisted          Code = "unlisted"
 )
 
@@ -205,7 +208,9 @@ func All() []Info {
 		{ACLMore, Warning, "More directories have access control lists than are named."},
 		{ActiveWithOrder, Warning, "The resource is active and still has callbacks of an order: none is sent."},
 		{ArchivedHere, Warning, "Another resource's directory was archived from this path."},
+		{ExcludeUnmatched, Warning, "An exclusion matches no listed resource: it spares nothing."},
 		{Held, Warning, "The policy does not approve the action: it waits for a person."},
+		{HoldUnmatched, Warning, "A hold matches nothing that is listed or recorded: it protects nothing."},
 		{MaxModeMore, Warning, "More directories have such modes than are named."},
 		{NewQuotasUnknown, Warning, "An update says nothing of a limit, which stays as it is."},
 		{NotArchived, Warning, "Nothing is archived under the address that is to be restored."},
@@ -221,6 +226,7 @@ func All() []Info {
 		{Renamed, Warning, "The proxy has a new name for a system: what is recorded follows."},
 		{SelectionEmpty, Warning, "The selection matches nothing."},
 		{SmallLimit, Warning, "The limit is so small that Lustre enforces it only roughly."},
+		{TargetUnmatched, Warning, "A target matches no listed resource."},
 		{Unlisted, Warning, "The resource is recorded, and the proxy no longer lists it."},
 	}
 }
