@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -156,5 +157,52 @@ func TestAFullStateDiskMidway(t *testing.T) {
 	}
 	if out := s.ok("archive", "list"); strings.Count(out, "kept until") != 2 {
 		t.Errorf("the register: %s", out)
+	}
+}
+
+// TestTwoNodesArchive: two processes with states of their own, as on two nodes, archive the same directories at the same time.
+// Each directory is archived once, and each keeps a manifest from which the register can be rebuilt.
+func TestTwoNodesArchive(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	const n = 20
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("p%02d", i))
+		s.active(names[i], int64(31000+i))
+	}
+	s.settle()
+	s.terminate(names...)
+	config := filepath.Join(s.dir, "cscs-sync.hcl")
+	text, err := os.ReadFile(config)
+	s.check(err)
+	var applies []*exec.Cmd
+	for _, node := range []string{"one", "two"} {
+		other := filepath.Join(s.dir, node+".hcl")
+		s.check(os.WriteFile(other, []byte(strings.Replace(string(text), s.dir+"/state", s.dir+"/state-"+node, 1)), 0o600))
+		s.ok("-c", other, "plan", "--out", node+".plan")
+		s.ok("-c", other, "approve", node+".plan")
+		applies = append(applies, s.fixed(nil, "-c", other, "apply", node+".plan"))
+	}
+	outs := make([]bytes.Buffer, len(applies))
+	for i, cmd := range applies {
+		cmd.Stdout, cmd.Stderr = &outs[i], &outs[i]
+		s.check(cmd.Start())
+	}
+	for _, cmd := range applies {
+		_ = cmd.Wait() // one of the two fails for each directory, or finds it archived
+	}
+	if left, _ := filepath.Glob(s.real("p*")); len(left) > 0 {
+		t.Errorf("not archived: %s", left)
+	}
+	for _, name := range names {
+		dirs, _ := filepath.Glob(filepath.Join(s.dir, "mnt/capstor/.trash/*-"+name))
+		manifests, _ := filepath.Glob(filepath.Join(s.dir, "mnt/capstor/.trash/*-"+name+"~*.json"))
+		if len(dirs) != 1 || len(manifests) == 0 || !strings.HasPrefix(manifests[0], dirs[0]) {
+			t.Errorf("%s: archived %s, manifests %s", name, dirs, manifests)
+		}
+	}
+	if out := s.ok("archive", "rescan"); !strings.Contains(out, fmt.Sprintf("%d archived directories are in the register", n)) {
+		t.Errorf("rescan: %s\n%s\n%s", out, outs[0].String(), outs[1].String())
 	}
 }
