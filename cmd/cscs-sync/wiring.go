@@ -46,7 +46,7 @@ func (s *session) source(files []string) (providers.Source, error) {
 	if p.OIDC != nil {
 		from = "proxy.oidc"
 	}
-	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: s.proxyTokens(p), TokenFrom: from, Hidden: s.cfg.Hidden,
+	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: s.proxyTokens(p), TokenFrom: from, Hidden: s.cfg.Hidden, Systems: s.cfg.Settings.Systems, Memory: &s.remembered,
 		Timeout: p.Timeout, Transport: s.transport(),
 		Clock: waldur.Clock{Now: s.now, Sleep: waldur.Sleep, Rand: rand.Float64}, Progress: s.tellProgress})
 }

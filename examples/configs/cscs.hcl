@@ -2,7 +2,7 @@
 
 proxy {
   url     = "https://waldur-storage-proxy.example.com/api/storage-resources/"
-  timeout = "5m" # a listing of 10,000 resources takes the proxy a minute
+  timeout = "10m" # the first page after a start of the proxy may take minutes
   oidc {
     token_url     = "https://keycloak.example.com/realms/hpc/protocol/openid-connect/token"
     client_id     = "cscs-sync"

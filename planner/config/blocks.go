@@ -55,7 +55,7 @@ func (d *decoder) proxy(block *hcl.Block) {
 		return
 	}
 	s := d.open(block, []string{"!url", "token", "timeout"}, hcl.BlockHeaderSchema{Type: "oidc"})
-	p := &Proxy{URL: s.baseURL("url"), Token: s.secret("token"), Timeout: s.duration("timeout", 5*time.Minute, time.Second)}
+	p := &Proxy{URL: s.baseURL("url"), Token: s.secret("token"), Timeout: s.duration("timeout", 10*time.Minute, time.Second)}
 	d.config.Proxy = p
 	for i, b := range s.blocks {
 		if i > 0 {

@@ -24,6 +24,8 @@ type listing struct {
 	items []planner.Item
 	// seen tells which of the listings, by its number, had a key.
 	seen map[planner.Key]int
+	// of is the total of the whole listing of which this reads a part; 0 if it is none.
+	of int
 }
 
 func (l *listing) readAll(ctx context.Context, statuses []planner.Status) error {
@@ -33,7 +35,7 @@ func (l *listing) readAll(ctx context.Context, statuses []planner.Status) error 
 	var moved []planner.Key
 	for i, s := range statuses {
 		before := len(l.items)
-		if err := l.read(ctx, s); err != nil {
+		if err := l.read(ctx, narrow{status: s}); err != nil {
 			return err
 		}
 		for _, it := range l.items[before:] {
@@ -56,18 +58,23 @@ func (l *listing) readAll(ctx context.Context, statuses []planner.Status) error 
 	return nil
 }
 
-// read reads the pages of one listing.
-func (l *listing) read(ctx context.Context, status planner.Status) error {
+// read reads the pages of one listing. One of everything that has many pages is read by system, where the proxy can do that.
+func (l *listing) read(ctx context.Context, to narrow) error {
 	before := len(l.items)
 	l.tell(0, 0)
-	first, err := l.page(ctx, 1, status)
+	first, err := l.page(ctx, 1, to)
 	if err != nil {
 		return err
+	}
+	if to == (narrow{}) {
+		if done, err := l.readParts(ctx, first); done || err != nil {
+			return err
+		}
 	}
 	l.tell(len(first.Items)-before, first.Total)
 	l.items = slices.Grow(first.Items, min(max(first.Total-len(first.Items)+before, 0), maxReserved))
 	for n := 2; n <= first.Pages(); n++ {
-		page, err := l.page(ctx, n, status)
+		page, err := l.page(ctx, n, to)
 		if err != nil {
 			return err
 		}
@@ -88,18 +95,27 @@ func (l *listing) read(ctx context.Context, status planner.Status) error {
 const listingWork = "Listing resources"
 
 func (l *listing) tell(done, total int) {
+	if l.of > 0 { // a part: of the whole
+		done, total = len(l.items), l.of
+	}
 	if l.proxy.options.Progress != nil {
 		l.proxy.options.Progress(listingWork, done, total)
 	}
 }
 
 // page asks for a page until there is an answer that another try would not better.
-func (l *listing) page(ctx context.Context, n int, status planner.Status) (Page, error) {
+func (l *listing) page(ctx context.Context, n int, to narrow) (Page, error) {
 	for try := 1; ; try++ {
-		page, err := l.fetch(ctx, n, status)
+		page, err := l.fetch(ctx, n, to)
 		if err == nil {
 			if page.Current != n {
 				return page, &ChangedError{fmt.Sprintf("asked for page %d, got page %d", n, page.Current)}
+			}
+			if page.System != to.system && to.system != "" {
+				return page, errWide
+			}
+			if page.System != to.system {
+				return page, fmt.Errorf("the proxy narrowed the listing to system %.60q, which was not asked for", page.System)
 			}
 			return page, nil
 		}
@@ -118,9 +134,9 @@ func (l *listing) page(ctx context.Context, n int, status planner.Status) (Page,
 }
 
 // fetch asks for a page once. The page's items are those of the listing so far and its own.
-func (l *listing) fetch(ctx context.Context, n int, status planner.Status) (Page, error) {
+func (l *listing) fetch(ctx context.Context, n int, to narrow) (Page, error) {
 	p := l.proxy
-	r, err := p.client.do(ctx, http.MethodGet, p.pageURL(n, status), nil, maxPageBytes, &l.buf)
+	r, err := p.client.do(ctx, http.MethodGet, p.pageURL(n, to), nil, maxPageBytes, &l.buf)
 	switch {
 	case err != nil:
 		return Page{}, fmt.Errorf("%s: %w", p.place, err)

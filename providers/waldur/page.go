@@ -20,6 +20,8 @@ type Page struct {
 	Items []planner.Item
 	// Current counts from 1; Limit is the page size; Total counts the items of all pages.
 	Current, Limit, Total int
+	// System is the system to which the proxy says that it narrowed the listing; empty if it did not.
+	System string
 }
 
 // Pages is how many pages the whole listing has.
@@ -139,6 +141,9 @@ func (p *parser) envelope(page *Page) error {
 	page.Current = p.count(pageCurrent, 1)
 	page.Limit = p.count(pageLimit, 1)
 	page.Total = p.count(pageTotal, 0)
+	if v := p.got[filterSystem]; v.kind == kindString {
+		page.System = string(p.within(filterSystem, maxWord))
+	}
 	if p.problem != "" {
 		return errors.New(p.problem)
 	}

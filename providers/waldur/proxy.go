@@ -31,7 +31,7 @@ type Clock struct {
 	Rand func() float64
 }
 
-// ProxyOptions configure [NewProxy]. All but Progress are needed.
+// ProxyOptions configure [NewProxy]. All but Hidden, Systems, Memory and Progress are needed.
 type ProxyOptions struct {
 	// URL is the listing's, with its trailing slash.
 	URL   string
@@ -44,6 +44,10 @@ type ProxyOptions struct {
 	Timeout   time.Duration
 	Transport http.RoundTripper
 	Clock     Clock
+	// Systems are those to read a long listing by; with fewer than two it is read whole.
+	Systems []planner.System
+	// Memory, if not nil, is shared by the sources of a process.
+	Memory *Memory
 	// Progress, if not nil, is told of each page.
 	Progress providers.Progress
 }
@@ -148,10 +152,13 @@ func (p *proxy) pause(ctx context.Context, try int, asked time.Duration) error {
 	return p.options.Clock.Sleep(ctx, d)
 }
 
-func (p *proxy) pageURL(n int, status planner.Status) string {
+func (p *proxy) pageURL(n int, to narrow) string {
 	q := url.Values{"page": {strconv.Itoa(n)}, "page_size": {strconv.Itoa(pageSize)}}
-	if status != "" {
-		q.Set("status", string(status))
+	if to.status != "" {
+		q.Set("status", string(to.status))
+	}
+	if to.system != "" {
+		q.Set("storage_system", to.system)
 	}
 	u := *p.url
 	u.RawQuery = q.Encode()

@@ -225,3 +225,12 @@ func TestQuirk31PageBeyondTheEnd(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// TestRealFilters: the real proxy says to which system it narrowed a listing, and says nothing where it did not.
+func TestRealFilters(t *testing.T) {
+	for name, want := range map[string]string{"system_vast.json": "vast", "mini.json": "", "status_active.json": "", "data_type_store.json": ""} {
+		if page := parse(t, string(response(t, name))); page.System != want {
+			t.Errorf("%s: %q, want %q", name, page.System, want)
+		}
+	}
+}

@@ -15,6 +15,10 @@ func (s slot) String() string {
 		return "pagination.current"
 	case pageLimit:
 		return "pagination.limit"
+	case pageFilters:
+		return "filters_applied"
+	case filterSystem:
+		return "filters_applied.storage_system"
 	case pageTotal:
 		return "pagination.total"
 	case quotaType:

@@ -22,6 +22,8 @@ const (
 	pageCurrent
 	pageLimit
 	pageTotal
+	pageFilters
+	filterSystem
 
 	itemID
 	itemStatus
@@ -85,7 +87,7 @@ const (
 // composite tells whether the slot is an object whose members are read.
 func (s slot) composite() bool {
 	switch s {
-	case pagination, itemMount, itemPermission, itemSystem, itemDataType, itemTarget, itemTargetItem, itemPrimary,
+	case pagination, pageFilters, itemMount, itemPermission, itemSystem, itemDataType, itemTarget, itemTargetItem, itemPrimary,
 		orderAttributes, orderNewOptions:
 		return true
 	}
@@ -99,7 +101,7 @@ func slotOf(in slot, name []byte) slot {
 		return itemSlot(name)
 	case inQuota:
 		return quotaSlot(name)
-	case inPage, pagination:
+	case inPage, pagination, pageFilters:
 		return pageSlot(in, name)
 	case inOrder, orderAttributes, orderNewOptions:
 		return orderSlot(in, name)
@@ -240,8 +242,13 @@ func pageSlot(in slot, name []byte) slot {
 			return pageDetail
 		case "resources":
 			return pageResources
+		case "filters_applied":
+			return pageFilters
 		}
 		return named(name, "pagination", pagination)
+	}
+	if in == pageFilters {
+		return named(name, "storage_system", filterSystem)
 	}
 	switch string(name) {
 	case "current":
