@@ -45,6 +45,10 @@ func TestStorm(t *testing.T) {
 	}
 	_, _ = fmt.Sscan(os.Getenv("CSCS_TEST_SEEDS"), &first, &last)
 	for seed := first; seed <= last; seed++ {
+		t.Run(fmt.Sprint("reckoned seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			reckon(t, seed)
+		})
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			s := &storm{service: newService(t, "auto_approve {\n  allow = [\"create\", \"quota_raise\", \"report\", \"mode\", \"archive\", \"drift_mode\"]\n  max_archives = 2\n}\n"), rnd: rand.New(rand.NewPCG(seed, 0)), byHand: map[string]bool{}, moved: map[string][]string{}}
