@@ -342,8 +342,9 @@ func (g *Graph) checkPlaces() {
 			rec, known = g.world.Recorded.Records.elsewhere(n.item.Key)
 		}
 		if known && (rec.Storage != n.storage || rec.System != n.system.Name) && n.wish != wishNothing {
-			n.block(reason.Moved, "it is recorded at %s on %s, and now the proxy has it at %s on %s; move the data, or mend its backend_id in Waldur",
-				rec.Storage, rec.System, n.storage, n.system.Name)
+			n.block(reason.Moved, "it is recorded at %s on %s, and now the proxy has it at %s on %s. Fix its backend_id in Waldur; or move the "+
+				"data there and run `cscs-sync state rm %s`, and the next plan adopts it", rec.Storage, rec.System, n.storage, n.system.Name,
+				rec.Address)
 		}
 		why := g.reserved.checkArchives(n.storage)
 		if !known || rec.Storage != n.storage {
@@ -379,12 +380,18 @@ func (g *Graph) warn(code reason.Code, address, format string, args ...any) {
 // reportUnlisted names what is recorded and no longer listed. The proxy leaves out what it cannot resolve, so this is
 // never taken as a wish to remove.
 func (g *Graph) reportUnlisted() {
-	if !g.world.Complete {
+	if !g.world.Complete || len(g.unlisted) == 0 {
 		return
+	}
+	type resource struct{ item, dataType string }
+	listed := map[resource]bool{}
+	for i := range g.nodes {
+		listed[resource{g.nodes[i].item.Key.Item, g.nodes[i].item.Key.DataType}] = true
 	}
 	var gone []Record
 	for _, r := range g.unlisted {
-		if !r.Target.IsNode() && g.world.Selection.matches(r.Address) {
+		// One that is listed under another system's key is blocked there, with the reason.
+		if !r.Target.IsNode() && g.world.Selection.matches(r.Address) && !listed[resource{r.Key.Item, r.Key.DataType}] {
 			gone = append(gone, r)
 		}
 	}
