@@ -109,8 +109,9 @@ func (d *doctor) rights() {
 	if slices.ContainsFunc(d.cfg.Settings.Systems, func(s planner.System) bool { return s.Quota.Kind == planner.QuotaLustre }) {
 		needed = append(needed, capability{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN (to set quotas)"})
 	}
-	if slices.ContainsFunc(d.cfg.Settings.Systems, byProject) {
-		needed = append(needed, capability{unix.CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE (to set project ids)"})
+	if slices.ContainsFunc(d.cfg.Settings.Systems, func(s planner.System) bool { return byProject(s) && s.Filesystem == "lustre" }) {
+		needed = append(needed, capability{unix.CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE (to set project ids, unless the servers' " +
+			"enable_chprojid_gid allows it)"})
 	}
 	var missing []string
 	for _, c := range needed {
@@ -119,7 +120,7 @@ func (d *doctor) rights() {
 		}
 	}
 	if len(missing) > 0 {
-		d.say("WARN", "rights", "this user lacks %s: plan works, apply will not; run it as root", strings.Join(missing, ", "))
+		d.say("WARN", "rights", "this user lacks %s: plan works, and apply fails where it needs that; run it as root", strings.Join(missing, ", "))
 		return
 	}
 	d.say("PASS", "rights", "may give directories away, set modes and quotas")

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers"
@@ -90,6 +92,12 @@ func byProject(sys planner.System) bool {
 	return sys.Quota.Kind == planner.QuotaLustre && sys.Quota.By == planner.ByProject
 }
 
+// isExt4 reports whether a directory is on an ext2, ext3 or ext4.
+func isExt4(dir string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(dir, &fs) == nil && fs.Type == unix.EXT4_SUPER_MAGIC
+}
+
 // projects looks at the project ids of the folders that new directories and archived ones come into.
 func (d *doctor) projects(sys planner.System) {
 	if !byProject(sys) {
@@ -108,6 +116,9 @@ func (d *doctor) projects(sys planner.System) {
 	case !dir.HasProject:
 		d.say("FAIL", check, "the filesystem at %s has no project ids: use by = \"group\", or enable the project feature on every target",
 			root.Path(sys.Directory))
+	case dir.Project == 0 && isExt4(root.Path(sys.Directory)):
+		d.say("WARN", check, "an ext4 shows project id 0 with and without its project feature, so whether %s has project ids is not known: look "+
+			"for \"project\" in the features that `dumpe2fs -h DEVICE` lists", root.Path(sys.Directory))
 	default:
 		d.say("PASS", check, "the filesystem has project ids")
 	}

@@ -210,3 +210,19 @@ func TestACustomerLeftClosed(t *testing.T) {
 		t.Errorf("recorded are\n%s", list)
 	}
 }
+
+// TestDoctorOnProjectIDs: doctor asks for no right that apply does without, and passes nothing that an ext4 does not show.
+func TestDoctorOnProjectIDs(t *testing.T) {
+	s := newService(t, "")
+	s.edit(`quota "lustre" {`, "quota \"lustre\" {\n    by = \"project\"\n    project_ids = \"70000-79999\"")
+	most := []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SYS_ADMIN"}
+	out, _ := s.limited(most, "doctor").CombinedOutput()
+	if text := string(out); strings.Contains(text, "CAP_SYS_RESOURCE") || !strings.Contains(text, "may give directories away") {
+		t.Errorf("without CAP_SYS_RESOURCE, which only a Lustre needs:\n%s", text)
+	}
+	var fs unix.Statfs_t
+	s.check(unix.Statfs(filepath.Join(s.dir, "mnt/capstor"), &fs))
+	if text := string(out); fs.Type == unix.EXT4_SUPER_MAGIC && (strings.Contains(text, "the filesystem has project ids") || !strings.Contains(text, "dumpe2fs -h DEVICE")) {
+		t.Errorf("on an ext4:\n%s", text)
+	}
+}
