@@ -148,8 +148,7 @@ func (g *Graph) judgeOrder(n *node) {
 		return
 	}
 	if !o.acts && g.unseen > 0 {
-		n.wish = wishByStatus(it.Status)
-		n.block(reason.OrdersUnseen, "the listing leaves out its order, like all others: see the warning")
+		n.wait(reason.OrdersUnseen, "the listing leaves out its order, like all others: see the warning")
 		return
 	}
 	if !o.acts {

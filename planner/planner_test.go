@@ -109,7 +109,7 @@ func TestRefusals(t *testing.T) {
 		{"not with the provider yet", "order_not_ready", true, project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusPending })},
 		{"update not with the provider", "order_not_ready", true, project("bio", 30500, ordered(planner.StatusUpdating), notReady)},
 		{"removal not with the provider", "order_not_ready", true, project("bio", 30500, ordered(planner.StatusRemoving), notReady)},
-		{"its order is left out", "orders_unseen", false, project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusUpdating })},
+		{"its order is left out", "orders_unseen", true, project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusUpdating })},
 		{"callbacks elsewhere", "order_url", false, project("bio", 30500, func(it *planner.Item) {
 			it.Status, it.URLs = planner.StatusPending, map[planner.Callback]string{planner.Approve: "https://evil.example.com/api/marketplace-orders/" + id("o") + "/approve_by_provider/"}
 		})},

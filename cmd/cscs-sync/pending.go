@@ -154,7 +154,7 @@ var unobserved = []codes.Code{codes.Unknown, codes.QuotaUnknown, codes.UsageUnkn
 // stay.
 func (r *round) takeAway(p *planned, waiting map[string]*heldPlan) error {
 	unknown := map[planner.Key]bool{}
-	for _, b := range p.plan.Context.Blocked {
+	for _, b := range slices.Concat(p.plan.Context.Blocked, p.plan.Context.Waiting) {
 		for _, why := range b.Reasons {
 			unknown[b.Key] = unknown[b.Key] || slices.Contains(unobserved, why.Code)
 		}

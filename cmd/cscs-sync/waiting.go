@@ -105,7 +105,7 @@ func reasonsToWait(p *planned, decisions []policy.Decision) map[planner.Key]wait
 		why[p.plan.Core.Actions[d.Index].Key] = waitReason{text, false}
 	}
 	for _, w := range p.plan.Context.Waiting {
-		why[w.Key] = waitReason{w.Reasons[0].Text, false}
+		why[w.Key] = waitReason{w.Reasons[0].Text, w.Reasons[0].Code == "orders_unseen"}
 	}
 	for _, b := range p.plan.Context.Blocked {
 		why[b.Key] = waitReason{b.Reasons[0].Text, true}
