@@ -222,36 +222,54 @@ func plus[U Bytes | Inodes](a, b U) U {
 	return a + b
 }
 
-// addRecorded counts what is recorded and does not count by its wish: blocked, unlisted, unmanaged, removing, archived,
-// or not selected. An archived directory's files still belong to its group, but nothing is wanted for it, so under
-// "refuse" it does not stand in the way.
+// addRecorded counts what is recorded and does not count by its wish.
 func (g *Graph) addRecorded(mounts map[string]Mount, ss *shares) {
+	g.eachRecorded(mounts, func(r recordedClaim) bool {
+		s := ss.find(r.identity)
+		if s == nil || r.archived && r.system.Quota.Shared == SharedRefuse {
+			return false
+		}
+		q := r.claim.Quota()
+		s.combine(&q, r.system.Quota.Shared)
+		return true
+	})
+}
+
+// recordedClaim is a claim that counts at its recorded value.
+type recordedClaim struct {
+	address  string
+	system   *System
+	identity Identity
+	claim    Claim
+	archived bool
+}
+
+// eachRecorded calls count with the claims of what is recorded and does not count by its wish: blocked, unlisted, unmanaged,
+// removing, archived, or not selected. count reports whether the claim counts; of one resource one does. An archived
+// directory's files still belong to its group, but nothing is wanted for it, so under "refuse" it does not stand in the
+// way.
+func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) bool) {
 	counted := map[Key]bool{} // those that are not counted by their wish
-	add := func(key Key, system string, by QuotaBy, id uint32, c Claim, archived bool) {
-		sys := g.world.Settings.SystemNamed(system)
-		if counted[key] || by == "" || sys == nil || sys.Quota.Kind != QuotaLustre {
+	add := func(key Key, system string, by QuotaBy, id uint32, r recordedClaim) {
+		r.system = g.world.Settings.SystemNamed(system)
+		if counted[key] || by == "" || r.system == nil || r.system.Quota.Kind != QuotaLustre {
 			return
 		}
-		s := ss.find(Identity{mounts[system].Filesystem, by, id})
-		if s == nil || archived && sys.Quota.Shared == SharedRefuse {
-			return
-		}
-		counted[key] = true
-		q := c.Quota()
-		s.combine(&q, sys.Quota.Shared)
+		r.identity = Identity{mounts[system].Filesystem, by, id}
+		counted[key] = count(r)
 	}
 	for i := range g.nodes {
 		if n := &g.nodes[i]; n.record >= 0 && !n.counted() {
 			r, _ := g.recordOf(n)
-			add(r.Key, r.System, r.QuotaBy, r.QuotaID, r.Claim, false)
+			add(r.Key, r.System, r.QuotaBy, r.QuotaID, recordedClaim{address: r.Address, claim: r.Claim})
 		}
 	}
 	for _, r := range g.unlisted {
-		add(r.Key, r.System, r.QuotaBy, r.QuotaID, r.Claim, false)
+		add(r.Key, r.System, r.QuotaBy, r.QuotaID, recordedClaim{address: r.Address, claim: r.Claim})
 	}
 	for key, a := range g.world.Recorded.Archived {
 		if n := g.listed(key); n == nil || !n.counted() {
-			add(key, a.System, a.QuotaBy, a.QuotaID, a.Claim, true)
+			add(key, a.System, a.QuotaBy, a.QuotaID, recordedClaim{address: a.Address, claim: a.Claim, archived: true})
 		}
 	}
 }

@@ -305,6 +305,7 @@ func (c *comparison) finish() {
 		p.Context.Systems = append(p.Context.Systems, c.g.world.Settings.Systems[i].Name)
 	}
 	c.promise()
+	c.contributions()
 }
 
 func compareActions(a, b *Action) int {

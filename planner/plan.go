@@ -170,6 +170,8 @@ type Context struct {
 	Undelivered []Undelivered `json:"undelivered,omitempty"`
 	Counts      Counts        `json:"counts"`
 	Promised    []Promise     `json:"promised,omitempty"`
+	// Shared are the quotas that this plan sets and several resources claim: what each contributes.
+	Shared []SharedQuota `json:"shared,omitempty"`
 	// Unobserved counts resources of which something could not be observed; with any, a plan is not complete (exit 4).
 	Unobserved int `json:"unobserved,omitempty"`
 }

@@ -62,6 +62,7 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 			return err
 		}
 	}
+	e.shared(found)
 	if len(found) == 0 {
 		if err := e.unlisted(what, "no: the proxy lists it no more. It leaves out what has no group id in the user directory; nothing is done "+
 			"about it, and nothing is taken away"); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -259,5 +260,68 @@ func TestStillCounts(t *testing.T) {
 				t.Errorf("its limits are unknown: %v, want %v", isUnknown, c.unknown)
 			}
 		})
+	}
+}
+
+// TestContributionsAreShown: a plan of a shared quota shows what each resource adds, before and after, so that the total can
+// be checked against the order: as text, Markdown, HTML and JSON, in a held plan, and by explain.
+func TestContributionsAreShown(t *testing.T) {
+	c := sharing(t, "sum", "auto_approve {\n  allow = [\"report\"]\n}\n")
+	c.wants("store", 20)
+	c.ends(laneOrders, allHeld)
+	text := c.ok("show", filepath.Join("state/pending", filepath.Base(c.pending()[0])))
+	for _, out := range []string{c.ok("plan"), text} {
+		for _, want := range []string{
+			"group 30500 on capstor: the sum of 2 resources",
+			"~ space_hard = 20 TiB -> 30 TiB",
+			"/capstor/archive/cscs/eth/one space_soft = 10 TiB space_hard = 10 TiB inodes_soft",
+			"/capstor/store/cscs/eth/one ~ space_soft = 10 TiB -> 20 TiB ~ space_hard = 10 TiB -> 20 TiB ~ inodes_soft",
+		} {
+			if !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
+				t.Errorf("the plan lacks %q:\n%s", want, out)
+			}
+		}
+	}
+	c.ok("plan", "--out", "p.plan")
+	for _, form := range []string{"--markdown", "--html"} {
+		if out := c.ok("show", form, "p.plan"); !strings.Contains(out, "the sum of 2 resources") {
+			t.Errorf("%s lacks it:\n%s", form, out)
+		}
+	}
+	var doc struct {
+		Shared []struct {
+			ID            int
+			Contributions []struct {
+				Address, Counts string
+				Before, After   map[string]any
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(c.ok("show", "--json", "p.plan")), &doc); err != nil || len(doc.Shared) != 1 {
+		t.Fatalf("JSON: %+v, %v", doc, err)
+	}
+	sum := 0.0
+	for _, x := range doc.Shared[0].Contributions {
+		sum += x.After["space_hard"].(float64)
+	}
+	if sum != 30<<40 {
+		t.Errorf("the contributions come to %g", sum)
+	}
+	if out := c.ok("explain", "30500"); !strings.Contains(out, "shared quota of group 30500 on capstor: the sum of 2 resources") ||
+		!strings.Contains(out, "recorded: space 10 TiB soft, 10 TiB hard") {
+		t.Errorf("explain:\n%s", out)
+	}
+	c.approveAll()
+	c.ends(laneOrders, applied)
+	c.isHard(30)
+	// archived, it is still shown
+	_, err := c.sim.TerminateResource("capstor-one-archive", "")
+	c.check(err)
+	c.ends(laneOrders, allHeld)
+	c.approveAll()
+	c.ends(laneOrders, applied)
+	c.wants("store", 25)
+	if out := c.ok("plan"); !strings.Contains(out, "/capstor/archive/cscs/eth/one (archived: its files still count)") {
+		t.Errorf("the plan:\n%s", out)
 	}
 }

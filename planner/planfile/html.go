@@ -35,6 +35,7 @@ func HTML(plan *planner.Plan, opt Options) []byte {
 			h.pre(show)
 		}
 	}
+	h.section(len(c.Shared) > 0, "Shared quotas", v.shared)
 	h.section(len(c.Blocked)+len(c.Waiting) > 0, "Blocked and waiting", v.refusals)
 	h.section(len(c.Undelivered) > 0 || v.sends(), "Callbacks", v.callbacks)
 	h.printf("</body>\n</html>\n")

@@ -21,6 +21,8 @@ type jsonPlan struct {
 	Summary       jsonSummary       `json:"summary"`
 	Resources     []jsonResource    `json:"resources"`
 	Warnings      []planner.Warning `json:"warnings"`
+	// Shared are the quotas that this plan sets and several resources claim.
+	Shared []planner.SharedQuota `json:"shared"`
 }
 
 type jsonSummary struct {
@@ -71,7 +73,8 @@ func usageOf(u *planner.UsageNote) *jsonUsage {
 // written as \u escapes.
 func JSON(plan *planner.Plan) []byte {
 	out := jsonPlan{FormatVersion: FormatVersion, ID: ID(plan.Core), Summary: jsonSummary{plan.Context.Counts, countQuotas(plan)},
-		Resources: make([]jsonResource, 0, len(plan.Core.Actions)), Warnings: present(plan.Context.Warnings)}
+		Resources: make([]jsonResource, 0, len(plan.Core.Actions)), Warnings: present(plan.Context.Warnings),
+		Shared: present(plan.Context.Shared)}
 	lines := newShell(plan, byAddress(plan))
 	for i := range plan.Core.Actions {
 		out.Resources = append(out.Resources, resourceOf(plan, lines, i))

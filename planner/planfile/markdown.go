@@ -66,6 +66,7 @@ func (m *markdown) collect() {
 	m.addSection(len(c.Drift) > 0, "Changed outside of cscs-sync", m.v.drift)
 	m.addSection(len(m.v.legendKinds()) > 0, "Symbols", m.v.legend)
 	m.addActions()
+	m.addSection(len(c.Shared) > 0, "Shared quotas", m.v.shared)
 	m.addSection(len(c.Blocked)+len(c.Waiting) > 0, "Blocked and waiting", m.v.refusals)
 	m.addSection(len(c.Undelivered) > 0 || m.v.sends(), "Callbacks", m.v.callbacks)
 }

@@ -70,6 +70,9 @@ func (v *view) sections() []func(*printer) {
 		}
 	}
 	list = append(list, v.actions()...)
+	if len(c.Shared) > 0 {
+		list = append(list, v.shared)
+	}
 	if len(c.Blocked)+len(c.Waiting) > 0 {
 		list = append(list, v.refusals)
 	}

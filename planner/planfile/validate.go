@@ -194,6 +194,11 @@ func checkContext(plan *planner.Plan) error {
 	case !strictly(c.Promised, func(a, b planner.Promise) int { return cmp.Compare(a.System, b.System) }):
 		return invalid("the promises are not sorted")
 	}
+	for i := range c.Shared {
+		if err := checkShared(&c.Shared[i]); err != nil {
+			return err
+		}
+	}
 	for _, d := range c.Drift {
 		if !slices.Contains(planner.Attributes(), d.Attribute) || !fits(d.Attribute, d.Recorded) || !fits(d.Attribute, d.Observed) {
 			return invalid("drift of %s: %s from %s to %s", Quote(d.Address), Quote(string(d.Attribute)), d.Recorded, d.Observed)
@@ -256,4 +261,19 @@ func wholly(list []planner.Refusal) (n int) {
 // wholeUTC is what a plan's times are: with them, JSON has one form only.
 func wholeUTC(t time.Time) bool {
 	return t.Location() == time.UTC && t.Nanosecond() == 0 && t.Year() >= 1 && t.Year() <= 9999
+}
+
+// checkShared refuses contributions that no quota can have.
+func checkShared(q *planner.SharedQuota) error {
+	if len(q.Contributions) < 2 {
+		return invalid("the quota of %s %d is shared by %d", Quote(string(q.By)), q.ID, len(q.Contributions))
+	}
+	for _, c := range q.Contributions {
+		for _, a := range planner.Attributes() {
+			if a.IsQuota() && (!fits(a, c.Before.Limit(a)) || !fits(a, c.After.Limit(a))) {
+				return invalid("%s adds %s %s to a shared quota", Quote(c.Address), a, c.After.Limit(a))
+			}
+		}
+	}
+	return nil
 }

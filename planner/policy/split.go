@@ -157,6 +157,14 @@ func Only(p *planner.Plan, g Group) *planner.Plan {
 		*part.Context.Counts.Of(a.Kind)++
 		mine[a.Address] = true
 	}
+	quotas := map[planner.QuotaID]bool{}
+	for i := range part.Core.Actions {
+		if q := part.Core.Actions[i].Quota; q != nil {
+			quotas[*q] = true
+		}
+	}
+	part.Context.Shared = slices.DeleteFunc(slices.Clone(p.Context.Shared),
+		func(q planner.SharedQuota) bool { return !quotas[planner.QuotaID{By: q.By, ID: q.ID}] })
 	others := func(r planner.Refusal) bool { return !r.QuotaOnly || !keys[r.Key] }
 	part.Context.Blocked = slices.DeleteFunc(slices.Clone(p.Context.Blocked), others)
 	part.Context.Waiting = slices.DeleteFunc(slices.Clone(p.Context.Waiting), others)

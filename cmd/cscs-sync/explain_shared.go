@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+)
+
+// shared says what the quotas come from that the resources found share with others.
+func (e *explanation) shared(found []planner.View) {
+	asked := map[planner.QuotaID]bool{}
+	for _, v := range found {
+		if v.Identity != nil {
+			asked[*v.Identity] = true
+		}
+	}
+	for _, q := range e.p.graph.SharedQuotas(e.p.seen) {
+		if !asked[planner.QuotaID{By: q.By, ID: q.ID}] {
+			continue
+		}
+		fmt.Fprintf(&e.b, "\nshared quota of %s\n", planfile.SharedHeading(&q))
+		for _, c := range q.Contributions {
+			e.verbatim("adds", planfile.Quote(c.Address))
+			e.line("", "%s", contributionText(c))
+		}
+	}
+}
+
+// contributionText is what one resource adds, with what is recorded of it where that is something else.
+func contributionText(c planner.Contribution) string {
+	limits := func(x planner.Claim) string {
+		return fmt.Sprintf("space %s soft, %s hard; inodes %s soft, %s hard", planner.Show(planner.SpaceSoft, x.SpaceSoft),
+			planner.Show(planner.SpaceHard, x.SpaceHard), planner.Show(planner.InodesSoft, x.InodesSoft),
+			planner.Show(planner.InodesHard, x.InodesHard))
+	}
+	text := limits(c.After)
+	switch {
+	case c.Counts == planner.CountsArchived:
+		text += " (archived: its files still count)"
+	case c.Counts == planner.CountsRecorded:
+		text += " (as recorded)"
+	case c.Before == planner.Claim{}:
+		text += " (not recorded yet)"
+	case c.Before != c.After:
+		text += "; recorded: " + limits(c.Before)
+	}
+	return text
+}

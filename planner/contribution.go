@@ -1,0 +1,114 @@
+package planner
+
+import (
+	"cmp"
+	"slices"
+)
+
+// SharedQuota is what several claims on one quota identity come from, so that a reviewer can check the total.
+type SharedQuota struct {
+	// System is the first by name of those on the identity's filesystem.
+	System string       `json:"system"`
+	By     QuotaBy      `json:"by"`
+	ID     uint32       `json:"id"`
+	Policy SharedPolicy `json:"policy"`
+	// Contributions are sorted by address.
+	Contributions []Contribution `json:"contributions"`
+}
+
+// Contribution is what one resource adds to a shared quota.
+type Contribution struct {
+	Address string       `json:"address"`
+	Counts  Contributing `json:"counts"`
+	// Before is what is recorded of it, After what counts now. Before is absent where nothing is recorded.
+	Before Claim `json:"before"`
+	After  Claim `json:"after"`
+}
+
+// Contributing is how a resource counts in a shared quota.
+type Contributing string
+
+// A resource counts as it is wanted; as it is recorded, while nothing is done about it; or as it was when it was archived,
+// because its files still belong to the identity.
+const (
+	CountsWanted   Contributing = "wanted"
+	CountsRecorded Contributing = "recorded"
+	CountsArchived Contributing = "archived"
+)
+
+// SharedQuotas are the quotas that several resources claim, with what each contributes.
+func (g *Graph) SharedQuotas(seen Observed) []SharedQuota {
+	return g.sharedQuotas(g.claimed(&seen), seen.Mounts, func(s *share) bool { return s.claims > 1 })
+}
+
+// sharedQuotas are those of the shares that are asked for, in the order of their systems and ids.
+func (g *Graph) sharedQuotas(ss *shares, mounts map[string]Mount, asked func(*share) bool) []SharedQuota {
+	found := map[Identity]*SharedQuota{}
+	for i := range ss.list {
+		if s := &ss.list[i]; asked(s) {
+			found[s.identity] = &SharedQuota{System: s.system.Name, By: s.identity.By, ID: s.identity.ID, Policy: s.policy}
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if n.share < 0 || !n.countsByWish() {
+			continue
+		}
+		if q := found[ss.list[n.share].identity]; q != nil {
+			rec, _ := g.recordOf(n)
+			q.Contributions = append(q.Contributions, Contribution{n.address(), CountsWanted, rec.Claim, ClaimOf(n.quota)})
+		}
+	}
+	g.eachRecorded(mounts, func(r recordedClaim) bool {
+		q := found[r.identity]
+		if q == nil || r.archived && r.system.Quota.Shared == SharedRefuse {
+			return false
+		}
+		counts := CountsRecorded
+		if r.archived {
+			counts = CountsArchived
+		}
+		q.Contributions = append(q.Contributions, Contribution{r.address, counts, r.claim, r.claim})
+		return true
+	})
+	list := make([]SharedQuota, 0, len(found))
+	for _, q := range found {
+		slices.SortFunc(q.Contributions, func(a, b Contribution) int {
+			return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Counts, b.Counts))
+		})
+		list = append(list, *q)
+	}
+	slices.SortFunc(list, func(a, b SharedQuota) int {
+		return cmp.Or(cmp.Compare(a.System, b.System), cmp.Compare(a.By, b.By), cmp.Compare(a.ID, b.ID))
+	})
+	return list
+}
+
+// contributions adds to the plan what the shared quotas that it sets come from.
+func (c *comparison) contributions() {
+	set := map[Identity]bool{}
+	for i := range c.plan.Core.Actions {
+		if a := &c.plan.Core.Actions[i]; a.Quota != nil {
+			set[Identity{c.seen.Mounts[a.System].Filesystem, a.Quota.By, a.Quota.ID}] = true
+		}
+	}
+	c.plan.Context.Shared = c.g.sharedQuotas(c.shares, c.seen.Mounts, func(s *share) bool { return s.claims > 1 && set[s.identity] })
+}
+
+// Limit is one of the four limits of a claim.
+func (c Claim) Limit(a Attribute) Value {
+	switch a {
+	case SpaceSoft:
+		return c.SpaceSoft
+	case SpaceHard:
+		return c.SpaceHard
+	case InodesSoft:
+		return c.InodesSoft
+	case InodesHard:
+		return c.InodesHard
+	}
+	return Value{}
+}
