@@ -12,6 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
+	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
 // overdueAfter is for how long an order may wait, whatever for, before people are told.
@@ -105,7 +106,7 @@ func reasonsToWait(p *planned, decisions []policy.Decision) map[planner.Key]wait
 		why[p.plan.Core.Actions[d.Index].Key] = waitReason{text, false}
 	}
 	for _, w := range p.plan.Context.Waiting {
-		why[w.Key] = waitReason{w.Reasons[0].Text, w.Reasons[0].Code == "orders_unseen"}
+		why[w.Key] = waitReason{w.Reasons[0].Text, w.Reasons[0].Code == codes.OrdersUnseen}
 	}
 	for _, b := range p.plan.Context.Blocked {
 		why[b.Key] = waitReason{b.Reasons[0].Text, true}

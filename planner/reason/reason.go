@@ -177,7 +177,7 @@ func All() []Info {
 		{Moved, Blocking, "The resource is recorded at another path or on another system."},
 		{NoCallback, Blocking, "The order does not offer a callback that is needed."},
 		{NoSystem, Blocking, "No system block answers to the resource's storage system."},
-		{OrdersUnseen, Blocking, "The listing leaves out the orders of all resources: the proxy or Waldur cut them."},
+		{OrdersUnseen, Waiting, "The listing leaves out the orders of all resources: the proxy or Waldur cut them."},
 		{Obstructed, Blocking, "A link, a file or another mount stands at the path or above it."},
 		{OrderState, Blocking, "The order is in a state that does not fit its type, or in an unknown one."},
 		{OrderTwice, Blocking, "Two resources name one order, which belongs to one of them."},
