@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mitchellh/go-wordwrap"
 	"github.com/spf13/cobra"
@@ -26,11 +27,16 @@ Global flags:
 For the flags of a command: {{.CommandPath}} COMMAND --help
 {{end}}`
 
+// prepareCobra sets what cobra keeps for the whole process, once: several commands may run in one process at a time.
+var prepareCobra = sync.OnceFunc(func() {
+	cobra.EnableCommandSorting = false
+	cobra.AddTemplateFunc("flagTable", flagTable)
+})
+
 // speakOurWay has cobra print help in the way of this program: commands and flags in the order in which they were added, and
 // usage lines with flags before arguments.
 func speakOurWay(root *cobra.Command) {
-	cobra.EnableCommandSorting = false
-	cobra.AddTemplateFunc("flagTable", flagTable)
+	prepareCobra()
 	root.SetUsageTemplate(usageTemplate)
 	var each func(*cobra.Command)
 	each = func(c *cobra.Command) {
