@@ -73,6 +73,11 @@ func (o *approveOptions) run(a *app, path string) error {
 	if err != nil {
 		return err
 	}
+	if o.key != "" || o.signature != "" {
+		if err := a.willCount(file, block); err != nil {
+			return err
+		}
+	}
 	if o.detach {
 		return a.print(string(block))
 	}
@@ -81,6 +86,37 @@ func (o *approveOptions) run(a *app, path string) error {
 	}
 	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s", planfile.ShortID(planfile.ID(file.Plan.Core)),
 		planfile.Escape(made.Message.Name), planfile.ShellWord(path))
+	return nil
+}
+
+// willCount refuses an approval that `apply` here would not count: the person would leave, and the plan would wait. Off the node
+// there is no configuration, and nothing to judge by.
+func (a *app) willCount(file *planfile.File, block []byte) error {
+	if _, err := a.configuration(); err != nil {
+		return nil
+	}
+	s, err := a.open(config.Skip)
+	if err != nil {
+		a.tell("Warning: whether this approval counts could not be checked, because the configuration could not be read.")
+		return nil
+	}
+	if s.cfg.Approval.AllowedSigners == "" {
+		return refused(errors.New("this site takes local approvals only, because the configuration has no approval.allowed_signers: nobody " +
+			"could tell whose key it is. Approve on the node without --key, or add approval.allowed_signers; nothing was done"))
+	}
+	rules, err := s.rules()
+	if err != nil {
+		return err
+	}
+	rules.Required = 1
+	verdict, err := approval.Judge(approval.Input{Plan: planfile.ID(file.Plan.Core), Context: planfile.ContextDigest(file.Plan),
+		Blocks: [][]byte{block}, Rules: rules, Now: a.now()})
+	if err != nil {
+		return err
+	}
+	if why := verdict.Approvals[0].Why; why != "" {
+		return refused(fmt.Errorf("this approval would not count: %s; nothing was done", why))
+	}
 	return nil
 }
 
