@@ -28,8 +28,8 @@ setup: ## what the tests need beside Go: installed where that may be done, else 
 	@$(GO) run ./cmd/internal/setup
 
 test: setup lint ## everything: formatting, vet, staticcheck, unit, property and end-to-end tests with the race detector
-	GORACE=atexit_sleep_ms=20 $(GO) test -race -timeout 15m ./... # each process would sleep a second at its end
-	$(GO) test -timeout 15m -run "TestKilledAnywhere|TestAttack|TestAllocations" ./cmd/cscs-sync # every kill point and attack, and allocations, without the race detector's weight
+	GORACE=atexit_sleep_ms=20 $(GO) test -race -timeout 2h ./... # each process would sleep a second at its end
+	$(GO) test -timeout 2h -run "TestKilledAnywhere|TestAttack|TestAllocations" ./cmd/cscs-sync # every kill point and attack, and allocations, without the race detector's weight
 
 test-kernel: ## quotas of XFS and ext4 on a real kernel, in an emulated machine: needs qemu, Debian's packages and half a minute
 	@$(GO) run ./cmd/internal/setup -kind kernel
@@ -37,7 +37,7 @@ test-kernel: ## quotas of XFS and ext4 on a real kernel, in an emulated machine:
 	$(GO) run ./cmd/internal/kerneltest bin/kernel-tests/quota-linux
 
 test-long: lint ## the same with every kill point, 100,000 attacks, 10,000 rounds and a million tries
-	CSCS_TEST_LONG=1 $(GO) test -timeout 4h ./...
+	CSCS_TEST_LONG=1 $(GO) test -timeout 24h ./...
 
 lint:
 	@unformatted=$$($(GO) tool -n staticcheck >/dev/null && gofmt -l cmd planner providers state); \

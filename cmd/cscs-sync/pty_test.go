@@ -75,7 +75,7 @@ func (x *terminal) converse(t *testing.T, cmd *exec.Cmd, asked, answer string) i
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(x.text(), asked); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(x.text(), asked); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			_ = cmd.Process.Kill()
 			t.Fatalf("never asked %q:\n%s", asked, x.text())

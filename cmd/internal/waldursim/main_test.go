@@ -34,7 +34,7 @@ func exit(t *testing.T, ended <-chan int) int {
 	select {
 	case code := <-ended:
 		return code
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("does not end")
 		return -1
 	}
