@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -130,6 +131,22 @@ func (d *doctor) waitingOrders(m *memory) {
 	}
 }
 
+// unusable names plan files of the loop that this version can't use.
+func (d *doctor) unusable() {
+	for _, dir := range []string{d.begunFolder(), d.pendingFolder()} {
+		names, err := planFiles(dir)
+		if err != nil {
+			d.say("WARN", "plans", "%v", err)
+		}
+		for _, name := range names {
+			path := filepath.Join(dir, name)
+			if _, why, err := d.readUsable(path); err != nil || why != nil {
+				d.say("WARN", "plans", "%s can't be used by this version, and is kept: %v", planfile.Quote(path), cmp.Or(why, err))
+			}
+		}
+	}
+}
+
 // leftOver looks for what was begun and waits: plans that were interrupted, and callbacks that need a person.
 func (d *doctor) leftOver() {
 	var plans []state.Plan
@@ -144,11 +161,12 @@ func (d *doctor) leftOver() {
 		return // the check of the state says so
 	}
 	d.failures()
+	d.unusable()
 	for _, p := range plans {
 		own := filepath.Join(d.begunFolder(), planfile.ShortID(p.ID)+".plan")
 		if _, err := os.Lstat(own); err == nil && !p.Over() {
 			d.say("WARN", "plans", "%s of the loop's has begun %s and is not over: the loop goes on with it, see `cscs-sync explain ADDRESS`; or "+
-				"give it up with `cscs-sync state abandon %s`", planfile.ShortID(p.ID), minute(p.Begun), own)
+				"give it up with `cscs-sync state abandon %[1]s`", planfile.ShortID(p.ID), minute(p.Begun))
 		} else if !p.Over() {
 			d.say("WARN", "plans", "%s has begun %s and is not over: apply its file again, or give it up with `cscs-sync state abandon`",
 				planfile.ShortID(p.ID), minute(p.Begun))
