@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,6 +66,21 @@ func page(total int, items string) string {
 	return fmt.Sprintf(`{"status":"success","resources":[%s],"pagination":{"current":1,"limit":500,"offset":0,"pages":%d,"total":%d}}`, items, (total+499)/500, total)
 }
 
+// longPaths is one page after another, each within its bounds: 480 paths of 60 KiB. None may be kept.
+func longPaths(w http.ResponseWriter, r *http.Request) {
+	n, _ := strconv.Atoi(r.URL.Query().Get("page"))
+	fmt.Fprint(w, `{"status":"success","resources":[`)
+	long := strings.Repeat("a", 60<<10)
+	for i := range 480 {
+		comma := ","
+		if i == 0 {
+			comma = ""
+		}
+		fmt.Fprintf(w, `%s{"itemId":"%032x","status":"active","mountPoint":{"default":"/capstor/%s"},"storageSystem":{"key":"capstor"}}`, comma, n*500+i, long)
+	}
+	fmt.Fprintf(w, `],"pagination":{"current":%d,"limit":480,"total":1000000}}`, n)
+}
+
 // TestHostileListings: a listing without end, with deep nesting, huge numbers, duplicate members or slow bytes is refused,
 // within bounds of time and memory.
 func TestHostileListings(t *testing.T) {
@@ -103,6 +119,7 @@ func TestHostileListings(t *testing.T) {
 			_, _ = w.Write(bomb())
 		}, "32 MiB"},
 		{"pages without end", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page(1<<40, `{"itemId":"x"}`)) }, "list resources"},
+		{"pages of long paths", longPaths, "no complete listing within 3s"},
 		{"deep nesting", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, page(1, strings.Repeat(`{"a":`, 1<<20)+"1"+strings.Repeat("}", 1<<20)))
 		}, "nesting is deeper"},
