@@ -26,7 +26,8 @@ func TestImportsPointOneWay(t *testing.T) {
 		"providers/hang":   {},
 		"providers/quota":  {"planner"},
 		"providers/lustre": {"planner", "providers"},
-		"providers/waldur": {"planner", "providers"},
+		"providers/waldur": {"planner", "providers", "providers/web"},
+		"providers/web":    {"planner", "providers"},
 		"providers/posix":  {"planner"},
 		"state":            {"planner"},
 

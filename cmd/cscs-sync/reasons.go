@@ -9,6 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -51,7 +52,7 @@ func (r reason) fine() bool {
 func sourceReason(err error) reason {
 	var changed *waldur.ChangedError
 	var moved *waldur.MovedError
-	var status *waldur.StatusError
+	var status *web.StatusError
 	var quiet *quietError
 	var listing *listingError
 	switch {

@@ -18,7 +18,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/providers/waldur"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -383,7 +383,7 @@ func (f *fakeSource) List(_ context.Context, statuses []planner.Status) (items [
 	f.asked = append(f.asked, fmt.Sprint(statuses))
 	for _, s := range statuses {
 		if f.bad[s] {
-			return nil, &waldur.StatusError{Place: "proxy", Status: 500}
+			return nil, &web.StatusError{Place: "proxy", Status: 500}
 		}
 		items = append(items, f.items[s]...)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // listingAge is how long the plans of one round that people have approved, or that go on, share a listing.
@@ -32,7 +33,7 @@ func (e *quietError) Error() string {
 // leaveAlone notes for how long the proxy wants no request, after an error of a listing. Who gives up waiting does not stop
 // the proxy's work, and a second listing makes both slower: after a listing that took too long it gets as long again.
 func (l *loop) leaveAlone(err error) {
-	var status *waldur.StatusError
+	var status *web.StatusError
 	var late *waldur.LateError
 	switch {
 	case errors.As(err, &status) && status.RetryAfter > 0:
@@ -80,7 +81,7 @@ func (p *patient) List(ctx context.Context, statuses []planner.Status) ([]planne
 		return nil, p.problem() // and not the whole listing, which no status means
 	}
 	items, err := p.Source.List(ctx, good)
-	var status *waldur.StatusError
+	var status *web.StatusError
 	if err == nil || !errors.As(err, &status) || status.Status != http.StatusInternalServerError {
 		return items, err
 	}

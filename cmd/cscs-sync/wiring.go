@@ -15,6 +15,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/lustre"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // How long things may take. A listing has proxy.timeout; the rest is fixed.
@@ -28,7 +29,7 @@ const (
 
 // transport is the process's one HTTP transport: each would keep connections of its own. It verifies TLS.
 func (a *app) transport() http.RoundTripper {
-	a.connect.Do(func() { a.connections = waldur.NewTransport(http.ProxyFromEnvironment, nil) })
+	a.connect.Do(func() { a.connections = web.NewTransport(http.ProxyFromEnvironment, nil) })
 	return a.connections
 }
 
@@ -54,16 +55,16 @@ func (s *session) source(files []string) (providers.Source, error) {
 // proxyTokens are the tokens with which the proxy is asked.
 func (s *session) proxyTokens(p *config.Proxy) waldur.TokenFunc {
 	if p.OIDC == nil {
-		return waldur.Static(waldur.Secret(p.Token.Reveal()))
+		return waldur.Static(web.Secret(p.Token.Reveal()))
 	}
 	return waldur.ClientCredentials(waldur.OIDC{TokenURL: p.OIDC.TokenURL, ClientID: p.OIDC.ClientID,
-		ClientSecret: waldur.Secret(p.OIDC.ClientSecret.Reveal()), Scope: p.OIDC.Scope, Hidden: s.cfg.Hidden}, s.transport(), s.now)
+		ClientSecret: web.Secret(p.OIDC.ClientSecret.Reveal()), Scope: p.OIDC.Scope, Hidden: s.cfg.Hidden}, s.transport(), s.now)
 }
 
 // orders is Waldur. The configuration has a waldur block.
 func (s *session) orders() providers.Orders {
 	w := s.cfg.Waldur
-	return waldur.NewOrders(waldur.OrdersOptions{URL: w.URL, Token: waldur.Static(waldur.Secret(w.Token.Reveal())), Timeout: s.callbackTimeout,
+	return waldur.NewOrders(waldur.OrdersOptions{URL: w.URL, Token: waldur.Static(web.Secret(w.Token.Reveal())), Timeout: s.callbackTimeout,
 		Transport: s.transport(), Now: s.now, Hidden: s.cfg.Hidden})
 }
 

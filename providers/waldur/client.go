@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,21 +15,8 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
-
-// NewTransport is a transport that verifies TLS (1.2 or newer) against roots, or the system's when nil, and goes through
-// the forward proxy that proxy names, or none when nil.
-func NewTransport(proxy func(*http.Request) (*url.URL, error), roots *x509.CertPool) *http.Transport {
-	return &http.Transport{
-		Proxy:                  proxy,
-		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    15 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-		MaxIdleConnsPerHost:    2,
-		IdleConnTimeout:        90 * time.Second,
-		ForceAttemptHTTP2:      true,
-	}
-}
 
 // client makes requests with one token to one side.
 type client struct {
@@ -45,13 +30,7 @@ type client struct {
 }
 
 func newClient(rt http.RoundTripper, token TokenFunc, scheme string, now func() time.Time, hidden planner.Hidden) client {
-	return client{http: withoutRedirects(rt), token: token, scheme: scheme, now: now, hidden: hidden}
-}
-
-// withoutRedirects is a client that gives a redirect as an answer: to follow one would carry the token elsewhere.
-func withoutRedirects(rt http.RoundTripper) *http.Client {
-	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &http.Client{Transport: rt, CheckRedirect: stay}
+	return client{http: web.WithoutRedirects(rt), token: token, scheme: scheme, now: now, hidden: hidden}
 }
 
 // reply is an answer of which the head, at least, has come.
@@ -81,7 +60,7 @@ func (c client) do(ctx context.Context, method, target string, body []byte, limi
 	req.Header.Set("Authorization", c.scheme+" "+token)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return reply{}, noAnswer(ctx, err)
+		return reply{}, web.NoAnswer(ctx, err)
 	}
 	defer resp.Body.Close()
 	r := reply{status: resp.StatusCode, header: resp.Header, secret: token, hidden: c.hidden.With(token)}
@@ -92,7 +71,7 @@ func (c client) do(ctx context.Context, method, target string, body []byte, limi
 	_, err = buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	r.body = buf.Bytes()
 	if err != nil {
-		r.broken = noAnswer(ctx, err)
+		r.broken = web.NoAnswer(ctx, err)
 	}
 	if int64(len(r.body)) > limit {
 		r.cut, r.body = true, r.body[:limit]
@@ -107,7 +86,7 @@ func (c client) request(ctx context.Context, method, target string, body []byte)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, target, from)
 	if err != nil {
-		return nil, fmt.Errorf("not a URL to ask: %s", place(c.hidden, target))
+		return nil, fmt.Errorf("not a URL to ask: %s", web.Place(c.hidden, target))
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "cscs-sync")
@@ -117,24 +96,12 @@ func (c client) request(ctx context.Context, method, target string, body []byte)
 	return req, nil
 }
 
-// noAnswer is the error of a request without an answer. The URL that net/http puts into it is dropped: callers say where.
-func noAnswer(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%w: %w", providers.ErrUnreachable, context.Cause(ctx))
-	}
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	return fmt.Errorf("%w: %w", providers.ErrUnreachable, err)
-}
-
 // detail is what the answer says, without our token.
 func (r reply) detail() string {
 	if strings.HasPrefix(r.header.Get("Content-Type"), "text/html") {
 		return "HTML answer"
 	}
-	return detailOf(r.hidden, r.body)
+	return web.Detail(r.hidden, r.body)
 }
 
 // errEcho reports an answer that repeats our token: what sends it back may show it elsewhere too.
@@ -160,7 +127,7 @@ func (r reply) redirect() (string, bool) {
 	if r.status < 300 || r.status > 399 {
 		return "", false
 	}
-	return place(r.hidden, r.header.Get("Location")), true
+	return web.Place(r.hidden, r.header.Get("Location")), true
 }
 
 // maxRetryAfter bounds what an answer may ask us to wait.
@@ -181,48 +148,9 @@ func (r reply) retryAfter(now time.Time) time.Duration {
 	return 0
 }
 
-// place shows a URL as host and path, without what could hold a secret: user, query and fragment.
-func place(h planner.Hidden, raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "(unreadable URL)"
-	}
-	return printable(h.Text(u.Host + u.EscapedPath()))
-}
-
-// StatusError is an answer that refuses.
-type StatusError struct {
-	// Place is host and path.
-	Place  string
-	Status int
-	// Detail is what the other side said, shortened; Hint is the way out.
-	Detail, Hint string
-	// RetryAfter is how long it asked us to wait; 0 if it did not.
-	RetryAfter time.Duration
-}
-
-func (e *StatusError) Error() string {
-	s := fmt.Sprintf("%s answered %d", e.Place, e.Status)
-	if text := http.StatusText(e.Status); text != "" {
-		s += " (" + text + ")"
-	}
-	if e.Detail != "" {
-		s += ": " + e.Detail
-	}
-	if e.Hint != "" {
-		s += "; " + e.Hint
-	}
-	return s
-}
-
-// Is tells that a 401 or 403 is [providers.ErrTokenRefused].
-func (e *StatusError) Is(target error) bool {
-	return target == providers.ErrTokenRefused && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
-}
-
 // transient tells whether the same request may go well a little later.
 func transient(err error) bool {
-	var s *StatusError
+	var s *web.StatusError
 	if errors.As(err, &s) {
 		return s.Status == http.StatusRequestTimeout || s.Status == http.StatusTooManyRequests || s.Status >= 500
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // maxArrayBytes bounds a file that holds a bare array of resources; 100,000 of them have about 125 MB.
@@ -52,7 +53,7 @@ func fileName(path string) string {
 	if path == "-" {
 		return "stdin"
 	}
-	return printable(filepath.Base(path))
+	return web.Printable(filepath.Base(path))
 }
 
 // List implements [providers.Source]. Items of other statuses are left out; one whose status cannot be read never is.
@@ -140,7 +141,7 @@ func (s *saved) add(name string, text []byte, only bool) error {
 	switch {
 	case len(start) == 0:
 		return errors.New("it is empty")
-	case isHTML(start):
+	case web.IsHTML(start):
 		return errors.New("it holds an HTML page instead of JSON")
 	case start[0] == '[':
 		pages, err := s.parser.pagesIn(text)

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 func seed(f *testing.F) {
@@ -118,7 +119,7 @@ func FuzzOrder(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if id, ok := planner.UUID(o.ID); !ok || id != o.ID || o.Type == "" || o.State == "" || len(o.Error) > 12*maxDetail || !json.Valid(text) {
+		if id, ok := planner.UUID(o.ID); !ok || id != o.ID || o.Type == "" || o.State == "" || len(o.Error) > 12*web.MaxDetail || !json.Valid(text) {
 			t.Errorf("%q: %+v", text, o)
 		}
 		if o.Options != nil && o.Options.Permission != "" && !isOctal(o.Options.Permission) {
@@ -131,8 +132,8 @@ func FuzzOrder(f *testing.F) {
 func FuzzDetail(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		d := detailOf(planner.Hidden{}, text)
-		if strings.ContainsAny(d, "\n\r\t\x00\x1b\u202e\u200b") || !utf8.ValidString(d) || len(d) > 12*maxDetail {
+		d := web.Detail(planner.Hidden{}, text)
+		if strings.ContainsAny(d, "\n\r\t\x00\x1b\u202e\u200b") || !utf8.ValidString(d) || len(d) > 12*web.MaxDetail {
 			t.Errorf("%q: %q", text, d)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // shows reports whether a text has a part of a secret that would help anybody.
@@ -58,11 +59,11 @@ func TestSecretsInAnswers(t *testing.T) {
 		url := r.server.URL + "/" + path + "/"
 		h := planner.Hidden{}.With(path)
 		source, err := NewProxy(ProxyOptions{URL: url, Token: Static(testToken), TokenFrom: "proxy.token", Timeout: time.Minute,
-			Transport: NewTransport(nil, nil), Clock: r.clock.clock(), Hidden: h})
+			Transport: web.NewTransport(nil, nil), Clock: r.clock.clock(), Hidden: h})
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := NewOrders(OrdersOptions{URL: url, Token: Static(testToken), Timeout: time.Minute, Transport: NewTransport(nil, nil), Now: time.Now, Hidden: h})
+		o := NewOrders(OrdersOptions{URL: url, Token: Static(testToken), Timeout: time.Minute, Transport: web.NewTransport(nil, nil), Now: time.Now, Hidden: h})
 		order := url + "marketplace-orders/" + orderID + "/"
 		items, listing := source.List(context.Background(), nil)
 		_, got := o.Get(context.Background(), order)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // maxReserved bounds the items for which memory is taken before they have come.
@@ -122,7 +123,7 @@ func (l *listing) page(ctx context.Context, n int, to narrow) (Page, error) {
 		if try == tries || !transient(err) || ctx.Err() != nil {
 			return page, fmt.Errorf("page %d: %w", n, err)
 		}
-		var s *StatusError
+		var s *web.StatusError
 		var asked time.Duration
 		if errors.As(err, &s) {
 			asked = s.RetryAfter
@@ -148,7 +149,7 @@ func (l *listing) fetch(ctx context.Context, n int, to narrow) (Page, error) {
 		return Page{}, fmt.Errorf("%s: %w", p.place, errEcho)
 	case r.cut:
 		return Page{}, fmt.Errorf("%s: the page is longer than %d MiB", p.place, maxPageBytes>>20)
-	case isHTML(bytes.TrimSpace(r.body)):
+	case web.IsHTML(bytes.TrimSpace(r.body)):
 		return Page{}, fmt.Errorf("%s: an HTML page instead of JSON; is proxy.url the URL of the listing?", p.place)
 	}
 	page, err := l.parser.page(l.items, r.body)

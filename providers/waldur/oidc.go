@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // OIDC says how to get tokens by client credentials (RFC 6749, 4.4).
 type OIDC struct {
 	TokenURL     string
 	ClientID     string
-	ClientSecret Secret
+	ClientSecret web.Secret
 	// Hidden is what no message may show.
 	Hidden planner.Hidden
 	// Scope is one or more scopes with blanks between them; it may be empty.
@@ -34,7 +35,7 @@ const maxTokenAnswer = 64 << 10
 
 // ClientCredentials gets tokens from an OpenID Connect provider, and a new one before the last one ends.
 func ClientCredentials(o OIDC, rt http.RoundTripper, now func() time.Time) TokenFunc {
-	s := &oidcSource{o: o, http: withoutRedirects(rt), now: now}
+	s := &oidcSource{o: o, http: web.WithoutRedirects(rt), now: now}
 	return s.token
 }
 
@@ -92,9 +93,9 @@ func (s *oidcSource) token(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", s.hidden().Error(fmt.Errorf("get a token: %w", err))
 	}
-	token, err := checkToken(answer.AccessToken)
+	token, err := web.CheckToken(answer.AccessToken)
 	if err != nil {
-		return "", fmt.Errorf("get a token from %s: %w", place(s.o.Hidden, s.o.TokenURL), err)
+		return "", fmt.Errorf("get a token from %s: %w", web.Place(s.o.Hidden, s.o.TokenURL), err)
 	}
 	life := time.Duration(answer.ExpiresIn)
 	s.last, s.until = token, asked.Add(life-min(renewBefore, life/2))
@@ -110,18 +111,18 @@ func (s *oidcSource) ask(ctx context.Context) (tokenAnswer, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.o.TokenURL, strings.NewReader(form.Encode()))
 	if err != nil {
-		return tokenAnswer{}, fmt.Errorf("proxy.oidc.token_url: not a URL to ask: %s", place(s.o.Hidden, s.o.TokenURL))
+		return tokenAnswer{}, fmt.Errorf("proxy.oidc.token_url: not a URL to ask: %s", web.Place(s.o.Hidden, s.o.TokenURL))
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return tokenAnswer{}, fmt.Errorf("%s: %w", place(s.o.Hidden, s.o.TokenURL), noAnswer(ctx, err))
+		return tokenAnswer{}, fmt.Errorf("%s: %w", web.Place(s.o.Hidden, s.o.TokenURL), web.NoAnswer(ctx, err))
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer))
 	if err != nil {
-		return tokenAnswer{}, fmt.Errorf("%s: the answer broke off: %w", place(s.o.Hidden, s.o.TokenURL), noAnswer(ctx, err))
+		return tokenAnswer{}, fmt.Errorf("%s: the answer broke off: %w", web.Place(s.o.Hidden, s.o.TokenURL), web.NoAnswer(ctx, err))
 	}
 	return s.read(reply{status: resp.StatusCode, header: resp.Header, body: body, hidden: s.hidden()})
 }
@@ -135,15 +136,15 @@ func (s *oidcSource) read(r reply) (tokenAnswer, error) {
 	err := json.Unmarshal(r.body, &a)
 	if r.status == http.StatusOK && err == nil {
 		if !strings.EqualFold(a.TokenType, "bearer") {
-			return a, fmt.Errorf("%s: want a bearer token, got the type %.20q", place(s.o.Hidden, s.o.TokenURL), s.hidden().With(a.AccessToken).Text(a.TokenType))
+			return a, fmt.Errorf("%s: want a bearer token, got the type %.20q", web.Place(s.o.Hidden, s.o.TokenURL), s.hidden().With(a.AccessToken).Text(a.TokenType))
 		}
 		return a, nil
 	}
 	if r.status == http.StatusOK {
-		return a, fmt.Errorf("%s: the answer is not the JSON of a token; is that the token URL?", place(s.o.Hidden, s.o.TokenURL))
+		return a, fmt.Errorf("%s: the answer is not the JSON of a token; is that the token URL?", web.Place(s.o.Hidden, s.o.TokenURL))
 	}
 	words := strings.Trim(a.Error+": "+a.Description, ": ")
-	e := &StatusError{Place: place(s.o.Hidden, s.o.TokenURL), Status: r.status, Detail: printable(s.hidden().Text(words)), RetryAfter: r.retryAfter(s.now()),
+	e := &web.StatusError{Place: web.Place(s.o.Hidden, s.o.TokenURL), Status: r.status, Detail: web.Printable(s.hidden().Text(words)), RetryAfter: r.retryAfter(s.now()),
 		Hint: "check token_url, client_id and client_secret in proxy.oidc"}
 	if to, ok := r.redirect(); ok {
 		e.Detail = "it redirects to " + to + ", and redirects are not followed"

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 const testSecret = "cl13nt-s3cr3t+/%&"
@@ -21,7 +22,7 @@ func oidc(t *testing.T, clock *fakeClock, play http.HandlerFunc) TokenFunc {
 	server := httptest.NewServer(play)
 	t.Cleanup(server.Close)
 	return ClientCredentials(OIDC{TokenURL: server.URL + "/token", ClientID: "cscs-sync", ClientSecret: testSecret, Scope: "openid storage"},
-		NewTransport(nil, nil), clock.clock().Now)
+		web.NewTransport(nil, nil), clock.clock().Now)
 }
 
 // TestOIDCRenewal: a token is kept until half a minute before its end, then another one is got.
@@ -122,7 +123,7 @@ func TestOIDCRedirect(t *testing.T) {
 func TestOIDCUnreachable(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	token := ClientCredentials(OIDC{TokenURL: server.URL, ClientSecret: testSecret}, NewTransport(nil, nil), time.Now)
+	token := ClientCredentials(OIDC{TokenURL: server.URL, ClientSecret: testSecret}, web.NewTransport(nil, nil), time.Now)
 	if _, err := token(context.Background()); !errors.Is(err, providers.ErrUnreachable) || strings.Contains(err.Error(), testSecret) {
 		t.Error(err)
 	}
@@ -145,7 +146,7 @@ func TestListWithOIDC(t *testing.T) {
 	}))
 	defer server.Close()
 	source, err := NewProxy(ProxyOptions{URL: server.URL + "/", Token: token, TokenFrom: "proxy.oidc", Timeout: time.Minute,
-		Transport: NewTransport(nil, nil), Clock: clock.clock()})
+		Transport: web.NewTransport(nil, nil), Clock: clock.clock()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func TestListWithOIDC(t *testing.T) {
 }
 
 func TestSecretHides(t *testing.T) {
-	s := Secret(testSecret)
+	s := web.Secret(testSecret)
 	text := fmt.Sprintf("%v %s %q %#v %x %+v", s, s, s, s, s, OIDC{ClientSecret: s})
 	b, err := json.Marshal(OIDC{ClientSecret: s})
 	if err != nil || strings.Contains(text+string(b), "cl13nt") || strings.Contains(text, fmt.Sprintf("%x", testSecret)) || !strings.Contains(string(b), "(secret)") {
@@ -167,7 +168,7 @@ func TestStaticToken(t *testing.T) {
 	if got, err := Static(testToken)(context.Background()); err != nil || got != testToken {
 		t.Error(got, err)
 	}
-	for _, bad := range []Secret{"", "abc\n", "x y", "ä", "a\x00"} {
+	for _, bad := range []web.Secret{"", "abc\n", "x y", "ä", "a\x00"} {
 		if _, err := Static(bad)(context.Background()); err == nil || bad != "" && strings.Contains(err.Error(), string(bad)) {
 			t.Errorf("%d bytes: %v", len(string(bad)), err)
 		}

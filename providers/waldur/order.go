@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // maxOrderBytes bounds the answer about an order; real ones have about 10 KiB.
@@ -40,7 +41,7 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 	o.HasLimits = p.hasMembers(orderLimits) || p.hasMembers(orderOldLimits)
 	o.Options = p.options()
 	if p.got[orderError].kind == kindString {
-		o.Error = printable(string(p.str(orderError)))
+		o.Error = web.Printable(string(p.str(orderError)))
 	}
 	if p.problem != "" {
 		return planner.Order{}, errors.New(p.problem)
@@ -52,7 +53,7 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 // blocks the order by name.
 func (p *parser) orderWord(at slot) string {
 	word := string(p.str(at))
-	if word == "" || len(word) > maxOrderWord || printable(word) != word {
+	if word == "" || len(word) > maxOrderWord || web.Printable(word) != word {
 		p.bad(at, "unreadable value %.40q", word)
 		return ""
 	}

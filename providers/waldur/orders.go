@@ -11,6 +11,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // maxAnswerBytes bounds what is read of the answer to a callback.
@@ -45,7 +46,7 @@ func NewOrders(o OrdersOptions) providers.Orders {
 func (o *orders) own(c planner.Callback, about planner.Subject, target string) error {
 	same, err := about.Target(planner.WaldurSettings{URL: o.options.URL, Hidden: o.options.Hidden}, c, target)
 	if err == nil && same != target {
-		err = fmt.Errorf("callback %s: not rewritten to waldur.url", place(o.options.Hidden, target))
+		err = fmt.Errorf("callback %s: not rewritten to waldur.url", web.Place(o.options.Hidden, target))
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", providers.ErrNotOwn, err)
@@ -63,7 +64,7 @@ const (
 func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) {
 	order, err := o.get(ctx, target)
 	if err != nil {
-		return planner.Order{}, o.options.Hidden.Error(fmt.Errorf("ask for order %s: %w", place(o.options.Hidden, target), err))
+		return planner.Order{}, o.options.Hidden.Error(fmt.Errorf("ask for order %s: %w", web.Place(o.options.Hidden, target), err))
 	}
 	return order, nil
 }
@@ -91,7 +92,7 @@ func (o *orders) get(ctx context.Context, target string) (planner.Order, error) 
 func (o *orders) Resource(ctx context.Context, target string) (providers.Resource, error) {
 	r, err := o.resource(ctx, target)
 	if err != nil {
-		return providers.Resource{}, o.options.Hidden.Error(fmt.Errorf("ask for resource %s: %w", place(o.options.Hidden, target), err))
+		return providers.Resource{}, o.options.Hidden.Error(fmt.Errorf("ask for resource %s: %w", web.Place(o.options.Hidden, target), err))
 	}
 	return r, nil
 }
@@ -139,7 +140,7 @@ func (o *orders) read(ctx context.Context, target string) ([]byte, error) {
 		return nil, fmt.Errorf("the answer broke off: %w", r.broken)
 	case r.echoes():
 		return nil, errEcho
-	case isHTML(bytes.TrimSpace(r.body)):
+	case web.IsHTML(bytes.TrimSpace(r.body)):
 		return nil, errors.New("an HTML page instead of JSON; is waldur.url the URL of the API?")
 	}
 	return r.body, nil
@@ -164,7 +165,7 @@ func (o *orders) within(ctx context.Context) (context.Context, context.CancelFun
 }
 
 func (o *orders) refusal(target string, r reply) error {
-	e := &StatusError{Place: place(o.options.Hidden, target), Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
+	e := &web.StatusError{Place: web.Place(o.options.Hidden, target), Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
 	if to, ok := r.redirect(); ok {
 		e.Detail, e.Hint = "it redirects to "+to, "redirects are not followed; check waldur.url"
 	}
@@ -193,10 +194,10 @@ func (o *orders) send(ctx context.Context, call providers.Call) providers.Answer
 	var buf bytes.Buffer
 	r, err := o.client.do(ctx, http.MethodPost, call.URL, call.Body, maxAnswerBytes, &buf)
 	if err != nil {
-		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, place(o.options.Hidden, call.URL), err)}
+		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, call.URL), err)}
 	}
 	if err := r.notWaldurs(); err != nil {
-		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, place(o.options.Hidden, call.URL), err)}
+		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, call.URL), err)}
 	}
 	a := providers.Answer{Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
 	if to, ok := r.redirect(); ok {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 const orderID = "03e5a2cc92824c9bad83781f0cc152f9"
@@ -30,7 +31,7 @@ func waldurServer(t *testing.T, play http.HandlerFunc) (providers.Orders, string
 }
 
 func newOrders(base string, timeout time.Duration) providers.Orders {
-	return NewOrders(OrdersOptions{URL: base, Token: Static(testToken), Timeout: timeout, Transport: NewTransport(nil, nil),
+	return NewOrders(OrdersOptions{URL: base, Token: Static(testToken), Timeout: timeout, Transport: web.NewTransport(nil, nil),
 		Now: func() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC) }})
 }
 

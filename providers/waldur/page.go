@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // Bounds of a page.
@@ -127,7 +128,7 @@ func isPage(text []byte) bool {
 func (p *parser) envelope(page *Page) error {
 	p.problem = ""
 	if p.got[pageResources].kind == kindMissing && p.got[pageDetail].kind != kindMissing {
-		return errors.New("this is an error answer, not a listing: " + detailOf(planner.Hidden{}, p.text))
+		return errors.New("this is an error answer, not a listing: " + web.Detail(planner.Hidden{}, p.text))
 	}
 	if s := string(p.str(pageStatus)); p.problem == "" && s != "success" {
 		return fmt.Errorf("status is %.40q, want \"success\"", s)

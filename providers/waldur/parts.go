@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // leastPages is from how many pages on a whole listing is read by system. Each page costs the proxy a reading of all that is
@@ -90,7 +91,7 @@ func (l *listing) readParts(ctx context.Context, first Page) (bool, error) {
 func (l *listing) readSystem(ctx context.Context, s *planner.System) error {
 	for _, name := range append([]string{s.Name}, s.Slugs...) {
 		err := l.read(ctx, narrow{system: name})
-		var status *StatusError
+		var status *web.StatusError
 		if !errors.As(err, &status) || status.Status != http.StatusUnprocessableEntity {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // pageSize is the largest the proxy allows: each page costs it a full reading of Waldur, whatever the size.
@@ -68,12 +69,12 @@ type proxy struct {
 func NewProxy(o ProxyOptions) (providers.Source, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("proxy.url: want http or https, a host and a path, got %s", place(o.Hidden, o.URL))
+		return nil, fmt.Errorf("proxy.url: want http or https, a host and a path, got %s", web.Place(o.Hidden, o.URL))
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("proxy.url: %s: a user, a query or a fragment does not belong there", place(o.Hidden, o.URL))
+		return nil, fmt.Errorf("proxy.url: %s: a user, a query or a fragment does not belong there", web.Place(o.Hidden, o.URL))
 	}
-	return &proxy{options: o, url: u, place: place(o.Hidden, o.URL), maxKept: maxKept, client: newClient(o.Transport, o.Token, "Bearer", o.Clock.Now, o.Hidden)}, nil
+	return &proxy{options: o, url: u, place: web.Place(o.Hidden, o.URL), maxKept: maxKept, client: newClient(o.Transport, o.Token, "Bearer", o.Clock.Now, o.Hidden)}, nil
 }
 
 // Name implements [providers.Source].
@@ -167,7 +168,7 @@ func (p *proxy) pageURL(n int, to narrow) string {
 
 // refusal is the error of an answer other than 200, with the way out.
 func (p *proxy) refusal(r reply) error {
-	e := &StatusError{Place: p.place, Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(p.options.Clock.Now())}
+	e := &web.StatusError{Place: p.place, Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(p.options.Clock.Now())}
 	if to, ok := r.redirect(); ok {
 		e.Detail = "it redirects to " + to
 		e.Hint = "redirects are not followed; use the URL with a trailing slash in proxy.url"

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // TestRefusals: quirks 35, 36, 40 and 42. Every answer that is no listing says where, what, and the way out; what another try cannot
@@ -42,7 +43,7 @@ func TestRefusals(t *testing.T) {
 				_, _ = w.Write(response(t, c.file))
 			})
 			err := r.fails(t, append(c.says, "list resources: page 1: 127.0.0.1:", "/api/storage-resources/ answered")...)
-			var s *StatusError
+			var s *web.StatusError
 			if !errors.As(err, &s) || s.Status != c.status || len(r.asked()) != c.tries || len(r.clock.slept) != c.tries-1 {
 				t.Errorf("%v after %d requests, slept %v", err, len(r.asked()), r.clock.slept)
 			}
@@ -118,7 +119,7 @@ func TestTLSIsVerified(t *testing.T) {
 	defer server.Close()
 	clock := newFakeClock()
 	source, err := NewProxy(ProxyOptions{URL: server.URL + "/", Token: Static(testToken), TokenFrom: "proxy.token", Timeout: time.Minute,
-		Transport: NewTransport(nil, nil), Clock: clock.clock()})
+		Transport: web.NewTransport(nil, nil), Clock: clock.clock()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestOldTLS(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
 	source, err := NewProxy(ProxyOptions{URL: server.URL + "/", Token: Static(testToken), TokenFrom: "proxy.token", Timeout: time.Minute,
-		Transport: NewTransport(nil, roots), Clock: newFakeClock().clock()})
+		Transport: web.NewTransport(nil, roots), Clock: newFakeClock().clock()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 const testToken = "s3cr3t-bearer-token"
@@ -64,7 +65,7 @@ func newRig(t *testing.T, timeout time.Duration, play http.HandlerFunc) *rig {
 	t.Cleanup(r.server.Close)
 	var err error
 	r.source, err = NewProxy(ProxyOptions{URL: r.server.URL + "/api/storage-resources/", Token: Static(testToken), TokenFrom: "proxy.token",
-		Timeout: timeout, Transport: NewTransport(nil, nil), Clock: r.clock.clock()})
+		Timeout: timeout, Transport: web.NewTransport(nil, nil), Clock: r.clock.clock()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package waldur
+package web
 
 import (
 	"bytes"
@@ -10,14 +10,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// maxDetail is how much of the other side's words an error repeats, in characters.
-const maxDetail = 300
+// MaxDetail is how much of the other side's words an error repeats, in characters.
+const MaxDetail = 300
 
-// detailOf is what an answer says in words: the detail or status of a JSON object, a validation error's fields, else the
+// Detail is what an answer says in words: the detail or status of a JSON object, a validation error's fields, else the
 // beginning of the text; shortened and printable. It is empty for an empty answer.
-func detailOf(h planner.Hidden, body []byte) string {
+func Detail(h planner.Hidden, body []byte) string {
 	body = bytes.TrimSpace(body)
-	if isHTML(body) {
+	if IsHTML(body) {
 		return "HTML answer"
 	}
 	var said struct {
@@ -26,13 +26,13 @@ func detailOf(h planner.Hidden, body []byte) string {
 	}
 	if json.Unmarshal(body, &said) == nil {
 		if words := detailWords(said.Detail); words != "" {
-			return printable(h.Text(words))
+			return Printable(h.Text(words))
 		}
 		if s, ok := said.Status.(string); ok && s != "" {
-			return printable(h.Text(s))
+			return Printable(h.Text(s))
 		}
 	}
-	return printable(h.Text(string(body)))
+	return Printable(h.Text(string(body)))
 }
 
 // detailWords reads a detail: text, or the list that FastAPI makes of a refused query.
@@ -59,18 +59,18 @@ func detailWords(detail json.RawMessage) string {
 	return string(detail)
 }
 
-// isHTML tells whether an answer is a web page: a login form, a load balancer's error, or Waldur's 500.
-func isHTML(body []byte) bool {
+// IsHTML reports whether an answer is a web page: a login form, a load balancer's error, or Waldur's 500.
+func IsHTML(body []byte) bool {
 	return len(body) > 0 && body[0] == '<'
 }
 
-// printable makes text from outside fit for one line: white space is one blank, and what is not printable, or could reorder
+// Printable makes text from outside fit for one line: white space is one blank, and what is not printable, or could reorder
 // or hide text, is escaped.
-func printable(s string) string {
+func Printable(s string) string {
 	var out strings.Builder
 	n := 0
 	for _, r := range strings.Join(strings.Fields(s), " ") {
-		if n++; n > maxDetail {
+		if n++; n > MaxDetail {
 			return out.String() + "…"
 		}
 		switch {
