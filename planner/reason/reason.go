@@ -66,7 +66,6 @@ const (
 	Moved             Code = "moved"
 	NoCallback        Code = "no_callback"
 	NoSystem          Code = "no_system"
-	OrdersUnseen      Code = "orders_unseen"
 	Obstructed        Code = "obstructed"
 	OrderState        Code = "order_state"
 	OrderTwice        Code = "order_twice"
@@ -94,6 +93,7 @@ const (
 const (
 	Hold             Code = "hold"
 	OrderNotReady    Code = "order_not_ready"
+	OrdersUnseen     Code = "orders_unseen"
 	OrderOver        Code = "order_over"
 	OrdersHeld       Code = "orders_held"
 	PathBeingRemoved Code = "path_being_removed"
@@ -177,7 +177,6 @@ func All() []Info {
 		{Moved, Blocking, "The resource is recorded at another path or on another system."},
 		{NoCallback, Blocking, "The order does not offer a callback that is needed."},
 		{NoSystem, Blocking, "No system block answers to the resource's storage system."},
-		{OrdersUnseen, Waiting, "The listing leaves out the orders of all resources: the proxy or Waldur cut them."},
 		{Obstructed, Blocking, "A link, a file or another mount stands at the path or above it."},
 		{OrderState, Blocking, "The order is in a state that does not fit its type, or in an unknown one."},
 		{OrderTwice, Blocking, "Two resources name one order, which belongs to one of them."},
@@ -201,6 +200,7 @@ func All() []Info {
 		{UsageUnknown, Blocking, "What is used is not known, so a limit cannot be lowered."},
 		{Hold, Waiting, "Somebody has put a hold on it."},
 		{OrderNotReady, Waiting, "Waldur offers no callbacks for the order yet: its customer, or a start date, comes first."},
+		{OrdersUnseen, Waiting, "The listing leaves out the orders of all resources: the proxy or Waldur cut them."},
 		{OrderOver, Waiting, "The order has ended."},
 		{OrdersHeld, Waiting, "The order asks for quotas, which nobody sets on this system."},
 		{PathBeingRemoved, Waiting, "Another resource at the same path is being removed first."},
