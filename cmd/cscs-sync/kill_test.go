@@ -118,6 +118,14 @@ func restorable(s *service) {
 	s.settle()
 }
 
+// orderedBack is a site with an order that restores what was archived, beside one that creates.
+func orderedBack(s *service) {
+	restorable(s)
+	_, err := s.sim.RestoreResource("capstor-back-store", "")
+	s.check(err)
+	s.create("a", 30501)
+}
+
 func killScenes() []killScene {
 	fault := func(path string, kind waldursim.FaultKind, status int) waldursim.Fault {
 		return waldursim.Fault{Path: path, Kind: kind, Status: status, Count: 1, Delay: waldursim.Duration(1500 * time.Millisecond)}
@@ -155,6 +163,8 @@ func killScenes() []killScene {
 			s.terminate("old", "older")
 		}},
 		{name: "restore", prepare: restorable, plan: []string{"archive", "restore", "/capstor/store/cscs/uzh/back"}},
+		{name: "restore orders", prepare: orderedBack},
+		{name: "restore orders, answers lost", prepare: orderedBack, faults: []waldursim.Fault{fault("approve_by_provider", "lost", 0), fault("set_state_done", "lost", 0)}},
 		{name: "verdicts", prepare: func(s *service) {
 			two(s)
 			r, err := s.sim.Resource("capstor-b-store")
