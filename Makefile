@@ -39,7 +39,7 @@ test-kernel: ## quotas of XFS and ext4 on a real kernel, in an emulated machine:
 test-long: lint ## the same with every kill point, 100,000 attacks, 10,000 rounds and a million tries
 	CSCS_TEST_LONG=1 $(GO) test -timeout 24h ./...
 
-lint:
+lint: vulnerabilities
 	@unformatted=$$($(GO) tool -n staticcheck >/dev/null && gofmt -l cmd planner providers state); \
 	  if [ -n "$$unformatted" ]; then echo "not gofmt'ed: $$unformatted"; exit 1; fi
 	$(GO) vet ./... && $(GO) vet -tags "kernel man packages" ./...

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -38,8 +40,8 @@ For fish: cscs-sync completion fish > ~/.config/fish/completions/cscs-sync.fish`
 // complete says what may stand as arguments and as values of flags.
 func (a *app) complete(root *cobra.Command) {
 	arguments := map[string]completer{
-		"show": planArguments(1), "approve": planArguments(1), "verify": planArguments(1), "apply": planArguments(1), "graph": planArguments(1),
-		"state abandon": planArguments(1), "diff": planArguments(2),
+		"show": a.planArguments(1), "approve": a.planArguments(1), "verify": a.planArguments(1), "apply": a.planArguments(1),
+		"graph": a.planArguments(1), "state abandon": a.planArguments(1), "diff": a.planArguments(2),
 		"explain": a.recorded, "state show": a.recorded, "state rm": a.recorded, "hold add": a.recorded, "archive restore": a.archived,
 	}
 	values := map[string]completer{
@@ -80,14 +82,41 @@ func starting(words []string, prefix string) []string {
 	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return !strings.HasPrefix(w, prefix) })
 }
 
-// planArguments proposes files whose names end in .plan, and folders; after the most'th argument nothing.
-func planArguments(most int) completer {
-	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// planArguments proposes plan files and folders, and the plans that the loop holds for people; after the most'th argument
+// nothing.
+func (a *app) planArguments(most int) completer {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return []string{"plan"}, cobra.ShellCompDirectiveFilterFileExt
+		found, directive := filesHere(word)
+		if s, err := a.quietly(cmd); err == nil {
+			held, _ := filepath.Glob(filepath.Join(s.pendingFolder(), "*.plan")) // the pattern is a folder of ours
+			found = append(found, starting(held, word)...)
+		}
+		slices.Sort(found)
+		return slices.Compact(found), directive
 	}
+}
+
+// filesHere are the plan files and folders whose paths begin with a word. A folder is followed by more, so no blank is added.
+func filesHere(word string) (found []string, directive cobra.ShellCompDirective) {
+	directive = cobra.ShellCompDirectiveNoFileComp
+	paths, err := filepath.Glob(word + "*")
+	if err != nil { // a word with a bracket that is not closed is no pattern
+		return nil, directive
+	}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+		case info.IsDir():
+			found, directive = append(found, path+"/"), directive|cobra.ShellCompDirectiveNoSpace
+		case strings.HasSuffix(path, ".plan"):
+			found = append(found, path)
+		}
+	}
+	return found, directive
 }
 
 // recorded proposes the addresses of what the state records, for the first argument or for a flag. A state that cannot be
