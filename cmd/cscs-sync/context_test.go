@@ -47,6 +47,9 @@ func edits(v reflect.Value, place string, at func(*planner.Context) reflect.Valu
 		}
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
+			if !v.Type().Field(i).IsExported() {
+				continue
+			}
 			list = append(list, edits(v.Field(i), place+"."+v.Type().Field(i).Name,
 				func(c *planner.Context) reflect.Value { return at(c).Field(i) })...)
 		}
@@ -104,12 +107,15 @@ func filled(t reflect.Type) reflect.Value {
 		v.SetString(string(planner.SpaceHard))
 	case t.Kind() == reflect.Struct:
 		for i := range t.NumField() {
-			if t.Field(i).Type.Kind() != reflect.Bool {
+			if t.Field(i).Type.Kind() != reflect.Bool && t.Field(i).IsExported() {
 				v.Field(i).Set(filled(t.Field(i).Type))
 			}
 		}
 	case t.Kind() == reflect.Slice:
 		v.Set(reflect.Append(v, filled(t.Elem())))
+		if t.Elem() == reflect.TypeFor[planner.Contribution]() { // one alone shares nothing
+			v.Set(reflect.Append(v, filled(t.Elem())))
+		}
 	case t.Kind() == reflect.String:
 		v.SetString("zzz")
 	case v.CanInt():
