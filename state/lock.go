@@ -27,20 +27,36 @@ type Holder struct {
 type LockedError struct {
 	File   string
 	Holder Holder
+	// Waited is how long it was waited for.
+	Waited time.Duration
 }
 
 // Error names the holder and says how to wait.
 func (e *LockedError) Error() string {
 	if e.Holder.Who == "" {
-		return fmt.Sprintf("lock %s is held by a process that has not said who it is: wait with --lock-timeout", e.File)
+		return fmt.Sprintf("lock %s is %s by a process that has not said who it is: %s", e.File, e.held(), e.wayOut())
 	}
 	plan := ""
 	if e.Holder.Plan != "" {
 		plan = ", for plan " + e.Holder.Plan
 	}
-	return fmt.Sprintf("lock %s is held by %s on %s, pid %d, since %s%s: wait with --lock-timeout; the kernel "+
+	return fmt.Sprintf("lock %s is %s by %s on %s, pid %d, since %s%s: %s; the kernel "+
 		"frees the lock when that process is gone",
-		e.File, e.Holder.Who, e.Holder.Host, e.Holder.PID, e.Holder.Since.UTC().Format(time.RFC3339), plan)
+		e.File, e.held(), e.Holder.Who, e.Holder.Host, e.Holder.PID, e.Holder.Since.UTC().Format(time.RFC3339), plan, e.wayOut())
+}
+
+func (e *LockedError) held() string {
+	if e.Waited == 0 {
+		return "held"
+	}
+	return "still held after " + e.Waited.String()
+}
+
+func (e *LockedError) wayOut() string {
+	if e.Waited == 0 {
+		return "wait with --lock-timeout"
+	}
+	return "wait longer, or see what that process waits for"
 }
 
 // Lock is the lock under which storage is changed.
@@ -83,6 +99,7 @@ func AcquireLock(ctx context.Context, dir string, holder Holder, wait time.Durat
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
+			locked.Waited = max(wait, 0)
 			return nil, err
 		case <-time.After(50 * time.Millisecond):
 		}

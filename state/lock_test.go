@@ -419,3 +419,19 @@ func TestAFullDisk(t *testing.T) {
 		t.Errorf("half a state file: %v", err)
 	}
 }
+
+// TestLockedAfterWaiting: the message does not propose what was just done.
+func TestLockedAfterWaiting(t *testing.T) {
+	dir := t.TempDir()
+	held, err := AcquireLock(t.Context(), dir, Holder{Who: "ada"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Release()
+	for wait, want := range map[time.Duration]string{0: "wait with --lock-timeout", 60 * time.Millisecond: "still held after 60ms"} {
+		_, err := AcquireLock(t.Context(), dir, Holder{Who: "bob"}, wait)
+		if err == nil || !strings.Contains(err.Error(), want) || wait > 0 && strings.Contains(err.Error(), "--lock-timeout") {
+			t.Errorf("after %s: %v", wait, err)
+		}
+	}
+}

@@ -112,7 +112,16 @@ func run(ctx context.Context, a *app, args []string) int {
 func (a *app) logger(level slog.Level) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	if a.logFormat == "json" {
+		o.ReplaceAttr = inSeconds
 		return slog.New(slog.NewJSONHandler(besideProgress{a, a.stderr}, o))
 	}
 	return slog.New(slog.NewTextHandler(besideProgress{a, a.stderr}, o))
+}
+
+// inSeconds gives a duration in JSON its unit: "took_seconds": 1.5. A bare number of nanoseconds is taken for anything.
+func inSeconds(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Value.Kind() != slog.KindDuration {
+		return attr
+	}
+	return slog.Float64(attr.Key+"_seconds", attr.Value.Duration().Seconds())
 }

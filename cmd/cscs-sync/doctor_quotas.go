@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/lustre"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 )
 
@@ -46,29 +48,44 @@ func (d *doctor) quotaClients(ctx context.Context) {
 		d.say("FAIL", "quotas", "%v", err)
 		return
 	}
-	for _, sys := range d.cfg.Settings.Systems {
+	found := make([]doctor, len(d.cfg.Settings.Systems))
+	var wait sync.WaitGroup
+	for i, sys := range d.cfg.Settings.Systems {
 		if sys.Quota.Kind != planner.QuotaLustre {
 			continue
 		}
-		id, check := d.someID(sys), "quotas "+sys.Name
-		switch state := quotas.Get(ctx, sys, planner.Identity{By: sys.Quota.By, ID: id}); {
-		case state.LimitsWhy != "":
-			d.say("FAIL", check, "%s", state.LimitsWhy)
-			continue
-		case !state.Space.Known || !state.Inodes.Known:
-			d.say("WARN", check, "answered by %s, but what is used is not known, and no limit would be lowered: a server does not "+
-				"answer; see lfs check servers", state.Via)
-		default:
-			d.say("PASS", check, "answered by %s", state.Via)
-		}
-		switch _, err := quotas.List(ctx, sys, sys.Quota.By, []uint32{id}); {
-		case errors.Is(err, providers.ErrNoList):
-			d.say("PASS", check, "they are read one by one: this release cannot list them")
-		case err != nil:
-			d.say("WARN", check, "they are read one by one: %v", err)
-		default:
-			d.say("PASS", check, "they are read in bulk")
-		}
+		found[i].session = d.session
+		id := d.someID(sys)
+		wait.Go(func() { found[i].quotasOf(ctx, quotas, sys, id) })
+	}
+	wait.Wait()
+	for i := range found {
+		d.findings = append(d.findings, found[i].findings...)
+	}
+}
+
+// quotasOf reads a quota of one system. The systems are asked side by side, because one that does not answer takes its time.
+func (d *doctor) quotasOf(ctx context.Context, quotas *lustre.Systems, sys planner.System, id uint32) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	check := "quotas " + sys.Name
+	switch state := quotas.Get(ctx, sys, planner.Identity{By: sys.Quota.By, ID: id}); {
+	case state.LimitsWhy != "":
+		d.say("FAIL", check, "%s", state.LimitsWhy)
+		return
+	case !state.Space.Known || !state.Inodes.Known:
+		d.say("WARN", check, "answered by %s, but what is used is not known, and no limit would be lowered: a server does not "+
+			"answer; see lfs check servers", state.Via)
+	default:
+		d.say("PASS", check, "answered by %s", state.Via)
+	}
+	switch _, err := quotas.List(ctx, sys, sys.Quota.By, []uint32{id}); {
+	case errors.Is(err, providers.ErrNoList):
+		d.say("PASS", check, "they are read one by one: this release cannot list them")
+	case err != nil:
+		d.say("WARN", check, "they are read one by one: %v", err)
+	default:
+		d.say("PASS", check, "they are read in bulk")
 	}
 }
 

@@ -98,19 +98,54 @@ func (p *planned) hadGroup(v planner.View, what string) bool {
 	return err == nil && recorded && !v.Target.IsNode() && r.Group == planner.GID(gid)
 }
 
-// nearest proposes addresses that end alike.
+// nearest proposes the addresses that differ least from what was asked for, in at most a third of its letters; else those that
+// contain its last word.
 func nearest(views []planner.View, what string) string {
+	const most = 5
 	last := what[strings.LastIndexByte(what, '/')+1:]
-	var near []string
+	least := len(what) / 3
+	var near, alike []string
 	for _, v := range views {
-		if last != "" && strings.Contains(v.Address, last) && len(near) < 5 {
-			near = append(near, v.Address)
+		if d := distance(v.Address, what, least); d <= least {
+			if d < least {
+				near = nil
+			}
+			least, near = d, append(near, v.Address)
 		}
+		if last != "" && strings.Contains(v.Address, last) {
+			alike = append(alike, v.Address)
+		}
+	}
+	if len(near) == 0 {
+		near = alike
 	}
 	if len(near) == 0 {
 		return "; it may have no group id at the proxy, which then leaves it out"
 	}
-	return "; it lists " + strings.Join(near, ", ")
+	return "; it lists " + strings.Join(near[:min(len(near), most)], ", ")
+}
+
+// distance is how many bytes have to be changed, added or removed to make b of a; more than most is any greater number.
+func distance(a, b string, most int) int {
+	if d := len(a) - len(b); d > most || -d > most {
+		return most + 1
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := corner
+			if a[i] != b[j] {
+				change++
+			}
+			corner, row[j+1] = row[j+1], min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // explanation collects what is said of the resources found.

@@ -145,7 +145,7 @@ func checkOut(path string) error {
 
 // writePlan writes a plan file, mode 0600. It replaces only a plan file, and never follows a link.
 func (a *app) writePlan(path string, p *planner.Plan) error {
-	data, err := planfile.Marshal(p, planfile.Options{Color: a.color != "never" && !a.noColor()})
+	data, err := planfile.Marshal(p, planfile.Options{Color: a.colored(a.stdout)})
 	if err != nil {
 		return fmt.Errorf("write plan %s: %w", path, err)
 	}

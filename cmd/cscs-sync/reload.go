@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"time"
+
+	"github.com/hashicorp/hcl/v2"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/state"
@@ -29,9 +33,9 @@ func (l *loop) change(stopServing func()) (func(), error) {
 		return nil, err
 	}
 	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Read})
-	l.s.showDiagnostics(diags, cfg.Sources)
+	l.logDiagnostics(diags)
 	if diags.HasErrors() {
-		return nil, fmt.Errorf("configuration %s is not valid: what is wrong stands above", path)
+		return nil, fmt.Errorf("configuration %s is not valid: each fault is logged above", path)
 	}
 	if cfg.Proxy == nil || cfg.Waldur == nil {
 		return nil, fmt.Errorf("configuration %s has no proxy or no waldur block any more; the loop needs both", path)
@@ -50,6 +54,21 @@ func (l *loop) change(stopServing func()) (func(), error) {
 	}
 	l.adopt(cfg, store)
 	return stopServing, nil
+}
+
+// logDiagnostics logs what is wrong with a configuration, one entry each: the log may be read by a program.
+func (l *loop) logDiagnostics(diags hcl.Diagnostics) {
+	for _, d := range diags {
+		level := slog.LevelError
+		if d.Severity == hcl.DiagWarning {
+			level = slog.LevelWarn
+		}
+		at := ""
+		if d.Subject != nil {
+			at = fmt.Sprintf("%s:%d", d.Subject.Filename, d.Subject.Start.Line)
+		}
+		l.log.Log(context.Background(), level, "reload: configuration", "at", at, "summary", d.Summary, "detail", d.Detail)
+	}
 }
 
 // adopt goes on with another configuration: it begins with an audit, and tries at once what failed before.

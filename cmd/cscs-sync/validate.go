@@ -22,16 +22,23 @@ Exit codes: 0 valid; 1 there are errors.`,
 	}
 	f := cmd.Flags()
 	asJSON := f.Bool("json", false, "print the findings as a JSON array")
-	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.validate(*asJSON) }
+	without := f.Bool("no-secrets", false, "do not look at secrets: for a machine that has none, such as CI")
+	cmd.RunE = func(_ *cobra.Command, _ []string) error {
+		secrets := config.CheckOnly
+		if *without {
+			secrets = config.Skip
+		}
+		return a.validate(*asJSON, secrets)
+	}
 	return cmd
 }
 
-func (a *app) validate(asJSON bool) error {
+func (a *app) validate(asJSON bool, secrets config.SecretMode) error {
 	path, err := a.configuration()
 	if err != nil {
 		return err
 	}
-	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.CheckOnly})
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets})
 	if !diags.HasErrors() && cfg.Approval.AllowedSigners != "" {
 		if _, err := a.readSigners(cfg.Approval.AllowedSigners); err != nil {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unusable allowed_signers", Detail: err.Error()})

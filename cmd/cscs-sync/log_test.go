@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// TestDurationsInJSONLogs: a time in a JSON log says its unit.
+func TestDurationsInJSONLogs(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{stderr: &out, logFormat: "json"}
+	a.logger(slog.LevelInfo).Info("round", "took", 1500*time.Millisecond, "lane", "audit")
+	var got map[string]any
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got["took_seconds"] != 1.5 || got["took"] != nil || got["lane"] != "audit" {
+		t.Errorf("%s", out.Bytes())
+	}
+}
+
+// TestBadReloadInJSON: what is wrong with a new configuration stands in the log as entries, and nothing stands between them.
+func TestBadReloadInJSON(t *testing.T) {
+	s := newService(t, "")
+	l := s.inProcess(time.Now)
+	var out bytes.Buffer
+	l.s.stderr, l.s.logFormat = &out, "json"
+	l.log = l.s.logger(slog.LevelInfo)
+	s.check(os.WriteFile(filepath.Join(s.dir, "cscs-sync.hcl"), []byte("proxy {\n  nonsense = 1\n"), 0o600))
+	l.reload(func() {})
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	for _, line := range lines {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("this is no JSON: %s", line)
+		}
+	}
+	if len(lines) < 2 || !strings.Contains(lines[0], "cscs-sync.hcl:") {
+		t.Errorf("the fault is not named:\n%s", out.String())
+	}
+}
+
+// TestNearest: a typing error is answered with the address that is meant, not with the first ones.
+func TestNearest(t *testing.T) {
+	var views []planner.View
+	for _, address := range []string{"/capstor/store/cscs/eth/aaa", "/capstor/store/cscs/eth/bbb", "/capstor/store/cscs/eth/bio", "/vast/store/uzh/climate"} {
+		views = append(views, planner.View{Address: address})
+	}
+	for what, want := range map[string]string{
+		"/capstor/store/cscs/eht/bio":  "; it lists /capstor/store/cscs/eth/bio",
+		"/capstor/store/cscs/eth/biio": "; it lists /capstor/store/cscs/eth/bio",
+		"climate":                      "; it lists /vast/store/uzh/climate",
+		"/other/place/entirely/zzzz":   "; it may have no group id at the proxy, which then leaves it out",
+	} {
+		if got := nearest(views, what); got != want {
+			t.Errorf("%s: %s, want %s", what, got, want)
+		}
+	}
+}
