@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,8 +41,10 @@ const (
 // account is what the orders of a resource come to.
 type account struct {
 	fate fate
-	// tera is the limit that holds.
-	tera int
+	// tera is the limit that holds, and cancelled are those of orders that were cancelled since. What was archived before
+	// its limit was set back keeps one of them.
+	tera      int
+	cancelled []int
 	// open is an order that a quiet site must not have.
 	open string
 }
@@ -84,7 +85,7 @@ func (a *account) does(order waldursim.OrderView) {
 		a.fate = archived
 	case waldursim.Update:
 		if len(order.Limits) > 0 {
-			a.tera = tera(order.Limits)
+			a.tera, a.cancelled = tera(order.Limits), nil
 		}
 	}
 }
@@ -110,8 +111,11 @@ func (o *oracle) sees(dir string, all []waldursim.ResourceView) (faults []string
 
 // undone takes in an order that is over and was not carried out, as far as Waldur knows.
 func (a *account) undone(order waldursim.OrderView) {
-	if order.Type == waldursim.Create || order.Type == waldursim.Terminate {
+	switch order.Type {
+	case waldursim.Create, waldursim.Terminate:
 		a.fate = doubtful
+	case waldursim.Update:
+		a.cancelled = append(a.cancelled, tera(order.Limits))
 	}
 }
 
@@ -140,29 +144,49 @@ func (o *oracle) together(claims []int) limits {
 // quotas computes the limits of each group. What lies in the archive still belongs to its group and counts. A group with a
 // doubtful resource has more than one right answer.
 func (o *oracle) quotas(all []waldursim.ResourceView) map[int64][]limits {
-	sure, maybe := map[int64][]int{}, map[int64][]int{}
+	// combinations are the claims that each group may have, one list for each right answer.
+	combinations := map[int64][][]int{}
+	sure := map[int64]bool{}
 	for _, r := range all {
-		_, made := o.born[r.Slug]
-		switch a := o.follow(r); {
-		case a.fate == standing, a.fate == archived && made:
-			sure[*r.GID] = append(sure[*r.GID], a.tera)
-		case a.fate == doubtful:
-			maybe[*r.GID] = append(maybe[*r.GID], a.tera)
+		if _, listed := combinations[*r.GID]; !listed {
+			combinations[*r.GID] = [][]int{nil}
 		}
+		_, made := o.born[r.Slug]
+		a := o.follow(r)
+		choices := [][]int{nil}
+		switch {
+		case a.fate == standing:
+			choices = [][]int{{a.tera}}
+		case a.fate == archived && made:
+			choices = [][]int{{a.tera}}
+			for _, c := range a.cancelled {
+				choices = append(choices, []int{c})
+			}
+		case a.fate == doubtful:
+			choices = append(choices, []int{a.tera})
+		}
+		sure[*r.GID] = sure[*r.GID] || choices[0] != nil
+		combinations[*r.GID] = product(combinations[*r.GID], choices)
 	}
 	right := map[int64][]limits{}
-	for _, gid := range slices.Sorted(maps.Keys(sure)) {
-		for subset := range 1 << len(maybe[gid]) {
-			claims := slices.Clone(sure[gid])
-			for i, c := range maybe[gid] {
-				if subset&(1<<i) != 0 {
-					claims = append(claims, c)
-				}
+	for gid, lists := range combinations {
+		for _, claims := range lists {
+			if sure[gid] {
+				right[gid] = append(right[gid], o.together(claims))
 			}
-			right[gid] = append(right[gid], o.together(claims))
 		}
 	}
 	return right
+}
+
+// product adds each choice to each list.
+func product(lists, choices [][]int) (all [][]int) {
+	for _, list := range lists {
+		for _, c := range choices {
+			all = append(all, slices.Concat(list, c))
+		}
+	}
+	return all
 }
 
 // wrong compares a quiet site with what the orders come to.
