@@ -31,7 +31,8 @@ type Watched struct {
 
 // watch keeps what was seen of a resource that the caller asked about.
 func (c *comparison) watch(n *node, d *decision, refused Reason) {
-	if c.g.world.KeepRecords && refused.Code == "" && d.action.Kind == "" && n.place >= 0 && n.wish == wishExists {
+	asWanted := refused.Code == "" && d.action.Kind == "" && n.place >= 0 && n.wish == wishExists
+	if c.g.world.KeepRecords && asWanted && (d.quota.Code == "" || c.g.unrecorded(n)) {
 		c.g.asWanted = append(c.g.asWanted, c.record(n))
 	}
 	if !c.g.world.Watch[n.item.Key] {

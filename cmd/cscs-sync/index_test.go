@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -324,4 +325,24 @@ func TestContributionsAreShown(t *testing.T) {
 	if out := c.ok("plan"); !strings.Contains(out, "/capstor/archive/cscs/eth/one (archived: its files still count)") {
 		t.Errorf("the plan:\n%s", out)
 	}
+}
+
+// TestOlderStateClaims: an older state is put back, in which a resource claims another limit than it has by now. What an
+// audit sees as wanted replaces that, so that the sum is right once the resource is archived.
+func TestOlderStateClaims(t *testing.T) {
+	c := sharing(t, "sum", "")
+	now, copied := filepath.Join(c.dir, "state"), filepath.Join(c.dir, "state.copy")
+	c.check(exec.Command("cp", "-a", now, copied).Run())
+	c.wants("archive", 4)
+	c.byHand("lower.plan")
+	c.isHard(14)
+	c.check(os.RemoveAll(now))
+	c.check(os.Rename(copied, now))
+	c.ends(laneAudit, noChanges)
+	_, err := c.sim.TerminateResource("capstor-one-archive", "")
+	c.check(err)
+	c.byHand("end.plan")
+	c.order("users", 5)
+	c.byHand("users.plan")
+	c.isHard(19)
 }

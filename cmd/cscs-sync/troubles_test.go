@@ -205,6 +205,8 @@ func (s *reckoned) olderState() {
 	if to == state {
 		s.check(os.RemoveAll(copied))
 		s.restored = true
+		s.does("archive", "rescan")
+		s.does("run", "--once") // its audit corrects what the older state claims
 	}
 }
 

@@ -11,12 +11,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// recordWanted records what was seen as wanted and is not recorded yet, so that it is missed once it vanishes. Audits and
-// applies share it: a plan of a part of the site records what it saw of that part.
+// recordWanted records what was seen as wanted and is not recorded so, so that it is missed once it vanishes, and counts
+// with what it claims now once it is archived. Audits and applies share it: a plan of a part of the site records what it saw
+// of that part.
 func (s *session) recordWanted(tx *state.Tx, p *planned) error {
 	for _, rec := range p.graph.AsWanted() {
-		if old, ok := p.recorded.Records.Of(rec.Key); ok && old.Inode != 0 && (old.Born != 0 || rec.Born == 0) {
-			continue // one that lacks them was recorded before they were known
+		if old, ok := p.recorded.Records.Of(rec.Key); ok && !outdated(old, rec) {
+			continue
 		}
 		rec.At = tx.Now()
 		err := tx.PutRecord(rec)
@@ -27,6 +28,15 @@ func (s *session) recordWanted(tx *state.Tx, p *planned) error {
 		}
 	}
 	return nil
+}
+
+// outdated reports whether a record lacks what was not known when it was written, or has other claims than were seen of the
+// same directory: an older state was put back, or another node has applied them.
+func outdated(old, seen planner.Record) bool {
+	if old.Inode == 0 || old.Born == 0 && seen.Born != 0 {
+		return true
+	}
+	return old.Inode == seen.Inode && old.Born == seen.Born && old.Claim != seen.Claim
 }
 
 // recordNothingToDo records what an apply without any action saw as wanted, under the lock.
