@@ -324,7 +324,7 @@ func (e *explanation) order(ctx context.Context, v planner.View) {
 	}
 	switch {
 	case answer.Why != "":
-		e.line("order", "%s; Waldur could not be asked: %s", v.Order, answer.Why)
+		e.line("order", "%s; Waldur could not be asked: %s", v.Order, planner.Clause(answer.Why))
 	case answer.Order.ID == "":
 		e.line("order", "%s", v.Order)
 	default:

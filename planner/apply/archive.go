@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
@@ -167,7 +166,7 @@ func describe(a providers.Answer) string {
 		}
 		return "no answer"
 	}
-	return strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, a.Detail))
+	return planner.Clause(fmt.Sprintf("%d %s", a.Status, a.Detail)) // Waldur ends its words with a full stop
 }
 
 // Least limits of a frozen quota: what Lustre grants at a time.
