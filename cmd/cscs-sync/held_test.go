@@ -215,7 +215,7 @@ func TestDryRunNamesWhatGoesFirst(t *testing.T) {
 	c.ends(laneOrders, partialRound)
 	c.approveAll()
 	out, err := c.command("run", "--once", "--dry-run").CombinedOutput()
-	for _, want := range []string{"first, begun: ", "first, approved: ", "wait   adopt    /capstor/store/cscs/eth/second", "dry_run=true"} {
+	for _, want := range []string{"first, begun: ", "first, approved: ", "wait   create   /capstor/store/cscs/eth/second", "dry_run=true"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the dry run does not say %q:\n%s", want, out)
 		}

@@ -88,7 +88,7 @@ var reasonTests = map[reason]struct {
 		c.ends(laneOrders, allHeld)
 	}},
 	ordersBlocked: {"", func(c *turnedLoop) {
-		c.createOn("nowhere", "second", 30501)
+		c.create("second", 500) // below min_gid
 		c.ends(laneOrders, ordersBlocked)
 	}},
 	outsideWindow: {"auto_approve {\n  window {\n    from = \"00:00\"\n    to = \"00:00\"\n    deny = true\n  }\n}\n", func(c *turnedLoop) {
