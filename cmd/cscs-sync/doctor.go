@@ -70,6 +70,7 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	d := &doctor{session: s}
 	path, _ := a.configuration()
 	d.say("PASS", "configuration", "%s: %s, %s", path, count(len(s.cfg.Settings.Systems), "system"), count(len(s.cfg.Overrides), "override"))
+	d.trust()
 	d.rights()
 	d.kernel()
 	d.systems(ctx)

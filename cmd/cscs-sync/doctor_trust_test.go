@@ -1,0 +1,51 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestWritableByOthers: a file, a folder above it, and what a link leads to.
+func TestWritableByOthers(t *testing.T) {
+	uid := uint32(os.Geteuid())
+	for name, spoil := range map[string]func(dir string) (path string, err error){
+		"": func(dir string) (string, error) { return filepath.Join(dir, "a/file"), nil },
+		"a/file": func(dir string) (string, error) {
+			return filepath.Join(dir, "a/file"), os.Chmod(filepath.Join(dir, "a/file"), 0o766)
+		},
+		"a ": func(dir string) (string, error) {
+			return filepath.Join(dir, "a/file"), os.Chmod(filepath.Join(dir, "a"), 0o777)
+		},
+		"b/other": func(dir string) (string, error) {
+			return filepath.Join(dir, "link"), os.Chmod(filepath.Join(dir, "b/other"), 0o777)
+		},
+		"b ": func(dir string) (string, error) {
+			return filepath.Join(dir, "none/new"), os.Chmod(filepath.Join(dir, "b"), 0o777)
+		},
+	} {
+		dir := t.TempDir()
+		for _, f := range []string{"a/file", "b/other"} {
+			if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(f)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, f), nil, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for link, to := range map[string]string{"link": "b/other", "none": "b"} {
+			if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path, err := spoil(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = writableByOthers(path, uid, 0)
+		if name == "" && err != nil || name != "" && (err == nil || !strings.Contains(err.Error(), filepath.Join(dir, strings.TrimSpace(name))+" can be written")) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
