@@ -31,7 +31,10 @@ func TestImportsPointOneWay(t *testing.T) {
 		"providers/posix":  {"planner"},
 		"state":            {"planner"},
 
-		"providers/quota/linux": {"planner", "providers/hang", "providers/quota"},
+		"providers/strictjson":      {},
+		"providers/quota/linux":     {"planner", "providers/hang", "providers/quota"},
+		"providers/quota/vast":      {"planner", "providers", "providers/quota", "providers/strictjson", "providers/web"},
+		"providers/quota/quotatest": {"planner", "providers/quota"},
 	}
 	pure := []string{"planner", "planner/reason", "planner/override", "planner/planfile", "planner/policy"}
 	impure := []string{"os", "os/exec", "os/user", "net", "net/http", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog"}

@@ -23,7 +23,25 @@ type Limits struct{ SpaceSoft, SpaceHard, InodesSoft, InodesHard uint64 }
 // than the traits allow; a soft limit above its hard one; the id 0, whose limits are the default of all others; an id above
 // [MaxID].
 func Check(t planner.Traits, by planner.QuotaBy, id uint32, q planner.Quota) (Limits, error) {
-	errs := []error{CheckID(by, id)}
+	l, err := limitsOf(t, q)
+	if err := errors.Join(CheckID(by, id), err); err != nil {
+		return Limits{}, fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, ErrRefused, err)
+	}
+	return l, nil
+}
+
+// CheckLimits is [Check] without an id, where limits are set on a directory.
+func CheckLimits(t planner.Traits, path string, q planner.Quota) (Limits, error) {
+	l, err := limitsOf(t, q)
+	if err != nil {
+		return Limits{}, fmt.Errorf("set quota of %s: %w: nothing was sent: %w", path, ErrRefused, err)
+	}
+	return l, nil
+}
+
+// limitsOf turns limits into the numbers that are sent, or says all that is wrong with them.
+func limitsOf(t planner.Traits, q planner.Quota) (Limits, error) {
+	var errs []error
 	add := func(name string, n uint64, err error) uint64 {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
@@ -46,10 +64,7 @@ func Check(t planner.Traits, by planner.QuotaBy, id uint32, q planner.Quota) (Li
 	if l.InodesHard != 0 && l.InodesSoft > l.InodesHard {
 		errs = append(errs, fmt.Errorf("inodes: soft %d is above hard %d", l.InodesSoft, l.InodesHard))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return Limits{}, fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, ErrRefused, err)
-	}
-	return l, nil
+	return l, errors.Join(errs...)
 }
 
 // CheckID refuses ids whose limits are never read or set.

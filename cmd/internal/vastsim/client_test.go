@@ -1,0 +1,264 @@
+package vastsim_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/cmd/internal/vastsim"
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
+	"github.com/waldur/cscs-storage-sync/providers/quota/quotatest"
+	"github.com/waldur/cscs-storage-sync/providers/quota/vast"
+)
+
+// site is a simulator and a client of it.
+type site struct {
+	*testing.T
+	sim    *vastsim.Server
+	client *vast.Client
+}
+
+func newSite(t *testing.T, with func(*vast.Options)) *site {
+	sim, err := vastsim.New(t.TempDir() + "/vast.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(sim)
+	t.Cleanup(server.Close)
+	// The transport of the test server repeats no request whose connection was cut.
+	o := vast.Options{URL: server.URL + "/api/v5", Token: vastsim.Token, PathPrefix: "/export", Transport: server.Client().Transport}
+	if with != nil {
+		with(&o)
+	}
+	client, err := vast.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &site{t, sim, client}
+}
+
+func byPassword(o *vast.Options) { o.Token, o.User, o.Password = "", vastsim.User, vastsim.Password }
+
+func hard(n planner.Bytes) planner.Quota {
+	q := vast.Unlimited()
+	q.SpaceHard = planner.LimitOf(n)
+	return q
+}
+
+// set sets limits and waits for the task, if there is one.
+func (s *site) set(ctx context.Context, dir string, q planner.Quota) error {
+	p, err := s.client.Set(ctx, dir, q)
+	for done := p.Task == 0; err == nil && !done; {
+		done, err = s.client.Finish(ctx, p)
+	}
+	return err
+}
+
+func (s *site) ok(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *site) count() int {
+	s.Helper()
+	all, err := s.client.List(s.Context())
+	s.ok(err)
+	return len(all)
+}
+
+func TestConformance(t *testing.T) {
+	for name, b := range map[string]vastsim.Behaviour{"array": {}, "pages": {Pages: true}, "tasks": {Tasks: 3}} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, nil)
+			s.sim.Behave(b)
+			last := 0
+			dir := func(n int) string { return fmt.Sprintf("/p%d", n) }
+			quotatest.Run(t, quotatest.Rig{
+				Traits:  vast.Traits(),
+				Subject: func(*testing.T) int { last++; return last },
+				Get:     func(ctx context.Context, n int) planner.QuotaState { q, _ := s.client.Get(ctx, dir(n)); return q.State },
+				Set:     func(ctx context.Context, n int, q planner.Quota) error { return s.set(ctx, dir(n), q) },
+				List: func(ctx context.Context) (map[int]planner.QuotaState, error) {
+					all, err := s.client.List(ctx)
+					by := map[int]planner.QuotaState{}
+					for _, q := range all {
+						var n int
+						_, _ = fmt.Sscanf(q.Path, "/export/p%d", &n)
+						by[n] = q.State
+					}
+					return by, err
+				},
+				Use: func(_ *testing.T, n int, bytes planner.Bytes) {
+					s.sim.Use(vastsim.Usage{Path: "/export" + dir(n), Limited: uint64(bytes), Capacity: 1})
+				},
+				Break: func(*testing.T) func() {
+					broken := b
+					broken.Fail, broken.FailStatus, broken.FailText = 1000, 503, "the cluster is upgrading"
+					s.sim.Behave(broken)
+					return func() { s.sim.Behave(b) }
+				},
+			})
+		})
+	}
+}
+
+// A lost answer never makes a second quota, whether the creation finished or not.
+func TestLostAnswer(t *testing.T) {
+	for _, tasks := range []int{0, 2} {
+		s := newSite(t, nil)
+		s.sim.Behave(vastsim.Behaviour{Lost: 1, Tasks: tasks})
+		s.ok(s.set(t.Context(), "/a", hard(5)))
+		posts := 0
+		for _, r := range s.sim.Requests() {
+			if r == "POST /api/v5/quotas/" {
+				posts++
+			}
+		}
+		if s.count() != 1 || posts != 1 {
+			t.Errorf("%d quotas by %d POSTs", s.count(), posts)
+		}
+	}
+}
+
+func TestTokensAreRenewed(t *testing.T) {
+	for _, status := range []int{401, 403} {
+		s := newSite(t, byPassword)
+		s.ok(s.set(t.Context(), "/a", hard(5)))
+		s.sim.Behave(vastsim.Behaviour{Expired: status})
+		s.ok(s.set(t.Context(), "/a", hard(6)))
+		if n := strings.Count(strings.Join(s.sim.Requests(), "\n"), "token/refresh/"); n != 1 {
+			t.Errorf("%d: renewed %d times", status, n)
+		}
+	}
+}
+
+// permission_denied is final, and no secret that the server repeats is shown.
+func TestDenied(t *testing.T) {
+	for _, with := range []func(*vast.Options){nil, byPassword} {
+		s := newSite(t, with)
+		s.sim.Behave(vastsim.Behaviour{Denied: true})
+		_, err := s.client.List(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "403") || strings.Contains(err.Error(), vastsim.Token) || strings.Contains(err.Error(), "access-1") {
+			t.Errorf("%v", err)
+		}
+		if n := strings.Count(strings.Join(s.sim.Requests(), "\n"), "GET "); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+	}
+	s := newSite(t, func(o *vast.Options) { o.Token, o.User, o.Password = "", "sim", "wrong-password" })
+	if _, err := s.client.List(t.Context()); err == nil || strings.Contains(err.Error(), "wrong-password") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A listing is all of it, or an error.
+func TestPages(t *testing.T) {
+	const n = 2100
+	for name, c := range map[string]struct {
+		b  vastsim.Behaviour
+		ok bool
+	}{
+		"array": {vastsim.Behaviour{}, true}, "pages": {vastsim.Behaviour{Pages: true}, true},
+		"repeated": {vastsim.Behaviour{Pages: true, Repeat: true}, true}, "skipped": {vastsim.Behaviour{Pages: true, Skip: true}, false},
+		"array repeated": {vastsim.Behaviour{Repeat: true}, false},
+	} {
+		s := newSite(t, func(o *vast.Options) { o.Tenant = vastsim.Tenant })
+		s.sim.Fill("/export/p", n)
+		s.sim.Behave(c.b)
+		all, err := s.client.List(t.Context())
+		if (err == nil) != c.ok || c.ok && len(all) != n {
+			t.Errorf("%s: %d quotas, %v", name, len(all), err)
+		}
+	}
+}
+
+// No limit reads back as no limit, or setting it failed.
+func TestUnlimitedIsReadBack(t *testing.T) {
+	for _, b := range []vastsim.Behaviour{{ZeroForNull: true}, {DropNull: true}} {
+		s := newSite(t, nil)
+		s.ok(s.set(t.Context(), "/a", hard(5)))
+		s.sim.Behave(b)
+		if err := s.set(t.Context(), "/a", vast.Unlimited()); err == nil || !strings.Contains(err.Error(), "read back") {
+			t.Errorf("%+v: %v", b, err)
+		}
+	}
+}
+
+func TestTaskThatFails(t *testing.T) {
+	s := newSite(t, nil)
+	s.sim.Behave(vastsim.Behaviour{Tasks: 2, TaskState: "FAILED"})
+	if err := s.set(t.Context(), "/a", hard(5)); err == nil || !strings.Contains(err.Error(), `"FAILED"`) || !strings.Contains(err.Error(), "working on it") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestFailedQuotaIsUnknown(t *testing.T) {
+	s := newSite(t, nil)
+	s.ok(s.set(t.Context(), "/a", hard(5)))
+	s.sim.Behave(vastsim.Behaviour{State: "FAILED"})
+	q, found := s.client.Get(t.Context(), "/a")
+	if !found || !strings.Contains(q.State.LimitsWhy, `"FAILED"`) || q.State.Space.Known {
+		t.Errorf("%v %+v", found, q)
+	}
+	s.sim.Behave(vastsim.Behaviour{State: "SOFT_EXCEEDED"})
+	q, _ = s.client.Get(t.Context(), "/a")
+	if left := time.Until(q.State.Ends().Space); left < 25*time.Hour || left > 26*time.Hour || !q.State.Ends().Inodes.IsZero() {
+		t.Errorf("grace ends in %v", left)
+	}
+}
+
+func TestNestedAndRemove(t *testing.T) {
+	s := newSite(t, nil)
+	for _, dir := range []string{"/a", "/a/b", "/a/b/c", "/ab"} {
+		s.ok(s.set(t.Context(), dir, hard(5)))
+	}
+	all, err := s.client.List(t.Context())
+	s.ok(err)
+	above, below, err := s.client.Nested(all, "/a/b")
+	s.ok(err)
+	if len(above) != 1 || above[0].Path != "/export/a" || len(below) != 1 || below[0].Path != "/export/a/b/c" {
+		t.Errorf("above %v, below %v", above, below)
+	}
+	s.ok(s.client.Remove(t.Context(), "/a/b"))
+	s.ok(s.client.Remove(t.Context(), "/a/b")) // again
+	if s.count() != 3 {
+		t.Errorf("%d quotas are left", s.count())
+	}
+}
+
+func TestPathsThatAreRefused(t *testing.T) {
+	s := newSite(t, nil)
+	for _, dir := range []string{"", "/", "a", "/a/", "/a/../b", "/.vast_trash/a", "/a\n"} {
+		if _, err := s.client.Set(t.Context(), dir, hard(5)); !errors.Is(err, quota.ErrRefused) {
+			t.Errorf("%q: %v", dir, err)
+		}
+	}
+	if got := s.sim.Requests(); len(got) != 0 {
+		t.Errorf("sent %v", got)
+	}
+}
+
+// A redirect is not followed: it would carry the token elsewhere.
+func TestRedirectIsNotFollowed(t *testing.T) {
+	var seen []string
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = append(seen, r.URL.Path) }))
+	defer other.Close()
+	here := httptest.NewServer(http.RedirectHandler(other.URL+"/x?t="+vastsim.Token, http.StatusTemporaryRedirect))
+	defer here.Close()
+	c, err := vast.New(vast.Options{URL: here.URL + "/api/v5/", Token: vastsim.Token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.List(t.Context()); err == nil || !strings.Contains(err.Error(), "redirect") || strings.Contains(err.Error(), vastsim.Token) || len(seen) > 0 {
+		t.Errorf("%v; the other side saw %v", err, slices.Clip(seen))
+	}
+}

@@ -1,0 +1,233 @@
+package vast
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
+	"github.com/waldur/cscs-storage-sync/providers/strictjson"
+	"github.com/waldur/cscs-storage-sync/providers/web"
+)
+
+const (
+	pageSize = 1000
+	maxPages = 1000
+	// tries is how often a listing that changes while it is read is begun.
+	tries = 3
+)
+
+// errChanged reports that a listing changed while it was read.
+var errChanged = errors.New("the listing changed while it was read")
+
+// List reads the quotas of the tenant. It is complete, or an error.
+func (c *Client) List(ctx context.Context) ([]Quota, error) {
+	tenant, err := c.tenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	query := ""
+	if tenant != 0 {
+		query = fmt.Sprintf("&tenant_id=%d", tenant)
+	}
+	for try := 1; ; try++ {
+		all, err := c.listOnce(ctx, "quotas/", query)
+		if errors.Is(err, errChanged) && try < tries {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list quotas: %w", err)
+		}
+		return ofTenant(all, tenant), nil
+	}
+}
+
+func ofTenant(all []Quota, tenant uint64) []Quota {
+	of := all[:0]
+	for _, q := range all {
+		if tenant == 0 || q.Tenant == 0 || q.Tenant == tenant {
+			of = append(of, q)
+		}
+	}
+	return of
+}
+
+// listOnce reads all pages. An item that stands twice is taken once if the count says that nothing is missing.
+func (c *Client) listOnce(ctx context.Context, target, query string) ([]Quota, error) {
+	var all []Quota
+	seen := map[uint64]bool{}
+	for n := 1; n <= maxPages; n++ {
+		p, err := c.page(ctx, fmt.Sprintf("%s?page=%d&page_size=%d%s", target, n, pageSize, query))
+		if err != nil {
+			return nil, fmt.Errorf("page %d: %w", n, err)
+		}
+		repeated := 0
+		for _, text := range p.items {
+			q, err := ParseQuota(text, c.o.Now())
+			if err != nil {
+				return nil, c.hidden("").Error(fmt.Errorf("page %d: %w", n, err))
+			}
+			if seen[q.ID] {
+				repeated++
+				continue
+			}
+			seen[q.ID] = true
+			all = append(all, q)
+		}
+		switch {
+		case p.counted && p.more:
+		case p.counted && len(all) != p.count:
+			return nil, fmt.Errorf("%w: %d quotas, but the count is %d", errChanged, len(all), p.count)
+		case p.counted:
+			return all, nil
+		case repeated > 0 && repeated == len(p.items) && repeated == len(all): // an array without pages
+			return all, nil
+		case repeated > 0:
+			return nil, fmt.Errorf("%w: a quota is listed twice", errChanged)
+		case len(p.items) != pageSize:
+			return all, nil
+		}
+	}
+	return nil, fmt.Errorf("more than %d pages", maxPages)
+}
+
+// page is one answer: an array, or an object that counts.
+type page struct {
+	items         []json.RawMessage
+	counted, more bool
+	count         int
+}
+
+func (c *Client) page(ctx context.Context, target string) (page, error) {
+	r, err := c.ask(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return page{}, err
+	}
+	p, err := parsePage(r.body)
+	if err != nil {
+		return page{}, c.hidden("").Error(fmt.Errorf("%s: %w", c.place(target), err))
+	}
+	return p, nil
+}
+
+func parsePage(text []byte) (page, error) {
+	const most = 200_000
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")) {
+		items, err := strictjson.Elements(text, most)
+		return page{items: items}, err
+	}
+	m, err := strictjson.Members(text)
+	if err != nil {
+		return page{}, err
+	}
+	p := page{counted: true}
+	next, ok := m["next"]
+	p.more = string(next) != "null"
+	if err := json.Unmarshal(m["count"], &p.count); err != nil || p.count < 0 || !ok {
+		return page{}, errors.New("want count, next and results")
+	}
+	p.items, err = strictjson.Elements(m["results"], most)
+	if err == nil && p.more && len(p.items) == 0 {
+		err = errors.New("an empty page says that there are more")
+	}
+	return p, err
+}
+
+// Get reads the quota on a directory. Found reports whether there is one; what could not be read is unknown.
+func (c *Client) Get(ctx context.Context, dir string) (q Quota, found bool) {
+	unknown := func(err error) (Quota, bool) { return Quota{State: quota.Unknown(via, err.Error())}, false }
+	full, err := c.full(dir)
+	if err != nil {
+		return unknown(err)
+	}
+	q, found, err = c.find(ctx, full)
+	if err != nil {
+		return unknown(err)
+	}
+	if !found {
+		q.State = quota.Unknown(via, "")
+		q.State.Limits = Unlimited()
+		q.State.LimitsWhy = ""
+		q.State.Space.Why, q.State.Inodes.Why = "no quota counts it", "no quota counts it"
+	}
+	return q, found
+}
+
+// Unlimited has no limit of any kind.
+func Unlimited() planner.Quota {
+	return planner.Quota{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](),
+		InodesSoft: planner.Unlimited[planner.Inodes](), InodesHard: planner.Unlimited[planner.Inodes]()}
+}
+
+// find looks for the one quota on exactly this path.
+func (c *Client) find(ctx context.Context, full string) (q Quota, found bool, err error) {
+	all, err := c.List(ctx)
+	if err != nil {
+		return Quota{}, false, err
+	}
+	for _, candidate := range all {
+		if candidate.Path != full {
+			continue
+		}
+		if found {
+			return Quota{}, false, fmt.Errorf("quotas %d and %d are both on %s: set the tenant, or have one removed", q.ID, candidate.ID, full)
+		}
+		q, found = candidate, true
+	}
+	return q, found, nil
+}
+
+// Nested returns the quotas above and below a directory, of those listed.
+func (c *Client) Nested(all []Quota, dir string) (above, below []Quota, err error) {
+	full, err := c.full(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, q := range all {
+		switch {
+		case q.Path == full:
+		case q.Path == "/" || strings.HasPrefix(full, q.Path+"/"):
+			above = append(above, q)
+		case strings.HasPrefix(q.Path, full+"/"):
+			below = append(below, q)
+		}
+	}
+	return above, below, nil
+}
+
+// tenant is the id of the tenant, which is looked up once; 0 without a tenant.
+func (c *Client) tenant(ctx context.Context) (uint64, error) {
+	if c.o.Tenant == "" {
+		return 0, nil
+	}
+	select {
+	case id := <-c.tenantID:
+		c.tenantID <- id
+		return id, nil
+	default:
+	}
+	for n, more := 1, true; more && n <= maxPages; n++ {
+		p, err := c.page(ctx, fmt.Sprintf("tenants/?page=%d&page_size=%d", n, pageSize))
+		if err != nil {
+			return 0, fmt.Errorf("look up tenant: %w", err)
+		}
+		for _, text := range p.items {
+			m, err := strictjson.Members(text)
+			var id uint64
+			if err == nil && word(m["name"]) == c.o.Tenant && json.Unmarshal(m["id"], &id) == nil && id != 0 {
+				select {
+				case c.tenantID <- id:
+				default:
+				}
+				return id, nil
+			}
+		}
+		more = p.more || !p.counted && len(p.items) == pageSize
+	}
+	return 0, fmt.Errorf("tenant %s does not exist, or the token may not see it", web.Printable(c.o.Tenant))
+}

@@ -1,0 +1,93 @@
+package vast
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/waldur/cscs-storage-sync/providers/web"
+)
+
+// login keeps the tokens that user and password got.
+type login struct {
+	*sync.Mutex
+	state *tokens
+}
+
+type tokens struct{ access, refresh string }
+
+func newLogin() login { return login{&sync.Mutex{}, &tokens{}} }
+
+func (l login) secrets() []string {
+	l.Lock()
+	defer l.Unlock()
+	return []string{l.state.access, l.state.refresh}
+}
+
+// drop forgets the token of an authorization that was refused, unless another request renewed it meanwhile.
+func (l login) drop(auth string) {
+	l.Lock()
+	defer l.Unlock()
+	if auth == "Bearer "+l.state.access {
+		l.state.access = ""
+	}
+}
+
+// authorization is the header of the next request.
+func (c *Client) authorization(ctx context.Context) (string, error) {
+	if c.o.Token != "" {
+		t, err := web.CheckToken(string(c.o.Token))
+		return "Api-Token " + t, err
+	}
+	c.login.Lock()
+	have := *c.login.state
+	c.login.Unlock()
+	if have.access != "" {
+		return "Bearer " + have.access, nil
+	}
+	got, err := c.renew(ctx, have.refresh)
+	if err != nil {
+		return "", fmt.Errorf("get a token: %w", err)
+	}
+	c.login.Lock()
+	*c.login.state = got
+	c.login.Unlock()
+	return "Bearer " + got.access, nil
+}
+
+// renew gets tokens by the refresh token, else by user and password.
+func (c *Client) renew(ctx context.Context, refresh string) (tokens, error) {
+	if refresh != "" {
+		got, err := c.tokens(ctx, "token/refresh/", map[string]string{"refresh": refresh}, refresh)
+		if err == nil {
+			return got, nil
+		}
+	}
+	return c.tokens(ctx, "token/", map[string]string{"username": c.o.User, "password": string(c.o.Password)}, "")
+}
+
+// tokens asks for tokens. An answer without a refresh token keeps the one we have.
+func (c *Client) tokens(ctx context.Context, target string, body map[string]string, refresh string) (tokens, error) {
+	r, err := c.send(ctx, http.MethodPost, target, "", body)
+	if err == nil {
+		err = c.refusal(r, target, "Bearer "+refresh)
+	}
+	if err != nil {
+		return tokens{}, err
+	}
+	m, err := c.members(r, target)
+	if err != nil {
+		return tokens{}, fmt.Errorf("%s: the answer is not the JSON of a token", c.place(target))
+	}
+	got := tokens{refresh: refresh}
+	_ = json.Unmarshal(m["access"], &got.access)
+	if m["refresh"] != nil {
+		_ = json.Unmarshal(m["refresh"], &got.refresh)
+	}
+	if got.access, err = web.CheckToken(got.access); err != nil {
+		return tokens{}, fmt.Errorf("%s: %w", c.place(target), err)
+	}
+	return got, nil
+}
