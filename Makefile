@@ -16,7 +16,7 @@ export TZ = UTC
 all: build
 
 build: manual ## static binaries, manual pages and completions in bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(STAMP)" -o bin/ ./cmd/cscs-sync ./cmd/waldur-sim ./cmd/lfs-sim
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(STAMP)" -o bin/ ./cmd/cscs-sync ./cmd/waldur-sim ./cmd/lfs-sim ./cmd/vast-sim
 
 manual: ## manual pages and completions, from the definitions of the commands
 	rm -rf bin/share && mkdir -p bin/share/completion
