@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -107,20 +106,8 @@ func (r reply) detail() string {
 // errEcho reports an answer that repeats our token: what sends it back may show it elsewhere too.
 var errEcho = errors.New("the answer repeats our token: nothing of it is used. Have that server checked, and renew the token")
 
-// asciiEscape is JSON's other way of writing a character that needs no escape.
-var asciiEscape = regexp.MustCompile(`\\u00[0-7][0-9a-fA-F]`)
-
-// echoes reports whether the answer repeats our token, in either of JSON's forms.
-func (r reply) echoes() bool {
-	token := []byte(r.secret)
-	if len(token) == 0 || bytes.Contains(r.body, token) {
-		return len(token) > 0
-	}
-	return bytes.Contains(r.body, []byte(`\u00`)) && bytes.Contains(asciiEscape.ReplaceAllFunc(r.body, func(e []byte) []byte {
-		c, _ := hex4(e[2:])
-		return []byte{byte(c)}
-	}), token)
-}
+// echoes reports whether the answer repeats our token.
+func (r reply) echoes() bool { return web.Echoes(r.body, r.secret) }
 
 // redirect is where the answer sends us, which we do not go.
 func (r reply) redirect() (string, bool) {

@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,7 +171,8 @@ func TestPages(t *testing.T) {
 	}{
 		"array": {vastsim.Behaviour{}, true}, "pages": {vastsim.Behaviour{Pages: true}, true},
 		"repeated": {vastsim.Behaviour{Pages: true, Repeat: true}, true}, "skipped": {vastsim.Behaviour{Pages: true, Skip: true}, false},
-		"array repeated": {vastsim.Behaviour{Repeat: true}, false},
+		"array repeated": {vastsim.Behaviour{Repeat: true}, false}, "small pages": {vastsim.Behaviour{Pages: true, MaxPage: 500}, true},
+		"small arrays": {vastsim.Behaviour{MaxPage: 500}, true}, "one array": {vastsim.Behaviour{Whole: true}, true},
 	} {
 		s := newSite(t, func(o *vast.Options) { o.Tenant = vastsim.Tenant })
 		s.sim.Fill("/export/p", n)
@@ -260,5 +263,46 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 	if _, err := c.List(t.Context()); err == nil || !strings.Contains(err.Error(), "redirect") || strings.Contains(err.Error(), vastsim.Token) || len(seen) > 0 {
 		t.Errorf("%v; the other side saw %v", err, slices.Clip(seen))
+	}
+}
+
+// What a server repeats of our token is not shown, neither as a reason.
+func TestEcho(t *testing.T) {
+	for _, with := range []func(*vast.Options){nil, byPassword} {
+		s := newSite(t, with)
+		s.ok(s.set(t.Context(), "/a", hard(5)))
+		s.sim.Behave(vastsim.Behaviour{Echo: true})
+		q, _ := s.client.Get(t.Context(), "/a")
+		if why := q.State.LimitsWhy; !strings.Contains(why, "repeats") || strings.Contains(why, vastsim.Token) || strings.Contains(why, "access-") {
+			t.Errorf("%q", why)
+		}
+	}
+}
+
+// At most two requests are in flight.
+func TestInFlight(t *testing.T) {
+	var running, most atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		most.Store(max(most.Load(), running.Add(1)))
+		time.Sleep(10 * time.Millisecond)
+		running.Add(-1)
+		_, _ = w.Write([]byte("[]"))
+	}))
+	defer server.Close()
+	c, err := vast.New(vast.Options{URL: server.URL + "/api/v5/", Token: vastsim.Token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			if _, err := c.List(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if most.Load() != 2 {
+		t.Errorf("%d at the same time", most.Load())
 	}
 }

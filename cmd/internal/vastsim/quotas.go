@@ -38,6 +38,9 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	if err != nil || size < 1 {
 		size = max(len(s.data.Quotas), 1)
 	}
+	if s.b.MaxPage > 0 {
+		size = min(size, s.b.MaxPage)
+	}
 	page := 1
 	if n, err := strconv.Atoi(r.FormValue("page")); err == nil && n > 0 {
 		page = n
@@ -47,6 +50,9 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		if t := r.FormValue("tenant_id"); t == "" || t == strconv.FormatUint(q.Tenant, 10) {
 			of = append(of, q)
 		}
+	}
+	if s.b.Whole {
+		size, page = len(of)+1, 1
 	}
 	from, to := min((page-1)*size, len(of)), min(page*size, len(of))
 	next := any(nil)
@@ -63,7 +69,11 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	}
 	items := []any{}
 	for _, q := range of[from:to] {
-		items = append(items, s.view(q))
+		view := s.view(q)
+		if s.b.Echo {
+			view["state"] = r.Header.Get("Authorization")
+		}
+		items = append(items, view)
 	}
 	if s.b.Pages {
 		answer(w, 200, map[string]any{"count": len(of), "next": next, "previous": nil, "results": items})

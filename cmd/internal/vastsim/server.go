@@ -29,6 +29,10 @@ type Behaviour struct {
 	// Pages answers listings as {count, next, results} instead of an array. Repeat begins a page with the last item of the
 	// page before it. Skip leaves the first item of later pages out.
 	Pages, Repeat, Skip bool
+	// MaxPage is the largest page, whatever is asked for; Whole ignores what is asked of pages. Echo repeats the authorization
+	// as the state of quotas.
+	MaxPage     int
+	Whole, Echo bool
 	// Expired is the status that JWT tokens get until they are renewed: 401 or 403; 0: they are good. Denied refuses all.
 	Expired int
 	Denied  bool

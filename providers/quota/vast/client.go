@@ -175,8 +175,24 @@ func (c *Client) ask(ctx context.Context, method, target string, body any) (repl
 			c.login.drop(auth)
 			continue
 		}
-		return r, c.refusal(r, target, auth)
+		if err := c.refusal(r, target, auth); err != nil {
+			return r, err
+		}
+		if c.echoes(r, auth) {
+			return reply{}, fmt.Errorf("%s: %w", c.place(target), errEcho)
+		}
+		return r, nil
 	}
+}
+
+// errEcho reports an answer that repeats a secret: what sends it back may show it elsewhere too.
+var errEcho = errors.New("the answer repeats our token or password: nothing of it is used. Have that server checked, and renew them")
+
+// echoes reports whether an answer repeats a secret of ours.
+func (c *Client) echoes(r reply, auth string) bool {
+	_, token, _ := strings.Cut(auth, " ")
+	repeats := func(secret string) bool { return web.Echoes(r.body, secret) }
+	return slices.ContainsFunc(append(c.login.secrets(), token, string(c.o.Password)), repeats)
 }
 
 // expired reports whether another token may help: 403 is final only if it says so.
@@ -249,6 +265,9 @@ func (c *Client) refusal(r reply, target, auth string) error {
 	}
 	h := c.hidden(auth)
 	e := &web.StatusError{Place: c.place(target), Status: r.status, Detail: web.Detail(h, r.body)}
+	if c.echoes(r, auth) {
+		e.Detail = "its words repeat our token or password, and are not shown"
+	}
 	switch {
 	case r.status/100 == 3:
 		e.Detail = "it redirects to " + web.Place(h, r.header.Get("Location")) + ", and redirects are not followed"

@@ -61,11 +61,19 @@ func ofTenant(all []Quota, tenant uint64) []Quota {
 func (c *Client) listOnce(ctx context.Context, target, query string) ([]Quota, error) {
 	var all []Quota
 	seen := map[uint64]bool{}
+	counted := false
 	for n := 1; n <= maxPages; n++ {
 		p, err := c.page(ctx, fmt.Sprintf("%s?page=%d&page_size=%d%s", target, n, pageSize, query))
+		if n > 1 && !counted && isMissing(err) {
+			return all, nil
+		}
 		if err != nil {
 			return nil, fmt.Errorf("page %d: %w", n, err)
 		}
+		if n > 1 && p.counted != counted {
+			return nil, fmt.Errorf("page %d has another form than page 1", n)
+		}
+		counted = p.counted
 		repeated := 0
 		for _, text := range p.items {
 			q, err := ParseQuota(text, c.o.Now())
@@ -89,11 +97,17 @@ func (c *Client) listOnce(ctx context.Context, target, query string) ([]Quota, e
 			return all, nil
 		case repeated > 0:
 			return nil, fmt.Errorf("%w: a quota is listed twice", errChanged)
-		case len(p.items) != pageSize:
+		case len(p.items) == 0: // of an array only this says that it ends: a server may have smaller pages than asked for
 			return all, nil
 		}
 	}
 	return nil, fmt.Errorf("more than %d pages", maxPages)
+}
+
+// isMissing reports whether there is no such page.
+func isMissing(err error) bool {
+	var s *web.StatusError
+	return errors.As(err, &s) && s.Status == http.StatusNotFound
 }
 
 // page is one answer: an array, or an object that counts.

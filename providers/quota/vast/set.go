@@ -80,8 +80,11 @@ func (c *Client) set(ctx context.Context, full string, l quota.Limits, want plan
 		return c.adopt(ctx, full, l, want, err)
 	}
 	made, err := ParseQuota(r.body, c.o.Now())
-	if err != nil || made.Path != full {
-		return c.adopt(ctx, full, l, want, fmt.Errorf("the answer does not show the new quota of %s: %w", full, err))
+	if err == nil && made.Path != full {
+		err = errors.New("it shows another path")
+	}
+	if err != nil {
+		return c.adopt(ctx, full, l, want, fmt.Errorf("the answer does not show the new quota: %w", err))
 	}
 	return c.settle(ctx, made.ID, r, want)
 }
