@@ -173,7 +173,7 @@ func (o *applyOptions) approveNow(s *session, p *planned) (*approved, error) {
 		return nil, refused(errors.New("this site wants approvals signed with SSH keys (approval.allowed_signers): write the plan with " +
 			"`cscs-sync plan --out FILE`, have it approved, and apply the file"))
 	default:
-		if err := s.confirm("Do you want to perform these actions?\n  cscs-sync will perform the actions described above."); err != nil {
+		if err := s.confirm("Do you want to perform these actions?\n  cscs-sync will perform the actions described above." + dangersOf(p.plan)); err != nil {
 			return nil, err
 		}
 		made, err = s.approveLocally(m)
@@ -184,6 +184,14 @@ func (o *applyOptions) approveNow(s *session, p *planned) (*approved, error) {
 	block, err := made.Block()
 	ok.blocks = [][]byte{block}
 	return ok, err
+}
+
+// dangersOf repeats a plan's dangers for the question whether to perform it.
+func dangersOf(p *planner.Plan) string {
+	if words := planfile.Dangers(p); words != "" {
+		return "\n  " + words
+	}
+	return ""
 }
 
 // askPolicy asks the policy about every action of a plan.

@@ -191,7 +191,7 @@ func (l *loop) once(ctx context.Context) error {
 	code := exitDone
 	for _, r := range rounds {
 		switch r {
-		case applied, noChanges, allHeld, ordersBlocked, outsideWindow, overLimit, inBackoff, stopped:
+		case applied, wouldApply, noChanges, allHeld, ordersBlocked, outsideWindow, overLimit, inBackoff, stopped:
 		case partialRound, observeFailed, notConverged:
 			code = exitPartial
 		default:

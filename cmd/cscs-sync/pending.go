@@ -133,7 +133,7 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 	if err := os.MkdirAll(r.s.pendingFolder(), 0o700); err != nil {
 		return fmt.Errorf("held plans: %w", err)
 	}
-	data, err := planfile.Marshal(part, planfile.Options{Color: r.s.color != "never" && !r.s.noColor()})
+	data, err := planfile.Marshal(part, planfile.Options{})
 	if err != nil {
 		return fmt.Errorf("held plan %s: %w", path, err)
 	}

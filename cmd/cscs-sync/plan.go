@@ -156,14 +156,10 @@ func (a *app) writePlan(path string, p *planner.Plan) error {
 		a.tell("\nSaved the plan to %s. It has no actions: there is nothing to approve or to apply.", planfile.ShellWord(path))
 		return nil
 	}
-	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n    cscs-sync approve %s\n    cscs-sync apply %s",
+	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n    cscs-sync approve %s\n    cscs-sync apply %s\n\n"+
+		"For a ticket, without colour: cscs-sync show --plain %[1]s",
 		planfile.ShellWord(path), planfile.ShellWord(path), planfile.ShellWord(path))
 	return nil
-}
-
-func (a *app) noColor() bool {
-	v, set := a.getenv("NO_COLOR")
-	return set && v != ""
 }
 
 // onlyPlans lets nothing but a plan file be replaced.

@@ -19,6 +19,7 @@ type reason string
 // The reasons; docs/loop.md says what to do with each.
 const (
 	applied           reason = "applied"
+	wouldApply        reason = "would_apply" // of a dry run
 	noChanges         reason = "no_changes"
 	allHeld           reason = "all_held"
 	ordersBlocked     reason = "orders_blocked"
@@ -38,14 +39,14 @@ const (
 
 // reasons lists all of them.
 func reasons() []reason {
-	return []reason{applied, noChanges, allHeld, ordersBlocked, outsideWindow, overLimit, inBackoff, sourceUnreachable, sourceIncomplete, sourceShrank,
+	return []reason{applied, wouldApply, noChanges, allHeld, ordersBlocked, outsideWindow, overLimit, inBackoff, sourceUnreachable, sourceIncomplete, sourceShrank,
 		lockBusy, observeFailed, partialRound, notConverged, stopped, roundFailed}
 }
 
 // fine tells reasons of rounds that did all that they might. What waits for its next try or for a person does not make the
 // loop less ready: each has a metric of its own.
 func (r reason) fine() bool {
-	return slices.Contains([]reason{applied, noChanges, allHeld, ordersBlocked, outsideWindow, overLimit, inBackoff, stopped}, r)
+	return slices.Contains([]reason{applied, wouldApply, noChanges, allHeld, ordersBlocked, outsideWindow, overLimit, inBackoff, stopped}, r)
 }
 
 // sourceReason sorts the errors of a listing; empty for other errors.

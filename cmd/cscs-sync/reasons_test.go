@@ -83,6 +83,11 @@ var reasonTests = map[reason]struct {
 		c.create("second", 30501)
 		c.ends(laneOrders, applied)
 	}},
+	wouldApply: {"", func(c *turnedLoop) {
+		c.create("second", 30501)
+		c.o.dryRun = true
+		c.ends(laneOrders, wouldApply)
+	}},
 	allHeld: {"", func(c *turnedLoop) {
 		c.terminate("first")
 		c.ends(laneOrders, allHeld)

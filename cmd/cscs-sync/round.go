@@ -214,7 +214,7 @@ func (r *round) show(p *planner.Plan, decisions []policy.Decision, approvedGroup
 		return roundFailed, err
 	}
 	if len(approvedGroup.Actions) > 0 {
-		return applied, nil
+		return wouldApply, nil
 	}
 	return r.idleReason(held), nil
 }

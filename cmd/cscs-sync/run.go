@@ -31,9 +31,9 @@ SIGHUP reads the configuration again. SIGTERM and SIGINT end the loop after what
 is under way, within ten seconds whatever hangs.
 
 Each round ends in one logged reason; docs/loop.md says what to do with each:
-  applied, no_changes, all_held, orders_blocked, outside_window, over_limit,
-  backoff, source_unreachable, source_incomplete, source_shrank, lock_busy,
-  observe_failed, partial, not_converged, stopped, error
+  applied, would_apply, no_changes, all_held, orders_blocked, outside_window,
+  over_limit, backoff, source_unreachable, source_incomplete, source_shrank,
+  lock_busy, observe_failed, partial, not_converged, stopped, error
 
 Exit codes: 0 ended by SIGTERM or SIGINT, or --once is done, also with changes
 held; 1 error; 3 refused; 4 --once, and something failed.`,

@@ -23,10 +23,11 @@ file is intact. Needs neither configuration nor storage.
 Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
 	}
 	f := cmd.Flags()
-	var json, markdown, html, commands, compact bool
+	var json, markdown, html, plainText, commands, compact bool
 	f.BoolVar(&json, "json", false, "print the plan as JSON")
 	f.BoolVar(&markdown, "markdown", false, "print it for a ticket")
 	f.BoolVar(&html, "html", false, "print it as a page")
+	f.BoolVar(&plainText, "plain", false, "print it as text without colour, for a ticket")
 	f.BoolVar(&commands, "commands", false, "show the equivalent shell lines")
 	f.BoolVar(&compact, "compact", false, "fold changes of the same shape")
 	maxSize := f.Int("max-size", defaultMarkdownSize, "keep --markdown below `N` characters: ticket systems take about 64,000; 0 is no limit")
@@ -45,7 +46,7 @@ Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
 			a.tell("Warning: %s was written by another version of cscs-sync: its text could not be compared with its "+
 				"content; below is the content", args[0])
 		}
-		o := planfile.Options{Color: a.colored(a.stdout), Commands: commands, Compact: compact, Width: a.width, MaxSize: *maxSize}
+		o := planfile.Options{Color: !plainText && a.colored(a.stdout), Commands: commands, Compact: compact, Width: a.width, MaxSize: *maxSize}
 		switch {
 		case json:
 			return a.print(string(planfile.JSON(file.Plan)))

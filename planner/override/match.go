@@ -37,7 +37,7 @@ func conditions() map[string]condition {
 	}
 	return map[string]condition{
 		"path":      {fact: func(f planner.Facts) string { return f.Path }, fits: planner.MatchGlob, check: planner.CheckGlob},
-		"data_type": is(func(f planner.Facts) string { return f.DataType }),
+		"data_type": is(func(f planner.Facts) string { return f.DataType }, planner.DataTypes()...),
 		"system":    is(func(f planner.Facts) string { return f.System }),
 		"tenant":    is(func(f planner.Facts) string { return f.Tenant }),
 		"customer":  is(func(f planner.Facts) string { return f.Customer }),

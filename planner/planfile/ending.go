@@ -182,7 +182,29 @@ func (v *view) conclusion(p *printer) {
 	if quiet {
 		s = boldGreen
 	}
+	if words := Dangers(v.plan); words != "" {
+		for _, t := range wrap(words, p.width) {
+			p.put(line{in(boldRed, t)})
+		}
+	}
 	p.put(line{in(s, head), in(bold, tail)})
+}
+
+// Dangers counts a plan's dangers in one sentence, the worst first: "Dangerous: 1 [ARCHIVES DATA], 2 [WIDER ACCESS]." It is
+// empty for a plan without any.
+func Dangers(plan *planner.Plan) string {
+	counts := dangerCounts(plan)
+	var parts []string
+	for _, d := range planner.Dangers() {
+		if n := counts[d]; n > 0 {
+			name, _ := tag(d)
+			parts = append(parts, strconv.Itoa(n)+" ["+name+"]")
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "Dangerous: " + strings.Join(parts, ", ") + "."
 }
 
 func conclusion(plan *planner.Plan) (head, tail string, quiet bool) {

@@ -224,12 +224,7 @@ func tera(b planner.Bytes) string {
 
 // dangerous counts what can hurt.
 func (v *view) dangerous(p *printer) {
-	n := map[planner.Danger]int{}
-	for i := range v.plan.Core.Actions {
-		for _, d := range v.plan.Core.Actions[i].Danger {
-			n[d]++
-		}
-	}
+	n := dangerCounts(v.plan)
 	p.put(line{in(boldRed, "Dangerous:")})
 	for _, d := range planner.Dangers() {
 		if n[d] > 0 {
@@ -237,6 +232,17 @@ func (v *view) dangerous(p *printer) {
 			p.put(line{in(plain, fmt.Sprintf("%8s ", planner.Commas(uint64(n[d])))), in(boldRed, "["+name+"]"), in(plain, " "+clause)})
 		}
 	}
+}
+
+// dangerCounts counts the actions that have each danger.
+func dangerCounts(plan *planner.Plan) map[planner.Danger]int {
+	n := map[planner.Danger]int{}
+	for i := range plan.Core.Actions {
+		for _, d := range plan.Core.Actions[i].Danger {
+			n[d]++
+		}
+	}
+	return n
 }
 
 func (v *view) warnings(p *printer) {
