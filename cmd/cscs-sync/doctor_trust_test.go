@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
 // TestWritableByOthers: a file, a folder above it, and what a link leads to.
@@ -43,7 +45,7 @@ func TestWritableByOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = writableByOthers(path, uid, 0)
+		err = config.Trusted(path, uid)
 		if name == "" && err != nil || name != "" && (err == nil || !strings.Contains(err.Error(), filepath.Join(dir, strings.TrimSpace(name))+" can be written")) {
 			t.Errorf("%q: %v", name, err)
 		}

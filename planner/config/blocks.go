@@ -150,6 +150,10 @@ func (d *decoder) signers(s section) {
 		return
 	}
 	path := d.config.Approval.AllowedSigners
+	if err := d.deps.Trusted(path); err != nil {
+		s.wrong("allowed_signers", "%v.", err)
+		return
+	}
 	f, err := d.deps.Open(path)
 	if err != nil {
 		s.wrong("allowed_signers", "%v.", plain(path, err))
@@ -199,6 +203,10 @@ func (d *decoder) state(block *hcl.Block) {
 // stateFolder checks an existing folder; who makes it first makes it right.
 func (d *decoder) stateFolder(at hcl.Range) {
 	if d.options.Secrets == Skip || d.config.State == "" {
+		return
+	}
+	if err := d.deps.Trusted(d.config.State); err != nil {
+		d.errorAt(at, "Unsafe state folder", "%v.", err)
 		return
 	}
 	f, err := d.deps.Open(d.config.State)

@@ -19,10 +19,11 @@ import (
 
 // world is a small file system and environment in memory: paths of /etc must not be needed on the machine of a test.
 type world struct {
-	files map[string]file
-	env   map[string]string
-	uid   uint32
-	now   time.Time
+	untrusted map[string]error
+	files     map[string]file
+	env       map[string]string
+	uid       uint32
+	now       time.Time
 }
 
 type file struct {
@@ -64,6 +65,7 @@ func (w *world) Open(name string) (config.File, error) {
 }
 
 func (w *world) Getenv(name string) (string, bool) { v, ok := w.env[name]; return v, ok }
+func (w *world) Trusted(path string) error         { return w.untrusted[path] }
 func (w *world) UID() uint32                       { return w.uid }
 func (w *world) GID() uint32                       { return w.uid }
 func (w *world) Now() time.Time                    { return w.now }

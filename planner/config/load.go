@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,7 @@ func Load(path string, deps Deps, options Options) (*Config, hcl.Diagnostics) {
 	}
 	if !d.diags.HasErrors() {
 		d.decode(blocks)
+		d.trustPrograms()
 		d.config.Hidden, d.config.Settings.Waldur.Hidden = d.hidden, d.hidden
 	}
 	return d.config, sorted(d.diags)
@@ -52,7 +54,7 @@ func (d *decoder) find(path string) []string {
 	if !info.Mode.IsDir() {
 		return []string{path}
 	}
-	if err := safe(path, info, d.deps.UID(), false); err != nil {
+	if err := errors.Join(d.deps.Trusted(path), safe(path, info, d.deps.UID(), false)); err != nil {
 		d.fileError(path, err, "")
 		return nil
 	}
