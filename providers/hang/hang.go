@@ -13,10 +13,10 @@ import (
 const (
 	// defaultTimeout is how long a call may take: a Lustre server that is away costs up to 16 s a call.
 	defaultTimeout = 30 * time.Second
-	// patience is how long a call may go on after its deadline before it is left behind: a program that was killed needs it.
-	patience = time.Second
-	// maxStuck is how many calls may be left behind before no other is started.
-	maxStuck = 8
+	// Patience is how long a call may go on after its deadline before it is left behind: a program that was killed needs it.
+	Patience = time.Second
+	// MaxStuck is how many calls may be left behind before no other is started.
+	MaxStuck = 8
 )
 
 // ErrTimeout means that a call did not end in time. It may have taken effect, or still may.
@@ -33,7 +33,7 @@ func New(timeout time.Duration) *Calls {
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	return &Calls{timeout: timeout, patience: patience}
+	return &Calls{timeout: timeout, patience: Patience}
 }
 
 // Stuck returns the number of calls that were left behind and have not returned.
@@ -43,7 +43,7 @@ func (c *Calls) Stuck() int { return int(c.stuck.Load()) }
 // so that this function may write to the caller's variables. Otherwise the error wraps [ErrTimeout], or the error of ctx if
 // that ended first. what names the call in errors.
 func (c *Calls) Do(ctx context.Context, what string, call func(context.Context) func() error) error {
-	if n := c.Stuck(); n >= maxStuck {
+	if n := c.Stuck(); n >= MaxStuck {
 		return fmt.Errorf("%s: %d earlier calls hang and cannot be ended, so no other is started: %w", what, n, ErrTimeout)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
@@ -68,7 +68,7 @@ func (c *Calls) Do(ctx context.Context, what string, call func(context.Context) 
 		}
 		return finish()
 	default:
-		return c.late(ctx, what)
+		return c.Late(ctx, what)
 	}
 }
 
@@ -89,8 +89,8 @@ func (c *Calls) wait(ctx context.Context, done <-chan func() error) func() error
 	}
 }
 
-// late says why a call was left behind.
-func (c *Calls) late(ctx context.Context, what string) error {
+// Late is the error of a call that ctx, which [Calls.Do] gave it, has ended.
+func (c *Calls) Late(ctx context.Context, what string) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%s was interrupted: %w", what, ctx.Err())
 	}

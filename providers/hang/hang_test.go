@@ -25,7 +25,7 @@ func TestHangingCallsAreCounted(t *testing.T) {
 		<-release
 		return func() error { t.Error("the answer of a call that was left behind was used"); return nil }
 	}
-	for range maxStuck {
+	for range MaxStuck {
 		if err := c.Do(t.Context(), "read", stuck); !errors.Is(err, ErrTimeout) {
 			t.Fatal(err)
 		}
@@ -38,6 +38,9 @@ func TestHangingCallsAreCounted(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d calls are still counted", c.Stuck())
 		}
+	}
+	if err := c.Do(t.Context(), "read", func(context.Context) func() error { return func() error { return nil } }); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 

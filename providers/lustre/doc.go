@@ -39,7 +39,7 @@
 //
 // When a metadata server is away, lfs and the ioctl hang, and may not even die when killed. Each call has a deadline, and
 // is left behind when it has not ended a second after it. What was left behind is counted, see [LFS.Stuck]; with
-// [maxStuck] of them no further call is begun.
+// [hang.MaxStuck] of them no further call is begun.
 //
 // # lfs
 //

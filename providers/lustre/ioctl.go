@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/hang"
 )
 
 const viaIOCTL = "ioctl"
@@ -78,14 +79,14 @@ type ioctlFunc func(dir string, q *quotactl) error
 // IOCTL asks and sets quotas by OBD_IOC_QUOTACTL, without starting a program.
 type IOCTL struct {
 	ioctl ioctlFunc
-	calls calls
+	calls *hang.Calls
 }
 
 // NewIOCTL makes each call within timeout; 0 is 30 seconds.
-func NewIOCTL(timeout time.Duration) *IOCTL { return &IOCTL{kernel, newCalls(timeout)} }
+func NewIOCTL(timeout time.Duration) *IOCTL { return &IOCTL{kernel, hang.New(timeout)} }
 
 // Stuck counts the calls that were left behind and have not come back.
-func (i *IOCTL) Stuck() int { return i.calls.stuckNow() }
+func (i *IOCTL) Stuck() int { return i.calls.Stuck() }
 
 // kernel makes the call on the real kernel.
 func kernel(dir string, q *quotactl) error {
@@ -128,7 +129,7 @@ func request(cmd uint32, by planner.QuotaBy, id uint32) *quotactl {
 
 // call makes one call within its deadline.
 func (i *IOCTL) call(ctx context.Context, dir string, q *quotactl) error {
-	return i.calls.do(ctx, "quota ioctl", func(context.Context) func() error {
+	return i.calls.Do(ctx, "quota ioctl", func(context.Context) func() error {
 		err := i.ioctl(dir, q)
 		return func() error { return err }
 	})

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/hang"
 )
 
 // server stands in for the kernel and the quota master: it keeps limits as Lustre does, with its rule for grace clocks.
@@ -34,7 +35,7 @@ func newServer() *server {
 	return &server{records: map[[2]uint32]*quotactl{}, grace: 604800, now: 1_000_000, marked: map[uint64][]*quotactl{}}
 }
 
-func (s *server) client() *IOCTL { return &IOCTL{s.ioctl, newCalls(0)} }
+func (s *server) client() *IOCTL { return &IOCTL{s.ioctl, hang.New(0)} }
 
 func (s *server) ioctl(dir string, q *quotactl) error {
 	s.mu.Lock()
@@ -238,7 +239,7 @@ func TestIOCTLRealKernel(t *testing.T) {
 func TestIOCTLHangs(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	c := &IOCTL{func(string, *quotactl) error { <-release; return nil }, newCalls(10 * time.Millisecond)}
+	c := &IOCTL{func(string, *quotactl) error { <-release; return nil }, hang.New(10 * time.Millisecond)}
 	if q := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "no answer in time") || c.Stuck() != 1 {
 		t.Errorf("got %+v, %d stuck", q, c.Stuck())
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/hang"
 )
 
 // maxOutput bounds what is kept of the output of lfs; a row has 200 bytes.
@@ -22,7 +23,7 @@ const maxOutput = 1 << 20
 // the ioctl.
 type LFS struct {
 	path  string
-	calls calls
+	calls *hang.Calls
 	now   func() time.Time
 	ioctl *IOCTL
 
@@ -42,12 +43,12 @@ func NewLFS(path string, timeout time.Duration, now func() time.Time) (*LFS, err
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("lfs %q: want an absolute path, such as /usr/bin/lfs", path)
 	}
-	return &LFS{path: path, calls: newCalls(timeout), now: now, ioctl: NewIOCTL(timeout),
+	return &LFS{path: path, calls: hang.New(timeout), now: now, ioctl: NewIOCTL(timeout),
 		meant: map[identity]bool{}}, nil
 }
 
 // Stuck counts the runs of lfs that were killed and have not died yet.
-func (l *LFS) Stuck() int { return l.calls.stuckNow() }
+func (l *LFS) Stuck() int { return l.calls.Stuck() }
 
 // Get implements [Client].
 func (l *LFS) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
@@ -162,7 +163,7 @@ type result struct {
 // run runs lfs once.
 func (l *LFS) run(ctx context.Context, args []string) (result, error) {
 	var r result
-	err := l.calls.do(ctx, "lfs", func(ctx context.Context) func() error {
+	err := l.calls.Do(ctx, "lfs", func(ctx context.Context) func() error {
 		got, err := l.exec(ctx, args)
 		return func() error { r = got; return err }
 	})
@@ -175,12 +176,12 @@ func (l *LFS) exec(ctx context.Context, args []string) (result, error) {
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.Env = []string{"LC_ALL=C"}
 	cmd.Dir = "/"
-	cmd.WaitDelay = abandonAfter / 2
+	cmd.WaitDelay = hang.Patience / 2
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return result{}, l.calls.late(ctx, "lfs")
+		return result{}, l.calls.Late(ctx, "lfs")
 	case errors.As(err, &exit) && exit.Exited():
 		return result{stdout.String(), stderr.String(), exit.ExitCode()}, nil
 	case err != nil:

@@ -8,7 +8,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -206,38 +205,6 @@ func TestLFSHangs(t *testing.T) {
 	cancel()
 	if err := l.Set(ctx, "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
-	}
-}
-
-// A call that does not even end when killed is left behind and counted; with enough of them no more are begun; when they
-// come back, all is well again.
-func TestCallsLeftBehind(t *testing.T) {
-	c := newCalls(10 * time.Millisecond)
-	c.patience = 10 * time.Millisecond
-	release := make(chan struct{})
-	var begun, finished atomic.Int64
-	for range maxStuck + 2 {
-		err := c.do(t.Context(), "call", func(context.Context) func() error {
-			begun.Add(1)
-			<-release
-			return func() error { finished.Add(1); return nil }
-		})
-		if !errors.Is(err, ErrTimeout) {
-			t.Fatalf("got %v, want ErrTimeout", err)
-		}
-	}
-	if c.stuckNow() != maxStuck || finished.Load() != 0 {
-		t.Errorf("%d stuck, %d finished; want %d, 0", c.stuckNow(), finished.Load(), maxStuck)
-	}
-	close(release)
-	for deadline := time.Now().Add(2 * time.Minute); c.stuckNow() != 0 && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
-	if c.stuckNow() != 0 || begun.Load() != maxStuck {
-		t.Errorf("%d still stuck, %d begun; want 0, %d", c.stuckNow(), begun.Load(), maxStuck)
-	}
-	if err := c.do(t.Context(), "call", func(context.Context) func() error { return func() error { return nil } }); err != nil {
-		t.Errorf("afterwards: %v", err)
 	}
 }
 

@@ -50,7 +50,7 @@ func (i *IOCTL) List(ctx context.Context, dir string, by planner.QuotaBy, first,
 		return nil, fmt.Errorf("list quotas by ioctl: %d records from %d to %d are too many for one answer", n, first, last)
 	}
 	var records []byte
-	err := i.calls.do(ctx, "quota ioctl", func(context.Context) func() error {
+	err := i.calls.Do(ctx, "quota ioctl", func(context.Context) func() error {
 		buffer := make([]byte, n*structSize)
 		var pin runtime.Pinner // the kernel writes to it
 		pin.Pin(&buffer[0])
