@@ -25,7 +25,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"providers":        {"planner"},
 		"providers/hang":   {},
 		"providers/quota":  {"planner"},
-		"providers/lustre": {"planner", "providers", "providers/hang"},
+		"providers/lustre": {"planner", "providers", "providers/hang", "providers/quota"},
 		"providers/waldur": {"planner", "providers", "providers/web"},
 		"providers/web":    {"planner", "providers"},
 		"providers/posix":  {"planner"},

@@ -27,7 +27,7 @@ func (a *app) approveCommand() *cobra.Command {
 		Use:   "approve PLAN",
 		Short: "show a plan, and add an approval to its file",
 		Args:  arguments(1, 1),
-		Long: `Shows the plan, rendered anew, and adds an approval. With --key (a private key,
+		Long: `Shows the plan, rendered again, and adds an approval. With --key (a private key,
 or a public key whose private half the SSH agent has) the approval is signed
 with SSH and can be given anywhere. Without it the approval is local: it must be
 given on the node, by a user who may read the state.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -179,17 +180,5 @@ func (a *app) quietly(cmd *cobra.Command) (*session, error) {
 	if err := a.setUp(cmd); err != nil {
 		return nil, err
 	}
-	path, err := a.configuration()
-	if err != nil {
-		return nil, err
-	}
-	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Skip})
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	store, err := state.Open(cfg.State, state.Options{Now: a.now})
-	if err != nil {
-		return nil, err
-	}
-	return &session{app: a, cfg: cfg, store: store}, nil
+	return a.load(config.Skip, func(hcl.Diagnostics, map[string]*hcl.File) {})
 }

@@ -99,7 +99,7 @@ func (s *service) wantSaid(what string, code int, out string) {
 type resumption struct {
 	name  string
 	first func(*service)
-	// loses tells that a person gave callbacks up.
+	// loses reports whether a person gave callbacks up.
 	loses bool
 }
 

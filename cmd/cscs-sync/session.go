@@ -41,6 +41,11 @@ func (a *app) configuration() (string, error) {
 
 // open loads the configuration, shows its warnings, and names the state.
 func (a *app) open(secrets config.SecretMode) (*session, error) {
+	return a.load(secrets, a.showDiagnostics)
+}
+
+// load loads the configuration, has its warnings shown, and names the state.
+func (a *app) load(secrets config.SecretMode, show func(hcl.Diagnostics, map[string]*hcl.File)) (*session, error) {
 	path, err := a.configuration()
 	if err != nil {
 		return nil, err
@@ -53,7 +58,7 @@ func (a *app) open(secrets config.SecretMode) (*session, error) {
 	if diags.HasErrors() {
 		return nil, &diagnosed{diags, files}
 	}
-	a.showDiagnostics(diags, files)
+	show(diags, files)
 	store, err := state.Open(cfg.State, state.Options{Now: a.now})
 	if err != nil {
 		return nil, err

@@ -17,8 +17,8 @@ func (a *app) showCommand() *cobra.Command {
 		Use:   "show PLAN",
 		Short: "render a plan file, offline",
 		Args:  arguments(1, 1),
-		Long: `Renders a plan file anew from its machine-readable part, after checking that the
-file is intact. Needs neither configuration nor storage.
+		Long: `Renders a plan file again from its machine-readable part, after checking that
+the file is intact. Needs neither configuration nor storage.
 
 Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
 	}

@@ -42,18 +42,18 @@ func (a *Auto) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint3
 }
 
 // Set implements [Client].
-func (a *Auto) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep planner.Grace) error {
-	if err := Check(by, id, quota); err != nil {
+func (a *Auto) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+	if err := Check(by, id, want); err != nil {
 		return err
 	}
 	if c := a.choice(dir); c != nil {
-		return c.Set(ctx, dir, by, id, quota, keep)
+		return c.Set(ctx, dir, by, id, want, keep)
 	}
-	err := a.ioctl.Set(ctx, dir, by, id, quota, keep)
+	err := a.ioctl.Set(ctx, dir, by, id, want, keep)
 	switch {
 	case isNoIOCTL(err):
 		a.decide(dir, a.lfs)
-		return a.lfs.Set(ctx, dir, by, id, quota, keep)
+		return a.lfs.Set(ctx, dir, by, id, want, keep)
 	case err == nil:
 		a.decide(dir, a.ioctl)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
 // Client reads and sets quotas. dir is an absolute path of a directory on the filesystem that the quota is of.
@@ -17,7 +18,7 @@ type Client interface {
 	List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error)
 	// Set sets all four limits, each a number or unlimited, in one call, and keeps the clocks that keep names. It does
 	// not read them back. After an error it is not known whether they were set.
-	Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep planner.Grace) error
+	Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error
 }
 
 // Keep tells which of the running clocks go on when want is set in place of what was observed: those whose soft limit stays.
@@ -37,8 +38,6 @@ const (
 	// and lfs wrap around to 0, which is unlimited.
 	maxBytes  planner.Bytes  = 1 << 60
 	maxInodes planner.Inodes = 1 << 48
-	// maxID is the greatest id that is used: old releases of lfs cut larger numbers down to 32 bits with a sign.
-	maxID = 1<<31 - 1
 
 	kib = 1024
 )
@@ -46,18 +45,15 @@ const (
 // limits are the four limits as Lustre has them: space in KiB, 0 for unlimited.
 type limits struct{ spaceSoft, spaceHard, inodesSoft, inodesHard uint64 }
 
-// ErrRefused tells that a quota cannot be set as asked, and nothing was sent.
-var ErrRefused = errors.New("refused")
-
 // Check tells why the limits cannot be set, nil if they can: an unknown limit, a zero that is not said as unlimited, space
 // that is no whole KiB, a number beyond all reason, soft above hard; the id 0, which is the default quota, and one above 2^31-1.
-func Check(by planner.QuotaBy, id uint32, quota planner.Quota) error {
-	_, err := check(by, id, quota)
+func Check(by planner.QuotaBy, id uint32, want planner.Quota) error {
+	_, err := check(by, id, want)
 	return err
 }
 
 func check(by planner.QuotaBy, id uint32, q planner.Quota) (l limits, err error) {
-	errs := []error{checkIdentity(by, id)}
+	errs := []error{quota.CheckID(by, id)}
 	add := func(name string, n uint64, err error) uint64 {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
@@ -79,7 +75,7 @@ func check(by planner.QuotaBy, id uint32, q planner.Quota) (l limits, err error)
 		errs = append(errs, fmt.Errorf("inodes: soft %d is above hard %d", l.inodesSoft, l.inodesHard))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return limits{}, fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, ErrRefused, err)
+		return limits{}, fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused, err)
 	}
 	return l, nil
 }
@@ -100,37 +96,4 @@ func wire[U planner.Bytes | planner.Inodes](l planner.Limit[U], unit, greatest U
 		return 0, fmt.Errorf("%d bytes are no whole KiB", n)
 	}
 	return uint64(n / unit), nil
-}
-
-func checkIdentity(by planner.QuotaBy, id uint32) error {
-	switch {
-	case by != planner.ByGroup && by != planner.ByProject:
-		return fmt.Errorf("quotas by %q do not exist: want group or project", by)
-	case id == 0:
-		return errors.New("id 0 is the default quota of all others")
-	case id > maxID:
-		return fmt.Errorf("id %d is above %d", id, maxID)
-	}
-	return nil
-}
-
-// unknown is a state of which nothing is known.
-func unknown(via, why string) planner.QuotaState {
-	return planner.QuotaState{
-		LimitsWhy: why, Via: via,
-		Space:  planner.Usage[planner.Bytes]{Why: why},
-		Inodes: planner.Usage[planner.Inodes]{Why: why},
-	}
-}
-
-// limitOf is a limit as Lustre has it: n in the given unit, 0 for unlimited. A number too large to be counted is unknown.
-func limitOf[U planner.Bytes | planner.Inodes](n uint64, unit U) planner.Limit[U] {
-	if n == 0 {
-		return planner.Unlimited[U]()
-	}
-	u := U(n) * unit
-	if u/unit != U(n) {
-		return planner.Limit[U]{}
-	}
-	return planner.LimitOf(u)
 }

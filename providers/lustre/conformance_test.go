@@ -15,6 +15,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
 // rig is a client on a filesystem of its own, and what happens on its servers.
@@ -208,12 +209,12 @@ func refusals(t *testing.T, r *rig) {
 	} {
 		q := wanted()
 		change(&q)
-		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, 30500, q, planner.Grace{}); !errors.Is(err, ErrRefused) {
+		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, 30500, q, planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, id := range []uint32{0, 1 << 31} {
-		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, id, wanted(), planner.Grace{}); !errors.Is(err, ErrRefused) {
+		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, id, wanted(), planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 			t.Errorf("id %d: %v", id, err)
 		}
 		if got := r.get(t, id); got.LimitsWhy == "" {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers/hang"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
 const viaIOCTL = "ioctl"
@@ -142,12 +143,12 @@ func (i *IOCTL) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint
 }
 
 func (i *IOCTL) get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) (planner.QuotaState, error) {
-	if err := checkIdentity(by, id); err != nil {
-		return unknown(viaIOCTL, err.Error()), nil
+	if err := quota.CheckID(by, id); err != nil {
+		return quota.Unknown(viaIOCTL, err.Error()), nil
 	}
 	q := request(getQuota, by, id)
 	if err := i.call(ctx, dir, q); err != nil {
-		return unknown(viaIOCTL, "read quota by ioctl: "+errnoText(err)), err
+		return quota.Unknown(viaIOCTL, "read quota by ioctl: "+errnoText(err)), err
 	}
 	return q.state(), nil
 }
@@ -155,21 +156,21 @@ func (i *IOCTL) get(ctx context.Context, dir string, by planner.QuotaBy, id uint
 func (q *quotactl) state() planner.QuotaState {
 	const missing = "not obtained from every server (the ioctl leaves out its valid bit)"
 	if !q.has(validBLimits) || !q.has(validILimits) {
-		return unknown(viaIOCTL, "limits "+missing)
+		return quota.Unknown(viaIOCTL, "limits "+missing)
 	}
 	s := planner.QuotaState{
 		Via:           viaIOCTL,
 		DefaultSpace:  q.u64(atBTime)&flagDefault != 0,
 		DefaultInodes: q.u64(atITime)&flagDefault != 0,
 		Limits: planner.Quota{
-			SpaceSoft: limitOf(q.u64(atBSoft), planner.Bytes(kib)), SpaceHard: limitOf(q.u64(atBHard), planner.Bytes(kib)),
-			InodesSoft: limitOf(q.u64(atISoft), planner.Inodes(1)), InodesHard: limitOf(q.u64(atIHard), planner.Inodes(1)),
+			SpaceSoft: quota.Limit(q.u64(atBSoft), planner.Bytes(kib)), SpaceHard: quota.Limit(q.u64(atBHard), planner.Bytes(kib)),
+			InodesSoft: quota.Limit(q.u64(atISoft), planner.Inodes(1)), InodesHard: quota.Limit(q.u64(atIHard), planner.Inodes(1)),
 		},
 		Space:  usage(figure{q.u64(atCurSpace), q.has(validSpace)}, planner.Bytes(1), missing),
 		Inodes: usage(figure{q.u64(atCurInodes), q.has(validInodes)}, planner.Inodes(1), missing),
 	}
 	if !s.Limits.SpaceSoft.Known() || !s.Limits.SpaceHard.Known() {
-		return unknown(viaIOCTL, "a space limit is more than can be counted in bytes")
+		return quota.Unknown(viaIOCTL, "a space limit is more than can be counted in bytes")
 	}
 	var ends planner.Grace
 	if q.has(validBTime) {
@@ -183,8 +184,8 @@ func (q *quotactl) state() planner.QuotaState {
 }
 
 // Set implements [Client].
-func (i *IOCTL) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep planner.Grace) error {
-	l, err := check(by, id, quota)
+func (i *IOCTL) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+	l, err := check(by, id, want)
 	if err != nil {
 		return err
 	}
@@ -211,7 +212,7 @@ func (i *IOCTL) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint
 
 // setKeeping sets the limits and keeps the clocks that keep names, as the servers have them now: who has read them by lfs
 // knows them only to the second of this node's clock.
-func (i *IOCTL) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep planner.Grace) error {
+func (i *IOCTL) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
 	now, err := i.get(ctx, dir, by, id)
 	if err != nil {
 		return fmt.Errorf("set quota of %s %d at %s: read its grace periods by ioctl: %w", by, id, dir, &callError{err})
@@ -225,7 +226,7 @@ func (i *IOCTL) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, 
 	if !keep.Inodes.IsZero() {
 		keep.Inodes = now.Ends().Inodes
 	}
-	return i.Set(ctx, dir, by, id, quota, keep)
+	return i.Set(ctx, dir, by, id, want, keep)
 }
 
 // callError says what the errno of a quota call means.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers/hang"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
 // server stands in for the kernel and the quota master: it keeps limits as Lustre does, with its rule for grace clocks.
@@ -274,7 +275,7 @@ func TestAuto(t *testing.T) {
 	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil || !exists(called) || s.calls != 1 {
 		t.Errorf("set first: %v", err)
 	}
-	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, planner.Quota{}, planner.Grace{}); !errors.Is(err, ErrRefused) {
+	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, planner.Quota{}, planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 		t.Errorf("an unknown quota: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers/hang"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
 // maxOutput bounds what is kept of the output of lfs; a row has 200 bytes.
@@ -52,19 +53,19 @@ func (l *LFS) Stuck() int { return l.calls.Stuck() }
 
 // Get implements [Client].
 func (l *LFS) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
-	if err := checkIdentity(by, id); err != nil {
-		return unknown(viaLFS, err.Error())
+	if err := quota.CheckID(by, id); err != nil {
+		return quota.Unknown(viaLFS, err.Error())
 	}
 	r, err := l.run(ctx, GetArgs(dir, by, id))
 	if err != nil {
-		return unknown(viaLFS, err.Error())
+		return quota.Unknown(viaLFS, err.Error())
 	}
 	err = checkTitle(r.stdout, by, id)
 	l.mu.Lock()
 	l.meant[identity{by, id}] = err == nil
 	l.mu.Unlock()
 	if err != nil {
-		return unknown(viaLFS, err.Error())
+		return quota.Unknown(viaLFS, err.Error())
 	}
 	return parse(dir, r.stdout, r.stderr, r.exit, l.now())
 }
@@ -85,19 +86,19 @@ func (l *LFS) checkMeant(ctx context.Context, dir string, by planner.QuotaBy, id
 }
 
 // Set implements [Client].
-func (l *LFS) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, quota planner.Quota, keep planner.Grace) error {
-	args, err := SetArgs(dir, by, id, quota)
+func (l *LFS) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+	args, err := SetArgs(dir, by, id, want)
 	if err != nil {
 		return err
 	}
 	if keep != (planner.Grace{}) {
-		if err := l.ioctl.setKeeping(ctx, dir, by, id, quota, keep); !isNoIOCTL(err) {
+		if err := l.ioctl.setKeeping(ctx, dir, by, id, want, keep); !isNoIOCTL(err) {
 			return err
 		}
 		args = withoutSoft(args, keep)
 	}
 	if err := l.checkMeant(ctx, dir, by, id); err != nil {
-		return fmt.Errorf("set quota of %s %d at %s: %w: nothing was sent: %w", by, id, dir, ErrRefused, err)
+		return fmt.Errorf("set quota of %s %d at %s: %w: nothing was sent: %w", by, id, dir, quota.ErrRefused, err)
 	}
 	r, err := l.run(ctx, args)
 	if err != nil {
@@ -124,8 +125,8 @@ func GetArgs(dir string, by planner.QuotaBy, id uint32) []string {
 }
 
 // SetArgs are the arguments of lfs that set all four limits, or why they can't be set.
-func SetArgs(dir string, by planner.QuotaBy, id uint32, quota planner.Quota) ([]string, error) {
-	l, err := check(by, id, quota)
+func SetArgs(dir string, by planner.QuotaBy, id uint32, want planner.Quota) ([]string, error) {
+	l, err := check(by, id, want)
 	if err != nil {
 		return nil, err
 	}

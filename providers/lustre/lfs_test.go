@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
 // TestMain lets the test binary play lfs: under that name it does what the file beside it says. The real client gives it
@@ -211,9 +212,9 @@ func TestLFSHangs(t *testing.T) {
 func TestCheckRefuses(t *testing.T) {
 	set := func(f func(*planner.Quota)) planner.Quota { q := wanted(); f(&q); return q }
 	for name, c := range map[string]struct {
-		id    uint32
-		quota planner.Quota
-		want  string
+		id     uint32
+		limits planner.Quota
+		want   string
 	}{
 		"unknown":          {5, set(func(q *planner.Quota) { q.SpaceHard = planner.Limit[planner.Bytes]{} }), "space_hard: the limit is not known"},
 		"zero":             {5, set(func(q *planner.Quota) { q.InodesHard = planner.LimitOf[planner.Inodes](0) }), "inodes_hard: a limit of 0"},
@@ -225,23 +226,23 @@ func TestCheckRefuses(t *testing.T) {
 		"id 0":             {0, wanted(), "default quota"},
 		"id too large":     {1 << 31, wanted(), "above 2147483647"},
 	} {
-		err := Check(planner.ByGroup, c.id, c.quota)
-		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), c.want) {
+		err := Check(planner.ByGroup, c.id, c.limits)
+		if !errors.Is(err, quota.ErrRefused) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if err := Check("user", 5, wanted()); !errors.Is(err, ErrRefused) {
+	if err := Check("user", 5, wanted()); !errors.Is(err, quota.ErrRefused) {
 		t.Errorf("by user: got %v", err)
 	}
 	biggest := planner.Quota{
 		SpaceSoft: planner.LimitOf[planner.Bytes](1 << 60), SpaceHard: planner.LimitOf[planner.Bytes](1 << 60),
 		InodesSoft: planner.LimitOf[planner.Inodes](1 << 48), InodesHard: planner.Unlimited[planner.Inodes](),
 	}
-	if err := Check(planner.ByProject, maxID, biggest); err != nil {
+	if err := Check(planner.ByProject, quota.MaxID, biggest); err != nil {
 		t.Errorf("the greatest limits: %v", err)
 	}
 	l, called := fakeLFS(t, 0, "exit 0\n")
-	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 0, wanted(), planner.Grace{}); !errors.Is(err, ErrRefused) {
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 0, wanted(), planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 		t.Errorf("set: got %v", err)
 	}
 	if _, err := os.Stat(called); err == nil {
@@ -275,7 +276,7 @@ func TestNamesOfNumbers(t *testing.T) {
 			}
 			for name, l := range map[string]*LFS{"after Get": l, "unread": fresh} {
 				err := l.Set(t.Context(), mount, by, 30500, wanted(), planner.Grace{})
-				if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "client = \"ioctl\"") {
+				if !errors.Is(err, quota.ErrRefused) || !strings.Contains(err.Error(), "client = \"ioctl\"") {
 					t.Errorf("%s, %s, %s: set: %v", release, by, name, err)
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
 const (
@@ -46,15 +47,15 @@ type row [8]string
 // parse reads what `lfs quota -g ID DIR` wrote, with or without -q, given its exit code. now is when it was asked, for grace periods.
 func parse(dir, stdout, stderr string, exit int, now time.Time) planner.QuotaState {
 	if exit != 0 && (exit != exitEIO || !strings.Contains(stdout, someErrors)) {
-		return unknown(viaLFS, explainExit("lfs quota", exit, stdout, stderr))
+		return quota.Unknown(viaLFS, explainExit("lfs quota", exit, stdout, stderr))
 	}
 	r, why := findRow(dir, stdout)
 	if why != "" {
-		return unknown(viaLFS, "lfs quota: "+why)
+		return quota.Unknown(viaLFS, "lfs quota: "+why)
 	}
 	s := r.state(now, stdout)
 	if s.LimitsWhy != "" && exit != 0 { // nothing came but zeros in brackets: the error says more
-		return unknown(viaLFS, explainExit("lfs quota", exit, stdout, stderr))
+		return quota.Unknown(viaLFS, explainExit("lfs quota", exit, stdout, stderr))
 	}
 	return s
 }
@@ -157,13 +158,13 @@ func (r row) state(now time.Time, stdout string) planner.QuotaState {
 	for _, i := range []int{0, 1, 2, 4, 5, 6} {
 		var err error
 		if n[i], err = number(r[i]); err != nil {
-			return unknown(viaLFS, "lfs quota: "+err.Error()+": this release of lfs is not known")
+			return quota.Unknown(viaLFS, "lfs quota: "+err.Error()+": this release of lfs is not known")
 		}
 	}
 	spaceEnds, err := grace(r[3], now)
 	inodesEnd, err2 := grace(r[7], now)
 	if err != nil || err2 != nil {
-		return unknown(viaLFS, fmt.Sprintf("lfs quota: grace periods %q and %q: this release of lfs is not known", r[3], r[7]))
+		return quota.Unknown(viaLFS, fmt.Sprintf("lfs quota: grace periods %q and %q: this release of lfs is not known", r[3], r[7]))
 	}
 	const missing = "not obtained from every server (lfs shows it in brackets)"
 	s := planner.QuotaState{Via: viaLFS, DefaultSpace: saysDefault(stdout, "block"), DefaultInodes: saysDefault(stdout, "file")}
@@ -173,7 +174,7 @@ func (r row) state(now time.Time, stdout string) planner.QuotaState {
 		InodesSoft: limitIf(n[5], planner.Inodes(1)), InodesHard: limitIf(n[6], planner.Inodes(1)),
 	}
 	if q := s.Limits; !q.SpaceSoft.Known() || !q.SpaceHard.Known() || !q.InodesSoft.Known() || !q.InodesHard.Known() {
-		return unknown(viaLFS, "limits "+missing)
+		return quota.Unknown(viaLFS, "limits "+missing)
 	}
 	s.Space = usage(n[0], planner.Bytes(kib), missing)
 	s.Inodes = usage(n[4], planner.Inodes(1), missing)
@@ -184,7 +185,7 @@ func limitIf[U planner.Bytes | planner.Inodes](f figure, unit U) planner.Limit[U
 	if !f.known {
 		return planner.Limit[U]{}
 	}
-	return limitOf(f.n, unit)
+	return quota.Limit(f.n, unit)
 }
 
 func usage[U planner.Bytes | planner.Inodes](f figure, unit U, missing string) planner.Usage[U] {

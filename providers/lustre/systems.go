@@ -8,6 +8,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
 // Options are what the clients need of the process.
@@ -70,18 +71,18 @@ func newClient(q planner.QuotaSettings, o Options) (Client, error) {
 func (s *Systems) Get(ctx context.Context, system planner.System, id planner.Identity) planner.QuotaState {
 	c := s.clients[system.Name]
 	if c == nil {
-		return unknown("", "system "+system.Name+" has no quotas")
+		return quota.Unknown("", "system "+system.Name+" has no quotas")
 	}
 	return c.Get(ctx, s.dir(system), id.By, id.ID)
 }
 
 // Set sets the four limits of a quota identity at the system's directory. It does not read them back.
-func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Identity, quota planner.Quota, keep planner.Grace) error {
+func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Identity, want planner.Quota, keep planner.Grace) error {
 	c := s.clients[system.Name]
 	if c == nil {
 		return fmt.Errorf("set quota of %s %d: system %s has no quotas", id.By, id.ID, system.Name)
 	}
-	return c.Set(ctx, s.dir(system), id.By, id.ID, quota, keep)
+	return c.Set(ctx, s.dir(system), id.By, id.ID, want, keep)
 }
 
 func (s *Systems) dir(system planner.System) string { return filepath.Join(s.root, system.Directory) }
