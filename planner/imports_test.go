@@ -29,7 +29,11 @@ func TestImportsPointOneWay(t *testing.T) {
 		"providers/waldur": {"planner", "providers", "providers/web"},
 		"providers/web":    {"planner", "providers"},
 		"providers/posix":  {"planner"},
-		"state":            {"planner"},
+		"state":            {"planner", "state/bolt", "state/folder", "state/kv"},
+		"state/kv":         {},
+		"state/kv/kvtest":  {"state/kv"},
+		"state/folder":     {"state/kv"},
+		"state/bolt":       {"state/folder", "state/kv"},
 
 		"providers/strictjson":      {},
 		"providers/quota/linux":     {"planner", "providers/hang", "providers/quota"},

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/state/folder"
 )
 
 // maxReplaced bounds how much of an existing file [WriteFile] reads: the greatest plan file, 256 MiB.
@@ -65,22 +67,22 @@ func place(path string, data []byte, mode fs.FileMode, old *existing) error {
 		err = at.Err // the name is ours, and says nothing to the reader
 	}
 	if err != nil {
-		return explain("write", path, err)
+		return folder.Explain("write", path, err)
 	}
 	defer os.Remove(temp.Name())
 	_, err = temp.Write(data)
 	if err := errors.Join(err, temp.Chmod(mode.Perm()), temp.Sync(), temp.Close()); err != nil {
-		return explain("write", path, err)
+		return folder.Explain("write", path, err)
 	}
 	var before fs.FileInfo
 	if old != nil {
 		before = old.info
 	}
 	if err := moveInto(temp.Name(), path, before); err != nil {
-		return explain("write", path, err)
+		return folder.Explain("write", path, err)
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
-		return explain("sync the folder of", path, err)
+	if err := folder.Sync(filepath.Dir(path)); err != nil {
+		return folder.Explain("sync the folder of", path, err)
 	}
 	return nil
 }
@@ -92,7 +94,7 @@ func absent(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return explain("write", path, err)
+		return folder.Explain("write", path, err)
 	case !info.Mode().IsRegular():
 		return notRegular(path, info)
 	}

@@ -4,7 +4,7 @@
 //
 // All of it lies in one folder, state.path, which belongs to root or the caller and is writable by nobody else:
 //
-//	state.db        everything above: a bbolt file
+//	state.db        everything above: a bbolt file (package state/bolt)
 //	state.db.bak    the last good copy
 //	apply.lock      held while an apply runs
 //	approval.key    the key of local approvals

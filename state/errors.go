@@ -3,20 +3,19 @@ package state
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"strings"
-	"syscall"
 	"time"
+
+	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// ErrBusy tells that the state stayed locked by another process for longer than [Options].Timeout.
-var ErrBusy = errors.New("busy: another process writes")
+// ErrBusy reports that the state stayed locked by another process for longer than [Options].Timeout.
+var ErrBusy = kv.ErrBusy
 
 // ErrNewer tells that the state was written by a newer version, which alone knows what it means.
 var ErrNewer = errors.New("written by a newer cscs-sync")
 
-// ErrReadOnly tells that the state may not be written.
-var ErrReadOnly = errors.New("read-only")
+// ErrReadOnly reports that the state may not be written.
+var ErrReadOnly = kv.ErrReadOnly
 
 // ErrNotFound tells that there is no such plan, callback or hold.
 var ErrNotFound = errors.New("not found")
@@ -24,23 +23,8 @@ var ErrNotFound = errors.New("not found")
 // ErrNotBegun tells that a plan that is not in progress was to be continued, finished or abandoned.
 var ErrNotBegun = errors.New("not in progress")
 
-// DamagedError tells that a state file is not what was written. It is left as it is.
-type DamagedError struct {
-	// File is the path of the damaged file; Bucket and Key say where in it, if that is known.
-	File, Bucket, Key string
-	Reason            string
-}
-
-// Error names the file, the place in it and the way out.
-func (e *DamagedError) Error() string {
-	at := ""
-	if e.Bucket != "" {
-		at = fmt.Sprintf(" (bucket %s, key %q)", e.Bucket, e.Key)
-	}
-	return fmt.Sprintf("state file %s is damaged: %s%s: it was left as it is; move it away, then rename "+
-		"%s.bak to it or go on with an empty state",
-		e.File, e.Reason, at, e.File)
-}
+// DamagedError reports that a state is not what was written.
+type DamagedError = kv.DamagedError
 
 // UsedError tells that a plan has already run: a plan is single-use.
 type UsedError struct {
@@ -98,19 +82,4 @@ func (e *HistoryError) Error() string {
 		return "history: " + e.Reason
 	}
 	return fmt.Sprintf("history entry %d: %s", e.Seq, e.Reason)
-}
-
-// explain names the file in an error of the kernel and says the way out for those that people meet.
-func explain(op, file string, err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%s %s: the disk is full: the state is as it was; make room and try again: %w", op, file, err)
-	case errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%s %s: %w file system: the state is as it was: %w", op, file, ErrReadOnly, err)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s %s: not permitted: the state is as it was; run as root: %w", op, file, err)
-	case strings.Contains(err.Error(), file):
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	return fmt.Errorf("%s %s: %w", op, file, err)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/state/folder"
 )
 
 // waitForFile is how long [WriteFile] and [UpdateFile] wait for others that write the same file.
@@ -47,7 +48,7 @@ func openExisting(path string) (*existing, error) {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, explain("write", path, err)
+			return nil, folder.Explain("write", path, err)
 		}
 		if !info.Mode().IsRegular() {
 			return nil, notRegular(path, info)
@@ -57,7 +58,7 @@ func openExisting(path string) (*existing, error) {
 			continue
 		}
 		if err != nil {
-			return nil, explain("read", path, err)
+			return nil, folder.Explain("read", path, err)
 		}
 		if e.stillAt(path) {
 			return e, nil
@@ -90,7 +91,7 @@ func lockExisting(path string) (*existing, error) {
 // lock takes the kernel's lock, which holds through NFS too, and ends with its holder. Lustre may be mounted without locks:
 // then a file beside this one is the lock.
 func (e *existing) lock(path string) error {
-	err := lockWithin(e.file, unix.LOCK_EX, waitForFile)
+	err := folder.LockWithin(e.file, unix.LOCK_EX, waitForFile)
 	switch {
 	case errors.Is(err, unix.EWOULDBLOCK):
 		return fmt.Errorf("another process has been writing it for %s: try again", waitForFile)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/state/folder"
 )
 
 // keySize is the size of the approval key, in bytes.
@@ -20,20 +22,20 @@ func (s *Store) ApprovalKey() ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	dir, err := openFolder(s.dir, true)
+	dir, err := folder.Open(s.dir, true)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
 	if err := s.makeKey(dir); err != nil {
-		return nil, explain("make", s.keyPath(), err)
+		return nil, folder.Explain("make", s.keyPath(), err)
 	}
 	return s.ReadApprovalKey()
 }
 
 // ReadApprovalKey is the key if there is one; else the error is [fs.ErrNotExist].
 func (s *Store) ReadApprovalKey() ([]byte, error) {
-	dir, err := openFolder(s.dir, false)
+	dir, err := folder.Open(s.dir, false)
 	if err != nil {
 		return nil, err
 	}
@@ -41,17 +43,17 @@ func (s *Store) ReadApprovalKey() ([]byte, error) {
 		return nil, fmt.Errorf("approval key %s: %w", s.keyPath(), fs.ErrNotExist)
 	}
 	defer dir.Close()
-	f, err := openAt(dir, KeyName, s.keyPath(), unix.O_RDONLY, 0)
+	f, err := folder.OpenAt(dir, KeyName, s.keyPath(), unix.O_RDONLY, 0)
 	if err != nil {
-		return nil, explain("read approval key", s.keyPath(), err)
+		return nil, folder.Explain("read approval key", s.keyPath(), err)
 	}
 	defer f.Close()
-	if err := trusted(f, s.keyPath(), unix.S_IFREG, 0o077); err != nil {
+	if err := folder.Trusted(f, s.keyPath(), unix.S_IFREG, 0o077); err != nil {
 		return nil, err
 	}
 	key, err := io.ReadAll(io.LimitReader(f, keySize+1))
 	if err != nil {
-		return nil, explain("read approval key", s.keyPath(), err)
+		return nil, folder.Explain("read approval key", s.keyPath(), err)
 	}
 	if len(key) != keySize {
 		return nil, fmt.Errorf("approval key %s: want %d bytes; move it away to have a new one made, then approve again", s.keyPath(), keySize)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/state/folder"
 )
 
 // Holder says who holds the lock. It is for the message only: the kernel alone decides whether the lock is free.
@@ -72,30 +74,30 @@ type Lock struct {
 // when another process holds the lock.
 func AcquireLock(ctx context.Context, dir string, holder Holder, wait time.Duration) (*Lock, error) {
 	path := filepath.Join(dir, LockName)
-	folder, err := openFolder(dir, true)
+	opened, err := folder.Open(dir, true)
 	if err != nil {
 		return nil, err
 	}
 	deadline, cancel := context.WithTimeout(ctx, max(wait, 0))
 	defer cancel()
 	for {
-		file, err := openLock(folder, path)
+		file, err := openLock(opened, path)
 		if err == nil {
-			l := &Lock{folder, file, path}
+			l := &Lock{opened, file, path}
 			if err := l.introduce(holder); err != nil {
 				l.Release()
-				return nil, explain("write", path, err)
+				return nil, folder.Explain("write", path, err)
 			}
 			return l, nil
 		}
 		var locked *LockedError
 		if !errors.As(err, &locked) {
-			folder.Close()
+			opened.Close()
 			return nil, err
 		}
 		select {
 		case <-deadline.Done():
-			folder.Close()
+			opened.Close()
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
@@ -110,17 +112,17 @@ func AcquireLock(ctx context.Context, dir string, holder Holder, wait time.Durat
 // a moment.
 func LockHolder(dir string) (h Holder, held bool, err error) {
 	path := filepath.Join(dir, LockName)
-	folder, err := openFolder(dir, false)
-	if err != nil || folder == nil {
+	opened, err := folder.Open(dir, false)
+	if err != nil || opened == nil {
 		return h, false, err
 	}
-	defer folder.Close()
-	file, err := openAt(folder, LockName, path, unix.O_RDONLY, 0)
+	defer opened.Close()
+	file, err := folder.OpenAt(opened, LockName, path, unix.O_RDONLY, 0)
 	if errors.Is(err, unix.ENOENT) {
 		return h, false, nil
 	}
 	if err != nil {
-		return h, false, explain("read", path, err)
+		return h, false, folder.Explain("read", path, err)
 	}
 	defer file.Close()
 	if h = readHolder(file); h.Who == "" {
@@ -146,18 +148,18 @@ func isLocked(file *os.File) bool {
 }
 
 // openLock tries once.
-func openLock(folder *os.File, path string) (*os.File, error) {
-	file, err := openAt(folder, LockName, path, unix.O_RDWR|unix.O_CREAT, 0o600)
+func openLock(opened *os.File, path string) (*os.File, error) {
+	file, err := folder.OpenAt(opened, LockName, path, unix.O_RDWR|unix.O_CREAT, 0o600)
 	if err != nil {
-		return nil, explain("lock", path, err)
+		return nil, folder.Explain("lock", path, err)
 	}
-	if err := trusted(file, path, unix.S_IFREG, 0o022); err != nil {
+	if err := folder.Trusted(file, path, unix.S_IFREG, 0o022); err != nil {
 		file.Close()
 		return nil, err
 	}
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
-		if same, err := sameFile(folder, LockName, file); err == nil && same {
+		if same, err := folder.SameFile(opened, LockName, file); err == nil && same {
 			return file, nil
 		}
 		file.Close()
@@ -167,7 +169,7 @@ func openLock(folder *os.File, path string) (*os.File, error) {
 	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
 		return nil, &LockedError{File: path, Holder: readHolder(file)}
 	}
-	return nil, explain("lock", path, err)
+	return nil, folder.Explain("lock", path, err)
 }
 
 // readHolder is what the holder wrote; empty when that cannot be read, as while it is being written.
@@ -207,7 +209,7 @@ func (l *Lock) introduce(h Holder) error {
 // Check tells whether the lock still protects anything: not, if somebody removed or replaced its file, since another
 // process can then lock the new one. Ask before each group of changes.
 func (l *Lock) Check() error {
-	same, err := sameFile(l.dir, LockName, l.file)
+	same, err := folder.SameFile(l.dir, LockName, l.file)
 	if err == nil && same {
 		return nil
 	}

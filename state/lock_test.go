@@ -226,9 +226,12 @@ func TestBatchesOfTwoProcesses(t *testing.T) {
 // A state that is put back (state.db.bak renamed to state.db) while a batch waits for the old one: the batch goes into the
 // new one, and not into a file that has no name any more.
 func TestAStateReplacedWhileABatchWaits(t *testing.T) {
-	s, _ := newStore(t)
-	s.options.Timeout = 20 * time.Second
-	update(t, s, putRecords(1))
+	first, c := newStore(t)
+	update(t, first, putRecords(1))
+	s, err := Open(first.dir, Options{Now: c.now, Timeout: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
 	old, err := os.Open(s.File())
 	if err != nil {
 		t.Fatal(err)

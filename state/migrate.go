@@ -5,15 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
-	"golang.org/x/sys/unix"
 )
 
 // oldest is the oldest format that this version reads: that of the first state that was kept.
@@ -35,10 +28,10 @@ func (tx *Tx) migrate() (from int, err error) {
 	for f := from; f < format; f++ {
 		step, ok := migrations()[f]
 		if !ok {
-			return from, fmt.Errorf("state file %s: there is no way from format %d to %d: use the version that wrote it", tx.file, f, f+1)
+			return from, fmt.Errorf("state file %s: there is no way from format %d to %d: use the version that wrote it", tx.file(), f, f+1)
 		}
 		if err := step(tx); err != nil {
-			return from, fmt.Errorf("state file %s: bring it from format %d to %d: %w", tx.file, f, f+1, err)
+			return from, fmt.Errorf("state file %s: bring it from format %d to %d: %w", tx.file(), f, f+1, err)
 		}
 		tx.meta.Format = f + 1
 	}
@@ -47,64 +40,6 @@ func (tx *Tx) migrate() (from int, err error) {
 	}
 	_, err = tx.AppendHistory(Entry{Who: "cscs-sync", Event: EventMigrate, Text: fmt.Sprintf("format %d to %d", from, format)})
 	return from, err
-}
-
-// openMigrated begins the batch's transaction on a file of an older format. A change brings the file to today's format with
-// it. A view changes nothing: it sees what the migration would make, in memory.
-func (b *batch) openMigrated() (err error) {
-	if !b.write {
-		if err := b.copyToMemory(); err != nil {
-			return err
-		}
-	}
-	b.from, err = b.tx.migrate()
-	b.tx.viewed = !b.write
-	return err
-}
-
-// copyToMemory replaces the open file, which stays as it is, by a copy without a name.
-func (b *batch) copyToMemory() error {
-	fd, err := unix.MemfdCreate("cscs-sync-state", unix.MFD_CLOEXEC)
-	if err != nil {
-		return explain("copy into memory", b.store.File(), err)
-	}
-	memory := os.NewFile(uintptr(fd), b.store.File())
-	size, err := sizeInUse(b.file)
-	if err == nil {
-		_, err = io.Copy(memory, io.NewSectionReader(b.file, 0, size))
-	}
-	if err = errors.Join(err, b.tx.bolt.Rollback(), b.db.Close()); err != nil {
-		memory.Close()
-		b.db = nil
-		return explain("copy into memory", b.store.File(), err)
-	}
-	b.file = memory
-	return b.begin(&bolt.Options{OpenFile: func(string, int, os.FileMode) (*os.File, error) { return memory, nil }}, true)
-}
-
-// keepOlder keeps the file as it was before a migration, under a name of its own that nothing replaces. It is called when
-// the batch is about to be written, with the file locked and not changed yet.
-func (b *batch) keepOlder() error {
-	name := fmt.Sprintf("%s-format%d", CopyName, b.from)
-	there, err := exists(b.dir, name)
-	if err == nil && there {
-		name += "-" + b.store.now().Format("20060102T150405.000000000Z")
-	}
-	if err == nil {
-		err = writeCopy(b.file, b.store.dir, name, func(temp string) error {
-			return os.Link(temp, filepath.Join(b.store.dir, name))
-		})
-	}
-	if err == nil {
-		err = b.dir.Sync()
-	}
-	if errors.Is(err, fs.ErrExist) {
-		err = nil // made at the same instant, by a batch that was not written then
-	}
-	if err != nil {
-		return explain("keep a copy of the older format as", filepath.Join(b.store.dir, name), err)
-	}
-	return nil
 }
 
 // rekeyApprovals makes the keys of used approvals. Format 2 knew a used approval by the bytes of its block, of which there are many for

@@ -207,14 +207,9 @@ func TestApprovalsThatServedBeforeStayUsed(t *testing.T) {
 func TestKilledWhileMigrating(t *testing.T) {
 	if dir := os.Getenv("STATE_TO_MIGRATE"); dir != "" {
 		s := openStore(t, dir, newClock())
-		b := &batch{store: s, write: true}
-		var err error
-		if b.dir, err = openFolder(dir, false); err != nil {
-			t.Fatal(err)
-		}
-		_ = b.run(func(tx *Tx) error {
+		_ = s.Update(func(tx *Tx) error {
 			if os.Getenv("AFTER_COPY") != "" {
-				if err := b.keepOlder(); err != nil {
+				if err := tx.values.Keep("format2"); err != nil {
 					t.Fatal(err)
 				}
 			}

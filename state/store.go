@@ -6,45 +6,55 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"sync"
 	"time"
+
+	"github.com/waldur/cscs-storage-sync/state/bolt"
+	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
 // The names of the files in state.path.
 const (
-	FileName     = "state.db"
-	CopyName     = "state.db.bak"
-	LockName     = "apply.lock"
-	KeyName      = "approval.key"
-	defaultWait  = 5 * time.Second
-	copyLifetime = 24 * time.Hour
+	FileName = bolt.FileName
+	CopyName = bolt.CopyName
+	LockName = "apply.lock"
+	KeyName  = "approval.key"
 )
 
 // Options are what a [Store] needs of the world.
 type Options struct {
 	// Now tells the time; required.
 	Now func() time.Time
-	// Random is where the approval key comes from; nil: the kernel.
+	// Random is where the approval key and ids come from; nil: the kernel.
 	Random io.Reader
 	// Timeout is how long a batch waits for others to finish theirs; 0: 5 seconds.
 	Timeout time.Duration
 }
 
-// Store is the state in one folder. It may be used by several goroutines at once; a batch inside a batch of the same
-// store waits for itself and ends with [ErrBusy].
+// Store is the state: its values, and the folder of its files on this node. It may be used by several goroutines at
+// once; a batch inside a batch of the same store waits for itself and ends with [ErrBusy].
 type Store struct {
 	dir     string
 	options Options
-
-	mu sync.Mutex
-	// seen is the file as this store's last batch found or left it; the zero value: never.
-	seen fileIdentity
-	// copied is when this store last made the copy.
-	copied time.Time
+	engine  kv.Engine
 }
 
-// Open names the folder of the state. It reads and writes nothing yet.
+// Open names the folder of a state that lies in one file. It reads and writes nothing yet.
 func Open(dir string, o Options) (*Store, error) {
+	return OpenOn(dir, o, func(c Contents) kv.Engine {
+		return bolt.New(dir, bolt.Options{Now: o.Now, Timeout: o.Timeout, Buckets: c.Buckets, Initial: c.Initial, Verify: c.Verify})
+	})
+}
+
+// Contents is what an engine must know of the state: the buckets that there are, the values of a new state, and how
+// those of a whole state are verified.
+type Contents struct {
+	Buckets []string
+	Initial []kv.Value
+	Verify  kv.Verify
+}
+
+// OpenOn names the folder of a state that lies on another engine. Its other files lie in the folder.
+func OpenOn(dir string, o Options, engine func(Contents) kv.Engine) (*Store, error) {
 	if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || dir == "/" {
 		return nil, fmt.Errorf("state.path %q: want a clean absolute path, such as /var/lib/cscs-sync", dir)
 	}
@@ -54,17 +64,26 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	if o.Timeout <= 0 {
-		o.Timeout = defaultWait
+	s := &Store{dir: dir, options: o}
+	initial, err := initialValues()
+	if err != nil {
+		return nil, fmt.Errorf("open state: %w", err)
 	}
-	return &Store{dir: dir, options: o}, nil
+	s.engine = engine(Contents{Buckets: append(buckets(), bucketMeta), Initial: initial, Verify: s.verify})
+	return s, nil
 }
 
-// Dir is the folder of the state, and File the state file in it.
+// initialValues are the values of a new state.
+func initialValues() ([]kv.Value, error) {
+	raw, err := seal(bucketMeta, []byte(metaKey), newMeta())
+	return []kv.Value{{Bucket: bucketMeta, Key: []byte(metaKey), Value: raw}}, err
+}
+
+// Dir is the folder of the state's files on this node.
 func (s *Store) Dir() string { return s.dir }
 
-// File is the path of the state file.
-func (s *Store) File() string { return filepath.Join(s.dir, FileName) }
+// File is how messages name the state: the path of the state file, or an address.
+func (s *Store) File() string { return s.engine.Name() }
 
 // View calls fn with the state as it is now; fn cannot change it. Nobody can write until fn returns, so fn must not
 // wait for anything. A state that does not exist is empty.
@@ -75,52 +94,21 @@ func (s *Store) View(fn func(*Tx) error) error { return s.batch(false, fn) }
 func (s *Store) Update(fn func(*Tx) error) error { return s.batch(true, fn) }
 
 func (s *Store) batch(write bool, fn func(*Tx) error) error {
-	dir, err := openFolder(s.dir, write)
-	if err != nil {
-		return err
-	}
-	if dir != nil {
-		defer dir.Close()
-	}
-	if dir != nil && write {
-		if err := s.ensureFile(dir); err != nil {
+	return s.engine.Batch(write, func(values kv.Tx) error {
+		tx := &Tx{values: values, engine: s.engine, now: s.now(), viewed: !write}
+		if values == nil {
+			tx.meta = newMeta()
+			return fn(tx)
+		}
+		from, err := tx.begin()
+		if err != nil {
 			return err
 		}
-	}
-	if there, err := exists(dir, FileName); err != nil {
-		return explain("open state", s.File(), err)
-	} else if !there {
-		return fn(&Tx{file: s.File(), now: s.now(), meta: newMeta()})
-	}
-	b := &batch{store: s, dir: dir, write: write}
-	return b.run(fn)
+		if err := fn(tx); err != nil || !tx.changed || !write {
+			return err
+		}
+		return tx.close(from)
+	})
 }
 
 func (s *Store) now() time.Time { return s.options.Now().UTC() }
-
-// known tells whether the file is exactly as this store's last batch found or left it.
-func (s *Store) known(id fileIdentity) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return id == s.seen
-}
-
-func (s *Store) remember(id fileIdentity) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.seen = id
-}
-
-// copyDue tells whether the last good copy is to be made: once for each store, and daily if that lives for long.
-func (s *Store) copyDue() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	age := s.options.Now().Sub(s.copied)
-	return s.copied.IsZero() || age > copyLifetime || age < 0
-}
-
-func (s *Store) hasCopied() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.copied = s.options.Now()
-}

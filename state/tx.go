@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
 // format is the version of the state file. Anything that an older version would misunderstand or drop raises it, with a
@@ -82,50 +81,40 @@ func newMeta() meta {
 
 // Tx is one batch. It is valid only inside the function that got it, and on its goroutine.
 type Tx struct {
-	// bolt is nil for an empty state that does not exist.
-	bolt    *bolt.Tx
-	file    string
+	// values is nil for an empty state that does not exist.
+	values  kv.Tx
+	engine  kv.Engine
 	now     time.Time
 	meta    meta
 	changed bool
-	// inside is set while bbolt works: a panic is then a damaged file, else a mistake of the caller.
-	inside bool
 	// queued are the numbers of the callbacks that wait, by identity, and waiting the callbacks by resource; nil until
 	// somebody asks.
 	queued  map[string]uint64
 	waiting map[planner.Key][]Delivery
-	// viewed means that the caller may change nothing, although bbolt would.
+	// viewed means that the caller may change nothing.
 	viewed bool
 }
 
 // Now is the time at which the batch began, in UTC. Everything in a batch happens at this time.
 func (tx *Tx) Now() time.Time { return tx.now }
 
+func (tx *Tx) file() string { return tx.engine.Name() }
+
 func (tx *Tx) damaged(bucket string, key []byte, reason string) error {
-	return &DamagedError{File: tx.file, Bucket: bucket, Key: showKey(bucket, key), Reason: reason}
+	return damaged(tx.engine, bucket, showKey(bucket, key), reason)
 }
 
-// bucket is nil for an empty state.
-func (tx *Tx) bucket(name string) (*bolt.Bucket, error) {
-	if tx.bolt == nil {
-		return nil, nil
-	}
-	if b := tx.bolt.Bucket([]byte(name)); b != nil {
-		return b, nil
-	}
-	return nil, &DamagedError{File: tx.file, Reason: "bucket " + name + " is missing"}
+// damaged is the error of a value that is not what was written.
+func damaged(e kv.Engine, bucket, key, reason string) error {
+	return &DamagedError{File: e.Name(), Bucket: bucket, Key: key, Reason: reason, Restore: e.Restore()}
 }
 
 // raw is the sealed value at key, nil if there is none.
 func (tx *Tx) raw(bucket string, key []byte) ([]byte, error) {
-	tx.inside = true
-	b, err := tx.bucket(bucket)
-	var v []byte
-	if err == nil && b != nil {
-		v = b.Get(key)
+	if tx.values == nil {
+		return nil, nil
 	}
-	tx.inside = false
-	return v, err
+	return tx.values.Get(bucket, key)
 }
 
 // get decodes the value at key into v; false if there is none.
@@ -160,29 +149,20 @@ var errStop = errors.New("stop")
 
 // from calls f as each does, beginning at the first key that is not less than start.
 func (tx *Tx) from(bucket string, start []byte, f func(key, body []byte) error) error {
-	tx.inside = true
-	b, err := tx.bucket(bucket)
-	if err != nil || b == nil {
-		tx.inside = false
-		return err
+	if tx.values == nil {
+		return nil
 	}
-	c := b.Cursor()
-	k, raw := c.Seek(start)
-	for ; k != nil; k, raw = c.Next() {
+	err := tx.values.Scan(bucket, start, func(k, raw []byte) error {
 		body, _, err := unseal(bucket, k, raw)
 		if err != nil {
 			return tx.damaged(bucket, k, err.Error())
 		}
-		tx.inside = false
-		if err := f(k, body); err == errStop {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		tx.inside = true
+		return f(k, body)
+	})
+	if err == errStop {
+		return nil
 	}
-	tx.inside = false
-	return nil
+	return err
 }
 
 // decodeEach decodes each value below prefix and hands it to f.
@@ -208,8 +188,8 @@ func all[T any](tx *Tx, bucket string) ([]T, error) {
 
 // writable refuses to change anything in a View.
 func (tx *Tx) writable() error {
-	if tx.bolt == nil || !tx.bolt.Writable() || tx.viewed {
-		return fmt.Errorf("state %s: a view changes nothing", tx.file)
+	if tx.values == nil || tx.viewed {
+		return fmt.Errorf("state %s: a view changes nothing", tx.file())
 	}
 	return nil
 }
@@ -219,25 +199,19 @@ func (tx *Tx) put(bucket string, key []byte, v any) error {
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	if len(key) == 0 || len(key) > bolt.MaxKeySize {
-		return fmt.Errorf("state %s: store %s: %w: its key has %d bytes, from 1 to %d are allowed", tx.file, bucket, ErrUnfit, len(key),
-			bolt.MaxKeySize)
+	if len(key) == 0 || len(key) > kv.MaxKey {
+		return fmt.Errorf("state %s: store %s: %w: its key has %d bytes, from 1 to %d are allowed", tx.file(), bucket, ErrUnfit, len(key),
+			kv.MaxKey)
 	}
 	raw, err := seal(bucket, key, v)
 	if err != nil {
-		return fmt.Errorf("state %s: store %s %s: %w", tx.file, bucket, showKey(bucket, key), err)
+		return fmt.Errorf("state %s: store %s %s: %w", tx.file(), bucket, showKey(bucket, key), err)
 	}
 	if _, err := tx.uncount(bucket, key); err != nil {
 		return err
 	}
-	tx.inside = true
-	b, err := tx.bucket(bucket)
-	if err == nil {
-		err = b.Put(key, raw)
-	}
-	tx.inside = false
-	if err != nil {
-		return fmt.Errorf("state %s: store %s %s: %w", tx.file, bucket, showKey(bucket, key), err)
+	if err := tx.values.Put(bucket, key, raw); err != nil {
+		return fmt.Errorf("state %s: store %s %s: %w", tx.file(), bucket, showKey(bucket, key), err)
 	}
 	_, sum, err := unseal(bucket, key, raw)
 	t := tx.meta.Tallies[bucket]
@@ -254,13 +228,7 @@ func (tx *Tx) del(bucket string, key []byte) (bool, error) {
 	if err != nil || !there {
 		return false, err
 	}
-	tx.inside = true
-	b, err := tx.bucket(bucket)
-	if err == nil {
-		err = b.Delete(key)
-	}
-	tx.inside = false
-	return true, err
+	return true, tx.values.Delete(bucket, key)
 }
 
 // uncount takes the value at key, if there is one, out of its bucket's tally.
@@ -303,20 +271,46 @@ func (tx *Tx) next(bucket string) uint64 {
 	return tx.meta.Sequences[bucket]
 }
 
-// readMeta reads what the file knows about itself and refuses a newer file.
-func (tx *Tx) readMeta() error {
+// begin reads what the state knows about itself, refuses a newer one, and brings an older one to today's format: in
+// memory until the end of a batch that changes something. It returns the format as it was.
+func (tx *Tx) begin() (from int, err error) {
 	raw, err := tx.raw(bucketMeta, []byte(metaKey))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	tx.meta, err = parseMeta(tx.file, raw)
-	return err
+	if tx.meta, err = parseMeta(tx.engine, raw); err != nil || tx.meta.Format == format {
+		return format, err
+	}
+	viewed := tx.viewed
+	if tx.viewed {
+		tx.values, tx.viewed = newOverlay(tx.values), false
+	}
+	from, err = tx.migrate()
+	tx.viewed = viewed
+	return from, err
+}
+
+// close ends a batch that has changed something.
+func (tx *Tx) close(from int) error {
+	if from < format {
+		if err := tx.values.Keep(fmt.Sprintf("format%d", from)); err != nil {
+			return err
+		}
+	}
+	raw, err := seal(bucketMeta, []byte(metaKey), tx.meta)
+	if err == nil {
+		err = tx.values.Put(bucketMeta, []byte(metaKey), raw)
+	}
+	if err != nil {
+		return fmt.Errorf("write state %s: %w", tx.file(), err)
+	}
+	return nil
 }
 
 // parseMeta opens the sealed value of the meta bucket.
-func parseMeta(file string, raw []byte) (meta, error) {
+func parseMeta(e kv.Engine, raw []byte) (meta, error) {
 	broken := func(reason string) error {
-		return &DamagedError{File: file, Bucket: bucketMeta, Key: metaKey, Reason: reason}
+		return damaged(e, bucketMeta, metaKey, reason)
 	}
 	body, _, err := unseal(bucketMeta, []byte(metaKey), raw)
 	if err != nil {
@@ -329,12 +323,12 @@ func parseMeta(file string, raw []byte) (meta, error) {
 		return meta{}, broken(err.Error())
 	}
 	if version.Format > format {
-		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): it was left as it is; use that version", file,
+		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): it was left as it is; use that version", e.Name(),
 			ErrNewer, version.Format, format)
 	}
 	if version.Format > 0 && version.Format < oldest {
 		return meta{}, fmt.Errorf("state file %s: format %d is of a version before the first release, this one reads %d to %d: move the file "+
-			"away; records are made again by the next audit or apply, the archive register by `cscs-sync archive rescan`", file,
+			"away; records are made again by the next audit or apply, the archive register by `cscs-sync archive rescan`", e.Name(),
 			version.Format, oldest, format)
 	}
 	m := newMeta()
@@ -353,19 +347,4 @@ func strictJSON(body []byte, v any) error {
 	d := json.NewDecoder(strings.NewReader(string(body)))
 	d.DisallowUnknownFields()
 	return d.Decode(v)
-}
-
-// writeMeta ends a batch that has changed something.
-func (tx *Tx) writeMeta() error {
-	raw, err := seal(bucketMeta, []byte(metaKey), tx.meta)
-	if err != nil {
-		return err
-	}
-	tx.inside = true
-	b, err := tx.bucket(bucketMeta)
-	if err == nil {
-		err = b.Put([]byte(metaKey), raw)
-	}
-	tx.inside = false
-	return err
 }

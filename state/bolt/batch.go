@@ -1,4 +1,4 @@
-package state
+package bolt
 
 import (
 	"errors"
@@ -7,33 +7,34 @@ import (
 	"runtime/debug"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	bbolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/state/folder"
+	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
 // batch is one opening of the state file.
 type batch struct {
-	store *Store
-	dir   *os.File
-	write bool
+	engine *Engine
+	dir    *os.File
+	write  bool
 	// file is what bbolt works on. It is locked and checked before bbolt sees it.
 	file *os.File
 	// size is the file's, in bytes, before the batch.
 	size int64
-	db   *bolt.DB
-	tx   *Tx
+	db   *bbolt.DB
+	tx   *tx
 	// refused is why the file was not given to bbolt.
 	refused error
 	// user is set while the caller's function runs.
 	user bool
-	// from is the file's format, if the batch brings it to today's.
-	from int
 }
 
 // run opens the file, calls fn, commits and closes. This is the one place where a panic of bbolt, or a fault in the
 // mapped file, turns into an error; a panic of fn goes on to the caller, after the file is closed.
-func (b *batch) run(fn func(*Tx) error) (err error) {
+func (b *batch) run(fn func(kv.Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		p := recover()
@@ -42,9 +43,9 @@ func (b *batch) run(fn func(*Tx) error) (err error) {
 		case p != nil && b.user && !b.tx.inside:
 			panic(p)
 		case p != nil:
-			err = &DamagedError{File: b.store.File(), Reason: fmt.Sprint(p)}
+			err = &kv.DamagedError{File: b.engine.file(), Reason: fmt.Sprint(p)}
 		case err == nil && closeErr != nil:
-			err = explain("close state", b.store.File(), closeErr)
+			err = folder.Explain("close state", b.engine.file(), closeErr)
 		}
 	}()
 	if err := b.open(); err != nil {
@@ -59,33 +60,23 @@ func (b *batch) run(fn func(*Tx) error) (err error) {
 	return b.commit()
 }
 
+// open has bbolt open the file and begins a transaction.
 func (b *batch) open() error {
-	if err := b.begin(&bolt.Options{ReadOnly: !b.write, OpenFile: b.openFile}, b.write); err != nil {
-		return err
-	}
-	if b.tx.meta.Format < format {
-		return b.openMigrated()
-	}
-	return nil
-}
-
-// begin has bbolt open the file and begins a transaction.
-func (b *batch) begin(o *bolt.Options, write bool) error {
-	o.Timeout, o.FreelistType, o.NoStatistics = time.Second, bolt.FreelistMapType, true
-	db, err := bolt.Open(b.store.File(), 0o600, o)
+	db, err := bbolt.Open(b.engine.file(), 0o600, &bbolt.Options{ReadOnly: !b.write, OpenFile: b.openFile,
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
 	if b.refused != nil {
 		return b.refused
 	}
 	if err != nil {
-		return explain("open state", b.store.File(), err)
+		return folder.Explain("open state", b.engine.file(), err)
 	}
 	b.db = db
-	inner, err := db.Begin(write)
+	inner, err := db.Begin(b.write)
 	if err != nil {
-		return explain("open state", b.store.File(), err)
+		return folder.Explain("open state", b.engine.file(), err)
 	}
-	b.tx = &Tx{bolt: inner, file: b.store.File(), now: b.store.now()}
-	return b.tx.readMeta()
+	b.tx = &tx{batch: b, bolt: inner}
+	return nil
 }
 
 // openFile gives bbolt the state file: opened without following links, ours, locked, and found to be good. bbolt's own
@@ -96,19 +87,19 @@ func (b *batch) openFile(string, int, os.FileMode) (*os.File, error) {
 }
 
 func (b *batch) prepareFile() (err error) {
-	if b.file, err = openLocked(b.dir, b.store.File(), b.write, b.store.options.Timeout); err != nil {
+	if b.file, err = openLocked(b.dir, b.engine.file(), b.write, b.engine.options.Timeout); err != nil {
 		return err
 	}
 	if err := b.check(); err != nil {
 		return err
 	}
-	if !b.write || !b.store.copyDue() {
+	if !b.write || !b.engine.copyDue() {
 		return nil
 	}
-	if err := copyFile(b.dir, b.file, b.store.dir); err != nil {
-		return explain("copy the state to", b.store.File()+".bak", err)
+	if err := copyFile(b.dir, b.file, b.engine.dir); err != nil {
+		return folder.Explain("copy the state to", b.engine.file()+".bak", err)
 	}
-	b.store.hasCopied()
+	b.engine.hasCopied()
 	return nil
 }
 
@@ -116,33 +107,25 @@ func (b *batch) prepareFile() (err error) {
 func (b *batch) check() error {
 	id, err := identify(b.file)
 	if err != nil {
-		return explain("look at", b.store.File(), err)
+		return folder.Explain("look at", b.engine.file(), err)
 	}
 	b.size = id.size
-	if b.store.known(id) {
+	if b.engine.known(id) {
 		return nil
 	}
-	if err := checkFile(b.file, b.store.File()); err != nil {
+	if err := b.engine.checkFile(b.file); err != nil {
 		return err
 	}
-	b.store.remember(id)
+	b.engine.remember(id)
 	return nil
 }
 
 func (b *batch) commit() error {
-	if b.from != 0 && b.from < format {
-		if err := b.keepOlder(); err != nil {
-			return err
-		}
-	}
-	if err := b.tx.writeMeta(); err != nil {
-		return explain("write state", b.store.File(), err)
-	}
 	if err := b.tx.bolt.Commit(); err != nil {
-		return errors.Join(explain("write state", b.store.File(), err), b.giveBack())
+		return errors.Join(folder.Explain("write state", b.engine.file(), err), b.giveBack())
 	}
 	if id, err := identify(b.file); err == nil {
-		b.store.remember(id)
+		b.engine.remember(id)
 	}
 	return nil
 }

@@ -1,0 +1,209 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/state/folder"
+	"github.com/waldur/cscs-storage-sync/state/kv"
+)
+
+// openLocked opens the state file and locks it: alone to write, with other readers to read. A file that was renamed
+// while we waited is not the state any more; then the one in its place is opened.
+func openLocked(dir *os.File, path string, write bool, wait time.Duration) (*os.File, error) {
+	flags, how := unix.O_RDONLY, unix.LOCK_SH
+	if write {
+		flags, how = unix.O_RDWR, unix.LOCK_EX
+	}
+	for {
+		f, err := folder.OpenAt(dir, FileName, path, flags, 0)
+		if err != nil {
+			return nil, folder.Explain("open state", path, err)
+		}
+		if err := prepare(f, path, write, how, wait); err != nil {
+			f.Close()
+			return nil, err
+		}
+		if same, err := folder.SameFile(dir, FileName, f); err == nil && same {
+			return f, nil
+		}
+		f.Close()
+	}
+}
+
+func prepare(f *os.File, path string, write bool, how int, wait time.Duration) error {
+	if err := folder.Trusted(f, path, unix.S_IFREG, 0o022); err != nil {
+		return err
+	}
+	if err := folder.LockWithin(f, how, wait); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return fmt.Errorf("state file %s: %w (waited %s): try again", path, kv.ErrBusy, wait)
+		}
+		return folder.Explain("lock", path, err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return folder.Explain("look at", path, err)
+	}
+	if write && info.Mode()&0o200 == 0 {
+		return fmt.Errorf("state file %s: %w (mode %04o): the state is as it was; chmod it if that was not meant", path,
+			kv.ErrReadOnly, info.Mode().Perm())
+	}
+	return nil
+}
+
+// fileIdentity changes whenever anybody writes to a file.
+type fileIdentity struct {
+	dev, ino     uint64
+	size         int64
+	mtime, ctime unix.Timespec
+	txid         uint64
+}
+
+// metasOf reads the newer meta page.
+func metasOf(f *os.File) (boltMeta, error) {
+	head := make([]byte, 2*greatestPage)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return boltMeta{}, err
+	}
+	return readMetas(head[:n])
+}
+
+func identify(f *os.File) (fileIdentity, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fileIdentity{}, err
+	}
+	id := fileIdentity{dev: st.Dev, ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
+	m, err := metasOf(f)
+	if errors.As(err, new(*fs.PathError)) {
+		return fileIdentity{}, err
+	}
+	id.txid = m.txid
+	return id, nil
+}
+
+// copyFile makes the last good copy of f, which is locked and checked: complete and synced under another name, then
+// renamed.
+func copyFile(dir, f *os.File, path string) error {
+	err := writeCopy(f, path, CopyName, func(temp string) error { return os.Rename(temp, filepath.Join(path, CopyName)) })
+	if err != nil {
+		return err
+	}
+	return dir.Sync()
+}
+
+// writeCopy writes what is in use of f into a synced file in a folder, and has it named.
+func writeCopy(f *os.File, folder, name string, place func(temp string) error) error {
+	temp, err := os.CreateTemp(folder, "."+name+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	defer temp.Close()
+	size, err := sizeInUse(f)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(temp, io.NewSectionReader(f, 0, size)); err != nil {
+		return err
+	}
+	if err := temp.Sync(); err != nil {
+		return err
+	}
+	return place(temp.Name())
+}
+
+// sizeInUse is how much of a good file is in use. The rest is what bbolt has set aside, or a write that failed left: a
+// copy of it would only take room.
+func sizeInUse(f *os.File) (int64, error) {
+	m, err := metasOf(f)
+	return int64(m.high) * int64(m.pageSize), err
+}
+
+// checkFile walks the whole file, and has its values verified.
+func (e *Engine) checkFile(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return folder.Explain("look at", e.file(), err)
+	}
+	if info.Size() == 0 {
+		return &kv.DamagedError{File: e.file(), Reason: "truncated to nothing"}
+	}
+	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return folder.Explain("map", e.file(), err)
+	}
+	defer unix.Munmap(data)
+	return e.options.Verify(func(visit kv.Visit) error { return walk(data, visit) })
+}
+
+// ensureFile makes an empty state file if there is none. It appears under its name complete, so that a state file of
+// no length is always a damaged one.
+func (e *Engine) ensureFile(dir *os.File) error {
+	there, err := folder.Exists(dir, FileName)
+	if err != nil || there {
+		return err
+	}
+	if err := e.keepOldCopy(dir); err != nil {
+		return folder.Explain("keep", e.file()+".bak", err)
+	}
+	temp, err := os.CreateTemp(e.dir, "."+FileName+".*")
+	if err != nil {
+		return folder.Explain("make", e.file(), err)
+	}
+	defer os.Remove(temp.Name())
+	temp.Close()
+	if err := e.fillEmpty(temp.Name()); err != nil {
+		return folder.Explain("make", e.file(), err)
+	}
+	if err := os.Link(temp.Name(), e.file()); err != nil && !errors.Is(err, fs.ErrExist) {
+		return folder.Explain("make", e.file(), err)
+	}
+	if err := dir.Sync(); err != nil {
+		return folder.Explain("make", e.file(), err)
+	}
+	return nil
+}
+
+// fillEmpty writes an empty state into an empty file.
+func (e *Engine) fillEmpty(path string) error {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, NoStatistics: true})
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range e.options.Buckets {
+			if _, err := tx.CreateBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		for _, v := range e.options.Initial {
+			if err := tx.Bucket([]byte(v.Bucket)).Put(v.Key, v.Value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return errors.Join(err, db.Close())
+}
+
+// keepOldCopy moves the copy of a state that was lost to a name of its own, so that the copy of the new and empty one
+// does not replace it.
+func (e *Engine) keepOldCopy(dir *os.File) error {
+	there, err := folder.Exists(dir, CopyName)
+	if err != nil || !there {
+		return err
+	}
+	kept := CopyName + "-" + e.now().Format("20060102T150405.000000000Z")
+	return unix.Renameat2(int(dir.Fd()), CopyName, int(dir.Fd()), kept, unix.RENAME_NOREPLACE)
+}

@@ -1,0 +1,105 @@
+package bolt
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/waldur/cscs-storage-sync/state/folder"
+	"github.com/waldur/cscs-storage-sync/state/kv"
+)
+
+// tx is one batch as the state sees it.
+type tx struct {
+	batch *batch
+	bolt  *bbolt.Tx
+	// changed means that there is something to commit.
+	changed bool
+	// inside is set while bbolt works: a panic is then a damaged file, else a mistake of the caller.
+	inside bool
+}
+
+func (t *tx) bucket(name string) (*bbolt.Bucket, error) {
+	if b := t.bolt.Bucket([]byte(name)); b != nil {
+		return b, nil
+	}
+	return nil, &kv.DamagedError{File: t.batch.engine.file(), Reason: "bucket " + name + " is missing"}
+}
+
+// Get is [kv.Tx]'s.
+func (t *tx) Get(bucket string, key []byte) (value []byte, err error) {
+	t.inside = true
+	b, err := t.bucket(bucket)
+	if err == nil {
+		value = b.Get(key)
+	}
+	t.inside = false
+	return value, err
+}
+
+// Scan is [kv.Tx]'s.
+func (t *tx) Scan(bucket string, start []byte, fn func(key, value []byte) error) error {
+	t.inside = true
+	b, err := t.bucket(bucket)
+	if err != nil {
+		t.inside = false
+		return err
+	}
+	c := b.Cursor()
+	for k, v := c.Seek(start); k != nil; k, v = c.Next() {
+		t.inside = false
+		if err := fn(k, v); err != nil {
+			return err
+		}
+		t.inside = true
+	}
+	t.inside = false
+	return nil
+}
+
+// Put is [kv.Tx]'s.
+func (t *tx) Put(bucket string, key, value []byte) error {
+	t.inside, t.changed = true, true
+	b, err := t.bucket(bucket)
+	if err == nil {
+		err = b.Put(key, value)
+	}
+	t.inside = false
+	return err
+}
+
+// Delete is [kv.Tx]'s.
+func (t *tx) Delete(bucket string, key []byte) error {
+	t.inside, t.changed = true, true
+	b, err := t.bucket(bucket)
+	if err == nil {
+		err = b.Delete(key)
+	}
+	t.inside = false
+	return err
+}
+
+// Keep keeps the file as it was before the batch, under a name of its own that nothing replaces.
+func (t *tx) Keep(of string) error {
+	b, e := t.batch, t.batch.engine
+	name := CopyName + "-" + of
+	there, err := folder.Exists(b.dir, name)
+	if err == nil && there {
+		name += "-" + e.now().Format("20060102T150405.000000000Z")
+	}
+	if err == nil {
+		err = writeCopy(b.file, e.dir, name, func(temp string) error { return os.Link(temp, e.place(name)) })
+	}
+	if err == nil {
+		err = b.dir.Sync()
+	}
+	if errors.Is(err, fs.ErrExist) {
+		err = nil // made at the same instant, by a batch that was not written then
+	}
+	if err != nil {
+		return folder.Explain("keep a copy of the older format as", e.place(name), err)
+	}
+	return nil
+}
