@@ -21,6 +21,9 @@ func (k Key) Compare(o Key) int {
 	return compareStrings([3]string{k.Item, k.System, k.DataType}, [3]string{o.Item, o.System, o.DataType})
 }
 
+// Text shows the key to people.
+func (k Key) Text() string { return k.Item + "/" + k.System + "/" + k.DataType }
+
 // maxKeyPart bounds each part of a key, in bytes: real ones have some tens, and the state has to hold them.
 const maxKeyPart = 255
 

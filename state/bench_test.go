@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // BenchmarkLoad is what every plan pays for the state: a fresh store, so with the walk through the whole file.
@@ -23,7 +24,7 @@ func BenchmarkCheck(b *testing.B) {
 	s, _ := newStore(b)
 	update(b, s, putRecords(100_000))
 	for b.Loop() {
-		if err := again(b, s).View(func(*Tx) error { return nil }); err != nil {
+		if err := again(b, s).View(func(ledger.Tx) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -42,13 +43,13 @@ func BenchmarkUpdate(b *testing.B) {
 func BenchmarkSteps(b *testing.B) {
 	s, c := newStore(b)
 	update(b, s, putRecords(100_000))
-	update(b, s, func(tx *Tx) error { return second(tx.Begin(start(c, "p", key(1)))) })
-	steps := make([]Step, 100)
+	update(b, s, func(tx ledger.Tx) error { return second(tx.Begin(start(c, "p", key(1)))) })
+	steps := make([]ledger.Step, 100)
 	for i := range steps {
-		steps[i] = Step{Key: key(i), Name: "done"}
+		steps[i] = ledger.Step{Key: key(i), Name: "done"}
 	}
 	for b.Loop() {
-		update(b, s, func(tx *Tx) error { return tx.AppendSteps("p", steps) })
+		update(b, s, func(tx ledger.Tx) error { return tx.AppendSteps("p", steps) })
 	}
 }
 
@@ -56,7 +57,7 @@ func BenchmarkSteps(b *testing.B) {
 func BenchmarkEnqueue(b *testing.B) {
 	for b.Loop() {
 		s, _ := newStore(b)
-		update(b, s, func(tx *Tx) error {
+		update(b, s, func(tx ledger.Tx) error {
 			for i := range 10_000 {
 				if _, err := tx.Enqueue(delivery(i, planner.SetStateDone)); err != nil {
 					return err

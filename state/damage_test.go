@@ -15,6 +15,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // dump is everything that can be read of a state, or the error.
@@ -55,7 +57,7 @@ func expectSafe(t *testing.T, what string, s *Store, want string) (damaged bool)
 func TestFlippedBytesAreFoundOrHarmless(t *testing.T) {
 	s, c := newStore(t)
 	fill(t, s, c)
-	update(t, again(t, s), func(tx *Tx) error { return second(tx.DeleteRecord(key(77))) })
+	update(t, again(t, s), func(tx ledger.Tx) error { return second(tx.DeleteRecord(key(77))) })
 	good := read(t, s.File())
 	copyBefore := read(t, s.File()+".bak")
 	want, err := dump(t, s)
@@ -198,7 +200,7 @@ func TestADamagedValueIsNamed(t *testing.T) {
 	})
 	_, err := s.Recorded()
 	var damaged *DamagedError
-	if !errors.As(err, &damaged) || damaged.Bucket != bucketRecords || damaged.Key != keyText(key(5)) {
+	if !errors.As(err, &damaged) || damaged.Bucket != bucketRecords || damaged.Key != key(5).Text() {
 		t.Errorf("%v, want bucket and key", err)
 	}
 }
@@ -227,7 +229,7 @@ func TestARecordThatIsNoneIsDamage(t *testing.T) {
 	for name, body := range map[string]string{"empty": "", "JSON": `{"address":"/capstor/p"}`, "a byte too many": ""} {
 		s, _ := newStore(t)
 		update(t, s, putRecords(3))
-		update(t, s, func(tx *Tx) error {
+		update(t, s, func(tx ledger.Tx) error {
 			if name == "a byte too many" {
 				b, err := record(1).AppendBinary(nil)
 				body = string(append(b, 0))
@@ -236,13 +238,13 @@ func TestARecordThatIsNoneIsDamage(t *testing.T) {
 				}
 			}
 			k, err := keyBytes(key(1))
-			return firstError(err, tx.put(bucketRecords, k, stored(body)))
+			return firstError(err, tx.(*Tx).put(bucketRecords, k, stored(body)))
 		})
 		var whole *DamagedError
 		for op, err := range map[string]error{"to plan": second(again(t, s).Recorded()),
-			"all":  again(t, s).View(func(tx *Tx) error { return second(tx.Records()) }),
+			"all":  again(t, s).View(func(tx ledger.Tx) error { return second(tx.Records()) }),
 			"pull": again(t, s).Pull(io.Discard)} {
-			if !errors.As(err, &whole) || whole.Key != keyText(key(1)) {
+			if !errors.As(err, &whole) || whole.Key != key(1).Text() {
 				t.Errorf("%s, %s: %v, want damage that names the record", name, op, err)
 			}
 		}
@@ -324,7 +326,7 @@ func TestAnUnchangedUpdateWritesNothing(t *testing.T) {
 	s, _ := newStore(t)
 	update(t, s, putRecords(3))
 	before := read(t, s.File())
-	update(t, s, func(tx *Tx) error { return second(tx.Recorded()) })
+	update(t, s, func(tx ledger.Tx) error { return second(tx.Recorded()) })
 	if !bytes.Equal(before, read(t, s.File())) {
 		t.Error("the file was written")
 	}

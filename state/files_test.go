@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 func TestApprovalKey(t *testing.T) {
@@ -178,7 +180,7 @@ func TestManyGoroutines(t *testing.T) {
 	for i := range 8 {
 		group.Go(func() {
 			for j := range 10 {
-				if err := s.Update(func(tx *Tx) error { return tx.PutRecord(record(i*10 + j)) }); err != nil {
+				if err := s.Update(func(tx ledger.Tx) error { return tx.PutRecord(record(i*10 + j)) }); err != nil {
 					t.Error(err)
 				}
 				if _, err := s.Recorded(); err != nil {
@@ -196,10 +198,10 @@ func TestManyGoroutines(t *testing.T) {
 // The pages of a file that is cut off while it is mapped are gone: reading them is a fault, which kills a program that
 // does not expect it.
 func TestAFileCutOffWhileItIsRead(t *testing.T) {
-	for name, reading := range map[string]func(tx *Tx) error{
-		"one by one":  func(tx *Tx) error { return second(tx.Records()) },
-		"in parallel": func(tx *Tx) error { return second(tx.Recorded()) },
-		"writing":     func(tx *Tx) error { return putRecords(10)(tx) },
+	for name, reading := range map[string]func(tx ledger.Tx) error{
+		"one by one":  func(tx ledger.Tx) error { return second(tx.Records()) },
+		"in parallel": func(tx ledger.Tx) error { return second(tx.Recorded()) },
+		"writing":     func(tx ledger.Tx) error { return putRecords(10)(tx) },
 	} {
 		s, _ := newStore(t)
 		update(t, s, putRecords(2000))
@@ -207,7 +209,7 @@ func TestAFileCutOffWhileItIsRead(t *testing.T) {
 		if name == "writing" {
 			run = s.Update
 		}
-		err := run(func(tx *Tx) error {
+		err := run(func(tx ledger.Tx) error {
 			if err := os.Truncate(s.File(), 4096); err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // clock is the time of all tests: it stands still unless moved.
@@ -39,14 +40,14 @@ func again(t testing.TB, s *Store) *Store {
 	return openStore(t, s.dir, newClock())
 }
 
-func update(t testing.TB, s *Store, fn func(*Tx) error) {
+func update(t testing.TB, s *Store, fn func(ledger.Tx) error) {
 	t.Helper()
 	if err := s.Update(fn); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func view(t testing.TB, s *Store, fn func(*Tx) error) {
+func view(t testing.TB, s *Store, fn func(ledger.Tx) error) {
 	t.Helper()
 	if err := s.View(fn); err != nil {
 		t.Fatal(err)
@@ -73,8 +74,8 @@ func archived(n int, place string, at time.Time) planner.Archived {
 		Group: r.Group, Mode: r.Mode, Claim: r.Claim, Plan: r.Plan, At: at, Until: at.AddDate(0, 3, 0)}
 }
 
-func putRecords(n int) func(*Tx) error {
-	return func(tx *Tx) error {
+func putRecords(n int) func(ledger.Tx) error {
+	return func(tx ledger.Tx) error {
 		for i := range n {
 			if err := tx.PutRecord(record(i)); err != nil {
 				return err
@@ -84,24 +85,24 @@ func putRecords(n int) func(*Tx) error {
 	}
 }
 
-func start(c *clock, id string, keys ...planner.Key) PlanStart {
-	return PlanStart{ID: id, Context: "sha256:c-" + id, Made: c.t, Keys: keys, Who: "anna", Host: "node1",
-		Approvals: []Approval{{Name: "ben@example.com", Time: c.t, Kind: "signed", Digest: "digest-" + id}}}
+func start(c *clock, id string, keys ...planner.Key) ledger.PlanStart {
+	return ledger.PlanStart{ID: id, Context: "sha256:c-" + id, Made: c.t, Keys: keys, Who: "anna", Host: "node1",
+		Approvals: []ledger.Approval{{Name: "ben@example.com", Time: c.t, Kind: "signed", Digest: "digest-" + id}}}
 }
 
-func delivery(n int, cb planner.Callback) Delivery {
-	return Delivery{Key: key(n), Address: record(n).Address, Order: fmt.Sprintf("%032x", n+1000), Callback: cb,
+func delivery(n int, cb planner.Callback) ledger.Delivery {
+	return ledger.Delivery{Key: key(n), Address: record(n).Address, Order: fmt.Sprintf("%032x", n+1000), Callback: cb,
 		URL: "https://waldur.example.com/api/marketplace-orders/1/" + string(cb) + "/", Plan: "p"}
 }
 
 // fill puts something of everything into a state.
 func fill(t testing.TB, s *Store, c *clock) {
 	t.Helper()
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error {
 		if err := putRecords(300)(tx); err != nil {
 			return err
 		}
-		steps := []Step{{Key: key(1), Name: "made", Inode: 7}, {Key: key(1), Name: "done"}, {Key: key(2), Name: "done"}}
+		steps := []ledger.Step{{Key: key(1), Name: "made", Inode: 7}, {Key: key(1), Name: "done"}, {Key: key(2), Name: "done"}}
 		return firstError(
 			tx.PutRoot("capstor", planner.RootIdentity{Filesystem: "lustre:1", Inode: 2}),
 			tx.PutArchived(archived(900, "capstor/.trash/a", c.t)),

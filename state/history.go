@@ -2,59 +2,14 @@ package state
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
-
-// The events of the history.
-const (
-	EventBegin   = "begin"
-	EventResume  = "resume"
-	EventJournal = "journal"
-	EventFinish  = "finish"
-	EventAbandon = "abandon"
-	EventDrop    = "drop"
-)
-
-// Entry is one entry of the history. Each holds the hash of the one before it, so that nothing before a known hash can
-// be changed, removed or reordered unseen.
-type Entry struct {
-	// Seq counts from 1 without gaps.
-	Seq  uint64    `json:"seq"`
-	Time time.Time `json:"time"`
-	Who  string    `json:"who"`
-	Host string    `json:"host,omitempty"`
-	// Event is one of the Event constants, or what the caller calls it.
-	Event     string     `json:"event"`
-	Plan      string     `json:"plan,omitempty"`
-	Approvals []Approval `json:"approvals,omitempty"`
-	// Counts are numbers of resources, by how it went: done, failed, skipped, …
-	Counts map[string]int `json:"counts,omitempty"`
-	Text   string         `json:"text,omitempty"`
-	// Steps are the last steps of each resource of a plan that ended.
-	Steps []Step `json:"steps,omitempty"`
-	// Prev is the hash of the entry before; empty for the first.
-	Prev string `json:"prev"`
-	// Hash is the SHA-256, in hex, of the entry as JSON without this member.
-	Hash string `json:"hash,omitempty"`
-}
-
-// hash is the hash that the entry must have.
-func (e Entry) hash() (string, error) {
-	e.Hash = ""
-	body, err := json.Marshal(e)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:]), nil
-}
 
 // AppendHistory adds an entry and returns the new head. Number, hashes and, unless given, the time are filled in.
-func (tx *Tx) AppendHistory(e Entry) (head string, err error) {
+func (tx *Tx) AppendHistory(e ledger.Entry) (head string, err error) {
 	if e.Event == "" {
 		return "", fmt.Errorf("history: an entry without an event")
 	}
@@ -78,17 +33,17 @@ func (tx *Tx) AppendHistory(e Entry) (head string, err error) {
 
 // canonical is the entry as it will be read again, with its hash: what JSON cannot keep (invalid UTF-8, zones) is
 // gone before the hash is made.
-func canonical(e Entry) (Entry, error) {
+func canonical(e ledger.Entry) (ledger.Entry, error) {
 	e.Hash = ""
 	body, err := json.Marshal(e)
 	if err != nil {
-		return Entry{}, err
+		return ledger.Entry{}, err
 	}
-	var out Entry
+	var out ledger.Entry
 	if err := json.Unmarshal(body, &out); err != nil {
-		return Entry{}, err
+		return ledger.Entry{}, err
 	}
-	out.Hash, err = out.hash()
+	out.Hash, err = out.Sum()
 	return out, err
 }
 
@@ -97,9 +52,9 @@ func canonical(e Entry) (Entry, error) {
 func (tx *Tx) Head() (seq uint64, hash string) { return tx.meta.Sequences[bucketHistory], tx.meta.Head }
 
 // History calls f for each entry from number seq on, in order, until f returns an error.
-func (tx *Tx) History(seq uint64, f func(Entry) error) error {
+func (tx *Tx) History(seq uint64, f func(ledger.Entry) error) error {
 	return tx.from(bucketHistory, numberKey(seq), func(k, body []byte) error {
-		var e Entry
+		var e ledger.Entry
 		if err := json.Unmarshal(body, &e); err != nil {
 			return tx.damaged(bucketHistory, k, err.Error())
 		}
@@ -131,8 +86,8 @@ func (tx *Tx) VerifyHistory(head string) error {
 	return nil
 }
 
-func verifyEntry(key, body []byte, seq uint64, prev string) (Entry, error) {
-	var e Entry
+func verifyEntry(key, body []byte, seq uint64, prev string) (ledger.Entry, error) {
+	var e ledger.Entry
 	if err := strictJSON(body, &e); err != nil {
 		return e, &HistoryError{seq, err.Error()}
 	}
@@ -140,7 +95,7 @@ func verifyEntry(key, body []byte, seq uint64, prev string) (Entry, error) {
 	if err != nil || !bytes.Equal(again, body) {
 		return e, &HistoryError{seq, "not as it was written"}
 	}
-	want, err := e.hash()
+	want, err := e.Sum()
 	switch {
 	case err != nil:
 		return e, &HistoryError{seq, err.Error()}

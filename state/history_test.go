@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 func appendEntries(t testing.TB, s *Store, texts ...string) (heads []string) {
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error {
 		for _, text := range texts {
-			h, err := tx.AppendHistory(Entry{Who: "anna", Event: "note", Text: text, Counts: map[string]int{"b": 1, "a": 2}})
+			h, err := tx.AppendHistory(ledger.Entry{Who: "anna", Event: "note", Text: text, Counts: map[string]int{"b": 1, "a": 2}})
 			if err != nil {
 				return err
 			}
@@ -25,7 +27,7 @@ func appendEntries(t testing.TB, s *Store, texts ...string) (heads []string) {
 
 func verify(t testing.TB, s *Store, head string) (err error) {
 	t.Helper()
-	view(t, s, func(tx *Tx) error {
+	view(t, s, func(tx ledger.Tx) error {
 		err = tx.VerifyHistory(head)
 		return nil
 	})
@@ -43,12 +45,12 @@ func TestHistoryChain(t *testing.T) {
 	if err := verify(t, s, strings.Repeat("0", 64)); err == nil {
 		t.Error("a head that never was is found")
 	}
-	view(t, s, func(tx *Tx) error {
+	view(t, s, func(tx ledger.Tx) error {
 		if seq, hash := tx.Head(); seq != 4 || hash != heads[3] {
 			t.Errorf("head %d %s", seq, hash)
 		}
 		var texts []string
-		err := tx.History(3, func(e Entry) error { texts = append(texts, e.Text); return nil })
+		err := tx.History(3, func(e ledger.Entry) error { texts = append(texts, e.Text); return nil })
 		if len(texts) != 2 || texts[1] != "four" {
 			t.Errorf("from 3: %q", texts)
 		}
@@ -57,18 +59,18 @@ func TestHistoryChain(t *testing.T) {
 }
 
 // forge changes the history as somebody would who knows the file: every checksum and tally is made good again.
-func forge(t testing.TB, s *Store, change func(entries []Entry) []Entry) {
+func forge(t testing.TB, s *Store, change func(entries []ledger.Entry) []ledger.Entry) {
 	t.Helper()
-	update(t, s, func(tx *Tx) error {
-		entries, err := all[Entry](tx, bucketHistory)
+	update(t, s, func(tx ledger.Tx) error {
+		entries, err := all[ledger.Entry](tx.(*Tx), bucketHistory)
 		if err != nil {
 			return err
 		}
-		if err := tx.clear(bucketHistory, nil); err != nil {
+		if err := tx.(*Tx).clear(bucketHistory, nil); err != nil {
 			return err
 		}
 		for i, e := range change(entries) {
-			if err := tx.put(bucketHistory, numberKey(uint64(i+1)), e); err != nil {
+			if err := tx.(*Tx).put(bucketHistory, numberKey(uint64(i+1)), e); err != nil {
 				return err
 			}
 		}
@@ -77,11 +79,11 @@ func forge(t testing.TB, s *Store, change func(entries []Entry) []Entry) {
 }
 
 // rehash makes the chain good again from the first entry on.
-func rehash(entries []Entry) []Entry {
+func rehash(entries []ledger.Entry) []ledger.Entry {
 	prev := ""
 	for i := range entries {
 		entries[i].Seq, entries[i].Prev = uint64(i+1), prev
-		entries[i].Hash, _ = entries[i].hash()
+		entries[i].Hash, _ = entries[i].Sum()
 		prev = entries[i].Hash
 	}
 	return entries
@@ -89,19 +91,19 @@ func rehash(entries []Entry) []Entry {
 
 func TestEditsOfTheHistoryAreFound(t *testing.T) {
 	tests := map[string]struct {
-		change func([]Entry) []Entry
+		change func([]ledger.Entry) []ledger.Entry
 		seq    uint64
 	}{
-		"changed text":     {func(es []Entry) []Entry { es[1].Text = "other"; return es }, 2},
-		"changed time":     {func(es []Entry) []Entry { es[2].Time = es[2].Time.Add(1); return es }, 3},
-		"changed and hash": {func(es []Entry) []Entry { es[1].Who = "ben"; es[1].Hash, _ = es[1].hash(); return es }, 3},
-		"removed":          {func(es []Entry) []Entry { return append(es[:1], es[2:]...) }, 2},
-		"removed first":    {func(es []Entry) []Entry { return es[1:] }, 1},
-		"removed last":     {func(es []Entry) []Entry { return es[:3] }, 4},
-		"removed all":      {func(es []Entry) []Entry { return nil }, 1},
-		"swapped":          {func(es []Entry) []Entry { es[1], es[2] = es[2], es[1]; return es }, 2},
-		"repeated":         {func(es []Entry) []Entry { return append(es, es[3]) }, 5},
-		"chain made anew": {func(es []Entry) []Entry {
+		"changed text":     {func(es []ledger.Entry) []ledger.Entry { es[1].Text = "other"; return es }, 2},
+		"changed time":     {func(es []ledger.Entry) []ledger.Entry { es[2].Time = es[2].Time.Add(1); return es }, 3},
+		"changed and hash": {func(es []ledger.Entry) []ledger.Entry { es[1].Who = "ben"; es[1].Hash, _ = es[1].Sum(); return es }, 3},
+		"removed":          {func(es []ledger.Entry) []ledger.Entry { return append(es[:1], es[2:]...) }, 2},
+		"removed first":    {func(es []ledger.Entry) []ledger.Entry { return es[1:] }, 1},
+		"removed last":     {func(es []ledger.Entry) []ledger.Entry { return es[:3] }, 4},
+		"removed all":      {func(es []ledger.Entry) []ledger.Entry { return nil }, 1},
+		"swapped":          {func(es []ledger.Entry) []ledger.Entry { es[1], es[2] = es[2], es[1]; return es }, 2},
+		"repeated":         {func(es []ledger.Entry) []ledger.Entry { return append(es, es[3]) }, 5},
+		"chain made anew": {func(es []ledger.Entry) []ledger.Entry {
 			es[0].Text = "never"
 			return rehash(es)
 		}, 5},
@@ -121,10 +123,10 @@ func TestEditsOfTheHistoryAreFound(t *testing.T) {
 func TestAChainMadeAnewIsFoundByTheHead(t *testing.T) {
 	s, _ := newStore(t)
 	heads := appendEntries(t, s, "one", "two")
-	forge(t, s, func(es []Entry) []Entry { es[0].Text = "never"; return rehash(es) })
-	update(t, s, func(tx *Tx) error {
-		tx.changed = true
-		return tx.History(2, func(e Entry) error { tx.meta.Head = e.Hash; return nil })
+	forge(t, s, func(es []ledger.Entry) []ledger.Entry { es[0].Text = "never"; return rehash(es) })
+	update(t, s, func(tx ledger.Tx) error {
+		tx.(*Tx).changed = true
+		return tx.History(2, func(e ledger.Entry) error { tx.(*Tx).meta.Head = e.Hash; return nil })
 	})
 	if err := verify(t, s, ""); err != nil {
 		t.Fatalf("the forgery is not good enough for this test: %v", err)
@@ -137,9 +139,9 @@ func TestAChainMadeAnewIsFoundByTheHead(t *testing.T) {
 func TestAnyEntryVerifies(t *testing.T) {
 	s, _ := newStore(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		e := Entry{Who: rapid.String().Draw(rt, "who"), Event: "note", Text: string(rapid.SliceOf(rapid.Byte()).Draw(rt, "text")),
+		e := ledger.Entry{Who: rapid.String().Draw(rt, "who"), Event: "note", Text: string(rapid.SliceOf(rapid.Byte()).Draw(rt, "text")),
 			Counts: rapid.MapOf(rapid.String(), rapid.Int()).Draw(rt, "counts")}
-		if err := s.Update(func(tx *Tx) error { return second(tx.AppendHistory(e)) }); err != nil {
+		if err := s.Update(func(tx ledger.Tx) error { return second(tx.AppendHistory(e)) }); err != nil {
 			rt.Fatal(err)
 		}
 		if err := verify(t, s, ""); err != nil {
@@ -151,13 +153,13 @@ func TestAnyEntryVerifies(t *testing.T) {
 func TestEntriesOfUnknownMembersAreEdits(t *testing.T) {
 	s, _ := newStore(t)
 	appendEntries(t, s, "one")
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error {
 		var e map[string]json.RawMessage
-		if _, err := tx.get(bucketHistory, numberKey(1), &e); err != nil {
+		if _, err := tx.(*Tx).get(bucketHistory, numberKey(1), &e); err != nil {
 			return err
 		}
 		e["extra"] = json.RawMessage("1")
-		return tx.put(bucketHistory, numberKey(1), e)
+		return tx.(*Tx).put(bucketHistory, numberKey(1), e)
 	})
 	if err := verify(t, s, ""); err == nil {
 		t.Error("an added member is not found")

@@ -13,53 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/state/folder"
 )
-
-// Holder says who holds the lock. It is for the message only: the kernel alone decides whether the lock is free.
-type Holder struct {
-	Who   string    `json:"who"`
-	Host  string    `json:"host"`
-	PID   int       `json:"pid"`
-	Plan  string    `json:"plan,omitempty"`
-	Since time.Time `json:"since"`
-}
-
-// LockedError tells that another process holds the lock.
-type LockedError struct {
-	File   string
-	Holder Holder
-	// Waited is how long it was waited for.
-	Waited time.Duration
-}
-
-// Error names the holder and says how to wait.
-func (e *LockedError) Error() string {
-	if e.Holder.Who == "" {
-		return fmt.Sprintf("lock %s is %s by a process that has not said who it is: %s", e.File, e.held(), e.wayOut())
-	}
-	plan := ""
-	if e.Holder.Plan != "" {
-		plan = ", for plan " + e.Holder.Plan
-	}
-	return fmt.Sprintf("lock %s is %s by %s on %s, pid %d, since %s%s: %s; the kernel "+
-		"frees the lock when that process is gone",
-		e.File, e.held(), e.Holder.Who, e.Holder.Host, e.Holder.PID, e.Holder.Since.UTC().Format(time.RFC3339), plan, e.wayOut())
-}
-
-func (e *LockedError) held() string {
-	if e.Waited == 0 {
-		return "held"
-	}
-	return "still held after " + e.Waited.String()
-}
-
-func (e *LockedError) wayOut() string {
-	if e.Waited == 0 {
-		return "wait with --lock-timeout"
-	}
-	return "wait longer, or see what that process waits for"
-}
 
 // Lock is the lock under which storage is changed.
 type Lock struct {
@@ -70,9 +26,9 @@ type Lock struct {
 
 // AcquireLock takes the lock in the state's folder, and waits for it for at most wait. It is a lock of the kernel on an
 // open file: a process that was killed keeps it for as long as one of its threads hangs in a call, and may then still
-// change something; so nobody takes a lock over, and the lock's file is never removed. The error is a [LockedError]
+// change something; so nobody takes a lock over, and the lock's file is never removed. The error is a [ledger.LockedError]
 // when another process holds the lock.
-func AcquireLock(ctx context.Context, dir string, holder Holder, wait time.Duration) (*Lock, error) {
+func AcquireLock(ctx context.Context, dir string, holder ledger.Holder, wait time.Duration) (*Lock, error) {
 	path := filepath.Join(dir, LockName)
 	opened, err := folder.Open(dir, true)
 	if err != nil {
@@ -90,7 +46,7 @@ func AcquireLock(ctx context.Context, dir string, holder Holder, wait time.Durat
 			}
 			return l, nil
 		}
-		var locked *LockedError
+		var locked *ledger.LockedError
 		if !errors.As(err, &locked) {
 			opened.Close()
 			return nil, err
@@ -110,7 +66,7 @@ func AcquireLock(ctx context.Context, dir string, holder Holder, wait time.Durat
 
 // LockHolder reports who holds the lock in the state's folder, and whether anybody does. It never takes the lock, not even for
 // a moment.
-func LockHolder(dir string) (h Holder, held bool, err error) {
+func LockHolder(dir string) (h ledger.Holder, held bool, err error) {
 	path := filepath.Join(dir, LockName)
 	opened, err := folder.Open(dir, false)
 	if err != nil || opened == nil {
@@ -163,21 +119,21 @@ func openLock(opened *os.File, path string) (*os.File, error) {
 			return file, nil
 		}
 		file.Close()
-		return nil, &LockedError{File: path}
+		return nil, &ledger.LockedError{File: path}
 	}
 	defer file.Close()
 	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
-		return nil, &LockedError{File: path, Holder: readHolder(file)}
+		return nil, &ledger.LockedError{File: path, Holder: readHolder(file)}
 	}
 	return nil, folder.Explain("lock", path, err)
 }
 
 // readHolder is what the holder wrote; empty when that cannot be read, as while it is being written.
-func readHolder(f *os.File) Holder {
-	var h Holder
+func readHolder(f *os.File) ledger.Holder {
+	var h ledger.Holder
 	body, err := io.ReadAll(io.NewSectionReader(f, 0, 4096))
 	if err != nil || json.Unmarshal(body, &h) != nil {
-		return Holder{}
+		return ledger.Holder{}
 	}
 	for _, s := range []*string{&h.Who, &h.Host, &h.Plan} {
 		*s = strings.Map(printable, *s)
@@ -193,7 +149,7 @@ func printable(r rune) rune {
 	return r
 }
 
-func (l *Lock) introduce(h Holder) error {
+func (l *Lock) introduce(h ledger.Holder) error {
 	h.Since = h.Since.UTC()
 	body, err := json.Marshal(h)
 	if err != nil {

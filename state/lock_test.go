@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // helperVariable tells the test binary to be another process: its value is what to do, its arguments follow.
@@ -39,9 +41,9 @@ func helper(what, dir string) int {
 	defer func() { runtime.KeepAlive(lock) }()
 	switch what {
 	case "lock":
-		lock, err = AcquireLock(context.Background(), dir, Holder{Who: "other", Host: "node2", PID: os.Getpid(), Plan: "sha256:abc", Since: time.Unix(1e9, 0)}, 0)
+		lock, err = AcquireLock(context.Background(), dir, ledger.Holder{Who: "other", Host: "node2", PID: os.Getpid(), Plan: "sha256:abc", Since: time.Unix(1e9, 0)}, 0)
 	case "batch":
-		s.Update(func(*Tx) error {
+		s.Update(func(ledger.Tx) error {
 			os.Stdout.WriteString("ready\n")
 			_, err := io.Copy(io.Discard, os.Stdin)
 			return err
@@ -53,7 +55,7 @@ func helper(what, dir string) int {
 		err = s.Update(putRecords(50))
 	case "count":
 		for i := range 200 {
-			if err = s.Update(func(tx *Tx) error { return tx.PutRecord(record(i + os.Getpid()*1000)) }); err != nil {
+			if err = s.Update(func(tx ledger.Tx) error { return tx.PutRecord(record(i + os.Getpid()*1000)) }); err != nil {
 				break
 			}
 		}
@@ -108,8 +110,8 @@ func TestLockOfAStoppedAndOfAKilledProcess(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	_, err := AcquireLock(context.Background(), dir, Holder{Who: "me"}, 120*time.Millisecond)
-	var locked *LockedError
+	_, err := AcquireLock(context.Background(), dir, ledger.Holder{Who: "me"}, 120*time.Millisecond)
+	var locked *ledger.LockedError
 	if !errors.As(err, &locked) || locked.Holder.Who != "other" || locked.Holder.PID != cmd.Process.Pid || locked.Holder.Plan != "sha256:abc" {
 		t.Fatalf("a stopped holder: %v", err)
 	}
@@ -121,7 +123,7 @@ func TestLockOfAStoppedAndOfAKilledProcess(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := AcquireLock(context.Background(), dir, Holder{Who: "me"}, 5*time.Second)
+	l, err := AcquireLock(context.Background(), dir, ledger.Holder{Who: "me"}, 5*time.Second)
 	if err != nil {
 		t.Fatalf("the holder is dead: %v", err)
 	}
@@ -134,7 +136,7 @@ func TestLockOfAStoppedAndOfAKilledProcess(t *testing.T) {
 // second process that has the same open file stands for that thread.
 func TestNobodyTakesALockOver(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	l, err := AcquireLock(context.Background(), dir, Holder{Who: "dead", Host: "node1", PID: 1 << 22}, 0)
+	l, err := AcquireLock(context.Background(), dir, ledger.Holder{Who: "dead", Host: "node1", PID: 1 << 22}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,13 +148,13 @@ func TestNobodyTakesALockOver(t *testing.T) {
 	if err := l.file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = AcquireLock(context.Background(), dir, Holder{Who: "me"}, 100*time.Millisecond)
-	var locked *LockedError
+	_, err = AcquireLock(context.Background(), dir, ledger.Holder{Who: "me"}, 100*time.Millisecond)
+	var locked *ledger.LockedError
 	if !errors.As(err, &locked) || locked.Holder.Who != "dead" {
 		t.Errorf("taken over from a process that still hangs: %v", err)
 	}
 	hanging.Process.Kill()
-	l, err = AcquireLock(context.Background(), dir, Holder{Who: "me"}, 5*time.Second)
+	l, err = AcquireLock(context.Background(), dir, ledger.Holder{Who: "me"}, 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,13 +163,13 @@ func TestNobodyTakesALockOver(t *testing.T) {
 
 func TestLockWaitsAndIsReleased(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	first, err := AcquireLock(context.Background(), dir, Holder{Who: "one"}, 0)
+	first, err := AcquireLock(context.Background(), dir, ledger.Holder{Who: "one"}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := AcquireLock(ctx, dir, Holder{}, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := AcquireLock(ctx, dir, ledger.Holder{}, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("interrupted: %v", err)
 	}
 	released := make(chan error)
@@ -175,7 +177,7 @@ func TestLockWaitsAndIsReleased(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		released <- first.Release()
 	}()
-	next, err := AcquireLock(context.Background(), dir, Holder{Who: "two"}, 10*time.Second)
+	next, err := AcquireLock(context.Background(), dir, ledger.Holder{Who: "two"}, 10*time.Second)
 	if err := firstError(err, <-released, next.Check()); err != nil {
 		t.Fatal(err)
 	}
@@ -191,15 +193,15 @@ func TestLockWaitsAndIsReleased(t *testing.T) {
 func TestLockMessageOfAStrangeFile(t *testing.T) {
 	for name, content := range map[string]string{"empty": "", "garbage": "{", "escape": `{"who":"a\u001b[31mb","host":"h"}`} {
 		dir := filepath.Join(t.TempDir(), "state")
-		l, err := AcquireLock(context.Background(), dir, Holder{}, 0)
+		l, err := AcquireLock(context.Background(), dir, ledger.Holder{}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, LockName), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err = AcquireLock(context.Background(), dir, Holder{}, 0)
-		if !errors.As(err, new(*LockedError)) || strings.ContainsRune(err.Error(), 0x1b) {
+		_, err = AcquireLock(context.Background(), dir, ledger.Holder{}, 0)
+		if !errors.As(err, new(*ledger.LockedError)) || strings.ContainsRune(err.Error(), 0x1b) {
 			t.Errorf("%s: %q", name, err)
 		}
 		l.Release()
@@ -248,7 +250,7 @@ func TestAStateReplacedWhileABatchWaits(t *testing.T) {
 	if err := errors.Join(err, os.WriteFile(back, body, 0o600), os.Rename(back, s.File()), unix.Flock(int(old.Fd()), unix.LOCK_UN), <-done); err != nil {
 		t.Fatal(err)
 	}
-	view(t, again(t, s), func(tx *Tx) error {
+	view(t, again(t, s), func(tx ledger.Tx) error {
 		records, err := tx.Records()
 		if len(records) != 2 {
 			t.Errorf("%d records, want 2: the update is in the file that was replaced", len(records))
@@ -426,13 +428,13 @@ func TestAFullDisk(t *testing.T) {
 // TestLockedAfterWaiting: the message does not propose what was just done.
 func TestLockedAfterWaiting(t *testing.T) {
 	dir := t.TempDir()
-	held, err := AcquireLock(t.Context(), dir, Holder{Who: "ada"}, 0)
+	held, err := AcquireLock(t.Context(), dir, ledger.Holder{Who: "ada"}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer held.Release()
 	for wait, want := range map[time.Duration]string{0: "wait with --lock-timeout", 60 * time.Millisecond: "still held after 60ms"} {
-		_, err := AcquireLock(t.Context(), dir, Holder{Who: "bob"}, wait)
+		_, err := AcquireLock(t.Context(), dir, ledger.Holder{Who: "bob"}, wait)
 		if err == nil || !strings.Contains(err.Error(), want) || wait > 0 && strings.Contains(err.Error(), "--lock-timeout") {
 			t.Errorf("after %s: %v", wait, err)
 		}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // oldest is the oldest format that this version reads: that of the first state that was kept.
@@ -38,7 +40,7 @@ func (tx *Tx) migrate() (from int, err error) {
 	if from == format {
 		return from, nil
 	}
-	_, err = tx.AppendHistory(Entry{Who: "cscs-sync", Event: EventMigrate, Text: fmt.Sprintf("format %d to %d", from, format)})
+	_, err = tx.AppendHistory(ledger.Entry{Who: "cscs-sync", Event: EventMigrate, Text: fmt.Sprintf("format %d to %d", from, format)})
 	return from, err
 }
 
@@ -76,7 +78,7 @@ func rekeyApprovals(tx *Tx) error {
 }
 
 // numberEndings leads from format 2 to 3. Format 2 knew only when a plan had ended. All that had ended did so before whatever
-// is planned from here on, so a plan that comes again is a new one. It depends on today's [Plan], which reads format 2 as it was.
+// is planned from here on, so a plan that comes again is a new one. It depends on today's [ledger.Plan], which reads format 2 as it was.
 func numberEndings(tx *Tx) error {
 	plans, err := tx.Plans()
 	if err != nil {

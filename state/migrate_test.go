@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // unpacked is a file of testdata that is kept compressed.
@@ -117,7 +118,7 @@ func TestKeptStatesAreRead(t *testing.T) {
 		if where := lacking(want, got); where != "" {
 			t.Errorf("%s: it no longer says %s", path, where)
 		}
-		view(t, s, func(tx *Tx) error {
+		view(t, s, func(tx ledger.Tx) error {
 			records, err := tx.Records()
 			if err != nil || len(records) != 9 {
 				t.Errorf("%s: %d records, %v", path, len(records), err)
@@ -139,7 +140,7 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 	for _, path := range kepts(t) {
 		s, before := keptState(t, path)
 		failed := errors.New("the batch fails")
-		if err := s.Update(func(tx *Tx) error { return failed }); !errors.Is(err, failed) || !bytes.Equal(before, read(t, s.File())) {
+		if err := s.Update(func(tx ledger.Tx) error { return failed }); !errors.Is(err, failed) || !bytes.Equal(before, read(t, s.File())) {
 			t.Errorf("%s: a batch that failed changed the file: %v", path, err)
 		}
 		update(t, s, putRecords(2))
@@ -147,12 +148,12 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 		if data := read(t, older); !bytes.Equal(data, before[:len(data)]) {
 			t.Errorf("%s: the older file was not kept as it was", path)
 		}
-		view(t, again(t, s), func(tx *Tx) error {
-			if tx.meta.Format != format {
-				t.Errorf("%s: format %d", path, tx.meta.Format)
+		view(t, again(t, s), func(tx ledger.Tx) error {
+			if tx.(*Tx).meta.Format != format {
+				t.Errorf("%s: format %d", path, tx.(*Tx).meta.Format)
 			}
-			var last Entry
-			err := tx.History(1, func(e Entry) error { last = e; return nil })
+			var last ledger.Entry
+			err := tx.History(1, func(e ledger.Entry) error { last = e; return nil })
 			if err != nil || last.Event != EventMigrate || last.Text != "format 2 to 3" {
 				t.Errorf("%s: %+v, %v", path, last, err)
 			}
@@ -180,22 +181,22 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 func TestApprovalsThatServedBeforeStayUsed(t *testing.T) {
 	for _, path := range kepts(t) {
 		s, _ := keptState(t, path)
-		a := Approval{Name: "ben@example.com", Time: newClock().t, Digest: "of another encoding"}
+		a := ledger.Approval{Name: "ben@example.com", Time: newClock().t, Digest: "of another encoding"}
 		a.Time = a.Time.Add(time.Hour) // when p2 was approved
-		var ledger uint64
-		view(t, s, func(tx *Tx) error {
-			ledger, _ = tx.Head()
+		var last uint64
+		view(t, s, func(tx ledger.Tx) error {
+			last, _ = tx.Head()
 			return nil
 		})
-		p := PlanStart{ID: "sha256:p2", Context: "c", Made: newClock().t.AddDate(1, 0, 0), Ledger: ledger, Keys: []planner.Key{key(3)}, Approvals: []Approval{a}, Who: "anna"}
-		if _, err := begin(s, p); !errors.As(err, new(*ApprovalUsedError)) {
+		p := ledger.PlanStart{ID: "sha256:p2", Context: "c", Made: newClock().t.AddDate(1, 0, 0), Ledger: last, Keys: []planner.Key{key(3)}, Approvals: []ledger.Approval{a}, Who: "anna"}
+		if _, err := begin(s, p); !errors.As(err, new(*ledger.ApprovalUsedError)) {
 			t.Errorf("%s: %v", path, err)
 		}
 		p.Approvals[0].Time = a.Time.Add(time.Second)
 		if _, err := begin(s, p); err != nil {
 			t.Errorf("%s: another approval: %v", path, err)
 		}
-		p = PlanStart{ID: "sha256:p1", Context: "c", Made: newClock().t, Who: "anna"}
+		p = ledger.PlanStart{ID: "sha256:p1", Context: "c", Made: newClock().t, Who: "anna"}
 		if resumed, err := begin(s, p); !resumed || err != nil {
 			t.Errorf("%s: the interrupted plan: %t, %v", path, resumed, err)
 		}
@@ -207,9 +208,9 @@ func TestApprovalsThatServedBeforeStayUsed(t *testing.T) {
 func TestKilledWhileMigrating(t *testing.T) {
 	if dir := os.Getenv("STATE_TO_MIGRATE"); dir != "" {
 		s := openStore(t, dir, newClock())
-		_ = s.Update(func(tx *Tx) error {
+		_ = s.Update(func(tx ledger.Tx) error {
 			if os.Getenv("AFTER_COPY") != "" {
-				if err := tx.values.Keep("format2"); err != nil {
+				if err := tx.(*Tx).values.Keep("format2"); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -229,7 +230,7 @@ func TestKilledWhileMigrating(t *testing.T) {
 			t.Error("the state was changed")
 		}
 		update(t, s, putRecords(2))
-		view(t, again(t, s), func(tx *Tx) error { return tx.VerifyHistory("") })
+		view(t, again(t, s), func(tx ledger.Tx) error { return tx.VerifyHistory("") })
 		copies, err := filepath.Glob(s.File() + ".bak-format2*")
 		if err != nil || len(copies) < 1 {
 			t.Errorf("%v, %v", copies, err)

@@ -10,39 +10,40 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-func begin(s *Store, p PlanStart) (resumed bool, err error) {
-	err = s.Update(func(tx *Tx) error {
+func begin(s *Store, p ledger.PlanStart) (resumed bool, err error) {
+	err = s.Update(func(tx ledger.Tx) error {
 		resumed, err = tx.Begin(p)
 		return err
 	})
 	return resumed, err
 }
 
-func finish(s *Store, id string, r Result) error {
-	return s.Update(func(tx *Tx) error { return tx.Finish(id, r, "anna", map[string]int{"done": 2}) })
+func finish(s *Store, id string, r ledger.Result) error {
+	return s.Update(func(tx ledger.Tx) error { return tx.Finish(id, r, "anna", map[string]int{"done": 2}) })
 }
 
 func TestAPlanIsSingleUse(t *testing.T) {
-	for _, result := range []Result{Done, Partial, Abandoned} {
+	for _, result := range []ledger.Result{ledger.Done, ledger.Partial, ledger.Abandoned} {
 		s, c := newStore(t)
 		p := start(c, "p1", key(1))
 		if resumed, err := begin(s, p); resumed || err != nil {
 			t.Fatalf("first begin: %t, %v", resumed, err)
 		}
 		c.forward(time.Hour)
-		end := func(tx *Tx) error { return tx.Finish("p1", result, "anna", nil) }
-		if result == Abandoned {
-			end = func(tx *Tx) error { return tx.Abandon("p1", "anna", "node died") }
+		end := func(tx ledger.Tx) error { return tx.Finish("p1", result, "anna", nil) }
+		if result == ledger.Abandoned {
+			end = func(tx ledger.Tx) error { return tx.Abandon("p1", "anna", "node died") }
 		}
 		update(t, s, end)
 		_, err := begin(again(t, s), p)
-		var used *UsedError
+		var used *ledger.UsedError
 		if !errors.As(err, &used) || !used.At.Equal(c.t) || used.By != "anna" || used.Result != result {
 			t.Errorf("%s: second begin: %v", result, err)
 		}
-		if err := s.Update(end); !errors.Is(err, ErrNotBegun) {
+		if err := s.Update(end); !errors.Is(err, ledger.ErrNotBegun) {
 			t.Errorf("%s: ended twice: %v", result, err)
 		}
 	}
@@ -53,9 +54,11 @@ func TestABegunPlanResumesDaysLater(t *testing.T) {
 		s, c := newStore(t)
 		p := start(c, "p1", key(1))
 		begin(s, p)
-		update(t, s, func(tx *Tx) error { return tx.AppendSteps("p1", []Step{{Key: key(1), Name: "made", Inode: 5}}) })
+		update(t, s, func(tx ledger.Tx) error {
+			return tx.AppendSteps("p1", []ledger.Step{{Key: key(1), Name: "made", Inode: 5}})
+		})
 		if interrupted {
-			if err := finish(s, "p1", Interrupted); err != nil {
+			if err := finish(s, "p1", ledger.Interrupted); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -68,7 +71,7 @@ func TestABegunPlanResumesDaysLater(t *testing.T) {
 		if !resumed || err != nil {
 			t.Errorf("interrupted %t: begin again: %t, %v", interrupted, resumed, err)
 		}
-		view(t, s, func(tx *Tx) error {
+		view(t, s, func(tx ledger.Tx) error {
 			steps, err := tx.Steps("p1")
 			if len(steps) != 1 || steps[0].Inode != 5 {
 				t.Errorf("journal %v", steps)
@@ -87,16 +90,16 @@ func TestAPlanWithTheSameIDMadeLaterIsNew(t *testing.T) {
 	p := start(c, "p1", key(1))
 	begin(s, p)
 	c.forward(time.Hour)
-	if err := finish(s, "p1", Done); err != nil {
+	if err := finish(s, "p1", ledger.Done); err != nil {
 		t.Fatal(err)
 	}
 	p.Made = c.t.AddDate(10, 0, 0)
-	if _, err := begin(s, p); !errors.As(err, new(*UsedError)) {
+	if _, err := begin(s, p); !errors.As(err, new(*ledger.UsedError)) {
 		t.Errorf("made before the first ended, by a clock that is ahead: %v", err)
 	}
 	p.Made = c.t.AddDate(-10, 0, 0) // whatever the clock says
-	view(t, s, func(tx *Tx) error { p.Ledger, _ = tx.Head(); return nil })
-	if _, err := begin(s, p); !errors.As(err, new(*ApprovalUsedError)) {
+	view(t, s, func(tx ledger.Tx) error { p.Ledger, _ = tx.Head(); return nil })
+	if _, err := begin(s, p); !errors.As(err, new(*ledger.ApprovalUsedError)) {
 		t.Errorf("with the approval of the first: %v", err)
 	}
 	p.Approvals[0].Digest = "another"
@@ -115,11 +118,11 @@ func TestPlansAreOrderedByTheLedger(t *testing.T) {
 	}
 	c.forward(-10 * 365 * 24 * time.Hour)
 	late := start(c, "late", key(1))
-	view(t, s, func(tx *Tx) error { late.Ledger, _ = tx.Head(); return nil })
+	view(t, s, func(tx ledger.Tx) error { late.Ledger, _ = tx.Head(); return nil })
 	if _, err := begin(s, late); err != nil {
 		t.Errorf("a plan made later: %v", err)
 	}
-	if _, err := begin(s, early); !errors.As(err, new(*SupersededError)) {
+	if _, err := begin(s, early); !errors.As(err, new(*ledger.SupersededError)) {
 		t.Errorf("a plan made before both: %v", err)
 	}
 }
@@ -130,25 +133,25 @@ func TestAPlanThatEndedBeforeItWasMade(t *testing.T) {
 	p := start(c, "p1", key(1))
 	begin(s, p)
 	c.forward(-24 * time.Hour)
-	if err := finish(s, "p1", Done); err != nil {
+	if err := finish(s, "p1", ledger.Done); err != nil {
 		t.Fatal(err)
 	}
 	p.Approvals[0].Digest = "another"
-	if _, err := begin(s, p); !errors.As(err, new(*UsedError)) {
+	if _, err := begin(s, p); !errors.As(err, new(*ledger.UsedError)) {
 		t.Errorf("the same plan again: %v", err)
 	}
 }
 
 func TestBeginRefusesAndChangesNothing(t *testing.T) {
 	s, c := newStore(t)
-	tests := map[string]func(*PlanStart){
-		"no id":         func(p *PlanStart) { p.ID = "" },
-		"NUL":           func(p *PlanStart) { p.ID = "a\x00" },
-		"nobody":        func(p *PlanStart) { p.Who = "" },
-		"no time":       func(p *PlanStart) { p.Made = time.Time{} },
-		"no digest":     func(p *PlanStart) { p.Approvals[0].Digest = "" },
-		"same approval": func(p *PlanStart) { p.Approvals = append(p.Approvals, p.Approvals[0]) },
-		"bad key":       func(p *PlanStart) { p.Keys = []planner.Key{{}} },
+	tests := map[string]func(*ledger.PlanStart){
+		"no id":         func(p *ledger.PlanStart) { p.ID = "" },
+		"NUL":           func(p *ledger.PlanStart) { p.ID = "a\x00" },
+		"nobody":        func(p *ledger.PlanStart) { p.Who = "" },
+		"no time":       func(p *ledger.PlanStart) { p.Made = time.Time{} },
+		"no digest":     func(p *ledger.PlanStart) { p.Approvals[0].Digest = "" },
+		"same approval": func(p *ledger.PlanStart) { p.Approvals = append(p.Approvals, p.Approvals[0]) },
+		"bad key":       func(p *ledger.PlanStart) { p.Keys = []planner.Key{{}} },
 	}
 	for name, change := range tests {
 		p := start(c, "p1", key(1))
@@ -157,7 +160,7 @@ func TestBeginRefusesAndChangesNothing(t *testing.T) {
 			t.Errorf("%s: begun", name)
 		}
 	}
-	view(t, s, func(tx *Tx) error {
+	view(t, s, func(tx ledger.Tx) error {
 		plans, err := tx.Plans()
 		if seq, _ := tx.Head(); len(plans) != 0 || seq != 0 {
 			t.Errorf("plans %v, %d history entries", plans, seq)
@@ -172,12 +175,12 @@ func TestSuperseded(t *testing.T) {
 	sameTime := start(c, "same", key(2))
 	c.forward(time.Minute)
 	newer := start(c, "newer", key(2))
-	for _, p := range []PlanStart{newer} {
+	for _, p := range []ledger.PlanStart{newer} {
 		if _, err := begin(s, p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var superseded *SupersededError
+	var superseded *ledger.SupersededError
 	if _, err := begin(s, older); !errors.As(err, &superseded) {
 		t.Fatalf("older: %v", err)
 	}
@@ -200,26 +203,26 @@ func TestJournalGoesIntoTheHistory(t *testing.T) {
 	s, c := newStore(t)
 	begin(s, start(c, "p1", key(1)))
 	begin(s, start(c, "p1x", key(2)))
-	var steps []Step
+	var steps []ledger.Step
 	for i := range 1200 {
-		steps = append(steps, Step{Key: key(i), Name: "made"}, Step{Key: key(i), Name: "done", Note: fmt.Sprint(i)})
+		steps = append(steps, ledger.Step{Key: key(i), Name: "made"}, ledger.Step{Key: key(i), Name: "done", Note: fmt.Sprint(i)})
 	}
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error {
 		return firstError(tx.AppendSteps("p1", steps[:1000]), tx.AppendSteps("p1", steps[1000:]),
-			tx.AppendSteps("p1x", []Step{{Key: key(2), Name: "kept"}}))
+			tx.AppendSteps("p1x", []ledger.Step{{Key: key(2), Name: "kept"}}))
 	})
-	if err := finish(s, "p1", Done); err != nil {
+	if err := finish(s, "p1", ledger.Done); err != nil {
 		t.Fatal(err)
 	}
-	view(t, s, func(tx *Tx) error {
+	view(t, s, func(tx ledger.Tx) error {
 		left, err := tx.Steps("p1")
 		kept, err2 := tx.Steps("p1x")
 		if len(left) != 0 || len(kept) != 1 {
 			t.Errorf("journals: %d and %d steps, want none and one", len(left), len(kept))
 		}
-		var got []Step
+		var got []ledger.Step
 		var events []string
-		err3 := tx.History(3, func(e Entry) error {
+		err3 := tx.History(3, func(e ledger.Entry) error {
 			got, events = append(got, e.Steps...), append(events, e.Event)
 			return nil
 		})
@@ -231,10 +234,10 @@ func TestJournalGoesIntoTheHistory(t *testing.T) {
 		}
 		return firstError(err, err2, err3, tx.VerifyHistory(""))
 	})
-	if err := s.Update(func(tx *Tx) error { return tx.AppendSteps("p1", steps[:1]) }); !errors.Is(err, ErrNotBegun) {
+	if err := s.Update(func(tx ledger.Tx) error { return tx.AppendSteps("p1", steps[:1]) }); !errors.Is(err, ledger.ErrNotBegun) {
 		t.Errorf("a step after the end: %v", err)
 	}
-	if err := s.Update(func(tx *Tx) error { return tx.AppendSteps("never", steps[:1]) }); !errors.Is(err, ErrNotBegun) {
+	if err := s.Update(func(tx ledger.Tx) error { return tx.AppendSteps("never", steps[:1]) }); !errors.Is(err, ledger.ErrNotBegun) {
 		t.Errorf("a step of a plan that never began: %v", err)
 	}
 }
@@ -242,12 +245,12 @@ func TestJournalGoesIntoTheHistory(t *testing.T) {
 func TestFinishAndAbandonRefuse(t *testing.T) {
 	s, c := newStore(t)
 	begin(s, start(c, "p1", key(1)))
-	for name, f := range map[string]func(*Tx) error{
-		"unknown result": func(tx *Tx) error { return tx.Finish("p1", "fine", "anna", nil) },
-		"abandoned":      func(tx *Tx) error { return tx.Finish("p1", Abandoned, "anna", nil) },
-		"nobody":         func(tx *Tx) error { return tx.Abandon("p1", "", "why") },
-		"no reason":      func(tx *Tx) error { return tx.Abandon("p1", "anna", "") },
-		"unknown plan":   func(tx *Tx) error { return tx.Abandon("p2", "anna", "why") },
+	for name, f := range map[string]func(ledger.Tx) error{
+		"unknown result": func(tx ledger.Tx) error { return tx.Finish("p1", "fine", "anna", nil) },
+		"abandoned":      func(tx ledger.Tx) error { return tx.Finish("p1", ledger.Abandoned, "anna", nil) },
+		"nobody":         func(tx ledger.Tx) error { return tx.Abandon("p1", "", "why") },
+		"no reason":      func(tx ledger.Tx) error { return tx.Abandon("p1", "anna", "") },
+		"unknown plan":   func(tx ledger.Tx) error { return tx.Abandon("p2", "anna", "why") },
 	} {
 		if err := s.Update(f); err == nil {
 			t.Errorf("%s: done", name)
@@ -258,7 +261,7 @@ func TestFinishAndAbandonRefuse(t *testing.T) {
 func TestOutbox(t *testing.T) {
 	s, c := newStore(t)
 	var first, second1, other uint64
-	update(t, s, func(tx *Tx) (err error) {
+	update(t, s, func(tx ledger.Tx) (err error) {
 		first, _ = tx.Enqueue(delivery(1, planner.Approve))
 		second1, _ = tx.Enqueue(delivery(1, planner.SetStateDone))
 		other, _ = tx.Enqueue(delivery(2, planner.Approve))
@@ -269,7 +272,7 @@ func TestOutbox(t *testing.T) {
 		return err
 	})
 	due := func(at time.Time) (out []uint64) {
-		view(t, again(t, s), func(tx *Tx) error {
+		view(t, again(t, s), func(tx ledger.Tx) error {
 			ds, err := tx.Due(at)
 			for _, d := range ds {
 				out = append(out, d.Seq)
@@ -285,33 +288,33 @@ func TestOutbox(t *testing.T) {
 		}
 	}
 	check("at first", c.t, first, other)
-	update(t, s, func(tx *Tx) error { return tx.MarkFailed(first, "503", c.t.Add(time.Minute)) })
+	update(t, s, func(tx ledger.Tx) error { return tx.MarkFailed(first, "503", c.t.Add(time.Minute)) })
 	check("the next waits for the first", c.t, other)
 	check("later", c.t.Add(time.Minute), first, other)
-	update(t, s, func(tx *Tx) error { return tx.Park(first, "400 bad") })
+	update(t, s, func(tx ledger.Tx) error { return tx.Park(first, "400 bad") })
 	check("parked", c.t.Add(time.Hour), other)
-	update(t, s, func(tx *Tx) error { return tx.Retry(first) })
+	update(t, s, func(tx ledger.Tx) error { return tx.Retry(first) })
 	check("retried", c.t, first, other)
-	update(t, s, func(tx *Tx) error { return tx.MarkDelivered(first) })
+	update(t, s, func(tx ledger.Tx) error { return tx.MarkDelivered(first) })
 	check("delivered", c.t, second1, other)
-	update(t, s, func(tx *Tx) error { return tx.Drop(second1, "anna", "node1", "order closed by hand") })
+	update(t, s, func(tx ledger.Tx) error { return tx.Drop(second1, "anna", "node1", "order closed by hand") })
 	check("dropped", c.t, other)
 	for _, refused := range [][2]string{{"", "why"}, {"anna", ""}} {
-		if err := s.Update(func(tx *Tx) error { return tx.Drop(other, refused[0], "node1", refused[1]) }); err == nil {
+		if err := s.Update(func(tx ledger.Tx) error { return tx.Drop(other, refused[0], "node1", refused[1]) }); err == nil {
 			t.Errorf("dropped by %q because %q", refused[0], refused[1])
 		}
 	}
 	check("not dropped", c.t, other)
-	view(t, s, func(tx *Tx) error {
-		var last Entry
-		err := tx.History(1, func(e Entry) error { last = e; return nil })
-		if last.Event != EventDrop || last.Who != "anna" || !strings.Contains(last.Text, "order closed by hand") || !strings.Contains(last.Text, string(planner.SetStateDone)) {
+	view(t, s, func(tx ledger.Tx) error {
+		var last ledger.Entry
+		err := tx.History(1, func(e ledger.Entry) error { last = e; return nil })
+		if last.Event != ledger.EventDrop || last.Who != "anna" || !strings.Contains(last.Text, "order closed by hand") || !strings.Contains(last.Text, string(planner.SetStateDone)) {
 			t.Errorf("history %+v", last)
 		}
 		return err
 	})
-	update(t, s, func(tx *Tx) error { return tx.MarkDelivered(other) })
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error { return tx.MarkDelivered(other) })
+	update(t, s, func(tx ledger.Tx) error {
 		seq, err := tx.Enqueue(delivery(1, planner.Approve))
 		if seq <= other {
 			t.Errorf("number %d was used before", seq)
@@ -326,18 +329,18 @@ func TestOutboxRefuses(t *testing.T) {
 	for name, u := range bad {
 		d := delivery(1, planner.Approve)
 		d.URL = u
-		if err := s.Update(func(tx *Tx) error { return second(tx.Enqueue(d)) }); err == nil {
+		if err := s.Update(func(tx ledger.Tx) error { return second(tx.Enqueue(d)) }); err == nil {
 			t.Errorf("%s: queued", name)
 		}
 	}
-	for name, f := range map[string]func(*Tx) error{
-		"delivered": func(tx *Tx) error { return tx.MarkDelivered(9) },
-		"failed":    func(tx *Tx) error { return tx.MarkFailed(9, "", time.Time{}) },
-		"parked":    func(tx *Tx) error { return tx.Park(9, "") },
-		"retried":   func(tx *Tx) error { return tx.Retry(9) },
-		"dropped":   func(tx *Tx) error { return tx.Drop(9, "anna", "h", "why") },
+	for name, f := range map[string]func(ledger.Tx) error{
+		"delivered": func(tx ledger.Tx) error { return tx.MarkDelivered(9) },
+		"failed":    func(tx ledger.Tx) error { return tx.MarkFailed(9, "", time.Time{}) },
+		"parked":    func(tx ledger.Tx) error { return tx.Park(9, "") },
+		"retried":   func(tx ledger.Tx) error { return tx.Retry(9) },
+		"dropped":   func(tx ledger.Tx) error { return tx.Drop(9, "anna", "h", "why") },
 	} {
-		if err := s.Update(f); !errors.Is(err, ErrNotFound) {
+		if err := s.Update(f); !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("%s: %v, want ErrNotFound", name, err)
 		}
 	}

@@ -37,7 +37,7 @@ type pulled struct {
 // before the first byte is written: a slow reader of w keeps nobody from writing the state.
 func (s *Store) Pull(w io.Writer) error {
 	var doc pulled
-	err := s.View(func(tx *Tx) (err error) {
+	err := s.batch(false, func(tx *Tx) (err error) {
 		doc, err = tx.pull()
 		return err
 	})

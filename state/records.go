@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // PutRecord records what was seen as wanted of a resource, and numbers it.
@@ -210,7 +211,7 @@ func (tx *Tx) Waiting() (out planner.Recorded, err error) {
 
 // Recorded is [Tx.Recorded] in a batch of its own.
 func (s *Store) Recorded() (out planner.Recorded, err error) {
-	err = s.View(func(tx *Tx) error {
+	err = s.View(func(tx ledger.Tx) error {
 		out, err = tx.Recorded()
 		return err
 	})

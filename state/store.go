@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/state/bolt"
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
@@ -87,11 +88,15 @@ func (s *Store) File() string { return s.engine.Name() }
 
 // View calls fn with the state as it is now; fn cannot change it. Nobody can write until fn returns, so fn must not
 // wait for anything. A state that does not exist is empty.
-func (s *Store) View(fn func(*Tx) error) error { return s.batch(false, fn) }
+func (s *Store) View(fn func(ledger.Tx) error) error {
+	return s.batch(false, func(tx *Tx) error { return fn(tx) })
+}
 
 // Update calls fn and then writes all of its changes, in one transaction with one sync. When fn or the writing fails,
 // nothing is changed. A state that does not exist is made.
-func (s *Store) Update(fn func(*Tx) error) error { return s.batch(true, fn) }
+func (s *Store) Update(fn func(ledger.Tx) error) error {
+	return s.batch(true, func(tx *Tx) error { return fn(tx) })
+}
 
 func (s *Store) batch(write bool, fn func(*Tx) error) error {
 	return s.engine.Batch(write, func(values kv.Tx) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 func rawChunks(texts ...string) []json.RawMessage {
@@ -36,7 +37,7 @@ func TestAnEmptyStateReadsAsEmptyAndIsNotMade(t *testing.T) {
 	if _, err := os.Lstat(s.Dir()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("reading made the folder: %v", err)
 	}
-	view(t, s, func(tx *Tx) error {
+	view(t, s, func(tx ledger.Tx) error {
 		if err := tx.PutRecord(record(1)); err == nil {
 			t.Error("a view wrote")
 		}
@@ -83,7 +84,7 @@ func TestEverythingIsReadBackAsItWasWritten(t *testing.T) {
 		t.Errorf("%d records, want 300", got.Records.Len())
 	}
 	var whole []planner.Record
-	view(t, again(t, s), func(tx *Tx) (err error) { whole, err = tx.Records(); return err })
+	view(t, again(t, s), func(tx ledger.Tx) (err error) { whole, err = tx.Records(); return err })
 	for i := range 300 {
 		want := record(i)
 		want.Seq = uint64(i) + 1 // in the order of writing
@@ -116,7 +117,7 @@ func TestAnUpdateIsAllOrNothing(t *testing.T) {
 	update(t, s, putRecords(3))
 	before := read(t, s.File())
 	boom := errors.New("boom")
-	err := s.Update(func(tx *Tx) error {
+	err := s.Update(func(tx ledger.Tx) error {
 		if err := tx.PutRecord(record(9)); err != nil {
 			return err
 		}
@@ -136,14 +137,14 @@ func TestAPanicOfTheCallerGoesOnAndFreesTheFile(t *testing.T) {
 				t.Errorf("recovered %v, want the caller's panic", p)
 			}
 		}()
-		s.Update(func(*Tx) error { panic("mine") })
+		s.Update(func(ledger.Tx) error { panic("mine") })
 	}()
 	update(t, s, putRecords(2))
 }
 
 func TestRecordsAndRegister(t *testing.T) {
 	s, c := newStore(t)
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error {
 		if err := putRecords(5)(tx); err != nil {
 			return err
 		}
@@ -152,7 +153,7 @@ func TestRecordsAndRegister(t *testing.T) {
 			tx.PutRoot("capstor", planner.RootIdentity{Inode: 1}),
 			tx.PutRecord(record(2)))
 	})
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error {
 		there, err := tx.DeleteRecord(key(3))
 		gone, err2 := tx.DeleteRecord(key(99))
 		if !there || gone {
@@ -160,7 +161,7 @@ func TestRecordsAndRegister(t *testing.T) {
 		}
 		return firstError(err, err2)
 	})
-	view(t, again(t, s), func(tx *Tx) error {
+	view(t, again(t, s), func(tx ledger.Tx) error {
 		rs, err := tx.Records()
 		if len(rs) != 4 {
 			t.Errorf("%d records, want 4", len(rs))
@@ -176,11 +177,11 @@ func TestRecordsAndRegister(t *testing.T) {
 		}
 		return firstError(err, err2, err3, err4)
 	})
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error {
 		_, err := tx.DeleteRoot("capstor")
 		return firstError(err, tx.ReplaceArchiveRegister([]planner.Archived{archived(7, "a/seven", c.t)}))
 	})
-	view(t, again(t, s), func(tx *Tx) error {
+	view(t, again(t, s), func(tx ledger.Tx) error {
 		reg, err := tx.ArchiveRegister()
 		if len(reg) != 1 || reg[0].Archive != "a/seven" {
 			t.Errorf("register %+v", reg)
@@ -199,25 +200,25 @@ func TestBadKeysAreRefused(t *testing.T) {
 		{Item: "a", DataType: strings.Repeat("x", 40<<10)}, {Item: "a", System: "\xff"}} {
 		r := record(1)
 		r.Key = k
-		if err := s.Update(func(tx *Tx) error { return tx.PutRecord(r) }); !errors.Is(err, ErrUnfit) {
-			t.Errorf("key %q was stored", keyText(k))
+		if err := s.Update(func(tx ledger.Tx) error { return tx.PutRecord(r) }); !errors.Is(err, ledger.ErrUnfit) {
+			t.Errorf("key %q was stored", k.Text())
 		}
 	}
 }
 
 func TestHolds(t *testing.T) {
 	s, c := newStore(t)
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error {
 		return firstError(
 			tx.AddHold(planner.Hold{Glob: "/a/**", Reason: "one", Until: c.t.Add(time.Hour), By: "anna"}),
 			tx.AddHold(planner.Hold{Glob: "/b/**", Reason: "two", Until: c.t.Add(-time.Second), By: "ben"}),
 			tx.AddHold(planner.Hold{Glob: "/a/**", Reason: "three", By: "cleo"}))
 	})
-	if err := s.Update(func(tx *Tx) error { return tx.AddHold(planner.Hold{Glob: "/a"}) }); err == nil {
+	if err := s.Update(func(tx ledger.Tx) error { return tx.AddHold(planner.Hold{Glob: "/a"}) }); err == nil {
 		t.Error("a hold without a reason was taken")
 	}
 	reasons := func(at time.Time) (out []string) {
-		view(t, s, func(tx *Tx) error {
+		view(t, s, func(tx ledger.Tx) error {
 			hs, err := tx.Holds(at)
 			for _, h := range hs {
 				out = append(out, h.Reason)
@@ -238,7 +239,7 @@ func TestHolds(t *testing.T) {
 			t.Errorf("at %s: %s", tt.at, diff)
 		}
 	}
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error {
 		removed, err := tx.RemoveHolds("/a/**")
 		if len(removed) != 2 {
 			t.Errorf("removed %v, want two", removed)
@@ -252,22 +253,22 @@ func TestHolds(t *testing.T) {
 
 func TestIndex(t *testing.T) {
 	s, c := newStore(t)
-	view(t, s, func(tx *Tx) error {
+	view(t, s, func(tx ledger.Tx) error {
 		if at, written, chunks, err := tx.Index(); !at.IsZero() || written != 0 || chunks != nil || err != nil {
 			t.Errorf("empty: %v %v %v %v", at, written, chunks, err)
 		}
 		return nil
 	})
-	update(t, s, func(tx *Tx) error { return tx.SetIndex(c.t, 7, rawChunks(`1`, `2`, `3`)) })
-	update(t, s, func(tx *Tx) error { return tx.SetIndex(c.t.Add(time.Hour), 8, rawChunks(`{"x":[1]}`, `2`)) })
-	view(t, again(t, s), func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error { return tx.SetIndex(c.t, 7, rawChunks(`1`, `2`, `3`)) })
+	update(t, s, func(tx ledger.Tx) error { return tx.SetIndex(c.t.Add(time.Hour), 8, rawChunks(`{"x":[1]}`, `2`)) })
+	view(t, again(t, s), func(tx ledger.Tx) error {
 		at, written, chunks, err := tx.Index()
 		if !at.Equal(c.t.Add(time.Hour)) || written != 8 || len(chunks) != 2 || string(chunks[0]) != `{"x":[1]}` {
 			t.Errorf("%v %d %s", at, written, chunks)
 		}
 		return err
 	})
-	if err := s.Update(func(tx *Tx) error { return tx.SetIndex(c.t, 7, rawChunks(`{`)) }); err == nil {
+	if err := s.Update(func(tx ledger.Tx) error { return tx.SetIndex(c.t, 7, rawChunks(`{`)) }); err == nil {
 		t.Error("a chunk that is no JSON was stored")
 	}
 }
@@ -286,9 +287,9 @@ func TestPull(t *testing.T) {
 	if string(doc["format_version"]) != `"1.0"` {
 		t.Errorf("version %s", doc["format_version"])
 	}
-	var history []Entry
+	var history []ledger.Entry
 	var records []planner.Record
-	var journal map[string]Step
+	var journal map[string]ledger.Step
 	if err := firstError(json.Unmarshal(doc["history"], &history), json.Unmarshal(doc["records"], &records), json.Unmarshal(doc["journal"], &journal)); err != nil {
 		t.Fatal(err)
 	}
@@ -325,17 +326,17 @@ func TestRename(t *testing.T) {
 		k.System = "renamed"
 		now[key(n)] = k
 	}
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error {
 		return firstError(tx.PutRecord(record(1)), tx.PutRecord(record(3)), tx.PutArchived(archived(1, "a/one", c.t)), tx.PutArchived(archived(2, "a/two", c.t)), tx.PutArchived(archived(3, "a/three", c.t)))
 	})
-	update(t, s, func(tx *Tx) error {
+	update(t, s, func(tx ledger.Tx) error {
 		n, err := tx.Rename(now)
 		if n != 2 {
 			t.Errorf("%d resources, want 2", n)
 		}
 		return err
 	})
-	view(t, again(t, s), func(tx *Tx) error {
+	view(t, again(t, s), func(tx ledger.Tx) error {
 		got, err := tx.Recorded()
 		want, other := record(1), record(3)
 		want.Key, want.Seq, other.Seq = now[key(1)], 1, 2 // following a new name is no news of them

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
@@ -90,7 +91,7 @@ type Tx struct {
 	// queued are the numbers of the callbacks that wait, by identity, and waiting the callbacks by resource; nil until
 	// somebody asks.
 	queued  map[string]uint64
-	waiting map[planner.Key][]Delivery
+	waiting map[planner.Key][]ledger.Delivery
 	// viewed means that the caller may change nothing.
 	viewed bool
 }
@@ -200,7 +201,7 @@ func (tx *Tx) put(bucket string, key []byte, v any) error {
 		return err
 	}
 	if len(key) == 0 || len(key) > kv.MaxKey {
-		return fmt.Errorf("state %s: store %s: %w: its key has %d bytes, from 1 to %d are allowed", tx.file(), bucket, ErrUnfit, len(key),
+		return fmt.Errorf("state %s: store %s: %w: its key has %d bytes, from 1 to %d are allowed", tx.file(), bucket, ledger.ErrUnfit, len(key),
 			kv.MaxKey)
 	}
 	raw, err := seal(bucket, key, v)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // A value is one byte of version, the CRC-32C of its bucket, key and body (4 bytes, big endian), and the body: the binary
@@ -72,13 +73,10 @@ func unseal(bucket string, key, raw []byte) (body []byte, sum uint32, err error)
 	return body, sum, nil
 }
 
-// ErrUnfit reports what the state cannot hold, of one resource. Nothing of it was written; the rest of the batch may be.
-var ErrUnfit = errors.New("the state cannot hold it")
-
 // keyBytes is the stored form of a resource's key; it sorts as [planner.Key.Compare] does.
 func keyBytes(k planner.Key) ([]byte, error) {
 	if why := k.Unfit(); why != "" {
-		return nil, fmt.Errorf("resource %.40q: %w: %s", k.Item, ErrUnfit, why)
+		return nil, fmt.Errorf("resource %.40q: %w: %s", k.Item, ledger.ErrUnfit, why)
 	}
 	return []byte(k.Item + "\x00" + k.System + "\x00" + k.DataType), nil
 }
@@ -89,9 +87,6 @@ func keyOf(stored []byte) planner.Key {
 	system, dataType, _ := strings.Cut(rest, "\x00")
 	return planner.Key{Item: item, System: system, DataType: dataType}
 }
-
-// keyText shows a resource's key to people.
-func keyText(k planner.Key) string { return k.Item + "/" + k.System + "/" + k.DataType }
 
 // numberKey is the stored form of a number; it sorts as numbers do.
 func numberKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -101,7 +102,7 @@ func TestAimedOutbox(t *testing.T) {
 	db, err := state.Open(filepath.Join(s.dir, "state"), state.Options{Now: time.Now})
 	s.check(err)
 	changed := 0
-	s.check(db.Update(func(tx *state.Tx) error {
+	s.check(db.Update(func(tx ledger.Tx) error {
 		waiting, err := tx.Outbox()
 		for _, d := range waiting {
 			if err := tx.Drop(d.Seq, "root", "host", "put back"); err != nil {

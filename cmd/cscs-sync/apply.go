@@ -13,9 +13,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // applyOptions are the flags of apply.
@@ -147,7 +147,7 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 			return err
 		}
 		if o.json {
-			newReport(a, &approved{plan: p.plan, id: planfile.ID(p.plan.Core)}, true, o.quiet).end(nil, state.Done)
+			newReport(a, &approved{plan: p.plan, id: planfile.ID(p.plan.Core)}, true, o.quiet).end(nil, ledger.Done)
 		}
 		return planOutcome(p.plan, false)
 	}
@@ -243,7 +243,7 @@ func (p *approved) name() string {
 }
 
 // judge decides whether the plan may run: intact, approved, in date, unused, under this configuration, not held.
-func (s *session) judge(p *approved, started bool) ([]state.Approval, error) {
+func (s *session) judge(p *approved, started bool) ([]ledger.Approval, error) {
 	if err := p.configurationChanged(&s.cfg.Settings); err != nil {
 		return nil, err
 	}
@@ -275,7 +275,7 @@ func (s *session) verdict(p *approved, rules approval.Rules, started bool) (appr
 	in := approval.Input{Plan: p.id, Context: planfile.ContextDigest(p.plan), File: p.name(), Blocks: p.blocks, Rules: rules,
 		Now: s.now(), Started: started}
 	var v approval.Verdict
-	err := s.store.View(func(tx *state.Tx) (err error) {
+	err := s.store.View(func(tx ledger.Tx) (err error) {
 		var failed error
 		in.Used = func(j approval.Judged) (time.Time, bool) {
 			used, at, err := tx.ApprovalUsed(p.id, summary(j))
@@ -289,8 +289,8 @@ func (s *session) verdict(p *approved, rules approval.Rules, started bool) (appr
 }
 
 // summaries are what the state keeps of the approvals that count.
-func summaries(v approval.Verdict) []state.Approval {
-	var out []state.Approval
+func summaries(v approval.Verdict) []ledger.Approval {
+	var out []ledger.Approval
 	for _, j := range v.Approvals {
 		if j.Counted {
 			out = append(out, summary(j))
@@ -299,8 +299,8 @@ func summaries(v approval.Verdict) []state.Approval {
 	return out
 }
 
-func summary(j approval.Judged) state.Approval {
-	return state.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket, Comment: j.Comment, Digest: j.ID}
+func summary(j approval.Judged) ledger.Approval {
+	return ledger.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket, Comment: j.Comment, Digest: j.ID}
 }
 
 // checkHolds refuses a plan that touches what somebody holds.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // applyPending applies held plans that people have approved by now. A dry run only names them.
@@ -18,7 +18,7 @@ func (r *round) applyPending(ctx context.Context) error {
 	return r.eachPlan(r.s.pendingFolder(), func(path string) error {
 		name := filepath.Base(path)
 		err := r.applyHeld(ctx, path, ask)
-		var busy *state.LockedError
+		var busy *ledger.LockedError
 		switch {
 		case errors.As(err, &busy):
 			return err
@@ -114,7 +114,7 @@ func (r *round) approvedHeld(path string) (p *approved, by string, begun bool, e
 }
 
 // namesOf are the people who gave approvals.
-func namesOf(approvals []state.Approval) string {
+func namesOf(approvals []ledger.Approval) string {
 	var names []string
 	for _, a := range approvals {
 		names = append(names, a.Name)

@@ -13,9 +13,9 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 func (a *app) archiveCommand() *cobra.Command {
@@ -59,7 +59,7 @@ func (a *app) listArchive(expired, asJSON bool) error {
 		return err
 	}
 	register := []planner.Archived{}
-	if err := s.store.View(func(tx *state.Tx) error {
+	if err := s.store.View(func(tx ledger.Tx) error {
 		found, err := tx.ArchiveRegister()
 		register = append(register, found...)
 		return err
@@ -128,7 +128,7 @@ func (a *app) rescan(ctx context.Context) error {
 	for _, p := range problems {
 		a.tell("Warning: %v", p)
 	}
-	err = a.locked(ctx, func(tx *state.Tx) error {
+	err = a.locked(ctx, func(tx ledger.Tx) error {
 		before, err := tx.ArchiveRegister()
 		if err != nil {
 			return err
@@ -137,7 +137,7 @@ func (a *app) rescan(ctx context.Context) error {
 			return err
 		}
 		text := fmt.Sprintf("%d in the register before, %d now", len(before), len(found))
-		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventRescan, Text: text})
+		_, err = tx.AppendHistory(ledger.Entry{Who: a.user, Host: a.host, Event: eventRescan, Text: text})
 		return err
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -132,7 +133,7 @@ func (r *round) giveUp(p *approved, why error) error {
 	if r.o.dryRun {
 		return nil
 	}
-	if err := r.s.store.Update(func(tx *state.Tx) error { return tx.Abandon(p.id, r.s.user, why.Error()) }); err != nil {
+	if err := r.s.store.Update(func(tx ledger.Tx) error { return tx.Abandon(p.id, r.s.user, why.Error()) }); err != nil {
 		return err
 	}
 	return r.drop(p.path, why)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -67,7 +68,7 @@ func (s *benchSite) record(b testing.TB, store *state.Store) {
 	b.Helper()
 	const batch = 10_000
 	for from := 0; from < s.n; from += batch {
-		err := store.Update(func(tx *state.Tx) error {
+		err := store.Update(func(tx ledger.Tx) error {
 			for i := from; i < min(from+batch, s.n); i++ {
 				r := benchResource(i).record()
 				var st unix.Statx_t

@@ -13,6 +13,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/state"
@@ -64,8 +65,8 @@ func (a *app) listCallbacks(asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	waiting := []state.Delivery{}
-	if err := s.store.View(func(tx *state.Tx) error {
+	waiting := []ledger.Delivery{}
+	if err := s.store.View(func(tx ledger.Tx) error {
 		found, err := tx.Outbox()
 		waiting = append(waiting, found...)
 		return err
@@ -110,7 +111,7 @@ func (a *app) retryCallbacks(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return &usageError{"callbacks retry", err}
 	}
-	lock, err := state.AcquireLock(ctx, s.store.Dir(), state.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
+	lock, err := state.AcquireLock(ctx, s.store.Dir(), ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (a *app) retryCallbacks(ctx context.Context, args []string) (err error) {
 	}
 	engine := &apply.Engine{Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Holds: s.holds,
 		Reached: s.reached, Host: s.host, Who: s.user}
-	told, problem := engine.Redeliver(ctx, func() ([]state.Delivery, error) { return s.due(chosen) })
+	told, problem := engine.Redeliver(ctx, func() ([]ledger.Delivery, error) { return s.due(chosen) })
 	for _, d := range told.Dropped {
 		a.tell("Dropped %s of %s: %s. The history keeps it.", d.Callback, planfile.Quote(d.Address), planfile.Escape(d.Why))
 	}
@@ -146,7 +147,7 @@ func numbers(args []string) ([]uint64, error) {
 
 // unpark makes the chosen callbacks due at once.
 func (s *session) unpark(chosen []uint64) error {
-	return s.store.Update(func(tx *state.Tx) error {
+	return s.store.Update(func(tx ledger.Tx) error {
 		waiting, err := tx.Outbox()
 		if err != nil {
 			return err
@@ -159,7 +160,7 @@ func (s *session) unpark(chosen []uint64) error {
 			}
 		}
 		for _, n := range chosen {
-			if !slices.ContainsFunc(waiting, func(d state.Delivery) bool { return d.Seq == n }) {
+			if !slices.ContainsFunc(waiting, func(d ledger.Delivery) bool { return d.Seq == n }) {
 				return noCallback(n)
 			}
 		}
@@ -172,8 +173,8 @@ func noCallback(number uint64) error {
 }
 
 // due are the chosen callbacks that may be sent now.
-func (s *session) due(chosen []uint64) (due []state.Delivery, err error) {
-	err = s.store.View(func(tx *state.Tx) error {
+func (s *session) due(chosen []uint64) (due []ledger.Delivery, err error) {
+	err = s.store.View(func(tx ledger.Tx) error {
 		all, err := tx.Due(s.now())
 		for _, d := range all {
 			if len(chosen) == 0 || slices.Contains(chosen, d.Seq) {
@@ -193,12 +194,12 @@ func (a *app) dropCallback(ctx context.Context, number, reason string) error {
 	if strings.TrimSpace(reason) == "" {
 		return &usageError{"callbacks drop", errors.New("--reason is needed: Waldur will never be told, and somebody will ask why")}
 	}
-	var more []state.Delivery
-	err = a.locked(ctx, func(tx *state.Tx) (err error) {
+	var more []ledger.Delivery
+	err = a.locked(ctx, func(tx ledger.Tx) (err error) {
 		more, err = tx.DropWithDependents(chosen[0], a.user, a.host, reason)
 		return err
 	})
-	if errors.Is(err, state.ErrNotFound) {
+	if errors.Is(err, ledger.ErrNotFound) {
 		return noCallback(chosen[0])
 	}
 	if err != nil {

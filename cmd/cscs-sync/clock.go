@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/waldur/cscs-storage-sync/state"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // clockSlack is by how much a recorded time may lie ahead before the clock is taken to have been set back.
@@ -30,7 +30,7 @@ func (s *session) fromFuture() (n int, last time.Time, err error) {
 			}
 		}
 	}
-	err = s.store.View(func(tx *state.Tx) error {
+	err = s.store.View(func(tx ledger.Tx) error {
 		plans, err := tx.Plans()
 		for _, p := range plans {
 			see(p.Begun)

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/state"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 func (a *app) completionCommand() *cobra.Command {
@@ -123,7 +123,7 @@ func filesHere(word string) (found []string, directive cobra.ShellCompDirective)
 // recorded proposes the addresses of what the state records, for the first argument or for a flag. A state that cannot be
 // read proposes nothing: completion shows no errors.
 func (a *app) recorded(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	return a.addresses(cmd, args, word, func(tx *state.Tx) (found []string, err error) {
+	return a.addresses(cmd, args, word, func(tx ledger.Tx) (found []string, err error) {
 		recorded, err := tx.Recorded()
 		for r := range recorded.Records.All() {
 			found = append(found, r.Address)
@@ -134,7 +134,7 @@ func (a *app) recorded(cmd *cobra.Command, args []string, word string) ([]string
 
 // archived proposes the addresses of archived directories.
 func (a *app) archived(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	return a.addresses(cmd, args, word, func(tx *state.Tx) (found []string, err error) {
+	return a.addresses(cmd, args, word, func(tx ledger.Tx) (found []string, err error) {
 		register, err := tx.ArchiveRegister()
 		for _, x := range register {
 			found = append(found, x.Address)
@@ -144,14 +144,14 @@ func (a *app) archived(cmd *cobra.Command, args []string, word string) ([]string
 }
 
 // addresses proposes those that begin with a word; for arguments after the first none.
-func (a *app) addresses(cmd *cobra.Command, args []string, word string, read func(*state.Tx) ([]string, error)) ([]string,
+func (a *app) addresses(cmd *cobra.Command, args []string, word string, read func(ledger.Tx) ([]string, error)) ([]string,
 	cobra.ShellCompDirective) {
 	s, err := a.quietly(cmd)
 	if err != nil || len(args) > 0 && cmd.Flags().NArg() > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var found []string
-	if err := s.store.View(func(tx *state.Tx) (err error) {
+	if err := s.store.View(func(tx ledger.Tx) (err error) {
 		found, err = read(tx)
 		return err
 	}); err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // edit changes one place of a context; it reports false when there is no such change.
@@ -127,7 +127,7 @@ func filled(t reflect.Type) reflect.Value {
 }
 
 // decided is what is done with a plan and by whose approval: all that the engine and the ledger get.
-func decided(t *testing.T, s *session, plan *planner.Plan, blocks [][]byte) (apply.Job, []state.Approval, error) {
+func decided(t *testing.T, s *session, plan *planner.Plan, blocks [][]byte) (apply.Job, []ledger.Approval, error) {
 	t.Helper()
 	p := &approved{plan: plan, id: planfile.ID(plan.Core), path: "p.plan", blocks: blocks}
 	begun, steps, err := s.ledger(p)

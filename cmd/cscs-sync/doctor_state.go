@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // approvals looks at who may approve.
@@ -149,9 +149,9 @@ func (d *doctor) unusable() {
 
 // leftOver looks for what was begun and waits: plans that were interrupted, and callbacks that need a person.
 func (d *doctor) leftOver() {
-	var plans []state.Plan
-	var calls []state.Delivery
-	err := d.store.View(func(tx *state.Tx) (err error) {
+	var plans []ledger.Plan
+	var calls []ledger.Delivery
+	err := d.store.View(func(tx ledger.Tx) (err error) {
 		if plans, err = tx.Plans(); err == nil {
 			calls, err = tx.Outbox()
 		}

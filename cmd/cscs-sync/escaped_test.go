@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -39,8 +40,8 @@ func TestJSONHidesNothing(t *testing.T) {
 	store, err := state.Open(filepath.Join(s.dir, "state"), state.Options{Now: time.Now})
 	s.check(err)
 	const evil = "a\u009b31m b\u202ec \u2066d\u2069 \U000e0041 \x7f"
-	s.check(store.Update(func(tx *state.Tx) error {
-		_, err := tx.AppendHistory(state.Entry{Who: evil, Event: "x", Text: evil})
+	s.check(store.Update(func(tx ledger.Tx) error {
+		_, err := tx.AppendHistory(ledger.Entry{Who: evil, Event: "x", Text: evil})
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/state"
@@ -54,7 +55,7 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err 
 		}
 		s.tell("Plan %s has nothing to do.", planfile.ShellWord(p.name()))
 		if o.json {
-			newReport(s.app, p, true, o.quiet).end(nil, state.Done)
+			newReport(s.app, p, true, o.quiet).end(nil, ledger.Done)
 		}
 		return nil
 	}
@@ -65,14 +66,14 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err 
 }
 
 // holder is this process, for the lock of a plan.
-func (s *session) holder(plan string) state.Holder {
-	return state.Holder{Who: s.user, Host: s.host, PID: os.Getpid(), Plan: plan, Since: s.now()}
+func (s *session) holder(plan string) ledger.Holder {
+	return ledger.Holder{Who: s.user, Host: s.host, PID: os.Getpid(), Plan: plan, Since: s.now()}
 }
 
 // ledger tells whether the plan has begun before, and gives its journal. A plan that has ended, or was superseded, is
 // refused.
-func (s *session) ledger(p *approved) (begun bool, steps []state.Step, err error) {
-	err = s.store.View(func(tx *state.Tx) error {
+func (s *session) ledger(p *approved) (begun bool, steps []ledger.Step, err error) {
+	err = s.store.View(func(tx ledger.Tx) error {
 		if begun, _, err = p.standing(tx); begun {
 			steps, err = tx.Steps(p.id)
 		}
@@ -95,7 +96,7 @@ func keysOf(p *planner.Plan) []planner.Key {
 
 // prepare asks the proxy and every order again, looks at everything that the plan touches, and refuses a plan that is no
 // longer true.
-func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, begun bool, steps []state.Step) (apply.Job, *planned, error) {
+func (o *applyOptions) prepare(ctx context.Context, s *session, p *approved, begun bool, steps []ledger.Step) (apply.Job, *planned, error) {
 	ask, audited := p.ask, p.ask != nil // the loop's audits record what is as wanted
 	if ask == nil {
 		source, err := s.source(nil)
@@ -137,7 +138,7 @@ func withoutOwn(waiting []planner.Undelivered, own map[planner.Key]bool) []plann
 }
 
 // earlierOrders are the orders that an interrupted apply of this plan worked on.
-func earlierOrders(p *approved, steps []state.Step) []planner.Question {
+func earlierOrders(p *approved, steps []ledger.Step) []planner.Question {
 	orders := map[planner.Key]string{}
 	for i := range p.plan.Core.Actions {
 		orders[p.plan.Core.Actions[i].Key] = p.plan.Core.Actions[i].Order
@@ -153,8 +154,8 @@ func earlierOrders(p *approved, steps []state.Step) []planner.Question {
 
 // begin notes in the ledger, synced, that the plan has begun: from here on apply resumes it. The job takes the time of that
 // from the ledger, where it stays the same however often the plan resumes.
-func (s *session) begin(p *approved, job *apply.Job, now *planned, approvals []state.Approval, begun bool) error {
-	return s.store.Update(func(tx *state.Tx) error {
+func (s *session) begin(p *approved, job *apply.Job, now *planned, approvals []ledger.Approval, begun bool) error {
+	return s.store.Update(func(tx ledger.Tx) error {
 		start := p.start()
 		start.Approvals, start.Who, start.Host = approvals, s.user, s.host
 		_, err := tx.Begin(start)
@@ -172,10 +173,10 @@ func (s *session) begin(p *approved, job *apply.Job, now *planned, approvals []s
 		if err := errors.Join(recordRoots(tx, *job, now), s.recordWanted(tx, now)); err != nil || begun {
 			return err
 		}
-		var steps []state.Step
+		var steps []ledger.Step
 		for _, w := range job.Work {
 			if w.Order != "" && w.Action.Order != "" {
-				steps = append(steps, state.Step{Key: w.Action.Key, Name: stepOrder, Note: w.Order})
+				steps = append(steps, ledger.Step{Key: w.Action.Key, Name: stepOrder, Note: w.Order})
 			}
 		}
 		return tx.AppendSteps(p.id, steps)
@@ -183,7 +184,7 @@ func (s *session) begin(p *approved, job *apply.Job, now *planned, approvals []s
 }
 
 // follow puts what is recorded under the keys that the proxy has now, where an offering's slug was renamed.
-func (s *session) follow(tx *state.Tx, p *planned) error {
+func (s *session) follow(tx ledger.Tx, p *planned) error {
 	renamed := p.graph.Renamed()
 	if len(renamed) == 0 {
 		return nil
@@ -192,7 +193,7 @@ func (s *session) follow(tx *state.Tx, p *planned) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	_, err = tx.AppendHistory(state.Entry{Who: s.user, Host: s.host, Event: eventRenamed, Text: renamedText(n, renamed)})
+	_, err = tx.AppendHistory(ledger.Entry{Who: s.user, Host: s.host, Event: eventRenamed, Text: renamedText(n, renamed)})
 	return err
 }
 
@@ -221,15 +222,15 @@ func (o *applyOptions) execute(ctx context.Context, s *session, p *approved, job
 	results, err := engine.Run(ctx, s.stop, job)
 	o.results, report.told = results, engine.Told()
 	if err != nil {
-		report.end(results, state.Interrupted)
+		report.end(results, ledger.Interrupted)
 		return err
 	}
 	result := resultOf(results)
-	if result == state.Partial && ctx.Err() != nil {
-		result = state.Interrupted // what failed, failed because it was told to stop: the plan is not used up by that
+	if result == ledger.Partial && ctx.Err() != nil {
+		result = ledger.Interrupted // what failed, failed because it was told to stop: the plan is not used up by that
 	}
-	if o.keepOpen && result == state.Partial && leftHalfMade(results) {
-		result = state.Interrupted
+	if o.keepOpen && result == ledger.Partial && leftHalfMade(results) {
+		result = ledger.Interrupted
 	}
 	return o.finish(s, p, report, result)
 }
@@ -250,14 +251,14 @@ func (o *applyOptions) engine(s *session, storage apply.Storage, report *report)
 }
 
 // finish notes in the ledger how the plan ended, and gives the account.
-func (o *applyOptions) finish(s *session, p *approved, report *report, result state.Result) error {
-	err := s.store.Update(func(tx *state.Tx) error {
+func (o *applyOptions) finish(s *session, p *approved, report *report, result ledger.Result) error {
+	err := s.store.Update(func(tx ledger.Tx) error {
 		err := tx.Finish(p.id, result, s.user, countStatuses(o.results))
 		_, o.head = tx.Head()
 		return err
 	})
 	if err != nil {
-		report.end(o.results, state.Interrupted)
+		report.end(o.results, ledger.Interrupted)
 		return fmt.Errorf("record how plan %s ended: %w", p.name(), err)
 	}
 	report.end(o.results, result)
@@ -265,9 +266,9 @@ func (o *applyOptions) finish(s *session, p *approved, report *report, result st
 		s.tell("The history's head is now %s.", o.head)
 	}
 	switch result {
-	case state.Interrupted:
+	case ledger.Interrupted:
 		return ended(exitInterrupted)
-	case state.Partial:
+	case ledger.Partial:
 		return ended(exitPartial)
 	}
 	return nil
@@ -275,15 +276,15 @@ func (o *applyOptions) finish(s *session, p *approved, report *report, result st
 
 // resultOf is how a run ended: interrupted if anything was not begun or not recorded, partial if anything failed, was skipped or could not
 // be reported.
-func resultOf(results []apply.Result) state.Result {
-	result := state.Done
+func resultOf(results []apply.Result) ledger.Result {
+	result := ledger.Done
 	for _, r := range results {
 		switch r.Status {
 		case apply.NotBegun, apply.Unrecorded:
-			return state.Interrupted
+			return ledger.Interrupted
 		case apply.Done:
 		default:
-			result = state.Partial
+			result = ledger.Partial
 		}
 	}
 	return result

@@ -5,8 +5,8 @@ import (
 	"errors"
 
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // Exit codes. They are a contract: people script against them.
@@ -58,9 +58,9 @@ func exitCode(err error) int {
 	var format *planfile.FormatError
 	var foreign *planfile.ForeignError
 	var block *approval.BlockError
-	var used *state.UsedError
-	var superseded *state.SupersededError
-	var usedApproval *state.ApprovalUsedError
+	var used *ledger.UsedError
+	var superseded *ledger.SupersededError
+	var usedApproval *ledger.ApprovalUsedError
 	switch {
 	case err == nil:
 		return exitDone

@@ -13,9 +13,9 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 func (a *app) explainCommand() *cobra.Command {
@@ -352,10 +352,10 @@ func (e *explanation) lately(k planner.Key) error {
 			e.line("outbox", "%s %s", u.Callback, u.Words(minute))
 		}
 	}
-	return e.store.View(func(tx *state.Tx) error {
-		var last *state.Entry
-		err := tx.History(0, func(h state.Entry) error {
-			if slices.ContainsFunc(h.Steps, func(s state.Step) bool { return s.Key == k }) {
+	return e.store.View(func(tx ledger.Tx) error {
+		var last *ledger.Entry
+		err := tx.History(0, func(h ledger.Entry) error {
+			if slices.ContainsFunc(h.Steps, func(s ledger.Step) bool { return s.Key == k }) {
 				last = &h
 			}
 			return nil
@@ -368,7 +368,7 @@ func (e *explanation) lately(k planner.Key) error {
 }
 
 // last says which plan worked on it last, and on whose approval.
-func (e *explanation) last(tx *state.Tx, entry *state.Entry) error {
+func (e *explanation) last(tx ledger.Tx, entry *ledger.Entry) error {
 	p, known, err := tx.Plan(entry.Plan)
 	if err != nil || !known {
 		return err

@@ -8,14 +8,14 @@ import (
 	"strconv"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // recall says what is known without a listing, and fails all the same with the listing's error.
 func (s *session) recall(what string, failed error) error {
 	e := s.explanation(&planned{})
-	err := s.store.View(func(tx *state.Tx) (err error) {
+	err := s.store.View(func(tx ledger.Tx) (err error) {
 		e.p.recorded, err = tx.Recorded()
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -89,7 +90,7 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 	}
 	h := planner.Hold{Glob: glob, Reason: reason, Until: end, By: a.user}
 	again := false
-	err = s.store.Update(func(tx *state.Tx) error {
+	err = s.store.Update(func(tx ledger.Tx) error {
 		holds, err := tx.Holds(a.now())
 		if err != nil {
 			return err
@@ -100,7 +101,7 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 		if err := tx.AddHold(h); err != nil {
 			return err
 		}
-		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventHold, Text: glob + ": " + reason})
+		_, err = tx.AppendHistory(ledger.Entry{Who: a.user, Host: a.host, Event: eventHold, Text: glob + ": " + reason})
 		return err
 	})
 	if err != nil {
@@ -129,7 +130,7 @@ func (s *session) checkHold(glob string) error {
 		return err
 	}
 	var recorded planner.Recorded
-	if err := s.store.View(func(tx *state.Tx) (err error) { recorded, err = tx.Recorded(); return err }); err != nil {
+	if err := s.store.View(func(tx ledger.Tx) (err error) { recorded, err = tx.Recorded(); return err }); err != nil {
 		return err
 	}
 	listed := func(it planner.Item) bool { return planner.MatchGlob(glob, it.MountPath) }
@@ -181,7 +182,7 @@ func (a *app) tellRunning(s *session) error {
 
 // holds are the holds in force.
 func (s *session) holds() (holds []planner.Hold, err error) {
-	err = s.store.View(func(tx *state.Tx) error {
+	err = s.store.View(func(tx ledger.Tx) error {
 		holds, err = tx.Holds(s.now())
 		return err
 	})
@@ -211,7 +212,7 @@ func (a *app) removeHold(glob string) error {
 		return err
 	}
 	lifted := 0
-	err = s.store.Update(func(tx *state.Tx) error {
+	err = s.store.Update(func(tx ledger.Tx) error {
 		gone, err := tx.RemoveHolds(glob)
 		if err != nil {
 			return err
@@ -219,7 +220,7 @@ func (a *app) removeHold(glob string) error {
 		if lifted = len(gone); lifted == 0 {
 			return fmt.Errorf("no hold has exactly the glob %s; see `cscs-sync hold list`", glob)
 		}
-		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventUnhold,
+		_, err = tx.AppendHistory(ledger.Entry{Who: a.user, Host: a.host, Event: eventUnhold,
 			Text: fmt.Sprintf("%s (%s)", glob, count(len(gone), "hold"))})
 		return err
 	})
@@ -236,7 +237,7 @@ func (a *app) listHolds(asJSON bool) error {
 		return err
 	}
 	holds := []planner.Hold{}
-	if err := s.store.View(func(tx *state.Tx) error {
+	if err := s.store.View(func(tx ledger.Tx) error {
 		found, err := tx.Holds(a.now())
 		holds = append(holds, found...)
 		return err

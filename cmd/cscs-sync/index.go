@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 const (
@@ -35,7 +35,7 @@ type index struct {
 // index reads the index. One that another version wrote in another form is none: the next audit makes one.
 func (s *session) index() (last index, err error) {
 	var chunks []json.RawMessage
-	err = s.store.View(func(tx *state.Tx) (err error) {
+	err = s.store.View(func(tx ledger.Tx) (err error) {
 		last.at, last.written, chunks, err = tx.Index()
 		return err
 	})
@@ -183,7 +183,7 @@ func (r *round) remember(p *planned, accepted string) error {
 		}
 		chunks = append(chunks, b)
 	}
-	return r.s.store.Update(func(tx *state.Tx) error {
+	return r.s.store.Update(func(tx ledger.Tx) error {
 		if err := r.s.follow(tx, p); err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func (r *round) remember(p *planned, accepted string) error {
 			return err
 		}
 		if accepted != "" {
-			if _, err := tx.AppendHistory(state.Entry{Who: r.s.user, Host: r.s.host, Event: eventShrunk, Text: accepted}); err != nil {
+			if _, err := tx.AppendHistory(ledger.Entry{Who: r.s.user, Host: r.s.host, Event: eventShrunk, Text: accepted}); err != nil {
 				return err
 			}
 		}

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/state"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // lane is one of the loop's two ways of looking.
@@ -26,7 +26,7 @@ func (r *round) plan(ctx context.Context) (*planned, error) {
 	}
 	if r.lane == laneAudit {
 		begun := r.s.now()
-		if err := r.s.store.View(func(tx *state.Tx) error { r.written = tx.Written(); return nil }); err != nil {
+		if err := r.s.store.View(func(tx ledger.Tx) error { r.written = tx.Written(); return nil }); err != nil {
 			return nil, err
 		}
 		p, err := r.s.plan(ctx, request{source: source, keepRecords: true})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -153,8 +154,8 @@ func unixOrZero(t time.Time) float64 {
 
 // backlog counts what Waldur was not told yet, also while the proxy is away.
 func (m *metrics) backlog(store *state.Store) {
-	var waiting []state.Delivery
-	err := store.View(func(tx *state.Tx) (err error) {
+	var waiting []ledger.Delivery
+	err := store.View(func(tx ledger.Tx) (err error) {
 		waiting, err = tx.Outbox()
 		return err
 	})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -17,14 +18,14 @@ func (r *round) redeliver(ctx context.Context) error {
 	if r.o.dryRun || r.s.cfg.Waldur == nil || waitsUntil(r.s.now(), r.refused.until, longestBackoff) {
 		return nil
 	}
-	due := func() ([]state.Delivery, error) {
+	due := func() ([]ledger.Delivery, error) {
 		r.s.stage("telling Waldur", applyingTime)
 		return r.s.due(nil)
 	}
 	if d, err := due(); err != nil || len(d) == 0 {
 		return err
 	}
-	lock, err := state.AcquireLock(ctx, r.s.store.Dir(), state.Holder{Who: r.s.user, Host: r.s.host, PID: os.Getpid(), Since: r.s.now()}, 0)
+	lock, err := state.AcquireLock(ctx, r.s.store.Dir(), ledger.Holder{Who: r.s.user, Host: r.s.host, PID: os.Getpid(), Since: r.s.now()}, 0)
 	if err != nil {
 		return err
 	}

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
-	"github.com/waldur/cscs-storage-sync/state"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // waiting is what `callbacks list` shows.
-func (s *service) waiting() (list []state.Delivery) {
+func (s *service) waiting() (list []ledger.Delivery) {
 	s.t.Helper()
 	s.check(json.Unmarshal([]byte(s.ok("callbacks", "list", "--json")), &list))
 	return list

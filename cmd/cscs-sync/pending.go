@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
@@ -179,8 +180,8 @@ func (r *round) letGo(path string, over *planner.Action) error {
 	why := "this round would not hold it: it is done, is wanted otherwise, or only waits for its time"
 	if over != nil {
 		why = fmt.Sprintf("the order is over: Waldur no longer has order %s of %s open", planner.ShortID(over.Order), over.Address)
-		err := r.s.store.Update(func(tx *state.Tx) error {
-			_, err := tx.AppendHistory(state.Entry{Who: r.s.user, Host: r.s.host, Event: eventOrderOver,
+		err := r.s.store.Update(func(tx ledger.Tx) error {
+			_, err := tx.AppendHistory(ledger.Entry{Who: r.s.user, Host: r.s.host, Event: eventOrderOver,
 				Text: fmt.Sprintf("held plan %s removed: %s", strings.TrimSuffix(filepath.Base(path), ".plan"), why)})
 			return err
 		})
@@ -264,7 +265,7 @@ func (r *round) eachPlan(dir string, do func(path string) error) error {
 			break
 		}
 		err := do(filepath.Join(dir, name))
-		var busy *state.LockedError
+		var busy *ledger.LockedError
 		if errors.As(err, &busy) {
 			return err
 		}

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // request is what to plan.
@@ -68,9 +68,9 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	tuneMemory()
 	s.stage("planning", planningTime)
 	var holds []planner.Hold
-	var ledger uint64
-	err := s.store.View(func(tx *state.Tx) (err error) {
-		ledger, _ = tx.Head()
+	var head uint64
+	err := s.store.View(func(tx ledger.Tx) (err error) {
+		head, _ = tx.Head()
 		load := tx.Recorded
 		if r.onlyListed && !anyOrder(p.items) {
 			load = tx.Waiting // nothing is planned for: what is recorded would not be looked at
@@ -103,7 +103,7 @@ func (s *session) plan(ctx context.Context, r request) (*planned, error) {
 	s.stage("planning", planningTime)
 	p.mounts, p.seen = seen.Mounts, seen
 	header := s.header(r.source)
-	header.Ledger = ledger
+	header.Ledger = head
 	p.plan = planner.Compare(p.graph, seen, header)
 	return p, context.Cause(ctx)
 }

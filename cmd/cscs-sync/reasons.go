@@ -6,11 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/providers/web"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // reason is how a round ended: exactly one for each, logged and counted.
@@ -69,9 +69,9 @@ func sourceReason(err error) reason {
 
 // reasonOf is the reason of a round that ends with an error.
 func (r *round) reasonOf(err error) (reason, error) {
-	var busy *state.LockedError
-	var used *state.UsedError
-	var superseded *state.SupersededError
+	var busy *ledger.LockedError
+	var used *ledger.UsedError
+	var superseded *ledger.SupersededError
 	if errors.As(err, &busy) || errors.As(err, &used) || errors.As(err, &superseded) {
 		return lockBusy, err // somebody applies, or has just done the same
 	}

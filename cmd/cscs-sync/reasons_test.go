@@ -17,6 +17,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 	"github.com/waldur/cscs-storage-sync/state"
@@ -155,7 +156,7 @@ var reasonTests = map[reason]struct {
 		}
 	}},
 	lockBusy: {"", func(c *turnedLoop) {
-		lock, err := state.AcquireLock(context.Background(), filepath.Join(c.dir, "state"), state.Holder{Who: "somebody"}, 0)
+		lock, err := state.AcquireLock(context.Background(), filepath.Join(c.dir, "state"), ledger.Holder{Who: "somebody"}, 0)
 		c.check(err)
 		c.create("second", 30501)
 		c.ends(laneOrders, lockBusy)
@@ -432,7 +433,7 @@ func TestOneBadStatus(t *testing.T) {
 func TestIndexOfAnotherForm(t *testing.T) {
 	c := newTurnedLoop(t, "")
 	c.ends(laneAudit, noChanges)
-	c.check(c.s.store.Update(func(tx *state.Tx) error {
+	c.check(c.s.store.Update(func(tx ledger.Tx) error {
 		return tx.SetIndex(c.s.now(), 0, []json.RawMessage{json.RawMessage(`{"items":7}`)})
 	}))
 	c.create("second", 30501)

@@ -13,8 +13,8 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // report shows an apply as it goes, and gives the account at its end: for people, or as JSON events.
@@ -165,7 +165,7 @@ type jsonResource struct {
 }
 
 // end gives the account.
-func (r *report) end(results []apply.Result, result state.Result) {
+func (r *report) end(results []apply.Result, result ledger.Result) {
 	r.statusLine.Load().end()
 	if r.json {
 		end := jsonEnd{planfile.FormatVersion, r.plan.id, string(result), allStatuses(results), []jsonResource{}, r.told}
@@ -181,7 +181,7 @@ func (r *report) end(results []apply.Result, result state.Result) {
 	}
 	counts := countStatuses(results)
 	head, paint := "Apply complete!", color.FgGreen
-	if result != state.Done {
+	if result != ledger.Done {
 		head, paint = "Apply incomplete!", color.FgRed
 	}
 	var parts []string
@@ -191,7 +191,7 @@ func (r *report) end(results []apply.Result, result state.Result) {
 		}
 	}
 	fmt.Fprintf(r.out, "\n%s %s.\n", r.paint(r.out, head, paint, color.Bold), strings.Join(parts, ", "))
-	if result != state.Done {
+	if result != ledger.Done {
 		r.tellTold()
 	}
 	r.next(results, counts, result)
@@ -221,11 +221,11 @@ func statusWords(s apply.Status) string {
 }
 
 // next names the command that goes on.
-func (r *report) next(results []apply.Result, counts map[string]int, result state.Result) {
+func (r *report) next(results []apply.Result, counts map[string]int, result ledger.Result) {
 	switch {
-	case result == state.Interrupted && r.plan.path != "":
+	case result == ledger.Interrupted && r.plan.path != "":
 		fmt.Fprintf(r.out, "To continue where it stopped: cscs-sync apply %s\n", planfile.ShellWord(r.plan.path))
-	case result == state.Interrupted:
+	case result == ledger.Interrupted:
 		fmt.Fprintf(r.out, "Plan %s has begun; end it with `cscs-sync state abandon %s`, then apply again.\n",
 			planfile.ShortID(r.plan.id), r.plan.id)
 	case counts[string(apply.Failed)]+counts[string(apply.Skipped)] > 0:

@@ -10,9 +10,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // round is one round of the loop.
@@ -45,7 +45,7 @@ func (r *round) do(ctx context.Context) (reason, error) {
 	}{{"callbacks that wait for Waldur", r.redeliver}, {"plans that were begun", r.resumeBegun},
 		{"held plans that are approved", r.applyPending}}
 	for _, step := range first {
-		var busy *state.LockedError
+		var busy *ledger.LockedError
 		err := step.run(ctx)
 		switch {
 		case err == nil:
@@ -168,11 +168,11 @@ func (r *round) judge(p *planned) ([]policy.Decision, error) {
 
 // trusted tells whether a person's plan has been applied on this state.
 func (s *session) trusted() (yes bool, err error) {
-	err = s.store.View(func(tx *state.Tx) error {
+	err = s.store.View(func(tx ledger.Tx) error {
 		plans, err := tx.Plans()
 		for _, p := range plans {
 			for _, a := range p.Approvals {
-				ran := p.Result == state.Done || p.Result == state.Partial && p.Counts[string(apply.Done)] > 0
+				ran := p.Result == ledger.Done || p.Result == ledger.Partial && p.Counts[string(apply.Done)] > 0
 				yes = yes || ran && a.Kind != string(approval.KindPolicy)
 			}
 		}

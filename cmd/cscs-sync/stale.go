@@ -8,8 +8,8 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // Why a plan is refused that was good once. Each says what differs, how it was, how it is, and the next command.
@@ -79,14 +79,14 @@ func differentParts(then, now []planner.ConfigurationPart) []string {
 }
 
 // ended refuses a plan that has run: it is single-use.
-func (p *approved) ended(known state.Plan) error {
+func (p *approved) ended(known ledger.Plan) error {
 	return refused(fmt.Errorf("plan %s was already applied: not begun when planned, ended %s by %s with the result "+
 		"%s now; a plan is applied once; next: %s",
 		p.name(), minute(known.Ended), planfile.Escape(known.EndedBy), known.Result, p.again()))
 }
 
 // superseded refuses a plan when another, made later, has begun for one of its resources.
-func (p *approved) superseded(by []state.Supersession) error {
+func (p *approved) superseded(by []ledger.Supersession) error {
 	if len(by) == 0 {
 		return nil
 	}
@@ -120,7 +120,7 @@ func (p *approved) moved(stale []planner.Stale) error {
 
 // standing checks what the state knows of a plan that is about to begin: whether it has ended, or was superseded. begun
 // tells that it has begun before and has not ended: then it goes on.
-func (p *approved) standing(tx *state.Tx) (begun bool, at time.Time, err error) {
+func (p *approved) standing(tx ledger.Tx) (begun bool, at time.Time, err error) {
 	known, ok, err := tx.Plan(p.id)
 	switch {
 	case err != nil:
@@ -138,8 +138,8 @@ func (p *approved) standing(tx *state.Tx) (begun bool, at time.Time, err error) 
 }
 
 // start is the plan as the ledger notes it when it begins.
-func (p *approved) start() state.PlanStart {
-	return state.PlanStart{ID: p.id, Context: p.contextDigest(), Made: p.plan.Context.Made, Ledger: p.plan.Context.Ledger,
+func (p *approved) start() ledger.PlanStart {
+	return ledger.PlanStart{ID: p.id, Context: p.contextDigest(), Made: p.plan.Context.Made, Ledger: p.plan.Context.Ledger,
 		Keys: keysOf(p.plan)}
 }
 
@@ -156,7 +156,7 @@ func (s *session) notOvertaken(p *approved, v approval.Verdict) error {
 			last = j.Time
 		}
 	}
-	return s.store.View(func(tx *state.Tx) error {
+	return s.store.View(func(tx ledger.Tx) error {
 		known, ok, err := tx.Plan(p.id)
 		if err != nil {
 			return err

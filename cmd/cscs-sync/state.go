@@ -12,6 +12,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -97,12 +98,12 @@ done stays done; apply no longer resumes it.`,
 }
 
 // locked opens the state for a change that an apply must not run into.
-func (a *app) locked(ctx context.Context, change func(*state.Tx) error) (err error) {
+func (a *app) locked(ctx context.Context, change func(ledger.Tx) error) (err error) {
 	s, err := a.open(config.Skip)
 	if err != nil {
 		return err
 	}
-	lock, err := state.AcquireLock(ctx, s.store.Dir(), state.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
+	lock, err := state.AcquireLock(ctx, s.store.Dir(), ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (a *app) records() ([]planner.Record, error) {
 		return nil, err
 	}
 	records := []planner.Record{}
-	err = s.store.View(func(tx *state.Tx) error {
+	err = s.store.View(func(tx ledger.Tx) error {
 		found, err := tx.Records()
 		records = append(records, found...)
 		return err
@@ -207,7 +208,7 @@ func (a *app) forget(ctx context.Context, address, root string) error {
 	if root == "" {
 		what, shown = address, planfile.Quote(address)
 	}
-	err := a.locked(ctx, func(tx *state.Tx) error {
+	err := a.locked(ctx, func(tx ledger.Tx) error {
 		n, err := forgotten(tx, address, root)
 		if err != nil {
 			return err
@@ -215,7 +216,7 @@ func (a *app) forget(ctx context.Context, address, root string) error {
 		if n == 0 {
 			return fmt.Errorf("nothing is recorded of %s; see `cscs-sync state list`", shown)
 		}
-		_, err = tx.AppendHistory(state.Entry{Who: a.user, Host: a.host, Event: eventRemove, Text: what})
+		_, err = tx.AppendHistory(ledger.Entry{Who: a.user, Host: a.host, Event: eventRemove, Text: what})
 		return err
 	})
 	if err != nil {
@@ -225,7 +226,7 @@ func (a *app) forget(ctx context.Context, address, root string) error {
 	return nil
 }
 
-func forgotten(tx *state.Tx, address, root string) (n int, err error) {
+func forgotten(tx ledger.Tx, address, root string) (n int, err error) {
 	if root != "" {
 		ok, err := tx.DeleteRoot(root)
 		if ok {
@@ -257,14 +258,14 @@ func (a *app) history(asJSON, verify bool, head string) error {
 	if err != nil {
 		return err
 	}
-	entries := []state.Entry{}
+	entries := []ledger.Entry{}
 	var now string
-	err = s.store.View(func(tx *state.Tx) error {
+	err = s.store.View(func(tx ledger.Tx) error {
 		_, now = tx.Head()
 		if verify {
 			return tx.VerifyHistory(head)
 		}
-		return tx.History(0, func(e state.Entry) error {
+		return tx.History(0, func(e ledger.Entry) error {
 			entries = append(entries, e)
 			return nil
 		})
@@ -288,7 +289,7 @@ func (a *app) history(asJSON, verify bool, head string) error {
 }
 
 // historyLine is one entry for people.
-func historyLine(e state.Entry) string {
+func historyLine(e ledger.Entry) string {
 	line := fmt.Sprintf("%s  %-8s %s@%s", minute(e.Time), e.Event, planfile.Escape(e.Who), planfile.Escape(e.Host))
 	if e.Plan != "" {
 		line += "  plan " + planfile.ShortID(e.Plan)
@@ -314,7 +315,7 @@ func (a *app) abandon(ctx context.Context, plan, reason string) error {
 	if file, err := a.readPlan(plan); err == nil {
 		id = planfile.ID(file.Plan.Core)
 	}
-	err := a.locked(ctx, func(tx *state.Tx) error {
+	err := a.locked(ctx, func(tx ledger.Tx) error {
 		full, err := begunPlan(tx, id)
 		if err != nil {
 			return err
@@ -330,7 +331,7 @@ func (a *app) abandon(ctx context.Context, plan, reason string) error {
 }
 
 // begunPlan finds the one plan in progress whose id is, or begins with, the given one.
-func begunPlan(tx *state.Tx, id string) (string, error) {
+func begunPlan(tx ledger.Tx, id string) (string, error) {
 	plans, err := tx.Plans()
 	if err != nil {
 		return "", err

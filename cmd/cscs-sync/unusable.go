@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // Plan files that this version can't use: another version wrote them, or they are damaged. What has begun, or has approvals,
@@ -45,7 +45,7 @@ func (r *round) sayKept(what, path string, why error, next string) {
 // over, because a person has given it up, say, it is of no use.
 func (r *round) keepBegunUnusable(path string, why error) error {
 	var over bool
-	err := r.s.store.View(func(tx *state.Tx) error {
+	err := r.s.store.View(func(tx ledger.Tx) error {
 		plans, err := tx.Plans()
 		if err != nil {
 			return err

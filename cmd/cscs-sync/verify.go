@@ -11,8 +11,8 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // verifyOptions are the flags of verify.
@@ -133,7 +133,7 @@ func (o *verifyOptions) onNode(s *session, p *approved, v *verification) (begun 
 	} else {
 		v.add("current", true, "systems, storage, approval and waldur.url are as when it was made; apply compares overrides and what the proxy lists")
 	}
-	err = s.store.View(func(tx *state.Tx) (err error) {
+	err = s.store.View(func(tx ledger.Tx) (err error) {
 		var at time.Time
 		begun, at, err = p.standing(tx)
 		switch {

@@ -8,20 +8,21 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // recordWanted records what was seen as wanted and is not recorded so, so that it is missed once it vanishes, and counts
 // with what it claims now once it is archived. Audits and applies share it: a plan of a part of the site records what it saw
 // of that part.
-func (s *session) recordWanted(tx *state.Tx, p *planned) error {
+func (s *session) recordWanted(tx ledger.Tx, p *planned) error {
 	for _, rec := range p.graph.AsWanted() {
 		if old, ok := p.recorded.Records.Of(rec.Key); ok && !outdated(old, rec) {
 			continue
 		}
 		rec.At = tx.Now()
 		err := tx.PutRecord(rec)
-		if errors.Is(err, state.ErrUnfit) {
+		if errors.Is(err, ledger.ErrUnfit) {
 			s.log.Warn("a resource is as wanted and cannot be recorded", "address", rec.Address, "error", err.Error())
 		} else if err != nil {
 			return err
@@ -53,7 +54,7 @@ func (s *session) recordNothingToDo(ctx context.Context, o *applyOptions, p *pla
 
 // recordSeen records what was seen as wanted, and where.
 func (s *session) recordSeen(p *planned) error {
-	return s.store.Update(func(tx *state.Tx) error {
+	return s.store.Update(func(tx ledger.Tx) error {
 		if err := s.follow(tx, p); err != nil {
 			return err
 		}
@@ -65,7 +66,7 @@ func (s *session) recordSeen(p *planned) error {
 }
 
 // recordRoots records what the directories of the touched systems are, the first time.
-func recordRoots(tx *state.Tx, job apply.Job, now *planned) error {
+func recordRoots(tx ledger.Tx, job apply.Job, now *planned) error {
 	known, err := tx.Roots()
 	if err != nil {
 		return err

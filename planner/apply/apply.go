@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // ErrExists is what [Storage.Make] wraps when something stands at the path already.
@@ -77,7 +77,7 @@ func (m Move) Archived() string { return m.Folder + "/" + m.Name }
 
 // Journal keeps what an apply must not forget. [state.Store] is one.
 type Journal interface {
-	Update(func(*state.Tx) error) error
+	Update(func(ledger.Tx) error) error
 }
 
 // Work is one action with what was found out about it just before.
@@ -268,10 +268,10 @@ type outcome struct {
 	forget   bool
 	archived *planner.Archived
 	restored string
-	calls    []state.Delivery
+	calls    []ledger.Delivery
 	// waiting are all callbacks of the resource in the outbox, in order; fresh tells that this run, of this plan, put its own
 	// there.
-	waiting []state.Delivery
+	waiting []ledger.Delivery
 	fresh   bool
 	plan    string
 	steps   []string

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // removal is the work of archiving capstor/NAME, which stands.
@@ -29,7 +29,7 @@ const trashed = "capstor/.trash/20261122T214003Z-01234567-bio"
 func TestArchiveInOrder(t *testing.T) {
 	w := newWorld(t)
 	x := w.removal("bio")
-	w.check(w.store.Update(func(tx *state.Tx) error {
+	w.check(w.store.Update(func(tx ledger.Tx) error {
 		return tx.PutRecord(planner.Record{Key: x.Action.Key, Address: x.Action.Address, Inode: x.Action.Inode, At: now})
 	}))
 	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
@@ -302,7 +302,7 @@ func TestRestore(t *testing.T) {
 	}
 	w := newWorld(t)
 	x := restoration(w)
-	w.check(w.store.Update(func(tx *state.Tx) error {
+	w.check(w.store.Update(func(tx ledger.Tx) error {
 		return tx.PutArchived(planner.Archived{Key: x.Action.Key, Archive: trashed, Inode: x.Action.Inode})
 	}))
 	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})

@@ -7,20 +7,20 @@ import (
 	"sync"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/state"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // commit writes what a batch did: journal, records, register and outbox, all or nothing, synced before any callback. What the
 // state cannot hold of one resource fails that resource alone.
 func (e *Engine) commit(job *Job, outcomes []*outcome) error {
 	e.reached("journal")
-	err := e.Journal.Update(func(tx *state.Tx) error {
+	err := e.Journal.Update(func(tx ledger.Tx) error {
 		for _, o := range outcomes {
 			if o == nil {
 				continue
 			}
 			err := e.commitOne(tx, job, o)
-			if errors.Is(err, state.ErrUnfit) {
+			if errors.Is(err, ledger.ErrUnfit) {
 				o.err = errors.Join(o.err, fmt.Errorf("record %s: %w", job.Work[o.index].Action.Address, err))
 			} else if err != nil {
 				return err
@@ -36,24 +36,24 @@ func (e *Engine) commit(job *Job, outcomes []*outcome) error {
 	return nil
 }
 
-func (e *Engine) commitOne(tx *state.Tx, job *Job, o *outcome) error {
+func (e *Engine) commitOne(tx ledger.Tx, job *Job, o *outcome) error {
 	w := &job.Work[o.index]
 	if err := e.commitRecord(tx, w, o); err != nil { // a move that was made is noted, whatever failed after it
 		return err
 	}
-	step := state.Step{Key: w.Action.Key, Name: stepNames[statusOf(o.err)], Inode: o.inode, Note: strings.Join(o.steps, " ")}
+	step := ledger.Step{Key: w.Action.Key, Name: stepNames[statusOf(o.err)], Inode: o.inode, Note: strings.Join(o.steps, " ")}
 	if o.err != nil {
 		step.Note = o.err.Error()
 	} else if err := e.putInOutbox(tx, job, w, o); err != nil {
 		return err
 	}
-	return tx.AppendSteps(job.ID, []state.Step{step})
+	return tx.AppendSteps(job.ID, []ledger.Step{step})
 }
 
 // stepNames are the journal's words for how a resource ended.
 var stepNames = map[Status]string{Done: "done", Failed: "failed", NotBegun: "failed", Skipped: "skipped"}
 
-func (e *Engine) commitRecord(tx *state.Tx, w *Work, o *outcome) error {
+func (e *Engine) commitRecord(tx ledger.Tx, w *Work, o *outcome) error {
 	switch {
 	case o.archived != nil:
 		if err := tx.PutArchived(*o.archived); err != nil {

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // Tries of a callback within one apply, and the longest wait between two of them. What is not delivered then stays in the
@@ -85,7 +85,7 @@ type Told struct {
 // only its own order waiting. What may have been sent before is first looked up by its order. due is asked again after each
 // pass, because what was delivered makes the next of its order due. The error is about each that still waits; [ErrPaused]
 // ends everything.
-func (e *Engine) Redeliver(ctx context.Context, due func() ([]state.Delivery, error)) (told Told, err error) {
+func (e *Engine) Redeliver(ctx context.Context, due func() ([]ledger.Delivery, error)) (told Told, err error) {
 	var problems []error
 	for progress := true; progress; {
 		waiting, err := due()
@@ -122,7 +122,7 @@ func refused(status int) bool {
 }
 
 // deliverOne brings one callback to Waldur, with a few tries, and notes what came of it. A parked one is only looked up.
-func (e *Engine) deliverOne(ctx context.Context, d *state.Delivery, t *telling) error {
+func (e *Engine) deliverOne(ctx context.Context, d *ledger.Delivery, t *telling) error {
 	if e.paused.Load() {
 		return fmt.Errorf("tell Waldur %s of %s: %w", d.Callback, d.Address, ErrPaused)
 	}
@@ -153,7 +153,7 @@ func (e *Engine) deliverOne(ctx context.Context, d *state.Delivery, t *telling) 
 }
 
 // lookUpParked takes a parked callback out of the outbox if its order shows that it was delivered or is over.
-func (e *Engine) lookUpParked(ctx context.Context, d *state.Delivery, t *telling) error {
+func (e *Engine) lookUpParked(ctx context.Context, d *ledger.Delivery, t *telling) error {
 	if f := e.ask(ctx, d, t); f.verdict == delivered || f.verdict == dropped || f.verdict == paused {
 		return e.note(d, f, 0)
 	}
@@ -162,7 +162,7 @@ func (e *Engine) lookUpParked(ctx context.Context, d *state.Delivery, t *telling
 }
 
 // note writes down what became of a callback: one sync after each answer.
-func (e *Engine) note(d *state.Delivery, f finding, wait time.Duration) error {
+func (e *Engine) note(d *ledger.Delivery, f finding, wait time.Duration) error {
 	if f.verdict == paused {
 		e.paused.Store(true)
 	}
@@ -172,7 +172,7 @@ func (e *Engine) note(d *state.Delivery, f finding, wait time.Duration) error {
 	if f.verdict == delivered {
 		e.told.add(d.Callback)
 	}
-	err := e.Journal.Update(func(tx *state.Tx) error {
+	err := e.Journal.Update(func(tx ledger.Tx) error {
 		switch f.verdict {
 		case delivered:
 			return tx.MarkDelivered(d.Seq)
@@ -209,7 +209,7 @@ func backoff(tries int) time.Duration {
 // attempt makes one try. Before a resend, before each callback with a value, and before set_state_erred, which Waldur takes
 // in any state, the order is asked whether it still applies: nothing takes effect twice, and nothing old replaces what is
 // newer. After a callback about the order, the order itself must show the effect.
-func (e *Engine) attempt(ctx context.Context, d *state.Delivery, t *telling, resend bool) (finding, time.Duration) {
+func (e *Engine) attempt(ctx context.Context, d *ledger.Delivery, t *telling, resend bool) (finding, time.Duration) {
 	if resend || !d.Callback.AboutOrder() || d.Callback == planner.SetStateErred {
 		if f := e.ask(ctx, d, t); f.verdict != due {
 			return f, 0
@@ -235,7 +235,7 @@ func (e *Engine) attempt(ctx context.Context, d *state.Delivery, t *telling, res
 }
 
 // afterAnswer looks at the order after Waldur has answered a callback about it: only the order says what the callback did.
-func (e *Engine) afterAnswer(ctx context.Context, d *state.Delivery, t *telling, status int, why string) finding {
+func (e *Engine) afterAnswer(ctx context.Context, d *ledger.Delivery, t *telling, status int, why string) finding {
 	f := e.ask(ctx, d, t)
 	ok := status >= 200 && status < 300
 	switch {

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // Each answer is kept and tried again, parked, or settled by asking for the order.
@@ -158,8 +158,8 @@ func TestOrderOfEachResource(t *testing.T) {
 func TestBehindAnEarlierPlan(t *testing.T) {
 	for _, parked := range []bool{false, true} {
 		w := newWorld(t)
-		w.check(w.store.Update(func(tx *state.Tx) error {
-			seq, err := tx.Enqueue(state.Delivery{Key: key("bio"), Address: "/capstor/bio", Callback: planner.UpdateOptions, URL: "https://w/api/resources/bio/update_options",
+		w.check(w.store.Update(func(tx ledger.Tx) error {
+			seq, err := tx.Enqueue(ledger.Delivery{Key: key("bio"), Address: "/capstor/bio", Callback: planner.UpdateOptions, URL: "https://w/api/resources/bio/update_options",
 				Body: []byte(`{"options":{"hard_quota_space":3}}`)})
 			if parked {
 				err = errors.Join(err, tx.Park(seq, "no"))
@@ -182,9 +182,9 @@ func TestBehindAnEarlierPlan(t *testing.T) {
 func TestALaterPlanSendsItself(t *testing.T) {
 	w := newWorld(t)
 	x := creation("bio")
-	w.check(w.store.Update(func(tx *state.Tx) error {
+	w.check(w.store.Update(func(tx ledger.Tx) error {
 		for _, c := range []planner.Callback{planner.Approve, planner.SetBackendID} {
-			if _, err := tx.Enqueue(state.Delivery{Key: x.Action.Key, Address: "/capstor/bio", Order: x.Action.Order, Callback: c, URL: x.URLs[c],
+			if _, err := tx.Enqueue(ledger.Delivery{Key: x.Action.Key, Address: "/capstor/bio", Order: x.Action.Order, Callback: c, URL: x.URLs[c],
 				OrderURL: x.Order, Plan: "sha256:earlier"}); err != nil {
 				return err
 			}
@@ -217,7 +217,7 @@ func TestAResumeQueuesNothingTwice(t *testing.T) {
 		x.Queued = true
 		w.orders[x.Order] = planner.OrderExecuting
 		w.queuedBefore(x)
-		w.check(w.store.Update(func(tx *state.Tx) error { return errors.Join(tx.MarkDelivered(1), tx.MarkDelivered(2)) }))
+		w.check(w.store.Update(func(tx ledger.Tx) error { return errors.Join(tx.MarkDelivered(1), tx.MarkDelivered(2)) }))
 		c.change(w, &x)
 		results := w.run(Job{Work: []Work{x}, Resumed: true})
 		var sent []string
@@ -234,9 +234,9 @@ func TestAResumeQueuesNothingTwice(t *testing.T) {
 
 // queuedBefore puts the callbacks of a resource into the outbox, as a killed run of the same plan has.
 func (w *world) queuedBefore(x Work) {
-	w.check(w.store.Update(func(tx *state.Tx) (err error) {
+	w.check(w.store.Update(func(tx ledger.Tx) (err error) {
 		for _, c := range x.Action.Callbacks {
-			_, more := tx.Enqueue(state.Delivery{Key: x.Action.Key, Address: x.Action.Address, Order: x.Action.Order, Callback: c, URL: x.URLs[c],
+			_, more := tx.Enqueue(ledger.Delivery{Key: x.Action.Key, Address: x.Action.Address, Order: x.Action.Order, Callback: c, URL: x.URLs[c],
 				OrderURL: x.Order, Body: []byte(`{"backend_id":"/capstor/bio"}`), Plan: "sha256:plan"})
 			err = errors.Join(err, more)
 		}
@@ -245,8 +245,8 @@ func (w *world) queuedBefore(x Work) {
 }
 
 // due are the callbacks that may be sent now.
-func (w *world) due() (due []state.Delivery, err error) {
-	err = w.store.View(func(tx *state.Tx) (err error) { due, err = tx.Due(now); return err })
+func (w *world) due() (due []ledger.Delivery, err error) {
+	err = w.store.View(func(tx ledger.Tx) (err error) { due, err = tx.Due(now); return err })
 	return due, err
 }
 
@@ -283,7 +283,7 @@ func TestRedeliver(t *testing.T) {
 	w := newWorld(t)
 	w.answers["approve"] = []providers.Answer{{Status: 500}}
 	w.run(Job{Work: []Work{creation("bio"), creation("chem"), creation("geo")}})
-	w.check(w.store.Update(func(tx *state.Tx) error { // as if their time had come
+	w.check(w.store.Update(func(tx ledger.Tx) error { // as if their time had come
 		waiting, err := tx.Outbox()
 		for _, d := range waiting {
 			err = errors.Join(err, tx.Retry(d.Seq))
@@ -298,7 +298,7 @@ func TestRedeliver(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	w.log = nil
-	w.check(w.store.Update(func(tx *state.Tx) error { return tx.Retry(1) }))
+	w.check(w.store.Update(func(tx ledger.Tx) error { return tx.Retry(1) }))
 	if told, err := w.engine().Redeliver(ctx, w.due); told.Delivered != 0 || !errors.Is(err, context.Canceled) || len(w.log) != 0 {
 		t.Errorf("after the end: %d, %v, %v", told.Delivered, err, w.log)
 	}

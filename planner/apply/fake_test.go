@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -101,8 +102,8 @@ func (w *world) run(job Job) []Result {
 func (w *world) begin(job *Job) {
 	w.t.Helper()
 	job.ID, job.Begun = "sha256:plan", now
-	w.check(w.store.Update(func(tx *state.Tx) error {
-		_, err := tx.Begin(state.PlanStart{ID: job.ID, Made: now, Who: "root"})
+	w.check(w.store.Update(func(tx ledger.Tx) error {
+		_, err := tx.Begin(ledger.PlanStart{ID: job.ID, Made: now, Who: "root"})
 		return err
 	}))
 }
@@ -126,7 +127,7 @@ func (w *world) wantLog(steps ...string) {
 func (w *world) outbox() string {
 	w.t.Helper()
 	var lines []string
-	w.check(w.store.View(func(tx *state.Tx) error {
+	w.check(w.store.View(func(tx ledger.Tx) error {
 		waiting, err := tx.Outbox()
 		for _, d := range waiting {
 			how := "due"
@@ -145,14 +146,14 @@ func (w *world) outbox() string {
 func (w *world) records() []planner.Record {
 	w.t.Helper()
 	var found []planner.Record
-	w.check(w.store.View(func(tx *state.Tx) (err error) { found, err = tx.Records(); return err }))
+	w.check(w.store.View(func(tx ledger.Tx) (err error) { found, err = tx.Records(); return err }))
 	return found
 }
 
 func (w *world) register() []planner.Archived {
 	w.t.Helper()
 	var found []planner.Archived
-	w.check(w.store.View(func(tx *state.Tx) (err error) { found, err = tx.ArchiveRegister(); return err }))
+	w.check(w.store.View(func(tx ledger.Tx) (err error) { found, err = tx.ArchiveRegister(); return err }))
 	return found
 }
 

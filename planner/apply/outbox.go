@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/state"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // stepQueued is the journal's note that the callbacks of a resource were put into the outbox.
@@ -14,12 +14,12 @@ const stepQueued = "queued"
 
 // putInOutbox puts the callbacks of a resource into the outbox and takes up all that waits there. What this plan has put there
 // before is never put there again. A callback that an earlier plan left for the same order gives way to this plan's.
-func (e *Engine) putInOutbox(tx *state.Tx, job *Job, w *Work, o *outcome) error {
+func (e *Engine) putInOutbox(tx ledger.Tx, job *Job, w *Work, o *outcome) error {
 	if len(o.calls) > 0 {
 		if err := e.supersede(tx, job, w, o.calls); err != nil {
 			return err
 		}
-		if err := tx.AppendSteps(job.ID, []state.Step{queuedStep(w, o.calls)}); err != nil {
+		if err := tx.AppendSteps(job.ID, []ledger.Step{queuedStep(w, o.calls)}); err != nil {
 			return err
 		}
 	}
@@ -32,7 +32,7 @@ func (e *Engine) putInOutbox(tx *state.Tx, job *Job, w *Work, o *outcome) error 
 }
 
 // takeUpOutbox loads what waits for a resource, the callbacks of earlier runs too.
-func (e *Engine) takeUpOutbox(tx *state.Tx, job *Job, w *Work, o *outcome) (err error) {
+func (e *Engine) takeUpOutbox(tx ledger.Tx, job *Job, w *Work, o *outcome) (err error) {
 	o.plan, o.fresh = job.ID, len(o.calls) > 0
 	if o.fresh || w.Queued {
 		o.waiting, err = tx.WaitingOf(w.Action.Key)
@@ -40,16 +40,16 @@ func (e *Engine) takeUpOutbox(tx *state.Tx, job *Job, w *Work, o *outcome) (err 
 	return err
 }
 
-func queuedStep(w *Work, calls []state.Delivery) state.Step {
+func queuedStep(w *Work, calls []ledger.Delivery) ledger.Step {
 	names := make([]string, len(calls))
 	for i := range calls {
 		names[i] = string(calls[i].Callback)
 	}
-	return state.Step{Key: w.Action.Key, Name: stepQueued, Note: strings.Join(names, " ")}
+	return ledger.Step{Key: w.Action.Key, Name: stepQueued, Note: strings.Join(names, " ")}
 }
 
 // supersede drops what earlier plans left in the outbox and this plan sends itself.
-func (e *Engine) supersede(tx *state.Tx, job *Job, w *Work, calls []state.Delivery) error {
+func (e *Engine) supersede(tx ledger.Tx, job *Job, w *Work, calls []ledger.Delivery) error {
 	waiting, err := tx.WaitingOf(w.Action.Key)
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (e *Engine) deliverSkipped(ctx context.Context, job *Job, w *Work) error {
 		return nil
 	}
 	o := &outcome{}
-	if err := e.Journal.Update(func(tx *state.Tx) error { return e.takeUpOutbox(tx, job, w, o) }); err != nil {
+	if err := e.Journal.Update(func(tx ledger.Tx) error { return e.takeUpOutbox(tx, job, w, o) }); err != nil {
 		return fmt.Errorf("read the outbox for %s: %w", w.Action.Address, err)
 	}
 	return e.deliver(ctx, w.Action, o)

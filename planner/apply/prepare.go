@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/state"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // Now is what is known of the world just before a plan runs.
@@ -19,7 +19,7 @@ type Now struct {
 	Orders map[string]planner.OrderAnswer
 	// Resumed tells that this plan has begun before; Steps is its journal so far.
 	Resumed bool
-	Steps   []state.Step
+	Steps   []ledger.Step
 }
 
 // Prepare pairs each action of an approved plan with what is known now, and lists in what the plan is stale. A begun plan
@@ -61,7 +61,7 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 }
 
 // queuedBy are the resources whose callbacks an earlier run of the plan has put into the outbox.
-func queuedBy(steps []state.Step) map[planner.Key]bool {
+func queuedBy(steps []ledger.Step) map[planner.Key]bool {
 	queued := map[planner.Key]bool{}
 	for _, st := range steps {
 		if st.Name == stepQueued {

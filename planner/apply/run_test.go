@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -62,7 +63,7 @@ type broken struct {
 	good int
 }
 
-func (b *broken) Update(f func(*state.Tx) error) error {
+func (b *broken) Update(f func(ledger.Tx) error) error {
 	if b.good--; b.good < 0 {
 		return errors.New("the disk is full")
 	}
@@ -147,7 +148,7 @@ func TestARecordThatCannotBeWritten(t *testing.T) {
 	bad.Record.Key = bad.Action.Key
 	results := w.run(Job{Work: []Work{creation("bio"), bad, creation("chem")}})
 	wantStatuses(t, results, map[string]Status{"bio": Done, "bad": Failed, "chem": Done})
-	if !errors.Is(results[1].Err, state.ErrUnfit) || !mentions(results[1].Err, "/capstor/bad", "storageDataType.key") {
+	if !errors.Is(results[1].Err, ledger.ErrUnfit) || !mentions(results[1].Err, "/capstor/bad", "storageDataType.key") {
 		t.Errorf("%v", results[1].Err)
 	}
 	if len(w.records()) != 2 || w.outbox() != "" {
@@ -194,8 +195,8 @@ func TestJournal(t *testing.T) {
 	w := newWorld(t)
 	w.fail["mode 2770 chem"] = errors.New("read-only file system")
 	w.run(Job{Work: []Work{creation("bio"), creation("chem")}})
-	var steps []state.Step
-	w.check(w.store.View(func(tx *state.Tx) (err error) { steps, err = tx.Steps("sha256:plan"); return err }))
+	var steps []ledger.Step
+	w.check(w.store.View(func(tx ledger.Tx) (err error) { steps, err = tx.Steps("sha256:plan"); return err }))
 	if len(steps) != 3 || steps[0].Name != stepQueued || steps[0].Note != "approve set_backend_id set_state_done" {
 		t.Fatalf("%+v", steps)
 	}

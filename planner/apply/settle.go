@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // verdict is what becomes of a callback after a look at its order, or after an answer.
@@ -85,7 +85,7 @@ func waits(s planner.OrderState) bool {
 }
 
 // subject is what a callback may be about.
-func subject(d *state.Delivery) planner.Subject {
+func subject(d *ledger.Delivery) planner.Subject {
 	return planner.Subject{Order: d.Order, Resource: d.Key.Item}
 }
 
@@ -104,7 +104,7 @@ func unasked(what string, err error) finding {
 
 // ask asks for the order of a callback, and judges by that whether it may be sent. What a resource is told goes through
 // [Engine.askAboutValue].
-func (e *Engine) ask(ctx context.Context, d *state.Delivery, t *telling) finding {
+func (e *Engine) ask(ctx context.Context, d *ledger.Delivery, t *telling) finding {
 	if d.OrderURL == "" {
 		return e.askResource(ctx, d, "it has no order")
 	}
@@ -129,7 +129,7 @@ func (e *Engine) ask(ctx context.Context, d *state.Delivery, t *telling) finding
 // judgeValue decides about a callback that gives a resource a value, such as its backend_id. While its order is open nobody
 // else can have given a later one. An order may end with its approve: what this run has just applied then still holds. What
 // an earlier run left in the outbox may be older than what the resource has now.
-func (e *Engine) judgeValue(ctx context.Context, d *state.Delivery, s planner.OrderState, fresh bool) finding {
+func (e *Engine) judgeValue(ctx context.Context, d *ledger.Delivery, s planner.OrderState, fresh bool) finding {
 	why := "its order is " + string(s)
 	switch {
 	case waits(s):
@@ -144,7 +144,7 @@ func (e *Engine) judgeValue(ctx context.Context, d *state.Delivery, s planner.Or
 
 // askResource compares the value of a callback with what the resource has. A value that is set is never replaced by one
 // that may be older.
-func (e *Engine) askResource(ctx context.Context, d *state.Delivery, why string) finding {
+func (e *Engine) askResource(ctx context.Context, d *ledger.Delivery, why string) finding {
 	has, err := e.Orders.Resource(ctx, resourceOf(d.URL))
 	if err != nil {
 		return unasked("resource", err)
@@ -168,7 +168,7 @@ func resourceOf(callback string) string {
 }
 
 // compareValue tells whether a resource has the value that a callback gives it, or none at all.
-func compareValue(d *state.Delivery, has providers.Resource) (same, unset bool, err error) {
+func compareValue(d *ledger.Delivery, has providers.Resource) (same, unset bool, err error) {
 	var body struct {
 		BackendID string                     `json:"backend_id"`
 		Options   map[string]json.RawMessage `json:"options"`

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/state"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // work does one action on the storage and says in o what is to be written down and told.
@@ -57,7 +57,7 @@ func (e *Engine) queue(job *Job, w *Work, o *outcome) error {
 		if !ok {
 			return fmt.Errorf("report %s: Waldur no longer offers %s; see what became of its order, and plan again", w.Action.Address, c)
 		}
-		o.calls = append(o.calls, state.Delivery{Key: w.Action.Key, Address: w.Action.Address, Order: w.Action.Order, Callback: c, URL: url,
+		o.calls = append(o.calls, ledger.Delivery{Key: w.Action.Key, Address: w.Action.Address, Order: w.Action.Order, Callback: c, URL: url,
 			Body: w.Bodies[c], Plan: job.ID, OrderURL: w.Order})
 	}
 	return nil

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/state"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // A create goes step by step, closed to all but root until the last; then the state knows, and only then Waldur.
@@ -77,8 +77,8 @@ func TestSetgidThatDoesNotStick(t *testing.T) {
 	}
 	w.noSetgid = false
 	tenant.Action.Inode = w.dirs["capstor/tenant"].Inode
-	w.check(w.store.Update(func(tx *state.Tx) error {
-		_, err := tx.Begin(state.PlanStart{ID: "sha256:next", Made: now, Who: "root"})
+	w.check(w.store.Update(func(tx ledger.Tx) error {
+		_, err := tx.Begin(ledger.PlanStart{ID: "sha256:next", Made: now, Who: "root"})
 		return err
 	}))
 	job := Job{ID: "sha256:next", Work: []Work{tenant}}
@@ -123,7 +123,7 @@ func TestAnUnfinishedDirectoryIsFinished(t *testing.T) {
 		d := w.put("capstor/bio", 0, 0, 0o700)
 		x := creation("bio")
 		x.Action.Inode = d.Inode
-		w.check(w.store.Update(func(tx *state.Tx) error {
+		w.check(w.store.Update(func(tx ledger.Tx) error {
 			return tx.PutRecord(planner.Record{Key: x.Action.Key, Address: x.Action.Address, Inode: d.Inode, At: now, Unfinished: true})
 		}))
 		c.spoil(w, d)

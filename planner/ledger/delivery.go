@@ -1,0 +1,45 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Delivery is a callback that waits in the outbox. It holds no token: that is added when it is sent.
+type Delivery struct {
+	// Seq is its number and its place in the order; never used again.
+	Seq      uint64           `json:"seq"`
+	Key      planner.Key      `json:"key"`
+	Address  string           `json:"address"`
+	Order    string           `json:"order,omitempty"`
+	Callback planner.Callback `json:"callback"`
+	URL      string           `json:"url"`
+	// OrderURL is the order's own URL: asked before anything is sent again.
+	OrderURL string `json:"order_url,omitempty"`
+	// Body is the JSON body; empty for none.
+	Body  []byte    `json:"body,omitempty"`
+	Plan  string    `json:"plan,omitempty"`
+	Since time.Time `json:"since"`
+	// Tries counts attempts that failed; Next is when another is due: zero, at once.
+	Tries int       `json:"tries"`
+	Next  time.Time `json:"next"`
+	// Problem is why the last attempt failed. Parked: only a person can go on.
+	Problem string `json:"problem,omitempty"`
+	Parked  bool   `json:"parked,omitempty"`
+}
+
+// Undelivered is the delivery as plans show it.
+func (d Delivery) Undelivered() planner.Undelivered {
+	return planner.Undelivered{Key: d.Key, Address: d.Address, Order: d.Order, Callback: d.Callback, Since: d.Since,
+		Problem: d.Problem, Parked: d.Parked}
+}
+
+// longestWait is for how long an answer of Waldur's may put a callback off, and a little more.
+const longestWait = 25 * time.Hour
+
+// Waits reports whether a callback is not due yet. One that is put off for longer than anything is, was put off by a clock
+// that was ahead: it is due.
+func (d Delivery) Waits(now time.Time) bool {
+	return now.Before(d.Next) && d.Next.Sub(now) <= longestWait
+}

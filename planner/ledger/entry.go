@@ -1,0 +1,52 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
+
+// The events of the history.
+const (
+	EventBegin   = "begin"
+	EventResume  = "resume"
+	EventJournal = "journal"
+	EventFinish  = "finish"
+	EventAbandon = "abandon"
+	EventDrop    = "drop"
+)
+
+// Entry is one entry of the history. Each holds the hash of the one before it, so that nothing before a known hash can
+// be changed, removed or reordered unseen.
+type Entry struct {
+	// Seq counts from 1 without gaps.
+	Seq  uint64    `json:"seq"`
+	Time time.Time `json:"time"`
+	Who  string    `json:"who"`
+	Host string    `json:"host,omitempty"`
+	// Event is one of the Event constants, or what the caller calls it.
+	Event     string     `json:"event"`
+	Plan      string     `json:"plan,omitempty"`
+	Approvals []Approval `json:"approvals,omitempty"`
+	// Counts are numbers of resources, by how it went: done, failed, skipped, …
+	Counts map[string]int `json:"counts,omitempty"`
+	Text   string         `json:"text,omitempty"`
+	// Steps are the last steps of each resource of a plan that ended.
+	Steps []Step `json:"steps,omitempty"`
+	// Prev is the hash of the entry before; empty for the first.
+	Prev string `json:"prev"`
+	// Hash is the SHA-256, in hex, of the entry as JSON without this member.
+	Hash string `json:"hash,omitempty"`
+}
+
+// Sum is the hash that the entry must have.
+func (e Entry) Sum() (string, error) {
+	e.Hash = ""
+	body, err := json.Marshal(e)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:]), nil
+}

@@ -1,0 +1,126 @@
+// Package ledger has the types of what must survive a crash: records, plans that have begun and their journals, callbacks
+// that wait, holds and history. [Store] is where they are kept; package state is one.
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Store keeps what must survive. A batch is all or nothing: after Update has returned nil, everything in it is on disk;
+// after an error, nothing of it is.
+type Store interface {
+	// View runs f in one unchanging view of the store.
+	View(f func(Tx) error) error
+	// Update runs f in a batch that may write; another writer waits.
+	Update(f func(Tx) error) error
+}
+
+// Locker gives the lock of everything that changes the storage: one process at a time holds it.
+type Locker interface {
+	// Lock waits for the lock for at most wait; a [*LockedError] names who holds it.
+	Lock(ctx context.Context, by Holder, wait time.Duration) (Lock, error)
+}
+
+// Lock is held until Release.
+type Lock interface {
+	// Check returns an error once the lock protects nothing any more. Ask before each group of changes.
+	Check() error
+	Release() error
+}
+
+// Tx is one batch. It is valid only inside the function that got it, and on its goroutine.
+type Tx interface {
+	// Now is the time at which the batch began, in UTC. Everything in a batch happens at this time.
+	Now() time.Time
+	Records
+	Archive
+	Outbox
+	Plans
+	History
+	Holds
+	Index
+}
+
+// Records are what was last seen as wanted, by resource, and the identities of the systems' directories.
+type Records interface {
+	PutRecord(r planner.Record) error
+	DeleteRecord(key planner.Key) (existed bool, err error)
+	// Rename puts what is recorded, here and in the archive register, under other keys; it returns how many it found.
+	Rename(now map[planner.Key]planner.Key) (int, error)
+	Record(key planner.Key) (r planner.Record, recorded bool, err error)
+	Records() ([]planner.Record, error)
+	// Written is the number of the last record, or entry of the archive register, that was written.
+	Written() uint64
+	PutRoot(system string, id planner.RootIdentity) error
+	DeleteRoot(system string) (existed bool, err error)
+	Roots() (map[string]planner.RootIdentity, error)
+	// Recorded is everything that planning depends on; Waiting the same without records and archive.
+	Recorded() (planner.Recorded, error)
+	Waiting() (planner.Recorded, error)
+}
+
+// Archive is the register of archived directories. A directory's place in the archive is its identity.
+type Archive interface {
+	PutArchived(a planner.Archived) error
+	DeleteArchived(archive string) (existed bool, err error)
+	ArchiveRegister() ([]planner.Archived, error)
+	ReplaceArchiveRegister(found []planner.Archived) error
+}
+
+// Outbox are the callbacks that wait. Those of one order of one resource are sent in their order.
+type Outbox interface {
+	// Enqueue returns the callback's number. A plan's callback of a resource that already waits is not there twice.
+	Enqueue(d Delivery) (uint64, error)
+	Outbox() ([]Delivery, error)
+	WaitingOf(key planner.Key) ([]Delivery, error)
+	// Due are those that may be sent at now: of each order only the first.
+	Due(now time.Time) ([]Delivery, error)
+	MarkDelivered(seq uint64) error
+	MarkFailed(seq uint64, problem string, next time.Time) error
+	Park(seq uint64, problem string) error
+	Retry(seq uint64) error
+	Drop(seq uint64, who, host, why string) error
+	DropWithDependents(seq uint64, who, host, why string) (more []Delivery, err error)
+}
+
+// Plans are the plans that have begun, and the journals of those that have not ended.
+type Plans interface {
+	Begin(p PlanStart) (resumed bool, err error)
+	ApprovalUsed(plan string, a Approval) (used bool, at time.Time, err error)
+	Superseded(p PlanStart) ([]Supersession, error)
+	// Touched are the resources for which a plan was the last to begin.
+	Touched(plan string) ([]planner.Key, error)
+	BegunSince(id string, since time.Time, keys []planner.Key) ([]Supersession, error)
+	Plan(id string) (p Plan, begun bool, err error)
+	Plans() ([]Plan, error)
+	Finish(id string, result Result, who string, counts map[string]int) error
+	Abandon(id, who, why string) error
+	AppendSteps(plan string, steps []Step) error
+	Steps(plan string) ([]Step, error)
+}
+
+// History is the chain of what was done. Nothing before a known head can be changed unseen.
+type History interface {
+	AppendHistory(e Entry) (head string, err error)
+	Head() (seq uint64, hash string)
+	History(seq uint64, f func(Entry) error) error
+	VerifyHistory(head string) error
+}
+
+// Holds are what people have put on hold.
+type Holds interface {
+	AddHold(h planner.Hold) error
+	RemoveHolds(glob string) ([]planner.Hold, error)
+	Holds(now time.Time) ([]planner.Hold, error)
+	AllHolds() ([]planner.Hold, error)
+}
+
+// Index is the last complete listing, in chunks; written is what [Records].Written was when it began.
+type Index interface {
+	SetIndex(at time.Time, written uint64, chunks []json.RawMessage) error
+	Index() (at time.Time, written uint64, chunks []json.RawMessage, err error)
+}
