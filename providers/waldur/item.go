@@ -34,7 +34,7 @@ const (
 type parser struct {
 	scanner
 	// got are the values of the text, the item and the quota being read.
-	got      [slots]value
+	got      [fields]value
 	quotas   *planner.ProxyQuotas
 	new      *planner.ProxyQuotas
 	problem  string
@@ -50,7 +50,7 @@ func newParser() *parser {
 }
 
 // bad notes what is wrong with a field of the item or order being read; the first one counts.
-func (p *parser) bad(at slot, format string, args ...any) {
+func (p *parser) bad(at field, format string, args ...any) {
 	p.badField(at.String(), format, args...)
 }
 
@@ -60,17 +60,17 @@ func (p *parser) badField(field, format string, args ...any) {
 	}
 }
 
-// collect reads the object at peek, keeping the values of the slots in it; it gives the number of members.
-func (p *parser) collect(in slot) int {
+// collect reads the object at peek, keeping the values of the fields in it; it gives the number of members.
+func (p *parser) collect(in field) int {
 	f := p.open()
 	for name, ok := p.member(&f); ok; name, ok = p.member(&f) {
-		p.store(slotOf(in, name))
+		p.store(fieldOf(in, name))
 	}
 	return f.count
 }
 
-// store reads the value of a slot.
-func (p *parser) store(to slot) {
+// store reads the value of a field.
+func (p *parser) store(to field) {
 	c := p.peek()
 	switch {
 	case to == unread:
@@ -91,14 +91,14 @@ func (p *parser) store(to slot) {
 	default:
 		p.got[to] = p.scalar()
 	}
-	if k := p.got[to].kind; to.composite() && k != kindObject && k != kindNull && k != kindMissing {
+	if k := p.got[to].kind; k != kindObject && k != kindNull && k != kindMissing && to.composite() {
 		p.bad(to, "want an object, got %v", k)
 	}
 }
 
 // item reads one entry of a listing; position counts from 1 and names an entry whose id cannot be read.
 func (p *parser) item(position int) planner.Item {
-	clear(p.got[firstItemSlot : lastItemSlot+1])
+	clear(p.got[firstItemField : lastItemField+1])
 	p.quotas, p.new, p.problem = nil, nil, ""
 	if p.peek() != '{' {
 		k := p.skip()
@@ -153,7 +153,7 @@ func (p *parser) wish(it *planner.Item) {
 	if v := p.got[itemPermissionType]; v.kind != kindMissing && string(p.str(itemPermissionType)) != "octal" {
 		p.bad(itemPermissionType, "want \"octal\", got %.40q", v.raw)
 	}
-	for _, q := range []slot{itemQuotas, itemNewQuotas} {
+	for _, q := range []field{itemQuotas, itemNewQuotas} {
 		if k := p.got[q].kind; k != kindArray && k != kindNull && k != kindMissing {
 			p.bad(q, "want an array or null, got %v", k)
 		}
@@ -202,7 +202,7 @@ func (p *parser) target(it *planner.Item) {
 }
 
 // gid reads a group id: a whole number, unchecked otherwise. Null and missing: the proxy knows none.
-func (p *parser) gid(at slot) (int64, bool) {
+func (p *parser) gid(at field) (int64, bool) {
 	switch v := p.got[at]; v.kind {
 	case kindNull, kindMissing:
 	case kindNumber:
@@ -232,13 +232,13 @@ func (p *parser) callbacks(it *planner.Item) {
 			if it.URLs == nil {
 				it.URLs = make(map[planner.Callback]string, 6)
 			}
-			it.URLs[callbackOf(s)] = string(u)
+			it.URLs[callbackOf[s]] = string(u)
 		}
 	}
 }
 
-// str is the string at a slot, valid until the next call; anything else is a problem.
-func (p *parser) str(at slot) []byte {
+// str is the string at a field, valid until the next call; anything else is a problem.
+func (p *parser) str(at field) []byte {
 	v := p.got[at]
 	switch {
 	case v.kind == kindMissing:
@@ -258,7 +258,7 @@ func (p *parser) str(at slot) []byte {
 	return p.buf
 }
 
-func (p *parser) uuid(at slot) string {
+func (p *parser) uuid(at field) string {
 	s := p.str(at)
 	id, ok := planner.UUID(s)
 	if !ok {
@@ -267,11 +267,11 @@ func (p *parser) uuid(at slot) string {
 	return id
 }
 
-// interned is the string at a slot, stored once however many items have it.
-func (p *parser) interned(at slot) string { return p.intern(p.within(at, maxWord)) }
+// interned is the string at a field, stored once however many items have it.
+func (p *parser) interned(at field) string { return p.intern(p.within(at, maxWord)) }
 
-// within is the string at a slot, nil if it is longer than most bytes.
-func (p *parser) within(at slot, most int) []byte {
+// within is the string at a field, nil if it is longer than most bytes.
+func (p *parser) within(at field, most int) []byte {
 	s := p.str(at)
 	if len(s) > most {
 		p.bad(at, "longer than %d bytes", most)

@@ -51,7 +51,7 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 
 // orderWord reads an order's type or state. A word that this version does not know is no error of the answer: the planner
 // blocks the order by name.
-func (p *parser) orderWord(at slot) string {
+func (p *parser) orderWord(at field) string {
 	word := string(p.str(at))
 	if word == "" || len(word) > maxOrderWord || web.Printable(word) != word {
 		p.bad(at, "unreadable value %.40q", word)
@@ -69,7 +69,7 @@ func (p *parser) orderResource() string {
 }
 
 // hasMembers tells whether an object is there and not empty: Waldur says {} where there is nothing.
-func (p *parser) hasMembers(at slot) bool {
+func (p *parser) hasMembers(at field) bool {
 	switch v := p.got[at]; v.kind {
 	case kindMissing, kindNull:
 		return false
@@ -99,7 +99,7 @@ func (p *parser) options() *planner.Options {
 }
 
 // option reads a number, or a string that holds one: Waldur stores what it was sent.
-func (p *parser) option(at slot) planner.Decimal {
+func (p *parser) option(at field) planner.Decimal {
 	v := p.got[at]
 	raw := v.raw
 	switch v.kind {

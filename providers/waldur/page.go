@@ -46,7 +46,7 @@ func (p *parser) page(items []planner.Item, text []byte) (Page, error) {
 	}
 	f := p.open()
 	for name, ok := p.member(&f); ok; name, ok = p.member(&f) {
-		to := slotOf(inPage, name)
+		to := fieldOf(inPage, name)
 		if to == pageResources && p.peek() == '[' {
 			p.got[to] = value{kind: kindArray}
 			page.Items = p.items(page.Items, maxPageItems)
@@ -152,7 +152,7 @@ func (p *parser) envelope(page *Page) error {
 }
 
 // count reads a whole number that is at least least.
-func (p *parser) count(at slot, least int) int {
+func (p *parser) count(at field, least int) int {
 	n, err := strconv.Atoi(string(p.got[at].raw))
 	if p.got[at].kind != kindNumber || err != nil || n < least || n > maxTotal {
 		p.bad(at, "want a whole number from %d to %d", least, maxTotal)

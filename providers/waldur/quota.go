@@ -7,7 +7,7 @@ import (
 )
 
 // quotaList reads the array of limits at peek. A limit that is not in it stays "not given": unknown, never zero.
-func (p *parser) quotaList(in slot) *planner.ProxyQuotas {
+func (p *parser) quotaList(in field) *planner.ProxyQuotas {
 	q := &planner.ProxyQuotas{}
 	f := p.open()
 	for p.element(&f, ']') {
@@ -15,7 +15,7 @@ func (p *parser) quotaList(in slot) *planner.ProxyQuotas {
 			p.badQuota(in, f.count, "want an object, got %v", p.skip())
 			continue
 		}
-		clear(p.got[firstQuotaSlot : lastQuotaSlot+1])
+		clear(p.got[firstQuotaField : lastQuotaField+1])
 		p.collect(inQuota)
 		if p.err == nil {
 			p.limit(q, in, f.count)
@@ -24,13 +24,13 @@ func (p *parser) quotaList(in slot) *planner.ProxyQuotas {
 	return q
 }
 
-func (p *parser) badQuota(in slot, n int, format string, args ...any) {
+func (p *parser) badQuota(in field, n int, format string, args ...any) {
 	p.badField(fmt.Sprintf("%v[%d]", in, n-1), format, args...)
 }
 
 // limit puts one entry into q. Space has to be in tera and inodes in ones: another unit would be another amount.
-func (p *parser) limit(q *planner.ProxyQuotas, in slot, n int) {
-	for s := firstQuotaSlot; s <= lastQuotaSlot; s++ {
+func (p *parser) limit(q *planner.ProxyQuotas, in field, n int) {
+	for s := firstQuotaField; s <= lastQuotaField; s++ {
 		want := kindString
 		if s == quotaNumber {
 			want = kindNumber
@@ -63,7 +63,7 @@ func (p *parser) limit(q *planner.ProxyQuotas, in slot, n int) {
 	p.setLimit(to, unit, in, n)
 }
 
-func (p *parser) setLimit(to *planner.Decimal, unit string, in slot, n int) {
+func (p *parser) setLimit(to *planner.Decimal, unit string, in field, n int) {
 	if got := p.got[quotaUnit].raw; string(got) != unit {
 		p.badQuota(in, n, "unit: want %s for %s, got %.40q", unit, p.got[quotaType].raw, got)
 		return

@@ -1,0 +1,27 @@
+package waldur
+
+import "testing"
+
+// TestFields: every field has its row in the table, is found there by its name and nowhere else, and messages name no two
+// fields of one object alike.
+func TestFields(t *testing.T) {
+	for f := inOrder + 1; f < fields; f++ {
+		m := table[f]
+		if m.name == "" || len(m.name) > longestName || fieldOf(m.in, []byte(m.name)) != f {
+			t.Errorf("field %d: %+v, found as %v", f, m, fieldOf(m.in, []byte(m.name)))
+		}
+		for in := unread; in < fields; in++ {
+			if got := fieldOf(in, []byte(m.name)); in != m.in && got == f || got != unread && table[got].in != in {
+				t.Errorf("%v is found in %v", f, in)
+			}
+		}
+		if callback := callbackOf[f] != ""; callback != (f >= itemApprove && f <= itemUpdateOptions) {
+			t.Errorf("%v: callback %q", f, callbackOf[f])
+		}
+	}
+	for _, name := range []string{"", "x", "quotaz", "approve_by_provider_url_of_somebody_else_that_is_long"} {
+		if got := fieldOf(inItem, []byte(name)); got != unread {
+			t.Errorf("%q is found as %v", name, got)
+		}
+	}
+}
