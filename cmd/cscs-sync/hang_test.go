@@ -185,8 +185,8 @@ func TestSystemdIsTold(t *testing.T) {
 func TestWatchdogBites(t *testing.T) {
 	s := newService(t, "")
 	systemd := s.listen()
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(s.dir, "notify"))
 	l := s.inProcess(time.Now)
-	l.notify = &notifier{socket: filepath.Join(s.dir, "notify")}
 	l.lookout.timeout = time.Second
 	go l.watchdog(t.Context(), 20*time.Millisecond)
 	l.pulse.beat("listing", time.Minute)

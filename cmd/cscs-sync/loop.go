@@ -60,7 +60,7 @@ type pause struct {
 }
 
 func newLoop(s *session, o runOptions) *loop {
-	l := &loop{s: s, o: o, memory: newMemory(), heldTries: map[string]pause{}, kept: map[string]string{}, notify: newNotifier(s.getenv),
+	l := &loop{s: s, o: o, memory: newMemory(), heldTries: map[string]pause{}, kept: map[string]string{}, notify: newNotifier(),
 		pulse: &pulse{now: s.now}, lookout: lookout{timeout: s.mountTimeout}}
 	l.metrics = newMetrics(s.now, l.pulse)
 	l.config.Store(s.cfg)

@@ -2,47 +2,29 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 )
 
-// notifier tells systemd how the service fares: the protocol of sd_notify(3), one datagram a message to the socket that
-// NOTIFY_SOCKET names. Without systemd it does nothing.
+// notifier tells systemd how the service fares. Without systemd it does nothing.
 type notifier struct {
-	socket string
 	// watchdog is how often systemd wants a sign of life, halved as sd_watchdog_enabled(3) advises; 0 if it wants none.
 	watchdog time.Duration
 }
 
-func newNotifier(getenv func(string) (string, bool)) *notifier {
-	n := &notifier{}
-	n.socket, _ = getenv("NOTIFY_SOCKET")
-	limit, _ := getenv("WATCHDOG_USEC")
-	pid, forSomebody := getenv("WATCHDOG_PID")
-	if usec, err := strconv.ParseInt(limit, 10, 64); err == nil && usec > 0 && (!forSomebody || pid == strconv.Itoa(os.Getpid())) {
-		n.watchdog = time.Duration(usec) * time.Microsecond / 2
-	}
-	return n
+// newNotifier reads what systemd has set. A limit that cannot be read is none.
+func newNotifier() *notifier {
+	limit, _ := daemon.SdWatchdogEnabled(false)
+	return &notifier{watchdog: limit / 2}
 }
 
 // send sends one message. Errors are not worth ending for: systemd notices by its own watchdog.
-func (n *notifier) send(message string) {
-	if n.socket == "" {
-		return
-	}
-	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: n.socket, Net: "unixgram"})
-	if err != nil {
-		return
-	}
-	defer conn.Close()
-	_, _ = conn.Write([]byte(message))
-}
+func (n *notifier) send(message string) { _, _ = daemon.SdNotify(false, message) }
 
 // reloading says that a reload begins, with the monotonic time that systemd wants to see; READY=1 ends it.
 func (n *notifier) reloading() {

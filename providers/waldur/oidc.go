@@ -1,15 +1,21 @@
 package waldur
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers/web"
@@ -35,51 +41,32 @@ const maxTokenAnswer = 64 << 10
 
 // ClientCredentials gets tokens from an OpenID Connect provider, and a new one before the last one ends.
 func ClientCredentials(o OIDC, rt http.RoundTripper, now func() time.Time) TokenFunc {
-	s := &oidcSource{o: o, http: web.WithoutRedirects(rt), now: now}
+	s := &oidcSource{
+		// The credentials go into the form, not into a header: there, providers differ in how they
+		// decode characters that are special.
+		config: clientcredentials.Config{TokenURL: o.TokenURL, ClientID: o.ClientID,
+			ClientSecret: string(o.ClientSecret), Scopes: strings.Fields(o.Scope),
+			AuthStyle: oauth2.AuthStyleInParams},
+		http:   web.WithoutRedirects(tokenTransport{rt}),
+		now:    now,
+		place:  web.Place(o.Hidden, o.TokenURL),
+		hidden: o.Hidden.With(string(o.ClientSecret)),
+	}
 	return s.token
 }
 
 // oidcSource keeps the last token.
 type oidcSource struct {
-	o    OIDC
-	http *http.Client
-	now  func() time.Time
+	config clientcredentials.Config
+	http   *http.Client
+	now    func() time.Time
+	place  string
+	// hidden is what no message may show, the client's secret first of all.
+	hidden planner.Hidden
 
 	mu    sync.Mutex
 	last  string
 	until time.Time
-}
-
-// tokenAnswer is the answer of a token URL (RFC 6749, 5.1 and 5.2).
-type tokenAnswer struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	// ExpiresIn is the token's life; 0: unknown, so it is used once.
-	ExpiresIn   lifetime `json:"expires_in"`
-	Error       string   `json:"error"`
-	Description string   `json:"error_description"`
-}
-
-// longestLife bounds how long a token is believed to live.
-const longestLife = 7 * 24 * time.Hour
-
-// lifetime is a number of seconds, as providers write it: 300, 300.0 or "300". What is no such number is a life that is not
-// known: the token is good all the same.
-type lifetime time.Duration
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (l *lifetime) UnmarshalJSON(text []byte) error {
-	*l = 0
-	number := json.Number(strings.Trim(string(text), `" `))
-	if _, err := json.Marshal(number); err != nil {
-		return nil // null, or nothing that JSON calls a number
-	}
-	seconds, err := number.Float64()
-	if err != nil || !(seconds > 0) {
-		return nil
-	}
-	*l = lifetime(min(seconds, longestLife.Seconds()) * float64(time.Second))
-	return nil
 }
 
 func (s *oidcSource) token(ctx context.Context) (string, error) {
@@ -91,63 +78,101 @@ func (s *oidcSource) token(ctx context.Context) (string, error) {
 	}
 	answer, err := s.ask(ctx)
 	if err != nil {
-		return "", s.hidden().Error(fmt.Errorf("get a token: %w", err))
+		return "", s.hidden.Error(fmt.Errorf("get a token: %w", err))
 	}
 	token, err := web.CheckToken(answer.AccessToken)
 	if err != nil {
-		return "", fmt.Errorf("get a token from %s: %w", web.Place(s.o.Hidden, s.o.TokenURL), err)
+		return "", fmt.Errorf("get a token from %s: %w", s.place, err)
 	}
-	life := time.Duration(answer.ExpiresIn)
-	s.last, s.until = token, asked.Add(life-min(renewBefore, life/2))
+	seconds, _ := answer.Extra("expires_in").(float64)
+	lives := time.Duration(seconds) * time.Second
+	s.last, s.until = token, asked.Add(lives-min(renewBefore, lives/2))
 	return token, nil
 }
 
-// ask makes one request. The credentials go into the form, not into a header: there, providers differ in how they decode
-// characters that are special.
-func (s *oidcSource) ask(ctx context.Context) (tokenAnswer, error) {
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {s.o.ClientID}, "client_secret": {string(s.o.ClientSecret)}}
-	if s.o.Scope != "" {
-		form.Set("scope", s.o.Scope)
+// ask makes one request. What the answer says is only repeated as far as the standard names it:
+// never its text, which the library's errors hold.
+func (s *oidcSource) ask(ctx context.Context) (*oauth2.Token, error) {
+	answer, err := s.config.Token(context.WithValue(ctx, oauth2.HTTPClient, s.http))
+	var refused *oauth2.RetrieveError
+	var unanswered *url.Error
+	switch {
+	case errors.As(err, &refused):
+		return nil, s.refusal(refused)
+	case errors.As(err, &unanswered) && unanswered.Op == "parse":
+		return nil, fmt.Errorf("proxy.oidc.token_url: not a URL to ask: %s", s.place)
+	case errors.As(err, &unanswered):
+		return nil, fmt.Errorf("%s: %w", s.place, web.NoAnswer(ctx, err))
+	case err != nil:
+		return nil, fmt.Errorf("%s: the answer is not the JSON of a token; is that the token URL?", s.place)
+	case !strings.EqualFold(answer.TokenType, "bearer"):
+		return nil, fmt.Errorf("%s: want a bearer token, got the type %.20q", s.place,
+			s.hidden.With(answer.AccessToken).Text(answer.TokenType))
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.o.TokenURL, strings.NewReader(form.Encode()))
-	if err != nil {
-		return tokenAnswer{}, fmt.Errorf("proxy.oidc.token_url: not a URL to ask: %s", web.Place(s.o.Hidden, s.o.TokenURL))
+	return answer, nil
+}
+
+// refusal is the error of an answer that gives no token.
+func (s *oidcSource) refusal(e *oauth2.RetrieveError) error {
+	r := reply{status: e.Response.StatusCode, header: e.Response.Header, hidden: s.hidden}
+	words := strings.Trim(e.ErrorCode+": "+e.ErrorDescription, ": ")
+	refused := &web.StatusError{Place: s.place, Status: r.status,
+		Detail: web.Printable(s.hidden.Text(words)), RetryAfter: r.retryAfter(s.now()),
+		Hint: "check token_url, client_id and client_secret in proxy.oidc"}
+	if to, ok := r.redirect(); ok {
+		refused.Detail = "it redirects to " + to + ", and redirects are not followed"
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return refused
+}
+
+// tokenTransport makes of a provider's answer what the library reads: JSON, whatever the header says
+// (it takes text/plain for a form), of bounded length, and with a life that is a number of seconds.
+type tokenTransport struct{ http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
 	req.Header.Set("Accept", "application/json")
-	resp, err := s.http.Do(req)
+	resp, err := t.RoundTripper.RoundTrip(req)
 	if err != nil {
-		return tokenAnswer{}, fmt.Errorf("%s: %w", web.Place(s.o.Hidden, s.o.TokenURL), web.NoAnswer(ctx, err))
+		return nil, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer))
 	if err != nil {
-		return tokenAnswer{}, fmt.Errorf("%s: the answer broke off: %w", web.Place(s.o.Hidden, s.o.TokenURL), web.NoAnswer(ctx, err))
+		return nil, fmt.Errorf("the answer broke off: %w", err)
 	}
-	return s.read(reply{status: resp.StatusCode, header: resp.Header, body: body, hidden: s.hidden()})
+	resp.Header.Set("Content-Type", "application/json")
+	resp.Body = io.NopCloser(bytes.NewReader(withLife(body)))
+	return resp, nil
 }
 
-// hidden is what no message may show, the client's secret first of all.
-func (s *oidcSource) hidden() planner.Hidden { return s.o.Hidden.With(string(s.o.ClientSecret)) }
+// longestLife bounds how long a token is believed to live.
+const longestLife = 7 * 24 * time.Hour
 
-// read takes the answer apart. What it says is only repeated as far as the standard names it: never its text.
-func (s *oidcSource) read(r reply) (tokenAnswer, error) {
-	var a tokenAnswer
-	err := json.Unmarshal(r.body, &a)
-	if r.status == http.StatusOK && err == nil {
-		if !strings.EqualFold(a.TokenType, "bearer") {
-			return a, fmt.Errorf("%s: want a bearer token, got the type %.20q", web.Place(s.o.Hidden, s.o.TokenURL), s.hidden().With(a.AccessToken).Text(a.TokenType))
-		}
-		return a, nil
+// withLife is an answer whose expires_in is a whole number, whatever the provider wrote.
+func withLife(answer []byte) []byte {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(answer, &members) != nil || members == nil {
+		return answer
 	}
-	if r.status == http.StatusOK {
-		return a, fmt.Errorf("%s: the answer is not the JSON of a token; is that the token URL?", web.Place(s.o.Hidden, s.o.TokenURL))
+	members["expires_in"] = strconv.AppendInt(nil, int64(life(members["expires_in"])/time.Second), 10)
+	if plain, err := json.Marshal(members); err == nil {
+		return plain
 	}
-	words := strings.Trim(a.Error+": "+a.Description, ": ")
-	e := &web.StatusError{Place: web.Place(s.o.Hidden, s.o.TokenURL), Status: r.status, Detail: web.Printable(s.hidden().Text(words)), RetryAfter: r.retryAfter(s.now()),
-		Hint: "check token_url, client_id and client_secret in proxy.oidc"}
-	if to, ok := r.redirect(); ok {
-		e.Detail = "it redirects to " + to + ", and redirects are not followed"
+	return answer
+}
+
+// life reads a number of seconds, as providers write it: 300, 300.0 or "300". What is no such number
+// is a life that is not known, 0: the token is good all the same, and used once.
+func life(text json.RawMessage) time.Duration {
+	number := json.Number(strings.Trim(string(text), `" `))
+	if _, err := json.Marshal(number); err != nil {
+		return 0 // null, or nothing that JSON calls a number
 	}
-	return tokenAnswer{}, e
+	seconds, err := number.Float64()
+	if err != nil || !(seconds > 0) {
+		return 0
+	}
+	return time.Duration(min(seconds, longestLife.Seconds()) * float64(time.Second))
 }

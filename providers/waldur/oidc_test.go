@@ -54,10 +54,14 @@ func TestOIDCLifetime(t *testing.T) {
 		`"300.0"`: 5 * time.Minute, `0.5`: time.Second / 2, `null`: 0, `""`: 0, `"soon"`: 0, `-1`: 0, `"-1"`: 0, `"NaN"`: 0, `"Inf"`: 0, `"0x10"`: 0,
 		`[]`: 0, `{}`: 0, `true`: 0, `1e300`: longestLife, `"1e999"`: 0, `99999999999999999999`: longestLife,
 	} {
-		var a tokenAnswer
-		err := json.Unmarshal([]byte(`{"access_token":"t","token_type":"Bearer","expires_in":`+text+`}`), &a)
-		if err != nil || time.Duration(a.ExpiresIn) != want || a.AccessToken != "t" {
-			t.Errorf("%s: %v, %v", text, time.Duration(a.ExpiresIn), err)
+		if got := life(json.RawMessage(text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+		token := oidc(t, newFakeClock(), func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"access_token":"t","token_type":"Bearer","expires_in":`+text+`}`)
+		})
+		if got, err := token(context.Background()); err != nil || got != "t" {
+			t.Errorf("%s: %q, %v", text, got, err)
 		}
 	}
 }
@@ -90,7 +94,7 @@ func TestOIDCRefused(t *testing.T) {
 		{"echo", 400, `{"error":"bad","error_description":"what is ` + testSecret + `"}`, "bad: what is (secret)", false},
 		{"HTML", 502, `<html>` + testSecret, "answered 502 (Bad Gateway); check", true},
 		{"text", 200, `hello ` + testSecret, "the answer is not the JSON of a token; is that the token URL?", false},
-		{"no token", 200, `{"token_type":"Bearer"}`, "the token is empty", false},
+		{"no token", 200, `{"token_type":"Bearer"}`, "the answer is not the JSON of a token", false},
 		{"odd token", 200, `{"token_type":"Bearer","access_token":"a\nb"}`, "the token holds a blank, a line break", false},
 		{"other type", 200, `{"token_type":"mac","access_token":"a"}`, `want a bearer token, got the type "mac"`, false},
 		{"too long", 200, `{"access_token":"` + strings.Repeat("a", maxTokenAnswer) + `"}`, "the answer is not the JSON of a token", false},
@@ -116,6 +120,18 @@ func TestOIDCRedirect(t *testing.T) {
 		http.Redirect(w, req, elsewhere.URL, http.StatusTemporaryRedirect)
 	})
 	if _, err := token(context.Background()); err == nil || !strings.Contains(err.Error(), "it redirects to 127.0.0.1:") {
+		t.Error(err)
+	}
+}
+
+// TestOIDCBrokenOff: an answer that ends too early is no answer, and another try may go well.
+func TestOIDCBrokenOff(t *testing.T) {
+	token := oidc(t, newFakeClock(), func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "500")
+		fmt.Fprint(w, `{"access_token":"`+testSecret)
+	})
+	_, err := token(context.Background())
+	if !transient(err) || !strings.Contains(err.Error(), "the answer broke off") || strings.Contains(err.Error(), testSecret) {
 		t.Error(err)
 	}
 }
