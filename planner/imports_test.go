@@ -25,8 +25,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/apply":    {"planner", "planner/ledger", "providers"},
 		"providers":        {"planner"},
 		"providers/hang":   {},
-		"providers/quota":  {"planner"},
-		"providers/lustre": {"planner", "providers", "providers/hang", "providers/quota"},
+		"providers/quota":  {"planner", "providers"},
 		"providers/waldur": {"planner", "providers", "providers/web"},
 		"providers/web":    {"planner", "providers"},
 		"providers/posix":  {"planner"},
@@ -37,9 +36,11 @@ func TestImportsPointOneWay(t *testing.T) {
 		"state/bolt":       {"state/folder", "state/kv"},
 
 		"providers/strictjson":      {},
+		"providers/quota/backends":  {"planner", "providers/quota", "providers/quota/lustre"},
+		"providers/quota/lustre":    {"planner", "providers", "providers/hang", "providers/quota"},
 		"providers/quota/linux":     {"planner", "providers/hang", "providers/quota"},
 		"providers/quota/vast":      {"planner", "providers", "providers/quota", "providers/strictjson", "providers/web"},
-		"providers/quota/quotatest": {"planner", "providers/quota"},
+		"providers/quota/quotatest": {"planner", "providers", "providers/quota"},
 	}
 	pure := []string{"planner", "planner/reason", "planner/override", "planner/planfile", "planner/policy"}
 	impure := []string{"os", "os/exec", "os/user", "net", "net/http", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog"}

@@ -13,8 +13,9 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/providers/lustre"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
+	"github.com/waldur/cscs-storage-sync/providers/quota/lustre"
 )
 
 // deadline is how long the mounts of these tests may give no answer; patience, in how much time all is to be done that does
@@ -83,7 +84,7 @@ func site(t *testing.T, lfs map[string]string) (root string, systems []planner.S
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { opened.Close() })
-	quotas, err := lustre.NewSystems(systems, lustre.Options{Root: root, Timeout: deadline, Now: time.Now})
+	quotas, err := quota.OpenSystems(systems, map[string]quota.Open{planner.QuotaLustre: lustre.Open}, quota.Options{Root: root, Timeout: deadline, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ type row struct {
 
 // rows is everything that is promised, and what explains it.
 func rows() []row {
-	const cmd, planfile, providers, lustre = "./cmd/cscs-sync", "./planner/planfile", "./providers", "./providers/lustre"
+	const cmd, planfile, providers, lustre = "./cmd/cscs-sync", "./planner/planfile", "./providers", "./providers/quota/lustre"
 	plan := func(what, size, unit, shown string, bound float64) row {
 		return row{what: what, pkg: cmd, bench: planBench + "/" + size, unit: unit, shown: shown, bound: bound}
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/providers/lustre"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
 // What the doctor looks at where there are Lustre quotas.
@@ -65,7 +65,7 @@ func (d *doctor) quotaClients(ctx context.Context) {
 }
 
 // quotasOf reads a quota of one system. The systems are asked side by side, because one that does not answer takes its time.
-func (d *doctor) quotasOf(ctx context.Context, quotas *lustre.Systems, sys planner.System, id uint32) {
+func (d *doctor) quotasOf(ctx context.Context, quotas *quota.Systems, sys planner.System, id uint32) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	check := "quotas " + sys.Name

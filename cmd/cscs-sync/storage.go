@@ -8,14 +8,14 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
-	"github.com/waldur/cscs-storage-sync/providers/lustre"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// storage is package posix and package lustre behind [apply.Storage].
+// storage is package posix and the quota clients behind [apply.Storage].
 type storage struct {
 	root    *posix.Root
-	quotas  *lustre.Systems
+	quotas  *quota.Systems
 	systems map[string]planner.System
 	// expected are the recorded identities of the systems' directories.
 	expected map[string]planner.RootIdentity
@@ -181,5 +181,5 @@ func (st *storage) SetQuota(ctx context.Context, system string, id planner.Quota
 		return err
 	}
 	defer release()
-	return st.quotas.Set(ctx, sys, identity, want, lustre.Keep(before, want))
+	return st.quotas.Set(ctx, sys, identity, want, quota.Keep(before, want))
 }

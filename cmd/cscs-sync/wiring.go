@@ -12,8 +12,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/providers/lustre"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
+	"github.com/waldur/cscs-storage-sync/providers/quota/backends"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
@@ -69,8 +70,8 @@ func (s *session) orders() providers.Orders {
 }
 
 // quotas are the quota clients of all systems.
-func (s *session) quotas() (*lustre.Systems, error) {
-	q, err := lustre.NewSystems(s.cfg.Settings.Systems, lustre.Options{Timeout: quotaTimeout, Now: s.now,
+func (s *session) quotas() (*quota.Systems, error) {
+	q, err := quota.OpenSystems(s.cfg.Settings.Systems, backends.All(), quota.Options{Timeout: quotaTimeout, Now: s.now,
 		Root: s.cfg.Storage.Root, Kernel: s.kernel})
 	if err != nil {
 		return nil, fmt.Errorf("quota clients: %w", err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
@@ -19,6 +20,8 @@ type Rig struct {
 	// Set sets limits, and waits until they are.
 	Set  func(ctx context.Context, subject int, want planner.Quota) error
 	List func(ctx context.Context) (map[int]planner.QuotaState, error)
+	// NoList is set where List says [providers.ErrNoList].
+	NoList bool
 	// Use uses space below a subject.
 	Use func(t *testing.T, subject int, n planner.Bytes)
 	// Break makes the backend fail until the returned function is called.
@@ -95,6 +98,12 @@ func (r Rig) listed(t *testing.T) {
 		want[s] = true
 	}
 	all, err := r.List(t.Context())
+	if r.NoList {
+		if !errors.Is(err, providers.ErrNoList) {
+			t.Errorf("listed %d, %v", len(all), err)
+		}
+		return
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func newServer() *server {
 	return &server{records: map[[2]uint32]*quotactl{}, grace: 604800, now: 1_000_000, marked: map[uint64][]*quotactl{}}
 }
 
-func (s *server) client() *IOCTL { return &IOCTL{s.ioctl, hang.New(0)} }
+func (s *server) client() *ioctlClient { return &ioctlClient{s.ioctl, hang.New(0)} }
 
 func (s *server) ioctl(dir string, q *quotactl) error {
 	s.mu.Lock()
@@ -176,7 +176,7 @@ func TestIOCTLKeepsClocks(t *testing.T) {
 	want := wanted()
 	want.SpaceHard = planner.LimitOf[planner.Bytes](20 << 30)
 	before := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, Keep(before, want)); err != nil {
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(before, want)); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.u64(atBTime); got != ends {
@@ -184,7 +184,7 @@ func TestIOCTLKeepsClocks(t *testing.T) {
 	}
 	want.SpaceSoft = planner.LimitOf[planner.Bytes](8 << 30)
 	before = c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, Keep(before, want)); err != nil {
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(before, want)); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.u64(atBTime); got != ends+5 {
@@ -229,10 +229,10 @@ func TestIOCTLErrors(t *testing.T) {
 
 // The real kernel, on a filesystem that is not Lustre.
 func TestIOCTLRealKernel(t *testing.T) {
-	if q := NewIOCTL(0).Get(t.Context(), t.TempDir(), planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "not on a Lustre filesystem") {
+	if q := newIOCTL(0).Get(t.Context(), t.TempDir(), planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "not on a Lustre filesystem") {
 		t.Errorf("got %+v", q)
 	}
-	if q := NewIOCTL(0).Get(t.Context(), "/nonexistent", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "does not exist") {
+	if q := newIOCTL(0).Get(t.Context(), "/nonexistent", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "does not exist") {
 		t.Errorf("got %+v", q)
 	}
 }
@@ -240,16 +240,16 @@ func TestIOCTLRealKernel(t *testing.T) {
 func TestIOCTLHangs(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	c := &IOCTL{func(string, *quotactl) error { <-release; return nil }, hang.New(10 * time.Millisecond)}
-	if q := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "no answer in time") || c.Stuck() != 1 {
-		t.Errorf("got %+v, %d stuck", q, c.Stuck())
+	c := &ioctlClient{func(string, *quotactl) error { <-release; return nil }, hang.New(10 * time.Millisecond)}
+	if q := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "no answer in time") || c.stuck() != 1 {
+		t.Errorf("got %+v, %d stuck", q, c.stuck())
 	}
 }
 
 func TestAuto(t *testing.T) {
 	lfs, called := fakeLFS(t, 0, "exit 0\n/mnt/l 4 51200 61440 - 1 1000 0 - \n")
 	s := newServer()
-	a := NewAuto(s.client(), lfs)
+	a := newAuto(s.client(), lfs)
 	if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "ioctl" {
 		t.Errorf("the ioctl answers, but %+v", q)
 	}
@@ -257,12 +257,12 @@ func TestAuto(t *testing.T) {
 		t.Error("lfs was run all the same")
 	}
 	s.fail = unix.EIO
-	if q := NewAuto(s.client(), lfs).Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "ioctl" || q.Limits.Known() {
+	if q := newAuto(s.client(), lfs).Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "ioctl" || q.Limits.Known() {
 		t.Errorf("a failing server is an answer, but %+v", q)
 	}
 	for _, errno := range []error{unix.ENOTTY, errENOTSUPP} {
 		s.fail, s.calls = errno, 0
-		a = NewAuto(s.client(), lfs)
+		a = newAuto(s.client(), lfs)
 		if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "lfs" || q.LimitsWhy != "" {
 			t.Errorf("%v: %+v", errno, q)
 		}
@@ -271,7 +271,7 @@ func TestAuto(t *testing.T) {
 		}
 	}
 	s.calls = 0
-	a = NewAuto(s.client(), lfs)
+	a = newAuto(s.client(), lfs)
 	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil || !exists(called) || s.calls != 1 {
 		t.Errorf("set first: %v", err)
 	}
@@ -282,26 +282,23 @@ func TestAuto(t *testing.T) {
 
 func exists(file string) bool { return unix.Access(file, unix.F_OK) == nil }
 
-func TestSystems(t *testing.T) {
+func TestOpen(t *testing.T) {
 	lfs, called := fakeLFS(t, 0, "exit 0\n")
-	conf := planner.System{Name: "capstor", Directory: "capstor", Quota: planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByGroup, Client: "lfs", LFS: lfs.path}}
-	vast := planner.System{Name: "vast", Quota: planner.QuotaSettings{Kind: planner.QuotaNone}}
-	s, err := NewSystems([]planner.System{conf, vast}, Options{Root: "/mnt/lustre", Now: testNow})
+	system := planner.System{Name: "capstor", Directory: "capstor",
+		Quota: planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByGroup, Client: "lfs", LFS: lfs.path}}
+	c, err := Open(system, quota.Options{Root: "/mnt/lustre", Now: testNow})
 	if err != nil {
 		t.Fatal(err)
 	}
 	id := planner.Identity{Filesystem: "x", By: planner.ByGroup, ID: 5}
-	if err := s.Set(t.Context(), conf, id, wanted(), planner.Grace{}); err != nil || !exists(called) {
+	if pending, err := c.Set(t.Context(), id, wanted(), planner.Grace{}); err != nil || pending != nil || !exists(called) {
 		t.Errorf("set: %v", err)
 	}
-	if err := s.Set(t.Context(), vast, id, wanted(), planner.Grace{}); err == nil {
-		t.Error("set a quota on a system without")
+	if _, err := c.Remove(t.Context(), id); !errors.Is(err, quota.ErrRefused) {
+		t.Errorf("remove: %v", err)
 	}
-	if q := s.Get(t.Context(), vast, id); q.LimitsWhy == "" {
-		t.Errorf("got %+v", q)
-	}
-	conf.Quota.Client = "rest"
-	if _, err := NewSystems([]planner.System{conf}, Options{}); err == nil {
+	system.Quota.Client = "rest"
+	if _, err := Open(system, quota.Options{}); err == nil {
 		t.Error("an unknown client")
 	}
 }

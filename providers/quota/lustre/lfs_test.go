@@ -51,7 +51,7 @@ func playLFS() int {
 }
 
 // fakeLFS is an lfs that answers by the script.
-func fakeLFS(t *testing.T, timeout time.Duration, script string) (*LFS, string) {
+func fakeLFS(t *testing.T, timeout time.Duration, script string) (*lfsClient, string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -62,7 +62,7 @@ func fakeLFS(t *testing.T, timeout time.Duration, script string) (*LFS, string) 
 	if err := errors.Join(written, os.Symlink(self, filepath.Join(dir, "lfs"))); err != nil {
 		t.Fatal(err)
 	}
-	l, err := NewLFS(filepath.Join(dir, "lfs"), timeout, testNow)
+	l, err := newLFS(filepath.Join(dir, "lfs"), timeout, testNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestLFSArguments(t *testing.T) {
 		"inode clock runs":  {planner.ByGroup, planner.Grace{Inodes: running}, `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
 		"both clocks do so": {planner.ByGroup, planner.Grace{Space: running, Inodes: running}, `["setquota" "-g" "30500" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
 	} {
-		args, err := SetArgs("/mnt/l x", c.by, 30500, wanted())
+		args, err := setArgs("/mnt/l x", c.by, 30500, wanted())
 		args = withoutSoft(args, c.keep)
 		if got := fmt.Sprintf("%q", args); err != nil || got != c.want {
 			t.Errorf("%s: got %s, %v\nwant %s", name, got, err, c.want)
@@ -174,14 +174,14 @@ func TestLFSFailures(t *testing.T) {
 			t.Errorf("%q: get: got %+v, want %q", c.script, s, c.want)
 		}
 	}
-	l, err := NewLFS("/nonexistent/lfs", 0, testNow)
+	l, err := newLFS("/nonexistent/lfs", 0, testNow)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy, "quota.lfs") {
 		t.Errorf("without lfs: %+v", s)
 	}
-	if _, err := NewLFS("lfs", 0, testNow); err == nil {
+	if _, err := newLFS("lfs", 0, testNow); err == nil {
 		t.Error("a relative path would be looked up by PATH")
 	}
 }
@@ -199,7 +199,7 @@ func TestLFSHangs(t *testing.T) {
 	if !strings.Contains(s.LimitsWhy, "no answer in time (2s)") || s.Limits.Known() || s.Space.Known {
 		t.Errorf("what a killed lfs printed was believed, or the reason is wrong: %+v", s)
 	}
-	if n := l.Stuck(); n != 0 {
+	if n := l.stuck(); n != 0 {
 		t.Errorf("%d stuck, but a process that can be killed is not", n)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -218,7 +218,7 @@ func TestCheckRefuses(t *testing.T) {
 	}{
 		"unknown":          {5, set(func(q *planner.Quota) { q.SpaceHard = planner.Limit[planner.Bytes]{} }), "space_hard: the limit is not known"},
 		"zero":             {5, set(func(q *planner.Quota) { q.InodesHard = planner.LimitOf[planner.Inodes](0) }), "inodes_hard: a limit of 0"},
-		"no whole KiB":     {5, set(func(q *planner.Quota) { q.SpaceSoft = planner.LimitOf[planner.Bytes](1025) }), "no whole KiB"},
+		"no whole KiB":     {5, set(func(q *planner.Quota) { q.SpaceSoft = planner.LimitOf[planner.Bytes](1025) }), "no whole multiple of 1024"},
 		"space too large":  {5, set(func(q *planner.Quota) { q.SpaceHard = planner.LimitOf[planner.Bytes](1<<60 + 1024) }), "space_hard"},
 		"inodes too many":  {5, set(func(q *planner.Quota) { q.InodesHard = planner.LimitOf[planner.Inodes](1<<48 + 1) }), "inodes_hard"},
 		"soft above hard":  {5, set(func(q *planner.Quota) { q.SpaceSoft = planner.LimitOf[planner.Bytes](11 << 30) }), "soft 11 GiB is above hard 10 GiB"},
@@ -226,19 +226,19 @@ func TestCheckRefuses(t *testing.T) {
 		"id 0":             {0, wanted(), "default quota"},
 		"id too large":     {1 << 31, wanted(), "above 2147483647"},
 	} {
-		err := Check(planner.ByGroup, c.id, c.limits)
+		_, err := check(planner.ByGroup, c.id, c.limits)
 		if !errors.Is(err, quota.ErrRefused) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if err := Check("user", 5, wanted()); !errors.Is(err, quota.ErrRefused) {
+	if _, err := check("user", 5, wanted()); !errors.Is(err, quota.ErrRefused) {
 		t.Errorf("by user: got %v", err)
 	}
 	biggest := planner.Quota{
 		SpaceSoft: planner.LimitOf[planner.Bytes](1 << 60), SpaceHard: planner.LimitOf[planner.Bytes](1 << 60),
 		InodesSoft: planner.LimitOf[planner.Inodes](1 << 48), InodesHard: planner.Unlimited[planner.Inodes](),
 	}
-	if err := Check(planner.ByProject, quota.MaxID, biggest); err != nil {
+	if _, err := check(planner.ByProject, quota.MaxID, biggest); err != nil {
 		t.Errorf("the greatest limits: %v", err)
 	}
 	l, called := fakeLFS(t, 0, "exit 0\n")
@@ -263,18 +263,18 @@ func TestNamesOfNumbers(t *testing.T) {
 			"--group", "30500=31000", "--group", "bystander=31000", "--group", "own=30501", "--group", "30502=30502",
 			"--projid", "30500=31000")
 		for _, by := range by {
-			l, err := NewLFS(s.path, 0, time.Now)
+			l, err := newLFS(s.path, 0, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := l.Get(t.Context(), mount, by, 30500); got.Limits.Known() || !strings.Contains(got.LimitsWhy, "is also the name of "+string(by)+" 31000") {
 				t.Errorf("%s, %s: read %+v", release, by, got)
 			}
-			fresh, err := NewLFS(s.path, 0, time.Now)
+			fresh, err := newLFS(s.path, 0, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for name, l := range map[string]*LFS{"after Get": l, "unread": fresh} {
+			for name, l := range map[string]*lfsClient{"after Get": l, "unread": fresh} {
 				err := l.Set(t.Context(), mount, by, 30500, wanted(), planner.Grace{})
 				if !errors.Is(err, quota.ErrRefused) || !strings.Contains(err.Error(), "client = \"ioctl\"") {
 					t.Errorf("%s, %s, %s: set: %v", release, by, name, err)

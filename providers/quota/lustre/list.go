@@ -33,9 +33,9 @@ const (
 	maxRecords = 1 << 20
 )
 
-// List implements [Client]. A record that the default quota covers is read differently by different releases, so it is left
+// List implements [client]. A record that the default quota covers is read differently by different releases, so it is left
 // to Get.
-func (i *IOCTL) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
+func (i *ioctlClient) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
 	q := request(iterQuota, by, 0)
 	q.put64(atFirst, uint64(first))
 	q.put64(atLast, uint64(last))
@@ -89,16 +89,16 @@ func listError(err error) error {
 	return fmt.Errorf("list quotas by ioctl: %w", &callError{err})
 }
 
-// ListArgs are the arguments of lfs that show all quotas between two ids, as numbers: since 2.17. In 2.16 there are names only,
+// listArgs are the arguments of lfs that show all quotas between two ids, as numbers: since 2.17. In 2.16 there are names only,
 // which may hold anything.
-func ListArgs(dir string, by planner.QuotaBy, first, last uint32) []string {
+func listArgs(dir string, by planner.QuotaBy, first, last uint32) []string {
 	return []string{"quota", "-q", "-a", "-n", flagOf(by), "-s", strconv.FormatUint(uint64(first), 10), "-e",
 		strconv.FormatUint(uint64(last), 10), dir}
 }
 
-// List implements [Client].
-func (l *LFS) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
-	r, err := l.run(ctx, ListArgs(dir, by, first, last))
+// List implements [client].
+func (l *lfsClient) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
+	r, err := l.run(ctx, listArgs(dir, by, first, last))
 	if err != nil {
 		return nil, err
 	}
@@ -136,20 +136,10 @@ func parseList(dir, stdout string, now time.Time) (map[uint32]planner.QuotaState
 	return all, nil
 }
 
-// List implements [Client]. Before the first Get nobody is chosen, and nothing can be listed.
-func (a *Auto) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
+// List implements [client]. Before the first Get nobody is chosen, and nothing can be listed.
+func (a *autoClient) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
 	if c := a.choice(dir); c != nil {
 		return c.List(ctx, dir, by, first, last)
 	}
 	return nil, errors.New("list quotas: no client was chosen yet")
-}
-
-// List reads those of the ids, which are sorted, that the filesystem has a whole record of.
-func (s *Systems) List(ctx context.Context, system planner.System, by planner.QuotaBy,
-	ids []uint32) (map[uint32]planner.QuotaState, error) {
-	c := s.clients[system.Name]
-	if c == nil || len(ids) == 0 {
-		return nil, fmt.Errorf("list quotas: system %s has none: %w", system.Name, providers.ErrNoList)
-	}
-	return c.List(ctx, s.dir(system), by, ids[0], ids[len(ids)-1])
 }

@@ -6,7 +6,7 @@
 // part of the file servers does not answer, Lustre still reports success: the ioctl leaves out a valid bit, lfs puts the
 // number in brackets. Both are unknown here. A limit of 0 is Lustre's way to say that there is none: it is read as
 // [planner.Unlimited], and only that is written as 0. Limits that cannot be meant are refused before anything is sent, see
-// [Check].
+// [quota.Check].
 //
 // Usage lags by some seconds behind what users do, and a server that is deactivated is left out without a word: usage is
 // for people and for the question whether a limit would fall below it.
@@ -24,7 +24,7 @@
 // been read back; that is the caller's task.
 //
 // While a group is over its soft limit, a grace clock runs. Setting limits starts the clock again unless the call brings
-// its end along. [Keep] tells which clocks should go on: those whose soft limit stays. The clock of a soft limit that
+// its end along. [quota.Keep] returns which clocks should go on: those whose soft limit stays. The clock of a soft limit that
 // changes starts anew, as Lustre means it.
 //
 // By ioctl the clock's end is sent with the four limits. lfs has no flag for it: with all four limits given, every release
@@ -38,7 +38,7 @@
 // # Mounts that hang
 //
 // When a metadata server is away, lfs and the ioctl hang, and may not even die when killed. Each call has a deadline, and
-// is left behind when it has not ended a second after it. What was left behind is counted, see [LFS.Stuck]; with
+// is left behind when it has not ended a second after it. What was left behind is counted, see by the client; with
 // [hang.MaxStuck] of them no further call is begun.
 //
 // # lfs

@@ -14,7 +14,7 @@ import (
 // BenchmarkIOCTLOwnCost reads quotas on the real kernel, from a directory that is not on Lustre: it is opened, asked and
 // closed, which is also done bare.
 func BenchmarkIOCTLOwnCost(b *testing.B) {
-	dir, c := b.TempDir(), NewIOCTL(0)
+	dir, c := b.TempDir(), newIOCTL(0)
 	var bare, whole time.Duration
 	for b.Loop() {
 		start := time.Now()
@@ -33,14 +33,14 @@ func BenchmarkLFSOwnCost(b *testing.B) {
 	if err != nil {
 		b.Skip(err)
 	}
-	l, err := NewLFS(path, 0, testNow)
+	l, err := newLFS(path, 0, testNow)
 	if err != nil {
 		b.Fatal(err)
 	}
 	var bare, whole time.Duration
 	for b.Loop() {
 		start := time.Now()
-		cmd := exec.Command(path, GetArgs("/mnt/l", planner.ByGroup, 30500)...)
+		cmd := exec.Command(path, getArgs("/mnt/l", planner.ByGroup, 30500)...)
 		cmd.Env = []string{"LC_ALL=C"}
 		cmd.Output()
 		between := time.Now()

@@ -43,7 +43,7 @@ func transcripts(t testing.TB) (all []transcript) {
 // allTranscripts are the real runs that the stand-in for lfs is tested with too.
 func allTranscripts(t testing.TB) (all []transcript) {
 	t.Helper()
-	f, err := os.Open("../../cmd/internal/lfssim/testdata/transcripts.jsonl")
+	f, err := os.Open("../../../cmd/internal/lfssim/testdata/transcripts.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 
 // rig is a client on a filesystem of its own, and what happens on its servers.
 type rig struct {
-	client Client
+	client client
 	dir    string
 	// via is how the client says it asked. exact tells that usage comes in bytes; saysDefault, that the default quota is told
 	// from a quota of one's own; lists, that the release can list.
@@ -41,22 +41,26 @@ type rig struct {
 // TestConformance holds both clients, and the choice between them, to one set of rules; and the stand-in for lfs, in both
 // releases that it plays, to the same rules as the pretended kernel.
 func TestConformance(t *testing.T) {
-	built := buildStandIn(t)
-	rigs := map[string]func(*testing.T) *rig{
-		"ioctl, 2.17":         func(t *testing.T) *rig { return ioctlRig(true, "") },
-		"ioctl, 2.12":         func(t *testing.T) *rig { return ioctlRig(false, "") },
-		"auto, with ioctl":    func(t *testing.T) *rig { return ioctlRig(true, "auto") },
-		"lfs 2.15.8":          func(t *testing.T) *rig { return lfsRig(t, built, "2.15.8", false) },
-		"lfs 2.17.57":         func(t *testing.T) *rig { return lfsRig(t, built, "2.17.57", false) },
-		"auto, without ioctl": func(t *testing.T) *rig { return lfsRig(t, built, "2.17.57", true) },
-	}
-	for name, make := range rigs {
+	for name, make := range everyRig(t) {
 		for rule, holds := range map[string]func(*testing.T, *rig){
 			"set and read back": setAndReadBack, "kinds are apart": kindsAreApart, "default": defaultQuota, "clocks": clocks, "usage": usageOf,
 			"a server away": serverAway, "errors": errorsHelp, "refusals": refusals, "lists": lists,
 		} {
 			t.Run(name+"/"+rule, func(t *testing.T) { holds(t, make(t)) })
 		}
+	}
+}
+
+// everyRig makes rigs of each client, and of the choice between them.
+func everyRig(t *testing.T) map[string]func(*testing.T) *rig {
+	built := buildStandIn(t)
+	return map[string]func(*testing.T) *rig{
+		"ioctl, 2.17":         func(t *testing.T) *rig { return ioctlRig(true, "") },
+		"ioctl, 2.12":         func(t *testing.T) *rig { return ioctlRig(false, "") },
+		"auto, with ioctl":    func(t *testing.T) *rig { return ioctlRig(true, "auto") },
+		"lfs 2.15.8":          func(t *testing.T) *rig { return lfsRig(t, built, "2.15.8", false) },
+		"lfs 2.17.57":         func(t *testing.T) *rig { return lfsRig(t, built, "2.17.57", false) },
+		"auto, without ioctl": func(t *testing.T) *rig { return lfsRig(t, built, "2.17.57", true) },
 	}
 }
 
@@ -133,13 +137,13 @@ func clocks(t *testing.T, r *rig) {
 	r.pass(time.Hour)
 	before := r.get(t, 30500)
 	q.SpaceHard, q.InodesSoft = planner.LimitOf[planner.Bytes](20<<30), planner.LimitOf[planner.Inodes](1200)
-	r.set(t, 30500, q, Keep(before, q))
+	r.set(t, 30500, q, quota.Keep(before, q))
 	after := r.get(t, 30500)
 	if after.Limits != q || !near(after.Ends().Space, first.Ends().Space) || !near(after.Ends().Inodes, first.Ends().Inodes.Add(time.Hour)) {
 		t.Errorf("space ends %v, was %v; inodes end %v, were %v: %+v", after.Ends().Space, first.Ends().Space, after.Ends().Inodes, first.Ends().Inodes, after)
 	}
 	r.use(planner.ByGroup, 30500, 1<<30, 1500)
-	r.set(t, 30500, q, Keep(after, q))
+	r.set(t, 30500, q, quota.Keep(after, q))
 	if got := r.get(t, 30500); !got.Ends().Space.IsZero() {
 		t.Errorf("below soft again: %+v", got)
 	}
@@ -261,7 +265,7 @@ func ioctlRig(canList bool, client string) *rig {
 	s.lists = canList
 	r := &rig{client: s.client(), dir: "/mnt/l", via: "ioctl", exact: true, saysDefault: true, lists: canList}
 	if client == "auto" {
-		r.client = NewAuto(s.client(), nil)
+		r.client = newAuto(s.client(), nil)
 	}
 	kind := func(by planner.QuotaBy) uint32 { return request(0, by, 0).u32(atType) }
 	r.use = func(by planner.QuotaBy, id uint32, space planner.Bytes, inodes planner.Inodes) {
@@ -294,13 +298,13 @@ func lfsRig(t *testing.T, built, release string, auto bool) *rig {
 	clock := time.Unix(1800000000, 0)
 	s.sim("init", "--state", s.path+".json", "--release", release, "--mount", mount+"=capstor", "--as-root")
 	s.sim("clock", "1800000000")
-	lfs, err := NewLFS(s.path, 0, func() time.Time { return clock })
+	lfs, err := newLFS(s.path, 0, func() time.Time { return clock })
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &rig{client: lfs, dir: mount, via: "lfs", saysDefault: release == "2.15.8", lists: release != "2.15.8"}
 	if auto {
-		r.client = NewAuto(NewIOCTL(0), lfs)
+		r.client = newAuto(newIOCTL(0), lfs)
 	}
 	r.use = func(by planner.QuotaBy, id uint32, space planner.Bytes, inodes planner.Inodes) {
 		s.sim("usage", flagOf(by), fmt.Sprint(id), "--space", fmt.Sprint(uint64(space)), "--inodes", fmt.Sprint(uint64(inodes)), mount)
@@ -330,7 +334,7 @@ func lfsRig(t *testing.T, built, release string, auto bool) *rig {
 
 func buildStandIn(t *testing.T) string {
 	built := filepath.Join(t.TempDir(), "lfs-sim")
-	if out, err := exec.Command("go", "build", "-o", built, "../../cmd/lfs-sim").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", built, "../../../cmd/lfs-sim").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return built

@@ -10,23 +10,23 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Auto uses the ioctl where the filesystem answers it, and lfs elsewhere. It decides once for each directory, at the first
+// autoClient uses the ioctl where the filesystem answers it, and lfs elsewhere. It decides once for each directory, at the first
 // call there; the answer's Via tells which it was.
-type Auto struct {
-	ioctl *IOCTL
-	lfs   *LFS
+type autoClient struct {
+	ioctl *ioctlClient
+	lfs   *lfsClient
 
 	mu      sync.Mutex
-	decided map[string]Client
+	decided map[string]client
 }
 
-// NewAuto chooses between the two.
-func NewAuto(ioctl *IOCTL, lfs *LFS) *Auto {
-	return &Auto{ioctl: ioctl, lfs: lfs, decided: map[string]Client{}}
+// newAuto chooses between the two.
+func newAuto(ioctl *ioctlClient, lfs *lfsClient) *autoClient {
+	return &autoClient{ioctl: ioctl, lfs: lfs, decided: map[string]client{}}
 }
 
-// Get implements [Client].
-func (a *Auto) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
+// Get implements [client].
+func (a *autoClient) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
 	if c := a.choice(dir); c != nil {
 		return c.Get(ctx, dir, by, id)
 	}
@@ -41,9 +41,9 @@ func (a *Auto) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint3
 	return s
 }
 
-// Set implements [Client].
-func (a *Auto) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
-	if err := Check(by, id, want); err != nil {
+// Set implements [client].
+func (a *autoClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+	if _, err := check(by, id, want); err != nil {
 		return err
 	}
 	if c := a.choice(dir); c != nil {
@@ -64,13 +64,13 @@ func (a *Auto) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint3
 // away, or a refusal, is an answer: lfs would get the same.
 func isNoIOCTL(err error) bool { return errors.Is(err, unix.ENOTTY) || errors.Is(err, errENOTSUPP) }
 
-func (a *Auto) choice(dir string) Client {
+func (a *autoClient) choice(dir string) client {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.decided[dir]
 }
 
-func (a *Auto) decide(dir string, c Client) {
+func (a *autoClient) decide(dir string, c client) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.decided[dir] = c

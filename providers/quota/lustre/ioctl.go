@@ -77,17 +77,17 @@ func unixTime(seconds uint64) time.Time {
 // ioctlFunc opens the directory and makes the call on it.
 type ioctlFunc func(dir string, q *quotactl) error
 
-// IOCTL asks and sets quotas by OBD_IOC_QUOTACTL, without starting a program.
-type IOCTL struct {
+// ioctlClient asks and sets quotas by OBD_IOC_QUOTACTL, without starting a program.
+type ioctlClient struct {
 	ioctl ioctlFunc
 	calls *hang.Calls
 }
 
-// NewIOCTL makes each call within timeout; 0 is 30 seconds.
-func NewIOCTL(timeout time.Duration) *IOCTL { return &IOCTL{kernel, hang.New(timeout)} }
+// newIOCTL makes each call within timeout; 0 is 30 seconds.
+func newIOCTL(timeout time.Duration) *ioctlClient { return &ioctlClient{kernel, hang.New(timeout)} }
 
-// Stuck counts the calls that were left behind and have not come back.
-func (i *IOCTL) Stuck() int { return i.calls.Stuck() }
+// stuck counts the calls that were left behind and have not come back.
+func (i *ioctlClient) stuck() int { return i.calls.Stuck() }
 
 // kernel makes the call on the real kernel.
 func kernel(dir string, q *quotactl) error {
@@ -129,20 +129,20 @@ func request(cmd uint32, by planner.QuotaBy, id uint32) *quotactl {
 }
 
 // call makes one call within its deadline.
-func (i *IOCTL) call(ctx context.Context, dir string, q *quotactl) error {
+func (i *ioctlClient) call(ctx context.Context, dir string, q *quotactl) error {
 	return i.calls.Do(ctx, "quota ioctl", func(context.Context) func() error {
 		err := i.ioctl(dir, q)
 		return func() error { return err }
 	})
 }
 
-// Get implements [Client].
-func (i *IOCTL) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
+// Get implements [client].
+func (i *ioctlClient) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
 	s, _ := i.get(ctx, dir, by, id)
 	return s
 }
 
-func (i *IOCTL) get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) (planner.QuotaState, error) {
+func (i *ioctlClient) get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) (planner.QuotaState, error) {
 	if err := quota.CheckID(by, id); err != nil {
 		return quota.Unknown(viaIOCTL, err.Error()), nil
 	}
@@ -183,17 +183,17 @@ func (q *quotactl) state() planner.QuotaState {
 	return s
 }
 
-// Set implements [Client].
-func (i *IOCTL) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+// Set implements [client].
+func (i *ioctlClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
 	l, err := check(by, id, want)
 	if err != nil {
 		return err
 	}
 	q := request(setQuota, by, id)
-	q.put64(atBHard, l.spaceHard)
-	q.put64(atBSoft, l.spaceSoft)
-	q.put64(atIHard, l.inodesHard)
-	q.put64(atISoft, l.inodesSoft)
+	q.put64(atBHard, l.SpaceHard)
+	q.put64(atBSoft, l.SpaceSoft)
+	q.put64(atIHard, l.InodesHard)
+	q.put64(atISoft, l.InodesSoft)
 	valid := uint32(validBLimits | validILimits)
 	if !keep.Space.IsZero() {
 		q.put64(atBTime, uint64(keep.Space.Unix())&timeMask)
@@ -212,7 +212,7 @@ func (i *IOCTL) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint
 
 // setKeeping sets the limits and keeps the clocks that keep names, as the servers have them now: who has read them by lfs
 // knows them only to the second of this node's clock.
-func (i *IOCTL) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+func (i *ioctlClient) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
 	now, err := i.get(ctx, dir, by, id)
 	if err != nil {
 		return fmt.Errorf("set quota of %s %d at %s: read its grace periods by ioctl: %w", by, id, dir, &callError{err})

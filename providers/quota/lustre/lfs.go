@@ -20,13 +20,13 @@ import (
 // maxOutput bounds what is kept of the output of lfs; a row has 200 bytes.
 const maxOutput = 1 << 20
 
-// LFS asks and sets quotas by the program lfs. Where a running clock is to be kept, which lfs cannot be told, it sets by
+// lfsClient asks and sets quotas by the program lfs. Where a running clock is to be kept, which lfs cannot be told, it sets by
 // the ioctl.
-type LFS struct {
+type lfsClient struct {
 	path  string
 	calls *hang.Calls
 	now   func() time.Time
-	ioctl *IOCTL
+	ioctl *ioctlClient
 
 	mu sync.Mutex
 	// meant are the identities that lfs was seen to take as numbers.
@@ -39,24 +39,24 @@ type identity struct {
 	id uint32
 }
 
-// NewLFS uses the lfs at an absolute path. Each call may take as long as timeout; 0 is 30 seconds.
-func NewLFS(path string, timeout time.Duration, now func() time.Time) (*LFS, error) {
+// newLFS uses the lfs at an absolute path. Each call may take as long as timeout; 0 is 30 seconds.
+func newLFS(path string, timeout time.Duration, now func() time.Time) (*lfsClient, error) {
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("lfs %q: want an absolute path, such as /usr/bin/lfs", path)
 	}
-	return &LFS{path: path, calls: hang.New(timeout), now: now, ioctl: NewIOCTL(timeout),
+	return &lfsClient{path: path, calls: hang.New(timeout), now: now, ioctl: newIOCTL(timeout),
 		meant: map[identity]bool{}}, nil
 }
 
-// Stuck counts the runs of lfs that were killed and have not died yet.
-func (l *LFS) Stuck() int { return l.calls.Stuck() }
+// stuck counts the runs of lfs that were killed and have not died yet.
+func (l *lfsClient) stuck() int { return l.calls.Stuck() }
 
-// Get implements [Client].
-func (l *LFS) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
+// Get implements [client].
+func (l *lfsClient) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
 	if err := quota.CheckID(by, id); err != nil {
 		return quota.Unknown(viaLFS, err.Error())
 	}
-	r, err := l.run(ctx, GetArgs(dir, by, id))
+	r, err := l.run(ctx, getArgs(dir, by, id))
 	if err != nil {
 		return quota.Unknown(viaLFS, err.Error())
 	}
@@ -71,23 +71,23 @@ func (l *LFS) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32
 }
 
 // checkMeant asks lfs about an identity that Get has not read yet: setquota does not say whose limits it sets.
-func (l *LFS) checkMeant(ctx context.Context, dir string, by planner.QuotaBy, id uint32) error {
+func (l *lfsClient) checkMeant(ctx context.Context, dir string, by planner.QuotaBy, id uint32) error {
 	l.mu.Lock()
 	known := l.meant[identity{by, id}]
 	l.mu.Unlock()
 	if known {
 		return nil
 	}
-	r, err := l.run(ctx, GetArgs(dir, by, id))
+	r, err := l.run(ctx, getArgs(dir, by, id))
 	if err != nil {
 		return err
 	}
 	return checkTitle(r.stdout, by, id)
 }
 
-// Set implements [Client].
-func (l *LFS) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
-	args, err := SetArgs(dir, by, id, want)
+// Set implements [client].
+func (l *lfsClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+	args, err := setArgs(dir, by, id, want)
 	if err != nil {
 		return err
 	}
@@ -119,20 +119,20 @@ type exitError struct {
 
 func (e *exitError) Error() string { return e.text }
 
-// GetArgs are the arguments of lfs that show a quota, with its title: see [checkTitle].
-func GetArgs(dir string, by planner.QuotaBy, id uint32) []string {
+// getArgs are the arguments of lfs that show a quota, with its title: see [checkTitle].
+func getArgs(dir string, by planner.QuotaBy, id uint32) []string {
 	return []string{"quota", flagOf(by), strconv.FormatUint(uint64(id), 10), dir}
 }
 
-// SetArgs are the arguments of lfs that set all four limits, or why they can't be set.
-func SetArgs(dir string, by planner.QuotaBy, id uint32, want planner.Quota) ([]string, error) {
+// setArgs are the arguments of lfs that set all four limits, or why they can't be set.
+func setArgs(dir string, by planner.QuotaBy, id uint32, want planner.Quota) ([]string, error) {
 	l, err := check(by, id, want)
 	if err != nil {
 		return nil, err
 	}
 	n := func(n uint64) string { return strconv.FormatUint(n, 10) }
-	return []string{"setquota", flagOf(by), n(uint64(id)), softSpace, n(l.spaceSoft), "-B", n(l.spaceHard),
-		softInodes, n(l.inodesSoft), "-I", n(l.inodesHard), dir}, nil
+	return []string{"setquota", flagOf(by), n(uint64(id)), softSpace, n(l.SpaceSoft), "-B", n(l.SpaceHard),
+		softInodes, n(l.InodesSoft), "-I", n(l.InodesHard), dir}, nil
 }
 
 const softSpace, softInodes = "-b", "-i"
@@ -162,7 +162,7 @@ type result struct {
 }
 
 // run runs lfs once.
-func (l *LFS) run(ctx context.Context, args []string) (result, error) {
+func (l *lfsClient) run(ctx context.Context, args []string) (result, error) {
 	var r result
 	err := l.calls.Do(ctx, "lfs", func(ctx context.Context) func() error {
 		got, err := l.exec(ctx, args)
@@ -171,7 +171,7 @@ func (l *LFS) run(ctx context.Context, args []string) (result, error) {
 	return r, err
 }
 
-func (l *LFS) exec(ctx context.Context, args []string) (result, error) {
+func (l *lfsClient) exec(ctx context.Context, args []string) (result, error) {
 	cmd := exec.CommandContext(ctx, l.path, args...)
 	stdout, stderr := &bounded{}, &bounded{}
 	cmd.Stdout, cmd.Stderr = stdout, stderr

@@ -1,0 +1,15 @@
+// Package backends is the registry of quota backends: another one is a package and a line here.
+package backends
+
+import (
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
+	"github.com/waldur/cscs-storage-sync/providers/quota/lustre"
+)
+
+// All returns the backends by the label of their quota block.
+func All() map[string]quota.Open {
+	return map[string]quota.Open{
+		planner.QuotaLustre: lustre.Open,
+	}
+}

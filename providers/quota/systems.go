@@ -1,0 +1,90 @@
+package quota
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+)
+
+// Options are what backends need of the process.
+type Options struct {
+	// Root is storage.root.
+	Root string
+	// Timeout bounds each call; 0 is 30 seconds.
+	Timeout time.Duration
+	Now     func() time.Time
+	// Kernel makes Lustre's ioctl on a directory in place of the kernel, with the bytes of struct if_quotactl, whatever the
+	// configured client; nil outside of tests.
+	Kernel func(dir string, quotactl []byte) error
+}
+
+// Open makes the client of a system, as its quota block says. It asks nothing yet.
+type Open func(planner.System, Options) (Client, error)
+
+// Systems has a client for each system with quotas.
+type Systems struct{ clients map[string]Client }
+
+// OpenSystems makes the clients of all systems with quotas, each by the backend that its quota block names.
+func OpenSystems(systems []planner.System, backends map[string]Open, o Options) (*Systems, error) {
+	s := &Systems{map[string]Client{}}
+	for _, system := range systems {
+		if system.Quota.Kind == planner.QuotaNone {
+			continue
+		}
+		open := backends[system.Quota.Kind]
+		if open == nil {
+			return nil, fmt.Errorf("system %s: there is no quota backend %q", system.Name, system.Quota.Kind)
+		}
+		c, err := open(system, o)
+		if err != nil {
+			return nil, fmt.Errorf("system %s: %w", system.Name, err)
+		}
+		s.clients[system.Name] = c
+	}
+	return s, nil
+}
+
+// Of returns the client of a system; nil if it has no quotas.
+func (s *Systems) Of(system string) Client { return s.clients[system] }
+
+// Get reads a quota identity of a system.
+func (s *Systems) Get(ctx context.Context, system planner.System, id planner.Identity) planner.QuotaState {
+	c := s.clients[system.Name]
+	if c == nil {
+		return Unknown("", "system "+system.Name+" has no quotas")
+	}
+	return c.Get(ctx, id)
+}
+
+// List reads those of the ids, which are sorted, that the system's filesystem has a whole record of.
+func (s *Systems) List(ctx context.Context, system planner.System, by planner.QuotaBy,
+	ids []uint32) (map[uint32]planner.QuotaState, error) {
+	c := s.clients[system.Name]
+	if c == nil || len(ids) == 0 {
+		return nil, fmt.Errorf("list quotas: system %s has none: %w", system.Name, providers.ErrNoList)
+	}
+	return c.List(ctx, by, ids)
+}
+
+// pause is how long is waited between two questions about a change that is pending.
+const pause = time.Second
+
+// Set sets the four limits of a quota identity of a system, and waits until the backend has done it. It does not read them
+// back.
+func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Identity, want planner.Quota,
+	keep planner.Grace) error {
+	c := s.clients[system.Name]
+	if c == nil {
+		return fmt.Errorf("set quota of %s %d: system %s has no quotas", id.By, id.ID, system.Name)
+	}
+	pending, err := c.Set(ctx, id, want, keep)
+	if err != nil {
+		return err
+	}
+	return pending.Wait(ctx, pause)
+}
+
+var _ providers.QuotaLister = (*Systems)(nil)
