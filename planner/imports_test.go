@@ -23,7 +23,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/approval": {},
 		"planner/config":   {"planner", "planner/override", "planner/policy"},
 		"planner/apply":    {"planner", "planner/ledger", "providers"},
-		"providers":        {"planner"},
+		"providers":        {"planner", "providers/hang"},
 		"providers/hang":   {},
 		"providers/quota":  {"planner", "providers"},
 		"providers/waldur": {"planner", "providers", "providers/web"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/hang"
 )
 
 // DirectoryObserver looks at mounts and directories, one at a time, from many goroutines. Its calls may hang.
@@ -43,11 +44,12 @@ type StorageObserver struct {
 	o       Options
 	systems map[string]planner.System
 
+	// left are calls that were left behind, by mount: a system's canary, or a filesystem.
+	left hang.Count
+
 	mu sync.Mutex
 	// mounts are the last answers of the canaries, by system.
 	mounts map[string]planner.Mount
-	// left counts calls that were left behind, by mount: a system's canary, or a filesystem.
-	left map[string]int
 	// waking are canaries that [StorageObserver.Wake] has sent and nobody has waited for, by system.
 	waking map[string]chan planner.Mount
 	// noList are systems whose quotas cannot be listed.
@@ -63,7 +65,6 @@ func NewObserver(o Options) *StorageObserver {
 	setDefault(&o.StatWorkers, 16)
 	setDefault(&o.QuotaWorkers, 8)
 	s := &StorageObserver{o: o, systems: map[string]planner.System{}, mounts: map[string]planner.Mount{},
-		left:   map[string]int{},
 		waking: map[string]chan planner.Mount{}, noList: map[string]bool{}}
 	for _, system := range o.Systems {
 		s.systems[system.Name] = system
@@ -127,30 +128,22 @@ func (s *StorageObserver) Mounts(ctx context.Context, systems []planner.System) 
 
 // canary asks one system's directory. A canary that has not come back is not followed by another.
 func (s *StorageObserver) canary(ctx context.Context, system planner.System) planner.Mount {
-	name := "canary " + system.Name
-	if s.hanging(name) > 0 {
+	m, err := hang.Ask(ctx, &s.left, "canary "+system.Name, s.o.Deadline, func() planner.Mount {
+		return s.o.Directories.Mount(system)
+	})
+	switch {
+	case errors.Is(err, hang.ErrHangs):
 		return planner.Mount{Unknown: stillHangs(system.Name)}
-	}
-	done := make(chan planner.Mount, 1)
-	c := s.begin(name, 1)
-	go func() {
-		m := s.o.Directories.Mount(system)
-		c.end()
-		done <- m
-	}()
-	late := time.NewTimer(s.o.Deadline)
-	defer late.Stop()
-	select {
-	case m := <-done:
-		return m
-	case <-late.C:
-		c.abandon()
+	case errors.Is(err, hang.ErrTimeout):
 		return planner.Mount{Unknown: didNotAnswer(system.Name, s.o.Deadline)}
-	case <-ctx.Done():
-		c.abandon()
+	case err != nil:
 		return planner.Mount{Unknown: interrupted(ctx)}
 	}
+	return m
 }
+
+// Hanging counts the calls that were left behind and have not come back, for metrics and doctor.
+func (s *StorageObserver) Hanging() int { return s.left.All() }
 
 func didNotAnswer(system string, deadline time.Duration) string {
 	return fmt.Sprintf("the mount of system %s did not answer within %s", system, deadline)

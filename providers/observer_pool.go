@@ -53,18 +53,18 @@ func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system 
 		return
 	}
 	w := &work[T]{of: of, answers: answers, parts: make([]*part[T], (len(of)+chunk-1)/chunk)}
-	if s.hanging(filesystem) > 0 {
+	if s.left.On(filesystem) > 0 {
 		w.salvage(p.unknown(stillHangs(system)))
 		return
 	}
-	calls, cancel := context.WithCancelCause(ctx)
+	inner, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
 	workers := min(p.workers, len(of))
-	c := s.begin(filesystem, workers)
+	calls := s.left.Begin(filesystem, workers)
 	for range workers {
 		go func() {
-			w.run(calls, p, tell)
-			if c.end() == 0 {
+			w.run(inner, p, tell)
+			if calls.End() == 0 {
 				close(ended)
 			}
 		}()
@@ -72,7 +72,7 @@ func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system 
 	why := w.watch(ctx, ended, p.deadline, system)
 	cancel(errHangs)
 	if why != "" {
-		c.abandon()
+		calls.Abandon()
 		w.salvage(p.unknown(why))
 	}
 }

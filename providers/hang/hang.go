@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 )
 
@@ -25,7 +24,7 @@ var ErrTimeout = errors.New("no answer in time")
 // Calls starts calls with one deadline, and counts those that it left behind. Its methods may be called at the same time.
 type Calls struct {
 	timeout, patience time.Duration
-	stuck             atomic.Int64
+	count             Count
 }
 
 // New returns Calls that wait for timeout; 0 is 30 seconds.
@@ -37,7 +36,7 @@ func New(timeout time.Duration) *Calls {
 }
 
 // Stuck returns the number of calls that were left behind and have not returned.
-func (c *Calls) Stuck() int { return int(c.stuck.Load()) }
+func (c *Calls) Stuck() int { return c.count.All() }
 
 // Do runs call and waits for it. If call returns in time, Do runs the function that it returned, on the caller's goroutine,
 // so that this function may write to the caller's variables. Otherwise the error wraps [ErrTimeout], or the error of ctx if
@@ -48,24 +47,18 @@ func (c *Calls) Do(ctx context.Context, what string, call func(context.Context) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	done := make(chan func() error, 1)
-	var left atomic.Bool
+	f := c.count.Begin("", 1)
 	go func() {
 		defer cancel()
 		done <- call(ctx)
-		if left.CompareAndSwap(true, false) {
-			c.stuck.Add(-1)
-		}
+		f.End()
 	}()
 	if finish := c.wait(ctx, done); finish != nil {
 		return finish()
 	}
-	c.stuck.Add(1)
-	left.Store(true)
+	f.Abandon()
 	select {
 	case finish := <-done: // it ended in this instant, perhaps before it could see that it was left behind
-		if left.CompareAndSwap(true, false) {
-			c.stuck.Add(-1)
-		}
 		return finish()
 	default:
 		return c.Late(ctx, what)
