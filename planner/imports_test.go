@@ -28,7 +28,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"providers/quota":  {"planner", "providers"},
 		"providers/waldur": {"planner", "providers", "providers/web"},
 		"providers/web":    {"planner", "providers"},
-		"providers/posix":  {"planner"},
+		"providers/posix":  {"planner", "providers/hang"},
 		"state":            {"planner", "planner/ledger", "state/bolt", "state/folder", "state/kv"},
 		"state/kv":         {},
 		"state/kv/kvtest":  {"state/kv"},

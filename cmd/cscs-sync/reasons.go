@@ -9,6 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/posix"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
@@ -78,7 +79,7 @@ func (r *round) reasonOf(err error) (reason, error) {
 	if stoppedNow(r.s.stop) {
 		return stopped, nil
 	}
-	var hangs *rootHangsError
+	var hangs *posix.RootHangsError
 	if errors.As(err, &hangs) {
 		r.metrics.hung.Set(float64(len(r.s.cfg.Settings.Systems)))
 		return observeFailed, err

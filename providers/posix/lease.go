@@ -1,0 +1,129 @@
+package posix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers/hang"
+)
+
+// Lease lends storage.root to one look after the other, and to the calls that a look has begun: a call that hangs keeps the
+// root of its look open, and a root that nobody uses is closed, so that mounts are not kept busy between two looks. The zero
+// value has no look.
+type Lease struct {
+	mu sync.Mutex
+	// root is that of the present look; nil between two.
+	root *leased
+}
+
+// leased is storage.root, open for one look and its calls.
+type leased struct {
+	*Root
+	// users are the look and its calls. Guarded by Lease.mu.
+	users int
+}
+
+// lookEnded is what a call that nobody waits for any more gets.
+const lookEnded = "the look has ended"
+
+// Begin begins a look below a root that was opened for it; end ends it.
+func (l *Lease) Begin(root *Root) (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := &leased{root, 1}
+	l.root = now
+	return func() { l.giveBack(now) }
+}
+
+// take is the root for one call; nil if the look has ended.
+func (l *Lease) take() *leased {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.root != nil {
+		l.root.users++
+	}
+	return l.root
+}
+
+// giveBack closes a root that nobody uses any more.
+func (l *Lease) giveBack(root *leased) {
+	l.mu.Lock()
+	root.users--
+	last := root.users == 0
+	if last && l.root == root {
+		l.root = nil
+	}
+	l.mu.Unlock()
+	if last {
+		root.Close()
+	}
+}
+
+// Mount is [Root.Mount] below the root of the present look.
+func (l *Lease) Mount(system planner.System) planner.Mount {
+	root := l.take()
+	if root == nil {
+		return planner.Mount{Unknown: lookEnded}
+	}
+	defer l.giveBack(root)
+	return root.Mount(system)
+}
+
+// Observe is [Root.Observe] below the root of the present look.
+func (l *Lease) Observe(system planner.System, path string) planner.Directory {
+	root := l.take()
+	if root == nil {
+		return planner.Directory{Why: lookEnded}
+	}
+	defer l.giveBack(root)
+	return root.Observe(system, path)
+}
+
+// Find is [Root.Find] below the root of the present look.
+func (l *Lease) Find(system planner.System, lost planner.Lost) (at string, looked bool) {
+	root := l.take()
+	if root == nil {
+		return "", false
+	}
+	defer l.giveBack(root)
+	return root.Find(system, lost)
+}
+
+// Opener opens storage.root, which may lie on a mount that hangs. It serves one goroutine.
+type Opener struct{ calls hang.Single[opened] }
+
+type opened struct {
+	root *Root
+	err  error
+}
+
+// Open is [OpenRoot], waited for no longer than within: then the error is a [RootHangsError]. While an earlier call for the
+// same path has not come back, no other is made.
+func (o *Opener) Open(ctx context.Context, path string, within time.Duration) (*Root, error) {
+	got, err := o.calls.Ask(ctx, path, within, func() opened {
+		root, err := OpenRoot(path)
+		return opened{root, err}
+	})
+	switch {
+	case errors.Is(err, hang.ErrTimeout):
+		return nil, &RootHangsError{path, within}
+	case err != nil:
+		return nil, fmt.Errorf("open storage.root %s: %w", path, err)
+	}
+	return got.root, got.err
+}
+
+// RootHangsError says that storage.root does not open, so that nothing of the storage can be looked at.
+type RootHangsError struct {
+	Path string
+	// Within is how long it was waited for.
+	Within time.Duration
+}
+
+func (e *RootHangsError) Error() string {
+	return fmt.Sprintf("open storage.root %s: no answer within %s: the mount that it lies on hangs", e.Path, e.Within)
+}
