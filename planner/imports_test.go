@@ -17,7 +17,13 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner":          {"planner/reason"},
 		"planner/reason":   {},
 		"planner/override": {"planner"},
-		"planner/planfile": {"planner", "planner/reason"},
+		"planner/planfile": {"planner", "planner/canonical", "planner/render"},
+		"planner/render":   {"planner", "planner/canonical", "planner/reason"},
+		"planner/plantest": {"planner", "planner/canonical", "planner/reason"},
+
+		// The plan's id stands in every rendering, and a plan file holds its rendering: so the canonical form is the lowest.
+		"planner/canonical": {"planner"},
+
 		"planner/policy":   {"planner", "planner/reason"},
 		"planner/ledger":   {"planner"},
 		"planner/approval": {},
@@ -42,7 +48,8 @@ func TestImportsPointOneWay(t *testing.T) {
 		"providers/quota/vast":      {"planner", "providers", "providers/quota", "providers/strictjson", "providers/web"},
 		"providers/quota/quotatest": {"planner", "providers", "providers/quota"},
 	}
-	pure := []string{"planner", "planner/reason", "planner/override", "planner/planfile", "planner/policy"}
+	pure := []string{"planner", "planner/reason", "planner/override", "planner/canonical", "planner/planfile", "planner/policy",
+		"planner/render"}
 	impure := []string{"os", "os/exec", "os/user", "net", "net/http", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog"}
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)

@@ -123,6 +123,11 @@ const (
 	SetStateOK    Callback = "set_state_ok"
 )
 
+// PlannedCallbacks are the callbacks that a plan can hold. SetStateOK is none of them.
+func PlannedCallbacks() []Callback {
+	return []Callback{Approve, SetBackendID, UpdateOptions, SetStateDone, SetStateErred, Reject}
+}
+
 // AboutOrder tells callbacks whose URL names the order, and whose effect shows in its state; the others are about the resource.
 func (c Callback) AboutOrder() bool {
 	return c == Approve || c == Reject || c == SetStateDone || c == SetStateErred

@@ -29,6 +29,9 @@ func ActionKinds() []ActionKind {
 	return []ActionKind{Create, Adopt, Update, Archive, Restore, RejectOrder, FailOrder, Report, Blocked, Waiting, NothingToDo}
 }
 
+// Acts reports whether actions of this kind change something.
+func (k ActionKind) Acts() bool { return k != Blocked && k != Waiting && k != NothingToDo }
+
 // Danger marks what can hurt. A dangerous action is shown first, never folded and never approved by default policy.
 type Danger string
 

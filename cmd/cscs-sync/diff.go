@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 func (a *app) diffCommand() *cobra.Command {
@@ -25,7 +26,7 @@ Exit codes: 0 the same; 1 error; 2 they differ; 3 a file fails its checks.`,
 		if err != nil {
 			return err
 		}
-		d := planfile.Diff(old.Plan, latest.Plan)
+		d := render.Diff(old.Plan, latest.Plan)
 		if err := a.print(string(d.Text(planfile.Options{Color: a.colored(a.stdout), Width: a.width}))); err != nil {
 			return err
 		}

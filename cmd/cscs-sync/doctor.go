@@ -16,7 +16,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -225,7 +225,7 @@ func (d *doctor) show(asJSON bool) error {
 	for _, f := range d.findings {
 		counts[f.Verdict]++
 		paint := map[string]color.Attribute{"PASS": color.FgGreen, "WARN": color.FgYellow, "FAIL": color.FgRed}[f.Verdict]
-		lines := planfile.Wrap(f.Text, d.width-checkWidth)
+		lines := render.Wrap(f.Text, d.width-checkWidth)
 		fmt.Fprintf(&b, "%s  %-*s%s\n", d.paint(d.stdout, f.Verdict, paint), checkWidth-6, f.Check+" ", lines[0])
 		for _, line := range lines[1:] {
 			fmt.Fprintf(&b, "%*s%s\n", checkWidth, "", line)

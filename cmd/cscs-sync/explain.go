@@ -16,6 +16,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 func (a *app) explainCommand() *cobra.Command {
@@ -195,7 +196,7 @@ const indent = 13
 
 // line says one thing, over as many lines as it takes.
 func (e *explanation) line(name, format string, args ...any) {
-	for _, text := range planfile.Wrap(fmt.Sprintf(format, args...), e.width-indent) {
+	for _, text := range render.Wrap(fmt.Sprintf(format, args...), e.width-indent) {
 		e.verbatim(name, text)
 		name = ""
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // shared says what the quotas come from that the resources found share with others.
@@ -19,7 +20,7 @@ func (e *explanation) shared(found []planner.View) {
 		if !asked[planner.QuotaID{By: q.By, ID: q.ID}] {
 			continue
 		}
-		fmt.Fprintf(&e.b, "\nshared quota of %s\n", planfile.SharedHeading(&q))
+		fmt.Fprintf(&e.b, "\nshared quota of %s\n", render.SharedHeading(&q))
 		for _, c := range q.Contributions {
 			e.verbatim("adds", planfile.Quote(c.Address))
 			e.line("", "%s", contributionText(c))

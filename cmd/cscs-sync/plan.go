@@ -15,6 +15,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -130,7 +131,7 @@ func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selectio
 // showPlan prints a plan, for people or as JSON.
 func (a *app) showPlan(p *planner.Plan, json, compact bool) error {
 	if json {
-		return a.print(string(planfile.JSON(p)))
+		return a.print(string(render.JSON(p)))
 	}
 	return a.print(string(planfile.Text(p, planfile.Options{Color: a.colored(a.stdout), Compact: compact, Width: a.width})))
 }

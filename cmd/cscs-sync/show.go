@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // defaultMarkdownSize fits into a comment of the ticket systems with the usual limit of 65,536 characters.
@@ -35,8 +36,8 @@ Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
 		if json && markdown || json && html || markdown && html {
 			return &usageError{"show", errors.New("--json, --markdown and --html exclude one another")}
 		}
-		if n := *maxSize; n != 0 && n < planfile.LeastMarkdown {
-			return &usageError{"show", fmt.Errorf("--max-size %d: want 0, or at least %d", n, planfile.LeastMarkdown)}
+		if n := *maxSize; n != 0 && n < render.LeastMarkdown {
+			return &usageError{"show", fmt.Errorf("--max-size %d: want 0, or at least %d", n, render.LeastMarkdown)}
 		}
 		file, err := a.readPlan(args[0])
 		if err != nil {
@@ -49,11 +50,11 @@ Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
 		o := planfile.Options{Color: !plainText && a.colored(a.stdout), Commands: commands, Compact: compact, Width: a.width, MaxSize: *maxSize}
 		switch {
 		case json:
-			return a.print(string(planfile.JSON(file.Plan)))
+			return a.print(string(render.JSON(file.Plan)))
 		case markdown:
-			return a.print(string(planfile.Markdown(file.Plan, o)))
+			return a.print(string(render.Markdown(file.Plan, o)))
 		case html:
-			return a.print(string(planfile.HTML(file.Plan, o)))
+			return a.print(string(render.HTML(file.Plan, o)))
 		}
 		return a.print(string(planfile.Text(file.Plan, o)))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // verifyOptions are the flags of verify.
@@ -200,7 +201,7 @@ func (o *verifyOptions) show(a *app, v *verification) error {
 		if !c.OK {
 			mark = "FAIL"
 		}
-		lines := planfile.Wrap(c.Text, a.width-18)
+		lines := render.Wrap(c.Text, a.width-18)
 		fmt.Fprintf(&b, "  %s  %-9s %s\n", mark, c.Name, strings.Join(lines, "\n"+strings.Repeat(" ", 18)))
 	}
 	for _, x := range v.Approvals {
@@ -213,7 +214,7 @@ func (o *verifyOptions) show(a *app, v *verification) error {
 		if x.ContextDiffers {
 			text += "; it was given for the same plan with another context (made at another time), and holds"
 		}
-		b.WriteString("  " + strings.Join(planfile.Wrap(text, a.width-6), "\n      ") + "\n")
+		b.WriteString("  " + strings.Join(render.Wrap(text, a.width-6), "\n      ") + "\n")
 	}
 	return a.print(b.String())
 }

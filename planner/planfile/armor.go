@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
 const (
@@ -52,7 +54,7 @@ func unarmor(label string, data []byte, line int) (payload, rest []byte, err err
 	size := len(begin) + len(body) + len(end)
 	again := armor(label, payload)
 	if !bytes.Equal(again, data[:size]) {
-		at := line + bytes.Count(data[:firstDifference(again, data[:size])], []byte("\n"))
+		at := line + bytes.Count(data[:canonical.FirstDifference(again, data[:size])], []byte("\n"))
 		return nil, nil, damaged(at, "this block is not laid out as cscs-sync does, in lines of %d", lineLength)
 	}
 	return payload, data[size:], nil

@@ -8,11 +8,15 @@ import (
 	"hash/crc32"
 	"strings"
 	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/plantest"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // around is a plan file with a machine's part that is compressed already.
 func around(packed []byte) []byte {
-	return bytes.Join([][]byte{[]byte(firstLine + "\n\n"), Text(mixedPlan(), Options{}), []byte("\n"), armor(planLabel, packed)}, nil)
+	return bytes.Join([][]byte{[]byte(firstLine + "\n\n"), render.Text(plantest.Mixed(), Options{}), []byte("\n"), armor(planLabel, packed)}, nil)
 }
 
 // gzipped is data as gzip of any level, with a header that the test changes.
@@ -60,8 +64,8 @@ func inPieces(t *testing.T, data []byte, level, n int) []byte {
 // TestOtherCompressors reads what another Go, or another level, would have written: the plan is the same, so are its
 // digests, and an approval is added without touching the rest.
 func TestOtherCompressors(t *testing.T) {
-	p := mixedPlan()
-	part := canonical(p)
+	p := plantest.Mixed()
+	part := canonical.Encode(p)
 	variants := map[string][]byte{"stored in pieces": inPieces(t, part, flate.NoCompression, 100), "pieces": inPieces(t, part, 9, 333)}
 	for level := gzip.HuffmanOnly; level <= gzip.BestCompression; level++ {
 		variants["level "+string(rune('3'+level))] = gzipped(t, part, level, nil)
@@ -89,7 +93,7 @@ func TestOtherCompressors(t *testing.T) {
 
 // TestNothingHidesInTheCompression refuses all places of gzip in which a file can carry what nobody is shown.
 func TestNothingHidesInTheCompression(t *testing.T) {
-	part := canonical(mixedPlan())
+	part := canonical.Encode(plantest.Mixed())
 	good := gzipped(t, part, gzip.DefaultCompression, nil)
 	at := func(i int, b byte) []byte {
 		bad := bytes.Clone(good)

@@ -1,5 +1,6 @@
-// Package planfile writes plans down: as the file that is reviewed, approved and applied, and as text, JSON, Markdown and
-// HTML. It is pure: no I/O, no clock, no environment, no terminal; the same plan gives the same bytes everywhere.
+// Package planfile writes plans down as the file that is reviewed, approved and applied, and reads it back strictly. It is
+// pure: no I/O, no clock, no environment, no terminal; the same plan gives the same bytes everywhere. Package render makes
+// the readable part, package canonical the JSON of the machine's part.
 //
 // A plan file is UTF-8 text in three parts:
 //
@@ -21,11 +22,8 @@
 // and ticket systems do such things; [File.Bytes] is the file in that normal form, so a file that Marshal wrote comes
 // back byte for byte. Approvals are opaque here; package approval judges them.
 //
-// The plan's id ([ID]) is the SHA-256 of its core, and [ContextDigest] that of the JSON of the whole machine's part. A
-// change to the rendering, to a plan's members or to what counts as printable needs a new [Renderer] version: files of
+// The plan's id ([canonical.ID]) is the SHA-256 of its core, and [canonical.ContextDigest] that of the JSON of the whole machine's part. A
+// change to the rendering, to a plan's members or to what counts as printable needs a new [canonical.Renderer] version: files of
 // another one are parsed for showing ([File.Foreign]) as far as this version knows their members, and [File.Check] refuses
 // them for anything else. Such a file is a [ForeignError], never a damaged one.
-//
-// Everything from outside passes through [Escape] or [Quote], and texts of several lines carry a mark on every line:
-// whatever a name or a message contains, it can't add, hide or imitate a line of the plan.
 package planfile

@@ -16,6 +16,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
 // approvedFile is a plan file with a signed approval, and what judges it.
@@ -31,7 +32,7 @@ func (f *approvedFile) taken(data []byte) bool {
 	if err != nil || file.Check() != nil {
 		return false
 	}
-	v, err := approval.Judge(approval.Input{Plan: ID(file.Plan.Core), Context: ContextDigest(file.Plan), Blocks: file.Approvals, Rules: f.rules, Now: made()})
+	v, err := approval.Judge(approval.Input{Plan: ID(file.Plan.Core), Context: ContextDigest(file.Plan), Blocks: file.Approvals, Rules: f.rules, Now: plantest.Made()})
 	return err == nil && v.Enough
 }
 
@@ -53,7 +54,7 @@ func approve(t *testing.T, name string, plan *planner.Plan, color bool) *approve
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := approval.SSH(rand.Reader, approval.Message{Plan: ID(plan.Core), Context: ContextDigest(plan), Name: "anna@example.com", Time: made()}, key)
+	a, err := approval.SSH(rand.Reader, approval.Message{Plan: ID(plan.Core), Context: ContextDigest(plan), Name: "anna@example.com", Time: plantest.Made()}, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func TestSingleByteEdits(t *testing.T) {
 		tries = 1_000_000
 	}
 	var files []*approvedFile
-	for name, plan := range typical() {
+	for name, plan := range plantest.Typical() {
 		if name != "hostile" { // which takes as long as all others together
 			files = append(files, approve(t, name, plan(), false), approve(t, name, plan(), true))
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"regexp"
 	"unicode/utf8"
+
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
 const (
@@ -34,7 +36,7 @@ var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
 // whereTheyDiffer finds the first line, from 1, in which two texts differ, and quotes both around the place. Colours are left
 // out of the quotes unless they are the difference.
 func whereTheyDiffer(found, want []byte) (line int, was, wanted string) {
-	at := firstDifference(found, want)
+	at := canonical.FirstDifference(found, want)
 	line = 1 + bytes.Count(want[:at], []byte("\n"))
 	a, b := lineAt(found, at), lineAt(want, at)
 	if plainA, plainB := colors.ReplaceAll(a, nil), colors.ReplaceAll(b, nil); !bytes.Equal(plainA, plainB) {
@@ -47,7 +49,7 @@ func whereTheyDiffer(found, want []byte) (line int, was, wanted string) {
 	default:
 		return line, excerpt(a), "the end of the text"
 	}
-	place := utf8.RuneCount(a[:firstDifference(a, b)])
+	place := utf8.RuneCount(a[:canonical.FirstDifference(a, b)])
 	return line, excerptAt(a, place), excerptAt(b, place)
 }
 

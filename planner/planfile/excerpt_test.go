@@ -7,14 +7,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/plantest"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // tampered is the error of a file in which a change to its text was made.
 func tampered(t *testing.T, opt Options, change func(text []byte) []byte) *FormatError {
 	t.Helper()
-	p := mixedPlan()
-	text := change(Text(p, opt))
-	_, err := Parse(pack(t, text, canonical(p)))
+	p := plantest.Mixed()
+	text := change(render.Text(p, opt))
+	_, err := Parse(pack(t, text, canonical.Encode(p)))
 	var bad *FormatError
 	if !errors.As(err, &bad) {
 		t.Fatalf("%v", err)
@@ -27,7 +31,7 @@ func tampered(t *testing.T, opt Options, change func(text []byte) []byte) *Forma
 func TestTamperedTextIsQuotedWhereItDiffers(t *testing.T) {
 	quotes := regexp.MustCompile("found (.*), want (.*)$")
 	for _, opt := range []Options{{}, {Color: true}} {
-		lines := bytes.SplitAfter(Text(mixedPlan(), opt), []byte("\n"))
+		lines := bytes.SplitAfter(render.Text(plantest.Mixed(), opt), []byte("\n"))
 		for i := range lines[:len(lines)-1] {
 			for name, change := range map[string]func([][]byte) [][]byte{
 				"last letter": func(l [][]byte) [][]byte {

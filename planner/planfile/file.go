@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // MaxSize is the most that a plan file may have, in bytes.
@@ -39,12 +41,12 @@ func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
 	if plan.Context.Renderer != Renderer {
 		return nil, &ForeignError{Renderer: plan.Context.Renderer}
 	}
-	plan = normal(plan)
-	part := canonical(plan)
+	plan = canonical.Normal(plan)
+	part := canonical.Encode(plan)
 	if bytes.ContainsRune(part, utf8.RuneError) {
 		// Something was no UTF-8, perhaps. What is rendered is what a reader will have.
 		var err error
-		if plan, err = decodeCanonical(part); err != nil {
+		if plan, err = decode(part); err != nil {
 			return nil, err
 		}
 	}
@@ -73,7 +75,9 @@ func ownMistake(err error) error {
 }
 
 // rendering is the readable part of a plan file: always the full one, at 80 columns.
-func rendering(plan *planner.Plan, color bool) []byte { return Text(plan, Options{Color: color}) }
+func rendering(plan *planner.Plan, color bool) []byte {
+	return render.Text(plan, Options{Color: color})
+}
 
 // Parse reads a plan file and refuses everything that Marshal and AddApproval would not have written, but for the form in
 // which it is compressed: that is the compressor's. Errors are [*FormatError]s, or a [*ForeignError] of a file that another
@@ -105,8 +109,8 @@ func (f *File) open(packed []byte, size int64) error {
 	if err != nil {
 		return err
 	}
-	other := rendererOf(part)
-	f.Plan, err = decodeCanonical(part)
+	other := canonical.RendererOf(part)
+	f.Plan, err = decode(part)
 	if err == nil {
 		err = Validate(f.Plan)
 	}
@@ -121,7 +125,7 @@ func (f *File) open(packed []byte, size int64) error {
 
 // compareText refuses a file whose text is neither the coloured nor the plain rendering of its plan.
 func (f *File) compareText() error {
-	f.Colored = len(f.Text) > 0 && f.Text[0] == esc // the first line is bold
+	f.Colored = len(f.Text) > 0 && f.Text[0] == '\x1b' // the first line is bold
 	want := rendering(f.Plan, f.Colored)
 	if bytes.Equal(f.Text, want) {
 		return nil

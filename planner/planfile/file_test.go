@@ -2,16 +2,42 @@ package planfile
 
 import (
 	"bytes"
+	"flag"
+	"os"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
+
+var update = flag.Bool("update", false, "write the golden files again")
 
 func marshal(t testing.TB, opt Options) []byte {
 	t.Helper()
-	data, err := Marshal(mixedPlan(), opt)
+	data, err := Marshal(plantest.Mixed(), opt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// TestGolden holds the whole file of a plan, byte for byte.
+func TestGolden(t *testing.T) {
+	const path = "testdata/golden/mixed.plan"
+	got := marshal(t, Options{})
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s (refresh with -update):\n%s", path, cmp.Diff(string(want), string(got)))
+	}
 }
 
 func TestWrittenBackByteForByte(t *testing.T) {

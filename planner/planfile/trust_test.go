@@ -10,6 +10,9 @@ import (
 	"unicode"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/plantest"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // harmless tells that a file differs from another only in line ends and blanks before them.
@@ -35,13 +38,13 @@ func sameMeaning(t *testing.T, original []byte, f *File) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bytes.Equal(o.Text, f.Text) && bytes.Equal(canonical(o.Plan), canonical(f.Plan)) && len(o.Approvals) == len(f.Approvals)
+	return bytes.Equal(o.Text, f.Text) && bytes.Equal(canonical.Encode(o.Plan), canonical.Encode(f.Plan)) && len(o.Approvals) == len(f.Approvals)
 }
 
 // TestEveryByteCounts changes each byte of a file in several ways, takes each away, cuts the file there, and puts one in.
 func TestEveryByteCounts(t *testing.T) {
-	p := basePlan()
-	addRaise(p, "/capstor/a", 1, 10*tib, 20*tib, 8*tib)
+	p := plantest.Base()
+	plantest.AddRaise(p, "/capstor/a", 1, 10*plantest.TiB, 20*plantest.TiB, 8*plantest.TiB)
 	for _, colored := range []bool{false, true} {
 		data, err := Marshal(p, Options{Color: colored})
 		if err != nil {
@@ -65,7 +68,7 @@ func TestEveryByteCounts(t *testing.T) {
 }
 
 func TestRandomBytesOfALargeFile(t *testing.T) {
-	data, err := Marshal(thousand(), Options{Color: true})
+	data, err := Marshal(plantest.Thousand(), Options{Color: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,8 +107,8 @@ func pack(t *testing.T, text, part []byte) []byte {
 }
 
 func TestRefused(t *testing.T) {
-	p := mixedPlan()
-	text, part := Text(p, Options{}), canonical(p)
+	p := plantest.Mixed()
+	text, part := render.Text(p, Options{}), canonical.Encode(p)
 	if _, err := Parse(pack(t, text, part)); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +129,7 @@ func TestRefused(t *testing.T) {
 		"kind": swap(`"action":"archive"`, `"action":"blocked"`), "attribute": swap(`"attribute":"owner"`, `"attribute":"Owner"`),
 		"callback": swap(`"approve"`, `"set_state_ok"`), "target": swap(`"target":"project"`, `"target":"planet"`),
 		"local time": swap(`"made":"2026-11-22T21:40:03Z"`, `"made":"2026-11-22T22:40:03+01:00"`), "fraction": swap(`21:40:03Z"`, `21:40:03.5Z"`),
-		"counts": swap(`"archive":1`, `"archive":0`), "another text": pack(t, Text(basePlan(), Options{}), part),
+		"counts": swap(`"archive":1`, `"archive":0`), "another text": pack(t, render.Text(plantest.Base(), Options{}), part),
 		"after the block": append(bytes.Clone(data), "x\n"...), "empty line after": append(bytes.Clone(data), '\n'),
 		"before approvals": slices3(data, []byte("\n"), approval), "plan twice": slices3(data, data[bytes.Index(data, []byte("-----BEGIN")):], nil),
 		"long lines": bytes.Replace(data, []byte("\n-----END CSCS-SYNC PLAN"), []byte("=\n-----END CSCS-SYNC PLAN"), 1),
@@ -161,7 +164,7 @@ func TestErrorNamesTheLine(t *testing.T) {
 	lines[16] = append(lines[16], "\x1b[8m0"...)
 	_, err := Parse(bytes.Join(lines, []byte("\n")))
 	var refused *FormatError
-	if !errors.As(err, &refused) || refused.Line != 17 || !strings.Contains(err.Error(), "fresh copy") || strings.ContainsRune(err.Error(), esc) {
+	if !errors.As(err, &refused) || refused.Line != 17 || !strings.Contains(err.Error(), "fresh copy") || strings.ContainsRune(err.Error(), '\x1b') {
 		t.Errorf("%v", err)
 	}
 }
@@ -178,13 +181,13 @@ func TestBomb(t *testing.T) {
 }
 
 func TestForeignFileIsForShowing(t *testing.T) {
-	p := mixedPlan()
+	p := plantest.Mixed()
 	p.Context.Renderer = Renderer + 1
 	var foreign *ForeignError
 	if _, err := Marshal(p, Options{}); !errors.As(err, &foreign) {
 		t.Errorf("Marshal: %v", err)
 	}
-	f, err := Parse(pack(t, []byte("a text of the future\n"), canonical(p)))
+	f, err := Parse(pack(t, []byte("a text of the future\n"), canonical.Encode(p)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +205,7 @@ func TestCharactersArePinned(t *testing.T) {
 }
 
 func TestMarshalTakesWhatJSONChanges(t *testing.T) {
-	p := mixedPlan()
+	p := plantest.Mixed()
 	p.Context.User = "r\xffoot"
 	p.Context.Made = p.Context.Made.Add(500)
 	p.Core.Selection.Targets = []string{"/\xfe/**"}
@@ -220,12 +223,12 @@ func TestMarshalTakesWhatJSONChanges(t *testing.T) {
 }
 
 func TestIDIsOfTheCore(t *testing.T) {
-	a, b := mixedPlan(), mixedPlan()
+	a, b := plantest.Mixed(), plantest.Mixed()
 	b.Context.Made, b.Context.Host = b.Context.Made.Add(3600e9), "other"
 	if ID(a.Core) != ID(b.Core) || ContextDigest(a) == ContextDigest(b) {
 		t.Error("the context is in the id, or not in its digest")
 	}
-	b.Core.Actions[0].Changes[0].After = num(1)
+	b.Core.Actions[0].Changes[0].After = plantest.Num(1)
 	if ID(a.Core) == ID(b.Core) {
 		t.Error("the id does not cover changes")
 	}
@@ -294,15 +297,15 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzMachinePart(f *testing.F) {
-	f.Add(canonical(mixedPlan()))
-	f.Add(canonical(hostilePlan()))
-	f.Add(canonical(basePlan()))
+	f.Add(canonical.Encode(plantest.Mixed()))
+	f.Add(canonical.Encode(plantest.Hostile()))
+	f.Add(canonical.Encode(plantest.Base()))
 	f.Fuzz(func(t *testing.T, part []byte) {
-		plan, err := decodeCanonical(part)
+		plan, err := decode(part)
 		if err != nil || Validate(plan) != nil {
 			return
 		}
-		if !bytes.Equal(canonical(plan), part) {
+		if !bytes.Equal(canonical.Encode(plan), part) {
 			t.Fatal("not canonical")
 		}
 		plan.Context.Renderer = Renderer
@@ -313,8 +316,8 @@ func FuzzMachinePart(f *testing.F) {
 		if _, err := Parse(data); err != nil {
 			t.Fatal(err)
 		}
-		for _, out := range [][]byte{Text(plan, Options{Compact: true, Commands: true}), Markdown(plan, Options{Commands: true}), HTML(plan, Options{}), JSON(plan)} {
-			if bytes.ContainsFunc(out, func(r rune) bool { return r != '\n' && !visible(r) }) {
+		for _, out := range [][]byte{render.Text(plan, Options{Compact: true, Commands: true}), render.Markdown(plan, Options{Commands: true}), render.HTML(plan, Options{}), render.JSON(plan)} {
+			if !bytes.Equal(render.EscapeJSON(out), out) {
 				t.Fatal("something can't be seen")
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // Validate checks that a plan is one: what belongs together has the same length, lists are sorted and without
@@ -35,7 +36,7 @@ func checkActions(plan *planner.Plan) error {
 			return invalid("actions %d and %d are not in order", i, i+1)
 		}
 		if err := checkAction(a, &details[i]); err != nil {
-			return invalid("action %d, %s: %v", i+1, Quote(a.Address), err)
+			return invalid("action %d, %s: %v", i+1, render.Quote(a.Address), err)
 		}
 	}
 	return nil
@@ -47,7 +48,7 @@ func compareActions(a, b *planner.Action) int {
 
 func checkAction(a *planner.Action, d *planner.Detail) error {
 	switch {
-	case rank(a.Kind) < 0 || !acts(a.Kind):
+	case !slices.Contains(planner.ActionKinds(), a.Kind) || !a.Kind.Acts():
 		return fmt.Errorf("action %q is none", a.Kind)
 	case !slices.Contains([]planner.Target{planner.TargetTenant, planner.TargetCustomer, planner.TargetProject, planner.TargetUser}, a.Target):
 		return fmt.Errorf("target %q is unknown", a.Target)
@@ -65,7 +66,7 @@ func checkAction(a *planner.Action, d *planner.Detail) error {
 		return fmt.Errorf("a negative number of unchanged attributes")
 	}
 	for i, c := range a.Callbacks {
-		if !slices.Contains(callbacks(), c) || slices.Contains(a.Callbacks[:i], c) {
+		if !slices.Contains(planner.PlannedCallbacks(), c) || slices.Contains(a.Callbacks[:i], c) {
 			return fmt.Errorf("callback %q is unknown or there twice", c)
 		}
 	}
@@ -201,12 +202,12 @@ func checkContext(plan *planner.Plan) error {
 	}
 	for _, d := range c.Drift {
 		if !slices.Contains(planner.Attributes(), d.Attribute) || !fits(d.Attribute, d.Recorded) || !fits(d.Attribute, d.Observed) {
-			return invalid("drift of %s: %s from %s to %s", Quote(d.Address), Quote(string(d.Attribute)), d.Recorded, d.Observed)
+			return invalid("drift of %s: %s from %s to %s", render.Quote(d.Address), render.Quote(string(d.Attribute)), d.Recorded, d.Observed)
 		}
 	}
 	for _, u := range c.Undelivered {
-		if !slices.Contains(callbacks(), u.Callback) || !wholeUTC(u.Since) {
-			return invalid("the callback %s of %s, undelivered since %s", Quote(string(u.Callback)), Quote(u.Address), u.Since)
+		if !slices.Contains(planner.PlannedCallbacks(), u.Callback) || !wholeUTC(u.Since) {
+			return invalid("the callback %s of %s, undelivered since %s", render.Quote(string(u.Callback)), render.Quote(u.Address), u.Since)
 		}
 	}
 	return nil
@@ -220,10 +221,10 @@ func checkRefusals(plan *planner.Plan) error {
 	for _, list := range [][]planner.Refusal{plan.Context.Blocked, plan.Context.Waiting} {
 		for _, r := range list {
 			if len(r.Reasons) == 0 {
-				return invalid("%s is blocked or waiting without a reason", Quote(r.Address))
+				return invalid("%s is blocked or waiting without a reason", render.Quote(r.Address))
 			}
 			if r.QuotaOnly && !acting[r.Key] {
-				return invalid("of %s only the quota is blocked or waiting, but nothing else is done", Quote(r.Address))
+				return invalid("of %s only the quota is blocked or waiting, but nothing else is done", render.Quote(r.Address))
 			}
 		}
 	}
@@ -239,9 +240,9 @@ func checkCounts(plan *planner.Plan) error {
 	for _, kind := range planner.ActionKinds() {
 		n := *plan.Context.Counts.Of(kind)
 		switch {
-		case n < 0, acts(kind) && n != seen[kind]:
+		case n < 0, kind.Acts() && n != seen[kind]:
 			return invalid("it counts %d to %s and has %d", n, kind, seen[kind])
-		case !acts(kind) && kind != planner.NothingToDo && n != seen[kind]:
+		case !kind.Acts() && kind != planner.NothingToDo && n != seen[kind]:
 			return invalid("it counts %d %s and has %d", n, kind, seen[kind])
 		}
 	}
@@ -266,12 +267,12 @@ func wholeUTC(t time.Time) bool {
 // checkShared refuses contributions that no quota can have.
 func checkShared(q *planner.SharedQuota) error {
 	if len(q.Contributions) < 2 {
-		return invalid("the quota of %s %d is shared by %d", Quote(string(q.By)), q.ID, len(q.Contributions))
+		return invalid("the quota of %s %d is shared by %d", render.Quote(string(q.By)), q.ID, len(q.Contributions))
 	}
 	for _, c := range q.Contributions {
 		for _, a := range planner.Attributes() {
 			if a.IsQuota() && (!fits(a, c.Before.Limit(a)) || !fits(a, c.After.Limit(a))) {
-				return invalid("%s adds %s %s to a shared quota", Quote(c.Address), a, c.After.Limit(a))
+				return invalid("%s adds %s %s to a shared quota", render.Quote(c.Address), a, c.After.Limit(a))
 			}
 		}
 	}

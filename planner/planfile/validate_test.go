@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
 func TestValidate(t *testing.T) {
-	for name, plan := range typical() {
+	for name, plan := range plantest.Typical() {
 		if err := Validate(plan()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -29,11 +30,13 @@ func TestValidate(t *testing.T) {
 		"there twice": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
 			a.Callbacks = append(a.Callbacks, planner.Approve)
 		},
-		"can't be": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Changes[0].Before = mode(0o755) },
+		"can't be": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
+			a.Changes[0].Before = plantest.Mode(0o755)
+		},
 		"something unknown": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
 			a.Changes[0].After = planner.UnknownValue("x")
 		},
-		"can't stay 0755": func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Kept[0].Value = mode(0o755) },
+		"can't stay 0755": func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Kept[0].Value = plantest.Mode(0o755) },
 		"space_hard can't stay": func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) {
 			d.Kept[0].Attribute = planner.SpaceHard
 		},
@@ -44,14 +47,14 @@ func TestValidate(t *testing.T) {
 		"attributes": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
 			a.Changes[1].Attribute = planner.SpaceSoft
 		},
-		"is no number": func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Usage.Space = mode(0o755) },
+		"is no number": func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Usage.Space = plantest.Mode(0o755) },
 		"selection is not": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
 			p.Core.Selection.Targets = []string{"b", "a"}
 		},
 		"to fail are not": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
 			p.Core.Selection.Fails = make([]planner.OrderVerdict, 2)
 		},
-		"time it was made": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Made = made().Add(1) },
+		"time it was made": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Made = plantest.Made().Add(1) },
 		"rendering rules":  func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Renderer = 0 },
 		"negative number":  func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.ValidFor = -1 },
 		"systems are not":  func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Systems = []string{"a", "a"} },
@@ -71,24 +74,24 @@ func TestValidate(t *testing.T) {
 			p.Context.Blocked = make([]planner.Refusal, 1)
 		},
 		"nothing else is done": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
-			p.Context.Blocked = []planner.Refusal{{Reasons: because("shared", "x"), QuotaOnly: true}}
+			p.Context.Blocked = []planner.Refusal{{Reasons: plantest.Because("shared", "x"), QuotaOnly: true}}
 		},
 		"counts 0 to update": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Counts.Update = 0 },
 		"counts 0 blocked and has": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
-			addBlocked(p)
+			plantest.AddBlocked(p)
 			p.Context.Counts.Blocked = 0
 		},
 		"counts 9 waiting and has": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) { p.Context.Counts.Waiting = 9 },
 	} {
-		p := basePlan()
-		addRaise(p, "/a", 1, 10*tib, 20*tib, 8*tib)
-		addCreate(p, "/b", 2)
+		p := plantest.Base()
+		plantest.AddRaise(p, "/a", 1, 10*plantest.TiB, 20*plantest.TiB, 8*plantest.TiB)
+		plantest.AddCreate(p, "/b", 2)
 		spoil(p, &p.Core.Actions[0], &p.Context.Details[0])
 		if err := Validate(p); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-	p := basePlan()
+	p := plantest.Base()
 	p.Context.Counts.Create = 1
 	if _, err := Marshal(p, Options{}); err == nil || !strings.Contains(err.Error(), "mistake of cscs-sync") {
 		t.Errorf("a plan that no reader takes is written: %v", err)

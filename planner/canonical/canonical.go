@@ -1,0 +1,138 @@
+package canonical
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// Renderer is the version of the rules by which plans are written and rendered: package planner's Context.Renderer has to be
+// this. A change of a golden text, or of the members of a plan, raises it.
+const Renderer = 2
+
+// format is the version of the machine's part.
+const format = 1
+
+type machine struct {
+	Format  int             `json:"format"`
+	Core    planner.Core    `json:"core"`
+	Context planner.Context `json:"context"`
+}
+
+// ID is the plan's id: "sha256:" and the SHA-256 of the canonical JSON of the core, in hex.
+func ID(core planner.Core) string {
+	core.Actions = Present(core.Actions)
+	return Digest(encodeStable(core))
+}
+
+// ShortID is the first 12 hex digits of an id, by which people name a plan.
+func ShortID(id string) string {
+	hexDigits := bytes.TrimPrefix([]byte(id), []byte("sha256:"))
+	return string(hexDigits[:min(12, len(hexDigits))])
+}
+
+// ContextDigest is the SHA-256 of the whole machine's part, in the same form as [ID].
+func ContextDigest(plan *planner.Plan) string { return Digest(Encode(plan)) }
+
+// Digest is "sha256:" and the SHA-256 of data, in hex.
+func Digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Encode is the machine's part as JSON.
+func Encode(plan *planner.Plan) []byte {
+	plan = Normal(plan)
+	return encodeStable(machine{Format: format, Core: plan.Core, Context: plan.Context})
+}
+
+// Normal is the plan in the form in which it comes back from a file: lists that have no "omitempty" are never nil, and
+// times are in UTC to the second. The caller's plan stays as it is.
+func Normal(plan *planner.Plan) *planner.Plan {
+	n := *plan
+	n.Core.Actions = Present(n.Core.Actions)
+	c := &n.Context
+	c.Systems = Present(c.Systems)
+	c.Made = whole(c.Made)
+	c.Details = presentReasons(c.Details, func(d *planner.Detail) *[]planner.Reason { return &d.Reasons })
+	c.Blocked = presentReasons(c.Blocked, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
+	c.Waiting = presentReasons(c.Waiting, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
+	c.Undelivered = wholeTimes(c.Undelivered, func(u *planner.Undelivered) *time.Time { return &u.Since })
+	return &n
+}
+
+// replaced is how JSON writes bytes that are not UTF-8.
+const replaced = `\ufffd`
+
+// encodeStable is JSON that is the same when it is read and written again. Invalid UTF-8 takes two rounds: first it is
+// replaced by an escape, then that is read as a character, which is written as it is.
+func encodeStable[T any](v T) []byte {
+	data := JSON(v)
+	if !bytes.Contains(data, []byte(replaced)) {
+		return data
+	}
+	var again T
+	if err := json.Unmarshal(data, &again); err != nil {
+		return data
+	}
+	return JSON(again)
+}
+
+func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+func wholeTimes[T any](list []T, at func(*T) *time.Time) []T {
+	for i := range list {
+		entry := list[i]
+		if t := at(&entry); t == nil || *t == whole(*t) {
+			continue
+		}
+		list = slices.Clone(list)
+		for j := range list {
+			if t := at(&list[j]); t != nil {
+				*t = whole(*t)
+			}
+		}
+		break
+	}
+	return list
+}
+
+// Present is a list that is never null in JSON.
+func Present[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+func presentReasons[T any](list []T, reasons func(*T) *[]planner.Reason) []T {
+	list = Present(list)
+	for i := range list {
+		if *reasons(&list[i]) == nil {
+			list = slices.Clone(list)
+			for j := range list {
+				*reasons(&list[j]) = Present(*reasons(&list[j]))
+			}
+			break
+		}
+	}
+	return list
+}
+
+// JSON is JSON without HTML escapes and without a line end. The types of a plan can always be encoded, as the tests
+// pin; a time beyond the year 9999 is the one exception, and validation refuses it.
+func JSON(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return []byte(`{"error":` + fmt.Sprintf("%q", err.Error()) + `}`)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}

@@ -1,0 +1,20 @@
+package planfile
+
+import (
+	"errors"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+)
+
+// decode reads the machine's part, and takes it only in its canonical form.
+func decode(part []byte) (*planner.Plan, error) {
+	plan, err := canonical.Decode(part)
+	switch {
+	case errors.Is(err, canonical.ErrFormat):
+		return nil, &FormatError{Problem: err.Error(), Hint: "use the version of cscs-sync that made it"}
+	case err != nil:
+		return nil, damaged(0, "%v", err)
+	}
+	return plan, nil
+}

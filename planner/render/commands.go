@@ -1,0 +1,172 @@
+package render
+
+import (
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// shell makes the shell lines of a plan's actions. An action's lines can be run alone, or after those of the actions
+// before it in the order that [newShell] was given: an ancestor that is missing is made by the first action that needs it.
+type shell struct {
+	plan *planner.Plan
+	// above are the ancestors that the lines of an action make, topmost first, by the action's index.
+	above map[int][]string
+	// isNode reports of a missing ancestor that the plan has an entry for it, which gives it its owner and mode.
+	isNode map[string]bool
+}
+
+// newShell takes the order in which the actions are shown, as indexes.
+func newShell(plan *planner.Plan, order []int) *shell {
+	s := &shell{plan: plan, above: map[int][]string{}, isNode: map[string]bool{}}
+	made := map[string]bool{} // all that is missing, and whether a line makes it already
+	for i := range plan.Core.Actions {
+		a := &plan.Core.Actions[i]
+		if a.Kind == planner.Create && a.Target.IsNode() {
+			s.isNode[a.Storage], made[a.Storage] = true, false
+		}
+		for _, parent := range a.Parents {
+			made[parent] = false
+		}
+	}
+	for _, i := range order {
+		a := &plan.Core.Actions[i]
+		if a.Kind != planner.Create && a.From == "" {
+			continue
+		}
+		for at, c := range a.Storage {
+			if done, missing := made[a.Storage[:at]]; c == '/' && missing && !done {
+				s.above[i] = append(s.above[i], a.Storage[:at])
+				made[a.Storage[:at]] = true
+			}
+		}
+	}
+	return s
+}
+
+// commands are the shell lines that would do what an action does, to be run in storage.root. They are for reading: apply
+// takes care of much that they do not, such as races and links. Callbacks are only named.
+func (s *shell) commands(i int) []string {
+	a, d := &s.plan.Core.Actions[i], &s.plan.Context.Details[i]
+	dir := shellPath(a.Storage)
+	var lines []string
+	for _, parent := range s.above[i] {
+		mode := "0755"
+		if s.isNode[parent] {
+			mode = "0700"
+		}
+		lines = append(lines, "mkdir -p -m "+mode+" -- "+shellPath(parent))
+	}
+	switch {
+	case a.Kind == planner.Create && a.Target.IsNode():
+		lines = append(lines, "mkdir -p -m 0700 -- "+dir) // a resource below it may stand before it
+	case a.Kind == planner.Create:
+		lines = append(lines, "mkdir -m 0700 -- "+dir)
+	case a.From != "":
+		lines = append(lines, "mv -nT -- "+shellPath(a.From)+" "+dir)
+	}
+	lines = append(lines, settings(a, d, dir)...)
+	if a.Kind == planner.Archive && a.Folder != "" {
+		lines = append(lines, "mkdir -p -m 0700 -- "+shellPath(a.Folder), "mv -nT -- "+dir+" "+archivePlace(a))
+	}
+	if a.Freeze && a.Quota != nil {
+		lines = append(lines, "# then lfs setquota "+quotaFlag(a)+" -B as much as is used "+shellPath(a.Folder))
+	}
+	for _, c := range a.Callbacks {
+		lines = append(lines, strings.TrimRight("# callback "+Escape(string(c))+" "+Quote(a.Order), ` "`))
+	}
+	return lines
+}
+
+// settings are the lines for attributes that end with a value, in the order of apply.
+func settings(a *planner.Action, d *planner.Detail, dir string) []string {
+	after := map[planner.Attribute]planner.Value{}
+	for _, k := range d.Kept {
+		after[k.Attribute] = k.Value
+	}
+	for _, c := range a.Changes {
+		if !c.After.IsAbsent() {
+			after[c.Attribute] = c.After
+		}
+	}
+	var lines []string
+	id, tagged := after[planner.Project].Number()
+	if tagged && !a.Tag {
+		lines = append(lines, "lfs project -d -s -p "+strconv.FormatUint(id, 10)+" "+dir)
+	}
+	if l := setquota(a, after); l != "" {
+		lines = append(lines, l+" "+dir)
+	}
+	if a.Tag {
+		lines = append(lines, "lfs project -r -s -p "+strconv.FormatUint(id, 10)+" "+dir)
+	}
+	owner, hasOwner := after[planner.Owner].Number()
+	group, hasGroup := after[planner.Group].Number()
+	switch {
+	case hasOwner && hasGroup:
+		lines = append(lines, "chown "+strconv.FormatUint(owner, 10)+":"+strconv.FormatUint(group, 10)+" -- "+dir)
+	case hasOwner:
+		lines = append(lines, "chown "+strconv.FormatUint(owner, 10)+" -- "+dir)
+	case hasGroup:
+		lines = append(lines, "chgrp "+strconv.FormatUint(group, 10)+" -- "+dir)
+	}
+	if m, ok := after[planner.ModeAttr].Mode(); ok {
+		// GNU chmod keeps setgid and setuid of directories unless there are five digits.
+		lines = append(lines, "chmod 0"+m.String()+" -- "+dir)
+	}
+	return lines
+}
+
+// setquota is lfs setquota with all four limits, also those that stay, in KiB and files; 0 is how lfs says unlimited.
+func setquota(a *planner.Action, after map[planner.Attribute]planner.Value) string {
+	if a.Quota == nil {
+		return ""
+	}
+	l, some := "lfs setquota "+quotaFlag(a), false
+	for _, limit := range []struct {
+		attribute planner.Attribute
+		flag      string
+	}{{planner.SpaceSoft, " -b "}, {planner.SpaceHard, " -B "}, {planner.InodesSoft, " -i "}, {planner.InodesHard, " -I "}} {
+		v := after[limit.attribute]
+		n, ok := v.Number()
+		if !ok && !v.IsUnlimited() {
+			continue
+		}
+		if limit.attribute.IsSpace() {
+			l, some = l+limit.flag+strconv.FormatUint(n>>10, 10), true
+		} else {
+			l, some = l+limit.flag+strconv.FormatUint(n, 10), true
+		}
+	}
+	if !some {
+		return ""
+	}
+	return l
+}
+
+func quotaFlag(a *planner.Action) string {
+	flag := "-g "
+	if a.Quota.By == planner.ByProject {
+		flag = "-p "
+	}
+	return flag + strconv.FormatUint(uint64(a.Quota.ID), 10)
+}
+
+// shellPath quotes a storage path for a shell.
+func shellPath(s string) string { return ShellWord(path.Clean(s)) }
+
+// archivePlace is where an archived directory goes, with the time at which the command runs.
+func archivePlace(a *planner.Action) string {
+	before, after, _ := strings.Cut(a.ArchivePlace(), planner.ArchiveTime)
+	return ShellWord(before) + `"$(date -u +%Y%m%dT%H%M%SZ)"` + ShellWord(after)
+}
+
+// ShellWord quotes a text as one word for a shell. What is not printable is shown escaped: such a line is not to be run.
+func ShellWord(s string) string {
+	if pathSafe(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(escape(s, `\`), "'", `'\''`) + "'"
+}

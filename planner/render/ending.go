@@ -1,0 +1,235 @@
+package render
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/reason"
+)
+
+// drift lists what somebody changed outside, and whether this plan undoes it.
+func (v *view) drift(p *printer) {
+	p.put(line{in(boldCyan, "Note:"), in(bold, " Objects have changed outside of cscs-sync")})
+	list := slices.Clone(v.plan.Context.Drift)
+	slices.SortStableFunc(list, func(a, b planner.Drift) int { return cmp.Compare(a.Address, b.Address) })
+	set := v.set()
+	var subjects []string
+	var shown [][]row
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && list[n].Address == list[0].Address {
+			n++
+		}
+		subjects, shown = append(subjects, list[0].Address), append(shown, p.drifted(list[:n], set))
+		list = list[n:]
+	}
+	v.fold(subjects, func(i int) string { return fmt.Sprint(shown[i]) }, func(same []string, i int) {
+		p.blank()
+		if len(same) > 1 {
+			p.put(line{in(plain, "  # "), in(bold, planner.Commas(uint64(len(same)))+" resources"), in(plain, " have changed, all in the same way")})
+		} else {
+			p.put(p.subject(Quote(same[0])).add(in(plain, " has changed")))
+		}
+		p.rows(2, shown[i])
+		v.on(p, same)
+	})
+}
+
+// drifted are the rows of one resource that was changed outside.
+func (p *printer) drifted(list []planner.Drift, set map[driftKey]planner.Value) []row {
+	rows := make([]row, len(list))
+	for i, d := range list {
+		rows[i] = row{mark: "~", style: yellow, name: string(d.Attribute), note: "left as it is",
+			value: p.transition(show(d.Attribute, d.Recorded), show(d.Attribute, d.Observed), 20)}
+		if after, ok := set[driftKey{d.Address, d.Attribute}]; ok {
+			rows[i].note = "this plan sets " + show(d.Attribute, after)
+			if after == d.Recorded {
+				rows[i].note = "this plan undoes it"
+			}
+		}
+	}
+	return rows
+}
+
+type driftKey struct {
+	address   string
+	attribute planner.Attribute
+}
+
+func (v *view) set() map[driftKey]planner.Value {
+	m := map[driftKey]planner.Value{}
+	for i := range v.plan.Core.Actions {
+		a := &v.plan.Core.Actions[i]
+		for _, c := range a.Changes {
+			m[driftKey{a.Address, c.Attribute}] = c.After
+		}
+	}
+	return m
+}
+
+// refusals are the resources for which nothing is done, and then those of which only the quota is left alone.
+func (v *view) refusals(p *printer) {
+	c := &v.plan.Context
+	if hasWhole(c.Blocked) || hasWhole(c.Waiting) {
+		p.put(line{in(bold, "Nothing will be done for:")})
+		v.refused(p, false)
+	}
+	if !hasQuotaOnly(c.Blocked) && !hasQuotaOnly(c.Waiting) {
+		return
+	}
+	if hasWhole(c.Blocked) || hasWhole(c.Waiting) {
+		p.blank()
+	}
+	p.put(line{in(bold, "Quotas that stay as they are, while the rest is done, for:")})
+	v.refused(p, true)
+}
+
+// refused lists the refusals of quotas alone, or of whole resources.
+func (v *view) refused(p *printer, quotaOnly bool) {
+	for _, part := range []struct {
+		kind planner.ActionKind
+		list []planner.Refusal
+	}{{planner.Blocked, v.plan.Context.Blocked}, {planner.Waiting, v.plan.Context.Waiting}} {
+		mark, _, s := symbol(part.kind)
+		list := slices.DeleteFunc(sorted(part.list), func(r planner.Refusal) bool { return r.QuotaOnly != quotaOnly })
+		names := make([]string, len(list))
+		for i := range list {
+			names[i] = orElse(list[i].Address, list[i].Key.Item)
+		}
+		v.fold(names, func(i int) string { return fmt.Sprint(list[i].Reasons) }, func(same []string, i int) {
+			p.blank()
+			p.refusal(&list[i], same, mark, string(part.kind), s)
+			v.on(p, same)
+		})
+	}
+}
+
+func sorted(list []planner.Refusal) []planner.Refusal {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b planner.Refusal) int { return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key)) })
+	return list
+}
+
+// refusal says why nothing is done for one resource, or for several in the same way.
+func (p *printer) refusal(r *planner.Refusal, same []string, mark, word string, s style) {
+	if r.QuotaOnly {
+		word += ", its quota only"
+	}
+	address := Quote(same[0])
+	first := line{in(plain, "  "), in(s, mark), in(plain, " ")}
+	if len(same) > 1 {
+		p.put(first.add(in(bold, planner.Commas(uint64(len(same)))+" resources"), in(plain, ": "+word)))
+	} else if isPath(address) {
+		p.put(first.add(in(bold, address), in(plain, ": "+word)))
+	} else {
+		p.prose(first, text("    | "), address+": "+word, plain)
+	}
+	for _, reason := range r.Reasons {
+		p.prose(text("    | "), text("    | "), reason.Text, plain)
+	}
+}
+
+// callbacks says what Waldur will be told, and what it has not been told yet.
+func (v *view) callbacks(p *printer) {
+	n := map[planner.Callback]int{}
+	for i := range v.plan.Core.Actions {
+		for _, c := range v.plan.Core.Actions[i].Callbacks {
+			n[c]++
+		}
+	}
+	if v.sends() {
+		p.put(text("Waldur will be told, for each resource in this order:"))
+	}
+	for _, c := range planner.PlannedCallbacks() {
+		if n[c] > 0 {
+			p.put(text(fmt.Sprintf("%8s %s", planner.Commas(uint64(n[c])), c)))
+		}
+	}
+	p.undelivered(v.plan.Context.Undelivered)
+}
+
+const mostUndelivered = 20
+
+func (p *printer) undelivered(list []planner.Undelivered) {
+	if len(list) == 0 {
+		return
+	}
+	p.put(line{in(boldYellow, plural(len(list), "callback waits", "callbacks wait")), in(plain, " to be delivered from before:")})
+	for i, u := range list {
+		if i == mostUndelivered {
+			p.put(text("    and " + plural(len(list)-i, "more", "more")))
+			return
+		}
+		s := Quote(u.Address) + ": " + string(u.Callback) + ", since " + u.Since.UTC().Format(stamp)
+		if u.Parked {
+			s += ", parked: a person has to decide"
+		}
+		if u.Problem != "" {
+			s += ": " + u.Problem
+		}
+		p.prose(text("    "), text("      | "), s, plain)
+	}
+}
+
+// conclusion is the last line. Its form is a contract: scripts read it.
+func (v *view) conclusion(p *printer) {
+	head, tail, quiet := conclusion(v.plan)
+	s := bold
+	if quiet {
+		s = boldGreen
+	}
+	if words := Dangers(v.plan); words != "" {
+		for _, t := range wrap(words, p.width) {
+			p.put(line{in(boldRed, t)})
+		}
+	}
+	p.put(line{in(s, head), in(bold, tail)})
+}
+
+// Dangers counts a plan's dangers in one sentence, the worst first: "Dangerous: 1 [ARCHIVES DATA], 2 [WIDER ACCESS]." It is
+// empty for a plan without any.
+func Dangers(plan *planner.Plan) string {
+	counts := dangerCounts(plan)
+	var parts []string
+	for _, d := range planner.Dangers() {
+		if n := counts[d]; n > 0 {
+			name, _ := tag(d)
+			parts = append(parts, strconv.Itoa(n)+" ["+name+"]")
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "Dangerous: " + strings.Join(parts, ", ") + "."
+}
+
+func conclusion(plan *planner.Plan) (head, tail string, quiet bool) {
+	if slices.ContainsFunc(plan.Context.Warnings, func(w planner.Warning) bool { return w.Code == reason.SelectionEmpty }) {
+		return "Nothing was selected.", " Correct --target and --exclude.", false
+	}
+	var parts []string
+	for _, kind := range planner.ActionKinds() {
+		n := *plan.Context.Counts.Of(kind)
+		if n == 0 || kind == planner.NothingToDo {
+			continue
+		}
+		// No commas in these numbers: scripts read them.
+		word := strconv.Itoa(n) + " to " + string(kind)
+		if !kind.Acts() {
+			word = strconv.Itoa(n) + " " + string(kind)
+		}
+		parts = append(parts, word)
+	}
+	parts = append(parts, countQuotas(plan).words()...)
+	if n := plan.Context.Unobserved; n > 0 && len(parts) == 0 {
+		parts = append(parts, "nothing to do, but "+strconv.Itoa(n)+" not observed")
+	}
+	if len(parts) == 0 && len(plan.Context.Blocked)+len(plan.Context.Waiting) == 0 {
+		return "No changes.", " Your storage matches the configuration.", true
+	}
+	return "Plan:", " " + strings.Join(parts, ", ") + ".", false
+}

@@ -1,0 +1,260 @@
+package render
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+)
+
+const stamp = "2006-01-02 15:04:05 UTC"
+
+func (v *view) header(p *printer) {
+	c := &v.plan.Context
+	names := quoteAll(c.Systems)
+	p.prose(nil, text("  "), "Plan "+canonical.ShortID(v.id)+" for "+orElse(strings.Join(names, ", "), "no system"), bold)
+	p.prose(nil, text("  "), plural(v.resources(), "resource", "resources")+" from "+Escape(c.Source)+"; "+
+		plural(c.Overrides, "override", "overrides")+" in force", plain)
+	p.prose(nil, text("  "), "made "+c.Made.Format(stamp)+" by "+Escape(c.User)+"@"+Escape(c.Host)+", cscs-sync "+
+		Escape(c.Version), plain)
+	p.put(line{in(dim, "id "+v.id)})
+	p.prose(nil, text("  "), "configuration "+orElse(shortened(v.plan.Core.Configuration), "unknown")+
+		"; an approval holds for "+days(c.ValidFor), dim)
+	v.selection(p)
+}
+
+// shortened is the start of a digest, enough to tell it from others. The plan's id covers all of it.
+func shortened(digest string) string {
+	if len(digest) > 12 && pathSafe(digest) {
+		return digest[:12]
+	}
+	return Escape(digest)
+}
+
+// selection says that only a part was looked at.
+func (v *view) selection(p *printer) {
+	s := &v.plan.Core.Selection
+	flags := func(name string, values []string) {
+		for _, value := range values {
+			p.prose(text("  "), text("    | "), name+Quote(value), plain)
+		}
+	}
+	verdicts := func(name string, list []planner.OrderVerdict) {
+		for _, o := range list {
+			p.prose(text("  "), text("    | "), name+Quote(o.Address)+"="+title(o.Reason), plain)
+		}
+	}
+	if len(s.Targets)+len(s.Excludes) > 0 {
+		p.put(line{in(boldYellow, "Partial plan:"), in(plain, " only the resources selected by")})
+	}
+	flags("--target ", s.Targets)
+	flags("--exclude ", s.Excludes)
+	if len(s.Rejects)+len(s.Fails)+len(s.Restores) > 0 {
+		p.put(text("On request:"))
+	}
+	verdicts("--reject ", s.Rejects)
+	verdicts("--fail ", s.Fails)
+	flags("archive restore ", s.Restores)
+}
+
+func (v *view) resources() (n int) {
+	for _, kind := range planner.ActionKinds() {
+		n += *v.plan.Context.Counts.Of(kind)
+	}
+	return n
+}
+
+// days shows a duration as people say it.
+func days(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d > 0 && d%day == 0:
+		return plural(int(d/day), "day", "days")
+	case d > 0 && d%time.Hour == 0:
+		return plural(int(d/time.Hour), "hour", "hours")
+	}
+	return d.String()
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+func quoteAll(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = Quote(s)
+	}
+	return out
+}
+
+// effects counts what actions of one kind touch.
+type effects struct{ resources, directories, quotas, orders, dangerous int }
+
+func (v *view) effects() map[planner.ActionKind]effects {
+	m := map[planner.ActionKind]effects{}
+	quotas := countQuotas(v.plan)
+	for _, kind := range planner.ActionKinds() {
+		n, alone := *v.plan.Context.Counts.Of(kind), quotas.of(kind)
+		if n+alone > 0 {
+			m[kind] = effects{resources: n, quotas: alone}
+		}
+	}
+	for i := range v.plan.Core.Actions {
+		a := &v.plan.Core.Actions[i]
+		e := m[a.Kind]
+		if touchesDirectory(a) {
+			e.directories++
+		}
+		if touchesQuota(a) {
+			e.quotas++
+		}
+		if len(a.Callbacks) > 0 {
+			e.orders++
+		}
+		if len(a.Danger) > 0 {
+			e.dangerous++
+		}
+		m[a.Kind] = e
+	}
+	return m
+}
+
+func touchesDirectory(a *planner.Action) bool {
+	if a.Kind == planner.Create || a.Kind == planner.Restore || a.Kind == planner.Archive {
+		return true
+	}
+	for _, c := range a.Changes {
+		if !c.Attribute.IsQuota() {
+			return true
+		}
+	}
+	return false
+}
+
+func touchesQuota(a *planner.Action) bool {
+	for _, c := range a.Changes {
+		if c.Attribute.IsQuota() && !(a.Kind == planner.Archive && c.After.IsAbsent()) {
+			return true
+		}
+	}
+	return false
+}
+
+func columnNames() []string {
+	return []string{"resources", "directories", "quotas", "callbacks", "dangerous"}
+}
+
+func (e effects) cells() []int {
+	return []int{e.resources, e.directories, e.quotas, e.orders, e.dangerous}
+}
+
+// table is what the plan does in numbers, a line for each action that occurs.
+func (v *view) table(p *printer) {
+	head := line{in(dim, spaces(13))}
+	for _, name := range columnNames() {
+		head = head.add(in(dim, "  "+name))
+	}
+	p.put(head)
+	all := v.effects()
+	for _, kind := range planner.ActionKinds() {
+		e, ok := all[kind]
+		if !ok {
+			continue
+		}
+		_, _, s := symbol(kind)
+		row := line{in(s, fmt.Sprintf("  %-11s", kind))}
+		for i, n := range e.cells() {
+			row = row.add(cell(n, len(columnNames()[i]), i == 4))
+		}
+		p.put(row)
+	}
+	if len(all) == 0 {
+		p.put(text("  there are no resources"))
+	}
+}
+
+func cell(n, width int, danger bool) span {
+	s := plain
+	if danger {
+		s = boldRed
+	}
+	if n == 0 {
+		return in(plain, spaces(width+2))
+	}
+	return in(s, fmt.Sprintf("  %*s", width, planner.Commas(uint64(n))))
+}
+
+// promised is the space that hard limits promise on each system.
+func (v *view) promised(p *printer) {
+	list := v.plan.Context.Promised
+	width := 8
+	for _, m := range list {
+		width = max(width, columns(Quote(m.System)))
+	}
+	p.put(line{in(dim, "  promised"+spaces(width-6)+"        before         after        change")})
+	for _, m := range list {
+		name := Quote(m.System)
+		change := ""
+		switch {
+		case m.After > m.Before:
+			change = "+" + tera(m.After-m.Before)
+		case m.After < m.Before:
+			change = "-" + tera(m.Before-m.After)
+		}
+		p.put(text(fmt.Sprintf("  %s%s%14s%14s%14s", name, spaces(width+2-columns(name)), tera(m.Before), tera(m.After), change)))
+	}
+}
+
+// tera shows promised space: all in one unit, so that columns compare.
+func tera(b planner.Bytes) string {
+	const unit = 1 << 40
+	if b > 0 && b < unit/10 {
+		return b.Rounded()
+	}
+	tenths := (uint64(b)%unit*10 + unit/2) / unit
+	whole := uint64(b)/unit + tenths/10
+	return planner.Commas(whole) + "." + strconv.FormatUint(tenths%10, 10) + " TiB"
+}
+
+// dangerous counts what can hurt.
+func (v *view) dangerous(p *printer) {
+	n := dangerCounts(v.plan)
+	p.put(line{in(boldRed, "Dangerous:")})
+	for _, d := range planner.Dangers() {
+		if n[d] > 0 {
+			name, clause := tag(d)
+			p.put(line{in(plain, fmt.Sprintf("%8s ", planner.Commas(uint64(n[d])))), in(boldRed, "["+name+"]"), in(plain, " "+clause)})
+		}
+	}
+}
+
+// dangerCounts counts the actions that have each danger.
+func dangerCounts(plan *planner.Plan) map[planner.Danger]int {
+	n := map[planner.Danger]int{}
+	for i := range plan.Core.Actions {
+		for _, d := range plan.Core.Actions[i].Danger {
+			n[d]++
+		}
+	}
+	return n
+}
+
+func (v *view) warnings(p *printer) {
+	for i, w := range v.plan.Context.Warnings {
+		if i > 0 && strings.Contains(v.plan.Context.Warnings[i-1].Text, "\n") {
+			p.blank()
+		}
+		at := ""
+		if w.Address != "" {
+			at = Quote(w.Address) + ": "
+		}
+		p.prose(line{in(boldYellow, "Warning: ")}, text("  | "), at+w.Text, plain)
+	}
+}

@@ -1,0 +1,55 @@
+package render
+
+import (
+	"unicode/utf8"
+
+	"github.com/sergi/go-diff/diffmatchpatch"
+)
+
+// longest text that is compared within: the comparison takes time by the square of it.
+const longestCompared = 4096
+
+func differences(before, after string) []diffmatchpatch.Diff {
+	if len(before) > longestCompared || len(after) > longestCompared || !utf8.ValidString(before) || !utf8.ValidString(after) {
+		return []diffmatchpatch.Diff{{Type: diffmatchpatch.DiffDelete, Text: before}, {Type: diffmatchpatch.DiffInsert, Text: after}}
+	}
+	d := diffmatchpatch.New()
+	d.DiffTimeout = 0 // else the clock decides what the result is
+	return d.DiffCleanupSemantic(d.DiffMain(before, after, false))
+}
+
+// inserted is after, with what before does not have in another style. The characters stay those of after, so that it can
+// be copied.
+func inserted(before, after string) line {
+	var l line
+	for _, d := range differences(before, after) {
+		switch d.Type {
+		case diffmatchpatch.DiffEqual:
+			l = l.add(in(plain, d.Text))
+		case diffmatchpatch.DiffInsert:
+			l = l.add(in(added, d.Text))
+		}
+	}
+	return l
+}
+
+// marked is both texts in one, as "kept [-gone-]{+new+}". Texts that have little in common stay apart.
+func marked(before, after string) string {
+	parts := differences(before, after)
+	same, out := 0, ""
+	for _, d := range parts {
+		switch d.Type {
+		case diffmatchpatch.DiffEqual:
+			same += len(d.Text)
+			out += d.Text
+		case diffmatchpatch.DiffDelete:
+			out += "[-" + d.Text + "-]"
+		case diffmatchpatch.DiffInsert:
+			out += "{+" + d.Text + "+}"
+		}
+	}
+	if same < 20 || same*2 < max(len(before), len(after)) {
+		return before + " -> " + after
+	}
+	return out
+}

@@ -1,0 +1,169 @@
+package render
+
+import (
+	"bytes"
+	"html"
+	"strings"
+
+	"github.com/fatih/color"
+)
+
+// Options say how a plan is rendered. The zero value is what stands in plan files: plain, full, at 80 columns.
+type Options struct {
+	// Color adds SGR sequences, and nothing else.
+	Color bool
+	// Compact folds changes of the same shape into one entry, never dangerous ones.
+	Compact bool
+	// Commands adds the shell lines that would do the same.
+	Commands bool
+	// Width is that of a line, 80 if it is 0. Paths are never broken, so they can be copied.
+	Width int
+	// MaxSize is how many bytes [Markdown] may have; 0 is no bound. Other renderings ignore it.
+	MaxSize int
+}
+
+func (o Options) width() int {
+	if o.Width <= 0 {
+		return 80
+	}
+	return max(o.Width, 60)
+}
+
+const esc = 0x1b
+
+// style is how a piece of text looks.
+type style uint8
+
+const (
+	plain style = iota
+	bold
+	dim
+	green
+	yellow
+	red
+	cyan
+	magenta
+	boldRed
+	boldGreen
+	boldCyan
+	boldYellow
+	struck // what the inline marks take away
+	added  // what they put in
+	styles // how many there are
+)
+
+// span is a piece of a line in one style; its text is escaped already.
+type span struct {
+	style style
+	text  string
+}
+
+type line []span
+
+func text(s string) line             { return line{{plain, s}} }
+func in(s style, t string) span      { return span{s, t} }
+func (l line) add(more ...span) line { return append(l, more...) }
+
+func (l line) columns() (n int) {
+	for _, s := range l {
+		n += columns(s.text)
+	}
+	return n
+}
+
+// printer writes lines as plain text, with SGR sequences, or as HTML.
+type printer struct {
+	buf         bytes.Buffer
+	width       int
+	open, close [styles]string
+	escape      func(string) string
+}
+
+func newPrinter(opt Options) *printer {
+	p := &printer{width: opt.width()}
+	if opt.Color {
+		p.open, p.close = sequences()
+	}
+	return p
+}
+
+// sequences are what stands around a text of each style. Instances of their own, switched on by hand, keep environment,
+// terminal and the library's global switch out of it.
+func sequences() (open, closing [styles]string) {
+	params := [styles][]color.Attribute{
+		bold: {color.Bold}, dim: {color.Faint}, green: {color.FgGreen}, yellow: {color.FgYellow}, red: {color.FgRed},
+		cyan: {color.FgCyan}, magenta: {color.FgMagenta}, boldRed: {color.FgRed, color.Bold}, boldGreen: {color.FgGreen, color.Bold},
+		boldCyan: {color.FgCyan, color.Bold}, boldYellow: {color.FgYellow, color.Bold}, struck: {color.FgRed, color.CrossedOut},
+		added: {color.FgGreen, color.Bold},
+	}
+	for s, attributes := range params {
+		if len(attributes) == 0 {
+			continue
+		}
+		c := color.New(attributes...)
+		c.EnableColor()
+		open[s], closing[s], _ = strings.Cut(c.Sprint("\x00"), "\x00")
+	}
+	return open, closing
+}
+
+// newHTMLPrinter writes spans of classes s1, s2, ….
+func newHTMLPrinter(opt Options) *printer {
+	p := &printer{width: opt.width(), escape: html.EscapeString}
+	names := classNames()
+	for s := range names {
+		if names[s] != "" {
+			p.open[s], p.close[s] = `<span class="`+names[s]+`">`, `</span>`
+		}
+	}
+	return p
+}
+
+func classNames() [styles]string {
+	return [styles]string{bold: "b", dim: "d", green: "g", yellow: "y", red: "r", cyan: "c", magenta: "m", boldRed: "r b",
+		boldGreen: "g b", boldCyan: "c b", boldYellow: "y b", struck: "r del", added: "g b"}
+}
+
+// put writes one line, without blanks at its end.
+func (p *printer) put(l line) {
+	for len(l) > 0 {
+		last := &l[len(l)-1]
+		trimmed := strings.TrimRight(last.text, " ")
+		if len(trimmed) == len(last.text) && trimmed != "" {
+			break
+		}
+		if trimmed != "" {
+			l = append(l[:len(l)-1:len(l)-1], span{last.style, trimmed})
+			break
+		}
+		l = l[:len(l)-1]
+	}
+	now := plain
+	for _, s := range l {
+		if s.text == "" {
+			continue
+		}
+		if s.style != now {
+			p.buf.WriteString(p.close[now])
+			p.buf.WriteString(p.open[s.style])
+			now = s.style
+		}
+		t := s.text
+		if p.escape != nil {
+			t = p.escape(t)
+		}
+		p.buf.WriteString(t)
+	}
+	p.buf.WriteString(p.close[now])
+	p.buf.WriteByte('\n')
+}
+
+func (p *printer) blank() { p.buf.WriteByte('\n') }
+
+// prose writes a text behind a prefix; further lines get a prefix of their own, with a mark that no text can take away.
+func (p *printer) prose(first, next line, s string, st style) {
+	for _, t := range prose(s, p.width-max(first.columns(), next.columns())) {
+		p.put(append(append(line{}, first...), in(st, t)))
+		first = next
+	}
+}

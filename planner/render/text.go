@@ -1,0 +1,159 @@
+package render
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+)
+
+// Text is what a reviewer reads, in the order of importance: what the plan is, what it does in numbers, warnings, what
+// was changed outside; then every action, dangerous ones first; then what is not done, and why. It is a function of its
+// arguments. No line begins with "-----" or ends in blanks.
+func Text(plan *planner.Plan, opt Options) []byte {
+	p := newPrinter(opt)
+	p.buf.Grow(4096 + 1200*len(plan.Core.Actions))
+	v := newView(plan, opt)
+	for i, section := range v.sections() {
+		if i > 0 {
+			p.blank()
+		}
+		section(p)
+	}
+	return p.buf.Bytes()
+}
+
+// view is a plan that is being rendered.
+type view struct {
+	plan *planner.Plan
+	opt  Options
+	id   string
+	// listAll names every address of a folded group.
+	listAll bool
+	// quotaOnly are the refusals that concern a quota alone, by the resource that goes on.
+	quotaOnly map[planner.Key][]planner.Reason
+	// shell makes the lines of --commands; nil without.
+	shell *shell
+}
+
+func newView(plan *planner.Plan, opt Options) *view {
+	v := &view{plan: plan, opt: opt, id: canonical.ID(plan.Core), quotaOnly: map[planner.Key][]planner.Reason{}}
+	if opt.Commands {
+		v.shell = newShell(plan, v.order())
+	}
+	for _, list := range [][]planner.Refusal{plan.Context.Blocked, plan.Context.Waiting} {
+		for i := range list {
+			if r := &list[i]; r.QuotaOnly {
+				v.quotaOnly[r.Key] = append(v.quotaOnly[r.Key], r.Reasons...)
+			}
+		}
+	}
+	return v
+}
+
+// sections are the parts of the text that this plan has, in order.
+func (v *view) sections() []func(*printer) {
+	c := &v.plan.Context
+	list := []func(*printer){v.header, v.table}
+	for _, s := range []struct {
+		has  bool
+		show func(*printer)
+	}{
+		{len(c.Promised) > 0, v.promised},
+		{v.hasDanger(), v.dangerous},
+		{len(c.Warnings) > 0, v.warnings},
+		{len(c.Drift) > 0, v.drift},
+		{len(v.legendKinds()) > 0, v.legend},
+	} {
+		if s.has {
+			list = append(list, s.show)
+		}
+	}
+	list = append(list, v.actions()...)
+	if len(c.Shared) > 0 {
+		list = append(list, v.shared)
+	}
+	if len(c.Blocked)+len(c.Waiting) > 0 {
+		list = append(list, v.refusals)
+	}
+	if len(c.Undelivered) > 0 || v.sends() {
+		list = append(list, v.callbacks)
+	}
+	return append(list, v.conclusion)
+}
+
+func (v *view) hasDanger() bool {
+	return slices.ContainsFunc(v.plan.Core.Actions, func(a planner.Action) bool { return len(a.Danger) > 0 })
+}
+
+func (v *view) sends() bool {
+	return slices.ContainsFunc(v.plan.Core.Actions, func(a planner.Action) bool { return len(a.Callbacks) > 0 })
+}
+
+// order is the indexes of actions as they are shown: the most dangerous first, then by kind, then by address.
+func (v *view) order() []int {
+	actions := v.plan.Core.Actions
+	order := make([]int, len(actions))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(importance(&actions[i]), importance(&actions[j])) })
+	return order
+}
+
+func importance(a *planner.Action) int {
+	if len(a.Danger) > 0 {
+		return slices.Index(planner.Dangers(), a.Danger[0])
+	}
+	switch a.Kind {
+	case planner.Archive:
+		return 10
+	case planner.Update, planner.Adopt, planner.Restore:
+		return 11
+	case planner.Create:
+		return 12
+	case planner.Report:
+		return 13
+	}
+	return 14
+}
+
+func (v *view) actions() []func(*printer) {
+	if len(v.plan.Core.Actions) == 0 {
+		return nil
+	}
+	list := []func(*printer){func(p *printer) {
+		p.put(text("cscs-sync will perform the following actions:"))
+	}}
+	return append(list, v.each(v.order())...)
+}
+
+// each are the blocks of actions; with --compact some share one, unless each is to have shell lines of its own.
+func (v *view) each(order []int) []func(*printer) {
+	if v.opt.Compact && !v.opt.Commands {
+		return v.folded(order)
+	}
+	list := make([]func(*printer), len(order))
+	for k, i := range order {
+		list[k] = func(p *printer) { v.action(p, i) }
+	}
+	return list
+}
+
+// legendKinds are the kinds whose symbols occur.
+func (v *view) legendKinds() []planner.ActionKind {
+	seen := map[planner.ActionKind]bool{planner.Blocked: len(v.plan.Context.Blocked) > 0, planner.Waiting: len(v.plan.Context.Waiting) > 0}
+	for i := range v.plan.Core.Actions {
+		seen[v.plan.Core.Actions[i].Kind] = true
+	}
+	return slices.DeleteFunc(planner.ActionKinds(), func(k planner.ActionKind) bool { return !seen[k] })
+}
+
+func (v *view) legend(p *printer) {
+	p.put(text("Resource actions are indicated with the following symbols:"))
+	for _, kind := range v.legendKinds() {
+		mark, words, s := symbol(kind)
+		p.put(text("  ").add(in(s, mark), in(plain, " "+words)))
+	}
+}

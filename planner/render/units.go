@@ -1,0 +1,42 @@
+package render
+
+import (
+	"math/bits"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// percent is used of limit in whole per cent: rounded down up to the limit and up beyond it, so that 100% is never said
+// of what is over.
+func percent(used, limit uint64) string {
+	if limit == 0 {
+		return "over"
+	}
+	hi, lo := bits.Mul64(used, 100)
+	if hi >= limit || used/limit >= 100 {
+		return "over 9,999%"
+	}
+	quo, rem := bits.Div64(hi, lo, limit)
+	if quo == 0 && rem > 0 {
+		return "under 1%"
+	}
+	if used > limit && rem > 0 {
+		quo++
+	}
+	return planner.Commas(quo) + "%"
+}
+
+// difference shows how far a limit moves: "+10 TiB"; empty where it stays.
+func difference(attribute planner.Attribute, before, after uint64) string {
+	sign, n := "+", after-before
+	if after < before {
+		sign, n = "-", before-after
+	}
+	if n == 0 {
+		return ""
+	}
+	if attribute.IsSpace() {
+		return sign + planner.Bytes(n).Rounded()
+	}
+	return sign + planner.Commas(n)
+}

@@ -1,0 +1,82 @@
+package render
+
+import (
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// symbol marks an action in the text; legend explains it.
+func symbol(kind planner.ActionKind) (mark, legend string, s style) {
+	switch kind {
+	case planner.Create:
+		return "+", "create", green
+	case planner.Adopt:
+		return "@", "adopt: it stands already, and is changed to what is wanted", yellow
+	case planner.Update:
+		return "~", "update in place (observed -> desired)", yellow
+	case planner.Archive:
+		return "-", "archive: moved aside and kept", red
+	case planner.Restore:
+		return "^", "restore from the archive", green
+	case planner.RejectOrder:
+		return "x", "reject the order", red
+	case planner.FailOrder:
+		return "X", "fail the order", red
+	case planner.Report:
+		return ">", "report only: the storage is as wanted, callbacks are due", cyan
+	case planner.Blocked:
+		return "!", "blocked", magenta
+	}
+	return ".", "waiting", dim
+}
+
+// verb ends the sentence "ADDRESS …" above an action.
+func verb(a *planner.Action) string {
+	switch a.Kind {
+	case planner.Create:
+		return "will be created"
+	case planner.Adopt:
+		return "stands already and will be adopted"
+	case planner.Update:
+		return "will be updated in place"
+	case planner.Archive:
+		return "will be archived"
+	case planner.Restore:
+		return "will be restored from the archive"
+	case planner.RejectOrder:
+		return "stays as it is: its order will be rejected"
+	case planner.FailOrder:
+		return "stays as it is: its order will be failed"
+	}
+	if len(a.Danger) > 0 {
+		return "is gone: only callbacks are due"
+	}
+	return "is as wanted, only callbacks are due"
+}
+
+// tag is the word that shouts a danger; clause what it means, for counting.
+func tag(d planner.Danger) (tag, clause string) {
+	switch d {
+	case planner.DangerArchive:
+		return "ARCHIVES DATA", "moves data to the archive"
+	case planner.DangerMissing:
+		return "MISSING", "is about a directory that should be there and is not"
+	case planner.DangerBelowUsage:
+		return "BELOW USAGE", "sets a limit below what is used"
+	case planner.DangerWiderAccess:
+		return "WIDER ACCESS", "opens data to more people"
+	case planner.DangerReplaced:
+		return "REPLACED", "finds another directory than the recorded one"
+	case planner.DangerTakenOver:
+		return "TAKEN OVER", "brings data under a group or quota that others use"
+	case planner.DangerUnlimited:
+		return "UNLIMITED", "leaves a directory without a hard limit"
+	}
+	return "GROUP", "gives data to another group"
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return planner.Commas(uint64(n)) + " " + many
+}
