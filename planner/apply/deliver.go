@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/backoff"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/providers"
 )
@@ -19,6 +20,8 @@ import (
 const (
 	triesNow    = 3
 	longestWait = 10 * time.Second
+	// firstWait is the first one that we choose ourselves.
+	firstWait = 500 * time.Millisecond
 	// mostStuck is how often a callback without an effect is tried, each time up to triesNow times, before it is parked.
 	mostStuck = 4
 )
@@ -142,7 +145,7 @@ func (e *Engine) deliverOne(ctx context.Context, d *ledger.Delivery, t *telling)
 		if f.verdict != again && f.verdict != stuck || try == triesNow-1 {
 			break
 		}
-		if wait = max(wait, time.Duration(1<<try)*500*time.Millisecond); wait > longestWait {
+		if wait = max(wait, backoff.Wait(firstWait, longestWait, try+1)); wait > longestWait {
 			break
 		}
 		if e.Sleep(ctx, wait) != nil {
@@ -181,7 +184,7 @@ func (e *Engine) note(d *ledger.Delivery, f finding, wait time.Duration) error {
 		case parked:
 			return tx.Park(d.Seq, f.why)
 		}
-		return tx.MarkFailed(d.Seq, f.why, e.Now().Add(max(wait, backoff(d.Tries))))
+		return tx.MarkFailed(d.Seq, f.why, e.Now().Add(max(wait, later(d.Tries))))
 	})
 	e.reached("callback noted")
 	what := fmt.Sprintf("tell Waldur %s of %s: %s", d.Callback, d.Address, f.why)
@@ -201,10 +204,8 @@ func (e *Engine) note(d *ledger.Delivery, f finding, wait time.Duration) error {
 	return fmt.Errorf("%s; it is kept and retried later", what)
 }
 
-// backoff is how long to wait before the next apply or round tries again: from a minute up to an hour.
-func backoff(tries int) time.Duration {
-	return min(time.Minute<<min(tries, 6), time.Hour)
-}
+// later is how long to wait before the next apply or round tries again.
+func later(tries int) time.Duration { return backoff.Wait(time.Minute, time.Hour, tries+1) }
 
 // attempt makes one try. Before a resend, before each callback with a value, and before set_state_erred, which Waldur takes
 // in any state, the order is asked whether it still applies: nothing takes effect twice, and nothing old replaces what is

@@ -323,7 +323,7 @@ func TestTriesWithinAnApply(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	var got []time.Duration
 	for i := range 9 {
-		got = append(got, backoff(i))
+		got = append(got, later(i))
 	}
 	want := []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 32 * time.Minute, time.Hour, time.Hour, time.Hour}
 	if !slices.Equal(got, want) {

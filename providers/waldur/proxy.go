@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/backoff"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
@@ -145,7 +146,7 @@ func contradicts(err error) bool {
 
 // pause waits after a failed try, not less than was asked for. It gives up at once when that would pass the deadline.
 func (p *proxy) pause(ctx context.Context, try int, asked time.Duration) error {
-	d := firstPause << (try - 1)
+	d := backoff.Wait(firstPause, p.options.Timeout, try)
 	d = max(d/2+time.Duration(p.options.Clock.Rand()*float64(d/2)), asked)
 	if end, ok := ctx.Deadline(); ok && asked > 0 && p.options.Clock.Now().Add(d).After(end) {
 		return fmt.Errorf("to wait %v, as asked, would pass proxy.timeout", d.Round(time.Second))
