@@ -39,7 +39,8 @@ type Options struct {
 	Progress Progress
 }
 
-// StorageObserver is the [Observer] of real storage. Use one for as long as the process runs: it remembers what hangs.
+// StorageObserver sees what the storage has now. It never changes anything; a mount that hangs makes its own answers unknown
+// and delays no other. Use one for as long as the process runs: it remembers what hangs.
 type StorageObserver struct {
 	o       Options
 	systems map[string]planner.System
@@ -55,8 +56,6 @@ type StorageObserver struct {
 	// noList are systems whose quotas cannot be listed.
 	noList map[string]bool
 }
-
-var _ Observer = (*StorageObserver)(nil)
 
 // NewObserver fills in the defaults.
 func NewObserver(o Options) *StorageObserver {

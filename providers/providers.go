@@ -61,15 +61,3 @@ type Answer struct {
 	// Err explains a Status of 0.
 	Err error
 }
-
-// Observer sees what the storage has now. It never changes anything; a mount that hangs makes its own answers unknown
-// and delays no other.
-type Observer interface {
-	Mounts(ctx context.Context, systems []planner.System) map[string]planner.Mount
-	// Directories has one answer for each target, in order.
-	Directories(ctx context.Context, targets []planner.Place) []planner.Directory
-	// Quotas has one answer for each target, in order.
-	Quotas(ctx context.Context, targets []planner.QuotaTarget) []planner.QuotaState
-	// Find says where directories that others have replaced are now; what is not known is left out.
-	Find(ctx context.Context, lost []planner.Lost) map[planner.Place]string
-}

@@ -312,7 +312,7 @@ func recordsIn(t testing.TB, path string) int {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, FileName), read(t, path), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "state.db"), read(t, path), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got, err := openStore(t, dir, newClock()).Recorded()

@@ -43,7 +43,7 @@ func (s *Store) ReadApprovalKey() ([]byte, error) {
 		return nil, fmt.Errorf("approval key %s: %w", s.keyPath(), fs.ErrNotExist)
 	}
 	defer dir.Close()
-	f, err := folder.OpenAt(dir, KeyName, s.keyPath(), unix.O_RDONLY, 0)
+	f, err := folder.OpenAt(dir, keyName, s.keyPath(), unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, folder.Explain("read approval key", s.keyPath(), err)
 	}
@@ -61,7 +61,7 @@ func (s *Store) ReadApprovalKey() ([]byte, error) {
 	return key, nil
 }
 
-func (s *Store) keyPath() string { return filepath.Join(s.dir, KeyName) }
+func (s *Store) keyPath() string { return filepath.Join(s.dir, keyName) }
 
 // makeKey writes a new key under a name of its own and links it to its place, complete and synced: who reads the key
 // reads all of it, and of two processes that make one, the first wins.
@@ -70,7 +70,7 @@ func (s *Store) makeKey(dir *os.File) error {
 	if _, err := io.ReadFull(s.options.Random, key); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(s.dir, "."+KeyName+".*")
+	temp, err := os.CreateTemp(s.dir, "."+keyName+".*")
 	if err != nil {
 		return err
 	}

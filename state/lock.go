@@ -29,7 +29,7 @@ type Lock struct {
 // change something; so nobody takes a lock over, and the lock's file is never removed. The error is a [ledger.LockedError]
 // when another process holds the lock.
 func AcquireLock(ctx context.Context, dir string, holder ledger.Holder, wait time.Duration) (*Lock, error) {
-	path := filepath.Join(dir, LockName)
+	path := filepath.Join(dir, lockName)
 	opened, err := folder.Open(dir, true)
 	if err != nil {
 		return nil, err
@@ -67,13 +67,13 @@ func AcquireLock(ctx context.Context, dir string, holder ledger.Holder, wait tim
 // LockHolder reports who holds the lock in the state's folder, and whether anybody does. It never takes the lock, not even for
 // a moment.
 func LockHolder(dir string) (h ledger.Holder, held bool, err error) {
-	path := filepath.Join(dir, LockName)
+	path := filepath.Join(dir, lockName)
 	opened, err := folder.Open(dir, false)
 	if err != nil || opened == nil {
 		return h, false, err
 	}
 	defer opened.Close()
-	file, err := folder.OpenAt(opened, LockName, path, unix.O_RDONLY, 0)
+	file, err := folder.OpenAt(opened, lockName, path, unix.O_RDONLY, 0)
 	if errors.Is(err, unix.ENOENT) {
 		return h, false, nil
 	}
@@ -105,7 +105,7 @@ func isLocked(file *os.File) bool {
 
 // openLock tries once.
 func openLock(opened *os.File, path string) (*os.File, error) {
-	file, err := folder.OpenAt(opened, LockName, path, unix.O_RDWR|unix.O_CREAT, 0o600)
+	file, err := folder.OpenAt(opened, lockName, path, unix.O_RDWR|unix.O_CREAT, 0o600)
 	if err != nil {
 		return nil, folder.Explain("lock", path, err)
 	}
@@ -115,7 +115,7 @@ func openLock(opened *os.File, path string) (*os.File, error) {
 	}
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
-		if same, err := folder.SameFile(opened, LockName, file); err == nil && same {
+		if same, err := folder.SameFile(opened, lockName, file); err == nil && same {
 			return file, nil
 		}
 		file.Close()
@@ -165,7 +165,7 @@ func (l *Lock) introduce(h ledger.Holder) error {
 // Check tells whether the lock still protects anything: not, if somebody removed or replaced its file, since another
 // process can then lock the new one. Ask before each group of changes.
 func (l *Lock) Check() error {
-	same, err := folder.SameFile(l.dir, LockName, l.file)
+	same, err := folder.SameFile(l.dir, lockName, l.file)
 	if err == nil && same {
 		return nil
 	}

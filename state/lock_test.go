@@ -115,7 +115,7 @@ func TestLockOfAStoppedAndOfAKilledProcess(t *testing.T) {
 	if !errors.As(err, &locked) || locked.Holder.Who != "other" || locked.Holder.PID != cmd.Process.Pid || locked.Holder.Plan != "sha256:abc" {
 		t.Fatalf("a stopped holder: %v", err)
 	}
-	for _, want := range []string{"other", "node2", "sha256:abc", "2001-09-09T01:46:40Z", filepath.Join(dir, LockName)} {
+	for _, want := range []string{"other", "node2", "sha256:abc", "2001-09-09T01:46:40Z", filepath.Join(dir, lockName)} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}
@@ -181,7 +181,7 @@ func TestLockWaitsAndIsReleased(t *testing.T) {
 	if err := firstError(err, <-released, next.Check()); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, LockName)); err != nil {
+	if err := os.Remove(filepath.Join(dir, lockName)); err != nil {
 		t.Fatal(err)
 	}
 	if err := next.Check(); err == nil {
@@ -197,7 +197,7 @@ func TestLockMessageOfAStrangeFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, LockName), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, lockName), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err = AcquireLock(context.Background(), dir, ledger.Holder{}, 0)

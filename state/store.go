@@ -15,10 +15,8 @@ import (
 
 // The names of the files in state.path.
 const (
-	FileName = bolt.FileName
-	CopyName = bolt.CopyName
-	LockName = "apply.lock"
-	KeyName  = "approval.key"
+	lockName = "apply.lock"
+	keyName  = "approval.key"
 )
 
 // Options are what a [Store] needs of the world.

@@ -8,7 +8,7 @@
 // contradict each other, and a listing that does is fetched again, not repaired. Nothing may be concluded from an item that
 // is not listed: the proxy leaves out resources whose group it cannot find.
 //
-// A page is read by a strict scanner ([ParsePage]): at most 32 MiB and 500 items, nesting of 32, UTF-8, no member twice in any
+// A page is read by a strict scanner: at most 32 MiB and 500 items, nesting of 32, UTF-8, no member twice in any
 // object. What breaks these rules refuses the page. What is merely wrong with one item (a field of another type, a status
 // nobody knows) becomes that item's Problem, and the others go on. Numbers are read as decimals, never as binary floating
 // point. The invented unixUid and email of users are not read at all.

@@ -127,7 +127,7 @@ func (f *files) load(path string, buf *bytes.Buffer) error {
 type saved struct {
 	parser *parser
 	items  []planner.Item
-	first  Page
+	first  listingPage
 	// firstName is the file of first, pages has the file of each page.
 	firstName string
 	pages     map[int]string

@@ -23,7 +23,7 @@ func FuzzPagesIn(f *testing.F) {
 		total := 0
 		for _, p := range pages {
 			total += len(p)
-			_, _ = ParsePage(p)
+			_, _ = parsePage(p)
 		}
 		if total > len(text) {
 			t.Errorf("%d bytes of pages in %d", total, len(text))

@@ -33,14 +33,14 @@ func seed(f *testing.F) {
 func FuzzPage(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		p, err := ParsePage(text)
+		p, err := parsePage(text)
 		if err != nil {
 			return
 		}
 		if !json.Valid(text) || !utf8.Valid(text) {
 			t.Fatalf("accepted %q", text)
 		}
-		again, err := ParsePage(text)
+		again, err := parsePage(text)
 		if err != nil || !reflect.DeepEqual(p, again) {
 			t.Errorf("another result the second time: %v", err)
 		}
@@ -115,7 +115,7 @@ func FuzzUnescape(f *testing.F) {
 func FuzzOrder(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		o, err := ParseOrder(text)
+		o, err := parseOrder(text)
 		if err != nil {
 			return
 		}

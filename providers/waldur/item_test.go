@@ -11,6 +11,9 @@ import (
 )
 
 // response is a real answer of the proxy.
+// parsePage reads one answer of the proxy by itself.
+func parsePage(text []byte) (listingPage, error) { return newParser().page(nil, text) }
+
 func response(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", "responses", name))
@@ -20,9 +23,9 @@ func response(t testing.TB, name string) []byte {
 	return b
 }
 
-func parse(t testing.TB, text string) Page {
+func parse(t testing.TB, text string) listingPage {
 	t.Helper()
-	p, err := ParsePage([]byte(text))
+	p, err := parsePage([]byte(text))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
@@ -173,7 +176,7 @@ func TestBadPage(t *testing.T) {
 		{"501 items", pageOf(strings.Repeat("{},", 500) + "{}"), "more than 500 resources in one page"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := ParsePage([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.err) {
+			if _, err := parsePage([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.err) {
 				t.Errorf("error %v\nwant  %s", err, c.err)
 			}
 		})
@@ -182,7 +185,7 @@ func TestBadPage(t *testing.T) {
 
 func TestPageTooLong(t *testing.T) {
 	text := pageOf(goodItem) + strings.Repeat(" ", maxPageBytes)
-	if _, err := ParsePage([]byte(text)); err == nil || !strings.Contains(err.Error(), "longer than 32 MiB") {
+	if _, err := parsePage([]byte(text)); err == nil || !strings.Contains(err.Error(), "longer than 32 MiB") {
 		t.Error(err)
 	}
 }
@@ -196,7 +199,7 @@ func TestManyMembers(t *testing.T) {
 	if p := parse(t, pageOf(with(t, `"key":"lustre"`, `"key":"lustre"`+b.String()))); p.Items[0].Problem != "" {
 		t.Error(p.Items[0].Problem)
 	}
-	_, err := ParsePage([]byte(pageOf(with(t, `"key":"lustre"`, `"key":"lustre"`+b.String()+`,"key":1`))))
+	_, err := parsePage([]byte(pageOf(with(t, `"key":"lustre"`, `"key":"lustre"`+b.String()+`,"key":1`))))
 	if err == nil || !strings.Contains(err.Error(), `duplicate member "key"`) {
 		t.Error(err)
 	}

@@ -105,7 +105,7 @@ func (l *listing) tell(done, total int) {
 }
 
 // page asks for a page until there is an answer that another try would not better.
-func (l *listing) page(ctx context.Context, n int, to narrow) (Page, error) {
+func (l *listing) page(ctx context.Context, n int, to narrow) (listingPage, error) {
 	for try := 1; ; try++ {
 		page, err := l.fetch(ctx, n, to)
 		if err == nil {
@@ -135,26 +135,26 @@ func (l *listing) page(ctx context.Context, n int, to narrow) (Page, error) {
 }
 
 // fetch asks for a page once. The page's items are those of the listing so far and its own.
-func (l *listing) fetch(ctx context.Context, n int, to narrow) (Page, error) {
+func (l *listing) fetch(ctx context.Context, n int, to narrow) (listingPage, error) {
 	p := l.proxy
 	r, err := p.client.do(ctx, http.MethodGet, p.pageURL(n, to), nil, maxPageBytes, &l.buf)
 	switch {
 	case err != nil:
-		return Page{}, fmt.Errorf("%s: %w", p.place, err)
+		return listingPage{}, fmt.Errorf("%s: %w", p.place, err)
 	case r.status != http.StatusOK:
-		return Page{}, p.refusal(r)
+		return listingPage{}, p.refusal(r)
 	case r.broken != nil:
-		return Page{}, fmt.Errorf("%s: the answer broke off after %d bytes: %w", p.place, len(r.body), r.broken)
+		return listingPage{}, fmt.Errorf("%s: the answer broke off after %d bytes: %w", p.place, len(r.body), r.broken)
 	case r.echoes():
-		return Page{}, fmt.Errorf("%s: %w", p.place, errEcho)
+		return listingPage{}, fmt.Errorf("%s: %w", p.place, errEcho)
 	case r.cut:
-		return Page{}, fmt.Errorf("%s: the page is longer than %d MiB", p.place, maxPageBytes>>20)
+		return listingPage{}, fmt.Errorf("%s: the page is longer than %d MiB", p.place, maxPageBytes>>20)
 	case web.IsHTML(bytes.TrimSpace(r.body)):
-		return Page{}, fmt.Errorf("%s: an HTML page instead of JSON; is proxy.url the URL of the listing?", p.place)
+		return listingPage{}, fmt.Errorf("%s: an HTML page instead of JSON; is proxy.url the URL of the listing?", p.place)
 	}
 	page, err := l.parser.page(l.items, r.body)
 	if err != nil {
-		return Page{}, fmt.Errorf("%s: %w", p.place, err)
+		return listingPage{}, fmt.Errorf("%s: %w", p.place, err)
 	}
 	return page, nil
 }

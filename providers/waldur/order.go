@@ -14,9 +14,9 @@ const maxOrderBytes = 1 << 20
 // maxOrderWord bounds the name of an order's type or state; real ones have at most 18 bytes.
 const maxOrderWord = 40
 
-// ParseOrder reads Waldur's answer about an order. Anything in it that bears on what is done and cannot be read is an
+// parseOrder reads Waldur's answer about an order. Anything in it that bears on what is done and cannot be read is an
 // error: an order is acted on whole or not at all.
-func ParseOrder(text []byte) (planner.Order, error) { return newParser().order(text) }
+func parseOrder(text []byte) (planner.Order, error) { return newParser().order(text) }
 
 func (p *parser) order(text []byte) (planner.Order, error) {
 	if len(text) > maxOrderBytes {

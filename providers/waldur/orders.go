@@ -78,7 +78,7 @@ func (o *orders) get(ctx context.Context, target string) (planner.Order, error) 
 	if err != nil {
 		return planner.Order{}, err
 	}
-	order, err := ParseOrder(body)
+	order, err := parseOrder(body)
 	if err != nil {
 		return planner.Order{}, fmt.Errorf("read the answer: %w", err)
 	}

@@ -49,7 +49,7 @@ func TestRealOrders(t *testing.T) {
 		"erred_with_terminate_order": {Type: planner.OrderTerminate, State: planner.OrderPendingProvider},
 		"pending_consumer_update":    {Type: planner.OrderUpdate, State: planner.OrderPendingConsumer, HasLimits: true},
 	} {
-		o, err := ParseOrder(ids[name].Order)
+		o, err := parseOrder(ids[name].Order)
 		if err != nil || o.Type != want.Type || o.State != want.State || o.HasLimits != want.HasLimits || len(o.ID) != 32 {
 			t.Errorf("%s: %+v, %v", name, o, err)
 		}
@@ -103,7 +103,7 @@ func TestOrderOptions(t *testing.T) {
 		{`[]`, nil, "attributes: want an object, got an array"},
 		{`{"new_options":{"hard_quota_space":1,"hard_quota_space":2}}`, nil, `duplicate member "hard_quota_space"`},
 	} {
-		o, err := ParseOrder([]byte(orderText(c.attributes)))
+		o, err := parseOrder([]byte(orderText(c.attributes)))
 		if c.err != "" {
 			if err == nil || !strings.Contains(err.Error(), c.err) {
 				t.Errorf("%s: error %v, want %s", c.attributes, err, c.err)
@@ -126,12 +126,12 @@ func TestOrderResource(t *testing.T) {
 		with(`"` + resourceID + `"`):                   resourceID,
 		with(`"d7b5f43d-79ab-5b8a-83bf-c878a036e24b"`): resourceID,
 	} {
-		if o, err := ParseOrder([]byte(text)); err != nil || o.Resource != want {
+		if o, err := parseOrder([]byte(text)); err != nil || o.Resource != want {
 			t.Errorf("%s: %+v, %v", text, o, err)
 		}
 	}
 	for _, bad := range []string{`null`, `7`, `""`, `"x"`} {
-		if o, err := ParseOrder([]byte(with(bad))); err == nil || !strings.Contains(err.Error(), "marketplace_resource_uuid") {
+		if o, err := parseOrder([]byte(with(bad))); err == nil || !strings.Contains(err.Error(), "marketplace_resource_uuid") {
 			t.Errorf("%s: %+v, %v", bad, o, err)
 		}
 	}
@@ -139,7 +139,7 @@ func TestOrderResource(t *testing.T) {
 
 func TestOrderRefused(t *testing.T) {
 	good := orderText(`{"old_limits":{"storage":10}}`)
-	if o, err := ParseOrder([]byte(good)); err != nil || !o.HasLimits {
+	if o, err := parseOrder([]byte(good)); err != nil || !o.HasLimits {
 		t.Fatalf("%+v, %v", o, err)
 	}
 	for _, c := range []struct{ old, new, err string }{
@@ -155,7 +155,7 @@ func TestOrderRefused(t *testing.T) {
 		{good, good[:40], "the text ends"},
 		{good, good + strings.Repeat(" ", maxOrderBytes), "order is longer than 1024 KiB"},
 	} {
-		if _, err := ParseOrder([]byte(strings.Replace(good, c.old, c.new, 1))); err == nil || !strings.Contains(err.Error(), c.err) {
+		if _, err := parseOrder([]byte(strings.Replace(good, c.old, c.new, 1))); err == nil || !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%.60s: error %v, want %s", c.new, err, c.err)
 		}
 	}
@@ -164,7 +164,7 @@ func TestOrderRefused(t *testing.T) {
 // TestOrderWordsAreOpen: a type or state that this version does not know is for the planner to block, by its name.
 func TestOrderWordsAreOpen(t *testing.T) {
 	text := strings.NewReplacer(`"Update"`, `"Resize"`, `"executing"`, `"on hold"`).Replace(orderText(`{}`))
-	o, err := ParseOrder([]byte(text))
+	o, err := parseOrder([]byte(text))
 	if err != nil || o.Type != "Resize" || o.Type.IsKnown() || o.State != "on hold" || o.State.IsKnown() {
 		t.Errorf("%+v, %v", o, err)
 	}

@@ -16,8 +16,8 @@ const (
 	maxPageItems = 500
 )
 
-// Page is one page of a listing.
-type Page struct {
+// listingPage is one page of a listing.
+type listingPage struct {
 	Items []planner.Item
 	// Current counts from 1; Limit is the page size; Total counts the items of all pages.
 	Current, Limit, Total int
@@ -26,23 +26,20 @@ type Page struct {
 }
 
 // Pages is how many pages the whole listing has.
-func (p Page) Pages() int { return (p.Total + p.Limit - 1) / p.Limit }
+func (p listingPage) Pages() int { return (p.Total + p.Limit - 1) / p.Limit }
 
-// ParsePage reads one answer of the proxy. The error is about the page as a whole; what is wrong with one item is that
-// item's Problem.
-func ParsePage(text []byte) (Page, error) { return newParser().page(nil, text) }
-
-// page reads a page, appending its items to items.
-func (p *parser) page(items []planner.Item, text []byte) (Page, error) {
+// page reads one answer of the proxy, appending its items to items. The error is about the page as a whole; what is wrong
+// with one item is that item's Problem.
+func (p *parser) page(items []planner.Item, text []byte) (listingPage, error) {
 	if len(text) > maxPageBytes {
-		return Page{}, fmt.Errorf("page is longer than %d MiB", maxPageBytes>>20)
+		return listingPage{}, fmt.Errorf("page is longer than %d MiB", maxPageBytes>>20)
 	}
 	p.start(text)
 	clear(p.got[:])
 	p.problem = ""
-	page := Page{Items: items}
+	page := listingPage{Items: items}
 	if p.peek() != '{' {
-		return Page{}, p.notAPage()
+		return listingPage{}, p.notAPage()
 	}
 	f := p.open()
 	for name, ok := p.member(&f); ok; name, ok = p.member(&f) {
@@ -55,7 +52,7 @@ func (p *parser) page(items []planner.Item, text []byte) (Page, error) {
 		p.store(to)
 	}
 	if err := p.finish(); err != nil {
-		return Page{}, err
+		return listingPage{}, err
 	}
 	return page, p.envelope(&page)
 }
@@ -125,7 +122,7 @@ func isPage(text []byte) bool {
 }
 
 // envelope checks what stands around the items.
-func (p *parser) envelope(page *Page) error {
+func (p *parser) envelope(page *listingPage) error {
 	p.problem = ""
 	if p.got[pageResources].kind == kindMissing && p.got[pageDetail].kind != kindMissing {
 		return errors.New("this is an error answer, not a listing: " + web.Detail(planner.Hidden{}, p.text))

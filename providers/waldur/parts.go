@@ -60,7 +60,7 @@ var errWide = errors.New("the proxy does not list by system")
 // readParts reads the whole listing, of which first is the first page, system by system. It returns false where that gives
 // less or more than everything: then the listing is read whole. Only the totals tell: what is of no configured system stands
 // in the whole and in no part, and what is absent from a part may have come since.
-func (l *listing) readParts(ctx context.Context, first Page) (bool, error) {
+func (l *listing) readParts(ctx context.Context, first listingPage) (bool, error) {
 	options := &l.proxy.options
 	if len(options.Systems) < 2 || first.Pages() < leastPages || !options.Memory.mayNarrow() {
 		return false, nil
