@@ -32,6 +32,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/apply":    {"planner", "planner/backoff", "planner/ledger", "providers"},
 		"providers":        {"planner", "providers/hang"},
 		"providers/hang":   {},
+		"providers/site":   {"planner", "planner/apply", "planner/config", "providers", "providers/posix", "providers/quota", "providers/quota/backends", "providers/waldur", "providers/web"},
 		"providers/quota":  {"planner", "providers"},
 		"providers/waldur": {"planner", "planner/backoff", "providers", "providers/web"},
 		"providers/web":    {"planner", "providers"},

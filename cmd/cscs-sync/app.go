@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/term"
-
-	"github.com/waldur/cscs-storage-sync/providers/waldur"
 )
 
 // app is what a command may use of the process it runs in. Nothing else in this package reaches for the process.
@@ -45,8 +43,6 @@ type app struct {
 
 	connect     sync.Once
 	connections http.RoundTripper
-	// remembered is what the listings of this process learned of the proxy.
-	remembered waldur.Memory
 
 	configPath string
 	color      string

@@ -170,7 +170,7 @@ func (s *session) manifests(ctx context.Context) (found []planner.Archived, prob
 			continue
 		}
 		seen[settings.Archive] = true
-		sys, err := storage.system(settings.Name)
+		sys, err := storage.System(settings.Name)
 		if err != nil {
 			return nil, nil, err
 		}

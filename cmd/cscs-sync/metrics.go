@@ -137,9 +137,7 @@ func (m *metrics) round(r *round, why reason, took time.Duration) {
 	if names, err := planFiles(r.s.pendingFolder()); err == nil {
 		m.heldPlans.Set(float64(len(names)))
 	}
-	if r.s.eyes != nil {
-		m.hanging.Set(float64(r.s.eyes.Hanging()))
-	}
+	m.hanging.Set(float64(r.s.site().Hanging()))
 	if r.planned != nil {
 		m.looked(r)
 	}

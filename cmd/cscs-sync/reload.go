@@ -74,9 +74,7 @@ func (l *loop) logDiagnostics(diags hcl.Diagnostics) {
 // adopt goes on with another configuration: it begins with an audit, and tries at once what failed before.
 func (l *loop) adopt(cfg *config.Config, store *state.Store) {
 	elsewhere := cfg.State != l.s.cfg.State
-	if cfg.Settings.Fingerprint != l.s.cfg.Settings.Fingerprint {
-		l.s.eyes = nil // else it stays: it knows which mounts hang
-	}
+	l.s.site().Use(cfg)
 	l.s.cfg, l.s.store, l.auditDue, l.failedAudits, l.refused = cfg, store, time.Time{}, 0, pause{}
 	l.config.Store(cfg)
 	if elsewhere {

@@ -11,8 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/providers"
-	"github.com/waldur/cscs-storage-sync/providers/posix"
+	"github.com/waldur/cscs-storage-sync/providers/site"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -21,13 +20,8 @@ type session struct {
 	*app
 	cfg   *config.Config
 	store *state.Store
-	// eyes is the observer, once there is one. There is one for the life of a session, because it remembers which mounts
-	// hang: the loop must not add a call to such a mount in every round.
-	eyes *providers.StorageObserver
-	// lease lends storage.root to the calls of eyes.
-	lease *posix.Lease
-	// opening opens storage.root.
-	opening posix.Opener
+	// opened is what the configuration opens, once something was opened.
+	opened *site.Site
 }
 
 // configuration is the path of the configuration: the flag, else ./cscs-sync.hcl, else /etc/cscs-sync.

@@ -1,4 +1,4 @@
-package main
+package site
 
 import (
 	"context"
@@ -12,14 +12,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// storage is package posix and the quota clients behind [apply.Storage].
-type storage struct {
+// Storage is package posix and the quota clients behind [apply.Storage].
+type Storage struct {
 	root    *posix.Root
 	quotas  *quota.Systems
 	systems map[string]planner.System
 	// expected are the recorded identities of the systems' directories.
 	expected map[string]planner.RootIdentity
-	setting  settings
+	turns    turns
 	// opened has an entry for each configured system.
 	opened map[string]*openedSystem
 }
@@ -30,23 +30,19 @@ type openedSystem struct {
 	sys *posix.System
 }
 
-// storage opens the storage for changes; done lets go of it.
-func (s *session) storage(ctx context.Context) (st *storage, done func(), err error) {
+// Storage opens the storage for changes; done lets go of it. Recorded are the identities that the systems' directories had
+// at the first apply: a system that is another one now is not opened.
+func (s *Site) Storage(ctx context.Context, recorded map[string]planner.RootIdentity) (st *Storage, done func(), err error) {
 	root, err := s.openRoot(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	quotas, err := s.quotas()
+	quotas, err := s.Quotas()
 	if err != nil {
 		root.Close()
 		return nil, nil, err
 	}
-	recorded, err := s.store.Recorded()
-	if err != nil {
-		root.Close()
-		return nil, nil, err
-	}
-	st = &storage{root: root, quotas: quotas, systems: map[string]planner.System{}, expected: recorded.Roots,
+	st = &Storage{root: root, quotas: quotas, systems: map[string]planner.System{}, expected: recorded,
 		opened: map[string]*openedSystem{}}
 	for _, sys := range s.cfg.Settings.Systems {
 		st.systems[sys.Name], st.opened[sys.Name] = sys, &openedSystem{}
@@ -54,7 +50,7 @@ func (s *session) storage(ctx context.Context) (st *storage, done func(), err er
 	return st, st.close, nil
 }
 
-func (st *storage) close() {
+func (st *Storage) close() {
 	for _, o := range st.opened {
 		if o.sys != nil {
 			o.sys.Close()
@@ -63,8 +59,8 @@ func (st *storage) close() {
 	st.root.Close()
 }
 
-// system opens a system once, checking that it is mounted and the one that is recorded.
-func (st *storage) system(name string) (*posix.System, error) {
+// System opens a system once, checking that it is mounted and the one that is recorded.
+func (st *Storage) System(name string) (*posix.System, error) {
 	o := st.opened[name]
 	if o == nil {
 		return nil, fmt.Errorf("open system %s: it is not in the configuration", name)
@@ -87,8 +83,9 @@ type directory struct{ *posix.Dir }
 // Sync syncs the directory and the one above.
 func (d directory) Sync() error { return errors.Join(d.Dir.Sync(), d.SyncParent()) }
 
-func (st *storage) Make(system, path string) (apply.Directory, error) {
-	sys, err := st.system(system)
+// Make implements [apply.Storage].
+func (st *Storage) Make(system, path string) (apply.Directory, error) {
+	sys, err := st.System(system)
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +99,9 @@ func (st *storage) Make(system, path string) (apply.Directory, error) {
 	return directory{d}, nil
 }
 
-func (st *storage) Open(system, path string, inode uint64) (apply.Directory, error) {
-	sys, err := st.system(system)
+// Open implements [apply.Storage].
+func (st *Storage) Open(system, path string, inode uint64) (apply.Directory, error) {
+	sys, err := st.System(system)
 	if err != nil {
 		return nil, err
 	}
@@ -114,16 +112,18 @@ func (st *storage) Open(system, path string, inode uint64) (apply.Directory, err
 	return directory{d}, nil
 }
 
-func (st *storage) Look(system, path string) planner.Directory {
-	sys, err := st.system(system)
+// Look implements [apply.Storage].
+func (st *Storage) Look(system, path string) planner.Directory {
+	sys, err := st.System(system)
 	if err != nil {
 		return planner.Directory{Why: err.Error()}
 	}
 	return sys.Observe(path)
 }
 
-func (st *storage) PrepareArchive(m apply.Move) (apply.Archiving, error) {
-	sys, err := st.system(m.System)
+// PrepareArchive implements [apply.Storage].
+func (st *Storage) PrepareArchive(m apply.Move) (apply.Archiving, error) {
+	sys, err := st.System(m.System)
 	if err != nil {
 		return nil, err
 	}
@@ -134,16 +134,18 @@ func (st *storage) PrepareArchive(m apply.Move) (apply.Archiving, error) {
 	return a, nil
 }
 
-func (st *storage) SyncArchived(m apply.Move) error {
-	sys, err := st.system(m.System)
+// SyncArchived implements [apply.Storage].
+func (st *Storage) SyncArchived(m apply.Move) error {
+	sys, err := st.System(m.System)
 	if err != nil {
 		return err
 	}
 	return sys.SyncArchived(move(m))
 }
 
-func (st *storage) Restore(m apply.Move) error {
-	sys, err := st.system(m.System)
+// Restore implements [apply.Storage].
+func (st *Storage) Restore(m apply.Move) error {
+	sys, err := st.System(m.System)
 	if err != nil {
 		return err
 	}
@@ -155,15 +157,16 @@ func move(m apply.Move) posix.Move {
 }
 
 // identity is a plan's quota identity on the filesystem of a system, and that system.
-func (st *storage) identity(system string, id planner.QuotaID) (planner.System, planner.Identity, error) {
-	sys, err := st.system(system)
+func (st *Storage) identity(system string, id planner.QuotaID) (planner.System, planner.Identity, error) {
+	sys, err := st.System(system)
 	if err != nil {
 		return planner.System{}, planner.Identity{}, err
 	}
 	return st.systems[system], planner.Identity{Filesystem: sys.Mount().Filesystem, By: id.By, ID: id.ID}, nil
 }
 
-func (st *storage) Quota(ctx context.Context, system string, id planner.QuotaID) planner.QuotaState {
+// Quota implements [apply.Storage].
+func (st *Storage) Quota(ctx context.Context, system string, id planner.QuotaID) planner.QuotaState {
 	sys, identity, err := st.identity(system, id)
 	if err != nil {
 		return planner.QuotaState{LimitsWhy: err.Error()}
@@ -171,15 +174,18 @@ func (st *storage) Quota(ctx context.Context, system string, id planner.QuotaID)
 	return st.quotas.Get(ctx, sys, identity)
 }
 
-func (st *storage) SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Quota, before planner.QuotaState) error {
+// SetQuota implements [apply.Storage].
+func (st *Storage) SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Quota, before planner.QuotaState) error {
 	sys, identity, err := st.identity(system, id)
 	if err != nil {
 		return err
 	}
-	release, err := st.setting.take(ctx, identity.Filesystem)
+	release, err := st.turns.take(ctx, identity.Filesystem)
 	if err != nil {
 		return err
 	}
 	defer release()
 	return st.quotas.Set(ctx, sys, identity, want, quota.Keep(before, want))
 }
+
+var _ apply.Storage = (*Storage)(nil)

@@ -1,4 +1,4 @@
-package main
+package site
 
 import (
 	"context"
@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// TestSettingTurns: a filesystem whose turns are all taken makes its own callers wait, until their context ends, and no other's.
-func TestSettingTurns(t *testing.T) {
-	var s settings
+// TestTurns: a filesystem whose turns are all taken makes its own callers wait, until their context ends, and no other's.
+func TestTurns(t *testing.T) {
+	var s turns
 	var releases []func()
-	for range settingsInFlight {
+	for range inFlight {
 		release, err := s.take(t.Context(), "scratch")
 		if err != nil {
 			t.Fatal(err)

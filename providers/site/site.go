@@ -1,0 +1,111 @@
+// Package site opens what a configuration names: the source of the resources, Waldur's orders, the storage, its quotas, and
+// the pools that look at it. It is the one place where the providers are put together.
+package site
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/posix"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
+	"github.com/waldur/cscs-storage-sync/providers/quota/backends"
+	"github.com/waldur/cscs-storage-sync/providers/waldur"
+	"github.com/waldur/cscs-storage-sync/providers/web"
+)
+
+// QuotaTimeout is how long one call about a quota may take.
+const QuotaTimeout = 60 * time.Second
+
+// Options are what a site needs of the process. Now, Progress and Waits are never nil.
+type Options struct {
+	Now func() time.Time
+	// Transport carries what goes to the proxy and to Waldur: one for all, because each keeps connections of its own.
+	Transport http.RoundTripper
+	// Stdin is what the file name "-" means to [Site.Source].
+	Stdin io.Reader
+	// Progress hears how far a listing is, and Observing how far a look at the storage is.
+	Progress, Observing providers.Progress
+	// Waits is told what is waited for, until ended is called.
+	Waits func(what string) (ended func())
+	// CallbackTimeout and MountTimeout are how long Waldur and a mount may take to answer. A listing has proxy.timeout.
+	CallbackTimeout, MountTimeout time.Duration
+	// Kernel answers Lustre's ioctls in place of the kernel; nil outside of tests.
+	Kernel func(dir string, quotactl []byte) error
+}
+
+// Site opens what one configuration names. Use one for as long as the process runs: it remembers which mounts hang and what the proxy can do. Its methods are called one at a time; what they return is not bound to that.
+type Site struct {
+	o          Options
+	cfg        *config.Config
+	remembered waldur.Memory
+	// eyes is the observer, once there is one, and lease lends storage.root to its calls. There is one for the life of a
+	// site, because it remembers which mounts hang: a loop must not add a call to such a mount in every round.
+	eyes  *providers.StorageObserver
+	lease *posix.Lease
+	// opening opens storage.root.
+	opening posix.Opener
+}
+
+// New returns the site of a configuration. It opens nothing yet.
+func New(cfg *config.Config, o Options) *Site {
+	return &Site{o: o, cfg: cfg}
+}
+
+// Use goes on with another configuration. What is known of mounts that hang stays, unless the storage is another one.
+func (s *Site) Use(cfg *config.Config) {
+	if cfg.Settings.Fingerprint != s.cfg.Settings.Fingerprint {
+		s.eyes = nil
+	}
+	s.cfg = cfg
+}
+
+// Source returns where the resources come from: saved responses in files, or the proxy if there are none.
+func (s *Site) Source(files []string) (providers.Source, error) {
+	if len(files) > 0 {
+		return waldur.NewFiles(files, s.o.Stdin, s.o.Progress), nil
+	}
+	p := s.cfg.Proxy
+	if p == nil {
+		return nil, errors.New("list resources: there is no proxy block in the configuration; add one, or plan " +
+			"from saved responses with --resources FILE")
+	}
+	from := "proxy.token"
+	if p.OIDC != nil {
+		from = "proxy.oidc"
+	}
+	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: s.ProxyTokens(p), TokenFrom: from, Hidden: s.cfg.Hidden,
+		Systems: s.cfg.Settings.Systems, Memory: &s.remembered, Timeout: p.Timeout, Transport: s.o.Transport,
+		Clock: waldur.Clock{Now: s.o.Now, Sleep: waldur.Sleep, Rand: rand.Float64}, Progress: s.o.Progress})
+}
+
+// ProxyTokens returns the tokens with which the proxy is asked.
+func (s *Site) ProxyTokens(p *config.Proxy) waldur.TokenFunc {
+	if p.OIDC == nil {
+		return waldur.Static(web.Secret(p.Token.Reveal()))
+	}
+	return waldur.ClientCredentials(waldur.OIDC{TokenURL: p.OIDC.TokenURL, ClientID: p.OIDC.ClientID,
+		ClientSecret: web.Secret(p.OIDC.ClientSecret.Reveal()), Scope: p.OIDC.Scope, Hidden: s.cfg.Hidden}, s.o.Transport, s.o.Now)
+}
+
+// Orders returns Waldur. The configuration has a waldur block.
+func (s *Site) Orders() providers.Orders {
+	w := s.cfg.Waldur
+	return waldur.NewOrders(waldur.OrdersOptions{URL: w.URL, Token: waldur.Static(web.Secret(w.Token.Reveal())),
+		Timeout: s.o.CallbackTimeout, Transport: s.o.Transport, Now: s.o.Now, Hidden: s.cfg.Hidden})
+}
+
+// Quotas returns the quota clients of all systems. They ask nothing yet.
+func (s *Site) Quotas() (*quota.Systems, error) {
+	q, err := quota.OpenSystems(s.cfg.Settings.Systems, backends.All(), quota.Options{Timeout: QuotaTimeout, Now: s.o.Now,
+		Root: s.cfg.Storage.Root, Kernel: s.o.Kernel})
+	if err != nil {
+		return nil, fmt.Errorf("quota clients: %w", err)
+	}
+	return q, nil
+}
