@@ -21,18 +21,20 @@ type Settings struct {
 	// Systems are sorted by name.
 	Systems []System
 	Waldur  WaldurSettings
-	// Fingerprint is the SHA-256, in hex, of the evaluated systems, storage, approval and waldur.url: a plan made
-	// under another configuration is stale.
+	// Fingerprint is the SHA-256, in hex, of the evaluated systems, storage, approval, waldur.url and variables: a plan
+	// made under another configuration is stale.
 	Fingerprint string
 	// Parts are digests of what the fingerprint covers, by name, so that a stale plan can say what was changed.
 	Parts []ConfigurationPart
 }
 
-// ConfigurationPart is one part of a configuration: `system "capstor"`, storage, approval or waldur.url. The digest tells
+// ConfigurationPart is one part of a configuration: `system "capstor"`, storage, approval, waldur.url or var.headroom. The digest tells
 // it from other versions of itself.
 type ConfigurationPart struct {
 	Name   string `json:"name"`
 	Digest string `json:"digest"`
+	// Value is the value of a variable, perhaps cut, for messages; empty for other parts.
+	Value string `json:"value,omitempty"`
 }
 
 // WaldurSettings tell which callbacks may be sent, and where to. The zero value has no URL: then every order is blocked.
@@ -171,11 +173,13 @@ const (
 	FromArchive From = "archive"
 )
 
-// Provenance is where a desired value comes from; Override and At ("overrides.hcl:12") are set for overrides only.
+// Provenance is where a desired value comes from; Override and At ("overrides.hcl:12") are set for overrides only, and Using
+// names the variables that the override uses, with their values: "var.headroom = 1.1".
 type Provenance struct {
 	From     From   `json:"from"`
 	Override string `json:"override,omitempty"`
 	At       string `json:"at,omitempty"`
+	Using    string `json:"using,omitempty"`
 }
 
 // Hold leaves the resources whose address matches Glob alone until a time.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
 // app is what a command may use of the process it runs in. Nothing else in this package reaches for the process.
@@ -45,10 +47,12 @@ type app struct {
 	connections http.RoundTripper
 
 	configPath string
-	color      string
-	log        *slog.Logger
-	logLevel   string
-	logFormat  string
+	// variables are the values that flags give to variables of the configuration, in order.
+	variables []config.VariableInput
+	color     string
+	log       *slog.Logger
+	logLevel  string
+	logFormat string
 	// quietLog tells that the log level was asked for, so that the loop does not raise it.
 	quietLog bool
 	// stop is closed at the first signal.

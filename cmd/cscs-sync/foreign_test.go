@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
 // foreign is a plan file as a program with other rendering rules would write it.
@@ -17,7 +20,7 @@ func (s *service) foreign(path string) {
 	data, err := os.ReadFile(filepath.Join(s.dir, path))
 	s.check(err)
 	data = bytes.Replace(data, []byte("Plan: 3 to create."), []byte("Plan: nothing to worry about."), 1)
-	s.check(os.WriteFile(filepath.Join(s.dir, path), s.foreignBytes(data, "3,"), 0o600))
+	s.check(os.WriteFile(filepath.Join(s.dir, path), s.foreignBytes(data, "99,"), 0o600))
 }
 
 // foreignBytes is a plan file, without approvals, with another version of the rules, and perhaps more members, in place of its own.
@@ -31,7 +34,7 @@ func (s *service) foreignBytes(data []byte, version string) []byte {
 	s.check(err)
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	_, err = w.Write(bytes.Replace(part, []byte(`"renderer":2,`), []byte(`"renderer":`+version), 1))
+	_, err = w.Write(bytes.Replace(part, fmt.Appendf(nil, `"renderer":%d,`, planfile.Renderer), []byte(`"renderer":`+version), 1))
 	s.check(err)
 	s.check(w.Close())
 	return append(bytes.Clone(data[:start]), pem.EncodeToMemory(&pem.Block{Type: "CSCS-SYNC PLAN", Bytes: packed.Bytes()})...)
@@ -53,7 +56,7 @@ func TestForeignPlanFile(t *testing.T) {
 	}{
 		{[]string{"show", "p.plan"}, exitDone, "was written by another version of cscs-sync"},
 		{[]string{"show", "p.plan"}, exitDone, "Plan: 3 to create."},
-		{[]string{"approve", "p.plan"}, exitRefused, "written by rendering rules 3, this program has 2"},
+		{[]string{"approve", "p.plan"}, exitRefused, "written by rendering rules 99, this program has 3"},
 		{[]string{"verify", "p.plan"}, exitRefused, "FAIL  intact"},
 		{[]string{"apply", "p.plan"}, exitRefused, "use the version of cscs-sync that made it, or make a new plan"},
 	} {

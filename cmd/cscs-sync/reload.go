@@ -32,7 +32,7 @@ func (l *loop) change(stopServing func()) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Read})
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Read, Variables: l.s.variables})
 	l.logDiagnostics(diags)
 	if diags.HasErrors() {
 		return nil, fmt.Errorf("configuration %s is not valid: each fault is logged above", path)

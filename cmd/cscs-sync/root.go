@@ -113,6 +113,8 @@ func (a *app) globals(f *pflag.FlagSet) {
 	f.StringVarP(&a.configPath, "config", "c", a.configPath,
 		"configuration: an .hcl `FILE`, or a folder whose *.hcl are read together (default ./cscs-sync.hcl, else /etc/cscs-sync; "+
 			"or CSCS_SYNC_CONFIG)")
+	f.Var(variableFlag{&a.variables, false}, "var", "give a variable of the configuration a value: `NAME=VALUE` (may be repeated; or CSCS_SYNC_VAR_NAME)")
+	f.Var(variableFlag{&a.variables, true}, "var-file", "read values of variables from `FILE`: lines of NAME = VALUE (may be repeated)")
 	f.StringVar(&a.color, "color", "auto", "`WHEN` to use colour: auto, always or never (or CSCS_SYNC_COLOR; NO_COLOR is honoured)")
 	f.StringVar(&a.logLevel, "log-level", "warn", "least `LEVEL` to log: debug, info, warn or error (or CSCS_SYNC_LOG_LEVEL)")
 	f.StringVar(&a.logFormat, "log-format", "text", "log `FORMAT`: text or json (or CSCS_SYNC_LOG_FORMAT)")

@@ -49,7 +49,7 @@ func (a *app) load(secrets config.SecretMode, show func(hcl.Diagnostics, map[str
 	if err != nil {
 		return nil, err
 	}
-	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets})
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets, Variables: a.variables})
 	var files = map[string]*hcl.File{}
 	if cfg != nil {
 		files = cfg.Sources

@@ -31,7 +31,7 @@ func (s *service) spoiled(path string) map[string]func() {
 		return nil
 	}
 	return map[string]func(){
-		"of other rules": write(func(data []byte) []byte { return append(s.foreignBytes(data, "3,"), approvals(data)...) }),
+		"of other rules": write(func(data []byte) []byte { return append(s.foreignBytes(data, "99,"), approvals(data)...) }),
 		"of other rules and members": write(func(data []byte) []byte {
 			return append(s.foreignBytes(data, `1,"of_another_time":true,`), approvals(data)...)
 		}),

@@ -38,7 +38,7 @@ func (a *app) validate(asJSON bool, secrets config.SecretMode) error {
 	if err != nil {
 		return err
 	}
-	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets})
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets, Variables: a.variables})
 	if !diags.HasErrors() && cfg.Approval.AllowedSigners != "" {
 		if _, err := a.readSigners(cfg.Approval.AllowedSigners); err != nil {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unusable allowed_signers", Detail: err.Error()})

@@ -11,21 +11,26 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 	"github.com/waldur/cscs-storage-sync/planner/override"
 )
 
 const day = 24 * time.Hour
 
 // decode fills the Config from the blocks of all files.
-func (d *decoder) decode(blocks hcl.Blocks) {
+func (d *decoder) decode(blocks hcl.Blocks, inputs []expr.Input) {
 	single := map[string]*hcl.Block{}
-	var systems, overrides hcl.Blocks
+	var systems, overrides, variables, locals hcl.Blocks
 	for _, b := range blocks {
 		switch b.Type {
 		case "system":
 			systems = append(systems, b)
 		case "override":
 			overrides = append(overrides, b)
+		case "variable":
+			variables = append(variables, b)
+		case "locals":
+			locals = append(locals, b)
 		default:
 			if first := single[b.Type]; first != nil {
 				d.errorAt(b.DefRange, "Duplicate "+b.Type+" block", "There is one %s block at most; the first is at %s:%d.",
@@ -34,6 +39,9 @@ func (d *decoder) decode(blocks hcl.Blocks) {
 			}
 			single[b.Type] = b
 		}
+	}
+	if !d.compileScope(variables, locals, inputs) {
+		return // what uses them has no values to check
 	}
 	d.proxy(single["proxy"])
 	d.waldur(single["waldur"])
@@ -238,7 +246,7 @@ func (d *decoder) overrides(blocks hcl.Blocks) {
 				show(b.Labels[0]), first.Filename, first.Start.Line)
 		}
 		named[b.Labels[0]] = b.DefRange
-		o, diags := override.Compile(b)
+		o, diags := override.Compile(b, d.scope)
 		d.diags = append(d.diags, diags...)
 		if o == nil {
 			continue

@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	Hidden planner.Hidden
 	// State is the absolute path of the state's folder.
 	State string
+	// Scope is the variables and locals, for expressions.
+	Scope *expr.Scope
 	// Overrides are in file order.
 	Overrides []planner.Override
 	// Sources are the files read, by name, for showing excerpts. Literal secrets in them are blanked out.
@@ -113,4 +116,13 @@ const (
 // Options are how to load.
 type Options struct {
 	Secrets SecretMode
+	// Variables give values to variables, in order: of several for one variable the last counts.
+	Variables []VariableInput
+}
+
+// VariableInput is one --var or --var-file.
+type VariableInput struct {
+	// Assignment is NAME=VALUE. Empty: the values are in File.
+	Assignment string
+	File       string
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/override"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 // decoder collects findings while it fills a Config.
@@ -22,6 +22,8 @@ type decoder struct {
 	diags   hcl.Diagnostics
 	// opaqueURL: waldur.url depends on what was not looked at.
 	opaqueURL bool
+	// scope is the variables and locals.
+	scope *expr.Scope
 	// hidden collects what messages must not show.
 	hidden planner.Hidden
 }
@@ -99,7 +101,7 @@ func (s section) value(name string, want cty.Type, what string) (cty.Value, bool
 		s.wrong(name, "The word unlimited may be said in an override's quota block only.")
 		return cty.NilVal, false
 	}
-	v, diags := attr.Expr.Value(&hcl.EvalContext{Functions: override.Functions()})
+	v, diags := s.d.scope.Value(attr.Expr)
 	s.d.diags = append(s.d.diags, diags...)
 	if diags.HasErrors() {
 		return cty.NilVal, false
@@ -134,7 +136,7 @@ func (s section) word(name, fallback string, allowed ...string) string {
 		return fallback
 	}
 	if !slices.Contains(allowed, v.AsString()) {
-		s.wrong(name, "%s is none of %s.%s", show(v.AsString()), quoted(allowed), didYouMean(v.AsString(), allowed))
+		s.wrong(name, "%s is none of %s.%s", show(v.AsString()), quoted(allowed), expr.DidYouMean(v.AsString(), allowed))
 		return fallback
 	}
 	return v.AsString()
@@ -248,13 +250,4 @@ func quoted(words []string) string {
 		fmt.Fprintf(&b, "%q", w)
 	}
 	return b.String()
-}
-
-func didYouMean(given string, words []string) string {
-	for _, w := range words {
-		if distance(given, w) <= 2 {
-			return fmt.Sprintf(" Did you mean %q?", w)
-		}
-	}
-	return ""
 }

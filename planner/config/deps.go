@@ -15,6 +15,8 @@ type Deps interface {
 	// Open opens for reading, following links, and never waits: what is opened may be a fifo.
 	Open(path string) (File, error)
 	Getenv(name string) (value string, found bool)
+	// Environ lists the environment as NAME=VALUE.
+	Environ() []string
 	// Trusted refuses a path that somebody besides root and the caller could replace; see the function of that name.
 	Trusted(path string) error
 	// UID and GID are the caller's.
@@ -51,6 +53,7 @@ func (osDeps) Open(path string) (File, error) {
 }
 
 func (osDeps) Getenv(name string) (string, bool) { return os.LookupEnv(name) }
+func (osDeps) Environ() []string                 { return os.Environ() }
 func (osDeps) UID() uint32                       { return uint32(os.Geteuid()) }
 func (osDeps) GID() uint32                       { return uint32(os.Getegid()) }
 func (osDeps) Now() time.Time                    { return time.Now() }

@@ -8,11 +8,14 @@ import (
 	"slices"
 	"strings"
 
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// fingerprint is the SHA-256 of all that makes a plan another plan: evaluated systems, storage, approval and
-// waldur.url. The order of blocks and files, comments and layout do not count; overrides do not either, since a plan
+// fingerprint is the SHA-256 of all that makes a plan another plan: evaluated systems, storage, approval,
+// waldur.url and the values of variables. The order of blocks and files, comments and layout do not count; overrides do not either, since a plan
 // holds what they made. A member added here makes every plan stale, once.
 func fingerprint(c *Config) string {
 	b, err := json.Marshal(struct {
@@ -25,12 +28,36 @@ func fingerprint(c *Config) string {
 		Parents  planner.ParentsPolicy
 		Approval Approval
 		Waldur   string
-	}{1, c.Settings.Systems, c.Storage, c.Settings.Tera, c.Settings.MinGID, uint16(c.Settings.MaxMode), c.Settings.Parents, c.Approval, c.Settings.Waldur.URL})
+		// Variables change nothing in the fingerprint of a configuration that has none.
+		Variables []variableValue `json:",omitempty"`
+	}{1, c.Settings.Systems, c.Storage, c.Settings.Tera, c.Settings.MinGID, uint16(c.Settings.MaxMode), c.Settings.Parents, c.Approval, c.Settings.Waldur.URL,
+		variableValues(c.Scope)})
 	if err != nil {
 		return "" // not possible: plain data
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
+}
+
+// variableValue is a variable in the fingerprint: its whole value, and the value as messages show it.
+type variableValue struct {
+	Name  string
+	Type  string
+	Value json.RawMessage
+	shown string
+}
+
+// variableValues are the variables in the form that the fingerprint covers. A value has one form, and no other has it.
+func variableValues(scope *expr.Scope) []variableValue {
+	var list []variableValue
+	for _, v := range scope.Variables() {
+		b, err := ctyjson.Marshal(v.Value, v.Value.Type())
+		if err != nil {
+			continue // not possible: plain data, wholly known
+		}
+		list = append(list, variableValue{v.Name, v.Value.Type().GoString(), b, expr.Show(v.Value, 80)})
+	}
+	return list
 }
 
 // parts are digests of what the fingerprint covers, sorted by name; short ones, for they are only told apart.
@@ -50,6 +77,10 @@ func parts(c *Config) []planner.ConfigurationPart {
 		add(fmt.Sprintf("system %q", s.Name), s)
 	}
 	add("waldur.url", c.Settings.Waldur.URL)
+	for _, v := range variableValues(c.Scope) {
+		add("var."+v.Name, v)
+		list[len(list)-1].Value = v.shown
+	}
 	slices.SortFunc(list, func(a, b planner.ConfigurationPart) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }

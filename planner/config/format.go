@@ -3,13 +3,15 @@ package config
 import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 // Format gives a configuration in canonical layout: indentation, and equals signs below each other. Comments and the
 // order of things stay. Source that does not parse is an error; its diagnostics name the file name.
 func Format(src []byte, name string) ([]byte, hcl.Diagnostics) {
 	tokens := lexed(src, name)
-	if refused := refuseTokens(tokens); refused != nil {
+	if refused := expr.CheckTokens(tokens); refused != nil {
 		return nil, hcl.Diagnostics{refused}
 	}
 	if _, diags := hclwrite.ParseConfig(src, name, hcl.InitialPos); diags.HasErrors() {

@@ -65,10 +65,16 @@ func (w *world) Open(name string) (config.File, error) {
 }
 
 func (w *world) Getenv(name string) (string, bool) { v, ok := w.env[name]; return v, ok }
-func (w *world) Trusted(path string) error         { return w.untrusted[path] }
-func (w *world) UID() uint32                       { return w.uid }
-func (w *world) GID() uint32                       { return w.uid }
-func (w *world) Now() time.Time                    { return w.now }
+func (w *world) Environ() (all []string) {
+	for name, value := range w.env {
+		all = append(all, name+"="+value)
+	}
+	return all
+}
+func (w *world) Trusted(path string) error { return w.untrusted[path] }
+func (w *world) UID() uint32               { return w.uid }
+func (w *world) GID() uint32               { return w.uid }
+func (w *world) Now() time.Time            { return w.now }
 
 type openFile struct {
 	io.Reader

@@ -9,15 +9,13 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 const (
 	// maxFile bounds the parser's recursion as well: with less than this, no nesting exhausts a stack.
 	maxFile = 256 << 10
-	// maxDepth is far beyond what a person writes.
-	maxDepth = 50
-	// maxForeign is how many characters that HCL has no use for are told one by one; each costs a look at the whole file.
-	maxForeign = 20
 	// maxSecret is more than any token has.
 	maxSecret = 64 << 10
 )
@@ -30,9 +28,11 @@ func Load(path string, deps Deps, options Options) (*Config, hcl.Diagnostics) {
 	for _, name := range names {
 		blocks = append(blocks, d.parse(name)...)
 	}
+	inputs := d.inputs()
 	if !d.diags.HasErrors() {
-		d.decode(blocks)
+		d.decode(blocks, inputs)
 		d.trustPrograms()
+		d.noSecretVariables()
 		d.config.Hidden, d.config.Settings.Waldur.Hidden = d.hidden, d.hidden
 	}
 	return d.config, sorted(d.diags)
@@ -97,6 +97,20 @@ type fileFinding struct{ path string }
 
 // parse reads one file and gives its blocks.
 func (d *decoder) parse(name string) hcl.Blocks {
+	file := d.syntax(name)
+	if file == nil {
+		return nil
+	}
+	content, diags := file.Body.Content(rootSchema())
+	d.diags = append(d.diags, diags...)
+	if content == nil {
+		return nil
+	}
+	return content.Blocks
+}
+
+// syntax reads and parses one file; nil if it is no HCL.
+func (d *decoder) syntax(name string) *hcl.File {
 	src, err := readSafe(d.deps, name, maxFile, false)
 	if err != nil {
 		d.fileError(name, err, "")
@@ -104,7 +118,7 @@ func (d *decoder) parse(name string) hcl.Blocks {
 	}
 	tokens := lexed(src, name)
 	d.config.Sources[name] = &hcl.File{Bytes: redact(src, tokens)}
-	if refused := refuseTokens(tokens); refused != nil {
+	if refused := expr.CheckTokens(tokens); refused != nil {
 		d.diags = append(d.diags, refused)
 		return nil
 	}
@@ -114,43 +128,7 @@ func (d *decoder) parse(name string) hcl.Blocks {
 		return nil
 	}
 	d.config.Sources[name].Nav = file.Nav
-	content, diags := file.Body.Content(rootSchema())
-	d.diags = append(d.diags, diags...)
-	if content == nil {
-		return nil
-	}
-	return content.Blocks
-}
-
-// refuseTokens finds what would cost the parser or the arithmetic more than a configuration is worth.
-func refuseTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
-	depth, foreign := 0, 0
-	for _, t := range tokens {
-		switch t.Type {
-		case hclsyntax.TokenInvalid, hclsyntax.TokenBadUTF8:
-			foreign++
-		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOQuote,
-			hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
-			depth++
-		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCQuote, hclsyntax.TokenTemplateSeqEnd:
-			depth--
-		case hclsyntax.TokenNumberLit:
-			_, exponent, _ := strings.Cut(strings.ToLower(string(t.Bytes)), "e")
-			if len(t.Bytes) > 60 || len(strings.Trim(exponent, "+-")) > 2 {
-				return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Number too long", Subject: t.Range.Ptr(),
-					Detail: "Numbers may have 60 digits, and two digits of exponent."}
-			}
-		}
-		if depth > maxDepth {
-			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Nested too deeply", Subject: t.Range.Ptr(),
-				Detail: fmt.Sprintf("Brackets, quotes and templates may be %d deep.", maxDepth)}
-		}
-		if foreign > maxForeign {
-			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Not a configuration", Subject: t.Range.Ptr(),
-				Detail: fmt.Sprintf("More than %d characters of this file mean nothing in HCL. Is it the right file?", maxForeign)}
-		}
-	}
-	return nil
+	return file
 }
 
 // withoutEchoes leaves out what only follows from the first of its kind: after an open quote, every line is one more
@@ -174,7 +152,8 @@ func rootSchema() *hcl.BodySchema {
 	for _, name := range []string{"proxy", "waldur", "storage", "approval", "auto_approve", "run", "state"} {
 		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: name})
 	}
-	for _, name := range []string{"system", "override"} {
+	s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: "locals"})
+	for _, name := range []string{"system", "override", "variable"} {
 		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: name, LabelNames: []string{"name"}})
 	}
 	return s

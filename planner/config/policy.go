@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 	"github.com/waldur/cscs-storage-sync/planner/override"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 )
@@ -30,7 +31,7 @@ func (d *decoder) autoApprove(block *hcl.Block) {
 	words := AutoApproveWords()
 	for _, w := range s.texts("allow", []string{"create", "quota_raise", "report"}) {
 		if !slices.Contains(words, w) {
-			s.wrong("allow", "%s is none of %s.%s", show(w), quoted(words), didYouMean(w, words))
+			s.wrong("allow", "%s is none of %s.%s", show(w), quoted(words), expr.DidYouMean(w, words))
 		}
 		a.Allow = append(a.Allow, w)
 	}
@@ -47,7 +48,7 @@ func (d *decoder) autoApprove(block *hcl.Block) {
 	for _, b := range s.blocks {
 		switch b.Type {
 		case "match":
-			m, diags := override.CompileMatch(b)
+			m, diags := override.CompileMatch(b, d.scope)
 			d.diags = append(d.diags, diags...)
 			a.Matches = append(a.Matches, m)
 		case "window":

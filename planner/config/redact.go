@@ -3,10 +3,11 @@ package config
 import (
 	"bytes"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 // redact blanks out what may be a secret written into the configuration: everything after the first word of a line or
@@ -108,7 +109,7 @@ func soundsSecret(name string) bool {
 			return true
 		}
 	}
-	return distance(name, "token") <= 2 || distance(name, "client_secret") <= 4 || distance(name, "secret") <= 2
+	return expr.Distance(name, "token") <= 2 || expr.Distance(name, "client_secret") <= 4 || expr.Distance(name, "secret") <= 2
 }
 
 // statementEnd is the index of the newline that ends the statement, outside of all brackets, or of the bracket that
@@ -191,29 +192,6 @@ func blank(b []byte, from, to int) {
 			b[i] = ' '
 		}
 	}
-}
-
-// distance is the number of single letters to add, drop or change between two short words; long ones are far apart.
-func distance(a, b string) int {
-	if utf8.RuneCountInString(a) > 2*len(b) || len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // lexed are the tokens of src. Problems of the lexer are left to the parser, which reports them again.

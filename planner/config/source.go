@@ -14,7 +14,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 
-	"github.com/waldur/cscs-storage-sync/planner/override"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 // confidential marks what file and env return.
@@ -111,11 +111,17 @@ func (s section) rawURL(name string) (value string, opaque, ok bool) {
 		s.wrong(name, `Want a URL in quotes, which may have file("…") or env("…") in it.`)
 		return "", false, false
 	}
-	functions := override.Functions()
+	functions := expr.Functions()
 	for _, source := range []string{"file", "env"} {
 		functions[source] = s.d.sourceFunction(source, attr.Expr.Range())
 	}
-	v, diags := attr.Expr.Value(&hcl.EvalContext{Functions: functions})
+	if diags := s.d.scope.Check(attr.Expr); diags.HasErrors() {
+		s.d.diags = append(s.d.diags, diags...)
+		return "", false, false
+	}
+	ctx := s.d.scope.Context(nil)
+	ctx.Functions = functions
+	v, diags := attr.Expr.Value(ctx)
 	s.d.diags = append(s.d.diags, diags...)
 	if diags.HasErrors() {
 		return "", false, false
@@ -131,10 +137,13 @@ func (s section) rawURL(name string) (value string, opaque, ok bool) {
 	return v.AsString(), len(marks) > 0, true
 }
 
-// plainTemplate allows text, file, env and what joins them; nothing that could put a value into a message of HCL.
+// plainTemplate allows text, variables, locals, file, env and what joins them; nothing that could put a value of file or env
+// into a message of HCL.
 func plainTemplate(expr hcl.Expression) bool {
 	switch e := expr.(type) {
 	case *hclsyntax.LiteralValueExpr:
+		return true
+	case *hclsyntax.ScopeTraversalExpr:
 		return true
 	case *hclsyntax.TemplateExpr:
 		for _, part := range e.Parts {

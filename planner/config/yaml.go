@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 // Converted is a configuration made from the Python agent's YAML.
@@ -152,7 +154,7 @@ func (a *agent) take(key string, v *yaml.Node) (err error) {
 	default:
 		keys := []string{"proxy_url", "api_token", "waldur_api_token", "storage_root", "archive_dir", "system_mappings",
 			"sync_interval_seconds", "min_gid_allowed", "dry_run", "debug_mode"}
-		return fmt.Errorf("is no key of the agent.%s", didYouMean(key, keys))
+		return fmt.Errorf("is no key of the agent.%s", expr.DidYouMean(key, keys))
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 // Match is a match block by itself: policies match as overrides do.
@@ -16,8 +17,8 @@ type Match struct {
 }
 
 // CompileMatch reads a match block.
-func CompileMatch(block *hcl.Block) (*Match, hcl.Diagnostics) {
-	m, diags := compileMatch(block)
+func CompileMatch(block *hcl.Block, scope *expr.Scope) (*Match, hcl.Diagnostics) {
+	m, diags := compileMatch(block, scope)
 	var parts []string
 	for _, c := range m.texts {
 		parts = append(parts, fmt.Sprintf("%s%q", c.name, c.wanted))

@@ -12,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 // kind is what an attribute takes, and where it goes.
@@ -26,7 +27,8 @@ type kind struct {
 // attribute is one attribute whose value depends on the resource.
 type attribute struct {
 	kind
-	expr hcl.Expression
+	expr  hcl.Expression
+	scope *expr.Scope
 	// at is where the expression stands, "overrides.hcl:12".
 	at string
 }
@@ -143,7 +145,10 @@ func (a attribute) check(w *planner.Wishes) (computed bool, diags hcl.Diagnostic
 	if mentions(a.expr, unlimited) && !a.inQuota {
 		return false, a.problem("the word unlimited may be said in an override's quota block only")
 	}
-	ctx := evalContext(unknownUpstream(), a.inQuota)
+	if diags := a.scope.Check(a.expr); diags.HasErrors() {
+		return false, diags
+	}
+	ctx := evalContext(a.scope, unknownUpstream(), a.inQuota)
 	v, diags := a.expr.Value(ctx)
 	if diags.HasErrors() {
 		for _, d := range diags {

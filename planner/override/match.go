@@ -8,6 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 // matcher is a match block: conditions that must all hold.
@@ -15,6 +16,7 @@ type matcher struct {
 	texts   []condition
 	gids    []int64
 	systems []string
+	exprs   []hcl.Expression
 	// targets tells that the match says whom a resource is for.
 	targets bool
 }
@@ -52,7 +54,7 @@ func matchNames() []string {
 	return []string{"path", "data_type", "system", "tenant", "customer", "project", "target", "gid", "status"}
 }
 
-func compileMatch(block *hcl.Block) (matcher, hcl.Diagnostics) {
+func compileMatch(block *hcl.Block, scope *expr.Scope) (matcher, hcl.Diagnostics) {
 	content, diags := block.Body.Content(schema(matchNames()))
 	var m matcher
 	if content == nil {
@@ -64,14 +66,15 @@ func compileMatch(block *hcl.Block) (matcher, hcl.Diagnostics) {
 		if !given {
 			continue
 		}
+		m.exprs = append(m.exprs, attr.Expr)
 		if name == "gid" {
-			gids, more := constants(attr, cty.Number, "a group id or a list of them")
+			gids, more := constants(attr, scope, cty.Number, "a group id or a list of them")
 			diags = append(diags, more...)
 			m.gids, more = wantedGIDs(attr, gids)
 			diags = append(diags, more...)
 			continue
 		}
-		values, more := constants(attr, cty.String, "text in quotes or a list of texts")
+		values, more := constants(attr, scope, cty.String, "text in quotes or a list of texts")
 		diags = append(diags, more...)
 		c := known[name]
 		c.name = name
@@ -118,8 +121,8 @@ func wantedGIDs(attr *hcl.Attribute, values []cty.Value) (gids []int64, diags hc
 }
 
 // constants are the elements of a list, or the one value in its place, all of the wanted type.
-func constants(attr *hcl.Attribute, want cty.Type, what string) ([]cty.Value, hcl.Diagnostics) {
-	v, diags := attr.Expr.Value(&hcl.EvalContext{Functions: Functions()})
+func constants(attr *hcl.Attribute, scope *expr.Scope, want cty.Type, what string) ([]cty.Value, hcl.Diagnostics) {
+	v, diags := scope.Value(attr.Expr)
 	if diags.HasErrors() {
 		return nil, diags
 	}
@@ -128,7 +131,7 @@ func constants(attr *hcl.Attribute, want cty.Type, what string) ([]cty.Value, hc
 		return nil, bad
 	}
 	values := []cty.Value{v}
-	if t := v.Type(); t.IsTupleType() || t.IsListType() {
+	if t := v.Type(); t.IsTupleType() || t.IsListType() || t.IsSetType() {
 		values = v.AsValueSlice()
 	}
 	if len(values) == 0 {

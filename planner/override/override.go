@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 // Override is a compiled override block. It does not change, and may be used by several goroutines.
@@ -22,14 +24,19 @@ type Override struct {
 	// expires is zero for an override without an end.
 	expires time.Time
 	defined hcl.Range
+	scope   *expr.Scope
+	// exprs are all expressions of the block, for the variables that they use.
+	exprs []hcl.Expression
+	using string
 }
 
 // The contract with package planner.
 var _ planner.Override = (*Override)(nil)
 
-// Compile makes an override of a block with one label and an HCL native body. With errors, the override is nil.
-func Compile(block *hcl.Block) (*Override, hcl.Diagnostics) {
-	o := &Override{name: block.Labels[0], at: place(block.DefRange), defined: block.DefRange}
+// Compile makes an override of a block with one label and an HCL native body. Its expressions may use what scope declares.
+// With errors, the override is nil.
+func Compile(block *hcl.Block, scope *expr.Scope) (*Override, hcl.Diagnostics) {
+	o := &Override{name: block.Labels[0], at: place(block.DefRange), defined: block.DefRange, scope: scope}
 	names := []string{"reason", "expires"}
 	for _, k := range directKinds() {
 		names = append(names, k.name)
@@ -62,7 +69,17 @@ func Compile(block *hcl.Block) (*Override, hcl.Diagnostics) {
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	o.using = using(scope.Used(o.exprs...))
 	return o, diags
+}
+
+// using names variables with their values, for provenance.
+func using(variables []expr.Variable) string {
+	var list []string
+	for _, v := range variables {
+		list = append(list, "var."+v.Name+" = "+expr.Show(v.Value, 80))
+	}
+	return strings.Join(list, ", ")
 }
 
 func atMostOne(blocks hcl.Blocks) (diags hcl.Diagnostics) {
@@ -79,7 +96,8 @@ func (o *Override) readMatch(block *hcl.Block, found hcl.Blocks) (diags hcl.Diag
 		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Missing match block", Subject: block.DefRange.Ptr(),
 			Detail: `Say which resources the override is for: match { path = "/capstor/scratch/**" }.`}}
 	}
-	o.match, diags = compileMatch(found[0])
+	o.match, diags = compileMatch(found[0], o.scope)
+	o.exprs = append(o.exprs, o.match.exprs...)
 	return diags
 }
 
@@ -91,7 +109,8 @@ func (o *Override) readKinds(attrs hcl.Attributes, kinds []kind) (n int, diags h
 			continue
 		}
 		n++
-		a := attribute{kind: k, expr: attr.Expr, at: place(attr.NameRange)}
+		o.exprs = append(o.exprs, attr.Expr)
+		a := attribute{kind: k, expr: attr.Expr, at: place(attr.NameRange), scope: o.scope}
 		computed, more := a.check(&o.fixed)
 		diags = append(diags, more...)
 		if computed {
@@ -107,10 +126,11 @@ func (o *Override) readText(attrs hcl.Attributes) (diags hcl.Diagnostics) {
 		if !given {
 			return "", false
 		}
-		values, more := constants(attr, cty.String, "text in quotes")
+		values, more := constants(attr, o.scope, cty.String, "text in quotes")
 		if len(values) > 1 && more == nil {
 			more = unsuitable(attr, "want text in quotes, not a list")
 		}
+		o.exprs = append(o.exprs, attr.Expr)
 		diags = append(diags, more...)
 		if len(values) != 1 {
 			return "", false
@@ -143,7 +163,7 @@ func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", filepath.Base(r.Fil
 
 // Source names the override and says where it stands.
 func (o *Override) Source() planner.Provenance {
-	return planner.Provenance{From: planner.FromOverride, Override: o.name, At: o.at}
+	return planner.Provenance{From: planner.FromOverride, Override: o.name, At: o.at, Using: o.using}
 }
 
 // Name is the block's label.
@@ -175,7 +195,7 @@ func (o *Override) Apply(u planner.Upstream) (planner.Wishes, error) {
 		return w, nil
 	}
 	upstream := upstreamObject(u)
-	inQuota, direct := evalContext(upstream, true), evalContext(upstream, false)
+	inQuota, direct := evalContext(o.scope, upstream, true), evalContext(o.scope, upstream, false)
 	for _, a := range o.computed {
 		ctx := direct
 		if a.inQuota {

@@ -25,7 +25,7 @@ func compile(t testing.TB, src string) (*override.Override, hcl.Diagnostics) {
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	return override.Compile(content.Blocks[0])
+	return override.Compile(content.Blocks[0], nil)
 }
 
 func mustCompile(t testing.TB, src string) *override.Override {
@@ -276,7 +276,7 @@ func FuzzExpression(f *testing.F) {
 		if diags.HasErrors() || len(content.Blocks) != 1 {
 			return
 		}
-		o, diags := override.Compile(content.Blocks[0])
+		o, diags := override.Compile(content.Blocks[0], nil)
 		if (o == nil) != diags.HasErrors() {
 			t.Fatalf("override %v with %v", o, diags)
 		}

@@ -5,6 +5,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 // unlimited is how "no limit" is computed with: more than every number, so that min and max do what they say.
@@ -69,12 +70,12 @@ func limit[U planner.Bytes | planner.Inodes](l planner.Limit[U]) cty.Value {
 }
 
 // evalContext is what an expression may use. Only quotas may say unlimited.
-func evalContext(upstream cty.Value, inQuota bool) *hcl.EvalContext {
+func evalContext(scope *expr.Scope, upstream cty.Value, inQuota bool) *hcl.EvalContext {
 	vars := map[string]cty.Value{"upstream": upstream}
 	if inQuota {
 		vars[unlimited] = cty.PositiveInfinity
 	}
-	return &hcl.EvalContext{Variables: vars, Functions: Functions()}
+	return scope.Context(vars)
 }
 
 // mentions tells whether the expression refers to the variable.

@@ -31,6 +31,21 @@ func Typical() map[string]func() *planner.Plan {
 		"mixed":   Mixed,
 		"rare":    with(AddRare),
 		"hostile": Hostile,
+
+		"variables": with(AddVariables),
+	}
+}
+
+// AddVariables adds changes whose override uses a variable; another variable has a hostile value.
+func AddVariables(p *planner.Plan) {
+	p.Context.Configuration = []planner.ConfigurationPart{{Name: "var.headroom", Digest: "0123456789ab", Value: "1.1"},
+		{Name: "var.note", Digest: "123456789abc", Value: "\"\x1b[2Jno\""}}
+	AddDrift(p)
+	for i := range p.Context.Details {
+		for j := range p.Context.Details[i].Notes {
+			n := &p.Context.Details[i].Notes[j].Provenance
+			*n = planner.Provenance{From: planner.FromOverride, Override: "headroom", At: "site.hcl:7", Using: "var.headroom = 1.1"}
+		}
 	}
 }
 

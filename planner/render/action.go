@@ -216,6 +216,9 @@ func origin(n planner.ChangeNote) string {
 		if n.Provenance.At != "" {
 			s += ", " + Escape(n.Provenance.At)
 		}
+		if n.Provenance.Using != "" {
+			s += ", with " + Escape(n.Provenance.Using)
+		}
 	}
 	if n.Drift {
 		s += "; undoes drift"

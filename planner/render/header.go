@@ -23,7 +23,21 @@ func (v *view) header(p *printer) {
 	p.put(line{in(dim, "id "+v.id)})
 	p.prose(nil, text("  "), "configuration "+orElse(shortened(v.plan.Core.Configuration), "unknown")+
 		"; an approval holds for "+days(c.ValidFor), dim)
+	if with := variables(c.Configuration); with != "" {
+		p.prose(nil, text("  "), "with "+with, dim)
+	}
 	v.selection(p)
+}
+
+// variables are the variables of the configuration with their values.
+func variables(parts []planner.ConfigurationPart) string {
+	var list []string
+	for _, part := range parts {
+		if part.Value != "" {
+			list = append(list, Escape(part.Name)+" = "+Escape(part.Value))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // shortened is the start of a digest, enough to tell it from others. The plan's id covers all of it.
