@@ -111,7 +111,7 @@ func TestAnArchiveKnowsTheProject(t *testing.T) {
 // A restore puts the limits back that the directory had, unless others live on them by now.
 func TestRestorePutsLimitsBack(t *testing.T) {
 	rec := recordOf("bio", 30500)
-	was := planner.ClaimOf(planner.Quota{SpaceSoft: planner.LimitOf(10 * tib), SpaceHard: planner.LimitOf(10 * tib)})
+	was := planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib), planner.SpaceHard: planner.LimitOf(10 * tib)}
 	archived := planner.Archived{Key: rec.Key, Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770,
 		QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: was, At: now}
 	for _, c := range []struct {
@@ -125,7 +125,7 @@ func TestRestorePutsLimitsBack(t *testing.T) {
 	} {
 		m := newModel()
 		q := m.quota(30500)
-		q.Limits.SpaceHard = planner.LimitOf(tib) // frozen
+		q.Limits[planner.SpaceHard] = planner.LimitOf(tib) // frozen
 		m.quotas[30500] = q
 		w := &planner.World{Items: c.items, Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}
 		w.Selection.Restores = []string{bio}
@@ -143,16 +143,16 @@ func TestRestorePutsLimitsBack(t *testing.T) {
 // TestDangerousRestores: what comes back may grant too much, or be without a hard limit, as anything that is made.
 func TestDangerousRestores(t *testing.T) {
 	rec := recordOf("bio", 30500)
-	limited := planner.ClaimOf(planner.Quota{SpaceHard: planner.LimitOf(10 * tib), InodesHard: planner.LimitOf(planner.Inodes(1e6))})
+	limited := planner.Limits{planner.SpaceHard: planner.LimitOf(10 * tib), planner.InodesHard: planner.LimitOf(planner.Inodes(1e6))}
 	for _, byWaldur := range []bool{false, true} {
 		for name, c := range map[string]struct {
 			mode  planner.Mode
-			claim planner.Claim
+			claim planner.Limits
 			want  []planner.Danger
 		}{
 			"as it should be": {0o2770, limited, nil},
 			"too wide":        {0o2777, limited, []planner.Danger{planner.DangerWiderAccess}},
-			"without limits":  {0o2770, planner.Claim{}, []planner.Danger{planner.DangerUnlimited}},
+			"without limits":  {0o2770, planner.Limits{}, []planner.Danger{planner.DangerUnlimited}},
 		} {
 			w := &planner.World{Items: tree(), Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key,
 				Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: c.mode,
@@ -160,7 +160,7 @@ func TestDangerousRestores(t *testing.T) {
 			want := c.want
 			if byWaldur {
 				w.Items = items(project("bio", 30500, func(it *planner.Item) {
-					if c.claim == (planner.Claim{}) {
+					if c.claim == (planner.Limits{}) {
 						it.Quotas = nil
 					}
 				}))
@@ -180,10 +180,10 @@ func TestDangerousRestores(t *testing.T) {
 func TestRestoreLeavesLimitsThatDoNotFit(t *testing.T) {
 	rec := recordOf("bio", 30500)
 	archived := planner.Archived{Key: rec.Key, Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770,
-		QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: planner.ClaimOf(planner.Quota{SpaceSoft: planner.LimitOf(10 * tib)}), At: now}
+		QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib)}, At: now}
 	m := newModel()
 	q := m.quota(30500)
-	q.Limits.SpaceHard = planner.LimitOf(tib) // frozen
+	q.Limits[planner.SpaceHard] = planner.LimitOf(tib) // frozen
 	m.quotas[30500] = q
 	w := &planner.World{Items: tree(), Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}
 	w.Selection.Restores = []string{bio}
@@ -200,7 +200,7 @@ func TestPromisesDoNotWrap(t *testing.T) {
 	m := newModel()
 	for _, gid := range []uint32{30500, 30501} {
 		q := m.quota(gid)
-		q.Limits.SpaceHard = planner.LimitOf(planner.Bytes(1 << 63))
+		q.Limits[planner.SpaceHard] = planner.LimitOf(planner.Bytes(1 << 63))
 		m.quotas[gid] = q
 	}
 	still := func(it *planner.Item) { it.Quotas = nil }

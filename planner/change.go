@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -14,23 +13,20 @@ func (c *comparison) changeDirectory(n *node, dir *Directory, d *decision) {
 	if dir != nil && !n.special {
 		mode |= dir.Mode &^ 0o777 // three digits say nothing about setgid and sticky
 	}
-	before := [3]Value{}
+	var before [ModeAttr + 1]Value
 	if dir != nil {
-		before = [3]Value{Number(uint64(dir.Owner)), Number(uint64(dir.Group)), ModeValue(dir.Mode)}
+		before[Owner], before[Group], before[ModeAttr] = Number(uint64(dir.Owner)), Number(uint64(dir.Group)), ModeValue(dir.Mode)
 	}
 	rec := &d.record
-	was := [3]Value{Number(uint64(rec.Owner)), Number(uint64(rec.Group)), ModeValue(rec.Mode)}
-	for i, w := range [3]struct {
-		attribute Attribute
-		after     Value
-		from      int
-	}{{Owner, Number(uint64(n.owner)), fromOwner}, {Group, Number(uint64(n.group)), fromGroup}, {ModeAttr, ModeValue(mode), fromMode}} {
-		if before[i] == w.after {
-			d.keep(w.attribute, before[i])
+	was := [...]Value{Owner: Number(uint64(rec.Owner)), Group: Number(uint64(rec.Group)), ModeAttr: ModeValue(rec.Mode)}
+	want := [...]Value{Owner: Number(uint64(n.owner)), Group: Number(uint64(n.group)), ModeAttr: ModeValue(mode)}
+	for a := Owner; a <= ModeAttr; a++ {
+		if before[a] == want[a] {
+			d.keep(a, before[a])
 			continue
 		}
-		drift := dir != nil && d.recorded && !d.replaced && before[i] != was[i] && was[i] == w.after
-		d.change(w.attribute, before[i], w.after, c.g.from[n.from[w.from]], drift)
+		drift := dir != nil && d.recorded && !d.replaced && before[a] != was[a] && was[a] == want[a]
+		d.change(a, before[a], want[a], c.g.from[n.from[a]], drift)
 	}
 	c.changeProject(n, dir, d)
 }
@@ -73,14 +69,13 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 
 // changeLimits adds the changes that make the four limits what is wanted, or none where one cannot be set: all four go in one
 // call. was is what is recorded of them, if that is so.
-func (c *comparison) changeLimits(n *node, d *decision, s *share, want Quota, was *Claim, recorded, fresh bool) []Change {
-	size, dangers, now := len(d.action.Changes), len(d.action.Danger), s.state.Limits
-	limitChange(c, n, d, SpaceSoft, now.SpaceSoft, want.SpaceSoft, s.state.Space, recorded, was.SpaceSoft, fresh)
-	limitChange(c, n, d, SpaceHard, now.SpaceHard, want.SpaceHard, s.state.Space, recorded, was.SpaceHard, fresh)
-	limitChange(c, n, d, InodesSoft, now.InodesSoft, want.InodesSoft, s.state.Inodes, recorded, was.InodesSoft, fresh)
-	limitChange(c, n, d, InodesHard, now.InodesHard, want.InodesHard, s.state.Inodes, recorded, was.InodesHard, fresh)
-	if final := want.orElse(now); len(d.action.Changes) > size && d.quota.Code == "" {
-		d.quota = cmp.Or(aboveHard(final.SpaceSoft, final.SpaceHard, "space"), aboveHard(final.InodesSoft, final.InodesHard, "inodes"))
+func (c *comparison) changeLimits(n *node, d *decision, s *share, want Limits, was *Limits, recorded, fresh bool) []Change {
+	size, dangers := len(d.action.Changes), len(d.action.Danger)
+	for a := range NumLimits {
+		c.changeLimit(n, d, s.state, a, want[a], was[a], recorded, fresh)
+	}
+	if len(d.action.Changes) > size && d.quota.Code == "" {
+		d.quota = want.orElse(s.state.Limits).aboveHard()
 	}
 	if d.quota.Code != "" {
 		d.action.Changes, d.detail.Notes, d.action.Danger = d.action.Changes[:size], d.detail.Notes[:size], d.action.Danger[:dangers]
@@ -89,14 +84,14 @@ func (c *comparison) changeLimits(n *node, d *decision, s *share, want Quota, wa
 }
 
 // aboveHard refuses a soft limit that would come to stand above a hard one which nobody speaks of, and which stays.
-func aboveHard[U Bytes | Inodes](soft, hard Limit[U], what string) Reason {
-	s, ok := soft.Number()
-	h, ok2 := hard.Number()
-	if !ok || !ok2 || s <= h {
-		return Reason{}
+func (l Limits) aboveHard() Reason {
+	for i := range quantities {
+		if r := &quantities[i]; l.crossed(r) {
+			return Reason{reason.SoftAboveHard, fmt.Sprintf("its soft limit for %s would be %v, above the hard one of %v: one of them "+
+				"is what the storage has, because nobody says what it should be; an override can", r.Name, l.Show(r.Soft), l.Show(r.Hard))}
+		}
 	}
-	return Reason{reason.SoftAboveHard, fmt.Sprintf("its soft limit for %s would be %v, above the hard one of %v: one of them "+
-		"is what the storage has, because nobody says what it should be; an override can", what, s, h)}
+	return Reason{}
 }
 
 // ofQuota tells whether what was recorded speaks of this quota, and nobody else has a part in it: only then can it have
@@ -109,10 +104,9 @@ func (r *Record) ofQuota(s *share) bool {
 func (s *share) kept(changes []Change) []KeptLimit {
 	t := s.want.orElse(s.state.Limits)
 	var kept []KeptLimit
-	for _, l := range []KeptLimit{{SpaceSoft, t.SpaceSoft.Value()}, {SpaceHard, t.SpaceHard.Value()}, {InodesSoft, t.InodesSoft.Value()},
-		{InodesHard, t.InodesHard.Value()}} {
-		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Attribute == l.Attribute }) {
-			kept = append(kept, l)
+	for a := range NumLimits {
+		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Attribute == a }) {
+			kept = append(kept, KeptLimit{a, t[a].Value()})
 		}
 	}
 	return kept
@@ -135,12 +129,12 @@ func (c *comparison) quotaRefusal(n *node, s *share) Reason {
 	return Reason{}
 }
 
-// limitChange adds the change of one limit, if it differs.
-func limitChange[U Bytes | Inodes](c *comparison, n *node, d *decision, a Attribute, now, want Limit[U], used Usage[U],
-	recorded bool, was Value, fresh bool) {
+// changeLimit adds the change of one limit, if it differs.
+func (c *comparison) changeLimit(n *node, d *decision, state *QuotaState, a Attribute, want, was Limit, recorded, fresh bool) {
 	if !want.Known() {
 		return // nobody says what it should be: it stays
 	}
+	now := state.Limits[a]
 	if now == want {
 		d.keep(a, want.Value())
 		return
@@ -149,24 +143,24 @@ func limitChange[U Bytes | Inodes](c *comparison, n *node, d *decision, a Attrib
 	if fresh && now.IsUnlimited() {
 		before = Value{} // a quota that was never set
 	}
-	drift := recorded && now.Value() != was && was == want.Value()
+	drift := recorded && now != was && was == want
 	if lowers(now, want) {
-		if !used.Known {
+		used, known, why := state.Used(a)
+		if !known {
 			c.lost[n.item.Key] = true
 			d.quota = Reason{reason.UsageUnknown, fmt.Sprintf("its %s would be lowered to %s, and what is used is not known: %s; plan again once it is",
-				a, Show(a, want.Value()), used.Why)}
+				a, Show(a, want.Value()), why)}
 			return
 		}
-		if limit, ok := want.Number(); ok && limit < used.N {
+		if limit, ok := want.Number(); ok && limit < used {
 			d.action.Danger = append(d.action.Danger, DangerBelowUsage)
 		}
 	}
-	from := c.g.from[n.from[fromOf(a)]]
-	d.change(a, before, want.Value(), from, drift)
+	d.change(a, before, want.Value(), c.g.from[n.from[a]], drift)
 }
 
 // lowers tells whether going from one limit to another takes something away.
-func lowers[U Bytes | Inodes](from, to Limit[U]) bool {
+func lowers(from, to Limit) bool {
 	t, ok := to.Number()
 	if !ok {
 		return false
@@ -175,32 +169,14 @@ func lowers[U Bytes | Inodes](from, to Limit[U]) bool {
 	return !ok || t < f
 }
 
-func fromOf(a Attribute) int {
-	switch a {
-	case SpaceSoft:
-		return fromSpaceSoft
-	case SpaceHard:
-		return fromSpaceHard
-	case InodesSoft:
-		return fromInodesSoft
-	}
-	return fromInodesHard
-}
-
-// Least limits that Lustre can hold people to without handing out its whole grants at once.
-const (
-	smallSpace  Bytes  = 1 << 30
-	smallInodes Inodes = 1024
-)
-
-func (c *comparison) warnSmall(n *node, q Quota) {
-	if b, ok := q.SpaceHard.Number(); ok && b < smallSpace {
-		c.g.warn(reason.SmallLimit, n.address(), "a hard space limit of %v is below %v: Lustre enforces such small limits only roughly", b,
-			smallSpace)
-	}
-	if i, ok := q.InodesHard.Number(); ok && i < smallInodes {
-		c.g.warn(reason.SmallLimit, n.address(), "a hard inode limit of %v is below %v: Lustre enforces such small limits only roughly", i,
-			smallInodes)
+// warnSmall warns of hard limits that Lustre cannot hold people to without handing out its whole grants at once.
+func (c *comparison) warnSmall(n *node, l Limits) {
+	for i := range quantities {
+		r := &quantities[i]
+		if v, ok := l[r.Hard].Number(); ok && v < r.small {
+			c.g.warn(reason.SmallLimit, n.address(), "a hard %s limit of %s is below %s: Lustre enforces such small limits only roughly", r.noun,
+				l.Show(r.Hard), Show(r.Hard, Number(r.small)))
+		}
 	}
 }
 
@@ -226,14 +202,9 @@ func (c *comparison) drift(n *node, d *decision, dir *Directory) {
 	if s == nil || !rec.ofQuota(s) || s.state == nil || s.state.LimitsWhy != "" {
 		return
 	}
-	for _, l := range []struct {
-		a        Attribute
-		was, now Value
-	}{{SpaceSoft, rec.Claim.SpaceSoft, s.state.Limits.SpaceSoft.Value()}, {SpaceHard, rec.Claim.SpaceHard, s.state.Limits.SpaceHard.Value()},
-		{InodesSoft, rec.Claim.InodesSoft, s.state.Limits.InodesSoft.Value()},
-		{InodesHard, rec.Claim.InodesHard, s.state.Limits.InodesHard.Value()}} {
-		if !l.was.IsAbsent() {
-			add(l.a, l.was, l.now)
+	for a, was := range rec.Claim {
+		if was.Known() {
+			add(Attribute(a), was.Value(), s.state.Limits[a].Value())
 		}
 	}
 }

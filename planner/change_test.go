@@ -45,10 +45,10 @@ func TestUpdates(t *testing.T) {
 	}{
 		{"limits: newQuotas", update, nil, []planner.Change{{planner.SpaceSoft, planner.Number(10 << 40), planner.Number(20 << 40)}, {planner.SpaceHard, planner.Number(10 << 40), planner.Number(20 << 40)}}, nil},
 		{"options: merged over the current quotas, not newQuotas", update,
-			map[string]planner.OrderAnswer{order: {Order: planner.Order{ID: order, Resource: id("bio"), Type: planner.OrderUpdate, State: planner.OrderExecuting, Options: &planner.Options{HardSpace: hard15, Permission: "2750"}}}},
+			map[string]planner.OrderAnswer{order: {Order: planner.Order{ID: order, Resource: id("bio"), Type: planner.OrderUpdate, State: planner.OrderExecuting, Options: &planner.Options{Quotas: planner.ProxyQuotas{planner.SpaceHard: hard15}, Permission: "2750"}}}},
 			[]planner.Change{{planner.ModeAttr, planner.ModeValue(0o2770), planner.ModeValue(0o2750)}, {planner.SpaceHard, planner.Number(10 << 40), planner.Number(15 << 40)}}, nil},
 		{"options over no quotas: newQuotas", project("bio", 30500, ordered(planner.StatusUpdating), func(it *planner.Item) { it.Quotas, it.NewQuotas = nil, quotas("10.0", "15.0") }),
-			map[string]planner.OrderAnswer{order: {Order: planner.Order{ID: order, Resource: id("bio"), Type: planner.OrderUpdate, State: planner.OrderExecuting, Options: &planner.Options{HardSpace: hard15}}}},
+			map[string]planner.OrderAnswer{order: {Order: planner.Order{ID: order, Resource: id("bio"), Type: planner.OrderUpdate, State: planner.OrderExecuting, Options: &planner.Options{Quotas: planner.ProxyQuotas{planner.SpaceHard: hard15}}}}},
 			[]planner.Change{{planner.SpaceHard, planner.Number(10 << 40), planner.Number(15 << 40)}}, nil},
 		{"newQuotas null: the quotas stay", project("bio", 30500, ordered(planner.StatusUpdating)), nil, nil, nil},
 		{"below usage", project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("0.5", "0.5") }), nil,

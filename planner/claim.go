@@ -12,7 +12,7 @@ type share struct {
 	identity Identity
 	system   *System
 	// want is what the claims come to; with one claim, that one's own. Nil if nothing is claimed.
-	want *Quota
+	want *Limits
 	// refused says why the quota of this identity is left alone; nil if it is not.
 	refused *Reason
 	// first is the first node, by address, whose wish for this identity can be acted on; ordered tells that one has an order.
@@ -182,40 +182,35 @@ func (s *share) add(n *node) {
 }
 
 // combine adds one claim's value to what the claims come to.
-func (s *share) combine(q *Quota, policy SharedPolicy) {
+func (s *share) combine(q *Limits, policy SharedPolicy) {
 	if s.claims++; s.claims == 1 {
 		s.want, s.policy = q, policy
 		return
 	}
 	w := s.want
 	s.mixed = s.mixed || s.policy != policy
-	s.unlike = s.unlike || w.SpaceSoft.Known() != q.SpaceSoft.Known() || w.SpaceHard.Known() != q.SpaceHard.Known() ||
-		w.InodesSoft.Known() != q.InodesSoft.Known() || w.InodesHard.Known() != q.InodesHard.Known()
-	s.want = &Quota{
-		SpaceSoft:  combineLimits(w.SpaceSoft, q.SpaceSoft, policy),
-		SpaceHard:  combineLimits(w.SpaceHard, q.SpaceHard, policy),
-		InodesSoft: combineLimits(w.InodesSoft, q.InodesSoft, policy),
-		InodesHard: combineLimits(w.InodesHard, q.InodesHard, policy),
-	}
+	s.unlike = s.unlike || !w.sameKnown(*q)
+	sum := w.each(*q, func(a, b Limit) Limit { return combineLimits(a, b, policy) })
+	s.want = &sum
 }
 
 // combineLimits adds, or takes the greater. A sum that is too much for the type stays the most, which no check lets through.
-func combineLimits[U Bytes | Inodes](a, b Limit[U], policy SharedPolicy) Limit[U] {
+func combineLimits(a, b Limit, policy SharedPolicy) Limit {
 	x, okX := a.Number()
 	y, okY := b.Number()
 	switch {
 	case !a.Known() || !b.Known():
-		return Limit[U]{}
+		return Limit{}
 	case !okX || !okY:
-		return Unlimited[U]()
+		return Unlimited()
 	case policy == SharedMax:
-		return LimitOf(max(x, y))
+		return Limit{limitSet, max(x, y)}
 	}
-	return LimitOf(plus(x, y))
+	return Limit{limitSet, plus(x, y)}
 }
 
 // plus is a sum, or where that is too much for the type the most.
-func plus[U Bytes | Inodes](a, b U) U {
+func plus[U ~uint64](a, b U) U {
 	if a+b < a {
 		return math.MaxUint64
 	}
@@ -229,8 +224,7 @@ func (g *Graph) addRecorded(mounts map[string]Mount, ss *shares) {
 		if s == nil || r.archived && r.system.Quota.Shared == SharedRefuse {
 			return false
 		}
-		q := r.claim.Quota()
-		s.combine(&q, r.system.Quota.Shared)
+		s.combine(&r.claim, r.system.Quota.Shared)
 		return true
 	})
 }
@@ -240,7 +234,7 @@ type recordedClaim struct {
 	address  string
 	system   *System
 	identity Identity
-	claim    Claim
+	claim    Limits
 	archived bool
 }
 

@@ -29,7 +29,7 @@ func hardOf(p *planner.Plan, gid uint32) uint64 {
 // claiming is a record at 5 TiB.
 func claiming(name string, gid planner.GID) planner.Record {
 	r := recordOf(name, gid)
-	r.Claim.SpaceSoft, r.Claim.SpaceHard = planner.Number(5<<40), planner.Number(5<<40)
+	r.Claim[planner.SpaceSoft], r.Claim[planner.SpaceHard] = planner.LimitOf(5*tib), planner.LimitOf(5*tib)
 	return r
 }
 
@@ -132,7 +132,7 @@ func TestRefusedClaims(t *testing.T) {
 // A claim of unknown value, even of one limit, leaves the quota as it is, and the orders that need it open.
 func TestUnknownClaims(t *testing.T) {
 	partly := claiming("gone", 30500)
-	partly.Claim.InodesHard = planner.Value{}
+	partly.Claim[planner.InodesHard] = planner.Limit{}
 	for name, w := range map[string]planner.World{
 		"null":             {Items: items(project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30500, func(it *planner.Item) { it.Quotas = nil }))},
 		"a hard 0":         {Items: items(project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30500, func(it *planner.Item) { it.Quotas = quotas("0.0", "0.0") }))},
@@ -198,9 +198,9 @@ func TestDefaultAndUnclaimed(t *testing.T) {
 	m := newModel()
 	m.put("capstor/store/cscs/eth/bio", 30500, 0o2770)
 	q := m.quota(30500)
-	q.DefaultSpace, q.Via, q.Limits.SpaceHard = true, "ioctl", planner.LimitOf(tib)
+	q.DefaultSpace, q.Via, q.Limits[planner.SpaceHard] = true, "ioctl", planner.LimitOf(tib)
 	m.quotas[30500] = q
-	m.quotas[31000] = planner.QuotaState{Limits: planner.Quota{SpaceHard: planner.LimitOf(tib)}}
+	m.quotas[31000] = planner.QuotaState{Limits: planner.Limits{planner.SpaceHard: planner.LimitOf(tib)}}
 	p, g := plan(&planner.World{Items: items(project("bio", 30500))}, m)
 	_, d := action(t, p, bio)
 	if !d.Usage.DefaultSpace || d.Usage.DefaultInodes || d.Usage.Via != "ioctl" {
@@ -225,7 +225,7 @@ func TestSmallLimits(t *testing.T) {
 		want          int
 	}{{"0.0009765625", "1024", 0}, {"0.0009765624", "1024", 1}, {"1", "1023", 1}, {"0.0001", "10", 2}} {
 		it := project("bio", 30500, func(it *planner.Item) {
-			it.Quotas = &planner.ProxyQuotas{SpaceSoft: dec(c.space), SpaceHard: dec(c.space), InodesSoft: dec(c.inodes), InodesHard: dec(c.inodes)}
+			it.Quotas = &planner.ProxyQuotas{planner.SpaceSoft: dec(c.space), planner.SpaceHard: dec(c.space), planner.InodesSoft: dec(c.inodes), planner.InodesHard: dec(c.inodes)}
 		})
 		p, _ := plan(&planner.World{Items: items(it)}, newModel())
 		n := 0

@@ -364,7 +364,8 @@ func (c *comparison) promise() {
 			sum = &Promise{System: s.system.Name}
 			sums[s.system.Name] = sum
 		}
-		now, _ := s.state.Limits.SpaceHard.Number()
+		limit, _ := s.state.Limits[SpaceHard].Number()
+		now := Bytes(limit)
 		sum.Before = plus(sum.Before, now)
 		left, leaves := c.leaving[s.identity]
 		if then, ok := after[s.identity]; ok {

@@ -21,8 +21,8 @@ type Contribution struct {
 	Address string       `json:"address"`
 	Counts  Contributing `json:"counts"`
 	// Before is what is recorded of it, After what counts now. Before is absent where nothing is recorded.
-	Before Claim `json:"before"`
-	After  Claim `json:"after"`
+	Before Limits `json:"before"`
+	After  Limits `json:"after"`
 }
 
 // Contributing is how a resource counts in a shared quota.
@@ -59,7 +59,7 @@ func (g *Graph) sharedQuotas(ss *shares, mounts map[string]Mount, asked func(*sh
 		}
 		if q := found[ss.list[n.share].identity]; q != nil {
 			rec, _ := g.recordOf(n)
-			q.Contributions = append(q.Contributions, Contribution{n.address(), CountsWanted, rec.Claim, ClaimOf(n.quota)})
+			q.Contributions = append(q.Contributions, Contribution{n.address(), CountsWanted, rec.Claim, n.quota})
 		}
 	}
 	g.eachRecorded(mounts, func(r recordedClaim) bool {
@@ -96,19 +96,4 @@ func (c *comparison) contributions() {
 		}
 	}
 	c.plan.Context.Shared = c.g.sharedQuotas(c.shares, c.seen.Mounts, func(s *share) bool { return s.claims > 1 && set[s.identity] })
-}
-
-// Limit is one of the four limits of a claim.
-func (c Claim) Limit(a Attribute) Value {
-	switch a {
-	case SpaceSoft:
-		return c.SpaceSoft
-	case SpaceHard:
-		return c.SpaceHard
-	case InodesSoft:
-		return c.InodesSoft
-	case InodesHard:
-		return c.InodesHard
-	}
-	return Value{}
 }

@@ -126,18 +126,16 @@ func (c *comparison) unlimited(n *node, d *decision) {
 		after = s.want.orElse(now)
 	}
 	if d.isNew(n, s) {
-		d.withoutLimit(after, false, false)
+		d.withoutLimit(after, nil)
 		return
 	}
-	_, space := now.SpaceHard.Number()
-	_, inodes := now.InodesHard.Number()
-	d.withoutLimit(after, !space, !inodes)
+	d.withoutLimit(after, &now)
 }
 
 // inForce are the limits that were observed; unknown where that failed.
-func (s *share) inForce() Quota {
+func (s *share) inForce() Limits {
 	if s.state == nil || s.state.LimitsWhy != "" {
-		return Quota{}
+		return Limits{}
 	}
 	return s.state.Limits
 }
@@ -153,17 +151,21 @@ func (d *decision) isNew(n *node, s *share) bool {
 	return d.recorded && d.record.Group != GID(s.identity.ID)
 }
 
-// withoutLimit adds the danger where no hard limit is in force afterwards, except where there was none before either.
-func (d *decision) withoutLimit(after Quota, noSpace, noInodes bool) {
-	add := func(code reason.Code, what string, set, before bool) {
-		if !set && !before {
-			d.danger(DangerUnlimited, code, "no hard limit for %s is in force for it then", what)
+// withoutLimit adds the danger where no hard limit is in force afterwards, except where there was none before either. before
+// is nil for a directory that did not live under these limits.
+func (d *decision) withoutLimit(after Limits, before *Limits) {
+	for i := range quantities {
+		r := &quantities[i]
+		if _, set := after[r.Hard].Number(); set {
+			continue
 		}
+		if before != nil {
+			if _, set := before[r.Hard].Number(); !set {
+				continue
+			}
+		}
+		d.danger(DangerUnlimited, r.unlimited, "no hard limit for %s is in force for it then", r.Name)
 	}
-	_, space := after.SpaceHard.Number()
-	_, inodes := after.InodesHard.Number()
-	add(reason.UnlimitedSpace, "space", space, noSpace)
-	add(reason.UnlimitedInodes, "inodes", inodes, noInodes)
 }
 
 // sortDangers puts the dangers in order, each once.

@@ -128,8 +128,8 @@ func codes(d planner.Detail) (out []string) {
 func TestUnlimited(t *testing.T) {
 	none := func(it *planner.Item) { it.Quotas = nil }
 	hard0 := func(it *planner.Item) { it.Quotas = quotas("10", "0") }
-	free := planner.Wishes{Quota: planner.Quota{SpaceHard: planner.Unlimited[planner.Bytes]()}}
-	noInodes := planner.Wishes{Quota: planner.Quota{InodesHard: planner.Unlimited[planner.Inodes]()}}
+	free := planner.Wishes{Quota: planner.Limits{planner.SpaceHard: planner.Unlimited()}}
+	noInodes := planner.Wishes{Quota: planner.Limits{planner.InodesHard: planner.Unlimited()}}
 	const space, inodes = string(reason.UnlimitedSpace), string(reason.UnlimitedInodes)
 	for _, tc := range []struct {
 		name     string

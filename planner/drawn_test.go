@@ -53,7 +53,7 @@ func drawQuotas(t *rapid.T, label string) *planner.ProxyQuotas {
 	}
 	q := quotas(pick(t, label+" soft", "10.0", "10.0", "20.5", "0.0", "-1", "1e-12"), pick(t, label+" hard", "20.5", "20.5", "10.0", "0.0", "2000000"))
 	if oneIn(t, 6, label+" inodes") {
-		q.InodesSoft, q.InodesHard = dec(pick(t, label+" inodes soft", "0.0", "5", "1e15")), dec(pick(t, label+" inodes hard", "0.0", "9.9"))
+		q[planner.InodesSoft], q[planner.InodesHard] = dec(pick(t, label+" inodes soft", "0.0", "5", "1e15")), dec(pick(t, label+" inodes hard", "0.0", "9.9"))
 	}
 	return q
 }
@@ -82,7 +82,7 @@ func drawAnswer(t *rapid.T, it *planner.Item) planner.OrderAnswer {
 		o.Type = pick(t, "type", planner.OrderUpdate, planner.OrderTerminate, planner.OrderCreate, planner.OrderRestore, "Suspend")
 	}
 	if o.HasLimits = rapid.Bool().Draw(t, "limits"); !o.HasLimits && rapid.Bool().Draw(t, "options") {
-		o.Options = &planner.Options{HardSpace: dec(pick(t, "option", "15", "0", "40")), Permission: pick(t, "permission", "", "2750")}
+		o.Options = &planner.Options{Quotas: planner.ProxyQuotas{planner.SpaceHard: dec(pick(t, "option", "15", "0", "40"))}, Permission: pick(t, "permission", "", "2750")}
 	}
 	return planner.OrderAnswer{Order: o}
 }
@@ -154,7 +154,7 @@ func drawModel(t *rapid.T) *model {
 			continue
 		}
 		q := m.quota(gid)
-		q.Limits.SpaceHard = pick(t, "limit", planner.LimitOf(10*tib), planner.LimitOf(40*tib), planner.Unlimited[planner.Bytes]())
+		q.Limits[planner.SpaceHard] = pick(t, "limit", planner.LimitOf(10*tib), planner.LimitOf(40*tib), planner.Unlimited())
 		q.Space = planner.Usage[planner.Bytes]{N: pick(t, "used", 0, tib, 30*tib), Known: !oneIn(t, 5, "usage unknown"), Why: "no valid bit"}
 		if oneIn(t, 8, "limits unknown") {
 			q.LimitsWhy = "lfs gave [0]"
@@ -186,7 +186,7 @@ func drawRecorded(t *rapid.T, items []planner.Item, m *model) planner.Recorded {
 			rec.Inode, rec.Born = pick(t, "inode", d.Inode, d.Inode, 0, 1), pick(t, "born", d.Born, d.Born, 0, 9)
 		}
 		if it.Key.System == "capstor" {
-			rec.QuotaBy, rec.QuotaID, rec.Claim = planner.ByGroup, 30500, planner.Claim{SpaceHard: planner.Number(uint64(10 * tib))}
+			rec.QuotaBy, rec.QuotaID, rec.Claim = planner.ByGroup, 30500, planner.Limits{planner.SpaceHard: planner.LimitOf(10 * tib)}
 		}
 		if stands || oneIn(t, 2, "missing") {
 			stand = append(stand, rec)

@@ -87,11 +87,11 @@ type node struct {
 	special bool
 	// witness: its directory is looked at because of a new one beside it.
 	witness bool
-	quota   Quota
+	quota   Limits
 	// project is the id out of [QuotaSettings.ProjectIDs]; 0 if it has none.
 	project ProjectID
-	// from indexes Graph.from, for owner, group, mode, then the four limits.
-	from [7]uint16
+	// from indexes Graph.from, by attribute.
+	from provenances
 	// wish is what the item asks for by its status and order.
 	wish  wish
 	order string
@@ -117,15 +117,8 @@ const (
 	wishRestore             // a restore order acts
 )
 
-const (
-	fromOwner = iota
-	fromGroup
-	fromMode
-	fromSpaceSoft
-	fromSpaceHard
-	fromInodesSoft
-	fromInodesHard
-)
+// provenances are indexes of Graph.from, of the attributes that somebody can ask for.
+type provenances [ModeAttr + 1]uint16
 
 func (n *node) address() string { return n.item.MountPath }
 

@@ -89,19 +89,8 @@ func usedWords(q *QuotaState) string {
 }
 
 // limitWords are the hard limits of a quota, for a sentence.
-func limitWords(q Quota) string {
-	c := ClaimOf(q)
-	return fmt.Sprintf("%s and %s inodes hard", Show(SpaceHard, c.SpaceHard), Show(InodesHard, c.InodesHard))
-}
-
-// isSet reports whether any of the limits is a number.
-func (q Quota) isSet() bool {
-	for _, v := range (&Claim{q.SpaceSoft.Value(), q.SpaceHard.Value(), q.InodesSoft.Value(), q.InodesHard.Value()}).values() {
-		if _, ok := v.Number(); ok {
-			return true
-		}
-	}
-	return false
+func limitWords(l Limits) string {
+	return fmt.Sprintf("%s and %s inodes hard", l.Show(SpaceHard), l.Show(InodesHard))
 }
 
 // sayLimitsExist says whose the limits are that an identity has already when a directory comes under it. Directories that

@@ -61,7 +61,7 @@ func TestProjectChangeLeaves(t *testing.T) {
 	s.Systems[0].Quota.By = planner.ByProject
 	m := newModel()
 	m.tagged("bio", 30500, true)
-	m.quotas[30500] = planner.QuotaState{Limits: planner.Quota{SpaceHard: planner.LimitOf(4 * tib)}, Space: planner.Usage[planner.Bytes]{N: 3 * tib, Known: true}}
+	m.quotas[30500] = planner.QuotaState{Limits: planner.Limits{planner.SpaceHard: planner.LimitOf(4 * tib)}, Space: planner.Usage[planner.Bytes]{N: 3 * tib, Known: true}}
 	p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30999)), Recorded: records(recordedProject("bio", 30500))}, m)
 	_, d := action(t, p, bio)
 	if got := reasonOf(d, "quota_left"); !strings.Contains(got, "project 30500 has 3 TiB used until the files are tagged") {

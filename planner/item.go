@@ -105,9 +105,7 @@ func (it *Item) IsOrdered() bool {
 }
 
 // ProxyQuotas are limits as the proxy states them: space in tera (of which unit, the configuration says), inodes in ones.
-type ProxyQuotas struct {
-	SpaceSoft, SpaceHard, InodesSoft, InodesHard Decimal
-}
+type ProxyQuotas [NumLimits]Decimal
 
 // Callback is a call to Waldur about an order or a resource.
 type Callback string
@@ -180,7 +178,8 @@ type Order struct {
 
 // Options are the options of a resource that bear on storage. A value that the order does not give is not set.
 type Options struct {
-	HardSpace, SoftInodes, HardInodes Decimal
+	// Quotas are the limits that are given, by the options that [Attribute.Option] names.
+	Quotas ProxyQuotas
 	// Permission is octal digits; empty if the order does not change it.
 	Permission string
 }

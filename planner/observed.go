@@ -66,7 +66,7 @@ type Identity struct {
 
 // QuotaState is what was observed of a quota identity. Limits and usage are known separately.
 type QuotaState struct {
-	Limits Quota
+	Limits Limits
 	// LimitsWhy says why the limits are unknown; empty when they are known.
 	LimitsWhy string
 	// Space and Inodes are what is used.
@@ -104,6 +104,14 @@ func (q *QuotaState) SetEnds(g Grace) {
 // DefaultCovers reports whether a limit is the filesystem's default, and not the identity's own.
 func (q QuotaState) DefaultCovers(a Attribute) bool {
 	return a.IsSpace() && q.DefaultSpace || a.IsQuota() && !a.IsSpace() && q.DefaultInodes
+}
+
+// Used is how much is used of what an attribute limits.
+func (q *QuotaState) Used(a Attribute) (n uint64, known bool, why string) {
+	if a.IsSpace() {
+		return uint64(q.Space.N), q.Space.Known, q.Space.Why
+	}
+	return uint64(q.Inodes.N), q.Inodes.Known, q.Inodes.Why
 }
 
 // Usage is an amount used, which may be unknown.

@@ -21,8 +21,7 @@ const (
 	isUnfinished = 1 << 18
 )
 
-// AppendBinary appends the form in which the state stores the record. It refuses a key with a NUL byte, and a claim that is
-// neither a number nor unlimited nor absent.
+// AppendBinary appends the form in which the state stores the record. It refuses a key with a NUL byte.
 func (r Record) AppendBinary(b []byte) ([]byte, error) {
 	if strings.Contains(r.Key.Item+r.Key.System+r.Key.DataType, "\x00") {
 		return nil, fmt.Errorf("resource key %q: a NUL byte cannot be stored", r.Key)
@@ -50,14 +49,11 @@ func (r Record) AppendBinary(b []byte) ([]byte, error) {
 		b = binary.AppendUvarint(b, n)
 	}
 	b = binary.AppendUvarint(appendText(b, string(r.QuotaBy)), uint64(r.QuotaID))
-	for _, v := range r.Claim.values() {
-		switch v.kind {
-		case valueAbsent, valueUnlimited:
-			b = append(b, byte(v.kind))
-		case valueNumber:
-			b = binary.AppendUvarint(append(b, byte(v.kind)), v.n)
-		default:
-			return nil, fmt.Errorf("record of %s: a claim of %s cannot be stored", r.Address, v)
+	for _, l := range r.Claim {
+		v := l.Value()
+		b = append(b, byte(v.kind))
+		if v.kind == valueNumber {
+			b = binary.AppendUvarint(b, v.n)
 		}
 	}
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(r.At.Unix())), uint64(r.At.Nanosecond()))
@@ -122,7 +118,9 @@ func unpackRecord(s string) (r Record, err error) {
 	r.Unfinished = mode&isUnfinished != 0
 	r.Mode, r.Project = Mode(mode), ProjectID(in.number(math.MaxUint32))
 	r.QuotaBy, r.QuotaID = QuotaBy(in.text()), uint32(in.number(math.MaxUint32))
-	r.Claim = Claim{in.value(), in.value(), in.value(), in.value()}
+	for a := range r.Claim {
+		r.Claim[a] = in.limit()
+	}
 	r.At = time.Unix(int64(in.number(math.MaxUint64)), int64(in.number(999_999_999))).UTC()
 	if mode&hasMore != 0 {
 		r.Born, r.ACL = in.signed(), in.text()
@@ -184,13 +182,15 @@ func (u *unpacker) signed() int64 {
 	return n
 }
 
-func (u *unpacker) value() Value {
+func (u *unpacker) limit() Limit {
 	switch kind := valueKind(u.number(uint64(valueUnknown))); kind {
-	case valueAbsent, valueUnlimited:
-		return Value{kind: kind}
+	case valueAbsent:
+		return Limit{}
+	case valueUnlimited:
+		return Unlimited()
 	case valueNumber:
-		return Number(u.number(math.MaxUint64))
+		return Limit{limitSet, u.number(math.MaxUint64)}
 	}
 	u.broken = true
-	return Value{}
+	return Limit{}
 }

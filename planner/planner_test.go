@@ -16,15 +16,16 @@ func items(more ...planner.Item) []planner.Item { return append(tree(), more...)
 // asWanted puts a directory and a quota into the model that are just what project wants.
 func asWanted(m *model, name string, gid planner.GID) {
 	m.put("capstor/store/cscs/eth/"+name, gid, 0o2770)
-	m.quotas[uint32(gid)] = planner.QuotaState{Limits: planner.Quota{SpaceSoft: planner.LimitOf(10 * tib), SpaceHard: planner.LimitOf(10 * tib),
-		InodesSoft: planner.LimitOf(planner.Inodes(1330000)), InodesHard: planner.LimitOf(planner.Inodes(2000000))},
+	m.quotas[uint32(gid)] = planner.QuotaState{Limits: planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib), planner.SpaceHard: planner.LimitOf(10 * tib),
+		planner.InodesSoft: planner.LimitOf(planner.Inodes(1330000)), planner.InodesHard: planner.LimitOf(planner.Inodes(2000000))},
 		Space: planner.Usage[planner.Bytes]{N: tib, Known: true}, Inodes: planner.Usage[planner.Inodes]{N: 7, Known: true}}
 }
 
 func recordOf(name string, gid planner.GID) planner.Record {
 	return planner.Record{Key: planner.Key{Item: id(name), System: "capstor", DataType: "store"}, Address: "/capstor/store/cscs/eth/" + name, System: "capstor",
 		Storage: "capstor/store/cscs/eth/" + name, Target: planner.TargetProject, Group: gid, Mode: 0o2770, QuotaBy: planner.ByGroup, QuotaID: uint32(gid),
-		Claim: planner.Claim{SpaceSoft: planner.Number(10 << 40), SpaceHard: planner.Number(10 << 40), InodesSoft: planner.Number(1330000), InodesHard: planner.Number(2000000)}, At: now}
+		Claim: planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib), planner.SpaceHard: planner.LimitOf(10 * tib),
+			planner.InodesSoft: planner.LimitOf(planner.Inodes(1330000)), planner.InodesHard: planner.LimitOf(planner.Inodes(2000000))}, At: now}
 }
 
 func records(rs ...planner.Record) planner.Recorded {
@@ -102,10 +103,12 @@ func TestRefusals(t *testing.T) {
 		{"a key that is no text", "unstorable", false, project("bio", 30500, func(it *planner.Item) { it.Key.DataType = "st\xffre" })},
 		{"unreadable", "unreadable", false, project("bio", 30500, func(it *planner.Item) { it.Problem = "quotas: no list" })},
 		{"soft above hard", "soft_above_hard", false, project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("20.0", "10.0") })},
-		{"negative limit", "quota", false, project("bio", 30500, func(it *planner.Item) { it.Quotas.SpaceHard = neg })},
+		{"negative limit", "quota", false, project("bio", 30500, func(it *planner.Item) { it.Quotas[planner.SpaceHard] = neg })},
 		{"a limit that becomes 0", "quota", false, project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("0.0000000001", "0.0000000001") })},
 		{"space beyond 2^60", "quota", false, project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("1048577", "1048577") })},
-		{"inodes beyond 2^48", "quota", false, project("bio", 30500, func(it *planner.Item) { it.Quotas.InodesSoft, it.Quotas.InodesHard = zero, dec("281474976710657") })},
+		{"inodes beyond 2^48", "quota", false, project("bio", 30500, func(it *planner.Item) {
+			it.Quotas[planner.InodesSoft], it.Quotas[planner.InodesHard] = zero, dec("281474976710657")
+		})},
 		{"not with the provider yet", "order_not_ready", true, project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusPending })},
 		{"update not with the provider", "order_not_ready", true, project("bio", 30500, ordered(planner.StatusUpdating), notReady)},
 		{"removal not with the provider", "order_not_ready", true, project("bio", 30500, ordered(planner.StatusRemoving), notReady)},

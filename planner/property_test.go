@@ -73,7 +73,7 @@ func updated(it *planner.Item, o planner.Order) {
 		it.Permission = firstOf(o.Options.Permission, it.Permission)
 		if !o.HasLimits && it.Quotas != nil {
 			merged := *it.Quotas
-			merged.SpaceHard, q = o.Options.HardSpace, &merged
+			merged[planner.SpaceHard], q = o.Options.Quotas[planner.SpaceHard], &merged
 		}
 	}
 	if q != nil {
@@ -352,23 +352,23 @@ func breaksByDanger(w *planner.World, m *model, a *planner.Action, dir planner.D
 		return ""
 	}
 	gid, _ := group.Number()
-	now := planner.ClaimOf(m.quota(uint32(gid)).Limits)
+	now := m.quota(uint32(gid)).Limits
 	if m.quota(uint32(gid)).LimitsWhy != "" {
-		now = planner.Claim{}
+		now = planner.Limits{}
 	}
-	hard := func(at planner.Attribute, was planner.Value) bool {
+	hard := func(at planner.Attribute) bool {
 		v, ok := a.After(at)
 		if !ok {
-			v = was
+			v = now[at].Value()
 		}
 		_, limited := v.Number()
 		return limited
 	}
 	// another resource's action may set the quota that both share
-	if !hard(planner.SpaceHard, now.SpaceHard) && w.Settings.Systems[0].Quota.Shared == planner.SharedRefuse && !marked(planner.DangerUnlimited) {
+	if !hard(planner.SpaceHard) && w.Settings.Systems[0].Quota.Shared == planner.SharedRefuse && !marked(planner.DangerUnlimited) {
 		return "a directory without a hard limit for space is not marked"
 	}
-	if hard(planner.SpaceHard, now.SpaceHard) && hard(planner.InodesHard, now.InodesHard) && marked(planner.DangerUnlimited) {
+	if hard(planner.SpaceHard) && hard(planner.InodesHard) && marked(planner.DangerUnlimited) {
 		return "a directory with hard limits is called unlimited"
 	}
 	return ""

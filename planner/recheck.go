@@ -25,7 +25,7 @@ type Watched struct {
 	// Shared tells of a removal that others live on its quota identity.
 	Shared bool
 	// Limits are the identity's limits once they are as wanted, and Identity whose; nil if it claims none.
-	Limits   Quota
+	Limits   Limits
 	Identity *Identity
 }
 
@@ -66,7 +66,7 @@ func (c *comparison) record(n *node) Record {
 		mode |= dir.Mode &^ 0o777
 	}
 	r := Record{Key: n.item.Key, Address: n.address(), System: n.system.Name, Storage: n.storage, Target: n.item.Target,
-		Inode: dir.Inode, Born: dir.Born, Owner: n.owner, Group: n.group, Mode: mode, Claim: ClaimOf(n.quota)}
+		Inode: dir.Inode, Born: dir.Born, Owner: n.owner, Group: n.group, Mode: mode, Claim: n.quota}
 	r.ACL = dir.ACL.Beyond()
 	if was, recorded := c.g.recordOf(n); recorded && !was.IsOther(&dir) {
 		r.ACL = was.ACL // one that appeared since stays drift until a person takes it off, or has it recorded
@@ -79,19 +79,6 @@ func (c *comparison) record(n *node) Record {
 		r.Project = ProjectID(id.ID)
 	}
 	return r
-}
-
-// orElse is what all four limits are once they are as wanted: what nobody speaks of stays as observed.
-func (q Quota) orElse(now Quota) Quota {
-	return Quota{SpaceSoft: orElse(q.SpaceSoft, now.SpaceSoft), SpaceHard: orElse(q.SpaceHard, now.SpaceHard),
-		InodesSoft: orElse(q.InodesSoft, now.InodesSoft), InodesHard: orElse(q.InodesHard, now.InodesHard)}
-}
-
-func orElse[U Bytes | Inodes](want, now Limit[U]) Limit[U] {
-	if want.Known() {
-		return want
-	}
-	return now
 }
 
 // AsWanted are records of what [Compare] found as wanted, if [World.KeepRecords] asked for them.
@@ -185,22 +172,22 @@ func recheckState(a *Action, kept []KeptLimit, now []Change) []Stale {
 			k := slices.IndexFunc(kept, func(l KeptLimit) bool { return l.Attribute == n.Attribute })
 			switch {
 			case k >= 0 && kept[k].Value == n.Before:
-				add(n, "desired "+string(n.Attribute), kept[k].Value, n.After)
+				add(n, "desired "+n.Attribute.String(), kept[k].Value, n.After)
 			case k >= 0 && kept[k].Value == n.After:
-				add(n, "observed "+string(n.Attribute), kept[k].Value, n.Before)
+				add(n, "observed "+n.Attribute.String(), kept[k].Value, n.Before)
 			default: // the plan does not say what it was: only that it was as wanted
-				stale = append(stale, Stale{a.Key, a.Address, string(n.Attribute), "as wanted", Show(n.Attribute, n.Before) + ", with " +
+				stale = append(stale, Stale{a.Key, a.Address, n.Attribute.String(), "as wanted", Show(n.Attribute, n.Before) + ", with " +
 					Show(n.Attribute, n.After) + " wanted"})
 			}
 		case n.After != a.Changes[i].After:
-			add(n, "desired "+string(n.Attribute), a.Changes[i].After, n.After)
+			add(n, "desired "+n.Attribute.String(), a.Changes[i].After, n.After)
 		case !sameBefore(a.Changes[i], n) && n.Before != n.After:
-			add(n, "observed "+string(n.Attribute), a.Changes[i].Before, n.Before)
+			add(n, "observed "+n.Attribute.String(), a.Changes[i].Before, n.Before)
 		}
 	}
 	for _, c := range a.Changes {
 		if !slices.ContainsFunc(now, func(n Change) bool { return n.Attribute == c.Attribute }) {
-			add(c, string(c.Attribute), c.After, Value{})
+			add(c, c.Attribute.String(), c.After, Value{})
 		}
 	}
 	return stale

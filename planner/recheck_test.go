@@ -99,7 +99,7 @@ func TestRecheckOfWhatThePlanLeaves(t *testing.T) {
 		t.Error(got)
 	}
 	q := m.quotas[30500]
-	q.Limits.SpaceSoft = planner.LimitOf(5 * tib)
+	q.Limits[planner.SpaceSoft] = planner.LimitOf(5 * tib)
 	m.quotas[30500] = q
 	if got := check(with("10.0", "20.0", "2770")); got != "observed space_soft: 10 TiB, 5 TiB" {
 		t.Error(got)

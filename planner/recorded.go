@@ -23,7 +23,7 @@ type Record struct {
 	// QuotaBy and QuotaID are the identity claimed; empty if none. Claim is what this resource alone claims of it.
 	QuotaBy QuotaBy   `json:"quota_by,omitempty"`
 	QuotaID uint32    `json:"quota_id,omitempty"`
-	Claim   Claim     `json:"claim"`
+	Claim   Limits    `json:"claim"`
 	Plan    string    `json:"plan"`
 	At      time.Time `json:"at"`
 	// Seq is the number of its last writing: the state gives it, and clocks have no part in it.
@@ -31,39 +31,6 @@ type Record struct {
 	// Unfinished marks a directory that an apply made, could not finish, and left closed: all that is known of it is where it
 	// is and which. It claims nothing.
 	Unfinished bool `json:"unfinished,omitempty"`
-}
-
-// Claim is the JSON form of the four limits that a resource claims, as values.
-type Claim struct {
-	SpaceSoft  Value `json:"space_soft"`
-	SpaceHard  Value `json:"space_hard"`
-	InodesSoft Value `json:"inodes_soft"`
-	InodesHard Value `json:"inodes_hard"`
-}
-
-func (c *Claim) values() [4]Value {
-	return [4]Value{c.SpaceSoft, c.SpaceHard, c.InodesSoft, c.InodesHard}
-}
-
-// ClaimOf is the recorded form of q.
-func ClaimOf(q Quota) Claim {
-	return Claim{q.SpaceSoft.Value(), q.SpaceHard.Value(), q.InodesSoft.Value(), q.InodesHard.Value()}
-}
-
-// Quota is the claim as limits; anything but a number and "unlimited" is unknown.
-func (c Claim) Quota() Quota {
-	return Quota{limitFrom[Bytes](c.SpaceSoft), limitFrom[Bytes](c.SpaceHard), limitFrom[Inodes](c.InodesSoft),
-		limitFrom[Inodes](c.InodesHard)}
-}
-
-func limitFrom[U Bytes | Inodes](v Value) Limit[U] {
-	if n, ok := v.Number(); ok {
-		return LimitOf(U(n))
-	}
-	if v.IsUnlimited() {
-		return Unlimited[U]()
-	}
-	return Limit[U]{}
 }
 
 // Archived is one entry of the archive register: a directory that was moved out of the way and is kept.
@@ -82,7 +49,7 @@ type Archived struct {
 	Project Value   `json:"project_id"`
 	QuotaBy QuotaBy `json:"quota_by,omitempty"`
 	QuotaID uint32  `json:"quota_id,omitempty"`
-	Claim   Claim   `json:"claim"`
+	Claim   Limits  `json:"claim"`
 	Order   string  `json:"order,omitempty"`
 	Plan    string  `json:"plan"`
 	// At is when it was archived; Until the end of its retention.

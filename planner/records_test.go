@@ -16,9 +16,9 @@ func drawRecord(t *rapid.T) planner.Record {
 	word := func(name string) string { return rapid.StringN(0, 12, -1).Draw(t, name) }
 	part := func(name string) string { return strings.ReplaceAll(word(name), "\x00", "") }
 	number := func(name string) uint32 { return rapid.Uint32().Draw(t, name) }
-	value := func(name string) planner.Value {
-		some := rapid.Map(rapid.Uint64(), planner.Number)
-		return rapid.OneOf(some, rapid.Just(planner.Value{}), rapid.Just(planner.UnlimitedValue())).Draw(t, name)
+	limit := func(name string) planner.Limit {
+		some := rapid.Map(rapid.Uint64(), func(n uint64) planner.Limit { return planner.LimitOf(planner.Bytes(n)) })
+		return rapid.OneOf(some, rapid.Just(planner.Limit{}), rapid.Just(planner.Unlimited())).Draw(t, name)
 	}
 	sec, nsec := rapid.Int64Range(-62135596800, 1<<40).Draw(t, "at"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds")
 	r := planner.Record{
@@ -27,7 +27,7 @@ func drawRecord(t *rapid.T) planner.Record {
 		Inode: rapid.Uint64().Draw(t, "inode"), Born: rapid.Int64().Draw(t, "born"), ACL: rapid.String().Draw(t, "acl"), Owner: planner.UID(number("owner")), Group: planner.GID(number("group")),
 		Mode: planner.Mode(rapid.Uint16().Draw(t, "mode")), Project: planner.ProjectID(number("project")),
 		QuotaBy: planner.QuotaBy(word("by")), QuotaID: number("id"),
-		Claim: planner.Claim{SpaceSoft: value("1"), SpaceHard: value("2"), InodesSoft: value("3"), InodesHard: value("4")},
+		Claim: planner.Limits{planner.SpaceSoft: limit("1"), planner.SpaceHard: limit("2"), planner.InodesSoft: limit("3"), planner.InodesHard: limit("4")},
 		Plan:  word("plan"), At: time.Unix(sec, nsec).UTC(), Seq: rapid.Uint64().Draw(t, "seq"),
 	}
 	if rapid.Bool().Draw(t, "address ends in storage") {
@@ -71,9 +71,7 @@ func TestRecordBinary(t *testing.T) {
 
 func TestRecordBinaryRefuses(t *testing.T) {
 	for name, r := range map[string]planner.Record{
-		"NUL byte in the key":  {Key: planner.Key{Item: "a\x00b"}},
-		"claim that is a mode": {Claim: planner.Claim{SpaceHard: planner.ModeValue(0o2770)}},
-		"claim nobody knows":   {Claim: planner.Claim{SpaceHard: planner.UnknownValue("why")}},
+		"NUL byte in the key": {Key: planner.Key{Item: "a\x00b"}},
 	} {
 		if b, err := r.AppendBinary(nil); err == nil {
 			t.Errorf("%s: written as %q", name, b)

@@ -94,7 +94,7 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	i := slices.IndexFunc(c.shares.list, func(s share) bool { return s.identity == id })
 	if !ok || i < 0 {
 		if n.system.Quota.Kind != QuotaNone {
-			d.withoutLimit(Quota{}, false, false)
+			d.withoutLimit(Limits{}, nil)
 		}
 		return
 	}
@@ -106,11 +106,11 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	if others > 0 || s.state == nil || s.state.LimitsWhy != "" {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.LimitsStay,
 			fmt.Sprintf("the limits of %s %d stay as they are: they could not be observed, or others live on them by now", id.By, id.ID)})
-		d.withoutLimit(s.inForce(), false, false)
+		d.withoutLimit(s.inForce(), nil)
 		return
 	}
 	size := len(d.action.Changes)
-	c.changeLimits(n, d, s, a.Claim.Quota(), &a.Claim, false, false)
+	c.changeLimits(n, d, s, a.Claim, &a.Claim, false, false)
 	if d.quota.Code != "" {
 		d.detail.Reasons = append(d.detail.Reasons, d.quota)
 	}
@@ -120,9 +120,9 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	}
 	after := s.inForce()
 	if d.quota.Code == "" {
-		after = a.Claim.Quota().orElse(after)
+		after = a.Claim.orElse(after)
 	}
-	d.withoutLimit(after, false, false)
+	d.withoutLimit(after, nil)
 	d.detail.Usage = s.usage()
 }
 

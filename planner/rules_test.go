@@ -33,7 +33,7 @@ var stranger = &planner.ACL{Access: []planner.ACLEntry{{Tag: planner.ACLOwner, R
 func overrides(os ...planner.Override) []planner.Override { return os }
 
 func limits(soft, hard planner.Bytes) planner.Wishes {
-	return planner.Wishes{Quota: planner.Quota{SpaceSoft: planner.LimitOf(soft), SpaceHard: planner.LimitOf(hard)}}
+	return planner.Wishes{Quota: planner.Limits{planner.SpaceSoft: planner.LimitOf(soft), planner.SpaceHard: planner.LimitOf(hard)}}
 }
 
 // TestOneBadItemStopsNobody: whatever one item asks for, a good one beside it is made.
@@ -103,7 +103,7 @@ func TestChecksAreOnTheFinalValues(t *testing.T) {
 		code     string
 	}{
 		{"negative", quota("-1", "10"), limits(tib, tib), ""},
-		{"negative, and the other limit is mended", quota("-1", "10"), planner.Wishes{Quota: planner.Quota{SpaceHard: planner.LimitOf(tib)}}, "quota"},
+		{"negative, and the other limit is mended", quota("-1", "10"), planner.Wishes{Quota: planner.Limits{planner.SpaceHard: planner.LimitOf(tib)}}, "quota"},
 		{"beyond every storage", quota("1e99", "1e99"), limits(tib, tib), ""},
 		{"becomes 0", quota("1e-12", "1e-12"), limits(tib, tib), ""},
 		{"soft above hard", quota("20", "10"), limits(tib, tib), ""},
@@ -133,8 +133,8 @@ func TestOverrides(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
 	p, _ := plan(&planner.World{Items: items(project("bio", 30500), project("chem", 30501)), Overrides: overrides(
-		says{path: bio, then: planner.Wishes{Mode: ptr("2750"), Quota: planner.Quota{SpaceSoft: planner.LimitOf(3*tib + 1023)}}},
-		says{path: bio, then: planner.Wishes{Mode: ptr("2700"), Quota: planner.Quota{SpaceHard: planner.Unlimited[planner.Bytes]()}}},
+		says{path: bio, then: planner.Wishes{Mode: ptr("2750"), Quota: planner.Limits{planner.SpaceSoft: planner.LimitOf(3*tib + 1023)}}},
+		says{path: bio, then: planner.Wishes{Mode: ptr("2700"), Quota: planner.Limits{planner.SpaceHard: planner.Unlimited()}}},
 		says{then: planner.Wishes{Mode: ptr("0777")}, ends: now},
 		says{path: "/nowhere", then: planner.Wishes{Mode: ptr("0777")}},
 		says{path: "/capstor/store/cscs/eth/chem", err: errors.New("space_hard is null")},

@@ -147,7 +147,7 @@ type Facts struct {
 type Upstream struct {
 	Facts Facts
 	Mode  string
-	Quota Quota
+	Quota Limits
 }
 
 // Wishes is what an override wants. Nil and unknown mean that it does not speak of the attribute.
@@ -158,7 +158,7 @@ type Wishes struct {
 	Group  *GID
 	// Mode is three or four octal digits.
 	Mode  *string
-	Quota Quota
+	Quota Limits
 }
 
 // From tells where a desired value comes from.

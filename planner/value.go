@@ -7,88 +7,6 @@ import (
 	"strconv"
 )
 
-// Limit is one limit of a quota, in bytes or inodes. Its zero value is unknown: a limit that nobody told us, which is
-// never taken as zero and never as unlimited. "No limit" has to be said by [Unlimited].
-type Limit[U Bytes | Inodes] struct {
-	kind limitKind
-	n    U
-}
-
-type limitKind uint8
-
-const (
-	limitUnknown limitKind = iota
-	limitUnlimited
-	limitSet
-)
-
-// LimitOf is the limit n. A zero n is the number zero, not "unlimited"; who maps a file system's 0 calls [Unlimited].
-func LimitOf[U Bytes | Inodes](n U) Limit[U] { return Limit[U]{kind: limitSet, n: n} }
-
-// Unlimited is the explicit absence of a limit.
-func Unlimited[U Bytes | Inodes]() Limit[U] { return Limit[U]{kind: limitUnlimited} }
-
-// Known tells whether anything is known: a number, or that there is no limit.
-func (l Limit[U]) Known() bool { return l.kind != limitUnknown }
-
-// IsUnlimited tells whether there is explicitly no limit.
-func (l Limit[U]) IsUnlimited() bool { return l.kind == limitUnlimited }
-
-// Number is the limit, and false when it is unknown or unlimited.
-func (l Limit[U]) Number() (U, bool) { return l.n, l.kind == limitSet }
-
-// Value turns the limit into an attribute's value. An unknown one is null: not managed.
-func (l Limit[U]) Value() Value {
-	switch l.kind {
-	case limitSet:
-		return Number(uint64(l.n))
-	case limitUnlimited:
-		return UnlimitedValue()
-	}
-	return Value{}
-}
-
-// Quota is the four limits of one quota identity.
-type Quota struct {
-	SpaceSoft, SpaceHard   Limit[Bytes]
-	InodesSoft, InodesHard Limit[Inodes]
-}
-
-// Known tells whether at least one limit is known.
-func (q Quota) Known() bool {
-	return q.SpaceSoft.Known() || q.SpaceHard.Known() || q.InodesSoft.Known() || q.InodesHard.Known()
-}
-
-// Attribute names what a plan changes. The names are part of the JSON contract.
-type Attribute string
-
-// The attributes, in the order in which they are shown.
-const (
-	Owner      Attribute = "owner"
-	Group      Attribute = "group"
-	ModeAttr   Attribute = "mode"
-	Project    Attribute = "project_id"
-	SpaceSoft  Attribute = "space_soft"
-	SpaceHard  Attribute = "space_hard"
-	InodesSoft Attribute = "inodes_soft"
-	InodesHard Attribute = "inodes_hard"
-	// ACLAttr is never changed: it is shown where it drifted.
-	ACLAttr Attribute = "acl"
-)
-
-// Attributes lists all attributes in the order in which they are shown.
-func Attributes() []Attribute {
-	return []Attribute{Owner, Group, ModeAttr, Project, SpaceSoft, SpaceHard, InodesSoft, InodesHard, ACLAttr}
-}
-
-// IsQuota tells whether the attribute is a limit of a quota.
-func (a Attribute) IsQuota() bool {
-	return a == SpaceSoft || a == SpaceHard || a == InodesSoft || a == InodesHard
-}
-
-// IsSpace tells whether the attribute counts bytes.
-func (a Attribute) IsSpace() bool { return a == SpaceSoft || a == SpaceHard }
-
 // Value is an attribute's value in a plan: a number (bytes, inodes or an id), a mode, unlimited, absent (null: there is
 // no such thing, or it is not managed), or unknown with the reason. Values compare with ==.
 type Value struct {
@@ -159,20 +77,29 @@ func (v Value) String() string {
 }
 
 // MarshalJSON writes the form of the JSON contract: 10995116277760, "2770", "unlimited", null, {"unknown":"why"}.
-func (v Value) MarshalJSON() ([]byte, error) {
+func (v Value) MarshalJSON() ([]byte, error) { return v.appendJSON(nil) }
+
+// appendJSON appends what [Value.MarshalJSON] writes.
+func (v Value) appendJSON(b []byte) ([]byte, error) {
 	switch v.kind {
 	case valueNumber:
-		return strconv.AppendUint(nil, v.n, 10), nil
+		return strconv.AppendUint(b, v.n, 10), nil
 	case valueMode:
-		return []byte(`"` + Mode(v.n).String() + `"`), nil
+		return append(append(append(b, '"'), Mode(v.n).String()...), '"'), nil
 	case valueUnlimited:
-		return []byte(`"unlimited"`), nil
+		return append(b, `"unlimited"`...), nil
 	case valueUnknown:
-		return json.Marshal(map[string]string{"unknown": v.why})
+		return appendObject(b, "unknown", v.why)
 	case valueText:
-		return json.Marshal(map[string]string{"text": v.why})
+		return appendObject(b, "text", v.why)
 	}
-	return []byte("null"), nil
+	return append(b, "null"...), nil
+}
+
+// appendObject appends a JSON object with one member.
+func appendObject(b []byte, name, text string) ([]byte, error) {
+	object, err := json.Marshal(map[string]string{name: text})
+	return append(b, object...), err
 }
 
 // UnmarshalJSON reads exactly the forms that [Value.MarshalJSON] writes.

@@ -16,7 +16,7 @@ type View struct {
 	// HasGroup is false while nobody gives a usable group.
 	HasGroup bool
 	Mode     Mode
-	Quota    Quota
+	Quota    Limits
 	// Identity is the quota identity claimed; nil if none is.
 	Identity *QuotaID
 	// From is where each wanted value comes from.
@@ -57,8 +57,8 @@ func (g *Graph) Views() []View {
 				v.Identity = &id
 			}
 		}
-		for at, a := range []Attribute{Owner, Group, ModeAttr, SpaceSoft, SpaceHard, InodesSoft, InodesHard} {
-			v.From[a] = g.from[n.from[at]]
+		for a, from := range n.from {
+			v.From[Attribute(a)] = g.from[from]
 		}
 		views = append(views, v)
 	}

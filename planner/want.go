@@ -6,12 +6,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// Limits that no quota may pass: 2^60 bytes is 1 EiB, and Lustre counts inodes in 48 bits.
-const (
-	maxSpace  Bytes  = 1 << 60
-	maxInodes Inodes = 1 << 48
-	kib       Bytes  = 1024
-)
+// kib is what Lustre counts space in.
+const kib Bytes = 1024
 
 // maxID is the largest user, group or project id that is used; larger ones are negative numbers in disguise.
 const maxID = 1<<31 - 1
@@ -53,7 +49,7 @@ func (g *Graph) want(n *node, active []*override) {
 	if n.item.Problem != "" || n.system == nil {
 		return
 	}
-	n.from = [7]uint16{fromOwner: 1}
+	n.from = provenances{Owner: 1}
 	bad := g.wantFromProxy(n)
 	if len(active) > 0 {
 		g.override(n, active)
@@ -85,15 +81,18 @@ func (g *Graph) override(n *node, active []*override) {
 	}
 }
 
-// unusable are the proxy's values that cannot be used, by what they are of; a limit's is in the place of the limit.
-type unusable [7]Reason
+// unusable are the proxy's values that cannot be used, by their attribute.
+type unusable [len(provenances{})]Reason
 
 // blockUnless blocks the resource for a value that the proxy gives and nobody can use, unless an override says what to
 // take in its place. A removal needs no limits.
 func (n *node) blockUnless(bad unusable) {
-	for i, why := range bad {
-		limit := i >= fromSpaceSoft
-		if why.Code == "" || n.from[i] > 1 || limit && (n.wish == wishRemove || n.system.Quota.Kind != QuotaLustre) {
+	for _, a := range Attributes() {
+		if int(a) >= len(bad) {
+			continue
+		}
+		why := bad[a]
+		if why.Code == "" || n.from[a] > 1 || a.IsQuota() && (n.wish == wishRemove || n.system.Quota.Kind != QuotaLustre) {
 			continue
 		}
 		n.block(why.Code, "%s", why.Text)
@@ -106,7 +105,7 @@ func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 	n.owner = s.Root.UID
 	if n.isNode() {
 		n.group, n.hasGroup = s.Root.GID, true
-		n.from[fromGroup] = 1
+		n.from[Group] = 1
 	} else if it.HasGID && it.GID >= 0 && it.GID <= maxID {
 		n.group, n.hasGroup = GID(it.GID), true
 	}
@@ -118,7 +117,7 @@ func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 	}
 	mode, special, err := ParseMode(permission)
 	if err != nil {
-		bad[fromMode] = Reason{reason.Mode, "the proxy's permission cannot be used: " + err.Error()}
+		bad[ModeAttr] = Reason{reason.Mode, "the proxy's permission cannot be used: " + err.Error()}
 	}
 	n.mode, n.special = mode, special
 	if !n.isNode() && (n.system.Quota.Kind == QuotaLustre || n.system.Quota.Orders != "complete") {
@@ -137,10 +136,9 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	case n.wish != wishUpdate:
 	case options != nil && !g.world.Orders[n.order].Order.HasLimits && quotas != nil:
 		merged := *quotas
-		for to, given := range map[*Decimal]Decimal{&merged.SpaceHard: options.HardSpace, &merged.InodesSoft: options.SoftInodes,
-			&merged.InodesHard: options.HardInodes} {
+		for a, given := range options.Quotas {
 			if given.Given() {
-				*to = given
+				merged[a] = given
 			}
 		}
 		quotas = &merged
@@ -159,18 +157,15 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 // convert turns the proxy's decimals into limits. A 0 never means unlimited: a hard 0 is unknown, and a soft 0 beside a
 // hard limit means that there is no soft limit.
 func (g *Graph) convert(n *node, q *ProxyQuotas, bad *unusable) {
-	tera := uint64(g.world.Settings.Tera)
-	n.quota.SpaceSoft, n.quota.SpaceHard = pair(q.SpaceSoft, q.SpaceHard, "space", g.world.Settings.teraName(), bad[fromSpaceSoft:],
-		func(d Decimal) (Bytes, bool) {
-			b, ok := d.Times(tera)
-			return Bytes(b) &^ (kib - 1), ok
-		})
-	n.quota.InodesSoft, n.quota.InodesHard = pair(q.InodesSoft, q.InodesHard, "inode", "", bad[fromInodesSoft:],
-		func(d Decimal) (Inodes, bool) {
-			i, ok := d.Times(1)
-			return Inodes(i), ok
-		})
-	if q.SpaceHard.IsZero() || q.InodesHard.IsZero() {
+	for i := range quantities {
+		r := &quantities[i]
+		n.quota[r.Soft], bad[r.Soft] = g.convertOne(r, q[r.Soft])
+		n.quota[r.Hard], bad[r.Hard] = g.convertOne(r, q[r.Hard])
+		if soft, hard := q[r.Soft], q[r.Hard]; soft.IsZero() && hard.Given() && !hard.IsZero() {
+			n.quota[r.Soft] = Unlimited()
+		}
+	}
+	if q[SpaceHard].IsZero() || q[InodesHard].IsZero() {
 		g.warn(reason.QuotaZero, n.address(), "the proxy gives a hard limit of 0, which is not taken as unlimited: that limit stays as it is")
 	}
 }
@@ -183,30 +178,25 @@ func (s *Settings) teraName() string {
 	return " TiB"
 }
 
-// pair converts the soft and the hard limit of one kind; what cannot be converted is unknown, and bad says why.
-func pair[U Bytes | Inodes](soft, hard Decimal, what, unit string, bad []Reason, convert func(Decimal) (U, bool)) (s, h Limit[U]) {
-	one := func(d Decimal, why *Reason) Limit[U] {
-		if !d.Given() || d.IsZero() {
-			return Limit[U]{}
-		}
-		n, ok := convert(d)
-		switch {
-		case d.Negative():
-			*why = Reason{reason.Quota, fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; correct it in "+
-				"Waldur, or by an override", what, d, unit)}
-		case !ok:
-			*why = Reason{reason.Quota, fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is beyond every storage; correct it in "+
-				"Waldur, or by an override", what, d, unit)}
-		default:
-			return LimitOf(n)
-		}
-		return Limit[U]{}
+// convertOne converts one limit; what cannot be converted is unknown, and the reason says why.
+func (g *Graph) convertOne(r *Quantity, d Decimal) (Limit, Reason) {
+	if !d.Given() || d.IsZero() {
+		return Limit{}, Reason{}
 	}
-	s, h = one(soft, &bad[0]), one(hard, &bad[1])
-	if soft.IsZero() && hard.Given() && !hard.IsZero() {
-		s = Unlimited[U]()
+	factor, unit := uint64(1), ""
+	if r.Soft.IsSpace() {
+		factor, unit = uint64(g.world.Settings.Tera), g.world.Settings.teraName()
 	}
-	return s, h
+	n, ok := d.Times(factor)
+	switch {
+	case d.Negative():
+		return Limit{}, Reason{reason.Quota, fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; correct it in "+
+			"Waldur, or by an override", r.noun, d, unit)}
+	case !ok:
+		return Limit{}, Reason{reason.Quota, fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is beyond every storage; correct it in "+
+			"Waldur, or by an override", r.noun, d, unit)}
+	}
+	return Limit{limitSet, n}.cutTo(r.Soft), Reason{}
 }
 
 func (g *Graph) applyWishes(n *node, w Wishes, from uint16) {
@@ -214,32 +204,22 @@ func (g *Graph) applyWishes(n *node, w Wishes, from uint16) {
 		n.managed = *w.Manage
 	}
 	if w.Owner != nil {
-		n.owner, n.from[fromOwner] = *w.Owner, from
+		n.owner, n.from[Owner] = *w.Owner, from
 	}
 	if w.Group != nil {
-		n.group, n.hasGroup, n.from[fromGroup] = *w.Group, true, from
+		n.group, n.hasGroup, n.from[Group] = *w.Group, true, from
 	}
 	if w.Mode != nil {
 		mode, special, err := ParseMode(*w.Mode)
 		if err != nil {
 			n.block(reason.Override, "override %q at %s: %s", g.from[from].Override, g.from[from].At, err)
 		}
-		n.mode, n.special, n.from[fromMode] = mode, special, from
+		n.mode, n.special, n.from[ModeAttr] = mode, special, from
 	}
-	overrideLimit(&n.quota.SpaceSoft, w.Quota.SpaceSoft, &n.from[fromSpaceSoft], from)
-	overrideLimit(&n.quota.SpaceHard, w.Quota.SpaceHard, &n.from[fromSpaceHard], from)
-	overrideLimit(&n.quota.InodesSoft, w.Quota.InodesSoft, &n.from[fromInodesSoft], from)
-	overrideLimit(&n.quota.InodesHard, w.Quota.InodesHard, &n.from[fromInodesHard], from)
-}
-
-func overrideLimit[U Bytes | Inodes](to *Limit[U], l Limit[U], at *uint16, from uint16) {
-	if l.Known() {
-		if b, ok := any(l).(Limit[Bytes]); ok {
-			if v, set := b.Number(); set {
-				l = any(LimitOf(v &^ (kib - 1))).(Limit[U])
-			}
+	for a, l := range w.Quota {
+		if l.Known() {
+			n.quota[a], n.from[a] = l.cutTo(Attribute(a)), from
 		}
-		*to, *at = l, from
 	}
 }
 
@@ -264,7 +244,7 @@ func (n *node) checkIDs(s *Settings) {
 }
 
 func (n *node) sourceOfGroup() string {
-	if n.from[fromGroup] > 1 {
+	if n.from[Group] > 1 {
 		return "an override"
 	}
 	return "the proxy"
@@ -272,37 +252,37 @@ func (n *node) sourceOfGroup() string {
 
 // checkQuota blocks limits that Lustre would refuse, wrap, or read as unlimited.
 func (n *node) checkQuota() {
-	q := n.quota
-	checkLimit(n, q.SpaceSoft, "soft space", maxSpace)
-	checkLimit(n, q.SpaceHard, "hard space", maxSpace)
-	checkLimit(n, q.InodesSoft, "soft inode", maxInodes)
-	checkLimit(n, q.InodesHard, "hard inode", maxInodes)
-	checkOrder(n, q.SpaceSoft, q.SpaceHard, "space", "hard_quota_space")
-	checkOrder(n, q.InodesSoft, q.InodesHard, "inodes", "soft_quota_inodes or hard_quota_inodes")
+	for i := range quantities {
+		n.checkLimit(quantities[i].Soft, quantities[i].most)
+		n.checkLimit(quantities[i].Hard, quantities[i].most)
+	}
+	for i := range quantities {
+		n.checkOrder(&quantities[i])
+	}
 }
 
-func checkLimit[U Bytes | Inodes](n *node, l Limit[U], what string, most U) {
-	v, ok := l.Number()
+func (n *node) checkLimit(a Attribute, most uint64) {
+	v, ok := n.quota[a].Number()
 	switch {
 	case !ok:
 	case v == 0:
-		n.block(reason.Quota, "its %s limit becomes 0, which a file system would read as unlimited: correct it in Waldur, or by an override", what)
+		n.block(reason.Quota, "its %s limit becomes 0, which a file system would read as unlimited: correct it in Waldur, or by an override",
+			a.row().words)
 	case v > most:
-		n.block(reason.Quota, "its %s limit would be %v, the most allowed is %v: correct it in Waldur, or by an override", what, v, most)
+		n.block(reason.Quota, "its %s limit would be %s, the most allowed is %s: correct it in Waldur, or by an override", a.row().words,
+			n.quota.Show(a), Show(a, Number(most)))
 	}
 }
 
 // checkOrder blocks a soft limit above the hard one. The usual cause is an option pinned in Waldur, which wins over the
 // ordered limit; the override in the message mends it here until the option is gone.
-func checkOrder[U Bytes | Inodes](n *node, soft, hard Limit[U], what, option string) {
-	s, ok := soft.Number()
-	h, ok2 := hard.Number()
-	if !ok || !ok2 || s <= h {
+func (n *node) checkOrder(r *Quantity) {
+	if !n.quota.crossed(r) {
 		return
 	}
-	n.block(reason.SoftAboveHard, "its soft limit for %s (%v) is above the hard one (%v): the option %s is probably pinned in "+
+	n.block(reason.SoftAboveHard, "its soft limit for %s (%s) is above the hard one (%s): the option %s is probably pinned in "+
 		"Waldur and wins over the ordered limit. "+
 		"Remove that option, or mend it here with this override:\n"+
-		"override \"mend %s\" {\n  match { path = %q }\n  quota { %s_hard = upstream.quota.%s_soft }\n  reason = \"…\"\n}",
-		what, s, h, option, n.address(), n.address(), what, what)
+		"override \"mend %s\" {\n  match { path = %q }\n  quota { %s = upstream.quota.%s }\n  reason = \"…\"\n}",
+		r.Name, n.quota.Show(r.Soft), n.quota.Show(r.Hard), r.options(), n.address(), n.address(), r.Hard, r.Soft)
 }

@@ -62,7 +62,7 @@ func TestNoDangerOfAQuotaThatStays(t *testing.T) {
 	m.quotas[30500] = q
 	it := project("bio", 30500, func(it *planner.Item) {
 		it.Permission, it.Quotas = "2750", quotas("5.0", "5.0")
-		it.Quotas.InodesSoft, it.Quotas.InodesHard = dec("1000"), dec("1000")
+		it.Quotas[planner.InodesSoft], it.Quotas[planner.InodesHard] = dec("1000"), dec("1000")
 	})
 	p, _ := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
 	a, _ := action(t, p, bio)

@@ -55,7 +55,7 @@ func dec(s string) planner.Decimal {
 }
 
 func quotas(soft, hard string) *planner.ProxyQuotas {
-	return &planner.ProxyQuotas{SpaceSoft: dec(soft), SpaceHard: dec(hard), InodesSoft: dec("1330000.0"), InodesHard: dec("2000000.0")}
+	return &planner.ProxyQuotas{planner.SpaceSoft: dec(soft), planner.SpaceHard: dec(hard), planner.InodesSoft: dec("1330000.0"), planner.InodesHard: dec("2000000.0")}
 }
 
 // project is an active project's resource on capstor.
@@ -124,8 +124,7 @@ func (m *model) quota(id uint32) planner.QuotaState {
 	if q, ok := m.quotas[id]; ok {
 		return q
 	}
-	return planner.QuotaState{Limits: planner.Quota{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](),
-		InodesSoft: planner.Unlimited[planner.Inodes](), InodesHard: planner.Unlimited[planner.Inodes]()},
+	return planner.QuotaState{Limits: planner.NoLimits(),
 		Space: planner.Usage[planner.Bytes]{Known: true}, Inodes: planner.Usage[planner.Inodes]{Known: true}}
 }
 
@@ -187,20 +186,11 @@ func (m *model) setQuota(a *planner.Action) {
 		return
 	}
 	q := m.quota(a.Quota.ID)
-	claim := planner.ClaimOf(q.Limits)
 	for _, c := range a.Changes {
-		switch c.Attribute {
-		case planner.SpaceSoft:
-			claim.SpaceSoft = c.After
-		case planner.SpaceHard:
-			claim.SpaceHard = c.After
-		case planner.InodesSoft:
-			claim.InodesSoft = c.After
-		case planner.InodesHard:
-			claim.InodesHard = c.After
+		if c.Attribute.IsQuota() {
+			q.Limits[c.Attribute] = planner.LimitFrom(c.After)
 		}
 	}
-	q.Limits = claim.Quota()
 	m.quotas[a.Quota.ID] = q
 }
 

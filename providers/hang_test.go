@@ -150,7 +150,7 @@ func TestLFSNeverAnswers(t *testing.T) {
 	start := time.Now()
 	for i, q := range o.Quotas(t.Context(), targets) {
 		good := targets[i].System == "good"
-		if n, known := q.Limits.SpaceHard.Number(); good && n != 61440<<10 || !good && (known || q.LimitsWhy == "") {
+		if n, known := q.Limits[planner.SpaceHard].Number(); good && n != 61440<<10 || !good && (known || q.LimitsWhy == "") {
 			t.Fatalf("%+v: %+v", targets[i], q)
 		}
 	}

@@ -42,7 +42,7 @@ func (l *lister) List(_ context.Context, _ planner.System, by planner.QuotaBy, i
 	states := map[uint32]planner.QuotaState{}
 	for _, id := range ids {
 		if id%2 == 0 {
-			states[id] = planner.QuotaState{Via: "list", Limits: planner.Quota{InodesHard: planner.LimitOf(planner.Inodes(id))}}
+			states[id] = planner.QuotaState{Via: "list", Limits: planner.Limits{planner.InodesHard: planner.LimitOf(planner.Inodes(id))}}
 		}
 	}
 	return states, l.err
@@ -59,7 +59,7 @@ func listing(l *lister) *StorageObserver {
 func answered(t *testing.T, targets []planner.QuotaTarget, got []planner.QuotaState) (listed int) {
 	t.Helper()
 	for i, q := range got {
-		if n, _ := q.Limits.InodesHard.Number(); n != planner.Inodes(targets[i].Identity.ID) {
+		if n, _ := q.Limits[planner.InodesHard].Number(); n != uint64(targets[i].Identity.ID) {
 			t.Fatalf("%v: got %+v", targets[i], q)
 		}
 		if q.Via == "list" {

@@ -73,7 +73,7 @@ func (s *storage) Get(ctx context.Context, system planner.System, id planner.Ide
 		time.Sleep(20 * time.Millisecond)
 		return planner.QuotaState{LimitsWhy: s.fail}
 	}
-	return planner.QuotaState{Via: system.Name, Limits: planner.Quota{InodesHard: planner.LimitOf(planner.Inodes(id.ID))}}
+	return planner.QuotaState{Via: system.Name, Limits: planner.Limits{planner.InodesHard: planner.LimitOf(planner.Inodes(id.ID))}}
 }
 
 // testDeadline is long enough that a busy machine is not taken for a mount that hangs.
@@ -285,7 +285,7 @@ func TestQuotasOnceEach(t *testing.T) {
 		t.Errorf("%d answers by %d calls, want 150", len(got), s.calls.Load()-before)
 	}
 	for i, q := range got {
-		if n, _ := q.Limits.InodesHard.Number(); n != planner.Inodes(targets[i].Identity.ID) || q.Via != targets[i].System {
+		if n, _ := q.Limits[planner.InodesHard].Number(); n != uint64(targets[i].Identity.ID) || q.Via != targets[i].System {
 			t.Fatalf("%v: got %+v", targets[i], q)
 		}
 	}

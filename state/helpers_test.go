@@ -59,12 +59,12 @@ func key(n int) planner.Key {
 }
 
 func record(n int) planner.Record {
-	hard := planner.Quota{SpaceHard: planner.LimitOf(planner.Bytes(n) << 30), InodesHard: planner.Unlimited[planner.Inodes]()}
+	hard := planner.Limits{planner.SpaceHard: planner.LimitOf(planner.Bytes(n) << 30), planner.InodesHard: planner.Unlimited()}
 	return planner.Record{
 		Key: key(n), Address: fmt.Sprintf("/capstor/store/cscs/eth/p%06d", n), System: "capstor",
 		Storage: fmt.Sprintf("capstor/store/cscs/eth/p%06d", n), Target: planner.TargetProject, Inode: uint64(n) + 144115205255725057,
 		Owner: 0, Group: planner.GID(30000 + n), Mode: 0o2770, QuotaBy: planner.ByGroup, QuotaID: uint32(30000 + n),
-		Claim: planner.ClaimOf(hard), Plan: fmt.Sprintf("sha256:%064x", n), At: newClock().t,
+		Claim: hard, Plan: fmt.Sprintf("sha256:%064x", n), At: newClock().t,
 	}
 }
 

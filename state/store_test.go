@@ -88,7 +88,7 @@ func TestEverythingIsReadBackAsItWasWritten(t *testing.T) {
 	for i := range 300 {
 		want := record(i)
 		want.Seq = uint64(i) + 1 // in the order of writing
-		if diff := cmp.Diff(want, whole[i], cmp.AllowUnexported(planner.Value{})); diff != "" {
+		if diff := cmp.Diff(want, whole[i], cmp.AllowUnexported(planner.Limit{}, planner.Value{})); diff != "" {
 			t.Fatal(diff)
 		}
 		want.Plan = "" // planning does not need it
@@ -101,7 +101,7 @@ func TestEverythingIsReadBackAsItWasWritten(t *testing.T) {
 	if kept.Seq == 0 {
 		t.Error("an entry of the archive register has no number")
 	}
-	if diff := cmp.Diff(kept, got.Archived[key(900)], cmp.AllowUnexported(planner.Value{})); diff != "" {
+	if diff := cmp.Diff(kept, got.Archived[key(900)], cmp.AllowUnexported(planner.Limit{}, planner.Value{})); diff != "" {
 		t.Error(diff)
 	}
 	if want := (planner.RootIdentity{Filesystem: "lustre:1", Inode: 2}); got.Roots["capstor"] != want {

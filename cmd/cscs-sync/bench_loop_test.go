@@ -91,10 +91,10 @@ func (s *benchSite) record(b testing.TB, store *state.Store) {
 func (r benchResource) record() planner.Record {
 	tera := planner.Bytes(benchTera(r.gid())) << 40
 	inodes := planner.Inodes(benchTera(r.gid())) * 1_000_000
-	quota := planner.Quota{SpaceSoft: planner.LimitOf(tera / 2), SpaceHard: planner.LimitOf(tera), InodesSoft: planner.LimitOf(inodes / 2), InodesHard: planner.LimitOf(inodes)}
+	quota := planner.Limits{planner.SpaceSoft: planner.LimitOf(tera / 2), planner.SpaceHard: planner.LimitOf(tera), planner.InodesSoft: planner.LimitOf(inodes / 2), planner.InodesHard: planner.LimitOf(inodes)}
 	return planner.Record{Key: planner.Key{Item: strings.ReplaceAll(benchUUID(1, int(r)), "-", ""), System: "capstor", DataType: "store"},
 		Address: r.path(), System: "capstor", Storage: r.path()[1:], Target: planner.TargetProject, Inode: uint64(r) + 10, Group: planner.GID(r.gid()), Mode: 0o2770,
-		QuotaBy: planner.ByGroup, QuotaID: r.gid(), Claim: planner.ClaimOf(quota), Plan: "sha256:" + strings.Repeat("ab", 32), At: time.Unix(1_790_000_000, 0).UTC()}
+		QuotaBy: planner.ByGroup, QuotaID: r.gid(), Claim: quota, Plan: "sha256:" + strings.Repeat("ab", 32), At: time.Unix(1_790_000_000, 0).UTC()}
 }
 
 // serveFrom has the site's configuration name a proxy and a Waldur.

@@ -38,6 +38,15 @@ func edits(v reflect.Value, place string, at func(*planner.Context) reflect.Valu
 		for _, other := range []planner.Value{planner.Number(7), planner.UnlimitedValue(), planner.ModeValue(0o700), {}} {
 			set(fmt.Sprint("is ", other), func(x reflect.Value) bool { x.Set(reflect.ValueOf(other)); return true })
 		}
+	case v.Type() == reflect.TypeFor[planner.Limit]():
+		for _, other := range []planner.Limit{planner.LimitOf(planner.Bytes(7)), planner.Unlimited(), {}} {
+			set(fmt.Sprint("is ", other.Value()), func(x reflect.Value) bool { x.Set(reflect.ValueOf(other)); return true })
+		}
+	case v.Kind() == reflect.Array:
+		for i := range v.Len() {
+			list = append(list, edits(v.Index(i), fmt.Sprintf("%s[%d]", place, i),
+				func(c *planner.Context) reflect.Value { return at(c).Index(i) })...)
+		}
 	case v.Type() == reflect.TypeFor[time.Time]():
 		for _, d := range []time.Duration{-10 * 365 * 24 * time.Hour, -24 * time.Hour, time.Minute, 10 * 365 * 24 * time.Hour} {
 			set(fmt.Sprint("moves by ", d), func(x reflect.Value) bool {
@@ -99,12 +108,18 @@ func filled(t reflect.Type) reflect.Value {
 	switch {
 	case t == reflect.TypeFor[planner.Value]():
 		v.Set(reflect.ValueOf(planner.Number(7)))
+	case t == reflect.TypeFor[planner.Limit]():
+		v.Set(reflect.ValueOf(planner.LimitOf(planner.Bytes(7))))
+	case t.Kind() == reflect.Array:
+		for i := range v.Len() {
+			v.Index(i).Set(filled(t.Elem()))
+		}
 	case t == reflect.TypeFor[time.Time]():
 		v.Set(reflect.ValueOf(testTime))
 	case t == reflect.TypeFor[planner.Callback]():
 		v.SetString(string(planner.Approve))
 	case t == reflect.TypeFor[planner.Attribute]():
-		v.SetString(string(planner.SpaceHard))
+		v.SetUint(uint64(planner.SpaceHard))
 	case t.Kind() == reflect.Struct:
 		for i := range t.NumField() {
 			if t.Field(i).Type.Kind() != reflect.Bool && t.Field(i).IsExported() {

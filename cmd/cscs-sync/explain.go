@@ -301,10 +301,9 @@ func (e *explanation) wish(v planner.View) {
 	e.line("wanted", "owner %d (%s), group %d (%s), mode %s (%s)", v.Owner, source(planner.Owner), v.Group, source(planner.Group),
 		v.Mode, source(planner.ModeAttr))
 	if v.Quota.Known() {
-		c := planner.ClaimOf(v.Quota)
-		e.line("", "space %s soft, %s hard (%s); inodes %s soft, %s hard (%s)", planner.Show(planner.SpaceSoft, c.SpaceSoft),
-			planner.Show(planner.SpaceHard, c.SpaceHard), source(planner.SpaceHard),
-			planner.Show(planner.InodesSoft, c.InodesSoft), planner.Show(planner.InodesHard, c.InodesHard), source(planner.InodesHard))
+		e.line("", "space %s soft, %s hard (%s); inodes %s soft, %s hard (%s)", v.Quota.Show(planner.SpaceSoft),
+			v.Quota.Show(planner.SpaceHard), source(planner.SpaceHard),
+			v.Quota.Show(planner.InodesSoft), v.Quota.Show(planner.InodesHard), source(planner.InodesHard))
 	}
 	if !v.Managed {
 		e.line("", "an override says manage = false: it is left alone")

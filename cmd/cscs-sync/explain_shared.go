@@ -30,10 +30,10 @@ func (e *explanation) shared(found []planner.View) {
 
 // contributionText is what one resource adds, with what is recorded of it where that is something else.
 func contributionText(c planner.Contribution) string {
-	limits := func(x planner.Claim) string {
-		return fmt.Sprintf("space %s soft, %s hard; inodes %s soft, %s hard", planner.Show(planner.SpaceSoft, x.SpaceSoft),
-			planner.Show(planner.SpaceHard, x.SpaceHard), planner.Show(planner.InodesSoft, x.InodesSoft),
-			planner.Show(planner.InodesHard, x.InodesHard))
+	limits := func(x planner.Limits) string {
+		return fmt.Sprintf("space %s soft, %s hard; inodes %s soft, %s hard", x.Show(planner.SpaceSoft),
+			x.Show(planner.SpaceHard), x.Show(planner.InodesSoft),
+			x.Show(planner.InodesHard))
 	}
 	text := limits(c.After)
 	switch {
@@ -41,7 +41,7 @@ func contributionText(c planner.Contribution) string {
 		text += " (archived: its files still count)"
 	case c.Counts == planner.CountsRecorded:
 		text += " (as recorded)"
-	case c.Before == planner.Claim{}:
+	case c.Before == planner.Limits{}:
 		text += " (not recorded yet)"
 	case c.Before != c.After:
 		text += "; recorded: " + limits(c.Before)

@@ -69,11 +69,10 @@ func (e *explanation) quota(v planner.View) {
 
 // limits says which limits are in force, and what is used.
 func (e *explanation) limits(q planner.QuotaState) {
-	c := planner.ClaimOf(q.Limits)
-	e.line("", "space %s soft, %s hard, %s used%s", planner.Show(planner.SpaceSoft, c.SpaceSoft), planner.Show(planner.SpaceHard, c.SpaceHard),
+	e.line("", "space %s soft, %s hard, %s used%s", q.Limits.Show(planner.SpaceSoft), q.Limits.Show(planner.SpaceHard),
 		planner.Show(planner.SpaceHard, q.Space.Value()), grace(q.Ends().Space))
-	e.line("", "inodes %s soft, %s hard, %s used%s", planner.Show(planner.InodesSoft, c.InodesSoft),
-		planner.Show(planner.InodesHard, c.InodesHard), planner.Show(planner.InodesHard, q.Inodes.Value()), grace(q.Ends().Inodes))
+	e.line("", "inodes %s soft, %s hard, %s used%s", q.Limits.Show(planner.InodesSoft),
+		q.Limits.Show(planner.InodesHard), planner.Show(planner.InodesHard, q.Inodes.Value()), grace(q.Ends().Inodes))
 }
 
 // unclaimed says what an id has on filesystems where no listed resource claims its quota: what was left behind when a
@@ -106,9 +105,8 @@ func (e *explanation) unclaimed(ctx context.Context, what string) error {
 	}
 	defer done()
 	for i, q := range o.Quotas(ctx, targets) {
-		c := planner.ClaimOf(q.Limits)
-		_, space := c.SpaceHard.Number()
-		_, inodes := c.InodesHard.Number()
+		_, space := q.Limits[planner.SpaceHard].Number()
+		_, inodes := q.Limits[planner.InodesHard].Number()
 		own := space && !q.DefaultSpace || inodes && !q.DefaultInodes
 		if q.LimitsWhy != "" || !own && q.Space.N == 0 && q.Inodes.N == 0 {
 			continue

@@ -190,8 +190,8 @@ func (a *app) showState(address string, asJSON bool) error {
 			r.Owner, r.Group, r.Mode, r.Mode.Letters())
 		if r.QuotaBy != "" {
 			fmt.Fprintf(&b, "  quota      %s %d: space %s soft, %s hard; inodes %s soft, %s hard\n", r.QuotaBy, r.QuotaID,
-				planner.Show(planner.SpaceSoft, r.Claim.SpaceSoft), planner.Show(planner.SpaceHard, r.Claim.SpaceHard),
-				planner.Show(planner.InodesSoft, r.Claim.InodesSoft), planner.Show(planner.InodesHard, r.Claim.InodesHard))
+				r.Claim.Show(planner.SpaceSoft), r.Claim.Show(planner.SpaceHard),
+				r.Claim.Show(planner.InodesSoft), r.Claim.Show(planner.InodesHard))
 		}
 		fmt.Fprintf(&b, "  recorded   %s", minute(r.At))
 		if r.Plan != "" {

@@ -34,7 +34,7 @@ type Storage interface {
 	Restore(Move) error
 	Quota(ctx context.Context, system string, id planner.QuotaID) planner.QuotaState
 	// SetQuota sets all four limits in one call. A running grace clock whose soft limit stays is kept where the client can.
-	SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Quota, before planner.QuotaState) error
+	SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Limits, before planner.QuotaState) error
 }
 
 // Directory is one directory, opened. Every change compares the inode first.

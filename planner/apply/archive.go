@@ -191,8 +191,8 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome) error {
 		why = "others live on it by now"
 	case why == "":
 		why = cmp.Or(now.Space.Why, now.Inodes.Why)
-		freezeLimits(&want.SpaceSoft, &want.SpaceHard, now.Space, 1024, leastSpace)
-		freezeLimits(&want.InodesSoft, &want.InodesHard, now.Inodes, 1, leastInodes)
+		freezeLimits(&want, planner.SpaceSoft, planner.SpaceHard, now.Space, 1024, leastSpace)
+		freezeLimits(&want, planner.InodesSoft, planner.InodesHard, now.Inodes, 1, leastInodes)
 	}
 	if why != "" {
 		note := fmt.Sprintf("the quota of %s %d was not frozen, or not wholly: %s; lower it by hand", a.Quota.By, a.Quota.ID, why)
@@ -210,14 +210,14 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome) error {
 }
 
 // freezeLimits lowers one pair of limits to what is used, in whole units, and never raises one.
-func freezeLimits[U planner.Bytes | planner.Inodes](soft, hard *planner.Limit[U], used planner.Usage[U], unit, least U) {
+func freezeLimits[U planner.Bytes | planner.Inodes](l *planner.Limits, soft, hard planner.Attribute, used planner.Usage[U], unit, least U) {
 	at := max((used.N+unit-1)/unit*unit, least)
-	if limit, ok := hard.Number(); !used.Known || ok && limit <= at {
+	if limit, ok := l[hard].Number(); !used.Known || ok && limit <= uint64(at) {
 		return
 	}
-	*hard = planner.LimitOf(at)
-	if limit, ok := soft.Number(); ok && limit > at {
-		*soft = *hard
+	l[hard] = planner.LimitOf(at)
+	if limit, ok := l[soft].Number(); ok && limit > uint64(at) {
+		l[soft] = l[hard]
 	}
 }
 

@@ -199,12 +199,12 @@ func TestFreeze(t *testing.T) {
 	for _, c := range []struct {
 		name             string
 		used             planner.Usage[planner.Bytes]
-		soft, hard       planner.Limit[planner.Bytes]
-		wantSoft, wantIt planner.Limit[planner.Bytes]
+		soft, hard       planner.Limit
+		wantSoft, wantIt planner.Limit
 	}{
 		{"lowered", planner.Usage[planner.Bytes]{Known: true, N: 5<<20 + 1}, bytes(8 << 20), bytes(9 << 20), bytes(5<<20 + 1024), bytes(5<<20 + 1024)},
 		{"soft below", planner.Usage[planner.Bytes]{Known: true, N: 5 << 20}, bytes(2 << 20), bytes(9 << 20), bytes(2 << 20), bytes(5 << 20)},
-		{"unlimited", planner.Usage[planner.Bytes]{Known: true, N: 5 << 20}, planner.Unlimited[planner.Bytes](), planner.Unlimited[planner.Bytes](), planner.Unlimited[planner.Bytes](), bytes(5 << 20)},
+		{"unlimited", planner.Usage[planner.Bytes]{Known: true, N: 5 << 20}, planner.Unlimited(), planner.Unlimited(), planner.Unlimited(), bytes(5 << 20)},
 		{"empty", planner.Usage[planner.Bytes]{Known: true}, bytes(8 << 20), bytes(9 << 20), bytes(1 << 20), bytes(1 << 20)},
 		{"over its limit", planner.Usage[planner.Bytes]{Known: true, N: 12 << 20}, bytes(8 << 20), bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
 		{"usage unknown", planner.Usage[planner.Bytes]{Why: "an OST is down"}, bytes(8 << 20), bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
@@ -212,9 +212,9 @@ func TestFreeze(t *testing.T) {
 		w := newWorld(t)
 		x := w.removal("bio")
 		x.Action.Freeze = true
-		w.limits.Space, w.limits.Limits.SpaceSoft, w.limits.Limits.SpaceHard = c.used, c.soft, c.hard
+		w.limits.Space, w.limits.Limits[planner.SpaceSoft], w.limits.Limits[planner.SpaceHard] = c.used, c.soft, c.hard
 		w.limits.Inodes = planner.Usage[planner.Inodes]{Known: true, N: 5000}
-		w.limits.Limits.InodesHard = planner.LimitOf[planner.Inodes](9000)
+		w.limits.Limits[planner.InodesHard] = planner.LimitOf[planner.Inodes](9000)
 		var told []string
 		e := w.engine()
 		e.Notify = func(ev Event) { told = append(told, ev.Step) }
@@ -226,11 +226,11 @@ func TestFreeze(t *testing.T) {
 		if said := slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "not frozen") && strings.Contains(s, "an OST is down") }); said == c.used.Known {
 			t.Errorf("%s: told %q", c.name, told)
 		}
-		if got := w.limits.Limits.InodesHard; got != planner.LimitOf[planner.Inodes](5000) {
+		if got := w.limits.Limits[planner.InodesHard]; got != planner.LimitOf[planner.Inodes](5000) {
 			t.Errorf("%s: inodes %s", c.name, got.Value())
 		}
-		if l := w.limits.Limits; l.SpaceSoft != c.wantSoft || l.SpaceHard != c.wantIt {
-			t.Errorf("%s: soft %s, hard %s; want %s, %s", c.name, l.SpaceSoft.Value(), l.SpaceHard.Value(), c.wantSoft.Value(), c.wantIt.Value())
+		if l := w.limits.Limits; l[planner.SpaceSoft] != c.wantSoft || l[planner.SpaceHard] != c.wantIt {
+			t.Errorf("%s: soft %s, hard %s; want %s, %s", c.name, l[planner.SpaceSoft].Value(), l[planner.SpaceHard].Value(), c.wantSoft.Value(), c.wantIt.Value())
 		}
 	}
 }
@@ -240,7 +240,7 @@ func TestNoFreezeOfWhatOthersLiveOn(t *testing.T) {
 	w := newWorld(t)
 	x := w.removal("bio")
 	x.Action.Freeze, x.Shared = true, true
-	w.limits.Limits.SpaceHard = planner.LimitOf[planner.Bytes](1 << 40)
+	w.limits.Limits[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1 << 40)
 	var told []string
 	e := w.engine()
 	e.Notify = func(ev Event) { told = append(told, ev.Step) }

@@ -40,7 +40,7 @@ type world struct {
 	fail   map[string]error
 	limits planner.QuotaState
 	// set is called in place of setting a quota, if it is not nil.
-	set func(planner.Quota)
+	set func(planner.Limits)
 
 	// orders are their states, by URL: pending-provider, where nothing is said; asking fails every question; answers what is answered to a callback, the last for ever; effect is what it does.
 	orders map[string]planner.OrderState
@@ -61,8 +61,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, dirs: map[string]*planner.Directory{}, full: map[string]bool{}, next: 100, fail: map[string]error{}, orders: map[string]planner.OrderState{},
 		answers: map[string][]providers.Answer{}, effect: map[string]func(){}, moved: map[string]bool{}}
 	w.limits.Space, w.limits.Inodes = planner.Usage[planner.Bytes]{Known: true}, planner.Usage[planner.Inodes]{Known: true}
-	w.limits.Limits = planner.Quota{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](),
-		InodesSoft: planner.Unlimited[planner.Inodes](), InodesHard: planner.Unlimited[planner.Inodes]()}
+	w.limits.Limits = planner.NoLimits()
 	w.put("capstor", 0, 0, 0o755)
 	var err error
 	if w.store, err = state.Open(filepath.Join(t.TempDir(), "state"), state.Options{Now: func() time.Time { return now }}); err != nil {
@@ -247,7 +246,7 @@ func (w *world) Quota(context.Context, string, planner.QuotaID) planner.QuotaSta
 	return w.limits
 }
 
-func (w *world) SetQuota(_ context.Context, _ string, id planner.QuotaID, want planner.Quota, _ planner.QuotaState) error {
+func (w *world) SetQuota(_ context.Context, _ string, id planner.QuotaID, want planner.Limits, _ planner.QuotaState) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.do(fmt.Sprintf("quota of %d", id.ID)); err != nil {

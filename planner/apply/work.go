@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
@@ -198,7 +199,7 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 	}
 	e.keepRecord(w, o, now)
 	for _, c := range a.Changes {
-		o.steps = append(o.steps, string(c.Attribute))
+		o.steps = append(o.steps, c.Attribute.String())
 	}
 	return nil
 }
@@ -254,7 +255,7 @@ func (e *Engine) quota(ctx context.Context, a *planner.Action) error {
 
 // setLimits sets all four limits and reads them back: only what was seen counts as set. The storage's own error says already
 // what could not be set.
-func (e *Engine) setLimits(ctx context.Context, a *planner.Action, want planner.Quota, before planner.QuotaState) error {
+func (e *Engine) setLimits(ctx context.Context, a *planner.Action, want planner.Limits, before planner.QuotaState) error {
 	e.reached("quota")
 	if err := e.Storage.SetQuota(ctx, a.System, *a.Quota, want, before); err != nil {
 		return err
@@ -266,43 +267,35 @@ func (e *Engine) setLimits(ctx context.Context, a *planner.Action, want planner.
 	}
 	if after.Limits != want {
 		return fmt.Errorf("quota of %s %d on %s was set, and reads back as %s instead of %s", a.Quota.By, a.Quota.ID, a.System,
-			showQuota(after.Limits), showQuota(want))
+			showLimits(after.Limits), showLimits(want))
 	}
 	return nil
 }
 
 // limitsAfter are all four limits after the plan's changes. A limit that is neither as planned nor as wanted was changed
 // by somebody else since.
-func limitsAfter(a *planner.Action, now planner.Quota) (planner.Quota, error) {
-	claim := planner.ClaimOf(now)
+func limitsAfter(a *planner.Action, now planner.Limits) (planner.Limits, error) {
 	for _, c := range a.Changes {
-		var at *planner.Value
-		switch c.Attribute {
-		case planner.SpaceSoft:
-			at = &claim.SpaceSoft
-		case planner.SpaceHard:
-			at = &claim.SpaceHard
-		case planner.InodesSoft:
-			at = &claim.InodesSoft
-		case planner.InodesHard:
-			at = &claim.InodesHard
-		default:
+		if !c.Attribute.IsQuota() {
 			continue
 		}
-		unset := c.Before.IsAbsent() && at.IsUnlimited()
-		if *at != c.Before && *at != c.After && !unset {
-			return planner.Quota{}, fmt.Errorf("its %s is %s, and was %s when this was planned; plan again", c.Attribute,
-				planner.Show(c.Attribute, *at), planner.Show(c.Attribute, c.Before))
+		is := now[c.Attribute].Value()
+		unset := c.Before.IsAbsent() && is.IsUnlimited()
+		if is != c.Before && is != c.After && !unset {
+			return planner.Limits{}, fmt.Errorf("its %s is %s, and was %s when this was planned; plan again", c.Attribute,
+				planner.Show(c.Attribute, is), planner.Show(c.Attribute, c.Before))
 		}
-		*at = c.After
+		now[c.Attribute] = planner.LimitFrom(c.After)
 	}
-	return claim.Quota(), nil
+	return now, nil
 }
 
-func showQuota(q planner.Quota) string {
-	c := planner.ClaimOf(q)
-	return fmt.Sprintf("space %s/%s, inodes %s/%s", planner.Show(planner.SpaceSoft, c.SpaceSoft), planner.Show(planner.SpaceHard, c.SpaceHard),
-		planner.Show(planner.InodesSoft, c.InodesSoft), planner.Show(planner.InodesHard, c.InodesHard))
+func showLimits(l planner.Limits) string {
+	var words []string
+	for _, q := range planner.Quantities() {
+		words = append(words, fmt.Sprintf("%s %s/%s", q.Name, l.Show(q.Soft), l.Show(q.Hard)))
+	}
+	return strings.Join(words, ", ")
 }
 
 // finished deals with a resource whose order is over, by a callback of an earlier run that was killed before it could note

@@ -283,7 +283,7 @@ func TestUpdateComparesOnceMore(t *testing.T) {
 		name  string
 		group planner.GID
 		mode  planner.Mode
-		hard  planner.Limit[planner.Bytes]
+		hard  planner.Limit
 		want  Status
 		says  string
 	}{
@@ -293,20 +293,20 @@ func TestUpdateComparesOnceMore(t *testing.T) {
 		{"another group", 6, 0o750, planner.LimitOf(planner.Bytes(1 << 40)), Failed, "its group is 6, and was 5 when this was planned"},
 		{"another mode", 5, 0o777, planner.LimitOf(planner.Bytes(1 << 40)), Failed, `its mode is "0777" (rwxrwxrwx), and was "0750" (rwxr-x---)`},
 		{"another limit", 5, 0o750, planner.LimitOf(planner.Bytes(3 << 40)), Failed, "its space_hard is 3 TiB, and was 1 TiB"},
-		{"no limit", 5, 0o750, planner.Unlimited[planner.Bytes](), Failed, "its space_hard is unlimited"},
+		{"no limit", 5, 0o750, planner.Unlimited(), Failed, "its space_hard is unlimited"},
 	} {
 		w := newWorld(t)
 		d := w.put("capstor/bio", 0, c.group, c.mode)
-		w.limits.Limits.SpaceHard = c.hard
+		w.limits.Limits[planner.SpaceHard] = c.hard
 		was := *d
 		results := w.run(Job{Work: []Work{update(d.Inode)}})
 		if results[0].Status != c.want || c.says != "" && !mentions(results[0].Err, c.says, "plan again") {
 			t.Errorf("%s: %s, %v", c.name, results[0].Status, results[0].Err)
 		}
-		if c.want == Failed && (*d != was || w.limits.Limits.SpaceHard != c.hard) {
+		if c.want == Failed && (*d != was || w.limits.Limits[planner.SpaceHard] != c.hard) {
 			t.Errorf("%s: it was changed to %+v", c.name, d)
 		}
-		if c.want == Done && (d.Group != 30500 || d.Mode != 0o2770 || w.limits.Limits.SpaceHard != planner.LimitOf(planner.Bytes(2<<40)) || len(w.records()) != 1) {
+		if c.want == Done && (d.Group != 30500 || d.Mode != 0o2770 || w.limits.Limits[planner.SpaceHard] != planner.LimitOf(planner.Bytes(2<<40)) || len(w.records()) != 1) {
 			t.Errorf("%s: it ends as %+v, recorded %+v", c.name, d, w.records())
 		}
 	}
@@ -327,10 +327,10 @@ func TestQuotaIsReadBack(t *testing.T) {
 		calls  int
 	}{
 		{"set", func(*world) {}, Done, "", 1},
-		{"set already", func(w *world) { w.limits.Limits.SpaceHard = planner.LimitOf(planner.Bytes(1 << 40)) }, Done, "", 0},
+		{"set already", func(w *world) { w.limits.Limits[planner.SpaceHard] = planner.LimitOf(planner.Bytes(1 << 40)) }, Done, "", 0},
 		{"not to be read", func(w *world) { w.limits.LimitsWhy = "no MDT" }, Failed, "could not be read: no MDT", 0},
-		{"not kept", func(w *world) { w.set = func(planner.Quota) {} }, Failed, "reads back as space unlimited/unlimited", 1},
-		{"not to be read back", func(w *world) { w.set = func(planner.Quota) { w.limits.LimitsWhy = "gone" } }, Failed, "could not be read back: gone", 1},
+		{"not kept", func(w *world) { w.set = func(planner.Limits) {} }, Failed, "reads back as space unlimited/unlimited", 1},
+		{"not to be read back", func(w *world) { w.set = func(planner.Limits) { w.limits.LimitsWhy = "gone" } }, Failed, "could not be read back: gone", 1},
 	} {
 		w := newWorld(t)
 		c.change(w)

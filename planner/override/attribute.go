@@ -62,29 +62,29 @@ func directKinds() []kind {
 	}
 }
 
-func quotaNames() []string { return []string{"space_soft", "space_hard", "inodes_soft", "inodes_hard"} }
+// quotaNames are the names of the limits, in a quota block and in upstream.quota.
+func quotaNames() []string {
+	names := make([]string, planner.NumLimits)
+	for a := range planner.NumLimits {
+		names[a] = a.String()
+	}
+	return names
+}
 
 func quotaKinds() []kind {
-	space := func(name string, to func(*planner.Quota) *planner.Limit[planner.Bytes]) kind {
-		return kind{name: name, want: cty.Number, example: "bytes, such as tib(20), or unlimited", inQuota: true,
-			set: func(w *planner.Wishes, v cty.Value, _ bool) (err error) {
-				*to(&w.Quota), err = limitFrom[planner.Bytes](v, false)
-				return err
-			}}
-	}
-	inodes := func(name string, to func(*planner.Quota) *planner.Limit[planner.Inodes]) kind {
-		return kind{name: name, want: cty.Number, example: "a number of files, such as 20000000, or unlimited", inQuota: true,
+	kinds := make([]kind, planner.NumLimits)
+	for a := range planner.NumLimits {
+		example, whole := "bytes, such as tib(20), or unlimited", false
+		if !a.IsSpace() {
+			example, whole = "a number of files, such as 20000000, or unlimited", true
+		}
+		kinds[a] = kind{name: a.String(), want: cty.Number, example: example, inQuota: true,
 			set: func(w *planner.Wishes, v cty.Value, exact bool) (err error) {
-				*to(&w.Quota), err = limitFrom[planner.Inodes](v, exact)
+				w.Quota[a], err = limitFrom(v, whole && exact)
 				return err
 			}}
 	}
-	return []kind{
-		space("space_soft", func(q *planner.Quota) *planner.Limit[planner.Bytes] { return &q.SpaceSoft }),
-		space("space_hard", func(q *planner.Quota) *planner.Limit[planner.Bytes] { return &q.SpaceHard }),
-		inodes("inodes_soft", func(q *planner.Quota) *planner.Limit[planner.Inodes] { return &q.InodesSoft }),
-		inodes("inodes_hard", func(q *planner.Quota) *planner.Limit[planner.Inodes] { return &q.InodesHard }),
-	}
+	return kinds
 }
 
 // id is a user or group id. Whether a group may be used is for the planner to say; ids that the system calls cannot
@@ -101,19 +101,19 @@ func id(v cty.Value) (uint32, error) {
 }
 
 // limitFrom makes a limit of a number; infinity is unlimited. Exact refuses fractions in place of cutting them down.
-func limitFrom[U planner.Bytes | planner.Inodes](v cty.Value, exact bool) (planner.Limit[U], error) {
+func limitFrom(v cty.Value, exact bool) (planner.Limit, error) {
 	f := v.AsBigFloat()
 	if f.IsInf() && f.Sign() > 0 {
-		return planner.Unlimited[U](), nil
+		return planner.Unlimited(), nil
 	}
 	n, isWhole, err := whole(f)
 	if err != nil {
-		return planner.Limit[U]{}, err
+		return planner.Limit{}, err
 	}
 	if exact && !isWhole {
-		return planner.Limit[U]{}, errors.New("want a whole number: there are no fractions of inodes")
+		return planner.Limit{}, errors.New("want a whole number: there are no fractions of inodes")
 	}
-	return planner.LimitOf(U(n)), nil
+	return planner.LimitFrom(planner.Number(n)), nil
 }
 
 // whole cuts a number down to a whole one below 2^63, and tells whether it was whole already. A number closer than

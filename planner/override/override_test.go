@@ -44,31 +44,31 @@ func upstream() planner.Upstream {
 		Facts: planner.Facts{Path: "/capstor/scratch/cscs/climate/p1", DataType: "scratch", System: "capstor", Tenant: "cscs",
 			Customer: "climate", Project: "p1", Target: planner.TargetProject, Status: planner.StatusActive, GID: 30500, HasGID: true},
 		Mode: "2750",
-		Quota: planner.Quota{SpaceHard: planner.LimitOf(planner.Bytes(20 * tib)), InodesSoft: planner.LimitOf(planner.Inodes(1_330_000)),
-			InodesHard: planner.LimitOf(planner.Inodes(1331))},
+		Quota: planner.Limits{planner.SpaceHard: planner.LimitOf(planner.Bytes(20 * tib)), planner.InodesSoft: planner.LimitOf(planner.Inodes(1_330_000)),
+			planner.InodesHard: planner.LimitOf(planner.Inodes(1331))},
 	}
 }
 
 func TestApply(t *testing.T) {
-	space := func(n uint64) planner.Limit[planner.Bytes] { return planner.LimitOf(planner.Bytes(n)) }
-	inodes := func(n uint64) planner.Limit[planner.Inodes] { return planner.LimitOf(planner.Inodes(n)) }
+	space := func(n uint64) planner.Limit { return planner.LimitOf(planner.Bytes(n)) }
+	inodes := func(n uint64) planner.Limit { return planner.LimitOf(planner.Inodes(n)) }
 	for _, c := range []struct {
 		body string
-		want planner.Quota
+		want planner.Limits
 		err  string
 	}{
-		{body: `quota { space_hard = tib(18) }`, want: planner.Quota{SpaceHard: space(18 * tib)}},
-		{body: `quota { space_hard = tb(18) }`, want: planner.Quota{SpaceHard: space(18e12)}},
-		{body: `quota { space_hard = tib(0.1) }`, want: planner.Quota{SpaceHard: space(109951162777)}},
-		{body: `quota { space_hard = upstream.quota.space_hard * 1.1 }`, want: planner.Quota{SpaceHard: space(22 * tib)}},
-		{body: `quota { space_hard = upstream.quota.space_hard / 3 }`, want: planner.Quota{SpaceHard: space(20 * tib / 3)}},
-		{body: `quota { inodes_hard = upstream.quota.inodes_hard * 1.1 }`, want: planner.Quota{InodesHard: inodes(1464)}},
-		{body: `quota { space_hard = unlimited }`, want: planner.Quota{SpaceHard: planner.Unlimited[planner.Bytes]()}},
-		{body: `quota { space_hard = upstream.gid > 5 ? unlimited : kib(1) }`, want: planner.Quota{SpaceHard: planner.Unlimited[planner.Bytes]()}},
-		{body: `quota { space_hard = min(unlimited, upstream.quota.space_hard, pib(1)) }`, want: planner.Quota{SpaceHard: space(20 * tib)}},
-		{body: `quota { space_soft = coalesce(upstream.quota.space_soft, mib(3)) }`, want: planner.Quota{SpaceSoft: space(3 << 20)}},
-		{body: `quota { inodes_soft = max(upstream.quota.inodes_soft, 5) }`, want: planner.Quota{InodesSoft: inodes(1_330_000)}},
-		{body: `quota { space_soft = 0 }`, want: planner.Quota{SpaceSoft: space(0)}},
+		{body: `quota { space_hard = tib(18) }`, want: planner.Limits{planner.SpaceHard: space(18 * tib)}},
+		{body: `quota { space_hard = tb(18) }`, want: planner.Limits{planner.SpaceHard: space(18e12)}},
+		{body: `quota { space_hard = tib(0.1) }`, want: planner.Limits{planner.SpaceHard: space(109951162777)}},
+		{body: `quota { space_hard = upstream.quota.space_hard * 1.1 }`, want: planner.Limits{planner.SpaceHard: space(22 * tib)}},
+		{body: `quota { space_hard = upstream.quota.space_hard / 3 }`, want: planner.Limits{planner.SpaceHard: space(20 * tib / 3)}},
+		{body: `quota { inodes_hard = upstream.quota.inodes_hard * 1.1 }`, want: planner.Limits{planner.InodesHard: inodes(1464)}},
+		{body: `quota { space_hard = unlimited }`, want: planner.Limits{planner.SpaceHard: planner.Unlimited()}},
+		{body: `quota { space_hard = upstream.gid > 5 ? unlimited : kib(1) }`, want: planner.Limits{planner.SpaceHard: planner.Unlimited()}},
+		{body: `quota { space_hard = min(unlimited, upstream.quota.space_hard, pib(1)) }`, want: planner.Limits{planner.SpaceHard: space(20 * tib)}},
+		{body: `quota { space_soft = coalesce(upstream.quota.space_soft, mib(3)) }`, want: planner.Limits{planner.SpaceSoft: space(3 << 20)}},
+		{body: `quota { inodes_soft = max(upstream.quota.inodes_soft, 5) }`, want: planner.Limits{planner.InodesSoft: inodes(1_330_000)}},
+		{body: `quota { space_soft = 0 }`, want: planner.Limits{planner.SpaceSoft: space(0)}},
 		{body: `quota { space_soft = upstream.quota.space_soft * 2 }`,
 			err: `override "o": space_soft (overrides.hcl:3): upstream.quota.space_soft is null, the proxy does not say it; coalesce(…, …) can say what to take instead`},
 		{body: `quota { space_soft = upstream.quota.space_soft }`, err: `upstream.quota.space_soft is null`},
@@ -125,9 +125,9 @@ func TestApplyKeepsNothing(t *testing.T) {
 	if _, err := o.Apply(first); err != nil {
 		t.Fatal(err)
 	}
-	first.Quota.SpaceHard = planner.LimitOf(planner.Bytes(5))
+	first.Quota[planner.SpaceHard] = planner.LimitOf(planner.Bytes(5))
 	w, err := o.Apply(first)
-	if n, _ := w.Quota.SpaceHard.Number(); err != nil || n != 5 {
+	if n, _ := w.Quota[planner.SpaceHard].Number(); err != nil || n != 5 {
 		t.Errorf("second application: %d, %v", n, err)
 	}
 }
@@ -245,7 +245,7 @@ func TestProductsAreExact(t *testing.T) {
 		factor := rapid.StringMatching(`[0-9]\.[0-9]{1,6}`).Draw(rt, "factor")
 		o := mustCompile(t, "override \"o\" {\n match { path = \"/**\" }\n quota { space_hard = upstream.quota.space_hard * "+factor+" }\n}")
 		u := upstream()
-		u.Quota.SpaceHard = planner.LimitOf(planner.Bytes(n))
+		u.Quota[planner.SpaceHard] = planner.LimitOf(planner.Bytes(n))
 		w, err := o.Apply(u)
 		if err != nil {
 			rt.Fatal(err)
@@ -253,7 +253,7 @@ func TestProductsAreExact(t *testing.T) {
 		f, _ := new(big.Rat).SetString(factor)
 		f.Mul(f, new(big.Rat).SetInt(new(big.Int).SetUint64(n)))
 		want := new(big.Int).Quo(f.Num(), f.Denom()).Uint64()
-		if got, ok := w.Quota.SpaceHard.Number(); !ok || uint64(got) != want {
+		if got, ok := w.Quota[planner.SpaceHard].Number(); !ok || uint64(got) != want {
 			rt.Errorf("%d * %s = %d, want %d", n, factor, got, want)
 		}
 	})
@@ -282,7 +282,7 @@ func FuzzExpression(f *testing.F) {
 		}
 		if o != nil {
 			w, err := o.Apply(upstream())
-			if n, ok := w.Quota.SpaceHard.Number(); err == nil && ok && n >= 1<<63 {
+			if n, ok := w.Quota[planner.SpaceHard].Number(); err == nil && ok && n >= 1<<63 {
 				t.Errorf("%s: %d passes 2^63", expr, n)
 			}
 		}

@@ -37,6 +37,10 @@ func members() []string {
 // upstreamObject is what expressions see; everything that the proxy does not say is null.
 func upstreamObject(u planner.Upstream) cty.Value {
 	f := u.Facts
+	quota := make(map[string]cty.Value, len(u.Quota))
+	for a, l := range u.Quota {
+		quota[planner.Attribute(a).String()] = limit(l)
+	}
 	group := cty.NullVal(cty.Number)
 	if f.HasGID {
 		group = cty.NumberIntVal(f.GID)
@@ -45,10 +49,7 @@ func upstreamObject(u planner.Upstream) cty.Value {
 		"path": text(f.Path), "data_type": text(f.DataType), "system": text(f.System), "tenant": text(f.Tenant),
 		"customer": text(f.Customer), "project": text(f.Project), "target": text(string(f.Target)),
 		"status": text(string(f.Status)), "mode": text(u.Mode), "gid": group, "group": group,
-		"quota": cty.ObjectVal(map[string]cty.Value{
-			"space_soft": limit(u.Quota.SpaceSoft), "space_hard": limit(u.Quota.SpaceHard),
-			"inodes_soft": limit(u.Quota.InodesSoft), "inodes_hard": limit(u.Quota.InodesHard),
-		}),
+		"quota": cty.ObjectVal(quota),
 	})
 }
 
@@ -59,12 +60,12 @@ func text(s string) cty.Value {
 	return cty.StringVal(s)
 }
 
-func limit[U planner.Bytes | planner.Inodes](l planner.Limit[U]) cty.Value {
+func limit(l planner.Limit) cty.Value {
 	if l.IsUnlimited() {
 		return cty.PositiveInfinity
 	}
 	if n, ok := l.Number(); ok {
-		return cty.NumberUIntVal(uint64(n))
+		return cty.NumberUIntVal(n)
 	}
 	return cty.NullVal(cty.Number)
 }

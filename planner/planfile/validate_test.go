@@ -65,7 +65,7 @@ func TestValidate(t *testing.T) {
 			p.Context.Promised = make([]planner.Promise, 2)
 		},
 		"drift of": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
-			p.Context.Drift = make([]planner.Drift, 1)
+			p.Context.Drift = []planner.Drift{{Attribute: 99}}
 		},
 		"undelivered": func(p *planner.Plan, _ *planner.Action, _ *planner.Detail) {
 			p.Context.Undelivered = make([]planner.Undelivered, 1)

@@ -114,7 +114,9 @@ func Thousand() *planner.Plan {
 // Shared is a plan whose quota is shared by many.
 func Shared(claims int) *planner.Plan {
 	p := Mixed()
-	hard := func(tera uint64) planner.Claim { return planner.Claim{SpaceHard: planner.Number(tera << 40)} }
+	hard := func(tera uint64) planner.Limits {
+		return planner.Limits{planner.SpaceHard: planner.LimitOf(planner.Bytes(tera << 40))}
+	}
 	q := planner.SharedQuota{System: "capstor", By: planner.ByGroup, ID: 30777, Policy: planner.SharedSum}
 	for i := range claims {
 		c := planner.Contribution{Address: fmt.Sprintf("/capstor/store/x/%02d", i), Counts: planner.CountsWanted, Before: hard(1), After: hard(1)}
@@ -126,7 +128,7 @@ func Shared(claims int) *planner.Plan {
 		case 1:
 			c.Counts = planner.CountsRecorded
 		case 2:
-			c.Before = planner.Claim{}
+			c.Before = planner.Limits{}
 		}
 		q.Contributions = append(q.Contributions, c)
 	}

@@ -162,7 +162,7 @@ func (p *printer) change(kind planner.ActionKind, c planner.Change, d *planner.D
 		column = inner
 	}
 	before, after, note := showBefore(c, d), show(c.Attribute, c.After), d.Notes[i]
-	r := row{mark: "~", style: yellow, name: string(c.Attribute), note: origin(note)}
+	r := row{mark: "~", style: yellow, name: c.Attribute.String(), note: origin(note)}
 	if note.Drift {
 		r.loud = cyan
 	}

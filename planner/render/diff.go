@@ -97,10 +97,10 @@ func compareDetails(old, latest *planner.Plan) []FieldDiff {
 func detailFields(address string, a *planner.Action, d *planner.Detail) []field {
 	list := []field{{"reason " + address, reasonTexts(d.Reasons)}}
 	for i, c := range a.Changes {
-		list = append(list, field{string(c.Attribute) + " " + address + " comes from", origin(d.Notes[i])})
+		list = append(list, field{c.Attribute.String() + " " + address + " comes from", origin(d.Notes[i])})
 	}
 	for _, k := range d.Kept {
-		list = append(list, field{string(k.Attribute) + " " + address + " stays", show(k.Attribute, k.Value)})
+		list = append(list, field{k.Attribute.String() + " " + address + " stays", show(k.Attribute, k.Value)})
 	}
 	return list
 }
@@ -126,8 +126,8 @@ func actionFields(a *planner.Action) []field {
 		list = append(list, field{"quota", string(a.Quota.By) + " " + strconv.FormatUint(uint64(a.Quota.ID), 10)})
 	}
 	for _, c := range a.Changes {
-		list = append(list, field{string(c.Attribute) + " found", show(c.Attribute, c.Before)},
-			field{string(c.Attribute) + " wanted", show(c.Attribute, c.After)})
+		list = append(list, field{c.Attribute.String() + " found", show(c.Attribute, c.Before)},
+			field{c.Attribute.String() + " wanted", show(c.Attribute, c.After)})
 	}
 	return list
 }
@@ -179,7 +179,7 @@ func contextFields(plan *planner.Plan) []field {
 		list = append(list, field{strings.TrimRight("warning "+string(w.Code)+" "+w.Address, " "), oneLine(w.Text)})
 	}
 	for _, d := range c.Drift {
-		list = append(list, field{"drift " + d.Address + " " + string(d.Attribute), show(d.Attribute, d.Observed) + " instead of " +
+		list = append(list, field{"drift " + d.Address + " " + d.Attribute.String(), show(d.Attribute, d.Observed) + " instead of " +
 			show(d.Attribute, d.Recorded)})
 	}
 	for _, m := range c.Promised {
@@ -299,7 +299,7 @@ func (d *DiffResult) actions(p *printer) {
 func changesOf(a *planner.Action) []FieldDiff {
 	var list []FieldDiff
 	for _, c := range a.Changes {
-		f := FieldDiff{Name: string(c.Attribute)}
+		f := FieldDiff{Name: c.Attribute.String()}
 		if !c.Before.IsAbsent() {
 			f.Old = show(c.Attribute, c.Before)
 		}

@@ -75,7 +75,7 @@ func TestDiffOfWhatExplainsAnAction(t *testing.T) {
 		names = append(names, f.Name)
 	}
 	a := &old.Core.Actions[0]
-	want := []string{"reason " + a.Address, string(a.Changes[0].Attribute) + " " + a.Address + " comes from", "what is used"}
+	want := []string{"reason " + a.Address, a.Changes[0].Attribute.String() + " " + a.Address + " comes from", "what is used"}
 	if !got.ContextOnly() || !slices.Equal(names, want) {
 		t.Errorf("%q, want %q", names, want)
 	}

@@ -43,7 +43,7 @@ func (v *view) drift(p *printer) {
 func (p *printer) drifted(list []planner.Drift, set map[driftKey]planner.Value) []row {
 	rows := make([]row, len(list))
 	for i, d := range list {
-		rows[i] = row{mark: "~", style: yellow, name: string(d.Attribute), note: "left as it is",
+		rows[i] = row{mark: "~", style: yellow, name: d.Attribute.String(), note: "left as it is",
 			value: p.transition(show(d.Attribute, d.Recorded), show(d.Attribute, d.Observed), 20)}
 		if after, ok := set[driftKey{d.Address, d.Attribute}]; ok {
 			rows[i].note = "this plan sets " + show(d.Attribute, after)

@@ -131,7 +131,7 @@ func (v *view) oneLine(i int) []byte {
 	}
 	separator := ": "
 	for _, c := range a.Changes {
-		b.WriteString(separator + string(c.Attribute) + " ")
+		b.WriteString(separator + c.Attribute.String() + " ")
 		if separator = ", "; !c.Before.IsAbsent() {
 			b.WriteString(showBefore(c, &v.plan.Context.Details[i]) + " -> ")
 		}

@@ -62,7 +62,7 @@ func contributionNote(c planner.Contribution) string {
 // ContributionChanges reports whether a contribution is another than what is recorded.
 func ContributionChanges(c planner.Contribution, attributes []planner.Attribute) bool {
 	for _, a := range attributes {
-		if c.Before.Limit(a) != c.After.Limit(a) {
+		if c.Before[a] != c.After[a] {
 			return true
 		}
 	}
@@ -82,10 +82,7 @@ func (v *view) sharedAttributes(q *planner.SharedQuota) []planner.Attribute {
 		}
 	}
 	var some, all []planner.Attribute
-	for _, a := range planner.Attributes() {
-		if !a.IsQuota() {
-			continue
-		}
+	for _, a := range planner.LimitAttributes() {
 		all = append(all, a)
 		if changed[a] {
 			some = append(some, a)
@@ -101,8 +98,8 @@ func (v *view) sharedAttributes(q *planner.SharedQuota) []planner.Attribute {
 func (p *printer) contribution(c planner.Contribution, attributes []planner.Attribute) []row {
 	var rows []row
 	for _, a := range attributes {
-		before, after := c.Before.Limit(a), c.After.Limit(a)
-		r := row{name: string(a), value: []line{text(show(a, after))}}
+		before, after := c.Before[a].Value(), c.After[a].Value()
+		r := row{name: a.String(), value: []line{text(show(a, after))}}
 		switch {
 		case before == after:
 		case before.IsAbsent():

@@ -21,7 +21,7 @@ type Client interface {
 	// Set sets all four limits, each a number or unlimited, in one call, and keeps the grace clocks that keep names. It
 	// does not read them back. A pending that is not nil is to be asked until it says that the change is done. After an error
 	// that does not wrap [ErrRefused] it is not known whether the limits were set; they may be set again.
-	Set(ctx context.Context, id planner.Identity, want planner.Quota, keep planner.Grace) (Pending, error)
+	Set(ctx context.Context, id planner.Identity, want planner.Limits, keep planner.Grace) (Pending, error)
 	// Remove removes the quota of a directory, and is done if there is none. Limits of group and project ids are never
 	// removed: they are refused.
 	Remove(ctx context.Context, id planner.Identity) (Pending, error)
@@ -51,12 +51,12 @@ func (p Pending) Wait(ctx context.Context, pause time.Duration) error {
 }
 
 // Keep returns the running clocks that go on when want is set in place of what was observed: those whose soft limit stays.
-func Keep(before planner.QuotaState, want planner.Quota) planner.Grace {
+func Keep(before planner.QuotaState, want planner.Limits) planner.Grace {
 	var g planner.Grace
-	if want.SpaceSoft == before.Limits.SpaceSoft {
+	if want[planner.SpaceSoft] == before.Limits[planner.SpaceSoft] {
 		g.Space = before.Ends().Space
 	}
-	if want.InodesSoft == before.Limits.InodesSoft {
+	if want[planner.InodesSoft] == before.Limits[planner.InodesSoft] {
 		g.Inodes = before.Ends().Inodes
 	}
 	return g

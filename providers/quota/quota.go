@@ -15,14 +15,14 @@ const MaxID = 1<<31 - 1
 // ErrRefused means that limits cannot be set as asked, and that nothing was sent.
 var ErrRefused = errors.New("refused")
 
-// Limits are four limits as a filesystem has them: space in units of [planner.Traits.Unit], and 0 for no limit.
-type Limits struct{ SpaceSoft, SpaceHard, InodesSoft, InodesHard uint64 }
+// Limits are limits as a filesystem has them: space in units of [planner.Traits.Unit], and 0 for no limit.
+type Limits [planner.NumLimits]uint64
 
 // Check turns the limits of one id into the numbers that are sent. It refuses, with an error that wraps [ErrRefused] and
 // names all that is wrong: a limit that is unknown; a zero that is not said as unlimited; space that is no whole unit; more
 // than the traits allow; a soft limit above its hard one; the id 0, whose limits are the default of all others; an id above
 // [MaxID].
-func Check(t planner.Traits, by planner.QuotaBy, id uint32, q planner.Quota) (Limits, error) {
+func Check(t planner.Traits, by planner.QuotaBy, id uint32, q planner.Limits) (Limits, error) {
 	l, err := limitsOf(t, q)
 	if err := errors.Join(CheckID(by, id), err); err != nil {
 		return Limits{}, fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, ErrRefused, err)
@@ -31,7 +31,7 @@ func Check(t planner.Traits, by planner.QuotaBy, id uint32, q planner.Quota) (Li
 }
 
 // CheckLimits is [Check] without an id, where limits are set on a directory.
-func CheckLimits(t planner.Traits, path string, q planner.Quota) (Limits, error) {
+func CheckLimits(t planner.Traits, path string, q planner.Limits) (Limits, error) {
 	l, err := limitsOf(t, q)
 	if err != nil {
 		return Limits{}, fmt.Errorf("set quota of %s: %w: nothing was sent: %w", path, ErrRefused, err)
@@ -40,29 +40,24 @@ func CheckLimits(t planner.Traits, path string, q planner.Quota) (Limits, error)
 }
 
 // limitsOf turns limits into the numbers that are sent, or says all that is wrong with them.
-func limitsOf(t planner.Traits, q planner.Quota) (Limits, error) {
+func limitsOf(t planner.Traits, q planner.Limits) (Limits, error) {
 	var errs []error
-	add := func(name string, n uint64, err error) uint64 {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		}
-		return n
-	}
 	var l Limits
-	n, err := wire(q.SpaceSoft, t.Unit, t.MaxSpace)
-	l.SpaceSoft = add("space_soft", n, err)
-	n, err = wire(q.SpaceHard, t.Unit, t.MaxSpace)
-	l.SpaceHard = add("space_hard", n, err)
-	n, err = wire(q.InodesSoft, 1, t.MaxInodes)
-	l.InodesSoft = add("inodes_soft", n, err)
-	n, err = wire(q.InodesHard, 1, t.MaxInodes)
-	l.InodesHard = add("inodes_hard", n, err)
-	if l.SpaceHard != 0 && l.SpaceSoft > l.SpaceHard {
-		unit := uint64(t.Unit)
-		errs = append(errs, fmt.Errorf("space: soft %s is above hard %s", planner.Bytes(l.SpaceSoft*unit), planner.Bytes(l.SpaceHard*unit)))
+	for a := range planner.NumLimits {
+		unit, most := uint64(1), uint64(t.MaxInodes)
+		if a.IsSpace() {
+			unit, most = uint64(t.Unit), uint64(t.MaxSpace)
+		}
+		n, err := wire(a, q[a], unit, most)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", a, err))
+		}
+		l[a] = n
 	}
-	if l.InodesHard != 0 && l.InodesSoft > l.InodesHard {
-		errs = append(errs, fmt.Errorf("inodes: soft %d is above hard %d", l.InodesSoft, l.InodesHard))
+	for _, of := range planner.Quantities() {
+		if l[of.Hard] != 0 && l[of.Soft] > l[of.Hard] {
+			errs = append(errs, fmt.Errorf("%s: soft %s is above hard %s", of.Name, q.Show(of.Soft), q.Show(of.Hard)))
+		}
 	}
 	return l, errors.Join(errs...)
 }
@@ -81,7 +76,7 @@ func CheckID(by planner.QuotaBy, id uint32) error {
 }
 
 // wire turns a limit into a number of units.
-func wire[U planner.Bytes | planner.Inodes](l planner.Limit[U], unit, greatest U) (uint64, error) {
+func wire(a planner.Attribute, l planner.Limit, unit, greatest uint64) (uint64, error) {
 	n, ok := l.Number()
 	switch {
 	case l.IsUnlimited():
@@ -91,11 +86,12 @@ func wire[U planner.Bytes | planner.Inodes](l planner.Limit[U], unit, greatest U
 	case n == 0:
 		return 0, errors.New("a limit of 0 would be unlimited: say unlimited if that is meant")
 	case n > greatest:
-		return 0, fmt.Errorf("%v is above %v, the most that is set", n, greatest)
+		return 0, fmt.Errorf("%s is above %s, the most that is set", planner.Show(a, l.Value()),
+			planner.Show(a, planner.Number(greatest)))
 	case n%unit != 0:
 		return 0, fmt.Errorf("%d bytes are no whole multiple of %d", n, unit)
 	}
-	return uint64(n / unit), nil
+	return n / unit, nil
 }
 
 // Unknown returns a state of which nothing is known.
@@ -108,13 +104,13 @@ func Unknown(via, why string) planner.QuotaState {
 }
 
 // Limit returns a limit that was read: n in the given unit, 0 for no limit. A number too large to be counted is unknown.
-func Limit[U planner.Bytes | planner.Inodes](n uint64, unit U) planner.Limit[U] {
+func Limit[U planner.Bytes | planner.Inodes](n uint64, unit U) planner.Limit {
 	if n == 0 {
-		return planner.Unlimited[U]()
+		return planner.Unlimited()
 	}
 	u := U(n) * unit
 	if u/unit != U(n) {
-		return planner.Limit[U]{}
+		return planner.Limit{}
 	}
 	return planner.LimitOf(u)
 }

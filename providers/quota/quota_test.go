@@ -12,25 +12,25 @@ func traits() planner.Traits {
 	return planner.Traits{Unit: 4096, MaxSpace: 1 << 60, MaxInodes: 1 << 48}
 }
 
-func limits(soft, hard planner.Bytes) planner.Quota {
-	return planner.Quota{SpaceSoft: planner.LimitOf(soft), SpaceHard: planner.LimitOf(hard), InodesSoft: planner.LimitOf[planner.Inodes](1),
-		InodesHard: planner.Unlimited[planner.Inodes]()}
+func limits(soft, hard planner.Bytes) planner.Limits {
+	return planner.Limits{planner.SpaceSoft: planner.LimitOf(soft), planner.SpaceHard: planner.LimitOf(hard), planner.InodesSoft: planner.LimitOf[planner.Inodes](1),
+		planner.InodesHard: planner.Unlimited()}
 }
 
 func TestCheckCountsInUnits(t *testing.T) {
 	got, err := Check(traits(), planner.ByGroup, 30500, limits(8192, 1<<60))
-	if err != nil || got != (Limits{SpaceSoft: 2, SpaceHard: 1 << 48, InodesSoft: 1}) {
+	if err != nil || got != (Limits{planner.SpaceSoft: 2, planner.SpaceHard: 1 << 48, planner.InodesSoft: 1}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
 func TestCheckRefuses(t *testing.T) {
 	unknown := limits(4096, 8192)
-	unknown.InodesHard = planner.Limit[planner.Inodes]{}
+	unknown[planner.InodesHard] = planner.Limit{}
 	for want, c := range map[string]struct {
 		by planner.QuotaBy
 		id uint32
-		q  planner.Quota
+		q  planner.Limits
 	}{
 		"would become unlimited":   {planner.ByGroup, 1, unknown},
 		"0 would be unlimited":     {planner.ByGroup, 1, limits(0, 8192)},

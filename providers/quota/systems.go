@@ -74,7 +74,7 @@ const pause = time.Second
 
 // Set sets the four limits of a quota identity of a system, and waits until the backend has done it. It does not read them
 // back.
-func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Identity, want planner.Quota,
+func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Identity, want planner.Limits,
 	keep planner.Grace) error {
 	c := s.clients[system.Name]
 	if c == nil {

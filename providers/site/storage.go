@@ -175,7 +175,7 @@ func (st *Storage) Quota(ctx context.Context, system string, id planner.QuotaID)
 }
 
 // SetQuota implements [apply.Storage].
-func (st *Storage) SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Quota, before planner.QuotaState) error {
+func (st *Storage) SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Limits, before planner.QuotaState) error {
 	sys, identity, err := st.identity(system, id)
 	if err != nil {
 		return err

@@ -78,8 +78,8 @@ func TestItem(t *testing.T) {
 		!it.HasGID || it.NewQuotas != nil || it.Problem != "" {
 		t.Errorf("got %+v\nwant %+v", it, want)
 	}
-	if q == nil || q.SpaceSoft.String() != "150" || q.SpaceHard.String() != "150.5" || q.InodesSoft.String() != "199500000" ||
-		q.InodesHard.String() != "300000000" {
+	if q == nil || q[planner.SpaceSoft].String() != "150" || q[planner.SpaceHard].String() != "150.5" || q[planner.InodesSoft].String() != "199500000" ||
+		q[planner.InodesHard].String() != "300000000" {
 		t.Errorf("quotas %+v", q)
 	}
 }

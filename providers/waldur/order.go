@@ -91,9 +91,11 @@ func (p *parser) options() *planner.Options {
 		return nil
 	}
 	return &planner.Options{
-		HardSpace:  p.option(optionHardSpace),
-		SoftInodes: p.option(optionSoftInodes),
-		HardInodes: p.option(optionHardInodes),
+		Quotas: planner.ProxyQuotas{
+			planner.SpaceHard:  p.option(optionHardSpace),
+			planner.InodesSoft: p.option(optionSoftInodes),
+			planner.InodesHard: p.option(optionHardInodes),
+		},
 		Permission: p.optionPermission(),
 	}
 }

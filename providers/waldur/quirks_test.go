@@ -126,7 +126,7 @@ func TestQuirk15DataTypesAreVerbatim(t *testing.T) {
 func TestQuirk16QuotasInAnyOrder(t *testing.T) {
 	it := only(t, with(t, `"newQuotas":null`, `"newQuotas":[{"enforcementType":"hard","unit":"none","quota":7,"type":"inodes"},{"quota":0.1,"type":"space","unit":"tera","enforcementType":"soft","more":[{}]}]`))
 	q := it.NewQuotas
-	if it.Problem != "" || q == nil || q.InodesHard.String() != "7" || q.SpaceSoft.String() != "0.1" || q.SpaceHard.Given() || q.InodesSoft.Given() {
+	if it.Problem != "" || q == nil || q[planner.InodesHard].String() != "7" || q[planner.SpaceSoft].String() != "0.1" || q[planner.SpaceHard].Given() || q[planner.InodesSoft].Given() {
 		t.Errorf("%+v, %+v", it, q)
 	}
 }
@@ -137,14 +137,14 @@ func TestQuirk17NullQuotas(t *testing.T) {
 	if it.Quotas != nil || it.NewQuotas != nil || it.Problem != "" {
 		t.Errorf("%+v", it)
 	}
-	if it := only(t, with(t, `"newQuotas":null`, `"newQuotas":[]`)); it.NewQuotas == nil || it.NewQuotas.SpaceHard.Given() {
+	if it := only(t, with(t, `"newQuotas":null`, `"newQuotas":[]`)); it.NewQuotas == nil || it.NewQuotas[planner.SpaceHard].Given() {
 		t.Errorf("%+v", it)
 	}
 }
 
 func TestQuirk18Zero(t *testing.T) {
 	q := only(t, with(t, "150.5", "0.0")).Quotas
-	if q == nil || !q.SpaceHard.IsZero() || q.SpaceSoft.IsZero() {
+	if q == nil || !q[planner.SpaceHard].IsZero() || q[planner.SpaceSoft].IsZero() {
 		t.Errorf("%+v", q)
 	}
 }
@@ -152,7 +152,7 @@ func TestQuirk18Zero(t *testing.T) {
 // TestQuirk19SoftAboveHard is passed on for the planner to refuse.
 func TestQuirk19SoftAboveHard(t *testing.T) {
 	it := itemAt(t, "/vast/scratch/cscs/mch/msopr", planner.StatusActive)
-	if it.Problem != "" || it.Quotas.SpaceSoft.String() != "20" || it.Quotas.SpaceHard.String() != "10" || it.Quotas.InodesSoft.String() != "9000000" {
+	if it.Problem != "" || it.Quotas[planner.SpaceSoft].String() != "20" || it.Quotas[planner.SpaceHard].String() != "10" || it.Quotas[planner.InodesSoft].String() != "9000000" {
 		t.Errorf("%+v", it.Quotas)
 	}
 }
@@ -160,7 +160,7 @@ func TestQuirk19SoftAboveHard(t *testing.T) {
 // TestQuirk20Updates: quotas are the current ones, newQuotas those wanted.
 func TestQuirk20Updates(t *testing.T) {
 	it := itemAt(t, "/capstor/store/cscs/ethz/eth-bio", planner.StatusUpdating)
-	if it.Quotas.SpaceHard.String() != "10" || it.NewQuotas.SpaceHard.String() != "20" || it.NewQuotas.InodesHard.String() != "40000000" {
+	if it.Quotas[planner.SpaceHard].String() != "10" || it.NewQuotas[planner.SpaceHard].String() != "20" || it.NewQuotas[planner.InodesHard].String() != "40000000" {
 		t.Errorf("%+v, %+v", it.Quotas, it.NewQuotas)
 	}
 }
@@ -168,8 +168,8 @@ func TestQuirk20Updates(t *testing.T) {
 // TestQuirk22Fractions: numbers are exact, however they are written.
 func TestQuirk22Fractions(t *testing.T) {
 	for text, want := range map[string]string{"0.001": "0.001", "1e6": "1000000", "1E+6": "1000000", "2.5000": "2.5", "-1": "-1", "0.1": "0.1", "123456789012345678": "123456789012345678"} {
-		if it := only(t, with(t, "150.5", text)); it.Problem != "" || it.Quotas.SpaceHard.String() != want {
-			t.Errorf("%s: %s %s", text, it.Quotas.SpaceHard, it.Problem)
+		if it := only(t, with(t, "150.5", text)); it.Problem != "" || it.Quotas[planner.SpaceHard].String() != want {
+			t.Errorf("%s: %s %s", text, it.Quotas[planner.SpaceHard], it.Problem)
 		}
 	}
 }

@@ -49,13 +49,13 @@ func (p *parser) limit(q *planner.ProxyQuotas, in field, n int) {
 	unit := "none"
 	switch {
 	case string(kind) == "space" && soft:
-		to, unit = &q.SpaceSoft, "tera"
+		to, unit = &q[planner.SpaceSoft], "tera"
 	case string(kind) == "space":
-		to, unit = &q.SpaceHard, "tera"
+		to, unit = &q[planner.SpaceHard], "tera"
 	case string(kind) == "inodes" && soft:
-		to = &q.InodesSoft
+		to = &q[planner.InodesSoft]
 	case string(kind) == "inodes":
-		to = &q.InodesHard
+		to = &q[planner.InodesHard]
 	default:
 		p.badQuota(in, n, "type: want space or inodes, got %.40q", kind)
 		return

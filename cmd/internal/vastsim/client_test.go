@@ -48,14 +48,14 @@ func newSite(t *testing.T, with func(*vast.Options)) *site {
 
 func byPassword(o *vast.Options) { o.Token, o.User, o.Password = "", vastsim.User, vastsim.Password }
 
-func hard(n planner.Bytes) planner.Quota {
-	q := vast.Unlimited()
-	q.SpaceHard = planner.LimitOf(n)
+func hard(n planner.Bytes) planner.Limits {
+	q := planner.NoLimits()
+	q[planner.SpaceHard] = planner.LimitOf(n)
 	return q
 }
 
 // set sets limits and waits for the task, if there is one.
-func (s *site) set(ctx context.Context, dir string, q planner.Quota) error {
+func (s *site) set(ctx context.Context, dir string, q planner.Limits) error {
 	p, err := s.client.Set(ctx, dir, q)
 	for done := p.Task == 0; err == nil && !done; {
 		done, err = s.client.Finish(ctx, p)
@@ -88,7 +88,7 @@ func TestConformance(t *testing.T) {
 				Traits:  vast.Traits(),
 				Subject: func(*testing.T) int { last++; return last },
 				Get:     func(ctx context.Context, n int) planner.QuotaState { q, _ := s.client.Get(ctx, dir(n)); return q.State },
-				Set:     func(ctx context.Context, n int, q planner.Quota) error { return s.set(ctx, dir(n), q) },
+				Set:     func(ctx context.Context, n int, q planner.Limits) error { return s.set(ctx, dir(n), q) },
 				List: func(ctx context.Context) (map[int]planner.QuotaState, error) {
 					all, err := s.client.List(ctx)
 					by := map[int]planner.QuotaState{}
@@ -190,7 +190,7 @@ func TestUnlimitedIsReadBack(t *testing.T) {
 		s := newSite(t, nil)
 		s.ok(s.set(t.Context(), "/a", hard(5)))
 		s.sim.Behave(b)
-		if err := s.set(t.Context(), "/a", vast.Unlimited()); err == nil || !strings.Contains(err.Error(), "read back") {
+		if err := s.set(t.Context(), "/a", planner.NoLimits()); err == nil || !strings.Contains(err.Error(), "read back") {
 			t.Errorf("%+v: %v", b, err)
 		}
 	}

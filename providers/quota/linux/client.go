@@ -128,7 +128,7 @@ func (c *Client) List(ctx context.Context, dir string, by planner.QuotaBy, first
 
 // Set sets all four limits in one call, and keeps the clocks that keep names. It does not read them back. After an error
 // that does not wrap [quota.ErrRefused] it is not known whether they were set.
-func (c *Client) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+func (c *Client) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Limits, keep planner.Grace) error {
 	t, err := c.Traits(ctx, dir)
 	if err != nil {
 		return fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused, err)
@@ -150,10 +150,10 @@ func (c *Client) Set(ctx context.Context, dir string, by planner.QuotaBy, id uin
 // request is the block that sets limits, which come in units of so many KiB.
 func request(l quota.Limits, unit uint64, keep planner.Grace) *block {
 	b := new(block)
-	b.put64(atBSoft, l.SpaceSoft*unit)
-	b.put64(atBHard, l.SpaceHard*unit)
-	b.put64(atISoft, l.InodesSoft)
-	b.put64(atIHard, l.InodesHard)
+	b.put64(atBSoft, l[planner.SpaceSoft]*unit)
+	b.put64(atBHard, l[planner.SpaceHard]*unit)
+	b.put64(atISoft, l[planner.InodesSoft])
+	b.put64(atIHard, l[planner.InodesHard])
 	valid := uint32(validBLimits | validILimits)
 	if !keep.Space.IsZero() {
 		b.put64(atBTime, uint64(keep.Space.Unix()))
@@ -171,14 +171,14 @@ func request(l quota.Limits, unit uint64, keep planner.Grace) *block {
 func (b *block) state() planner.QuotaState {
 	s := planner.QuotaState{
 		Via: via,
-		Limits: planner.Quota{
-			SpaceSoft: quota.Limit(b.u64(atBSoft), planner.Bytes(kib)), SpaceHard: quota.Limit(b.u64(atBHard), planner.Bytes(kib)),
-			InodesSoft: quota.Limit(b.u64(atISoft), planner.Inodes(1)), InodesHard: quota.Limit(b.u64(atIHard), planner.Inodes(1)),
+		Limits: planner.Limits{
+			planner.SpaceSoft: quota.Limit(b.u64(atBSoft), planner.Bytes(kib)), planner.SpaceHard: quota.Limit(b.u64(atBHard), planner.Bytes(kib)),
+			planner.InodesSoft: quota.Limit(b.u64(atISoft), planner.Inodes(1)), planner.InodesHard: quota.Limit(b.u64(atIHard), planner.Inodes(1)),
 		},
 		Space:  planner.Usage[planner.Bytes]{N: planner.Bytes(b.u64(atCurSpace)), Known: true},
 		Inodes: planner.Usage[planner.Inodes]{N: planner.Inodes(b.u64(atCurInodes)), Known: true},
 	}
-	if !s.Limits.SpaceSoft.Known() || !s.Limits.SpaceHard.Known() {
+	if !s.Limits[planner.SpaceSoft].Known() || !s.Limits[planner.SpaceHard].Known() {
 		return quota.Unknown(via, "a space limit is more than can be counted in bytes")
 	}
 	s.SetEnds(planner.Grace{Space: unixTime(b.u64(atBTime)), Inodes: unixTime(b.u64(atITime))})

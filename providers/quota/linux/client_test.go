@@ -62,7 +62,7 @@ func TestTooLargeALimitIsUnknown(t *testing.T) {
 
 func TestRequestCarriesRunningClocks(t *testing.T) {
 	ends := time.Unix(1_800_000_000, 0)
-	b := request(quota.Limits{SpaceSoft: 1, SpaceHard: 2, InodesSoft: 3, InodesHard: 4}, 4, planner.Grace{Space: ends})
+	b := request(quota.Limits{planner.SpaceSoft: 1, planner.SpaceHard: 2, planner.InodesSoft: 3, planner.InodesHard: 4}, 4, planner.Grace{Space: ends})
 	if b.u64(atBSoft) != 4 || b.u64(atBHard) != 8 || b.u64(atISoft) != 3 || b.u64(atIHard) != 4 || b.u64(atBTime) != 1_800_000_000 ||
 		b.u32(atValid) != validBLimits|validILimits|validBTime {
 		t.Errorf("%v", b)

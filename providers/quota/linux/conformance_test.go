@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 			Get: func(ctx context.Context, id int) planner.QuotaState {
 				return s.client.Get(ctx, s.dir, s.by, uint32(id))
 			},
-			Set: func(ctx context.Context, id int, q planner.Quota) error {
+			Set: func(ctx context.Context, id int, q planner.Limits) error {
 				return s.client.Set(ctx, s.dir, s.by, uint32(id), q, planner.Grace{})
 			},
 			List: func(ctx context.Context) (map[int]planner.QuotaState, error) {

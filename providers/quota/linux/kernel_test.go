@@ -68,7 +68,7 @@ func (s *site) get(id uint32) planner.QuotaState {
 	return got
 }
 
-func (s *site) set(id uint32, q planner.Quota, keep planner.Grace) {
+func (s *site) set(id uint32, q planner.Limits, keep planner.Grace) {
 	s.Helper()
 	s.ok(s.client.Set(s.Context(), s.dir, s.by, id, q, keep))
 	if got := s.get(id); got.Limits != q {
@@ -116,15 +116,15 @@ func (s *site) write(dir, name string, size int) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func space(soft, hard planner.Bytes) planner.Quota {
-	limit := func(n planner.Bytes) planner.Limit[planner.Bytes] {
+func space(soft, hard planner.Bytes) planner.Limits {
+	limit := func(n planner.Bytes) planner.Limit {
 		if n == 0 {
-			return planner.Unlimited[planner.Bytes]()
+			return planner.Unlimited()
 		}
 		return planner.LimitOf(n)
 	}
-	return planner.Quota{SpaceSoft: limit(soft), SpaceHard: limit(hard), InodesSoft: planner.Unlimited[planner.Inodes](),
-		InodesHard: planner.Unlimited[planner.Inodes]()}
+	return planner.Limits{planner.SpaceSoft: limit(soft), planner.SpaceHard: limit(hard), planner.InodesSoft: planner.Unlimited(),
+		planner.InodesHard: planner.Unlimited()}
 }
 
 func TestTraits(t *testing.T) {
@@ -144,12 +144,12 @@ func TestTraits(t *testing.T) {
 func TestLimitsAreExact(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		id := s.id()
-		for _, q := range []planner.Quota{
+		for _, q := range []planner.Limits{
 			space(mib, 2*mib), space(0, 4096), space(4096, 0), space(maxSpace, maxSpace), space(0, 0),
-			{SpaceSoft: planner.LimitOf[planner.Bytes](mib), SpaceHard: planner.LimitOf[planner.Bytes](mib),
-				InodesSoft: planner.LimitOf[planner.Inodes](1), InodesHard: planner.LimitOf[planner.Inodes](2)},
-			{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](),
-				InodesSoft: planner.LimitOf(maxInodes), InodesHard: planner.LimitOf(maxInodes)},
+			{planner.SpaceSoft: planner.LimitOf[planner.Bytes](mib), planner.SpaceHard: planner.LimitOf[planner.Bytes](mib),
+				planner.InodesSoft: planner.LimitOf[planner.Inodes](1), planner.InodesHard: planner.LimitOf[planner.Inodes](2)},
+			{planner.SpaceSoft: planner.Unlimited(), planner.SpaceHard: planner.Unlimited(),
+				planner.InodesSoft: planner.LimitOf(maxInodes), planner.InodesHard: planner.LimitOf(maxInodes)},
 		} {
 			s.set(id, q, planner.Grace{})
 		}
@@ -157,7 +157,7 @@ func TestLimitsAreExact(t *testing.T) {
 		if s.by == other {
 			other = planner.ByGroup
 		}
-		if got := s.client.Get(t.Context(), s.dir, other, id); got.LimitsWhy != "" || !got.Limits.InodesHard.IsUnlimited() {
+		if got := s.client.Get(t.Context(), s.dir, other, id); got.LimitsWhy != "" || !got.Limits[planner.InodesHard].IsUnlimited() {
 			t.Errorf("the other kind has %+v", got)
 		}
 	})
@@ -182,14 +182,14 @@ func TestNothingIsRounded(t *testing.T) {
 			s.ok(err)
 			return
 		}
-		if !errors.Is(err, quota.ErrRefused) || !s.get(id).Limits.SpaceHard.IsUnlimited() {
+		if !errors.Is(err, quota.ErrRefused) || !s.get(id).Limits[planner.SpaceHard].IsUnlimited() {
 			t.Errorf("5 KiB: %v", err)
 		}
 		b := new(block) // what the kernel itself does with them
 		b.put64(atBHard, 5)
 		b.setValid(validBLimits)
 		s.ok(kernel(s.dir, setQuota, s.by, id, b.pointer()))
-		if n, _ := s.get(id).Limits.SpaceHard.Number(); n != 8<<10 {
+		if n, _ := s.get(id).Limits[planner.SpaceHard].Number(); n != 8<<10 {
 			t.Errorf("the kernel made %d of 5 KiB, not 8 KiB as the documentation says", n)
 		}
 	})

@@ -42,7 +42,7 @@ func (a *autoClient) Get(ctx context.Context, dir string, by planner.QuotaBy, id
 }
 
 // Set implements [client].
-func (a *autoClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+func (a *autoClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Limits, keep planner.Grace) error {
 	if _, err := check(by, id, want); err != nil {
 		return err
 	}

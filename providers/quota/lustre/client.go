@@ -16,7 +16,7 @@ type client interface {
 	List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error)
 	// Set sets all four limits, each a number or unlimited, in one call, and keeps the clocks that keep names. It does
 	// not read them back. After an error it is not known whether they were set.
-	Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error
+	Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Limits, keep planner.Grace) error
 }
 
 const (
@@ -29,6 +29,6 @@ const (
 )
 
 // check turns the limits of one id into Lustre's: space in KiB, 0 for unlimited.
-func check(by planner.QuotaBy, id uint32, want planner.Quota) (quota.Limits, error) {
+func check(by planner.QuotaBy, id uint32, want planner.Limits) (quota.Limits, error) {
 	return quota.Check(Traits(), by, id, want)
 }

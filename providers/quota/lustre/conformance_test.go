@@ -69,7 +69,7 @@ func (r *rig) get(t *testing.T, id uint32) planner.QuotaState {
 	return r.client.Get(t.Context(), r.dir, planner.ByGroup, id)
 }
 
-func (r *rig) set(t *testing.T, id uint32, q planner.Quota, keep planner.Grace) {
+func (r *rig) set(t *testing.T, id uint32, q planner.Limits, keep planner.Grace) {
 	t.Helper()
 	if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, id, q, keep); err != nil {
 		t.Fatal(err)
@@ -77,11 +77,11 @@ func (r *rig) set(t *testing.T, id uint32, q planner.Quota, keep planner.Grace) 
 }
 
 func setAndReadBack(t *testing.T, r *rig) {
-	greatest := planner.Quota{SpaceSoft: planner.LimitOf(maxBytes), SpaceHard: planner.LimitOf(maxBytes), InodesSoft: planner.LimitOf(maxInodes), InodesHard: planner.LimitOf(maxInodes)}
-	least := planner.Quota{SpaceSoft: planner.LimitOf[planner.Bytes](1024), SpaceHard: planner.LimitOf[planner.Bytes](1024), InodesSoft: planner.LimitOf[planner.Inodes](1), InodesHard: planner.LimitOf[planner.Inodes](1)}
-	none := planner.Quota{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](), InodesSoft: planner.Unlimited[planner.Inodes](), InodesHard: planner.Unlimited[planner.Inodes]()}
+	greatest := planner.Limits{planner.SpaceSoft: planner.LimitOf(maxBytes), planner.SpaceHard: planner.LimitOf(maxBytes), planner.InodesSoft: planner.LimitOf(maxInodes), planner.InodesHard: planner.LimitOf(maxInodes)}
+	least := planner.Limits{planner.SpaceSoft: planner.LimitOf[planner.Bytes](1024), planner.SpaceHard: planner.LimitOf[planner.Bytes](1024), planner.InodesSoft: planner.LimitOf[planner.Inodes](1), planner.InodesHard: planner.LimitOf[planner.Inodes](1)}
+	none := planner.NoLimits()
 	for _, c := range []struct {
-		quota  planner.Quota
+		quota  planner.Limits
 		stored [4]uint64
 	}{
 		{wanted(), [4]uint64{9437184, 10485760, 0, 2000}}, {greatest, [4]uint64{1 << 50, 1 << 50, 1 << 48, 1 << 48}},
@@ -99,10 +99,10 @@ func setAndReadBack(t *testing.T, r *rig) {
 
 func kindsAreApart(t *testing.T, r *rig) {
 	r.set(t, 30500, wanted(), planner.Grace{})
-	if got := r.client.Get(t.Context(), r.dir, planner.ByProject, 30500); !got.Limits.SpaceHard.IsUnlimited() || got.LimitsWhy != "" {
+	if got := r.client.Get(t.Context(), r.dir, planner.ByProject, 30500); !got.Limits[planner.SpaceHard].IsUnlimited() || got.LimitsWhy != "" {
 		t.Errorf("project: %+v", got)
 	}
-	if got := r.get(t, 30501); !got.Limits.SpaceHard.IsUnlimited() {
+	if got := r.get(t, 30501); !got.Limits[planner.SpaceHard].IsUnlimited() {
 		t.Errorf("another group: %+v", got)
 	}
 	if err := r.client.Set(t.Context(), r.dir, planner.ByProject, 7, wanted(), planner.Grace{}); err != nil || r.stored(planner.ByProject, 7)[1] != 10485760 {
@@ -114,12 +114,11 @@ func kindsAreApart(t *testing.T, r *rig) {
 func defaultQuota(t *testing.T, r *rig) {
 	r.covers(5 << 30)
 	got := r.get(t, 30500)
-	if n, _ := got.Limits.SpaceHard.Number(); n != 5<<30 || got.DefaultSpace != r.saysDefault {
+	if n, _ := got.Limits[planner.SpaceHard].Number(); n != 5<<30 || got.DefaultSpace != r.saysDefault {
 		t.Errorf("never set: %+v", got)
 	}
-	r.set(t, 30500, planner.Quota{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](), InodesSoft: planner.Unlimited[planner.Inodes](),
-		InodesHard: planner.Unlimited[planner.Inodes]()}, planner.Grace{})
-	if got := r.get(t, 30500); !got.Limits.SpaceHard.IsUnlimited() || got.DefaultSpace {
+	r.set(t, 30500, planner.NoLimits(), planner.Grace{})
+	if got := r.get(t, 30500); !got.Limits[planner.SpaceHard].IsUnlimited() || got.DefaultSpace {
 		t.Errorf("set to unlimited: %+v", got)
 	}
 }
@@ -127,7 +126,7 @@ func defaultQuota(t *testing.T, r *rig) {
 // A clock that runs goes on when its soft limit stays, and starts anew when that changes; each kind by itself.
 func clocks(t *testing.T, r *rig) {
 	q := wanted()
-	q.InodesSoft = planner.LimitOf[planner.Inodes](1000)
+	q[planner.InodesSoft] = planner.LimitOf[planner.Inodes](1000)
 	r.use(planner.ByGroup, 30500, 9<<30+512<<20, 1500)
 	r.set(t, 30500, q, planner.Grace{})
 	first := r.get(t, 30500)
@@ -136,7 +135,7 @@ func clocks(t *testing.T, r *rig) {
 	}
 	r.pass(time.Hour)
 	before := r.get(t, 30500)
-	q.SpaceHard, q.InodesSoft = planner.LimitOf[planner.Bytes](20<<30), planner.LimitOf[planner.Inodes](1200)
+	q[planner.SpaceHard], q[planner.InodesSoft] = planner.LimitOf[planner.Bytes](20<<30), planner.LimitOf[planner.Inodes](1200)
 	r.set(t, 30500, q, quota.Keep(before, q))
 	after := r.get(t, 30500)
 	if after.Limits != q || !near(after.Ends().Space, first.Ends().Space) || !near(after.Ends().Inodes, first.Ends().Inodes.Add(time.Hour)) {
@@ -161,7 +160,7 @@ func usageOf(t *testing.T, r *rig) {
 		t.Errorf("got %+v", got)
 	}
 	q := wanted()
-	q.SpaceSoft, q.SpaceHard = planner.LimitOf[planner.Bytes](1<<20), planner.LimitOf[planner.Bytes](1<<20)
+	q[planner.SpaceSoft], q[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1<<20), planner.LimitOf[planner.Bytes](1<<20)
 	if r.set(t, 30500, q, planner.Grace{}); r.get(t, 30500).Limits != q {
 		t.Error("a limit below what is used was not taken")
 	}
@@ -182,7 +181,7 @@ func errorsHelp(t *testing.T, r *rig) {
 	r.set(t, 30500, wanted(), planner.Grace{})
 	stored := r.stored(planner.ByGroup, 30500)
 	other := wanted()
-	other.SpaceHard = planner.Unlimited[planner.Bytes]()
+	other[planner.SpaceHard] = planner.Unlimited()
 	for errno, way := range map[unix.Errno]string{
 		unix.EINVAL: "soft above hard", unix.EPERM: "need root", unix.EDQUOT: "raise the limit", unix.EOPNOTSUPP: "project feature",
 		unix.ENODEV: "mounted Lustre", unix.EIO: "servers failed", unix.ETIMEDOUT: "try again later",
@@ -204,12 +203,12 @@ func errorsHelp(t *testing.T, r *rig) {
 
 func refusals(t *testing.T, r *rig) {
 	r.set(t, 30500, wanted(), planner.Grace{})
-	for name, change := range map[string]func(*planner.Quota){
-		"wraps":      func(q *planner.Quota) { q.SpaceHard = planner.LimitOf[planner.Bytes](1 << 63) },
-		"rounds":     func(q *planner.Quota) { q.SpaceHard = planner.LimitOf[planner.Bytes](10<<30 + 1) },
-		"zero":       func(q *planner.Quota) { q.InodesHard = planner.LimitOf[planner.Inodes](0) },
-		"unknown":    func(q *planner.Quota) { q.InodesSoft = planner.Limit[planner.Inodes]{} },
-		"soft above": func(q *planner.Quota) { q.SpaceSoft = planner.LimitOf[planner.Bytes](11 << 30) },
+	for name, change := range map[string]func(*planner.Limits){
+		"wraps":      func(q *planner.Limits) { q[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1 << 63) },
+		"rounds":     func(q *planner.Limits) { q[planner.SpaceHard] = planner.LimitOf[planner.Bytes](10<<30 + 1) },
+		"zero":       func(q *planner.Limits) { q[planner.InodesHard] = planner.LimitOf[planner.Inodes](0) },
+		"unknown":    func(q *planner.Limits) { q[planner.InodesSoft] = planner.Limit{} },
+		"soft above": func(q *planner.Limits) { q[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](11 << 30) },
 	} {
 		q := wanted()
 		change(&q)

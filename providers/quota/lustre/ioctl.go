@@ -162,14 +162,14 @@ func (q *quotactl) state() planner.QuotaState {
 		Via:           viaIOCTL,
 		DefaultSpace:  q.u64(atBTime)&flagDefault != 0,
 		DefaultInodes: q.u64(atITime)&flagDefault != 0,
-		Limits: planner.Quota{
-			SpaceSoft: quota.Limit(q.u64(atBSoft), planner.Bytes(kib)), SpaceHard: quota.Limit(q.u64(atBHard), planner.Bytes(kib)),
-			InodesSoft: quota.Limit(q.u64(atISoft), planner.Inodes(1)), InodesHard: quota.Limit(q.u64(atIHard), planner.Inodes(1)),
+		Limits: planner.Limits{
+			planner.SpaceSoft: quota.Limit(q.u64(atBSoft), planner.Bytes(kib)), planner.SpaceHard: quota.Limit(q.u64(atBHard), planner.Bytes(kib)),
+			planner.InodesSoft: quota.Limit(q.u64(atISoft), planner.Inodes(1)), planner.InodesHard: quota.Limit(q.u64(atIHard), planner.Inodes(1)),
 		},
 		Space:  usage(figure{q.u64(atCurSpace), q.has(validSpace)}, planner.Bytes(1), missing),
 		Inodes: usage(figure{q.u64(atCurInodes), q.has(validInodes)}, planner.Inodes(1), missing),
 	}
-	if !s.Limits.SpaceSoft.Known() || !s.Limits.SpaceHard.Known() {
+	if !s.Limits[planner.SpaceSoft].Known() || !s.Limits[planner.SpaceHard].Known() {
 		return quota.Unknown(viaIOCTL, "a space limit is more than can be counted in bytes")
 	}
 	var ends planner.Grace
@@ -184,16 +184,16 @@ func (q *quotactl) state() planner.QuotaState {
 }
 
 // Set implements [client].
-func (i *ioctlClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+func (i *ioctlClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Limits, keep planner.Grace) error {
 	l, err := check(by, id, want)
 	if err != nil {
 		return err
 	}
 	q := request(setQuota, by, id)
-	q.put64(atBHard, l.SpaceHard)
-	q.put64(atBSoft, l.SpaceSoft)
-	q.put64(atIHard, l.InodesHard)
-	q.put64(atISoft, l.InodesSoft)
+	q.put64(atBHard, l[planner.SpaceHard])
+	q.put64(atBSoft, l[planner.SpaceSoft])
+	q.put64(atIHard, l[planner.InodesHard])
+	q.put64(atISoft, l[planner.InodesSoft])
 	valid := uint32(validBLimits | validILimits)
 	if !keep.Space.IsZero() {
 		q.put64(atBTime, uint64(keep.Space.Unix())&timeMask)
@@ -212,7 +212,7 @@ func (i *ioctlClient) Set(ctx context.Context, dir string, by planner.QuotaBy, i
 
 // setKeeping sets the limits and keeps the clocks that keep names, as the servers have them now: who has read them by lfs
 // knows them only to the second of this node's clock.
-func (i *ioctlClient) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+func (i *ioctlClient) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Limits, keep planner.Grace) error {
 	now, err := i.get(ctx, dir, by, id)
 	if err != nil {
 		return fmt.Errorf("set quota of %s %d at %s: read its grace periods by ioctl: %w", by, id, dir, &callError{err})

@@ -141,7 +141,7 @@ func TestIOCTLSetAndGet(t *testing.T) {
 	s := newServer()
 	c := s.client()
 	before := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if !before.DefaultSpace || !before.DefaultInodes || !before.Limits.SpaceHard.IsUnlimited() || before.Via != "ioctl" || !before.Ends().Space.IsZero() {
+	if !before.DefaultSpace || !before.DefaultInodes || !before.Limits[planner.SpaceHard].IsUnlimited() || before.Via != "ioctl" || !before.Ends().Space.IsZero() {
 		t.Errorf("an id without a record: %+v", before)
 	}
 	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil {
@@ -174,7 +174,7 @@ func TestIOCTLKeepsClocks(t *testing.T) {
 	s.now += 5
 
 	want := wanted()
-	want.SpaceHard = planner.LimitOf[planner.Bytes](20 << 30)
+	want[planner.SpaceHard] = planner.LimitOf[planner.Bytes](20 << 30)
 	before := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
 	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(before, want)); err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestIOCTLKeepsClocks(t *testing.T) {
 	if got := r.u64(atBTime); got != ends {
 		t.Errorf("the clock moved by %d s when only the hard limit changed", got-ends)
 	}
-	want.SpaceSoft = planner.LimitOf[planner.Bytes](8 << 30)
+	want[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](8 << 30)
 	before = c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
 	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(before, want)); err != nil {
 		t.Fatal(err)
@@ -275,7 +275,7 @@ func TestAuto(t *testing.T) {
 	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil || !exists(called) || s.calls != 1 {
 		t.Errorf("set first: %v", err)
 	}
-	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, planner.Quota{}, planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
+	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, planner.Limits{}, planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 		t.Errorf("an unknown quota: %v", err)
 	}
 }

@@ -86,7 +86,7 @@ func (l *lfsClient) checkMeant(ctx context.Context, dir string, by planner.Quota
 }
 
 // Set implements [client].
-func (l *lfsClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Quota, keep planner.Grace) error {
+func (l *lfsClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Limits, keep planner.Grace) error {
 	args, err := setArgs(dir, by, id, want)
 	if err != nil {
 		return err
@@ -125,14 +125,14 @@ func getArgs(dir string, by planner.QuotaBy, id uint32) []string {
 }
 
 // setArgs are the arguments of lfs that set all four limits, or why they can't be set.
-func setArgs(dir string, by planner.QuotaBy, id uint32, want planner.Quota) ([]string, error) {
+func setArgs(dir string, by planner.QuotaBy, id uint32, want planner.Limits) ([]string, error) {
 	l, err := check(by, id, want)
 	if err != nil {
 		return nil, err
 	}
 	n := func(n uint64) string { return strconv.FormatUint(n, 10) }
-	return []string{"setquota", flagOf(by), n(uint64(id)), softSpace, n(l.SpaceSoft), "-B", n(l.SpaceHard),
-		softInodes, n(l.InodesSoft), "-I", n(l.InodesHard), dir}, nil
+	return []string{"setquota", flagOf(by), n(uint64(id)), softSpace, n(l[planner.SpaceSoft]), "-B", n(l[planner.SpaceHard]),
+		softInodes, n(l[planner.InodesSoft]), "-I", n(l[planner.InodesHard]), dir}, nil
 }
 
 const softSpace, softInodes = "-b", "-i"

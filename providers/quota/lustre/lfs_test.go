@@ -69,10 +69,10 @@ func fakeLFS(t *testing.T, timeout time.Duration, script string) (*lfsClient, st
 	return l, filepath.Join(dir, "called")
 }
 
-func wanted() planner.Quota {
-	return planner.Quota{
-		SpaceSoft: planner.LimitOf[planner.Bytes](9 << 30), SpaceHard: planner.LimitOf[planner.Bytes](10 << 30),
-		InodesSoft: planner.Unlimited[planner.Inodes](), InodesHard: planner.LimitOf[planner.Inodes](2000),
+func wanted() planner.Limits {
+	return planner.Limits{
+		planner.SpaceSoft: planner.LimitOf[planner.Bytes](9 << 30), planner.SpaceHard: planner.LimitOf[planner.Bytes](10 << 30),
+		planner.InodesSoft: planner.Unlimited(), planner.InodesHard: planner.LimitOf[planner.Inodes](2000),
 	}
 }
 
@@ -140,9 +140,9 @@ func TestLFSGet(t *testing.T) {
 	s := l.Get(t.Context(), "/mnt/l", planner.ByProject, 7)
 	want := planner.QuotaState{
 		Via: "lfs",
-		Limits: planner.Quota{
-			SpaceSoft: planner.LimitOf[planner.Bytes](50 << 20), SpaceHard: planner.LimitOf[planner.Bytes](60 << 20),
-			InodesSoft: planner.LimitOf[planner.Inodes](1000), InodesHard: planner.Unlimited[planner.Inodes](),
+		Limits: planner.Limits{
+			planner.SpaceSoft: planner.LimitOf[planner.Bytes](50 << 20), planner.SpaceHard: planner.LimitOf[planner.Bytes](60 << 20),
+			planner.InodesSoft: planner.LimitOf[planner.Inodes](1000), planner.InodesHard: planner.Unlimited(),
 		},
 		Space: planner.Usage[planner.Bytes]{N: 4096, Known: true}, Inodes: planner.Usage[planner.Inodes]{N: 1, Known: true},
 	}
@@ -210,19 +210,19 @@ func TestLFSHangs(t *testing.T) {
 }
 
 func TestCheckRefuses(t *testing.T) {
-	set := func(f func(*planner.Quota)) planner.Quota { q := wanted(); f(&q); return q }
+	set := func(f func(*planner.Limits)) planner.Limits { q := wanted(); f(&q); return q }
 	for name, c := range map[string]struct {
 		id     uint32
-		limits planner.Quota
+		limits planner.Limits
 		want   string
 	}{
-		"unknown":          {5, set(func(q *planner.Quota) { q.SpaceHard = planner.Limit[planner.Bytes]{} }), "space_hard: the limit is not known"},
-		"zero":             {5, set(func(q *planner.Quota) { q.InodesHard = planner.LimitOf[planner.Inodes](0) }), "inodes_hard: a limit of 0"},
-		"no whole KiB":     {5, set(func(q *planner.Quota) { q.SpaceSoft = planner.LimitOf[planner.Bytes](1025) }), "no whole multiple of 1024"},
-		"space too large":  {5, set(func(q *planner.Quota) { q.SpaceHard = planner.LimitOf[planner.Bytes](1<<60 + 1024) }), "space_hard"},
-		"inodes too many":  {5, set(func(q *planner.Quota) { q.InodesHard = planner.LimitOf[planner.Inodes](1<<48 + 1) }), "inodes_hard"},
-		"soft above hard":  {5, set(func(q *planner.Quota) { q.SpaceSoft = planner.LimitOf[planner.Bytes](11 << 30) }), "soft 11 GiB is above hard 10 GiB"},
-		"inode soft above": {5, set(func(q *planner.Quota) { q.InodesSoft = planner.LimitOf[planner.Inodes](2001) }), "inodes: soft 2001"},
+		"unknown":          {5, set(func(q *planner.Limits) { q[planner.SpaceHard] = planner.Limit{} }), "space_hard: the limit is not known"},
+		"zero":             {5, set(func(q *planner.Limits) { q[planner.InodesHard] = planner.LimitOf[planner.Inodes](0) }), "inodes_hard: a limit of 0"},
+		"no whole KiB":     {5, set(func(q *planner.Limits) { q[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](1025) }), "no whole multiple of 1024"},
+		"space too large":  {5, set(func(q *planner.Limits) { q[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1<<60 + 1024) }), "space_hard"},
+		"inodes too many":  {5, set(func(q *planner.Limits) { q[planner.InodesHard] = planner.LimitOf[planner.Inodes](1<<48 + 1) }), "inodes_hard"},
+		"soft above hard":  {5, set(func(q *planner.Limits) { q[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](11 << 30) }), "soft 11 GiB is above hard 10 GiB"},
+		"inode soft above": {5, set(func(q *planner.Limits) { q[planner.InodesSoft] = planner.LimitOf[planner.Inodes](2001) }), "inodes: soft 2,001"},
 		"id 0":             {0, wanted(), "default quota"},
 		"id too large":     {1 << 31, wanted(), "above 2147483647"},
 	} {
@@ -234,9 +234,9 @@ func TestCheckRefuses(t *testing.T) {
 	if _, err := check("user", 5, wanted()); !errors.Is(err, quota.ErrRefused) {
 		t.Errorf("by user: got %v", err)
 	}
-	biggest := planner.Quota{
-		SpaceSoft: planner.LimitOf[planner.Bytes](1 << 60), SpaceHard: planner.LimitOf[planner.Bytes](1 << 60),
-		InodesSoft: planner.LimitOf[planner.Inodes](1 << 48), InodesHard: planner.Unlimited[planner.Inodes](),
+	biggest := planner.Limits{
+		planner.SpaceSoft: planner.LimitOf[planner.Bytes](1 << 60), planner.SpaceHard: planner.LimitOf[planner.Bytes](1 << 60),
+		planner.InodesSoft: planner.LimitOf[planner.Inodes](1 << 48), planner.InodesHard: planner.Unlimited(),
 	}
 	if _, err := check(planner.ByProject, quota.MaxID, biggest); err != nil {
 		t.Errorf("the greatest limits: %v", err)

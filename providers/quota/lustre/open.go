@@ -65,7 +65,7 @@ func (s *onSystem) List(ctx context.Context, by planner.QuotaBy, ids []uint32) (
 }
 
 // Set implements [quota.Client].
-func (s *onSystem) Set(ctx context.Context, id planner.Identity, want planner.Quota, keep planner.Grace) (quota.Pending, error) {
+func (s *onSystem) Set(ctx context.Context, id planner.Identity, want planner.Limits, keep planner.Grace) (quota.Pending, error) {
 	return nil, s.client.Set(ctx, s.dir, id.By, id.ID, want, keep)
 }
 

@@ -169,11 +169,11 @@ func (r row) state(now time.Time, stdout string) planner.QuotaState {
 	const missing = "not obtained from every server (lfs shows it in brackets)"
 	s := planner.QuotaState{Via: viaLFS, DefaultSpace: saysDefault(stdout, "block"), DefaultInodes: saysDefault(stdout, "file")}
 	s.SetEnds(planner.Grace{Space: spaceEnds, Inodes: inodesEnd})
-	s.Limits = planner.Quota{
-		SpaceSoft: limitIf(n[1], planner.Bytes(kib)), SpaceHard: limitIf(n[2], planner.Bytes(kib)),
-		InodesSoft: limitIf(n[5], planner.Inodes(1)), InodesHard: limitIf(n[6], planner.Inodes(1)),
+	s.Limits = planner.Limits{
+		planner.SpaceSoft: limitIf(n[1], planner.Bytes(kib)), planner.SpaceHard: limitIf(n[2], planner.Bytes(kib)),
+		planner.InodesSoft: limitIf(n[5], planner.Inodes(1)), planner.InodesHard: limitIf(n[6], planner.Inodes(1)),
 	}
-	if q := s.Limits; !q.SpaceSoft.Known() || !q.SpaceHard.Known() || !q.InodesSoft.Known() || !q.InodesHard.Known() {
+	if q := s.Limits; !q[planner.SpaceSoft].Known() || !q[planner.SpaceHard].Known() || !q[planner.InodesSoft].Known() || !q[planner.InodesHard].Known() {
 		return quota.Unknown(viaLFS, "limits "+missing)
 	}
 	s.Space = usage(n[0], planner.Bytes(kib), missing)
@@ -181,9 +181,9 @@ func (r row) state(now time.Time, stdout string) planner.QuotaState {
 	return s
 }
 
-func limitIf[U planner.Bytes | planner.Inodes](f figure, unit U) planner.Limit[U] {
+func limitIf[U planner.Bytes | planner.Inodes](f figure, unit U) planner.Limit {
 	if !f.known {
-		return planner.Limit[U]{}
+		return planner.Limit{}
 	}
 	return quota.Limit(f.n, unit)
 }

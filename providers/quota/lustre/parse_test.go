@@ -108,8 +108,8 @@ func compare(t *testing.T, got planner.QuotaState, want []string) {
 	}
 	q := got.Limits
 	values := map[int]planner.Value{
-		0: got.Space.Value(), 1: q.SpaceSoft.Value(), 2: q.SpaceHard.Value(),
-		4: got.Inodes.Value(), 5: q.InodesSoft.Value(), 6: q.InodesHard.Value(),
+		0: got.Space.Value(), 1: q[planner.SpaceSoft].Value(), 2: q[planner.SpaceHard].Value(),
+		4: got.Inodes.Value(), 5: q[planner.InodesSoft].Value(), 6: q[planner.InodesHard].Value(),
 	}
 	for i, v := range values {
 		n, err := strconv.ParseUint(strings.TrimRight(want[i], "*"), 10, 64)
@@ -228,7 +228,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("/mnt/a", "/mnt/a 4 51200 61440 99999999999999w 1 1000 1200 -\n", "", 0)
 	f.Fuzz(func(t *testing.T, dir, stdout, stderr string, exit int) {
 		got := parse(dir, stdout, stderr, exit, testNow())
-		all := got.Limits.SpaceSoft.Known() && got.Limits.SpaceHard.Known() && got.Limits.InodesSoft.Known() && got.Limits.InodesHard.Known()
+		all := got.Limits[planner.SpaceSoft].Known() && got.Limits[planner.SpaceHard].Known() && got.Limits[planner.InodesSoft].Known() && got.Limits[planner.InodesHard].Known()
 		if all != (got.LimitsWhy == "") || got.Limits.Known() != all {
 			t.Fatalf("limits known in part, or without saying why: %+v", got)
 		}

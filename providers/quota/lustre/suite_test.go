@@ -23,7 +23,7 @@ func TestSuite(t *testing.T) {
 				Traits:  Traits(),
 				Subject: func(*testing.T) int { last++; return last },
 				Get:     func(ctx context.Context, n int) planner.QuotaState { return c.Get(ctx, group(n)) },
-				Set: func(ctx context.Context, n int, q planner.Quota) error {
+				Set: func(ctx context.Context, n int, q planner.Limits) error {
 					_, err := c.Set(ctx, group(n), q, planner.Grace{})
 					return err
 				},

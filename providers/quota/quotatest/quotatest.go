@@ -18,7 +18,7 @@ type Rig struct {
 	Subject func(t *testing.T) int
 	Get     func(ctx context.Context, subject int) planner.QuotaState
 	// Set sets limits, and waits until they are.
-	Set  func(ctx context.Context, subject int, want planner.Quota) error
+	Set  func(ctx context.Context, subject int, want planner.Limits) error
 	List func(ctx context.Context) (map[int]planner.QuotaState, error)
 	// NoList is set where List says [providers.ErrNoList].
 	NoList bool
@@ -37,22 +37,21 @@ func Run(t *testing.T, r Rig) {
 	t.Run("a failing backend is unknown", r.failing)
 }
 
-func limits(soft, hard planner.Bytes, inodes planner.Inodes) planner.Quota {
-	q := planner.Quota{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](),
-		InodesSoft: planner.Unlimited[planner.Inodes](), InodesHard: planner.Unlimited[planner.Inodes]()}
+func limits(soft, hard planner.Bytes, inodes planner.Inodes) planner.Limits {
+	q := planner.NoLimits()
 	if soft > 0 {
-		q.SpaceSoft = planner.LimitOf(soft)
+		q[planner.SpaceSoft] = planner.LimitOf(soft)
 	}
 	if hard > 0 {
-		q.SpaceHard = planner.LimitOf(hard)
+		q[planner.SpaceHard] = planner.LimitOf(hard)
 	}
 	if inodes > 0 {
-		q.InodesHard = planner.LimitOf(inodes)
+		q[planner.InodesHard] = planner.LimitOf(inodes)
 	}
 	return q
 }
 
-func (r Rig) set(t *testing.T, subject int, q planner.Quota) {
+func (r Rig) set(t *testing.T, subject int, q planner.Limits) {
 	t.Helper()
 	if err := r.Set(t.Context(), subject, q); err != nil {
 		t.Fatalf("set %+v: %v", q, err)
@@ -64,7 +63,7 @@ func (r Rig) set(t *testing.T, subject int, q planner.Quota) {
 
 func (r Rig) exact(t *testing.T) {
 	s, unit := r.Subject(t), r.Traits.Unit
-	for _, q := range []planner.Quota{limits(unit, 2*unit, 1), limits(0, unit, 0), limits(unit, 0, 7), limits(0, 0, 0),
+	for _, q := range []planner.Limits{limits(unit, 2*unit, 1), limits(0, unit, 0), limits(unit, 0, 7), limits(0, 0, 0),
 		limits(r.Traits.MaxSpace, r.Traits.MaxSpace, r.Traits.MaxInodes), limits(3*unit, 5*unit, 0)} {
 		r.set(t, s, q)
 	}
@@ -74,7 +73,7 @@ func (r Rig) refused(t *testing.T) {
 	s, unit := r.Subject(t), r.Traits.Unit
 	was := limits(unit, 2*unit, 1)
 	r.set(t, s, was)
-	bad := map[string]planner.Quota{
+	bad := map[string]planner.Limits{
 		"soft above hard": limits(3*unit, 2*unit, 0), "too large": limits(0, r.Traits.MaxSpace+unit, 0), "unknown": {},
 	}
 	if unit > 1 {

@@ -165,17 +165,11 @@ func (c *Client) Get(ctx context.Context, dir string) (q Quota, found bool) {
 	}
 	if !found {
 		q.State = quota.Unknown(via, "")
-		q.State.Limits = Unlimited()
+		q.State.Limits = planner.NoLimits()
 		q.State.LimitsWhy = ""
 		q.State.Space.Why, q.State.Inodes.Why = "no quota counts it", "no quota counts it"
 	}
 	return q, found
-}
-
-// Unlimited has no limit of any kind.
-func Unlimited() planner.Quota {
-	return planner.Quota{SpaceSoft: planner.Unlimited[planner.Bytes](), SpaceHard: planner.Unlimited[planner.Bytes](),
-		InodesSoft: planner.Unlimited[planner.Inodes](), InodesHard: planner.Unlimited[planner.Inodes]()}
 }
 
 // find looks for the one quota on exactly this path.

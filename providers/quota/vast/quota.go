@@ -84,12 +84,12 @@ func word(text json.RawMessage) string {
 func state(m map[string]json.RawMessage) planner.QuotaState {
 	s := planner.QuotaState{Via: via}
 	var errs []error
-	s.Limits.SpaceSoft = limit[planner.Bytes](m, "soft_limit", &errs)
-	s.Limits.SpaceHard = limit[planner.Bytes](m, "hard_limit", &errs)
-	s.Limits.InodesSoft = limit[planner.Inodes](m, "soft_limit_inodes", &errs)
-	s.Limits.InodesHard = limit[planner.Inodes](m, "hard_limit_inodes", &errs)
+	s.Limits[planner.SpaceSoft] = limit[planner.Bytes](m, "soft_limit", &errs)
+	s.Limits[planner.SpaceHard] = limit[planner.Bytes](m, "hard_limit", &errs)
+	s.Limits[planner.InodesSoft] = limit[planner.Inodes](m, "soft_limit_inodes", &errs)
+	s.Limits[planner.InodesHard] = limit[planner.Inodes](m, "hard_limit_inodes", &errs)
 	if err := errors.Join(errs...); err != nil {
-		s.Limits, s.LimitsWhy = planner.Quota{}, strings.ReplaceAll(err.Error(), "\n", "; ")
+		s.Limits, s.LimitsWhy = planner.Limits{}, strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	s.Space = used[planner.Bytes](m, "used_capacity", "used_effective_capacity", "used_limited_capacity")
 	s.Inodes = used[planner.Inodes](m, "used_inodes")
@@ -97,14 +97,14 @@ func state(m map[string]json.RawMessage) planner.QuotaState {
 }
 
 // limit reads a limit: null is none. 0 is unknown, because it is not documented what it means.
-func limit[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, name string, errs *[]error) planner.Limit[U] {
+func limit[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, name string, errs *[]error) planner.Limit {
 	text, ok := m[name]
 	n, err := strconv.ParseUint(string(text), 10, 63)
 	switch {
 	case !ok:
 		err = fmt.Errorf("VAST does not show %s", name)
 	case string(text) == "null":
-		return planner.Unlimited[U]()
+		return planner.Unlimited()
 	case err != nil:
 		err = fmt.Errorf("%s is %.40q: want a whole number or null", name, text)
 	case n == 0:
@@ -113,7 +113,7 @@ func limit[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, name 
 		return planner.LimitOf(U(n))
 	}
 	*errs = append(*errs, err)
-	return planner.Limit[U]{}
+	return planner.Limit{}
 }
 
 // used is the largest of the numbers that are shown: which one is held against the limit is not documented. A number that

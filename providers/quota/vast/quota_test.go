@@ -18,8 +18,8 @@ func TestParseQuota(t *testing.T) {
 	if err != nil || q.ID != 7 || q.Path != "/a" || q.State.LimitsWhy != "" || q.State.Space.N != 9 || !q.State.Inodes.Known {
 		t.Errorf("%+v, %v", q, err)
 	}
-	want := planner.Quota{SpaceHard: planner.LimitOf[planner.Bytes](5), SpaceSoft: planner.Unlimited[planner.Bytes](),
-		InodesHard: planner.Unlimited[planner.Inodes](), InodesSoft: planner.LimitOf[planner.Inodes](3)}
+	want := planner.Limits{planner.SpaceHard: planner.LimitOf[planner.Bytes](5), planner.SpaceSoft: planner.Unlimited(),
+		planner.InodesHard: planner.Unlimited(), planner.InodesSoft: planner.LimitOf[planner.Inodes](3)}
 	if ends := q.State.Ends(); q.State.Limits != want || ends.Space.Sub(now) != 26*time.Hour+3*time.Minute+4*time.Second || ends.Space != ends.Inodes {
 		t.Errorf("%+v, ends %v", q.State.Limits, ends)
 	}

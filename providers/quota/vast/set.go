@@ -18,7 +18,7 @@ import (
 type Pending struct {
 	// Task is the id to ask for, Quota that of the quota.
 	Task, Quota uint64
-	Want        planner.Quota
+	Want        planner.Limits
 }
 
 // change is the body of a request. Name and Path are those of a new quota.
@@ -39,13 +39,13 @@ func body(l quota.Limits) change {
 		}
 		return &n
 	}
-	return change{Hard: n(l.SpaceHard), Soft: n(l.SpaceSoft), HardInodes: n(l.InodesHard), SoftInodes: n(l.InodesSoft)}
+	return change{Hard: n(l[planner.SpaceHard]), Soft: n(l[planner.SpaceSoft]), HardInodes: n(l[planner.InodesHard]), SoftInodes: n(l[planner.InodesSoft])}
 }
 
 // Set sets all four limits of a directory, on the quota that stands there or on a new one. It is done if the error is nil
 // and nothing is pending: then the limits were read back. After an error that does not wrap [quota.ErrRefused] it is not
 // known whether they were set; setting them again makes no second quota.
-func (c *Client) Set(ctx context.Context, dir string, want planner.Quota) (Pending, error) {
+func (c *Client) Set(ctx context.Context, dir string, want planner.Limits) (Pending, error) {
 	full, err := c.full(dir)
 	if err != nil {
 		return Pending{}, fmt.Errorf("set quota: %w: nothing was sent: %w", quota.ErrRefused, err)
@@ -61,7 +61,7 @@ func (c *Client) Set(ctx context.Context, dir string, want planner.Quota) (Pendi
 	return p, nil
 }
 
-func (c *Client) set(ctx context.Context, full string, l quota.Limits, want planner.Quota) (Pending, error) {
+func (c *Client) set(ctx context.Context, full string, l quota.Limits, want planner.Limits) (Pending, error) {
 	q, found, err := c.find(ctx, full)
 	if err != nil {
 		return Pending{}, fmt.Errorf("%w: nothing was sent: %w", quota.ErrRefused, err)
@@ -90,7 +90,7 @@ func (c *Client) set(ctx context.Context, full string, l quota.Limits, want plan
 }
 
 // adopt looks for the quota of a creation whose answer was lost or refused. It never creates.
-func (c *Client) adopt(ctx context.Context, full string, l quota.Limits, want planner.Quota, lost error) (Pending, error) {
+func (c *Client) adopt(ctx context.Context, full string, l quota.Limits, want planner.Limits, lost error) (Pending, error) {
 	var refused *web.StatusError
 	if errors.As(lost, &refused) && refused.Status/100 == 4 {
 		return Pending{}, lost
@@ -107,7 +107,7 @@ func (c *Client) adopt(ctx context.Context, full string, l quota.Limits, want pl
 	return c.modify(ctx, q.ID, l, want)
 }
 
-func (c *Client) modify(ctx context.Context, id uint64, l quota.Limits, want planner.Quota) (Pending, error) {
+func (c *Client) modify(ctx context.Context, id uint64, l quota.Limits, want planner.Limits) (Pending, error) {
 	r, err := c.ask(ctx, http.MethodPatch, fmt.Sprintf("quotas/%d/", id), body(l))
 	if err != nil {
 		return Pending{}, err
@@ -116,7 +116,7 @@ func (c *Client) modify(ctx context.Context, id uint64, l quota.Limits, want pla
 }
 
 // settle returns the task that an answer names, or reads back.
-func (c *Client) settle(ctx context.Context, id uint64, r reply, want planner.Quota) (Pending, error) {
+func (c *Client) settle(ctx context.Context, id uint64, r reply, want planner.Limits) (Pending, error) {
 	task, err := taskOf(r.body)
 	switch {
 	case err != nil:
@@ -151,7 +151,7 @@ func taskOf(text []byte) (uint64, error) {
 }
 
 // verify reads limits back, and compares.
-func (c *Client) verify(ctx context.Context, id uint64, want planner.Quota) error {
+func (c *Client) verify(ctx context.Context, id uint64, want planner.Limits) error {
 	r, err := c.ask(ctx, http.MethodGet, fmt.Sprintf("quotas/%d/", id), nil)
 	if err != nil {
 		return fmt.Errorf("read back: %w", err)

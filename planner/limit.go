@@ -1,0 +1,190 @@
+package planner
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// Limit is one limit of a quota, in bytes or inodes: which of them, its [Attribute] says. Its zero value is unknown: a
+// limit that nobody told us, which is never taken as zero and never as unlimited. "No limit" has to be said by
+// [Unlimited].
+type Limit struct {
+	kind limitKind
+	n    uint64
+}
+
+type limitKind uint8
+
+const (
+	limitUnknown limitKind = iota
+	limitUnlimited
+	limitSet
+)
+
+// LimitOf is the limit n. A zero n is the number zero, not "unlimited"; who maps a file system's 0 calls [Unlimited].
+func LimitOf[U Bytes | Inodes](n U) Limit { return Limit{kind: limitSet, n: uint64(n)} }
+
+// Unlimited is the explicit absence of a limit.
+func Unlimited() Limit { return Limit{kind: limitUnlimited} }
+
+// Known reports whether anything is known: a number, or that there is no limit.
+func (l Limit) Known() bool { return l.kind != limitUnknown }
+
+// IsUnlimited reports whether there is explicitly no limit.
+func (l Limit) IsUnlimited() bool { return l.kind == limitUnlimited }
+
+// Number is the limit, and false when it is unknown or unlimited.
+func (l Limit) Number() (uint64, bool) { return l.n, l.kind == limitSet }
+
+// Value turns the limit into an attribute's value. An unknown one is null: not managed.
+func (l Limit) Value() Value {
+	switch l.kind {
+	case limitSet:
+		return Number(l.n)
+	case limitUnlimited:
+		return UnlimitedValue()
+	}
+	return Value{}
+}
+
+// LimitFrom is the limit that a value says; anything but a number and "unlimited" is unknown.
+func LimitFrom(v Value) Limit {
+	if n, ok := v.Number(); ok {
+		return Limit{kind: limitSet, n: n}
+	}
+	if v.IsUnlimited() {
+		return Unlimited()
+	}
+	return Limit{}
+}
+
+// appendJSON appends the limit as JSON has its value.
+func (l Limit) appendJSON(b []byte) []byte {
+	switch l.kind {
+	case limitSet:
+		return strconv.AppendUint(b, l.n, 10)
+	case limitUnlimited:
+		return append(b, `"unlimited"`...)
+	}
+	return append(b, "null"...)
+}
+
+// MarshalJSON writes the limit as JSON has its value.
+func (l Limit) MarshalJSON() ([]byte, error) { return l.appendJSON(nil), nil }
+
+// UnmarshalJSON reads a number, "unlimited" or null.
+func (l *Limit) UnmarshalJSON(b []byte) error {
+	var v Value
+	if err := v.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	if *l = LimitFrom(v); !l.Known() && !v.IsAbsent() {
+		return fmt.Errorf("value %s is no limit", b)
+	}
+	return nil
+}
+
+// Limits are the limits of one quota identity: of what a claim wants, of what was observed, or of what was recorded.
+type Limits [NumLimits]Limit
+
+// NoLimits says of every limit that there is none.
+func NoLimits() (l Limits) {
+	for a := range l {
+		l[a] = Unlimited()
+	}
+	return l
+}
+
+// Known reports whether at least one limit is known.
+func (l Limits) Known() bool { return l != Limits{} }
+
+// Show is one of the limits for people, with its unit.
+func (l Limits) Show(a Attribute) string { return Show(a, l[a].Value()) }
+
+// orElse is what the limits are once they are as wanted: what nobody speaks of stays as observed.
+func (l Limits) orElse(now Limits) Limits {
+	for a, limit := range l {
+		if !limit.Known() {
+			l[a] = now[a]
+		}
+	}
+	return l
+}
+
+// cutTo is the limit as it can be set: space in whole KiB.
+func (l Limit) cutTo(a Attribute) Limit {
+	if a.IsSpace() {
+		l.n &^= uint64(kib - 1)
+	}
+	return l
+}
+
+// crossed reports whether the soft limit is above the hard one.
+func (l Limits) crossed(r *Quantity) bool {
+	soft, ok := l[r.Soft].Number()
+	hard, ok2 := l[r.Hard].Number()
+	return ok && ok2 && soft > hard
+}
+
+// isSet reports whether any of the limits is a number.
+func (l Limits) isSet() bool {
+	for _, limit := range l {
+		if limit.kind == limitSet {
+			return true
+		}
+	}
+	return false
+}
+
+// each makes limits of those of two, one by one.
+func (l Limits) each(o Limits, f func(a, b Limit) Limit) Limits {
+	for a := range l {
+		l[a] = f(l[a], o[a])
+	}
+	return l
+}
+
+// sameKnown reports whether both speak of the same limits.
+func (l Limits) sameKnown(o Limits) bool {
+	for a := range l {
+		if l[a].Known() != o[a].Known() {
+			return false
+		}
+	}
+	return true
+}
+
+// MarshalJSON writes an object with a member for each limit.
+func (l Limits) MarshalJSON() ([]byte, error) {
+	b := make([]byte, 0, 128)
+	for a, limit := range l {
+		b = append(b, `,"`...)
+		b = append(b, Attribute(a).String()...)
+		b = append(b, `":`...)
+		b = limit.appendJSON(b)
+	}
+	b[0] = '{'
+	return append(b, '}'), nil
+}
+
+// UnmarshalJSON reads an object of limits; those that it does not name are unknown. It refuses what is no limit.
+func (l *Limits) UnmarshalJSON(b []byte) error {
+	if bytes.Equal(bytes.TrimSpace(b), []byte("null")) {
+		return nil // as of every type
+	}
+	var members map[Attribute]Limit
+	if err := json.Unmarshal(b, &members); err != nil {
+		return err
+	}
+	var read Limits
+	for a, limit := range members {
+		if !a.IsQuota() {
+			return fmt.Errorf("%s is no limit of a quota", a)
+		}
+		read[a] = limit
+	}
+	*l = read
+	return nil
+}
