@@ -18,7 +18,10 @@ const oldest = 2
 // or not at all, together with the change that the batch was for. It must not depend on anything that a later format may
 // change: neither on types nor on functions of today's buckets, unless it says so and the kept files in testdata show it.
 func migrations() map[int]func(*Tx) error {
-	return map[int]func(*Tx) error{2: func(tx *Tx) error { return errors.Join(rekeyApprovals(tx), numberEndings(tx)) }}
+	return map[int]func(*Tx) error{
+		2: func(tx *Tx) error { return errors.Join(rekeyApprovals(tx), numberEndings(tx)) },
+		3: nameState,
+	}
 }
 
 // EventMigrate is the event of the history that says that the state has another format since.
@@ -95,6 +98,14 @@ func numberEndings(tx *Tx) error {
 		}
 	}
 	return nil
+}
+
+// nameState leads from format 3 to 4, in which a state has an id.
+func nameState(tx *Tx) (err error) {
+	if tx.newID != nil {
+		tx.meta.ID, err = tx.newID()
+	}
+	return err
 }
 
 // kept is a value that is stored as it was in format 2.

@@ -43,6 +43,12 @@ func kepts(t *testing.T) []string {
 	return names
 }
 
+// formatOf is the format of a kept state.
+func formatOf(path string) string {
+	name, _, _ := strings.Cut(filepath.Base(path), "-")
+	return strings.TrimPrefix(name, "format")
+}
+
 // keptState is a store on a copy of a kept state.
 func keptState(t *testing.T, path string) (*Store, []byte) {
 	t.Helper()
@@ -144,17 +150,17 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 			t.Errorf("%s: a batch that failed changed the file: %v", path, err)
 		}
 		update(t, s, putRecords(2))
-		older := s.File() + ".bak-format2"
+		older := s.File() + ".bak-format" + formatOf(path)
 		if data := read(t, older); !bytes.Equal(data, before[:len(data)]) {
 			t.Errorf("%s: the older file was not kept as it was", path)
 		}
 		view(t, again(t, s), func(tx ledger.Tx) error {
-			if tx.(*Tx).meta.Format != format {
-				t.Errorf("%s: format %d", path, tx.(*Tx).meta.Format)
+			if m := tx.(*Tx).meta; m.Format != format || len(m.ID) != 32 {
+				t.Errorf("%s: format %d, id %q", path, m.Format, m.ID)
 			}
 			var last ledger.Entry
 			err := tx.History(1, func(e ledger.Entry) error { last = e; return nil })
-			if err != nil || last.Event != EventMigrate || last.Text != "format 2 to 3" {
+			if err != nil || last.Event != EventMigrate || last.Text != fmt.Sprintf("format %s to %d", formatOf(path), format) {
 				t.Errorf("%s: %+v, %v", path, last, err)
 			}
 			return tx.VerifyHistory("")
@@ -180,6 +186,9 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 // TestApprovalsThatServedBeforeStayUsed: of what format 2 knew by its bytes, no other encoding serves again.
 func TestApprovalsThatServedBeforeStayUsed(t *testing.T) {
 	for _, path := range kepts(t) {
+		if strings.HasSuffix(path, "-new.db.gz") {
+			continue // it knows approvals by their digest
+		}
 		s, _ := keptState(t, path)
 		a := ledger.Approval{Name: "ben@example.com", Time: newClock().t, Digest: "of another encoding"}
 		a.Time = a.Time.Add(time.Hour) // when p2 was approved

@@ -2,6 +2,7 @@ package state
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -64,7 +65,7 @@ func OpenOn(dir string, o Options, engine func(Contents) kv.Engine) (*Store, err
 		o.Random = rand.Reader
 	}
 	s := &Store{dir: dir, options: o}
-	initial, err := initialValues()
+	initial, err := s.initialValues()
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
@@ -73,9 +74,30 @@ func OpenOn(dir string, o Options, engine func(Contents) kv.Engine) (*Store, err
 }
 
 // initialValues are the values of a new state.
-func initialValues() ([]kv.Value, error) {
-	raw, err := seal(bucketMeta, []byte(metaKey), newMeta())
+func (s *Store) initialValues() ([]kv.Value, error) {
+	m := newMeta()
+	var err error
+	if m.ID, err = s.newID(); err != nil {
+		return nil, err
+	}
+	raw, err := seal(bucketMeta, []byte(metaKey), m)
 	return []kv.Value{{Bucket: bucketMeta, Key: []byte(metaKey), Value: raw}}, err
+}
+
+// newID is an id that no state has.
+func (s *Store) newID() (string, error) {
+	id := make([]byte, 16)
+	_, err := io.ReadFull(s.options.Random, id)
+	return hex.EncodeToString(id), err
+}
+
+// ID names this state among all others: the storage that it manages carries it. A state that does not exist is made.
+func (s *Store) ID() (id string, err error) {
+	read := func(tx *Tx) error { id = tx.meta.ID; return nil }
+	if err := s.batch(false, read); err != nil || id != "" {
+		return id, err
+	}
+	return id, s.batch(true, read)
 }
 
 // Dir is the folder of the state's files on this node.
@@ -102,6 +124,9 @@ func (s *Store) batch(write bool, fn func(*Tx) error) error {
 		if values == nil {
 			tx.meta = newMeta()
 			return fn(tx)
+		}
+		if write {
+			tx.newID = s.newID
 		}
 		from, err := tx.begin()
 		if err != nil {

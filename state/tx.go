@@ -15,7 +15,7 @@ import (
 
 // format is the version of the state file. Anything that an older version would misunderstand or drop raises it, with a
 // migration from the one before: see migrate.go.
-const format = 3
+const format = 4
 
 // The buckets. All of them always exist; another one is damage.
 const (
@@ -60,6 +60,8 @@ type meta struct {
 	Sequences map[string]uint64 `json:"sequences"`
 	// Head is the hash of the last history entry.
 	Head string `json:"head"`
+	// ID names this state among all others, for ever: the storage that it manages carries it. Since format 4.
+	ID string `json:"id,omitempty"`
 	// IndexAt is when the listing was made from which the index comes.
 	IndexAt time.Time `json:"index_at"`
 	// IndexSeq is what [Tx.Written] was when that listing began.
@@ -94,6 +96,8 @@ type Tx struct {
 	waiting map[planner.Key][]ledger.Delivery
 	// viewed means that the caller may change nothing.
 	viewed bool
+	// newID gives an id to a state of a format that knew none; nil in a view, which would not keep it.
+	newID func() (string, error)
 }
 
 // Now is the time at which the batch began, in UTC. Everything in a batch happens at this time.
