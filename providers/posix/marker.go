@@ -1,0 +1,167 @@
+package posix
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Marker says which state manages a system. It lies in the system's archive folder, which only root can enter, and so it is
+// seen by every node that mounts the system.
+type Marker struct {
+	// Format is that of the marker itself: [MarkerFormat].
+	Format int `json:"format"`
+	// State is the id of the state; two states that change one system undo each other's work unseen.
+	State string `json:"state"`
+	// Node is the node that last applied with this state, and Boot its boot id then.
+	Node string `json:"node"`
+	Boot string `json:"boot"`
+	// System is the system's name in that node's configuration, for people.
+	System string    `json:"system"`
+	At     time.Time `json:"at"`
+}
+
+// MarkerFormat is the format of the markers that this version writes and reads.
+const MarkerFormat = 1
+
+// OtherStateError reports that another state manages the system.
+type OtherStateError struct {
+	// System is the system's name here, and Found the marker on the storage.
+	System string
+	Found  Marker
+}
+
+// Error names the other node and the way out.
+func (e *OtherStateError) Error() string {
+	return fmt.Sprintf("system %s is managed by the state of node %q (state %.12s, last apply at %s): two states on one storage undo each "+
+		"other's work, so nothing was changed. Apply on that node. If its state is lost, or was moved here, run `cscs-sync state take %s "+
+		"--reason TEXT`", e.System, e.Found.Node, e.Found.State, e.Found.At.UTC().Format(time.RFC3339), e.System)
+}
+
+// Marker returns the marker of the system; false if it has none.
+func (s *System) Marker() (Marker, bool, error) {
+	folder, err := s.openDir(s.settings.Archive)
+	if isKind(err, ErrAbsent) {
+		return Marker{}, false, nil
+	}
+	if err != nil {
+		return Marker{}, false, s.markerError("read", err)
+	}
+	defer unix.Close(folder)
+	return s.readMarker(folder)
+}
+
+// Mark puts a marker on the system, unless it carries the same one already, and returns the one that was there. A marker of
+// another state is an [OtherStateError], and stays; with take, it is replaced. Of two states that mark at the same time, one
+// gets the error.
+func (s *System) Mark(m Marker, take bool) (before Marker, err error) {
+	if m.State == "" {
+		return before, s.markerError("write", errors.New("the state has no id"))
+	}
+	if err := s.still(); err != nil {
+		return before, err
+	}
+	folder, err := s.openFolder(Move{Folder: s.settings.Archive})
+	if err != nil {
+		return before, s.markerError("write", err)
+	}
+	defer unix.Close(folder)
+	before, there, err := s.readMarker(folder)
+	switch {
+	case err != nil:
+		return before, err
+	case there && before.State != m.State && !take:
+		return before, &OtherStateError{s.settings.Name, before}
+	case there && before.State == m.State && before.Node == m.Node && before.Boot == m.Boot:
+		return before, nil
+	}
+	m.Format, m.System = MarkerFormat, s.settings.Name
+	if err := s.writeMarker(folder, m, there); err != nil {
+		return before, s.markerError("write", err)
+	}
+	now, there, err := s.readMarker(folder)
+	if err == nil && (!there || now.State != m.State) {
+		err = &OtherStateError{s.settings.Name, now}
+	}
+	return before, err
+}
+
+// markerName is the marker's file name. The inode of the system's directory tells systems with one archive folder apart, and
+// is the same from every node.
+func (s *System) markerName() string { return fmt.Sprintf(".managed-by.%d.json", s.place.inode) }
+
+func (s *System) markerPath() string {
+	return s.root.Path(Move{Folder: s.settings.Archive, Name: s.markerName()}.Archived())
+}
+
+func (s *System) markerError(what string, err error) error {
+	return fmt.Errorf("system %s: %s the marker of the state that manages it, %s: %w", s.settings.Name, what, s.markerPath(), err)
+}
+
+// readMarker reads the marker in the opened archive folder, which must be closed to others: they could have written it.
+func (s *System) readMarker(folder int) (m Marker, there bool, err error) {
+	if err := s.isClosed(folder, s.settings.Archive); err != nil {
+		return m, false, s.markerError("read", err)
+	}
+	data, err := s.readManifest(folder, s.markerName())
+	if errors.Is(err, unix.ENOENT) {
+		return m, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	switch {
+	case err != nil:
+	case m.Format > MarkerFormat:
+		err = fmt.Errorf("it has format %d, and this version knows %d: a newer cscs-sync manages the system", m.Format, MarkerFormat)
+	case m.Format < 1 || m.State == "":
+		err = errors.New("it is no marker: move it away after you have made sure that no other node manages the system")
+	}
+	if err != nil {
+		return m, true, s.markerError("read", err)
+	}
+	return m, true, nil
+}
+
+// writeMarker writes and syncs a marker, whole or not at all. Without replace, a marker that appears meanwhile stays.
+func (s *System) writeMarker(folder int, m Marker, replace bool) error {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	attempt := make([]byte, 8)
+	if _, err := rand.Read(attempt); err != nil {
+		return err
+	}
+	name := s.markerName()
+	part := name + "." + hex.EncodeToString(attempt) + ".part"
+	fd, err := openat2new(folder, part)
+	if err != nil {
+		return explain(err)
+	}
+	f := os.NewFile(uintptr(fd), part)
+	_, err = f.Write(append(data, '\n'))
+	st, look := fstat(fd)
+	err = errors.Join(err, look, f.Chmod(0o600), f.Sync(), f.Close())
+	switch {
+	case err != nil:
+	case replace:
+		err = unix.Renameat(folder, part, folder, name)
+	default: // a link replaces nothing, on every filesystem
+		err = unix.Linkat(folder, part, folder, name, 0)
+		if err == unix.EEXIST {
+			err = nil // another apply was faster: the caller reads whose it is
+		}
+	}
+	err = errors.Join(err, unlinkOwn(folder, manifestFile{part, st.Ino}))
+	if err != nil {
+		return explain(err)
+	}
+	return syncAll(folder)
+}
