@@ -59,6 +59,9 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err 
 		}
 		return nil
 	}
+	if err := s.claim(ctx, p.plan); err != nil {
+		return err
+	}
 	if err := s.begin(p, &job, now, approvals, before); err != nil {
 		return err
 	}

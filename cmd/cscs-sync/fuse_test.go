@@ -18,13 +18,15 @@ import (
 )
 
 // deadMount is a mount whose server can stop answering, as a dead NFS or Lustre server does: a FUSE filesystem (the wire
-// format is linux/fuse.h) that knows directories and nothing else. What is asked for is answered until the server dies.
+// format is linux/fuse.h) that knows directories and small files. What is asked for is answered until the server dies.
 type deadMount struct {
 	path string
 	fd   int
 	mu   sync.Mutex
-	// nodes are the directories that were made, by parent and name.
+	// nodes are what was made, by parent and name; files the contents of those that are files.
 	nodes map[string]uint64
+	files map[uint64][]byte
+	made  uint64
 	// hold is the name of a request (fuseMkdir, …) that is taken and never answered: who waits for it cannot be killed.
 	// stall is one after which the server takes nothing more: who waits can still be killed.
 	hold, stall uint32
@@ -38,7 +40,11 @@ const (
 	fuseLookup, fuseForget, fuseGetattr, fuseSetattr, fuseMkdir, fuseStatfs = 1, 2, 3, 4, 9, 17
 	fuseRelease, fuseFsync, fuseInit, fuseOpendir, fuseReaddir              = 18, 20, 26, 27, 28
 	fuseReleasedir, fuseFsyncdir, fuseInterrupt, fuseBatchForget            = 29, 30, 36, 42
+	fuseUnlink, fuseLink, fuseOpen, fuseRead, fuseWrite, fuseCreate         = 10, 13, 14, 15, 16, 35
 )
+
+// fuseTrash is the archive folder, which is there from the beginning: the first mkdir is that of a resource.
+const fuseTrash = 2
 
 func newDeadMount(t *testing.T, path string) *deadMount {
 	t.Helper()
@@ -49,7 +55,7 @@ func newDeadMount(t *testing.T, path string) *deadMount {
 	if err != nil {
 		t.Skipf("this machine has no FUSE for tests: %v", err)
 	}
-	m := &deadMount{path: path, fd: fd, nodes: map[string]uint64{}, ended: make(chan struct{})}
+	m := &deadMount{path: path, fd: fd, nodes: map[string]uint64{"1/.trash": fuseTrash}, files: map[uint64][]byte{}, ended: make(chan struct{})}
 	go m.serve()
 	t.Cleanup(m.bury)
 	return m
@@ -134,16 +140,32 @@ func (m *deadMount) reply(op uint32, node uint64, in []byte) (status int32, body
 		binary.LittleEndian.PutUint32(body[4:], 31)
 		binary.LittleEndian.PutUint32(body[20:], 64<<10) // the largest write
 	case fuseGetattr, fuseSetattr:
-		body = append(make([]byte, 16), attributes(node)...)
+		body = append(make([]byte, 16), m.attributes(node)...)
 	case fuseLookup:
 		n, ok := m.nodes[name(0)]
 		if !ok {
 			return -int32(unix.ENOENT), nil
 		}
-		body = entry(n)
+		body = m.entry(n)
 	case fuseMkdir:
-		m.nodes[name(8)] = uint64(len(m.nodes) + 2)
-		body = entry(m.nodes[name(8)])
+		body = m.entry(m.add(name(8)))
+	case fuseCreate:
+		n := m.add(name(16))
+		m.files[n] = []byte{}
+		body = append(m.entry(n), make([]byte, 16)...)
+	case fuseLink:
+		m.nodes[name(8)] = binary.LittleEndian.Uint64(in)
+		body = m.entry(m.nodes[name(8)])
+	case fuseUnlink:
+		delete(m.nodes, name(0))
+	case fuseOpen:
+		body = make([]byte, 16)
+	case fuseRead:
+		at := min(binary.LittleEndian.Uint64(in[8:]), uint64(len(m.files[node])))
+		body = m.files[node][at:]
+	case fuseWrite:
+		m.files[node] = append(m.files[node][:binary.LittleEndian.Uint64(in[8:])], in[40:]...)
+		body = binary.LittleEndian.AppendUint64(nil, uint64(len(in)-40))
 	case fuseStatfs:
 		body = make([]byte, 80)
 	case fuseOpendir:
@@ -155,18 +177,36 @@ func (m *deadMount) reply(op uint32, node uint64, in []byte) (status int32, body
 	return 0, body
 }
 
-// attributes are those of a directory of root's, mode 0700.
-func attributes(node uint64) []byte {
-	b := binary.LittleEndian.AppendUint64(nil, node)
-	b = append(b, make([]byte, 52)...)                          // sizes and times
-	b = binary.LittleEndian.AppendUint32(b, unix.S_IFDIR|0o700) // mode
-	b = binary.LittleEndian.AppendUint32(b, 2)                  // links
-	return append(b, make([]byte, 20)...)                       // owner, group, …
+// add gives a name a node of its own.
+func (m *deadMount) add(name string) uint64 {
+	m.made++
+	m.nodes[name] = fuseTrash + m.made
+	return m.nodes[name]
 }
 
-func entry(node uint64) []byte {
+// attributes are those of a directory of root's, mode 0700, or of a file, mode 0600.
+func (m *deadMount) attributes(node uint64) []byte {
+	mode, links := uint32(unix.S_IFDIR|0o700), uint32(2)
+	data, isFile := m.files[node]
+	if isFile {
+		mode, links = unix.S_IFREG|0o600, 0
+		for _, n := range m.nodes {
+			if n == node {
+				links++
+			}
+		}
+	}
 	b := binary.LittleEndian.AppendUint64(nil, node)
-	return append(append(b, make([]byte, 32)...), attributes(node)...)
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(data)))
+	b = append(b, make([]byte, 44)...) // blocks and times
+	b = binary.LittleEndian.AppendUint32(b, mode)
+	b = binary.LittleEndian.AppendUint32(b, links)
+	return append(b, make([]byte, 20)...) // owner, group, …
+}
+
+func (m *deadMount) entry(node uint64) []byte {
+	b := binary.LittleEndian.AppendUint64(nil, node)
+	return append(append(b, make([]byte, 32)...), m.attributes(node)...)
 }
 
 // impatient is a command that waits for a mount only shortly. A hang ends the test, not only the run.

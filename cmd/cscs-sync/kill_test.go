@@ -416,6 +416,9 @@ func (s *service) tree() string {
 	s.check(filepath.Walk(filepath.Join(s.dir, "mnt"), func(path string, info os.FileInfo, err error) error {
 		if err == nil {
 			rel, _ := filepath.Rel(s.dir, path)
+			if strings.Contains(rel, "/.managed-by.") {
+				return nil // the state's marker is named by an inode, and a killed attempt leaves its part
+			}
 			if attempts.MatchString(rel) {
 				rel = attempts.ReplaceAllString(rel, "")
 				if _, err := os.Lstat(strings.TrimSuffix(filepath.Join(s.dir, rel), ".json")); err != nil {

@@ -180,6 +180,8 @@ func TestTwoNodesArchive(t *testing.T) {
 	for _, node := range []string{"one", "two"} {
 		other := filepath.Join(s.dir, node+".hcl")
 		s.check(os.WriteFile(other, []byte(strings.Replace(string(text), s.dir+"/state", s.dir+"/state-"+node, 1)), 0o600))
+		// The second node has a copy of the state: another state would not get this far.
+		s.check(exec.Command("cp", "-a", s.dir+"/state", s.dir+"/state-"+node).Run())
 		s.ok("-c", other, "plan", "--out", node+".plan")
 		s.ok("-c", other, "approve", node+".plan")
 		applies = append(applies, s.fixed(nil, "-c", other, "apply", node+".plan"))

@@ -18,7 +18,7 @@ import (
 )
 
 func (a *app) stateCommand() *cobra.Command {
-	return group("state", "what is recorded, and who applied what", a.stateListCommand(), a.stateShowCommand(), a.stateRmCommand(), a.stateHistoryCommand(), a.statePullCommand(), a.stateAbandonCommand())
+	return group("state", "what is recorded, and who applied what", a.stateListCommand(), a.stateShowCommand(), a.stateRmCommand(), a.stateHistoryCommand(), a.statePullCommand(), a.stateAbandonCommand(), a.stateTakeCommand())
 }
 
 func (a *app) stateListCommand() *cobra.Command {
