@@ -1,7 +1,6 @@
 package state
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/waldur/cscs-storage-sync/state/kv"
@@ -11,7 +10,7 @@ import (
 var ErrBusy = kv.ErrBusy
 
 // ErrNewer tells that the state was written by a newer version, which alone knows what it means.
-var ErrNewer = errors.New("written by a newer cscs-sync")
+var ErrNewer = kv.ErrNewer
 
 // ErrReadOnly reports that the state may not be written.
 var ErrReadOnly = kv.ErrReadOnly

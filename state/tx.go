@@ -204,9 +204,9 @@ func (tx *Tx) put(bucket string, key []byte, v any) error {
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	if len(key) == 0 || len(key) > kv.MaxKey {
+	if len(key) == 0 || len(key) > tx.engine.MaxKey() {
 		return fmt.Errorf("state %s: store %s: %w: its key has %d bytes, from 1 to %d are allowed", tx.file(), bucket, ledger.ErrUnfit, len(key),
-			kv.MaxKey)
+			tx.engine.MaxKey())
 	}
 	raw, err := seal(bucket, key, v)
 	if err != nil {
@@ -288,7 +288,7 @@ func (tx *Tx) begin() (from int, err error) {
 	}
 	viewed := tx.viewed
 	if tx.viewed {
-		tx.values, tx.viewed = newOverlay(tx.values), false
+		tx.values, tx.viewed = kv.NewOverlay(tx.values), false
 	}
 	from, err = tx.migrate()
 	tx.viewed = viewed

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	bbolt "go.etcd.io/bbolt"
+
 	"github.com/waldur/cscs-storage-sync/state/folder"
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
@@ -62,6 +64,9 @@ func (e *Engine) Name() string { return e.file() }
 
 // Restore is empty: a good copy lies beside the file.
 func (e *Engine) Restore() string { return "" }
+
+// MaxKey is bbolt's own.
+func (e *Engine) MaxKey() int { return bbolt.MaxKeySize }
 
 func (e *Engine) file() string { return filepath.Join(e.dir, FileName) }
 

@@ -9,15 +9,14 @@ import (
 	"fmt"
 )
 
-// MaxKey is the greatest length of a key, in bytes.
-const MaxKey = 32768
-
 // Engine keeps the values of one state.
 type Engine interface {
 	// Name is how messages name the state: the path of a file, or an address without its secrets.
 	Name() string
 	// Restore says what a person does when the values are damaged; empty for a file with a copy beside it.
 	Restore() string
+	// MaxKey is the greatest length of a key, in bytes.
+	MaxKey() int
 	// Batch calls fn with the values as they are now. With write, it then writes all changes of fn in one transaction,
 	// and makes the state if there is none. When fn or the writing fails, nothing is changed. A batch that changed
 	// nothing writes nothing. Without write, fn gets nil if there is no state yet.
@@ -56,6 +55,9 @@ type Verify func(each func(Visit) error) error
 
 // ErrBusy reports that the state stayed locked by another process for longer than the engine waits.
 var ErrBusy = errors.New("busy: another process writes")
+
+// ErrNewer reports that the state was written by a newer version, which alone knows what it means.
+var ErrNewer = errors.New("written by a newer cscs-sync")
 
 // ErrReadOnly reports that the state may not be written.
 var ErrReadOnly = errors.New("read-only")
