@@ -10,10 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 // patience is how long the doctor waits for the proxy: a small listing takes hundredths of a second.
@@ -121,7 +122,7 @@ func (d *doctor) waldur(ctx context.Context) {
 		return
 	}
 	_, err := d.orders().Get(ctx, d.cfg.Waldur.URL+"marketplace-orders/00000000000000000000000000000000/")
-	if errors.Is(err, providers.ErrOrderGone) {
+	if errors.Is(err, apply.ErrOrderGone) {
 		err = nil
 	}
 	d.judge("waldur", err, "%s takes the token", d.cfg.Hidden.Text(d.cfg.Waldur.URL))

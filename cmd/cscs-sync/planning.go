@@ -10,15 +10,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 // request is what to plan.
 type request struct {
-	source    providers.Source
+	source    engine.Source
 	selection planner.Selection
 	// statuses limits the listing; empty is the whole.
 	statuses []planner.Status
@@ -122,7 +124,7 @@ func tuneMemory() {
 type listingError struct{ error }
 
 func (e *listingError) Error() string {
-	if errors.Is(e.error, providers.ErrUnreachable) {
+	if errors.Is(e.error, apply.ErrUnreachable) {
 		return e.error.Error() + "; cscs-sync doctor tells which side fails"
 	}
 	return e.error.Error()
@@ -182,7 +184,7 @@ func (s *session) questions(items []planner.Item, r request) []planner.Question 
 }
 
 // header is who planned, when and where.
-func (s *session) header(source providers.Source) planner.Context {
+func (s *session) header(source engine.Source) planner.Context {
 	return planner.Context{Made: s.now().UTC().Truncate(time.Second), User: s.user, Host: s.host,
 		Version: version(), Renderer: planfile.Renderer,
 		Source: source.Name(), ValidFor: s.cfg.Approval.ValidFor}
@@ -208,7 +210,7 @@ func (s *session) ask(ctx context.Context, questions []planner.Question, each bo
 		order, err := orders.Get(ctx, q.URL)
 		if err != nil {
 			answers[q.ID] = planner.OrderAnswer{Why: err.Error()}
-			if errors.Is(err, providers.ErrUnreachable) {
+			if errors.Is(err, apply.ErrUnreachable) {
 				unreachable = err.Error()
 			}
 			continue

@@ -6,9 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
-	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/providers/web"
@@ -60,7 +61,7 @@ func sourceReason(err error) reason {
 	switch {
 	case errors.As(err, &changed), errors.As(err, &moved):
 		return sourceIncomplete
-	case errors.Is(err, providers.ErrUnreachable), errors.As(err, &status), errors.As(err, &quiet):
+	case errors.Is(err, apply.ErrUnreachable), errors.As(err, &status), errors.As(err, &quiet):
 		return sourceUnreachable
 	case errors.As(err, &listing):
 		return sourceIncomplete // an answer that is no listing

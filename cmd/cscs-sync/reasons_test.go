@@ -14,11 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -379,7 +380,7 @@ func TestAPathIsFreeOnceItsHolderIsArchived(t *testing.T) {
 
 // fakeSource answers listings by status.
 type fakeSource struct {
-	providers.Source
+	engine.Source
 	items map[planner.Status][]planner.Item
 	bad   map[planner.Status]bool
 	asked []string

@@ -9,8 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
@@ -48,14 +49,14 @@ func (l *loop) beQuiet(d time.Duration, why string) {
 }
 
 // proxy is the source of a round: one that heeds what the proxy asked for.
-func (r *round) proxy() (providers.Source, error) {
+func (r *round) proxy() (engine.Source, error) {
 	source, err := r.s.source(nil)
 	return heeding{source, r.loop}, err
 }
 
 // heeding asks nothing while the proxy is to be left alone.
 type heeding struct {
-	providers.Source
+	engine.Source
 	loop *loop
 }
 
@@ -71,7 +72,7 @@ func (h heeding) List(ctx context.Context, statuses []planner.Status) ([]planner
 // patient is the orders lane's source. The proxy fails a whole listing for one bad resource: then each status is listed by
 // itself, and those without it still are. The failing ones are not asked for again in the same round.
 type patient struct {
-	providers.Source
+	engine.Source
 	failed map[planner.Status]error
 }
 
@@ -118,7 +119,7 @@ func (p *patient) problem() error {
 
 // shared is one whole listing for all held plans of a round.
 type shared struct {
-	providers.Source
+	engine.Source
 	now   func() time.Time
 	at    time.Time
 	items []planner.Item

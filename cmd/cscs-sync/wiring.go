@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/quota"
@@ -42,13 +45,13 @@ func (s *session) site() *site.Site {
 }
 
 // source is where the resources come from: the proxy, or saved responses.
-func (s *session) source(files []string) (providers.Source, error) { return s.site().Source(files) }
+func (s *session) source(files []string) (engine.Source, error) { return s.site().Source(files) }
 
 // proxyTokens are the tokens with which the proxy is asked.
 func (s *session) proxyTokens(p *config.Proxy) waldur.TokenFunc { return s.site().ProxyTokens(p) }
 
 // orders is Waldur. The configuration has a waldur block.
-func (s *session) orders() providers.Orders { return s.site().Orders() }
+func (s *session) orders() apply.Orders { return s.site().Orders() }
 
 // quotas are the quota clients of all systems.
 func (s *session) quotas() (*quota.Systems, error) { return s.site().Quotas() }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 // ErrExists is what [Storage.Make] wraps when something stands at the path already.
@@ -148,7 +147,7 @@ type Event struct {
 // Engine runs jobs.
 type Engine struct {
 	Storage Storage
-	Orders  providers.Orders
+	Orders  Orders
 	Journal Journal
 	Now     func() time.Time
 	// Sleep waits between two tries of a callback; it returns early with an error when ctx ends.

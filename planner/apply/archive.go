@@ -9,7 +9,6 @@ import (
 	"path"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 func (e *Engine) move(job *Job, w *Work) Move {
@@ -117,7 +116,7 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 		return fmt.Errorf("archive %s: %w; nothing was moved", a.Address, ErrPaused)
 	}
 	e.reached("callback")
-	answer := e.Orders.Send(ctx, providers.Call{Callback: planner.Approve, About: subjectOf(a), URL: url})
+	answer := e.Orders.Send(ctx, Call{Callback: planner.Approve, About: subjectOf(a), URL: url})
 	e.reached("answer")
 	said := describe(answer)
 	if refused(answer.Status) {
@@ -159,7 +158,7 @@ func (e *Engine) agreed(ctx context.Context, w *Work) error {
 	return nil
 }
 
-func describe(a providers.Answer) string {
+func describe(a Answer) string {
 	if a.Status == 0 {
 		if a.Err != nil {
 			return a.Err.Error()

@@ -9,7 +9,6 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 // removal is the work of archiving capstor/NAME, which stands.
@@ -77,28 +76,28 @@ func (s *spyStorage) PrepareArchive(m Move) (Archiving, error) {
 func TestRemovalNeedsAYes(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		answer providers.Answer
+		answer Answer
 		order  planner.OrderState
 		moved  bool
 	}{
-		{"yes", providers.Answer{Status: 200}, planner.OrderExecuting, true},
-		{"yes, and it waits for its start date", providers.Answer{Status: 200}, planner.OrderPendingStartDate, false},
-		{"yes, said by somebody else", providers.Answer{Status: 200}, planner.OrderPendingProvider, false},
-		{"no answer, and it was carried out", providers.Answer{Err: errors.New("reset")}, planner.OrderExecuting, true},
-		{"no answer, and it was not", providers.Answer{Err: errors.New("reset")}, planner.OrderPendingProvider, false},
-		{"500, and it was carried out", providers.Answer{Status: 500}, planner.OrderExecuting, true},
-		{"500, and it was not", providers.Answer{Status: 500}, planner.OrderPendingProvider, false},
-		{"409, approved by somebody", providers.Answer{Status: 409}, planner.OrderExecuting, true},
-		{"409, done at approve", providers.Answer{Status: 409}, planner.OrderDone, true},
-		{"409, canceled by the customer", providers.Answer{Status: 409}, planner.OrderCanceled, false},
-		{"400", providers.Answer{Status: 400}, planner.OrderPendingProvider, false},
-		{"404", providers.Answer{Status: 404}, planner.OrderPendingProvider, false},
-		{"401", providers.Answer{Status: 401}, planner.OrderExecuting, false},
-		{"403", providers.Answer{Status: 403}, planner.OrderExecuting, false},
+		{"yes", Answer{Status: 200}, planner.OrderExecuting, true},
+		{"yes, and it waits for its start date", Answer{Status: 200}, planner.OrderPendingStartDate, false},
+		{"yes, said by somebody else", Answer{Status: 200}, planner.OrderPendingProvider, false},
+		{"no answer, and it was carried out", Answer{Err: errors.New("reset")}, planner.OrderExecuting, true},
+		{"no answer, and it was not", Answer{Err: errors.New("reset")}, planner.OrderPendingProvider, false},
+		{"500, and it was carried out", Answer{Status: 500}, planner.OrderExecuting, true},
+		{"500, and it was not", Answer{Status: 500}, planner.OrderPendingProvider, false},
+		{"409, approved by somebody", Answer{Status: 409}, planner.OrderExecuting, true},
+		{"409, done at approve", Answer{Status: 409}, planner.OrderDone, true},
+		{"409, canceled by the customer", Answer{Status: 409}, planner.OrderCanceled, false},
+		{"400", Answer{Status: 400}, planner.OrderPendingProvider, false},
+		{"404", Answer{Status: 404}, planner.OrderPendingProvider, false},
+		{"401", Answer{Status: 401}, planner.OrderExecuting, false},
+		{"403", Answer{Status: 403}, planner.OrderExecuting, false},
 	} {
 		w := newWorld(t)
 		x := w.removal("bio")
-		w.answers["approve"] = []providers.Answer{c.answer}
+		w.answers["approve"] = []Answer{c.answer}
 		w.orders[x.Order] = c.order
 		results := w.run(Job{Work: []Work{x}})
 		if moved := w.dirs[trashed] != nil; moved != c.moved || (w.dirs["capstor/bio"] == nil) != c.moved || (results[0].Status == Done) != c.moved {
@@ -161,7 +160,7 @@ func TestRemovalThatCannotBeDoneIsNotApproved(t *testing.T) {
 func TestRemovalsPauseWithTheToken(t *testing.T) {
 	w := newWorld(t)
 	job := Job{Work: []Work{w.removal("bio"), w.removal("chem"), creation("new")}}
-	w.answers["approve"] = []providers.Answer{{Status: 401, Detail: "Invalid token."}}
+	w.answers["approve"] = []Answer{{Status: 401, Detail: "Invalid token."}}
 	results := w.run(job)
 	wantStatuses(t, results, map[string]Status{"bio": Failed, "chem": Failed, "new": Undelivered})
 	if got := strings.Count(strings.Join(w.log, " "), "approve"); got != 1 {

@@ -12,7 +12,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/backoff"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 // Tries of a callback within one apply, and the longest wait between two of them. What is not delivered then stays in the
@@ -217,11 +216,11 @@ func (e *Engine) attempt(ctx context.Context, d *ledger.Delivery, t *telling, re
 		}
 	}
 	e.reached("callback")
-	answer := e.Orders.Send(ctx, providers.Call{Callback: d.Callback, About: subject(d), URL: d.URL, Body: d.Body})
+	answer := e.Orders.Send(ctx, Call{Callback: d.Callback, About: subject(d), URL: d.URL, Body: d.Body})
 	e.reached("answer")
 	why := describe(answer)
 	switch s := answer.Status; {
-	case errors.Is(answer.Err, providers.ErrNotOwn):
+	case errors.Is(answer.Err, ErrNotOwn):
 		return finding{parked, why}, 0
 	case s >= 200 && s < 300 && !d.Callback.AboutOrder():
 		return finding{delivered, why}, 0

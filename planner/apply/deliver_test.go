@@ -11,7 +11,6 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 // Each answer is kept and tried again, parked, or settled by asking for the order.
@@ -19,40 +18,40 @@ func TestAnswers(t *testing.T) {
 	again := "set_state_done in 1m0s"
 	for _, c := range []struct {
 		name   string
-		answer providers.Answer
+		answer Answer
 		order  planner.OrderState
 		want   string
 		sent   int
 	}{
-		{"200", providers.Answer{Status: 200}, planner.OrderDone, "", 1},
-		{"201", providers.Answer{Status: 201}, planner.OrderDone, "", 1},
-		{"200 without effect", providers.Answer{Status: 200}, planner.OrderExecuting, again, 3},
-		{"200, and it was canceled", providers.Answer{Status: 200}, planner.OrderCanceled, "dropped", 1},
-		{"no answer, not carried out", providers.Answer{Err: errors.New("reset")}, planner.OrderExecuting, again, 3},
-		{"no answer, carried out", providers.Answer{Err: errors.New("reset")}, planner.OrderDone, "", 1},
-		{"500", providers.Answer{Status: 500}, planner.OrderExecuting, again, 3},
-		{"500, carried out", providers.Answer{Status: 500}, planner.OrderDone, "", 1},
-		{"503", providers.Answer{Status: 503}, planner.OrderExecuting, again, 3},
-		{"408", providers.Answer{Status: 408}, planner.OrderExecuting, again, 3},
-		{"429", providers.Answer{Status: 429}, planner.OrderExecuting, again, 3},
-		{"429, later than this apply waits", providers.Answer{Status: 429, RetryAfter: time.Hour}, planner.OrderExecuting, "set_state_done in 1h0m0s", 1},
-		{"401", providers.Answer{Status: 401}, planner.OrderExecuting, again, 1},
-		{"403", providers.Answer{Status: 403}, planner.OrderExecuting, again, 1},
-		{"400", providers.Answer{Status: 400, Detail: "Offering is unavailable."}, planner.OrderExecuting, "set_state_done parked", 1},
-		{"404", providers.Answer{Status: 404}, planner.OrderExecuting, "set_state_done parked", 1},
-		{"405", providers.Answer{Status: 405}, planner.OrderExecuting, "set_state_done parked", 1},
-		{"415", providers.Answer{Status: 415}, planner.OrderExecuting, "set_state_done parked", 1},
-		{"302", providers.Answer{Status: 302, Detail: "it redirects"}, planner.OrderExecuting, "set_state_done parked", 1},
-		{"409, it is done", providers.Answer{Status: 409}, planner.OrderDone, "", 1},
-		{"409, too early", providers.Answer{Status: 409}, planner.OrderPendingStartDate, again, 1},
-		{"409, not approved", providers.Answer{Status: 409}, planner.OrderPendingProvider, again, 1},
-		{"409, canceled", providers.Answer{Status: 409}, planner.OrderCanceled, "dropped", 1},
-		{"400, canceled", providers.Answer{Status: 400}, planner.OrderCanceled, "dropped", 1},
-		{"409, erred", providers.Answer{Status: 409}, planner.OrderErred, "dropped", 1},
+		{"200", Answer{Status: 200}, planner.OrderDone, "", 1},
+		{"201", Answer{Status: 201}, planner.OrderDone, "", 1},
+		{"200 without effect", Answer{Status: 200}, planner.OrderExecuting, again, 3},
+		{"200, and it was canceled", Answer{Status: 200}, planner.OrderCanceled, "dropped", 1},
+		{"no answer, not carried out", Answer{Err: errors.New("reset")}, planner.OrderExecuting, again, 3},
+		{"no answer, carried out", Answer{Err: errors.New("reset")}, planner.OrderDone, "", 1},
+		{"500", Answer{Status: 500}, planner.OrderExecuting, again, 3},
+		{"500, carried out", Answer{Status: 500}, planner.OrderDone, "", 1},
+		{"503", Answer{Status: 503}, planner.OrderExecuting, again, 3},
+		{"408", Answer{Status: 408}, planner.OrderExecuting, again, 3},
+		{"429", Answer{Status: 429}, planner.OrderExecuting, again, 3},
+		{"429, later than this apply waits", Answer{Status: 429, RetryAfter: time.Hour}, planner.OrderExecuting, "set_state_done in 1h0m0s", 1},
+		{"401", Answer{Status: 401}, planner.OrderExecuting, again, 1},
+		{"403", Answer{Status: 403}, planner.OrderExecuting, again, 1},
+		{"400", Answer{Status: 400, Detail: "Offering is unavailable."}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"404", Answer{Status: 404}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"405", Answer{Status: 405}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"415", Answer{Status: 415}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"302", Answer{Status: 302, Detail: "it redirects"}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"409, it is done", Answer{Status: 409}, planner.OrderDone, "", 1},
+		{"409, too early", Answer{Status: 409}, planner.OrderPendingStartDate, again, 1},
+		{"409, not approved", Answer{Status: 409}, planner.OrderPendingProvider, again, 1},
+		{"409, canceled", Answer{Status: 409}, planner.OrderCanceled, "dropped", 1},
+		{"400, canceled", Answer{Status: 400}, planner.OrderCanceled, "dropped", 1},
+		{"409, erred", Answer{Status: 409}, planner.OrderErred, "dropped", 1},
 	} {
 		w := newWorld(t)
 		x := work(planner.Report, "bio", planner.SetStateDone)
-		w.answers["set_state_done"] = []providers.Answer{c.answer}
+		w.answers["set_state_done"] = []Answer{c.answer}
 		w.orders[x.Order] = c.order
 		results := w.run(Job{Work: []Work{x}})
 		sent := strings.Count(strings.Join(w.log, "\n"), "set_state_done")
@@ -74,7 +73,7 @@ func TestAnswers(t *testing.T) {
 // A 409 to a callback that no order's state tells of is for a person: the customer is blocked.
 func TestConflictOfABackendID(t *testing.T) {
 	w := newWorld(t)
-	w.answers["set_backend_id"] = []providers.Answer{{Status: 409}}
+	w.answers["set_backend_id"] = []Answer{{Status: 409}}
 	w.run(Job{Work: []Work{creation("bio")}})
 	if got := w.outbox(); got != "set_backend_id parked, set_state_done due" {
 		t.Errorf("the outbox holds %q", got)
@@ -123,9 +122,9 @@ func TestAnOrderThatCannotBeAsked(t *testing.T) {
 		err  error
 		want string
 	}{
-		{providers.ErrOrderGone, ""},
-		{fmt.Errorf("401: %w", providers.ErrTokenRefused), "set_state_done in 1m0s"},
-		{providers.ErrUnreachable, "set_state_done in 1m0s"},
+		{ErrOrderGone, ""},
+		{fmt.Errorf("401: %w", ErrTokenRefused), "set_state_done in 1m0s"},
+		{ErrUnreachable, "set_state_done in 1m0s"},
 	} {
 		w := newWorld(t)
 		w.asking = c.err
@@ -134,7 +133,7 @@ func TestAnOrderThatCannotBeAsked(t *testing.T) {
 		x.Queued = true
 		results := w.run(Job{Work: []Work{x}, Resumed: true})
 		paused := errors.Is(results[0].Err, ErrPaused)
-		if got := w.outbox(); got != c.want || slices.Contains(w.log, "set_state_done bio") || paused != errors.Is(c.err, providers.ErrTokenRefused) {
+		if got := w.outbox(); got != c.want || slices.Contains(w.log, "set_state_done bio") || paused != errors.Is(c.err, ErrTokenRefused) {
 			t.Errorf("%v: the outbox holds %q, paused %t, %v", c.err, got, paused, w.log)
 		}
 	}
@@ -143,7 +142,7 @@ func TestAnOrderThatCannotBeAsked(t *testing.T) {
 // The first callback of a resource that fails keeps the rest of it waiting, and no other resource.
 func TestOrderOfEachResource(t *testing.T) {
 	w := newWorld(t)
-	w.answers["approve"] = []providers.Answer{{Status: 400}, {Status: 200}}
+	w.answers["approve"] = []Answer{{Status: 400}, {Status: 200}}
 	results := w.run(Job{Work: []Work{creation("bio"), creation("chem")}})
 	wantStatuses(t, results, map[string]Status{"bio": Undelivered, "chem": Done})
 	if got := w.outbox(); got != "approve parked, set_backend_id due, set_state_done due" {
@@ -253,7 +252,7 @@ func (w *world) due() (due []ledger.Delivery, err error) {
 // A refused token pauses everything, and is said once.
 func TestARefusedTokenPauses(t *testing.T) {
 	w := newWorld(t)
-	w.answers["approve"] = []providers.Answer{{Status: 401, Detail: "Invalid token."}}
+	w.answers["approve"] = []Answer{{Status: 401, Detail: "Invalid token."}}
 	var job Job
 	for i := range 70 { // more than one batch
 		job.Work = append(job.Work, creation(fmt.Sprint("p", i)))
@@ -281,7 +280,7 @@ func TestARefusedTokenPauses(t *testing.T) {
 // Redeliver goes on past one resource's failure, through all callbacks of the others, and stops when it is told to.
 func TestRedeliver(t *testing.T) {
 	w := newWorld(t)
-	w.answers["approve"] = []providers.Answer{{Status: 500}}
+	w.answers["approve"] = []Answer{{Status: 500}}
 	w.run(Job{Work: []Work{creation("bio"), creation("chem"), creation("geo")}})
 	w.check(w.store.Update(func(tx ledger.Tx) error { // as if their time had come
 		waiting, err := tx.Outbox()
@@ -290,7 +289,7 @@ func TestRedeliver(t *testing.T) {
 		}
 		return err
 	}))
-	w.answers["approve"] = []providers.Answer{{Status: 400}, {Status: 200}}
+	w.answers["approve"] = []Answer{{Status: 400}, {Status: 200}}
 	told, err := w.engine().Redeliver(context.Background(), w.due)
 	if told.Delivered != 6 || !mentions(err, "approve of /capstor/bio") || w.outbox() != "approve parked, set_backend_id due, set_state_done due" {
 		t.Errorf("delivered %d, %v; the outbox holds %q", told.Delivered, err, w.outbox())
@@ -311,7 +310,7 @@ func TestTriesWithinAnApply(t *testing.T) {
 		want  []time.Duration
 	}{{0, []time.Duration{500 * time.Millisecond, time.Second}}, {3 * time.Second, []time.Duration{3 * time.Second, 3 * time.Second}}, {11 * time.Second, nil}} {
 		w := newWorld(t)
-		w.answers["set_state_done"] = []providers.Answer{{Status: 503, RetryAfter: c.after}}
+		w.answers["set_state_done"] = []Answer{{Status: 503, RetryAfter: c.after}}
 		w.orders["https://w/api/orders/bio"] = planner.OrderExecuting
 		w.run(Job{Work: []Work{work(planner.Report, "bio", planner.SetStateDone)}})
 		if !slices.Equal(w.slept, c.want) {

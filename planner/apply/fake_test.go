@@ -15,7 +15,6 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -48,8 +47,8 @@ type world struct {
 	// moved are the orders whose state a callback has changed.
 	moved map[string]bool
 	// resources are what Waldur has of them, by URL.
-	resources map[string]providers.Resource
-	answers   map[string][]providers.Answer
+	resources map[string]Resource
+	answers   map[string][]Answer
 	effect    map[string]func()
 
 	store *state.Store
@@ -59,7 +58,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dirs: map[string]*planner.Directory{}, full: map[string]bool{}, next: 100, fail: map[string]error{}, orders: map[string]planner.OrderState{},
-		answers: map[string][]providers.Answer{}, effect: map[string]func(){}, moved: map[string]bool{}}
+		answers: map[string][]Answer{}, effect: map[string]func(){}, moved: map[string]bool{}}
 	w.limits.Space, w.limits.Inodes = planner.Usage[planner.Bytes]{Known: true}, planner.Usage[planner.Inodes]{Known: true}
 	w.limits.Limits = planner.NoLimits()
 	w.put("capstor", 0, 0, 0o755)
@@ -324,14 +323,14 @@ func (w *world) Get(_ context.Context, url string) (planner.Order, error) {
 	return fakeOrder(url, planner.OrderPendingProvider), nil
 }
 
-func (w *world) Resource(_ context.Context, url string) (providers.Resource, error) {
+func (w *world) Resource(_ context.Context, url string) (Resource, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_ = w.do("ask resource " + path.Base(url))
 	return w.resources[url], w.asking
 }
 
-func (w *world) Send(_ context.Context, c providers.Call) providers.Answer {
+func (w *world) Send(_ context.Context, c Call) Answer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	step := fmt.Sprintf("%s %s", c.Callback, path.Base(path.Dir(c.URL)))
@@ -341,7 +340,7 @@ func (w *world) Send(_ context.Context, c providers.Call) providers.Answer {
 	if f := w.effect[step]; f != nil {
 		f()
 	}
-	answer := providers.Answer{Status: 200}
+	answer := Answer{Status: 200}
 	if len(queue) > 0 {
 		answer = queue[0]
 	}

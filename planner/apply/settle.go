@@ -10,7 +10,6 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 // verdict is what becomes of a callback after a look at its order, or after an answer.
@@ -92,11 +91,11 @@ func subject(d *ledger.Delivery) planner.Subject {
 // unasked is what becomes of a callback whose order, or resource, gave no answer.
 func unasked(what string, err error) finding {
 	switch {
-	case errors.Is(err, providers.ErrOrderGone):
+	case errors.Is(err, ErrOrderGone):
 		return finding{dropped, err.Error()}
-	case errors.Is(err, providers.ErrNotOwn):
+	case errors.Is(err, ErrNotOwn):
 		return finding{parked, err.Error()}
-	case errors.Is(err, providers.ErrTokenRefused):
+	case errors.Is(err, ErrTokenRefused):
 		return finding{paused, err.Error()}
 	}
 	return finding{again, "its " + what + " could not be asked: " + err.Error()}
@@ -168,7 +167,7 @@ func resourceOf(callback string) string {
 }
 
 // compareValue tells whether a resource has the value that a callback gives it, or none at all.
-func compareValue(d *ledger.Delivery, has providers.Resource) (same, unset bool, err error) {
+func compareValue(d *ledger.Delivery, has Resource) (same, unset bool, err error) {
 	var body struct {
 		BackendID string                     `json:"backend_id"`
 		Options   map[string]json.RawMessage `json:"options"`

@@ -10,6 +10,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
@@ -66,7 +69,7 @@ func (s *Site) Use(cfg *config.Config) {
 }
 
 // Source returns where the resources come from: saved responses in files, or the proxy if there are none.
-func (s *Site) Source(files []string) (providers.Source, error) {
+func (s *Site) Source(files []string) (engine.Source, error) {
 	if len(files) > 0 {
 		return waldur.NewFiles(files, s.o.Stdin, s.o.Progress), nil
 	}
@@ -94,7 +97,7 @@ func (s *Site) ProxyTokens(p *config.Proxy) waldur.TokenFunc {
 }
 
 // Orders returns Waldur. The configuration has a waldur block.
-func (s *Site) Orders() providers.Orders {
+func (s *Site) Orders() apply.Orders {
 	w := s.cfg.Waldur
 	return waldur.NewOrders(waldur.OrdersOptions{URL: w.URL, Token: waldur.Static(web.Secret(w.Token.Reveal())),
 		Timeout: s.o.CallbackTimeout, Transport: s.o.Transport, Now: s.o.Now, Hidden: s.cfg.Hidden})

@@ -12,8 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
@@ -46,7 +47,7 @@ type reply struct {
 }
 
 // do makes one request and reads at most limit bytes of the answer into buf, and of a refusal at most maxAnswerBytes. Its
-// error tells that there was no answer (providers.ErrUnreachable), no token, or that ctx is over.
+// error tells that there was no answer (apply.ErrUnreachable), no token, or that ctx is over.
 func (c client) do(ctx context.Context, method, target string, body []byte, limit int64, buf *bytes.Buffer) (reply, error) {
 	token, err := c.token(ctx)
 	if err != nil {
@@ -142,7 +143,7 @@ func transient(err error) bool {
 		return s.Status == http.StatusRequestTimeout || s.Status == http.StatusTooManyRequests || s.Status >= 500
 	}
 	var untrusted *tls.CertificateVerificationError
-	return errors.Is(err, providers.ErrUnreachable) && !errors.As(err, &untrusted)
+	return errors.Is(err, apply.ErrUnreachable) && !errors.As(err, &untrusted)
 }
 
 // Sleep waits for d or until ctx is over.

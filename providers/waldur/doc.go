@@ -3,7 +3,7 @@
 //
 // # Listings
 //
-// [NewProxy] gives a [providers.Source] that reads the proxy over HTTP, [NewFiles] one that reads saved answers. Both give a
+// [NewProxy] gives a [engine.Source] that reads the proxy over HTTP, [NewFiles] one that reads saved answers. Both give a
 // whole listing or an error, never a part: the proxy builds each page from Waldur anew, so pages of one listing may
 // contradict each other, and a listing that does is fetched again, not repaired. Nothing may be concluded from an item that
 // is not listed: the proxy leaves out resources whose group it cannot find.
@@ -15,7 +15,7 @@
 //
 // # Orders
 //
-// [NewOrders] gives a [providers.Orders]. It sends each callback once, and only below waldur.url.
+// [NewOrders] gives a [apply.Orders]. It sends each callback once, and only below waldur.url.
 //
 // # Secrets
 //

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/web"
@@ -33,11 +35,11 @@ type files struct {
 // NewFiles is a source that reads saved answers of the proxy: one that is complete, or the pages of one listing in any
 // order, each in a file or several in a JSON array; or, as the only file, a JSON array of resources, which has nothing that would tell whether it is complete. The
 // path "-" is stdin. A listing of which a page is missing is refused. Tell, if not nil, is told of each file.
-func NewFiles(paths []string, stdin io.Reader, tell providers.Progress) providers.Source {
+func NewFiles(paths []string, stdin io.Reader, tell providers.Progress) engine.Source {
 	return &files{paths: paths, stdin: stdin, tell: tell}
 }
 
-// Name implements [providers.Source]. Of many files only the first and the last are named.
+// Name implements [engine.Source]. Of many files only the first and the last are named.
 func (f *files) Name() string {
 	if n := len(f.paths); n > maxNamed {
 		return fmt.Sprintf("%d files, %s to %s", n, fileName(f.paths[0]), fileName(f.paths[n-1]))
@@ -56,7 +58,7 @@ func fileName(path string) string {
 	return web.Printable(filepath.Base(path))
 }
 
-// List implements [providers.Source]. Items of other statuses are left out; one whose status cannot be read never is.
+// List implements [engine.Source]. Items of other statuses are left out; one whose status cannot be read never is.
 // Stdin can be read once only.
 func (f *files) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
 	items, err := f.read(ctx)

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
@@ -68,8 +69,8 @@ func TestSecretsInAnswers(t *testing.T) {
 		items, listing := source.List(context.Background(), nil)
 		_, got := o.Get(context.Background(), order)
 		_, resource := o.Resource(context.Background(), url+"marketplace-provider-resources/"+resourceID+"/")
-		sent := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: order + "set_state_done/"})
-		other := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: order + "cancel/"})
+		sent := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: order + "set_state_done/"})
+		other := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: order + "cancel/"})
 		if listing == nil || got == nil || resource == nil || len(items) > 0 {
 			t.Errorf("%s: %v; %v; %v; %v", name, listing, got, resource, items)
 		}

@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
@@ -140,7 +141,7 @@ func TestOIDCUnreachable(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	token := ClientCredentials(OIDC{TokenURL: server.URL, ClientSecret: testSecret}, web.NewTransport(nil, nil), time.Now)
-	if _, err := token(context.Background()); !errors.Is(err, providers.ErrUnreachable) || strings.Contains(err.Error(), testSecret) {
+	if _, err := token(context.Background()); !errors.Is(err, apply.ErrUnreachable) || strings.Contains(err.Error(), testSecret) {
 		t.Error(err)
 	}
 }

@@ -9,8 +9,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
@@ -36,8 +37,8 @@ type orders struct {
 	client  client
 }
 
-// NewOrders is Waldur as [providers.Orders]. It is safe for concurrent use.
-func NewOrders(o OrdersOptions) providers.Orders {
+// NewOrders is Waldur as [apply.Orders]. It is safe for concurrent use.
+func NewOrders(o OrdersOptions) apply.Orders {
 	return &orders{options: o, client: newClient(o.Transport, o.Token, "Token", o.Now, o.Hidden)}
 }
 
@@ -49,7 +50,7 @@ func (o *orders) own(c planner.Callback, about planner.Subject, target string) e
 		err = fmt.Errorf("callback %s: not rewritten to waldur.url", web.Place(o.options.Hidden, target))
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", providers.ErrNotOwn, err)
+		return fmt.Errorf("%w: %w", apply.ErrNotOwn, err)
 	}
 	return nil
 }
@@ -60,7 +61,7 @@ const (
 	backendVerb = "set_backend_id/"
 )
 
-// Get implements [providers.Orders]. A 404 wraps [providers.ErrOrderGone].
+// Get implements [apply.Orders]. A 404 wraps [apply.ErrOrderGone].
 func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) {
 	order, err := o.get(ctx, target)
 	if err != nil {
@@ -88,23 +89,23 @@ func (o *orders) get(ctx context.Context, target string) (planner.Order, error) 
 	return order, nil
 }
 
-// Resource implements [providers.Orders]. A 404 wraps [providers.ErrOrderGone].
-func (o *orders) Resource(ctx context.Context, target string) (providers.Resource, error) {
+// Resource implements [apply.Orders]. A 404 wraps [apply.ErrOrderGone].
+func (o *orders) Resource(ctx context.Context, target string) (apply.Resource, error) {
 	r, err := o.resource(ctx, target)
 	if err != nil {
-		return providers.Resource{}, o.options.Hidden.Error(fmt.Errorf("ask for resource %s: %w", web.Place(o.options.Hidden, target), err))
+		return apply.Resource{}, o.options.Hidden.Error(fmt.Errorf("ask for resource %s: %w", web.Place(o.options.Hidden, target), err))
 	}
 	return r, nil
 }
 
-func (o *orders) resource(ctx context.Context, target string) (providers.Resource, error) {
+func (o *orders) resource(ctx context.Context, target string) (apply.Resource, error) {
 	want, _, _ := planner.ResourceOf(target + backendVerb)
 	if err := o.own(planner.SetBackendID, planner.Subject{Resource: want}, target+backendVerb); err != nil {
-		return providers.Resource{}, err
+		return apply.Resource{}, err
 	}
 	body, err := o.read(ctx, target)
 	if err != nil {
-		return providers.Resource{}, err
+		return apply.Resource{}, err
 	}
 	var answer struct {
 		UUID      string                     `json:"uuid"`
@@ -112,15 +113,15 @@ func (o *orders) resource(ctx context.Context, target string) (providers.Resourc
 		Options   map[string]json.RawMessage `json:"options"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return providers.Resource{}, errors.New("read the answer: it is no JSON of a resource")
+		return apply.Resource{}, errors.New("read the answer: it is no JSON of a resource")
 	}
 	if got, ok := planner.UUID(answer.UUID); !ok || got != want {
-		return providers.Resource{}, errors.New("the answer is about another resource")
+		return apply.Resource{}, errors.New("the answer is about another resource")
 	}
 	if answer.BackendID == nil {
-		return providers.Resource{}, errors.New("the answer has no backend_id")
+		return apply.Resource{}, errors.New("the answer has no backend_id")
 	}
-	return providers.Resource{BackendID: *answer.BackendID, Options: answer.Options}, nil
+	return apply.Resource{BackendID: *answer.BackendID, Options: answer.Options}, nil
 }
 
 // read is the body of Waldur's answer to a question.
@@ -133,7 +134,7 @@ func (o *orders) read(ctx context.Context, target string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case r.status == http.StatusNotFound:
-		return nil, fmt.Errorf("%w (404: %s)", providers.ErrOrderGone, r.detail())
+		return nil, fmt.Errorf("%w (404: %s)", apply.ErrOrderGone, r.detail())
 	case r.status != http.StatusOK:
 		return nil, o.refusal(target, r)
 	case r.broken != nil:
@@ -178,28 +179,28 @@ func (o *orders) refusal(target string, r reply) error {
 	return e
 }
 
-// Send implements [providers.Orders].
-func (o *orders) Send(ctx context.Context, call providers.Call) providers.Answer {
+// Send implements [apply.Orders].
+func (o *orders) Send(ctx context.Context, call apply.Call) apply.Answer {
 	a := o.send(ctx, call)
 	a.Err = o.options.Hidden.Error(a.Err)
 	return a
 }
 
-func (o *orders) send(ctx context.Context, call providers.Call) providers.Answer {
+func (o *orders) send(ctx context.Context, call apply.Call) apply.Answer {
 	if err := o.own(call.Callback, call.About, call.URL); err != nil {
-		return providers.Answer{Err: err}
+		return apply.Answer{Err: err}
 	}
 	ctx, cancel := o.within(ctx)
 	defer cancel()
 	var buf bytes.Buffer
 	r, err := o.client.do(ctx, http.MethodPost, call.URL, call.Body, maxAnswerBytes, &buf)
 	if err != nil {
-		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, call.URL), err)}
+		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, call.URL), err)}
 	}
 	if err := r.notWaldurs(); err != nil {
-		return providers.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, call.URL), err)}
+		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, call.URL), err)}
 	}
-	a := providers.Answer{Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
+	a := apply.Answer{Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
 	if to, ok := r.redirect(); ok {
 		a.Detail = "it redirects to " + to + ", and redirects are not followed"
 	}

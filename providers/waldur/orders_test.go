@@ -14,15 +14,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 const orderID = "03e5a2cc92824c9bad83781f0cc152f9"
 
 // waldurServer is a Waldur that the test plays, and the client of it.
-func waldurServer(t *testing.T, play http.HandlerFunc) (providers.Orders, string) {
+func waldurServer(t *testing.T, play http.HandlerFunc) (apply.Orders, string) {
 	t.Helper()
 	server := httptest.NewServer(play)
 	t.Cleanup(server.Close)
@@ -30,7 +31,7 @@ func waldurServer(t *testing.T, play http.HandlerFunc) (providers.Orders, string
 	return newOrders(base, 10*time.Second), base
 }
 
-func newOrders(base string, timeout time.Duration) providers.Orders {
+func newOrders(base string, timeout time.Duration) apply.Orders {
 	return NewOrders(OrdersOptions{URL: base, Token: Static(testToken), Timeout: timeout, Transport: web.NewTransport(nil, nil),
 		Now: func() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC) }})
 }
@@ -189,7 +190,7 @@ func TestGetRefused(t *testing.T) {
 		body, says string
 		is         error
 	}{
-		{404, `{"detail":"No Order matches the given query."}`, "no such order, or the token may not see it (404: No Order matches the given query.)", providers.ErrOrderGone},
+		{404, `{"detail":"No Order matches the given query."}`, "no such order, or the token may not see it (404: No Order matches the given query.)", apply.ErrOrderGone},
 		{401, `{"detail":"Invalid token."}`, "answered 401 (Unauthorized): Invalid token.; the token is refused: renew what waldur.token names", nil},
 		{403, `{"detail":"You do not have permission to perform this action."}`, "lacks a permission", nil},
 		{500, "<h1>Server Error (500)</h1>", "answered 500 (Internal Server Error): HTML answer", nil},
@@ -204,7 +205,7 @@ func TestGetRefused(t *testing.T) {
 		})
 		_, err := o.Get(context.Background(), base+"marketplace-orders/"+orderID+"/")
 		if err == nil || !strings.Contains(err.Error(), c.says) || c.is != nil && !errors.Is(err, c.is) ||
-			errors.Is(err, providers.ErrUnreachable) || strings.Contains(err.Error(), testToken) {
+			errors.Is(err, apply.ErrUnreachable) || strings.Contains(err.Error(), testToken) {
 			t.Errorf("%d: %v\nwant %s", c.status, err, c.says)
 		}
 	}
@@ -215,7 +216,7 @@ func TestGetUnreachable(t *testing.T) {
 	url := server.URL + "/api/"
 	server.Close()
 	_, err := newOrders(url, time.Minute).Get(context.Background(), url+"marketplace-orders/"+orderID+"/")
-	if !errors.Is(err, providers.ErrUnreachable) || errors.Is(err, providers.ErrOrderGone) {
+	if !errors.Is(err, apply.ErrUnreachable) || errors.Is(err, apply.ErrOrderGone) {
 		t.Error(err)
 	}
 	hang := make(chan struct{})
@@ -225,9 +226,9 @@ func TestGetUnreachable(t *testing.T) {
 	url = slow.URL + "/api/"
 	o, begun := newOrders(url, 50*time.Millisecond), time.Now()
 	_, err = o.Get(context.Background(), url+"marketplace-orders/"+orderID+"/")
-	sent := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: url + "marketplace-orders/" + orderID + "/set_state_done/"})
+	sent := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: url + "marketplace-orders/" + orderID + "/set_state_done/"})
 	for what, err := range map[string]error{"get": err, "send": sent.Err} {
-		if !errors.Is(err, providers.ErrUnreachable) || !strings.Contains(err.Error(), "no answer: none within 50ms") || time.Since(begun) > 20*time.Second {
+		if !errors.Is(err, apply.ErrUnreachable) || !strings.Contains(err.Error(), "no answer: none within 50ms") || time.Since(begun) > 20*time.Second {
 			t.Errorf("%s: %v after %s", what, err, time.Since(begun))
 		}
 	}
@@ -266,7 +267,7 @@ func TestSend(t *testing.T) {
 		call.Body = []byte(`{"backend_id":"/x"}`)
 		a := o.Send(context.Background(), call)
 		if !allowed {
-			if !errors.Is(a.Err, providers.ErrNotOwn) || posts.Load() != 0 {
+			if !errors.Is(a.Err, apply.ErrNotOwn) || posts.Load() != 0 {
 				t.Errorf("%s was called: %+v", c.Path, a)
 			}
 			continue
@@ -291,8 +292,8 @@ func TestSend(t *testing.T) {
 }
 
 // callTo is the call of a recorded URL; false if cscs-sync never makes such a call.
-func callTo(url string) (providers.Call, bool) {
-	call := providers.Call{Callback: planner.SetStateDone, About: about, URL: url}
+func callTo(url string) (apply.Call, bool) {
+	call := apply.Call{Callback: planner.SetStateDone, About: about, URL: url}
 	order, _, isOrder := planner.OrderOf(url)
 	resource, _, _ := planner.ResourceOf(url)
 	call.About = planner.Subject{Order: order, Resource: resource}
@@ -337,7 +338,7 @@ func TestSendAnswers(t *testing.T) {
 				w.WriteHeader(c.status)
 				fmt.Fprint(w, c.body)
 			})
-			a := o.Send(context.Background(), providers.Call{Callback: planner.Approve, About: about, URL: base + "marketplace-orders/" + orderID + "/approve_by_provider/"})
+			a := o.Send(context.Background(), apply.Call{Callback: planner.Approve, About: about, URL: base + "marketplace-orders/" + orderID + "/approve_by_provider/"})
 			if a.Status != c.status || a.Detail != c.detail || a.RetryAfter != c.after || a.Err != nil {
 				t.Errorf("%+v", a)
 			}
@@ -352,8 +353,8 @@ func TestSendNoAnswer(t *testing.T) {
 		posts.Add(1)
 		panic(http.ErrAbortHandler)
 	})
-	a := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
-	if a.Status != 0 || !errors.Is(a.Err, providers.ErrUnreachable) || posts.Load() != 1 || !strings.HasPrefix(a.Err.Error(), "set_state_done: 127.0.0.1:") {
+	a := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
+	if a.Status != 0 || !errors.Is(a.Err, apply.ErrUnreachable) || posts.Load() != 1 || !strings.HasPrefix(a.Err.Error(), "set_state_done: 127.0.0.1:") {
 		t.Errorf("%+v after %d posts", a, posts.Load())
 	}
 }
@@ -377,7 +378,7 @@ func TestSendStrangeSuccess(t *testing.T) {
 			}
 			fmt.Fprint(w, c.body)
 		})
-		a := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
+		a := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
 		if strange := a.Status == 0 && a.Err != nil && strings.Contains(a.Err.Error(), c.want); strange != (c.want != "") || c.want == "" && a.Status != 200 {
 			t.Errorf("%s: %+v", c.name, a)
 		}
@@ -394,17 +395,17 @@ func TestNotLeaked(t *testing.T) {
 		http.Redirect(w, req, elsewhere.URL+req.URL.Path, http.StatusPermanentRedirect)
 	})
 	order := "marketplace-orders/" + orderID + "/"
-	if a := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: base + order + "set_state_done/"}); a.Status != 308 || !strings.Contains(a.Detail, "redirects are not followed") {
+	if a := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: base + order + "set_state_done/"}); a.Status != 308 || !strings.Contains(a.Detail, "redirects are not followed") {
 		t.Errorf("%+v", a)
 	}
 	if _, err := o.Get(context.Background(), base+order); err == nil || !strings.Contains(err.Error(), "308") {
 		t.Error(err)
 	}
 	for _, target := range []string{elsewhere.URL + "/api/" + order, strings.TrimSuffix(base, "api/") + order, base + order + "?x", base + "../x/", strings.Replace(base, "http", "HTTP", 1) + order} {
-		if _, err := o.Get(context.Background(), target); err == nil || errors.Is(err, providers.ErrUnreachable) {
+		if _, err := o.Get(context.Background(), target); err == nil || errors.Is(err, apply.ErrUnreachable) {
 			t.Errorf("%s: %v", target, err)
 		}
-		if a := o.Send(context.Background(), providers.Call{Callback: planner.SetStateDone, About: about, URL: target}); !errors.Is(a.Err, providers.ErrNotOwn) || a.Status != 0 {
+		if a := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: target}); !errors.Is(a.Err, apply.ErrNotOwn) || a.Status != 0 {
 			t.Errorf("%s: %+v", target, a)
 		}
 	}
@@ -424,8 +425,8 @@ func TestResource(t *testing.T) {
 		{"another one", `{"uuid":"` + other + `","backend_id":"x"}`, 200, "", nil},
 		{"without a backend id", `{"uuid":"` + id + `"}`, 200, "", nil},
 		{"an HTML page", `<html></html>`, 200, "", nil},
-		{"gone", `{"detail":"No Resource matches the given query."}`, 404, "", providers.ErrOrderGone},
-		{"refused", `{"detail":"Invalid token."}`, 401, "", providers.ErrTokenRefused},
+		{"gone", `{"detail":"No Resource matches the given query."}`, 404, "", apply.ErrOrderGone},
+		{"refused", `{"detail":"Invalid token."}`, 401, "", apply.ErrTokenRefused},
 	} {
 		o, base := waldurServer(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/backoff"
 	"github.com/waldur/cscs-storage-sync/providers"
@@ -67,7 +69,7 @@ type proxy struct {
 
 // NewProxy is the Storage Proxy as a source. It is safe for concurrent use, but two listings at once take the proxy longer
 // than one after the other.
-func NewProxy(o ProxyOptions) (providers.Source, error) {
+func NewProxy(o ProxyOptions) (engine.Source, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("proxy.url: want http or https, a host and a path, got %s", web.Place(o.Hidden, o.URL))
@@ -78,7 +80,7 @@ func NewProxy(o ProxyOptions) (providers.Source, error) {
 	return &proxy{options: o, url: u, place: web.Place(o.Hidden, o.URL), maxKept: maxKept, client: newClient(o.Transport, o.Token, "Bearer", o.Clock.Now, o.Hidden)}, nil
 }
 
-// Name implements [providers.Source].
+// Name implements [engine.Source].
 func (p *proxy) Name() string { return p.place }
 
 // ChangedError tells that the pages of a listing contradict each other: something changed in Waldur while they were read.
@@ -107,7 +109,7 @@ func keyText(k planner.Key) string {
 	return fmt.Sprintf("item %s (system %.60q, data type %.60q)", k.Item, k.System, k.DataType)
 }
 
-// List implements [providers.Source]. With statuses it reads one listing for each, in their order. When an item stands on two
+// List implements [engine.Source]. With statuses it reads one listing for each, in their order. When an item stands on two
 // pages, or in two of the listings, or a page has another total, all is read again; after 3 tries the error is a
 // [ChangedError] or [MovedError]. Which of two places of an item is the newer one is never guessed.
 func (p *proxy) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {

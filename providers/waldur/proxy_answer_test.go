@@ -14,7 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
@@ -92,7 +93,7 @@ func TestAnswerBreaksOff(t *testing.T) {
 		fmt.Fprint(w, pageOf(goodItem))
 	})
 	err := r.fails(t, "the answer broke off after", "unexpected EOF")
-	if !errors.Is(err, providers.ErrUnreachable) || len(r.asked()) != 3 {
+	if !errors.Is(err, apply.ErrUnreachable) || len(r.asked()) != 3 {
 		t.Error(err, len(r.asked()))
 	}
 }

@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
@@ -45,7 +47,7 @@ func newFakeClock() *fakeClock { return &fakeClock{now: time.Now()} }
 
 // rig is a proxy that the test plays, and a source that reads it.
 type rig struct {
-	source providers.Source
+	source engine.Source
 	clock  *fakeClock
 	server *httptest.Server
 
@@ -353,7 +355,7 @@ func TestNobodyListens(t *testing.T) {
 	r := newRig(t, time.Minute, func(http.ResponseWriter, *http.Request) {})
 	r.server.Close()
 	err := r.fails(t, "page 1: 127.0.0.1:", "/api/storage-resources/: no answer: ", "connection refused")
-	if !errors.Is(err, providers.ErrUnreachable) || len(r.clock.slept) != 2 {
+	if !errors.Is(err, apply.ErrUnreachable) || len(r.clock.slept) != 2 {
 		t.Error(err, r.clock.slept)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
 )
 
 // StatusError is an answer that refuses.
@@ -33,7 +33,7 @@ func (e *StatusError) Error() string {
 	return s
 }
 
-// Is tells that a 401 or 403 is [providers.ErrTokenRefused].
+// Is tells that a 401 or 403 is [apply.ErrTokenRefused].
 func (e *StatusError) Is(target error) bool {
-	return target == providers.ErrTokenRefused && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
+	return target == apply.ErrTokenRefused && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }

@@ -12,8 +12,9 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 // NewTransport is a transport that verifies TLS (1.2 or newer) against roots, or the system's when nil, and goes through
@@ -39,13 +40,13 @@ func WithoutRedirects(rt http.RoundTripper) *http.Client {
 // NoAnswer is the error of a request without an answer. The URL that net/http puts into it is dropped: callers say where.
 func NoAnswer(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("%w: %w", providers.ErrUnreachable, context.Cause(ctx))
+		return fmt.Errorf("%w: %w", apply.ErrUnreachable, context.Cause(ctx))
 	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
 	}
-	return fmt.Errorf("%w: %w", providers.ErrUnreachable, err)
+	return fmt.Errorf("%w: %w", apply.ErrUnreachable, err)
 }
 
 // Place shows a URL as host and path, without what could hold a secret: user, query and fragment.

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 	"github.com/waldur/cscs-storage-sync/providers/strictjson"
 	"github.com/waldur/cscs-storage-sync/providers/web"
@@ -202,7 +203,7 @@ func (c *Client) Remove(ctx context.Context, dir string) error {
 		return err
 	}
 	_, err = c.ask(ctx, http.MethodDelete, fmt.Sprintf("quotas/%d/", q.ID), nil)
-	if err != nil && !errors.Is(err, providers.ErrUnreachable) {
+	if err != nil && !errors.Is(err, apply.ErrUnreachable) {
 		return fmt.Errorf("remove quota of %s: %w", full, err)
 	}
 	switch _, found, late := c.find(ctx, full); {
