@@ -259,6 +259,7 @@ func (d *decoder) overrides(blocks hcl.Blocks) {
 		if o.Expired(d.deps.Now()) {
 			d.warnAt(b.DefRange, "Override has expired", "It ended at %s and is ignored.", o.Expires().UTC().Format("2006-01-02 15:04:05 MST"))
 		}
+		d.neverWorks(o, b.DefRange)
 		d.config.Overrides = append(d.config.Overrides, o)
 	}
 }

@@ -90,6 +90,24 @@ func TestVariableFile(t *testing.T) {
 	}
 }
 
+// TestNeverWorks: what no plan will ever do is found offline; what may work is not.
+func TestNeverWorks(t *testing.T) {
+	for src, want := range map[string]string{
+		"match { path = \"/capstro/**\" }\n mode = \"2770\"":                                              "No system has mount paths below /capstro",
+		"match { path = \"/capstor/**\" }\n group = 999":                                                  "below storage.min_gid",
+		"match { gid = 7 }\n quota {\n space_soft = tib(2)\n space_hard = tib(1)\n}":                      "space_soft is above space_hard",
+		"match { gid = 7 }\n quota {\n inodes_soft = 2\n inodes_hard = 1\n}":                              "inodes_soft is above inodes_hard",
+		"match { path = \"/capstor/**\" }\n mode = \"2770\"":                                              "",
+		"match { path = \"/*/store/**\" }\n group = 1000":                                                 "",
+		"match { path = \"/**\" }\n quota {\n space_soft = 1\n space_hard = upstream.quota.space_hard\n}": "",
+	} {
+		_, diags := load(t, newWorld(), base+"override \"x\" {\n"+src+"\n}\n")
+		if diags.HasErrors() || want == "" && len(diags) > 0 || want != "" && !strings.Contains(diags.Error(), want) {
+			t.Errorf("%s: %v, want %q", src, diags, want)
+		}
+	}
+}
+
 // TestDocsNameEveryFunction keeps docs/configuration.md in step with the functions, both ways.
 func TestDocsNameEveryFunction(t *testing.T) {
 	text, err := os.ReadFile("../../docs/configuration.md")

@@ -181,6 +181,19 @@ func (o *Override) Defined() hcl.Range { return o.defined }
 // Systems are the systems that the override is limited to; empty if it is not.
 func (o *Override) Systems() []string { return slices.Clone(o.match.systems) }
 
+// Paths are the globs that the override is limited to; empty if it is not.
+func (o *Override) Paths() []string {
+	for _, c := range o.match.texts {
+		if c.name == "path" {
+			return slices.Clone(c.wanted)
+		}
+	}
+	return nil
+}
+
+// Fixed is what the override wants of every resource that it matches, whatever the resource.
+func (o *Override) Fixed() planner.Wishes { return o.fixed }
+
 // Expired tells whether the override's time is over at now.
 func (o *Override) Expired(now time.Time) bool { return !o.expires.IsZero() && !now.Before(o.expires) }
 

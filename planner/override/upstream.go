@@ -70,6 +70,15 @@ func limit(l planner.Limit) cty.Value {
 	return cty.NullVal(cty.Number)
 }
 
+// Context is what an expression in a quota block may use for a resource. Without a resource it is what a local may use, and
+// unlimited.
+func Context(scope *expr.Scope, u *planner.Upstream) *hcl.EvalContext {
+	if u == nil {
+		return scope.Context(map[string]cty.Value{unlimited: cty.PositiveInfinity})
+	}
+	return evalContext(scope, upstreamObject(*u), true)
+}
+
 // evalContext is what an expression may use. Only quotas may say unlimited.
 func evalContext(scope *expr.Scope, upstream cty.Value, inQuota bool) *hcl.EvalContext {
 	vars := map[string]cty.Value{"upstream": upstream}
