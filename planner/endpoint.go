@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 )
@@ -95,6 +97,44 @@ func partsOf(collection, callback string) (id, object string, ok bool) {
 		return "", "", false
 	}
 	return id, object, true
+}
+
+// keptScheme begins a URL as it is kept.
+const keptScheme = "waldur://"
+
+// KeptURL is the URL of an order, or of a callback as [Subject.Target] returns it, as it is kept: waldur://MARK/COLLECTION/…,
+// without waldur.url, whose path may be a secret; empty for any other URL. The mark says whether waldur.url is still the one of that time. It has 16
+// bits: too few to find out from it what they were made of.
+func KeptURL(target string) string {
+	if strings.HasPrefix(target, keptScheme) {
+		return target
+	}
+	for _, collection := range []string{orderCollection, resourceCollection} {
+		if i := strings.LastIndex(target, "/"+collection+"/"); i >= 0 {
+			return keptScheme + markOf(target[:i]) + target[i:]
+		}
+	}
+	return ""
+}
+
+// markOf is the mark of waldur.url.
+func markOf(waldur string) string {
+	sum := sha256.Sum256([]byte(strings.TrimRight(waldur, "/")))
+	return hex.EncodeToString(sum[:2])
+}
+
+// WholeURL is the URL that was kept, below waldur.url. One of another waldur.url is refused: what is not known there would
+// pass for an order that is gone. A URL that is whole stays as it is.
+func WholeURL(waldur, target string) (string, error) {
+	kept, ok := strings.CutPrefix(target, keptScheme)
+	if !ok {
+		return target, nil
+	}
+	mark, path, _ := strings.Cut(kept, "/")
+	if mark != markOf(waldur) {
+		return "", fmt.Errorf("%s was for another waldur.url: set that again, or drop the callback", path)
+	}
+	return strings.TrimRight(waldur, "/") + "/" + path, nil
 }
 
 // isAction reports whether s is the last part of a callback URL: lower-case words joined by underscores.

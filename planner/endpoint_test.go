@@ -68,6 +68,35 @@ func TestTarget(t *testing.T) {
 	}
 }
 
+// TestKeptURL: what is kept holds nothing of waldur.url, comes back whole, and only below the same waldur.url.
+func TestKeptURL(t *testing.T) {
+	const path = "marketplace-orders/" + thisOrder + "/set_state_done/"
+	for _, waldur := range []string{"https://waldur.example.com/s3cret-of-a-gateway/api/", "https://waldur.example.com/s3cret-of-a-gateway/api",
+		"https://s3cret.example.com/marketplace-orders/s3cret/"} {
+		whole := strings.TrimRight(waldur, "/") + "/" + path
+		kept := KeptURL(whole)
+		if !strings.HasPrefix(kept, "waldur://") || !strings.HasSuffix(kept, path) || len(kept) != len("waldur://abcd/"+path) {
+			t.Errorf("%s is kept as %s", whole, kept)
+		}
+		if got, err := WholeURL(waldur, kept); err != nil || got != whole {
+			t.Errorf("%s: %s, %v", kept, got, err)
+		}
+		if got, err := WholeURL(waldur, whole); err != nil || got != whole {
+			t.Errorf("whole: %s, %v", got, err)
+		}
+		got, err := WholeURL("https://test.example.com/api/", kept)
+		if err == nil || got != "" || !strings.Contains(err.Error(), "another waldur.url") || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("below another: %q, %v", got, err)
+		}
+		if id, _, ok := OrderOf(kept); !ok || id != thisOrder {
+			t.Errorf("the order of %s: %q", kept, id)
+		}
+	}
+	if got := KeptURL("https://waldur.example.com/s3cret/other/"); got != "" {
+		t.Errorf("a URL of no callback is kept as %q", got)
+	}
+}
+
 // FuzzTarget: what is accepted names this order or this resource, and the verb of the callback.
 func FuzzTarget(f *testing.F) {
 	w := WaldurSettings{URL: "https://waldur.example.com/api/", Aliases: []string{"http://internal:8000/api/"}}

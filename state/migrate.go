@@ -1,13 +1,16 @@
 package state
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
@@ -20,7 +23,7 @@ const oldest = 2
 func migrations() map[int]func(*Tx) error {
 	return map[int]func(*Tx) error{
 		2: func(tx *Tx) error { return errors.Join(rekeyApprovals(tx), numberEndings(tx)) },
-		3: nameState,
+		3: func(tx *Tx) error { return errors.Join(nameState(tx), keepURLs(tx)) },
 	}
 }
 
@@ -106,6 +109,41 @@ func nameState(tx *Tx) (err error) {
 		tx.meta.ID, err = tx.newID()
 	}
 	return err
+}
+
+// keepURLs leads from format 3 to 4. Format 3 kept whole URLs in the outbox, and with them what may be secret in waldur.url.
+// A URL that can't be kept was never sent, nor is what it becomes: its callback is parked. It depends on [planner.KeptURL].
+func keepURLs(tx *Tx) error {
+	waiting := map[string]map[string]json.RawMessage{}
+	err := tx.each(bucketOutbox, nil, func(key, body []byte) error {
+		var d map[string]json.RawMessage
+		err := decode(body, &d)
+		waiting[string(key)] = d
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for key, d := range waiting {
+		for _, member := range []string{"url", "order_url"} {
+			var url string
+			if d[member] != nil {
+				if err := json.Unmarshal(d[member], &url); err != nil {
+					return err
+				}
+			}
+			if url == "" {
+				continue
+			}
+			if d[member], err = json.Marshal(cmp.Or(planner.KeptURL(url), "waldur://unknown/")); err != nil {
+				return err
+			}
+		}
+		if err := tx.put(bucketOutbox, []byte(key), d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // kept is a value that is stored as it was in format 2.

@@ -103,6 +103,9 @@ func lacking(want, got any) string {
 		if n, ok := want.(float64); ok && got == fmt.Sprintf("%04o", int(n)) {
 			return "" // a mode: earlier builds wrote it as a number
 		}
+		if url, ok := want.(string); ok && got == planner.KeptURL(url) {
+			return "" // a callback's URL: earlier builds kept it whole
+		}
 		if want != got {
 			return fmt.Sprint(want)
 		}
@@ -123,6 +126,9 @@ func TestKeptStatesAreRead(t *testing.T) {
 		got := pulledFrom(t, b.Bytes())
 		if where := lacking(want, got); where != "" {
 			t.Errorf("%s: it no longer says %s", path, where)
+		}
+		if bytes.Contains(b.Bytes(), []byte("https://")) {
+			t.Errorf("%s: it still says where Waldur is", path)
 		}
 		view(t, s, func(tx ledger.Tx) error {
 			records, err := tx.Records()

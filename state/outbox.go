@@ -3,7 +3,6 @@ package state
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
@@ -14,8 +13,8 @@ import (
 // Enqueue puts a callback at the end of the outbox and returns its number. A plan's callback of a resource that already
 // waits is not put there twice.
 func (tx *Tx) Enqueue(d ledger.Delivery) (uint64, error) {
-	if u, err := url.Parse(d.URL); err != nil || u.User != nil || u.Host == "" {
-		return 0, fmt.Errorf("outbox: %s of %s: want a URL without a user", d.Callback, d.Address)
+	if d.URL, d.OrderURL = planner.KeptURL(d.URL), planner.KeptURL(d.OrderURL); d.URL == "" {
+		return 0, fmt.Errorf("outbox: %s of %s: want the URL of a callback", d.Callback, d.Address)
 	}
 	if _, err := keyBytes(d.Key); err != nil {
 		return 0, err

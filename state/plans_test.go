@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -323,9 +324,38 @@ func TestOutbox(t *testing.T) {
 	})
 }
 
+// TestOutboxKeepsNoSecret: what is in waldur.url gets neither into the file nor out of it.
+func TestOutboxKeepsNoSecret(t *testing.T) {
+	s, _ := newStore(t)
+	d := delivery(1, planner.Approve)
+	const order = "marketplace-orders/1/"
+	d.OrderURL = "https://s3cret-host.example.com/s3cret-path/api/" + order
+	d.URL = d.OrderURL + "approve_by_provider/"
+	update(t, s, func(tx ledger.Tx) error { return second(tx.Enqueue(d)) })
+	var pulled bytes.Buffer
+	if err := s.Pull(&pulled); err != nil {
+		t.Fatal(err)
+	}
+	if text := pulled.String() + string(read(t, s.File())); strings.Contains(text, "s3cret") {
+		t.Errorf("the state holds a secret:\n%s", pulled.String())
+	}
+	view(t, s, func(tx ledger.Tx) error {
+		waiting, err := tx.Outbox()
+		if err != nil || len(waiting) != 1 {
+			t.Fatal(waiting, err)
+		}
+		for kept, want := range map[string]string{waiting[0].URL: d.URL, waiting[0].OrderURL: d.OrderURL} {
+			if got, err := planner.WholeURL("https://s3cret-host.example.com/s3cret-path/api/", kept); err != nil || got != want {
+				t.Errorf("%s: %s, %v", kept, got, err)
+			}
+		}
+		return nil
+	})
+}
+
 func TestOutboxRefuses(t *testing.T) {
 	s, _ := newStore(t)
-	bad := map[string]string{"token in the URL": "https://user:secret@waldur.example.com/api/", "no host": "/api/", "no URL": ""}
+	bad := map[string]string{"no callback's": "https://user:secret@waldur.example.com/api/", "no host": "/api/", "no URL": ""}
 	for name, u := range bad {
 		d := delivery(1, planner.Approve)
 		d.URL = u

@@ -158,7 +158,7 @@ func TestBehindAnEarlierPlan(t *testing.T) {
 	for _, parked := range []bool{false, true} {
 		w := newWorld(t)
 		w.check(w.store.Update(func(tx ledger.Tx) error {
-			seq, err := tx.Enqueue(ledger.Delivery{Key: key("bio"), Address: "/capstor/bio", Callback: planner.UpdateOptions, URL: "https://w/api/resources/bio/update_options",
+			seq, err := tx.Enqueue(ledger.Delivery{Key: key("bio"), Address: "/capstor/bio", Callback: planner.UpdateOptions, URL: "https://w/api/marketplace-provider-resources/bio/update_options",
 				Body: []byte(`{"options":{"hard_quota_space":3}}`)})
 			if parked {
 				err = errors.Join(err, tx.Park(seq, "no"))
@@ -311,7 +311,7 @@ func TestTriesWithinAnApply(t *testing.T) {
 	}{{0, []time.Duration{500 * time.Millisecond, time.Second}}, {3 * time.Second, []time.Duration{3 * time.Second, 3 * time.Second}}, {11 * time.Second, nil}} {
 		w := newWorld(t)
 		w.answers["set_state_done"] = []Answer{{Status: 503, RetryAfter: c.after}}
-		w.orders["https://w/api/orders/bio"] = planner.OrderExecuting
+		w.orders["https://w/api/marketplace-orders/bio"] = planner.OrderExecuting
 		w.run(Job{Work: []Work{work(planner.Report, "bio", planner.SetStateDone)}})
 		if !slices.Equal(w.slept, c.want) {
 			t.Errorf("Retry-After %s: waited %v, want %v", c.after, w.slept, c.want)

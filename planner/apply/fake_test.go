@@ -310,9 +310,17 @@ func (h *handle) step(what string, change func(*planner.Directory)) error {
 
 // Waldur.
 
+// whole is a URL of the outbox.
+func (w *world) whole(url string) string {
+	whole, err := planner.WholeURL("https://w/api/", url)
+	w.check(err)
+	return whole
+}
+
 func (w *world) Get(_ context.Context, url string) (planner.Order, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	url = w.whole(url)
 	_ = w.do("ask " + path.Base(url))
 	if w.asking != nil {
 		return planner.Order{}, w.asking
@@ -326,6 +334,7 @@ func (w *world) Get(_ context.Context, url string) (planner.Order, error) {
 func (w *world) Resource(_ context.Context, url string) (Resource, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	url = w.whole(url)
 	_ = w.do("ask resource " + path.Base(url))
 	return w.resources[url], w.asking
 }
@@ -333,6 +342,7 @@ func (w *world) Resource(_ context.Context, url string) (Resource, error) {
 func (w *world) Send(_ context.Context, c Call) Answer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	c.URL = w.whole(c.URL)
 	step := fmt.Sprintf("%s %s", c.Callback, path.Base(path.Dir(c.URL)))
 	_ = w.do(step)
 	order := strings.TrimSuffix(c.URL, "/"+string(c.Callback))
@@ -377,7 +387,7 @@ func work(kind planner.ActionKind, name string, calls ...planner.Callback) Work 
 		URLs:   map[planner.Callback]string{},
 		Record: planner.Record{Key: key(name), Address: "/" + at, System: "capstor", Storage: at, Target: planner.TargetProject}}
 	if len(calls) > 0 {
-		w.Action.Order, w.Order = "0123456789abcdef", "https://w/api/orders/"+name
+		w.Action.Order, w.Order = "0123456789abcdef", "https://w/api/marketplace-orders/"+name
 	}
 	for _, c := range calls {
 		w.URLs[c] = w.Order + "/" + string(c)

@@ -9,7 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Orders asks Waldur about orders and reports to them. Targets are URLs that already match waldur.url.
+// Orders asks Waldur about orders and reports to them. Targets are URLs that already match waldur.url, whole or
+// as [planner.KeptURL] returns them.
 type Orders interface {
 	// Get asks for the order at url. [ErrUnreachable] tells that there was no answer at all, so that asking on is pointless.
 	Get(ctx context.Context, url string) (planner.Order, error)
@@ -32,7 +33,7 @@ type Call struct {
 	Callback planner.Callback
 	// About is the order and the resource that the callback may be about; a URL of another is refused.
 	About planner.Subject
-	// URL is the target, already rewritten to waldur.url.
+	// URL is the target, already rewritten to waldur.url, or kept.
 	URL string
 	// Body is the JSON body; nil for none.
 	Body []byte

@@ -14,8 +14,9 @@ type Delivery struct {
 	Address  string           `json:"address"`
 	Order    string           `json:"order,omitempty"`
 	Callback planner.Callback `json:"callback"`
-	URL      string           `json:"url"`
-	// OrderURL is the order's own URL: asked before anything is sent again.
+	// URL is the target as [planner.KeptURL] returns it, without waldur.url.
+	URL string `json:"url"`
+	// OrderURL is the order's own URL, kept likewise: asked before anything is sent again.
 	OrderURL string `json:"order_url,omitempty"`
 	// Body is the JSON body; empty for none.
 	Body  []byte    `json:"body,omitempty"`

@@ -55,6 +55,15 @@ func (o *orders) own(c planner.Callback, about planner.Subject, target string) e
 	return nil
 }
 
+// whole is a target below waldur.url, of which the outbox keeps only the rest.
+func (o *orders) whole(target string) (string, error) {
+	target, err := planner.WholeURL(o.options.URL, target)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", apply.ErrNotOwn, err)
+	}
+	return target, nil
+}
+
 // An object's own URL is that of its callbacks without the last part.
 const (
 	doneVerb    = "set_state_done/"
@@ -63,9 +72,13 @@ const (
 
 // Get implements [apply.Orders]. A 404 wraps [apply.ErrOrderGone].
 func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) {
-	order, err := o.get(ctx, target)
+	whole, err := o.whole(target)
 	if err != nil {
-		return planner.Order{}, o.options.Hidden.Error(fmt.Errorf("ask for order %s: %w", web.Place(o.options.Hidden, target), err))
+		return planner.Order{}, fmt.Errorf("ask for an order: %w", err)
+	}
+	order, err := o.get(ctx, whole)
+	if err != nil {
+		return planner.Order{}, o.options.Hidden.Error(fmt.Errorf("ask for order %s: %w", web.Place(o.options.Hidden, whole), err))
 	}
 	return order, nil
 }
@@ -91,9 +104,13 @@ func (o *orders) get(ctx context.Context, target string) (planner.Order, error) 
 
 // Resource implements [apply.Orders]. A 404 wraps [apply.ErrOrderGone].
 func (o *orders) Resource(ctx context.Context, target string) (apply.Resource, error) {
-	r, err := o.resource(ctx, target)
+	whole, err := o.whole(target)
 	if err != nil {
-		return apply.Resource{}, o.options.Hidden.Error(fmt.Errorf("ask for resource %s: %w", web.Place(o.options.Hidden, target), err))
+		return apply.Resource{}, fmt.Errorf("ask for a resource: %w", err)
+	}
+	r, err := o.resource(ctx, whole)
+	if err != nil {
+		return apply.Resource{}, o.options.Hidden.Error(fmt.Errorf("ask for resource %s: %w", web.Place(o.options.Hidden, whole), err))
 	}
 	return r, nil
 }
@@ -187,18 +204,22 @@ func (o *orders) Send(ctx context.Context, call apply.Call) apply.Answer {
 }
 
 func (o *orders) send(ctx context.Context, call apply.Call) apply.Answer {
-	if err := o.own(call.Callback, call.About, call.URL); err != nil {
+	url, err := o.whole(call.URL)
+	if err == nil {
+		err = o.own(call.Callback, call.About, url)
+	}
+	if err != nil {
 		return apply.Answer{Err: err}
 	}
 	ctx, cancel := o.within(ctx)
 	defer cancel()
 	var buf bytes.Buffer
-	r, err := o.client.do(ctx, http.MethodPost, call.URL, call.Body, maxAnswerBytes, &buf)
+	r, err := o.client.do(ctx, http.MethodPost, url, call.Body, maxAnswerBytes, &buf)
 	if err != nil {
-		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, call.URL), err)}
+		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, url), err)}
 	}
 	if err := r.notWaldurs(); err != nil {
-		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, call.URL), err)}
+		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, url), err)}
 	}
 	a := apply.Answer{Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
 	if to, ok := r.redirect(); ok {

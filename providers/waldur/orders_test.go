@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -230,6 +231,28 @@ func TestGetUnreachable(t *testing.T) {
 	for what, err := range map[string]error{"get": err, "send": sent.Err} {
 		if !errors.Is(err, apply.ErrUnreachable) || !strings.Contains(err.Error(), "no answer: none within 50ms") || time.Since(begun) > 20*time.Second {
 			t.Errorf("%s: %v after %s", what, err, time.Since(begun))
+		}
+	}
+}
+
+// TestKeptTargets: what the outbox kept is called below waldur.url; what it kept for another Waldur is not called there.
+func TestKeptTargets(t *testing.T) {
+	var asked []string
+	o, base := waldurServer(t, func(w http.ResponseWriter, req *http.Request) {
+		asked = append(asked, req.Method+" "+req.URL.Path)
+		_, _ = w.Write([]byte(orderText("{}")))
+	})
+	order := "marketplace-orders/" + orderID + "/"
+	for at, known := range map[string]bool{base: true, "https://test.example.com/api/": false} {
+		asked = nil
+		_, err := o.Get(t.Context(), planner.KeptURL(at+order))
+		_, resource := o.Resource(t.Context(), planner.KeptURL(at+"marketplace-provider-resources/"+resourceID+"/"))
+		sent := o.Send(t.Context(), apply.Call{Callback: planner.SetStateDone, About: about, URL: planner.KeptURL(at + order + "set_state_done/")})
+		if !known && (len(asked) > 0 || !errors.Is(err, apply.ErrNotOwn) || !errors.Is(resource, apply.ErrNotOwn) || !errors.Is(sent.Err, apply.ErrNotOwn)) {
+			t.Errorf("kept for %s: %v, %v, %v, %v", at, asked, err, resource, sent.Err)
+		}
+		if want := []string{"GET /api/" + order, "GET /api/marketplace-provider-resources/" + resourceID + "/", "POST /api/" + order + "set_state_done/"}; known && (err != nil || sent.Status != 200 || !slices.Equal(asked, want)) {
+			t.Errorf("kept for %s: %v, %v, %+v", at, asked, err, sent)
 		}
 	}
 }
