@@ -12,9 +12,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// BenchmarkPlanUnchanged measures a plan without changes, quotas by the simulated ioctl, against the bare program: as a
-// ratio of times, the shortest of runs taken in turn, since other work on the machine only adds; and as the greatest peak
-// of resident memory. In one case everything is recorded, as after an audit; the bare program has no records.
+// BenchmarkPlanUnchanged measures a plan without changes, quotas by the simulated ioctl, against the bare program: as
+// ratios of wall and of processor time, in pairs, and as the greatest peak of resident memory. In one case everything is recorded, as after an audit; the bare program has no records.
 // CSCS_BENCH_RESOURCES names other sizes than 10,000 and 100,000.
 func BenchmarkPlanUnchanged(b *testing.B) {
 	sizes := "10000 100000 100000-recorded"
@@ -43,20 +42,20 @@ func BenchmarkPlanUnchanged(b *testing.B) {
 
 func (s *benchSite) benchmarkPlan(b *testing.B) {
 	bare := s.bare(b)
-	ours, theirs, cpu := time.Hour, time.Hour, time.Hour
-	var memory int64
+	var p pairs
 	for b.Loop() {
-		theirs = min(theirs, measure(b, bare, append([]string{s.root}, s.pages...)...).wall)
-		u := measure(b, "cscs-sync", s.planArgs()...)
-		if !strings.Contains(u.out, "No changes.") {
-			b.Fatalf("the plan is not empty:\n%.2000s", u.out)
+		theirs := measure(b, bare, append([]string{s.root}, s.pages...)...)
+		ours := measure(b, "cscs-sync", s.planArgs()...)
+		if !strings.Contains(ours.out, "No changes.") {
+			b.Fatalf("the plan is not empty:\n%.2000s", ours.out)
 		}
-		ours, cpu, memory = min(ours, u.wall), min(cpu, u.cpu), max(memory, u.memory)
+		p.add(theirs, ours)
 	}
-	b.ReportMetric(float64(ours)/float64(theirs), "x-bare")
-	b.ReportMetric(ours.Seconds(), "s/plan")
-	b.ReportMetric(float64(memory)/1024, "MiB-peak")
-	b.ReportMetric(float64(memory-40<<10)/float64(s.n), "KiB/resource")
+	p.report(b)
+	b.ReportMetric(p.best(func(u usage) time.Duration { return u.wall }).Seconds(), "s/plan")
+	b.ReportMetric(float64(p.memory())/1024, "MiB-peak")
+	b.ReportMetric(float64(p.memory()-40<<10)/float64(s.n), "KiB/resource")
+	cpu := p.best(func(u usage) time.Duration { return u.cpu })
 	b.ReportMetric(float64(cpu.Microseconds())/float64(s.n), "cpu-µs/resource")
 }
 

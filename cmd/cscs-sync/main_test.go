@@ -25,7 +25,9 @@ func TestMain(m *testing.M) {
 				os.Unsetenv("CSCS_TEST_CAPABILITIES")
 				panic(withCapabilities(strings.Fields(names), calledAs(os.Args)))
 			}
-			code := offFirstThread(func() int { return run(context.Background(), testApp(), os.Args[1:]) })
+			code := profiled(os.Getenv("CSCS_TEST_PROFILE"), func() int {
+				return offFirstThread(func() int { return run(context.Background(), testApp(), os.Args[1:]) })
+			})
 			if f := os.Getenv("CSCS_TEST_STATUS"); f != "" {
 				copyStatus(f)
 			}
@@ -58,6 +60,7 @@ func calledAs(args []string) []string {
 //	CSCS_TEST_KILL     kill -9 ourselves at the Nth point that an apply reaches
 //	CSCS_TEST_POINTS   append the name of each point to this file
 //	CSCS_TEST_KERNEL   answer quota ioctls as [benchKernel] does
+//	CSCS_TEST_PROFILE  leave a profile of the processor time in this folder
 //	CSCS_TEST_STATUS   at the end, write what the kernel says of the process to this file
 func testApp() *app {
 	a := system()
