@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"sort"
+
+	"github.com/waldur/cscs-storage-sync/planner/chunk"
 )
 
 // Records are the records of resources, each once, sorted by key. Planning needs all of them at once and little of each, so
@@ -16,6 +18,7 @@ import (
 // Directories that an apply could not finish are kept apart: no rule takes them for recorded resources.
 type Records struct {
 	packed     []string
+	texts      *chunk.Texts
 	unfinished map[Key]Record
 }
 
@@ -32,7 +35,7 @@ func PackRecords(list ...Record) (Records, error) {
 	sort.Strings(binaries)
 	var r Records
 	for _, b := range binaries {
-		if err := r.add(b); err != nil {
+		if err := r.add([]byte(b)); err != nil {
 			return Records{}, err
 		}
 	}
@@ -43,9 +46,13 @@ func PackRecords(list ...Record) (Records, error) {
 func (r *Records) Grow(n int) { r.packed = slices.Grow(r.packed, n) }
 
 // Add adds a record in its binary form, whose key must be greater than those of all before.
-func (r *Records) Add(binary []byte) error { return r.add(string(afterPlan(binary))) }
+func (r *Records) Add(binary []byte) error { return r.add(afterPlan(binary)) }
 
-func (r *Records) add(packed string) error {
+func (r *Records) add(binary []byte) error {
+	if r.texts == nil {
+		r.texts = &chunk.Texts{}
+	}
+	packed := r.texts.Keep(binary)
 	rec, err := unpackRecord(packed)
 	if err != nil {
 		return err

@@ -12,9 +12,16 @@ const maxURL = 2048
 
 // UUID reads a UUID as the proxy (dashed) and Waldur (undashed) write them: 32 lower-case hex digits without dashes.
 func UUID[T string | []byte](s T) (string, bool) {
+	var room [32]byte
+	id, ok := AppendUUID(room[:0], s)
+	return string(id), ok
+}
+
+// AppendUUID appends what [UUID] reads.
+func AppendUUID[T string | []byte](to []byte, s T) ([]byte, bool) {
 	dashed := len(s) == 36
 	if !dashed && len(s) != 32 {
-		return "", false
+		return to, false
 	}
 	var id [32]byte
 	n := 0
@@ -22,7 +29,7 @@ func UUID[T string | []byte](s T) (string, bool) {
 		c := s[i]
 		if dashed && (i == 8 || i == 13 || i == 18 || i == 23) {
 			if c != '-' {
-				return "", false
+				return to, false
 			}
 			continue
 		}
@@ -31,12 +38,12 @@ func UUID[T string | []byte](s T) (string, bool) {
 		case 'A' <= c && c <= 'F':
 			c += 'a' - 'A'
 		default:
-			return "", false
+			return to, false
 		}
 		id[n] = c
 		n++
 	}
-	return string(id[:]), true
+	return append(to, id[:]...), true
 }
 
 // CallbackURL checks a URL that the proxy gave and rewrites it to waldur.url. It has to lie below waldur.url or one of

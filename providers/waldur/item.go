@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/chunk"
 )
 
 // Bounds of what the parser remembers to share equal strings and numbers between items.
@@ -41,6 +42,10 @@ type parser struct {
 	strings  map[string]string
 	decimals map[string]planner.Decimal
 	buf      []byte
+	id       [32]byte
+	// texts and limits are what the items are made of.
+	texts  chunk.Texts
+	limits chunk.Items[planner.ProxyQuotas]
 	// kept is about how many bytes the items read so far take, maxKept at most.
 	kept, maxKept int
 }
@@ -122,7 +127,7 @@ func (p *parser) item(position int) planner.Item {
 
 // identity reads the three parts of the key, each as far as it can be read, and the parent.
 func (p *parser) identity(it *planner.Item) {
-	it.Key.Item = p.uuid(itemID)
+	it.Key.Item = p.texts.Keep(p.uuid(itemID))
 	it.Key.System = p.interned(itemSystemKey)
 	if it.Key.System == "" {
 		p.bad(itemSystemKey, "empty")
@@ -131,9 +136,7 @@ func (p *parser) identity(it *planner.Item) {
 		it.Key.DataType = p.interned(itemDataTypeKey)
 	}
 	if k := p.got[itemParent].kind; k != kindNull && k != kindMissing {
-		if id := p.uuid(itemParent); id != "" {
-			it.Parent = p.intern([]byte(id))
-		}
+		it.Parent = p.intern(p.uuid(itemParent))
 	}
 }
 
@@ -144,7 +147,7 @@ func (p *parser) wish(it *planner.Item) {
 	} else {
 		p.bad(itemStatus, "unknown value %.40q", string(s))
 	}
-	it.MountPath = string(p.within(itemMountDefault, maxPath))
+	it.MountPath = p.texts.Keep(p.within(itemMountDefault, maxPath))
 	it.Permission = p.interned(itemPermissionValue)
 	if !isOctal(it.Permission) {
 		p.bad(itemPermissionValue, "%.40q is not three or four octal digits", it.Permission)
@@ -258,9 +261,10 @@ func (p *parser) str(at field) []byte {
 	return p.buf
 }
 
-func (p *parser) uuid(at field) string {
+// uuid is the UUID at a field, without dashes; valid until the next call, and empty if it is none.
+func (p *parser) uuid(at field) []byte {
 	s := p.str(at)
-	id, ok := planner.UUID(s)
+	id, ok := planner.AppendUUID(p.id[:0], s)
 	if !ok {
 		p.bad(at, "%.40q is not a UUID", s)
 	}
@@ -297,7 +301,7 @@ func (p *parser) intern(b []byte) string {
 	if s, ok := p.strings[string(b)]; ok {
 		return s
 	}
-	s := string(b)
+	s := p.texts.Keep(b)
 	if len(p.strings) < maxInterned && len(b) <= maxInternedBytes {
 		p.strings[s] = s
 	}

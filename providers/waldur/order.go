@@ -35,7 +35,7 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 	if err := p.finish(); err != nil {
 		return planner.Order{}, err
 	}
-	o := planner.Order{ID: p.uuid(orderUUID), Type: planner.OrderType(p.orderWord(orderType)),
+	o := planner.Order{ID: string(p.uuid(orderUUID)), Type: planner.OrderType(p.orderWord(orderType)),
 		State:    planner.OrderState(p.orderWord(orderState)),
 		Resource: p.orderResource()}
 	o.HasLimits = p.hasMembers(orderLimits) || p.hasMembers(orderOldLimits)
@@ -65,7 +65,7 @@ func (p *parser) orderResource() string {
 	if p.got[orderResource].kind == kindMissing {
 		return ""
 	}
-	return p.uuid(orderResource)
+	return string(p.uuid(orderResource))
 }
 
 // hasMembers tells whether an object is there and not empty: Waldur says {} where there is nothing.

@@ -8,7 +8,7 @@ import (
 
 // quotaList reads the array of limits at peek. A limit that is not in it stays "not given": unknown, never zero.
 func (p *parser) quotaList(in field) *planner.ProxyQuotas {
-	q := &planner.ProxyQuotas{}
+	q := p.limits.New()
 	f := p.open()
 	for p.element(&f, ']') {
 		if p.peek() != '{' {
