@@ -47,14 +47,21 @@ func decode(body []byte, v any) error {
 }
 
 // checksum covers the place as well as the value: a value that turns up under another key is damage too.
+// The bucket, a NUL byte, and the length of the key as a varint come first, byte by byte: given to crc32, they would be
+// allocated for every value of the file.
 func checksum(bucket string, key, body []byte) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli)
-	place := make([]byte, 0, 128)
-	place = append(place, bucket...)
-	place = append(place, 0)
-	place = binary.AppendUvarint(place, uint64(len(key)))
-	place = append(place, key...)
-	return crc32.Update(crc32.Checksum(place, table), table, body)
+	sum := ^uint32(0)
+	add := func(b byte) { sum = table[byte(sum)^b] ^ sum>>8 }
+	for i := range len(bucket) {
+		add(bucket[i])
+	}
+	add(0)
+	var length [binary.MaxVarintLen64]byte
+	for _, b := range length[:binary.PutUvarint(length[:], uint64(len(key)))] {
+		add(b)
+	}
+	return crc32.Update(crc32.Update(^sum, table, key), table, body)
 }
 
 // unseal checks a stored value and returns its body, which shares memory with raw, and its checksum.

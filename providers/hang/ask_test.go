@@ -15,10 +15,12 @@ func TestAskLeavesOneBehind(t *testing.T) {
 		release, asked := make(chan struct{}), 0
 		ask := func(what string) (int, error) {
 			return Ask(t.Context(), &c, what, time.Second, func() int {
-				if asked++; what == "bad" {
+				asked++
+				number := asked
+				if what == "bad" {
 					<-release
 				}
-				return asked
+				return number
 			})
 		}
 		if _, err := ask("bad"); err != ErrTimeout || c.On("bad") != 1 || c.All() != 1 {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -25,6 +26,8 @@ var ErrTimeout = errors.New("no answer in time")
 type Calls struct {
 	timeout, patience time.Duration
 	count             Count
+	// idle are those that [Calls.Run] does not use now. One whose call was left behind never gets there.
+	idle sync.Pool
 }
 
 // New returns Calls that wait for timeout; 0 is 30 seconds.
@@ -42,8 +45,8 @@ func (c *Calls) Stuck() int { return c.count.All() }
 // so that this function may write to the caller's variables. Otherwise the error wraps [ErrTimeout], or the error of ctx if
 // that ended first. what names the call in errors.
 func (c *Calls) Do(ctx context.Context, what string, call func(context.Context) func() error) error {
-	if n := c.Stuck(); n >= MaxStuck {
-		return fmt.Errorf("%s: %d earlier calls hang and cannot be ended, so no other is started: %w", what, n, ErrTimeout)
+	if err := c.refuse(what); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	done := make(chan func() error, 1)
@@ -63,6 +66,67 @@ func (c *Calls) Do(ctx context.Context, what string, call func(context.Context) 
 	default:
 		return c.Late(ctx, what)
 	}
+}
+
+// Run runs a call that nothing can end early, and waits for it as [Calls.Do] does. It is for calls that are made by the
+// hundred thousand: they share the channels and timers of those that came back.
+func (c *Calls) Run(ctx context.Context, what string, call func() error) error {
+	if err := c.refuse(what); err != nil {
+		return err
+	}
+	w, _ := c.idle.Get().(*waiting)
+	if w == nil {
+		w = &waiting{done: make(chan error, 1), late: time.NewTimer(c.timeout)}
+	} else {
+		w.late.Reset(c.timeout)
+	}
+	f := c.count.Begin("", 1)
+	go func() {
+		w.done <- call()
+		f.End()
+	}()
+	select {
+	case err := <-w.done:
+		w.late.Stop()
+		c.idle.Put(w)
+		return err
+	case <-w.late.C:
+	case <-ctx.Done():
+	}
+	return c.abandon(ctx, what, w, f)
+}
+
+// abandon waits out the patience of a call that is late or not wanted any more, and then leaves it behind, with what it may
+// yet answer on.
+func (c *Calls) abandon(ctx context.Context, what string, w *waiting, f *InFlight) error {
+	w.late.Reset(c.patience)
+	defer w.late.Stop()
+	select {
+	case err := <-w.done:
+		return err
+	case <-w.late.C:
+	}
+	f.Abandon()
+	select {
+	case err := <-w.done: // it ended in this instant
+		return err
+	default:
+		return c.Late(ctx, what)
+	}
+}
+
+// waiting is what one call of [Calls.Run] answers on, and the timer of its deadline.
+type waiting struct {
+	done chan error
+	late *time.Timer
+}
+
+// refuse is the error of a call that is not started, because too many hang.
+func (c *Calls) refuse(what string) error {
+	if n := c.Stuck(); n >= MaxStuck {
+		return fmt.Errorf("%s: %d earlier calls hang and cannot be ended, so no other is started: %w", what, n, ErrTimeout)
+	}
+	return nil
 }
 
 // wait returns what the call gave; nil if it did not return in time.

@@ -3,7 +3,10 @@ package hang
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -54,4 +57,77 @@ func TestInterruptedCallSaysSo(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrTimeout) {
 		t.Error(err)
 	}
+}
+
+// TestRun: an answer is the caller's own, however many wait at the same time; a call that hangs is left behind and counted,
+// and what it says when it comes back at last is told to nobody.
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(time.Second)
+		release := make(chan struct{})
+		old := errors.New("the answer of a call that was left behind")
+		for range 3 {
+			if err := c.Run(t.Context(), "read", func() error { <-release; return old }); !errors.Is(err, ErrTimeout) {
+				t.Error(err)
+			}
+		}
+		if c.Stuck() != 3 {
+			t.Errorf("%d calls hang, want 3", c.Stuck())
+		}
+		var all sync.WaitGroup
+		for i := range 100 {
+			all.Go(func() {
+				if i == 50 {
+					close(release)
+				}
+				want := fmt.Errorf("%d", i)
+				err := c.Run(t.Context(), "read", func() error {
+					time.Sleep(time.Duration(i%7) * 100 * time.Millisecond)
+					return want
+				})
+				if err != want {
+					t.Errorf("%v, want %v", err, want)
+				}
+			})
+		}
+		all.Wait()
+		synctest.Wait()
+		if c.Stuck() != 0 {
+			t.Errorf("%d calls are still counted", c.Stuck())
+		}
+	})
+}
+
+// TestRunEndsWithItsContext: the call has the patience that is left, and is interrupted, not late.
+func TestRunEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(time.Minute)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		release := make(chan struct{})
+		start := time.Now()
+		err := c.Run(ctx, "read", func() error { <-release; return nil })
+		if !errors.Is(err, context.Canceled) || errors.Is(err, ErrTimeout) || time.Since(start) != time.Second+Patience {
+			t.Error(err, time.Since(start))
+		}
+		if err := c.Run(ctx, "read", func() error { return nil }); err != nil {
+			t.Errorf("it came back in the patience that is left: %v", err)
+		}
+		close(release)
+	})
+}
+
+// TestRunStartsNoMore: too many calls that hang stop all others.
+func TestRunStartsNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(time.Second)
+		release := make(chan struct{})
+		for range MaxStuck {
+			_ = c.Run(t.Context(), "read", func() error { <-release; return nil })
+		}
+		if err := c.Run(t.Context(), "read", func() error { t.Error("started"); return nil }); !errors.Is(err, ErrTimeout) {
+			t.Error(err)
+		}
+		close(release)
+	})
 }

@@ -202,10 +202,11 @@ func (c *Client) do(ctx context.Context, dir string, cmd uint32, by planner.Quot
 	}
 	to := unsafe.Slice((*byte)(data), size)
 	copy(copied[:], to)
-	return c.calls.Do(ctx, "quotactl", func(context.Context) func() error {
-		err := c.call(dir, cmd, by, id, unsafe.Pointer(&copied))
-		return func() error { copy(to, copied[:size]); return err }
-	})
+	err := c.calls.Run(ctx, "quotactl", func() error { return c.call(dir, cmd, by, id, unsafe.Pointer(&copied)) })
+	if err == nil {
+		copy(to, copied[:size])
+	}
+	return err
 }
 
 // callError says what the errno of a quota call means.

@@ -130,10 +130,7 @@ func request(cmd uint32, by planner.QuotaBy, id uint32) *quotactl {
 
 // call makes one call within its deadline.
 func (i *ioctlClient) call(ctx context.Context, dir string, q *quotactl) error {
-	return i.calls.Do(ctx, "quota ioctl", func(context.Context) func() error {
-		err := i.ioctl(dir, q)
-		return func() error { return err }
-	})
+	return i.calls.Run(ctx, "quota ioctl", func() error { return i.ioctl(dir, q) })
 }
 
 // Get implements [client].
