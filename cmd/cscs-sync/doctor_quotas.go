@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
@@ -29,6 +30,10 @@ func (d *doctor) lfs(ctx context.Context) {
 			continue
 		}
 		seen[path] = true
+		if err := config.OS().TrustedProgram(path); err != nil {
+			d.say("FAIL", "lfs", "%s is not run: %v", path, err)
+			continue
+		}
 		ctx, cancel := context.WithTimeout(ctx, canaryTimeout)
 		cmd := exec.CommandContext(ctx, path, "--version")
 		cmd.Env, cmd.WaitDelay = []string{"LC_ALL=C"}, time.Second

@@ -3,7 +3,6 @@ package main
 import (
 	"path/filepath"
 
-	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
@@ -18,22 +17,18 @@ func (d *doctor) trust() {
 		return
 	}
 	paths := []string{path, d.store.Dir()}
-	for _, sys := range d.cfg.Settings.Systems {
-		if sys.Quota.Kind == planner.QuotaLustre && sys.Quota.Client != "ioctl" {
-			paths = append(paths, sys.Quota.LFS)
-		}
-	}
-	if to := d.cfg.Run.Notify; to != nil && len(to.Exec) > 0 {
-		paths = append(paths, to.Exec[0])
-	}
 	if signers := d.cfg.Approval.AllowedSigners; signers != "" {
 		paths = append(paths, signers)
 	}
 	seen := map[string]bool{}
-	for _, p := range paths {
-		if err := config.Trusted(p, uint32(d.uid)); err != nil && !seen[err.Error()] {
-			seen[err.Error()] = true
-			d.say("FAIL", "trust", "%v", err)
+	look := func(paths []string, trusted func(string, uint32) error) {
+		for _, p := range paths {
+			if err := trusted(p, uint32(d.uid)); err != nil && !seen[err.Error()] {
+				seen[err.Error()] = true
+				d.say("FAIL", "trust", "%v", err)
+			}
 		}
 	}
+	look(paths, config.Trusted)
+	look(d.cfg.Programs(), config.TrustedProgram)
 }

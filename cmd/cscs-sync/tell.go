@@ -137,7 +137,7 @@ func (r *round) tell(ctx context.Context, to *config.Notify, channel string, not
 	if channel == "webhook" {
 		return r.s.post(ctx, to, body)
 	}
-	if err := config.OS().Trusted(to.Exec[0]); err != nil { // it may have become so since the configuration was read
+	if err := config.OS().TrustedProgram(to.Exec[0]); err != nil { // it may have become so since the configuration was read
 		return fmt.Errorf("run %s: %w", to.Exec[0], err)
 	}
 	cmd := exec.CommandContext(ctx, to.Exec[0], to.Exec[1:]...)

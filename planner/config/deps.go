@@ -19,6 +19,8 @@ type Deps interface {
 	Environ() []string
 	// Trusted refuses a path that somebody besides root and the caller could replace; see the function of that name.
 	Trusted(path string) error
+	// TrustedProgram refuses a program, and a script whose interpreter is one, that others could replace.
+	TrustedProgram(path string) error
 	// UID and GID are the caller's.
 	UID() uint32
 	GID() uint32

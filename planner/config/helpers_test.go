@@ -72,9 +72,11 @@ func (w *world) Environ() (all []string) {
 	return all
 }
 func (w *world) Trusted(path string) error { return w.untrusted[path] }
-func (w *world) UID() uint32               { return w.uid }
-func (w *world) GID() uint32               { return w.uid }
-func (w *world) Now() time.Time            { return w.now }
+
+func (w *world) TrustedProgram(path string) error { return w.untrusted[path] }
+func (w *world) UID() uint32                      { return w.uid }
+func (w *world) GID() uint32                      { return w.uid }
+func (w *world) Now() time.Time                   { return w.now }
 
 type openFile struct {
 	io.Reader

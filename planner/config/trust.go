@@ -1,12 +1,15 @@
 package config
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/hashicorp/hcl/v2"
@@ -58,8 +61,87 @@ func trusted(path string, uid uint32, links int) error {
 	return nil
 }
 
-// Trusted implements [Deps]. Only what root runs or believes has to be so: a caller who is not root can harm nobody else.
-func (osDeps) Trusted(path string) error {
+// mostInterpreters is how many scripts may interpret each other, as in Linux.
+const mostInterpreters = 5
+
+// programPath is where cscs-sync and the programs that it runs look for others.
+var programPath = []string{"/usr/bin", "/bin"}
+
+// TrustedProgram refuses, as [Trusted] does, a program that somebody besides root and uid could replace, and a script whose
+// interpreter is such a program.
+func TrustedProgram(path string, uid uint32) error {
+	for range mostInterpreters {
+		if err := Trusted(path, uid); err != nil {
+			return err
+		}
+		interpreter, err := interpreterOf(path)
+		if err != nil || interpreter == "" {
+			return err
+		}
+		path = interpreter
+	}
+	return fmt.Errorf("%s is one script too many that interprets another", path)
+}
+
+// interpreterOf returns the program that runs a script; empty if path is no script, or nothing yet. That of "env NAME" is NAME,
+// once env itself is trusted.
+func interpreterOf(path string) (string, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	line, err := bufio.NewReader(io.LimitReader(f, 4096)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	line, script := strings.CutPrefix(line, "#!")
+	words := strings.Fields(line)
+	if !script || len(words) == 0 {
+		return "", nil
+	}
+	if filepath.Base(words[0]) != "env" {
+		return absolute(path, words[0])
+	}
+	for _, word := range words[1:] {
+		if strings.HasPrefix(word, "-") || strings.Contains(word, "=") {
+			continue
+		}
+		for _, dir := range programPath {
+			if at := filepath.Join(dir, word); !strings.Contains(word, "/") && isFile(at) {
+				return at, nil
+			}
+		}
+		return absolute(path, word)
+	}
+	return words[0], nil
+}
+
+// absolute refuses an interpreter that would be looked for wherever the caller happens to be.
+func absolute(script, interpreter string) (string, error) {
+	if !filepath.IsAbs(interpreter) {
+		return "", fmt.Errorf("%s is run by %q, which is not in %s: write its whole path", script, interpreter,
+			strings.Join(programPath, " or "))
+	}
+	return interpreter, nil
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// TrustedProgram implements [Deps].
+func (osDeps) TrustedProgram(path string) error { return asRoot(path, TrustedProgram) }
+
+// Trusted implements [Deps].
+func (osDeps) Trusted(path string) error { return asRoot(path, Trusted) }
+
+// asRoot checks what root runs or believes: a caller who is not root can harm nobody else.
+func asRoot(path string, trusted func(path string, uid uint32) error) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
@@ -67,7 +149,7 @@ func (osDeps) Trusted(path string) error {
 	if err != nil {
 		return err
 	}
-	return Trusted(path, 0)
+	return trusted(path, 0)
 }
 
 // Programs are the programs that the configuration has cscs-sync run.
@@ -88,7 +170,7 @@ func (c *Config) Programs() []string {
 // trustPrograms refuses programs that others could replace.
 func (d *decoder) trustPrograms() {
 	for _, program := range d.config.Programs() {
-		if err := d.deps.Trusted(program); err != nil {
+		if err := d.deps.TrustedProgram(program); err != nil {
 			d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "A program that others may replace",
 				Detail: "cscs-sync would run it as root: " + err.Error() + "."})
 		}

@@ -2,8 +2,12 @@ package config_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
 // What others could replace is refused when the configuration is read: the configuration itself, secrets, state, signers, and
@@ -36,5 +40,50 @@ state { path = "/var/lib/cscs-sync" }
 		if _, diags := load(t, w, src); !diags.HasErrors() || !strings.Contains(diags.Error(), "stranger may replace it") {
 			t.Errorf("%s: %v", path, diags)
 		}
+	}
+}
+
+// TestTrustedProgram: a script is as trustworthy as what runs it, however many scripts stand between.
+func TestTrustedProgram(t *testing.T) {
+	uid, dir := uint32(os.Geteuid()), t.TempDir()
+	put := func(name, text string, mode os.FileMode) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o700), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good, bad := put("sound", "\x7fELF\x00", 0o755), put("spoiled", "\x7fELF\x00", 0o777)
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("spoiled", link); err != nil {
+		t.Fatal(err)
+	}
+	endless := filepath.Join(dir, "endless")
+	for name, c := range map[string]struct{ text, want string }{
+		"program":       {"\x7fELF\x00\n#!" + bad + "\n", ""},
+		"empty":         {"", ""},
+		"bare":          {"#!", ""},
+		"shell":         {"#!/bin/sh\nexit 0\n", ""},
+		"by env":        {"#!/usr/bin/env sh\n", ""},
+		"by env with":   {"#!/usr/bin/env -S A=b sh -e\n", ""},
+		"env alone":     {"#! /usr/bin/env\n", ""},
+		"good":          {"#! " + good + " -x\n", ""},
+		"bad":           {"#!" + bad + "\n", bad + " can be written"},
+		"no line's end": {"#!" + bad, bad + " can be written"},
+		"bad by link":   {"#!" + link + " -x\n", bad + " can be written"},
+		"bad by env":    {"#!/usr/bin/env " + bad + "\n", bad + " can be written"},
+		"nowhere":       {"#!/usr/bin/env no-such-program-anywhere\n", "write its whole path"},
+		"relative":      {"#!bin/tool\n", "write its whole path"},
+		"of a script":   {"#!" + put("between", "#!"+bad+"\n", 0o755) + "\n", bad + " can be written"},
+		"endless":       {"#!" + endless + "\n", "one script too many"},
+	} {
+		err := config.TrustedProgram(put(name, c.text, 0o755), uid)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	if err := config.TrustedProgram(filepath.Join(dir, "none"), uid); err != nil {
+		t.Errorf("what does not exist yet: %v", err)
 	}
 }

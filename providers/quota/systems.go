@@ -16,6 +16,8 @@ type Options struct {
 	// Timeout bounds each call; 0 is 30 seconds.
 	Timeout time.Duration
 	Now     func() time.Time
+	// Trusted refuses a program that others could replace; it is asked before each run of one. Nil allows all.
+	Trusted func(program string) error
 	// Kernel makes Lustre's ioctl on a directory in place of the kernel, with the bytes of struct if_quotactl, whatever the
 	// configured client; nil outside of tests.
 	Kernel func(dir string, quotactl []byte) error

@@ -106,7 +106,7 @@ func (s *Site) Orders() apply.Orders {
 // Quotas returns the quota clients of all systems. They ask nothing yet.
 func (s *Site) Quotas() (*quota.Systems, error) {
 	q, err := quota.OpenSystems(s.cfg.Settings.Systems, backends.All(), quota.Options{Timeout: QuotaTimeout, Now: s.o.Now,
-		Root: s.cfg.Storage.Root, Kernel: s.o.Kernel})
+		Root: s.cfg.Storage.Root, Kernel: s.o.Kernel, Trusted: config.OS().TrustedProgram})
 	if err != nil {
 		return nil, fmt.Errorf("quota clients: %w", err)
 	}

@@ -23,10 +23,12 @@ const maxOutput = 1 << 20
 // lfsClient asks and sets quotas by the program lfs. Where a running clock is to be kept, which lfs cannot be told, it sets by
 // the ioctl.
 type lfsClient struct {
-	path  string
-	calls *hang.Calls
-	now   func() time.Time
-	ioctl *ioctlClient
+	path string
+	// trusted refuses path once others could replace it; nil never does.
+	trusted func(program string) error
+	calls   *hang.Calls
+	now     func() time.Time
+	ioctl   *ioctlClient
 
 	mu sync.Mutex
 	// meant are the identities that lfs was seen to take as numbers.
@@ -172,6 +174,11 @@ func (l *lfsClient) run(ctx context.Context, args []string) (result, error) {
 }
 
 func (l *lfsClient) exec(ctx context.Context, args []string) (result, error) {
+	if l.trusted != nil {
+		if err := l.trusted(l.path); err != nil { // it may have become so since the configuration was read
+			return result{}, fmt.Errorf("run %s: %w: %w", l.path, quota.ErrRefused, err)
+		}
+	}
 	cmd := exec.CommandContext(ctx, l.path, args...)
 	stdout, stderr := &bounded{}, &bounded{}
 	cmd.Stdout, cmd.Stderr = stdout, stderr

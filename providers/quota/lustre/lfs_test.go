@@ -186,6 +186,23 @@ func TestLFSFailures(t *testing.T) {
 	}
 }
 
+// TestLFSThatOthersMayReplace: an lfs that is no longer trusted is not run, and nothing was set.
+func TestLFSThatOthersMayReplace(t *testing.T) {
+	l, called := fakeLFS(t, 0, "quota\n")
+	asked := ""
+	l.trusted = func(program string) error { asked = program; return errors.New("a stranger may replace it") }
+	if q := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "a stranger may replace it") || q.Space.Known {
+		t.Errorf("get: %+v", q)
+	}
+	err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{})
+	if !errors.Is(err, quota.ErrRefused) || !strings.Contains(err.Error(), "a stranger may replace it") {
+		t.Errorf("set: %v", err)
+	}
+	if _, err := os.Stat(called); err == nil || asked != l.path {
+		t.Errorf("it was run, or another was asked about: %q, %v", asked, err)
+	}
+}
+
 func TestLFSHangs(t *testing.T) {
 	l, called := fakeLFS(t, 2*time.Second, "hang\n/mnt/l 4 51200 61440 - 1 1000 1200 - \n")
 	start := time.Now()

@@ -42,6 +42,7 @@ func newClient(q planner.QuotaSettings, o quota.Options) (client, error) {
 	if err != nil {
 		return nil, err
 	}
+	lfs.trusted = o.Trusted
 	switch q.Client {
 	case "lfs":
 		return lfs, nil
