@@ -21,9 +21,9 @@ const (
 	Owner
 	Group
 	ModeAttr
-	Project
 	// ACLAttr is never changed: it is shown where it drifted.
 	ACLAttr
+	Project
 
 	numAttributes
 
@@ -43,25 +43,117 @@ const (
 	UnitText
 )
 
-// attribute is a row of the table.
+// attribute is a row of the table. Limits have what belongs to quotas, all others what belongs to directories.
 type attribute struct {
 	name string
 	unit Unit
-	// words are what messages call a limit; option is Waldur's option that is merged into it, if it has one.
-	words, option string
+	// words are what messages call a limit; option is Waldur's option that is merged into it, if it has one; flag is how
+	// `lfs setquota` takes it.
+	words, option, flag string
+
+	// observed is what a directory shows, and recorded what a record says; false where it says nothing.
+	observed func(*Directory) (Value, bool)
+	recorded func(*Record) (Value, bool)
+	// wanted is what is wanted of a directory that stands, or of a new one (nil). Nil for an attribute that is never changed,
+	// or by rules of its own.
+	wanted func(*node, *Directory) Value
+	// wish notes what an override says, and take makes that what is wanted; false if the override does not speak of it. Nil
+	// for an attribute that no override may set.
+	wish func(*Wishes, Value) error
+	take func(*node, *Wishes) bool
+	// example is what an override has to give.
+	example string
+	// danger is that of a change to a directory that stands; empty if there is none.
+	danger func(*Change, *Directory) Danger
+	// effect is what a change is in the words of auto_approve.allow, and restoring what one is that undoes drift.
+	effect, restoring string
 }
+
+// Wishes is what an override wants. Nil and unknown mean that it does not speak of the attribute.
+type Wishes struct {
+	// Manage false leaves the resource alone.
+	Manage *bool
+	Owner  *UID
+	Group  *GID
+	// Mode is three or four octal digits.
+	Mode  *string
+	Quota Limits
+}
+
+// wanted is what is wanted of one directory and its quota.
+type wanted struct {
+	quota Limits
+	// from indexes Graph.from, by attribute.
+	from     provenances
+	mode     Mode
+	owner    UID
+	group    GID
+	hasGroup bool
+	// special tells that mode speaks of setuid, setgid and sticky too.
+	special bool
+}
+
+// provenances are indexes of Graph.from, of the attributes that somebody can ask for.
+type provenances [ModeAttr + 1]uint16
 
 // attributes is the table: one row an attribute.
 var attributes = [numAttributes]attribute{
-	SpaceSoft:  {name: "space_soft", unit: UnitBytes, words: "soft space"},
-	SpaceHard:  {name: "space_hard", unit: UnitBytes, words: "hard space", option: "hard_quota_space"},
-	InodesSoft: {name: "inodes_soft", unit: UnitInodes, words: "soft inode", option: "soft_quota_inodes"},
-	InodesHard: {name: "inodes_hard", unit: UnitInodes, words: "hard inode", option: "hard_quota_inodes"},
-	Owner:      {name: "owner", unit: UnitID},
-	Group:      {name: "group", unit: UnitID},
-	ModeAttr:   {name: "mode", unit: UnitMode},
-	Project:    {name: "project_id", unit: UnitID},
-	ACLAttr:    {name: "acl", unit: UnitText},
+	SpaceSoft: {
+		name: "space_soft", unit: UnitBytes, words: "soft space", flag: "-b",
+		example: "bytes, such as tib(20), or unlimited", effect: "quota_raise", restoring: "drift_quota",
+	},
+	SpaceHard: {
+		name: "space_hard", unit: UnitBytes, words: "hard space", flag: "-B", option: "hard_quota_space",
+		example: "bytes, such as tib(20), or unlimited", effect: "quota_raise", restoring: "drift_quota",
+	},
+	InodesSoft: {
+		name: "inodes_soft", unit: UnitInodes, words: "soft inode", flag: "-i", option: "soft_quota_inodes",
+		example: "a number of files, such as 20000000, or unlimited", effect: "quota_raise", restoring: "drift_quota",
+	},
+	InodesHard: {
+		name: "inodes_hard", unit: UnitInodes, words: "hard inode", flag: "-I", option: "hard_quota_inodes",
+		example: "a number of files, such as 20000000, or unlimited", effect: "quota_raise", restoring: "drift_quota",
+	},
+	Owner: {
+		name: "owner", unit: UnitID, example: "a numeric user id", effect: "group", restoring: "drift_ownership",
+		observed: func(d *Directory) (Value, bool) { return Number(uint64(d.Owner)), true },
+		recorded: func(r *Record) (Value, bool) { return Number(uint64(r.Owner)), true },
+		wanted:   func(n *node, _ *Directory) Value { return Number(uint64(n.owner)) },
+		wish:     func(w *Wishes, v Value) error { return wishID(&w.Owner, v) },
+		take:     func(n *node, w *Wishes) bool { return takeFrom(&n.owner, w.Owner) },
+		danger:   func(*Change, *Directory) Danger { return DangerWiderAccess },
+	},
+	Group: {
+		name: "group", unit: UnitID, example: "a numeric group id", effect: "group", restoring: "drift_ownership",
+		observed: func(d *Directory) (Value, bool) { return Number(uint64(d.Group)), true },
+		recorded: func(r *Record) (Value, bool) { return Number(uint64(r.Group)), true },
+		wanted:   func(n *node, _ *Directory) Value { return Number(uint64(n.group)) },
+		wish:     func(w *Wishes, v Value) error { return wishID(&w.Group, v) },
+		take: func(n *node, w *Wishes) bool {
+			n.hasGroup = n.hasGroup || w.Group != nil
+			return takeFrom(&n.group, w.Group)
+		},
+		danger: func(*Change, *Directory) Danger { return DangerGroup },
+	},
+	ModeAttr: {
+		name: "mode", unit: UnitMode, example: `octal digits in quotes, such as "2770"`, effect: "mode", restoring: "drift_mode",
+		observed: func(d *Directory) (Value, bool) { return ModeValue(d.Mode), true },
+		recorded: func(r *Record) (Value, bool) { return ModeValue(r.Mode), true },
+		wanted:   func(n *node, d *Directory) Value { return ModeValue(n.modeOn(d)) },
+		wish:     wishMode,
+		take:     takeMode,
+		danger:   dangerOfMode,
+	},
+	ACLAttr: {
+		name: "acl", unit: UnitText, effect: "access_wider", restoring: "access_wider",
+		observed: func(d *Directory) (Value, bool) { return aclValue(d.ACL.Beyond()), true },
+		recorded: func(r *Record) (Value, bool) { return aclValue(r.ACL), true },
+	},
+	Project: {
+		name: "project_id", unit: UnitID, effect: "group", restoring: "drift_ownership",
+		observed: func(d *Directory) (Value, bool) { return d.ProjectValue(), d.HasProject },
+		recorded: func(r *Record) (Value, bool) { return Number(uint64(r.Project)), r.Project != 0 },
+	},
 }
 
 // Attributes lists all attributes in the order in which they are shown.
@@ -101,6 +193,70 @@ func (r *Quantity) options() string {
 		return soft + hard
 	}
 	return soft + " or " + hard
+}
+
+// Attribute is what the directory shows of an attribute; false where it shows nothing, and for limits.
+func (d *Directory) Attribute(a Attribute) (Value, bool) {
+	if observed := a.row().observed; observed != nil {
+		return observed(d)
+	}
+	return Value{}, false
+}
+
+// Attribute is what is recorded of an attribute of the directory; false where that is nothing, and for limits.
+func (r *Record) Attribute(a Attribute) (Value, bool) {
+	if recorded := a.row().recorded; recorded != nil {
+		return recorded(r)
+	}
+	return Value{}, false
+}
+
+// Wish notes what an override says of an attribute: a number, the digits of a mode as text, or unlimited.
+func (w *Wishes) Wish(a Attribute, v Value) error {
+	if a.IsQuota() {
+		w.Quota[a] = LimitFrom(v)
+		return nil
+	}
+	if wish := a.row().wish; wish != nil {
+		return wish(w, v)
+	}
+	return fmt.Errorf("%s cannot be set by an override", a)
+}
+
+// Example is what an override has to give for the attribute.
+func (a Attribute) Example() string { return a.row().example }
+
+// IsWish reports whether an override may say the attribute.
+func (a Attribute) IsWish() bool { return a.IsQuota() || a.row().wish != nil }
+
+// Effect is what a change of the attribute is in the words of auto_approve.allow: one that undoes drift, or another.
+func (a Attribute) Effect(undoesDrift bool) string {
+	if undoesDrift {
+		return a.row().restoring
+	}
+	return a.row().effect
+}
+
+// Flag is the option of `lfs setquota` that takes the limit.
+func (a Attribute) Flag() string { return a.row().flag }
+
+// wishID notes an id that an override gives.
+func wishID[T UID | GID](to **T, v Value) error {
+	n, ok := v.Number()
+	if !ok || n > maxID {
+		return fmt.Errorf("want a whole number from 0 to %d", maxID)
+	}
+	id := T(n)
+	*to = &id
+	return nil
+}
+
+// takeFrom takes over what an override says; false if that is nothing.
+func takeFrom[T any](to, from *T) bool {
+	if from != nil {
+		*to = *from
+	}
+	return from != nil
 }
 
 // Option is Waldur's option that says the attribute; empty if there is none.

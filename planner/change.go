@@ -7,26 +7,24 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// changeDirectory adds the changes of owner, group and mode. A nil dir is one that does not exist yet.
+// changeDirectory adds the changes of what is wanted of a directory. A nil dir is one that does not exist yet.
 func (c *comparison) changeDirectory(n *node, dir *Directory, d *decision) {
-	mode := n.mode
-	if dir != nil && !n.special {
-		mode |= dir.Mode &^ 0o777 // three digits say nothing about setgid and sticky
-	}
-	var before [ModeAttr + 1]Value
-	if dir != nil {
-		before[Owner], before[Group], before[ModeAttr] = Number(uint64(dir.Owner)), Number(uint64(dir.Group)), ModeValue(dir.Mode)
-	}
-	rec := &d.record
-	was := [...]Value{Owner: Number(uint64(rec.Owner)), Group: Number(uint64(rec.Group)), ModeAttr: ModeValue(rec.Mode)}
-	want := [...]Value{Owner: Number(uint64(n.owner)), Group: Number(uint64(n.group)), ModeAttr: ModeValue(mode)}
-	for a := Owner; a <= ModeAttr; a++ {
-		if before[a] == want[a] {
-			d.keep(a, before[a])
+	for a := range attributes {
+		row := &attributes[a]
+		if row.wanted == nil {
 			continue
 		}
-		drift := dir != nil && d.recorded && !d.replaced && before[a] != was[a] && was[a] == want[a]
-		d.change(a, before[a], want[a], c.g.from[n.from[a]], drift)
+		a, before, want := Attribute(a), Value{}, row.wanted(n, dir)
+		if dir != nil {
+			before, _ = row.observed(dir)
+		}
+		if before == want {
+			d.keep(a, before)
+			continue
+		}
+		was, _ := row.recorded(&d.record)
+		drift := dir != nil && d.recorded && !d.replaced && before != was && was == want
+		d.change(a, before, want, c.g.from[n.from[a]], drift)
 	}
 	c.changeProject(n, dir, d)
 }
@@ -189,14 +187,12 @@ func (c *comparison) drift(n *node, d *decision, dir *Directory) {
 			c.plan.Context.Drift = append(c.plan.Context.Drift, Drift{n.address(), a, recorded, observed})
 		}
 	}
-	if !d.replaced {
-		add(Owner, Number(uint64(rec.Owner)), Number(uint64(dir.Owner)))
-		add(Group, Number(uint64(rec.Group)), Number(uint64(dir.Group)))
-		add(ModeAttr, ModeValue(rec.Mode), ModeValue(dir.Mode))
-		add(ACLAttr, aclValue(rec.ACL), aclValue(dir.ACL.Beyond()))
-	}
-	if !d.replaced && rec.Project != 0 && dir.HasProject {
-		add(Project, Number(uint64(rec.Project)), dir.ProjectValue())
+	for a := NumLimits; a < numAttributes && !d.replaced; a++ {
+		was, recorded := rec.Attribute(a)
+		is, observed := dir.Attribute(a)
+		if recorded && observed {
+			add(a, was, is)
+		}
 	}
 	s := c.claim(n)
 	if s == nil || !rec.ofQuota(s) || s.state == nil || s.state.LimitsWhy != "" {

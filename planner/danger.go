@@ -18,20 +18,26 @@ func (d *decision) danger(is Danger, code reason.Code, format string, args ...an
 	d.detail.Reasons = append(d.detail.Reasons, Reason{code, fmt.Sprintf(format, args...)})
 }
 
-// dangerOf adds the dangers of one change to an existing directory.
+// dangerOf adds the danger of one change to an existing directory.
 func (c *comparison) dangerOf(ch *Change, dir Directory, d *decision) {
-	switch ch.Attribute {
-	case Owner:
-		d.action.Danger = append(d.action.Danger, DangerWiderAccess)
-	case Group:
-		d.action.Danger = append(d.action.Danger, DangerGroup)
-	case ModeAttr:
-		before, _ := ch.Before.Mode()
-		after, _ := ch.After.Mode()
-		if after&^before&0o077 != 0 || before&0o1000 != 0 && after&0o1000 == 0 || dir.ACL != nil {
-			d.action.Danger = append(d.action.Danger, DangerWiderAccess)
-		}
+	danger := ch.Attribute.row().danger
+	if danger == nil {
+		return
 	}
+	if is := danger(ch, &dir); is != "" {
+		d.action.Danger = append(d.action.Danger, is)
+	}
+}
+
+// dangerOfMode is that of a mode which lets in more people, or lets them remove what is not theirs; an ACL makes it uncertain
+// whom it lets in.
+func dangerOfMode(ch *Change, dir *Directory) Danger {
+	before, _ := ch.Before.Mode()
+	after, _ := ch.After.Mode()
+	if after&^before&0o077 != 0 || before&0o1000 != 0 && after&0o1000 == 0 || dir.ACL != nil {
+		return DangerWiderAccess
+	}
+	return ""
 }
 
 // Grants is what a mode lets people do: read, write and enter, and setuid. Setgid and sticky let nobody in.

@@ -213,8 +213,13 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	if _, d.replaced = c.g.replaced(n, &dir); d.replaced {
 		c.markReplaced(n, dir, d)
 	}
-	d.action.Changes = []Change{{Owner, Number(uint64(dir.Owner)), Value{}}, {Group, Number(uint64(dir.Group)), Value{}},
-		{ModeAttr, ModeValue(dir.Mode), Value{}}}
+	for a := range attributes {
+		row := &attributes[a]
+		if row.wanted != nil {
+			before, _ := row.observed(&dir)
+			d.action.Changes = append(d.action.Changes, Change{Attribute(a), before, Value{}})
+		}
+	}
 	if dir.HasProject {
 		d.action.Changes = append(d.action.Changes, Change{Project, Number(uint64(dir.Project)), Value{}})
 	}
@@ -277,10 +282,11 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 		d.detail.Reasons = []Reason{{reason.Archived, fmt.Sprintf("it was archived %s, and Waldur has it active", day(a.At))}}
 	}
 	c.needParents(n, dir, d)
-	d.action.Changes = []Change{{Owner, Value{}, Number(uint64(a.Owner))}, {Group, Value{}, Number(uint64(a.Group))},
-		{ModeAttr, Value{}, ModeValue(a.Mode)}}
-	if a.project() != 0 {
-		d.action.Changes = append(d.action.Changes, Change{Project, Value{}, a.Project})
+	archived := a.record()
+	for at := NumLimits; at < numAttributes; at++ {
+		if after, ok := archived.Attribute(at); ok && at != ACLAttr {
+			d.action.Changes = append(d.action.Changes, Change{at, Value{}, after})
+		}
 	}
 	d.detail.Notes = make([]ChangeNote, len(d.action.Changes))
 	for i := range d.detail.Notes {

@@ -79,19 +79,11 @@ type node struct {
 	// managed is false when an override says so: the resource is left alone.
 	managed  bool
 	selected bool
-	owner    UID
-	group    GID
-	hasGroup bool
-	mode     Mode
-	// special tells that mode speaks of setuid, setgid and sticky too.
-	special bool
 	// witness: its directory is looked at because of a new one beside it.
 	witness bool
-	quota   Limits
+	wanted
 	// project is the id out of [QuotaSettings.ProjectIDs]; 0 if it has none.
 	project ProjectID
-	// from indexes Graph.from, by attribute.
-	from provenances
 	// wish is what the item asks for by its status and order.
 	wish  wish
 	order string
@@ -116,9 +108,6 @@ const (
 	wishRemove              // a terminate order acts
 	wishRestore             // a restore order acts
 )
-
-// provenances are indexes of Graph.from, of the attributes that somebody can ask for.
-type provenances [ModeAttr + 1]uint16
 
 func (n *node) address() string { return n.item.MountPath }
 

@@ -235,6 +235,14 @@ type UsageNote struct {
 	Via string `json:"via,omitempty"`
 }
 
+// Used is how much is used of what an attribute limits.
+func (u *UsageNote) Used(a Attribute) Value {
+	if a.IsSpace() {
+		return u.Space
+	}
+	return u.Inodes
+}
+
 // DefaultCovers reports whether the limit before is the filesystem's default; false for nil.
 func (u *UsageNote) DefaultCovers(a Attribute) bool {
 	return u != nil && QuotaState{DefaultSpace: u.DefaultSpace, DefaultInodes: u.DefaultInodes}.DefaultCovers(a)

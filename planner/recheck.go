@@ -61,12 +61,8 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 // record is what is recorded of a resource that is as wanted.
 func (c *comparison) record(n *node) Record {
 	dir := c.seen.Directories[n.place]
-	mode := n.mode
-	if !n.special {
-		mode |= dir.Mode &^ 0o777
-	}
 	r := Record{Key: n.item.Key, Address: n.address(), System: n.system.Name, Storage: n.storage, Target: n.item.Target,
-		Inode: dir.Inode, Born: dir.Born, Owner: n.owner, Group: n.group, Mode: mode, Claim: n.quota}
+		Inode: dir.Inode, Born: dir.Born, Owner: n.owner, Group: n.group, Mode: n.modeOn(&dir), Claim: n.quota}
 	r.ACL = dir.ACL.Beyond()
 	if was, recorded := c.g.recordOf(n); recorded && !was.IsOther(&dir) {
 		r.ACL = was.ACL // one that appeared since stays drift until a person takes it off, or has it recorded

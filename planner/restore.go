@@ -156,10 +156,9 @@ func (c *comparison) mayComeBack(n *node) Reason {
 }
 
 // record is what is recorded of an archived directory once it is back.
-func (r asked) record() Record {
-	return Record{Key: r.Key, Address: r.Address, System: r.System, Storage: r.Storage, Target: TargetProject, Inode: r.Inode,
-		Owner: r.Owner, Group: r.Group,
-		Mode: r.Mode, Project: r.project(), QuotaBy: r.QuotaBy, QuotaID: r.QuotaID, Claim: r.Claim}
+func (a Archived) record() Record {
+	return Record{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Target: TargetProject, Inode: a.Inode,
+		Owner: a.Owner, Group: a.Group, Mode: a.Mode, Project: a.project(), QuotaBy: a.QuotaBy, QuotaID: a.QuotaID, Claim: a.Claim}
 }
 
 // project is the archived directory's project id; 0 if it has none.

@@ -150,17 +150,6 @@ type Upstream struct {
 	Quota Limits
 }
 
-// Wishes is what an override wants. Nil and unknown mean that it does not speak of the attribute.
-type Wishes struct {
-	// Manage false leaves the resource alone.
-	Manage *bool
-	Owner  *UID
-	Group  *GID
-	// Mode is three or four octal digits.
-	Mode  *string
-	Quota Limits
-}
-
 // From tells where a desired value comes from.
 type From string
 

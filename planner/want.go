@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/waldur/cscs-storage-sync/planner/reason"
@@ -203,24 +204,50 @@ func (g *Graph) applyWishes(n *node, w Wishes, from uint16) {
 	if w.Manage != nil {
 		n.managed = *w.Manage
 	}
-	if w.Owner != nil {
-		n.owner, n.from[Owner] = *w.Owner, from
-	}
-	if w.Group != nil {
-		n.group, n.hasGroup, n.from[Group] = *w.Group, true, from
+	for a := range attributes {
+		row := &attributes[a]
+		if row.take != nil && row.take(n, &w) {
+			n.from[a] = from
+		}
 	}
 	if w.Mode != nil {
-		mode, special, err := ParseMode(*w.Mode)
-		if err != nil {
+		if _, _, err := ParseMode(*w.Mode); err != nil {
 			n.block(reason.Override, "override %q at %s: %s", g.from[from].Override, g.from[from].At, err)
 		}
-		n.mode, n.special, n.from[ModeAttr] = mode, special, from
 	}
 	for a, l := range w.Quota {
 		if l.Known() {
 			n.quota[a], n.from[a] = l.cutTo(Attribute(a)), from
 		}
 	}
+}
+
+// wishMode notes the digits of a mode that an override gives.
+func wishMode(w *Wishes, v Value) error {
+	digits, ok := v.Text()
+	if !ok {
+		return errors.New("want octal digits")
+	}
+	w.Mode = &digits
+	_, _, err := ParseMode(digits)
+	return err
+}
+
+// takeMode makes the mode of an override what is wanted; one that is none is mode 0, and blocks the resource.
+func takeMode(n *node, w *Wishes) bool {
+	if w.Mode == nil {
+		return false
+	}
+	n.mode, n.special, _ = ParseMode(*w.Mode)
+	return true
+}
+
+// modeOn is the mode that a directory gets; nil for a new one. Three digits say nothing about setgid and sticky.
+func (n *node) modeOn(dir *Directory) Mode {
+	if dir == nil || n.special {
+		return n.mode
+	}
+	return n.mode | dir.Mode&^0o777
 }
 
 // checkIDs blocks a group that must not own a directory.

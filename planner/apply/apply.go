@@ -36,23 +36,6 @@ type Storage interface {
 	SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Limits, before planner.QuotaState) error
 }
 
-// Directory is one directory, opened. Every change compares the inode first.
-type Directory interface {
-	Observe() planner.Directory
-	Empty() (bool, error)
-	Own(planner.UID, planner.GID) error
-	Chmod(planner.Mode) error
-	DropACLs() error
-	SetProject(planner.ProjectID) error
-	// Tag gives everything below the directory, and at last the directory itself, a project id that new entries inherit. What
-	// has it already is passed over, so that a killed call is gone on with. It tells now and then how many entries it has
-	// seen, and in the end how many hard links it left as they were, because they lead out of the directory.
-	Tag(ctx context.Context, id planner.ProjectID, tell func(seen int)) (left int, err error)
-	// Sync syncs the directory and the one above.
-	Sync() error
-	Close() error
-}
-
 // Archiving is a directory that is ready to be moved into the archive. It ends with Move or Discard.
 type Archiving interface {
 	// Move renames, and syncs both folders. If the directory does not move, the manifest is removed again.

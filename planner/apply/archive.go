@@ -190,8 +190,9 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome) error {
 		why = "others live on it by now"
 	case why == "":
 		why = cmp.Or(now.Space.Why, now.Inodes.Why)
-		freezeLimits(&want, planner.SpaceSoft, planner.SpaceHard, now.Space, 1024, leastSpace)
-		freezeLimits(&want, planner.InodesSoft, planner.InodesHard, now.Inodes, 1, leastInodes)
+		for _, of := range planner.Quantities() {
+			freezeLimits(&want, of, &now)
+		}
 	}
 	if why != "" {
 		note := fmt.Sprintf("the quota of %s %d was not frozen, or not wholly: %s; lower it by hand", a.Quota.By, a.Quota.ID, why)
@@ -208,15 +209,20 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome) error {
 	return nil
 }
 
-// freezeLimits lowers one pair of limits to what is used, in whole units, and never raises one.
-func freezeLimits[U planner.Bytes | planner.Inodes](l *planner.Limits, soft, hard planner.Attribute, used planner.Usage[U], unit, least U) {
-	at := max((used.N+unit-1)/unit*unit, least)
-	if limit, ok := l[hard].Number(); !used.Known || ok && limit <= uint64(at) {
+// freezeLimits lowers the limits of one quantity to what is used, in whole units, and never raises one.
+func freezeLimits(l *planner.Limits, of planner.Quantity, now *planner.QuotaState) {
+	used, known, _ := now.Used(of.Hard)
+	unit, least := uint64(1), uint64(leastInodes)
+	if of.Hard.IsSpace() {
+		unit, least = 1024, uint64(leastSpace)
+	}
+	at := max((used+unit-1)/unit*unit, least)
+	if limit, ok := l[of.Hard].Number(); !known || ok && limit <= at {
 		return
 	}
-	l[hard] = planner.LimitOf(at)
-	if limit, ok := l[soft].Number(); ok && limit > uint64(at) {
-		l[soft] = l[hard]
+	l[of.Hard] = planner.LimitFrom(planner.Number(at))
+	if limit, ok := l[of.Soft].Number(); ok && limit > at {
+		l[of.Soft] = l[of.Hard]
 	}
 }
 

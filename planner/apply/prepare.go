@@ -144,18 +144,13 @@ func options(a *planner.Action, tera planner.Bytes) map[string]uint64 {
 	out := map[string]uint64{}
 	for _, c := range a.Changes {
 		n, ok := c.After.Number()
-		if !ok {
-			continue
-		}
-		switch c.Attribute {
-		case planner.SpaceHard:
-			if n%uint64(tera) == 0 {
-				out["hard_quota_space"] = n / uint64(tera)
-			}
-		case planner.InodesSoft:
-			out["soft_quota_inodes"] = n
-		case planner.InodesHard:
-			out["hard_quota_inodes"] = n
+		option := c.Attribute.Option()
+		switch {
+		case !ok || option == "":
+		case !c.Attribute.IsSpace():
+			out[option] = n
+		case n%uint64(tera) == 0:
+			out[option] = n / uint64(tera)
 		}
 	}
 	return out

@@ -76,14 +76,6 @@ func changes(a *planner.Action, at ...planner.Attribute) bool {
 	return slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return slices.Contains(at, c.Attribute) })
 }
 
-func asWanted(a *planner.Action, now planner.Directory) bool {
-	return now.State == planner.DirPresent &&
-		wanted(a, planner.Owner, planner.Number(uint64(now.Owner))) == planner.Number(uint64(now.Owner)) &&
-		wanted(a, planner.Group, planner.Number(uint64(now.Group))) == planner.Number(uint64(now.Group)) &&
-		wanted(a, planner.ModeAttr, planner.ModeValue(now.Mode)) == planner.ModeValue(now.Mode) &&
-		wanted(a, planner.Project, now.ProjectValue()) == now.ProjectValue()
-}
-
 // update changes what the plan says of a directory that exists, comparing each attribute once more before.
 func (e *Engine) update(ctx context.Context, stop <-chan struct{}, w *Work, o *outcome) error {
 	a := w.Action
@@ -97,19 +89,10 @@ func (e *Engine) update(ctx context.Context, stop <-chan struct{}, w *Work, o *o
 		return fmt.Errorf("look at %s: %s", a.Storage, now.Why)
 	}
 	for _, c := range a.Changes {
-		var seen planner.Value
-		switch c.Attribute {
-		case planner.Owner:
-			seen = planner.Number(uint64(now.Owner))
-		case planner.Group:
-			seen = planner.Number(uint64(now.Group))
-		case planner.ModeAttr:
-			seen = planner.ModeValue(now.Mode)
-		case planner.Project:
-			seen = now.ProjectValue()
-		default:
+		if c.Attribute.IsQuota() {
 			continue
 		}
+		seen, _ := now.Attribute(c.Attribute)
 		if seen != c.Before && seen != c.After {
 			return fmt.Errorf("change %s: its %s is %s, and was %s when this was planned; plan again", a.Storage, c.Attribute,
 				planner.Show(c.Attribute, seen), planner.Show(c.Attribute, c.Before))
@@ -166,50 +149,6 @@ func (e *Engine) tag(ctx context.Context, stop <-chan struct{}, a *planner.Actio
 		o.steps = append(o.steps, fmt.Sprintf("left %d hard links that lead out of it", left))
 	}
 	return nil
-}
-
-// settle gives a directory its owner, group and mode, syncs it, and looks whether it is as wanted now. A mode that does not
-// stick leaves the bits that the old and the new one share: no more than it had.
-func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
-	a := w.Action
-	now := d.Observe()
-	if changes(a, planner.Owner, planner.Group) {
-		owner, _ := wanted(a, planner.Owner, planner.Number(uint64(now.Owner))).Number()
-		group, _ := wanted(a, planner.Group, planner.Number(uint64(now.Group))).Number()
-		if err := d.Own(planner.UID(owner), planner.GID(group)); err != nil {
-			return err
-		}
-		e.reached("own")
-	}
-	if changes(a, planner.ModeAttr) {
-		mode, _ := wanted(a, planner.ModeAttr, planner.Value{}).Mode()
-		if err := d.Chmod(mode); err != nil {
-			return errors.Join(err, e.narrow(d, now.Mode&mode))
-		}
-		e.reached("mode")
-	}
-	if err := d.Sync(); err != nil {
-		return err
-	}
-	e.reached("synced")
-	now = d.Observe()
-	if !asWanted(a, now) {
-		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, project id %s, which is not what was set; somebody "+
-			"works against it, or the file system does not keep it", a.Storage, now.Owner, now.Group, now.Mode, now.ProjectValue())
-	}
-	e.keepRecord(w, o, now)
-	for _, c := range a.Changes {
-		o.steps = append(o.steps, c.Attribute.String())
-	}
-	return nil
-}
-
-// narrow takes bits away that a change of the mode gave before it failed.
-func (e *Engine) narrow(d Directory, mode planner.Mode) error {
-	if d.Observe().Mode&^mode == 0 {
-		return nil
-	}
-	return d.Chmod(mode)
 }
 
 // keepRecord has the resource recorded as wanted, with the directory that was seen.

@@ -16,9 +16,9 @@ func (d *decoder) neverWorks(o *override.Override, at hcl.Range) {
 	if w.Group != nil && *w.Group < d.config.Settings.MinGID {
 		d.warnAt(at, never, "Group %d is below storage.min_gid, %d: every resource that it matches is blocked.", *w.Group, d.config.Settings.MinGID)
 	}
-	for _, pair := range [][2]planner.Attribute{{planner.SpaceSoft, planner.SpaceHard}, {planner.InodesSoft, planner.InodesHard}} {
-		if soft, hard := w.Quota[pair[0]], w.Quota[pair[1]]; overHard(soft, hard) {
-			d.warnAt(at, never, "%s is above %s: every resource that it matches is blocked.", pair[0], pair[1])
+	for _, of := range planner.Quantities() {
+		if overHard(w.Quota[of.Soft], w.Quota[of.Hard]) {
+			d.warnAt(at, never, "%s is above %s: every resource that it matches is blocked.", of.Soft, of.Hard)
 		}
 	}
 	for _, glob := range o.Paths() {

@@ -34,32 +34,18 @@ type attribute struct {
 }
 
 func directKinds() []kind {
-	return []kind{
-		{name: "manage", want: cty.Bool, example: "false to leave the resource alone", set: func(w *planner.Wishes, v cty.Value, _ bool) error {
+	kinds := []kind{{name: "manage", want: cty.Bool, example: "false to leave the resource alone",
+		set: func(w *planner.Wishes, v cty.Value, _ bool) error {
 			b := v.True()
 			w.Manage = &b
 			return nil
-		}},
-		{name: "owner", want: cty.Number, example: "a numeric user id", set: func(w *planner.Wishes, v cty.Value, _ bool) error {
-			n, err := id(v)
-			uid := planner.UID(n)
-			w.Owner = &uid
-			return err
-		}},
-		{name: "group", want: cty.Number, example: "a numeric group id", set: func(w *planner.Wishes, v cty.Value, _ bool) error {
-			n, err := id(v)
-			gid := planner.GID(n)
-			w.Group = &gid
-			return err
-		}},
-		{name: "mode", want: cty.String, example: `octal digits in quotes, such as "2770"`,
-			set: func(w *planner.Wishes, v cty.Value, _ bool) error {
-				mode := v.AsString()
-				w.Mode = &mode
-				_, _, err := planner.ParseMode(mode)
-				return err
-			}},
+		}}}
+	for _, a := range planner.Attributes() {
+		if a.IsWish() && !a.IsQuota() {
+			kinds = append(kinds, kindOf(a))
+		}
 	}
+	return kinds
 }
 
 // quotaNames are the names of the limits, in a quota block and in upstream.quota.
@@ -74,46 +60,62 @@ func quotaNames() []string {
 func quotaKinds() []kind {
 	kinds := make([]kind, planner.NumLimits)
 	for a := range planner.NumLimits {
-		example, whole := "bytes, such as tib(20), or unlimited", false
-		if !a.IsSpace() {
-			example, whole = "a number of files, such as 20000000, or unlimited", true
-		}
-		kinds[a] = kind{name: a.String(), want: cty.Number, example: example, inQuota: true,
-			set: func(w *planner.Wishes, v cty.Value, exact bool) (err error) {
-				w.Quota[a], err = limitFrom(v, whole && exact)
-				return err
-			}}
+		kinds[a] = kindOf(a)
 	}
 	return kinds
 }
 
+// kindOf is what an override has to give for an attribute.
+func kindOf(a planner.Attribute) kind {
+	k := kind{name: a.String(), want: cty.Number, example: a.Example(), inQuota: a.IsQuota()}
+	read := func(v cty.Value, _ bool) (planner.Value, error) { return planner.TextValue(v.AsString()), nil }
+	switch a.Unit() {
+	case planner.UnitID:
+		read = func(v cty.Value, _ bool) (planner.Value, error) { return id(v) }
+	case planner.UnitBytes:
+		read = func(v cty.Value, _ bool) (planner.Value, error) { return limitFrom(v, false) }
+	case planner.UnitInodes:
+		read = limitFrom
+	default:
+		k.want = cty.String
+	}
+	k.set = func(w *planner.Wishes, v cty.Value, exact bool) error {
+		said, err := read(v, exact)
+		if err != nil {
+			return err
+		}
+		return w.Wish(a, said)
+	}
+	return k
+}
+
 // id is a user or group id. Whether a group may be used is for the planner to say; ids that the system calls cannot
 // tell from "leave it" never pass.
-func id(v cty.Value) (uint32, error) {
+func id(v cty.Value) (planner.Value, error) {
 	n, exact, err := whole(v.AsBigFloat())
 	if err != nil {
-		return 0, err
+		return planner.Value{}, err
 	}
 	if !exact || n > math.MaxInt32 {
-		return 0, errors.New("want a whole number from 0 to 2147483647")
+		return planner.Value{}, errors.New("want a whole number from 0 to 2147483647")
 	}
-	return uint32(n), nil
+	return planner.Number(n), nil
 }
 
 // limitFrom makes a limit of a number; infinity is unlimited. Exact refuses fractions in place of cutting them down.
-func limitFrom(v cty.Value, exact bool) (planner.Limit, error) {
+func limitFrom(v cty.Value, exact bool) (planner.Value, error) {
 	f := v.AsBigFloat()
 	if f.IsInf() && f.Sign() > 0 {
-		return planner.Unlimited(), nil
+		return planner.UnlimitedValue(), nil
 	}
 	n, isWhole, err := whole(f)
 	if err != nil {
-		return planner.Limit{}, err
+		return planner.Value{}, err
 	}
 	if exact && !isWhole {
-		return planner.Limit{}, errors.New("want a whole number: there are no fractions of inodes")
+		return planner.Value{}, errors.New("want a whole number: there are no fractions of inodes")
 	}
-	return planner.LimitFrom(planner.Number(n)), nil
+	return planner.Number(n), nil
 }
 
 // whole cuts a number down to a whole one below 2^63, and tells whether it was whole already. A number closer than

@@ -131,11 +131,11 @@ func fits(a planner.Attribute, v planner.Value) bool {
 	if _, unknown := v.Unknown(); unknown || v.IsAbsent() {
 		return true
 	}
-	switch a {
-	case planner.ModeAttr:
+	switch a.Unit() {
+	case planner.UnitMode:
 		_, ok := v.Mode()
 		return ok
-	case planner.ACLAttr:
+	case planner.UnitText:
 		_, ok := v.Text()
 		return ok
 	}

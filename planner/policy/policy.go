@@ -277,22 +277,10 @@ func lowered(a *planner.Action, d *planner.Detail) (effects []string) {
 }
 
 func effectOf(c planner.Change, d *planner.Detail, i int) string {
-	drift := d.Notes[i].Drift
-	switch {
-	case c.Attribute.IsQuota() && drift:
-		return "drift_quota"
-	case c.Attribute.IsQuota() && lower(c, d):
-		return "quota_lower"
-	case c.Attribute.IsQuota():
-		return "quota_raise"
-	case c.Attribute == planner.ModeAttr && drift:
-		return "drift_mode"
-	case c.Attribute == planner.ModeAttr:
-		return "mode"
-	case drift:
-		return "drift_ownership"
+	if drift := d.Notes[i].Drift; drift || !c.Attribute.IsQuota() || !lower(c, d) {
+		return c.Attribute.Effect(drift)
 	}
-	return "group"
+	return "quota_lower"
 }
 
 // lower reports whether a change takes a limit away. A limit of the default quota that reads as unlimited is none: releases

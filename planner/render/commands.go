@@ -125,20 +125,16 @@ func setquota(a *planner.Action, after map[planner.Attribute]planner.Value) stri
 		return ""
 	}
 	l, some := "lfs setquota "+quotaFlag(a), false
-	for _, limit := range []struct {
-		attribute planner.Attribute
-		flag      string
-	}{{planner.SpaceSoft, " -b "}, {planner.SpaceHard, " -B "}, {planner.InodesSoft, " -i "}, {planner.InodesHard, " -I "}} {
-		v := after[limit.attribute]
+	for _, at := range planner.LimitAttributes() {
+		v := after[at]
 		n, ok := v.Number()
 		if !ok && !v.IsUnlimited() {
 			continue
 		}
-		if limit.attribute.IsSpace() {
-			l, some = l+limit.flag+strconv.FormatUint(n>>10, 10), true
-		} else {
-			l, some = l+limit.flag+strconv.FormatUint(n, 10), true
+		if at.IsSpace() {
+			n >>= 10
 		}
+		l, some = l+" "+at.Flag()+" "+strconv.FormatUint(n, 10), true
 	}
 	if !some {
 		return ""

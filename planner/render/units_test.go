@@ -24,7 +24,7 @@ func TestPercent(t *testing.T) {
 func TestUsageNeverLooksEqualToALimitItPasses(t *testing.T) {
 	p := newPrinter(Options{})
 	c := plantest.Change(planner.SpaceHard, plantest.Num(20*plantest.TiB), plantest.Num(10*plantest.TiB))
-	r := p.used("used", plantest.Num(10*plantest.TiB+5), nil, &c)
+	r := p.used(planner.SpaceHard, plantest.Num(10*plantest.TiB+5), nil, &c)
 	if got := r.value[0][0].text; got != "10 TiB (10,995,116,277,765 bytes) (50% -> 101%)" || r.loud != boldRed {
 		t.Errorf("%s, %d", got, r.loud)
 	}

@@ -9,17 +9,16 @@ func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
 	if d.Usage == nil || a.Kind == planner.Create && d.Usage.Space == planner.Number(0) && d.Usage.Inodes == planner.Number(0) {
 		return nil
 	}
-	rows := []row{
-		p.used("used", d.Usage.Space, limits(a, d, planner.SpaceSoft), limits(a, d, planner.SpaceHard)),
-		p.used("files", d.Usage.Inodes, limits(a, d, planner.InodesSoft), limits(a, d, planner.InodesHard)),
-	}
-	if d.Usage.Claims > 1 {
-		rows[0].note = joinNotes(rows[0].note, "by all "+planner.Commas(uint64(d.Usage.Claims))+" resources of this quota")
-	}
-	for i, of := range []planner.Attribute{planner.SpaceHard, planner.InodesHard} {
-		if d.Usage.DefaultCovers(of) && len(a.Changes) > 0 && a.Kind != planner.Archive {
-			rows[i].note = joinNotes(rows[i].note, "the default quota covers it until now")
+	var rows []row
+	for i, of := range planner.Quantities() {
+		r := p.used(of.Hard, d.Usage.Used(of.Hard), limits(a, d, of.Soft), limits(a, d, of.Hard))
+		if d.Usage.Claims > 1 && i == 0 {
+			r.note = joinNotes(r.note, "by all "+planner.Commas(uint64(d.Usage.Claims))+" resources of this quota")
 		}
+		if d.Usage.DefaultCovers(of.Hard) && len(a.Changes) > 0 && a.Kind != planner.Archive {
+			r.note = joinNotes(r.note, "the default quota covers it until now")
+		}
+		rows = append(rows, r)
 	}
 	return rows
 }
@@ -39,10 +38,11 @@ func limits(a *planner.Action, d *planner.Detail, attribute planner.Attribute) *
 	return nil
 }
 
-func (p *printer) used(name string, v planner.Value, soft, hard *planner.Change) row {
-	attribute := planner.InodesHard
-	if name == "used" {
-		attribute = planner.SpaceHard
+// used is the row of what is used of what an attribute limits.
+func (p *printer) used(attribute planner.Attribute, v planner.Value, soft, hard *planner.Change) row {
+	name := "files"
+	if attribute.IsSpace() {
+		name = "used"
 	}
 	n, known := v.Number()
 	if !known {

@@ -1,6 +1,7 @@
 package posix
 
 import (
+	"fmt"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -39,4 +40,73 @@ func attributesIoctl(fd int, request uintptr, a *attributes) error {
 func (r *Root) getAttributes(fd int) (a attributes, err error) {
 	err = r.attributes(fd, getAttributesIoctl, &a)
 	return a, err
+}
+
+// observe looks at an open directory.
+func (s *System) observe(fd int, storage string) planner.Directory {
+	st, err := statx(fd)
+	if err != nil {
+		return s.unknown("look at", storage, err)
+	}
+	d := planner.Directory{
+		State: planner.DirPresent,
+		Owner: planner.UID(st.Uid), Group: planner.GID(st.Gid),
+		Mode:  planner.Mode(st.Mode) & planner.ModeBits,
+		Inode: st.Ino,
+	}
+	if st.Mask&unix.STATX_BTIME != 0 {
+		d.Born = st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
+	}
+	if d.ACL, err = readACL(fd); err != nil {
+		return s.unknown("read the ACLs of", storage, err)
+	}
+	if !s.byProject() {
+		return d
+	}
+	// Lustre shows a project id that was just set only after an fstat, which was done above.
+	attr, err := s.root.getAttributes(fd)
+	switch err {
+	case nil:
+		d.Project, d.Inherit, d.HasProject = attr.project(), attr.inherits(), true
+	case unix.ENOTTY, unix.EOPNOTSUPP, unix.EINVAL: // this filesystem has no project ids
+	default:
+		return s.unknown("read the project id of", storage, err)
+	}
+	return d
+}
+
+// Own gives the directory to an owner and group; nothing is called where both are right already, so that a user who is
+// not root can try things out.
+func (d *Dir) Own(owner planner.UID, group planner.GID) error {
+	what := fmt.Sprintf("give to %d:%d", owner, group)
+	st, err := fstat(d.fd)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
+	}
+	if st.Uid == uint32(owner) && st.Gid == uint32(group) {
+		return d.compare(what)
+	}
+	return d.change(what, func() error { return unix.Fchown(d.fd, int(owner), int(group)) })
+}
+
+// Chmod sets all twelve bits of the mode, and checks that the kernel took them: it drops setgid without a word when the
+// caller may not set it.
+func (d *Dir) Chmod(mode planner.Mode) error {
+	what := "set mode " + mode.String() + " of"
+	if err := d.change(what, func() error { return unix.Fchmod(d.fd, uint32(mode&planner.ModeBits)) }); err != nil {
+		return err
+	}
+	st, err := fstat(d.fd)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
+	}
+	if got := planner.Mode(st.Mode) & planner.ModeBits; got != mode&planner.ModeBits {
+		return fmt.Errorf("%s %s: the filesystem made it %s: cscs-sync needs to be root there, or a member of the group", what, d.Path(), got)
+	}
+	return nil
+}
+
+// DropACLs removes the access and the default ACL, such as a parent hands on.
+func (d *Dir) DropACLs() error {
+	return d.change("remove the ACLs of", func() error { return dropACLs(d.fd) })
 }

@@ -137,42 +137,6 @@ func (d *Dir) change(what string, f func() error) error {
 // Observe looks at the directory by its descriptor.
 func (d *Dir) Observe() planner.Directory { return d.system.observe(d.fd, d.storage) }
 
-// Own gives the directory to an owner and group; nothing is called where both are right already, so that a user who is
-// not root can try things out.
-func (d *Dir) Own(owner planner.UID, group planner.GID) error {
-	what := fmt.Sprintf("give to %d:%d", owner, group)
-	st, err := fstat(d.fd)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
-	}
-	if st.Uid == uint32(owner) && st.Gid == uint32(group) {
-		return d.compare(what)
-	}
-	return d.change(what, func() error { return unix.Fchown(d.fd, int(owner), int(group)) })
-}
-
-// Chmod sets all twelve bits of the mode, and checks that the kernel took them: it drops setgid without a word when the
-// caller may not set it.
-func (d *Dir) Chmod(mode planner.Mode) error {
-	what := "set mode " + mode.String() + " of"
-	if err := d.change(what, func() error { return unix.Fchmod(d.fd, uint32(mode&planner.ModeBits)) }); err != nil {
-		return err
-	}
-	st, err := fstat(d.fd)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
-	}
-	if got := planner.Mode(st.Mode) & planner.ModeBits; got != mode&planner.ModeBits {
-		return fmt.Errorf("%s %s: the filesystem made it %s: cscs-sync needs to be root there, or a member of the group", what, d.Path(), got)
-	}
-	return nil
-}
-
-// DropACLs removes the access and the default ACL, such as a parent hands on.
-func (d *Dir) DropACLs() error {
-	return d.change("remove the ACLs of", func() error { return dropACLs(d.fd) })
-}
-
 // SetProject sets the project id, and that new files and directories inherit it, and reads both back.
 func (d *Dir) SetProject(id planner.ProjectID) error {
 	what := fmt.Sprintf("set project id %d of", id)

@@ -30,38 +30,6 @@ func (s *System) byProject() bool {
 	return s.settings.Quota.Kind == planner.QuotaLustre && s.settings.Quota.By == planner.ByProject
 }
 
-func (s *System) observe(fd int, storage string) planner.Directory {
-	st, err := statx(fd)
-	if err != nil {
-		return s.unknown("look at", storage, err)
-	}
-	d := planner.Directory{
-		State: planner.DirPresent,
-		Owner: planner.UID(st.Uid), Group: planner.GID(st.Gid),
-		Mode:  planner.Mode(st.Mode) & planner.ModeBits,
-		Inode: st.Ino,
-	}
-	if st.Mask&unix.STATX_BTIME != 0 {
-		d.Born = st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
-	}
-	if d.ACL, err = readACL(fd); err != nil {
-		return s.unknown("read the ACLs of", storage, err)
-	}
-	if !s.byProject() {
-		return d
-	}
-	// Lustre shows a project id that was just set only after an fstat, which was done above.
-	attr, err := s.root.getAttributes(fd)
-	switch err {
-	case nil:
-		d.Project, d.Inherit, d.HasProject = attr.project(), attr.inherits(), true
-	case unix.ENOTTY, unix.EOPNOTSUPP, unix.EINVAL: // this filesystem has no project ids
-	default:
-		return s.unknown("read the project id of", storage, err)
-	}
-	return d
-}
-
 func (s *System) unknown(what, storage string, err error) planner.Directory {
 	return planner.Directory{Why: fmt.Sprintf("could not %s %s: %v", what, s.root.Path(storage), explain(err))}
 }

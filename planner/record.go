@@ -9,6 +9,63 @@ import (
 	"time"
 )
 
+// Record is what was last seen as wanted of a resource: written by an apply, or by an audit that found it as wanted.
+type Record struct {
+	Key     Key    `json:"key"`
+	Address string `json:"address"`
+	// System is the label of the system block; Storage the storage path.
+	System  string `json:"system"`
+	Storage string `json:"storage"`
+	Target  Target `json:"target"`
+	Inode   uint64 `json:"inode"`
+	// Born is when the directory was made, in nanoseconds since 1970; 0 where the filesystem does not say.
+	Born  int64 `json:"born,omitempty"`
+	Owner UID   `json:"owner"`
+	Group GID   `json:"group"`
+	Mode  Mode  `json:"mode"`
+	// ACL is what its ACL gave beyond the mode: [ACL.Beyond].
+	ACL string `json:"acl,omitempty"`
+	// Project is the directory's project id; 0 if the system does not use them.
+	Project ProjectID `json:"project_id,omitempty"`
+	// QuotaBy and QuotaID are the identity claimed; empty if none. Claim is what this resource alone claims of it.
+	QuotaBy QuotaBy   `json:"quota_by,omitempty"`
+	QuotaID uint32    `json:"quota_id,omitempty"`
+	Claim   Limits    `json:"claim"`
+	Plan    string    `json:"plan"`
+	At      time.Time `json:"at"`
+	// Seq is the number of its last writing: the state gives it, and clocks have no part in it.
+	Seq uint64 `json:"-"`
+	// Unfinished marks a directory that an apply made, could not finish, and left closed: all that is known of it is where it
+	// is and which. It claims nothing.
+	Unfinished bool `json:"unfinished,omitempty"`
+}
+
+// Archived is one entry of the archive register: a directory that was moved out of the way and is kept.
+type Archived struct {
+	Key     Key    `json:"key"`
+	Address string `json:"address"`
+	System  string `json:"system"`
+	// Storage is where it was; Archive where it lies now. Both are storage paths.
+	Storage string `json:"storage"`
+	Archive string `json:"archive"`
+	Inode   uint64 `json:"inode"`
+	Owner   UID    `json:"owner"`
+	Group   GID    `json:"group"`
+	Mode    Mode   `json:"mode"`
+	// Project is the project id, null if the system does not use them.
+	Project Value   `json:"project_id"`
+	QuotaBy QuotaBy `json:"quota_by,omitempty"`
+	QuotaID uint32  `json:"quota_id,omitempty"`
+	Claim   Limits  `json:"claim"`
+	Order   string  `json:"order,omitempty"`
+	Plan    string  `json:"plan"`
+	// At is when it was archived; Until the end of its retention.
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until"`
+	// Seq is the number of its entering, in one sequence with those of records.
+	Seq uint64 `json:"-"`
+}
+
 // The binary form of a record is its plan and then, packed: the three parts of its key, each ended by a NUL byte, so that
 // packed records sort as their keys do; and the other members in their order. A text is its length and itself, a number a
 // varint. Of a storage path that its address ends in, as it mostly does, only the length is written, plus one.
