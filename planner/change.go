@@ -56,12 +56,12 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	if len(changes) == 0 {
 		return
 	}
-	d.action.Quota = &QuotaID{s.identity.By, s.identity.ID}
+	d.action.Quota = s.subject.inPlan()
 	d.detail.Kept = s.kept(changes)
 	c.warnSmall(n, *s.want)
-	if used := s.state.Inodes; fresh && s.identity.By == ByProject && used.Known && used.N > 0 {
+	if used := s.state.Inodes; fresh && s.subject.By == ByProject && used.Known && used.N > 0 {
 		c.g.warn(reason.ProjectUsed, n.address(), "project %d, which it is given, has %s files already: "+
-			"something that is not listed has the same id, and would share its quota", s.identity.ID, used.N)
+			"something that is not listed has the same id, and would share its quota", s.subject.ID, used.N)
 	}
 }
 
@@ -95,7 +95,7 @@ func (l Limits) aboveHard() Reason {
 // ofQuota tells whether what was recorded speaks of this quota, and nobody else has a part in it: only then can it have
 // drifted. A resource that gets another group gets another quota, which nobody has changed.
 func (r *Record) ofQuota(s *share) bool {
-	return s.claims == 1 && r.QuotaBy == s.identity.By && r.QuotaID == s.identity.ID
+	return s.claims == 1 && r.claims(s.subject)
 }
 
 // kept are the limits that are not changed. All four are set in one call.
@@ -117,12 +117,12 @@ func (c *comparison) quotaRefusal(n *node, s *share) Reason {
 	}
 	if s.state == nil {
 		c.lost[n.item.Key] = true
-		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s %d was not observed", s.identity.By, s.identity.ID)}
+		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s was not observed", s.subject)}
 	}
 	if s.state.LimitsWhy != "" {
 		c.lost[n.item.Key] = true
-		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s %d could not be observed: %s", s.identity.By,
-			s.identity.ID, s.state.LimitsWhy)}
+		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s could not be observed: %s", s.subject,
+			s.state.LimitsWhy)}
 	}
 	return Reason{}
 }

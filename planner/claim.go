@@ -9,8 +9,8 @@ import (
 
 // share is what the claims on one quota identity come to.
 type share struct {
-	identity Identity
-	system   *System
+	subject Subject
+	system  *System
 	// want is what the claims come to; with one claim, that one's own. Nil if nothing is claimed.
 	want *Limits
 	// refused says why the quota of this identity is left alone; nil if it is not.
@@ -33,8 +33,10 @@ type share struct {
 // systems on one filesystem share their identities.
 type shares struct {
 	list []share
-	// index finds them while they are collected: one map for each kind of quota on a filesystem, so that its keys are small.
-	index map[space]map[uint32]int32
+	// index finds those of ids while they are collected: one map for each kind of quota on a filesystem, so that its keys are
+	// small. directories finds those of directories.
+	index       map[space]map[uint32]int32
+	directories map[Subject]int32
 }
 
 // space is where an identity's number means something.
@@ -48,28 +50,22 @@ func newShares(g *Graph, mounts map[string]Mount) *shares {
 	room := 0
 	for i := range g.nodes {
 		if n := &g.nodes[i]; n.system != nil {
-			if _, ok := n.identityOf(mounts[n.system.Name]); ok {
+			if _, ok := n.subjectOf(mounts[n.system.Name]); ok {
 				room++
 			}
 		}
 	}
-	return &shares{list: make([]share, 0, room), index: map[space]map[uint32]int32{}}
+	return &shares{list: make([]share, 0, room), index: map[space]map[uint32]int32{}, directories: map[Subject]int32{}}
 }
 
 // at is the place of an identity's share, which is added if there is none. Of the systems that name it the first by name
 // is asked.
-func (ss *shares) at(id Identity, sys *System) int32 {
-	in := space{id.Filesystem, id.By}
-	numbers := ss.index[in]
-	if numbers == nil {
-		numbers = map[uint32]int32{}
-		ss.index[in] = numbers
-	}
-	i, ok := numbers[id.ID]
+func (ss *shares) at(id Subject, sys *System) int32 {
+	i, ok := ss.place(id)
 	if !ok {
 		i = int32(len(ss.list))
-		numbers[id.ID] = i
-		ss.list = append(ss.list, share{identity: id, system: sys})
+		ss.put(id, i)
+		ss.list = append(ss.list, share{subject: id, system: sys})
 	}
 	if s := &ss.list[i]; sys.Name < s.system.Name {
 		s.system = sys
@@ -78,11 +74,34 @@ func (ss *shares) at(id Identity, sys *System) int32 {
 }
 
 // find is the share of an identity; nil if nobody claims it.
-func (ss *shares) find(id Identity) *share {
-	if i, ok := ss.index[space{id.Filesystem, id.By}][id.ID]; ok {
+func (ss *shares) find(id Subject) *share {
+	if i, ok := ss.place(id); ok {
 		return &ss.list[i]
 	}
 	return nil
+}
+
+// place is where a subject's share is in the list; false if it has none.
+func (ss *shares) place(id Subject) (i int32, ok bool) {
+	if id.By == ByDirectory {
+		i, ok = ss.directories[id]
+	} else {
+		i, ok = ss.index[space{id.Filesystem, id.By}][id.ID]
+	}
+	return i, ok
+}
+
+// put notes where a subject's share is in the list.
+func (ss *shares) put(id Subject, i int32) {
+	if id.By == ByDirectory {
+		ss.directories[id] = i
+		return
+	}
+	in := space{id.Filesystem, id.By}
+	if ss.index[in] == nil {
+		ss.index[in] = map[uint32]int32{}
+	}
+	ss.index[in][id.ID] = i
 }
 
 // claimed are the claims, found once for each graph: mounts and directories must have been observed.
@@ -112,13 +131,13 @@ func (s *share) usage() *UsageNote {
 		DefaultInodes: state.DefaultInodes, Via: state.Via}
 }
 
-// identityOf is the quota identity that a node claims; false if it claims none.
-func (n *node) identityOf(m Mount) (Identity, bool) {
+// subjectOf is the quota identity that a node claims; false if it claims none.
+func (n *node) subjectOf(m Mount) (Subject, bool) {
 	id, ok := n.quotaID()
 	if !ok || m.Filesystem == "" {
-		return Identity{}, false
+		return Subject{}, false
 	}
-	return Identity{Filesystem: m.Filesystem, By: id.By, ID: id.ID}, true
+	return id.On(m.Filesystem), true
 }
 
 // claimants collects who claims what: listed resources by their wish, the rest by what is recorded of them.
@@ -130,7 +149,7 @@ func (g *Graph) shares(seen *Observed) *shares {
 		if n.system == nil {
 			continue
 		}
-		id, ok := n.identityOf(mounts[n.system.Name])
+		id, ok := n.subjectOf(mounts[n.system.Name])
 		if !ok {
 			continue
 		}
@@ -149,12 +168,12 @@ func (g *Graph) shares(seen *Observed) *shares {
 	}
 	for _, r := range g.restores { // what it had is put back, so what there is has to be known
 		sys := g.world.Settings.SystemNamed(r.System)
-		if id, ok := sys.archivedIdentity(r.Archived, mounts[r.System]); ok {
+		if id, ok := sys.archivedSubject(r.Archived, mounts[r.System]); ok {
 			ss.at(id, sys)
 		}
 	}
 	g.addRecorded(mounts, ss)
-	ss.index = nil
+	ss.index, ss.directories = nil, nil
 	return ss
 }
 
@@ -220,7 +239,7 @@ func plus[U ~uint64](a, b U) U {
 // addRecorded counts what is recorded and does not count by its wish.
 func (g *Graph) addRecorded(mounts map[string]Mount, ss *shares) {
 	g.eachRecorded(mounts, func(r recordedClaim) bool {
-		s := ss.find(r.identity)
+		s := ss.find(r.subject)
 		if s == nil || r.archived && r.system.Quota.Shared == SharedRefuse {
 			return false
 		}
@@ -233,7 +252,7 @@ func (g *Graph) addRecorded(mounts map[string]Mount, ss *shares) {
 type recordedClaim struct {
 	address  string
 	system   *System
-	identity Identity
+	subject  Subject
 	claim    Limits
 	archived bool
 }
@@ -244,26 +263,29 @@ type recordedClaim struct {
 // way.
 func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) bool) {
 	counted := map[Key]bool{} // those that are not counted by their wish
-	add := func(key Key, system string, by QuotaBy, id uint32, r recordedClaim) {
+	add := func(key Key, system string, id QuotaID, r recordedClaim) {
 		r.system = g.world.Settings.SystemNamed(system)
-		if counted[key] || by == "" || r.system == nil || r.system.Quota.Kind != QuotaLustre {
+		if counted[key] || id.By == "" || r.system == nil || !r.system.Quota.Sets() {
 			return
 		}
-		r.identity = Identity{mounts[system].Filesystem, by, id}
+		r.subject = id.On(mounts[system].Filesystem)
 		counted[key] = count(r)
 	}
 	for i := range g.nodes {
 		if n := &g.nodes[i]; n.record >= 0 && !n.counted() {
 			r, _ := g.recordOf(n)
-			add(r.Key, r.System, r.QuotaBy, r.QuotaID, recordedClaim{address: r.Address, claim: r.Claim})
+			id, _ := r.Limited()
+			add(r.Key, r.System, id, recordedClaim{address: r.Address, claim: r.Claim})
 		}
 	}
 	for _, r := range g.unlisted {
-		add(r.Key, r.System, r.QuotaBy, r.QuotaID, recordedClaim{address: r.Address, claim: r.Claim})
+		id, _ := r.Limited()
+		add(r.Key, r.System, id, recordedClaim{address: r.Address, claim: r.Claim})
 	}
 	for key, a := range g.world.Recorded.Archived {
 		if n := g.listed(key); n == nil || !n.counted() {
-			add(key, a.System, a.QuotaBy, a.QuotaID, recordedClaim{address: a.Address, claim: a.Claim, archived: true})
+			id, _ := a.Limited()
+			add(key, a.System, id, recordedClaim{address: a.Address, claim: a.Claim, archived: true})
 		}
 	}
 }
@@ -286,7 +308,7 @@ func (ss *shares) settle(mounts map[string]Mount, observed []QuotaState) {
 
 // refuse says why several claims make nothing together; nil if they do.
 func (s *share) refuse() *Reason {
-	who := fmt.Sprintf("%s %d", s.identity.By, s.identity.ID)
+	who := s.subject.String()
 	switch {
 	case s.mixed:
 		return &Reason{reason.Shared, fmt.Sprintf("the claims on the quota of %s come from several systems on one filesystem, which do not agree "+
@@ -335,7 +357,7 @@ func (g *Graph) QuotaTargets(seen Observed) []QuotaTarget {
 	targets := make([]QuotaTarget, 0, len(all))
 	for i := range all {
 		if s := &all[i]; s.asked(seen.Mounts) {
-			targets = append(targets, QuotaTarget{Identity: s.identity, System: s.system.Name})
+			targets = append(targets, QuotaTarget{Subject: s.subject, System: s.system.Name})
 		}
 	}
 	return targets

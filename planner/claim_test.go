@@ -207,7 +207,7 @@ func TestDefaultAndUnclaimed(t *testing.T) {
 		t.Errorf("%+v", d.Usage)
 	}
 	for _, target := range g.QuotaTargets(m.observe(g)) {
-		if target.Identity.ID != 30500 {
+		if target.Subject.ID != 30500 {
 			t.Errorf("%+v is asked for, and nobody claims it", target)
 		}
 	}

@@ -18,7 +18,7 @@ type comparison struct {
 	// needed are the tenant and customer nodes that have to be made, by storage path.
 	needed map[string]*node
 	// leaving counts the claims on an identity that are given up, because their directories are archived.
-	leaving map[Identity]int32
+	leaving map[Subject]int32
 	// lost are resources that something could not be observed of.
 	lost map[Key]bool
 	// inodes are made by [comparison.known].
@@ -27,8 +27,8 @@ type comparison struct {
 	testimonies map[string]testimony
 	// warned counts the warnings of [comparison.warnFew].
 	warned map[reason.Code]int
-	// byIdentity finds shares; made by [comparison.shareOf].
-	byIdentity map[Identity]int32
+	// bySubject finds shares; made by [comparison.shareOf].
+	bySubject map[Subject]int32
 	// archivedAt has the archive register by where the directories were; made by [comparison.warnArchivedHere].
 	archivedAt map[Place]Archived
 	// same is the room of [decision.same], used again for each resource.
@@ -39,7 +39,7 @@ type comparison struct {
 // and where; its other members are filled in. The observation must be of g.Targets() and g.QuotaTargets().
 func Compare(g *Graph, seen Observed, header Context) *Plan {
 	c := &comparison{g: g, seen: &seen, shares: g.claimed(&seen), needed: map[string]*node{},
-		leaving: map[Identity]int32{}, lost: map[Key]bool{}}
+		leaving: map[Subject]int32{}, lost: map[Key]bool{}}
 	c.plan = &Plan{Context: header}
 	c.plan.Core = Core{Configuration: g.world.Settings.Fingerprint, Selection: g.world.Selection, Actions: []Action{}}
 	c.plan.Context.Details, c.plan.Context.Configuration = []Detail{}, g.world.Settings.Parts
@@ -345,12 +345,12 @@ func (c *Counts) Of(k ActionKind) *int {
 // promise sums the hard space limits by system: what is set now, and what is after the plan.
 func (c *comparison) promise() {
 	sums := map[string]*Promise{}
-	after := map[Identity]Bytes{}
+	after := map[Subject]Bytes{}
 	for i := range c.plan.Core.Actions {
 		a := &c.plan.Core.Actions[i]
 		for _, ch := range a.Changes {
 			if n, ok := ch.After.Number(); ok && ch.Attribute == SpaceHard && a.Quota != nil {
-				after[Identity{c.seen.Mounts[a.System].Filesystem, a.Quota.By, a.Quota.ID}] = Bytes(n)
+				after[a.Quota.On(c.seen.Mounts[a.System].Filesystem)] = Bytes(n)
 			}
 		}
 	}
@@ -367,8 +367,8 @@ func (c *comparison) promise() {
 		limit, _ := s.state.Limits[SpaceHard].Number()
 		now := Bytes(limit)
 		sum.Before = plus(sum.Before, now)
-		left, leaves := c.leaving[s.identity]
-		if then, ok := after[s.identity]; ok {
+		left, leaves := c.leaving[s.subject]
+		if then, ok := after[s.subject]; ok {
 			now = then
 		} else if leaves && left == s.claims {
 			now = 0 // set, but promised to nobody any more

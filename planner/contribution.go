@@ -43,10 +43,10 @@ func (g *Graph) SharedQuotas(seen Observed) []SharedQuota {
 
 // sharedQuotas are those of the shares that are asked for, in the order of their systems and ids.
 func (g *Graph) sharedQuotas(ss *shares, mounts map[string]Mount, asked func(*share) bool) []SharedQuota {
-	found := map[Identity]*SharedQuota{}
+	found := map[Subject]*SharedQuota{}
 	for i := range ss.list {
 		if s := &ss.list[i]; asked(s) {
-			found[s.identity] = &SharedQuota{System: s.system.Name, By: s.identity.By, ID: s.identity.ID, Policy: s.policy}
+			found[s.subject] = &SharedQuota{System: s.system.Name, By: s.subject.By, ID: s.subject.ID, Policy: s.policy}
 		}
 	}
 	if len(found) == 0 {
@@ -57,13 +57,13 @@ func (g *Graph) sharedQuotas(ss *shares, mounts map[string]Mount, asked func(*sh
 		if n.share < 0 || !n.countsByWish() {
 			continue
 		}
-		if q := found[ss.list[n.share].identity]; q != nil {
+		if q := found[ss.list[n.share].subject]; q != nil {
 			rec, _ := g.recordOf(n)
 			q.Contributions = append(q.Contributions, Contribution{n.address(), CountsWanted, rec.Claim, n.quota})
 		}
 	}
 	g.eachRecorded(mounts, func(r recordedClaim) bool {
-		q := found[r.identity]
+		q := found[r.subject]
 		if q == nil || r.archived && r.system.Quota.Shared == SharedRefuse {
 			return false
 		}
@@ -89,11 +89,11 @@ func (g *Graph) sharedQuotas(ss *shares, mounts map[string]Mount, asked func(*sh
 
 // contributions adds to the plan what the shared quotas that it sets come from.
 func (c *comparison) contributions() {
-	set := map[Identity]bool{}
+	set := map[Subject]bool{}
 	for i := range c.plan.Core.Actions {
 		if a := &c.plan.Core.Actions[i]; a.Quota != nil {
-			set[Identity{c.seen.Mounts[a.System].Filesystem, a.Quota.By, a.Quota.ID}] = true
+			set[a.Quota.On(c.seen.Mounts[a.System].Filesystem)] = true
 		}
 	}
-	c.plan.Context.Shared = c.g.sharedQuotas(c.shares, c.seen.Mounts, func(s *share) bool { return s.claims > 1 && set[s.identity] })
+	c.plan.Context.Shared = c.g.sharedQuotas(c.shares, c.seen.Mounts, func(s *share) bool { return s.claims > 1 && set[s.subject] })
 }

@@ -151,10 +151,10 @@ func (d *decision) isNew(n *node, s *share) bool {
 	if d.takesOver(n) {
 		return true
 	}
-	if s.identity.By == ByProject {
-		return d.recorded && d.record.Project != ProjectID(s.identity.ID)
+	if s.subject.By == ByProject {
+		return d.recorded && d.record.Project != ProjectID(s.subject.ID)
 	}
-	return d.recorded && d.record.Group != GID(s.identity.ID)
+	return d.recorded && d.record.Group != GID(s.subject.ID)
 }
 
 // withoutLimit adds the danger where no hard limit is in force afterwards, except where there was none before either. before

@@ -227,8 +227,8 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	for i := range d.detail.Notes {
 		d.detail.Notes[i].Provenance = Provenance{From: FromProxy}
 	}
-	if id, ok := n.identityOf(c.seen.Mounts[n.system.Name]); ok {
-		d.action.Quota = &QuotaID{id.By, id.ID}
+	if id, ok := n.subjectOf(c.seen.Mounts[n.system.Name]); ok {
+		d.action.Quota = id.inPlan()
 		d.action.Freeze = c.leave(n, id) == 0 && n.system.Quota.OnRemove == "freeze"
 		if n.share >= 0 && c.shares.list[n.share].state != nil {
 			d.detail.Usage = c.shares.list[n.share].usage()
@@ -239,29 +239,29 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 
 // leave notes that a node gives up its claim on a quota identity, and counts the claims of others. Freezing a quota that
 // others live on would stop them.
-func (c *comparison) leave(n *node, id Identity) int32 {
+func (c *comparison) leave(n *node, id Subject) int32 {
 	others := c.others(n, id)
 	if n.share >= 0 {
 		c.leaving[id] += c.shares.list[n.share].claims - others
 	}
 	if others > 0 && n.system.Quota.OnRemove == "freeze" {
-		c.g.warn(reason.NotFrozen, n.address(), "the limits of %s %d stay as they are when it is archived, although on_remove is "+
-			"\"freeze\": others live on them", id.By, id.ID)
+		c.g.warn(reason.NotFrozen, n.address(), "the limits of %s stay as they are when it is archived, although on_remove is "+
+			"\"freeze\": others live on them", id)
 	}
 	return others
 }
 
 // others counts the claims on a removed node's quota identity that are not its own: that counts at its recorded value, or at
 // that of the register once the directory is archived.
-func (c *comparison) others(n *node, id Identity) int32 {
+func (c *comparison) others(n *node, id Subject) int32 {
 	if n.share < 0 {
 		return 0
 	}
 	claims := c.shares.list[n.share].claims
 	rec, _ := c.g.recordOf(n)
 	kept := c.g.world.Recorded.Archived[n.item.Key]
-	recorded := rec.QuotaBy == id.By && rec.QuotaID == id.ID
-	archived := kept.QuotaBy == id.By && kept.QuotaID == id.ID && n.system.Quota.Shared != SharedRefuse
+	recorded := rec.claims(id)
+	archived := kept.claims(id) && n.system.Quota.Shared != SharedRefuse
 	if claims > 0 && (recorded || archived) {
 		claims--
 	}
@@ -344,7 +344,7 @@ func (c *comparison) callbacks(n *node, d *decision) {
 	if d.quota.Code != "" {
 		return
 	}
-	if n.system.Quota.Kind == QuotaNone && n.system.Quota.Orders != "complete" && n.quota.Known() && n.wish != wishRemove {
+	if !n.system.Quota.Sets() && n.system.Quota.Orders != "complete" && n.quota.Known() && n.wish != wishRemove {
 		d.quota = Reason{reason.OrdersHeld, fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them by hand and "+
 			"orders = \"complete\" in its quota block, or leave it to the other system", ShortID(n.order), n.system.Name)}
 		return

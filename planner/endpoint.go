@@ -28,13 +28,13 @@ func (c Callback) verb() string {
 	return ""
 }
 
-// Subject is what the callbacks of a resource may be about: its order and itself, each an id as [UUID] returns it.
-type Subject struct{ Order, Resource string }
+// About is what the callbacks of a resource may be about: its order and itself, each an id as [UUID] returns it.
+type About struct{ Order, Resource string }
 
 // Target checks the URL of a callback and rewrites it to waldur.url. Whoever writes the proxy's JSON, or an outbox, chooses
 // neither where the token goes nor what is done there: below waldur.url or an alias, each callback has one form,
 // COLLECTION/ID/VERB/, with the id of this order or of this resource, with or without dashes.
-func (s Subject) Target(w WaldurSettings, c Callback, raw string) (string, error) {
+func (s About) Target(w WaldurSettings, c Callback, raw string) (string, error) {
 	target, err := CallbackURL(w, raw)
 	if err != nil {
 		return "", err
@@ -58,7 +58,7 @@ func (s Subject) Target(w WaldurSettings, c Callback, raw string) (string, error
 }
 
 // Owns reports whether Waldur's answer about an order is about this order of this resource; the error says what differs.
-func (s Subject) Owns(o *Order) error {
+func (s About) Owns(o *Order) error {
 	switch {
 	case o.ID != s.Order:
 		return fmt.Errorf("the answer is about order %s, not %s", o.ID, s.Order)

@@ -15,7 +15,7 @@ func TestTarget(t *testing.T) {
 	const base, dashed = "https://waldur.example.com/api/", "d7b5f43d-79ab-5b8a-83bf-c878a036e24b"
 	const order, resource = base + "marketplace-orders/" + thisOrder + "/", base + "marketplace-provider-resources/" + dashed + "/"
 	w := WaldurSettings{URL: base, Aliases: []string{"http://internal:8000/w/api"}}
-	of := Subject{Order: thisOrder, Resource: thisResource}
+	of := About{Order: thisOrder, Resource: thisResource}
 	good := map[Callback]string{
 		Approve: order + "approve_by_provider/", Reject: order + "reject_by_provider/", SetStateDone: order + "set_state_done/",
 		SetStateErred: order + "set_state_erred/", SetBackendID: resource + "set_backend_id/",
@@ -55,7 +55,7 @@ func TestTarget(t *testing.T) {
 	if got, err := of.Target(w, "delete", order+"/"); err == nil {
 		t.Error(got)
 	}
-	if got, err := (Subject{}).Target(w, Approve, base+"marketplace-orders//approve_by_provider/"); err == nil {
+	if got, err := (About{}).Target(w, Approve, base+"marketplace-orders//approve_by_provider/"); err == nil {
 		t.Error(got)
 	}
 	_, err := of.Target(w, SetStateDone, "https://u:s3cret@waldur.example.com/api/x/")
@@ -100,7 +100,7 @@ func TestKeptURL(t *testing.T) {
 // FuzzTarget: what is accepted names this order or this resource, and the verb of the callback.
 func FuzzTarget(f *testing.F) {
 	w := WaldurSettings{URL: "https://waldur.example.com/api/", Aliases: []string{"http://internal:8000/api/"}}
-	of := Subject{Order: thisOrder, Resource: thisResource}
+	of := About{Order: thisOrder, Resource: thisResource}
 	f.Add("approve", "http://internal:8000/api/marketplace-orders/"+thisOrder+"/approve_by_provider/")
 	f.Add("set_state_done", "https://waldur.example.com/api/marketplace-orders/"+thisOrder+"/cancel/")
 	f.Add("update_options", "https://waldur.example.com/api/marketplace-provider-resources/"+thisResource+"/update_options_direct/")

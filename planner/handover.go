@@ -14,13 +14,13 @@ import (
 // it, and the old one's limits stay: nobody but a plan tells people so.
 
 // leftBehind is the quota identity that a directory counts under now and will not after the plan; false if there is none.
-func (g *Graph) leftBehind(n *node, seen *Observed) (Identity, bool) {
+func (g *Graph) leftBehind(n *node, seen *Observed) (Subject, bool) {
 	if n.place < 0 || n.isNode() || n.system == nil || n.wish == wishRemove || n.verdict != nil || !g.decides(n) ||
-		n.system.Quota.Kind != QuotaLustre || seen.Mounts[n.system.Name].Filesystem == "" {
-		return Identity{}, false
+		!n.system.Quota.Sets() || n.system.Quota.By == ByDirectory || seen.Mounts[n.system.Name].Filesystem == "" {
+		return Subject{}, false
 	}
 	dir := &seen.Directories[n.place]
-	old := Identity{Filesystem: seen.Mounts[n.system.Name].Filesystem, By: n.system.Quota.By}
+	old := Subject{Filesystem: seen.Mounts[n.system.Name].Filesystem, By: n.system.Quota.By}
 	if old.By == ByProject {
 		old.ID = uint32(dir.Project)
 	} else {
@@ -31,14 +31,14 @@ func (g *Graph) leftBehind(n *node, seen *Observed) (Identity, bool) {
 }
 
 // shareOf is what the claims on an identity come to, or what was observed of one that nobody claims; nil if it was not asked.
-func (c *comparison) shareOf(id Identity) *share {
-	if c.byIdentity == nil {
-		c.byIdentity = make(map[Identity]int32, len(c.shares.list))
+func (c *comparison) shareOf(id Subject) *share {
+	if c.bySubject == nil {
+		c.bySubject = make(map[Subject]int32, len(c.shares.list))
 		for i := range c.shares.list {
-			c.byIdentity[c.shares.list[i].identity] = int32(i)
+			c.bySubject[c.shares.list[i].subject] = int32(i)
 		}
 	}
-	if i, ok := c.byIdentity[id]; ok {
+	if i, ok := c.bySubject[id]; ok {
 		return &c.shares.list[i]
 	}
 	return nil
@@ -66,7 +66,7 @@ func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
 
 // left says which limits and usage stay with an identity that a directory leaves.
 func (s *share) left(tagged bool) string {
-	who := fmt.Sprintf("%s %d", s.identity.By, s.identity.ID)
+	who := s.subject.String()
 	if s.state == nil || s.state.LimitsWhy != "" {
 		return fmt.Sprintf("the quota of %s, which it counted under, stays as it is; it could not be observed", who)
 	}
@@ -101,24 +101,24 @@ func (c *comparison) sayLimitsExist(n *node, d *decision) {
 		s.state.DefaultSpace && s.state.DefaultInodes {
 		return
 	}
-	owner := c.whose(n, s.identity)
+	owner := c.whose(n, s.subject)
 	if owner == "" && d.action.Kind != Create {
 		return
 	}
-	d.detail.Reasons = append(d.detail.Reasons, Reason{reason.LimitsExist, fmt.Sprintf("%s %d has limits already (%s; %s used): %s",
-		s.identity.By, s.identity.ID, limitWords(s.state.Limits), usedWords(s.state), cmp.Or(owner,
+	d.detail.Reasons = append(d.detail.Reasons, Reason{reason.LimitsExist, fmt.Sprintf("%s has limits already (%s; %s used): %s",
+		s.subject, limitWords(s.state.Limits), usedWords(s.state), cmp.Or(owner,
 			"nothing recorded here has them, so somebody else set them"))})
 }
 
 // whose names what is recorded or archived under an identity; empty if nothing is.
-func (c *comparison) whose(n *node, id Identity) string {
+func (c *comparison) whose(n *node, id Subject) string {
 	for _, a := range c.g.sortedArchive() {
-		if a.QuotaBy == id.By && a.QuotaID == id.ID && c.seen.Mounts[a.System].Filesystem == id.Filesystem {
+		if a.claims(id) && c.seen.Mounts[a.System].Filesystem == id.Filesystem {
 			return fmt.Sprintf("they are those of %s, archived %s", a.Address, day(a.At))
 		}
 	}
 	for r := range c.g.world.Recorded.Records.All() {
-		if r.Key != n.item.Key && r.QuotaBy == id.By && r.QuotaID == id.ID && c.seen.Mounts[r.System].Filesystem == id.Filesystem {
+		if r.Key != n.item.Key && r.claims(id) && c.seen.Mounts[r.System].Filesystem == id.Filesystem {
 			return "they are recorded for " + r.Address
 		}
 	}

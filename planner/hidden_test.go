@@ -45,7 +45,7 @@ func TestHiddenCallback(t *testing.T) {
 	w := planner.WaldurSettings{URL: "https://waldur.example.com/" + long + "/api/", Hidden: planner.Hidden{}.With(long)}
 	for _, raw := range []string{w.URL + "marketplace-orders/x/cancel/", strings.Replace(w.URL, "waldur", "evil", 1) + "marketplace-orders/x/set_state_done/",
 		"https://waldur.example.com/api/x/", w.URL + "?" + long, "https://waldur.example.com/" + strings.Repeat("x", 84) + long + "/"} {
-		_, err := planner.Subject{}.Target(w, planner.SetStateDone, raw)
+		_, err := planner.About{}.Target(w, planner.SetStateDone, raw)
 		if err == nil || strings.Contains(err.Error(), "k3y") {
 			t.Errorf("%s: %v", raw, err)
 		}

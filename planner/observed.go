@@ -56,16 +56,12 @@ type Directory struct {
 	Inherit, HasProject bool
 }
 
-// Identity is a quota identity: what a limit is set on.
-type Identity struct {
-	// Filesystem is [Mount.Filesystem].
-	Filesystem string
-	By         QuotaBy
-	ID         uint32
-}
-
-// QuotaState is what was observed of a quota identity. Limits and usage are known separately.
+// QuotaState is what was observed of a quota. Limits and usage are known separately.
 type QuotaState struct {
+	// Absent reports that there is no quota, which only a directory can be without: then nothing is limited.
+	Absent bool
+	// Handle is what the backend calls the quota, where quotas are made and removed; empty elsewhere, and where there is none.
+	Handle string
 	Limits Limits
 	// LimitsWhy says why the limits are unknown; empty when they are known.
 	LimitsWhy string
@@ -151,6 +147,6 @@ type Place struct {
 
 // QuotaTarget is a quota identity to be observed, asked at the directory of the named system.
 type QuotaTarget struct {
-	Identity Identity
-	System   string
+	Subject Subject
+	System  string
 }

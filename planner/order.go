@@ -55,7 +55,7 @@ func OrderURLs(s *Settings, it *Item) (order string, calls map[Callback]string) 
 		return "", nil
 	}
 	calls = make(map[Callback]string, len(it.URLs))
-	of := Subject{Order: o.id, Resource: it.Key.Item}
+	of := About{Order: o.id, Resource: it.Key.Item}
 	for name, raw := range it.URLs {
 		url, err := of.Target(s.Waldur, name, raw)
 		if err != nil {
@@ -82,7 +82,7 @@ func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 	if s.Waldur.URL == "" {
 		return o, "it has an order, and there is no waldur block in the configuration to report to"
 	}
-	of := Subject{Resource: it.Key.Item}
+	of := About{Resource: it.Key.Item}
 	for _, name := range []Callback{Approve, SetStateDone, Reject, SetStateErred, SetBackendID, UpdateOptions, SetStateOK} {
 		raw := it.URLs[name]
 		if raw == "" {
@@ -230,7 +230,7 @@ func (g *Graph) judgeType(n *node) {
 		return
 	}
 	o := answer.Order
-	if err := (Subject{n.order, n.item.Key.Item}).Owns(&o); err != nil {
+	if err := (About{n.order, n.item.Key.Item}).Owns(&o); err != nil {
 		n.block(reason.OrderResource, "its order is not its own: %v", err)
 		return
 	}

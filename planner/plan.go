@@ -128,12 +128,6 @@ func (a *Action) After(at Attribute) (Value, bool) {
 	return Value{}, false
 }
 
-// QuotaID is a quota identity without the filesystem, which the storage path implies: plans do not depend on the node.
-type QuotaID struct {
-	By QuotaBy `json:"by"`
-	ID uint32  `json:"id"`
-}
-
 // Change is one attribute's change. Before is what was observed, after what is desired.
 type Change struct {
 	Attribute Attribute `json:"attribute"`

@@ -17,18 +17,20 @@ func (r ProjectRange) holds(id ProjectID) bool { return r.First <= id && id <= r
 
 // byProject tells whether the node's quota counts by project.
 func (n *node) byProject() bool {
-	return n.system != nil && !n.isNode() && n.system.Quota.Kind == QuotaLustre && n.system.Quota.By == ByProject
+	return n.system != nil && !n.isNode() && n.system.Quota.By == ByProject
 }
 
 // quotaID is what the node's quota is set on; false if it has none.
 func (n *node) quotaID() (QuotaID, bool) {
 	switch {
-	case n.system == nil || n.isNode() || n.system.Quota.Kind != QuotaLustre:
+	case n.system == nil || n.isNode() || !n.system.Quota.Sets():
 		return QuotaID{}, false
 	case n.byProject() && n.system.Quota.ProjectIDs.IsSet():
-		return QuotaID{ByProject, uint32(n.project)}, n.project != 0
+		return QuotaID{By: ByProject, ID: uint32(n.project)}, n.project != 0
+	case n.system.Quota.By == ByDirectory:
+		return QuotaID{By: ByDirectory, Path: n.storage}, n.storage != ""
 	}
-	return QuotaID{n.system.Quota.By, uint32(n.group)}, n.hasGroup
+	return QuotaID{By: n.system.Quota.By, ID: uint32(n.group)}, n.hasGroup
 }
 
 // projectAt is a project id on one filesystem.

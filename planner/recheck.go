@@ -24,9 +24,9 @@ type Watched struct {
 	Record Record
 	// Shared tells of a removal that others live on its quota identity.
 	Shared bool
-	// Limits are the identity's limits once they are as wanted, and Identity whose; nil if it claims none.
-	Limits   Limits
-	Identity *Identity
+	// Limits are the identity's limits once they are as wanted, and Subject whose; nil if it claims none.
+	Limits  Limits
+	Subject *Subject
 }
 
 // watch keeps what was seen of a resource that the caller asked about.
@@ -48,11 +48,11 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 		w.Record = c.record(n)
 	}
 	if s := c.claim(n); s != nil && s.refused == nil && s.state != nil {
-		id := s.identity
-		w.Identity, w.Limits = &id, s.want.orElse(s.state.Limits)
+		id := s.subject
+		w.Subject, w.Limits = &id, s.want.orElse(s.state.Limits)
 	}
 	if n.wish == wishRemove && n.system != nil {
-		id, ok := n.identityOf(c.seen.Mounts[n.system.Name])
+		id, ok := n.subjectOf(c.seen.Mounts[n.system.Name])
 		w.Shared = ok && c.others(n, id) > 0
 	}
 	c.g.watched[n.item.Key] = w

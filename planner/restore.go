@@ -90,10 +90,10 @@ func (c *comparison) bringBack() {
 // putLimitsBack adds the limits that an archived directory had, where they are others now: its quota may have been frozen.
 // Limits that others live on by now stay.
 func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
-	id, ok := n.system.archivedIdentity(a, c.seen.Mounts[a.System])
-	i := slices.IndexFunc(c.shares.list, func(s share) bool { return s.identity == id })
+	id, ok := n.system.archivedSubject(a, c.seen.Mounts[a.System])
+	i := slices.IndexFunc(c.shares.list, func(s share) bool { return s.subject == id })
 	if !ok || i < 0 {
-		if n.system.Quota.Kind != QuotaNone {
+		if n.system.Quota.Sets() {
 			d.withoutLimit(Limits{}, nil)
 		}
 		return
@@ -105,7 +105,7 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	}
 	if others > 0 || s.state == nil || s.state.LimitsWhy != "" {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.LimitsStay,
-			fmt.Sprintf("the limits of %s %d stay as they are: they could not be observed, or others live on them by now", id.By, id.ID)})
+			fmt.Sprintf("the limits of %s stay as they are: they could not be observed, or others live on them by now", id)})
 		d.withoutLimit(s.inForce(), nil)
 		return
 	}
@@ -116,7 +116,7 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	}
 	for i := size; i < len(d.detail.Notes); i++ {
 		d.detail.Notes[i].Provenance = Provenance{From: FromArchive}
-		d.action.Quota = &QuotaID{id.By, id.ID}
+		d.action.Quota = id.inPlan()
 	}
 	after := s.inForce()
 	if d.quota.Code == "" {
@@ -126,12 +126,13 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	d.detail.Usage = s.usage()
 }
 
-// archivedIdentity is the quota identity that an archived directory had on the system; false if it had none.
-func (s *System) archivedIdentity(a Archived, m Mount) (Identity, bool) {
-	if s == nil || s.Quota.Kind != QuotaLustre || a.QuotaBy == "" || m.Filesystem == "" {
-		return Identity{}, false
+// archivedSubject is the quota identity that an archived directory had on the system; false if it had none.
+func (s *System) archivedSubject(a Archived, m Mount) (Subject, bool) {
+	id, ok := a.Limited()
+	if !ok || s == nil || !s.Quota.Sets() || m.Filesystem == "" {
+		return Subject{}, false
 	}
-	return Identity{Filesystem: m.Filesystem, By: a.QuotaBy, ID: a.QuotaID}, true
+	return id.On(m.Filesystem), true
 }
 
 // mayComeBack tells why a directory cannot be put back where it was.

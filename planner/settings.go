@@ -74,6 +74,8 @@ type System struct {
 	Archive          string
 	ArchiveRetention time.Duration
 	Quota            QuotaSettings
+	// Traits are what the backend of its quotas can do; zero where no limits are set.
+	Traits Traits
 }
 
 // PathMapping sends mount paths below Prefix ("/scratch") to Folder ("capstor/legacy"), a storage path.
@@ -81,9 +83,9 @@ type PathMapping struct{ Prefix, Folder string }
 
 // QuotaSettings is a system's quota block.
 type QuotaSettings struct {
-	// Kind is "lustre" or "none".
+	// Kind is "none", or the name of a backend. The planner decides by [System.Traits], and never by this name.
 	Kind string
-	// By is the kind of quota identity: group or project.
+	// By is what limits are set on; empty where none are set.
 	By QuotaBy
 	// ProjectIDs are the project ids to give away, each to one resource; without any, the project id is the group id.
 	ProjectIDs ProjectRange
@@ -96,19 +98,13 @@ type QuotaSettings struct {
 	Orders string
 }
 
+// Sets reports whether limits are set.
+func (q *QuotaSettings) Sets() bool { return q.By != "" }
+
 // The kinds of a quota block.
 const (
 	QuotaLustre = "lustre"
 	QuotaNone   = "none"
-)
-
-// QuotaBy is the kind of a quota identity.
-type QuotaBy string
-
-// The kinds of quota identities.
-const (
-	ByGroup   QuotaBy = "group"
-	ByProject QuotaBy = "project"
 )
 
 // SharedPolicy tells what several claims on one quota identity make together.

@@ -17,8 +17,8 @@ type View struct {
 	HasGroup bool
 	Mode     Mode
 	Quota    Limits
-	// Identity is the quota identity claimed; nil if none is.
-	Identity *QuotaID
+	// Subject is what its limits are set on; nil if it has none.
+	Subject *QuotaID
 	// From is where each wanted value comes from.
 	From  map[Attribute]Provenance
 	Order string
@@ -54,7 +54,7 @@ func (g *Graph) Views() []View {
 		if n.system != nil {
 			v.System = n.system.Name
 			if id, ok := n.quotaID(); ok {
-				v.Identity = &id
+				v.Subject = &id
 			}
 		}
 		for a, from := range n.from {

@@ -60,7 +60,7 @@ func (g *Graph) want(n *node, active []*override) {
 	}
 	n.blockUnless(bad)
 	n.checkIDs(g.world.Settings)
-	if n.system.Quota.Kind == QuotaLustre && n.wish != wishRemove {
+	if n.system.Quota.Sets() && n.wish != wishRemove {
 		n.checkQuota()
 	}
 }
@@ -93,7 +93,7 @@ func (n *node) blockUnless(bad unusable) {
 			continue
 		}
 		why := bad[a]
-		if why.Code == "" || n.from[a] > 1 || a.IsQuota() && (n.wish == wishRemove || n.system.Quota.Kind != QuotaLustre) {
+		if why.Code == "" || n.from[a] > 1 || a.IsQuota() && (n.wish == wishRemove || !n.system.Quota.Sets()) {
 			continue
 		}
 		n.block(why.Code, "%s", why.Text)
@@ -121,7 +121,7 @@ func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 		bad[ModeAttr] = Reason{reason.Mode, "the proxy's permission cannot be used: " + err.Error()}
 	}
 	n.mode, n.special = mode, special
-	if !n.isNode() && (n.system.Quota.Kind == QuotaLustre || n.system.Quota.Orders != "complete") {
+	if !n.isNode() && (n.system.Quota.Sets() || n.system.Quota.Orders != "complete") {
 		g.quotaFromProxy(n, options, &bad)
 	}
 	return bad

@@ -114,7 +114,7 @@ func (m *model) observe(g *planner.Graph) planner.Observed {
 		seen.Directories = append(seen.Directories, m.look(p.Path))
 	}
 	for _, t := range g.QuotaTargets(seen) {
-		seen.Quotas = append(seen.Quotas, m.quota(t.Identity.ID))
+		seen.Quotas = append(seen.Quotas, m.quota(t.Subject.ID))
 	}
 	return seen
 }

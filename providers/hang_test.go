@@ -144,7 +144,7 @@ func TestLFSNeverAnswers(t *testing.T) {
 	var targets []planner.QuotaTarget
 	for i := range 200 {
 		for _, name := range []string{"bad", "good"} {
-			targets = append(targets, planner.QuotaTarget{System: name, Identity: planner.Identity{Filesystem: mounts[name].Filesystem, By: planner.ByGroup, ID: uint32(30000 + i)}})
+			targets = append(targets, planner.QuotaTarget{System: name, Subject: planner.Subject{Filesystem: mounts[name].Filesystem, By: planner.ByGroup, ID: uint32(30000 + i)}})
 		}
 	}
 	start := time.Now()

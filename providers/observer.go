@@ -20,7 +20,7 @@ type DirectoryObserver interface {
 
 // QuotaReader reads one quota identity, asked at the directory of the system. It may hang even beyond ctx.
 type QuotaReader interface {
-	Get(ctx context.Context, system planner.System, id planner.Identity) planner.QuotaState
+	Get(ctx context.Context, system planner.System, id planner.Subject) planner.QuotaState
 }
 
 // Options are the parts and bounds of a [StorageObserver]. Only the first three have no default.
@@ -217,7 +217,7 @@ func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTar
 		// A failure is no sign of life: with a metadata server away, each call fails after its own deadline.
 		alive: func(q planner.QuotaState) bool { return q.LimitsWhy == "" },
 		call: func(ctx context.Context, i int) planner.QuotaState {
-			return s.o.Quotas.Get(ctx, s.systems[targets[i].System], targets[i].Identity)
+			return s.o.Quotas.Get(ctx, s.systems[targets[i].System], targets[i].Subject)
 		},
 		bulk: func(filesystem string, of []int32, answers []planner.QuotaState) []int32 {
 			return s.list(ctx, filesystem, targets, of, answers)
@@ -227,8 +227,8 @@ func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTar
 		t := &targets[i]
 		m := mounts[t.System]
 		why = m.Problem + m.Unknown
-		if why == "" && t.Identity.Filesystem != m.Filesystem {
-			why = fmt.Sprintf("system %s is on %q now, not on %q", t.System, m.Filesystem, t.Identity.Filesystem)
+		if why == "" && t.Subject.Filesystem != m.Filesystem {
+			why = fmt.Sprintf("system %s is on %q now, not on %q", t.System, m.Filesystem, t.Subject.Filesystem)
 		}
 		return t.System, m.Filesystem, why
 	})

@@ -26,7 +26,7 @@ func (s slow) Observe(planner.System, string) planner.Directory {
 	return planner.Directory{State: planner.DirPresent}
 }
 
-func (s slow) Get(context.Context, planner.System, planner.Identity) planner.QuotaState {
+func (s slow) Get(context.Context, planner.System, planner.Subject) planner.QuotaState {
 	time.Sleep(10 * time.Millisecond)
 	return planner.QuotaState{}
 }

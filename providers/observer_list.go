@@ -57,7 +57,7 @@ func (s *StorageObserver) list(ctx context.Context, filesystem string, targets [
 	have := make([]bool, len(targets))
 	for i, l := range s.listRanges(ctx, lister, filesystem, system, targets, calls) {
 		for _, at := range calls[i] {
-			if state, ok := l.states[targets[at].Identity.ID]; ok && !have[at] {
+			if state, ok := l.states[targets[at].Subject.ID]; ok && !have[at] {
 				answers[at], have[at] = state, true
 			}
 		}
@@ -69,13 +69,13 @@ func (s *StorageObserver) list(ctx context.Context, filesystem string, targets [
 func idRanges(targets []planner.QuotaTarget, of []int32) (all []idRange) {
 	sorted := slices.Clone(of)
 	slices.SortFunc(sorted, func(a, b int32) int {
-		x, y := targets[a].Identity, targets[b].Identity
+		x, y := targets[a].Subject, targets[b].Subject
 		return cmp.Or(cmp.Compare(x.By, y.By), cmp.Compare(x.ID, y.ID))
 	})
 	for len(sorted) > 0 {
-		first, n := targets[sorted[0]].Identity, 1
+		first, n := targets[sorted[0]].Subject, 1
 		for n < min(listMost, len(sorted)) {
-			next := targets[sorted[n]].Identity
+			next := targets[sorted[n]].Subject
 			if next.By != first.By || next.ID-first.ID >= listSpan {
 				break
 			}
@@ -105,7 +105,7 @@ func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, fi
 			switch {
 			case stop:
 			case i == 0 || i == last:
-				l = readOne(ctx, lister, system, targets[calls[i][0]].Identity)
+				l = readOne(ctx, lister, system, targets[calls[i][0]].Subject)
 			default:
 				l = readRange(ctx, lister, system, targets, calls[i])
 			}
@@ -129,7 +129,7 @@ func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, fi
 	return answers
 }
 
-func readOne(ctx context.Context, lister QuotaLister, system planner.System, id planner.Identity) listed {
+func readOne(ctx context.Context, lister QuotaLister, system planner.System, id planner.Subject) listed {
 	q := lister.Get(ctx, system, id)
 	if q.LimitsWhy != "" {
 		return listed{}
@@ -140,9 +140,9 @@ func readOne(ctx context.Context, lister QuotaLister, system planner.System, id 
 func readRange(ctx context.Context, lister QuotaLister, system planner.System, targets []planner.QuotaTarget, of idRange) (l listed) {
 	ids := make([]uint32, len(of))
 	for i, at := range of {
-		ids[i] = targets[at].Identity.ID
+		ids[i] = targets[at].Subject.ID
 	}
-	l.states, l.err = lister.List(ctx, system, targets[of[0]].Identity.By, ids)
+	l.states, l.err = lister.List(ctx, system, targets[of[0]].Subject.By, ids)
 	l.whole = l.err == nil
 	return l
 }

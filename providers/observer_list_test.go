@@ -23,7 +23,7 @@ type lister struct {
 	hang            chan struct{}
 }
 
-func (l *lister) Get(ctx context.Context, system planner.System, id planner.Identity) planner.QuotaState {
+func (l *lister) Get(ctx context.Context, system planner.System, id planner.Subject) planner.QuotaState {
 	q := l.storage.Get(ctx, system, id)
 	q.Space.Known, q.Inodes.Known = !l.partly, true
 	return q
@@ -59,7 +59,7 @@ func listing(l *lister) *StorageObserver {
 func answered(t *testing.T, targets []planner.QuotaTarget, got []planner.QuotaState) (listed int) {
 	t.Helper()
 	for i, q := range got {
-		if n, _ := q.Limits[planner.InodesHard].Number(); n != uint64(targets[i].Identity.ID) {
+		if n, _ := q.Limits[planner.InodesHard].Number(); n != uint64(targets[i].Subject.ID) {
 			t.Fatalf("%v: got %+v", targets[i], q)
 		}
 		if q.Via == "list" {
@@ -76,7 +76,7 @@ func TestQuotasAreListed(t *testing.T) {
 	targets := quotaTargets("a", "fs a", 2500)
 	slices.Reverse(targets)
 	for _, far := range []uint32{1 << 20, 1<<20 + 1} { // too few to be worth a call
-		targets = append(targets, planner.QuotaTarget{System: "a", Identity: planner.Identity{Filesystem: "fs a", ID: far}})
+		targets = append(targets, planner.QuotaTarget{System: "a", Subject: planner.Subject{Filesystem: "fs a", ID: far}})
 	}
 	before := l.calls.Load()
 	listed := answered(t, targets, o.Quotas(t.Context(), targets))

@@ -67,7 +67,7 @@ func (s *storage) Observe(system planner.System, path string) planner.Directory 
 	return planner.Directory{State: planner.DirPresent, Inode: n}
 }
 
-func (s *storage) Get(ctx context.Context, system planner.System, id planner.Identity) planner.QuotaState {
+func (s *storage) Get(ctx context.Context, system planner.System, id planner.Subject) planner.QuotaState {
 	defer s.enter(system.Name, fmt.Sprint("quota ", id.ID))()
 	if s.fail != "" {
 		time.Sleep(20 * time.Millisecond)
@@ -268,7 +268,7 @@ func TestInterrupted(t *testing.T) {
 
 func quotaTargets(system, filesystem string, n int) (all []planner.QuotaTarget) {
 	for i := range n {
-		all = append(all, planner.QuotaTarget{System: system, Identity: planner.Identity{Filesystem: filesystem, By: planner.ByGroup, ID: uint32(i + 1)}})
+		all = append(all, planner.QuotaTarget{System: system, Subject: planner.Subject{Filesystem: filesystem, By: planner.ByGroup, ID: uint32(i + 1)}})
 	}
 	return all
 }
@@ -285,7 +285,7 @@ func TestQuotasOnceEach(t *testing.T) {
 		t.Errorf("%d answers by %d calls, want 150", len(got), s.calls.Load()-before)
 	}
 	for i, q := range got {
-		if n, _ := q.Limits[planner.InodesHard].Number(); n != uint64(targets[i].Identity.ID) || q.Via != targets[i].System {
+		if n, _ := q.Limits[planner.InodesHard].Number(); n != uint64(targets[i].Subject.ID) || q.Via != targets[i].System {
 			t.Fatalf("%v: got %+v", targets[i], q)
 		}
 	}

@@ -74,7 +74,7 @@ func (d *doctor) quotasOf(ctx context.Context, quotas *quota.Systems, sys planne
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	check := "quotas " + sys.Name
-	switch state := quotas.Get(ctx, sys, planner.Identity{By: sys.Quota.By, ID: id}); {
+	switch state := quotas.Get(ctx, sys, planner.Subject{By: sys.Quota.By, ID: id}); {
 	case state.LimitsWhy != "":
 		d.say("FAIL", check, "%s", state.LimitsWhy)
 		return

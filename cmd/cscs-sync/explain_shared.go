@@ -12,8 +12,8 @@ import (
 func (e *explanation) shared(found []planner.View) {
 	asked := map[planner.QuotaID]bool{}
 	for _, v := range found {
-		if v.Identity != nil {
-			asked[*v.Identity] = true
+		if v.Subject != nil {
+			asked[*v.Subject] = true
 		}
 	}
 	for _, q := range e.p.graph.SharedQuotas(e.p.seen) {

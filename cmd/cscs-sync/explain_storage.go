@@ -41,11 +41,11 @@ func (e *explanation) stands(v planner.View, dir planner.Directory) {
 
 // quota says which limits are in force, what is used, and who said so.
 func (e *explanation) quota(v planner.View) {
-	if v.Identity == nil {
+	if v.Subject == nil {
 		return
 	}
-	q, ok := e.seenQuota(planner.Identity{Filesystem: e.p.mounts[v.System].Filesystem, By: v.Identity.By, ID: v.Identity.ID})
-	name := fmt.Sprintf("%s %d", v.Identity.By, v.Identity.ID)
+	q, ok := e.seenQuota(v.Subject.On(e.p.mounts[v.System].Filesystem))
+	name := planfile.Escape(v.Subject.String())
 	switch {
 	case !ok:
 		e.line("quota", "of %s, which was not looked at", name)
@@ -82,18 +82,18 @@ func (e *explanation) unclaimed(ctx context.Context, what string) error {
 	if err != nil || id == 0 {
 		return nil
 	}
-	said := map[planner.Identity]bool{}
+	said := map[planner.Subject]bool{}
 	for _, v := range e.p.graph.Views() {
-		if v.Identity != nil && v.Identity.ID == uint32(id) {
-			said[planner.Identity{Filesystem: e.p.mounts[v.System].Filesystem, By: v.Identity.By, ID: v.Identity.ID}] = true
+		if v.Subject != nil && v.Subject.ID == uint32(id) {
+			said[v.Subject.On(e.p.mounts[v.System].Filesystem)] = true
 		}
 	}
 	var targets []planner.QuotaTarget
 	for _, sys := range e.cfg.Settings.Systems {
 		m := e.p.mounts[sys.Name]
-		of := planner.Identity{Filesystem: m.Filesystem, By: sys.Quota.By, ID: uint32(id)}
-		if sys.Quota.Kind == planner.QuotaLustre && m.Filesystem != "" && m.Problem+m.Unknown == "" && !said[of] {
-			targets, said[of] = append(targets, planner.QuotaTarget{Identity: of, System: sys.Name}), true
+		of := planner.Subject{Filesystem: m.Filesystem, By: sys.Quota.By, ID: uint32(id)}
+		if sys.Quota.Sets() && sys.Quota.By != planner.ByDirectory && m.Filesystem != "" && m.Problem+m.Unknown == "" && !said[of] {
+			targets, said[of] = append(targets, planner.QuotaTarget{Subject: of, System: sys.Name}), true
 		}
 	}
 	if len(targets) == 0 {
@@ -114,7 +114,7 @@ func (e *explanation) unclaimed(ctx context.Context, what string) error {
 		if e.b.Len() > 0 {
 			e.b.WriteString("\n")
 		}
-		fmt.Fprintf(&e.b, "%s %d on %s\n", targets[i].Identity.By, id, planfile.Escape(targets[i].System))
+		fmt.Fprintf(&e.b, "%s %d on %s\n", targets[i].Subject.By, id, planfile.Escape(targets[i].System))
 		e.line("quota", "no listed resource claims it now, asked by %s. Files of an earlier group keep counting here, and nothing changes "+
 			"these limits", q.Via)
 		e.limits(q)
@@ -122,9 +122,9 @@ func (e *explanation) unclaimed(ctx context.Context, what string) error {
 	return nil
 }
 
-func (e *explanation) seenQuota(id planner.Identity) (planner.QuotaState, bool) {
+func (e *explanation) seenQuota(id planner.Subject) (planner.QuotaState, bool) {
 	for i, t := range e.p.graph.QuotaTargets(e.p.seen) {
-		if t.Identity == id && i < len(e.p.seen.Quotas) {
+		if t.Subject == id && i < len(e.p.seen.Quotas) {
 			return e.p.seen.Quotas[i], true
 		}
 	}

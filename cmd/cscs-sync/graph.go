@@ -110,9 +110,9 @@ func (d *drawing) views(views []planner.View) {
 		if v.Parent != "" {
 			d.edges = append(d.edges, [2]int{d.byAddress(v.Parent), n})
 		}
-		if v.Identity != nil && v.Quota.Known() {
-			q := d.node(fmt.Sprintf("quota %s %s %d", v.System, v.Identity.By, v.Identity.ID),
-				fmt.Sprintf("quota %s %d\n%s", v.Identity.By, v.Identity.ID, v.System), "quota")
+		if v.Subject != nil && v.Quota.Known() {
+			q := d.node(fmt.Sprintf("quota %s %s", v.System, v.Subject),
+				fmt.Sprintf("quota %s\n%s", v.Subject, v.System), "quota")
 			d.edges = append(d.edges, [2]int{n, q})
 		}
 	}
@@ -151,8 +151,8 @@ func (d *drawing) plan(p *planner.Plan) {
 			}
 		}
 		if a.Quota != nil {
-			q := d.node(fmt.Sprintf("quota %s %s %d", a.System, a.Quota.By, a.Quota.ID),
-				fmt.Sprintf("quota %s %d\n%s", a.Quota.By, a.Quota.ID, a.System), "quota")
+			q := d.node(fmt.Sprintf("quota %s %s", a.System, a.Quota),
+				fmt.Sprintf("quota %s\n%s", a.Quota, a.System), "quota")
 			d.edges = append(d.edges, [2]int{n, q})
 		}
 	}

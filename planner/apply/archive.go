@@ -139,8 +139,8 @@ func (e *Engine) orderOf(ctx context.Context, w *Work) (planner.Order, error) {
 	return order, err
 }
 
-func subjectOf(a *planner.Action) planner.Subject {
-	return planner.Subject{Order: a.Order, Resource: a.Key.Item}
+func subjectOf(a *planner.Action) planner.About {
+	return planner.About{Order: a.Order, Resource: a.Key.Item}
 }
 
 // agreed makes sure that a removal whose approve Waldur no longer offers was approved before.
@@ -195,7 +195,7 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome) error {
 		}
 	}
 	if why != "" {
-		note := fmt.Sprintf("the quota of %s %d was not frozen, or not wholly: %s; lower it by hand", a.Quota.By, a.Quota.ID, why)
+		note := fmt.Sprintf("the quota of %s was not frozen, or not wholly: %s; lower it by hand", a.Quota, why)
 		o.steps = append(o.steps, note)
 		e.tell(Event{Action: a, Step: note})
 	}

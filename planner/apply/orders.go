@@ -32,7 +32,7 @@ type Resource struct {
 type Call struct {
 	Callback planner.Callback
 	// About is the order and the resource that the callback may be about; a URL of another is refused.
-	About planner.Subject
+	About planner.About
 	// URL is the target, already rewritten to waldur.url, or kept.
 	URL string
 	// Body is the JSON body; nil for none.

@@ -84,8 +84,8 @@ func waits(s planner.OrderState) bool {
 }
 
 // subject is what a callback may be about.
-func subject(d *ledger.Delivery) planner.Subject {
-	return planner.Subject{Order: d.Order, Resource: d.Key.Item}
+func subject(d *ledger.Delivery) planner.About {
+	return planner.About{Order: d.Order, Resource: d.Key.Item}
 }
 
 // unasked is what becomes of a callback whose order, or resource, gave no answer.

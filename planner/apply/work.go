@@ -177,7 +177,7 @@ func (e *Engine) quota(ctx context.Context, a *planner.Action) error {
 	if a.Quota == nil || !slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute.IsQuota() }) {
 		return nil
 	}
-	what := fmt.Sprintf("set quota of %s %d on %s", a.Quota.By, a.Quota.ID, a.System)
+	what := fmt.Sprintf("set quota of %s on %s", a.Quota, a.System)
 	before := e.Storage.Quota(ctx, a.System, *a.Quota)
 	if before.LimitsWhy != "" {
 		return fmt.Errorf("%s: the present limits could not be read: %s", what, before.LimitsWhy)
@@ -202,10 +202,10 @@ func (e *Engine) setLimits(ctx context.Context, a *planner.Action, want planner.
 	e.reached("quota set")
 	after := e.Storage.Quota(ctx, a.System, *a.Quota)
 	if after.LimitsWhy != "" {
-		return fmt.Errorf("quota of %s %d on %s was set, and could not be read back: %s", a.Quota.By, a.Quota.ID, a.System, after.LimitsWhy)
+		return fmt.Errorf("quota of %s on %s was set, and could not be read back: %s", a.Quota, a.System, after.LimitsWhy)
 	}
 	if after.Limits != want {
-		return fmt.Errorf("quota of %s %d on %s was set, and reads back as %s instead of %s", a.Quota.By, a.Quota.ID, a.System,
+		return fmt.Errorf("quota of %s on %s was set, and reads back as %s instead of %s", a.Quota, a.System,
 			showLimits(after.Limits), showLimits(want))
 	}
 	return nil

@@ -30,7 +30,7 @@ func TestDefaults(t *testing.T) {
 		Tera: 1 << 40, MinGID: 1000, MaxMode: 0o2775, Parents: planner.ParentsCreate, Fingerprint: c.Settings.Fingerprint, Parts: c.Settings.Parts,
 		Systems: []planner.System{{
 			Name: "capstor", Directory: "capstor", Filesystem: "lustre", Archive: "capstor/.trash", ArchiveRetention: 90 * 24 * time.Hour,
-			Quota: planner.QuotaSettings{Kind: "lustre", By: planner.ByGroup, Client: "auto", LFS: "/usr/bin/lfs", Shared: planner.SharedRefuse, OnRemove: "keep"},
+			Quota: planner.QuotaSettings{Kind: "lustre", By: planner.ByGroup, Client: "auto", LFS: "/usr/bin/lfs", Shared: planner.SharedRefuse, OnRemove: "keep"}, Traits: config.Traits("lustre"),
 		}},
 	}
 	if d := cmp.Diff(want, c.Settings); d != "" {
@@ -70,9 +70,9 @@ func TestExamples(t *testing.T) {
 	want := []planner.System{
 		{Name: "capstor", Slugs: []string{"cscs-capstor-offering"}, Directory: "capstor", Filesystem: "lustre", Archive: "capstor/.trash", ArchiveRetention: 90 * day,
 			Paths: []planner.PathMapping{{Prefix: "/scratch", Folder: "capstor/legacy"}},
-			Quota: planner.QuotaSettings{Kind: "lustre", By: "group", Client: "auto", LFS: "/usr/bin/lfs", Shared: "sum", OnRemove: "keep"}},
+			Quota: planner.QuotaSettings{Kind: "lustre", By: "group", Client: "auto", LFS: "/usr/bin/lfs", Shared: "sum", OnRemove: "keep"}, Traits: config.Traits("lustre")},
 		{Name: "iopsstor", Directory: "iopsstor", Filesystem: "lustre", Archive: "iopsstor/.trash", ArchiveRetention: 14 * day,
-			Quota: planner.QuotaSettings{Kind: "lustre", By: "project", ProjectIDs: planner.ProjectRange{First: 100000, Last: 199999}, Client: "auto", LFS: "/usr/bin/lfs", Shared: "refuse", OnRemove: "freeze"}},
+			Quota: planner.QuotaSettings{Kind: "lustre", By: "project", ProjectIDs: planner.ProjectRange{First: 100000, Last: 199999}, Client: "auto", LFS: "/usr/bin/lfs", Shared: "refuse", OnRemove: "freeze"}, Traits: config.Traits("lustre")},
 		{Name: "vast", Directory: "vast", Filesystem: "nfs", Archive: "vast/.trash", ArchiveRetention: 90 * day, Quota: planner.QuotaSettings{Kind: "none", Orders: "hold"}},
 	}
 	if d := cmp.Diff(want, c.Settings.Systems); d != "" {

@@ -77,6 +77,7 @@ func (d *decoder) system(b *hcl.Block) (planner.System, bool) {
 		sys.Archive = path.Join(sys.Directory, ".trash")
 	}
 	sys.Quota = s.quota(sys.Filesystem)
+	sys.Traits = Traits(sys.Quota.Kind)
 	return sys, sys.Directory != ""
 }
 

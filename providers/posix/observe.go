@@ -27,7 +27,7 @@ func (s *System) Observe(storage string) planner.Directory {
 
 // byProject tells whether project ids matter on the system.
 func (s *System) byProject() bool {
-	return s.settings.Quota.Kind == planner.QuotaLustre && s.settings.Quota.By == planner.ByProject
+	return s.settings.Quota.By == planner.ByProject
 }
 
 func (s *System) unknown(what, storage string, err error) planner.Directory {

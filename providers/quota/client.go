@@ -14,17 +14,17 @@ type Client interface {
 	// Traits returns what the backend can do on this system.
 	Traits(ctx context.Context) (planner.Traits, error)
 	// Get reads limits and usage of one identity. What could not be read is unknown in the answer, with the reason.
-	Get(ctx context.Context, id planner.Identity) planner.QuotaState
+	Get(ctx context.Context, id planner.Subject) planner.QuotaState
 	// List reads those of the ids, which are sorted and of one kind, that the filesystem has a whole record of. The others
 	// are to be read by Get. It is complete, or an error; one that is [providers.ErrNoList] says that nothing can be listed.
 	List(ctx context.Context, by planner.QuotaBy, ids []uint32) (map[uint32]planner.QuotaState, error)
 	// Set sets all four limits, each a number or unlimited, in one call, and keeps the grace clocks that keep names. It
 	// does not read them back. A pending that is not nil is to be asked until it says that the change is done. After an error
 	// that does not wrap [ErrRefused] it is not known whether the limits were set; they may be set again.
-	Set(ctx context.Context, id planner.Identity, want planner.Limits, keep planner.Grace) (Pending, error)
+	Set(ctx context.Context, id planner.Subject, want planner.Limits, keep planner.Grace) (Pending, error)
 	// Remove removes the quota of a directory, and is done if there is none. Limits of group and project ids are never
 	// removed: they are refused.
-	Remove(ctx context.Context, id planner.Identity) (Pending, error)
+	Remove(ctx context.Context, id planner.Subject) (Pending, error)
 }
 
 // Pending asks once how far a change is that the backend still works on. After an error the change failed, or it is not
@@ -63,6 +63,6 @@ func Keep(before planner.QuotaState, want planner.Limits) planner.Grace {
 }
 
 // NotRemoved is the refusal to remove limits of an id.
-func NotRemoved(id planner.Identity) error {
+func NotRemoved(id planner.Subject) error {
 	return fmt.Errorf("remove quota of %s %d: %w: limits of ids are set, never removed", id.By, id.ID, ErrRefused)
 }

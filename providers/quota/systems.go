@@ -53,7 +53,7 @@ func OpenSystems(systems []planner.System, backends map[string]Open, o Options) 
 func (s *Systems) Of(system string) Client { return s.clients[system] }
 
 // Get reads a quota identity of a system.
-func (s *Systems) Get(ctx context.Context, system planner.System, id planner.Identity) planner.QuotaState {
+func (s *Systems) Get(ctx context.Context, system planner.System, id planner.Subject) planner.QuotaState {
 	c := s.clients[system.Name]
 	if c == nil {
 		return Unknown("", "system "+system.Name+" has no quotas")
@@ -76,7 +76,7 @@ const pause = time.Second
 
 // Set sets the four limits of a quota identity of a system, and waits until the backend has done it. It does not read them
 // back.
-func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Identity, want planner.Limits,
+func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Subject, want planner.Limits,
 	keep planner.Grace) error {
 	c := s.clients[system.Name]
 	if c == nil {

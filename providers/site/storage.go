@@ -156,36 +156,36 @@ func move(m apply.Move) posix.Move {
 	return posix.Move{From: m.Path, Inode: m.Inode, Folder: m.Folder, Name: m.Name}
 }
 
-// identity is a plan's quota identity on the filesystem of a system, and that system.
-func (st *Storage) identity(system string, id planner.QuotaID) (planner.System, planner.Identity, error) {
+// subject is what a plan's limits are set on, on the filesystem of a system, and that system.
+func (st *Storage) subject(system string, id planner.QuotaID) (planner.System, planner.Subject, error) {
 	sys, err := st.System(system)
 	if err != nil {
-		return planner.System{}, planner.Identity{}, err
+		return planner.System{}, planner.Subject{}, err
 	}
-	return st.systems[system], planner.Identity{Filesystem: sys.Mount().Filesystem, By: id.By, ID: id.ID}, nil
+	return st.systems[system], id.On(sys.Mount().Filesystem), nil
 }
 
 // Quota implements [apply.Storage].
 func (st *Storage) Quota(ctx context.Context, system string, id planner.QuotaID) planner.QuotaState {
-	sys, identity, err := st.identity(system, id)
+	sys, subject, err := st.subject(system, id)
 	if err != nil {
 		return planner.QuotaState{LimitsWhy: err.Error()}
 	}
-	return st.quotas.Get(ctx, sys, identity)
+	return st.quotas.Get(ctx, sys, subject)
 }
 
 // SetQuota implements [apply.Storage].
 func (st *Storage) SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Limits, before planner.QuotaState) error {
-	sys, identity, err := st.identity(system, id)
+	sys, subject, err := st.subject(system, id)
 	if err != nil {
 		return err
 	}
-	release, err := st.turns.take(ctx, identity.Filesystem)
+	release, err := st.turns.take(ctx, subject.Filesystem)
 	if err != nil {
 		return err
 	}
 	defer release()
-	return st.quotas.Set(ctx, sys, identity, want, quota.Keep(before, want))
+	return st.quotas.Set(ctx, sys, subject, want, quota.Keep(before, want))
 }
 
 var _ apply.Storage = (*Storage)(nil)

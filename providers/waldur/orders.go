@@ -44,7 +44,7 @@ func NewOrders(o OrdersOptions) apply.Orders {
 
 // own refuses URLs that are not those of a callback about its order or resource. Planning has seen to that already; the
 // token must not depend on it, nor on an outbox that was put back.
-func (o *orders) own(c planner.Callback, about planner.Subject, target string) error {
+func (o *orders) own(c planner.Callback, about planner.About, target string) error {
 	same, err := about.Target(planner.WaldurSettings{URL: o.options.URL, Hidden: o.options.Hidden}, c, target)
 	if err == nil && same != target {
 		err = fmt.Errorf("callback %s: not rewritten to waldur.url", web.Place(o.options.Hidden, target))
@@ -85,7 +85,7 @@ func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) 
 
 func (o *orders) get(ctx context.Context, target string) (planner.Order, error) {
 	id, _, _ := planner.OrderOf(target + doneVerb)
-	if err := o.own(planner.SetStateDone, planner.Subject{Order: id}, target+doneVerb); err != nil {
+	if err := o.own(planner.SetStateDone, planner.About{Order: id}, target+doneVerb); err != nil {
 		return planner.Order{}, err
 	}
 	body, err := o.read(ctx, target)
@@ -117,7 +117,7 @@ func (o *orders) Resource(ctx context.Context, target string) (apply.Resource, e
 
 func (o *orders) resource(ctx context.Context, target string) (apply.Resource, error) {
 	want, _, _ := planner.ResourceOf(target + backendVerb)
-	if err := o.own(planner.SetBackendID, planner.Subject{Resource: want}, target+backendVerb); err != nil {
+	if err := o.own(planner.SetBackendID, planner.About{Resource: want}, target+backendVerb); err != nil {
 		return apply.Resource{}, err
 	}
 	body, err := o.read(ctx, target)

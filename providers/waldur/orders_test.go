@@ -71,7 +71,7 @@ func dec(t *testing.T, s string) planner.Decimal {
 }
 
 // about is the subject of a callback to [orderID].
-var about = planner.Subject{Order: orderID, Resource: resourceID}
+var about = planner.About{Order: orderID, Resource: resourceID}
 
 const resourceID = "d7b5f43d79ab5b8a83bfc878a036e24b"
 
@@ -319,7 +319,7 @@ func callTo(url string) (apply.Call, bool) {
 	call := apply.Call{Callback: planner.SetStateDone, About: about, URL: url}
 	order, _, isOrder := planner.OrderOf(url)
 	resource, _, _ := planner.ResourceOf(url)
-	call.About = planner.Subject{Order: order, Resource: resource}
+	call.About = planner.About{Order: order, Resource: resource}
 	verb := path.Base(url)
 	for c, name := range map[planner.Callback]string{planner.Approve: "approve_by_provider", planner.Reject: "reject_by_provider",
 		planner.SetStateDone: "set_state_done", planner.SetStateErred: "set_state_erred", planner.SetBackendID: "set_backend_id",

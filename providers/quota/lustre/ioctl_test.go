@@ -290,7 +290,7 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := planner.Identity{Filesystem: "x", By: planner.ByGroup, ID: 5}
+	id := planner.Subject{Filesystem: "x", By: planner.ByGroup, ID: 5}
 	if pending, err := c.Set(t.Context(), id, wanted(), planner.Grace{}); err != nil || pending != nil || !exists(called) {
 		t.Errorf("set: %v", err)
 	}

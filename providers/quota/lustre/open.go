@@ -56,7 +56,7 @@ func newClient(q planner.QuotaSettings, o quota.Options) (client, error) {
 func (s *onSystem) Traits(context.Context) (planner.Traits, error) { return Traits(), nil }
 
 // Get implements [quota.Client].
-func (s *onSystem) Get(ctx context.Context, id planner.Identity) planner.QuotaState {
+func (s *onSystem) Get(ctx context.Context, id planner.Subject) planner.QuotaState {
 	return s.client.Get(ctx, s.dir, id.By, id.ID)
 }
 
@@ -66,11 +66,11 @@ func (s *onSystem) List(ctx context.Context, by planner.QuotaBy, ids []uint32) (
 }
 
 // Set implements [quota.Client].
-func (s *onSystem) Set(ctx context.Context, id planner.Identity, want planner.Limits, keep planner.Grace) (quota.Pending, error) {
+func (s *onSystem) Set(ctx context.Context, id planner.Subject, want planner.Limits, keep planner.Grace) (quota.Pending, error) {
 	return nil, s.client.Set(ctx, s.dir, id.By, id.ID, want, keep)
 }
 
 // Remove implements [quota.Client].
-func (s *onSystem) Remove(_ context.Context, id planner.Identity) (quota.Pending, error) {
+func (s *onSystem) Remove(_ context.Context, id planner.Subject) (quota.Pending, error) {
 	return nil, quota.NotRemoved(id)
 }

@@ -18,7 +18,7 @@ func TestSuite(t *testing.T) {
 			r := make(t)
 			var c quota.Client = &onSystem{r.client, r.dir}
 			last := 40000
-			group := func(n int) planner.Identity { return planner.Identity{By: planner.ByGroup, ID: uint32(n)} }
+			group := func(n int) planner.Subject { return planner.Subject{By: planner.ByGroup, ID: uint32(n)} }
 			quotatest.Run(t, quotatest.Rig{
 				Traits:  Traits(),
 				Subject: func(*testing.T) int { last++; return last },
