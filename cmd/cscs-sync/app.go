@@ -50,9 +50,11 @@ type app struct {
 	// variables are the values that flags give to variables of the configuration, in order.
 	variables []config.VariableInput
 	color     string
-	log       *slog.Logger
-	logLevel  string
-	logFormat string
+	// noColor and noPager are the flags of these names.
+	noColor, noPager bool
+	log              *slog.Logger
+	logLevel         string
+	logFormat        string
 	// quietLog tells that the log level was asked for, so that the loop does not raise it.
 	quietLog bool
 	// stop is closed at the first signal.

@@ -57,7 +57,7 @@ func BenchmarkApplyCreates(b *testing.B) {
 		measure(b, "cscs-sync", "plan", "--config", site.config, "--out", plan)
 		measure(b, "cscs-sync", "approve", "--config", site.config, plan)
 		u := measure(b, "cscs-sync", "apply", "--config", site.config, plan)
-		if !strings.Contains(u.out, "Apply complete! 10000 done.") {
+		if !strings.Contains(u.out, "Apply complete! 10000 done (") {
 			b.Fatalf("the apply is not complete:\n%s", u.out[max(0, len(u.out)-2000):])
 		}
 		p.add(theirs, u)

@@ -76,7 +76,7 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 	if e.b.Len() == 0 {
 		return fmt.Errorf("the proxy lists nothing for %s%s", what, nearest(views, what))
 	}
-	return a.print(e.b.String())
+	return a.page(e.b.String())
 }
 
 // isMeant tells whether a resource is what somebody asks about: by address, group id, item, or order.

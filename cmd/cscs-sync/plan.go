@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,10 +25,14 @@ import (
 type planOptions struct {
 	out                     string
 	json, detailed, compact bool
+	events                  bool
+	jsonInto                string
 	targets, excludes       []string
-	rejects, fails          []string
-	resources               []string
-	parallelism             int
+	// targetFiles and excludeFiles have more of them, one a line.
+	targetFiles, excludeFiles []string
+	rejects, fails            []string
+	resources                 []string
+	parallelism               int
 	// keepRecords has what is as wanted kept, for an apply to record.
 	keepRecords bool
 }
@@ -34,6 +40,8 @@ type planOptions struct {
 func (o *planOptions) selectionFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.targets, "target", nil, "plan only resources whose address matches `GLOB` (may be repeated)")
 	f.StringArrayVar(&o.excludes, "exclude", nil, "leave out resources whose address matches `GLOB`")
+	f.StringArrayVar(&o.targetFiles, "target-file", nil, "take more targets from `FILE`, one glob a line")
+	f.StringArrayVar(&o.excludeFiles, "exclude-file", nil, "take more globs to leave out from `FILE`, one a line")
 	f.StringArrayVar(&o.rejects, "reject", nil, "reject the order of `ADDRESS=REASON`")
 	f.StringArrayVar(&o.fails, "fail", nil, "fail the order of `ADDRESS=REASON`: on a create this ends the customer's resource")
 	f.IntVar(&o.parallelism, "parallelism", 0, "most directories to look at, or resources to work on, at a time (`N`; default 16, and 8)")
@@ -55,6 +63,8 @@ Exit codes: 0 done; 1 error; 4 something could not be observed; and with
 	var o planOptions
 	f.StringVar(&o.out, "out", "", "write the plan to `FILE` (replaces only a plan file)")
 	f.BoolVar(&o.json, "json", false, "print the plan as JSON")
+	f.BoolVar(&o.events, "events", false, "with --json: print progress first, an event a line, and the plan as the last line")
+	f.StringVar(&o.jsonInto, "json-into", "", "also write the plan as JSON into `FILE` (replaces only such a file)")
 	f.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when there are changes")
 	f.BoolVar(&o.compact, "compact", false, "fold changes of the same shape")
 	o.selectionFlags(f)
@@ -66,8 +76,11 @@ Exit codes: 0 done; 1 error; 4 something could not be observed; and with
 
 // selection reads the selection flags.
 func (o *planOptions) selection() (planner.Selection, error) {
-	sel := planner.Selection{Targets: o.targets, Excludes: o.excludes}
-	var errs []error
+	var sel planner.Selection
+	var err, err2 error
+	sel.Targets, err = globsOf(o.targets, o.targetFiles)
+	sel.Excludes, err2 = globsOf(o.excludes, o.excludeFiles)
+	errs := []error{err, err2}
 	for _, v := range []struct {
 		flag   string
 		values []string
@@ -90,7 +103,7 @@ func (o *planOptions) selection() (planner.Selection, error) {
 
 func (o *planOptions) run(ctx context.Context, a *app) error {
 	sel, err := o.selection()
-	if err := errors.Join(err, checkOut(o.out)); err != nil {
+	if err := errors.Join(err, checkOut(o.out), o.checkJSON()); err != nil {
 		return &usageError{"plan", err}
 	}
 	s, err := a.open(config.Read)
@@ -101,7 +114,12 @@ func (o *planOptions) run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := a.showPlan(p.plan, o.json, o.compact); err != nil {
+	if o.jsonInto != "" {
+		if err := state.WriteFile(o.jsonInto, render.JSON(p.plan), fs.FileMode(0o600), onlyPlanJSON); err != nil {
+			return err
+		}
+	}
+	if err := o.show(a, p.plan); err != nil {
 		return err
 	}
 	if o.out != "" && !selectsNothing(p.plan) {
@@ -118,7 +136,10 @@ func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selectio
 	if err != nil {
 		return nil, err
 	}
-	if !o.json {
+	switch {
+	case o.events:
+		defer s.streamProgress()()
+	case !o.json:
 		defer s.showProgress()()
 	}
 	p, err := s.plan(ctx, request{source: source, selection: sel, parallelism: o.parallelism, keepRecords: o.keepRecords})
@@ -129,11 +150,51 @@ func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selectio
 }
 
 // showPlan prints a plan, for people or as JSON.
-func (a *app) showPlan(p *planner.Plan, json, compact bool) error {
-	if json {
+func (a *app) showPlan(p *planner.Plan, asJSON, compact bool) error {
+	if asJSON {
 		return a.print(string(render.JSON(p)))
 	}
 	return a.print(string(planfile.Text(p, planfile.Options{Color: a.colored(a.stdout), Compact: compact, Width: a.width})))
+}
+
+// show prints the plan as the flags say.
+func (o *planOptions) show(a *app, p *planner.Plan) error {
+	if o.events {
+		var line bytes.Buffer
+		if err := json.Compact(&line, render.JSON(p)); err != nil {
+			return fmt.Errorf("print the plan: %w", err)
+		}
+		return a.print(line.String() + "\n")
+	}
+	if o.json {
+		return a.showPlan(p, true, o.compact)
+	}
+	return a.page(string(planfile.Text(p, planfile.Options{Color: a.colored(a.stdout), Compact: o.compact, Width: a.width})))
+}
+
+// checkJSON refuses flags about JSON that do not go together.
+func (o *planOptions) checkJSON() error {
+	switch {
+	case o.events && !o.json:
+		return errors.New("--events goes with --json")
+	case o.jsonInto == "-":
+		return errors.New("--json-into -: --json prints it on standard output; name a file, or ./- for a file of that name")
+	case o.jsonInto != "" && o.jsonInto == o.out:
+		return errors.New("--json-into and --out name the same file")
+	}
+	return nil
+}
+
+// onlyPlanJSON lets nothing but the JSON of a plan be replaced.
+func onlyPlanJSON(existing []byte) error {
+	var head struct {
+		Version string `json:"format_version"`
+		ID      string `json:"id"`
+	}
+	if err := json.Unmarshal(existing, &head); err != nil || head.Version == "" || !strings.HasPrefix(head.ID, "sha256:") {
+		return errors.New("it is not the JSON of a plan; name another file, or remove it")
+	}
+	return nil
 }
 
 // checkOut refuses to write a plan to standard output, where the plan is printed already.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
 // How often progress is shown: a status line on a terminal is drawn anew at most five times a second; elsewhere there is a
@@ -18,6 +20,7 @@ import (
 const (
 	redrawEvery = 200 * time.Millisecond
 	lineEvery   = 10 * time.Second
+	eventEvery  = time.Second
 )
 
 // progress tells people how far long work is: which work, how many of how many are done, how fast, and how long it will
@@ -26,8 +29,10 @@ type progress struct {
 	out io.Writer
 	// terminal has one line drawn again and again, and taken away at the end; otherwise lines are added.
 	terminal bool
-	width    int
-	now      func() time.Time
+	// events are written in place of text: JSON, one a line.
+	events bool
+	width  int
+	now    func() time.Time
 
 	mu sync.Mutex
 	// what is the work, empty between two; begun is when it was first heard of.
@@ -43,7 +48,16 @@ type progress struct {
 // showProgress begins to show progress on stderr, until the function that it returns is called.
 func (a *app) showProgress() (stop func()) {
 	kind, _ := a.getenv("TERM")
-	p := &progress{out: a.stderr, terminal: a.terminal(a.stderr) && kind != "dumb", width: widthOf(a.stderr), now: a.now}
+	return a.follow(&progress{out: a.stderr, terminal: a.terminal(a.stderr) && kind != "dumb", width: widthOf(a.stderr), now: a.now})
+}
+
+// streamProgress begins to write progress to stdout as events, until the function that it returns is called.
+func (a *app) streamProgress() (stop func()) {
+	return a.follow(&progress{out: a.stdout, events: true, now: a.now})
+}
+
+// follow has a progress shown until the function that it returns is called.
+func (a *app) follow(p *progress) (stop func()) {
 	a.statusLine.Store(p)
 	ended, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -90,6 +104,10 @@ func (p *progress) tell(what string, done, total int) {
 	if what != p.what {
 		p.hide()
 		p.what, p.begun, p.drawn = what, p.now(), p.now()
+		p.done, p.total = done, total
+		if p.events {
+			p.event(p.begun)
+		}
 	}
 	p.done, p.total = done, total
 }
@@ -127,6 +145,9 @@ func (p *progress) draw() {
 	defer p.mu.Unlock()
 	now := p.now()
 	every := lineEvery
+	if p.events {
+		every = eventEvery
+	}
 	if p.terminal {
 		every = redrawEvery
 	}
@@ -134,6 +155,10 @@ func (p *progress) draw() {
 		return
 	}
 	p.drawn = now
+	if p.events {
+		p.event(now)
+		return
+	}
 	if !p.terminal {
 		fmt.Fprintln(p.out, p.line(now))
 		return
@@ -141,6 +166,24 @@ func (p *progress) draw() {
 	text := []rune(p.line(now))
 	p.text = string(text[:min(len(text), p.width-1)])
 	p.show()
+}
+
+// progressEvent is a line of plan --json --events: docs/schema/plan-event-1.0.schema.json.
+type progressEvent struct {
+	Event string    `json:"event"`
+	Time  time.Time `json:"time"`
+	Work  string    `json:"work"`
+	Done  int       `json:"done"`
+	// Total is 0 where it is not known.
+	Total int `json:"total"`
+}
+
+// event writes how far the work is; mu is held.
+func (p *progress) event(now time.Time) {
+	b, err := json.Marshal(progressEvent{"progress", now.UTC(), p.what, p.done, p.total})
+	if err == nil {
+		fmt.Fprintf(p.out, "%s\n", planfile.EscapeJSON(b))
+	}
 }
 
 // show draws the status line as it is; mu is held.

@@ -24,6 +24,8 @@ type report struct {
 	json bool
 	out  io.Writer
 	n    int
+	// began is when each resource's turn came.
+	began map[planner.Key]time.Time
 	// told counts what Waldur has taken.
 	told map[planner.Callback]int
 }
@@ -64,6 +66,7 @@ func (r *report) event(e apply.Event) {
 		r.progress(e)
 		return
 	}
+	took := r.took(e)
 	if r.json {
 		ev := jsonEvent{Event: "resource", Time: r.now().UTC(), Address: e.Action.Address, Action: e.Action.Kind, Status: e.Status}
 		if e.Step == "begin" {
@@ -83,6 +86,9 @@ func (r *report) event(e apply.Event) {
 	r.tellProgress("Applying", r.n, total)
 	text := fmt.Sprintf("[%*d/%d] %s: %s", len(fmt.Sprint(total)), r.n, total, planfile.Quote(e.Action.Address),
 		words(e.Action.Kind, e.Status, e.Err))
+	if took >= longStep {
+		text += fmt.Sprintf(" after %s", took.Round(time.Second))
+	}
 	if e.Err != nil {
 		text += ": " + planfile.Escape(strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 	}
@@ -91,6 +97,43 @@ func (r *report) event(e apply.Event) {
 		return
 	}
 	fmt.Fprintln(besideProgress{r.app, r.out}, r.paint(r.out, text, color.FgRed))
+}
+
+// longStep is how long a resource may take before its line says how long it took.
+const longStep = 10 * time.Second
+
+// took is how long a resource took, at its end.
+func (r *report) took(e apply.Event) time.Duration {
+	if e.Step == "begin" {
+		if r.began == nil {
+			r.began = map[planner.Key]time.Time{}
+		}
+		r.began[e.Action.Key] = r.now()
+		return 0
+	}
+	start, known := r.began[e.Action.Key]
+	delete(r.began, e.Action.Key)
+	if !known {
+		return 0
+	}
+	return r.now().Sub(start)
+}
+
+// byAction says what was done, by action: "12 created, 3 updated".
+func byAction(results []apply.Result) string {
+	counts := map[planner.ActionKind]int{}
+	for _, x := range results {
+		if x.Status == apply.Done {
+			counts[x.Action.Kind]++
+		}
+	}
+	var parts []string
+	for _, k := range planner.ActionKinds() {
+		if counts[k] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[k], words(k, apply.Done, nil)))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // progress tells how far a long step is.
@@ -188,6 +231,9 @@ func (r *report) end(results []apply.Result, result ledger.Result) {
 	for _, s := range reportedStatuses() {
 		if n := counts[string(s)]; n > 0 || s == apply.Done {
 			parts = append(parts, fmt.Sprintf("%d %s", n, statusWords(s)))
+		}
+		if by := byAction(results); s == apply.Done && by != "" {
+			parts[len(parts)-1] += " (" + by + ")"
 		}
 	}
 	fmt.Fprintf(r.out, "\n%s %s.\n", r.paint(r.out, head, paint, color.Bold), strings.Join(parts, ", "))

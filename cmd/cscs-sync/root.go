@@ -116,6 +116,8 @@ func (a *app) globals(f *pflag.FlagSet) {
 	f.Var(variableFlag{&a.variables, false}, "var", "give a variable of the configuration a value: `NAME=VALUE` (may be repeated; or CSCS_SYNC_VAR_NAME)")
 	f.Var(variableFlag{&a.variables, true}, "var-file", "read values of variables from `FILE`: lines of NAME = VALUE (may be repeated)")
 	f.StringVar(&a.color, "color", "auto", "`WHEN` to use colour: auto, always or never (or CSCS_SYNC_COLOR; NO_COLOR is honoured)")
+	f.BoolVar(&a.noColor, "no-color", false, "as --color never")
+	f.BoolVar(&a.noPager, "no-pager", false, "never show results in a pager; CSCS_SYNC_PAGER names another one than less")
 	f.StringVar(&a.logLevel, "log-level", "warn", "least `LEVEL` to log: debug, info, warn or error (or CSCS_SYNC_LOG_LEVEL)")
 	f.StringVar(&a.logFormat, "log-format", "text", "log `FORMAT`: text or json (or CSCS_SYNC_LOG_FORMAT)")
 }
@@ -138,6 +140,12 @@ func (a *app) setUp(cmd *cobra.Command) error {
 			return &usageError{name, fmt.Errorf("%s=%q: %w", variable, value, err)}
 		}
 		a.quietLog = a.quietLog || flag == "log-level"
+	}
+	if a.noColor {
+		if flags.Changed("color") && a.color != "never" {
+			return &usageError{name, fmt.Errorf("--no-color and --color %s exclude one another", a.color)}
+		}
+		a.color = "never"
 	}
 	if err := a.useGlobals(); err != nil {
 		return &usageError{name, err}

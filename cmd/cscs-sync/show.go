@@ -56,7 +56,7 @@ Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
 		case html:
 			return a.print(string(render.HTML(file.Plan, o)))
 		}
-		return a.print(string(planfile.Text(file.Plan, o)))
+		return a.page(string(planfile.Text(file.Plan, o)))
 	}
 	return cmd
 }

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 var wants = []string{
 	"1 to create, 1 to update, 1 to archive, 1 blocked, 1 waiting.",
 	"climate headroom", "[ARCHIVES DATA]", "is not approved",
-	"Apply complete! 3 done.", "Plan: 1 blocked, 1 waiting.",
+	"Apply complete! 3 done (1 created, 1 updated, 1 archived).", "Plan: 1 blocked, 1 waiting.",
 	"order Create: done", "order Update: done", "order Terminate: done", "in capstor/.trash/",
 }
 

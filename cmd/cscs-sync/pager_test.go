@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+)
+
+// TestPager: what is longer than the screen goes through the pager, without a shell; nothing else does.
+func TestPager(t *testing.T) {
+	s := newService(t, "")
+	for i := range 12 {
+		s.create(fmt.Sprint("p", i), int64(31000+i))
+	}
+	pager := filepath.Join(s.dir, "pager")
+	s.check(os.WriteFile(pager, []byte("#!/bin/sh\necho \"paged with $1, $LESSSECURE\"\nread line\necho \"first: $line\"\n"), 0o755))
+	touched := filepath.Join(s.dir, "touched")
+	for name, c := range map[string]struct {
+		args  []string
+		pager string
+		want  string
+	}{
+		"its words":     {[]string{"plan"}, pager + "  $(touch " + touched + ")", "paged with $(touch, 1\r\nfirst: "},
+		"none":          {[]string{"plan", "--no-pager"}, pager, "Plan: 14 to create."},
+		"switched off":  {[]string{"plan"}, "", "Plan: 14 to create."},
+		"cat":           {[]string{"plan"}, "cat", "Plan: 14 to create."},
+		"what is short": {[]string{"plan", "--target", "/nothing/**"}, pager, "Nothing was selected."},
+		"JSON":          {[]string{"plan", "--json"}, pager, `"format_version"`},
+		"not there":     {[]string{"plan"}, pager + ".not", "give --no-pager"},
+	} {
+		x := newTerminal(t)
+		cmd := s.command(c.args...)
+		cmd.Env = append(cmd.Env, "CSCS_SYNC_PAGER="+c.pager)
+		x.converse(t, cmd, "", "")
+		if !strings.Contains(x.text(), c.want) || strings.Contains(x.text(), "paged") != strings.Contains(c.want, "paged") {
+			t.Errorf("%s: %q is not in\n…%q", name, c.want, x.text()[max(0, len(x.text())-300):])
+		}
+	}
+	if _, err := os.Stat(touched); err == nil {
+		t.Error("a shell ran")
+	}
+	cmd := s.command("plan")
+	cmd.Env = append(cmd.Env, "CSCS_SYNC_PAGER="+pager)
+	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "paged") {
+		t.Errorf("without a terminal: %v\n%s", err, out)
+	}
+}
+
+// TestLongStepsSayHowLong: a resource's line says how long it took, if that was long.
+func TestLongStepsSayHowLong(t *testing.T) {
+	a := testApp()
+	var out strings.Builder
+	a.stdout = &out
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	a.now = func() time.Time { return now }
+	p := &planner.Plan{Core: planner.Core{Actions: make([]planner.Action, 2)}}
+	for i := range p.Core.Actions {
+		p.Core.Actions[i] = planner.Action{Kind: planner.Archive, Address: fmt.Sprint("/capstor/p", i), Key: planner.Key{Item: fmt.Sprint(i)}}
+	}
+	r := newReport(a, &approved{plan: p}, false, false)
+	for i, took := range []time.Duration{9 * time.Second, 83 * time.Second} {
+		r.event(apply.Event{Action: &p.Core.Actions[i], Step: "begin"})
+		now = now.Add(took)
+		r.event(apply.Event{Action: &p.Core.Actions[i], Step: "end", Status: apply.Done})
+	}
+	want := "[1/2] \"/capstor/p0\": archived\n[2/2] \"/capstor/p1\": archived after 1m23s\n"
+	if got := out.String(); strings.ReplaceAll(got, `"`, "") != strings.ReplaceAll(want, `"`, "") {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
