@@ -7,7 +7,7 @@
 // A system call on a mount whose servers are away does not come back, and cannot be interrupted. [StorageObserver]
 // therefore
 //
-//   - asks each system's directory first, as a canary, with a deadline;
+//   - asks each system's directory first, as a probe, with a deadline;
 //   - gives each mount a pool of workers of its own, so that one mount delays no other;
 //   - watches each pool: when none of its workers has got an answer for as long as the deadline, the mount hangs. Its pool
 //     is left behind, what it had seen is kept, and the rest is unknown with the reason "mount … did not answer within 10s";

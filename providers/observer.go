@@ -45,13 +45,13 @@ type StorageObserver struct {
 	o       Options
 	systems map[string]planner.System
 
-	// left are calls that were left behind, by mount: a system's canary, or a filesystem.
+	// left are calls that were left behind, by mount: a system's probe, or a filesystem.
 	left hang.Count
 
 	mu sync.Mutex
-	// mounts are the last answers of the canaries, by system.
+	// mounts are the last answers of the probes, by system.
 	mounts map[string]planner.Mount
-	// waking are canaries that [StorageObserver.Wake] has sent and nobody has waited for, by system.
+	// waking are probes that [StorageObserver.Wake] has sent and nobody has waited for, by system.
 	waking map[string]chan planner.Mount
 	// noList are systems whose quotas cannot be listed.
 	noList map[string]bool
@@ -86,7 +86,7 @@ func (s *StorageObserver) Wake(ctx context.Context, systems []planner.System, en
 		s.mu.Lock()
 		s.waking[system.Name] = answer
 		s.mu.Unlock()
-		wait.Go(func() { answer <- s.canary(ctx, system) })
+		wait.Go(func() { answer <- s.probe(ctx, system) })
 	}
 	go func() {
 		wait.Wait()
@@ -105,7 +105,7 @@ func (s *StorageObserver) woken(ctx context.Context, system planner.System) plan
 			return m
 		}
 	}
-	return s.canary(ctx, system)
+	return s.probe(ctx, system)
 }
 
 // Mounts asks all systems at once; who has not answered by the deadline is unknown.
@@ -125,9 +125,9 @@ func (s *StorageObserver) Mounts(ctx context.Context, systems []planner.System) 
 	return all
 }
 
-// canary asks one system's directory. A canary that has not come back is not followed by another.
-func (s *StorageObserver) canary(ctx context.Context, system planner.System) planner.Mount {
-	m, err := hang.Ask(ctx, &s.left, "canary "+system.Name, s.o.Deadline, func() planner.Mount {
+// probe asks one system's directory. A probe that has not come back is not followed by another.
+func (s *StorageObserver) probe(ctx context.Context, system planner.System) planner.Mount {
+	m, err := hang.Ask(ctx, &s.left, "probe "+system.Name, s.o.Deadline, func() planner.Mount {
 		return s.o.Directories.Mount(system)
 	})
 	switch {

@@ -70,6 +70,6 @@ func BenchmarkSlowStorage(b *testing.B) {
 	b.ReportMetric(own.Seconds()/float64(b.N), "cpu-s/10000")
 	b.ReportMetric(float64(beside)/float64(alone), "x-alone")
 	if got := fmt.Sprint(o.Hanging()); got != "1" {
-		b.Errorf("%s calls hang on the hung mount, want the canary alone", got)
+		b.Errorf("%s calls hang on the hung mount, want the probe alone", got)
 	}
 }

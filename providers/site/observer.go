@@ -21,17 +21,17 @@ func (s *Site) Observer(ctx context.Context, parallelism int) (o *providers.Stor
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.eyes == nil {
+	if s.observer == nil {
 		quotas, err := s.Quotas()
 		if err != nil {
 			root.Close()
 			return nil, nil, err
 		}
 		s.lease = &posix.Lease{}
-		s.eyes = providers.NewObserver(providers.Options{Systems: s.cfg.Settings.Systems, Directories: s.lease,
+		s.observer = providers.NewObserver(providers.Options{Systems: s.cfg.Settings.Systems, Directories: s.lease,
 			Quotas: quotas, Deadline: s.o.MountTimeout, QuotaDeadline: QuotaTimeout, StatWorkers: parallelism, Progress: s.o.Observing})
 	}
-	return s.eyes, s.lease.Begin(root), nil
+	return s.observer, s.lease.Begin(root), nil
 }
 
 // Wake has the mounts asked while there is something else to do: one that hangs has then been waited for.
@@ -45,8 +45,8 @@ func (s *Site) Wake(ctx context.Context, parallelism int) error {
 
 // Hanging counts the calls to the storage that were left behind and have not come back.
 func (s *Site) Hanging() int {
-	if s.eyes == nil {
+	if s.observer == nil {
 		return 0
 	}
-	return s.eyes.Hanging()
+	return s.observer.Hanging()
 }

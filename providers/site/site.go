@@ -47,10 +47,10 @@ type Site struct {
 	o          Options
 	cfg        *config.Config
 	remembered waldur.Memory
-	// eyes is the observer, once there is one, and lease lends storage.root to its calls. There is one for the life of a
+	// observer is there once it was asked for, and lease lends storage.root to its calls. There is one for the life of a
 	// site, because it remembers which mounts hang: a loop must not add a call to such a mount in every round.
-	eyes  *providers.StorageObserver
-	lease *posix.Lease
+	observer *providers.StorageObserver
+	lease    *posix.Lease
 	// opening opens storage.root.
 	opening posix.Opener
 }
@@ -63,7 +63,7 @@ func New(cfg *config.Config, o Options) *Site {
 // Use goes on with another configuration. What is known of mounts that hang stays, unless the storage is another one.
 func (s *Site) Use(cfg *config.Config) {
 	if cfg.Settings.Fingerprint != s.cfg.Settings.Fingerprint {
-		s.eyes = nil
+		s.observer = nil
 	}
 	s.cfg = cfg
 }

@@ -115,7 +115,7 @@ func (p *parser) item(position int) planner.Item {
 	}
 	it := planner.Item{Quotas: p.quotas, NewQuotas: p.new}
 	p.identity(&it)
-	p.wish(&it)
+	p.intent(&it)
 	p.target(&it)
 	p.callbacks(&it)
 	it.Problem = p.problem
@@ -140,8 +140,8 @@ func (p *parser) identity(it *planner.Item) {
 	}
 }
 
-// wish reads what the directory should be.
-func (p *parser) wish(it *planner.Item) {
+// intent reads what the directory should be.
+func (p *parser) intent(it *planner.Item) {
 	if s := planner.Status(p.interned(itemStatus)); s.IsKnown() {
 		it.Status = s
 	} else {

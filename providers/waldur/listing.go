@@ -36,7 +36,7 @@ func (l *listing) readAll(ctx context.Context, statuses []planner.Status) error 
 	var moved []planner.Key
 	for i, s := range statuses {
 		before := len(l.items)
-		if err := l.read(ctx, narrow{status: s}); err != nil {
+		if err := l.read(ctx, filter{status: s}); err != nil {
 			return err
 		}
 		for _, it := range l.items[before:] {
@@ -60,14 +60,14 @@ func (l *listing) readAll(ctx context.Context, statuses []planner.Status) error 
 }
 
 // read reads the pages of one listing. One of everything that has many pages is read by system, where the proxy can do that.
-func (l *listing) read(ctx context.Context, to narrow) error {
+func (l *listing) read(ctx context.Context, to filter) error {
 	before := len(l.items)
 	l.tell(0, 0)
 	first, err := l.page(ctx, 1, to)
 	if err != nil {
 		return err
 	}
-	if to == (narrow{}) {
+	if to == (filter{}) {
 		if done, err := l.readParts(ctx, first); done || err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func (l *listing) tell(done, total int) {
 }
 
 // page asks for a page until there is an answer that another try would not better.
-func (l *listing) page(ctx context.Context, n int, to narrow) (listingPage, error) {
+func (l *listing) page(ctx context.Context, n int, to filter) (listingPage, error) {
 	for try := 1; ; try++ {
 		page, err := l.fetch(ctx, n, to)
 		if err == nil {
@@ -113,7 +113,7 @@ func (l *listing) page(ctx context.Context, n int, to narrow) (listingPage, erro
 				return page, &ChangedError{fmt.Sprintf("asked for page %d, got page %d", n, page.Current)}
 			}
 			if page.System != to.system && to.system != "" {
-				return page, errWide
+				return page, errNotFiltered
 			}
 			if page.System != to.system {
 				return page, fmt.Errorf("the proxy narrowed the listing to system %.60q, which was not asked for", page.System)
@@ -135,7 +135,7 @@ func (l *listing) page(ctx context.Context, n int, to narrow) (listingPage, erro
 }
 
 // fetch asks for a page once. The page's items are those of the listing so far and its own.
-func (l *listing) fetch(ctx context.Context, n int, to narrow) (listingPage, error) {
+func (l *listing) fetch(ctx context.Context, n int, to filter) (listingPage, error) {
 	p := l.proxy
 	r, err := p.client.do(ctx, http.MethodGet, p.pageURL(n, to), nil, maxPageBytes, &l.buf)
 	switch {

@@ -25,8 +25,8 @@ type Memory struct {
 	rest int
 }
 
-// mayNarrow reports whether this listing may try parts.
-func (m *Memory) mayNarrow() bool {
+// mayFilter reports whether this listing may try parts.
+func (m *Memory) mayFilter() bool {
 	if m == nil {
 		return true
 	}
@@ -48,28 +48,28 @@ func (m *Memory) inVain() {
 	m.rest = restAfterParts
 }
 
-// narrow is what a listing is narrowed to; the zero value is everything.
-type narrow struct {
+// filter is what a listing is narrowed to; the zero value is everything.
+type filter struct {
 	status planner.Status
 	system string
 }
 
-// errWide reports that the proxy does not know a system by any of its names, or does not say that it narrowed the listing.
-var errWide = errors.New("the proxy does not list by system")
+// errNotFiltered reports that the proxy does not know a system by any of its names, or does not say that it narrowed the listing.
+var errNotFiltered = errors.New("the proxy does not list by system")
 
 // readParts reads the whole listing, of which first is the first page, system by system. It returns false where that gives
 // less or more than everything: then the listing is read whole. Only the totals tell: what is of no configured system stands
 // in the whole and in no part, and what is absent from a part may have come since.
 func (l *listing) readParts(ctx context.Context, first listingPage) (bool, error) {
 	options := &l.proxy.options
-	if len(options.Systems) < 2 || first.Pages() < leastPages || !options.Memory.mayNarrow() {
+	if len(options.Systems) < 2 || first.Pages() < leastPages || !options.Memory.mayFilter() {
 		return false, nil
 	}
 	kept := l.parser.kept
 	parts := listing{proxy: l.proxy, parser: l.parser, of: first.Total}
 	for i := range options.Systems {
 		err := parts.readSystem(ctx, &options.Systems[i])
-		if errors.Is(err, errWide) || err == nil && len(parts.items) > first.Total {
+		if errors.Is(err, errNotFiltered) || err == nil && len(parts.items) > first.Total {
 			options.Memory.inVain()
 			l.parser.kept = kept
 			return false, nil
@@ -90,11 +90,11 @@ func (l *listing) readParts(ctx context.Context, first listingPage) (bool, error
 // readSystem reads all pages of a system, which the proxy may know by its label or by one of its slugs.
 func (l *listing) readSystem(ctx context.Context, s *planner.System) error {
 	for _, name := range append([]string{s.Name}, s.Slugs...) {
-		err := l.read(ctx, narrow{system: name})
+		err := l.read(ctx, filter{system: name})
 		var status *web.StatusError
 		if !errors.As(err, &status) || status.Status != http.StatusUnprocessableEntity {
 			return err
 		}
 	}
-	return errWide
+	return errNotFiltered
 }

@@ -156,7 +156,7 @@ func (p *proxy) pause(ctx context.Context, try int, asked time.Duration) error {
 	return p.options.Clock.Sleep(ctx, d)
 }
 
-func (p *proxy) pageURL(n int, to narrow) string {
+func (p *proxy) pageURL(n int, to filter) string {
 	q := url.Values{"page": {strconv.Itoa(n)}, "page_size": {strconv.Itoa(pageSize)}}
 	if to.status != "" {
 		q.Set("status", string(to.status))
