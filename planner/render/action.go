@@ -86,10 +86,8 @@ func noun(t planner.Target) string {
 
 func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
 	var rows, quota []row
-	rows = append(rows, v.places(p, a)...)
-	if a.Tag {
-		rows = append(rows, row{mark: "~", style: yellow, name: "tree",
-			value: p.list(outer+14, []string{"everything below is tagged, once the quota is set"})})
+	for _, f := range places(a) {
+		rows = append(rows, p.rowOf(f, outer+14))
 	}
 	for i, c := range a.Changes {
 		r := p.change(a.Kind, c, d, i)
@@ -107,7 +105,7 @@ func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
 	if len(quota) > 0 {
 		v.quota(p, a, append(quota, usage...))
 	}
-	p.rows(outer, p.afterwards(a, d))
+	p.rows(outer, p.afterwards(a))
 	if d.Unchanged > 0 {
 		p.put(line{in(dim, "        # ("+plural(d.Unchanged, "unchanged attribute", "unchanged attributes")+" hidden)")})
 	}
@@ -130,53 +128,17 @@ func quotaName(a *planner.Action) string {
 	return Escape(string(a.Quota.By)) + " " + strconv.FormatUint(uint64(a.Quota.ID), 10)
 }
 
-// places are the directories that an action makes, changes or moves.
-func (v *view) places(p *printer, a *planner.Action) []row {
-	mark, _, s := symbol(a.Kind)
-	r := row{name: "directory", value: p.list(outer+14, []string{Quote(a.Storage)})}
-	switch {
-	case a.Kind == planner.Create:
-		r.mark, r.style = mark, s
-	case a.Kind == planner.Archive && a.Folder != "":
-		r.mark, r.style = mark, s
-		r.value = p.transition(Quote(a.Storage), Quote(a.ArchivePlace()), outer+14)
-	case a.From != "":
-		r.mark, r.style = mark, s
-		r.value = p.transition(Quote(a.From), Quote(a.Storage), outer+14)
-	}
-	if a.Inode != 0 {
-		r.note = "inode " + planner.Number(a.Inode).String()
-	}
-	var rows []row
-	for _, parent := range a.Parents {
-		rows = append(rows, row{mark: "+", style: green, name: "parent",
-			value: p.list(outer+14, []string{Quote(parent)}), note: "root:root 0755"})
-	}
-	return append(rows, r)
-}
-
 // change is the row of one attribute.
 func (p *printer) change(kind planner.ActionKind, c planner.Change, d *planner.Detail, i int) row {
 	column := outer
 	if c.Attribute.IsQuota() {
 		column = inner
 	}
-	before, after, note := showBefore(c, d), show(c.Attribute, c.After), d.Notes[i]
-	r := row{mark: "~", style: yellow, name: c.Attribute.String(), note: origin(note)}
-	if note.Drift {
-		r.loud = cyan
+	f := changeFact(kind, c, d, i)
+	if f.is != "" {
+		return p.rowOf(f, column+14)
 	}
-	switch {
-	case kind == planner.Archive && c.After.IsAbsent():
-		r.mark, r.style, r.value, r.note = "", plain, p.list(column+14, []string{before}), ""
-	case c.Before.IsAbsent():
-		r.mark, r.style, r.value = "+", green, p.list(column+16, []string{after})
-	case c.After.IsAbsent():
-		r.mark, r.style, r.value = "-", red, p.transition(before, after, column+16)
-	default:
-		r.value = p.transition(before, after+moved(c), column+16)
-	}
-	return r
+	return p.rowOf(f, column+16)
 }
 
 // showBefore is what an attribute was. A limit of the default quota is called so: releases show it as its number or as
@@ -230,26 +192,24 @@ func origin(n planner.ChangeNote) string {
 func kept(a *planner.Action) string { return days(a.Retention) + " from the day it is archived" }
 
 // afterwards is what follows the changes: retention, order, callbacks.
-func (p *printer) afterwards(a *planner.Action, d *planner.Detail) []row {
+func (p *printer) afterwards(a *planner.Action) []row {
 	var rows []row
-	if a.Retention > 0 {
-		rows = append(rows, row{name: "kept", value: []line{text(kept(a))}})
-	}
-	if a.Freeze {
-		rows = append(rows, row{name: "freeze", value: p.list(outer+14, []string{"the hard limits of " + quotaName(a) + " become what is used"})})
-	}
-	if a.Order != "" {
-		rows = append(rows, row{name: "order", value: p.list(outer+14, []string{Quote(a.Order)})})
-	}
-	if a.Verdict != "" {
-		rows = append(rows, row{name: "message", value: p.list(outer+14, []string{title(a.Verdict)})})
-	}
-	if len(a.Callbacks) > 0 {
-		names := make([]string, len(a.Callbacks))
-		for i, c := range a.Callbacks {
-			names[i] = Escape(string(c))
-		}
-		rows = append(rows, row{name: "callbacks", value: p.list(outer+14, names)})
+	for _, f := range afterwards(a) {
+		rows = append(rows, p.rowOf(f, outer+14))
 	}
 	return rows
+}
+
+// rowOf is the row of a fact, whose value begins at a column.
+func (p *printer) rowOf(f fact, column int) row {
+	r := row{mark: f.mark, style: f.style, name: f.name, note: f.note, loud: f.loud}
+	switch {
+	case f.is != "":
+		r.value = p.list(column, []string{f.is})
+	case f.was == "":
+		r.value = p.list(column, []string{f.will})
+	default:
+		r.value = p.transition(f.was, f.will, column)
+	}
+	return r
 }

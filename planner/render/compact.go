@@ -169,7 +169,7 @@ func (v *view) groupBody(p *printer, members []int) {
 		p.rows(inner, append(quota, v.usageRange(members)...))
 		p.put(text(spaces(outer+2) + "}"))
 	}
-	p.rows(outer, p.afterwards(&ends, &planner.Detail{}))
+	p.rows(outer, p.afterwards(&ends))
 	if d.Unchanged > 0 {
 		p.put(line{in(dim, "        # ("+plural(d.Unchanged, "unchanged attribute", "unchanged attributes")+" hidden in each)")})
 	}

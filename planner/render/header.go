@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,20 +15,36 @@ const stamp = "2006-01-02 15:04:05 UTC"
 
 func (v *view) header(p *printer) {
 	c := &v.plan.Context
-	names := quoteAll(c.Systems)
-	p.prose(nil, text("  "), "Plan "+canonical.ShortID(v.id)+" for "+orElse(strings.Join(names, ", "), "no system"), bold)
-	p.prose(nil, text("  "), plural(v.resources(), "resource", "resources")+" from "+Escape(c.Source)+"; "+
-		plural(c.Overrides, "override", "overrides")+" in force", plain)
-	p.prose(nil, text("  "), "made "+c.Made.Format(stamp)+" by "+Escape(c.User)+"@"+Escape(c.Host)+", cscs-sync "+
-		Escape(c.Version), plain)
+	p.prose(nil, text("  "), "Plan "+canonical.ShortID(v.id)+" for "+v.systems(), bold)
+	p.prose(nil, text("  "), plural(v.resources(), "resource", "resources")+" from "+Escape(c.Source)+"; "+v.overrides(), plain)
+	p.prose(nil, text("  "), "made "+v.made()+", cscs-sync "+Escape(c.Version), plain)
 	p.put(line{in(dim, "id "+v.id)})
-	p.prose(nil, text("  "), "configuration "+orElse(shortened(v.plan.Core.Configuration), "unknown")+
-		"; an approval holds for "+days(c.ValidFor), dim)
+	p.prose(nil, text("  "), "configuration "+v.configuration()+"; an approval holds for "+days(c.ValidFor), dim)
 	if with := variables(c.Configuration); with != "" {
 		p.prose(nil, text("  "), "with "+with, dim)
 	}
-	v.selection(p)
+	for _, s := range v.selections() {
+		p.put(line{in(boldYellow, s.loud), in(plain, s.words)})
+		for _, picked := range s.picked {
+			p.prose(text("  "), text("    | "), picked, plain)
+		}
+	}
 }
+
+func (v *view) systems() string {
+	return orElse(strings.Join(quoteAll(v.plan.Context.Systems), ", "), "no system")
+}
+
+func (v *view) overrides() string {
+	return plural(v.plan.Context.Overrides, "override", "overrides") + " in force"
+}
+
+func (v *view) made() string {
+	c := &v.plan.Context
+	return c.Made.Format(stamp) + " by " + Escape(c.User) + "@" + Escape(c.Host)
+}
+
+func (v *view) configuration() string { return orElse(shortened(v.plan.Core.Configuration), "unknown") }
 
 // variables are the variables of the configuration with their values.
 func variables(parts []planner.ConfigurationPart) string {
@@ -48,30 +65,36 @@ func shortened(digest string) string {
 	return Escape(digest)
 }
 
-// selection says that only a part was looked at.
-func (v *view) selection(p *printer) {
+// selection is one part of what the command line picked out.
+type selection struct {
+	loud, words string
+	picked      []string
+}
+
+// selections say that only a part was looked at, and what was asked for beside the wishes.
+func (v *view) selections() []selection {
 	s := &v.plan.Core.Selection
-	flags := func(name string, values []string) {
+	flags := func(name string, values []string) (list []string) {
 		for _, value := range values {
-			p.prose(text("  "), text("    | "), name+Quote(value), plain)
+			list = append(list, name+Quote(value))
 		}
+		return list
 	}
-	verdicts := func(name string, list []planner.OrderVerdict) {
-		for _, o := range list {
-			p.prose(text("  "), text("    | "), name+Quote(o.Address)+"="+title(o.Reason), plain)
+	verdicts := func(name string, values []planner.OrderVerdict) (list []string) {
+		for _, o := range values {
+			list = append(list, name+Quote(o.Address)+"="+title(o.Reason))
 		}
+		return list
 	}
-	if len(s.Targets)+len(s.Excludes) > 0 {
-		p.put(line{in(boldYellow, "Partial plan:"), in(plain, " only the resources selected by")})
+	var list []selection
+	if part := slices.Concat(flags("--target ", s.Targets), flags("--exclude ", s.Excludes)); len(part) > 0 {
+		list = append(list, selection{"Partial plan:", " only the resources selected by", part})
 	}
-	flags("--target ", s.Targets)
-	flags("--exclude ", s.Excludes)
-	if len(s.Rejects)+len(s.Fails)+len(s.Restores) > 0 {
-		p.put(text("On request:"))
+	asked := slices.Concat(verdicts("--reject ", s.Rejects), verdicts("--fail ", s.Fails), flags("archive restore ", s.Restores))
+	if len(asked) > 0 {
+		list = append(list, selection{"", "On request:", asked})
 	}
-	verdicts("--reject ", s.Rejects)
-	verdicts("--fail ", s.Fails)
-	flags("archive restore ", s.Restores)
+	return list
 }
 
 func (v *view) resources() (n int) {

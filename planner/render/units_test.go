@@ -22,10 +22,9 @@ func TestPercent(t *testing.T) {
 
 // TestUsageNeverLooksEqualToALimitItPasses: rounded, both would be 10 TiB.
 func TestUsageNeverLooksEqualToALimitItPasses(t *testing.T) {
-	p := newPrinter(Options{})
 	c := plantest.Change(planner.SpaceHard, plantest.Num(20*plantest.TiB), plantest.Num(10*plantest.TiB))
-	r := p.used(planner.SpaceHard, plantest.Num(10*plantest.TiB+5), nil, &c)
-	if got := r.value[0][0].text; got != "10 TiB (10,995,116,277,765 bytes) (50% -> 101%)" || r.loud != boldRed {
+	r := measured(planner.SpaceHard, plantest.Num(10*plantest.TiB+5), nil, &c)
+	if got := r.is; got != "10 TiB (10,995,116,277,765 bytes) (50% -> 101%)" || r.loud != boldRed {
 		t.Errorf("%s, %d", got, r.loud)
 	}
 }

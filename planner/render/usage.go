@@ -4,23 +4,42 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
+// measure is what is used of a quota, in space or in files.
+type measure struct {
+	fact
+	// amount is what is used, and share what that is of the hard limit before and after.
+	amount, share string
+	// used is amount as a number; hard is nil where the plan names no hard limit.
+	used uint64
+	hard *planner.Change
+}
+
 // usage is what is used beside the limits, with per cent of the hard limit before and after.
 func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
+	var rows []row
+	for _, m := range measures(a, d) {
+		rows = append(rows, p.rowOf(m.fact, inner+14))
+	}
+	return rows
+}
+
+// measures are what is used of an action's quota; none where that plays no part.
+func measures(a *planner.Action, d *planner.Detail) []measure {
 	if d.Usage == nil || a.Kind == planner.Create && d.Usage.Space == planner.Number(0) && d.Usage.Inodes == planner.Number(0) {
 		return nil
 	}
-	var rows []row
+	var list []measure
 	for i, of := range planner.Quantities() {
-		r := p.used(of.Hard, d.Usage.Used(of.Hard), limits(a, d, of.Soft), limits(a, d, of.Hard))
+		m := measured(of.Hard, d.Usage.Used(of.Hard), limits(a, d, of.Soft), limits(a, d, of.Hard))
 		if d.Usage.Claims > 1 && i == 0 {
-			r.note = joinNotes(r.note, "by all "+planner.Commas(uint64(d.Usage.Claims))+" resources of this quota")
+			m.note = joinNotes(m.note, "by all "+planner.Commas(uint64(d.Usage.Claims))+" resources of this quota")
 		}
 		if d.Usage.DefaultCovers(of.Hard) && len(a.Changes) > 0 && a.Kind != planner.Archive {
-			r.note = joinNotes(r.note, "the default quota covers it until now")
+			m.note = joinNotes(m.note, "the default quota covers it until now")
 		}
-		rows = append(rows, r)
+		list = append(list, m)
 	}
-	return rows
+	return list
 }
 
 // limits is the limit before and after, also of one that stays; nil if the action does not deal with it.
@@ -38,35 +57,37 @@ func limits(a *planner.Action, d *planner.Detail, attribute planner.Attribute) *
 	return nil
 }
 
-// used is the row of what is used of what an attribute limits.
-func (p *printer) used(attribute planner.Attribute, v planner.Value, soft, hard *planner.Change) row {
+// measured is what is used of what an attribute limits.
+func measured(attribute planner.Attribute, v planner.Value, soft, hard *planner.Change) measure {
 	name := "files"
 	if attribute.IsSpace() {
 		name = "used"
 	}
+	m := measure{fact: fact{name: name}}
 	n, known := v.Number()
 	if !known {
-		return row{name: name, value: p.list(inner+14, []string{show(attribute, v)})}
+		m.is = show(attribute, v)
+		m.amount = m.is
+		return m
 	}
-	amount := planner.Commas(n)
+	m.used, m.hard, m.amount, m.share = n, hard, planner.Commas(n), shares(n, hard)
 	if attribute.IsSpace() {
-		amount = planner.Bytes(n).Rounded()
-		if nearLimit(n, amount, soft) || nearLimit(n, amount, hard) {
-			amount = planner.Bytes(n).String()
+		m.amount = planner.Bytes(n).Rounded()
+		if nearLimit(n, m.amount, soft) || nearLimit(n, m.amount, hard) {
+			m.amount = planner.Bytes(n).String()
 		}
 	}
-	r := row{name: name}
-	if share := shares(n, hard); share != "" {
-		amount += " (" + share + ")"
+	m.is = m.amount
+	if m.share != "" {
+		m.is += " (" + m.share + ")"
 	}
-	r.value = []line{text(amount)}
 	switch {
 	case exceeds(n, hard):
-		r.note, r.loud = "over: writes will fail", boldRed
+		m.note, m.loud = "over: writes will fail", boldRed
 	case exceeds(n, soft):
-		r.note, r.loud = "over the soft limit: grace runs", boldRed
+		m.note, m.loud = "over the soft limit: grace runs", boldRed
 	}
-	return r
+	return m
 }
 
 // nearLimit tells that rounding would show what is used as equal to a limit that it is not equal to.
