@@ -19,7 +19,7 @@ func (v *view) action(p *printer, i int) {
 	v.sentence(p, Quote(a.Address), verb(a), a)
 	for i, r := range d.Reasons {
 		if slices.Contains(v.quotaOnly[a.Key], r) { // no reason for the action; it stands in full among what is not done
-			p.prose(line{in(dim, "  # ")}, line{in(dim, "  #   ")}, "(its quota is left alone; why stands below)", dim)
+			p.prose(line{in(dim, "  # ")}, line{in(dim, "  #   ")}, "("+quotaLeftAlone+")", dim)
 			continue
 		}
 		p.because(r.Text, i > 0)
@@ -70,11 +70,22 @@ func (p *printer) subject(name string) line {
 
 // because gives a reason, or a further one. Its text reads on after "because".
 func (p *printer) because(reason string, further bool) {
+	p.prose(text("  # "), text("  #   "), "("+becauseText(reason, further)+")", plain)
+}
+
+func becauseText(reason string, further bool) string {
 	lead := "because "
 	if further {
 		lead = "and "
 	}
-	p.prose(text("  # "), text("  #   "), "("+lead+strings.TrimPrefix(reason, "because ")+")", plain)
+	return lead + strings.TrimPrefix(reason, "because ")
+}
+
+// quotaLeftAlone stands for a reason that is none for the action; it stands in full among what is not done.
+const quotaLeftAlone = "its quota is left alone; why stands below"
+
+func unchangedText(n int) string {
+	return plural(n, "unchanged attribute", "unchanged attributes") + " hidden"
 }
 
 func noun(t planner.Target) string {
@@ -107,7 +118,7 @@ func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
 	}
 	p.rows(outer, p.afterwards(a))
 	if d.Unchanged > 0 {
-		p.put(line{in(dim, "        # ("+plural(d.Unchanged, "unchanged attribute", "unchanged attributes")+" hidden)")})
+		p.put(line{in(dim, "        # ("+unchangedText(d.Unchanged)+")")})
 	}
 }
 
@@ -134,7 +145,11 @@ func (p *printer) change(kind planner.ActionKind, c planner.Change, d *planner.D
 	if c.Attribute.IsQuota() {
 		column = inner
 	}
-	f := changeFact(kind, c, d, i)
+	return p.changeRow(changeFact(kind, c, d, i), column)
+}
+
+// changeRow is the row of a change in a block whose marks are at a column.
+func (p *printer) changeRow(f fact, column int) row {
 	if f.is != "" {
 		return p.rowOf(f, column+14)
 	}

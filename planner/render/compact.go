@@ -15,20 +15,33 @@ const (
 // folded are the blocks of --compact: changes of one shape share a block where the first of them would stand. Dangerous
 // ones are never folded.
 func (v *view) folded(order []int) []func(*printer) {
+	var list []func(*printer)
+	for _, members := range v.grouped(order) {
+		if len(members) == 1 {
+			list = append(list, func(p *printer) { v.action(p, members[0]) })
+		} else {
+			list = append(list, func(p *printer) { v.group(p, members) })
+		}
+	}
+	return list
+}
+
+// grouped are the actions that share a block, or stand alone, in the order in which they are shown.
+func (v *view) grouped(order []int) [][]int {
 	groups, shapes := map[string][]int{}, make([]string, len(order))
 	for k, i := range order {
 		if shapes[k] = v.shape(i); shapes[k] != "" {
 			groups[shapes[k]] = append(groups[shapes[k]], i)
 		}
 	}
-	var list []func(*printer)
+	var list [][]int
 	for k, i := range order {
 		group := groups[shapes[k]]
 		switch {
 		case len(group) < leastFolded:
-			list = append(list, func(p *printer) { v.action(p, i) })
+			list = append(list, []int{i})
 		case group[0] == i:
-			list = append(list, func(p *printer) { v.group(p, group) })
+			list = append(list, group)
 		}
 	}
 	return list
@@ -150,14 +163,11 @@ func (v *view) groupBody(p *printer, members []int) {
 	first, d := &v.plan.Core.Actions[members[0]], &v.plan.Context.Details[members[0]]
 	var rows, quota []row
 	for j, c := range first.Changes {
-		r := p.change(first.Kind, c, d, j)
-		if isID(c.Attribute) && v.differ(members, j) {
-			r.value = []line{text("each its own")}
-		}
+		f := v.groupFact(members, j)
 		if c.Attribute.IsQuota() {
-			quota = append(quota, r)
+			quota = append(quota, p.changeRow(f, inner))
 		} else {
-			rows = append(rows, r)
+			rows = append(rows, p.changeRow(f, outer))
 		}
 	}
 	ends := *first
@@ -166,13 +176,26 @@ func (v *view) groupBody(p *printer, members []int) {
 	if len(quota) > 0 {
 		mark, _, s := symbol(first.Kind)
 		p.put(line{in(plain, spaces(outer)), in(s, mark), in(plain, " quota of each "+Escape(string(first.Quota.By))+" {")})
-		p.rows(inner, append(quota, v.usageRange(members)...))
+		for _, f := range v.usageRange(members) {
+			quota = append(quota, p.rowOf(f, inner+14))
+		}
+		p.rows(inner, quota)
 		p.put(text(spaces(outer+2) + "}"))
 	}
 	p.rows(outer, p.afterwards(&ends))
 	if d.Unchanged > 0 {
-		p.put(line{in(dim, "        # ("+plural(d.Unchanged, "unchanged attribute", "unchanged attributes")+" hidden in each)")})
+		p.put(line{in(dim, "        # ("+unchangedText(d.Unchanged)+" in each)")})
 	}
+}
+
+// groupFact is what becomes of one attribute of all members.
+func (v *view) groupFact(members []int, change int) fact {
+	first := &v.plan.Core.Actions[members[0]]
+	f := changeFact(first.Kind, first.Changes[change], &v.plan.Context.Details[members[0]], change)
+	if isID(first.Changes[change].Attribute) && v.differ(members, change) {
+		f.is, f.was, f.will = "", "", "each its own"
+	}
+	return f
 }
 
 func (v *view) differ(members []int, change int) bool {
@@ -185,7 +208,7 @@ func (v *view) differ(members []int, change int) bool {
 }
 
 // usageRange is how full the least and the fullest of the members will be.
-func (v *view) usageRange(members []int) []row {
+func (v *view) usageRange(members []int) []fact {
 	var least, most uint64
 	known := 0
 	var hard *planner.Change
@@ -211,9 +234,9 @@ func (v *view) usageRange(members []int) []row {
 	if limit, ok := hard.After.Number(); ok {
 		t += " (" + percent(least, limit) + " to " + percent(most, limit) + " after)"
 	}
-	r := row{name: "used", value: []line{text(t)}}
+	f := fact{name: "used", is: t}
 	if known < len(members) {
-		r.note = "unknown of " + planner.Commas(uint64(len(members)-known))
+		f.note = "unknown of " + planner.Commas(uint64(len(members)-known))
 	}
-	return []row{r}
+	return []fact{f}
 }

@@ -14,45 +14,57 @@ import (
 // drift lists what somebody changed outside, and whether this plan undoes it.
 func (v *view) drift(p *printer) {
 	p.put(line{in(boldCyan, "Note:"), in(bold, " Objects have changed outside of cscs-sync")})
-	list := slices.Clone(v.plan.Context.Drift)
-	slices.SortStableFunc(list, func(a, b planner.Drift) int { return cmp.Compare(a.Address, b.Address) })
-	set := v.set()
-	var subjects []string
-	var shown [][]row
-	for len(list) > 0 {
-		n := 1
-		for n < len(list) && list[n].Address == list[0].Address {
-			n++
-		}
-		subjects, shown = append(subjects, list[0].Address), append(shown, p.drifted(list[:n], set))
-		list = list[n:]
-	}
-	v.fold(subjects, func(i int) string { return fmt.Sprint(shown[i]) }, func(same []string, i int) {
+	v.eachDrift(func(same []string, facts []fact) {
 		p.blank()
 		if len(same) > 1 {
 			p.put(line{in(plain, "  # "), in(bold, planner.Commas(uint64(len(same)))+" resources"), in(plain, " have changed, all in the same way")})
 		} else {
 			p.put(p.subject(Quote(same[0])).add(in(plain, " has changed")))
 		}
-		p.rows(2, shown[i])
+		rows := make([]row, len(facts))
+		for i, f := range facts {
+			rows[i] = p.rowOf(f, 20)
+		}
+		p.rows(2, rows)
 		v.on(p, same)
 	})
 }
 
-// drifted are the rows of one resource that was changed outside.
-func (p *printer) drifted(list []planner.Drift, set map[driftKey]planner.Value) []row {
-	rows := make([]row, len(list))
+// eachDrift shows what was changed outside, resource by resource, those that changed in the same way together if the plan
+// is shown compactly.
+func (v *view) eachDrift(each func(same []string, facts []fact)) {
+	list := slices.Clone(v.plan.Context.Drift)
+	slices.SortStableFunc(list, func(a, b planner.Drift) int { return cmp.Compare(a.Address, b.Address) })
+	set := v.set()
+	var subjects []string
+	var shown [][]fact
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && list[n].Address == list[0].Address {
+			n++
+		}
+		subjects, shown = append(subjects, list[0].Address), append(shown, drifted(list[:n], set))
+		list = list[n:]
+	}
+	v.fold(subjects, func(i int) string { return fmt.Sprint(shown[i]) }, func(same []string, i int) {
+		each(same, shown[i])
+	})
+}
+
+// drifted are the facts of one resource that was changed outside: what is recorded, and what was found.
+func drifted(list []planner.Drift, set map[driftKey]planner.Value) []fact {
+	facts := make([]fact, len(list))
 	for i, d := range list {
-		rows[i] = row{mark: "~", style: yellow, name: d.Attribute.String(), note: "left as it is",
-			value: p.transition(show(d.Attribute, d.Recorded), show(d.Attribute, d.Observed), 20)}
+		facts[i] = fact{mark: "~", style: yellow, name: d.Attribute.String(), note: "left as it is",
+			was: show(d.Attribute, d.Recorded), will: show(d.Attribute, d.Observed)}
 		if after, ok := set[driftKey{d.Address, d.Attribute}]; ok {
-			rows[i].note = "this plan sets " + show(d.Attribute, after)
+			facts[i].note = "this plan sets " + show(d.Attribute, after)
 			if after == d.Recorded {
-				rows[i].note = "this plan undoes it"
+				facts[i].note = "this plan undoes it"
 			}
 		}
 	}
-	return rows
+	return facts
 }
 
 type driftKey struct {
@@ -90,20 +102,28 @@ func (v *view) refusals(p *printer) {
 
 // refused lists the refusals of quotas alone, or of whole resources.
 func (v *view) refused(p *printer, quotaOnly bool) {
+	v.eachRefusal(quotaOnly, func(kind planner.ActionKind, r *planner.Refusal, same []string) {
+		mark, _, s := symbol(kind)
+		p.blank()
+		p.refusal(r, same, mark, string(kind), s)
+		v.on(p, same)
+	})
+}
+
+// eachRefusal shows refusals of quotas alone or of whole resources, those of the same kind together if the plan is shown
+// compactly.
+func (v *view) eachRefusal(quotaOnly bool, each func(kind planner.ActionKind, r *planner.Refusal, same []string)) {
 	for _, part := range []struct {
 		kind planner.ActionKind
 		list []planner.Refusal
 	}{{planner.Blocked, v.plan.Context.Blocked}, {planner.Waiting, v.plan.Context.Waiting}} {
-		mark, _, s := symbol(part.kind)
 		list := slices.DeleteFunc(sorted(part.list), func(r planner.Refusal) bool { return r.QuotaOnly != quotaOnly })
 		names := make([]string, len(list))
 		for i := range list {
 			names[i] = orElse(list[i].Address, list[i].Key.Item)
 		}
 		v.fold(names, func(i int) string { return fmt.Sprint(list[i].Reasons) }, func(same []string, i int) {
-			p.blank()
-			p.refusal(&list[i], same, mark, string(part.kind), s)
-			v.on(p, same)
+			each(part.kind, &list[i], same)
 		})
 	}
 }
@@ -135,12 +155,7 @@ func (p *printer) refusal(r *planner.Refusal, same []string, mark, word string, 
 
 // callbacks says what Waldur will be told, and what it has not been told yet.
 func (v *view) callbacks(p *printer) {
-	n := map[planner.Callback]int{}
-	for i := range v.plan.Core.Actions {
-		for _, c := range v.plan.Core.Actions[i].Callbacks {
-			n[c]++
-		}
-	}
+	n := v.callbackCounts()
 	if v.sends() {
 		p.put(text("Waldur will be told, for each resource in this order:"))
 	}
@@ -152,6 +167,16 @@ func (v *view) callbacks(p *printer) {
 	p.undelivered(v.plan.Context.Undelivered)
 }
 
+func (v *view) callbackCounts() map[planner.Callback]int {
+	n := map[planner.Callback]int{}
+	for i := range v.plan.Core.Actions {
+		for _, c := range v.plan.Core.Actions[i].Callbacks {
+			n[c]++
+		}
+	}
+	return n
+}
+
 const mostUndelivered = 20
 
 func (p *printer) undelivered(list []planner.Undelivered) {
@@ -159,10 +184,17 @@ func (p *printer) undelivered(list []planner.Undelivered) {
 		return
 	}
 	p.put(line{in(boldYellow, plural(len(list), "callback waits", "callbacks wait")), in(plain, " to be delivered from before:")})
+	for _, s := range undeliveredLines(list) {
+		p.prose(text("    "), text("      | "), s, plain)
+	}
+}
+
+// undeliveredLines has a line for each callback from before, as far as there is room.
+func undeliveredLines(list []planner.Undelivered) []string {
+	var lines []string
 	for i, u := range list {
 		if i == mostUndelivered {
-			p.put(text("    and " + plural(len(list)-i, "more", "more")))
-			return
+			return append(lines, "and "+plural(len(list)-i, "more", "more"))
 		}
 		s := Quote(u.Address) + ": " + string(u.Callback) + ", since " + u.Since.UTC().Format(stamp)
 		if u.Parked {
@@ -171,8 +203,9 @@ func (p *printer) undelivered(list []planner.Undelivered) {
 		if u.Problem != "" {
 			s += ": " + u.Problem
 		}
-		p.prose(text("    "), text("      | "), s, plain)
+		lines = append(lines, s)
 	}
+	return lines
 }
 
 // conclusion is the last line. Its form is a contract: scripts read it.

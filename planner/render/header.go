@@ -238,15 +238,19 @@ func (v *view) promised(p *printer) {
 	p.put(line{in(dim, "  promised"+spaces(width-6)+"        before         after        change")})
 	for _, m := range list {
 		name := Quote(m.System)
-		change := ""
-		switch {
-		case m.After > m.Before:
-			change = "+" + tera(m.After-m.Before)
-		case m.After < m.Before:
-			change = "-" + tera(m.Before-m.After)
-		}
-		p.put(text(fmt.Sprintf("  %s%s%14s%14s%14s", name, spaces(width+2-columns(name)), tera(m.Before), tera(m.After), change)))
+		p.put(text(fmt.Sprintf("  %s%s%14s%14s%14s", name, spaces(width+2-columns(name)), tera(m.Before), tera(m.After), promiseChange(m))))
 	}
+}
+
+// promiseChange is how far a sum of hard limits moves; empty where it stays.
+func promiseChange(m planner.Promise) string {
+	switch {
+	case m.After > m.Before:
+		return "+" + tera(m.After-m.Before)
+	case m.After < m.Before:
+		return "-" + tera(m.Before-m.After)
+	}
+	return ""
 }
 
 // tera shows promised space: all in one unit, so that columns compare.

@@ -2,104 +2,325 @@ package render
 
 import (
 	"bytes"
+	_ "embed" // for the page's template
 	"fmt"
-	"html"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/page"
 )
 
-// HTML is the plan as one page that needs nothing else: no script, no picture, no font. It follows the reader's light or
-// dark setting, and prints in full. Changes of the same shape are folded with all their addresses, dangerous ones never.
+//go:embed plan.tmpl
+var planTemplate string
+
+// HTML is the plan as one page for a change board: no script, and nothing from outside. Dangers come first, in words; each
+// change has a card, and changes of the same shape share one with all their addresses, dangerous ones never. It follows the
+// reader's light or dark setting, and prints in full. It states the facts of [Text], and no others.
 func HTML(plan *planner.Plan, opt Options) []byte {
 	opt.Compact = true
 	v := newView(plan, opt)
-	v.listAll = true
-	h := &page{v: v}
-	head, tail, _ := conclusion(plan)
-	h.printf("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "+
-		"content=\"width=device-width, initial-scale=1\">\n"+
-		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"+
-		"<title>cscs-sync plan %s</title>\n<style>\n%s</style>\n</head>\n<body>\n<h1>cscs-sync plan %s</h1>\n<p><strong>%s</strong>%s</p>\n",
-		canonical.ShortID(v.id), stylesheet, canonical.ShortID(v.id), html.EscapeString(head), html.EscapeString(tail))
-	h.pre(v.header)
-	h.table()
-	c := &plan.Context
-	h.section(len(c.Promised) > 0, "Promised space", v.promised)
-	h.section(v.hasDanger(), "Dangers", v.dangerous)
-	h.section(len(c.Warnings) > 0, "Warnings", v.warnings)
-	h.section(len(c.Drift) > 0, "Changed outside of cscs-sync", v.drift)
-	h.section(len(v.legendKinds()) > 0, "Symbols", v.legend)
-	if list := v.actions(); len(list) > 0 {
-		h.printf("<h2>Actions</h2>\n")
-		for _, show := range list[1:] {
-			h.pre(show)
+	var b bytes.Buffer
+	if err := page.New(planTemplate).Execute(&b, v.page()); err != nil {
+		// The template and its data are ours: this is a mistake of this program, and half a page must not be taken for one.
+		panic(fmt.Sprintf("render: the page of a plan: %v", err))
+	}
+	return b.Bytes()
+}
+
+// planPage is what the page's template shows. All texts from outside are escaped against what a reader can't see; the
+// template escapes HTML.
+type planPage struct {
+	Title, Short, ID, Digest, Systems                 string
+	Head, Tail                                        string
+	Resources, Source, Overrides                      string
+	Made, Version, Configuration, Variables, ValidFor string
+	Quiet, Long                                       bool
+	Selections                                        []pageSelection
+	Dangers                                           []pageDanger
+	Dangerous                                         string
+	Columns                                           []string
+	Table                                             []pageRow
+	Promised                                          []pagePromise
+	Warnings                                          []pageText
+	Drift                                             []pageDrift
+	Sections                                          []pageSection
+	Shared                                            []pageShared
+	NotDone, QuotasLeft                               []pageRefusal
+	Callbacks                                         []pageCount
+	Undelivered                                       []string
+	UndeliveredHead                                   string
+	Contents                                          []pageLink
+}
+
+type pageLink struct {
+	To, Name, Count, Class string
+}
+
+type pageSelection struct {
+	Words  string
+	Picked []string
+}
+
+// pageDanger is one kind of danger, with the changes that have it.
+type pageDanger struct {
+	Tag, Clause, Count string
+	On                 []pageLink
+	More               string
+}
+
+type pageRow struct {
+	Kind, Class string
+	Cells       []string
+}
+
+// pageText is a text of one or several lines; only the first is prose.
+type pageText struct {
+	Address, First string
+	Rest           string
+}
+
+type pageCount struct{ Count, Name string }
+
+// page collects what the page shows.
+func (v *view) page() planPage {
+	plan, c := v.plan, &v.plan.Context
+	p := planPage{Title: "Plan " + canonical.ShortID(v.id), Short: canonical.ShortID(v.id), ID: v.id, Digest: canonical.ContextDigest(plan),
+		Systems: v.systems(), Resources: plural(v.resources(), "resource", "resources"), Source: Escape(c.Source), Overrides: v.overrides(),
+		Made: v.made(), Version: Escape(c.Version), Configuration: v.configuration(), Variables: variables(c.Configuration), ValidFor: days(c.ValidFor), Columns: columnNames()}
+	p.Head, p.Tail, p.Quiet = conclusion(plan)
+	for _, s := range v.selections() {
+		p.Selections = append(p.Selections, pageSelection{s.loud + s.words, s.picked})
+	}
+	p.Dangers, p.Dangerous = v.pageDangers(), v.dangerousChanges()
+	p.Table, p.Promised = v.pageTable(), v.pagePromises()
+	for _, w := range c.Warnings {
+		p.Warnings = append(p.Warnings, pageLines(w.Address, w.Text))
+	}
+	p.Drift, p.Sections, p.Shared = v.pageDrift(), v.pageSections(), v.pageShared()
+	p.NotDone, p.QuotasLeft = v.pageRefusals(false), v.pageRefusals(true)
+	p.Callbacks, p.Long = v.pageCallbacks(), v.isLong()
+	if n := len(c.Undelivered); n > 0 {
+		p.UndeliveredHead = plural(n, "callback waits", "callbacks wait") + " to be delivered from before"
+		for _, l := range undeliveredLines(c.Undelivered) {
+			p.Undelivered = append(p.Undelivered, Escape(l))
 		}
 	}
-	h.section(len(c.Shared) > 0, "Shared quotas", v.shared)
-	h.section(len(c.Blocked)+len(c.Waiting) > 0, "Blocked and waiting", v.refusals)
-	h.section(len(c.Undelivered) > 0 || v.sends(), "Callbacks", v.callbacks)
-	h.printf("</body>\n</html>\n")
-	return h.buf.Bytes()
+	p.Contents = p.contents()
+	return p
 }
 
-const stylesheet = `:root { color-scheme: light dark; --fg: #1f2328; --bg: #ffffff; --box: #f6f8fa; --dim: #59636e;
-  --green: #116329; --yellow: #7d4e00; --red: #b1121d; --cyan: #0b5e6b; --magenta: #7a2a8c; }
-@media (prefers-color-scheme: dark) { :root { --fg: #e6edf3; --bg: #0d1117; --box: #161b22; --dim: #9198a1;
-  --green: #56d364; --yellow: #e3b341; --red: #ff7b72; --cyan: #56d4dd; --magenta: #d2a8ff; } }
-body { color: var(--fg); background: var(--bg); font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }
-pre { background: var(--box); padding: .6em 1em; border-radius: 6px; font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
-table { border-collapse: collapse; margin: 1em 0; } th, td { padding: .2em .9em; text-align: right; border-bottom: 1px solid var(--box); }
-th:first-child, td:first-child { text-align: left; } h2 { margin-top: 1.5em; }
-.b { font-weight: bold; } .d { color: var(--dim); } .g { color: var(--green); } .y { color: var(--yellow); } .r { color: var(--red); }
-.c { color: var(--cyan); } .m { color: var(--magenta); } .del { text-decoration: line-through; }
-@media print { body { max-width: none; margin: 0; font-size: 11pt; } pre { font-size: 8.5pt; break-inside: avoid; border: 1px solid #ccc; } h2 { break-after: avoid; } }
-`
-
-type page struct {
-	v   *view
-	buf bytes.Buffer
-}
-
-func (h *page) printf(format string, args ...any) { fmt.Fprintf(&h.buf, format, args...) }
-
-func (h *page) section(has bool, title string, show func(*printer)) {
-	if has {
-		h.printf("<h2>%s</h2>\n", title)
-		h.pre(show)
+// contents are the parts of the page, with how much is in each.
+func (p *planPage) contents() []pageLink {
+	var list []pageLink
+	add := func(to, name string, n int, class string) {
+		if n > 0 {
+			list = append(list, pageLink{to, name, planner.Commas(uint64(n)), class})
+		}
 	}
-}
-
-func (h *page) pre(show func(*printer)) {
-	p := newHTMLPrinter(h.v.opt)
-	show(p)
-	h.printf("<pre>%s</pre>\n", p.buf.Bytes())
-}
-
-func (h *page) table() {
-	h.printf("<table>\n<tr><th>action</th>")
-	for _, name := range columnNames() {
-		h.printf("<th>%s</th>", name)
+	add("dangers", "kinds of danger", len(p.Dangers), "red")
+	add("warnings", "warnings", len(p.Warnings), "")
+	add("drift", "changed outside", len(p.Drift), "")
+	for _, s := range p.Sections {
+		list = append(list, pageLink{s.ID, s.Name, s.Count, s.Class})
 	}
-	h.printf("</tr>\n")
-	all := h.v.effects()
+	add("shared", "shared quotas", len(p.Shared), "")
+	not := 0
+	for _, r := range slices.Concat(p.NotDone, p.QuotasLeft) {
+		not += max(len(r.Same), 1)
+	}
+	add("refused", "not done", not, "")
+	return list
+}
+
+// mostDangerous bounds the changes that are named beside each danger: all of them have a card.
+const mostDangerous = 8
+
+func (v *view) pageDangers() []pageDanger {
+	counts := dangerCounts(v.plan)
+	var list []pageDanger
+	for _, d := range planner.Dangers() {
+		if counts[d] == 0 {
+			continue
+		}
+		name, clause := tag(d)
+		entry := pageDanger{Tag: name, Clause: clause, Count: planner.Commas(uint64(counts[d]))}
+		for _, i := range v.order() {
+			a := &v.plan.Core.Actions[i]
+			if slices.Contains(a.Danger, d) && len(entry.On) < mostDangerous {
+				entry.On = append(entry.On, pageLink{To: cardID(i), Name: Quote(a.Address)})
+			}
+		}
+		if n := counts[d] - len(entry.On); n > 0 {
+			entry.More = "and " + planner.Commas(uint64(n)) + " more, each on a card of its own"
+		}
+		list = append(list, entry)
+	}
+	return list
+}
+
+// dangerousChanges counts the changes that have a danger at all.
+func (v *view) dangerousChanges() string {
+	n := 0
+	for i := range v.plan.Core.Actions {
+		if len(v.plan.Core.Actions[i].Danger) > 0 {
+			n++
+		}
+	}
+	return plural(n, "change is dangerous", "changes are dangerous")
+}
+
+func (v *view) pageTable() []pageRow {
+	var rows []pageRow
+	all := v.effects()
 	for _, kind := range planner.ActionKinds() {
 		e, ok := all[kind]
 		if !ok {
 			continue
 		}
-		h.printf("<tr><td>%s</td>", kind)
-		for i, n := range e.cells() {
-			switch {
-			case n == 0:
-				h.printf("<td></td>")
-			case i == 4:
-				h.printf("<td class=\"r b\">%s</td>", planner.Commas(uint64(n)))
-			default:
-				h.printf("<td>%s</td>", planner.Commas(uint64(n)))
+		r := pageRow{Kind: string(kind), Class: kindClass(kind)}
+		for _, n := range e.cells() {
+			cell := ""
+			if n > 0 {
+				cell = planner.Commas(uint64(n))
 			}
+			r.Cells = append(r.Cells, cell)
 		}
-		h.printf("</tr>\n")
+		rows = append(rows, r)
 	}
-	h.printf("</table>\n")
+	return rows
 }
+
+// pagePromise is what hard limits promise on one system.
+type pagePromise struct {
+	System, Before, After, Change string
+	Bar                           page.Bar
+}
+
+func (v *view) pagePromises() []pagePromise {
+	var list []pagePromise
+	var scale planner.Bytes
+	for _, m := range v.plan.Context.Promised {
+		scale = max(scale, m.Before, m.After)
+	}
+	for _, m := range v.plan.Context.Promised {
+		before, after := page.Share(uint64(m.Before), uint64(scale)), page.Share(uint64(m.After), uint64(scale))
+		list = append(list, pagePromise{Quote(m.System), tera(m.Before), tera(m.After), promiseChange(m), page.Bar{
+			Label: Quote(m.System) + " promises " + tera(m.Before) + " before and " + tera(m.After) + " after",
+			Parts: []page.Part{page.Span("use", 0, min(before, after)), page.Span("more", min(before, after), max(before, after)), page.Mark(after)},
+		}})
+	}
+	return list
+}
+
+// pageLines splits a text from the planner: its first line, and what is to stand below one another.
+func pageLines(address, text string) pageText {
+	t := pageText{}
+	if address != "" {
+		t.Address = Quote(address)
+	}
+	first, rest, _ := strings.Cut(strings.TrimRight(text, "\n"), "\n")
+	t.First = Escape(first)
+	var lines []string
+	for l := range strings.SplitSeq(strings.Trim(rest, "\n"), "\n") {
+		lines = append(lines, strings.TrimRight(Escape(l), " "))
+	}
+	t.Rest = strings.Join(lines, "\n")
+	return t
+}
+
+func (v *view) pageCallbacks() []pageCount {
+	var list []pageCount
+	counts := v.callbackCounts()
+	for _, c := range planner.PlannedCallbacks() {
+		if counts[c] > 0 {
+			list = append(list, pageCount{planner.Commas(uint64(counts[c])), string(c)})
+		}
+	}
+	return list
+}
+
+// pageDrift is what somebody changed outside of one resource, or of several in the same way.
+type pageDrift struct {
+	Subject string
+	Same    []string
+	Facts   []pageFact
+}
+
+func (v *view) pageDrift() []pageDrift {
+	var list []pageDrift
+	v.eachDrift(func(same []string, facts []fact) {
+		d := pageDrift{Subject: Quote(same[0])}
+		if len(same) > 1 {
+			d.Subject, d.Same = planner.Commas(uint64(len(same)))+" resources", quoteAll(same)
+		}
+		for _, f := range facts {
+			d.Facts = append(d.Facts, pageFactOf(f))
+		}
+		list = append(list, d)
+	})
+	return list
+}
+
+// pageShared is a quota that several resources claim.
+type pageShared struct {
+	Heading       string
+	Contributions []pageContribution
+	More          string
+}
+
+type pageContribution struct {
+	Address string
+	Facts   []pageFact
+}
+
+func (v *view) pageShared() []pageShared {
+	var list []pageShared
+	for i := range v.plan.Context.Shared {
+		q := &v.plan.Context.Shared[i]
+		s := pageShared{Heading: SharedHeading(q)}
+		attributes := v.sharedAttributes(q)
+		shown, left := contributionsShown(q, attributes)
+		for _, c := range shown {
+			entry := pageContribution{Address: Quote(c.Address) + contributionNote(c)}
+			for _, f := range contributionFacts(c, attributes) {
+				entry.Facts = append(entry.Facts, pageFactOf(f))
+			}
+			s.Contributions = append(s.Contributions, entry)
+		}
+		if left > 0 {
+			s.More = moreStay(left)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// pageRefusal is one resource, or several in the same way, for which nothing is done.
+type pageRefusal struct {
+	Word, Class, Subject string
+	Same                 []string
+	Reasons              []pageText
+}
+
+func (v *view) pageRefusals(quotaOnly bool) []pageRefusal {
+	var list []pageRefusal
+	v.eachRefusal(quotaOnly, func(kind planner.ActionKind, r *planner.Refusal, same []string) {
+		entry := pageRefusal{Word: string(kind), Class: kindClass(kind), Subject: Quote(same[0])}
+		if r.QuotaOnly {
+			entry.Word += ", its quota only"
+		}
+		if len(same) > 1 {
+			entry.Subject, entry.Same = planner.Commas(uint64(len(same)))+" resources", quoteAll(same)
+		}
+		for _, reason := range r.Reasons {
+			entry.Reasons = append(entry.Reasons, pageLines("", reason.Text))
+		}
+		list = append(list, entry)
+	})
+	return list
+}
+
+func cardID(i int) string { return "change-" + strconv.Itoa(i+1) }

@@ -74,7 +74,7 @@ func TestHTMLFoldsEqualChanges(t *testing.T) {
 		t.Errorf("%d lines for 1,000 equal changes", n)
 	}
 	for i := range 1000 {
-		if !bytes.Contains(page, fmt.Appendf(nil, "/capstor/store/cscs/eth/p%04d\n", i)) {
+		if !bytes.Contains(page, fmt.Appendf(nil, "/capstor/store/cscs/eth/p%04d ", i)) {
 			t.Fatalf("change %d is not named", i)
 		}
 	}

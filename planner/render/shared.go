@@ -31,21 +31,37 @@ func SharedHeading(q *planner.SharedQuota) string {
 // contributions lists those that change, and so many of the others.
 func (v *view) contributions(p *printer, q *planner.SharedQuota) {
 	attributes := v.sharedAttributes(q)
-	unchanged, left := 0, []planner.Contribution{}
+	shown, left := contributionsShown(q, attributes)
+	for _, c := range shown {
+		p.prose(text("    "), text("      | "), Quote(c.Address)+contributionNote(c), plain)
+		var rows []row
+		for _, f := range contributionFacts(c, attributes) {
+			rows = append(rows, p.rowOf(f, 24))
+		}
+		p.rows(6, rows)
+	}
+	if left > 0 {
+		p.prose(text("    "), text("      | "), moreStay(left), plain)
+	}
+}
+
+// contributionsShown are those that change, and so many of the others; left counts the rest.
+func contributionsShown(q *planner.SharedQuota, attributes []planner.Attribute) (shown []planner.Contribution, left int) {
+	unchanged := 0
 	for _, c := range q.Contributions {
 		if !ContributionChanges(c, attributes) {
 			if unchanged++; unchanged > mostUnchanged {
-				left = append(left, c)
+				left++
 				continue
 			}
 		}
-		p.prose(text("    "), text("      | "), Quote(c.Address)+contributionNote(c), plain)
-		p.rows(6, p.contribution(c, attributes))
+		shown = append(shown, c)
 	}
-	if len(left) > 0 {
-		p.prose(text("    "), text("      | "), "and "+plural(len(left), "more that stays", "more that stay")+" as they are; "+
-			"`show --json` lists them", plain)
-	}
+	return shown, left
+}
+
+func moreStay(n int) string {
+	return "and " + plural(n, "more that stays", "more that stay") + " as they are; `show --json` lists them"
 }
 
 // contributionNote says why a resource counts that this plan is not about.
@@ -94,20 +110,21 @@ func (v *view) sharedAttributes(q *planner.SharedQuota) []planner.Attribute {
 	return all
 }
 
-// contribution are the rows of one resource: before -> after, or what stays.
-func (p *printer) contribution(c planner.Contribution, attributes []planner.Attribute) []row {
-	var rows []row
+// contributionFacts are the limits of one resource: before -> after, or what stays.
+func contributionFacts(c planner.Contribution, attributes []planner.Attribute) []fact {
+	var facts []fact
 	for _, a := range attributes {
 		before, after := c.Before[a].Value(), c.After[a].Value()
-		r := row{name: a.String(), value: []line{text(show(a, after))}}
+		f := fact{name: a.String()}
 		switch {
 		case before == after:
+			f.is = show(a, after)
 		case before.IsAbsent():
-			r.mark, r.style, r.note = "+", green, "not recorded before"
+			f.mark, f.style, f.will, f.note = "+", green, show(a, after), "not recorded before"
 		default:
-			r.mark, r.style, r.value = "~", yellow, p.transition(show(a, before), show(a, after), 24)
+			f.mark, f.style, f.was, f.will = "~", yellow, show(a, before), show(a, after)
 		}
-		rows = append(rows, r)
+		facts = append(facts, f)
 	}
-	return rows
+	return facts
 }

@@ -1,0 +1,49 @@
+package page
+
+import "strconv"
+
+// Bar is a row of coloured parts, each in per cent of the whole width.
+type Bar struct {
+	// Label says in words what the bar shows.
+	Label string
+	Parts []Part
+}
+
+// Part is one part of a bar. Class is one of use, full, over, more and mark.
+type Part struct{ Class, From, Width string }
+
+// nearlyFull is the share of a limit from which on a bar warns.
+const nearlyFull = 0.9
+
+// NewBar shows what is used of a limit. What is over the limit fills the bar, in the colour of danger.
+func NewBar(label string, used, limit uint64) Bar {
+	share, class := Share(used, limit), "use"
+	switch {
+	case used > limit:
+		class = "over"
+	case share >= nearlyFull:
+		class = "full"
+	}
+	return Bar{label, []Part{Span(class, 0, share)}}
+}
+
+// Share is a part of a whole, between 0 and 1. Of nothing, anything is all.
+func Share(part, whole uint64) float64 {
+	if part >= whole {
+		if part == 0 {
+			return 0
+		}
+		return 1
+	}
+	return float64(part) / float64(whole)
+}
+
+// Span is the part of a bar between two shares of its width.
+func Span(class string, from, to float64) Part {
+	return Part{class, percent(from), percent(max(to-from, 0))}
+}
+
+// Mark is a line at a share of a bar's width.
+func Mark(at float64) Part { return Part{"mark", percent(min(at, 0.99)), "1"} }
+
+func percent(share float64) string { return strconv.FormatFloat(share*100, 'f', 1, 64) }
