@@ -152,10 +152,7 @@ func compareCard(t *testing.T, plan string, card *element, block textBlock) {
 			}
 		}
 	}
-	var want [][]string
-	for _, r := range block.rows {
-		want = append(want, r)
-	}
+	want := slices.Clone(block.rows)
 	if n := len(want); n > 0 && strings.HasPrefix(want[n-1][len(want[n-1])-1], "# (") {
 		last := want[n-1]
 		if hidden := strings.Trim(last[len(last)-1], "# ()"); !strings.Contains(card.words(), hidden) {

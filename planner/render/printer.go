@@ -2,7 +2,6 @@ package render
 
 import (
 	"bytes"
-	"html"
 	"strings"
 
 	"github.com/fatih/color"
@@ -71,12 +70,11 @@ func (l line) columns() (n int) {
 	return n
 }
 
-// printer writes lines as plain text, with SGR sequences, or as HTML.
+// printer writes lines as plain text or with SGR sequences.
 type printer struct {
 	buf         bytes.Buffer
 	width       int
 	open, close [styles]string
-	escape      func(string) string
 }
 
 func newPrinter(opt Options) *printer {
@@ -107,23 +105,6 @@ func sequences() (open, closing [styles]string) {
 	return open, closing
 }
 
-// newHTMLPrinter writes spans of classes s1, s2, ….
-func newHTMLPrinter(opt Options) *printer {
-	p := &printer{width: opt.width(), escape: html.EscapeString}
-	names := classNames()
-	for s := range names {
-		if names[s] != "" {
-			p.open[s], p.close[s] = `<span class="`+names[s]+`">`, `</span>`
-		}
-	}
-	return p
-}
-
-func classNames() [styles]string {
-	return [styles]string{bold: "b", dim: "d", green: "g", yellow: "y", red: "r", cyan: "c", magenta: "m", boldRed: "r b",
-		boldGreen: "g b", boldCyan: "c b", boldYellow: "y b", struck: "r del", added: "g b"}
-}
-
 // put writes one line, without blanks at its end.
 func (p *printer) put(l line) {
 	for len(l) > 0 {
@@ -148,11 +129,7 @@ func (p *printer) put(l line) {
 			p.buf.WriteString(p.open[s.style])
 			now = s.style
 		}
-		t := s.text
-		if p.escape != nil {
-			t = p.escape(t)
-		}
-		p.buf.WriteString(t)
+		p.buf.WriteString(s.text)
 	}
 	p.buf.WriteString(p.close[now])
 	p.buf.WriteByte('\n')
