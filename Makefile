@@ -11,7 +11,7 @@ STAMP       = -X main.tag=$(VERSION) -X main.revision=$(COMMIT) -X main.built=$(
 ARCHES      = amd64 arm64
 export TZ = UTC
 
-.PHONY: all build manual setup test test-kernel test-packages test-long lint bench fuzz demo install uninstall tools packages release vulnerabilities clean
+.PHONY: all build manual setup test test-kernel test-packages test-long lint bench fuzz demo screenshots install uninstall tools packages release vulnerabilities clean
 
 all: build
 
@@ -59,6 +59,9 @@ fuzz: ## every fuzzer for FUZZTIME
 
 demo: build ## the whole way of a change, without root, Lustre or network; leaves ./demo to play in
 	@$(GO) run ./cmd/demo
+
+screenshots: setup ## pictures of the main pages, for docs/: needs chromium
+	$(GO) run ./cmd/internal/screenshots docs/screenshots
 
 # What is installed, as SOURCE:TARGET:MODE below PREFIX. BIN is the program.
 BIN       = bin/cscs-sync

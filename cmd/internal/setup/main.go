@@ -36,6 +36,7 @@ func needs() []need {
 		{"systemd-analyze", "systemd", "test", "those of what systemd says of the units"},
 		{"fish", "fish", "test", "completion in fish"},
 		{"zsh", "zsh", "test", "completion in zsh"},
+		{"chromium", "chromium fonts-dejavu-core", "test", "those of pages in a real browser"},
 		{"qemu-system-x86_64", "qemu-system-x86", "kernel", "make test-kernel: quotas of XFS and ext4"},
 		{"mkfs.ext4", "e2fsprogs", "kernel", "make test-kernel: quotas of ext4"},
 		{"dpkg-deb", "dpkg", "kernel", "make test-kernel: the kernel is unpacked with it"},
