@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -40,8 +41,13 @@ To sign with the stock ssh-keygen instead:
 Exit codes: 0 done; 1 error; 3 the file fails its checks, or the answer is not
 yes.`,
 	}
-	f := cmd.Flags()
 	var o approveOptions
+	o.flags(cmd.Flags())
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return o.run(a, args[0]) }
+	return cmd
+}
+
+func (o *approveOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.key, "key", "", "sign with the SSH key in `FILE`; a .pub file asks the agent")
 	f.StringVar(&o.name, "as", "", "approve as `NAME`; default: the login or, for an SSH key, the one "+
 		"principal that allowed_signers gives it")
@@ -50,8 +56,6 @@ yes.`,
 	f.BoolVar(&o.detach, "detach", false, "print the approval instead of adding it to the file")
 	f.BoolVar(&o.print, "print-message", false, "print the message to be signed, and nothing else")
 	f.StringVar(&o.signature, "signature", "", "take a signature that ssh-keygen -Y sign made: `FILE`, named as the message with .sig")
-	cmd.RunE = func(_ *cobra.Command, args []string) error { return o.run(a, args[0]) }
-	return cmd
 }
 
 func (o *approveOptions) run(a *app, path string) error {

@@ -32,7 +32,7 @@ The way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.`,
 		Args:              unknownCommand,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.setUp(cmd) },
+		PersistentPreRunE: a.prepare,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Version:           version(),
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -50,7 +50,7 @@ The way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.`,
 		{groupChange, "The way of a change:", []*cobra.Command{a.planCommand(), a.showCommand(), a.diffCommand(), a.approveCommand(),
 			a.verifyCommand(), a.applyCommand(), a.runCommand()}},
 		{groupLook, "Looking:", []*cobra.Command{a.explainCommand(), a.consoleCommand(), a.graphCommand(), a.doctorCommand()}},
-		{groupKeep, "What is kept:", []*cobra.Command{a.stateCommand(), a.holdCommand(), a.archiveCommand(), a.callbacksCommand()}},
+		{groupKeep, "What is kept:", []*cobra.Command{a.stateCommand(), a.heldCommand(), a.holdCommand(), a.archiveCommand(), a.callbacksCommand()}},
 		{groupSetUp, "Setting up:", []*cobra.Command{a.initCommand(), a.validateCommand(), a.fmtCommand(), a.completionCommand(), a.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
@@ -120,6 +120,14 @@ func (a *app) globals(f *pflag.FlagSet) {
 	f.BoolVar(&a.noPager, "no-pager", false, "never show results in a pager; CSCS_SYNC_PAGER names another one than less")
 	f.StringVar(&a.logLevel, "log-level", "warn", "least `LEVEL` to log: debug, info, warn or error (or CSCS_SYNC_LOG_LEVEL)")
 	f.StringVar(&a.logFormat, "log-format", "text", "log `FORMAT`: text or json (or CSCS_SYNC_LOG_FORMAT)")
+}
+
+// prepare comes before every command.
+func (a *app) prepare(cmd *cobra.Command, args []string) error {
+	if err := a.setUp(cmd); err != nil {
+		return err
+	}
+	return a.heldArguments(args)
 }
 
 // setUp applies the global flags, and what the environment says in their place.

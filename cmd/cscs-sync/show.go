@@ -13,50 +13,69 @@ import (
 // defaultMarkdownSize fits into a comment of the ticket systems with the usual limit of 65,536 characters.
 const defaultMarkdownSize = 60_000
 
+// showOptions are the flags of show.
+type showOptions struct {
+	json, markdown, html, plain, commands, compact bool
+	maxSize                                        int
+}
+
 func (a *app) showCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "show PLAN",
+		Use:   "show [PLAN]",
 		Short: "render a plan file, offline",
-		Args:  arguments(1, 1),
+		Args:  arguments(0, 1),
 		Long: `Renders a plan file again from its machine-readable part, after checking that
-the file is intact. Needs neither configuration nor storage.
+the file is intact. Needs neither configuration nor storage. Without PLAN it
+shows the newest plan that the loop holds.
 
 Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
 	}
 	f := cmd.Flags()
-	var json, markdown, html, plainText, commands, compact bool
-	f.BoolVar(&json, "json", false, "print the plan as JSON")
-	f.BoolVar(&markdown, "markdown", false, "print it for a ticket")
-	f.BoolVar(&html, "html", false, "print it as a page")
-	f.BoolVar(&plainText, "plain", false, "print it as text without colour, for a ticket")
-	f.BoolVar(&commands, "commands", false, "show the equivalent shell lines")
-	f.BoolVar(&compact, "compact", false, "fold changes of the same shape")
-	maxSize := f.Int("max-size", defaultMarkdownSize, "keep --markdown below `N` characters: ticket systems take about 64,000; 0 is no limit")
+	var o showOptions
+	f.BoolVar(&o.json, "json", false, "print the plan as JSON")
+	f.BoolVar(&o.markdown, "markdown", false, "print it for a ticket")
+	f.BoolVar(&o.html, "html", false, "print it as a page")
+	f.BoolVar(&o.plain, "plain", false, "print it as text without colour, for a ticket")
+	f.BoolVar(&o.commands, "commands", false, "show the equivalent shell lines")
+	f.BoolVar(&o.compact, "compact", false, "fold changes of the same shape")
+	f.IntVar(&o.maxSize, "max-size", defaultMarkdownSize, "keep --markdown below `N` characters: ticket systems take about 64,000; 0 is no limit")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		if json && markdown || json && html || markdown && html {
+		if o.json && o.markdown || o.json && o.html || o.markdown && o.html {
 			return &usageError{"show", errors.New("--json, --markdown and --html exclude one another")}
 		}
-		if n := *maxSize; n != 0 && n < render.LeastMarkdown {
+		if n := o.maxSize; n != 0 && n < render.LeastMarkdown {
 			return &usageError{"show", fmt.Errorf("--max-size %d: want 0, or at least %d", n, render.LeastMarkdown)}
 		}
-		file, err := a.readPlan(args[0])
+		if len(args) == 1 {
+			return o.run(a, args[0])
+		}
+		path, err := a.newestHeld()
 		if err != nil {
 			return err
 		}
-		if file.Foreign {
-			a.tell("Warning: %s was written by another version of cscs-sync: its text could not be compared with its "+
-				"content; below is the content", args[0])
-		}
-		o := planfile.Options{Color: !plainText && a.colored(a.stdout), Commands: commands, Compact: compact, Width: a.width, MaxSize: *maxSize}
-		switch {
-		case json:
-			return a.print(string(render.JSON(file.Plan)))
-		case markdown:
-			return a.print(string(render.Markdown(file.Plan, o)))
-		case html:
-			return a.print(string(render.HTML(file.Plan, o)))
-		}
-		return a.page(string(planfile.Text(file.Plan, o)))
+		return o.run(a, path)
 	}
 	return cmd
+}
+
+// run renders a plan file as the flags say.
+func (o *showOptions) run(a *app, path string) error {
+	file, err := a.readPlan(path)
+	if err != nil {
+		return err
+	}
+	if file.Foreign {
+		a.tell("Warning: %s was written by another version of cscs-sync: its text could not be compared with its "+
+			"content; below is the content", path)
+	}
+	how := planfile.Options{Color: !o.plain && a.colored(a.stdout), Commands: o.commands, Compact: o.compact, Width: a.width, MaxSize: o.maxSize}
+	switch {
+	case o.json:
+		return a.print(string(render.JSON(file.Plan)))
+	case o.markdown:
+		return a.print(string(render.Markdown(file.Plan, how)))
+	case o.html:
+		return a.print(string(render.HTML(file.Plan, how)))
+	}
+	return a.page(string(planfile.Text(file.Plan, how)))
 }
