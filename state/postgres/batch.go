@@ -1,0 +1,280 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/waldur/cscs-storage-sync/state/kv"
+)
+
+// page is how many values one statement reads or writes.
+const page = 5000
+
+// keptBatches is for how long the ids of batches are kept: an answer that was lost is looked for at once.
+const keptBatches = "1 day"
+
+// batch is one transaction on one state.
+type batch struct {
+	engine *Engine
+	conn   *pgx.Conn
+	// state is the state's number, commit that of the last batch that was written before.
+	state  int32
+	commit int64
+	// made means that this batch makes the state.
+	made bool
+	// keep is the name under which the values before the batch are kept; empty for none.
+	keep string
+}
+
+// written is a batch that writes: its changes wait in memory until its end.
+type written struct {
+	*kv.Overlay
+	batch *batch
+}
+
+// Keep is [kv.Tx]'s: the values are kept as a state of their own, at the end.
+func (w *written) Keep(of string) error {
+	w.batch.keep = of
+	return nil
+}
+
+// lock begins the transaction and locks the state; one that does not exist is made.
+func (b *batch) lock(ctx context.Context) error {
+	err := exec(ctx, b.conn, fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = %d; "+
+		"SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d",
+		b.engine.options.Timeout.Milliseconds(), answer.Milliseconds(), idle.Milliseconds()))
+	if err != nil {
+		return err
+	}
+	err = b.lockRow(ctx)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	made, err := b.conn.Exec(ctx, "INSERT INTO cscs_sync.states (name) VALUES ($1) ON CONFLICT DO NOTHING", b.engine.options.Name)
+	if err != nil {
+		return err
+	}
+	if err := b.lockRow(ctx); err != nil || made.RowsAffected() == 0 {
+		return err // another node has just made it
+	}
+	b.made = true
+	return b.put(ctx, b.engine.options.Initial)
+}
+
+func (b *batch) lockRow(ctx context.Context) error {
+	return b.conn.QueryRow(ctx, "SELECT number, commit FROM cscs_sync.states WHERE name = $1 FOR UPDATE", b.engine.options.Name).
+		Scan(&b.state, &b.commit)
+}
+
+// Get is [kv.Tx]'s.
+func (b *batch) Get(bucket string, key []byte) (value []byte, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), answer)
+	defer cancel()
+	err = b.conn.QueryRow(ctx, "SELECT value FROM cscs_sync.entries WHERE state = $1 AND bucket = $2 AND key = $3", b.state, bucket, key).
+		Scan(&value)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return value, b.engine.explain("read", err)
+}
+
+// Scan is [kv.Tx]'s. It reads page by page, so that the connection is free while fn runs.
+func (b *batch) Scan(bucket string, start []byte, fn func(key, value []byte) error) error {
+	if start == nil {
+		start = []byte{}
+	}
+	for {
+		found, err := b.page(bucket, start)
+		if err != nil {
+			return b.engine.explain("read", err)
+		}
+		for _, v := range found {
+			if err := fn(v.Key, v.Value); err != nil {
+				return err
+			}
+		}
+		if len(found) < page {
+			return nil
+		}
+		start = append(found[page-1].Key, 0) // the least key after it
+	}
+}
+
+// page reads at most [page] values, from start on.
+func (b *batch) page(bucket string, start []byte) ([]kv.Value, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), answer)
+	defer cancel()
+	rows, err := b.conn.Query(ctx, "SELECT key, value FROM cscs_sync.entries WHERE state = $1 AND bucket = $2 AND key >= $3 "+
+		"ORDER BY key LIMIT $4", b.state, bucket, start, page)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (v kv.Value, err error) {
+		return v, row.Scan(&v.Key, &v.Value)
+	})
+}
+
+// errViewed is the answer to a change in a view.
+var errViewed = errors.New("a view changes nothing")
+
+// Put refuses: this is a view, or what lies below the changes of a batch.
+func (b *batch) Put(string, []byte, []byte) error { return errViewed }
+
+// Delete refuses, as Put does.
+func (b *batch) Delete(string, []byte) error { return errViewed }
+
+// Keep refuses, as Put does.
+func (b *batch) Keep(string) error { return errViewed }
+
+// finish writes the changes and commits.
+func (b *batch) finish(changes *kv.Overlay) error {
+	ctx, cancel := context.WithTimeout(context.Background(), answer)
+	defer cancel()
+	if err := b.send(ctx, changes); err != nil {
+		return b.engine.explain("write", err)
+	}
+	id := make([]byte, 16)
+	if _, err := rand.Read(id); err != nil {
+		return err
+	}
+	var last pgx.Batch
+	last.Queue("UPDATE cscs_sync.states SET commit = commit + 1 WHERE number = $1", b.state)
+	last.Queue("DELETE FROM cscs_sync.batches WHERE state = $1 AND at < now() - interval '"+keptBatches+"'", b.state)
+	last.Queue("INSERT INTO cscs_sync.batches (state, id) VALUES ($1, $2)", b.state, hex.EncodeToString(id))
+	if err := b.conn.SendBatch(ctx, &last).Close(); err != nil {
+		return b.engine.explain("write", err)
+	}
+	b.engine.beforeCommit()
+	// A COMMIT that the server answers with ROLLBACK is an error of the batch before it, which was reported.
+	_, err := b.conn.Exec(ctx, "COMMIT")
+	b.engine.afterCommit()
+	if err != nil && !isServers(err) {
+		return b.engine.lookUp(hex.EncodeToString(id), err)
+	}
+	return b.engine.explain("write", err)
+}
+
+// send sends the changes, in as few statements as there must be.
+func (b *batch) send(ctx context.Context, changes *kv.Overlay) error {
+	if b.keep != "" {
+		if err := b.keepBefore(ctx); err != nil {
+			return err
+		}
+	}
+	var puts, removals []kv.Value
+	changes.Changed(func(v kv.Value) { puts = append(puts, v) }, func(bucket string, key []byte) {
+		removals = append(removals, kv.Value{Bucket: bucket, Key: key})
+	})
+	for len(removals) > 0 {
+		n := min(page, len(removals))
+		buckets, keys, _ := columns(removals[:n])
+		_, err := b.conn.Exec(ctx, "DELETE FROM cscs_sync.entries e USING unnest($2::text[], $3::bytea[]) AS gone (bucket, key) "+
+			"WHERE e.state = $1 AND e.bucket = gone.bucket AND e.key = gone.key", b.state, buckets, keys)
+		if err != nil {
+			return err
+		}
+		removals = removals[n:]
+	}
+	return b.put(ctx, puts)
+}
+
+func (b *batch) put(ctx context.Context, puts []kv.Value) error {
+	for len(puts) > 0 {
+		n := min(page, len(puts))
+		buckets, keys, values := columns(puts[:n])
+		_, err := b.conn.Exec(ctx, "INSERT INTO cscs_sync.entries (state, bucket, key, value, commit) "+
+			"SELECT $1, bucket, key, value, $5 FROM unnest($2::text[], $3::bytea[], $4::bytea[]) AS new (bucket, key, value) "+
+			"ON CONFLICT (state, bucket, key) DO UPDATE SET value = excluded.value, commit = excluded.commit",
+			b.state, buckets, keys, values, b.commit+1)
+		if err != nil {
+			return err
+		}
+		puts = puts[n:]
+	}
+	return nil
+}
+
+func columns(of []kv.Value) (buckets []string, keys, values [][]byte) {
+	for _, v := range of {
+		buckets, keys, values = append(buckets, v.Bucket), append(keys, v.Key), append(values, v.Value)
+	}
+	return buckets, keys, values
+}
+
+// keepBefore copies the values as they were before the batch to a state of their own, whose name nothing has.
+func (b *batch) keepBefore(ctx context.Context) error {
+	name := fmt.Sprintf("%s before %s", b.engine.options.Name, b.keep)
+	var there bool
+	err := b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.states WHERE name = $1)", name).Scan(&there)
+	if err == nil && there {
+		name = fmt.Sprintf("%s, commit %d", name, b.commit)
+	}
+	if err == nil {
+		_, err = b.conn.Exec(ctx, "WITH kept AS (INSERT INTO cscs_sync.states (name, commit) VALUES ($1, $2) RETURNING number) "+
+			"INSERT INTO cscs_sync.entries (state, bucket, key, value, commit) "+
+			"SELECT kept.number, bucket, key, value, e.commit FROM kept, cscs_sync.entries e WHERE e.state = $3", name, b.commit, b.state)
+	}
+	return err
+}
+
+// UnknownError reports that a batch was sent, and that it could not be found out whether it was written.
+type UnknownError struct {
+	State string
+	Err   error
+}
+
+// Error says what to do.
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("state %s: the answer to a commit was lost, and the database cannot be asked whether it was written: %v; "+
+		"run the command again once the database answers", e.State, e.Err)
+}
+
+// Unwrap is why the answer was lost.
+func (e *UnknownError) Unwrap() error { return e.Err }
+
+// lookUp finds out whether a batch was written whose answer was lost: nil if it was. It waits until the server has ended the
+// batch's transaction, which holds the state's lock.
+func (e *Engine) lookUp(id string, lost error) error {
+	deadline := time.Now().Add(answer)
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		written, err := e.find(id)
+		switch {
+		case err == nil && written:
+			return nil
+		case err == nil:
+			return e.explain("write", fmt.Errorf("the connection was lost before the commit; nothing was written: %w", lost))
+		case time.Now().After(deadline):
+			return &UnknownError{e.Name(), errors.Join(lost, err)}
+		}
+		time.Sleep(pause)
+	}
+}
+
+// find reports whether the batch was written, once no other transaction has the state.
+func (e *Engine) find(id string) (written bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), connect)
+	defer cancel()
+	conn, there, err := e.acquire(ctx, false)
+	if err != nil || !there {
+		return false, errors.Join(err, ctx.Err())
+	}
+	defer conn.Release()
+	defer rollback(conn.Conn())
+	b := &batch{engine: e, conn: conn.Conn()}
+	if err := exec(ctx, b.conn, "BEGIN ISOLATION LEVEL READ COMMITTED"); err != nil {
+		return false, err
+	}
+	if err := b.lockRow(ctx); errors.Is(err, pgx.ErrNoRows) {
+		return false, nil // the batch was to make the state, and has not
+	} else if err != nil {
+		return false, err
+	}
+	err = b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.batches WHERE state = $1 AND id = $2)", b.state, id).Scan(&written)
+	return written, err
+}

@@ -1,0 +1,308 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/state/kv"
+	"github.com/waldur/cscs-storage-sync/state/kv/kvtest"
+	"github.com/waldur/cscs-storage-sync/state/postgres/pgtest"
+)
+
+// open is an engine on a state of a database.
+func open(t testing.TB, url, name string) *Engine {
+	t.Helper()
+	e, err := New(Options{URL: url, Name: name, Initial: kvtest.Initial, Timeout: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+func put(e *Engine, key, value string) error {
+	return e.Batch(true, func(tx kv.Tx) error { return tx.Put("b", []byte(key), []byte(value)) })
+}
+
+func get(t testing.TB, e *Engine, key string) (value string) {
+	t.Helper()
+	err := e.Batch(false, func(tx kv.Tx) error {
+		if tx == nil {
+			value = "no state"
+			return nil
+		}
+		v, err := tx.Get("b", []byte(key))
+		value = string(v)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+func TestEngine(t *testing.T) {
+	s := pgtest.Start(t)
+	var made atomic.Int32
+	kvtest.Run(t, func(t *testing.T) kvtest.Open {
+		url := s.Database(t, fmt.Sprintf("conformance%d", made.Add(1)))
+		return func() kv.Engine { return open(t, url, "alps") }
+	})
+}
+
+// States in one database have nothing to do with each other.
+func TestTwoStates(t *testing.T) {
+	s := pgtest.Start(t)
+	url := s.Database(t, "waldur")
+	one, two := open(t, url, "alps"), open(t, url, "jura")
+	if err := put(one, "k", "1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, two, "k"); got != "no state" {
+		t.Errorf("%q", got)
+	}
+	if err := put(two, "k", "2"); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := get(t, one, "k"), get(t, two, "k"); a != "1" || b != "2" {
+		t.Errorf("%q, %q", a, b)
+	}
+}
+
+// lose cuts the connections of an engine from the server's side.
+func lose(t testing.TB, s *pgtest.Server) {
+	s.SQL(t, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cscs-sync'")
+}
+
+// TestACommitThatIsNotAnswered: a commit that the server made, and one that it did not, look the same to who has lost the
+// connection. The first is found, and the second is an error that says that nothing was written.
+func TestACommitThatIsNotAnswered(t *testing.T) {
+	s := pgtest.Start(t)
+	e := open(t, s.Database(t, "waldur"), "alps")
+	if err := put(e, "k", "1"); err != nil {
+		t.Fatal(err)
+	}
+	e.beforeCommit = func() { lose(t, s) }
+	err := put(e, "k", "2")
+	if err == nil || !strings.Contains(err.Error(), "the state is as it was") && !strings.Contains(err.Error(), "nothing was written") {
+		t.Errorf("lost before the commit: %v", err)
+	}
+	e.beforeCommit = func() {}
+	if got := get(t, e, "k"); got != "1" {
+		t.Errorf("lost before the commit, and the value is %q", got)
+	}
+	// The answer is lost on its way: the commit itself is made on another connection's behalf, as it were.
+	if err := put(e, "k", "3"); err != nil {
+		t.Fatal(err)
+	}
+	id := s.SQL(t, "waldur", "SELECT id FROM cscs_sync.batches ORDER BY at DESC LIMIT 1")
+	if err := e.lookUp(id, errors.New("connection reset")); err != nil {
+		t.Errorf("a batch that was written is not found: %v", err)
+	}
+	if err := e.lookUp("0123", errors.New("connection reset")); err == nil || !strings.Contains(err.Error(), "nothing was written") {
+		t.Errorf("a batch that was not written: %v", err)
+	}
+}
+
+// TestALookUpWaitsForTheOldTransaction: a batch may be written after its connection was lost, as long as its transaction is
+// open on the server. Who looks for it waits for that.
+func TestALookUpWaitsForTheOldTransaction(t *testing.T) {
+	s := pgtest.Start(t)
+	url := s.Database(t, "waldur")
+	e, other := open(t, url, "alps"), open(t, url, "alps")
+	if err := put(e, "k", "1"); err != nil {
+		t.Fatal(err)
+	}
+	var found error
+	looked := make(chan struct{})
+	e.beforeCommit = func() {
+		id := ""
+		go func() {
+			defer close(looked)
+			found = other.lookUp(id, errors.New("connection reset"))
+		}()
+		time.Sleep(300 * time.Millisecond)
+		select {
+		case <-looked:
+			t.Error("the look did not wait for the open transaction")
+		default:
+		}
+	}
+	if err := put(e, "k", "2"); err != nil {
+		t.Fatal(err)
+	}
+	<-looked
+	if found == nil {
+		t.Error("a batch with another id was found")
+	}
+}
+
+// TestAStoppedNodeHoldsNobodyUp: a node that stops in the middle of a batch loses its lock, and its batch writes nothing.
+func TestAStoppedNodeHoldsNobodyUp(t *testing.T) {
+	s := pgtest.Start(t)
+	url := s.Database(t, "waldur")
+	e, other := open(t, url, "alps"), open(t, url, "alps")
+	if err := put(e, "k", "1"); err != nil {
+		t.Fatal(err)
+	}
+	err := e.Batch(true, func(tx kv.Tx) error {
+		if err := put(other, "k", "other"); !errors.Is(err, kv.ErrBusy) {
+			t.Errorf("while the batch is open: %v", err)
+		}
+		for deadline := time.Now().Add(3 * idle); put(other, "k", "other") != nil; {
+			if time.Now().After(deadline) {
+				t.Fatal("the other node waits for ever")
+			}
+		}
+		return tx.Put("b", []byte("k"), []byte("late"))
+	})
+	if err == nil {
+		t.Error("a batch was written after its lock was lost")
+	}
+	if got := get(t, other, "k"); got != "other" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestErrorsSayWhatToDo meets the errors that people will meet.
+func TestErrorsSayWhatToDo(t *testing.T) {
+	s := pgtest.Start(t)
+	url := s.Database(t, "waldur")
+	s.SQL(t, "waldur", "CREATE ROLE poor LOGIN PASSWORD 'geheim'; REVOKE CREATE ON DATABASE waldur FROM PUBLIC")
+	tests := map[string]struct{ url, want string }{
+		"no server":   {"postgres://u:geheim@127.0.0.1:1/waldur", "cannot be reached"},
+		"no socket":   {"postgres://u:geheim@/waldur?host=/nonexistent", "cannot be reached"},
+		"no database": {s.URL("postgres", "nosuch"), "there is no such database"},
+		"no user":     {s.URL("nobody", "waldur"), "nobody"},
+		"no right":    {s.URL("poor", "waldur"), "GRANT CREATE ON DATABASE"},
+		"no TLS":      {"postgres://u:geheim@127.0.0.1:1/waldur?sslmode=verify-full", "cannot be reached"},
+	}
+	for name, c := range tests {
+		err := put(open(t, c.url, "alps"), "k", "v")
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "alps") {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%s: the password is shown: %v", name, err)
+		}
+	}
+	e := open(t, url, "alps")
+	if err := put(e, "k", "1"); err != nil {
+		t.Fatal(err)
+	}
+	s.SQL(t, "waldur", "ALTER DATABASE waldur SET default_transaction_read_only = on")
+	lose(t, s)
+	if got := get(t, open(t, url, "alps"), "k"); got != "1" {
+		t.Errorf("a read-only database is read as %q", got)
+	}
+	s.Kill()
+	if err := put(e, "k", "2"); err == nil || !strings.Contains(err.Error(), "alps") {
+		t.Errorf("a server that has died: %v", err)
+	}
+	s.Launch(t)
+	s.SQL(t, "waldur", "BEGIN READ WRITE; ALTER DATABASE waldur SET default_transaction_read_only = off; COMMIT")
+	if err := put(e, "k", "3"); err != nil {
+		t.Errorf("the server is back: %v", err)
+	}
+}
+
+func TestWrongPassword(t *testing.T) {
+	s := pgtest.Start(t)
+	s.Database(t, "waldur")
+	s.SQL(t, "waldur", "CREATE ROLE sync LOGIN PASSWORD 'right'; GRANT CREATE ON DATABASE waldur TO sync")
+	hba := s.Folder + "/data/pg_hba.conf"
+	rules := "local all postgres trust\nlocal all all scram-sha-256\n"
+	if err := os.WriteFile(hba, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.SQL(t, "postgres", "SELECT pg_reload_conf()")
+	with := func(password string) string {
+		return strings.Replace(s.URL("sync", "waldur"), "sync@", "sync:"+password+"@", 1)
+	}
+	err := put(open(t, with("wrongword"), "alps"), "k", "v")
+	if err == nil || !strings.Contains(err.Error(), "refuses the user or the password") || strings.Contains(err.Error(), "wrongword") {
+		t.Errorf("%v", err)
+	}
+	if err := put(open(t, with("right"), "alps"), "k", "v"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAStandbyIsReadOnly writes to a standby, and to whichever of both is the primary.
+func TestAStandbyIsReadOnly(t *testing.T) {
+	s := pgtest.Start(t)
+	url := s.Database(t, "waldur")
+	if err := put(open(t, url, "alps"), "k", "1"); err != nil {
+		t.Fatal(err)
+	}
+	standby := s.Standby(t)
+	err := put(open(t, standby.URL("postgres", "waldur"), "alps"), "k", "2")
+	if !errors.Is(err, kv.ErrReadOnly) || !strings.Contains(err.Error(), "target_session_attrs") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestSchemas: a schema of a newer version is refused, whoever asks, and an empty one that an administrator made is used.
+func TestSchemas(t *testing.T) {
+	s := pgtest.Start(t)
+	url := s.Database(t, "waldur")
+	s.SQL(t, "waldur", "CREATE ROLE poor LOGIN; REVOKE CREATE ON DATABASE waldur FROM PUBLIC; CREATE SCHEMA cscs_sync AUTHORIZATION poor")
+	e := open(t, s.URL("poor", "waldur"), "alps")
+	if got := get(t, e, "k"); got != "no state" {
+		t.Errorf("an empty schema: %q", got)
+	}
+	if err := put(e, "k", "1"); err != nil {
+		t.Fatal(err)
+	}
+	s.SQL(t, "waldur", "UPDATE cscs_sync.version SET version = version + 1")
+	newer := open(t, url, "alps")
+	for what, err := range map[string]error{"write": put(newer, "k", "2"), "read": newer.Batch(false, func(kv.Tx) error { return nil })} {
+		if !errors.Is(err, kv.ErrNewer) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	s.SQL(t, "waldur", "UPDATE cscs_sync.version SET version = version - 1")
+	if got := get(t, newer, "k"); got != "1" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestManyNodesMakeTheSchema at the same time.
+func TestManyNodesMakeTheSchema(t *testing.T) {
+	s := pgtest.Start(t)
+	url := s.Database(t, "waldur")
+	errs := make(chan error)
+	for i := range 6 {
+		e := open(t, url, "alps")
+		go func() { errs <- put(e, fmt.Sprint(i), "v") }()
+	}
+	for range 6 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := s.SQL(t, "waldur", "SELECT count(*) FROM cscs_sync.entries"); n != "7" {
+		t.Errorf("%s values, want 6 and the initial one", n)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, name := range []string{"", strings.Repeat("x", 64), "a\nb", "Zürich"} {
+		if _, err := New(Options{URL: "postgres:///x", Name: name}); err == nil {
+			t.Errorf("%q: accepted", name)
+		}
+	}
+	_, err := New(Options{URL: "mysql://u:geheim@h/d", Name: "alps"})
+	if err == nil || strings.Contains(err.Error(), "geheim") {
+		t.Errorf("%v", err)
+	}
+	e := open(t, "postgres://u:geheim@db1:5433/waldur", "alps")
+	if got := e.Name(); got != "alps in PostgreSQL db1:5433/waldur" {
+		t.Error(got)
+	}
+}

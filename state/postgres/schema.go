@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/waldur/cscs-storage-sync/state/kv"
+)
+
+// migrations make the schema: each leads from the version of its index to the next. What was released is never edited;
+// another change is another migration.
+var migrations = []string{`
+CREATE TABLE cscs_sync.states (
+	number serial PRIMARY KEY,
+	name   text NOT NULL UNIQUE,
+	commit bigint NOT NULL DEFAULT 0,
+	made   timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE cscs_sync.entries (
+	state  integer NOT NULL REFERENCES cscs_sync.states,
+	bucket text COLLATE "C" NOT NULL,
+	key    bytea NOT NULL,
+	value  bytea NOT NULL,
+	commit bigint NOT NULL,
+	PRIMARY KEY (state, bucket, key)
+);
+CREATE TABLE cscs_sync.batches (
+	state integer NOT NULL REFERENCES cscs_sync.states,
+	id    text NOT NULL,
+	at    timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (state, id)
+);
+`}
+
+// schemaLock is the number of the advisory lock under which one process at a time brings the schema up to date.
+const schemaLock = 0x637363732d73796e
+
+// migrate brings the schema to this version, in one transaction. A newer schema is refused. Without make, a database that has
+// none stays as it is, and there is false.
+func (e *Engine) migrate(ctx context.Context, conn *pgx.Conn, make bool) (there bool, err error) {
+	version, err := schemaVersion(ctx, conn)
+	if err != nil {
+		return false, e.explain("read the schema of", err)
+	}
+	switch {
+	case version > len(migrations):
+		return false, e.newer(version)
+	case version == len(migrations):
+		return true, nil
+	case version == 0 && !make:
+		return false, nil
+	}
+	defer rollback(conn)
+	if err := exec(ctx, conn, fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%d)", schemaLock)); err != nil {
+		return false, e.explain("make the schema of", err)
+	}
+	if version, err = schemaVersion(ctx, conn); err != nil { // another node may have been faster
+		return false, e.explain("read the schema of", err)
+	}
+	if version > len(migrations) {
+		return false, e.newer(version)
+	}
+	if err := bringTo(ctx, conn, version); err != nil {
+		return false, e.explain("make the schema of", err)
+	}
+	return true, nil
+}
+
+func bringTo(ctx context.Context, conn *pgx.Conn, from int) error {
+	if from == 0 {
+		// A schema that the database's administrator has made is taken as it is: not every user may make one.
+		var there bool
+		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'cscs_sync')").Scan(&there)
+		if err == nil && !there {
+			err = exec(ctx, conn, "CREATE SCHEMA cscs_sync")
+		}
+		if err == nil {
+			err = exec(ctx, conn, "CREATE TABLE cscs_sync.version (version integer NOT NULL); INSERT INTO cscs_sync.version VALUES (0)")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, step := range migrations[from:] {
+		if err := exec(ctx, conn, step); err != nil {
+			return err
+		}
+	}
+	if _, err := conn.Exec(ctx, "UPDATE cscs_sync.version SET version = $1", len(migrations)); err != nil {
+		return err
+	}
+	return exec(ctx, conn, "COMMIT")
+}
+
+// schemaVersion is the version of the schema; 0 if there is none. It reads the catalog: to_regclass answers from a cache that
+// does not know what another node has made since this transaction began.
+func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error) {
+	var there bool
+	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "+
+		"WHERE n.nspname = 'cscs_sync' AND c.relname = 'version')").Scan(&there)
+	if err != nil || !there {
+		return 0, err
+	}
+	err = conn.QueryRow(ctx, "SELECT version FROM cscs_sync.version").Scan(&version)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = errors.New("table cscs_sync.version is empty: restore the schema from a backup")
+	}
+	return version, err
+}
+
+func (e *Engine) newer(version int) error {
+	return fmt.Errorf("state %s: %w (schema version %d, this version knows %d): nothing was changed; use that version", e.Name(), kv.ErrNewer,
+		version, len(migrations))
+}
