@@ -46,6 +46,9 @@ func TestImportsPointOneWay(t *testing.T) {
 		"state/kv/kvtest":  {"state/kv"},
 		"state/folder":     {"state/kv"},
 		"state/bolt":       {"state/folder", "state/kv"},
+		"state/postgres":   {"state/kv"},
+
+		"state/postgres/pgtest": {},
 
 		"providers/strictjson":      {},
 		"providers/quota/backends":  {"planner", "providers/quota", "providers/quota/lustre"},

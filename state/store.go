@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -28,6 +29,10 @@ type Options struct {
 	Random io.Reader
 	// Timeout is how long a batch waits for others to finish theirs; 0: 5 seconds.
 	Timeout time.Duration
+	// Node and Boot are this node's name and boot id, for a state that nodes share. Fence makes sure that another node is
+	// gone; nil: only a person does.
+	Node, Boot string
+	Fence      func(ctx context.Context, node string) error
 }
 
 // Store is the state: its values, and the folder of its files on this node. It may be used by several goroutines at
@@ -118,7 +123,18 @@ func (s *Store) Update(fn func(ledger.Tx) error) error {
 	return s.batch(true, func(tx *Tx) error { return fn(tx) })
 }
 
+// batch runs fn in a batch of a state that is in use.
 func (s *Store) batch(write bool, fn func(*Tx) error) error {
+	return s.any(write, func(tx *Tx) error {
+		if m := tx.meta.Moved; m != nil {
+			return &MovedError{s.File(), m.To, m.At}
+		}
+		return fn(tx)
+	})
+}
+
+// any runs fn in a batch, also of a state that was moved.
+func (s *Store) any(write bool, fn func(*Tx) error) error {
 	return s.engine.Batch(write, func(values kv.Tx) error {
 		tx := &Tx{values: values, engine: s.engine, now: s.now(), viewed: !write}
 		if values == nil {

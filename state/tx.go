@@ -62,6 +62,8 @@ type meta struct {
 	Head string `json:"head"`
 	// ID names this state among all others, for ever: the storage that it manages carries it. Since format 4.
 	ID string `json:"id,omitempty"`
+	// Moved is set once the state is used elsewhere.
+	Moved *moved `json:"moved,omitempty"`
 	// IndexAt is when the listing was made from which the index comes.
 	IndexAt time.Time `json:"index_at"`
 	// IndexSeq is what [Tx.Written] was when that listing began.
@@ -152,20 +154,27 @@ func (tx *Tx) each(bucket string, prefix []byte, f func(key, body []byte) error)
 // errStop ends a scan without an error.
 var errStop = errors.New("stop")
 
-// from calls f as each does, beginning at the first key that is not less than start.
+// from calls f as each does, beginning at the first key that is not less than start. Who reads a whole bucket finds values
+// that are missing, too.
 func (tx *Tx) from(bucket string, start []byte, f func(key, body []byte) error) error {
 	if tx.values == nil {
 		return nil
 	}
+	var found tally
 	err := tx.values.Scan(bucket, start, func(k, raw []byte) error {
-		body, _, err := unseal(bucket, k, raw)
+		body, sum, err := unseal(bucket, k, raw)
 		if err != nil {
 			return tx.damaged(bucket, k, err.Error())
 		}
+		found = tally{found.Count + 1, found.Sum + uint64(sum)}
 		return f(k, body)
 	})
 	if err == errStop {
 		return nil
+	}
+	if want := tx.meta.Tallies[bucket]; err == nil && len(start) == 0 && found != want {
+		return damaged(tx.engine, "", "", fmt.Sprintf("bucket %s: %d values with sum %x, want %d with %x", bucket, found.Count, found.Sum,
+			want.Count, want.Sum))
 	}
 	return err
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 func (a *app) callbacksCommand() *cobra.Command {
@@ -111,7 +110,7 @@ func (a *app) retryCallbacks(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return &usageError{"callbacks retry", err}
 	}
-	lock, err := state.AcquireLock(ctx, s.store.Dir(), ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
+	lock, err := s.store.Lock(ctx, ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // defaultWorkers is how many resources an apply works on at a time.
@@ -28,7 +27,7 @@ const stepDone = "done"
 
 // apply runs an approved plan, under the lock.
 func (o *applyOptions) apply(ctx context.Context, s *session, p *approved) (err error) {
-	lock, err := state.AcquireLock(ctx, s.store.Dir(), s.holder(p.id), o.lockTimeout)
+	lock, err := s.store.Lock(ctx, s.holder(p.id), o.lockTimeout)
 	if err != nil {
 		return err
 	}

@@ -135,7 +135,7 @@ func TestCompletions(t *testing.T) {
 	for _, tc := range []struct{ line, want string }{
 		{"pl", "plan"},
 		{"st", "state"},
-		{"state ", "list show rm history pull abandon take"},
+		{"state ", "list show rm history pull abandon take nodes fence copy"},
 		{"state h", "history"},
 		{"hold ", "add rm list"},
 		{"state rm --r", "--root"},

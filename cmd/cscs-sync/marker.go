@@ -16,7 +16,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/hang"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // eventTake is the event of the history that says that this state has taken a system from another one.
@@ -33,16 +32,16 @@ type markers struct {
 
 // markers are those of the configured systems.
 func (s *session) markers() (*markers, error) {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, err := bootID()
 	if err != nil {
-		return nil, fmt.Errorf("read this node's boot id: %w", err)
+		return nil, err
 	}
 	id, err := s.store.ID()
 	if err != nil {
 		return nil, err
 	}
 	m := &markers{root: s.cfg.Storage.Root, systems: s.cfg.Settings.Systems, calls: hang.New(s.mountTimeout),
-		own: posix.Marker{State: id, Node: s.host, Boot: strings.TrimSpace(string(boot)), At: s.now().UTC()}}
+		own: posix.Marker{State: id, Node: nodeName(s.host, s.cfg.Shared), Boot: boot, At: s.now().UTC()}}
 	err = s.store.View(func(tx ledger.Tx) error {
 		m.roots, err = tx.Roots()
 		return err
@@ -167,7 +166,7 @@ func (a *app) take(ctx context.Context, system, reason string) (err error) {
 	if err != nil {
 		return err
 	}
-	lock, err := state.AcquireLock(ctx, s.store.Dir(), ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
+	lock, err := s.store.Lock(ctx, ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
 	if err != nil {
 		return err
 	}

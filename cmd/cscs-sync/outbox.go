@@ -9,7 +9,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // redeliver sends what waits in the outbox and is due. While Waldur refuses the token nothing is sent: that is logged
@@ -25,7 +24,7 @@ func (r *round) redeliver(ctx context.Context) error {
 	if d, err := due(); err != nil || len(d) == 0 {
 		return err
 	}
-	lock, err := state.AcquireLock(ctx, r.s.store.Dir(), ledger.Holder{Who: r.s.user, Host: r.s.host, PID: os.Getpid(), Since: r.s.now()}, 0)
+	lock, err := r.s.store.Lock(ctx, ledger.Holder{Who: r.s.user, Host: r.s.host, PID: os.Getpid(), Since: r.s.now()}, 0)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (l *loop) change(stopServing func()) (func(), error) {
 	if cfg.Proxy == nil || cfg.Waldur == nil {
 		return nil, fmt.Errorf("configuration %s has no proxy or no waldur block any more; the loop needs both", path)
 	}
-	store, err := state.Open(cfg.State, state.Options{Now: l.s.now})
+	store, err := l.s.openStore(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (l *loop) logDiagnostics(diags hcl.Diagnostics) {
 
 // adopt goes on with another configuration: it begins with an audit, and tries at once what failed before.
 func (l *loop) adopt(cfg *config.Config, store *state.Store) {
-	elsewhere := cfg.State != l.s.cfg.State
+	elsewhere := cfg.State != l.s.cfg.State || store.File() != l.s.store.File()
 	l.s.site().Use(cfg)
 	l.s.cfg, l.s.store, l.auditDue, l.failedAudits, l.refused = cfg, store, time.Time{}, 0, pause{}
 	l.config.Store(cfg)

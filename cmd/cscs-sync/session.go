@@ -49,7 +49,7 @@ func (a *app) load(secrets config.SecretMode, show func(hcl.Diagnostics, map[str
 	if err != nil {
 		return nil, err
 	}
-	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets, Variables: a.variables})
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets, StateURL: true, Variables: a.variables})
 	var files = map[string]*hcl.File{}
 	if cfg != nil {
 		files = cfg.Sources
@@ -58,7 +58,7 @@ func (a *app) load(secrets config.SecretMode, show func(hcl.Diagnostics, map[str
 		return nil, &diagnosed{diags, files}
 	}
 	show(diags, files)
-	store, err := state.Open(cfg.State, state.Options{Now: a.now})
+	store, err := a.openStore(cfg)
 	if err != nil {
 		return nil, err
 	}

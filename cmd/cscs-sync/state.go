@@ -14,11 +14,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 func (a *app) stateCommand() *cobra.Command {
-	return group("state", "what is recorded, and who applied what", a.stateListCommand(), a.stateShowCommand(), a.stateRmCommand(), a.stateHistoryCommand(), a.statePullCommand(), a.stateAbandonCommand(), a.stateTakeCommand())
+	return group("state", "what is recorded, and who applied what", a.stateListCommand(), a.stateShowCommand(), a.stateRmCommand(), a.stateHistoryCommand(), a.statePullCommand(), a.stateAbandonCommand(), a.stateTakeCommand(), a.stateNodesCommand(), a.stateFenceCommand(), a.stateCopyCommand())
 }
 
 func (a *app) stateListCommand() *cobra.Command {
@@ -103,7 +102,7 @@ func (a *app) locked(ctx context.Context, change func(ledger.Tx) error) (err err
 	if err != nil {
 		return err
 	}
-	lock, err := state.AcquireLock(ctx, s.store.Dir(), ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
+	lock, err := s.store.Lock(ctx, ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
 	if err != nil {
 		return err
 	}

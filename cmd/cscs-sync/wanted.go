@@ -9,7 +9,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // recordWanted records what was seen as wanted and is not recorded so, so that it is missed once it vanishes, and counts
@@ -45,7 +44,7 @@ func (s *session) recordNothingToDo(ctx context.Context, o *applyOptions, p *pla
 	if len(p.graph.AsWanted()) == 0 {
 		return nil
 	}
-	lock, err := state.AcquireLock(ctx, s.store.Dir(), s.holder(""), o.lockTimeout)
+	lock, err := s.store.Lock(ctx, s.holder(""), o.lockTimeout)
 	if err != nil {
 		return err
 	}

@@ -189,8 +189,14 @@ func (d *decoder) run(block *hcl.Block) {
 }
 
 func (d *decoder) state(block *hcl.Block) {
-	s := d.open(block, []string{"!path"})
 	d.config.State = "/var/lib/cscs-sync"
+	var s section
+	if block != nil && len(block.Labels) > 0 {
+		s = d.open(block, []string{"!url", "!name", "node", "path"}, hcl.BlockHeaderSchema{Type: "fence"})
+		d.sharedState(block, s)
+	} else {
+		s = d.open(block, []string{"!path"})
+	}
 	if s.has("path") {
 		d.config.State = s.absolute("path")
 	}

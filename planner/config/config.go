@@ -24,8 +24,10 @@ type Config struct {
 	Run         Run
 	// Hidden is what messages must not show: secrets, and what URLs take from files and the environment.
 	Hidden planner.Hidden
-	// State is the absolute path of the state's folder.
+	// State is the absolute path of the state's folder: of all of it, or of this node's files where it is shared.
 	State string
+	// Shared is the state that nodes share; nil if it lies in State.
+	Shared *SharedState
 	// Scope is the variables and locals, for expressions.
 	Scope *expr.Scope
 	// Overrides are in file order.
@@ -116,6 +118,8 @@ const (
 // Options are how to load.
 type Options struct {
 	Secrets SecretMode
+	// StateURL has the URL of a shared state read even where other secrets are skipped.
+	StateURL bool
 	// Variables give values to variables, in order: of several for one variable the last counts.
 	Variables []VariableInput
 }

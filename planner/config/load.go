@@ -101,7 +101,7 @@ func (d *decoder) parse(name string) hcl.Blocks {
 	if file == nil {
 		return nil
 	}
-	content, diags := file.Body.Content(rootSchema())
+	content, diags := file.Body.Content(rootSchema(stateLabels(file)))
 	d.diags = append(d.diags, diags...)
 	if content == nil {
 		return nil
@@ -147,12 +147,13 @@ func withoutEchoes(diags hcl.Diagnostics) (kept hcl.Diagnostics) {
 	return kept
 }
 
-func rootSchema() *hcl.BodySchema {
+// rootSchema has the blocks of a file; state is what a state block has for labels in it.
+func rootSchema(state []string) *hcl.BodySchema {
 	s := &hcl.BodySchema{}
-	for _, name := range []string{"proxy", "waldur", "storage", "approval", "auto_approve", "run", "state"} {
+	for _, name := range []string{"proxy", "waldur", "storage", "approval", "auto_approve", "run"} {
 		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: name})
 	}
-	s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: "locals"})
+	s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: "locals"}, hcl.BlockHeaderSchema{Type: "state", LabelNames: state})
 	for _, name := range []string{"system", "override", "variable"} {
 		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: name, LabelNames: []string{"name"}})
 	}

@@ -163,6 +163,9 @@ func (c *Config) Programs() []string {
 	if to := c.Run.Notify; to != nil && len(to.Exec) > 0 {
 		programs = append(programs, to.Exec[0])
 	}
+	if c.Shared != nil && len(c.Shared.Fence) > 0 {
+		programs = append(programs, c.Shared.Fence[0])
+	}
 	slices.Sort(programs)
 	return slices.Compact(programs)
 }

@@ -53,6 +53,8 @@ type Engine struct {
 	pool *pgxpool.Pool
 	// current is set once this engine has seen that the schema is this version's.
 	current bool
+	// lease is held by this process; nil: none.
+	lease *lease
 	// beforeCommit is called before each commit, and afterCommit when it was answered: tests cut the connection there.
 	beforeCommit, afterCommit func()
 }
@@ -172,6 +174,9 @@ func (e *Engine) write(ctx context.Context, conn *pgx.Conn, fn func(kv.Tx) error
 	if err := b.lock(ctx); err != nil {
 		return e.explain("write", err)
 	}
+	if err := b.stillLeased(ctx); err != nil {
+		return err
+	}
 	changes := kv.NewOverlay(b)
 	if err := fn(&written{changes, b}); err != nil {
 		return err
@@ -206,4 +211,24 @@ var _ kv.Engine = (*Engine)(nil)
 func isServers(err error) bool {
 	var answered *pgconn.PgError
 	return errors.As(err, &answered)
+}
+
+// stillLeased refuses to write once the lease that this process holds is another's.
+func (b *batch) stillLeased(ctx context.Context) error {
+	b.engine.mu.Lock()
+	held := b.engine.lease
+	b.engine.mu.Unlock()
+	if held == nil {
+		return nil
+	}
+	if err := held.Check(); err != nil {
+		return err
+	}
+	err := held.own(ctx, b)
+	var lost *kv.LostError
+	if errors.As(err, &lost) {
+		held.lose(err)
+		return err
+	}
+	return b.engine.explain("write", err)
 }

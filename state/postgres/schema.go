@@ -17,7 +17,14 @@ CREATE TABLE cscs_sync.states (
 	number serial PRIMARY KEY,
 	name   text NOT NULL UNIQUE,
 	commit bigint NOT NULL DEFAULT 0,
-	made   timestamptz NOT NULL DEFAULT now()
+	made   timestamptz NOT NULL DEFAULT now(),
+	-- the lease: who may change the storage, until when
+	epoch  bigint NOT NULL DEFAULT 0,
+	node   text,
+	boot   text,
+	who    text,
+	since  timestamptz,
+	until  timestamptz
 );
 CREATE TABLE cscs_sync.entries (
 	state  integer NOT NULL REFERENCES cscs_sync.states,

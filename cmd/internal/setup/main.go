@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ import (
 
 // need is a program that some tests run.
 type need struct {
-	// program is looked for; deb is Debian's package that has it.
+	// program is looked for, by name or by a pattern of paths; deb is Debian's package that has it.
 	program, deb string
 	// kind is the part of the tests; tests are the ones that are left out without it.
 	kind, tests string
@@ -37,6 +38,7 @@ func needs() []need {
 		{"fish", "fish", "test", "completion in fish"},
 		{"zsh", "zsh", "test", "completion in zsh"},
 		{"chromium", "chromium fonts-dejavu-core", "test", "those of pages in a real browser"},
+		{"/usr/lib/postgresql/*/bin/initdb", "postgresql", "test", "those of a state that nodes share, on a real PostgreSQL"},
 		{"qemu-system-x86_64", "qemu-system-x86", "kernel", "make test-kernel: quotas of XFS and ext4"},
 		{"mkfs.ext4", "e2fsprogs", "kernel", "make test-kernel: quotas of ext4"},
 		{"dpkg-deb", "dpkg", "kernel", "make test-kernel: the kernel is unpacked with it"},
@@ -89,8 +91,8 @@ func lacking(kind string) []need {
 
 func there(program string) bool {
 	if strings.HasPrefix(program, "/") {
-		_, err := os.Stat(program)
-		return err == nil
+		found, err := filepath.Glob(program)
+		return err == nil && len(found) > 0
 	}
 	_, err := exec.LookPath(program)
 	return err == nil

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"path/filepath"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// SharedState is a state that nodes share.
+type SharedState struct {
+	// URL is the database's; not set unless secrets are read.
+	URL Secret
+	// Name is the state's in the database: nodes with one name are one fail-over group.
+	Name string
+	// Node is this node's name; empty: the host's.
+	Node string
+	// Fence is the program that makes sure that another node is gone, by absolute path, and its arguments; empty if there
+	// is none.
+	Fence []string
+}
+
+// statePostgres is the label of a state block of nodes that share their state.
+const statePostgres = "postgres"
+
+// sharedState reads what a state block with a label has beside path.
+func (d *decoder) sharedState(block *hcl.Block, s section) {
+	if block.Labels[0] != statePostgres {
+		d.errorAt(block.LabelRanges[0], "Unknown kind of state", `%q is no kind of state: state "postgres" is shared by several nodes, and a `+
+			"state block without a label lies in a file.", block.Labels[0])
+		return
+	}
+	shared := &SharedState{URL: s.stateURL(), Name: s.name("name"), Node: s.name("node")}
+	for i, fence := range s.blocks {
+		if i > 0 {
+			d.errorAt(fence.DefRange, "Duplicate fence block", "There is one fence block at most; the first is at line %d.",
+				s.blocks[0].DefRange.Start.Line)
+			break
+		}
+		f := d.open(fence, []string{"!exec"})
+		shared.Fence = f.texts("exec", nil)
+		if f.has("exec") && (len(shared.Fence) == 0 || !filepath.IsAbs(shared.Fence[0])) {
+			f.wrong("exec", "The program is named by its absolute path.")
+		}
+	}
+	if d.config.Approval.AllowedSigners == "" {
+		d.errorAt(s.defined, "Local approvals with a shared state", "A local approval is made with the key of one node, which the other nodes do "+
+			"not have. Name the people's SSH keys with approval.allowed_signers.")
+	}
+	d.config.Shared = shared
+}
+
+// stateURL is the database's address: a secret, which commands without a token need, too.
+func (s section) stateURL() Secret {
+	mode := s.d.options.Secrets
+	defer func() { s.d.options.Secrets = mode }()
+	if s.d.options.StateURL && mode == Skip {
+		s.d.options.Secrets = Read
+	}
+	return s.secret("url")
+}
+
+// name is a short name in printable ASCII; empty if it is not given.
+func (s section) name(attribute string) string {
+	name := s.text(attribute, "")
+	odd := func(r rune) bool { return r <= ' ' || r > '~' }
+	if s.has(attribute) && (name == "" || len(name) > 63 || slices.ContainsFunc([]rune(name), odd)) {
+		s.wrong(attribute, "Want 1 to 63 printable ASCII characters without spaces.")
+	}
+	return name
+}
+
+// stateLabels are the names of the labels of the file's state blocks: none, or the kind.
+func stateLabels(file *hcl.File) []string {
+	body, ok := file.Body.(*hclsyntax.Body)
+	if ok && slices.ContainsFunc(body.Blocks, func(b *hclsyntax.Block) bool { return b.Type == "state" && len(b.Labels) > 0 }) {
+		return []string{"kind"}
+	}
+	return nil
+}

@@ -1,0 +1,269 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/state/kv"
+)
+
+// How long a lease lasts by the server's clock, and when it is renewed. The holder's own deadline is earlier by margin: it
+// counts from before it asked, on a clock that goes on while the node sleeps.
+const (
+	leaseTime  = 30 * time.Second
+	leaseRenew = 10 * time.Second
+	margin     = time.Second
+)
+
+// lease is the right of one node to change the storage. Its epoch is checked by every batch that this engine writes.
+type lease struct {
+	engine *Engine
+	by     kv.Claim
+	epoch  int64
+	stop   chan struct{}
+	done   chan struct{}
+
+	mu sync.Mutex
+	// deadline is on CLOCK_BOOTTIME.
+	deadline time.Duration
+	// lost is why the lease is no longer held.
+	lost error
+}
+
+// sinceBoot is CLOCK_BOOTTIME, which no one sets, and which counts while the node is suspended.
+func sinceBoot() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 1<<63 - 1 // without a clock every deadline has passed
+	}
+	return time.Duration(t.Nano())
+}
+
+// Claim is [kv.Leaser]'s. It never waits for another node.
+func (e *Engine) Claim(ctx context.Context, by kv.Claim) (kv.Lease, error) {
+	e.mu.Lock()
+	held := e.lease
+	e.mu.Unlock()
+	if held != nil {
+		return nil, fmt.Errorf("state %s: this process holds its lease already", e.Name())
+	}
+	l := &lease{engine: e, by: by, stop: make(chan struct{}), done: make(chan struct{})}
+	before := sinceBoot()
+	err := e.locked(ctx, func(ctx context.Context, b *batch) error {
+		now, err := b.holder(ctx)
+		if err != nil {
+			return err
+		}
+		if err := now.free(by); err != nil {
+			return err
+		}
+		l.epoch = now.Epoch + 1
+		return b.hold(ctx, l.epoch, by)
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.deadline = before + leaseTime - margin
+	e.mu.Lock()
+	e.lease = l
+	e.mu.Unlock()
+	go l.renew()
+	return l, nil
+}
+
+// free reports why a node may not have the lease; nil if it may. On the same node in the same boot, that node's own lock
+// says that nobody else has it. A node that comes back with another boot id is gone in the former one, once its lease has
+// expired: until then, two nodes may have one name. Another node whose lease has expired may be paused, and then goes on
+// when it wakes up.
+func (h holding) free(by kv.Claim) error {
+	switch {
+	case h.Node == "", h.Node == by.Node && (h.Boot == by.Boot || h.Expired):
+		return nil
+	case h.Expired:
+		return &kv.ExpiredError{Holding: h.Holding}
+	}
+	return &kv.HeldError{Holding: h.Holding}
+}
+
+// holding is the row of a lease. Who held it last stays in it, without Node, once it was given back.
+type holding struct {
+	kv.Holding
+	Epoch int64
+}
+
+// holder reads who holds the lease.
+func (b *batch) holder(ctx context.Context) (h holding, err error) {
+	err = b.conn.QueryRow(ctx, "SELECT epoch, coalesce(node, ''), coalesce(boot, ''), coalesce(who, ''), coalesce(since, now()), "+
+		"coalesce(until, now()), coalesce(until <= clock_timestamp(), true) FROM cscs_sync.states WHERE number = $1", b.state).
+		Scan(&h.Epoch, &h.Node, &h.Boot, &h.Who, &h.Since, &h.Until, &h.Expired)
+	return h, err
+}
+
+// hold gives the lease to a node.
+func (b *batch) hold(ctx context.Context, epoch int64, by kv.Claim) error {
+	_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET epoch = $2, node = $3, boot = $4, who = $5, since = clock_timestamp(), "+
+		"until = clock_timestamp() + $6 * interval '1 microsecond' WHERE number = $1", b.state, epoch, by.Node, by.Boot, by.Who,
+		leaseTime.Microseconds())
+	return err
+}
+
+// locked runs fn in a transaction of its own, with the state's row locked, and commits.
+func (e *Engine) locked(ctx context.Context, fn func(context.Context, *batch) error) error {
+	ctx, cancel := context.WithTimeout(ctx, connect)
+	defer cancel()
+	conn, _, err := e.acquire(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	defer rollback(conn.Conn())
+	b := &batch{engine: e, conn: conn.Conn()}
+	if err := b.lock(ctx); err != nil {
+		return e.explain("lock", err)
+	}
+	err = fn(ctx, b)
+	var held *kv.HeldError
+	var expired *kv.ExpiredError
+	var lost *kv.LostError
+	switch {
+	case errors.As(err, &held), errors.As(err, &expired), errors.As(err, &lost):
+		return err
+	case err == nil:
+		_, err = b.conn.Exec(ctx, "COMMIT")
+	}
+	return e.explain("lease", err)
+}
+
+// renew renews the lease until it is released or lost. A renewal that fails is tried again until the deadline: the lease
+// may still be ours.
+func (l *lease) renew() {
+	defer close(l.done)
+	pause := leaseRenew
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-time.After(pause):
+		}
+		before := sinceBoot()
+		err := l.engine.locked(context.Background(), func(ctx context.Context, b *batch) error {
+			if err := l.own(ctx, b); err != nil {
+				return err
+			}
+			_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET until = clock_timestamp() + $2 * interval '1 microsecond' WHERE number = $1",
+				b.state, leaseTime.Microseconds())
+			return err
+		})
+		pause = leaseRenew
+		var gone *kv.LostError
+		switch {
+		case err == nil:
+			l.extend(before + leaseTime - margin)
+		case errors.As(err, &gone):
+			l.lose(err)
+			return
+		default:
+			pause = time.Second
+		}
+	}
+}
+
+func (l *lease) extend(deadline time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost == nil && sinceBoot() < l.deadline { // once it has passed, what was stopped stays stopped
+		l.deadline = deadline
+	}
+}
+
+func (l *lease) lose(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost == nil {
+		l.lost = why
+	}
+}
+
+// own checks, in a locked batch, that the lease is still this one.
+func (l *lease) own(ctx context.Context, b *batch) error {
+	now, err := b.holder(ctx)
+	if err == nil && now.Epoch != l.epoch {
+		err = &kv.LostError{State: l.engine.Name(), To: now.Holding}
+	}
+	return err
+}
+
+// Check is [kv.Lease]'s. It asks nobody: it costs a look at the clock.
+func (l *lease) Check() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost == nil && sinceBoot() >= l.deadline {
+		l.lost = &kv.LostError{State: l.engine.Name()}
+	}
+	return l.lost
+}
+
+// Release gives the lease back: another node may have it at once.
+func (l *lease) Release() error {
+	close(l.stop)
+	<-l.done
+	l.engine.mu.Lock()
+	l.engine.lease = nil
+	l.engine.mu.Unlock()
+	err := l.engine.locked(context.Background(), func(ctx context.Context, b *batch) error {
+		if err := l.own(ctx, b); err != nil {
+			return err
+		}
+		_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET node = NULL, until = NULL WHERE number = $1", b.state)
+		return err
+	})
+	var lost *kv.LostError
+	if errors.As(err, &lost) {
+		return nil // it is another node's already
+	}
+	return err
+}
+
+// Holding is [kv.Leaser]'s.
+func (e *Engine) Holding() (h kv.Holding, err error) {
+	err = e.Batch(false, func(tx kv.Tx) error {
+		b, ok := tx.(*batch)
+		if !ok {
+			return nil // there is no state yet
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), answer)
+		defer cancel()
+		found, err := b.holder(ctx)
+		h = found.Holding
+		return e.explain("read", err)
+	})
+	return h, err
+}
+
+// Fenced is [kv.Leaser]'s.
+func (e *Engine) Fenced(node string) (was kv.Holding, err error) {
+	err = e.locked(context.Background(), func(ctx context.Context, b *batch) error {
+		now, err := b.holder(ctx)
+		if err != nil {
+			return err
+		}
+		was = now.Holding
+		if now.Node != node || !now.Expired {
+			return pgx.ErrNoRows
+		}
+		_, err = b.conn.Exec(ctx, "UPDATE cscs_sync.states SET epoch = epoch + 1, node = NULL, until = NULL WHERE number = $1", b.state)
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = fmt.Errorf("state %s: node %q holds no lease that has expired; see `cscs-sync state nodes`", e.Name(), node)
+	}
+	return was, err
+}
+
+var _ kv.Leaser = (*Engine)(nil)

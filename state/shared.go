@@ -1,0 +1,124 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/state/kv"
+)
+
+// EventFence is the event of the history that says that a node was made sure to be gone.
+const EventFence = "fence"
+
+// leasePoll is how often a lease that another node holds is asked for again.
+const leasePoll = 500 * time.Millisecond
+
+// sharedLock is the lock of a state that nodes share: this node's own, and the lease.
+type sharedLock struct {
+	*Lock
+	lease kv.Lease
+}
+
+// Check returns an error once the lock protects nothing any more.
+func (l *sharedLock) Check() error {
+	if err := l.lease.Check(); err != nil {
+		return err
+	}
+	return l.Lock.Check()
+}
+
+// Release gives the lease back, and then frees this node's lock.
+func (l *sharedLock) Release() error { return errors.Join(l.lease.Release(), l.Lock.Release()) }
+
+// Lock takes the lock of everything that changes the storage, and waits for it for at most wait: this node's, and where
+// nodes share the state their lease. A lease that has expired is taken over once the fence command says that its node is
+// gone; without one, a person says so ([Store.Fence]).
+func (s *Store) Lock(ctx context.Context, by ledger.Holder, wait time.Duration) (ledger.Lock, error) {
+	until := time.Now().Add(wait)
+	local, err := AcquireLock(ctx, s.dir, by, wait)
+	if err != nil {
+		return nil, err
+	}
+	leaser, shared := s.engine.(kv.Leaser)
+	if !shared {
+		return local, nil
+	}
+	lease, err := s.claim(ctx, leaser, by, until)
+	if err != nil {
+		return nil, errors.Join(err, local.Release())
+	}
+	return &sharedLock{local, lease}, nil
+}
+
+// claim asks for the lease until it has it, or until it may wait no longer.
+func (s *Store) claim(ctx context.Context, leaser kv.Leaser, by ledger.Holder, until time.Time) (kv.Lease, error) {
+	claim := kv.Claim{Node: s.options.Node, Boot: s.options.Boot, Who: by.Who}
+	for fenced := false; ; {
+		lease, err := leaser.Claim(ctx, claim)
+		var expired *kv.ExpiredError
+		var held *kv.HeldError
+		switch {
+		case errors.As(err, &expired) && s.options.Fence != nil && !fenced:
+			if err := s.fenceByCommand(ctx, expired, by); err != nil {
+				return nil, err
+			}
+			fenced = true // once is enough: if another node has it since, that one is alive
+			continue
+		case !errors.As(err, &held) || !time.Now().Before(until):
+			return lease, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(leasePoll):
+		}
+	}
+}
+
+// fenceByCommand has the site's program make sure that a node is gone.
+func (s *Store) fenceByCommand(ctx context.Context, expired *kv.ExpiredError, by ledger.Holder) error {
+	if err := s.options.Fence(ctx, expired.Node); err != nil {
+		return fmt.Errorf("%w (the fence command failed: %w)", expired, err)
+	}
+	return s.Fence(expired.Node, by.Who, by.Host, "the fence command succeeded")
+}
+
+// Fence notes, in the history first, that a node whose lease has expired is gone and can make no more calls.
+func (s *Store) Fence(node, who, host, why string) error {
+	leaser, shared := s.engine.(kv.Leaser)
+	if !shared {
+		return fmt.Errorf("state %s lies in a file of this node: there is no other node to fence", s.File())
+	}
+	now, err := leaser.Holding()
+	switch {
+	case err != nil:
+		return err
+	case now.Node != node:
+		return fmt.Errorf("state %s: node %q does not hold its lease; see `cscs-sync state nodes`", s.File(), node)
+	case !now.Expired:
+		return fmt.Errorf("state %s: node %q renews its lease: it is alive; stop cscs-sync on it, which gives the lease back", s.File(), node)
+	}
+	text := fmt.Sprintf("node %s, whose lease expired at %s: %s", node, now.Until.UTC().Format(time.RFC3339), why)
+	err = s.batch(true, func(tx *Tx) error {
+		_, err := tx.AppendHistory(ledger.Entry{Who: who, Host: host, Event: EventFence, Text: text})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = leaser.Fenced(node)
+	return err
+}
+
+// Holding returns which node holds the lease; shared is false for a state in a file.
+func (s *Store) Holding() (h kv.Holding, shared bool, err error) {
+	leaser, shared := s.engine.(kv.Leaser)
+	if !shared {
+		return h, false, nil
+	}
+	h, err = leaser.Holding()
+	return h, true, err
+}
