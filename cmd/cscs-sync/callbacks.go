@@ -118,7 +118,7 @@ func (a *app) retryCallbacks(ctx context.Context, args []string) (err error) {
 	if err := s.unpark(chosen); err != nil {
 		return err
 	}
-	engine := &apply.Engine{Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Holds: s.holds,
+	engine := &apply.Engine{Guard: lock.Check, Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Holds: s.holds,
 		Reached: s.reached, Host: s.host, Who: s.user}
 	told, problem := engine.Redeliver(ctx, func() ([]ledger.Delivery, error) { return s.due(chosen) })
 	for _, d := range told.Dropped {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -58,6 +59,7 @@ func calledAs(args []string) []string {
 //	CSCS_TEST_MOUNT_TIMEOUT     how long a mount may take to answer
 //	CSCS_TEST_CAPABILITIES      the capabilities that are left to us
 //	CSCS_TEST_KILL     kill -9 ourselves at the Nth point that an apply reaches
+//	CSCS_TEST_STOP     stop ourselves at the first point of this name, as a paused machine does
 //	CSCS_TEST_POINTS   append the name of each point to this file
 //	CSCS_TEST_KERNEL   answer quota ioctls as [benchKernel] does
 //	CSCS_TEST_PROFILE  leave a profile of the processor time in this folder
@@ -89,6 +91,14 @@ func testApp() *app {
 	points := os.Getenv("CSCS_TEST_POINTS")
 	if killAt > 0 || points != "" {
 		a.reached = killer(killAt, points)
+	}
+	if at := os.Getenv("CSCS_TEST_STOP"); at != "" {
+		var once sync.Once
+		a.reached = func(point string) {
+			if point == at {
+				once.Do(func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) })
+			}
+		}
 	}
 	return a
 }

@@ -28,7 +28,7 @@ func (r *round) redeliver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	engine := &apply.Engine{Orders: r.s.orders(), Journal: r.s.store, Now: r.s.now, Sleep: waldur.Sleep, Holds: r.s.holds, Host: r.s.host, Who: r.s.user}
+	engine := &apply.Engine{Guard: lock.Check, Orders: r.s.orders(), Journal: r.s.store, Now: r.s.now, Sleep: waldur.Sleep, Holds: r.s.holds, Host: r.s.host, Who: r.s.user}
 	told, err := engine.Redeliver(ctx, due)
 	for _, d := range told.Dropped {
 		r.log.Warn("Dropped a callback that no longer applies; the history keeps it", "callback", d.Callback, "address", d.Address, "why", d.Why)

@@ -87,10 +87,12 @@ func (s *session) rules() (approval.Rules, error) {
 	r := approval.Rules{Required: s.cfg.Approval.Required, ValidFor: s.cfg.Approval.ValidFor}
 	if path := s.cfg.Approval.AllowedSigners; path != "" {
 		signers, err := s.readSigners(path)
+		if err != nil {
+			return r, err
+		}
 		r.Signers = signers
-		return r, err
 	}
-	key, err := s.store.ReadApprovalKey()
+	key, err := s.store.ReadApprovalKey() // with signers, the policy's approvals are by it
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil // nobody has approved anything here yet
 	}

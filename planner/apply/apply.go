@@ -137,7 +137,8 @@ type Engine struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Notify hears of progress; it is called from several goroutines, one call at a time.
 	Notify func(Event)
-	// Guard is asked before each group of changes whether they are still ours alone to make; nil: they are.
+	// Guard is asked before each change and each callback whether it is still ours alone to make; nil: it is. It is called
+	// from several goroutines.
 	Guard func() error
 	// Holds gives the holds in force. It is called before each change and each callback; nil: nothing is ever held.
 	Holds func() ([]planner.Hold, error)
@@ -167,6 +168,7 @@ const batchSize = 64
 // job has a result. An error means that the state could not be written, or the lock was lost: nothing further is begun, and
 // the results say what happened all the same.
 func (e *Engine) Run(ctx context.Context, stop <-chan struct{}, job Job) ([]Result, error) {
+	e.beGuarded()
 	e.parents = map[string]error{}
 	results := make([]Result, len(job.Work))
 	for i := range job.Work {

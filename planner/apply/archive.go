@@ -118,6 +118,9 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 	e.reached("callback")
 	answer := e.Orders.Send(ctx, Call{Callback: planner.Approve, About: subjectOf(a), URL: url})
 	e.reached("answer")
+	if errors.Is(answer.Err, errStopped) {
+		return answer.Err // nothing was sent
+	}
 	said := describe(answer)
 	if refused(answer.Status) {
 		e.paused.Store(true)

@@ -88,6 +88,7 @@ type Told struct {
 // pass, because what was delivered makes the next of its order due. The error is about each that still waits; [ErrPaused]
 // ends everything.
 func (e *Engine) Redeliver(ctx context.Context, due func() ([]ledger.Delivery, error)) (told Told, err error) {
+	e.beGuarded()
 	var problems []error
 	for progress := true; progress; {
 		waiting, err := due()

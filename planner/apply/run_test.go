@@ -105,7 +105,8 @@ func TestAStateThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// Once the changes are no longer ours alone to make, nothing more is begun.
+// Once the changes are no longer ours alone to make, not one more is made: what was just made stays closed, and the plan goes
+// on another time.
 func TestGuard(t *testing.T) {
 	w, e, job := twoBatches(t)
 	asked := 0
@@ -116,8 +117,15 @@ func TestGuard(t *testing.T) {
 		return nil
 	}
 	results, err := e.Run(context.Background(), nil, job)
-	if !mentions(err, "the lock was taken away") || asked < 3 || results[0].Status != Done || results[batchSize].Status != NotBegun {
+	if !mentions(err, "the lock was taken away") || asked < 3 || results[0].Status != NotBegun || results[batchSize].Status != NotBegun {
 		t.Errorf("%v after %d questions; first %s, last %s", err, asked, results[0].Status, results[batchSize].Status)
+	}
+	if d := w.dirs["capstor/p0"]; d.Mode != 0o700 || d.Group != 0 || w.dirs["capstor/p1"] != nil {
+		t.Errorf("the first is %+v, the second %+v", d, w.dirs["capstor/p1"])
+	}
+	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun, Work: job.Work, Resumed: true})
+	if err != nil || slices.ContainsFunc(again, func(r Result) bool { return r.Status != Done }) {
+		t.Errorf("resumed: %v", err)
 	}
 }
 
