@@ -35,7 +35,8 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 	if err := p.finish(); err != nil {
 		return planner.Order{}, err
 	}
-	o := planner.Order{ID: string(p.uuid(orderUUID)), Type: planner.OrderType(p.orderWord(orderType)),
+	id := string(p.uuid(orderUUID)) // by itself: the next UUID takes its memory
+	o := planner.Order{ID: id, Type: planner.OrderType(p.orderWord(orderType)),
 		State:    planner.OrderState(p.orderWord(orderState)),
 		Resource: p.orderResource()}
 	o.HasLimits = p.hasMembers(orderLimits) || p.hasMembers(orderOldLimits)
