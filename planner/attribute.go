@@ -48,8 +48,8 @@ type attribute struct {
 	name string
 	unit Unit
 	// words are what messages call a limit; option is Waldur's option that is merged into it, if it has one; flag is how
-	// `lfs setquota` takes it.
-	words, option, flag string
+	// `lfs setquota` takes it; xfs and vast are its names in xfs_quota and in VAST's API.
+	words, option, flag, xfs, vast string
 
 	// observed is what a directory shows, and recorded what a record says; false where it says nothing.
 	observed func(*Directory) (Value, bool)
@@ -99,19 +99,19 @@ type provenances [ModeAttr + 1]uint16
 // attributes is the table: one row an attribute.
 var attributes = [numAttributes]attribute{
 	SpaceSoft: {
-		name: "space_soft", unit: UnitBytes, words: "soft space", flag: "-b",
+		name: "space_soft", unit: UnitBytes, words: "soft space", flag: "-b", xfs: "bsoft", vast: "soft_limit",
 		example: "bytes, such as tib(20), or unlimited", effect: "quota_raise", restoring: "drift_quota",
 	},
 	SpaceHard: {
-		name: "space_hard", unit: UnitBytes, words: "hard space", flag: "-B", option: "hard_quota_space",
+		name: "space_hard", unit: UnitBytes, words: "hard space", flag: "-B", xfs: "bhard", vast: "hard_limit", option: "hard_quota_space",
 		example: "bytes, such as tib(20), or unlimited", effect: "quota_raise", restoring: "drift_quota",
 	},
 	InodesSoft: {
-		name: "inodes_soft", unit: UnitInodes, words: "soft inode", flag: "-i", option: "soft_quota_inodes",
+		name: "inodes_soft", unit: UnitInodes, words: "soft inode", flag: "-i", xfs: "isoft", vast: "soft_limit_inodes", option: "soft_quota_inodes",
 		example: "a number of files, such as 20000000, or unlimited", effect: "quota_raise", restoring: "drift_quota",
 	},
 	InodesHard: {
-		name: "inodes_hard", unit: UnitInodes, words: "hard inode", flag: "-I", option: "hard_quota_inodes",
+		name: "inodes_hard", unit: UnitInodes, words: "hard inode", flag: "-I", xfs: "ihard", vast: "hard_limit_inodes", option: "hard_quota_inodes",
 		example: "a number of files, such as 20000000, or unlimited", effect: "quota_raise", restoring: "drift_quota",
 	},
 	Owner: {
@@ -171,16 +171,16 @@ type Quantity struct {
 	Name string
 	// noun is as in "a space limit".
 	noun string
-	// most is the greatest limit that is set; below small, Lustre holds people to a limit only roughly: it hands out grants.
-	most, small uint64
+	// small is below what storage often holds people to a limit only roughly: Lustre hands out grants.
+	small uint64
 	// unlimited is the reason of a directory that has no hard limit.
 	unlimited reason.Code
 }
 
-// quantities are what quotas count. Limits that no quota may pass: 2^60 bytes is 1 EiB, and Lustre counts inodes in 48 bits.
+// quantities are what quotas count.
 var quantities = [...]Quantity{
-	{SpaceSoft, SpaceHard, "space", "space", 1 << 60, 1 << 30, reason.UnlimitedSpace},
-	{InodesSoft, InodesHard, "inodes", "inode", 1 << 48, 1024, reason.UnlimitedInodes},
+	{SpaceSoft, SpaceHard, "space", "space", 1 << 30, reason.UnlimitedSpace},
+	{InodesSoft, InodesHard, "inodes", "inode", 1024, reason.UnlimitedInodes},
 }
 
 // Quantities lists what quotas count, in the order in which it is shown.
@@ -237,8 +237,18 @@ func (a Attribute) Effect(undoesDrift bool) string {
 	return a.row().effect
 }
 
-// Flag is the option of `lfs setquota` that takes the limit.
-func (a Attribute) Flag() string { return a.row().flag }
+// Word returns what a tool calls the limit: an option of `lfs setquota`, or a name; empty for setquota, which goes by the order.
+func (a Attribute) Word(t Tool) string {
+	switch row := a.row(); t {
+	case ToolLFS:
+		return row.flag
+	case ToolXFS:
+		return row.xfs
+	case ToolVAST:
+		return row.vast
+	}
+	return ""
+}
 
 // wishID notes an id that an override gives.
 func wishID[T UID | GID](to **T, v Value) error {

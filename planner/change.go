@@ -46,6 +46,7 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 		return
 	}
 	d.claim = s
+	c.warnAbove(n, s)
 	if d.quota = c.quotaRefusal(n, s); d.quota.Code != "" {
 		return
 	}
@@ -56,13 +57,18 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	if len(changes) == 0 {
 		return
 	}
-	d.action.Quota = s.subject.inPlan()
+	c.limits(n, d, s)
 	d.detail.Kept = s.kept(changes)
 	c.warnSmall(n, *s.want)
 	if used := s.state.Inodes; fresh && s.subject.By == ByProject && used.Known && used.N > 0 {
 		c.g.warn(reason.ProjectUsed, n.address(), "project %d, which it is given, has %s files already: "+
 			"something that is not listed has the same id, and would share its quota", s.subject.ID, used.N)
 	}
+}
+
+// limits has the action set limits: on what, and which quota was seen there.
+func (c *comparison) limits(n *node, d *decision, s *share) {
+	d.action.Quota, d.action.Handle, d.detail.Tool = s.subject.inPlan(), s.state.Handle, n.system.Quota.Tool
 }
 
 // changeLimits adds the changes that make the four limits what is wanted, or none where one cannot be set: all four go in one
@@ -138,7 +144,7 @@ func (c *comparison) changeLimit(n *node, d *decision, state *QuotaState, a Attr
 		return
 	}
 	before := now.Value()
-	if fresh && now.IsUnlimited() {
+	if (fresh || state.Absent) && now.IsUnlimited() {
 		before = Value{} // a quota that was never set
 	}
 	drift := recorded && now != was && was == want
@@ -167,12 +173,26 @@ func lowers(from, to Limit) bool {
 	return !ok || t < f
 }
 
-// warnSmall warns of hard limits that Lustre cannot hold people to without handing out its whole grants at once.
+// warnAbove names each quota of a directory above that limits managed ones too, once.
+func (c *comparison) warnAbove(n *node, s *share) {
+	if s.state == nil || s.state.Above == "" || c.above[s.state.Above] {
+		return
+	}
+	if c.above == nil {
+		c.above = map[string]bool{}
+	}
+	c.above[s.state.Above] = true
+	c.g.warn(reason.QuotaAbove, n.address(), "directory %s, above it, has a quota of its own, which was not set here: it limits this "+
+		"one and all others below it, whatever their limits are", s.state.Above)
+}
+
+// warnSmall warns of hard limits that Lustre, among others, cannot hold people to without handing out its whole grants at
+// once.
 func (c *comparison) warnSmall(n *node, l Limits) {
 	for i := range quantities {
 		r := &quantities[i]
 		if v, ok := l[r.Hard].Number(); ok && v < r.small {
-			c.g.warn(reason.SmallLimit, n.address(), "a hard %s limit of %s is below %s: Lustre enforces such small limits only roughly", r.noun,
+			c.g.warn(reason.SmallLimit, n.address(), "a hard %s limit of %s is below %s: storage enforces such small limits only roughly", r.noun,
 				l.Show(r.Hard), Show(r.Hard, Number(r.small)))
 		}
 	}

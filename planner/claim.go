@@ -25,6 +25,8 @@ type share struct {
 	policy        SharedPolicy
 	// isLeft means that a directory leaves this identity by the plan.
 	isLeft bool
+	// elsewhere is where the directory lies whose quota this is, if not at its path: it is archived, and has its quota there.
+	elsewhere string
 	// state is what was observed; nil if that was not asked.
 	state *QuotaState
 }
@@ -160,6 +162,10 @@ func (g *Graph) shares(seen *Observed) *shares {
 			n.share = ss.at(id, n.system)
 			ss.list[n.share].add(n)
 		}
+		if a, ok := g.world.Recorded.Archived[n.item.Key]; ok && n.share >= 0 && n.place >= 0 &&
+			seen.Directories[n.place].State == DirAbsent {
+			ss.list[n.share].archivedAs(a)
+		}
 	}
 	for i := range g.nodes { // what is left behind is shown
 		if id, ok := g.leftBehind(&g.nodes[i], seen); ok {
@@ -169,12 +175,28 @@ func (g *Graph) shares(seen *Observed) *shares {
 	for _, r := range g.restores { // what it had is put back, so what there is has to be known
 		sys := g.world.Settings.SystemNamed(r.System)
 		if id, ok := sys.archivedSubject(r.Archived, mounts[r.System]); ok {
-			ss.at(id, sys)
+			ss.list[ss.at(id, sys)].archivedAs(r.Archived)
 		}
 	}
 	g.addRecorded(mounts, ss)
 	ss.index, ss.directories = nil, nil
 	return ss
+}
+
+// archivedAs has the quota looked at where the directory lies in the archive, on a system where it goes with it.
+func (s *share) archivedAs(a Archived) {
+	if s.subject.By == ByDirectory && s.system.Traits.FollowsRename {
+		s.elsewhere = a.Archive
+	}
+}
+
+// target is the subject to be observed.
+func (s *share) target() QuotaTarget {
+	t := QuotaTarget{Subject: s.subject, System: s.system.Name}
+	if s.elsewhere != "" {
+		t.Subject.Path = s.elsewhere
+	}
+	return t
 }
 
 // countsByWish tells whether a listed resource's claim counts at what it asks for now. A removing, blocked, unmanaged or
@@ -240,7 +262,7 @@ func plus[U ~uint64](a, b U) U {
 func (g *Graph) addRecorded(mounts map[string]Mount, ss *shares) {
 	g.eachRecorded(mounts, func(r recordedClaim) bool {
 		s := ss.find(r.subject)
-		if s == nil || r.archived && r.system.Quota.Shared == SharedRefuse {
+		if s == nil || !r.counts() {
 			return false
 		}
 		s.combine(&r.claim, r.system.Quota.Shared)
@@ -255,6 +277,12 @@ type recordedClaim struct {
 	subject  Subject
 	claim    Limits
 	archived bool
+}
+
+// counts reports whether the claim counts: that of an archived directory does where its files still belong to a subject
+// that others may share.
+func (r *recordedClaim) counts() bool {
+	return !r.archived || r.subject.By != ByDirectory && r.system.Quota.Shared != SharedRefuse
 }
 
 // eachRecorded calls count with the claims of what is recorded and does not count by its wish: blocked, unlisted, unmanaged,
@@ -329,7 +357,7 @@ func (s *share) refuse() *Reason {
 // valid repeats the checks of single limits on what several come to.
 func (s *share) valid() bool {
 	var n node
-	n.item = &Item{}
+	n.item, n.system = &Item{}, s.system
 	n.quota = *s.want
 	n.checkQuota()
 	return n.verdict == nil
@@ -357,7 +385,7 @@ func (g *Graph) QuotaTargets(seen Observed) []QuotaTarget {
 	targets := make([]QuotaTarget, 0, len(all))
 	for i := range all {
 		if s := &all[i]; s.asked(seen.Mounts) {
-			targets = append(targets, QuotaTarget{Subject: s.subject, System: s.system.Name})
+			targets = append(targets, s.target())
 		}
 	}
 	return targets

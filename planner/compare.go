@@ -29,6 +29,8 @@ type comparison struct {
 	warned map[reason.Code]int
 	// bySubject finds shares; made by [comparison.shareOf].
 	bySubject map[Subject]int32
+	// above are the directories that [comparison.warnAbove] has named.
+	above map[string]bool
 	// archivedAt has the archive register by where the directories were; made by [comparison.warnArchivedHere].
 	archivedAt map[Place]Archived
 	// same is the room of [decision.same], used again for each resource.

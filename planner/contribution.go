@@ -64,7 +64,7 @@ func (g *Graph) sharedQuotas(ss *shares, mounts map[string]Mount, asked func(*sh
 	}
 	g.eachRecorded(mounts, func(r recordedClaim) bool {
 		q := found[r.subject]
-		if q == nil || r.archived && r.system.Quota.Shared == SharedRefuse {
+		if q == nil || !r.counts() {
 			return false
 		}
 		counts := CountsRecorded

@@ -151,8 +151,11 @@ func (d *decision) isNew(n *node, s *share) bool {
 	if d.takesOver(n) {
 		return true
 	}
-	if s.subject.By == ByProject {
+	switch s.subject.By {
+	case ByProject:
 		return d.recorded && d.record.Project != ProjectID(s.subject.ID)
+	case ByDirectory:
+		return d.recorded && d.record.Storage != s.subject.Path
 	}
 	return d.recorded && d.record.Group != GID(s.subject.ID)
 }

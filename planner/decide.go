@@ -229,9 +229,14 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	}
 	if id, ok := n.subjectOf(c.seen.Mounts[n.system.Name]); ok {
 		d.action.Quota = id.inPlan()
-		d.action.Freeze = c.leave(n, id) == 0 && n.system.Quota.OnRemove == "freeze"
+		alone := c.leave(n, id) == 0
+		d.action.Freeze = alone && n.system.Quota.OnRemove == OnRemoveFreeze
+		d.detail.Tool = n.system.Quota.Tool
 		if n.share >= 0 && c.shares.list[n.share].state != nil {
-			d.detail.Usage = c.shares.list[n.share].usage()
+			s := &c.shares.list[n.share]
+			d.detail.Usage, d.action.Handle = s.usage(), s.state.Handle
+			d.action.Unlimit = alone && n.system.Quota.OnRemove == OnRemoveRemove && id.By == ByDirectory && s.state.LimitsWhy == "" &&
+				!s.state.Absent
 		}
 	}
 	return Reason{}
@@ -244,7 +249,7 @@ func (c *comparison) leave(n *node, id Subject) int32 {
 	if n.share >= 0 {
 		c.leaving[id] += c.shares.list[n.share].claims - others
 	}
-	if others > 0 && n.system.Quota.OnRemove == "freeze" {
+	if others > 0 && n.system.Quota.OnRemove == OnRemoveFreeze {
 		c.g.warn(reason.NotFrozen, n.address(), "the limits of %s stay as they are when it is archived, although on_remove is "+
 			"\"freeze\": others live on them", id)
 	}
@@ -261,7 +266,7 @@ func (c *comparison) others(n *node, id Subject) int32 {
 	rec, _ := c.g.recordOf(n)
 	kept := c.g.world.Recorded.Archived[n.item.Key]
 	recorded := rec.claims(id)
-	archived := kept.claims(id) && n.system.Quota.Shared != SharedRefuse
+	archived := kept.claims(id) && id.By != ByDirectory && n.system.Quota.Shared != SharedRefuse
 	if claims > 0 && (recorded || archived) {
 		claims--
 	}

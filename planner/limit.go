@@ -113,14 +113,6 @@ func (l Limits) orElse(now Limits) Limits {
 	return l
 }
 
-// cutTo is the limit as it can be set: space in whole KiB.
-func (l Limit) cutTo(a Attribute) Limit {
-	if a.IsSpace() {
-		l.n &^= uint64(kib - 1)
-	}
-	return l
-}
-
 // crossed reports whether the soft limit is above the hard one.
 func (l Limits) crossed(r *Quantity) bool {
 	soft, ok := l[r.Soft].Number()

@@ -60,6 +60,8 @@ type Directory struct {
 type QuotaState struct {
 	// Absent reports that there is no quota, which only a directory can be without: then nothing is limited.
 	Absent bool
+	// Above is the nearest directory above that has a quota of its own, as a storage path where it has one; empty if none has.
+	Above string
 	// Handle is what the backend calls the quota, where quotas are made and removed; empty elsewhere, and where there is none.
 	Handle string
 	Limits Limits

@@ -97,6 +97,9 @@ type Action struct {
 	Parents []string `json:"parents,omitempty"`
 	// Quota is the identity whose limits change; nil if none do.
 	Quota *QuotaID `json:"quota,omitempty"`
+	// Handle is what the backend called the quota when it was observed; empty where there was none, and where quotas have no
+	// names.
+	Handle string `json:"handle,omitempty"`
 	// Changes are in the order of [Attributes].
 	Changes []Change `json:"changes,omitempty"`
 	// Order is the order's id, without dashes.
@@ -113,6 +116,8 @@ type Action struct {
 	Retention time.Duration `json:"retention,omitempty"`
 	// Freeze tells that the quota's hard limit is lowered to what is used once the directory is archived.
 	Freeze bool `json:"freeze,omitempty"`
+	// Unlimit tells that the quota of the directory is removed once that is archived.
+	Unlimit bool `json:"unlimit,omitempty"`
 	// From is the storage path in the archive that a restore brings back.
 	From   string   `json:"from,omitempty"`
 	Danger []Danger `json:"danger,omitempty"`
@@ -199,6 +204,8 @@ type Detail struct {
 	Usage *UsageNote `json:"usage,omitempty"`
 	// Kept are the limits of the action's quota that stay as they are: apply sets all four in one call.
 	Kept []KeptLimit `json:"kept,omitempty"`
+	// Tool is what the commands that a plan shows set limits with.
+	Tool Tool `json:"tool,omitempty"`
 	// Unchanged counts the attributes that stay as they are and are not shown.
 	Unchanged int `json:"unchanged,omitempty"`
 }

@@ -27,6 +27,8 @@ type Watched struct {
 	// Limits are the identity's limits once they are as wanted, and Subject whose; nil if it claims none.
 	Limits  Limits
 	Subject *Subject
+	// Handle is what the backend calls the quota; empty where there is none, and where quotas have no names.
+	Handle string
 }
 
 // watch keeps what was seen of a resource that the caller asked about.
@@ -49,9 +51,12 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 	}
 	if s := c.claim(n); s != nil && s.refused == nil && s.state != nil {
 		id := s.subject
-		w.Subject, w.Limits = &id, s.want.orElse(s.state.Limits)
+		w.Subject, w.Handle, w.Limits = &id, s.state.Handle, s.want.orElse(s.state.Limits)
 	}
 	if n.wish == wishRemove && n.system != nil {
+		if n.share >= 0 && c.shares.list[n.share].state != nil {
+			w.Handle = c.shares.list[n.share].state.Handle
+		}
 		id, ok := n.subjectOf(c.seen.Mounts[n.system.Name])
 		w.Shared = ok && c.others(n, id) > 0
 	}
@@ -148,10 +153,26 @@ func recheckAction(a *Action, kept []KeptLimit, g *Graph) []Stale {
 			return one("state", string(a.Kind), orNone(string(w.Kind)))
 		}
 	}
+	if a.Quota != nil && a.Handle != w.Handle && (a.Kind == Archive || w.setsLimits()) {
+		return one("quota", namedQuota(a.Handle), namedQuota(w.Handle))
+	}
 	if a.Freeze && w.Shared {
 		return one("quota", "to be frozen, for nobody else lived on it", "what others live on")
 	}
 	return recheckState(a, kept, w.State)
+}
+
+// setsLimits reports whether a limit is still to be set. Once all are as wanted, it does not matter in which quota.
+func (w *Watched) setsLimits() bool {
+	return slices.ContainsFunc(w.State, func(c Change) bool { return c.Attribute.IsQuota() && c.Before != c.After })
+}
+
+// namedQuota is a quota by its handle, for a sentence.
+func namedQuota(handle string) string {
+	if handle == "" {
+		return "none there"
+	}
+	return "quota " + handle
 }
 
 // recheckState compares attribute by attribute.

@@ -116,7 +116,7 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	}
 	for i := size; i < len(d.detail.Notes); i++ {
 		d.detail.Notes[i].Provenance = Provenance{From: FromArchive}
-		d.action.Quota = id.inPlan()
+		c.limits(n, d, s)
 	}
 	after := s.inForce()
 	if d.quota.Code == "" {

@@ -92,8 +92,9 @@ type QuotaSettings struct {
 	// Client is "auto", "ioctl" or "lfs"; LFS is that program's path.
 	Client, LFS string
 	Shared      SharedPolicy
-	// OnRemove is "keep" or "freeze".
-	OnRemove string
+	OnRemove    RemovePolicy
+	// Tool is what an admin sets these limits with, which `show --commands` writes.
+	Tool Tool `json:",omitempty"`
 	// Orders is "hold" or "complete", for kind "none".
 	Orders string
 }
@@ -106,6 +107,30 @@ const (
 	QuotaLustre = "lustre"
 	QuotaNone   = "none"
 )
+
+// RemovePolicy says what becomes of a quota when its directory is archived.
+type RemovePolicy string
+
+// The values of quota.on_remove. Only the quota of a directory can be removed.
+const (
+	OnRemoveKeep   RemovePolicy = "keep"
+	OnRemoveFreeze RemovePolicy = "freeze"
+	OnRemoveRemove RemovePolicy = "remove"
+)
+
+// Tool is a program with which an admin sets limits by hand.
+type Tool string
+
+// The tools that plans write commands for.
+const (
+	ToolLFS      Tool = ""
+	ToolSetquota Tool = "setquota"
+	ToolXFS      Tool = "xfs_quota"
+	ToolVAST     Tool = "vast"
+)
+
+// Tools lists all tools.
+func Tools() []Tool { return []Tool{ToolLFS, ToolSetquota, ToolXFS, ToolVAST} }
 
 // SharedPolicy tells what several claims on one quota identity make together.
 type SharedPolicy string

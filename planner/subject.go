@@ -44,6 +44,17 @@ type QuotaID struct {
 	Path string `json:"path,omitempty"`
 }
 
+// Valid reports whether it names a group, a project or a directory, and nothing else.
+func (id QuotaID) Valid() bool {
+	switch id.By {
+	case ByGroup, ByProject:
+		return id.Path == ""
+	case ByDirectory:
+		return id.ID == 0 && id.Path != ""
+	}
+	return false
+}
+
 // On returns the subject that the id names on a filesystem.
 func (id QuotaID) On(filesystem string) Subject {
 	return Subject{Filesystem: filesystem, By: id.By, ID: id.ID, Path: id.Path}

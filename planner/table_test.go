@@ -22,7 +22,7 @@ func TestEveryAttributeIsWhole(t *testing.T) {
 	rec := planner.Record{Owner: 21, Group: 22, Mode: 0o2750, Project: 23, ACL: "user:24:rwx"}
 	for _, a := range planner.Attributes() {
 		if a.IsQuota() {
-			if a.Flag() == "" {
+			if a.Word(planner.ToolLFS) == "" {
 				t.Errorf("%s: `lfs setquota` is not told of it", a)
 			}
 		} else {

@@ -19,3 +19,19 @@ type Traits struct {
 	MaxSpace  Bytes
 	MaxInodes Inodes
 }
+
+// most is the greatest limit of an attribute that can be set.
+func (t *Traits) most(a Attribute) uint64 {
+	if a.IsSpace() {
+		return uint64(t.MaxSpace)
+	}
+	return uint64(t.MaxInodes)
+}
+
+// roundDown is the limit as it can be set: space in whole units.
+func (t *Traits) roundDown(a Attribute, l Limit) Limit {
+	if a.IsSpace() && t.Unit > 1 {
+		l.n -= l.n % uint64(t.Unit)
+	}
+	return l
+}

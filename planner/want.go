@@ -7,9 +7,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// kib is what Lustre counts space in.
-const kib Bytes = 1024
-
 // maxID is the largest user, group or project id that is used; larger ones are negative numbers in disguise.
 const maxID = 1<<31 - 1
 
@@ -61,6 +58,7 @@ func (g *Graph) want(n *node, active []*override) {
 	n.blockUnless(bad)
 	n.checkIDs(g.world.Settings)
 	if n.system.Quota.Sets() && n.wish != wishRemove {
+		g.dropSoft(n)
 		n.checkQuota()
 	}
 }
@@ -160,8 +158,8 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 func (g *Graph) convert(n *node, q *ProxyQuotas, bad *unusable) {
 	for i := range quantities {
 		r := &quantities[i]
-		n.quota[r.Soft], bad[r.Soft] = g.convertOne(r, q[r.Soft])
-		n.quota[r.Hard], bad[r.Hard] = g.convertOne(r, q[r.Hard])
+		n.quota[r.Soft], bad[r.Soft] = g.convertOne(n, r.Soft, r.noun, q[r.Soft])
+		n.quota[r.Hard], bad[r.Hard] = g.convertOne(n, r.Hard, r.noun, q[r.Hard])
 		if soft, hard := q[r.Soft], q[r.Hard]; soft.IsZero() && hard.Given() && !hard.IsZero() {
 			n.quota[r.Soft] = Unlimited()
 		}
@@ -180,24 +178,24 @@ func (s *Settings) teraName() string {
 }
 
 // convertOne converts one limit; what cannot be converted is unknown, and the reason says why.
-func (g *Graph) convertOne(r *Quantity, d Decimal) (Limit, Reason) {
+func (g *Graph) convertOne(n *node, a Attribute, noun string, d Decimal) (Limit, Reason) {
 	if !d.Given() || d.IsZero() {
 		return Limit{}, Reason{}
 	}
 	factor, unit := uint64(1), ""
-	if r.Soft.IsSpace() {
+	if a.IsSpace() {
 		factor, unit = uint64(g.world.Settings.Tera), g.world.Settings.teraName()
 	}
-	n, ok := d.Times(factor)
+	number, ok := d.Times(factor)
 	switch {
 	case d.Negative():
 		return Limit{}, Reason{reason.Quota, fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; correct it in "+
-			"Waldur, or by an override", r.noun, d, unit)}
+			"Waldur, or by an override", noun, d, unit)}
 	case !ok:
 		return Limit{}, Reason{reason.Quota, fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is beyond every storage; correct it in "+
-			"Waldur, or by an override", r.noun, d, unit)}
+			"Waldur, or by an override", noun, d, unit)}
 	}
-	return Limit{limitSet, n}.cutTo(r.Soft), Reason{}
+	return n.system.Traits.roundDown(a, Limit{limitSet, number}), Reason{}
 }
 
 func (g *Graph) applyWishes(n *node, w Wishes, from uint16) {
@@ -217,7 +215,7 @@ func (g *Graph) applyWishes(n *node, w Wishes, from uint16) {
 	}
 	for a, l := range w.Quota {
 		if l.Known() {
-			n.quota[a], n.from[a] = l.cutTo(Attribute(a)), from
+			n.quota[a], n.from[a] = n.system.Traits.roundDown(Attribute(a), l), from
 		}
 	}
 }
@@ -277,18 +275,34 @@ func (n *node) sourceOfGroup() string {
 	return "the proxy"
 }
 
-// checkQuota blocks limits that Lustre would refuse, wrap, or read as unlimited.
+// dropSoft leaves out soft limits where the storage has none: the hard ones still hold.
+func (g *Graph) dropSoft(n *node) {
+	if n.system.Traits.Soft {
+		return
+	}
+	for i := range quantities {
+		r := &quantities[i]
+		if _, asked := n.quota[r.Soft].Number(); asked && !n.isNode() {
+			g.warn(reason.NoSoftLimits, n.address(), "a soft limit for %s of %s is asked for, and system %s has no soft limits: only the "+
+				"hard limit holds", r.Name, n.quota.Show(r.Soft), n.system.Name)
+		}
+		n.quota[r.Soft] = Limit{}
+	}
+}
+
+// checkQuota blocks limits that the storage would refuse, wrap, or read as unlimited.
 func (n *node) checkQuota() {
 	for i := range quantities {
-		n.checkLimit(quantities[i].Soft, quantities[i].most)
-		n.checkLimit(quantities[i].Hard, quantities[i].most)
+		n.checkLimit(quantities[i].Soft)
+		n.checkLimit(quantities[i].Hard)
 	}
 	for i := range quantities {
 		n.checkOrder(&quantities[i])
 	}
 }
 
-func (n *node) checkLimit(a Attribute, most uint64) {
+func (n *node) checkLimit(a Attribute) {
+	most := n.system.Traits.most(a)
 	v, ok := n.quota[a].Number()
 	switch {
 	case !ok:

@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
@@ -22,11 +23,14 @@ func testSettings() *planner.Settings {
 		Systems: []planner.System{
 			{Name: "capstor", Slugs: []string{"cscs-capstor"}, Directory: "capstor", Filesystem: "lustre", Archive: "capstor/.trash", ArchiveRetention: 90 * 24 * time.Hour,
 				Paths: []planner.PathMapping{{Prefix: "/scratch", Folder: "capstor/legacy"}},
-				Quota: planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByGroup, Shared: planner.SharedRefuse, OnRemove: "keep"}},
+				Quota: planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByGroup, Shared: planner.SharedRefuse, OnRemove: "keep"}, Traits: lustreTraits},
 			{Name: "vast", Directory: "vast", Filesystem: "nfs", Archive: "vast/.trash", Quota: planner.QuotaSettings{Kind: planner.QuotaNone, Orders: "hold"}},
 		},
 	}
 }
+
+// lustreTraits are those of Lustre.
+var lustreTraits = planner.Traits{Unit: 1 << 10, Soft: true, Grace: true, MaxSpace: 1 << 60, MaxInodes: 1 << 48}
 
 // id makes an item id from a short name.
 func id(name string) string { return fmt.Sprintf("%032x", []byte(name))[:32] }
@@ -91,12 +95,14 @@ func tree() []planner.Item {
 type model struct {
 	dirs   map[string]planner.Directory
 	quotas map[uint32]planner.QuotaState
+	// places are the quotas of directories, by storage path.
+	places map[string]planner.QuotaState
 	mounts map[string]planner.Mount
 	next   uint64
 }
 
 func newModel() *model {
-	m := &model{dirs: map[string]planner.Directory{}, quotas: map[uint32]planner.QuotaState{}, next: 100,
+	m := &model{dirs: map[string]planner.Directory{}, quotas: map[uint32]planner.QuotaState{}, places: map[string]planner.QuotaState{}, next: 100,
 		mounts: map[string]planner.Mount{"capstor": {Filesystem: "lustre:capstor", Inode: 1}, "vast": {Filesystem: "nfs:vast", Inode: 1}}}
 	m.dirs["capstor"] = planner.Directory{State: planner.DirPresent, Inode: 1}
 	m.dirs["vast"] = planner.Directory{State: planner.DirPresent, Inode: 1}
@@ -114,9 +120,22 @@ func (m *model) observe(g *planner.Graph) planner.Observed {
 		seen.Directories = append(seen.Directories, m.look(p.Path))
 	}
 	for _, t := range g.QuotaTargets(seen) {
-		seen.Quotas = append(seen.Quotas, m.quota(t.Subject.ID))
+		seen.Quotas = append(seen.Quotas, m.quotaOf(t.Subject.QuotaID()))
 	}
 	return seen
+}
+
+// quotaOf is that of a subject; a directory may have none.
+func (m *model) quotaOf(id planner.QuotaID) planner.QuotaState {
+	if id.By != planner.ByDirectory {
+		return m.quota(id.ID)
+	}
+	if q, ok := m.places[id.Path]; ok {
+		return q
+	}
+	q := m.quota(0)
+	q.Absent = true
+	return q
 }
 
 // quota is that of an identity; one never set has no limits and nothing used.
@@ -185,11 +204,16 @@ func (m *model) setQuota(a *planner.Action) {
 	if a.Quota == nil {
 		return
 	}
-	q := m.quota(a.Quota.ID)
+	q := m.quotaOf(*a.Quota)
 	for _, c := range a.Changes {
 		if c.Attribute.IsQuota() {
 			q.Limits[c.Attribute] = planner.LimitFrom(c.After)
 		}
+	}
+	if a.Quota.By == planner.ByDirectory {
+		q.Absent, q.Handle = false, cmp.Or(q.Handle, "made")
+		m.places[a.Quota.Path] = q
+		return
 	}
 	m.quotas[a.Quota.ID] = q
 }

@@ -143,7 +143,7 @@ func (d *decoder) lustre(b *hcl.Block, filesystem string) planner.QuotaSettings 
 		Client:   s.word("client", "auto", "auto", "ioctl", "lfs"),
 		LFS:      "/usr/bin/lfs",
 		Shared:   planner.SharedPolicy(s.word("shared", "refuse", "refuse", "sum", "max")),
-		OnRemove: s.word("on_remove", "keep", "keep", "freeze"),
+		OnRemove: planner.RemovePolicy(s.word("on_remove", "keep", "keep", "freeze")),
 	}
 	if s.has("lfs") {
 		q.LFS = s.absolute("lfs")

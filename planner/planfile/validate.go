@@ -52,8 +52,12 @@ func checkAction(a *planner.Action, d *planner.Detail) error {
 		return fmt.Errorf("action %q is none", a.Kind)
 	case !slices.Contains([]planner.Target{planner.TargetTenant, planner.TargetCustomer, planner.TargetProject, planner.TargetUser}, a.Target):
 		return fmt.Errorf("target %q is unknown", a.Target)
-	case a.Quota != nil && a.Quota.By != planner.ByGroup && a.Quota.By != planner.ByProject:
-		return fmt.Errorf("quota by %q is unknown", a.Quota.By)
+	case a.Quota != nil && !a.Quota.Valid():
+		return fmt.Errorf("a quota by %q of id %d and path %q is none", a.Quota.By, a.Quota.ID, a.Quota.Path)
+	case !slices.Contains(planner.Tools(), d.Tool):
+		return fmt.Errorf("tool %q is unknown", d.Tool)
+	case a.Unlimit && (a.Kind != planner.Archive || a.Quota == nil || a.Quota.By != planner.ByDirectory):
+		return fmt.Errorf("a quota is to be removed that is not an archived directory's")
 	case len(d.Notes) != len(a.Changes):
 		return fmt.Errorf("%d changes, but notes to %d", len(a.Changes), len(d.Notes))
 	case !ascending(a.Danger, planner.Dangers()):

@@ -22,6 +22,14 @@ func TestValidate(t *testing.T) {
 		"is none":      func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Kind = planner.Waiting },
 		"target":       func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Target = "" },
 		"quota by":     func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Quota = &planner.QuotaID{By: "user"} },
+		`path "a/b" is none`: func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
+			a.Quota = &planner.QuotaID{By: planner.ByGroup, ID: 7, Path: "a/b"}
+		},
+		`quota by "directory"`: func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
+			a.Quota = &planner.QuotaID{By: planner.ByDirectory, ID: 7, Path: "a/b"}
+		},
+		"to be removed": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) { a.Unlimit = true },
+		`tool "rm"`:     func(_ *planner.Plan, _ *planner.Action, d *planner.Detail) { d.Tool = "rm" },
 		"dangers": func(_ *planner.Plan, a *planner.Action, _ *planner.Detail) {
 			a.Danger = []planner.Danger{"group", "archive"}
 		},

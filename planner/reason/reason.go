@@ -111,12 +111,14 @@ const (
 	MaxModeMore       Code = "max_mode_more"
 	NewQuotasUnknown  Code = "new_quotas_unknown"
 	NotArchived       Code = "not_archived"
+	NoSoftLimits      Code = "no_soft_limits"
 	NotFrozen         Code = "not_frozen"
 	OrderNotAsked     Code = "order_not_asked"
 	OrdersNotAsked    Code = "orders_not_asked"
 	OverrideExpired   Code = "override_expired"
 	OverrideUnmatched Code = "override_unmatched"
 	ProjectUsed       Code = "project_used"
+	QuotaAbove        Code = "quota_above"
 	QuotaZero         Code = "quota_zero"
 	RemovedStands     Code = "removed_stands"
 	RemovedWithOrder  Code = "removed_with_order"
@@ -214,18 +216,20 @@ func All() []Info {
 		{MaxModeMore, Warning, "More directories have such modes than are named."},
 		{NewQuotasUnknown, Warning, "An update says nothing of a limit, which stays as it is."},
 		{NotArchived, Warning, "Nothing is archived under the address that is to be restored."},
+		{NoSoftLimits, Warning, "A soft limit is asked for where the storage has none: only the hard limit holds."},
 		{NotFrozen, Warning, "The quota of a removed resource is not frozen, because others live on it."},
 		{OrderNotAsked, Warning, "Waldur was not asked about the order, or did not answer."},
 		{OrdersNotAsked, Warning, "Further orders were not asked about after the first that Waldur did not answer."},
 		{OverrideExpired, Warning, "An override's time is over: it is ignored."},
 		{OverrideUnmatched, Warning, "An override matches nothing."},
 		{ProjectUsed, Warning, "Somebody else's files have the project id already."},
+		{QuotaAbove, Warning, "A directory above has a quota that somebody else set, and which limits this one too."},
 		{QuotaZero, Warning, "The proxy gives a limit of 0, which is not known to mean anything."},
 		{RemovedStands, Warning, "The proxy calls the resource removed, and its directory still stands."},
 		{RemovedWithOrder, Warning, "The proxy calls the resource removed, and it still has an order."},
 		{Renamed, Warning, "The proxy has a new name for a system: what is recorded follows."},
 		{SelectionEmpty, Warning, "The selection matches nothing."},
-		{SmallLimit, Warning, "The limit is so small that Lustre enforces it only roughly."},
+		{SmallLimit, Warning, "The limit is so small that storage enforces it only roughly."},
 		{TargetUnmatched, Warning, "A target matches no listed resource."},
 		{Unlisted, Warning, "The resource is recorded, and the proxy no longer lists it."},
 	}

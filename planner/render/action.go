@@ -2,7 +2,6 @@ package render
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -136,7 +135,7 @@ func quotaName(a *planner.Action) string {
 	if a.Quota == nil {
 		return "nobody"
 	}
-	return Escape(string(a.Quota.By)) + " " + strconv.FormatUint(uint64(a.Quota.ID), 10)
+	return Escape(a.Quota.String())
 }
 
 // change is the row of one attribute.

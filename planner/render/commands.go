@@ -71,9 +71,7 @@ func (s *shell) commands(i int) []string {
 	if a.Kind == planner.Archive && a.Folder != "" {
 		lines = append(lines, "mkdir -p -m 0700 -- "+shellPath(a.Folder), "mv -nT -- "+dir+" "+archivePlace(a))
 	}
-	if a.Freeze && a.Quota != nil {
-		lines = append(lines, "# then lfs setquota "+quotaFlag(a)+" -B as much as is used "+shellPath(a.Folder))
-	}
+	lines = append(lines, leaveQuota(a, d)...)
 	for _, c := range a.Callbacks {
 		lines = append(lines, strings.TrimRight("# callback "+Escape(string(c))+" "+Quote(a.Order), ` "`))
 	}
@@ -94,13 +92,13 @@ func settings(a *planner.Action, d *planner.Detail, dir string) []string {
 	var lines []string
 	id, tagged := after[planner.Project].Number()
 	if tagged && !a.Tag {
-		lines = append(lines, "lfs project -d -s -p "+strconv.FormatUint(id, 10)+" "+dir)
+		lines = append(lines, setProject(d.Tool, id, dir, false))
 	}
-	if l := setquota(a, after); l != "" {
-		lines = append(lines, l+" "+dir)
+	if l := setLimits(a, d, after, dir); l != "" {
+		lines = append(lines, l)
 	}
 	if a.Tag {
-		lines = append(lines, "lfs project -r -s -p "+strconv.FormatUint(id, 10)+" "+dir)
+		lines = append(lines, setProject(d.Tool, id, dir, true))
 	}
 	owner, hasOwner := after[planner.Owner].Number()
 	group, hasGroup := after[planner.Group].Number()
@@ -117,37 +115,6 @@ func settings(a *planner.Action, d *planner.Detail, dir string) []string {
 		lines = append(lines, "chmod 0"+m.String()+" -- "+dir)
 	}
 	return lines
-}
-
-// setquota is lfs setquota with all four limits, also those that stay, in KiB and files; 0 is how lfs says unlimited.
-func setquota(a *planner.Action, after map[planner.Attribute]planner.Value) string {
-	if a.Quota == nil {
-		return ""
-	}
-	l, some := "lfs setquota "+quotaFlag(a), false
-	for _, at := range planner.LimitAttributes() {
-		v := after[at]
-		n, ok := v.Number()
-		if !ok && !v.IsUnlimited() {
-			continue
-		}
-		if at.IsSpace() {
-			n >>= 10
-		}
-		l, some = l+" "+at.Flag()+" "+strconv.FormatUint(n, 10), true
-	}
-	if !some {
-		return ""
-	}
-	return l
-}
-
-func quotaFlag(a *planner.Action) string {
-	flag := "-g "
-	if a.Quota.By == planner.ByProject {
-		flag = "-p "
-	}
-	return flag + strconv.FormatUint(uint64(a.Quota.ID), 10)
 }
 
 // shellPath quotes a storage path for a shell.

@@ -119,11 +119,17 @@ func actionFields(a *planner.Action) []field {
 	if a.Freeze {
 		list = append(list, field{"freeze", "yes"})
 	}
+	if a.Unlimit {
+		list = append(list, field{"remove quota", "yes"})
+	}
+	if a.Handle != "" {
+		list = append(list, field{"quota handle", a.Handle})
+	}
 	if a.Tag {
 		list = append(list, field{"tag what is below", "yes"})
 	}
 	if a.Quota != nil {
-		list = append(list, field{"quota", string(a.Quota.By) + " " + strconv.FormatUint(uint64(a.Quota.ID), 10)})
+		list = append(list, field{"quota", a.Quota.String()})
 	}
 	for _, c := range a.Changes {
 		list = append(list, field{c.Attribute.String() + " found", show(c.Attribute, c.Before)},

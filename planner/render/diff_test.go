@@ -85,7 +85,7 @@ func TestDiffOfWhatExplainsAnAction(t *testing.T) {
 func TestDiffKnowsEveryFieldOfAnAction(t *testing.T) {
 	other := planner.Action{Address: "/x", Kind: planner.Archive, Target: planner.TargetUser, System: "x", Storage: "x", Inode: 7, Parents: []string{"x"},
 		Quota: &planner.QuotaID{By: planner.ByProject, ID: 7}, Changes: []planner.Change{plantest.Change(planner.Owner, plantest.Num(1), plantest.Num(2))}, Order: "x",
-		Callbacks: []planner.Callback{planner.Reject}, Verdict: "x", Folder: "x", Retention: time.Hour, Freeze: true, Tag: true, From: "x", Danger: []planner.Danger{planner.DangerGroup}}
+		Callbacks: []planner.Callback{planner.Reject}, Verdict: "x", Folder: "x", Retention: time.Hour, Freeze: true, Unlimit: true, Handle: "x", Tag: true, From: "x", Danger: []planner.Danger{planner.DangerGroup}}
 	fields := reflect.TypeFor[planner.Action]()
 	for i := range fields.NumField() {
 		old, latest := plantest.Base(), plantest.Base()

@@ -80,6 +80,7 @@ func afterwards(a *planner.Action) []fact {
 	}
 	add(a.Retention > 0, "kept", kept(a))
 	add(a.Freeze, "freeze", "the hard limits of "+quotaName(a)+" become what is used")
+	add(a.Unlimit, "quota", "that of "+quotaName(a)+" is removed once it is archived")
 	add(a.Order != "", "order", Quote(a.Order))
 	add(a.Verdict != "", "message", title(a.Verdict))
 	add(len(names) > 0, "callbacks", strings.Join(names, ", "))

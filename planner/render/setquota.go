@@ -1,0 +1,135 @@
+package render
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// setLimits is the line that sets all four limits of an action, also those that stay; empty if it sets none. after has the
+// limits by attribute.
+func setLimits(a *planner.Action, d *planner.Detail, after map[planner.Attribute]planner.Value, dir string) string {
+	if a.Quota == nil {
+		return ""
+	}
+	limits := map[planner.Attribute]string{}
+	for _, at := range planner.LimitAttributes() {
+		if n, ok := after[at].Number(); ok {
+			limits[at] = limitNumber(d.Tool, at, n)
+		} else if after[at].IsUnlimited() {
+			limits[at] = unlimitedIn(d.Tool)
+		}
+	}
+	if len(limits) == 0 {
+		return ""
+	}
+	switch d.Tool {
+	case planner.ToolSetquota:
+		return "setquota " + idFlag(a, "-P ") + limitList(d.Tool, limits, "%s", " ", "0") + " " + mountOf(dir)
+	case planner.ToolXFS:
+		return "xfs_quota -x -c 'limit " + kindFlag(a, "-p ") +
+			limitList(d.Tool, limits, "%n=%s", " ", "") + " " + idOf(a) + "' " + mountOf(dir)
+	case planner.ToolVAST:
+		return vastRequest(a, limits)
+	}
+	return "lfs setquota " + idFlag(a, "-p ") + limitList(d.Tool, limits, "%n %s", " ", "") + " " + dir
+}
+
+// limitNumber is a limit as a tool takes it: KiB, but bytes on VAST.
+func limitNumber(tool planner.Tool, at planner.Attribute, n uint64) string {
+	switch {
+	case !at.IsSpace() || tool == planner.ToolVAST:
+		return strconv.FormatUint(n, 10)
+	case tool == planner.ToolXFS:
+		return strconv.FormatUint(n>>10, 10) + "k"
+	}
+	return strconv.FormatUint(n>>10, 10)
+}
+
+// unlimitedIn is how a tool says that there is no limit.
+func unlimitedIn(tool planner.Tool) string {
+	if tool == planner.ToolVAST {
+		return "null"
+	}
+	return "0"
+}
+
+// limitList has one word a limit: of what the tool calls it (%n), and its value (%s). One that is not there is missing, if
+// that is not empty.
+func limitList(tool planner.Tool, limits map[planner.Attribute]string, word, between, missing string) string {
+	var words []string
+	for _, at := range planner.LimitAttributes() {
+		value, ok := limits[at]
+		if !ok && missing == "" {
+			continue
+		}
+		if !ok {
+			value = missing
+		}
+		words = append(words, strings.NewReplacer("%n", at.Word(tool), "%s", value).Replace(word))
+	}
+	return strings.Join(words, between)
+}
+
+// vastRequest makes or changes a quota by VAST's API. VMS is its base URL, PREFIX the path of storage.root there, and the file
+// header has the line with the token.
+func vastRequest(a *planner.Action, limits map[planner.Attribute]string) string {
+	body := limitList(planner.ToolVAST, limits, `"%n": %s`, ", ", "")
+	if a.Handle != "" {
+		return "curl --fail -H @header -H 'Content-Type: application/json' -X PATCH -d " + ShellWord("{"+body+"}") +
+			` "$VMS"/quotas/` + ShellWord(a.Handle) + "/"
+	}
+	path := ShellWord(jsonText(a.Quota.Path))
+	return `curl --fail -H @header -H 'Content-Type: application/json' -X POST -d '{"name": "'` + path + `'", "path": "'"$PREFIX"/` + path +
+		`'", ` + body + `}' "$VMS"/quotas/`
+}
+
+// jsonText is a text as it stands between the quotes of a JSON string.
+func jsonText(s string) string { return strings.Trim(strconv.Quote(s), `"`) }
+
+// leaveQuota are the lines for the quota of a directory that was archived.
+func leaveQuota(a *planner.Action, d *planner.Detail) []string {
+	switch {
+	case a.Quota == nil:
+	case a.Unlimit && d.Tool == planner.ToolVAST && a.Handle != "":
+		return []string{`curl --fail -H @header -X DELETE "$VMS"/quotas/` + ShellWord(a.Handle) + "/"}
+	case a.Unlimit:
+		return []string{"# then the quota of " + quotaName(a) + " is removed"}
+	case a.Freeze && d.Tool == planner.ToolLFS && a.Quota.By != planner.ByDirectory:
+		return []string{"# then lfs setquota " + idFlag(a, "-p ") + "-B as much as is used " + shellPath(a.Folder)}
+	case a.Freeze:
+		return []string{"# then the hard limits of " + quotaName(a) + " become what is used"}
+	}
+	return nil
+}
+
+// setProject gives a directory, or with all everything below it too, a project id that what is made in it inherits.
+func setProject(tool planner.Tool, id uint64, dir string, all bool) string {
+	number := strconv.FormatUint(id, 10)
+	switch {
+	case tool == planner.ToolLFS && all:
+		return "lfs project -r -s -p " + number + " " + dir
+	case tool == planner.ToolLFS:
+		return "lfs project -d -s -p " + number + " " + dir
+	case all:
+		return "chattr -R +P -p " + number + " -- " + dir
+	}
+	return "chattr +P -p " + number + " -- " + dir
+}
+
+// idFlag is whose limits are set, as lfs and setquota take it, with a blank behind.
+func idFlag(a *planner.Action, project string) string { return kindFlag(a, project) + idOf(a) + " " }
+
+// kindFlag is the flag of the kind of quota, with a blank behind.
+func kindFlag(a *planner.Action, project string) string {
+	if a.Quota.By == planner.ByProject {
+		return project
+	}
+	return "-g "
+}
+
+func idOf(a *planner.Action) string { return strconv.FormatUint(uint64(a.Quota.ID), 10) }
+
+// mountOf is the mount that a directory lies on.
+func mountOf(dir string) string { return `"$(stat -c %m -- ` + dir + `)"` }
