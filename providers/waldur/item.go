@@ -42,7 +42,7 @@ type parser struct {
 	strings  map[string]string
 	decimals map[string]planner.Decimal
 	buf      []byte
-	id       [32]byte
+	idRoom   [32]byte
 	// texts and limits are what the items are made of.
 	texts  chunk.Texts
 	limits chunk.Items[planner.ProxyQuotas]
@@ -127,7 +127,7 @@ func (p *parser) item(position int) planner.Item {
 
 // identity reads the three parts of the key, each as far as it can be read, and the parent.
 func (p *parser) identity(it *planner.Item) {
-	it.Key.Item = p.texts.Keep(p.uuid(itemID))
+	it.Key.Item = p.texts.Keep(p.id(itemID))
 	it.Key.System = p.interned(itemSystemKey)
 	if it.Key.System == "" {
 		p.bad(itemSystemKey, "empty")
@@ -136,7 +136,7 @@ func (p *parser) identity(it *planner.Item) {
 		it.Key.DataType = p.interned(itemDataTypeKey)
 	}
 	if k := p.got[itemParent].kind; k != kindNull && k != kindMissing {
-		it.Parent = p.intern(p.uuid(itemParent))
+		it.Parent = p.intern(p.id(itemParent))
 	}
 }
 
@@ -261,10 +261,13 @@ func (p *parser) str(at field) []byte {
 	return p.buf
 }
 
-// uuid is the UUID at a field, without dashes; valid until the next call, and empty if it is none.
-func (p *parser) uuid(at field) []byte {
+// uuid is the UUID at a field, without dashes; empty if it is none.
+func (p *parser) uuid(at field) string { return string(p.id(at)) }
+
+// id is what uuid returns, valid until the next call.
+func (p *parser) id(at field) []byte {
 	s := p.str(at)
-	id, ok := planner.AppendUUID(p.id[:0], s)
+	id, ok := planner.AppendUUID(p.idRoom[:0], s)
 	if !ok {
 		p.bad(at, "%.40q is not a UUID", s)
 	}

@@ -35,8 +35,7 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 	if err := p.finish(); err != nil {
 		return planner.Order{}, err
 	}
-	id := string(p.uuid(orderUUID)) // by itself: the next UUID takes its memory
-	o := planner.Order{ID: id, Type: planner.OrderType(p.orderWord(orderType)),
+	o := planner.Order{ID: p.uuid(orderUUID), Type: planner.OrderType(p.orderWord(orderType)),
 		State:    planner.OrderState(p.orderWord(orderState)),
 		Resource: p.orderResource()}
 	o.HasLimits = p.hasMembers(orderLimits) || p.hasMembers(orderOldLimits)
@@ -66,7 +65,7 @@ func (p *parser) orderResource() string {
 	if p.got[orderResource].kind == kindMissing {
 		return ""
 	}
-	return string(p.uuid(orderResource))
+	return p.uuid(orderResource)
 }
 
 // hasMembers tells whether an object is there and not empty: Waldur says {} where there is nothing.

@@ -128,7 +128,7 @@ func TestOrderResource(t *testing.T) {
 		with(`"` + resourceID + `"`):                   resourceID,
 		with(`"d7b5f43d-79ab-5b8a-83bf-c878a036e24b"`): resourceID,
 	} {
-		if o, err := parseOrder([]byte(text)); err != nil || o.Resource != want {
+		if o, err := parseOrder([]byte(text)); err != nil || o.Resource != want || o.ID != orderID {
 			t.Errorf("%s: %+v, %v", text, o, err)
 		}
 	}
