@@ -145,7 +145,7 @@ var attributes = [numAttributes]attribute{
 		danger:   dangerOfMode,
 	},
 	ACLAttr: {
-		name: "acl", unit: UnitText, effect: "access_wider", restoring: "access_wider",
+		name: "acl", unit: UnitText, effect: string(DangerWiderAccess), restoring: string(DangerWiderAccess),
 		observed: func(d *Directory) (Value, bool) { return aclValue(d.ACL.Beyond()), true },
 		recorded: func(r *Record) (Value, bool) { return aclValue(r.ACL), true },
 	},

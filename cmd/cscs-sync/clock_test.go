@@ -17,7 +17,7 @@ const tenYears = 10 * 365 * 24 * time.Hour
 // TestClockJumps: the clock jumps ten years ahead, and back. What was done, failed, put off or listed in between keeps
 // nothing from being done afterwards.
 func TestClockJumps(t *testing.T) {
-	c := newTurnedLoop(t, "auto_approve {\n  allow = [\"create\", \"quota_raise\", \"report\", \"drift_mode\", \"access_wider\"]\n}\n")
+	c := newTurnedLoop(t, "auto_approve {\n  allow = [\"create\", \"quota_raise\", \"report\", \"drift_mode\", \"wider_access\"]\n}\n")
 	c.o.interval = time.Minute
 	c.tick(t.Context())
 	c.later(tenYears)

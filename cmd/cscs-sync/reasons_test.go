@@ -118,7 +118,7 @@ var reasonTests = map[reason]struct {
 		c.ends(laneOrders, partialRound)
 		c.ends(laneOrders, inBackoff)
 	}},
-	notConverged: {"auto_approve {\n  allow = [\"drift_mode\", \"access_wider\"]\n}\n", func(c *turnedLoop) {
+	notConverged: {"auto_approve {\n  allow = [\"drift_mode\", \"wider_access\"]\n}\n", func(c *turnedLoop) {
 		for range settledAfter {
 			c.check(syscall.Chmod(filepath.Join(c.dir, "mnt/capstor/store/cscs/eth/first"), 0o2700))
 			c.ends(laneAudit, applied)

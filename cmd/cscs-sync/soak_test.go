@@ -31,7 +31,7 @@ func rounds() int {
 // TestSoak runs many rounds in one process, with orders, drift and faults: neither memory, nor descriptors, nor goroutines
 // may grow.
 func TestSoak(t *testing.T) {
-	s := newService(t, "auto_approve {\n  allow = [\"create\", \"report\", \"drift_mode\", \"quota_raise\", \"access_wider\"]\n}\n")
+	s := newService(t, "auto_approve {\n  allow = [\"create\", \"report\", \"drift_mode\", \"quota_raise\", \"wider_access\"]\n}\n")
 	s.withoutQuotas()
 	s.create("first", 30500)
 	s.settle()

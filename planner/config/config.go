@@ -97,8 +97,8 @@ type Notify struct {
 
 // AutoApproveWords are the kinds of change that auto_approve.allow may name.
 func AutoApproveWords() []string {
-	return []string{"access_wider", "adopt", "archive", "below_usage", "create", "drift_mode", "drift_ownership", "drift_quota", "fail",
-		"group", "mode", "quota_lower", "quota_raise", "reject", "report", "restore", "unlimited"}
+	return []string{"adopt", "archive", "below_usage", "create", "drift_mode", "drift_ownership", "drift_quota", "fail", "group",
+		"mode", "quota_lower", "quota_raise", "reject", "report", "restore", "unlimited", "wider_access"}
 }
 
 // SecretMode is what [Load] does about secrets.

@@ -2,7 +2,7 @@
 // approved and what is held, with the rule that decided for each action.
 //
 // Effects are judged against what is observed, not by names: lowering a limit is quota_lower whoever asked for it, and a
-// mode that gives others a bit is access_wider also when it undoes drift. A limit below what is used needs its own word,
+// mode that gives others a bit is wider_access also when it undoes drift. A limit below what is used needs its own word,
 // below_usage, beside what it is otherwise. What no policy allows: dealing with a directory that is gone although it is
 // recorded.
 package policy
@@ -253,14 +253,11 @@ func Effects(a *planner.Action, d *planner.Detail) []string {
 	return slices.Compact(effects)
 }
 
-// ofDangers are the effects that an action has because of its dangers, whatever its kind.
+// ofDangers are the dangers of an action that are effects too, by the same word, whatever its kind.
 func ofDangers(a *planner.Action) (effects []string) {
-	for _, e := range []struct {
-		danger planner.Danger
-		word   string
-	}{{planner.DangerBelowUsage, "below_usage"}, {planner.DangerWiderAccess, "access_wider"}, {planner.DangerUnlimited, "unlimited"}} {
-		if slices.Contains(a.Danger, e.danger) {
-			effects = append(effects, e.word)
+	for _, d := range []planner.Danger{planner.DangerBelowUsage, planner.DangerWiderAccess, planner.DangerUnlimited} {
+		if slices.Contains(a.Danger, d) {
+			effects = append(effects, string(d))
 		}
 	}
 	return effects

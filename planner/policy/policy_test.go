@@ -49,7 +49,7 @@ func TestJudge(t *testing.T) {
 		{"archive beyond max_archives", planner.Action{Kind: planner.Archive}, false, policy.Policy{Allow: []string{"archive"}, MaxChanges: 1}, false},
 		{"archive within", planner.Action{Kind: planner.Archive}, false, policy.Policy{Allow: []string{"archive"}, MaxChanges: 1, MaxArchives: 1}, true},
 		{"a create that grants more than max_mode", planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerWiderAccess}}, false, defaults, false},
-		{"a create that grants more than max_mode, named", planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerWiderAccess}}, false, policy.Policy{Allow: []string{"create", "access_wider"}, MaxChanges: 1}, true},
+		{"a create that grants more than max_mode, named", planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerWiderAccess}}, false, policy.Policy{Allow: []string{"create", "wider_access"}, MaxChanges: 1}, true},
 		{"a create without a hard limit", planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerUnlimited}}, false, defaults, false},
 		{"a create without a hard limit, named", planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerUnlimited}}, false, policy.Policy{Allow: []string{"create", "unlimited"}, MaxChanges: 1}, true},
 		{"a report of one without a hard limit", planner.Action{Kind: planner.Report, Danger: []planner.Danger{planner.DangerUnlimited}}, false, defaults, false},

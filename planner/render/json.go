@@ -45,7 +45,7 @@ type jsonResource struct {
 }
 
 type jsonChange struct {
-	Attribute  planner.Attribute  `json:"attribute"`
+	Attribute  string             `json:"attribute"`
 	Before     planner.Value      `json:"before"`
 	After      planner.Value      `json:"after"`
 	Provenance planner.Provenance `json:"provenance"`
@@ -111,7 +111,7 @@ func resourceOf(plan *planner.Plan, lines *shell, i int) jsonResource {
 	r := jsonResource{Address: a.Address, Key: a.Key, System: a.System, Action: a.Kind, Danger: canonical.Present(a.Danger), Reasons: canonical.Present(d.Reasons),
 		Changes: make([]jsonChange, len(a.Changes)), Callbacks: canonical.Present(a.Callbacks), Commands: canonical.Present(lines.commands(i))}
 	for j, c := range a.Changes {
-		r.Changes[j] = jsonChange{c.Attribute, c.Before, c.After, d.Notes[j].Provenance, d.Notes[j].Drift}
+		r.Changes[j] = jsonChange{c.Attribute.String(), c.Before, c.After, d.Notes[j].Provenance, d.Notes[j].Drift}
 	}
 	if d.Usage != nil {
 		r.Usage = usageOf(d.Usage)
