@@ -321,8 +321,8 @@ func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) 
 // counted tells whether the node's claim counts by its wish.
 func (n *node) counted() bool { return n.share >= 0 && n.wish != wishRemove }
 
-// settle decides what happens to each identity, once it is observed.
-func (ss *shares) settle(mounts map[string]Mount, observed []QuotaState) {
+// attach gives each identity what was observed of it, and says which claims make nothing together.
+func (ss *shares) attach(mounts map[string]Mount, observed []QuotaState) {
 	for i := range ss.list {
 		s := &ss.list[i]
 		if s.asked(mounts) && len(observed) > 0 {

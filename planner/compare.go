@@ -45,7 +45,7 @@ func Compare(g *Graph, seen Observed, header Context) *Plan {
 	c.plan = &Plan{Context: header}
 	c.plan.Core = Core{Configuration: g.world.Settings.Fingerprint, Selection: g.world.Selection, Actions: []Action{}}
 	c.plan.Context.Details, c.plan.Context.Configuration = []Detail{}, g.world.Settings.Parts
-	c.shares.settle(seen.Mounts, seen.Quotas)
+	c.shares.attach(seen.Mounts, seen.Quotas)
 	for i := range g.nodes {
 		if n := &g.nodes[i]; g.decides(n) && !n.isNode() {
 			c.resource(n)

@@ -95,7 +95,7 @@ func (g *Graph) holders() []holder {
 	return holders
 }
 
-// collide settles one pair of which b lies at or inside a's path.
+// collide decides on one pair of which b lies at or inside a's path.
 func collide(a, b *holder) {
 	if a.path == b.path && (waitsFor(a.node, b.node) || waitsFor(b.node, a.node)) {
 		return

@@ -101,7 +101,7 @@ type node struct {
 type wish uint8
 
 const (
-	wishNothing wish = iota // removed, in error without an order, or not to be judged
+	wishNothing wish = iota // removed, in error without an order, or not to be interpreted
 	wishExists              // active
 	wishCreate              // a create order acts
 	wishUpdate              // an update order acts
@@ -131,7 +131,7 @@ func (n *node) asksNothing() bool {
 	return !n.isNode() && n.item.Problem == "" && n.wish == wishNothing && !n.waits
 }
 
-// Desire makes the desired-state graph. It judges every item, and never stops at a bad one: that one is blocked.
+// Desire makes the desired-state graph. It interprets every item, and never stops at a bad one: that one is blocked.
 func Desire(w *World) *Graph {
 	g := &Graph{world: w, byPath: map[string]int{}, reserved: newReserved(w.Settings),
 		from: []Provenance{{From: FromProxy}, {From: FromDefault}}, watched: map[Key]Watched{}}
@@ -154,7 +154,7 @@ func Desire(w *World) *Graph {
 	active := g.activeOverrides()
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		g.judge(n)
+		g.interpret(n)
 		g.want(n, active)
 	}
 	g.reportUnasked()
@@ -257,8 +257,8 @@ func (g *Graph) listed(k Key) *node {
 	return nil
 }
 
-// judge finds the system and the storage path, and what status and order ask for.
-func (g *Graph) judge(n *node) {
+// interpret finds the system and the storage path, and what status and order ask for.
+func (g *Graph) interpret(n *node) {
 	it := n.item
 	if it.Problem != "" {
 		n.block(reason.Unreadable, "the proxy's item %s cannot be used: %s", it.Key.Item, it.Problem)
@@ -273,7 +273,7 @@ func (g *Graph) judge(n *node) {
 			n.block(reason.DataType, "its data type is %q, and this version knows only %s: nothing is done for it. Fix the resource in Waldur, "+
 				"or update cscs-sync", it.Key.DataType, strings.Join(DataTypes(), ", "))
 		}
-		g.judgeOrder(n)
+		g.interpretOrder(n)
 	}
 	if n.system == nil {
 		n.block(reason.NoSystem, "no system block answers to %q; add it to the slugs of a system, or a block for it", it.Key.System)

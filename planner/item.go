@@ -72,7 +72,7 @@ const (
 // no quota, and its directory is only made as an ancestor.
 func (t Target) IsNode() bool { return t == TargetTenant || t == TargetCustomer }
 
-// Item is one entry of the proxy's listing, parsed and bounded but not judged: values are as the proxy gave them.
+// Item is one entry of the proxy's listing, parsed and bounded but not interpreted: values are as the proxy gave them.
 type Item struct {
 	Key    Key
 	Status Status

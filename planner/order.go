@@ -129,8 +129,8 @@ func (g *Graph) countOrders() {
 	}
 }
 
-// judgeOrder decides what an item's status and order ask for. An order acts only with its URLs.
-func (g *Graph) judgeOrder(n *node) {
+// interpretOrder decides what an item's status and order ask for. An order acts only with its URLs.
+func (g *Graph) interpretOrder(n *node) {
 	it := n.item
 	o, why := orderOf(g.world.Settings, it)
 	if it.Status == StatusRemoved && o.acts {
@@ -172,7 +172,7 @@ func (g *Graph) judgeOrder(n *node) {
 	for name := range it.URLs {
 		n.calls[name] = true
 	}
-	g.judgeType(n)
+	g.interpretType(n)
 }
 
 // unseenOrders counts the resources that must have an open order, if the listing gives none of them a single URL; else 0.
@@ -217,16 +217,16 @@ func wishByStatus(s Status) wish {
 	return wishNothing
 }
 
-// judgeType settles what the order wants: by status and the order's type, which only Waldur knows. A type that contradicts
+// interpretType finds what the order wants: by status and the order's type, which only Waldur knows. A type that contradicts
 // the status, or that is not known here, blocks.
-func (g *Graph) judgeType(n *node) {
+func (g *Graph) interpretType(n *node) {
 	answer, asked := g.world.Orders[n.order]
 	n.wish = wishByStatus(n.item.Status)
 	if !asked {
 		answer.Why = "it was not asked"
 	}
 	if answer.Why != "" {
-		g.judgeUnasked(n, answer.Why, asked)
+		g.interpretUnasked(n, answer.Why, asked)
 		return
 	}
 	o := answer.Order
@@ -239,12 +239,12 @@ func (g *Graph) judgeType(n *node) {
 			"Update cscs-sync, or reject the order", ShortID(n.order), o.Type)
 		return
 	}
-	n.judgeState(o.State)
-	n.judgeWish(o.Type)
+	n.interpretState(o.State)
+	n.interpretIntent(o.Type)
 }
 
-// judgeUnasked decides on an order that gave no answer. A plan goes by the status, and an apply asks again.
-func (g *Graph) judgeUnasked(n *node, why string, asked bool) {
+// interpretUnasked decides on an order that gave no answer. A plan goes by the status, and an apply asks again.
+func (g *Graph) interpretUnasked(n *node, why string, asked bool) {
 	_, archived := g.world.Recorded.Archived[n.item.Key]
 	switch {
 	case n.item.Status == StatusError:
@@ -263,8 +263,8 @@ func (g *Graph) judgeUnasked(n *node, why string, asked bool) {
 	}
 }
 
-// judgeWish lets the order's type decide where the status leaves it open, and blocks what contradicts it.
-func (n *node) judgeWish(t OrderType) {
+// interpretIntent lets the order's type decide where the status leaves it open, and blocks what contradicts it.
+func (n *node) interpretIntent(t OrderType) {
 	wishes := map[Status]map[OrderType]wish{
 		StatusPending:  {OrderCreate: wishCreate, OrderRestore: wishRestore},
 		StatusUpdating: {OrderUpdate: wishUpdate},
@@ -282,9 +282,9 @@ func (n *node) judgeWish(t OrderType) {
 	}
 }
 
-// judgeState lets an order act only while it is with the provider. The listing may be older than Waldur's answer: an order
+// interpretState lets an order act only while it is with the provider. The listing may be older than Waldur's answer: an order
 // that was cancelled, or done, since must not be carried out.
-func (n *node) judgeState(s OrderState) {
+func (n *node) interpretState(s OrderState) {
 	switch s {
 	case OrderPendingProvider, OrderExecuting:
 	case OrderPendingConsumer, OrderPendingProject, OrderPendingStartDate:

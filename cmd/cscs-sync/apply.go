@@ -202,7 +202,7 @@ func (s *session) askPolicy(p *planned) []policy.Decision {
 	if len(in.Policy.Matches) > 0 {
 		in.Facts = p.graph.Facts()
 	}
-	return policy.Judge(in)
+	return policy.Decide(in)
 }
 
 // approveByPolicy approves a plan all of which the policy allows; otherwise it names what the policy holds.

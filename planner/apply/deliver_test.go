@@ -13,7 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Each answer is kept and tried again, parked, or settled by asking for the order.
+// Each answer is kept and tried again, parked, or resolved by asking for the order.
 func TestAnswers(t *testing.T) {
 	again := "set_state_done in 1m0s"
 	for _, c := range []struct {

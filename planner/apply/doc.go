@@ -1,5 +1,5 @@
 // Package apply runs an approved plan. It has no planning logic: what to do stands in the plan, and whether that is still
-// right was settled before. Storage, Waldur, journal and clock come in through interfaces.
+// right was decided before. Storage, Waldur, journal and clock come in through interfaces.
 //
 // # Order
 //

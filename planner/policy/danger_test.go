@@ -27,7 +27,7 @@ func TestNoSpaceLimitIsBeyondMaxSpace(t *testing.T) {
 	create := planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerUnlimited}}
 	allow := policy.Policy{Allow: []string{"create", "unlimited"}, MaxChanges: 1, MaxSpace: 1 << 60}
 	for code, want := range map[reason.Code]policy.Code{reason.UnlimitedSpace: policy.OverLimit, reason.UnlimitedInodes: policy.Allowed} {
-		if d := policy.Judge(policy.Input{Plan: planOf([]planner.Action{create}, code), Policy: allow})[0]; d.Code != want {
+		if d := policy.Decide(policy.Input{Plan: planOf([]planner.Action{create}, code), Policy: allow})[0]; d.Code != want {
 			t.Errorf("%s: %+v", code, d)
 		}
 	}
@@ -41,7 +41,7 @@ func TestDangerousParentHoldsWhatNeedsIt(t *testing.T) {
 		{Kind: planner.Create, Target: planner.TargetProject, Address: "/c/ethz/p", Storage: "c/ethz/p"},
 	}
 	p := planOf(actions)
-	decisions := policy.Judge(policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 9}})
+	decisions := policy.Decide(policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 9}})
 	if decisions[1].Approved || !strings.Contains(decisions[1].Rule, "/c/eth") || !decisions[2].Approved {
 		t.Errorf("%+v", decisions)
 	}

@@ -1,7 +1,7 @@
 // Package policy decides what may be done without a person: one pure function from a plan and a policy to what is
 // approved and what is held, with the rule that decided for each action.
 //
-// Effects are judged against what is observed, not by names: lowering a limit is quota_lower whoever asked for it, and a
+// Effects are found by what is observed, not by names: lowering a limit is quota_lower whoever asked for it, and a
 // mode that gives others a bit is wider_access also when it undoes drift. A limit below what is used needs its own word,
 // below_usage, beside what it is otherwise. What no policy allows: dealing with a directory that is gone although it is
 // recorded.
@@ -84,7 +84,7 @@ const (
 // Later tells kinds of rules that pass by themselves: what they hold needs no person.
 func (c Code) Later() bool { return c == NextRound || c == OutsideWindow || c == Backoff }
 
-// Input is what [Judge] decides over.
+// Input is what [Decide] decides over.
 type Input struct {
 	Plan   *planner.Plan
 	Policy Policy
@@ -95,9 +95,9 @@ type Input struct {
 	Resources int
 }
 
-// Judge decides on every action, in the plan's order. What one action may not do, holds that action; a closed window or a
+// Decide decides on every action, in the plan's order. What one action may not do, holds that action; a closed window or a
 // share that is too large holds everything; what is beyond the bounds of a round waits for the next.
-func Judge(in Input) []Decision {
+func Decide(in Input) []Decision {
 	p, policy := in.Plan, in.Policy
 	decisions := make([]Decision, len(p.Core.Actions))
 	approved := 0

@@ -11,7 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-func TestJudge(t *testing.T) {
+func TestDecide(t *testing.T) {
 	defaults := policy.Policy{Allow: []string{"create", "quota_raise", "report"}, MaxChanges: 50}
 	hard := func(from, to uint64) planner.Change {
 		return planner.Change{Attribute: planner.SpaceHard, Before: planner.Number(from), After: planner.Number(to)}
@@ -63,7 +63,7 @@ func TestJudge(t *testing.T) {
 			for i := range p.Context.Details[0].Notes {
 				p.Context.Details[0].Notes[i].Drift = tc.drift
 			}
-			if d := policy.Judge(policy.Input{Plan: p, Policy: tc.policy})[0]; d.Approved != tc.approved {
+			if d := policy.Decide(policy.Input{Plan: p, Policy: tc.policy})[0]; d.Approved != tc.approved {
 				t.Errorf("approved %t by %q, want %t", d.Approved, d.Rule, tc.approved)
 			}
 		})
@@ -76,7 +76,7 @@ func TestErrorIsNeverEndedByPolicy(t *testing.T) {
 	for code, approved := range map[reason.Code]bool{reason.OrderTerminate: true, reason.ErrorTerminate: false} {
 		for _, kind := range []planner.ActionKind{planner.Archive, planner.Report} {
 			p := &planner.Plan{Core: planner.Core{Actions: []planner.Action{{Kind: kind}}}, Context: planner.Context{Details: []planner.Detail{{Reasons: []planner.Reason{{Code: code}}}}}}
-			if d := policy.Judge(policy.Input{Plan: p, Policy: allow})[0]; d.Approved != approved {
+			if d := policy.Decide(policy.Input{Plan: p, Policy: allow})[0]; d.Approved != approved {
 				t.Errorf("%s because of %s: approved %t by %q", kind, code, d.Approved, d.Rule)
 			}
 		}
@@ -100,7 +100,7 @@ func TestSplitKeepsGroupsApart(t *testing.T) {
 	for i := range p.Context.Details {
 		p.Context.Details[i].Notes = []planner.ChangeNote{}
 	}
-	approved, held := policy.Split(p, policy.Judge(policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 50}}))
+	approved, held := policy.Split(p, policy.Decide(policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 50}}))
 	if got := fmt.Sprint(approved.Actions); got != "[0 1]" {
 		t.Errorf("approved %s, want the create with its tenant", got)
 	}
@@ -130,15 +130,15 @@ func TestMatchesAndShare(t *testing.T) {
 	p := &planner.Plan{Core: planner.Core{Actions: []planner.Action{create("/a"), create("/b")}}, Context: planner.Context{Details: make([]planner.Detail, 2)}}
 	in := policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 50, Matches: []policy.Match{only("/a")}},
 		Facts: func(k planner.Key) planner.Facts { return planner.Facts{Path: k.Item} }, Resources: 100}
-	if d := policy.Judge(in); !d[0].Approved || d[1].Approved {
+	if d := policy.Decide(in); !d[0].Approved || d[1].Approved {
 		t.Errorf("match: %+v, want only /a approved", d)
 	}
 	in.Policy.Matches, in.Policy.MaxShare = nil, 1
-	if d := policy.Judge(in); d[0].Approved || d[0].Code != policy.OverLimit {
+	if d := policy.Decide(in); d[0].Approved || d[0].Code != policy.OverLimit {
 		t.Errorf("2 of 100 with max_share 1: %+v, want everything held", d)
 	}
 	in.Policy.MaxShare = 2
-	if d := policy.Judge(in); !d[0].Approved || !d[1].Approved {
+	if d := policy.Decide(in); !d[0].Approved || !d[1].Approved {
 		t.Errorf("2 of 100 with max_share 2: %+v, want both approved", d)
 	}
 }
@@ -152,7 +152,7 @@ func TestMatchesOfTenants(t *testing.T) {
 		in := policy.Input{Plan: &planner.Plan{Core: planner.Core{Actions: []planner.Action{a}}, Context: planner.Context{Details: []planner.Detail{detail}}},
 			Policy: policy.Policy{Allow: []string{"create", "mode"}, MaxChanges: 50, Matches: []policy.Match{only("/a")}},
 			Facts:  func(k planner.Key) planner.Facts { return planner.Facts{Path: k.Item} }, Resources: 100}
-		if d := policy.Judge(in); d[0].Approved != want {
+		if d := policy.Decide(in); d[0].Approved != want {
 			t.Errorf("%s of a tenant that no match block speaks of: %+v, want approved %t", kind, d[0], want)
 		}
 	}
@@ -188,7 +188,7 @@ func TestWindows(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := &planner.Plan{Core: planner.Core{Actions: []planner.Action{{Kind: planner.Create}}}, Context: planner.Context{Details: make([]planner.Detail, 1)}}
-		d := policy.Judge(policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 1, Windows: tc.windows}, Now: now})[0]
+		d := policy.Decide(policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 1, Windows: tc.windows}, Now: now})[0]
 		if d.Approved != tc.open || !tc.open && d.Code != policy.OutsideWindow {
 			t.Errorf("%s with %v: %+v, want approved %t", tc.at, tc.windows, d, tc.open)
 		}
@@ -243,7 +243,7 @@ func TestHeldPlanSaysWhy(t *testing.T) {
 		{Kind: planner.Create, Address: "/c", Target: planner.TargetProject},
 	}}, Context: planner.Context{Details: make([]planner.Detail, 3)}}
 	in := policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 1}}
-	decisions := policy.Judge(in)
+	decisions := policy.Decide(in)
 	if rule := decisions[2].Rule; rule != "auto_approve allows create" {
 		t.Errorf("the create is approved by %q", rule)
 	}
@@ -256,7 +256,7 @@ func TestHeldPlanSaysWhy(t *testing.T) {
 		t.Errorf("two rules: %q", got)
 	}
 	in.Policy = policy.Policy{Allow: []string{"create", "adopt", "restore"}}
-	_, held = policy.Split(p, policy.Judge(in))
+	_, held = policy.Split(p, policy.Decide(in))
 	if w := policy.Only(p, held[0]).Context.Warnings; len(w) != 1 || w[0] != (planner.Warning{Code: "held", Text: "held by policy: max_changes is 0"}) {
 		t.Errorf("one rule: %+v", w)
 	}
@@ -268,7 +268,7 @@ func TestManyHeldGroupsAreOneFile(t *testing.T) {
 		p.Core.Actions = append(p.Core.Actions, planner.Action{Kind: planner.Create, Target: planner.TargetProject, Address: fmt.Sprint("/", i), Storage: fmt.Sprint(i)})
 	}
 	p.Core.Actions = append(p.Core.Actions, planner.Action{Kind: planner.Archive, Target: planner.TargetProject, Address: "/z", Storage: "z", Danger: []planner.Danger{planner.DangerArchive}})
-	_, held := policy.Split(p, policy.Judge(policy.Input{Plan: p}))
+	_, held := policy.Split(p, policy.Decide(policy.Input{Plan: p}))
 	if len(held) != 2 || len(held[0].Actions) != 200 || len(held[1].Actions) != 1 {
 		t.Errorf("%d groups, want all routine ones in one and the archive apart", len(held))
 	}

@@ -31,8 +31,8 @@ type finding struct {
 	why     string
 }
 
-// judge decides what becomes of an order's callback by the state that its order has.
-func judge(c planner.Callback, s planner.OrderState) finding {
+// resolve decides what becomes of an order's callback by the state that its order has.
+func resolve(c planner.Callback, s planner.OrderState) finding {
 	why := "its order is " + string(s)
 	switch {
 	case took(c, s) || c == planner.Approve && s == planner.OrderPendingStartDate:
@@ -101,7 +101,7 @@ func unasked(what string, err error) finding {
 	return finding{again, "its " + what + " could not be asked: " + err.Error()}
 }
 
-// ask asks for the order of a callback, and judges by that whether it may be sent. What a resource is told goes through
+// ask asks for the order of a callback, and decides by that whether it may be sent. What a resource is told goes through
 // [Engine.askAboutValue].
 func (e *Engine) ask(ctx context.Context, d *ledger.Delivery, t *telling) finding {
 	if d.OrderURL == "" {
@@ -119,16 +119,16 @@ func (e *Engine) ask(ctx context.Context, d *ledger.Delivery, t *telling) findin
 		s = order.State
 	}
 	if !d.Callback.AboutOrder() {
-		return e.judgeValue(ctx, d, s, t.fresh)
+		return e.resolveValue(ctx, d, s, t.fresh)
 	}
 	t.keep(s)
-	return judge(d.Callback, s)
+	return resolve(d.Callback, s)
 }
 
-// judgeValue decides about a callback that gives a resource a value, such as its backend_id. While its order is open nobody
+// resolveValue decides about a callback that gives a resource a value, such as its backend_id. While its order is open nobody
 // else can have given a later one. An order may end with its approve: what this run has just applied then still holds. What
 // an earlier run left in the outbox may be older than what the resource has now.
-func (e *Engine) judgeValue(ctx context.Context, d *ledger.Delivery, s planner.OrderState, fresh bool) finding {
+func (e *Engine) resolveValue(ctx context.Context, d *ledger.Delivery, s planner.OrderState, fresh bool) finding {
 	why := "its order is " + string(s)
 	switch {
 	case waits(s):
