@@ -34,6 +34,8 @@ type Storage interface {
 	Quota(ctx context.Context, system string, id planner.QuotaID) planner.QuotaState
 	// SetQuota sets all four limits in one call. A running grace clock whose soft limit stays is kept where the client can.
 	SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Limits, before planner.QuotaState) error
+	// RemoveQuota removes the quota of a directory; one that is gone is removed.
+	RemoveQuota(ctx context.Context, system string, id planner.QuotaID) error
 }
 
 // Archiving is a directory that is ready to be moved into the archive. It ends with Move or Discard.
@@ -74,6 +76,8 @@ type Work struct {
 	Finished bool
 	// Shared tells that others live by now on the quota that was to be frozen.
 	Shared bool
+	// Unit is what space limits of its system are whole multiples of.
+	Unit planner.Bytes
 	// Record is what is recorded once the resource is as wanted.
 	Record planner.Record
 	// URLs are the callbacks, rewritten to waldur.url; Order is the order's own URL.

@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,7 +31,7 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 		if err := e.Storage.SyncArchived(m); err != nil { // the kill may have come before the sync
 			return err
 		}
-		return e.freeze(ctx, w, o)
+		return e.leaveQuota(ctx, w, o, m)
 	}
 	if !w.Finished {
 		if err := e.queue(job, w, &outcome{}); err != nil { // what is due afterwards must be possible
@@ -60,7 +59,7 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	}
 	e.reached("renamed")
 	o.archived, o.steps = entry, []string{"archived"}
-	return e.freeze(ctx, w, o)
+	return e.leaveQuota(ctx, w, o, m)
 }
 
 // isMoved tells that the directory is in the archive and no longer where it was.
@@ -169,64 +168,6 @@ func describe(a Answer) string {
 		return "no answer"
 	}
 	return planner.Clause(fmt.Sprintf("%d %s", a.Status, a.Detail)) // Waldur ends its words with a full stop
-}
-
-// Least limits of a frozen quota: what Lustre grants at a time.
-const (
-	leastSpace  planner.Bytes  = 1 << 20
-	leastInodes planner.Inodes = 1024
-)
-
-// freeze lowers the hard limits of an archived directory's quota to what is used, so that its group can write no more. A
-// limit that is lower already stays, and so does one whose usage is not known: the archived data is safe either way, and the
-// journal and the terminal say so.
-func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome) error {
-	a := w.Action
-	if !a.Freeze || a.Quota == nil {
-		return nil
-	}
-	now := e.Storage.Quota(ctx, a.System, *a.Quota)
-	why := now.LimitsWhy
-	want := now.Limits
-	switch {
-	case w.Shared:
-		why = "others live on it by now"
-	case why == "":
-		why = cmp.Or(now.Space.Why, now.Inodes.Why)
-		for _, of := range planner.Quantities() {
-			freezeLimits(&want, of, &now)
-		}
-	}
-	if why != "" {
-		note := fmt.Sprintf("the quota of %s was not frozen, or not wholly: %s; lower it by hand", a.Quota, why)
-		o.steps = append(o.steps, note)
-		e.tell(Event{Action: a, Step: note})
-	}
-	if want == now.Limits {
-		return nil
-	}
-	if err := e.setLimits(ctx, a, want, now); err != nil {
-		return fmt.Errorf("archive %s: it was archived, and its quota could not be frozen: %w; lower it by hand, and plan again to tell Waldur",
-			a.Address, err)
-	}
-	return nil
-}
-
-// freezeLimits lowers the limits of one quantity to what is used, in whole units, and never raises one.
-func freezeLimits(l *planner.Limits, of planner.Quantity, now *planner.QuotaState) {
-	used, known, _ := now.Used(of.Hard)
-	unit, least := uint64(1), uint64(leastInodes)
-	if of.Hard.IsSpace() {
-		unit, least = 1024, uint64(leastSpace)
-	}
-	at := max((used+unit-1)/unit*unit, least)
-	if limit, ok := l[of.Hard].Number(); !known || ok && limit <= at {
-		return
-	}
-	l[of.Hard] = planner.LimitFrom(planner.Number(at))
-	if limit, ok := l[of.Soft].Number(); ok && limit > at {
-		l[of.Soft] = l[of.Hard]
-	}
 }
 
 // restore brings an archived directory back, onto nothing, and gives it what the manifest tells of it.

@@ -38,6 +38,8 @@ type world struct {
 	// fail makes the step of this name, as it stands in the log, fail.
 	fail   map[string]error
 	limits planner.QuotaState
+	// places are the quotas of directories.
+	places map[string]planner.QuotaState
 	// set is called in place of setting a quota, if it is not nil.
 	set func(planner.Limits)
 
@@ -239,15 +241,27 @@ func (w *world) move(what, from, to string) error {
 // errAfter is a move that was made, and something failed after it.
 var errAfter = errors.New("could not be made durable")
 
-func (w *world) Quota(context.Context, string, planner.QuotaID) planner.QuotaState {
+func (w *world) Quota(_ context.Context, _ string, id planner.QuotaID) planner.QuotaState {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.limits
+	if id.By != planner.ByDirectory {
+		return w.limits
+	}
+	if q, ok := w.places[id.Path]; ok {
+		return q
+	}
+	return planner.QuotaState{Absent: true, Limits: planner.NoLimits()}
 }
 
 func (w *world) SetQuota(_ context.Context, _ string, id planner.QuotaID, want planner.Limits, _ planner.QuotaState) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if id.By == planner.ByDirectory {
+		q := w.places[id.Path]
+		q.Limits = want
+		w.places[id.Path] = q
+		return w.do("quota of " + id.Path)
+	}
 	if err := w.do(fmt.Sprintf("quota of %d", id.ID)); err != nil {
 		return err
 	}
@@ -256,6 +270,16 @@ func (w *world) SetQuota(_ context.Context, _ string, id planner.QuotaID, want p
 		return nil
 	}
 	w.limits.Limits = want
+	return nil
+}
+
+func (w *world) RemoveQuota(_ context.Context, _ string, id planner.QuotaID) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.do("remove quota of " + id.Path); err != nil {
+		return err
+	}
+	delete(w.places, id.Path)
 	return nil
 }
 

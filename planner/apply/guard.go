@@ -67,6 +67,13 @@ func (g guardedStorage) SetQuota(ctx context.Context, system string, id planner.
 	return g.Storage.SetQuota(ctx, system, id, want, before)
 }
 
+func (g guardedStorage) RemoveQuota(ctx context.Context, system string, id planner.QuotaID) error {
+	if err := mayChange(g.guard); err != nil {
+		return err
+	}
+	return g.Storage.RemoveQuota(ctx, system, id)
+}
+
 // guardedArchiving asks before the move. What does not move leaves no manifest, which may be removed at any time.
 type guardedArchiving struct {
 	Archiving

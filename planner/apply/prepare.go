@@ -35,6 +35,9 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 		a := &p.Core.Actions[i]
 		w := &job.Work[i]
 		*w = Work{Action: a, Archived: now.Recorded.Archived[a.Key], Queued: queued[a.Key]}
+		if sys := now.Settings.SystemNamed(a.System); sys != nil {
+			w.Unit = sys.Traits.Unit
+		}
 		if watched, ok := now.Graph.Watched(a.Key); ok {
 			w.Record = watched.Record
 			w.Record.Plan = id

@@ -189,23 +189,42 @@ func (e *Engine) quota(ctx context.Context, a *planner.Action) error {
 	if want == before.Limits {
 		return nil
 	}
-	return e.setLimits(ctx, a, want, before)
+	if before.Handle != a.Handle {
+		return fmt.Errorf("%s: %s, and %s when this was planned; plan again", what, standing(before.Handle), stood(a.Handle))
+	}
+	return e.setLimits(ctx, a, *a.Quota, want, before)
+}
+
+// standing says which quota is there, by its handle, and stood which one was.
+func standing(handle string) string {
+	if handle == "" {
+		return "there is no quota"
+	}
+	return "there is quota " + handle
+}
+
+func stood(handle string) string {
+	if handle == "" {
+		return "there was none"
+	}
+	return "there was quota " + handle
 }
 
 // setLimits sets all four limits and reads them back: only what was seen counts as set. The storage's own error says already
 // what could not be set.
-func (e *Engine) setLimits(ctx context.Context, a *planner.Action, want planner.Limits, before planner.QuotaState) error {
+func (e *Engine) setLimits(ctx context.Context, a *planner.Action, on planner.QuotaID, want planner.Limits, before planner.QuotaState) error {
 	e.reached("quota")
-	if err := e.Storage.SetQuota(ctx, a.System, *a.Quota, want, before); err != nil {
+	if err := e.Storage.SetQuota(ctx, a.System, on, want, before); err != nil {
 		return err
 	}
 	e.reached("quota set")
-	after := e.Storage.Quota(ctx, a.System, *a.Quota)
-	if after.LimitsWhy != "" {
-		return fmt.Errorf("quota of %s on %s was set, and could not be read back: %s", a.Quota, a.System, after.LimitsWhy)
-	}
-	if after.Limits != want {
-		return fmt.Errorf("quota of %s on %s was set, and reads back as %s instead of %s", a.Quota, a.System,
+	switch after := e.Storage.Quota(ctx, a.System, on); {
+	case after.LimitsWhy != "":
+		return fmt.Errorf("quota of %s on %s was set, and could not be read back: %s", on, a.System, after.LimitsWhy)
+	case after.Absent:
+		return fmt.Errorf("quota of %s on %s was set, and none is there", on, a.System)
+	case after.Limits != want:
+		return fmt.Errorf("quota of %s on %s was set, and reads back as %s instead of %s", on, a.System,
 			showLimits(after.Limits), showLimits(want))
 	}
 	return nil

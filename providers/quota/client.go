@@ -50,9 +50,13 @@ func (p Pending) Wait(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-// Keep returns the running clocks that go on when want is set in place of what was observed: those whose soft limit stays.
-func Keep(before planner.QuotaState, want planner.Limits) planner.Grace {
+// Keep returns the running clocks that a client has to set again when want is set in place of what was observed: those whose
+// soft limit stays. A backend that keeps them itself is told none.
+func Keep(t *planner.Traits, before planner.QuotaState, want planner.Limits) planner.Grace {
 	var g planner.Grace
+	if t.KeepsClock || !t.Grace {
+		return g
+	}
 	if want[planner.SpaceSoft] == before.Limits[planner.SpaceSoft] {
 		g.Space = before.Ends().Space
 	}
@@ -64,5 +68,5 @@ func Keep(before planner.QuotaState, want planner.Limits) planner.Grace {
 
 // NotRemoved is the refusal to remove limits of an id.
 func NotRemoved(id planner.Subject) error {
-	return fmt.Errorf("remove quota of %s %d: %w: limits of ids are set, never removed", id.By, id.ID, ErrRefused)
+	return fmt.Errorf("remove quota of %s: %w: limits of ids are set, never removed", id, ErrRefused)
 }

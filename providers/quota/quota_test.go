@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -65,5 +66,24 @@ func TestLimitTooLargeIsUnknown(t *testing.T) {
 	}
 	if !Limit(0, planner.Bytes(1024)).IsUnlimited() {
 		t.Error("0 is not unlimited")
+	}
+}
+
+// TestKeepGoesByTraits: clocks are set again only where they run, and where the backend does not keep them.
+func TestKeepGoesByTraits(t *testing.T) {
+	var before planner.QuotaState
+	before.Limits = limits(4096, 8192)
+	before.SetEnds(planner.Grace{Space: time.Unix(100, 0), Inodes: time.Unix(200, 0)})
+	want := limits(4096, 16384)
+	for _, c := range []struct {
+		traits planner.Traits
+		kept   bool
+	}{{planner.Traits{Grace: true}, true}, {planner.Traits{Grace: true, KeepsClock: true}, false}, {planner.Traits{}, false}} {
+		if got := Keep(&c.traits, before, want); (got == before.Ends()) != c.kept || !c.kept && got != (planner.Grace{}) {
+			t.Errorf("%+v: %+v", c.traits, got)
+		}
+	}
+	if got := Keep(&planner.Traits{Grace: true}, before, limits(8192, 16384)); !got.Space.IsZero() || got.Inodes.IsZero() {
+		t.Errorf("another soft limit for space: %+v", got)
 	}
 }

@@ -80,9 +80,22 @@ func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Sub
 	keep planner.Grace) error {
 	c := s.clients[system.Name]
 	if c == nil {
-		return fmt.Errorf("set quota of %s %d: system %s has no quotas", id.By, id.ID, system.Name)
+		return fmt.Errorf("set quota of %s: system %s has no quotas", id, system.Name)
 	}
 	pending, err := c.Set(ctx, id, want, keep)
+	if err != nil {
+		return err
+	}
+	return pending.Wait(ctx, pause)
+}
+
+// Remove removes the quota of a directory of a system, and waits until the backend has done it.
+func (s *Systems) Remove(ctx context.Context, system planner.System, id planner.Subject) error {
+	c := s.clients[system.Name]
+	if c == nil {
+		return fmt.Errorf("remove quota of %s: system %s has no quotas", id, system.Name)
+	}
+	pending, err := c.Remove(ctx, id)
 	if err != nil {
 		return err
 	}

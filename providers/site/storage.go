@@ -185,7 +185,21 @@ func (st *Storage) SetQuota(ctx context.Context, system string, id planner.Quota
 		return err
 	}
 	defer release()
-	return st.quotas.Set(ctx, sys, subject, want, quota.Keep(before, want))
+	return st.quotas.Set(ctx, sys, subject, want, quota.Keep(&sys.Traits, before, want))
+}
+
+// RemoveQuota implements [apply.Storage].
+func (st *Storage) RemoveQuota(ctx context.Context, system string, id planner.QuotaID) error {
+	sys, subject, err := st.subject(system, id)
+	if err != nil {
+		return err
+	}
+	release, err := st.turns.take(ctx, subject.Filesystem)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return st.quotas.Remove(ctx, sys, subject)
 }
 
 var _ apply.Storage = (*Storage)(nil)

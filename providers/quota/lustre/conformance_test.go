@@ -136,13 +136,13 @@ func clocks(t *testing.T, r *rig) {
 	r.pass(time.Hour)
 	before := r.get(t, 30500)
 	q[planner.SpaceHard], q[planner.InodesSoft] = planner.LimitOf[planner.Bytes](20<<30), planner.LimitOf[planner.Inodes](1200)
-	r.set(t, 30500, q, quota.Keep(before, q))
+	r.set(t, 30500, q, quota.Keep(&traits, before, q))
 	after := r.get(t, 30500)
 	if after.Limits != q || !near(after.Ends().Space, first.Ends().Space) || !near(after.Ends().Inodes, first.Ends().Inodes.Add(time.Hour)) {
 		t.Errorf("space ends %v, was %v; inodes end %v, were %v: %+v", after.Ends().Space, first.Ends().Space, after.Ends().Inodes, first.Ends().Inodes, after)
 	}
 	r.use(planner.ByGroup, 30500, 1<<30, 1500)
-	r.set(t, 30500, q, quota.Keep(after, q))
+	r.set(t, 30500, q, quota.Keep(&traits, after, q))
 	if got := r.get(t, 30500); !got.Ends().Space.IsZero() {
 		t.Errorf("below soft again: %+v", got)
 	}

@@ -176,7 +176,7 @@ func TestIOCTLKeepsClocks(t *testing.T) {
 	want := wanted()
 	want[planner.SpaceHard] = planner.LimitOf[planner.Bytes](20 << 30)
 	before := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(before, want)); err != nil {
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(&traits, before, want)); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.u64(atBTime); got != ends {
@@ -184,7 +184,7 @@ func TestIOCTLKeepsClocks(t *testing.T) {
 	}
 	want[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](8 << 30)
 	before = c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(before, want)); err != nil {
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(&traits, before, want)); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.u64(atBTime); got != ends+5 {

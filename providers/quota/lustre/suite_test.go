@@ -45,3 +45,5 @@ func TestSuite(t *testing.T) {
 		})
 	}
 }
+
+var traits = Traits()
