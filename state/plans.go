@@ -89,7 +89,13 @@ func (tx *Tx) start(p ledger.PlanStart) error {
 		}
 	}
 	_, err := tx.AppendHistory(ledger.Entry{Who: p.Who, Host: p.Host, Event: ledger.EventBegin, Plan: p.ID, Approvals: p.Approvals,
-		Counts: map[string]int{"resources": len(p.Keys)}, Text: "context " + p.Context})
+		Counts: map[string]int{"resources": len(p.Keys)}, Text: "context " + p.Context, Changed: p.Changed[:min(len(p.Changed), stepsInEntry)]})
+	for rest := p.Changed[min(len(p.Changed), stepsInEntry):]; len(rest) > 0 && err == nil; {
+		n := min(len(rest), stepsInEntry)
+		_, err = tx.AppendHistory(ledger.Entry{Who: p.Who, Host: p.Host, Event: ledger.EventChanges, Plan: p.ID, Approvals: p.Approvals,
+			Changed: rest[:n]})
+		rest = rest[n:]
+	}
 	return err
 }
 

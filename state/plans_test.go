@@ -375,3 +375,27 @@ func TestOutboxRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestTheHistoryKeepsWhatAPlanChanges: all of it, in entries of bounded size, and the chain holds.
+func TestTheHistoryKeepsWhatAPlanChanges(t *testing.T) {
+	s, c := newStore(t)
+	p := start(c, "p1", key(1))
+	for i := range 2*stepsInEntry + 1 {
+		p.Changed = append(p.Changed, ledger.Changed{Address: fmt.Sprint("/capstor/", i), Action: planner.Update,
+			Changes: []planner.Change{{Attribute: planner.SpaceHard, Before: planner.UnlimitedValue(), After: planner.Number(uint64(i))}}})
+	}
+	if _, err := begin(s, p); err != nil {
+		t.Fatal(err)
+	}
+	var kept []ledger.Changed
+	most := 0
+	view(t, again(t, s), func(tx ledger.Tx) error {
+		return errors.Join(tx.VerifyHistory(""), tx.History(0, func(e ledger.Entry) error {
+			kept, most = append(kept, e.Changed...), max(most, len(e.Changed))
+			return nil
+		}))
+	})
+	if d := cmp.Diff(p.Changed, kept, cmp.Comparer(func(a, b planner.Value) bool { return a == b })); d != "" || most > stepsInEntry {
+		t.Errorf("at most %d in an entry; %s", most, d)
+	}
+}

@@ -56,16 +56,6 @@ of a system's directory, after its filesystem was replaced on purpose.`,
 	return cmd
 }
 
-func (a *app) stateHistoryCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "history", Short: "who applied what, when, approved by whom", Args: arguments(0, 0)}
-	f := cmd.Flags()
-	asJSON := f.Bool("json", false, "print it as JSON")
-	verify := f.Bool("verify", false, "check that no entry was edited, removed or moved")
-	head := f.String("head", "", "with --verify: the `HASH` that an apply logged; finds every edit before it")
-	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.history(*asJSON, *verify, *head) }
-	return cmd
-}
-
 func (a *app) statePullCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "pull", Short: "print the whole state as JSON", Args: arguments(0, 0)}
 	cmd.RunE = func(_ *cobra.Command, _ []string) error {
@@ -247,62 +237,6 @@ func forgotten(tx ledger.Tx, address, root string) (n int, err error) {
 		n++
 	}
 	return n, nil
-}
-
-func (a *app) history(asJSON, verify bool, head string) error {
-	if head != "" && !verify {
-		return &usageError{"state history", errors.New("--head goes with --verify")}
-	}
-	s, err := a.open(config.Skip)
-	if err != nil {
-		return err
-	}
-	entries := []ledger.Entry{}
-	var now string
-	err = s.store.View(func(tx ledger.Tx) error {
-		_, now = tx.Head()
-		if verify {
-			return tx.VerifyHistory(head)
-		}
-		return tx.History(0, func(e ledger.Entry) error {
-			entries = append(entries, e)
-			return nil
-		})
-	})
-	switch {
-	case err != nil:
-		return err
-	case verify:
-		return a.print("The history is whole; its head is " + now + "\n")
-	case asJSON:
-		return a.printJSON(entries)
-	case len(entries) == 0:
-		return a.print("Nothing has happened yet.\n")
-	}
-	var b strings.Builder
-	for _, e := range entries {
-		b.WriteString(historyLine(e))
-	}
-	fmt.Fprintf(&b, "head %s\n", now)
-	return a.print(b.String())
-}
-
-// historyLine is one entry for people.
-func historyLine(e ledger.Entry) string {
-	line := fmt.Sprintf("%s  %-8s %s@%s", minute(e.Time), e.Event, planfile.Escape(e.Who), planfile.Escape(e.Host))
-	if e.Plan != "" {
-		line += "  plan " + planfile.ShortID(e.Plan)
-	}
-	for _, x := range e.Approvals {
-		line += ", approved by " + planfile.Escape(x.Name)
-		if x.Ticket != "" {
-			line += " (" + planfile.Escape(x.Ticket) + ")"
-		}
-	}
-	if e.Text != "" && !strings.HasPrefix(e.Text, "context ") {
-		line += "  " + planfile.Escape(e.Text)
-	}
-	return line + "\n"
 }
 
 // abandon ends a begun plan.

@@ -9,7 +9,9 @@ import (
 
 // The events of the history.
 const (
-	EventBegin   = "begin"
+	EventBegin = "begin"
+	// EventChanges follows begin where one entry does not hold all that the plan changes.
+	EventChanges = "changes"
 	EventResume  = "resume"
 	EventJournal = "journal"
 	EventFinish  = "finish"
@@ -34,6 +36,8 @@ type Entry struct {
 	Text   string         `json:"text,omitempty"`
 	// Steps are the last steps of each resource of a plan that ended.
 	Steps []Step `json:"steps,omitempty"`
+	// Changed is what a plan that begins is to change.
+	Changed []Changed `json:"changed,omitempty"`
 	// Prev is the hash of the entry before; empty for the first.
 	Prev string `json:"prev"`
 	// Hash is the SHA-256, in hex, of the entry as JSON without this member.

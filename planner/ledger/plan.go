@@ -39,6 +39,8 @@ type PlanStart struct {
 	Ledger      uint64
 	// Keys are the resources that it touches.
 	Keys []planner.Key
+	// Changed is what it changes of them, for the history.
+	Changed []Changed
 	// Approvals are those that were counted.
 	Approvals []Approval
 	Who, Host string

@@ -1,0 +1,22 @@
+package ledger
+
+import "github.com/waldur/cscs-storage-sync/planner"
+
+// Changed is what a plan changes of one resource, as the history keeps it: plan files come and go.
+type Changed struct {
+	Key     planner.Key        `json:"key"`
+	Address string             `json:"address"`
+	Action  planner.ActionKind `json:"action"`
+	// Changes are the attributes with their values before and after.
+	Changes []planner.Change `json:"changes,omitempty"`
+}
+
+// ChangedBy lists what a plan changes, in the plan's order.
+func ChangedBy(core *planner.Core) []Changed {
+	list := make([]Changed, len(core.Actions))
+	for i := range core.Actions {
+		a := &core.Actions[i]
+		list[i] = Changed{a.Key, a.Address, a.Kind, a.Changes}
+	}
+	return list
+}
