@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -17,8 +18,8 @@ const (
 	batch   = 64
 )
 
-// create makes the directories of a listing: each with its owner, group and mode, synced with the one above, and after each
-// batch a record of each in a journal that is synced twice, as a database with two headers must.
+// create makes the directories of a listing: each with its owner, group and mode, synced; and after each batch, each
+// directory that got new ones is synced once, and there is a record of each in a journal that is synced twice, as a database with two headers must.
 func create(args []string) error {
 	if len(args) < 3 {
 		return fmt.Errorf("usage: bare -make JOURNAL ROOT PAGE…")
@@ -34,7 +35,11 @@ func create(args []string) error {
 	}
 	return eachPage(args[2:], func(p *page) error {
 		for some := range slices.Chunk(p.resources(), batch) {
-			if err := createAll(root, some); err != nil {
+			changed, err := createAll(root, some)
+			if err != nil {
+				return err
+			}
+			if err := syncAll(root, changed); err != nil {
 				return err
 			}
 			if err := note(journal, some); err != nil {
@@ -45,30 +50,49 @@ func create(args []string) error {
 	})
 }
 
-// createAll makes some directories at the same time, after those above them.
-func createAll(root int, some []resource) error {
+// createAll makes some directories at the same time, after those above them, and returns the directories that they lie in.
+func createAll(root int, some []resource) (changed []string, err error) {
 	for _, r := range some {
-		if err := unix.Mkdirat(root, path.Dir(r.MountPoint.Default)[1:], 0o755); err != nil && err != unix.EEXIST {
+		parent := path.Dir(r.MountPoint.Default)[1:]
+		switch err := unix.Mkdirat(root, parent, 0o755); err {
+		case nil:
+			changed = append(changed, path.Dir(parent))
+		case unix.EEXIST:
+		default:
+			return nil, err
+		}
+		changed = append(changed, parent)
+	}
+	slices.Sort(changed)
+	return slices.Compact(changed), atOnce(some, func(r resource) error { return createOne(root, r) })
+}
+
+// syncAll syncs directories.
+func syncAll(root int, names []string) error {
+	return atOnce(names, func(name string) error {
+		fd, err := unix.Openat(root, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
 			return err
 		}
-	}
-	errs := make([]error, len(some))
+		defer unix.Close(fd)
+		return unix.Fsync(fd)
+	})
+}
+
+// atOnce does something about each, as many at a time as an apply does.
+func atOnce[T any](all []T, do func(T) error) error {
+	errs := make([]error, len(all))
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, workers)
-	for i, r := range some {
+	for i, x := range all {
 		slots <- struct{}{}
 		wait.Go(func() {
-			errs[i] = createOne(root, r)
+			errs[i] = do(x)
 			<-slots
 		})
 	}
 	wait.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func createOne(root int, r resource) error {
@@ -97,10 +121,7 @@ func createOne(root int, r resource) error {
 	if err := unix.Fchmod(fd, uint32(mode)); err != nil {
 		return err
 	}
-	if err := unix.Fsync(fd); err != nil {
-		return err
-	}
-	return unix.Fsync(parent)
+	return unix.Fsync(fd)
 }
 
 func note(journal *os.File, some []resource) error {

@@ -243,7 +243,7 @@ func TestKilledAnywhere(t *testing.T) {
 	if ran < len(killScenes()) {
 		return // somebody wants to see one of them
 	}
-	for _, point := range []string{"make parent", "made parent", "make", "made", "project", "quota", "quota set", "acl", "own", "mode", "tag", "tagged", "synced",
+	for _, point := range []string{"make parent", "made parent", "make", "made", "project", "quota", "quota set", "acl", "own", "mode", "tag", "tagged", "synced", "synced above",
 		"manifest", "manifest written", "rename", "renamed", "journal", "record written", "callback", "answer", "callback noted"} {
 		if !met[point] {
 			t.Errorf("no scene reaches the point %q", point)

@@ -109,6 +109,33 @@ func TestSyncsBeforeItTells(t *testing.T) {
 	x.before("the second callback", next, map[string]int{"a sync of the first answer": x.first("a sync of the state", told, "fdatasync", "state.db")})
 }
 
+// TestSyncsADirectoryOnceForAllInIt: what is made in one directory by one apply is durable by one sync of it, after the last
+// of them is made and before Waldur is told of the first.
+func TestSyncsADirectoryOnceForAllInIt(t *testing.T) {
+	s := newService(t, "")
+	s.withoutQuotas()
+	for i, name := range []string{"bio", "chem", "phys"} {
+		s.create(name, int64(30500+i))
+	}
+	x := s.trace()
+	told := x.first("the first callback", 0, "write", "approve_by_provider")
+	last := 0
+	for _, name := range []string{"bio", "chem", "phys"} {
+		made := x.first("making a directory", 0, "mkdirat", `"`+name+`"`)
+		x.before("Waldur is told", told, map[string]int{"a sync of it": x.first("a sync of it", made, "fsync", "/eth/"+name+">")})
+		last = max(last, made)
+	}
+	var syncs []int
+	for i, c := range x.calls[:told] {
+		if c.name == "fsync" && strings.Contains(c.text, "/cscs/eth>") && i > x.first("making a directory", 0, "mkdirat", `"bio"`) {
+			syncs = append(syncs, i)
+		}
+	}
+	if len(syncs) != 1 || syncs[0] < last {
+		t.Errorf("the directory above is synced at %v; want once, after call %d and before call %d", syncs, last, told)
+	}
+}
+
 // TestSyncsTheState: a new state and the copy of one are whole and durable before they have their names, and the names are
 // durable before the first change.
 func TestSyncsTheState(t *testing.T) {

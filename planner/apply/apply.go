@@ -265,6 +265,8 @@ type outcome struct {
 	steps   []string
 	inode   uint64
 	err     error
+	// unsynced is what waits for a sync of the directory above; nil if nothing does.
+	unsynced *unsynced
 }
 
 // batch works on some resources, writes down what came of it in one transaction, and then sends their callbacks.
@@ -282,6 +284,7 @@ func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, inde
 		}
 		outcomes[i] = o
 	})
+	e.syncAbove(job, outcomes)
 	err := e.commit(job, outcomes)
 	var failed firstError
 	failed.keep(err)

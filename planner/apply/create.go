@@ -21,15 +21,28 @@ func (e *Engine) create(ctx context.Context, job *Job, w *Work, o *outcome) erro
 	if err != nil {
 		return err
 	}
-	defer d.Close()
 	e.reached("made")
-	err = e.finishNew(ctx, w, o, d)
-	if err == nil || !ours {
+	if err = e.finishNew(ctx, w, o, d); err == nil {
+		o.unsynced = &unsynced{d, a, ours}
+		return nil
+	}
+	defer d.Close()
+	if !ours {
 		return err
 	}
+	return e.giveUp(job, a, o, d, err)
+}
+
+// giveUp closes a new directory that could not be finished. One that is a resource is recorded as unfinished; the way out of
+// the others is said in the error.
+func (e *Engine) giveUp(job *Job, a *planner.Action, o *outcome, d Directory, err error) error {
 	seen, closing := e.leaveClosed(d)
-	e.recordUnfinished(job, a, o, seen)
-	return errors.Join(err, closing)
+	if o.index >= 0 {
+		e.recordUnfinished(job, a, o, seen)
+		return errors.Join(err, closing)
+	}
+	return errors.Join(fmt.Errorf("%w; it is left closed. Once the cause is gone, run `rmdir %s` below storage.root, then plan again", err,
+		a.Storage), closing)
 }
 
 // recordUnfinished has a directory recorded as one that we made, and that is to be finished.

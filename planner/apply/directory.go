@@ -21,10 +21,16 @@ type Directory interface {
 	// has it already is passed over, so that a killed call is gone on with. It tells now and then how many entries it has
 	// seen, and in the end how many hard links it left as they were, because they lead out of the directory.
 	Tag(ctx context.Context, id planner.ProjectID, tell func(seen int)) (left int, err error)
-	// Sync syncs the directory and the one above.
+	// Sync makes durable what the directory itself is.
 	Sync() error
+	// Above tells which directory the one above is, and SyncAbove makes durable that this one has its name there.
+	Above() (Above, error)
+	SyncAbove() error
 	Close() error
 }
+
+// Above tells apart the directories that others lie in.
+type Above struct{ Device, Inode uint64 }
 
 // asWanted reports whether a directory is what the plan's changes make of it.
 func asWanted(a *planner.Action, now planner.Directory) bool {
@@ -54,10 +60,12 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 		}
 		e.reached("mode")
 	}
-	if err := d.Sync(); err != nil {
-		return err
+	if syncs(a) {
+		if err := d.Sync(); err != nil {
+			return err
+		}
+		e.reached("synced")
 	}
-	e.reached("synced")
 	now = d.Observe()
 	if !asWanted(a, now) {
 		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, project id %s, which is not what was set; somebody "+
@@ -68,6 +76,12 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 		o.steps = append(o.steps, c.Attribute.String())
 	}
 	return nil
+}
+
+// syncs reports whether an action has to make the directory durable. An update of nothing but a quota changes nothing about
+// it: the filesystem keeps quotas by itself.
+func syncs(a *planner.Action) bool {
+	return a.Kind != planner.Update || a.Tag || slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return !c.Attribute.IsQuota() })
 }
 
 // narrow takes bits away that a change of the mode gave before it failed.

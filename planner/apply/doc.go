@@ -5,7 +5,7 @@
 //
 // First all directories above, topmost first; then the resources, some at a time:
 //
-//	create   mkdir 0700 → project id → quota → ACLs off → owner → mode → sync → look again
+//	create   mkdir 0700 → project id → quota → ACLs off → owner → mode → sync → look again → sync the one above
 //	update   quota → owner → mode → sync → look again
 //	archive  check all that could fail, write the manifest → approve → rename → sync → quota, where it is frozen
 //	restore  rename → sync → quota → owner → mode → sync → look again

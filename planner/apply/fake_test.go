@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"path"
 	"path/filepath"
@@ -28,6 +29,8 @@ type world struct {
 	dirs map[string]*planner.Directory
 	// full are the directories that have something in them.
 	full map[string]bool
+	// open counts the directories that are open.
+	open int
 	// noSetgid has the filesystem drop setgid, as it does without CAP_FSETID.
 	noSetgid bool
 	// endless are trees whose tagging only ends when it is told to.
@@ -64,6 +67,11 @@ func newWorld(t *testing.T) *world {
 	w.limits.Space, w.limits.Inodes = planner.Usage[planner.Bytes]{Known: true}, planner.Usage[planner.Inodes]{Known: true}
 	w.limits.Limits = planner.NoLimits()
 	w.put("capstor", 0, 0, 0o755)
+	t.Cleanup(func() {
+		if w.open != 0 {
+			t.Errorf("%d directories are still open", w.open)
+		}
+	})
 	var err error
 	if w.store, err = state.Open(filepath.Join(t.TempDir(), "state"), state.Options{Now: func() time.Time { return now }}); err != nil {
 		t.Fatal(err)
@@ -172,6 +180,7 @@ func (w *world) Make(_, at string) (Directory, error) {
 		return nil, errors.New("the directory above is missing")
 	}
 	w.put(at, 0, 0, 0o700)
+	w.open++
 	return &handle{w, at}, nil
 }
 
@@ -184,6 +193,7 @@ func (w *world) Open(_, at string, inode uint64) (Directory, error) {
 	if d := w.dirs[at]; d == nil || inode != 0 && d.Inode != inode {
 		return nil, errors.New("not there")
 	}
+	w.open++
 	return &handle{w, at}, nil
 }
 
@@ -294,8 +304,25 @@ func (h *handle) Empty() (bool, error)       { return !h.w.full[h.at], nil }
 func (h *handle) DropACLs() error {
 	return h.step("acl", func(d *planner.Directory) { d.ACL = h.w.inherits })
 }
-func (h *handle) Sync() error  { return h.step("sync", func(*planner.Directory) {}) }
-func (h *handle) Close() error { return nil }
+func (h *handle) Sync() error { return h.step("sync", func(*planner.Directory) {}) }
+
+func (h *handle) Above() (Above, error) {
+	above := crc32.ChecksumIEEE([]byte(path.Dir(h.at)))
+	return Above{Inode: uint64(above)}, nil
+}
+
+func (h *handle) SyncAbove() error {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	return h.w.do("sync names in " + path.Base(path.Dir(h.at)))
+}
+
+func (h *handle) Close() error {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	h.w.open--
+	return nil
+}
 
 func (h *handle) Own(owner planner.UID, group planner.GID) error {
 	return h.step(fmt.Sprintf("own %d:%d", owner, group), func(d *planner.Directory) { d.Owner, d.Group = owner, group })

@@ -35,10 +35,10 @@ func TestHoldsStop(t *testing.T) {
 	}{
 		{"before anything", "", func(*world) []Work { return []Work{creation("bio")} }, nil, map[string]Status{"bio": Skipped}, ""},
 		{"between two resources", "sync bio", func(*world) []Work { return []Work{creation("bio"), creation("chem")} },
-			[]string{"make capstor/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio"},
+			[]string{"make capstor/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio", "sync names in capstor"},
 			map[string]Status{"bio": Undelivered, "chem": Skipped}, "approve due, set_backend_id due, set_state_done due"},
 		{"between two callbacks", "approve bio", func(*world) []Work { return []Work{creation("bio")} },
-			[]string{"make capstor/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio", "approve bio", "ask bio"},
+			[]string{"make capstor/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio", "sync names in capstor", "approve bio", "ask bio"},
 			map[string]Status{"bio": Undelivered}, "set_backend_id due, set_state_done due"},
 		{"before an approve", "prepare capstor/bio", func(w *world) []Work { return []Work{w.removal("bio")} },
 			[]string{"prepare capstor/bio", "discard capstor/bio"}, map[string]Status{"bio": Skipped}, ""},

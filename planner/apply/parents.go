@@ -23,24 +23,21 @@ type parent struct {
 // exists stays as it is.
 func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job, results []Result) error {
 	var outcomes []*outcome
-	for _, p := range e.missingParents(job) {
-		if stopped(ctx, stop) {
-			break
+	for some := range slices.Chunk(e.missingParents(job), batchSize) { // each is open until the one above is synced
+		made := make([]*outcome, len(some))
+		for i, p := range some {
+			if stopped(ctx, stop) {
+				break
+			}
+			e.tell(Event{Action: p.action, Step: "begin"})
+			o := &outcome{index: p.index, err: errors.Join(e.held(p.action.Address), e.parentsOf(p.action))}
+			if o.err == nil {
+				o.err = e.makeParent(job, p, o)
+			}
+			made[i], e.parents[p.path] = o, o.err
 		}
-		e.tell(Event{Action: p.action, Step: "begin"})
-		err := errors.Join(e.held(p.action.Address), e.parentsOf(p.action))
-		o := &outcome{index: p.index}
-		if err == nil {
-			err = e.makeParent(job, p, o)
-		}
-		e.parents[p.path] = err
-		if p.index < 0 {
-			continue
-		}
-		o.err = err
-		outcomes = append(outcomes, o)
-		results[p.index].Status, results[p.index].Err = statusOf(err), err
-		e.tell(Event{Action: p.action, Step: "end", Status: results[p.index].Status, Err: err})
+		e.syncAbove(job, made)
+		outcomes = append(outcomes, e.endParents(some, made, results)...)
 	}
 	if len(outcomes) == 0 {
 		return nil
@@ -52,6 +49,25 @@ func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job
 		}
 	}
 	return err
+}
+
+// endParents notes how some directories above ended, and returns the outcomes of those that are resources.
+func (e *Engine) endParents(some []parent, made []*outcome, results []Result) (outcomes []*outcome) {
+	for i, o := range made {
+		if o == nil {
+			continue
+		}
+		p := some[i]
+		e.parents[p.path] = o.err
+		if p.index < 0 {
+			continue
+		}
+		outcomes = append(outcomes, o)
+		r := &results[p.index]
+		r.Status, r.Err = statusOf(o.err), o.err
+		e.tell(Event{Action: p.action, Step: "end", Status: r.Status, Err: r.Err})
+	}
+	return outcomes
 }
 
 // missingParents lists the directories above that the job's work needs, sorted so that each follows what it lies in.
@@ -99,13 +115,12 @@ func (e *Engine) makeParent(job *Job, p parent, o *outcome) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
 	e.reached("made parent")
 	return e.settleParent(job, p, o, d)
 }
 
-// settleParent does what is left to do about a new directory above. If that fails, only root can enter it, and the next plan
-// finishes it.
+// settleParent does what is left to do about a new directory above, and closes it, now or once it is durable. If that fails,
+// only root can enter it, and the next plan finishes it.
 func (e *Engine) settleParent(job *Job, p parent, o *outcome, d Directory) error {
 	err := dropACLs(p.action, d)
 	if err == nil {
@@ -113,15 +128,11 @@ func (e *Engine) settleParent(job *Job, p parent, o *outcome, d Directory) error
 	}
 	if err == nil {
 		o.forget = p.action.Inode != 0 // it was recorded as unfinished
+		o.unsynced = &unsynced{d, p.action, true}
 		return nil
 	}
-	seen, closing := e.leaveClosed(d)
-	if p.index >= 0 {
-		e.recordUnfinished(job, p.action, o, seen)
-		return errors.Join(err, closing)
-	}
-	return errors.Join(fmt.Errorf("%w; it is left closed. Once the cause is gone, run `rmdir %s` below storage.root, then plan again", err, p.path),
-		closing)
+	defer d.Close()
+	return e.giveUp(job, p.action, o, d, err)
 }
 
 // finishParent leaves an existing directory as it is, unless an apply left it unfinished, or a killed apply of this plan left
@@ -131,12 +142,15 @@ func (e *Engine) finishParent(job *Job, p parent, o *outcome) error {
 	if err != nil {
 		return fmt.Errorf("make %s: %w", p.path, err)
 	}
-	defer d.Close()
 	switch {
 	case p.action.Inode != 0, job.Resumed && e.halfMade(d, p.action, d.Observe()):
 		return e.settleParent(job, p, o, d)
 	case !job.Resumed:
-		return nil
+		return d.Close()
 	}
-	return d.Sync() // the kill may have come before that
+	if err = d.Sync(); err != nil { // the kill may have come before that
+		return errors.Join(err, d.Close())
+	}
+	o.unsynced = &unsynced{dir: d, action: p.action}
+	return nil
 }

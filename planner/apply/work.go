@@ -83,7 +83,11 @@ func (e *Engine) update(ctx context.Context, stop <-chan struct{}, w *Work, o *o
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() {
+		if o.unsynced == nil {
+			d.Close()
+		}
+	}()
 	now := d.Observe()
 	if now.State != planner.DirPresent {
 		return fmt.Errorf("look at %s: %s", a.Storage, now.Why)
@@ -104,7 +108,13 @@ func (e *Engine) update(ctx context.Context, stop <-chan struct{}, w *Work, o *o
 	if err := e.tag(ctx, stop, a, o, d); err != nil {
 		return err
 	}
-	return e.settle(w, o, d)
+	if err := e.settle(w, o, d); err != nil {
+		return err
+	}
+	if a.Kind == planner.Adopt { // a killed apply may have made it, and nobody knows any more
+		o.unsynced = &unsynced{dir: d, action: a}
+	}
+	return nil
 }
 
 // errStopped is a step that was left in the middle because the apply was told to stop: it is gone on with by the next.

@@ -25,7 +25,7 @@ func TestCreateInOrder(t *testing.T) {
 	results := w.run(Job{Work: []Work{bio}})
 	wantStatuses(t, results, map[string]Status{"bio": Done})
 	w.wantLog("make capstor/bio", "project 7 bio", "quota of 30500", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio",
-		"approve bio", "ask bio", "set_backend_id bio", "set_state_done bio", "ask bio")
+		"sync names in capstor", "approve bio", "ask bio", "set_backend_id bio", "set_state_done bio", "ask bio")
 	if got := w.outbox(); got != "" {
 		t.Errorf("the outbox still holds %q", got)
 	}
@@ -210,8 +210,9 @@ func TestParents(t *testing.T) {
 		w := newWorld(t)
 		wantStatuses(t, w.run(Job{Work: jobWork()}), map[string]Status{"bio": Done, "t": Done, "other": Done})
 		w.wantLog("make capstor/t", "acl t", "own 0:0 t", "mode 0775 t", "sync t", "make capstor/t/c", "acl c", "own 0:0 c", "mode 0755 c", "sync c",
-			"make capstor/t/c/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio",
-			"make capstor/other", "acl other", "own 0:30500 other", "mode 2770 other", "sync other", "approve other",
+			"sync names in capstor", "sync names in t", "make capstor/t/c/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio",
+			"make capstor/other", "acl other", "own 0:30500 other", "mode 2770 other", "sync other",
+			"sync names in c", "sync names in capstor", "approve other",
 			"ask other", "set_backend_id other", "set_state_done other", "ask other")
 		if len(w.records()) != 2 {
 			t.Errorf("recorded are %+v, want the two that are no parents", w.records())

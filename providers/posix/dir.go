@@ -171,6 +171,15 @@ func (d *Dir) writeProject(id planner.ProjectID) error {
 // Sync makes the directory's own attributes durable.
 func (d *Dir) Sync() error { return d.sync(d.fd, "sync") }
 
+// Parent returns the device and the inode number of the directory above, as it was opened.
+func (d *Dir) Parent() (device, inode uint64, err error) {
+	st, err := fstat(d.parent)
+	if err != nil {
+		return 0, 0, fmt.Errorf("look at the directory above %s: %w", d.Path(), explain(err))
+	}
+	return st.Dev, st.Ino, nil
+}
+
 // SyncParent makes durable that the directory has its name.
 func (d *Dir) SyncParent() error { return d.sync(d.parent, "sync the directory above") }
 

@@ -377,3 +377,27 @@ func withoutRoot(t *testing.T, path string) {
 		t.Error(err)
 	}
 }
+
+// TestParent: directories of one directory name the same one above; what was put in its place since is another.
+func TestParent(t *testing.T) {
+	s := newSite(t)
+	s.mkdir("capstor/store", 0o755)
+	parent := func(name string) [2]uint64 {
+		s.mkdir("capstor/store/"+name, 0o755)
+		d, err := s.sys.Open("capstor/store/"+name, 0)
+		s.must(err)
+		defer d.Close()
+		device, inode, err := d.Parent()
+		s.must(err)
+		return [2]uint64{device, inode}
+	}
+	x, y := parent("x"), parent("y")
+	if x != y || x[1] != s.inode("capstor/store") {
+		t.Errorf("they lie in %v and %v", x, y)
+	}
+	s.must(os.Rename(s.real("capstor/store"), s.real("capstor/old")))
+	s.mkdir("capstor/store", 0o755)
+	if z := parent("z"); z == x {
+		t.Errorf("two directories are taken for one: %v", z)
+	}
+}

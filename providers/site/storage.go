@@ -80,8 +80,14 @@ func (st *Storage) System(name string) (*posix.System, error) {
 // directory is a [posix.Dir] as package apply wants it.
 type directory struct{ *posix.Dir }
 
-// Sync syncs the directory and the one above.
-func (d directory) Sync() error { return errors.Join(d.Dir.Sync(), d.SyncParent()) }
+// Above implements [apply.Directory].
+func (d directory) Above() (apply.Above, error) {
+	device, inode, err := d.Parent()
+	return apply.Above{Device: device, Inode: inode}, err
+}
+
+// SyncAbove implements [apply.Directory].
+func (d directory) SyncAbove() error { return d.SyncParent() }
 
 // Make implements [apply.Storage].
 func (st *Storage) Make(system, path string) (apply.Directory, error) {
