@@ -15,6 +15,8 @@ type Mount struct {
 	Archive string
 	// Inode is the inode number of the system's directory. With Filesystem it is the root's identity.
 	Inode uint64
+	// Capacity is how much the filesystem holds, and Free how much of it nobody uses, as statfs says; 0 where it does not.
+	Capacity, Free Bytes
 }
 
 // RootIdentity is what a system's directory was at the first apply; another one in its place blocks the system.

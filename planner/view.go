@@ -1,5 +1,37 @@
 package planner
 
+// QuotaView is one quota that resources claim, as it was observed.
+type QuotaView struct {
+	System  string
+	Subject Subject
+	// Keys are the resources that claim it.
+	Keys []Key
+	// State is what was observed; nil if the quota was not asked for.
+	State *QuotaState
+}
+
+// QuotaViews are the quotas that the graph's resources claim, in no order that means anything. They are known once
+// [Compare] has seen the observation.
+func (g *Graph) QuotaViews() []QuotaView {
+	if g.claims == nil {
+		return nil
+	}
+	views := make([]QuotaView, len(g.claims.list))
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if n.share < 0 {
+			continue
+		}
+		v := &views[n.share]
+		v.Keys = append(v.Keys, n.item.Key)
+	}
+	for i := range views {
+		s := &g.claims.list[i]
+		views[i].System, views[i].Subject, views[i].State = s.system.Name, s.subject, s.state
+	}
+	return views
+}
+
 // View is one directory of the desired-state graph, as views of it need: what is wanted of it, and why nothing is done where nothing is.
 type View struct {
 	Key     Key

@@ -44,6 +44,6 @@ func Span(class string, from, to float64) Part {
 }
 
 // Mark is a line at a share of a bar's width.
-func Mark(at float64) Part { return Part{"mark", percent(min(at, 0.99)), "1"} }
+func Mark(at float64) Part { return Part{"mark", percent(min(at, 0.995)), "0.5"} }
 
 func percent(share float64) string { return strconv.FormatFloat(share*100, 'f', 1, 64) }

@@ -79,6 +79,9 @@ func (s *System) look(where string) planner.Mount {
 		return planner.Mount{Problem: problem}
 	}
 	s.mount = planner.Mount{Filesystem: identity(found, s.place), Inode: s.place.inode}
+	if fs.Frsize > 0 {
+		s.mount.Capacity, s.mount.Free = planner.Bytes(fs.Blocks*uint64(fs.Frsize)), planner.Bytes(fs.Bfree*uint64(fs.Frsize))
+	}
 	s.findTop(found.Mountpoint)
 	return s.mount
 }

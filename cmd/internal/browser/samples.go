@@ -1,18 +1,83 @@
 package browser
 
 import (
+	"fmt"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 	"github.com/waldur/cscs-storage-sync/planner/render"
+	"github.com/waldur/cscs-storage-sync/planner/report"
 )
 
 // Samples are pages of every kind, by name.
 func Samples() map[string][]byte {
 	return map[string][]byte{
-		"plan":         render.HTML(plantest.Mixed(), render.Options{}),
-		"plan-rare":    render.HTML(plantest.Typical()["rare"](), render.Options{}),
-		"plan-long":    render.HTML(plantest.Thousand(), render.Options{}),
-		"plan-shared":  render.HTML(plantest.Shared(40), render.Options{}),
-		"plan-hostile": render.HTML(plantest.Hostile(), render.Options{Commands: true}),
-		"plan-empty":   render.HTML(plantest.Base(), render.Options{}),
+		"plan":           render.HTML(plantest.Mixed(), render.Options{}),
+		"plan-rare":      render.HTML(plantest.Typical()["rare"](), render.Options{}),
+		"plan-long":      render.HTML(plantest.Thousand(), render.Options{}),
+		"plan-shared":    render.HTML(plantest.Shared(40), render.Options{}),
+		"plan-hostile":   render.HTML(plantest.Hostile(), render.Options{Commands: true}),
+		"plan-empty":     render.HTML(plantest.Base(), render.Options{}),
+		"report":         reportPage(site(plantest.Mixed(), nil)),
+		"report-hostile": reportPage(site(plantest.Hostile(), plantest.HostileTexts())),
 	}
+}
+
+// reportPage is the page of a report. Its template is ours, so a mistake in it is one of this program.
+func reportPage(in report.Input) []byte {
+	html, err := report.New(in).HTML()
+	if err != nil {
+		panic(err)
+	}
+	return html
+}
+
+// site is a site of two systems with some eighty projects, and with names from outside.
+func site(plan *planner.Plan, names []string) report.Input {
+	in := report.Input{Plan: plan, Now: plantest.Made(), Mounts: map[string]planner.Mount{
+		"capstor":  {Filesystem: "lustre", Capacity: 2000 * plantest.TiB, Free: 780 * plantest.TiB},
+		"iopsstor": {Filesystem: "lustre2", Capacity: 700 * plantest.TiB, Free: 455 * plantest.TiB},
+	}}
+	n := 0
+	add := func(system, customer, name string, hard, used uint64) {
+		n++
+		k := planner.Key{Item: plantest.HexID(n), System: system}
+		in.Views = append(in.Views, planner.View{Key: k, Address: customer + "/" + name, Name: name, Target: planner.TargetProject, System: system,
+			Parent: customer, Managed: true})
+		s := &planner.QuotaState{Limits: planner.NoLimits(), Space: planner.Usage[planner.Bytes]{N: planner.Bytes(used), Known: true},
+			Inodes: planner.Usage[planner.Inodes]{N: planner.Inodes(used >> 24), Known: true}}
+		s.Limits[planner.SpaceHard] = planner.LimitOf(planner.Bytes(hard))
+		s.Limits[planner.SpaceSoft] = planner.LimitOf(planner.Bytes(hard - hard/10))
+		s.Limits[planner.InodesHard] = planner.LimitOf(planner.Inodes(hard >> 23))
+		if used > hard-hard/10 && used < hard {
+			s.SetEnds(planner.Grace{Space: in.Now.AddDate(0, 0, 3)})
+		}
+		in.Quotas = append(in.Quotas, planner.QuotaView{System: system, Subject: planner.Subject{By: planner.ByGroup, ID: uint32(30500 + n)},
+			Keys: []planner.Key{k}, State: s})
+	}
+	for t, tenant := range []string{"/capstor/store/cscs", "/iopsstor/store/cscs"} {
+		in.Views = append(in.Views, planner.View{Address: tenant, Target: planner.TargetTenant, Managed: true})
+		for c, customer := range []string{"eth", "psi", "uzh", "mch"} {
+			customer = tenant + "/" + customer
+			in.Views = append(in.Views, planner.View{Address: customer, Target: planner.TargetCustomer, Parent: tenant, Managed: true})
+			for i := range 10 {
+				hard := uint64(10+7*((i*i+c)%13)) * plantest.TiB
+				add([]string{"capstor", "iopsstor"}[t], customer, fmt.Sprintf("project-%02d", i), hard, hard/100*uint64((i*37+c*11+t*5)%104))
+			}
+		}
+	}
+	for _, name := range names {
+		add("capstor", name, name, plantest.TiB, plantest.TiB*2)
+		in.Holds = append(in.Holds, planner.Hold{Glob: name, Reason: name, By: name})
+		in.Archived = append(in.Archived, planner.Archived{Address: name, Archive: name})
+	}
+	in.Holds = append(in.Holds, planner.Hold{Glob: "/capstor/store/cscs/uzh/**", Reason: "moves to the new racks", By: "anna", Until: in.Now.AddDate(0, 0, 2)})
+	in.Archived = append(in.Archived, planner.Archived{Address: "/capstor/store/cscs/uzh/old", Archive: "capstor/.trash/20260801T000000Z-12345678-old", Until: in.Now.AddDate(0, -1, 0)},
+		planner.Archived{Address: "/capstor/store/cscs/psi/done", Archive: "capstor/.trash/20261101T000000Z-12345678-done", Until: in.Now.AddDate(0, 2, 0)})
+	in.History = []ledger.Entry{
+		{Time: in.Now.AddDate(0, 0, -3), Event: ledger.EventBegin, Plan: "sha256:9f2c41aa07be0011", Approvals: []ledger.Approval{{Name: "anna@example.com", Kind: "signed"}}},
+		{Time: in.Now.AddDate(0, 0, -3), Event: ledger.EventFinish, Plan: "sha256:9f2c41aa07be0011", Who: "root", Counts: map[string]int{"done": 12, "failed": 1}},
+	}
+	return in
 }

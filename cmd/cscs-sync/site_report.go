@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	siteReport "github.com/waldur/cscs-storage-sync/planner/report"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// reportOptions are the flags of report.
+type reportOptions struct {
+	planOptions
+	html, onDemand string
+	csv            bool
+}
+
+func (a *app) reportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "how full everything is, what is promised, what needs a person",
+		Args:  arguments(0, 0),
+		Long: `For each system: capacity, used, free, and how much the hard limits promise. Who
+is near or over a limit, who uses little, what changed outside, what is blocked,
+waiting, on hold or archived, and the plans of the last 30 days. Looks as plan
+does: takes no lock and changes nothing.
+
+--ondemand writes version 1 of Open OnDemand's quota file, with the quotas of
+users' directories.
+
+Exit codes: 0 done; 1 error; 4 something could not be observed.`,
+	}
+	f := cmd.Flags()
+	var o reportOptions
+	f.StringVar(&o.html, "html", "", "write the report as a page into `FILE` (replaces only such a page)")
+	f.BoolVar(&o.json, "json", false, "print it as JSON")
+	f.BoolVar(&o.csv, "csv", false, "print a line for each resource, as CSV")
+	f.StringVar(&o.onDemand, "ondemand", "", "write a quota file for Open OnDemand into `FILE` (replaces only such a file)")
+	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
+	f.StringArrayVar(&o.targets, "target", nil, "only resources whose address matches `GLOB`")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if o.json && o.csv {
+			return &usageError{"report", errors.New("--json and --csv exclude one another")}
+		}
+		return o.report(cmd.Context(), a)
+	}
+	return cmd
+}
+
+func (o *reportOptions) report(ctx context.Context, a *app) error {
+	sel, err := o.selection()
+	if err != nil {
+		return &usageError{"report", err}
+	}
+	s, err := a.open(config.Read)
+	if err != nil {
+		return err
+	}
+	p, err := o.make(ctx, s, sel)
+	if err != nil {
+		return err
+	}
+	in := siteReport.Input{Plan: p.plan, Views: p.graph.Views(), Quotas: p.graph.QuotaViews(), Mounts: p.mounts, Now: a.now().UTC()}
+	if err := s.store.View(func(tx ledger.Tx) error { return readForReport(tx, &in) }); err != nil {
+		return err
+	}
+	if err := o.write(a, siteReport.New(in), &in); err != nil {
+		return err
+	}
+	return planOutcome(p.plan, false)
+}
+
+// readForReport reads what the state adds to a report.
+func readForReport(tx ledger.Tx, in *siteReport.Input) (err error) {
+	if in.Archived, err = tx.ArchiveRegister(); err != nil {
+		return err
+	}
+	if in.Holds, err = tx.Holds(in.Now); err != nil {
+		return err
+	}
+	return tx.History(1, func(e ledger.Entry) error {
+		// A plan that ended in the period may have begun before it, with its approvals.
+		if e.Event == ledger.EventBegin || e.Event == ledger.EventResume || !e.Time.Before(in.Now.Add(-siteReport.Period)) {
+			in.History = append(in.History, e)
+		}
+		return nil
+	})
+}
+
+// write writes the files that are asked for, and prints the report in one form.
+func (o *reportOptions) write(a *app, r *siteReport.Report, in *siteReport.Input) error {
+	if o.html != "" {
+		page, err := r.HTML()
+		if err == nil {
+			err = state.WriteFile(o.html, page, fs.FileMode(0o600), onlyReportPage)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if o.onDemand != "" {
+		file, err := r.OnDemand(in.Now)
+		if err == nil {
+			err = state.WriteFile(o.onDemand, file, fs.FileMode(0o644), onlyOnDemand)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	form := func() ([]byte, error) { return r.Text(), nil }
+	switch {
+	case o.json:
+		form = r.JSON
+	case o.csv:
+		form = r.CSV
+	case o.html+o.onDemand != "":
+		return nil
+	}
+	data, err := form()
+	if err != nil {
+		return err
+	}
+	return a.print(string(data))
+}
+
+// onlyReportPage refuses to replace anything but a page of report.
+func onlyReportPage(existing []byte) error {
+	if !bytes.HasPrefix(existing, []byte("<!DOCTYPE html>")) || !bytes.Contains(existing, []byte("<title>Storage report</title>")) {
+		return errors.New("it is not the page of a report; name another file, or remove it")
+	}
+	return nil
+}
+
+// onlyOnDemand refuses to replace anything but a quota file.
+func onlyOnDemand(existing []byte) error {
+	var head struct {
+		Version int             `json:"version"`
+		Quotas  json.RawMessage `json:"quotas"`
+	}
+	if err := json.Unmarshal(existing, &head); err != nil || head.Version != 1 || head.Quotas == nil {
+		return errors.New("it is not a quota file of Open OnDemand; name another file, or remove it")
+	}
+	return nil
+}

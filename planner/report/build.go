@@ -1,0 +1,236 @@
+package report
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+)
+
+const (
+	nearPercent = 90 // from here on a resource is near its limit
+	idlePercent = 10 // below this share, most of a limit is promised for nothing
+)
+
+// New computes a report.
+func New(in Input) *Report {
+	c := &in.Plan.Context
+	r := &Report{FormatVersion: FormatVersion, Made: c.Made, Source: c.Source, Pending: c.Counts,
+		Drift: present(c.Drift), Blocked: present(c.Blocked), Waiting: present(c.Waiting), Warnings: present(c.Warnings),
+		Holds: present(in.Holds), Resources: resources(&in), Changes: changes(in.History, in.Now)}
+	r.Systems = systems(&in, r.Resources)
+	r.Archived = archived(in.Archived, in.Now)
+	return r
+}
+
+func present[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// systems sums up quotas by system. A quota counts once, however many share it.
+func systems(in *Input, resources []Resource) []System {
+	list := make([]System, len(in.Plan.Context.Systems))
+	at := map[string]*System{}
+	for i, name := range in.Plan.Context.Systems {
+		list[i].Name = name
+		at[name] = &list[i]
+		list[i].measure(in.Mounts[name])
+	}
+	for i := range in.Quotas {
+		q := &in.Quotas[i]
+		s := at[q.System]
+		if s == nil || len(q.Keys) == 0 {
+			continue
+		}
+		s.Quotas++
+		if q.State == nil || q.State.LimitsWhy != "" {
+			s.Unknown++
+			continue
+		}
+		limit := q.State.Limits[planner.SpaceHard]
+		n, ok := limit.Number()
+		switch {
+		case ok:
+			s.Promised = plus(s.Promised, planner.Bytes(n))
+		case limit.IsUnlimited() || q.State.Absent:
+			s.Unlimited++
+		default:
+			s.Unknown++
+		}
+	}
+	for i := range resources {
+		if s := at[resources[i].System]; s != nil {
+			s.Resources++
+		}
+	}
+	return list
+}
+
+// measure fills in what the filesystem says of itself.
+func (s *System) measure(m planner.Mount) {
+	if m.Problem+m.Unknown != "" {
+		s.Problem = m.Problem + m.Unknown
+		return
+	}
+	if m.Capacity == 0 || m.Free > m.Capacity {
+		s.Problem = "its filesystem does not say how much it holds"
+		return
+	}
+	used := m.Capacity - m.Free
+	s.Capacity, s.Free, s.Used = &m.Capacity, &m.Free, &used
+}
+
+// plus adds up, and stops at the greatest number there is.
+func plus(a, b planner.Bytes) planner.Bytes {
+	sum, carry := bits.Add64(uint64(a), uint64(b), 0)
+	if carry > 0 {
+		return planner.Bytes(^uint64(0))
+	}
+	return planner.Bytes(sum)
+}
+
+func resources(in *Input) []Resource {
+	quotas := map[planner.Key]*planner.QuotaView{}
+	for i := range in.Quotas {
+		for _, k := range in.Quotas[i].Keys {
+			quotas[k] = &in.Quotas[i]
+		}
+	}
+	parents := map[string]string{}
+	for i := range in.Views {
+		if in.Views[i].Target.IsNode() {
+			parents[in.Views[i].Address] = in.Views[i].Parent
+		}
+	}
+	list := []Resource{}
+	for i := range in.Views {
+		v := &in.Views[i]
+		if v.Target.IsNode() || !v.Managed || v.System == "" {
+			continue
+		}
+		r := Resource{Address: v.Address, Name: v.Name, System: v.System, Target: v.Target, Customer: v.Parent, Tenant: parents[v.Parent]}
+		if q := quotas[v.Key]; q != nil {
+			r.fill(q, in.Now)
+		} else {
+			r.State = Unknown
+		}
+		list = append(list, r)
+	}
+	slices.SortStableFunc(list, func(a, b Resource) int { return cmp.Compare(a.Address, b.Address) })
+	return list
+}
+
+func (r *Resource) fill(q *planner.QuotaView, now time.Time) {
+	r.Quota, r.Sharing = string(q.Subject.By), len(q.Keys)
+	if q.Subject.ID != 0 {
+		r.Quota += " " + strconv.FormatUint(uint64(q.Subject.ID), 10)
+	}
+	if q.State == nil {
+		r.State = Unknown
+		return
+	}
+	limits := &q.State.Limits
+	r.SpaceSoft, r.SpaceHard = limits[planner.SpaceSoft].Value(), limits[planner.SpaceHard].Value()
+	r.InodesSoft, r.InodesHard = limits[planner.InodesSoft].Value(), limits[planner.InodesHard].Value()
+	r.SpaceUsed, r.InodesUsed = q.State.Space.Value(), q.State.Inodes.Value()
+	ends := q.State.Ends()
+	for _, t := range []time.Time{ends.Space, ends.Inodes} {
+		if !t.IsZero() && (r.GraceEnds == nil || t.Before(*r.GraceEnds)) {
+			r.GraceEnds = &t
+		}
+	}
+	r.State = stateOf(r, now)
+}
+
+// stateOf is the worst that can be said of what is used, of space or of inodes.
+func stateOf(r *Resource, now time.Time) State {
+	space, spaceKnown := share(r.SpaceUsed, r.SpaceHard)
+	inodes, inodesKnown := share(r.InodesUsed, r.InodesHard)
+	most := max(space, inodes)
+	switch {
+	case most >= 100, r.GraceEnds != nil && !r.GraceEnds.After(now):
+		return Over
+	case r.GraceEnds != nil, above(r.SpaceUsed, r.SpaceSoft), above(r.InodesUsed, r.InodesSoft):
+		return Grace
+	case most >= nearPercent:
+		return Near
+	case !spaceKnown && !inodesKnown:
+		return Unknown
+	case spaceKnown && space < idlePercent:
+		return Idle
+	}
+	return Usual
+}
+
+// share is what is used of a limit, in per cent, rounded down, and at most 1000; false where either is no number.
+func share(used, limit planner.Value) (percent uint64, known bool) {
+	n, ok1 := used.Number()
+	of, ok2 := limit.Number()
+	if !ok1 || !ok2 {
+		return 0, false
+	}
+	if of == 0 || n/of >= 10 {
+		return 1000, n > 0 || of > 0
+	}
+	hi, lo := bits.Mul64(n, 100)
+	quo, _ := bits.Div64(hi, lo, of)
+	return quo, true
+}
+
+func above(used, limit planner.Value) bool {
+	n, ok1 := used.Number()
+	of, ok2 := limit.Number()
+	return ok1 && ok2 && n > of
+}
+
+func archived(register []planner.Archived, now time.Time) []Archived {
+	list := []Archived{}
+	for _, a := range register {
+		list = append(list, Archived{a.Address, a.System, a.Archive, a.At, a.Until, !a.Until.After(now)})
+	}
+	slices.SortStableFunc(list, func(a, b Archived) int { return cmp.Or(a.Until.Compare(b.Until), cmp.Compare(a.Archive, b.Archive)) })
+	return list
+}
+
+// changes are the plans that ended in the period, with the approvals that they began with.
+func changes(history []ledger.Entry, now time.Time) []Change {
+	approvers := map[string][]string{}
+	list := []Change{}
+	for _, e := range history {
+		switch e.Event {
+		case ledger.EventBegin, ledger.EventResume:
+			for _, a := range e.Approvals {
+				if who := a.Name + " (" + a.Kind + ")"; !slices.Contains(approvers[e.Plan], who) {
+					approvers[e.Plan] = append(approvers[e.Plan], who)
+				}
+			}
+		case ledger.EventFinish, ledger.EventAbandon:
+			if !e.Time.Before(now.Add(-Period)) {
+				list = append(list, Change{e.Time, e.Plan, e.Who, present(approvers[e.Plan]), e.Event, e.Counts})
+			}
+		}
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// In are the resources in one of some states, those that use most of their limit first.
+func (r *Report) In(states ...State) []Resource {
+	list := slices.DeleteFunc(slices.Clone(r.Resources), func(x Resource) bool { return !slices.Contains(states, x.State) })
+	slices.SortStableFunc(list, func(a, b Resource) int { return cmp.Compare(b.Share(), a.Share()) })
+	return list
+}
+
+// Share is what is used of the fuller of the two hard limits, in per cent.
+func (r *Resource) Share() uint64 {
+	space, _ := share(r.SpaceUsed, r.SpaceHard)
+	inodes, _ := share(r.InodesUsed, r.InodesHard)
+	return max(space, inodes)
+}

@@ -1,0 +1,267 @@
+package report
+
+import (
+	"bytes"
+	_ "embed" // for the page's template
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/page"
+	"github.com/waldur/cscs-storage-sync/planner/render"
+)
+
+//go:embed report.tmpl
+var reportTemplate string
+
+// HTML is the report as one page: no script, nothing from outside, light and dark, printable.
+func (r *Report) HTML() ([]byte, error) {
+	var b bytes.Buffer
+	if err := page.New(reportTemplate).Execute(&b, r.page()); err != nil {
+		return nil, fmt.Errorf("report: the page: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// reportPage is what the template shows. Texts from outside are escaped against what a reader can't see.
+type reportPage struct {
+	Title, Made, Source string
+	Systems             []pageSystem
+	Standing            []pageGroup
+	Tenants             []pageBranch
+	Map                 pageMap
+	Drift               []pageLine
+	Blocked, Waiting    []pageLine
+	Holds, Changes      []pageLine
+	Archived            []pageLine
+	Expired             int
+	Warnings            []pageLine
+}
+
+type pageSystem struct {
+	Name, Capacity, Used, Free, Promised, Of, Problem, Counts string
+	Over                                                      bool
+	Bar                                                       page.Bar
+}
+
+// pageGroup are the resources in one state.
+type pageGroup struct {
+	ID, Title, Class, Count string
+	Open                    bool
+	Rows                    []pageUsage
+}
+
+type pageUsage struct {
+	Address, Space, Inodes, Grace string
+	Bar                           page.Bar
+}
+
+type pageBranch struct {
+	Name, Promised, Used, Resources string
+	Bar                             page.Bar
+	Branches                        []pageBranch
+}
+
+type pageLine struct{ Name, Text, When string }
+
+// pageMap is the treemap: its parts, and what it says in words.
+type pageMap struct {
+	Label string
+	Tiles []pageTile
+}
+
+type pageTile struct {
+	Title, Name          string
+	X, Y, W, H, UseY, UH string
+	TextX, TextY         string
+}
+
+func (r *Report) page() reportPage {
+	p := reportPage{Title: "Storage report", Made: minute(r.Made), Source: render.Escape(r.Source), Expired: r.expired()}
+	for i := range r.Systems {
+		p.Systems = append(p.Systems, pageSystemOf(&r.Systems[i]))
+	}
+	for _, g := range []struct {
+		id, title, class string
+		state            State
+		open             bool
+	}{{"over", "over a hard limit, or out of grace", "red", Over, true}, {"grace", "over a soft limit", "red", Grace, true},
+		{"near", "near a limit", "amber", Near, true}, {"idle", "use less than a tenth of their space", "", Idle, false}} {
+		if list := r.In(g.state); len(list) > 0 {
+			p.Standing = append(p.Standing, pageGroupOf(pageGroup{ID: g.id, Title: g.title, Class: g.class, Open: g.open}, list))
+		}
+	}
+	tree := r.Tree()
+	for _, b := range tree.Branches {
+		p.Tenants = append(p.Tenants, pageBranchOf(b))
+	}
+	p.Map = mapOf(tree)
+	r.lists(&p)
+	return p
+}
+
+// lists are the parts that are a line for each entry.
+func (r *Report) lists(p *reportPage) {
+	for _, d := range r.Drift {
+		p.Drift = append(p.Drift, pageLine{Name: render.Quote(d.Address), Text: d.Attribute.String() + " " +
+			render.Escape(planner.Show(d.Attribute, d.Recorded)) + " -> " + render.Escape(planner.Show(d.Attribute, d.Observed))})
+	}
+	refusals := func(list []planner.Refusal) (lines []pageLine) {
+		for _, x := range list {
+			var texts []string
+			for _, reason := range x.Reasons {
+				texts = append(texts, render.Escape(strings.Join(strings.Fields(reason.Text), " ")))
+			}
+			lines = append(lines, pageLine{Name: render.Quote(x.Address), Text: strings.Join(texts, "; ")})
+		}
+		return lines
+	}
+	p.Blocked, p.Waiting = refusals(r.Blocked), refusals(r.Waiting)
+	for _, h := range r.Holds {
+		until := "until it is removed"
+		if !h.Until.IsZero() {
+			until = "until " + minute(h.Until)
+		}
+		p.Holds = append(p.Holds, pageLine{render.Quote(h.Glob), render.Escape(h.Reason) + ", by " + render.Escape(h.By), until})
+	}
+	for _, a := range r.Archived {
+		when := "kept until " + a.Until.UTC().Format(time.DateOnly)
+		if a.Expired {
+			when = "past its retention since " + a.Until.UTC().Format(time.DateOnly)
+		}
+		p.Archived = append(p.Archived, pageLine{render.Quote(a.Address), "in " + render.Quote(a.Archive), when})
+	}
+	for _, c := range r.Changes {
+		var counts []string
+		for _, name := range sortedKeys(c.Counts) {
+			if c.Counts[name] > 0 {
+				counts = append(counts, planner.Commas(uint64(c.Counts[name]))+" "+render.Escape(name))
+			}
+		}
+		text := strings.Join(counts, ", ") + "; applied by " + render.Escape(c.By)
+		if len(c.Approvers) > 0 {
+			text += ", approved by " + render.Escape(strings.Join(c.Approvers, ", "))
+		}
+		p.Changes = append(p.Changes, pageLine{short(c.Plan), text, minute(c.Time)})
+	}
+	for _, w := range r.Warnings {
+		line := pageLine{Text: render.Escape(strings.Join(strings.Fields(w.Text), " "))}
+		if w.Address != "" {
+			line.Name = render.Quote(w.Address)
+		}
+		p.Warnings = append(p.Warnings, line)
+	}
+}
+
+func pageSystemOf(s *System) pageSystem {
+	p := pageSystem{Name: render.Quote(s.Name), Capacity: amount(s.Capacity), Used: amount(s.Used), Free: amount(s.Free),
+		Promised: s.Promised.Rounded(), Problem: render.Escape(s.Problem), Over: s.Overcommitted(),
+		Counts: count(s.Resources, "resource", "resources") + ", " + count(s.Quotas, "quota", "quotas")}
+	if s.Unlimited > 0 {
+		p.Counts += ", " + count(s.Unlimited, "unlimited", "unlimited")
+	}
+	if s.Unknown > 0 {
+		p.Counts += ", " + count(s.Unknown, "unknown", "unknown")
+	}
+	if s.Capacity == nil {
+		return p
+	}
+	p.Of = ", " + ofCapacity(s) + " of the capacity"
+	scale := max(uint64(*s.Capacity), uint64(s.Promised), 1)
+	used, promised := page.Share(uint64(*s.Used), scale), page.Share(uint64(s.Promised), scale)
+	capacity := page.Share(uint64(*s.Capacity), scale)
+	more := "more"
+	p.Bar = page.Bar{Label: p.Name + ": " + p.Used + " used and " + p.Promised + " promised of " + p.Capacity,
+		Parts: []page.Part{page.Span(more, 0, promised), page.Span("use", 0, used), page.Mark(capacity)}}
+	return p
+}
+
+func pageGroupOf(g pageGroup, list []Resource) pageGroup {
+	g.Count = planner.Commas(uint64(len(list)))
+	for i := range list {
+		x := &list[i]
+		u := pageUsage{Address: render.Quote(x.Address), Space: usage(planner.SpaceHard, x.SpaceUsed, x.SpaceHard),
+			Inodes: usage(planner.InodesHard, x.InodesUsed, x.InodesHard)}
+		if x.GraceEnds != nil {
+			u.Grace = "grace ends " + minute(*x.GraceEnds)
+		}
+		u.Bar = page.NewBar(fmt.Sprintf("%d%% of the fuller limit", x.Share()), x.Share(), 100)
+		g.Rows = append(g.Rows, u)
+	}
+	return g
+}
+
+func pageBranchOf(b *Branch) pageBranch {
+	p := pageBranch{Name: render.Quote(b.Name), Promised: b.Promised.Rounded(), Used: b.Used.Rounded(), Resources: count(b.Resources, "resource", "resources"),
+		Bar: page.NewBar(b.Used.Rounded()+" used of "+b.Promised.Rounded(), uint64(b.Used), uint64(b.Promised))}
+	for _, c := range b.Branches {
+		p.Branches = append(p.Branches, pageBranchOf(c))
+	}
+	return p
+}
+
+// The treemap's size, in units of the picture.
+const (
+	mapWide = 1000
+	mapHigh = 420
+	// mostTiles bounds the tiles: what is smaller can't be seen.
+	mostTiles = 500
+	// letterWide is the width of a letter of a name.
+	letterWide = 6.6
+)
+
+// mapOf lays out customers, and in each its projects: as large as what is promised, filled as far as it is used.
+func mapOf(tree *Branch) pageMap {
+	var customers []*Branch
+	for _, tenant := range tree.Branches {
+		if len(tenant.Branches) == 0 {
+			customers = append(customers, tenant)
+		}
+		customers = append(customers, tenant.Branches...)
+	}
+	group := &Branch{Branches: customers}
+	group.sort()
+	m := pageMap{Label: "what is promised to each project as an area, and what is used of it as its dark part; the table below says the same"}
+	outer := squarify(weights(customers), rectangle{0, 0, mapWide, mapHigh})
+	for i, c := range customers {
+		leaves := c.Leaves()
+		for j, in := range squarify(weights(leaves), outer[i]) {
+			if len(m.Tiles) < mostTiles && in.w > 0.5 && in.h > 0.5 {
+				m.Tiles = append(m.Tiles, tileOf(leaves[j], in))
+			}
+		}
+	}
+	return m
+}
+
+func weights(list []*Branch) []float64 {
+	out := make([]float64, len(list))
+	for i, b := range list {
+		out[i] = float64(b.Promised)
+	}
+	return out
+}
+
+func tileOf(b *Branch, in rectangle) pageTile {
+	use := in.h * page.Share(uint64(b.Used), uint64(b.Promised))
+	name := b.Name[strings.LastIndexByte(b.Name, '/')+1:]
+	t := pageTile{Title: render.Quote(b.Name) + ": " + b.Used.Rounded() + " used of " + b.Promised.Rounded(),
+		X: units(in.x), Y: units(in.y), W: units(in.w), H: units(in.h), UseY: units(in.y + in.h - use), UH: units(use),
+		TextX: units(in.x + 6), TextY: units(in.y + 16)}
+	if shown := render.Quote(name); in.h > 22 && float64(len(shown))*letterWide+12 < in.w {
+		t.Name = shown
+	}
+	return t
+}
+
+func units(f float64) string { return fmt.Sprintf("%.1f", f) }
+
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+func short(id string) string { return canonical.ShortID(id) }
+
+func sortedKeys(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }
