@@ -136,10 +136,15 @@ func (r *Resource) fill(q *planner.QuotaView, now time.Time) {
 		r.State = Unknown
 		return
 	}
-	limits := &q.State.Limits
-	r.SpaceSoft, r.SpaceHard = limits[planner.SpaceSoft].Value(), limits[planner.SpaceHard].Value()
-	r.InodesSoft, r.InodesHard = limits[planner.InodesSoft].Value(), limits[planner.InodesHard].Value()
-	r.SpaceUsed, r.InodesUsed = q.State.Space.Value(), q.State.Inodes.Value()
+	for _, of := range planner.Quantities() {
+		u := Usage{Of: of.Name, Soft: q.State.Limits[of.Soft].Value(), Hard: q.State.Limits[of.Hard].Value(), hard: of.Hard}
+		if n, known, why := q.State.Used(of.Hard); known {
+			u.Used = planner.Number(n)
+		} else {
+			u.Used = planner.UnknownValue(why)
+		}
+		r.Usage = append(r.Usage, u)
+	}
 	ends := q.State.Ends()
 	for _, t := range []time.Time{ends.Space, ends.Inodes} {
 		if !t.IsZero() && (r.GraceEnds == nil || t.Before(*r.GraceEnds)) {
@@ -149,21 +154,26 @@ func (r *Resource) fill(q *planner.QuotaView, now time.Time) {
 	r.State = stateOf(r, now)
 }
 
-// stateOf is the worst that can be said of what is used, of space or of inodes.
+// stateOf is the worst that can be said of what is used, of space or of files.
 func stateOf(r *Resource, now time.Time) State {
-	space, spaceKnown := share(r.SpaceUsed, r.SpaceHard)
-	inodes, inodesKnown := share(r.InodesUsed, r.InodesHard)
-	most := max(space, inodes)
+	most, known, aboveSoft := uint64(0), false, false
+	for _, u := range r.Usage {
+		percent, ok := share(u.Used, u.Hard)
+		most, known = max(most, percent), known || ok
+		aboveSoft = aboveSoft || above(u.Used, u.Soft)
+	}
+	space := r.Space()
+	percent, spaceKnown := share(space.Used, space.Hard)
 	switch {
 	case most >= 100, r.GraceEnds != nil && !r.GraceEnds.After(now):
 		return Over
-	case r.GraceEnds != nil, above(r.SpaceUsed, r.SpaceSoft), above(r.InodesUsed, r.InodesSoft):
+	case r.GraceEnds != nil, aboveSoft:
 		return Grace
 	case most >= nearPercent:
 		return Near
-	case !spaceKnown && !inodesKnown:
+	case !known:
 		return Unknown
-	case spaceKnown && space < idlePercent:
+	case spaceKnown && percent < idlePercent:
 		return Idle
 	}
 	return Usual
@@ -228,9 +238,11 @@ func (r *Report) In(states ...State) []Resource {
 	return list
 }
 
-// Share is what is used of the fuller of the two hard limits, in per cent.
-func (r *Resource) Share() uint64 {
-	space, _ := share(r.SpaceUsed, r.SpaceHard)
-	inodes, _ := share(r.InodesUsed, r.InodesHard)
-	return max(space, inodes)
+// Share is what is used of the fuller of the hard limits, in per cent.
+func (r *Resource) Share() (most uint64) {
+	for _, u := range r.Usage {
+		percent, _ := share(u.Used, u.Hard)
+		most = max(most, percent)
+	}
+	return most
 }

@@ -184,8 +184,8 @@ func pageGroupOf(g pageGroup, list []Resource) pageGroup {
 	g.Count = planner.Commas(uint64(len(list)))
 	for i := range list {
 		x := &list[i]
-		u := pageUsage{Address: render.Quote(x.Address), Space: usage(planner.SpaceHard, x.SpaceUsed, x.SpaceHard),
-			Inodes: usage(planner.InodesHard, x.InodesUsed, x.InodesHard)}
+		u := pageUsage{Address: render.Quote(x.Address), Space: x.Space().words(),
+			Inodes: x.Inodes().words()}
 		if x.GraceEnds != nil {
 			u.Grace = "grace ends " + minute(*x.GraceEnds)
 		}

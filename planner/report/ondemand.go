@@ -36,10 +36,10 @@ func (r *Report) OnDemand(now time.Time) ([]byte, error) {
 	file := onDemand{Version: 1, Timestamp: now.Unix(), Quotas: []onDemandQuota{}}
 	for i := range r.Resources {
 		x := &r.Resources[i]
-		space, ok1 := x.SpaceUsed.Number()
-		files, ok2 := x.InodesUsed.Number()
-		spaceLimit, ok3 := limit(x.SpaceHard)
-		filesLimit, ok4 := limit(x.InodesHard)
+		space, ok1 := x.Space().Used.Number()
+		files, ok2 := x.Inodes().Used.Number()
+		spaceLimit, ok3 := limit(x.Space().Hard)
+		filesLimit, ok4 := limit(x.Inodes().Hard)
 		if x.Target != planner.TargetUser || x.Name == "" || x.Sharing > 1 || !ok1 || !ok2 || !ok3 || !ok4 {
 			continue
 		}

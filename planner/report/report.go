@@ -93,16 +93,37 @@ type Resource struct {
 	// Quota is what the limits are set on; empty if there is none. Sharing counts the resources that claim it.
 	Quota   string `json:"quota,omitempty"`
 	Sharing int    `json:"sharing"`
-	// The limits in force, and what is used, as plans write values.
-	SpaceSoft  planner.Value `json:"space_soft"`
-	SpaceHard  planner.Value `json:"space_hard"`
-	SpaceUsed  planner.Value `json:"space_used"`
-	InodesSoft planner.Value `json:"inodes_soft"`
-	InodesHard planner.Value `json:"inodes_hard"`
-	InodesUsed planner.Value `json:"inodes_used"`
+	// Usage has one entry for each quantity that quotas count: space, and files.
+	Usage []Usage `json:"usage"`
 	// GraceEnds is when the first running grace period ends.
 	GraceEnds *time.Time `json:"grace_ends"`
 	State     State      `json:"state"`
+}
+
+// Usage is what is used of one quantity, and the limits in force, as plans write values.
+type Usage struct {
+	// Of is "space", in bytes, or "inodes".
+	Of   string        `json:"of"`
+	Soft planner.Value `json:"soft"`
+	Hard planner.Value `json:"hard"`
+	Used planner.Value `json:"used"`
+	// hard is the attribute of the hard limit, whose unit amounts have.
+	hard planner.Attribute
+}
+
+// Space is what is used in bytes.
+func (r *Resource) Space() Usage { return r.of(planner.SpaceHard) }
+
+// Inodes is what is used in files.
+func (r *Resource) Inodes() Usage { return r.of(planner.InodesHard) }
+
+func (r *Resource) of(hard planner.Attribute) Usage {
+	for _, u := range r.Usage {
+		if u.hard == hard {
+			return u
+		}
+	}
+	return Usage{hard: hard}
 }
 
 // Archived is one directory in the archive.

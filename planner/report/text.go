@@ -25,18 +25,28 @@ func (r *Report) JSON() ([]byte, error) {
 func (r *Report) CSV() ([]byte, error) {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	lines := [][]string{{"address", "system", "tenant", "customer", "quota", "sharing", "space_soft", "space_hard", "space_used",
-		"inodes_soft", "inodes_hard", "inodes_used", "percent", "state"}}
+	lines := [][]string{csvHead()}
 	for i := range r.Resources {
 		x := &r.Resources[i]
-		lines = append(lines, []string{cell(x.Address), cell(x.System), cell(x.Tenant), cell(x.Customer), x.Quota, fmt.Sprint(x.Sharing),
-			number(x.SpaceSoft), number(x.SpaceHard), number(x.SpaceUsed), number(x.InodesSoft), number(x.InodesHard), number(x.InodesUsed),
-			fmt.Sprint(x.Share()), string(x.State)})
+		l := []string{cell(x.Address), cell(x.System), cell(x.Tenant), cell(x.Customer), x.Quota, fmt.Sprint(x.Sharing)}
+		for _, of := range planner.Quantities() {
+			u := x.of(of.Hard)
+			l = append(l, number(u.Soft), number(u.Hard), number(u.Used))
+		}
+		lines = append(lines, append(l, fmt.Sprint(x.Share()), string(x.State)))
 	}
 	if err := w.WriteAll(lines); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+func csvHead() []string {
+	head := []string{"address", "system", "tenant", "customer", "quota", "sharing"}
+	for _, of := range planner.Quantities() {
+		head = append(head, of.Soft.String(), of.Hard.String(), of.Name+"_used")
+	}
+	return append(head, "percent", "state")
 }
 
 // cell is a text that no spreadsheet takes for a formula.
@@ -89,8 +99,7 @@ func (r *Report) list(b *bytes.Buffer, title string, list []Resource) {
 	fmt.Fprintf(b, "\n%s %s:\n", count(len(list), "resource is", "resources are"), title)
 	for i := range list {
 		x := &list[i]
-		fmt.Fprintf(b, "  %s: %s, %s\n", render.Quote(x.Address), usage(planner.SpaceHard, x.SpaceUsed, x.SpaceHard),
-			usage(planner.InodesHard, x.InodesUsed, x.InodesHard))
+		fmt.Fprintf(b, "  %s: %s, %s\n", render.Quote(x.Address), x.Space().words(), x.Inodes().words())
 	}
 }
 
@@ -128,10 +137,10 @@ func ofCapacity(s *System) string {
 	return fmt.Sprintf("%d%%", percent)
 }
 
-// usage is "12.3 TiB of 20 TiB (61%)".
-func usage(a planner.Attribute, used, limit planner.Value) string {
-	text := strings.TrimSuffix(show(a, used), " files") + " of " + show(a, limit)
-	if percent, known := share(used, limit); known {
+// words is "12.3 TiB of 20 TiB (61%)".
+func (u Usage) words() string {
+	text := strings.TrimSuffix(show(u.hard, u.Used), " files") + " of " + show(u.hard, u.Hard)
+	if percent, known := share(u.Used, u.Hard); known {
 		text += fmt.Sprintf(" (%d%%)", percent)
 	}
 	return text

@@ -38,8 +38,8 @@ func (r *Report) Tree() *Branch {
 				path = append(path, child(path[len(path)-1], name))
 			}
 		}
-		promised, _ := x.SpaceHard.Number()
-		used, _ := x.SpaceUsed.Number()
+		promised, _ := x.Space().Hard.Number()
+		used, _ := x.Space().Used.Number()
 		if id := x.System + " " + x.Quota; x.Sharing > 1 && counted[id] {
 			promised, used = 0, 0
 		} else {
