@@ -5,6 +5,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/state/postgres/pgtest"
 )
 
 // BenchmarkLoad is what every plan pays for the state: a fresh store, so with the walk through the whole file.
@@ -16,6 +17,49 @@ func BenchmarkLoad(b *testing.B) {
 		if err != nil || got.Records.Len() != 100_000 {
 			b.Fatal(got.Records.Len(), err)
 		}
+	}
+}
+
+// BenchmarkLoadShared is [BenchmarkLoad] with a state in PostgreSQL. Each store stands for a command: it connects first.
+func BenchmarkLoadShared(b *testing.B) {
+	url := pgtest.Start(b).Database(b, "waldur")
+	update(b, node(b, url, "a", nil), putRecords(100_000))
+	for b.Loop() {
+		got, err := node(b, url, "a", nil).Recorded()
+		if err != nil || got.Records.Len() != 100_000 {
+			b.Fatal(got.Records.Len(), err)
+		}
+	}
+}
+
+// BenchmarkStepsShared is [BenchmarkSteps] with a state in PostgreSQL, under a lease.
+func BenchmarkStepsShared(b *testing.B) {
+	s, c := node(b, pgtest.Start(b, "fsync = on").Database(b, "waldur"), "a", nil), newClock()
+	update(b, s, putRecords(100_000))
+	update(b, s, func(tx ledger.Tx) error { return second(tx.Begin(start(c, "p", key(1)))) })
+	held := lock(b, s)
+	steps := make([]ledger.Step, 100)
+	for i := range steps {
+		steps[i] = ledger.Step{Key: key(i), Name: "done"}
+	}
+	for b.Loop() {
+		update(b, s, func(tx ledger.Tx) error { return tx.AppendSteps("p", steps) })
+	}
+	if err := held.Release(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkGuard is what every single change pays for the question whether it is still ours to make.
+func BenchmarkGuard(b *testing.B) {
+	held := lock(b, node(b, pgtest.Start(b).Database(b, "waldur"), "a", nil))
+	for b.Loop() {
+		if err := held.Check(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := held.Release(); err != nil {
+		b.Fatal(err)
 	}
 }
 

@@ -67,7 +67,11 @@ func (s *Store) claim(ctx context.Context, leaser kv.Leaser, by ledger.Holder, u
 			}
 			fenced = true // once is enough: if another node has it since, that one is alive
 			continue
-		case !errors.As(err, &held) || !time.Now().Before(until):
+		case errors.As(err, &expired):
+			return nil, s.elsewhere(err, expired.Holding)
+		case errors.As(err, &held) && !time.Now().Before(until):
+			return nil, s.elsewhere(err, held.Holding)
+		case !errors.As(err, &held):
 			return lease, err
 		}
 		select {
@@ -76,6 +80,19 @@ func (s *Store) claim(ctx context.Context, leaser kv.Leaser, by ledger.Holder, u
 		case <-time.After(leasePoll):
 		}
 	}
+}
+
+// elsewhereError reports that another node has the lease: to callers it is a lock that is held.
+type elsewhereError struct {
+	err    error
+	locked *ledger.LockedError
+}
+
+func (e *elsewhereError) Error() string   { return e.err.Error() }
+func (e *elsewhereError) Unwrap() []error { return []error{e.err, e.locked} }
+
+func (s *Store) elsewhere(err error, h kv.Holding) error {
+	return &elsewhereError{err, &ledger.LockedError{File: s.File(), Holder: ledger.Holder{Who: h.Who, Host: h.Node, Since: h.Since}}}
 }
 
 // fenceByCommand has the site's program make sure that a node is gone.

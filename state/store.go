@@ -98,11 +98,17 @@ func (s *Store) newID() (string, error) {
 
 // ID names this state among all others: the storage that it manages carries it. A state that does not exist is made.
 func (s *Store) ID() (id string, err error) {
-	read := func(tx *Tx) error { id = tx.meta.ID; return nil }
-	if err := s.batch(false, read); err != nil || id != "" {
+	if id, err = s.KnownID(); err != nil || id != "" {
 		return id, err
 	}
-	return id, s.batch(true, read)
+	err = s.batch(true, func(tx *Tx) error { id = tx.meta.ID; return nil })
+	return id, err
+}
+
+// KnownID is [Store.ID] without a change: empty, if the state does not exist or has no id yet.
+func (s *Store) KnownID() (id string, err error) {
+	err = s.batch(false, func(tx *Tx) error { id = tx.meta.ID; return nil })
+	return id, err
 }
 
 // Dir is the folder of the state's files on this node.

@@ -82,6 +82,8 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	d.approvals()
 	d.notify()
 	d.state()
+	d.shared(ctx)
+	d.markers(ctx)
 	d.leftOver()
 	return d.show(asJSON)
 }

@@ -30,13 +30,9 @@ type markers struct {
 	calls   *hang.Calls
 }
 
-// markers are those of the configured systems.
-func (s *session) markers() (*markers, error) {
+// markers are those of the configured systems, for a state with an id.
+func (s *session) markers(id string) (*markers, error) {
 	boot, err := bootID()
-	if err != nil {
-		return nil, err
-	}
-	id, err := s.store.ID()
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +104,11 @@ func (m *markers) mark(ctx context.Context, system string, take bool) error {
 // claim puts the marker of this state on the systems that a plan touches. If another state manages one of them, nothing is
 // changed on any.
 func (s *session) claim(ctx context.Context, plan *planner.Plan) error {
-	m, err := s.markers()
+	id, err := s.store.ID()
+	if err != nil {
+		return err
+	}
+	m, err := s.markers(id)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,11 @@ func (a *app) take(ctx context.Context, system, reason string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	m, err := s.markers()
+	id, err := s.store.ID()
+	if err != nil {
+		return err
+	}
+	m, err := s.markers(id)
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func TestProjectQuotas(t *testing.T) {
 		t.Errorf("doctor: %v\n%s", err, out)
 	}
 	trash := filepath.Join(s.dir, "mnt/capstor/.trash")
-	s.check(os.Mkdir(trash, 0o700))
+	s.check(os.MkdirAll(trash, 0o700))
 	if out, err := exec.Command("xfs_io", "-c", "chproj 9", "-c", "chattr +P", trash).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -103,21 +103,31 @@ func (e *Engine) Close() {
 	}
 }
 
+// connection is a connection to the database, whatever is in it.
+func (e *Engine) connection(ctx context.Context) (*pgxpool.Conn, error) {
+	e.mu.Lock()
+	if e.pool == nil {
+		var err error
+		if e.pool, err = pgxpool.NewWithConfig(context.Background(), e.config.Copy()); err != nil {
+			e.mu.Unlock()
+			return nil, e.explain("connect to", err)
+		}
+	}
+	pool := e.pool
+	e.mu.Unlock()
+	conn, err := pool.Acquire(ctx)
+	return conn, e.explain("connect to", err)
+}
+
 // acquire is a connection to a database whose schema is this version's; there is none (false) if nothing was ever
 // written, and make is false.
 func (e *Engine) acquire(ctx context.Context, make bool) (conn *pgxpool.Conn, there bool, err error) {
+	if conn, err = e.connection(ctx); err != nil {
+		return nil, false, err
+	}
 	e.mu.Lock()
-	if e.pool == nil {
-		if e.pool, err = pgxpool.NewWithConfig(context.Background(), e.config.Copy()); err != nil {
-			e.mu.Unlock()
-			return nil, false, e.explain("connect to", err)
-		}
-	}
-	pool, current := e.pool, e.current
+	current := e.current
 	e.mu.Unlock()
-	if conn, err = pool.Acquire(ctx); err != nil {
-		return nil, false, e.explain("connect to", err)
-	}
 	if current {
 		return conn, true, nil
 	}

@@ -306,3 +306,74 @@ func TestNames(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestDurability: what a fail-over, a crash or a power cut would lose is named.
+func TestDurability(t *testing.T) {
+	s := pgtest.Start(t, "fsync = on")
+	url := s.Database(t, "waldur")
+	problem := func() string {
+		t.Helper()
+		d, err := open(t, url, "alps").Durability(t.Context())
+		if err != nil || !d.Local || d.Version == "" {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		return d.Problem()
+	}
+	if got := problem(); got != "" {
+		t.Errorf("one server: %s", got)
+	}
+	s.SQL(t, "postgres", "ALTER DATABASE waldur SET synchronous_commit = off")
+	if got := problem(); !strings.Contains(got, "synchronous_commit is off") {
+		t.Error(got)
+	}
+	s.SQL(t, "postgres", "ALTER DATABASE waldur RESET synchronous_commit")
+	s.Standby(t)
+	for deadline := time.Now().Add(20 * time.Second); problem() == "" && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	}
+	if got := problem(); !strings.Contains(got, "asynchronous") {
+		t.Errorf("with a standby: %q", got)
+	}
+	for d, want := range map[Durability]string{
+		{FullWrites: false, Commit: "on"}:                                      "fsync",
+		{FullWrites: true, Commit: "local", Standbys: "one", Replicas: 1}:      "local",
+		{FullWrites: true, Commit: "on", Standbys: "FIRST 1 (s)", Replicas: 1}: "",
+	} {
+		if got := d.Problem(); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%+v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+// TestAFailOver: the primary dies, and a synchronous standby is promoted. What was confirmed is there, and an engine that names
+// both servers goes on.
+func TestAFailOver(t *testing.T) {
+	s := pgtest.Start(t, "fsync = on", "synchronous_standby_names = '*'", "synchronous_commit = local")
+	s.Database(t, "waldur")
+	standby := s.Standby(t, "synchronous_standby_names = ''")
+	s.SQL(t, "postgres", "ALTER SYSTEM SET synchronous_commit = on")
+	s.SQL(t, "postgres", "SELECT pg_reload_conf()")
+	url := fmt.Sprintf("postgres://postgres@/waldur?host=%s,%s&port=5432,5432&target_session_attrs=read-write", s.Folder, standby.Folder)
+	e := open(t, url, "alps")
+	for i := range 20 {
+		if err := put(e, "begun", fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Kill()
+	standby.Promote(t)
+	var got string
+	err := errors.New("not asked yet")
+	for deadline := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		err = e.Batch(false, func(tx kv.Tx) error {
+			v, err := tx.Get("b", []byte("begun"))
+			got = string(v)
+			return err
+		})
+	}
+	if err != nil || got != "19" {
+		t.Fatalf("after the fail-over: %q, %v", got, err)
+	}
+	if err := put(e, "begun", "20"); err != nil {
+		t.Error(err)
+	}
+}

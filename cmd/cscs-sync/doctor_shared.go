@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/providers/posix"
+	"github.com/waldur/cscs-storage-sync/state/postgres"
+)
+
+// shared looks at the database of a state that nodes share: whether what it confirms can be lost, and who holds the state.
+func (d *doctor) shared(ctx context.Context) {
+	shared := d.cfg.Shared
+	if shared == nil {
+		return
+	}
+	engine, err := postgres.New(postgres.Options{URL: shared.URL.Reveal(), Name: shared.Name})
+	if err != nil {
+		d.say("FAIL", "database", "%v", err)
+		return
+	}
+	defer engine.Close()
+	db, err := engine.Durability(ctx)
+	switch {
+	case err != nil:
+		d.say("FAIL", "database", "%v", err)
+		return
+	case db.Problem() != "":
+		d.say("FAIL", "database", "%s: %s", engine.Name(), db.Problem())
+	case db.Replicas == 0 && db.Standbys == "":
+		d.say("WARN", "database", "%s: PostgreSQL %s without a standby, as far as this user can see: while it is down, no node can apply",
+			engine.Name(), planfile.Escape(db.Version))
+	default:
+		d.say("PASS", "database", "%s: PostgreSQL %s with synchronous replication", engine.Name(), planfile.Escape(db.Version))
+	}
+	if !db.TLS && !db.Local {
+		d.say("WARN", "database, TLS", "the connection is not encrypted: add sslmode=verify-full to the URL")
+	}
+	d.holding()
+}
+
+// holding says which node has the lease.
+func (d *doctor) holding() {
+	h, _, err := d.store.Holding()
+	switch {
+	case err != nil:
+		d.say("FAIL", "lease", "%v", err)
+	case h.Expired && h.Node != "":
+		d.say("FAIL", "lease", "node %s held the state until %s and has not given it back: nobody can apply until it is fenced, see `cscs-sync "+
+			"state fence --help`", planfile.Quote(h.Node), minute(h.Until))
+	case h.Node != "":
+		d.say("PASS", "lease", "held by node %s, by %s", planfile.Quote(h.Node), planfile.Escape(h.Who))
+	default:
+		d.say("PASS", "lease", "free: the next apply takes it")
+	}
+	if h.Node != "" && h.Node != nodeName(d.host, d.cfg.Shared) && d.cfg.Shared.Fence == nil {
+		d.say("WARN", "fence", "there is no fence command: when a node dies, a person runs `cscs-sync state fence`")
+	}
+}
+
+// markers looks which state manages each system.
+func (d *doctor) markers(ctx context.Context) {
+	id, err := d.store.KnownID()
+	if err != nil {
+		return // the check of the state says so
+	}
+	m, err := d.session.markers(id)
+	if err != nil {
+		d.say("WARN", "marker", "%v", err)
+		return
+	}
+	for _, sys := range d.cfg.Settings.Systems {
+		err := m.check(ctx, sys.Name)
+		if errors.As(err, new(*posix.OtherStateError)) {
+			d.say("FAIL", "marker "+sys.Name, "%v", err)
+		}
+	}
+}
