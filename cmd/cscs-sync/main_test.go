@@ -96,7 +96,10 @@ func testApp() *app {
 		var once sync.Once
 		a.reached = func(point string) {
 			if point == at {
-				once.Do(func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) })
+				once.Do(func() {
+					_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+					time.Sleep(100 * time.Millisecond) // this thread goes on until all are stopped
+				})
 			}
 		}
 	}

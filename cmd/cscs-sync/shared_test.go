@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/state/postgres/pgtest"
 )
@@ -19,8 +20,8 @@ type pair struct {
 	server *pgtest.Server
 }
 
-// newGroup makes the nodes a and b. The policy approves creates, removals and reports.
-func newGroup(t *testing.T) *pair {
+// newPair makes the nodes a and b. The policy approves creates, removals and reports.
+func newPair(t *testing.T) *pair {
 	g := &pair{service: newService(t, ""), server: pgtest.Start(t)}
 	g.check(os.WriteFile(filepath.Join(g.dir, "state.url"), []byte(g.server.Database(t, "waldur")), 0o600))
 	g.check(os.WriteFile(filepath.Join(g.dir, "signers"), nil, 0o600))
@@ -86,7 +87,7 @@ func (g *pair) wake(cmd *exec.Cmd) int {
 
 // TestTwoNodesTakeTurns: what one node records, the other one knows; one at a time may apply.
 func TestTwoNodesTakeTurns(t *testing.T) {
-	g := newGroup(t)
+	g := newPair(t)
 	g.create("bio", 30500)
 	g.must("a", "apply", "--auto-approve")
 	if out := g.must("b", "plan"); !strings.Contains(out, "No changes") {
@@ -105,10 +106,25 @@ func TestTwoNodesTakeTurns(t *testing.T) {
 	}
 }
 
+// TestClocksAnHourApart: which node's clock is ahead makes no difference.
+func TestClocksAnHourApart(t *testing.T) {
+	g := newPair(t)
+	for i, p := range []string{"p0", "p1", "p2", "p3"} {
+		g.create(p, int64(30500+i))
+		node := []string{"a", "b"}[i%2]
+		g.passed = []time.Duration{0, time.Hour}[i%2]
+		g.must(node, "apply", "--auto-approve")
+		if !g.exists("capstor/store/cscs/eth/" + p)() {
+			t.Errorf("%s was not applied on %s", p, node)
+		}
+	}
+	g.must("a", "state", "history", "--verify")
+}
+
 // TestPausedBeforeARename: node a stops after the guard, before the rename. b may do nothing until a is fenced; a wakes up,
 // and the tree is the same as without the stop, with each order acted on once.
 func TestPausedBeforeARename(t *testing.T) {
-	g := newGroup(t)
+	g := newPair(t)
 	g.create("bio", 30500)
 	g.must("a", "apply", "--auto-approve")
 	g.terminate("bio")
@@ -142,7 +158,7 @@ func TestPausedBeforeARename(t *testing.T) {
 // TestPausedInABatch: node a stops before it writes down what a batch did. Its commit changes nothing after b has the lease,
 // and none of its callbacks leaves.
 func TestPausedInABatch(t *testing.T) {
-	g := newGroup(t)
+	g := newPair(t)
 	g.create("bio", 30500)
 	cmd := g.stopAt("a", "journal", "apply", "--auto-approve")
 	g.expire()

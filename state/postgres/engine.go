@@ -40,6 +40,8 @@ type Options struct {
 	Name string
 	// Timeout is how long a batch waits for others to finish theirs; 0: 5 seconds.
 	Timeout time.Duration
+	// Lease is how long a lease lasts; 0: 30 seconds.
+	Lease time.Duration
 	// Initial are the values of a new state.
 	Initial []kv.Value
 }
@@ -71,6 +73,9 @@ func New(o Options) (*Engine, error) {
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = defaultWait
+	}
+	if o.Lease <= 0 {
+		o.Lease = leaseTime
 	}
 	config.MaxConns = 4
 	config.MinConns = 0

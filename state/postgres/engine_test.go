@@ -377,3 +377,62 @@ func TestAFailOver(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCutOffFromTheDatabase: a node that the database does not answer any more stops by its own deadline, before another one
+// sees its lease as over; and it does not go on when the connection is back.
+func TestCutOffFromTheDatabase(t *testing.T) {
+	s := pgtest.Start(t)
+	s.Database(t, "waldur")
+	s.SQL(t, "waldur", "CREATE ROLE a LOGIN SUPERUSER; CREATE ROLE b LOGIN SUPERUSER")
+	const lasts = 3 * time.Second
+	on := func(node string) *Engine {
+		e, err := New(Options{URL: s.URL(node, "waldur"), Name: "alps", Initial: kvtest.Initial, Lease: lasts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(e.Close)
+		return e
+	}
+	a, b := on("a"), on("b")
+	held, err := a.Claim(t.Context(), kv.Claim{Node: "a", Boot: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 { // it is renewed, for longer than it lasts
+		time.Sleep(lasts / 3)
+		if err := held.Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.SQL(t, "postgres", "ALTER ROLE a NOLOGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'a'")
+	cut := time.Now()
+	stopped := false
+	for {
+		if err := held.Check(); err != nil {
+			stopped = true
+		}
+		_, err := b.Claim(t.Context(), kv.Claim{Node: "b", Boot: "2"})
+		var expired *kv.ExpiredError
+		if errors.As(err, &expired) {
+			break
+		}
+		if held := new(kv.HeldError); !errors.As(err, &held) || time.Since(cut) > 3*lasts {
+			t.Fatalf("b, %s after the cut: %v", time.Since(cut), err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if !stopped {
+		t.Error("b sees the lease as over before a has stopped")
+	}
+	s.SQL(t, "postgres", "ALTER ROLE a LOGIN")
+	time.Sleep(lasts)
+	if err := held.Check(); err == nil {
+		t.Error("a goes on once the database answers again")
+	}
+	if err := put(a, "k", "late"); err == nil {
+		t.Error("a writes once the database answers again")
+	}
+	if err := held.Release(); err != nil {
+		t.Error(err)
+	}
+}

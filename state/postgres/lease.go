@@ -13,13 +13,16 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// How long a lease lasts by the server's clock, and when it is renewed. The holder's own deadline is earlier by margin: it
-// counts from before it asked, on a clock that goes on while the node sleeps.
+// How long a lease lasts by the server's clock, how often it is renewed in that time, and the part of it by which the holder's
+// own deadline is earlier: that counts from before it asked, on a clock that goes on while the node sleeps.
 const (
-	leaseTime  = 30 * time.Second
-	leaseRenew = 10 * time.Second
-	margin     = time.Second
+	leaseTime = 30 * time.Second
+	renewals  = 3
+	margins   = 30
 )
+
+// margin is how much earlier than the server's the holder's own deadline is.
+func (e *Engine) margin() time.Duration { return e.options.Lease / margins }
 
 // lease is the right of one node to change the storage. Its epoch is checked by every batch that this engine writes.
 type lease struct {
@@ -69,7 +72,7 @@ func (e *Engine) Claim(ctx context.Context, by kv.Claim) (kv.Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.deadline = before + leaseTime - margin
+	l.deadline = before + l.engine.options.Lease - l.engine.margin()
 	e.mu.Lock()
 	e.lease = l
 	e.mu.Unlock()
@@ -109,7 +112,7 @@ func (b *batch) holder(ctx context.Context) (h holding, err error) {
 func (b *batch) hold(ctx context.Context, epoch int64, by kv.Claim) error {
 	_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET epoch = $2, node = $3, boot = $4, who = $5, since = clock_timestamp(), "+
 		"until = clock_timestamp() + $6 * interval '1 microsecond' WHERE number = $1", b.state, epoch, by.Node, by.Boot, by.Who,
-		leaseTime.Microseconds())
+		b.engine.options.Lease.Microseconds())
 	return err
 }
 
@@ -144,7 +147,7 @@ func (e *Engine) locked(ctx context.Context, fn func(context.Context, *batch) er
 // may still be ours.
 func (l *lease) renew() {
 	defer close(l.done)
-	pause := leaseRenew
+	pause := l.engine.options.Lease / renewals
 	for {
 		select {
 		case <-l.stop:
@@ -157,19 +160,19 @@ func (l *lease) renew() {
 				return err
 			}
 			_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET until = clock_timestamp() + $2 * interval '1 microsecond' WHERE number = $1",
-				b.state, leaseTime.Microseconds())
+				b.state, b.engine.options.Lease.Microseconds())
 			return err
 		})
-		pause = leaseRenew
+		pause = l.engine.options.Lease / renewals
 		var gone *kv.LostError
 		switch {
 		case err == nil:
-			l.extend(before + leaseTime - margin)
+			l.extend(before + l.engine.options.Lease - l.engine.margin())
 		case errors.As(err, &gone):
 			l.lose(err)
 			return
 		default:
-			pause = time.Second
+			pause = min(time.Second, l.engine.options.Lease/renewals)
 		}
 	}
 }
