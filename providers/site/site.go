@@ -38,6 +38,8 @@ type Options struct {
 	Waits func(what string) (ended func())
 	// CallbackTimeout and MountTimeout are how long Waldur and a mount may take to answer. A listing has proxy.timeout.
 	CallbackTimeout, MountTimeout time.Duration
+	// Backends are the quota backends; nil: all that there are.
+	Backends map[string]quota.Open
 	// Kernel answers Lustre's ioctls in place of the kernel; nil outside of tests.
 	Kernel func(dir string, quotactl []byte) error
 }
@@ -105,7 +107,11 @@ func (s *Site) Orders() apply.Orders {
 
 // Quotas returns the quota clients of all systems. They ask nothing yet.
 func (s *Site) Quotas() (*quota.Systems, error) {
-	q, err := quota.OpenSystems(s.cfg.Settings.Systems, backends.All(), quota.Options{Timeout: QuotaTimeout, Now: s.o.Now,
+	registry := s.o.Backends
+	if registry == nil {
+		registry = backends.All()
+	}
+	q, err := quota.OpenSystems(s.cfg.Settings.Systems, registry, quota.Options{Timeout: QuotaTimeout, Now: s.o.Now,
 		Root: s.cfg.Storage.Root, Kernel: s.o.Kernel, Trusted: config.OS().TrustedProgram})
 	if err != nil {
 		return nil, fmt.Errorf("quota clients: %w", err)
