@@ -1,8 +1,10 @@
 package planner
 
 import (
+	"fmt"
 	"math/bits"
 	"strconv"
+	"time"
 )
 
 // Show is an attribute's value for people: with its unit, a mode in octal and letters. What it says of an unknown value comes
@@ -83,4 +85,20 @@ func Commas(n uint64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// Count shows a number of things: "1 resource", "2 resources".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Minute shows a time as tables do.
+func Minute(t time.Time) string {
+	if t.IsZero() {
+		return "an unknown time"
+	}
+	return t.UTC().Format("2006-01-02 15:04 UTC")
 }

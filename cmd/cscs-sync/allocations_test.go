@@ -15,6 +15,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -121,9 +122,9 @@ func (s *benchSite) plan(t testing.TB) *planner.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := ses.plan(context.Background(), request{source: source})
+	p, err := ses.engine().Plan(context.Background(), engine.Request{Source: source})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.plan
+	return p.Plan
 }

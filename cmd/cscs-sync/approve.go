@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -105,7 +107,7 @@ func (a *app) willCount(file *planfile.File, block []byte) error {
 		return nil
 	}
 	if s.cfg.Approval.AllowedSigners == "" {
-		return refused(errors.New("this site takes local approvals only, because the configuration has no approval.allowed_signers: nobody " +
+		return engine.Refuse(engine.Configuration, errors.New("this site takes local approvals only, because the configuration has no approval.allowed_signers: nobody "+
 			"could tell whose key it is. Approve on the node without --key, or add approval.allowed_signers; nothing was done"))
 	}
 	rules, err := s.rules()
@@ -119,7 +121,7 @@ func (a *app) willCount(file *planfile.File, block []byte) error {
 		return err
 	}
 	if why := verdict.Approvals[0].Why; why != "" {
-		return refused(fmt.Errorf("this approval would not count: %s; nothing was done", why))
+		return engine.Refuse(engine.NotApproved, fmt.Errorf("this approval would not count: %s; nothing was done", why))
 	}
 	return nil
 }
@@ -136,11 +138,11 @@ func addApproval(path string, shown *planfile.File, block []byte) error {
 			return nil, err
 		}
 		if planfile.ContextDigest(file.Plan) != planfile.ContextDigest(shown.Plan) {
-			return nil, refused(fmt.Errorf("it is not the plan that was shown any more: it is plan %s now, made %s; nothing was approved; "+
-				"approve it again", planfile.ShortID(planfile.ID(file.Plan.Core)), minute(file.Plan.Context.Made)))
+			return nil, engine.Refuse(engine.Tampered, fmt.Errorf("it is not the plan that was shown any more: it is plan %s now, made %s; nothing was approved; "+
+				"approve it again", planfile.ShortID(planfile.ID(file.Plan.Core)), planner.Minute(file.Plan.Context.Made)))
 		}
 		if n := len(file.Approvals); n >= approval.MaxBlocks {
-			return nil, refused(fmt.Errorf("it has %d approvals, and no more are looked at; nothing was added; plan again", n))
+			return nil, engine.Refuse(engine.Input, fmt.Errorf("it has %d approvals, and no more are looked at; nothing was added; plan again", n))
 		}
 		if err := file.AddApproval(block); err != nil {
 			return nil, err
@@ -189,7 +191,7 @@ func (a *app) confirmMessage(file *planfile.File, m approval.Message, by string)
 		dangerous += min(len(file.Plan.Core.Actions[i].Danger), 1)
 	}
 	a.tell("\nYou approve exactly the %s above, %d of them dangerous, and nothing else.\nThis is signed, %s:\n\n%s",
-		count(len(file.Plan.Core.Actions), "action"), dangerous, by, strings.TrimSuffix(string(text), "\n"))
+		planner.Count(len(file.Plan.Core.Actions), "action"), dangerous, by, strings.TrimSuffix(string(text), "\n"))
 	if !a.terminal(a.stdin) {
 		return nil
 	}
@@ -209,7 +211,7 @@ func (a *app) confirm(question string) error {
 		if answer == "yes" {
 			return nil
 		}
-		return refused(errors.New("not approved; nothing was done"))
+		return engine.Refuse(engine.NotApproved, errors.New("not approved; nothing was done"))
 	case <-a.stop:
 		return &outcome{exitInterrupted, errors.New("interrupted; nothing was done")}
 	}
@@ -250,17 +252,17 @@ func (o *approveOptions) fromSignature(file *planfile.File) (approval.Approval, 
 		return approval.Approval{}, &usageError{"approve", fmt.Errorf("--signature %s: want the file that ssh-keygen -Y sign made, "+
 			"MESSAGE.sig, with MESSAGE beside it", o.signature)}
 	}
-	text, err := readFile(message, 1<<20)
+	text, err := state.ReadFile(message, 1<<20)
 	if err != nil {
 		return approval.Approval{}, fmt.Errorf("read the signed message: %w", err)
 	}
-	armored, err := readFile(o.signature, 1<<20)
+	armored, err := state.ReadFile(o.signature, 1<<20)
 	if err != nil {
 		return approval.Approval{}, fmt.Errorf("read the signature: %w", err)
 	}
 	made, err := approval.FromSSHSIG(text, armored)
 	if err == nil && made.Message.Plan != planfile.ID(file.Plan.Core) {
-		err = refused(fmt.Errorf("the signed message %s is about plan %s, not about this one, %s", message, planfile.ShortID(made.Message.Plan),
+		err = engine.Refuse(engine.Input, fmt.Errorf("the signed message %s is about plan %s, not about this one, %s", message, planfile.ShortID(made.Message.Plan),
 			planfile.ShortID(planfile.ID(file.Plan.Core))))
 	}
 	return made, err
@@ -273,23 +275,14 @@ func (o *approveOptions) local(a *app, file *planfile.File) (approval.Approval, 
 		return approval.Approval{}, err
 	}
 	if s.cfg.Approval.AllowedSigners != "" {
-		return approval.Approval{}, refused(errors.New("this site wants approvals signed with SSH keys " +
+		return approval.Approval{}, engine.Refuse(engine.Configuration, errors.New("this site wants approvals signed with SSH keys "+
 			"(approval.allowed_signers): approve with --key FILE"))
 	}
 	m := o.message(a, file, orElse(o.name, a.user))
 	if err := a.confirmMessage(file, m, "with the key of this node, as "+planfile.Escape(a.user)); err != nil {
 		return approval.Approval{}, err
 	}
-	return s.approveLocally(m)
-}
-
-// approveLocally signs with the node's own key.
-func (s *session) approveLocally(m approval.Message) (approval.Approval, error) {
-	key, err := s.localKey()
-	if err != nil {
-		return approval.Approval{}, err
-	}
-	return approval.Local(m, s.user, key)
+	return s.engine().LocalApproval(m)
 }
 
 // localKey is the node's own key, which is made where there is none.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
@@ -85,7 +86,7 @@ func (a *app) listArchive(expired, asJSON bool) error {
 		if !x.Until.After(a.now()) {
 			kept = "past its retention since " + day(x.Until)
 		}
-		fmt.Fprintf(&b, "%s\n  archived %s, %s\n  in %s\n", planfile.Quote(x.Address), minute(x.At), kept, x.Archive)
+		fmt.Fprintf(&b, "%s\n  archived %s, %s\n  in %s\n", planfile.Quote(x.Address), planner.Minute(x.At), kept, x.Archive)
 	}
 	return a.print(b.String())
 }
@@ -106,13 +107,13 @@ func (o *planOptions) restore(ctx context.Context, a *app, address string) error
 	if err != nil {
 		return err
 	}
-	if err := a.showPlan(p.plan, false, false); err != nil {
+	if err := a.showPlan(p.Plan, false, false); err != nil {
 		return err
 	}
-	if len(p.plan.Core.Actions) == 0 {
-		return refused(fmt.Errorf("%s cannot be restored; see above, and `cscs-sync archive list`", address))
+	if len(p.Plan.Core.Actions) == 0 {
+		return engine.Refuse(engine.Input, fmt.Errorf("%s cannot be restored; see above, and `cscs-sync archive list`", address))
 	}
-	return a.writePlan(o.out, p.plan)
+	return a.writePlan(o.out, p.Plan)
 }
 
 // rescan reads all manifests, and makes the register anew from those whose directories stand.
@@ -159,7 +160,11 @@ func (a *app) rescan(ctx context.Context) error {
 // manifests reads the manifests of all systems' archives: a manifest is a [planner.Archived] as JSON, root's own, beside
 // the directory that it describes.
 func (s *session) manifests(ctx context.Context) (found []planner.Archived, problems []error, err error) {
-	storage, done, err := s.storage(ctx)
+	recorded, err := s.store.Recorded()
+	if err != nil {
+		return nil, nil, err
+	}
+	storage, done, err := s.site().Storage(ctx, recorded.Roots)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -115,7 +116,7 @@ func (s *benchSite) serveFrom(b *testing.B, url string) {
 }
 
 // loop is the unattended loop, in this process.
-func (s *benchSite) loop(b *testing.B) *loop {
+func (s *benchSite) loop(b *testing.B) (*loop.Loop, *state.Store) {
 	b.Helper()
 	a := system()
 	a.configPath, a.color, a.kernel = s.config, "never", benchKernel
@@ -125,7 +126,9 @@ func (s *benchSite) loop(b *testing.B) *loop {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return newLoop(ses, runOptions{})
+	l, ended := ses.loop(loop.Options{})
+	b.Cleanup(ended)
+	return l, ses.store
 }
 
 // BenchmarkOrdersIdle is a round of the orders lane in which nobody has ordered anything, with 100,000 recorded resources:
@@ -134,9 +137,9 @@ func BenchmarkOrdersIdle(b *testing.B) {
 	const n = 100_000
 	site := newBenchSite(b, n, false)
 	site.serveFrom(b, benchProxy(b, n).URL)
-	l := site.loop(b)
-	site.record(b, l.s.store)
-	if why := l.round(context.Background(), laneOrders); why != noChanges { // the state file is checked as a whole once
+	l, store := site.loop(b)
+	site.record(b, store)
+	if why := l.Round(context.Background(), loop.LaneOrders); why != loop.NoChanges { // the state file is checked as a whole once
 		b.Fatalf("the round ended with %s", why)
 	}
 	b.ResetTimer()
@@ -144,7 +147,7 @@ func BenchmarkOrdersIdle(b *testing.B) {
 	for b.Loop() {
 		for range 10 {
 			start := time.Now()
-			if why := l.round(context.Background(), laneOrders); why != noChanges {
+			if why := l.Round(context.Background(), loop.LaneOrders); why != loop.NoChanges {
 				b.Fatalf("the round ended with %s", why)
 			}
 			best = min(best, time.Since(start))

@@ -4,18 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/providers/waldur"
 )
 
 func (a *app) callbacksCommand() *cobra.Command {
@@ -80,16 +78,16 @@ func (a *app) listCallbacks(asJSON bool) error {
 	}
 	var b strings.Builder
 	for _, d := range waiting {
-		how := "tried " + count(d.Tries, "time") + ", again as soon as something is sent"
+		how := "tried " + planner.Count(d.Tries, "time") + ", again as soon as something is sent"
 		switch {
 		case d.Parked:
 			how = "parked: retry or drop it"
 		case d.Tries == 0:
 			how = "not tried yet"
 		case !d.Next.IsZero():
-			how = "tried " + count(d.Tries, "time") + ", again after " + minute(d.Next)
+			how = "tried " + planner.Count(d.Tries, "time") + ", again after " + planner.Minute(d.Next)
 		}
-		fmt.Fprintf(&b, "%d  %s of %s\n    since %s, %s\n", d.Seq, d.Callback, planfile.Quote(d.Address), minute(d.Since), how)
+		fmt.Fprintf(&b, "%d  %s of %s\n    since %s, %s\n", d.Seq, d.Callback, planfile.Quote(d.Address), planner.Minute(d.Since), how)
 		if d.Problem != "" {
 			fmt.Fprintf(&b, "    %s\n", planfile.Escape(d.Problem))
 		}
@@ -98,7 +96,7 @@ func (a *app) listCallbacks(asJSON bool) error {
 }
 
 // retryCallbacks sends what waits, resource by resource in its order, until nothing more gets through.
-func (a *app) retryCallbacks(ctx context.Context, args []string) (err error) {
+func (a *app) retryCallbacks(ctx context.Context, args []string) error {
 	s, err := a.open(config.Read)
 	if err != nil {
 		return err
@@ -110,21 +108,14 @@ func (a *app) retryCallbacks(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return &usageError{"callbacks retry", err}
 	}
-	lock, err := s.store.Lock(ctx, ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}, 0)
+	told, problem, err := s.engine().Redeliver(ctx, chosen, func() error { return s.unpark(chosen) })
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.Release()) }()
-	if err := s.unpark(chosen); err != nil {
-		return err
-	}
-	engine := &apply.Engine{Guard: lock.Check, Orders: s.orders(), Journal: s.store, Now: s.now, Sleep: waldur.Sleep, Holds: s.holds,
-		Reached: s.reached, Host: s.host, Who: s.user}
-	told, problem := engine.Redeliver(ctx, func() ([]ledger.Delivery, error) { return s.due(chosen) })
 	for _, d := range told.Dropped {
 		a.tell("Dropped %s of %s: %s. The history keeps it.", d.Callback, planfile.Quote(d.Address), planfile.Escape(d.Why))
 	}
-	a.tell("%s delivered.", count(told.Delivered, "callback"))
+	a.tell("%s delivered.", planner.Count(told.Delivered, "callback"))
 	if problem != nil {
 		return &outcome{exitPartial, problem}
 	}
@@ -169,20 +160,6 @@ func (s *session) unpark(chosen []uint64) error {
 
 func noCallback(number uint64) error {
 	return fmt.Errorf("no callback %d waits; see `cscs-sync callbacks list`", number)
-}
-
-// due are the chosen callbacks that may be sent now.
-func (s *session) due(chosen []uint64) (due []ledger.Delivery, err error) {
-	err = s.store.View(func(tx ledger.Tx) error {
-		all, err := tx.Due(s.now())
-		for _, d := range all {
-			if len(chosen) == 0 || slices.Contains(chosen, d.Seq) {
-				due = append(due, d)
-			}
-		}
-		return err
-	})
-	return due, err
 }
 
 func (a *app) dropCallback(ctx context.Context, number, reason string) error {

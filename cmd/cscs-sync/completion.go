@@ -12,6 +12,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
 func (a *app) completionCommand() *cobra.Command {
@@ -92,7 +93,7 @@ func (a *app) planArguments(most int) completer {
 		}
 		found, directive := filesHere(word)
 		if s, err := a.quietly(cmd); err == nil {
-			held, _ := filepath.Glob(filepath.Join(s.pendingFolder(), "*.plan")) // the pattern is a folder of ours
+			held, _ := filepath.Glob(filepath.Join(loop.PendingFolder(s.store.Dir()), "*.plan")) // the pattern is a folder of ours
 			found = append(found, starting(held, word)...)
 		}
 		slices.Sort(found)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 	"github.com/waldur/cscs-storage-sync/planner/override"
 )
@@ -96,12 +97,12 @@ func (s *session) upstream(ctx context.Context, address string, resources []stri
 	}
 	items, err := source.List(ctx, nil)
 	if err != nil {
-		return nil, &listingError{err}
+		return nil, &engine.ListingError{Err: err}
 	}
 	w := &planner.World{Settings: &s.cfg.Settings, Items: items, Complete: true, Now: s.now()}
 	if len(resources) == 0 {
 		about := slices.DeleteFunc(slices.Clone(items), func(it planner.Item) bool { return it.MountPath != address })
-		w.Orders = s.ask(ctx, planner.Questions(&s.cfg.Settings, &w.Selection, about), false)
+		w.Orders = s.engine().Ask(ctx, planner.Questions(&s.cfg.Settings, &w.Selection, about), false)
 	}
 	graph := planner.Desire(w)
 	u, ok := graph.Upstream(address)

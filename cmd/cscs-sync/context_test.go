@@ -14,6 +14,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
@@ -144,16 +145,17 @@ func filled(t reflect.Type) reflect.Value {
 // decided is what is done with a plan and by whose approval: all that the engine and the ledger get.
 func decided(t *testing.T, s *session, plan *planner.Plan, blocks [][]byte) (apply.Job, []ledger.Approval, error) {
 	t.Helper()
-	p := &approved{plan: plan, id: planfile.ID(plan.Core), path: "p.plan", blocks: blocks}
-	begun, steps, err := s.ledger(p)
+	p := &engine.Proposal{Plan: plan, ID: planfile.ID(plan.Core), Path: "p.plan", Blocks: blocks}
+	e := s.engine()
+	begun, steps, err := e.Begun(p)
 	if err != nil {
 		return apply.Job{}, nil, err
 	}
-	approvals, err := s.judge(p, begun)
+	approvals, err := e.Judge(p, begun)
 	if err != nil {
 		return apply.Job{}, nil, err
 	}
-	job, _, err := new(applyOptions).prepare(t.Context(), s, p, begun, steps)
+	job, _, err := e.Prepare(t.Context(), p, engine.Options{}, begun, steps)
 	return job, approvals, err
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
 func read(t *testing.T, path string) string {
@@ -131,7 +133,7 @@ func TestDocsNameEveryDependency(t *testing.T) {
 // TestDocsNameEveryReason keeps docs/loop.md and the help of run in step with the reasons of rounds.
 func TestDocsNameEveryReason(t *testing.T) {
 	text, help := read(t, "../../docs/loop.md"), testApp().runCommand().Long
-	for _, r := range reasons() {
+	for _, r := range loop.Reasons() {
 		if !strings.Contains(text, "| `"+string(r)+"` |") {
 			t.Errorf("docs/loop.md does not say what to do about %s", r)
 		}

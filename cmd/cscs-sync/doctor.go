@@ -69,7 +69,7 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	}
 	d := &doctor{session: s}
 	path, _ := a.configuration()
-	d.say("PASS", "configuration", "%s: %s, %s", path, count(len(s.cfg.Settings.Systems), "system"), count(len(s.cfg.Overrides), "override"))
+	d.say("PASS", "configuration", "%s: %s, %s", path, planner.Count(len(s.cfg.Settings.Systems), "system"), planner.Count(len(s.cfg.Overrides), "override"))
 	d.trust()
 	d.rights()
 	d.kernel()
@@ -141,7 +141,7 @@ func (d *doctor) kernel() {
 
 // systems looks at each system's mount and archive.
 func (d *doctor) systems(ctx context.Context) {
-	o, done, err := d.observer(ctx, 0)
+	o, done, err := d.site().Observer(ctx, 0)
 	if err != nil {
 		d.say("FAIL", "storage", "%v", err)
 		return
@@ -233,7 +233,7 @@ func (d *doctor) show(asJSON bool) error {
 			fmt.Fprintf(&b, "%*s%s\n", checkWidth, "", line)
 		}
 	}
-	fmt.Fprintf(&b, "\n%d passed, %s, %s.\n", counts["PASS"], count(counts["WARN"], "warning"), count(counts["FAIL"], "failure"))
+	fmt.Fprintf(&b, "\n%d passed, %s, %s.\n", counts["PASS"], planner.Count(counts["WARN"], "warning"), planner.Count(counts["FAIL"], "failure"))
 	err := error(nil)
 	if asJSON {
 		err = d.printJSON(d.findings)

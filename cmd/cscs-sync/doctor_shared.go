@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 	"github.com/waldur/cscs-storage-sync/state/postgres"
@@ -48,7 +49,7 @@ func (d *doctor) holding() {
 		d.say("FAIL", "lease", "%v", err)
 	case h.Expired && h.Node != "":
 		d.say("FAIL", "lease", "node %s held the state until %s and has not given it back: nobody can apply until it is fenced, see `cscs-sync "+
-			"state fence --help`", planfile.Quote(h.Node), minute(h.Until))
+			"state fence --help`", planfile.Quote(h.Node), planner.Minute(h.Until))
 	case h.Node != "":
 		d.say("PASS", "lease", "held by node %s, by %s", planfile.Quote(h.Node), planfile.Escape(h.Who))
 	default:

@@ -63,11 +63,11 @@ func (d *doctor) proxyToken(ctx context.Context, p *config.Proxy) {
 	case p.OIDC != nil:
 		d.say("PASS", "proxy token", "%s gives tokens that are good for %s", d.cfg.Hidden.Text(p.OIDC.TokenURL), left)
 	case left <= 0:
-		d.say("FAIL", "proxy token", "it expired %s; get a new one, or use an oidc block", minute(end))
+		d.say("FAIL", "proxy token", "it expired %s; get a new one, or use an oidc block", planner.Minute(end))
 	case left < 48*time.Hour:
-		d.say("WARN", "proxy token", "it expires %s; an oidc block renews by itself", minute(end))
+		d.say("WARN", "proxy token", "it expires %s; an oidc block renews by itself", planner.Minute(end))
 	default:
-		d.say("PASS", "proxy token", "good until %s", minute(end))
+		d.say("PASS", "proxy token", "good until %s", planner.Minute(end))
 	}
 }
 
@@ -121,7 +121,7 @@ func (d *doctor) waldur(ctx context.Context) {
 		d.say("WARN", "waldur", "there is no waldur block: orders are blocked, and apply is refused")
 		return
 	}
-	_, err := d.orders().Get(ctx, d.cfg.Waldur.URL+"marketplace-orders/00000000000000000000000000000000/")
+	_, err := d.site().Orders().Get(ctx, d.cfg.Waldur.URL+"marketplace-orders/00000000000000000000000000000000/")
 	if errors.Is(err, apply.ErrOrderGone) {
 		err = nil
 	}

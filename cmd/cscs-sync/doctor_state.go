@@ -13,6 +13,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
@@ -20,7 +21,7 @@ import (
 func (d *doctor) approvals() {
 	path := d.cfg.Approval.AllowedSigners
 	if path == "" {
-		d.say("PASS", "approvals", "local: whoever can become root on this node; %s needed", count(d.cfg.Approval.Required, "approval"))
+		d.say("PASS", "approvals", "local: whoever can become root on this node; %s needed", planner.Count(d.cfg.Approval.Required, "approval"))
 		return
 	}
 	signers, err := d.readSigners(path)
@@ -32,11 +33,11 @@ func (d *doctor) approvals() {
 	switch {
 	case keys < required:
 		d.say("FAIL", "signers", "%s has %s that can be used, and approvals by %d different people are required: no plan can ever be applied",
-			path, count(keys, "line"), required)
+			path, planner.Count(keys, "line"), required)
 	case len(signers.Problems()) > 0:
-		d.say("WARN", "signers", "%s has %s that cannot be used: see the warnings above", path, count(len(signers.Problems()), "line"))
+		d.say("WARN", "signers", "%s has %s that cannot be used: see the warnings above", path, planner.Count(len(signers.Problems()), "line"))
 	default:
-		d.say("PASS", "signers", "%s has %s; %d required", path, count(keys, "line"), required)
+		d.say("PASS", "signers", "%s has %s; %d required", path, planner.Count(keys, "line"), required)
 	}
 }
 
@@ -64,8 +65,8 @@ const leastFree = 100 << 20
 // state reads the state, and looks at where it lies.
 func (d *doctor) state() {
 	recorded, err := d.store.Recorded()
-	d.judge("state", err, "%s: %s, %s waiting", d.store.Dir(), count(recorded.Records.Len(), "record"),
-		count(len(recorded.Undelivered), "callback"))
+	d.judge("state", err, "%s: %s, %s waiting", d.store.Dir(), planner.Count(recorded.Records.Len(), "record"),
+		planner.Count(len(recorded.Undelivered), "callback"))
 	dir := d.store.Dir()
 	var st unix.Statfs_t
 	for err = unix.Statfs(dir, &st); errors.Is(err, unix.ENOENT) && dir != "/"; err = unix.Statfs(dir, &st) {
@@ -86,14 +87,14 @@ func (d *doctor) state() {
 
 // failures names what the loop has failed with.
 func (d *doctor) failures() {
-	m, err := d.recallMemory()
+	m, err := loop.ReadHistory(d.store.Files())
 	if err != nil {
 		d.say("WARN", "loop", "%v", err)
 		return
 	}
 	var waiting, quarantined []string
-	for _, f := range m.failures {
-		if f.quarantined() {
+	for _, f := range m.Failures {
+		if f.Quarantined() {
 			quarantined = append(quarantined, f.Address)
 		} else {
 			waiting = append(waiting, f.Address)
@@ -104,20 +105,20 @@ func (d *doctor) failures() {
 		addresses []string
 	}{{"failed again and again, and is tried once an hour", quarantined}, {"failed, and is tried again soon", waiting}} {
 		if slices.Sort(x.addresses); len(x.addresses) > 0 {
-			d.say("WARN", "loop", "%s %s: cscs-sync explain %s", count(len(x.addresses), "resource"), x.what, planfile.Quote(x.addresses[0]))
+			d.say("WARN", "loop", "%s %s: cscs-sync explain %s", planner.Count(len(x.addresses), "resource"), x.what, planfile.Quote(x.addresses[0]))
 		}
 	}
 	d.waitingOrders(&m)
 }
 
 // waitingOrders counts the orders that the loop saw blocked, or waiting for too long.
-func (d *doctor) waitingOrders(m *memory) {
+func (d *doctor) waitingOrders(m *loop.FailureHistory) {
 	var blocked, overdue []string
-	for _, w := range m.orders {
+	for _, w := range m.Orders {
 		switch {
 		case w.IsBlocked:
 			blocked = append(blocked, w.Address)
-		case w.isOverdue(d.now()):
+		case w.IsOverdue(d.now()):
 			overdue = append(overdue, w.Address)
 		}
 	}
@@ -126,21 +127,21 @@ func (d *doctor) waitingOrders(m *memory) {
 		addresses []string
 	}{{"blocked, and their customers wait", blocked}, {"waiting for more than a day", overdue}} {
 		if slices.Sort(x.addresses); len(x.addresses) > 0 {
-			d.say("WARN", "orders", "%s %s: cscs-sync explain %s", count(len(x.addresses), "open order"), x.what, planfile.Quote(x.addresses[0]))
+			d.say("WARN", "orders", "%s %s: cscs-sync explain %s", planner.Count(len(x.addresses), "open order"), x.what, planfile.Quote(x.addresses[0]))
 		}
 	}
 }
 
 // unusable names plan files of the loop that this version can't use.
 func (d *doctor) unusable() {
-	for _, dir := range []string{d.begunFolder(), d.pendingFolder()} {
-		names, err := planFiles(dir)
+	for _, dir := range []string{loop.BegunFolder(d.store.Dir()), loop.PendingFolder(d.store.Dir())} {
+		names, err := d.store.Files().Plans(dir)
 		if err != nil {
 			d.say("WARN", "plans", "%v", err)
 		}
 		for _, name := range names {
 			path := filepath.Join(dir, name)
-			if _, why, err := d.readUsable(path); err != nil || why != nil {
+			if _, why, err := loop.ReadUsable(d.store.Files(), path); err != nil || why != nil {
 				d.say("WARN", "plans", "%s can't be used by this version, and is kept: %v", planfile.Quote(path), cmp.Or(why, err))
 			}
 		}
@@ -163,17 +164,17 @@ func (d *doctor) leftOver() {
 	d.failures()
 	d.unusable()
 	for _, p := range plans {
-		own := filepath.Join(d.begunFolder(), planfile.ShortID(p.ID)+".plan")
+		own := filepath.Join(loop.BegunFolder(d.store.Dir()), planfile.ShortID(p.ID)+".plan")
 		if _, err := os.Lstat(own); err == nil && !p.Over() {
 			d.say("WARN", "plans", "%s of the loop's has begun %s and is not over: the loop goes on with it, see `cscs-sync explain ADDRESS`; or "+
-				"give it up with `cscs-sync state abandon %[1]s`", planfile.ShortID(p.ID), minute(p.Begun))
+				"give it up with `cscs-sync state abandon %[1]s`", planfile.ShortID(p.ID), planner.Minute(p.Begun))
 		} else if !p.Over() {
 			d.say("WARN", "plans", "%s has begun %s and is not over: apply its file again, or give it up with `cscs-sync state abandon`",
-				planfile.ShortID(p.ID), minute(p.Begun))
+				planfile.ShortID(p.ID), planner.Minute(p.Begun))
 		}
 	}
-	if n, last, err := d.fromFuture(); err == nil && n > 0 {
-		d.say("WARN", "clock, state", "%s", futureText(n, last))
+	if n, last, err := loop.FromFuture(d.store, d.now()); err == nil && n > 0 {
+		d.say("WARN", "clock, state", "%s", loop.FutureText(n, last))
 	}
 	parked, old := 0, 0
 	for i := range calls {

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
 // Exit codes. They are a contract: people script against them.
@@ -34,14 +33,8 @@ func (o *outcome) Error() string {
 
 func (o *outcome) Unwrap() error { return o.err }
 
-// refused is an error that says: nothing was done, and on purpose.
-func refused(err error) error { return &outcome{exitRefused, err} }
-
 // ended ends with a code and without a message.
 func ended(code int) error { return &outcome{code, nil} }
-
-// isSaid tells of errors that carry nothing but an exit code: what they are about has been said.
-func isSaid(err error) bool { return err != nil && err.Error() == "" }
 
 // usageError is a command line that cannot be understood; it is followed by a hint at the help.
 type usageError struct {
@@ -55,22 +48,26 @@ func (u *usageError) Unwrap() error { return u.err }
 // exitCode is the exit code of every error.
 func exitCode(err error) int {
 	var o *outcome
-	var format *planfile.FormatError
-	var foreign *planfile.ForeignError
-	var block *approval.BlockError
-	var used *ledger.UsedError
-	var superseded *ledger.SupersededError
-	var usedApproval *ledger.ApprovalUsedError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &o):
 		return o.code
-	case errors.As(err, &format), errors.As(err, &foreign), errors.As(err, &block), errors.As(err, &used),
-		errors.As(err, &superseded), errors.As(err, &usedApproval):
+	case engine.IsRefused(err):
 		return exitRefused
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}
 	return exitError
+}
+
+// resultError is the end of a command that applied something.
+func resultError(result ledger.Result) error {
+	switch result {
+	case ledger.Interrupted:
+		return ended(exitInterrupted)
+	case ledger.Partial:
+		return ended(exitPartial)
+	}
+	return nil
 }

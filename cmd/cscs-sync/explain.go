@@ -13,7 +13,9 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	"github.com/waldur/cscs-storage-sync/planner/render"
@@ -40,17 +42,17 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 		return err
 	}
 	p, err := o.make(ctx, s, planner.Selection{})
-	var unlisted *listingError
+	var unlisted *engine.ListingError
 	if errors.As(err, &unlisted) {
 		return s.recall(what, err)
 	}
 	if err != nil {
 		return err
 	}
-	views := p.graph.Views()
+	views := p.Graph.Views()
 	var found []planner.View
 	for _, v := range views {
-		if isMeant(v, what) || p.hadGroup(v, what) {
+		if isMeant(v, what) || hadGroup(p, v, what) {
 			found = append(found, v)
 		}
 	}
@@ -93,9 +95,9 @@ func isMeant(v planner.View, what string) bool {
 }
 
 // hadGroup reports whether a listed resource is recorded with this group: it has another one now.
-func (p *planned) hadGroup(v planner.View, what string) bool {
+func hadGroup(p *engine.Planned, v planner.View, what string) bool {
 	gid, err := strconv.ParseUint(what, 10, 32)
-	r, recorded := p.recorded.Records.Of(v.Key)
+	r, recorded := p.Recorded.Records.Of(v.Key)
 	return err == nil && recorded && !v.Target.IsNode() && r.Group == planner.GID(gid)
 }
 
@@ -152,7 +154,7 @@ func distance(a, b string, most int) int {
 // explanation collects what is said of the resources found.
 type explanation struct {
 	*session
-	p *planned
+	p *engine.Planned
 	b strings.Builder
 	// decisions are the policy's, for each action; trusts tells whether it may act on this state yet.
 	decisions []policy.Decision
@@ -160,15 +162,15 @@ type explanation struct {
 	// waits are the plan files that wait for a person, begun those that the loop goes on with, by resource.
 	waits, begun map[planner.Key]string
 	// failed is what the loop remembers of its tries.
-	failed map[planner.Key]failure
+	failed map[planner.Key]loop.Failure
 }
 
-func (s *session) explanation(p *planned) *explanation {
-	m, err := s.recallMemory()
+func (s *session) explanation(p *engine.Planned) *explanation {
+	m, err := loop.ReadHistory(s.store.Files())
 	if err != nil {
 		s.tell("Warning: %v", err)
 	}
-	return &explanation{session: s, p: p, failed: m.failures}
+	return &explanation{session: s, p: p, failed: m.Failures}
 }
 
 // tries says how often the loop failed with a resource, and when it tries again.
@@ -177,11 +179,11 @@ func (e *explanation) tries(k planner.Key) {
 	if !ok {
 		return
 	}
-	again, next := "tries it again ", "at "+minute(f.Until)
-	if f.quarantined() {
+	again, next := "tries it again ", "at "+planner.Minute(f.Until)
+	if f.Quarantined() {
 		again = "has it in quarantine: it tries it once an hour, next "
 	}
-	if !f.isWaiting(e.now()) {
+	if !f.IsWaiting(e.now()) {
 		next = "in its next round"
 	}
 	often := "once"
@@ -210,20 +212,20 @@ func (e *explanation) verbatim(name, text string) {
 // think asks the policy about the whole plan, and finds the plans that wait for people.
 func (e *explanation) think() error {
 	var err error
-	if e.trusts, err = e.trusted(); err != nil {
+	if e.trusts, err = loop.IsTrusted(e.store); err != nil {
 		return err
 	}
-	e.decisions = e.askPolicy(e.p)
-	if e.waits, err = e.plansByResource(e.pendingFolder()); err != nil {
+	e.decisions = e.engine().AskPolicy(e.p)
+	if e.waits, err = e.plansByResource(loop.PendingFolder(e.store.Dir())); err != nil {
 		return err
 	}
-	e.begun, err = e.plansByResource(e.begunFolder())
+	e.begun, err = e.plansByResource(loop.BegunFolder(e.store.Dir()))
 	return err
 }
 
 // plansByResource are the plan files of a folder, by the resources that they are about.
 func (s *session) plansByResource(dir string) (map[planner.Key]string, error) {
-	names, err := planFiles(dir)
+	names, err := s.store.Files().Plans(dir)
 	by := map[planner.Key]string{}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
@@ -231,7 +233,7 @@ func (s *session) plansByResource(dir string) (map[planner.Key]string, error) {
 		if err != nil {
 			continue
 		}
-		for _, k := range keysOf(file.Plan) {
+		for _, k := range engine.KeysOf(file.Plan) {
 			by[k] = path
 		}
 	}
@@ -240,7 +242,7 @@ func (s *session) plansByResource(dir string) (map[planner.Key]string, error) {
 
 // policy says what the loop does about an action.
 func (e *explanation) policy(i int) {
-	d, key := e.decisions[i], e.p.plan.Core.Actions[i].Key
+	d, key := e.decisions[i], e.p.Plan.Core.Actions[i].Key
 	switch {
 	case e.begun[key] != "":
 		e.line("policy", "the loop has begun a plan for it, and goes on with that plan by itself:")
@@ -312,12 +314,12 @@ func (e *explanation) wish(v planner.View) {
 
 // order says what Waldur says of the order.
 func (e *explanation) order(ctx context.Context, v planner.View) {
-	answer, asked := e.p.orders[v.Order]
+	answer, asked := e.p.Orders[v.Order]
 	if !asked {
-		for i := range e.p.items {
-			if e.p.items[i].Key == v.Key {
-				for _, q := range planner.AllQuestions(&e.cfg.Settings, e.p.items[i:i+1], map[planner.Key]bool{v.Key: true}) {
-					answer = e.ask(ctx, []planner.Question{q}, true)[q.ID]
+		for i := range e.p.Items {
+			if e.p.Items[i].Key == v.Key {
+				for _, q := range planner.AllQuestions(&e.cfg.Settings, e.p.Items[i:i+1], map[planner.Key]bool{v.Key: true}) {
+					answer = e.engine().Ask(ctx, []planner.Question{q}, true)[q.ID]
 				}
 			}
 		}
@@ -333,23 +335,23 @@ func (e *explanation) order(ctx context.Context, v planner.View) {
 }
 
 func (e *explanation) isRecorded(k planner.Key) bool {
-	_, recorded := e.p.recorded.Records.Of(k)
-	_, archived := e.p.recorded.Archived[k]
+	_, recorded := e.p.Recorded.Records.Of(k)
+	_, archived := e.p.Recorded.Archived[k]
 	return recorded || archived
 }
 
 // lately says what is recorded, what happened last, and what Waldur was not told yet.
 func (e *explanation) lately(k planner.Key) error {
-	if r, ok := e.p.recorded.Records.Of(k); ok {
-		e.line("recorded", "%s: owner %d, group %d, mode %s, at %s", minute(r.At), r.Owner, r.Group, r.Mode, r.Storage)
+	if r, ok := e.p.Recorded.Records.Of(k); ok {
+		e.line("recorded", "%s: owner %d, group %d, mode %s, at %s", planner.Minute(r.At), r.Owner, r.Group, r.Mode, r.Storage)
 	}
-	if x, ok := e.p.recorded.Archived[k]; ok {
+	if x, ok := e.p.Recorded.Archived[k]; ok {
 		e.archived(x)
 	}
 	e.tries(k)
-	for _, u := range e.p.recorded.Undelivered {
+	for _, u := range e.p.Recorded.Undelivered {
 		if u.Key == k {
-			e.line("outbox", "%s %s", u.Callback, u.Words(minute))
+			e.line("outbox", "%s %s", u.Callback, u.Words(planner.Minute))
 		}
 	}
 	return e.store.View(func(tx ledger.Tx) error {
@@ -373,7 +375,7 @@ func (e *explanation) last(tx ledger.Tx, entry *ledger.Entry) error {
 	if err != nil || !known {
 		return err
 	}
-	text := fmt.Sprintf("%s: plan %s, %s, by %s", minute(entry.Time), planfile.ShortID(entry.Plan),
+	text := fmt.Sprintf("%s: plan %s, %s, by %s", planner.Minute(entry.Time), planfile.ShortID(entry.Plan),
 		orElse(string(p.Result), "under way"), p.By)
 	for _, x := range p.Approvals {
 		text += ", approved by " + x.Name
@@ -388,11 +390,11 @@ func (e *explanation) last(tx ledger.Tx, entry *ledger.Entry) error {
 // outcome says what a plan would do now, or why it would not.
 func (e *explanation) outcome(v planner.View) {
 	said := false
-	for i := range e.p.plan.Core.Actions {
-		if a := &e.p.plan.Core.Actions[i]; a.Key == v.Key {
+	for i := range e.p.Plan.Core.Actions {
+		if a := &e.p.Plan.Core.Actions[i]; a.Key == v.Key {
 			said = true
 			var why []string
-			for _, r := range e.p.plan.Context.Details[i].Reasons {
+			for _, r := range e.p.Plan.Context.Details[i].Reasons {
 				why = append(why, r.Text)
 			}
 			e.line("next", "%s, once a plan is approved: %s", a.Kind, strings.Join(why, "; "))
@@ -402,11 +404,11 @@ func (e *explanation) outcome(v planner.View) {
 			e.policy(i)
 		}
 	}
-	for _, r := range slices.Concat(e.p.plan.Context.Blocked, e.p.plan.Context.Waiting) {
+	for _, r := range slices.Concat(e.p.Plan.Context.Blocked, e.p.Plan.Context.Waiting) {
 		if r.Key == v.Key {
 			said = true
 			kind := "blocked"
-			if slices.ContainsFunc(e.p.plan.Context.Waiting, func(w planner.Refusal) bool { return w.Key == v.Key }) {
+			if slices.ContainsFunc(e.p.Plan.Context.Waiting, func(w planner.Refusal) bool { return w.Key == v.Key }) {
 				kind = "waiting"
 			}
 			for _, why := range r.Reasons {

@@ -16,7 +16,7 @@ func (e *explanation) shared(found []planner.View) {
 			asked[*v.Subject] = true
 		}
 	}
-	for _, q := range e.p.graph.SharedQuotas(e.p.seen) {
+	for _, q := range e.p.Graph.SharedQuotas(e.p.Seen) {
 		if !asked[planner.QuotaID{By: q.By, ID: q.ID}] {
 			continue
 		}

@@ -34,7 +34,7 @@ func (e *explanation) stands(v planner.View, dir planner.Directory) {
 	if dir.ACL != nil {
 		e.line("", "%s", dir.ACL.Words())
 	}
-	if r, ok := e.p.recorded.Records.Of(v.Key); ok && r.Storage == v.Storage && r.IsOther(&dir) {
+	if r, ok := e.p.Recorded.Records.Of(v.Key); ok && r.Storage == v.Storage && r.IsOther(&dir) {
 		e.line("", "it is another directory than the recorded one: recorded is inode %d, here is inode %d", r.Inode, dir.Inode)
 	}
 }
@@ -44,7 +44,7 @@ func (e *explanation) quota(v planner.View) {
 	if v.Subject == nil {
 		return
 	}
-	q, ok := e.seenQuota(v.Subject.On(e.p.mounts[v.System].Filesystem))
+	q, ok := e.seenQuota(v.Subject.On(e.p.Mounts[v.System].Filesystem))
 	name := planfile.Escape(v.Subject.String())
 	switch {
 	case !ok:
@@ -83,14 +83,14 @@ func (e *explanation) unclaimed(ctx context.Context, what string) error {
 		return nil
 	}
 	said := map[planner.Subject]bool{}
-	for _, v := range e.p.graph.Views() {
+	for _, v := range e.p.Graph.Views() {
 		if v.Subject != nil && v.Subject.ID == uint32(id) {
-			said[v.Subject.On(e.p.mounts[v.System].Filesystem)] = true
+			said[v.Subject.On(e.p.Mounts[v.System].Filesystem)] = true
 		}
 	}
 	var targets []planner.QuotaTarget
 	for _, sys := range e.cfg.Settings.Systems {
-		m := e.p.mounts[sys.Name]
+		m := e.p.Mounts[sys.Name]
 		of := planner.Subject{Filesystem: m.Filesystem, By: sys.Quota.By, ID: uint32(id)}
 		if sys.Quota.Sets() && sys.Quota.By != planner.ByDirectory && m.Filesystem != "" && m.Problem+m.Unknown == "" && !said[of] {
 			targets, said[of] = append(targets, planner.QuotaTarget{Subject: of, System: sys.Name}), true
@@ -99,7 +99,7 @@ func (e *explanation) unclaimed(ctx context.Context, what string) error {
 	if len(targets) == 0 {
 		return nil
 	}
-	o, done, err := e.observer(ctx, 1)
+	o, done, err := e.site().Observer(ctx, 1)
 	if err != nil {
 		return err
 	}
@@ -123,9 +123,9 @@ func (e *explanation) unclaimed(ctx context.Context, what string) error {
 }
 
 func (e *explanation) seenQuota(id planner.Subject) (planner.QuotaState, bool) {
-	for i, t := range e.p.graph.QuotaTargets(e.p.seen) {
-		if t.Subject == id && i < len(e.p.seen.Quotas) {
-			return e.p.seen.Quotas[i], true
+	for i, t := range e.p.Graph.QuotaTargets(e.p.Seen) {
+		if t.Subject == id && i < len(e.p.Seen.Quotas) {
+			return e.p.Seen.Quotas[i], true
 		}
 	}
 	return planner.QuotaState{}, false
@@ -136,7 +136,7 @@ func grace(end time.Time) string {
 	if end.IsZero() {
 		return ""
 	}
-	return "; its grace period ends " + minute(end)
+	return "; its grace period ends " + planner.Minute(end)
 }
 
 // projectIn says which project id a directory has, where that matters.
@@ -151,9 +151,9 @@ func projectIn(dir planner.Directory) string {
 }
 
 func (e *explanation) seenAt(v planner.View) (planner.Directory, bool) {
-	for i, t := range e.p.graph.Targets() {
-		if t.Path == v.Storage && i < len(e.p.seen.Directories) {
-			return e.p.seen.Directories[i], true
+	for i, t := range e.p.Graph.Targets() {
+		if t.Path == v.Storage && i < len(e.p.Seen.Directories) {
+			return e.p.Seen.Directories[i], true
 		}
 	}
 	return planner.Directory{}, false

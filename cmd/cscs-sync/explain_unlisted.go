@@ -8,15 +8,16 @@ import (
 	"strconv"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
 // recall says what is known without a listing, and fails all the same with the listing's error.
 func (s *session) recall(what string, failed error) error {
-	e := s.explanation(&planned{})
+	e := s.explanation(&engine.Planned{})
 	err := s.store.View(func(tx ledger.Tx) (err error) {
-		e.p.recorded, err = tx.Recorded()
+		e.p.Recorded, err = tx.Recorded()
 		return err
 	})
 	if err == nil {
@@ -33,12 +34,12 @@ func (e *explanation) unlisted(what, listed string) error {
 	gid, err := strconv.ParseUint(what, 10, 32)
 	byGroup := err == nil
 	known := map[planner.Key]string{}
-	for r := range e.p.recorded.Records.All() {
+	for r := range e.p.Recorded.Records.All() {
 		if r.Address == what || byGroup && !r.Target.IsNode() && r.Group == planner.GID(gid) {
 			known[r.Key] = r.Address
 		}
 	}
-	for k, x := range e.p.recorded.Archived {
+	for k, x := range e.p.Recorded.Archived {
 		if x.Address == what || byGroup && x.Group == planner.GID(gid) {
 			known[k] = x.Address
 		}
@@ -54,7 +55,7 @@ func (e *explanation) unlisted(what, listed string) error {
 }
 
 func (e *explanation) archived(x planner.Archived) {
-	e.line("archived", "%s, kept until %s, in", minute(x.At), x.Until.UTC().Format("2006-01-02"))
+	e.line("archived", "%s, kept until %s, in", planner.Minute(x.At), x.Until.UTC().Format("2006-01-02"))
 	e.verbatim("", planfile.Escape(filepath.Join(e.cfg.Storage.Root, x.Archive)))
 	e.verbatim("", "cscs-sync archive restore "+planfile.Escape(x.Address)+" --out restore.plan")
 }

@@ -119,7 +119,7 @@ func (a *app) read(path string) ([]byte, error) {
 	if path == "-" {
 		return io.ReadAll(io.LimitReader(a.stdin, 1<<20))
 	}
-	src, err := readFile(path, 1<<20)
+	src, err := state.ReadFile(path, 1<<20)
 	var pathErr *fs.PathError
 	if err != nil && !errors.As(err, &pathErr) {
 		err = fmt.Errorf("read %s: %w", path, err)

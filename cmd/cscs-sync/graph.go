@@ -88,7 +88,7 @@ func (o *planOptions) graph(ctx context.Context, a *app, args []string) (*drawin
 	if err != nil {
 		return nil, err
 	}
-	d.views(p.graph.Views())
+	d.views(p.Graph.Views())
 	return d, nil
 }
 

@@ -11,10 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
 // hang mounts a filesystem that answers nothing over a directory. mend takes it away, and ends what waits.
@@ -181,28 +180,6 @@ func TestSystemdIsTold(t *testing.T) {
 	}
 }
 
-// TestWatchdogBites: a loop that is stuck gives no sign of life; one that waits for a mount does.
-func TestWatchdogBites(t *testing.T) {
-	s := newService(t, "")
-	systemd := s.listen()
-	t.Setenv("NOTIFY_SOCKET", filepath.Join(s.dir, "notify"))
-	l := s.inProcess(time.Now)
-	l.lookout.timeout = time.Second
-	go l.watchdog(t.Context(), 20*time.Millisecond)
-	l.pulse.beat("listing", time.Minute)
-	s.until("signs of life", func() bool { return systemd.count("WATCHDOG=1") > 3 })
-	l.pulse.beat("listing", -time.Second)
-	s.until("noticing that it is stuck", s.says("the loop is stuck"))
-	before := systemd.count("WATCHDOG=1")
-	time.Sleep(200 * time.Millisecond)
-	if n := systemd.count("WATCHDOG=1"); n != before {
-		t.Errorf("%d signs of life of a loop that is stuck", n-before)
-	}
-	mend := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
-	s.until("patience with a mount that hangs", func() bool { return systemd.count("WATCHDOG=1") > before })
-	mend()
-}
-
 // TestMountDiesUnderAChange: a mount that dies between the last look and the change holds the round up. That is seen from
 // outside within a bounded time, by the log, /healthz, the metrics and systemd, at the cost of one call; and once the call
 // ends, the loop goes on.
@@ -269,20 +246,19 @@ func TestLoopWhoseRootHangs(t *testing.T) {
 	s.edit(`root = "`+s.dir+`/mnt"`, `root = "`+outer+`/mnt"`)
 	s.create("first", 30500)
 	s.settle()
-	l := s.inProcess(time.Now)
-	l.s.mountTimeout = 500 * time.Millisecond
+	l := s.inProcess(time.Now, func(ses *session) { ses.mountTimeout = 500 * time.Millisecond })
 	mend := s.hang(outer)
-	for _, which := range []lane{laneAudit, laneOrders} {
+	for _, which := range []loop.Lane{loop.LaneAudit, loop.LaneOrders} {
 		s.create("n"+string(which), 30510)
-		if why := l.round(t.Context(), which); why != observeFailed {
+		if why := l.Round(t.Context(), which); why != loop.ObserveFailed {
 			t.Errorf("%s round ended with %s, want observe_failed; the log:\n%s", which, why, s.log())
 		}
 	}
-	if n := testutil.ToFloat64(l.metrics.hung); n != 3 || !s.says("the mount that it lies on hangs")() {
+	if n := gaugeValue(t, l.Loop, "cscs_sync_hung_mounts"); n != 3 || !s.says("the mount that it lies on hangs")() {
 		t.Errorf("%v mounts hang by the metrics, want those of all three systems; the log:\n%s", n, s.log())
 	}
 	mend()
-	s.until("a round that does what waited", func() bool { return l.round(t.Context(), laneAudit) == applied })
+	s.until("a round that does what waited", func() bool { return l.Round(t.Context(), loop.LaneAudit) == loop.Applied })
 }
 
 // TestTwoLoops: a second loop on one state does no harm. It may find the lock taken, or an order done that it has just

@@ -12,6 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
@@ -140,7 +141,7 @@ func (a *app) heldOf() (*session, heldPlans, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return s, heldFolder{s, s.pendingFolder()}, nil
+	return s, heldFolder{s, loop.PendingFolder(s.store.Dir())}, nil
 }
 
 // summarize says what people need to know of a held plan.
@@ -206,7 +207,7 @@ func (a *app) listHeld(asJSON bool) error {
 		b.WriteString("\nRejected, and not held again until something changes:\n")
 	}
 	for _, r := range rejected {
-		fmt.Fprintf(&b, "  %s  %s by %s", r.Name, minute(r.At), planfile.Escape(r.By))
+		fmt.Fprintf(&b, "  %s  %s by %s", r.Name, planner.Minute(r.At), planfile.Escape(r.By))
 		if r.Reason != "" {
 			b.WriteString(": " + planfile.Escape(r.Reason))
 		}
@@ -218,7 +219,7 @@ func (a *app) listHeld(asJSON bool) error {
 // write shows a held plan in the list.
 func (w *waitingPlan) write(b *strings.Builder) {
 	const most = 3
-	fmt.Fprintf(b, "%s\n  since    %s\n  changes  %s:", w.Name, minute(w.Since), w.summary)
+	fmt.Fprintf(b, "%s\n  since    %s\n  changes  %s:", w.Name, planner.Minute(w.Since), w.summary)
 	for _, address := range w.Addresses[:min(most, len(w.Addresses))] {
 		b.WriteString(" " + planfile.Quote(address))
 	}
@@ -232,7 +233,7 @@ func (w *waitingPlan) write(b *strings.Builder) {
 		b.WriteString("\n  because  " + planfile.Escape(why))
 	}
 	if w.Approvals > 0 {
-		fmt.Fprintf(b, "\n  has      %s", count(w.Approvals, "approval"))
+		fmt.Fprintf(b, "\n  has      %s", planner.Count(w.Approvals, "approval"))
 	}
 	fmt.Fprintf(b, "\n  show     cscs-sync held show %[1]s\n  approve  cscs-sync held approve %[1]s\n", w.Name)
 }
@@ -325,7 +326,7 @@ func (a *app) newestHeld() (string, error) {
 	case len(waiting) == 0:
 		return "", &usageError{"show", errors.New("which plan? None is held: " + how)}
 	}
-	a.tell("This is the newest of %s: %s", count(len(waiting), "held plan"), waiting[0].Name)
+	a.tell("This is the newest of %s: %s", planner.Count(len(waiting), "held plan"), waiting[0].Name)
 	return waiting[0].File, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -28,14 +29,14 @@ type heldFolder struct {
 
 // Waiting reads the plan files. One that this version can't use is not listed, as nobody can approve it; doctor names it.
 func (h heldFolder) Waiting() ([]waitingPlan, error) {
-	names, err := planFiles(h.dir)
+	names, err := h.s.store.Files().Plans(h.dir)
 	if err != nil {
 		return nil, fmt.Errorf("held plans: %w", err)
 	}
 	waiting := []waitingPlan{}
 	for _, name := range names {
 		path := filepath.Join(h.dir, name)
-		file, why, err := h.s.readUsable(path)
+		file, why, err := loop.ReadUsable(h.s.store.Files(), path)
 		if err != nil {
 			return nil, fmt.Errorf("held plans: %w", err)
 		}
@@ -70,7 +71,7 @@ func (h heldFolder) Rejected() ([]rejection, error) {
 		if !strings.HasSuffix(e.Name(), rejectedSuffix) {
 			continue
 		}
-		data, err := readFile(filepath.Join(h.dir, e.Name()), maxRejection)
+		data, err := state.ReadFile(filepath.Join(h.dir, e.Name()), maxRejection)
 		if err != nil {
 			return nil, fmt.Errorf("rejected plans: %w", err)
 		}

@@ -190,7 +190,7 @@ func (o *historyOptions) run(a *app) error {
 
 // historyLine is one entry for people.
 func historyLine(e *ledger.Entry) string {
-	line := fmt.Sprintf("%s  %-8s %s@%s", minute(e.Time), e.Event, planfile.Escape(e.Who), planfile.Escape(e.Host))
+	line := fmt.Sprintf("%s  %-8s %s@%s", planner.Minute(e.Time), e.Event, planfile.Escape(e.Who), planfile.Escape(e.Host))
 	if e.Plan != "" {
 		line += "  plan " + planfile.ShortID(e.Plan)
 	}
@@ -232,7 +232,7 @@ func writeChanged(b *strings.Builder, changed []ledger.Changed) {
 		}
 	}
 	if more := len(changed) - mostChanged; more > 0 {
-		fmt.Fprintf(b, "    and %s; --json shows all\n", count(more, "more resource"))
+		fmt.Fprintf(b, "    and %s; --json shows all\n", planner.Count(more, "more resource"))
 	}
 }
 

@@ -12,21 +12,20 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // Events of the history that commands write beside apply's own.
 const (
-	eventHold    = "hold"
-	eventUnhold  = "unhold"
-	eventRemove  = "remove"
-	eventRescan  = "rescan"
-	eventShrunk  = "accept-shrunk"
-	eventRenamed = "renamed"
+	eventHold   = "hold"
+	eventUnhold = "unhold"
+	eventRemove = "remove"
+	eventRescan = "rescan"
 	// eventOrderOver: the loop removed a held plan because its order is over.
-	eventOrderOver = "order-over"
 )
 
 func (a *app) holdCommand() *cobra.Command {
@@ -125,7 +124,7 @@ func same(h planner.Hold) func(planner.Hold) bool {
 // checkHold refuses a glob that matches nothing that is known, because it is probably misspelt. Where nothing is known yet,
 // or an apply is just changing what is known, it only warns: a hold must not come late.
 func (s *session) checkHold(glob string) error {
-	last, err := s.index()
+	last, err := loop.ReadIndex(s.store, s.log)
 	if err != nil {
 		return err
 	}
@@ -134,18 +133,18 @@ func (s *session) checkHold(glob string) error {
 		return err
 	}
 	listed := func(it planner.Item) bool { return planner.MatchGlob(glob, it.MountPath) }
-	if recorded.Matches(glob) || slices.ContainsFunc(last.items, listed) {
+	if recorded.Matches(glob) || slices.ContainsFunc(last.Items, listed) {
 		return nil
 	}
 	_, running, err := state.LockHolder(s.store.Dir())
 	if err != nil {
 		return fmt.Errorf("find out whether an apply is running: %w", err)
 	}
-	if running || len(last.items)+recorded.Records.Len()+len(recorded.Archived) == 0 {
+	if running || len(last.Items)+recorded.Records.Len()+len(recorded.Archived) == 0 {
 		s.tell("Warning: %s matches nothing that is recorded or listed so far. `cscs-sync plan` warns if it matches nothing.", glob)
 		return nil
 	}
-	return refused(fmt.Errorf("hold %s: it matches nothing that is recorded or was in the last complete listing, so it would protect nothing. "+
+	return engine.Refuse(engine.Input, fmt.Errorf("hold %s: it matches nothing that is recorded or was in the last complete listing, so it would protect nothing. "+
 		"Correct it, or hold it all the same with --force", glob))
 }
 
@@ -154,7 +153,7 @@ func untilWords(end time.Time) string {
 	if end.IsZero() {
 		return "until lifted"
 	}
-	return "until " + minute(end)
+	return "until " + planner.Minute(end)
 }
 
 // tellRunning says which apply is running while a hold begins, and what it still does: the person who asked for the hold may
@@ -169,7 +168,7 @@ func (a *app) tellRunning(s *session) error {
 	}
 	what := "A process that has not said who it is"
 	if h.Who != "" {
-		what = fmt.Sprintf("%s on %s (pid %d, since %s)", planfile.Quote(h.Who), planfile.Quote(h.Host), h.PID, minute(h.Since))
+		what = fmt.Sprintf("%s on %s (pid %d, since %s)", planfile.Quote(h.Who), planfile.Quote(h.Host), h.PID, planner.Minute(h.Since))
 	}
 	if h.Plan != "" {
 		what += " applies plan " + planfile.ShortID(h.Plan)
@@ -178,15 +177,6 @@ func (a *app) tellRunning(s *session) error {
 	}
 	a.tell("%s. It finishes the resources that it is changing now, and skips what the hold matches after that.", what)
 	return nil
-}
-
-// holds are the holds in force.
-func (s *session) holds() (holds []planner.Hold, err error) {
-	err = s.store.View(func(tx ledger.Tx) error {
-		holds, err = tx.Holds(s.now())
-		return err
-	})
-	return holds, err
 }
 
 // parseUntil reads the end of a hold; the zero time is no end.
@@ -221,13 +211,13 @@ func (a *app) removeHold(glob string) error {
 			return fmt.Errorf("no hold has exactly the glob %s; see `cscs-sync hold list`", glob)
 		}
 		_, err = tx.AppendHistory(ledger.Entry{Who: a.user, Host: a.host, Event: eventUnhold,
-			Text: fmt.Sprintf("%s (%s)", glob, count(len(gone), "hold"))})
+			Text: fmt.Sprintf("%s (%s)", glob, planner.Count(len(gone), "hold"))})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	a.tell("Lifted: %s (%s).", glob, count(lifted, "hold"))
+	a.tell("Lifted: %s (%s).", glob, planner.Count(lifted, "hold"))
 	return nil
 }
 
@@ -253,17 +243,9 @@ func (a *app) listHolds(asJSON bool) error {
 	var b strings.Builder
 	for _, h := range holds {
 		fmt.Fprintf(&b, "%s\n  %s, by %s since %s: %s\n", planfile.Quote(h.Glob), untilWords(h.Until), planfile.Escape(h.By),
-			minute(h.At), planfile.Escape(h.Reason))
+			planner.Minute(h.At), planfile.Escape(h.Reason))
 	}
 	return a.print(b.String())
-}
-
-// minute is a time as tables show it.
-func minute(t time.Time) string {
-	if t.IsZero() {
-		return "an unknown time"
-	}
-	return t.UTC().Format("2006-01-02 15:04 UTC")
 }
 
 // printJSON prints a value as one JSON document.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
-	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
 // sharing is a site on which store and archive of one project share the quota of a group, each at 10 TiB, with a loop whose
@@ -24,7 +24,7 @@ func sharing(t *testing.T, shared, more string) *turnedLoop {
 	}
 	s.settle()
 	c := s.turnedLoop()
-	c.ends(laneAudit, noChanges)
+	c.ends(loop.LaneAudit, loop.NoChanges)
 	return c
 }
 
@@ -74,66 +74,66 @@ func TestOrdersBetweenAudits(t *testing.T) {
 		c := sharing(t, "sum", "")
 		c.isHard(20)
 		c.wants("store", 20)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(30)
 		c.wants("archive", 40)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(60)
 		c.wants("store", 21)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(61)
-		c.ends(laneAudit, noChanges)
+		c.ends(loop.LaneAudit, loop.NoChanges)
 	})
 	t.Run("max", func(t *testing.T) {
 		c := sharing(t, "max", "")
 		c.wants("store", 50)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(50)
 		c.wants("archive", 40)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(50)
-		c.ends(laneAudit, noChanges)
+		c.ends(loop.LaneAudit, loop.NoChanges)
 	})
 	t.Run("by hand", func(t *testing.T) {
 		c := sharing(t, "sum", "")
 		c.wants("store", 20)
 		c.byHand("hand.plan")
 		c.wants("archive", 40)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(60)
 	})
 	t.Run("another process", func(t *testing.T) {
 		c := sharing(t, "sum", "")
 		c.wants("store", 20)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c = c.service.turnedLoop()
 		c.wants("archive", 40)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(60)
 	})
 	t.Run("a new claim", func(t *testing.T) {
 		c := sharing(t, "sum", "")
 		c.order("users", 5)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(25)
 		c.wants("store", 20)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(35)
 	})
 	t.Run("a removed claim", func(t *testing.T) {
 		c := sharing(t, "sum", "auto_approve {\n  allow = [\"create\", \"quota_raise\", \"report\", \"archive\"]\n  max_archives = 5\n}\n")
 		_, err := c.sim.TerminateResource("capstor-one-archive", "")
 		c.check(err)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		if c.exists("capstor/archive/cscs/eth/one")() {
 			t.Fatalf("it was not archived; the log:\n%s", c.service.log())
 		}
 		c = c.service.turnedLoop()
 		c.wants("store", 20)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(30) // what lies in the archive still belongs to the group
 		c.order2("archive2", "/capstor/archive/cscs/eth/one")
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		if !c.exists("capstor/archive/cscs/eth/one")() {
 			t.Errorf("the path of what was archived is not free; the log:\n%s", c.service.log())
 		}
@@ -154,13 +154,13 @@ func TestCancelledOrders(t *testing.T) {
 	t.Run("a lowering", func(t *testing.T) {
 		c := sharing(t, "sum", "")
 		c.wants("store", 5)
-		c.ends(laneAudit, allHeld) // so that the index has the order, too
-		c.ends(laneOrders, allHeld)
+		c.ends(loop.LaneAudit, loop.AllHeld) // so that the index has the order, too
+		c.ends(loop.LaneOrders, loop.AllHeld)
 		if n := len(c.pending()); n != 1 {
 			t.Fatalf("%d held plans", n)
 		}
 		c.cancels("store")
-		c.ends(laneOrders, noChanges)
+		c.ends(loop.LaneOrders, loop.NoChanges)
 		if held := c.pending(); len(held) != 0 || !c.says("no longer held")() {
 			t.Fatalf("held plans %v; the log:\n%s", held, c.service.log())
 		}
@@ -168,16 +168,16 @@ func TestCancelledOrders(t *testing.T) {
 			t.Errorf("the history does not say it:\n%s", history)
 		}
 		c.wants("archive", 40)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(50)
 	})
 	t.Run("a create", func(t *testing.T) {
 		c := sharing(t, "sum", "auto_approve {\n  allow = [\"quota_raise\", \"report\"]\n}\n")
 		c.order("users", 5)
-		c.ends(laneAudit, allHeld)
+		c.ends(loop.LaneAudit, loop.AllHeld)
 		c.cancels("users")
 		c.wants("archive", 40)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(50)
 		if held := c.pending(); len(held) != 0 {
 			t.Errorf("held plans %v", held)
@@ -187,10 +187,10 @@ func TestCancelledOrders(t *testing.T) {
 		c := sharing(t, "sum", "")
 		_, err := c.sim.TerminateResource("capstor-one-archive", "")
 		c.check(err)
-		c.ends(laneAudit, allHeld)
+		c.ends(loop.LaneAudit, loop.AllHeld)
 		c.cancels("archive")
 		c.wants("store", 20)
-		c.ends(laneOrders, applied)
+		c.ends(loop.LaneOrders, loop.Applied)
 		c.isHard(30)
 		if held := c.pending(); len(held) != 0 {
 			t.Errorf("held plans %v", held)
@@ -199,69 +199,13 @@ func TestCancelledOrders(t *testing.T) {
 	t.Run("not while a status could not be listed", func(t *testing.T) {
 		c := sharing(t, "sum", "")
 		c.wants("store", 5)
-		c.ends(laneAudit, allHeld)
+		c.ends(loop.LaneAudit, loop.AllHeld)
 		c.check(c.sim.Inject(waldursim.Fault{Path: "status=updating", Kind: "status", Status: 500, Count: -1}))
-		c.round(t.Context(), laneOrders)
+		c.Round(t.Context(), loop.LaneOrders)
 		if n := len(c.pending()); n != 1 {
 			t.Errorf("%d held plans; the log:\n%s", n, c.service.log())
 		}
 	})
-}
-
-// TestStillCounts: what becomes of an item of the index that a complete listing of orders lacks.
-func TestStillCounts(t *testing.T) {
-	key := planner.Key{Item: "a", System: "capstor", DataType: "store"}
-	quota := &planner.ProxyQuotas{}
-	item := func(status planner.Status, ordered bool) planner.Item {
-		it := planner.Item{Key: key, Status: status, Target: planner.TargetProject, Quotas: quota}
-		if ordered {
-			it.URLs = map[planner.Callback]string{planner.Approve: "u"}
-		}
-		return it
-	}
-	recorded := func(seq uint64) planner.Recorded {
-		records, err := planner.PackRecords(planner.Record{Key: key, Seq: seq})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return planner.Recorded{Records: records}
-	}
-	archived := planner.Recorded{Archived: map[planner.Key]planner.Archived{key: {Key: key, Seq: 8}}}
-	earlier := planner.Recorded{Archived: map[planner.Key]planner.Archived{key: {Key: key, Seq: 7}}}
-	failed := map[planner.Status]error{planner.StatusError: os.ErrClosed}
-	for name, c := range map[string]struct {
-		item     planner.Item
-		recorded planner.Recorded
-		failed   map[planner.Status]error
-		counts   bool
-		unknown  bool
-	}{
-		"active":                        {item: item(planner.StatusActive, false), counts: true},
-		"active, recorded":              {item: item(planner.StatusActive, false), recorded: recorded(7), counts: true},
-		"active, applied since":         {item: item(planner.StatusActive, false), recorded: recorded(8)},
-		"active, archived since":        {item: item(planner.StatusActive, false), recorded: archived},
-		"active, archived before":       {item: item(planner.StatusActive, false), recorded: earlier, counts: true},
-		"updating, recorded":            {item: item(planner.StatusUpdating, true), recorded: recorded(3)},
-		"updating, never recorded":      {item: item(planner.StatusUpdating, true), counts: true, unknown: true},
-		"removing, never recorded":      {item: item(planner.StatusRemoving, true), counts: true, unknown: true},
-		"pending, never recorded":       {item: item(planner.StatusPending, true)},
-		"error without an order":        {item: item(planner.StatusError, false), counts: true},
-		"error with an order":           {item: item(planner.StatusError, true), recorded: recorded(3)},
-		"pending, not all are listed":   {item: item(planner.StatusPending, true), failed: failed, counts: true},
-		"updating, not all are listed":  {item: item(planner.StatusUpdating, true), failed: failed, recorded: recorded(3), counts: true},
-		"updating, applied, not all so": {item: item(planner.StatusUpdating, true), failed: failed, recorded: recorded(9)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := &round{orders: &patient{failed: c.failed}}
-			it := c.item
-			if got := r.stillCounts(index{written: 7}, &it, &c.recorded); got != c.counts {
-				t.Fatalf("it counts: %v, want %v", got, c.counts)
-			}
-			if isUnknown := it.Quotas == nil && it.Status == planner.StatusActive; c.counts && isUnknown != c.unknown {
-				t.Errorf("its limits are unknown: %v, want %v", isUnknown, c.unknown)
-			}
-		})
-	}
 }
 
 // TestContributionsAreShown: a plan of a shared quota shows what each resource adds, before and after, so that the total can
@@ -269,7 +213,7 @@ func TestStillCounts(t *testing.T) {
 func TestContributionsAreShown(t *testing.T) {
 	c := sharing(t, "sum", "auto_approve {\n  allow = [\"report\"]\n}\n")
 	c.wants("store", 20)
-	c.ends(laneOrders, allHeld)
+	c.ends(loop.LaneOrders, loop.AllHeld)
 	text := c.ok("show", filepath.Join("state/pending", filepath.Base(c.pending()[0])))
 	for _, out := range []string{c.ok("plan"), text} {
 		for _, want := range []string{
@@ -313,14 +257,14 @@ func TestContributionsAreShown(t *testing.T) {
 		t.Errorf("explain:\n%s", out)
 	}
 	c.approveAll()
-	c.ends(laneOrders, applied)
+	c.ends(loop.LaneOrders, loop.Applied)
 	c.isHard(30)
 	// archived, it is still shown
 	_, err := c.sim.TerminateResource("capstor-one-archive", "")
 	c.check(err)
-	c.ends(laneOrders, allHeld)
+	c.ends(loop.LaneOrders, loop.AllHeld)
 	c.approveAll()
-	c.ends(laneOrders, applied)
+	c.ends(loop.LaneOrders, loop.Applied)
 	c.wants("store", 25)
 	if out := c.ok("plan"); !strings.Contains(out, "/capstor/archive/cscs/eth/one (archived: its files still count)") {
 		t.Errorf("the plan:\n%s", out)
@@ -338,7 +282,7 @@ func TestOlderStateClaims(t *testing.T) {
 	c.isHard(14)
 	c.check(os.RemoveAll(now))
 	c.check(os.Rename(copied, now))
-	c.ends(laneAudit, noChanges)
+	c.ends(loop.LaneAudit, loop.NoChanges)
 	_, err := c.sim.TerminateResource("capstor-one-archive", "")
 	c.check(err)
 	c.byHand("end.plan")

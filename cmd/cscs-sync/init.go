@@ -79,7 +79,7 @@ func (a *app) initialise(dir, from string) error {
 }
 
 func convert(from string) (config.Converted, error) {
-	src, err := readFile(from, 1<<20)
+	src, err := state.ReadFile(from, 1<<20)
 	if err != nil {
 		return config.Converted{}, fmt.Errorf("read the agent's configuration: %w", err)
 	}

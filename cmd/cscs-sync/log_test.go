@@ -30,12 +30,13 @@ func TestDurationsInJSONLogs(t *testing.T) {
 // TestBadReloadInJSON: what is wrong with a new configuration stands in the log as entries, and nothing stands between them.
 func TestBadReloadInJSON(t *testing.T) {
 	s := newService(t, "")
-	l := s.inProcess(time.Now)
 	var out bytes.Buffer
-	l.s.stderr, l.s.logFormat = &out, "json"
-	l.log = l.s.logger(slog.LevelInfo)
+	l := s.inProcess(time.Now, func(ses *session) {
+		ses.stderr, ses.logFormat = &out, "json"
+		ses.log = ses.logger(slog.LevelInfo)
+	})
 	s.check(os.WriteFile(filepath.Join(s.dir, "cscs-sync.hcl"), []byte("proxy {\n  nonsense = 1\n"), 0o600))
-	l.reload(func() {})
+	l.Reload()
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	for _, line := range lines {
 		if !json.Valid([]byte(line)) {

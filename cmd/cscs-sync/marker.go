@@ -12,6 +12,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/providers/hang"
@@ -101,9 +102,9 @@ func (m *markers) mark(ctx context.Context, system string, take bool) error {
 	})
 }
 
-// claim puts the marker of this state on the systems that a plan touches. If another state manages one of them, nothing is
+// claim puts the marker of this state on some systems: those that a plan touches. If another state manages one of them, nothing is
 // changed on any.
-func (s *session) claim(ctx context.Context, plan *planner.Plan) error {
+func (s *session) claim(ctx context.Context, touched []string) error {
 	id, err := s.store.ID()
 	if err != nil {
 		return err
@@ -112,7 +113,6 @@ func (s *session) claim(ctx context.Context, plan *planner.Plan) error {
 	if err != nil {
 		return err
 	}
-	touched := systemsOf(plan)
 	for _, step := range []func(string) error{
 		func(system string) error { return m.check(ctx, system) },
 		func(system string) error { return m.mark(ctx, system, false) },
@@ -122,22 +122,12 @@ func (s *session) claim(ctx context.Context, plan *planner.Plan) error {
 			errs = append(errs, step(system))
 		}
 		if err := errors.Join(errs...); errors.As(err, new(*posix.OtherStateError)) {
-			return refused(err)
+			return engine.Refuse(engine.OtherState, err)
 		} else if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// systemsOf are the systems that a plan touches, sorted.
-func systemsOf(plan *planner.Plan) []string {
-	var systems []string
-	for i := range plan.Core.Actions {
-		systems = append(systems, plan.Core.Actions[i].System)
-	}
-	slices.Sort(systems)
-	return slices.Compact(systems)
 }
 
 func (a *app) stateTakeCommand() *cobra.Command {
@@ -184,11 +174,11 @@ func (a *app) take(ctx context.Context, system, reason string) (err error) {
 	case err != nil:
 		return err
 	case found == nil:
-		return refused(fmt.Errorf("system %s carries no marker of a state: the next apply puts this state's on it", system))
+		return engine.Refuse(engine.Input, fmt.Errorf("system %s carries no marker of a state: the next apply puts this state's on it", system))
 	case found.State == m.own.State:
-		return refused(fmt.Errorf("system %s is managed by this state already", system))
+		return engine.Refuse(engine.Input, fmt.Errorf("system %s is managed by this state already", system))
 	}
-	text := fmt.Sprintf("system %s from state %s of node %s, last apply at %s: %s", system, found.State, found.Node, minute(found.At), reason)
+	text := fmt.Sprintf("system %s from state %s of node %s, last apply at %s: %s", system, found.State, found.Node, planner.Minute(found.At), reason)
 	err = s.store.Update(func(tx ledger.Tx) error {
 		_, err := tx.AppendHistory(ledger.Entry{Who: a.user, Host: a.host, Event: eventTake, Text: text})
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 )
 
 // TestPager: what is longer than the screen goes through the pager, without a shell; nothing else does.
@@ -63,7 +64,7 @@ func TestLongStepsSayHowLong(t *testing.T) {
 	for i := range p.Core.Actions {
 		p.Core.Actions[i] = planner.Action{Kind: planner.Archive, Address: fmt.Sprint("/capstor/p", i), Key: planner.Key{Item: fmt.Sprint(i)}}
 	}
-	r := newReport(a, &approved{plan: p}, false, false)
+	r := newReport(a, &engine.Proposal{Plan: p}, false)
 	for i, took := range []time.Duration{9 * time.Second, 83 * time.Second} {
 		r.event(apply.Event{Action: &p.Core.Actions[i], Step: "begin"})
 		now = now.Add(took)

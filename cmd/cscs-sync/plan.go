@@ -15,6 +15,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 	"github.com/waldur/cscs-storage-sync/planner/render"
@@ -98,7 +99,7 @@ func (o *planOptions) selection() (planner.Selection, error) {
 	if o.parallelism < 0 {
 		errs = append(errs, fmt.Errorf("--parallelism %d: want 1 or more", o.parallelism))
 	}
-	return sel, errors.Join(append(errs, checkSelection(&sel))...)
+	return sel, errors.Join(append(errs, engine.CheckSelection(&sel))...)
 }
 
 func (o *planOptions) run(ctx context.Context, a *app) error {
@@ -115,23 +116,23 @@ func (o *planOptions) run(ctx context.Context, a *app) error {
 		return err
 	}
 	if o.jsonInto != "" {
-		if err := state.WriteFile(o.jsonInto, render.JSON(p.plan), fs.FileMode(0o600), onlyPlanJSON); err != nil {
+		if err := state.WriteFile(o.jsonInto, render.JSON(p.Plan), fs.FileMode(0o600), onlyPlanJSON); err != nil {
 			return err
 		}
 	}
-	if err := o.show(a, p.plan); err != nil {
+	if err := o.show(a, p.Plan); err != nil {
 		return err
 	}
-	if o.out != "" && !selectsNothing(p.plan) {
-		if err := a.writePlan(o.out, p.plan); err != nil {
+	if o.out != "" && !selectsNothing(p.Plan) {
+		if err := a.writePlan(o.out, p.Plan); err != nil {
 			return err
 		}
 	}
-	return planOutcome(p.plan, o.detailed)
+	return planOutcome(p.Plan, o.detailed)
 }
 
 // make plans from the proxy or from files.
-func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selection) (*planned, error) {
+func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selection) (*engine.Planned, error) {
 	source, err := s.source(o.resources)
 	if err != nil {
 		return nil, err
@@ -142,11 +143,11 @@ func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selectio
 	case !o.json:
 		defer s.showProgress()()
 	}
-	p, err := s.plan(ctx, request{source: source, selection: sel, parallelism: o.parallelism, keepRecords: o.keepRecords})
+	p, err := s.engine().Plan(ctx, engine.Request{Source: source, Selection: sel, Parallelism: o.parallelism, KeepRecords: o.keepRecords})
 	if err != nil {
 		return nil, err
 	}
-	return p, checkAddresses(&sel, p.items)
+	return p, engine.CheckAddresses(&sel, p.Items)
 }
 
 // showPlan prints a plan, for people or as JSON.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
 // effects counts the callbacks that took effect, by their last part.
@@ -156,7 +157,9 @@ func TestAnotherRootMeanwhile(t *testing.T) {
 	ses := s.inProcess(time.Now).s
 	s.check(syscall.Mount("second", filepath.Join(s.dir, "mnt/capstor"), "tmpfs", 0, ""))
 	t.Cleanup(func() { _ = syscall.Unmount(filepath.Join(s.dir, "mnt/capstor"), syscall.MNT_DETACH) })
-	st, done, err := ses.storage(t.Context())
+	recorded, err := ses.store.Recorded()
+	s.check(err)
+	st, done, err := ses.site().Storage(t.Context(), recorded.Roots)
 	s.check(err)
 	defer done()
 	if d, err := st.Make("capstor", "capstor/new"); err == nil || !strings.Contains(err.Error(), "another filesystem is mounted there") {
@@ -217,14 +220,14 @@ func TestLoopPausesWithTheToken(t *testing.T) {
 	s.sim.ClearRequests()
 	l := s.inProcess(time.Now)
 	for range 5 {
-		l.round(t.Context(), laneOrders)
+		l.Round(t.Context(), loop.LaneOrders)
 	}
 	if n := strings.Count(s.log(), "all callbacks pause"); n != 1 || posts() != 1 {
 		t.Errorf("said %d times, sent %d times:\n%s", n, posts(), s.log())
 	}
 	s.sim.ClearFaults()
-	l.reload(func() {})
-	l.round(t.Context(), laneOrders)
+	l.Reload()
+	l.Round(t.Context(), loop.LaneOrders)
 	if got := fmt.Sprint(s.effects()); got != "map[approve_by_provider:2 set_backend_id:2 set_state_done:2]" {
 		t.Errorf("took effect: %s; the one that was refused waits a minute\n%s", got, s.log())
 	}

@@ -18,7 +18,7 @@ type reckoned struct {
 	*storm
 	*oracle
 	// going is a loop that goes on from event to event.
-	going *loop
+	going *runningLoop
 	// jumped is by how much the clock is wrong.
 	jumped time.Duration
 	// small says that the state has a filesystem of its own, restored that an older state was put back.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
@@ -20,7 +21,7 @@ import (
 // report shows an apply as it goes, and gives the account at its end: for people, or as JSON events.
 type report struct {
 	*app
-	plan *approved
+	plan *engine.Proposal
 	json bool
 	out  io.Writer
 	n    int
@@ -30,15 +31,9 @@ type report struct {
 	told map[planner.Callback]int
 }
 
-func newReport(a *app, p *approved, asJSON, quiet bool) *report {
-	r := &report{app: a, plan: p, json: asJSON, out: a.stdout}
-	if quiet {
-		r.out = io.Discard
-	}
-	return r
+func newReport(a *app, p *engine.Proposal, asJSON bool) *report {
+	return &report{app: a, plan: p, json: asJSON, out: a.stdout}
 }
-
-func (p *approved) contextDigest() string { return planfile.ContextDigest(p.plan) }
 
 // jsonEvent is one event of apply --json: docs/schema/apply-event-1.0.schema.json.
 type jsonEvent struct {
@@ -55,8 +50,8 @@ type jsonEvent struct {
 
 // begin tells that the first change is next.
 func (r *report) begin() {
-	if total := len(r.plan.plan.Core.Actions); r.json {
-		r.line(jsonEvent{Event: "begin", Time: r.now().UTC(), Plan: r.plan.id, Total: &total})
+	if total := len(r.plan.Plan.Core.Actions); r.json {
+		r.line(jsonEvent{Event: "begin", Time: r.now().UTC(), Plan: r.plan.ID, Total: &total})
 	}
 }
 
@@ -82,7 +77,7 @@ func (r *report) event(e apply.Event) {
 		return
 	}
 	r.n++
-	total := len(r.plan.plan.Core.Actions)
+	total := len(r.plan.Plan.Core.Actions)
 	r.tellProgress("Applying", r.n, total)
 	text := fmt.Sprintf("[%*d/%d] %s: %s", len(fmt.Sprint(total)), r.n, total, planfile.Quote(e.Action.Address),
 		words(e.Action.Kind, e.Status, e.Err))
@@ -136,6 +131,15 @@ func byAction(results []apply.Result) string {
 	return strings.Join(parts, ", ")
 }
 
+// nothing is the account of a plan without actions.
+func (r *report) nothing() error {
+	r.tell("Plan %s has nothing to do.", planfile.ShellWord(r.plan.Name()))
+	if r.json {
+		r.end(nil, ledger.Done)
+	}
+	return nil
+}
+
 // progress tells how far a long step is.
 func (r *report) progress(e apply.Event) {
 	if r.json {
@@ -146,9 +150,9 @@ func (r *report) progress(e apply.Event) {
 }
 
 // refusedResult is the only line of an apply --json that was refused.
-func (a *app) refusedResult(id string) {
-	r := report{app: a, plan: &approved{id: id}, json: true, out: a.stdout}
-	r.line(jsonEnd{planfile.FormatVersion, id, "refused", allStatuses(nil), []jsonResource{}, nil})
+func (a *app) refusedResult(id string, code engine.Code) {
+	r := report{app: a, plan: &engine.Proposal{ID: id}, json: true, out: a.stdout}
+	r.line(jsonEnd{FormatVersion: planfile.FormatVersion, Plan: id, Result: "refused", Code: code, Counts: allStatuses(nil), Resources: []jsonResource{}})
 }
 
 // reportedStatuses are the statuses in the order in which the account gives them.
@@ -158,7 +162,7 @@ func reportedStatuses() []apply.Status {
 
 // allStatuses counts every status, those that do not occur too.
 func allStatuses(results []apply.Result) map[string]int {
-	counts := countStatuses(results)
+	counts := (&engine.Outcome{Results: results}).Counts()
 	for _, s := range reportedStatuses() {
 		counts[string(s)] += 0
 	}
@@ -190,11 +194,13 @@ func words(k planner.ActionKind, s apply.Status, err error) string {
 
 // jsonEnd is the last line of apply --json.
 type jsonEnd struct {
-	FormatVersion string         `json:"format_version"`
-	Plan          string         `json:"plan"`
-	Result        string         `json:"result"`
-	Counts        map[string]int `json:"counts"`
-	Resources     []jsonResource `json:"resources"`
+	FormatVersion string `json:"format_version"`
+	Plan          string `json:"plan"`
+	Result        string `json:"result"`
+	// Code says why the plan was refused.
+	Code      engine.Code    `json:"code,omitempty"`
+	Counts    map[string]int `json:"counts"`
+	Resources []jsonResource `json:"resources"`
 	// Told counts what Waldur has taken, whether or not it could be recorded.
 	Told map[planner.Callback]int `json:"told,omitempty"`
 }
@@ -211,7 +217,7 @@ type jsonResource struct {
 func (r *report) end(results []apply.Result, result ledger.Result) {
 	r.statusLine.Load().end()
 	if r.json {
-		end := jsonEnd{planfile.FormatVersion, r.plan.id, string(result), allStatuses(results), []jsonResource{}, r.told}
+		end := jsonEnd{FormatVersion: planfile.FormatVersion, Plan: r.plan.ID, Result: string(result), Counts: allStatuses(results), Resources: []jsonResource{}, Told: r.told}
 		for _, x := range results {
 			j := jsonResource{Address: x.Action.Address, Action: x.Action.Kind, Status: x.Status}
 			if x.Err != nil {
@@ -222,7 +228,7 @@ func (r *report) end(results []apply.Result, result ledger.Result) {
 		r.line(end)
 		return
 	}
-	counts := countStatuses(results)
+	counts := (&engine.Outcome{Results: results}).Counts()
 	head, paint := "Apply complete!", color.FgGreen
 	if result != ledger.Done {
 		head, paint = "Apply incomplete!", color.FgRed
@@ -269,11 +275,11 @@ func statusWords(s apply.Status) string {
 // next names the command that goes on.
 func (r *report) next(results []apply.Result, counts map[string]int, result ledger.Result) {
 	switch {
-	case result == ledger.Interrupted && r.plan.path != "":
-		fmt.Fprintf(r.out, "To continue where it stopped: cscs-sync apply %s\n", planfile.ShellWord(r.plan.path))
+	case result == ledger.Interrupted && r.plan.Path != "":
+		fmt.Fprintf(r.out, "To continue where it stopped: cscs-sync apply %s\n", planfile.ShellWord(r.plan.Path))
 	case result == ledger.Interrupted:
 		fmt.Fprintf(r.out, "Plan %s has begun; end it with `cscs-sync state abandon %s`, then apply again.\n",
-			planfile.ShortID(r.plan.id), r.plan.id)
+			planfile.ShortID(r.plan.ID), r.plan.ID)
 	case counts[string(apply.Failed)]+counts[string(apply.Skipped)] > 0:
 		fmt.Fprintln(r.out, "To see what is left: cscs-sync plan")
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 // Groups of the overview.
@@ -97,7 +99,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if n := len(args); n < least || most >= 0 && n > most {
-			return &usageError{pathOf(cmd), fmt.Errorf("%s given; usage: %s", count(n, "argument"), cmd.UseLine())}
+			return &usageError{pathOf(cmd), fmt.Errorf("%s given; usage: %s", planner.Count(n, "argument"), cmd.UseLine())}
 		}
 		return nil
 	}

@@ -1,13 +1,23 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
+	"github.com/waldur/cscs-storage-sync/providers/site"
 )
 
 // runOptions are the flags of run.
@@ -56,10 +66,93 @@ held; 1 error; 3 refused; 4 --once, and something failed.`,
 			return err
 		}
 		if s.cfg.Proxy == nil || s.cfg.Waldur == nil {
-			return refused(errors.New("run: the configuration has no proxy or no waldur block; the loop asks the proxy, and reports to Waldur"))
+			return engine.Refuse(engine.Configuration, errors.New("run: the configuration has no proxy or no waldur block; the loop asks the proxy, and reports to Waldur"))
 		}
 		a.graceful.Store(true)
-		return newLoop(s, o).run(cmd.Context())
+		l, ended := s.loop(loop.Options{Once: o.once, DryRun: o.dryRun, AcceptShrunk: o.acceptShrunk, Interval: o.interval})
+		defer ended()
+		result, err := l.Run(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return resultError(result)
 	}
 	return cmd
+}
+
+// loop is the unattended loop under the configuration of this session; ended lets go of what it has from the process.
+func (s *session) loop(o loop.Options) (l *loop.Loop, ended func()) {
+	probe := site.NewMountProbe(s.mountTimeout)
+	var current atomic.Pointer[config.Config] // for the probe, which other goroutines use
+	current.Store(s.cfg)
+	reloads := make(chan os.Signal, 1)
+	if !o.Once {
+		s.reloads.Store(true)
+		signal.Notify(reloads, syscall.SIGHUP)
+	}
+	env := loop.Env{Files: s.store.Files(), Send: s.site().Tell, Supervise: supervise, WatchdogInterval: watchdogInterval(),
+		Reloads: reloads, Reloading: reloading, Hung: func() []string { return probe.Hung(current.Load()) }, Hanging: s.site().Hanging,
+		MountTimeout: s.mountTimeout, Print: s.print, Log: s.roundLog(),
+		Load: func(log *slog.Logger) (loop.Config, loop.Files, error) {
+			if err := s.reload(log); err != nil {
+				return loop.Config{}, nil, err
+			}
+			current.Store(s.cfg)
+			return s.loopConfig(), s.store.Files(), nil
+		}}
+	l = loop.New(s.loopConfig(), env, o)
+	s.beat = l.Beat
+	return l, func() { signal.Stop(reloads) }
+}
+
+// loopConfig is what the loop works under.
+func (s *session) loopConfig() loop.Config {
+	return loop.Config{Engine: s.engine(), State: s.store.File(), Interval: s.cfg.Run.Interval, AuditInterval: s.cfg.Run.AuditInterval,
+		Listen: s.cfg.Run.Listen, Channels: s.site().Channels()}
+}
+
+// roundLog logs rounds: at least at level info, because a loop that says nothing cannot be trusted.
+func (a *app) roundLog() *slog.Logger {
+	if a.quietLog || a.log.Enabled(context.Background(), slog.LevelInfo) {
+		return a.log
+	}
+	return a.logger(slog.LevelInfo)
+}
+
+// reload reads the configuration again, and takes it over if the loop can work under it.
+func (s *session) reload(log *slog.Logger) error {
+	path, err := s.configuration()
+	if err != nil {
+		return err
+	}
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Read, StateURL: true, Variables: s.variables})
+	logDiagnostics(log, diags)
+	if diags.HasErrors() {
+		return fmt.Errorf("configuration %s is not valid: each fault is logged above", path)
+	}
+	if cfg.Proxy == nil || cfg.Waldur == nil {
+		return fmt.Errorf("configuration %s has no proxy or no waldur block any more; the loop needs both", path)
+	}
+	store, err := s.openStore(cfg)
+	if err != nil {
+		return err
+	}
+	s.cfg, s.store = cfg, store
+	s.site().Use(cfg)
+	return nil
+}
+
+// logDiagnostics logs what is wrong with a configuration, one entry each: the log may be read by a program.
+func logDiagnostics(log *slog.Logger, diags hcl.Diagnostics) {
+	for _, d := range diags {
+		level := slog.LevelError
+		if d.Severity == hcl.DiagWarning {
+			level = slog.LevelWarn
+		}
+		at := ""
+		if d.Subject != nil {
+			at = fmt.Sprintf("%s:%d", d.Subject.Filename, d.Subject.Start.Line)
+		}
+		log.Log(context.Background(), level, "reload: configuration", "at", at, "summary", d.Summary, "detail", d.Detail)
+	}
 }

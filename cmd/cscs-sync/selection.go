@@ -7,6 +7,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // maxSelectionFile bounds a file of globs.
@@ -27,7 +28,7 @@ func globsOf(globs, files []string) ([]string, error) {
 // readGlobs reads one glob a line. Empty lines and those that begin with # do not count. A file without any glob is an
 // error: it would select everything, or nothing, and neither was meant.
 func readGlobs(path string) ([]string, error) {
-	data, err := readFile(path, maxSelectionFile)
+	data, err := state.ReadFile(path, maxSelectionFile)
 	if err != nil {
 		return nil, fmt.Errorf("read globs: %w", err)
 	}

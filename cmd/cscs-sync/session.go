@@ -67,7 +67,7 @@ func (a *app) load(secrets config.SecretMode, show func(hcl.Diagnostics, map[str
 
 // readPlan reads and checks a plan file.
 func (a *app) readPlan(path string) (*planfile.File, error) {
-	data, err := readFile(path, planfile.MaxSize)
+	data, err := state.ReadFile(path, planfile.MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read plan: %s does not exist; cscs-sync plan --out %[1]s writes it", path)
 	}
@@ -105,7 +105,7 @@ func (s *session) rules() (approval.Rules, error) {
 
 // readSigners reads allowed_signers, and tells of lines that it could not use.
 func (a *app) readSigners(path string) (*approval.Signers, error) {
-	data, err := readFile(path, 1<<20)
+	data, err := state.ReadFile(path, 1<<20)
 	if err != nil {
 		return nil, fmt.Errorf("read allowed signers: %w", err)
 	}
@@ -117,19 +117,4 @@ func (a *app) readSigners(path string) (*approval.Signers, error) {
 		a.tell("Warning: %s: %v", planfile.Escape(path), p)
 	}
 	return signers, nil
-}
-
-// readFile reads a regular file of at most limit bytes.
-func readFile(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("not a regular file")}
-	}
-	if info.Size() > limit {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("%d bytes, more than the %d allowed", info.Size(), limit)}
-	}
-	return os.ReadFile(path)
 }

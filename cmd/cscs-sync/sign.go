@@ -16,11 +16,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // sign signs with an SSH key, from its file or in the agent.
 func (o *approveOptions) sign(a *app, file *planfile.File) (approval.Approval, error) {
-	data, err := readFile(o.key, 1<<20)
+	data, err := state.ReadFile(o.key, 1<<20)
 	if err != nil {
 		return approval.Approval{}, fmt.Errorf("read key: %w", err)
 	}
@@ -39,7 +40,7 @@ func (o *approveOptions) sign(a *app, file *planfile.File) (approval.Approval, e
 		return approval.Approval{}, err
 	}
 	signed, err := approval.SSH(rand.Reader, m, signer)
-	if err != nil && stoppedNow(a.stop) {
+	if err != nil && a.stopped() {
 		err = interrupted("the signature by " + o.key)
 	}
 	return signed, err
@@ -84,7 +85,7 @@ func (a *app) allowedSigners() (*approval.Signers, string, error) {
 
 // publicKey is the public half of a key, from either half's file.
 func (a *app) publicKey(path string) (ssh.PublicKey, error) {
-	data, err := readFile(path, 1<<20)
+	data, err := state.ReadFile(path, 1<<20)
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)
 	}
@@ -140,7 +141,7 @@ func (a *app) agentSigner(socket string, public ssh.PublicKey) (ssh.Signer, func
 	s, err := approval.AgentSigner(agent.NewClient(conn), public)
 	if err != nil {
 		done()
-		if stoppedNow(a.stop) {
+		if a.stopped() {
 			err = interrupted("the SSH agent at " + socket)
 		}
 		return nil, done, err

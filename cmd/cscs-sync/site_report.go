@@ -67,14 +67,14 @@ func (o *reportOptions) report(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	in := siteReport.Input{Plan: p.plan, Views: p.graph.Views(), Quotas: p.graph.QuotaViews(), Mounts: p.mounts, Now: a.now().UTC()}
+	in := siteReport.Input{Plan: p.Plan, Views: p.Graph.Views(), Quotas: p.Graph.QuotaViews(), Mounts: p.Mounts, Now: a.now().UTC()}
 	if err := s.store.View(func(tx ledger.Tx) error { return readForReport(tx, &in) }); err != nil {
 		return err
 	}
 	if err := o.write(a, siteReport.New(in), &in); err != nil {
 		return err
 	}
-	return planOutcome(p.plan, false)
+	return planOutcome(p.Plan, false)
 }
 
 // readForReport reads what the state adds to a report.

@@ -14,10 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
 // rounds is how many rounds the soak test runs: 10,000 with CSCS_TEST_LONG.
@@ -36,20 +35,21 @@ func TestSoak(t *testing.T) {
 	s.create("first", 30500)
 	s.settle()
 	var passed time.Duration // a minute goes by from round to round
-	l := s.inProcess(func() time.Time { return time.Now().Add(passed) })
-	l.log = slog.New(slog.DiscardHandler) // it would grow
-	l.s.cfg.Proxy.Timeout = 300 * time.Millisecond
+	l := s.inProcess(func() time.Time { return time.Now().Add(passed) }, func(ses *session) {
+		ses.log = slog.New(slog.DiscardHandler) // it would grow
+		ses.cfg.Proxy.Timeout = 300 * time.Millisecond
+	})
 	n := rounds()
 	var before runtime.MemStats
 	var files, goroutines int
 	for i := range n {
 		passed += time.Minute
 		s.disturb(i)
-		which := laneOrders
+		which := loop.LaneOrders
 		if i%5 == 0 {
-			which = laneAudit
+			which = loop.LaneAudit
 		}
-		l.round(context.Background(), which)
+		l.Round(context.Background(), which)
 		if i == n/3 {
 			files, goroutines = s.measure(&before)
 		}
@@ -64,8 +64,8 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("%d rounds: heap %d KiB after a third, %d KiB at the end; %d and %d files; %d and %d goroutines", n,
 		before.HeapAlloc>>10, after.HeapAlloc>>10, files, filesNow, goroutines, goroutinesNow)
-	for _, why := range []reason{applied, noChanges, allHeld, sourceUnreachable, sourceIncomplete} {
-		if ended := testutil.ToFloat64(l.metrics.rounds.WithLabelValues("orders", string(why))) + testutil.ToFloat64(l.metrics.rounds.WithLabelValues("audit", string(why))); ended == 0 {
+	for _, why := range []loop.Reason{loop.Applied, loop.NoChanges, loop.AllHeld, loop.SourceUnreachable, loop.SourceIncomplete} {
+		if ended := gaugeValue(t, l.Loop, roundsOf("orders", why)) + gaugeValue(t, l.Loop, roundsOf("audit", why)); ended == 0 {
 			t.Errorf("no round ended with %s", why)
 		} else {
 			t.Logf("%s: %.0f", why, ended)
@@ -83,8 +83,19 @@ func (s *service) withoutQuotas() {
 	s.check(os.WriteFile(config, text, 0o600))
 }
 
+// roundsOf is the metric that counts rounds that ended so.
+func roundsOf(lane loop.Lane, why loop.Reason) string {
+	return fmt.Sprintf(`cscs_sync_rounds_total{lane=%q,reason=%q}`, lane, why)
+}
+
+// runningLoop is a loop in this process, and the session that it has.
+type runningLoop struct {
+	*loop.Loop
+	s *session
+}
+
 // inProcess is a loop in this process, so that its memory can be looked at.
-func (s *service) inProcess(now func() time.Time) *loop {
+func (s *service) inProcess(now func() time.Time, prepare ...func(*session)) *runningLoop {
 	a := system()
 	a.now = now
 	a.configPath, a.color, a.user = filepath.Join(s.dir, "cscs-sync.hcl"), "never", "root"
@@ -93,7 +104,12 @@ func (s *service) inProcess(now func() time.Time) *loop {
 	a.quietLog = true
 	ses, err := a.open(config.Read)
 	s.check(err)
-	return newLoop(ses, runOptions{interval: time.Millisecond})
+	for _, change := range prepare {
+		change(ses)
+	}
+	l, ended := ses.loop(loop.Options{Interval: time.Millisecond})
+	s.t.Cleanup(ended)
+	return &runningLoop{l, ses}
 }
 
 // disturb does to the world what happens in one round: mostly nothing, now and then an order, one that changes or ends,

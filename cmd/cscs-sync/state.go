@@ -182,7 +182,7 @@ func (a *app) showState(address string, asJSON bool) error {
 				r.Claim.Show(planner.SpaceSoft), r.Claim.Show(planner.SpaceHard),
 				r.Claim.Show(planner.InodesSoft), r.Claim.Show(planner.InodesHard))
 		}
-		fmt.Fprintf(&b, "  recorded   %s", minute(r.At))
+		fmt.Fprintf(&b, "  recorded   %s", planner.Minute(r.At))
 		if r.Plan != "" {
 			fmt.Fprintf(&b, " by plan %s", planfile.ShortID(r.Plan))
 		}

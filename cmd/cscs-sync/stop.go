@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 )
 
 // How long a command may take to end after the first signal. A command that changes nothing gives up at once. A change gets
@@ -102,9 +104,6 @@ func (a *app) waitsFor(what string) (ended func()) {
 	return func() { a.waiting.Store(before) }
 }
 
-// errStopped is why looking ends early.
-var errStopped = errors.New("asked to stop")
-
 // interrupted is the error of a command that was asked to stop while it waited for something.
 func interrupted(what string) error {
 	return &outcome{exitInterrupted, errors.New("interrupted while waiting for " + what + "; nothing was done")}
@@ -112,14 +111,16 @@ func interrupted(what string) error {
 
 // looking is ctx for what changes nothing: it ends also as soon as the process is asked to stop. Changes continue until they
 // are at a good place.
-func (a *app) looking(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	go func() {
-		select {
-		case <-a.stop:
-			cancel(errStopped)
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { cancel(nil) }
+func (a *app) looking(ctx context.Context) (context.Context, func()) {
+	return engine.Looking(ctx, a.stop)
+}
+
+// stopped reports whether the process was asked to stop.
+func (a *app) stopped() bool {
+	select {
+	case <-a.stop:
+		return true
+	default:
+		return false
+	}
 }

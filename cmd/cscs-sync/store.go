@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
@@ -124,10 +125,10 @@ func (a *app) nodes(asJSON bool) error {
 		return a.print("No node holds the state " + s.store.File() + ": the next apply takes it.\n")
 	case h.Expired:
 		return a.print(fmt.Sprintf("Node %s held the state %s until %s, and has not given it back.\nOnce it is off: cscs-sync state fence "+
-			"--node %[1]s --reason TEXT\n", planfile.Quote(h.Node), s.store.File(), minute(h.Until)))
+			"--node %[1]s --reason TEXT\n", planfile.Quote(h.Node), s.store.File(), planner.Minute(h.Until)))
 	}
 	return a.print(fmt.Sprintf("Node %s holds the state %s since %s, by %s, and renews that before %s.\n", planfile.Quote(h.Node), s.store.File(),
-		minute(h.Since), planfile.Escape(h.Who), h.Until.UTC().Format(time.RFC3339)))
+		planner.Minute(h.Since), planfile.Escape(h.Who), h.Until.UTC().Format(time.RFC3339)))
 }
 
 func (a *app) stateFenceCommand() *cobra.Command {

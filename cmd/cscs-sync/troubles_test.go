@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
 // trouble is one kind of thing that goes wrong.
@@ -215,6 +216,6 @@ func (s *reckoned) ordersRound() {
 	if s.going == nil {
 		s.going = s.inProcess(func() time.Time { return testTime.Add(s.passed) })
 	}
-	lane := one(s.storm, laneOrders, laneOrders, laneOrders, laneAudit)
-	s.say("a round of the loop, %s: %s", lane, s.going.round(context.Background(), lane))
+	lane := one(s.storm, loop.LaneOrders, loop.LaneOrders, loop.LaneOrders, loop.LaneAudit)
+	s.say("a round of the loop, %s: %s", lane, s.going.Round(context.Background(), lane))
 }

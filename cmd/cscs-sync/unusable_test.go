@@ -12,6 +12,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
 // spoiled are the ways in which a plan file can be one that this version can't use: of other rules, of other rules and
@@ -50,7 +51,7 @@ func TestABegunPlanThatCannotBeReadIsKept(t *testing.T) {
 			c := newTurnedLoop(t, "")
 			c.create("second", 30501)
 			c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO"})
-			c.ends(laneOrders, partialRound)
+			c.ends(loop.LaneOrders, loop.PartialRound)
 			c.lfsMended()
 			begun, err := filepath.Glob(filepath.Join(c.dir, "state/begun/*.plan"))
 			if err != nil || len(begun) != 1 {
@@ -62,9 +63,9 @@ func TestABegunPlanThatCannotBeReadIsKept(t *testing.T) {
 			c.spoiled(begun[0])[what]()
 			bad, err := os.ReadFile(begun[0])
 			c.check(err)
-			for _, which := range []lane{laneAudit, laneOrders, laneAudit} {
+			for _, which := range []loop.Lane{loop.LaneAudit, loop.LaneOrders, loop.LaneAudit} {
 				c.later(3 * time.Hour)
-				c.round(t.Context(), which)
+				c.Round(t.Context(), which)
 			}
 			if left, err := os.ReadFile(begun[0]); err != nil || !bytes.Equal(left, bad) || c.tree() != tree || len(c.pending()) != 0 {
 				t.Errorf("%v, held %v; the tree:\n%s\nthe log:\n%s", err, c.pending(), c.tree(), c.service.log())
@@ -77,7 +78,7 @@ func TestABegunPlanThatCannotBeReadIsKept(t *testing.T) {
 			}
 			c.check(os.WriteFile(begun[0], good, 0o600))
 			c.later(3 * time.Hour)
-			c.round(t.Context(), laneOrders)
+			c.Round(t.Context(), loop.LaneOrders)
 			r, err := c.sim.Resource("capstor-second-store")
 			if _, gone := os.Lstat(begun[0]); err != nil || r.State != waldursim.OK || !errors.Is(gone, fs.ErrNotExist) {
 				t.Errorf("in the end: %+v, %v, %v; the log:\n%s", r, err, gone, c.service.log())
@@ -91,17 +92,17 @@ func TestABegunPlanThatWasGivenUpIsRemoved(t *testing.T) {
 	c := newTurnedLoop(t, "")
 	c.create("second", 30501)
 	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO"})
-	c.ends(laneOrders, partialRound)
+	c.ends(loop.LaneOrders, loop.PartialRound)
 	begun, err := filepath.Glob(filepath.Join(c.dir, "state/begun/*.plan"))
 	c.check(err)
 	c.spoiled(begun[0])["of another file format"]()
 	c.later(3 * time.Hour)
-	c.round(t.Context(), laneOrders)
+	c.Round(t.Context(), loop.LaneOrders)
 	short := strings.TrimSuffix(filepath.Base(begun[0]), ".plan")
 	if out, err := c.command("state", "abandon", short, "--reason", "of another build").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	c.round(t.Context(), laneOrders)
+	c.Round(t.Context(), loop.LaneOrders)
 	if _, err := os.Lstat(begun[0]); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v; the log:\n%s", err, c.service.log())
 	}
@@ -115,10 +116,10 @@ func TestAnApprovedHeldPlanThatCannotBeReadIsKept(t *testing.T) {
 			t.Parallel()
 			c := newTurnedLoop(t, "")
 			c.terminate("first")
-			c.ends(laneAudit, allHeld)
+			c.ends(loop.LaneAudit, loop.AllHeld)
 			held := c.pending()[0]
 			c.spoiled(held)[what]()
-			c.ends(laneAudit, allHeld)
+			c.ends(loop.LaneAudit, loop.AllHeld)
 			if now := c.pending(); len(now) != 1 || now[0] != held || !c.says("removed a held plan")() {
 				t.Fatalf("without approvals: %v; the log:\n%s", now, c.service.log())
 			}
@@ -127,8 +128,8 @@ func TestAnApprovedHeldPlanThatCannotBeReadIsKept(t *testing.T) {
 			bad, err := os.ReadFile(held)
 			c.check(err)
 			for range 2 {
-				c.ends(laneAudit, allHeld)
-				c.ends(laneOrders, allHeld)
+				c.ends(loop.LaneAudit, loop.AllHeld)
+				c.ends(loop.LaneOrders, loop.AllHeld)
 			}
 			now := c.pending()
 			if left, err := os.ReadFile(held); err != nil || !bytes.Equal(left, bad) || len(now) != 2 || !c.exists("capstor/store/cscs/eth/first")() {
@@ -144,7 +145,7 @@ func TestAnApprovedHeldPlanThatCannotBeReadIsKept(t *testing.T) {
 			if out, err := c.command("approve", other).CombinedOutput(); err != nil {
 				t.Fatalf("approve: %v\n%s", err, out)
 			}
-			c.ends(laneOrders, applied)
+			c.ends(loop.LaneOrders, loop.Applied)
 			if left, err := os.ReadFile(held); err != nil || !bytes.Equal(left, bad) || len(c.pending()) != 1 || c.exists("capstor/store/cscs/eth/first")() {
 				t.Errorf("in the end: %v, %v; the log:\n%s", c.pending(), err, c.service.log())
 			}
@@ -158,12 +159,12 @@ func TestLeftoversOfKilledWritesGo(t *testing.T) {
 	left := filepath.Join(c.dir, "state/begun/.0a1b2c3d4e5f.plan.12345")
 	c.check(os.MkdirAll(filepath.Dir(left), 0o700))
 	c.check(os.WriteFile(left, []byte("cscs-sync plan v1\n"), 0o600))
-	c.ends(laneAudit, noChanges)
+	c.ends(loop.LaneAudit, loop.NoChanges)
 	if _, err := os.Lstat(left); err != nil {
 		t.Errorf("it may still be written: %v", err)
 	}
 	c.later(2 * time.Hour)
-	c.ends(laneAudit, noChanges)
+	c.ends(loop.LaneAudit, loop.NoChanges)
 	if _, err := os.Lstat(left); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}

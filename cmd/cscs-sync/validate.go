@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
@@ -58,14 +59,6 @@ func (a *app) validate(asJSON bool, secrets config.SecretMode) error {
 	if asJSON {
 		return nil
 	}
-	return a.print(fmt.Sprintf("Success! The configuration is valid: %s, %s.\n", count(len(cfg.Settings.Systems), "system"),
-		count(len(cfg.Overrides), "override")))
-}
-
-// count is a number with its noun: "1 system", "3 systems".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return a.print(fmt.Sprintf("Success! The configuration is valid: %s, %s.\n", planner.Count(len(cfg.Settings.Systems), "system"),
+		planner.Count(len(cfg.Overrides), "override")))
 }

@@ -9,11 +9,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/render"
+	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // verifyOptions are the flags of verify.
@@ -103,12 +106,12 @@ func (o *verifyOptions) verify(a *app, path string, file *planfile.File, v *veri
 	}
 	var verdict approval.Verdict
 	if node != nil {
-		p := &approved{plan: file.Plan, id: v.ID, path: path, blocks: blocks}
+		p := &engine.Proposal{Plan: file.Plan, ID: v.ID, Path: path, Blocks: blocks}
 		started, err := o.onNode(node, p, v)
 		if err != nil {
 			return err
 		}
-		verdict, err = node.verdict(p, rules, started)
+		verdict, err = node.engine().Verdict(p, rules, started)
 		if err != nil {
 			v.add("approved", false, err.Error())
 			return nil
@@ -128,19 +131,19 @@ func (o *verifyOptions) verify(a *app, path string, file *planfile.File, v *veri
 }
 
 // onNode checks what only the node knows: whether the plan was made under this configuration, has run, or was superseded.
-func (o *verifyOptions) onNode(s *session, p *approved, v *verification) (begun bool, err error) {
-	if err := p.configurationChanged(&s.cfg.Settings); err != nil {
+func (o *verifyOptions) onNode(s *session, p *engine.Proposal, v *verification) (begun bool, err error) {
+	if err := p.ConfigurationChanged(&s.cfg.Settings); err != nil {
 		v.add("current", false, err.Error())
 	} else {
 		v.add("current", true, "systems, storage, approval and waldur.url are as when it was made; apply compares overrides and what the proxy lists")
 	}
 	err = s.store.View(func(tx ledger.Tx) (err error) {
 		var at time.Time
-		begun, at, err = p.standing(tx)
+		begun, at, err = p.Standing(tx)
 		switch {
 		case begun:
-			v.add("unused", true, "it has begun "+minute(at)+"; apply resumes it")
-		case exitCode(err) == exitRefused:
+			v.add("unused", true, "it has begun "+planner.Minute(at)+"; apply resumes it")
+		case engine.IsRefused(err):
 			v.add("unused", false, err.Error())
 			err = nil
 		case err == nil:
@@ -171,13 +174,13 @@ func (o *verifyOptions) rules(a *app) (approval.Rules, *session, error) {
 // detached adds approvals that came in files of their own.
 func detached(blocks [][]byte, files []string) ([][]byte, error) {
 	for _, path := range files {
-		data, err := readFile(path, 1<<20)
+		data, err := state.ReadFile(path, 1<<20)
 		if err != nil {
 			return nil, fmt.Errorf("read approval: %w", err)
 		}
 		block, err := approval.Detached(data)
 		if err != nil {
-			return nil, refused(fmt.Errorf("approval %s: %w", path, err))
+			return nil, engine.Refuse(engine.Tampered, fmt.Errorf("approval %s: %w", path, err))
 		}
 		blocks = append(blocks[:len(blocks):len(blocks)], block)
 	}
@@ -205,7 +208,7 @@ func (o *verifyOptions) show(a *app, v *verification) error {
 		fmt.Fprintf(&b, "  %s  %-9s %s\n", mark, c.Name, strings.Join(lines, "\n"+strings.Repeat(" ", 18)))
 	}
 	for _, x := range v.Approvals {
-		text := fmt.Sprintf("%s approval by %s, %s, ", x.Kind, planfile.Quote(x.Name), minute(x.Time))
+		text := fmt.Sprintf("%s approval by %s, %s, ", x.Kind, planfile.Quote(x.Name), planner.Minute(x.Time))
 		if x.Counted {
 			text += "counts"
 		} else {

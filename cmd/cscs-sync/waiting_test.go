@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
 // outside orders a resource at a path that no system has: it is blocked.
@@ -41,9 +43,9 @@ func TestBlockedOrders(t *testing.T) {
 	c := s.turnedLoop()
 	c.outside("lost", "relative/path")
 	for range 3 {
-		c.ends(laneOrders, ordersBlocked)
+		c.ends(loop.LaneOrders, loop.OrdersBlocked)
 	}
-	c.ends(laneAudit, ordersBlocked)
+	c.ends(loop.LaneAudit, loop.OrdersBlocked)
 	if n := strings.Count(c.service.log(), "order is blocked"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, c.service.log())
 	}
@@ -52,15 +54,15 @@ func TestBlockedOrders(t *testing.T) {
 	}
 	// another process tells it no second time, and another reason is told
 	c = c.service.turnedLoop()
-	c.ends(laneOrders, ordersBlocked)
+	c.ends(loop.LaneOrders, loop.OrdersBlocked)
 	path := "/elsewhere/lost"
 	_, err := c.sim.ChangeResource("capstor-lost-store", waldursim.ResourceChange{BackendID: &path})
 	c.check(err)
-	c.ends(laneOrders, ordersBlocked)
+	c.ends(loop.LaneOrders, loop.OrdersBlocked)
 	if n := strings.Count(c.service.log(), "order is blocked"); n != 2 || strings.Count(c.told(), "orders_waiting") != 2 {
 		t.Errorf("logged %d times; told:\n%s\nthe log:\n%s", n, c.told(), c.service.log())
 	}
-	if n := gaugeValue(t, c.metrics, "cscs_sync_blocked_orders"); n != 1 {
+	if n := gaugeValue(t, c.Loop, "cscs_sync_blocked_orders"); n != 1 {
 		t.Errorf("the metric says %v", n)
 	}
 	if _, out := c.here("doctor"); !strings.Contains(out, "1 open order blocked") {
@@ -69,8 +71,8 @@ func TestBlockedOrders(t *testing.T) {
 	// cancelled, it is no longer counted
 	_, err = c.sim.SetOrderState(c.lastOrder("capstor-lost-store").UUID, waldursim.Canceled)
 	c.check(err)
-	c.ends(laneOrders, noChanges)
-	if n := gaugeValue(t, c.metrics, "cscs_sync_blocked_orders"); n != 0 {
+	c.ends(loop.LaneOrders, loop.NoChanges)
+	if n := gaugeValue(t, c.Loop, "cscs_sync_blocked_orders"); n != 0 {
 		t.Errorf("after it was cancelled the metric says %v", n)
 	}
 }
@@ -82,20 +84,20 @@ func TestOverdueOrders(t *testing.T) {
 	_, err := c.sim.AddResource(waldursim.ResourceSpec{Offering: "capstor", Customer: "eth", Project: "slow", DataType: "store", GID: 30503,
 		Limits: map[string]any{"storage": 1}, Order: &waldursim.OrderSpec{Type: "Create", State: waldursim.PendingConsumer}})
 	c.check(err)
-	c.ends(laneOrders, allHeld)
+	c.ends(loop.LaneOrders, loop.AllHeld)
 	c.later(23 * time.Hour)
-	c.ends(laneOrders, allHeld)
+	c.ends(loop.LaneOrders, loop.AllHeld)
 	if c.says("waits for more than a day")() {
 		t.Fatalf("told too early:\n%s", c.service.log())
 	}
 	c.later(2 * time.Hour)
 	for range 2 {
-		c.ends(laneOrders, allHeld)
+		c.ends(loop.LaneOrders, loop.AllHeld)
 	}
 	if n := strings.Count(c.service.log(), "order waits for more than a day"); n != 2 {
 		t.Errorf("logged %d times, want each of two once:\n%s", n, c.service.log())
 	}
-	if n := gaugeValue(t, c.metrics, "cscs_sync_overdue_orders"); n != 2 {
+	if n := gaugeValue(t, c.Loop, "cscs_sync_overdue_orders"); n != 2 {
 		t.Errorf("the metric says %v", n)
 	}
 }
@@ -124,7 +126,7 @@ func TestOrdersLeftOut(t *testing.T) {
 	s.edit(s.url+"/api/storage-resources/", proxy.URL+"/api/storage-resources/")
 	c := s.turnedLoop()
 	c.terminate("first")
-	c.ends(laneOrders, allHeld)
+	c.ends(loop.LaneOrders, loop.AllHeld)
 	held := c.pending()
 	cut = true
 	if code, out := c.here("plan"); code != exitPartial || !strings.Contains(out, "`field` filter") {
@@ -132,8 +134,8 @@ func TestOrdersLeftOut(t *testing.T) {
 	} else if strings.Contains(out, "its customer has not approved") || strings.Contains(out, "No changes") {
 		t.Errorf("it says what is not known:\n%s", out)
 	}
-	c.ends(laneOrders, observeFailed)
-	c.ends(laneAudit, observeFailed)
+	c.ends(loop.LaneOrders, loop.ObserveFailed)
+	c.ends(loop.LaneAudit, loop.ObserveFailed)
 	if got := c.pending(); len(got) != len(held) {
 		t.Errorf("held plans %v, before %v", got, held)
 	}
@@ -141,19 +143,21 @@ func TestOrdersLeftOut(t *testing.T) {
 		t.Errorf("the log does not say it:\n%s", c.service.log())
 	}
 	cut = false
-	c.ends(laneOrders, allHeld)
+	c.ends(loop.LaneOrders, loop.AllHeld)
 }
 
 // gaugeValue reads one gauge without labels.
-func gaugeValue(t *testing.T, m *metrics, name string) float64 {
+func gaugeValue(t *testing.T, l *loop.Loop, name string) float64 {
 	t.Helper()
-	all, err := m.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range all {
-		if family.GetName() == name {
-			return family.GetMetric()[0].GetGauge().GetValue()
+	w := httptest.NewRecorder()
+	l.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for line := range strings.Lines(w.Body.String()) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			v, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
 		}
 	}
 	t.Fatalf("no metric %s", name)

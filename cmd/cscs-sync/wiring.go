@@ -3,13 +3,15 @@ package main
 import (
 	"context"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 	"github.com/waldur/cscs-storage-sync/providers/site"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
@@ -37,7 +39,7 @@ func (s *session) site() *site.Site {
 		s.opened = site.New(s.cfg, site.Options{Now: s.now, Stdin: s.stdin, Transport: s.transport(), Progress: s.tellProgress,
 			Waits: s.waitsFor, CallbackTimeout: s.callbackTimeout, MountTimeout: s.mountTimeout, Kernel: s.kernel,
 			Observing: func(work string, done, total int) {
-				s.stage("observing", 2*quotaTimeout+stageSlack)
+				s.stage("observing", 2*quotaTimeout+engine.StageSlack)
 				s.tellProgress(work, done, total)
 			}})
 	}
@@ -50,27 +52,54 @@ func (s *session) source(files []string) (engine.Source, error) { return s.site(
 // proxyTokens are the tokens with which the proxy is asked.
 func (s *session) proxyTokens(p *config.Proxy) waldur.TokenFunc { return s.site().ProxyTokens(p) }
 
-// orders is Waldur. The configuration has a waldur block.
-func (s *session) orders() apply.Orders { return s.site().Orders() }
-
 // quotas are the quota clients of all systems.
 func (s *session) quotas() (*quota.Systems, error) { return s.site().Quotas() }
 
-// observer looks at the storage; done lets go of it.
-func (s *session) observer(ctx context.Context, parallelism int) (*providers.StorageObserver, func(), error) {
-	return s.site().Observer(ctx, parallelism)
-}
-
-// wake has the mounts asked while the listing comes.
-func (s *session) wake(ctx context.Context, parallelism int) error {
-	return s.site().Wake(ctx, parallelism)
-}
-
-// storage opens the storage for changes; done lets go of it.
-func (s *session) storage(ctx context.Context) (*site.Storage, func(), error) {
-	recorded, err := s.store.Recorded()
-	if err != nil {
-		return nil, nil, err
+// engine is what plans and applies under the configuration of this session.
+func (s *session) engine() *engine.Engine {
+	e := &engine.Engine{Settings: &s.cfg.Settings, Overrides: s.cfg.Overrides, Policy: s.cfg.AutoApprove, Rules: s.rules,
+		ValidFor: s.cfg.Approval.ValidFor, Store: s.store, Locker: s.store, Key: s.localKey,
+		Proxy:   func() (engine.Source, error) { return s.source(nil) },
+		Storage: siteStorage{s}, Who: s.user, Host: s.host, Version: version(), PID: os.Getpid(), Now: s.now,
+		Sleep: waldur.Sleep, Log: s.log, CallbackTimeout: callbackTimeout,
+		Hooks: engine.Hooks{Stop: s.stop, Stage: s.stage, Waits: s.waitsFor, Progress: s.tellProgress, Listed: tuneMemory,
+			Changing: func() { s.graceful.Store(true) }, Reached: s.reached}}
+	if s.cfg.Proxy != nil {
+		e.ListingTimeout = s.cfg.Proxy.Timeout
 	}
-	return s.site().Storage(ctx, recorded.Roots)
+	if s.cfg.Waldur != nil {
+		e.Orders = s.site().Orders()
+	}
+	return e
+}
+
+// siteStorage is the site's storage as the engine wants it.
+type siteStorage struct{ s *session }
+
+func (st siteStorage) Wake(ctx context.Context, parallelism int) error {
+	return st.s.site().Wake(ctx, parallelism)
+}
+
+func (st siteStorage) Observer(ctx context.Context, parallelism int) (engine.Observer, func(), error) {
+	o, done, err := st.s.site().Observer(ctx, parallelism)
+	return o, done, err
+}
+
+func (st siteStorage) Claim(ctx context.Context, systems []string) error {
+	return st.s.claim(ctx, systems)
+}
+
+func (st siteStorage) Change(ctx context.Context, recorded map[string]planner.RootIdentity) (apply.Storage, func(), error) {
+	o, done, err := st.s.site().Storage(ctx, recorded)
+	return o, done, err
+}
+
+// tuneMemory has garbage collected, from now on, when it is a seventh of what is in use, and not as much again. What a plan
+// keeps is most of what it allocates, so this costs little time, and a third of the peak is saved. It begins when the
+// listing is there: what that leaves is below the peak, and small plans are done by then. Who only reads and renders plan
+// files keeps little, and would lose time. GOGC in the environment wins.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(15)
+	}
 }

@@ -74,6 +74,8 @@ type Verdict struct {
 	// ByPolicy tells that the policy's approval counts.
 	ByPolicy bool
 	Enough   bool
+	// Expired tells that an approval is out of date.
+	Expired bool
 	// Reasons say, when it is not enough, why not and which command helps.
 	Reasons []string
 }
@@ -118,6 +120,7 @@ func Judge(in Input) (Verdict, error) {
 	v := Verdict{Required: in.Rules.Required, Approvals: make([]Judged, len(all))}
 	for i, g := range all {
 		v.Approvals[i] = in.judged(g)
+		v.Expired = v.Expired || in.expired(g)
 	}
 	in.count(&v, all)
 	v.Enough = v.ByPolicy || v.Counted >= v.Required
@@ -192,10 +195,14 @@ func (in Input) judged(g genuine) Judged {
 	return j
 }
 
+// expired reports whether an approval is out of date. One of a plan that has begun is not.
+func (in Input) expired(g genuine) bool {
+	return !in.Started && in.Now.After(g.Message.Time.Add(in.Rules.ValidFor))
+}
+
 // whyNot says why a genuine approval does not help; empty if it does.
 func (in Input) whyNot(g genuine, j Judged) string {
-	end := g.Message.Time.Add(in.Rules.ValidFor)
-	if in.Now.After(end) && !in.Started {
+	if in.expired(g) {
 		return fmt.Sprintf("out of date: given %s, good for %s, and it is %s now", showTime(g.Message.Time),
 			showDuration(in.Rules.ValidFor), showTime(in.Now))
 	}

@@ -17,6 +17,10 @@ const (
 	EventFinish  = "finish"
 	EventAbandon = "abandon"
 	EventDrop    = "drop"
+	// EventRenamed, EventShrunk and EventOrderOver are what the loop and applies note by themselves.
+	EventRenamed   = "renamed"
+	EventShrunk    = "accept-shrunk"
+	EventOrderOver = "order-over"
 )
 
 // Entry is one entry of the history. Each holds the hash of the one before it, so that nothing before a known hash can

@@ -16,7 +16,7 @@ import (
 
 // around is a plan file with a machine's part that is compressed already.
 func around(packed []byte) []byte {
-	return bytes.Join([][]byte{[]byte(firstLine + "\n\n"), render.Text(plantest.Mixed(), Options{}), []byte("\n"), armor(planLabel, packed)}, nil)
+	return bytes.Join([][]byte{[]byte(Begin + "\n\n"), render.Text(plantest.Mixed(), Options{}), []byte("\n"), armor(planLabel, packed)}, nil)
 }
 
 // gzipped is data as gzip of any level, with a header that the test changes.

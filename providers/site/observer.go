@@ -2,7 +2,9 @@ package site
 
 import (
 	"context"
+	"errors"
 
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 )
@@ -10,7 +12,11 @@ import (
 // openRoot opens storage.root. One that lies on a mount that hangs is waited for as long as for any mount.
 func (s *Site) openRoot(ctx context.Context) (*posix.Root, error) {
 	defer s.o.Waits("storage.root " + s.cfg.Storage.Root)()
-	return s.opening.Open(ctx, s.cfg.Storage.Root, s.o.MountTimeout)
+	root, err := s.opening.Open(ctx, s.cfg.Storage.Root, s.o.MountTimeout)
+	if errors.As(err, new(*posix.RootHangsError)) {
+		return nil, &engine.HangsError{Err: err}
+	}
+	return root, err
 }
 
 // Observer returns what looks at the storage; done lets go of it. The root is opened for each look, so that mounts are not

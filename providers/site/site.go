@@ -84,9 +84,13 @@ func (s *Site) Source(files []string) (engine.Source, error) {
 	if p.OIDC != nil {
 		from = "proxy.oidc"
 	}
-	return waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: s.ProxyTokens(p), TokenFrom: from, Hidden: s.cfg.Hidden,
+	proxy, err := waldur.NewProxy(waldur.ProxyOptions{URL: p.URL, Token: s.ProxyTokens(p), TokenFrom: from, Hidden: s.cfg.Hidden,
 		Systems: s.cfg.Settings.Systems, Memory: &s.remembered, Timeout: p.Timeout, Transport: s.o.Transport,
 		Clock: waldur.Clock{Now: s.o.Now, Sleep: waldur.Sleep, Rand: rand.Float64}, Progress: s.o.Progress})
+	if err != nil {
+		return nil, err
+	}
+	return sorted{proxy}, nil
 }
 
 // ProxyTokens returns the tokens with which the proxy is asked.

@@ -1,4 +1,4 @@
-package main
+package loop
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
@@ -17,17 +18,17 @@ import (
 
 // round is one round of the loop.
 type round struct {
-	*loop
-	lane                  lane
+	*Loop
+	lane                  Lane
 	applied, held, failed int
 	// unsettled counts resources that do not stay as they are made.
 	unsettled int
-	planned   *planned
+	planned   *engine.Planned
 	// orders and ask are the orders lane's way of asking the proxy; nil in an audit.
 	orders *patient
-	ask    *request
+	ask    *engine.Request
 	// last is the index, once it has been read; written is what [state.Tx.Written] was when an audit's listing began.
-	last    *index
+	last    *Index
 	written uint64
 	// later are actions that only wait for their time, by why.
 	later map[policy.Code]int
@@ -38,7 +39,7 @@ type round struct {
 }
 
 // do runs the round: first what waits in the outbox, what was begun, and what people approved; then the lane's own listing.
-func (r *round) do(ctx context.Context) (reason, error) {
+func (r *round) do(ctx context.Context) (Reason, error) {
 	first := []struct {
 		what string
 		run  func(context.Context) error
@@ -50,43 +51,43 @@ func (r *round) do(ctx context.Context) (reason, error) {
 		switch {
 		case err == nil:
 		case errors.As(err, &busy):
-			return lockBusy, err
-		case stoppedNow(r.s.stop):
-			return stopped, nil
+			return LockBusy, err
+		case stoppedNow(r.stop()):
+			return Stopped, nil
 		default:
 			r.log.Warn(step.what, "error", err.Error())
 		}
 	}
-	if stoppedNow(r.s.stop) {
-		return stopped, nil
+	if stoppedNow(r.stop()) {
+		return Stopped, nil
 	}
 	p, err := r.plan(ctx)
 	if err != nil {
 		return r.reasonOf(err)
 	}
 	r.planned = p
-	if r.lane == laneAudit {
+	if r.lane == LaneAudit {
 		lacking, err := r.shrunk(p)
 		if err != nil {
-			return roundFailed, err
+			return RoundFailed, err
 		}
-		if lacking != "" && !r.o.acceptShrunk {
-			return sourceShrank, errors.New(lacking)
+		if lacking != "" && !r.Options.AcceptShrunk {
+			return SourceShrank, errors.New(lacking)
 		}
 		if err := r.remember(p, lacking); err != nil {
-			return roundFailed, err
+			return RoundFailed, err
 		}
 	}
 	return r.act(ctx, p)
 }
 
 // act asks the policy, writes held plans, and applies the rest. People are told last: that may take its time.
-func (r *round) act(ctx context.Context, p *planned) (reason, error) {
+func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
 	decisions, err := r.judge(p)
 	if err != nil {
-		return roundFailed, err
+		return RoundFailed, err
 	}
-	approvedGroup, held := policy.Split(p.plan, decisions)
+	approvedGroup, held := policy.Split(p.Plan, decisions)
 	r.later = map[policy.Code]int{}
 	for _, d := range decisions {
 		if !d.Approved {
@@ -94,32 +95,36 @@ func (r *round) act(ctx context.Context, p *planned) (reason, error) {
 		}
 	}
 	r.held = distinct(held)
-	if r.o.dryRun {
-		return r.show(p.plan, decisions, approvedGroup, held)
+	if r.Options.DryRun {
+		return r.show(p.Plan, decisions, approvedGroup, held)
 	}
 	r.watchOrders(p, decisions)
 	r.memory.settle(func(k planner.Key) bool { return r.needs(p, k) })
 	if err := r.hold(p, held); err != nil {
-		return roundFailed, err
+		return RoundFailed, err
 	}
+	var out engine.Outcome
 	if len(approvedGroup.Actions) > 0 {
-		err = r.applyGroup(ctx, policy.Only(p.plan, approvedGroup))
+		out, err = r.applyGroup(ctx, policy.Only(p.Plan, approvedGroup))
 	}
 	r.tellPeople(ctx)
 	if err != nil {
 		return r.reasonOf(err)
+	}
+	if out.Result == ledger.Partial || out.Result == ledger.Interrupted {
+		return r.unlessStopped(PartialRound), nil
 	}
 	return r.outcome(p, held)
 }
 
 // needs tells whether something is still to be done, or to be found out, about a resource. The orders lane tells only of
 // what it has listed.
-func (r *round) needs(p *planned, k planner.Key) bool {
+func (r *round) needs(p *engine.Planned, k planner.Key) bool {
 	has := func(refused []planner.Refusal) bool {
 		return slices.ContainsFunc(refused, func(f planner.Refusal) bool { return f.Key == k })
 	}
-	return r.lane == laneOrders && !p.listed[k] || r.open[k] || has(p.plan.Context.Blocked) || has(p.plan.Context.Waiting) ||
-		slices.ContainsFunc(p.plan.Core.Actions, func(a planner.Action) bool { return a.Key == k })
+	return r.lane == LaneOrders && !p.Listed[k] || r.open[k] || has(p.Plan.Context.Blocked) || has(p.Plan.Context.Waiting) ||
+		slices.ContainsFunc(p.Plan.Core.Actions, func(a planner.Action) bool { return a.Key == k })
 }
 
 // distinct counts the actions of groups, which may share the directories above them.
@@ -135,17 +140,17 @@ func distinct(groups []policy.Group) int {
 
 // judge asks the policy about every action. Until a person has approved a plan that was applied on this state, everything
 // is held; what keeps failing, or does not stay, waits its time.
-func (r *round) judge(p *planned) ([]policy.Decision, error) {
-	decisions := r.s.askPolicy(p)
+func (r *round) judge(p *engine.Planned) ([]policy.Decision, error) {
+	decisions := r.cfg.Engine.AskPolicy(p)
 	if !r.isTrusted {
 		var err error
-		if r.isTrusted, err = r.s.trusted(); err != nil {
+		if r.isTrusted, err = IsTrusted(r.cfg.Engine.Store); err != nil {
 			return nil, err
 		}
 	}
 	for i := range decisions {
-		d, a := &decisions[i], &p.plan.Core.Actions[i]
-		f, waits := r.memory.waits(a, r.s.now())
+		d, a := &decisions[i], &p.Plan.Core.Actions[i]
+		f, waits := r.memory.waits(a, r.now())
 		switch {
 		case r.open[a.Key]:
 			d.Approved, d.Code, d.Rule = false, policy.Backoff, "a plan for it has begun, and goes on when it is due"
@@ -159,16 +164,16 @@ func (r *round) judge(p *planned) ([]policy.Decision, error) {
 			r.log.Warn("resource", "address", a.Address, "error", "it does not stay as it is made", "times", r.memory.did[a.Key].Count)
 		case waits:
 			d.Approved, d.Code = false, policy.Backoff
-			d.Rule = fmt.Sprintf("it failed %s in a row, and is tried again at %s; the last time: %s", count(f.Count, "time"),
+			d.Rule = fmt.Sprintf("it failed %s in a row, and is tried again at %s; the last time: %s", planner.Count(f.Count, "time"),
 				f.Until.UTC().Format("15:04 UTC"), f.Error)
 		}
 	}
 	return decisions, nil
 }
 
-// trusted tells whether a person's plan has been applied on this state.
-func (s *session) trusted() (yes bool, err error) {
-	err = s.store.View(func(tx ledger.Tx) error {
+// IsTrusted reports whether a plan approved by a person has been applied on this state.
+func IsTrusted(store ledger.Store) (yes bool, err error) {
+	err = store.View(func(tx ledger.Tx) error {
 		plans, err := tx.Plans()
 		for _, p := range plans {
 			for _, a := range p.Approvals {
@@ -182,7 +187,7 @@ func (s *session) trusted() (yes bool, err error) {
 }
 
 // show prints what a dry run would do.
-func (r *round) show(p *planner.Plan, decisions []policy.Decision, approvedGroup policy.Group, held []policy.Group) (reason, error) {
+func (r *round) show(p *planner.Plan, decisions []policy.Decision, approvedGroup policy.Group, held []policy.Group) (Reason, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s lane: %d would be applied, %d held\n", r.lane, len(approvedGroup.Actions), r.held)
 	rules := make([]string, len(p.Core.Actions))
@@ -210,11 +215,11 @@ func (r *round) show(p *planner.Plan, decisions []policy.Decision, approvedGroup
 			write("wait", d.Index, true)
 		}
 	}
-	if err := r.s.print(b.String()); err != nil {
-		return roundFailed, err
+	if err := r.env.Print(b.String()); err != nil {
+		return RoundFailed, err
 	}
 	if len(approvedGroup.Actions) > 0 {
-		return wouldApply, nil
+		return WouldApply, nil
 	}
 	return r.idleReason(held), nil
 }

@@ -1,19 +1,16 @@
-package main
+package loop
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/providers/waldur"
-	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // listingAge is how long the plans of one round that people have approved, or that go on, share a listing.
@@ -33,35 +30,35 @@ func (e *quietError) Error() string {
 
 // leaveAlone notes for how long the proxy wants no request, after an error of a listing. Who gives up waiting does not stop
 // the proxy's work, and a second listing makes both slower: after a listing that took too long it gets as long again.
-func (l *loop) leaveAlone(err error) {
-	var status *web.StatusError
-	var late *waldur.LateError
+func (l *Loop) leaveAlone(err error) {
+	var failed *engine.SourceError
 	switch {
-	case errors.As(err, &status) && status.RetryAfter > 0:
-		l.beQuiet(min(status.RetryAfter, time.Hour), "it asked for that with Retry-After")
-	case errors.As(err, &late):
-		l.beQuiet(late.Within, "it may still work on the listing that took too long")
+	case !errors.As(err, &failed):
+	case failed.RetryAfter > 0:
+		l.beQuiet(min(failed.RetryAfter, time.Hour), "it asked for that with Retry-After")
+	case failed.Late > 0:
+		l.beQuiet(failed.Late, "it may still work on the listing that took too long")
 	}
 }
 
-func (l *loop) beQuiet(d time.Duration, why string) {
-	l.quiet = quietError{until: l.s.now().Add(d), why: why, within: d}
+func (l *Loop) beQuiet(d time.Duration, why string) {
+	l.quiet = quietError{until: l.now().Add(d), why: why, within: d}
 }
 
 // proxy is the source of a round: one that heeds what the proxy asked for.
 func (r *round) proxy() (engine.Source, error) {
-	source, err := r.s.source(nil)
-	return heeding{source, r.loop}, err
+	source, err := r.cfg.Engine.Proxy()
+	return heeding{source, r.Loop}, err
 }
 
 // heeding asks nothing while the proxy is to be left alone.
 type heeding struct {
 	engine.Source
-	loop *loop
+	loop *Loop
 }
 
 func (h heeding) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
-	if quiet := h.loop.quiet; waitsUntil(h.loop.s.now(), quiet.until, quiet.within) {
+	if quiet := h.loop.quiet; waitsUntil(h.loop.now(), quiet.until, quiet.within) {
 		return nil, &quiet
 	}
 	items, err := h.Source.List(ctx, statuses)
@@ -82,14 +79,13 @@ func (p *patient) List(ctx context.Context, statuses []planner.Status) ([]planne
 		return nil, p.problem() // and not the whole listing, which no status means
 	}
 	items, err := p.Source.List(ctx, good)
-	var status *web.StatusError
-	if err == nil || !errors.As(err, &status) || status.Status != http.StatusInternalServerError {
+	if err == nil || !failsWhole(err) {
 		return items, err
 	}
 	seen := map[planner.Key]int{}
 	for _, s := range good {
 		part, err := p.Source.List(ctx, []planner.Status{s})
-		if errors.As(err, &status) && status.Status == http.StatusInternalServerError {
+		if err != nil && failsWhole(err) {
 			p.failed[s] = err
 			continue
 		}
@@ -106,6 +102,12 @@ func (p *patient) List(ctx context.Context, statuses []planner.Status) ([]planne
 	}
 	// what changed its status in between is left to the next round
 	return slices.DeleteFunc(items, func(it planner.Item) bool { return it.Key.Item != "" && seen[it.Key] > 1 }), nil
+}
+
+// failsWhole reports whether the source fails a whole listing, maybe for one bad resource.
+func failsWhole(err error) bool {
+	var failed *engine.SourceError
+	return errors.As(err, &failed) && failed.Problem == engine.SourceFails
 }
 
 // problem says which statuses could not be listed; nil if all were.

@@ -1,4 +1,4 @@
-package main
+package loop
 
 import (
 	"context"
@@ -18,7 +18,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // readyFor is how long a good round of the orders lane makes ready, at least; it is also three intervals.
@@ -88,9 +87,9 @@ func newMetrics(now func() time.Time, p *pulse) *metrics {
 
 // begin makes every series that an alert may ask for: what is not there yet cannot rise.
 func (m *metrics) begin() {
-	for _, which := range []lane{laneOrders, laneAudit} {
+	for _, which := range []Lane{LaneOrders, LaneAudit} {
 		m.last.WithLabelValues(string(which))
-		for _, why := range reasons() {
+		for _, why := range Reasons() {
 			m.rounds.WithLabelValues(string(which), string(why))
 		}
 	}
@@ -115,29 +114,29 @@ func (m *metrics) change(res apply.Result) {
 }
 
 // round counts one round.
-func (m *metrics) round(r *round, why reason, took time.Duration) {
+func (m *metrics) round(r *round, why Reason, took time.Duration) {
 	m.rounds.WithLabelValues(string(r.lane), string(why)).Inc()
 	m.took.WithLabelValues(string(r.lane)).Set(took.Seconds())
-	if why.fine() && why != stopped {
+	if why.fine() && why != Stopped {
 		now := m.now().Unix()
 		m.last.WithLabelValues(string(r.lane)).Set(float64(now))
-		if r.lane == laneAudit { // which looks at the orders, too
-			m.last.WithLabelValues(string(laneOrders)).Set(float64(now))
+		if r.lane == LaneAudit { // which looks at the orders, too
+			m.last.WithLabelValues(string(LaneOrders)).Set(float64(now))
 		}
 		m.readyFor.Store(int64(max(readyFor, 3*r.interval()).Seconds()))
 		m.good.Store(now)
 	}
-	m.quarantined.Set(float64(r.memory.inQuarantine()))
-	blocked, overdue := r.memory.blockedOrders(m.now())
+	m.quarantined.Set(float64(r.memory.InQuarantine()))
+	blocked, overdue := r.memory.BlockedOrders(m.now())
 	m.blockedOrders.Set(float64(blocked))
 	m.overdueOrders.Set(float64(overdue))
 	m.quietUntil.Set(unixOrZero(r.quiet.until))
 	m.listed.Set(unixOrZero(r.listed))
-	m.backlog(r.s.store)
-	if names, err := planFiles(r.s.pendingFolder()); err == nil {
+	m.backlog(r.cfg.Engine.Store)
+	if names, err := r.env.Files.Plans(r.pendingFolder()); err == nil {
 		m.heldPlans.Set(float64(len(names)))
 	}
-	m.hanging.Set(float64(r.s.site().Hanging()))
+	m.hanging.Set(float64(r.env.Hanging()))
 	if r.planned != nil {
 		m.looked(r)
 	}
@@ -151,7 +150,7 @@ func unixOrZero(t time.Time) float64 {
 }
 
 // backlog counts what Waldur was not told yet, also while the proxy is away.
-func (m *metrics) backlog(store *state.Store) {
+func (m *metrics) backlog(store ledger.Store) {
 	var waiting []ledger.Delivery
 	err := store.View(func(tx ledger.Tx) (err error) {
 		waiting, err = tx.Outbox()
@@ -173,25 +172,25 @@ func (m *metrics) backlog(store *state.Store) {
 // looked shows what a round saw.
 func (m *metrics) looked(r *round) {
 	p := r.planned
-	m.listing.WithLabelValues(string(r.lane)).Set(p.listing.Seconds())
-	m.observing.WithLabelValues(string(r.lane)).Set(p.observing.Seconds())
+	m.listing.WithLabelValues(string(r.lane)).Set(p.Listing.Seconds())
+	m.observing.WithLabelValues(string(r.lane)).Set(p.Observing.Seconds())
 	hung := 0
-	for _, mount := range p.mounts {
+	for _, mount := range p.Mounts {
 		if mount.Unknown != "" {
 			hung++
 		}
 	}
 	m.hung.Set(float64(hung))
-	if r.lane != laneAudit {
+	if r.lane != LaneAudit {
 		return
 	}
 	m.heldActions.Set(float64(r.held))
-	c := p.plan.Context.Counts
+	c := p.Plan.Context.Counts
 	for name, n := range map[planner.ActionKind]int{planner.Create: c.Create, planner.Adopt: c.Adopt, planner.Update: c.Update,
 		planner.Archive: c.Archive, planner.Restore: c.Restore,
 		planner.RejectOrder: c.Reject, planner.FailOrder: c.Fail, planner.Report: c.Report,
 		planner.Blocked: c.Blocked, planner.Waiting: c.Waiting,
-		planner.NothingToDo: c.Unchanged, "unobserved": p.plan.Context.Unobserved} {
+		planner.NothingToDo: c.Unchanged, "unobserved": p.Plan.Context.Unobserved} {
 		m.resources.WithLabelValues(string(name)).Set(float64(n))
 	}
 }

@@ -1,11 +1,13 @@
-package main
+package loop
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
@@ -13,22 +15,27 @@ import (
 // Plan files that this version can't use: another version wrote them, or they are damaged. What has begun, or has approvals,
 // is kept whatever it is. Only such a file knows what was left half made as its own, and what people have agreed to.
 
-// readUsable reads a plan file that may be approved and applied. why says that this version can't use it; err that it could
+// ReadUsable reads a plan file that may be approved and applied. why says that this version can't use it; err that it could
 // not be read at all, which says nothing about it.
-func (s *session) readUsable(path string) (file *planfile.File, why, err error) {
-	file, err = s.readPlan(path)
-	if err == nil {
-		why = file.Check()
+func ReadUsable(files Files, path string) (file *planfile.File, why, err error) {
+	data, err := files.Read(path, planfile.MaxSize)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read plan: %w", err)
 	}
-	if exitCode(err) == exitRefused {
+	file, err = planfile.Parse(data)
+	if err == nil {
+		return file, file.Check(), nil
+	}
+	err = fmt.Errorf("plan %s: %w", path, err)
+	if engine.IsRefused(err) {
 		return nil, err, nil
 	}
-	return file, why, err
+	return nil, nil, err
 }
 
 // hasApprovals reports whether there are approvals in a plan file, even in one that can't be used.
-func hasApprovals(path string) (bool, error) {
-	data, err := readFile(path, planfile.MaxSize)
+func hasApprovals(files Files, path string) (bool, error) {
+	data, err := files.Read(path, planfile.MaxSize)
 	return bytes.Contains(data, []byte("-----BEGIN CSCS-SYNC APPROVAL-----")), err
 }
 
@@ -45,7 +52,7 @@ func (r *round) sayKept(what, path string, why error, next string) {
 // over, because a person has given it up, say, it is of no use.
 func (r *round) keepBegunUnusable(path string, why error) error {
 	var over bool
-	err := r.s.store.View(func(tx ledger.Tx) error {
+	err := r.cfg.Engine.Store.View(func(tx ledger.Tx) error {
 		plans, err := tx.Plans()
 		if err != nil {
 			return err
@@ -79,13 +86,13 @@ func (r *round) keepBegunUnusable(path string, why error) error {
 // keepHeld reports whether a held plan that can't be used is kept: because of its approvals. Without any, it is removed; what
 // it was for is held again.
 func (r *round) keepHeld(path string, why error) (bool, error) {
-	approved, err := hasApprovals(path)
+	approved, err := hasApprovals(r.env.Files, path)
 	if err != nil {
 		return false, err
 	}
 	if !approved {
 		r.log.Warn("removed a held plan that this version can't use; its changes are held again", "plan", path, "because", why.Error())
-		return false, removeHeld(path)
+		return false, r.removeHeld(path)
 	}
 	r.sayKept("held plan with approvals", path, why, "its changes are held again in another file: approve that, and remove this one")
 	return true, nil
@@ -93,7 +100,7 @@ func (r *round) keepHeld(path string, why error) (bool, error) {
 
 // pendingPath is where a plan is held: under its short id, unless a file is kept there that this version can't use.
 func (r *round) pendingPath(core planner.Core) string {
-	base := filepath.Join(r.s.pendingFolder(), planfile.ShortID(planfile.ID(core)))
+	base := filepath.Join(r.pendingFolder(), planfile.ShortID(planfile.ID(core)))
 	path := base + ".plan"
 	for n := 2; r.kept[path] != ""; n++ {
 		path = base + "-" + planner.Commas(uint64(n)) + ".plan"

@@ -1,10 +1,11 @@
-package main
+package engine
 
 import (
 	"context"
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
@@ -14,15 +15,15 @@ import (
 // recordWanted records what was seen as wanted and is not recorded so, so that it is missed once it vanishes, and counts
 // with what it claims now once it is archived. Audits and applies share it: a plan of a part of the site records what it saw
 // of that part.
-func (s *session) recordWanted(tx ledger.Tx, p *planned) error {
-	for _, rec := range p.graph.AsWanted() {
-		if old, ok := p.recorded.Records.Of(rec.Key); ok && !outdated(old, rec) {
+func (e *Engine) recordWanted(tx ledger.Tx, p *Planned) error {
+	for _, rec := range p.Graph.AsWanted() {
+		if old, ok := p.Recorded.Records.Of(rec.Key); ok && !outdated(old, rec) {
 			continue
 		}
 		rec.At = tx.Now()
 		err := tx.PutRecord(rec)
 		if errors.Is(err, ledger.ErrUnfit) {
-			s.log.Warn("a resource is as wanted and cannot be recorded", "address", rec.Address, "error", err.Error())
+			e.Log.Warn("a resource is as wanted and cannot be recorded", "address", rec.Address, "error", err.Error())
 		} else if err != nil {
 			return err
 		}
@@ -39,33 +40,33 @@ func outdated(old, seen planner.Record) bool {
 	return old.Inode == seen.Inode && old.Born == seen.Born && old.Claim != seen.Claim
 }
 
-// recordNothingToDo records what an apply without any action saw as wanted, under the lock.
-func (s *session) recordNothingToDo(ctx context.Context, o *applyOptions, p *planned) error {
-	if len(p.graph.AsWanted()) == 0 {
+// RecordNothingToDo records, under the lock, what an apply without any action saw as wanted.
+func (e *Engine) RecordNothingToDo(ctx context.Context, p *Planned, lockTimeout time.Duration) error {
+	if len(p.Graph.AsWanted()) == 0 {
 		return nil
 	}
-	lock, err := s.store.Lock(ctx, s.holder(""), o.lockTimeout)
+	lock, err := e.Locker.Lock(ctx, e.holder(""), lockTimeout)
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.recordSeen(p), lock.Release())
+	return errors.Join(e.recordSeen(p), lock.Release())
 }
 
 // recordSeen records what was seen as wanted, and where.
-func (s *session) recordSeen(p *planned) error {
-	return s.store.Update(func(tx ledger.Tx) error {
-		if err := s.follow(tx, p); err != nil {
+func (e *Engine) recordSeen(p *Planned) error {
+	return e.Store.Update(func(tx ledger.Tx) error {
+		if err := e.follow(tx, p); err != nil {
 			return err
 		}
 		if err := recordRoots(tx, apply.Job{}, p); err != nil {
 			return err
 		}
-		return s.recordWanted(tx, p)
+		return e.recordWanted(tx, p)
 	})
 }
 
 // recordRoots records what the directories of the touched systems are, the first time.
-func recordRoots(tx ledger.Tx, job apply.Job, now *planned) error {
+func recordRoots(tx ledger.Tx, job apply.Job, now *Planned) error {
 	known, err := tx.Roots()
 	if err != nil {
 		return err
@@ -74,11 +75,11 @@ func recordRoots(tx ledger.Tx, job apply.Job, now *planned) error {
 	for _, w := range job.Work {
 		systems[w.Action.System] = true
 	}
-	for _, rec := range now.graph.AsWanted() {
+	for _, rec := range now.Graph.AsWanted() {
 		systems[rec.System] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(systems)) {
-		m := now.mounts[name]
+		m := now.Mounts[name]
 		if _, ok := known[name]; ok || m.Filesystem == "" {
 			continue
 		}
@@ -87,4 +88,17 @@ func recordRoots(tx ledger.Tx, job apply.Job, now *planned) error {
 		}
 	}
 	return nil
+}
+
+// Remember records what an audit saw as wanted, and whatever more has to be on disk together with that.
+func (e *Engine) Remember(p *Planned, more func(ledger.Tx) error) error {
+	return e.Store.Update(func(tx ledger.Tx) error {
+		if err := e.follow(tx, p); err != nil {
+			return err
+		}
+		if err := e.recordWanted(tx, p); err != nil {
+			return err
+		}
+		return more(tx)
+	})
 }

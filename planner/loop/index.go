@@ -1,12 +1,14 @@
-package main
+package loop
 
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
@@ -23,39 +25,39 @@ const (
 	shrunkLeast = 3
 )
 
-// index is the last complete listing, kept for the orders lane.
-type index struct {
-	// at is when the listing began; a zero time if there is none.
-	at time.Time
+// Index is the last complete listing, kept for the orders lane.
+type Index struct {
+	// At is when the listing began; a zero time if there is none.
+	At time.Time
 	// written is what [state.Tx.Written] was then: what is recorded under a greater number is newer than the listing.
 	written uint64
-	items   []planner.Item
+	Items   []planner.Item
 }
 
-// index reads the index. One that another version wrote in another form is none: the next audit makes one.
-func (s *session) index() (last index, err error) {
+// ReadIndex reads the index. One that another version wrote in another form is none: the next audit makes one.
+func ReadIndex(store ledger.Store, log *slog.Logger) (last Index, err error) {
 	var chunks []json.RawMessage
-	err = s.store.View(func(tx ledger.Tx) (err error) {
-		last.at, last.written, chunks, err = tx.Index()
+	err = store.View(func(tx ledger.Tx) (err error) {
+		last.At, last.written, chunks, err = tx.Index()
 		return err
 	})
 	for _, c := range chunks {
 		var some []planner.Item
 		if err := json.Unmarshal(c, &some); err != nil {
-			s.log.Warn("the last complete listing is not used: it cannot be read; the next audit makes another", "error", err.Error())
-			return index{}, nil
+			log.Warn("the last complete listing is not used: it cannot be read; the next audit makes another", "error", err.Error())
+			return Index{}, nil
 		}
-		last.items = append(last.items, some...)
+		last.Items = append(last.Items, some...)
 	}
 	return last, err
 }
 
-// index is that of the session, read once in a round: planning and applying both need it.
-func (r *round) index() (index, error) {
+// index is that of the state, read once in a round: planning and applying both need it.
+func (r *round) index() (Index, error) {
 	if r.last != nil {
 		return *r.last, nil
 	}
-	last, err := r.s.index()
+	last, err := ReadIndex(r.cfg.Engine.Store, r.log)
 	if err == nil {
 		r.last = &last
 	}
@@ -64,9 +66,9 @@ func (r *round) index() (index, error) {
 
 // isOld reports whether the index is too old to be planned against, or made at a time that has not come yet: then the clock
 // was set back, and nobody knows how old it is.
-func (l *loop) isOld(last index) bool {
-	now := l.s.now()
-	return now.Sub(last.at) > indexAge*l.s.cfg.Run.AuditInterval || isAhead(now, last.at)
+func (l *Loop) isOld(last Index) bool {
+	now := l.now()
+	return now.Sub(last.At) > indexAge*l.cfg.AuditInterval || isAhead(now, last.At)
 }
 
 // indexed completes a partial listing by the items of the last complete one, so that a conflict with them, and their part in
@@ -75,25 +77,25 @@ func (l *loop) isOld(last index) bool {
 // Where a tenant's or a customer's directory is, the proxy takes from the first resource that it lists, so a partial
 // listing may have it elsewhere: the complete one is believed.
 func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]planner.Item, error) {
-	if !anyOrder(listed) {
+	if !engine.AnyOrder(listed) {
 		return listed, nil // nothing to plan for
 	}
 	last, err := r.index()
-	if err != nil || last.at.IsZero() {
+	if err != nil || last.At.IsZero() {
 		return listed, err
 	}
 	if r.isOld(last) {
-		if !r.toldOld.Equal(last.at) {
-			r.log.Warn("the last complete listing is too old to be planned against; what is recorded still counts", "listed", last.at)
-			r.toldOld = last.at
+		if !r.toldOld.Equal(last.At) {
+			r.log.Warn("the last complete listing is too old to be planned against; what is recorded still counts", "listed", last.At)
+			r.toldOld = last.At
 		}
 		return listed, nil
 	}
-	known := keysOfItems(last.items)
+	known := keysOfItems(last.Items)
 	all := slices.DeleteFunc(slices.Clone(listed), func(it planner.Item) bool { return it.Target.IsNode() && known[it.Key] })
 	have := keysOfItems(all)
-	for i := range last.items {
-		if it := last.items[i]; !have[it.Key] && r.stillCounts(last, &it, recorded) {
+	for i := range last.Items {
+		if it := last.Items[i]; !have[it.Key] && r.stillCounts(last, &it, recorded) {
 			all = append(all, it)
 		}
 	}
@@ -105,7 +107,7 @@ func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]pl
 // the newer listing has every open order, an item with an order that it lacks has none any more: what is recorded of it
 // counts, and a create of which nothing is recorded is nothing. Of anything else the limits are unknown until the next
 // audit.
-func (r *round) stillCounts(last index, it *planner.Item, recorded *planner.Recorded) bool {
+func (r *round) stillCounts(last Index, it *planner.Item, recorded *planner.Recorded) bool {
 	if it.Target.IsNode() {
 		return true
 	}
@@ -116,7 +118,7 @@ func (r *round) stillCounts(last index, it *planner.Item, recorded *planner.Reco
 	if !slices.Contains(orderStatuses, it.Status) || r.orders == nil || r.orders.problem() != nil {
 		return true
 	}
-	if it.Status == planner.StatusError && !anyOrder([]planner.Item{*it}) {
+	if it.Status == planner.StatusError && !engine.AnyOrder([]planner.Item{*it}) {
 		return true
 	}
 	if isRecorded || it.Status == planner.StatusPending {
@@ -136,19 +138,19 @@ func keysOfItems(items []planner.Item) map[planner.Key]bool {
 
 // shrunk tells a listing that suddenly lacks much of what is recorded: of what the listing before still had, if there was
 // one. Who accepts it makes it the one to be compared with.
-func (r *round) shrunk(p *planned) (lacks string, err error) {
-	before, err := r.s.index()
+func (r *round) shrunk(p *engine.Planned) (lacks string, err error) {
+	before, err := ReadIndex(r.cfg.Engine.Store, r.log)
 	if err != nil {
 		return "", err
 	}
-	had, has := keysOfItems(before.items), keysOfItems(p.items)
+	had, has := keysOfItems(before.Items), keysOfItems(p.Items)
 	recorded, lacking := 0, 0
-	for rec := range p.recorded.Records.All() {
+	for rec := range p.Recorded.Records.All() {
 		if rec.Target.IsNode() {
 			continue
 		}
 		recorded++
-		if !has[rec.Key] && (before.at.IsZero() || had[rec.Key]) {
+		if !has[rec.Key] && (before.At.IsZero() || had[rec.Key]) {
 			lacking++
 		}
 	}
@@ -156,7 +158,7 @@ func (r *round) shrunk(p *planned) (lacks string, err error) {
 		return "", nil
 	}
 	return fmt.Sprintf("the listing lacks %d of %d recorded resources: nothing is done until somebody looks; %s"+
-		"if that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded, renamedHint(p.plan)), nil
+		"if that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded, renamedHint(p.Plan)), nil
 }
 
 // renamedHint is what may have happened where resources turn up on a system that nobody has heard of.
@@ -171,27 +173,22 @@ func renamedHint(p *planner.Plan) string {
 }
 
 // remember writes down what an audit found as wanted, and the index that the orders lane plans against.
-func (r *round) remember(p *planned, accepted string) error {
-	if r.o.dryRun {
+func (r *round) remember(p *engine.Planned, accepted string) error {
+	if r.Options.DryRun {
 		return nil
 	}
 	var chunks []json.RawMessage
-	for items := range slices.Chunk(p.items, indexChunk) {
+	for items := range slices.Chunk(p.Items, indexChunk) {
 		b, err := json.Marshal(items)
 		if err != nil {
 			return fmt.Errorf("make the index: %w", err)
 		}
 		chunks = append(chunks, b)
 	}
-	return r.s.store.Update(func(tx ledger.Tx) error {
-		if err := r.s.follow(tx, p); err != nil {
-			return err
-		}
-		if err := r.s.recordWanted(tx, p); err != nil {
-			return err
-		}
+	return r.cfg.Engine.Remember(p, func(tx ledger.Tx) error {
 		if accepted != "" {
-			if _, err := tx.AppendHistory(ledger.Entry{Who: r.s.user, Host: r.s.host, Event: eventShrunk, Text: accepted}); err != nil {
+			if _, err := tx.AppendHistory(ledger.Entry{Who: r.cfg.Engine.Who, Host: r.cfg.Engine.Host, Event: ledger.EventShrunk,
+				Text: accepted}); err != nil {
 				return err
 			}
 		}

@@ -1,9 +1,10 @@
-package main
+package loop
 
 import (
 	"fmt"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
@@ -19,18 +20,18 @@ func waitsUntil(now, until time.Time, longest time.Duration) bool {
 // isAhead reports whether a recorded time has not come yet.
 func isAhead(now, recorded time.Time) bool { return recorded.Sub(now) > clockSlack }
 
-// fromFuture counts what the state recorded at a time that has not come yet, and gives the last of these times. Nothing is
+// FromFuture counts what the state recorded at a time that has not come yet, and returns the last of these times. Nothing is
 // ordered by them, but people read them, and holds and archives have ends.
-func (s *session) fromFuture() (n int, last time.Time, err error) {
+func FromFuture(store ledger.Store, now time.Time) (n int, last time.Time, err error) {
 	see := func(t time.Time) {
-		if isAhead(s.now(), t) {
+		if isAhead(now, t) {
 			n++
 			if t.After(last) {
 				last = t
 			}
 		}
 	}
-	err = s.store.View(func(tx ledger.Tx) error {
+	err = store.View(func(tx ledger.Tx) error {
 		plans, err := tx.Plans()
 		for _, p := range plans {
 			see(p.Begun)
@@ -54,9 +55,9 @@ func (s *session) fromFuture() (n int, last time.Time, err error) {
 	return n, last, err
 }
 
-// futureText says what that means, and what to do.
-func futureText(n int, last time.Time) string {
+// FutureText says what that means, and what to do.
+func FutureText(n int, last time.Time) string {
 	return fmt.Sprintf("the state has %s from the future, the last of %s: this node's clock is behind, or was ahead then. Plans and "+
 		"applies continue, because their order does not depend on clocks. Set the clock; then check the ends in "+
-		"`cscs-sync hold list` and `cscs-sync archive list`", count(n, "record"), minute(last))
+		"`cscs-sync hold list` and `cscs-sync archive list`", planner.Count(n, "record"), planner.Minute(last))
 }

@@ -1,24 +1,18 @@
-package main
+package loop
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
-	"github.com/waldur/cscs-storage-sync/state"
 )
-
-// begunFolder is where the plans lie that the policy has approved, while they run: after a kill the next run goes on with
-// them. To plan anew would take a directory that was left half made for somebody's own, and hold it for a person.
-func (s *session) begunFolder() string { return filepath.Join(s.store.Dir(), "begun") }
 
 // keepBegun writes a plan with its approval down before it begins.
 func (r *round) keepBegun(p *planner.Plan, block []byte) (path string, err error) {
@@ -26,22 +20,16 @@ func (r *round) keepBegun(p *planner.Plan, block []byte) (path string, err error
 	if err != nil {
 		return "", fmt.Errorf("plan to begin: %w", err)
 	}
-	if err := os.MkdirAll(r.s.begunFolder(), 0o700); err != nil {
-		return "", fmt.Errorf("plan to begin: %w", err)
-	}
-	path = filepath.Join(r.s.begunFolder(), planfile.ShortID(planfile.ID(p.Core))+".plan")
-	if err := state.WriteFile(path, append(data, block...), fs.FileMode(0o600), onlyPlans); err != nil {
+	path = filepath.Join(r.begunFolder(), planfile.ShortID(planfile.ID(p.Core))+".plan")
+	if err := r.env.Files.Write(path, append(data, block...), onlyPlans); err != nil {
 		return "", fmt.Errorf("plan to begin %s: %w", path, err)
 	}
 	return path, nil
 }
 
 // dropBegun removes a plan that is over, or was refused; any other end leaves it for the next round.
-func dropBegun(path string, end error) error {
-	if code := exitCode(end); code != exitDone && code != exitPartial && code != exitRefused {
-		return nil
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (r *round) dropBegun(path string) error {
+	if err := r.env.Files.Remove(path); err != nil {
 		return fmt.Errorf("plan that is over: %w", err)
 	}
 	return nil
@@ -51,16 +39,16 @@ func dropBegun(path string, end error) error {
 func (r *round) resumeBegun(ctx context.Context) error {
 	r.tidy()
 	ask := r.whole()
-	return r.eachPlan(r.s.begunFolder(), func(path string) error { return r.resume(ctx, path, ask) })
+	return r.eachPlan(r.begunFolder(), func(path string) error { return r.resume(ctx, path, ask) })
 }
 
 // tidy removes what killed writes have left in the folders of the state. It matters to nobody if that fails.
 func (r *round) tidy() {
-	if r.o.dryRun || r.lane != laneAudit {
+	if r.Options.DryRun || r.lane != LaneAudit {
 		return
 	}
-	for _, dir := range []string{r.s.store.Dir(), r.s.begunFolder(), r.s.pendingFolder()} {
-		if err := state.RemoveLeftovers(dir, r.s.now()); err != nil {
+	for _, dir := range []string{r.env.Files.Dir(), r.begunFolder(), r.pendingFolder()} {
+		if err := r.env.Files.Tidy(dir); err != nil {
 			r.log.Warn("leftovers of killed writes", "folder", dir, "error", err.Error())
 		}
 	}
@@ -69,58 +57,55 @@ func (r *round) tidy() {
 // resume goes on with one plan. One that never began has no approval any more: the policy is asked anew. One that may not go
 // on, because the configuration is another, is given up. One of which nothing is known, because it or the state cannot be
 // read, stays: only this plan knows what it has left half made as its own.
-func (r *round) resume(ctx context.Context, path string, ask *request) error {
+func (r *round) resume(ctx context.Context, path string, ask *engine.Request) error {
 	p, err := r.begunAt(path)
 	if p == nil {
 		return err
 	}
-	p.ask = ask
-	if r.o.dryRun {
-		r.leaveOpen(p.plan)
-		return r.showFirst("begun", path, p.plan)
+	p.Ask = ask
+	if r.Options.DryRun {
+		r.leaveOpen(p.Plan)
+		return r.showFirst("begun", path, p.Plan)
 	}
-	if r.waitsFor(p.plan) {
-		r.leaveOpen(p.plan)
+	if r.waitsFor(p.Plan) {
+		r.leaveOpen(p.Plan)
 		return nil
 	}
 	r.log.Info("going on with a plan that was begun", "plan", path)
-	err = r.applyAs(ctx, p)
-	var onHold *holdError
-	if errors.As(err, &onHold) {
-		r.leaveOpen(p.plan)
+	out, err := r.applyAs(ctx, p)
+	code, refused := engine.RefusedAs(err)
+	var block *approval.BlockError
+	switch {
+	case code == engine.Held:
+		r.leaveOpen(p.Plan)
 		r.log.Info("begun plan is on hold", "plan", path, "because", err.Error())
 		return nil
-	}
-	var block *approval.BlockError
-	if errors.As(err, &block) { // another version's approval, or made under another key
+	case errors.As(err, &block): // another version's approval, or made under another key
 		return r.keepBegunUnusable(path, err)
-	}
-	if exitCode(err) == exitRefused {
+	case refused:
 		return r.giveUp(p, err)
-	}
-	err = errors.Join(err, dropBegun(path, err))
-	if isSaid(err) {
-		return nil
+	case isOver(out, err):
+		return r.dropBegun(path)
 	}
 	return err
 }
 
 // begunAt reads a begun plan that has to go on; nil for one that is removed, because it never began or is over, and for one
 // that this version can't use, which is kept.
-func (r *round) begunAt(path string) (*approved, error) {
-	file, why, err := r.s.readUsable(path)
+func (r *round) begunAt(path string) (*engine.Proposal, error) {
+	file, why, err := ReadUsable(r.env.Files, path)
 	if err != nil {
 		return nil, err
 	}
 	if why != nil {
 		return nil, r.keepBegunUnusable(path, why)
 	}
-	p := &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals, policy: r.s.cfg.AutoApprove.Digest()}
-	begun, _, err := r.s.ledger(p)
+	p := &engine.Proposal{Plan: file.Plan, ID: planfile.ID(file.Plan.Core), Path: path, Blocks: file.Approvals, Policy: r.cfg.Engine.Policy.Digest()}
+	begun, _, err := r.cfg.Engine.Begun(p)
 	switch {
 	case err == nil && !begun:
 		return nil, r.drop(path, errors.New("it never began"))
-	case exitCode(err) == exitRefused:
+	case engine.IsRefused(err):
 		return nil, r.drop(path, err)
 	case err != nil:
 		return nil, err
@@ -129,36 +114,36 @@ func (r *round) begunAt(path string) (*approved, error) {
 }
 
 // giveUp ends a begun plan that may not go on. What it has done stays done, and what is left is planned anew.
-func (r *round) giveUp(p *approved, why error) error {
-	if r.o.dryRun {
+func (r *round) giveUp(p *engine.Proposal, why error) error {
+	if r.Options.DryRun {
 		return nil
 	}
-	if err := r.s.store.Update(func(tx ledger.Tx) error { return tx.Abandon(p.id, r.s.user, why.Error()) }); err != nil {
+	if err := r.cfg.Engine.Store.Update(func(tx ledger.Tx) error { return tx.Abandon(p.ID, r.cfg.Engine.Who, why.Error()) }); err != nil {
 		return err
 	}
-	return r.drop(p.path, why)
+	return r.drop(p.Path, why)
 }
 
 // drop takes a plan away from the begun ones.
 func (r *round) drop(path string, why error) error {
-	if r.o.dryRun {
+	if r.Options.DryRun {
 		return nil
 	}
 	r.log.Info("begun plan is over", "plan", path, "because", why.Error())
-	return dropBegun(path, nil)
+	return r.dropBegun(path)
 }
 
 // waitsFor tells that something in a begun plan failed lately and is not due yet.
 func (r *round) waitsFor(p *planner.Plan) bool {
 	return slices.ContainsFunc(p.Core.Actions, func(a planner.Action) bool {
-		_, waits := r.memory.waits(&a, r.s.now())
+		_, waits := r.memory.waits(&a, r.now())
 		return waits
 	})
 }
 
 // leaveOpen keeps the policy from what a begun plan goes on with.
 func (r *round) leaveOpen(p *planner.Plan) {
-	for _, k := range keysOf(p) {
+	for _, k := range engine.KeysOf(p) {
 		r.open[k] = true
 	}
 }

@@ -1,41 +1,28 @@
-package main
+package loop
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// pendingFolder is where held plans wait for people.
-func (s *session) pendingFolder() string { return filepath.Join(s.store.Dir(), "pending") }
+// PendingFolder is where held plans wait for people, below the folder of the state.
+func PendingFolder(dir string) string { return filepath.Join(dir, "pending") }
 
-// planFiles are the names of the plan files in a folder.
-func planFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var names []string
-	for _, e := range entries {
-		if e.Type().IsRegular() && strings.HasSuffix(e.Name(), ".plan") {
-			names = append(names, e.Name())
-		}
-	}
-	return names, err
-}
+// BegunFolder is where the policy's plans lie while they run, below the folder of the state.
+func BegunFolder(dir string) string { return filepath.Join(dir, "begun") }
 
 // heldPlan is a plan file that waits already.
 type heldPlan struct {
@@ -47,16 +34,16 @@ type heldPlan struct {
 
 // hold writes one plan file for each held group, and takes away those that would not be made any more. A file whose id is
 // unchanged is left as it is, with the approvals that it has.
-func (r *round) hold(p *planned, groups []policy.Group) error {
+func (r *round) hold(p *engine.Planned, groups []policy.Group) error {
 	waiting, err := r.waitingPlans()
 	if err != nil {
 		return err
 	}
 	for _, g := range groups {
-		if r.lane == laneOrders && covers(waiting, p.plan, g) {
+		if r.lane == LaneOrders && covers(waiting, p.Plan, g) {
 			continue
 		}
-		if err := r.holdGroup(policy.Only(p.plan, g), g, waiting); err != nil {
+		if err := r.holdGroup(policy.Only(p.Plan, g), g, waiting); err != nil {
 			return err
 		}
 	}
@@ -66,15 +53,15 @@ func (r *round) hold(p *planned, groups []policy.Group) error {
 // waitingPlans are the held plans by their path. One that this version can't use is kept if it has approvals, and removed if
 // it has none; one that could not be read may have some, and ends the round.
 func (r *round) waitingPlans() (map[string]*heldPlan, error) {
-	dir := r.s.pendingFolder()
-	names, err := planFiles(dir)
+	dir := r.pendingFolder()
+	names, err := r.env.Files.Plans(dir)
 	if err != nil {
 		return nil, fmt.Errorf("held plans: %w", err)
 	}
 	waiting := map[string]*heldPlan{}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
-		file, why, err := r.s.readUsable(path)
+		file, why, err := ReadUsable(r.env.Files, path)
 		if err == nil && why != nil {
 			_, err = r.keepHeld(path, why)
 		}
@@ -131,14 +118,11 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 		h.wanted = true
 		return nil
 	}
-	if err := os.MkdirAll(r.s.pendingFolder(), 0o700); err != nil {
-		return fmt.Errorf("held plans: %w", err)
-	}
 	data, err := planfile.Marshal(part, planfile.Options{})
 	if err != nil {
 		return fmt.Errorf("held plan %s: %w", path, err)
 	}
-	if err := state.WriteFile(path, data, fs.FileMode(0o600), onlyPlans); err != nil {
+	if err := r.env.Files.Write(path, data, onlyPlans); err != nil {
 		return fmt.Errorf("held plan %s: %w", path, err)
 	}
 	waiting[path] = &heldPlan{path: path, actions: part.Core.Actions, wanted: true}
@@ -153,9 +137,9 @@ var unobserved = []codes.Code{codes.Unknown, codes.QuotaUnknown, codes.UsageUnkn
 // takeAway removes held plans that would not be made now. An audit sees everything; the orders lane judges only plans all
 // of whose resources it has listed, and plans for orders that are over. What could not be observed tells nothing: its plans
 // stay.
-func (r *round) takeAway(p *planned, waiting map[string]*heldPlan) error {
+func (r *round) takeAway(p *engine.Planned, waiting map[string]*heldPlan) error {
 	unknown := map[planner.Key]bool{}
-	for _, b := range slices.Concat(p.plan.Context.Blocked, p.plan.Context.Waiting) {
+	for _, b := range slices.Concat(p.Plan.Context.Blocked, p.Plan.Context.Waiting) {
 		for _, why := range b.Reasons {
 			unknown[b.Key] = unknown[b.Key] || slices.Contains(unobserved, why.Code)
 		}
@@ -164,7 +148,7 @@ func (r *round) takeAway(p *planned, waiting map[string]*heldPlan) error {
 	for _, path := range slices.Sorted(maps.Keys(waiting)) {
 		h := waiting[path]
 		over := h.over(open)
-		if h.wanted || r.lane == laneOrders && over == nil && !h.only(p.listed) || over == nil && h.any(unknown) || h.any(r.open) {
+		if h.wanted || r.lane == LaneOrders && over == nil && !h.only(p.Listed) || over == nil && h.any(unknown) || h.any(r.open) {
 			continue
 		}
 		if err := r.letGo(path, over); err != nil {
@@ -180,8 +164,8 @@ func (r *round) letGo(path string, over *planner.Action) error {
 	why := "this round would not hold it: it is done, is wanted otherwise, or only waits for its time"
 	if over != nil {
 		why = fmt.Sprintf("the order is over: Waldur no longer has order %s of %s open", planner.ShortID(over.Order), over.Address)
-		err := r.s.store.Update(func(tx ledger.Tx) error {
-			_, err := tx.AppendHistory(ledger.Entry{Who: r.s.user, Host: r.s.host, Event: eventOrderOver,
+		err := r.cfg.Engine.Store.Update(func(tx ledger.Tx) error {
+			_, err := tx.AppendHistory(ledger.Entry{Who: r.cfg.Engine.Who, Host: r.cfg.Engine.Host, Event: ledger.EventOrderOver,
 				Text: fmt.Sprintf("held plan %s removed: %s", strings.TrimSuffix(filepath.Base(path), ".plan"), why)})
 			return err
 		})
@@ -189,7 +173,7 @@ func (r *round) letGo(path string, over *planner.Action) error {
 			return err
 		}
 	}
-	if err := removeHeld(path); err != nil {
+	if err := r.removeHeld(path); err != nil {
 		return err
 	}
 	r.log.Info("no longer held", "plan", path, "because", why)
@@ -204,17 +188,17 @@ type openOrders struct {
 }
 
 // openOrders are those of the round's listing; nil if that is not complete.
-func (r *round) openOrders(p *planned) *openOrders {
+func (r *round) openOrders(p *engine.Planned) *openOrders {
 	if r.orders != nil && r.orders.problem() != nil {
 		return nil
 	}
 	open := &openOrders{map[string]bool{}, map[planner.Key]bool{}}
-	for i := range p.items {
-		it := &p.items[i]
-		if r.lane == laneOrders && !p.listed[it.Key] {
+	for i := range p.Items {
+		it := &p.Items[i]
+		if r.lane == LaneOrders && !p.Listed[it.Key] {
 			continue
 		}
-		if id, isClear := planner.OpenOrder(&r.s.cfg.Settings, it); isClear {
+		if id, isClear := planner.OpenOrder(r.cfg.Engine.Settings, it); isClear {
 			open.ids[id] = true
 		} else {
 			open.unclear[it.Key] = true
@@ -258,10 +242,10 @@ func (h *heldPlan) any(of map[planner.Key]bool) bool {
 // eachPlan does something with each plan file of a folder, until the loop is asked to stop or finds the lock taken. Other
 // errors keep nobody from the plans that follow.
 func (r *round) eachPlan(dir string, do func(path string) error) error {
-	names, err := planFiles(dir)
+	names, err := r.env.Files.Plans(dir)
 	errs := []error{err}
 	for _, name := range names {
-		if stoppedNow(r.s.stop) {
+		if stoppedNow(r.stop()) {
 			break
 		}
 		err := do(filepath.Join(dir, name))
@@ -278,21 +262,30 @@ func (r *round) eachPlan(dir string, do func(path string) error) error {
 
 // showFirst says, in a dry run, which plan would be applied before the round's own. Both lanes would begin with it.
 func (r *round) showFirst(why, path string, p *planner.Plan) error {
-	if r.lane != laneAudit {
+	if r.lane != LaneAudit {
 		return nil
 	}
-	return r.s.print(fmt.Sprintf("first, %s: %s with %s\n", why, filepath.Base(path), count(len(p.Core.Actions), "action")))
+	return r.env.Print(fmt.Sprintf("first, %s: %s with %s\n", why, filepath.Base(path), planner.Count(len(p.Core.Actions), "action")))
 }
 
 // removeHeld removes a held plan, and the markers that people were told of it.
-func removeHeld(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (r *round) removeHeld(path string) error {
+	err := r.env.Files.Remove(path)
+	for _, channel := range channels {
+		if err == nil {
+			err = r.env.Files.Remove(marker(path, channel))
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("held plan: %w", err)
 	}
-	for _, channel := range channels {
-		if err := os.Remove(marker(path, channel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("held plan: %w", err)
-		}
+	return nil
+}
+
+// onlyPlans lets nothing but a plan file be replaced.
+func onlyPlans(existing []byte) error {
+	if !bytes.HasPrefix(existing, []byte(planfile.Begin)) {
+		return errors.New("it is no plan file; name another file, or remove it")
 	}
 	return nil
 }

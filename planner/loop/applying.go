@@ -1,4 +1,4 @@
-package main
+package loop
 
 import (
 	"context"
@@ -8,63 +8,72 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
 // applyGroup applies a plan in the policy's name, through the same door as everybody's.
-func (r *round) applyGroup(ctx context.Context, p *planner.Plan) error {
+func (r *round) applyGroup(ctx context.Context, p *planner.Plan) (out engine.Outcome, err error) {
 	id := planfile.ID(p.Core)
-	made, err := r.s.policyApproval(approval.Message{Plan: id, Context: planfile.ContextDigest(p), Name: "policy",
-		Time: r.s.now().UTC().Truncate(time.Second)})
+	made, err := r.cfg.Engine.PolicyApproval(approval.Message{Plan: id, Context: planfile.ContextDigest(p), Name: "policy",
+		Time: r.now().UTC().Truncate(time.Second)})
 	if err != nil {
-		return err
+		return out, err
 	}
 	block, err := made.Block()
 	if err != nil {
-		return err
+		return out, err
 	}
 	path, err := r.keepBegun(p, block)
 	if err != nil {
-		return err
+		return out, err
 	}
-	err = r.applyAs(ctx, &approved{plan: p, id: id, blocks: [][]byte{block}, policy: r.s.cfg.AutoApprove.Digest(), ask: r.ask})
-	return errors.Join(err, dropBegun(path, err))
+	out, err = r.applyAs(ctx, &engine.Proposal{Plan: p, ID: id, Blocks: [][]byte{block}, Policy: r.cfg.Engine.Policy.Digest(), Ask: r.ask})
+	if isOver(out, err) || engine.IsRefused(err) {
+		err = errors.Join(err, r.dropBegun(path))
+	}
+	return out, err
+}
+
+// isOver reports whether a plan has run to its end, well or not.
+func isOver(out engine.Outcome, err error) bool {
+	return err == nil && (out.Result == ledger.Done || out.Result == ledger.Partial)
 }
 
 // applyAs applies an approved plan, and remembers how its resources fared.
-func (r *round) applyAs(ctx context.Context, p *approved) error {
+func (r *round) applyAs(ctx context.Context, p *engine.Proposal) (out engine.Outcome, err error) {
 	before, err := r.doneBefore(p)
 	if err != nil {
-		return err
+		return out, err
 	}
-	o := applyOptions{skipStale: true, quiet: true, keepOpen: true}
-	err = o.apply(ctx, r.s, p)
-	if exitCode(err) == exitInterrupted {
-		r.leaveOpen(p.plan)
+	out, err = r.cfg.Engine.Apply(ctx, p, engine.Options{SkipStale: true, KeepOpen: true})
+	if out.Result == ledger.Interrupted && err == nil || errors.Is(err, context.Canceled) {
+		r.leaveOpen(p.Plan)
 	}
-	for _, res := range o.results {
+	for _, res := range out.Results {
 		if res.Status != apply.Done || !before[res.Action.Key] {
 			r.account(res)
 		}
 	}
-	if o.head != "" {
-		r.log.Info("history", "plan", p.id, "head", o.head)
+	if out.Head != "" {
+		r.log.Info("history", "plan", p.ID, "head", out.Head)
 	}
-	return err
+	return out, err
 }
 
 // doneBefore are the resources that an earlier run of the plan has done: they are told and counted once.
-func (r *round) doneBefore(p *approved) (map[planner.Key]bool, error) {
-	begun, steps, err := r.s.ledger(p)
+func (r *round) doneBefore(p *engine.Proposal) (map[planner.Key]bool, error) {
+	begun, steps, err := r.cfg.Engine.Begun(p)
 	if err != nil || !begun {
 		return nil, err
 	}
 	done := map[planner.Key]bool{}
 	for _, st := range steps {
-		done[st.Key] = done[st.Key] || st.Name == stepDone
+		done[st.Key] = done[st.Key] || st.Name == engine.StepDone
 	}
-	for i := range p.plan.Core.Actions { // directories above them are not journaled: they come first
-		if a := &p.plan.Core.Actions[i]; a.Target.IsNode() && a.Kind == planner.Create {
+	for i := range p.Plan.Core.Actions { // directories above them are not journaled: they come first
+		if a := &p.Plan.Core.Actions[i]; a.Target.IsNode() && a.Kind == planner.Create {
 			done[a.Key] = true
 		}
 	}
@@ -77,7 +86,7 @@ func (r *round) account(res apply.Result) {
 	switch res.Status {
 	case apply.Done:
 		r.applied++
-		r.memory.done(res.Action, r.s.now())
+		r.memory.done(res.Action, r.now())
 		r.log.Info("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status)
 	case apply.NotBegun:
 	case apply.Unrecorded: // the plan is still open: the next round continues it
@@ -85,7 +94,7 @@ func (r *round) account(res apply.Result) {
 		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err))
 	case apply.Undelivered: // the outbox tries again by itself
 		r.failed++
-		r.memory.done(res.Action, r.s.now())
+		r.memory.done(res.Action, r.now())
 		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err),
 			"next", "cscs-sync callbacks list")
 	default:
@@ -95,15 +104,15 @@ func (r *round) account(res apply.Result) {
 			r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err))
 			break
 		}
-		r.logFailure(res, r.memory.failed(res.Action, errorText(res.Err), r.s.now(), r.interval()))
+		r.logFailure(res, r.memory.failed(res.Action, errorText(res.Err), r.now(), r.interval()))
 	}
 	r.metrics.change(res)
 }
 
 // logFailure says what failed, how often by now, and when it is tried again.
-func (r *round) logFailure(res apply.Result, f failure) {
+func (r *round) logFailure(res apply.Result, f Failure) {
 	r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "failures", f.Count,
-		"quarantined", f.quarantined(), "again", f.Until.UTC().Format(time.RFC3339), "error", errorText(res.Err))
+		"quarantined", f.Quarantined(), "again", f.Until.UTC().Format(time.RFC3339), "error", errorText(res.Err))
 }
 
 func errorText(err error) string {
@@ -111,13 +120,4 @@ func errorText(err error) string {
 		return "no reason was given"
 	}
 	return err.Error()
-}
-
-// policyApproval approves in the policy's name.
-func (s *session) policyApproval(m approval.Message) (approval.Approval, error) {
-	key, err := s.localKey()
-	if err != nil {
-		return approval.Approval{}, err
-	}
-	return approval.Policy(m, s.cfg.AutoApprove.Digest(), s.user, key)
 }

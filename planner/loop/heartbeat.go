@@ -1,16 +1,9 @@
-package main
+package loop
 
 import (
 	"context"
 	"sync"
 	"time"
-)
-
-// How long the stages of a round may go without a sign of life, beyond what their own time limits allow.
-const (
-	stageSlack   = time.Minute
-	planningTime = 10 * time.Minute
-	applyingTime = 15 * time.Minute
 )
 
 // stageWaiting is the stage between two rounds.
@@ -61,20 +54,13 @@ func (p *pulse) silent() (stage string, since time.Duration) {
 	return p.stage, p.now().Sub(p.at)
 }
 
-// stage is where a command that is watched gives a sign of life.
-func (a *app) stage(name string, allowed time.Duration) {
-	if a.beat != nil {
-		a.beat(name, allowed)
-	}
-}
-
 // watchdog asks systemd's watchdog for patience as long as the loop gets on: not when it is stuck, but also when it is held
 // up by a mount that hangs, which a restart would not mend.
-func (l *loop) watchdog(ctx context.Context, every time.Duration) {
+func (l *Loop) watchdog(ctx context.Context, every time.Duration) {
 	said := ""
 	for {
-		if stage := l.pulse.stuck(); stage == "" || len(l.lookout.hung(l.config.Load())) > 0 {
-			l.notify.send("WATCHDOG=1")
+		if stage := l.pulse.stuck(); stage == "" || len(l.env.Hung()) > 0 {
+			l.env.Supervise("WATCHDOG=1")
 			said = ""
 		} else if said != stage {
 			said = stage

@@ -1,4 +1,4 @@
-package main
+package loop
 
 import (
 	"bytes"
@@ -14,30 +14,29 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // How the loop bears with what goes wrong.
 const (
-	// quarantine is after how many failures in a row a resource is only tried once an hour.
-	quarantine = 3
-	// longestBackoff is the longest wait between two tries.
-	longestBackoff = time.Hour
-	// settledAfter is how often in a row the same change of a resource is believed to be the last.
-	settledAfter = 3
+	// Quarantine is after how many failures in a row a resource is only tried once an hour.
+	Quarantine = 3
+	// LongestBackoff is the longest wait between two tries.
+	LongestBackoff = time.Hour
+	// SettledAfter is how often in a row the same change of a resource is believed to be the last.
+	SettledAfter = 3
 )
 
-// memory is what the loop remembers of resources from round to round. It is kept in a file, for the next loop, since
+// FailureHistory is what the loop remembers of resources from round to round. It is kept in a file, for the next loop, since
 // `run --once` is a process for each round, and for explain and doctor.
-type memory struct {
-	failures map[planner.Key]failure
+type FailureHistory struct {
+	Failures map[planner.Key]Failure
 	did      map[planner.Key]repeated
 	// orders are those that are open and not carried out.
-	orders map[planner.Key]waitingOrder
+	Orders map[planner.Key]WaitingOrder
 }
 
-// failure is one resource's bad luck with one action.
-type failure struct {
+// Failure is one resource's bad luck with one action.
+type Failure struct {
 	Key planner.Key `json:"key"`
 	// Address is the resource's, Action what failed, What its meaning.
 	Address string             `json:"address"`
@@ -51,11 +50,11 @@ type failure struct {
 	Told []string `json:"told,omitempty"`
 }
 
-// isWaiting reports whether the next try is not due yet.
-func (f failure) isWaiting(now time.Time) bool { return waitsUntil(now, f.Until, longestBackoff) }
+// IsWaiting reports whether the next try is not due yet.
+func (f Failure) IsWaiting(now time.Time) bool { return waitsUntil(now, f.Until, LongestBackoff) }
 
-// quarantined tells that a person should look.
-func (f failure) quarantined() bool { return f.Count >= quarantine }
+// Quarantined tells that a person should look.
+func (f Failure) Quarantined() bool { return f.Count >= Quarantine }
 
 // repeated is one update that was done, and how often in a row.
 type repeated struct {
@@ -65,8 +64,8 @@ type repeated struct {
 	Last  time.Time   `json:"last"`
 }
 
-func newMemory() memory {
-	return memory{failures: map[planner.Key]failure{}, did: map[planner.Key]repeated{}, orders: map[planner.Key]waitingOrder{}}
+func newHistory() FailureHistory {
+	return FailureHistory{Failures: map[planner.Key]Failure{}, did: map[planner.Key]repeated{}, Orders: map[planner.Key]WaitingOrder{}}
 }
 
 // meaning is what an action does: with another one a resource gets another chance.
@@ -80,31 +79,31 @@ func meaning(a *planner.Action) string {
 }
 
 // failed notes a failure. The same again waits for twice as many intervals each time, and in quarantine for an hour.
-func (m *memory) failed(a *planner.Action, why string, now time.Time, interval time.Duration) failure {
-	f := failure{Key: a.Key, Address: a.Address, Action: a.Kind, What: meaning(a), Error: why}
-	if was := m.failures[a.Key]; was.What == f.What {
+func (m *FailureHistory) failed(a *planner.Action, why string, now time.Time, interval time.Duration) Failure {
+	f := Failure{Key: a.Key, Address: a.Address, Action: a.Kind, What: meaning(a), Error: why}
+	if was := m.Failures[a.Key]; was.What == f.What {
 		f.Count, f.Told = was.Count, was.Told
 	}
 	f.Count++
-	wait := min(interval<<min(f.Count, 6), longestBackoff)
-	if f.quarantined() {
-		wait = longestBackoff
+	wait := min(interval<<min(f.Count, 6), LongestBackoff)
+	if f.Quarantined() {
+		wait = LongestBackoff
 	}
 	f.Until = now.Add(wait)
-	m.failures[a.Key] = f
+	m.Failures[a.Key] = f
 	return f
 }
 
 // waits is the failure for which an action has to wait; false if it may be tried.
-func (m *memory) waits(a *planner.Action, now time.Time) (failure, bool) {
-	f := m.failures[a.Key]
-	return f, f.isWaiting(now) && f.What == meaning(a)
+func (m *FailureHistory) waits(a *planner.Action, now time.Time) (Failure, bool) {
+	f := m.Failures[a.Key]
+	return f, f.IsWaiting(now) && f.What == meaning(a)
 }
 
 // next is when the first of what failed is tried again; a zero time if nothing waits.
-func (m *memory) next(now time.Time) (at time.Time) {
-	for _, f := range m.failures {
-		if f.isWaiting(now) && (at.IsZero() || f.Until.Before(at)) {
+func (m *FailureHistory) next(now time.Time) (at time.Time) {
+	for _, f := range m.Failures {
+		if f.IsWaiting(now) && (at.IsZero() || f.Until.Before(at)) {
 			at = f.Until
 		}
 	}
@@ -112,8 +111,8 @@ func (m *memory) next(now time.Time) (at time.Time) {
 }
 
 // done notes a success. Only an update can be undone and come again.
-func (m *memory) done(a *planner.Action, now time.Time) {
-	delete(m.failures, a.Key)
+func (m *FailureHistory) done(a *planner.Action, now time.Time) {
+	delete(m.Failures, a.Key)
 	if a.Kind != planner.Update {
 		delete(m.did, a.Key)
 		return
@@ -126,37 +125,37 @@ func (m *memory) done(a *planner.Action, now time.Time) {
 }
 
 // unsettled tells that just this change was made several times lately, and did not last.
-func (m *memory) unsettled(a *planner.Action) bool {
+func (m *FailureHistory) unsettled(a *planner.Action) bool {
 	d := m.did[a.Key]
-	return d.Count >= settledAfter && len(a.Changes) > 0 && d.What == meaning(a)
+	return d.Count >= SettledAfter && len(a.Changes) > 0 && d.What == meaning(a)
 }
 
 // forget drops what was long ago: successes after the time lately, or of a time that has not come; failures a day after
 // their next try.
-func (m *memory) forget(now time.Time, lately time.Duration) {
+func (m *FailureHistory) forget(now time.Time, lately time.Duration) {
 	maps.DeleteFunc(m.did, func(_ planner.Key, d repeated) bool { return now.Sub(d.Last) > lately || isAhead(now, d.Last) })
-	maps.DeleteFunc(m.failures, func(_ planner.Key, f failure) bool { return now.Sub(f.Until) > 24*time.Hour })
+	maps.DeleteFunc(m.Failures, func(_ planner.Key, f Failure) bool { return now.Sub(f.Until) > 24*time.Hour })
 }
 
 // settle drops the failures of what needs nothing any more: somebody else has seen to it, or it is not wanted.
-func (m *memory) settle(needs func(planner.Key) bool) {
-	maps.DeleteFunc(m.failures, func(k planner.Key, _ failure) bool { return !needs(k) })
+func (m *FailureHistory) settle(needs func(planner.Key) bool) {
+	maps.DeleteFunc(m.Failures, func(k planner.Key, _ Failure) bool { return !needs(k) })
 }
 
 // retry has everything that failed tried at once, once: what fails again waits as before.
-func (m *memory) retry(now time.Time) {
-	for k, f := range m.failures {
+func (m *FailureHistory) retry(now time.Time) {
+	for k, f := range m.Failures {
 		if f.Until.After(now) {
 			f.Until = now
 		}
-		m.failures[k] = f
+		m.Failures[k] = f
 	}
 }
 
-// inQuarantine counts the resources that fail again and again.
-func (m *memory) inQuarantine() (n int) {
-	for _, f := range m.failures {
-		if f.quarantined() {
+// InQuarantine counts the resources that fail again and again.
+func (m *FailureHistory) InQuarantine() (n int) {
+	for _, f := range m.Failures {
+		if f.Quarantined() {
 			n++
 		}
 	}
@@ -169,18 +168,18 @@ const memoryFormat = 1
 // keptMemory is the file: failures.json in the state's folder.
 type keptMemory struct {
 	Format   int            `json:"format"`
-	Failures []failure      `json:"failures"`
+	Failures []Failure      `json:"failures"`
 	Repeated []repeated     `json:"repeated"`
-	Orders   []waitingOrder `json:"orders,omitempty"`
+	Orders   []WaitingOrder `json:"orders,omitempty"`
 }
 
-// memoryFile is where the loop's memory is kept. It is no part of the state: without it everything is tried at once.
-func (s *session) memoryFile() string { return filepath.Join(s.store.Dir(), "failures.json") }
+// historyFile is where the loop's memory is kept. It is no part of the state: without it everything is tried at once.
+func historyFile(files Files) string { return filepath.Join(files.Dir(), "failures.json") }
 
-// recallMemory reads what the last loop on this state has left.
-func (s *session) recallMemory() (memory, error) {
-	m := newMemory()
-	data, err := readFile(s.memoryFile(), 64<<20)
+// ReadHistory reads what the last loop on this state has left.
+func ReadHistory(files Files) (FailureHistory, error) {
+	m := newHistory()
+	data, err := files.Read(historyFile(files), 64<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, nil
 	}
@@ -192,38 +191,38 @@ func (s *session) recallMemory() (memory, error) {
 		err = fmt.Errorf("it has format %d, and this version reads %d", kept.Format, memoryFormat)
 	}
 	if err != nil {
-		return m, fmt.Errorf("read what failed before: %s: %w; without it everything is tried at once", s.memoryFile(), err)
+		return m, fmt.Errorf("read what failed before: %s: %w; without it everything is tried at once", historyFile(files), err)
 	}
 	for _, f := range kept.Failures {
-		m.failures[f.Key] = f
+		m.Failures[f.Key] = f
 	}
 	for _, d := range kept.Repeated {
 		m.did[d.Key] = d
 	}
 	for _, w := range kept.Orders {
-		m.orders[w.Key] = w
+		m.Orders[w.Key] = w
 	}
 	return m, nil
 }
 
-// keepMemory writes down what is remembered, unless that is in the file.
-func (s *session) keepMemory(m *memory) error {
-	kept := keptMemory{Format: memoryFormat, Failures: slices.AppendSeq([]failure{}, maps.Values(m.failures)),
-		Repeated: slices.AppendSeq([]repeated{}, maps.Values(m.did)), Orders: slices.Collect(maps.Values(m.orders))}
-	slices.SortFunc(kept.Failures, func(a, b failure) int { return a.Key.Compare(b.Key) })
+// write writes down what is remembered, unless that is in the file.
+func (m *FailureHistory) write(files Files) error {
+	kept := keptMemory{Format: memoryFormat, Failures: slices.AppendSeq([]Failure{}, maps.Values(m.Failures)),
+		Repeated: slices.AppendSeq([]repeated{}, maps.Values(m.did)), Orders: slices.Collect(maps.Values(m.Orders))}
+	slices.SortFunc(kept.Failures, func(a, b Failure) int { return a.Key.Compare(b.Key) })
 	slices.SortFunc(kept.Repeated, func(a, b repeated) int { return a.Key.Compare(b.Key) })
-	slices.SortFunc(kept.Orders, func(a, b waitingOrder) int { return a.Key.Compare(b.Key) })
+	slices.SortFunc(kept.Orders, func(a, b WaitingOrder) int { return a.Key.Compare(b.Key) })
 	data, err := json.MarshalIndent(kept, "", " ")
 	if err != nil {
 		return fmt.Errorf("keep what failed: %w", err)
 	}
 	data = append(data, '\n')
-	was, err := readFile(s.memoryFile(), 64<<20)
+	was, err := files.Read(historyFile(files), 64<<20)
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if bytes.Equal(was, data) || isNew && len(kept.Failures)+len(kept.Repeated)+len(kept.Orders) == 0 {
 		return nil
 	}
-	if err := state.WriteFile(s.memoryFile(), data, fs.FileMode(0o600), func([]byte) error { return nil }); err != nil {
+	if err := files.Write(historyFile(files), data, nil); err != nil {
 		return fmt.Errorf("keep what failed: %w", err)
 	}
 	return nil

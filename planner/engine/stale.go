@@ -1,6 +1,7 @@
-package main
+package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,14 +16,14 @@ import (
 // Why a plan is refused that was good once. Each says what differs, how it was, how it is, and the next command.
 
 // again is the command that makes the plan anew.
-func (p *approved) again() string {
+func (p *Proposal) again() string {
 	words := []string{"cscs-sync plan"}
 	add := func(flag string, values ...string) {
 		for _, v := range values {
 			words = append(words, flag, planfile.ShellWord(v))
 		}
 	}
-	s := &p.plan.Core.Selection
+	s := &p.Plan.Core.Selection
 	if len(s.Restores) > 0 {
 		words = []string{"cscs-sync archive restore"}
 		for _, address := range s.Restores {
@@ -37,22 +38,22 @@ func (p *approved) again() string {
 	for _, o := range s.Fails {
 		add("--fail", o.Address+"="+o.Reason)
 	}
-	if p.path != "" && p.policy == "" { // the loop makes its own plans anew by itself
-		add("--out", p.path)
+	if p.Path != "" && p.Policy == "" { // the loop makes its own plans anew by itself
+		add("--out", p.Path)
 	}
 	return strings.Join(words, " ")
 }
 
-// configurationChanged refuses a plan that was made under another configuration, and names the parts that differ.
-func (p *approved) configurationChanged(now *planner.Settings) error {
-	if p.plan.Core.Configuration == now.Fingerprint {
+// ConfigurationChanged refuses a plan that was made under another configuration, and names the parts that differ.
+func (p *Proposal) ConfigurationChanged(now *planner.Settings) error {
+	if p.Plan.Core.Configuration == now.Fingerprint {
 		return nil
 	}
-	why := differentParts(p.plan.Context.Configuration, now.Parts)
+	why := differentParts(p.Plan.Context.Configuration, now.Parts)
 	if len(why) == 0 {
-		why = []string{"configuration was " + planfile.Escape(p.plan.Core.Configuration) + " when planned, is " + now.Fingerprint + " now"}
+		why = []string{"configuration was " + planfile.Escape(p.Plan.Core.Configuration) + " when planned, is " + now.Fingerprint + " now"}
 	}
-	return refused(fmt.Errorf("plan %s is stale: the configuration was changed since it was made: %s; nothing was done; next: %s", p.name(),
+	return Refuse(Configuration, fmt.Errorf("plan %s is stale: the configuration was changed since it was made: %s; nothing was done; next: %s", p.Name(),
 		strings.Join(why, "; "), p.again()))
 }
 
@@ -65,7 +66,7 @@ func differentParts(then, now []planner.ConfigurationPart) []string {
 	}
 	var list []string
 	for _, part := range now {
-		if before := orElse(was[part.Name], none); before != part.Digest {
+		if before := cmp.Or(was[part.Name], none); before != part.Digest {
 			list = append(list, fmt.Sprintf("%s was %s when planned, is %s now", part.Name, planfile.Escape(before), part.Digest))
 		}
 		delete(was, part.Name)
@@ -79,55 +80,55 @@ func differentParts(then, now []planner.ConfigurationPart) []string {
 }
 
 // ended refuses a plan that has run: it is single-use.
-func (p *approved) ended(known ledger.Plan) error {
-	return refused(fmt.Errorf("plan %s was already applied: not begun when planned, ended %s by %s with the result "+
+func (p *Proposal) ended(known ledger.Plan) error {
+	return Refuse(Used, fmt.Errorf("plan %s was already applied: not begun when planned, ended %s by %s with the result "+
 		"%s now; a plan is applied once; next: %s",
-		p.name(), minute(known.Ended), planfile.Escape(known.EndedBy), known.Result, p.again()))
+		p.Name(), planner.Minute(known.Ended), planfile.Escape(known.EndedBy), known.Result, p.again()))
 }
 
 // superseded refuses a plan when another, made later, has begun for one of its resources.
-func (p *approved) superseded(by []ledger.Supersession) error {
+func (p *Proposal) superseded(by []ledger.Supersession) error {
 	if len(by) == 0 {
 		return nil
 	}
 	address, more := by[0].Key.Item, ""
-	for i := range p.plan.Core.Actions {
-		if a := &p.plan.Core.Actions[i]; a.Key == by[0].Key {
+	for i := range p.Plan.Core.Actions {
+		if a := &p.Plan.Core.Actions[i]; a.Key == by[0].Key {
 			address = planfile.Quote(a.Address)
 		}
 	}
 	if n := len(by) - 1; n > 0 {
-		more = " and " + count(n, "more resource")
+		more = " and " + planner.Count(n, "more resource")
 	}
-	return refused(fmt.Errorf("plan %s is superseded: it was the latest for %s%s when planned (%s), plan %s of %s "+
+	return Refuse(Superseded, fmt.Errorf("plan %s is superseded: it was the latest for %s%s when planned (%s), plan %s of %s "+
 		"has begun now; nothing was done; next: %s",
-		p.name(), address, more, minute(p.plan.Context.Made), planfile.ShortID(by[0].Plan), minute(by[0].Made), p.again()))
+		p.Name(), address, more, planner.Minute(p.Plan.Context.Made), planfile.ShortID(by[0].Plan), planner.Minute(by[0].Made), p.again()))
 }
 
 // moved refuses a plan that no longer shows what is so.
-func (p *approved) moved(stale []planner.Stale) error {
+func (p *Proposal) moved(stale []planner.Stale) error {
 	next := p.again()
-	if p.path != "" {
-		next += ", or to leave out what is stale: cscs-sync apply --skip-stale " + planfile.ShellWord(p.path)
+	if p.Path != "" {
+		next += ", or to leave out what is stale: cscs-sync apply --skip-stale " + planfile.ShellWord(p.Path)
 	}
-	errs := []error{fmt.Errorf("plan %s is stale: %d of what it shows is no longer so; nothing was done; next: %s", p.name(), len(stale),
+	errs := []error{fmt.Errorf("plan %s is stale: %d of what it shows is no longer so; nothing was done; next: %s", p.Name(), len(stale),
 		next)}
 	for _, s := range stale {
 		errs = append(errs, errors.New(s.String()))
 	}
-	return refused(errors.Join(errs...))
+	return Refuse(Stale, errors.Join(errs...))
 }
 
-// standing checks what the state knows of a plan that is about to begin: whether it has ended, or was superseded. begun
+// Standing checks what the state knows of a plan that is about to begin: whether it has ended, or was superseded. begun
 // tells that it has begun before and has not ended: then it goes on.
-func (p *approved) standing(tx ledger.Tx) (begun bool, at time.Time, err error) {
-	known, ok, err := tx.Plan(p.id)
+func (p *Proposal) Standing(tx ledger.Tx) (begun bool, at time.Time, err error) {
+	known, ok, err := tx.Plan(p.ID)
 	switch {
 	case err != nil:
 		return false, at, err
 	case ok && !known.Over():
 		return true, known.Begun, nil
-	case ok && !known.Renewed(p.plan.Context.Ledger):
+	case ok && !known.Renewed(p.Plan.Context.Ledger):
 		return false, at, p.ended(known)
 	}
 	by, err := tx.Superseded(p.start())
@@ -138,15 +139,15 @@ func (p *approved) standing(tx ledger.Tx) (begun bool, at time.Time, err error) 
 }
 
 // start is the plan as the ledger notes it when it begins.
-func (p *approved) start() ledger.PlanStart {
-	return ledger.PlanStart{ID: p.id, Context: p.contextDigest(), Made: p.plan.Context.Made, Ledger: p.plan.Context.Ledger,
-		Keys: keysOf(p.plan)}
+func (p *Proposal) start() ledger.PlanStart {
+	return ledger.PlanStart{ID: p.ID, Context: planfile.ContextDigest(p.Plan), Made: p.Plan.Context.Made, Ledger: p.Plan.Context.Ledger,
+		Keys: KeysOf(p.Plan)}
 }
 
 // notOvertaken refuses a plan that was overtaken after it was approved, where only the approvals can say when that was. What
 // orders plans otherwise stands in the context, which may be edited after the approval; a context that one of the
 // approvals has signed is as it was. Another one proves nothing: the same plan was made again, or somebody changed it.
-func (s *session) notOvertaken(p *approved, v approval.Verdict) error {
+func (e *Engine) notOvertaken(p *Proposal, v approval.Verdict) error {
 	var last time.Time
 	for _, j := range v.Approvals {
 		if j.Counted && !j.ContextDiffers {
@@ -156,20 +157,20 @@ func (s *session) notOvertaken(p *approved, v approval.Verdict) error {
 			last = j.Time
 		}
 	}
-	return s.store.View(func(tx ledger.Tx) error {
-		known, ok, err := tx.Plan(p.id)
+	return e.Store.View(func(tx ledger.Tx) error {
+		known, ok, err := tx.Plan(p.ID)
 		if err != nil {
 			return err
 		}
 		if ok && known.Over() && !known.Ended.Before(last) {
 			return p.ended(known)
 		}
-		by, err := tx.BegunSince(p.id, last, keysOf(p.plan))
+		by, err := tx.BegunSince(p.ID, last, KeysOf(p.Plan))
 		if err != nil || len(by) == 0 {
 			return err
 		}
-		return refused(fmt.Errorf("plan %s was approved before plan %s began for %s, and its context is not the one that was approved, "+
-			"so nothing says which is newer; nothing was done; next: %s", p.name(), planfile.ShortID(by[0].Plan),
-			count(len(by), "resource"), p.again()))
+		return Refuse(Superseded, fmt.Errorf("plan %s was approved before plan %s began for %s, and its context is not the one that was approved, "+
+			"so nothing says which is newer; nothing was done; next: %s", p.Name(), planfile.ShortID(by[0].Plan),
+			planner.Count(len(by), "resource"), p.again()))
 	})
 }

@@ -1,4 +1,4 @@
-package main
+package loop
 
 import (
 	"context"
@@ -9,17 +9,17 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// overdueAfter is for how long an order may wait, whatever for, before people are told.
-const overdueAfter = 24 * time.Hour
+// OverdueAfter is for how long an order may wait, whatever for, before people are told.
+const OverdueAfter = 24 * time.Hour
 
-// waitingOrder is an open order that this node has not carried out yet: a customer waits.
-type waitingOrder struct {
+// WaitingOrder is an open order that this node has not carried out yet: a customer waits.
+type WaitingOrder struct {
 	Key     planner.Key `json:"key"`
 	Address string      `json:"address"`
 	// Order is empty where Waldur offers nothing of it yet.
@@ -29,7 +29,7 @@ type waitingOrder struct {
 	// Why says what it waits for. IsBlocked: it passes only if somebody corrects something.
 	Why       string `json:"why"`
 	IsBlocked bool   `json:"blocked,omitempty"`
-	// Logged is what was logged of it last, and Told what people were told, by channel: see [waitingOrder.news].
+	// Logged is what was logged of it last, and Told what people were told, by channel: see [WaitingOrder.news].
 	Logged string            `json:"logged,omitempty"`
 	Told   map[string]string `json:"told,omitempty"`
 }
@@ -37,50 +37,50 @@ type waitingOrder struct {
 // digits change from round to round in reasons that stay the same.
 var digits = regexp.MustCompile(`[0-9]+`)
 
-// isOverdue reports whether it has waited for too long.
-func (w waitingOrder) isOverdue(now time.Time) bool { return now.Sub(w.Since) >= overdueAfter }
+// IsOverdue reports whether it has waited for too long.
+func (w WaitingOrder) IsOverdue(now time.Time) bool { return now.Sub(w.Since) >= OverdueAfter }
 
 // news is what there is to tell of it: nothing until it is blocked or overdue, then something else for each reason.
-func (w waitingOrder) news(now time.Time) string {
+func (w WaitingOrder) news(now time.Time) string {
 	switch {
 	case w.IsBlocked:
 		return "blocked: " + digits.ReplaceAllString(w.Why, "")
-	case w.isOverdue(now):
+	case w.IsOverdue(now):
 		return "overdue"
 	}
 	return ""
 }
 
 // watchOrders notes which orders wait, since when and for what. A round that did not see all orders forgets none.
-func (r *round) watchOrders(p *planned, decisions []policy.Decision) {
-	now := r.s.now()
+func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
+	now := r.now()
 	why := reasonsToWait(p, decisions)
 	seen := map[planner.Key]bool{}
-	for i := range p.items {
-		it := &p.items[i]
-		if it.Target.IsNode() || r.lane == laneOrders && !p.listed[it.Key] || !it.IsOrdered() {
+	for i := range p.Items {
+		it := &p.Items[i]
+		if it.Target.IsNode() || r.lane == LaneOrders && !p.Listed[it.Key] || !it.IsOrdered() {
 			continue
 		}
 		seen[it.Key] = true
-		w, known := r.memory.orders[it.Key]
-		order, _ := planner.OpenOrder(&r.s.cfg.Settings, it)
+		w, known := r.memory.Orders[it.Key]
+		order, _ := planner.OpenOrder(r.cfg.Engine.Settings, it)
 		if !known || w.Order != order || isAhead(now, w.Since) {
-			w = waitingOrder{Key: it.Key, Order: order, Since: now}
+			w = WaitingOrder{Key: it.Key, Order: order, Since: now}
 		}
 		w.Address, w.Why, w.IsBlocked = it.MountPath, why[it.Key].text, why[it.Key].isBlocked
 		if news := w.news(now); news != "" && news != w.Logged {
 			w.Logged = news
 			r.logWaiting(w, now)
 		}
-		r.memory.orders[it.Key] = w
+		r.memory.Orders[it.Key] = w
 	}
 	if r.orders == nil || r.orders.problem() == nil {
-		maps.DeleteFunc(r.memory.orders, func(k planner.Key, _ waitingOrder) bool { return !seen[k] })
+		maps.DeleteFunc(r.memory.Orders, func(k planner.Key, _ WaitingOrder) bool { return !seen[k] })
 	}
 }
 
 // logWaiting logs an order that is blocked, or has waited for too long.
-func (r *round) logWaiting(w waitingOrder, now time.Time) {
+func (r *round) logWaiting(w WaitingOrder, now time.Time) {
 	what := "order is blocked"
 	if !w.IsBlocked {
 		what = "order waits for more than a day"
@@ -96,31 +96,31 @@ type waitReason struct {
 }
 
 // reasonsToWait are why resources of a plan are not as their orders ask, by resource. Being blocked outweighs the rest.
-func reasonsToWait(p *planned, decisions []policy.Decision) map[planner.Key]waitReason {
+func reasonsToWait(p *engine.Planned, decisions []policy.Decision) map[planner.Key]waitReason {
 	why := map[planner.Key]waitReason{}
 	for _, d := range decisions {
 		text := "it is carried out"
 		if !d.Approved {
 			text = d.Rule
 		}
-		why[p.plan.Core.Actions[d.Index].Key] = waitReason{text, false}
+		why[p.Plan.Core.Actions[d.Index].Key] = waitReason{text, false}
 	}
-	for _, w := range p.plan.Context.Waiting {
+	for _, w := range p.Plan.Context.Waiting {
 		why[w.Key] = waitReason{w.Reasons[0].Text, w.Reasons[0].Code == codes.OrdersUnseen}
 	}
-	for _, b := range p.plan.Context.Blocked {
+	for _, b := range p.Plan.Context.Blocked {
 		why[b.Key] = waitReason{b.Reasons[0].Text, true}
 	}
 	return why
 }
 
-// blockedOrders counts the orders that are blocked, and those that have waited for too long.
-func (m *memory) blockedOrders(now time.Time) (blocked, overdue int) {
-	for _, w := range m.orders {
+// BlockedOrders counts the orders that are blocked, and those that have waited for too long.
+func (m *FailureHistory) BlockedOrders(now time.Time) (blocked, overdue int) {
+	for _, w := range m.Orders {
 		if w.IsBlocked {
 			blocked++
 		}
-		if w.isOverdue(now) {
+		if w.IsOverdue(now) {
 			overdue++
 		}
 	}
@@ -149,12 +149,12 @@ type orderNotice struct {
 const mostInNotice = 20
 
 // tellOfOrders tells by one channel of the orders of which it has not told yet, or something else.
-func (r *round) tellOfOrders(ctx context.Context, to *config.Notify, channel string) error {
-	now := r.s.now()
-	n := ordersNotice{Event: "orders_waiting", Host: r.s.host, Orders: []orderNotice{}}
+func (r *round) tellOfOrders(ctx context.Context, channel string) error {
+	now := r.now()
+	n := ordersNotice{Event: "orders_waiting", Host: r.cfg.Engine.Host, Orders: []orderNotice{}}
 	var fresh []planner.Key
-	for _, k := range slices.SortedFunc(maps.Keys(r.memory.orders), planner.Key.Compare) {
-		w := r.memory.orders[k]
+	for _, k := range slices.SortedFunc(maps.Keys(r.memory.Orders), planner.Key.Compare) {
+		w := r.memory.Orders[k]
 		news := w.news(now)
 		if news == "" || w.Told[channel] == news {
 			continue
@@ -167,20 +167,20 @@ func (r *round) tellOfOrders(ctx context.Context, to *config.Notify, channel str
 	if n.Count = len(fresh); n.Count == 0 {
 		return nil
 	}
-	n.Text = fmt.Sprintf("cscs-sync on %s: %s blocked, or waiting for more than a day; the first is of %s: %s", r.s.host,
-		count(n.Count, "order"), n.Orders[0].Address, n.Orders[0].Because)
-	if err := r.tell(ctx, to, channel, n); err != nil {
+	n.Text = fmt.Sprintf("cscs-sync on %s: %s blocked, or waiting for more than a day; the first is of %s: %s", r.cfg.Engine.Host,
+		planner.Count(n.Count, "order"), n.Orders[0].Address, n.Orders[0].Because)
+	if err := r.tell(ctx, channel, n); err != nil {
 		return fmt.Errorf("tell of orders that wait: %w", err)
 	}
 	for _, k := range fresh {
-		w := r.memory.orders[k]
+		w := r.memory.Orders[k]
 		told := maps.Clone(w.Told)
 		if told == nil {
 			told = map[string]string{}
 		}
 		told[channel] = w.news(now)
 		w.Told = told
-		r.memory.orders[k] = w
+		r.memory.Orders[k] = w
 	}
 	return nil
 }

@@ -1,27 +1,19 @@
-package main
+package loop
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"net/http"
-	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // notifyTimeout bounds one notification.
@@ -64,118 +56,69 @@ func marker(path, channel string) string {
 // tellPeople tells of held plans and of resources in quarantine of which nobody was told yet. What fails is tried again in
 // the next round; a channel that failed is not tried again in this one.
 func (r *round) tellPeople(ctx context.Context) {
-	to := r.s.cfg.Run.Notify
-	if to == nil {
-		return
-	}
-	for _, channel := range channels {
-		if channel == "exec" && len(to.Exec) == 0 || channel == "webhook" && to.Webhook == "" {
-			continue
-		}
-		if err := errors.Join(r.tellOfHeld(ctx, to, channel), r.tellOfQuarantine(ctx, to, channel),
-			r.tellOfOrders(ctx, to, channel)); err != nil {
+	for _, channel := range r.cfg.Channels {
+		if err := errors.Join(r.tellOfHeld(ctx, channel), r.tellOfQuarantine(ctx, channel), r.tellOfOrders(ctx, channel)); err != nil {
 			r.log.Warn("notify", "channel", channel, "error", err.Error())
 		}
 	}
 }
 
-func (r *round) tellOfHeld(ctx context.Context, to *config.Notify, channel string) error {
-	dir := r.s.pendingFolder()
-	names, err := planFiles(dir)
+func (r *round) tellOfHeld(ctx context.Context, channel string) error {
+	dir := r.pendingFolder()
+	names, err := r.env.Files.Plans(dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
-		if _, err := os.Lstat(marker(path, channel)); err == nil {
+		if r.env.Files.Exists(marker(path, channel)) {
 			continue
 		}
-		file, why, err := r.s.readUsable(path)
+		file, why, err := ReadUsable(r.env.Files, path)
 		if err != nil {
 			return err
 		}
 		if why != nil {
 			continue // nobody can approve it
 		}
-		if err := r.tell(ctx, to, channel, noticeOf(file.Plan, path, r.s.host)); err != nil {
+		if err := r.tell(ctx, channel, noticeOf(file.Plan, path, r.cfg.Engine.Host)); err != nil {
 			return fmt.Errorf("tell of %s: %w", path, err)
 		}
-		if err := state.WriteFile(marker(path, channel), nil, fs.FileMode(0o600), nil); err != nil {
+		if err := r.env.Files.Write(marker(path, channel), nil, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *round) tellOfQuarantine(ctx context.Context, to *config.Notify, channel string) error {
-	for key, f := range r.memory.failures {
-		if !f.quarantined() || slices.Contains(f.Told, channel) {
+func (r *round) tellOfQuarantine(ctx context.Context, channel string) error {
+	for key, f := range r.memory.Failures {
+		if !f.Quarantined() || slices.Contains(f.Told, channel) {
 			continue
 		}
-		n := quarantineNotice{Event: "quarantined", Host: r.s.host, Address: f.Address, Action: f.Action, Failures: f.Count, Error: f.Error,
-			Text: fmt.Sprintf("cscs-sync on %s: %s of %s failed %d times: %s", r.s.host, f.Action, f.Address, f.Count, f.Error)}
-		if err := r.tell(ctx, to, channel, n); err != nil {
+		n := quarantineNotice{Event: "quarantined", Host: r.cfg.Engine.Host, Address: f.Address, Action: f.Action, Failures: f.Count, Error: f.Error,
+			Text: fmt.Sprintf("cscs-sync on %s: %s of %s failed %d times: %s", r.cfg.Engine.Host, f.Action, f.Address, f.Count, f.Error)}
+		if err := r.tell(ctx, channel, n); err != nil {
 			return fmt.Errorf("tell of %s: %w", f.Address, err)
 		}
 		f.Told = append(slices.Clone(f.Told), channel)
-		r.memory.failures[key] = f
+		r.memory.Failures[key] = f
 	}
 	return nil
 }
 
 // tell sends one notice by one channel.
-func (r *round) tell(ctx context.Context, to *config.Notify, channel string, notice any) error {
+func (r *round) tell(ctx context.Context, channel string, notice any) error {
 	body, err := json.Marshal(notice)
 	if err != nil {
 		return err
 	}
-	r.s.stage("notifying", notifyTimeout+stageSlack)
-	ctx, end := r.s.looking(ctx)
+	r.stage("notifying", notifyTimeout+engine.StageSlack)
+	ctx, end := engine.Looking(ctx, r.stop())
 	defer end()
 	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
 	defer cancel()
-	if channel == "webhook" {
-		return r.s.post(ctx, to, body)
-	}
-	if err := config.OS().TrustedProgram(to.Exec[0]); err != nil { // it may have become so since the configuration was read
-		return fmt.Errorf("run %s: %w", to.Exec[0], err)
-	}
-	cmd := exec.CommandContext(ctx, to.Exec[0], to.Exec[1:]...)
-	cmd.Stdin, cmd.Env, cmd.WaitDelay = bytes.NewReader(body), []string{"LC_ALL=C", "PATH=/usr/bin:/bin"}, time.Second
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("run %s: %w: %.200s", to.Exec[0], err, out)
-	}
-	return nil
-}
-
-// post sends a notice to the webhook. Its URL may be a secret, so no error shows more of it than the host.
-func (a *app) post(ctx context.Context, to *config.Notify, body []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.Webhook, bytes.NewReader(body))
-	if err != nil {
-		return errors.New("notify.webhook is no URL to post to")
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if to.Token.IsSet() {
-		req.Header.Set("Authorization", "Bearer "+to.Token.Reveal())
-	}
-	client := &http.Client{Transport: a.transport(), CheckRedirect: func(*http.Request,
-		[]*http.Request) error {
-		return http.ErrUseLastResponse
-	}}
-	answer, err := client.Do(req)
-	var withURL *url.Error
-	if errors.As(err, &withURL) {
-		err = withURL.Err
-	}
-	if err != nil {
-		return fmt.Errorf("post to %s: %w", req.URL.Host, err)
-	}
-	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10))
-	if answer.StatusCode >= 300 {
-		return fmt.Errorf("post to %s: %s", req.URL.Host, answer.Status)
-	}
-	return nil
+	return r.env.Send(ctx, channel, body)
 }
 
 // addressesOf names the resources of a plan, at most so many, without the directories that have to be made above

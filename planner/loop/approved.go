@@ -1,4 +1,4 @@
-package main
+package loop
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
@@ -15,14 +16,14 @@ import (
 // applyPending applies held plans that people have approved by now. A dry run only names them.
 func (r *round) applyPending(ctx context.Context) error {
 	ask := r.whole()
-	return r.eachPlan(r.s.pendingFolder(), func(path string) error {
+	return r.eachPlan(r.pendingFolder(), func(path string) error {
 		name := filepath.Base(path)
 		err := r.applyHeld(ctx, path, ask)
 		var busy *ledger.LockedError
 		switch {
 		case errors.As(err, &busy):
 			return err
-		case stoppedNow(r.s.stop), errors.Is(err, errLater):
+		case stoppedNow(r.stop()), errors.Is(err, errLater):
 		case err != nil:
 			r.heldFailed(name, err)
 		default:
@@ -33,19 +34,19 @@ func (r *round) applyPending(ctx context.Context) error {
 }
 
 // whole asks the proxy for everything, once for all plans of the round.
-func (r *round) whole() *request {
+func (r *round) whole() *engine.Request {
 	source, err := r.proxy()
 	if err != nil {
 		return nil // the apply meets the same error
 	}
-	return &request{source: &shared{Source: source, now: r.s.now}}
+	return &engine.Request{Source: &shared{Source: source, now: r.now}}
 }
 
 // heldFailed has a held plan tried again later and later. Each try costs the proxy a whole listing.
 func (r *round) heldFailed(name string, err error) {
 	f := r.heldTries[name]
 	f.count++
-	f.until = r.s.now().Add(min(r.interval()<<min(f.count, 10), longestBackoff))
+	f.until = r.now().Add(min(r.interval()<<min(f.count, 10), LongestBackoff))
 	r.heldTries[name] = f
 	r.failed++
 	r.asHeld = fmt.Errorf("held plan %s: %w", name, err)
@@ -53,31 +54,30 @@ func (r *round) heldFailed(name string, err error) {
 }
 
 // applyHeld applies one held plan if it is approved, and removes its file when it is over.
-func (r *round) applyHeld(ctx context.Context, path string, ask *request) error {
+func (r *round) applyHeld(ctx context.Context, path string, ask *engine.Request) error {
 	p, by, begun, err := r.approvedHeld(path)
 	if p == nil || err != nil {
 		return err
 	}
-	if r.o.dryRun {
-		r.leaveOpen(p.plan)
-		return r.showFirst("approved", path, p.plan)
+	if r.Options.DryRun {
+		r.leaveOpen(p.Plan)
+		return r.showFirst("approved", path, p.Plan)
 	}
-	if waitsUntil(r.s.now(), r.heldTries[filepath.Base(path)].until, longestBackoff) {
+	if waitsUntil(r.now(), r.heldTries[filepath.Base(path)].until, LongestBackoff) {
 		if begun {
-			r.leaveOpen(p.plan)
+			r.leaveOpen(p.Plan)
 		}
 		return errLater
 	}
-	p.ask = ask
+	p.Ask = ask
 	r.log.Info("held plan is approved", "plan", path, "by", by)
-	err = r.applyAs(ctx, p)
-	if code := exitCode(err); code == exitDone || code == exitPartial || code == exitRefused {
-		err = errors.Join(err, removeHeld(path))
-		if code == exitPartial { // its resources are accounted for, and planned anew if need be
-			return nil
-		}
-	}
-	if exitCode(err) == exitInterrupted {
+	out, err := r.applyAs(ctx, p)
+	switch {
+	case engine.IsRefused(err):
+		return errors.Join(err, r.removeHeld(path))
+	case isOver(out, err): // what failed of it is accounted for, and planned again if need be
+		return r.removeHeld(path)
+	case err == nil, errors.Is(err, context.Canceled):
 		return errors.New("a part of it failed; it goes on later")
 	}
 	return err
@@ -88,25 +88,25 @@ var errLater = errors.New("it waits for its next try")
 
 // approvedHeld is a held plan that may be applied, and who approved it; nil if it may not yet. One that was used up or
 // overtaken can never run: it is taken away, and what is still to be done is held anew.
-func (r *round) approvedHeld(path string) (p *approved, by string, begun bool, err error) {
-	file, why, err := r.s.readUsable(path)
+func (r *round) approvedHeld(path string) (p *engine.Proposal, by string, begun bool, err error) {
+	file, why, err := ReadUsable(r.env.Files, path)
 	if err != nil || why != nil || len(file.Approvals) == 0 {
 		return nil, "", false, err // what can't be used is kept or removed when the round holds its own
 	}
-	p = &approved{plan: file.Plan, id: planfile.ID(file.Plan.Core), path: path, blocks: file.Approvals}
-	begun, _, err = r.s.ledger(p)
-	if exitCode(err) == exitRefused {
+	p = &engine.Proposal{Plan: file.Plan, ID: planfile.ID(file.Plan.Core), Path: path, Blocks: file.Approvals}
+	begun, _, err = r.cfg.Engine.Begun(p)
+	if engine.IsRefused(err) {
 		r.log.Info("held plan is over", "plan", path, "because", err.Error())
-		if r.o.dryRun {
+		if r.Options.DryRun {
 			return nil, "", false, nil
 		}
-		return nil, "", false, removeHeld(path)
+		return nil, "", false, r.removeHeld(path)
 	}
 	if err != nil {
 		return nil, "", false, err
 	}
-	approvals, err := r.s.judge(p, begun)
-	if exitCode(err) == exitRefused {
+	approvals, err := r.cfg.Engine.Judge(p, begun)
+	if engine.IsRefused(err) {
 		r.log.Info("held plan is not ready", "plan", path, "because", err.Error())
 		return nil, "", false, nil
 	}

@@ -1,0 +1,176 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/policy"
+)
+
+// AskPolicy asks the policy about every action of a plan.
+func (e *Engine) AskPolicy(p *Planned) []policy.Decision {
+	c := &p.Plan.Context.Counts
+	in := policy.Input{Plan: p.Plan, Policy: e.Policy, Now: e.Now(),
+		Resources: max(p.Recorded.Records.Len(), c.Unchanged+c.Create+c.Adopt+c.Update)}
+	if len(in.Policy.Matches) > 0 {
+		in.Facts = p.Graph.Facts()
+	}
+	return policy.Decide(in)
+}
+
+// ApproveByPolicy approves a plan all of which the policy allows; otherwise it names what the policy holds.
+func (e *Engine) ApproveByPolicy(p *Planned, m approval.Message) (approval.Approval, error) {
+	var held []string
+	for _, d := range e.AskPolicy(p) {
+		if !d.Approved {
+			held = append(held, p.Plan.Core.Actions[d.Index].Address+": "+d.Rule)
+		}
+	}
+	if len(held) > 0 {
+		return approval.Approval{}, Refuse(PolicyForbids, fmt.Errorf("the policy does not allow %d of %d actions; plan with "+
+			"--exclude, or have a plan file approved:\n%s",
+			len(held), len(p.Plan.Core.Actions), strings.Join(held, "\n")))
+	}
+	return e.PolicyApproval(m)
+}
+
+// Proposal is a plan with its approvals, not judged yet.
+type Proposal struct {
+	Plan *planner.Plan
+	ID   string
+	// Path is the plan file; empty for a plan that was just made.
+	Path   string
+	Blocks [][]byte
+	// Policy is the digest of the policy that was just asked; empty if none was.
+	Policy string
+	// Ask is how the loop asks the proxy for the plan's resources; nil: for everything, by itself.
+	Ask *Request
+}
+
+// Name is how messages name the plan.
+func (p *Proposal) Name() string {
+	if p.Path != "" {
+		return p.Path
+	}
+	return planfile.ShortID(p.ID)
+}
+
+// Judge decides whether the plan may run: intact, approved, in date, unused, under this configuration, not held.
+func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
+	if err := p.ConfigurationChanged(e.Settings); err != nil {
+		return nil, err
+	}
+	rules, err := e.Rules()
+	if err != nil {
+		return nil, err
+	}
+	rules.Policy = p.Policy
+	verdict, err := e.Verdict(p, rules, started)
+	if err != nil {
+		return nil, err
+	}
+	if !verdict.Enough {
+		code := NotApproved
+		if verdict.Expired {
+			code = Expired
+		}
+		return nil, Refuse(code, fmt.Errorf("plan %s is not approved: %s", p.Name(), strings.Join(verdict.Reasons, "; ")))
+	}
+	if age := e.Now().Sub(p.Plan.Context.Made); !started && e.ValidFor > 0 && age < -approval.MaxAhead {
+		return nil, Refuse(Expired, fmt.Errorf("plan %s was made %s from now: a clock is wrong", p.Name(), -age.Round(time.Second)))
+	}
+	if !started {
+		if err := e.notOvertaken(p, verdict); err != nil {
+			return nil, err
+		}
+	}
+	return summaries(verdict), e.checkHolds(p)
+}
+
+// Verdict judges the approvals of a plan, also by what the state knows of them.
+func (e *Engine) Verdict(p *Proposal, rules approval.Rules, started bool) (approval.Verdict, error) {
+	in := approval.Input{Plan: p.ID, Context: planfile.ContextDigest(p.Plan), File: p.Name(), Blocks: p.Blocks, Rules: rules,
+		Now: e.Now(), Started: started}
+	var v approval.Verdict
+	err := e.Store.View(func(tx ledger.Tx) (err error) {
+		var failed error
+		in.Used = func(j approval.Judged) (time.Time, bool) {
+			used, at, err := tx.ApprovalUsed(p.ID, summary(j))
+			failed = errors.Join(failed, err)
+			return at, used
+		}
+		v, err = approval.Judge(in)
+		return errors.Join(err, failed)
+	})
+	return v, err
+}
+
+// summaries are what the state keeps of the approvals that count.
+func summaries(v approval.Verdict) []ledger.Approval {
+	var out []ledger.Approval
+	for _, j := range v.Approvals {
+		if j.Counted {
+			out = append(out, summary(j))
+		}
+	}
+	return out
+}
+
+func summary(j approval.Judged) ledger.Approval {
+	return ledger.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket, Comment: j.Comment, Digest: j.ID}
+}
+
+// checkHolds refuses a plan that touches what somebody holds.
+func (e *Engine) checkHolds(p *Proposal) error {
+	holds, err := e.HoldsInForce()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i := range p.Plan.Core.Actions {
+		address := p.Plan.Core.Actions[i].Address
+		for _, h := range holds {
+			if planner.MatchGlob(h.Glob, address) {
+				errs = append(errs, fmt.Errorf("%s is held by %s: %s; lift the hold with `cscs-sync hold rm '%s'`, or plan without it",
+					address, h.By, h.Reason, h.Glob))
+			}
+		}
+	}
+	if len(errs) > 0 {
+		return Refuse(Held, errors.Join(errs...))
+	}
+	return nil
+}
+
+// HoldsInForce are the holds in force.
+func (e *Engine) HoldsInForce() (holds []planner.Hold, err error) {
+	err = e.Store.View(func(tx ledger.Tx) error {
+		holds, err = tx.Holds(e.Now())
+		return err
+	})
+	return holds, err
+}
+
+// PolicyApproval approves in the policy's name.
+func (e *Engine) PolicyApproval(m approval.Message) (approval.Approval, error) {
+	key, err := e.Key()
+	if err != nil {
+		return approval.Approval{}, err
+	}
+	return approval.Policy(m, e.Policy.Digest(), e.Who, key)
+}
+
+// LocalApproval approves with the key of this node.
+func (e *Engine) LocalApproval(m approval.Message) (approval.Approval, error) {
+	key, err := e.Key()
+	if err != nil {
+		return approval.Approval{}, err
+	}
+	return approval.Local(m, e.Who, key)
+}

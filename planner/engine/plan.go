@@ -1,0 +1,271 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/apply"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+)
+
+// Request is what to plan.
+type Request struct {
+	Source    Source
+	Selection planner.Selection
+	// Statuses limits the listing; empty is the whole.
+	Statuses []planner.Status
+	// KeepRecords is that of [planner.Input].
+	KeepRecords bool
+	// Parallelism is how many directories are looked at at a time; 0 is the default.
+	Parallelism int
+	// Complete adds to a partial listing the items that count in conflicts and claims, and are not planned for.
+	Complete func(listed []planner.Item, recorded *planner.Recorded) ([]planner.Item, error)
+	// OnlyListed plans for nothing but what was listed.
+	OnlyListed bool
+
+	// watch and mustAsk are those of [planner.Input].
+	watch   map[planner.Key]bool
+	mustAsk bool
+	// projects are those of [planner.Input]: the ids that an approved plan gives away.
+	projects map[planner.Key]planner.ProjectID
+	// adjust changes what is recorded before planning with it, because an apply knows more than the state.
+	adjust func(*planner.Recorded)
+	// more are questions to ask Waldur beside the usual ones.
+	more []planner.Question
+}
+
+// Planned is a plan with everything that went into it.
+type Planned struct {
+	Plan     *planner.Plan
+	Graph    *planner.Graph
+	Items    []planner.Item
+	Orders   map[string]planner.OrderAnswer
+	Recorded planner.Recorded
+	Mounts   map[string]planner.Mount
+	Seen     planner.Observed
+	// Listed are the keys that a partial listing had.
+	Listed map[planner.Key]bool
+	// Listing and Observing are how long these took.
+	Listing, Observing time.Duration
+}
+
+// Plan is the pipeline: wake the mounts → list → ask → desire → observe → compare. It takes no lock and changes nothing.
+func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
+	ctx, end := Looking(ctx, e.Hooks.Stop)
+	defer end()
+	p := &Planned{}
+	if err := e.Storage.Wake(ctx, r.Parallelism); err != nil {
+		return nil, err
+	}
+	if err := e.list(ctx, r, p); err != nil {
+		return nil, err
+	}
+	if e.Hooks.Listed != nil {
+		e.Hooks.Listed()
+	}
+	e.stage("planning", PlanningTime)
+	var holds []planner.Hold
+	var head uint64
+	err := e.Store.View(func(tx ledger.Tx) (err error) {
+		head, _ = tx.Head()
+		load := tx.Recorded
+		if r.OnlyListed && !AnyOrder(p.Items) {
+			load = tx.Waiting // nothing is planned for: what is recorded would not be looked at
+		}
+		if p.Recorded, err = load(); err == nil {
+			holds, err = tx.Holds(e.Now())
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := r.merge(p); err != nil {
+		return nil, err
+	}
+	if r.adjust != nil {
+		r.adjust(&p.Recorded)
+	}
+	p.Orders = e.Ask(ctx, append(e.questions(p.Items, r), r.more...), r.mustAsk)
+	p.Graph = planner.Desire(&planner.World{Settings: e.Settings, Items: p.Items, Complete: len(r.Statuses) == 0, Orders: p.Orders,
+		Overrides: e.Overrides, Recorded: p.Recorded, Holds: holds, Selection: r.Selection, Now: e.Now(),
+		Projects: r.projects, Watch: r.watch, MustAsk: r.mustAsk, KeepRecords: r.KeepRecords})
+	p.Recorded = p.Graph.Recorded()
+	start := e.Now()
+	seen, err := e.observe(ctx, p.Graph, r.Parallelism)
+	if err != nil {
+		return nil, err
+	}
+	p.Observing = e.Now().Sub(start)
+	e.stage("planning", PlanningTime)
+	p.Mounts, p.Seen = seen.Mounts, seen
+	header := e.header(r.Source)
+	header.Ledger = head
+	p.Plan = planner.Compare(p.Graph, seen, header)
+	return p, context.Cause(ctx)
+}
+
+// ListingError is an error of a listing, whatever it is.
+type ListingError struct{ Err error }
+
+func (e *ListingError) Error() string {
+	if errors.Is(e.Err, apply.ErrUnreachable) {
+		return e.Err.Error() + "; cscs-sync doctor tells which side fails"
+	}
+	return e.Err.Error()
+}
+
+func (e *ListingError) Unwrap() error { return e.Err }
+
+// list asks the source.
+func (e *Engine) list(ctx context.Context, r Request, p *Planned) (err error) {
+	e.stage("listing", StageSlack+2*e.ListingTimeout) // one for all, and one by one
+	start := e.Now()
+	defer e.waits("the listing of " + r.Source.Name())()
+	if p.Items, err = r.Source.List(ctx, r.Statuses); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("list resources: %w", context.Cause(ctx)) // it says nothing about the source
+		}
+		return &ListingError{err}
+	}
+	p.Listing = e.Now().Sub(start)
+	return nil
+}
+
+// AnyOrder tells whether something may be done for any of them: without an order's URLs what is pending, updating, removing
+// or in error only waits.
+func AnyOrder(items []planner.Item) bool {
+	return slices.ContainsFunc(items, func(it planner.Item) bool {
+		return it.URLs[planner.Approve] != "" || it.URLs[planner.SetStateDone] != ""
+	})
+}
+
+// merge adds what a partial listing leaves out.
+func (r *Request) merge(p *Planned) error {
+	if r.OnlyListed {
+		r.watch = make(map[planner.Key]bool, len(p.Items))
+		for i := range p.Items {
+			r.watch[p.Items[i].Key] = true
+		}
+		p.Listed = r.watch
+	}
+	if r.Complete == nil {
+		return nil
+	}
+	var err error
+	p.Items, err = r.Complete(p.Items, &p.Recorded)
+	return err
+}
+
+func (e *Engine) questions(items []planner.Item, r Request) []planner.Question {
+	if r.mustAsk {
+		return planner.AllQuestions(e.Settings, items, r.watch)
+	}
+	return planner.Questions(e.Settings, &r.Selection, items)
+}
+
+// header is who planned, when and where.
+func (e *Engine) header(source Source) planner.Context {
+	return planner.Context{Made: e.Now().UTC().Truncate(time.Second), User: e.Who, Host: e.Host,
+		Version: e.Version, Renderer: planfile.Renderer,
+		Source: source.Name(), ValidFor: e.ValidFor}
+}
+
+// Ask asks Waldur about orders. When planning, it asks no more after the first failed connection: the rest goes unanswered,
+// and the planner says so where it matters. An apply asks for each.
+func (e *Engine) Ask(ctx context.Context, questions []planner.Question, each bool) map[string]planner.OrderAnswer {
+	answers := make(map[string]planner.OrderAnswer, len(questions))
+	if e.Orders == nil {
+		return answers
+	}
+	defer e.waits("Waldur's answers about orders")()
+	unreachable := ""
+	for i, q := range questions {
+		e.progress("Asking Waldur about orders", i, len(questions))
+		if unreachable != "" && !each {
+			answers[q.ID] = planner.OrderAnswer{Why: unreachable}
+			continue
+		}
+		e.stage("asking Waldur", e.CallbackTimeout+StageSlack)
+		order, err := e.Orders.Get(ctx, q.URL)
+		if err != nil {
+			answers[q.ID] = planner.OrderAnswer{Why: err.Error()}
+			if errors.Is(err, apply.ErrUnreachable) {
+				unreachable = err.Error()
+			}
+			continue
+		}
+		answers[q.ID] = planner.OrderAnswer{Order: order}
+	}
+	return answers
+}
+
+// observe looks at everything that the graph needs.
+func (e *Engine) observe(ctx context.Context, g *planner.Graph, parallelism int) (planner.Observed, error) {
+	defer e.waits("the storage")()
+	o, done, err := e.Storage.Observer(ctx, parallelism)
+	if err != nil {
+		return planner.Observed{}, err
+	}
+	defer done()
+	e.stage("observing", ObservingTime)
+	var seen planner.Observed
+	seen.Mounts = o.Mounts(ctx, e.Settings.Systems)
+	seen.Directories = o.Directories(ctx, g.Targets())
+	seen.Quotas = o.Quotas(ctx, g.QuotaTargets(seen))
+	seen.Found = o.Find(ctx, g.Lost(seen.Directories))
+	return seen, nil
+}
+
+// CheckSelection refuses selections that cannot mean what was meant.
+func CheckSelection(sel *planner.Selection) error {
+	for _, globs := range [][]string{sel.Targets, sel.Excludes} {
+		for _, g := range globs {
+			if err := planner.CheckGlob(g); err != nil {
+				return err
+			}
+		}
+	}
+	slices.Sort(sel.Targets)
+	slices.Sort(sel.Excludes)
+	sel.Targets, sel.Excludes = slices.Compact(sel.Targets), slices.Compact(sel.Excludes)
+	for _, verdicts := range []struct {
+		list []planner.OrderVerdict
+		what string
+	}{{sel.Rejects, "rejected"}, {sel.Fails, "failed"}} {
+		slices.SortFunc(verdicts.list, func(a, b planner.OrderVerdict) int { return strings.Compare(a.Address, b.Address) })
+		for i := 1; i < len(verdicts.list); i++ {
+			if address := verdicts.list[i].Address; address == verdicts.list[i-1].Address {
+				return fmt.Errorf("%s is given two reasons to be %s: want one", address, verdicts.what)
+			}
+		}
+	}
+	for _, r := range sel.Rejects {
+		if slices.ContainsFunc(sel.Fails, func(f planner.OrderVerdict) bool { return f.Address == r.Address }) {
+			return fmt.Errorf("%s is both to be rejected and to be failed", r.Address)
+		}
+	}
+	return nil
+}
+
+// CheckAddresses refuses verdicts on addresses that nobody has.
+func CheckAddresses(sel *planner.Selection, items []planner.Item) error {
+	known := make(map[string]bool, len(items))
+	for i := range items {
+		known[items[i].MountPath] = true
+	}
+	var errs []error
+	for _, v := range slices.Concat(sel.Rejects, sel.Fails) {
+		if !known[v.Address] {
+			errs = append(errs, fmt.Errorf("no resource has the address %s", v.Address))
+		}
+	}
+	return errors.Join(errs...)
+}

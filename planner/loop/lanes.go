@@ -1,0 +1,43 @@
+package loop
+
+import (
+	"context"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+)
+
+// Lane is one of the loop's two ways of looking.
+type Lane string
+
+// The lanes.
+const (
+	LaneOrders Lane = "orders"
+	LaneAudit  Lane = "audit"
+)
+
+// orderStatuses are what the orders lane lists, one listing each.
+var orderStatuses = []planner.Status{planner.StatusPending, planner.StatusUpdating, planner.StatusRemoving, planner.StatusError}
+
+// plan lists what the lane looks at, and plans.
+func (r *round) plan(ctx context.Context) (*engine.Planned, error) {
+	source, err := r.proxy()
+	if err != nil {
+		return nil, err
+	}
+	if r.lane == LaneAudit {
+		begun := r.now()
+		if err := r.cfg.Engine.Store.View(func(tx ledger.Tx) error { r.written = tx.Written(); return nil }); err != nil {
+			return nil, err
+		}
+		p, err := r.cfg.Engine.Plan(ctx, engine.Request{Source: source, KeepRecords: true})
+		if err == nil {
+			r.listed = begun
+		}
+		return p, err
+	}
+	r.orders = &patient{source, map[planner.Status]error{}}
+	r.ask = &engine.Request{Source: r.orders, OnlyListed: true, Complete: r.indexed, Statuses: orderStatuses}
+	return r.cfg.Engine.Plan(ctx, *r.ask)
+}

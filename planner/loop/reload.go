@@ -1,0 +1,45 @@
+package loop
+
+import "time"
+
+// Reload reads the configuration again, and continues with the old one if the new one is not valid.
+func (l *Loop) Reload() {
+	l.env.Reloading()
+	defer l.env.Supervise("READY=1")
+	if err := l.change(); err != nil {
+		l.log.Error("reload: going on with the old configuration; mend the new one, and reload again", "error", err.Error())
+		return
+	}
+	l.log.Info("reload: the configuration was read again")
+}
+
+// change takes over a new configuration, all of it or nothing.
+func (l *Loop) change() error {
+	cfg, files, err := l.env.Load(l.log)
+	if err != nil {
+		return err
+	}
+	if cfg.Listen != l.cfg.Listen {
+		stop, err := l.metrics.serve(cfg.Listen, l.log)
+		if err != nil {
+			return err
+		}
+		l.stopServing()
+		l.stopServing = stop
+	}
+	l.adopt(cfg, files)
+	return nil
+}
+
+// adopt continues with another configuration: it begins with an audit, and tries at once what failed before.
+func (l *Loop) adopt(cfg Config, files Files) {
+	elsewhere := cfg.State != l.cfg.State || files.Dir() != l.env.Files.Dir()
+	cfg.Engine.Hooks.Stage = l.pulse.beat
+	l.cfg, l.env.Files, l.auditDue, l.failedAudits, l.refused = cfg, files, time.Time{}, 0, pause{}
+	if elsewhere {
+		l.isTrusted = false
+		l.recall()
+	}
+	l.memory.retry(l.now())
+	clear(l.heldTries)
+}
