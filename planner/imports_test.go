@@ -39,7 +39,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"providers":        {"planner", "providers/hang"},
 		"providers/hang":   {},
 		"providers/site":   {"planner", "planner/apply", "planner/config", "providers", "providers/posix", "providers/quota", "providers/quota/backends", "providers/waldur", "providers/web", "planner/engine"},
-		"providers/quota":  {"planner", "providers"},
+		"providers/quota":  {"planner", "providers", "providers/web"},
 		"providers/waldur": {"planner", "planner/backoff", "planner/chunk", "providers", "providers/web", "planner/apply", "planner/engine"},
 		"providers/web":    {"planner", "providers", "planner/apply"},
 		"providers/posix":  {"planner", "providers/hang"},
@@ -53,9 +53,9 @@ func TestImportsPointOneWay(t *testing.T) {
 		"state/postgres/pgtest": {},
 
 		"providers/strictjson":      {},
-		"providers/quota/backends":  {"planner", "providers/quota", "providers/quota/lustre"},
+		"providers/quota/backends":  {"planner", "providers/quota", "providers/quota/linux", "providers/quota/lustre", "providers/quota/vast"},
 		"providers/quota/lustre":    {"planner", "providers", "providers/hang", "providers/quota"},
-		"providers/quota/linux":     {"planner", "providers/hang", "providers/quota"},
+		"providers/quota/linux":     {"planner", "providers", "providers/hang", "providers/quota"},
 		"providers/quota/vast":      {"planner", "providers", "providers/quota", "providers/strictjson", "providers/web", "planner/apply"},
 		"providers/quota/quotatest": {"planner", "providers", "providers/quota"},
 	}

@@ -97,6 +97,20 @@ type QuotaSettings struct {
 	Tool Tool `json:",omitempty"`
 	// Orders is "hold" or "complete", for kind "none".
 	Orders string
+	// Server is the management API that sets the limits; zero where there is none.
+	Server QuotaServer `json:",omitzero"`
+}
+
+// QuotaServer is a management API that sets limits, and the part of it that is used.
+type QuotaServer struct {
+	// URL ends in a slash.
+	URL string
+	// CAFile holds the certificates that the server's own is checked against; empty: the node's.
+	CAFile string
+	// Tenant is the name of the tenant; empty: the only one whose quotas are seen.
+	Tenant string
+	// PathPrefix is the path on the storage system of what is mounted as the system's directory.
+	PathPrefix string
 }
 
 // Sets reports whether limits are set.
@@ -105,6 +119,8 @@ func (q *QuotaSettings) Sets() bool { return q.By != "" }
 // The kinds of a quota block.
 const (
 	QuotaLustre = "lustre"
+	QuotaLinux  = "linux"
+	QuotaVAST   = "vast"
 	QuotaNone   = "none"
 )
 

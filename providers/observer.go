@@ -33,6 +33,8 @@ type Options struct {
 	Deadline time.Duration
 	// QuotaDeadline is the same for quotas, for one of which a server that is away costs up to 16 s; 60 s.
 	QuotaDeadline time.Duration
+	// ListDeadline is the same for one list of all directory quotas of a system; 10 minutes.
+	ListDeadline time.Duration
 	// StatWorkers and QuotaWorkers are the greatest numbers of calls at a time on one mount; 16 and 8.
 	StatWorkers, QuotaWorkers int
 	// Progress, if not nil, is told now and then how far an observation is.
@@ -61,6 +63,7 @@ type StorageObserver struct {
 func NewObserver(o Options) *StorageObserver {
 	setDefault(&o.Deadline, 10*time.Second)
 	setDefault(&o.QuotaDeadline, time.Minute)
+	setDefault(&o.ListDeadline, 10*time.Minute)
 	setDefault(&o.StatWorkers, 16)
 	setDefault(&o.QuotaWorkers, 8)
 	s := &StorageObserver{o: o, systems: map[string]planner.System{}, mounts: map[string]planner.Mount{},
@@ -209,11 +212,7 @@ func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTar
 	mounts := s.seen(ctx, names)
 	p := pool[planner.QuotaState]{
 		workers: s.o.QuotaWorkers, deadline: s.o.QuotaDeadline,
-		unknown: func(why string) planner.QuotaState {
-			return planner.QuotaState{
-				LimitsWhy: why, Space: planner.Usage[planner.Bytes]{Why: why}, Inodes: planner.Usage[planner.Inodes]{Why: why},
-			}
-		},
+		unknown: unknownQuota,
 		// A failure is no sign of life: with a metadata server away, each call fails after its own deadline.
 		alive: func(q planner.QuotaState) bool { return q.LimitsWhy == "" },
 		call: func(ctx context.Context, i int) planner.QuotaState {
@@ -269,6 +268,13 @@ func observe[T any](ctx context.Context, s *StorageObserver, work string, n int,
 	}
 	wait.Wait()
 	return answers
+}
+
+// unknownQuota is the state of a quota of which nothing is known.
+func unknownQuota(why string) planner.QuotaState {
+	return planner.QuotaState{
+		LimitsWhy: why, Space: planner.Usage[planner.Bytes]{Why: why}, Inodes: planner.Usage[planner.Inodes]{Why: why},
+	}
 }
 
 // errHangs is the cause of the end of calls on a mount that hangs.

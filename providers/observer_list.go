@@ -12,9 +12,25 @@ import (
 // QuotaLister is a [QuotaReader] that can also read many identities by one call. It may hang even beyond ctx.
 type QuotaLister interface {
 	QuotaReader
-	// List reads those of the ids, which are sorted and of one kind, that the filesystem has a whole record of; the others are
-	// to be read by Get. [ErrNoList] tells that it can't, and need not be asked again.
-	List(ctx context.Context, system planner.System, by planner.QuotaBy, ids []uint32) (map[uint32]planner.QuotaState, error)
+	// List reads those of the subjects, which are of one kind and sorted, that the backend has a whole record of; the others
+	// are to be read by Get. [ErrNoList] says that it can't, and need not be asked again.
+	List(ctx context.Context, system planner.System, of []planner.Subject) (QuotaListing, error)
+}
+
+// QuotaListing is what a list of quotas gave: states by id, or by the storage paths of directories.
+type QuotaListing struct {
+	IDs   map[uint32]planner.QuotaState
+	Paths map[string]planner.QuotaState
+}
+
+// Of returns the state of a subject; false if the list has none.
+func (l QuotaListing) Of(s planner.Subject) (planner.QuotaState, bool) {
+	if s.By == planner.ByDirectory {
+		state, ok := l.Paths[s.Path]
+		return state, ok
+	}
+	state, ok := l.IDs[s.ID]
+	return state, ok
 }
 
 // ErrNoList tells that quotas cannot be listed there.
@@ -29,9 +45,11 @@ const (
 )
 
 // listed is what one call gave. The first and the last read one quota by itself: a server that is away is left out of a list
-// without a word, but not out of a single answer. Whole tells that nothing was left out.
+// without a word, but not out of a single answer. Some reports that it gave an
+// answer, and whole that nothing was left out.
 type listed struct {
-	states map[uint32]planner.QuotaState
+	states QuotaListing
+	some   bool
 	whole  bool
 	err    error
 }
@@ -44,6 +62,9 @@ func (s *StorageObserver) list(ctx context.Context, filesystem string, targets [
 	answers []planner.QuotaState) (rest []int32) {
 	lister, ok := s.o.Quotas.(QuotaLister)
 	system := s.systems[targets[of[0]].System]
+	if ok && targets[of[0]].Subject.By == planner.ByDirectory {
+		return s.listDirectories(ctx, lister, filesystem, system, targets, of, answers)
+	}
 	if !ok || len(of) < listLeast || s.cannotList(system.Name) {
 		return of
 	}
@@ -57,12 +78,38 @@ func (s *StorageObserver) list(ctx context.Context, filesystem string, targets [
 	have := make([]bool, len(targets))
 	for i, l := range s.listRanges(ctx, lister, filesystem, system, targets, calls) {
 		for _, at := range calls[i] {
-			if state, ok := l.states[targets[at].Subject.ID]; ok && !have[at] {
+			if state, ok := l.states.Of(targets[at].Subject); ok && !have[at] {
 				answers[at], have[at] = state, true
 			}
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(of), func(at int32) bool { return have[at] })
+}
+
+// listDirectories answers all directories by one list: to find a single quota by its path costs a list, too. It is complete,
+// or an error, which is then the answer; where nothing can be listed, they are read one by one.
+func (s *StorageObserver) listDirectories(ctx context.Context, lister QuotaLister, filesystem string, system planner.System,
+	targets []planner.QuotaTarget, of []int32, answers []planner.QuotaState) (rest []int32) {
+	p := pool[listed]{workers: 1, deadline: s.o.ListDeadline,
+		unknown: func(why string) listed { return listed{err: errors.New(why)} },
+		alive:   func(l listed) bool { return l.some || errors.Is(l.err, ErrNoList) },
+		call:    func(ctx context.Context, _ int) listed { return readRange(ctx, lister, system, targets, of) }}
+	list := make([]listed, 1)
+	runPool(ctx, s, filesystem, system.Name, []int32{0}, list, p, newTally("", 0, nil))
+	if errors.Is(list[0].err, ErrNoList) {
+		return of
+	}
+	for _, at := range of {
+		state, ok := list[0].states.Of(targets[at].Subject)
+		switch {
+		case list[0].err != nil:
+			state = unknownQuota(list[0].err.Error())
+		case !ok:
+			state = unknownQuota("the list of quotas leaves it out")
+		}
+		answers[at] = state
+	}
+	return nil
 }
 
 // idRanges cuts the targets of a filesystem into ranges that are worth a call.
@@ -100,7 +147,7 @@ func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, fi
 	last := len(calls) - 1
 	stop := false // of the one worker's
 	p := pool[listed]{workers: 1, deadline: s.o.QuotaDeadline, unknown: func(string) listed { return listed{} },
-		alive: func(l listed) bool { return l.states != nil || errors.Is(l.err, ErrNoList) },
+		alive: func(l listed) bool { return l.some || errors.Is(l.err, ErrNoList) },
 		call: func(ctx context.Context, i int) (l listed) {
 			switch {
 			case stop:
@@ -123,27 +170,28 @@ func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, fi
 			s.mu.Unlock()
 		}
 		if !believed {
-			l.states = nil
+			l.states = QuotaListing{}
 		}
 	}
 	return answers
 }
 
-func readOne(ctx context.Context, lister QuotaLister, system planner.System, id planner.Subject) listed {
-	q := lister.Get(ctx, system, id)
+func readOne(ctx context.Context, lister QuotaLister, system planner.System, of planner.Subject) listed {
+	q := lister.Get(ctx, system, of)
 	if q.LimitsWhy != "" {
 		return listed{}
 	}
-	return listed{states: map[uint32]planner.QuotaState{id.ID: q}, whole: q.Space.Known && q.Inodes.Known}
+	return listed{states: QuotaListing{IDs: map[uint32]planner.QuotaState{of.ID: q}}, some: true,
+		whole: q.Space.Known && q.Inodes.Known}
 }
 
 func readRange(ctx context.Context, lister QuotaLister, system planner.System, targets []planner.QuotaTarget, of idRange) (l listed) {
-	ids := make([]uint32, len(of))
+	subjects := make([]planner.Subject, len(of))
 	for i, at := range of {
-		ids[i] = targets[at].Subject.ID
+		subjects[i] = targets[at].Subject
 	}
-	l.states, l.err = lister.List(ctx, system, targets[of[0]].Subject.By, ids)
-	l.whole = l.err == nil
+	l.states, l.err = lister.List(ctx, system, subjects)
+	l.some, l.whole = l.err == nil, l.err == nil
 	return l
 }
 

@@ -29,7 +29,7 @@ func (l *lister) Get(ctx context.Context, system planner.System, id planner.Subj
 	return q
 }
 
-func (l *lister) List(_ context.Context, _ planner.System, by planner.QuotaBy, ids []uint32) (map[uint32]planner.QuotaState, error) {
+func (l *lister) List(_ context.Context, _ planner.System, of []planner.Subject) (QuotaListing, error) {
 	l.lists.Add(1)
 	if n := l.at.Add(1); n > l.most.Load() {
 		l.most.Store(n)
@@ -38,14 +38,14 @@ func (l *lister) List(_ context.Context, _ planner.System, by planner.QuotaBy, i
 	if l.hang != nil {
 		<-l.hang
 	}
-	l.lengths = append(l.lengths, len(ids))
+	l.lengths = append(l.lengths, len(of))
 	states := map[uint32]planner.QuotaState{}
-	for _, id := range ids {
-		if id%2 == 0 {
+	for _, s := range of {
+		if id := s.ID; id%2 == 0 {
 			states[id] = planner.QuotaState{Via: "list", Limits: planner.Limits{planner.InodesHard: planner.LimitOf(planner.Inodes(id))}}
 		}
 	}
-	return states, l.err
+	return QuotaListing{IDs: states}, l.err
 }
 
 func listing(l *lister) *StorageObserver {
@@ -137,4 +137,46 @@ func TestListHangs(t *testing.T) {
 	}
 	close(l.hang)
 	waitFor(t, func() bool { return o.Hanging() == 0 })
+}
+
+// Directories are listed by one call, however few they are; one whose list fails is unknown, and read by nothing else.
+func TestDirectoryQuotasAreListed(t *testing.T) {
+	l := &directoryLister{}
+	l.storage = newStorage()
+	o := NewObserver(Options{Systems: systems("a"), Directories: l, Quotas: l, ListDeadline: testDeadline})
+	o.Mounts(t.Context(), systems("a"))
+	var targets []planner.QuotaTarget
+	for _, path := range []string{"a/2", "a/1", "a/left out"} {
+		targets = append(targets, planner.QuotaTarget{System: "a",
+			Subject: planner.Subject{Filesystem: "fs a", By: planner.ByDirectory, Path: path}})
+	}
+	before := l.calls.Load()
+	got := o.Quotas(t.Context(), targets)
+	if got[0].Via != "list" || got[1].Via != "list" || got[2].LimitsWhy == "" || l.lists != 1 || l.calls.Load() != before {
+		t.Errorf("%+v by %d lists", got, l.lists)
+	}
+	l.err = errors.New("page 2: 503")
+	for _, q := range o.Quotas(t.Context(), targets) {
+		if !strings.Contains(q.LimitsWhy, "page 2: 503") || q.Limits.Known() || q.Space.Known {
+			t.Errorf("after an error: %+v", q)
+		}
+	}
+}
+
+// directoryLister is a storage whose quotas are those of directories.
+type directoryLister struct {
+	*storage
+	lists int
+	err   error
+}
+
+func (l *directoryLister) List(_ context.Context, _ planner.System, of []planner.Subject) (QuotaListing, error) {
+	l.lists++
+	states := map[string]planner.QuotaState{}
+	for _, s := range of {
+		if s.Path != "a/left out" {
+			states[s.Path] = planner.QuotaState{Via: "list"}
+		}
+	}
+	return QuotaListing{Paths: states}, l.err
 }

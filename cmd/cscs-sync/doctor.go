@@ -109,7 +109,7 @@ func (d *doctor) rights() {
 	}
 	needed := []capability{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_FOWNER, "CAP_FOWNER"},
 		{unix.CAP_FSETID, "CAP_FSETID"}}
-	if slices.ContainsFunc(d.cfg.Settings.Systems, func(s planner.System) bool { return s.Quota.Kind == planner.QuotaLustre }) {
+	if slices.ContainsFunc(d.cfg.Settings.Systems, func(s planner.System) bool { return s.Quota.By == planner.ByGroup || byProject(s) }) {
 		needed = append(needed, capability{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN (to set quotas)"})
 	}
 	if slices.ContainsFunc(d.cfg.Settings.Systems, func(s planner.System) bool { return byProject(s) && s.Filesystem == "lustre" }) {
@@ -210,7 +210,7 @@ func (d *doctor) archive(sys planner.System, system string) {
 func (d *doctor) enforced() {
 	var lustre []string
 	for _, sys := range d.cfg.Settings.Systems {
-		if sys.Quota.Kind == planner.QuotaLustre {
+		if sys.Quota.By != "" && sys.Filesystem == "lustre" {
 			lustre = append(lustre, sys.Name)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,14 +20,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// What the doctor looks at where there are Lustre quotas.
+// What the doctor looks at where there are quotas.
 
 // lfs asks each configured lfs for its version.
 func (d *doctor) lfs(ctx context.Context) {
 	seen := map[string]bool{}
 	for _, sys := range d.cfg.Settings.Systems {
 		path := sys.Quota.LFS
-		if sys.Quota.Kind != planner.QuotaLustre || sys.Quota.Client == "ioctl" || seen[path] {
+		if path == "" || sys.Quota.Client == "ioctl" || seen[path] {
 			continue
 		}
 		seen[path] = true
@@ -56,12 +57,13 @@ func (d *doctor) quotaClients(ctx context.Context) {
 	found := make([]doctor, len(d.cfg.Settings.Systems))
 	var wait sync.WaitGroup
 	for i, sys := range d.cfg.Settings.Systems {
-		if sys.Quota.Kind != planner.QuotaLustre {
+		c := quotas.Of(sys.Name)
+		if c == nil {
 			continue
 		}
 		found[i].session = d.session
-		id := d.someID(sys)
-		wait.Go(func() { found[i].quotasOf(ctx, quotas, sys, id) })
+		some := planner.Subject{By: sys.Quota.By, ID: d.someID(sys)}
+		wait.Go(func() { found[i].quotasOf(ctx, c, sys, some) })
 	}
 	wait.Wait()
 	for i := range found {
@@ -69,22 +71,33 @@ func (d *doctor) quotaClients(ctx context.Context) {
 	}
 }
 
-// quotasOf reads a quota of one system. The systems are asked side by side, because one that does not answer takes its time.
-func (d *doctor) quotasOf(ctx context.Context, quotas *quota.Systems, sys planner.System, id uint32) {
+// quotasOf has one backend checked, and reads a quota of an id. The systems are asked side by side, because one that does not
+// answer takes its time.
+func (d *doctor) quotasOf(ctx context.Context, c quota.Client, sys planner.System, some planner.Subject) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	check := "quotas " + sys.Name
-	switch state := quotas.Get(ctx, sys, planner.Subject{By: sys.Quota.By, ID: id}); {
+	if checker, ok := c.(quota.Checker); ok {
+		said, err := checker.Check(ctx)
+		d.judge(check, err, "%s", planfile.Escape(said))
+		if err != nil {
+			return
+		}
+	}
+	if sys.Quota.By == planner.ByDirectory { // they are listed, never read one by one
+		return
+	}
+	switch state := c.Get(ctx, some); {
 	case state.LimitsWhy != "":
 		d.say("FAIL", check, "%s", state.LimitsWhy)
 		return
 	case !state.Space.Known || !state.Inodes.Known:
-		d.say("WARN", check, "answered by %s, but what is used is not known, and no limit would be lowered: a server does not "+
-			"answer; see lfs check servers", state.Via)
+		d.say("WARN", check, "answered by %s, but what is used is not known, and no limit would be lowered: %s", state.Via,
+			cmp.Or(state.Space.Why, state.Inodes.Why))
 	default:
 		d.say("PASS", check, "answered by %s", state.Via)
 	}
-	switch _, err := quotas.List(ctx, sys, sys.Quota.By, []uint32{id}); {
+	switch _, err := c.List(ctx, []planner.Subject{some}); {
 	case errors.Is(err, providers.ErrNoList):
 		d.say("PASS", check, "they are read one by one: this release cannot list them")
 	case err != nil:
@@ -111,7 +124,7 @@ func (d *doctor) someID(sys planner.System) uint32 {
 }
 
 func byProject(sys planner.System) bool {
-	return sys.Quota.Kind == planner.QuotaLustre && sys.Quota.By == planner.ByProject
+	return sys.Quota.By == planner.ByProject
 }
 
 // isExt4 reports whether a directory is on an ext2, ext3 or ext4.
@@ -136,7 +149,7 @@ func (d *doctor) projects(sys planner.System) {
 	case dir.State != planner.DirPresent:
 		d.say("FAIL", check, "%s", dir.Why)
 	case !dir.HasProject:
-		d.say("FAIL", check, "the filesystem at %s has no project ids: use by = \"group\", or enable the project feature on every target",
+		d.say("FAIL", check, "the filesystem at %s has no project ids: use by = \"group\", or enable the project feature (on Lustre: on every target)",
 			root.Path(sys.Directory))
 	case dir.Project == 0 && isExt4(root.Path(sys.Directory)):
 		d.say("WARN", check, "an ext4 shows project id 0 with and without its project feature, so whether %s has project ids is not known: look "+
@@ -146,7 +159,11 @@ func (d *doctor) projects(sys planner.System) {
 	}
 	if dir := root.Observe(sys, sys.Archive); dir.State == planner.DirPresent && !dir.ProjectValue().IsAbsent() {
 		path := root.Path(sys.Archive)
-		d.say("FAIL", check, "the archive folder %s hands on project id %d, so nothing with another one can be moved there: lfs project -C -d %s",
-			path, dir.Project, path)
+		clear := "chattr -p 0 " + path + " && chattr -P " + path
+		if sys.Filesystem == "lustre" {
+			clear = "lfs project -C -d " + path
+		}
+		d.say("FAIL", check, "the archive folder %s hands on project id %d, so nothing with another one can be moved there: %s",
+			path, dir.Project, clear)
 	}
 }

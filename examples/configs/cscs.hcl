@@ -1,4 +1,4 @@
-# A site with three systems: two on Lustre, one on NFS, and overrides for a campaign, an incident and a shared group.
+# A site with three systems: two on Lustre, one on VAST, and overrides for a campaign, an incident and a shared group.
 
 proxy {
   url     = "https://waldur-storage-proxy.example.com/api/storage-resources/"
@@ -51,8 +51,12 @@ system "iopsstor" {
 system "vast" {
   directory  = "vast"
   filesystem = "nfs"
-  quota "none" {
-    orders = "hold" # nobody sets VAST's quotas from here
+  quota "vast" {
+    url         = "https://vms.example.com/api/v5/"
+    token       = file("/etc/cscs-sync/vast.token")
+    tenant      = "hpc"
+    path_prefix = "/vadret" # what NFS mounts as /mnt/vast
+    on_remove   = "freeze"
   }
 }
 

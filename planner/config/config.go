@@ -24,6 +24,8 @@ type Config struct {
 	Run         Run
 	// Hidden is what messages must not show: secrets, and what URLs take from files and the environment.
 	Hidden planner.Hidden
+	// QuotaAccess is what management APIs of quotas let us in with, by system.
+	QuotaAccess map[string]QuotaAccess
 	// State is the absolute path of the state's folder: of all of it, or of this node's files where it is shared.
 	State string
 	// Shared is the state that nodes share; nil if it lies in State.
@@ -58,6 +60,13 @@ type Waldur struct {
 	// URL ends in a slash.
 	URL   string
 	Token Secret
+}
+
+// QuotaAccess is what a management API lets us in with: a token, or a user with a password.
+type QuotaAccess struct {
+	Token    Secret
+	User     string
+	Password Secret
 }
 
 // Storage is where the systems lie on this node.

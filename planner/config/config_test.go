@@ -30,7 +30,7 @@ func TestDefaults(t *testing.T) {
 		Tera: 1 << 40, MinGID: 1000, MaxMode: 0o2775, Parents: planner.ParentsCreate, Fingerprint: c.Settings.Fingerprint, Parts: c.Settings.Parts,
 		Systems: []planner.System{{
 			Name: "capstor", Directory: "capstor", Filesystem: "lustre", Archive: "capstor/.trash", ArchiveRetention: 90 * 24 * time.Hour,
-			Quota: planner.QuotaSettings{Kind: "lustre", By: planner.ByGroup, Client: "auto", LFS: "/usr/bin/lfs", Shared: planner.SharedRefuse, OnRemove: "keep"}, Traits: config.Traits("lustre"),
+			Quota: planner.QuotaSettings{Kind: "lustre", By: planner.ByGroup, Client: "auto", LFS: "/usr/bin/lfs", Shared: planner.SharedRefuse, OnRemove: "keep"}, Traits: config.Traits("lustre", "lustre"),
 		}},
 	}
 	if d := cmp.Diff(want, c.Settings); d != "" {
@@ -70,10 +70,11 @@ func TestExamples(t *testing.T) {
 	want := []planner.System{
 		{Name: "capstor", Slugs: []string{"cscs-capstor-offering"}, Directory: "capstor", Filesystem: "lustre", Archive: "capstor/.trash", ArchiveRetention: 90 * day,
 			Paths: []planner.PathMapping{{Prefix: "/scratch", Folder: "capstor/legacy"}},
-			Quota: planner.QuotaSettings{Kind: "lustre", By: "group", Client: "auto", LFS: "/usr/bin/lfs", Shared: "sum", OnRemove: "keep"}, Traits: config.Traits("lustre")},
+			Quota: planner.QuotaSettings{Kind: "lustre", By: "group", Client: "auto", LFS: "/usr/bin/lfs", Shared: "sum", OnRemove: "keep"}, Traits: config.Traits("lustre", "lustre")},
 		{Name: "iopsstor", Directory: "iopsstor", Filesystem: "lustre", Archive: "iopsstor/.trash", ArchiveRetention: 14 * day,
-			Quota: planner.QuotaSettings{Kind: "lustre", By: "project", ProjectIDs: planner.ProjectRange{First: 100000, Last: 199999}, Client: "auto", LFS: "/usr/bin/lfs", Shared: "refuse", OnRemove: "freeze"}, Traits: config.Traits("lustre")},
-		{Name: "vast", Directory: "vast", Filesystem: "nfs", Archive: "vast/.trash", ArchiveRetention: 90 * day, Quota: planner.QuotaSettings{Kind: "none", Orders: "hold"}},
+			Quota: planner.QuotaSettings{Kind: "lustre", By: "project", ProjectIDs: planner.ProjectRange{First: 100000, Last: 199999}, Client: "auto", LFS: "/usr/bin/lfs", Shared: "refuse", OnRemove: "freeze"}, Traits: config.Traits("lustre", "lustre")},
+		{Name: "vast", Directory: "vast", Filesystem: "nfs", Archive: "vast/.trash", ArchiveRetention: 90 * day, Quota: planner.QuotaSettings{Kind: "vast", By: "directory",
+			Shared: "refuse", OnRemove: "freeze", Tool: planner.ToolVAST, Server: planner.QuotaServer{URL: "https://vms.example.com/api/v5/", Tenant: "hpc", PathPrefix: "/vadret"}}, Traits: config.Traits("vast", "nfs")},
 	}
 	if d := cmp.Diff(want, c.Settings.Systems); d != "" {
 		t.Error(d)
@@ -83,7 +84,7 @@ func TestExamples(t *testing.T) {
 		!c.Settings.Waldur.SetBackendID || c.Proxy.Token.IsSet() || c.Approval.Required != 2 || c.State != "/var/lib/cscs-sync" {
 		t.Errorf("got %+v %+v %+v", c.Proxy, c.Waldur, c.Settings.Waldur)
 	}
-	if len(c.Overrides) != 3 || c.Overrides[0].Source() != (planner.Provenance{From: "override", Override: "climate campaign", At: "cscs-sync.hcl:59"}) {
+	if len(c.Overrides) != 3 || c.Overrides[0].Source() != (planner.Provenance{From: "override", Override: "climate campaign", At: "cscs-sync.hcl:63"}) {
 		t.Errorf("overrides %d, first %+v", len(c.Overrides), c.Overrides[0].Source())
 	}
 	if shown := fmt.Sprintf("%v %+v %#v", c, c, c.Proxy.OIDC); strings.Contains(shown, marker) {
@@ -133,7 +134,7 @@ func TestTemplateProposals(t *testing.T) {
 	text := proposal.ReplaceAllString(config.Template(), "$1$2")
 	text = regexp.MustCompile(`(?m)^  token   = .*\n`).ReplaceAllString(text, "") // or an oidc block
 	text = strings.Replace(text, `by = "group"`, `by = "project"`, 1)             // which project_ids wants
-	for name, data := range map[string]string{"cscs-sync.hcl": text, "oidc.secret": marker, "waldur.token": marker, "allowed_signers": ""} {
+	for name, data := range map[string]string{"cscs-sync.hcl": text, "oidc.secret": marker, "waldur.token": marker, "vast.token": marker, "allowed_signers": ""} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +144,7 @@ func TestTemplateProposals(t *testing.T) {
 		t.Fatalf("%s\n%s", rendered(t, c, diags), text)
 	}
 	if c.Run.Listen == "" || c.Run.Notify == nil || len(c.AutoApprove.Windows) != 1 || c.AutoApprove.MaxSpace == 0 || len(c.Overrides) != 1 ||
-		len(c.Settings.Systems) != 2 || c.Proxy.OIDC == nil || !c.Settings.Systems[0].Quota.ProjectIDs.IsSet() {
+		len(c.Settings.Systems) != 4 || c.Proxy.OIDC == nil || !c.Settings.Systems[0].Quota.ProjectIDs.IsSet() {
 		t.Errorf("something is still a comment:\n%s", text)
 	}
 }

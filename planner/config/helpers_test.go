@@ -41,6 +41,7 @@ func newWorld() *world {
 			"/etc/cscs-sync/proxy.token":     {data: marker + "-proxy\n", mode: 0o600},
 			"/etc/cscs-sync/waldur.token":    {data: marker + "-waldur\n", mode: 0o400},
 			"/etc/cscs-sync/oidc.secret":     {data: marker + "-oidc", mode: 0o600},
+			"/etc/cscs-sync/vast.token":      {data: marker + "-vast", mode: 0o600},
 			"/etc/cscs-sync/allowed_signers": {data: "alice ssh-ed25519 AAAA", mode: 0o644},
 		},
 		env: map[string]string{"TOKEN": marker + "-env", "WALDUR_HOST": "waldur.example.com", "BAD_URL": "https://" + marker + "/?" + marker},

@@ -12,6 +12,17 @@ const (
 	waldurBody = " token = env(\"TOKEN\")\n}\n"
 )
 
+// A system on VAST, with what its quota block says beside url and path_prefix.
+const vastToken = "token = env(\"TOKEN\")\n"
+
+func vastQuota(with, prefix string) string {
+	return "quota \"vast\" {\nurl = \"https://vms.example.com/api/v5/\"\npath_prefix = \"" + prefix + "\"\n" + with + "}"
+}
+
+func onVAST(body string) string {
+	return "system \"x\" {\ndirectory = \"d\"\nfilesystem = \"nfs\"\n" + body + "\n}\n"
+}
+
 func TestLoadRefuses(t *testing.T) {
 	system := func(label, body string) string { return "system \"" + label + "\" {\n" + body + "\n}\n" }
 	const dirs = "directory = \"d\"\nfilesystem = \"lustre\"\n"
@@ -47,6 +58,20 @@ func TestLoadRefuses(t *testing.T) {
 		"project id 0":                               {base + system("x", dirs+"quota \"lustre\" {\n by = \"project\"\n project_ids = \"0-9\"\n}"), "no range"},
 		"one project id":                             {base + system("x", dirs+"quota \"lustre\" {\n by = \"project\"\n project_ids = \"7\"\n}"), "no range"},
 		"project ids too large":                      {base + system("x", dirs+"quota \"lustre\" {\n by = \"project\"\n project_ids = \"1-2147483648\"\n}"), "no range"},
+		"kernel quotas on nfs":                       {base + system("x", "directory = \"d\"\nfilesystem = \"nfs\"\nquota \"linux\" {}"), "needs filesystem = \"xfs\" or \"ext4\""},
+		"kernel quotas removed":                      {base + system("x", "directory = \"d\"\nfilesystem = \"xfs\"\nquota \"linux\" { on_remove = \"remove\" }"), "\"remove\" is none of"},
+		"VAST on lustre":                             {base + system("x", dirs+vastQuota(vastToken, "/s")), "VAST quotas without NFS"},
+		"VAST without a token":                       {base + onVAST(vastQuota("", "/s")), "Missing token"},
+		"VAST with two ways":                         {base + onVAST(vastQuota(vastToken+"user = \"u\"\npassword = env(\"TOKEN\")\n", "/s")), "Two ways to log in"},
+		"VAST without a password":                    {base + onVAST(vastQuota("user = \"u\"\n", "/s")), "Half a way to log in"},
+		"VAST with a literal token":                  {base + onVAST(vastQuota("token = \"x\"\n", "/s")), "Secret in the configuration"},
+		"VAST by http":                               {base + onVAST(strings.Replace(vastQuota(vastToken, "/s"), "https:", "http:", 1)), "loopback addresses"},
+		"VAST prefix relative":                       {base + onVAST(vastQuota(vastToken, "s")), "absolute path, and clean"},
+		"VAST prefix not clean":                      {base + onVAST(vastQuota(vastToken, "/s/")), "absolute path, and clean"},
+		"VAST prefix in its trash":                   {base + onVAST(vastQuota(vastToken, "/s/.vast_trash")), "VAST deletes what is in"},
+		"VAST archive in its trash":                  {base + onVAST("archive = \"/mnt/lustre/d/.vast_trash/a\"\n"+vastQuota(vastToken, "/s")), "A folder that VAST deletes"},
+		"VAST archive elsewhere":                     {base + onVAST("archive = \"/mnt/lustre/trash\"\n"+vastQuota(vastToken, "/s")), "A folder without a path on VAST"},
+		"VAST folder elsewhere":                      {base + onVAST("paths = { \"/q\" = \"q\" }\n"+vastQuota(vastToken, "/s")), "A folder without a path on VAST"},
 		"two quota blocks":                           {base + system("x", dirs+"quota \"none\" {}\nquota \"lustre\" {}"), "Duplicate quota block"},
 		"options of another kind":                    {base + system("x", dirs+"quota \"none\" { by = \"group\" }"), "Unsupported argument"},
 		"state in a system":                          {base + "state { path = \"/mnt/lustre/capstor\" }\n", "State on the managed storage"},

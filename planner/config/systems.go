@@ -6,7 +6,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -76,8 +75,8 @@ func (d *decoder) system(b *hcl.Block) (planner.System, bool) {
 	case sys.Directory != "":
 		sys.Archive = path.Join(sys.Directory, ".trash")
 	}
-	sys.Quota = s.quota(sys.Filesystem)
-	sys.Traits = Traits(sys.Quota.Kind)
+	sys.Quota = s.quota(&sys)
+	sys.Traits = Traits(sys.Quota.Kind, sys.Filesystem)
 	return sys, sys.Directory != ""
 }
 
@@ -110,75 +109,6 @@ func (s section) paths(sys *planner.System) {
 		}
 	}
 	slices.SortStableFunc(sys.Paths, func(a, b planner.PathMapping) int { return cmp.Compare(len(b.Prefix), len(a.Prefix)) })
-}
-
-// quota reads the quota block; without one, nothing is set and orders for quotas are held.
-func (s section) quota(filesystem string) planner.QuotaSettings {
-	q := planner.QuotaSettings{Kind: planner.QuotaNone, Orders: "hold"}
-	for i, b := range s.blocks {
-		if i > 0 {
-			s.d.errorAt(b.DefRange, "Duplicate quota block", "A system has one quota block at most; the first is at line %d.",
-				s.blocks[0].DefRange.Start.Line)
-			continue
-		}
-		switch b.Labels[0] {
-		case planner.QuotaNone:
-			o := s.d.open(b, []string{"orders"})
-			q.Orders = o.word("orders", "hold", "hold", "complete")
-		case planner.QuotaLustre:
-			q = s.d.lustre(b, filesystem)
-		default:
-			s.d.errorAt(b.LabelRanges[0], "Unsuitable kind of quota", "%s is none of %s.", show(b.Labels[0]),
-				quoted([]string{planner.QuotaLustre, planner.QuotaNone}))
-		}
-	}
-	return q
-}
-
-func (d *decoder) lustre(b *hcl.Block, filesystem string) planner.QuotaSettings {
-	s := d.open(b, []string{"by", "project_ids", "client", "lfs", "shared", "on_remove"})
-	q := planner.QuotaSettings{
-		Kind:     planner.QuotaLustre,
-		By:       planner.QuotaBy(s.word("by", "group", "group", "project")),
-		Client:   s.word("client", "auto", "auto", "ioctl", "lfs"),
-		LFS:      "/usr/bin/lfs",
-		Shared:   planner.SharedPolicy(s.word("shared", "refuse", "refuse", "sum", "max")),
-		OnRemove: planner.RemovePolicy(s.word("on_remove", "keep", "keep", "freeze")),
-	}
-	if s.has("lfs") {
-		q.LFS = s.absolute("lfs")
-	}
-	q.ProjectIDs = s.projectIDs(q.By)
-	switch filesystem {
-	case "lustre", "":
-	case "any":
-		if q.Client == "ioctl" {
-			s.wrong("client", `With filesystem = "any" there is no Lustre to send ioctls to: want "lfs", or leave client out.`)
-		}
-		q.Client = "lfs"
-	default:
-		d.errorAt(b.DefRange, "Lustre quotas without Lustre",
-			`quota "lustre" needs filesystem = "lustre", or "any" to try things out; this system has %s.`, show(filesystem))
-	}
-	return q
-}
-
-// projectIDs reads "FIRST-LAST".
-func (s section) projectIDs(by planner.QuotaBy) planner.ProjectRange {
-	text := s.text("project_ids", "")
-	if text == "" {
-		return planner.ProjectRange{}
-	}
-	from, to, _ := strings.Cut(text, "-")
-	first, err := strconv.ParseUint(from, 10, 31)
-	last, err2 := strconv.ParseUint(to, 10, 31)
-	switch {
-	case err != nil || err2 != nil || first == 0 || first > last:
-		s.wrong("project_ids", `%s is no range: want the first and the last id, from 1 to 2147483647, such as "100000-199999".`, show(text))
-	case by != planner.ByProject:
-		s.wrong("project_ids", `Only quotas by project use project ids: want by = "project", or leave project_ids out.`)
-	}
-	return planner.ProjectRange{First: planner.ProjectID(first), Last: planner.ProjectID(last)}
 }
 
 // given is a text that is there, and is one; what is wrong with it was reported.

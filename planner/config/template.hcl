@@ -54,9 +54,34 @@ system "capstor" { # <-
   }
 }
 
-# A system whose quotas are not set from here:
+# XFS or ext4 on this node, mounted with grpquota or prjquota:
+# system "scratch" {
+#   directory  = "scratch"
+#   filesystem = "xfs" # or "ext4"
+#   quota "linux" {
+#     by          = "project"
+#     project_ids = "200000-299999"
+#   }
+# }
+
+# VAST, whose quotas are set by its management API:
 # system "vast" {
 #   directory  = "vast"
+#   filesystem = "nfs"
+#   archive    = "/mnt/lustre/vast/.trash" # below the directory
+#   quota "vast" {
+#     url         = "https://vms.example.com/api/v5/"
+#     token       = file("vast.token")         # or user and password
+#     ca_file     = "/etc/cscs-sync/vms.pem"   # where its certificate is signed by nobody else
+#     tenant      = "hpc"                      # where there are several
+#     path_prefix = "/scratch"                 # what NFS mounts as the system's directory
+#     on_remove   = "keep"                     # when a resource ends: keep, freeze or remove its quota
+#   }
+# }
+
+# A system whose quotas are not set from here:
+# system "home" {
+#   directory  = "home"
 #   filesystem = "nfs"
 #   quota "none" {
 #     orders = "hold" # an order for quotas waits for a person; or "complete"

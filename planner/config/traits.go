@@ -2,11 +2,20 @@ package config
 
 import "github.com/waldur/cscs-storage-sync/planner"
 
-// Traits returns what the backend that a quota block names can do; nothing for "none".
-func Traits(kind string) planner.Traits {
+// Traits returns what the backend that a quota block names can do on a filesystem; nothing for "none". The clients are held to
+// it by tests.
+func Traits(kind, filesystem string) planner.Traits {
+	t := planner.Traits{Unit: 1 << 10, Soft: true, Grace: true, MaxSpace: 1 << 60, MaxInodes: 1 << 48}
 	switch kind {
 	case planner.QuotaLustre:
-		return planner.Traits{Unit: 1 << 10, Soft: true, Grace: true, MaxSpace: 1 << 60, MaxInodes: 1 << 48}
+	case planner.QuotaLinux:
+		if filesystem == "xfs" {
+			t.Unit, t.KeepsClock = 4<<10, true // with blocks of the usual size
+		}
+	case planner.QuotaVAST: // which does not document what becomes of a clock, nor of the quota of a directory that is moved
+		t.Unit, t.NeedsDirectory, t.Async = 1, true, true
+	default:
+		return planner.Traits{}
 	}
-	return planner.Traits{}
+	return t
 }

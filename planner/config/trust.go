@@ -13,8 +13,6 @@ import (
 	"syscall"
 
 	"github.com/hashicorp/hcl/v2"
-
-	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 // mostLinks is how many links a path may lead through.
@@ -156,7 +154,7 @@ func asRoot(path string, trusted func(path string, uid uint32) error) error {
 func (c *Config) Programs() []string {
 	var programs []string
 	for _, system := range c.Settings.Systems {
-		if system.Quota.Kind == planner.QuotaLustre && system.Quota.Client != "ioctl" {
+		if system.Quota.LFS != "" && system.Quota.Client != "ioctl" {
 			programs = append(programs, system.Quota.LFS)
 		}
 	}

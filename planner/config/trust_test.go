@@ -24,6 +24,16 @@ system "capstor" {
   filesystem = "lustre"
   quota "lustre" { client = "lfs" }
 }
+system "vast" {
+  directory  = "vast"
+  filesystem = "nfs"
+  quota "vast" {
+    url         = "https://vms.example.com/api/v5/"
+    token       = file("/etc/cscs-sync/vast.token")
+    ca_file     = "/etc/cscs-sync/vms.pem"
+    path_prefix = "/scratch"
+  }
+}
 approval { allowed_signers = "/etc/cscs-sync/allowed_signers" }
 run {
   notify { exec = ["/usr/local/bin/tell", "held"] }
@@ -34,7 +44,7 @@ state { path = "/var/lib/cscs-sync" }
 		t.Fatalf("as it is: %v", diags)
 	}
 	for _, path := range []string{"/etc/cscs-sync/cscs-sync.hcl", "/etc/cscs-sync/proxy.token", "/var/lib/cscs-sync",
-		"/etc/cscs-sync/allowed_signers", "/usr/bin/lfs", "/usr/local/bin/tell"} {
+		"/etc/cscs-sync/allowed_signers", "/usr/bin/lfs", "/etc/cscs-sync/vast.token", "/etc/cscs-sync/vms.pem", "/usr/local/bin/tell"} {
 		w := newWorld()
 		w.untrusted = map[string]error{path: errors.New("a stranger may replace it")}
 		if _, diags := load(t, w, src); !diags.HasErrors() || !strings.Contains(diags.Error(), "stranger may replace it") {

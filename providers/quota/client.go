@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
 )
 
 // Client reads and sets the quotas of one system. Its methods may be called at the same time, and those of a mount that
@@ -15,9 +16,9 @@ type Client interface {
 	Traits(ctx context.Context) (planner.Traits, error)
 	// Get reads limits and usage of one identity. What could not be read is unknown in the answer, with the reason.
 	Get(ctx context.Context, id planner.Subject) planner.QuotaState
-	// List reads those of the ids, which are sorted and of one kind, that the filesystem has a whole record of. The others
+	// List reads those of the subjects, which are sorted and of one kind, that the backend has a whole record of. The others
 	// are to be read by Get. It is complete, or an error; one that is [providers.ErrNoList] says that nothing can be listed.
-	List(ctx context.Context, by planner.QuotaBy, ids []uint32) (map[uint32]planner.QuotaState, error)
+	List(ctx context.Context, of []planner.Subject) (providers.QuotaListing, error)
 	// Set sets all four limits, each a number or unlimited, in one call, and keeps the grace clocks that keep names. It
 	// does not read them back. A pending that is not nil is to be asked until it says that the change is done. After an error
 	// that does not wrap [ErrRefused] it is not known whether the limits were set; they may be set again.
@@ -25,6 +26,12 @@ type Client interface {
 	// Remove removes the quota of a directory, and is done if there is none. Limits of group and project ids are never
 	// removed: they are refused.
 	Remove(ctx context.Context, id planner.Subject) (Pending, error)
+}
+
+// Checker is a [Client] that can say what stands in the way of setting limits. It asks, and changes nothing.
+type Checker interface {
+	// Check returns what was found to be in order, for people, or what is not, with the way out.
+	Check(ctx context.Context) (string, error)
 }
 
 // Pending asks once how far a change is that the backend still works on. After an error the change failed, or it is not

@@ -7,6 +7,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
 // Options are what backends need of the process.
@@ -18,9 +19,20 @@ type Options struct {
 	Now     func() time.Time
 	// Trusted refuses a program that others could replace; it is asked before each run of one. Nil allows all.
 	Trusted func(program string) error
+	// Hidden is what no message may show.
+	Hidden planner.Hidden
+	// Access is what management APIs let us in with, by system.
+	Access map[string]Access
 	// Kernel makes Lustre's ioctl on a directory in place of the kernel, with the bytes of struct if_quotactl, whatever the
 	// configured client; nil outside of tests.
 	Kernel func(dir string, quotactl []byte) error
+}
+
+// Access is what a management API lets us in with: a token, or a user with a password.
+type Access struct {
+	Token    web.Secret
+	User     string
+	Password web.Secret
 }
 
 // Open makes the client of a system, as its quota block says. It asks nothing yet.
@@ -61,18 +73,23 @@ func (s *Systems) Get(ctx context.Context, system planner.System, id planner.Sub
 	return c.Get(ctx, id)
 }
 
-// List reads those of the ids, which are sorted, that the system's filesystem has a whole record of.
-func (s *Systems) List(ctx context.Context, system planner.System, by planner.QuotaBy,
-	ids []uint32) (map[uint32]planner.QuotaState, error) {
+// List reads those of the subjects, which are sorted and of one kind, that the system's backend has a whole record of.
+func (s *Systems) List(ctx context.Context, system planner.System, of []planner.Subject) (providers.QuotaListing, error) {
 	c := s.clients[system.Name]
-	if c == nil || len(ids) == 0 {
-		return nil, fmt.Errorf("list quotas: system %s has none: %w", system.Name, providers.ErrNoList)
+	if c == nil || len(of) == 0 {
+		return providers.QuotaListing{}, fmt.Errorf("list quotas: system %s has none: %w", system.Name, providers.ErrNoList)
 	}
-	return c.List(ctx, by, ids)
+	return c.List(ctx, of)
 }
 
-// pause is how long is waited between two questions about a change that is pending.
-const pause = time.Second
+const (
+	// pause is how long is waited between two questions about a change that is pending, and patience how long for its end.
+	pause    = time.Second
+	patience = 10 * time.Minute
+)
+
+// errPending is why nobody waits any longer for a change.
+var errPending = fmt.Errorf("the storage system still works on it after %s: plan again when it has ended", patience)
 
 // Set sets the four limits of a quota identity of a system, and waits until the backend has done it. It does not read them
 // back.
@@ -86,7 +103,7 @@ func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Sub
 	if err != nil {
 		return err
 	}
-	return pending.Wait(ctx, pause)
+	return wait(ctx, pending)
 }
 
 // Remove removes the quota of a directory of a system, and waits until the backend has done it.
@@ -99,7 +116,13 @@ func (s *Systems) Remove(ctx context.Context, system planner.System, id planner.
 	if err != nil {
 		return err
 	}
-	return pending.Wait(ctx, pause)
+	return wait(ctx, pending)
+}
+
+func wait(ctx context.Context, p Pending) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPending)
+	defer cancel()
+	return p.Wait(ctx, pause)
 }
 
 var _ providers.QuotaLister = (*Systems)(nil)

@@ -116,9 +116,19 @@ func (s *Site) Quotas() (*quota.Systems, error) {
 		registry = backends.All()
 	}
 	q, err := quota.OpenSystems(s.cfg.Settings.Systems, registry, quota.Options{Timeout: QuotaTimeout, Now: s.o.Now,
-		Root: s.cfg.Storage.Root, Kernel: s.o.Kernel, Trusted: config.OS().TrustedProgram})
+		Root: s.cfg.Storage.Root, Kernel: s.o.Kernel, Hidden: s.cfg.Hidden, Access: s.quotaAccess(),
+		Trusted: config.OS().TrustedProgram})
 	if err != nil {
 		return nil, fmt.Errorf("quota clients: %w", err)
 	}
 	return q, nil
+}
+
+// quotaAccess is what management APIs of quotas let us in with.
+func (s *Site) quotaAccess() map[string]quota.Access {
+	all := map[string]quota.Access{}
+	for system, a := range s.cfg.QuotaAccess {
+		all[system] = quota.Access{Token: web.Secret(a.Token.Reveal()), User: a.User, Password: web.Secret(a.Password.Reveal())}
+	}
+	return all
 }

@@ -55,8 +55,8 @@ func (t toy) Get(_ context.Context, id planner.Subject) planner.QuotaState {
 		Space: planner.Usage[planner.Bytes]{N: 1 << 12, Known: true}, Inodes: planner.Usage[planner.Inodes]{N: 1, Known: true}}
 }
 
-func (t toy) List(context.Context, planner.QuotaBy, []uint32) (map[uint32]planner.QuotaState, error) {
-	return nil, providers.ErrNoList
+func (t toy) List(context.Context, []planner.Subject) (providers.QuotaListing, error) {
+	return providers.QuotaListing{}, providers.ErrNoList
 }
 
 func (t toy) Set(_ context.Context, id planner.Subject, want planner.Limits, _ planner.Grace) (quota.Pending, error) {

@@ -25,6 +25,7 @@ type site struct {
 	*testing.T
 	sim    *vastsim.Server
 	client *vast.Client
+	url    string
 }
 
 func newSite(t *testing.T, with func(*vast.Options)) *site {
@@ -43,7 +44,7 @@ func newSite(t *testing.T, with func(*vast.Options)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &site{t, sim, client}
+	return &site{t, sim, client, o.URL}
 }
 
 func byPassword(o *vast.Options) { o.Token, o.User, o.Password = "", vastsim.User, vastsim.Password }
@@ -61,6 +62,16 @@ func (s *site) set(ctx context.Context, dir string, q planner.Limits) error {
 		done, err = s.client.Finish(ctx, p)
 	}
 	return err
+}
+
+// opened is the client of a system that is mounted as vast.
+func (s *site) opened() quota.Client {
+	s.Helper()
+	system := planner.System{Name: "vast", Directory: "vast", Quota: planner.QuotaSettings{Kind: planner.QuotaVAST,
+		By: planner.ByDirectory, Server: planner.QuotaServer{URL: s.url, PathPrefix: "/export"}}}
+	client, err := vast.Open(system, quota.Options{Access: map[string]quota.Access{"vast": {Token: vastsim.Token}}})
+	s.ok(err)
+	return client
 }
 
 func (s *site) ok(err error) {
@@ -83,30 +94,38 @@ func TestConformance(t *testing.T) {
 			s := newSite(t, nil)
 			s.sim.Behave(b)
 			last := 0
-			dir := func(n int) string { return fmt.Sprintf("/p%d", n) }
+			client := s.opened()
+			full := func(of planner.Subject) string { return "/export" + strings.TrimPrefix(of.Path, "vast") }
 			quotatest.Run(t, quotatest.Rig{
-				Traits:  vast.Traits(),
-				Subject: func(*testing.T) int { last++; return last },
-				Get:     func(ctx context.Context, n int) planner.QuotaState { q, _ := s.client.Get(ctx, dir(n)); return q.State },
-				Set:     func(ctx context.Context, n int, q planner.Limits) error { return s.set(ctx, dir(n), q) },
-				List: func(ctx context.Context) (map[int]planner.QuotaState, error) {
-					all, err := s.client.List(ctx)
-					by := map[int]planner.QuotaState{}
-					for _, q := range all {
-						var n int
-						_, _ = fmt.Sscanf(q.Path, "/export/p%d", &n)
-						by[n] = q.State
-					}
-					return by, err
+				Client: client,
+				Subject: func(*testing.T) planner.Subject {
+					last++
+					return planner.Subject{By: planner.ByDirectory, Path: fmt.Sprintf("vast/p%04d", last)}
 				},
-				Use: func(_ *testing.T, n int, bytes planner.Bytes) {
-					s.sim.Use(vastsim.Usage{Path: "/export" + dir(n), Limited: uint64(bytes), Capacity: 1})
+				Use: func(_ *testing.T, of planner.Subject, n planner.Bytes) {
+					s.sim.Use(vastsim.Usage{Path: full(of), Limited: uint64(n), Capacity: 1})
 				},
 				Break: func(*testing.T) func() {
 					broken := b
 					broken.Fail, broken.FailStatus, broken.FailText = 1000, 503, "the cluster is upgrading"
 					s.sim.Behave(broken)
 					return func() { s.sim.Behave(b) }
+				},
+				Undocumented: true,
+				Lose: func(*testing.T) {
+					loses := b
+					loses.Lost = 1
+					s.sim.Behave(loses)
+				},
+				Count: func(_ *testing.T, of planner.Subject) (n int) {
+					all, err := s.client.List(t.Context())
+					s.ok(err)
+					for _, q := range all {
+						if q.Path == full(of) {
+							n++
+						}
+					}
+					return n
 				},
 			})
 		})
@@ -219,22 +238,36 @@ func TestFailedQuotaIsUnknown(t *testing.T) {
 	}
 }
 
-func TestNestedAndRemove(t *testing.T) {
+// The nearest quota above a directory is named, whoever has set it.
+func TestAbove(t *testing.T) {
 	s := newSite(t, nil)
+	s.sim.Fill("/exp", 1) // /exp0
 	for _, dir := range []string{"/a", "/a/b", "/a/b/c", "/ab"} {
 		s.ok(s.set(t.Context(), dir, hard(5)))
 	}
-	all, err := s.client.List(t.Context())
-	s.ok(err)
-	above, below, err := s.client.Nested(all, "/a/b")
-	s.ok(err)
-	if len(above) != 1 || above[0].Path != "/export/a" || len(below) != 1 || below[0].Path != "/export/a/b/c" {
-		t.Errorf("above %v, below %v", above, below)
+	client := s.opened()
+	var of []planner.Subject
+	for _, path := range []string{"vast/a", "vast/a/b", "vast/a/b/c", "vast/a/x", "vast/ab"} {
+		of = append(of, planner.Subject{By: planner.ByDirectory, Path: path})
 	}
-	s.ok(s.client.Remove(t.Context(), "/a/b"))
-	s.ok(s.client.Remove(t.Context(), "/a/b")) // again
-	if s.count() != 3 {
-		t.Errorf("%d quotas are left", s.count())
+	above := func() (all []string) {
+		got, err := client.List(t.Context(), of)
+		s.ok(err)
+		for _, one := range of {
+			state, _ := got.Of(one)
+			all = append(all, state.Above)
+		}
+		return all
+	}
+	if got := above(); !slices.Equal(got, []string{"", "vast/a", "vast/a/b", "vast/a", ""}) {
+		t.Errorf("%q", got)
+	}
+	root, err := vast.New(vast.Options{URL: s.url, Token: vastsim.Token, PathPrefix: "/", Transport: http.DefaultTransport})
+	s.ok(err)
+	_, err = root.Set(t.Context(), "/export", hard(9))
+	s.ok(err)
+	if got := above(); got[0] != "vast" || got[4] != "vast" {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -272,7 +305,7 @@ func TestEcho(t *testing.T) {
 		s := newSite(t, with)
 		s.ok(s.set(t.Context(), "/a", hard(5)))
 		s.sim.Behave(vastsim.Behaviour{Echo: true})
-		q, _ := s.client.Get(t.Context(), "/a")
+		q, _ := s.client.Get(t.Context(), "/b")
 		if why := q.State.LimitsWhy; !strings.Contains(why, "repeats") || strings.Contains(why, vastsim.Token) || strings.Contains(why, "access-") {
 			t.Errorf("%q", why)
 		}

@@ -15,7 +15,7 @@ func (s *Server) view(q *stored) map[string]any {
 	}
 	state := s.b.State
 	if state == "" {
-		state = "OK"
+		state = q.state(u)
 	}
 	return map[string]any{
 		"id": q.ID, "name": q.Name, "path": q.Path, "tenant_id": q.Tenant, "tenant_name": Tenant, "grace_period": q.Grace,
@@ -24,6 +24,27 @@ func (s *Server) view(q *stored) map[string]any {
 		"used_capacity": u.Capacity, "used_effective_capacity": u.Effective, "used_limited_capacity": u.Limited,
 		"used_inodes": u.Inodes, "state": state, "sync_state": "SYNCHRONIZED", "time_to_block": "1 02:00:00", "internal": false,
 	}
+}
+
+// state is what a quota comes to with what is used.
+func (q *stored) state(u Usage) string {
+	space, inodes := max(u.Capacity, u.Effective, u.Limited), u.Inodes
+	above := func(limit *uint64, n uint64) bool { return limit != nil && n > *limit }
+	switch {
+	case above(q.Hard, space) && above(q.HardInodes, inodes):
+		return "HARD_BOTH_EXCEEDED"
+	case above(q.Hard, space):
+		return "HARD_EXCEEDED"
+	case above(q.HardInodes, inodes):
+		return "INODE_HARD_EXCEEDED"
+	case above(q.Soft, space) && above(q.SoftInodes, inodes):
+		return "SOFT_BOTH_EXCEEDED"
+	case above(q.Soft, space):
+		return "SOFT_EXCEEDED"
+	case above(q.SoftInodes, inodes):
+		return "INODE_SOFT_EXCEEDED"
+	}
+	return "OK"
 }
 
 func (s *Server) limit(n *uint64) any {

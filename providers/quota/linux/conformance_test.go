@@ -3,9 +3,9 @@
 package linux
 
 import (
-	"context"
 	"fmt"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,27 +16,11 @@ import (
 
 func TestConformance(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
-		traits, err := s.client.Traits(t.Context(), s.dir)
-		s.ok(err)
 		quotatest.Run(t, quotatest.Rig{
-			Traits:  traits,
-			Subject: func(*testing.T) int { return int(s.id()) },
-			Get: func(ctx context.Context, id int) planner.QuotaState {
-				return s.client.Get(ctx, s.dir, s.by, uint32(id))
-			},
-			Set: func(ctx context.Context, id int, q planner.Limits) error {
-				return s.client.Set(ctx, s.dir, s.by, uint32(id), q, planner.Grace{})
-			},
-			List: func(ctx context.Context) (map[int]planner.QuotaState, error) {
-				all, err := s.client.List(ctx, s.dir, s.by, 40000, 50000)
-				by := map[int]planner.QuotaState{}
-				for id, state := range all {
-					by[int(id)] = state
-				}
-				return by, err
-			},
-			Use: func(t *testing.T, id int, n planner.Bytes) {
-				s.ok(s.write(s.tree(uint32(id)), "used", int(n)))
+			Client:  &onSystem{s.client, s.dir, s.by, 4096},
+			Subject: func(*testing.T) planner.Subject { return planner.Subject{By: s.by, ID: s.id()} },
+			Use: func(t *testing.T, of planner.Subject, n planner.Bytes) {
+				s.ok(s.write(s.tree(of.ID), "used", int(n)))
 			},
 			Break: func(t *testing.T) func() {
 				works := s.client.call
@@ -45,6 +29,7 @@ func TestConformance(t *testing.T) {
 				}
 				return func() { s.client.call = works }
 			},
+			Pass: func() { time.Sleep(2100 * time.Millisecond) },
 		})
 	})
 }

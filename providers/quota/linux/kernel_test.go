@@ -16,11 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
 // These tests run in the machine that cmd/internal/kerneltest starts: make test-kernel. Each row of the table in doc.go, and
-// of docs/quotas.md, is one of them.
+// of docs/linux.md, is one of them.
 
 const mib = 1 << 20
 
@@ -127,11 +128,10 @@ func space(soft, hard planner.Bytes) planner.Limits {
 		planner.InodesHard: planner.Unlimited()}
 }
 
+// What plans believe of the filesystems is what they are.
 func TestTraits(t *testing.T) {
-	for fs, want := range map[string]planner.Traits{
-		"xfs":  {Unit: 4096, Soft: true, Grace: true, KeepsClock: true, MaxSpace: maxSpace, MaxInodes: maxInodes},
-		"ext4": {Unit: 1024, Soft: true, Grace: true, MaxSpace: maxSpace, MaxInodes: maxInodes},
-	} {
+	for _, fs := range filesystems() {
+		want := config.Traits(planner.QuotaLinux, fs)
 		if got, err := New(0).Traits(t.Context(), "/mnt/"+fs); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", fs, got, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
@@ -61,8 +62,9 @@ func (s *onSystem) Get(ctx context.Context, id planner.Subject) planner.QuotaSta
 }
 
 // List implements [quota.Client].
-func (s *onSystem) List(ctx context.Context, by planner.QuotaBy, ids []uint32) (map[uint32]planner.QuotaState, error) {
-	return s.client.List(ctx, s.dir, by, ids[0], ids[len(ids)-1])
+func (s *onSystem) List(ctx context.Context, of []planner.Subject) (providers.QuotaListing, error) {
+	ids, err := s.client.List(ctx, s.dir, of[0].By, of[0].ID, of[len(of)-1].ID)
+	return providers.QuotaListing{IDs: ids}, err
 }
 
 // Set implements [quota.Client].

@@ -2,39 +2,49 @@
 package quotatest
 
 import (
-	"context"
+	"cmp"
 	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// Rig is one backend, set up for tests. Subjects are numbers that the rig turns into ids or paths of its own.
+// Rig is one backend, set up for tests.
 type Rig struct {
-	Traits planner.Traits
-	// Subject returns a subject that no test used yet, and on which nothing is set.
-	Subject func(t *testing.T) int
-	Get     func(ctx context.Context, subject int) planner.QuotaState
-	// Set sets limits, and waits until they are.
-	Set  func(ctx context.Context, subject int, want planner.Limits) error
-	List func(ctx context.Context) (map[int]planner.QuotaState, error)
-	// NoList is set where List says [providers.ErrNoList].
-	NoList bool
-	// Use uses space below a subject.
-	Use func(t *testing.T, subject int, n planner.Bytes)
+	Client quota.Client
+	// Subject returns a subject that no test used yet, and on which nothing is set. They come in order.
+	Subject func(t *testing.T) planner.Subject
+	// Use makes so much used below a subject.
+	Use func(t *testing.T, of planner.Subject, n planner.Bytes)
 	// Break makes the backend fail until the returned function is called.
 	Break func(t *testing.T) (restore func())
+	// NoList is set where List says [providers.ErrNoList].
+	NoList bool
+	// Pass lets a few seconds go by, as the backend counts them.
+	Pass func()
+	// Undocumented is set where the backend does not say what a change does to a running clock: then nothing is promised.
+	Undocumented bool
+	// Lose makes the answer to the next change get lost after it took effect, and Count says how many quotas there are of a
+	// subject. Both are nil where a quota is not made, only set.
+	Lose  func(t *testing.T)
+	Count func(t *testing.T, of planner.Subject) int
 }
 
 // Run runs all rules.
 func Run(t *testing.T, r Rig) {
 	t.Run("limits are exact", r.exact)
+	t.Run("unset is not a limit", r.unset)
 	t.Run("bad limits are not sent", r.refused)
 	t.Run("a list equals single reads", r.listed)
 	t.Run("usage", r.usage)
+	t.Run("grace clock", r.clock)
 	t.Run("a failing backend is unknown", r.failing)
+	t.Run("a lost answer is never a second quota", r.lost)
+	t.Run("removal", r.removed)
 }
 
 func limits(soft, hard planner.Bytes, inodes planner.Inodes) planner.Limits {
@@ -51,94 +61,224 @@ func limits(soft, hard planner.Bytes, inodes planner.Inodes) planner.Limits {
 	return q
 }
 
-func (r Rig) set(t *testing.T, subject int, q planner.Limits) {
+// change sets limits, and waits until they are.
+func (r Rig) change(t *testing.T, of planner.Subject, want planner.Limits, keep planner.Grace) error {
+	pending, err := r.Client.Set(t.Context(), of, want, keep)
+	if err != nil {
+		return err
+	}
+	return pending.Wait(t.Context(), time.Millisecond)
+}
+
+// set sets limits, and reads them back.
+func (r Rig) set(t *testing.T, of planner.Subject, want planner.Limits, keep planner.Grace) planner.QuotaState {
 	t.Helper()
-	if err := r.Set(t.Context(), subject, q); err != nil {
-		t.Fatalf("set %+v: %v", q, err)
+	if err := r.change(t, of, want, keep); err != nil {
+		t.Fatalf("set %+v: %v", want, err)
 	}
-	if got := r.Get(t.Context(), subject); got.LimitsWhy != "" || got.Limits != q {
-		t.Fatalf("set %+v, read %+v (%s)", q, got.Limits, got.LimitsWhy)
+	got := r.Client.Get(t.Context(), of)
+	if got.LimitsWhy != "" || got.Limits != want || got.Absent {
+		t.Fatalf("set %+v, read %+v (%s)", want, got.Limits, got.LimitsWhy)
 	}
+	return got
+}
+
+func (r Rig) traits(t *testing.T) planner.Traits {
+	t.Helper()
+	traits, err := r.Client.Traits(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return traits
 }
 
 func (r Rig) exact(t *testing.T) {
-	s, unit := r.Subject(t), r.Traits.Unit
+	s, traits := r.Subject(t), r.traits(t)
+	unit := traits.Unit
 	for _, q := range []planner.Limits{limits(unit, 2*unit, 1), limits(0, unit, 0), limits(unit, 0, 7), limits(0, 0, 0),
-		limits(r.Traits.MaxSpace, r.Traits.MaxSpace, r.Traits.MaxInodes), limits(3*unit, 5*unit, 0)} {
-		r.set(t, s, q)
+		limits(traits.MaxSpace, traits.MaxSpace, traits.MaxInodes), limits(3*unit, 5*unit, 0)} {
+		r.set(t, s, q, planner.Grace{})
+	}
+}
+
+// What was never set has no limits; what is used is a number that was seen, or unknown with the reason.
+func (r Rig) unset(t *testing.T) {
+	s := r.Subject(t)
+	got := r.Client.Get(t.Context(), s)
+	if got.LimitsWhy != "" || got.Limits != planner.NoLimits() || got.Absent != r.traits(t).NeedsDirectory {
+		t.Errorf("never set: %+v", got)
+	}
+	if !got.Space.Known && got.Space.Why == "" || !got.Inodes.Known && got.Inodes.Why == "" || got.Absent && got.Space.Known {
+		t.Errorf("used %+v, %+v", got.Space, got.Inodes)
+	}
+	if got := r.set(t, s, limits(0, 0, 0), planner.Grace{}); got.Absent || (got.Handle == "") == r.traits(t).NeedsDirectory {
+		t.Errorf("set to nothing: %+v", got)
 	}
 }
 
 func (r Rig) refused(t *testing.T) {
-	s, unit := r.Subject(t), r.Traits.Unit
+	s, traits := r.Subject(t), r.traits(t)
+	unit := traits.Unit
 	was := limits(unit, 2*unit, 1)
-	r.set(t, s, was)
+	r.set(t, s, was, planner.Grace{})
 	bad := map[string]planner.Limits{
-		"soft above hard": limits(3*unit, 2*unit, 0), "too large": limits(0, r.Traits.MaxSpace+unit, 0), "unknown": {},
+		"soft above hard": limits(3*unit, 2*unit, 0), "too large": limits(0, traits.MaxSpace+unit, 0), "unknown": {},
 	}
+	zero := limits(0, 0, 0)
+	zero[planner.SpaceHard] = planner.LimitOf[planner.Bytes](0)
+	bad["zero"] = zero
 	if unit > 1 {
 		bad["no whole unit"] = limits(0, unit+1, 0)
 	}
 	for name, q := range bad {
-		if err := r.Set(t.Context(), s, q); !errors.Is(err, quota.ErrRefused) {
+		if err := r.change(t, s, q, planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := r.Get(t.Context(), s); got.Limits != was {
+	if got := r.Client.Get(t.Context(), s); got.Limits != was {
 		t.Errorf("refused limits changed something: %+v", got.Limits)
 	}
 }
 
 func (r Rig) listed(t *testing.T) {
-	want := map[int]bool{}
+	var all []planner.Subject
 	for i := range 20 {
 		s := r.Subject(t)
-		r.set(t, s, limits(0, planner.Bytes(i+1)*r.Traits.Unit, 0))
-		want[s] = true
+		r.set(t, s, limits(0, planner.Bytes(i+1)*r.traits(t).Unit, 0), planner.Grace{})
+		all = append(all, s)
 	}
-	all, err := r.List(t.Context())
+	unset := r.Subject(t)
+	slices.SortFunc(all, func(a, b planner.Subject) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Path, b.Path))
+	})
+	got, err := r.Client.List(t.Context(), append(all, unset))
 	if r.NoList {
 		if !errors.Is(err, providers.ErrNoList) {
-			t.Errorf("listed %d, %v", len(all), err)
+			t.Errorf("listed %+v, %v", got, err)
 		}
 		return
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	for s := range want {
-		state, ok := all[s]
-		if got := r.Get(t.Context(), s); !ok || got.Limits != state.Limits || got.Space != state.Space || got.Inodes != state.Inodes {
-			t.Errorf("subject %d: listed %+v (%v), read %+v", s, state, ok, got)
+	for _, s := range all {
+		state, ok := got.Of(s)
+		if one := r.Client.Get(t.Context(), s); !ok || !same(one, state) {
+			t.Errorf("%v: listed %+v (%v), read %+v", s, state, ok, one)
 		}
 	}
+	if state, ok := got.Of(unset); ok && !same(state, r.Client.Get(t.Context(), unset)) {
+		t.Errorf("never set: listed %+v", state)
+	}
+}
+
+// same reports whether a list says of a quota what a single read says.
+func same(a, b planner.QuotaState) bool {
+	return a.Limits == b.Limits && a.LimitsWhy == b.LimitsWhy && a.Space == b.Space && a.Inodes == b.Inodes &&
+		a.Absent == b.Absent && a.Handle == b.Handle
 }
 
 func (r Rig) usage(t *testing.T) {
 	s := r.Subject(t)
-	r.set(t, s, limits(0, 1<<30, 0))
+	r.set(t, s, limits(0, 1<<30, 0), planner.Grace{})
 	r.Use(t, s, 1<<20)
-	if got := r.Get(t.Context(), s); !got.Space.Known || got.Space.N < 1<<20 {
+	if got := r.Client.Get(t.Context(), s); !got.Space.Known || got.Space.N < 1<<20 {
 		t.Errorf("used %+v, want 1 MiB or more", got.Space)
 	}
 }
 
+// A running clock is shown. It goes on where it is kept, and, where nobody keeps it, as the traits promise. Below the soft limit
+// no clock runs.
+func (r Rig) clock(t *testing.T) {
+	traits := r.traits(t)
+	if !traits.Grace {
+		return
+	}
+	const mib = 1 << 20
+	s := r.Subject(t)
+	r.Use(t, s, 2*mib)
+	first := r.set(t, s, limits(mib, 8*mib, 0), planner.Grace{}).Ends().Space
+	if first.IsZero() {
+		t.Fatal("no clock runs, although the soft limit is passed")
+	}
+	if !r.Undocumented {
+		r.Pass()
+		kept := r.set(t, s, limits(mib, 16*mib, 0), planner.Grace{Space: first}).Ends().Space
+		if !near(kept, first) {
+			t.Errorf("kept: ends %v, was %v", kept, first)
+		}
+		r.Pass()
+		if got := r.set(t, s, limits(mib, 32*mib, 0), planner.Grace{}).Ends().Space; near(got, first) != traits.KeepsClock {
+			t.Errorf("not kept: ends %v, was %v, but KeepsClock is %v", got, first, traits.KeepsClock)
+		}
+	}
+	if got := r.set(t, s, limits(4*mib, 32*mib, 0), planner.Grace{}).Ends().Space; !got.IsZero() {
+		t.Errorf("below the soft limit again: ends %v", got)
+	}
+}
+
+func near(a, b time.Time) bool { return a.Sub(b).Abs() < 2*time.Second }
+
 func (r Rig) failing(t *testing.T) {
 	s := r.Subject(t)
-	was := limits(0, r.Traits.Unit, 0)
-	r.set(t, s, was)
+	was := limits(0, r.traits(t).Unit, 0)
+	r.set(t, s, was, planner.Grace{})
 	restore := r.Break(t)
-	if got := r.Get(t.Context(), s); got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known || got.Inodes.Known {
+	got := r.Client.Get(t.Context(), s)
+	if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known || got.Inodes.Known || got.Absent {
 		t.Errorf("read %+v", got)
 	}
-	if all, err := r.List(t.Context()); err == nil {
-		t.Errorf("listed %d", len(all))
+	if all, err := r.Client.List(t.Context(), []planner.Subject{s}); err == nil {
+		t.Errorf("listed %+v", all)
 	}
-	if err := r.Set(t.Context(), s, limits(0, 0, 0)); err == nil {
+	if err := r.change(t, s, limits(0, 0, 0), planner.Grace{}); err == nil {
 		t.Error("limits were set")
 	}
 	restore()
-	if got := r.Get(t.Context(), s); got.Limits != was {
+	if got := r.Client.Get(t.Context(), s); got.Limits != was {
 		t.Errorf("afterwards %+v", got.Limits)
+	}
+}
+
+func (r Rig) lost(t *testing.T) {
+	if r.Lose == nil {
+		return
+	}
+	unit := r.traits(t).Unit
+	for _, again := range []bool{false, true} {
+		s := r.Subject(t)
+		r.Lose(t)
+		err := r.change(t, s, limits(0, unit, 0), planner.Grace{})
+		if err != nil || again {
+			r.set(t, s, limits(0, unit, 0), planner.Grace{})
+		}
+		if n := r.Count(t, s); n != 1 {
+			t.Errorf("%d quotas (%v)", n, err)
+		}
+	}
+}
+
+// Limits of ids are never removed. A directory's quota is, and what is not there is removed already.
+func (r Rig) removed(t *testing.T) {
+	s := r.Subject(t)
+	was := limits(0, r.traits(t).Unit, 0)
+	r.set(t, s, was, planner.Grace{})
+	remove := func() error {
+		pending, err := r.Client.Remove(t.Context(), s)
+		if err != nil {
+			return err
+		}
+		return pending.Wait(t.Context(), time.Millisecond)
+	}
+	if !r.traits(t).NeedsDirectory {
+		if err := remove(); !errors.Is(err, quota.ErrRefused) || r.Client.Get(t.Context(), s).Limits != was {
+			t.Errorf("removed: %v", err)
+		}
+		return
+	}
+	for range 2 {
+		if err := remove(); err != nil || !r.Client.Get(t.Context(), s).Absent {
+			t.Errorf("not removed: %v", err)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -64,6 +65,10 @@ type Client struct {
 	slots    chan struct{}
 	login    login
 	tenantID chan uint64
+
+	mu sync.Mutex
+	// seen are the ids of the quotas of the last listing, by path.
+	seen map[string]uint64
 }
 
 // New returns a client. It sends nothing.

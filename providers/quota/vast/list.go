@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers/quota"
@@ -43,8 +42,21 @@ func (c *Client) List(ctx context.Context) ([]Quota, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list quotas: %w", err)
 		}
-		return ofTenant(all, tenant), nil
+		all = ofTenant(all, tenant)
+		c.remember(all)
+		return all, nil
 	}
+}
+
+// remember notes which quota is on which path.
+func (c *Client) remember(all []Quota) {
+	seen := make(map[string]uint64, len(all))
+	for _, q := range all {
+		seen[q.Path] = q.ID
+	}
+	c.mu.Lock()
+	c.seen = seen
+	c.mu.Unlock()
 }
 
 func ofTenant(all []Quota, tenant uint64) []Quota {
@@ -164,48 +176,62 @@ func (c *Client) Get(ctx context.Context, dir string) (q Quota, found bool) {
 		return unknown(err)
 	}
 	if !found {
-		q.State = quota.Unknown(via, "")
-		q.State.Limits = planner.NoLimits()
-		q.State.LimitsWhy = ""
-		q.State.Space.Why, q.State.Inodes.Why = "no quota counts it", "no quota counts it"
+		q.State = none()
 	}
 	return q, found
 }
 
-// find looks for the one quota on exactly this path.
+// again reads a quota that was seen on this path before; false if it is not there now, or could not be read.
+func (c *Client) again(ctx context.Context, full string) (Quota, bool) {
+	c.mu.Lock()
+	id, seen := c.seen[full]
+	c.mu.Unlock()
+	if !seen {
+		return Quota{}, false
+	}
+	r, err := c.ask(ctx, http.MethodGet, fmt.Sprintf("quotas/%d/", id), nil)
+	if err != nil {
+		return Quota{}, false
+	}
+	q, err := ParseQuota(r.body, c.o.Now())
+	return q, err == nil && q.ID == id && q.Path == full
+}
+
+// none is the state of a directory without a quota: nothing limits it, and nothing counts what it uses.
+func none() planner.QuotaState {
+	s := planner.QuotaState{Via: via, Limits: planner.NoLimits()}
+	s.Space.Why, s.Inodes.Why = "no quota counts it", "no quota counts it"
+	return s
+}
+
+// find looks for the one quota on exactly this path. One that was seen before is asked for by its id, and looked for among
+// all others only if it is no longer there.
 func (c *Client) find(ctx context.Context, full string) (q Quota, found bool, err error) {
+	if q, found = c.again(ctx, full); found {
+		return q, true, nil
+	}
 	all, err := c.List(ctx)
 	if err != nil {
 		return Quota{}, false, err
 	}
+	var on []Quota
 	for _, candidate := range all {
-		if candidate.Path != full {
-			continue
+		if candidate.Path == full {
+			on = append(on, candidate)
 		}
-		if found {
-			return Quota{}, false, fmt.Errorf("quotas %d and %d are both on %s: set the tenant, or have one removed", q.ID, candidate.ID, full)
-		}
-		q, found = candidate, true
 	}
-	return q, found, nil
+	return one(on, full)
 }
 
-// Nested returns the quotas above and below a directory, of those listed.
-func (c *Client) Nested(all []Quota, dir string) (above, below []Quota, err error) {
-	full, err := c.full(dir)
-	if err != nil {
-		return nil, nil, err
+// one is the quota on a path, of those that are there.
+func one(on []Quota, full string) (q Quota, found bool, err error) {
+	switch len(on) {
+	case 0:
+		return Quota{}, false, nil
+	case 1:
+		return on[0], true, nil
 	}
-	for _, q := range all {
-		switch {
-		case q.Path == full:
-		case q.Path == "/" || strings.HasPrefix(full, q.Path+"/"):
-			above = append(above, q)
-		case strings.HasPrefix(q.Path, full+"/"):
-			below = append(below, q)
-		}
-	}
-	return above, below, nil
+	return Quota{}, false, fmt.Errorf("quotas %d and %d are both on %s: set the tenant, or have one removed", on[0].ID, on[1].ID, full)
 }
 
 // tenant is the id of the tenant, which is looked up once; 0 without a tenant.

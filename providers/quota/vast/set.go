@@ -87,6 +87,9 @@ func (c *Client) set(ctx context.Context, full string, l quota.Limits, want plan
 	if err != nil {
 		return c.adopt(ctx, full, l, want, fmt.Errorf("the answer does not show the new quota: %w", err))
 	}
+	c.mu.Lock()
+	c.seen[full] = made.ID
+	c.mu.Unlock()
 	return c.settle(ctx, made.ID, r, want)
 }
 

@@ -1,0 +1,139 @@
+package vast
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
+)
+
+// onSystem is the client of one system, which knows directories by their storage paths.
+type onSystem struct {
+	client *Client
+	// folder is the storage path of what is mounted as the system's directory.
+	folder string
+}
+
+// Open implements [quota.Open].
+func Open(system planner.System, o quota.Options) (quota.Client, error) {
+	server := system.Quota.Server
+	access := o.Access[system.Name]
+	c, err := New(Options{URL: server.URL, Token: access.Token, User: access.User, Password: access.Password,
+		CAFile: server.CAFile, Tenant: server.Tenant, PathPrefix: server.PathPrefix, Timeout: o.Timeout, Now: o.Now,
+		Hidden: o.Hidden})
+	if err != nil {
+		return nil, fmt.Errorf("quota block: %w", err)
+	}
+	return &onSystem{c, system.Directory}, nil
+}
+
+// below is the directory's path below what is mounted.
+func (s *onSystem) below(of planner.Subject) (string, error) {
+	rest, ok := strings.CutPrefix(of.Path, s.folder+"/")
+	if of.By != planner.ByDirectory || !ok {
+		return "", fmt.Errorf("%s: want a directory below %s", of, s.folder)
+	}
+	return "/" + rest, nil
+}
+
+// Traits implements [quota.Client].
+func (s *onSystem) Traits(context.Context) (planner.Traits, error) { return Traits(), nil }
+
+// Get implements [quota.Client].
+func (s *onSystem) Get(ctx context.Context, of planner.Subject) planner.QuotaState {
+	dir, err := s.below(of)
+	if err != nil {
+		return quota.Unknown(via, err.Error())
+	}
+	return stateOf(s.client.Get(ctx, dir))
+}
+
+// stateOf is a quota as the planner wants it.
+func stateOf(q Quota, found bool) planner.QuotaState {
+	state := q.State
+	if found {
+		state.Handle = strconv.FormatUint(q.ID, 10)
+	}
+	state.Absent = !found && state.LimitsWhy == ""
+	return state
+}
+
+// List implements [quota.Client]. It knows all of the directories, those without a quota too.
+func (s *onSystem) List(ctx context.Context, of []planner.Subject) (providers.QuotaListing, error) {
+	all, err := s.client.List(ctx)
+	if err != nil {
+		return providers.QuotaListing{}, err
+	}
+	on := make(map[string][]Quota, len(all))
+	for _, q := range all {
+		on[q.Path] = append(on[q.Path], q)
+	}
+	paths := make(map[string]planner.QuotaState, len(of))
+	for _, one := range of {
+		paths[one.Path] = s.among(on, one)
+	}
+	return providers.QuotaListing{Paths: paths}, nil
+}
+
+// among is what a listing says of one directory.
+func (s *onSystem) among(on map[string][]Quota, of planner.Subject) planner.QuotaState {
+	dir, err := s.below(of)
+	if err != nil {
+		return quota.Unknown(via, err.Error())
+	}
+	full, err := s.client.full(dir)
+	if err != nil {
+		return quota.Unknown(via, err.Error())
+	}
+	q, found, err := one(on[full], full)
+	if err != nil {
+		return quota.Unknown(via, err.Error())
+	}
+	if !found {
+		q.State = none()
+	}
+	q.State.Above = s.above(on, full)
+	return stateOf(q, found)
+}
+
+// above is the nearest directory above that has a quota, which limits this one too: as a storage path where it has one, else as
+// VAST has it.
+func (s *onSystem) above(on map[string][]Quota, full string) string {
+	for full != "/" {
+		if full = path.Dir(full); len(on[full]) == 0 {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(full+"/", strings.TrimSuffix(s.client.o.PathPrefix, "/")+"/"); ok {
+			return path.Join(s.folder, rest)
+		}
+		return full
+	}
+	return ""
+}
+
+// Set implements [quota.Client].
+func (s *onSystem) Set(ctx context.Context, of planner.Subject, want planner.Limits, _ planner.Grace) (quota.Pending, error) {
+	dir, err := s.below(of)
+	if err != nil {
+		return nil, fmt.Errorf("set quota: %w: nothing was sent: %w", quota.ErrRefused, err)
+	}
+	p, err := s.client.Set(ctx, dir, want)
+	if err != nil || p.Task == 0 {
+		return nil, err
+	}
+	return func(ctx context.Context) (bool, error) { return s.client.Finish(ctx, p) }, nil
+}
+
+// Remove implements [quota.Client].
+func (s *onSystem) Remove(ctx context.Context, of planner.Subject) (quota.Pending, error) {
+	dir, err := s.below(of)
+	if err != nil {
+		return nil, fmt.Errorf("remove quota: %w: nothing was sent: %w", quota.ErrRefused, err)
+	}
+	return nil, s.client.Remove(ctx, dir)
+}
