@@ -38,13 +38,13 @@ func (g *Graph) chooseWitnesses() {
 
 // mayBeMade reports whether the plan may make the node's directory.
 func (g *Graph) mayBeMade(n *node) bool {
-	return g.decides(n) && !n.isNode() && n.storage != "" && n.managed && n.verdict == nil &&
-		(n.wish == wishCreate || n.wish == wishRestore || n.wish == wishExists)
+	return g.decides(n) && !n.isBranch() && n.storage != "" && n.managed && n.verdict == nil &&
+		(n.intent == intentCreate || n.intent == intentRestore || n.intent == intentExists)
 }
 
 // testifies reports whether the node is recorded where it is, and should stand there.
 func (g *Graph) testifies(n *node) bool {
-	if n.record < 0 || n.isNode() || n.system == nil || n.wish == wishRemove || n.wish == wishNothing {
+	if n.record < 0 || n.isBranch() || n.system == nil || n.intent == intentRemove || n.intent == intentNothing {
 		return false
 	}
 	r, _ := g.recordOf(n)

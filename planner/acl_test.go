@@ -46,7 +46,7 @@ func TestACLOfWhatIsAsWanted(t *testing.T) {
 		"unread":  {&planner.ACL{Unread: "it could not be read"}, "does not say who gets in, and it could not be read"},
 	} {
 		m, rec := withACL(tc.acl, tc.acl.Beyond())
-		p, _ := plan(&planner.World{Items: items(project("bio", 30500)), Recorded: rec}, m)
+		p, _ := plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: rec}, m)
 		if texts := warningsOf(p, "acl"); len(texts) != 1 || !strings.Contains(texts[0], tc.words) || len(p.Core.Actions) > 0 || len(p.Context.Drift) > 0 {
 			t.Errorf("%s: warnings %q, actions %v, drift %v", name, texts, p.Core.Actions, p.Context.Drift)
 		}
@@ -69,7 +69,7 @@ func TestACLDrift(t *testing.T) {
 	} {
 		m, rec := withACL(tc.acl, tc.record)
 		it := project("bio", 30500)
-		p, g := plan(&planner.World{Items: items(it), Recorded: rec, KeepRecords: true}, m)
+		p, g := plan(&planner.Input{Items: items(it), Recorded: rec, KeepRecords: true}, m)
 		if got := len(p.Context.Drift) == 1 && p.Context.Drift[0].Attribute == planner.ACLAttr; got != tc.drift {
 			t.Errorf("%s: drift %v", name, p.Context.Drift)
 		}
@@ -88,7 +88,7 @@ func TestACLAndChmod(t *testing.T) {
 	d.Mode = 0o2750
 	m.dirs[bioPath] = d
 	for _, recorded := range []planner.Recorded{rec, {}} {
-		p, _ := plan(&planner.World{Items: items(project("bio", 30500)), Recorded: recorded}, m)
+		p, _ := plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: recorded}, m)
 		a, detail := action(t, p, bio)
 		text := fmt.Sprint(detail.Reasons)
 		if !dangerous(a, planner.DangerWiderAccess) || !strings.Contains(text, "user 12345 has r-x, its group has r-x") ||
@@ -98,7 +98,7 @@ func TestACLAndChmod(t *testing.T) {
 	}
 	m, _ = withACL(&planner.ACL{NFS: []string{"eve@x"}}, "")
 	delete(m.quotas, 30500)
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500))}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500))}, m)
 	if a, _ := action(t, p, bio); a.Kind != planner.Adopt || !dangerous(a, planner.DangerWiderAccess) {
 		t.Errorf("an adoption for its quota alone: %s, danger %v", a.Kind, a.Danger)
 	}
@@ -116,7 +116,7 @@ func TestManyACLs(t *testing.T) {
 		d.ACL = stranger
 		m.dirs["capstor/store/cscs/eth/"+name] = d
 	}
-	p, _ := plan(&planner.World{Items: items(all...)}, m)
+	p, _ := plan(&planner.Input{Items: items(all...)}, m)
 	if few, more := warningsOf(p, "acl"), warningsOf(p, "acl_more"); len(few) != 20 || len(more) != 1 || !strings.Contains(more[0], "30 more") {
 		t.Errorf("%d warnings, and %q", len(few), more)
 	}

@@ -35,7 +35,7 @@ func TestFreezeOnlyWhatNobodyElseLivesOn(t *testing.T) {
 	} {
 		m := newModel()
 		asWanted(m, "bio", 30500)
-		w := &planner.World{Settings: frozen(), Items: items(append(c.more, project("bio", 30500, ordered(planner.StatusRemoving)))...), Recorded: c.rec}
+		w := &planner.Input{Settings: frozen(), Items: items(append(c.more, project("bio", 30500, ordered(planner.StatusRemoving)))...), Recorded: c.rec}
 		p, _ := plan(w, m)
 		a, _ := action(t, p, bio)
 		warned := slices.ContainsFunc(p.Context.Warnings, func(w planner.Warning) bool { return w.Code == "not_frozen" })
@@ -52,8 +52,8 @@ func TestFreezeIsStaleOnceOthersLiveOnIt(t *testing.T) {
 	removal := project("bio", 30500, ordered(planner.StatusRemoving))
 	m := newModel()
 	asWanted(m, "bio", 30500)
-	world := func(more ...planner.Item) *planner.World {
-		return &planner.World{Settings: frozen(), Items: items(append(more, removal)...), Recorded: records(own), Watch: map[planner.Key]bool{removal.Key: true}}
+	world := func(more ...planner.Item) *planner.Input {
+		return &planner.Input{Settings: frozen(), Items: items(append(more, removal)...), Recorded: records(own), Watch: map[planner.Key]bool{removal.Key: true}}
 	}
 	approved, g := plan(world(), m)
 	if stale := planner.Recheck(approved, g); len(stale) != 0 {
@@ -85,7 +85,7 @@ func TestWhoElseLivesOnAnArchivedQuota(t *testing.T) {
 	} {
 		s := frozen()
 		s.Systems[0].Quota.Shared = planner.SharedSum
-		_, g := plan(&planner.World{Settings: s, Items: items(append(c.more, removal)...), Recorded: c.rec, Watch: map[planner.Key]bool{removal.Key: true}}, newModel())
+		_, g := plan(&planner.Input{Settings: s, Items: items(append(c.more, removal)...), Recorded: c.rec, Watch: map[planner.Key]bool{removal.Key: true}}, newModel())
 		if w, ok := g.Watched(removal.Key); !ok || w.Shared != c.shared {
 			t.Errorf("%s: shared %t (listed %t), want %t", c.name, w.Shared, ok, c.shared)
 		}
@@ -101,7 +101,7 @@ func TestAnArchiveKnowsTheProject(t *testing.T) {
 	d := m.dirs["capstor/store/cscs/eth/bio"]
 	d.Project, d.Inherit, d.HasProject = 30500, true, true
 	m.dirs["capstor/store/cscs/eth/bio"] = d
-	p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, m)
+	p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, m)
 	a, _ := action(t, p, bio)
 	if !slices.Contains(a.Changes, planner.Change{Attribute: planner.Project, Before: planner.Number(30500)}) {
 		t.Errorf("changes %v, want the project id", a.Changes)
@@ -127,7 +127,7 @@ func TestRestorePutsLimitsBack(t *testing.T) {
 		q := m.quota(30500)
 		q.Limits[planner.SpaceHard] = planner.LimitOf(tib) // frozen
 		m.quotas[30500] = q
-		w := &planner.World{Items: c.items, Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}
+		w := &planner.Input{Items: c.items, Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}
 		w.Selection.Restores = []string{bio}
 		p, _ := plan(w, m)
 		a, _ := action(t, p, bio)
@@ -154,7 +154,7 @@ func TestDangerousRestores(t *testing.T) {
 			"too wide":        {0o2777, limited, []planner.Danger{planner.DangerWiderAccess}},
 			"without limits":  {0o2770, planner.Limits{}, []planner.Danger{planner.DangerUnlimited}},
 		} {
-			w := &planner.World{Items: tree(), Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key,
+			w := &planner.Input{Items: tree(), Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key,
 				Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: c.mode,
 				QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: c.claim, At: now}}}}
 			want := c.want
@@ -185,7 +185,7 @@ func TestRestoreLeavesLimitsThatDoNotFit(t *testing.T) {
 	q := m.quota(30500)
 	q.Limits[planner.SpaceHard] = planner.LimitOf(tib) // frozen
 	m.quotas[30500] = q
-	w := &planner.World{Items: tree(), Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}
+	w := &planner.Input{Items: tree(), Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}
 	w.Selection.Restores = []string{bio}
 	p, _ := plan(w, m)
 	a, d := action(t, p, bio)
@@ -204,7 +204,7 @@ func TestPromisesDoNotWrap(t *testing.T) {
 		m.quotas[gid] = q
 	}
 	still := func(it *planner.Item) { it.Quotas = nil }
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500, still), project("chem", 30501, still))}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, still), project("chem", 30501, still))}, m)
 	if got := p.Context.Promised; len(got) != 1 || got[0].Before != math.MaxUint64 {
 		t.Errorf("promised %v", got)
 	}
@@ -226,7 +226,7 @@ func TestPromisedAfterAnArchive(t *testing.T) {
 	} {
 		m := newModel()
 		asWanted(m, "bio", 30500)
-		p, _ := plan(&planner.World{Settings: testSettings(), Items: items(project("bio", 30500, ordered(planner.StatusRemoving))), Recorded: c.rec}, m)
+		p, _ := plan(&planner.Input{Settings: testSettings(), Items: items(project("bio", 30500, ordered(planner.StatusRemoving))), Recorded: c.rec}, m)
 		want := []planner.Promise{{System: "capstor", Before: 10 * tib, After: c.after}}
 		if !slices.Equal(p.Context.Promised, want) {
 			t.Errorf("%s: promised %v, want %v", c.name, p.Context.Promised, want)

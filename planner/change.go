@@ -67,13 +67,13 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 }
 
 // limits has the action set limits: on what, and which quota was seen there.
-func (c *comparison) limits(n *node, d *decision, s *share) {
+func (c *comparison) limits(n *node, d *decision, s *quotaClaims) {
 	d.action.Quota, d.action.Handle, d.detail.Tool = s.subject.inPlan(), s.state.Handle, n.system.Quota.Tool
 }
 
 // changeLimits adds the changes that make the four limits what is wanted, or none where one cannot be set: all four go in one
 // call. was is what is recorded of them, if that is so.
-func (c *comparison) changeLimits(n *node, d *decision, s *share, want Limits, was *Limits, recorded, fresh bool) []Change {
+func (c *comparison) changeLimits(n *node, d *decision, s *quotaClaims, want Limits, was *Limits, recorded, fresh bool) []Change {
 	size, dangers := len(d.action.Changes), len(d.action.Danger)
 	for a := range NumLimits {
 		c.changeLimit(n, d, s.state, a, want[a], was[a], recorded, fresh)
@@ -100,12 +100,12 @@ func (l Limits) aboveHard() Reason {
 
 // ofQuota tells whether what was recorded speaks of this quota, and nobody else has a part in it: only then can it have
 // drifted. A resource that gets another group gets another quota, which nobody has changed.
-func (r *Record) ofQuota(s *share) bool {
+func (r *Record) ofQuota(s *quotaClaims) bool {
 	return s.claims == 1 && r.claims(s.subject)
 }
 
 // kept are the limits that are not changed. All four are set in one call.
-func (s *share) kept(changes []Change) []KeptLimit {
+func (s *quotaClaims) kept(changes []Change) []KeptLimit {
 	t := s.want.orElse(s.state.Limits)
 	var kept []KeptLimit
 	for a := range NumLimits {
@@ -117,7 +117,7 @@ func (s *share) kept(changes []Change) []KeptLimit {
 }
 
 // quotaRefusal tells why the quota of an identity is left alone.
-func (c *comparison) quotaRefusal(n *node, s *share) Reason {
+func (c *comparison) quotaRefusal(n *node, s *quotaClaims) Reason {
 	if s.refused != nil {
 		return *s.refused
 	}
@@ -174,7 +174,7 @@ func lowers(from, to Limit) bool {
 }
 
 // warnAbove names each quota of a directory above that limits managed ones too, once.
-func (c *comparison) warnAbove(n *node, s *share) {
+func (c *comparison) warnAbove(n *node, s *quotaClaims) {
 	if s.state == nil || s.state.Above == "" || c.above[s.state.Above] {
 		return
 	}

@@ -21,7 +21,7 @@ func TestZeroIsNeverUnlimited(t *testing.T) {
 		{"0.0", "10.0", []planner.Change{{planner.SpaceSoft, planner.Number(10 << 40), planner.UnlimitedValue()}}},
 	} {
 		it := project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas(tc.soft, tc.hard) })
-		p, _ := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
+		p, _ := plan(&planner.Input{Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
 		var got []planner.Change
 		if len(p.Core.Actions) > 0 {
 			got = p.Core.Actions[0].Changes
@@ -62,7 +62,7 @@ func TestUpdates(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			m := newModel()
 			asWanted(m, "bio", 30500)
-			p, _ := plan(&planner.World{Items: items(tc.item), Orders: tc.answer, Recorded: records(recordOf("bio", 30500))}, m)
+			p, _ := plan(&planner.Input{Items: items(tc.item), Orders: tc.answer, Recorded: records(recordOf("bio", 30500))}, m)
 			var got planner.Action
 			if len(p.Core.Actions) > 0 {
 				got = p.Core.Actions[0]
@@ -78,12 +78,12 @@ func TestDriftIsToldFromAChangedWish(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
 	m.put("capstor/store/cscs/eth/bio", 30500, 0o0770)
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500)), Recorded: records(recordOf("bio", 30500))}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: records(recordOf("bio", 30500))}, m)
 	a, d := action(t, p, bio)
 	if a.Kind != planner.Update || !d.Notes[0].Drift || d.Reasons[0].Code != "drift" || len(p.Context.Drift) != 1 || len(a.Danger) != 0 {
 		t.Errorf("lost setgid: %+v %+v, drift %v", a, d, p.Context.Drift)
 	}
-	p, _ = plan(&planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = "2750" })), Recorded: records(recordOf("bio", 30500))}, m)
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = "2750" })), Recorded: records(recordOf("bio", 30500))}, m)
 	if _, d := action(t, p, bio); d.Notes[0].Drift {
 		t.Error("a changed wish is shown as drift")
 	}
@@ -93,7 +93,7 @@ func TestDriftIsToldFromAChangedWish(t *testing.T) {
 func TestAnotherGroupsQuotaIsNoDrift(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
-	p, _ := plan(&planner.World{Items: items(project("bio", 30501)), Recorded: records(recordOf("bio", 30500))}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30501)), Recorded: records(recordOf("bio", 30500))}, m)
 	a, d := action(t, p, bio)
 	if a.Quota == nil || a.Quota.ID != 30501 || len(a.Changes) != 5 {
 		t.Fatalf("want another group and its four limits: %+v", a)
@@ -111,7 +111,7 @@ func TestAnotherGroupsQuotaIsNoDrift(t *testing.T) {
 func TestKeptLimits(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
-	w := &planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("10.0", "20.0") })), Recorded: records(recordOf("bio", 30500))}
+	w := &planner.Input{Items: items(project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("10.0", "20.0") })), Recorded: records(recordOf("bio", 30500))}
 	p, _ := plan(w, m)
 	_, d := action(t, p, bio)
 	want := []planner.KeptLimit{{Attribute: planner.SpaceSoft, Value: planner.Number(uint64(10 * tib))},

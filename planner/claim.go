@@ -7,15 +7,15 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// share is what the claims on one quota identity come to.
-type share struct {
+// quotaClaims is what the claims on one quota identity come to.
+type quotaClaims struct {
 	subject Subject
 	system  *System
 	// want is what the claims come to; with one claim, that one's own. Nil if nothing is claimed.
 	want *Limits
 	// refused says why the quota of this identity is left alone; nil if it is not.
 	refused *Reason
-	// first is the first node, by address, whose wish for this identity can be acted on; ordered tells that one has an order.
+	// first is the first node, by address, whose intent for this identity can be acted on; ordered tells that one has an order.
 	first *node
 	// claims counts everything that counts for something, live or only recorded.
 	claims  int32
@@ -31,10 +31,10 @@ type share struct {
 	state *QuotaState
 }
 
-// shares groups all claims by identity, in the order in which the nodes name them. It needs the mounts, because two
+// claimTable groups all claims by identity, in the order in which the nodes name them. It needs the mounts, because two
 // systems on one filesystem share their identities.
-type shares struct {
-	list []share
+type claimTable struct {
+	list []quotaClaims
 	// index finds those of ids while they are collected: one map for each kind of quota on a filesystem, so that its keys are
 	// small. directories finds those of directories.
 	index       map[space]map[uint32]int32
@@ -47,8 +47,8 @@ type space struct {
 	by         QuotaBy
 }
 
-// newShares has room for one share for each node that can have one.
-func newShares(g *Graph, mounts map[string]Mount) *shares {
+// newClaimTable has room for one entry for each node that can have one.
+func newClaimTable(g *Graph, mounts map[string]Mount) *claimTable {
 	room := 0
 	for i := range g.nodes {
 		if n := &g.nodes[i]; n.system != nil {
@@ -57,17 +57,17 @@ func newShares(g *Graph, mounts map[string]Mount) *shares {
 			}
 		}
 	}
-	return &shares{list: make([]share, 0, room), index: map[space]map[uint32]int32{}, directories: map[Subject]int32{}}
+	return &claimTable{list: make([]quotaClaims, 0, room), index: map[space]map[uint32]int32{}, directories: map[Subject]int32{}}
 }
 
-// at is the place of an identity's share, which is added if there is none. Of the systems that name it the first by name
+// at is the place of what is claimed of an identity, which is added if there is none. Of the systems that name it the first by name
 // is asked.
-func (ss *shares) at(id Subject, sys *System) int32 {
+func (ss *claimTable) at(id Subject, sys *System) int32 {
 	i, ok := ss.place(id)
 	if !ok {
 		i = int32(len(ss.list))
 		ss.put(id, i)
-		ss.list = append(ss.list, share{subject: id, system: sys})
+		ss.list = append(ss.list, quotaClaims{subject: id, system: sys})
 	}
 	if s := &ss.list[i]; sys.Name < s.system.Name {
 		s.system = sys
@@ -75,16 +75,16 @@ func (ss *shares) at(id Subject, sys *System) int32 {
 	return i
 }
 
-// find is the share of an identity; nil if nobody claims it.
-func (ss *shares) find(id Subject) *share {
+// find is what is claimed of an identity; nil if nobody claims it.
+func (ss *claimTable) find(id Subject) *quotaClaims {
 	if i, ok := ss.place(id); ok {
 		return &ss.list[i]
 	}
 	return nil
 }
 
-// place is where a subject's share is in the list; false if it has none.
-func (ss *shares) place(id Subject) (i int32, ok bool) {
+// place is where the claims on a subject are in the list; false if it has none.
+func (ss *claimTable) place(id Subject) (i int32, ok bool) {
 	if id.By == ByDirectory {
 		i, ok = ss.directories[id]
 	} else {
@@ -93,8 +93,8 @@ func (ss *shares) place(id Subject) (i int32, ok bool) {
 	return i, ok
 }
 
-// put notes where a subject's share is in the list.
-func (ss *shares) put(id Subject, i int32) {
+// put notes where the claims on a subject are in the list.
+func (ss *claimTable) put(id Subject, i int32) {
 	if id.By == ByDirectory {
 		ss.directories[id] = i
 		return
@@ -107,24 +107,24 @@ func (ss *shares) put(id Subject, i int32) {
 }
 
 // claimed are the claims, found once for each graph: mounts and directories must have been observed.
-func (g *Graph) claimed(seen *Observed) *shares {
+func (g *Graph) claimed(seen *Observed) *claimTable {
 	if g.claims == nil {
 		g.assignProjects(seen)
-		g.claims = g.shares(seen)
+		g.claims = g.collectClaims(seen)
 	}
 	return g.claims
 }
 
 // claim is what the claims on the identity of a node come to; nil if it claims none.
-func (c *comparison) claim(n *node) *share {
-	if n.share < 0 || n.wish == wishRemove {
+func (c *comparison) claim(n *node) *quotaClaims {
+	if n.claims < 0 || n.intent == intentRemove {
 		return nil
 	}
-	return &c.shares.list[n.share]
+	return &c.claims.list[n.claims]
 }
 
 // usage is what is used of the identity, as far as that is known.
-func (s *share) usage() *UsageNote {
+func (s *quotaClaims) usage() *UsageNote {
 	var state QuotaState
 	if s.state != nil {
 		state = *s.state
@@ -142,10 +142,10 @@ func (n *node) subjectOf(m Mount) (Subject, bool) {
 	return id.On(m.Filesystem), true
 }
 
-// claimants collects who claims what: listed resources by their wish, the rest by what is recorded of them.
-func (g *Graph) shares(seen *Observed) *shares {
+// collectClaims collects who claims what: listed resources as wanted, the rest by what is recorded of them.
+func (g *Graph) collectClaims(seen *Observed) *claimTable {
 	mounts := seen.Mounts
-	ss := newShares(g, mounts)
+	ss := newClaimTable(g, mounts)
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		if n.system == nil {
@@ -155,16 +155,16 @@ func (g *Graph) shares(seen *Observed) *shares {
 		if !ok {
 			continue
 		}
-		if n.wish == wishRemove && g.decides(n) {
-			n.share = ss.at(id, n.system) // nothing is wanted of it, but a reviewer wants to see what is used
+		if n.intent == intentRemove && g.decides(n) {
+			n.claims = ss.at(id, n.system) // nothing is wanted of it, but a reviewer wants to see what is used
 		}
-		if n.countsByWish() {
-			n.share = ss.at(id, n.system)
-			ss.list[n.share].add(n)
+		if n.countsAsWanted() {
+			n.claims = ss.at(id, n.system)
+			ss.list[n.claims].add(n)
 		}
-		if a, ok := g.world.Recorded.Archived[n.item.Key]; ok && n.share >= 0 && n.place >= 0 &&
+		if a, ok := g.input.Recorded.Archived[n.item.Key]; ok && n.claims >= 0 && n.place >= 0 &&
 			seen.Directories[n.place].State == DirAbsent {
-			ss.list[n.share].archivedAs(a)
+			ss.list[n.claims].archivedAs(a)
 		}
 	}
 	for i := range g.nodes { // what is left behind is shown
@@ -173,7 +173,7 @@ func (g *Graph) shares(seen *Observed) *shares {
 		}
 	}
 	for _, r := range g.restores { // what it had is put back, so what there is has to be known
-		sys := g.world.Settings.SystemNamed(r.System)
+		sys := g.input.Settings.SystemNamed(r.System)
 		if id, ok := sys.archivedSubject(r.Archived, mounts[r.System]); ok {
 			ss.list[ss.at(id, sys)].archivedAs(r.Archived)
 		}
@@ -184,14 +184,14 @@ func (g *Graph) shares(seen *Observed) *shares {
 }
 
 // archivedAs has the quota looked at where the directory lies in the archive, on a system where it goes with it.
-func (s *share) archivedAs(a Archived) {
+func (s *quotaClaims) archivedAs(a Archived) {
 	if s.subject.By == ByDirectory && s.system.Traits.FollowsRename {
 		s.elsewhere = a.Archive
 	}
 }
 
 // target is the subject to be observed.
-func (s *share) target() QuotaTarget {
+func (s *quotaClaims) target() QuotaTarget {
 	t := QuotaTarget{Subject: s.subject, System: s.system.Name}
 	if s.elsewhere != "" {
 		t.Subject.Path = s.elsewhere
@@ -199,22 +199,22 @@ func (s *share) target() QuotaTarget {
 	return t
 }
 
-// countsByWish tells whether a listed resource's claim counts at what it asks for now. A removing, blocked, unmanaged or
+// countsAsWanted tells whether a listed resource's claim counts at what it asks for now. A removing, blocked, unmanaged or
 // unselected one counts at its recorded value; a waiting create counts nothing.
-func (n *node) countsByWish() bool {
+func (n *node) countsAsWanted() bool {
 	if n.verdict != nil || !n.managed {
 		return false
 	}
-	switch n.wish {
-	case wishExists, wishCreate, wishUpdate, wishRestore:
+	switch n.intent {
+	case intentExists, intentCreate, intentUpdate, intentRestore:
 		return n.selected || n.system.Quota.Shared == SharedRefuse
 	}
 	return n.item.Status == StatusError && n.order == ""
 }
 
-func (s *share) add(n *node) {
+func (s *quotaClaims) add(n *node) {
 	s.combine(&n.quota, n.system.Quota.Shared)
-	if n.selected && n.wish != wishNothing && n.quota.Known() {
+	if n.selected && n.intent != intentNothing && n.quota.Known() {
 		if s.first == nil {
 			s.first = n
 		}
@@ -223,7 +223,7 @@ func (s *share) add(n *node) {
 }
 
 // combine adds one claim's value to what the claims come to.
-func (s *share) combine(q *Limits, policy SharedPolicy) {
+func (s *quotaClaims) combine(q *Limits, policy SharedPolicy) {
 	if s.claims++; s.claims == 1 {
 		s.want, s.policy = q, policy
 		return
@@ -258,8 +258,8 @@ func plus[U ~uint64](a, b U) U {
 	return a + b
 }
 
-// addRecorded counts what is recorded and does not count by its wish.
-func (g *Graph) addRecorded(mounts map[string]Mount, ss *shares) {
+// addRecorded counts what is recorded and does not count as wanted.
+func (g *Graph) addRecorded(mounts map[string]Mount, ss *claimTable) {
 	g.eachRecorded(mounts, func(r recordedClaim) bool {
 		s := ss.find(r.subject)
 		if s == nil || !r.counts() {
@@ -285,14 +285,14 @@ func (r *recordedClaim) counts() bool {
 	return !r.archived || r.subject.By != ByDirectory && r.system.Quota.Shared != SharedRefuse
 }
 
-// eachRecorded calls count with the claims of what is recorded and does not count by its wish: blocked, unlisted, unmanaged,
+// eachRecorded calls count with the claims of what is recorded and does not count as wanted: blocked, unlisted, unmanaged,
 // removing, archived, or not selected. count reports whether the claim counts; of one resource one does. An archived
 // directory's files still belong to its group, but nothing is wanted for it, so under "refuse" it does not stand in the
 // way.
 func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) bool) {
-	counted := map[Key]bool{} // those that are not counted by their wish
+	counted := map[Key]bool{} // those that are not counted as wanted
 	add := func(key Key, system string, id QuotaID, r recordedClaim) {
-		r.system = g.world.Settings.SystemNamed(system)
+		r.system = g.input.Settings.SystemNamed(system)
 		if counted[key] || id.By == "" || r.system == nil || !r.system.Quota.Sets() {
 			return
 		}
@@ -310,7 +310,7 @@ func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) 
 		id, _ := r.Limited()
 		add(r.Key, r.System, id, recordedClaim{address: r.Address, claim: r.Claim})
 	}
-	for key, a := range g.world.Recorded.Archived {
+	for key, a := range g.input.Recorded.Archived {
 		if n := g.listed(key); n == nil || !n.counted() {
 			id, _ := a.Limited()
 			add(key, a.System, id, recordedClaim{address: a.Address, claim: a.Claim, archived: true})
@@ -318,11 +318,11 @@ func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) 
 	}
 }
 
-// counted tells whether the node's claim counts by its wish.
-func (n *node) counted() bool { return n.share >= 0 && n.wish != wishRemove }
+// counted tells whether the node's claim counts as it is wanted.
+func (n *node) counted() bool { return n.claims >= 0 && n.intent != intentRemove }
 
 // attach gives each identity what was observed of it, and says which claims make nothing together.
-func (ss *shares) attach(mounts map[string]Mount, observed []QuotaState) {
+func (ss *claimTable) attach(mounts map[string]Mount, observed []QuotaState) {
 	for i := range ss.list {
 		s := &ss.list[i]
 		if s.asked(mounts) && len(observed) > 0 {
@@ -335,7 +335,7 @@ func (ss *shares) attach(mounts map[string]Mount, observed []QuotaState) {
 }
 
 // refuse says why several claims make nothing together; nil if they do.
-func (s *share) refuse() *Reason {
+func (s *quotaClaims) refuse() *Reason {
 	who := s.subject.String()
 	switch {
 	case s.mixed:
@@ -355,7 +355,7 @@ func (s *share) refuse() *Reason {
 }
 
 // valid repeats the checks of single limits on what several come to.
-func (s *share) valid() bool {
+func (s *quotaClaims) valid() bool {
 	var n node
 	n.item, n.system = &Item{}, s.system
 	n.quota = *s.want
@@ -365,7 +365,7 @@ func (s *share) valid() bool {
 
 // carriers are the nodes whose action sets the identity's quota: those with an order, or else the first by address. One
 // is enough, for the quota is one.
-func (s *share) carries(n *node) bool {
+func (s *quotaClaims) carries(n *node) bool {
 	if s.ordered {
 		return n.order != ""
 	}
@@ -373,7 +373,7 @@ func (s *share) carries(n *node) bool {
 }
 
 // asked tells whether the identity is observed: its system's mount can be.
-func (s *share) asked(mounts map[string]Mount) bool {
+func (s *quotaClaims) asked(mounts map[string]Mount) bool {
 	m := mounts[s.system.Name]
 	return m.Problem == "" && m.Unknown == ""
 }

@@ -41,16 +41,16 @@ func TestClaims(t *testing.T) {
 	unmanaged := false
 	for name, c := range map[string]struct {
 		other           *planner.Item
-		world           planner.World
+		world           planner.Input
 		recorded, never uint64 // what the two come to by sum, in TiB
 		max             uint64 // by max, recorded
 	}{
 		"active":                  {other: ptr(project("chem", 30500, twenty)), recorded: 30, never: 30, max: 20},
 		"blocked":                 {other: ptr(project("chem", 30500, twenty, func(it *planner.Item) { it.Permission = "rwx" })), recorded: 15, never: 10, max: 10},
 		"unlisted":                {recorded: 15, never: 10, max: 10},
-		"unmanaged":               {other: ptr(project("chem", 30500, twenty)), world: planner.World{Overrides: []planner.Override{manage{&unmanaged}}}, recorded: 15, never: 10, max: 10},
-		"removing":                {other: ptr(project("chem", 30500, twenty, ordered(planner.StatusRemoving))), world: planner.World{Orders: terminate}, recorded: 15, never: 10, max: 10},
-		"not targeted":            {other: ptr(project("chem", 30500, twenty)), world: planner.World{Selection: planner.Selection{Targets: []string{bio}}}, recorded: 15, never: 10, max: 10},
+		"unmanaged":               {other: ptr(project("chem", 30500, twenty)), world: planner.Input{Overrides: []planner.Override{manage{&unmanaged}}}, recorded: 15, never: 10, max: 10},
+		"removing":                {other: ptr(project("chem", 30500, twenty, ordered(planner.StatusRemoving))), world: planner.Input{Orders: terminate}, recorded: 15, never: 10, max: 10},
+		"not targeted":            {other: ptr(project("chem", 30500, twenty)), world: planner.Input{Selection: planner.Selection{Targets: []string{bio}}}, recorded: 15, never: 10, max: 10},
 		"error without an order":  {other: ptr(project("chem", 30500, twenty, status(planner.StatusError))), recorded: 30, never: 30, max: 20},
 		"waiting create":          {other: ptr(project("chem", 30500, twenty, status(planner.StatusPending))), recorded: 15, never: 10, max: 10},
 		"waiting update":          {other: ptr(project("chem", 30500, twenty, status(planner.StatusUpdating))), recorded: 15, never: 10, max: 10},
@@ -102,7 +102,7 @@ func TestArchivedClaims(t *testing.T) {
 	r := claiming("chem", 30500)
 	archived := planner.Recorded{Archived: map[planner.Key]planner.Archived{r.Key: {Key: r.Key, System: "capstor", QuotaBy: r.QuotaBy, QuotaID: r.QuotaID, Claim: r.Claim}}}
 	for policy, want := range map[planner.SharedPolicy]uint64{planner.SharedSum: 15, planner.SharedMax: 10, planner.SharedRefuse: 10} {
-		p, _ := plan(&planner.World{Settings: shared(policy), Items: items(project("bio", 30500)), Recorded: archived}, newModel())
+		p, _ := plan(&planner.Input{Settings: shared(policy), Items: items(project("bio", 30500)), Recorded: archived}, newModel())
 		if got := hardOf(p, 30500); got != want {
 			t.Errorf("%s: %d TiB, want %d", policy, got, want)
 		}
@@ -111,7 +111,7 @@ func TestArchivedClaims(t *testing.T) {
 
 // Refusing stops the quota of that identity and the orders that need it, with the line to write; directories go on.
 func TestRefusedClaims(t *testing.T) {
-	w := &planner.World{Items: items(project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30500), project("phys", 30501, ordered(planner.StatusPending)))}
+	w := &planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30500), project("phys", 30501, ordered(planner.StatusPending)))}
 	p, _ := plan(w, newModel())
 	a, _ := action(t, p, bio)
 	if a.Kind != planner.Create || a.Quota != nil || len(a.Callbacks) != 0 {
@@ -133,7 +133,7 @@ func TestRefusedClaims(t *testing.T) {
 func TestUnknownClaims(t *testing.T) {
 	partly := claiming("gone", 30500)
 	partly.Claim[planner.InodesHard] = planner.Limit{}
-	for name, w := range map[string]planner.World{
+	for name, w := range map[string]planner.Input{
 		"null":             {Items: items(project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30500, func(it *planner.Item) { it.Quotas = nil }))},
 		"a hard 0":         {Items: items(project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30500, func(it *planner.Item) { it.Quotas = quotas("0.0", "0.0") }))},
 		"recorded in part": {Items: items(project("bio", 30500, ordered(planner.StatusPending))), Recorded: records(partly)},
@@ -145,7 +145,7 @@ func TestUnknownClaims(t *testing.T) {
 			t.Errorf("%s: %q, %+v", name, code, a)
 		}
 	}
-	w := planner.World{Settings: shared(planner.SharedSum), Items: items(project("bio", 30500, func(it *planner.Item) { it.Quotas = nil }))}
+	w := planner.Input{Settings: shared(planner.SharedSum), Items: items(project("bio", 30500, func(it *planner.Item) { it.Quotas = nil }))}
 	p, _ := plan(&w, newModel())
 	if code, _ := refusal(p, bio); code != "" || hardOf(p, 30500) != 0 {
 		t.Errorf("alone: %q", code)
@@ -158,7 +158,7 @@ func TestSumsDoNotWrap(t *testing.T) {
 	for i := range 17 {
 		many = append(many, project("p"+string(rune('a'+i)), 30500, func(it *planner.Item) { it.Quotas = quotas("1048576", "1048576") }))
 	}
-	p, _ := plan(&planner.World{Settings: shared(planner.SharedSum), Items: items(many...)}, newModel())
+	p, _ := plan(&planner.Input{Settings: shared(planner.SharedSum), Items: items(many...)}, newModel())
 	if code, _ := refusal(p, "/capstor/store/cscs/eth/pa"); code != "shared" || hardOf(p, 30500) != 0 {
 		t.Errorf("refused by %q, set to %d TiB", code, hardOf(p, 30500))
 	}
@@ -166,7 +166,7 @@ func TestSumsDoNotWrap(t *testing.T) {
 
 // Two systems on one filesystem share their identities; if they disagree on what claims make together, nothing is made.
 func TestClaimsOfTwoSystems(t *testing.T) {
-	world := func(second planner.SharedPolicy) (planner.World, *model) {
+	world := func(second planner.SharedPolicy) (planner.Input, *model) {
 		s := shared(planner.SharedSum)
 		more := s.Systems[0]
 		more.Name, more.Slugs, more.Directory, more.Paths, more.Archive = "bulk", nil, "bulk", nil, "bulk/.trash"
@@ -176,7 +176,7 @@ func TestClaimsOfTwoSystems(t *testing.T) {
 		m.mounts["bulk"] = planner.Mount{Filesystem: "lustre:capstor", Inode: 7}
 		m.put("bulk", 0, 0o755)
 		other := project("chem", 30500, at("/bulk/chem"), func(it *planner.Item) { it.Key.System = "bulk" })
-		return planner.World{Settings: s, Items: items(project("bio", 30500), other)}, m
+		return planner.Input{Settings: s, Items: items(project("bio", 30500), other)}, m
 	}
 	w, m := world(planner.SharedSum)
 	p, g := plan(&w, m)
@@ -201,7 +201,7 @@ func TestDefaultAndUnclaimed(t *testing.T) {
 	q.DefaultSpace, q.Via, q.Limits[planner.SpaceHard] = true, "ioctl", planner.LimitOf(tib)
 	m.quotas[30500] = q
 	m.quotas[31000] = planner.QuotaState{Limits: planner.Limits{planner.SpaceHard: planner.LimitOf(tib)}}
-	p, g := plan(&planner.World{Items: items(project("bio", 30500))}, m)
+	p, g := plan(&planner.Input{Items: items(project("bio", 30500))}, m)
 	_, d := action(t, p, bio)
 	if !d.Usage.DefaultSpace || d.Usage.DefaultInodes || d.Usage.Via != "ioctl" {
 		t.Errorf("%+v", d.Usage)
@@ -227,7 +227,7 @@ func TestSmallLimits(t *testing.T) {
 		it := project("bio", 30500, func(it *planner.Item) {
 			it.Quotas = &planner.ProxyQuotas{planner.SpaceSoft: dec(c.space), planner.SpaceHard: dec(c.space), planner.InodesSoft: dec(c.inodes), planner.InodesHard: dec(c.inodes)}
 		})
-		p, _ := plan(&planner.World{Items: items(it)}, newModel())
+		p, _ := plan(&planner.Input{Items: items(it)}, newModel())
 		n := 0
 		for _, w := range p.Context.Warnings {
 			if w.Code == "small_limit" {

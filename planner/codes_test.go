@@ -67,7 +67,7 @@ func TestUndelivered(t *testing.T) {
 		}
 		m := newModel()
 		asWanted(m, "bio", 30500)
-		p, _ := plan(&planner.World{Items: items(it), Recorded: r}, m)
+		p, _ := plan(&planner.Input{Items: items(it), Recorded: r}, m)
 		if got, _ := refusal(p, bio); got != want {
 			t.Errorf("a callback %s waits: %q, want %q", order, got, want)
 		}
@@ -77,7 +77,7 @@ func TestUndelivered(t *testing.T) {
 // An address that two resources with orders have does not tell which of them is to be rejected.
 func TestAmbiguousVerdict(t *testing.T) {
 	a, b := project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30501, ordered(planner.StatusPending), at("/capstor/store/cscs/eth/bio"))
-	p, _ := plan(&planner.World{Items: items(a, b), Selection: planner.Selection{Rejects: []planner.OrderVerdict{{Address: "/capstor/store/cscs/eth/bio", Reason: "no room"}}}}, newModel())
+	p, _ := plan(&planner.Input{Items: items(a, b), Selection: planner.Selection{Rejects: []planner.OrderVerdict{{Address: "/capstor/store/cscs/eth/bio", Reason: "no room"}}}}, newModel())
 	if got, _ := refusal(p, bio); got != "ambiguous" || len(p.Core.Actions) != 0 {
 		t.Errorf("%q, actions %+v", got, p.Core.Actions)
 	}
@@ -97,7 +97,7 @@ func TestManyWideModes(t *testing.T) {
 		d.Mode = 0o2777
 		m.dirs["capstor/store/cscs/eth/"+name] = d
 	}
-	p, _ := plan(&planner.World{Items: items(all...)}, m)
+	p, _ := plan(&planner.Input{Items: items(all...)}, m)
 	if few, more := warningsOf(p, reason.MaxMode), warningsOf(p, reason.MaxModeMore); len(few) != 20 || len(more) != 1 {
 		t.Errorf("%d are named, %v", len(few), more)
 	}

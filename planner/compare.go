@@ -13,9 +13,9 @@ import (
 type comparison struct {
 	g      *Graph
 	seen   *Observed
-	shares *shares
+	claims *claimTable
 	plan   *Plan
-	// needed are the tenant and customer nodes that have to be made, by storage path.
+	// needed are the branches: tenants and customers that have to be made, by storage path.
 	needed map[string]*node
 	// leaving counts the claims on an identity that are given up, because their directories are archived.
 	leaving map[Subject]int32
@@ -27,7 +27,7 @@ type comparison struct {
 	testimonies map[string]testimony
 	// warned counts the warnings of [comparison.warnFew].
 	warned map[reason.Code]int
-	// bySubject finds shares; made by [comparison.shareOf].
+	// bySubject finds claims; made by [comparison.claimsOn].
 	bySubject map[Subject]int32
 	// above are the directories that [comparison.warnAbove] has named.
 	above map[string]bool
@@ -40,14 +40,14 @@ type comparison struct {
 // Compare makes the plan: what must change for the storage to become what the graph wants. The header gives who, when
 // and where; its other members are filled in. The observation must be of g.Targets() and g.QuotaTargets().
 func Compare(g *Graph, seen Observed, header Context) *Plan {
-	c := &comparison{g: g, seen: &seen, shares: g.claimed(&seen), needed: map[string]*node{},
+	c := &comparison{g: g, seen: &seen, claims: g.claimed(&seen), needed: map[string]*node{},
 		leaving: map[Subject]int32{}, lost: map[Key]bool{}}
 	c.plan = &Plan{Context: header}
-	c.plan.Core = Core{Configuration: g.world.Settings.Fingerprint, Selection: g.world.Selection, Actions: []Action{}}
-	c.plan.Context.Details, c.plan.Context.Configuration = []Detail{}, g.world.Settings.Parts
-	c.shares.attach(seen.Mounts, seen.Quotas)
+	c.plan.Core = Core{Configuration: g.input.Settings.Fingerprint, Selection: g.input.Selection, Actions: []Action{}}
+	c.plan.Context.Details, c.plan.Context.Configuration = []Detail{}, g.input.Settings.Parts
+	c.claims.attach(seen.Mounts, seen.Quotas)
 	for i := range g.nodes {
-		if n := &g.nodes[i]; g.decides(n) && !n.isNode() {
+		if n := &g.nodes[i]; g.decides(n) && !n.isBranch() {
 			c.resource(n)
 		}
 	}
@@ -69,7 +69,7 @@ type decision struct {
 	// parents are the tenants and customers that have to be made for it.
 	parents []*node
 	// claim is what the claims on its quota come to, if the quota was compared: a plan shows what is used of it.
-	claim *share
+	claim *quotaClaims
 	// record is what is recorded of it, if it is recorded.
 	record   Record
 	recorded bool
@@ -185,7 +185,7 @@ func (c *comparison) decide(n *node, d *decision) Reason {
 	if why.Code != "" {
 		return why
 	}
-	if n.wish == wishRemove {
+	if n.intent == intentRemove {
 		return c.remove(n, dir, d)
 	}
 	if dir.State == DirAbsent {
@@ -204,7 +204,7 @@ func (c *comparison) look(n *node) (Directory, Reason) {
 	if m.Problem != "" {
 		return Directory{}, Reason{reason.SystemUnavailable, m.Problem}
 	}
-	if root, ok := c.g.world.Recorded.Roots[n.system.Name]; ok && (root.Filesystem != m.Filesystem || root.Inode != m.Inode) {
+	if root, ok := c.g.input.Recorded.Roots[n.system.Name]; ok && (root.Filesystem != m.Filesystem || root.Inode != m.Inode) {
 		return Directory{}, Reason{reason.RootChanged, fmt.Sprintf("another filesystem is in the place of system %s: recorded is %s "+
 			"(inode %d), mounted is %s (inode %d). If that is right, remove the old identity with `cscs-sync state rm --root %s`",
 			n.system.Name, root.Filesystem, root.Inode, m.Filesystem, m.Inode, n.system.Name)}
@@ -233,7 +233,7 @@ func (c *comparison) removed(n *node) {
 func (c *comparison) parents() {
 	for i := range c.g.nodes {
 		n := &c.g.nodes[i]
-		if !n.isNode() || n.storage == "" || c.g.nodeAt(n.storage) != n {
+		if !n.isBranch() || n.storage == "" || c.g.branchAt(n.storage) != n {
 			continue
 		}
 		d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target, System: n.system.Name, Storage: n.storage}}
@@ -246,7 +246,7 @@ func (c *comparison) parents() {
 			c.add(d)
 		case n.place >= 0 && c.finishParent(n, &d):
 			c.add(d)
-		case n.place >= 0 && c.g.world.Settings.Parents == ParentsEnforce:
+		case n.place >= 0 && c.g.input.Settings.Parents == ParentsEnforce:
 			c.enforce(n, &d)
 		}
 	}
@@ -302,9 +302,9 @@ func (c *comparison) finish() {
 	p.Context.Warnings = slices.Compact(c.g.warnings)
 	p.Context.Overrides = len(c.g.from) - 2
 	p.Context.Unobserved = len(c.lost)
-	p.Context.Undelivered = c.g.world.Recorded.Undelivered
-	for i := range c.g.world.Settings.Systems {
-		p.Context.Systems = append(p.Context.Systems, c.g.world.Settings.Systems[i].Name)
+	p.Context.Undelivered = c.g.input.Recorded.Undelivered
+	for i := range c.g.input.Settings.Systems {
+		p.Context.Systems = append(p.Context.Systems, c.g.input.Settings.Systems[i].Name)
 	}
 	c.promise()
 	c.contributions()
@@ -356,8 +356,8 @@ func (c *comparison) promise() {
 			}
 		}
 	}
-	for i := range c.shares.list {
-		s := &c.shares.list[i]
+	for i := range c.claims.list {
+		s := &c.claims.list[i]
 		if s.state == nil || s.state.LimitsWhy != "" {
 			continue
 		}
@@ -379,8 +379,8 @@ func (c *comparison) promise() {
 		}
 		sum.After = plus(sum.After, now)
 	}
-	for i := range c.g.world.Settings.Systems {
-		if s := sums[c.g.world.Settings.Systems[i].Name]; s != nil {
+	for i := range c.g.input.Settings.Systems {
+		if s := sums[c.g.input.Settings.Systems[i].Name]; s != nil {
 			c.plan.Context.Promised = append(c.plan.Context.Promised, *s)
 		}
 	}

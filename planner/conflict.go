@@ -73,7 +73,7 @@ func comparePaths(a, b string) int {
 func (g *Graph) holders() []holder {
 	holders := make([]holder, 0, len(g.nodes)+len(g.unlisted))
 	ofRecord := func(r *Record) {
-		if !r.Target.IsNode() {
+		if !r.Target.IsBranch() {
 			holders = append(holders, holder{r.Storage, nil, true, r.Address})
 		}
 	}
@@ -81,10 +81,10 @@ func (g *Graph) holders() []holder {
 		n := &g.nodes[i]
 		rec, recorded := g.recordOf(n)
 		at := recorded && rec.Storage == n.storage
-		if recorded && (n.isNode() || !at) {
+		if recorded && (n.isBranch() || !at) {
 			ofRecord(&rec)
 		}
-		if n.isNode() || n.storage == "" || n.item.Status == StatusRemoved || n.waits {
+		if n.isBranch() || n.storage == "" || n.item.Status == StatusRemoved || n.waits {
 			continue
 		}
 		holders = append(holders, holder{n.storage, n, at, n.address()})
@@ -110,7 +110,7 @@ func collide(a, b *holder) {
 
 // waitsFor lets a create wait for the removal of what stands at its path.
 func waitsFor(create, remove *node) bool {
-	if create == nil || remove == nil || create.wish != wishCreate && create.wish != wishRestore || remove.item.Status != StatusRemoving {
+	if create == nil || remove == nil || create.intent != intentCreate && create.intent != intentRestore || remove.item.Status != StatusRemoving {
 		return false
 	}
 	create.wait(reason.PathBeingRemoved, "%s, which is being removed, still has its directory", ShortID(remove.item.Key.Item))

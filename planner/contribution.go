@@ -38,11 +38,11 @@ const (
 
 // SharedQuotas are the quotas that several resources claim, with what each contributes.
 func (g *Graph) SharedQuotas(seen Observed) []SharedQuota {
-	return g.sharedQuotas(g.claimed(&seen), seen.Mounts, func(s *share) bool { return s.claims > 1 })
+	return g.sharedQuotas(g.claimed(&seen), seen.Mounts, func(s *quotaClaims) bool { return s.claims > 1 })
 }
 
-// sharedQuotas are those of the shares that are asked for, in the order of their systems and ids.
-func (g *Graph) sharedQuotas(ss *shares, mounts map[string]Mount, asked func(*share) bool) []SharedQuota {
+// sharedQuotas are those of the claims that are asked for, in the order of their systems and ids.
+func (g *Graph) sharedQuotas(ss *claimTable, mounts map[string]Mount, asked func(*quotaClaims) bool) []SharedQuota {
 	found := map[Subject]*SharedQuota{}
 	for i := range ss.list {
 		if s := &ss.list[i]; asked(s) {
@@ -54,10 +54,10 @@ func (g *Graph) sharedQuotas(ss *shares, mounts map[string]Mount, asked func(*sh
 	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		if n.share < 0 || !n.countsByWish() {
+		if n.claims < 0 || !n.countsAsWanted() {
 			continue
 		}
-		if q := found[ss.list[n.share].subject]; q != nil {
+		if q := found[ss.list[n.claims].subject]; q != nil {
 			rec, _ := g.recordOf(n)
 			q.Contributions = append(q.Contributions, Contribution{n.address(), CountsWanted, rec.Claim, n.quota})
 		}
@@ -95,5 +95,5 @@ func (c *comparison) contributions() {
 			set[a.Quota.On(c.seen.Mounts[a.System].Filesystem)] = true
 		}
 	}
-	c.plan.Context.Shared = c.g.sharedQuotas(c.shares, c.seen.Mounts, func(s *share) bool { return s.claims > 1 && set[s.subject] })
+	c.plan.Context.Shared = c.g.sharedQuotas(c.claims, c.seen.Mounts, func(s *quotaClaims) bool { return s.claims > 1 && set[s.subject] })
 }

@@ -57,7 +57,7 @@ func (c *comparison) wideMode(n *node, d *decision) {
 
 // tooWide says that a mode grants more than storage.max_mode; empty if it does not.
 func (c *comparison) tooWide(v Value) string {
-	most := c.g.world.Settings.MaxMode
+	most := c.g.input.Settings.MaxMode
 	if mode, ok := v.Mode(); !ok || mode&^most&grants == 0 {
 		return ""
 	}
@@ -80,7 +80,7 @@ func (d *decision) takesOver(n *node) bool {
 	case Create, Adopt, Restore:
 		return true
 	case Report:
-		return !d.recorded && (n.wish == wishCreate || n.wish == wishRestore)
+		return !d.recorded && (n.intent == intentCreate || n.intent == intentRestore)
 	}
 	return false
 }
@@ -139,7 +139,7 @@ func (c *comparison) unlimited(n *node, d *decision) {
 }
 
 // inForce are the limits that were observed; unknown where that failed.
-func (s *share) inForce() Limits {
+func (s *quotaClaims) inForce() Limits {
 	if s.state == nil || s.state.LimitsWhy != "" {
 		return Limits{}
 	}
@@ -147,7 +147,7 @@ func (s *share) inForce() Limits {
 }
 
 // isNew reports whether the directory comes under its quota identity by this action.
-func (d *decision) isNew(n *node, s *share) bool {
+func (d *decision) isNew(n *node, s *quotaClaims) bool {
 	if d.takesOver(n) {
 		return true
 	}

@@ -37,7 +37,7 @@ func TestMaxMode(t *testing.T) {
 		{"three digits beside a setuid that stands", "750", "", 0o2775, 0o4770, true, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := &planner.World{Settings: testSettings(), Items: items(project("bio", 30500, mode(tc.permission)))}
+			w := &planner.Input{Settings: testSettings(), Items: items(project("bio", 30500, mode(tc.permission)))}
 			w.Settings.MaxMode = tc.most
 			if tc.override != "" {
 				w.Overrides = overrides(says{path: bio, then: planner.Wishes{Mode: &tc.override}})
@@ -71,15 +71,15 @@ func TestMaxModeOfWhatStands(t *testing.T) {
 		m.put(bioPath, gid, 0o2777)
 		return m
 	}
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500, open))}, standing(30501))
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, open))}, standing(30501))
 	if a, _ := action(t, p, bio); a.Kind != planner.Adopt || !dangerous(a, planner.DangerWiderAccess) {
 		t.Errorf("adopted: %s, danger %v", a.Kind, a.Danger)
 	}
-	p, _ = plan(&planner.World{Items: items(project("bio", 30500, open, ordered(planner.StatusPending)))}, standing(30500))
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500, open, ordered(planner.StatusPending)))}, standing(30500))
 	if a, _ := action(t, p, bio); a.Kind != planner.Report || !dangerous(a, planner.DangerWiderAccess) {
 		t.Errorf("told done: %s, danger %v", a.Kind, a.Danger)
 	}
-	p, _ = plan(&planner.World{Items: items(project("bio", 30500, open))}, standing(30500))
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500, open))}, standing(30500))
 	if w := warningsOf(p, "max_mode"); len(p.Core.Actions) > 0 || len(w) != 1 || !strings.Contains(w[0], `"2777" (rwxrwsrwx) grants more`) {
 		t.Errorf("as wanted: %v, warnings %q", p.Core.Actions, w)
 	}
@@ -90,7 +90,7 @@ func TestMaxModeOfWhatStands(t *testing.T) {
 func TestSharedLimitsOfNewDirectories(t *testing.T) {
 	s := testSettings()
 	s.Systems[0].Quota.Shared = planner.SharedSum
-	p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500), project("chem", 30500))}, newModel())
+	p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30500), project("chem", 30500))}, newModel())
 	for _, address := range []string{bio, "/capstor/store/cscs/eth/chem"} {
 		a, _ := action(t, p, address)
 		if v, ok := a.After(planner.SpaceHard); !ok || v != planner.Number(20<<40) || dangerous(a, planner.DangerUnlimited) {
@@ -101,7 +101,7 @@ func TestSharedLimitsOfNewDirectories(t *testing.T) {
 
 // TestMaxModeOfParents: a tenant's directory that everybody may write in is as dangerous to make as a resource's.
 func TestMaxModeOfParents(t *testing.T) {
-	w := &planner.World{Items: items(project("bio", 30500))}
+	w := &planner.Input{Items: items(project("bio", 30500))}
 	for i := range w.Items {
 		if w.Items[i].Target == planner.TargetCustomer {
 			w.Items[i].Permission = "0777"
@@ -163,7 +163,7 @@ func TestUnlimited(t *testing.T) {
 				asWanted(m, "bio", 30500)
 				delete(m.dirs, "capstor/store/cscs/eth/bio")
 			}
-			w := &planner.World{Items: items(project("bio", 30500, tc.item)), Overrides: overrides(says{path: bio, then: tc.override})}
+			w := &planner.Input{Items: items(project("bio", 30500, tc.item)), Overrides: overrides(says{path: bio, then: tc.override})}
 			if tc.recorded {
 				w.Recorded = records(recordOf("bio", 30500))
 			}
@@ -180,13 +180,13 @@ func TestUnlimited(t *testing.T) {
 // TestUnlimitedWhereNothingIsKnown: a quota that is refused or could not be read gives a new directory no limit.
 func TestUnlimitedWhereNothingIsKnown(t *testing.T) {
 	two := items(project("bio", 30500), project("chem", 30500)) // shared = "refuse"
-	p, _ := plan(&planner.World{Items: two}, newModel())
+	p, _ := plan(&planner.Input{Items: two}, newModel())
 	if a, _ := action(t, p, bio); !dangerous(a, planner.DangerUnlimited) {
 		t.Errorf("a refused quota: danger %v", a.Danger)
 	}
 	m := newModel()
 	m.quotas[30500] = planner.QuotaState{LimitsWhy: "no answer"}
-	p, _ = plan(&planner.World{Items: items(project("bio", 30500))}, m)
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500))}, m)
 	if a, _ := action(t, p, bio); !dangerous(a, planner.DangerUnlimited) {
 		t.Errorf("an unknown quota: danger %v", a.Danger)
 	}
@@ -195,7 +195,7 @@ func TestUnlimitedWhereNothingIsKnown(t *testing.T) {
 // TestNobodySetsQuotas: on a system with quota "none" the configuration says that limits are somebody else's.
 func TestNobodySetsQuotas(t *testing.T) {
 	it := project("bio", 30500, at("/vast/store/bio"), func(it *planner.Item) { it.Key.System, it.Quotas = "vast", nil })
-	p, _ := plan(&planner.World{Items: []planner.Item{it}}, newModel())
+	p, _ := plan(&planner.Input{Items: []planner.Item{it}}, newModel())
 	if a, _ := action(t, p, "/vast/store/bio"); a.Kind != planner.Create || len(a.Danger) > 0 {
 		t.Errorf("%s, danger %v", a.Kind, a.Danger)
 	}
@@ -238,7 +238,7 @@ func TestReplaced(t *testing.T) {
 			r := recordOf("bio", 30500)
 			r.Inode, r.Born = tc.record, tc.born
 			it := project("bio", 30500, tc.item)
-			p, g := plan(&planner.World{Items: items(it), Recorded: records(r), KeepRecords: true,
+			p, g := plan(&planner.Input{Items: items(it), Recorded: records(r), KeepRecords: true,
 				Watch: map[planner.Key]bool{it.Key: true}}, m)
 			if tc.want == "" {
 				if len(p.Core.Actions) > 0 || len(g.AsWanted()) != 1 {
@@ -270,7 +270,7 @@ func TestSwapped(t *testing.T) {
 	r1, r2 := recordOf("bio", 30500), recordOf("chem", 30501)
 	r1.Inode, r2.Inode = m.dirs[bioPath].Inode, m.dirs[chemPath].Inode
 	m.dirs[bioPath], m.dirs[chemPath] = m.dirs[chemPath], m.dirs[bioPath]
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500), project("chem", 30501)), Recorded: records(r1, r2)}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500), project("chem", 30501)), Recorded: records(r1, r2)}, m)
 	for address, words := range map[string]string{
 		bio:                            "is at " + chemPath + " now, and the one here is recorded as that of /capstor/store/cscs/eth/chem",
 		"/capstor/store/cscs/eth/chem": "is at " + bioPath + " now, and the one here is recorded as that of " + bio,
@@ -288,7 +288,7 @@ func TestLost(t *testing.T) {
 	asWanted(m, "bio", 30500)
 	r := recordOf("bio", 30500)
 	r.Inode, r.Born = 7, 9
-	g := planner.Desire(&planner.World{Settings: testSettings(), Items: items(project("bio", 30500)), Recorded: records(r)})
+	g := planner.Desire(&planner.Input{Settings: testSettings(), Items: items(project("bio", 30500)), Recorded: records(r)})
 	seen := m.observe(g)
 	lost := g.Lost(seen.Directories)
 	want := planner.Lost{Place: planner.Place{System: "capstor", Path: "capstor/store/cscs/eth/bio"}, Inode: 7, Born: 9}
@@ -299,7 +299,7 @@ func TestLost(t *testing.T) {
 		"capstor/store/cscs/eth/x": "the recorded one is at capstor/store/cscs/eth/x now",
 		"":                         "the recorded one is not in capstor/store/cscs/eth",
 	} {
-		g := planner.Desire(&planner.World{Settings: testSettings(), Items: items(project("bio", 30500)), Recorded: records(r)})
+		g := planner.Desire(&planner.Input{Settings: testSettings(), Items: items(project("bio", 30500)), Recorded: records(r)})
 		seen := m.observe(g)
 		seen.Found = map[planner.Place]string{want.Place: found}
 		p := planner.Compare(g, seen, planner.Context{Made: now})
@@ -317,7 +317,7 @@ func TestLost(t *testing.T) {
 		rec.Inode = 1 << 40
 		recs = append(recs, rec)
 	}
-	g = planner.Desire(&planner.World{Settings: testSettings(), Items: items(many...), Recorded: records(recs...)})
+	g = planner.Desire(&planner.Input{Settings: testSettings(), Items: items(many...), Recorded: records(recs...)})
 	if n := len(g.Lost(m.observe(g).Directories)); n != 100 {
 		t.Errorf("%d are looked for", n)
 	}
@@ -340,7 +340,7 @@ func TestReplacedAfterThePlan(t *testing.T) {
 		d.Born = 5
 		m.dirs[path] = d
 		r.Inode, r.Born = d.Inode, d.Born
-		w := planner.World{Items: items(it), Recorded: records(r)}
+		w := planner.Input{Items: items(it), Recorded: records(r)}
 		approved, _ := plan(&w, m)
 		change(&d)
 		m.dirs[path] = d
@@ -384,7 +384,7 @@ func TestReplacedAbove(t *testing.T) {
 				recs = append(recs, r)
 			}
 			it := project("chem", 30501, ordered(planner.StatusPending))
-			w := &planner.World{Items: append(items(it), others...), Recorded: records(recs...)}
+			w := &planner.Input{Items: append(items(it), others...), Recorded: records(recs...)}
 			if alone {
 				w.Watch = map[planner.Key]bool{it.Key: true}
 			}

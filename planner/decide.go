@@ -10,12 +10,12 @@ import (
 
 // absent decides on a directory that should be there and is not.
 func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
-	w := c.g.world
+	w := c.g.input
 	archived, inArchive := w.Recorded.Archived[n.item.Key]
 	switch {
 	case inArchive:
 		return c.restore(n, archived, dir, d)
-	case n.wish == wishRestore:
+	case n.intent == intentRestore:
 		return archiveGone(n)
 	case d.recorded && d.record.Storage == n.storage:
 		d.action.Danger = append(d.action.Danger, DangerMissing)
@@ -29,7 +29,7 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 // create plans a directory that is to be made, or finished.
 func (c *comparison) create(n *node, dir Directory, d *decision) {
 	d.action.Kind = Create
-	c.reasonOfWish(n, d, reason.ActiveAbsent, "Waldur has it active, and it does not exist")
+	c.reasonOfIntent(n, d, reason.ActiveAbsent, "Waldur has it active, and it does not exist")
 	c.needParents(n, dir, d)
 	c.changeDirectory(n, nil, d)
 	c.changeQuota(n, d, true)
@@ -50,7 +50,7 @@ func archiveGone(n *node) Reason {
 
 // warnArchivedHere says that another resource's data was archived from the path of a new directory: the new one is empty.
 func (c *comparison) warnArchivedHere(n *node) {
-	if len(c.g.world.Recorded.Archived) == 0 {
+	if len(c.g.input.Recorded.Archived) == 0 {
 		return
 	}
 	if c.archivedAt == nil {
@@ -76,7 +76,7 @@ func (c *comparison) needParents(n *node, dir Directory, d *decision) {
 			break
 		}
 		path = up
-		if parent := c.g.nodeAt(path); parent != nil {
+		if parent := c.g.branchAt(path); parent != nil {
 			d.parents = append(d.parents, parent)
 		} else {
 			d.action.Parents = append(d.action.Parents, path)
@@ -90,7 +90,7 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 	if r, ok := c.unfinished(n, d, &dir); ok {
 		return c.finishCreate(n, r, dir, d)
 	}
-	if a, ok := c.g.world.Recorded.Archived[n.item.Key]; ok && n.wish == wishRestore && a.Inode != dir.Inode {
+	if a, ok := c.g.input.Recorded.Archived[n.item.Key]; ok && n.intent == intentRestore && a.Inode != dir.Inode {
 		return Reason{reason.Obstructed, fmt.Sprintf("order %s restores it from %s, and another directory stands where it was: move that one away",
 			ShortID(n.order), a.Archive)}
 	}
@@ -127,7 +127,7 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 
 // undelivered waits for callbacks that an earlier apply could not deliver; sending them twice helps nobody.
 func (c *comparison) undelivered(n *node) Reason {
-	for _, u := range c.g.world.Recorded.Undelivered {
+	for _, u := range c.g.input.Recorded.Undelivered {
 		if u.Key == n.item.Key && u.Order == n.order {
 			return Reason{reason.Undelivered, fmt.Sprintf("its callback %s %s; see `cscs-sync callbacks list`", u.Callback, u.Words(day))}
 		}
@@ -154,7 +154,7 @@ func (c *comparison) explain(n *node, d *decision, dir Directory) {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Adopt, "it exists, is not recorded yet, and differs from what is wanted"})
 	}
 	if n.order != "" {
-		c.reasonOfWish(n, d, "", "")
+		c.reasonOfIntent(n, d, "", "")
 	}
 	if drifted {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Drift, "it was changed outside of cscs-sync"})
@@ -172,13 +172,13 @@ func (c *comparison) explain(n *node, d *decision, dir Directory) {
 	c.sayACL(d, dir)
 }
 
-func (c *comparison) reasonOfWish(n *node, d *decision, code reason.Code, text string) {
-	switch n.wish {
-	case wishCreate:
+func (c *comparison) reasonOfIntent(n *node, d *decision, code reason.Code, text string) {
+	switch n.intent {
+	case intentCreate:
 		code, text = reason.OrderCreate, fmt.Sprintf("order %s asks for it", ShortID(n.order))
-	case wishUpdate:
+	case intentUpdate:
 		code, text = reason.OrderUpdate, fmt.Sprintf("order %s changes it", ShortID(n.order))
-	case wishRestore:
+	case intentRestore:
 		code, text = reason.OrderRestore, fmt.Sprintf("order %s restores it", ShortID(n.order))
 	}
 	d.detail.Reasons = append(d.detail.Reasons, Reason{code, text})
@@ -197,7 +197,7 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 		}
 		d.action.Kind = Report
 		d.detail.Reasons = []Reason{because}
-		if _, ok := c.g.world.Recorded.Archived[n.item.Key]; !ok {
+		if _, ok := c.g.input.Recorded.Archived[n.item.Key]; !ok {
 			d.action.Danger = []Danger{DangerMissing}
 			d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Missing, "its directory is gone, and it was not archived by cscs-sync"})
 		}
@@ -232,8 +232,8 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 		alone := c.leave(n, id) == 0
 		d.action.Freeze = alone && n.system.Quota.OnRemove == OnRemoveFreeze
 		d.detail.Tool = n.system.Quota.Tool
-		if n.share >= 0 && c.shares.list[n.share].state != nil {
-			s := &c.shares.list[n.share]
+		if n.claims >= 0 && c.claims.list[n.claims].state != nil {
+			s := &c.claims.list[n.claims]
 			d.detail.Usage, d.action.Handle = s.usage(), s.state.Handle
 			d.action.Unlimit = alone && n.system.Quota.OnRemove == OnRemoveRemove && id.By == ByDirectory && s.state.LimitsWhy == "" &&
 				!s.state.Absent
@@ -246,8 +246,8 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 // others live on would stop them.
 func (c *comparison) leave(n *node, id Subject) int32 {
 	others := c.others(n, id)
-	if n.share >= 0 {
-		c.leaving[id] += c.shares.list[n.share].claims - others
+	if n.claims >= 0 {
+		c.leaving[id] += c.claims.list[n.claims].claims - others
 	}
 	if others > 0 && n.system.Quota.OnRemove == OnRemoveFreeze {
 		c.g.warn(reason.NotFrozen, n.address(), "the limits of %s stay as they are when it is archived, although on_remove is "+
@@ -259,12 +259,12 @@ func (c *comparison) leave(n *node, id Subject) int32 {
 // others counts the claims on a removed node's quota identity that are not its own: that counts at its recorded value, or at
 // that of the register once the directory is archived.
 func (c *comparison) others(n *node, id Subject) int32 {
-	if n.share < 0 {
+	if n.claims < 0 {
 		return 0
 	}
-	claims := c.shares.list[n.share].claims
+	claims := c.claims.list[n.claims].claims
 	rec, _ := c.g.recordOf(n)
-	kept := c.g.world.Recorded.Archived[n.item.Key]
+	kept := c.g.input.Recorded.Archived[n.item.Key]
 	recorded := rec.claims(id)
 	archived := kept.claims(id) && id.By != ByDirectory && n.system.Quota.Shared != SharedRefuse
 	if claims > 0 && (recorded || archived) {
@@ -279,8 +279,8 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 	switch {
 	case d.asked:
 		d.detail.Reasons = []Reason{{reason.Asked, "asked for on the command line"}}
-	case n.wish == wishRestore, n.wish == wishCreate:
-		c.reasonOfWish(n, d, "", "")
+	case n.intent == intentRestore, n.intent == intentCreate:
+		c.reasonOfIntent(n, d, "", "")
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Archived, "it was archived " + day(a.At)})
 	default:
 		d.action.Danger = []Danger{DangerMissing}
@@ -301,7 +301,7 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 	c.wideMode(n, d)
 	c.unlimited(n, d)
 	c.takenOver(n, a, d)
-	if n.wish == wishRestore || n.wish == wishCreate {
+	if n.intent == intentRestore || n.intent == intentCreate {
 		c.callbacks(n, d)
 	}
 	return Reason{}
@@ -309,12 +309,12 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 
 // verdictOf tells whether the command line rejects or fails the order of this resource.
 func (c *comparison) verdictOf(n *node) (ActionKind, OrderVerdict, bool) {
-	for _, v := range c.g.world.Selection.Rejects {
+	for _, v := range c.g.input.Selection.Rejects {
 		if v.Address == n.address() {
 			return RejectOrder, v, true
 		}
 	}
-	for _, v := range c.g.world.Selection.Fails {
+	for _, v := range c.g.input.Selection.Fails {
 		if v.Address == n.address() {
 			return FailOrder, v, true
 		}
@@ -343,25 +343,25 @@ func (c *comparison) tellOrder(n *node, d *decision, kind ActionKind, v OrderVer
 // callbacks lists what Waldur is to be told when the storage is as the order wants it. Where the quota cannot be set, or
 // nobody sets quotas, the order stays open.
 func (c *comparison) callbacks(n *node, d *decision) {
-	if n.order == "" || n.wish == wishExists {
+	if n.order == "" || n.intent == intentExists {
 		return
 	}
 	if d.quota.Code != "" {
 		return
 	}
-	if !n.system.Quota.Sets() && n.system.Quota.Orders != "complete" && n.quota.Known() && n.wish != wishRemove {
+	if !n.system.Quota.Sets() && n.system.Quota.Orders != "complete" && n.quota.Known() && n.intent != intentRemove {
 		d.quota = Reason{reason.OrdersHeld, fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them by hand and "+
 			"orders = \"complete\" in its quota block, or leave it to the other system", ShortID(n.order), n.system.Name)}
 		return
 	}
-	w := c.g.world.Settings.Waldur
+	w := c.g.input.Settings.Waldur
 	for _, call := range []struct {
 		name Callback
 		send bool
 	}{
 		{Approve, true},
-		{UpdateOptions, w.ReportQuotas && n.wish != wishRemove && n.quota.Known()},
-		{SetBackendID, w.SetBackendID && n.wish == wishCreate},
+		{UpdateOptions, w.ReportQuotas && n.intent != intentRemove && n.quota.Known()},
+		{SetBackendID, w.SetBackendID && n.intent == intentCreate},
 		{SetStateDone, true},
 	} {
 		if call.send && n.calls[call.name] {

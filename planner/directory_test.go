@@ -36,8 +36,8 @@ func limited(handle string) planner.QuotaState {
 // group shares nothing with it.
 func TestQuotaOfADirectory(t *testing.T) {
 	m := newModel()
-	w := func() *planner.World {
-		return &planner.World{Settings: directorySettings(), Items: items(project("bio", 30500), project("chem", 30500))}
+	w := func() *planner.Input {
+		return &planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500), project("chem", 30500))}
 	}
 	p, _ := plan(w(), m)
 	a, d := action(t, p, bio)
@@ -67,7 +67,7 @@ func TestAQuotaThatIsGone(t *testing.T) {
 	asWanted(m, "bio", 30500)
 	rec := recordOf("bio", 30500)
 	rec.QuotaBy, rec.QuotaID, rec.Claim = planner.ByDirectory, 0, limited("").Limits
-	p, _ := plan(&planner.World{Settings: directorySettings(), Items: items(project("bio", 30500)), Recorded: records(rec)}, m)
+	p, _ := plan(&planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500)), Recorded: records(rec)}, m)
 	a, d := action(t, p, bio)
 	if a.Kind != planner.Update || len(a.Changes) != 4 || !slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == reason.Drift }) {
 		t.Errorf("%s %v because %v", a.Kind, a.Changes, d.Reasons)
@@ -78,8 +78,8 @@ func TestAQuotaThatIsGone(t *testing.T) {
 func TestAnotherQuotaStandsThere(t *testing.T) {
 	raise := project("bio", 30500)
 	raise.Quotas = quotas("20.0", "20.0")
-	world := func() *planner.World {
-		return &planner.World{Settings: directorySettings(), Items: items(raise), Watch: map[planner.Key]bool{raise.Key: true}}
+	world := func() *planner.Input {
+		return &planner.Input{Settings: directorySettings(), Items: items(raise), Watch: map[planner.Key]bool{raise.Key: true}}
 	}
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -117,7 +117,7 @@ func TestQuotaAbove(t *testing.T) {
 		q.Above = "capstor/store"
 		m.places["capstor/store/cscs/eth/"+name] = q
 	}
-	p, _ := plan(&planner.World{Settings: directorySettings(), Items: items(project("bio", 30500), project("chem", 30501))}, m)
+	p, _ := plan(&planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500), project("chem", 30501))}, m)
 	var named []string
 	for _, w := range p.Context.Warnings {
 		if w.Code == reason.QuotaAbove {
@@ -128,7 +128,7 @@ func TestQuotaAbove(t *testing.T) {
 		t.Errorf("warnings %q", named)
 	}
 	inner := project("inner", 30502, at("/capstor/store/cscs/eth/bio/inner"))
-	p, _ = plan(&planner.World{Settings: directorySettings(), Items: items(project("bio", 30500), inner)}, m)
+	p, _ = plan(&planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500), inner)}, m)
 	if code, _ := refusal(p, inner.MountPath); code != string(reason.Conflict) || len(p.Core.Actions) > 0 {
 		t.Errorf("one inside the other: %q, actions %v", code, p.Core.Actions)
 	}
@@ -148,7 +148,7 @@ func TestTraitsShapeWishes(t *testing.T) {
 		{"too much", func(s *planner.System) { s.Traits.MaxSpace = 9 * tib }, 0, reason.Quota},
 		{"too many", func(s *planner.System) { s.Traits.MaxInodes = 10 }, 0, reason.Quota},
 	} {
-		p, _ := plan(&planner.World{Settings: directorySettings(c.change), Items: items(project("bio", 30500))}, newModel())
+		p, _ := plan(&planner.Input{Settings: directorySettings(c.change), Items: items(project("bio", 30500))}, newModel())
 		if c.hard == 0 {
 			if code, _ := refusal(p, bio); code != string(c.code) {
 				t.Errorf("%s: %q", c.name, code)
@@ -176,7 +176,7 @@ func TestOnRemoveOfADirectory(t *testing.T) {
 				m.places[bioDir] = limited("17")
 			}
 			s := directorySettings(func(s *planner.System) { s.Quota.OnRemove = policy })
-			p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, m)
+			p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, m)
 			a, _ := action(t, p, bio)
 			if a.Unlimit != (there && policy == planner.OnRemoveRemove) || a.Freeze != (policy == planner.OnRemoveFreeze) || (a.Handle == "17") != there {
 				t.Errorf("%s, there %t: unlimit %t, freeze %t, handle %q", policy, there, a.Unlimit, a.Freeze, a.Handle)
@@ -197,7 +197,7 @@ func TestRestoreLooksWhereTheQuotaIs(t *testing.T) {
 		frozen.Limits[planner.SpaceSoft], frozen.Limits[planner.SpaceHard] = planner.LimitOf(tib), planner.LimitOf(tib)
 		m.places["capstor/.trash/x"] = frozen
 		s := directorySettings(func(s *planner.System) { s.Traits.FollowsRename = follows })
-		p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500)),
+		p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30500)),
 			Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}, m)
 		a, _ := action(t, p, bio)
 		i := slices.IndexFunc(a.Changes, func(c planner.Change) bool { return c.Attribute == planner.SpaceHard })

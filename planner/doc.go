@@ -6,7 +6,7 @@
 // A caller that wants a plan goes through four steps, and does the I/O between them:
 //
 //	qs := planner.Questions(settings, selection, items) // ask Waldur about these orders
-//	graph := planner.Desire(&planner.World{…})          // the desired-state graph
+//	graph := planner.Desire(&planner.Input{…})          // the desired-state graph
 //	                                                    // observe graph.Targets() and graph.QuotaTargets(seen)
 //	plan := planner.Compare(graph, observed, header)    // what differs, and what is done about it
 //

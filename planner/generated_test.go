@@ -87,8 +87,8 @@ func drawAnswer(t *rapid.T, it *planner.Item) planner.OrderAnswer {
 	return planner.OrderAnswer{Order: o}
 }
 
-func drawWorld(t *rapid.T) (*planner.World, *model) {
-	w := &planner.World{Settings: testSettings(), Items: tree(), Complete: true, Orders: map[string]planner.OrderAnswer{}}
+func drawInput(t *rapid.T) (*planner.Input, *model) {
+	w := &planner.Input{Settings: testSettings(), Items: tree(), Complete: true, Orders: map[string]planner.OrderAnswer{}}
 	w.Settings.Systems[0].Quota.Shared = pick(t, "shared", planner.SharedRefuse, planner.SharedSum, planner.SharedMax)
 	w.Settings.Systems[1].Quota.Orders = pick(t, "orders", "hold", "complete")
 	w.Settings.Parents = pick(t, "parents", planner.ParentsCreate, planner.ParentsEnforce)
@@ -175,7 +175,7 @@ func drawRecorded(t *rapid.T, items []planner.Item, m *model) planner.Recorded {
 	for _, it := range items {
 		storage := strings.TrimPrefix(it.MountPath, "/")
 		d, stands := m.dirs[storage]
-		if it.Target.IsNode() || !oneIn(t, 3, "recorded") {
+		if it.Target.IsBranch() || !oneIn(t, 3, "recorded") {
 			continue
 		}
 		if oneIn(t, 8, "elsewhere") {

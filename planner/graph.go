@@ -9,8 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// World is everything that the desired-state graph is made from.
-type World struct {
+// Input is everything that the desired-state graph is made from.
+type Input struct {
 	Settings *Settings
 	// Items is the listing, in any order.
 	Items []Item
@@ -43,9 +43,9 @@ type OrderAnswer struct {
 
 // Graph is the desired state: one node an item, sorted by address and key, with what is wanted of it or why nothing is.
 type Graph struct {
-	world    *World
+	input    *Input
 	nodes    []node
-	byPath   map[string]int // tenant and customer nodes by storage path
+	byPath   map[string]int // branches: tenants and customers by storage path
 	reserved *reserved
 	warnings []Warning
 	from     []Provenance // provenance table; nodes hold indexes
@@ -53,7 +53,7 @@ type Graph struct {
 	asWanted []Record
 	restores []asked
 	// claims are the quotas claimed, once [Graph.QuotaTargets] or [Compare] needed them.
-	claims *shares
+	claims *claimTable
 	// renamed are the keys of records that followed their resources, and to which.
 	renamed map[Key]Key
 	// byKey finds nodes by key; nil until something recorded has to be found.
@@ -84,34 +84,34 @@ type node struct {
 	wanted
 	// project is the id out of [QuotaSettings.ProjectIDs]; 0 if it has none.
 	project ProjectID
-	// wish is what the item asks for by its status and order.
-	wish  wish
-	order string
-	calls map[Callback]bool
+	// intent is what the item asks for by its status and order.
+	intent intent
+	order  string
+	calls  map[Callback]bool
 	// verdict blocks the resource, or lets it wait; nil if neither.
 	verdict *Reason
 	waits   bool
 	place   int32 // index of its observation, -1 if it is not observed
 	record  int32 // index of its record, -1 if it is not recorded
-	share   int32 // index of the quota identity that it claims, or whose usage matters; -1 if there is none
+	claims  int32 // index of the quota identity that it claims, or whose usage matters; -1 if there is none
 	hold    *Hold
 }
 
-// wish is what a resource's status and order ask for.
-type wish uint8
+// intent is what a resource's status and order ask for.
+type intent uint8
 
 const (
-	wishNothing wish = iota // removed, in error without an order, or not to be interpreted
-	wishExists              // active
-	wishCreate              // a create order acts
-	wishUpdate              // an update order acts
-	wishRemove              // a terminate order acts
-	wishRestore             // a restore order acts
+	intentNothing intent = iota // removed, in error without an order, or not to be interpreted
+	intentExists                // active
+	intentCreate                // a create order acts
+	intentUpdate                // an update order acts
+	intentRemove                // a terminate order acts
+	intentRestore               // a restore order acts
 )
 
 func (n *node) address() string { return n.item.MountPath }
 
-func (n *node) isNode() bool { return n.item.Target.IsNode() }
+func (n *node) isBranch() bool { return n.item.Target.IsBranch() }
 
 func (n *node) block(code reason.Code, format string, args ...any) {
 	if n.verdict == nil {
@@ -128,16 +128,16 @@ func (n *node) wait(code reason.Code, format string, args ...any) {
 
 // asksNothing tells of what is removed, or in error without an order.
 func (n *node) asksNothing() bool {
-	return !n.isNode() && n.item.Problem == "" && n.wish == wishNothing && !n.waits
+	return !n.isBranch() && n.item.Problem == "" && n.intent == intentNothing && !n.waits
 }
 
 // Desire makes the desired-state graph. It interprets every item, and never stops at a bad one: that one is blocked.
-func Desire(w *World) *Graph {
-	g := &Graph{world: w, byPath: map[string]int{}, reserved: newReserved(w.Settings),
+func Desire(w *Input) *Graph {
+	g := &Graph{input: w, byPath: map[string]int{}, reserved: newReserved(w.Settings),
 		from: []Provenance{{From: FromProxy}, {From: FromDefault}}, watched: map[Key]Watched{}}
 	g.nodes = make([]node, len(w.Items))
 	for i := range w.Items {
-		g.nodes[i] = node{item: &w.Items[i], managed: true, place: -1, share: -1, selected: w.Selection.matches(w.Items[i].MountPath)}
+		g.nodes[i] = node{item: &w.Items[i], managed: true, place: -1, claims: -1, selected: w.Selection.matches(w.Items[i].MountPath)}
 	}
 	slices.SortFunc(g.nodes, func(a, b node) int {
 		if c := strings.Compare(a.address(), b.address()); c != 0 {
@@ -159,7 +159,7 @@ func Desire(w *World) *Graph {
 	}
 	g.reportUnasked()
 	g.follow()
-	g.reserveNodes()
+	g.reserveBranches()
 	g.checkPlaces()
 	g.conflicts()
 	g.pick()
@@ -170,7 +170,7 @@ func Desire(w *World) *Graph {
 
 // match finds the record of every node, and the records that no node has.
 func (g *Graph) match() {
-	records := &g.world.Recorded.Records
+	records := &g.input.Recorded.Records
 	g.unlisted = nil
 	listed := make([]bool, records.Len())
 	for i := range g.nodes {
@@ -191,14 +191,14 @@ func (g *Graph) recordOf(n *node) (Record, bool) {
 	if n.record < 0 {
 		return Record{}, false
 	}
-	return g.world.Recorded.Records.at(int(n.record)), true
+	return g.input.Recorded.Records.at(int(n.record)), true
 }
 
 // tree gives every node the names of its tenant and customer, by way of the parent ids.
 func (g *Graph) tree() {
 	nodes := map[Key]*node{}
 	for i := range g.nodes {
-		if n := &g.nodes[i]; n.isNode() {
+		if n := &g.nodes[i]; n.isBranch() {
 			nodes[n.item.Key] = n
 		}
 	}
@@ -223,7 +223,7 @@ func (n *node) facts() Facts {
 	it := n.item
 	f := Facts{Path: it.MountPath, DataType: it.Key.DataType, System: n.systemName(), Target: it.Target, Status: it.Status,
 		GID: it.GID, HasGID: it.HasGID}
-	if !it.Target.IsNode() {
+	if !it.Target.IsBranch() {
 		f.Project = it.Name
 	}
 	if n.tenant != nil {
@@ -267,8 +267,8 @@ func (g *Graph) interpret(n *node) {
 	if why := it.Key.Unfit(); why != "" {
 		n.block(reason.Unstorable, "the proxy's item %s cannot be recorded: %s; correct it in Waldur", it.Key.Item, why)
 	}
-	n.system = g.world.Settings.systemOf(it.Key.System)
-	if !n.isNode() {
+	n.system = g.input.Settings.systemOf(it.Key.System)
+	if !n.isBranch() {
 		if !slices.Contains(DataTypes(), it.Key.DataType) {
 			n.block(reason.DataType, "its data type is %q, and this version knows only %s: nothing is done for it. Fix the resource in Waldur, "+
 				"or update cscs-sync", it.Key.DataType, strings.Join(DataTypes(), ", "))
@@ -292,11 +292,11 @@ func (g *Graph) interpret(n *node) {
 	n.storage = path
 }
 
-// reserveNodes keeps the directories of tenants and customers from being anybody's resource.
-func (g *Graph) reserveNodes() {
+// reserveBranches keeps the directories of tenants and customers from being anybody's resource.
+func (g *Graph) reserveBranches() {
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		if !n.isNode() || n.storage == "" || n.verdict != nil {
+		if !n.isBranch() || n.storage == "" || n.verdict != nil {
 			continue
 		}
 		if _, ok := g.byPath[n.storage]; !ok {
@@ -304,7 +304,7 @@ func (g *Graph) reserveNodes() {
 		}
 	}
 	for i := range g.nodes {
-		if n := &g.nodes[i]; n.isNode() && n.storage != "" && g.reserved.what[n.storage] == "" {
+		if n := &g.nodes[i]; n.isBranch() && n.storage != "" && g.reserved.what[n.storage] == "" {
 			g.reserved.add(n.storage, fmt.Sprintf("the directory of %s %s", n.item.Target, n.item.Name))
 		}
 	}
@@ -316,14 +316,14 @@ func (g *Graph) reserveNodes() {
 func (g *Graph) checkPlaces() {
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		if n.isNode() || n.storage == "" {
+		if n.isBranch() || n.storage == "" {
 			continue
 		}
 		rec, known := g.recordOf(n)
 		if !known {
-			rec, known = g.world.Recorded.Records.elsewhere(n.item.Key)
+			rec, known = g.input.Recorded.Records.elsewhere(n.item.Key)
 		}
-		if known && (rec.Storage != n.storage || rec.System != n.system.Name) && n.wish != wishNothing {
+		if known && (rec.Storage != n.storage || rec.System != n.system.Name) && n.intent != intentNothing {
 			n.block(reason.Moved, "it is recorded at %s on %s, and now the proxy has it at %s on %s. Fix its backend_id in Waldur; or move the "+
 				"data there and run `cscs-sync state rm %s`, and the next plan adopts it", rec.Storage, rec.System, n.storage, n.system.Name,
 				rec.Address)
@@ -336,15 +336,15 @@ func (g *Graph) checkPlaces() {
 			delete(g.byPath, n.storage) // it is no tenant's or customer's to make or to enforce
 			continue
 		}
-		if n.wish != wishNothing {
+		if n.intent != intentNothing {
 			n.block(reason.Path, "%s; mend its backend_id in Waldur", why)
 		}
 		n.storage = "" // it has no place, and takes nobody else's
 	}
 }
 
-// nodeAt is the tenant or customer whose directory is at a storage path; nil if there is none.
-func (g *Graph) nodeAt(path string) *node {
+// branchAt is the tenant or customer whose directory is at a storage path; nil if there is none.
+func (g *Graph) branchAt(path string) *node {
 	if i, ok := g.byPath[path]; ok {
 		return &g.nodes[i]
 	}
@@ -353,7 +353,7 @@ func (g *Graph) nodeAt(path string) *node {
 
 // warn notes a warning; nothing is said about what is not selected.
 func (g *Graph) warn(code reason.Code, address, format string, args ...any) {
-	if address != "" && !g.world.Selection.matches(address) {
+	if address != "" && !g.input.Selection.matches(address) {
 		return
 	}
 	g.warnings = append(g.warnings, Warning{Code: code, Address: address, Text: fmt.Sprintf(format, args...)})
@@ -362,7 +362,7 @@ func (g *Graph) warn(code reason.Code, address, format string, args ...any) {
 // reportUnlisted names what is recorded and no longer listed. The proxy leaves out what it cannot resolve, so this is
 // never taken as a wish to remove.
 func (g *Graph) reportUnlisted() {
-	if !g.world.Complete || len(g.unlisted) == 0 {
+	if !g.input.Complete || len(g.unlisted) == 0 {
 		return
 	}
 	type resource struct{ item, dataType string }
@@ -373,7 +373,7 @@ func (g *Graph) reportUnlisted() {
 	var gone []Record
 	for _, r := range g.unlisted {
 		// One that is listed under another system's key is blocked there, with the reason.
-		if !r.Target.IsNode() && g.world.Selection.matches(r.Address) && !listed[resource{r.Key.Item, r.Key.DataType}] {
+		if !r.Target.IsBranch() && g.input.Selection.matches(r.Address) && !listed[resource{r.Key.Item, r.Key.DataType}] {
 			gone = append(gone, r)
 		}
 	}

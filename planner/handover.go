@@ -15,7 +15,7 @@ import (
 
 // leftBehind is the quota identity that a directory counts under now and will not after the plan; false if there is none.
 func (g *Graph) leftBehind(n *node, seen *Observed) (Subject, bool) {
-	if n.place < 0 || n.isNode() || n.system == nil || n.wish == wishRemove || n.verdict != nil || !g.decides(n) ||
+	if n.place < 0 || n.isBranch() || n.system == nil || n.intent == intentRemove || n.verdict != nil || !g.decides(n) ||
 		!n.system.Quota.Sets() || n.system.Quota.By == ByDirectory || seen.Mounts[n.system.Name].Filesystem == "" {
 		return Subject{}, false
 	}
@@ -30,16 +30,16 @@ func (g *Graph) leftBehind(n *node, seen *Observed) (Subject, bool) {
 	return old, ok && dir.State == DirPresent && old.ID != 0 && old.ID != now.ID
 }
 
-// shareOf is what the claims on an identity come to, or what was observed of one that nobody claims; nil if it was not asked.
-func (c *comparison) shareOf(id Subject) *share {
+// claimsOn is what the claims on an identity come to, or what was observed of one that nobody claims; nil if it was not asked.
+func (c *comparison) claimsOn(id Subject) *quotaClaims {
 	if c.bySubject == nil {
-		c.bySubject = make(map[Subject]int32, len(c.shares.list))
-		for i := range c.shares.list {
-			c.bySubject[c.shares.list[i].subject] = int32(i)
+		c.bySubject = make(map[Subject]int32, len(c.claims.list))
+		for i := range c.claims.list {
+			c.bySubject[c.claims.list[i].subject] = int32(i)
 		}
 	}
 	if i, ok := c.bySubject[id]; ok {
-		return &c.shares.list[i]
+		return &c.claims.list[i]
 	}
 	return nil
 }
@@ -47,7 +47,7 @@ func (c *comparison) shareOf(id Subject) *share {
 // sayLeftBehind gives the reasons that say what a change of group or project id leaves behind.
 func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
 	for i := range d.action.Changes {
-		if ch := &d.action.Changes[i]; ch.Attribute == Group && dir.Group != c.g.world.Settings.Root.GID {
+		if ch := &d.action.Changes[i]; ch.Attribute == Group && dir.Group != c.g.input.Settings.Root.GID {
 			after, _ := ch.After.Number()
 			d.detail.Reasons = append(d.detail.Reasons, Reason{reason.ContentKeepsGroup, fmt.Sprintf("what lies below it keeps group %d, which "+
 				"only a recursive chgrp changes: group %d gets in there only where others may", dir.Group, after)})
@@ -59,13 +59,13 @@ func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
 	}) {
 		return
 	}
-	if s := c.shareOf(old); s != nil {
+	if s := c.claimsOn(old); s != nil {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.QuotaLeft, s.left(d.action.Tag)})
 	}
 }
 
 // left says which limits and usage stay with an identity that a directory leaves.
-func (s *share) left(tagged bool) string {
+func (s *quotaClaims) left(tagged bool) string {
 	who := s.subject.String()
 	if s.state == nil || s.state.LimitsWhy != "" {
 		return fmt.Sprintf("the quota of %s, which it counted under, stays as it is; it could not be observed", who)
@@ -117,7 +117,7 @@ func (c *comparison) whose(n *node, id Subject) string {
 			return fmt.Sprintf("they are those of %s, archived %s", a.Address, day(a.At))
 		}
 	}
-	for r := range c.g.world.Recorded.Records.All() {
+	for r := range c.g.input.Recorded.Records.All() {
 		if r.Key != n.item.Key && r.claims(id) && c.seen.Mounts[r.System].Filesystem == id.Filesystem {
 			return "they are recorded for " + r.Address
 		}
@@ -129,10 +129,10 @@ func (c *comparison) whose(n *node, id Subject) string {
 func (c *comparison) takenOver(n *node, a Archived, d *decision) {
 	for i := range c.g.nodes {
 		o := &c.g.nodes[i]
-		if o.item.Key == n.item.Key || o.isNode() || o.item.Status == StatusRemoved || o.item.Problem != "" || sameProject(o.address(), a.Address) {
+		if o.item.Key == n.item.Key || o.isBranch() || o.item.Status == StatusRemoved || o.item.Problem != "" || sameProject(o.address(), a.Address) {
 			continue
 		}
-		if o.hasGroup && o.group == a.Group && a.Group != c.g.world.Settings.Root.GID {
+		if o.hasGroup && o.group == a.Group && a.Group != c.g.input.Settings.Root.GID {
 			d.danger(DangerTakenOver, reason.TakenOver, "it comes back with group %d, which %s has now (%s): its members could read it", a.Group,
 				o.address(), o.item.Name)
 			return
@@ -142,7 +142,7 @@ func (c *comparison) takenOver(n *node, a Archived, d *decision) {
 	if id == 0 {
 		return
 	}
-	for r := range c.g.world.Recorded.Records.All() {
+	for r := range c.g.input.Recorded.Records.All() {
 		if r.Key != a.Key && r.Project == id && c.seen.Mounts[r.System].Filesystem == c.seen.Mounts[a.System].Filesystem {
 			d.danger(DangerTakenOver, reason.TakenOver, "it comes back with project id %d, which %s has now: both would count under one quota",
 				id, r.Address)

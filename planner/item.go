@@ -68,9 +68,9 @@ const (
 	TargetUser     Target = "user"
 )
 
-// IsNode tells whether the target is a level of the tree above the resources: such an item has no order, no group and
+// IsBranch tells whether the target is a level of the tree above the resources: such an item has no order, no group and
 // no quota, and its directory is only made as an ancestor.
-func (t Target) IsNode() bool { return t == TargetTenant || t == TargetCustomer }
+func (t Target) IsBranch() bool { return t == TargetTenant || t == TargetCustomer }
 
 // Item is one entry of the proxy's listing, parsed and bounded but not interpreted: values are as the proxy gave them.
 type Item struct {
@@ -100,7 +100,7 @@ type Item struct {
 
 // IsOrdered reports whether the status, or the URLs, speak of an open order.
 func (it *Item) IsOrdered() bool {
-	return it.Status != StatusActive && it.Status != StatusError && wishByStatus(it.Status) != wishNothing ||
+	return it.Status != StatusActive && it.Status != StatusError && intentByStatus(it.Status) != intentNothing ||
 		it.Status == StatusError && (it.URLs[Approve] != "" || it.URLs[SetStateDone] != "")
 }
 

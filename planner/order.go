@@ -17,7 +17,7 @@ func Questions(s *Settings, sel *Selection, items []Item) []Question {
 	var qs []Question
 	for i := range items {
 		it := &items[i]
-		if it.Problem != "" || it.Target.IsNode() || !sel.matches(it.MountPath) || !it.Status.mayAct() {
+		if it.Problem != "" || it.Target.IsBranch() || !sel.matches(it.MountPath) || !it.Status.mayAct() {
 			continue
 		}
 		if o, why := orderOf(s, it); why == "" && o.acts {
@@ -118,9 +118,9 @@ func OpenOrder(s *Settings, it *Item) (id string, isClear bool) {
 // countOrders counts at how many entries of the listing each order stands, whether their other URLs may be used or not.
 func (g *Graph) countOrders() {
 	g.orders = map[string]int{}
-	for i := range g.world.Items {
+	for i := range g.input.Items {
 		seen := map[string]bool{}
-		for name, raw := range g.world.Items[i].URLs {
+		for name, raw := range g.input.Items[i].URLs {
 			if id, _, ok := OrderOf(raw); ok && name.AboutOrder() && !seen[id] {
 				seen[id] = true
 				g.orders[id]++
@@ -132,7 +132,7 @@ func (g *Graph) countOrders() {
 // interpretOrder decides what an item's status and order ask for. An order acts only with its URLs.
 func (g *Graph) interpretOrder(n *node) {
 	it := n.item
-	o, why := orderOf(g.world.Settings, it)
+	o, why := orderOf(g.input.Settings, it)
 	if it.Status == StatusRemoved && o.acts {
 		g.warn(reason.RemovedWithOrder, it.MountPath, "Waldur lists it as removed and still offers callbacks of an order: nothing is done "+
 			"for that order. Look at it in Waldur")
@@ -141,7 +141,7 @@ func (g *Graph) interpretOrder(n *node) {
 		return
 	}
 	if it.Status == StatusActive {
-		n.wish = wishExists
+		n.intent = intentExists
 		if o.acts {
 			g.warn(reason.ActiveWithOrder, it.MountPath, "it is active and still has callbacks of an order: no callback is sent for it")
 		}
@@ -158,12 +158,12 @@ func (g *Graph) interpretOrder(n *node) {
 	}
 	n.order = o.id
 	if why != "" {
-		n.wish = wishByStatus(it.Status)
+		n.intent = intentByStatus(it.Status)
 		n.block(reason.OrderURL, "%s", why)
 		return
 	}
 	if twin := g.orders[o.id]; twin > 1 {
-		n.wish = wishByStatus(it.Status)
+		n.intent = intentByStatus(it.Status)
 		n.block(reason.OrderTwice, "order %s stands at %d resources of the listing, and an order belongs to one: "+
 			"have the proxy's listing checked", ShortID(o.id), twin)
 		return
@@ -182,7 +182,7 @@ func unseenOrders(items []Item) (n int) {
 	single := true
 	for i := range items {
 		it := &items[i]
-		if it.Target.IsNode() || it.Problem != "" || it.Status == StatusError || wishByStatus(it.Status) == wishNothing {
+		if it.Target.IsBranch() || it.Problem != "" || it.Status == StatusError || intentByStatus(it.Status) == intentNothing {
 			continue
 		}
 		if len(it.URLs) > 0 {
@@ -204,24 +204,24 @@ func unseenText(n int) string {
 		"look the same", n)
 }
 
-// wishByStatus is what an order asks for that is open under a status.
-func wishByStatus(s Status) wish {
+// intentByStatus is what an order asks for that is open under a status.
+func intentByStatus(s Status) intent {
 	switch s {
 	case StatusPending:
-		return wishCreate
+		return intentCreate
 	case StatusRemoving:
-		return wishRemove
+		return intentRemove
 	case StatusUpdating, StatusError:
-		return wishUpdate
+		return intentUpdate
 	}
-	return wishNothing
+	return intentNothing
 }
 
 // interpretType finds what the order wants: by status and the order's type, which only Waldur knows. A type that contradicts
 // the status, or that is not known here, blocks.
 func (g *Graph) interpretType(n *node) {
-	answer, asked := g.world.Orders[n.order]
-	n.wish = wishByStatus(n.item.Status)
+	answer, asked := g.input.Orders[n.order]
+	n.intent = intentByStatus(n.item.Status)
 	if !asked {
 		answer.Why = "it was not asked"
 	}
@@ -245,17 +245,17 @@ func (g *Graph) interpretType(n *node) {
 
 // interpretUnasked decides on an order that gave no answer. A plan goes by the status, and an apply asks again.
 func (g *Graph) interpretUnasked(n *node, why string, asked bool) {
-	_, archived := g.world.Recorded.Archived[n.item.Key]
+	_, archived := g.input.Recorded.Archived[n.item.Key]
 	switch {
 	case n.item.Status == StatusError:
 		n.block(reason.OrderUnknown, "it is in error with order %s, and only Waldur knows what that order wants: %s", ShortID(n.order), why)
-	case g.world.MustAsk && g.decides(n):
+	case g.input.MustAsk && g.decides(n):
 		n.block(reason.OrderUnknown, "what its order %s is now could not be asked: %s", ShortID(n.order), why)
 	case n.item.Status == StatusUpdating:
 		g.warn(reason.OrderNotAsked, n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used",
 			ShortID(n.order), why)
 	case n.item.Status == StatusPending && archived:
-		n.wish = wishRestore
+		n.intent = intentRestore
 	}
 	if asked && n.item.Status != StatusUpdating && n.verdict == nil {
 		g.unasked++
@@ -265,16 +265,16 @@ func (g *Graph) interpretUnasked(n *node, why string, asked bool) {
 
 // interpretIntent lets the order's type decide where the status leaves it open, and blocks what contradicts it.
 func (n *node) interpretIntent(t OrderType) {
-	wishes := map[Status]map[OrderType]wish{
-		StatusPending:  {OrderCreate: wishCreate, OrderRestore: wishRestore},
-		StatusUpdating: {OrderUpdate: wishUpdate},
-		StatusRemoving: {OrderTerminate: wishRemove},
-		StatusError:    {OrderUpdate: wishUpdate, OrderTerminate: wishRemove},
+	intents := map[Status]map[OrderType]intent{
+		StatusPending:  {OrderCreate: intentCreate, OrderRestore: intentRestore},
+		StatusUpdating: {OrderUpdate: intentUpdate},
+		StatusRemoving: {OrderTerminate: intentRemove},
+		StatusError:    {OrderUpdate: intentUpdate, OrderTerminate: intentRemove},
 	}
-	w, ok := wishes[n.item.Status][t]
+	w, ok := intents[n.item.Status][t]
 	switch {
 	case ok:
-		n.wish = w
+		n.intent = w
 	case n.item.Status == StatusError:
 		n.block(reason.OrderType, "it is in error, and its order %s is a %s: only Update and Terminate are acted on", ShortID(n.order), t)
 	default:

@@ -26,7 +26,7 @@ func TestOrderStates(t *testing.T) {
 			for as, kind := range answers {
 				it.Status = as
 				answer := planner.OrderAnswer{Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: kind, State: state}}
-				p, _ := plan(&planner.World{Items: items(it), Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, m)
+				p, _ := plan(&planner.Input{Items: items(it), Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, m)
 				if got, waits := refusal(p, bio); got != code || waits != (code != "") {
 					t.Errorf("%s, order %q: refused with %q (waits %t), want %q", as, state, got, waits, code)
 				}
@@ -50,7 +50,7 @@ func TestErrorWithAnOrder(t *testing.T) {
 		asWanted(m, "bio", 30500)
 		it := project("bio", 30500, ordered(planner.StatusError), func(it *planner.Item) { it.NewQuotas = quotas("20.0", "20.0") })
 		answer := planner.OrderAnswer{Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: tc.kind, State: planner.OrderPendingProvider, HasLimits: true}}
-		p, _ := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500)), Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, m)
+		p, _ := plan(&planner.Input{Items: items(it), Recorded: records(recordOf("bio", 30500)), Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, m)
 		if tc.want == "" {
 			if code, _ := refusal(p, bio); code != tc.code || len(p.Core.Actions) != 0 {
 				t.Errorf("%s: refused with %q, want %q; %v", tc.kind, code, tc.code, p.Core.Actions)
@@ -94,7 +94,7 @@ func TestQuestions(t *testing.T) {
 	if qs := planner.Questions(s, &planner.Selection{}, all); len(qs) != 0 {
 		t.Errorf("without a waldur block it asks %v", qs)
 	}
-	p, _ := plan(&planner.World{Settings: s, Items: items(all[0])}, newModel())
+	p, _ := plan(&planner.Input{Settings: s, Items: items(all[0])}, newModel())
 	if code, waits := refusal(p, all[0].MountPath); code != "order_url" || waits {
 		t.Errorf("an order without a waldur block: %q, want order_url", code)
 	}
@@ -127,7 +127,7 @@ func TestCallbacksByOrder(t *testing.T) {
 			tc.set(&s.Waldur)
 		}
 		it := project("bio", 30500, tc.offered, func(it *planner.Item) { it.Status, it.NewQuotas = tc.status, it.Quotas })
-		p, _ := plan(&planner.World{Settings: s, Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
+		p, _ := plan(&planner.Input{Settings: s, Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
 		if tc.want == nil {
 			if len(p.Core.Actions) != 0 || len(p.Context.Warnings) != 1 || p.Context.Warnings[0].Code != "active_with_order" {
 				t.Errorf("%s: %v, warnings %v", tc.name, p.Core.Actions, p.Context.Warnings)
@@ -159,7 +159,7 @@ func TestVerdicts(t *testing.T) {
 		{"reject although it is blocked", project("bio", 7, ordered(planner.StatusPending)), planner.Selection{Rejects: verdict}, planner.RejectOrder, planner.Reject},
 		{"no order", project("bio", 30500), planner.Selection{Rejects: verdict}, "", ""},
 	} {
-		p, _ := plan(&planner.World{Items: items(tc.item), Selection: tc.sel}, newModel())
+		p, _ := plan(&planner.Input{Items: items(tc.item), Selection: tc.sel}, newModel())
 		if tc.kind == "" {
 			if code, _ := refusal(p, bio); code != "no_callback" {
 				t.Errorf("%s: %q, want no_callback", tc.name, code)
@@ -174,9 +174,9 @@ func TestVerdicts(t *testing.T) {
 }
 
 // restorable is a world in which bio was archived and its resource is pending again.
-func restorable(kind planner.OrderType, change ...func(*planner.Item)) *planner.World {
+func restorable(kind planner.OrderType, change ...func(*planner.Item)) *planner.Input {
 	key := planner.Key{Item: id("bio"), System: "capstor", DataType: "store"}
-	w := &planner.World{Items: items(project("bio", 30500, append([]func(*planner.Item){ordered(planner.StatusPending)}, change...)...)),
+	w := &planner.Input{Items: items(project("bio", 30500, append([]func(*planner.Item){ordered(planner.StatusPending)}, change...)...)),
 		Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{key: {Key: key, Address: bio, System: "capstor",
 			Storage: "capstor/store/cscs/eth/bio", Archive: "capstor/.trash/x", Inode: 77, Group: 30500, Mode: 0o2770,
 			QuotaBy: planner.ByGroup, QuotaID: 30500, At: now, Until: now}}}}
@@ -231,7 +231,7 @@ func TestRestoreOrderRefused(t *testing.T) {
 	back.dirs["capstor/store/cscs/eth/bio"] = dir
 	for _, tc := range []struct {
 		name, code string
-		w          *planner.World
+		w          *planner.Input
 		m          *model
 	}{
 		{"nothing archived", "not_archived", gone, newModel()},
@@ -259,7 +259,7 @@ func TestUnknownWordsBlock(t *testing.T) {
 			m := newModel()
 			asWanted(m, "bio", 30500)
 			order.ID = id("o-bio")
-			p, _ := plan(&planner.World{Items: items(project("bio", 30500, ordered(status))), Recorded: records(recordOf("bio", 30500)),
+			p, _ := plan(&planner.Input{Items: items(project("bio", 30500, ordered(status))), Recorded: records(recordOf("bio", 30500)),
 				Orders: map[string]planner.OrderAnswer{order.ID: {Order: order}}}, m)
 			got, waits := refusal(p, bio)
 			if got != code || waits || len(p.Core.Actions) != 0 || !strings.Contains(p.Context.Blocked[0].Reasons[0].Text, "this version knows no") {
@@ -272,11 +272,11 @@ func TestUnknownWordsBlock(t *testing.T) {
 // TestUnasked: one warning for all orders that gave no answer.
 func TestUnasked(t *testing.T) {
 	its := items(project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30501, ordered(planner.StatusRemoving)))
-	p, _ := plan(&planner.World{Items: its, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Why: "no answer"}, id("o-chem"): {Why: "no answer"}}}, newModel())
+	p, _ := plan(&planner.Input{Items: its, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Why: "no answer"}, id("o-chem"): {Why: "no answer"}}}, newModel())
 	if len(p.Core.Actions) == 0 || len(p.Context.Warnings) != 1 || p.Context.Warnings[0].Code != "orders_not_asked" || !strings.HasPrefix(p.Context.Warnings[0].Text, "2 orders") {
 		t.Errorf("%v, warnings %v", p.Core.Actions, p.Context.Warnings)
 	}
-	p, _ = plan(&planner.World{Items: items(project("bio", 30500, ordered(planner.StatusRemoved)))}, newModel())
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusRemoved)))}, newModel())
 	if len(p.Core.Actions) != 0 || len(p.Context.Warnings) != 1 || p.Context.Warnings[0].Code != "removed_with_order" {
 		t.Errorf("%v, warnings %v", p.Core.Actions, p.Context.Warnings)
 	}

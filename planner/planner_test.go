@@ -37,7 +37,7 @@ func records(rs ...planner.Record) planner.Recorded {
 }
 
 func TestCreateMakesParentsFirst(t *testing.T) {
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500, ordered(planner.StatusPending)))}, newModel())
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusPending)))}, newModel())
 	a, d := action(t, p, bio)
 	want := []planner.Change{
 		{planner.Owner, planner.Value{}, planner.Number(0)}, {planner.Group, planner.Value{}, planner.Number(30500)}, {planner.ModeAttr, planner.Value{}, planner.ModeValue(0o2770)},
@@ -124,7 +124,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			m := newModel()
 			m.put("capstor/store/cscs/eth/bio", 30500, 0o2770)
-			p, _ := plan(&planner.World{Items: items(tc.item)}, m)
+			p, _ := plan(&planner.Input{Items: items(tc.item)}, m)
 			code, waits := refusal(p, tc.item.MountPath)
 			if code != tc.code || waits != tc.waits {
 				t.Errorf("refused with %q (waits %t), want %q (%t)", code, waits, tc.code, tc.waits)
@@ -139,17 +139,17 @@ func TestRefusals(t *testing.T) {
 func TestOnlyRemovingArchives(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
-	w := &planner.World{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}
+	w := &planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}
 	p, _ := plan(w, m)
 	a, _ := action(t, p, bio)
 	if a.Kind != planner.Archive || !slices.Equal(a.Danger, []planner.Danger{planner.DangerArchive}) || a.Folder != "capstor/.trash" || a.Inode == 0 {
 		t.Errorf("got %+v, want a dangerous archive into capstor/.trash", a)
 	}
-	p, _ = plan(&planner.World{Items: tree(), Complete: true, Recorded: records(recordOf("bio", 30500))}, m)
+	p, _ = plan(&planner.Input{Items: tree(), Complete: true, Recorded: records(recordOf("bio", 30500))}, m)
 	if len(p.Core.Actions) != 0 || len(p.Context.Warnings) != 1 || p.Context.Warnings[0].Code != "unlisted" {
 		t.Errorf("absence made actions %v and warnings %v, want one warning", p.Core.Actions, p.Context.Warnings)
 	}
-	p, _ = plan(&planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusRemoved }))}, m)
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusRemoved }))}, m)
 	if len(p.Core.Actions) != 0 || len(p.Context.Warnings) != 1 || p.Context.Warnings[0].Code != "removed_stands" {
 		t.Errorf("removed made actions %v and warnings %v, want one warning", p.Core.Actions, p.Context.Warnings)
 	}
@@ -157,17 +157,17 @@ func TestOnlyRemovingArchives(t *testing.T) {
 
 func TestMissingIsDangerousAndArchivedIsRestored(t *testing.T) {
 	rec := recordOf("bio", 30500)
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500)), Recorded: records(rec)}, newModel())
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: records(rec)}, newModel())
 	if a, _ := action(t, p, bio); a.Kind != planner.Create || !slices.Contains(a.Danger, planner.DangerMissing) {
 		t.Errorf("recorded but absent: %s %v, want a dangerous create", a.Kind, a.Danger)
 	}
 	r := records(rec)
 	r.Archived = map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key, Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770, At: now}}
-	p, _ = plan(&planner.World{Items: items(project("bio", 30500)), Recorded: r}, newModel())
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: r}, newModel())
 	if a, _ := action(t, p, bio); a.Kind != planner.Restore || a.From != "capstor/.trash/x" {
 		t.Errorf("archived and active: %+v, want a restore", a)
 	}
-	p, _ = plan(&planner.World{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, newModel())
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, newModel())
 	if a, _ := action(t, p, bio); a.Kind != planner.Report || !slices.Contains(a.Danger, planner.DangerMissing) {
 		t.Errorf("removing and absent: %s %v, want a dangerous report", a.Kind, a.Danger)
 	}
@@ -209,7 +209,7 @@ func TestConflicts(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			m := newModel()
 			asWanted(m, "bio", 30500)
-			p, _ := plan(&planner.World{Items: tc.items, Recorded: tc.rec}, m)
+			p, _ := plan(&planner.Input{Items: tc.items, Recorded: tc.rec}, m)
 			if got := both(p); got != tc.want {
 				t.Errorf("blocked %q, want %q: %v", got, tc.want, p.Context.Blocked)
 			}
@@ -217,7 +217,7 @@ func TestConflicts(t *testing.T) {
 	}
 	m := newModel()
 	asWanted(m, "bio", 30500)
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)), project("bio2", 30501, ordered(planner.StatusPending), at(bio)))}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)), project("bio2", 30501, ordered(planner.StatusPending), at(bio)))}, m)
 	if a, _ := action(t, p, bio); a.Kind != planner.Archive {
 		t.Errorf("the removal is %s, want archive", a.Kind)
 	}
@@ -231,7 +231,7 @@ func TestSharedQuotas(t *testing.T) {
 		s := testSettings()
 		s.Systems[0].Quota.Shared = policy
 		a, b := project("bio", 30500), project("chem", 30500, func(it *planner.Item) { it.Quotas = quotas("20.0", "20.0") })
-		p, _ := plan(&planner.World{Settings: s, Items: items(a, b)}, newModel())
+		p, _ := plan(&planner.Input{Settings: s, Items: items(a, b)}, newModel())
 		hard := uint64(0)
 		for _, act := range p.Core.Actions {
 			for _, c := range act.Changes {
@@ -256,7 +256,7 @@ func TestSharedQuotas(t *testing.T) {
 func TestUnknownIsNeverAbsent(t *testing.T) {
 	m := newModel()
 	m.mounts["capstor"] = planner.Mount{Unknown: "capstor did not answer within 10s"}
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500), project("v", 30501, at("/vast/x"), func(it *planner.Item) { it.Key.System = "vast" }))}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500), project("v", 30501, at("/vast/x"), func(it *planner.Item) { it.Key.System = "vast" }))}, m)
 	if code, _ := refusal(p, bio); code != "unknown" || p.Context.Unobserved != 1 {
 		t.Errorf("a hung mount: %q, %d unobserved; want unknown, 1", code, p.Context.Unobserved)
 	}
@@ -266,7 +266,7 @@ func TestUnknownIsNeverAbsent(t *testing.T) {
 	m = newModel()
 	asWanted(m, "bio", 30500)
 	m.quotas[30500] = planner.QuotaState{LimitsWhy: "lfs gave [0]"}
-	p, _ = plan(&planner.World{Items: items(project("bio", 30500))}, m)
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500))}, m)
 	if code, _ := refusal(p, bio); code != "quota_unknown" || len(p.Core.Actions) != 0 {
 		t.Errorf("unknown limits: %q and %v, want quota_unknown and nothing", code, p.Core.Actions)
 	}
@@ -274,21 +274,21 @@ func TestUnknownIsNeverAbsent(t *testing.T) {
 
 func TestHeldOrdersWhereNobodySetsQuotas(t *testing.T) {
 	it := project("v", 30501, ordered(planner.StatusPending), at("/vast/x"), func(it *planner.Item) { it.Key.System = "vast" })
-	p, _ := plan(&planner.World{Items: items(it)}, newModel())
+	p, _ := plan(&planner.Input{Items: items(it)}, newModel())
 	a, _ := action(t, p, "/vast/x")
 	if a.Kind != planner.Create || len(a.Callbacks) != 0 {
 		t.Errorf("got %s with callbacks %v, want a create without", a.Kind, a.Callbacks)
 	}
 	s := testSettings()
 	s.Systems[1].Quota.Orders = "complete"
-	p, _ = plan(&planner.World{Settings: s, Items: items(it)}, newModel())
+	p, _ = plan(&planner.Input{Settings: s, Items: items(it)}, newModel())
 	if a, _ := action(t, p, "/vast/x"); len(a.Callbacks) != 3 {
 		t.Errorf("orders = complete: callbacks %v, want three", a.Callbacks)
 	}
 }
 
 func TestHoldAndSelection(t *testing.T) {
-	w := &planner.World{Items: items(project("bio", 30500), project("chem", 30501)), Holds: []planner.Hold{{Glob: "/capstor/**/bio", Reason: "incident", Until: now.Add(time.Hour), By: "root"}}}
+	w := &planner.Input{Items: items(project("bio", 30500), project("chem", 30501)), Holds: []planner.Hold{{Glob: "/capstor/**/bio", Reason: "incident", Until: now.Add(time.Hour), By: "root"}}}
 	p, _ := plan(w, newModel())
 	if code, waits := refusal(p, bio); code != "hold" || !waits {
 		t.Errorf("held: %q", code)
@@ -313,12 +313,12 @@ func TestApplyAsksEveryOrder(t *testing.T) {
 	it := project("bio", 30500, ordered(planner.StatusPending))
 	for why, want := range map[string]string{"401": "order_unknown", "": ""} {
 		answer := planner.OrderAnswer{Why: why, Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: planner.OrderCreate, State: planner.OrderPendingProvider}}
-		p, _ := plan(&planner.World{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, newModel())
+		p, _ := plan(&planner.Input{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, newModel())
 		if code, _ := refusal(p, bio); code != want {
 			t.Errorf("answer %q: refused with %q, want %q", why, code, want)
 		}
 	}
-	p, _ := plan(&planner.World{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}}, newModel())
+	p, _ := plan(&planner.Input{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}}, newModel())
 	if code, _ := refusal(p, bio); code != "order_type" {
 		t.Errorf("a create whose order terminates: %q, want order_type", code)
 	}
@@ -343,7 +343,7 @@ func TestUnseenOrders(t *testing.T) {
 		"only active ones":              {[]planner.Item{project("bio", 30500), project("chem", 30501)}, 0},
 		"in error, which have no order": {[]planner.Item{project("bio", 30500, bare(planner.StatusError)), project("chem", 30501, bare(planner.StatusError))}, 0},
 	} {
-		p, _ := plan(&planner.World{Items: items(c.items...)}, newModel())
+		p, _ := plan(&planner.Input{Items: items(c.items...)}, newModel())
 		warned := slices.ContainsFunc(p.Context.Warnings, func(w planner.Warning) bool { return w.Code == "orders_unseen" })
 		if p.Context.Unobserved != c.unseen || warned != (c.unseen > 0) {
 			t.Errorf("%s: %d not observed, warned %v; want %d", name, p.Context.Unobserved, warned, c.unseen)

@@ -17,13 +17,13 @@ func (r ProjectRange) holds(id ProjectID) bool { return r.First <= id && id <= r
 
 // byProject tells whether the node's quota counts by project.
 func (n *node) byProject() bool {
-	return n.system != nil && !n.isNode() && n.system.Quota.By == ByProject
+	return n.system != nil && !n.isBranch() && n.system.Quota.By == ByProject
 }
 
 // quotaID is what the node's quota is set on; false if it has none.
 func (n *node) quotaID() (QuotaID, bool) {
 	switch {
-	case n.system == nil || n.isNode() || !n.system.Quota.Sets():
+	case n.system == nil || n.isBranch() || !n.system.Quota.Sets():
 		return QuotaID{}, false
 	case n.byProject() && n.system.Quota.ProjectIDs.IsSet():
 		return QuotaID{By: ByProject, ID: uint32(n.project)}, n.project != 0
@@ -89,12 +89,12 @@ func (p *projects) at(system string, id ProjectID) projectAt {
 
 // recorded takes note of the ids that records and archived directories name, and of group ids that serve as project ids.
 func (p *projects) recorded() {
-	for r := range p.g.world.Recorded.Records.All() {
+	for r := range p.g.input.Recorded.Records.All() {
 		if r.Project != 0 {
 			p.holder[p.at(r.System, r.Project)], p.inode[p.at(r.System, r.Project)] = r.Key, r.Inode
 		}
 	}
-	for key, a := range p.g.world.Recorded.Archived {
+	for key, a := range p.g.input.Recorded.Archived {
 		if id := a.project(); id != 0 {
 			p.holder[p.at(a.System, id)] = key
 		}
@@ -110,7 +110,7 @@ func (p *projects) recorded() {
 		}
 		if r, ok := p.g.recordOf(n); ok {
 			n.project = r.Project
-		} else if a, ok := p.g.world.Recorded.Archived[n.item.Key]; ok {
+		} else if a, ok := p.g.input.Recorded.Archived[n.item.Key]; ok {
 			n.project = a.project()
 		}
 	}
@@ -152,7 +152,7 @@ func (p *projects) own(n *node) ProjectID {
 
 // planned is the id that an approved plan gives the node, as long as it is free.
 func (p *projects) planned(n *node) ProjectID {
-	id, ok := p.g.world.Projects[n.item.Key]
+	id, ok := p.g.input.Projects[n.item.Key]
 	if !ok || !p.mayHave(n) || !n.system.Quota.ProjectIDs.holds(id) || !p.take(n, id) {
 		return 0
 	}
@@ -180,7 +180,7 @@ func (p *projects) free(n *node) ProjectID {
 // mayHave tells whether the node needs an id of its own now, and one can be known to be free.
 func (p *projects) mayHave(n *node) bool {
 	m := p.seen.Mounts[n.system.Name]
-	if n.verdict != nil || !n.managed || n.wish == wishNothing || n.wish == wishRemove || m.Problem+m.Unknown != "" {
+	if n.verdict != nil || !n.managed || n.intent == intentNothing || n.intent == intentRemove || m.Problem+m.Unknown != "" {
 		return false
 	}
 	if who, ok := p.unseen[m.Filesystem]; ok {
@@ -202,7 +202,7 @@ func (p *projects) take(n *node, id ProjectID) bool {
 // asksProject tells whether a directory has to be looked at although nothing is decided on it: the id that it shows is not
 // to be given away. What is recorded tells its id by itself.
 func (g *Graph) asksProject(n *node) bool {
-	if !n.byProject() || !n.system.Quota.ProjectIDs.IsSet() || n.storage == "" || n.wish == wishNothing {
+	if !n.byProject() || !n.system.Quota.ProjectIDs.IsSet() || n.storage == "" || n.intent == intentNothing {
 		return false
 	}
 	return n.record < 0

@@ -14,7 +14,7 @@ import (
 
 // after is the world once a plan has been applied: storage, records and the register are as an apply leaves them, and
 // Waldur has done its orders.
-func after(w *planner.World, m *model, p *planner.Plan, g *planner.Graph) *planner.World {
+func after(w *planner.Input, m *model, p *planner.Plan, g *planner.Graph) *planner.Input {
 	next := *w
 	recorded := map[planner.Key]planner.Record{}
 	for r := range w.Recorded.Records.All() {
@@ -26,7 +26,7 @@ func after(w *planner.World, m *model, p *planner.Plan, g *planner.Graph) *plann
 		done[a.Key] = a
 		seen, _ := g.Watched(a.Key)
 		switch {
-		case a.Target.IsNode(), a.Kind == planner.RejectOrder, a.Kind == planner.FailOrder:
+		case a.Target.IsBranch(), a.Kind == planner.RejectOrder, a.Kind == planner.FailOrder:
 		case a.Kind == planner.Archive:
 			next.Recorded.Archived[a.Key] = planner.Archived{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Archive: a.ArchivePath(now), Claim: recorded[a.Key].Claim,
 				QuotaBy: recorded[a.Key].QuotaBy, QuotaID: recorded[a.Key].QuotaID, At: now}
@@ -82,7 +82,7 @@ func updated(it *planner.Item, o planner.Order) {
 }
 
 // wasRemoval tells whether an item's order ends it.
-func wasRemoval(w *planner.World, it *planner.Item) bool {
+func wasRemoval(w *planner.Input, it *planner.Item) bool {
 	for _, url := range it.URLs {
 		if order, _, ok := planner.OrderOf(url); ok && it.Status == planner.StatusError {
 			return w.Orders[order].Order.Type == planner.OrderTerminate
@@ -92,7 +92,7 @@ func wasRemoval(w *planner.World, it *planner.Item) bool {
 }
 
 // watchAll makes a plan keep what it saw of everything, as the plan of an apply does.
-func watchAll(w *planner.World) {
+func watchAll(w *planner.Input) {
 	w.Watch = map[planner.Key]bool{}
 	for i := range w.Items {
 		w.Watch[w.Items[i].Key] = true
@@ -103,14 +103,14 @@ func watchAll(w *planner.World) {
 // was refused before, or shares a quota with one whose order is done now.
 func TestApplyThenPlanIsEmpty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w, m := drawWorld(t)
+		w, m := drawInput(t)
 		watchAll(w)
 		first, g := plan(w, m)
 		next := after(w, m, first, g)
 		second, _ := plan(next, m)
 		free := freed(w, first)
 		for _, a := range second.Core.Actions {
-			if a.Target.IsNode() || free.keys[a.Key] || a.Quota != nil && free.groups[a.Quota.ID] && onlyQuota(a) {
+			if a.Target.IsBranch() || free.keys[a.Key] || a.Quota != nil && free.groups[a.Quota.ID] && onlyQuota(a) {
 				continue
 			}
 			t.Fatalf("after applying %+v\nthere is still %+v", first.Core.Actions, a)
@@ -125,7 +125,7 @@ type freedom struct {
 }
 
 // freed are the resources that were refused, in whole or in part, and the groups of those whose claim has changed.
-func freed(w *planner.World, p *planner.Plan) freedom {
+func freed(w *planner.Input, p *planner.Plan) freedom {
 	f := freedom{map[planner.Key]bool{}, map[uint32]bool{}}
 	for _, r := range slices.Concat(p.Context.Blocked, p.Context.Waiting) {
 		f.keys[r.Key] = true
@@ -156,7 +156,7 @@ func onlyQuota(a planner.Action) bool {
 // TestInputOrderNeverMatters: shuffled items give the same plan, byte for byte.
 func TestInputOrderNeverMatters(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w, m := drawWorld(t)
+		w, m := drawInput(t)
 		first, _ := plan(w, m)
 		shuffled := *w
 		shuffled.Items = rapid.Permutation(w.Items).Draw(t, "order")
@@ -172,7 +172,7 @@ func TestInputOrderNeverMatters(t *testing.T) {
 // TestABadOneChangesNothingForOthers: a resource that can have no place, beside any world, leaves its plan as it was.
 func TestABadOneChangesNothingForOthers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w, m := drawWorld(t)
+		w, m := drawInput(t)
 		w.Selection, w.Overrides = planner.Selection{}, nil
 		bad := drawItem(t, 99)
 		bad.GID = 31000
@@ -194,7 +194,7 @@ func TestABadOneChangesNothingForOthers(t *testing.T) {
 // TestWhatEveryPlanHolds: the promises of package planner, on every plan that can be made.
 func TestWhatEveryPlanHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w, m := drawWorld(t)
+		w, m := drawInput(t)
 		p, g := plan(w, m)
 		items := map[planner.Key]*planner.Item{}
 		for i := range w.Items {
@@ -213,7 +213,7 @@ func TestWhatEveryPlanHolds(t *testing.T) {
 				t.Fatalf("%s: %+v of %+v", err, a, items[a.Key])
 			}
 			for j := range i {
-				if b := &p.Core.Actions[j]; !a.Target.IsNode() && !b.Target.IsNode() && (a.Storage == b.Storage || within(a.Storage, b.Storage) || within(b.Storage, a.Storage)) {
+				if b := &p.Core.Actions[j]; !a.Target.IsBranch() && !b.Target.IsBranch() && (a.Storage == b.Storage || within(a.Storage, b.Storage) || within(b.Storage, a.Storage)) {
 					t.Fatalf("two actions on one directory, or one inside another: %+v and %+v", a, b)
 				}
 			}
@@ -225,7 +225,7 @@ func TestWhatEveryPlanHolds(t *testing.T) {
 func within(p, dir string) bool { return strings.HasPrefix(p, dir+"/") }
 
 // breaks tells which promise an action breaks; empty if it keeps all.
-func breaks(w *planner.World, a *planner.Action, d *planner.Detail, it *planner.Item, dir planner.Directory) string {
+func breaks(w *planner.Input, a *planner.Action, d *planner.Detail, it *planner.Item, dir planner.Directory) string {
 	switch {
 	case len(d.Notes) != len(a.Changes):
 		return "notes do not go with changes"
@@ -251,14 +251,14 @@ func breaks(w *planner.World, a *planner.Action, d *planner.Detail, it *planner.
 		return "its order is not with the provider"
 	case len(w.Holds) > 0 && planner.MatchGlob(w.Holds[0].Glob, a.Address):
 		return "it is held"
-	case len(w.Selection.Targets) > 0 && !a.Target.IsNode() && !planner.MatchGlob(w.Selection.Targets[0], a.Address):
+	case len(w.Selection.Targets) > 0 && !a.Target.IsBranch() && !planner.MatchGlob(w.Selection.Targets[0], a.Address):
 		return "it is not selected"
 	}
 	return firstOf(breaksByCallback(w, a, it), breaksByValue(w, a, dir))
 }
 
 // mayEnd tells what an order terminates: only the status removing, or in error with an order that Waldur calls so.
-func mayEnd(w *planner.World, a *planner.Action, it *planner.Item) bool {
+func mayEnd(w *planner.Input, a *planner.Action, it *planner.Item) bool {
 	if a.Order == "" || a.Folder == "" || !slices.Contains(a.Danger, planner.DangerArchive) {
 		return false
 	}
@@ -266,12 +266,12 @@ func mayEnd(w *planner.World, a *planner.Action, it *planner.Item) bool {
 }
 
 // acts tells whether what Waldur said of an order, if it was asked, lets it act.
-func acts(w *planner.World, order string) bool {
+func acts(w *planner.Input, order string) bool {
 	answer, asked := w.Orders[order]
 	return !asked || answer.Why != "" || answer.Order.State == planner.OrderPendingProvider || answer.Order.State == planner.OrderExecuting
 }
 
-func breaksByCallback(w *planner.World, a *planner.Action, it *planner.Item) string {
+func breaksByCallback(w *planner.Input, a *planner.Action, it *planner.Item) string {
 	for i, c := range a.Callbacks {
 		order, _, ok := planner.OrderOf(it.URLs[c])
 		switch {
@@ -291,7 +291,7 @@ func breaksByCallback(w *planner.World, a *planner.Action, it *planner.Item) str
 }
 
 // breaksByValue checks what an action changes, and that its dangers are marked.
-func breaksByValue(w *planner.World, a *planner.Action, dir planner.Directory) string {
+func breaksByValue(w *planner.Input, a *planner.Action, dir planner.Directory) string {
 	for _, c := range a.Changes {
 		n, set := c.After.Number()
 		before, after := dir.Mode, planner.Mode(0)
@@ -306,7 +306,7 @@ func breaksByValue(w *planner.World, a *planner.Action, dir planner.Directory) s
 			return "something becomes unknown"
 		case c.Before == c.After:
 			return "a change that is none"
-		case c.Attribute == planner.Group && set && !a.Target.IsNode() && a.Kind != planner.Restore && (planner.GID(n) < w.Settings.MinGID || n > 1<<31-1 || n == 65534 || n == 65535):
+		case c.Attribute == planner.Group && set && !a.Target.IsBranch() && a.Kind != planner.Restore && (planner.GID(n) < w.Settings.MinGID || n > 1<<31-1 || n == 65534 || n == 65535):
 			return "gives it to a group that it may not"
 		case c.Attribute.IsQuota() && set && n == 0:
 			return "a limit of 0"
@@ -327,7 +327,7 @@ func breaksByValue(w *planner.World, a *planner.Action, dir planner.Directory) s
 
 // breaksByDanger checks the dangers that are not of one change alone: another directory than the recorded one, a mode that grants
 // too much, no hard limit.
-func breaksByDanger(w *planner.World, m *model, a *planner.Action, dir planner.Directory) string {
+func breaksByDanger(w *planner.Input, m *model, a *planner.Action, dir planner.Directory) string {
 	marked := func(d planner.Danger) bool { return slices.Contains(a.Danger, d) }
 	rec, recorded := w.Recorded.Records.Of(a.Key)
 	other := recorded && dir.State == planner.DirPresent && rec.Inode != 0 &&
@@ -348,7 +348,7 @@ func breaksByDanger(w *planner.World, m *model, a *planner.Action, dir planner.D
 		return "an ACL is adopted unmarked"
 	}
 	group, sets := a.After(planner.Group)
-	if a.Kind != planner.Create || a.Target.IsNode() || a.System != "capstor" || !sets || w.Settings.Systems[0].Quota.By != planner.ByGroup {
+	if a.Kind != planner.Create || a.Target.IsBranch() || a.System != "capstor" || !sets || w.Settings.Systems[0].Quota.By != planner.ByGroup {
 		return ""
 	}
 	gid, _ := group.Number()
@@ -392,15 +392,15 @@ func breaksByLimits(a *planner.Action) string {
 }
 
 // checkCounts: every selected resource is counted once, and only those that something happens to are listed.
-func checkCounts(t *rapid.T, w *planner.World, p *planner.Plan) {
+func checkCounts(t *rapid.T, w *planner.Input, p *planner.Plan) {
 	resources, nodes := 0, 0
 	for i := range w.Items {
-		if !w.Items[i].Target.IsNode() && (len(w.Selection.Targets) == 0 || planner.MatchGlob(w.Selection.Targets[0], w.Items[i].MountPath)) {
+		if !w.Items[i].Target.IsBranch() && (len(w.Selection.Targets) == 0 || planner.MatchGlob(w.Selection.Targets[0], w.Items[i].MountPath)) {
 			resources++
 		}
 	}
 	for _, a := range p.Core.Actions {
-		if a.Target.IsNode() {
+		if a.Target.IsBranch() {
 			nodes++
 		}
 	}

@@ -33,11 +33,11 @@ type Watched struct {
 
 // watch keeps what was seen of a resource that the caller asked about.
 func (c *comparison) watch(n *node, d *decision, refused Reason) {
-	asWanted := refused.Code == "" && d.action.Kind == "" && n.place >= 0 && n.wish == wishExists
-	if c.g.world.KeepRecords && asWanted && (d.quota.Code == "" || c.g.unrecorded(n)) {
+	asWanted := refused.Code == "" && d.action.Kind == "" && n.place >= 0 && n.intent == intentExists
+	if c.g.input.KeepRecords && asWanted && (d.quota.Code == "" || c.g.unrecorded(n)) {
 		c.g.asWanted = append(c.g.asWanted, c.record(n))
 	}
-	if !c.g.world.Watch[n.item.Key] {
+	if !c.g.input.Watch[n.item.Key] {
 		return
 	}
 	w := Watched{Address: n.address(), Place: Place{n.systemName(), n.storage}, Order: n.order, Inode: d.action.Inode, Kind: d.action.Kind,
@@ -53,9 +53,9 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 		id := s.subject
 		w.Subject, w.Handle, w.Limits = &id, s.state.Handle, s.want.orElse(s.state.Limits)
 	}
-	if n.wish == wishRemove && n.system != nil {
-		if n.share >= 0 && c.shares.list[n.share].state != nil {
-			w.Handle = c.shares.list[n.share].state.Handle
+	if n.intent == intentRemove && n.system != nil {
+		if n.claims >= 0 && c.claims.list[n.claims].state != nil {
+			w.Handle = c.claims.list[n.claims].state.Handle
 		}
 		id, ok := n.subjectOf(c.seen.Mounts[n.system.Name])
 		w.Shared = ok && c.others(n, id) > 0
@@ -82,10 +82,10 @@ func (c *comparison) record(n *node) Record {
 	return r
 }
 
-// AsWanted are records of what [Compare] found as wanted, if [World.KeepRecords] asked for them.
+// AsWanted are records of what [Compare] found as wanted, if [Input.KeepRecords] asked for them.
 func (g *Graph) AsWanted() []Record { return g.asWanted }
 
-// Watched is what [Compare] saw of a resource in [World.Watch]; false if it is not listed any more.
+// Watched is what [Compare] saw of a resource in [Input.Watch]; false if it is not listed any more.
 func (g *Graph) Watched(k Key) (Watched, bool) {
 	w, ok := g.watched[k]
 	return w, ok
@@ -112,7 +112,7 @@ func Recheck(approved *Plan, g *Graph) []Stale {
 	var stale []Stale
 	for i := range approved.Core.Actions {
 		a := &approved.Core.Actions[i]
-		if a.Target.IsNode() && a.Kind == Create {
+		if a.Target.IsBranch() && a.Kind == Create {
 			continue // made only if it is missing; an existing one stays as it is
 		}
 		stale = append(stale, recheckAction(a, approved.Context.Details[i].Kept, g)...)

@@ -14,10 +14,10 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
 	update := project("bio", 30500, ordered(planner.StatusUpdating), func(it *planner.Item) { it.NewQuotas = quotas("20.0", "20.0") })
-	approved, _ := plan(&planner.World{Items: items(update), Recorded: records(recordOf("bio", 30500))}, m)
+	approved, _ := plan(&planner.Input{Items: items(update), Recorded: records(recordOf("bio", 30500))}, m)
 	watch := map[planner.Key]bool{update.Key: true}
 	check := func(it planner.Item) []string {
-		_, g := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: watch}, m)
+		_, g := plan(&planner.Input{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: watch}, m)
 		var s []string
 		for _, st := range planner.Recheck(approved, g) {
 			s = append(s, st.Field)
@@ -34,7 +34,7 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 	}
 	other = update
 	other.MountPath += "2"
-	_, g := plan(&planner.World{Items: items(other), Watch: watch}, m)
+	_, g := plan(&planner.Input{Items: items(other), Watch: watch}, m)
 	if stale := planner.Recheck(approved, g); len(stale) != 1 || stale[0].Field != "address" {
 		t.Errorf("another path: stale %v, want the address", stale)
 	}
@@ -65,12 +65,12 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 func TestACreateThatWasMovedIsStale(t *testing.T) {
 	created := project("bio", 30500, ordered(planner.StatusPending))
 	watch := map[planner.Key]bool{created.Key: true}
-	approved, g := plan(&planner.World{Items: items(created), Watch: watch}, newModel())
+	approved, g := plan(&planner.Input{Items: items(created), Watch: watch}, newModel())
 	if stale := planner.Recheck(approved, g); len(stale) != 0 {
 		t.Errorf("nothing moved, but stale: %v", stale)
 	}
 	created.MountPath = "/capstor/store/cscs/eth/biology"
-	_, g = plan(&planner.World{Items: items(created), Watch: watch}, newModel())
+	_, g = plan(&planner.Input{Items: items(created), Watch: watch}, newModel())
 	if stale := planner.Recheck(approved, g); len(stale) != 1 || stale[0].Field != "address" || stale[0].Now != created.MountPath {
 		t.Errorf("stale %v, want the address", stale)
 	}
@@ -83,9 +83,9 @@ func TestRecheckOfWhatThePlanLeaves(t *testing.T) {
 	with := func(soft, hard, mode string) planner.Item {
 		return project("bio", 30500, func(it *planner.Item) { it.Quotas, it.Permission = quotas(soft, hard), mode })
 	}
-	approved, _ := plan(&planner.World{Items: items(with("10.0", "20.0", "2770")), Recorded: records(recordOf("bio", 30500))}, m)
+	approved, _ := plan(&planner.Input{Items: items(with("10.0", "20.0", "2770")), Recorded: records(recordOf("bio", 30500))}, m)
 	check := func(it planner.Item) string {
-		_, g := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: map[planner.Key]bool{it.Key: true}}, m)
+		_, g := plan(&planner.Input{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: map[planner.Key]bool{it.Key: true}}, m)
 		var s []string
 		for _, st := range planner.Recheck(approved, g) {
 			s = append(s, st.Field+": "+st.Then+", "+st.Now)
@@ -113,12 +113,12 @@ func TestWhatAnApplyRecordsBesideItsPlan(t *testing.T) {
 		asWanted(m, name, planner.GID(30500+i))
 	}
 	all := items(project("bio", 30500), project("chem", 30501), project("geo", 30502))
-	_, g := plan(&planner.World{Items: all, KeepRecords: true}, m)
+	_, g := plan(&planner.Input{Items: all, KeepRecords: true}, m)
 	first := g.AsWanted()
 	if len(first) != 3 {
 		t.Fatalf("recorded would be %+v", first)
 	}
-	_, g = plan(&planner.World{Items: all, Recorded: records(first[0]), Watch: map[planner.Key]bool{}, KeepRecords: true,
+	_, g = plan(&planner.Input{Items: all, Recorded: records(first[0]), Watch: map[planner.Key]bool{}, KeepRecords: true,
 		Selection: planner.Selection{Excludes: []string{"/**/geo"}}}, m)
 	if got := g.AsWanted(); len(got) != 1 || got[0].Address != first[1].Address {
 		t.Errorf("recorded would be %+v, want only %s", got, first[1].Address)
@@ -126,7 +126,7 @@ func TestWhatAnApplyRecordsBesideItsPlan(t *testing.T) {
 	if slices.ContainsFunc(g.Targets(), func(p planner.Place) bool { return strings.HasSuffix(p.Path, "/geo") }) {
 		t.Errorf("what was left out is observed: %v", g.Targets())
 	}
-	_, g = plan(&planner.World{Items: all, Watch: map[planner.Key]bool{}}, m)
+	_, g = plan(&planner.Input{Items: all, Watch: map[planner.Key]bool{}}, m)
 	if len(g.AsWanted()) != 0 || len(g.Targets()) != 0 {
 		t.Errorf("nobody asked, and %v were observed", g.Targets())
 	}

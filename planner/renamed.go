@@ -15,7 +15,7 @@ func (g *Graph) follow() {
 	if len(renamed) == 0 {
 		return
 	}
-	w := *g.world
+	w := *g.input
 	w.Recorded.Records, w.Recorded.Archived = w.Recorded.Records.renamed(renamed), maps.Clone(w.Recorded.Archived)
 	w.Recorded.Undelivered = slices.Clone(w.Recorded.Undelivered)
 	taken := map[[3]string]int{}
@@ -32,7 +32,7 @@ func (g *Graph) follow() {
 			w.Recorded.Undelivered[i].Key = now
 		}
 	}
-	g.world, g.renamed = &w, renamed
+	g.input, g.renamed = &w, renamed
 	g.match()
 	for _, x := range slices.SortedFunc(maps.Keys(taken), compareStrings) {
 		g.warn(reason.Renamed, "", "the proxy calls system %s %q now, and no longer %q: what is recorded of %d resources goes on under the new name",
@@ -42,7 +42,7 @@ func (g *Graph) follow() {
 
 // sameUnderAnotherKey finds the keys under which listed resources are recorded, by those keys.
 func (g *Graph) sameUnderAnotherKey() map[Key]Key {
-	rec := &g.world.Recorded
+	rec := &g.input.Recorded
 	if rec.Records.Len()+len(rec.Archived) == 0 {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (g *Graph) sameUnderAnotherKey() map[Key]Key {
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		_, isArchived := rec.Archived[n.item.Key]
-		if n.record < 0 && !isArchived && !n.isNode() && n.storage != "" {
+		if n.record < 0 && !isArchived && !n.isBranch() && n.storage != "" {
 			sought[[2]string{n.item.Key.Item, n.item.Key.DataType}] = n
 		}
 	}
@@ -78,4 +78,4 @@ func (g *Graph) sameUnderAnotherKey() map[Key]Key {
 func (g *Graph) Renamed() map[Key]Key { return g.renamed }
 
 // Recorded is what was recorded, under the keys that the proxy has now.
-func (g *Graph) Recorded() Recorded { return g.world.Recorded }
+func (g *Graph) Recorded() Recorded { return g.input.Recorded }

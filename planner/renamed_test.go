@@ -40,10 +40,10 @@ func TestRenamedSlug(t *testing.T) {
 			if tc.stands {
 				asWanted(m, "bio", 30500)
 			}
-			p, g := plan(&planner.World{Items: tc.items, Recorded: tc.rec, Complete: true}, m)
+			p, g := plan(&planner.Input{Items: tc.items, Recorded: tc.rec, Complete: true}, m)
 			var got []string
 			for _, a := range p.Core.Actions {
-				if a.Target.IsNode() {
+				if a.Target.IsBranch() {
 					continue
 				}
 				got = append(got, string(a.Kind))
@@ -71,7 +71,7 @@ func TestRenamedSlug(t *testing.T) {
 	}
 	r := rec()
 	r.Undelivered = []planner.Undelivered{{Key: recordOf("bio", 30500).Key}}
-	_, g := plan(&planner.World{Items: items(project("bio", 30500, other)), Recorded: r}, newModel())
+	_, g := plan(&planner.Input{Items: items(project("bio", 30500, other)), Recorded: r}, newModel())
 	_, was := r.Records.Of(recordOf("bio", 30500).Key)
 	if u := g.Recorded().Undelivered; u[0].Key.System != "cscs-capstor" || r.Undelivered[0].Key.System != "capstor" || !was {
 		t.Errorf("callbacks %v; what was given is %v, with its record: %v", u, r.Undelivered, was)

@@ -43,7 +43,7 @@ func (g *Graph) Lost(directories []Directory) []Lost {
 	var lost []Lost
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		if n.place < 0 || n.isNode() || n.record < 0 || len(lost) == maxLost {
+		if n.place < 0 || n.isBranch() || n.record < 0 || len(lost) == maxLost {
 			continue
 		}
 		if r, ok := g.replaced(n, &directories[n.place]); ok {
@@ -108,7 +108,7 @@ func (c *comparison) known() *inodes {
 			c.inodes.standing[inodeOn{n.system.Name, c.seen.Directories[n.place].Inode}] = n.storage
 		}
 	}
-	for r := range c.g.world.Recorded.Records.All() {
+	for r := range c.g.input.Recorded.Records.All() {
 		c.inodes.recorded[inodeOn{r.System, r.Inode}] = r.Address
 	}
 	return c.inodes

@@ -17,7 +17,7 @@ type asked struct {
 // restores finds what [Selection.Restores] names in the archive register, and numbers what has to be observed for it,
 // from next on.
 func (g *Graph) findRestores(next int) {
-	for _, address := range g.world.Selection.Restores {
+	for _, address := range g.input.Selection.Restores {
 		found := 0
 		for _, a := range g.sortedArchive() {
 			if a.Address == address {
@@ -40,7 +40,7 @@ func (g *Graph) findRestores(next int) {
 
 func (g *Graph) sortedArchive() []Archived {
 	var all []Archived
-	for _, a := range g.world.Recorded.Archived {
+	for _, a := range g.input.Recorded.Archived {
 		all = append(all, a)
 	}
 	slices.SortFunc(all, func(a, b Archived) int { return strings.Compare(a.Archive, b.Archive) })
@@ -60,22 +60,22 @@ func (g *Graph) restorePlaces() []Place {
 func (c *comparison) bringBack() {
 	for _, r := range c.g.restores {
 		if slices.ContainsFunc(c.plan.Core.Actions, func(a Action) bool { return a.Key == r.Key }) ||
-			c.g.world.Watch != nil && !c.g.world.Watch[r.Key] {
+			c.g.input.Watch != nil && !c.g.input.Watch[r.Key] {
 			continue
 		}
-		n := &node{item: &Item{Key: r.Key, MountPath: r.Address, Target: TargetProject}, system: c.g.world.Settings.SystemNamed(r.System),
-			storage: r.Storage, place: int32(r.place), share: -1}
+		n := &node{item: &Item{Key: r.Key, MountPath: r.Address, Target: TargetProject}, system: c.g.input.Settings.SystemNamed(r.System),
+			storage: r.Storage, place: int32(r.place), claims: -1}
 		d := decision{asked: true, action: Action{Key: r.Key, Address: r.Address, Target: TargetProject, System: r.System, Storage: r.Storage}}
 		why := c.mayComeBack(n)
 		if why.Code == "" {
 			why = c.restore(n, r.Archived, c.seen.Directories[r.place], &d)
 			c.putLimitsBack(n, r.Archived, &d)
 		}
-		if c.g.world.Watch[r.Key] {
+		if c.g.input.Watch[r.Key] {
 			c.g.watched[r.Key] = Watched{Address: r.Address, Place: Place{r.System, r.Storage}, Inode: c.seen.Directories[r.place].Inode,
 				Kind: d.action.Kind, State: d.action.Changes, Refused: why, Record: r.record()}
 		}
-		hold := c.g.world.holdOf(r.Address)
+		hold := c.g.input.holdOf(r.Address)
 		switch {
 		case hold != nil:
 			c.refuse(n, hold.reason(), true, false)
@@ -91,14 +91,14 @@ func (c *comparison) bringBack() {
 // Limits that others live on by now stay.
 func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	id, ok := n.system.archivedSubject(a, c.seen.Mounts[a.System])
-	i := slices.IndexFunc(c.shares.list, func(s share) bool { return s.subject == id })
+	i := slices.IndexFunc(c.claims.list, func(s quotaClaims) bool { return s.subject == id })
 	if !ok || i < 0 {
 		if n.system.Quota.Sets() {
 			d.withoutLimit(Limits{}, nil)
 		}
 		return
 	}
-	s := &c.shares.list[i]
+	s := &c.claims.list[i]
 	others := s.claims
 	if n.system.Quota.Shared != SharedRefuse {
 		others-- // its own: archived claims count there

@@ -53,7 +53,7 @@ func TestOneBadItemStopsNobody(t *testing.T) {
 		"its directory inside, but no address": project("bad", 30999, at("bio/inner")),
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, _ := plan(&planner.World{Items: items(project("bio", 30500), bad)}, newModel())
+			p, _ := plan(&planner.Input{Items: items(project("bio", 30500), bad)}, newModel())
 			a, _ := action(t, p, bio)
 			if a.Kind != planner.Create || a.Quota == nil {
 				t.Errorf("got %+v, want a create with its quota; blocked: %v", a, p.Context.Blocked)
@@ -78,7 +78,7 @@ func TestNothingAskedIsNothing(t *testing.T) {
 			m := newModel()
 			asWanted(m, "bio", 30500)
 			it := project("sick", 30501, change, func(it *planner.Item) { it.Status = status })
-			p, g := plan(&planner.World{Items: items(project("bio", 30500), it), Recorded: records(recordOf("bio", 30500))}, m)
+			p, g := plan(&planner.Input{Items: items(project("bio", 30500), it), Recorded: records(recordOf("bio", 30500))}, m)
 			if c := p.Context.Counts; c.Unchanged != 2 || len(p.Core.Actions) != 0 {
 				t.Errorf("%s, %s: counts %+v, blocked %v", status, name, c, p.Context.Blocked)
 			}
@@ -119,7 +119,7 @@ func TestChecksAreOnTheFinalValues(t *testing.T) {
 		{"an override leaves it alone", func(it *planner.Item) { it.HasGID = false }, planner.Wishes{Manage: ptr(false)}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p, _ := plan(&planner.World{Items: items(project("bio", 30500, tc.change)), Overrides: overrides(says{then: tc.override, path: bio})}, newModel())
+			p, _ := plan(&planner.Input{Items: items(project("bio", 30500, tc.change)), Overrides: overrides(says{then: tc.override, path: bio})}, newModel())
 			if code, _ := refusal(p, bio); code != tc.code {
 				t.Errorf("refused with %q, want %q: %v", code, tc.code, p.Context.Blocked)
 			}
@@ -132,7 +132,7 @@ func TestChecksAreOnTheFinalValues(t *testing.T) {
 func TestOverrides(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500), project("chem", 30501)), Overrides: overrides(
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500), project("chem", 30501)), Overrides: overrides(
 		says{path: bio, then: planner.Wishes{Mode: ptr("2750"), Quota: planner.Limits{planner.SpaceSoft: planner.LimitOf(3*tib + 1023)}}},
 		says{path: bio, then: planner.Wishes{Mode: ptr("2700"), Quota: planner.Limits{planner.SpaceHard: planner.Unlimited()}}},
 		says{then: planner.Wishes{Mode: ptr("0777")}, ends: now},
@@ -167,7 +167,7 @@ func TestPinnedQuotasDoNotKeepARemovalFromGoingOn(t *testing.T) {
 	for _, q := range []*planner.ProxyQuotas{quotas("20.0", "10.0"), quotas("-1", "10"), nil} {
 		m := newModel()
 		asWanted(m, "bio", 30500)
-		p, _ := plan(&planner.World{Items: items(project("bio", 30500, ordered(planner.StatusRemoving), func(it *planner.Item) { it.Quotas = q }))}, m)
+		p, _ := plan(&planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusRemoving), func(it *planner.Item) { it.Quotas = q }))}, m)
 		if a, _ := action(t, p, bio); a.Kind != planner.Archive {
 			t.Errorf("%+v: %s", q, a.Kind)
 		}
@@ -178,7 +178,7 @@ func TestPinnedQuotasDoNotKeepARemovalFromGoingOn(t *testing.T) {
 func TestSoftAboveWhatStands(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("20.0", "0.0") })), Recorded: records(recordOf("bio", 30500))}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("20.0", "0.0") })), Recorded: records(recordOf("bio", 30500))}, m)
 	if code, _ := refusal(p, bio); code != "soft_above_hard" || len(p.Core.Actions) != 0 {
 		t.Errorf("refused with %q, want soft_above_hard; %v", code, p.Core.Actions)
 	}
@@ -189,8 +189,8 @@ func TestEnforcedParents(t *testing.T) {
 	const eth = "/capstor/store/cscs/eth"
 	s := testSettings()
 	s.Parents = planner.ParentsEnforce
-	world := func(holds ...planner.Hold) *planner.World {
-		return &planner.World{Settings: s, Items: items(project("bio", 30500)), Recorded: records(recordOf("bio", 30500)), Holds: holds}
+	world := func(holds ...planner.Hold) *planner.Input {
+		return &planner.Input{Settings: s, Items: items(project("bio", 30500)), Recorded: records(recordOf("bio", 30500)), Holds: holds}
 	}
 	tree := func() *model {
 		m := newModel()
@@ -223,14 +223,14 @@ func TestEnforcedParents(t *testing.T) {
 // TestHoldOnATenant: while it must not be made, nothing below it is.
 func TestHoldOnATenant(t *testing.T) {
 	holds := []planner.Hold{{Glob: "/capstor/store/cscs", Reason: "incident", By: "root"}}
-	p, _ := plan(&planner.World{Items: items(project("bio", 30500)), Holds: holds}, newModel())
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500)), Holds: holds}, newModel())
 	if code, waits := refusal(p, bio); code != "hold" || !waits || len(p.Core.Actions) != 0 {
 		t.Errorf("%q (waits %t) and %v", code, waits, p.Core.Actions)
 	}
 	m := newModel()
 	m.put("capstor/store", 0, 0o755)
 	m.put("capstor/store/cscs", 0, 0o775)
-	p, _ = plan(&planner.World{Items: items(project("bio", 30500)), Holds: holds}, m)
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500)), Holds: holds}, m)
 	if a, _ := action(t, p, bio); a.Kind != planner.Create {
 		t.Errorf("one that stands already holds nothing up: %s", a.Kind)
 	}
@@ -240,7 +240,7 @@ func TestHoldOnATenant(t *testing.T) {
 func TestAskedBackIsHeldToo(t *testing.T) {
 	rec := recordOf("bio", 30500)
 	archived := map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key, Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770, At: now}}
-	w := &planner.World{Items: tree(), Recorded: planner.Recorded{Archived: archived}, Selection: planner.Selection{Restores: []string{bio}}}
+	w := &planner.Input{Items: tree(), Recorded: planner.Recorded{Archived: archived}, Selection: planner.Selection{Restores: []string{bio}}}
 	p, _ := plan(w, newModel())
 	if a, _ := action(t, p, bio); a.Kind != planner.Restore {
 		t.Errorf("asked back: %s", a.Kind)
@@ -261,12 +261,12 @@ func TestSameItemOnTwoSystems(t *testing.T) {
 	rec := recordOf("bio", 30500)
 	rec.Key, rec.Address, rec.System, rec.Storage, rec.QuotaBy = twin.Key, twin.MountPath, "vast", "vast/store/cscs/eth/bio", ""
 	for range 20 { // maps have no order
-		p, _ := plan(&planner.World{Items: items(project("bio", 30500), twin), Recorded: records(recordOf("bio", 30500), rec)}, m)
+		p, _ := plan(&planner.Input{Items: items(project("bio", 30500), twin), Recorded: records(recordOf("bio", 30500), rec)}, m)
 		if p.Context.Counts.Unchanged != 2 {
 			t.Fatalf("counts %+v, blocked %v", p.Context.Counts, p.Context.Blocked)
 		}
 	}
-	p, _ := plan(&planner.World{Items: items(twin), Recorded: records(recordOf("bio", 30500))}, m)
+	p, _ := plan(&planner.Input{Items: items(twin), Recorded: records(recordOf("bio", 30500))}, m)
 	if code, _ := refusal(p, twin.MountPath); code != "moved" {
 		t.Errorf("on another system than recorded: %q, want moved", code)
 	}
@@ -281,7 +281,7 @@ func TestATenantOnARecordedPath(t *testing.T) {
 	m.put("capstor/store/cscs", 0, 0o775)
 	m.put("capstor/store/cscs/eth", 0, 0o775)
 	late := planner.Item{Key: planner.Key{Item: id("t"), System: "capstor", DataType: "x"}, Status: planner.StatusPending, MountPath: bio, Permission: "775", Target: planner.TargetTenant, Name: "t"}
-	p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500), late), Recorded: records(recordOf("bio", 30500))}, m)
+	p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30500), late), Recorded: records(recordOf("bio", 30500))}, m)
 	if len(p.Core.Actions) != 0 {
 		t.Errorf("actions %+v, want none", p.Core.Actions)
 	}
@@ -292,7 +292,7 @@ func TestARecordKeepsWhatThreeDigitsLeaveAlone(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
 	m.put("capstor/store/cscs/eth/bio", 30500, 0o3770)
-	_, g := plan(&planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = "770" })), KeepRecords: true}, m)
+	_, g := plan(&planner.Input{Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = "770" })), KeepRecords: true}, m)
 	if rs := g.AsWanted(); len(rs) != 1 || rs[0].Mode != 0o3770 || rs[0].Storage != "capstor/store/cscs/eth/bio" || rs[0].QuotaID != 30500 {
 		t.Errorf("recorded: %+v", rs)
 	}
@@ -310,7 +310,7 @@ func TestUnmounted(t *testing.T) {
 	} {
 		m, r := newModel(), planner.Recorded{}
 		change(m, &r)
-		p, _ := plan(&planner.World{Items: items(project("bio", 30500), project("v", 30501, at("/vast/x"), func(it *planner.Item) { it.Key.System = "vast" })), Recorded: r}, m)
+		p, _ := plan(&planner.Input{Items: items(project("bio", 30500), project("v", 30501, at("/vast/x"), func(it *planner.Item) { it.Key.System = "vast" })), Recorded: r}, m)
 		if got, waits := refusal(p, bio); got != code || waits || p.Context.Unobserved != 0 {
 			t.Errorf("%q (waits %t), %d unobserved; want %s, 0", got, waits, p.Context.Unobserved, code)
 		}
@@ -326,7 +326,7 @@ func TestNotSelectedCountsAtItsRecord(t *testing.T) {
 		s := testSettings()
 		s.Systems[0].Quota.Shared = policy
 		grows := project("chem", 30500, func(it *planner.Item) { it.Quotas = quotas("50.0", "50.0") })
-		p, _ := plan(&planner.World{Settings: s, Items: items(project("bio", 30500), grows), Recorded: records(recordOf("chem", 30500)), Selection: planner.Selection{Targets: []string{bio}}}, newModel())
+		p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30500), grows), Recorded: records(recordOf("chem", 30500)), Selection: planner.Selection{Targets: []string{bio}}}, newModel())
 		a, _ := action(t, p, bio)
 		i := slices.IndexFunc(a.Changes, func(c planner.Change) bool { return c.Attribute == planner.SpaceHard })
 		if n, _ := a.Changes[i].After.Number(); n != want {
@@ -340,7 +340,7 @@ func TestNothingIsArchivedWhereItCannotBe(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
 	m.mounts["capstor"] = planner.Mount{Filesystem: "lustre:capstor", Inode: 1, Archive: "another mount stands at /mnt/capstor/.trash"}
-	w := &planner.World{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}
+	w := &planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}
 	p, _ := plan(w, m)
 	if code, waits := refusal(p, bio); code != "archive" || waits || len(p.Core.Actions) != 0 {
 		t.Errorf("%q (waits %t) and %v", code, waits, p.Core.Actions)
@@ -376,7 +376,7 @@ func TestDangers(t *testing.T) {
 		asWanted(m, "bio", 30500)
 		tc.dir.State, tc.dir.Inode = planner.DirPresent, 7
 		m.dirs["capstor/store/cscs/eth/bio"] = tc.dir
-		p, _ := plan(&planner.World{Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = tc.permission })), Recorded: records(recordOf("bio", 30500))}, m)
+		p, _ := plan(&planner.Input{Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = tc.permission })), Recorded: records(recordOf("bio", 30500))}, m)
 		a, d := action(t, p, bio)
 		told := slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == "acl" })
 		if !slices.Equal(a.Danger, tc.want) || told != (tc.dir.ACL != nil) {

@@ -9,12 +9,12 @@ import (
 
 // pick applies holds, and numbers what has to be observed.
 func (g *Graph) pick() {
-	w := g.world
+	w := g.input
 	next, some := int32(0), false
 	g.chooseWitnesses()
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		some = some || n.selected && !n.isNode()
+		some = some || n.selected && !n.isBranch()
 		n.hold = w.holdOf(n.address())
 		if g.observes(n) {
 			n.place = next
@@ -31,7 +31,7 @@ func (g *Graph) pick() {
 // reportUnmatchedGlobs warns of each glob that is probably misspelt: what it was meant to choose, to spare or to protect, it does
 // not. A partial listing says nothing about that, and neither does a plan that only repeats an approved one.
 func (g *Graph) reportUnmatchedGlobs() {
-	w := g.world
+	w := g.input
 	if !w.Complete || w.Watch != nil {
 		return
 	}
@@ -81,7 +81,7 @@ func (r *Recorded) Matches(glob string) bool {
 func (h *Hold) inForce(now time.Time) bool { return h.Until.IsZero() || h.Until.After(now) }
 
 // holdOf is the hold in force on an address; nil if there is none.
-func (w *World) holdOf(address string) *Hold {
+func (w *Input) holdOf(address string) *Hold {
 	for i := range w.Holds {
 		if h := &w.Holds[i]; h.inForce(w.Now) && MatchGlob(h.Glob, address) {
 			return h
@@ -114,21 +114,21 @@ func (g *Graph) observes(n *node) bool {
 		return true
 	case n.storage == "" || !g.decides(n) || !n.managed || n.verdict != nil:
 		return false
-	case n.isNode():
-		return g.nodeAt(n.storage) == n && (g.world.Settings.Parents == ParentsEnforce || g.leftUnfinished(n))
+	case n.isBranch():
+		return g.branchAt(n.storage) == n && (g.input.Settings.Parents == ParentsEnforce || g.leftUnfinished(n))
 	}
-	return n.wish != wishNothing || n.item.Status == StatusRemoved
+	return n.intent != intentNothing || n.item.Status == StatusRemoved
 }
 
 // decides reports whether the plan is about this node at all.
 func (g *Graph) decides(n *node) bool {
-	return n.selected && (g.world.Watch == nil || g.world.Watch[n.item.Key] || g.world.KeepRecords && g.unrecorded(n))
+	return n.selected && (g.input.Watch == nil || g.input.Watch[n.item.Key] || g.input.KeepRecords && g.unrecorded(n))
 }
 
 // unrecorded reports whether nothing is recorded of a node that could be recorded once it is seen as wanted.
 func (g *Graph) unrecorded(n *node) bool {
 	r, recorded := g.recordOf(n)
-	return n.wish == wishExists && (!recorded || r.Inode == 0)
+	return n.intent == intentExists && (!recorded || r.Inode == 0)
 }
 
 // Targets are the places to be observed, in the order that [Observed.Directories] must have.

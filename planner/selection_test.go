@@ -31,7 +31,7 @@ func TestUnmatchedGlobs(t *testing.T) {
 		{"partial listing", planner.Selection{Excludes: []string{"/**/chen"}}, []planner.Hold{{Glob: "/**/chen", Reason: "x"}}, true, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := &planner.World{Items: items(project("bio", 30500), project("chem", 30501)), Selection: c.selection, Holds: c.holds,
+			w := &planner.Input{Items: items(project("bio", 30500), project("chem", 30501)), Selection: c.selection, Holds: c.holds,
 				Complete: !c.partial}
 			if c.name == "hold on what is recorded only" {
 				w.Recorded = records(planner.Record{Key: planner.Key{System: "capstor", DataType: "store", Item: "gone"},
@@ -56,7 +56,7 @@ func TestNoWarningAboutTheUnselected(t *testing.T) {
 	for i := range all {
 		all[i].URLs = map[planner.Callback]string{planner.SetStateDone: "https://waldur/done"}
 	}
-	p, _ := plan(&planner.World{Items: all, Selection: planner.Selection{Targets: []string{"/**/bio"}}, Complete: true}, newModel())
+	p, _ := plan(&planner.Input{Items: all, Selection: planner.Selection{Targets: []string{"/**/bio"}}, Complete: true}, newModel())
 	for _, warning := range p.Context.Warnings {
 		if warning.Address != "" && warning.Address != bio {
 			t.Errorf("%+v", warning)

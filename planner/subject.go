@@ -35,7 +35,7 @@ func (s Subject) inPlan() *QuotaID {
 // String names the subject for a sentence.
 func (s Subject) String() string { return s.QuotaID().String() }
 
-// QuotaID is a [Subject] without the filesystem, which the storage path implies: plans do not depend on the node.
+// QuotaID is a [Subject] without the filesystem, which the storage path implies: plans do not depend on the host.
 type QuotaID struct {
 	By QuotaBy `json:"by"`
 	// ID is the group's or the project's; 0 for a directory.

@@ -58,7 +58,7 @@ func TestOrderOfAnother(t *testing.T) {
 			m.put("capstor/store/cscs/eth/bio", 30500, 0o2770)
 			m.put("capstor/store/cscs/eth/chem", 30500, 0o2770)
 			answer := planner.OrderAnswer{Order: planner.Order{ID: id("o-bio"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider, Resource: tc.owner}}
-			p, _ := plan(&planner.World{Items: items(tc.items...), Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, m)
+			p, _ := plan(&planner.Input{Items: items(tc.items...), Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, m)
 			var codes []string
 			for _, b := range p.Context.Blocked {
 				for _, r := range b.Reasons {

@@ -5,7 +5,7 @@ import "github.com/waldur/cscs-storage-sync/planner/reason"
 // unfinished reports whether the directory at the node's path is one that an apply made, could not finish, and left closed. It
 // is ours, whatever its owner and mode say: it is finished as it was begun, and not adopted.
 func (c *comparison) unfinished(n *node, d *decision, dir *Directory) (Record, bool) {
-	r, ok := c.g.world.Recorded.Records.Unfinished(n.item.Key)
+	r, ok := c.g.input.Recorded.Records.Unfinished(n.item.Key)
 	return r, ok && !d.recorded && r.Inode != 0 && r.Storage == n.storage && r.System == n.system.Name && !r.IsOther(dir)
 }
 
@@ -39,6 +39,6 @@ func (d *decision) finishes(r Record, dir Directory) {
 
 // leftUnfinished reports whether an apply left a directory of the node unfinished.
 func (g *Graph) leftUnfinished(n *node) bool {
-	_, ok := g.world.Recorded.Records.Unfinished(n.item.Key)
+	_, ok := g.input.Recorded.Records.Unfinished(n.item.Key)
 	return ok
 }

@@ -33,7 +33,7 @@ func TestUnfinishedDirectories(t *testing.T) {
 			m.put(at, 0, 0o700)
 			r := planner.Record{Key: it.Key, Address: it.MountPath, System: "capstor", Storage: at, Target: it.Target, Inode: m.dirs[at].Inode, Mode: 0o700, Unfinished: true}
 			c.spoil(m, &r, at)
-			p, g := plan(&planner.World{Items: items(it), Recorded: records(r), KeepRecords: true}, m)
+			p, g := plan(&planner.Input{Items: items(it), Recorded: records(r), KeepRecords: true}, m)
 			i := slices.IndexFunc(p.Core.Actions, func(a planner.Action) bool { return a.Key == it.Key })
 			if i < 0 || p.Core.Actions[i].Kind != c.want {
 				t.Fatalf("actions are %+v", p.Core.Actions)
@@ -95,15 +95,15 @@ func TestUnfinishedParents(t *testing.T) {
 		}
 	}
 	r := planner.Record{Key: customer.Key, Address: customer.MountPath, System: "capstor", Storage: at, Target: customer.Target, Inode: m.dirs[at].Inode, Unfinished: true}
-	p, _ := plan(&planner.World{Items: all, Recorded: records(r)}, m)
+	p, _ := plan(&planner.Input{Items: all, Recorded: records(r)}, m)
 	if len(p.Core.Actions) != 1 || p.Core.Actions[0].Kind != planner.Create || p.Core.Actions[0].Inode != r.Inode || p.Core.Actions[0].Key != customer.Key {
 		t.Errorf("actions are %+v", p.Core.Actions)
 	}
 	r.Inode++
-	if p, _ = plan(&planner.World{Items: all, Recorded: records(r)}, m); len(p.Core.Actions) != 0 {
+	if p, _ = plan(&planner.Input{Items: all, Recorded: records(r)}, m); len(p.Core.Actions) != 0 {
 		t.Errorf("another directory stands there: %+v", p.Core.Actions)
 	}
-	if p, _ = plan(&planner.World{Items: all}, m); len(p.Core.Actions) != 0 {
+	if p, _ = plan(&planner.Input{Items: all}, m); len(p.Core.Actions) != 0 {
 		t.Errorf("nothing is recorded of it: %+v", p.Core.Actions)
 	}
 }

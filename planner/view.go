@@ -19,10 +19,10 @@ func (g *Graph) QuotaViews() []QuotaView {
 	views := make([]QuotaView, len(g.claims.list))
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		if n.share < 0 {
+		if n.claims < 0 {
 			continue
 		}
-		v := &views[n.share]
+		v := &views[n.claims]
 		v.Keys = append(v.Keys, n.item.Key)
 	}
 	for i := range views {
@@ -64,7 +64,7 @@ type View struct {
 func (g *Graph) Views() []View {
 	parents := map[Key]string{}
 	for i := range g.nodes {
-		if n := &g.nodes[i]; n.isNode() {
+		if n := &g.nodes[i]; n.isBranch() {
 			parents[n.item.Key] = n.address()
 		}
 	}

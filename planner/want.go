@@ -13,9 +13,9 @@ const maxID = 1<<31 - 1
 // activeOverrides are the overrides in force; each expired one is a warning.
 func (g *Graph) activeOverrides() []*override {
 	var active []*override
-	for _, o := range g.world.Overrides {
+	for _, o := range g.input.Overrides {
 		src := o.Source()
-		if o.Expired(g.world.Now) {
+		if o.Expired(g.input.Now) {
 			g.warn(reason.OverrideExpired, "", "override %q at %s has expired and is ignored", src.Override, src.At)
 			continue
 		}
@@ -52,12 +52,12 @@ func (g *Graph) want(n *node, active []*override) {
 	if len(active) > 0 {
 		g.override(n, active)
 	}
-	if n.wish == wishNothing && n.item.Status != StatusError && !n.isNode() {
+	if n.intent == intentNothing && n.item.Status != StatusError && !n.isBranch() {
 		return
 	}
 	n.blockUnless(bad)
-	n.checkIDs(g.world.Settings)
-	if n.system.Quota.Sets() && n.wish != wishRemove {
+	n.checkIDs(g.input.Settings)
+	if n.system.Quota.Sets() && n.intent != intentRemove {
 		g.dropSoft(n)
 		n.checkQuota()
 	}
@@ -91,7 +91,7 @@ func (n *node) blockUnless(bad unusable) {
 			continue
 		}
 		why := bad[a]
-		if why.Code == "" || n.from[a] > 1 || a.IsQuota() && (n.wish == wishRemove || !n.system.Quota.Sets()) {
+		if why.Code == "" || n.from[a] > 1 || a.IsQuota() && (n.intent == intentRemove || !n.system.Quota.Sets()) {
 			continue
 		}
 		n.block(why.Code, "%s", why.Text)
@@ -100,18 +100,18 @@ func (n *node) blockUnless(bad unusable) {
 
 // wantFromProxy takes the proxy's values. The owner is root: unixUid is invented by the proxy and never used.
 func (g *Graph) wantFromProxy(n *node) (bad unusable) {
-	it, s := n.item, g.world.Settings
+	it, s := n.item, g.input.Settings
 	n.owner = s.Root.UID
-	if n.isNode() {
+	if n.isBranch() {
 		n.group, n.hasGroup = s.Root.GID, true
 		n.from[Group] = 1
 	} else if it.HasGID && it.GID >= 0 && it.GID <= maxID {
 		n.group, n.hasGroup = GID(it.GID), true
 	}
 	permission := it.Permission
-	answer := g.world.Orders[n.order]
+	answer := g.input.Orders[n.order]
 	options := answer.Order.Options
-	if n.wish == wishUpdate && options != nil && options.Permission != "" {
+	if n.intent == intentUpdate && options != nil && options.Permission != "" {
 		permission = options.Permission
 	}
 	mode, special, err := ParseMode(permission)
@@ -119,7 +119,7 @@ func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 		bad[ModeAttr] = Reason{reason.Mode, "the proxy's permission cannot be used: " + err.Error()}
 	}
 	n.mode, n.special = mode, special
-	if !n.isNode() && (n.system.Quota.Sets() || n.system.Quota.Orders != "complete") {
+	if !n.isBranch() && (n.system.Quota.Sets() || n.system.Quota.Orders != "complete") {
 		g.quotaFromProxy(n, options, &bad)
 	}
 	return bad
@@ -132,8 +132,8 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	it := n.item
 	quotas := it.Quotas
 	switch {
-	case n.wish != wishUpdate:
-	case options != nil && !g.world.Orders[n.order].Order.HasLimits && quotas != nil:
+	case n.intent != intentUpdate:
+	case options != nil && !g.input.Orders[n.order].Order.HasLimits && quotas != nil:
 		merged := *quotas
 		for a, given := range options.Quotas {
 			if given.Given() {
@@ -184,7 +184,7 @@ func (g *Graph) convertOne(n *node, a Attribute, noun string, d Decimal) (Limit,
 	}
 	factor, unit := uint64(1), ""
 	if a.IsSpace() {
-		factor, unit = uint64(g.world.Settings.Tera), g.world.Settings.teraName()
+		factor, unit = uint64(g.input.Settings.Tera), g.input.Settings.teraName()
 	}
 	number, ok := d.Times(factor)
 	switch {
@@ -250,7 +250,7 @@ func (n *node) modeOn(dir *Directory) Mode {
 
 // checkIDs blocks a group that must not own a directory.
 func (n *node) checkIDs(s *Settings) {
-	if n.isNode() {
+	if n.isBranch() {
 		return
 	}
 	switch it := n.item; {
@@ -282,7 +282,7 @@ func (g *Graph) dropSoft(n *node) {
 	}
 	for i := range quantities {
 		r := &quantities[i]
-		if _, asked := n.quota[r.Soft].Number(); asked && !n.isNode() {
+		if _, asked := n.quota[r.Soft].Number(); asked && !n.isBranch() {
 			g.warn(reason.NoSoftLimits, n.address(), "a soft limit for %s of %s is asked for, and system %s has no soft limits: only the "+
 				"hard limit holds", r.Name, n.quota.Show(r.Soft), n.system.Name)
 		}

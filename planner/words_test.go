@@ -36,7 +36,7 @@ func TestRefusalsHaveUnits(t *testing.T) {
 			c.change(m)
 		}
 		it := project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas(c.soft, c.hard) })
-		p, _ := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
+		p, _ := plan(&planner.Input{Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
 		if len(p.Context.Blocked) != 1 || string(p.Context.Blocked[0].Reasons[0].Code) != c.code {
 			t.Errorf("soft %s, hard %s: %v, want %s", c.soft, c.hard, p.Context.Blocked, c.code)
 			continue
@@ -64,7 +64,7 @@ func TestNoDangerOfAQuotaThatStays(t *testing.T) {
 		it.Permission, it.Quotas = "2750", quotas("5.0", "5.0")
 		it.Quotas[planner.InodesSoft], it.Quotas[planner.InodesHard] = dec("1000"), dec("1000")
 	})
-	p, _ := plan(&planner.World{Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
+	p, _ := plan(&planner.Input{Items: items(it), Recorded: records(recordOf("bio", 30500))}, m)
 	a, _ := action(t, p, bio)
 	if code, _ := refusal(p, bio); code != "usage_unknown" || len(a.Changes) != 1 || len(a.Danger) != 0 {
 		t.Errorf("refused with %q; changes %v, dangers %v, want the mode alone and no danger", code, a.Changes, a.Danger)

@@ -219,7 +219,7 @@ func (m *model) setQuota(a *planner.Action) {
 }
 
 // plan runs the whole planner over a world and a model.
-func plan(w *planner.World, m *model) (*planner.Plan, *planner.Graph) {
+func plan(w *planner.Input, m *model) (*planner.Plan, *planner.Graph) {
 	if w.Settings == nil {
 		w.Settings = testSettings()
 	}

@@ -99,7 +99,7 @@ func (s *session) upstream(ctx context.Context, address string, resources []stri
 	if err != nil {
 		return nil, &engine.ListingError{Err: err}
 	}
-	w := &planner.World{Settings: &s.cfg.Settings, Items: items, Complete: true, Now: s.now()}
+	w := &planner.Input{Settings: &s.cfg.Settings, Items: items, Complete: true, Now: s.now()}
 	if len(resources) == 0 {
 		about := slices.DeleteFunc(slices.Clone(items), func(it planner.Item) bool { return it.MountPath != address })
 		w.Orders = s.engine().Ask(ctx, planner.Questions(&s.cfg.Settings, &w.Selection, about), false)

@@ -87,7 +87,7 @@ func isMeant(v planner.View, what string) bool {
 		return true
 	}
 	gid, err := strconv.ParseUint(what, 10, 32)
-	if err == nil && !v.Target.IsNode() && v.HasGroup && v.Group == planner.GID(gid) {
+	if err == nil && !v.Target.IsBranch() && v.HasGroup && v.Group == planner.GID(gid) {
 		return true
 	}
 	order := strings.ReplaceAll(what, "-", "")
@@ -98,7 +98,7 @@ func isMeant(v planner.View, what string) bool {
 func hadGroup(p *engine.Planned, v planner.View, what string) bool {
 	gid, err := strconv.ParseUint(what, 10, 32)
 	r, recorded := p.Recorded.Records.Of(v.Key)
-	return err == nil && recorded && !v.Target.IsNode() && r.Group == planner.GID(gid)
+	return err == nil && recorded && !v.Target.IsBranch() && r.Group == planner.GID(gid)
 }
 
 // nearest proposes the addresses that differ least from what was asked for, in at most a third of its letters; else those that
@@ -278,7 +278,7 @@ func (e *explanation) write(ctx context.Context, v planner.View) error {
 	}
 	e.there(v)
 	e.quota(v)
-	if !e.isRecorded(v.Key) && !v.Target.IsNode() {
+	if !e.isRecorded(v.Key) && !v.Target.IsBranch() {
 		e.line("recorded", "never seen as wanted")
 	}
 	if err := e.lately(v.Key); err != nil {
@@ -290,7 +290,7 @@ func (e *explanation) write(ctx context.Context, v planner.View) error {
 
 // wish says what is wanted, and who wants it.
 func (e *explanation) wish(v planner.View) {
-	if v.System == "" || v.Target.IsNode() {
+	if v.System == "" || v.Target.IsBranch() {
 		return
 	}
 	source := func(a planner.Attribute) string {
@@ -422,7 +422,7 @@ func (e *explanation) outcome(v planner.View) {
 			}
 		}
 	}
-	if !said && !v.Target.IsNode() {
+	if !said && !v.Target.IsBranch() {
 		what := "it is as wanted"
 		if dir, ok := e.seenAt(v); ok && dir.ACL != nil {
 			what = "owner, group, mode and quota are as wanted; who gets in is up to its ACL"

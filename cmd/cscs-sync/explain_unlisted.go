@@ -35,7 +35,7 @@ func (e *explanation) unlisted(what, listed string) error {
 	byGroup := err == nil
 	known := map[planner.Key]string{}
 	for r := range e.p.Recorded.Records.All() {
-		if r.Address == what || byGroup && !r.Target.IsNode() && r.Group == planner.GID(gid) {
+		if r.Address == what || byGroup && !r.Target.IsBranch() && r.Group == planner.GID(gid) {
 			known[r.Key] = r.Address
 		}
 	}

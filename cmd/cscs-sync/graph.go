@@ -103,7 +103,7 @@ func (d *drawing) views(views []planner.View) {
 			label += "\nwaiting: " + string(v.Verdict.Code)
 		case v.Verdict.Code != "":
 			label += "\nblocked: " + string(v.Verdict.Code)
-		case !v.Target.IsNode():
+		case !v.Target.IsBranch():
 			label += fmt.Sprintf("\n%d:%d %s, %s", v.Owner, v.Group, v.Mode, v.Status)
 		}
 		n := d.at(v.Address, v.Key.Item, label, shapeOf(v.Target))
@@ -159,7 +159,7 @@ func (d *drawing) plan(p *planner.Plan) {
 }
 
 func shapeOf(t planner.Target) string {
-	if t.IsNode() {
+	if t.IsBranch() {
 		return "parent"
 	}
 	return "resource"

@@ -246,7 +246,7 @@ func (e *Engine) resources(ctx context.Context, job *Job, results []Result) []in
 	return todo
 }
 
-func isParent(a *planner.Action) bool { return a.Target.IsNode() && a.Kind == planner.Create }
+func isParent(a *planner.Action) bool { return a.Target.IsBranch() && a.Kind == planner.Create }
 
 // outcome is what one resource leaves for the state.
 type outcome struct {

@@ -46,7 +46,7 @@ func (s *site) is(kind planner.OrderType, state planner.OrderState) {
 
 // look plans with what there is now.
 func (s *site) look(watch ...planner.Key) (*planner.Plan, *planner.Graph) {
-	w := planner.World{Settings: &s.settings, Items: []planner.Item{s.item}, Orders: s.orders, Recorded: s.recorded, Now: now}
+	w := planner.Input{Settings: &s.settings, Items: []planner.Item{s.item}, Orders: s.orders, Recorded: s.recorded, Now: now}
 	for _, k := range watch {
 		w.Watch, w.MustAsk = map[planner.Key]bool{k: true}, true
 	}

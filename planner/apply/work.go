@@ -164,7 +164,7 @@ func (e *Engine) tag(ctx context.Context, stop <-chan struct{}, a *planner.Actio
 // keepRecord has the resource recorded as wanted, with the directory that was seen.
 func (e *Engine) keepRecord(w *Work, o *outcome, seen planner.Directory) {
 	o.inode = seen.Inode
-	if w.Record.Key.Item == "" || w.Action.Target.IsNode() {
+	if w.Record.Key.Item == "" || w.Action.Target.IsBranch() {
 		return
 	}
 	r := w.Record

@@ -124,7 +124,7 @@ func (e *Engine) Begun(p *Proposal) (begun bool, steps []ledger.Step, err error)
 func KeysOf(p *planner.Plan) []planner.Key {
 	keys := make([]planner.Key, 0, len(p.Core.Actions))
 	for i := range p.Core.Actions {
-		if a := &p.Core.Actions[i]; !a.Target.IsNode() || a.Kind != planner.Create {
+		if a := &p.Core.Actions[i]; !a.Target.IsBranch() || a.Kind != planner.Create {
 			keys = append(keys, a.Key)
 		}
 	}

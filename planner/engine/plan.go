@@ -94,7 +94,7 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 		r.adjust(&p.Recorded)
 	}
 	p.Orders = e.Ask(ctx, append(e.questions(p.Items, r), r.more...), r.mustAsk)
-	p.Graph = planner.Desire(&planner.World{Settings: e.Settings, Items: p.Items, Complete: len(r.Statuses) == 0, Orders: p.Orders,
+	p.Graph = planner.Desire(&planner.Input{Settings: e.Settings, Items: p.Items, Complete: len(r.Statuses) == 0, Orders: p.Orders,
 		Overrides: e.Overrides, Recorded: p.Recorded, Holds: holds, Selection: r.Selection, Now: e.Now(),
 		Projects: r.projects, Watch: r.watch, MustAsk: r.mustAsk, KeepRecords: r.KeepRecords})
 	p.Recorded = p.Graph.Recorded()

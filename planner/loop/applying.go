@@ -73,7 +73,7 @@ func (r *round) doneBefore(p *engine.Proposal) (map[planner.Key]bool, error) {
 		done[st.Key] = done[st.Key] || st.Name == engine.StepDone
 	}
 	for i := range p.Plan.Core.Actions { // directories above them are not journaled: they come first
-		if a := &p.Plan.Core.Actions[i]; a.Target.IsNode() && a.Kind == planner.Create {
+		if a := &p.Plan.Core.Actions[i]; a.Target.IsBranch() && a.Kind == planner.Create {
 			done[a.Key] = true
 		}
 	}

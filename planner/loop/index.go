@@ -92,7 +92,7 @@ func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]pl
 		return listed, nil
 	}
 	known := keysOfItems(last.Items)
-	all := slices.DeleteFunc(slices.Clone(listed), func(it planner.Item) bool { return it.Target.IsNode() && known[it.Key] })
+	all := slices.DeleteFunc(slices.Clone(listed), func(it planner.Item) bool { return it.Target.IsBranch() && known[it.Key] })
 	have := keysOfItems(all)
 	for i := range last.Items {
 		if it := last.Items[i]; !have[it.Key] && r.stillCounts(last, &it, recorded) {
@@ -108,7 +108,7 @@ func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]pl
 // counts, and a create of which nothing is recorded is nothing. Of anything else the limits are unknown until the next
 // audit.
 func (r *round) stillCounts(last Index, it *planner.Item, recorded *planner.Recorded) bool {
-	if it.Target.IsNode() {
+	if it.Target.IsBranch() {
 		return true
 	}
 	rec, isRecorded := recorded.Records.Of(it.Key)
@@ -146,7 +146,7 @@ func (r *round) shrunk(p *engine.Planned) (lacks string, err error) {
 	had, has := keysOfItems(before.Items), keysOfItems(p.Items)
 	recorded, lacking := 0, 0
 	for rec := range p.Recorded.Records.All() {
-		if rec.Target.IsNode() {
+		if rec.Target.IsBranch() {
 			continue
 		}
 		recorded++

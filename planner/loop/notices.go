@@ -128,7 +128,7 @@ func addressesOf(p *planner.Plan, most int) string {
 	more := 0
 	for i := range p.Core.Actions {
 		switch a := &p.Core.Actions[i]; {
-		case a.Target.IsNode() && a.Kind == planner.Create:
+		case a.Target.IsBranch() && a.Kind == planner.Create:
 		case len(some) < most:
 			some = append(some, a.Address)
 		default:

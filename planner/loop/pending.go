@@ -88,7 +88,7 @@ func covers(waiting map[string]*heldPlan, p *planner.Plan, g policy.Group) bool 
 	var found []*heldPlan
 	for _, i := range g.Actions {
 		a := &p.Core.Actions[i]
-		if h := by[a.Key]; h == nil || !a.Target.IsNode() && !h.has(a) {
+		if h := by[a.Key]; h == nil || !a.Target.IsBranch() && !h.has(a) {
 			return false
 		} else {
 			found = append(found, h)
@@ -223,7 +223,7 @@ func (h *heldPlan) over(open *openOrders) *planner.Action {
 // only tells whether all resources of a plan, tenants and customers left out, are among some.
 func (h *heldPlan) only(some map[planner.Key]bool) bool {
 	for i := range h.actions {
-		if !h.actions[i].Target.IsNode() && !some[h.actions[i].Key] {
+		if !h.actions[i].Target.IsBranch() && !some[h.actions[i].Key] {
 			return false
 		}
 	}

@@ -207,7 +207,7 @@ func (r *round) show(p *planner.Plan, decisions []policy.Decision, approvedGroup
 	for _, g := range held {
 		for at, i := range g.Actions {
 			last := at == len(g.Actions)-1 || rules[g.Actions[at+1]] != rules[i]
-			write("hold", i, last && !p.Core.Actions[i].Target.IsNode())
+			write("hold", i, last && !p.Core.Actions[i].Target.IsBranch())
 		}
 	}
 	for _, d := range decisions {

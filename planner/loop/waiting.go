@@ -58,7 +58,7 @@ func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
 	seen := map[planner.Key]bool{}
 	for i := range p.Items {
 		it := &p.Items[i]
-		if it.Target.IsNode() || r.lane == LaneOrders && !p.Listed[it.Key] || !it.IsOrdered() {
+		if it.Target.IsBranch() || r.lane == LaneOrders && !p.Listed[it.Key] || !it.IsOrdered() {
 			continue
 		}
 		seen[it.Key] = true

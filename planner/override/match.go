@@ -157,7 +157,7 @@ func unsuitable(attr *hcl.Attribute, detail string) hcl.Diagnostics {
 // matches is about the directories of tenants and customers only where it names them: a mode for all projects of a customer,
 // given to the directory above them, would lock them out.
 func (m matcher) matches(f planner.Facts) bool {
-	if f.Target.IsNode() && !m.targets {
+	if f.Target.IsBranch() && !m.targets {
 		return false
 	}
 	for i := range m.texts {

@@ -29,7 +29,7 @@ func wordsOf(core *planner.Core) string {
 	same := true
 	for i := range core.Actions {
 		switch a := &core.Actions[i]; {
-		case a.Target.IsNode() && a.Kind == planner.Create:
+		case a.Target.IsBranch() && a.Kind == planner.Create:
 		case first == nil:
 			first = a
 		default:

@@ -131,7 +131,7 @@ func (in *Input) holdBelow(decisions []Decision) {
 	actions := in.Plan.Core.Actions
 	for i := range actions {
 		above := &actions[i]
-		if decisions[i].Approved || !above.Target.IsNode() || above.Kind != planner.Create || len(above.Danger) == 0 {
+		if decisions[i].Approved || !above.Target.IsBranch() || above.Kind != planner.Create || len(above.Danger) == 0 {
 			continue
 		}
 		for j := range decisions {
@@ -212,7 +212,7 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 	if gives(d, reason.ErrorTerminate) {
 		return "the end of a resource in error is never approved by policy"
 	}
-	above := a.Target.IsNode() && a.Kind == planner.Create // made for what lies below, which is matched
+	above := a.Target.IsBranch() && a.Kind == planner.Create // made for what lies below, which is matched
 	if len(in.Policy.Matches) > 0 && !above {
 		f := in.Facts(a.Key)
 		if !slices.ContainsFunc(in.Policy.Matches, func(m Match) bool { return m.Matches(f) }) {

@@ -27,13 +27,13 @@ func Split(p *planner.Plan, decisions []Decision) (approved Group, held []Group)
 	parents := map[string]int{}
 	byIdentity := map[identity]int{}
 	for i := range p.Core.Actions {
-		if a := &p.Core.Actions[i]; a.Target.IsNode() && a.Kind == planner.Create {
+		if a := &p.Core.Actions[i]; a.Target.IsBranch() && a.Kind == planner.Create {
 			parents[a.Storage] = i
 		}
 	}
 	for _, d := range decisions {
 		a := &p.Core.Actions[d.Index]
-		if _, parent := parents[a.Storage]; parent && a.Target.IsNode() {
+		if _, parent := parents[a.Storage]; parent && a.Target.IsBranch() {
 			continue
 		}
 		if d.Approved {

@@ -88,7 +88,7 @@ func unchangedText(n int) string {
 }
 
 func noun(t planner.Target) string {
-	if t.IsNode() {
+	if t.IsBranch() {
 		return string(t)
 	}
 	return "storage"

@@ -24,7 +24,7 @@ func newShell(plan *planner.Plan, order []int) *shell {
 	made := map[string]bool{} // all that is missing, and whether a line makes it already
 	for i := range plan.Core.Actions {
 		a := &plan.Core.Actions[i]
-		if a.Kind == planner.Create && a.Target.IsNode() {
+		if a.Kind == planner.Create && a.Target.IsBranch() {
 			s.isNode[a.Storage], made[a.Storage] = true, false
 		}
 		for _, parent := range a.Parents {
@@ -60,7 +60,7 @@ func (s *shell) commands(i int) []string {
 		lines = append(lines, "mkdir -p -m "+mode+" -- "+shellPath(parent))
 	}
 	switch {
-	case a.Kind == planner.Create && a.Target.IsNode():
+	case a.Kind == planner.Create && a.Target.IsBranch():
 		lines = append(lines, "mkdir -p -m 0700 -- "+dir) // a resource below it may stand before it
 	case a.Kind == planner.Create:
 		lines = append(lines, "mkdir -m 0700 -- "+dir)

@@ -54,7 +54,7 @@ func (v *view) shape(i int) string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprint(&b, a.Kind, a.System, a.Target.IsNode(), a.Callbacks, a.From != "", a.Order != "", len(a.Parents), d.Unchanged, d.Usage != nil,
+	fmt.Fprint(&b, a.Kind, a.System, a.Target.IsBranch(), a.Callbacks, a.From != "", a.Order != "", len(a.Parents), d.Unchanged, d.Usage != nil,
 		d.Usage.DefaultCovers(planner.SpaceHard), d.Usage.DefaultCovers(planner.InodesHard))
 	if a.Quota != nil {
 		fmt.Fprint(&b, a.Quota.By)

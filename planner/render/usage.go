@@ -70,7 +70,7 @@ func measured(attribute planner.Attribute, v planner.Value, soft, hard *planner.
 		m.amount = m.is
 		return m
 	}
-	m.used, m.hard, m.amount, m.share = n, hard, planner.Commas(n), shares(n, hard)
+	m.used, m.hard, m.amount, m.share = n, hard, planner.Commas(n), percents(n, hard)
 	if attribute.IsSpace() {
 		m.amount = planner.Bytes(n).Rounded()
 		if nearLimit(n, m.amount, soft) || nearLimit(n, m.amount, hard) {
@@ -107,8 +107,8 @@ func exceeds(n uint64, c *planner.Change) bool {
 	return ok && n > limit
 }
 
-// shares is "61% -> 123%", what is used of the hard limit before and after.
-func shares(n uint64, hard *planner.Change) string {
+// percents is "61% -> 123%", what is used of the hard limit before and after.
+func percents(n uint64, hard *planner.Change) string {
 	if hard == nil {
 		return ""
 	}

@@ -105,14 +105,14 @@ func resources(in *Input) []Resource {
 	}
 	parents := map[string]string{}
 	for i := range in.Views {
-		if in.Views[i].Target.IsNode() {
+		if in.Views[i].Target.IsBranch() {
 			parents[in.Views[i].Address] = in.Views[i].Parent
 		}
 	}
 	list := []Resource{}
 	for i := range in.Views {
 		v := &in.Views[i]
-		if v.Target.IsNode() || !v.Managed || v.System == "" {
+		if v.Target.IsBranch() || !v.Managed || v.System == "" {
 			continue
 		}
 		r := Resource{Address: v.Address, Name: v.Name, System: v.System, Target: v.Target, Customer: v.Parent, Tenant: parents[v.Parent]}

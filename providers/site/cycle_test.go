@@ -106,7 +106,7 @@ func (c *cycle) plan(watch map[planner.Key]bool) (*planner.Plan, *planner.Graph,
 	if watch != nil {
 		recorded.Undelivered = nil // the plan's own
 	}
-	g := planner.Desire(&planner.World{Settings: &c.cfg.Settings, Items: []planner.Item{c.item}, Recorded: recorded, Now: c.now, Complete: watch == nil, Watch: watch})
+	g := planner.Desire(&planner.Input{Settings: &c.cfg.Settings, Items: []planner.Item{c.item}, Recorded: recorded, Now: c.now, Complete: watch == nil, Watch: watch})
 	o, done, err := c.site.Observer(c.t.Context(), 1)
 	must(c.t, err)
 	defer done()

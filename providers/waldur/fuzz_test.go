@@ -62,7 +62,7 @@ func checkItem(t *testing.T, it planner.Item) {
 	if (it.Key.Item == "") != strings.HasPrefix(it.Problem, "entry ") || len(it.Problem) > 1000 {
 		t.Errorf("%+v", it)
 	}
-	if !it.HasGID && it.GID != 0 || it.Target.IsNode() && it.HasGID {
+	if !it.HasGID && it.GID != 0 || it.Target.IsBranch() && it.HasGID {
 		t.Errorf("%+v", it)
 	}
 }

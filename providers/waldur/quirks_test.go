@@ -66,7 +66,7 @@ func TestQuirk6Names(t *testing.T) {
 		if want[it.Target] == it.Name {
 			delete(want, it.Target)
 		}
-		if it.Target.IsNode() && (it.HasGID || it.Quotas != nil || it.URLs != nil || it.Status != planner.StatusPending || it.Permission != "775") {
+		if it.Target.IsBranch() && (it.HasGID || it.Quotas != nil || it.URLs != nil || it.Status != planner.StatusPending || it.Permission != "775") {
 			t.Errorf("node %+v", it)
 		}
 	}
