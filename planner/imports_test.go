@@ -22,6 +22,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/planfile": {"planner", "planner/canonical", "planner/render"},
 		"planner/render":   {"planner", "planner/canonical", "planner/page", "planner/reason"},
 		"planner/page":     {},
+		"planner/status":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
 		"planner/report":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
 		"planner/plantest": {"planner", "planner/canonical", "planner/reason"},
 

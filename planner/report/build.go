@@ -115,7 +115,7 @@ func resources(in *Input) []Resource {
 		if v.Target.IsBranch() || !v.Managed || v.System == "" {
 			continue
 		}
-		r := Resource{Address: v.Address, Name: v.Name, System: v.System, Target: v.Target, Customer: v.Parent, Tenant: parents[v.Parent]}
+		r := Resource{Address: v.Address, Name: v.Name, System: v.System, Target: v.Target, Customer: v.Parent, Tenant: parents[v.Parent], Usage: []Usage{}}
 		if q := quotas[v.Key]; q != nil {
 			r.fill(q, in.Now)
 		} else {

@@ -262,6 +262,6 @@ func units(f float64) string { return fmt.Sprintf("%.1f", f) }
 
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-func short(id string) string { return canonical.ShortID(id) }
+func short(id string) string { return render.Escape(canonical.ShortID(id)) }
 
 func sortedKeys(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }

@@ -94,6 +94,7 @@ type Resource struct {
 	Quota   string `json:"quota,omitempty"`
 	Sharing int    `json:"sharing"`
 	// Usage has one entry for each quantity that quotas count: space, and files.
+	// It is empty where nothing is known.
 	Usage []Usage `json:"usage"`
 	// GraceEnds is when the first running grace period ends.
 	GraceEnds *time.Time `json:"grace_ends"`

@@ -1,12 +1,15 @@
 package report
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
@@ -120,6 +123,17 @@ func TestFormsOfAReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	schema, err := jsonschema.NewCompiler().Compile("../../docs/schema/report-1.0.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err == nil {
+		err = schema.Validate(document)
+	}
+	if err != nil {
+		t.Errorf("the JSON does not follow its schema: %v", err)
+	}
 	var back Report
 	if err := json.Unmarshal(data, &back); err != nil || len(back.Resources) != 10 {
 		t.Errorf("the JSON is not read back: %v", err)
@@ -178,6 +192,8 @@ func TestHostileNamesStayText(t *testing.T) {
 		in.Views = append(in.Views, planner.View{Key: planner.Key{Item: fmt.Sprint("h", i)}, Address: s, Target: planner.TargetProject, System: "capstor", Parent: "=1+1", Managed: true})
 		in.Holds = append(in.Holds, planner.Hold{Glob: s, Reason: s, By: s})
 		in.Archived = append(in.Archived, planner.Archived{Address: s, Archive: s})
+		in.History = append(in.History, ledger.Entry{Time: in.Now, Event: ledger.EventBegin, Plan: s, Approvals: []ledger.Approval{{Name: s, Kind: s}}},
+			ledger.Entry{Time: in.Now, Event: ledger.EventFinish, Plan: s, Who: s, Counts: map[string]int{s: 1}})
 	}
 	html, err := New(in).HTML()
 	if err != nil {

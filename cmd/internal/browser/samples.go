@@ -2,12 +2,15 @@ package browser
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/planner/report"
+	"github.com/waldur/cscs-storage-sync/planner/status"
 )
 
 // Samples are pages of every kind, by name.
@@ -19,6 +22,7 @@ func Samples() map[string][]byte {
 		"plan-shared":    render.HTML(plantest.Shared(40), render.Options{}),
 		"plan-hostile":   render.HTML(plantest.Hostile(), render.Options{Commands: true}),
 		"plan-empty":     render.HTML(plantest.Base(), render.Options{}),
+		"status":         statusPage(),
 		"report":         reportPage(site(plantest.Mixed(), nil)),
 		"report-hostile": reportPage(site(plantest.Hostile(), plantest.HostileTexts())),
 	}
@@ -27,6 +31,32 @@ func Samples() map[string][]byte {
 // reportPage is the page of a report. Its template is ours, so a mistake in it is one of this program.
 func reportPage(in report.Input) []byte {
 	html, err := report.New(in).HTML()
+	if err != nil {
+		panic(err)
+	}
+	return html
+}
+
+// statusPage is the status page of a busy loop.
+func statusPage() []byte {
+	now := plantest.Made()
+	s := status.Snapshot{Now: now, Host: "mgmt01", Version: "0.1.0", Systems: []string{"capstor", "iopsstor"}, Hung: []string{"iopsstor"}, HasReport: true,
+		Rounds: []status.Round{
+			{At: now, Lane: "orders", Reason: "held: a plan waits for approval", Took: 2100 * time.Millisecond},
+			{At: now.Add(-5 * time.Minute), Lane: "orders", Reason: "as wanted", Took: 1900 * time.Millisecond},
+			{At: now.Add(-time.Hour), Lane: "audit", Reason: "as wanted", Took: 41 * time.Second},
+		},
+		Held: []status.Held{
+			{ID: canonical.ID(plantest.Mixed().Core), Since: now.Add(-time.Hour), Summary: "Plan: 1 to create, 4 to update, 1 to archive.",
+				Dangers: render.Dangers(plantest.Mixed()), Because: []string{"the policy approves no dangerous change"}},
+			{ID: canonical.ID(plantest.Thousand().Core), Since: now.Add(-26 * time.Hour), Summary: "Plan: 2 to create, 1001 to update.", Because: []string{"it changes more than 50 resources"}, Approvals: 1},
+		},
+		Begun:   []ledger.Plan{{ID: "sha256:aaaabbbbccccdddd", Begun: now.Add(-2 * time.Minute), By: "root", Resources: 3, Steps: 2}},
+		Outbox:  []ledger.Delivery{{Address: "/capstor/store/cscs/eth/bio", Callback: planner.SetStateDone, Since: now.Add(-3 * time.Hour), Problem: "503 Service Unavailable", Parked: true}},
+		Holds:   []planner.Hold{{Glob: "/capstor/store/cscs/uzh/**", Reason: "moves to the new racks", By: "anna"}},
+		History: []ledger.Entry{{Time: now.Add(-3 * time.Hour), Event: ledger.EventFinish, Who: "root", Plan: "sha256:9f2c41aa07be0011", Approvals: []ledger.Approval{{Name: "anna@example.com"}}}},
+	}
+	html, err := s.HTML()
 	if err != nil {
 		panic(err)
 	}

@@ -35,6 +35,7 @@ func shots() map[string]struct {
 	return map[string]shot{
 		"plan.png":        {"plan", browser.View{Width: 1100, Height: 1500}},
 		"plan-dark.png":   {"plan", browser.View{Width: 1100, Height: 1500, Dark: true}},
+		"status.png":      {"status", browser.View{Width: 1100, Height: 1300}},
 		"report.png":      {"report", browser.View{Width: 1100, Height: 1700}},
 		"plan-narrow.png": {"plan", browser.View{Width: 400, Height: 900}},
 	}

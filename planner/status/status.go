@@ -1,0 +1,168 @@
+// Package status is the page that the loop serves: its rounds, the plans that wait for a person, what has begun, what Waldur
+// has not been told, holds and history. It shows, and changes nothing: there is no form, no script, and no method but GET.
+package status
+
+import (
+	"bytes"
+	_ "embed" // for the page's template
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/page"
+	"github.com/waldur/cscs-storage-sync/planner/render"
+)
+
+//go:embed status.tmpl
+var statusTemplate string
+
+// Snapshot is what the page shows, at one time.
+type Snapshot struct {
+	Now           time.Time
+	Host, Version string
+	// Hung names the systems whose mounts do not answer, and Systems all of them.
+	Systems, Hung []string
+	// Rounds are the last rounds, the latest first.
+	Rounds []Round
+	// Held are the plans that wait for a person, the newest first.
+	Held []Held
+	// Begun are the plans that have begun and not ended.
+	Begun  []ledger.Plan
+	Outbox []ledger.Delivery
+	Holds  []planner.Hold
+	// History has the last entries, the latest first.
+	History []ledger.Entry
+	// HasReport tells that there is a report to show.
+	HasReport bool
+}
+
+// Round is one round of the loop.
+type Round struct {
+	At     time.Time
+	Lane   string
+	Reason string
+	Took   time.Duration
+}
+
+// Held is a plan that waits for a person.
+type Held struct {
+	ID    string
+	Since time.Time
+	// Summary counts what it does; Dangers says what of that can hurt, and Because which rules hold it.
+	Summary, Dangers string
+	Because          []string
+	Approvals        int
+}
+
+// statusPage is what the template shows. Texts from outside are escaped against what a reader can't see.
+type statusPage struct {
+	Title, Host, Version, Now string
+	Systems                   []statusSystem
+	Rounds, Begun, Outbox     []statusLine
+	Holds, History            []statusLine
+	Held                      []statusHeld
+	HasReport                 bool
+	Parked                    int
+}
+
+type statusSystem struct {
+	Name string
+	Hung bool
+}
+
+type statusLine struct {
+	When, Name, Text, Class string
+}
+
+type statusHeld struct {
+	Short, Since, Summary, Dangers, Approvals string
+	Because                                   []string
+}
+
+// HTML is the page.
+func (s *Snapshot) HTML() ([]byte, error) {
+	var b bytes.Buffer
+	if err := page.New(statusTemplate).Execute(&b, s.page()); err != nil {
+		return nil, fmt.Errorf("status page: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func (s *Snapshot) page() statusPage {
+	p := statusPage{Title: "cscs-sync on " + render.Escape(s.Host), Host: render.Escape(s.Host), Version: render.Escape(s.Version),
+		Now: stamp(s.Now), HasReport: s.HasReport}
+	hung := map[string]bool{}
+	for _, name := range s.Hung {
+		hung[name] = true
+	}
+	for _, name := range s.Systems {
+		p.Systems = append(p.Systems, statusSystem{render.Quote(name), hung[name]})
+	}
+	for _, r := range s.Rounds {
+		p.Rounds = append(p.Rounds, statusLine{When: stamp(r.At), Name: render.Escape(r.Lane), Text: render.Escape(r.Reason) + ", " + r.Took.Round(time.Millisecond).String()})
+	}
+	for _, h := range s.Held {
+		p.Held = append(p.Held, heldOf(h))
+	}
+	for _, b := range s.Begun {
+		p.Begun = append(p.Begun, statusLine{When: stamp(b.Begun), Name: render.Escape(canonical.ShortID(b.ID)), Text: fmt.Sprintf("%d resources, %d steps done, begun by %s", b.Resources,
+			b.Steps, render.Escape(b.By))})
+	}
+	s.deliveries(&p)
+	for _, h := range s.Holds {
+		until := "until it is removed"
+		if !h.Until.IsZero() {
+			until = "until " + stamp(h.Until)
+		}
+		p.Holds = append(p.Holds, statusLine{When: until, Name: render.Quote(h.Glob), Text: render.Escape(h.Reason) + ", by " + render.Escape(h.By)})
+	}
+	for _, e := range s.History {
+		p.History = append(p.History, statusLine{When: stamp(e.Time), Name: render.Escape(e.Event), Text: historyText(&e)})
+	}
+	return p
+}
+
+// deliveries are the callbacks that wait, without their URLs and bodies.
+func (s *Snapshot) deliveries(p *statusPage) {
+	for _, d := range s.Outbox {
+		l := statusLine{When: stamp(d.Since), Name: render.Quote(d.Address), Text: string(d.Callback)}
+		if d.Parked {
+			l.Text, l.Class = l.Text+", parked: a person has to decide", "loud"
+			p.Parked++
+		}
+		if d.Problem != "" {
+			l.Text += ": " + render.Escape(strings.Join(strings.Fields(d.Problem), " "))
+		}
+		p.Outbox = append(p.Outbox, l)
+	}
+}
+
+func heldOf(h Held) statusHeld {
+	out := statusHeld{Short: render.Escape(canonical.ShortID(h.ID)), Since: stamp(h.Since), Summary: render.Escape(h.Summary), Dangers: render.Escape(h.Dangers), Approvals: fmt.Sprintf("%d approvals", h.Approvals)}
+	if h.Approvals == 1 {
+		out.Approvals = "1 approval"
+	}
+	for _, why := range h.Because {
+		out.Because = append(out.Because, render.Escape(why))
+	}
+	return out
+}
+
+func historyText(e *ledger.Entry) string {
+	parts := []string{"by " + render.Escape(e.Who)}
+	if e.Plan != "" {
+		parts = append(parts, "plan "+render.Escape(canonical.ShortID(e.Plan)))
+	}
+	for _, a := range e.Approvals {
+		parts = append(parts, "approved by "+render.Escape(a.Name))
+	}
+	if e.Text != "" {
+		parts = append(parts, render.Escape(strings.Join(strings.Fields(e.Text), " ")))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
