@@ -50,6 +50,18 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestPolicyByUse(t *testing.T) {
+	a := mustLoad(t, base+"auto_approve {\n min_used = 80\n max_raise = 2\n}\n").AutoApprove
+	if a.MinUsed != 80 || a.MaxRaise != 2 {
+		t.Errorf("got %+v", a)
+	}
+	for _, bad := range []string{"min_used = 101", "min_used = -1", "max_raise = -2", "max_raise = 1.5"} {
+		if _, diags := load(t, newWorld(), base+"auto_approve {\n "+bad+"\n}\n"); !diags.HasErrors() {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+}
+
 func TestExamples(t *testing.T) {
 	read := func(name string) string {
 		src, err := os.ReadFile("../../examples/configs/" + name)

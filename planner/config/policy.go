@@ -25,7 +25,7 @@ import (
 //	  deny = true                # closes in place of opening; deny beats allow
 //	}
 func (d *decoder) autoApprove(block *hcl.Block) {
-	s := d.open(block, []string{"allow", "max_changes", "max_archives", "max_space", "max_share"}, hcl.BlockHeaderSchema{Type: "match"},
+	s := d.open(block, []string{"allow", "max_changes", "max_archives", "max_space", "max_share", "min_used", "max_raise"}, hcl.BlockHeaderSchema{Type: "match"},
 		hcl.BlockHeaderSchema{Type: "window"})
 	a := &d.config.AutoApprove
 	words := AutoApproveWords()
@@ -41,6 +41,8 @@ func (d *decoder) autoApprove(block *hcl.Block) {
 	a.MaxArchives = int(s.number("max_archives", 0, 0, math.MaxInt32))
 	a.MaxSpace = planner.Bytes(s.number("max_space", 0, 0, math.MaxInt64))
 	a.MaxShare = int(s.number("max_share", 0, 0, 100))
+	a.MinUsed = int(s.number("min_used", 0, 0, 100))
+	a.MaxRaise = int(s.number("max_raise", 0, 0, 1000))
 	if slices.Contains(a.Allow, "archive") && a.MaxArchives == 0 {
 		d.warnAt(s.at("allow"), "Archiving is allowed but bounded to nothing",
 			"max_archives is 0: every archive waits for a person all the same.")

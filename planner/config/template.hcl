@@ -113,6 +113,8 @@ auto_approve {
   max_archives = 0
   # max_space  = tib(100) # by how much hard limits may grow in a round, all together
   # max_share  = 10       # per cent of all resources; a round that would change more is held
+  # min_used   = 80       # per cent of a limit that must be used before a limit may be raised
+  # max_raise  = 2        # the greatest factor by which a limit may grow
   # window {              # when it may approve; deny = true: when it may not
   #   days = ["mon", "tue", "wed", "thu", "fri"]
   #   from = "08:00"

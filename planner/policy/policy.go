@@ -30,6 +30,9 @@ type Policy struct {
 	MaxSpace planner.Bytes
 	// MaxShare is the largest share of all resources, in per cent, that one round may change; more holds everything. 0: no bound.
 	MaxShare int
+	// MinUsed is the share of a hard limit, in per cent, that must be used before a limit may be raised; MaxRaise is the greatest
+	// factor by which one may grow. 0: no bound.
+	MinUsed, MaxRaise int
 	// Matches, unless empty, are the only resources that the policy may approve anything for: those that one of them matches.
 	Matches []Match
 	// Windows are when the policy may approve: in one that allows, if there are any, and in none that denies.
@@ -48,6 +51,9 @@ func (p Policy) Digest() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "allow %q\nmax_changes %d\nmax_archives %d\nmax_space %d\nmax_share %d\n", p.Allow, p.MaxChanges,
 		p.MaxArchives, p.MaxSpace, p.MaxShare)
+	if p.MinUsed > 0 || p.MaxRaise > 0 {
+		fmt.Fprintf(h, "min_used %d\nmax_raise %d\n", p.MinUsed, p.MaxRaise)
+	}
 	for _, m := range p.Matches {
 		fmt.Fprintf(h, "match %s\n", m)
 	}
@@ -223,7 +229,7 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 	if len(effects) > 0 {
 		return "auto_approve does not allow " + strings.Join(effects, ", ")
 	}
-	return ""
+	return in.raise(a, d)
 }
 
 // gives reports whether an action has a reason with this code.
