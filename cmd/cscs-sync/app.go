@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // app is what a command may use of the process it runs in. Nothing else in this package reaches for the process.
@@ -52,6 +53,7 @@ type app struct {
 	color     string
 	// noColor and noPager are the flags of these names.
 	noColor, noPager bool
+	palette          render.Palette
 	log              *slog.Logger
 	logLevel         string
 	logFormat        string

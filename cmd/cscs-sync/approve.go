@@ -175,7 +175,7 @@ func (o *approveOptions) show(a *app, file *planfile.File) error {
 	if o.detach {
 		out = a.stderr // stdout is the approval
 	}
-	_, err := out.Write(planfile.Text(file.Plan, planfile.Options{Color: a.colored(out), Width: a.width}))
+	_, err := out.Write(planfile.Text(file.Plan, planfile.Options{Color: a.colored(out), Palette: a.palette, Width: a.width}))
 	return err
 }
 

@@ -27,7 +27,7 @@ Exit codes: 0 the same; 1 error; 2 they differ; 3 a file fails its checks.`,
 			return err
 		}
 		d := render.Diff(old.Plan, latest.Plan)
-		if err := a.print(string(d.Text(planfile.Options{Color: a.colored(a.stdout), Width: a.width}))); err != nil {
+		if err := a.print(string(d.Text(planfile.Options{Color: a.colored(a.stdout), Palette: a.palette, Width: a.width}))); err != nil {
 			return err
 		}
 		if !d.Identical {

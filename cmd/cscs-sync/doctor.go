@@ -226,9 +226,9 @@ func (d *doctor) show(asJSON bool) error {
 	var b strings.Builder
 	for _, f := range d.findings {
 		counts[f.Verdict]++
-		paint := map[string]color.Attribute{"PASS": color.FgGreen, "WARN": color.FgYellow, "FAIL": color.FgRed}[f.Verdict]
+		paint := map[string][]color.Attribute{"PASS": d.palette.Green(), "WARN": d.palette.Yellow(), "FAIL": d.palette.Red()}[f.Verdict]
 		lines := render.Wrap(f.Text, d.width-checkWidth)
-		fmt.Fprintf(&b, "%s  %-*s%s\n", d.paint(d.stdout, f.Verdict, paint), checkWidth-6, f.Check+" ", lines[0])
+		fmt.Fprintf(&b, "%s  %-*s%s\n", d.paint(d.stdout, f.Verdict, paint...), checkWidth-6, f.Check+" ", lines[0])
 		for _, line := range lines[1:] {
 			fmt.Fprintf(&b, "%*s%s\n", checkWidth, "", line)
 		}

@@ -155,7 +155,7 @@ func (a *app) showPlan(p *planner.Plan, asJSON, compact bool) error {
 	if asJSON {
 		return a.print(string(render.JSON(p)))
 	}
-	return a.print(string(planfile.Text(p, planfile.Options{Color: a.colored(a.stdout), Compact: compact, Width: a.width})))
+	return a.print(string(planfile.Text(p, planfile.Options{Color: a.colored(a.stdout), Palette: a.palette, Compact: compact, Width: a.width})))
 }
 
 // show prints the plan as the flags say.
@@ -170,7 +170,7 @@ func (o *planOptions) show(a *app, p *planner.Plan) error {
 	if o.json {
 		return a.showPlan(p, true, o.compact)
 	}
-	return a.page(string(planfile.Text(p, planfile.Options{Color: a.colored(a.stdout), Compact: o.compact, Width: a.width})))
+	return a.page(string(planfile.Text(p, planfile.Options{Color: a.colored(a.stdout), Palette: a.palette, Compact: o.compact, Width: a.width})))
 }
 
 // checkJSON refuses flags about JSON that do not go together.

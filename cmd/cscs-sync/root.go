@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // Groups of the overview.
@@ -168,6 +169,12 @@ func (a *app) useGlobals() error {
 	if !slices.Contains([]string{"auto", "always", "never"}, a.color) {
 		return fmt.Errorf("--color %q: want auto, always or never", a.color)
 	}
+	name, set := a.getenv("CSCS_SYNC_COLORS")
+	palette, ok := render.PaletteOf(name)
+	if set && name != "" && !ok {
+		return fmt.Errorf("CSCS_SYNC_COLORS=%q: want %s", name, strings.Join(render.PaletteNames(), ", "))
+	}
+	a.palette = palette
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
 		return fmt.Errorf("--log-level %q: want debug, info, warn or error", a.logLevel)

@@ -68,7 +68,7 @@ func (o *showOptions) run(a *app, path string) error {
 		a.tell("Warning: %s was written by another version of cscs-sync: its text could not be compared with its "+
 			"content; below is the content", path)
 	}
-	how := planfile.Options{Color: !o.plain && a.colored(a.stdout), Commands: o.commands, Compact: o.compact, Width: a.width, MaxSize: o.maxSize}
+	how := planfile.Options{Color: !o.plain && a.colored(a.stdout), Palette: a.palette, Commands: o.commands, Compact: o.compact, Width: a.width, MaxSize: o.maxSize}
 	switch {
 	case o.json:
 		return a.print(string(render.JSON(file.Plan)))

@@ -394,8 +394,8 @@ func TestWriteDiagnosticsInColour(t *testing.T) {
 	if err := config.WriteDiagnostics(&b, d, files, 80, true); err != nil {
 		t.Fatal(err)
 	}
-	y := func(s string) string { return "\x1b[33m" + s + "\x1b[0m" }
-	want := y("╷") + "\n" + y("│") + " \x1b[1;33mWarning:\x1b[0m \x1b[1mOdd\\x1b[2J\x1b[0m\n" + y("│") + "\n" + y("│") + "   on c.hcl line 2:\n" +
+	y := func(s string) string { return "\x1b[38;5;136m" + s + "\x1b[0m" }
+	want := y("╷") + "\n" + y("│") + " \x1b[1;38;5;136mWarning:\x1b[0m \x1b[1mOdd\\x1b[2J\x1b[0m\n" + y("│") + "\n" + y("│") + "   on c.hcl line 2:\n" +
 		y("│") + "    2:   \x1b[1;4mroot\x1b[0m = \"/x\"; \\u202e\n" + y("│") + "         " + y("^^^^") + "\n" + y("│") + "\n" + y("│") + " Why.\n" + y("╵") + "\n"
 	if b.String() != want {
 		t.Errorf("got:\n%q\nwant:\n%q", b.String(), want)

@@ -80,7 +80,7 @@ func WriteDiagnostics(w io.Writer, diags hcl.Diagnostics, files map[string]*hcl.
 		}
 		p := painter{color: color, code: "31", width: width}
 		if d.Severity == hcl.DiagWarning {
-			p.code = "33"
+			p.code = "38;5;136" // legible on black and on white
 		}
 		p.diagnostic(d, files)
 		_, _ = p.out.WriteTo(out)

@@ -11,6 +11,8 @@ import (
 type Options struct {
 	// Color adds SGR sequences, and nothing else.
 	Color bool
+	// Palette is which. Plan files have the usual one.
+	Palette Palette
 	// Compact folds changes of the same shape into one entry, never dangerous ones.
 	Compact bool
 	// Commands adds the shell lines that would do the same.
@@ -80,19 +82,18 @@ type printer struct {
 func newPrinter(opt Options) *printer {
 	p := &printer{width: opt.width()}
 	if opt.Color {
-		p.open, p.close = sequences()
+		p.open, p.close = sequences(opt.Palette)
 	}
 	return p
 }
 
 // sequences are what stands around a text of each style. Instances of their own, switched on by hand, keep environment,
 // terminal and the library's global switch out of it.
-func sequences() (open, closing [styles]string) {
+func sequences(c Palette) (open, closing [styles]string) {
 	params := [styles][]color.Attribute{
-		bold: {color.Bold}, dim: {color.Faint}, green: {color.FgGreen}, yellow: {color.FgYellow}, red: {color.FgRed},
-		cyan: {color.FgCyan}, magenta: {color.FgMagenta}, boldRed: {color.FgRed, color.Bold}, boldGreen: {color.FgGreen, color.Bold},
-		boldCyan: {color.FgCyan, color.Bold}, boldYellow: {color.FgYellow, color.Bold}, struck: {color.FgRed, color.CrossedOut},
-		added: {color.FgGreen, color.Bold},
+		bold: {color.Bold}, dim: {color.Faint}, green: c.Green(), yellow: c.Yellow(), red: c.Red(), cyan: c.Cyan(), magenta: c.magenta(),
+		boldRed: append(c.Red(), color.Bold), boldGreen: append(c.Green(), color.Bold), boldCyan: append(c.Cyan(), color.Bold),
+		boldYellow: append(c.Yellow(), color.Bold), struck: append(c.Red(), color.CrossedOut), added: append(c.Green(), color.Bold),
 	}
 	for s, attributes := range params {
 		if len(attributes) == 0 {
@@ -101,6 +102,9 @@ func sequences() (open, closing [styles]string) {
 		c := color.New(attributes...)
 		c.EnableColor()
 		open[s], closing[s], _ = strings.Cut(c.Sprint("\x00"), "\x00")
+		if len(attributes) > 1 {
+			closing[s] = "\x1b[0m" // shorter than one end for each
+		}
 	}
 	return open, closing
 }
