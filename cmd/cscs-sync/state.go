@@ -177,8 +177,8 @@ func (a *app) showState(address string, asJSON bool) error {
 		fmt.Fprintf(&b, "%s\n  item       %s (%s, %s)\n  directory  %s on %s, inode %d\n  owner      %d:%d, mode %s (%s)\n",
 			planfile.Quote(r.Address), r.Key.Item, planfile.Quote(r.Key.System), planfile.Quote(r.Key.DataType), r.Storage, r.System, r.Inode,
 			r.Owner, r.Group, r.Mode, r.Mode.Letters())
-		if r.QuotaBy != "" {
-			fmt.Fprintf(&b, "  quota      %s %d: space %s soft, %s hard; inodes %s soft, %s hard\n", r.QuotaBy, r.QuotaID,
+		if id, ok := r.Limited(); ok {
+			fmt.Fprintf(&b, "  quota      %s: space %s soft, %s hard; inodes %s soft, %s hard\n", planfile.Escape(id.String()),
 				r.Claim.Show(planner.SpaceSoft), r.Claim.Show(planner.SpaceHard),
 				r.Claim.Show(planner.InodesSoft), r.Claim.Show(planner.InodesHard))
 		}

@@ -78,6 +78,9 @@ type Work struct {
 	Shared bool
 	// Unit is what space limits of its system are whole multiples of.
 	Unit planner.Bytes
+	// Async tells that the backend of its quota may work on after it has answered, and Pending that an earlier run of this plan
+	// asked for the quota.
+	Async, Pending bool
 	// Record is what is recorded once the resource is as wanted.
 	Record planner.Record
 	// URLs are the callbacks, rewritten to waldur.url; Order is the order's own URL.

@@ -171,7 +171,7 @@ func describe(a Answer) string {
 }
 
 // restore brings an archived directory back, onto nothing, and gives it what the manifest tells of it.
-func (e *Engine) restore(ctx context.Context, w *Work, o *outcome) error {
+func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	folder, name := path.Split(a.From)
 	m := Move{System: a.System, Path: a.Storage, Folder: path.Clean(folder), Name: name, Inode: a.Inode}
@@ -189,7 +189,7 @@ func (e *Engine) restore(ctx context.Context, w *Work, o *outcome) error {
 		return fmt.Errorf("restore %s: it was moved back, and is not seen there: %w", a.Address, err)
 	}
 	defer d.Close()
-	if err := e.quota(ctx, a); err != nil {
+	if err := e.quota(ctx, job, w); err != nil {
 		return err
 	}
 	return e.settle(w, o, d)

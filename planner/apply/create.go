@@ -22,7 +22,7 @@ func (e *Engine) create(ctx context.Context, job *Job, w *Work, o *outcome) erro
 		return err
 	}
 	e.reached("made")
-	if err = e.finishNew(ctx, w, o, d); err == nil {
+	if err = e.finishNew(ctx, job, w, o, d); err == nil {
 		o.unsynced = &unsynced{d, a, ours}
 		return nil
 	}
@@ -53,7 +53,7 @@ func (e *Engine) recordUnfinished(job *Job, a *planner.Action, o *outcome, seen 
 }
 
 // finishNew does all that is to be done about a new directory.
-func (e *Engine) finishNew(ctx context.Context, w *Work, o *outcome, d Directory) error {
+func (e *Engine) finishNew(ctx context.Context, job *Job, w *Work, o *outcome, d Directory) error {
 	a := w.Action
 	if project, ok := wanted(a, planner.Project, planner.Value{}).Number(); ok {
 		if err := d.SetProject(planner.ProjectID(project)); err != nil {
@@ -61,7 +61,7 @@ func (e *Engine) finishNew(ctx context.Context, w *Work, o *outcome, d Directory
 		}
 		e.reached("project")
 	}
-	if err := e.quota(ctx, a); err != nil {
+	if err := e.quota(ctx, job, w); err != nil {
 		return err
 	}
 	if err := dropACLs(a, d); err != nil {

@@ -1,11 +1,14 @@
 package apply
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // TestTheQuotaOfAnArchivedDirectory: after the move the quota that the plan saw is looked for in both places, and dealt with
@@ -82,5 +85,57 @@ func TestNoQuotaThatWasReplaced(t *testing.T) {
 	}
 	if slices.Contains(w.log, "quota of capstor/bio") {
 		t.Error("its limits were set")
+	}
+}
+
+// TestAQuotaThatIsStillBeingMade: a request for a quota is journaled before it is sent, where the backend may work on
+// afterwards; the run that goes on waits for that quota and asks for no second one, unless none comes.
+func TestAQuotaThatIsStillBeingMade(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		w := newWorld(t)
+		x := withQuota(creation("bio"), 1<<40)
+		x.Action.Quota = &planner.QuotaID{By: planner.ByDirectory, Path: "capstor/bio"}
+		x.Async, x.Pending = true, true
+		w.places = map[string]planner.QuotaState{}
+		slept := 0
+		e := w.engine()
+		e.Sleep = func(context.Context, time.Duration) error {
+			if slept++; comes && slept == 3 {
+				want, err := limitsAfter(x.Action, planner.NoLimits())
+				w.check(err)
+				w.mu.Lock()
+				w.places["capstor/bio"] = planner.QuotaState{Handle: "17", Limits: want}
+				w.mu.Unlock()
+			}
+			return nil
+		}
+		job := Job{Work: []Work{x}, Resumed: true}
+		w.begin(&job)
+		if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done {
+			t.Errorf("comes %t: %v, %+v", comes, err, results)
+		}
+		if asked := slices.Contains(w.log, "quota of capstor/bio"); asked == comes || slept < 3 || comes && slept > 3 {
+			t.Errorf("comes %t: asked again %t, after %d looks", comes, asked, slept)
+		}
+	}
+	w := newWorld(t)
+	x := withQuota(creation("bio"), 1<<40)
+	x.Action.Quota, x.Async = &planner.QuotaID{By: planner.ByDirectory, Path: "capstor/bio"}, true
+	w.places = map[string]planner.QuotaState{}
+	journaled := false
+	e := w.engine()
+	e.Reached = func(point string) {
+		if point == "quota" {
+			w.check(w.store.View(func(tx ledger.Tx) error {
+				steps, err := tx.Steps("sha256:plan")
+				journaled = keysWith(steps, stepPending)[x.Action.Key]
+				return err
+			}))
+		}
+	}
+	job := Job{Work: []Work{x}}
+	w.begin(&job)
+	if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done || !journaled {
+		t.Errorf("journaled %t: %v, %+v", journaled, err, results)
 	}
 }

@@ -30,13 +30,14 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 	for i := range now.Items {
 		items[now.Items[i].Key] = &now.Items[i]
 	}
-	finished, queued := map[planner.Key]bool{}, queuedBy(now.Steps)
+	finished := map[planner.Key]bool{}
+	queued, pending := keysWith(now.Steps, stepQueued), keysWith(now.Steps, stepPending)
 	for i := range p.Core.Actions {
 		a := &p.Core.Actions[i]
 		w := &job.Work[i]
 		*w = Work{Action: a, Archived: now.Recorded.Archived[a.Key], Queued: queued[a.Key]}
 		if sys := now.Settings.SystemNamed(a.System); sys != nil {
-			w.Unit = sys.Traits.Unit
+			w.Unit, w.Async, w.Pending = sys.Traits.Unit, sys.Traits.Async, pending[a.Key]
 		}
 		if watched, ok := now.Graph.Watched(a.Key); ok {
 			w.Record = watched.Record
@@ -63,15 +64,15 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 	return job, stale
 }
 
-// queuedBy are the resources whose callbacks an earlier run of the plan has put into the outbox.
-func queuedBy(steps []ledger.Step) map[planner.Key]bool {
-	queued := map[planner.Key]bool{}
+// keysWith are the resources of which an earlier run of the plan has journaled a step of this name.
+func keysWith(steps []ledger.Step, name string) map[planner.Key]bool {
+	keys := map[planner.Key]bool{}
 	for _, st := range steps {
-		if st.Name == stepQueued {
-			queued[st.Key] = true
+		if st.Name == name {
+			keys[st.Key] = true
 		}
 	}
-	return queued
+	return keys
 }
 
 // SkipStale marks what is stale to be left out.

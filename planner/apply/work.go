@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
@@ -25,13 +26,13 @@ func (e *Engine) work(ctx context.Context, stop <-chan struct{}, job *Job, w *Wo
 	case planner.Create:
 		err = e.create(ctx, job, w, o)
 	case planner.Update, planner.Adopt:
-		err = e.update(ctx, stop, w, o)
+		err = e.update(ctx, stop, job, w, o)
 	case planner.Report:
 		e.report(w, o)
 	case planner.Archive:
 		err = e.archive(ctx, job, w, o)
 	case planner.Restore:
-		err = e.restore(ctx, w, o)
+		err = e.restore(ctx, job, w, o)
 	case planner.RejectOrder, planner.FailOrder:
 	default:
 		err = fmt.Errorf("apply %s: unknown action %q", a.Address, a.Kind)
@@ -77,7 +78,7 @@ func changes(a *planner.Action, at ...planner.Attribute) bool {
 }
 
 // update changes what the plan says of a directory that exists, comparing each attribute once more before.
-func (e *Engine) update(ctx context.Context, stop <-chan struct{}, w *Work, o *outcome) error {
+func (e *Engine) update(ctx context.Context, stop <-chan struct{}, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	d, err := e.Storage.Open(a.System, a.Storage, a.Inode)
 	if err != nil {
@@ -102,7 +103,7 @@ func (e *Engine) update(ctx context.Context, stop <-chan struct{}, w *Work, o *o
 				planner.Show(c.Attribute, seen), planner.Show(c.Attribute, c.Before))
 		}
 	}
-	if err := e.quota(ctx, a); err != nil {
+	if err := e.quota(ctx, job, w); err != nil {
 		return err
 	}
 	if err := e.tag(ctx, stop, a, o, d); err != nil {
@@ -183,12 +184,16 @@ func (e *Engine) report(w *Work, o *outcome) {
 }
 
 // quota sets the limits that the plan changes, all four in one call, and reads them back.
-func (e *Engine) quota(ctx context.Context, a *planner.Action) error {
+func (e *Engine) quota(ctx context.Context, job *Job, w *Work) error {
+	a := w.Action
 	if a.Quota == nil || !slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute.IsQuota() }) {
 		return nil
 	}
 	what := fmt.Sprintf("set quota of %s on %s", a.Quota, a.System)
-	before := e.Storage.Quota(ctx, a.System, *a.Quota)
+	before, err := e.quotaBefore(ctx, job, w)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
 	if before.LimitsWhy != "" {
 		return fmt.Errorf("%s: the present limits could not be read: %s", what, before.LimitsWhy)
 	}
@@ -199,10 +204,41 @@ func (e *Engine) quota(ctx context.Context, a *planner.Action) error {
 	if want == before.Limits {
 		return nil
 	}
-	if before.Handle != a.Handle {
+	if before.Handle != a.Handle && !(w.Pending && a.Handle == "") {
 		return fmt.Errorf("%s: %s, and %s when this was planned; plan again", what, standing(before.Handle), stood(a.Handle))
 	}
 	return e.setLimits(ctx, a, *a.Quota, want, before)
+}
+
+// stepPending is the journal's word for a quota that a backend was asked to make and may still be working on.
+const stepPending = "quota pending"
+
+// pendingTries is how often a quota that an earlier run asked for is looked for, once a second.
+const pendingTries = 30
+
+// quotaBefore is the quota as it stands before it is set. Where the backend may still be working on one that an earlier run
+// asked for, that is waited for, because a second request could make a second quota; a first request is journaled.
+func (e *Engine) quotaBefore(ctx context.Context, job *Job, w *Work) (planner.QuotaState, error) {
+	a := w.Action
+	before := e.Storage.Quota(ctx, a.System, *a.Quota)
+	if !w.Async || !before.Absent {
+		return before, nil
+	}
+	if !w.Pending {
+		return before, e.Journal.Update(func(tx ledger.Tx) error {
+			return tx.AppendSteps(job.ID, []ledger.Step{{Key: a.Key, Name: stepPending, Note: a.Quota.String()}})
+		})
+	}
+	e.tell(Event{Action: a, Step: "waiting for its quota, which an earlier run asked for"})
+	for range pendingTries {
+		if err := e.Sleep(ctx, time.Second); err != nil {
+			return before, err
+		}
+		if before = e.Storage.Quota(ctx, a.System, *a.Quota); !before.Absent {
+			break
+		}
+	}
+	return before, nil
 }
 
 // standing says which quota is there, by its handle, and stood which one was.

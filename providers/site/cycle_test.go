@@ -46,7 +46,7 @@ const (
 	waldur   = "https://waldur.example.com/api/"
 )
 
-func newCycle(t *testing.T, onRemove planner.RemovePolicy) *cycle {
+func newCycle(t *testing.T, kind string, onRemove planner.RemovePolicy) *cycle {
 	t.Helper()
 	c := &cycle{t: t, dir: t.TempDir(), cfg: &config.Config{}, now: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)}
 	must(t, os.MkdirAll(filepath.Join(c.dir, "toy"), 0o755))
@@ -54,12 +54,12 @@ func newCycle(t *testing.T, onRemove planner.RemovePolicy) *cycle {
 	s.Tera, s.MinGID, s.MaxMode, s.Parents = 1<<40, 1, 0o2775, planner.ParentsCreate
 	s.Root.UID, s.Root.GID = planner.UID(os.Getuid()), planner.GID(os.Getgid())
 	s.Waldur.URL, s.Fingerprint = waldur, "toy"
-	s.Systems = []planner.System{{Name: "toy", Directory: "toy", Filesystem: "any", Archive: "toy/.trash", ArchiveRetention: time.Hour, Traits: toyTraits,
-		Quota: planner.QuotaSettings{Kind: "toy", By: planner.ByDirectory, Shared: planner.SharedRefuse, OnRemove: onRemove}}}
+	s.Systems = []planner.System{{Name: "toy", Directory: "toy", Filesystem: "any", Archive: "toy/.trash", ArchiveRetention: time.Hour, Traits: toyTraits[kind],
+		Quota: planner.QuotaSettings{Kind: kind, By: planner.ByDirectory, Shared: planner.SharedRefuse, OnRemove: onRemove}}}
 	c.cfg.Storage.Root = c.dir
 	clock := func() time.Time { return c.now }
 	c.site = site.New(c.cfg, site.Options{Now: clock, Waits: func(string) func() { return func() {} }, Progress: func(string, int, int) {},
-		Observing: func(string, int, int) {}, MountTimeout: time.Minute, Backends: map[string]quota.Open{"toy": openToy}})
+		Observing: func(string, int, int) {}, MountTimeout: time.Minute, Backends: map[string]quota.Open{kind: openToy}})
 	var err error
 	c.store, err = state.Open(filepath.Join(c.dir, "state"), state.Options{Now: clock})
 	must(t, err)
@@ -237,8 +237,16 @@ func (j journalOf) Update(f func(ledger.Tx) error) error {
 // quotas are the hard limits of all directories, by path.
 func (c *cycle) quotas() map[string]string {
 	all := map[string]string{}
-	for path, q := range (toy{filepath.Join(c.dir, "toy.json")}).read() {
-		all[path] = q.Limits.Show(planner.SpaceHard)
+	t := toy{c.dir, filepath.Join(c.dir, "toy.json"), c.cfg.Settings.Systems[0].Traits}
+	for key, q := range t.read() {
+		if t.traits.FollowsRename {
+			if key == t.key(planner.Subject{Path: bioAt}) {
+				key = bioAt
+			} else {
+				key = "archived"
+			}
+		}
+		all[key] = q.Limits.Show(planner.SpaceHard)
 	}
 	return all
 }
@@ -275,7 +283,8 @@ type scene struct {
 	onRemove planner.RemovePolicy
 	prepare  func(*cycle)
 	kind     planner.ActionKind
-	want     map[string]string
+	// want are the quotas where they stay at their path; follows are those where they follow, if they are others.
+	want, follows map[string]string
 }
 
 func made(c *cycle) { c.do(planner.Create) }
@@ -295,10 +304,15 @@ func scenes() []scene {
 			made(c)
 			must(c.t, os.Remove(filepath.Join(c.dir, "toy.json")))
 		}, kind: planner.Update, want: two},
-		{name: "archive and keep", prepare: func(c *cycle) { made(c); c.ordered(planner.StatusRemoving) }, kind: planner.Archive, want: two},
+		{name: "archive and keep", prepare: func(c *cycle) { made(c); c.ordered(planner.StatusRemoving) }, kind: planner.Archive, want: two,
+			follows: map[string]string{"archived": "2 TiB"}},
+		{name: "archive and freeze", onRemove: planner.OnRemoveFreeze, prepare: func(c *cycle) { made(c); c.ordered(planner.StatusRemoving) },
+			kind: planner.Archive, want: two, follows: map[string]string{"archived": "1 MiB"}},
 		{name: "archive and remove", onRemove: planner.OnRemoveRemove, prepare: func(c *cycle) { made(c); c.ordered(planner.StatusRemoving) },
 			kind: planner.Archive, want: map[string]string{}},
 		{name: "restore", prepare: func(c *cycle) { archived(c); c.active() }, kind: planner.Restore, want: two},
+		{name: "restore with its quota frozen", onRemove: planner.OnRemoveFreeze, prepare: func(c *cycle) { archived(c); c.active() },
+			kind: planner.Restore, want: two},
 		{name: "restore with its quota gone", onRemove: planner.OnRemoveRemove, prepare: func(c *cycle) { archived(c); c.active() },
 			kind: planner.Restore, want: two},
 	}
@@ -307,28 +321,37 @@ func scenes() []scene {
 // TestToyBackend: a backend that nothing knows beside its own file and the registry goes through the whole cycle, and what is
 // killed at any point goes on to the same end. A directory is never open before it is limited.
 func TestToyBackend(t *testing.T) {
-	for _, s := range scenes() {
-		t.Run(s.name, func(t *testing.T) {
-			for kill := 0; ; kill++ {
-				c := newCycle(t, s.onRemove)
-				s.prepare(c)
-				c.killAt, c.points, c.opens = kill, nil, s.kind == planner.Create
-				c.do(s.kind)
-				c.wantQuotas(s.want)
-				if s.kind == planner.Create {
-					c.limitedFirst()
-				}
-				if t.Failed() {
-					t.Fatalf("killed at point %d of %s", kill, strings.Join(c.points, ", "))
-				}
-				if kill > 0 && c.killAt != 0 { // it was reached no more
-					if kill < 4 {
-						t.Errorf("only %d points: %q", kill, c.points)
-					}
-					return
-				}
+	for kind := range toyTraits {
+		for _, s := range scenes() {
+			t.Run(kind+"/"+s.name, func(t *testing.T) { s.run(t, kind) })
+		}
+	}
+}
+
+// run runs the scene unharmed, and then killed at each point.
+func (s scene) run(t *testing.T, kind string) {
+	want := s.want
+	if kind == "follows" && s.follows != nil {
+		want = s.follows
+	}
+	for kill := 0; ; kill++ {
+		c := newCycle(t, kind, s.onRemove)
+		s.prepare(c)
+		c.killAt, c.points, c.opens = kill, nil, s.kind == planner.Create
+		c.do(s.kind)
+		c.wantQuotas(want)
+		if s.kind == planner.Create {
+			c.limitedFirst()
+		}
+		if t.Failed() {
+			t.Fatalf("killed at point %d of %s", kill, strings.Join(c.points, ", "))
+		}
+		if kill > 0 && c.killAt != 0 { // it was reached no more
+			if kill < 4 {
+				t.Errorf("only %d points: %q", kill, c.points)
 			}
-		})
+			return
+		}
 	}
 }
 

@@ -6,17 +6,25 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// toyTraits are what a system's configuration says of the toy.
-var toyTraits = planner.Traits{Unit: 512, NeedsDirectory: true, MaxSpace: 1 << 50, MaxInodes: 1 << 32}
+// toyTraits are what a system's configuration says of the toy, by the kind of its quota block.
+var toyTraits = map[string]planner.Traits{
+	"stays":   {Unit: 512, NeedsDirectory: true, MaxSpace: 1 << 50, MaxInodes: 1 << 32},
+	"follows": {Unit: 512, NeedsDirectory: true, MaxSpace: 1 << 50, MaxInodes: 1 << 32, FollowsRename: true, Async: true},
+}
 
-// toy is a quota backend: a file that holds limits by directory. It has no soft limits and measures nothing.
-type toy struct{ file string }
+// toy is a quota backend: a file that holds limits, by path or, where they follow a rename, by inode. It has no soft limits,
+// and measures nothing.
+type toy struct {
+	root, file string
+	traits     planner.Traits
+}
 
 // kept is a quota of the toy, with its number.
 type kept struct {
@@ -24,11 +32,23 @@ type kept struct {
 	Limits planner.Limits
 }
 
-func openToy(_ planner.System, o quota.Options) (quota.Client, error) {
-	return toy{filepath.Join(o.Root, "toy.json")}, nil
+func openToy(s planner.System, o quota.Options) (quota.Client, error) {
+	return toy{o.Root, filepath.Join(o.Root, "toy.json"), s.Traits}, nil
 }
 
-func (t toy) Traits(context.Context) (planner.Traits, error) { return toyTraits, nil }
+func (t toy) Traits(context.Context) (planner.Traits, error) { return t.traits, nil }
+
+// key is what a directory's limits are kept by; one that is not there has none that could follow it.
+func (t toy) key(id planner.Subject) string {
+	if !t.traits.FollowsRename {
+		return id.Path
+	}
+	info, err := os.Stat(filepath.Join(t.root, id.Path))
+	if err != nil {
+		return "nothing"
+	}
+	return strconv.FormatUint(info.Sys().(*syscall.Stat_t).Ino, 10)
+}
 
 func (t toy) read() (all map[string]kept) {
 	text, _ := os.ReadFile(t.file)
@@ -46,7 +66,7 @@ func (t toy) write(all map[string]kept) error {
 }
 
 func (t toy) Get(_ context.Context, id planner.Subject) planner.QuotaState {
-	q, ok := t.read()[id.Path]
+	q, ok := t.read()[t.key(id)]
 	if !ok {
 		return planner.QuotaState{Absent: true, Via: "toy", Limits: planner.NoLimits(),
 			Space: planner.Usage[planner.Bytes]{Known: true}, Inodes: planner.Usage[planner.Inodes]{Known: true}}
@@ -60,20 +80,23 @@ func (t toy) List(context.Context, []planner.Subject) (providers.QuotaListing, e
 }
 
 func (t toy) Set(_ context.Context, id planner.Subject, want planner.Limits, _ planner.Grace) (quota.Pending, error) {
-	if _, err := quota.CheckLimits(toyTraits, id.Path, want); err != nil {
+	if _, err := quota.CheckLimits(t.traits, id.Path, want); err != nil {
 		return nil, err
 	}
 	all := t.read()
-	q, ok := all[id.Path]
+	q, ok := all[t.key(id)]
 	if !ok {
 		q.Number = len(all) + 1
 	}
-	q.Limits, all[id.Path] = want, kept{q.Number, want}
-	return nil, t.write(all)
+	all[t.key(id)] = kept{q.Number, want}
+	if !t.traits.Async {
+		return nil, t.write(all)
+	}
+	return func(context.Context) (bool, error) { return true, t.write(all) }, nil
 }
 
 func (t toy) Remove(_ context.Context, id planner.Subject) (quota.Pending, error) {
 	all := t.read()
-	delete(all, id.Path)
+	delete(all, t.key(id))
 	return nil, t.write(all)
 }
