@@ -6,13 +6,16 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// The directories of tenants and customers are not recorded. Whether one of them was exchanged with another, or moved away,
-// shows in what is recorded in it: a new directory is routine only where something of that still stands.
+// The directories of tenants and customers are not recorded. Whether one of them was exchanged with
+// another, or moved away, shows in what is recorded in it: a new directory is routine only where
+// something of that still stands.
 
-// maxWitnesses is how many recorded directories beside a new one are looked at where the plan is not about them.
+// maxWitnesses is how many recorded directories beside a new one are looked at where the plan is
+// not about them.
 const maxWitnesses = 3
 
-// chooseWitnesses marks what is recorded beside directories that may have to be made, and would not be looked at.
+// chooseWitnesses marks what is recorded beside directories that may have to be made, and would not
+// be looked at.
 func (g *Graph) chooseWitnesses() {
 	var above map[string]int
 	for i := range g.nodes {
@@ -44,17 +47,20 @@ func (g *Graph) mayBeMade(n *node) bool {
 
 // testifies reports whether the node is recorded where it is, and should stand there.
 func (g *Graph) testifies(n *node) bool {
-	if n.record < 0 || n.isBranch() || n.system == nil || n.intent == intentRemove || n.intent == intentNothing {
+	if n.record < 0 || n.isBranch() || n.system == nil || n.intent == intentRemove ||
+		n.intent == intentNothing {
 		return false
 	}
 	r, _ := g.recordOf(n)
 	return r.Inode != 0 && r.Storage == n.storage && r.System == n.system.Name
 }
 
-// testimony counts the recorded directories in one directory: those that stand as recorded, and those that do not.
+// testimony counts the recorded directories in one directory: those that stand as recorded, and
+// those that do not.
 type testimony struct{ stand, lost int }
 
-// testimonyOf is what the directories recorded in above say. It is collected when the first new directory needs it.
+// testimonyOf is what the directories recorded in above say. It is collected when the first new
+// directory needs it.
 func (c *comparison) testimonyOf(above string) testimony {
 	if c.testimonies == nil {
 		c.testimonies = map[string]testimony{}
@@ -77,7 +83,8 @@ func (c *comparison) testimonyOf(above string) testimony {
 	return c.testimonies[above]
 }
 
-// doubtAbove adds the danger of making a directory where nothing stands of what is recorded beside it.
+// doubtAbove adds the danger of making a directory where nothing stands of what is recorded beside
+// it.
 func (c *comparison) doubtAbove(n *node, d *decision) {
 	above := path.Dir(n.storage)
 	t := c.testimonyOf(above)
@@ -85,6 +92,7 @@ func (c *comparison) doubtAbove(n *node, d *decision) {
 		return
 	}
 	d.replaced = true
-	d.danger(DangerReplaced, reason.AboveReplaced, "%s may be another directory than it was, or moved away: nothing of what is recorded in it "+
-		"stands there (looked at: %d)", above, t.lost)
+	d.danger(DangerReplaced, reason.AboveReplaced,
+		"%s may be another directory than it was, or moved away: nothing of what is recorded in it "+
+			"stands there (looked at: %d)", above, t.lost)
 }

@@ -11,12 +11,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// ACL is what a directory's access control lists say beyond its mode. With one, the digit for the group is a mask, and says
-// nothing of what the group itself may do.
+// ACL is what a directory's access control lists say beyond its mode. With one, the digit for the
+// group is a mask, and says nothing of what the group itself may do.
 type ACL struct {
-	// Access are the entries that decide who gets in; Default those that whatever is made in the directory inherits.
+	// Access are the entries that decide who gets in; Default those that whatever is made in the
+	// directory inherits.
 	Access, Default []ACLEntry
-	// NFS are the names to which an NFSv4 ACL gives or refuses something, beside owner, group and everyone.
+	// NFS are the names to which an NFSv4 ACL gives or refuses something, beside owner, group and
+	// everyone.
 	NFS []string
 	// Unread says that there is an ACL, and why its entries are not known.
 	Unread string
@@ -65,8 +67,8 @@ func rwx(bits uint8) string {
 // byMode reports whether the mode shows the entry too: chmod changes it.
 func (e ACLEntry) byMode() bool { return e.Tag == ACLOwner || e.Tag == ACLMask || e.Tag == ACLOthers }
 
-// Beyond is what the ACL gives beyond the mode, in one form for equal ACLs; empty for none. A chmod does not change it, so
-// what differs from the recorded was changed by somebody else.
+// Beyond is what the ACL gives beyond the mode, in one form for equal ACLs; empty for none. A chmod
+// does not change it, so what differs from the recorded was changed by somebody else.
 func (a *ACL) Beyond() string {
 	if a == nil {
 		return ""
@@ -114,7 +116,8 @@ func (a *ACL) mask() uint8 {
 // maxNamed is how many entries are named in a sentence.
 const maxNamed = 8
 
-// getIn says who gets in by the access ACL, below a mask: "its group has r-x, user 12345 has rwx"; empty without one.
+// getIn says who gets in by the access ACL, below a mask: "its group has r-x, user 12345 has rwx";
+// empty without one.
 func (a *ACL) getIn(mask uint8) string {
 	var out []string
 	for _, e := range a.Access {
@@ -156,14 +159,16 @@ func (a *ACL) Words() string {
 		for i, e := range a.Default {
 			entries[i] = e.String()
 		}
-		out = append(out, "it has a default ACL, which whatever is made in it inherits: "+shorten(entries))
+		out = append(out, "it has a default ACL, which whatever is made in it inherits: "+
+			shorten(entries))
 	}
 	if len(a.NFS) > 0 {
 		names := make([]string, len(a.NFS))
 		for i, n := range a.NFS {
 			names[i] = strconv.Quote(n)
 		}
-		out = append(out, "it has an NFSv4 ACL, so its mode does not say who gets in: it names "+shorten(names))
+		out = append(out, "it has an NFSv4 ACL, so its mode does not say who gets in: it names "+
+			shorten(names))
 	}
 	if a.Unread != "" {
 		out = append(out, "it has an ACL, so its mode does not say who gets in, and "+a.Unread)
@@ -171,14 +176,16 @@ func (a *ACL) Words() string {
 	return strings.Join(out, "; ")
 }
 
-// afterChmod says what a chmod does to the access ACL: the group's digit becomes its mask, and what the mask held back
-// counts from then on. Empty if that changes nothing.
+// afterChmod says what a chmod does to the access ACL: the group's digit becomes its mask, and what
+// the mask held back counts from then on. Empty if that changes nothing.
 func (a *ACL) afterChmod(mode Mode) string {
 	now, then := a.mask(), uint8(mode>>3&7)
-	if len(a.Access) == 0 || now == then || !slices.ContainsFunc(a.Access, func(e ACLEntry) bool { return e.Tag == ACLMask }) {
+	if len(a.Access) == 0 || now == then || !slices.ContainsFunc(a.Access,
+		func(e ACLEntry) bool { return e.Tag == ACLMask }) {
 		return ""
 	}
-	return fmt.Sprintf("chmod changes the mask of its ACL from %s to %s, not the rights of its group: then %s", rwx(now), rwx(then),
+	return fmt.Sprintf("chmod changes the mask of its ACL from %s to %s, not the rights of its "+
+		"group: then %s", rwx(now), rwx(then),
 		a.getIn(then))
 }
 
@@ -190,8 +197,8 @@ func aclValue(beyond string) Value {
 	return TextValue(beyond)
 }
 
-// sayACL says that the directory of an action has an ACL, and what the action makes of it. To take a directory over is to
-// take over whom its ACL lets in.
+// sayACL says that the directory of an action has an ACL, and what the action makes of it. To take
+// a directory over is to take over whom its ACL lets in.
 func (c *comparison) sayACL(d *decision, dir Directory) {
 	if dir.ACL == nil {
 		return

@@ -12,7 +12,8 @@ import (
 
 const bioPath = "capstor/store/cscs/eth/bio"
 
-// withACL is a storage where bio stands as wanted, with an ACL, and its record, which knows that ACL or not.
+// withACL is a storage where bio stands as wanted, with an ACL, and its record, which knows that
+// ACL or not.
 func withACL(acl *planner.ACL, recorded string) (*model, planner.Recorded) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -33,27 +34,36 @@ func warningsOf(p *planner.Plan, code reason.Code) (texts []string) {
 	return texts
 }
 
-// TestACLOfWhatIsAsWanted: a mode that is as wanted says nothing of who gets in beside an ACL, and the plan says so.
+// TestACLOfWhatIsAsWanted: a mode that is as wanted says nothing of who gets in beside an ACL, and
+// the plan says so.
 func TestACLOfWhatIsAsWanted(t *testing.T) {
 	for name, tc := range map[string]struct {
 		acl   *planner.ACL
 		words string
 	}{
-		"access":  {stranger, "user 12345 has rwx, its group has r-x"},
-		"masked":  {&planner.ACL{Access: []planner.ACLEntry{{Tag: planner.ACLNamed, ID: 7, Rights: 7}, {Tag: planner.ACLGroup, Rights: 7}, {Tag: planner.ACLMask, Rights: 4}}}, "group 7 has r--, its group has r--"},
-		"default": {&planner.ACL{Default: []planner.ACLEntry{{Tag: planner.ACLUser, ID: 12345, Rights: 7}}}, "made in it inherits: user:12345:rwx"},
-		"nfs4":    {&planner.ACL{NFS: []string{"eve@x\x1b"}}, `it names "eve@x\x1b"`},
-		"unread":  {&planner.ACL{Unread: "it could not be read"}, "does not say who gets in, and it could not be read"},
+		"access": {stranger, "user 12345 has rwx, its group has r-x"},
+		"masked": {&planner.ACL{Access: []planner.ACLEntry{{Tag: planner.ACLNamed, ID: 7,
+			Rights: 7}, {Tag: planner.ACLGroup, Rights: 7}, {Tag: planner.ACLMask, Rights: 4}}},
+			"group 7 has r--, its group has r--"},
+		"default": {&planner.ACL{Default: []planner.ACLEntry{{Tag: planner.ACLUser, ID: 12345,
+			Rights: 7}}}, "made in it inherits: user:12345:rwx"},
+		"nfs4": {&planner.ACL{NFS: []string{"eve@x\x1b"}}, `it names "eve@x\x1b"`},
+		"unread": {&planner.ACL{Unread: "it could not be read"},
+			"does not say who gets in, and it could not be read"},
 	} {
 		m, rec := withACL(tc.acl, tc.acl.Beyond())
 		p, _ := plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: rec}, m)
-		if texts := warningsOf(p, "acl"); len(texts) != 1 || !strings.Contains(texts[0], tc.words) || len(p.Core.Actions) > 0 || len(p.Context.Drift) > 0 {
-			t.Errorf("%s: warnings %q, actions %v, drift %v", name, texts, p.Core.Actions, p.Context.Drift)
+		if texts := warningsOf(p, "acl"); len(texts) != 1 ||
+			!strings.Contains(texts[0], tc.words) || len(p.Core.Actions) > 0 ||
+			len(p.Context.Drift) > 0 {
+			t.Errorf("%s: warnings %q, actions %v, drift %v", name, texts, p.Core.Actions,
+				p.Context.Drift)
 		}
 	}
 }
 
-// TestACLDrift: an ACL that appeared, changed or went since the record is drift, and stays it; a chmod's mask is not.
+// TestACLDrift: an ACL that appeared, changed or went since the record is drift, and stays it; a
+// chmod's mask is not.
 func TestACLDrift(t *testing.T) {
 	masked := &planner.ACL{Access: slices.Clone(stranger.Access)}
 	masked.Access[3].Rights, masked.Access[0].Rights, masked.Access[4].Rights = 0, 5, 7
@@ -70,7 +80,8 @@ func TestACLDrift(t *testing.T) {
 		m, rec := withACL(tc.acl, tc.record)
 		it := project("bio", 30500)
 		p, g := plan(&planner.Input{Items: items(it), Recorded: rec, KeepRecords: true}, m)
-		if got := len(p.Context.Drift) == 1 && p.Context.Drift[0].Attribute == planner.ACLAttr; got != tc.drift {
+		if got := len(p.Context.Drift) == 1 &&
+			p.Context.Drift[0].Attribute == planner.ACLAttr; got != tc.drift {
 			t.Errorf("%s: drift %v", name, p.Context.Drift)
 		}
 		if rs := g.AsWanted(); len(rs) != 1 || rs[0].ACL != tc.record {
@@ -79,7 +90,8 @@ func TestACLDrift(t *testing.T) {
 	}
 }
 
-// TestACLAndChmod: what a chmod makes of the mask is said, and to adopt is to take over whom the ACL lets in.
+// TestACLAndChmod: what a chmod makes of the mask is said, and to adopt is to take over whom the
+// ACL lets in.
 func TestACLAndChmod(t *testing.T) {
 	below := &planner.ACL{Access: slices.Clone(stranger.Access)}
 	below.Access[3].Rights = 5
@@ -91,15 +103,19 @@ func TestACLAndChmod(t *testing.T) {
 		p, _ := plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: recorded}, m)
 		a, detail := action(t, p, bio)
 		text := fmt.Sprint(detail.Reasons)
-		if !dangerous(a, planner.DangerWiderAccess) || !strings.Contains(text, "user 12345 has r-x, its group has r-x") ||
-			!strings.Contains(text, "from r-x to rwx, not the rights of its group: then user 12345 has rwx, its group has r-x") {
+		if !dangerous(a, planner.DangerWiderAccess) ||
+			!strings.Contains(text, "user 12345 has r-x, its group has r-x") ||
+			!strings.Contains(text,
+				"from r-x to rwx, not the rights of its group: then user 12345 has rwx, its "+
+					"group has r-x") {
 			t.Errorf("%s, danger %v: %s", a.Kind, a.Danger, text)
 		}
 	}
 	m, _ = withACL(&planner.ACL{NFS: []string{"eve@x"}}, "")
 	delete(m.quotas, 30500)
 	p, _ := plan(&planner.Input{Items: items(project("bio", 30500))}, m)
-	if a, _ := action(t, p, bio); a.Kind != planner.Adopt || !dangerous(a, planner.DangerWiderAccess) {
+	if a, _ := action(t, p, bio); a.Kind != planner.Adopt ||
+		!dangerous(a, planner.DangerWiderAccess) {
 		t.Errorf("an adoption for its quota alone: %s, danger %v", a.Kind, a.Danger)
 	}
 }
@@ -117,14 +133,17 @@ func TestManyACLs(t *testing.T) {
 		m.dirs["capstor/store/cscs/eth/"+name] = d
 	}
 	p, _ := plan(&planner.Input{Items: items(all...)}, m)
-	if few, more := warningsOf(p, "acl"), warningsOf(p, "acl_more"); len(few) != 20 || len(more) != 1 || !strings.Contains(more[0], "30 more") {
+	if few, more := warningsOf(p, "acl"), warningsOf(p, "acl_more"); len(few) != 20 ||
+		len(more) != 1 || !strings.Contains(more[0], "30 more") {
 		t.Errorf("%d warnings, and %q", len(few), more)
 	}
 	long := &planner.ACL{}
 	for i := range 5000 {
-		long.Access = append(long.Access, planner.ACLEntry{Tag: planner.ACLUser, ID: uint32(i), Rights: 7})
+		long.Access = append(long.Access, planner.ACLEntry{Tag: planner.ACLUser, ID: uint32(i),
+			Rights: 7})
 	}
-	other := &planner.ACL{Access: append(slices.Clone(long.Access), planner.ACLEntry{Tag: planner.ACLUser, ID: 9999, Rights: 7})}
+	other := &planner.ACL{Access: append(slices.Clone(long.Access),
+		planner.ACLEntry{Tag: planner.ACLUser, ID: 9999, Rights: 7})}
 	if a, b := long.Beyond(), other.Beyond(); len(a) > 600 || a == b || len(long.Words()) > 600 {
 		t.Errorf("%d and %d bytes, equal: %t", len(a), len(long.Words()), a == b)
 	}

@@ -35,12 +35,17 @@ func TestFreezeOnlyWhatNobodyElseLivesOn(t *testing.T) {
 	} {
 		m := newModel()
 		asWanted(m, "bio", 30500)
-		w := &planner.Input{Settings: frozen(), Items: items(append(c.more, project("bio", 30500, ordered(planner.StatusRemoving)))...), Recorded: c.rec}
+		w := &planner.Input{Settings: frozen(),
+			Items: items(append(c.more,
+				project("bio", 30500, ordered(planner.StatusRemoving)))...),
+			Recorded: c.rec}
 		p, _ := plan(w, m)
 		a, _ := action(t, p, bio)
-		warned := slices.ContainsFunc(p.Context.Warnings, func(w planner.Warning) bool { return w.Code == "not_frozen" })
+		warned := slices.ContainsFunc(p.Context.Warnings,
+			func(w planner.Warning) bool { return w.Code == "not_frozen" })
 		if a.Kind != planner.Archive || a.Freeze != c.freeze || warned == c.freeze {
-			t.Errorf("%s: %s, freeze %t, warned %t; want freeze %t", c.name, a.Kind, a.Freeze, warned, c.freeze)
+			t.Errorf("%s: %s, freeze %t, warned %t; want freeze %t", c.name, a.Kind, a.Freeze,
+				warned, c.freeze)
 		}
 	}
 }
@@ -53,7 +58,8 @@ func TestFreezeIsStaleOnceOthersLiveOnIt(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
 	world := func(more ...planner.Item) *planner.Input {
-		return &planner.Input{Settings: frozen(), Items: items(append(more, removal)...), Recorded: records(own), Watch: map[planner.Key]bool{removal.Key: true}}
+		return &planner.Input{Settings: frozen(), Items: items(append(more, removal)...),
+			Recorded: records(own), Watch: map[planner.Key]bool{removal.Key: true}}
 	}
 	approved, g := plan(world(), m)
 	if stale := planner.Recheck(approved, g); len(stale) != 0 {
@@ -65,12 +71,13 @@ func TestFreezeIsStaleOnceOthersLiveOnIt(t *testing.T) {
 	}
 }
 
-// An apply that goes on after the move still knows whether others live on the quota: the directory's own claim, recorded or
-// in the register, is not another's.
+// An apply that goes on after the move still knows whether others live on the quota: the
+// directory's own claim, recorded or in the register, is not another's.
 func TestWhoElseLivesOnAnArchivedQuota(t *testing.T) {
 	own := recordOf("bio", 30500)
 	own.QuotaBy, own.QuotaID = planner.ByGroup, 30500
-	register := planner.Recorded{Archived: map[planner.Key]planner.Archived{own.Key: {Key: own.Key, System: "capstor", QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: own.Claim}}}
+	register := planner.Recorded{Archived: map[planner.Key]planner.Archived{own.Key: {Key: own.Key,
+		System: "capstor", QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: own.Claim}}}
 	removal := project("bio", 30500, ordered(planner.StatusRemoving))
 	for _, c := range []struct {
 		name   string
@@ -81,11 +88,13 @@ func TestWhoElseLivesOnAnArchivedQuota(t *testing.T) {
 		{"noted nowhere", nil, planner.Recorded{}, false},
 		{"still recorded", nil, records(own), false},
 		{"in the register", nil, register, false},
-		{"in the register, and another is new", []planner.Item{project("chem", 30500)}, register, true},
+		{"in the register, and another is new", []planner.Item{project("chem", 30500)}, register,
+			true},
 	} {
 		s := frozen()
 		s.Systems[0].Quota.Shared = planner.SharedSum
-		_, g := plan(&planner.Input{Settings: s, Items: items(append(c.more, removal)...), Recorded: c.rec, Watch: map[planner.Key]bool{removal.Key: true}}, newModel())
+		_, g := plan(&planner.Input{Settings: s, Items: items(append(c.more, removal)...),
+			Recorded: c.rec, Watch: map[planner.Key]bool{removal.Key: true}}, newModel())
 		if w, ok := g.Watched(removal.Key); !ok || w.Shared != c.shared {
 			t.Errorf("%s: shared %t (listed %t), want %t", c.name, w.Shared, ok, c.shared)
 		}
@@ -101,9 +110,11 @@ func TestAnArchiveKnowsTheProject(t *testing.T) {
 	d := m.dirs["capstor/store/cscs/eth/bio"]
 	d.Project, d.Inherit, d.HasProject = 30500, true, true
 	m.dirs["capstor/store/cscs/eth/bio"] = d
-	p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, m)
+	p, _ := plan(&planner.Input{Settings: s,
+		Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, m)
 	a, _ := action(t, p, bio)
-	if !slices.Contains(a.Changes, planner.Change{Attribute: planner.Project, Before: planner.Number(30500)}) {
+	if !slices.Contains(a.Changes, planner.Change{Attribute: planner.Project,
+		Before: planner.Number(30500)}) {
 		t.Errorf("changes %v, want the project id", a.Changes)
 	}
 }
@@ -111,8 +122,10 @@ func TestAnArchiveKnowsTheProject(t *testing.T) {
 // A restore puts the limits back that the directory had, unless others live on them by now.
 func TestRestorePutsLimitsBack(t *testing.T) {
 	rec := recordOf("bio", 30500)
-	was := planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib), planner.SpaceHard: planner.LimitOf(10 * tib)}
-	archived := planner.Archived{Key: rec.Key, Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770,
+	was := planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib),
+		planner.SpaceHard: planner.LimitOf(10 * tib)}
+	archived := planner.Archived{Key: rec.Key, Address: bio, System: "capstor",
+		Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770,
 		QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: was, At: now}
 	for _, c := range []struct {
 		name   string
@@ -127,12 +140,15 @@ func TestRestorePutsLimitsBack(t *testing.T) {
 		q := m.quota(30500)
 		q.Limits[planner.SpaceHard] = planner.LimitOf(tib) // frozen
 		m.quotas[30500] = q
-		w := &planner.Input{Items: c.items, Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}
+		w := &planner.Input{Items: c.items,
+			Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{
+				rec.Key: archived}}}
 		w.Selection.Restores = []string{bio}
 		p, _ := plan(w, m)
 		a, _ := action(t, p, bio)
 		hard := slices.ContainsFunc(a.Changes, func(x planner.Change) bool {
-			return x.Attribute == planner.SpaceHard && x.Before == planner.Number(uint64(tib)) && x.After == planner.Number(uint64(10*tib))
+			return x.Attribute == planner.SpaceHard && x.Before == planner.Number(uint64(tib)) &&
+				x.After == planner.Number(uint64(10*tib))
 		})
 		if a.Kind != planner.Restore || hard != c.quotas || (a.Quota != nil) != c.quotas {
 			t.Errorf("%s: %s, quota %v, changes %v", c.name, a.Kind, a.Quota, a.Changes)
@@ -140,10 +156,12 @@ func TestRestorePutsLimitsBack(t *testing.T) {
 	}
 }
 
-// TestDangerousRestores: what comes back may grant too much, or be without a hard limit, as anything that is made.
+// TestDangerousRestores: what comes back may grant too much, or be without a hard limit, as
+// anything that is made.
 func TestDangerousRestores(t *testing.T) {
 	rec := recordOf("bio", 30500)
-	limited := planner.Limits{planner.SpaceHard: planner.LimitOf(10 * tib), planner.InodesHard: planner.LimitOf(planner.Inodes(1e6))}
+	limited := planner.Limits{planner.SpaceHard: planner.LimitOf(10 * tib),
+		planner.InodesHard: planner.LimitOf(planner.Inodes(1e6))}
 	for _, byWaldur := range []bool{false, true} {
 		for name, c := range map[string]struct {
 			mode  planner.Mode
@@ -152,11 +170,15 @@ func TestDangerousRestores(t *testing.T) {
 		}{
 			"as it should be": {0o2770, limited, nil},
 			"too wide":        {0o2777, limited, []planner.Danger{planner.DangerWiderAccess}},
-			"without limits":  {0o2770, planner.Limits{}, []planner.Danger{planner.DangerUnlimited}},
+			"without limits": {0o2770, planner.Limits{},
+				[]planner.Danger{planner.DangerUnlimited}},
 		} {
-			w := &planner.Input{Items: tree(), Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key,
-				Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: c.mode,
-				QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: c.claim, At: now}}}}
+			w := &planner.Input{Items: tree(),
+				Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key,
+					Address: bio, System: "capstor", Storage: rec.Storage,
+					Archive: "capstor/.trash/x",
+					Inode:   9, Group: 30500, Mode: c.mode,
+					QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: c.claim, At: now}}}}
 			want := c.want
 			if byWaldur {
 				w.Items = items(project("bio", 30500, func(it *planner.Item) {
@@ -169,8 +191,10 @@ func TestDangerousRestores(t *testing.T) {
 				w.Selection.Restores = []string{bio}
 			}
 			p, _ := plan(w, newModel())
-			if a, _ := action(t, p, bio); a.Kind != planner.Restore || !slices.Equal(a.Danger, want) {
-				t.Errorf("%s, by Waldur: %t: %s, danger %v, want %v", name, byWaldur, a.Kind, a.Danger, want)
+			if a, _ := action(t, p, bio); a.Kind != planner.Restore ||
+				!slices.Equal(a.Danger, want) {
+				t.Errorf("%s, by Waldur: %t: %s, danger %v, want %v", name, byWaldur, a.Kind,
+					a.Danger, want)
 			}
 		}
 	}
@@ -179,17 +203,21 @@ func TestDangerousRestores(t *testing.T) {
 // A soft limit is not put back above the hard one that stays.
 func TestRestoreLeavesLimitsThatDoNotFit(t *testing.T) {
 	rec := recordOf("bio", 30500)
-	archived := planner.Archived{Key: rec.Key, Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770,
-		QuotaBy: planner.ByGroup, QuotaID: 30500, Claim: planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib)}, At: now}
+	archived := planner.Archived{Key: rec.Key, Address: bio, System: "capstor",
+		Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770,
+		QuotaBy: planner.ByGroup, QuotaID: 30500,
+		Claim: planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib)}, At: now}
 	m := newModel()
 	q := m.quota(30500)
 	q.Limits[planner.SpaceHard] = planner.LimitOf(tib) // frozen
 	m.quotas[30500] = q
-	w := &planner.Input{Items: tree(), Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}
+	w := &planner.Input{Items: tree(),
+		Recorded: planner.Recorded{Archived: map[planner.Key]planner.Archived{rec.Key: archived}}}
 	w.Selection.Restores = []string{bio}
 	p, _ := plan(w, m)
 	a, d := action(t, p, bio)
-	told := slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == "soft_above_hard" })
+	told := slices.ContainsFunc(d.Reasons,
+		func(r planner.Reason) bool { return r.Code == "soft_above_hard" })
 	if a.Kind != planner.Restore || a.Quota != nil || !told {
 		t.Errorf("%s, quota %v, changes %v, reasons %v", a.Kind, a.Quota, a.Changes, d.Reasons)
 	}
@@ -204,7 +232,8 @@ func TestPromisesDoNotWrap(t *testing.T) {
 		m.quotas[gid] = q
 	}
 	still := func(it *planner.Item) { it.Quotas = nil }
-	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, still), project("chem", 30501, still))}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, still),
+		project("chem", 30501, still))}, m)
 	if got := p.Context.Promised; len(got) != 1 || got[0].Before != math.MaxUint64 {
 		t.Errorf("promised %v", got)
 	}
@@ -226,7 +255,9 @@ func TestPromisedAfterAnArchive(t *testing.T) {
 	} {
 		m := newModel()
 		asWanted(m, "bio", 30500)
-		p, _ := plan(&planner.Input{Settings: testSettings(), Items: items(project("bio", 30500, ordered(planner.StatusRemoving))), Recorded: c.rec}, m)
+		p, _ := plan(&planner.Input{Settings: testSettings(),
+			Items: items(project("bio", 30500, ordered(planner.StatusRemoving))), Recorded: c.rec},
+			m)
 		want := []planner.Promise{{System: "capstor", Before: 10 * tib, After: c.after}}
 		if !slices.Equal(p.Context.Promised, want) {
 			t.Errorf("%s: promised %v, want %v", c.name, p.Context.Promised, want)

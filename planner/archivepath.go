@@ -8,9 +8,10 @@ import (
 // ArchiveTime stands in plans for the time at which the plan begins, which nobody knows before.
 const ArchiveTime = "YYYYMMDDThhmmssZ"
 
-// ArchivePath is where an archived directory goes: <Folder>/<time the plan began>-<short id>-<name>, a storage path. The
-// short id is the first 8 digits of the order, or of the item where there is no order. The time is the ledger's, so a plan
-// that resumes makes the same name, and nothing that can be edited in a plan decides it.
+// ArchivePath is where an archived directory goes: <Folder>/<time the plan began>-<short
+// id>-<name>, a storage path. The short id is the first 8 digits of the order, or of the item where
+// there is no order. The time is the ledger's, so a plan that resumes makes the same name, and
+// nothing that can be edited in a plan decides it.
 func (a *Action) ArchivePath(begun time.Time) string {
 	return a.archivePath(begun.UTC().Format("20060102T150405Z"))
 }

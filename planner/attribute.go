@@ -8,11 +8,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// Attribute is something of a resource that is wanted, observed, recorded and compared. Its name is part of the JSON
-// contract; everything else about it stands in one table, see [Attributes].
+// Attribute is something of a resource that is wanted, observed, recorded and compared. Its name is
+// part of the JSON contract; everything else about it stands in one table, see [Attributes].
 type Attribute uint
 
-// The limits of a quota come first: they index [Limits], and records keep them in this order. The others follow.
+// The limits of a quota come first: they index [Limits], and records keep them in this order. The
+// others follow.
 const (
 	SpaceSoft Attribute = iota
 	SpaceHard
@@ -43,29 +44,33 @@ const (
 	UnitText
 )
 
-// attribute is a row of the table. Limits have what belongs to quotas, all others what belongs to directories.
+// attribute is a row of the table. Limits have what belongs to quotas, all others what belongs to
+// directories.
 type attribute struct {
 	name string
 	unit Unit
-	// words are what messages call a limit; option is Waldur's option that is merged into it, if it has one; flag is how
-	// `lfs setquota` takes it; xfs and vast are its names in xfs_quota and in VAST's API.
+	// words are what messages call a limit; option is Waldur's option that is merged into it, if it
+	// has one; flag is how `lfs setquota` takes it; xfs and vast are its names in xfs_quota and in
+	// VAST's API.
 	words, option, flag, xfs, vast string
 
-	// observed is what a directory shows, and recorded what a record says; false where it says nothing.
+	// observed is what a directory shows, and recorded what a record says; false where it says
+	// nothing.
 	observed func(*Directory) (Value, bool)
 	recorded func(*Record) (Value, bool)
-	// wanted is what is wanted of a directory that stands, or of a new one (nil). Nil for an attribute that is never changed,
-	// or by rules of its own.
+	// wanted is what is wanted of a directory that stands, or of a new one (nil). Nil for an
+	// attribute that is never changed, or by rules of its own.
 	wanted func(*node, *Directory) Value
-	// wish notes what an override says, and take makes that what is wanted; false if the override does not speak of it. Nil
-	// for an attribute that no override may set.
+	// wish notes what an override says, and take makes that what is wanted; false if the override
+	// does not speak of it. Nil for an attribute that no override may set.
 	wish func(*Wishes, Value) error
 	take func(*node, *Wishes) bool
 	// example is what an override has to give.
 	example string
 	// danger is that of a change to a directory that stands; empty if there is none.
 	danger func(*Change, *Directory) Danger
-	// effect is what a change is in the words of auto_approve.allow, and restoring what one is that undoes drift.
+	// effect is what a change is in the words of auto_approve.allow, and restoring what one is that
+	// undoes drift.
 	effect, restoring string
 }
 
@@ -99,36 +104,46 @@ type provenances [ModeAttr + 1]uint16
 // attributes is the table: one row an attribute.
 var attributes = [numAttributes]attribute{
 	SpaceSoft: {
-		name: "space_soft", unit: UnitBytes, words: "soft space", flag: "-b", xfs: "bsoft", vast: "soft_limit",
-		example: "bytes, such as tib(20), or unlimited", effect: "quota_raise", restoring: "drift_quota",
+		name: "space_soft", unit: UnitBytes, words: "soft space", flag: "-b", xfs: "bsoft",
+		vast:    "soft_limit",
+		example: "bytes, such as tib(20), or unlimited", effect: "quota_raise",
+		restoring: "drift_quota",
 	},
 	SpaceHard: {
-		name: "space_hard", unit: UnitBytes, words: "hard space", flag: "-B", xfs: "bhard", vast: "hard_limit", option: "hard_quota_space",
-		example: "bytes, such as tib(20), or unlimited", effect: "quota_raise", restoring: "drift_quota",
+		name: "space_hard", unit: UnitBytes, words: "hard space", flag: "-B", xfs: "bhard",
+		vast: "hard_limit", option: "hard_quota_space",
+		example: "bytes, such as tib(20), or unlimited", effect: "quota_raise",
+		restoring: "drift_quota",
 	},
 	InodesSoft: {
-		name: "inodes_soft", unit: UnitInodes, words: "soft inode", flag: "-i", xfs: "isoft", vast: "soft_limit_inodes", option: "soft_quota_inodes",
-		example: "a number of files, such as 20000000, or unlimited", effect: "quota_raise", restoring: "drift_quota",
+		name: "inodes_soft", unit: UnitInodes, words: "soft inode", flag: "-i", xfs: "isoft",
+		vast: "soft_limit_inodes", option: "soft_quota_inodes",
+		example: "a number of files, such as 20000000, or unlimited", effect: "quota_raise",
+		restoring: "drift_quota",
 	},
 	InodesHard: {
-		name: "inodes_hard", unit: UnitInodes, words: "hard inode", flag: "-I", xfs: "ihard", vast: "hard_limit_inodes", option: "hard_quota_inodes",
-		example: "a number of files, such as 20000000, or unlimited", effect: "quota_raise", restoring: "drift_quota",
+		name: "inodes_hard", unit: UnitInodes, words: "hard inode", flag: "-I", xfs: "ihard",
+		vast: "hard_limit_inodes", option: "hard_quota_inodes",
+		example: "a number of files, such as 20000000, or unlimited", effect: "quota_raise",
+		restoring: "drift_quota",
 	},
 	Owner: {
-		name: "owner", unit: UnitID, example: "a numeric user id", effect: "group", restoring: "drift_ownership",
-		observed: func(d *Directory) (Value, bool) { return Number(uint64(d.Owner)), true },
-		recorded: func(r *Record) (Value, bool) { return Number(uint64(r.Owner)), true },
-		wanted:   func(n *node, _ *Directory) Value { return Number(uint64(n.owner)) },
-		wish:     func(w *Wishes, v Value) error { return wishID(&w.Owner, v) },
-		take:     func(n *node, w *Wishes) bool { return takeFrom(&n.owner, w.Owner) },
-		danger:   func(*Change, *Directory) Danger { return DangerWiderAccess },
+		name: "owner", unit: UnitID, example: "a numeric user id", effect: "group",
+		restoring: "drift_ownership",
+		observed:  func(d *Directory) (Value, bool) { return Number(uint64(d.Owner)), true },
+		recorded:  func(r *Record) (Value, bool) { return Number(uint64(r.Owner)), true },
+		wanted:    func(n *node, _ *Directory) Value { return Number(uint64(n.owner)) },
+		wish:      func(w *Wishes, v Value) error { return wishID(&w.Owner, v) },
+		take:      func(n *node, w *Wishes) bool { return takeFrom(&n.owner, w.Owner) },
+		danger:    func(*Change, *Directory) Danger { return DangerWiderAccess },
 	},
 	Group: {
-		name: "group", unit: UnitID, example: "a numeric group id", effect: "group", restoring: "drift_ownership",
-		observed: func(d *Directory) (Value, bool) { return Number(uint64(d.Group)), true },
-		recorded: func(r *Record) (Value, bool) { return Number(uint64(r.Group)), true },
-		wanted:   func(n *node, _ *Directory) Value { return Number(uint64(n.group)) },
-		wish:     func(w *Wishes, v Value) error { return wishID(&w.Group, v) },
+		name: "group", unit: UnitID, example: "a numeric group id", effect: "group",
+		restoring: "drift_ownership",
+		observed:  func(d *Directory) (Value, bool) { return Number(uint64(d.Group)), true },
+		recorded:  func(r *Record) (Value, bool) { return Number(uint64(r.Group)), true },
+		wanted:    func(n *node, _ *Directory) Value { return Number(uint64(n.group)) },
+		wish:      func(w *Wishes, v Value) error { return wishID(&w.Group, v) },
 		take: func(n *node, w *Wishes) bool {
 			n.hasGroup = n.hasGroup || w.Group != nil
 			return takeFrom(&n.group, w.Group)
@@ -136,7 +151,8 @@ var attributes = [numAttributes]attribute{
 		danger: func(*Change, *Directory) Danger { return DangerGroup },
 	},
 	ModeAttr: {
-		name: "mode", unit: UnitMode, example: `octal digits in quotes, such as "2770"`, effect: "mode", restoring: "drift_mode",
+		name: "mode", unit: UnitMode, example: `octal digits in quotes, such as "2770"`,
+		effect: "mode", restoring: "drift_mode",
 		observed: func(d *Directory) (Value, bool) { return ModeValue(d.Mode), true },
 		recorded: func(r *Record) (Value, bool) { return ModeValue(r.Mode), true },
 		wanted:   func(n *node, d *Directory) Value { return ModeValue(n.modeOn(d)) },
@@ -145,23 +161,29 @@ var attributes = [numAttributes]attribute{
 		danger:   dangerOfMode,
 	},
 	ACLAttr: {
-		name: "acl", unit: UnitText, effect: string(DangerWiderAccess), restoring: string(DangerWiderAccess),
-		observed: func(d *Directory) (Value, bool) { return aclValue(d.ACL.Beyond()), true },
-		recorded: func(r *Record) (Value, bool) { return aclValue(r.ACL), true },
+		name: "acl", unit: UnitText, effect: string(DangerWiderAccess),
+		restoring: string(DangerWiderAccess),
+		observed:  func(d *Directory) (Value, bool) { return aclValue(d.ACL.Beyond()), true },
+		recorded:  func(r *Record) (Value, bool) { return aclValue(r.ACL), true },
 	},
 	Project: {
 		name: "project_id", unit: UnitID, effect: "group", restoring: "drift_ownership",
 		observed: func(d *Directory) (Value, bool) { return d.ProjectValue(), d.HasProject },
-		recorded: func(r *Record) (Value, bool) { return Number(uint64(r.Project)), r.Project != 0 },
+		recorded: func(r *Record) (Value,
+			bool) {
+			return Number(uint64(r.Project)), r.Project != 0
+		},
 	},
 }
 
 // Attributes lists all attributes in the order in which they are shown.
 func Attributes() []Attribute {
-	return []Attribute{Owner, Group, ModeAttr, Project, SpaceSoft, SpaceHard, InodesSoft, InodesHard, ACLAttr}
+	return []Attribute{Owner, Group, ModeAttr, Project, SpaceSoft, SpaceHard, InodesSoft,
+		InodesHard, ACLAttr}
 }
 
-// LimitAttributes lists the attributes that are limits of a quota, in the order in which they are shown.
+// LimitAttributes lists the attributes that are limits of a quota, in the order in which they are
+// shown.
 func LimitAttributes() []Attribute { return []Attribute{SpaceSoft, SpaceHard, InodesSoft, InodesHard} }
 
 // Quantity is what a quota counts, with its two limits.
@@ -171,7 +193,8 @@ type Quantity struct {
 	Name string
 	// noun is as in "a space limit".
 	noun string
-	// small is below what storage often holds people to a limit only roughly: Lustre hands out grants.
+	// small is below what storage often holds people to a limit only roughly: Lustre hands out
+	// grants.
 	small uint64
 	// unlimited is the reason of a directory that has no hard limit.
 	unlimited reason.Code
@@ -195,7 +218,8 @@ func (r *Quantity) options() string {
 	return soft + " or " + hard
 }
 
-// Attribute is what the directory shows of an attribute; false where it shows nothing, and for limits.
+// Attribute is what the directory shows of an attribute; false where it shows nothing, and for
+// limits.
 func (d *Directory) Attribute(a Attribute) (Value, bool) {
 	if observed := a.row().observed; observed != nil {
 		return observed(d)
@@ -203,7 +227,8 @@ func (d *Directory) Attribute(a Attribute) (Value, bool) {
 	return Value{}, false
 }
 
-// Attribute is what is recorded of an attribute of the directory; false where that is nothing, and for limits.
+// Attribute is what is recorded of an attribute of the directory; false where that is nothing, and
+// for limits.
 func (r *Record) Attribute(a Attribute) (Value, bool) {
 	if recorded := a.row().recorded; recorded != nil {
 		return recorded(r)
@@ -211,7 +236,8 @@ func (r *Record) Attribute(a Attribute) (Value, bool) {
 	return Value{}, false
 }
 
-// Wish notes what an override says of an attribute: a number, the digits of a mode as text, or unlimited.
+// Wish notes what an override says of an attribute: a number, the digits of a mode as text, or
+// unlimited.
 func (w *Wishes) Wish(a Attribute, v Value) error {
 	if a.IsQuota() {
 		w.Quota[a] = LimitFrom(v)
@@ -229,7 +255,8 @@ func (a Attribute) Example() string { return a.row().example }
 // IsWish reports whether an override may say the attribute.
 func (a Attribute) IsWish() bool { return a.IsQuota() || a.row().wish != nil }
 
-// Effect is what a change of the attribute is in the words of auto_approve.allow: one that undoes drift, or another.
+// Effect is what a change of the attribute is in the words of auto_approve.allow: one that undoes
+// drift, or another.
 func (a Attribute) Effect(undoesDrift bool) string {
 	if undoesDrift {
 		return a.row().restoring
@@ -237,7 +264,8 @@ func (a Attribute) Effect(undoesDrift bool) string {
 	return a.row().effect
 }
 
-// Word returns what a tool calls the limit: an option of `lfs setquota`, or a name; empty for setquota, which goes by the order.
+// Word returns what a tool calls the limit: an option of `lfs setquota`, or a name; empty for
+// setquota, which goes by the order.
 func (a Attribute) Word(t Tool) string {
 	switch row := a.row(); t {
 	case ToolLFS:

@@ -8,7 +8,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// TestTheTableIsComplete: every attribute is shown, has a name of its own and a unit, and comes back from its name.
+// TestTheTableIsComplete: every attribute is shown, has a name of its own and a unit, and comes
+// back from its name.
 func TestTheTableIsComplete(t *testing.T) {
 	shown := planner.Attributes()
 	names := map[string]bool{}
@@ -24,7 +25,8 @@ func TestTheTableIsComplete(t *testing.T) {
 			t.Errorf("%s has no unit", a)
 		}
 		var back planner.Attribute
-		if text, err := json.Marshal(a); err != nil || json.Unmarshal(text, &back) != nil || back != a {
+		if text, err := json.Marshal(a); err != nil || json.Unmarshal(text, &back) != nil ||
+			back != a {
 			t.Errorf("%s comes back as %s, %v", a, back, err)
 		}
 	}
@@ -32,7 +34,8 @@ func TestTheTableIsComplete(t *testing.T) {
 		t.Error("what is no attribute is written")
 	}
 	if limits := planner.LimitAttributes(); len(limits) != int(planner.NumLimits) ||
-		!slices.Equal(limits, slices.DeleteFunc(shown, func(a planner.Attribute) bool { return !a.IsQuota() })) {
+		!slices.Equal(limits,
+			slices.DeleteFunc(shown, func(a planner.Attribute) bool { return !a.IsQuota() })) {
 		t.Errorf("the limits are %v", limits)
 	}
 	for _, q := range planner.Quantities() {
@@ -44,7 +47,8 @@ func TestTheTableIsComplete(t *testing.T) {
 
 // TestLimitsAsJSON pins the stored form of limits, and that nothing else is read.
 func TestLimitsAsJSON(t *testing.T) {
-	want := planner.Limits{planner.SpaceHard: planner.LimitOf(10 * tib), planner.InodesSoft: planner.LimitOf(planner.Inodes(0)),
+	want := planner.Limits{planner.SpaceHard: planner.LimitOf(10 * tib),
+		planner.InodesSoft: planner.LimitOf(planner.Inodes(0)),
 		planner.InodesHard: planner.Unlimited()}
 	const text = `{"space_soft":null,"space_hard":10995116277760,"inodes_soft":0,"inodes_hard":"unlimited"}`
 	got, err := json.Marshal(struct {
@@ -57,7 +61,8 @@ func TestLimitsAsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &back); err != nil || back != want {
 		t.Fatalf("%v, %v", back, err)
 	}
-	for _, bad := range []string{`{"space_hard":"2770"}`, `{"space_hard":{"unknown":"why"}}`, `{"owner":5}`, `{"space_hrd":5}`, `{"1":5}`,
+	for _, bad := range []string{`{"space_hard":"2770"}`, `{"space_hard":{"unknown":"why"}}`,
+		`{"owner":5}`, `{"space_hrd":5}`, `{"1":5}`,
 		`{"space_hard":-1}`, `[1,2,3,4]`, `5`} {
 		if err := json.Unmarshal([]byte(bad), &back); err == nil {
 			t.Errorf("%s is read", bad)

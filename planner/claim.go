@@ -15,28 +15,31 @@ type quotaClaims struct {
 	want *Limits
 	// refused says why the quota of this identity is left alone; nil if it is not.
 	refused *Reason
-	// first is the first node, by address, whose intent for this identity can be acted on; ordered tells that one has an order.
+	// first is the first node, by address, whose intent for this identity can be acted on; ordered
+	// tells that one has an order.
 	first *node
 	// claims counts everything that counts for something, live or only recorded.
 	claims  int32
 	ordered bool
-	// mixed tells that systems with different policies share it; unlike, that some claims say of a limit what others don't.
+	// mixed tells that systems with different policies share it; unlike, that some claims say of a
+	// limit what others don't.
 	mixed, unlike bool
 	policy        SharedPolicy
 	// isLeft means that a directory leaves this identity by the plan.
 	isLeft bool
-	// elsewhere is where the directory lies whose quota this is, if not at its path: it is archived, and has its quota there.
+	// elsewhere is where the directory lies whose quota this is, if not at its path: it is
+	// archived, and has its quota there.
 	elsewhere string
 	// state is what was observed; nil if that was not asked.
 	state *QuotaState
 }
 
-// claimTable groups all claims by identity, in the order in which the nodes name them. It needs the mounts, because two
-// systems on one filesystem share their identities.
+// claimTable groups all claims by identity, in the order in which the nodes name them. It needs the
+// mounts, because two systems on one filesystem share their identities.
 type claimTable struct {
 	list []quotaClaims
-	// index finds those of ids while they are collected: one map for each kind of quota on a filesystem, so that its keys are
-	// small. directories finds those of directories.
+	// index finds those of ids while they are collected: one map for each kind of quota on a
+	// filesystem, so that its keys are small. directories finds those of directories.
 	index       map[space]map[uint32]int32
 	directories map[Subject]int32
 }
@@ -57,11 +60,12 @@ func newClaimTable(g *Graph, mounts map[string]Mount) *claimTable {
 			}
 		}
 	}
-	return &claimTable{list: make([]quotaClaims, 0, room), index: map[space]map[uint32]int32{}, directories: map[Subject]int32{}}
+	return &claimTable{list: make([]quotaClaims, 0, room), index: map[space]map[uint32]int32{},
+		directories: map[Subject]int32{}}
 }
 
-// at is the place of what is claimed of an identity, which is added if there is none. Of the systems that name it the first by name
-// is asked.
+// at is the place of what is claimed of an identity, which is added if there is none. Of the
+// systems that name it the first by name is asked.
 func (ss *claimTable) at(id Subject, sys *System) int32 {
 	i, ok := ss.place(id)
 	if !ok {
@@ -106,7 +110,8 @@ func (ss *claimTable) put(id Subject, i int32) {
 	ss.index[in][id.ID] = i
 }
 
-// claimed are the claims, found once for each graph: mounts and directories must have been observed.
+// claimed are the claims, found once for each graph: mounts and directories must have been
+// observed.
 func (g *Graph) claimed(seen *Observed) *claimTable {
 	if g.claims == nil {
 		g.assignProjects(seen)
@@ -129,7 +134,8 @@ func (s *quotaClaims) usage() *UsageNote {
 	if s.state != nil {
 		state = *s.state
 	}
-	return &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value(), DefaultSpace: state.DefaultSpace,
+	return &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value(),
+		DefaultSpace:  state.DefaultSpace,
 		DefaultInodes: state.DefaultInodes, Via: state.Via}
 }
 
@@ -142,7 +148,8 @@ func (n *node) subjectOf(m Mount) (Subject, bool) {
 	return id.On(m.Filesystem), true
 }
 
-// collectClaims collects who claims what: listed resources as wanted, the rest by what is recorded of them.
+// collectClaims collects who claims what: listed resources as wanted, the rest by what is recorded
+// of them.
 func (g *Graph) collectClaims(seen *Observed) *claimTable {
 	mounts := seen.Mounts
 	ss := newClaimTable(g, mounts)
@@ -156,7 +163,8 @@ func (g *Graph) collectClaims(seen *Observed) *claimTable {
 			continue
 		}
 		if n.intent == intentRemove && g.decides(n) {
-			n.claims = ss.at(id, n.system) // nothing is wanted of it, but a reviewer wants to see what is used
+			// nothing is wanted of it, but a reviewer wants to see what is used
+			n.claims = ss.at(id, n.system)
 		}
 		if n.countsAsWanted() {
 			n.claims = ss.at(id, n.system)
@@ -183,7 +191,8 @@ func (g *Graph) collectClaims(seen *Observed) *claimTable {
 	return ss
 }
 
-// archivedAs has the quota looked at where the directory lies in the archive, on a system where it goes with it.
+// archivedAs has the quota looked at where the directory lies in the archive, on a system where it
+// goes with it.
 func (s *quotaClaims) archivedAs(a Archived) {
 	if s.subject.By == ByDirectory && s.system.Traits.FollowsRename {
 		s.elsewhere = a.Archive
@@ -199,8 +208,9 @@ func (s *quotaClaims) target() QuotaTarget {
 	return t
 }
 
-// countsAsWanted tells whether a listed resource's claim counts at what it asks for now. A removing, blocked, unmanaged or
-// unselected one counts at its recorded value; a waiting create counts nothing.
+// countsAsWanted tells whether a listed resource's claim counts at what it asks for now. A
+// removing, blocked, unmanaged or unselected one counts at its recorded value; a waiting create
+// counts nothing.
 func (n *node) countsAsWanted() bool {
 	if n.verdict != nil || !n.managed {
 		return false
@@ -235,7 +245,8 @@ func (s *quotaClaims) combine(q *Limits, policy SharedPolicy) {
 	s.want = &sum
 }
 
-// combineLimits adds, or takes the greater. A sum that is too much for the type stays the most, which no check lets through.
+// combineLimits adds, or takes the greater. A sum that is too much for the type stays the most,
+// which no check lets through.
 func combineLimits(a, b Limit, policy SharedPolicy) Limit {
 	x, okX := a.Number()
 	y, okY := b.Number()
@@ -279,16 +290,16 @@ type recordedClaim struct {
 	archived bool
 }
 
-// counts reports whether the claim counts: that of an archived directory does where its files still belong to a subject
-// that others may share.
+// counts reports whether the claim counts: that of an archived directory does where its files still
+// belong to a subject that others may share.
 func (r *recordedClaim) counts() bool {
 	return !r.archived || r.subject.By != ByDirectory && r.system.Quota.Shared != SharedRefuse
 }
 
-// eachRecorded calls count with the claims of what is recorded and does not count as wanted: blocked, unlisted, unmanaged,
-// removing, archived, or not selected. count reports whether the claim counts; of one resource one does. An archived
-// directory's files still belong to its group, but nothing is wanted for it, so under "refuse" it does not stand in the
-// way.
+// eachRecorded calls count with the claims of what is recorded and does not count as wanted:
+// blocked, unlisted, unmanaged, removing, archived, or not selected. count reports whether the
+// claim counts; of one resource one does. An archived directory's files still belong to its group,
+// but nothing is wanted for it, so under "refuse" it does not stand in the way.
 func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) bool) {
 	counted := map[Key]bool{} // those that are not counted as wanted
 	add := func(key Key, system string, id QuotaID, r recordedClaim) {
@@ -313,7 +324,8 @@ func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) 
 	for key, a := range g.input.Recorded.Archived {
 		if n := g.listed(key); n == nil || !n.counted() {
 			id, _ := a.Limited()
-			add(key, a.System, id, recordedClaim{address: a.Address, claim: a.Claim, archived: true})
+			add(key, a.System, id, recordedClaim{address: a.Address, claim: a.Claim,
+				archived: true})
 		}
 	}
 }
@@ -339,17 +351,25 @@ func (s *quotaClaims) refuse() *Reason {
 	who := s.subject.String()
 	switch {
 	case s.mixed:
-		return &Reason{reason.Shared, fmt.Sprintf("the claims on the quota of %s come from several systems on one filesystem, which do not agree "+
-			"on `shared` in their quota blocks: write the same in all", who)}
+		return &Reason{reason.Shared,
+			fmt.Sprintf("the claims on the quota of %s come from several systems on one "+
+				"filesystem, which do not agree "+
+				"on `shared` in their quota blocks: write the same in all", who)}
 	case s.policy == SharedRefuse:
-		return &Reason{reason.Shared, fmt.Sprintf("%d resources claim the quota of %s on one filesystem; decide what they make together: in system "+
-			"%q, quota block, set shared = \"sum\" or shared = \"max\"",
-			s.claims, who, s.system.Name)}
+		return &Reason{reason.Shared,
+			fmt.Sprintf("%d resources claim the quota of %s on one filesystem; decide what they "+
+				"make together: in system "+
+				"%q, quota block, set shared = \"sum\" or shared = \"max\"",
+				s.claims, who, s.system.Name)}
 	case s.unlike:
-		return &Reason{reason.ClaimUnknown, fmt.Sprintf("%d resources share the quota of %s, and it is not known for each of them which limits it "+
-			"has: the quota stays as it is", s.claims, who)}
+		return &Reason{reason.ClaimUnknown,
+			fmt.Sprintf("%d resources share the quota of %s, and it is not known for each of "+
+				"them which limits it "+
+				"has: the quota stays as it is", s.claims, who)}
 	case !s.valid():
-		return &Reason{reason.Shared, fmt.Sprintf("the %d claims on the quota of %s come to limits that no file system takes", s.claims, who)}
+		return &Reason{reason.Shared,
+			fmt.Sprintf("the %d claims on the quota of %s come to limits that no file system takes",
+				s.claims, who)}
 	}
 	return nil
 }
@@ -363,8 +383,8 @@ func (s *quotaClaims) valid() bool {
 	return n.verdict == nil
 }
 
-// carriers are the nodes whose action sets the identity's quota: those with an order, or else the first by address. One
-// is enough, for the quota is one.
+// carriers are the nodes whose action sets the identity's quota: those with an order, or else the
+// first by address. One is enough, for the quota is one.
 func (s *quotaClaims) carries(n *node) bool {
 	if s.ordered {
 		return n.order != ""
@@ -378,8 +398,8 @@ func (s *quotaClaims) asked(mounts map[string]Mount) bool {
 	return m.Problem == "" && m.Unknown == ""
 }
 
-// QuotaTargets are the identities to be observed, once mounts and directories are, each once, in the order that
-// [Observed.Quotas] must have.
+// QuotaTargets are the identities to be observed, once mounts and directories are, each once, in
+// the order that [Observed.Quotas] must have.
 func (g *Graph) QuotaTargets(seen Observed) []QuotaTarget {
 	all := g.claimed(&seen).list
 	targets := make([]QuotaTarget, 0, len(all))

@@ -29,15 +29,22 @@ func hardOf(p *planner.Plan, gid uint32) uint64 {
 // claiming is a record at 5 TiB.
 func claiming(name string, gid planner.GID) planner.Record {
 	r := recordOf(name, gid)
-	r.Claim[planner.SpaceSoft], r.Claim[planner.SpaceHard] = planner.LimitOf(5*tib), planner.LimitOf(5*tib)
+	r.Claim[planner.SpaceSoft], r.Claim[planner.SpaceHard] = planner.LimitOf(5*tib),
+		planner.LimitOf(5*tib)
 	return r
 }
 
-// What each kind of resource adds to another's claim of 10 TiB, which asks for 20 TiB and is recorded, or not, at 5 TiB.
+// What each kind of resource adds to another's claim of 10 TiB, which asks for 20 TiB and is
+// recorded, or not, at 5 TiB.
 func TestClaims(t *testing.T) {
 	twenty := func(it *planner.Item) { it.Quotas = quotas("20.0", "20.0") }
-	status := func(s planner.Status) func(*planner.Item) { return func(it *planner.Item) { it.Status = s } }
-	terminate := map[string]planner.OrderAnswer{id("o-chem"): {Order: planner.Order{ID: id("o-chem"), Resource: id("chem"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}
+	status := func(s planner.Status) func(
+		*planner.Item) {
+		return func(it *planner.Item) { it.Status = s }
+	}
+	terminate := map[string]planner.OrderAnswer{
+		id("o-chem"): {Order: planner.Order{ID: id("o-chem"), Resource: id("chem"),
+			Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}
 	unmanaged := false
 	for name, c := range map[string]struct {
 		other           *planner.Item
@@ -45,18 +52,32 @@ func TestClaims(t *testing.T) {
 		recorded, never uint64 // what the two come to by sum, in TiB
 		max             uint64 // by max, recorded
 	}{
-		"active":                  {other: ptr(project("chem", 30500, twenty)), recorded: 30, never: 30, max: 20},
-		"blocked":                 {other: ptr(project("chem", 30500, twenty, func(it *planner.Item) { it.Permission = "rwx" })), recorded: 15, never: 10, max: 10},
-		"unlisted":                {recorded: 15, never: 10, max: 10},
-		"unmanaged":               {other: ptr(project("chem", 30500, twenty)), world: planner.Input{Overrides: []planner.Override{manage{&unmanaged}}}, recorded: 15, never: 10, max: 10},
-		"removing":                {other: ptr(project("chem", 30500, twenty, ordered(planner.StatusRemoving))), world: planner.Input{Orders: terminate}, recorded: 15, never: 10, max: 10},
-		"not targeted":            {other: ptr(project("chem", 30500, twenty)), world: planner.Input{Selection: planner.Selection{Targets: []string{bio}}}, recorded: 15, never: 10, max: 10},
-		"error without an order":  {other: ptr(project("chem", 30500, twenty, status(planner.StatusError))), recorded: 30, never: 30, max: 20},
-		"waiting create":          {other: ptr(project("chem", 30500, twenty, status(planner.StatusPending))), recorded: 15, never: 10, max: 10},
-		"waiting update":          {other: ptr(project("chem", 30500, twenty, status(planner.StatusUpdating))), recorded: 15, never: 10, max: 10},
-		"another group":           {other: ptr(project("chem", 30501, twenty)), recorded: 10, never: 10, max: 10},
-		"removed":                 {other: ptr(project("chem", 30500, twenty, status(planner.StatusRemoved))), recorded: 15, never: 10, max: 10},
-		"on a system without any": {other: ptr(project("chem", 30500, twenty, at("/vast/x"), func(it *planner.Item) { it.Key.System = "vast" })), recorded: 15, never: 10, max: 10},
+		"active": {other: ptr(project("chem", 30500, twenty)), recorded: 30,
+			never: 30, max: 20},
+		"blocked": {other: ptr(project("chem", 30500, twenty,
+			func(it *planner.Item) { it.Permission = "rwx" })), recorded: 15, never: 10, max: 10},
+		"unlisted": {recorded: 15, never: 10, max: 10},
+		"unmanaged": {other: ptr(project("chem", 30500, twenty)),
+			world: planner.Input{Overrides: []planner.Override{manage{&unmanaged}}}, recorded: 15,
+			never: 10, max: 10},
+		"removing": {other: ptr(project("chem", 30500, twenty,
+			ordered(planner.StatusRemoving))), world: planner.Input{Orders: terminate},
+			recorded: 15, never: 10, max: 10},
+		"not targeted": {other: ptr(project("chem", 30500, twenty)),
+			world:    planner.Input{Selection: planner.Selection{Targets: []string{bio}}},
+			recorded: 15, never: 10, max: 10},
+		"error without an order": {other: ptr(project("chem", 30500, twenty,
+			status(planner.StatusError))), recorded: 30, never: 30, max: 20},
+		"waiting create": {other: ptr(project("chem", 30500, twenty,
+			status(planner.StatusPending))), recorded: 15, never: 10, max: 10},
+		"waiting update": {other: ptr(project("chem", 30500, twenty,
+			status(planner.StatusUpdating))), recorded: 15, never: 10, max: 10},
+		"another group": {other: ptr(project("chem", 30501, twenty)), recorded: 10,
+			never: 10, max: 10},
+		"removed": {other: ptr(project("chem", 30500, twenty,
+			status(planner.StatusRemoved))), recorded: 15, never: 10, max: 10},
+		"on a system without any": {other: ptr(project("chem", 30500, twenty, at("/vast/x"),
+			func(it *planner.Item) { it.Key.System = "vast" })), recorded: 15, never: 10, max: 10},
 	} {
 		for _, policy := range []planner.SharedPolicy{planner.SharedSum, planner.SharedMax} {
 			for _, recorded := range []bool{true, false} {
@@ -78,7 +99,8 @@ func TestClaims(t *testing.T) {
 				}
 				p, _ := plan(&w, newModel())
 				if got := hardOf(p, 30500); got != want {
-					t.Errorf("%s, by %s, recorded %v: %d TiB, want %d", name, policy, recorded, got, want)
+					t.Errorf("%s, by %s, recorded %v: %d TiB, want %d", name, policy, recorded, got,
+						want)
 				}
 			}
 		}
@@ -97,31 +119,41 @@ func (m manage) Apply(planner.Upstream) (planner.Wishes, error) {
 	return planner.Wishes{Manage: m.to}, nil
 }
 
-// An archived directory's files still belong to its group: it counts where several claims may, and never stands in the way.
+// An archived directory's files still belong to its group: it counts where several claims may, and
+// never stands in the way.
 func TestArchivedClaims(t *testing.T) {
 	r := claiming("chem", 30500)
-	archived := planner.Recorded{Archived: map[planner.Key]planner.Archived{r.Key: {Key: r.Key, System: "capstor", QuotaBy: r.QuotaBy, QuotaID: r.QuotaID, Claim: r.Claim}}}
-	for policy, want := range map[planner.SharedPolicy]uint64{planner.SharedSum: 15, planner.SharedMax: 10, planner.SharedRefuse: 10} {
-		p, _ := plan(&planner.Input{Settings: shared(policy), Items: items(project("bio", 30500)), Recorded: archived}, newModel())
+	archived := planner.Recorded{Archived: map[planner.Key]planner.Archived{r.Key: {Key: r.Key,
+		System: "capstor", QuotaBy: r.QuotaBy, QuotaID: r.QuotaID, Claim: r.Claim}}}
+	for policy, want := range map[planner.SharedPolicy]uint64{planner.SharedSum: 15,
+		planner.SharedMax: 10, planner.SharedRefuse: 10} {
+		p, _ := plan(&planner.Input{Settings: shared(policy), Items: items(project("bio", 30500)),
+			Recorded: archived}, newModel())
 		if got := hardOf(p, 30500); got != want {
 			t.Errorf("%s: %d TiB, want %d", policy, got, want)
 		}
 	}
 }
 
-// Refusing stops the quota of that identity and the orders that need it, with the line to write; directories go on.
+// Refusing stops the quota of that identity and the orders that need it, with the line to write;
+// directories go on.
 func TestRefusedClaims(t *testing.T) {
-	w := &planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30500), project("phys", 30501, ordered(planner.StatusPending)))}
+	w := &planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusPending)),
+		project("chem", 30500), project("phys", 30501, ordered(planner.StatusPending)))}
 	p, _ := plan(w, newModel())
 	a, _ := action(t, p, bio)
 	if a.Kind != planner.Create || a.Quota != nil || len(a.Callbacks) != 0 {
 		t.Errorf("%+v, want a directory, no quota, and an open order", a)
 	}
-	i := slices.IndexFunc(p.Context.Blocked, func(r planner.Refusal) bool { return r.Address == bio })
-	if i < 0 || !p.Context.Blocked[i].QuotaOnly || !strings.Contains(p.Context.Blocked[i].Reasons[0].Text, `in system "capstor", quota block, set shared = "sum"`) {
+	i := slices.IndexFunc(p.Context.Blocked,
+		func(r planner.Refusal) bool { return r.Address == bio })
+	if i < 0 || !p.Context.Blocked[i].QuotaOnly ||
+		!strings.Contains(p.Context.Blocked[i].Reasons[0].Text,
+			`in system "capstor", quota block, set shared = "sum"`) {
 		t.Errorf("blocked: %+v", p.Context.Blocked)
 	}
-	if a, _ := action(t, p, "/capstor/store/cscs/eth/phys"); a.Quota == nil || len(a.Callbacks) == 0 {
+	if a, _ := action(t, p, "/capstor/store/cscs/eth/phys"); a.Quota == nil ||
+		len(a.Callbacks) == 0 {
 		t.Errorf("another group's is stopped too: %+v", a)
 	}
 	if hardOf(p, 30500) != 0 {
@@ -129,23 +161,29 @@ func TestRefusedClaims(t *testing.T) {
 	}
 }
 
-// A claim of unknown value, even of one limit, leaves the quota as it is, and the orders that need it open.
+// A claim of unknown value, even of one limit, leaves the quota as it is, and the orders that need
+// it open.
 func TestUnknownClaims(t *testing.T) {
 	partly := claiming("gone", 30500)
 	partly.Claim[planner.InodesHard] = planner.Limit{}
 	for name, w := range map[string]planner.Input{
-		"null":             {Items: items(project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30500, func(it *planner.Item) { it.Quotas = nil }))},
-		"a hard 0":         {Items: items(project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30500, func(it *planner.Item) { it.Quotas = quotas("0.0", "0.0") }))},
-		"recorded in part": {Items: items(project("bio", 30500, ordered(planner.StatusPending))), Recorded: records(partly)},
+		"null": {Items: items(project("bio", 30500, ordered(planner.StatusPending)),
+			project("chem", 30500, func(it *planner.Item) { it.Quotas = nil }))},
+		"a hard 0": {Items: items(project("bio", 30500, ordered(planner.StatusPending)),
+			project("chem", 30500, func(it *planner.Item) { it.Quotas = quotas("0.0", "0.0") }))},
+		"recorded in part": {Items: items(project("bio", 30500, ordered(planner.StatusPending))),
+			Recorded: records(partly)},
 	} {
 		w.Settings = shared(planner.SharedSum)
 		p, _ := plan(&w, newModel())
 		a, _ := action(t, p, bio)
-		if code, _ := refusal(p, bio); code != "claim_unknown" || a.Kind != planner.Create || a.Quota != nil || len(a.Callbacks) != 0 {
+		if code, _ := refusal(p, bio); code != "claim_unknown" || a.Kind != planner.Create ||
+			a.Quota != nil || len(a.Callbacks) != 0 {
 			t.Errorf("%s: %q, %+v", name, code, a)
 		}
 	}
-	w := planner.Input{Settings: shared(planner.SharedSum), Items: items(project("bio", 30500, func(it *planner.Item) { it.Quotas = nil }))}
+	w := planner.Input{Settings: shared(planner.SharedSum),
+		Items: items(project("bio", 30500, func(it *planner.Item) { it.Quotas = nil }))}
 	p, _ := plan(&w, newModel())
 	if code, _ := refusal(p, bio); code != "" || hardOf(p, 30500) != 0 {
 		t.Errorf("alone: %q", code)
@@ -156,26 +194,32 @@ func TestUnknownClaims(t *testing.T) {
 func TestSumsDoNotWrap(t *testing.T) {
 	var many []planner.Item
 	for i := range 17 {
-		many = append(many, project("p"+string(rune('a'+i)), 30500, func(it *planner.Item) { it.Quotas = quotas("1048576", "1048576") }))
+		many = append(many, project("p"+string(rune('a'+i)), 30500,
+			func(it *planner.Item) { it.Quotas = quotas("1048576", "1048576") }))
 	}
-	p, _ := plan(&planner.Input{Settings: shared(planner.SharedSum), Items: items(many...)}, newModel())
-	if code, _ := refusal(p, "/capstor/store/cscs/eth/pa"); code != "shared" || hardOf(p, 30500) != 0 {
+	p, _ := plan(&planner.Input{Settings: shared(planner.SharedSum), Items: items(many...)},
+		newModel())
+	if code, _ := refusal(p, "/capstor/store/cscs/eth/pa"); code != "shared" ||
+		hardOf(p, 30500) != 0 {
 		t.Errorf("refused by %q, set to %d TiB", code, hardOf(p, 30500))
 	}
 }
 
-// Two systems on one filesystem share their identities; if they disagree on what claims make together, nothing is made.
+// Two systems on one filesystem share their identities; if they disagree on what claims make
+// together, nothing is made.
 func TestClaimsOfTwoSystems(t *testing.T) {
 	world := func(second planner.SharedPolicy) (planner.Input, *model) {
 		s := shared(planner.SharedSum)
 		more := s.Systems[0]
-		more.Name, more.Slugs, more.Directory, more.Paths, more.Archive = "bulk", nil, "bulk", nil, "bulk/.trash"
+		more.Name, more.Slugs, more.Directory, more.Paths, more.Archive = "bulk", nil, "bulk", nil,
+			"bulk/.trash"
 		more.Quota.Shared = second
 		s.Systems = []planner.System{more, s.Systems[0], s.Systems[1]}
 		m := newModel()
 		m.mounts["bulk"] = planner.Mount{Filesystem: "lustre:capstor", Inode: 7}
 		m.put("bulk", 0, 0o755)
-		other := project("chem", 30500, at("/bulk/chem"), func(it *planner.Item) { it.Key.System = "bulk" })
+		other := project("chem", 30500, at("/bulk/chem"),
+			func(it *planner.Item) { it.Key.System = "bulk" })
 		return planner.Input{Settings: s, Items: items(project("bio", 30500), other)}, m
 	}
 	w, m := world(planner.SharedSum)
@@ -193,14 +237,16 @@ func TestClaimsOfTwoSystems(t *testing.T) {
 	}
 }
 
-// A quota that nobody claims is neither asked for nor changed; one that the default quota covers is shown as such.
+// A quota that nobody claims is neither asked for nor changed; one that the default quota covers is
+// shown as such.
 func TestDefaultAndUnclaimed(t *testing.T) {
 	m := newModel()
 	m.put("capstor/store/cscs/eth/bio", 30500, 0o2770)
 	q := m.quota(30500)
 	q.DefaultSpace, q.Via, q.Limits[planner.SpaceHard] = true, "ioctl", planner.LimitOf(tib)
 	m.quotas[30500] = q
-	m.quotas[31000] = planner.QuotaState{Limits: planner.Limits{planner.SpaceHard: planner.LimitOf(tib)}}
+	m.quotas[31000] = planner.QuotaState{
+		Limits: planner.Limits{planner.SpaceHard: planner.LimitOf(tib)}}
 	p, g := plan(&planner.Input{Items: items(project("bio", 30500))}, m)
 	_, d := action(t, p, bio)
 	if !d.Usage.DefaultSpace || d.Usage.DefaultInodes || d.Usage.Via != "ioctl" {
@@ -218,14 +264,18 @@ func TestDefaultAndUnclaimed(t *testing.T) {
 	}
 }
 
-// Limits so small that Lustre holds people to them only roughly are warned of; 1 GiB and 1,024 inodes are not small.
+// Limits so small that Lustre holds people to them only roughly are warned of; 1 GiB and 1,024
+// inodes are not small.
 func TestSmallLimits(t *testing.T) {
 	for _, c := range []struct {
 		space, inodes string
 		want          int
-	}{{"0.0009765625", "1024", 0}, {"0.0009765624", "1024", 1}, {"1", "1023", 1}, {"0.0001", "10", 2}} {
+	}{{"0.0009765625", "1024", 0}, {"0.0009765624", "1024", 1}, {"1", "1023", 1},
+		{"0.0001", "10", 2}} {
 		it := project("bio", 30500, func(it *planner.Item) {
-			it.Quotas = &planner.ProxyQuotas{planner.SpaceSoft: dec(c.space), planner.SpaceHard: dec(c.space), planner.InodesSoft: dec(c.inodes), planner.InodesHard: dec(c.inodes)}
+			it.Quotas = &planner.ProxyQuotas{planner.SpaceSoft: dec(c.space),
+				planner.SpaceHard: dec(c.space), planner.InodesSoft: dec(c.inodes),
+				planner.InodesHard: dec(c.inodes)}
 		})
 		p, _ := plan(&planner.Input{Items: items(it)}, newModel())
 		n := 0
@@ -235,7 +285,8 @@ func TestSmallLimits(t *testing.T) {
 			}
 		}
 		if n != c.want {
-			t.Errorf("%s, %s: %d warnings, want %d: %v", c.space, c.inodes, n, c.want, p.Context.Warnings)
+			t.Errorf("%s, %s: %d warnings, want %d: %v", c.space, c.inodes, n, c.want,
+				p.Context.Warnings)
 		}
 	}
 }

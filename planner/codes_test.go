@@ -38,14 +38,15 @@ var elsewhere = map[reason.Code]string{
 	reason.Held: "policy: a warning of held plans",
 }
 
-// TestMain makes 1,000 tries of each property (-rapid.checks says otherwise) and then, if all tests ran and passed, wants
-// each documented code to have been in a plan.
+// TestMain makes 1,000 tries of each property (-rapid.checks says otherwise) and then, if all tests
+// ran and passed, wants each documented code to have been in a plan.
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "1000"); err != nil {
 		panic(err)
 	}
 	code := m.Run()
-	if f := flag.Lookup("test.run"); code == 0 && f.Value.String() == "" && flag.Lookup("test.fuzz").Value.String() == "" {
+	if f := flag.Lookup("test.run"); code == 0 && f.Value.String() == "" &&
+		flag.Lookup("test.fuzz").Value.String() == "" {
 		for _, i := range reason.All() {
 			if _, ok := met.Load(i.Code); !ok && elsewhere[i.Code] == "" {
 				fmt.Printf("no test has a plan with the code %s\n", i.Code)
@@ -61,7 +62,8 @@ func TestUndelivered(t *testing.T) {
 	it := project("bio", 30500, ordered(planner.StatusPending))
 	for order, want := range map[string]string{"": "undelivered", "of another order": ""} {
 		r := records()
-		r.Undelivered = []planner.Undelivered{{Key: it.Key, Order: id("o-bio"), Callback: planner.SetStateDone, Since: now, Problem: "503"}}
+		r.Undelivered = []planner.Undelivered{{Key: it.Key, Order: id("o-bio"),
+			Callback: planner.SetStateDone, Since: now, Problem: "503"}}
 		if order != "" {
 			r.Undelivered[0].Order = id("another")
 		}
@@ -76,8 +78,11 @@ func TestUndelivered(t *testing.T) {
 
 // An address that two resources with orders have does not tell which of them is to be rejected.
 func TestAmbiguousVerdict(t *testing.T) {
-	a, b := project("bio", 30500, ordered(planner.StatusPending)), project("chem", 30501, ordered(planner.StatusPending), at("/capstor/store/cscs/eth/bio"))
-	p, _ := plan(&planner.Input{Items: items(a, b), Selection: planner.Selection{Rejects: []planner.OrderVerdict{{Address: "/capstor/store/cscs/eth/bio", Reason: "no room"}}}}, newModel())
+	a, b := project("bio", 30500, ordered(planner.StatusPending)),
+		project("chem", 30501, ordered(planner.StatusPending), at("/capstor/store/cscs/eth/bio"))
+	p, _ := plan(&planner.Input{Items: items(a, b),
+		Selection: planner.Selection{Rejects: []planner.OrderVerdict{
+			{Address: "/capstor/store/cscs/eth/bio", Reason: "no room"}}}}, newModel())
 	if got, _ := refusal(p, bio); got != "ambiguous" || len(p.Core.Actions) != 0 {
 		t.Errorf("%q, actions %+v", got, p.Core.Actions)
 	}
@@ -98,7 +103,8 @@ func TestManyWideModes(t *testing.T) {
 		m.dirs["capstor/store/cscs/eth/"+name] = d
 	}
 	p, _ := plan(&planner.Input{Items: items(all...)}, m)
-	if few, more := warningsOf(p, reason.MaxMode), warningsOf(p, reason.MaxModeMore); len(few) != 20 || len(more) != 1 {
+	if few, more := warningsOf(p, reason.MaxMode),
+		warningsOf(p, reason.MaxModeMore); len(few) != 20 || len(more) != 1 {
 		t.Errorf("%d are named, %v", len(few), more)
 	}
 }

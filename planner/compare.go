@@ -17,7 +17,8 @@ type comparison struct {
 	plan   *Plan
 	// needed are the branches: tenants and customers that have to be made, by storage path.
 	needed map[string]*node
-	// leaving counts the claims on an identity that are given up, because their directories are archived.
+	// leaving counts the claims on an identity that are given up, because their directories are
+	// archived.
 	leaving map[Subject]int32
 	// lost are resources that something could not be observed of.
 	lost map[Key]bool
@@ -31,19 +32,22 @@ type comparison struct {
 	bySubject map[Subject]int32
 	// above are the directories that [comparison.warnAbove] has named.
 	above map[string]bool
-	// archivedAt has the archive register by where the directories were; made by [comparison.warnArchivedHere].
+	// archivedAt has the archive register by where the directories were; made by
+	// [comparison.warnArchivedHere].
 	archivedAt map[Place]Archived
 	// same is the room of [decision.same], used again for each resource.
 	same [8]Change
 }
 
-// Compare makes the plan: what must change for the storage to become what the graph wants. The header gives who, when
-// and where; its other members are filled in. The observation must be of g.Targets() and g.QuotaTargets().
+// Compare makes the plan: what must change for the storage to become what the graph wants. The
+// header gives who, when and where; its other members are filled in. The observation must be of
+// g.Targets() and g.QuotaTargets().
 func Compare(g *Graph, seen Observed, header Context) *Plan {
 	c := &comparison{g: g, seen: &seen, claims: g.claimed(&seen), needed: map[string]*node{},
 		leaving: map[Subject]int32{}, lost: map[Key]bool{}}
 	c.plan = &Plan{Context: header}
-	c.plan.Core = Core{Configuration: g.input.Settings.Fingerprint, Selection: g.input.Selection, Actions: []Action{}}
+	c.plan.Core = Core{Configuration: g.input.Settings.Fingerprint, Selection: g.input.Selection,
+		Actions: []Action{}}
 	c.plan.Context.Details, c.plan.Context.Configuration = []Detail{}, g.input.Settings.Parts
 	c.claims.attach(seen.Mounts, seen.Quotas)
 	for i := range g.nodes {
@@ -64,11 +68,13 @@ type decision struct {
 	detail Detail
 	// quota says why the resource's quota alone is left alone.
 	quota Reason
-	// same are the attributes that are as wanted, as changes from a value to itself; valid until the next resource.
+	// same are the attributes that are as wanted, as changes from a value to itself; valid until
+	// the next resource.
 	same []Change
 	// parents are the tenants and customers that have to be made for it.
 	parents []*node
-	// claim is what the claims on its quota come to, if the quota was compared: a plan shows what is used of it.
+	// claim is what the claims on its quota come to, if the quota was compared: a plan shows what
+	// is used of it.
 	claim *quotaClaims
 	// record is what is recorded of it, if it is recorded.
 	record   Record
@@ -81,7 +87,8 @@ type decision struct {
 
 // resource decides on one resource and adds what came of it to the plan.
 func (c *comparison) resource(n *node) {
-	d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Storage: n.storage, Order: n.order},
+	d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target,
+		Storage: n.storage, Order: n.order},
 		same: c.same[:0]}
 	if n.system != nil {
 		d.action.System = n.system.Name
@@ -121,13 +128,16 @@ func (h *Hold) reason() Reason {
 	return Reason{reason.Hold, fmt.Sprintf("held until %s by %s: %s", until, h.By, h.Reason)}
 }
 
-// isWait tells reasons that pass by themselves, or by somebody else's act, from those that need mending here.
+// isWait tells reasons that pass by themselves, or by somebody else's act, from those that need
+// mending here.
 func isWait(code reason.Code) bool {
-	return code == reason.OrdersHeld || code == reason.Undelivered || code == reason.OrderNotReady || code == reason.PathBeingRemoved
+	return code == reason.OrdersHeld || code == reason.Undelivered ||
+		code == reason.OrderNotReady || code == reason.PathBeingRemoved
 }
 
 func (c *comparison) refuse(n *node, why Reason, waits, quotaOnly bool) {
-	r := Refusal{Key: n.item.Key, Address: n.address(), System: n.systemName(), Reasons: []Reason{why}, QuotaOnly: quotaOnly}
+	r := Refusal{Key: n.item.Key, Address: n.address(), System: n.systemName(),
+		Reasons: []Reason{why}, QuotaOnly: quotaOnly}
 	if waits {
 		c.plan.Context.Waiting = append(c.plan.Context.Waiting, r)
 	} else {
@@ -161,7 +171,8 @@ func (c *comparison) add(d decision) {
 	c.plan.Context.Details = append(c.plan.Context.Details, d.detail)
 }
 
-// decide finds the action for a resource; a Reason refuses. The rules stand in the order in which they win.
+// decide finds the action for a resource; a Reason refuses. The rules stand in the order in which
+// they win.
 func (c *comparison) decide(n *node, d *decision) Reason {
 	if !n.managed {
 		return Reason{}
@@ -204,10 +215,13 @@ func (c *comparison) look(n *node) (Directory, Reason) {
 	if m.Problem != "" {
 		return Directory{}, Reason{reason.SystemUnavailable, m.Problem}
 	}
-	if root, ok := c.g.input.Recorded.Roots[n.system.Name]; ok && (root.Filesystem != m.Filesystem || root.Inode != m.Inode) {
-		return Directory{}, Reason{reason.RootChanged, fmt.Sprintf("another filesystem is in the place of system %s: recorded is %s "+
-			"(inode %d), mounted is %s (inode %d). If that is right, remove the old identity with `cscs-sync state rm --root %s`",
-			n.system.Name, root.Filesystem, root.Inode, m.Filesystem, m.Inode, n.system.Name)}
+	if root, ok := c.g.input.Recorded.Roots[n.system.Name]; ok &&
+		(root.Filesystem != m.Filesystem || root.Inode != m.Inode) {
+		return Directory{}, Reason{reason.RootChanged,
+			fmt.Sprintf("another filesystem is in the place of system %s: recorded is %s "+
+				"(inode %d), mounted is %s (inode %d). If that is right, remove the old identity "+
+				"with `cscs-sync state rm --root %s`",
+				n.system.Name, root.Filesystem, root.Inode, m.Filesystem, m.Inode, n.system.Name)}
 	}
 	dir := c.seen.Directories[n.place]
 	switch dir.State {
@@ -225,18 +239,21 @@ func (c *comparison) removed(n *node) {
 	if n.place < 0 || c.seen.Directories[n.place].State != DirPresent {
 		return
 	}
-	c.g.warn(reason.RemovedStands, n.address(), "Waldur lists it as removed, and its directory %s still stands; nothing is done about it",
+	c.g.warn(reason.RemovedStands, n.address(),
+		"Waldur lists it as removed, and its directory %s still stands; nothing is done about it",
 		n.storage)
 }
 
-// parents adds the tenants and customers that have to be made, and under parents = "enforce" those that differ.
+// parents adds the tenants and customers that have to be made, and under parents = "enforce" those
+// that differ.
 func (c *comparison) parents() {
 	for i := range c.g.nodes {
 		n := &c.g.nodes[i]
 		if !n.isBranch() || n.storage == "" || c.g.branchAt(n.storage) != n {
 			continue
 		}
-		d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target, System: n.system.Name, Storage: n.storage}}
+		d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target,
+			System: n.system.Name, Storage: n.storage}}
 		switch {
 		case c.needed[n.storage] != nil:
 			d.action.Kind = Create
@@ -289,7 +306,8 @@ func (c *comparison) finish() {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return compareActions(&p.Core.Actions[a], &p.Core.Actions[b]) })
+	slices.SortFunc(order,
+		func(a, b int) int { return compareActions(&p.Core.Actions[a], &p.Core.Actions[b]) })
 	actions, details := make([]Action, len(order)), make([]Detail, len(order))
 	for to, from := range order {
 		actions[to], details[to] = p.Core.Actions[from], p.Context.Details[from]
@@ -297,7 +315,8 @@ func (c *comparison) finish() {
 	}
 	p.Core.Actions, p.Context.Details = actions, details
 	slices.SortStableFunc(c.g.warnings, func(a, b Warning) int {
-		return compareStrings([3]string{a.Address, string(a.Code), a.Text}, [3]string{b.Address, string(b.Code), b.Text})
+		return compareStrings([3]string{a.Address, string(a.Code), a.Text},
+			[3]string{b.Address, string(b.Code), b.Text})
 	})
 	p.Context.Warnings = slices.Compact(c.g.warnings)
 	p.Context.Overrides = len(c.g.from) - 2

@@ -8,7 +8,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// holder is one claim to a storage path: a listed resource, or a record whose resource is not listed there any more.
+// holder is one claim to a storage path: a listed resource, or a record whose resource is not
+// listed there any more.
 type holder struct {
 	path     string
 	node     *node // nil for a record
@@ -16,15 +17,17 @@ type holder struct {
 	address  string
 }
 
-// conflicts finds resources that share a directory, or lie inside one another. The recorded holder of a path keeps
-// working and the newcomer is blocked; where nobody is recorded, both are. A create waits for a removal on its path.
+// conflicts finds resources that share a directory, or lie inside one another. The recorded holder
+// of a path keeps working and the newcomer is blocked; where nobody is recorded, both are. A create
+// waits for a removal on its path.
 func (g *Graph) conflicts() {
 	holders := g.holders()
 	slices.SortStableFunc(holders, compareHolders)
 	var open []*holder // the holders that enclose the present one, outermost first
 	for i := range holders {
 		h := &holders[i]
-		for len(open) > 0 && open[len(open)-1].path != h.path && !inside(h.path, open[len(open)-1].path) {
+		for len(open) > 0 && open[len(open)-1].path != h.path &&
+			!inside(h.path, open[len(open)-1].path) {
 			open = open[:len(open)-1]
 		}
 		for _, other := range open {
@@ -37,7 +40,8 @@ func (g *Graph) conflicts() {
 	g.quietRemoved(holders)
 }
 
-// compareHolders orders by path, then nodes, as they are, before records, which come out of a map and go by address.
+// compareHolders orders by path, then nodes, as they are, before records, which come out of a map
+// and go by address.
 func compareHolders(a, b holder) int {
 	switch c := comparePaths(a.path, b.path); {
 	case c != 0:
@@ -68,8 +72,8 @@ func comparePaths(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
-// holders are all that take part in conflicts: not the removed, not the waiting. A record takes part where no listed resource
-// of its key is at its path.
+// holders are all that take part in conflicts: not the removed, not the waiting. A record takes
+// part where no listed resource of its key is at its path.
 func (g *Graph) holders() []holder {
 	holders := make([]holder, 0, len(g.nodes)+len(g.unlisted))
 	ofRecord := func(r *Record) {
@@ -110,10 +114,12 @@ func collide(a, b *holder) {
 
 // waitsFor lets a create wait for the removal of what stands at its path.
 func waitsFor(create, remove *node) bool {
-	if create == nil || remove == nil || create.intent != intentCreate && create.intent != intentRestore || remove.item.Status != StatusRemoving {
+	if create == nil || remove == nil || create.intent != intentCreate &&
+		create.intent != intentRestore || remove.item.Status != StatusRemoving {
 		return false
 	}
-	create.wait(reason.PathBeingRemoved, "%s, which is being removed, still has its directory", ShortID(remove.item.Key.Item))
+	create.wait(reason.PathBeingRemoved, "%s, which is being removed, still has its directory",
+		ShortID(remove.item.Key.Item))
 	return true
 }
 
@@ -134,14 +140,16 @@ func (h *holder) lose(to *holder) {
 	h.node.block(reason.Conflict, "its directory would lie inside, or enclose, that of %s", who)
 }
 
-// quietRemoved spares a removed resource the look at its directory where somebody else has that path by now.
+// quietRemoved spares a removed resource the look at its directory where somebody else has that
+// path by now.
 func (g *Graph) quietRemoved(holders []holder) {
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		if n.item.Status != StatusRemoved {
 			continue
 		}
-		_, taken := slices.BinarySearchFunc(holders, n.storage, func(h holder, path string) int { return comparePaths(h.path, path) })
+		_, taken := slices.BinarySearchFunc(holders, n.storage,
+			func(h holder, path string) int { return comparePaths(h.path, path) })
 		if taken {
 			n.storage = ""
 		}

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// SharedQuota is what several claims on one quota identity come from, so that a reviewer can check the total.
+// SharedQuota is what several claims on one quota identity come from, so that a reviewer can check
+// the total.
 type SharedQuota struct {
 	// System is the first by name of those on the identity's filesystem.
 	System string       `json:"system"`
@@ -20,7 +21,8 @@ type SharedQuota struct {
 type Contribution struct {
 	Address string       `json:"address"`
 	Counts  Contributing `json:"counts"`
-	// Before is what is recorded of it, After what counts now. Before is absent where nothing is recorded.
+	// Before is what is recorded of it, After what counts now. Before is absent where nothing is
+	// recorded.
 	Before Limits `json:"before"`
 	After  Limits `json:"after"`
 }
@@ -28,8 +30,8 @@ type Contribution struct {
 // Contributing is how a resource counts in a shared quota.
 type Contributing string
 
-// A resource counts as it is wanted; as it is recorded, while nothing is done about it; or as it was when it was archived,
-// because its files still belong to the identity.
+// A resource counts as it is wanted; as it is recorded, while nothing is done about it; or as it
+// was when it was archived, because its files still belong to the identity.
 const (
 	CountsWanted   Contributing = "wanted"
 	CountsRecorded Contributing = "recorded"
@@ -38,15 +40,18 @@ const (
 
 // SharedQuotas are the quotas that several resources claim, with what each contributes.
 func (g *Graph) SharedQuotas(seen Observed) []SharedQuota {
-	return g.sharedQuotas(g.claimed(&seen), seen.Mounts, func(s *quotaClaims) bool { return s.claims > 1 })
+	return g.sharedQuotas(g.claimed(&seen), seen.Mounts,
+		func(s *quotaClaims) bool { return s.claims > 1 })
 }
 
 // sharedQuotas are those of the claims that are asked for, in the order of their systems and ids.
-func (g *Graph) sharedQuotas(ss *claimTable, mounts map[string]Mount, asked func(*quotaClaims) bool) []SharedQuota {
+func (g *Graph) sharedQuotas(ss *claimTable, mounts map[string]Mount,
+	asked func(*quotaClaims) bool) []SharedQuota {
 	found := map[Subject]*SharedQuota{}
 	for i := range ss.list {
 		if s := &ss.list[i]; asked(s) {
-			found[s.subject] = &SharedQuota{System: s.system.Name, By: s.subject.By, ID: s.subject.ID, Policy: s.policy}
+			found[s.subject] = &SharedQuota{System: s.system.Name, By: s.subject.By,
+				ID: s.subject.ID, Policy: s.policy}
 		}
 	}
 	if len(found) == 0 {
@@ -59,7 +64,8 @@ func (g *Graph) sharedQuotas(ss *claimTable, mounts map[string]Mount, asked func
 		}
 		if q := found[ss.list[n.claims].subject]; q != nil {
 			rec, _ := g.recordOf(n)
-			q.Contributions = append(q.Contributions, Contribution{n.address(), CountsWanted, rec.Claim, n.quota})
+			q.Contributions = append(q.Contributions, Contribution{n.address(), CountsWanted,
+				rec.Claim, n.quota})
 		}
 	}
 	g.eachRecorded(mounts, func(r recordedClaim) bool {
@@ -82,7 +88,8 @@ func (g *Graph) sharedQuotas(ss *claimTable, mounts map[string]Mount, asked func
 		list = append(list, *q)
 	}
 	slices.SortFunc(list, func(a, b SharedQuota) int {
-		return cmp.Or(cmp.Compare(a.System, b.System), cmp.Compare(a.By, b.By), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.System, b.System), cmp.Compare(a.By, b.By),
+			cmp.Compare(a.ID, b.ID))
 	})
 	return list
 }
@@ -95,5 +102,6 @@ func (c *comparison) contributions() {
 			set[a.Quota.On(c.seen.Mounts[a.System].Filesystem)] = true
 		}
 	}
-	c.plan.Context.Shared = c.g.sharedQuotas(c.claims, c.seen.Mounts, func(s *quotaClaims) bool { return s.claims > 1 && set[s.subject] })
+	c.plan.Context.Shared = c.g.sharedQuotas(c.claims, c.seen.Mounts,
+		func(s *quotaClaims) bool { return s.claims > 1 && set[s.subject] })
 }

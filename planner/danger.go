@@ -9,7 +9,8 @@ import (
 
 // Dangers lists all dangers, most dangerous first.
 func Dangers() []Danger {
-	return []Danger{DangerArchive, DangerMissing, DangerReplaced, DangerTakenOver, DangerBelowUsage, DangerWiderAccess, DangerGroup, DangerUnlimited}
+	return []Danger{DangerArchive, DangerMissing, DangerReplaced, DangerTakenOver, DangerBelowUsage,
+		DangerWiderAccess, DangerGroup, DangerUnlimited}
 }
 
 // danger adds a danger with the reason that explains it.
@@ -29,8 +30,8 @@ func (c *comparison) dangerOf(ch *Change, dir Directory, d *decision) {
 	}
 }
 
-// dangerOfMode is that of a mode which lets in more people, or lets them remove what is not theirs; an ACL makes it uncertain
-// whom it lets in.
+// dangerOfMode is that of a mode which lets in more people, or lets them remove what is not theirs;
+// an ACL makes it uncertain whom it lets in.
 func dangerOfMode(ch *Change, dir *Directory) Danger {
 	before, _ := ch.Before.Mode()
 	after, _ := ch.After.Mode()
@@ -40,11 +41,13 @@ func dangerOfMode(ch *Change, dir *Directory) Danger {
 	return ""
 }
 
-// Grants is what a mode lets people do: read, write and enter, and setuid. Setgid and sticky let nobody in.
+// Grants is what a mode lets people do: read, write and enter, and setuid. Setgid and sticky let
+// nobody in.
 const grants Mode = 0o4777
 
-// wideMode adds the danger of a mode that the action sets and that grants more than storage.max_mode, on whatever kind of
-// action: a new directory that everybody may write in is no more routine than an old one.
+// wideMode adds the danger of a mode that the action sets and that grants more than
+// storage.max_mode, on whatever kind of action: a new directory that everybody may write in is no
+// more routine than an old one.
 func (c *comparison) wideMode(n *node, d *decision) {
 	after, sets := d.action.After(ModeAttr)
 	if !sets && d.takesOver(n) {
@@ -61,7 +64,8 @@ func (c *comparison) tooWide(v Value) string {
 	if mode, ok := v.Mode(); !ok || mode&^most&grants == 0 {
 		return ""
 	}
-	return fmt.Sprintf("its mode %s grants more than storage.max_mode allows, %s", Show(ModeAttr, v), Show(ModeAttr, ModeValue(most)))
+	return fmt.Sprintf("its mode %s grants more than storage.max_mode allows, %s",
+		Show(ModeAttr, v), Show(ModeAttr, ModeValue(most)))
 }
 
 // stays is the value of an attribute that is as wanted; nothing if it changes.
@@ -85,8 +89,8 @@ func (d *decision) takesOver(n *node) bool {
 	return false
 }
 
-// warnFew warns of what is as wanted, and all the same not what a reviewer would expect. A site that lives with thousands of
-// them is told of a few, and how many there are.
+// warnFew warns of what is as wanted, and all the same not what a reviewer would expect. A site
+// that lives with thousands of them is told of a few, and how many there are.
 func (c *comparison) warnFew(code reason.Code, n *node, format string, args ...any) {
 	if c.warned == nil {
 		c.warned = map[reason.Code]int{}
@@ -103,24 +107,30 @@ const maxWarned = 20
 func (c *comparison) warnOfMore() {
 	for code, count := range c.warned {
 		if more := count - maxWarned; more > 0 {
-			c.g.warn(map[reason.Code]reason.Code{reason.ACL: reason.ACLMore, reason.MaxMode: reason.MaxModeMore}[code], "", "the warning %s holds for %d more resources: `cscs-sync explain` shows each", code, more)
+			c.g.warn(map[reason.Code]reason.Code{reason.ACL: reason.ACLMore,
+				reason.MaxMode: reason.MaxModeMore}[code], "",
+				"the warning %s holds for %d more resources: `cscs-sync explain` shows each", code,
+				more)
 		}
 	}
 }
 
-// warnOfWhatStands warns of a directory that is as wanted, and lets more people in than one might think.
+// warnOfWhatStands warns of a directory that is as wanted, and lets more people in than one might
+// think.
 func (c *comparison) warnOfWhatStands(n *node, dir Directory) {
 	if dir.ACL != nil {
-		c.warnFew(reason.ACL, n, "%s; nothing is done about it (`setfacl -b` removes it)", dir.ACL.Words())
+		c.warnFew(reason.ACL, n, "%s; nothing is done about it (`setfacl -b` removes it)",
+			dir.ACL.Words())
 	}
 	if words := c.tooWide(ModeValue(dir.Mode)); words != "" {
 		c.warnFew(reason.MaxMode, n, "%s; it is as wanted, and stays", words)
 	}
 }
 
-// unlimited adds the danger of a directory without a hard limit: one that is made, adopted or brought back so, or that
-// loses the limit it had. Space and inodes count by themselves. A system with quota "none" makes no claims: there somebody
-// else sets the limits, as the configuration says.
+// unlimited adds the danger of a directory without a hard limit: one that is made, adopted or
+// brought back so, or that loses the limit it had. Space and inodes count by themselves. A system
+// with quota "none" makes no claims: there somebody else sets the limits, as the configuration
+// says.
 func (c *comparison) unlimited(n *node, d *decision) {
 	s := c.claim(n)
 	if s == nil {
@@ -160,8 +170,8 @@ func (d *decision) isNew(n *node, s *quotaClaims) bool {
 	return d.recorded && d.record.Group != GID(s.subject.ID)
 }
 
-// withoutLimit adds the danger where no hard limit is in force afterwards, except where there was none before either. before
-// is nil for a directory that did not live under these limits.
+// withoutLimit adds the danger where no hard limit is in force afterwards, except where there was
+// none before either. before is nil for a directory that did not live under these limits.
 func (d *decision) withoutLimit(after Limits, before *Limits) {
 	for i := range quantities {
 		r := &quantities[i]
@@ -173,13 +183,15 @@ func (d *decision) withoutLimit(after Limits, before *Limits) {
 				continue
 			}
 		}
-		d.danger(DangerUnlimited, r.unlimited, "no hard limit for %s is in force for it then", r.Name)
+		d.danger(DangerUnlimited, r.unlimited, "no hard limit for %s is in force for it then",
+			r.Name)
 	}
 }
 
 // sortDangers puts the dangers in order, each once.
 func (a *Action) sortDangers() {
 	all := Dangers()
-	slices.SortFunc(a.Danger, func(x, y Danger) int { return slices.Index(all, x) - slices.Index(all, y) })
+	slices.SortFunc(a.Danger,
+		func(x, y Danger) int { return slices.Index(all, x) - slices.Index(all, y) })
 	a.Danger = slices.Compact(a.Danger)
 }

@@ -10,9 +10,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// TestMaxMode: a mode that grants more than storage.max_mode is dangerous whatever the action, and wherever it comes from.
+// TestMaxMode: a mode that grants more than storage.max_mode is dangerous whatever the action, and
+// wherever it comes from.
 func TestMaxMode(t *testing.T) {
-	mode := func(m string) func(*planner.Item) { return func(it *planner.Item) { it.Permission = m } }
+	mode := func(m string) func(
+		*planner.Item) {
+		return func(it *planner.Item) { it.Permission = m }
+	}
 	for _, tc := range []struct {
 		name, permission string
 		override         string
@@ -37,7 +41,8 @@ func TestMaxMode(t *testing.T) {
 		{"three digits beside a setuid that stands", "750", "", 0o2775, 0o4770, true, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := &planner.Input{Settings: testSettings(), Items: items(project("bio", 30500, mode(tc.permission)))}
+			w := &planner.Input{Settings: testSettings(),
+				Items: items(project("bio", 30500, mode(tc.permission)))}
 			w.Settings.MaxMode = tc.most
 			if tc.override != "" {
 				w.Overrides = overrides(says{path: bio, then: planner.Wishes{Mode: &tc.override}})
@@ -54,15 +59,18 @@ func TestMaxMode(t *testing.T) {
 			}
 			p, _ := plan(w, m)
 			a, d := action(t, p, bio)
-			said := slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == "max_mode" })
+			said := slices.ContainsFunc(d.Reasons,
+				func(r planner.Reason) bool { return r.Code == "max_mode" })
 			if dangerous(a, planner.DangerWiderAccess) != tc.want || said != tc.want {
-				t.Errorf("danger %v, reasons %v; want wider access: %t", a.Danger, d.Reasons, tc.want)
+				t.Errorf("danger %v, reasons %v; want wider access: %t", a.Danger, d.Reasons,
+					tc.want)
 			}
 		})
 	}
 }
 
-// TestMaxModeOfWhatStands: what is taken over as it stands counts too; what is as wanted is a warning.
+// TestMaxModeOfWhatStands: what is taken over as it stands counts too; what is as wanted is a
+// warning.
 func TestMaxModeOfWhatStands(t *testing.T) {
 	open := func(it *planner.Item) { it.Permission = "2777" }
 	standing := func(gid planner.GID) *model {
@@ -72,34 +80,41 @@ func TestMaxModeOfWhatStands(t *testing.T) {
 		return m
 	}
 	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, open))}, standing(30501))
-	if a, _ := action(t, p, bio); a.Kind != planner.Adopt || !dangerous(a, planner.DangerWiderAccess) {
+	if a, _ := action(t, p, bio); a.Kind != planner.Adopt ||
+		!dangerous(a, planner.DangerWiderAccess) {
 		t.Errorf("adopted: %s, danger %v", a.Kind, a.Danger)
 	}
-	p, _ = plan(&planner.Input{Items: items(project("bio", 30500, open, ordered(planner.StatusPending)))}, standing(30500))
-	if a, _ := action(t, p, bio); a.Kind != planner.Report || !dangerous(a, planner.DangerWiderAccess) {
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500, open,
+		ordered(planner.StatusPending)))}, standing(30500))
+	if a, _ := action(t, p, bio); a.Kind != planner.Report ||
+		!dangerous(a, planner.DangerWiderAccess) {
 		t.Errorf("told done: %s, danger %v", a.Kind, a.Danger)
 	}
 	p, _ = plan(&planner.Input{Items: items(project("bio", 30500, open))}, standing(30500))
-	if w := warningsOf(p, "max_mode"); len(p.Core.Actions) > 0 || len(w) != 1 || !strings.Contains(w[0], `"2777" (rwxrwsrwx) grants more`) {
+	if w := warningsOf(p, "max_mode"); len(p.Core.Actions) > 0 || len(w) != 1 ||
+		!strings.Contains(w[0], `"2777" (rwxrwsrwx) grants more`) {
 		t.Errorf("as wanted: %v, warnings %q", p.Core.Actions, w)
 	}
 }
 
-// TestSharedLimitsOfNewDirectories: each of several that are made sets what they share, so that none is without a limit where the
-// others are not made.
+// TestSharedLimitsOfNewDirectories: each of several that are made sets what they share, so that
+// none is without a limit where the others are not made.
 func TestSharedLimitsOfNewDirectories(t *testing.T) {
 	s := testSettings()
 	s.Systems[0].Quota.Shared = planner.SharedSum
-	p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30500), project("chem", 30500))}, newModel())
+	p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30500),
+		project("chem", 30500))}, newModel())
 	for _, address := range []string{bio, "/capstor/store/cscs/eth/chem"} {
 		a, _ := action(t, p, address)
-		if v, ok := a.After(planner.SpaceHard); !ok || v != planner.Number(20<<40) || dangerous(a, planner.DangerUnlimited) {
+		if v, ok := a.After(planner.SpaceHard); !ok || v != planner.Number(20<<40) ||
+			dangerous(a, planner.DangerUnlimited) {
 			t.Errorf("%s: space_hard %s, danger %v", address, v, a.Danger)
 		}
 	}
 }
 
-// TestMaxModeOfParents: a tenant's directory that everybody may write in is as dangerous to make as a resource's.
+// TestMaxModeOfParents: a tenant's directory that everybody may write in is as dangerous to make as
+// a resource's.
 func TestMaxModeOfParents(t *testing.T) {
 	w := &planner.Input{Items: items(project("bio", 30500))}
 	for i := range w.Items {
@@ -124,7 +139,8 @@ func codes(d planner.Detail) (out []string) {
 	return out
 }
 
-// TestUnlimited: what is made, adopted or told done without a hard limit is dangerous, and what loses the one it had.
+// TestUnlimited: what is made, adopted or told done without a hard limit is dangerous, and what
+// loses the one it had.
 func TestUnlimited(t *testing.T) {
 	none := func(it *planner.Item) { it.Quotas = nil }
 	hard0 := func(it *planner.Item) { it.Quotas = quotas("10", "0") }
@@ -140,17 +156,29 @@ func TestUnlimited(t *testing.T) {
 		recorded bool
 		want     []string
 	}{
-		{"a create without quotas", none, planner.Wishes{}, false, false, false, []string{space, inodes}},
-		{"a create whose group has limits already", none, planner.Wishes{}, true, false, false, nil},
+		{"a create without quotas", none, planner.Wishes{}, false, false, false,
+			[]string{space, inodes}},
+		{"a create whose group has limits already", none, planner.Wishes{}, true, false, false,
+			nil},
 		{"a create with hard 0", hard0, planner.Wishes{}, false, false, false, []string{space}},
-		{"a create by an override without space limit", func(*planner.Item) {}, free, false, false, false, []string{space}},
-		{"a create by an override without inode limit", func(*planner.Item) {}, noInodes, false, false, false, []string{inodes}},
-		{"a create with limits", func(*planner.Item) {}, planner.Wishes{}, false, false, false, nil},
-		{"an adoption without quotas", func(it *planner.Item) { none(it); it.Permission = "2750" }, planner.Wishes{}, false, true, false, []string{space, inodes}},
-		{"an update that removes the limit", func(*planner.Item) {}, free, true, true, true, []string{space}},
-		{"an update where there was none", func(it *planner.Item) { none(it); it.Permission = "2750" }, planner.Wishes{}, false, true, true, nil},
-		{"an update of the mode under a limit", func(it *planner.Item) { it.Permission = "2750" }, planner.Wishes{}, true, true, true, nil},
-		{"an order that is only to be told done", func(it *planner.Item) { ordered(planner.StatusPending)(it); none(it) }, planner.Wishes{}, false, true, false, []string{space, inodes}},
+		{"a create by an override without space limit", func(*planner.Item) {}, free, false, false,
+			false, []string{space}},
+		{"a create by an override without inode limit", func(*planner.Item) {}, noInodes, false,
+			false, false, []string{inodes}},
+		{"a create with limits", func(*planner.Item) {}, planner.Wishes{}, false, false, false,
+			nil},
+		{"an adoption without quotas", func(it *planner.Item) { none(it); it.Permission = "2750" },
+			planner.Wishes{}, false, true, false, []string{space, inodes}},
+		{"an update that removes the limit", func(*planner.Item) {}, free, true, true, true,
+			[]string{space}},
+		{"an update where there was none",
+			func(it *planner.Item) { none(it); it.Permission = "2750" }, planner.Wishes{}, false,
+			true, true, nil},
+		{"an update of the mode under a limit", func(it *planner.Item) { it.Permission = "2750" },
+			planner.Wishes{}, true, true, true, nil},
+		{"an order that is only to be told done",
+			func(it *planner.Item) { ordered(planner.StatusPending)(it); none(it) },
+			planner.Wishes{}, false, true, false, []string{space, inodes}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := newModel()
@@ -163,21 +191,25 @@ func TestUnlimited(t *testing.T) {
 				asWanted(m, "bio", 30500)
 				delete(m.dirs, "capstor/store/cscs/eth/bio")
 			}
-			w := &planner.Input{Items: items(project("bio", 30500, tc.item)), Overrides: overrides(says{path: bio, then: tc.override})}
+			w := &planner.Input{Items: items(project("bio", 30500, tc.item)),
+				Overrides: overrides(says{path: bio, then: tc.override})}
 			if tc.recorded {
 				w.Recorded = records(recordOf("bio", 30500))
 			}
 			p, _ := plan(w, m)
 			a, d := action(t, p, bio)
-			got := slices.DeleteFunc(codes(d), func(c string) bool { return c != space && c != inodes })
-			if !slices.Equal(got, tc.want) || dangerous(a, planner.DangerUnlimited) != (tc.want != nil) {
+			got := slices.DeleteFunc(codes(d),
+				func(c string) bool { return c != space && c != inodes })
+			if !slices.Equal(got, tc.want) ||
+				dangerous(a, planner.DangerUnlimited) != (tc.want != nil) {
 				t.Errorf("%s: danger %v, reasons %v; want %v", a.Kind, a.Danger, d.Reasons, tc.want)
 			}
 		})
 	}
 }
 
-// TestUnlimitedWhereNothingIsKnown: a quota that is refused or could not be read gives a new directory no limit.
+// TestUnlimitedWhereNothingIsKnown: a quota that is refused or could not be read gives a new
+// directory no limit.
 func TestUnlimitedWhereNothingIsKnown(t *testing.T) {
 	two := items(project("bio", 30500), project("chem", 30500)) // shared = "refuse"
 	p, _ := plan(&planner.Input{Items: two}, newModel())
@@ -192,16 +224,19 @@ func TestUnlimitedWhereNothingIsKnown(t *testing.T) {
 	}
 }
 
-// TestNobodySetsQuotas: on a system with quota "none" the configuration says that limits are somebody else's.
+// TestNobodySetsQuotas: on a system with quota "none" the configuration says that limits are
+// somebody else's.
 func TestNobodySetsQuotas(t *testing.T) {
-	it := project("bio", 30500, at("/vast/store/bio"), func(it *planner.Item) { it.Key.System, it.Quotas = "vast", nil })
+	it := project("bio", 30500, at("/vast/store/bio"),
+		func(it *planner.Item) { it.Key.System, it.Quotas = "vast", nil })
 	p, _ := plan(&planner.Input{Items: []planner.Item{it}}, newModel())
 	if a, _ := action(t, p, "/vast/store/bio"); a.Kind != planner.Create || len(a.Danger) > 0 {
 		t.Errorf("%s, danger %v", a.Kind, a.Danger)
 	}
 }
 
-// TestReplaced: another directory than the recorded one is never changed, recorded or archived as if it were that one.
+// TestReplaced: another directory than the recorded one is never changed, recorded or archived as
+// if it were that one.
 func TestReplaced(t *testing.T) {
 	const path = "capstor/store/cscs/eth/bio"
 	active := func(*planner.Item) {}
@@ -223,11 +258,14 @@ func TestReplaced(t *testing.T) {
 		{"a filesystem that does not say when", active, 7, 7, 5, 0, "", false},
 		{"recorded before that was recorded", active, 7, 7, 0, 6, "", false},
 		{"recorded before inodes were", active, 8, 0, 0, 0, "", false},
-		{"with drift", func(it *planner.Item) { it.Permission = "2750" }, 8, 7, 0, 0, planner.Adopt, true},
-		{"a quota alone", func(it *planner.Item) { it.Quotas = quotas("20.0", "20.0") }, 8, 7, 0, 0, planner.Adopt, true},
+		{"with drift", func(it *planner.Item) { it.Permission = "2750" }, 8, 7, 0, 0, planner.Adopt,
+			true},
+		{"a quota alone", func(it *planner.Item) { it.Quotas = quotas("20.0", "20.0") }, 8, 7, 0, 0,
+			planner.Adopt, true},
 		{"an order for its quota", updating, 8, 7, 0, 0, planner.Adopt, true},
 		{"to be removed", ordered(planner.StatusRemoving), 8, 7, 0, 0, planner.Archive, true},
-		{"to be removed, the recorded one", ordered(planner.StatusRemoving), 7, 7, 0, 0, planner.Archive, false},
+		{"to be removed, the recorded one", ordered(planner.StatusRemoving), 7, 7, 0, 0,
+			planner.Archive, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := newModel()
@@ -248,8 +286,10 @@ func TestReplaced(t *testing.T) {
 			}
 			a, _ := action(t, p, bio)
 			w, _ := g.Watched(it.Key)
-			if a.Kind != tc.want || dangerous(a, planner.DangerReplaced) != tc.replaced || w.Replaced != tc.replaced || len(g.AsWanted()) > 0 {
-				t.Errorf("%s, danger %v, watched as replaced: %t, as wanted %v", a.Kind, a.Danger, w.Replaced, g.AsWanted())
+			if a.Kind != tc.want || dangerous(a, planner.DangerReplaced) != tc.replaced ||
+				w.Replaced != tc.replaced || len(g.AsWanted()) > 0 {
+				t.Errorf("%s, danger %v, watched as replaced: %t, as wanted %v", a.Kind, a.Danger,
+					w.Replaced, g.AsWanted())
 			}
 			if a.Inode != tc.inode {
 				t.Errorf("the plan is about inode %d", a.Inode)
@@ -261,7 +301,8 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// TestSwapped: two directories that were exchanged by a rename are both named, with where each is now.
+// TestSwapped: two directories that were exchanged by a rename are both named, with where each is
+// now.
 func TestSwapped(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -270,13 +311,17 @@ func TestSwapped(t *testing.T) {
 	r1, r2 := recordOf("bio", 30500), recordOf("chem", 30501)
 	r1.Inode, r2.Inode = m.dirs[bioPath].Inode, m.dirs[chemPath].Inode
 	m.dirs[bioPath], m.dirs[chemPath] = m.dirs[chemPath], m.dirs[bioPath]
-	p, _ := plan(&planner.Input{Items: items(project("bio", 30500), project("chem", 30501)), Recorded: records(r1, r2)}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500), project("chem", 30501)),
+		Recorded: records(r1, r2)}, m)
 	for address, words := range map[string]string{
-		bio:                            "is at " + chemPath + " now, and the one here is recorded as that of /capstor/store/cscs/eth/chem",
-		"/capstor/store/cscs/eth/chem": "is at " + bioPath + " now, and the one here is recorded as that of " + bio,
+		bio: "is at " + chemPath +
+			" now, and the one here is recorded as that of /capstor/store/cscs/eth/chem",
+		"/capstor/store/cscs/eth/chem": "is at " + bioPath +
+			" now, and the one here is recorded as that of " + bio,
 	} {
 		a, d := action(t, p, address)
-		if !dangerous(a, planner.DangerReplaced) || !strings.Contains(d.Reasons[0].Text+d.Reasons[len(d.Reasons)-1].Text, words) {
+		if !dangerous(a, planner.DangerReplaced) ||
+			!strings.Contains(d.Reasons[0].Text+d.Reasons[len(d.Reasons)-1].Text, words) {
 			t.Errorf("%s: danger %v, reasons %v", address, a.Danger, d.Reasons)
 		}
 	}
@@ -288,10 +333,12 @@ func TestLost(t *testing.T) {
 	asWanted(m, "bio", 30500)
 	r := recordOf("bio", 30500)
 	r.Inode, r.Born = 7, 9
-	g := planner.Desire(&planner.Input{Settings: testSettings(), Items: items(project("bio", 30500)), Recorded: records(r)})
+	g := planner.Desire(&planner.Input{Settings: testSettings(),
+		Items: items(project("bio", 30500)), Recorded: records(r)})
 	seen := m.observe(g)
 	lost := g.Lost(seen.Directories)
-	want := planner.Lost{Place: planner.Place{System: "capstor", Path: "capstor/store/cscs/eth/bio"}, Inode: 7, Born: 9}
+	want := planner.Lost{Place: planner.Place{System: "capstor",
+		Path: "capstor/store/cscs/eth/bio"}, Inode: 7, Born: 9}
 	if len(lost) != 1 || lost[0] != want {
 		t.Fatalf("lost %v", lost)
 	}
@@ -299,11 +346,13 @@ func TestLost(t *testing.T) {
 		"capstor/store/cscs/eth/x": "the recorded one is at capstor/store/cscs/eth/x now",
 		"":                         "the recorded one is not in capstor/store/cscs/eth",
 	} {
-		g := planner.Desire(&planner.Input{Settings: testSettings(), Items: items(project("bio", 30500)), Recorded: records(r)})
+		g := planner.Desire(&planner.Input{Settings: testSettings(),
+			Items: items(project("bio", 30500)), Recorded: records(r)})
 		seen := m.observe(g)
 		seen.Found = map[planner.Place]string{want.Place: found}
 		p := planner.Compare(g, seen, planner.Context{Made: now})
-		if _, d := action(t, p, bio); !strings.Contains(d.Reasons[len(d.Reasons)-1].Text+d.Reasons[0].Text, words) {
+		if _, d := action(t, p, bio); !strings.Contains(d.Reasons[len(d.Reasons)-1].Text+
+			d.Reasons[0].Text, words) {
 			t.Errorf("found at %q: %v", found, d.Reasons)
 		}
 	}
@@ -317,13 +366,15 @@ func TestLost(t *testing.T) {
 		rec.Inode = 1 << 40
 		recs = append(recs, rec)
 	}
-	g = planner.Desire(&planner.Input{Settings: testSettings(), Items: items(many...), Recorded: records(recs...)})
+	g = planner.Desire(&planner.Input{Settings: testSettings(), Items: items(many...),
+		Recorded: records(recs...)})
 	if n := len(g.Lost(m.observe(g).Directories)); n != 100 {
 		t.Errorf("%d are looked for", n)
 	}
 }
 
-// TestReplacedAfterThePlan: a directory put in another's place after the approval makes the plan stale, also with its inode.
+// TestReplacedAfterThePlan: a directory put in another's place after the approval makes the plan
+// stale, also with its inode.
 func TestReplacedAfterThePlan(t *testing.T) {
 	const path = "capstor/store/cscs/eth/bio"
 	it := project("bio", 30500, func(it *planner.Item) { it.Permission = "2750" })
@@ -353,8 +404,8 @@ func TestReplacedAfterThePlan(t *testing.T) {
 	}
 }
 
-// TestReplacedAbove: where nothing stands of what is recorded beside it, a new directory is not routine; also where the plan
-// is about the new one alone, as in the orders lane.
+// TestReplacedAbove: where nothing stands of what is recorded beside it, a new directory is not
+// routine; also where the plan is about the new one alone, as in the orders lane.
 func TestReplacedAbove(t *testing.T) {
 	const chem = "/capstor/store/cscs/eth/chem"
 	for _, tc := range []struct {
@@ -365,8 +416,11 @@ func TestReplacedAbove(t *testing.T) {
 		{"as recorded", func(*model, string) {}, false},
 		{"another in its place", func(m *model, bio string) { m.put(bio, 30500, 0o2770) }, true},
 		{"all is gone", func(m *model, bio string) { delete(m.dirs, bio) }, true},
-		{"not seen", func(m *model, bio string) { m.dirs[bio] = planner.Directory{Why: "trouble"} }, false},
-		{"one of two stands", func(m *model, bio string) { m.put("capstor/store/cscs/eth/phys", 30502, 0o2770) }, false},
+		{"not seen", func(m *model, bio string) { m.dirs[bio] = planner.Directory{Why: "trouble"} },
+			false},
+		{"one of two stands",
+			func(m *model, bio string) { m.put("capstor/store/cscs/eth/phys", 30502, 0o2770) },
+			false},
 	} {
 		for _, alone := range []bool{false, true} {
 			m := newModel()

@@ -19,8 +19,9 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 		return archiveGone(n)
 	case d.recorded && d.record.Storage == n.storage:
 		d.action.Danger = append(d.action.Danger, DangerMissing)
-		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Missing, "it was here " + day(d.record.At) +
-			" and is gone: find out why before making it anew, for the data is not in it"})
+		d.detail.Reasons = append(d.detail.Reasons,
+			Reason{reason.Missing, "it was here " + day(d.record.At) +
+				" and is gone: find out why before making it anew, for the data is not in it"})
 	}
 	c.create(n, dir, d)
 	return Reason{}
@@ -41,14 +42,19 @@ func (c *comparison) create(n *node, dir Directory, d *decision) {
 	c.callbacks(n, d)
 }
 
-// archiveGone refuses a restore of what is not archived: an empty directory is not what the order asks for.
+// archiveGone refuses a restore of what is not archived: an empty directory is not what the order
+// asks for.
 func archiveGone(n *node) Reason {
-	return Reason{reason.NotArchived, fmt.Sprintf("order %s restores it, and nothing is archived under its key. If its register was lost, "+
-		"run `cscs-sync archive rescan`; if its data is gone, reject the order with `cscs-sync plan --reject '%s=REASON'`",
-		ShortID(n.order), n.address())}
+	return Reason{reason.NotArchived,
+		fmt.Sprintf("order %s restores it, and nothing is archived under its key. If its "+
+			"register was lost, "+
+			"run `cscs-sync archive rescan`; if its data is gone, reject the order with `cscs-sync "+
+			"plan --reject '%s=REASON'`",
+			ShortID(n.order), n.address())}
 }
 
-// warnArchivedHere says that another resource's data was archived from the path of a new directory: the new one is empty.
+// warnArchivedHere says that another resource's data was archived from the path of a new directory:
+// the new one is empty.
 func (c *comparison) warnArchivedHere(n *node) {
 	if len(c.g.input.Recorded.Archived) == 0 {
 		return
@@ -60,14 +66,17 @@ func (c *comparison) warnArchivedHere(n *node) {
 		}
 	}
 	if a, ok := c.archivedAt[Place{n.system.Name, n.storage}]; ok && a.Key != n.item.Key {
-		c.g.warn(reason.ArchivedHere, n.address(), "the directory of another resource (item %s) was archived from this path %s and lies in %s: "+
-			"the new one is empty", ShortID(a.Key.Item), day(a.At), a.Archive)
+		c.g.warn(reason.ArchivedHere, n.address(),
+			"the directory of another resource (item %s) was archived from this path %s and lies "+
+				"in %s: "+
+				"the new one is empty", ShortID(a.Key.Item), day(a.At), a.Archive)
 	}
 }
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
-// needParents lists the missing ancestors: tenants and customers get entries of their own, the rest is made root:root 0755.
+// needParents lists the missing ancestors: tenants and customers get entries of their own, the rest
+// is made root:root 0755.
 func (c *comparison) needParents(n *node, dir Directory, d *decision) {
 	path := n.storage
 	for range dir.MissingAbove {
@@ -90,9 +99,12 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 	if r, ok := c.unfinished(n, d, &dir); ok {
 		return c.finishCreate(n, r, dir, d)
 	}
-	if a, ok := c.g.input.Recorded.Archived[n.item.Key]; ok && n.intent == intentRestore && a.Inode != dir.Inode {
-		return Reason{reason.Obstructed, fmt.Sprintf("order %s restores it from %s, and another directory stands where it was: move that one away",
-			ShortID(n.order), a.Archive)}
+	if a, ok := c.g.input.Recorded.Archived[n.item.Key]; ok && n.intent == intentRestore &&
+		a.Inode != dir.Inode {
+		return Reason{reason.Obstructed,
+			fmt.Sprintf("order %s restores it from %s, and another directory stands where it "+
+				"was: move that one away",
+				ShortID(n.order), a.Archive)}
 	}
 	_, d.replaced = c.g.replaced(n, &dir)
 	if d.recorded {
@@ -125,11 +137,14 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 	return Reason{}
 }
 
-// undelivered waits for callbacks that an earlier apply could not deliver; sending them twice helps nobody.
+// undelivered waits for callbacks that an earlier apply could not deliver; sending them twice helps
+// nobody.
 func (c *comparison) undelivered(n *node) Reason {
 	for _, u := range c.g.input.Recorded.Undelivered {
 		if u.Key == n.item.Key && u.Order == n.order {
-			return Reason{reason.Undelivered, fmt.Sprintf("its callback %s %s; see `cscs-sync callbacks list`", u.Callback, u.Words(day))}
+			return Reason{reason.Undelivered,
+				fmt.Sprintf("its callback %s %s; see `cscs-sync callbacks list`", u.Callback,
+					u.Words(day))}
 		}
 	}
 	return Reason{}
@@ -151,16 +166,19 @@ func (c *comparison) explain(n *node, d *decision, dir Directory) {
 	case d.replaced:
 		c.markReplaced(n, dir, d)
 	case d.action.Kind == Adopt:
-		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Adopt, "it exists, is not recorded yet, and differs from what is wanted"})
+		d.detail.Reasons = append(d.detail.Reasons,
+			Reason{reason.Adopt, "it exists, is not recorded yet, and differs from what is wanted"})
 	}
 	if n.order != "" {
 		c.reasonOfIntent(n, d, "", "")
 	}
 	if drifted {
-		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Drift, "it was changed outside of cscs-sync"})
+		d.detail.Reasons = append(d.detail.Reasons,
+			Reason{reason.Drift, "it was changed outside of cscs-sync"})
 	}
 	if overridden != "" {
-		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Override, fmt.Sprintf("override %q wants it so", overridden)})
+		d.detail.Reasons = append(d.detail.Reasons,
+			Reason{reason.Override, fmt.Sprintf("override %q wants it so", overridden)})
 	}
 	if len(d.detail.Reasons) == 0 && d.recorded {
 		d.detail.Reasons = []Reason{{reason.WishChanged, "the proxy wants it otherwise now"}}
@@ -186,9 +204,11 @@ func (c *comparison) reasonOfIntent(n *node, d *decision, code reason.Code, text
 
 // remove plans the archiving of what an order terminates. Only this status ever leads here.
 func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
-	because := Reason{reason.OrderTerminate, fmt.Sprintf("order %s terminates it", ShortID(n.order))}
+	because := Reason{reason.OrderTerminate, fmt.Sprintf("order %s terminates it",
+		ShortID(n.order))}
 	if n.item.Status == StatusError {
-		because = Reason{reason.ErrorTerminate, fmt.Sprintf("order %s terminates it, and it is in error", ShortID(n.order))}
+		because = Reason{reason.ErrorTerminate,
+			fmt.Sprintf("order %s terminates it, and it is in error", ShortID(n.order))}
 	}
 	c.callbacks(n, d)
 	if dir.State == DirAbsent {
@@ -199,7 +219,9 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 		d.detail.Reasons = []Reason{because}
 		if _, ok := c.g.input.Recorded.Archived[n.item.Key]; !ok {
 			d.action.Danger = []Danger{DangerMissing}
-			d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Missing, "its directory is gone, and it was not archived by cscs-sync"})
+			d.detail.Reasons = append(d.detail.Reasons,
+				Reason{reason.Missing,
+					"its directory is gone, and it was not archived by cscs-sync"})
 		}
 		return Reason{}
 	}
@@ -221,7 +243,8 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 		}
 	}
 	if dir.HasProject {
-		d.action.Changes = append(d.action.Changes, Change{Project, Number(uint64(dir.Project)), Value{}})
+		d.action.Changes = append(d.action.Changes, Change{Project, Number(uint64(dir.Project)),
+			Value{}})
 	}
 	d.detail.Notes = make([]ChangeNote, len(d.action.Changes))
 	for i := range d.detail.Notes {
@@ -235,29 +258,31 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 		if n.claims >= 0 && c.claims.list[n.claims].state != nil {
 			s := &c.claims.list[n.claims]
 			d.detail.Usage, d.action.Handle = s.usage(), s.state.Handle
-			d.action.Unlimit = alone && n.system.Quota.OnRemove == OnRemoveRemove && id.By == ByDirectory && s.state.LimitsWhy == "" &&
+			d.action.Unlimit = alone && n.system.Quota.OnRemove == OnRemoveRemove &&
+				id.By == ByDirectory && s.state.LimitsWhy == "" &&
 				!s.state.Absent
 		}
 	}
 	return Reason{}
 }
 
-// leave notes that a node gives up its claim on a quota identity, and counts the claims of others. Freezing a quota that
-// others live on would stop them.
+// leave notes that a node gives up its claim on a quota identity, and counts the claims of others.
+// Freezing a quota that others live on would stop them.
 func (c *comparison) leave(n *node, id Subject) int32 {
 	others := c.others(n, id)
 	if n.claims >= 0 {
 		c.leaving[id] += c.claims.list[n.claims].claims - others
 	}
 	if others > 0 && n.system.Quota.OnRemove == OnRemoveFreeze {
-		c.g.warn(reason.NotFrozen, n.address(), "the limits of %s stay as they are when it is archived, although on_remove is "+
-			"\"freeze\": others live on them", id)
+		c.g.warn(reason.NotFrozen, n.address(),
+			"the limits of %s stay as they are when it is archived, although on_remove is "+
+				"\"freeze\": others live on them", id)
 	}
 	return others
 }
 
-// others counts the claims on a removed node's quota identity that are not its own: that counts at its recorded value, or at
-// that of the register once the directory is archived.
+// others counts the claims on a removed node's quota identity that are not its own: that counts at
+// its recorded value, or at that of the register once the directory is archived.
 func (c *comparison) others(n *node, id Subject) int32 {
 	if n.claims < 0 {
 		return 0
@@ -273,7 +298,8 @@ func (c *comparison) others(n *node, id Subject) int32 {
 	return claims
 }
 
-// restore brings an archived directory back to where it was: for an order, or because Waldur has it active.
+// restore brings an archived directory back to where it was: for an order, or because Waldur has it
+// active.
 func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Reason {
 	d.action.Kind, d.action.From, d.action.Inode = Restore, a.Archive, a.Inode
 	switch {
@@ -281,10 +307,12 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 		d.detail.Reasons = []Reason{{reason.Asked, "asked for on the command line"}}
 	case n.intent == intentRestore, n.intent == intentCreate:
 		c.reasonOfIntent(n, d, "", "")
-		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Archived, "it was archived " + day(a.At)})
+		d.detail.Reasons = append(d.detail.Reasons,
+			Reason{reason.Archived, "it was archived " + day(a.At)})
 	default:
 		d.action.Danger = []Danger{DangerMissing}
-		d.detail.Reasons = []Reason{{reason.Archived, fmt.Sprintf("it was archived %s, and Waldur has it active", day(a.At))}}
+		d.detail.Reasons = []Reason{{reason.Archived,
+			fmt.Sprintf("it was archived %s, and Waldur has it active", day(a.At))}}
 	}
 	c.needParents(n, dir, d)
 	archived := a.record()
@@ -329,19 +357,22 @@ func (c *comparison) tellOrder(n *node, d *decision, kind ActionKind, v OrderVer
 		call = SetStateErred
 	}
 	if c.g.callers(n.address(), call) > 1 {
-		return Reason{reason.Ambiguous, "several resources have this address and an order; the address does not tell which one is meant"}
+		return Reason{reason.Ambiguous,
+			"several resources have this address and an order; the address does not tell which " +
+				"one is meant"}
 	}
 	if !n.calls[call] {
-		return Reason{reason.NoCallback, fmt.Sprintf("Waldur offers no %s for it now (an order can be rejected until it is "+
-			"approved, and failed after that)", call)}
+		return Reason{reason.NoCallback,
+			fmt.Sprintf("Waldur offers no %s for it now (an order can be rejected until it is "+
+				"approved, and failed after that)", call)}
 	}
 	d.action.Kind, d.action.Verdict, d.action.Callbacks = kind, v.Reason, []Callback{call}
 	d.detail.Reasons = []Reason{{reason.Asked, "asked for on the command line: " + v.Reason}}
 	return Reason{}
 }
 
-// callbacks lists what Waldur is to be told when the storage is as the order wants it. Where the quota cannot be set, or
-// nobody sets quotas, the order stays open.
+// callbacks lists what Waldur is to be told when the storage is as the order wants it. Where the
+// quota cannot be set, or nobody sets quotas, the order stays open.
 func (c *comparison) callbacks(n *node, d *decision) {
 	if n.order == "" || n.intent == intentExists {
 		return
@@ -349,9 +380,13 @@ func (c *comparison) callbacks(n *node, d *decision) {
 	if d.quota.Code != "" {
 		return
 	}
-	if !n.system.Quota.Sets() && n.system.Quota.Orders != "complete" && n.quota.Known() && n.intent != intentRemove {
-		d.quota = Reason{reason.OrdersHeld, fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them by hand and "+
-			"orders = \"complete\" in its quota block, or leave it to the other system", ShortID(n.order), n.system.Name)}
+	if !n.system.Quota.Sets() && n.system.Quota.Orders != "complete" && n.quota.Known() &&
+		n.intent != intentRemove {
+		d.quota = Reason{reason.OrdersHeld,
+			fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them "+
+				"by hand and "+
+				"orders = \"complete\" in its quota block, or leave it to the other system",
+				ShortID(n.order), n.system.Name)}
 		return
 	}
 	w := c.g.input.Settings.Waldur

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Decimal is an exact decimal number as JSON states it, ±coefficient × 10^exponent. Its zero value is "not given".
-// Binary floating point would turn 0.1 tera into a limit that is wrong by some bytes, and never equal again.
+// Decimal is an exact decimal number as JSON states it, ±coefficient × 10^exponent. Its zero value
+// is "not given". Binary floating point would turn 0.1 tera into a limit that is wrong by some
+// bytes, and never equal again.
 type Decimal struct {
 	coef     uint64
 	exp      int16
@@ -18,7 +19,8 @@ type Decimal struct {
 // ParseDecimal reads a JSON number of at most 18 significant digits and an exponent within ±99.
 func ParseDecimal(s string) (Decimal, error) {
 	bad := func() (Decimal, error) {
-		return Decimal{}, fmt.Errorf("number %.40q: want at most 18 digits and an exponent within 99", s)
+		return Decimal{}, fmt.Errorf(
+			"number %.40q: want at most 18 digits and an exponent within 99", s)
 	}
 	d := Decimal{set: true}
 	rest := s
@@ -60,7 +62,8 @@ func (d Decimal) Negative() bool { return d.neg && d.coef != 0 }
 // IsZero tells whether the number is given and zero.
 func (d Decimal) IsZero() bool { return d.set && d.coef == 0 }
 
-// Times is d × unit cut down to a whole number; false if d is negative, not given, or the product passes 2^63.
+// Times is d × unit cut down to a whole number; false if d is negative, not given, or the product
+// passes 2^63.
 func (d Decimal) Times(unit uint64) (uint64, bool) {
 	if !d.set || d.neg && d.coef != 0 {
 		return 0, false

@@ -1,5 +1,6 @@
-// Package planner decides what cscs-sync does. It is pure: no I/O, no clock, no randomness, no package variables that
-// change; what it knows comes in as arguments, and what it decides goes out as a [Plan].
+// Package planner decides what cscs-sync does. It is pure: no I/O, no clock, no randomness, no
+// package variables that change; what it knows comes in as arguments, and what it decides goes out
+// as a [Plan].
 //
 // # From a listing to a plan
 //
@@ -10,8 +11,8 @@
 //	                                                    // observe graph.Targets() and graph.QuotaTargets(seen)
 //	plan := planner.Compare(graph, observed, header)    // what differs, and what is done about it
 //
-// Before an approved plan runs, the same steps are taken again for the resources that it touches, and [Recheck] names
-// what is no longer as the plan showed it.
+// Before an approved plan runs, the same steps are taken again for the resources that it touches,
+// and [Recheck] names what is no longer as the plan showed it.
 //
 // # Where each rule stands
 //
@@ -35,9 +36,10 @@
 //
 // # What always holds
 //
-// An unknown observation is never taken as absent, zero or equal: a [Limit] and a [Directory] are unknown until
-// something is known of them. Absence from the listing is never a wish to remove: only an order that terminates leads to
-// [Archive], by the status "removing", or in error by what Waldur says of the order. One bad item never stops the others:
-// it becomes a [Refusal] with its reason. The same wishes on the same storage give the same [Core], byte for byte,
-// whatever the order of the input.
+// An unknown observation is never taken as absent, zero or equal: a [Limit] and a [Directory] are
+// unknown until something is known of them. Absence from the listing is never a wish to remove:
+// only an order that terminates leads to [Archive], by the status "removing", or in error by what
+// Waldur says of the order. One bad item never stops the others: it becomes a [Refusal] with its
+// reason. The same wishes on the same storage give the same [Core], byte for byte, whatever the
+// order of the input.
 package planner

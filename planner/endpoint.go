@@ -28,12 +28,14 @@ func (c Callback) verb() string {
 	return ""
 }
 
-// About is what the callbacks of a resource may be about: its order and itself, each an id as [UUID] returns it.
+// About is what the callbacks of a resource may be about: its order and itself, each an id as
+// [UUID] returns it.
 type About struct{ Order, Resource string }
 
-// Target checks the URL of a callback and rewrites it to waldur.url. Whoever writes the proxy's JSON, or an outbox, chooses
-// neither where the token goes nor what is done there: below waldur.url or an alias, each callback has one form,
-// COLLECTION/ID/VERB/, with the id of this order or of this resource, with or without dashes.
+// Target checks the URL of a callback and rewrites it to waldur.url. Whoever writes the proxy's
+// JSON, or an outbox, chooses neither where the token goes nor what is done there: below waldur.url
+// or an alias, each callback has one form, COLLECTION/ID/VERB/, with the id of this order or of
+// this resource, with or without dashes.
 func (s About) Target(w WaldurSettings, c Callback, raw string) (string, error) {
 	target, err := CallbackURL(w, raw)
 	if err != nil {
@@ -45,36 +47,43 @@ func (s About) Target(w WaldurSettings, c Callback, raw string) (string, error) 
 	}
 	form := collection + "/" + id + "/" + c.verb() + "/"
 	parts := strings.Split(strings.TrimPrefix(target, strings.TrimRight(w.URL, "/")+"/"), "/")
-	if len(parts) == 4 && parts[0] == collection && parts[2] == c.verb() && c.verb() != "" && parts[3] == "" {
+	if len(parts) == 4 && parts[0] == collection && parts[2] == c.verb() && c.verb() != "" &&
+		parts[3] == "" {
 		got, ok := UUID(parts[1])
 		if ok && got == id {
 			return target, nil
 		}
 		if ok {
-			return "", fmt.Errorf("%s URL %s is about another %s; the only URL allowed is %s below waldur.url", c, shortURL(w.Hidden, raw), what, form)
+			return "", fmt.Errorf(
+				"%s URL %s is about another %s; the only URL allowed is %s below waldur.url", c,
+				shortURL(w.Hidden, raw), what, form)
 		}
 	}
-	return "", fmt.Errorf("%s URL %s: the only URL allowed is %s below waldur.url", c, shortURL(w.Hidden, raw), form)
+	return "", fmt.Errorf("%s URL %s: the only URL allowed is %s below waldur.url", c,
+		shortURL(w.Hidden, raw), form)
 }
 
-// Owns reports whether Waldur's answer about an order is about this order of this resource; the error says what differs.
+// Owns reports whether Waldur's answer about an order is about this order of this resource; the
+// error says what differs.
 func (s About) Owns(o *Order) error {
 	switch {
 	case o.ID != s.Order:
 		return fmt.Errorf("the answer is about order %s, not %s", o.ID, s.Order)
 	case o.Resource != "" && o.Resource != s.Resource:
-		return fmt.Errorf("in Waldur, order %s belongs to resource %s, not to %s", ShortID(o.ID), o.Resource, s.Resource)
+		return fmt.Errorf("in Waldur, order %s belongs to resource %s, not to %s", ShortID(o.ID),
+			o.Resource, s.Resource)
 	}
 	return nil
 }
 
-// OrderOf takes a callback URL …/marketplace-orders/{uuid}/{action}/ apart: the order's id without dashes, and the URL that
-// answers a GET for the order. False: the URL is not about an order.
+// OrderOf takes a callback URL …/marketplace-orders/{uuid}/{action}/ apart: the order's id without
+// dashes, and the URL that answers a GET for the order. False: the URL is not about an order.
 func OrderOf(callback string) (id, order string, ok bool) {
 	return partsOf(orderCollection, callback)
 }
 
-// ResourceOf takes a callback URL …/marketplace-provider-resources/{uuid}/{action}/ apart, as [OrderOf] does.
+// ResourceOf takes a callback URL …/marketplace-provider-resources/{uuid}/{action}/ apart, as
+// [OrderOf] does.
 func ResourceOf(callback string) (id, resource string, ok bool) {
 	return partsOf(resourceCollection, callback)
 }
@@ -102,9 +111,10 @@ func partsOf(collection, callback string) (id, object string, ok bool) {
 // keptScheme begins a URL as it is kept.
 const keptScheme = "waldur://"
 
-// KeptURL is the URL of an order, or of a callback as [Subject.Target] returns it, as it is kept: waldur://MARK/COLLECTION/…,
-// without waldur.url, whose path may be a secret; empty for any other URL. The mark says whether waldur.url is still the one of that time. It has 16
-// bits: too few to find out from it what they were made of.
+// KeptURL is the URL of an order, or of a callback as [Subject.Target] returns it, as it is kept:
+// waldur://MARK/COLLECTION/…, without waldur.url, whose path may be a secret; empty for any other
+// URL. The mark says whether waldur.url is still the one of that time. It has 16 bits: too few to
+// find out from it what they were made of.
 func KeptURL(target string) string {
 	if strings.HasPrefix(target, keptScheme) {
 		return target
@@ -123,8 +133,8 @@ func markOf(waldur string) string {
 	return hex.EncodeToString(sum[:2])
 }
 
-// WholeURL is the URL that was kept, below waldur.url. One of another waldur.url is refused: what is not known there would
-// pass for an order that is gone. A URL that is whole stays as it is.
+// WholeURL is the URL that was kept, below waldur.url. One of another waldur.url is refused: what
+// is not known there would pass for an order that is gone. A URL that is whole stays as it is.
 func WholeURL(waldur, target string) (string, error) {
 	kept, ok := strings.CutPrefix(target, keptScheme)
 	if !ok {
@@ -132,12 +142,14 @@ func WholeURL(waldur, target string) (string, error) {
 	}
 	mark, path, _ := strings.Cut(kept, "/")
 	if mark != markOf(waldur) {
-		return "", fmt.Errorf("%s was for another waldur.url: set that again, or drop the callback", path)
+		return "", fmt.Errorf("%s was for another waldur.url: set that again, or drop the callback",
+			path)
 	}
 	return strings.TrimRight(waldur, "/") + "/" + path, nil
 }
 
-// isAction reports whether s is the last part of a callback URL: lower-case words joined by underscores.
+// isAction reports whether s is the last part of a callback URL: lower-case words joined by
+// underscores.
 func isAction(s string) bool {
 	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
 }

@@ -2,9 +2,10 @@ package planner
 
 import "slices"
 
-// The enumerations of the other side, as the recorded client and the recorded answers have them. Each is closed here: only
-// the values listed are acted on. Any of them may grow in the next release of the proxy or of Waldur, so a value that is
-// not listed is never taken for one that is. What an unknown value does:
+// The enumerations of the other side, as the recorded client and the recorded answers have them.
+// Each is closed here: only the values listed are acted on. Any of them may grow in the next
+// release of the proxy or of Waldur, so a value that is not listed is never taken for one that is.
+// What an unknown value does:
 //
 //	enumeration       of          an unknown value
 //	Status            the proxy   blocks the item (the parser: [Item.Problem])
@@ -15,15 +16,17 @@ import "slices"
 //	OrderType         Waldur      blocks the resource
 //	OrderState        Waldur      blocks the resource; an apply neither acts on the order nor calls it over
 //
-// Open, because what is not known is not needed: members of an object, callback URLs beyond [Callback], storage file systems
-// (one constant for all systems), offering types, resource states, and the texts of answers.
+// Open, because what is not known is not needed: members of an object, callback URLs beyond
+// [Callback], storage file systems (one constant for all systems), offering types, resource states,
+// and the texts of answers.
 
 // DataTypes are the proxy's data types.
 func DataTypes() []string { return []string{"archive", "scratch", "store", "users"} }
 
 // Statuses are the proxy's states.
 func Statuses() []Status {
-	return []Status{StatusPending, StatusActive, StatusUpdating, StatusRemoving, StatusRemoved, StatusError}
+	return []Status{StatusPending, StatusActive, StatusUpdating, StatusRemoving, StatusRemoved,
+		StatusError}
 }
 
 // OrderTypes are Waldur's order types.
@@ -33,7 +36,8 @@ func OrderTypes() []OrderType {
 
 // OrderStates are Waldur's order states.
 func OrderStates() []OrderState {
-	return []OrderState{OrderPendingConsumer, OrderPendingProject, OrderPendingStartDate, OrderPendingProvider, OrderExecuting,
+	return []OrderState{OrderPendingConsumer, OrderPendingProject, OrderPendingStartDate,
+		OrderPendingProvider, OrderExecuting,
 		OrderDone, OrderErred, OrderCanceled, OrderRejected}
 }
 

@@ -6,16 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// MatchGlob tells whether the glob matches the whole address: * and ? within a component, ** for any number of
-// components, none included. Everything else stands for itself; there is no escape, because no address has these
-// characters. A glob that [CheckGlob] refuses matches nothing useful, but never fails.
+// MatchGlob tells whether the glob matches the whole address: * and ? within a component, ** for
+// any number of components, none included. Everything else stands for itself; there is no escape,
+// because no address has these characters. A glob that [CheckGlob] refuses matches nothing useful,
+// but never fails.
 func MatchGlob(glob, address string) bool {
 	if !strings.HasPrefix(glob, "/") || !strings.HasPrefix(address, "/") {
 		return false
 	}
 	g, a := glob, address
-	// After a ** everything is tried from there on; only the last one needs to be tried again, since an earlier
-	// one could do nothing that the last one cannot.
+	// After a ** everything is tried from there on; only the last one needs to be tried again,
+	// since an earlier one could do nothing that the last one cannot.
 	afterStars, retry, stars := "", "", false
 	for {
 		if g == "" && a == "" {
@@ -46,7 +47,8 @@ func MatchGlob(glob, address string) bool {
 // CheckGlob explains what is wrong with a glob; nil if nothing is.
 func CheckGlob(glob string) error {
 	if !strings.HasPrefix(glob, "/") {
-		return fmt.Errorf("glob %.80q: want a whole address, such as /capstor/store/** or /**/climate", glob)
+		return fmt.Errorf("glob %.80q: want a whole address, such as /capstor/store/** or "+
+			"/**/climate", glob)
 	}
 	if len(glob) > 4095 {
 		return fmt.Errorf("glob %.80q: longer than 4095 bytes", glob)
@@ -61,14 +63,16 @@ func CheckGlob(glob string) error {
 			return fmt.Errorf("glob %.80q: ** must be a whole component, as in /capstor/**", glob)
 		}
 		if i := strings.IndexFunc(c, notInGlob); i >= 0 {
-			return fmt.Errorf("glob %.80q: %q occurs in no address; wildcards are *, ? and **", glob, c[i:i+1])
+			return fmt.Errorf("glob %.80q: %q occurs in no address; wildcards are *, ? and **",
+				glob, c[i:i+1])
 		}
 	}
 	return nil
 }
 
 func notInGlob(r rune) bool {
-	ok := r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("._@+-*?", r)
+	ok := r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' ||
+		strings.ContainsRune("._@+-*?", r)
 	return !ok
 }
 

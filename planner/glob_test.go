@@ -90,7 +90,8 @@ func FuzzMatchGlob(f *testing.F) {
 			re.WriteString("/" + c)
 		}
 		re.WriteString(`\z`)
-		want := strings.HasPrefix(address, "/") && regexp.MustCompile(re.String()).MatchString(address)
+		want := strings.HasPrefix(address, "/") &&
+			regexp.MustCompile(re.String()).MatchString(address)
 		if got := planner.MatchGlob(glob, address); got != want {
 			t.Errorf("MatchGlob(%q, %q) = %v, the expression says %v", glob, address, got, want)
 		}

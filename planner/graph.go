@@ -14,7 +14,8 @@ type Input struct {
 	Settings *Settings
 	// Items is the listing, in any order.
 	Items []Item
-	// Complete tells that Items is the whole listing, so that what it lacks can be reported. Lacking is never removal.
+	// Complete tells that Items is the whole listing, so that what it lacks can be reported.
+	// Lacking is never removal.
 	Complete bool
 	// Orders are the answers to [Questions], by order id.
 	Orders    map[string]OrderAnswer
@@ -23,15 +24,17 @@ type Input struct {
 	Holds     []Hold
 	Selection Selection
 	Now       time.Time
-	// Projects are the project ids that an approved plan gives away, for [Recheck]: kept as long as they are free.
+	// Projects are the project ids that an approved plan gives away, for [Recheck]: kept as long as
+	// they are free.
 	Projects map[Key]ProjectID
-	// Watch, unless nil, are the only resources to be observed and decided on, for [Recheck]; the others still count in
-	// conflicts and claims. What was seen of them is kept.
+	// Watch, unless nil, are the only resources to be observed and decided on, for [Recheck]; the
+	// others still count in conflicts and claims. What was seen of them is kept.
 	Watch map[Key]bool
-	// MustAsk tells that an order that was not answered for blocks: an apply never acts on an order it did not ask.
+	// MustAsk tells that an order that was not answered for blocks: an apply never acts on an order
+	// it did not ask.
 	MustAsk bool
-	// KeepRecords makes [Compare] keep a record of every resource that it found as wanted. With Watch, selected resources of
-	// which nothing is recorded are observed for that, too.
+	// KeepRecords makes [Compare] keep a record of every resource that it found as wanted. With
+	// Watch, selected resources of which nothing is recorded are observed for that, too.
 	KeepRecords bool
 }
 
@@ -41,7 +44,8 @@ type OrderAnswer struct {
 	Why   string
 }
 
-// Graph is the desired state: one node an item, sorted by address and key, with what is wanted of it or why nothing is.
+// Graph is the desired state: one node an item, sorted by address and key, with what is wanted of
+// it or why nothing is.
 type Graph struct {
 	input    *Input
 	nodes    []node
@@ -64,12 +68,14 @@ type Graph struct {
 	orders map[string]int
 	// unlisted are the records of what is not listed.
 	unlisted []Record
-	// unasked counts the orders taken by their status because Waldur did not answer; unaskedWhy is one reason.
+	// unasked counts the orders taken by their status because Waldur did not answer; unaskedWhy is
+	// one reason.
 	unasked    int
 	unaskedWhy string
 }
 
-// node is one directory of the graph. There are as many as resources, so it holds nothing that its item has.
+// node is one directory of the graph. There are as many as resources, so it holds nothing that its
+// item has.
 type node struct {
 	item *Item
 	// tenant and customer are above it; nil where there is none.
@@ -93,8 +99,9 @@ type node struct {
 	waits   bool
 	place   int32 // index of its observation, -1 if it is not observed
 	record  int32 // index of its record, -1 if it is not recorded
-	claims  int32 // index of the quota identity that it claims, or whose usage matters; -1 if there is none
-	hold    *Hold
+	// index of the quota identity that it claims, or whose usage matters; -1 if there is none
+	claims int32
+	hold   *Hold
 }
 
 // intent is what a resource's status and order ask for.
@@ -131,13 +138,15 @@ func (n *node) asksNothing() bool {
 	return !n.isBranch() && n.item.Problem == "" && n.intent == intentNothing && !n.waits
 }
 
-// Desire makes the desired-state graph. It interprets every item, and never stops at a bad one: that one is blocked.
+// Desire makes the desired-state graph. It interprets every item, and never stops at a bad one:
+// that one is blocked.
 func Desire(w *Input) *Graph {
 	g := &Graph{input: w, byPath: map[string]int{}, reserved: newReserved(w.Settings),
 		from: []Provenance{{From: FromProxy}, {From: FromDefault}}, watched: map[Key]Watched{}}
 	g.nodes = make([]node, len(w.Items))
 	for i := range w.Items {
-		g.nodes[i] = node{item: &w.Items[i], managed: true, place: -1, claims: -1, selected: w.Selection.matches(w.Items[i].MountPath)}
+		g.nodes[i] = node{item: &w.Items[i], managed: true, place: -1, claims: -1,
+			selected: w.Selection.matches(w.Items[i].MountPath)}
 	}
 	slices.SortFunc(g.nodes, func(a, b node) int {
 		if c := strings.Compare(a.address(), b.address()); c != 0 {
@@ -221,7 +230,8 @@ func (g *Graph) tree() {
 // facts are what overrides and policies match on.
 func (n *node) facts() Facts {
 	it := n.item
-	f := Facts{Path: it.MountPath, DataType: it.Key.DataType, System: n.systemName(), Target: it.Target, Status: it.Status,
+	f := Facts{Path: it.MountPath, DataType: it.Key.DataType, System: n.systemName(),
+		Target: it.Target, Status: it.Status,
 		GID: it.GID, HasGID: it.HasGID}
 	if !it.Target.IsBranch() {
 		f.Project = it.Name
@@ -261,22 +271,28 @@ func (g *Graph) listed(k Key) *node {
 func (g *Graph) interpret(n *node) {
 	it := n.item
 	if it.Problem != "" {
-		n.block(reason.Unreadable, "the proxy's item %s cannot be used: %s", it.Key.Item, it.Problem)
+		n.block(reason.Unreadable, "the proxy's item %s cannot be used: %s", it.Key.Item,
+			it.Problem)
 		return
 	}
 	if why := it.Key.Unfit(); why != "" {
-		n.block(reason.Unstorable, "the proxy's item %s cannot be recorded: %s; correct it in Waldur", it.Key.Item, why)
+		n.block(reason.Unstorable,
+			"the proxy's item %s cannot be recorded: %s; correct it in Waldur", it.Key.Item, why)
 	}
 	n.system = g.input.Settings.systemOf(it.Key.System)
 	if !n.isBranch() {
 		if !slices.Contains(DataTypes(), it.Key.DataType) {
-			n.block(reason.DataType, "its data type is %q, and this version knows only %s: nothing is done for it. Fix the resource in Waldur, "+
-				"or update cscs-sync", it.Key.DataType, strings.Join(DataTypes(), ", "))
+			n.block(reason.DataType,
+				"its data type is %q, and this version knows only %s: nothing is done for it. "+
+					"Fix the resource in Waldur, "+
+					"or update cscs-sync", it.Key.DataType, strings.Join(DataTypes(), ", "))
 		}
 		g.interpretOrder(n)
 	}
 	if n.system == nil {
-		n.block(reason.NoSystem, "no system block answers to %q; add it to the slugs of a system, or a block for it", it.Key.System)
+		n.block(reason.NoSystem,
+			"no system block answers to %q; add it to the slugs of a system, or a block for it",
+			it.Key.System)
 		return
 	}
 	if why := checkMountPath(it.MountPath); why != "" {
@@ -285,7 +301,9 @@ func (g *Graph) interpret(n *node) {
 	}
 	path, ok := n.system.storagePath(it.MountPath)
 	if !ok {
-		n.block(reason.Path, "its mount path is outside the paths of system %s; mend its backend_id in Waldur, or add the prefix to paths",
+		n.block(reason.Path,
+			"its mount path is outside the paths of system %s; mend its backend_id in Waldur, or "+
+				"add the prefix to paths",
 			n.system.Name)
 		return
 	}
@@ -305,14 +323,16 @@ func (g *Graph) reserveBranches() {
 	}
 	for i := range g.nodes {
 		if n := &g.nodes[i]; n.isBranch() && n.storage != "" && g.reserved.what[n.storage] == "" {
-			g.reserved.add(n.storage, fmt.Sprintf("the directory of %s %s", n.item.Target, n.item.Name))
+			g.reserved.add(n.storage, fmt.Sprintf("the directory of %s %s", n.item.Target,
+				n.item.Name))
 		}
 	}
 }
 
-// checkPlaces blocks what lies where no resource may lie, and what has moved since it was recorded. Tenants and
-// customers follow the resources that name them, so only resources are held to their place; and one that is recorded at
-// its path is not pushed out of it by a tenant or customer that turns up there later.
+// checkPlaces blocks what lies where no resource may lie, and what has moved since it was recorded.
+// Tenants and customers follow the resources that name them, so only resources are held to their
+// place; and one that is recorded at its path is not pushed out of it by a tenant or customer that
+// turns up there later.
 func (g *Graph) checkPlaces() {
 	for i := range g.nodes {
 		n := &g.nodes[i]
@@ -323,9 +343,13 @@ func (g *Graph) checkPlaces() {
 		if !known {
 			rec, known = g.input.Recorded.Records.elsewhere(n.item.Key)
 		}
-		if known && (rec.Storage != n.storage || rec.System != n.system.Name) && n.intent != intentNothing {
-			n.block(reason.Moved, "it is recorded at %s on %s, and now the proxy has it at %s on %s. Fix its backend_id in Waldur; or move the "+
-				"data there and run `cscs-sync state rm %s`, and the next plan adopts it", rec.Storage, rec.System, n.storage, n.system.Name,
+		if known && (rec.Storage != n.storage || rec.System != n.system.Name) &&
+			n.intent != intentNothing {
+			n.block(reason.Moved,
+				"it is recorded at %s on %s, and now the proxy has it at %s on %s. Fix its "+
+					"backend_id in Waldur; or move the "+
+					"data there and run `cscs-sync state rm %s`, and the next plan adopts it",
+				rec.Storage, rec.System, n.storage, n.system.Name,
 				rec.Address)
 		}
 		why := g.reserved.checkArchives(n.storage)
@@ -356,11 +380,12 @@ func (g *Graph) warn(code reason.Code, address, format string, args ...any) {
 	if address != "" && !g.input.Selection.matches(address) {
 		return
 	}
-	g.warnings = append(g.warnings, Warning{Code: code, Address: address, Text: fmt.Sprintf(format, args...)})
+	g.warnings = append(g.warnings, Warning{Code: code, Address: address,
+		Text: fmt.Sprintf(format, args...)})
 }
 
-// reportUnlisted names what is recorded and no longer listed. The proxy leaves out what it cannot resolve, so this is
-// never taken as a wish to remove.
+// reportUnlisted names what is recorded and no longer listed. The proxy leaves out what it cannot
+// resolve, so this is never taken as a wish to remove.
 func (g *Graph) reportUnlisted() {
 	if !g.input.Complete || len(g.unlisted) == 0 {
 		return
@@ -373,22 +398,26 @@ func (g *Graph) reportUnlisted() {
 	var gone []Record
 	for _, r := range g.unlisted {
 		// One that is listed under another system's key is blocked there, with the reason.
-		if !r.Target.IsBranch() && g.input.Selection.matches(r.Address) && !listed[resource{r.Key.Item, r.Key.DataType}] {
+		if !r.Target.IsBranch() && g.input.Selection.matches(r.Address) &&
+			!listed[resource{r.Key.Item, r.Key.DataType}] {
 			gone = append(gone, r)
 		}
 	}
 	slices.SortFunc(gone, func(a, b Record) int { return strings.Compare(a.Address, b.Address) })
 	for _, r := range gone {
-		g.warn(reason.Unlisted, r.Address, "it is recorded, and the proxy no longer lists it; nothing is done about it (ask the "+
-			"proxy's operator, or `cscs-sync state rm` it)")
+		g.warn(reason.Unlisted, r.Address,
+			"it is recorded, and the proxy no longer lists it; nothing is done about it (ask the "+
+				"proxy's operator, or `cscs-sync state rm` it)")
 	}
 }
 
 // reportUnasked warns once of all orders that gave no answer.
 func (g *Graph) reportUnasked() {
 	if g.unasked > 0 {
-		g.warn(reason.OrdersNotAsked, "", "%d orders could not be asked (%s): they are taken for what the status of their resources says, "+
-			"and `apply` asks again before it does anything for them", g.unasked, g.unaskedWhy)
+		g.warn(reason.OrdersNotAsked, "",
+			"%d orders could not be asked (%s): they are taken for what the status of their "+
+				"resources says, "+
+				"and `apply` asks again before it does anything for them", g.unasked, g.unaskedWhy)
 	}
 }
 

@@ -10,13 +10,16 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// This file says what a change of hands leaves behind. A directory's new group or project id is not that of the files below
-// it, and the old one's limits stay: nobody but a plan tells people so.
+// This file says what a change of hands leaves behind. A directory's new group or project id is not
+// that of the files below it, and the old one's limits stay: nobody but a plan tells people so.
 
-// leftBehind is the quota identity that a directory counts under now and will not after the plan; false if there is none.
+// leftBehind is the quota identity that a directory counts under now and will not after the plan;
+// false if there is none.
 func (g *Graph) leftBehind(n *node, seen *Observed) (Subject, bool) {
-	if n.place < 0 || n.isBranch() || n.system == nil || n.intent == intentRemove || n.verdict != nil || !g.decides(n) ||
-		!n.system.Quota.Sets() || n.system.Quota.By == ByDirectory || seen.Mounts[n.system.Name].Filesystem == "" {
+	if n.place < 0 || n.isBranch() || n.system == nil || n.intent == intentRemove ||
+		n.verdict != nil || !g.decides(n) ||
+		!n.system.Quota.Sets() || n.system.Quota.By == ByDirectory ||
+		seen.Mounts[n.system.Name].Filesystem == "" {
 		return Subject{}, false
 	}
 	dir := &seen.Directories[n.place]
@@ -30,7 +33,8 @@ func (g *Graph) leftBehind(n *node, seen *Observed) (Subject, bool) {
 	return old, ok && dir.State == DirPresent && old.ID != 0 && old.ID != now.ID
 }
 
-// claimsOn is what the claims on an identity come to, or what was observed of one that nobody claims; nil if it was not asked.
+// claimsOn is what the claims on an identity come to, or what was observed of one that nobody
+// claims; nil if it was not asked.
 func (c *comparison) claimsOn(id Subject) *quotaClaims {
 	if c.bySubject == nil {
 		c.bySubject = make(map[Subject]int32, len(c.claims.list))
@@ -47,15 +51,19 @@ func (c *comparison) claimsOn(id Subject) *quotaClaims {
 // sayLeftBehind gives the reasons that say what a change of group or project id leaves behind.
 func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
 	for i := range d.action.Changes {
-		if ch := &d.action.Changes[i]; ch.Attribute == Group && dir.Group != c.g.input.Settings.Root.GID {
+		if ch := &d.action.Changes[i]; ch.Attribute == Group &&
+			dir.Group != c.g.input.Settings.Root.GID {
 			after, _ := ch.After.Number()
-			d.detail.Reasons = append(d.detail.Reasons, Reason{reason.ContentKeepsGroup, fmt.Sprintf("what lies below it keeps group %d, which "+
-				"only a recursive chgrp changes: group %d gets in there only where others may", dir.Group, after)})
+			d.detail.Reasons = append(d.detail.Reasons, Reason{reason.ContentKeepsGroup,
+				fmt.Sprintf("what lies below it keeps group %d, which "+
+					"only a recursive chgrp changes: group %d gets in there only where others may",
+					dir.Group, after)})
 		}
 	}
 	old, ok := c.g.leftBehind(n, c.seen)
 	if !ok || !slices.ContainsFunc(d.action.Changes, func(ch Change) bool {
-		return ch.Attribute == Group && old.By == ByGroup || ch.Attribute == Project && old.By == ByProject
+		return ch.Attribute == Group && old.By == ByGroup || ch.Attribute == Project &&
+			old.By == ByProject
 	}) {
 		return
 	}
@@ -68,7 +76,8 @@ func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
 func (s *quotaClaims) left(tagged bool) string {
 	who := s.subject.String()
 	if s.state == nil || s.state.LimitsWhy != "" {
-		return fmt.Sprintf("the quota of %s, which it counted under, stays as it is; it could not be observed", who)
+		return fmt.Sprintf("the quota of %s, which it counted under, stays as it is; it could "+
+			"not be observed", who)
 	}
 	files := fmt.Sprintf("its files still count for %s (%s used)", who, usedWords(s.state))
 	if tagged {
@@ -78,7 +87,8 @@ func (s *quotaClaims) left(tagged bool) string {
 	if s.claims > 0 {
 		after = "which others claim"
 	}
-	return fmt.Sprintf("%s, and the limits of %s stay: %s, %s", files, who, limitWords(s.state.Limits), after)
+	return fmt.Sprintf("%s, and the limits of %s stay: %s, %s", files, who,
+		limitWords(s.state.Limits), after)
 }
 
 func usedWords(q *QuotaState) string {
@@ -93,11 +103,13 @@ func limitWords(l Limits) string {
 	return fmt.Sprintf("%s and %s inodes hard", l.Show(SpaceHard), l.Show(InodesHard))
 }
 
-// sayLimitsExist says whose the limits are that an identity has already when a directory comes under it. Directories that
-// stand usually have their limits, so of those it is said only where they are somebody else's.
+// sayLimitsExist says whose the limits are that an identity has already when a directory comes
+// under it. Directories that stand usually have their limits, so of those it is said only where
+// they are somebody else's.
 func (c *comparison) sayLimitsExist(n *node, d *decision) {
 	s := c.claim(n)
-	if s == nil || d.recorded || s.state == nil || s.state.LimitsWhy != "" || s.claims > 1 || !s.state.Limits.isSet() ||
+	if s == nil || d.recorded || s.state == nil || s.state.LimitsWhy != "" || s.claims > 1 ||
+		!s.state.Limits.isSet() ||
 		s.state.DefaultSpace && s.state.DefaultInodes {
 		return
 	}
@@ -105,9 +117,10 @@ func (c *comparison) sayLimitsExist(n *node, d *decision) {
 	if owner == "" && d.action.Kind != Create {
 		return
 	}
-	d.detail.Reasons = append(d.detail.Reasons, Reason{reason.LimitsExist, fmt.Sprintf("%s has limits already (%s; %s used): %s",
-		s.subject, limitWords(s.state.Limits), usedWords(s.state), cmp.Or(owner,
-			"nothing recorded here has them, so somebody else set them"))})
+	d.detail.Reasons = append(d.detail.Reasons,
+		Reason{reason.LimitsExist, fmt.Sprintf("%s has limits already (%s; %s used): %s",
+			s.subject, limitWords(s.state.Limits), usedWords(s.state), cmp.Or(owner,
+				"nothing recorded here has them, so somebody else set them"))})
 }
 
 // whose names what is recorded or archived under an identity; empty if nothing is.
@@ -118,22 +131,27 @@ func (c *comparison) whose(n *node, id Subject) string {
 		}
 	}
 	for r := range c.g.input.Recorded.Records.All() {
-		if r.Key != n.item.Key && r.claims(id) && c.seen.Mounts[r.System].Filesystem == id.Filesystem {
+		if r.Key != n.item.Key && r.claims(id) &&
+			c.seen.Mounts[r.System].Filesystem == id.Filesystem {
 			return "they are recorded for " + r.Address
 		}
 	}
 	return ""
 }
 
-// takenOver adds the danger of data that comes back to a group, or a project id, which others have by now.
+// takenOver adds the danger of data that comes back to a group, or a project id, which others have
+// by now.
 func (c *comparison) takenOver(n *node, a Archived, d *decision) {
 	for i := range c.g.nodes {
 		o := &c.g.nodes[i]
-		if o.item.Key == n.item.Key || o.isBranch() || o.item.Status == StatusRemoved || o.item.Problem != "" || sameProject(o.address(), a.Address) {
+		if o.item.Key == n.item.Key || o.isBranch() || o.item.Status == StatusRemoved ||
+			o.item.Problem != "" || sameProject(o.address(), a.Address) {
 			continue
 		}
 		if o.hasGroup && o.group == a.Group && a.Group != c.g.input.Settings.Root.GID {
-			d.danger(DangerTakenOver, reason.TakenOver, "it comes back with group %d, which %s has now (%s): its members could read it", a.Group,
+			d.danger(DangerTakenOver, reason.TakenOver,
+				"it comes back with group %d, which %s has now (%s): its members could read it",
+				a.Group,
 				o.address(), o.item.Name)
 			return
 		}
@@ -143,15 +161,19 @@ func (c *comparison) takenOver(n *node, a Archived, d *decision) {
 		return
 	}
 	for r := range c.g.input.Recorded.Records.All() {
-		if r.Key != a.Key && r.Project == id && c.seen.Mounts[r.System].Filesystem == c.seen.Mounts[a.System].Filesystem {
-			d.danger(DangerTakenOver, reason.TakenOver, "it comes back with project id %d, which %s has now: both would count under one quota",
+		if r.Key != a.Key && r.Project == id &&
+			c.seen.Mounts[r.System].Filesystem == c.seen.Mounts[a.System].Filesystem {
+			d.danger(DangerTakenOver, reason.TakenOver,
+				"it comes back with project id %d, which %s has now: both would count under "+
+					"one quota",
 				id, r.Address)
 			return
 		}
 	}
 }
 
-// sameProject reports whether two addresses are of one project: the same customer and name under another data type.
+// sameProject reports whether two addresses are of one project: the same customer and name under
+// another data type.
 func sameProject(a, b string) bool {
 	tail := func(s string) string { return path.Join(path.Base(path.Dir(s)), path.Base(s)) }
 	return strings.Count(a, "/") > 2 && tail(a) == tail(b)

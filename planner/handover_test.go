@@ -33,23 +33,28 @@ func TestGroupChangeLeaves(t *testing.T) {
 		{"nobody else", "which nothing listed claims any more", nil},
 		{"another resource has it", "which others claim", []planner.Item{project("chem", 30500)}},
 	} {
-		p, _ := plan(&planner.Input{Items: items(append(tc.others, project("bio", 30999))...), Recorded: records(recordOf("bio", 30500))}, m)
+		p, _ := plan(&planner.Input{Items: items(append(tc.others, project("bio", 30999))...),
+			Recorded: records(recordOf("bio", 30500))}, m)
 		_, d := action(t, p, bio)
-		if got := reasonOf(d, "content_keeps_group"); !strings.Contains(got, "what lies below it keeps group 30500") {
+		if got := reasonOf(d, "content_keeps_group"); !strings.Contains(got,
+			"what lies below it keeps group 30500") {
 			t.Errorf("%s: reasons %v", tc.name, d.Reasons)
 		}
 		left := reasonOf(d, "quota_left")
-		for _, want := range []string{"group 30500 (9 TiB used)", "10 TiB and 2,000,000 inodes hard", tc.claimed} {
+		for _, want := range []string{"group 30500 (9 TiB used)",
+			"10 TiB and 2,000,000 inodes hard", tc.claimed} {
 			if !strings.Contains(left, want) {
 				t.Errorf("%s: quota_left %q lacks %q", tc.name, left, want)
 			}
 		}
 	}
-	p, _ := plan(&planner.Input{Items: items(project("bio", 30999)), Recorded: records(recordOf("bio", 30500))}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30999)),
+		Recorded: records(recordOf("bio", 30500))}, m)
 	if got := p.Context.Promised[0]; got.Before != 10*tib || got.After != 10*tib {
 		t.Errorf("promised %v -> %v, want 10 TiB -> 10 TiB", got.Before, got.After)
 	}
-	p, _ = plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: records(recordOf("bio", 30500))}, m)
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500)),
+		Recorded: records(recordOf("bio", 30500))}, m)
 	if len(p.Core.Actions) != 0 || p.Context.Promised[0].Before != 10*tib {
 		t.Errorf("nothing changes: %v, promised %v", p.Core.Actions, p.Context.Promised)
 	}
@@ -61,10 +66,14 @@ func TestProjectChangeLeaves(t *testing.T) {
 	s.Systems[0].Quota.By = planner.ByProject
 	m := newModel()
 	m.tagged("bio", 30500, true)
-	m.quotas[30500] = planner.QuotaState{Limits: planner.Limits{planner.SpaceHard: planner.LimitOf(4 * tib)}, Space: planner.Usage[planner.Bytes]{N: 3 * tib, Known: true}}
-	p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30999)), Recorded: records(recordedProject("bio", 30500))}, m)
+	m.quotas[30500] = planner.QuotaState{
+		Limits: planner.Limits{planner.SpaceHard: planner.LimitOf(4 * tib)},
+		Space:  planner.Usage[planner.Bytes]{N: 3 * tib, Known: true}}
+	p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30999)),
+		Recorded: records(recordedProject("bio", 30500))}, m)
 	_, d := action(t, p, bio)
-	if got := reasonOf(d, "quota_left"); !strings.Contains(got, "project 30500 has 3 TiB used until the files are tagged") {
+	if got := reasonOf(d, "quota_left"); !strings.Contains(got,
+		"project 30500 has 3 TiB used until the files are tagged") {
 		t.Errorf("reasons %v", d.Reasons)
 	}
 }
@@ -77,9 +86,13 @@ func TestTakenOver(t *testing.T) {
 		taken bool
 	}{
 		{"another project", project("chem", 30500), true},
-		{"another project that is to come", project("chem", 30500, ordered(planner.StatusPending)), true},
-		{"the same project's archive", project("bio2", 30500, at("/capstor/archive/cscs/eth/bio")), false},
-		{"one that was removed", project("chem", 30500, func(it *planner.Item) { it.Status = planner.StatusRemoved }), false},
+		{"another project that is to come", project("chem", 30500, ordered(planner.StatusPending)),
+			true},
+		{"the same project's archive", project("bio2", 30500, at("/capstor/archive/cscs/eth/bio")),
+			false},
+		{"one that was removed",
+			project("chem", 30500, func(it *planner.Item) { it.Status = planner.StatusRemoved }),
+			false},
 		{"another group", project("chem", 30501), false},
 	} {
 		for _, asked := range []bool{false, true} {
@@ -92,7 +105,9 @@ func TestTakenOver(t *testing.T) {
 			p, _ := plan(w, newModel())
 			a, d := action(t, p, bio)
 			said := reasonOf(d, "taken_over")
-			if got := slices.Contains(a.Danger, planner.DangerTakenOver); got != tc.taken || (said != "") != tc.taken || tc.taken && !strings.Contains(said, "/capstor/store/cscs/eth/chem") {
+			if got := slices.Contains(a.Danger, planner.DangerTakenOver); got != tc.taken ||
+				(said != "") != tc.taken || tc.taken &&
+				!strings.Contains(said, "/capstor/store/cscs/eth/chem") {
 				t.Errorf("%s, asked %t: dangers %v because %v", tc.name, asked, a.Danger, d.Reasons)
 			}
 		}
@@ -118,12 +133,14 @@ func TestLimitsExist(t *testing.T) {
 		m := newModel()
 		asWanted(m, "bio", 30500)
 		delete(m.dirs, "capstor/store/cscs/eth/bio")
-		p, _ := plan(&planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusPending))), Recorded: tc.rec}, m)
+		p, _ := plan(&planner.Input{Items: items(project("bio", 30500,
+			ordered(planner.StatusPending))), Recorded: tc.rec}, m)
 		if _, d := action(t, p, bio); !strings.Contains(reasonOf(d, "limits_exist"), tc.want) {
 			t.Errorf("%s: %v", tc.name, d.Reasons)
 		}
 	}
-	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusPending)))}, newModel())
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500,
+		ordered(planner.StatusPending)))}, newModel())
 	if _, d := action(t, p, bio); reasonOf(d, "limits_exist") != "" {
 		t.Errorf("no limits: %v", d.Reasons)
 	}

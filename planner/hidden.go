@@ -9,27 +9,31 @@ import (
 	"strings"
 )
 
-// Hidden are texts that no message may show: tokens, and what a URL of the configuration takes from a file or from the
-// environment. It shows itself in no print or JSON.
+// Hidden are texts that no message may show: tokens, and what a URL of the configuration takes from
+// a file or from the environment. It shows itself in no print or JSON.
 type Hidden struct{ texts []string }
 
-// leastHidden is the length from which a text is hidden: shorter ones are no secrets, and stand everywhere.
+// leastHidden is the length from which a text is hidden: shorter ones are no secrets, and stand
+// everywhere.
 const leastHidden = 4
 
 // hiddenText stands where a hidden text stood.
 const hiddenText = "(secret)"
 
-// With are these texts and more, each in the forms that URLs and messages give it. Of a whole URL its parts are hidden.
+// With are these texts and more, each in the forms that URLs and messages give it. Of a whole URL
+// its parts are hidden.
 func (h Hidden) With(texts ...string) Hidden {
 	all := slices.Clone(h.texts)
 	for _, t := range texts {
 		forms := []string{t, strings.Trim(t, "/")}
 		if u, err := url.Parse(t); err == nil && u.Host != "" {
-			forms = append(forms, u.Host, u.Hostname(), strings.Trim(u.EscapedPath(), "/"), u.RawQuery)
+			forms = append(forms, u.Host, u.Hostname(), strings.Trim(u.EscapedPath(), "/"),
+				u.RawQuery)
 		}
 		for _, f := range forms {
 			quoted := strconv.Quote(f)
-			all = append(all, f, strings.ToLower(f), url.PathEscape(f), url.QueryEscape(f), quoted[1:len(quoted)-1])
+			all = append(all, f, strings.ToLower(f), url.PathEscape(f), url.QueryEscape(f),
+				quoted[1:len(quoted)-1])
 		}
 	}
 	all = slices.DeleteFunc(all, func(s string) bool { return len(s) < leastHidden })

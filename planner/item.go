@@ -7,9 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Key identifies a resource. The proxy repeats item ids (tenants and customers have one for every data type), so the id
-// alone is not enough. Item is a UUID of 32 lower-case hex digits without dashes; System is the proxy's
-// storageSystem.key, an offering slug, not the label of a system block.
+// Key identifies a resource. The proxy repeats item ids (tenants and customers have one for every
+// data type), so the id alone is not enough. Item is a UUID of 32 lower-case hex digits without
+// dashes; System is the proxy's storageSystem.key, an offering slug, not the label of a system
+// block.
 type Key struct {
 	Item     string `json:"item"`
 	System   string `json:"system"`
@@ -18,13 +19,15 @@ type Key struct {
 
 // Compare orders keys by item, system, data type.
 func (k Key) Compare(o Key) int {
-	return compareStrings([3]string{k.Item, k.System, k.DataType}, [3]string{o.Item, o.System, o.DataType})
+	return compareStrings([3]string{k.Item, k.System, k.DataType},
+		[3]string{o.Item, o.System, o.DataType})
 }
 
 // Text shows the key to people.
 func (k Key) Text() string { return k.Item + "/" + k.System + "/" + k.DataType }
 
-// maxKeyPart bounds each part of a key, in bytes: real ones have some tens, and the state has to hold them.
+// maxKeyPart bounds each part of a key, in bytes: real ones have some tens, and the state has to
+// hold them.
 const maxKeyPart = 255
 
 // Unfit is why the state cannot hold a key, by the proxy's names of its parts; empty if it can.
@@ -36,9 +39,11 @@ func (k Key) Unfit() string {
 		case part.member == "itemId" && part.text == "":
 			return "its itemId is empty"
 		case len(part.text) > maxKeyPart:
-			return fmt.Sprintf("its %s has %d bytes, the most allowed is %d", part.member, len(part.text), maxKeyPart)
+			return fmt.Sprintf("its %s has %d bytes, the most allowed is %d", part.member,
+				len(part.text), maxKeyPart)
 		case !utf8.ValidString(part.text) || strings.ContainsFunc(part.text, unicode.IsControl):
-			return fmt.Sprintf("its %s (%.40q) has control characters, or is no UTF-8", part.member, part.text)
+			return fmt.Sprintf("its %s (%.40q) has control characters, or is no UTF-8", part.member,
+				part.text)
 		}
 	}
 	return ""
@@ -68,24 +73,28 @@ const (
 	TargetUser     Target = "user"
 )
 
-// IsBranch tells whether the target is a level of the tree above the resources: such an item has no order, no group and
-// no quota, and its directory is only made as an ancestor.
+// IsBranch tells whether the target is a level of the tree above the resources: such an item has no
+// order, no group and no quota, and its directory is only made as an ancestor.
 func (t Target) IsBranch() bool { return t == TargetTenant || t == TargetCustomer }
 
-// Item is one entry of the proxy's listing, parsed and bounded but not interpreted: values are as the proxy gave them.
+// Item is one entry of the proxy's listing, parsed and bounded but not interpreted: values are as
+// the proxy gave them.
 type Item struct {
 	Key    Key
 	Status Status
-	// MountPath is the mount point's default, verbatim: Waldur's backend_id where that is set, so anything at all.
+	// MountPath is the mount point's default, verbatim: Waldur's backend_id where that is set, so
+	// anything at all.
 	MountPath string
 	// Permission is three or four octal digits, verbatim.
 	Permission string
 	Target     Target
-	// Name is the target's: the key of a tenant or customer, the name of a project's target, the primary project of a user.
+	// Name is the target's: the key of a tenant or customer, the name of a project's target, the
+	// primary project of a user.
 	Name string
 	// Parent is the item id of the node above, without dashes; empty if there is none.
 	Parent string
-	// GID is the group that the proxy names: unixGid of a project, primaryProject.unixGid of a user. Unchecked: negative and huge ones occur.
+	// GID is the group that the proxy names: unixGid of a project, primaryProject.unixGid of a
+	// user. Unchecked: negative and huge ones occur.
 	GID    int64
 	HasGID bool
 	// Quotas are the current ones. Nil: the proxy says null, "not managed".
@@ -94,17 +103,20 @@ type Item struct {
 	NewQuotas *ProxyQuotas
 	// URLs are the callbacks that the proxy offers, by name; nil if there are none.
 	URLs map[Callback]string
-	// Problem says which field of the item could not be read, and why; such an item is blocked. Empty: none.
+	// Problem says which field of the item could not be read, and why; such an item is blocked.
+	// Empty: none.
 	Problem string
 }
 
 // IsOrdered reports whether the status, or the URLs, speak of an open order.
 func (it *Item) IsOrdered() bool {
-	return it.Status != StatusActive && it.Status != StatusError && intentByStatus(it.Status) != intentNothing ||
+	return it.Status != StatusActive && it.Status != StatusError &&
+		intentByStatus(it.Status) != intentNothing ||
 		it.Status == StatusError && (it.URLs[Approve] != "" || it.URLs[SetStateDone] != "")
 }
 
-// ProxyQuotas are limits as the proxy states them: space in tera (of which unit, the configuration says), inodes in ones.
+// ProxyQuotas are limits as the proxy states them: space in tera (of which unit, the configuration
+// says), inodes in ones.
 type ProxyQuotas [NumLimits]Decimal
 
 // Callback is a call to Waldur about an order or a resource.
@@ -126,7 +138,8 @@ func PlannedCallbacks() []Callback {
 	return []Callback{Approve, SetBackendID, UpdateOptions, SetStateDone, SetStateErred, Reject}
 }
 
-// AboutOrder tells callbacks whose URL names the order, and whose effect shows in its state; the others are about the resource.
+// AboutOrder tells callbacks whose URL names the order, and whose effect shows in its state; the
+// others are about the resource.
 func (c Callback) AboutOrder() bool {
 	return c == Approve || c == Reject || c == SetStateDone || c == SetStateErred
 }
@@ -165,8 +178,8 @@ type Order struct {
 	ID    string
 	Type  OrderType
 	State OrderState
-	// Resource is the id of the resource that the order is about, as Waldur says: 32 lower-case hex digits; empty if it does
-	// not say.
+	// Resource is the id of the resource that the order is about, as Waldur says: 32 lower-case hex
+	// digits; empty if it does not say.
 	Resource string
 	// HasLimits tells that the order changes limits (it has limits, or old_limits).
 	HasLimits bool
@@ -176,7 +189,8 @@ type Order struct {
 	Error string
 }
 
-// Options are the options of a resource that bear on storage. A value that the order does not give is not set.
+// Options are the options of a resource that bear on storage. A value that the order does not give
+// is not set.
 type Options struct {
 	// Quotas are the limits that are given, by the options that [Attribute.Option] names.
 	Quotas ProxyQuotas

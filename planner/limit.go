@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// Limit is one limit of a quota, in bytes or inodes: which of them, its [Attribute] says. Its zero value is unknown: a
-// limit that nobody told us, which is never taken as zero and never as unlimited. "No limit" has to be said by
-// [Unlimited].
+// Limit is one limit of a quota, in bytes or inodes: which of them, its [Attribute] says. Its zero
+// value is unknown: a limit that nobody told us, which is never taken as zero and never as
+// unlimited. "No limit" has to be said by [Unlimited].
 type Limit struct {
 	kind limitKind
 	n    uint64
@@ -23,7 +23,8 @@ const (
 	limitSet
 )
 
-// LimitOf is the limit n. A zero n is the number zero, not "unlimited"; who maps a file system's 0 calls [Unlimited].
+// LimitOf is the limit n. A zero n is the number zero, not "unlimited"; who maps a file system's 0
+// calls [Unlimited].
 func LimitOf[U Bytes | Inodes](n U) Limit { return Limit{kind: limitSet, n: uint64(n)} }
 
 // Unlimited is the explicit absence of a limit.
@@ -86,7 +87,8 @@ func (l *Limit) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Limits are the limits of one quota identity: of what a claim wants, of what was observed, or of what was recorded.
+// Limits are the limits of one quota identity: of what a claim wants, of what was observed, or of
+// what was recorded.
 type Limits [NumLimits]Limit
 
 // NoLimits says of every limit that there is none.
@@ -161,7 +163,8 @@ func (l Limits) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// UnmarshalJSON reads an object of limits; those that it does not name are unknown. It refuses what is no limit.
+// UnmarshalJSON reads an object of limits; those that it does not name are unknown. It refuses what
+// is no limit.
 func (l *Limits) UnmarshalJSON(b []byte) error {
 	if bytes.Equal(bytes.TrimSpace(b), []byte("null")) {
 		return nil // as of every type

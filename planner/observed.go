@@ -4,28 +4,35 @@ import "time"
 
 // Mount is what was observed of the place where a system should be mounted.
 type Mount struct {
-	// Problem says why nothing on the system can be touched (not mounted, another filesystem); empty if it can.
+	// Problem says why nothing on the system can be touched (not mounted, another filesystem);
+	// empty if it can.
 	Problem string
-	// Unknown says why the mount could not be observed (it hangs); empty if it could. Its resources are unknown.
+	// Unknown says why the mount could not be observed (it hangs); empty if it could. Its resources
+	// are unknown.
 	Unknown string
-	// Filesystem identifies what is mounted, the same for every directory on one filesystem: kind and source.
+	// Filesystem identifies what is mounted, the same for every directory on one filesystem: kind
+	// and source.
 	Filesystem string
-	// Archive says why nothing can be archived on the system (its folder lies on another filesystem, or is open to others);
-	// empty if nothing is known to stand against it.
+	// Archive says why nothing can be archived on the system (its folder lies on another
+	// filesystem, or is open to others); empty if nothing is known to stand against it.
 	Archive string
-	// Inode is the inode number of the system's directory. With Filesystem it is the root's identity.
+	// Inode is the inode number of the system's directory. With Filesystem it is the root's
+	// identity.
 	Inode uint64
-	// Capacity is how much the filesystem holds, and Free how much of it nobody uses, as statfs says; 0 where it does not.
+	// Capacity is how much the filesystem holds, and Free how much of it nobody uses, as statfs
+	// says; 0 where it does not.
 	Capacity, Free Bytes
 }
 
-// RootIdentity is what a system's directory was at the first apply; another one in its place blocks the system.
+// RootIdentity is what a system's directory was at the first apply; another one in its place blocks
+// the system.
 type RootIdentity struct {
 	Filesystem string `json:"filesystem"`
 	Inode      uint64 `json:"inode"`
 }
 
-// DirState tells what stands at a storage path. Its zero value is unknown, which is never taken as absent.
+// DirState tells what stands at a storage path. Its zero value is unknown, which is never taken as
+// absent.
 type DirState uint8
 
 // The states of a directory.
@@ -60,11 +67,14 @@ type Directory struct {
 
 // QuotaState is what was observed of a quota. Limits and usage are known separately.
 type QuotaState struct {
-	// Absent reports that there is no quota, which only a directory can be without: then nothing is limited.
+	// Absent reports that there is no quota, which only a directory can be without: then nothing is
+	// limited.
 	Absent bool
-	// Above is the nearest directory above that has a quota of its own, as a storage path where it has one; empty if none has.
+	// Above is the nearest directory above that has a quota of its own, as a storage path where it
+	// has one; empty if none has.
 	Above string
-	// Handle is what the backend calls the quota, where quotas are made and removed; empty elsewhere, and where there is none.
+	// Handle is what the backend calls the quota, where quotas are made and removed; empty
+	// elsewhere, and where there is none.
 	Handle string
 	Limits Limits
 	// LimitsWhy says why the limits are unknown; empty when they are known.
@@ -72,8 +82,9 @@ type QuotaState struct {
 	// Space and Inodes are what is used.
 	Space  Usage[Bytes]
 	Inodes Usage[Inodes]
-	// DefaultSpace and DefaultInodes mean that the filesystem's default quota covers this identity, for space and for inodes;
-	// not every release says so. Limits then has the default's limits, or unlimited: releases differ.
+	// DefaultSpace and DefaultInodes mean that the filesystem's default quota covers this identity,
+	// for space and for inodes; not every release says so. Limits then has the default's limits, or
+	// unlimited: releases differ.
 	DefaultSpace, DefaultInodes bool
 	// grace is nil if no grace period runs, as of almost all: there is a state for each resource.
 	grace *Grace
@@ -138,8 +149,8 @@ type Observed struct {
 	Directories []Directory
 	// Quotas has one entry for each of [Graph.QuotaTargets], in that order.
 	Quotas []QuotaState
-	// Found says where the directories of [Graph.Lost] are now: a storage path, or nothing where a look at the siblings did
-	// not find one. Places that were not looked at are missing.
+	// Found says where the directories of [Graph.Lost] are now: a storage path, or nothing where a
+	// look at the siblings did not find one. Places that were not looked at are missing.
 	Found map[Place]string
 }
 

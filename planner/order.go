@@ -7,24 +7,29 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// Question is an order that planning has to ask Waldur about, because the listing does not tell enough.
+// Question is an order that planning has to ask Waldur about, because the listing does not tell
+// enough.
 type Question struct{ ID, URL string }
 
-// Questions are the orders to ask about before [Desire], sorted by id: those of all selected resources that wait for the
-// provider. The listing names neither an order's type nor its options: what is pending may be a Restore. Only URLs that match
-// waldur.url are asked.
+// Questions are the orders to ask about before [Desire], sorted by id: those of all selected
+// resources that wait for the provider. The listing names neither an order's type nor its options:
+// what is pending may be a Restore. Only URLs that match waldur.url are asked.
 func Questions(s *Settings, sel *Selection, items []Item) []Question {
 	var qs []Question
 	for i := range items {
 		it := &items[i]
-		if it.Problem != "" || it.Target.IsBranch() || !sel.matches(it.MountPath) || !it.Status.mayAct() {
+		if it.Problem != "" || it.Target.IsBranch() || !sel.matches(it.MountPath) ||
+			!it.Status.mayAct() {
 			continue
 		}
 		if o, why := orderOf(s, it); why == "" && o.acts {
 			qs = append(qs, Question{ID: o.id, URL: o.url})
 		}
 	}
-	slices.SortFunc(qs, func(a, b Question) int { return compareStrings([3]string{a.ID}, [3]string{b.ID}) })
+	slices.SortFunc(qs, func(a,
+		b Question) int {
+		return compareStrings([3]string{a.ID}, [3]string{b.ID})
+	})
 	return slices.CompactFunc(qs, func(a, b Question) bool { return a.ID == b.ID })
 }
 
@@ -33,7 +38,8 @@ func (s Status) mayAct() bool {
 	return s == StatusPending || s == StatusUpdating || s == StatusRemoving || s == StatusError
 }
 
-// AllQuestions are the orders of the resources with these keys, whatever their status: an apply asks for each before it acts.
+// AllQuestions are the orders of the resources with these keys, whatever their status: an apply
+// asks for each before it acts.
 func AllQuestions(s *Settings, items []Item, keys map[Key]bool) []Question {
 	var qs []Question
 	for i := range items {
@@ -47,8 +53,8 @@ func AllQuestions(s *Settings, items []Item, keys map[Key]bool) []Question {
 	return qs
 }
 
-// OrderURLs are the order and callback URLs of an item, rewritten to waldur.url, for an apply. There are none if one of them
-// may not be called: planning blocks such an item.
+// OrderURLs are the order and callback URLs of an item, rewritten to waldur.url, for an apply.
+// There are none if one of them may not be called: planning blocks such an item.
 func OrderURLs(s *Settings, it *Item) (order string, calls map[Callback]string) {
 	o, why := orderOf(s, it)
 	if why != "" {
@@ -73,7 +79,8 @@ type orderRef struct {
 	acts bool
 }
 
-// orderOf reads the order from an item's URLs; why tells that they may not be used. One that leads elsewhere spoils all.
+// orderOf reads the order from an item's URLs; why tells that they may not be used. One that leads
+// elsewhere spoils all.
 func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 	o.acts = it.URLs[Approve] != "" || it.URLs[SetStateDone] != ""
 	if !o.acts {
@@ -83,7 +90,8 @@ func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 		return o, "it has an order, and there is no waldur block in the configuration to report to"
 	}
 	of := About{Resource: it.Key.Item}
-	for _, name := range []Callback{Approve, SetStateDone, Reject, SetStateErred, SetBackendID, UpdateOptions, SetStateOK} {
+	for _, name := range []Callback{Approve, SetStateDone, Reject, SetStateErred, SetBackendID,
+		UpdateOptions, SetStateOK} {
 		raw := it.URLs[name]
 		if raw == "" {
 			continue
@@ -102,8 +110,9 @@ func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 	return o, ""
 }
 
-// OpenOrder is the id of the order that an item has open, empty if it has none. It is not clear where the item cannot be read,
-// its URLs may not be used, or its status speaks of an order for which it has no URLs.
+// OpenOrder is the id of the order that an item has open, empty if it has none. It is not clear
+// where the item cannot be read, its URLs may not be used, or its status speaks of an order for
+// which it has no URLs.
 func OpenOrder(s *Settings, it *Item) (id string, isClear bool) {
 	o, why := orderOf(s, it)
 	switch {
@@ -115,7 +124,8 @@ func OpenOrder(s *Settings, it *Item) (id string, isClear bool) {
 	return "", it.Status == StatusActive || it.Status == StatusRemoved
 }
 
-// countOrders counts at how many entries of the listing each order stands, whether their other URLs may be used or not.
+// countOrders counts at how many entries of the listing each order stands, whether their other URLs
+// may be used or not.
 func (g *Graph) countOrders() {
 	g.orders = map[string]int{}
 	for i := range g.input.Items {
@@ -134,8 +144,9 @@ func (g *Graph) interpretOrder(n *node) {
 	it := n.item
 	o, why := orderOf(g.input.Settings, it)
 	if it.Status == StatusRemoved && o.acts {
-		g.warn(reason.RemovedWithOrder, it.MountPath, "Waldur lists it as removed and still offers callbacks of an order: nothing is done "+
-			"for that order. Look at it in Waldur")
+		g.warn(reason.RemovedWithOrder, it.MountPath,
+			"Waldur lists it as removed and still offers callbacks of an order: nothing is done "+
+				"for that order. Look at it in Waldur")
 	}
 	if it.Status == StatusRemoved || it.Status == StatusError && !o.acts {
 		return
@@ -143,17 +154,20 @@ func (g *Graph) interpretOrder(n *node) {
 	if it.Status == StatusActive {
 		n.intent = intentExists
 		if o.acts {
-			g.warn(reason.ActiveWithOrder, it.MountPath, "it is active and still has callbacks of an order: no callback is sent for it")
+			g.warn(reason.ActiveWithOrder, it.MountPath,
+				"it is active and still has callbacks of an order: no callback is sent for it")
 		}
 		return
 	}
 	if !o.acts && g.unseen > 0 {
-		n.wait(reason.OrdersUnseen, "the listing leaves out its order, like all others: see the warning")
+		n.wait(reason.OrdersUnseen,
+			"the listing leaves out its order, like all others: see the warning")
 		return
 	}
 	if !o.acts {
-		n.wait(reason.OrderNotReady, "Waldur offers no callbacks for it yet: its customer has not approved "+
-			"the order, or its start date has not come")
+		n.wait(reason.OrderNotReady,
+			"Waldur offers no callbacks for it yet: its customer has not approved "+
+				"the order, or its start date has not come")
 		return
 	}
 	n.order = o.id
@@ -164,8 +178,9 @@ func (g *Graph) interpretOrder(n *node) {
 	}
 	if twin := g.orders[o.id]; twin > 1 {
 		n.intent = intentByStatus(it.Status)
-		n.block(reason.OrderTwice, "order %s stands at %d resources of the listing, and an order belongs to one: "+
-			"have the proxy's listing checked", ShortID(o.id), twin)
+		n.block(reason.OrderTwice,
+			"order %s stands at %d resources of the listing, and an order belongs to one: "+
+				"have the proxy's listing checked", ShortID(o.id), twin)
 		return
 	}
 	n.calls = make(map[Callback]bool, len(it.URLs))
@@ -175,14 +190,16 @@ func (g *Graph) interpretOrder(n *node) {
 	g.interpretType(n)
 }
 
-// unseenOrders counts the resources that must have an open order, if the listing gives none of them a single URL; else 0.
-// Even an order that its customer has not approved has some, so the orders were left out on the way. Only a create that
-// waits for its start date has none: a single one tells nothing.
+// unseenOrders counts the resources that must have an open order, if the listing gives none of them
+// a single URL; else 0. Even an order that its customer has not approved has some, so the orders
+// were left out on the way. Only a create that waits for its start date has none: a single one
+// tells nothing.
 func unseenOrders(items []Item) (n int) {
 	single := true
 	for i := range items {
 		it := &items[i]
-		if it.Target.IsBranch() || it.Problem != "" || it.Status == StatusError || intentByStatus(it.Status) == intentNothing {
+		if it.Target.IsBranch() || it.Problem != "" || it.Status == StatusError ||
+			intentByStatus(it.Status) == intentNothing {
 			continue
 		}
 		if len(it.URLs) > 0 {
@@ -199,8 +216,10 @@ func unseenOrders(items []Item) (n int) {
 
 // unseenText says what that means.
 func unseenText(n int) string {
-	return fmt.Sprintf("the listing has %d pending, updating or removing resources, and not one URL of an order: the proxy, or "+
-		"Waldur by its `field` filter, leaves the orders out. Ask the proxy's operator. Orders that all wait for their start date "+
+	return fmt.Sprintf("the listing has %d pending, updating or removing resources, and not one "+
+		"URL of an order: the proxy, or "+
+		"Waldur by its `field` filter, leaves the orders out. Ask the proxy's operator. Orders "+
+		"that all wait for their start date "+
 		"look the same", n)
 }
 
@@ -217,8 +236,8 @@ func intentByStatus(s Status) intent {
 	return intentNothing
 }
 
-// interpretType finds what the order wants: by status and the order's type, which only Waldur knows. A type that contradicts
-// the status, or that is not known here, blocks.
+// interpretType finds what the order wants: by status and the order's type, which only Waldur
+// knows. A type that contradicts the status, or that is not known here, blocks.
 func (g *Graph) interpretType(n *node) {
 	answer, asked := g.input.Orders[n.order]
 	n.intent = intentByStatus(n.item.Status)
@@ -235,24 +254,31 @@ func (g *Graph) interpretType(n *node) {
 		return
 	}
 	if !o.Type.IsKnown() {
-		n.block(reason.OrderType, "its order %s is a %q: this version knows no orders of that type and does nothing for it. "+
-			"Update cscs-sync, or reject the order", ShortID(n.order), o.Type)
+		n.block(reason.OrderType,
+			"its order %s is a %q: this version knows no orders of that type and does nothing "+
+				"for it. "+
+				"Update cscs-sync, or reject the order", ShortID(n.order), o.Type)
 		return
 	}
 	n.interpretState(o.State)
 	n.interpretIntent(o.Type)
 }
 
-// interpretUnasked decides on an order that gave no answer. A plan goes by the status, and an apply asks again.
+// interpretUnasked decides on an order that gave no answer. A plan goes by the status, and an apply
+// asks again.
 func (g *Graph) interpretUnasked(n *node, why string, asked bool) {
 	_, archived := g.input.Recorded.Archived[n.item.Key]
 	switch {
 	case n.item.Status == StatusError:
-		n.block(reason.OrderUnknown, "it is in error with order %s, and only Waldur knows what that order wants: %s", ShortID(n.order), why)
+		n.block(reason.OrderUnknown,
+			"it is in error with order %s, and only Waldur knows what that order wants: %s",
+			ShortID(n.order), why)
 	case g.input.MustAsk && g.decides(n):
-		n.block(reason.OrderUnknown, "what its order %s is now could not be asked: %s", ShortID(n.order), why)
+		n.block(reason.OrderUnknown, "what its order %s is now could not be asked: %s",
+			ShortID(n.order), why)
 	case n.item.Status == StatusUpdating:
-		g.warn(reason.OrderNotAsked, n.address(), "what order %s changes could not be asked (%s): the proxy's newQuotas are used",
+		g.warn(reason.OrderNotAsked, n.address(),
+			"what order %s changes could not be asked (%s): the proxy's newQuotas are used",
 			ShortID(n.order), why)
 	case n.item.Status == StatusPending && archived:
 		n.intent = intentRestore
@@ -263,7 +289,8 @@ func (g *Graph) interpretUnasked(n *node, why string, asked bool) {
 	}
 }
 
-// interpretIntent lets the order's type decide where the status leaves it open, and blocks what contradicts it.
+// interpretIntent lets the order's type decide where the status leaves it open, and blocks what
+// contradicts it.
 func (n *node) interpretIntent(t OrderType) {
 	intents := map[Status]map[OrderType]intent{
 		StatusPending:  {OrderCreate: intentCreate, OrderRestore: intentRestore},
@@ -276,24 +303,33 @@ func (n *node) interpretIntent(t OrderType) {
 	case ok:
 		n.intent = w
 	case n.item.Status == StatusError:
-		n.block(reason.OrderType, "it is in error, and its order %s is a %s: only Update and Terminate are acted on", ShortID(n.order), t)
+		n.block(reason.OrderType,
+			"it is in error, and its order %s is a %s: only Update and Terminate are acted on",
+			ShortID(n.order), t)
 	default:
-		n.block(reason.OrderType, "its status is %s, but its order %s is a %s", n.item.Status, ShortID(n.order), t)
+		n.block(reason.OrderType, "its status is %s, but its order %s is a %s", n.item.Status,
+			ShortID(n.order), t)
 	}
 }
 
-// interpretState lets an order act only while it is with the provider. The listing may be older than Waldur's answer: an order
-// that was cancelled, or done, since must not be carried out.
+// interpretState lets an order act only while it is with the provider. The listing may be older
+// than Waldur's answer: an order that was cancelled, or done, since must not be carried out.
 func (n *node) interpretState(s OrderState) {
 	switch s {
 	case OrderPendingProvider, OrderExecuting:
 	case OrderPendingConsumer, OrderPendingProject, OrderPendingStartDate:
-		n.wait(reason.OrderNotReady, "Waldur says that its order %s is %s: somebody else has to act first", ShortID(n.order), s)
+		n.wait(reason.OrderNotReady,
+			"Waldur says that its order %s is %s: somebody else has to act first", ShortID(n.order),
+			s)
 	case OrderDone, OrderErred, OrderCanceled, OrderRejected:
-		n.wait(reason.OrderOver, "Waldur says that its order %s is %s: the proxy's listing is older; plan again", ShortID(n.order), s)
+		n.wait(reason.OrderOver,
+			"Waldur says that its order %s is %s: the proxy's listing is older; plan again",
+			ShortID(n.order), s)
 	default:
-		n.block(reason.OrderState, "Waldur says that its order %s is %q: this version knows no such state and does nothing for it. "+
-			"Update cscs-sync", ShortID(n.order), string(s))
+		n.block(reason.OrderState,
+			"Waldur says that its order %s is %q: this version knows no such state and does "+
+				"nothing for it. "+
+				"Update cscs-sync", ShortID(n.order), string(s))
 	}
 }
 

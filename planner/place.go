@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Limits of a mount path and of one component of it. The proxy passes on Waldur's backend_id verbatim, so anything can
-// arrive here; what is not plainly harmless is refused.
+// Limits of a mount path and of one component of it. The proxy passes on Waldur's backend_id
+// verbatim, so anything can arrive here; what is not plainly harmless is refused.
 const (
 	maxPath      = 4095
 	maxComponent = 255
@@ -38,7 +38,8 @@ func checkComponent(c string) string {
 	case c == "." || c == "..":
 		return "is not clean: it has the component " + c
 	case len(c) > maxComponent:
-		return fmt.Sprintf("has a component of %d bytes, at most %d are allowed", len(c), maxComponent)
+		return fmt.Sprintf("has a component of %d bytes, at most %d are allowed", len(c),
+			maxComponent)
 	case c[0] == '.' || c[0] == '-':
 		return fmt.Sprintf("has a component that begins with %q", c[0])
 	case strings.Trim(c, pathAlphabet) != "":
@@ -79,7 +80,8 @@ func (s *System) answersTo(key string) bool {
 	return false
 }
 
-// storagePath maps a checked mount path to its storage path; false if the path lies outside the system's paths.
+// storagePath maps a checked mount path to its storage path; false if the path lies outside the
+// system's paths.
 func (s *System) storagePath(mountPath string) (string, bool) {
 	first, rest, _ := strings.Cut(mountPath[1:], "/")
 	if s.answersTo(first) {
@@ -123,8 +125,8 @@ func inside(p, dir string) bool {
 	return len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
 }
 
-// reserved are the storage paths that no resource may be, or enclose: systems, their folders, archives, and the
-// directories of tenants and customers.
+// reserved are the storage paths that no resource may be, or enclose: systems, their folders,
+// archives, and the directories of tenants and customers.
 type reserved struct {
 	what     map[string]string
 	encloses map[string]string

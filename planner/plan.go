@@ -26,13 +26,15 @@ const (
 
 // ActionKinds lists all kinds in the order of the summary.
 func ActionKinds() []ActionKind {
-	return []ActionKind{Create, Adopt, Update, Archive, Restore, RejectOrder, FailOrder, Report, Blocked, Waiting, NothingToDo}
+	return []ActionKind{Create, Adopt, Update, Archive, Restore, RejectOrder, FailOrder, Report,
+		Blocked, Waiting, NothingToDo}
 }
 
 // Acts reports whether actions of this kind change something.
 func (k ActionKind) Acts() bool { return k != Blocked && k != Waiting && k != NothingToDo }
 
-// Danger marks what can hurt. A dangerous action is shown first, never folded and never approved by default policy.
+// Danger marks what can hurt. A dangerous action is shown first, never folded and never approved by
+// default policy.
 type Danger string
 
 // The dangers, most dangerous first.
@@ -50,14 +52,15 @@ const (
 	DangerTakenOver Danger = "taken_over"
 )
 
-// Plan is one plan: a core, which is approved and has the plan's id, and a context, which explains it.
+// Plan is one plan: a core, which is approved and has the plan's id, and a context, which explains
+// it.
 type Plan struct {
 	Core    Core    `json:"core"`
 	Context Context `json:"context"`
 }
 
-// Core is exactly what will be done. Same wishes on the same storage give the same core, byte for byte as JSON, whatever
-// the order of input, host, time or usage.
+// Core is exactly what will be done. Same wishes on the same storage give the same core, byte for
+// byte as JSON, whatever the order of input, host, time or usage.
 type Core struct {
 	// Configuration is [Settings.Fingerprint].
 	Configuration string    `json:"configuration"`
@@ -76,7 +79,8 @@ type Selection struct {
 	Restores []string `json:"restores,omitempty"`
 }
 
-// OrderVerdict rejects or fails the order of the resource at an address, with the words that Waldur is told.
+// OrderVerdict rejects or fails the order of the resource at an address, with the words that Waldur
+// is told.
 type OrderVerdict struct {
 	Address string `json:"address"`
 	Reason  string `json:"reason"`
@@ -91,14 +95,16 @@ type Action struct {
 	// System is the label of the system block; Storage the storage path.
 	System  string `json:"system"`
 	Storage string `json:"storage"`
-	// Inode is that of the directory to be changed or moved; 0 where none exists yet, or where it does not matter.
+	// Inode is that of the directory to be changed or moved; 0 where none exists yet, or where it
+	// does not matter.
 	Inode uint64 `json:"inode,omitempty"`
-	// Parents are storage paths of missing ancestors that are no resource, topmost first: made root:root 0755.
+	// Parents are storage paths of missing ancestors that are no resource, topmost first: made
+	// root:root 0755.
 	Parents []string `json:"parents,omitempty"`
 	// Quota is the identity whose limits change; nil if none do.
 	Quota *QuotaID `json:"quota,omitempty"`
-	// Handle is what the backend called the quota when it was observed; empty where there was none, and where quotas have no
-	// names.
+	// Handle is what the backend called the quota when it was observed; empty where there was none,
+	// and where quotas have no names.
 	Handle string `json:"handle,omitempty"`
 	// Changes are in the order of [Attributes].
 	Changes []Change `json:"changes,omitempty"`
@@ -112,9 +118,11 @@ type Action struct {
 	Tag bool `json:"tag,omitempty"`
 	// Folder is the archive folder: where an archived directory goes.
 	Folder string `json:"folder,omitempty"`
-	// Retention is how long an archived directory is kept at least, from the time at which the plan began.
+	// Retention is how long an archived directory is kept at least, from the time at which the plan
+	// began.
 	Retention time.Duration `json:"retention,omitempty"`
-	// Freeze tells that the quota's hard limit is lowered to what is used once the directory is archived.
+	// Freeze tells that the quota's hard limit is lowered to what is used once the directory is
+	// archived.
 	Freeze bool `json:"freeze,omitempty"`
 	// Unlimit tells that the quota of the directory is removed once that is archived.
 	Unlimit bool `json:"unlimit,omitempty"`
@@ -157,17 +165,19 @@ func (c Change) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// Context is everything that explains a plan and decides nothing that is done: an approval holds for the same core with
-// another context.
+// Context is everything that explains a plan and decides nothing that is done: an approval holds
+// for the same core with another context.
 type Context struct {
 	// Made is when, in UTC, to the second.
 	Made time.Time `json:"made"`
-	// Ledger is the number of the last entry of the state's history when this was planned: what orders plans.
+	// Ledger is the number of the last entry of the state's history when this was planned: what
+	// orders plans.
 	Ledger  uint64 `json:"ledger,omitempty"`
 	User    string `json:"user"`
 	Host    string `json:"host"`
 	Version string `json:"version"`
-	// Renderer is the version of the rendering and compression rules; files of another one are shown, never applied.
+	// Renderer is the version of the rendering and compression rules; files of another one are
+	// shown, never applied.
 	Renderer int `json:"renderer"`
 	// Source is where the resources came from: the proxy's host, or the names of files.
 	Source string `json:"source"`
@@ -184,14 +194,16 @@ type Context struct {
 	Blocked  []Refusal `json:"blocked,omitempty"`
 	Waiting  []Refusal `json:"waiting,omitempty"`
 	Warnings []Warning `json:"warnings,omitempty"`
-	// Drift lists what has changed outside of cscs-sync since it was recorded, also where nothing is done about it.
+	// Drift lists what has changed outside of cscs-sync since it was recorded, also where nothing
+	// is done about it.
 	Drift       []Drift       `json:"drift,omitempty"`
 	Undelivered []Undelivered `json:"undelivered,omitempty"`
 	Counts      Counts        `json:"counts"`
 	Promised    []Promise     `json:"promised,omitempty"`
 	// Shared are the quotas that this plan sets and several resources claim: what each contributes.
 	Shared []SharedQuota `json:"shared,omitempty"`
-	// Unobserved counts resources of which something could not be observed; with any, a plan is not complete (exit 4).
+	// Unobserved counts resources of which something could not be observed; with any, a plan is not
+	// complete (exit 4).
 	Unobserved int `json:"unobserved,omitempty"`
 }
 
@@ -202,7 +214,8 @@ type Detail struct {
 	Notes []ChangeNote `json:"notes,omitempty"`
 	// Usage is what is used of the quota identity; nil where quotas play no part.
 	Usage *UsageNote `json:"usage,omitempty"`
-	// Kept are the limits of the action's quota that stay as they are: apply sets all four in one call.
+	// Kept are the limits of the action's quota that stay as they are: apply sets all four in one
+	// call.
 	Kept []KeptLimit `json:"kept,omitempty"`
 	// Tool is what the commands that a plan shows set limits with.
 	Tool Tool `json:"tool,omitempty"`
@@ -229,7 +242,8 @@ type UsageNote struct {
 	Inodes Value `json:"inodes"`
 	// Claims counts the resources that share the identity, when there are several.
 	Claims int `json:"claims,omitempty"`
-	// DefaultSpace and DefaultInodes mean that the limits before are the filesystem's default quota, and not the identity's own.
+	// DefaultSpace and DefaultInodes mean that the limits before are the filesystem's default
+	// quota, and not the identity's own.
 	DefaultSpace  bool `json:"default_space,omitempty"`
 	DefaultInodes bool `json:"default_inodes,omitempty"`
 	// Via is the way in which it was asked: "ioctl" or "lfs".
@@ -246,7 +260,8 @@ func (u *UsageNote) Used(a Attribute) Value {
 
 // DefaultCovers reports whether the limit before is the filesystem's default; false for nil.
 func (u *UsageNote) DefaultCovers(a Attribute) bool {
-	return u != nil && QuotaState{DefaultSpace: u.DefaultSpace, DefaultInodes: u.DefaultInodes}.DefaultCovers(a)
+	return u != nil && QuotaState{DefaultSpace: u.DefaultSpace,
+		DefaultInodes: u.DefaultInodes}.DefaultCovers(a)
 }
 
 // Reason says why something is done, or not done. Codes are stable; texts are for people.
@@ -255,8 +270,8 @@ type Reason struct {
 	Text string      `json:"text"`
 }
 
-// Refusal is a resource for which nothing is done although something is wanted. Core has an action for the same key
-// when QuotaOnly: the directory goes on.
+// Refusal is a resource for which nothing is done although something is wanted. Core has an action
+// for the same key when QuotaOnly: the directory goes on.
 type Refusal struct {
 	Key       Key      `json:"key"`
 	Address   string   `json:"address"`

@@ -17,15 +17,21 @@ func items(more ...planner.Item) []planner.Item { return append(tree(), more...)
 func asWanted(m *model, name string, gid planner.GID) {
 	m.put("capstor/store/cscs/eth/"+name, gid, 0o2770)
 	m.quotas[uint32(gid)] = planner.QuotaState{Limits: planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib), planner.SpaceHard: planner.LimitOf(10 * tib),
-		planner.InodesSoft: planner.LimitOf(planner.Inodes(1330000)), planner.InodesHard: planner.LimitOf(planner.Inodes(2000000))},
-		Space: planner.Usage[planner.Bytes]{N: tib, Known: true}, Inodes: planner.Usage[planner.Inodes]{N: 7, Known: true}}
+		planner.InodesSoft: planner.LimitOf(planner.Inodes(1330000)),
+		planner.InodesHard: planner.LimitOf(planner.Inodes(2000000))},
+		Space:  planner.Usage[planner.Bytes]{N: tib, Known: true},
+		Inodes: planner.Usage[planner.Inodes]{N: 7, Known: true}}
 }
 
 func recordOf(name string, gid planner.GID) planner.Record {
-	return planner.Record{Key: planner.Key{Item: id(name), System: "capstor", DataType: "store"}, Address: "/capstor/store/cscs/eth/" + name, System: "capstor",
-		Storage: "capstor/store/cscs/eth/" + name, Target: planner.TargetProject, Group: gid, Mode: 0o2770, QuotaBy: planner.ByGroup, QuotaID: uint32(gid),
-		Claim: planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib), planner.SpaceHard: planner.LimitOf(10 * tib),
-			planner.InodesSoft: planner.LimitOf(planner.Inodes(1330000)), planner.InodesHard: planner.LimitOf(planner.Inodes(2000000))}, At: now}
+	return planner.Record{Key: planner.Key{Item: id(name), System: "capstor", DataType: "store"},
+		Address: "/capstor/store/cscs/eth/" + name, System: "capstor",
+		Storage: "capstor/store/cscs/eth/" + name, Target: planner.TargetProject, Group: gid,
+		Mode: 0o2770, QuotaBy: planner.ByGroup, QuotaID: uint32(gid),
+		Claim: planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib),
+			planner.SpaceHard:  planner.LimitOf(10 * tib),
+			planner.InodesSoft: planner.LimitOf(planner.Inodes(1330000)),
+			planner.InodesHard: planner.LimitOf(planner.Inodes(2000000))}, At: now}
 }
 
 func records(rs ...planner.Record) planner.Recorded {
@@ -37,24 +43,32 @@ func records(rs ...planner.Record) planner.Recorded {
 }
 
 func TestCreateMakesParentsFirst(t *testing.T) {
-	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusPending)))}, newModel())
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500,
+		ordered(planner.StatusPending)))}, newModel())
 	a, d := action(t, p, bio)
 	want := []planner.Change{
-		{planner.Owner, planner.Value{}, planner.Number(0)}, {planner.Group, planner.Value{}, planner.Number(30500)}, {planner.ModeAttr, planner.Value{}, planner.ModeValue(0o2770)},
-		{planner.SpaceSoft, planner.Value{}, planner.Number(10 << 40)}, {planner.SpaceHard, planner.Value{}, planner.Number(10 << 40)},
-		{planner.InodesSoft, planner.Value{}, planner.Number(1330000)}, {planner.InodesHard, planner.Value{}, planner.Number(2000000)},
+		{planner.Owner, planner.Value{}, planner.Number(0)}, {planner.Group, planner.Value{},
+			planner.Number(30500)}, {planner.ModeAttr, planner.Value{}, planner.ModeValue(0o2770)},
+		{planner.SpaceSoft, planner.Value{}, planner.Number(10 << 40)},
+		{planner.SpaceHard, planner.Value{}, planner.Number(10 << 40)},
+		{planner.InodesSoft, planner.Value{}, planner.Number(1330000)},
+		{planner.InodesHard, planner.Value{}, planner.Number(2000000)},
 	}
 	if a.Kind != planner.Create || !slices.Equal(a.Changes, want) {
 		t.Errorf("action %s with changes %v, want create with %v", a.Kind, a.Changes, want)
 	}
-	if want := []planner.Callback{planner.Approve, planner.SetBackendID, planner.SetStateDone}; !slices.Equal(a.Callbacks, want) {
+	if want := []planner.Callback{planner.Approve, planner.SetBackendID,
+		planner.SetStateDone}; !slices.Equal(a.Callbacks, want) {
 		t.Errorf("callbacks %v, want %v", a.Callbacks, want)
 	}
-	if d.Reasons[0].Code != "order_create" || d.Notes[0].Provenance.From != planner.FromDefault || d.Notes[1].Provenance.From != planner.FromProxy {
+	if d.Reasons[0].Code != "order_create" || d.Notes[0].Provenance.From != planner.FromDefault ||
+		d.Notes[1].Provenance.From != planner.FromProxy {
 		t.Errorf("reasons %v, notes %v", d.Reasons, d.Notes)
 	}
 	for _, up := range []string{"/capstor/store/cscs", "/capstor/store/cscs/eth"} {
-		if a, _ := action(t, p, up); a.Kind != planner.Create || !slices.Contains(a.Changes, planner.Change{Attribute: planner.ModeAttr, After: planner.ModeValue(0o775)}) {
+		if a, _ := action(t, p, up); a.Kind != planner.Create ||
+			!slices.Contains(a.Changes, planner.Change{Attribute: planner.ModeAttr,
+				After: planner.ModeValue(0o775)}) {
 			t.Errorf("%s: %+v, want a create with mode 0775", up, a)
 		}
 	}
@@ -90,36 +104,61 @@ func TestRefusals(t *testing.T) {
 		{"hidden", "path", false, project("bio", 30500, at("/capstor/.trash"))},
 		{"option", "path", false, project("bio", 30500, at("/capstor/-rf"))},
 		{"shell", "path", false, project("bio", 30500, at("/capstor/b;rm -rf $HOME"))},
-		{"long component", "path", false, project("bio", 30500, at("/capstor/"+strings.Repeat("x", 256)))},
-		{"long path", "path", false, project("bio", 30500, at("/capstor"+strings.Repeat("/xxxxxxx", 512)))},
+		{"long component", "path", false,
+			project("bio", 30500, at("/capstor/"+strings.Repeat("x", 256)))},
+		{"long path", "path", false,
+			project("bio", 30500, at("/capstor"+strings.Repeat("/xxxxxxx", 512)))},
 		{"the system itself", "path", false, project("bio", 30500, at("/capstor"))},
 		{"a tenant's directory", "path", false, project("bio", 30500, at("/capstor/store/cscs"))},
 		{"above a tenant", "path", false, project("bio", 30500, at("/capstor/store"))},
 		{"another system's path", "path", false, project("bio", 30500, at("/vast/store/x"))},
-		{"unknown system", "no_system", false, project("bio", 30500, func(it *planner.Item) { it.Key.System = "nowhere" })},
-		{"bad mode", "mode", false, project("bio", 30500, func(it *planner.Item) { it.Permission = "rwx" })},
-		{"a key with NUL", "unstorable", false, project("bio", 30500, func(it *planner.Item) { it.Key.DataType = "st\x00re" })},
-		{"a key of 40 KiB", "unstorable", false, project("bio", 30500, func(it *planner.Item) { it.Key.System = strings.Repeat("x", 40<<10) })},
-		{"a key that is no text", "unstorable", false, project("bio", 30500, func(it *planner.Item) { it.Key.DataType = "st\xffre" })},
-		{"unreadable", "unreadable", false, project("bio", 30500, func(it *planner.Item) { it.Problem = "quotas: no list" })},
-		{"soft above hard", "soft_above_hard", false, project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("20.0", "10.0") })},
-		{"negative limit", "quota", false, project("bio", 30500, func(it *planner.Item) { it.Quotas[planner.SpaceHard] = neg })},
-		{"a limit that becomes 0", "quota", false, project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("0.0000000001", "0.0000000001") })},
-		{"space beyond 2^60", "quota", false, project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("1048577", "1048577") })},
+		{"unknown system", "no_system", false,
+			project("bio", 30500, func(it *planner.Item) { it.Key.System = "nowhere" })},
+		{"bad mode", "mode", false,
+			project("bio", 30500, func(it *planner.Item) { it.Permission = "rwx" })},
+		{"a key with NUL", "unstorable", false,
+			project("bio", 30500, func(it *planner.Item) { it.Key.DataType = "st\x00re" })},
+		{"a key of 40 KiB", "unstorable", false,
+			project("bio", 30500,
+				func(it *planner.Item) { it.Key.System = strings.Repeat("x", 40<<10) })},
+		{"a key that is no text", "unstorable", false,
+			project("bio", 30500, func(it *planner.Item) { it.Key.DataType = "st\xffre" })},
+		{"unreadable", "unreadable", false,
+			project("bio", 30500, func(it *planner.Item) { it.Problem = "quotas: no list" })},
+		{"soft above hard", "soft_above_hard", false,
+			project("bio", 30500, func(it *planner.Item) { it.Quotas = quotas("20.0", "10.0") })},
+		{"negative limit", "quota", false,
+			project("bio", 30500, func(it *planner.Item) { it.Quotas[planner.SpaceHard] = neg })},
+		{"a limit that becomes 0", "quota", false,
+			project("bio", 30500,
+				func(it *planner.Item) { it.Quotas = quotas("0.0000000001", "0.0000000001") })},
+		{"space beyond 2^60", "quota", false,
+			project("bio", 30500,
+				func(it *planner.Item) { it.Quotas = quotas("1048577", "1048577") })},
 		{"inodes beyond 2^48", "quota", false, project("bio", 30500, func(it *planner.Item) {
-			it.Quotas[planner.InodesSoft], it.Quotas[planner.InodesHard] = zero, dec("281474976710657")
+			it.Quotas[planner.InodesSoft], it.Quotas[planner.InodesHard] = zero,
+				dec("281474976710657")
 		})},
-		{"not with the provider yet", "order_not_ready", true, project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusPending })},
-		{"update not with the provider", "order_not_ready", true, project("bio", 30500, ordered(planner.StatusUpdating), notReady)},
-		{"removal not with the provider", "order_not_ready", true, project("bio", 30500, ordered(planner.StatusRemoving), notReady)},
-		{"its order is left out", "orders_unseen", true, project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusUpdating })},
+		{"not with the provider yet", "order_not_ready", true,
+			project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusPending })},
+		{"update not with the provider", "order_not_ready", true,
+			project("bio", 30500, ordered(planner.StatusUpdating), notReady)},
+		{"removal not with the provider", "order_not_ready", true,
+			project("bio", 30500, ordered(planner.StatusRemoving), notReady)},
+		{"its order is left out", "orders_unseen", true,
+			project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusUpdating })},
 		{"callbacks elsewhere", "order_url", false, project("bio", 30500, func(it *planner.Item) {
-			it.Status, it.URLs = planner.StatusPending, map[planner.Callback]string{planner.Approve: "https://evil.example.com/api/marketplace-orders/" + id("o") + "/approve_by_provider/"}
+			it.Status, it.URLs = planner.StatusPending,
+				map[planner.Callback]string{
+					planner.Approve: "https://evil.example.com/api/marketplace-orders/" + id("o") +
+						"/approve_by_provider/"}
 		})},
-		{"one callback of several elsewhere", "order_url", false, project("bio", 30500, ordered(planner.StatusRemoving), func(it *planner.Item) {
-			it.URLs[planner.SetBackendID] = "https://evil.example.com/api/marketplace-provider-resources/" + id("o") + "/set_backend_id/"
-		})},
-		{"error with an order nobody was asked about", "order_unknown", false, project("bio", 30500, ordered(planner.StatusError))},
+		{"one callback of several elsewhere", "order_url", false,
+			project("bio", 30500, ordered(planner.StatusRemoving), func(it *planner.Item) {
+				it.URLs[planner.SetBackendID] = "https://evil.example.com/api/marketplace-provider-resources/" + id("o") + "/set_backend_id/"
+			})},
+		{"error with an order nobody was asked about", "order_unknown", false,
+			project("bio", 30500, ordered(planner.StatusError))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := newModel()
@@ -142,33 +181,46 @@ func TestOnlyRemovingArchives(t *testing.T) {
 	w := &planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}
 	p, _ := plan(w, m)
 	a, _ := action(t, p, bio)
-	if a.Kind != planner.Archive || !slices.Equal(a.Danger, []planner.Danger{planner.DangerArchive}) || a.Folder != "capstor/.trash" || a.Inode == 0 {
+	if a.Kind != planner.Archive ||
+		!slices.Equal(a.Danger, []planner.Danger{planner.DangerArchive}) ||
+		a.Folder != "capstor/.trash" || a.Inode == 0 {
 		t.Errorf("got %+v, want a dangerous archive into capstor/.trash", a)
 	}
-	p, _ = plan(&planner.Input{Items: tree(), Complete: true, Recorded: records(recordOf("bio", 30500))}, m)
-	if len(p.Core.Actions) != 0 || len(p.Context.Warnings) != 1 || p.Context.Warnings[0].Code != "unlisted" {
-		t.Errorf("absence made actions %v and warnings %v, want one warning", p.Core.Actions, p.Context.Warnings)
+	p, _ = plan(&planner.Input{Items: tree(), Complete: true,
+		Recorded: records(recordOf("bio", 30500))}, m)
+	if len(p.Core.Actions) != 0 || len(p.Context.Warnings) != 1 ||
+		p.Context.Warnings[0].Code != "unlisted" {
+		t.Errorf("absence made actions %v and warnings %v, want one warning", p.Core.Actions,
+			p.Context.Warnings)
 	}
-	p, _ = plan(&planner.Input{Items: items(project("bio", 30500, func(it *planner.Item) { it.Status = planner.StatusRemoved }))}, m)
-	if len(p.Core.Actions) != 0 || len(p.Context.Warnings) != 1 || p.Context.Warnings[0].Code != "removed_stands" {
-		t.Errorf("removed made actions %v and warnings %v, want one warning", p.Core.Actions, p.Context.Warnings)
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500,
+		func(it *planner.Item) { it.Status = planner.StatusRemoved }))}, m)
+	if len(p.Core.Actions) != 0 || len(p.Context.Warnings) != 1 ||
+		p.Context.Warnings[0].Code != "removed_stands" {
+		t.Errorf("removed made actions %v and warnings %v, want one warning", p.Core.Actions,
+			p.Context.Warnings)
 	}
 }
 
 func TestMissingIsDangerousAndArchivedIsRestored(t *testing.T) {
 	rec := recordOf("bio", 30500)
-	p, _ := plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: records(rec)}, newModel())
-	if a, _ := action(t, p, bio); a.Kind != planner.Create || !slices.Contains(a.Danger, planner.DangerMissing) {
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: records(rec)},
+		newModel())
+	if a, _ := action(t, p, bio); a.Kind != planner.Create ||
+		!slices.Contains(a.Danger, planner.DangerMissing) {
 		t.Errorf("recorded but absent: %s %v, want a dangerous create", a.Kind, a.Danger)
 	}
 	r := records(rec)
-	r.Archived = map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key, Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770, At: now}}
+	r.Archived = map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key, Storage: rec.Storage,
+		Archive: "capstor/.trash/x", Inode: 9, Group: 30500, Mode: 0o2770, At: now}}
 	p, _ = plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: r}, newModel())
 	if a, _ := action(t, p, bio); a.Kind != planner.Restore || a.From != "capstor/.trash/x" {
 		t.Errorf("archived and active: %+v, want a restore", a)
 	}
-	p, _ = plan(&planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, newModel())
-	if a, _ := action(t, p, bio); a.Kind != planner.Report || !slices.Contains(a.Danger, planner.DangerMissing) {
+	p, _ = plan(&planner.Input{Items: items(project("bio", 30500,
+		ordered(planner.StatusRemoving)))}, newModel())
+	if a, _ := action(t, p, bio); a.Kind != planner.Report ||
+		!slices.Contains(a.Danger, planner.DangerMissing) {
 		t.Errorf("removing and absent: %s %v, want a dangerous report", a.Kind, a.Danger)
 	}
 }
@@ -198,13 +250,19 @@ func TestConflicts(t *testing.T) {
 		rec   planner.Recorded
 		want  string
 	}{
-		{"nobody recorded: both blocked", items(project("bio", 30500), bio2), planner.Recorded{}, short("bio", "bio2")},
+		{"nobody recorded: both blocked", items(project("bio", 30500), bio2), planner.Recorded{},
+			short("bio", "bio2")},
 		{"the recorded holder goes on", items(project("bio", 30500), bio2), rec, short("bio2")},
 		{"inside another", items(project("bio", 30500), inner), rec, short("inner")},
 		{"a holder that is no longer listed keeps its path", items(bio2), rec, short("bio2")},
-		{"moved is never made anew", items(project("bio", 30500, at("/capstor/store/cscs/eth/elsewhere"))), rec, short("bio")},
-		{"a tenant that turns up on a recorded path", items(project("bio", 30500), planner.Item{Key: planner.Key{Item: id("t"), System: "capstor", DataType: "x"},
-			Status: planner.StatusPending, MountPath: bio, Permission: "775", Target: planner.TargetTenant, Name: "t"}), rec, ""},
+		{"moved is never made anew",
+			items(project("bio", 30500, at("/capstor/store/cscs/eth/elsewhere"))), rec,
+			short("bio")},
+		{"a tenant that turns up on a recorded path",
+			items(project("bio", 30500),
+				planner.Item{Key: planner.Key{Item: id("t"), System: "capstor", DataType: "x"},
+					Status: planner.StatusPending, MountPath: bio, Permission: "775",
+					Target: planner.TargetTenant, Name: "t"}), rec, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := newModel()
@@ -217,7 +275,8 @@ func TestConflicts(t *testing.T) {
 	}
 	m := newModel()
 	asWanted(m, "bio", 30500)
-	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)), project("bio2", 30501, ordered(planner.StatusPending), at(bio)))}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusRemoving)),
+		project("bio2", 30501, ordered(planner.StatusPending), at(bio)))}, m)
 	if a, _ := action(t, p, bio); a.Kind != planner.Archive {
 		t.Errorf("the removal is %s, want archive", a.Kind)
 	}
@@ -227,10 +286,12 @@ func TestConflicts(t *testing.T) {
 }
 
 func TestSharedQuotas(t *testing.T) {
-	for _, policy := range []planner.SharedPolicy{planner.SharedRefuse, planner.SharedSum, planner.SharedMax} {
+	for _, policy := range []planner.SharedPolicy{planner.SharedRefuse, planner.SharedSum,
+		planner.SharedMax} {
 		s := testSettings()
 		s.Systems[0].Quota.Shared = policy
-		a, b := project("bio", 30500), project("chem", 30500, func(it *planner.Item) { it.Quotas = quotas("20.0", "20.0") })
+		a, b := project("bio", 30500),
+			project("chem", 30500, func(it *planner.Item) { it.Quotas = quotas("20.0", "20.0") })
 		p, _ := plan(&planner.Input{Settings: s, Items: items(a, b)}, newModel())
 		hard := uint64(0)
 		for _, act := range p.Core.Actions {
@@ -240,7 +301,8 @@ func TestSharedQuotas(t *testing.T) {
 				}
 			}
 		}
-		want := map[planner.SharedPolicy]uint64{planner.SharedSum: 30 << 40, planner.SharedMax: 20 << 40}[policy]
+		want := map[planner.SharedPolicy]uint64{planner.SharedSum: 30 << 40,
+			planner.SharedMax: 20 << 40}[policy]
 		if hard != want {
 			t.Errorf("%s: hard limit %d, want %d", policy, hard, want)
 		}
@@ -256,7 +318,8 @@ func TestSharedQuotas(t *testing.T) {
 func TestUnknownIsNeverAbsent(t *testing.T) {
 	m := newModel()
 	m.mounts["capstor"] = planner.Mount{Unknown: "capstor did not answer within 10s"}
-	p, _ := plan(&planner.Input{Items: items(project("bio", 30500), project("v", 30501, at("/vast/x"), func(it *planner.Item) { it.Key.System = "vast" }))}, m)
+	p, _ := plan(&planner.Input{Items: items(project("bio", 30500),
+		project("v", 30501, at("/vast/x"), func(it *planner.Item) { it.Key.System = "vast" }))}, m)
 	if code, _ := refusal(p, bio); code != "unknown" || p.Context.Unobserved != 1 {
 		t.Errorf("a hung mount: %q, %d unobserved; want unknown, 1", code, p.Context.Unobserved)
 	}
@@ -273,7 +336,8 @@ func TestUnknownIsNeverAbsent(t *testing.T) {
 }
 
 func TestHeldOrdersWhereNobodySetsQuotas(t *testing.T) {
-	it := project("v", 30501, ordered(planner.StatusPending), at("/vast/x"), func(it *planner.Item) { it.Key.System = "vast" })
+	it := project("v", 30501, ordered(planner.StatusPending), at("/vast/x"),
+		func(it *planner.Item) { it.Key.System = "vast" })
 	p, _ := plan(&planner.Input{Items: items(it)}, newModel())
 	a, _ := action(t, p, "/vast/x")
 	if a.Kind != planner.Create || len(a.Callbacks) != 0 {
@@ -288,7 +352,9 @@ func TestHeldOrdersWhereNobodySetsQuotas(t *testing.T) {
 }
 
 func TestHoldAndSelection(t *testing.T) {
-	w := &planner.Input{Items: items(project("bio", 30500), project("chem", 30501)), Holds: []planner.Hold{{Glob: "/capstor/**/bio", Reason: "incident", Until: now.Add(time.Hour), By: "root"}}}
+	w := &planner.Input{Items: items(project("bio", 30500), project("chem", 30501)),
+		Holds: []planner.Hold{{Glob: "/capstor/**/bio", Reason: "incident",
+			Until: now.Add(time.Hour), By: "root"}}}
 	p, _ := plan(w, newModel())
 	if code, waits := refusal(p, bio); code != "hold" || !waits {
 		t.Errorf("held: %q", code)
@@ -301,7 +367,8 @@ func TestHoldAndSelection(t *testing.T) {
 }
 
 func TestModeLetters(t *testing.T) {
-	for mode, want := range map[planner.Mode]string{0o2770: "rwxrws---", 0o755: "rwxr-xr-x", 0o7777: "rwsrwsrwt", 0o7000: "--S--S--T", 0: "---------"} {
+	for mode, want := range map[planner.Mode]string{0o2770: "rwxrws---", 0o755: "rwxr-xr-x",
+		0o7777: "rwsrwsrwt", 0o7000: "--S--S--T", 0: "---------"} {
 		if got := mode.Letters(); got != want {
 			t.Errorf("%s: %s, want %s", mode, got, want)
 		}
@@ -312,13 +379,19 @@ func TestModeLetters(t *testing.T) {
 func TestApplyAsksEveryOrder(t *testing.T) {
 	it := project("bio", 30500, ordered(planner.StatusPending))
 	for why, want := range map[string]string{"401": "order_unknown", "": ""} {
-		answer := planner.OrderAnswer{Why: why, Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: planner.OrderCreate, State: planner.OrderPendingProvider}}
-		p, _ := plan(&planner.Input{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, newModel())
+		answer := planner.OrderAnswer{Why: why, Order: planner.Order{ID: id("o-bio"),
+			Resource: id("bio"), Type: planner.OrderCreate, State: planner.OrderPendingProvider}}
+		p, _ := plan(&planner.Input{Items: items(it), MustAsk: true,
+			Orders: map[string]planner.OrderAnswer{id("o-bio"): answer}}, newModel())
 		if code, _ := refusal(p, bio); code != want {
 			t.Errorf("answer %q: refused with %q, want %q", why, code, want)
 		}
 	}
-	p, _ := plan(&planner.Input{Items: items(it), MustAsk: true, Orders: map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}}, newModel())
+	p, _ := plan(&planner.Input{Items: items(it), MustAsk: true,
+		Orders: map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{ID: id("o-bio"),
+			Resource: id("bio"), Type: planner.OrderTerminate,
+			State: planner.OrderPendingProvider}}}},
+		newModel())
 	if code, _ := refusal(p, bio); code != "order_type" {
 		t.Errorf("a create whose order terminates: %q, want order_type", code)
 	}
@@ -327,26 +400,39 @@ func TestApplyAsksEveryOrder(t *testing.T) {
 // notReady leaves the URLs that an order has before its customer has approved it.
 func notReady(it *planner.Item) { it.URLs = orderURLs(it, "o-"+it.Name, planner.SetBackendID) }
 
-// TestUnseenOrders: where a listing has open orders and not one URL, the orders were left out on the way. That is said, and
-// the plan is not complete.
+// TestUnseenOrders: where a listing has open orders and not one URL, the orders were left out on
+// the way. That is said, and the plan is not complete.
 func TestUnseenOrders(t *testing.T) {
-	bare := func(s planner.Status) func(*planner.Item) { return func(it *planner.Item) { it.Status = s } }
+	bare := func(s planner.Status) func(
+		*planner.Item) {
+		return func(it *planner.Item) { it.Status = s }
+	}
 	for name, c := range map[string]struct {
 		items  []planner.Item
 		unseen int
 	}{
-		"one waits for its start date":  {[]planner.Item{project("bio", 30500, bare(planner.StatusPending))}, 0},
-		"two creates":                   {[]planner.Item{project("bio", 30500, bare(planner.StatusPending)), project("chem", 30501, bare(planner.StatusPending))}, 2},
-		"one update":                    {[]planner.Item{project("bio", 30500, bare(planner.StatusUpdating))}, 1},
-		"one removal":                   {[]planner.Item{project("bio", 30500, bare(planner.StatusRemoving))}, 1},
-		"one of them has a URL":         {[]planner.Item{project("bio", 30500, bare(planner.StatusUpdating)), project("chem", 30501, ordered(planner.StatusPending), notReady)}, 0},
-		"only active ones":              {[]planner.Item{project("bio", 30500), project("chem", 30501)}, 0},
-		"in error, which have no order": {[]planner.Item{project("bio", 30500, bare(planner.StatusError)), project("chem", 30501, bare(planner.StatusError))}, 0},
+		"one waits for its start date": {[]planner.Item{project("bio", 30500,
+			bare(planner.StatusPending))}, 0},
+		"two creates": {[]planner.Item{project("bio", 30500,
+			bare(planner.StatusPending)), project("chem", 30501, bare(planner.StatusPending))}, 2},
+		"one update": {[]planner.Item{project("bio", 30500,
+			bare(planner.StatusUpdating))}, 1},
+		"one removal": {[]planner.Item{project("bio", 30500,
+			bare(planner.StatusRemoving))}, 1},
+		"one of them has a URL": {[]planner.Item{project("bio", 30500,
+			bare(planner.StatusUpdating)), project("chem", 30501, ordered(planner.StatusPending),
+			notReady)}, 0},
+		"only active ones": {[]planner.Item{project("bio", 30500),
+			project("chem", 30501)}, 0},
+		"in error, which have no order": {[]planner.Item{project("bio", 30500,
+			bare(planner.StatusError)), project("chem", 30501, bare(planner.StatusError))}, 0},
 	} {
 		p, _ := plan(&planner.Input{Items: items(c.items...)}, newModel())
-		warned := slices.ContainsFunc(p.Context.Warnings, func(w planner.Warning) bool { return w.Code == "orders_unseen" })
+		warned := slices.ContainsFunc(p.Context.Warnings,
+			func(w planner.Warning) bool { return w.Code == "orders_unseen" })
 		if p.Context.Unobserved != c.unseen || warned != (c.unseen > 0) {
-			t.Errorf("%s: %d not observed, warned %v; want %d", name, p.Context.Unobserved, warned, c.unseen)
+			t.Errorf("%s: %d not observed, warned %v; want %d", name, p.Context.Unobserved, warned,
+				c.unseen)
 		}
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// ProjectRange are the project ids that a system may give away, both ends included; the zero value is none.
+// ProjectRange are the project ids that a system may give away, both ends included; the zero value
+// is none.
 type ProjectRange struct{ First, Last ProjectID }
 
 // IsSet tells whether there is a range; without one, a directory's project id is its group id.
@@ -43,24 +44,28 @@ type projectAt struct {
 type projects struct {
 	g    *Graph
 	seen *Observed
-	// holder is who has an id: whose record names it, or, as long as nobody's does, whose directory shows it.
+	// holder is who has an id: whose record names it, or, as long as nobody's does, whose directory
+	// shows it.
 	holder map[projectAt]Key
 	// inode is the directory that showed an id first, or is recorded with it.
 	inode map[projectAt]uint64
 	// several are ids that more than one directory shows, and which therefore are nobody's to keep.
 	several map[projectAt]bool
-	// unseen are filesystems with a directory whose id is neither recorded nor known: there, no id is known to be free.
+	// unseen are filesystems with a directory whose id is neither recorded nor known: there, no id
+	// is known to be free.
 	unseen map[string]string
 	// next is where to look for a free id, by system.
 	next map[string]ProjectID
 }
 
-// assignProjects finds the project id of every resource of a system with project_ids: the recorded one; or the one that its
-// directory shows, if nobody else has it; or, for a directory that is to be made or tagged, the lowest that is neither
-// recorded nor shown by a listed directory. A resource that gets none is blocked.
+// assignProjects finds the project id of every resource of a system with project_ids: the recorded
+// one; or the one that its directory shows, if nobody else has it; or, for a directory that is to
+// be made or tagged, the lowest that is neither recorded nor shown by a listed directory. A
+// resource that gets none is blocked.
 func (g *Graph) assignProjects(seen *Observed) {
-	p := &projects{g: g, seen: seen, holder: map[projectAt]Key{}, inode: map[projectAt]uint64{}, several: map[projectAt]bool{},
-		unseen: map[string]string{}, next: map[string]ProjectID{}}
+	p := &projects{g: g, seen: seen, holder: map[projectAt]Key{}, inode: map[projectAt]uint64{},
+		several: map[projectAt]bool{},
+		unseen:  map[string]string{}, next: map[string]ProjectID{}}
 	var todo []*node
 	for i := range g.nodes {
 		if n := &g.nodes[i]; n.byProject() && n.system.Quota.ProjectIDs.IsSet() {
@@ -87,7 +92,8 @@ func (p *projects) at(system string, id ProjectID) projectAt {
 	return projectAt{p.seen.Mounts[system].Filesystem, id}
 }
 
-// recorded takes note of the ids that records and archived directories name, and of group ids that serve as project ids.
+// recorded takes note of the ids that records and archived directories name, and of group ids that
+// serve as project ids.
 func (p *projects) recorded() {
 	for r := range p.g.input.Recorded.Records.All() {
 		if r.Project != 0 {
@@ -172,7 +178,9 @@ func (p *projects) free(n *node) ProjectID {
 		}
 	}
 	p.next[n.system.Name] = r.Last + 1
-	n.block(reason.ProjectIds, "all %d ids of project_ids (%d-%d) of system %s are taken: widen the range", r.Last-r.First+1,
+	n.block(reason.ProjectIds,
+		"all %d ids of project_ids (%d-%d) of system %s are taken: widen the range",
+		r.Last-r.First+1,
 		r.First, r.Last, n.system.Name)
 	return 0
 }
@@ -180,11 +188,13 @@ func (p *projects) free(n *node) ProjectID {
 // mayHave tells whether the node needs an id of its own now, and one can be known to be free.
 func (p *projects) mayHave(n *node) bool {
 	m := p.seen.Mounts[n.system.Name]
-	if n.verdict != nil || !n.managed || n.intent == intentNothing || n.intent == intentRemove || m.Problem+m.Unknown != "" {
+	if n.verdict != nil || !n.managed || n.intent == intentNothing || n.intent == intentRemove ||
+		m.Problem+m.Unknown != "" {
 		return false
 	}
 	if who, ok := p.unseen[m.Filesystem]; ok {
-		n.block(reason.ProjectUnknown, "the project id of %s could not be read, so no id is known to be free", who)
+		n.block(reason.ProjectUnknown,
+			"the project id of %s could not be read, so no id is known to be free", who)
 		return false
 	}
 	return true
@@ -199,16 +209,18 @@ func (p *projects) take(n *node, id ProjectID) bool {
 	return true
 }
 
-// asksProject tells whether a directory has to be looked at although nothing is decided on it: the id that it shows is not
-// to be given away. What is recorded tells its id by itself.
+// asksProject tells whether a directory has to be looked at although nothing is decided on it: the
+// id that it shows is not to be given away. What is recorded tells its id by itself.
 func (g *Graph) asksProject(n *node) bool {
-	if !n.byProject() || !n.system.Quota.ProjectIDs.IsSet() || n.storage == "" || n.intent == intentNothing {
+	if !n.byProject() || !n.system.Quota.ProjectIDs.IsSet() || n.storage == "" ||
+		n.intent == intentNothing {
 		return false
 	}
 	return n.record < 0
 }
 
-// ProjectValue is the project id that new files in the directory inherit, as a plan's value: null where they inherit none.
+// ProjectValue is the project id that new files in the directory inherit, as a plan's value: null
+// where they inherit none.
 func (d Directory) ProjectValue() Value {
 	if !d.HasProject || !d.Inherit || d.Project == 0 {
 		return Value{}
@@ -216,8 +228,8 @@ func (d Directory) ProjectValue() Value {
 	return Number(uint64(d.Project))
 }
 
-// changeProject gives a directory its project id, where the system counts by project. One that stands is tagged with
-// everything below it.
+// changeProject gives a directory its project id, where the system counts by project. One that
+// stands is tagged with everything below it.
 func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 	id, ok := n.quotaID()
 	if !ok || id.By != ByProject {
@@ -228,28 +240,35 @@ func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 	case dir == nil:
 		d.change(Project, Value{}, want, Provenance{From: FromDefault}, false)
 	case !dir.HasProject:
-		d.quota = Reason{reason.ProjectUnknown, "its project id could not be read: does the filesystem have project ids? See `cscs-sync doctor`"}
+		d.quota = Reason{reason.ProjectUnknown,
+			"its project id could not be read: does the filesystem have project ids? See " +
+				"`cscs-sync doctor`"}
 	case dir.ProjectValue() == want:
 		d.keep(Project, want)
 	default:
-		d.change(Project, dir.ProjectValue(), want, Provenance{From: FromDefault}, d.recorded && d.record.Project == ProjectID(id.ID))
+		d.change(Project, dir.ProjectValue(), want, Provenance{From: FromDefault}, d.recorded &&
+			d.record.Project == ProjectID(id.ID))
 		d.action.Tag = true
 		inherited := "inherited by new files"
 		if !dir.Inherit {
 			inherited = "not inherited by new files"
 		}
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Tag,
-			fmt.Sprintf("its project id is %d, %s: once the quota is set, everything below it is given %d", dir.Project, inherited, id.ID)})
+			fmt.Sprintf("its project id is %d, %s: once the quota is set, everything below it is "+
+				"given %d", dir.Project, inherited, id.ID)})
 	}
 }
 
-// leaveTree takes back that a tree is to be tagged: without its quota it would count against whatever limits that id has.
+// leaveTree takes back that a tree is to be tagged: without its quota it would count against
+// whatever limits that id has.
 func (d *decision) leaveTree() {
 	if !d.action.Tag {
 		return
 	}
 	d.action.Tag = false
 	at := slices.IndexFunc(d.action.Changes, func(c Change) bool { return c.Attribute == Project })
-	d.action.Changes, d.detail.Notes = slices.Delete(d.action.Changes, at, at+1), slices.Delete(d.detail.Notes, at, at+1)
-	d.detail.Reasons = slices.DeleteFunc(d.detail.Reasons, func(r Reason) bool { return r.Code == reason.Tag })
+	d.action.Changes, d.detail.Notes = slices.Delete(d.action.Changes, at, at+1),
+		slices.Delete(d.detail.Notes, at, at+1)
+	d.detail.Reasons = slices.DeleteFunc(d.detail.Reasons,
+		func(r Reason) bool { return r.Code == reason.Tag })
 }

@@ -12,7 +12,8 @@ import (
 // byProject is capstor with quotas by project, with ids from a range unless last is 0.
 func byProject(first, last planner.ProjectID) *planner.Settings {
 	s := testSettings()
-	s.Systems[0].Quota.By, s.Systems[0].Quota.ProjectIDs = planner.ByProject, planner.ProjectRange{First: first, Last: last}
+	s.Systems[0].Quota.By, s.Systems[0].Quota.ProjectIDs = planner.ByProject,
+		planner.ProjectRange{First: first, Last: last}
 	return s
 }
 
@@ -43,24 +44,28 @@ func given(p *planner.Plan) map[string]string {
 }
 
 func TestProjectIsTheGroup(t *testing.T) {
-	p, _ := plan(&planner.Input{Settings: byProject(0, 0), Items: items(project("bio", 30500))}, newModel())
+	p, _ := plan(&planner.Input{Settings: byProject(0, 0), Items: items(project("bio", 30500))},
+		newModel())
 	a, _ := action(t, p, bio)
-	if v, _ := a.After(planner.Project); v != planner.Number(30500) || a.Quota == nil || *a.Quota != (planner.QuotaID{By: planner.ByProject, ID: 30500}) || a.Tag {
+	if v, _ := a.After(planner.Project); v != planner.Number(30500) || a.Quota == nil ||
+		*a.Quota != (planner.QuotaID{By: planner.ByProject, ID: 30500}) || a.Tag {
 		t.Errorf("%+v", a)
 	}
 }
 
-// The lowest id of the range that is neither recorded, nor archived, nor shown by a listed directory; in the order of
-// addresses, whoever is selected.
+// The lowest id of the range that is neither recorded, nor archived, nor shown by a listed
+// directory; in the order of addresses, whoever is selected.
 func TestProjectIDsAreGivenAway(t *testing.T) {
 	m := newModel()
 	m.tagged("shows", 103, true)
 	m.tagged("recorded", 101, true)
 	m.tagged("outside", 7, true) // out of the range: gets one, and is tagged
 	rec := records(recordedProject("recorded", 101))
-	rec.Archived = map[planner.Key]planner.Archived{{Item: id("gone"), System: "capstor", DataType: "store"}: {System: "capstor", Project: planner.Number(102)}}
+	rec.Archived = map[planner.Key]planner.Archived{{Item: id("gone"), System: "capstor",
+		DataType: "store"}: {System: "capstor", Project: planner.Number(102)}}
 	w := planner.Input{Settings: byProject(100, 199), Recorded: rec,
-		Items: items(project("recorded", 30500), project("shows", 30501), project("b", 30502), project("a", 30502), project("outside", 30503))}
+		Items: items(project("recorded", 30500), project("shows", 30501), project("b", 30502),
+			project("a", 30502), project("outside", 30503))}
 	p, _ := plan(&w, m)
 	if got, want := fmt.Sprint(given(p)), "map[a:100 b:104 outside:105]"; got != want {
 		t.Errorf("given %s, want %s", got, want)
@@ -75,14 +80,18 @@ func TestProjectIDsAreGivenAway(t *testing.T) {
 	}
 }
 
-// A tree is not tagged while its quota cannot be set: it would count against whatever limits that id has.
+// A tree is not tagged while its quota cannot be set: it would count against whatever limits that
+// id has.
 func TestNoTagWithoutQuota(t *testing.T) {
 	m := newModel()
 	m.tagged("bio", 7, true)
 	m.quotas[100] = planner.QuotaState{LimitsWhy: "EIO"}
-	p, _ := plan(&planner.Input{Settings: byProject(100, 199), Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = "2750" }))}, m)
+	p, _ := plan(&planner.Input{Settings: byProject(100, 199),
+		Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = "2750" }))}, m)
 	a, d := action(t, p, bio)
-	if a.Tag || len(a.Changes) != 1 || a.Changes[0].Attribute != planner.ModeAttr || len(d.Notes) != 1 || slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == "tag" }) {
+	if a.Tag || len(a.Changes) != 1 || a.Changes[0].Attribute != planner.ModeAttr ||
+		len(d.Notes) != 1 || slices.ContainsFunc(d.Reasons,
+		func(r planner.Reason) bool { return r.Code == "tag" }) {
 		t.Errorf("%+v %+v", a, d)
 	}
 	if code, _ := refusal(p, bio); code != "quota_unknown" {
@@ -96,8 +105,10 @@ func TestProjectIsUsed(t *testing.T) {
 	q := m.quota(100)
 	q.Inodes.N = 3
 	m.quotas[100] = q
-	p, _ := plan(&planner.Input{Settings: byProject(100, 199), Items: items(project("bio", 30500))}, m)
-	if !slices.ContainsFunc(p.Context.Warnings, func(w planner.Warning) bool { return w.Code == "project_used" && w.Address == bio }) {
+	p, _ := plan(&planner.Input{Settings: byProject(100, 199), Items: items(project("bio", 30500))},
+		m)
+	if !slices.ContainsFunc(p.Context.Warnings,
+		func(w planner.Warning) bool { return w.Code == "project_used" && w.Address == bio }) {
 		t.Errorf("warnings %v", p.Context.Warnings)
 	}
 }
@@ -107,7 +118,8 @@ func TestProjectIDsOfSeveral(t *testing.T) {
 	m := newModel()
 	m.tagged("a", 150, true)
 	m.tagged("b", 150, true)
-	w := planner.Input{Settings: byProject(100, 199), Items: items(project("a", 30500), project("b", 30500))}
+	w := planner.Input{Settings: byProject(100, 199), Items: items(project("a", 30500),
+		project("b", 30500))}
 	p, _ := plan(&w, m)
 	if got := fmt.Sprint(given(p)); got != "map[a:100 b:101]" {
 		t.Errorf("given %s", got)
@@ -120,7 +132,8 @@ func TestProjectIDsOfSeveral(t *testing.T) {
 }
 
 func TestProjectIDsRunOut(t *testing.T) {
-	p, _ := plan(&planner.Input{Settings: byProject(100, 100), Items: items(project("a", 30500), project("b", 30500))}, newModel())
+	p, _ := plan(&planner.Input{Settings: byProject(100, 100), Items: items(project("a", 30500),
+		project("b", 30500))}, newModel())
 	code, _ := refusal(p, "/capstor/store/cscs/eth/b")
 	if got := fmt.Sprint(given(p)); got != "map[a:100]" || code != "project_ids" {
 		t.Errorf("given %s, b is refused by %q", got, code)
@@ -131,11 +144,13 @@ func TestProjectIDsRunOut(t *testing.T) {
 func TestProjectIDsUnknown(t *testing.T) {
 	m := newModel()
 	m.dirs["capstor/store/cscs/eth/b"] = planner.Directory{State: planner.DirUnknown, Why: "EIO"}
-	p, _ := plan(&planner.Input{Settings: byProject(100, 199), Items: items(project("a", 30500), project("b", 30500))}, m)
+	p, _ := plan(&planner.Input{Settings: byProject(100, 199), Items: items(project("a", 30500),
+		project("b", 30500))}, m)
 	if code, _ := refusal(p, "/capstor/store/cscs/eth/a"); code != "project_unknown" {
 		t.Errorf("refused by %q", code)
 	}
-	w := planner.Input{Settings: byProject(100, 199), Items: items(project("a", 30500), project("b", 30500)), Recorded: records(recordedProject("b", 100))}
+	w := planner.Input{Settings: byProject(100, 199), Items: items(project("a", 30500),
+		project("b", 30500)), Recorded: records(recordedProject("b", 100))}
 	p, _ = plan(&w, m)
 	if got := fmt.Sprint(given(p)); got != "map[a:101]" {
 		t.Errorf("what is recorded tells its id: given %s", got)
@@ -148,14 +163,18 @@ func TestProjectDrift(t *testing.T) {
 		project planner.ProjectID
 		inherit bool
 		before  planner.Value
-	}{"another id": {9, true, planner.Number(9)}, "none": {0, false, planner.Value{}}, "flag lost": {101, false, planner.Value{}}} {
+	}{"another id": {9, true, planner.Number(9)}, "none": {0, false, planner.Value{}},
+		"flag lost": {101, false, planner.Value{}}} {
 		m := newModel()
 		asWanted(m, "bio", 101)
 		m.tagged("bio", c.project, c.inherit)
-		p, _ := plan(&planner.Input{Settings: byProject(100, 199), Items: items(project("bio", 30500)), Recorded: records(recordedProject("bio", 101))}, m)
+		p, _ := plan(&planner.Input{Settings: byProject(100, 199),
+			Items: items(project("bio", 30500)), Recorded: records(recordedProject("bio", 101))}, m)
 		a, d := action(t, p, bio)
-		want := []planner.Change{{Attribute: planner.Project, Before: c.before, After: planner.Number(101)}}
-		if !slices.Equal(a.Changes, want) || !a.Tag || !d.Notes[0].Drift || d.Reasons[0].Code != "tag" {
+		want := []planner.Change{{Attribute: planner.Project, Before: c.before,
+			After: planner.Number(101)}}
+		if !slices.Equal(a.Changes, want) || !a.Tag || !d.Notes[0].Drift ||
+			d.Reasons[0].Code != "tag" {
 			t.Errorf("%s: %+v %+v", name, a, d)
 		}
 		if len(p.Context.Drift) != 1 || p.Context.Drift[0].Attribute != planner.Project {
@@ -168,7 +187,8 @@ func TestProjectDrift(t *testing.T) {
 func TestProjectTakenIsStale(t *testing.T) {
 	m := newModel()
 	m.tagged("shows", 100, true)
-	w := planner.Input{Settings: byProject(100, 199), Items: items(project("bio", 30500), project("shows", 30500)), Selection: planner.Selection{Targets: []string{bio}}}
+	w := planner.Input{Settings: byProject(100, 199), Items: items(project("bio", 30500),
+		project("shows", 30500)), Selection: planner.Selection{Targets: []string{bio}}}
 	p, _ := plan(&w, m)
 	if got := fmt.Sprint(given(p)); got != "map[bio:101]" {
 		t.Fatalf("given %s", got)
@@ -211,14 +231,17 @@ func TestProjectIsKept(t *testing.T) {
 	m.apply(p)
 	w.KeepRecords = true
 	p, g := plan(&w, m)
-	if len(p.Core.Actions) > 0 || len(g.AsWanted()) != 1 || g.AsWanted()[0].Project != 100 || g.AsWanted()[0].QuotaID != 100 {
+	if len(p.Core.Actions) > 0 || len(g.AsWanted()) != 1 || g.AsWanted()[0].Project != 100 ||
+		g.AsWanted()[0].QuotaID != 100 {
 		t.Errorf("%+v, as wanted %+v", p.Core.Actions, g.AsWanted())
 	}
 	w.Items = items(project("bio", 30500, ordered(planner.StatusRemoving)))
-	w.Orders = map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{ID: id("o-bio"), Resource: id("bio"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}
+	w.Orders = map[string]planner.OrderAnswer{id("o-bio"): {Order: planner.Order{ID: id("o-bio"),
+		Resource: id("bio"), Type: planner.OrderTerminate, State: planner.OrderPendingProvider}}}
 	p, _ = plan(&w, m)
 	a, _ := action(t, p, bio)
-	if !slices.Contains(a.Changes, planner.Change{Attribute: planner.Project, Before: planner.Number(100)}) || a.Quota == nil || a.Quota.ID != 100 {
+	if !slices.Contains(a.Changes, planner.Change{Attribute: planner.Project,
+		Before: planner.Number(100)}) || a.Quota == nil || a.Quota.ID != 100 {
 		t.Errorf("archive: %+v", a)
 	}
 }

@@ -12,15 +12,16 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// after is the world once a plan has been applied: storage, records and the register are as an apply leaves them, and
-// Waldur has done its orders.
+// after is the world once a plan has been applied: storage, records and the register are as an
+// apply leaves them, and Waldur has done its orders.
 func after(w *planner.Input, m *model, p *planner.Plan, g *planner.Graph) *planner.Input {
 	next := *w
 	recorded := map[planner.Key]planner.Record{}
 	for r := range w.Recorded.Records.All() {
 		recorded[r.Key] = r
 	}
-	next.Recorded = planner.Recorded{Archived: maps.Clone(w.Recorded.Archived), Roots: w.Recorded.Roots}
+	next.Recorded = planner.Recorded{Archived: maps.Clone(w.Recorded.Archived),
+		Roots: w.Recorded.Roots}
 	done := map[planner.Key]planner.Action{}
 	for _, a := range p.Core.Actions {
 		done[a.Key] = a
@@ -28,7 +29,9 @@ func after(w *planner.Input, m *model, p *planner.Plan, g *planner.Graph) *plann
 		switch {
 		case a.Target.IsBranch(), a.Kind == planner.RejectOrder, a.Kind == planner.FailOrder:
 		case a.Kind == planner.Archive:
-			next.Recorded.Archived[a.Key] = planner.Archived{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Archive: a.ArchivePath(now), Claim: recorded[a.Key].Claim,
+			next.Recorded.Archived[a.Key] = planner.Archived{Key: a.Key, Address: a.Address,
+				System: a.System, Storage: a.Storage, Archive: a.ArchivePath(now),
+				Claim:   recorded[a.Key].Claim,
 				QuotaBy: recorded[a.Key].QuotaBy, QuotaID: recorded[a.Key].QuotaID, At: now}
 			delete(recorded, a.Key)
 		case a.Kind == planner.Report && slices.Contains(a.Danger, planner.DangerMissing):
@@ -46,7 +49,8 @@ func after(w *planner.Input, m *model, p *planner.Plan, g *planner.Graph) *plann
 		if !acted || len(a.Callbacks) == 0 {
 			continue
 		}
-		if it.Status == planner.StatusUpdating || it.Status == planner.StatusError && !wasRemoval(w, it) {
+		if it.Status == planner.StatusUpdating || it.Status == planner.StatusError &&
+			!wasRemoval(w, it) {
 			updated(it, w.Orders[a.Order].Order)
 		}
 		removal := wasRemoval(w, it)
@@ -99,8 +103,8 @@ func watchAll(w *planner.Input) {
 	}
 }
 
-// TestApplyThenPlanIsEmpty: what a plan does leaves nothing to do, but for what stood in the way of others: a resource that
-// was refused before, or shares a quota with one whose order is done now.
+// TestApplyThenPlanIsEmpty: what a plan does leaves nothing to do, but for what stood in the way of
+// others: a resource that was refused before, or shares a quota with one whose order is done now.
 func TestApplyThenPlanIsEmpty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, m := drawInput(t)
@@ -110,7 +114,8 @@ func TestApplyThenPlanIsEmpty(t *testing.T) {
 		second, _ := plan(next, m)
 		free := freed(w, first)
 		for _, a := range second.Core.Actions {
-			if a.Target.IsBranch() || free.keys[a.Key] || a.Quota != nil && free.groups[a.Quota.ID] && onlyQuota(a) {
+			if a.Target.IsBranch() || free.keys[a.Key] || a.Quota != nil &&
+				free.groups[a.Quota.ID] && onlyQuota(a) {
 				continue
 			}
 			t.Fatalf("after applying %+v\nthere is still %+v", first.Core.Actions, a)
@@ -124,7 +129,8 @@ type freedom struct {
 	groups map[uint32]bool
 }
 
-// freed are the resources that were refused, in whole or in part, and the groups of those whose claim has changed.
+// freed are the resources that were refused, in whole or in part, and the groups of those whose
+// claim has changed.
 func freed(w *planner.Input, p *planner.Plan) freedom {
 	f := freedom{map[planner.Key]bool{}, map[uint32]bool{}}
 	for _, r := range slices.Concat(p.Context.Blocked, p.Context.Waiting) {
@@ -135,10 +141,14 @@ func freed(w *planner.Input, p *planner.Plan) freedom {
 			f.keys[a.Key] = true
 		}
 		for i := range w.Items {
-			if it := &w.Items[i]; it.Key == a.Key && len(a.Callbacks) > 0 && it.NewQuotas == nil && it.Status != planner.StatusPending {
-				f.keys[a.Key] = true // nobody said what its order wanted; what the proxy says once it is done is another wish
+			if it := &w.Items[i]; it.Key == a.Key && len(a.Callbacks) > 0 && it.NewQuotas == nil &&
+				it.Status != planner.StatusPending {
+				// nobody said what its order wanted; what the proxy says once it is done is another
+				// wish
+				f.keys[a.Key] = true
 			}
-			if it := &w.Items[i]; it.Key == a.Key && (len(a.Callbacks) > 0 || a.Kind == planner.Archive || a.Kind == planner.Restore) {
+			if it := &w.Items[i]; it.Key == a.Key &&
+				(len(a.Callbacks) > 0 || a.Kind == planner.Archive || a.Kind == planner.Restore) {
 				f.groups[uint32(it.GID)] = true
 				was, _ := w.Recorded.Records.Of(a.Key)
 				f.groups[was.QuotaID] = true
@@ -150,7 +160,8 @@ func freed(w *planner.Input, p *planner.Plan) freedom {
 }
 
 func onlyQuota(a planner.Action) bool {
-	return !slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return !c.Attribute.IsQuota() }) && len(a.Callbacks) == 0
+	return !slices.ContainsFunc(a.Changes,
+		func(c planner.Change) bool { return !c.Attribute.IsQuota() }) && len(a.Callbacks) == 0
 }
 
 // TestInputOrderNeverMatters: shuffled items give the same plan, byte for byte.
@@ -169,16 +180,20 @@ func TestInputOrderNeverMatters(t *testing.T) {
 	})
 }
 
-// TestABadOneChangesNothingForOthers: a resource that can have no place, beside any world, leaves its plan as it was.
+// TestABadOneChangesNothingForOthers: a resource that can have no place, beside any world, leaves
+// its plan as it was.
 func TestABadOneChangesNothingForOthers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, m := drawInput(t)
 		w.Selection, w.Overrides = planner.Selection{}, nil
 		bad := drawItem(t, 99)
 		bad.GID = 31000
-		bad.MountPath = pick(t, "bad path", "/capstor", "/capstor/store", "/capstor/store/cscs", "/capstor/store/cscs/eth", "/scratch", "/capstor/.trash/x", "/capstor/../x", "rel", "", "/vast/x")
+		bad.MountPath = pick(t, "bad path", "/capstor", "/capstor/store", "/capstor/store/cscs",
+			"/capstor/store/cscs/eth", "/scratch", "/capstor/.trash/x", "/capstor/../x", "rel", "",
+			"/vast/x")
 		bad.Key.System = "capstor"
-		bad.Status = planner.StatusActive // one that waits for an order can be what shows that the listing has no orders at all
+		// one that waits for an order can be what shows that the listing has no orders at all
+		bad.Status = planner.StatusActive
 		first, _ := plan(w, m)
 		both := *w
 		both.Items = append(slices.Clone(w.Items), bad)
@@ -206,15 +221,20 @@ func TestWhatEveryPlanHolds(t *testing.T) {
 		}
 		for i := range p.Core.Actions {
 			a := &p.Core.Actions[i]
-			if mount := m.mounts[a.System]; mount.Problem+mount.Unknown != "" && a.Kind != planner.RejectOrder && a.Kind != planner.FailOrder {
+			if mount := m.mounts[a.System]; mount.Problem+mount.Unknown != "" &&
+				a.Kind != planner.RejectOrder && a.Kind != planner.FailOrder {
 				t.Fatalf("acts on a system that cannot be used: %+v", a)
 			}
-			if err := firstOf(breaks(w, a, &p.Context.Details[i], items[a.Key], targets[a.Storage]), breaksByDanger(w, m, a, targets[a.Storage])); err != "" {
+			if err := firstOf(breaks(w, a, &p.Context.Details[i], items[a.Key], targets[a.Storage]),
+				breaksByDanger(w, m, a, targets[a.Storage])); err != "" {
 				t.Fatalf("%s: %+v of %+v", err, a, items[a.Key])
 			}
 			for j := range i {
-				if b := &p.Core.Actions[j]; !a.Target.IsBranch() && !b.Target.IsBranch() && (a.Storage == b.Storage || within(a.Storage, b.Storage) || within(b.Storage, a.Storage)) {
-					t.Fatalf("two actions on one directory, or one inside another: %+v and %+v", a, b)
+				if b := &p.Core.Actions[j]; !a.Target.IsBranch() && !b.Target.IsBranch() &&
+					(a.Storage == b.Storage || within(a.Storage, b.Storage) ||
+						within(b.Storage, a.Storage)) {
+					t.Fatalf("two actions on one directory, or one inside another: %+v and %+v", a,
+						b)
 				}
 			}
 		}
@@ -225,7 +245,8 @@ func TestWhatEveryPlanHolds(t *testing.T) {
 func within(p, dir string) bool { return strings.HasPrefix(p, dir+"/") }
 
 // breaks tells which promise an action breaks; empty if it keeps all.
-func breaks(w *planner.Input, a *planner.Action, d *planner.Detail, it *planner.Item, dir planner.Directory) string {
+func breaks(w *planner.Input, a *planner.Action, d *planner.Detail, it *planner.Item,
+	dir planner.Directory) string {
 	switch {
 	case len(d.Notes) != len(a.Changes):
 		return "notes do not go with changes"
@@ -239,7 +260,8 @@ func breaks(w *planner.Input, a *planner.Action, d *planner.Detail, it *planner.
 		return "nothing is asked"
 	case a.Kind == planner.Archive && !mayEnd(w, a, it):
 		return "archives what is not to be removed"
-	case a.Kind != planner.Restore && a.Kind != planner.RejectOrder && dir.State == planner.DirUnknown && dir.Why != "":
+	case a.Kind != planner.Restore && a.Kind != planner.RejectOrder &&
+		dir.State == planner.DirUnknown && dir.Why != "":
 		return "acts on what was not seen"
 	case dir.State == planner.DirObstructed:
 		return "acts where something is in the way"
@@ -251,24 +273,28 @@ func breaks(w *planner.Input, a *planner.Action, d *planner.Detail, it *planner.
 		return "its order is not with the provider"
 	case len(w.Holds) > 0 && planner.MatchGlob(w.Holds[0].Glob, a.Address):
 		return "it is held"
-	case len(w.Selection.Targets) > 0 && !a.Target.IsBranch() && !planner.MatchGlob(w.Selection.Targets[0], a.Address):
+	case len(w.Selection.Targets) > 0 && !a.Target.IsBranch() &&
+		!planner.MatchGlob(w.Selection.Targets[0], a.Address):
 		return "it is not selected"
 	}
 	return firstOf(breaksByCallback(w, a, it), breaksByValue(w, a, dir))
 }
 
-// mayEnd tells what an order terminates: only the status removing, or in error with an order that Waldur calls so.
+// mayEnd tells what an order terminates: only the status removing, or in error with an order that
+// Waldur calls so.
 func mayEnd(w *planner.Input, a *planner.Action, it *planner.Item) bool {
 	if a.Order == "" || a.Folder == "" || !slices.Contains(a.Danger, planner.DangerArchive) {
 		return false
 	}
-	return it.Status == planner.StatusRemoving || it.Status == planner.StatusError && w.Orders[a.Order].Order.Type == planner.OrderTerminate
+	return it.Status == planner.StatusRemoving || it.Status == planner.StatusError &&
+		w.Orders[a.Order].Order.Type == planner.OrderTerminate
 }
 
 // acts tells whether what Waldur said of an order, if it was asked, lets it act.
 func acts(w *planner.Input, order string) bool {
 	answer, asked := w.Orders[order]
-	return !asked || answer.Why != "" || answer.Order.State == planner.OrderPendingProvider || answer.Order.State == planner.OrderExecuting
+	return !asked || answer.Why != "" || answer.Order.State == planner.OrderPendingProvider ||
+		answer.Order.State == planner.OrderExecuting
 }
 
 func breaksByCallback(w *planner.Input, a *planner.Action, it *planner.Item) string {
@@ -306,7 +332,9 @@ func breaksByValue(w *planner.Input, a *planner.Action, dir planner.Directory) s
 			return "something becomes unknown"
 		case c.Before == c.After:
 			return "a change that is none"
-		case c.Attribute == planner.Group && set && !a.Target.IsBranch() && a.Kind != planner.Restore && (planner.GID(n) < w.Settings.MinGID || n > 1<<31-1 || n == 65534 || n == 65535):
+		case c.Attribute == planner.Group && set && !a.Target.IsBranch() &&
+			a.Kind != planner.Restore && (planner.GID(n) < w.Settings.MinGID || n > 1<<31-1 ||
+			n == 65534 || n == 65535):
 			return "gives it to a group that it may not"
 		case c.Attribute.IsQuota() && set && n == 0:
 			return "a limit of 0"
@@ -318,15 +346,17 @@ func breaksByValue(w *planner.Input, a *planner.Action, dir planner.Directory) s
 			return "a changed group is not marked"
 		case c.Attribute == planner.Owner && stands && !marked(planner.DangerWiderAccess):
 			return "a new owner is not marked"
-		case c.Attribute == planner.ModeAttr && stands && (after&^before&0o077 != 0 || before&0o1000 != 0 && after&0o1000 == 0) && !marked(planner.DangerWiderAccess):
+		case c.Attribute == planner.ModeAttr && stands &&
+			(after&^before&0o077 != 0 || before&0o1000 != 0 && after&0o1000 == 0) &&
+			!marked(planner.DangerWiderAccess):
 			return "wider access is not marked"
 		}
 	}
 	return breaksByLimits(a)
 }
 
-// breaksByDanger checks the dangers that are not of one change alone: another directory than the recorded one, a mode that grants
-// too much, no hard limit.
+// breaksByDanger checks the dangers that are not of one change alone: another directory than the
+// recorded one, a mode that grants too much, no hard limit.
 func breaksByDanger(w *planner.Input, m *model, a *planner.Action, dir planner.Directory) string {
 	marked := func(d planner.Danger) bool { return slices.Contains(a.Danger, d) }
 	rec, recorded := w.Recorded.Records.Of(a.Key)
@@ -348,7 +378,8 @@ func breaksByDanger(w *planner.Input, m *model, a *planner.Action, dir planner.D
 		return "an ACL is adopted unmarked"
 	}
 	group, sets := a.After(planner.Group)
-	if a.Kind != planner.Create || a.Target.IsBranch() || a.System != "capstor" || !sets || w.Settings.Systems[0].Quota.By != planner.ByGroup {
+	if a.Kind != planner.Create || a.Target.IsBranch() || a.System != "capstor" || !sets ||
+		w.Settings.Systems[0].Quota.By != planner.ByGroup {
 		return ""
 	}
 	gid, _ := group.Number()
@@ -365,7 +396,8 @@ func breaksByDanger(w *planner.Input, m *model, a *planner.Action, dir planner.D
 		return limited
 	}
 	// another resource's action may set the quota that both share
-	if !hard(planner.SpaceHard) && w.Settings.Systems[0].Quota.Shared == planner.SharedRefuse && !marked(planner.DangerUnlimited) {
+	if !hard(planner.SpaceHard) && w.Settings.Systems[0].Quota.Shared == planner.SharedRefuse &&
+		!marked(planner.DangerUnlimited) {
 		return "a directory without a hard limit for space is not marked"
 	}
 	if hard(planner.SpaceHard) && hard(planner.InodesHard) && marked(planner.DangerUnlimited) {
@@ -391,11 +423,13 @@ func breaksByLimits(a *planner.Action) string {
 	return ""
 }
 
-// checkCounts: every selected resource is counted once, and only those that something happens to are listed.
+// checkCounts: every selected resource is counted once, and only those that something happens to
+// are listed.
 func checkCounts(t *rapid.T, w *planner.Input, p *planner.Plan) {
 	resources, nodes := 0, 0
 	for i := range w.Items {
-		if !w.Items[i].Target.IsBranch() && (len(w.Selection.Targets) == 0 || planner.MatchGlob(w.Selection.Targets[0], w.Items[i].MountPath)) {
+		if !w.Items[i].Target.IsBranch() && (len(w.Selection.Targets) == 0 ||
+			planner.MatchGlob(w.Selection.Targets[0], w.Items[i].MountPath)) {
 			resources++
 		}
 	}
@@ -405,12 +439,14 @@ func checkCounts(t *rapid.T, w *planner.Input, p *planner.Plan) {
 		}
 	}
 	for _, r := range slices.Concat(p.Context.Blocked, p.Context.Waiting) {
-		if r.Address == "/capstor/store/cscs" && r.Key.Item == id("cscs") || r.Address == "/capstor/store/cscs/eth" && r.Key.Item == id("eth") {
+		if r.Address == "/capstor/store/cscs" && r.Key.Item == id("cscs") ||
+			r.Address == "/capstor/store/cscs/eth" && r.Key.Item == id("eth") {
 			nodes++
 		}
 	}
 	c := p.Context.Counts
-	if sum := c.Create + c.Adopt + c.Update + c.Archive + c.Restore + c.Reject + c.Fail + c.Report + c.Blocked + c.Waiting + c.Unchanged; sum != resources+nodes {
+	if sum := c.Create + c.Adopt + c.Update + c.Archive + c.Restore + c.Reject + c.Fail + c.Report +
+		c.Blocked + c.Waiting + c.Unchanged; sum != resources+nodes {
 		t.Fatalf("%d resources and %d of the tree, and counts of %d: %+v", resources, nodes, sum, c)
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// Watched is what [Compare] saw of one resource, whether or not it differs: what an approved plan is held against.
+// Watched is what [Compare] saw of one resource, whether or not it differs: what an approved plan
+// is held against.
 type Watched struct {
 	// Address and Place are where the resource is now.
 	Address string
@@ -16,31 +17,37 @@ type Watched struct {
 	// Replaced means that another directory than the recorded one stands there, or perhaps above.
 	Replaced bool
 	Kind     ActionKind
-	// State is every attribute compared: Before is what was observed, After what is desired, equal or not.
+	// State is every attribute compared: Before is what was observed, After what is desired, equal
+	// or not.
 	State []Change
 	// Refused says why nothing can be done; Quota why nothing can be done with the quota.
 	Refused, Quota Reason
-	// Record is what is to be recorded once the resource is as wanted; its Inode is that of the directory seen, if any.
+	// Record is what is to be recorded once the resource is as wanted; its Inode is that of the
+	// directory seen, if any.
 	Record Record
 	// Shared tells of a removal that others live on its quota identity.
 	Shared bool
-	// Limits are the identity's limits once they are as wanted, and Subject whose; nil if it claims none.
+	// Limits are the identity's limits once they are as wanted, and Subject whose; nil if it claims
+	// none.
 	Limits  Limits
 	Subject *Subject
-	// Handle is what the backend calls the quota; empty where there is none, and where quotas have no names.
+	// Handle is what the backend calls the quota; empty where there is none, and where quotas have
+	// no names.
 	Handle string
 }
 
 // watch keeps what was seen of a resource that the caller asked about.
 func (c *comparison) watch(n *node, d *decision, refused Reason) {
-	asWanted := refused.Code == "" && d.action.Kind == "" && n.place >= 0 && n.intent == intentExists
+	asWanted := refused.Code == "" && d.action.Kind == "" && n.place >= 0 &&
+		n.intent == intentExists
 	if c.g.input.KeepRecords && asWanted && (d.quota.Code == "" || c.g.unrecorded(n)) {
 		c.g.asWanted = append(c.g.asWanted, c.record(n))
 	}
 	if !c.g.input.Watch[n.item.Key] {
 		return
 	}
-	w := Watched{Address: n.address(), Place: Place{n.systemName(), n.storage}, Order: n.order, Inode: d.action.Inode, Kind: d.action.Kind,
+	w := Watched{Address: n.address(), Place: Place{n.systemName(), n.storage}, Order: n.order,
+		Inode: d.action.Inode, Kind: d.action.Kind,
 		Replaced: d.replaced, Refused: refused, Quota: d.quota}
 	w.State = append(append(w.State, d.action.Changes...), d.same...)
 	if w.Inode == 0 && n.place >= 0 && c.seen.Directories[n.place].State == DirPresent {
@@ -66,11 +73,14 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 // record is what is recorded of a resource that is as wanted.
 func (c *comparison) record(n *node) Record {
 	dir := c.seen.Directories[n.place]
-	r := Record{Key: n.item.Key, Address: n.address(), System: n.system.Name, Storage: n.storage, Target: n.item.Target,
-		Inode: dir.Inode, Born: dir.Born, Owner: n.owner, Group: n.group, Mode: n.modeOn(&dir), Claim: n.quota}
+	r := Record{Key: n.item.Key, Address: n.address(), System: n.system.Name, Storage: n.storage,
+		Target: n.item.Target,
+		Inode:  dir.Inode, Born: dir.Born, Owner: n.owner, Group: n.group, Mode: n.modeOn(&dir),
+		Claim: n.quota}
 	r.ACL = dir.ACL.Beyond()
 	if was, recorded := c.g.recordOf(n); recorded && !was.IsOther(&dir) {
-		r.ACL = was.ACL // one that appeared since stays drift until a person takes it off, or has it recorded
+		// one that appeared since stays drift until a person takes it off, or has it recorded
+		r.ACL = was.ACL
 	}
 	id, ok := n.quotaID()
 	if ok && n.quota.Known() {
@@ -95,7 +105,8 @@ func (g *Graph) Watched(k Key) (Watched, bool) {
 type Stale struct {
 	Key     Key
 	Address string
-	// Field is what differs: an attribute, "order", "address", "directory", "inode", "quota" or "state".
+	// Field is what differs: an attribute, "order", "address", "directory", "inode", "quota" or
+	// "state".
 	Field     string
 	Then, Now string
 }
@@ -105,9 +116,9 @@ func (s Stale) String() string {
 	return fmt.Sprintf("%s: %s was %s when planned, is %s now", s.Address, s.Field, s.Then, s.Now)
 }
 
-// Recheck holds an approved plan against what is wanted and observed now; g must have been compared, with the plan's keys
-// watched. Compared are desired and observed attributes and the order, not usage, and not which URLs there are. What is
-// already as wanted is fine.
+// Recheck holds an approved plan against what is wanted and observed now; g must have been
+// compared, with the plan's keys watched. Compared are desired and observed attributes and the
+// order, not usage, and not which URLs there are. What is already as wanted is fine.
 func Recheck(approved *Plan, g *Graph) []Stale {
 	var stale []Stale
 	for i := range approved.Core.Actions {
@@ -162,9 +173,11 @@ func recheckAction(a *Action, kept []KeptLimit, g *Graph) []Stale {
 	return recheckState(a, kept, w.State)
 }
 
-// setsLimits reports whether a limit is still to be set. Once all are as wanted, it does not matter in which quota.
+// setsLimits reports whether a limit is still to be set. Once all are as wanted, it does not matter
+// in which quota.
 func (w *Watched) setsLimits() bool {
-	return slices.ContainsFunc(w.State, func(c Change) bool { return c.Attribute.IsQuota() && c.Before != c.After })
+	return slices.ContainsFunc(w.State,
+		func(c Change) bool { return c.Attribute.IsQuota() && c.Before != c.After })
 }
 
 // namedQuota is a quota by its handle, for a sentence.
@@ -179,22 +192,25 @@ func namedQuota(handle string) string {
 func recheckState(a *Action, kept []KeptLimit, now []Change) []Stale {
 	var stale []Stale
 	add := func(c Change, field string, then, now Value) {
-		stale = append(stale, Stale{a.Key, a.Address, field, Show(c.Attribute, then), Show(c.Attribute, now)})
+		stale = append(stale, Stale{a.Key, a.Address, field, Show(c.Attribute, then),
+			Show(c.Attribute, now)})
 	}
 	for _, n := range now {
 		i := slices.IndexFunc(a.Changes, func(c Change) bool { return c.Attribute == n.Attribute })
 		switch {
 		case i < 0 && n.Before == n.After:
 		case i < 0:
-			k := slices.IndexFunc(kept, func(l KeptLimit) bool { return l.Attribute == n.Attribute })
+			k := slices.IndexFunc(kept,
+				func(l KeptLimit) bool { return l.Attribute == n.Attribute })
 			switch {
 			case k >= 0 && kept[k].Value == n.Before:
 				add(n, "desired "+n.Attribute.String(), kept[k].Value, n.After)
 			case k >= 0 && kept[k].Value == n.After:
 				add(n, "observed "+n.Attribute.String(), kept[k].Value, n.Before)
 			default: // the plan does not say what it was: only that it was as wanted
-				stale = append(stale, Stale{a.Key, a.Address, n.Attribute.String(), "as wanted", Show(n.Attribute, n.Before) + ", with " +
-					Show(n.Attribute, n.After) + " wanted"})
+				stale = append(stale, Stale{a.Key, a.Address, n.Attribute.String(), "as wanted",
+					Show(n.Attribute, n.Before) + ", with " +
+						Show(n.Attribute, n.After) + " wanted"})
 			}
 		case n.After != a.Changes[i].After:
 			add(n, "desired "+n.Attribute.String(), a.Changes[i].After, n.After)
@@ -210,8 +226,8 @@ func recheckState(a *Action, kept []KeptLimit, now []Change) []Stale {
 	return stale
 }
 
-// sameBefore compares what was observed. A quota that was never set shows as null for a directory that did not exist, and
-// as unlimited for one that does.
+// sameBefore compares what was observed. A quota that was never set shows as null for a directory
+// that did not exist, and as unlimited for one that does.
 func sameBefore(then, now Change) bool {
 	if then.Attribute.IsQuota() && (then.Before.IsAbsent() || then.Before.IsUnlimited()) {
 		return now.Before.IsAbsent() || now.Before.IsUnlimited()

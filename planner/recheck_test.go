@@ -13,11 +13,14 @@ import (
 func TestRecheckNamesWhatMoved(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
-	update := project("bio", 30500, ordered(planner.StatusUpdating), func(it *planner.Item) { it.NewQuotas = quotas("20.0", "20.0") })
-	approved, _ := plan(&planner.Input{Items: items(update), Recorded: records(recordOf("bio", 30500))}, m)
+	update := project("bio", 30500, ordered(planner.StatusUpdating),
+		func(it *planner.Item) { it.NewQuotas = quotas("20.0", "20.0") })
+	approved, _ := plan(&planner.Input{Items: items(update),
+		Recorded: records(recordOf("bio", 30500))}, m)
 	watch := map[planner.Key]bool{update.Key: true}
 	check := func(it planner.Item) []string {
-		_, g := plan(&planner.Input{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: watch}, m)
+		_, g := plan(&planner.Input{Items: items(it), Recorded: records(recordOf("bio", 30500)),
+			Watch: watch}, m)
 		var s []string
 		for _, st := range planner.Recheck(approved, g) {
 			s = append(s, st.Field)
@@ -29,7 +32,8 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 	}
 	other := update
 	other.NewQuotas = quotas("30.0", "30.0")
-	if diff := cmp.Diff([]string{"desired space_soft", "desired space_hard"}, check(other)); diff != "" {
+	if diff := cmp.Diff([]string{"desired space_soft", "desired space_hard"},
+		check(other)); diff != "" {
 		t.Errorf("another wish (-want +got):\n%s", diff)
 	}
 	other = update
@@ -61,7 +65,8 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 	}
 }
 
-// A create is stale once the proxy wants the directory elsewhere: nothing is made where it was to be.
+// A create is stale once the proxy wants the directory elsewhere: nothing is made where it was to
+// be.
 func TestACreateThatWasMovedIsStale(t *testing.T) {
 	created := project("bio", 30500, ordered(planner.StatusPending))
 	watch := map[planner.Key]bool{created.Key: true}
@@ -71,21 +76,26 @@ func TestACreateThatWasMovedIsStale(t *testing.T) {
 	}
 	created.MountPath = "/capstor/store/cscs/eth/biology"
 	_, g = plan(&planner.Input{Items: items(created), Watch: watch}, newModel())
-	if stale := planner.Recheck(approved, g); len(stale) != 1 || stale[0].Field != "address" || stale[0].Now != created.MountPath {
+	if stale := planner.Recheck(approved, g); len(stale) != 1 || stale[0].Field != "address" ||
+		stale[0].Now != created.MountPath {
 		t.Errorf("stale %v, want the address", stale)
 	}
 }
 
-// What a plan leaves as it is can move, too: what it says of limits tells which side did, else both sides are named.
+// What a plan leaves as it is can move, too: what it says of limits tells which side did, else both
+// sides are named.
 func TestRecheckOfWhatThePlanLeaves(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
 	with := func(soft, hard, mode string) planner.Item {
-		return project("bio", 30500, func(it *planner.Item) { it.Quotas, it.Permission = quotas(soft, hard), mode })
+		return project("bio", 30500,
+			func(it *planner.Item) { it.Quotas, it.Permission = quotas(soft, hard), mode })
 	}
-	approved, _ := plan(&planner.Input{Items: items(with("10.0", "20.0", "2770")), Recorded: records(recordOf("bio", 30500))}, m)
+	approved, _ := plan(&planner.Input{Items: items(with("10.0", "20.0", "2770")),
+		Recorded: records(recordOf("bio", 30500))}, m)
 	check := func(it planner.Item) string {
-		_, g := plan(&planner.Input{Items: items(it), Recorded: records(recordOf("bio", 30500)), Watch: map[planner.Key]bool{it.Key: true}}, m)
+		_, g := plan(&planner.Input{Items: items(it), Recorded: records(recordOf("bio", 30500)),
+			Watch: map[planner.Key]bool{it.Key: true}}, m)
 		var s []string
 		for _, st := range planner.Recheck(approved, g) {
 			s = append(s, st.Field+": "+st.Then+", "+st.Now)
@@ -95,7 +105,8 @@ func TestRecheckOfWhatThePlanLeaves(t *testing.T) {
 	if got := check(with("15.0", "20.0", "2770")); got != "desired space_soft: 10 TiB, 15 TiB" {
 		t.Error(got)
 	}
-	if got := check(with("10.0", "20.0", "2750")); got != `mode: as wanted, "2770" (rwxrws---), with "2750" (rwxr-s---) wanted` {
+	if got := check(with("10.0", "20.0",
+		"2750")); got != `mode: as wanted, "2770" (rwxrws---), with "2750" (rwxr-s---) wanted` {
 		t.Error(got)
 	}
 	q := m.quotas[30500]
@@ -106,7 +117,8 @@ func TestRecheckOfWhatThePlanLeaves(t *testing.T) {
 	}
 }
 
-// An apply that watches its own resources sees, beside them, what it may record: what is selected, active and not recorded.
+// An apply that watches its own resources sees, beside them, what it may record: what is selected,
+// active and not recorded.
 func TestWhatAnApplyRecordsBesideItsPlan(t *testing.T) {
 	m := newModel()
 	for i, name := range []string{"bio", "chem", "geo"} {
@@ -118,12 +130,14 @@ func TestWhatAnApplyRecordsBesideItsPlan(t *testing.T) {
 	if len(first) != 3 {
 		t.Fatalf("recorded would be %+v", first)
 	}
-	_, g = plan(&planner.Input{Items: all, Recorded: records(first[0]), Watch: map[planner.Key]bool{}, KeepRecords: true,
+	_, g = plan(&planner.Input{Items: all, Recorded: records(first[0]),
+		Watch: map[planner.Key]bool{}, KeepRecords: true,
 		Selection: planner.Selection{Excludes: []string{"/**/geo"}}}, m)
 	if got := g.AsWanted(); len(got) != 1 || got[0].Address != first[1].Address {
 		t.Errorf("recorded would be %+v, want only %s", got, first[1].Address)
 	}
-	if slices.ContainsFunc(g.Targets(), func(p planner.Place) bool { return strings.HasSuffix(p.Path, "/geo") }) {
+	if slices.ContainsFunc(g.Targets(),
+		func(p planner.Place) bool { return strings.HasSuffix(p.Path, "/geo") }) {
 		t.Errorf("what was left out is observed: %v", g.Targets())
 	}
 	_, g = plan(&planner.Input{Items: all, Watch: map[planner.Key]bool{}}, m)

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Record is what was last seen as wanted of a resource: written by an apply, or by an audit that found it as wanted.
+// Record is what was last seen as wanted of a resource: written by an apply, or by an audit that
+// found it as wanted.
 type Record struct {
 	Key     Key    `json:"key"`
 	Address string `json:"address"`
@@ -18,7 +19,8 @@ type Record struct {
 	Storage string `json:"storage"`
 	Target  Target `json:"target"`
 	Inode   uint64 `json:"inode"`
-	// Born is when the directory was made, in nanoseconds since 1970; 0 where the filesystem does not say.
+	// Born is when the directory was made, in nanoseconds since 1970; 0 where the filesystem does
+	// not say.
 	Born  int64 `json:"born,omitempty"`
 	Owner UID   `json:"owner"`
 	Group GID   `json:"group"`
@@ -27,7 +29,8 @@ type Record struct {
 	ACL string `json:"acl,omitempty"`
 	// Project is the directory's project id; 0 if the system does not use them.
 	Project ProjectID `json:"project_id,omitempty"`
-	// QuotaBy and QuotaID are the identity claimed; empty if none. Claim is what this resource alone claims of it.
+	// QuotaBy and QuotaID are the identity claimed; empty if none. Claim is what this resource
+	// alone claims of it.
 	QuotaBy QuotaBy   `json:"quota_by,omitempty"`
 	QuotaID uint32    `json:"quota_id,omitempty"`
 	Claim   Limits    `json:"claim"`
@@ -35,12 +38,13 @@ type Record struct {
 	At      time.Time `json:"at"`
 	// Seq is the number of its last writing: the state gives it, and clocks have no part in it.
 	Seq uint64 `json:"-"`
-	// Unfinished marks a directory that an apply made, could not finish, and left closed: all that is known of it is where it
-	// is and which. It claims nothing.
+	// Unfinished marks a directory that an apply made, could not finish, and left closed: all that
+	// is known of it is where it is and which. It claims nothing.
 	Unfinished bool `json:"unfinished,omitempty"`
 }
 
-// Archived is one entry of the archive register: a directory that was moved out of the way and is kept.
+// Archived is one entry of the archive register: a directory that was moved out of the way and is
+// kept.
 type Archived struct {
 	Key     Key    `json:"key"`
 	Address string `json:"address"`
@@ -66,19 +70,21 @@ type Archived struct {
 	Seq uint64 `json:"-"`
 }
 
-// The binary form of a record is its plan and then, packed: the three parts of its key, each ended by a NUL byte, so that
-// packed records sort as their keys do; and the other members in their order. A text is its length and itself, a number a
-// varint. Of a storage path that its address ends in, as it mostly does, only the length is written, plus one.
+// The binary form of a record is its plan and then, packed: the three parts of its key, each ended
+// by a NUL byte, so that packed records sort as their keys do; and the other members in their
+// order. A text is its length and itself, a number a varint. Of a storage path that its address
+// ends in, as it mostly does, only the length is written, plus one.
 
-// hasMore and hasSeq stand beside the mode of a record that has members which records of earlier builds do not have: Born
-// and ACL, and then Seq, at the end. isUnfinished is a member itself.
+// hasMore and hasSeq stand beside the mode of a record that has members which records of earlier
+// builds do not have: Born and ACL, and then Seq, at the end. isUnfinished is a member itself.
 const (
 	hasMore      = 1 << 16
 	hasSeq       = 1 << 17
 	isUnfinished = 1 << 18
 )
 
-// AppendBinary appends the form in which the state stores the record. It refuses a key with a NUL byte.
+// AppendBinary appends the form in which the state stores the record. It refuses a key with a NUL
+// byte.
 func (r Record) AppendBinary(b []byte) ([]byte, error) {
 	if strings.Contains(r.Key.Item+r.Key.System+r.Key.DataType, "\x00") {
 		return nil, fmt.Errorf("resource key %q: a NUL byte cannot be stored", r.Key)
@@ -113,7 +119,8 @@ func (r Record) AppendBinary(b []byte) ([]byte, error) {
 			b = binary.AppendUvarint(b, v.n)
 		}
 	}
-	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(r.At.Unix())), uint64(r.At.Nanosecond()))
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(r.At.Unix())),
+		uint64(r.At.Nanosecond()))
 	if more {
 		b = appendText(binary.AppendVarint(b, r.Born), r.ACL)
 	}
@@ -170,7 +177,8 @@ func unpackRecord(s string) (r Record, err error) {
 		r.Storage = r.Address[len(r.Address)-int(n-1):]
 	}
 	r.Target = Target(in.text())
-	r.Inode, r.Owner, r.Group = in.number(math.MaxUint64), UID(in.number(math.MaxUint32)), GID(in.number(math.MaxUint32))
+	r.Inode, r.Owner, r.Group = in.number(math.MaxUint64), UID(in.number(math.MaxUint32)),
+		GID(in.number(math.MaxUint32))
 	mode := in.number(math.MaxUint16 | hasMore | hasSeq | isUnfinished)
 	r.Unfinished = mode&isUnfinished != 0
 	r.Mode, r.Project = Mode(mode), ProjectID(in.number(math.MaxUint32))
@@ -193,7 +201,8 @@ func unpackRecord(s string) (r Record, err error) {
 	return r, nil
 }
 
-// unpacker reads the parts of a packed record. After the first that is broken, all others are nothing.
+// unpacker reads the parts of a packed record. After the first that is broken, all others are
+// nothing.
 type unpacker struct {
 	rest   string
 	broken bool

@@ -2,8 +2,8 @@ package planner
 
 import "time"
 
-// Recorded is what the state holds that planning depends on. The zero value is an empty state, which is always safe: it
-// makes plans more careful, never less.
+// Recorded is what the state holds that planning depends on. The zero value is an empty state,
+// which is always safe: it makes plans more careful, never less.
 type Recorded struct {
 	Records  Records
 	Archived map[Key]Archived

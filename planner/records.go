@@ -11,18 +11,21 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/chunk"
 )
 
-// Records are the records of resources, each once, sorted by key. Planning needs all of them at once and little of each, so
-// they are kept packed and unpacked one at a time: of 100,000 that is 15 MiB, where structs and a map take 55. What is
-// left out is [Record].Plan. The zero value has none.
+// Records are the records of resources, each once, sorted by key. Planning needs all of them at
+// once and little of each, so they are kept packed and unpacked one at a time: of 100,000 that is
+// 15 MiB, where structs and a map take 55. What is left out is [Record].Plan. The zero value has
+// none.
 //
-// Directories that an apply could not finish are kept apart: no rule takes them for recorded resources.
+// Directories that an apply could not finish are kept apart: no rule takes them for recorded
+// resources.
 type Records struct {
 	packed     []string
 	texts      *chunk.Texts
 	unfinished map[Key]Record
 }
 
-// PackRecords packs records, in any order. It refuses what [Record.AppendBinary] refuses, and two of one resource.
+// PackRecords packs records, in any order. It refuses what [Record.AppendBinary] refuses, and two
+// of one resource.
 func PackRecords(list ...Record) (Records, error) {
 	binaries := make([]string, len(list))
 	for i := range list {
@@ -95,7 +98,8 @@ func (r *Records) Of(k Key) (Record, bool) {
 	return r.at(i), true
 }
 
-// Unfinished is the directory of a resource that an apply made and could not finish; false if there is none.
+// Unfinished is the directory of a resource that an apply made and could not finish; false if there
+// is none.
 func (r *Records) Unfinished(k Key) (Record, bool) {
 	rec, ok := r.unfinished[k]
 	return rec, ok
@@ -110,7 +114,8 @@ func (r *Records) at(i int) Record {
 	return rec
 }
 
-// renamed are the records under other keys: from those of now to their values, which are keys that could be stored.
+// renamed are the records under other keys: from those of now to their values, which are keys that
+// could be stored.
 func (r *Records) renamed(now map[Key]Key) Records {
 	byKey := make(map[Key]Record, r.Len())
 	for rec := range r.All() {
@@ -141,9 +146,11 @@ func (r *Records) find(k Key) int {
 	return i
 }
 
-// elsewhere is the first record of the same item and data type on any system; false if there is none.
+// elsewhere is the first record of the same item and data type on any system; false if there is
+// none.
 func (r *Records) elsewhere(k Key) (Record, bool) {
-	for i := sort.Search(len(r.packed), func(i int) bool { return r.packed[i] >= k.Item }); i < len(r.packed); i++ {
+	for i := sort.Search(len(r.packed), func(i int) bool { return r.packed[i] >= k.Item }); i < len(
+		r.packed); i++ {
 		switch rec := r.at(i); {
 		case rec.Key.Item != k.Item:
 			return Record{}, false

@@ -17,18 +17,27 @@ func drawRecord(t *rapid.T) planner.Record {
 	part := func(name string) string { return strings.ReplaceAll(word(name), "\x00", "") }
 	number := func(name string) uint32 { return rapid.Uint32().Draw(t, name) }
 	limit := func(name string) planner.Limit {
-		some := rapid.Map(rapid.Uint64(), func(n uint64) planner.Limit { return planner.LimitOf(planner.Bytes(n)) })
-		return rapid.OneOf(some, rapid.Just(planner.Limit{}), rapid.Just(planner.Unlimited())).Draw(t, name)
+		some := rapid.Map(rapid.Uint64(),
+			func(n uint64) planner.Limit { return planner.LimitOf(planner.Bytes(n)) })
+		return rapid.OneOf(some, rapid.Just(planner.Limit{}),
+			rapid.Just(planner.Unlimited())).Draw(t, name)
 	}
-	sec, nsec := rapid.Int64Range(-62135596800, 1<<40).Draw(t, "at"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds")
+	sec, nsec := rapid.Int64Range(-62135596800, 1<<40).Draw(t, "at"),
+		rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds")
 	r := planner.Record{
-		Key:     planner.Key{Item: part("item"), System: part("system"), DataType: part("data type")},
-		Address: word("address"), System: word("label"), Storage: word("storage"), Target: planner.Target(word("target")),
-		Inode: rapid.Uint64().Draw(t, "inode"), Born: rapid.Int64().Draw(t, "born"), ACL: rapid.String().Draw(t, "acl"), Owner: planner.UID(number("owner")), Group: planner.GID(number("group")),
-		Mode: planner.Mode(rapid.Uint16().Draw(t, "mode")), Project: planner.ProjectID(number("project")),
+		Key: planner.Key{Item: part("item"), System: part("system"),
+			DataType: part("data type")},
+		Address: word("address"), System: word("label"), Storage: word("storage"),
+		Target: planner.Target(word("target")),
+		Inode:  rapid.Uint64().Draw(t, "inode"), Born: rapid.Int64().Draw(t, "born"),
+		ACL: rapid.String().Draw(t, "acl"), Owner: planner.UID(number("owner")),
+		Group:   planner.GID(number("group")),
+		Mode:    planner.Mode(rapid.Uint16().Draw(t, "mode")),
+		Project: planner.ProjectID(number("project")),
 		QuotaBy: planner.QuotaBy(word("by")), QuotaID: number("id"),
-		Claim: planner.Limits{planner.SpaceSoft: limit("1"), planner.SpaceHard: limit("2"), planner.InodesSoft: limit("3"), planner.InodesHard: limit("4")},
-		Plan:  word("plan"), At: time.Unix(sec, nsec).UTC(), Seq: rapid.Uint64().Draw(t, "seq"),
+		Claim: planner.Limits{planner.SpaceSoft: limit("1"), planner.SpaceHard: limit("2"),
+			planner.InodesSoft: limit("3"), planner.InodesHard: limit("4")},
+		Plan: word("plan"), At: time.Unix(sec, nsec).UTC(), Seq: rapid.Uint64().Draw(t, "seq"),
 	}
 	if rapid.Bool().Draw(t, "address ends in storage") {
 		r.Address += r.Storage
@@ -101,10 +110,13 @@ func FuzzRecordBinary(f *testing.F) {
 	})
 }
 
-// TestRecords: they are found by key, each once, in the order of keys, however alike their keys are.
+// TestRecords: they are found by key, each once, in the order of keys, however alike their keys
+// are.
 func TestRecords(t *testing.T) {
-	keys := []planner.Key{{Item: "a", System: "s", DataType: "x"}, {Item: "a", System: "s", DataType: "xy"},
-		{Item: "a", System: "st", DataType: "x"}, {Item: "ab", System: "s", DataType: "x"}, {Item: "b"}}
+	keys := []planner.Key{{Item: "a", System: "s", DataType: "x"},
+		{Item: "a", System: "s", DataType: "xy"},
+		{Item: "a", System: "st", DataType: "x"}, {Item: "ab", System: "s", DataType: "x"},
+		{Item: "b"}}
 	var list []planner.Record
 	for _, k := range slices.Backward(keys) {
 		list = append(list, planner.Record{Key: k, Address: k.Item + k.System + k.DataType})
@@ -120,7 +132,8 @@ func TestRecords(t *testing.T) {
 		}
 		at++
 	}
-	for _, k := range []planner.Key{{}, {Item: "a"}, {Item: "a", System: "s"}, {Item: "c", System: "s", DataType: "x"},
+	for _, k := range []planner.Key{{}, {Item: "a"}, {Item: "a", System: "s"},
+		{Item: "c", System: "s", DataType: "x"},
 		{Item: "a\x00s", System: "x"}, {Item: "a", System: "s\x00x"}} {
 		if rec, ok := r.Of(k); ok {
 			t.Errorf("%+v: found %+v", k, rec)

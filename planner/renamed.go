@@ -7,16 +7,18 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// follow gives the records of a system to its resources after the proxy has another key for it: an offering's slug was
-// renamed, and the new one added to the slugs of the system's block. It is the same resource if item, data type, system and
-// storage path are the same, and the old key is listed no more. A record of it at another place is left to [Graph.checkPlaces].
+// follow gives the records of a system to its resources after the proxy has another key for it: an
+// offering's slug was renamed, and the new one added to the slugs of the system's block. It is the
+// same resource if item, data type, system and storage path are the same, and the old key is listed
+// no more. A record of it at another place is left to [Graph.checkPlaces].
 func (g *Graph) follow() {
 	renamed := g.sameUnderAnotherKey()
 	if len(renamed) == 0 {
 		return
 	}
 	w := *g.input
-	w.Recorded.Records, w.Recorded.Archived = w.Recorded.Records.renamed(renamed), maps.Clone(w.Recorded.Archived)
+	w.Recorded.Records, w.Recorded.Archived = w.Recorded.Records.renamed(renamed),
+		maps.Clone(w.Recorded.Archived)
 	w.Recorded.Undelivered = slices.Clone(w.Recorded.Undelivered)
 	taken := map[[3]string]int{}
 	for old, now := range renamed {
@@ -35,7 +37,9 @@ func (g *Graph) follow() {
 	g.input, g.renamed = &w, renamed
 	g.match()
 	for _, x := range slices.SortedFunc(maps.Keys(taken), compareStrings) {
-		g.warn(reason.Renamed, "", "the proxy calls system %s %q now, and no longer %q: what is recorded of %d resources goes on under the new name",
+		g.warn(reason.Renamed, "",
+			"the proxy calls system %s %q now, and no longer %q: what is recorded of %d "+
+				"resources goes on under the new name",
 			x[0], x[2], x[1], taken[x])
 	}
 }
@@ -60,7 +64,8 @@ func (g *Graph) sameUnderAnotherKey() map[Key]Key {
 	}
 	look := func(old Key, system, storage string) {
 		n := sought[[2]string{old.Item, old.DataType}]
-		if n != nil && old != n.item.Key && system == n.system.Name && storage == n.storage && g.listed(old) == nil {
+		if n != nil && old != n.item.Key && system == n.system.Name && storage == n.storage &&
+			g.listed(old) == nil {
 			renamed[old] = n.item.Key
 		}
 	}
@@ -73,8 +78,8 @@ func (g *Graph) sameUnderAnotherKey() map[Key]Key {
 	return renamed
 }
 
-// Renamed are the keys under which resources are recorded, and those under which the proxy lists them now: the state has to
-// follow. [Graph.Recorded] has done so.
+// Renamed are the keys under which resources are recorded, and those under which the proxy lists
+// them now: the state has to follow. [Graph.Recorded] has done so.
 func (g *Graph) Renamed() map[Key]Key { return g.renamed }
 
 // Recorded is what was recorded, under the keys that the proxy has now.

@@ -8,11 +8,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// A directory is told from others by its inode, and by when it was made: inodes are used again after an rmdir. Whoever may
-// rename in the directory above can put another one at a path; what is done there then would hit the wrong data.
+// A directory is told from others by its inode, and by when it was made: inodes are used again
+// after an rmdir. Whoever may rename in the directory above can put another one at a path; what is
+// done there then would hit the wrong data.
 
-// IsOther reports whether dir is another directory than the recorded one. What was not recorded, or is not told by the
-// filesystem, is not compared.
+// IsOther reports whether dir is another directory than the recorded one. What was not recorded, or
+// is not told by the filesystem, is not compared.
 func (r *Record) IsOther(dir *Directory) bool {
 	if r.Inode == 0 {
 		return false
@@ -23,10 +24,12 @@ func (r *Record) IsOther(dir *Directory) bool {
 // replaced reports whether another directory than the recorded one stands at the node's path.
 func (g *Graph) replaced(n *node, dir *Directory) (Record, bool) {
 	r, recorded := g.recordOf(n)
-	return r, recorded && dir.State == DirPresent && r.Storage == n.storage && r.System == n.system.Name && r.IsOther(dir)
+	return r, recorded && dir.State == DirPresent && r.Storage == n.storage &&
+		r.System == n.system.Name && r.IsOther(dir)
 }
 
-// Lost is a recorded directory that no longer stands where it was recorded: another one is in its place.
+// Lost is a recorded directory that no longer stands where it was recorded: another one is in its
+// place.
 type Lost struct {
 	// Place is where it was.
 	Place Place
@@ -37,8 +40,8 @@ type Lost struct {
 // maxLost is how many replaced directories are looked for in one plan.
 const maxLost = 100
 
-// Lost are the directories that others have replaced, to be looked for among their siblings: at most 100, for more are
-// no exchange of directories but another filesystem.
+// Lost are the directories that others have replaced, to be looked for among their siblings: at
+// most 100, for more are no exchange of directories but another filesystem.
 func (g *Graph) Lost(directories []Directory) []Lost {
 	var lost []Lost
 	for i := range g.nodes {
@@ -56,10 +59,13 @@ func (g *Graph) Lost(directories []Directory) []Lost {
 // markReplaced adds the danger of another directory than the recorded one, in words.
 func (c *comparison) markReplaced(n *node, dir Directory, d *decision) {
 	r := &d.record
-	text := fmt.Sprintf("another directory than the recorded one stands here: recorded %s is inode %d, here is inode %d", day(r.At),
+	text := fmt.Sprintf(
+		"another directory than the recorded one stands here: recorded %s is inode %d, here is "+
+			"inode %d", day(r.At),
 		r.Inode, dir.Inode)
 	if r.Inode == dir.Inode {
-		text = fmt.Sprintf("another directory than the recorded one stands here: both have inode %d, but the recorded one was made %s and this "+
+		text = fmt.Sprintf("another directory than the recorded one stands here: both have inode "+
+			"%d, but the recorded one was made %s and this "+
 			"one %s", r.Inode, moment(r.Born), moment(dir.Born))
 	}
 	d.danger(DangerReplaced, reason.Replaced, "%s; %s", text, c.whereabouts(n, r, dir))
@@ -69,7 +75,8 @@ func moment(nanoseconds int64) string {
 	return time.Unix(0, nanoseconds).UTC().Format("2006-01-02 15:04:05.000000000 UTC")
 }
 
-// whereabouts says where the recorded directory is now, and whose the one in its place is by the records.
+// whereabouts says where the recorded directory is now, and whose the one in its place is by the
+// records.
 func (c *comparison) whereabouts(n *node, r *Record, dir Directory) string {
 	text := "where the recorded one is now is not known"
 	at, looked := c.seen.Found[Place{n.system.Name, n.storage}]
@@ -82,7 +89,8 @@ func (c *comparison) whereabouts(n *node, r *Record, dir Directory) string {
 	case looked:
 		text = "the recorded one is not in " + path.Dir(n.storage)
 	}
-	if whose := c.known().recorded[inodeOn{n.system.Name, dir.Inode}]; whose != "" && whose != n.address() {
+	if whose := c.known().recorded[inodeOn{n.system.Name, dir.Inode}]; whose != "" &&
+		whose != n.address() {
 		text += ", and the one here is recorded as that of " + whose
 	}
 	return text

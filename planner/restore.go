@@ -14,8 +14,8 @@ type asked struct {
 	place int
 }
 
-// restores finds what [Selection.Restores] names in the archive register, and numbers what has to be observed for it,
-// from next on.
+// restores finds what [Selection.Restores] names in the archive register, and numbers what has to
+// be observed for it, from next on.
 func (g *Graph) findRestores(next int) {
 	for _, address := range g.input.Selection.Restores {
 		found := 0
@@ -28,12 +28,17 @@ func (g *Graph) findRestores(next int) {
 		}
 		switch found {
 		case 0:
-			g.warn(reason.NotArchived, address, "nothing with this address is archived; see `cscs-sync archive list`, or `cscs-sync "+
-				"archive rescan` if the register was lost")
+			g.warn(reason.NotArchived, address,
+				"nothing with this address is archived; see `cscs-sync archive list`, or "+
+					"`cscs-sync "+
+					"archive rescan` if the register was lost")
 		case 1:
 		default:
-			g.warn(reason.Ambiguous, address, "%d archived directories have this address: the address does not tell which one is meant", found)
-			g.restores = slices.DeleteFunc(g.restores, func(r asked) bool { return r.Address == address })
+			g.warn(reason.Ambiguous, address,
+				"%d archived directories have this address: the address does not tell which one "+
+					"is meant", found)
+			g.restores = slices.DeleteFunc(g.restores,
+				func(r asked) bool { return r.Address == address })
 		}
 	}
 }
@@ -56,24 +61,29 @@ func (g *Graph) restorePlaces() []Place {
 	return places
 }
 
-// bringBack plans what was asked back from the archive. A resource that Waldur has active comes back by itself.
+// bringBack plans what was asked back from the archive. A resource that Waldur has active comes
+// back by itself.
 func (c *comparison) bringBack() {
 	for _, r := range c.g.restores {
-		if slices.ContainsFunc(c.plan.Core.Actions, func(a Action) bool { return a.Key == r.Key }) ||
+		if slices.ContainsFunc(c.plan.Core.Actions,
+			func(a Action) bool { return a.Key == r.Key }) ||
 			c.g.input.Watch != nil && !c.g.input.Watch[r.Key] {
 			continue
 		}
-		n := &node{item: &Item{Key: r.Key, MountPath: r.Address, Target: TargetProject}, system: c.g.input.Settings.SystemNamed(r.System),
+		n := &node{item: &Item{Key: r.Key, MountPath: r.Address, Target: TargetProject},
+			system:  c.g.input.Settings.SystemNamed(r.System),
 			storage: r.Storage, place: int32(r.place), claims: -1}
-		d := decision{asked: true, action: Action{Key: r.Key, Address: r.Address, Target: TargetProject, System: r.System, Storage: r.Storage}}
+		d := decision{asked: true, action: Action{Key: r.Key, Address: r.Address,
+			Target: TargetProject, System: r.System, Storage: r.Storage}}
 		why := c.mayComeBack(n)
 		if why.Code == "" {
 			why = c.restore(n, r.Archived, c.seen.Directories[r.place], &d)
 			c.putLimitsBack(n, r.Archived, &d)
 		}
 		if c.g.input.Watch[r.Key] {
-			c.g.watched[r.Key] = Watched{Address: r.Address, Place: Place{r.System, r.Storage}, Inode: c.seen.Directories[r.place].Inode,
-				Kind: d.action.Kind, State: d.action.Changes, Refused: why, Record: r.record()}
+			c.g.watched[r.Key] = Watched{Address: r.Address, Place: Place{r.System, r.Storage},
+				Inode: c.seen.Directories[r.place].Inode,
+				Kind:  d.action.Kind, State: d.action.Changes, Refused: why, Record: r.record()}
 		}
 		hold := c.g.input.holdOf(r.Address)
 		switch {
@@ -87,8 +97,8 @@ func (c *comparison) bringBack() {
 	}
 }
 
-// putLimitsBack adds the limits that an archived directory had, where they are others now: its quota may have been frozen.
-// Limits that others live on by now stay.
+// putLimitsBack adds the limits that an archived directory had, where they are others now: its
+// quota may have been frozen. Limits that others live on by now stay.
 func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	id, ok := n.system.archivedSubject(a, c.seen.Mounts[a.System])
 	i := slices.IndexFunc(c.claims.list, func(s quotaClaims) bool { return s.subject == id })
@@ -105,7 +115,8 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	}
 	if others > 0 || s.state == nil || s.state.LimitsWhy != "" {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.LimitsStay,
-			fmt.Sprintf("the limits of %s stay as they are: they could not be observed, or others live on them by now", id)})
+			fmt.Sprintf("the limits of %s stay as they are: they could not be observed, or "+
+				"others live on them by now", id)})
 		d.withoutLimit(s.inForce(), nil)
 		return
 	}
@@ -126,7 +137,8 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	d.detail.Usage = s.usage()
 }
 
-// archivedSubject is the quota identity that an archived directory had on the system; false if it had none.
+// archivedSubject is the quota identity that an archived directory had on the system; false if it
+// had none.
 func (s *System) archivedSubject(a Archived, m Mount) (Subject, bool) {
 	id, ok := a.Limited()
 	if !ok || s == nil || !s.Quota.Sets() || m.Filesystem == "" {
@@ -149,7 +161,8 @@ func (c *comparison) mayComeBack(n *node) Reason {
 	}
 	for _, h := range c.g.holders() {
 		mine := h.node != nil && h.node.item.Key == n.item.Key
-		if !mine && (h.path == n.storage || inside(h.path, n.storage) || inside(n.storage, h.path)) {
+		if !mine && (h.path == n.storage || inside(h.path, n.storage) ||
+			inside(n.storage, h.path)) {
 			return Reason{reason.Conflict, fmt.Sprintf("%s has its path by now", h.address)}
 		}
 	}
@@ -158,8 +171,10 @@ func (c *comparison) mayComeBack(n *node) Reason {
 
 // record is what is recorded of an archived directory once it is back.
 func (a Archived) record() Record {
-	return Record{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Target: TargetProject, Inode: a.Inode,
-		Owner: a.Owner, Group: a.Group, Mode: a.Mode, Project: a.project(), QuotaBy: a.QuotaBy, QuotaID: a.QuotaID, Claim: a.Claim}
+	return Record{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage,
+		Target: TargetProject, Inode: a.Inode,
+		Owner: a.Owner, Group: a.Group, Mode: a.Mode, Project: a.project(), QuotaBy: a.QuotaBy,
+		QuotaID: a.QuotaID, Claim: a.Claim}
 }
 
 // project is the archived directory's project id; 0 if it has none.

@@ -28,8 +28,9 @@ func (g *Graph) pick() {
 	g.reportUnmatchedGlobs()
 }
 
-// reportUnmatchedGlobs warns of each glob that is probably misspelt: what it was meant to choose, to spare or to protect, it does
-// not. A partial listing says nothing about that, and neither does a plan that only repeats an approved one.
+// reportUnmatchedGlobs warns of each glob that is probably misspelt: what it was meant to choose,
+// to spare or to protect, it does not. A partial listing says nothing about that, and neither does
+// a plan that only repeats an approved one.
 func (g *Graph) reportUnmatchedGlobs() {
 	w := g.input
 	if !w.Complete || w.Watch != nil {
@@ -42,18 +43,22 @@ func (g *Graph) reportUnmatchedGlobs() {
 	}
 	for _, glob := range w.Selection.Excludes {
 		if !g.lists(glob) {
-			g.warn(reason.ExcludeUnmatched, "", "the exclusion %s matches no listed resource, so it spares nothing", glob)
+			g.warn(reason.ExcludeUnmatched, "",
+				"the exclusion %s matches no listed resource, so it spares nothing", glob)
 		}
 	}
 	for i := range w.Holds {
 		h := &w.Holds[i]
 		if h.inForce(w.Now) && !g.lists(h.Glob) && !w.Recorded.Matches(h.Glob) {
-			g.warn(reason.HoldUnmatched, "", "the hold on %s matches nothing that is listed or recorded, so it protects nothing", h.Glob)
+			g.warn(reason.HoldUnmatched, "",
+				"the hold on %s matches nothing that is listed or recorded, so it protects nothing",
+				h.Glob)
 		}
 	}
 }
 
-// lists reports whether a listed resource, or a directory above one, has an address that the glob matches.
+// lists reports whether a listed resource, or a directory above one, has an address that the glob
+// matches.
 func (g *Graph) lists(glob string) bool {
 	for i := range g.nodes {
 		if MatchGlob(glob, g.nodes[i].address()) {
@@ -115,17 +120,20 @@ func (g *Graph) observes(n *node) bool {
 	case n.storage == "" || !g.decides(n) || !n.managed || n.verdict != nil:
 		return false
 	case n.isBranch():
-		return g.branchAt(n.storage) == n && (g.input.Settings.Parents == ParentsEnforce || g.leftUnfinished(n))
+		return g.branchAt(n.storage) == n && (g.input.Settings.Parents == ParentsEnforce ||
+			g.leftUnfinished(n))
 	}
 	return n.intent != intentNothing || n.item.Status == StatusRemoved
 }
 
 // decides reports whether the plan is about this node at all.
 func (g *Graph) decides(n *node) bool {
-	return n.selected && (g.input.Watch == nil || g.input.Watch[n.item.Key] || g.input.KeepRecords && g.unrecorded(n))
+	return n.selected && (g.input.Watch == nil || g.input.Watch[n.item.Key] ||
+		g.input.KeepRecords && g.unrecorded(n))
 }
 
-// unrecorded reports whether nothing is recorded of a node that could be recorded once it is seen as wanted.
+// unrecorded reports whether nothing is recorded of a node that could be recorded once it is seen
+// as wanted.
 func (g *Graph) unrecorded(n *node) bool {
 	r, recorded := g.recordOf(n)
 	return n.intent == intentExists && (!recorded || r.Inode == 0)

@@ -10,8 +10,9 @@ type Settings struct {
 	MinGID GID
 	// MaxMode is what a mode may grant at most: one that grants more is dangerous.
 	MaxMode Mode
-	// Root owns what belongs to nobody else: 0:0. Only where every system is there to try things out (filesystem
-	// "any") and the caller is not root, it is the caller, who could not give anything to root.
+	// Root owns what belongs to nobody else: 0:0. Only where every system is there to try things
+	// out (filesystem "any") and the caller is not root, it is the caller, who could not give
+	// anything to root.
 	Root struct {
 		UID UID
 		GID GID
@@ -21,15 +22,16 @@ type Settings struct {
 	// Systems are sorted by name.
 	Systems []System
 	Waldur  WaldurSettings
-	// Fingerprint is the SHA-256, in hex, of the evaluated systems, storage, approval, waldur.url and variables: a plan
-	// made under another configuration is stale.
+	// Fingerprint is the SHA-256, in hex, of the evaluated systems, storage, approval, waldur.url
+	// and variables: a plan made under another configuration is stale.
 	Fingerprint string
-	// Parts are digests of what the fingerprint covers, by name, so that a stale plan can say what was changed.
+	// Parts are digests of what the fingerprint covers, by name, so that a stale plan can say what
+	// was changed.
 	Parts []ConfigurationPart
 }
 
-// ConfigurationPart is one part of a configuration: `system "capstor"`, storage, approval, waldur.url or var.headroom. The digest tells
-// it from other versions of itself.
+// ConfigurationPart is one part of a configuration: `system "capstor"`, storage, approval,
+// waldur.url or var.headroom. The digest tells it from other versions of itself.
 type ConfigurationPart struct {
 	Name   string `json:"name"`
 	Digest string `json:"digest"`
@@ -37,7 +39,8 @@ type ConfigurationPart struct {
 	Value string `json:"value,omitempty"`
 }
 
-// WaldurSettings tell which callbacks may be sent, and where to. The zero value has no URL: then every order is blocked.
+// WaldurSettings tell which callbacks may be sent, and where to. The zero value has no URL: then
+// every order is blocked.
 type WaldurSettings struct {
 	// URL is the base that callback targets must match; it ends in a slash.
 	URL string
@@ -62,7 +65,8 @@ const (
 type System struct {
 	// Name is the label of the block.
 	Name string
-	// Slugs are further storageSystem.keys of the proxy that mean this system; the label always does.
+	// Slugs are further storageSystem.keys of the proxy that mean this system; the label always
+	// does.
 	Slugs []string
 	// Directory is where the system lies: a clean storage path, relative to storage.root.
 	Directory string
@@ -78,16 +82,19 @@ type System struct {
 	Traits Traits
 }
 
-// PathMapping sends mount paths below Prefix ("/scratch") to Folder ("capstor/legacy"), a storage path.
+// PathMapping sends mount paths below Prefix ("/scratch") to Folder ("capstor/legacy"), a storage
+// path.
 type PathMapping struct{ Prefix, Folder string }
 
 // QuotaSettings is a system's quota block.
 type QuotaSettings struct {
-	// Kind is "none", or the name of a backend. The planner decides by [System.Traits], and never by this name.
+	// Kind is "none", or the name of a backend. The planner decides by [System.Traits], and never
+	// by this name.
 	Kind string
 	// By is what limits are set on; empty where none are set.
 	By QuotaBy
-	// ProjectIDs are the project ids to give away, each to one resource; without any, the project id is the group id.
+	// ProjectIDs are the project ids to give away, each to one resource; without any, the project
+	// id is the group id.
 	ProjectIDs ProjectRange
 	// Client is "auto", "ioctl" or "lfs"; LFS is that program's path.
 	Client, LFS string
@@ -158,7 +165,8 @@ const (
 	SharedMax    SharedPolicy = "max"
 )
 
-// Override changes what is wanted of the resources that it matches; package override makes them from HCL. Both methods are pure.
+// Override changes what is wanted of the resources that it matches; package override makes them
+// from HCL. Both methods are pure.
 type Override interface {
 	// Source names the override and says where it stands.
 	Source() Provenance
@@ -166,8 +174,8 @@ type Override interface {
 	Expired(now time.Time) bool
 	// Matches tells whether the override speaks of this resource.
 	Matches(Facts) bool
-	// Apply evaluates the override's expressions over what the proxy says. An error blocks the resource; it names the
-	// expression and what was wrong with it.
+	// Apply evaluates the override's expressions over what the proxy says. An error blocks the
+	// resource; it names the expression and what was wrong with it.
 	Apply(Upstream) (Wishes, error)
 }
 
@@ -199,8 +207,9 @@ const (
 	FromArchive From = "archive"
 )
 
-// Provenance is where a desired value comes from; Override and At ("overrides.hcl:12") are set for overrides only, and Using
-// names the variables that the override uses, with their values: "var.headroom = 1.1".
+// Provenance is where a desired value comes from; Override and At ("overrides.hcl:12") are set for
+// overrides only, and Using names the variables that the override uses, with their values:
+// "var.headroom = 1.1".
 type Provenance struct {
 	From     From   `json:"from"`
 	Override string `json:"override,omitempty"`

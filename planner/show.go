@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Show is an attribute's value for people: with its unit, a mode in octal and letters. What it says of an unknown value comes
-// from outside, and is for the caller to escape.
+// Show is an attribute's value for people: with its unit, a mode in octal and letters. What it says
+// of an unknown value comes from outside, and is for the caller to escape.
 func Show(a Attribute, v Value) string {
 	if mode, ok := v.Mode(); ok {
 		return `"` + mode.String() + `" (` + mode.Letters() + ")"
@@ -23,8 +23,9 @@ func Show(a Attribute, v Value) string {
 	return v.String()
 }
 
-// String shows an amount of space in binary units: "20 TiB", "10.5 TiB", "1,025 GiB". What has no such form with at most
-// one decimal is rounded, with the exact number beside it: "9.1 TiB (10,000,000,000,000 bytes)".
+// String shows an amount of space in binary units: "20 TiB", "10.5 TiB", "1,025 GiB". What has no
+// such form with at most one decimal is rounded, with the exact number beside it: "9.1 TiB
+// (10,000,000,000,000 bytes)".
 func (b Bytes) String() string {
 	n := uint64(b)
 	for shift := 60; shift >= 10; shift -= 10 {
@@ -46,7 +47,8 @@ func (b Bytes) String() string {
 	return b.Rounded() + " (" + Commas(n) + " bytes)"
 }
 
-// Rounded shows an amount of space with one decimal at most, rounded: what is used changes all the time.
+// Rounded shows an amount of space with one decimal at most, rounded: what is used changes all the
+// time.
 func (b Bytes) Rounded() string {
 	n := uint64(b)
 	if n < 1024 {

@@ -9,9 +9,12 @@ import (
 
 func TestShow(t *testing.T) {
 	for n, want := range map[uint64]string{
-		0: "0 bytes", 1023: "1,023 bytes", 1024: "1 KiB", 1536: "1.5 KiB", 1537: "1.5 KiB (1,537 bytes)",
-		20 << 40: "20 TiB", 10<<40 + 1<<39: "10.5 TiB", 1025 << 30: "1,025 GiB", 10_000_000_000_000: "9.1 TiB (10,000,000,000,000 bytes)",
-		1204 << 40: "1,204 TiB", 1 << 60: "1 EiB", 1<<50 - 1: "1 PiB (1,125,899,906,842,623 bytes)",
+		0: "0 bytes", 1023: "1,023 bytes", 1024: "1 KiB", 1536: "1.5 KiB",
+		1537:     "1.5 KiB (1,537 bytes)",
+		20 << 40: "20 TiB", 10<<40 + 1<<39: "10.5 TiB", 1025 << 30: "1,025 GiB",
+		10_000_000_000_000: "9.1 TiB (10,000,000,000,000 bytes)",
+		1204 << 40:         "1,204 TiB", 1 << 60: "1 EiB",
+		1<<50 - 1:      "1 PiB (1,125,899,906,842,623 bytes)",
 		math.MaxUint64: "16 EiB (18,446,744,073,709,551,615 bytes)",
 	} {
 		if got := planner.Show(planner.SpaceHard, planner.Number(n)); got != want {

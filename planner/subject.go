@@ -12,7 +12,8 @@ const (
 	ByDirectory QuotaBy = "directory"
 )
 
-// Subject is what limits are set on: a group id or a project id on a filesystem, or one directory of it.
+// Subject is what limits are set on: a group id or a project id on a filesystem, or one directory
+// of it.
 type Subject struct {
 	// Filesystem is [Mount.Filesystem].
 	Filesystem string
@@ -35,7 +36,8 @@ func (s Subject) inPlan() *QuotaID {
 // String names the subject for a sentence.
 func (s Subject) String() string { return s.QuotaID().String() }
 
-// QuotaID is a [Subject] without the filesystem, which the storage path implies: plans do not depend on the host.
+// QuotaID is a [Subject] without the filesystem, which the storage path implies: plans do not
+// depend on the host.
 type QuotaID struct {
 	By QuotaBy `json:"by"`
 	// ID is the group's or the project's; 0 for a directory.
@@ -89,5 +91,6 @@ func (a *Archived) claims(s Subject) bool {
 	return ok && id == s.QuotaID()
 }
 
-// Limited returns what the limits of an archived directory were set on where it was; false if it had none.
+// Limited returns what the limits of an archived directory were set on where it was; false if it
+// had none.
 func (a *Archived) Limited() (QuotaID, bool) { return quotaOf(a.QuotaBy, a.QuotaID, a.Storage) }

@@ -14,10 +14,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-// TestEveryAttributeIsWhole: what directories show is recorded, compared and shown; what can change has an effect that
-// auto_approve knows; and overrides may set all that the proxy wants.
+// TestEveryAttributeIsWhole: what directories show is recorded, compared and shown; what can change
+// has an effect that auto_approve knows; and overrides may set all that the proxy wants.
 func TestEveryAttributeIsWhole(t *testing.T) {
-	dir := planner.Directory{State: planner.DirPresent, Owner: 11, Group: 12, Mode: 0o2751, HasProject: true, Inherit: true, Project: 13,
+	dir := planner.Directory{State: planner.DirPresent, Owner: 11, Group: 12, Mode: 0o2751,
+		HasProject: true, Inherit: true, Project: 13,
 		ACL: &planner.ACL{Access: []planner.ACLEntry{{Tag: planner.ACLUser, ID: 14, Rights: 7}}}}
 	rec := planner.Record{Owner: 21, Group: 22, Mode: 0o2750, Project: 23, ACL: "user:24:rwx"}
 	for _, a := range planner.Attributes() {
@@ -28,8 +29,10 @@ func TestEveryAttributeIsWhole(t *testing.T) {
 		} else {
 			is, observed := dir.Attribute(a)
 			was, recorded := rec.Attribute(a)
-			if !observed || !recorded || is == was || is.IsAbsent() || planner.Show(a, is) == planner.Show(a, was) {
-				t.Errorf("%s: observed %s (%t), recorded %s (%t)", a, planner.Show(a, is), observed, planner.Show(a, was), recorded)
+			if !observed || !recorded || is == was || is.IsAbsent() ||
+				planner.Show(a, is) == planner.Show(a, was) {
+				t.Errorf("%s: observed %s (%t), recorded %s (%t)", a, planner.Show(a, is), observed,
+					planner.Show(a, was), recorded)
 			}
 		}
 		for _, drift := range []bool{false, true} {
@@ -37,13 +40,15 @@ func TestEveryAttributeIsWhole(t *testing.T) {
 				t.Errorf("%s: auto_approve does not know the effect %q", a, a.Effect(drift))
 			}
 		}
-		if a.IsWish() == (a == planner.Project || a == planner.ACLAttr) || a.IsWish() && a.Example() == "" {
+		if a.IsWish() == (a == planner.Project || a == planner.ACLAttr) || a.IsWish() &&
+			a.Example() == "" {
 			t.Errorf("%s: an override may set it: %t, as in %q", a, a.IsWish(), a.Example())
 		}
 	}
 }
 
-// TestOverridesSayAttributes: what an override may say is noted once, and what no override may set is refused.
+// TestOverridesSayAttributes: what an override may say is noted once, and what no override may set
+// is refused.
 func TestOverridesSayAttributes(t *testing.T) {
 	for _, a := range planner.Attributes() {
 		var w planner.Wishes
@@ -57,7 +62,8 @@ func TestOverridesSayAttributes(t *testing.T) {
 		}
 	}
 	var w planner.Wishes
-	for a, v := range map[planner.Attribute]planner.Value{planner.Owner: planner.Number(1 << 31), planner.Group: planner.UnlimitedValue(),
+	for a, v := range map[planner.Attribute]planner.Value{planner.Owner: planner.Number(1 << 31),
+		planner.Group:    planner.UnlimitedValue(),
 		planner.ModeAttr: planner.Number(0o770)} {
 		if err := w.Wish(a, v); err == nil {
 			t.Errorf("%s becomes %s", a, v)
@@ -89,32 +95,39 @@ func TestTheSchemaHasTheAttributes(t *testing.T) {
 	if err := json.Unmarshal(data, &schema); err != nil {
 		t.Fatal(err)
 	}
-	changed := slices.DeleteFunc(planner.Attributes(), func(a planner.Attribute) bool { return a == planner.ACLAttr })
+	changed := slices.DeleteFunc(planner.Attributes(),
+		func(a planner.Attribute) bool { return a == planner.ACLAttr })
 	if got := schema.Defs.Change.Properties.Attribute.Enum; !slices.Equal(got, changed) {
 		t.Errorf("changes are of %v, want %v", got, changed)
 	}
-	if claim := schema.Defs.Claim; !slices.Equal(claim.Required, planner.LimitAttributes()) || len(claim.Properties) != int(planner.NumLimits) {
+	if claim := schema.Defs.Claim; !slices.Equal(claim.Required, planner.LimitAttributes()) ||
+		len(claim.Properties) != int(planner.NumLimits) {
 		t.Errorf("claims have %v", claim.Required)
 	}
 }
 
-// speaks are the files that may name all limits, beside the table: they speak another system's format, or to people.
+// speaks are the files that may name all limits, beside the table: they speak another system's
+// format, or to people.
 var speaks = []string{
 	"planner/attribute.go", "planner/plantest/", "cmd/cscs-sync/explain", "cmd/cscs-sync/state.go",
-	"providers/quota/linux/", "providers/quota/lustre/", "providers/quota/vast/", "providers/quota/quotatest/", "providers/waldur/",
+	"providers/quota/linux/", "providers/quota/lustre/", "providers/quota/vast/",
+	"providers/quota/quotatest/", "providers/waldur/",
 }
 
-// TestLimitsAreListedOnce: beside the table, and what speaks another system's format, no file writes out all limits.
+// TestLimitsAreListedOnce: beside the table, and what speaks another system's format, no file
+// writes out all limits.
 func TestLimitsAreListedOnce(t *testing.T) {
 	limit := regexp.MustCompile(`\b(Space|Inodes)(Soft|Hard)\b|"(space|inodes)_(soft|hard)"`)
 	files := 0
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		name := filepath.ToSlash(strings.TrimPrefix(path, ".."+string(filepath.Separator)))
-		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") ||
+			strings.HasSuffix(name, "_test.go") {
 			return err
 		}
 		files++
-		if slices.ContainsFunc(speaks, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+		if slices.ContainsFunc(speaks,
+			func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
 			return nil
 		}
 		text, err := os.ReadFile(path)
@@ -123,7 +136,8 @@ func TestLimitsAreListedOnce(t *testing.T) {
 			found[strings.ToLower(strings.NewReplacer("_", "", `"`, "").Replace(m))] = true
 		}
 		if len(found) >= int(planner.NumLimits) {
-			t.Errorf("%s lists the limits by hand: let the table of planner/attribute.go drive it", name)
+			t.Errorf("%s lists the limits by hand: let the table of planner/attribute.go drive it",
+				name)
 		}
 		return err
 	})

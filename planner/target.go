@@ -10,7 +10,8 @@ import (
 // maxURL bounds callback URLs, in bytes; real ones have about 120.
 const maxURL = 2048
 
-// UUID reads a UUID as the proxy (dashed) and Waldur (undashed) write them: 32 lower-case hex digits without dashes.
+// UUID reads a UUID as the proxy (dashed) and Waldur (undashed) write them: 32 lower-case hex
+// digits without dashes.
 func UUID[T string | []byte](s T) (string, bool) {
 	var room [32]byte
 	id, ok := AppendUUID(room[:0], s)
@@ -46,9 +47,9 @@ func AppendUUID[T string | []byte](to []byte, s T) ([]byte, bool) {
 	return append(to, id[:]...), true
 }
 
-// CallbackURL checks a URL that the proxy gave and rewrites it to waldur.url. It has to lie below waldur.url or one of
-// its aliases, in scheme, host, port and clean path: the token goes there, and the proxy's JSON must not choose where that
-// is. The error tells what does not match.
+// CallbackURL checks a URL that the proxy gave and rewrites it to waldur.url. It has to lie below
+// waldur.url or one of its aliases, in scheme, host, port and clean path: the token goes there, and
+// the proxy's JSON must not choose where that is. The error tells what does not match.
 func CallbackURL(w WaldurSettings, raw string) (string, error) {
 	target, err := callbackURL(w, raw)
 	return target, w.Hidden.Error(err)
@@ -56,7 +57,9 @@ func CallbackURL(w WaldurSettings, raw string) (string, error) {
 
 func callbackURL(w WaldurSettings, raw string) (string, error) {
 	if w.URL == "" {
-		return "", fmt.Errorf("callback %s: there is no waldur block, so nothing may be called; add one with url and token", shortURL(w.Hidden, raw))
+		return "", fmt.Errorf(
+			"callback %s: there is no waldur block, so nothing may be called; add one with url "+
+				"and token", shortURL(w.Hidden, raw))
 	}
 	u, err := parseTarget(raw)
 	if err != nil {
@@ -84,8 +87,10 @@ func parseTarget(raw string) (*url.URL, error) {
 	if len(raw) > maxURL {
 		return nil, fmt.Errorf("it is longer than %d bytes", maxURL)
 	}
-	if i := strings.IndexFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`%\?#"<>;`, r) }); i >= 0 {
-		return nil, fmt.Errorf("it holds %.1q, and an encoded path, a query or a fragment is refused", raw[i:])
+	if i := strings.IndexFunc(raw,
+		func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`%\?#"<>;`, r) }); i >= 0 {
+		return nil, fmt.Errorf(
+			"it holds %.1q, and an encoded path, a query or a fragment is refused", raw[i:])
 	}
 	u, err := url.Parse(raw)
 	switch {

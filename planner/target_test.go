@@ -6,7 +6,8 @@ import (
 )
 
 func TestCallbackURL(t *testing.T) {
-	w := WaldurSettings{URL: "https://waldur.example.com/api/", Aliases: []string{"http://waldur-internal:8000/api/", "https://[2001:db8::1]/w"}}
+	w := WaldurSettings{URL: "https://waldur.example.com/api/",
+		Aliases: []string{"http://waldur-internal:8000/api/", "https://[2001:db8::1]/w"}}
 	const rest = "marketplace-orders/03e5a2cc92824c9bad83781f0cc152f9/set_state_done/"
 	for _, c := range []struct{ raw, want string }{
 		{"https://waldur.example.com/api/" + rest, ""},
@@ -14,9 +15,12 @@ func TestCallbackURL(t *testing.T) {
 		{"https://WALDUR.example.com/api/" + rest, ""},
 		{"http://waldur-internal:8000/api/" + rest, ""},
 		{"https://[2001:db8::1]/w/" + rest, ""},
-		{"http://waldur.example.com/api/" + rest, "its scheme is http, that of waldur.url https; nor does an alias match"},
-		{"https://evil.example.com/api/" + rest, "its host is evil.example.com, that of waldur.url waldur.example.com"},
-		{"https://waldur.example.com.evil.org/api/" + rest, "its host is waldur.example.com.evil.org"},
+		{"http://waldur.example.com/api/" + rest,
+			"its scheme is http, that of waldur.url https; nor does an alias match"},
+		{"https://evil.example.com/api/" + rest,
+			"its host is evil.example.com, that of waldur.url waldur.example.com"},
+		{"https://waldur.example.com.evil.org/api/" + rest,
+			"its host is waldur.example.com.evil.org"},
 		{"https://waldur.example.com:8443/api/" + rest, "its port is 8443, that of waldur.url 443"},
 		{"http://waldur-internal/api/" + rest, "its scheme is http"},
 		{"https://waldur.example.com/apis/" + rest, "its path is not below /api/"},
@@ -41,7 +45,8 @@ func TestCallbackURL(t *testing.T) {
 		{"//waldur.example.com/api/" + rest, "want http or https and a host"},
 		{"file:///api/" + rest, "want http or https and a host"},
 		{"", "want http or https and a host"},
-		{"https://waldur.example.com/api/" + strings.Repeat("a", 2048), "it is longer than 2048 bytes"},
+		{"https://waldur.example.com/api/" + strings.Repeat("a", 2048),
+			"it is longer than 2048 bytes"},
 	} {
 		got, err := CallbackURL(w, c.raw)
 		switch {
@@ -62,9 +67,11 @@ func TestCallbackURLWithoutWaldur(t *testing.T) {
 	}
 }
 
-// TestCallbackURLPorts: a base without a trailing slash, or with its scheme's port, is the same base.
+// TestCallbackURLPorts: a base without a trailing slash, or with its scheme's port, is the same
+// base.
 func TestCallbackURLPorts(t *testing.T) {
-	got, err := CallbackURL(WaldurSettings{URL: "http://127.0.0.1:80/api"}, "http://127.0.0.1/api/x/")
+	got, err := CallbackURL(WaldurSettings{URL: "http://127.0.0.1:80/api"},
+		"http://127.0.0.1/api/x/")
 	if err != nil || got != "http://127.0.0.1:80/api/x/" {
 		t.Error(got, err)
 	}
@@ -75,7 +82,8 @@ func TestOrderOf(t *testing.T) {
 	for _, c := range []struct {
 		url, order string
 	}{
-		{"http://w/api/marketplace-orders/" + id + "/set_state_done/", "http://w/api/marketplace-orders/" + id + "/"},
+		{"http://w/api/marketplace-orders/" + id + "/set_state_done/",
+			"http://w/api/marketplace-orders/" + id + "/"},
 		{"http://w/api/marketplace-orders/03E5A2CC-9282-4c9b-ad83-781f0cc152f9/approve_by_provider/", "http://w/api/marketplace-orders/03E5A2CC-9282-4c9b-ad83-781f0cc152f9/"},
 		{"http://w/api/marketplace-provider-resources/" + id + "/set_backend_id/", ""},
 		{"http://w/api/x-marketplace-orders/" + id + "/set_state_done/", ""},
@@ -96,21 +104,26 @@ func TestOrderOf(t *testing.T) {
 
 func TestUUID(t *testing.T) {
 	const id = "a83ef7cc6b325fe79540979c3f27097c"
-	for _, good := range []string{id, "a83ef7cc-6b32-5fe7-9540-979c3f27097c", "A83EF7CC-6B32-5FE7-9540-979C3F27097C"} {
+	for _, good := range []string{id, "a83ef7cc-6b32-5fe7-9540-979c3f27097c",
+		"A83EF7CC-6B32-5FE7-9540-979C3F27097C"} {
 		if got, ok := UUID(good); !ok || got != id {
 			t.Errorf("%s: %s, %v", good, got, ok)
 		}
 	}
-	for _, bad := range []string{"", id[1:], id + "0", "g" + id[1:], "a83ef7cc6-b32-5fe7-9540-979c3f27097c", "{" + id + "}", "a83ef7cc-6b32-5fe7-9540-979c3f27097-"} {
+	for _, bad := range []string{"", id[1:], id + "0", "g" + id[1:],
+		"a83ef7cc6-b32-5fe7-9540-979c3f27097c", "{" + id + "}",
+		"a83ef7cc-6b32-5fe7-9540-979c3f27097-"} {
 		if got, ok := UUID([]byte(bad)); ok {
 			t.Errorf("%q: %s", bad, got)
 		}
 	}
 }
 
-// FuzzCallbackURL: whatever is accepted lies below waldur.url, without anything that a server could read as another path.
+// FuzzCallbackURL: whatever is accepted lies below waldur.url, without anything that a server could
+// read as another path.
 func FuzzCallbackURL(f *testing.F) {
-	w := WaldurSettings{URL: "https://waldur.example.com/api/", Aliases: []string{"http://waldur-internal:8000/api/"}}
+	w := WaldurSettings{URL: "https://waldur.example.com/api/",
+		Aliases: []string{"http://waldur-internal:8000/api/"}}
 	f.Add("http://waldur-internal:8000/api/marketplace-orders/03e5a2cc92824c9bad83781f0cc152f9/set_state_done/")
 	f.Add("https://waldur.example.com/api/..;/x/")
 	f.Add("https://u@waldur.example.com/api/%2e%2e/x?y#z")
@@ -120,7 +133,8 @@ func FuzzCallbackURL(f *testing.F) {
 			return
 		}
 		rest, ok := strings.CutPrefix(got, w.URL)
-		if !ok || rest == "" || strings.ContainsAny(rest, "%?#;\\ \n") || strings.Contains("/"+rest, "/../") || strings.Contains(rest, "//") {
+		if !ok || rest == "" || strings.ContainsAny(rest, "%?#;\\ \n") ||
+			strings.Contains("/"+rest, "/../") || strings.Contains(rest, "//") {
 			t.Errorf("%q became %q", raw, got)
 		}
 		if again, err := CallbackURL(w, got); err != nil || again != got {

@@ -1,11 +1,12 @@
 package planner
 
-// Traits are what a quota backend can do on one system, as it is configured there. The planner decides by them, never by
-// the name of a backend.
+// Traits are what a quota backend can do on one system, as it is configured there. The planner
+// decides by them, never by the name of a backend.
 type Traits struct {
 	// Unit is what space limits are whole multiples of. Wishes are rounded down to it.
 	Unit Bytes
-	// Soft and Grace report whether there are soft limits, and grace periods after which they are enforced.
+	// Soft and Grace report whether there are soft limits, and grace periods after which they are
+	// enforced.
 	Soft, Grace bool
 	// KeepsClock reports whether a running grace clock survives a change of the hard limit.
 	KeepsClock bool

@@ -2,11 +2,13 @@ package planner
 
 import "github.com/waldur/cscs-storage-sync/planner/reason"
 
-// unfinished reports whether the directory at the node's path is one that an apply made, could not finish, and left closed. It
-// is ours, whatever its owner and mode say: it is finished as it was begun, and not adopted.
+// unfinished reports whether the directory at the node's path is one that an apply made, could not
+// finish, and left closed. It is ours, whatever its owner and mode say: it is finished as it was
+// begun, and not adopted.
 func (c *comparison) unfinished(n *node, d *decision, dir *Directory) (Record, bool) {
 	r, ok := c.g.input.Recorded.Records.Unfinished(n.item.Key)
-	return r, ok && !d.recorded && r.Inode != 0 && r.Storage == n.storage && r.System == n.system.Name && !r.IsOther(dir)
+	return r, ok && !d.recorded && r.Inode != 0 && r.Storage == n.storage &&
+		r.System == n.system.Name && !r.IsOther(dir)
 }
 
 // finishCreate plans the rest of a create. The engine looks whether the directory is still empty.
@@ -16,8 +18,9 @@ func (c *comparison) finishCreate(n *node, r Record, dir Directory, d *decision)
 	return Reason{}
 }
 
-// finishParent plans the rest of making a tenant's or customer's directory; false if it is not unfinished. Existing ones stay
-// as they are, but one that an apply left closed keeps everybody out.
+// finishParent plans the rest of making a tenant's or customer's directory; false if it is not
+// unfinished. Existing ones stay as they are, but one that an apply left closed keeps everybody
+// out.
 func (c *comparison) finishParent(n *node, d *decision) bool {
 	dir := c.seen.Directories[n.place]
 	r, ok := c.unfinished(n, d, &dir)
@@ -33,8 +36,9 @@ func (c *comparison) finishParent(n *node, d *decision) bool {
 
 func (d *decision) finishes(r Record, dir Directory) {
 	d.action.Inode = dir.Inode
-	d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Unfinished, "an apply made it " + day(r.At) + ", could not finish it, and " +
-		"left it closed: it is finished now"})
+	d.detail.Reasons = append(d.detail.Reasons,
+		Reason{reason.Unfinished, "an apply made it " + day(r.At) + ", could not finish it, and " +
+			"left it closed: it is finished now"})
 }
 
 // leftUnfinished reports whether an apply left a directory of the node unfinished.

@@ -57,7 +57,8 @@ func (m Mode) Letters() string {
 // MarshalJSON writes a mode as four octal digits in a string, as everywhere in JSON: "2770".
 func (m Mode) MarshalJSON() ([]byte, error) { return []byte(`"` + m.String() + `"`), nil }
 
-// UnmarshalJSON reads four octal digits in a string; and a number, which manifests and states of earlier builds have.
+// UnmarshalJSON reads four octal digits in a string; and a number, which manifests and states of
+// earlier builds have.
 func (m *Mode) UnmarshalJSON(b []byte) error {
 	if n, err := strconv.ParseUint(string(b), 10, 16); err == nil && Mode(n)&^ModeBits == 0 {
 		*m = Mode(n)
@@ -71,8 +72,8 @@ func (m *Mode) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// ParseMode reads three or four octal digits. Three digits say nothing about setuid, setgid and sticky:
-// given is then false for those bits, and an existing directory keeps its own.
+// ParseMode reads three or four octal digits. Three digits say nothing about setuid, setgid and
+// sticky: given is then false for those bits, and an existing directory keeps its own.
 func ParseMode(s string) (m Mode, special bool, err error) {
 	if len(s) != 3 && len(s) != 4 {
 		return 0, false, fmt.Errorf("mode %q: want three or four octal digits, such as 2770", s)

@@ -7,8 +7,9 @@ import (
 	"strconv"
 )
 
-// Value is an attribute's value in a plan: a number (bytes, inodes or an id), a mode, unlimited, absent (null: there is
-// no such thing, or it is not managed), or unknown with the reason. Values compare with ==.
+// Value is an attribute's value in a plan: a number (bytes, inodes or an id), a mode, unlimited,
+// absent (null: there is no such thing, or it is not managed), or unknown with the reason. Values
+// compare with ==.
 type Value struct {
 	kind valueKind
 	n    uint64
@@ -59,7 +60,8 @@ func (v Value) IsUnlimited() bool { return v.kind == valueUnlimited }
 // Unknown is the reason why the value is not known, and false if it is.
 func (v Value) Unknown() (why string, unknown bool) { return v.why, v.kind == valueUnknown }
 
-// String shows the bare value, for errors and logs; plans are rendered with units by package planfile.
+// String shows the bare value, for errors and logs; plans are rendered with units by package
+// planfile.
 func (v Value) String() string {
 	switch v.kind {
 	case valueNumber:
@@ -76,7 +78,8 @@ func (v Value) String() string {
 	return "none"
 }
 
-// MarshalJSON writes the form of the JSON contract: 10995116277760, "2770", "unlimited", null, {"unknown":"why"}.
+// MarshalJSON writes the form of the JSON contract: 10995116277760, "2770", "unlimited", null,
+// {"unknown":"why"}.
 func (v Value) MarshalJSON() ([]byte, error) { return v.appendJSON(nil) }
 
 // appendJSON appends what [Value.MarshalJSON] writes.
@@ -136,7 +139,8 @@ func (v *Value) UnmarshalJSON(b []byte) error {
 	}
 	n, err := strconv.ParseUint(string(b), 10, 64)
 	if err != nil {
-		return fmt.Errorf("value %s: want a whole number, a mode, \"unlimited\", null or {\"unknown\":…}", b)
+		return fmt.Errorf("value %s: want a whole number, a mode, \"unlimited\", null or "+
+			"{\"unknown\":…}", b)
 	}
 	*v = Number(n)
 	return nil

@@ -10,8 +10,8 @@ type QuotaView struct {
 	State *QuotaState
 }
 
-// QuotaViews are the quotas that the graph's resources claim, in no order that means anything. They are known once
-// [Compare] has seen the observation.
+// QuotaViews are the quotas that the graph's resources claim, in no order that means anything. They
+// are known once [Compare] has seen the observation.
 func (g *Graph) QuotaViews() []QuotaView {
 	if g.claims == nil {
 		return nil
@@ -32,14 +32,16 @@ func (g *Graph) QuotaViews() []QuotaView {
 	return views
 }
 
-// View is one directory of the desired-state graph, as views of it need: what is wanted of it, and why nothing is done where nothing is.
+// View is one directory of the desired-state graph, as views of it need: what is wanted of it, and
+// why nothing is done where nothing is.
 type View struct {
 	Key     Key
 	Address string
 	Target  Target
 	Name    string
 	Status  Status
-	// System is the label; empty if no block answers to the proxy's key. Storage is empty if it has no place.
+	// System is the label; empty if no block answers to the proxy's key. Storage is empty if it has
+	// no place.
 	System, Storage string
 	// Parent is the address of the tenant or customer above; empty if there is none.
 	Parent string
@@ -76,9 +78,11 @@ func (g *Graph) Views() []View {
 		}
 		up := n.item.Key
 		up.Item = n.item.Parent
-		v := View{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Name: n.item.Name, Status: n.item.Status,
+		v := View{Key: n.item.Key, Address: n.address(), Target: n.item.Target, Name: n.item.Name,
+			Status:  n.item.Status,
 			Storage: n.storage, Parent: parents[up],
-			Owner: n.owner, Group: n.group, HasGroup: n.hasGroup, Mode: n.mode, Quota: n.quota, Order: n.order, Waits: n.waits, Managed: n.managed,
+			Owner: n.owner, Group: n.group, HasGroup: n.hasGroup, Mode: n.mode, Quota: n.quota,
+			Order: n.order, Waits: n.waits, Managed: n.managed,
 			From: map[Attribute]Provenance{}}
 		if n.verdict != nil && !n.asksNothing() {
 			v.Verdict = *n.verdict

@@ -7,7 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// maxID is the largest user, group or project id that is used; larger ones are negative numbers in disguise.
+// maxID is the largest user, group or project id that is used; larger ones are negative numbers in
+// disguise.
 const maxID = 1<<31 - 1
 
 // activeOverrides are the overrides in force; each expired one is a warning.
@@ -16,7 +17,8 @@ func (g *Graph) activeOverrides() []*override {
 	for _, o := range g.input.Overrides {
 		src := o.Source()
 		if o.Expired(g.input.Now) {
-			g.warn(reason.OverrideExpired, "", "override %q at %s has expired and is ignored", src.Override, src.At)
+			g.warn(reason.OverrideExpired, "", "override %q at %s has expired and is ignored",
+				src.Override, src.At)
 			continue
 		}
 		g.from = append(g.from, src)
@@ -36,13 +38,14 @@ func (g *Graph) reportUnmatched(active []*override) {
 	for _, o := range active {
 		if !o.used {
 			src := o.Source()
-			g.warn(reason.OverrideUnmatched, "", "override %q at %s matches no resource", src.Override, src.At)
+			g.warn(reason.OverrideUnmatched, "", "override %q at %s matches no resource",
+				src.Override, src.At)
 		}
 	}
 }
 
-// want fills in what is wanted of the directory and its quota: the proxy's values, then the overrides in file order, and
-// then every check on the final values.
+// want fills in what is wanted of the directory and its quota: the proxy's values, then the
+// overrides in file order, and then every check on the final values.
 func (g *Graph) want(n *node, active []*override) {
 	if n.item.Problem != "" || n.system == nil {
 		return
@@ -83,22 +86,24 @@ func (g *Graph) override(n *node, active []*override) {
 // unusable are the proxy's values that cannot be used, by their attribute.
 type unusable [len(provenances{})]Reason
 
-// blockUnless blocks the resource for a value that the proxy gives and nobody can use, unless an override says what to
-// take in its place. A removal needs no limits.
+// blockUnless blocks the resource for a value that the proxy gives and nobody can use, unless an
+// override says what to take in its place. A removal needs no limits.
 func (n *node) blockUnless(bad unusable) {
 	for _, a := range Attributes() {
 		if int(a) >= len(bad) {
 			continue
 		}
 		why := bad[a]
-		if why.Code == "" || n.from[a] > 1 || a.IsQuota() && (n.intent == intentRemove || !n.system.Quota.Sets()) {
+		if why.Code == "" || n.from[a] > 1 || a.IsQuota() &&
+			(n.intent == intentRemove || !n.system.Quota.Sets()) {
 			continue
 		}
 		n.block(why.Code, "%s", why.Text)
 	}
 }
 
-// wantFromProxy takes the proxy's values. The owner is root: unixUid is invented by the proxy and never used.
+// wantFromProxy takes the proxy's values. The owner is root: unixUid is invented by the proxy and
+// never used.
 func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 	it, s := n.item, g.input.Settings
 	n.owner = s.Root.UID
@@ -125,9 +130,9 @@ func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 	return bad
 }
 
-// quotaFromProxy reads the limits: the current ones, or for an update what its order asks for. An options order changes
-// only the options it names, as Waldur merges them; the proxy's newQuotas forget the others. Where there are no current
-// limits, there is nothing to forget.
+// quotaFromProxy reads the limits: the current ones, or for an update what its order asks for. An
+// options order changes only the options it names, as Waldur merges them; the proxy's newQuotas
+// forget the others. Where there are no current limits, there is nothing to forget.
 func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	it := n.item
 	quotas := it.Quotas
@@ -144,7 +149,8 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	default:
 		quotas = it.NewQuotas
 		if quotas == nil && n.verdict == nil {
-			g.warn(reason.NewQuotasUnknown, n.address(), "the proxy does not say which quotas order %s asks for: they stay as they are",
+			g.warn(reason.NewQuotasUnknown, n.address(),
+				"the proxy does not say which quotas order %s asks for: they stay as they are",
 				ShortID(n.order))
 		}
 	}
@@ -153,8 +159,8 @@ func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	}
 }
 
-// convert turns the proxy's decimals into limits. A 0 never means unlimited: a hard 0 is unknown, and a soft 0 beside a
-// hard limit means that there is no soft limit.
+// convert turns the proxy's decimals into limits. A 0 never means unlimited: a hard 0 is unknown,
+// and a soft 0 beside a hard limit means that there is no soft limit.
 func (g *Graph) convert(n *node, q *ProxyQuotas, bad *unusable) {
 	for i := range quantities {
 		r := &quantities[i]
@@ -165,7 +171,9 @@ func (g *Graph) convert(n *node, q *ProxyQuotas, bad *unusable) {
 		}
 	}
 	if q[SpaceHard].IsZero() || q[InodesHard].IsZero() {
-		g.warn(reason.QuotaZero, n.address(), "the proxy gives a hard limit of 0, which is not taken as unlimited: that limit stays as it is")
+		g.warn(reason.QuotaZero, n.address(),
+			"the proxy gives a hard limit of 0, which is not taken as unlimited: that limit "+
+				"stays as it is")
 	}
 }
 
@@ -189,11 +197,15 @@ func (g *Graph) convertOne(n *node, a Attribute, noun string, d Decimal) (Limit,
 	number, ok := d.Times(factor)
 	switch {
 	case d.Negative():
-		return Limit{}, Reason{reason.Quota, fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; correct it in "+
-			"Waldur, or by an override", noun, d, unit)}
+		return Limit{}, Reason{reason.Quota,
+			fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; "+
+				"correct it in "+
+				"Waldur, or by an override", noun, d, unit)}
 	case !ok:
-		return Limit{}, Reason{reason.Quota, fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is beyond every storage; correct it in "+
-			"Waldur, or by an override", noun, d, unit)}
+		return Limit{}, Reason{reason.Quota,
+			fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is beyond every storage; "+
+				"correct it in "+
+				"Waldur, or by an override", noun, d, unit)}
 	}
 	return n.system.Traits.roundDown(a, Limit{limitSet, number}), Reason{}
 }
@@ -210,7 +222,8 @@ func (g *Graph) applyWishes(n *node, w Wishes, from uint16) {
 	}
 	if w.Mode != nil {
 		if _, _, err := ParseMode(*w.Mode); err != nil {
-			n.block(reason.Override, "override %q at %s: %s", g.from[from].Override, g.from[from].At, err)
+			n.block(reason.Override, "override %q at %s: %s", g.from[from].Override,
+				g.from[from].At, err)
 		}
 	}
 	for a, l := range w.Quota {
@@ -231,7 +244,8 @@ func wishMode(w *Wishes, v Value) error {
 	return err
 }
 
-// takeMode makes the mode of an override what is wanted; one that is none is mode 0, and blocks the resource.
+// takeMode makes the mode of an override what is wanted; one that is none is mode 0, and blocks the
+// resource.
 func takeMode(n *node, w *Wishes) bool {
 	if w.Mode == nil {
 		return false
@@ -240,7 +254,8 @@ func takeMode(n *node, w *Wishes) bool {
 	return true
 }
 
-// modeOn is the mode that a directory gets; nil for a new one. Three digits say nothing about setgid and sticky.
+// modeOn is the mode that a directory gets; nil for a new one. Three digits say nothing about
+// setgid and sticky.
 func (n *node) modeOn(dir *Directory) Mode {
 	if dir == nil || n.special {
 		return n.mode
@@ -257,11 +272,14 @@ func (n *node) checkIDs(s *Settings) {
 	case !n.hasGroup && it.HasGID:
 		n.block(reason.GID, "the proxy gives group id %d, which is no valid group", it.GID)
 	case !n.hasGroup:
-		n.block(reason.GID, "the proxy gives no group id; set one for its project, or by an override's group")
+		n.block(reason.GID, "the proxy gives no group id; set one for its project, or by an "+
+			"override's group")
 	case n.group < s.MinGID:
-		n.block(reason.GID, "%s gives group id %d, the least allowed is %d (storage.min_gid)", n.sourceOfGroup(), n.group, s.MinGID)
+		n.block(reason.GID, "%s gives group id %d, the least allowed is %d (storage.min_gid)",
+			n.sourceOfGroup(), n.group, s.MinGID)
 	case n.group > maxID || n.group == 65534 || n.group == 65535:
-		n.block(reason.GID, "%s gives group id %d, which is never a project's", n.sourceOfGroup(), n.group)
+		n.block(reason.GID, "%s gives group id %d, which is never a project's", n.sourceOfGroup(),
+			n.group)
 	}
 	if n.owner > maxID || n.owner == 65534 || n.owner == 65535 {
 		n.block(reason.Owner, "an override gives owner %d, which is never used", n.owner)
@@ -283,8 +301,10 @@ func (g *Graph) dropSoft(n *node) {
 	for i := range quantities {
 		r := &quantities[i]
 		if _, asked := n.quota[r.Soft].Number(); asked && !n.isBranch() {
-			g.warn(reason.NoSoftLimits, n.address(), "a soft limit for %s of %s is asked for, and system %s has no soft limits: only the "+
-				"hard limit holds", r.Name, n.quota.Show(r.Soft), n.system.Name)
+			g.warn(reason.NoSoftLimits, n.address(),
+				"a soft limit for %s of %s is asked for, and system %s has no soft limits: "+
+					"only the "+
+					"hard limit holds", r.Name, n.quota.Show(r.Soft), n.system.Name)
 		}
 		n.quota[r.Soft] = Limit{}
 	}
@@ -307,23 +327,32 @@ func (n *node) checkLimit(a Attribute) {
 	switch {
 	case !ok:
 	case v == 0:
-		n.block(reason.Quota, "its %s limit becomes 0, which a file system would read as unlimited: correct it in Waldur, or by an override",
+		n.block(reason.Quota,
+			"its %s limit becomes 0, which a file system would read as unlimited: correct it in "+
+				"Waldur, or by an override",
 			a.row().words)
 	case v > most:
-		n.block(reason.Quota, "its %s limit would be %s, the most allowed is %s: correct it in Waldur, or by an override", a.row().words,
+		n.block(reason.Quota,
+			"its %s limit would be %s, the most allowed is %s: correct it in Waldur, or by an "+
+				"override", a.row().words,
 			n.quota.Show(a), Show(a, Number(most)))
 	}
 }
 
-// checkOrder blocks a soft limit above the hard one. The usual cause is an option pinned in Waldur, which wins over the
-// ordered limit; the override in the message mends it here until the option is gone.
+// checkOrder blocks a soft limit above the hard one. The usual cause is an option pinned in Waldur,
+// which wins over the ordered limit; the override in the message mends it here until the option is
+// gone.
 func (n *node) checkOrder(r *Quantity) {
 	if !n.quota.crossed(r) {
 		return
 	}
-	n.block(reason.SoftAboveHard, "its soft limit for %s (%s) is above the hard one (%s): the option %s is probably pinned in "+
-		"Waldur and wins over the ordered limit. "+
-		"Remove that option, or mend it here with this override:\n"+
-		"override \"mend %s\" {\n  match { path = %q }\n  quota { %s = upstream.quota.%s }\n  reason = \"…\"\n}",
-		r.Name, n.quota.Show(r.Soft), n.quota.Show(r.Hard), r.options(), n.address(), n.address(), r.Hard, r.Soft)
+	n.block(reason.SoftAboveHard,
+		"its soft limit for %s (%s) is above the hard one (%s): the option %s is probably "+
+			"pinned in "+
+			"Waldur and wins over the ordered limit. "+
+			"Remove that option, or mend it here with this override:\n"+
+			"override \"mend %s\" {\n  match { path = %q }\n  quota { %s = upstream.quota.%s }\n  "+
+			"reason = \"…\"\n}",
+		r.Name, n.quota.Show(r.Soft), n.quota.Show(r.Hard), r.options(), n.address(), n.address(),
+		r.Hard, r.Soft)
 }

@@ -6,8 +6,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// unsynced is a directory that is as wanted and durable itself, while its name in the directory above may not be yet. It
-// stays open until that one is synced, once for all of a batch that lie in it.
+// unsynced is a directory that is as wanted and durable itself, while its name in the directory
+// above may not be yet. It stays open until that one is synced, once for all of a batch that lie in
+// it.
 type unsynced struct {
 	dir    Directory
 	action *planner.Action
@@ -15,8 +16,9 @@ type unsynced struct {
 	ours bool
 }
 
-// syncAbove syncs the directories above of all outcomes that wait for it, each once. It comes before anything is written down
-// or told. A directory above is known by what was opened, and not by its path: one that was replaced meanwhile is another.
+// syncAbove syncs the directories above of all outcomes that wait for it, each once. It comes
+// before anything is written down or told. A directory above is known by what was opened, and not
+// by its path: one that was replaced meanwhile is another.
 func (e *Engine) syncAbove(job *Job, outcomes []*outcome) {
 	var order [][]*outcome
 	groups := map[Above]int{}

@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// TestOneSyncForAllInADirectory: the directory above is synced once for all of a batch that lie in it, after the last of them
-// is made, and before anything is written down or told.
+// TestOneSyncForAllInADirectory: the directory above is synced once for all of a batch that lie in
+// it, after the last of them is made, and before anything is written down or told.
 func TestOneSyncForAllInADirectory(t *testing.T) {
 	w := newWorld(t)
 	w.put("capstor/x", 0, 0, 0o755)
@@ -54,8 +54,9 @@ func TestOneSyncForAllInADirectory(t *testing.T) {
 	}
 }
 
-// TestNamesThatAreNotDurable: where the directory above cannot be synced nothing is told; what we made is closed again and
-// recorded as unfinished, what stood there is left as it is. Another directory of the batch goes on.
+// TestNamesThatAreNotDurable: where the directory above cannot be synced nothing is told; what we
+// made is closed again and recorded as unfinished, what stood there is left as it is. Another
+// directory of the batch goes on.
 func TestNamesThatAreNotDurable(t *testing.T) {
 	w := newWorld(t)
 	w.put("capstor/x", 0, 0, 0o755)
@@ -74,23 +75,27 @@ func TestNamesThatAreNotDurable(t *testing.T) {
 		t.Errorf("what stood there is %+v now", d)
 	}
 	for _, r := range w.records() {
-		if bio := r.Inode == w.dirs["capstor/bio"].Inode; bio != r.Unfinished || r.Inode == adopted.Action.Inode {
+		if bio := r.Inode == w.dirs["capstor/bio"].Inode; bio != r.Unfinished ||
+			r.Inode == adopted.Action.Inode {
 			t.Errorf("recorded is %+v", r)
 		}
 	}
-	if len(w.records()) != 2 || w.outbox() != "" || slices.Contains(w.log, "approve bio") || slices.Contains(w.log, "approve adopted") {
+	if len(w.records()) != 2 || w.outbox() != "" || slices.Contains(w.log, "approve bio") ||
+		slices.Contains(w.log, "approve adopted") {
 		t.Errorf("%d records, outbox %q, done %q", len(w.records()), w.outbox(), w.log)
 	}
 }
 
-// TestParentsThatAreNotDurable: nothing is made below a directory whose name could not be made durable.
+// TestParentsThatAreNotDurable: nothing is made below a directory whose name could not be made
+// durable.
 func TestParentsThatAreNotDurable(t *testing.T) {
 	w := newWorld(t)
 	w.fail["sync names in capstor"] = errors.New("I/O error")
 	bio := work(planner.Create, "t/bio")
 	bio.Action.Changes, bio.Action.Parents = creation("bio").Action.Changes, []string{"capstor/t"}
 	results := w.run(Job{Work: []Work{bio}})
-	if results[0].Status != Failed || !mentions(results[0].Err, "directory above", "could not be made", "I/O error", "rmdir capstor/t") {
+	if results[0].Status != Failed || !mentions(results[0].Err, "directory above",
+		"could not be made", "I/O error", "rmdir capstor/t") {
 		t.Errorf("%+v", results[0])
 	}
 	if w.dirs["capstor/t/bio"] != nil || w.dirs["capstor/t"].Mode != closed {
@@ -98,7 +103,8 @@ func TestParentsThatAreNotDurable(t *testing.T) {
 	}
 }
 
-// TestOnlyAQuotaIsNoChangeOfTheDirectory: an update of nothing but limits syncs no directory; of its mode, only the directory.
+// TestOnlyAQuotaIsNoChangeOfTheDirectory: an update of nothing but limits syncs no directory; of
+// its mode, only the directory.
 func TestOnlyAQuotaIsNoChangeOfTheDirectory(t *testing.T) {
 	for _, mode := range []bool{false, true} {
 		w := newWorld(t)
@@ -107,8 +113,9 @@ func TestOnlyAQuotaIsNoChangeOfTheDirectory(t *testing.T) {
 		x.Action.Inode = d.Inode
 		want := []string{"open capstor/bio", "quota of 30500"}
 		if mode {
-			x.Action.Changes = append(x.Action.Changes, planner.Change{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o750),
-				After: planner.ModeValue(0o2770)})
+			x.Action.Changes = append(x.Action.Changes, planner.Change{Attribute: planner.ModeAttr,
+				Before: planner.ModeValue(0o750),
+				After:  planner.ModeValue(0o2770)})
 			want = append(want, "mode 2770 bio", "sync bio")
 		}
 		wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})

@@ -16,28 +16,34 @@ func (w *world) removal(name string) Work {
 	x := work(planner.Archive, name, planner.Approve, planner.SetStateDone)
 	d := w.put("capstor/"+name, 0, 30500, 0o2770)
 	x.Action.Inode, x.Action.Folder = d.Inode, "capstor/.trash"
-	x.Action.Changes = []planner.Change{{Attribute: planner.Owner, Before: planner.Number(0)}, {Attribute: planner.Group, Before: planner.Number(30500)},
-		{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o2770)}, {Attribute: planner.Project, Before: planner.Number(7)}}
+	x.Action.Changes = []planner.Change{{Attribute: planner.Owner, Before: planner.Number(0)},
+		{Attribute: planner.Group, Before: planner.Number(30500)},
+		{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o2770)},
+		{Attribute: planner.Project, Before: planner.Number(7)}}
 	x.Action.Quota = &planner.QuotaID{By: planner.ByGroup, ID: 30500}
 	return x
 }
 
 const trashed = "capstor/.trash/20261122T214003Z-01234567-bio"
 
-// All that could fail is checked before the approve; the move comes after it, and the end is told last.
+// All that could fail is checked before the approve; the move comes after it, and the end is told
+// last.
 func TestArchiveInOrder(t *testing.T) {
 	w := newWorld(t)
 	x := w.removal("bio")
 	w.check(w.store.Update(func(tx ledger.Tx) error {
-		return tx.PutRecord(planner.Record{Key: x.Action.Key, Address: x.Action.Address, Inode: x.Action.Inode, At: now})
+		return tx.PutRecord(planner.Record{Key: x.Action.Key, Address: x.Action.Address,
+			Inode: x.Action.Inode, At: now})
 	}))
 	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
 	if r := w.records(); len(r) != 0 {
 		t.Errorf("what was archived is recorded still: %+v", r)
 	}
-	w.wantLog("prepare capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio", "ask bio")
+	w.wantLog("prepare capstor/bio", "approve bio", "ask bio", "archive capstor/bio",
+		"set_state_done bio", "ask bio")
 	r := w.register()
-	if len(r) != 1 || r[0].Archive != trashed || r[0].Group != 30500 || r[0].Mode != 0o2770 || r[0].Project != planner.Number(7) || r[0].Plan != "sha256:plan" || r[0].Order == "" {
+	if len(r) != 1 || r[0].Archive != trashed || r[0].Group != 30500 || r[0].Mode != 0o2770 ||
+		r[0].Project != planner.Number(7) || r[0].Plan != "sha256:plan" || r[0].Order == "" {
 		t.Errorf("the register holds %+v", r)
 	}
 }
@@ -81,10 +87,13 @@ func TestRemovalNeedsAYes(t *testing.T) {
 		moved  bool
 	}{
 		{"yes", Answer{Status: 200}, planner.OrderExecuting, true},
-		{"yes, and it waits for its start date", Answer{Status: 200}, planner.OrderPendingStartDate, false},
+		{"yes, and it waits for its start date", Answer{Status: 200}, planner.OrderPendingStartDate,
+			false},
 		{"yes, said by somebody else", Answer{Status: 200}, planner.OrderPendingProvider, false},
-		{"no answer, and it was carried out", Answer{Err: errors.New("reset")}, planner.OrderExecuting, true},
-		{"no answer, and it was not", Answer{Err: errors.New("reset")}, planner.OrderPendingProvider, false},
+		{"no answer, and it was carried out", Answer{Err: errors.New("reset")},
+			planner.OrderExecuting, true},
+		{"no answer, and it was not", Answer{Err: errors.New("reset")},
+			planner.OrderPendingProvider, false},
 		{"500, and it was carried out", Answer{Status: 500}, planner.OrderExecuting, true},
 		{"500, and it was not", Answer{Status: 500}, planner.OrderPendingProvider, false},
 		{"409, approved by somebody", Answer{Status: 409}, planner.OrderExecuting, true},
@@ -100,21 +109,26 @@ func TestRemovalNeedsAYes(t *testing.T) {
 		w.answers["approve"] = []Answer{c.answer}
 		w.orders[x.Order] = c.order
 		results := w.run(Job{Work: []Work{x}})
-		if moved := w.dirs[trashed] != nil; moved != c.moved || (w.dirs["capstor/bio"] == nil) != c.moved || (results[0].Status == Done) != c.moved {
+		if moved := w.dirs[trashed] != nil; moved != c.moved ||
+			(w.dirs["capstor/bio"] == nil) != c.moved || (results[0].Status == Done) != c.moved {
 			t.Errorf("%s: moved %t, %s, %v", c.name, moved, results[0].Status, results[0].Err)
 		}
 		if discarded := slices.Contains(w.log, "discard capstor/bio"); discarded == c.moved {
 			t.Errorf("%s: the manifest was removed again: %t", c.name, discarded)
 		}
-		if !c.moved && (!mentions(results[0].Err, "nothing was moved") || w.outbox() != "" || len(w.register()) != 0) {
-			t.Errorf("%s: %v; outbox %q, register %v", c.name, results[0].Err, w.outbox(), w.register())
+		if !c.moved && (!mentions(results[0].Err, "nothing was moved") || w.outbox() != "" ||
+			len(w.register()) != 0) {
+			t.Errorf("%s: %v; outbox %q, register %v", c.name, results[0].Err, w.outbox(),
+				w.register())
 		}
 	}
 }
 
 // Where Waldur offers no approve, only its word that the order was approved moves anything.
 func TestRemovalWithoutAnApproveNeedsAnApprovedOrder(t *testing.T) {
-	for state, moved := range map[planner.OrderState]bool{planner.OrderExecuting: true, planner.OrderDone: true, planner.OrderPendingProvider: false, planner.OrderCanceled: false} {
+	for state, moved := range map[planner.OrderState]bool{planner.OrderExecuting: true,
+		planner.OrderDone: true, planner.OrderPendingProvider: false,
+		planner.OrderCanceled: false} {
 		w := newWorld(t)
 		x := w.removal("bio")
 		delete(x.URLs, planner.Approve)
@@ -123,7 +137,8 @@ func TestRemovalWithoutAnApproveNeedsAnApprovedOrder(t *testing.T) {
 		if got := w.dirs[trashed] != nil; got != moved {
 			t.Errorf("order %s: moved %t, want %t; %v", state, got, moved, results[0].Err)
 		}
-		if !moved && !mentions(results[0].Err, "offers no approve", string(state), "nothing was moved", "plan again") {
+		if !moved && !mentions(results[0].Err, "offers no approve", string(state),
+			"nothing was moved", "plan again") {
 			t.Errorf("order %s: %v", state, results[0].Err)
 		}
 	}
@@ -131,7 +146,8 @@ func TestRemovalWithoutAnApproveNeedsAnApprovedOrder(t *testing.T) {
 	x := w.removal("bio")
 	delete(x.URLs, planner.Approve)
 	w.asking = errors.New("no answer")
-	if r := w.run(Job{Work: []Work{x}}); w.dirs[trashed] != nil || !mentions(r[0].Err, "no answer", "nothing was moved") {
+	if r := w.run(Job{Work: []Work{x}}); w.dirs[trashed] != nil || !mentions(r[0].Err, "no answer",
+		"nothing was moved") {
 		t.Errorf("moved %t: %v", w.dirs[trashed] != nil, r[0].Err)
 	}
 }
@@ -173,14 +189,17 @@ func TestAMoveIsNoted(t *testing.T) {
 	for _, c := range []struct {
 		name, step string
 		err        error
-	}{{"not durable", "archive capstor/bio", errAfter}, {"not frozen", "quota of 30500", errors.New("no")}} {
+	}{{"not durable", "archive capstor/bio", errAfter}, {"not frozen", "quota of 30500",
+		errors.New("no")}} {
 		w := newWorld(t)
 		x := w.removal("bio")
 		x.Action.Freeze = true
 		w.fail[c.step] = c.err
 		results := w.run(Job{Work: []Work{x}})
-		if r := w.register(); results[0].Status != Failed || len(r) != 1 || r[0].Archive != trashed || w.outbox() != "" {
-			t.Errorf("%s: %s, %v; register %+v, outbox %q", c.name, results[0].Status, results[0].Err, r, w.outbox())
+		if r := w.register(); results[0].Status != Failed || len(r) != 1 ||
+			r[0].Archive != trashed || w.outbox() != "" {
+			t.Errorf("%s: %s, %v; register %+v, outbox %q", c.name, results[0].Status,
+				results[0].Err, r, w.outbox())
 		}
 	}
 	w := newWorld(t)
@@ -192,7 +211,8 @@ func TestAMoveIsNoted(t *testing.T) {
 	}
 }
 
-// Freezing lowers the hard limit to what is used, in whole KiB and at least 1 MiB; it never raises one.
+// Freezing lowers the hard limit to what is used, in whole KiB and at least 1 MiB; it never raises
+// one.
 func TestFreeze(t *testing.T) {
 	bytes := planner.LimitOf[planner.Bytes]
 	for _, c := range []struct {
@@ -201,17 +221,24 @@ func TestFreeze(t *testing.T) {
 		soft, hard       planner.Limit
 		wantSoft, wantIt planner.Limit
 	}{
-		{"lowered", planner.Usage[planner.Bytes]{Known: true, N: 5<<20 + 1}, bytes(8 << 20), bytes(9 << 20), bytes(5<<20 + 1024), bytes(5<<20 + 1024)},
-		{"soft below", planner.Usage[planner.Bytes]{Known: true, N: 5 << 20}, bytes(2 << 20), bytes(9 << 20), bytes(2 << 20), bytes(5 << 20)},
-		{"unlimited", planner.Usage[planner.Bytes]{Known: true, N: 5 << 20}, planner.Unlimited(), planner.Unlimited(), planner.Unlimited(), bytes(5 << 20)},
-		{"empty", planner.Usage[planner.Bytes]{Known: true}, bytes(8 << 20), bytes(9 << 20), bytes(1 << 20), bytes(1 << 20)},
-		{"over its limit", planner.Usage[planner.Bytes]{Known: true, N: 12 << 20}, bytes(8 << 20), bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
-		{"usage unknown", planner.Usage[planner.Bytes]{Why: "an OST is down"}, bytes(8 << 20), bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
+		{"lowered", planner.Usage[planner.Bytes]{Known: true, N: 5<<20 + 1}, bytes(8 << 20),
+			bytes(9 << 20), bytes(5<<20 + 1024), bytes(5<<20 + 1024)},
+		{"soft below", planner.Usage[planner.Bytes]{Known: true, N: 5 << 20}, bytes(2 << 20),
+			bytes(9 << 20), bytes(2 << 20), bytes(5 << 20)},
+		{"unlimited", planner.Usage[planner.Bytes]{Known: true, N: 5 << 20}, planner.Unlimited(),
+			planner.Unlimited(), planner.Unlimited(), bytes(5 << 20)},
+		{"empty", planner.Usage[planner.Bytes]{Known: true}, bytes(8 << 20), bytes(9 << 20),
+			bytes(1 << 20), bytes(1 << 20)},
+		{"over its limit", planner.Usage[planner.Bytes]{Known: true, N: 12 << 20}, bytes(8 << 20),
+			bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
+		{"usage unknown", planner.Usage[planner.Bytes]{Why: "an OST is down"}, bytes(8 << 20),
+			bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
 	} {
 		w := newWorld(t)
 		x := w.removal("bio")
 		x.Action.Freeze = true
-		w.limits.Space, w.limits.Limits[planner.SpaceSoft], w.limits.Limits[planner.SpaceHard] = c.used, c.soft, c.hard
+		w.limits.Space, w.limits.Limits[planner.SpaceSoft],
+			w.limits.Limits[planner.SpaceHard] = c.used, c.soft, c.hard
 		w.limits.Inodes = planner.Usage[planner.Inodes]{Known: true, N: 5000}
 		w.limits.Limits[planner.InodesHard] = planner.LimitOf[planner.Inodes](9000)
 		var told []string
@@ -222,14 +249,18 @@ func TestFreeze(t *testing.T) {
 		if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done {
 			t.Errorf("%s: %v, %+v", c.name, err, results)
 		}
-		if said := slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "not frozen") && strings.Contains(s, "an OST is down") }); said == c.used.Known {
+		if said := slices.ContainsFunc(told,
+			func(s string) bool { return strings.Contains(s, "not frozen") && strings.Contains(s, "an OST is down") }); said == c.used.Known {
 			t.Errorf("%s: told %q", c.name, told)
 		}
-		if got := w.limits.Limits[planner.InodesHard]; got != planner.LimitOf[planner.Inodes](5000) {
+		if got := w.limits.Limits[planner.InodesHard]; got != planner.LimitOf[planner.Inodes](
+			5000) {
 			t.Errorf("%s: inodes %s", c.name, got.Value())
 		}
-		if l := w.limits.Limits; l[planner.SpaceSoft] != c.wantSoft || l[planner.SpaceHard] != c.wantIt {
-			t.Errorf("%s: soft %s, hard %s; want %s, %s", c.name, l[planner.SpaceSoft].Value(), l[planner.SpaceHard].Value(), c.wantSoft.Value(), c.wantIt.Value())
+		if l := w.limits.Limits; l[planner.SpaceSoft] != c.wantSoft ||
+			l[planner.SpaceHard] != c.wantIt {
+			t.Errorf("%s: soft %s, hard %s; want %s, %s", c.name, l[planner.SpaceSoft].Value(),
+				l[planner.SpaceHard].Value(), c.wantSoft.Value(), c.wantIt.Value())
 		}
 	}
 }
@@ -248,7 +279,8 @@ func TestNoFreezeOfWhatOthersLiveOn(t *testing.T) {
 	if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done {
 		t.Errorf("%v, %+v", err, results)
 	}
-	w.wantLog("prepare capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "set_state_done bio", "ask bio")
+	w.wantLog("prepare capstor/bio", "approve bio", "ask bio", "archive capstor/bio",
+		"set_state_done bio", "ask bio")
 	if !slices.ContainsFunc(told, func(s string) bool {
 		return strings.Contains(s, "not frozen") && strings.Contains(s, "others live on it")
 	}) {
@@ -256,7 +288,8 @@ func TestNoFreezeOfWhatOthersLiveOn(t *testing.T) {
 	}
 }
 
-// A resumed removal goes on from where it was: moved already, approved already, or over at its approve.
+// A resumed removal goes on from where it was: moved already, approved already, or over at its
+// approve.
 func TestRemovalResumes(t *testing.T) {
 	for _, c := range []struct {
 		name             string
@@ -264,11 +297,16 @@ func TestRemovalResumes(t *testing.T) {
 		finished         bool
 		want             []string
 	}{
-		{"before the approve", false, false, false, []string{"prepare capstor/bio", "approve bio", "ask bio", "archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
-		{"approved", false, true, false, []string{"prepare capstor/bio", "ask bio", "archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
-		{"moved", true, true, false, []string{"sync archived capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
-		{"over at its approve, not moved", false, true, true, []string{"prepare capstor/bio", "archive capstor/bio", "quota of 30500"}},
-		{"over, and moved", true, true, true, []string{"sync archived capstor/bio", "quota of 30500"}},
+		{"before the approve", false, false, false, []string{"prepare capstor/bio", "approve bio",
+			"ask bio", "archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
+		{"approved", false, true, false, []string{"prepare capstor/bio", "ask bio",
+			"archive capstor/bio", "quota of 30500", "set_state_done bio", "ask bio"}},
+		{"moved", true, true, false, []string{"sync archived capstor/bio", "quota of 30500",
+			"set_state_done bio", "ask bio"}},
+		{"over at its approve, not moved", false, true, true, []string{"prepare capstor/bio",
+			"archive capstor/bio", "quota of 30500"}},
+		{"over, and moved", true, true, true, []string{"sync archived capstor/bio",
+			"quota of 30500"}},
 	} {
 		w := newWorld(t)
 		x := w.removal("bio")
@@ -290,7 +328,8 @@ func TestRemovalResumes(t *testing.T) {
 	}
 }
 
-// A restore puts the directory back, then its limits, owner and mode; and takes it out of the register.
+// A restore puts the directory back, then its limits, owner and mode; and takes it out of the
+// register.
 func TestRestore(t *testing.T) {
 	restoration := func(w *world) Work {
 		x := withQuota(work(planner.Restore, "bio"), 1<<40)
@@ -302,13 +341,15 @@ func TestRestore(t *testing.T) {
 	w := newWorld(t)
 	x := restoration(w)
 	w.check(w.store.Update(func(tx ledger.Tx) error {
-		return tx.PutArchived(planner.Archived{Key: x.Action.Key, Archive: trashed, Inode: x.Action.Inode})
+		return tx.PutArchived(planner.Archived{Key: x.Action.Key, Archive: trashed,
+			Inode: x.Action.Inode})
 	}))
 	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
 	if r := w.register(); len(r) != 0 {
 		t.Errorf("what was restored is in the register still: %+v", r)
 	}
-	w.wantLog("restore "+trashed, "open capstor/bio", "quota of 30500", "own 0:30500 bio", "mode 2770 bio", "sync bio")
+	w.wantLog("restore "+trashed, "open capstor/bio", "quota of 30500", "own 0:30500 bio",
+		"mode 2770 bio", "sync bio")
 	if r := w.records(); len(r) != 1 || r[0].Inode != x.Action.Inode {
 		t.Errorf("recorded %+v", r)
 	}
@@ -317,7 +358,8 @@ func TestRestore(t *testing.T) {
 	w.dirs["capstor/bio"] = w.dirs[trashed]
 	delete(w.dirs, trashed)
 	wantStatuses(t, w.run(Job{Work: []Work{x}, Resumed: true}), map[string]Status{"bio": Done})
-	w.wantLog("restore "+trashed, "open capstor/bio", "quota of 30500", "own 0:30500 bio", "mode 2770 bio", "sync bio")
+	w.wantLog("restore "+trashed, "open capstor/bio", "quota of 30500", "own 0:30500 bio",
+		"mode 2770 bio", "sync bio")
 	w = newWorld(t)
 	x = restoration(w)
 	w.fail["restore "+trashed] = errors.New("something stands there")

@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// commit writes what a batch did: journal, records, register and outbox, all or nothing, synced before any callback. What the
-// state cannot hold of one resource fails that resource alone.
+// commit writes what a batch did: journal, records, register and outbox, all or nothing, synced
+// before any callback. What the state cannot hold of one resource fails that resource alone.
 func (e *Engine) commit(job *Job, outcomes []*outcome) error {
 	e.reached("journal")
 	err := e.Journal.Update(func(tx ledger.Tx) error {
@@ -21,7 +21,8 @@ func (e *Engine) commit(job *Job, outcomes []*outcome) error {
 			}
 			err := e.commitOne(tx, job, o)
 			if errors.Is(err, ledger.ErrUnfit) {
-				o.err = errors.Join(o.err, fmt.Errorf("record %s: %w", job.Work[o.index].Action.Address, err))
+				o.err = errors.Join(o.err,
+					fmt.Errorf("record %s: %w", job.Work[o.index].Action.Address, err))
 			} else if err != nil {
 				return err
 			}
@@ -41,7 +42,8 @@ func (e *Engine) commitOne(tx ledger.Tx, job *Job, o *outcome) error {
 	if err := e.commitRecord(tx, w, o); err != nil { // a move that was made is noted, whatever failed after it
 		return err
 	}
-	step := ledger.Step{Key: w.Action.Key, Name: stepNames[statusOf(o.err)], Inode: o.inode, Note: strings.Join(o.steps, " ")}
+	step := ledger.Step{Key: w.Action.Key, Name: stepNames[statusOf(o.err)], Inode: o.inode,
+		Note: strings.Join(o.steps, " ")}
 	if o.err != nil {
 		step.Note = o.err.Error()
 	} else if err := e.putInOutbox(tx, job, w, o); err != nil {
@@ -51,7 +53,8 @@ func (e *Engine) commitOne(tx ledger.Tx, job *Job, o *outcome) error {
 }
 
 // stepNames are the journal's words for how a resource ended.
-var stepNames = map[Status]string{Done: "done", Failed: "failed", NotBegun: "failed", Skipped: "skipped"}
+var stepNames = map[Status]string{Done: "done", Failed: "failed", NotBegun: "failed",
+	Skipped: "skipped"}
 
 func (e *Engine) commitRecord(tx ledger.Tx, w *Work, o *outcome) error {
 	switch {
@@ -81,7 +84,8 @@ type unnotedError struct{ error }
 func (e *unnotedError) Unwrap() error { return e.error }
 
 // errUnsent is why a callback is not sent once the state cannot be written.
-var errUnsent = errors.New("it is not sent, because the state cannot be written; it waits in the outbox")
+var errUnsent = errors.New(
+	"it is not sent, because the state cannot be written; it waits in the outbox")
 
 // firstError keeps the first error that several goroutines meet.
 type firstError struct {
@@ -112,6 +116,6 @@ func (t *told) add(c planner.Callback) {
 	t.calls[c]++
 }
 
-// Told is how many callbacks of each kind Waldur has taken, also those whose answers could not be noted. Ask after
-// [Engine.Run].
+// Told is how many callbacks of each kind Waldur has taken, also those whose answers could not be
+// noted. Ask after [Engine.Run].
 func (e *Engine) Told() map[planner.Callback]int { return e.told.calls }

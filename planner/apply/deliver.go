@@ -14,29 +14,31 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Tries of a callback within one apply, and the longest wait between two of them. What is not delivered then stays in the
-// outbox for the next apply, the loop, or `callbacks retry`.
+// Tries of a callback within one apply, and the longest wait between two of them. What is not
+// delivered then stays in the outbox for the next apply, the loop, or `callbacks retry`.
 const (
 	triesNow    = 3
 	longestWait = 10 * time.Second
 	// firstWait is the first one that we choose ourselves.
 	firstWait = 500 * time.Millisecond
-	// mostStuck is how often a callback without an effect is tried, each time up to triesNow times, before it is parked.
+	// mostStuck is how often a callback without an effect is tried, each time up to triesNow times,
+	// before it is parked.
 	mostStuck = 4
 )
 
 // ErrPaused reports that Waldur refused our token: no other callback will fare better.
 var ErrPaused = errors.New("all callbacks pause until the token of the waldur block is fixed")
 
-// DroppedError reports a callback that was taken out of the outbox because it can have no effect, or no longer applies. The
-// history keeps it.
+// DroppedError reports a callback that was taken out of the outbox because it can have no effect,
+// or no longer applies. The history keeps it.
 type DroppedError struct {
 	Callback     planner.Callback
 	Address, Why string
 }
 
 func (e *DroppedError) Error() string {
-	return fmt.Sprintf("tell Waldur %s of %s: %s; dropped it, and recorded that", e.Callback, e.Address, e.Why)
+	return fmt.Sprintf("tell Waldur %s of %s: %s; dropped it, and recorded that", e.Callback,
+		e.Address, e.Why)
 }
 
 // Waits reports whether an error of an [Undelivered] resource leaves a callback in the outbox.
@@ -48,8 +50,9 @@ func Waits(err error) bool {
 	return err != nil && !errors.As(err, &gone)
 }
 
-// deliver sends what waits for one resource: what earlier orders left, then its own. A callback that has to wait holds
-// back those of its own order, and no others. The error is about the callbacks of the action's own order.
+// deliver sends what waits for one resource: what earlier orders left, then its own. A callback
+// that has to wait holds back those of its own order, and no others. The error is about the
+// callbacks of the action's own order.
 func (e *Engine) deliver(ctx context.Context, a *planner.Action, o *outcome) error {
 	var own []error
 	waits, over := map[string]bool{}, map[string]string{}
@@ -83,11 +86,12 @@ type Told struct {
 	Dropped   []*DroppedError
 }
 
-// Redeliver sends what waits in the outbox and is due, order by order, until nothing more gets through. One that fails keeps
-// only its own order waiting. What may have been sent before is first looked up by its order. due is asked again after each
-// pass, because what was delivered makes the next of its order due. The error is about each that still waits; [ErrPaused]
-// ends everything.
-func (e *Engine) Redeliver(ctx context.Context, due func() ([]ledger.Delivery, error)) (told Told, err error) {
+// Redeliver sends what waits in the outbox and is due, order by order, until nothing more gets
+// through. One that fails keeps only its own order waiting. What may have been sent before is first
+// looked up by its order. due is asked again after each pass, because what was delivered makes the
+// next of its order due. The error is about each that still waits; [ErrPaused] ends everything.
+func (e *Engine) Redeliver(ctx context.Context, due func() ([]ledger.Delivery, error)) (told Told,
+	err error) {
 	e.beGuarded()
 	var problems []error
 	for progress := true; progress; {
@@ -124,7 +128,8 @@ func refused(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
-// deliverOne brings one callback to Waldur, with a few tries, and notes what came of it. A parked one is only looked up.
+// deliverOne brings one callback to Waldur, with a few tries, and notes what came of it. A parked
+// one is only looked up.
 func (e *Engine) deliverOne(ctx context.Context, d *ledger.Delivery, t *telling) error {
 	if e.paused.Load() {
 		return fmt.Errorf("tell Waldur %s of %s: %w", d.Callback, d.Address, ErrPaused)
@@ -155,12 +160,15 @@ func (e *Engine) deliverOne(ctx context.Context, d *ledger.Delivery, t *telling)
 	return e.note(d, f, wait)
 }
 
-// lookUpParked takes a parked callback out of the outbox if its order shows that it was delivered or is over.
+// lookUpParked takes a parked callback out of the outbox if its order shows that it was delivered
+// or is over.
 func (e *Engine) lookUpParked(ctx context.Context, d *ledger.Delivery, t *telling) error {
-	if f := e.ask(ctx, d, t); f.verdict == delivered || f.verdict == dropped || f.verdict == paused {
+	if f := e.ask(ctx, d, t); f.verdict == delivered || f.verdict == dropped ||
+		f.verdict == paused {
 		return e.note(d, f, 0)
 	}
-	return fmt.Errorf("tell Waldur %s of %s: it is parked (%s). Run `cscs-sync callbacks list`, then retry or drop callback %d",
+	return fmt.Errorf("tell Waldur %s of %s: it is parked (%s). Run `cscs-sync callbacks list`, "+
+		"then retry or drop callback %d",
 		d.Callback, d.Address, d.Problem, d.Seq)
 }
 
@@ -191,7 +199,8 @@ func (e *Engine) note(d *ledger.Delivery, f finding, wait time.Duration) error {
 	switch {
 	case err != nil:
 		e.full.Store(true)
-		return &unnotedError{fmt.Errorf("note Waldur's answer to %s of %s: %w", d.Callback, d.Address, err)}
+		return &unnotedError{fmt.Errorf("note Waldur's answer to %s of %s: %w", d.Callback,
+			d.Address, err)}
 	case f.verdict == delivered:
 		return nil
 	case f.verdict == dropped:
@@ -199,7 +208,8 @@ func (e *Engine) note(d *ledger.Delivery, f finding, wait time.Duration) error {
 	case f.verdict == paused:
 		return fmt.Errorf("%s: %w", what, ErrPaused)
 	case f.verdict == parked:
-		return fmt.Errorf("%s; it is parked. Run `cscs-sync callbacks list`, then retry or drop callback %d", what, d.Seq)
+		return fmt.Errorf("%s; it is parked. Run `cscs-sync callbacks list`, then retry or drop "+
+			"callback %d", what, d.Seq)
 	}
 	return fmt.Errorf("%s; it is kept and retried later", what)
 }
@@ -207,17 +217,20 @@ func (e *Engine) note(d *ledger.Delivery, f finding, wait time.Duration) error {
 // later is how long to wait before the next apply or round tries again.
 func later(tries int) time.Duration { return backoff.Wait(time.Minute, time.Hour, tries+1) }
 
-// attempt makes one try. Before a resend, before each callback with a value, and before set_state_erred, which Waldur takes
-// in any state, the order is asked whether it still applies: nothing takes effect twice, and nothing old replaces what is
-// newer. After a callback about the order, the order itself must show the effect.
-func (e *Engine) attempt(ctx context.Context, d *ledger.Delivery, t *telling, resend bool) (finding, time.Duration) {
+// attempt makes one try. Before a resend, before each callback with a value, and before
+// set_state_erred, which Waldur takes in any state, the order is asked whether it still applies:
+// nothing takes effect twice, and nothing old replaces what is newer. After a callback about the
+// order, the order itself must show the effect.
+func (e *Engine) attempt(ctx context.Context, d *ledger.Delivery, t *telling, resend bool) (finding,
+	time.Duration) {
 	if resend || !d.Callback.AboutOrder() || d.Callback == planner.SetStateErred {
 		if f := e.ask(ctx, d, t); f.verdict != due {
 			return f, 0
 		}
 	}
 	e.reached("callback")
-	answer := e.Orders.Send(ctx, Call{Callback: d.Callback, About: subject(d), URL: d.URL, Body: d.Body})
+	answer := e.Orders.Send(ctx, Call{Callback: d.Callback, About: subject(d), URL: d.URL,
+		Body: d.Body})
 	e.reached("answer")
 	why := describe(answer)
 	switch s := answer.Status; {
@@ -235,8 +248,10 @@ func (e *Engine) attempt(ctx context.Context, d *ledger.Delivery, t *telling, re
 	return e.afterAnswer(ctx, d, t, answer.Status, why), 0
 }
 
-// afterAnswer looks at the order after Waldur has answered a callback about it: only the order says what the callback did.
-func (e *Engine) afterAnswer(ctx context.Context, d *ledger.Delivery, t *telling, status int, why string) finding {
+// afterAnswer looks at the order after Waldur has answered a callback about it: only the order says
+// what the callback did.
+func (e *Engine) afterAnswer(ctx context.Context, d *ledger.Delivery, t *telling, status int,
+	why string) finding {
 	f := e.ask(ctx, d, t)
 	ok := status >= 200 && status < 300
 	switch {
@@ -245,7 +260,8 @@ func (e *Engine) afterAnswer(ctx context.Context, d *ledger.Delivery, t *telling
 	case f.verdict != due && f.verdict != stuck:
 		f.why = why + "; " + f.why
 	case ok:
-		f = finding{stuck, fmt.Sprintf("Waldur answered %s, and its order is still %s", why, t.order)}
+		f = finding{stuck, fmt.Sprintf("Waldur answered %s, and its order is still %s", why,
+			t.order)}
 	case status == http.StatusConflict:
 		f = finding{stuck, fmt.Sprintf("%s; its order is %s", why, t.order)}
 	default:

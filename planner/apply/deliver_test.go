@@ -27,21 +27,25 @@ func TestAnswers(t *testing.T) {
 		{"201", Answer{Status: 201}, planner.OrderDone, "", 1},
 		{"200 without effect", Answer{Status: 200}, planner.OrderExecuting, again, 3},
 		{"200, and it was canceled", Answer{Status: 200}, planner.OrderCanceled, "dropped", 1},
-		{"no answer, not carried out", Answer{Err: errors.New("reset")}, planner.OrderExecuting, again, 3},
+		{"no answer, not carried out", Answer{Err: errors.New("reset")}, planner.OrderExecuting,
+			again, 3},
 		{"no answer, carried out", Answer{Err: errors.New("reset")}, planner.OrderDone, "", 1},
 		{"500", Answer{Status: 500}, planner.OrderExecuting, again, 3},
 		{"500, carried out", Answer{Status: 500}, planner.OrderDone, "", 1},
 		{"503", Answer{Status: 503}, planner.OrderExecuting, again, 3},
 		{"408", Answer{Status: 408}, planner.OrderExecuting, again, 3},
 		{"429", Answer{Status: 429}, planner.OrderExecuting, again, 3},
-		{"429, later than this apply waits", Answer{Status: 429, RetryAfter: time.Hour}, planner.OrderExecuting, "set_state_done in 1h0m0s", 1},
+		{"429, later than this apply waits", Answer{Status: 429, RetryAfter: time.Hour},
+			planner.OrderExecuting, "set_state_done in 1h0m0s", 1},
 		{"401", Answer{Status: 401}, planner.OrderExecuting, again, 1},
 		{"403", Answer{Status: 403}, planner.OrderExecuting, again, 1},
-		{"400", Answer{Status: 400, Detail: "Offering is unavailable."}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"400", Answer{Status: 400, Detail: "Offering is unavailable."}, planner.OrderExecuting,
+			"set_state_done parked", 1},
 		{"404", Answer{Status: 404}, planner.OrderExecuting, "set_state_done parked", 1},
 		{"405", Answer{Status: 405}, planner.OrderExecuting, "set_state_done parked", 1},
 		{"415", Answer{Status: 415}, planner.OrderExecuting, "set_state_done parked", 1},
-		{"302", Answer{Status: 302, Detail: "it redirects"}, planner.OrderExecuting, "set_state_done parked", 1},
+		{"302", Answer{Status: 302, Detail: "it redirects"}, planner.OrderExecuting,
+			"set_state_done parked", 1},
 		{"409, it is done", Answer{Status: 409}, planner.OrderDone, "", 1},
 		{"409, too early", Answer{Status: 409}, planner.OrderPendingStartDate, again, 1},
 		{"409, not approved", Answer{Status: 409}, planner.OrderPendingProvider, again, 1},
@@ -60,12 +64,16 @@ func TestAnswers(t *testing.T) {
 		if errors.As(results[0].Err, &gone) {
 			got += "dropped"
 		}
-		if got != c.want || sent != c.sent || (results[0].Status == Done) != (c.want == "") || c.want != "" && results[0].Status != Undelivered {
-			t.Errorf("%s: sent %d times, the outbox holds %q, %s, %v; want %d times, %q", c.name, sent, got, results[0].Status, results[0].Err, c.sent, c.want)
+		if got != c.want || sent != c.sent || (results[0].Status == Done) != (c.want == "") ||
+			c.want != "" && results[0].Status != Undelivered {
+			t.Errorf("%s: sent %d times, the outbox holds %q, %s, %v; want %d times, %q", c.name,
+				sent, got, results[0].Status, results[0].Err, c.sent, c.want)
 		}
-		lost := c.answer.Detail != "" && !mentions(results[0].Err, planner.Clause(c.answer.Detail), "/capstor/bio")
+		lost := c.answer.Detail != "" && !mentions(results[0].Err, planner.Clause(c.answer.Detail),
+			"/capstor/bio")
 		if lost || results[0].Err != nil && mentions(results[0].Err, ".;") {
-			t.Errorf("%s: Waldur's words are lost, or end in a full stop in a sentence: %v", c.name, results[0].Err)
+			t.Errorf("%s: Waldur's words are lost, or end in a full stop in a sentence: %v", c.name,
+				results[0].Err)
 		}
 	}
 }
@@ -80,9 +88,11 @@ func TestConflictOfABackendID(t *testing.T) {
 	}
 }
 
-// Before a callback is sent again its order is asked: nothing takes effect twice, nothing is sent to an order that is over.
+// Before a callback is sent again its order is asked: nothing takes effect twice, nothing is sent
+// to an order that is over.
 func TestAResendAsksFirst(t *testing.T) {
-	states := []planner.OrderState{planner.OrderPendingProvider, planner.OrderExecuting, planner.OrderDone, planner.OrderErred, planner.OrderCanceled, planner.OrderRejected}
+	states := []planner.OrderState{planner.OrderPendingProvider, planner.OrderExecuting,
+		planner.OrderDone, planner.OrderErred, planner.OrderCanceled, planner.OrderRejected}
 	for call, want := range map[planner.Callback]string{
 		planner.Approve:       "sent delivered delivered dropped dropped dropped",
 		planner.SetStateDone:  "in 1m0s sent delivered dropped dropped dropped",
@@ -116,7 +126,8 @@ func TestAResendAsksFirst(t *testing.T) {
 	}
 }
 
-// What a question about an order meets decides too: what is gone is dropped, a refused token pauses, the rest is tried again.
+// What a question about an order meets decides too: what is gone is dropped, a refused token
+// pauses, the rest is tried again.
 func TestAnOrderThatCannotBeAsked(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -133,7 +144,8 @@ func TestAnOrderThatCannotBeAsked(t *testing.T) {
 		x.Queued = true
 		results := w.run(Job{Work: []Work{x}, Resumed: true})
 		paused := errors.Is(results[0].Err, ErrPaused)
-		if got := w.outbox(); got != c.want || slices.Contains(w.log, "set_state_done bio") || paused != errors.Is(c.err, ErrTokenRefused) {
+		if got := w.outbox(); got != c.want || slices.Contains(w.log, "set_state_done bio") ||
+			paused != errors.Is(c.err, ErrTokenRefused) {
 			t.Errorf("%v: the outbox holds %q, paused %t, %v", c.err, got, paused, w.log)
 		}
 	}
@@ -153,13 +165,16 @@ func TestOrderOfEachResource(t *testing.T) {
 	}
 }
 
-// What an earlier plan could not deliver goes first. One that is parked holds back only callbacks of its own order.
+// What an earlier plan could not deliver goes first. One that is parked holds back only callbacks
+// of its own order.
 func TestBehindAnEarlierPlan(t *testing.T) {
 	for _, parked := range []bool{false, true} {
 		w := newWorld(t)
 		w.check(w.store.Update(func(tx ledger.Tx) error {
-			seq, err := tx.Enqueue(ledger.Delivery{Key: key("bio"), Address: "/capstor/bio", Callback: planner.UpdateOptions, URL: "https://w/api/marketplace-provider-resources/bio/update_options",
-				Body: []byte(`{"options":{"hard_quota_space":3}}`)})
+			seq, err := tx.Enqueue(ledger.Delivery{Key: key("bio"), Address: "/capstor/bio",
+				Callback: planner.UpdateOptions,
+				URL:      "https://w/api/marketplace-provider-resources/bio/update_options",
+				Body:     []byte(`{"options":{"hard_quota_space":3}}`)})
 			if parked {
 				err = errors.Join(err, tx.Park(seq, "no"))
 			}
@@ -177,13 +192,15 @@ func TestBehindAnEarlierPlan(t *testing.T) {
 	}
 }
 
-// What an earlier plan left for the same order gives way to this plan's callbacks, and the history keeps that.
+// What an earlier plan left for the same order gives way to this plan's callbacks, and the history
+// keeps that.
 func TestALaterPlanSendsItself(t *testing.T) {
 	w := newWorld(t)
 	x := creation("bio")
 	w.check(w.store.Update(func(tx ledger.Tx) error {
 		for _, c := range []planner.Callback{planner.Approve, planner.SetBackendID} {
-			if _, err := tx.Enqueue(ledger.Delivery{Key: x.Action.Key, Address: "/capstor/bio", Order: x.Action.Order, Callback: c, URL: x.URLs[c],
+			if _, err := tx.Enqueue(ledger.Delivery{Key: x.Action.Key, Address: "/capstor/bio",
+				Order: x.Action.Order, Callback: c, URL: x.URLs[c],
 				OrderURL: x.Order, Plan: "sha256:earlier"}); err != nil {
 				return err
 			}
@@ -192,13 +209,16 @@ func TestALaterPlanSendsItself(t *testing.T) {
 	}))
 	wantStatuses(t, w.run(Job{Work: []Work{x}}), map[string]Status{"bio": Done})
 	sent := strings.Join(w.log, ", ")
-	if !strings.HasSuffix(sent, "approve bio, ask bio, set_backend_id bio, set_state_done bio, ask bio") || strings.Count(sent, "set_backend_id") != 1 || w.outbox() != "" {
+	if !strings.HasSuffix(sent,
+		"approve bio, ask bio, set_backend_id bio, set_state_done bio, ask bio") ||
+		strings.Count(sent, "set_backend_id") != 1 || w.outbox() != "" {
 		t.Errorf("sent %s; the outbox holds %q", sent, w.outbox())
 	}
 }
 
-// What an earlier run queued is taken up, and nothing else: what is gone from the outbox was delivered. Where the storage is
-// no longer as the run left it, the failure says that callbacks may wait; where the resource is skipped, they are sent.
+// What an earlier run queued is taken up, and nothing else: what is gone from the outbox was
+// delivered. Where the storage is no longer as the run left it, the failure says that callbacks may
+// wait; where the resource is skipped, they are sent.
 func TestAResumeQueuesNothingTwice(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -208,35 +228,44 @@ func TestAResumeQueuesNothingTwice(t *testing.T) {
 		says   string
 	}{
 		{"as it was", func(*world, *Work) {}, Done, "ask bio, set_state_done bio, ask bio", ""},
-		{"skipped", func(_ *world, x *Work) { x.Skip = "stale" }, Skipped, "ask bio, set_state_done bio, ask bio", "stale"},
-		{"failed", func(w *world, _ *Work) { w.fail["make capstor/bio"] = errors.New("read-only") }, Failed, "", "callbacks list"},
+		{"skipped", func(_ *world, x *Work) { x.Skip = "stale" }, Skipped,
+			"ask bio, set_state_done bio, ask bio", "stale"},
+		{"failed", func(w *world, _ *Work) { w.fail["make capstor/bio"] = errors.New("read-only") },
+			Failed, "", "callbacks list"},
 	} {
 		w := newWorld(t)
 		x := creation("bio")
 		x.Queued = true
 		w.orders[x.Order] = planner.OrderExecuting
 		w.queuedBefore(x)
-		w.check(w.store.Update(func(tx ledger.Tx) error { return errors.Join(tx.MarkDelivered(1), tx.MarkDelivered(2)) }))
+		w.check(w.store.Update(
+			func(tx ledger.Tx) error { return errors.Join(tx.MarkDelivered(1), tx.MarkDelivered(2)) }))
 		c.change(w, &x)
 		results := w.run(Job{Work: []Work{x}, Resumed: true})
 		var sent []string
 		for _, step := range w.log {
-			if strings.HasSuffix(step, " bio") && (strings.HasPrefix(step, "ask") || strings.Contains(step, "set_") || strings.HasPrefix(step, "approve")) {
+			if strings.HasSuffix(step, " bio") && (strings.HasPrefix(step, "ask") ||
+				strings.Contains(step, "set_") || strings.HasPrefix(step, "approve")) {
 				sent = append(sent, step)
 			}
 		}
-		if got := strings.Join(sent, ", "); results[0].Status != c.want || got != c.sent || c.says != "" && !mentions(results[0].Err, c.says) {
-			t.Errorf("%s: %s, %v; sent %s, want %s", c.name, results[0].Status, results[0].Err, got, c.sent)
+		if got := strings.Join(sent, ", "); results[0].Status != c.want || got != c.sent ||
+			c.says != "" && !mentions(results[0].Err, c.says) {
+			t.Errorf("%s: %s, %v; sent %s, want %s", c.name, results[0].Status, results[0].Err, got,
+				c.sent)
 		}
 	}
 }
 
-// queuedBefore puts the callbacks of a resource into the outbox, as a killed run of the same plan has.
+// queuedBefore puts the callbacks of a resource into the outbox, as a killed run of the same plan
+// has.
 func (w *world) queuedBefore(x Work) {
 	w.check(w.store.Update(func(tx ledger.Tx) (err error) {
 		for _, c := range x.Action.Callbacks {
-			_, more := tx.Enqueue(ledger.Delivery{Key: x.Action.Key, Address: x.Action.Address, Order: x.Action.Order, Callback: c, URL: x.URLs[c],
-				OrderURL: x.Order, Body: []byte(`{"backend_id":"/capstor/bio"}`), Plan: "sha256:plan"})
+			_, more := tx.Enqueue(ledger.Delivery{Key: x.Action.Key, Address: x.Action.Address,
+				Order: x.Action.Order, Callback: c, URL: x.URLs[c],
+				OrderURL: x.Order, Body: []byte(`{"backend_id":"/capstor/bio"}`),
+				Plan: "sha256:plan"})
 			err = errors.Join(err, more)
 		}
 		return err
@@ -272,12 +301,14 @@ func TestARefusedTokenPauses(t *testing.T) {
 	}
 	w.log = nil
 	told, err := w.engine().Redeliver(context.Background(), w.due)
-	if told.Delivered != 0 || !errors.Is(err, ErrPaused) || strings.Count(err.Error(), "\n") != 0 || len(w.log) != 2 {
+	if told.Delivered != 0 || !errors.Is(err, ErrPaused) || strings.Count(err.Error(), "\n") != 0 ||
+		len(w.log) != 2 {
 		t.Errorf("delivered %d, %v, by %v", told.Delivered, err, w.log)
 	}
 }
 
-// Redeliver goes on past one resource's failure, through all callbacks of the others, and stops when it is told to.
+// Redeliver goes on past one resource's failure, through all callbacks of the others, and stops
+// when it is told to.
 func TestRedeliver(t *testing.T) {
 	w := newWorld(t)
 	w.answers["approve"] = []Answer{{Status: 500}}
@@ -291,24 +322,29 @@ func TestRedeliver(t *testing.T) {
 	}))
 	w.answers["approve"] = []Answer{{Status: 400}, {Status: 200}}
 	told, err := w.engine().Redeliver(context.Background(), w.due)
-	if told.Delivered != 6 || !mentions(err, "approve of /capstor/bio") || w.outbox() != "approve parked, set_backend_id due, set_state_done due" {
+	if told.Delivered != 6 || !mentions(err, "approve of /capstor/bio") ||
+		w.outbox() != "approve parked, set_backend_id due, set_state_done due" {
 		t.Errorf("delivered %d, %v; the outbox holds %q", told.Delivered, err, w.outbox())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	w.log = nil
 	w.check(w.store.Update(func(tx ledger.Tx) error { return tx.Retry(1) }))
-	if told, err := w.engine().Redeliver(ctx, w.due); told.Delivered != 0 || !errors.Is(err, context.Canceled) || len(w.log) != 0 {
+	if told, err := w.engine().Redeliver(ctx, w.due); told.Delivered != 0 ||
+		!errors.Is(err, context.Canceled) || len(w.log) != 0 {
 		t.Errorf("after the end: %d, %v, %v", told.Delivered, err, w.log)
 	}
 }
 
-// Within one apply a callback is tried three times, a little later each time, or when Waldur asked for it.
+// Within one apply a callback is tried three times, a little later each time, or when Waldur asked
+// for it.
 func TestTriesWithinAnApply(t *testing.T) {
 	for _, c := range []struct {
 		after time.Duration
 		want  []time.Duration
-	}{{0, []time.Duration{500 * time.Millisecond, time.Second}}, {3 * time.Second, []time.Duration{3 * time.Second, 3 * time.Second}}, {11 * time.Second, nil}} {
+	}{{0, []time.Duration{500 * time.Millisecond, time.Second}},
+		{3 * time.Second, []time.Duration{3 * time.Second, 3 * time.Second}},
+		{11 * time.Second, nil}} {
 		w := newWorld(t)
 		w.answers["set_state_done"] = []Answer{{Status: 503, RetryAfter: c.after}}
 		w.orders["https://w/api/marketplace-orders/bio"] = planner.OrderExecuting
@@ -324,7 +360,8 @@ func TestBackoff(t *testing.T) {
 	for i := range 9 {
 		got = append(got, later(i))
 	}
-	want := []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 32 * time.Minute, time.Hour, time.Hour, time.Hour}
+	want := []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute,
+		16 * time.Minute, 32 * time.Minute, time.Hour, time.Hour, time.Hour}
 	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

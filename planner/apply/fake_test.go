@@ -21,7 +21,8 @@ import (
 
 var now = time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC)
 
-// world is everything that an engine works on, in memory but for the state. log is what was done to it, in order.
+// world is everything that an engine works on, in memory but for the state. log is what was done to
+// it, in order.
 type world struct {
 	t    *testing.T
 	mu   sync.Mutex
@@ -46,7 +47,8 @@ type world struct {
 	// set is called in place of setting a quota, if it is not nil.
 	set func(planner.Limits)
 
-	// orders are their states, by URL: pending-provider, where nothing is said; asking fails every question; answers what is answered to a callback, the last for ever; effect is what it does.
+	// orders are their states, by URL: pending-provider, where nothing is said; asking fails every
+	// question; answers what is answered to a callback, the last for ever; effect is what it does.
 	orders map[string]planner.OrderState
 	asking error
 	// moved are the orders whose state a callback has changed.
@@ -62,9 +64,11 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dirs: map[string]*planner.Directory{}, full: map[string]bool{}, next: 100, fail: map[string]error{}, orders: map[string]planner.OrderState{},
+	w := &world{t: t, dirs: map[string]*planner.Directory{}, full: map[string]bool{}, next: 100,
+		fail: map[string]error{}, orders: map[string]planner.OrderState{},
 		answers: map[string][]Answer{}, effect: map[string]func(){}, moved: map[string]bool{}}
-	w.limits.Space, w.limits.Inodes = planner.Usage[planner.Bytes]{Known: true}, planner.Usage[planner.Inodes]{Known: true}
+	w.limits.Space, w.limits.Inodes = planner.Usage[planner.Bytes]{Known: true},
+		planner.Usage[planner.Inodes]{Known: true}
 	w.limits.Limits = planner.NoLimits()
 	w.put("capstor", 0, 0, 0o755)
 	t.Cleanup(func() {
@@ -73,15 +77,18 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	var err error
-	if w.store, err = state.Open(filepath.Join(t.TempDir(), "state"), state.Options{Now: func() time.Time { return now }}); err != nil {
+	if w.store, err = state.Open(filepath.Join(t.TempDir(), "state"),
+		state.Options{Now: func() time.Time { return now }}); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-func (w *world) put(at string, owner planner.UID, group planner.GID, mode planner.Mode) *planner.Directory {
+func (w *world) put(at string, owner planner.UID, group planner.GID,
+	mode planner.Mode) *planner.Directory {
 	w.next++
-	w.dirs[at] = &planner.Directory{State: planner.DirPresent, Owner: owner, Group: group, Mode: mode, Inode: w.next}
+	w.dirs[at] = &planner.Directory{State: planner.DirPresent, Owner: owner, Group: group,
+		Mode: mode, Inode: w.next}
 	return w.dirs[at]
 }
 
@@ -92,8 +99,13 @@ func (w *world) do(step string) error {
 }
 
 func (w *world) engine() *Engine {
-	return &Engine{Storage: w, Orders: w, Journal: w.store, Now: func() time.Time { return now }, Parallelism: 1, Host: "node", Who: "root",
-		Sleep: func(ctx context.Context, d time.Duration) error { w.slept = append(w.slept, d); return ctx.Err() }}
+	return &Engine{Storage: w, Orders: w, Journal: w.store, Now: func() time.Time { return now },
+		Parallelism: 1, Host: "node", Who: "root",
+		Sleep: func(ctx context.Context,
+			d time.Duration) error {
+			w.slept = append(w.slept, d)
+			return ctx.Err()
+		}}
 }
 
 // run applies the work and gives the results; the plan begins first, as a command does it.
@@ -127,7 +139,8 @@ func (w *world) check(err error) {
 func (w *world) wantLog(steps ...string) {
 	w.t.Helper()
 	if !slices.Equal(w.log, steps) {
-		w.t.Errorf("done was\n  %s\nwant\n  %s", strings.Join(w.log, "\n  "), strings.Join(steps, "\n  "))
+		w.t.Errorf("done was\n  %s\nwant\n  %s", strings.Join(w.log, "\n  "),
+			strings.Join(steps, "\n  "))
 	}
 }
 
@@ -161,7 +174,8 @@ func (w *world) records() []planner.Record {
 func (w *world) register() []planner.Archived {
 	w.t.Helper()
 	var found []planner.Archived
-	w.check(w.store.View(func(tx ledger.Tx) (err error) { found, err = tx.ArchiveRegister(); return err }))
+	w.check(w.store.View(
+		func(tx ledger.Tx) (err error) { found, err = tx.ArchiveRegister(); return err }))
 	return found
 }
 
@@ -263,7 +277,8 @@ func (w *world) Quota(_ context.Context, _ string, id planner.QuotaID) planner.Q
 	return planner.QuotaState{Absent: true, Limits: planner.NoLimits()}
 }
 
-func (w *world) SetQuota(_ context.Context, _ string, id planner.QuotaID, want planner.Limits, _ planner.QuotaState) error {
+func (w *world) SetQuota(_ context.Context, _ string, id planner.QuotaID, want planner.Limits,
+	_ planner.QuotaState) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if id.By == planner.ByDirectory {
@@ -325,7 +340,8 @@ func (h *handle) Close() error {
 }
 
 func (h *handle) Own(owner planner.UID, group planner.GID) error {
-	return h.step(fmt.Sprintf("own %d:%d", owner, group), func(d *planner.Directory) { d.Owner, d.Group = owner, group })
+	return h.step(fmt.Sprintf("own %d:%d", owner, group),
+		func(d *planner.Directory) { d.Owner, d.Group = owner, group })
 }
 
 func (h *handle) Chmod(mode planner.Mode) error {
@@ -337,7 +353,8 @@ func (h *handle) Chmod(mode planner.Mode) error {
 }
 
 func (h *handle) SetProject(id planner.ProjectID) error {
-	return h.step(fmt.Sprintf("project %d", id), func(d *planner.Directory) { d.Project, d.Inherit, d.HasProject = id, true, true })
+	return h.step(fmt.Sprintf("project %d", id),
+		func(d *planner.Directory) { d.Project, d.Inherit, d.HasProject = id, true, true })
 }
 
 func (h *handle) Tag(ctx context.Context, id planner.ProjectID, tell func(int)) (int, error) {
@@ -346,7 +363,8 @@ func (h *handle) Tag(ctx context.Context, id planner.ProjectID, tell func(int)) 
 		<-ctx.Done()
 		return 0, ctx.Err()
 	}
-	return 2, h.step(fmt.Sprintf("tag %d", id), func(d *planner.Directory) { d.Project, d.Inherit, d.HasProject = id, true, true })
+	return 2, h.step(fmt.Sprintf("tag %d", id),
+		func(d *planner.Directory) { d.Project, d.Inherit, d.HasProject = id, true, true })
 }
 
 func (h *handle) step(what string, change func(*planner.Directory)) error {
@@ -417,7 +435,8 @@ func (w *world) Send(_ context.Context, c Call) Answer {
 }
 
 // effects are the states in which Waldur's callbacks leave an order.
-var effects = map[planner.Callback]planner.OrderState{planner.Approve: planner.OrderExecuting, planner.SetStateDone: planner.OrderDone,
+var effects = map[planner.Callback]planner.OrderState{planner.Approve: planner.OrderExecuting,
+	planner.SetStateDone:  planner.OrderDone,
 	planner.SetStateErred: planner.OrderErred, planner.Reject: planner.OrderRejected}
 
 // fakeOrder is the order that [work] gives its action.
@@ -434,9 +453,11 @@ func key(name string) planner.Key {
 // work is an action on capstor/NAME with an order of that name and its callbacks.
 func work(kind planner.ActionKind, name string, calls ...planner.Callback) Work {
 	at := "capstor/" + name
-	w := Work{Action: &planner.Action{Key: key(name), Address: "/" + at, Kind: kind, Target: planner.TargetProject, System: "capstor", Storage: at, Callbacks: calls},
-		URLs:   map[planner.Callback]string{},
-		Record: planner.Record{Key: key(name), Address: "/" + at, System: "capstor", Storage: at, Target: planner.TargetProject}}
+	w := Work{Action: &planner.Action{Key: key(name), Address: "/" + at, Kind: kind,
+		Target: planner.TargetProject, System: "capstor", Storage: at, Callbacks: calls},
+		URLs: map[planner.Callback]string{},
+		Record: planner.Record{Key: key(name), Address: "/" + at, System: "capstor", Storage: at,
+			Target: planner.TargetProject}}
 	if len(calls) > 0 {
 		w.Action.Order, w.Order = "0123456789abcdef", "https://w/api/marketplace-orders/"+name
 	}
@@ -446,17 +467,20 @@ func work(kind planner.ActionKind, name string, calls ...planner.Callback) Work 
 	return w
 }
 
-// creation is the work of making capstor/NAME for a group, with all four limits and all callbacks of a create.
+// creation is the work of making capstor/NAME for a group, with all four limits and all callbacks
+// of a create.
 func creation(name string) Work {
 	w := work(planner.Create, name, planner.Approve, planner.SetBackendID, planner.SetStateDone)
-	w.Action.Changes = []planner.Change{{Attribute: planner.Owner, After: planner.Number(0)}, {Attribute: planner.Group, After: planner.Number(30500)},
+	w.Action.Changes = []planner.Change{{Attribute: planner.Owner, After: planner.Number(0)},
+		{Attribute: planner.Group, After: planner.Number(30500)},
 		{Attribute: planner.ModeAttr, After: planner.ModeValue(0o2770)}}
 	return w
 }
 
 func withQuota(w Work, hard planner.Bytes) Work {
 	w.Action.Quota = &planner.QuotaID{By: planner.ByGroup, ID: 30500}
-	w.Action.Changes = append(w.Action.Changes, planner.Change{Attribute: planner.SpaceHard, After: planner.Number(uint64(hard))})
+	w.Action.Changes = append(w.Action.Changes, planner.Change{Attribute: planner.SpaceHard,
+		After: planner.Number(uint64(hard))})
 	return w
 }
 

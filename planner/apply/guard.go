@@ -8,8 +8,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// guardedStorage asks before every single change whether it is still ours to make. What it refuses counts as not begun: the
-// plan goes on another time.
+// guardedStorage asks before every single change whether it is still ours to make. What it refuses
+// counts as not begun: the plan goes on another time.
 type guardedStorage struct {
 	Storage
 	guard func() error
@@ -60,7 +60,8 @@ func (g guardedStorage) Restore(m Move) error {
 	return g.Storage.Restore(m)
 }
 
-func (g guardedStorage) SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Limits, before planner.QuotaState) error {
+func (g guardedStorage) SetQuota(ctx context.Context, system string, id planner.QuotaID,
+	want planner.Limits, before planner.QuotaState) error {
 	if err := mayChange(g.guard); err != nil {
 		return err
 	}
@@ -74,7 +75,8 @@ func (g guardedStorage) RemoveQuota(ctx context.Context, system string, id plann
 	return g.Storage.RemoveQuota(ctx, system, id)
 }
 
-// guardedArchiving asks before the move. What does not move leaves no manifest, which may be removed at any time.
+// guardedArchiving asks before the move. What does not move leaves no manifest, which may be
+// removed at any time.
 type guardedArchiving struct {
 	Archiving
 	guard func() error
@@ -122,7 +124,8 @@ func (g guardedDirectory) SetProject(id planner.ProjectID) error {
 }
 
 // Tag walks a whole tree, which may take hours: the guard ends it.
-func (g guardedDirectory) Tag(ctx context.Context, id planner.ProjectID, tell func(seen int)) (left int, err error) {
+func (g guardedDirectory) Tag(ctx context.Context, id planner.ProjectID,
+	tell func(seen int)) (left int, err error) {
 	if err := mayChange(g.guard); err != nil {
 		return 0, err
 	}

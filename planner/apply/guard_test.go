@@ -16,8 +16,9 @@ func guardedJob(t *testing.T) (*world, Job) {
 	return w, Job{Work: []Work{withQuota(creation("bio"), 1<<30), w.removal("old")}}
 }
 
-// TestTheGuardStopsEverything lets the guard say no from its nth question on, for each n: after that nothing changes on the
-// storage, no callback leaves, and the plan is one that goes on another time.
+// TestTheGuardStopsEverything lets the guard say no from its nth question on, for each n: after
+// that nothing changes on the storage, no callback leaves, and the plan is one that goes on another
+// time.
 func TestTheGuardStopsEverything(t *testing.T) {
 	lost := errors.New("the lease is lost")
 	for n := 1; ; n++ {
@@ -43,16 +44,20 @@ func TestTheGuardStopsEverything(t *testing.T) {
 		}
 		for _, step := range w.log[at:] {
 			what, _, _ := strings.Cut(step, " ")
-			// A sync changes nothing: it makes durable what was made while the guard still said yes.
-			if !slices.Contains([]string{"open", "ask", "quota", "discard", "close", "observe", "empty", "sync"}, what) {
-				t.Errorf("question %d: after the guard said no: %s\nall: %s", n, step, strings.Join(w.log, ", "))
+			// A sync changes nothing: it makes durable what was made while the guard still said
+			// yes.
+			if !slices.Contains([]string{"open", "ask", "quota", "discard", "close", "observe",
+				"empty", "sync"}, what) {
+				t.Errorf("question %d: after the guard said no: %s\nall: %s", n, step,
+					strings.Join(w.log, ", "))
 			}
 		}
 		if slices.ContainsFunc(results, func(r Result) bool { return r.Status == Failed }) {
 			t.Errorf("question %d: what was stopped counts as failed: %+v", n, results)
 		}
 		// Once the guard says yes, a resume ends it all.
-		again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun, Work: job.Work, Resumed: true})
+		again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun,
+			Work: job.Work, Resumed: true})
 		if err != nil || len(again) != 2 {
 			t.Errorf("question %d: the resume: %v", n, err)
 		}
@@ -76,7 +81,8 @@ func TestTheGuardIsAskedBeforeEachChange(t *testing.T) {
 		switch what, _, _ := strings.Cut(step, " "); what {
 		case "?":
 			asked = true
-		case "make", "own", "chmod", "prepare", "archive", "limits", string(planner.Approve), string(planner.SetStateDone), string(planner.SetBackendID):
+		case "make", "own", "chmod", "prepare", "archive", "limits", string(planner.Approve),
+			string(planner.SetStateDone), string(planner.SetBackendID):
 			if !asked {
 				t.Errorf("%s without a question before it: %s", step, strings.Join(w.log, ", "))
 			}

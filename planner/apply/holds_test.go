@@ -33,20 +33,30 @@ func TestHoldsStop(t *testing.T) {
 		status      map[string]Status
 		outbox      string
 	}{
-		{"before anything", "", func(*world) []Work { return []Work{creation("bio")} }, nil, map[string]Status{"bio": Skipped}, ""},
-		{"between two resources", "sync bio", func(*world) []Work { return []Work{creation("bio"), creation("chem")} },
-			[]string{"make capstor/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio", "sync names in capstor"},
-			map[string]Status{"bio": Undelivered, "chem": Skipped}, "approve due, set_backend_id due, set_state_done due"},
-		{"between two callbacks", "approve bio", func(*world) []Work { return []Work{creation("bio")} },
-			[]string{"make capstor/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio", "sync names in capstor", "approve bio", "ask bio"},
+		{"before anything", "", func(*world) []Work { return []Work{creation("bio")} }, nil,
+			map[string]Status{"bio": Skipped}, ""},
+		{"between two resources", "sync bio",
+			func(*world) []Work { return []Work{creation("bio"), creation("chem")} },
+			[]string{"make capstor/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio",
+				"sync names in capstor"},
+			map[string]Status{"bio": Undelivered, "chem": Skipped},
+			"approve due, set_backend_id due, set_state_done due"},
+		{"between two callbacks", "approve bio",
+			func(*world) []Work { return []Work{creation("bio")} },
+			[]string{"make capstor/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio",
+				"sync names in capstor", "approve bio", "ask bio"},
 			map[string]Status{"bio": Undelivered}, "set_backend_id due, set_state_done due"},
-		{"before an approve", "prepare capstor/bio", func(w *world) []Work { return []Work{w.removal("bio")} },
-			[]string{"prepare capstor/bio", "discard capstor/bio"}, map[string]Status{"bio": Skipped}, ""},
-		{"a directory above", "", func(*world) []Work { return []Work{tenant} }, nil, map[string]Status{"tenant": Skipped}, ""},
+		{"before an approve", "prepare capstor/bio",
+			func(w *world) []Work { return []Work{w.removal("bio")} },
+			[]string{"prepare capstor/bio", "discard capstor/bio"},
+			map[string]Status{"bio": Skipped}, ""},
+		{"a directory above", "", func(*world) []Work { return []Work{tenant} }, nil,
+			map[string]Status{"tenant": Skipped}, ""},
 		{"while a tree is tagged", "open capstor/bio", func(w *world) []Work {
 			x := work(planner.Update, "bio")
 			x.Action.Inode, x.Action.Tag = w.put("capstor/bio", 0, 30500, 0o2770).Inode, true
-			x.Action.Changes = []planner.Change{{Attribute: planner.Project, After: planner.Number(7)}}
+			x.Action.Changes = []planner.Change{{Attribute: planner.Project,
+				After: planner.Number(7)}}
 			w.endless = true
 			return []Work{x}
 		}, []string{"open capstor/bio"}, map[string]Status{"bio": Skipped}, ""},
@@ -66,7 +76,8 @@ func TestHoldsStop(t *testing.T) {
 			w.wantLog(c.log...)
 			wantStatuses(t, results, c.status)
 			for _, r := range results {
-				if r.Status != Done && !mentions(r.Err, "is held by ben: incident", "cscs-sync hold rm") {
+				if r.Status != Done && !mentions(r.Err, "is held by ben: incident",
+					"cscs-sync hold rm") {
 					t.Errorf("%s: %v", r.Action.Address, r.Err)
 				}
 			}

@@ -14,8 +14,9 @@ const (
 	leastInodes planner.Inodes = 1024
 )
 
-// leaveQuota freezes or removes the quota of a directory that was archived, as the plan says. The archived data is safe either
-// way: where it is not known what to do, nothing is done, and the journal and the terminal say so.
+// leaveQuota freezes or removes the quota of a directory that was archived, as the plan says. The
+// archived data is safe either way: where it is not known what to do, nothing is done, and the
+// journal and the terminal say so.
 func (e *Engine) leaveQuota(ctx context.Context, w *Work, o *outcome, m Move) error {
 	a := w.Action
 	if a.Quota == nil || !a.Freeze && !a.Unlimit {
@@ -36,9 +37,11 @@ func (e *Engine) leaveQuota(ctx context.Context, w *Work, o *outcome, m Move) er
 	return e.freeze(ctx, w, o, on, now)
 }
 
-// ourQuota finds the quota that the plan saw on a directory, which is archived now: it may have gone with it, or stayed. One
-// that stayed limits nothing any more, so that there is nothing to freeze.
-func (e *Engine) ourQuota(ctx context.Context, a *planner.Action, m Move, o *outcome) (on planner.QuotaID, now planner.QuotaState, found bool) {
+// ourQuota finds the quota that the plan saw on a directory, which is archived now: it may have
+// gone with it, or stayed. One that stayed limits nothing any more, so that there is nothing to
+// freeze.
+func (e *Engine) ourQuota(ctx context.Context, a *planner.Action, m Move,
+	o *outcome) (on planner.QuotaID, now planner.QuotaState, found bool) {
 	why := ""
 	for _, path := range []string{m.Archived(), a.Storage} {
 		on = planner.QuotaID{By: planner.ByDirectory, Path: path}
@@ -54,7 +57,8 @@ func (e *Engine) ourQuota(ctx context.Context, a *planner.Action, m Move, o *out
 		}
 	}
 	if why != "" {
-		e.sayOf(a, o, fmt.Sprintf("what became of the quota of %s is not known: %s; look at it by hand", a.Quota, why))
+		e.sayOf(a, o, fmt.Sprintf(
+			"what became of the quota of %s is not known: %s; look at it by hand", a.Quota, why))
 	}
 	return on, now, false
 }
@@ -79,15 +83,17 @@ func (e *Engine) unlimit(ctx context.Context, a *planner.Action, on planner.Quot
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("archive %s: it was archived, and its quota could not be removed: %w; remove it by hand, and plan again to tell "+
+		return fmt.Errorf("archive %s: it was archived, and its quota could not be removed: %w; "+
+			"remove it by hand, and plan again to tell "+
 			"Waldur", a.Address, err)
 	}
 	return nil
 }
 
-// freeze lowers the hard limits of an archived directory's quota to what is used, so that its group can write no more. A
-// limit that is lower already stays, and so does one whose usage is not known.
-func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome, on planner.QuotaID, now planner.QuotaState) error {
+// freeze lowers the hard limits of an archived directory's quota to what is used, so that its group
+// can write no more. A limit that is lower already stays, and so does one whose usage is not known.
+func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome, on planner.QuotaID,
+	now planner.QuotaState) error {
 	why := now.LimitsWhy
 	want := now.Limits
 	switch {
@@ -100,19 +106,23 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome, on planner.Quo
 		}
 	}
 	if why != "" {
-		e.sayOf(w.Action, o, fmt.Sprintf("the quota of %s was not frozen, or not wholly: %s; lower it by hand", on, why))
+		e.sayOf(w.Action, o,
+			fmt.Sprintf("the quota of %s was not frozen, or not wholly: %s; lower it by hand", on,
+				why))
 	}
 	if want == now.Limits {
 		return nil
 	}
 	if err := e.setLimits(ctx, w.Action, on, want, now); err != nil {
-		return fmt.Errorf("archive %s: it was archived, and its quota could not be frozen: %w; lower it by hand, and plan again to tell Waldur",
+		return fmt.Errorf("archive %s: it was archived, and its quota could not be frozen: %w; "+
+			"lower it by hand, and plan again to tell Waldur",
 			w.Action.Address, err)
 	}
 	return nil
 }
 
-// freezeLimits lowers the limits of one quantity to what is used, space in whole units, and never raises one.
+// freezeLimits lowers the limits of one quantity to what is used, space in whole units, and never
+// raises one.
 func freezeLimits(l *planner.Limits, of planner.Quantity, now *planner.QuotaState, unit uint64) {
 	used, known, _ := now.Used(of.Hard)
 	least := uint64(leastInodes)

@@ -12,8 +12,9 @@ import (
 // stepQueued is the journal's note that the callbacks of a resource were put into the outbox.
 const stepQueued = "queued"
 
-// putInOutbox puts the callbacks of a resource into the outbox and takes up all that waits there. What this plan has put there
-// before is never put there again. A callback that an earlier plan left for the same order gives way to this plan's.
+// putInOutbox puts the callbacks of a resource into the outbox and takes up all that waits there.
+// What this plan has put there before is never put there again. A callback that an earlier plan
+// left for the same order gives way to this plan's.
 func (e *Engine) putInOutbox(tx ledger.Tx, job *Job, w *Work, o *outcome) error {
 	if len(o.calls) > 0 {
 		if err := e.supersede(tx, job, w, o.calls); err != nil {
@@ -62,7 +63,8 @@ func (e *Engine) supersede(tx ledger.Tx, job *Job, w *Work, calls []ledger.Deliv
 		if d.Plan == job.ID || d.Order != w.Action.Order || !ours[d.Callback] {
 			continue
 		}
-		if err := tx.Drop(d.Seq, e.Who, e.Host, fmt.Sprintf("plan %s sends it instead", job.ID)); err != nil {
+		if err := tx.Drop(d.Seq, e.Who, e.Host, fmt.Sprintf("plan %s sends it instead",
+			job.ID)); err != nil {
 			return err
 		}
 	}
@@ -75,7 +77,8 @@ func (e *Engine) deliverSkipped(ctx context.Context, job *Job, w *Work) error {
 		return nil
 	}
 	o := &outcome{}
-	if err := e.Journal.Update(func(tx ledger.Tx) error { return e.takeUpOutbox(tx, job, w, o) }); err != nil {
+	if err := e.Journal.Update(
+		func(tx ledger.Tx) error { return e.takeUpOutbox(tx, job, w, o) }); err != nil {
 		return fmt.Errorf("read the outbox for %s: %w", w.Action.Address, err)
 	}
 	return e.deliver(ctx, w.Action, o)

@@ -19,9 +19,10 @@ type parent struct {
 	action *planner.Action
 }
 
-// makeParents makes the directories above, topmost first, one by one: there are few, and each needs the one before. What
-// exists stays as it is.
-func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job, results []Result) error {
+// makeParents makes the directories above, topmost first, one by one: there are few, and each needs
+// the one before. What exists stays as it is.
+func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job,
+	results []Result) error {
 	var outcomes []*outcome
 	for some := range slices.Chunk(e.missingParents(job), batchSize) { // each is open until the one above is synced
 		made := make([]*outcome, len(some))
@@ -30,7 +31,8 @@ func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job
 				break
 			}
 			e.tell(Event{Action: p.action, Step: "begin"})
-			o := &outcome{index: p.index, err: errors.Join(e.held(p.action.Address), e.parentsOf(p.action))}
+			o := &outcome{index: p.index, err: errors.Join(e.held(p.action.Address),
+				e.parentsOf(p.action))}
 			if o.err == nil {
 				o.err = e.makeParent(job, p, o)
 			}
@@ -51,8 +53,10 @@ func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job
 	return err
 }
 
-// endParents notes how some directories above ended, and returns the outcomes of those that are resources.
-func (e *Engine) endParents(some []parent, made []*outcome, results []Result) (outcomes []*outcome) {
+// endParents notes how some directories above ended, and returns the outcomes of those that are
+// resources.
+func (e *Engine) endParents(some []parent, made []*outcome,
+	results []Result) (outcomes []*outcome) {
 	for i, o := range made {
 		if o == nil {
 			continue
@@ -70,7 +74,8 @@ func (e *Engine) endParents(some []parent, made []*outcome, results []Result) (o
 	return outcomes
 }
 
-// missingParents lists the directories above that the job's work needs, sorted so that each follows what it lies in.
+// missingParents lists the directories above that the job's work needs, sorted so that each follows
+// what it lies in.
 func (e *Engine) missingParents(job *Job) []parent {
 	byPath := map[string]parent{}
 	for i := range job.Work {
@@ -86,7 +91,8 @@ func (e *Engine) missingParents(job *Job) []parent {
 		}
 		for _, path := range w.Action.Parents {
 			if _, ok := byPath[path]; !ok {
-				byPath[path] = parent{w.Action.System, path, -1, e.plainParent(w.Action.System, path)}
+				byPath[path] = parent{w.Action.System, path, -1, e.plainParent(w.Action.System,
+					path)}
 			}
 		}
 	}
@@ -100,10 +106,12 @@ func (e *Engine) missingParents(job *Job) []parent {
 
 // plainParent is what is wanted of an ancestor that is no resource: root:root 0755.
 func (e *Engine) plainParent(system, path string) *planner.Action {
-	return &planner.Action{Kind: planner.Create, Target: planner.TargetTenant, System: system, Storage: path,
+	return &planner.Action{Kind: planner.Create, Target: planner.TargetTenant, System: system,
+		Storage: path,
 		Address: path, Changes: []planner.Change{
 			{Attribute: planner.Owner, After: planner.Number(uint64(e.RootUID))},
-			{Attribute: planner.Group, After: planner.Number(uint64(e.RootGID))}, {Attribute: planner.ModeAttr, After: planner.ModeValue(0o755)}}}
+			{Attribute: planner.Group, After: planner.Number(uint64(e.RootGID))},
+			{Attribute: planner.ModeAttr, After: planner.ModeValue(0o755)}}}
 }
 
 func (e *Engine) makeParent(job *Job, p parent, o *outcome) error {
@@ -119,8 +127,8 @@ func (e *Engine) makeParent(job *Job, p parent, o *outcome) error {
 	return e.settleParent(job, p, o, d)
 }
 
-// settleParent does what is left to do about a new directory above, and closes it, now or once it is durable. If that fails,
-// only root can enter it, and the next plan finishes it.
+// settleParent does what is left to do about a new directory above, and closes it, now or once it
+// is durable. If that fails, only root can enter it, and the next plan finishes it.
 func (e *Engine) settleParent(job *Job, p parent, o *outcome, d Directory) error {
 	err := dropACLs(p.action, d)
 	if err == nil {
@@ -135,8 +143,8 @@ func (e *Engine) settleParent(job *Job, p parent, o *outcome, d Directory) error
 	return e.giveUp(job, p.action, o, d, err)
 }
 
-// finishParent leaves an existing directory as it is, unless an apply left it unfinished, or a killed apply of this plan left
-// it half made, or not synced.
+// finishParent leaves an existing directory as it is, unless an apply left it unfinished, or a
+// killed apply of this plan left it half made, or not synced.
 func (e *Engine) finishParent(job *Job, p parent, o *outcome) error {
 	d, err := e.Storage.Open(p.system, p.path, p.action.Inode)
 	if err != nil {

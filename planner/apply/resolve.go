@@ -49,8 +49,8 @@ func resolve(c planner.Callback, s planner.OrderState) finding {
 	return finding{stuck, why}
 }
 
-// actsIn is the state of an order in which Waldur takes a callback of it. It takes set_state_erred in every state, and then
-// changes the resource and not the order.
+// actsIn is the state of an order in which Waldur takes a callback of it. It takes set_state_erred
+// in every state, and then changes the resource and not the order.
 func actsIn(c planner.Callback) planner.OrderState {
 	if c == planner.Approve || c == planner.Reject {
 		return planner.OrderPendingProvider
@@ -58,7 +58,8 @@ func actsIn(c planner.Callback) planner.OrderState {
 	return planner.OrderExecuting
 }
 
-// took reports whether an order's state shows that a callback has had its effect. An order that is done was approved.
+// took reports whether an order's state shows that a callback has had its effect. An order that is
+// done was approved.
 func took(c planner.Callback, s planner.OrderState) bool {
 	switch c {
 	case planner.Approve:
@@ -75,12 +76,14 @@ func took(c planner.Callback, s planner.OrderState) bool {
 
 // over reports whether an order has ended, so that no callback can change it.
 func over(s planner.OrderState) bool {
-	return s == planner.OrderDone || s == planner.OrderErred || s == planner.OrderCanceled || s == planner.OrderRejected
+	return s == planner.OrderDone || s == planner.OrderErred || s == planner.OrderCanceled ||
+		s == planner.OrderRejected
 }
 
 // waits reports whether an order is not with the provider, so that all its callbacks have to wait.
 func waits(s planner.OrderState) bool {
-	return s == planner.OrderPendingConsumer || s == planner.OrderPendingProject || s == planner.OrderPendingStartDate
+	return s == planner.OrderPendingConsumer || s == planner.OrderPendingProject ||
+		s == planner.OrderPendingStartDate
 }
 
 // subject is what a callback may be about.
@@ -101,8 +104,8 @@ func unasked(what string, err error) finding {
 	return finding{again, "its " + what + " could not be asked: " + err.Error()}
 }
 
-// ask asks for the order of a callback, and decides by that whether it may be sent. What a resource is told goes through
-// [Engine.askAboutValue].
+// ask asks for the order of a callback, and decides by that whether it may be sent. What a resource
+// is told goes through [Engine.askAboutValue].
 func (e *Engine) ask(ctx context.Context, d *ledger.Delivery, t *telling) finding {
 	if d.OrderURL == "" {
 		return e.askResource(ctx, d, "it has no order")
@@ -125,10 +128,12 @@ func (e *Engine) ask(ctx context.Context, d *ledger.Delivery, t *telling) findin
 	return resolve(d.Callback, s)
 }
 
-// resolveValue decides about a callback that gives a resource a value, such as its backend_id. While its order is open nobody
-// else can have given a later one. An order may end with its approve: what this run has just applied then still holds. What
-// an earlier run left in the outbox may be older than what the resource has now.
-func (e *Engine) resolveValue(ctx context.Context, d *ledger.Delivery, s planner.OrderState, fresh bool) finding {
+// resolveValue decides about a callback that gives a resource a value, such as its backend_id.
+// While its order is open nobody else can have given a later one. An order may end with its
+// approve: what this run has just applied then still holds. What an earlier run left in the outbox
+// may be older than what the resource has now.
+func (e *Engine) resolveValue(ctx context.Context, d *ledger.Delivery, s planner.OrderState,
+	fresh bool) finding {
 	why := "its order is " + string(s)
 	switch {
 	case waits(s):
@@ -141,8 +146,8 @@ func (e *Engine) resolveValue(ctx context.Context, d *ledger.Delivery, s planner
 	return finding{dropped, why}
 }
 
-// askResource compares the value of a callback with what the resource has. A value that is set is never replaced by one
-// that may be older.
+// askResource compares the value of a callback with what the resource has. A value that is set is
+// never replaced by one that may be older.
 func (e *Engine) askResource(ctx context.Context, d *ledger.Delivery, why string) finding {
 	has, err := e.Orders.Resource(ctx, resourceOf(d.URL))
 	if err != nil {
@@ -191,7 +196,8 @@ func compareValue(d *ledger.Delivery, has Resource) (same, unset bool, err error
 type telling struct {
 	// fresh tells that this run has queued the callbacks: what they say was true a moment ago.
 	fresh bool
-	// order is the state in which the last callback left its order, for the next one's question; empty: not known.
+	// order is the state in which the last callback left its order, for the next one's question;
+	// empty: not known.
 	order planner.OrderState
 }
 

@@ -17,10 +17,12 @@ import (
 func TestSkip(t *testing.T) {
 	w := newWorld(t)
 	job := Job{Work: []Work{creation("bio"), creation("chem")}}
-	job.SkipStale([]planner.Stale{{Key: key("bio"), Address: "/capstor/bio", Field: "order", Then: "1", Now: "2"}, {Key: key("bio"), Field: "observed mode", Then: "null", Now: "0755"}})
+	job.SkipStale([]planner.Stale{{Key: key("bio"), Address: "/capstor/bio", Field: "order",
+		Then: "1", Now: "2"}, {Key: key("bio"), Field: "observed mode", Then: "null", Now: "0755"}})
 	results := w.run(job)
 	wantStatuses(t, results, map[string]Status{"bio": Skipped, "chem": Done})
-	if !mentions(results[0].Err, "order was 1 when planned, is 2 now", "observed mode was null") || w.dirs["capstor/bio"] != nil {
+	if !mentions(results[0].Err, "order was 1 when planned, is 2 now", "observed mode was null") ||
+		w.dirs["capstor/bio"] != nil {
 		t.Errorf("%v; the directory is %v", results[0].Err, w.dirs["capstor/bio"])
 	}
 }
@@ -49,9 +51,11 @@ func TestStop(t *testing.T) {
 		count[r.Status]++
 	}
 	if count[Done] != 3 || count[NotBegun] != 67 || len(w.records()) != 3 || w.outbox() != "" {
-		t.Errorf("%v, %d recorded, outbox %q; want the three that were under way, done and told", count, len(w.records()), w.outbox())
+		t.Errorf("%v, %d recorded, outbox %q; want the three that were under way, done and told",
+			count, len(w.records()), w.outbox())
 	}
-	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun, Work: job.Work, Resumed: true})
+	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun,
+		Work: job.Work, Resumed: true})
 	if err != nil || slices.ContainsFunc(again, func(r Result) bool { return r.Status != Done }) {
 		t.Errorf("resumed: %v, %+v", err, again)
 	}
@@ -82,7 +86,8 @@ func twoBatches(t *testing.T) (*world, *Engine, Job) {
 	return w, w.engine(), job
 }
 
-// A state that cannot be written ends the run: nothing is told that is not noted, and nothing further is begun.
+// A state that cannot be written ends the run: nothing is told that is not noted, and nothing
+// further is begun.
 func TestAStateThatCannotBeWritten(t *testing.T) {
 	w, e, job := twoBatches(t)
 	e.Journal = &broken{w.store, 0}
@@ -91,22 +96,26 @@ func TestAStateThatCannotBeWritten(t *testing.T) {
 		t.Error(err)
 	}
 	for i := range batchSize {
-		if results[i].Status != Unrecorded || !mentions(results[i].Err, "it is done, and could not be recorded") {
+		if results[i].Status != Unrecorded ||
+			!mentions(results[i].Err, "it is done, and could not be recorded") {
 			t.Fatalf("%d was made: %+v", i, results[i])
 		}
 	}
-	if log := strings.Join(w.log, " "); strings.Contains(log, "approve") || strings.Contains(log, fmt.Sprint("p", batchSize)) || results[batchSize].Status != NotBegun {
+	if log := strings.Join(w.log, " "); strings.Contains(log, "approve") ||
+		strings.Contains(log, fmt.Sprint("p", batchSize)) || results[batchSize].Status != NotBegun {
 		t.Errorf("it went on: %s", log)
 	}
 	w.log = nil
-	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun, Work: job.Work, Resumed: true})
-	if err != nil || slices.ContainsFunc(again, func(r Result) bool { return r.Status != Done }) || len(w.records()) != batchSize+1 {
+	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun,
+		Work: job.Work, Resumed: true})
+	if err != nil || slices.ContainsFunc(again, func(r Result) bool { return r.Status != Done }) ||
+		len(w.records()) != batchSize+1 {
 		t.Errorf("with room again: %v, %d recorded", err, len(w.records()))
 	}
 }
 
-// Once the changes are no longer ours alone to make, not one more is made: what was just made stays closed, and the plan goes
-// on another time.
+// Once the changes are no longer ours alone to make, not one more is made: what was just made stays
+// closed, and the plan goes on another time.
 func TestGuard(t *testing.T) {
 	w, e, job := twoBatches(t)
 	asked := 0
@@ -117,19 +126,23 @@ func TestGuard(t *testing.T) {
 		return nil
 	}
 	results, err := e.Run(context.Background(), nil, job)
-	if !mentions(err, "the lock was taken away") || asked < 3 || results[0].Status != NotBegun || results[batchSize].Status != NotBegun {
-		t.Errorf("%v after %d questions; first %s, last %s", err, asked, results[0].Status, results[batchSize].Status)
+	if !mentions(err, "the lock was taken away") || asked < 3 || results[0].Status != NotBegun ||
+		results[batchSize].Status != NotBegun {
+		t.Errorf("%v after %d questions; first %s, last %s", err, asked, results[0].Status,
+			results[batchSize].Status)
 	}
 	if d := w.dirs["capstor/p0"]; d.Mode != 0o700 || d.Group != 0 || w.dirs["capstor/p1"] != nil {
 		t.Errorf("the first is %+v, the second %+v", d, w.dirs["capstor/p1"])
 	}
-	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun, Work: job.Work, Resumed: true})
+	again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun,
+		Work: job.Work, Resumed: true})
 	if err != nil || slices.ContainsFunc(again, func(r Result) bool { return r.Status != Done }) {
 		t.Errorf("resumed: %v", err)
 	}
 }
 
-// An answer that cannot be noted leaves the callback in the outbox: it is asked for before it is sent again.
+// An answer that cannot be noted leaves the callback in the outbox: it is asked for before it is
+// sent again.
 func TestAnAnswerThatCannotBeNoted(t *testing.T) {
 	w := newWorld(t)
 	job := Job{Work: []Work{creation("bio")}}
@@ -137,13 +150,15 @@ func TestAnAnswerThatCannotBeNoted(t *testing.T) {
 	e := w.engine()
 	e.Journal = &broken{w.store, 1}
 	results, err := e.Run(context.Background(), nil, job)
-	if !mentions(err, "the disk is full") || results[0].Status != Unrecorded || !mentions(results[0].Err, "note Waldur's answer to approve") {
+	if !mentions(err, "the disk is full") || results[0].Status != Unrecorded ||
+		!mentions(results[0].Err, "note Waldur's answer to approve") {
 		t.Errorf("%v, %+v", err, results)
 	}
 	if told := e.Told(); len(told) != 1 || told[planner.Approve] != 1 {
 		t.Errorf("Waldur was told %v", told)
 	}
-	if got := w.outbox(); got != "approve due, set_backend_id due, set_state_done due" || slices.Contains(w.log, "set_backend_id bio") {
+	if got := w.outbox(); got != "approve due, set_backend_id due, set_state_done due" ||
+		slices.Contains(w.log, "set_backend_id bio") {
 		t.Errorf("the outbox holds %q after %v", got, w.log)
 	}
 }
@@ -156,7 +171,8 @@ func TestARecordThatCannotBeWritten(t *testing.T) {
 	bad.Record.Key = bad.Action.Key
 	results := w.run(Job{Work: []Work{creation("bio"), bad, creation("chem")}})
 	wantStatuses(t, results, map[string]Status{"bio": Done, "bad": Failed, "chem": Done})
-	if !errors.Is(results[1].Err, ledger.ErrUnfit) || !mentions(results[1].Err, "/capstor/bad", "storageDataType.key") {
+	if !errors.Is(results[1].Err, ledger.ErrUnfit) || !mentions(results[1].Err, "/capstor/bad",
+		"storageDataType.key") {
 		t.Errorf("%v", results[1].Err)
 	}
 	if len(w.records()) != 2 || w.outbox() != "" {
@@ -164,10 +180,12 @@ func TestARecordThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// What was archived and failed, or was left out, is not called done when the state cannot be written.
+// What was archived and failed, or was left out, is not called done when the state cannot be
+// written.
 func TestTheAccountOfAStateThatCannotBeWritten(t *testing.T) {
 	w := newWorld(t)
-	job := Job{Work: []Work{w.removal("old"), creation("good"), creation("bad"), creation("held"), creation("more")}}
+	job := Job{Work: []Work{w.removal("old"), creation("good"), creation("bad"), creation("held"),
+		creation("more")}}
 	w.fail["mode 2770 bad"] = errors.New("read-only file system")
 	w.begin(&job)
 	e := w.engine()
@@ -179,7 +197,8 @@ func TestTheAccountOfAStateThatCannotBeWritten(t *testing.T) {
 	if err == nil {
 		t.Error("no error")
 	}
-	wantStatuses(t, results, map[string]Status{"old": Unrecorded, "good": Unrecorded, "bad": Failed, "held": Skipped, "more": Unrecorded})
+	wantStatuses(t, results, map[string]Status{"old": Unrecorded, "good": Unrecorded, "bad": Failed,
+		"held": Skipped, "more": Unrecorded})
 	if told := e.Told(); len(told) != 1 || told[planner.Approve] != 1 {
 		t.Errorf("Waldur was told %v", told)
 	}
@@ -190,8 +209,10 @@ func TestNothingIsBegunOnceAnAnswerCannotBeNoted(t *testing.T) {
 	w, e, job := twoBatches(t)
 	e.Journal = &broken{w.store, 2}
 	results, err := e.Run(context.Background(), nil, job)
-	if !mentions(err, "the disk is full") || results[batchSize].Status != NotBegun || results[0].Status != Unrecorded || results[1].Status != Undelivered {
-		t.Errorf("%v; %s, %s … %s", err, results[0].Status, results[1].Status, results[batchSize].Status)
+	if !mentions(err, "the disk is full") || results[batchSize].Status != NotBegun ||
+		results[0].Status != Unrecorded || results[1].Status != Undelivered {
+		t.Errorf("%v; %s, %s … %s", err, results[0].Status, results[1].Status,
+			results[batchSize].Status)
 	}
 	if n := strings.Count(strings.Join(w.log, "\n"), "approve"); n != 1 {
 		t.Errorf("%d approves, want 1", n)
@@ -204,11 +225,14 @@ func TestJournal(t *testing.T) {
 	w.fail["mode 2770 chem"] = errors.New("read-only file system")
 	w.run(Job{Work: []Work{creation("bio"), creation("chem")}})
 	var steps []ledger.Step
-	w.check(w.store.View(func(tx ledger.Tx) (err error) { steps, err = tx.Steps("sha256:plan"); return err }))
-	if len(steps) != 3 || steps[0].Name != stepQueued || steps[0].Note != "approve set_backend_id set_state_done" {
+	w.check(w.store.View(
+		func(tx ledger.Tx) (err error) { steps, err = tx.Steps("sha256:plan"); return err }))
+	if len(steps) != 3 || steps[0].Name != stepQueued ||
+		steps[0].Note != "approve set_backend_id set_state_done" {
 		t.Fatalf("%+v", steps)
 	}
-	if steps = steps[1:]; steps[0].Name != "done" || steps[0].Inode != w.dirs["capstor/bio"].Inode || steps[0].Note != "owner group mode" ||
+	if steps = steps[1:]; steps[0].Name != "done" ||
+		steps[0].Inode != w.dirs["capstor/bio"].Inode || steps[0].Note != "owner group mode" ||
 		steps[1].Name != "failed" || !strings.Contains(steps[1].Note, "read-only file system") {
 		t.Errorf("%+v", steps)
 	}

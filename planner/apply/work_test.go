@@ -9,44 +9,53 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// A create goes step by step, closed to all but root until the last; then the state knows, and only then Waldur.
+// A create goes step by step, closed to all but root until the last; then the state knows, and only
+// then Waldur.
 func TestCreateInOrder(t *testing.T) {
 	w := newWorld(t)
 	bio := withQuota(creation("bio"), 1<<40)
-	bio.Action.Changes = append(bio.Action.Changes, planner.Change{Attribute: planner.Project, After: planner.Number(7)})
+	bio.Action.Changes = append(bio.Action.Changes, planner.Change{Attribute: planner.Project,
+		After: planner.Number(7)})
 	w.effect["approve bio"] = func() {
 		if got := w.outbox(); got != "approve due, set_backend_id due, set_state_done due" {
 			t.Errorf("when the first callback is sent, the outbox holds %q", got)
 		}
-		if r := w.records(); len(r) != 1 || r[0].Inode != w.dirs["capstor/bio"].Inode || !r[0].At.Equal(now) {
+		if r := w.records(); len(r) != 1 || r[0].Inode != w.dirs["capstor/bio"].Inode ||
+			!r[0].At.Equal(now) {
 			t.Errorf("when the first callback is sent, recorded is %+v", r)
 		}
 	}
 	results := w.run(Job{Work: []Work{bio}})
 	wantStatuses(t, results, map[string]Status{"bio": Done})
-	w.wantLog("make capstor/bio", "project 7 bio", "quota of 30500", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio",
-		"sync names in capstor", "approve bio", "ask bio", "set_backend_id bio", "set_state_done bio", "ask bio")
+	w.wantLog("make capstor/bio", "project 7 bio", "quota of 30500", "acl bio", "own 0:30500 bio",
+		"mode 2770 bio", "sync bio",
+		"sync names in capstor", "approve bio", "ask bio", "set_backend_id bio",
+		"set_state_done bio", "ask bio")
 	if got := w.outbox(); got != "" {
 		t.Errorf("the outbox still holds %q", got)
 	}
 }
 
-// Whatever step fails, nothing after it is done and Waldur hears nothing; the directory is closed to all but root, and
-// recorded as unfinished.
+// Whatever step fails, nothing after it is done and Waldur hears nothing; the directory is closed
+// to all but root, and recorded as unfinished.
 func TestAFailedStepEndsACreate(t *testing.T) {
-	for _, step := range []string{"make capstor/bio", "project 7 bio", "quota of 30500", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio"} {
+	for _, step := range []string{"make capstor/bio", "project 7 bio", "quota of 30500", "acl bio",
+		"own 0:30500 bio", "mode 2770 bio", "sync bio"} {
 		w := newWorld(t)
 		w.fail[step] = errors.New("no")
 		bio := withQuota(creation("bio"), 1<<40)
-		bio.Action.Changes = append(bio.Action.Changes, planner.Change{Attribute: planner.Project, After: planner.Number(7)})
+		bio.Action.Changes = append(bio.Action.Changes, planner.Change{Attribute: planner.Project,
+			After: planner.Number(7)})
 		results := w.run(Job{Work: []Work{bio, creation("chem")}})
 		wantStatuses(t, results, map[string]Status{"bio": Failed, "chem": Done})
 		d := w.dirs["capstor/bio"]
 		if d != nil && (d.Mode != 0o700 || d.Owner != 0 || d.Group != 0) {
-			t.Errorf("after %q failed the directory has owner %d, group %d, mode %s", step, d.Owner, d.Group, d.Mode)
+			t.Errorf("after %q failed the directory has owner %d, group %d, mode %s", step, d.Owner,
+				d.Group, d.Mode)
 		}
 		r := w.records()
-		if d != nil && (len(r) != 2 || !r[0].Unfinished || r[0].Inode != d.Inode || r[1].Unfinished) || d == nil && len(r) != 1 {
+		if d != nil && (len(r) != 2 || !r[0].Unfinished || r[0].Inode != d.Inode ||
+			r[1].Unfinished) || d == nil && len(r) != 1 {
 			t.Errorf("after %q failed, recorded is %+v", step, r)
 		}
 		if got := w.outbox(); got != "" {
@@ -61,14 +70,18 @@ func TestSetgidThatDoesNotStick(t *testing.T) {
 	w.noSetgid = true
 	adopted := work(planner.Adopt, "old")
 	adopted.Action.Inode = w.put("capstor/old", 0, 5, 0o750).Inode
-	adopted.Action.Changes = []planner.Change{{Attribute: planner.Group, Before: planner.Number(5), After: planner.Number(30500)},
-		{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o750), After: planner.ModeValue(0o2770)}}
+	adopted.Action.Changes = []planner.Change{{Attribute: planner.Group, Before: planner.Number(5),
+		After: planner.Number(30500)},
+		{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o750),
+			After: planner.ModeValue(0o2770)}}
 	tenant := creation("tenant")
 	tenant.Action.Target, tenant.Action.Callbacks = planner.TargetTenant, nil
 	results := w.run(Job{Work: []Work{creation("bio"), adopted, tenant}})
 	wantStatuses(t, results, map[string]Status{"bio": Failed, "old": Failed, "tenant": Failed})
-	for name, want := range map[string]planner.Directory{"bio": {Mode: 0o700}, "old": {Mode: 0o750, Group: 30500}, "tenant": {Mode: 0o700}} {
-		if d := w.dirs["capstor/"+name]; d.Mode != want.Mode || d.Owner != want.Owner || d.Group != want.Group {
+	for name, want := range map[string]planner.Directory{"bio": {Mode: 0o700},
+		"old": {Mode: 0o750, Group: 30500}, "tenant": {Mode: 0o700}} {
+		if d := w.dirs["capstor/"+name]; d.Mode != want.Mode || d.Owner != want.Owner ||
+			d.Group != want.Group {
 			t.Errorf("%s is left with owner %d, group %d, mode %s", name, d.Owner, d.Group, d.Mode)
 		}
 	}
@@ -84,8 +97,10 @@ func TestSetgidThatDoesNotStick(t *testing.T) {
 	job := Job{ID: "sha256:next", Work: []Work{tenant}}
 	results, err := w.engine().Run(t.Context(), nil, job)
 	w.check(err)
-	if d := w.dirs["capstor/tenant"]; results[0].Status != Done || d.Mode != 0o2770 || d.Group != 30500 {
-		t.Errorf("the next plan leaves it %s, mode %s: %v", results[0].Status, d.Mode, results[0].Err)
+	if d := w.dirs["capstor/tenant"]; results[0].Status != Done || d.Mode != 0o2770 ||
+		d.Group != 30500 {
+		t.Errorf("the next plan leaves it %s, mode %s: %v", results[0].Status, d.Mode,
+			results[0].Err)
 	}
 	if r := w.records(); len(r) != 1 || r[0].Address != "/capstor/bio" {
 		t.Errorf("recorded is %+v", r)
@@ -98,7 +113,8 @@ func TestANewDirectoryThatCannotBeClosed(t *testing.T) {
 	w.noSetgid = true
 	w.fail["mode 0700 bio"] = errors.New("read-only file system")
 	results := w.run(Job{Work: []Work{creation("bio")}})
-	if !mentions(results[0].Err, "made it 0770", "could not be closed again", "read-only file system") {
+	if !mentions(results[0].Err, "made it 0770", "could not be closed again",
+		"read-only file system") {
 		t.Errorf("%v", results[0].Err)
 	}
 	if r := w.records(); len(r) != 1 || !r[0].Unfinished {
@@ -115,16 +131,21 @@ func TestAnUnfinishedDirectoryIsFinished(t *testing.T) {
 		says  string
 	}{
 		{"as it was left", func(*world, *planner.Directory) {}, Done, ""},
-		{"left open", func(_ *world, d *planner.Directory) { d.Mode, d.Group = 0o770, 30500 }, Done, ""},
-		{"with something in it", func(w *world, _ *planner.Directory) { w.full["capstor/bio"] = true }, Failed, "cscs-sync state rm /capstor/bio"},
-		{"another one", func(w *world, _ *planner.Directory) { w.put("capstor/bio", 0, 0, 0o700) }, Failed, "not there"},
+		{"left open", func(_ *world, d *planner.Directory) { d.Mode, d.Group = 0o770, 30500 }, Done,
+			""},
+		{"with something in it",
+			func(w *world, _ *planner.Directory) { w.full["capstor/bio"] = true }, Failed,
+			"cscs-sync state rm /capstor/bio"},
+		{"another one", func(w *world, _ *planner.Directory) { w.put("capstor/bio", 0, 0, 0o700) },
+			Failed, "not there"},
 	} {
 		w := newWorld(t)
 		d := w.put("capstor/bio", 0, 0, 0o700)
 		x := creation("bio")
 		x.Action.Inode = d.Inode
 		w.check(w.store.Update(func(tx ledger.Tx) error {
-			return tx.PutRecord(planner.Record{Key: x.Action.Key, Address: x.Action.Address, Inode: d.Inode, At: now, Unfinished: true})
+			return tx.PutRecord(planner.Record{Key: x.Action.Key, Address: x.Action.Address,
+				Inode: d.Inode, At: now, Unfinished: true})
 		}))
 		c.spoil(w, d)
 		results := w.run(Job{Work: []Work{x}})
@@ -150,12 +171,14 @@ func TestACreateIsLookedAt(t *testing.T) {
 	job := Job{Work: []Work{bio}}
 	w.begin(&job)
 	results, err := e.Run(t.Context(), nil, job)
-	if err != nil || results[0].Status != Failed || !mentions(results[0].Err, "mode 2777", "not what was set") {
+	if err != nil || results[0].Status != Failed || !mentions(results[0].Err, "mode 2777",
+		"not what was set") {
 		t.Errorf("%v, %+v", err, results)
 	}
 }
 
-// What stands where a directory is to be made is taken up only if it is as wanted, or our own half-made one.
+// What stands where a directory is to be made is taken up only if it is as wanted, or our own
+// half-made one.
 func TestWhatStandsThere(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -183,7 +206,8 @@ func TestWhatStandsThere(t *testing.T) {
 			t.Errorf("%s: %s, %v; want %s", c.name, results[0].Status, results[0].Err, c.want)
 		}
 		now := *w.dirs["capstor/bio"]
-		if c.want == Failed && (now != was || !mentions(results[0].Err, "capstor/bio", "plan again")) {
+		if c.want == Failed &&
+			(now != was || !mentions(results[0].Err, "capstor/bio", "plan again")) {
 			t.Errorf("%s: it was changed from %+v to %+v: %v", c.name, was, now, results[0].Err)
 		}
 		if c.want == Done && (now.Owner != 0 || now.Group != 30500 || now.Mode != 0o2770) {
@@ -192,12 +216,15 @@ func TestWhatStandsThere(t *testing.T) {
 	}
 }
 
-// Directories above come first, topmost first. What exists stays; what a killed apply left half made is finished.
+// Directories above come first, topmost first. What exists stays; what a killed apply left half
+// made is finished.
 func TestParents(t *testing.T) {
 	parent := func(name string, mode planner.Mode) Work {
 		p := work(planner.Create, name)
 		p.Action.Target = planner.TargetTenant
-		p.Action.Changes = []planner.Change{{Attribute: planner.Owner, After: planner.Number(0)}, {Attribute: planner.Group, After: planner.Number(0)}, {Attribute: planner.ModeAttr, After: planner.ModeValue(mode)}}
+		p.Action.Changes = []planner.Change{{Attribute: planner.Owner, After: planner.Number(0)},
+			{Attribute: planner.Group, After: planner.Number(0)},
+			{Attribute: planner.ModeAttr, After: planner.ModeValue(mode)}}
 		return p
 	}
 	jobWork := func() []Work {
@@ -208,9 +235,12 @@ func TestParents(t *testing.T) {
 	}
 	t.Run("missing", func(t *testing.T) {
 		w := newWorld(t)
-		wantStatuses(t, w.run(Job{Work: jobWork()}), map[string]Status{"bio": Done, "t": Done, "other": Done})
-		w.wantLog("make capstor/t", "acl t", "own 0:0 t", "mode 0775 t", "sync t", "make capstor/t/c", "acl c", "own 0:0 c", "mode 0755 c", "sync c",
-			"sync names in capstor", "sync names in t", "make capstor/t/c/bio", "acl bio", "own 0:30500 bio", "mode 2770 bio", "sync bio",
+		wantStatuses(t, w.run(Job{Work: jobWork()}), map[string]Status{"bio": Done, "t": Done,
+			"other": Done})
+		w.wantLog("make capstor/t", "acl t", "own 0:0 t", "mode 0775 t", "sync t",
+			"make capstor/t/c", "acl c", "own 0:0 c", "mode 0755 c", "sync c",
+			"sync names in capstor", "sync names in t", "make capstor/t/c/bio", "acl bio",
+			"own 0:30500 bio", "mode 2770 bio", "sync bio",
 			"make capstor/other", "acl other", "own 0:30500 other", "mode 2770 other", "sync other",
 			"sync names in c", "sync names in capstor", "approve other",
 			"ask other", "set_backend_id other", "set_state_done other", "ask other")
@@ -221,7 +251,8 @@ func TestParents(t *testing.T) {
 	t.Run("standing", func(t *testing.T) {
 		w := newWorld(t)
 		w.put("capstor/t", 9, 9, 0o700)
-		wantStatuses(t, w.run(Job{Work: jobWork()}), map[string]Status{"bio": Done, "t": Done, "other": Done})
+		wantStatuses(t, w.run(Job{Work: jobWork()}), map[string]Status{"bio": Done, "t": Done,
+			"other": Done})
 		if d := w.dirs["capstor/t"]; d.Owner != 9 || d.Mode != 0o700 {
 			t.Errorf("a parent that stands was changed to %+v", d)
 		}
@@ -229,7 +260,8 @@ func TestParents(t *testing.T) {
 	t.Run("half made", func(t *testing.T) {
 		w := newWorld(t)
 		w.put("capstor/t", 0, 0, 0o700).ACL = &planner.ACL{}
-		wantStatuses(t, w.run(Job{Work: jobWork(), Resumed: true}), map[string]Status{"bio": Done, "t": Done, "other": Done})
+		wantStatuses(t, w.run(Job{Work: jobWork(), Resumed: true}), map[string]Status{"bio": Done,
+			"t": Done, "other": Done})
 		if d := w.dirs["capstor/t"]; d.Mode != 0o775 || d.ACL != nil {
 			t.Errorf("the half-made parent ends as %+v", d)
 		}
@@ -249,13 +281,15 @@ func TestParents(t *testing.T) {
 		}
 		w = newWorld(t)
 		w.inherits = &planner.ACL{Unread: "it could not be read"}
-		wantStatuses(t, w.run(Job{Work: jobWork()}), map[string]Status{"bio": Done, "t": Done, "other": Done})
+		wantStatuses(t, w.run(Job{Work: jobWork()}), map[string]Status{"bio": Done, "t": Done,
+			"other": Done})
 	})
 	t.Run("made before a kill, and perhaps not synced", func(t *testing.T) {
 		w := newWorld(t)
 		w.put("capstor/t", 0, 0, 0o775)
 		w.run(Job{Work: jobWork(), Resumed: true})
-		if want := []string{"make capstor/t", "open capstor/t", "sync t"}; !slices.Equal(w.log[:3], want) {
+		if want := []string{"make capstor/t", "open capstor/t", "sync t"}; !slices.Equal(w.log[:3],
+			want) {
 			t.Errorf("it begins with %q, want %q", w.log[:3], want)
 		}
 	})
@@ -270,14 +304,17 @@ func TestParents(t *testing.T) {
 	})
 }
 
-// An update compares each attribute once more: as planned or as wanted is fine, anything else stops it before any change.
+// An update compares each attribute once more: as planned or as wanted is fine, anything else stops
+// it before any change.
 func TestUpdateComparesOnceMore(t *testing.T) {
 	update := func(inode uint64) Work {
 		u := withQuota(work(planner.Update, "bio"), 2<<40)
 		u.Action.Inode = inode
 		u.Action.Changes[0].Before = planner.Number(1 << 40)
-		u.Action.Changes = append([]planner.Change{{Attribute: planner.Group, Before: planner.Number(5), After: planner.Number(30500)},
-			{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o750), After: planner.ModeValue(0o2770)}}, u.Action.Changes...)
+		u.Action.Changes = append([]planner.Change{{Attribute: planner.Group,
+			Before: planner.Number(5), After: planner.Number(30500)},
+			{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o750),
+				After: planner.ModeValue(0o2770)}}, u.Action.Changes...)
 		return u
 	}
 	for _, c := range []struct {
@@ -291,9 +328,12 @@ func TestUpdateComparesOnceMore(t *testing.T) {
 		{"as planned", 5, 0o750, planner.LimitOf(planner.Bytes(1 << 40)), Done, ""},
 		{"as wanted", 30500, 0o2770, planner.LimitOf(planner.Bytes(2 << 40)), Done, ""},
 		{"half way", 30500, 0o750, planner.LimitOf(planner.Bytes(2 << 40)), Done, ""},
-		{"another group", 6, 0o750, planner.LimitOf(planner.Bytes(1 << 40)), Failed, "its group is 6, and was 5 when this was planned"},
-		{"another mode", 5, 0o777, planner.LimitOf(planner.Bytes(1 << 40)), Failed, `its mode is "0777" (rwxrwxrwx), and was "0750" (rwxr-x---)`},
-		{"another limit", 5, 0o750, planner.LimitOf(planner.Bytes(3 << 40)), Failed, "its space_hard is 3 TiB, and was 1 TiB"},
+		{"another group", 6, 0o750, planner.LimitOf(planner.Bytes(1 << 40)), Failed,
+			"its group is 6, and was 5 when this was planned"},
+		{"another mode", 5, 0o777, planner.LimitOf(planner.Bytes(1 << 40)), Failed,
+			`its mode is "0777" (rwxrwxrwx), and was "0750" (rwxr-x---)`},
+		{"another limit", 5, 0o750, planner.LimitOf(planner.Bytes(3 << 40)), Failed,
+			"its space_hard is 3 TiB, and was 1 TiB"},
 		{"no limit", 5, 0o750, planner.Unlimited(), Failed, "its space_hard is unlimited"},
 	} {
 		w := newWorld(t)
@@ -301,13 +341,16 @@ func TestUpdateComparesOnceMore(t *testing.T) {
 		w.limits.Limits[planner.SpaceHard] = c.hard
 		was := *d
 		results := w.run(Job{Work: []Work{update(d.Inode)}})
-		if results[0].Status != c.want || c.says != "" && !mentions(results[0].Err, c.says, "plan again") {
+		if results[0].Status != c.want || c.says != "" && !mentions(results[0].Err, c.says,
+			"plan again") {
 			t.Errorf("%s: %s, %v", c.name, results[0].Status, results[0].Err)
 		}
 		if c.want == Failed && (*d != was || w.limits.Limits[planner.SpaceHard] != c.hard) {
 			t.Errorf("%s: it was changed to %+v", c.name, d)
 		}
-		if c.want == Done && (d.Group != 30500 || d.Mode != 0o2770 || w.limits.Limits[planner.SpaceHard] != planner.LimitOf(planner.Bytes(2<<40)) || len(w.records()) != 1) {
+		if c.want == Done && (d.Group != 30500 || d.Mode != 0o2770 ||
+			w.limits.Limits[planner.SpaceHard] != planner.LimitOf(planner.Bytes(2<<40)) ||
+			len(w.records()) != 1) {
 			t.Errorf("%s: it ends as %+v, recorded %+v", c.name, d, w.records())
 		}
 	}
@@ -328,10 +371,18 @@ func TestQuotaIsReadBack(t *testing.T) {
 		calls  int
 	}{
 		{"set", func(*world) {}, Done, "", 1},
-		{"set already", func(w *world) { w.limits.Limits[planner.SpaceHard] = planner.LimitOf(planner.Bytes(1 << 40)) }, Done, "", 0},
-		{"not to be read", func(w *world) { w.limits.LimitsWhy = "no MDT" }, Failed, "could not be read: no MDT", 0},
-		{"not kept", func(w *world) { w.set = func(planner.Limits) {} }, Failed, "reads back as space unlimited/unlimited", 1},
-		{"not to be read back", func(w *world) { w.set = func(planner.Limits) { w.limits.LimitsWhy = "gone" } }, Failed, "could not be read back: gone", 1},
+		{"set already", func(
+			w *world) {
+			w.limits.Limits[planner.SpaceHard] = planner.LimitOf(
+				planner.Bytes(1 << 40))
+		}, Done, "", 0},
+		{"not to be read", func(w *world) { w.limits.LimitsWhy = "no MDT" }, Failed,
+			"could not be read: no MDT", 0},
+		{"not kept", func(w *world) { w.set = func(planner.Limits) {} }, Failed,
+			"reads back as space unlimited/unlimited", 1},
+		{"not to be read back",
+			func(w *world) { w.set = func(planner.Limits) { w.limits.LimitsWhy = "gone" } }, Failed,
+			"could not be read back: gone", 1},
 	} {
 		w := newWorld(t)
 		c.change(w)
@@ -342,7 +393,8 @@ func TestQuotaIsReadBack(t *testing.T) {
 				calls++
 			}
 		}
-		if results[0].Status != c.want || calls != c.calls || c.says != "" && !mentions(results[0].Err, "group 30500", c.says) {
+		if results[0].Status != c.want || calls != c.calls || c.says != "" &&
+			!mentions(results[0].Err, "group 30500", c.says) {
 			t.Errorf("%s: %s after %d calls: %v", c.name, results[0].Status, calls, results[0].Err)
 		}
 	}
@@ -358,7 +410,8 @@ func TestOrdersWithoutStorage(t *testing.T) {
 	}{
 		{planner.Report, planner.SetStateDone, 1, []string{"set_state_done bio", "ask bio"}},
 		{planner.RejectOrder, planner.Reject, 0, []string{"reject bio", "ask bio"}},
-		{planner.FailOrder, planner.SetStateErred, 0, []string{"ask bio", "set_state_erred bio", "ask bio"}},
+		{planner.FailOrder, planner.SetStateErred, 0, []string{"ask bio", "set_state_erred bio",
+			"ask bio"}},
 	} {
 		w := newWorld(t)
 		x := work(c.kind, "bio", c.call)
@@ -376,13 +429,14 @@ func TestOrdersWithoutStorage(t *testing.T) {
 	w := newWorld(t)
 	gone := work(planner.Report, "bio", planner.SetStateDone)
 	delete(gone.URLs, planner.SetStateDone)
-	if r := w.run(Job{Work: []Work{gone}}); r[0].Status != Failed || !mentions(r[0].Err, "no longer offers set_state_done", "plan again") {
+	if r := w.run(Job{Work: []Work{gone}}); r[0].Status != Failed ||
+		!mentions(r[0].Err, "no longer offers set_state_done", "plan again") {
 		t.Errorf("a callback that is gone: %+v", r[0])
 	}
 }
 
-// A tree is tagged after its quota is set, tells how far it is, and what it left is written down. One that fails is not done,
-// and not recorded.
+// A tree is tagged after its quota is set, tells how far it is, and what it left is written down.
+// One that fails is not done, and not recorded.
 func TestTagAfterTheQuota(t *testing.T) {
 	for _, failing := range []bool{false, true} {
 		w := newWorld(t)
@@ -390,7 +444,8 @@ func TestTagAfterTheQuota(t *testing.T) {
 		w.dirs["capstor/bio"].HasProject = true
 		bio := withQuota(work(planner.Update, "bio"), 1<<40)
 		bio.Action.Inode, bio.Action.Tag = w.dirs["capstor/bio"].Inode, true
-		bio.Action.Changes = append(bio.Action.Changes, planner.Change{Attribute: planner.Project, After: planner.Number(7)})
+		bio.Action.Changes = append(bio.Action.Changes, planner.Change{Attribute: planner.Project,
+			After: planner.Number(7)})
 		want := []string{"open capstor/bio", "quota of 30500", "tag 7 bio", "sync bio"}
 		if failing {
 			w.fail["tag 7 bio"], want = errors.New("no"), want[:3]
@@ -401,14 +456,18 @@ func TestTagAfterTheQuota(t *testing.T) {
 		job := Job{Work: []Work{bio}}
 		w.begin(&job)
 		results, err := e.Run(t.Context(), nil, job)
-		if err != nil || (results[0].Status == Done) == failing || !slices.Equal(told, []string{"begin", "tagged 10000 entries", "end"}) || (len(w.records()) == 1) == failing {
-			t.Errorf("failing %v: %v, %+v, told %q, recorded %+v", failing, err, results, told, w.records())
+		if err != nil || (results[0].Status == Done) == failing ||
+			!slices.Equal(told, []string{"begin", "tagged 10000 entries", "end"}) ||
+			(len(w.records()) == 1) == failing {
+			t.Errorf("failing %v: %v, %+v, told %q, recorded %+v", failing, err, results, told,
+				w.records())
 		}
 		w.wantLog(want...)
 	}
 }
 
-// A tree is tagged after all else, and left when the apply is told to stop: the plan goes on with it later.
+// A tree is tagged after all else, and left when the apply is told to stop: the plan goes on with
+// it later.
 func TestTagStops(t *testing.T) {
 	w := newWorld(t)
 	w.endless = true
@@ -437,7 +496,8 @@ func TestTagStops(t *testing.T) {
 	wantStatuses(t, results, map[string]Status{"a": NotBegun, "b": Done})
 }
 
-// What an order's end left after a kill is recorded only if it is the directory that the plan is about.
+// What an order's end left after a kill is recorded only if it is the directory that the plan is
+// about.
 func TestFinishedRecordsItsOwnDirectory(t *testing.T) {
 	for _, other := range []bool{false, true} {
 		w := newWorld(t)

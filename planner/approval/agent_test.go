@@ -41,7 +41,8 @@ func realAgent(t *testing.T) agent.ExtendedAgent {
 }
 
 func TestAgents(t *testing.T) {
-	for name, a := range map[string]agent.Agent{"ssh-agent": realAgent(t), "keyring": agent.NewKeyring()} {
+	for name, a := range map[string]agent.Agent{"ssh-agent": realAgent(t),
+		"keyring": agent.NewKeyring()} {
 		t.Run(name, func(t *testing.T) {
 			for kind, args := range keyKinds() {
 				k := newKeygen(t)
@@ -72,15 +73,16 @@ func TestAgents(t *testing.T) {
 	}
 }
 
-// tokenAgent is an agent that has one key, on a security token made of software. The stock agent would ask a helper
-// program that wants the real thing.
+// tokenAgent is an agent that has one key, on a security token made of software. The stock agent
+// would ask a helper program that wants the real thing.
 type tokenAgent struct {
 	agent.Agent
 	token token
 }
 
 func (a tokenAgent) List() ([]*agent.Key, error) {
-	return []*agent.Key{{Format: a.token.public.Type(), Blob: a.token.public.Marshal(), Comment: "token"}}, nil
+	return []*agent.Key{{Format: a.token.public.Type(), Blob: a.token.public.Marshal(),
+		Comment: "token"}}, nil
 }
 
 func (a tokenAgent) Sign(key ssh.PublicKey, data []byte) (*ssh.Signature, error) {
@@ -119,7 +121,8 @@ func served(t *testing.T, a agent.Agent) agent.ExtendedAgent {
 
 func TestSecurityTokensThroughAnAgent(t *testing.T) {
 	k := newKeygen(t)
-	for name, make := range map[string]func(*testing.T, byte) token{"ed25519": tokenED25519, "ecdsa": tokenECDSA} {
+	for name, make := range map[string]func(*testing.T,
+		byte) token{"ed25519": tokenED25519, "ecdsa": tokenECDSA} {
 		for _, flags := range []byte{touched, 0} {
 			key := make(t, flags)
 			s, err := AgentSigner(served(t, tokenAgent{agent.NewKeyring(), key}), key.public)
@@ -191,7 +194,8 @@ func TestAgentWithCertificate(t *testing.T) {
 		k := newKeygen(t)
 		ca := k.key("ca", "-t", "ed25519")
 		k.key("key", "-t", "rsa", "-b", "2048")
-		k.run(nil, "-q", "-s", "ca", "-I", "id", "-n", "anna@example.com", "-V", "20261101:20261201", "key.pub")
+		k.run(nil, "-q", "-s", "ca", "-I", "id", "-n", "anna@example.com", "-V",
+			"20261101:20261201", "key.pub")
 		raw, err := ssh.ParseRawPrivateKey(k.read("key"))
 		if err != nil {
 			t.Fatal(err)

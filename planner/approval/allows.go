@@ -27,12 +27,14 @@ func (s *Signers) Allows(name string, key ssh.PublicKey, at time.Time) error {
 		return why
 	}
 	if names := s.Names(key, at); len(names) > 0 {
-		return fmt.Errorf("allowed_signers does not give %s the name %q, only %q", Fingerprint(key), name, names)
+		return fmt.Errorf("allowed_signers does not give %s the name %q, only %q", Fingerprint(key),
+			name, names)
 	}
 	return fmt.Errorf("allowed_signers does not give %s the name %q", Fingerprint(key), name)
 }
 
-// Names are the names that the key may sign as at this time, as far as they are written out; patterns are left out.
+// Names are the names that the key may sign as at this time, as far as they are written out;
+// patterns are left out.
 func (s *Signers) Names(key ssh.PublicKey, at time.Time) []string {
 	var names []string
 	for _, l := range s.lines {
@@ -40,7 +42,8 @@ func (s *Signers) Names(key ssh.PublicKey, at time.Time) []string {
 			continue
 		}
 		for _, n := range l.candidates(key) {
-			if checkName(n) == nil && matchList(n, l.principals) && l.allows(n, key, at) == nil && !slices.Contains(names, n) {
+			if checkName(n) == nil && matchList(n, l.principals) && l.allows(n, key, at) == nil &&
+				!slices.Contains(names, n) {
 				names = append(names, n)
 			}
 		}
@@ -48,7 +51,8 @@ func (s *Signers) Names(key ssh.PublicKey, at time.Time) []string {
 	return names
 }
 
-// candidates are the names that might be meant: a certificate's own, or those that the line spells out.
+// candidates are the names that might be meant: a certificate's own, or those that the line spells
+// out.
 func (l signerLine) candidates(key ssh.PublicKey) []string {
 	if c, ok := key.(*ssh.Certificate); ok {
 		return c.ValidPrincipals
@@ -77,7 +81,8 @@ func (l signerLine) allows(name string, key ssh.PublicKey, at time.Time) error {
 	}
 	o := l.options
 	if o.hasNamespaces && !matchList(Namespace, o.namespaces) {
-		return fmt.Errorf("the key is not for the namespace %s, only for %q", Namespace, o.namespaces)
+		return fmt.Errorf("the key is not for the namespace %s, only for %q", Namespace,
+			o.namespaces)
 	}
 	if !o.after.IsZero() && at.Before(o.after) {
 		return fmt.Errorf("the key is valid only from %s", showTime(o.after))
@@ -88,8 +93,8 @@ func (l signerLine) allows(name string, key ssh.PublicKey, at time.Time) error {
 	return nil
 }
 
-// checkCertificate wants a user's certificate with this name in it, valid at this time, without critical options (they
-// restrict logins, which signing is not) and really signed by its authority.
+// checkCertificate wants a user's certificate with this name in it, valid at this time, without
+// critical options (they restrict logins, which signing is not) and really signed by its authority.
 func checkCertificate(c *ssh.Certificate, name string, at time.Time) error {
 	if c.CertType != ssh.UserCert {
 		return fmt.Errorf("the certificate %.60q is not a user's", c.KeyId)

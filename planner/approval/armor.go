@@ -14,18 +14,22 @@ func armor(blob []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: armorType, Bytes: blob})
 }
 
-// unarmor reads a signature as ssh-keygen writes it: lines of any length, LF or CRLF, nothing else around it.
+// unarmor reads a signature as ssh-keygen writes it: lines of any length, LF or CRLF, nothing else
+// around it.
 func unarmor(text []byte) ([]byte, error) {
 	if len(text) > maxBlock {
-		return nil, fmt.Errorf("ssh signature: %d bytes, at most %d are allowed", len(text), maxBlock)
+		return nil, fmt.Errorf("ssh signature: %d bytes, at most %d are allowed", len(text),
+			maxBlock)
 	}
 	text = bytes.TrimSpace(text)
 	p, rest := pem.Decode(text)
 	if p == nil || p.Type != armorType {
-		return nil, fmt.Errorf("ssh signature: not a PEM block of type %s; make it with ssh-keygen -Y sign", armorType)
+		return nil, fmt.Errorf(
+			"ssh signature: not a PEM block of type %s; make it with ssh-keygen -Y sign", armorType)
 	}
 	if !bytes.HasPrefix(text, []byte("-----BEGIN ")) || len(rest) != 0 || len(p.Headers) != 0 {
-		return nil, fmt.Errorf("ssh signature: there is text around the signature, or a header in it")
+		return nil, fmt.Errorf(
+			"ssh signature: there is text around the signature, or a header in it")
 	}
 	return p.Bytes, nil
 }

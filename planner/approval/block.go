@@ -10,7 +10,8 @@ import (
 // PEMType is the type of an approval's PEM block, in a plan file and alone in a file of its own.
 const PEMType = "CSCS-SYNC APPROVAL"
 
-// maxBlock bounds a block, in bytes; the longest real one (an RSA certificate of 16,384 bits) is a third of it.
+// maxBlock bounds a block, in bytes; the longest real one (an RSA certificate of 16,384 bits) is a
+// third of it.
 const maxBlock = 64 << 10
 
 // format is the version of the payload.
@@ -57,7 +58,8 @@ func (a Approval) Block() ([]byte, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	p := payload{Format: format, Kind: a.Kind, Login: a.Login, Message: string(text), Signature: a.proofText()}
+	p := payload{Format: format, Kind: a.Kind, Login: a.Login, Message: string(text),
+		Signature: a.proofText()}
 	b, err := encode(p)
 	if err != nil {
 		return nil, err
@@ -85,41 +87,49 @@ func encode(p payload) ([]byte, error) {
 
 // check refuses what cannot be an approval whoever gave it.
 func (a Approval) check() error {
-	named := len(a.Message.Name) > len(PolicyPrefix) && a.Message.Name[:len(PolicyPrefix)] == PolicyPrefix
+	named := len(a.Message.Name) > len(PolicyPrefix) &&
+		a.Message.Name[:len(PolicyPrefix)] == PolicyPrefix
 	switch a.Kind {
 	case KindSSH:
 		if a.Login != "" {
-			return fmt.Errorf("approval block: a signed approval has no login, this one has %q", a.Login)
+			return fmt.Errorf("approval block: a signed approval has no login, this one has %q",
+				a.Login)
 		}
 	case KindLocal, KindPolicy:
 		if a.Login == "" {
-			return fmt.Errorf("approval block: an approval of kind %s needs the login that gave it", a.Kind)
+			return fmt.Errorf("approval block: an approval of kind %s needs the login that gave it",
+				a.Kind)
 		}
 		if len(a.Proof) != macSize {
-			return fmt.Errorf("approval block: the MAC has %d bytes, want %d", len(a.Proof), macSize)
+			return fmt.Errorf("approval block: the MAC has %d bytes, want %d", len(a.Proof),
+				macSize)
 		}
 	default:
 		return fmt.Errorf("approval block: unknown kind %.40q", string(a.Kind))
 	}
 	if named != (a.Kind == KindPolicy) {
-		return fmt.Errorf("approval block: name %q: names beginning with %q are for approvals by policy, and they have no other", a.Message.Name,
+		return fmt.Errorf("approval block: name %q: names beginning with %q are for approvals by "+
+			"policy, and they have no other", a.Message.Name,
 			PolicyPrefix)
 	}
 	return checkText("login", a.Login, MaxName)
 }
 
-// Parse reads one block. Whatever it accepts, [Approval.Block] gives back byte for byte. It checks no proof: see [Judge].
+// Parse reads one block. Whatever it accepts, [Approval.Block] gives back byte for byte. It checks
+// no proof: see [Judge].
 func Parse(block []byte) (Approval, error) {
 	if len(block) > maxBlock {
-		return Approval{}, fmt.Errorf("approval block: %d bytes, at most %d are allowed", len(block), maxBlock)
+		return Approval{}, fmt.Errorf("approval block: %d bytes, at most %d are allowed",
+			len(block), maxBlock)
 	}
 	p, rest := pem.Decode(block)
 	if p == nil || p.Type != PEMType {
 		return Approval{}, fmt.Errorf("approval block: not a PEM block of type %s", PEMType)
 	}
 	if len(rest) != 0 || len(p.Headers) != 0 || !bytes.Equal(pem.EncodeToMemory(p), block) {
-		return Approval{}, fmt.Errorf("approval block: not in its canonical form; it was changed after it " +
-			"was written: ask for the approval again")
+		return Approval{}, fmt.Errorf(
+			"approval block: not in its canonical form; it was changed after it " +
+				"was written: ask for the approval again")
 	}
 	a, err := fromPayload(p.Bytes)
 	if err != nil {
@@ -130,8 +140,9 @@ func Parse(block []byte) (Approval, error) {
 		return Approval{}, err
 	}
 	if !bytes.Equal(again, block) {
-		return Approval{}, fmt.Errorf("approval block: its content is not in the canonical form; it was not made by " +
-			"cscs-sync approve: ask for the approval again")
+		return Approval{}, fmt.Errorf(
+			"approval block: its content is not in the canonical form; it was not made by " +
+				"cscs-sync approve: ask for the approval again")
 	}
 	return a, nil
 }
@@ -144,7 +155,8 @@ func fromPayload(data []byte) (Approval, error) {
 		return Approval{}, fmt.Errorf("approval block: its content: %w", err)
 	}
 	if p.Format != format {
-		return Approval{}, fmt.Errorf("approval block: format %d is unknown, this cscs-sync reads %d", p.Format, format)
+		return Approval{}, fmt.Errorf(
+			"approval block: format %d is unknown, this cscs-sync reads %d", p.Format, format)
 	}
 	m, err := ParseMessage([]byte(p.Message))
 	if err != nil {
@@ -162,11 +174,13 @@ func fromPayload(data []byte) (Approval, error) {
 	return a, nil
 }
 
-// Detached reads an approval that came in a file of its own, perhaps through a mail or a ticket: CRLF and blanks at the
-// ends of lines do no harm. It returns the canonical block, as it belongs into a plan file.
+// Detached reads an approval that came in a file of its own, perhaps through a mail or a ticket:
+// CRLF and blanks at the ends of lines do no harm. It returns the canonical block, as it belongs
+// into a plan file.
 func Detached(file []byte) ([]byte, error) {
 	if len(file) > maxBlock {
-		return nil, fmt.Errorf("approval file: %d bytes, at most %d are allowed", len(file), maxBlock)
+		return nil, fmt.Errorf("approval file: %d bytes, at most %d are allowed", len(file),
+			maxBlock)
 	}
 	lines := bytes.Split(bytes.TrimSpace(file), []byte("\n"))
 	for i := range lines {

@@ -16,7 +16,9 @@ func (l listing) one(of ...string) string { return of[l.IntN(len(of))] }
 func (l listing) principals() string {
 	var names []string
 	for range 1 + l.IntN(3) {
-		names = append(names, l.one("", "", "", "!")+l.one("anna@example.com", "ben@example.com", "*", "*@example.com", "anna@*", "a*a@example.c?m", "????@example.com", "Anna@example.com", ""))
+		names = append(names, l.one("", "", "", "!")+l.one("anna@example.com", "ben@example.com",
+			"*", "*@example.com", "anna@*", "a*a@example.c?m", "????@example.com",
+			"Anna@example.com", ""))
 	}
 	s := strings.Join(names, ",")
 	if l.IntN(8) == 0 {
@@ -27,7 +29,8 @@ func (l listing) principals() string {
 
 func (l listing) time() string {
 	date := l.one("20261121", "20261122", "20261123", "19700101", "20991231", "2026112", "20261322")
-	return date + l.one("", "2140", "2141", "214002", "214003", "214004", "2400") + l.one("", "Z", "z", "UTC", "utc", " Z")
+	return date + l.one("", "2140", "2141", "214002", "214003", "214004", "2400") + l.one("", "Z",
+		"z", "UTC", "utc", " Z")
 }
 
 func (l listing) option() string {
@@ -35,7 +38,9 @@ func (l listing) option() string {
 	case 0:
 		return l.one("cert-authority", "CERT-AUTHORITY", "no-such-option", "cert-authority=yes")
 	case 1, 2:
-		return l.one("namespaces", "Namespaces") + `="` + l.one("cscs-sync-plan", "file", "*", "cscs-sync-*,!file", "!cscs-sync-plan,*", "file,cscs-sync-plan", "") + l.one(`"`, `"`, `"`, "")
+		return l.one("namespaces", "Namespaces") + `="` + l.one("cscs-sync-plan", "file", "*",
+			"cscs-sync-*,!file", "!cscs-sync-plan,*", "file,cscs-sync-plan", "") + l.one(`"`, `"`,
+			`"`, "")
 	case 3, 4:
 		return l.one("valid-after", "VALID-after") + `="` + l.time() + `"`
 	}
@@ -51,11 +56,12 @@ func (l listing) line(keys ...string) string {
 	if len(options) > 0 {
 		words = append(words, strings.Join(options, l.one(",", ",", ", ")))
 	}
-	return strings.Join(append(words, l.one(keys...)), l.one(" ", " ", "\t")) + l.one("", "", " a comment", "\r")
+	return strings.Join(append(words, l.one(keys...)), l.one(" ", " ", "\t")) + l.one("", "",
+		" a comment", "\r")
 }
 
-// TestRandomSignersAsStockTool wants the stock tool's verdict on random lists, and every name that is offered for a key
-// to be one that the stock tool takes, and finds by itself.
+// TestRandomSignersAsStockTool wants the stock tool's verdict on random lists, and every name that
+// is offered for a key to be one that the stock tool takes, and finds by itself.
 func TestRandomSignersAsStockTool(t *testing.T) {
 	tries := 100
 	if os.Getenv("CSCS_TEST_LONG") != "" {
@@ -78,7 +84,8 @@ func TestRandomSignersAsStockTool(t *testing.T) {
 		if stock == nil {
 			allowedSome++
 		}
-		found, err := k.try(nil, "-Y", "find-principals", "-f", "allowed", "-s", "sig", "-Overify-time=20261122214003Z")
+		found, err := k.try(nil, "-Y", "find-principals", "-f", "allowed", "-s", "sig",
+			"-Overify-time=20261122214003Z")
 		for _, name := range parseSigners(t, allowed).Names(k.public("key.pub"), testTime) {
 			if err != nil {
 				t.Errorf("offers %q, and ssh-keygen finds nobody: %s\n%s", name, found, allowed)

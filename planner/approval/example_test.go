@@ -46,7 +46,8 @@ func ExampleJudge() {
 		return
 	}
 	v, err := approval.Judge(approval.Input{
-		Plan: id, Context: context, File: "week.plan", Blocks: [][]byte{block}, Now: now.Add(time.Hour),
+		Plan: id, Context: context, File: "week.plan", Blocks: [][]byte{block},
+		Now:   now.Add(time.Hour),
 		Rules: approval.Rules{Required: 2, ValidFor: 7 * 24 * time.Hour, Signers: signers},
 	})
 	if err != nil {

@@ -8,10 +8,11 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// identity names what was given, in hex: the message, and who vouches for it. It leaves out the proof and how it is encoded,
-// because of one message and one key there are many: ECDSA and security tokens sign differently each time, (r, n−s) is as
-// good as (r, s), SSHSIG has two hashes, and a key has any number of certificates. An approval serves once, whichever it is.
-// key is nil for a MAC: the node has one.
+// identity names what was given, in hex: the message, and who vouches for it. It leaves out the
+// proof and how it is encoded, because of one message and one key there are many: ECDSA and
+// security tokens sign differently each time, (r, n−s) is as good as (r, s), SSHSIG has two hashes,
+// and a key has any number of certificates. An approval serves once, whichever it is. key is nil
+// for a MAC: the node has one.
 func (a Approval) identity(key ssh.PublicKey) (string, error) {
 	text, err := a.Message.Text()
 	if err != nil {

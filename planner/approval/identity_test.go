@@ -29,7 +29,8 @@ func signerOf(t *testing.T, key any, err error) ssh.Signer {
 // certified is a signer that shows a certificate of its key, a new one each time.
 func certified(t *testing.T, s ssh.Signer, ca ssh.Signer, serial uint64) ssh.Signer {
 	t.Helper()
-	cert := &ssh.Certificate{Key: s.PublicKey(), CertType: ssh.UserCert, Serial: serial, KeyId: "id", ValidPrincipals: []string{testMessage().Name},
+	cert := &ssh.Certificate{Key: s.PublicKey(), CertType: ssh.UserCert, Serial: serial,
+		KeyId: "id", ValidPrincipals: []string{testMessage().Name},
 		ValidBefore: ssh.CertTimeInfinity}
 	if err := cert.SignCert(rand.Reader, ca); err != nil {
 		t.Fatal(err)
@@ -41,8 +42,8 @@ func certified(t *testing.T, s ssh.Signer, ca ssh.Signer, serial uint64) ssh.Sig
 	return with
 }
 
-// reformed are other encodings of one signature by one key: those that anybody can make of it, and those that only the key's
-// holder can.
+// reformed are other encodings of one signature by one key: those that anybody can make of it, and
+// those that only the key's holder can.
 func reformed(t *testing.T, a Approval, s, ca ssh.Signer) map[string]Approval {
 	t.Helper()
 	forms := map[string]Approval{"as it is": a, "signed again": signedBy(t, a.Message, s)}
@@ -59,7 +60,8 @@ func reformed(t *testing.T, a Approval, s, ca ssh.Signer) map[string]Approval {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forms["by another hash"] = Approval{Message: a.Message, Kind: KindSSH, Proof: sshsig{sig.key, other, inner}.blob()}
+	forms["by another hash"] = Approval{Message: a.Message, Kind: KindSSH,
+		Proof: sshsig{sig.key, other, inner}.blob()}
 	if k, ok := plainKey(sig.key).(ssh.CryptoPublicKey); ok {
 		if pub, ok := k.CryptoPublicKey().(*ecdsa.PublicKey); ok {
 			var v struct{ R, S *big.Int }
@@ -69,22 +71,25 @@ func reformed(t *testing.T, a Approval, s, ca ssh.Signer) map[string]Approval {
 			v.S = new(big.Int).Sub(pub.Params().N, v.S)
 			flipped := *sig.signature
 			flipped.Blob = ssh.Marshal(v)
-			forms["(r, n-s)"] = Approval{Message: a.Message, Kind: KindSSH, Proof: sshsig{sig.key, sig.hash, &flipped}.blob()}
+			forms["(r, n-s)"] = Approval{Message: a.Message, Kind: KindSSH,
+				Proof: sshsig{sig.key, sig.hash, &flipped}.blob()}
 		}
 		if _, ok := k.CryptoPublicKey().(*rsa.PublicKey); ok {
 			as := s.(ssh.AlgorithmSigner)
-			short, err := as.SignWithAlgorithm(rand.Reader, signedData(hashSHA512, mustText(t, a.Message)), ssh.KeyAlgoRSASHA256)
+			short, err := as.SignWithAlgorithm(rand.Reader,
+				signedData(hashSHA512, mustText(t, a.Message)), ssh.KeyAlgoRSASHA256)
 			if err != nil {
 				t.Fatal(err)
 			}
-			forms["by RSA's other hash"] = Approval{Message: a.Message, Kind: KindSSH, Proof: sshsig{sig.key, hashSHA512, short}.blob()}
+			forms["by RSA's other hash"] = Approval{Message: a.Message, Kind: KindSSH,
+				Proof: sshsig{sig.key, hashSHA512, short}.blob()}
 		}
 	}
 	return forms
 }
 
-// TestAnApprovalIsTheSameInEveryEncoding: of all kinds of keys, all forms of one approval that are taken are one approval,
-// and another message or another key is another.
+// TestAnApprovalIsTheSameInEveryEncoding: of all kinds of keys, all forms of one approval that are
+// taken are one approval, and another message or another key is another.
 func TestAnApprovalIsTheSameInEveryEncoding(t *testing.T) {
 	ca := person(t, "authority")
 	_, edKey, edErr := ed25519.GenerateKey(rand.Reader)
@@ -95,7 +100,8 @@ func TestAnApprovalIsTheSameInEveryEncoding(t *testing.T) {
 	}
 	for name, s := range map[string]ssh.Signer{
 		"ed25519": signerOf(t, edKey, edErr), "rsa": signerOf(t, rsaKey, rsaErr),
-		"ecdsa 256": ec(elliptic.P256()), "ecdsa 384": ec(elliptic.P384()), "ecdsa 521": ec(elliptic.P521()),
+		"ecdsa 256": ec(elliptic.P256()), "ecdsa 384": ec(elliptic.P384()),
+		"ecdsa 521":  ec(elliptic.P521()),
 		"sk-ed25519": tokenED25519(t, touched), "sk-ecdsa": tokenECDSA(t, touched),
 	} {
 		a := signedBy(t, testMessage(), s)
@@ -110,7 +116,8 @@ func TestAnApprovalIsTheSameInEveryEncoding(t *testing.T) {
 			if !v.Enough || v.Approvals[0].ID != id {
 				t.Errorf("%s, %s: %+v", name, form, v)
 			}
-			in := Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{block}, Rules: r, Now: testTime,
+			in := Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{block}, Rules: r,
+				Now:  testTime,
 				Used: func(j Judged) (time.Time, bool) { return testTime, j.ID == id }}
 			if v, err := Judge(in); err != nil || v.Enough {
 				t.Errorf("%s, %s serves again: %+v, %v", name, form, v, err)
@@ -121,8 +128,10 @@ func TestAnApprovalIsTheSameInEveryEncoding(t *testing.T) {
 		}
 		later := testMessage()
 		later.Time = later.Time.Add(time.Second)
-		for what, other := range map[string]Approval{"another time": signedBy(t, later, s), "another key": signedBy(t, testMessage(), person(t, "other"))} {
-			all := rules(t, 1, "anna@example.com "+string(ssh.MarshalAuthorizedKey(s.PublicKey())), "anna@example.com "+public(t, "other"))
+		for what, other := range map[string]Approval{"another time": signedBy(t, later, s),
+			"another key": signedBy(t, testMessage(), person(t, "other"))} {
+			all := rules(t, 1, "anna@example.com "+string(ssh.MarshalAuthorizedKey(s.PublicKey())),
+				"anna@example.com "+public(t, "other"))
 			if judge(t, all, testTime, mustBlock(t, other, nil)).Approvals[0].ID == id {
 				t.Errorf("%s: %s is the same approval", name, what)
 			}

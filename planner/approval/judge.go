@@ -7,7 +7,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// MaxAhead is how far an approval's time may lie ahead of the judge's clock: more is a wrong clock, or a lie.
+// MaxAhead is how far an approval's time may lie ahead of the judge's clock: more is a wrong clock,
+// or a lie.
 const MaxAhead = 5 * time.Minute
 
 // MaxBlocks is how many approvals a plan may have.
@@ -21,10 +22,12 @@ type Rules struct {
 	ValidFor time.Duration
 	// Signers is approval.allowed_signers; nil makes local approvals count, and only them.
 	Signers *Signers
-	// LocalKey is the node's approval key. Without it (off the node) approvals by MAC are not counted.
+	// LocalKey is the node's approval key. Without it (off the node) approvals by MAC are not
+	// counted.
 	LocalKey LocalKey
-	// Policy is the digest ("sha256:…") of the policy whose approval counts, for whoever has just asked that policy about
-	// every action of the plan; empty: none does. A policy's approval is enough alone.
+	// Policy is the digest ("sha256:…") of the policy whose approval counts, for whoever has just
+	// asked that policy about every action of the plan; empty: none does. A policy's approval is
+	// enough alone.
 	Policy string
 }
 
@@ -39,17 +42,18 @@ type Input struct {
 	Blocks [][]byte
 	Rules  Rules
 	Now    time.Time
-	// Used reports whether an approval has served an apply that began earlier, and when that was, by what [Judged] says of
-	// it; nil where nobody knows.
+	// Used reports whether an approval has served an apply that began earlier, and when that was,
+	// by what [Judged] says of it; nil where nobody knows.
 	Used func(Judged) (at time.Time, used bool)
-	// Started tells that the plan has begun. Then times and the policy in force were judged already and are not again;
-	// signatures, and whose they are, still are.
+	// Started tells that the plan has begun. Then times and the policy in force were judged already
+	// and are not again; signatures, and whose they are, still are.
 	Started bool
 }
 
 // Judged is one approval and whether it counts.
 type Judged struct {
-	// ID is the approval among all others, whatever its encoding: it follows from what was signed and by which key.
+	// ID is the approval among all others, whatever its encoding: it follows from what was signed
+	// and by which key.
 	ID      string    `json:"-"`
 	Kind    Kind      `json:"kind"`
 	Name    string    `json:"name"`
@@ -61,7 +65,8 @@ type Judged struct {
 	Counted bool      `json:"counted"`
 	// Why it is not counted; empty if it is.
 	Why string `json:"why,omitempty"`
-	// ContextDiffers tells that the approver saw the same plan with another context: made at another time, say. It holds.
+	// ContextDiffers tells that the approver saw the same plan with another context: made at
+	// another time, say. It holds.
 	ContextDiffers bool `json:"context_differs,omitempty"`
 }
 
@@ -80,7 +85,8 @@ type Verdict struct {
 	Reasons []string
 }
 
-// BlockError refuses a whole plan file for one of its approvals: it is tampered with, damaged, or belongs elsewhere.
+// BlockError refuses a whole plan file for one of its approvals: it is tampered with, damaged, or
+// belongs elsewhere.
 type BlockError struct {
 	// Number is the block's, from 1.
 	Number int
@@ -89,7 +95,8 @@ type BlockError struct {
 
 // Error names the block and says what helps.
 func (e *BlockError) Error() string {
-	return fmt.Sprintf("approval %d: %v; the file is refused: take it from where it was approved, or plan again", e.Number, e.Err)
+	return fmt.Sprintf("approval %d: %v; the file is refused: take it from where it was "+
+		"approved, or plan again", e.Number, e.Err)
 }
 
 // Unwrap is the reason.
@@ -103,8 +110,8 @@ type genuine struct {
 	unknown bool          // its MAC could not be checked: the key is elsewhere
 }
 
-// Judge decides whether the approvals are enough. An error means that the file is to be refused; it is a *[BlockError]
-// unless the input itself is wrong.
+// Judge decides whether the approvals are enough. An error means that the file is to be refused; it
+// is a *[BlockError] unless the input itself is wrong.
 func Judge(in Input) (Verdict, error) {
 	if err := in.check(); err != nil {
 		return Verdict{}, err
@@ -138,17 +145,20 @@ func (in Input) check() error {
 		return err
 	}
 	if n := len(in.Blocks); n > MaxBlocks {
-		return &BlockError{Number: MaxBlocks + 1, Err: fmt.Errorf("there are %d, and at most %d are looked at", n, MaxBlocks)}
+		return &BlockError{Number: MaxBlocks + 1,
+			Err: fmt.Errorf("there are %d, and at most %d are looked at", n, MaxBlocks)}
 	}
 	r := in.Rules
 	if r.Required < 1 {
 		return fmt.Errorf("judge approvals: approval.required is %d, want at least 1", r.Required)
 	}
 	if r.Required > 1 && r.Signers == nil {
-		return fmt.Errorf("judge approvals: approval.required is %d, and telling people apart needs approval.allowed_signers", r.Required)
+		return fmt.Errorf("judge approvals: approval.required is %d, and telling people apart "+
+			"needs approval.allowed_signers", r.Required)
 	}
 	if r.ValidFor <= 0 {
-		return fmt.Errorf("judge approvals: approval.valid_for is %s, want more than nothing", r.ValidFor)
+		return fmt.Errorf("judge approvals: approval.valid_for is %s, want more than nothing",
+			r.ValidFor)
 	}
 	return nil
 }
@@ -174,7 +184,9 @@ func (in Input) verify(block []byte) (genuine, error) {
 		return genuine{}, fmt.Errorf("by %q: %w", a.Message.Name, err)
 	}
 	if ahead := a.Message.Time.Sub(in.Now); ahead > MaxAhead && !in.Started {
-		return genuine{}, fmt.Errorf("by %q: its time %s is more than 5 minutes ahead of %s; check the clocks of both machines",
+		return genuine{}, fmt.Errorf(
+			"by %q: its time %s is more than 5 minutes ahead of %s; check the clocks of both "+
+				"machines",
 			a.Message.Name, showTime(a.Message.Time), showTime(in.Now))
 	}
 	g.id, err = g.identity(g.key)
@@ -185,7 +197,8 @@ func (in Input) verify(block []byte) (genuine, error) {
 func (in Input) judged(g genuine) Judged {
 	m := g.Message
 	j := Judged{
-		ID: g.id, Kind: g.Kind, Name: m.Name, Login: g.Login, Time: m.Time, Ticket: m.Ticket, Comment: m.Comment,
+		ID: g.id, Kind: g.Kind, Name: m.Name, Login: g.Login, Time: m.Time, Ticket: m.Ticket,
+		Comment:        m.Comment,
 		ContextDiffers: m.Context != in.Context,
 	}
 	if g.key != nil {
@@ -203,12 +216,14 @@ func (in Input) expired(g genuine) bool {
 // whyNot says why a genuine approval does not help; empty if it does.
 func (in Input) whyNot(g genuine, j Judged) string {
 	if in.expired(g) {
-		return fmt.Sprintf("out of date: given %s, good for %s, and it is %s now", showTime(g.Message.Time),
+		return fmt.Sprintf("out of date: given %s, good for %s, and it is %s now",
+			showTime(g.Message.Time),
 			showDuration(in.Rules.ValidFor), showTime(in.Now))
 	}
 	if in.Used != nil && !in.Started {
 		if at, used := in.Used(j); used {
-			return fmt.Sprintf("used already: the apply that it was given for began %s, and an approval is for one", showTime(at))
+			return fmt.Sprintf("used already: the apply that it was given for began %s, and an "+
+				"approval is for one", showTime(at))
 		}
 	}
 	if g.unknown {
@@ -223,7 +238,8 @@ func (in Input) whyNot(g genuine, j Judged) string {
 		}
 	case KindPolicy:
 		if !in.Started && g.Message.Name != PolicyPrefix+in.Rules.Policy {
-			return "a policy's approval counts only while the run that gave it begins the plan, under the same policy"
+			return "a policy's approval counts only while the run that gave it begins the plan, " +
+				"under the same policy"
 		}
 	}
 	return ""

@@ -37,12 +37,14 @@ func by(t testing.TB, name, key string, after time.Duration) []byte {
 
 func rules(t testing.TB, required int, lines ...string) Rules {
 	t.Helper()
-	return Rules{Required: required, ValidFor: 7 * 24 * time.Hour, Signers: parseSigners(t, strings.Join(lines, ""))}
+	return Rules{Required: required, ValidFor: 7 * 24 * time.Hour,
+		Signers: parseSigners(t, strings.Join(lines, ""))}
 }
 
 func judge(t testing.TB, r Rules, now time.Time, blocks ...[]byte) Verdict {
 	t.Helper()
-	v, err := Judge(Input{Plan: testPlan, Context: testContext, File: "my plan", Blocks: blocks, Rules: r, Now: now})
+	v, err := Judge(Input{Plan: testPlan, Context: testContext, File: "my plan", Blocks: blocks,
+		Rules: r, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +53,8 @@ func judge(t testing.TB, r Rules, now time.Time, blocks ...[]byte) Verdict {
 
 func TestDifferentPeople(t *testing.T) {
 	lines := []string{
-		"anna " + public(t, "1"), "anna " + public(t, "2"), "bea " + public(t, "2"), "bea " + public(t, "3"),
+		"anna " + public(t, "1"), "anna " + public(t, "2"), "bea " + public(t, "2"),
+		"bea " + public(t, "3"),
 		"carl " + public(t, "4"), "CARL,dora " + public(t, "5"),
 		"ſam " + public(t, "6"), "Sam " + public(t, "7"),
 	}
@@ -59,26 +62,32 @@ func TestDifferentPeople(t *testing.T) {
 		blocks  [][]byte
 		counted int
 	}{
-		"nobody":                   {nil, 0},
-		"one":                      {[][]byte{by(t, "anna", "1", 0)}, 1},
-		"two":                      {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "4", 0)}, 2},
-		"three":                    {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "4", 0), by(t, "bea", "3", 0)}, 3},
-		"the same block twice":     {[][]byte{by(t, "anna", "1", 0), by(t, "anna", "1", 0)}, 1},
-		"the same person twice":    {[][]byte{by(t, "anna", "1", 0), by(t, "anna", "1", time.Minute)}, 1},
-		"two keys of one name":     {[][]byte{by(t, "anna", "1", 0), by(t, "anna", "2", 0)}, 1},
-		"two names of one key":     {[][]byte{by(t, "anna", "2", 0), by(t, "bea", "2", 0)}, 1},
-		"by way of a third":        {[][]byte{by(t, "anna", "1", 0), by(t, "bea", "3", 0), by(t, "anna", "2", 0), by(t, "bea", "2", 0)}, 1},
-		"the same, links first":    {[][]byte{by(t, "bea", "2", 0), by(t, "anna", "2", 0), by(t, "bea", "3", 0), by(t, "anna", "1", 0)}, 1},
-		"one name in two cases":    {[][]byte{by(t, "carl", "4", 0), by(t, "CARL", "5", 0)}, 1},
-		"old letters, new ones":    {[][]byte{by(t, "ſam", "6", 0), by(t, "Sam", "7", 0)}, 1},
-		"one no longer listed":     {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "gone", 0)}, 1},
-		"a name of somebody else":  {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "1", 0)}, 1},
-		"unlisted links no people": {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "4", 0), by(t, "anna", "4", 0)}, 2},
+		"nobody": {nil, 0},
+		"one":    {[][]byte{by(t, "anna", "1", 0)}, 1},
+		"two":    {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "4", 0)}, 2},
+		"three": {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "4", 0),
+			by(t, "bea", "3", 0)}, 3},
+		"the same block twice": {[][]byte{by(t, "anna", "1", 0), by(t, "anna", "1", 0)}, 1},
+		"the same person twice": {[][]byte{by(t, "anna", "1", 0),
+			by(t, "anna", "1", time.Minute)}, 1},
+		"two keys of one name": {[][]byte{by(t, "anna", "1", 0), by(t, "anna", "2", 0)}, 1},
+		"two names of one key": {[][]byte{by(t, "anna", "2", 0), by(t, "bea", "2", 0)}, 1},
+		"by way of a third": {[][]byte{by(t, "anna", "1", 0), by(t, "bea", "3", 0),
+			by(t, "anna", "2", 0), by(t, "bea", "2", 0)}, 1},
+		"the same, links first": {[][]byte{by(t, "bea", "2", 0), by(t, "anna", "2", 0),
+			by(t, "bea", "3", 0), by(t, "anna", "1", 0)}, 1},
+		"one name in two cases":   {[][]byte{by(t, "carl", "4", 0), by(t, "CARL", "5", 0)}, 1},
+		"old letters, new ones":   {[][]byte{by(t, "ſam", "6", 0), by(t, "Sam", "7", 0)}, 1},
+		"one no longer listed":    {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "gone", 0)}, 1},
+		"a name of somebody else": {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "1", 0)}, 1},
+		"unlisted links no people": {[][]byte{by(t, "anna", "1", 0), by(t, "carl", "4", 0),
+			by(t, "anna", "4", 0)}, 2},
 	} {
 		for required := 1; required <= 3; required++ {
 			v := judge(t, rules(t, required, lines...), testTime, c.blocks...)
 			if v.Counted != c.counted || v.Enough != (c.counted >= required) {
-				t.Errorf("%s: counted %d, want %d; required %d, enough %v", name, v.Counted, c.counted, required, v.Enough)
+				t.Errorf("%s: counted %d, want %d; required %d, enough %v", name, v.Counted,
+					c.counted, required, v.Enough)
 			}
 			if v.Enough == (len(v.Reasons) > 0) {
 				t.Errorf("%s: enough %v, reasons %q", name, v.Enough, v.Reasons)
@@ -94,7 +103,8 @@ func TestDifferentPeople(t *testing.T) {
 
 func TestReasonsNameTheNextCommand(t *testing.T) {
 	r := rules(t, 2, "anna "+public(t, "1"))
-	v := judge(t, r, testTime, by(t, "anna", "1", 0), by(t, "anna", "1", time.Minute), by(t, "bea", "2", 0))
+	v := judge(t, r, testTime, by(t, "anna", "1", 0), by(t, "anna", "1", time.Minute),
+		by(t, "bea", "2", 0))
 	got := strings.Join(v.Reasons, "\n")
 	want := "approved by 1 of 2 different people; somebody else must approve too\n" +
 		`approval 2 by "anna" is not counted: by somebody already counted: "anna"` + "\n" +
@@ -104,7 +114,8 @@ func TestReasonsNameTheNextCommand(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	local := Rules{Required: 1, ValidFor: time.Hour}
-	if got := strings.Join(judge(t, local, testTime).Reasons, "\n"); got != "one approval is needed\nnext: cscs-sync approve 'my plan'" {
+	if got := strings.Join(judge(t, local, testTime).Reasons,
+		"\n"); got != "one approval is needed\nnext: cscs-sync approve 'my plan'" {
 		t.Errorf("local: %s", got)
 	}
 }
@@ -114,10 +125,12 @@ func TestUsedApprovals(t *testing.T) {
 	r := rules(t, 1, "anna "+public(t, "1"))
 	old, fresh := by(t, "anna", "1", 0), by(t, "anna", "1", time.Minute)
 	served := judge(t, r, testTime, old).Approvals[0].ID
-	in := Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{old}, Rules: r, Now: testTime.Add(time.Hour),
+	in := Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{old}, Rules: r,
+		Now:  testTime.Add(time.Hour),
 		Used: func(j Judged) (time.Time, bool) { return testTime, j.ID == served }}
 	v, err := Judge(in)
-	if err != nil || v.Enough || !strings.Contains(v.Approvals[0].Why, "used already: the apply that it was given for began 2026-11-22 21:40:03 UTC") {
+	if err != nil || v.Enough || !strings.Contains(v.Approvals[0].Why,
+		"used already: the apply that it was given for began 2026-11-22 21:40:03 UTC") {
 		t.Errorf("%+v, %v", v, err)
 	}
 	in.Started = true
@@ -125,7 +138,8 @@ func TestUsedApprovals(t *testing.T) {
 		t.Errorf("begun: %+v, %v", v, err)
 	}
 	in.Started, in.Blocks = false, [][]byte{old, fresh}
-	if v, err := Judge(in); err != nil || !v.Enough || v.Approvals[0].Counted || !v.Approvals[1].Counted {
+	if v, err := Judge(in); err != nil || !v.Enough || v.Approvals[0].Counted ||
+		!v.Approvals[1].Counted {
 		t.Errorf("with a fresh one: %+v, %v", v, err)
 	}
 }
@@ -137,16 +151,20 @@ func TestTimes(t *testing.T) {
 		t.Errorf("at its last second: %q", v.Reasons)
 	}
 	v := judge(t, r, testTime.Add(week+time.Second), block)
-	if v.Enough || !strings.Contains(v.Approvals[0].Why, "out of date: given 2026-11-22 21:40:03 UTC, good for 7d, and it is 2026-11-29 21:40:04 UTC now") {
+	if v.Enough || !strings.Contains(v.Approvals[0].Why,
+		"out of date: given 2026-11-22 21:40:03 UTC, good for 7d, and it is 2026-11-29 21:40:04 "+
+			"UTC now") {
 		t.Errorf("after that: %+v", v.Approvals)
 	}
-	if v := judge(t, r, testTime.Add(week+time.Second), block, by(t, "anna", "1", time.Hour)); !v.Enough || v.Approvals[0].Counted {
+	if v := judge(t, r, testTime.Add(week+time.Second), block,
+		by(t, "anna", "1", time.Hour)); !v.Enough || v.Approvals[0].Counted {
 		t.Errorf("approved again: %+v", v)
 	}
 	if v := judge(t, r, testTime.Add(-MaxAhead), block); !v.Enough {
 		t.Errorf("five minutes ahead: %q", v.Reasons)
 	}
-	in := Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{block}, Rules: r, Now: testTime.Add(-MaxAhead - time.Second)}
+	in := Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{block}, Rules: r,
+		Now: testTime.Add(-MaxAhead - time.Second)}
 	var refused *BlockError
 	if _, err := Judge(in); !errors.As(err, &refused) || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("more than that: %v", err)
@@ -154,8 +172,9 @@ func TestTimes(t *testing.T) {
 }
 
 func TestBegunPlanIsNotJudgedByTimeAgain(t *testing.T) {
-	in := Input{Plan: testPlan, Context: testContext, Started: true, Blocks: [][]byte{by(t, "anna", "1", 0)},
-		Rules: rules(t, 1, "anna "+public(t, "1"))}
+	in := Input{Plan: testPlan, Context: testContext, Started: true,
+		Blocks: [][]byte{by(t, "anna", "1", 0)},
+		Rules:  rules(t, 1, "anna "+public(t, "1"))}
 	for _, now := range []time.Time{testTime.AddDate(1, 0, 0), testTime.AddDate(-1, 0, 0)} {
 		in.Now = now
 		if v, err := Judge(in); err != nil || !v.Enough {
@@ -192,21 +211,29 @@ func TestWhatRefusesTheFile(t *testing.T) {
 		bad  []byte
 		want string
 	}{
-		"rubbish":                {[]byte("rubbish"), "PEM"},
-		"empty":                  {nil, "PEM"},
-		"not canonical":          {append(bytes.Clone(good), '\n'), "canonical"},
-		"another plan, signed":   {mustBlock(t, signedBy(t, forPlan(testContext), person(t, "1")), nil), "it approves plan " + testContext},
-		"message changed":        {changed(signed, func(a *Approval) { a.Message.Name = "bea" }), "does not fit the message"},
-		"plan changed":           {changed(signed, func(a *Approval) { a.Message.Plan = testContext }), "it approves plan"},
-		"context changed":        {changed(signed, func(a *Approval) { a.Message.Context = testPlan }), "does not fit the message"},
-		"signature changed":      {changed(signed, func(a *Approval) { a.Proof[len(a.Proof)-1] ^= 1 }), "does not fit the message"},
-		"local, message changed": {changed(local, func(a *Approval) { a.Message.Name = "bea" }), "MAC"},
-		"local, login changed":   {changed(local, func(a *Approval) { a.Login = "bea" }), "MAC"},
-		"local, MAC changed":     {changed(local, func(a *Approval) { a.Proof[0] ^= 1 }), "MAC"},
+		"rubbish":       {[]byte("rubbish"), "PEM"},
+		"empty":         {nil, "PEM"},
+		"not canonical": {append(bytes.Clone(good), '\n'), "canonical"},
+		"another plan, signed": {mustBlock(t, signedBy(t, forPlan(testContext), person(t, "1")),
+			nil), "it approves plan " + testContext},
+		"message changed": {changed(signed, func(a *Approval) { a.Message.Name = "bea" }),
+			"does not fit the message"},
+		"plan changed": {changed(signed,
+			func(a *Approval) { a.Message.Plan = testContext }), "it approves plan"},
+		"context changed": {changed(signed,
+			func(a *Approval) { a.Message.Context = testPlan }), "does not fit the message"},
+		"signature changed": {changed(signed,
+			func(a *Approval) { a.Proof[len(a.Proof)-1] ^= 1 }), "does not fit the message"},
+		"local, message changed": {changed(local, func(a *Approval) { a.Message.Name = "bea" }),
+			"MAC"},
+		"local, login changed": {changed(local, func(a *Approval) { a.Login = "bea" }), "MAC"},
+		"local, MAC changed":   {changed(local, func(a *Approval) { a.Proof[0] ^= 1 }), "MAC"},
 	} {
-		_, err := Judge(Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{good, c.bad}, Rules: r, Now: testTime})
+		_, err := Judge(Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{good, c.bad},
+			Rules: r, Now: testTime})
 		var refused *BlockError
-		if !errors.As(err, &refused) || refused.Number != 2 || !strings.Contains(err.Error(), c.want) {
+		if !errors.As(err, &refused) || refused.Number != 2 || !strings.Contains(err.Error(),
+			c.want) {
 			t.Errorf("%s: got %v, want an error on block 2 with %q", name, err, c.want)
 		}
 	}
@@ -221,7 +248,8 @@ func forPlan(plan string) Message {
 func TestAnotherContextHoldsAndIsSaid(t *testing.T) {
 	m := testMessage()
 	m.Name, m.Context = "anna", testPlan
-	v := judge(t, rules(t, 1, "anna "+public(t, "1")), testTime, mustBlock(t, signedBy(t, m, person(t, "1")), nil))
+	v := judge(t, rules(t, 1, "anna "+public(t, "1")), testTime,
+		mustBlock(t, signedBy(t, m, person(t, "1")), nil))
 	if !v.Enough || !v.Approvals[0].ContextDiffers {
 		t.Errorf("got %+v", v)
 	}
@@ -237,7 +265,8 @@ func TestLocalApprovals(t *testing.T) {
 	local := mustBlock(t, a, err)
 	r := Rules{Required: 1, ValidFor: time.Hour, LocalKey: key}
 	v := judge(t, r, testTime, local)
-	if !v.Enough || v.Approvals[0].Login != "root" || v.Approvals[0].Name != "anna@example.com" || v.Approvals[0].Kind != KindLocal {
+	if !v.Enough || v.Approvals[0].Login != "root" || v.Approvals[0].Name != "anna@example.com" ||
+		v.Approvals[0].Kind != KindLocal {
 		t.Errorf("got %+v", v)
 	}
 	for name, c := range map[string]struct {
@@ -245,8 +274,10 @@ func TestLocalApprovals(t *testing.T) {
 		block []byte
 		want  string
 	}{
-		"off the node":         {Rules{Required: 1, ValidFor: time.Hour}, local, "only there can it be checked"},
-		"signatures required":  {Rules{Required: 1, ValidFor: time.Hour, LocalKey: key, Signers: new(Signers)}, local, "only signatures count"},
+		"off the node": {Rules{Required: 1, ValidFor: time.Hour}, local,
+			"only there can it be checked"},
+		"signatures required": {Rules{Required: 1, ValidFor: time.Hour, LocalKey: key,
+			Signers: new(Signers)}, local, "only signatures count"},
 		"signed, no list":      {r, by(t, "anna", "1", 0), "allowed_signers is not configured"},
 		"signed, list empty":   {rules(t, 1), by(t, "anna", "1", 0), "does not give"},
 		"by an unknown policy": {r, policyBlock(t, testPlan), "a policy's approval counts only"},
@@ -271,11 +302,13 @@ func TestPolicyApprovals(t *testing.T) {
 	if !v.Enough || !v.ByPolicy || v.Counted != 0 {
 		t.Errorf("the policy in force: %+v", v)
 	}
-	if v := judge(t, r, testTime, policyBlock(t, testContext), by(t, "anna", "1", 0)); v.Enough || v.Counted != 1 {
+	if v := judge(t, r, testTime, policyBlock(t, testContext), by(t, "anna", "1", 0)); v.Enough ||
+		v.Counted != 1 {
 		t.Errorf("another policy and one of two people: %+v", v)
 	}
 	r.Policy = ""
-	in := Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{policyBlock(t, testPlan)}, Rules: r, Now: testTime}
+	in := Input{Plan: testPlan, Context: testContext, Blocks: [][]byte{policyBlock(t, testPlan)},
+		Rules: r, Now: testTime}
 	if v, err := Judge(in); err != nil || v.Enough {
 		t.Errorf("without asking the policy: %+v, %v", v, err)
 	}
@@ -307,14 +340,17 @@ func TestRulesThatMakeNoSense(t *testing.T) {
 	}
 }
 
-// TestTooManyApprovals: a file with more approvals than are looked at is refused as others that are not in order.
+// TestTooManyApprovals: a file with more approvals than are looked at is refused as others that are
+// not in order.
 func TestTooManyApprovals(t *testing.T) {
-	in := Input{Plan: testPlan, Context: testContext, Rules: rules(t, 1), Now: testTime, Blocks: make([][]byte, MaxBlocks+1)}
+	in := Input{Plan: testPlan, Context: testContext, Rules: rules(t, 1), Now: testTime,
+		Blocks: make([][]byte, MaxBlocks+1)}
 	for i := range in.Blocks {
 		in.Blocks[i] = by(t, "anna", "1", time.Duration(i)*time.Second)
 	}
 	var block *BlockError
-	if _, err := Judge(in); !errors.As(err, &block) || !strings.Contains(err.Error(), "there are 101, and at most 100 are looked at") {
+	if _, err := Judge(in); !errors.As(err, &block) || !strings.Contains(err.Error(),
+		"there are 101, and at most 100 are looked at") {
 		t.Errorf("%v", err)
 	}
 	in.Blocks = in.Blocks[:MaxBlocks]
@@ -325,7 +361,8 @@ func TestTooManyApprovals(t *testing.T) {
 
 func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{
-		"week.plan": "week.plan", "/srv/a b": "'/srv/a b'", "it's": `'it'\''s'`, "-x": "'./-x'", "a\nb": "PLAN", "$(x)": "'$(x)'", "größer": "'größer'",
+		"week.plan": "week.plan", "/srv/a b": "'/srv/a b'", "it's": `'it'\''s'`, "-x": "'./-x'",
+		"a\nb": "PLAN", "$(x)": "'$(x)'", "größer": "'größer'",
 	} {
 		if got := quote(in); got != want {
 			t.Errorf("%q: got %s, want %s", in, got, want)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// TestKeptApprovalsCount judges approvals that earlier builds have made, of every kind: they must count for ever.
+// TestKeptApprovalsCount judges approvals that earlier builds have made, of every kind: they must
+// count for ever.
 func TestKeptApprovalsCount(t *testing.T) {
 	files, err := filepath.Glob("testdata/kept/*.approval")
 	if err != nil || len(files) < 8 {
@@ -32,7 +33,8 @@ func TestKeptApprovalsCount(t *testing.T) {
 		if v := judge(t, r, testTime, block); !v.Enough || !v.Approvals[0].Counted {
 			t.Errorf("%s: %+v", path, v)
 		}
-		if detached, err := Detached([]byte(strings.ReplaceAll(string(block), "\n", " \r\n"))); err != nil || string(detached) != string(block) {
+		if detached, err := Detached([]byte(strings.ReplaceAll(string(block), "\n",
+			" \r\n"))); err != nil || string(detached) != string(block) {
 			t.Errorf("%s, mailed: %v", path, err)
 		}
 	}

@@ -16,7 +16,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// keygen runs the stock ssh-keygen in a folder; OpenSSH's client package is a requirement of these tests.
+// keygen runs the stock ssh-keygen in a folder; OpenSSH's client package is a requirement of these
+// tests.
 type keygen struct {
 	t   testing.TB
 	dir string
@@ -97,7 +98,8 @@ func (k keygen) verify(a Approval, allowed string) (string, error) {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	return k.try(text, "-Y", "verify", "-f", "allowed", "-I", a.Message.Name, "-n", Namespace, "-s", "sig", "-Overify-time="+at)
+	return k.try(text, "-Y", "verify", "-f", "allowed", "-I", a.Message.Name, "-n", Namespace, "-s",
+		"sig", "-Overify-time="+at)
 }
 
 // stockSign signs a message as a person would who does not trust cscs-sync with their key.
@@ -109,7 +111,8 @@ func (k keygen) stockSign(m Message, key string, args ...string) Approval {
 	}
 	k.write("message", text)
 	_ = os.Remove(k.path("message.sig"))
-	k.run(nil, append(append([]string{"-Y", "sign", "-q", "-f", key, "-n", Namespace}, args...), "message")...)
+	k.run(nil, append(append([]string{"-Y", "sign", "-q", "-f", key, "-n", Namespace}, args...),
+		"message")...)
 	a, err := FromSSHSIG(text, k.read("message.sig"))
 	if err != nil {
 		k.t.Fatal(err)
@@ -140,7 +143,8 @@ func ours(t testing.TB, a Approval, allowed string) error {
 	t.Helper()
 	block := mustBlock(t, a, nil)
 	v, err := Judge(Input{
-		Plan: a.Message.Plan, Context: a.Message.Context, Blocks: [][]byte{block}, Now: a.Message.Time,
+		Plan: a.Message.Plan, Context: a.Message.Context, Blocks: [][]byte{block},
+		Now:   a.Message.Time,
 		Rules: Rules{Required: 1, ValidFor: time.Hour, Signers: parseSigners(t, allowed)},
 	})
 	if err != nil {
@@ -154,8 +158,10 @@ func ours(t testing.TB, a Approval, allowed string) error {
 
 func keyKinds() map[string][]string {
 	return map[string][]string{
-		"ed25519": {"-t", "ed25519"}, "rsa": {"-t", "rsa", "-b", "2048"}, "pem": {"-t", "rsa", "-b", "2048", "-m", "PEM"},
-		"p256": {"-t", "ecdsa", "-b", "256"}, "p384": {"-t", "ecdsa", "-b", "384"}, "p521": {"-t", "ecdsa", "-b", "521"},
+		"ed25519": {"-t", "ed25519"}, "rsa": {"-t", "rsa", "-b", "2048"},
+		"pem":  {"-t", "rsa", "-b", "2048", "-m", "PEM"},
+		"p256": {"-t", "ecdsa", "-b", "256"}, "p384": {"-t", "ecdsa", "-b", "384"},
+		"p521": {"-t", "ecdsa", "-b", "521"},
 	}
 }
 
@@ -174,19 +180,21 @@ func TestBothWaysWithStockTool(t *testing.T) {
 					t.Errorf("%s is not enough: %v", who, err)
 				}
 			}
-			if err := ours(t, k.stockSign(testMessage(), "key", "-Ohashalg=sha256"), allowed); err != nil {
+			if err := ours(t, k.stockSign(testMessage(), "key", "-Ohashalg=sha256"),
+				allowed); err != nil {
 				t.Errorf("theirs by sha256: %v", err)
 			}
 		})
 	}
 }
 
-// TestCheckingByHand does what docs/approvals.md shows with base64 and jq: everything that the stock tool needs is in a
-// block, as it needs it.
+// TestCheckingByHand does what docs/approvals.md shows with base64 and jq: everything that the
+// stock tool needs is in a block, as it needs it.
 func TestCheckingByHand(t *testing.T) {
 	k := newKeygen(t)
 	allowed := "anna@example.com " + k.key("key", "-t", "ed25519")
-	for who, a := range map[string]Approval{"ours": signedBy(t, testMessage(), k.signer("key")), "theirs": k.stockSign(testMessage(), "key")} {
+	for who, a := range map[string]Approval{"ours": signedBy(t, testMessage(), k.signer("key")),
+		"theirs": k.stockSign(testMessage(), "key")} {
 		lines := strings.Split(strings.TrimSpace(string(mustBlock(t, a, nil))), "\n")
 		data, err := base64.StdEncoding.DecodeString(strings.Join(lines[1:len(lines)-1], ""))
 		if err != nil {
@@ -198,7 +206,8 @@ func TestCheckingByHand(t *testing.T) {
 		}
 		k.write("allowed", []byte(allowed))
 		k.write("hand.sig", []byte(block["signature"].(string)))
-		out, err := k.try([]byte(block["message"].(string)), "-Y", "verify", "-f", "allowed", "-I", "anna@example.com",
+		out, err := k.try([]byte(block["message"].(string)), "-Y", "verify", "-f", "allowed", "-I",
+			"anna@example.com",
 			"-n", "cscs-sync-plan", "-s", "hand.sig", "-Overify-time=20261122214003Z")
 		if err != nil {
 			t.Errorf("%s: %s", who, out)
@@ -224,7 +233,8 @@ func FuzzSSHSIG(f *testing.F) {
 		if !bytes.Equal(s.blob(), blob) {
 			t.Fatal("parsed, and marshalled otherwise")
 		}
-		back, err := Parse(mustBlock(t, Approval{Message: testMessage(), Kind: KindSSH, Proof: blob}, nil))
+		back, err := Parse(mustBlock(t, Approval{Message: testMessage(), Kind: KindSSH,
+			Proof: blob}, nil))
 		if err != nil || !bytes.Equal(back.Proof, blob) {
 			t.Fatalf("lost in a block: %v", err)
 		}
@@ -242,7 +252,8 @@ func TestEncryptedKeyFile(t *testing.T) {
 	if strings.Trim(string(word), "\x00") != "" {
 		t.Errorf("the passphrase is still in memory: %q", word)
 	}
-	if out, err := k.verify(signedBy(t, testMessage(), s), "* "+string(k.read("key.pub"))); err != nil {
+	if out, err := k.verify(signedBy(t, testMessage(), s),
+		"* "+string(k.read("key.pub"))); err != nil {
 		t.Error(out)
 	}
 	_, err = FileSigner(k.read("key"), func() ([]byte, error) { return []byte("wrong horse"), nil })
@@ -252,7 +263,8 @@ func TestEncryptedKeyFile(t *testing.T) {
 	if _, err = FileSigner(k.read("key"), nil); err == nil {
 		t.Error("opened without a passphrase")
 	}
-	if _, err = FileSigner(k.read("key"), func() ([]byte, error) { return nil, os.ErrClosed }); err == nil {
+	if _, err = FileSigner(k.read("key"),
+		func() ([]byte, error) { return nil, os.ErrClosed }); err == nil {
 		t.Error("opened although nobody answered")
 	}
 }
@@ -260,15 +272,18 @@ func TestEncryptedKeyFile(t *testing.T) {
 func TestWeakKeysAreRefused(t *testing.T) {
 	k := newKeygen(t)
 	k.key("short", "-t", "rsa", "-b", "1024")
-	if _, err := FileSigner(k.read("short"), nil); err == nil || !strings.Contains(err.Error(), "2048") {
+	if _, err := FileSigner(k.read("short"), nil); err == nil || !strings.Contains(err.Error(),
+		"2048") {
 		t.Errorf("signing with 1024 bits: %v", err)
 	}
 	k.write("message", mustText(t, testMessage()))
 	k.run(nil, "-Y", "sign", "-q", "-f", "short", "-n", Namespace, "message")
-	if _, err := FromSSHSIG(k.read("message"), k.read("message.sig")); err == nil || !strings.Contains(err.Error(), "2048") {
+	if _, err := FromSSHSIG(k.read("message"), k.read("message.sig")); err == nil ||
+		!strings.Contains(err.Error(), "2048") {
 		t.Errorf("a signature by 1024 bits: %v", err)
 	}
-	if s := parseSigners(t, "anna@example.com "+string(k.read("short.pub"))); s.Len() != 0 || len(s.Problems()) != 1 {
+	if s := parseSigners(t, "anna@example.com "+string(k.read("short.pub"))); s.Len() != 0 ||
+		len(s.Problems()) != 1 {
 		t.Errorf("listed: %v", s.Problems())
 	}
 }
@@ -283,7 +298,8 @@ func TestRSAWithSHA1IsRefused(t *testing.T) {
 		t.Fatal(sig, err)
 	}
 	blob := sshsig{s.PublicKey(), hashSHA512, sig}.blob()
-	if _, err := FromSSHSIG(text, armor(blob)); err == nil || !strings.Contains(err.Error(), "ssh-rsa") {
+	if _, err := FromSSHSIG(text, armor(blob)); err == nil || !strings.Contains(err.Error(),
+		"ssh-rsa") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -296,7 +312,8 @@ func TestSignatureForSomethingElse(t *testing.T) {
 	for _, namespace := range []string{"file", "git", Namespace + "@v1"} {
 		_ = os.Remove(k.path("message.sig"))
 		k.run(nil, "-Y", "sign", "-q", "-f", "key", "-n", namespace, "message")
-		if _, err := FromSSHSIG(text, k.read("message.sig")); err == nil || !strings.Contains(err.Error(), "-n cscs-sync-plan") {
+		if _, err := FromSSHSIG(text, k.read("message.sig")); err == nil ||
+			!strings.Contains(err.Error(), "-n cscs-sync-plan") {
 			t.Errorf("namespace %s: %v", namespace, err)
 		}
 	}
@@ -327,11 +344,13 @@ func TestArmorWithSomethingAround(t *testing.T) {
 		t.Errorf("CRLF: %v", err)
 	}
 	for name, bad := range map[string]string{
-		"words before": "x\n" + good, "words after": good + "x\n", "twice": good + good, "empty": "",
+		"words before": "x\n" + good, "words after": good + "x\n", "twice": good + good,
+		"empty":       "",
 		"header":      strings.Replace(good, "-----\n", "-----\nA: b\n\n", 1),
 		"other block": strings.ReplaceAll(good, "SSH SIGNATURE", "CERTIFICATE"),
-		"cut":         string(armor(a.Proof[:len(a.Proof)-1])), "more": string(armor(append(bytes.Clone(a.Proof), 0))),
-		"too long": good + strings.Repeat(" ", maxBlock),
+		"cut":         string(armor(a.Proof[:len(a.Proof)-1])),
+		"more":        string(armor(append(bytes.Clone(a.Proof), 0))),
+		"too long":    good + strings.Repeat(" ", maxBlock),
 	} {
 		if _, err := FromSSHSIG(text, []byte(bad)); err == nil {
 			t.Errorf("%s: accepted", name)

@@ -43,7 +43,8 @@ func checkKey(key ssh.PublicKey) error {
 	case ssh.KeyAlgoRSA:
 		return checkRSA(k)
 	}
-	return fmt.Errorf("keys of type %.60q are not accepted; use ed25519, ecdsa, rsa or a security token's", k.Type())
+	return fmt.Errorf("keys of type %.60q are not accepted; use ed25519, ecdsa, rsa or a "+
+		"security token's", k.Type())
 }
 
 func checkRSA(k ssh.PublicKey) error {
@@ -53,13 +54,14 @@ func checkRSA(k ssh.PublicKey) error {
 	}
 	r, ok := c.CryptoPublicKey().(*rsa.PublicKey)
 	if !ok || r.N.BitLen() < minRSA {
-		return fmt.Errorf("rsa key %s is shorter than %d bits; use ed25519", ssh.FingerprintSHA256(k), minRSA)
+		return fmt.Errorf("rsa key %s is shorter than %d bits; use ed25519",
+			ssh.FingerprintSHA256(k), minRSA)
 	}
 	return nil
 }
 
-// FileSigner reads a private key file, in OpenSSH's or another PEM form. For an encrypted one it calls passphrase, once;
-// the bytes it gets are overwritten.
+// FileSigner reads a private key file, in OpenSSH's or another PEM form. For an encrypted one it
+// calls passphrase, once; the bytes it gets are overwritten.
 func FileSigner(file []byte, passphrase func() ([]byte, error)) (ssh.Signer, error) {
 	key, err := ssh.ParseRawPrivateKey(file)
 	var locked *ssh.PassphraseMissingError
@@ -72,7 +74,9 @@ func FileSigner(file []byte, passphrase func() ([]byte, error)) (ssh.Signer, err
 		clear(word)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("private key: %w; a key on a security token, or one that only the agent has, is chosen by its .pub file", err)
+		return nil, fmt.Errorf(
+			"private key: %w; a key on a security token, or one that only the agent has, is "+
+				"chosen by its .pub file", err)
 	}
 	s, err := ssh.NewSignerFromKey(key)
 	if err != nil {
@@ -84,8 +88,8 @@ func FileSigner(file []byte, passphrase func() ([]byte, error)) (ssh.Signer, err
 	return s, nil
 }
 
-// IsPublicKey tells a public key file, whose private half the agent must have, from a private one, which is PEM. What is
-// neither counts as public: [PublicKey] says what is wrong with it.
+// IsPublicKey tells a public key file, whose private half the agent must have, from a private one,
+// which is PEM. What is neither counts as public: [PublicKey] says what is wrong with it.
 func IsPublicKey(file []byte) bool {
 	p, _ := pem.Decode(file)
 	return p == nil
@@ -126,8 +130,8 @@ func cutBlank(s string) (first, rest string) {
 	return s[:i], strings.TrimLeft(s[i:], " \t")
 }
 
-// AgentSigner finds the private half of a public key in the agent. Given a certificate, it also takes the plain key and
-// signs with the certificate beside it.
+// AgentSigner finds the private half of a public key in the agent. Given a certificate, it also
+// takes the plain key and signs with the certificate beside it.
 func AgentSigner(a agent.Agent, public ssh.PublicKey) (ssh.Signer, error) {
 	if err := checkKey(public); err != nil {
 		return nil, err
@@ -149,14 +153,16 @@ func AgentSigner(a agent.Agent, public ssh.PublicKey) (ssh.Signer, error) {
 
 func findSigner(signers []ssh.Signer, public ssh.PublicKey) ssh.Signer {
 	for _, s := range signers {
-		if a, ok := s.(ssh.AlgorithmSigner); ok && bytes.Equal(s.PublicKey().Marshal(), public.Marshal()) {
+		if a, ok := s.(ssh.AlgorithmSigner); ok && bytes.Equal(s.PublicKey().Marshal(),
+			public.Marshal()) {
 			return withKey{a, public}
 		}
 	}
 	return nil
 }
 
-// withKey replaces the agent's own kind of public key, which tells nothing of itself, by the parsed one.
+// withKey replaces the agent's own kind of public key, which tells nothing of itself, by the parsed
+// one.
 type withKey struct {
 	ssh.AlgorithmSigner
 	public ssh.PublicKey

@@ -17,7 +17,8 @@ const (
 	macPrefix = "hmac-sha256:"
 )
 
-// LocalKey is the node's approval key: whoever can read it can approve. The zero value is no key. It never prints.
+// LocalKey is the node's approval key: whoever can read it can approve. The zero value is no key.
+// It never prints.
 type LocalKey struct {
 	key [LocalKeySize]byte
 	set bool
@@ -26,14 +27,17 @@ type LocalKey struct {
 // NewLocalKey takes the content of state.path/approval.key.
 func NewLocalKey(b []byte) (LocalKey, error) {
 	if len(b) != LocalKeySize {
-		return LocalKey{}, fmt.Errorf("approval key: %d bytes, want %d; move the file away and approve again: a new one is made, earlier "+
-			"local approvals end", len(b), LocalKeySize)
+		return LocalKey{}, fmt.Errorf(
+			"approval key: %d bytes, want %d; move the file away and approve again: a new one is "+
+				"made, earlier "+
+				"local approvals end", len(b), LocalKeySize)
 	}
 	k := LocalKey{set: true}
 	copy(k.key[:], b)
 	if k.key == [LocalKeySize]byte{} {
-		return LocalKey{}, fmt.Errorf("approval key: all its bytes are zero; move the file away and approve again: a new " +
-			"one is made, earlier local approvals end")
+		return LocalKey{}, fmt.Errorf(
+			"approval key: all its bytes are zero; move the file away and approve again: a new " +
+				"one is made, earlier local approvals end")
 	}
 	return k, nil
 }
@@ -43,19 +47,22 @@ func (k LocalKey) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, "(approval key, not shown)")
 }
 
-// mac binds kind, login and message together. Each part but the last ends in LF and cannot hold one.
+// mac binds kind, login and message together. Each part but the last ends in LF and cannot hold
+// one.
 func (k LocalKey) mac(kind Kind, login string, text []byte) []byte {
 	h := hmac.New(sha256.New, k.key[:])
 	_, _ = fmt.Fprintf(h, "cscs-sync %s approval v1\n%s\n%s", kind, login, text)
 	return h.Sum(nil)
 }
 
-// Local approves on the node, without SSH keys: the key's holder vouches for the login and the name beside it.
+// Local approves on the node, without SSH keys: the key's holder vouches for the login and the name
+// beside it.
 func Local(m Message, login string, key LocalKey) (Approval, error) {
 	return macApproval(m, KindLocal, login, key)
 }
 
-// Policy approves in the name of the policy with this digest ("sha256:…"), which replaces the message's name.
+// Policy approves in the name of the policy with this digest ("sha256:…"), which replaces the
+// message's name.
 func Policy(m Message, digest, login string, key LocalKey) (Approval, error) {
 	if err := checkDigest("policy", digest); err != nil {
 		return Approval{}, err
@@ -66,7 +73,9 @@ func Policy(m Message, digest, login string, key LocalKey) (Approval, error) {
 
 func macApproval(m Message, kind Kind, login string, key LocalKey) (Approval, error) {
 	if !key.set {
-		return Approval{}, fmt.Errorf("approve: there is no approval key; local approvals are made on the node that applies, as its user")
+		return Approval{}, fmt.Errorf(
+			"approve: there is no approval key; local approvals are made on the node that " +
+				"applies, as its user")
 	}
 	text, err := m.Text()
 	if err != nil {
@@ -83,7 +92,8 @@ func (k LocalKey) verifyMAC(a Approval) error {
 		return err
 	}
 	if !hmac.Equal(k.mac(a.Kind, a.Login, text), a.Proof) {
-		return fmt.Errorf("its MAC is not this node's: it was changed, or made on another node; approve on the node that applies")
+		return fmt.Errorf("its MAC is not this node's: it was changed, or made on another node; " +
+			"approve on the node that applies")
 	}
 	return nil
 }

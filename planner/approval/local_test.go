@@ -34,7 +34,8 @@ func TestLocalKeyIsNeverShown(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
 		for _, v := range []any{k, &k, []LocalKey{k}, struct{ K LocalKey }{k}} {
 			out := fmt.Sprintf(verb, v)
-			if strings.Contains(out, "k3y!") || strings.Contains(out, "6b337921") || strings.Contains(out, "107 51") || strings.Contains(out, "0x6b") {
+			if strings.Contains(out, "k3y!") || strings.Contains(out, "6b337921") ||
+				strings.Contains(out, "107 51") || strings.Contains(out, "0x6b") {
 				t.Errorf("%s of %T shows the key: %s", verb, v, out)
 			}
 		}
@@ -42,7 +43,8 @@ func TestLocalKeyIsNeverShown(t *testing.T) {
 }
 
 func TestLocalKeySize(t *testing.T) {
-	for _, b := range [][]byte{nil, make([]byte, 31), bytes.Repeat([]byte{1}, 33), make([]byte, 32)} {
+	for _, b := range [][]byte{nil, make([]byte, 31), bytes.Repeat([]byte{1}, 33),
+		make([]byte, 32)} {
 		if _, err := NewLocalKey(b); err == nil {
 			t.Errorf("a key of %d bytes %x was taken", len(b), b)
 		}
@@ -135,11 +137,12 @@ func TestBlockIsCanonical(t *testing.T) {
 		"format 2":         repack(strings.Replace(json, `"format":1`, `"format":2`, 1)),
 		"unknown kind":     repack(strings.Replace(json, `"local"`, `"paper"`, 1)),
 		"no login":         repack(strings.Replace(json, `"login":"anna",`, "", 1)),
-		"upper case MAC":   repack(strings.Replace(json, "hmac-sha256:"+macText(a.Proof)[12:], "hmac-sha256:"+strings.ToUpper(macText(a.Proof)[12:]), 1)),
-		"escaped letter":   repack(strings.Replace(json, "anna", `\u0061nna`, 1)),
-		"second value":     repack(json + "{}\n"),
-		"too long":         text + strings.Repeat("a", maxBlock),
-		"nothing":          "",
+		"upper case MAC": repack(strings.Replace(json, "hmac-sha256:"+macText(a.Proof)[12:],
+			"hmac-sha256:"+strings.ToUpper(macText(a.Proof)[12:]), 1)),
+		"escaped letter": repack(strings.Replace(json, "anna", `\u0061nna`, 1)),
+		"second value":   repack(json + "{}\n"),
+		"too long":       text + strings.Repeat("a", maxBlock),
+		"nothing":        "",
 	} {
 		if bad == text {
 			t.Errorf("%s: the test changes nothing", name)
@@ -163,7 +166,8 @@ func TestDetachedSurvivesMail(t *testing.T) {
 		}
 	}
 	for name, file := range map[string]string{
-		"two": string(block) + string(block), "words": "see below\n" + string(block), "empty": "", "cut": string(block[:200]),
+		"two": string(block) + string(block), "words": "see below\n" + string(block), "empty": "",
+		"cut": string(block[:200]),
 	} {
 		if _, err := Detached([]byte(file)); err == nil {
 			t.Errorf("%s: accepted", name)
@@ -180,7 +184,8 @@ func FuzzBlock(f *testing.F) {
 	p, _ := pem.Decode(mustBlock(f, a, err))
 	f.Add(p.Bytes)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, block := range [][]byte{data, pem.EncodeToMemory(&pem.Block{Type: PEMType, Bytes: data})} {
+		for _, block := range [][]byte{data,
+			pem.EncodeToMemory(&pem.Block{Type: PEMType, Bytes: data})} {
 			a, err := Parse(block)
 			if err == nil && !bytes.Equal(mustBlock(t, a, nil), block) {
 				t.Fatalf("parsed %q, marshalled %q", block, mustBlock(t, a, nil))

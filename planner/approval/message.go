@@ -9,25 +9,30 @@ import (
 // First is the first line of every message; another version is refused, never guessed at.
 const First = "cscs-sync approval v1"
 
-// Limits on what people write into a message, in bytes of UTF-8. They keep a message readable on a screen.
+// Limits on what people write into a message, in bytes of UTF-8. They keep a message readable on a
+// screen.
 const (
 	MaxName    = 255
 	MaxTicket  = 255
 	MaxComment = 1024
 )
 
-// maxMessage is more than the longest message there can be, in bytes; longer input is not even looked at.
+// maxMessage is more than the longest message there can be, in bytes; longer input is not even
+// looked at.
 const maxMessage = 4096
 
 // timeLayout is RFC 3339 in UTC, to the second: the only form of a time in a message.
 const timeLayout = "2006-01-02T15:04:05Z"
 
-// Message is what an approver signs. Its text is canonical: a message has one text, and [ParseMessage] takes no other.
+// Message is what an approver signs. Its text is canonical: a message has one text, and
+// [ParseMessage] takes no other.
 type Message struct {
-	// Plan is the plan's id, Context the digest of the whole machine's part; both as "sha256:" and 64 lower-case hex digits.
+	// Plan is the plan's id, Context the digest of the whole machine's part; both as "sha256:" and
+	// 64 lower-case hex digits.
 	Plan    string
 	Context string
-	// Name is the principal who approves. Pattern characters are refused in it, so that it is one name and not many.
+	// Name is the principal who approves. Pattern characters are refused in it, so that it is one
+	// name and not many.
 	Name string
 	// Time is when, in UTC, to the second.
 	Time time.Time
@@ -36,7 +41,8 @@ type Message struct {
 	Comment string
 }
 
-// Text is the message as it is signed: seven lines, each ended by LF. An empty ticket or comment leaves the bare word.
+// Text is the message as it is signed: seven lines, each ended by LF. An empty ticket or comment
+// leaves the bare word.
 func (m Message) Text() ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
@@ -89,7 +95,8 @@ func (m Message) check() error {
 
 func checkTime(t time.Time) error {
 	if t.Nanosecond() != 0 {
-		return fmt.Errorf("approval message: time %s: want whole seconds", t.UTC().Format(time.RFC3339Nano))
+		return fmt.Errorf("approval message: time %s: want whole seconds",
+			t.UTC().Format(time.RFC3339Nano))
 	}
 	if y := t.UTC().Year(); y < 1970 || y > 9999 {
 		return fmt.Errorf("approval message: time: year %d is not between 1970 and 9999", y)
@@ -97,17 +104,21 @@ func checkTime(t time.Time) error {
 	return nil
 }
 
-// ParseMessage reads a message's text. Whatever it accepts, [Message.Text] gives back byte for byte.
+// ParseMessage reads a message's text. Whatever it accepts, [Message.Text] gives back byte for
+// byte.
 func ParseMessage(text []byte) (Message, error) {
 	if len(text) > maxMessage {
-		return Message{}, fmt.Errorf("approval message: %d bytes, at most %d are allowed", len(text), maxMessage)
+		return Message{}, fmt.Errorf("approval message: %d bytes, at most %d are allowed",
+			len(text), maxMessage)
 	}
 	lines := strings.Split(string(text), "\n")
 	if lines[0] != First {
-		return Message{}, fmt.Errorf("approval message: the first line is %.40q, want %q", lines[0], First)
+		return Message{}, fmt.Errorf("approval message: the first line is %.40q, want %q", lines[0],
+			First)
 	}
 	if len(lines) != 8 || lines[7] != "" {
-		return Message{}, fmt.Errorf("approval message: want exactly seven lines, each ended by a line feed")
+		return Message{}, fmt.Errorf(
+			"approval message: want exactly seven lines, each ended by a line feed")
 	}
 	m, err := fromLines(lines[1:7])
 	if err != nil {
@@ -118,7 +129,9 @@ func ParseMessage(text []byte) (Message, error) {
 		return Message{}, err
 	}
 	if string(again) != string(text) {
-		return Message{}, fmt.Errorf("approval message: not in its canonical form; print it again with cscs-sync approve --print-message")
+		return Message{}, fmt.Errorf(
+			"approval message: not in its canonical form; print it again with cscs-sync approve " +
+				"--print-message")
 	}
 	return m, nil
 }
@@ -129,16 +142,20 @@ func fromLines(lines []string) (Message, error) {
 	for i, to := range []struct {
 		word  string
 		value *string
-	}{{"plan", &m.Plan}, {"context", &m.Context}, {"name", &m.Name}, {"time", &when}, {"ticket", &m.Ticket}, {"comment", &m.Comment}} {
+	}{{"plan", &m.Plan}, {"context", &m.Context}, {"name", &m.Name}, {"time", &when},
+		{"ticket", &m.Ticket}, {"comment", &m.Comment}} {
 		word, value, _ := strings.Cut(lines[i], " ")
 		if word != to.word {
-			return Message{}, fmt.Errorf("approval message: line %d begins with %.40q, want %q", i+2, word, to.word)
+			return Message{}, fmt.Errorf("approval message: line %d begins with %.40q, want %q",
+				i+2, word, to.word)
 		}
 		*to.value = value
 	}
 	t, err := time.Parse(timeLayout, when)
 	if err != nil {
-		return Message{}, fmt.Errorf("approval message: time %.40q: want UTC to the second, such as 2026-11-22T21:40:03Z", when)
+		return Message{}, fmt.Errorf(
+			"approval message: time %.40q: want UTC to the second, such as 2026-11-22T21:40:03Z",
+			when)
 	}
 	m.Time = t
 	return m, nil

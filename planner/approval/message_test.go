@@ -13,7 +13,8 @@ var (
 )
 
 func testMessage() Message {
-	return Message{Plan: testPlan, Context: testContext, Name: "anna@example.com", Time: testTime, Ticket: "CHG-4711", Comment: "as discussed, größer"}
+	return Message{Plan: testPlan, Context: testContext, Name: "anna@example.com", Time: testTime,
+		Ticket: "CHG-4711", Comment: "as discussed, größer"}
 }
 
 func mustText(t *testing.T, m Message) []byte {
@@ -27,7 +28,8 @@ func mustText(t *testing.T, m Message) []byte {
 
 func TestMessageText(t *testing.T) {
 	want := "cscs-sync approval v1\nplan " + testPlan + "\ncontext " + testContext +
-		"\nname anna@example.com\ntime 2026-11-22T21:40:03Z\nticket CHG-4711\ncomment as discussed, größer\n"
+		"\nname anna@example.com\ntime 2026-11-22T21:40:03Z\nticket CHG-4711\ncomment as " +
+		"discussed, größer\n"
 	if got := string(mustText(t, testMessage())); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -48,10 +50,11 @@ func TestMessageRefusesToBeMade(t *testing.T) {
 		change func(*Message)
 		want   string
 	}{
-		"upper case digest":  {func(m *Message) { m.Plan = strings.ToUpper(m.Plan) }, "plan"},
-		"short digest":       {func(m *Message) { m.Context = "sha256:00" }, "context"},
-		"no name":            {func(m *Message) { m.Name = "" }, "--as NAME"},
-		"pattern as name":    {func(m *Message) { m.Name = "*@example.com" }, "not allowed in a name"},
+		"upper case digest": {func(m *Message) { m.Plan = strings.ToUpper(m.Plan) }, "plan"},
+		"short digest":      {func(m *Message) { m.Context = "sha256:00" }, "context"},
+		"no name":           {func(m *Message) { m.Name = "" }, "--as NAME"},
+		"pattern as name": {func(m *Message) { m.Name = "*@example.com" },
+			"not allowed in a name"},
 		"two names":          {func(m *Message) { m.Name = "anna,ben" }, "not allowed in a name"},
 		"newline in comment": {func(m *Message) { m.Comment = "ok\nticket CHG-1" }, "U+000A"},
 		"escape in ticket":   {func(m *Message) { m.Ticket = "a\x1b[2Jb" }, "U+001B"},
@@ -66,10 +69,13 @@ func TestMessageRefusesToBeMade(t *testing.T) {
 		"line separator":     {func(m *Message) { m.Comment = "a\u2028b" }, "U+2028"},
 		"invalid UTF-8":      {func(m *Message) { m.Comment = "a\xffb" }, "UTF-8"},
 		"blank at the end":   {func(m *Message) { m.Comment = "a " }, "blanks at its ends"},
-		"long comment":       {func(m *Message) { m.Comment = strings.Repeat("a", MaxComment+1) }, "at most 1024"},
-		"long name":          {func(m *Message) { m.Name = strings.Repeat("a", MaxName+1) }, "at most 255"},
-		"fraction of second": {func(m *Message) { m.Time = m.Time.Add(time.Millisecond) }, "whole seconds"},
-		"zero time":          {func(m *Message) { m.Time = time.Time{} }, "year 1"},
+		"long comment": {func(m *Message) { m.Comment = strings.Repeat("a", MaxComment+1) },
+			"at most 1024"},
+		"long name": {func(m *Message) { m.Name = strings.Repeat("a", MaxName+1) },
+			"at most 255"},
+		"fraction of second": {func(m *Message) { m.Time = m.Time.Add(time.Millisecond) },
+			"whole seconds"},
+		"zero time": {func(m *Message) { m.Time = time.Time{} }, "year 1"},
 	} {
 		m := testMessage()
 		c.change(&m)
@@ -88,15 +94,17 @@ func TestParseMessageRefusesOtherForms(t *testing.T) {
 		"no last line feed": strings.TrimSuffix(good, "\n"),
 		"another line":      good + "more\n",
 		"empty line":        good + "\n",
-		"lines swapped":     strings.Replace(good, "ticket CHG-4711\ncomment as discussed, größer\n", "comment as discussed, größer\nticket CHG-4711\n", 1),
-		"ticket missing":    strings.Replace(good, "ticket CHG-4711\n", "", 1),
-		"bare with blank":   strings.Replace(good, "ticket CHG-4711\n", "ticket \n", 1),
-		"two blanks":        strings.Replace(good, "ticket ", "ticket  ", 1),
-		"time with offset":  strings.Replace(good, "21:40:03Z", "22:40:03+01:00", 1),
-		"time with comma":   strings.Replace(good, "21:40:03Z", "21:40:03,0Z", 1),
-		"time of 1 digit":   strings.Replace(good, "T21:", "T9:", 1),
-		"byte order mark":   "\ufeff" + good,
-		"too long":          good + strings.Repeat("a", maxMessage),
+		"lines swapped": strings.Replace(good,
+			"ticket CHG-4711\ncomment as discussed, größer\n",
+			"comment as discussed, größer\nticket CHG-4711\n", 1),
+		"ticket missing":   strings.Replace(good, "ticket CHG-4711\n", "", 1),
+		"bare with blank":  strings.Replace(good, "ticket CHG-4711\n", "ticket \n", 1),
+		"two blanks":       strings.Replace(good, "ticket ", "ticket  ", 1),
+		"time with offset": strings.Replace(good, "21:40:03Z", "22:40:03+01:00", 1),
+		"time with comma":  strings.Replace(good, "21:40:03Z", "21:40:03,0Z", 1),
+		"time of 1 digit":  strings.Replace(good, "T21:", "T9:", 1),
+		"byte order mark":  "\ufeff" + good,
+		"too long":         good + strings.Repeat("a", maxMessage),
 	} {
 		if m, err := ParseMessage([]byte(text)); err == nil {
 			t.Errorf("%s: accepted as %+v", name, m)

@@ -26,7 +26,9 @@ func parseOptions(s string, zone *time.Location) (signerOptions, error) {
 			break
 		}
 		if rest[0] != ',' {
-			return o, fmt.Errorf("unknown option %.40q; there are cert-authority, namespaces, valid-after and valid-before", rest)
+			return o, fmt.Errorf(
+				"unknown option %.40q; there are cert-authority, namespaces, valid-after and "+
+					"valid-before", rest)
 		}
 		if s = rest[1:]; s == "" {
 			return o, fmt.Errorf("they end in a comma")
@@ -38,7 +40,8 @@ func parseOptions(s string, zone *time.Location) (signerOptions, error) {
 	return o, nil
 }
 
-// parseOne reads the option that s begins with and returns what follows it; it stops before what is none.
+// parseOne reads the option that s begins with and returns what follows it; it stops before what is
+// none.
 func (o *signerOptions) parseOne(s string, zone *time.Location) (string, error) {
 	if rest, ok := cutFold(s, "cert-authority"); ok {
 		o.authority = true
@@ -86,8 +89,10 @@ func cutQuoted(s string, to *string) (string, error) {
 	return "", fmt.Errorf("a quote is not closed")
 }
 
-// cutTime reads a quoted time. Local times are ambiguous, see parseTime; narrower picks the reading that allows less.
-func cutTime(s, name string, zone *time.Location, to *time.Time, narrower func(a, b time.Time) bool) (string, error) {
+// cutTime reads a quoted time. Local times are ambiguous, see parseTime; narrower picks the reading
+// that allows less.
+func cutTime(s, name string, zone *time.Location, to *time.Time,
+	narrower func(a, b time.Time) bool) (string, error) {
 	if !to.IsZero() {
 		return "", fmt.Errorf("%s is given twice", name)
 	}
@@ -107,9 +112,10 @@ func cutTime(s, name string, zone *time.Location, to *time.Time, narrower func(a
 	return rest, nil
 }
 
-// parseTime reads YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS; with Z or UTC at the end in UTC, else in zone. Versions of
-// ssh-keygen read a local time in summer differently: as clocks show it (civil), or as if there were no daylight saving
-// (standard; seen with OpenSSH 9.2). Both are returned.
+// parseTime reads YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS; with Z or UTC at the end in UTC, else
+// in zone. Versions of ssh-keygen read a local time in summer differently: as clocks show it
+// (civil), or as if there were no daylight saving (standard; seen with OpenSSH 9.2). Both are
+// returned.
 func parseTime(s string, zone *time.Location) (civil, standard time.Time, err error) {
 	digits := s
 	for _, suffix := range []string{"Z", "UTC"} {
@@ -118,17 +124,21 @@ func parseTime(s string, zone *time.Location) (civil, standard time.Time, err er
 			break
 		}
 	}
-	layout, ok := map[int]string{8: "20060102", 12: "200601021504", 14: "20060102150405"}[len(digits)]
+	layout, ok := map[int]string{8: "20060102", 12: "200601021504",
+		14: "20060102150405"}[len(digits)]
 	if ok && strings.Trim(digits, "0123456789") == "" {
 		civil, err = time.ParseInLocation(layout, digits, zone)
 	}
 	if !ok || err != nil || civil.Unix() <= 0 {
-		return civil, civil, fmt.Errorf("time %.40q: want YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, and Z after it for UTC", s)
+		return civil, civil,
+			fmt.Errorf("time %.40q: want YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, and Z after "+
+				"it for UTC", s)
 	}
 	return civil, withoutSaving(civil), nil
 }
 
-// withoutSaving is the instant at which clocks would show the same if they had not been changed for the summer.
+// withoutSaving is the instant at which clocks would show the same if they had not been changed for
+// the summer.
 func withoutSaving(t time.Time) time.Time {
 	if !t.IsDST() {
 		return t

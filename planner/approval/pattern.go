@@ -5,7 +5,8 @@ import "strings"
 // maxPattern is the length from which ssh-keygen's patterns match nothing, in bytes.
 const maxPattern = 1023
 
-// matchList tells whether a comma-separated list of patterns matches: at least one must, and none that "!" negates may.
+// matchList tells whether a comma-separated list of patterns matches: at least one must, and none
+// that "!" negates may.
 func matchList(s, list string) bool {
 	found := false
 	for _, p := range strings.Split(list, ",") {
@@ -24,8 +25,8 @@ func matchList(s, list string) bool {
 	return found
 }
 
-// matchPattern knows "*" (any bytes) and "?" (one byte). It remembers only the last star, so it takes at most
-// len(s) × len(p) steps.
+// matchPattern knows "*" (any bytes) and "?" (one byte). It remembers only the last star, so it
+// takes at most len(s) × len(p) steps.
 func matchPattern(s, p string) bool {
 	i, j, star, mark := 0, 0, -1, 0
 	for i < len(s) {

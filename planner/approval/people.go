@@ -6,8 +6,9 @@ import (
 	"unicode"
 )
 
-// count marks one approval of each person. Approvals are by one person when they share a name (in any case of letters) or
-// a key, also by way of a third: ann with key 1, ann with key 2 and bea with key 2 are one person.
+// count marks one approval of each person. Approvals are by one person when they share a name (in
+// any case of letters) or a key, also by way of a third: ann with key 1, ann with key 2 and bea
+// with key 2 are one person.
 func (in Input) count(v *Verdict, all []genuine) {
 	people := newGroups(len(all))
 	seen := map[string]int{}
@@ -47,7 +48,8 @@ func marks(g genuine, j Judged) []string {
 	return []string{name, "login " + j.Login}
 }
 
-// fold makes names equal that [strings.EqualFold] calls equal: each letter becomes the least of its forms.
+// fold makes names equal that [strings.EqualFold] calls equal: each letter becomes the least of its
+// forms.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		least := r

@@ -25,11 +25,13 @@ type signerLine struct {
 	options    signerOptions
 }
 
-// ParseSigners reads allowed_signers as described in ssh-keygen(1). As ssh-keygen does, it leaves out lines that it cannot
-// use, which never lets anybody in; [Signers.Problems] has them. Times without a Z are in zone.
+// ParseSigners reads allowed_signers as described in ssh-keygen(1). As ssh-keygen does, it leaves
+// out lines that it cannot use, which never lets anybody in; [Signers.Problems] has them. Times
+// without a Z are in zone.
 func ParseSigners(file []byte, zone *time.Location) (*Signers, error) {
 	if len(file) > maxSigners {
-		return nil, fmt.Errorf("allowed_signers: %d bytes, at most %d are allowed", len(file), maxSigners)
+		return nil, fmt.Errorf("allowed_signers: %d bytes, at most %d are allowed", len(file),
+			maxSigners)
 	}
 	s := new(Signers)
 	for i, text := range strings.Split(string(file), "\n") {
@@ -79,13 +81,16 @@ func parseSigner(text string, zone *time.Location) (signerLine, error) {
 		}
 	}
 	if _, is := key.(*ssh.Certificate); is {
-		return signerLine{}, fmt.Errorf("it lists a certificate; list the key, or the certificate's authority with the option cert-authority")
+		return signerLine{},
+			fmt.Errorf("it lists a certificate; list the key, or the certificate's authority " +
+				"with the option cert-authority")
 	}
 	l.key = key
 	return l, nil
 }
 
-// cutPrincipals splits the first word off; a quoted part of it may hold blanks, and the closing quote ends the word.
+// cutPrincipals splits the first word off; a quoted part of it may hold blanks, and the closing
+// quote ends the word.
 func cutPrincipals(s string) (word, rest string, ok bool) {
 	const blanks = " \t\r"
 	i := strings.IndexAny(s, blanks+`"`)

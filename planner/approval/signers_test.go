@@ -11,8 +11,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// TestAllowedSignersAsStockTool gives the same lines to both, and wants the same verdict. KEY stands for the key that
-// signed, OTHER for another one. The message's time is 2026-11-22 21:40:03 UTC, its name anna@example.com.
+// TestAllowedSignersAsStockTool gives the same lines to both, and wants the same verdict. KEY
+// stands for the key that signed, OTHER for another one. The message's time is 2026-11-22 21:40:03
+// UTC, its name anna@example.com.
 func TestAllowedSignersAsStockTool(t *testing.T) {
 	k := newKeygen(t)
 	key, other := k.key("key", "-t", "ed25519"), k.key("other", "-t", "ecdsa")
@@ -130,7 +131,8 @@ func TestAllowedSignersAsStockTool(t *testing.T) {
 	}
 }
 
-// In summer, local times are read so that they allow less, whichever way a version of ssh-keygen reads them.
+// In summer, local times are read so that they allow less, whichever way a version of ssh-keygen
+// reads them.
 func TestLocalTimesInSummer(t *testing.T) {
 	zurich, err := time.LoadLocation("Europe/Zurich")
 	if err != nil {
@@ -144,7 +146,8 @@ func TestLocalTimesInSummer(t *testing.T) {
 		want       bool
 	}{
 		{`valid-after="20260701"`, "2026-06-30T21:59:59Z", false},
-		{`valid-after="20260701"`, "2026-06-30T22:30:00Z", false}, // half past midnight there, by the clocks
+		// half past midnight there, by the clocks
+		{`valid-after="20260701"`, "2026-06-30T22:30:00Z", false},
 		{`valid-after="20260701"`, "2026-06-30T23:00:00Z", true},
 		{`valid-before="20260701"`, "2026-06-30T22:00:00Z", true},
 		{`valid-before="20260701"`, "2026-06-30T22:30:00Z", false},
@@ -170,7 +173,8 @@ func TestLocalTimesInSummer(t *testing.T) {
 			t.Errorf("%s at %s: want %v, got %v", c.option, c.at, c.want, err)
 		}
 		if out, stock := k.verify(k.stockSign(m, "key"), allowed); c.want && stock != nil {
-			t.Errorf("%s at %s: allowed here, and refused by the stock tool: %s", c.option, c.at, out)
+			t.Errorf("%s at %s: allowed here, and refused by the stock tool: %s", c.option, c.at,
+				out)
 		}
 	}
 }
@@ -181,7 +185,8 @@ func TestCertificates(t *testing.T) {
 	weak := k.key("weak", "-t", "rsa", "-b", "1024")
 	key := k.key("key", "-t", "ed25519")
 	sign := func(authority string, args ...string) {
-		k.run(nil, append(append([]string{"-q", "-s", authority, "-I", "id"}, args...), "key.pub")...)
+		k.run(nil, append(append([]string{"-q", "-s", authority, "-I", "id"}, args...),
+			"key.pub")...)
 	}
 	year := []string{"-V", "20260101:20270101"}
 	for name, c := range map[string]struct {
@@ -191,27 +196,45 @@ func TestCertificates(t *testing.T) {
 		want      bool
 		stricter  bool // refused here only
 	}{
-		"as it should be":         {"ca", []string{"-n", "anna@example.com"}, "*@example.com cert-authority CA", true, false},
-		"one of several names":    {"ca", []string{"-n", "ben,anna@example.com"}, "* cert-authority CA", true, false},
-		"and a namespace":         {"ca", []string{"-n", "anna@example.com"}, `* cert-authority,namespaces="cscs-sync-*" CA`, true, false},
-		"other namespace":         {"ca", []string{"-n", "anna@example.com"}, `* cert-authority,namespaces="git" CA`, false, false},
-		"another's name":          {"ca", []string{"-n", "ben@example.com"}, "* cert-authority CA", false, false},
-		"pattern as a name":       {"ca", []string{"-n", "*"}, "* cert-authority CA", false, false},
-		"no names":                {"ca", nil, "* cert-authority CA", false, false},
-		"line for others":         {"ca", []string{"-n", "anna@example.com"}, "ben@example.com cert-authority CA", false, false},
-		"without the option":      {"ca", []string{"-n", "anna@example.com"}, "* CA", false, false},
-		"the key is listed":       {"ca", []string{"-n", "anna@example.com"}, "* KEY", false, false},
-		"the key as authority":    {"ca", []string{"-n", "anna@example.com"}, "* cert-authority KEY", false, false},
-		"other authority":         {"other", []string{"-n", "anna@example.com"}, "* cert-authority CA", false, false},
-		"two authorities":         {"other", []string{"-n", "anna@example.com"}, "* cert-authority CA\n* cert-authority OTHER", true, false},
-		"a host's":                {"ca", []string{"-h", "-n", "anna@example.com"}, "* cert-authority CA", false, false},
-		"expired":                 {"ca", []string{"-n", "anna@example.com", "-V", "20260101:20261122"}, "* cert-authority CA", false, false},
-		"not yet valid":           {"ca", []string{"-n", "anna@example.com", "-V", "20261123:20270101"}, "* cert-authority CA", false, false},
-		"for ever":                {"ca", []string{"-n", "anna@example.com", "-V", "always:forever"}, "* cert-authority CA", true, false},
-		"authority not yet":       {"ca", []string{"-n", "anna@example.com"}, `* cert-authority,valid-after="20261123Z" CA`, false, false},
-		"authority no longer":     {"ca", []string{"-n", "anna@example.com"}, `* valid-before="20261122Z",cert-authority CA`, false, false},
-		"with a critical option":  {"ca", []string{"-n", "anna@example.com", "-O", "force-command=true"}, "* cert-authority CA", true, true},
-		"authority of 1024 bits":  {"weak", []string{"-n", "anna@example.com"}, "* cert-authority WEAK", true, true},
+		"as it should be": {"ca", []string{"-n", "anna@example.com"},
+			"*@example.com cert-authority CA", true, false},
+		"one of several names": {"ca", []string{"-n", "ben,anna@example.com"},
+			"* cert-authority CA", true, false},
+		"and a namespace": {"ca", []string{"-n", "anna@example.com"},
+			`* cert-authority,namespaces="cscs-sync-*" CA`, true, false},
+		"other namespace": {"ca", []string{"-n", "anna@example.com"},
+			`* cert-authority,namespaces="git" CA`, false, false},
+		"another's name": {"ca", []string{"-n", "ben@example.com"}, "* cert-authority CA",
+			false, false},
+		"pattern as a name": {"ca", []string{"-n", "*"}, "* cert-authority CA", false, false},
+		"no names":          {"ca", nil, "* cert-authority CA", false, false},
+		"line for others": {"ca", []string{"-n", "anna@example.com"},
+			"ben@example.com cert-authority CA", false, false},
+		"without the option": {"ca", []string{"-n", "anna@example.com"}, "* CA", false, false},
+		"the key is listed": {"ca", []string{"-n", "anna@example.com"}, "* KEY", false,
+			false},
+		"the key as authority": {"ca", []string{"-n", "anna@example.com"},
+			"* cert-authority KEY", false, false},
+		"other authority": {"other", []string{"-n", "anna@example.com"},
+			"* cert-authority CA", false, false},
+		"two authorities": {"other", []string{"-n", "anna@example.com"},
+			"* cert-authority CA\n* cert-authority OTHER", true, false},
+		"a host's": {"ca", []string{"-h", "-n", "anna@example.com"},
+			"* cert-authority CA", false, false},
+		"expired": {"ca", []string{"-n", "anna@example.com", "-V",
+			"20260101:20261122"}, "* cert-authority CA", false, false},
+		"not yet valid": {"ca", []string{"-n", "anna@example.com", "-V",
+			"20261123:20270101"}, "* cert-authority CA", false, false},
+		"for ever": {"ca", []string{"-n", "anna@example.com", "-V",
+			"always:forever"}, "* cert-authority CA", true, false},
+		"authority not yet": {"ca", []string{"-n", "anna@example.com"},
+			`* cert-authority,valid-after="20261123Z" CA`, false, false},
+		"authority no longer": {"ca", []string{"-n", "anna@example.com"},
+			`* valid-before="20261122Z",cert-authority CA`, false, false},
+		"with a critical option": {"ca", []string{"-n", "anna@example.com", "-O",
+			"force-command=true"}, "* cert-authority CA", true, true},
+		"authority of 1024 bits": {"weak", []string{"-n", "anna@example.com"},
+			"* cert-authority WEAK", true, true},
 		"itself listed, no check": {"ca", []string{"-n", "ben@example.com"}, "* CERT", true, true},
 	} {
 		args := c.args
@@ -220,7 +243,8 @@ func TestCertificates(t *testing.T) {
 		}
 		sign(c.authority, args...)
 		cert := strings.TrimSpace(string(k.read("key-cert.pub")))
-		allowed := strings.NewReplacer("CA", ca, "OTHER", other, "KEY", key, "WEAK", weak, "CERT", cert).Replace(c.allowed)
+		allowed := strings.NewReplacer("CA", ca, "OTHER", other, "KEY", key, "WEAK", weak, "CERT",
+			cert).Replace(c.allowed)
 		a := k.stockSign(testMessage(), "key-cert.pub")
 		out, stock := k.verify(a, allowed)
 		if (stock == nil) != c.want {
@@ -233,7 +257,8 @@ func TestCertificates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ours(t, signedBy(t, testMessage(), mine), allowed); (err == nil) != (c.want && !c.stricter) {
+		if err := ours(t, signedBy(t, testMessage(), mine), allowed); (err == nil) != (c.want &&
+			!c.stricter) {
 			t.Errorf("%s, signed here: %v", name, err)
 		}
 	}
@@ -270,12 +295,15 @@ func TestForgedCertificate(t *testing.T) {
 func TestNames(t *testing.T) {
 	k := newKeygen(t)
 	key, ca := k.key("key", "-t", "ed25519"), k.key("ca", "-t", "ed25519")
-	k.run(nil, "-q", "-s", "ca", "-I", "id", "-n", "anna,ben,carl@example.org", "-V", "20260101:20270101", "key.pub")
-	s := parseSigners(t, "anna,*@example.com,!eve "+key+"\nanna,root "+key+"\nold valid-before=\"20260101Z\" "+key+"\n!ben,* cert-authority "+ca+"\n")
+	k.run(nil, "-q", "-s", "ca", "-I", "id", "-n", "anna,ben,carl@example.org", "-V",
+		"20260101:20270101", "key.pub")
+	s := parseSigners(t, "anna,*@example.com,!eve "+key+"\nanna,root "+key+
+		"\nold valid-before=\"20260101Z\" "+key+"\n!ben,* cert-authority "+ca+"\n")
 	if got := strings.Join(s.Names(k.public("key.pub"), testTime), " "); got != "anna root" {
 		t.Errorf("key: %s", got)
 	}
-	if got := strings.Join(s.Names(k.public("key-cert.pub"), testTime), " "); got != "anna carl@example.org" {
+	if got := strings.Join(s.Names(k.public("key-cert.pub"), testTime),
+		" "); got != "anna carl@example.org" {
 		t.Errorf("certificate: %s", got)
 	}
 	if got := s.Names(k.public("ca.pub"), testTime); got != nil {
@@ -284,12 +312,14 @@ func TestNames(t *testing.T) {
 }
 
 func TestProblemsNameTheLine(t *testing.T) {
-	s := parseSigners(t, "# fine\nanna\n\nanna x=1 ssh-ed25519 AAAA\nben valid-after=\"tomorrow\" "+newKeygen(t).key("key", "-t", "ed25519")+"\nan\x00na ssh-ed25519 AAAA")
+	s := parseSigners(t, "# fine\nanna\n\nanna x=1 ssh-ed25519 AAAA\nben valid-after=\"tomorrow\" "+
+		newKeygen(t).key("key", "-t", "ed25519")+"\nan\x00na ssh-ed25519 AAAA")
 	var got []string
 	for _, p := range s.Problems() {
 		got = append(got, p.Error())
 	}
-	for i, want := range []string{"line 2: want principals", "line 4: public key", `line 5: options: valid-after: time "tomorrow"`, "line 6: it has a NUL"} {
+	for i, want := range []string{"line 2: want principals", "line 4: public key",
+		`line 5: options: valid-after: time "tomorrow"`, "line 6: it has a NUL"} {
 		if i >= len(got) || !strings.Contains(got[i], want) {
 			t.Errorf("problem %d: want %q in %q", i+1, want, got)
 		}
@@ -348,7 +378,8 @@ func matchSlowly(s, p string) bool {
 	return s != "" && (p[0] == '?' || p[0] == s[0]) && matchSlowly(s[1:], p[1:])
 }
 
-// The stock tool takes the 31st of February for the 3rd of March; a list that says so is not understood, it is mistaken.
+// The stock tool takes the 31st of February for the 3rd of March; a list that says so is not
+// understood, it is mistaken.
 func TestDatesThatDoNotExist(t *testing.T) {
 	k := newKeygen(t)
 	key := k.key("key", "-t", "ed25519")
@@ -356,7 +387,8 @@ func TestDatesThatDoNotExist(t *testing.T) {
 	for _, date := range []string{"20260231Z", "20260431Z"} {
 		allowed := `anna@example.com valid-after="` + date + `" ` + key
 		if out, err := k.verify(a, allowed); err != nil {
-			t.Errorf("%s: the stock tool refuses it too, docs/approvals.md says otherwise: %s", date, out)
+			t.Errorf("%s: the stock tool refuses it too, docs/approvals.md says otherwise: %s",
+				date, out)
 		}
 		if err := ours(t, a, allowed); err == nil {
 			t.Errorf("%s: accepted", date)

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Namespace is what signatures of plans are made for; one made for anything else (a file, a commit) proves nothing here.
+// Namespace is what signatures of plans are made for; one made for anything else (a file, a commit)
+// proves nothing here.
 const Namespace = "cscs-sync-plan"
 
 // The SSHSIG format is described in OpenSSH's PROTOCOL.sshsig.
@@ -71,17 +72,23 @@ func signedData(hash string, text []byte) []byte {
 func parseSSHSIG(blob []byte) (sshsig, error) {
 	var b sigBlob
 	if err := ssh.Unmarshal(blob, &b); err != nil || string(b.Magic[:]) != sigMagic {
-		return sshsig{}, fmt.Errorf("ssh signature: not in the SSHSIG format; make it with ssh-keygen -Y sign -n %s", Namespace)
+		return sshsig{}, fmt.Errorf(
+			"ssh signature: not in the SSHSIG format; make it with ssh-keygen -Y sign -n %s",
+			Namespace)
 	}
 	if b.Version != sigVersion {
-		return sshsig{}, fmt.Errorf("ssh signature: version %d is unknown, want %d", b.Version, sigVersion)
+		return sshsig{}, fmt.Errorf("ssh signature: version %d is unknown, want %d", b.Version,
+			sigVersion)
 	}
 	if b.Namespace != Namespace {
-		return sshsig{}, fmt.Errorf("ssh signature: made for the namespace %.60q; sign again with ssh-keygen -Y sign -n %s", b.Namespace,
+		return sshsig{}, fmt.Errorf(
+			"ssh signature: made for the namespace %.60q; sign again with ssh-keygen -Y sign -n %s",
+			b.Namespace,
 			Namespace)
 	}
 	if b.Hash != hashSHA256 && b.Hash != hashSHA512 {
-		return sshsig{}, fmt.Errorf("ssh signature: hash %.40q is not accepted, only %s and %s", b.Hash, hashSHA512, hashSHA256)
+		return sshsig{}, fmt.Errorf("ssh signature: hash %.40q is not accepted, only %s and %s",
+			b.Hash, hashSHA512, hashSHA256)
 	}
 	key, err := ssh.ParsePublicKey(b.PublicKey)
 	if err != nil {
@@ -98,20 +105,22 @@ func parseSSHSIG(blob []byte) (sshsig, error) {
 		return sshsig{}, err
 	}
 	if !bytes.Equal(s.blob(), blob) {
-		return sshsig{}, fmt.Errorf("ssh signature: not in its canonical form; sign again with ssh-keygen -Y sign")
+		return sshsig{}, fmt.Errorf(
+			"ssh signature: not in its canonical form; sign again with ssh-keygen -Y sign")
 	}
 	return s, nil
 }
 
-// checkSignatureFormat lets pass what belongs to the key: for RSA never the SHA-1 format "ssh-rsa". What follows a
-// signature is its token's flags and counter, and nothing for other keys.
+// checkSignatureFormat lets pass what belongs to the key: for RSA never the SHA-1 format "ssh-rsa".
+// What follows a signature is its token's flags and counter, and nothing for other keys.
 func checkSignatureFormat(key ssh.PublicKey, s *ssh.Signature) error {
 	want := []string{plainKey(key).Type()}
 	if want[0] == ssh.KeyAlgoRSA {
 		want = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
 	}
 	if !slices.Contains(want, s.Format) {
-		return fmt.Errorf("ssh signature: format %.60q is not accepted for a key of type %s, only %v", s.Format, key.Type(), want)
+		return fmt.Errorf("ssh signature: format %.60q is not accepted for a key of type %s, "+
+			"only %v", s.Format, key.Type(), want)
 	}
 	if len(s.Rest) != 0 && !onToken(key) {
 		return fmt.Errorf("ssh signature: %d bytes too many", len(s.Rest))
@@ -119,7 +128,8 @@ func checkSignatureFormat(key ssh.PublicKey, s *ssh.Signature) error {
 	return nil
 }
 
-// SSH signs the message. The result is verified before it is returned: an agent's answer is only an answer.
+// SSH signs the message. The result is verified before it is returned: an agent's answer is only an
+// answer.
 func SSH(random io.Reader, m Message, signer ssh.Signer) (Approval, error) {
 	text, err := m.Text()
 	if err != nil {
@@ -130,14 +140,17 @@ func SSH(random io.Reader, m Message, signer ssh.Signer) (Approval, error) {
 	}
 	signature, err := signWith(random, signer, signedData(hashSHA512, text))
 	if err != nil {
-		return Approval{}, fmt.Errorf("sign approval with %s: %w", Fingerprint(signer.PublicKey()), err)
+		return Approval{}, fmt.Errorf("sign approval with %s: %w", Fingerprint(signer.PublicKey()),
+			err)
 	}
-	a := Approval{Message: m, Kind: KindSSH, Proof: sshsig{signer.PublicKey(), hashSHA512, signature}.blob()}
+	a := Approval{Message: m, Kind: KindSSH, Proof: sshsig{signer.PublicKey(), hashSHA512,
+		signature}.blob()}
 	if err := a.check(); err != nil {
 		return Approval{}, err
 	}
 	if _, err := a.verifySSH(); err != nil {
-		return Approval{}, fmt.Errorf("sign approval: the signature just made does not verify: %w", err)
+		return Approval{}, fmt.Errorf("sign approval: the signature just made does not verify: %w",
+			err)
 	}
 	return a, nil
 }
@@ -149,12 +162,14 @@ func signWith(random io.Reader, signer ssh.Signer, data []byte) (*ssh.Signature,
 	}
 	s, ok := signer.(ssh.AlgorithmSigner)
 	if !ok {
-		return nil, fmt.Errorf("this RSA key cannot sign with %s; use another key", ssh.KeyAlgoRSASHA512)
+		return nil, fmt.Errorf("this RSA key cannot sign with %s; use another key",
+			ssh.KeyAlgoRSASHA512)
 	}
 	return s.SignWithAlgorithm(random, data, ssh.KeyAlgoRSASHA512)
 }
 
-// FromSSHSIG makes an approval from a message's text and the signature that the stock ssh-keygen -Y sign made of it.
+// FromSSHSIG makes an approval from a message's text and the signature that the stock ssh-keygen -Y
+// sign made of it.
 func FromSSHSIG(text, armored []byte) (Approval, error) {
 	m, err := ParseMessage(text)
 	if err != nil {
@@ -172,7 +187,8 @@ func FromSSHSIG(text, armored []byte) (Approval, error) {
 	return a, err
 }
 
-// Armored is a signed approval's signature as the stock ssh-keygen -Y verify reads it, nil for other kinds.
+// Armored is a signed approval's signature as the stock ssh-keygen -Y verify reads it, nil for
+// other kinds.
 func (a Approval) Armored() []byte {
 	if a.Kind != KindSSH {
 		return nil
@@ -180,7 +196,8 @@ func (a Approval) Armored() []byte {
 	return armor(a.Proof)
 }
 
-// verifySSH checks the signature and returns the key, or certificate, that made it. Whose key it is [Signers] know.
+// verifySSH checks the signature and returns the key, or certificate, that made it. Whose key it is
+// [Signers] know.
 func (a Approval) verifySSH() (ssh.PublicKey, error) {
 	text, err := a.Message.Text()
 	if err != nil {
@@ -190,9 +207,11 @@ func (a Approval) verifySSH() (ssh.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Certificates are verified by their key. Keys on tokens must have been touched: x/crypto sees to that.
+	// Certificates are verified by their key. Keys on tokens must have been touched: x/crypto sees
+	// to that.
 	if err := plainKey(s.key).Verify(signedData(s.hash, text), s.signature); err != nil {
-		return nil, fmt.Errorf("ssh signature by %s does not fit the message: %w", Fingerprint(s.key), err)
+		return nil, fmt.Errorf("ssh signature by %s does not fit the message: %w",
+			Fingerprint(s.key), err)
 	}
 	return s.key, nil
 }

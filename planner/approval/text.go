@@ -19,11 +19,12 @@ func checkDigest(what, s string) error {
 	if ok && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == "" {
 		return nil
 	}
-	return fmt.Errorf("approval message: %s %.80q: want sha256: and 64 lower-case hex digits", what, s)
+	return fmt.Errorf("approval message: %s %.80q: want sha256: and 64 lower-case hex digits", what,
+		s)
 }
 
-// checkName refuses the characters of ssh-keygen's pattern lists: a signer who may use any name below a pattern must not
-// be able to sign as the pattern.
+// checkName refuses the characters of ssh-keygen's pattern lists: a signer who may use any name
+// below a pattern must not be able to sign as the pattern.
 func checkName(s string) error {
 	if s == "" {
 		return fmt.Errorf("approval message: the name is empty; say who approves with --as NAME")
@@ -37,7 +38,8 @@ func checkName(s string) error {
 // checkText refuses what a reader could not see, or would see in another order than it was signed.
 func checkText(what, s string, most int) error {
 	if len(s) > most {
-		return fmt.Errorf("approval message: the %s has %d bytes, at most %d are allowed", what, len(s), most)
+		return fmt.Errorf("approval message: the %s has %d bytes, at most %d are allowed", what,
+			len(s), most)
 	}
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("approval message: the %s is not valid UTF-8", what)
@@ -47,15 +49,16 @@ func checkText(what, s string, most int) error {
 	}
 	for _, r := range s {
 		if !visible(r) {
-			return fmt.Errorf("approval message: %s %+q: the character %U is a control character or invisible; leave it out", what, s, r)
+			return fmt.Errorf("approval message: %s %+q: the character %U is a control character "+
+				"or invisible; leave it out", what, s, r)
 		}
 	}
 	return nil
 }
 
-// visible tells whether a person sees the rune where it stands. [unicode.IsPrint] already leaves out control, format
-// (bidirectional, zero width), private and unassigned characters, and all blanks but the ASCII one; what is left out
-// besides are letters and marks that render as nothing.
+// visible tells whether a person sees the rune where it stands. [unicode.IsPrint] already leaves
+// out control, format (bidirectional, zero width), private and unassigned characters, and all
+// blanks but the ASCII one; what is left out besides are letters and marks that render as nothing.
 func visible(r rune) bool {
 	const brailleBlank = '\u2800'
 	return unicode.IsPrint(r) && r != brailleBlank && r != utf8.RuneError &&

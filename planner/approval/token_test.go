@@ -52,7 +52,8 @@ func tokenED25519(t *testing.T, flags byte) token {
 		Key         []byte
 		Application string
 	}{ssh.KeyAlgoSKED25519, public, "ssh:"}
-	return newToken(t, wire, func(data []byte) ([]byte, error) { return ed25519.Sign(private, data), nil }, flags)
+	return newToken(t, wire,
+		func(data []byte) ([]byte, error) { return ed25519.Sign(private, data), nil }, flags)
 }
 
 func tokenECDSA(t *testing.T, flags byte) token {
@@ -79,9 +80,11 @@ func tokenECDSA(t *testing.T, flags byte) token {
 
 func TestSecurityTokens(t *testing.T) {
 	k := newKeygen(t)
-	for name, make := range map[string]func(*testing.T, byte) token{"ed25519": tokenED25519, "ecdsa": tokenECDSA} {
+	for name, make := range map[string]func(*testing.T,
+		byte) token{"ed25519": tokenED25519, "ecdsa": tokenECDSA} {
 		s := make(t, touched)
-		a, allowed := signedBy(t, testMessage(), s), "anna@example.com "+string(ssh.MarshalAuthorizedKey(s.public))
+		a, allowed := signedBy(t, testMessage(), s),
+			"anna@example.com "+string(ssh.MarshalAuthorizedKey(s.public))
 		if out, err := k.verify(a, allowed); err != nil {
 			t.Errorf("%s: the stock tool refuses it: %s", name, out)
 		}
@@ -99,14 +102,16 @@ func TestSecurityTokens(t *testing.T) {
 	}
 }
 
-// The stock tool does not ask whether a token was touched; the plan of a tool that runs as root should be.
+// The stock tool does not ask whether a token was touched; the plan of a tool that runs as root
+// should be.
 func TestUntouchedTokenRefusesTheFile(t *testing.T) {
 	k, s := newKeygen(t), tokenED25519(t, 0)
 	sig, err := s.Sign(nil, signedData(hashSHA512, mustText(t, testMessage())))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := Approval{Message: testMessage(), Kind: KindSSH, Proof: sshsig{s.public, hashSHA512, sig}.blob()}
+	a := Approval{Message: testMessage(), Kind: KindSSH, Proof: sshsig{s.public, hashSHA512,
+		sig}.blob()}
 	allowed := "anna@example.com " + string(ssh.MarshalAuthorizedKey(s.public))
 	if out, err := k.verify(a, allowed); err != nil {
 		t.Errorf("the signature itself should be good: %s", out)

@@ -15,11 +15,14 @@ func (in Input) reasons(v Verdict) []string {
 	case v.Counted == 0:
 		out = append(out, fmt.Sprintf("no approval counts; %s needed", people(v.Required)))
 	default:
-		out = append(out, fmt.Sprintf("approved by %d of %d different people; somebody else must approve too", v.Counted, v.Required))
+		out = append(out, fmt.Sprintf(
+			"approved by %d of %d different people; somebody else must approve too", v.Counted,
+			v.Required))
 	}
 	for i, j := range v.Approvals {
 		if !j.Counted {
-			out = append(out, fmt.Sprintf("approval %d by %q is not counted: %s", i+1, j.Name, j.Why))
+			out = append(out, fmt.Sprintf("approval %d by %q is not counted: %s", i+1, j.Name,
+				j.Why))
 		}
 	}
 	return append(out, "next: "+in.command())
@@ -47,7 +50,8 @@ func (in Input) command() string {
 // quote makes a word that a shell takes as it is.
 func quote(s string) string {
 	safe := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+@:,=", r)
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("/._-+@:,=", r)
 	}
 	if strings.TrimFunc(s, safe) == "" && !strings.HasPrefix(s, "-") {
 		return s

@@ -12,8 +12,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Renderer is the version of the rules by which plans are written and rendered: package planner's Context.Renderer has to be
-// this. A change of a golden text, or of the members of a plan, raises it.
+// Renderer is the version of the rules by which plans are written and rendered: package planner's
+// Context.Renderer has to be this. A change of a golden text, or of the members of a plan, raises
+// it.
 const Renderer = 3
 
 // format is the version of the machine's part.
@@ -52,26 +53,31 @@ func Encode(plan *planner.Plan) []byte {
 	return encodeStable(machine{Format: format, Core: plan.Core, Context: plan.Context})
 }
 
-// Normal is the plan in the form in which it comes back from a file: lists that have no "omitempty" are never nil, and
-// times are in UTC to the second. The caller's plan stays as it is.
+// Normal is the plan in the form in which it comes back from a file: lists that have no "omitempty"
+// are never nil, and times are in UTC to the second. The caller's plan stays as it is.
 func Normal(plan *planner.Plan) *planner.Plan {
 	n := *plan
 	n.Core.Actions = Present(n.Core.Actions)
 	c := &n.Context
 	c.Systems = Present(c.Systems)
 	c.Made = whole(c.Made)
-	c.Details = presentReasons(c.Details, func(d *planner.Detail) *[]planner.Reason { return &d.Reasons })
-	c.Blocked = presentReasons(c.Blocked, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
-	c.Waiting = presentReasons(c.Waiting, func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
-	c.Undelivered = wholeTimes(c.Undelivered, func(u *planner.Undelivered) *time.Time { return &u.Since })
+	c.Details = presentReasons(c.Details,
+		func(d *planner.Detail) *[]planner.Reason { return &d.Reasons })
+	c.Blocked = presentReasons(c.Blocked,
+		func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
+	c.Waiting = presentReasons(c.Waiting,
+		func(r *planner.Refusal) *[]planner.Reason { return &r.Reasons })
+	c.Undelivered = wholeTimes(c.Undelivered,
+		func(u *planner.Undelivered) *time.Time { return &u.Since })
 	return &n
 }
 
 // replaced is how JSON writes bytes that are not UTF-8.
 const replaced = `\ufffd`
 
-// encodeStable is JSON that is the same when it is read and written again. Invalid UTF-8 takes two rounds: first it is
-// replaced by an escape, then that is read as a character, which is written as it is.
+// encodeStable is JSON that is the same when it is read and written again. Invalid UTF-8 takes two
+// rounds: first it is replaced by an escape, then that is read as a character, which is written as
+// it is.
 func encodeStable[T any](v T) []byte {
 	data := JSON(v)
 	if !bytes.Contains(data, []byte(replaced)) {
@@ -125,8 +131,9 @@ func presentReasons[T any](list []T, reasons func(*T) *[]planner.Reason) []T {
 	return list
 }
 
-// JSON is JSON without HTML escapes and without a line end. The types of a plan can always be encoded, as the tests
-// pin; a time beyond the year 9999 is the one exception, and validation refuses it.
+// JSON is JSON without HTML escapes and without a line end. The types of a plan can always be
+// encoded, as the tests pin; a time beyond the year 9999 is the one exception, and validation
+// refuses it.
 func JSON(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -1,6 +1,7 @@
-// Package chunk keeps many small things in few large pieces of memory. What is kept for as long as a plan takes costs the
-// garbage collector a mark for each piece, not for each thing, and no rounding up of its size. A piece stays as long as
-// anything in it is used, so only what is kept together belongs here.
+// Package chunk keeps many small things in few large pieces of memory. What is kept for as long as
+// a plan takes costs the garbage collector a mark for each piece, not for each thing, and no
+// rounding up of its size. A piece stays as long as anything in it is used, so only what is kept
+// together belongs here.
 package chunk
 
 import "strings"

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestTextsStayAsTheyWere: later texts, and changes of the bytes that they were made from, change none of those before.
+// TestTextsStayAsTheyWere: later texts, and changes of the bytes that they were made from, change
+// none of those before.
 func TestTextsStayAsTheyWere(t *testing.T) {
 	var texts Texts
 	var kept, want []string

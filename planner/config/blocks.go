@@ -33,7 +33,8 @@ func (d *decoder) decode(blocks hcl.Blocks, inputs []expr.Input) {
 			locals = append(locals, b)
 		default:
 			if first := single[b.Type]; first != nil {
-				d.errorAt(b.DefRange, "Duplicate "+b.Type+" block", "There is one %s block at most; the first is at %s:%d.",
+				d.errorAt(b.DefRange, "Duplicate "+b.Type+" block",
+					"There is one %s block at most; the first is at %s:%d.",
 					b.Type, first.DefRange.Filename, first.DefRange.Start.Line)
 				continue
 			}
@@ -54,7 +55,8 @@ func (d *decoder) decode(blocks hcl.Blocks, inputs []expr.Input) {
 	d.overrides(overrides)
 	d.rootOwner()
 	if !d.opaqueURL {
-		d.config.Settings.Fingerprint, d.config.Settings.Parts = fingerprint(d.config), parts(d.config)
+		d.config.Settings.Fingerprint, d.config.Settings.Parts = fingerprint(d.config),
+			parts(d.config)
 	}
 }
 
@@ -63,23 +65,28 @@ func (d *decoder) proxy(block *hcl.Block) {
 		return
 	}
 	s := d.open(block, []string{"!url", "token", "timeout"}, hcl.BlockHeaderSchema{Type: "oidc"})
-	p := &Proxy{URL: s.baseURL("url"), Token: s.secret("token"), Timeout: s.duration("timeout", 10*time.Minute, time.Second)}
+	p := &Proxy{URL: s.baseURL("url"), Token: s.secret("token"), Timeout: s.duration("timeout",
+		10*time.Minute, time.Second)}
 	d.config.Proxy = p
 	for i, b := range s.blocks {
 		if i > 0 {
-			d.errorAt(b.DefRange, "Duplicate oidc block", "There is one oidc block at most; the first is at line %d.",
+			d.errorAt(b.DefRange, "Duplicate oidc block",
+				"There is one oidc block at most; the first is at line %d.",
 				s.blocks[0].DefRange.Start.Line)
 			continue
 		}
 		o := d.open(b, []string{"!token_url", "!client_id", "!client_secret", "scope"})
-		p.OIDC = &OIDC{TokenURL: o.url("token_url"), ClientID: o.text("client_id", ""), ClientSecret: o.secret("client_secret"),
-			Scope: o.text("scope", "openid")}
+		p.OIDC = &OIDC{TokenURL: o.url("token_url"), ClientID: o.text("client_id", ""),
+			ClientSecret: o.secret("client_secret"),
+			Scope:        o.text("scope", "openid")}
 	}
 	switch {
 	case s.has("token") && p.OIDC != nil:
-		d.errorAt(s.attrs["token"].NameRange, "Two kinds of token", "The proxy gets either a token or those of an oidc block, not both.")
+		d.errorAt(s.attrs["token"].NameRange, "Two kinds of token",
+			"The proxy gets either a token or those of an oidc block, not both.")
 	case !s.has("token") && p.OIDC == nil:
-		d.errorAt(s.defined, "Missing token", `The proxy wants a token: say token = file("…"), or use an oidc block.`)
+		d.errorAt(s.defined, "Missing token",
+			`The proxy wants a token: say token = file("…"), or use an oidc block.`)
 	}
 }
 
@@ -89,7 +96,8 @@ func (d *decoder) waldur(block *hcl.Block) {
 	}
 	s := d.open(block, []string{"!url", "aliases", "!token", "set_backend_id", "report_quotas"})
 	w := &d.config.Settings.Waldur
-	*w = planner.WaldurSettings{URL: s.baseURL("url"), SetBackendID: s.boolean("set_backend_id", true),
+	*w = planner.WaldurSettings{URL: s.baseURL("url"), SetBackendID: s.boolean("set_backend_id",
+		true),
 		ReportQuotas: s.boolean("report_quotas", false)}
 	for _, alias := range s.texts("aliases", nil) {
 		u, err := parseURL(alias, true)
@@ -127,7 +135,8 @@ func (d *decoder) storage(block *hcl.Block, all hcl.Blocks) section {
 	}
 	c.Settings.MinGID = planner.GID(s.number("min_gid", 1000, 1, math.MaxInt32))
 	c.Settings.MaxMode = s.mode("max_mode", "2775")
-	c.Settings.Parents = planner.ParentsPolicy(s.word("parents", string(planner.ParentsCreate), string(planner.ParentsCreate),
+	c.Settings.Parents = planner.ParentsPolicy(s.word("parents", string(planner.ParentsCreate),
+		string(planner.ParentsCreate),
 		string(planner.ParentsEnforce)))
 	c.Settings.Tera = 1 << 40
 	if s.word("tera", "TiB", "TiB", "TB") == "TB" {
@@ -145,10 +154,12 @@ func (d *decoder) approval(block *hcl.Block) {
 		a.AllowedSigners = d.beside(signers, s.at("allowed_signers"))
 		d.signers(s)
 	} else if s.has("allowed_signers") {
-		s.wrong("allowed_signers", "Want the path of a file; leave it out if approvals are to be local.")
+		s.wrong("allowed_signers",
+			"Want the path of a file; leave it out if approvals are to be local.")
 	}
 	if a.Required > 1 && !s.has("allowed_signers") {
-		s.wrong("required", "More than one approval needs allowed_signers: local approvals cannot tell people apart.")
+		s.wrong("required", "More than one approval needs allowed_signers: local approvals "+
+			"cannot tell people apart.")
 	}
 }
 
@@ -174,17 +185,20 @@ func (d *decoder) signers(s section) {
 }
 
 func (d *decoder) run(block *hcl.Block) {
-	s := d.open(block, []string{"interval", "audit_interval", "listen"}, hcl.BlockHeaderSchema{Type: "notify"})
+	s := d.open(block, []string{"interval", "audit_interval", "listen"},
+		hcl.BlockHeaderSchema{Type: "notify"})
 	r := &d.config.Run
 	if r.Listen = s.text("listen", ""); r.Listen != "" && !isLoopbackListen(r.Listen) {
-		s.wrong("listen", "Metrics and health are served on a loopback address and a port, such as 127.0.0.1:9811.")
+		s.wrong("listen", "Metrics and health are served on a loopback address and a port, such "+
+			"as 127.0.0.1:9811.")
 	}
 	r.Notify = d.notify(s.blocks)
 	before := len(d.diags)
 	r.Interval = s.duration("interval", time.Minute, time.Second)
 	r.AuditInterval = s.duration("audit_interval", time.Hour, time.Second)
 	if r.AuditInterval < r.Interval && len(d.diags) == before {
-		s.wrong("audit_interval", "An audit is a full round: it cannot be more frequent than interval, %s.", r.Interval)
+		s.wrong("audit_interval",
+			"An audit is a full round: it cannot be more frequent than interval, %s.", r.Interval)
 	}
 }
 
@@ -192,7 +206,8 @@ func (d *decoder) state(block *hcl.Block) {
 	d.config.State = "/var/lib/cscs-sync"
 	var s section
 	if block != nil && len(block.Labels) > 0 {
-		s = d.open(block, []string{"!url", "!name", "node", "path"}, hcl.BlockHeaderSchema{Type: "fence"})
+		s = d.open(block, []string{"!url", "!name", "node", "path"},
+			hcl.BlockHeaderSchema{Type: "fence"})
 		d.sharedState(block, s)
 	} else {
 		s = d.open(block, []string{"!path"})
@@ -204,8 +219,9 @@ func (d *decoder) state(block *hcl.Block) {
 	if root := d.config.Storage.Root; root != "" && d.config.State != "" {
 		for _, owned := range d.foldersOf(d.config.Settings.Systems) {
 			if encloses(filepath.Join(root, owned.folder), d.config.State) {
-				d.errorAt(at, "State on the managed storage", "The state %s lies inside %s of system %q. It belongs on a local disk: it must "+
-					"outlive the storage, and nobody else may get at it.",
+				d.errorAt(at, "State on the managed storage",
+					"The state %s lies inside %s of system %q. It belongs on a local disk: it must "+
+						"outlive the storage, and nobody else may get at it.",
 					d.config.State, filepath.Join(root, owned.folder), owned.system)
 				return
 			}
@@ -248,7 +264,8 @@ func (d *decoder) overrides(blocks hcl.Blocks) {
 	}
 	for _, b := range blocks {
 		if first, taken := named[b.Labels[0]]; taken {
-			d.errorAt(b.DefRange, "Duplicate override", "Plans name overrides, so each needs a name of its own; the first %s is at %s:%d.",
+			d.errorAt(b.DefRange, "Duplicate override",
+				"Plans name overrides, so each needs a name of its own; the first %s is at %s:%d.",
 				show(b.Labels[0]), first.Filename, first.Start.Line)
 		}
 		named[b.Labels[0]] = b.DefRange
@@ -259,11 +276,13 @@ func (d *decoder) overrides(blocks hcl.Blocks) {
 		}
 		for _, name := range o.Systems() {
 			if !labels[name] {
-				d.warnAt(b.DefRange, "Override of an unknown system", "There is no system block %s, so this matches nothing there.", show(name))
+				d.warnAt(b.DefRange, "Override of an unknown system",
+					"There is no system block %s, so this matches nothing there.", show(name))
 			}
 		}
 		if o.Expired(d.deps.Now()) {
-			d.warnAt(b.DefRange, "Override has expired", "It ended at %s and is ignored.", o.Expires().UTC().Format("2006-01-02 15:04:05 MST"))
+			d.warnAt(b.DefRange, "Override has expired", "It ended at %s and is ignored.",
+				o.Expires().UTC().Format("2006-01-02 15:04:05 MST"))
 		}
 		d.neverWorks(o, b.DefRange)
 		d.config.Overrides = append(d.config.Overrides, o)
@@ -277,7 +296,8 @@ func (d *decoder) notify(blocks hcl.Blocks) *Notify {
 	}
 	if len(blocks) > 1 {
 		d.errorAt(blocks[1].DefRange, "Duplicate notify block",
-			"There is one notify block at most; the first is at line %d.", blocks[0].DefRange.Start.Line)
+			"There is one notify block at most; the first is at line %d.",
+			blocks[0].DefRange.Start.Line)
 	}
 	s := d.open(blocks[0], []string{"exec", "webhook", "token"})
 	n := &Notify{Exec: s.texts("exec", nil)}
@@ -291,7 +311,8 @@ func (d *decoder) notify(blocks hcl.Blocks) *Notify {
 		s.wrong("exec", "The program is named by its absolute path.")
 	}
 	if len(n.Exec) == 0 && !s.has("webhook") {
-		d.errorAt(s.defined, "Nobody to notify", `Say exec = ["/path/to/program"], or webhook = "https://…".`)
+		d.errorAt(s.defined, "Nobody to notify",
+			`Say exec = ["/path/to/program"], or webhook = "https://…".`)
 	}
 	return n
 }

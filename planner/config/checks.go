@@ -26,7 +26,8 @@ func (d *decoder) foldersOf(systems []planner.System) []folder {
 	return all
 }
 
-// checkFolders refuses systems of which one lies in the other: a resource would have two places, and two owners.
+// checkFolders refuses systems of which one lies in the other: a resource would have two places,
+// and two owners.
 func (d *decoder) checkFolders(systems []planner.System, at map[string]hcl.Range) {
 	all := d.foldersOf(systems)
 	for i, a := range all {
@@ -34,10 +35,13 @@ func (d *decoder) checkFolders(systems []planner.System, at map[string]hcl.Range
 			switch {
 			case a.system == b.system:
 			case a.folder == b.folder:
-				d.errorAt(at[a.system], "Two systems in one directory", "The folder %q is %s of system %q, and also %s of system %q.", a.folder,
+				d.errorAt(at[a.system], "Two systems in one directory",
+					"The folder %q is %s of system %q, and also %s of system %q.", a.folder,
 					a.what, a.system, b.what, b.system)
 			case encloses(a.folder, b.folder) || encloses(b.folder, a.folder):
-				d.errorAt(at[a.system], "One system inside another", "%q is %s of system %q, and %q is %s of system %q: neither may enclose the other.",
+				d.errorAt(at[a.system], "One system inside another",
+					"%q is %s of system %q, and %q is %s of system %q: neither may enclose "+
+						"the other.",
 					a.folder, a.what, a.system, b.folder, b.what, b.system)
 			}
 		}
@@ -45,7 +49,8 @@ func (d *decoder) checkFolders(systems []planner.System, at map[string]hcl.Range
 	for _, sys := range systems {
 		for _, p := range sys.Paths {
 			if p.Folder != sys.Directory && encloses(p.Folder, sys.Directory) {
-				d.errorAt(at[sys.Name], "A path encloses its system", "The folder %q of %q encloses the directory %q of system %q.", p.Folder,
+				d.errorAt(at[sys.Name], "A path encloses its system",
+					"The folder %q of %q encloses the directory %q of system %q.", p.Folder,
 					p.Prefix, sys.Directory, sys.Name)
 			}
 		}
@@ -53,7 +58,8 @@ func (d *decoder) checkFolders(systems []planner.System, at map[string]hcl.Range
 }
 
 // checkArchives refuses an archive that is, or encloses, where resources live.
-func (d *decoder) checkArchives(systems []planner.System, at map[string]hcl.Range, storage section) {
+func (d *decoder) checkArchives(systems []planner.System, at map[string]hcl.Range,
+	storage section) {
 	reported := map[string]bool{}
 	for _, sys := range systems {
 		place := at[sys.Name]
@@ -65,7 +71,8 @@ func (d *decoder) checkArchives(systems []planner.System, at map[string]hcl.Rang
 				continue
 			}
 			reported[sys.Archive] = true
-			d.errorAt(place, "Archive over live data", "The archive %q must not be or enclose %q, %s of system %q.",
+			d.errorAt(place, "Archive over live data",
+				"The archive %q must not be or enclose %q, %s of system %q.",
 				sys.Archive, f.folder, f.what, f.system)
 		}
 	}
@@ -73,11 +80,13 @@ func (d *decoder) checkArchives(systems []planner.System, at map[string]hcl.Rang
 
 // encloses tells whether inner is outer or lies below it; both are clean.
 func encloses(outer, inner string) bool {
-	return outer == inner || strings.HasPrefix(inner, strings.TrimSuffix(path.Clean(outer), "/")+"/")
+	return outer == inner || strings.HasPrefix(inner, strings.TrimSuffix(path.Clean(outer), "/")+
+		"/")
 }
 
-// rootOwner decides whom directories belong to that belong to nobody else. Only where everything is there to try
-// things out, a caller who is not root takes root's place: it could give nothing to root.
+// rootOwner decides whom directories belong to that belong to nobody else. Only where everything is
+// there to try things out, a caller who is not root takes root's place: it could give nothing to
+// root.
 func (d *decoder) rootOwner() {
 	systems := d.config.Settings.Systems
 	if d.deps.UID() == 0 || len(systems) == 0 {

@@ -22,11 +22,13 @@ type Config struct {
 	Approval    Approval
 	AutoApprove policy.Policy
 	Run         Run
-	// Hidden is what messages must not show: secrets, and what URLs take from files and the environment.
+	// Hidden is what messages must not show: secrets, and what URLs take from files and the
+	// environment.
 	Hidden planner.Hidden
 	// QuotaAccess is what management APIs of quotas let us in with, by system.
 	QuotaAccess map[string]QuotaAccess
-	// State is the absolute path of the state's folder: of all of it, or of this node's files where it is shared.
+	// State is the absolute path of the state's folder: of all of it, or of this node's files where
+	// it is shared.
 	State string
 	// Shared is the state that nodes share; nil if it lies in State.
 	Shared *SharedState
@@ -34,7 +36,8 @@ type Config struct {
 	Scope *expr.Scope
 	// Overrides are in file order.
 	Overrides []planner.Override
-	// Sources are the files read, by name, for showing excerpts. Literal secrets in them are blanked out.
+	// Sources are the files read, by name, for showing excerpts. Literal secrets in them are
+	// blanked out.
 	Sources map[string]*hcl.File
 }
 
@@ -89,13 +92,15 @@ type Approval struct {
 // Run is the unattended loop.
 type Run struct {
 	Interval, AuditInterval time.Duration
-	// Listen is the loopback address for metrics and health, such as 127.0.0.1:9811; empty for none.
+	// Listen is the loopback address for metrics and health, such as 127.0.0.1:9811; empty for
+	// none.
 	Listen string
 	// Notify is told of each held plan, once; nil for nobody.
 	Notify *Notify
 }
 
-// Notify is who is told of held plans, as JSON: a program on its standard input, a URL by POST, or both.
+// Notify is who is told of held plans, as JSON: a program on its standard input, a URL by POST, or
+// both.
 type Notify struct {
 	// Exec is a program, by absolute path, and its arguments; no shell is involved.
 	Exec []string
@@ -106,8 +111,10 @@ type Notify struct {
 
 // AutoApproveWords are the kinds of change that auto_approve.allow may name.
 func AutoApproveWords() []string {
-	return []string{"adopt", "archive", "below_usage", "create", "drift_mode", "drift_ownership", "drift_quota", "fail", "group",
-		"mode", "quota_lower", "quota_raise", "reject", "report", "restore", "unlimited", "wider_access"}
+	return []string{"adopt", "archive", "below_usage", "create", "drift_mode", "drift_ownership",
+		"drift_quota", "fail", "group",
+		"mode", "quota_lower", "quota_raise", "reject", "report", "restore", "unlimited",
+		"wider_access"}
 }
 
 // SecretMode is what [Load] does about secrets.
@@ -119,8 +126,8 @@ const (
 	Read SecretMode = iota
 	// CheckOnly finds out whether they are there and protected; it keeps no value.
 	CheckOnly
-	// Skip does not look at any file or variable that the configuration names: for commands away from the node. The
-	// fingerprint is empty if waldur.url comes from one.
+	// Skip does not look at any file or variable that the configuration names: for commands away
+	// from the node. The fingerprint is empty if waldur.url comes from one.
 	Skip
 )
 

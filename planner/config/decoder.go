@@ -47,9 +47,10 @@ type section struct {
 	defined hcl.Range
 }
 
-// open reads a block's body. Attributes of it that are required are named with a ! in front. A nil block is an empty
-// section, without complaints about what it lacks.
-func (d *decoder) open(block *hcl.Block, attributes []string, blocks ...hcl.BlockHeaderSchema) section {
+// open reads a block's body. Attributes of it that are required are named with a ! in front. A nil
+// block is an empty section, without complaints about what it lacks.
+func (d *decoder) open(block *hcl.Block, attributes []string,
+	blocks ...hcl.BlockHeaderSchema) section {
 	s := section{d: d}
 	if block == nil {
 		return s
@@ -58,7 +59,8 @@ func (d *decoder) open(block *hcl.Block, attributes []string, blocks ...hcl.Bloc
 	schema := &hcl.BodySchema{Blocks: blocks}
 	for _, name := range attributes {
 		bare, required := strings.CutPrefix(name, "!")
-		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: bare, Required: required})
+		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: bare,
+			Required: required})
 	}
 	content, diags := block.Body.Content(schema)
 	for _, diag := range diags {
@@ -90,14 +92,15 @@ func (s section) wrong(name, detail string, args ...any) {
 	s.d.errorAt(s.at(name), "Unsuitable value for "+name, detail, args...)
 }
 
-// value evaluates an attribute that is given, and reports any other type than the wanted one. What it returns is known
-// and not null.
+// value evaluates an attribute that is given, and reports any other type than the wanted one. What
+// it returns is known and not null.
 func (s section) value(name string, want cty.Type, what string) (cty.Value, bool) {
 	attr := s.attrs[name]
 	if attr == nil {
 		return cty.NilVal, false
 	}
-	if slices.ContainsFunc(attr.Expr.Variables(), func(t hcl.Traversal) bool { return t.RootName() == "unlimited" }) {
+	if slices.ContainsFunc(attr.Expr.Variables(),
+		func(t hcl.Traversal) bool { return t.RootName() == "unlimited" }) {
 		s.wrong(name, "The word unlimited may be said in an override's quota block only.")
 		return cty.NilVal, false
 	}
@@ -136,7 +139,8 @@ func (s section) word(name, fallback string, allowed ...string) string {
 		return fallback
 	}
 	if !slices.Contains(allowed, v.AsString()) {
-		s.wrong(name, "%s is none of %s.%s", show(v.AsString()), quoted(allowed), expr.DidYouMean(v.AsString(), allowed))
+		s.wrong(name, "%s is none of %s.%s", show(v.AsString()), quoted(allowed),
+			expr.DidYouMean(v.AsString(), allowed))
 		return fallback
 	}
 	return v.AsString()
@@ -176,7 +180,8 @@ func (s section) boolean(name string, fallback bool) bool {
 
 // duration is at least least.
 func (s section) duration(name string, fallback, least time.Duration) time.Duration {
-	v, ok := s.value(name, cty.String, `a duration in quotes, such as "90s", "5m", "12h", "7d" or "2w"`)
+	v, ok := s.value(name, cty.String,
+		`a duration in quotes, such as "90s", "5m", "12h", "7d" or "2w"`)
 	if !ok {
 		return fallback
 	}
@@ -220,7 +225,8 @@ func (s section) textMap(name string) map[string]string {
 		return nil
 	}
 	if t := v.Type(); !t.IsObjectType() && !t.IsMapType() {
-		s.wrong(name, `Want a map of texts, such as { "/scratch" = "capstor/legacy" }, not %s.`, t.FriendlyName())
+		s.wrong(name, `Want a map of texts, such as { "/scratch" = "capstor/legacy" }, not %s.`,
+			t.FriendlyName())
 		return nil
 	}
 	m := map[string]string{}

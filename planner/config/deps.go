@@ -17,9 +17,11 @@ type Deps interface {
 	Getenv(name string) (value string, found bool)
 	// Environ lists the environment as NAME=VALUE.
 	Environ() []string
-	// Trusted refuses a path that somebody besides root and the caller could replace; see the function of that name.
+	// Trusted refuses a path that somebody besides root and the caller could replace; see the
+	// function of that name.
 	Trusted(path string) error
-	// TrustedProgram refuses a program, and a script whose interpreter is one, that others could replace.
+	// TrustedProgram refuses a program, and a script whose interpreter is one, that others could
+	// replace.
 	TrustedProgram(path string) error
 	// UID and GID are the caller's.
 	UID() uint32
@@ -47,7 +49,8 @@ func OS() Deps { return osDeps{} }
 type osDeps struct{}
 
 func (osDeps) Open(path string) (File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC,
+		0)
 	if err != nil {
 		return nil, err
 	}
@@ -76,15 +79,19 @@ func (f osFile) Info() (Info, error) {
 
 func (f osFile) Names() ([]string, error) { return f.Readdirnames(-1) }
 
-// safe tells why a file must not be relied on; nil if it may. Private files must not be readable by others.
+// safe tells why a file must not be relied on; nil if it may. Private files must not be readable by
+// others.
 func safe(path string, info Info, caller uint32, private bool) error {
 	switch perm := info.Mode.Perm(); {
 	case info.Owner != 0 && info.Owner != caller:
-		return fmt.Errorf("%s belongs to user %d; it must belong to root or to the caller: chown root %s", path, info.Owner, path)
+		return fmt.Errorf("%s belongs to user %d; it must belong to root or to the caller: chown "+
+			"root %s", path, info.Owner, path)
 	case perm&0o022 != 0:
-		return fmt.Errorf("%s has mode %04o: others may write to it; mend it by: chmod go-w %s", path, perm, path)
+		return fmt.Errorf("%s has mode %04o: others may write to it; mend it by: chmod go-w %s",
+			path, perm, path)
 	case private && perm&0o077 != 0:
-		return fmt.Errorf("%s has mode %04o: others may read the secret; mend it by: chmod 600 %s", path, perm, path)
+		return fmt.Errorf("%s has mode %04o: others may read the secret; mend it by: chmod 600 %s",
+			path, perm, path)
 	}
 	return nil
 }

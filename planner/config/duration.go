@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ParseDuration reads Go's durations ("1h30m", "500ms") with d for days of 24 hours and w for weeks in front: "7d",
-// "2w", "1d12h". Nothing negative, nothing without a unit.
+// ParseDuration reads Go's durations ("1h30m", "500ms") with d for days of 24 hours and w for weeks
+// in front: "7d", "2w", "1d12h". Nothing negative, nothing without a unit.
 func ParseDuration(s string) (time.Duration, error) {
 	bad := errors.New(`want a duration such as "90s", "5m", "12h", "7d" or "2w"`)
 	var total time.Duration
@@ -33,7 +33,8 @@ func ParseDuration(s string) (time.Duration, error) {
 		return total, nil
 	}
 	d, err := time.ParseDuration(rest)
-	if err != nil || d < 0 || strings.ContainsAny(rest, "+-") || rest == "0" || d > math.MaxInt64-total {
+	if err != nil || d < 0 || strings.ContainsAny(rest, "+-") || rest == "0" ||
+		d > math.MaxInt64-total {
 		return 0, bad
 	}
 	return total + d, nil

@@ -14,9 +14,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// fingerprint is the SHA-256 of all that makes a plan another plan: evaluated systems, storage, approval,
-// waldur.url and the values of variables. The order of blocks and files, comments and layout do not count; overrides do not either, since a plan
-// holds what they made. A member added here makes every plan stale, once.
+// fingerprint is the SHA-256 of all that makes a plan another plan: evaluated systems, storage,
+// approval, waldur.url and the values of variables. The order of blocks and files, comments and
+// layout do not count; overrides do not either, since a plan holds what they made. A member added
+// here makes every plan stale, once.
 func fingerprint(c *Config) string {
 	b, err := json.Marshal(struct {
 		Version  int
@@ -30,7 +31,8 @@ func fingerprint(c *Config) string {
 		Waldur   string
 		// Variables change nothing in the fingerprint of a configuration that has none.
 		Variables []variableValue `json:",omitempty"`
-	}{1, c.Settings.Systems, c.Storage, c.Settings.Tera, c.Settings.MinGID, uint16(c.Settings.MaxMode), c.Settings.Parents, c.Approval, c.Settings.Waldur.URL,
+	}{1, c.Settings.Systems, c.Storage, c.Settings.Tera, c.Settings.MinGID,
+		uint16(c.Settings.MaxMode), c.Settings.Parents, c.Approval, c.Settings.Waldur.URL,
 		variableValues(c.Scope)})
 	if err != nil {
 		return "" // not possible: plain data
@@ -39,7 +41,8 @@ func fingerprint(c *Config) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// variableValue is a variable in the fingerprint: its whole value, and the value as messages show it.
+// variableValue is a variable in the fingerprint: its whole value, and the value as messages show
+// it.
 type variableValue struct {
 	Name  string
 	Type  string
@@ -47,7 +50,8 @@ type variableValue struct {
 	shown string
 }
 
-// variableValues are the variables in the form that the fingerprint covers. A value has one form, and no other has it.
+// variableValues are the variables in the form that the fingerprint covers. A value has one form,
+// and no other has it.
 func variableValues(scope *expr.Scope) []variableValue {
 	var list []variableValue
 	for _, v := range scope.Variables() {
@@ -55,12 +59,14 @@ func variableValues(scope *expr.Scope) []variableValue {
 		if err != nil {
 			continue // not possible: plain data, wholly known
 		}
-		list = append(list, variableValue{v.Name, v.Value.Type().GoString(), b, expr.Show(v.Value, 80)})
+		list = append(list, variableValue{v.Name, v.Value.Type().GoString(), b,
+			expr.Show(v.Value, 80)})
 	}
 	return list
 }
 
-// parts are digests of what the fingerprint covers, sorted by name; short ones, for they are only told apart.
+// parts are digests of what the fingerprint covers, sorted by name; short ones, for they are only
+// told apart.
 func parts(c *Config) []planner.ConfigurationPart {
 	var list []planner.ConfigurationPart
 	add := func(name string, values ...any) {
@@ -69,10 +75,12 @@ func parts(c *Config) []planner.ConfigurationPart {
 			return // not possible: plain data
 		}
 		sum := sha256.Sum256(b)
-		list = append(list, planner.ConfigurationPart{Name: name, Digest: hex.EncodeToString(sum[:6])})
+		list = append(list, planner.ConfigurationPart{Name: name,
+			Digest: hex.EncodeToString(sum[:6])})
 	}
 	add("approval", c.Approval)
-	add("storage", c.Storage, c.Settings.Tera, c.Settings.MinGID, uint16(c.Settings.MaxMode), c.Settings.Parents)
+	add("storage", c.Storage, c.Settings.Tera, c.Settings.MinGID, uint16(c.Settings.MaxMode),
+		c.Settings.Parents)
 	for _, s := range c.Settings.Systems {
 		add(fmt.Sprintf("system %q", s.Name), s)
 	}
@@ -81,6 +89,7 @@ func parts(c *Config) []planner.ConfigurationPart {
 		add("var."+v.Name, v)
 		list[len(list)-1].Value = v.shown
 	}
-	slices.SortFunc(list, func(a, b planner.ConfigurationPart) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(list,
+		func(a, b planner.ConfigurationPart) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-// world is a small file system and environment in memory: paths of /etc must not be needed on the machine of a test.
+// world is a small file system and environment in memory: paths of /etc must not be needed on the
+// machine of a test.
 type world struct {
 	untrusted map[string]error
 	files     map[string]file
@@ -44,14 +45,16 @@ func newWorld() *world {
 			"/etc/cscs-sync/vast.token":      {data: marker + "-vast", mode: 0o600},
 			"/etc/cscs-sync/allowed_signers": {data: "alice ssh-ed25519 AAAA", mode: 0o644},
 		},
-		env: map[string]string{"TOKEN": marker + "-env", "WALDUR_HOST": "waldur.example.com", "BAD_URL": "https://" + marker + "/?" + marker},
+		env: map[string]string{"TOKEN": marker + "-env", "WALDUR_HOST": "waldur.example.com",
+			"BAD_URL": "https://" + marker + "/?" + marker},
 		now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
 	}
 }
 
 func (w *world) Open(name string) (config.File, error) {
 	if f, ok := w.files[name]; ok {
-		return &openFile{Reader: strings.NewReader(f.data), info: config.Info{Owner: f.owner, Mode: f.mode}}, nil
+		return &openFile{Reader: strings.NewReader(f.data), info: config.Info{Owner: f.owner,
+			Mode: f.mode}}, nil
 	}
 	var names []string
 	for p := range w.files {
@@ -123,8 +126,8 @@ func rendered(t testing.TB, c *config.Config, diags hcl.Diagnostics) string {
 	return b.String()
 }
 
-// everyForm is all ways in which diagnostics come out, with and without colour, narrow and wide, and as HCL's own
-// writer shows them.
+// everyForm is all ways in which diagnostics come out, with and without colour, narrow and wide,
+// and as HCL's own writer shows them.
 func everyForm(t testing.TB, c *config.Config, diags hcl.Diagnostics) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -138,7 +141,8 @@ func everyForm(t testing.TB, c *config.Config, diags hcl.Diagnostics) string {
 	if err := config.WriteJSON(&b, diags); err != nil {
 		t.Fatal(err)
 	}
-	if err := hcl.NewDiagnosticTextWriter(&b, c.Sources, 80, false).WriteDiagnostics(diags); err != nil {
+	if err := hcl.NewDiagnosticTextWriter(&b, c.Sources, 80,
+		false).WriteDiagnostics(diags); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// maxFile bounds the parser's recursion as well: with less than this, no nesting exhausts a stack.
+	// maxFile bounds the parser's recursion as well: with less than this, no nesting exhausts a
+	// stack.
 	maxFile = 256 << 10
 	// maxSecret is more than any token has.
 	maxSecret = 64 << 10
@@ -70,14 +71,15 @@ func (d *decoder) find(path string) []string {
 		}
 	}
 	if len(names) == 0 {
-		d.fileError(path, fmt.Errorf("%s has no files whose names end in .hcl", path), "cscs-sync init writes one to start with.")
+		d.fileError(path, fmt.Errorf("%s has no files whose names end in .hcl", path),
+			"cscs-sync init writes one to start with.")
 	}
 	slices.Sort(names)
 	return names
 }
 
-// IsPart reports whether a file of a configuration folder is read, by its name. Hidden files are not: editors keep their
-// locks and copies in them.
+// IsPart reports whether a file of a configuration folder is read, by its name. Hidden files are
+// not: editors keep their locks and copies in them.
 func IsPart(name string) bool {
 	return strings.HasSuffix(name, ".hcl") && !strings.HasPrefix(name, ".")
 }
@@ -131,8 +133,8 @@ func (d *decoder) syntax(name string) *hcl.File {
 	return file
 }
 
-// withoutEchoes leaves out what only follows from the first of its kind: after an open quote, every line is one more
-// string over several lines.
+// withoutEchoes leaves out what only follows from the first of its kind: after an open quote, every
+// line is one more string over several lines.
 func withoutEchoes(diags hcl.Diagnostics) (kept hcl.Diagnostics) {
 	echo := false
 	for _, d := range diags {
@@ -153,7 +155,8 @@ func rootSchema(state []string) *hcl.BodySchema {
 	for _, name := range []string{"proxy", "waldur", "storage", "approval", "auto_approve", "run"} {
 		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: name})
 	}
-	s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: "locals"}, hcl.BlockHeaderSchema{Type: "state", LabelNames: state})
+	s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: "locals"},
+		hcl.BlockHeaderSchema{Type: "state", LabelNames: state})
 	for _, name := range []string{"system", "override", "variable"} {
 		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: name, LabelNames: []string{"name"}})
 	}

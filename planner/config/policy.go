@@ -15,7 +15,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 )
 
-// autoApprove reads the policy. Beside its attributes it may have match blocks, as in overrides, and windows:
+// autoApprove reads the policy. Beside its attributes it may have match blocks, as in overrides,
+// and windows:
 //
 //	window {
 //	  days = ["mon", "tue"]      # on which it begins; all if left out
@@ -25,13 +26,15 @@ import (
 //	  deny = true                # closes in place of opening; deny beats allow
 //	}
 func (d *decoder) autoApprove(block *hcl.Block) {
-	s := d.open(block, []string{"allow", "max_changes", "max_archives", "max_space", "max_share", "min_used", "max_raise"}, hcl.BlockHeaderSchema{Type: "match"},
+	s := d.open(block, []string{"allow", "max_changes", "max_archives", "max_space", "max_share",
+		"min_used", "max_raise"}, hcl.BlockHeaderSchema{Type: "match"},
 		hcl.BlockHeaderSchema{Type: "window"})
 	a := &d.config.AutoApprove
 	words := AutoApproveWords()
 	for _, w := range s.texts("allow", []string{"create", "quota_raise", "report"}) {
 		if !slices.Contains(words, w) {
-			s.wrong("allow", "%s is none of %s.%s", show(w), quoted(words), expr.DidYouMean(w, words))
+			s.wrong("allow", "%s is none of %s.%s", show(w), quoted(words),
+				expr.DidYouMean(w, words))
 		}
 		a.Allow = append(a.Allow, w)
 	}
@@ -62,11 +65,15 @@ func (d *decoder) autoApprove(block *hcl.Block) {
 // window reads one window.
 func (d *decoder) window(block *hcl.Block) policy.Window {
 	s := d.open(block, []string{"days", "!from", "!to", "zone", "deny"})
-	w := policy.Window{From: s.clock("from"), To: s.clock("to"), Zone: time.UTC, Deny: s.boolean("deny", false)}
-	length := (w.To - w.From + 24*60 - 1) % (24 * 60) // in minutes, less one: from a time to the same is a day
-	if every := d.config.Run.Interval; !w.Deny && time.Duration(length+1)*time.Minute < every+every/10 {
-		d.warnAt(s.defined, "A window that may be missed", "It is open for %d min, and rounds begin every %s and a little more: "+
-			"none may fall into it.", length+1, every)
+	w := policy.Window{From: s.clock("from"), To: s.clock("to"), Zone: time.UTC,
+		Deny: s.boolean("deny", false)}
+	// in minutes, less one: from a time to the same is a day
+	length := (w.To - w.From + 24*60 - 1) % (24 * 60)
+	if every := d.config.Run.Interval; !w.Deny && time.Duration(length+1)*time.Minute < every+
+		every/10 {
+		d.warnAt(s.defined, "A window that may be missed",
+			"It is open for %d min, and rounds begin every %s and a little more: "+
+				"none may fall into it.", length+1, every)
 	}
 	names := []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 	for _, day := range s.texts("days", nil) {
@@ -80,7 +87,8 @@ func (d *decoder) window(block *hcl.Block) policy.Window {
 	if zone := s.text("zone", "UTC"); zone != "UTC" {
 		loaded, err := time.LoadLocation(zone)
 		if err != nil || zone == "Local" {
-			s.wrong("zone", "%s is no time zone that this program knows; want a name such as \"Europe/Zurich\".", show(zone))
+			s.wrong("zone", "%s is no time zone that this program knows; want a name such as "+
+				"\"Europe/Zurich\".", show(zone))
 			return w
 		}
 		w.Zone = loaded
@@ -94,7 +102,8 @@ func (s section) clock(name string) int {
 	hours, minutes, ok := strings.Cut(text, ":")
 	h, err := strconv.Atoi(hours)
 	m, err2 := strconv.Atoi(minutes)
-	if s.has(name) && (!ok || err != nil || err2 != nil || len(minutes) != 2 || h < 0 || h > 24 || m < 0 || m > 59 || h == 24 && m > 0) {
+	if s.has(name) && (!ok || err != nil || err2 != nil || len(minutes) != 2 || h < 0 || h > 24 ||
+		m < 0 || m > 59 || h == 24 && m > 0) {
 		s.wrong(name, "Want a time of day, such as \"08:00\".")
 		return 0
 	}

@@ -23,7 +23,8 @@ func (s section) quota(sys *planner.System) planner.QuotaSettings {
 	q := planner.QuotaSettings{Kind: planner.QuotaNone, Orders: "hold"}
 	for i, b := range s.blocks {
 		if i > 0 {
-			s.d.errorAt(b.DefRange, "Duplicate quota block", "A system has one quota block at most; the first is at line %d.",
+			s.d.errorAt(b.DefRange, "Duplicate quota block",
+				"A system has one quota block at most; the first is at line %d.",
 				s.blocks[0].DefRange.Start.Line)
 			continue
 		}
@@ -38,7 +39,8 @@ func (s section) quota(sys *planner.System) planner.QuotaSettings {
 			continue
 		}
 		s.d.errorAt(b.LabelRanges[0], "Unsuitable kind of quota", "%s is none of %s.", show(label),
-			quoted([]string{planner.QuotaLustre, planner.QuotaLinux, planner.QuotaVAST, planner.QuotaNone}))
+			quoted([]string{planner.QuotaLustre, planner.QuotaLinux, planner.QuotaVAST,
+				planner.QuotaNone}))
 	}
 	return q
 }
@@ -94,7 +96,8 @@ func (d *decoder) linux(b *hcl.Block, sys *planner.System) planner.QuotaSettings
 
 // vast reads directory quotas of a VAST system, set by its management API.
 func (d *decoder) vast(b *hcl.Block, sys *planner.System) planner.QuotaSettings {
-	s := d.open(b, []string{"!url", "token", "user", "password", "ca_file", "tenant", "!path_prefix", "on_remove"})
+	s := d.open(b, []string{"!url", "token", "user", "password", "ca_file", "tenant",
+		"!path_prefix", "on_remove"})
 	q := planner.QuotaSettings{
 		Kind:     planner.QuotaVAST,
 		By:       planner.ByDirectory,
@@ -124,9 +127,11 @@ func (d *decoder) quotaAccess(s section, sys *planner.System) {
 	case s.has("token") && (s.has("user") || s.has("password")):
 		d.errorAt(s.defined, "Two ways to log in", "Say token, or user and password, not both.")
 	case s.has("user") != s.has("password"):
-		d.errorAt(s.defined, "Half a way to log in", "A user needs a password, and a password a user.")
+		d.errorAt(s.defined, "Half a way to log in",
+			"A user needs a password, and a password a user.")
 	case !s.has("token") && !s.has("user"):
-		d.errorAt(s.defined, "Missing token", `The management API wants a token: say token = file("…"), or user and password.`)
+		d.errorAt(s.defined, "Missing token",
+			`The management API wants a token: say token = file("…"), or user and password.`)
 	}
 	if d.config.QuotaAccess == nil {
 		d.config.QuotaAccess = map[string]QuotaAccess{}
@@ -135,7 +140,8 @@ func (d *decoder) quotaAccess(s section, sys *planner.System) {
 		Password: s.secret("password")}
 }
 
-// certificates is an absolute path of a file that nobody else may replace: who does can read what is sent.
+// certificates is an absolute path of a file that nobody else may replace: who does can read what
+// is sent.
 func (s section) certificates(name string) string {
 	p := s.absolute(name)
 	if p == "" || s.d.options.Secrets == Skip {
@@ -152,7 +158,8 @@ const vastTrash = ".vast_trash"
 
 func inVASTTrash(p string) bool { return slices.Contains(strings.Split(p, "/"), vastTrash) }
 
-// pathPrefix is the path, as the storage system has it, of what is mounted as the system's directory.
+// pathPrefix is the path, as the storage system has it, of what is mounted as the system's
+// directory.
 func (s section) pathPrefix(name string) string {
 	p, ok := s.given(name)
 	switch {
@@ -168,7 +175,8 @@ func (s section) pathPrefix(name string) string {
 
 // vastFolders refuses folders that have no path on the VAST system, or that it deletes.
 func (s section) vastFolders(b *hcl.Block, sys *planner.System) {
-	folders := []folder{{sys.Name, sys.Archive, "the archive"}, {sys.Name, sys.Directory, "the directory"}}
+	folders := []folder{{sys.Name, sys.Archive, "the archive"},
+		{sys.Name, sys.Directory, "the directory"}}
 	for _, p := range sys.Paths {
 		folders = append(folders, folder{sys.Name, p.Folder, "the folder of " + show(p.Prefix)})
 	}
@@ -176,11 +184,13 @@ func (s section) vastFolders(b *hcl.Block, sys *planner.System) {
 		switch {
 		case f.folder == "" || sys.Directory == "":
 		case inVASTTrash(f.folder):
-			s.d.errorAt(b.DefRange, "A folder that VAST deletes", "%s, %s, lies in %s, where VAST deletes everything at once.",
+			s.d.errorAt(b.DefRange, "A folder that VAST deletes",
+				"%s, %s, lies in %s, where VAST deletes everything at once.",
 				capital(f.what), show(f.folder), vastTrash)
 		case !encloses(sys.Directory, f.folder):
 			s.d.errorAt(b.DefRange, "A folder without a path on VAST",
-				"%s, %s, must lie below %s: path_prefix says where on the VAST system that is, and of nothing else.",
+				"%s, %s, must lie below %s: path_prefix says where on the VAST system that is, "+
+					"and of nothing else.",
 				capital(f.what), show(f.folder), show(sys.Directory))
 		}
 	}
@@ -197,9 +207,11 @@ func (s section) projectIDs(by planner.QuotaBy) planner.ProjectRange {
 	last, err2 := strconv.ParseUint(to, 10, 31)
 	switch {
 	case err != nil || err2 != nil || first == 0 || first > last:
-		s.wrong("project_ids", `%s is no range: want the first and the last id, from 1 to 2147483647, such as "100000-199999".`, show(text))
+		s.wrong("project_ids",
+			`%s is no range: want the first and the last id, from 1 to 2147483647, such as "100000-199999".`, show(text))
 	case by != planner.ByProject:
-		s.wrong("project_ids", `Only quotas by project use project ids: want by = "project", or leave project_ids out.`)
+		s.wrong("project_ids",
+			`Only quotas by project use project ids: want by = "project", or leave project_ids out.`)
 	}
 	return planner.ProjectRange{First: planner.ProjectID(first), Last: planner.ProjectID(last)}
 }

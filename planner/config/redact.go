@@ -10,10 +10,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// redact blanks out what may be a secret written into the configuration: everything after the first word of a line or
-// member whose name sounds like a secret, up to the end of the line on which brackets and heredocs are closed again,
-// unless it is just a call of file or env. It works on tokens, so it also works where the syntax is broken. Lengths
-// and line ends stay, so that every range still fits. Blanking out too much costs an excerpt; too little, a token.
+// redact blanks out what may be a secret written into the configuration: everything after the first
+// word of a line or member whose name sounds like a secret, up to the end of the line on which
+// brackets and heredocs are closed again, unless it is just a call of file or env. It works on
+// tokens, so it also works where the syntax is broken. Lengths and line ends stay, so that every
+// range still fits. Blanking out too much costs an excerpt; too little, a token.
 func redact(src []byte, tokens hclsyntax.Tokens) []byte {
 	out := blankLines(bytes.Clone(src))
 	for i := 0; i < len(tokens); i++ {
@@ -38,7 +39,8 @@ func redact(src []byte, tokens hclsyntax.Tokens) []byte {
 	return out
 }
 
-// blankLines is the same for single lines and without tokens, which mean nothing once a quote has been left open.
+// blankLines is the same for single lines and without tokens, which mean nothing once a quote has
+// been left open.
 func blankLines(b []byte) []byte {
 	start := 0
 	for line := range bytes.Lines(b) {
@@ -75,7 +77,8 @@ func hasPassword(s string) bool {
 	return found && strings.Contains(host, "@")
 }
 
-// isName tells whether a token is the first word of a statement, or is given a value in the middle of a line.
+// isName tells whether a token is the first word of a statement, or is given a value in the middle
+// of a line.
 func isName(tokens hclsyntax.Tokens, i int) bool {
 	after, quoted := i+1, tokens[i].Type == hclsyntax.TokenOQuote
 	if quoted {
@@ -83,14 +86,16 @@ func isName(tokens hclsyntax.Tokens, i int) bool {
 	} else if tokens[i].Type != hclsyntax.TokenIdent {
 		return false
 	}
-	if after < len(tokens) && (tokens[after].Type == hclsyntax.TokenEqual || tokens[after].Type == hclsyntax.TokenColon) {
+	if after < len(tokens) && (tokens[after].Type == hclsyntax.TokenEqual ||
+		tokens[after].Type == hclsyntax.TokenColon) {
 		return true
 	}
 	if quoted || i == 0 {
 		return !quoted
 	}
 	switch tokens[i-1].Type {
-	case hclsyntax.TokenNewline, hclsyntax.TokenOBrace, hclsyntax.TokenComma, hclsyntax.TokenComment, hclsyntax.TokenCBrace,
+	case hclsyntax.TokenNewline, hclsyntax.TokenOBrace, hclsyntax.TokenComma,
+		hclsyntax.TokenComment, hclsyntax.TokenCBrace,
 		hclsyntax.TokenCHeredoc, hclsyntax.TokenSemicolon, hclsyntax.TokenInvalid:
 		return true
 	}
@@ -104,24 +109,28 @@ func soundsSecret(name string) bool {
 	case "token_url", "client_id", "proxy", "oidc", "owner", "mode":
 		return false
 	}
-	for _, part := range []string{"token", "secret", "passw", "pwd", "apikey", "api_key", "credential", "bearer", "auth_"} {
+	for _, part := range []string{"token", "secret", "passw", "pwd", "apikey", "api_key",
+		"credential", "bearer", "auth_"} {
 		if strings.Contains(name, part) {
 			return true
 		}
 	}
-	return expr.Distance(name, "token") <= 2 || expr.Distance(name, "client_secret") <= 4 || expr.Distance(name, "secret") <= 2
+	return expr.Distance(name, "token") <= 2 || expr.Distance(name, "client_secret") <= 4 ||
+		expr.Distance(name, "secret") <= 2
 }
 
-// statementEnd is the index of the newline that ends the statement, outside of all brackets, or of the bracket that
-// closes what it is in.
+// statementEnd is the index of the newline that ends the statement, outside of all brackets, or of
+// the bracket that closes what it is in.
 func statementEnd(tokens hclsyntax.Tokens, i int) int {
 	depth, from := 0, i
 	for ; i < len(tokens); i++ {
 		switch tokens[i].Type {
-		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOHeredoc,
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen,
+			hclsyntax.TokenOHeredoc,
 			hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
 			depth++
-		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCHeredoc, hclsyntax.TokenTemplateSeqEnd:
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen,
+			hclsyntax.TokenCHeredoc, hclsyntax.TokenTemplateSeqEnd:
 			if depth == 0 {
 				return i
 			}
@@ -131,7 +140,8 @@ func statementEnd(tokens hclsyntax.Tokens, i int) int {
 				return i
 			}
 		case hclsyntax.TokenComment: // it has the line's end in it; where no secret stands before it, none is cut short
-			if depth == 0 && bytes.HasSuffix(tokens[i].Bytes, []byte("\n")) && callsSource(tokens[from:i]) {
+			if depth == 0 && bytes.HasSuffix(tokens[i].Bytes, []byte("\n")) &&
+				callsSource(tokens[from:i]) {
 				return i
 			}
 		}
@@ -141,7 +151,8 @@ func statementEnd(tokens hclsyntax.Tokens, i int) int {
 
 // callsSource tells whether the tokens are exactly = file("…") or = env("…").
 func callsSource(tokens hclsyntax.Tokens) bool {
-	want := []hclsyntax.TokenType{hclsyntax.TokenEqual, hclsyntax.TokenIdent, hclsyntax.TokenOParen, hclsyntax.TokenOQuote,
+	want := []hclsyntax.TokenType{hclsyntax.TokenEqual, hclsyntax.TokenIdent, hclsyntax.TokenOParen,
+		hclsyntax.TokenOQuote,
 		hclsyntax.TokenQuotedLit, hclsyntax.TokenCQuote, hclsyntax.TokenCParen}
 	for len(tokens) > 0 && tokens[len(tokens)-1].Type == hclsyntax.TokenComment {
 		tokens = tokens[:len(tokens)-1]
@@ -194,7 +205,8 @@ func blank(b []byte, from, to int) {
 	}
 }
 
-// lexed are the tokens of src. Problems of the lexer are left to the parser, which reports them again.
+// lexed are the tokens of src. Problems of the lexer are left to the parser, which reports them
+// again.
 func lexed(src []byte, name string) hclsyntax.Tokens {
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
 	return tokens

@@ -6,9 +6,11 @@ import (
 	"log/slog"
 )
 
-// Secret is a token or a password. Every way of printing it shows a placeholder; only Reveal gives the value.
+// Secret is a token or a password. Every way of printing it shows a placeholder; only Reveal gives
+// the value.
 type Secret struct {
-	// A pointer, so that printing a struct by reflection, which skips methods of unexported fields, shows an address.
+	// A pointer, so that printing a struct by reflection, which skips methods of unexported fields,
+	// shows an address.
 	value *string
 }
 

@@ -16,8 +16,8 @@ type SharedState struct {
 	Name string
 	// Node is this node's name; empty: the host's.
 	Node string
-	// Fence is the program that makes sure that another node is gone, by absolute path, and its arguments; empty if there
-	// is none.
+	// Fence is the program that makes sure that another node is gone, by absolute path, and its
+	// arguments; empty if there is none.
 	Fence []string
 }
 
@@ -27,14 +27,16 @@ const statePostgres = "postgres"
 // sharedState reads what a state block with a label has beside path.
 func (d *decoder) sharedState(block *hcl.Block, s section) {
 	if block.Labels[0] != statePostgres {
-		d.errorAt(block.LabelRanges[0], "Unknown kind of state", `%q is no kind of state: state "postgres" is shared by several nodes, and a `+
-			"state block without a label lies in a file.", block.Labels[0])
+		d.errorAt(block.LabelRanges[0], "Unknown kind of state",
+			`%q is no kind of state: state "postgres" is shared by several nodes, and a `+
+				"state block without a label lies in a file.", block.Labels[0])
 		return
 	}
 	shared := &SharedState{URL: s.stateURL(), Name: s.name("name"), Node: s.name("node")}
 	for i, fence := range s.blocks {
 		if i > 0 {
-			d.errorAt(fence.DefRange, "Duplicate fence block", "There is one fence block at most; the first is at line %d.",
+			d.errorAt(fence.DefRange, "Duplicate fence block",
+				"There is one fence block at most; the first is at line %d.",
 				s.blocks[0].DefRange.Start.Line)
 			break
 		}
@@ -45,8 +47,9 @@ func (d *decoder) sharedState(block *hcl.Block, s section) {
 		}
 	}
 	if d.config.Approval.AllowedSigners == "" {
-		d.errorAt(s.defined, "Local approvals with a shared state", "A local approval is made with the key of one node, which the other nodes do "+
-			"not have. Name the people's SSH keys with approval.allowed_signers.")
+		d.errorAt(s.defined, "Local approvals with a shared state",
+			"A local approval is made with the key of one node, which the other nodes do "+
+				"not have. Name the people's SSH keys with approval.allowed_signers.")
 	}
 	d.config.Shared = shared
 }
@@ -65,7 +68,8 @@ func (s section) stateURL() Secret {
 func (s section) name(attribute string) string {
 	name := s.text(attribute, "")
 	odd := func(r rune) bool { return r <= ' ' || r > '~' }
-	if s.has(attribute) && (name == "" || len(name) > 63 || slices.ContainsFunc([]rune(name), odd)) {
+	if s.has(attribute) && (name == "" || len(name) > 63 || slices.ContainsFunc([]rune(name),
+		odd)) {
 		s.wrong(attribute, "Want 1 to 63 printable ASCII characters without spaces.")
 	}
 	return name
@@ -74,7 +78,8 @@ func (s section) name(attribute string) string {
 // stateLabels are the names of the labels of the file's state blocks: none, or the kind.
 func stateLabels(file *hcl.File) []string {
 	body, ok := file.Body.(*hclsyntax.Body)
-	if ok && slices.ContainsFunc(body.Blocks, func(b *hclsyntax.Block) bool { return b.Type == "state" && len(b.Labels) > 0 }) {
+	if ok && slices.ContainsFunc(body.Blocks,
+		func(b *hclsyntax.Block) bool { return b.Type == "state" && len(b.Labels) > 0 }) {
 		return []string{"kind"}
 	}
 	return nil

@@ -18,7 +18,8 @@ const sharedBlock = `state "postgres" {
 
 func TestSharedState(t *testing.T) {
 	w := newWorld()
-	w.files["/etc/cscs-sync/state.url"] = file{data: "postgres://sync:geheim@db1/waldur\n", mode: 0o600}
+	w.files["/etc/cscs-sync/state.url"] = file{data: "postgres://sync:geheim@db1/waldur\n",
+		mode: 0o600}
 	w.files["/etc/cscs-sync/signers"] = file{data: "", mode: 0o644}
 	signed := base + "approval { allowed_signers = \"signers\" }\n"
 	c, diags := load(t, w, signed+sharedBlock)
@@ -26,29 +27,43 @@ func TestSharedState(t *testing.T) {
 		t.Fatal(rendered(t, c, diags))
 	}
 	s := c.Shared
-	if s == nil || s.URL.Reveal() != "postgres://sync:geheim@db1/waldur" || s.Name != "alps" || s.Node != "mgmt1" || c.State != "/srv/state" ||
-		strings.Join(s.Fence, " ") != "/usr/local/sbin/fence -v" || !strings.Contains(strings.Join(c.Programs(), " "), "/usr/local/sbin/fence") {
+	if s == nil || s.URL.Reveal() != "postgres://sync:geheim@db1/waldur" || s.Name != "alps" ||
+		s.Node != "mgmt1" || c.State != "/srv/state" ||
+		strings.Join(s.Fence, " ") != "/usr/local/sbin/fence -v" ||
+		!strings.Contains(strings.Join(c.Programs(), " "), "/usr/local/sbin/fence") {
 		t.Errorf("%+v, %s", s, c.State)
 	}
-	c, diags = load(t, w, signed+"state \"postgres\" {\n url = file(\"state.url\")\n name = \"alps\"\n}\n")
-	if len(diags) > 0 || c.Shared.Node != "" || c.Shared.Fence != nil || c.State != "/var/lib/cscs-sync" {
+	c, diags = load(t, w,
+		signed+"state \"postgres\" {\n url = file(\"state.url\")\n name = \"alps\"\n}\n")
+	if len(diags) > 0 || c.Shared.Node != "" || c.Shared.Fence != nil ||
+		c.State != "/var/lib/cscs-sync" {
 		t.Errorf("without what may be left out: %+v, %s", c.Shared, rendered(t, c, diags))
 	}
 	for name, x := range map[string]struct{ src, want string }{
-		"local approvals":    {base + sharedBlock, "Local approvals with a shared state"},
-		"another database":   {signed + strings.Replace(sharedBlock, "postgres", "mysql", 1), "Unknown kind of state"},
-		"the URL itself":     {signed + strings.Replace(sharedBlock, `file("state.url")`, `"postgres://sync:geheim@db1/waldur"`, 1), "Secret in the configuration"},
-		"no name":            {signed + strings.Replace(sharedBlock, `name = "alps"`, "", 1), "Missing required argument"},
-		"a name of spaces":   {signed + strings.Replace(sharedBlock, "alps", " ", 1), "1 to 63 printable"},
-		"a node's long name": {signed + strings.Replace(sharedBlock, "mgmt1", strings.Repeat("x", 64), 1), "1 to 63 printable"},
-		"a relative fence":   {signed + strings.Replace(sharedBlock, "/usr/local/sbin/fence", "fence", 1), "absolute path"},
-		"an empty fence":     {signed + strings.Replace(sharedBlock, `"/usr/local/sbin/fence", "-v"`, "", 1), "absolute path"},
-		"two fences":         {signed + strings.Replace(sharedBlock, "fence {", "fence { exec = [\"/bin/true\"] }\n fence {", 1), "Duplicate fence block"},
-		"two states":         {signed + sharedBlock + sharedBlock, "Duplicate state block"},
-		"a state on storage": {signed + strings.Replace(sharedBlock, "/srv/state", "/mnt/lustre/capstor", 1), "State on the managed storage"},
+		"local approvals": {base + sharedBlock, "Local approvals with a shared state"},
+		"another database": {signed + strings.Replace(sharedBlock, "postgres", "mysql", 1),
+			"Unknown kind of state"},
+		"the URL itself": {signed + strings.Replace(sharedBlock, `file("state.url")`,
+			`"postgres://sync:geheim@db1/waldur"`, 1), "Secret in the configuration"},
+		"no name": {signed + strings.Replace(sharedBlock, `name = "alps"`, "", 1),
+			"Missing required argument"},
+		"a name of spaces": {signed + strings.Replace(sharedBlock, "alps", " ", 1),
+			"1 to 63 printable"},
+		"a node's long name": {signed + strings.Replace(sharedBlock, "mgmt1",
+			strings.Repeat("x", 64), 1), "1 to 63 printable"},
+		"a relative fence": {signed + strings.Replace(sharedBlock, "/usr/local/sbin/fence",
+			"fence", 1), "absolute path"},
+		"an empty fence": {signed + strings.Replace(sharedBlock,
+			`"/usr/local/sbin/fence", "-v"`, "", 1), "absolute path"},
+		"two fences": {signed + strings.Replace(sharedBlock, "fence {",
+			"fence { exec = [\"/bin/true\"] }\n fence {", 1), "Duplicate fence block"},
+		"two states": {signed + sharedBlock + sharedBlock, "Duplicate state block"},
+		"a state on storage": {signed + strings.Replace(sharedBlock, "/srv/state",
+			"/mnt/lustre/capstor", 1), "State on the managed storage"},
 	} {
 		c, diags := load(t, w, x.src)
-		if text := rendered(t, c, diags); !diags.HasErrors() || !strings.Contains(strings.Join(strings.Fields(text), " "), x.want) {
+		if text := rendered(t, c, diags); !diags.HasErrors() ||
+			!strings.Contains(strings.Join(strings.Fields(text), " "), x.want) {
 			t.Errorf("%s: want %q, got\n%s", name, x.want, text)
 		} else if strings.Contains(text, "geheim") {
 			t.Errorf("%s: the password is shown", name)
@@ -56,13 +71,16 @@ func TestSharedState(t *testing.T) {
 	}
 }
 
-// TestTheStatesURLIsReadByItself: commands without a token read it, and nothing else that is secret.
+// TestTheStatesURLIsReadByItself: commands without a token read it, and nothing else that is
+// secret.
 func TestTheStatesURLIsReadByItself(t *testing.T) {
 	w := newWorld()
 	w.files["/etc/cscs-sync/state.url"] = file{data: "postgres://db1/waldur", mode: 0o600}
 	w.files["/etc/cscs-sync/signers"] = file{data: "", mode: 0o644}
-	w.files["/etc/cscs-sync/cscs-sync.hcl"] = file{data: base + "approval { allowed_signers = \"signers\" }\n" + sharedBlock, mode: 0o644}
-	c, diags := config.Load("/etc/cscs-sync/cscs-sync.hcl", w, config.Options{Secrets: config.Skip, StateURL: true})
+	w.files["/etc/cscs-sync/cscs-sync.hcl"] = file{data: base +
+		"approval { allowed_signers = \"signers\" }\n" + sharedBlock, mode: 0o644}
+	c, diags := config.Load("/etc/cscs-sync/cscs-sync.hcl", w, config.Options{Secrets: config.Skip,
+		StateURL: true})
 	if diags.HasErrors() || c.Shared.URL.Reveal() != "postgres://db1/waldur" {
 		t.Error(rendered(t, c, diags))
 	}

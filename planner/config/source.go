@@ -51,7 +51,8 @@ func (s section) secret(name string) Secret {
 // sourceCall takes file("…") or env("…") apart.
 func sourceCall(expr hcl.Expression) (source, argument string, ok bool) {
 	call, isCall := expr.(*hclsyntax.FunctionCallExpr)
-	if !isCall || len(call.Args) != 1 || call.ExpandFinal || call.Name != "file" && call.Name != "env" {
+	if !isCall || len(call.Args) != 1 || call.ExpandFinal || call.Name != "file" &&
+		call.Name != "env" {
 		return "", "", false
 	}
 	template, isTemplate := call.Args[0].(*hclsyntax.TemplateExpr)
@@ -87,7 +88,8 @@ func (d *decoder) fetch(source, name string, at hcl.Range) (string, error) {
 	case strings.TrimSpace(value) == "":
 		return "", fmt.Errorf("%s(%s) is empty", source, show(name))
 	case strings.IndexFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0:
-		return "", fmt.Errorf("%s(%s) has more than one line, or control characters", source, show(name))
+		return "", fmt.Errorf("%s(%s) has more than one line, or control characters", source,
+			show(name))
 	}
 	return value, nil
 }
@@ -100,8 +102,8 @@ func (d *decoder) beside(name string, at hcl.Range) string {
 	return filepath.Join(filepath.Dir(at.Filename), name)
 }
 
-// rawURL evaluates an attribute that may use file and env. Opaque tells that the value must not be quoted; a value that
-// depends on what was skipped is not ok.
+// rawURL evaluates an attribute that may use file and env. Opaque tells that the value must not be
+// quoted; a value that depends on what was skipped is not ok.
 func (s section) rawURL(name string) (value string, opaque, ok bool) {
 	attr := s.attrs[name]
 	if attr == nil {
@@ -137,8 +139,8 @@ func (s section) rawURL(name string) (value string, opaque, ok bool) {
 	return v.AsString(), len(marks) > 0, true
 }
 
-// plainTemplate allows text, variables, locals, file, env and what joins them; nothing that could put a value of file or env
-// into a message of HCL.
+// plainTemplate allows text, variables, locals, file, env and what joins them; nothing that could
+// put a value of file or env into a message of HCL.
 func plainTemplate(expr hcl.Expression) bool {
 	switch e := expr.(type) {
 	case *hclsyntax.LiteralValueExpr:
@@ -177,7 +179,8 @@ func (d *decoder) sourceFunction(source string, at hcl.Range) function.Function 
 	})
 }
 
-// baseURL reads a URL that ends in a slash; one is added. Plain http is for loopback addresses only.
+// baseURL reads a URL that ends in a slash; one is added. Plain http is for loopback addresses
+// only.
 func (s section) baseURL(name string) string {
 	u := s.url(name)
 	if u != "" && !strings.HasSuffix(u, "/") {
@@ -203,7 +206,8 @@ func (s section) url(name string) string {
 	return u
 }
 
-// parseURL checks a URL and gives its one form: scheme and host in lower case. Errors never quote it.
+// parseURL checks a URL and gives its one form: scheme and host in lower case. Errors never quote
+// it.
 func parseURL(raw string, anyHTTP bool) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
@@ -218,7 +222,9 @@ func parseURL(raw string, anyHTTP bool) (string, error) {
 	case scheme != "https" && scheme != "http":
 		return "", errors.New("want https://")
 	case scheme == "http" && !anyHTTP && !loopback(u.Hostname()):
-		return "", errors.New("plain http:// would send the token in the clear; it is allowed to loopback addresses only, want https://")
+		return "", errors.New(
+			"plain http:// would send the token in the clear; it is allowed to loopback " +
+				"addresses only, want https://")
 	case u.RawPath != "" || !cleanURLPath(u.Path):
 		return "", errors.New("the path of a URL must be clean: no '.', '..', '//' and no escapes")
 	}

@@ -21,14 +21,17 @@ func (d *decoder) systems(blocks hcl.Blocks, storage section) {
 	names := map[string]string{}
 	for _, b := range blocks {
 		if first, taken := at[b.Labels[0]]; taken {
-			d.errorAt(b.DefRange, "Duplicate system", "System %s is defined at %s:%d already.", show(b.Labels[0]), first.Filename, first.Start.Line)
+			d.errorAt(b.DefRange, "Duplicate system", "System %s is defined at %s:%d already.",
+				show(b.Labels[0]), first.Filename, first.Start.Line)
 			continue
 		}
 		at[b.Labels[0]] = b.DefRange
 		sys, ok := d.system(b)
 		for _, name := range append([]string{sys.Name}, sys.Slugs...) {
 			if owner, taken := names[name]; taken {
-				d.errorAt(b.DefRange, "Two systems of one name", "%s means system %q already, as its label or one of its slugs.", show(name), owner)
+				d.errorAt(b.DefRange, "Two systems of one name",
+					"%s means system %q already, as its label or one of its slugs.", show(name),
+					owner)
 			}
 			names[name] = sys.Name
 		}
@@ -46,16 +49,19 @@ func (d *decoder) systems(blocks hcl.Blocks, storage section) {
 }
 
 func (d *decoder) system(b *hcl.Block) (planner.System, bool) {
-	s := d.open(b, []string{"slugs", "!directory", "paths", "!filesystem", "archive", "archive_retention"},
+	s := d.open(b, []string{"slugs", "!directory", "paths", "!filesystem", "archive",
+		"archive_retention"},
 		hcl.BlockHeaderSchema{Type: "quota", LabelNames: []string{"kind"}})
 	sys := planner.System{Name: b.Labels[0]}
 	if !isComponent(sys.Name) {
-		d.errorAt(b.LabelRanges[0], "Unsuitable system name", "The label is the first component of mount paths: 1 to 255 of A-Z a-z 0-9 . "+
-			"_ @ + -, and not beginning with . or -.")
+		d.errorAt(b.LabelRanges[0], "Unsuitable system name",
+			"The label is the first component of mount paths: 1 to 255 of A-Z a-z 0-9 . "+
+				"_ @ + -, and not beginning with . or -.")
 	}
 	for _, slug := range s.texts("slugs", nil) {
 		if !isComponent(slug) {
-			s.wrong("slugs", "%s is no offering slug: want 1 to 255 of A-Z a-z 0-9 . _ @ + -.", show(slug))
+			s.wrong("slugs", "%s is no offering slug: want 1 to 255 of A-Z a-z 0-9 . _ @ + -.",
+				show(slug))
 		}
 		if slug != sys.Name {
 			sys.Slugs = append(sys.Slugs, slug)
@@ -82,11 +88,15 @@ func (d *decoder) system(b *hcl.Block) (planner.System, bool) {
 
 func (s section) filesystem() string {
 	fs := s.text("filesystem", "")
-	if s.has("filesystem") && fs != "" && strings.Trim(fs, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
-		s.wrong("filesystem", `%s is no name of a filesystem, such as "lustre", "nfs", "xfs", "ext4", or "any".`, show(fs))
+	if s.has("filesystem") && fs != "" &&
+		strings.Trim(fs, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
+		s.wrong("filesystem",
+			`%s is no name of a filesystem, such as "lustre", "nfs", "xfs", "ext4", or "any".`,
+			show(fs))
 	}
 	if attr := s.attrs["filesystem"]; attr != nil && fs == "" {
-		s.wrong("filesystem", `Want what must be mounted there: "lustre", "nfs", "xfs", "ext4", …, or "any" to try things out.`)
+		s.wrong("filesystem",
+			`Want what must be mounted there: "lustre", "nfs", "xfs", "ext4", …, or "any" to try things out.`)
 	}
 	return fs
 }
@@ -98,17 +108,21 @@ func (s section) paths(sys *planner.System) {
 		folder := m[prefix]
 		first, _, _ := strings.Cut(strings.TrimPrefix(prefix, "/"), "/")
 		switch {
-		case prefix == "/" || !path.IsAbs(prefix) || path.Clean(prefix) != prefix || !printable(prefix):
+		case prefix == "/" || !path.IsAbs(prefix) || path.Clean(prefix) != prefix ||
+			!printable(prefix):
 			s.wrong("paths", "%s is no prefix of mount paths: want an absolute, clean path below /.", show(prefix))
 		case first == sys.Name || slices.Contains(sys.Slugs, first):
-			s.wrong("paths", "%s is never asked for: /%s already means the system's directory.", show(prefix), first)
+			s.wrong("paths", "%s is never asked for: /%s already means the system's directory.",
+				show(prefix), first)
 		case !isStoragePath(folder):
-			s.wrong("paths", "The folder %s of %s must be relative to storage.root, clean and inside of it.", show(folder), show(prefix))
+			s.wrong("paths", "The folder %s of %s must be relative to storage.root, clean and "+
+				"inside of it.", show(folder), show(prefix))
 		default:
 			sys.Paths = append(sys.Paths, planner.PathMapping{Prefix: prefix, Folder: folder})
 		}
 	}
-	slices.SortStableFunc(sys.Paths, func(a, b planner.PathMapping) int { return cmp.Compare(len(b.Prefix), len(a.Prefix)) })
+	slices.SortStableFunc(sys.Paths,
+		func(a, b planner.PathMapping) int { return cmp.Compare(len(b.Prefix), len(a.Prefix)) })
 }
 
 // given is a text that is there, and is one; what is wrong with it was reported.
@@ -128,7 +142,8 @@ func (s section) absolute(name string) string {
 		return ""
 	}
 	if !filepath.IsAbs(p) || filepath.Clean(p) != p || !printable(p) {
-		s.wrong(name, "%s must be an absolute path, and clean: no '.', '..', '//' and no slash at the end.", show(p))
+		s.wrong(name, "%s must be an absolute path, and clean: no '.', '..', '//' and no slash "+
+			"at the end.", show(p))
 		return ""
 	}
 	return p
@@ -142,7 +157,8 @@ func (s section) below(name, root string) string {
 	}
 	rel, err := filepath.Rel(root, p)
 	if err != nil || !isStoragePath(rel) {
-		s.wrong(name, "%s must lie below storage.root, %s: archiving is a rename within one filesystem.", show(p), show(root))
+		s.wrong(name, "%s must lie below storage.root, %s: archiving is a rename within one "+
+			"filesystem.", show(p), show(root))
 		return ""
 	}
 	return rel
@@ -154,7 +170,8 @@ func (s section) storagePath(name string) string {
 		return ""
 	}
 	if !isStoragePath(p) {
-		s.wrong(name, "%s must be a path relative to storage.root, clean and inside of it, such as \"capstor\".", show(p))
+		s.wrong(name, "%s must be a path relative to storage.root, clean and inside of it, such "+
+			"as \"capstor\".", show(p))
 		return ""
 	}
 	return p
@@ -162,8 +179,9 @@ func (s section) storagePath(name string) string {
 
 // isStoragePath tells whether p is clean, relative, and stays below the root without being it.
 func isStoragePath(p string) bool {
-	return p != "" && p != "." && !path.IsAbs(p) && path.Clean(p) == p && p != ".." && !strings.HasPrefix(p,
-		"../") && len(p) < 4096 && printable(p)
+	return p != "" && p != "." && !path.IsAbs(p) && path.Clean(p) == p && p != ".." &&
+		!strings.HasPrefix(p,
+			"../") && len(p) < 4096 && printable(p)
 }
 
 func isComponent(s string) bool {
@@ -172,5 +190,6 @@ func isComponent(s string) bool {
 }
 
 func printable(s string) bool {
-	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+	return utf8.ValidString(s) &&
+		strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }

@@ -2,10 +2,11 @@ package config
 
 import "github.com/waldur/cscs-storage-sync/planner"
 
-// Traits returns what the backend that a quota block names can do on a filesystem; nothing for "none". The clients are held to
-// it by tests.
+// Traits returns what the backend that a quota block names can do on a filesystem; nothing for
+// "none". The clients are held to it by tests.
 func Traits(kind, filesystem string) planner.Traits {
-	t := planner.Traits{Unit: 1 << 10, Soft: true, Grace: true, MaxSpace: 1 << 60, MaxInodes: 1 << 48}
+	t := planner.Traits{Unit: 1 << 10, Soft: true, Grace: true, MaxSpace: 1 << 60,
+		MaxInodes: 1 << 48}
 	switch kind {
 	case planner.QuotaLustre:
 	case planner.QuotaLinux:

@@ -18,9 +18,10 @@ import (
 // mostLinks is how many links a path may lead through.
 const mostLinks = 40
 
-// Trusted refuses a path, by an error with the way out, that somebody besides root and uid could replace: the file, each folder
-// above it and each link on the way have to belong to root or uid, and be writable by nobody else. In a sticky folder, such as
-// /tmp, nobody can replace what belongs to another. What does not exist yet is judged by the folders above it.
+// Trusted refuses a path, by an error with the way out, that somebody besides root and uid could
+// replace: the file, each folder above it and each link on the way have to belong to root or uid,
+// and be writable by nobody else. In a sticky folder, such as /tmp, nobody can replace what belongs
+// to another. What does not exist yet is judged by the folders above it.
 func Trusted(path string, uid uint32) error { return trusted(path, uid, 0) }
 
 func trusted(path string, uid uint32, links int) error {
@@ -40,7 +41,8 @@ func trusted(path string, uid uint32, links int) error {
 		return err
 	}
 	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 && owner != uid {
-		return fmt.Errorf("%s belongs to user %d, who could have anything done as the user of cscs-sync: chown root %[1]s", path, owner)
+		return fmt.Errorf("%s belongs to user %d, who could have anything done as the user of "+
+			"cscs-sync: chown root %[1]s", path, owner)
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
 		to, err := os.Readlink(path)
@@ -53,7 +55,8 @@ func trusted(path string, uid uint32, links int) error {
 		return trusted(filepath.Clean(to), uid, links+1)
 	}
 	if info.Mode().Perm()&0o022 != 0 && !(info.IsDir() && info.Mode()&fs.ModeSticky != 0) {
-		return fmt.Errorf("%s can be written by others (%s), who could have anything done as the user of cscs-sync: chmod go-w %[1]s",
+		return fmt.Errorf("%s can be written by others (%s), who could have anything done as the "+
+			"user of cscs-sync: chmod go-w %[1]s",
 			path, info.Mode())
 	}
 	return nil
@@ -65,8 +68,8 @@ const mostInterpreters = 5
 // programPath is where cscs-sync and the programs that it runs look for others.
 var programPath = []string{"/usr/bin", "/bin"}
 
-// TrustedProgram refuses, as [Trusted] does, a program that somebody besides root and uid could replace, and a script whose
-// interpreter is such a program.
+// TrustedProgram refuses, as [Trusted] does, a program that somebody besides root and uid could
+// replace, and a script whose interpreter is such a program.
 func TrustedProgram(path string, uid uint32) error {
 	for range mostInterpreters {
 		if err := Trusted(path, uid); err != nil {
@@ -81,8 +84,8 @@ func TrustedProgram(path string, uid uint32) error {
 	return fmt.Errorf("%s is one script too many that interprets another", path)
 }
 
-// interpreterOf returns the program that runs a script; empty if path is no script, or nothing yet. That of "env NAME" is NAME,
-// once env itself is trusted.
+// interpreterOf returns the program that runs a script; empty if path is no script, or nothing yet.
+// That of "env NAME" is NAME, once env itself is trusted.
 func interpreterOf(path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -121,7 +124,8 @@ func interpreterOf(path string) (string, error) {
 // absolute refuses an interpreter that would be looked for wherever the caller happens to be.
 func absolute(script, interpreter string) (string, error) {
 	if !filepath.IsAbs(interpreter) {
-		return "", fmt.Errorf("%s is run by %q, which is not in %s: write its whole path", script, interpreter,
+		return "", fmt.Errorf("%s is run by %q, which is not in %s: write its whole path", script,
+			interpreter,
 			strings.Join(programPath, " or "))
 	}
 	return interpreter, nil
@@ -172,8 +176,9 @@ func (c *Config) Programs() []string {
 func (d *decoder) trustPrograms() {
 	for _, program := range d.config.Programs() {
 		if err := d.deps.TrustedProgram(program); err != nil {
-			d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "A program that others may replace",
-				Detail: "cscs-sync would run it as root: " + err.Error() + "."})
+			d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError,
+				Summary: "A program that others may replace",
+				Detail:  "cscs-sync would run it as root: " + err.Error() + "."})
 		}
 	}
 }

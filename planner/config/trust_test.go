@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-// What others could replace is refused when the configuration is read: the configuration itself, secrets, state, signers, and
-// each program that root would run.
+// What others could replace is refused when the configuration is read: the configuration itself,
+// secrets, state, signers, and each program that root would run.
 func TestOthersMayReplaceNothing(t *testing.T) {
 	const src = `
 proxy {
@@ -43,23 +43,28 @@ state { path = "/var/lib/cscs-sync" }
 	if _, diags := load(t, newWorld(), src); diags.HasErrors() {
 		t.Fatalf("as it is: %v", diags)
 	}
-	for _, path := range []string{"/etc/cscs-sync/cscs-sync.hcl", "/etc/cscs-sync/proxy.token", "/var/lib/cscs-sync",
-		"/etc/cscs-sync/allowed_signers", "/usr/bin/lfs", "/etc/cscs-sync/vast.token", "/etc/cscs-sync/vms.pem", "/usr/local/bin/tell"} {
+	for _, path := range []string{"/etc/cscs-sync/cscs-sync.hcl", "/etc/cscs-sync/proxy.token",
+		"/var/lib/cscs-sync",
+		"/etc/cscs-sync/allowed_signers", "/usr/bin/lfs", "/etc/cscs-sync/vast.token",
+		"/etc/cscs-sync/vms.pem", "/usr/local/bin/tell"} {
 		w := newWorld()
 		w.untrusted = map[string]error{path: errors.New("a stranger may replace it")}
-		if _, diags := load(t, w, src); !diags.HasErrors() || !strings.Contains(diags.Error(), "stranger may replace it") {
+		if _, diags := load(t, w, src); !diags.HasErrors() || !strings.Contains(diags.Error(),
+			"stranger may replace it") {
 			t.Errorf("%s: %v", path, diags)
 		}
 	}
 }
 
-// TestTrustedProgram: a script is as trustworthy as what runs it, however many scripts stand between.
+// TestTrustedProgram: a script is as trustworthy as what runs it, however many scripts stand
+// between.
 func TestTrustedProgram(t *testing.T) {
 	uid, dir := uint32(os.Geteuid()), t.TempDir()
 	put := func(name, text string, mode os.FileMode) string {
 		t.Helper()
 		path := filepath.Join(dir, name)
-		if err := errors.Join(os.WriteFile(path, []byte(text), 0o700), os.Chmod(path, mode)); err != nil {
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o700),
+			os.Chmod(path, mode)); err != nil {
 			t.Fatal(err)
 		}
 		return path
@@ -85,11 +90,13 @@ func TestTrustedProgram(t *testing.T) {
 		"bad by env":    {"#!/usr/bin/env " + bad + "\n", bad + " can be written"},
 		"nowhere":       {"#!/usr/bin/env no-such-program-anywhere\n", "write its whole path"},
 		"relative":      {"#!bin/tool\n", "write its whole path"},
-		"of a script":   {"#!" + put("between", "#!"+bad+"\n", 0o755) + "\n", bad + " can be written"},
-		"endless":       {"#!" + endless + "\n", "one script too many"},
+		"of a script": {"#!" + put("between", "#!"+bad+"\n", 0o755) + "\n",
+			bad + " can be written"},
+		"endless": {"#!" + endless + "\n", "one script too many"},
 	} {
 		err := config.TrustedProgram(put(name, c.text, 0o755), uid)
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && err != nil || c.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}

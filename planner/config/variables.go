@@ -13,7 +13,8 @@ import (
 // variablePrefix begins the names of environment variables that give values to variables.
 const variablePrefix = "CSCS_SYNC_VAR_"
 
-// inputs are the values that are given to variables: first those of the environment, then flags and files as they come.
+// inputs are the values that are given to variables: first those of the environment, then flags and
+// files as they come.
 func (d *decoder) inputs() []expr.Input {
 	var inputs []expr.Input
 	for _, pair := range slices.Sorted(slices.Values(d.deps.Environ())) {
@@ -29,8 +30,9 @@ func (d *decoder) inputs() []expr.Input {
 		}
 		name, value, found := strings.Cut(v.Assignment, "=")
 		if !found || name == "" {
-			d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unsuitable --var",
-				Detail: fmt.Sprintf("--var %s: want NAME=VALUE.", show(name))})
+			d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError,
+				Summary: "Unsuitable --var",
+				Detail:  fmt.Sprintf("--var %s: want NAME=VALUE.", show(name))})
 			continue
 		}
 		inputs = append(inputs, expr.Input{Name: name, Text: value, From: "--var"})
@@ -38,7 +40,8 @@ func (d *decoder) inputs() []expr.Input {
 	return inputs
 }
 
-// variableFile reads a file of NAME = VALUE lines. It decides what is done as root, so it is as protected as the configuration.
+// variableFile reads a file of NAME = VALUE lines. It decides what is done as root, so it is as
+// protected as the configuration.
 func (d *decoder) variableFile(name string) (inputs []expr.Input) {
 	file := d.syntax(name)
 	if file == nil {
@@ -47,7 +50,8 @@ func (d *decoder) variableFile(name string) (inputs []expr.Input) {
 	attrs, diags := file.Body.JustAttributes()
 	d.diags = append(d.diags, diags...)
 	for _, attr := range attrs {
-		inputs = append(inputs, expr.Input{Name: attr.Name, Expr: attr.Expr, From: name, At: attr.Expr.Range().Ptr()})
+		inputs = append(inputs, expr.Input{Name: attr.Name, Expr: attr.Expr, From: name,
+			At: attr.Expr.Range().Ptr()})
 	}
 	slices.SortFunc(inputs, func(a, b expr.Input) int { return strings.Compare(a.Name, b.Name) })
 	return inputs
@@ -61,13 +65,19 @@ func (d *decoder) compileScope(variables, locals hcl.Blocks, inputs []expr.Input
 	return !diags.HasErrors()
 }
 
-// noSecretVariables refuses variables whose values contain a secret of this configuration: plans show variables.
+// noSecretVariables refuses variables whose values contain a secret of this configuration: plans
+// show variables.
 func (d *decoder) noSecretVariables() {
 	for _, v := range d.scope.Variables() {
 		if text := expr.Show(v.Value, 0); d.hidden.Text(text) != text {
-			d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Secret in a variable",
-				Detail: fmt.Sprintf("The value of variable %q, from %s, contains a secret of this configuration. Plans show "+
-					"variables: say file(\"…\") or env(\"…\") where the secret is needed.", v.Name, v.From)})
+			d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError,
+				Summary: "Secret in a variable",
+				Detail: fmt.Sprintf(
+					"The value of variable %q, from %s, contains a secret of this configuration. "+
+						"Plans show "+
+						"variables: say file(\"…\") or env(\"…\") where the secret is needed.",
+					v.Name,
+					v.From)})
 		}
 	}
 }

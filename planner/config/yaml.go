@@ -50,8 +50,8 @@ type mapping struct {
 	line        int
 }
 
-// FromYAML converts the Python agent's YAML, every key of it; one that the agent did not know is an error. No error and
-// no note contains a value of a secret.
+// FromYAML converts the Python agent's YAML, every key of it; one that the agent did not know is an
+// error. No error and no note contains a value of a secret.
 func FromYAML(src []byte, disk Disk) (Converted, error) {
 	a := agent{interval: 60, minGID: 1000}
 	if err := a.parse(src); err != nil {
@@ -63,9 +63,9 @@ func FromYAML(src []byte, disk Disk) (Converted, error) {
 	return a.convert(disk), nil
 }
 
-// placeMappings takes the folders of system_mappings below storage_root: absolute ones are turned into what the
-// configuration has, a path below storage.root. One that leads elsewhere is an error, because no directory of this
-// configuration lies outside of storage.root.
+// placeMappings takes the folders of system_mappings below storage_root: absolute ones are turned
+// into what the configuration has, a path below storage.root. One that leads elsewhere is an error,
+// because no directory of this configuration lies outside of storage.root.
 func (a *agent) placeMappings() error {
 	var problems []error
 	for i := range a.mappings {
@@ -76,13 +76,20 @@ func (a *agent) placeMappings() error {
 			below, ok := strings.CutPrefix(path.Clean(folder), strings.TrimSuffix(root, "/")+"/")
 			switch {
 			case !path.IsAbs(a.root):
-				problems = append(problems, fmt.Errorf("line %d: system_mappings has the absolute directory %s for %s, and there is no "+
-					"absolute storage_root that it could lie in: write storage_root, or a directory below it", m.line, folder, m.key))
+				problems = append(problems,
+					fmt.Errorf("line %d: system_mappings has the absolute directory %s for %s, "+
+						"and there is no "+
+						"absolute storage_root that it could lie in: write storage_root, or a "+
+						"directory below it", m.line, folder, m.key))
 				continue
 			case !ok:
-				problems = append(problems, fmt.Errorf("line %d: system_mappings has the directory %s for %s, which does not lie below "+
-					"storage_root, %s: every system's directory has to. Write a directory below it, or a storage_root above all of them",
-					m.line, folder, m.key, root))
+				problems = append(problems,
+					fmt.Errorf("line %d: system_mappings has the directory %s for %s, which does "+
+						"not lie below "+
+						"storage_root, %s: every system's directory has to. Write a "+
+						"directory below "+
+						"it, or a storage_root above all of them",
+						m.line, folder, m.key, root))
 				continue
 			}
 			folder = below
@@ -120,7 +127,8 @@ func (a *agent) parse(src []byte) error {
 	return errors.Join(problems...)
 }
 
-// lineOf finds the line in an error of the YAML parser, whose words may quote what they stumbled over.
+// lineOf finds the line in an error of the YAML parser, whose words may quote what they stumbled
+// over.
 func lineOf(err error) string {
 	if m := regexp.MustCompile(`line [0-9]{1,9}`).FindString(err.Error()); m != "" {
 		return " near " + m
@@ -152,7 +160,8 @@ func (a *agent) take(key string, v *yaml.Node) (err error) {
 	case "debug_mode":
 		a.debug, err = boolean(v)
 	default:
-		keys := []string{"proxy_url", "api_token", "waldur_api_token", "storage_root", "archive_dir", "system_mappings",
+		keys := []string{"proxy_url", "api_token", "waldur_api_token", "storage_root",
+			"archive_dir", "system_mappings",
 			"sync_interval_seconds", "min_gid_allowed", "dry_run", "debug_mode"}
 		return fmt.Errorf("is no key of the agent.%s", expr.DidYouMean(key, keys))
 	}
@@ -202,8 +211,11 @@ func mappings(v *yaml.Node) ([]mapping, error) {
 		folder, err2 := scalar(v.Content[i+1])
 		folder = strings.TrimRight(folder, "/")
 		switch {
-		case err != nil || err2 != nil || !isComponent(key) || !isStoragePath(strings.TrimPrefix(folder, "/")):
-			return nil, fmt.Errorf("has, in line %d, no system and directory such as capstor: capstor", v.Content[i].Line)
+		case err != nil || err2 != nil || !isComponent(key) ||
+			!isStoragePath(strings.TrimPrefix(folder, "/")):
+			return nil, fmt.Errorf(
+				"has, in line %d, no system and directory such as capstor: capstor",
+				v.Content[i].Line)
 		case slices.ContainsFunc(all, func(m mapping) bool { return m.key == key }):
 			return nil, fmt.Errorf("has the system %s twice", key)
 		}

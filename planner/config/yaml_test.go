@@ -43,19 +43,24 @@ func TestFromYAML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(conv.Secrets) != 2 || conv.Secrets[0].Name != "proxy.token" || conv.Secrets[0].Value.Reveal() != marker+"-api" ||
-		conv.Secrets[1].Name != "waldur.token" || conv.Secrets[1].Value.Reveal() != marker+"-waldur" {
+	if len(conv.Secrets) != 2 || conv.Secrets[0].Name != "proxy.token" ||
+		conv.Secrets[0].Value.Reveal() != marker+"-api" ||
+		conv.Secrets[1].Name != "waldur.token" || conv.Secrets[1].Value.Reveal() != marker+
+		"-waldur" {
 		t.Errorf("secrets %+v", conv.Secrets)
 	}
 	if all := conv.HCL + strings.Join(conv.Notes, "\n"); strings.Contains(all, marker) {
 		t.Errorf("a secret is shown:\n%s", all)
 	}
 	c := mustLoad(t, conv.HCL)
-	if c.Storage.Root != "/mnt/lustre" || c.Storage.Archive != ".trash" || c.Settings.MinGID != 2000 || c.Run.Interval.Seconds() != 90 ||
-		len(c.Settings.Systems) != 2 || c.Settings.Systems[1].Directory != "vast-store" || c.Settings.Tera != 1<<40 {
+	if c.Storage.Root != "/mnt/lustre" || c.Storage.Archive != ".trash" ||
+		c.Settings.MinGID != 2000 || c.Run.Interval.Seconds() != 90 ||
+		len(c.Settings.Systems) != 2 || c.Settings.Systems[1].Directory != "vast-store" ||
+		c.Settings.Tera != 1<<40 {
 		t.Errorf("got %+v", c)
 	}
-	for _, want := range []string{"waldur.url", "dry_run", "debug_mode", "/mnt/lustre/vast, which does not stand"} {
+	for _, want := range []string{"waldur.url", "dry_run", "debug_mode",
+		"/mnt/lustre/vast, which does not stand"} {
 		if !strings.Contains(strings.Join(conv.Notes, "\n"), want) {
 			t.Errorf("no note has %q: %q", want, conv.Notes)
 		}
@@ -69,7 +74,8 @@ func TestFromYAMLDoesNotChoose(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, diags := load(t, newWorld(), conv.HCL)
-	if text := rendered(t, c, diags); !strings.Contains(text, `"directory" is required`) || strings.Count(text, "Error:") != 1 {
+	if text := rendered(t, c, diags); !strings.Contains(text, `"directory" is required`) ||
+		strings.Count(text, "Error:") != 1 {
 		t.Errorf("validate says:\n%s\nof\n%s", text, conv.HCL)
 	}
 	for _, line := range []string{`# directory = "vast"`, `# directory = "vast-store"`} {
@@ -109,23 +115,28 @@ func TestFromYAMLRefuses(t *testing.T) {
 		"a: 1\nb: 2":                                        `line 2: "b"`,
 	} {
 		_, err := config.FromYAML([]byte(src), standing{})
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), marker) {
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), marker) {
 			t.Errorf("%q: %v, want %q", src, err, want)
 		}
 	}
 }
 
-// Absolute directories lie below storage_root, wherever in the file that stands: never /mnt/mnt/capstor.
+// Absolute directories lie below storage_root, wherever in the file that stands: never
+// /mnt/mnt/capstor.
 func TestFromYAMLAbsoluteMappings(t *testing.T) {
 	for _, tc := range []struct{ root, folder, want string }{
-		{"/mnt", "/mnt/capstor", "capstor"}, {"/mnt/", "/mnt/capstor/", "capstor"}, {"/", "/capstor", "capstor"}, {"/mnt", "capstor", "capstor"},
+		{"/mnt", "/mnt/capstor", "capstor"}, {"/mnt/", "/mnt/capstor/", "capstor"},
+		{"/", "/capstor", "capstor"}, {"/mnt", "capstor", "capstor"},
 		{"/mnt", "/mnt/lustre/fs1", "lustre/fs1"},
 	} {
-		conv, err := config.FromYAML([]byte("system_mappings: {capstor: "+tc.folder+"}\nstorage_root: "+tc.root+"\n"), standing{})
+		conv, err := config.FromYAML([]byte("system_mappings: {capstor: "+tc.folder+
+			"}\nstorage_root: "+tc.root+"\n"), standing{})
 		if err != nil || !strings.Contains(conv.HCL, "directory  = \""+tc.want+"\"\n") {
 			t.Errorf("%+v: %v\n%s", tc, err, conv.HCL)
 		}
-		if !slices.ContainsFunc(conv.Notes, func(n string) bool { return strings.Contains(n, "Choose shared") }) {
+		if !slices.ContainsFunc(conv.Notes,
+			func(n string) bool { return strings.Contains(n, "Choose shared") }) {
 			t.Errorf("%+v: no word of shared in %q", tc, conv.Notes)
 		}
 	}
@@ -135,12 +146,16 @@ func TestFromYAMLOutputLoads(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		name := rapid.StringMatching(`[a-z][a-z0-9._-]{0,8}[a-z]`)
 		var b strings.Builder
-		fmt.Fprintf(&b, "proxy_url: 'https://%s.example.com/%s'\n", rapid.StringMatching(`[a-z]{1,9}`).Draw(rt, "host"), name.Draw(rt, "path"))
-		fmt.Fprintf(&b, "api_token: %q\n", marker+rapid.StringMatching(`[!-~]{0,20}`).Draw(rt, "token"))
-		fmt.Fprintf(&b, "storage_root: /%s/%s${x}%%{y}\n", name.Draw(rt, "root"), name.Draw(rt, "root2"))
+		fmt.Fprintf(&b, "proxy_url: 'https://%s.example.com/%s'\n",
+			rapid.StringMatching(`[a-z]{1,9}`).Draw(rt, "host"), name.Draw(rt, "path"))
+		fmt.Fprintf(&b, "api_token: %q\n", marker+rapid.StringMatching(`[!-~]{0,20}`).Draw(rt,
+			"token"))
+		fmt.Fprintf(&b, "storage_root: /%s/%s${x}%%{y}\n", name.Draw(rt, "root"),
+			name.Draw(rt, "root2"))
 		fmt.Fprintf(&b, "sync_interval_seconds: %d\n", rapid.IntRange(1, 3600).Draw(rt, "interval"))
 		fmt.Fprintf(&b, "min_gid_allowed: %d\n", rapid.IntRange(1, 1<<31-1).Draw(rt, "gid"))
-		if systems := rapid.SliceOfNDistinct(name, 0, 4, rapid.ID[string]).Draw(rt, "systems"); len(systems) > 0 {
+		if systems := rapid.SliceOfNDistinct(name, 0, 4, rapid.ID[string]).Draw(rt,
+			"systems"); len(systems) > 0 {
 			b.WriteString("system_mappings:\n")
 			for i, s := range systems {
 				fmt.Fprintf(&b, "  %q: %q\n", s, fmt.Sprintf("dir%d/%s", i, s))

@@ -13,7 +13,8 @@ import (
 func (a *agent) convert(disk Disk) Converted {
 	var c Converted
 	var b strings.Builder
-	b.WriteString("# Made by cscs-sync init --from the Python agent's YAML. Read the notes in it, then: cscs-sync validate\n\n")
+	b.WriteString("# Made by cscs-sync init --from the Python agent's YAML. Read the notes in " +
+		"it, then: cscs-sync validate\n\n")
 	a.writeProxy(&b, &c)
 	a.writeWaldur(&b, &c)
 	a.writeStorage(&b, &c)
@@ -21,10 +22,13 @@ func (a *agent) convert(disk Disk) Converted {
 		a.writeSystem(&b, &c, m, disk)
 	}
 	if len(a.mappings) == 0 {
-		b.WriteString("# One system block for each storage system; without one, every resource of it is blocked.\n")
-		c.Notes = append(c.Notes, "The YAML has no system_mappings: write a system block for each storage system.")
+		b.WriteString("# One system block for each storage system; without one, every resource " +
+			"of it is blocked.\n")
+		c.Notes = append(c.Notes,
+			"The YAML has no system_mappings: write a system block for each storage system.")
 	}
-	fmt.Fprintf(&b, "approval {\n  required = 1\n}\n\nrun {\n  interval = %s\n}\n\nstate {\n  path = \"/var/lib/cscs-sync\"\n}\n",
+	fmt.Fprintf(&b, "approval {\n  required = 1\n}\n\nrun {\n  interval = %s\n}\n\nstate {\n  "+
+		"path = \"/var/lib/cscs-sync\"\n}\n",
 		quote(fmt.Sprintf("%ds", a.interval)))
 	a.noteSwitches(&c)
 	c.HCL = string(hclwrite.Format([]byte(b.String())))
@@ -34,13 +38,16 @@ func (a *agent) convert(disk Disk) Converted {
 func (a *agent) writeProxy(b *strings.Builder, c *Converted) {
 	if a.proxyURL == "" {
 		b.WriteString("# The YAML has no proxy_url: fill in a proxy block.\n\n")
-		c.Notes = append(c.Notes, "The YAML has no proxy_url: plan needs --resources, and apply is refused, until there is a proxy block.")
+		c.Notes = append(c.Notes,
+			"The YAML has no proxy_url: plan needs --resources, and apply is refused, until "+
+				"there is a proxy block.")
 		return
 	}
 	if _, err := parseURL(a.proxyURL, false); err != nil {
 		c.Notes = append(c.Notes, "proxy_url will not pass validate: "+err.Error()+".")
 	}
-	fmt.Fprintf(b, "proxy {\n  url   = %s\n  token = file(\"proxy.token\")\n}\n\n", quote(a.safeURL(c)))
+	fmt.Fprintf(b, "proxy {\n  url   = %s\n  token = file(\"proxy.token\")\n}\n\n",
+		quote(a.safeURL(c)))
 	c.secret("proxy.token", a.apiToken, "api_token")
 }
 
@@ -51,13 +58,15 @@ func (a *agent) safeURL(c *Converted) string {
 	}
 	scheme, rest, _ := strings.Cut(a.proxyURL, "://")
 	host, after, _ := strings.Cut(rest, "/")
-	c.Notes = append(c.Notes, "proxy_url had a user in it, which was left out: such URLs end up in logs.")
+	c.Notes = append(c.Notes,
+		"proxy_url had a user in it, which was left out: such URLs end up in logs.")
 	return scheme + "://" + host[strings.LastIndex(host, "@")+1:] + "/" + after
 }
 
 func (c *Converted) secret(name, value, key string) {
 	if value == "" {
-		c.Notes = append(c.Notes, fmt.Sprintf("The YAML has no %s: write the token into %s, mode 0600.", key, name))
+		c.Notes = append(c.Notes,
+			fmt.Sprintf("The YAML has no %s: write the token into %s, mode 0600.", key, name))
 		return
 	}
 	c.Secrets = append(c.Secrets, SecretFile{Name: name, Value: NewSecret(value)})
@@ -72,7 +81,8 @@ func (a *agent) writeWaldur(b *strings.Builder, c *Converted) {
 # }
 
 `)
-	c.Notes = append(c.Notes, "Fill in waldur.url: the YAML does not say it, and without it orders are blocked.")
+	c.Notes = append(c.Notes,
+		"Fill in waldur.url: the YAML does not say it, and without it orders are blocked.")
 	c.secret("waldur.token", a.waldurToken, "waldur_api_token")
 }
 
@@ -86,14 +96,17 @@ func (a *agent) writeStorage(b *strings.Builder, c *Converted) {
 	}
 	if a.archive != "" {
 		fmt.Fprintf(b, "  archive = %s\n", quote(path.Clean(a.archive)))
-		c.Notes = append(c.Notes, "storage.archive must be on the same filesystem as what is archived: a system on another one needs an "+
-			"archive of its own, or none of them set.")
+		c.Notes = append(c.Notes,
+			"storage.archive must be on the same filesystem as what is archived: a system on "+
+				"another one needs an "+
+				"archive of its own, or none of them set.")
 	}
 	fmt.Fprintf(b, "  min_gid = %d\n  tera = \"TiB\" # as the agent took it\n}\n\n", a.minGID)
 }
 
-// writeSystem writes a system. The agent never read system_mappings: it used the mount path's first component as the
-// folder. Where the mapping says another one and the old folder is there, data may be in either: a person must say.
+// writeSystem writes a system. The agent never read system_mappings: it used the mount path's first
+// component as the folder. Where the mapping says another one and the old folder is there, data may
+// be in either: a person must say.
 func (a *agent) writeSystem(b *strings.Builder, c *Converted, m mapping, disk Disk) {
 	fmt.Fprintf(b, "system %s {\n", quote(m.key))
 	old := path.Join(a.root, m.key)
@@ -102,34 +115,48 @@ func (a *agent) writeSystem(b *strings.Builder, c *Converted, m mapping, disk Di
 		fmt.Fprintf(b, "  directory = %s\n", quote(m.folder))
 	case a.root != "" && !disk.IsDir(old):
 		fmt.Fprintf(b, "  directory = %s\n", quote(m.folder))
-		c.Notes = append(c.Notes, fmt.Sprintf("System %s: the agent never read system_mappings and used %s, which does not stand; the "+
-			"mapping's directory %s is taken.", m.key, old, m.folder))
+		c.Notes = append(c.Notes,
+			fmt.Sprintf("System %s: the agent never read system_mappings and used %s, which does "+
+				"not stand; the "+
+				"mapping's directory %s is taken.", m.key, old, m.folder))
 	default:
 		fmt.Fprintf(b, `  # Choose one. The agent never read system_mappings: whatever it made lies in the first of these.
   # The mapping says the second. Look where the data is; a wrong choice makes empty directories beside it.
   # directory = %s
   # directory = %s
 `, quote(m.key), quote(m.folder))
-		c.Notes = append(c.Notes, fmt.Sprintf("System %s: choose its directory. The mapping says %s, but the agent never read system_mappings "+
-			"and used %s, which stands. validate fails until one of the two lines is chosen.", m.key, m.folder, old))
+		c.Notes = append(c.Notes,
+			fmt.Sprintf("System %s: choose its directory. The mapping says %s, but the agent "+
+				"never read system_mappings "+
+				"and used %s, which stands. validate fails until one of the two lines is chosen.",
+				m.key, m.folder, old))
 	}
-	b.WriteString("  filesystem = \"lustre\" # the agent took every system for Lustre; say \"nfs\" and quota \"none\" where it is not\n  " +
-		"quota \"lustre\" {\n    by = \"group\"\n    # shared = \"sum\" # several resources of one group: see docs/configuration.md\n  }\n}\n\n")
+	b.WriteString("  filesystem = \"lustre\" # the agent took every system for Lustre; say " +
+		"\"nfs\" and quota \"none\" where it is not\n  " +
+		"quota \"lustre\" {\n    by = \"group\"\n    # shared = \"sum\" # several resources of " +
+		"one group: see docs/configuration.md\n  }\n}\n\n")
 }
 
 func (a *agent) noteSwitches(c *Converted) {
-	c.Notes = append(c.Notes, "Check filesystem and quota of each system: the agent took all of them for Lustre.")
+	c.Notes = append(c.Notes,
+		"Check filesystem and quota of each system: the agent took all of them for Lustre.")
 	if len(a.mappings) > 0 {
-		c.Notes = append(c.Notes, "Choose shared in each quota block where several resources on one filesystem have one group (a project's store "+
-			"and archive): the agent gave the group the limits of whichever came last. Without shared = \"sum\" or \"max\" such a quota is blocked.")
+		c.Notes = append(c.Notes,
+			"Choose shared in each quota block where several resources on one filesystem have "+
+				"one group (a project's store "+
+				"and archive): the agent gave the group the limits of whichever came last. Without "+
+				"shared = \"sum\" or \"max\" such a quota is blocked.")
 	}
 	if a.dryRun {
-		c.Notes = append(c.Notes, "dry_run has no counterpart in the configuration: plan changes nothing, run --dry-run neither. (The "+
-			"agent's dry_run still changed Waldur.)")
+		c.Notes = append(c.Notes,
+			"dry_run has no counterpart in the configuration: plan changes nothing, run "+
+				"--dry-run neither. (The "+
+				"agent's dry_run still changed Waldur.)")
 	}
 	if a.debug {
-		c.Notes = append(c.Notes, "debug_mode made the agent skip changes of ownership and has no counterpart; for "+
-			"more in the log use --log-level debug.")
+		c.Notes = append(c.Notes,
+			"debug_mode made the agent skip changes of ownership and has no counterpart; for "+
+				"more in the log use --log-level debug.")
 	}
 }
 

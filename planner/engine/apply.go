@@ -18,7 +18,8 @@ import (
 // defaultWorkers is how many resources an apply works on at a time.
 const defaultWorkers = 8
 
-// stepOrder is the journal's note of an order's URL: a resumed apply asks for orders that are listed no more.
+// stepOrder is the journal's note of an order's URL: a resumed apply asks for orders that are
+// listed no more.
 const stepOrder = "order"
 
 // StepDone is the journal's note that a resource is done, by package apply.
@@ -30,10 +31,12 @@ type Options struct {
 	SkipStale bool
 	// KeepOpen has a plan go on another time when a create failed: as one that was interrupted.
 	KeepOpen bool
-	// LockTimeout is how long the lock is waited for, and Parallelism how many resources are worked on at a time (0: 8).
+	// LockTimeout is how long the lock is waited for, and Parallelism how many resources are worked
+	// on at a time (0: 8).
 	LockTimeout time.Duration
 	Parallelism int
-	// Begun hears that the first change is next, and Event what happens then, one call at a time. Each may be nil.
+	// Begun hears that the first change is next, and Event what happens then, one call at a time.
+	// Each may be nil.
 	Begun func()
 	Event func(apply.Event)
 }
@@ -46,7 +49,8 @@ type Outcome struct {
 	Results []apply.Result
 	// Told counts what Waldur has taken.
 	Told map[planner.Callback]int
-	// Head is the history's after the apply: kept elsewhere, it shows every later edit of what was before it.
+	// Head is the history's after the apply: kept elsewhere, it shows every later edit of what was
+	// before it.
 	Head string
 }
 
@@ -59,8 +63,9 @@ func (o *Outcome) Counts() map[string]int {
 	return counts
 }
 
-// Apply runs an approved plan, under the lock. An error means that nothing was done, unless the outcome has a result: then
-// it says what kept the apply from its end. A plan without actions is done.
+// Apply runs an approved plan, under the lock. An error means that nothing was done, unless the
+// outcome has a result: then it says what kept the apply from its end. A plan without actions is
+// done.
 func (e *Engine) Apply(ctx context.Context, p *Proposal, o Options) (out Outcome, err error) {
 	lock, err := e.Locker.Lock(ctx, e.holder(p.ID), o.LockTimeout)
 	if err != nil {
@@ -107,8 +112,8 @@ func (e *Engine) holder(plan string) ledger.Holder {
 	return ledger.Holder{Who: e.Who, Host: e.Host, PID: e.PID, Plan: plan, Since: e.Now()}
 }
 
-// Begun reports whether the plan has begun before, and returns its journal. A plan that has ended, or was superseded, is
-// refused.
+// Begun reports whether the plan has begun before, and returns its journal. A plan that has ended,
+// or was superseded, is refused.
 func (e *Engine) Begun(p *Proposal) (begun bool, steps []ledger.Step, err error) {
 	err = e.Store.View(func(tx ledger.Tx) error {
 		if begun, _, err = p.Standing(tx); begun {
@@ -119,8 +124,8 @@ func (e *Engine) Begun(p *Proposal) (begun bool, steps []ledger.Step, err error)
 	return begun, steps, err
 }
 
-// KeysOf are the resources that a plan is about. Tenants and customers to be made are none: they are made if they are
-// missing, whoever comes first.
+// KeysOf are the resources that a plan is about. Tenants and customers to be made are none: they
+// are made if they are missing, whoever comes first.
 func KeysOf(p *planner.Plan) []planner.Key {
 	keys := make([]planner.Key, 0, len(p.Core.Actions))
 	for i := range p.Core.Actions {
@@ -131,9 +136,10 @@ func KeysOf(p *planner.Plan) []planner.Key {
 	return keys
 }
 
-// Prepare asks the proxy and every order again, looks at everything that the plan touches, and refuses a plan that is no
-// longer true.
-func (e *Engine) Prepare(ctx context.Context, p *Proposal, o Options, begun bool, steps []ledger.Step) (apply.Job, *Planned, error) {
+// Prepare asks the proxy and every order again, looks at everything that the plan touches, and
+// refuses a plan that is no longer true.
+func (e *Engine) Prepare(ctx context.Context, p *Proposal, o Options, begun bool,
+	steps []ledger.Step) (apply.Job, *Planned, error) {
 	ask, audited := p.Ask, p.Ask != nil // the loop's audits record what is as wanted
 	if ask == nil {
 		source, err := e.Proxy()
@@ -151,16 +157,22 @@ func (e *Engine) Prepare(ctx context.Context, p *Proposal, o Options, begun bool
 			projects[a.Key] = planner.ProjectID(id)
 		}
 	}
-	again := Request{Source: ask.Source, Statuses: ask.Statuses, Complete: ask.Complete, Selection: p.Plan.Core.Selection,
-		watch: watch, projects: projects, mustAsk: true, KeepRecords: !audited, Parallelism: o.Parallelism, more: earlierOrders(p, steps)}
+	again := Request{Source: ask.Source, Statuses: ask.Statuses, Complete: ask.Complete,
+		Selection: p.Plan.Core.Selection,
+		watch:     watch, projects: projects, mustAsk: true, KeepRecords: !audited,
+		Parallelism: o.Parallelism, more: earlierOrders(p, steps)}
 	if begun {
-		again.adjust = func(r *planner.Recorded) { r.Undelivered = withoutOwn(r.Undelivered, watch) }
+		again.adjust = func(
+			r *planner.Recorded) {
+			r.Undelivered = withoutOwn(r.Undelivered, watch)
+		}
 	}
 	now, err := e.Plan(ctx, again)
 	if err != nil {
 		return apply.Job{}, nil, err
 	}
-	job, stale := apply.Prepare(p.Plan, p.ID, apply.Now{Settings: e.Settings, Items: now.Items, Graph: now.Graph, Recorded: now.Recorded,
+	job, stale := apply.Prepare(p.Plan, p.ID, apply.Now{Settings: e.Settings, Items: now.Items,
+		Graph: now.Graph, Recorded: now.Recorded,
 		Orders: now.Orders, Resumed: begun, Steps: steps})
 	if len(stale) > 0 && !o.SkipStale && !begun {
 		return job, now, p.moved(stale)
@@ -169,9 +181,11 @@ func (e *Engine) Prepare(ctx context.Context, p *Proposal, o Options, begun bool
 	return job, now, nil
 }
 
-// withoutOwn leaves out callbacks that an interrupted apply of this plan has queued: going on with it delivers them.
+// withoutOwn leaves out callbacks that an interrupted apply of this plan has queued: going on with
+// it delivers them.
 func withoutOwn(waiting []planner.Undelivered, own map[planner.Key]bool) []planner.Undelivered {
-	return slices.DeleteFunc(slices.Clone(waiting), func(u planner.Undelivered) bool { return own[u.Key] })
+	return slices.DeleteFunc(slices.Clone(waiting),
+		func(u planner.Undelivered) bool { return own[u.Key] })
 }
 
 // earlierOrders are the orders that an interrupted apply of this plan worked on.
@@ -189,9 +203,11 @@ func earlierOrders(p *Proposal, steps []ledger.Step) []planner.Question {
 	return qs
 }
 
-// begin notes in the ledger, synced, that the plan has begun: from here on apply resumes it. The job takes the time of that
-// from the ledger, where it stays the same however often the plan resumes.
-func (e *Engine) begin(p *Proposal, job *apply.Job, now *Planned, approvals []ledger.Approval, begun bool) error {
+// begin notes in the ledger, synced, that the plan has begun: from here on apply resumes it. The
+// job takes the time of that from the ledger, where it stays the same however often the plan
+// resumes.
+func (e *Engine) begin(p *Proposal, job *apply.Job, now *Planned, approvals []ledger.Approval,
+	begun bool) error {
 	return e.Store.Update(func(tx ledger.Tx) error {
 		start := p.start()
 		start.Approvals, start.Who, start.Host = approvals, e.Who, e.Host
@@ -207,20 +223,23 @@ func (e *Engine) begin(p *Proposal, job *apply.Job, now *Planned, approvals []le
 		if err := e.follow(tx, now); err != nil {
 			return err
 		}
-		if err := errors.Join(recordRoots(tx, *job, now), e.recordWanted(tx, now)); err != nil || begun {
+		if err := errors.Join(recordRoots(tx, *job, now), e.recordWanted(tx, now)); err != nil ||
+			begun {
 			return err
 		}
 		var steps []ledger.Step
 		for _, w := range job.Work {
 			if w.Order != "" && w.Action.Order != "" {
-				steps = append(steps, ledger.Step{Key: w.Action.Key, Name: stepOrder, Note: w.Order})
+				steps = append(steps, ledger.Step{Key: w.Action.Key, Name: stepOrder,
+					Note: w.Order})
 			}
 		}
 		return tx.AppendSteps(p.ID, steps)
 	})
 }
 
-// follow puts what is recorded under the keys that the proxy has now, where an offering's slug was renamed.
+// follow puts what is recorded under the keys that the proxy has now, where an offering's slug was
+// renamed.
 func (e *Engine) follow(tx ledger.Tx, p *Planned) error {
 	renamed := p.Graph.Renamed()
 	if len(renamed) == 0 {
@@ -230,7 +249,8 @@ func (e *Engine) follow(tx ledger.Tx, p *Planned) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	_, err = tx.AppendHistory(ledger.Entry{Who: e.Who, Host: e.Host, Event: ledger.EventRenamed, Text: renamedText(n, renamed)})
+	_, err = tx.AppendHistory(ledger.Entry{Who: e.Who, Host: e.Host, Event: ledger.EventRenamed,
+		Text: renamedText(n, renamed)})
 	return err
 }
 
@@ -238,13 +258,16 @@ func (e *Engine) follow(tx ledger.Tx, p *Planned) error {
 func renamedText(n int, renamed map[planner.Key]planner.Key) string {
 	names := map[string]bool{}
 	for old, now := range renamed {
-		names[fmt.Sprintf("%s is %s now", planfile.Quote(old.System), planfile.Quote(now.System))] = true
+		names[fmt.Sprintf("%s is %s now", planfile.Quote(old.System),
+			planfile.Quote(now.System))] = true
 	}
-	return fmt.Sprintf("%s: %s", planner.Count(n, "resource"), strings.Join(slices.Sorted(maps.Keys(names)), ", "))
+	return fmt.Sprintf("%s: %s", planner.Count(n, "resource"),
+		strings.Join(slices.Sorted(maps.Keys(names)), ", "))
 }
 
 // execute runs the job, and notes how it ended.
-func (e *Engine) execute(ctx context.Context, p *Proposal, job apply.Job, o Options, lock ledger.Lock) (out Outcome, err error) {
+func (e *Engine) execute(ctx context.Context, p *Proposal, job apply.Job, o Options,
+	lock ledger.Lock) (out Outcome, err error) {
 	storage, closeStorage, err := e.change(ctx)
 	if err != nil {
 		return out, err
@@ -267,7 +290,8 @@ func (e *Engine) execute(ctx context.Context, p *Proposal, job apply.Job, o Opti
 	}
 	result := resultOf(out.Results)
 	if result == ledger.Partial && ctx.Err() != nil {
-		result = ledger.Interrupted // what failed, failed because it was told to stop: the plan is not used up by that
+		// what failed, failed because it was told to stop: the plan is not used up by that
+		result = ledger.Interrupted
 	}
 	if o.KeepOpen && result == ledger.Partial && leftHalfMade(out.Results) {
 		result = ledger.Interrupted
@@ -300,8 +324,10 @@ func (e *Engine) runner(storage apply.Storage, o Options, lock ledger.Lock) *app
 			o.Event(ev)
 		}
 	}
-	return &apply.Engine{Storage: storage, Orders: e.Orders, Journal: e.Store, Now: e.Now, Sleep: e.Sleep, Notify: notify,
-		Guard: lock.Check, Holds: e.HoldsInForce, Reached: e.Hooks.Reached, Parallelism: workers, Host: e.Host, Who: e.Who,
+	return &apply.Engine{Storage: storage, Orders: e.Orders, Journal: e.Store, Now: e.Now,
+		Sleep: e.Sleep, Notify: notify,
+		Guard: lock.Check, Holds: e.HoldsInForce, Reached: e.Hooks.Reached, Parallelism: workers,
+		Host: e.Host, Who: e.Who,
 		RootUID: e.Settings.Root.UID, RootGID: e.Settings.Root.GID}
 }
 
@@ -319,8 +345,8 @@ func (e *Engine) finish(p *Proposal, out *Outcome, result ledger.Result) error {
 	return nil
 }
 
-// resultOf is how a run ended: interrupted if anything was not begun or not recorded, partial if anything failed, was skipped or could not
-// be reported.
+// resultOf is how a run ended: interrupted if anything was not begun or not recorded, partial if
+// anything failed, was skipped or could not be reported.
 func resultOf(results []apply.Result) ledger.Result {
 	result := ledger.Done
 	for _, r := range results {
@@ -335,7 +361,9 @@ func resultOf(results []apply.Result) ledger.Result {
 	return result
 }
 
-// leftHalfMade tells that a directory may stand there half made: only this plan knows that it is ours.
+// leftHalfMade tells that a directory may stand there half made: only this plan knows that it is
+// ours.
 func leftHalfMade(results []apply.Result) bool {
-	return slices.ContainsFunc(results, func(r apply.Result) bool { return r.Status == apply.Failed && r.Action.Kind == planner.Create })
+	return slices.ContainsFunc(results,
+		func(r apply.Result) bool { return r.Status == apply.Failed && r.Action.Kind == planner.Create })
 }

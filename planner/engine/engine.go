@@ -1,5 +1,6 @@
-// Package engine is the way from what should exist to what was done: list, desire, observe, compare; judge, prepare, begin,
-// execute, finish. The commands and the unattended loop share it. It reaches the outside through interfaces only.
+// Package engine is the way from what should exist to what was done: list, desire, observe,
+// compare; judge, prepare, begin, execute, finish. The commands and the unattended loop share it.
+// It reaches the outside through interfaces only.
 package engine
 
 import (
@@ -17,8 +18,9 @@ import (
 
 // Engine plans and applies under one configuration. Its methods are called one at a time.
 type Engine struct {
-	// Settings, Overrides, Policy, Rules and ValidFor are the site's: what exists, what differs from the listing, what may be
-	// done without people, what an approval needs, and for how long a plan is good (0: for ever).
+	// Settings, Overrides, Policy, Rules and ValidFor are the site's: what exists, what differs
+	// from the listing, what may be done without people, what an approval needs, and for how long a
+	// plan is good (0: for ever).
 	Settings  *planner.Settings
 	Overrides []planner.Override
 	Policy    policy.Policy
@@ -36,29 +38,35 @@ type Engine struct {
 	Orders  apply.Orders
 	Storage Storage
 
-	// Who and Host are who does this and where, PID is the process's number, and Version is that of the program.
+	// Who and Host are who does this and where, PID is the process's number, and Version is that of
+	// the program.
 	Who, Host, Version string
 	PID                int
 	Now                func() time.Time
 	// Sleep waits between two tries of a callback; it returns early with an error when ctx ends.
 	Sleep func(ctx context.Context, d time.Duration) error
 	Log   *slog.Logger
-	// ListingTimeout and CallbackTimeout are how long one request to the proxy and to Waldur may take.
+	// ListingTimeout and CallbackTimeout are how long one request to the proxy and to Waldur may
+	// take.
 	ListingTimeout, CallbackTimeout time.Duration
 	Hooks                           Hooks
 }
 
 // Storage opens what is to be looked at, and to be changed.
 type Storage interface {
-	// Wake has the mounts asked while there is something else to do: one that hangs has then been waited for.
+	// Wake has the mounts asked while there is something else to do: one that hangs has then been
+	// waited for.
 	Wake(ctx context.Context, parallelism int) error
 	// Observer returns what looks at the storage; done lets go of it.
 	Observer(ctx context.Context, parallelism int) (o Observer, done func(), err error)
-	// Claim makes sure that no other state manages the systems that a plan touches, before anything on them is changed.
+	// Claim makes sure that no other state manages the systems that a plan touches, before anything
+	// on them is changed.
 	Claim(ctx context.Context, systems []string) error
-	// Change opens the storage for changes; done lets go of it. Recorded are the identities that the systems' directories
-	// had at the first apply: a system that is another one now is not opened.
-	Change(ctx context.Context, recorded map[string]planner.RootIdentity) (st apply.Storage, done func(), err error)
+	// Change opens the storage for changes; done lets go of it. Recorded are the identities that
+	// the systems' directories had at the first apply: a system that is another one now is not
+	// opened.
+	Change(ctx context.Context, recorded map[string]planner.RootIdentity) (st apply.Storage,
+		done func(), err error)
 }
 
 // Hooks are how an engine tells its process what it does. Each may be nil.
@@ -107,7 +115,8 @@ func (e *Engine) progress(work string, done, total int) {
 // ErrStopped is why looking ends early.
 var ErrStopped = errors.New("asked to stop")
 
-// Looking returns ctx for what changes nothing: it ends also as soon as stop is closed, with [ErrStopped] as its cause.
+// Looking returns ctx for what changes nothing: it ends also as soon as stop is closed, with
+// [ErrStopped] as its cause.
 func Looking(ctx context.Context, stop <-chan struct{}) (looking context.Context, end func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
@@ -122,8 +131,9 @@ func Looking(ctx context.Context, stop <-chan struct{}) (looking context.Context
 
 // Source lists what should exist: the proxy, or files with its saved answers.
 type Source interface {
-	// List returns every item of one consistent listing, or an error: never a part. Statuses limits the listing to
-	// items in one of these states; empty means all. The answer's order means nothing.
+	// List returns every item of one consistent listing, or an error: never a part. Statuses limits
+	// the listing to items in one of these states; empty means all. The answer's order means
+	// nothing.
 	List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error)
 	// Name says where the items come from, for people: a host or file names, without any secret.
 	Name() string
@@ -149,7 +159,8 @@ type SourceError struct {
 	Problem SourceProblem
 	// RetryAfter is for how long the source asked to be left alone; 0 if it did not.
 	RetryAfter time.Duration
-	// Late is for how long an answer was waited for that did not come; 0 if that is not what went wrong.
+	// Late is for how long an answer was waited for that did not come; 0 if that is not what went
+	// wrong.
 	Late time.Duration
 	Err  error
 }
@@ -169,8 +180,8 @@ func (e *HangsError) Error() string { return e.Err.Error() }
 // Unwrap is the reason.
 func (e *HangsError) Unwrap() error { return e.Err }
 
-// Observer sees what the storage has now. It never changes anything; a mount that hangs makes its own answers unknown
-// and delays no other.
+// Observer sees what the storage has now. It never changes anything; a mount that hangs makes its
+// own answers unknown and delays no other.
 type Observer interface {
 	Mounts(ctx context.Context, systems []planner.System) map[string]planner.Mount
 	// Directories has one answer for each target, in order.

@@ -24,7 +24,8 @@ func (e *Engine) AskPolicy(p *Planned) []policy.Decision {
 	return policy.Decide(in)
 }
 
-// ApproveByPolicy approves a plan all of which the policy allows; otherwise it names what the policy holds.
+// ApproveByPolicy approves a plan all of which the policy allows; otherwise it names what the
+// policy holds.
 func (e *Engine) ApproveByPolicy(p *Planned, m approval.Message) (approval.Approval, error) {
 	var held []string
 	for _, d := range e.AskPolicy(p) {
@@ -33,9 +34,11 @@ func (e *Engine) ApproveByPolicy(p *Planned, m approval.Message) (approval.Appro
 		}
 	}
 	if len(held) > 0 {
-		return approval.Approval{}, Refuse(PolicyForbids, fmt.Errorf("the policy does not allow %d of %d actions; plan with "+
-			"--exclude, or have a plan file approved:\n%s",
-			len(held), len(p.Plan.Core.Actions), strings.Join(held, "\n")))
+		return approval.Approval{},
+			Refuse(PolicyForbids,
+				fmt.Errorf("the policy does not allow %d of %d actions; plan with "+
+					"--exclude, or have a plan file approved:\n%s",
+					len(held), len(p.Plan.Core.Actions), strings.Join(held, "\n")))
 	}
 	return e.PolicyApproval(m)
 }
@@ -61,7 +64,8 @@ func (p *Proposal) Name() string {
 	return planfile.ShortID(p.ID)
 }
 
-// Judge decides whether the plan may run: intact, approved, in date, unused, under this configuration, not held.
+// Judge decides whether the plan may run: intact, approved, in date, unused, under this
+// configuration, not held.
 func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
 	if err := p.ConfigurationChanged(e.Settings); err != nil {
 		return nil, err
@@ -80,10 +84,13 @@ func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
 		if verdict.Expired {
 			code = Expired
 		}
-		return nil, Refuse(code, fmt.Errorf("plan %s is not approved: %s", p.Name(), strings.Join(verdict.Reasons, "; ")))
+		return nil, Refuse(code, fmt.Errorf("plan %s is not approved: %s", p.Name(),
+			strings.Join(verdict.Reasons, "; ")))
 	}
-	if age := e.Now().Sub(p.Plan.Context.Made); !started && e.ValidFor > 0 && age < -approval.MaxAhead {
-		return nil, Refuse(Expired, fmt.Errorf("plan %s was made %s from now: a clock is wrong", p.Name(), -age.Round(time.Second)))
+	if age := e.Now().Sub(p.Plan.Context.Made); !started && e.ValidFor > 0 &&
+		age < -approval.MaxAhead {
+		return nil, Refuse(Expired, fmt.Errorf("plan %s was made %s from now: a clock is wrong",
+			p.Name(), -age.Round(time.Second)))
 	}
 	if !started {
 		if err := e.notOvertaken(p, verdict); err != nil {
@@ -94,8 +101,10 @@ func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
 }
 
 // Verdict judges the approvals of a plan, also by what the state knows of them.
-func (e *Engine) Verdict(p *Proposal, rules approval.Rules, started bool) (approval.Verdict, error) {
-	in := approval.Input{Plan: p.ID, Context: planfile.ContextDigest(p.Plan), File: p.Name(), Blocks: p.Blocks, Rules: rules,
+func (e *Engine) Verdict(p *Proposal, rules approval.Rules, started bool) (approval.Verdict,
+	error) {
+	in := approval.Input{Plan: p.ID, Context: planfile.ContextDigest(p.Plan), File: p.Name(),
+		Blocks: p.Blocks, Rules: rules,
 		Now: e.Now(), Started: started}
 	var v approval.Verdict
 	err := e.Store.View(func(tx ledger.Tx) (err error) {
@@ -123,7 +132,8 @@ func summaries(v approval.Verdict) []ledger.Approval {
 }
 
 func summary(j approval.Judged) ledger.Approval {
-	return ledger.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket, Comment: j.Comment, Digest: j.ID}
+	return ledger.Approval{Name: j.Name, Time: j.Time, Kind: string(j.Kind), Ticket: j.Ticket,
+		Comment: j.Comment, Digest: j.ID}
 }
 
 // checkHolds refuses a plan that touches what somebody holds.
@@ -137,7 +147,9 @@ func (e *Engine) checkHolds(p *Proposal) error {
 		address := p.Plan.Core.Actions[i].Address
 		for _, h := range holds {
 			if planner.MatchGlob(h.Glob, address) {
-				errs = append(errs, fmt.Errorf("%s is held by %s: %s; lift the hold with `cscs-sync hold rm '%s'`, or plan without it",
+				errs = append(errs, fmt.Errorf(
+					"%s is held by %s: %s; lift the hold with `cscs-sync hold rm '%s'`, or plan "+
+						"without it",
 					address, h.By, h.Reason, h.Glob))
 			}
 		}

@@ -23,9 +23,10 @@ func (e *Engine) Due(chosen []uint64) (due []ledger.Delivery, err error) {
 	return due, err
 }
 
-// Redeliver sends, under the lock, what waits in the outbox, resource by resource in its order, until nothing more gets
-// through. Before is called once the lock is held; nil for nothing.
-func (e *Engine) Redeliver(ctx context.Context, chosen []uint64, before func() error) (told apply.Told, problem, err error) {
+// Redeliver sends, under the lock, what waits in the outbox, resource by resource in its order,
+// until nothing more gets through. Before is called once the lock is held; nil for nothing.
+func (e *Engine) Redeliver(ctx context.Context, chosen []uint64,
+	before func() error) (told apply.Told, problem, err error) {
 	lock, err := e.Locker.Lock(ctx, e.holder(""), 0)
 	if err != nil {
 		return told, nil, err
@@ -36,7 +37,8 @@ func (e *Engine) Redeliver(ctx context.Context, chosen []uint64, before func() e
 			return told, nil, err
 		}
 	}
-	runner := &apply.Engine{Guard: lock.Check, Orders: e.Orders, Journal: e.Store, Now: e.Now, Sleep: e.Sleep, Holds: e.HoldsInForce,
+	runner := &apply.Engine{Guard: lock.Check, Orders: e.Orders, Journal: e.Store, Now: e.Now,
+		Sleep: e.Sleep, Holds: e.HoldsInForce,
 		Reached: e.Hooks.Reached, Host: e.Host, Who: e.Who}
 	told, problem = runner.Redeliver(ctx, func() ([]ledger.Delivery, error) {
 		e.stage("telling Waldur", ApplyingTime)

@@ -25,7 +25,8 @@ type Request struct {
 	KeepRecords bool
 	// Parallelism is how many directories are looked at at a time; 0 is the default.
 	Parallelism int
-	// Complete adds to a partial listing the items that count in conflicts and claims, and are not planned for.
+	// Complete adds to a partial listing the items that count in conflicts and claims, and are not
+	// planned for.
 	Complete func(listed []planner.Item, recorded *planner.Recorded) ([]planner.Item, error)
 	// OnlyListed plans for nothing but what was listed.
 	OnlyListed bool
@@ -35,7 +36,8 @@ type Request struct {
 	mustAsk bool
 	// projects are those of [planner.Input]: the ids that an approved plan gives away.
 	projects map[planner.Key]planner.ProjectID
-	// adjust changes what is recorded before planning with it, because an apply knows more than the state.
+	// adjust changes what is recorded before planning with it, because an apply knows more than the
+	// state.
 	adjust func(*planner.Recorded)
 	// more are questions to ask Waldur beside the usual ones.
 	more []planner.Question
@@ -56,7 +58,8 @@ type Planned struct {
 	Listing, Observing time.Duration
 }
 
-// Plan is the pipeline: wake the mounts → list → ask → desire → observe → compare. It takes no lock and changes nothing.
+// Plan is the pipeline: wake the mounts → list → ask → desire → observe → compare. It takes no lock
+// and changes nothing.
 func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 	ctx, end := Looking(ctx, e.Hooks.Stop)
 	defer end()
@@ -94,8 +97,10 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 		r.adjust(&p.Recorded)
 	}
 	p.Orders = e.Ask(ctx, append(e.questions(p.Items, r), r.more...), r.mustAsk)
-	p.Graph = planner.Desire(&planner.Input{Settings: e.Settings, Items: p.Items, Complete: len(r.Statuses) == 0, Orders: p.Orders,
-		Overrides: e.Overrides, Recorded: p.Recorded, Holds: holds, Selection: r.Selection, Now: e.Now(),
+	p.Graph = planner.Desire(&planner.Input{Settings: e.Settings, Items: p.Items,
+		Complete: len(r.Statuses) == 0, Orders: p.Orders,
+		Overrides: e.Overrides, Recorded: p.Recorded, Holds: holds, Selection: r.Selection,
+		Now:      e.Now(),
 		Projects: r.projects, Watch: r.watch, MustAsk: r.mustAsk, KeepRecords: r.KeepRecords})
 	p.Recorded = p.Graph.Recorded()
 	start := e.Now()
@@ -131,7 +136,8 @@ func (e *Engine) list(ctx context.Context, r Request, p *Planned) (err error) {
 	defer e.waits("the listing of " + r.Source.Name())()
 	if p.Items, err = r.Source.List(ctx, r.Statuses); err != nil {
 		if ctx.Err() != nil {
-			return fmt.Errorf("list resources: %w", context.Cause(ctx)) // it says nothing about the source
+			// it says nothing about the source
+			return fmt.Errorf("list resources: %w", context.Cause(ctx))
 		}
 		return &ListingError{err}
 	}
@@ -139,8 +145,8 @@ func (e *Engine) list(ctx context.Context, r Request, p *Planned) (err error) {
 	return nil
 }
 
-// AnyOrder tells whether something may be done for any of them: without an order's URLs what is pending, updating, removing
-// or in error only waits.
+// AnyOrder tells whether something may be done for any of them: without an order's URLs what is
+// pending, updating, removing or in error only waits.
 func AnyOrder(items []planner.Item) bool {
 	return slices.ContainsFunc(items, func(it planner.Item) bool {
 		return it.URLs[planner.Approve] != "" || it.URLs[planner.SetStateDone] != ""
@@ -178,9 +184,10 @@ func (e *Engine) header(source Source) planner.Context {
 		Source: source.Name(), ValidFor: e.ValidFor}
 }
 
-// Ask asks Waldur about orders. When planning, it asks no more after the first failed connection: the rest goes unanswered,
-// and the planner says so where it matters. An apply asks for each.
-func (e *Engine) Ask(ctx context.Context, questions []planner.Question, each bool) map[string]planner.OrderAnswer {
+// Ask asks Waldur about orders. When planning, it asks no more after the first failed connection:
+// the rest goes unanswered, and the planner says so where it matters. An apply asks for each.
+func (e *Engine) Ask(ctx context.Context, questions []planner.Question,
+	each bool) map[string]planner.OrderAnswer {
 	answers := make(map[string]planner.OrderAnswer, len(questions))
 	if e.Orders == nil {
 		return answers
@@ -208,7 +215,8 @@ func (e *Engine) Ask(ctx context.Context, questions []planner.Question, each boo
 }
 
 // observe looks at everything that the graph needs.
-func (e *Engine) observe(ctx context.Context, g *planner.Graph, parallelism int) (planner.Observed, error) {
+func (e *Engine) observe(ctx context.Context, g *planner.Graph, parallelism int) (planner.Observed,
+	error) {
 	defer e.waits("the storage")()
 	o, done, err := e.Storage.Observer(ctx, parallelism)
 	if err != nil {
@@ -240,15 +248,18 @@ func CheckSelection(sel *planner.Selection) error {
 		list []planner.OrderVerdict
 		what string
 	}{{sel.Rejects, "rejected"}, {sel.Fails, "failed"}} {
-		slices.SortFunc(verdicts.list, func(a, b planner.OrderVerdict) int { return strings.Compare(a.Address, b.Address) })
+		slices.SortFunc(verdicts.list,
+			func(a, b planner.OrderVerdict) int { return strings.Compare(a.Address, b.Address) })
 		for i := 1; i < len(verdicts.list); i++ {
 			if address := verdicts.list[i].Address; address == verdicts.list[i-1].Address {
-				return fmt.Errorf("%s is given two reasons to be %s: want one", address, verdicts.what)
+				return fmt.Errorf("%s is given two reasons to be %s: want one", address,
+					verdicts.what)
 			}
 		}
 	}
 	for _, r := range sel.Rejects {
-		if slices.ContainsFunc(sel.Fails, func(f planner.OrderVerdict) bool { return f.Address == r.Address }) {
+		if slices.ContainsFunc(sel.Fails,
+			func(f planner.OrderVerdict) bool { return f.Address == r.Address }) {
 			return fmt.Errorf("%s is both to be rejected and to be failed", r.Address)
 		}
 	}

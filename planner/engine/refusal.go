@@ -28,7 +28,8 @@ const (
 
 // Codes lists all of them.
 func Codes() []Code {
-	return []Code{NotApproved, Stale, Expired, Used, Superseded, Held, Tampered, PolicyForbids, Configuration, OtherState, Input}
+	return []Code{NotApproved, Stale, Expired, Used, Superseded, Held, Tampered, PolicyForbids,
+		Configuration, OtherState, Input}
 }
 
 // Refusal is an error that says: nothing was done, and on purpose.
@@ -46,7 +47,8 @@ func (r *Refusal) Unwrap() error { return r.Err }
 // Refuse returns a refusal.
 func Refuse(code Code, err error) error { return &Refusal{code, err} }
 
-// RefusedAs returns the code of an error that means that nothing was done, and on purpose; false for every other error.
+// RefusedAs returns the code of an error that means that nothing was done, and on purpose; false
+// for every other error.
 func RefusedAs(err error) (Code, bool) {
 	var refusal *Refusal
 	var format *planfile.FormatError

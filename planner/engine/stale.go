@@ -13,7 +13,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
-// Why a plan is refused that was good once. Each says what differs, how it was, how it is, and the next command.
+// Why a plan is refused that was good once. Each says what differs, how it was, how it is, and the
+// next command.
 
 // again is the command that makes the plan anew.
 func (p *Proposal) again() string {
@@ -44,20 +45,25 @@ func (p *Proposal) again() string {
 	return strings.Join(words, " ")
 }
 
-// ConfigurationChanged refuses a plan that was made under another configuration, and names the parts that differ.
+// ConfigurationChanged refuses a plan that was made under another configuration, and names the
+// parts that differ.
 func (p *Proposal) ConfigurationChanged(now *planner.Settings) error {
 	if p.Plan.Core.Configuration == now.Fingerprint {
 		return nil
 	}
 	why := differentParts(p.Plan.Context.Configuration, now.Parts)
 	if len(why) == 0 {
-		why = []string{"configuration was " + planfile.Escape(p.Plan.Core.Configuration) + " when planned, is " + now.Fingerprint + " now"}
+		why = []string{"configuration was " + planfile.Escape(p.Plan.Core.Configuration) +
+			" when planned, is " + now.Fingerprint + " now"}
 	}
-	return Refuse(Configuration, fmt.Errorf("plan %s is stale: the configuration was changed since it was made: %s; nothing was done; next: %s", p.Name(),
-		strings.Join(why, "; "), p.again()))
+	return Refuse(Configuration,
+		fmt.Errorf("plan %s is stale: the configuration was changed since it was made: %s; "+
+			"nothing was done; next: %s", p.Name(),
+			strings.Join(why, "; "), p.again()))
 }
 
-// differentParts tells digests apart: what they stand for is in the configuration, and was in the one before.
+// differentParts tells digests apart: what they stand for is in the configuration, and was in the
+// one before.
 func differentParts(then, now []planner.ConfigurationPart) []string {
 	const none = "not there"
 	was := map[string]string{}
@@ -67,13 +73,15 @@ func differentParts(then, now []planner.ConfigurationPart) []string {
 	var list []string
 	for _, part := range now {
 		if before := cmp.Or(was[part.Name], none); before != part.Digest {
-			list = append(list, fmt.Sprintf("%s was %s when planned, is %s now", part.Name, planfile.Escape(before), part.Digest))
+			list = append(list, fmt.Sprintf("%s was %s when planned, is %s now", part.Name,
+				planfile.Escape(before), part.Digest))
 		}
 		delete(was, part.Name)
 	}
 	for _, part := range then {
 		if digest, gone := was[part.Name]; gone {
-			list = append(list, fmt.Sprintf("%s was %s when planned, is %s now", planfile.Escape(part.Name), planfile.Escape(digest), none))
+			list = append(list, fmt.Sprintf("%s was %s when planned, is %s now",
+				planfile.Escape(part.Name), planfile.Escape(digest), none))
 		}
 	}
 	return list
@@ -81,9 +89,11 @@ func differentParts(then, now []planner.ConfigurationPart) []string {
 
 // ended refuses a plan that has run: it is single-use.
 func (p *Proposal) ended(known ledger.Plan) error {
-	return Refuse(Used, fmt.Errorf("plan %s was already applied: not begun when planned, ended %s by %s with the result "+
-		"%s now; a plan is applied once; next: %s",
-		p.Name(), planner.Minute(known.Ended), planfile.Escape(known.EndedBy), known.Result, p.again()))
+	return Refuse(Used, fmt.Errorf(
+		"plan %s was already applied: not begun when planned, ended %s by %s with the result "+
+			"%s now; a plan is applied once; next: %s",
+		p.Name(), planner.Minute(known.Ended), planfile.Escape(known.EndedBy), known.Result,
+		p.again()))
 }
 
 // superseded refuses a plan when another, made later, has begun for one of its resources.
@@ -100,18 +110,25 @@ func (p *Proposal) superseded(by []ledger.Supersession) error {
 	if n := len(by) - 1; n > 0 {
 		more = " and " + planner.Count(n, "more resource")
 	}
-	return Refuse(Superseded, fmt.Errorf("plan %s is superseded: it was the latest for %s%s when planned (%s), plan %s of %s "+
-		"has begun now; nothing was done; next: %s",
-		p.Name(), address, more, planner.Minute(p.Plan.Context.Made), planfile.ShortID(by[0].Plan), planner.Minute(by[0].Made), p.again()))
+	return Refuse(Superseded,
+		fmt.Errorf("plan %s is superseded: it was the latest for %s%s when planned (%s), plan "+
+			"%s of %s "+
+			"has begun now; nothing was done; next: %s",
+			p.Name(), address, more, planner.Minute(p.Plan.Context.Made),
+			planfile.ShortID(by[0].Plan),
+			planner.Minute(by[0].Made), p.again()))
 }
 
 // moved refuses a plan that no longer shows what is so.
 func (p *Proposal) moved(stale []planner.Stale) error {
 	next := p.again()
 	if p.Path != "" {
-		next += ", or to leave out what is stale: cscs-sync apply --skip-stale " + planfile.ShellWord(p.Path)
+		next += ", or to leave out what is stale: cscs-sync apply --skip-stale " +
+			planfile.ShellWord(p.Path)
 	}
-	errs := []error{fmt.Errorf("plan %s is stale: %d of what it shows is no longer so; nothing was done; next: %s", p.Name(), len(stale),
+	errs := []error{fmt.Errorf(
+		"plan %s is stale: %d of what it shows is no longer so; nothing was done; next: %s",
+		p.Name(), len(stale),
 		next)}
 	for _, s := range stale {
 		errs = append(errs, errors.New(s.String()))
@@ -119,8 +136,8 @@ func (p *Proposal) moved(stale []planner.Stale) error {
 	return Refuse(Stale, errors.Join(errs...))
 }
 
-// Standing checks what the state knows of a plan that is about to begin: whether it has ended, or was superseded. begun
-// tells that it has begun before and has not ended: then it goes on.
+// Standing checks what the state knows of a plan that is about to begin: whether it has ended, or
+// was superseded. begun tells that it has begun before and has not ended: then it goes on.
 func (p *Proposal) Standing(tx ledger.Tx) (begun bool, at time.Time, err error) {
 	known, ok, err := tx.Plan(p.ID)
 	switch {
@@ -140,13 +157,15 @@ func (p *Proposal) Standing(tx ledger.Tx) (begun bool, at time.Time, err error) 
 
 // start is the plan as the ledger notes it when it begins.
 func (p *Proposal) start() ledger.PlanStart {
-	return ledger.PlanStart{ID: p.ID, Context: planfile.ContextDigest(p.Plan), Made: p.Plan.Context.Made, Ledger: p.Plan.Context.Ledger,
+	return ledger.PlanStart{ID: p.ID, Context: planfile.ContextDigest(p.Plan),
+		Made: p.Plan.Context.Made, Ledger: p.Plan.Context.Ledger,
 		Keys: KeysOf(p.Plan)}
 }
 
-// notOvertaken refuses a plan that was overtaken after it was approved, where only the approvals can say when that was. What
-// orders plans otherwise stands in the context, which may be edited after the approval; a context that one of the
-// approvals has signed is as it was. Another one proves nothing: the same plan was made again, or somebody changed it.
+// notOvertaken refuses a plan that was overtaken after it was approved, where only the approvals
+// can say when that was. What orders plans otherwise stands in the context, which may be edited
+// after the approval; a context that one of the approvals has signed is as it was. Another one
+// proves nothing: the same plan was made again, or somebody changed it.
 func (e *Engine) notOvertaken(p *Proposal, v approval.Verdict) error {
 	var last time.Time
 	for _, j := range v.Approvals {
@@ -169,8 +188,11 @@ func (e *Engine) notOvertaken(p *Proposal, v approval.Verdict) error {
 		if err != nil || len(by) == 0 {
 			return err
 		}
-		return Refuse(Superseded, fmt.Errorf("plan %s was approved before plan %s began for %s, and its context is not the one that was approved, "+
-			"so nothing says which is newer; nothing was done; next: %s", p.Name(), planfile.ShortID(by[0].Plan),
-			planner.Count(len(by), "resource"), p.again()))
+		return Refuse(Superseded,
+			fmt.Errorf("plan %s was approved before plan %s began for %s, and its context is not "+
+				"the one that was approved, "+
+				"so nothing says which is newer; nothing was done; next: %s", p.Name(),
+				planfile.ShortID(by[0].Plan),
+				planner.Count(len(by), "resource"), p.again()))
 	})
 }

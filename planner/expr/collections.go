@@ -12,24 +12,27 @@ import (
 // maxReplaced bounds what replace may make: the text times the replacement.
 const maxReplaced = 16 << 20
 
-var replaceFunc = text([]string{"string", "substring", "replacement"}, cty.String, func(a []string) (cty.Value, error) {
-	if len(a[0])*max(len(a[2]), 1) > maxReplaced {
-		return cty.NilVal, errTooLarge
-	}
-	args := []cty.Value{cty.StringVal(a[0]), cty.StringVal(a[1]), cty.StringVal(a[2])}
-	if n := len(a[1]); n > 1 && a[1][0] == '/' && a[1][n-1] == '/' {
-		return stdlib.RegexReplace(args[0], cty.StringVal(a[1][1:n-1]), args[2])
-	}
-	return stdlib.Replace(args[0], args[1], args[2])
-})
+var replaceFunc = text([]string{"string", "substring", "replacement"}, cty.String,
+	func(a []string) (cty.Value, error) {
+		if len(a[0])*max(len(a[2]), 1) > maxReplaced {
+			return cty.NilVal, errTooLarge
+		}
+		args := []cty.Value{cty.StringVal(a[0]), cty.StringVal(a[1]), cty.StringVal(a[2])}
+		if n := len(a[1]); n > 1 && a[1][0] == '/' && a[1][n-1] == '/' {
+			return stdlib.RegexReplace(args[0], cty.StringVal(a[1][1:n-1]), args[2])
+		}
+		return stdlib.Replace(args[0], args[1], args[2])
+	})
 
-var startsWithFunc = text([]string{"string", "prefix"}, cty.Bool, func(a []string) (cty.Value, error) {
-	return cty.BoolVal(strings.HasPrefix(a[0], a[1])), nil
-})
+var startsWithFunc = text([]string{"string", "prefix"}, cty.Bool,
+	func(a []string) (cty.Value, error) {
+		return cty.BoolVal(strings.HasPrefix(a[0], a[1])), nil
+	})
 
-var endsWithFunc = text([]string{"string", "suffix"}, cty.Bool, func(a []string) (cty.Value, error) {
-	return cty.BoolVal(strings.HasSuffix(a[0], a[1])), nil
-})
+var endsWithFunc = text([]string{"string", "suffix"}, cty.Bool,
+	func(a []string) (cty.Value, error) {
+		return cty.BoolVal(strings.HasSuffix(a[0], a[1])), nil
+	})
 
 // text is a function of texts.
 func text(params []string, result cty.Type, f func([]string) (cty.Value, error)) function.Function {

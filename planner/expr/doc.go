@@ -1,4 +1,5 @@
-// Package expr holds what the expressions of a configuration may use: the functions, the site's variables and its locals.
+// Package expr holds what the expressions of a configuration may use: the functions, the site's
+// variables and its locals.
 //
 //	variable "headroom" {
 //	  type        = number
@@ -14,8 +15,9 @@
 //	  space     = { for c in local.customers : c => ceil(tib(10) * var.headroom) }
 //	}
 //
-// [Compile] evaluates variables and locals once. A [Scope] then gives every other expression the objects var and local, and
-// names the variables that a value depends on, so that a plan can say where the value comes from.
+// [Compile] evaluates variables and locals once. A [Scope] then gives every other expression the
+// objects var and local, and names the variables that a value depends on, so that a plan can say
+// where the value comes from.
 //
 // No function reads a file, a clock, the environment or chance. Values are bounded: see [Bounded].
 //

@@ -114,9 +114,11 @@ func TestScopeRefuses(t *testing.T) {
 		`formatlist("%1$999999999d", [1])`:     "three digits",
 		`indent(999999999, "a\nb")`:            "at most 100",
 		`setproduct(range(1000), range(1000))`: "more than 10000",
-		"replace(\"" + strings.Repeat("a", 9000) + "\", \"a\", \"" + strings.Repeat("b", 9000) + "\")": "too large",
-		"jsonencode([for i in range(1000) : \"" + strings.Repeat("b", 2000) + "\"])":                   "too large",
-		`[for a in range(9) : [for b in range(9) : [for c in range(9) : c]]]`:                          "Nested too deeply",
+		"replace(\"" + strings.Repeat("a", 9000) + "\", \"a\", \"" + strings.Repeat("b", 9000) +
+			"\")": "too large",
+		"jsonencode([for i in range(1000) : \"" + strings.Repeat("b", 2000) +
+			"\"])": "too large",
+		`[for a in range(9) : [for b in range(9) : [for c in range(9) : c]]]`: "Nested too deeply",
 	} {
 		v, diags := s.Value(parse(t, src))
 		if !diags.HasErrors() || !strings.Contains(diags.Error(), want) {
@@ -133,27 +135,37 @@ func TestCompileRefuses(t *testing.T) {
 		inputs []expr.Input
 		want   string
 	}{
-		"no value":           {number, nil, "has no default"},
-		"not a number":       {number, []expr.Input{given("n", "many")}, "is a name"},
-		"infinite":           {number, []expr.Input{given("n", `"Inf"`)}, "infinite"},
-		"too many digits":    {number, []expr.Input{given("n", `"1e9999"`)}, "too many digits"},
-		"long number":        {number, []expr.Input{given("n", "1e999999999")}, "Number too long"},
-		"a call":             {number, []expr.Input{given("n", "max(1, 2)")}, "want a constant"},
-		"syntax":             {number, []expr.Input{given("n", "1 +")}, "as HCL"},
-		"empty":              {number, []expr.Input{given("n", "")}, "is empty"},
-		"misspelt":           {number, []expr.Input{given("n", "1"), given("m", "1")}, `Did you mean "n"?`},
-		"huge":               {`variable "s" {}`, []expr.Input{given("s", long)}, "too large"},
-		"sensitive":          {"variable \"s\" {\n sensitive = true\n}", nil, "A variable is no secret"},
-		"bad default":        {"variable \"s\" {\n type = list(number)\n default = [\"x\"]\n}", nil, "Unsuitable default"},
-		"bad type":           {"variable \"s\" {\n type = lits(number)\n}", nil, "lits"},
-		"default of another": {"variable \"s\" {\n default = var.t\n}", nil, "Variables not allowed"},
-		"twice":              {number + number, []expr.Input{given("n", "1")}, "Duplicate variable"},
-		"validation": {"variable \"s\" {\n default = 1\n validation {\n  condition = var.s > 1\n  error_message = \"More than ${var.s}.\"\n }\n}",
+		"no value":        {number, nil, "has no default"},
+		"not a number":    {number, []expr.Input{given("n", "many")}, "is a name"},
+		"infinite":        {number, []expr.Input{given("n", `"Inf"`)}, "infinite"},
+		"too many digits": {number, []expr.Input{given("n", `"1e9999"`)}, "too many digits"},
+		"long number":     {number, []expr.Input{given("n", "1e999999999")}, "Number too long"},
+		"a call":          {number, []expr.Input{given("n", "max(1, 2)")}, "want a constant"},
+		"syntax":          {number, []expr.Input{given("n", "1 +")}, "as HCL"},
+		"empty":           {number, []expr.Input{given("n", "")}, "is empty"},
+		"misspelt": {number, []expr.Input{given("n", "1"), given("m", "1")},
+			`Did you mean "n"?`},
+		"huge": {`variable "s" {}`, []expr.Input{given("s", long)}, "too large"},
+		"sensitive": {"variable \"s\" {\n sensitive = true\n}", nil,
+			"A variable is no secret"},
+		"bad default": {"variable \"s\" {\n type = list(number)\n default = [\"x\"]\n}", nil,
+			"Unsuitable default"},
+		"bad type": {"variable \"s\" {\n type = lits(number)\n}", nil, "lits"},
+		"default of another": {"variable \"s\" {\n default = var.t\n}", nil,
+			"Variables not allowed"},
+		"twice": {number + number, []expr.Input{given("n", "1")},
+			"Duplicate variable"},
+		"validation": {"variable \"s\" {\n default = 1\n validation {\n  condition = var.s > 1\n " +
+			" error_message = \"More than ${var.s}.\"\n }\n}",
 			nil, "More than 1. (s is 1, from default)"},
-		"condition of a stranger": {"variable \"s\" {\n default = 1\n validation {\n  condition = var.t > 1\n  error_message = \"x\"\n }\n}",
+		"condition of a stranger": {
+			"variable \"s\" {\n default = 1\n validation {\n  condition = var.t > 1\n  " +
+				"error_message = \"x\"\n }\n}",
 			nil, "Undeclared variable"},
-		"no condition":   {"variable \"s\" {\n default = 1\n validation {\n  condition = \"maybe\"\n  error_message = \"x\"\n }\n}", nil, "true or false"},
-		"circle":         {"locals {\n a = local.b\n b = local.c\n c = local.a\n}", nil, "local.a needs local.b needs local.c needs local.a"},
+		"no condition": {"variable \"s\" {\n default = 1\n validation {\n  condition = " +
+			"\"maybe\"\n  error_message = \"x\"\n }\n}", nil, "true or false"},
+		"circle": {"locals {\n a = local.b\n b = local.c\n c = local.a\n}", nil,
+			"local.a needs local.b needs local.c needs local.a"},
 		"itself":         {"locals {\n a = local.a\n}", nil, "local.a needs local.a"},
 		"all at once":    {"locals {\n a = local\n}", nil, "All locals at once"},
 		"local twice":    {"locals {\n a = 1\n}\nlocals {\n a = 2\n}", nil, "Duplicate local"},
@@ -184,15 +196,19 @@ func laughs() string {
 	return b.String() + "}\n"
 }
 
-// TestUsed: a value names the variables that it depends on, also through locals, and of a whole object all of them.
+// TestUsed: a value names the variables that it depends on, also through locals, and of a whole
+// object all of them.
 func TestUsed(t *testing.T) {
 	s, diags := compile(t, site, given("free", "x"))
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
 	for src, want := range map[string]string{
-		"1": "", "var.headroom": "headroom", "local.total": "headroom", "[for n in var.names : local.base]": "headroom names",
-		"var": "cluster free headroom names", "local": "cluster free headroom names", "[for v in [1] : v]": "",
+		"1": "", "var.headroom": "headroom", "local.total": "headroom",
+		"[for n in var.names : local.base]": "headroom names",
+		"var":                               "cluster free headroom names",
+		"local":                             "cluster free headroom names",
+		"[for v in [1] : v]":                "",
 	} {
 		var names []string
 		for _, v := range s.Used(parse(t, src)) {
@@ -207,7 +223,8 @@ func TestUsed(t *testing.T) {
 // TestNothingDeclared: without a scope, expressions have functions only.
 func TestNothingDeclared(t *testing.T) {
 	var s *expr.Scope
-	if v, diags := s.Value(parse(t, "max(1, 2)")); diags.HasErrors() || !v.RawEquals(cty.NumberIntVal(2)) {
+	if v, diags := s.Value(parse(t, "max(1, 2)")); diags.HasErrors() ||
+		!v.RawEquals(cty.NumberIntVal(2)) {
 		t.Error(v, diags)
 	}
 	if _, diags := s.Value(parse(t, "var.x")); !diags.HasErrors() {
@@ -215,13 +232,16 @@ func TestNothingDeclared(t *testing.T) {
 	}
 }
 
-// FuzzInput gives any text to variables of several types: it is a value that shows itself again as the same value, or an error.
+// FuzzInput gives any text to variables of several types: it is a value that shows itself again as
+// the same value, or an error.
 func FuzzInput(f *testing.F) {
-	for _, s := range []string{"1", `"x"`, "{ a = 1 }", "[1, null]", "1e99", "-0", "true", "${a}", "\xff", `"\u0000"`, "<<E\nx\nE\n"} {
+	for _, s := range []string{"1", `"x"`, "{ a = 1 }", "[1, null]", "1e99", "-0", "true", "${a}",
+		"\xff", `"\u0000"`, "<<E\nx\nE\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, typ := range []string{"number", "string", "bool", "list(string)", "map(any)", "object({ a = optional(number, 1) })"} {
+		for _, typ := range []string{"number", "string", "bool", "list(string)", "map(any)",
+			"object({ a = optional(number, 1) })"} {
 			src := "variable \"v\" {\n type = " + typ + "\n}\n"
 			s, diags := compile(t, src, given("v", text))
 			if diags.HasErrors() {

@@ -15,39 +15,55 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
-// Functions returns a copy of the functions that every expression of a configuration may call. Two of them, file and env,
-// only fail here: their results are secrets, which have no place outside of the few attributes for which package config
-// replaces them.
+// Functions returns a copy of the functions that every expression of a configuration may call. Two
+// of them, file and env, only fail here: their results are secrets, which have no place outside of
+// the few attributes for which package config replaces them.
 func Functions() map[string]function.Function { return maps.Clone(functions()) }
 
 var functions = sync.OnceValue(func() map[string]function.Function {
 	fs := map[string]function.Function{
-		"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc, "log": finite(stdlib.LogFunc),
-		"max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc, "pow": finite(stdlib.PowFunc),
+		"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc,
+		"log": finite(stdlib.LogFunc),
+		"max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc,
+		"pow":    finite(stdlib.PowFunc),
 		"signum": stdlib.SignumFunc, "sum": sumFunc,
 
 		"chomp": stdlib.ChompFunc, "endswith": endsWithFunc, "format": narrow(stdlib.FormatFunc),
-		"formatlist": narrow(stdlib.FormatListFunc), "indent": stdlib.IndentFunc, "join": stdlib.JoinFunc,
-		"lower": stdlib.LowerFunc, "regex": stdlib.RegexFunc, "regexall": stdlib.RegexAllFunc, "replace": replaceFunc,
-		"split": stdlib.SplitFunc, "startswith": startsWithFunc, "strrev": stdlib.ReverseFunc, "substr": stdlib.SubstrFunc,
-		"title": stdlib.TitleFunc, "trim": stdlib.TrimFunc, "trimprefix": stdlib.TrimPrefixFunc,
-		"trimspace": stdlib.TrimSpaceFunc, "trimsuffix": stdlib.TrimSuffixFunc, "upper": stdlib.UpperFunc,
+		"formatlist": narrow(stdlib.FormatListFunc), "indent": stdlib.IndentFunc,
+		"join":  stdlib.JoinFunc,
+		"lower": stdlib.LowerFunc, "regex": stdlib.RegexFunc, "regexall": stdlib.RegexAllFunc,
+		"replace": replaceFunc,
+		"split":   stdlib.SplitFunc, "startswith": startsWithFunc, "strrev": stdlib.ReverseFunc,
+		"substr": stdlib.SubstrFunc,
+		"title":  stdlib.TitleFunc, "trim": stdlib.TrimFunc, "trimprefix": stdlib.TrimPrefixFunc,
+		"trimspace": stdlib.TrimSpaceFunc, "trimsuffix": stdlib.TrimSuffixFunc,
+		"upper": stdlib.UpperFunc,
 
-		"alltrue": allTrueFunc, "anytrue": anyTrueFunc, "chunklist": stdlib.ChunklistFunc, "coalesce": stdlib.CoalesceFunc,
-		"coalescelist": stdlib.CoalesceListFunc, "compact": stdlib.CompactFunc, "concat": stdlib.ConcatFunc,
-		"contains": stdlib.ContainsFunc, "distinct": stdlib.DistinctFunc, "element": stdlib.ElementFunc,
-		"flatten": stdlib.FlattenFunc, "keys": stdlib.KeysFunc, "length": lengthFunc, "lookup": stdlib.LookupFunc,
-		"merge": stdlib.MergeFunc, "one": oneFunc, "range": stdlib.RangeFunc, "reverse": stdlib.ReverseListFunc,
+		"alltrue": allTrueFunc, "anytrue": anyTrueFunc, "chunklist": stdlib.ChunklistFunc,
+		"coalesce":     stdlib.CoalesceFunc,
+		"coalescelist": stdlib.CoalesceListFunc, "compact": stdlib.CompactFunc,
+		"concat":   stdlib.ConcatFunc,
+		"contains": stdlib.ContainsFunc, "distinct": stdlib.DistinctFunc,
+		"element": stdlib.ElementFunc,
+		"flatten": stdlib.FlattenFunc, "keys": stdlib.KeysFunc, "length": lengthFunc,
+		"lookup": stdlib.LookupFunc,
+		"merge":  stdlib.MergeFunc, "one": oneFunc, "range": stdlib.RangeFunc,
+		"reverse":         stdlib.ReverseListFunc,
 		"setintersection": stdlib.SetIntersectionFunc, "setproduct": few(stdlib.SetProductFunc),
-		"setsubtract": stdlib.SetSubtractFunc, "setunion": stdlib.SetUnionFunc, "slice": stdlib.SliceFunc,
-		"sort": stdlib.SortFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
+		"setsubtract": stdlib.SetSubtractFunc, "setunion": stdlib.SetUnionFunc,
+		"slice": stdlib.SliceFunc,
+		"sort":  stdlib.SortFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
 
 		"jsondecode": stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
-		"tobool": stdlib.MakeToFunc(cty.Bool), "tolist": stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)),
-		"tomap": stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)), "tonumber": finite(stdlib.MakeToFunc(cty.Number)),
-		"toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)), "tostring": stdlib.MakeToFunc(cty.String),
+		"tobool":   stdlib.MakeToFunc(cty.Bool),
+		"tolist":   stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)),
+		"tomap":    stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
+		"tonumber": finite(stdlib.MakeToFunc(cty.Number)),
+		"toset":    stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
+		"tostring": stdlib.MakeToFunc(cty.String),
 	}
-	fs["indent"] = checked(fs["indent"], func(args []cty.Value) error { return atMost(args[0], 100, "spaces") })
+	fs["indent"] = checked(fs["indent"],
+		func(args []cty.Value) error { return atMost(args[0], 100, "spaces") })
 	for i, letter := range []string{"k", "m", "g", "t", "p"} {
 		fs[letter+"ib"] = scaled(1024, i+1)
 		fs[letter+"b"] = scaled(1000, i+1)
@@ -63,7 +79,8 @@ var functions = sync.OnceValue(func() map[string]function.Function {
 
 // checked is f with a check of its arguments, if there is one, and with a bounded result.
 func checked(f function.Function, check func(args []cty.Value) error) function.Function {
-	return function.New(&function.Spec{Description: f.Description(), Params: f.Params(), VarParam: f.VarParam(),
+	return function.New(&function.Spec{Description: f.Description(), Params: f.Params(),
+		VarParam: f.VarParam(),
 		Type: func(args []cty.Value) (cty.Type, error) {
 			if check != nil {
 				for _, arg := range args {
@@ -89,7 +106,8 @@ func checked(f function.Function, check func(args []cty.Value) error) function.F
 
 // finite is f without infinite results: in a quota block, infinite means unlimited.
 func finite(f function.Function) function.Function {
-	return function.New(&function.Spec{Params: f.Params(), VarParam: f.VarParam(), Type: f.ReturnTypeForValues,
+	return function.New(&function.Spec{Params: f.Params(), VarParam: f.VarParam(),
+		Type: f.ReturnTypeForValues,
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			v, err := f.Call(args)
 			if err == nil && infinite(v) {
@@ -106,7 +124,8 @@ var wide = regexp.MustCompile(`%[^a-zA-Z%]*[0-9]{4}`)
 // narrow is a format function without widths that fill the memory.
 func narrow(f function.Function) function.Function {
 	return checked(f, func(args []cty.Value) error {
-		if args[0].Type() == cty.String && !args[0].IsNull() && wide.MatchString(args[0].AsString()) {
+		if args[0].Type() == cty.String && !args[0].IsNull() &&
+			wide.MatchString(args[0].AsString()) {
 			return errors.New("a width or a precision may have three digits")
 		}
 		return nil
@@ -153,10 +172,14 @@ func refused(name string) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "name", Type: cty.String}},
 		Type: func([]cty.Value) (cty.Type, error) {
-			return cty.DynamicPseudoType, errors.New(name + "() may be called only in token, client_secret and URLs, so that " +
-				"no secret can get into a plan or a log")
+			return cty.DynamicPseudoType,
+				errors.New(name + "() may be called only in token, client_secret and URLs, so that " +
+					"no secret can get into a plan or a log")
 		},
-		Impl: func([]cty.Value, cty.Type) (cty.Value, error) { return cty.NilVal, errors.New("never called") },
+		Impl: func([]cty.Value, cty.Type) (cty.Value,
+			error) {
+			return cty.NilVal, errors.New("never called")
+		},
 	})
 }
 

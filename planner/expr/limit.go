@@ -7,7 +7,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// maxValue bounds what a function may return: more than any configuration needs, and little enough for any machine.
+// maxValue bounds what a function may return: more than any configuration needs, and little enough
+// for any machine.
 const maxValue = 1 << 20
 
 // maxNamed bounds the value of a variable or a local, which many expressions may repeat.
@@ -19,7 +20,8 @@ const perElement = 16
 // errTooLarge is the fault of a value that no configuration needs.
 var errTooLarge = errors.New("the value is too large")
 
-// Bounded refuses a value of more than limit bytes. Each element of a list or a map counts as some bytes, too.
+// Bounded refuses a value of more than limit bytes. Each element of a list or a map counts as some
+// bytes, too.
 func Bounded(v cty.Value, limit int) error {
 	left := limit
 	if !fits(v, &left) {
@@ -52,7 +54,8 @@ func fits(v cty.Value, left *int) bool {
 func infinite(v cty.Value) bool {
 	found := false
 	_ = cty.Walk(v, func(_ cty.Path, e cty.Value) (bool, error) {
-		found = found || e.Type() == cty.Number && e.IsKnown() && !e.IsNull() && e.AsBigFloat().IsInf()
+		found = found || e.Type() == cty.Number && e.IsKnown() && !e.IsNull() &&
+			e.AsBigFloat().IsInf()
 		return !found, nil
 	})
 	return found

@@ -20,7 +20,8 @@ type localsReader struct {
 	diags hcl.Diagnostics
 }
 
-// evaluateLocals evaluates all locals blocks together: the order of blocks and lines does not count.
+// evaluateLocals evaluates all locals blocks together: the order of blocks and lines does not
+// count.
 func (s *Scope) evaluateLocals(blocks hcl.Blocks) hcl.Diagnostics {
 	r := &localsReader{scope: s, attrs: map[string]*hcl.Attribute{}, done: map[string]bool{}}
 	for _, b := range blocks {
@@ -28,8 +29,9 @@ func (s *Scope) evaluateLocals(blocks hcl.Blocks) hcl.Diagnostics {
 		r.diags = append(r.diags, diags...)
 		for name, attr := range attrs {
 			if first := r.attrs[name]; first != nil {
-				r.fault(attr.NameRange, "Duplicate local", fmt.Sprintf("Local %q has a value at %s:%d already.", name,
-					first.NameRange.Filename, first.NameRange.Start.Line))
+				r.fault(attr.NameRange, "Duplicate local",
+					fmt.Sprintf("Local %q has a value at %s:%d already.", name,
+						first.NameRange.Filename, first.NameRange.Start.Line))
 				continue
 			}
 			r.attrs[name] = attr
@@ -45,7 +47,8 @@ func (s *Scope) evaluateLocals(blocks hcl.Blocks) hcl.Diagnostics {
 }
 
 func (r *localsReader) fault(at hcl.Range, summary, detail string) {
-	r.diags = append(r.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at})
+	r.diags = append(r.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary,
+		Detail: detail, Subject: &at})
 }
 
 // evaluate evaluates a local after those that it needs.
@@ -65,7 +68,8 @@ func (r *localsReader) evaluate(name string) {
 		if needed, ok := member(t); ok && t.RootName() == rootLocal && r.attrs[needed] != nil {
 			r.evaluate(needed)
 		} else if t.RootName() == rootLocal && len(t) < 2 {
-			r.fault(t.SourceRange(), "All locals at once", "A local must name those that it needs, as in local.NAME.")
+			r.fault(t.SourceRange(), "All locals at once",
+				"A local must name those that it needs, as in local.NAME.")
 		}
 	}
 	r.path = r.path[:len(r.path)-1]
@@ -77,8 +81,9 @@ func (r *localsReader) evaluate(name string) {
 func (r *localsReader) value(name string, attr *hcl.Attribute) cty.Value {
 	for _, t := range attr.Expr.Variables() {
 		if root := t.RootName(); root == "upstream" || root == "unlimited" {
-			r.fault(t.SourceRange(), "Unsuitable value for "+name, "A local depends on no resource: the word "+root+
-				" may be said in overrides only.")
+			r.fault(t.SourceRange(), "Unsuitable value for "+name,
+				"A local depends on no resource: the word "+root+
+					" may be said in overrides only.")
 			return cty.DynamicVal
 		}
 	}

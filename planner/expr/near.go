@@ -5,7 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// DidYouMean proposes the nearest of words, as a sentence with a blank in front; empty if none is near.
+// DidYouMean proposes the nearest of words, as a sentence with a blank in front; empty if none is
+// near.
 func DidYouMean(given string, words []string) string {
 	best, least := "", 3
 	for _, w := range words {
@@ -19,7 +20,8 @@ func DidYouMean(given string, words []string) string {
 	return fmt.Sprintf(" Did you mean %q?", best)
 }
 
-// Distance is the number of single letters to add, drop or change between two short words; long ones are far apart.
+// Distance is the number of single letters to add, drop or change between two short words; long
+// ones are far apart.
 func Distance(a, b string) int {
 	if utf8.RuneCountInString(a) > 2*len(b) || len(a) > 64 {
 		return len(a)

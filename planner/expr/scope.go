@@ -17,8 +17,8 @@ const (
 	rootLocal    = "local"
 )
 
-// Scope is the variables and locals of a configuration, evaluated. It does not change, and may be used by several goroutines.
-// A nil Scope declares nothing.
+// Scope is the variables and locals of a configuration, evaluated. It does not change, and may be
+// used by several goroutines. A nil Scope declares nothing.
 type Scope struct {
 	variables map[string]Variable
 	locals    map[string]local
@@ -40,7 +40,8 @@ type local struct {
 	uses  []string
 }
 
-// Compile evaluates the variable and locals blocks of a configuration. Of several inputs for one variable the last counts.
+// Compile evaluates the variable and locals blocks of a configuration. Of several inputs for one
+// variable the last counts.
 func Compile(variables, locals hcl.Blocks, inputs []Input) (*Scope, hcl.Diagnostics) {
 	s := &Scope{variables: map[string]Variable{}, locals: map[string]local{}}
 	diags := s.declare(variables, inputs)
@@ -115,8 +116,10 @@ func (s *Scope) Check(e hcl.Expression) (diags hcl.Diagnostics) {
 			continue
 		}
 		if name, ok := member(t); ok && !slices.Contains(known, name) {
-			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Undeclared " + what, Subject: t.SourceRange().Ptr(),
-				Detail: fmt.Sprintf("No %s has the name %q.%s", what, name, DidYouMean(name, known))})
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,
+				Summary: "Undeclared " + what, Subject: t.SourceRange().Ptr(),
+				Detail: fmt.Sprintf("No %s has the name %q.%s", what, name,
+					DidYouMean(name, known))})
 		}
 	}
 	return diags
@@ -156,7 +159,8 @@ func (s *Scope) Used(exprs ...hcl.Expression) []Variable {
 	return list
 }
 
-// uses are the names of the variables that an expression depends on. Of var or local as a whole, it depends on all.
+// uses are the names of the variables that an expression depends on. Of var or local as a whole, it
+// depends on all.
 func (s *Scope) uses(e hcl.Expression) []string {
 	var names []string
 	for _, t := range e.Variables() {
@@ -180,7 +184,8 @@ func (s *Scope) uses(e hcl.Expression) []string {
 	return slices.Compact(names)
 }
 
-// maxLoops is how many loops may be nested. Lists have at most thousands of elements: one more takes minutes.
+// maxLoops is how many loops may be nested. Lists have at most thousands of elements: one more
+// takes minutes.
 const maxLoops = 2
 
 // deepLoops refuses for expressions nested too deeply.
@@ -194,8 +199,11 @@ func deepLoops(e hcl.Expression) hcl.Diagnostics {
 	if w.tooDeep == nil {
 		return nil
 	}
-	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Nested too deeply", Subject: w.tooDeep,
-		Detail: fmt.Sprintf("A for expression may be inside %d others at most. Use a local for the inner one.", maxLoops-1)}}
+	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Nested too deeply",
+		Subject: w.tooDeep,
+		Detail: fmt.Sprintf(
+			"A for expression may be inside %d others at most. Use a local for the inner one.",
+			maxLoops-1)}}
 }
 
 type loopWalker struct {
@@ -229,8 +237,8 @@ func (w *loopWalker) Exit(n hclsyntax.Node) hcl.Diagnostics {
 	return nil
 }
 
-// usable refuses values that nothing can be done with: secrets do not come here, infinity is said as unlimited in quota
-// blocks only, and what is large is a mistake.
+// usable refuses values that nothing can be done with: secrets do not come here, infinity is said
+// as unlimited in quota blocks only, and what is large is a mistake.
 func usable(v cty.Value) error {
 	var wrong error
 	if err := Bounded(v, maxNamed); err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// Show writes a value as HCL does, on one line. A text longer than most bytes is cut at its end; 0 cuts nothing.
+// Show writes a value as HCL does, on one line. A text longer than most bytes is cut at its end; 0
+// cuts nothing.
 func Show(v cty.Value, most int) string {
 	var b strings.Builder
 	show(&b, v, -1)
@@ -131,7 +132,8 @@ func hex(r rune, digits int) string {
 	return strings.Repeat("0", max(digits-len(s), 0)) + s
 }
 
-// number writes a number in full where that is short. Digits that only come of binary fractions are left out.
+// number writes a number in full where that is short. Digits that only come of binary fractions are
+// left out.
 func number(f *big.Float) string {
 	switch {
 	case f.IsInf() && f.Sign() > 0:

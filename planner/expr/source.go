@@ -12,36 +12,45 @@ import (
 const (
 	// maxDepth is far beyond what a person writes.
 	maxDepth = 50
-	// maxForeign is how many characters that HCL has no use for are told one by one; each costs a look at the whole file.
+	// maxForeign is how many characters that HCL has no use for are told one by one; each costs a
+	// look at the whole file.
 	maxForeign = 20
 )
 
-// CheckTokens finds what would cost the parser or the arithmetic more than a configuration is worth.
+// CheckTokens finds what would cost the parser or the arithmetic more than a configuration is
+// worth.
 func CheckTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 	depth, foreign := 0, 0
 	for _, t := range tokens {
 		switch t.Type {
 		case hclsyntax.TokenInvalid, hclsyntax.TokenBadUTF8:
 			foreign++
-		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOQuote,
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen,
+			hclsyntax.TokenOQuote,
 			hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
 			depth++
-		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCQuote, hclsyntax.TokenTemplateSeqEnd:
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen,
+			hclsyntax.TokenCQuote, hclsyntax.TokenTemplateSeqEnd:
 			depth--
 		case hclsyntax.TokenNumberLit:
 			_, exponent, _ := strings.Cut(strings.ToLower(string(t.Bytes)), "e")
 			if len(t.Bytes) > 60 || len(strings.Trim(exponent, "+-")) > 2 {
-				return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Number too long", Subject: t.Range.Ptr(),
-					Detail: "Numbers may have 60 digits, and two digits of exponent."}
+				return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Number too long",
+					Subject: t.Range.Ptr(),
+					Detail:  "Numbers may have 60 digits, and two digits of exponent."}
 			}
 		}
 		if depth > maxDepth {
-			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Nested too deeply", Subject: t.Range.Ptr(),
-				Detail: fmt.Sprintf("Brackets, quotes and templates may be %d deep.", maxDepth)}
+			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Nested too deeply",
+				Subject: t.Range.Ptr(),
+				Detail:  fmt.Sprintf("Brackets, quotes and templates may be %d deep.", maxDepth)}
 		}
 		if foreign > maxForeign {
-			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Not a configuration", Subject: t.Range.Ptr(),
-				Detail: fmt.Sprintf("More than %d characters of this file mean nothing in HCL. Is it the right file?", maxForeign)}
+			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Not a configuration",
+				Subject: t.Range.Ptr(),
+				Detail: fmt.Sprintf(
+					"More than %d characters of this file mean nothing in HCL. Is it the "+
+						"right file?", maxForeign)}
 		}
 	}
 	return nil

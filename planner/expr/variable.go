@@ -15,7 +15,8 @@ import (
 // Input is a value that somebody gives to a variable.
 type Input struct {
 	Name string
-	// Text is the value as a flag or the environment gives it; Expr is the value in a file, else nil.
+	// Text is the value as a flag or the environment gives it; Expr is the value in a file, else
+	// nil.
 	Text string
 	Expr hcl.Expression
 	// From says where it comes from: "--var", "CSCS_SYNC_VAR_x" or a file.
@@ -44,7 +45,8 @@ func (s *Scope) declare(blocks hcl.Blocks, inputs []Input) (diags hcl.Diagnostic
 	for _, b := range blocks {
 		name := b.Labels[0]
 		if first := all[name]; first != nil {
-			diags = append(diags, fault(b.DefRange, "Duplicate variable", "Variable %q is declared at %s:%d already.", name,
+			diags = append(diags, fault(b.DefRange, "Duplicate variable",
+				"Variable %q is declared at %s:%d already.", name,
 				first.at.Filename, first.at.Start.Line))
 			continue
 		}
@@ -72,18 +74,21 @@ func (s *Scope) declare(blocks hcl.Blocks, inputs []Input) (diags hcl.Diagnostic
 }
 
 func fault(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
-	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: sentence(fmt.Sprintf(detail, args...)), Subject: &at}
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary,
+		Detail: sentence(fmt.Sprintf(detail, args...)), Subject: &at}
 }
 
-// lastOf are the inputs that count. An input for a variable that nobody declared is an error: it is misspelt, and the
-// default would be taken in its place.
+// lastOf are the inputs that count. An input for a variable that nobody declared is an error: it is
+// misspelt, and the default would be taken in its place.
 func lastOf(inputs []Input, names []string) (map[string]Input, hcl.Diagnostics) {
 	given := map[string]Input{}
 	var diags hcl.Diagnostics
 	for _, in := range inputs {
 		if !slices.Contains(names, in.Name) {
-			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Undeclared variable", Subject: in.At,
-				Detail: fmt.Sprintf("%s gives a value to %.60q, and no variable has this name.%s", in.From, in.Name,
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,
+				Summary: "Undeclared variable", Subject: in.At,
+				Detail: fmt.Sprintf("%s gives a value to %.60q, and no variable has this name.%s",
+					in.From, in.Name,
 					DidYouMean(in.Name, names))})
 			continue
 		}
@@ -93,14 +98,17 @@ func lastOf(inputs []Input, names []string) (map[string]Input, hcl.Diagnostics) 
 }
 
 func readVariable(b *hcl.Block) (*declared, hcl.Diagnostics) {
-	d := &declared{Variable: Variable{Name: b.Labels[0], Type: cty.DynamicPseudoType, Value: cty.DynamicVal}, at: b.DefRange}
+	d := &declared{Variable: Variable{Name: b.Labels[0], Type: cty.DynamicPseudoType,
+		Value: cty.DynamicVal}, at: b.DefRange}
 	var diags hcl.Diagnostics
 	if !hclsyntax.ValidIdentifier(d.Name) {
-		diags = append(diags, fault(b.LabelRanges[0], "Unsuitable variable name", "Want letters, digits and _, beginning with a letter"))
+		diags = append(diags, fault(b.LabelRanges[0], "Unsuitable variable name",
+			"Want letters, digits and _, beginning with a letter"))
 	}
 	content, more := b.Body.Content(&hcl.BodySchema{
-		Attributes: []hcl.AttributeSchema{{Name: "type"}, {Name: "default"}, {Name: "description"}, {Name: "sensitive"}, {Name: "nullable"}},
-		Blocks:     []hcl.BlockHeaderSchema{{Type: "validation"}},
+		Attributes: []hcl.AttributeSchema{{Name: "type"}, {Name: "default"}, {Name: "description"},
+			{Name: "sensitive"}, {Name: "nullable"}},
+		Blocks: []hcl.BlockHeaderSchema{{Type: "validation"}},
 	})
 	diags = append(diags, more...)
 	if content == nil {
@@ -112,7 +120,8 @@ func readVariable(b *hcl.Block) (*declared, hcl.Diagnostics) {
 			{Name: "condition", Required: true}, {Name: "error_message", Required: true}}})
 		diags = append(diags, more...)
 		if !more.HasErrors() {
-			d.checks = append(d.checks, validation{inner.Attributes["condition"].Expr, inner.Attributes["error_message"].Expr})
+			d.checks = append(d.checks, validation{inner.Attributes["condition"].Expr,
+				inner.Attributes["error_message"].Expr})
 		}
 	}
 	return d, diags
@@ -121,11 +130,13 @@ func readVariable(b *hcl.Block) (*declared, hcl.Diagnostics) {
 // read reads the attributes of a variable block.
 func (d *declared) read(attrs hcl.Attributes) (diags hcl.Diagnostics) {
 	if attr := attrs["sensitive"]; attr != nil {
-		diags = append(diags, fault(attr.NameRange, "A variable is no secret", `Plans show the values of variables. `+
-			`Say file("…") or env("…") where the secret is needed, and leave sensitive out`))
+		diags = append(diags, fault(attr.NameRange, "A variable is no secret",
+			`Plans show the values of variables. `+
+				`Say file("…") or env("…") where the secret is needed, and leave sensitive out`))
 	}
 	if attr := attrs["nullable"]; attr != nil {
-		diags = append(diags, fault(attr.NameRange, "Unsupported argument", "Every variable may be null. Refuse null with a validation block"))
+		diags = append(diags, fault(attr.NameRange, "Unsupported argument",
+			"Every variable may be null. Refuse null with a validation block"))
 	}
 	if attr := attrs["description"]; attr != nil {
 		v, more := attr.Expr.Value(nil)
@@ -148,7 +159,8 @@ func (d *declared) read(attrs hcl.Attributes) (diags hcl.Diagnostics) {
 			return diags
 		}
 		if err := d.take(v); err != nil {
-			diags = append(diags, fault(attr.Expr.Range(), "Unsuitable default of "+d.Name, "%s", err))
+			diags = append(diags, fault(attr.Expr.Range(), "Unsuitable default of "+d.Name, "%s",
+				err))
 		}
 		d.From = "default"
 	}
@@ -178,8 +190,10 @@ func (d *declared) assign(given map[string]Input) hcl.Diagnostics {
 		if d.hasDefault {
 			return nil
 		}
-		return hcl.Diagnostics{fault(d.at, "Variable without a value", "Variable %q has no default. Give it a value: --var %s=VALUE, "+
-			"a file named by --var-file, or the environment's CSCS_SYNC_VAR_%s", d.Name, d.Name, d.Name)}
+		return hcl.Diagnostics{fault(d.at, "Variable without a value",
+			"Variable %q has no default. Give it a value: --var %s=VALUE, "+
+				"a file named by --var-file, or the environment's CSCS_SYNC_VAR_%s", d.Name, d.Name,
+			d.Name)}
 	}
 	v, err := d.evaluate(in)
 	if err == nil {
@@ -196,7 +210,8 @@ func (d *declared) assign(given map[string]Input) hcl.Diagnostics {
 	return hcl.Diagnostics{fault(*at, "Unsuitable value for "+d.Name, "%s: %s", in.From, err)}
 }
 
-// evaluate reads one input. A variable of type string, or of none, takes a text as it is; any other reads it as HCL.
+// evaluate reads one input. A variable of type string, or of none, takes a text as it is; any other
+// reads it as HCL.
 func (d *declared) evaluate(in Input) (cty.Value, error) {
 	expr := in.Expr
 	if expr == nil {
@@ -204,19 +219,22 @@ func (d *declared) evaluate(in Input) (cty.Value, error) {
 			return cty.StringVal(in.Text), nil
 		}
 		if in.Text == "" {
-			return cty.NilVal, fmt.Errorf("want %s; the value is empty", d.Type.FriendlyNameForConstraint())
+			return cty.NilVal, fmt.Errorf("want %s; the value is empty",
+				d.Type.FriendlyNameForConstraint())
 		}
 		if err := CheckSource([]byte(in.Text)); err != nil {
 			return cty.NilVal, err
 		}
 		parsed, diags := hclsyntax.ParseExpression([]byte(in.Text), in.From, hcl.InitialPos)
 		if diags.HasErrors() {
-			return cty.NilVal, fmt.Errorf("want %s, as HCL: %s", d.Type.FriendlyNameForConstraint(), diags[0].Detail)
+			return cty.NilVal, fmt.Errorf("want %s, as HCL: %s", d.Type.FriendlyNameForConstraint(),
+				diags[0].Detail)
 		}
 		expr = parsed
 	}
 	if names := expr.Variables(); len(names) > 0 {
-		return cty.NilVal, fmt.Errorf("want a constant, and %q is a name; text goes in double quotes", names[0].RootName())
+		return cty.NilVal, fmt.Errorf(
+			"want a constant, and %q is a name; text goes in double quotes", names[0].RootName())
 	}
 	v, diags := expr.Value(nil)
 	if diags.HasErrors() {
@@ -244,7 +262,8 @@ func (s *Scope) holds(d *declared, check validation) hcl.Diagnostics {
 	}
 	ok, err := convert.Convert(ok, cty.Bool)
 	if err != nil || ok.IsNull() || !ok.IsKnown() {
-		return hcl.Diagnostics{fault(check.condition.Range(), "Unsuitable condition", "Want true or false")}
+		return hcl.Diagnostics{fault(check.condition.Range(), "Unsuitable condition",
+			"Want true or false")}
 	}
 	if ok.True() {
 		return nil
@@ -253,10 +272,14 @@ func (s *Scope) holds(d *declared, check validation) hcl.Diagnostics {
 	if diags.HasErrors() {
 		return diags
 	}
-	if message.Type() != cty.String || message.IsNull() || !message.IsKnown() || message.AsString() == "" {
-		return hcl.Diagnostics{fault(check.message.Range(), "Unsuitable error_message", "Want text in quotes")}
+	if message.Type() != cty.String || message.IsNull() || !message.IsKnown() ||
+		message.AsString() == "" {
+		return hcl.Diagnostics{fault(check.message.Range(), "Unsuitable error_message",
+			"Want text in quotes")}
 	}
-	detail := fmt.Sprintf("%s (%s is %s, from %s)", message.AsString(), d.Name, Show(d.Value, 80), d.From)
-	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Invalid value for variable " + d.Name, Detail: detail,
+	detail := fmt.Sprintf("%s (%s is %s, from %s)", message.AsString(), d.Name, Show(d.Value, 80),
+		d.From)
+	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Invalid value for variable " +
+		d.Name, Detail: detail,
 		Subject: check.condition.Range().Ptr()}}
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Delivery is a callback that waits in the outbox. It holds no token: that is added when it is sent.
+// Delivery is a callback that waits in the outbox. It holds no token: that is added when it is
+// sent.
 type Delivery struct {
 	// Seq is its number and its place in the order; never used again.
 	Seq      uint64           `json:"seq"`
@@ -32,15 +33,16 @@ type Delivery struct {
 
 // Undelivered is the delivery as plans show it.
 func (d Delivery) Undelivered() planner.Undelivered {
-	return planner.Undelivered{Key: d.Key, Address: d.Address, Order: d.Order, Callback: d.Callback, Since: d.Since,
+	return planner.Undelivered{Key: d.Key, Address: d.Address, Order: d.Order, Callback: d.Callback,
+		Since:   d.Since,
 		Problem: d.Problem, Parked: d.Parked}
 }
 
 // longestWait is for how long an answer of Waldur's may put a callback off, and a little more.
 const longestWait = 25 * time.Hour
 
-// Waits reports whether a callback is not due yet. One that is put off for longer than anything is, was put off by a clock
-// that was ahead: it is due.
+// Waits reports whether a callback is not due yet. One that is put off for longer than anything is,
+// was put off by a clock that was ahead: it is due.
 func (d Delivery) Waits(now time.Time) bool {
 	return now.Before(d.Next) && d.Next.Sub(now) <= longestWait
 }

@@ -17,14 +17,15 @@ const (
 	EventFinish  = "finish"
 	EventAbandon = "abandon"
 	EventDrop    = "drop"
-	// EventRenamed, EventShrunk and EventOrderOver are what the loop and applies note by themselves.
+	// EventRenamed, EventShrunk and EventOrderOver are what the loop and applies note by
+	// themselves.
 	EventRenamed   = "renamed"
 	EventShrunk    = "accept-shrunk"
 	EventOrderOver = "order-over"
 )
 
-// Entry is one entry of the history. Each holds the hash of the one before it, so that nothing before a known hash can
-// be changed, removed or reordered unseen.
+// Entry is one entry of the history. Each holds the hash of the one before it, so that nothing
+// before a known hash can be changed, removed or reordered unseen.
 type Entry struct {
 	// Seq counts from 1 without gaps.
 	Seq  uint64    `json:"seq"`

@@ -16,7 +16,8 @@ type UsedError struct {
 
 // Error says when and by whom the plan was applied, and what came out.
 func (e *UsedError) Error() string {
-	return fmt.Sprintf("plan %s was already applied at %s by %s, result %s: make a new plan", e.Plan,
+	return fmt.Sprintf("plan %s was already applied at %s by %s, result %s: make a new plan",
+		e.Plan,
 		e.At.UTC().Format(time.RFC3339), e.By, e.Result)
 }
 
@@ -33,7 +34,8 @@ func (e *SupersededError) Error() string {
 	if n := len(e.By) - 1; n > 0 {
 		more = fmt.Sprintf(" and %d more resources", n)
 	}
-	return fmt.Sprintf("plan %s is superseded: plan %s, made later (%s), has begun for %s%s: make a new plan",
+	return fmt.Sprintf("plan %s is superseded: plan %s, made later (%s), has begun for %s%s: "+
+		"make a new plan",
 		e.Plan, first.Plan, first.Made.UTC().Format(time.RFC3339), first.Key.Text(), more)
 }
 
@@ -45,7 +47,8 @@ type ApprovalUsedError struct {
 
 // Error says whose approval it is and when it was used.
 func (e *ApprovalUsedError) Error() string {
-	return fmt.Sprintf("the approval by %s of %s was used at %s: approve the new plan", e.Approval.Name,
+	return fmt.Sprintf("the approval by %s of %s was used at %s: approve the new plan",
+		e.Approval.Name,
 		e.Approval.Time.UTC().Format(time.RFC3339), e.At.UTC().Format(time.RFC3339))
 }
 
@@ -55,5 +58,6 @@ var ErrNotBegun = errors.New("not in progress")
 // ErrNotFound tells that there is no such plan, callback or hold.
 var ErrNotFound = errors.New("not found")
 
-// ErrUnfit reports what the state cannot hold, of one resource. Nothing of it was written; the rest of the batch may be.
+// ErrUnfit reports what the state cannot hold, of one resource. Nothing of it was written; the rest
+// of the batch may be.
 var ErrUnfit = errors.New("the state cannot hold it")

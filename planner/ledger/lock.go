@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Holder says who holds the lock. It is for the message only: the kernel alone decides whether the lock is free.
+// Holder says who holds the lock. It is for the message only: the kernel alone decides whether the
+// lock is free.
 type Holder struct {
 	Who   string    `json:"who"`
 	Host  string    `json:"host"`
@@ -25,7 +26,8 @@ type LockedError struct {
 // Error names the holder and says how to wait.
 func (e *LockedError) Error() string {
 	if e.Holder.Who == "" {
-		return fmt.Sprintf("lock %s is %s by a process that has not said who it is: %s", e.File, e.held(), e.wayOut())
+		return fmt.Sprintf("lock %s is %s by a process that has not said who it is: %s", e.File,
+			e.held(), e.wayOut())
 	}
 	plan := ""
 	if e.Holder.Plan != "" {
@@ -33,7 +35,8 @@ func (e *LockedError) Error() string {
 	}
 	return fmt.Sprintf("lock %s is %s by %s on %s, pid %d, since %s%s: %s; the kernel "+
 		"frees the lock when that process is gone",
-		e.File, e.held(), e.Holder.Who, e.Holder.Host, e.Holder.PID, e.Holder.Since.UTC().Format(time.RFC3339), plan, e.wayOut())
+		e.File, e.held(), e.Holder.Who, e.Holder.Host, e.Holder.PID,
+		e.Holder.Since.UTC().Format(time.RFC3339), plan, e.wayOut())
 }
 
 func (e *LockedError) held() string {

@@ -25,15 +25,15 @@ type Approval struct {
 	Kind    string `json:"kind,omitempty"`
 	Ticket  string `json:"ticket,omitempty"`
 	Comment string `json:"comment,omitempty"`
-	// Digest identifies the approval, which is single-use: the SHA-256, in hex, of the message and of the key that signed it,
-	// whatever the encoding of the signature.
+	// Digest identifies the approval, which is single-use: the SHA-256, in hex, of the message and
+	// of the key that signed it, whatever the encoding of the signature.
 	Digest string `json:"digest"`
 }
 
 // PlanStart is a plan that is about to begin.
 type PlanStart struct {
-	// ID is the plan id; Context the SHA-256 of the whole machine's part; Made when the plan was made, and Ledger the number
-	// of the last entry of the history then ([Tx.Head]).
+	// ID is the plan id; Context the SHA-256 of the whole machine's part; Made when the plan was
+	// made, and Ledger the number of the last entry of the history then ([Tx.Head]).
 	ID, Context string
 	Made        time.Time
 	Ledger      uint64
@@ -74,8 +74,8 @@ type Plan struct {
 // Over tells whether the plan has ended: it can never run again.
 func (p Plan) Over() bool { return p.Result != "" && p.Result != Interrupted }
 
-// Renewed reports whether a plan with this id, made when the history's last entry was number ledger, is a new one: made
-// after this one has ended. Clocks have no part in it.
+// Renewed reports whether a plan with this id, made when the history's last entry was number
+// ledger, is a new one: made after this one has ended. Clocks have no part in it.
 func (p Plan) Renewed(ledger uint64) bool { return p.EndedSeq > 0 && ledger >= p.EndedSeq }
 
 // Supersession tells that a plan made later has begun for a resource.

@@ -1,5 +1,6 @@
-// Package ledger has the types of what must survive a crash: records, plans that have begun and their journals, callbacks
-// that wait, holds and history. [Store] is where they are kept; package state is one.
+// Package ledger has the types of what must survive a crash: records, plans that have begun and
+// their journals, callbacks that wait, holds and history. [Store] is where they are kept; package
+// state is one.
 package ledger
 
 import (
@@ -10,8 +11,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Store keeps what must survive. A batch is all or nothing: after Update has returned nil, everything in it is on disk;
-// after an error, nothing of it is.
+// Store keeps what must survive. A batch is all or nothing: after Update has returned nil,
+// everything in it is on disk; after an error, nothing of it is.
 type Store interface {
 	// View runs f in one unchanging view of the store.
 	View(f func(Tx) error) error
@@ -27,7 +28,8 @@ type Locker interface {
 
 // Lock is held until Release.
 type Lock interface {
-	// Check returns an error once the lock protects nothing any more. Ask before each group of changes.
+	// Check returns an error once the lock protects nothing any more. Ask before each group of
+	// changes.
 	Check() error
 	Release() error
 }
@@ -45,11 +47,13 @@ type Tx interface {
 	Index
 }
 
-// Records are what was last seen as wanted, by resource, and the identities of the systems' directories.
+// Records are what was last seen as wanted, by resource, and the identities of the systems'
+// directories.
 type Records interface {
 	PutRecord(r planner.Record) error
 	DeleteRecord(key planner.Key) (existed bool, err error)
-	// Rename puts what is recorded, here and in the archive register, under other keys; it returns how many it found.
+	// Rename puts what is recorded, here and in the archive register, under other keys; it returns
+	// how many it found.
 	Rename(now map[planner.Key]planner.Key) (int, error)
 	Record(key planner.Key) (r planner.Record, recorded bool, err error)
 	Records() ([]planner.Record, error)
@@ -58,12 +62,14 @@ type Records interface {
 	PutRoot(system string, id planner.RootIdentity) error
 	DeleteRoot(system string) (existed bool, err error)
 	Roots() (map[string]planner.RootIdentity, error)
-	// Recorded is everything that planning depends on; Waiting the same without records and archive.
+	// Recorded is everything that planning depends on; Waiting the same without records and
+	// archive.
 	Recorded() (planner.Recorded, error)
 	Waiting() (planner.Recorded, error)
 }
 
-// Archive is the register of archived directories. A directory's place in the archive is its identity.
+// Archive is the register of archived directories. A directory's place in the archive is its
+// identity.
 type Archive interface {
 	PutArchived(a planner.Archived) error
 	DeleteArchived(archive string) (existed bool, err error)
@@ -73,7 +79,8 @@ type Archive interface {
 
 // Outbox are the callbacks that wait. Those of one order of one resource are sent in their order.
 type Outbox interface {
-	// Enqueue returns the callback's number. A plan's callback of a resource that already waits is not there twice.
+	// Enqueue returns the callback's number. A plan's callback of a resource that already waits is
+	// not there twice.
 	Enqueue(d Delivery) (uint64, error)
 	Outbox() ([]Delivery, error)
 	WaitingOf(key planner.Key) ([]Delivery, error)
@@ -119,7 +126,8 @@ type Holds interface {
 	AllHolds() ([]planner.Hold, error)
 }
 
-// Index is the last complete listing, in chunks; written is what [Records].Written was when it began.
+// Index is the last complete listing, in chunks; written is what [Records].Written was when it
+// began.
 type Index interface {
 	SetIndex(at time.Time, written uint64, chunks []json.RawMessage) error
 	Index() (at time.Time, written uint64, chunks []json.RawMessage, err error)

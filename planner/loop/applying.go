@@ -16,7 +16,8 @@ import (
 // applyGroup applies a plan in the policy's name, through the same door as everybody's.
 func (r *round) applyGroup(ctx context.Context, p *planner.Plan) (out engine.Outcome, err error) {
 	id := planfile.ID(p.Core)
-	made, err := r.cfg.Engine.PolicyApproval(approval.Message{Plan: id, Context: planfile.ContextDigest(p), Name: "policy",
+	made, err := r.cfg.Engine.PolicyApproval(approval.Message{Plan: id,
+		Context: planfile.ContextDigest(p), Name: "policy",
 		Time: r.now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return out, err
@@ -29,7 +30,8 @@ func (r *round) applyGroup(ctx context.Context, p *planner.Plan) (out engine.Out
 	if err != nil {
 		return out, err
 	}
-	out, err = r.applyAs(ctx, &engine.Proposal{Plan: p, ID: id, Blocks: [][]byte{block}, Policy: r.cfg.Engine.Policy.Digest(), Ask: r.ask})
+	out, err = r.applyAs(ctx, &engine.Proposal{Plan: p, ID: id, Blocks: [][]byte{block},
+		Policy: r.cfg.Engine.Policy.Digest(), Ask: r.ask})
 	if isOver(out, err) || engine.IsRefused(err) {
 		err = errors.Join(err, r.dropBegun(path))
 	}
@@ -62,7 +64,8 @@ func (r *round) applyAs(ctx context.Context, p *engine.Proposal) (out engine.Out
 	return out, err
 }
 
-// doneBefore are the resources that an earlier run of the plan has done: they are told and counted once.
+// doneBefore are the resources that an earlier run of the plan has done: they are told and counted
+// once.
 func (r *round) doneBefore(p *engine.Proposal) (map[planner.Key]bool, error) {
 	begun, steps, err := r.cfg.Engine.Begun(p)
 	if err != nil || !begun {
@@ -80,28 +83,33 @@ func (r *round) doneBefore(p *engine.Proposal) (map[planner.Key]bool, error) {
 	return done, nil
 }
 
-// account remembers how a resource fared. What was left out because the world has changed since it was planned, is planned
-// anew in the next round; that counts as a failure all the same, or it could go on for ever.
+// account remembers how a resource fared. What was left out because the world has changed since it
+// was planned, is planned anew in the next round; that counts as a failure all the same, or it
+// could go on for ever.
 func (r *round) account(res apply.Result) {
 	switch res.Status {
 	case apply.Done:
 		r.applied++
 		r.memory.done(res.Action, r.now())
-		r.log.Info("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status)
+		r.log.Info("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
+			res.Status)
 	case apply.NotBegun:
 	case apply.Unrecorded: // the plan is still open: the next round continues it
 		r.failed++
-		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err))
+		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
+			res.Status, "error", errorText(res.Err))
 	case apply.Undelivered: // the outbox tries again by itself
 		r.failed++
 		r.memory.done(res.Action, r.now())
-		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err),
+		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
+			res.Status, "error", errorText(res.Err),
 			"next", "cscs-sync callbacks list")
 	default:
 		r.failed++
 		var held *apply.HeldError
 		if errors.Is(res.Err, context.Canceled) || errors.As(res.Err, &held) { // which says nothing about the resource
-			r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "error", errorText(res.Err))
+			r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind,
+				"status", res.Status, "error", errorText(res.Err))
 			break
 		}
 		r.logFailure(res, r.memory.failed(res.Action, errorText(res.Err), r.now(), r.interval()))
@@ -111,8 +119,10 @@ func (r *round) account(res apply.Result) {
 
 // logFailure says what failed, how often by now, and when it is tried again.
 func (r *round) logFailure(res apply.Result, f Failure) {
-	r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status", res.Status, "failures", f.Count,
-		"quarantined", f.Quarantined(), "again", f.Until.UTC().Format(time.RFC3339), "error", errorText(res.Err))
+	r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
+		res.Status, "failures", f.Count,
+		"quarantined", f.Quarantined(), "again", f.Until.UTC().Format(time.RFC3339), "error",
+		errorText(res.Err))
 }
 
 func errorText(err error) string {

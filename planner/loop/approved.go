@@ -50,7 +50,8 @@ func (r *round) heldFailed(name string, err error) {
 	r.heldTries[name] = f
 	r.failed++
 	r.asHeld = fmt.Errorf("held plan %s: %w", name, err)
-	r.log.Warn("held plan", "plan", name, "failures", f.count, "again", f.until.UTC().Format(time.RFC3339), "error", err.Error())
+	r.log.Warn("held plan", "plan", name, "failures", f.count, "again",
+		f.until.UTC().Format(time.RFC3339), "error", err.Error())
 }
 
 // applyHeld applies one held plan if it is approved, and removes its file when it is over.
@@ -86,14 +87,17 @@ func (r *round) applyHeld(ctx context.Context, path string, ask *engine.Request)
 // errLater tells that a held plan failed before, and waits for its next try.
 var errLater = errors.New("it waits for its next try")
 
-// approvedHeld is a held plan that may be applied, and who approved it; nil if it may not yet. One that was used up or
-// overtaken can never run: it is taken away, and what is still to be done is held anew.
+// approvedHeld is a held plan that may be applied, and who approved it; nil if it may not yet. One
+// that was used up or overtaken can never run: it is taken away, and what is still to be done is
+// held anew.
 func (r *round) approvedHeld(path string) (p *engine.Proposal, by string, begun bool, err error) {
 	file, why, err := ReadUsable(r.env.Files, path)
 	if err != nil || why != nil || len(file.Approvals) == 0 {
-		return nil, "", false, err // what can't be used is kept or removed when the round holds its own
+		// what can't be used is kept or removed when the round holds its own
+		return nil, "", false, err
 	}
-	p = &engine.Proposal{Plan: file.Plan, ID: planfile.ID(file.Plan.Core), Path: path, Blocks: file.Approvals}
+	p = &engine.Proposal{Plan: file.Plan, ID: planfile.ID(file.Plan.Core), Path: path,
+		Blocks: file.Approvals}
 	begun, _, err = r.cfg.Engine.Begun(p)
 	if engine.IsRefused(err) {
 		r.log.Info("held plan is over", "plan", path, "because", err.Error())

@@ -27,7 +27,8 @@ func (r *round) keepBegun(p *planner.Plan, block []byte) (path string, err error
 	return path, nil
 }
 
-// dropBegun removes a plan that is over, or was refused; any other end leaves it for the next round.
+// dropBegun removes a plan that is over, or was refused; any other end leaves it for the next
+// round.
 func (r *round) dropBegun(path string) error {
 	if err := r.env.Files.Remove(path); err != nil {
 		return fmt.Errorf("plan that is over: %w", err)
@@ -35,14 +36,16 @@ func (r *round) dropBegun(path string) error {
 	return nil
 }
 
-// resumeBegun goes on with plans that an earlier run, or round, has begun. A dry run only names them.
+// resumeBegun goes on with plans that an earlier run, or round, has begun. A dry run only names
+// them.
 func (r *round) resumeBegun(ctx context.Context) error {
 	r.tidy()
 	ask := r.whole()
 	return r.eachPlan(r.begunFolder(), func(path string) error { return r.resume(ctx, path, ask) })
 }
 
-// tidy removes what killed writes have left in the folders of the state. It matters to nobody if that fails.
+// tidy removes what killed writes have left in the folders of the state. It matters to nobody if
+// that fails.
 func (r *round) tidy() {
 	if r.Options.DryRun || r.lane != LaneAudit {
 		return
@@ -54,9 +57,10 @@ func (r *round) tidy() {
 	}
 }
 
-// resume goes on with one plan. One that never began has no approval any more: the policy is asked anew. One that may not go
-// on, because the configuration is another, is given up. One of which nothing is known, because it or the state cannot be
-// read, stays: only this plan knows what it has left half made as its own.
+// resume goes on with one plan. One that never began has no approval any more: the policy is asked
+// anew. One that may not go on, because the configuration is another, is given up. One of which
+// nothing is known, because it or the state cannot be read, stays: only this plan knows what it has
+// left half made as its own.
 func (r *round) resume(ctx context.Context, path string, ask *engine.Request) error {
 	p, err := r.begunAt(path)
 	if p == nil {
@@ -90,8 +94,8 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 	return err
 }
 
-// begunAt reads a begun plan that has to go on; nil for one that is removed, because it never began or is over, and for one
-// that this version can't use, which is kept.
+// begunAt reads a begun plan that has to go on; nil for one that is removed, because it never began
+// or is over, and for one that this version can't use, which is kept.
 func (r *round) begunAt(path string) (*engine.Proposal, error) {
 	file, why, err := ReadUsable(r.env.Files, path)
 	if err != nil {
@@ -100,7 +104,8 @@ func (r *round) begunAt(path string) (*engine.Proposal, error) {
 	if why != nil {
 		return nil, r.keepBegunUnusable(path, why)
 	}
-	p := &engine.Proposal{Plan: file.Plan, ID: planfile.ID(file.Plan.Core), Path: path, Blocks: file.Approvals, Policy: r.cfg.Engine.Policy.Digest()}
+	p := &engine.Proposal{Plan: file.Plan, ID: planfile.ID(file.Plan.Core), Path: path,
+		Blocks: file.Approvals, Policy: r.cfg.Engine.Policy.Digest()}
 	begun, _, err := r.cfg.Engine.Begun(p)
 	switch {
 	case err == nil && !begun:
@@ -113,12 +118,14 @@ func (r *round) begunAt(path string) (*engine.Proposal, error) {
 	return p, nil
 }
 
-// giveUp ends a begun plan that may not go on. What it has done stays done, and what is left is planned anew.
+// giveUp ends a begun plan that may not go on. What it has done stays done, and what is left is
+// planned anew.
 func (r *round) giveUp(p *engine.Proposal, why error) error {
 	if r.Options.DryRun {
 		return nil
 	}
-	if err := r.cfg.Engine.Store.Update(func(tx ledger.Tx) error { return tx.Abandon(p.ID, r.cfg.Engine.Who, why.Error()) }); err != nil {
+	if err := r.cfg.Engine.Store.Update(
+		func(tx ledger.Tx) error { return tx.Abandon(p.ID, r.cfg.Engine.Who, why.Error()) }); err != nil {
 		return err
 	}
 	return r.drop(p.Path, why)

@@ -26,8 +26,8 @@ const (
 	SettledAfter = 3
 )
 
-// FailureHistory is what the loop remembers of resources from round to round. It is kept in a file, for the next loop, since
-// `run --once` is a process for each round, and for explain and doctor.
+// FailureHistory is what the loop remembers of resources from round to round. It is kept in a file,
+// for the next loop, since `run --once` is a process for each round, and for explain and doctor.
 type FailureHistory struct {
 	Failures map[planner.Key]Failure
 	did      map[planner.Key]repeated
@@ -65,7 +65,8 @@ type repeated struct {
 }
 
 func newHistory() FailureHistory {
-	return FailureHistory{Failures: map[planner.Key]Failure{}, did: map[planner.Key]repeated{}, Orders: map[planner.Key]WaitingOrder{}}
+	return FailureHistory{Failures: map[planner.Key]Failure{}, did: map[planner.Key]repeated{},
+		Orders: map[planner.Key]WaitingOrder{}}
 }
 
 // meaning is what an action does: with another one a resource gets another chance.
@@ -78,8 +79,10 @@ func meaning(a *planner.Action) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// failed notes a failure. The same again waits for twice as many intervals each time, and in quarantine for an hour.
-func (m *FailureHistory) failed(a *planner.Action, why string, now time.Time, interval time.Duration) Failure {
+// failed notes a failure. The same again waits for twice as many intervals each time, and in
+// quarantine for an hour.
+func (m *FailureHistory) failed(a *planner.Action, why string, now time.Time,
+	interval time.Duration) Failure {
 	f := Failure{Key: a.Key, Address: a.Address, Action: a.Kind, What: meaning(a), Error: why}
 	if was := m.Failures[a.Key]; was.What == f.What {
 		f.Count, f.Told = was.Count, was.Told
@@ -130,14 +133,17 @@ func (m *FailureHistory) unsettled(a *planner.Action) bool {
 	return d.Count >= SettledAfter && len(a.Changes) > 0 && d.What == meaning(a)
 }
 
-// forget drops what was long ago: successes after the time lately, or of a time that has not come; failures a day after
-// their next try.
+// forget drops what was long ago: successes after the time lately, or of a time that has not come;
+// failures a day after their next try.
 func (m *FailureHistory) forget(now time.Time, lately time.Duration) {
-	maps.DeleteFunc(m.did, func(_ planner.Key, d repeated) bool { return now.Sub(d.Last) > lately || isAhead(now, d.Last) })
-	maps.DeleteFunc(m.Failures, func(_ planner.Key, f Failure) bool { return now.Sub(f.Until) > 24*time.Hour })
+	maps.DeleteFunc(m.did,
+		func(_ planner.Key, d repeated) bool { return now.Sub(d.Last) > lately || isAhead(now, d.Last) })
+	maps.DeleteFunc(m.Failures,
+		func(_ planner.Key, f Failure) bool { return now.Sub(f.Until) > 24*time.Hour })
 }
 
-// settle drops the failures of what needs nothing any more: somebody else has seen to it, or it is not wanted.
+// settle drops the failures of what needs nothing any more: somebody else has seen to it, or it is
+// not wanted.
 func (m *FailureHistory) settle(needs func(planner.Key) bool) {
 	maps.DeleteFunc(m.Failures, func(k planner.Key, _ Failure) bool { return !needs(k) })
 }
@@ -173,7 +179,8 @@ type keptMemory struct {
 	Orders   []WaitingOrder `json:"orders,omitempty"`
 }
 
-// historyFile is where the loop's memory is kept. It is no part of the state: without it everything is tried at once.
+// historyFile is where the loop's memory is kept. It is no part of the state: without it everything
+// is tried at once.
 func historyFile(files Files) string { return filepath.Join(files.Dir(), "failures.json") }
 
 // ReadHistory reads what the last loop on this state has left.
@@ -191,7 +198,9 @@ func ReadHistory(files Files) (FailureHistory, error) {
 		err = fmt.Errorf("it has format %d, and this version reads %d", kept.Format, memoryFormat)
 	}
 	if err != nil {
-		return m, fmt.Errorf("read what failed before: %s: %w; without it everything is tried at once", historyFile(files), err)
+		return m, fmt.Errorf(
+			"read what failed before: %s: %w; without it everything is tried at once",
+			historyFile(files), err)
 	}
 	for _, f := range kept.Failures {
 		m.Failures[f.Key] = f
@@ -207,8 +216,10 @@ func ReadHistory(files Files) (FailureHistory, error) {
 
 // write writes down what is remembered, unless that is in the file.
 func (m *FailureHistory) write(files Files) error {
-	kept := keptMemory{Format: memoryFormat, Failures: slices.AppendSeq([]Failure{}, maps.Values(m.Failures)),
-		Repeated: slices.AppendSeq([]repeated{}, maps.Values(m.did)), Orders: slices.Collect(maps.Values(m.Orders))}
+	kept := keptMemory{Format: memoryFormat, Failures: slices.AppendSeq([]Failure{},
+		maps.Values(m.Failures)),
+		Repeated: slices.AppendSeq([]repeated{}, maps.Values(m.did)),
+		Orders:   slices.Collect(maps.Values(m.Orders))}
 	slices.SortFunc(kept.Failures, func(a, b Failure) int { return a.Key.Compare(b.Key) })
 	slices.SortFunc(kept.Repeated, func(a, b repeated) int { return a.Key.Compare(b.Key) })
 	slices.SortFunc(kept.Orders, func(a, b WaitingOrder) int { return a.Key.Compare(b.Key) })
@@ -219,7 +230,8 @@ func (m *FailureHistory) write(files Files) error {
 	data = append(data, '\n')
 	was, err := files.Read(historyFile(files), 64<<20)
 	isNew := errors.Is(err, fs.ErrNotExist)
-	if bytes.Equal(was, data) || isNew && len(kept.Failures)+len(kept.Repeated)+len(kept.Orders) == 0 {
+	if bytes.Equal(was, data) || isNew && len(kept.Failures)+len(kept.Repeated)+
+		len(kept.Orders) == 0 {
 		return nil
 	}
 	if err := files.Write(historyFile(files), data, nil); err != nil {

@@ -9,8 +9,8 @@ import (
 // stageWaiting is the stage between two rounds.
 const stageWaiting = "waiting"
 
-// pulse tells whether the loop gets on: each stage of a round says when the next sign of life is due at the latest. A pulse
-// is used from several goroutines.
+// pulse tells whether the loop gets on: each stage of a round says when the next sign of life is
+// due at the latest. A pulse is used from several goroutines.
 type pulse struct {
 	now   func() time.Time
 	mu    sync.Mutex
@@ -54,8 +54,8 @@ func (p *pulse) silent() (stage string, since time.Duration) {
 	return p.stage, p.now().Sub(p.at)
 }
 
-// watchdog asks systemd's watchdog for patience as long as the loop gets on: not when it is stuck, but also when it is held
-// up by a mount that hangs, which a restart would not mend.
+// watchdog asks systemd's watchdog for patience as long as the loop gets on: not when it is stuck,
+// but also when it is held up by a mount that hangs, which a restart would not mend.
 func (l *Loop) watchdog(ctx context.Context, every time.Duration) {
 	said := ""
 	for {
@@ -64,7 +64,8 @@ func (l *Loop) watchdog(ctx context.Context, every time.Duration) {
 			said = ""
 		} else if said != stage {
 			said = stage
-			l.log.Error("the loop is stuck, and no mount hangs: the watchdog, if there is one, restarts it", "stage", stage)
+			l.log.Error("the loop is stuck, and no mount hangs: the watchdog, if there is one, "+
+				"restarts it", "stage", stage)
 		}
 		if !sleep(ctx, every) {
 			return

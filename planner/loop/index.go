@@ -19,8 +19,8 @@ const (
 	indexChunk = 500
 	// indexAge is how many audits old an index may be.
 	indexAge = 3
-	// shrunkShare, and shrunkLeast resources or half of all, are from when on a listing that lacks recorded resources is
-	// not believed.
+	// shrunkShare, and shrunkLeast resources or half of all, are from when on a listing that lacks
+	// recorded resources is not believed.
 	shrunkShare = 0.1
 	shrunkLeast = 3
 )
@@ -29,12 +29,14 @@ const (
 type Index struct {
 	// At is when the listing began; a zero time if there is none.
 	At time.Time
-	// written is what [state.Tx.Written] was then: what is recorded under a greater number is newer than the listing.
+	// written is what [state.Tx.Written] was then: what is recorded under a greater number is newer
+	// than the listing.
 	written uint64
 	Items   []planner.Item
 }
 
-// ReadIndex reads the index. One that another version wrote in another form is none: the next audit makes one.
+// ReadIndex reads the index. One that another version wrote in another form is none: the next audit
+// makes one.
 func ReadIndex(store ledger.Store, log *slog.Logger) (last Index, err error) {
 	var chunks []json.RawMessage
 	err = store.View(func(tx ledger.Tx) (err error) {
@@ -44,7 +46,8 @@ func ReadIndex(store ledger.Store, log *slog.Logger) (last Index, err error) {
 	for _, c := range chunks {
 		var some []planner.Item
 		if err := json.Unmarshal(c, &some); err != nil {
-			log.Warn("the last complete listing is not used: it cannot be read; the next audit makes another", "error", err.Error())
+			log.Warn("the last complete listing is not used: it cannot be read; the next audit "+
+				"makes another", "error", err.Error())
 			return Index{}, nil
 		}
 		last.Items = append(last.Items, some...)
@@ -64,18 +67,19 @@ func (r *round) index() (Index, error) {
 	return last, err
 }
 
-// isOld reports whether the index is too old to be planned against, or made at a time that has not come yet: then the clock
-// was set back, and nobody knows how old it is.
+// isOld reports whether the index is too old to be planned against, or made at a time that has not
+// come yet: then the clock was set back, and nobody knows how old it is.
 func (l *Loop) isOld(last Index) bool {
 	now := l.now()
 	return now.Sub(last.At) > indexAge*l.cfg.AuditInterval || isAhead(now, last.At)
 }
 
-// indexed completes a partial listing by the items of the last complete one, so that a conflict with them, and their part in
-// a shared quota, are still seen. An index that is too old is not used: then only what is recorded counts.
+// indexed completes a partial listing by the items of the last complete one, so that a conflict
+// with them, and their part in a shared quota, are still seen. An index that is too old is not
+// used: then only what is recorded counts.
 //
-// Where a tenant's or a customer's directory is, the proxy takes from the first resource that it lists, so a partial
-// listing may have it elsewhere: the complete one is believed.
+// Where a tenant's or a customer's directory is, the proxy takes from the first resource that it
+// lists, so a partial listing may have it elsewhere: the complete one is believed.
 func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]planner.Item, error) {
 	if !engine.AnyOrder(listed) {
 		return listed, nil // nothing to plan for
@@ -86,13 +90,15 @@ func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]pl
 	}
 	if r.isOld(last) {
 		if !r.toldOld.Equal(last.At) {
-			r.log.Warn("the last complete listing is too old to be planned against; what is recorded still counts", "listed", last.At)
+			r.log.Warn("the last complete listing is too old to be planned against; what is "+
+				"recorded still counts", "listed", last.At)
 			r.toldOld = last.At
 		}
 		return listed, nil
 	}
 	known := keysOfItems(last.Items)
-	all := slices.DeleteFunc(slices.Clone(listed), func(it planner.Item) bool { return it.Target.IsBranch() && known[it.Key] })
+	all := slices.DeleteFunc(slices.Clone(listed),
+		func(it planner.Item) bool { return it.Target.IsBranch() && known[it.Key] })
 	have := keysOfItems(all)
 	for i := range last.Items {
 		if it := last.Items[i]; !have[it.Key] && r.stillCounts(last, &it, recorded) {
@@ -102,10 +108,11 @@ func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]pl
 	return all, nil
 }
 
-// stillCounts reports whether an item of the index counts beside a newer listing that lacks it, and makes it what it is by
-// now. What was applied or archived since the index was made replaces what the index says: then the record counts. Where
-// the newer listing has every open order, an item with an order that it lacks has none any more: what is recorded of it
-// counts, and a create of which nothing is recorded is nothing. Of anything else the limits are unknown until the next
+// stillCounts reports whether an item of the index counts beside a newer listing that lacks it, and
+// makes it what it is by now. What was applied or archived since the index was made replaces what
+// the index says: then the record counts. Where the newer listing has every open order, an item
+// with an order that it lacks has none any more: what is recorded of it counts, and a create of
+// which nothing is recorded is nothing. Of anything else the limits are unknown until the next
 // audit.
 func (r *round) stillCounts(last Index, it *planner.Item, recorded *planner.Recorded) bool {
 	if it.Target.IsBranch() {
@@ -136,8 +143,8 @@ func keysOfItems(items []planner.Item) map[planner.Key]bool {
 	return keys
 }
 
-// shrunk tells a listing that suddenly lacks much of what is recorded: of what the listing before still had, if there was
-// one. Who accepts it makes it the one to be compared with.
+// shrunk tells a listing that suddenly lacks much of what is recorded: of what the listing before
+// still had, if there was one. Who accepts it makes it the one to be compared with.
 func (r *round) shrunk(p *engine.Planned) (lacks string, err error) {
 	before, err := ReadIndex(r.cfg.Engine.Store, r.log)
 	if err != nil {
@@ -154,25 +161,32 @@ func (r *round) shrunk(p *engine.Planned) (lacks string, err error) {
 			lacking++
 		}
 	}
-	if float64(lacking) <= shrunkShare*float64(recorded) || lacking < shrunkLeast && 2*lacking < recorded {
+	if float64(lacking) <= shrunkShare*float64(recorded) || lacking < shrunkLeast &&
+		2*lacking < recorded {
 		return "", nil
 	}
-	return fmt.Sprintf("the listing lacks %d of %d recorded resources: nothing is done until somebody looks; %s"+
-		"if that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded, renamedHint(p.Plan)), nil
+	return fmt.Sprintf("the listing lacks %d of %d recorded resources: nothing is done until "+
+		"somebody looks; %s"+
+		"if that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded,
+		renamedHint(p.Plan)), nil
 }
 
-// renamedHint is what may have happened where resources turn up on a system that nobody has heard of.
+// renamedHint is what may have happened where resources turn up on a system that nobody has heard
+// of.
 func renamedHint(p *planner.Plan) string {
 	for _, b := range p.Context.Blocked {
-		if slices.ContainsFunc(b.Reasons, func(r planner.Reason) bool { return r.Code == codes.NoSystem }) {
-			return fmt.Sprintf("no system block answers to %s: if its offering was renamed, add the new slug to the slugs of its system and "+
+		if slices.ContainsFunc(b.Reasons,
+			func(r planner.Reason) bool { return r.Code == codes.NoSystem }) {
+			return fmt.Sprintf("no system block answers to %s: if its offering was renamed, add "+
+				"the new slug to the slugs of its system and "+
 				"reload; ", planfile.Quote(b.Key.System))
 		}
 	}
 	return ""
 }
 
-// remember writes down what an audit found as wanted, and the index that the orders lane plans against.
+// remember writes down what an audit found as wanted, and the index that the orders lane plans
+// against.
 func (r *round) remember(p *engine.Planned, accepted string) error {
 	if r.Options.DryRun {
 		return nil
@@ -187,7 +201,8 @@ func (r *round) remember(p *engine.Planned, accepted string) error {
 	}
 	return r.cfg.Engine.Remember(p, func(tx ledger.Tx) error {
 		if accepted != "" {
-			if _, err := tx.AppendHistory(ledger.Entry{Who: r.cfg.Engine.Who, Host: r.cfg.Engine.Host, Event: ledger.EventShrunk,
+			if _, err := tx.AppendHistory(ledger.Entry{Who: r.cfg.Engine.Who,
+				Host: r.cfg.Engine.Host, Event: ledger.EventShrunk,
 				Text: accepted}); err != nil {
 				return err
 			}

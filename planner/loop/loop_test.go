@@ -35,33 +35,41 @@ type fakeSource struct {
 	asked []string
 }
 
-func (f *fakeSource) List(_ context.Context, statuses []planner.Status) (items []planner.Item, err error) {
+func (f *fakeSource) List(_ context.Context, statuses []planner.Status) (items []planner.Item,
+	err error) {
 	f.asked = append(f.asked, fmt.Sprint(statuses))
 	for _, s := range statuses {
 		if f.bad[s] {
-			return nil, &engine.SourceError{Problem: engine.SourceFails, Err: errors.New("proxy answered 500")}
+			return nil, &engine.SourceError{Problem: engine.SourceFails,
+				Err: errors.New("proxy answered 500")}
 		}
 		items = append(items, f.items[s]...)
 	}
 	return items, nil
 }
 
-// TestOneBadStatus: the others are listed one by one, and what stands in two of them is left to the next round.
+// TestOneBadStatus: the others are listed one by one, and what stands in two of them is left to the
+// next round.
 func TestOneBadStatus(t *testing.T) {
 	item := func(name string) planner.Item { return planner.Item{Key: planner.Key{Item: name}} }
-	f := &fakeSource{bad: map[planner.Status]bool{planner.StatusUpdating: true}, items: map[planner.Status][]planner.Item{
-		planner.StatusPending: {item("a"), item("moved")}, planner.StatusRemoving: {item("b"), item("moved")}}}
+	f := &fakeSource{bad: map[planner.Status]bool{planner.StatusUpdating: true},
+		items: map[planner.Status][]planner.Item{
+			planner.StatusPending: {item("a"), item("moved")}, planner.StatusRemoving: {item("b"),
+				item("moved")}}}
 	p := &patient{f, map[planner.Status]error{}}
 	for _, want := range []int{2, 4} { // the second time the source itself would notice what moved
-		if items, err := p.List(context.Background(), orderStatuses); err != nil || len(items) != want {
+		if items, err := p.List(context.Background(), orderStatuses); err != nil ||
+			len(items) != want {
 			t.Fatalf("%d items, %v, want %d", len(items), err, want)
 		}
 	}
-	want := []string{"[pending updating removing error]", "[pending]", "[updating]", "[removing]", "[error]", "[pending removing error]"}
+	want := []string{"[pending updating removing error]", "[pending]", "[updating]", "[removing]",
+		"[error]", "[pending removing error]"}
 	if !slices.Equal(f.asked, want) {
 		t.Errorf("asked %q, want %q", f.asked, want)
 	}
-	if err := p.problem(); err == nil || !strings.Contains(err.Error(), "what is updating could not be listed") {
+	if err := p.problem(); err == nil || !strings.Contains(err.Error(),
+		"what is updating could not be listed") {
 		t.Errorf("the problem is %v", err)
 	}
 	for _, s := range orderStatuses {
@@ -96,7 +104,8 @@ func TestStillCounts(t *testing.T) {
 		}
 		return planner.Recorded{Records: records}
 	}
-	archived := planner.Recorded{Archived: map[planner.Key]planner.Archived{key: {Key: key, Seq: 8}}}
+	archived := planner.Recorded{Archived: map[planner.Key]planner.Archived{key: {Key: key,
+		Seq: 8}}}
 	earlier := planner.Recorded{Archived: map[planner.Key]planner.Archived{key: {Key: key, Seq: 7}}}
 	failed := map[planner.Status]error{planner.StatusError: os.ErrClosed}
 	for name, c := range map[string]struct {
@@ -106,20 +115,31 @@ func TestStillCounts(t *testing.T) {
 		counts   bool
 		unknown  bool
 	}{
-		"active":                        {item: item(planner.StatusActive, false), counts: true},
-		"active, recorded":              {item: item(planner.StatusActive, false), recorded: recorded(7), counts: true},
-		"active, applied since":         {item: item(planner.StatusActive, false), recorded: recorded(8)},
-		"active, archived since":        {item: item(planner.StatusActive, false), recorded: archived},
-		"active, archived before":       {item: item(planner.StatusActive, false), recorded: earlier, counts: true},
-		"updating, recorded":            {item: item(planner.StatusUpdating, true), recorded: recorded(3)},
-		"updating, never recorded":      {item: item(planner.StatusUpdating, true), counts: true, unknown: true},
-		"removing, never recorded":      {item: item(planner.StatusRemoving, true), counts: true, unknown: true},
-		"pending, never recorded":       {item: item(planner.StatusPending, true)},
-		"error without an order":        {item: item(planner.StatusError, false), counts: true},
-		"error with an order":           {item: item(planner.StatusError, true), recorded: recorded(3)},
-		"pending, not all are listed":   {item: item(planner.StatusPending, true), failed: failed, counts: true},
-		"updating, not all are listed":  {item: item(planner.StatusUpdating, true), failed: failed, recorded: recorded(3), counts: true},
-		"updating, applied, not all so": {item: item(planner.StatusUpdating, true), failed: failed, recorded: recorded(9)},
+		"active": {item: item(planner.StatusActive, false), counts: true},
+		"active, recorded": {item: item(planner.StatusActive, false),
+			recorded: recorded(7), counts: true},
+		"active, applied since": {item: item(planner.StatusActive, false),
+			recorded: recorded(8)},
+		"active, archived since": {item: item(planner.StatusActive, false),
+			recorded: archived},
+		"active, archived before": {item: item(planner.StatusActive, false),
+			recorded: earlier, counts: true},
+		"updating, recorded": {item: item(planner.StatusUpdating, true),
+			recorded: recorded(3)},
+		"updating, never recorded": {item: item(planner.StatusUpdating, true), counts: true,
+			unknown: true},
+		"removing, never recorded": {item: item(planner.StatusRemoving, true), counts: true,
+			unknown: true},
+		"pending, never recorded": {item: item(planner.StatusPending, true)},
+		"error without an order":  {item: item(planner.StatusError, false), counts: true},
+		"error with an order": {item: item(planner.StatusError, true),
+			recorded: recorded(3)},
+		"pending, not all are listed": {item: item(planner.StatusPending, true), failed: failed,
+			counts: true},
+		"updating, not all are listed": {item: item(planner.StatusUpdating, true), failed: failed,
+			recorded: recorded(3), counts: true},
+		"updating, applied, not all so": {item: item(planner.StatusUpdating, true), failed: failed,
+			recorded: recorded(9)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &round{orders: &patient{failed: c.failed}}
@@ -127,7 +147,8 @@ func TestStillCounts(t *testing.T) {
 			if got := r.stillCounts(Index{written: 7}, &it, &c.recorded); got != c.counts {
 				t.Fatalf("it counts: %v, want %v", got, c.counts)
 			}
-			if isUnknown := it.Quotas == nil && it.Status == planner.StatusActive; c.counts && isUnknown != c.unknown {
+			if isUnknown := it.Quotas == nil && it.Status == planner.StatusActive; c.counts &&
+				isUnknown != c.unknown {
 				t.Errorf("its limits are unknown: %v, want %v", isUnknown, c.unknown)
 			}
 		})
@@ -200,22 +221,27 @@ func described(m *metrics) map[string]string {
 	m.registry.Describe(descriptions)
 	close(descriptions)
 	for d := range descriptions {
-		if f := regexp.MustCompile(`fqName: "(cscs_sync_\w+)".*variableLabels: \{(.*)\}`).FindStringSubmatch(d.String()); f != nil {
+		if f := regexp.MustCompile(
+			`fqName: "(cscs_sync_\w+)".*variableLabels: \{(.*)\}`).FindStringSubmatch(
+			d.String()); f != nil {
 			all[f[1]] = f[2]
 		}
 	}
 	return all
 }
 
-// TestExamplesUseRealMetrics: the example alert rules and dashboard speak only of metrics and labels that exist.
+// TestExamplesUseRealMetrics: the example alert rules and dashboard speak only of metrics and
+// labels that exist.
 func TestExamplesUseRealMetrics(t *testing.T) {
 	known := described(newMetrics(time.Now, &pulse{now: time.Now}))
 	if len(known) < 15 {
 		t.Fatalf("only %d metrics are described: %v", len(known), known)
 	}
 	used := map[string]bool{}
-	for _, f := range []string{"../../examples/prometheus/alerts.yml", "../../examples/prometheus/dashboard.json"} {
-		for _, m := range regexp.MustCompile(`(cscs_sync_\w+)(?:\{\\?(\w*))?`).FindAllStringSubmatch(readFile(t, f), -1) {
+	for _, f := range []string{"../../examples/prometheus/alerts.yml",
+		"../../examples/prometheus/dashboard.json"} {
+		for _, m := range regexp.MustCompile(
+			`(cscs_sync_\w+)(?:\{\\?(\w*))?`).FindAllStringSubmatch(readFile(t, f), -1) {
 			labels, ok := known[m[1]]
 			if !ok || !strings.Contains(labels, m[2]) {
 				t.Errorf("%s uses %s, which does not exist; its labels are %q", f, m[0], labels)
@@ -234,16 +260,20 @@ func TestExamplesUseRealMetrics(t *testing.T) {
 			}
 		}
 	}
-	if err := yaml.Unmarshal([]byte(readFile(t, "../../examples/prometheus/alerts.yml")), &rules); err != nil || len(rules.Groups) != 1 {
+	if err := yaml.Unmarshal([]byte(readFile(t, "../../examples/prometheus/alerts.yml")),
+		&rules); err != nil || len(rules.Groups) != 1 {
 		t.Fatalf("alerts.yml: %v", err)
 	}
 	for _, r := range rules.Groups[0].Rules {
-		if r.Alert == "" || r.Expr == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" {
-			t.Errorf("alerts.yml: a rule without a name, an expression, a severity or a summary: %+v", r)
+		if r.Alert == "" || r.Expr == "" || r.Labels["severity"] == "" ||
+			r.Annotations["summary"] == "" {
+			t.Errorf("alerts.yml: a rule without a name, an expression, a severity or a "+
+				"summary: %+v", r)
 		}
 	}
 	var dashboard struct{ Panels []struct{ ID int } }
-	if err := json.Unmarshal([]byte(readFile(t, "../../examples/prometheus/dashboard.json")), &dashboard); err != nil || len(dashboard.Panels) < 8 {
+	if err := json.Unmarshal([]byte(readFile(t, "../../examples/prometheus/dashboard.json")),
+		&dashboard); err != nil || len(dashboard.Panels) < 8 {
 		t.Errorf("dashboard.json: %v, %d panels", err, len(dashboard.Panels))
 	}
 }
@@ -262,12 +292,13 @@ func TestWatchdogBites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		signs, hung := 0, []string(nil)
-		l := &Loop{pulse: &pulse{now: time.Now}, log: slog.New(slog.NewTextHandler(&log, nil)), env: Env{
-			Supervise: func(message string) {
-				if message == "WATCHDOG=1" {
-					signs++
-				}
-			}, Hung: func() []string { return hung }}}
+		l := &Loop{pulse: &pulse{now: time.Now}, log: slog.New(slog.NewTextHandler(&log, nil)),
+			env: Env{
+				Supervise: func(message string) {
+					if message == "WATCHDOG=1" {
+						signs++
+					}
+				}, Hung: func() []string { return hung }}}
 		ctx, cancel := context.WithCancel(t.Context())
 		go l.watchdog(ctx, time.Second)
 		l.Beat("listing", time.Minute)
@@ -279,8 +310,10 @@ func TestWatchdogBites(t *testing.T) {
 		synctest.Wait()
 		before := signs
 		time.Sleep(10 * time.Second)
-		if synctest.Wait(); signs != before || strings.Count(log.String(), "the loop is stuck") != 1 {
-			t.Errorf("%d signs of life of a loop that is stuck; the log:\n%s", signs-before, log.String())
+		if synctest.Wait(); signs != before ||
+			strings.Count(log.String(), "the loop is stuck") != 1 {
+			t.Errorf("%d signs of life of a loop that is stuck; the log:\n%s", signs-before,
+				log.String())
 		}
 		hung = []string{"capstor"}
 		time.Sleep(10 * time.Second)
@@ -296,19 +329,23 @@ func TestWatchdogBites(t *testing.T) {
 func TestTheIndexAgesOut(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	var log bytes.Buffer
-	store, err := state.Open(filepath.Join(t.TempDir(), "state"), state.Options{Now: func() time.Time { return now }})
+	store, err := state.Open(filepath.Join(t.TempDir(), "state"),
+		state.Options{Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var listed []planner.Item
 	for i := range 3 {
-		listed = append(listed, planner.Item{Key: planner.Key{Item: fmt.Sprint(i), System: "capstor", DataType: "store"}, Status: planner.StatusActive})
+		listed = append(listed,
+			planner.Item{Key: planner.Key{Item: fmt.Sprint(i), System: "capstor",
+				DataType: "store"}, Status: planner.StatusActive})
 	}
 	chunk, err := json.Marshal(listed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Update(func(tx ledger.Tx) error { return tx.SetIndex(now, 0, []json.RawMessage{chunk}) }); err != nil {
+	if err := store.Update(
+		func(tx ledger.Tx) error { return tx.SetIndex(now, 0, []json.RawMessage{chunk}) }); err != nil {
 		t.Fatal(err)
 	}
 	l := &Loop{log: slog.New(slog.NewTextHandler(&log, nil)), cfg: Config{AuditInterval: time.Hour,
@@ -321,7 +358,8 @@ func TestTheIndexAgesOut(t *testing.T) {
 		t.Errorf("an index of three audits: %d of %d items, %v", len(all), len(listed), err)
 	}
 	now = now.Add(2 * time.Second)
-	if all, err := r.indexed(some, &planner.Recorded{}); err != nil || len(all) != 1 || !strings.Contains(log.String(), "too old") {
+	if all, err := r.indexed(some, &planner.Recorded{}); err != nil || len(all) != 1 ||
+		!strings.Contains(log.String(), "too old") {
 		t.Errorf("an older one: %d items, %v", len(all), err)
 	}
 }

@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// watchMounts tells of a mount that hangs under a round's hands: it died after it was looked at, so that the call which
-// changes something on it does not come back, and the round with it. Mounts are asked only while a round gives no sign of
-// life, so it takes at most three times every until this is seen.
+// watchMounts tells of a mount that hangs under a round's hands: it died after it was looked at, so
+// that the call which changes something on it does not come back, and the round with it. Mounts are
+// asked only while a round gives no sign of life, so it takes at most three times every until this
+// is seen.
 func (l *Loop) watchMounts(ctx context.Context, every time.Duration) {
 	for sleep(ctx, every) {
 		stage, since := l.pulse.silent()
@@ -18,11 +19,14 @@ func (l *Loop) watchMounts(ctx context.Context, every time.Duration) {
 		}
 		switch was := l.metrics.heldUpBy(hung); {
 		case len(hung) > 0 && was == "":
-			l.log.Error("a round waits for a mount that does not answer, and nothing else is done meanwhile: mend the mount, or unmount it by force",
+			l.log.Error("a round waits for a mount that does not answer, and nothing else is "+
+				"done meanwhile: mend the mount, or unmount it by force",
 				"systems", strings.Join(hung, ", "), "stage", stage)
-			l.env.Supervise("STATUS=" + stage + ": waits for a mount that does not answer: " + strings.Join(hung, ", "))
+			l.env.Supervise("STATUS=" + stage + ": waits for a mount that does not answer: " +
+				strings.Join(hung, ", "))
 		case len(hung) == 0 && was != "":
-			l.log.Info("the round goes on: the mount answers, or its call has ended", "systems", was)
+			l.log.Info("the round goes on: the mount answers, or its call has ended", "systems",
+				was)
 		}
 	}
 }

@@ -48,16 +48,18 @@ type quarantineNotice struct {
 // channels are the ways of telling people.
 var channels = []string{"exec", "webhook"}
 
-// marker is the file beside a held plan that says that one channel has told of it: once for each id.
+// marker is the file beside a held plan that says that one channel has told of it: once for each
+// id.
 func marker(path, channel string) string {
 	return strings.TrimSuffix(path, ".plan") + "." + channel + ".told"
 }
 
-// tellPeople tells of held plans and of resources in quarantine of which nobody was told yet. What fails is tried again in
-// the next round; a channel that failed is not tried again in this one.
+// tellPeople tells of held plans and of resources in quarantine of which nobody was told yet. What
+// fails is tried again in the next round; a channel that failed is not tried again in this one.
 func (r *round) tellPeople(ctx context.Context) {
 	for _, channel := range r.cfg.Channels {
-		if err := errors.Join(r.tellOfHeld(ctx, channel), r.tellOfQuarantine(ctx, channel), r.tellOfOrders(ctx, channel)); err != nil {
+		if err := errors.Join(r.tellOfHeld(ctx, channel), r.tellOfQuarantine(ctx, channel),
+			r.tellOfOrders(ctx, channel)); err != nil {
 			r.log.Warn("notify", "channel", channel, "error", err.Error())
 		}
 	}
@@ -96,8 +98,10 @@ func (r *round) tellOfQuarantine(ctx context.Context, channel string) error {
 		if !f.Quarantined() || slices.Contains(f.Told, channel) {
 			continue
 		}
-		n := quarantineNotice{Event: "quarantined", Host: r.cfg.Engine.Host, Address: f.Address, Action: f.Action, Failures: f.Count, Error: f.Error,
-			Text: fmt.Sprintf("cscs-sync on %s: %s of %s failed %d times: %s", r.cfg.Engine.Host, f.Action, f.Address, f.Count, f.Error)}
+		n := quarantineNotice{Event: "quarantined", Host: r.cfg.Engine.Host, Address: f.Address,
+			Action: f.Action, Failures: f.Count, Error: f.Error,
+			Text: fmt.Sprintf("cscs-sync on %s: %s of %s failed %d times: %s", r.cfg.Engine.Host,
+				f.Action, f.Address, f.Count, f.Error)}
 		if err := r.tell(ctx, channel, n); err != nil {
 			return fmt.Errorf("tell of %s: %w", f.Address, err)
 		}
@@ -121,8 +125,8 @@ func (r *round) tell(ctx context.Context, channel string, notice any) error {
 	return r.env.Send(ctx, channel, body)
 }
 
-// addressesOf names the resources of a plan, at most so many, without the directories that have to be made above
-// them.
+// addressesOf names the resources of a plan, at most so many, without the directories that have to
+// be made above them.
 func addressesOf(p *planner.Plan, most int) string {
 	var some []string
 	more := 0
@@ -143,7 +147,8 @@ func addressesOf(p *planner.Plan, most int) string {
 
 // noticeOf says what is held.
 func noticeOf(p *planner.Plan, path, host string) heldNotice {
-	n := heldNotice{Event: "held", Plan: planfile.ID(p.Core), File: path, Host: host, Actions: len(p.Core.Actions), Danger: []planner.Danger{},
+	n := heldNotice{Event: "held", Plan: planfile.ID(p.Core), File: path, Host: host,
+		Actions: len(p.Core.Actions), Danger: []planner.Danger{},
 		Because: []string{}, Addresses: []string{}}
 	seen := map[planner.Danger]bool{}
 	for i := range p.Core.Actions {
@@ -163,7 +168,8 @@ func noticeOf(p *planner.Plan, path, host string) heldNotice {
 			n.Because = append(n.Because, w.Text)
 		}
 	}
-	n.Text = fmt.Sprintf("cscs-sync on %s holds plan %s with %d actions: cscs-sync approve %s", host,
+	n.Text = fmt.Sprintf("cscs-sync on %s holds plan %s with %d actions: cscs-sync approve %s",
+		host,
 		planfile.ShortID(n.Plan), n.Actions, path)
 	return n
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 )
 
-// redeliver sends what waits in the outbox and is due. While Waldur refuses the token nothing is sent: that is logged
-// once, and tried again later and later.
+// redeliver sends what waits in the outbox and is due. While Waldur refuses the token nothing is
+// sent: that is logged once, and tried again later and later.
 func (r *round) redeliver(ctx context.Context) error {
-	if r.Options.DryRun || r.cfg.Engine.Orders == nil || waitsUntil(r.now(), r.refused.until, LongestBackoff) {
+	if r.Options.DryRun || r.cfg.Engine.Orders == nil || waitsUntil(r.now(), r.refused.until,
+		LongestBackoff) {
 		return nil
 	}
 	e := r.cfg.Engine
@@ -23,7 +24,8 @@ func (r *round) redeliver(ctx context.Context) error {
 		return err
 	}
 	for _, d := range told.Dropped {
-		r.log.Warn("Dropped a callback that no longer applies; the history keeps it", "callback", d.Callback, "address", d.Address, "why", d.Why)
+		r.log.Warn("Dropped a callback that no longer applies; the history keeps it", "callback",
+			d.Callback, "address", d.Address, "why", d.Why)
 	}
 	if errors.Is(problem, apply.ErrPaused) {
 		r.refused.count++

@@ -32,8 +32,8 @@ type heldPlan struct {
 	wanted bool
 }
 
-// hold writes one plan file for each held group, and takes away those that would not be made any more. A file whose id is
-// unchanged is left as it is, with the approvals that it has.
+// hold writes one plan file for each held group, and takes away those that would not be made any
+// more. A file whose id is unchanged is left as it is, with the approvals that it has.
 func (r *round) hold(p *engine.Planned, groups []policy.Group) error {
 	waiting, err := r.waitingPlans()
 	if err != nil {
@@ -50,8 +50,9 @@ func (r *round) hold(p *engine.Planned, groups []policy.Group) error {
 	return r.takeAway(p, waiting)
 }
 
-// waitingPlans are the held plans by their path. One that this version can't use is kept if it has approvals, and removed if
-// it has none; one that could not be read may have some, and ends the round.
+// waitingPlans are the held plans by their path. One that this version can't use is kept if it has
+// approvals, and removed if it has none; one that could not be read may have some, and ends the
+// round.
 func (r *round) waitingPlans() (map[string]*heldPlan, error) {
 	dir := r.pendingFolder()
 	names, err := r.env.Files.Plans(dir)
@@ -76,8 +77,8 @@ func (r *round) waitingPlans() (map[string]*heldPlan, error) {
 	return waiting, nil
 }
 
-// covers tells that all of a group waits already, though grouped otherwise: the orders lane sees only a part of what an
-// audit sees.
+// covers tells that all of a group waits already, though grouped otherwise: the orders lane sees
+// only a part of what an audit sees.
 func covers(waiting map[string]*heldPlan, p *planner.Plan, g policy.Group) bool {
 	by := map[planner.Key]*heldPlan{}
 	for _, h := range waiting {
@@ -126,17 +127,19 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 		return fmt.Errorf("held plan %s: %w", path, err)
 	}
 	waiting[path] = &heldPlan{path: path, actions: part.Core.Actions, wanted: true}
-	r.log.Info("held", "plan", path, "resources", addressesOf(part, 3), "because", strings.Join(g.Rules, "; "),
+	r.log.Info("held", "plan", path, "resources", addressesOf(part, 3), "because",
+		strings.Join(g.Rules, "; "),
 		"next", "cscs-sync approve "+path)
 	return nil
 }
 
 // unobserved are the planner's reasons for what could not be looked at.
-var unobserved = []codes.Code{codes.Unknown, codes.QuotaUnknown, codes.UsageUnknown, codes.ProjectUnknown, codes.OrdersUnseen}
+var unobserved = []codes.Code{codes.Unknown, codes.QuotaUnknown, codes.UsageUnknown,
+	codes.ProjectUnknown, codes.OrdersUnseen}
 
-// takeAway removes held plans that would not be made now. An audit sees everything; the orders lane judges only plans all
-// of whose resources it has listed, and plans for orders that are over. What could not be observed tells nothing: its plans
-// stay.
+// takeAway removes held plans that would not be made now. An audit sees everything; the orders lane
+// judges only plans all of whose resources it has listed, and plans for orders that are over. What
+// could not be observed tells nothing: its plans stay.
 func (r *round) takeAway(p *engine.Planned, waiting map[string]*heldPlan) error {
 	unknown := map[planner.Key]bool{}
 	for _, b := range slices.Concat(p.Plan.Context.Blocked, p.Plan.Context.Waiting) {
@@ -148,7 +151,8 @@ func (r *round) takeAway(p *engine.Planned, waiting map[string]*heldPlan) error 
 	for _, path := range slices.Sorted(maps.Keys(waiting)) {
 		h := waiting[path]
 		over := h.over(open)
-		if h.wanted || r.lane == LaneOrders && over == nil && !h.only(p.Listed) || over == nil && h.any(unknown) || h.any(r.open) {
+		if h.wanted || r.lane == LaneOrders && over == nil && !h.only(p.Listed) || over == nil &&
+			h.any(unknown) || h.any(r.open) {
 			continue
 		}
 		if err := r.letGo(path, over); err != nil {
@@ -158,15 +162,19 @@ func (r *round) takeAway(p *engine.Planned, waiting map[string]*heldPlan) error 
 	return nil
 }
 
-// letGo removes a held plan that nobody needs any more. If that is because an order is over, the history keeps it: somebody
-// may have approved the plan, or be about to.
+// letGo removes a held plan that nobody needs any more. If that is because an order is over, the
+// history keeps it: somebody may have approved the plan, or be about to.
 func (r *round) letGo(path string, over *planner.Action) error {
-	why := "this round would not hold it: it is done, is wanted otherwise, or only waits for its time"
+	why := "this round would not hold it: it is done, is wanted otherwise, or only waits for " +
+		"its time"
 	if over != nil {
-		why = fmt.Sprintf("the order is over: Waldur no longer has order %s of %s open", planner.ShortID(over.Order), over.Address)
+		why = fmt.Sprintf("the order is over: Waldur no longer has order %s of %s open",
+			planner.ShortID(over.Order), over.Address)
 		err := r.cfg.Engine.Store.Update(func(tx ledger.Tx) error {
-			_, err := tx.AppendHistory(ledger.Entry{Who: r.cfg.Engine.Who, Host: r.cfg.Engine.Host, Event: ledger.EventOrderOver,
-				Text: fmt.Sprintf("held plan %s removed: %s", strings.TrimSuffix(filepath.Base(path), ".plan"), why)})
+			_, err := tx.AppendHistory(ledger.Entry{Who: r.cfg.Engine.Who, Host: r.cfg.Engine.Host,
+				Event: ledger.EventOrderOver,
+				Text: fmt.Sprintf("held plan %s removed: %s",
+					strings.TrimSuffix(filepath.Base(path), ".plan"), why)})
 			return err
 		})
 		if err != nil {
@@ -207,7 +215,8 @@ func (r *round) openOrders(p *engine.Planned) *openOrders {
 	return open
 }
 
-// over is the first action for an order that is no longer open; nil if there is none, or if it is not known which are open.
+// over is the first action for an order that is no longer open; nil if there is none, or if it is
+// not known which are open.
 func (h *heldPlan) over(open *openOrders) *planner.Action {
 	if open == nil {
 		return nil
@@ -239,8 +248,8 @@ func (h *heldPlan) any(of map[planner.Key]bool) bool {
 	return false
 }
 
-// eachPlan does something with each plan file of a folder, until the loop is asked to stop or finds the lock taken. Other
-// errors keep nobody from the plans that follow.
+// eachPlan does something with each plan file of a folder, until the loop is asked to stop or finds
+// the lock taken. Other errors keep nobody from the plans that follow.
 func (r *round) eachPlan(dir string, do func(path string) error) error {
 	names, err := r.env.Files.Plans(dir)
 	errs := []error{err}
@@ -260,12 +269,14 @@ func (r *round) eachPlan(dir string, do func(path string) error) error {
 	return errors.Join(errs...)
 }
 
-// showFirst says, in a dry run, which plan would be applied before the round's own. Both lanes would begin with it.
+// showFirst says, in a dry run, which plan would be applied before the round's own. Both lanes
+// would begin with it.
 func (r *round) showFirst(why, path string, p *planner.Plan) error {
 	if r.lane != LaneAudit {
 		return nil
 	}
-	return r.env.Print(fmt.Sprintf("first, %s: %s with %s\n", why, filepath.Base(path), planner.Count(len(p.Core.Actions), "action")))
+	return r.env.Print(fmt.Sprintf("first, %s: %s with %s\n", why, filepath.Base(path),
+		planner.Count(len(p.Core.Actions), "action")))
 }
 
 // removeHeld removes a held plan, and the markers that people were told of it.

@@ -41,14 +41,16 @@ const (
 
 // Reasons lists all of them.
 func Reasons() []Reason {
-	return []Reason{Applied, WouldApply, NoChanges, AllHeld, OrdersBlocked, OutsideWindow, OverLimit, InBackoff, SourceUnreachable, SourceIncomplete, SourceShrank,
+	return []Reason{Applied, WouldApply, NoChanges, AllHeld, OrdersBlocked, OutsideWindow,
+		OverLimit, InBackoff, SourceUnreachable, SourceIncomplete, SourceShrank,
 		LockBusy, ObserveFailed, PartialRound, NotConverged, Stopped, RoundFailed}
 }
 
-// fine tells reasons of rounds that did all that they might. What waits for its next try or for a person does not make the
-// loop less ready: each has a metric of its own.
+// fine tells reasons of rounds that did all that they might. What waits for its next try or for a
+// person does not make the loop less ready: each has a metric of its own.
 func (r Reason) fine() bool {
-	return slices.Contains([]Reason{Applied, WouldApply, NoChanges, AllHeld, OrdersBlocked, OutsideWindow, OverLimit, InBackoff, Stopped}, r)
+	return slices.Contains([]Reason{Applied, WouldApply, NoChanges, AllHeld, OrdersBlocked,
+		OutsideWindow, OverLimit, InBackoff, Stopped}, r)
 }
 
 // sourceReason sorts the errors of a listing; empty for other errors.
@@ -60,7 +62,8 @@ func sourceReason(err error) Reason {
 	case errors.As(err, &failed) && failed.Problem == engine.SourceChanged:
 		return SourceIncomplete
 	case errors.Is(err, apply.ErrUnreachable), errors.As(err, &quiet),
-		failed != nil && (failed.Problem == engine.SourceFails || failed.Problem == engine.SourceRefuses):
+		failed != nil && (failed.Problem == engine.SourceFails ||
+			failed.Problem == engine.SourceRefuses):
 		return SourceUnreachable
 	case errors.As(err, &listing):
 		return SourceIncomplete // an answer that is no listing
@@ -111,15 +114,19 @@ func (r *round) outcome(p *engine.Planned, held []policy.Group) (Reason, error) 
 	case r.failed > 0:
 		return PartialRound, r.asHeld
 	case p.Plan.Context.Unobserved > 0:
-		return ObserveFailed, fmt.Errorf("%s could not be observed", planner.Count(p.Plan.Context.Unobserved, "resource"))
+		return ObserveFailed, fmt.Errorf("%s could not be observed",
+			planner.Count(p.Plan.Context.Unobserved, "resource"))
 	case r.unsettled > 0:
-		return NotConverged, fmt.Errorf("%s changed as planned, and again each time: the log names them", planner.Count(r.unsettled, "resource"))
+		return NotConverged,
+			fmt.Errorf("%s changed as planned, and again each time: the log names them",
+				planner.Count(r.unsettled, "resource"))
 	case r.applied > 0:
 		return Applied, nil
 	}
 	why := r.idleReason(held)
 	if next := r.memory.next(r.now()); why == InBackoff && !next.IsZero() {
-		return why, fmt.Errorf("%s failed before; the next try is at %s", planner.Count(r.later[policy.Backoff], "action"),
+		return why, fmt.Errorf("%s failed before; the next try is at %s",
+			planner.Count(r.later[policy.Backoff], "action"),
 			next.UTC().Format(time.RFC3339))
 	}
 	return why, nil

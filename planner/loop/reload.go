@@ -7,7 +7,8 @@ func (l *Loop) Reload() {
 	l.env.Reloading()
 	defer l.env.Supervise("READY=1")
 	if err := l.change(); err != nil {
-		l.log.Error("reload: going on with the old configuration; mend the new one, and reload again", "error", err.Error())
+		l.log.Error("reload: going on with the old configuration; mend the new one, and "+
+			"reload again", "error", err.Error())
 		return
 	}
 	l.log.Info("reload: the configuration was read again")
@@ -31,7 +32,8 @@ func (l *Loop) change() error {
 	return nil
 }
 
-// adopt continues with another configuration: it begins with an audit, and tries at once what failed before.
+// adopt continues with another configuration: it begins with an audit, and tries at once what
+// failed before.
 func (l *Loop) adopt(cfg Config, files Files) {
 	elsewhere := cfg.State != l.cfg.State || files.Dir() != l.env.Files.Dir()
 	cfg.Engine.Hooks.Stage = l.pulse.beat

@@ -27,7 +27,8 @@ type round struct {
 	// orders and ask are the orders lane's way of asking the proxy; nil in an audit.
 	orders *patient
 	ask    *engine.Request
-	// last is the index, once it has been read; written is what [state.Tx.Written] was when an audit's listing began.
+	// last is the index, once it has been read; written is what [state.Tx.Written] was when an
+	// audit's listing began.
 	last    *Index
 	written uint64
 	// later are actions that only wait for their time, by why.
@@ -38,7 +39,8 @@ type round struct {
 	asHeld error
 }
 
-// do runs the round: first what waits in the outbox, what was begun, and what people approved; then the lane's own listing.
+// do runs the round: first what waits in the outbox, what was begun, and what people approved; then
+// the lane's own listing.
 func (r *round) do(ctx context.Context) (Reason, error) {
 	first := []struct {
 		what string
@@ -81,7 +83,8 @@ func (r *round) do(ctx context.Context) (Reason, error) {
 	return r.act(ctx, p)
 }
 
-// act asks the policy, writes held plans, and applies the rest. People are told last: that may take its time.
+// act asks the policy, writes held plans, and applies the rest. People are told last: that may take
+// its time.
 func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
 	decisions, err := r.judge(p)
 	if err != nil {
@@ -117,13 +120,14 @@ func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
 	return r.outcome(p, held)
 }
 
-// needs tells whether something is still to be done, or to be found out, about a resource. The orders lane tells only of
-// what it has listed.
+// needs tells whether something is still to be done, or to be found out, about a resource. The
+// orders lane tells only of what it has listed.
 func (r *round) needs(p *engine.Planned, k planner.Key) bool {
 	has := func(refused []planner.Refusal) bool {
 		return slices.ContainsFunc(refused, func(f planner.Refusal) bool { return f.Key == k })
 	}
-	return r.lane == LaneOrders && !p.Listed[k] || r.open[k] || has(p.Plan.Context.Blocked) || has(p.Plan.Context.Waiting) ||
+	return r.lane == LaneOrders && !p.Listed[k] || r.open[k] || has(p.Plan.Context.Blocked) ||
+		has(p.Plan.Context.Waiting) ||
 		slices.ContainsFunc(p.Plan.Core.Actions, func(a planner.Action) bool { return a.Key == k })
 }
 
@@ -138,8 +142,8 @@ func distinct(groups []policy.Group) int {
 	return len(seen)
 }
 
-// judge asks the policy about every action. Until a person has approved a plan that was applied on this state, everything
-// is held; what keeps failing, or does not stay, waits its time.
+// judge asks the policy about every action. Until a person has approved a plan that was applied on
+// this state, everything is held; what keeps failing, or does not stay, waits its time.
 func (r *round) judge(p *engine.Planned) ([]policy.Decision, error) {
 	decisions := r.cfg.Engine.AskPolicy(p)
 	if !r.isTrusted {
@@ -153,18 +157,24 @@ func (r *round) judge(p *engine.Planned) ([]policy.Decision, error) {
 		f, waits := r.memory.waits(a, r.now())
 		switch {
 		case r.open[a.Key]:
-			d.Approved, d.Code, d.Rule = false, policy.Backoff, "a plan for it has begun, and goes on when it is due"
+			d.Approved, d.Code, d.Rule = false, policy.Backoff,
+				"a plan for it has begun, and goes on when it is due"
 		case !d.Approved:
 		case !r.isTrusted:
-			d.Approved, d.Code, d.Rule = false, policy.NotAllowed, "no plan approved by a person has been applied on this state yet"
+			d.Approved, d.Code, d.Rule = false, policy.NotAllowed,
+				"no plan approved by a person has been applied on this state yet"
 		case r.memory.unsettled(a):
-			d.Approved, d.Code, d.Rule = false, policy.Backoff, "it was changed just so several times, and differs again "+
-				"each time: find out what works against it"
+			d.Approved, d.Code, d.Rule = false, policy.Backoff,
+				"it was changed just so several times, and differs again "+
+					"each time: find out what works against it"
 			r.unsettled++
-			r.log.Warn("resource", "address", a.Address, "error", "it does not stay as it is made", "times", r.memory.did[a.Key].Count)
+			r.log.Warn("resource", "address", a.Address, "error", "it does not stay as it is made",
+				"times", r.memory.did[a.Key].Count)
 		case waits:
 			d.Approved, d.Code = false, policy.Backoff
-			d.Rule = fmt.Sprintf("it failed %s in a row, and is tried again at %s; the last time: %s", planner.Count(f.Count, "time"),
+			d.Rule = fmt.Sprintf(
+				"it failed %s in a row, and is tried again at %s; the last time: %s",
+				planner.Count(f.Count, "time"),
 				f.Until.UTC().Format("15:04 UTC"), f.Error)
 		}
 	}
@@ -177,7 +187,8 @@ func IsTrusted(store ledger.Store) (yes bool, err error) {
 		plans, err := tx.Plans()
 		for _, p := range plans {
 			for _, a := range p.Approvals {
-				ran := p.Result == ledger.Done || p.Result == ledger.Partial && p.Counts[string(apply.Done)] > 0
+				ran := p.Result == ledger.Done || p.Result == ledger.Partial &&
+					p.Counts[string(apply.Done)] > 0
 				yes = yes || ran && a.Kind != string(approval.KindPolicy)
 			}
 		}
@@ -187,9 +198,11 @@ func IsTrusted(store ledger.Store) (yes bool, err error) {
 }
 
 // show prints what a dry run would do.
-func (r *round) show(p *planner.Plan, decisions []policy.Decision, approvedGroup policy.Group, held []policy.Group) (Reason, error) {
+func (r *round) show(p *planner.Plan, decisions []policy.Decision, approvedGroup policy.Group,
+	held []policy.Group) (Reason, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s lane: %d would be applied, %d held\n", r.lane, len(approvedGroup.Actions), r.held)
+	fmt.Fprintf(&b, "%s lane: %d would be applied, %d held\n", r.lane, len(approvedGroup.Actions),
+		r.held)
 	rules := make([]string, len(p.Core.Actions))
 	for _, d := range decisions {
 		rules[d.Index] = d.Rule

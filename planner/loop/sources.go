@@ -13,7 +13,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// listingAge is how long the plans of one round that people have approved, or that go on, share a listing.
+// listingAge is how long the plans of one round that people have approved, or that go on, share a
+// listing.
 const listingAge = 5 * time.Minute
 
 // quietError tells that the proxy is left alone for a while.
@@ -25,11 +26,13 @@ type quietError struct {
 }
 
 func (e *quietError) Error() string {
-	return fmt.Sprintf("the proxy is left alone until %s: %s", e.until.UTC().Format("15:04:05 UTC"), e.why)
+	return fmt.Sprintf("the proxy is left alone until %s: %s", e.until.UTC().Format("15:04:05 UTC"),
+		e.why)
 }
 
-// leaveAlone notes for how long the proxy wants no request, after an error of a listing. Who gives up waiting does not stop
-// the proxy's work, and a second listing makes both slower: after a listing that took too long it gets as long again.
+// leaveAlone notes for how long the proxy wants no request, after an error of a listing. Who gives
+// up waiting does not stop the proxy's work, and a second listing makes both slower: after a
+// listing that took too long it gets as long again.
 func (l *Loop) leaveAlone(err error) {
 	var failed *engine.SourceError
 	switch {
@@ -66,15 +69,17 @@ func (h heeding) List(ctx context.Context, statuses []planner.Status) ([]planner
 	return items, err
 }
 
-// patient is the orders lane's source. The proxy fails a whole listing for one bad resource: then each status is listed by
-// itself, and those without it still are. The failing ones are not asked for again in the same round.
+// patient is the orders lane's source. The proxy fails a whole listing for one bad resource: then
+// each status is listed by itself, and those without it still are. The failing ones are not asked
+// for again in the same round.
 type patient struct {
 	engine.Source
 	failed map[planner.Status]error
 }
 
 func (p *patient) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
-	good := slices.DeleteFunc(slices.Clone(statuses), func(s planner.Status) bool { return p.failed[s] != nil })
+	good := slices.DeleteFunc(slices.Clone(statuses),
+		func(s planner.Status) bool { return p.failed[s] != nil })
 	if len(good) == 0 && len(statuses) > 0 {
 		return nil, p.problem() // and not the whole listing, which no status means
 	}
@@ -101,7 +106,8 @@ func (p *patient) List(ctx context.Context, statuses []planner.Status) ([]planne
 		return nil, err
 	}
 	// what changed its status in between is left to the next round
-	return slices.DeleteFunc(items, func(it planner.Item) bool { return it.Key.Item != "" && seen[it.Key] > 1 }), nil
+	return slices.DeleteFunc(items,
+		func(it planner.Item) bool { return it.Key.Item != "" && seen[it.Key] > 1 }), nil
 }
 
 // failsWhole reports whether the source fails a whole listing, maybe for one bad resource.

@@ -12,11 +12,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
-// Plan files that this version can't use: another version wrote them, or they are damaged. What has begun, or has approvals,
-// is kept whatever it is. Only such a file knows what was left half made as its own, and what people have agreed to.
+// Plan files that this version can't use: another version wrote them, or they are damaged. What has
+// begun, or has approvals, is kept whatever it is. Only such a file knows what was left half made
+// as its own, and what people have agreed to.
 
-// ReadUsable reads a plan file that may be approved and applied. why says that this version can't use it; err that it could
-// not be read at all, which says nothing about it.
+// ReadUsable reads a plan file that may be approved and applied. why says that this version can't
+// use it; err that it could not be read at all, which says nothing about it.
 func ReadUsable(files Files, path string) (file *planfile.File, why, err error) {
 	data, err := files.Read(path, planfile.MaxSize)
 	if err != nil {
@@ -39,17 +40,19 @@ func hasApprovals(files Files, path string) (bool, error) {
 	return bytes.Contains(data, []byte("-----BEGIN CSCS-SYNC APPROVAL-----")), err
 }
 
-// sayKept says that a file is kept although it can't be used: once, and again when the reason is another.
+// sayKept says that a file is kept although it can't be used: once, and again when the reason is
+// another.
 func (r *round) sayKept(what, path string, why error, next string) {
 	if r.kept[path] == why.Error() {
 		return
 	}
 	r.kept[path] = why.Error()
-	r.log.Warn(what+" can't be used by this version, and is kept", "plan", path, "because", why.Error(), "next", next)
+	r.log.Warn(what+" can't be used by this version, and is kept", "plan", path, "because",
+		why.Error(), "next", next)
 }
 
-// keepBegunUnusable keeps a begun plan that can't be used, and keeps everybody from its resources. Once the ledger has it as
-// over, because a person has given it up, say, it is of no use.
+// keepBegunUnusable keeps a begun plan that can't be used, and keeps everybody from its resources.
+// Once the ledger has it as over, because a person has given it up, say, it is of no use.
 func (r *round) keepBegunUnusable(path string, why error) error {
 	var over bool
 	err := r.cfg.Engine.Store.View(func(tx ledger.Tx) error {
@@ -79,26 +82,31 @@ func (r *round) keepBegunUnusable(path string, why error) error {
 		return r.drop(path, why)
 	}
 	short := strings.TrimSuffix(filepath.Base(path), ".plan")
-	r.sayKept("begun plan", path, why, "run the cscs-sync that made it, or give it up: cscs-sync state abandon "+short+" --reason …")
+	r.sayKept("begun plan", path, why,
+		"run the cscs-sync that made it, or give it up: cscs-sync state abandon "+short+
+			" --reason …")
 	return nil
 }
 
-// keepHeld reports whether a held plan that can't be used is kept: because of its approvals. Without any, it is removed; what
-// it was for is held again.
+// keepHeld reports whether a held plan that can't be used is kept: because of its approvals.
+// Without any, it is removed; what it was for is held again.
 func (r *round) keepHeld(path string, why error) (bool, error) {
 	approved, err := hasApprovals(r.env.Files, path)
 	if err != nil {
 		return false, err
 	}
 	if !approved {
-		r.log.Warn("removed a held plan that this version can't use; its changes are held again", "plan", path, "because", why.Error())
+		r.log.Warn("removed a held plan that this version can't use; its changes are held again",
+			"plan", path, "because", why.Error())
 		return false, r.removeHeld(path)
 	}
-	r.sayKept("held plan with approvals", path, why, "its changes are held again in another file: approve that, and remove this one")
+	r.sayKept("held plan with approvals", path, why,
+		"its changes are held again in another file: approve that, and remove this one")
 	return true, nil
 }
 
-// pendingPath is where a plan is held: under its short id, unless a file is kept there that this version can't use.
+// pendingPath is where a plan is held: under its short id, unless a file is kept there that this
+// version can't use.
 func (r *round) pendingPath(core planner.Core) string {
 	base := filepath.Join(r.pendingFolder(), planfile.ShortID(planfile.ID(core)))
 	path := base + ".plan"

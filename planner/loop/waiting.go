@@ -29,7 +29,8 @@ type WaitingOrder struct {
 	// Why says what it waits for. IsBlocked: it passes only if somebody corrects something.
 	Why       string `json:"why"`
 	IsBlocked bool   `json:"blocked,omitempty"`
-	// Logged is what was logged of it last, and Told what people were told, by channel: see [WaitingOrder.news].
+	// Logged is what was logged of it last, and Told what people were told, by channel: see
+	// [WaitingOrder.news].
 	Logged string            `json:"logged,omitempty"`
 	Told   map[string]string `json:"told,omitempty"`
 }
@@ -40,7 +41,8 @@ var digits = regexp.MustCompile(`[0-9]+`)
 // IsOverdue reports whether it has waited for too long.
 func (w WaitingOrder) IsOverdue(now time.Time) bool { return now.Sub(w.Since) >= OverdueAfter }
 
-// news is what there is to tell of it: nothing until it is blocked or overdue, then something else for each reason.
+// news is what there is to tell of it: nothing until it is blocked or overdue, then something else
+// for each reason.
 func (w WaitingOrder) news(now time.Time) string {
 	switch {
 	case w.IsBlocked:
@@ -51,7 +53,8 @@ func (w WaitingOrder) news(now time.Time) string {
 	return ""
 }
 
-// watchOrders notes which orders wait, since when and for what. A round that did not see all orders forgets none.
+// watchOrders notes which orders wait, since when and for what. A round that did not see all orders
+// forgets none.
 func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
 	now := r.now()
 	why := reasonsToWait(p, decisions)
@@ -75,7 +78,8 @@ func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
 		r.memory.Orders[it.Key] = w
 	}
 	if r.orders == nil || r.orders.problem() == nil {
-		maps.DeleteFunc(r.memory.Orders, func(k planner.Key, _ WaitingOrder) bool { return !seen[k] })
+		maps.DeleteFunc(r.memory.Orders,
+			func(k planner.Key, _ WaitingOrder) bool { return !seen[k] })
 	}
 }
 
@@ -85,7 +89,8 @@ func (r *round) logWaiting(w WaitingOrder, now time.Time) {
 	if !w.IsBlocked {
 		what = "order waits for more than a day"
 	}
-	r.log.Warn(what, "address", w.Address, "order", planner.ShortID(w.Order), "waits", now.Sub(w.Since).Round(time.Second), "because", w.Why,
+	r.log.Warn(what, "address", w.Address, "order", planner.ShortID(w.Order), "waits",
+		now.Sub(w.Since).Round(time.Second), "because", w.Why,
 		"next", "cscs-sync explain "+planfile.ShellWord(w.Address))
 }
 
@@ -95,7 +100,8 @@ type waitReason struct {
 	isBlocked bool
 }
 
-// reasonsToWait are why resources of a plan are not as their orders ask, by resource. Being blocked outweighs the rest.
+// reasonsToWait are why resources of a plan are not as their orders ask, by resource. Being blocked
+// outweighs the rest.
 func reasonsToWait(p *engine.Planned, decisions []policy.Decision) map[planner.Key]waitReason {
 	why := map[planner.Key]waitReason{}
 	for _, d := range decisions {
@@ -161,13 +167,16 @@ func (r *round) tellOfOrders(ctx context.Context, channel string) error {
 		}
 		fresh = append(fresh, k)
 		if len(n.Orders) < mostInNotice {
-			n.Orders = append(n.Orders, orderNotice{w.Address, w.Order, w.Since.UTC(), w.IsBlocked, w.Why})
+			n.Orders = append(n.Orders, orderNotice{w.Address, w.Order, w.Since.UTC(), w.IsBlocked,
+				w.Why})
 		}
 	}
 	if n.Count = len(fresh); n.Count == 0 {
 		return nil
 	}
-	n.Text = fmt.Sprintf("cscs-sync on %s: %s blocked, or waiting for more than a day; the first is of %s: %s", r.cfg.Engine.Host,
+	n.Text = fmt.Sprintf(
+		"cscs-sync on %s: %s blocked, or waiting for more than a day; the first is of %s: %s",
+		r.cfg.Engine.Host,
 		planner.Count(n.Count, "order"), n.Orders[0].Address, n.Orders[0].Because)
 	if err := r.tell(ctx, channel, n); err != nil {
 		return fmt.Errorf("tell of orders that wait: %w", err)

@@ -68,7 +68,10 @@ func quotaKinds() []kind {
 // kindOf is what an override has to give for an attribute.
 func kindOf(a planner.Attribute) kind {
 	k := kind{name: a.String(), want: cty.Number, example: a.Example(), inQuota: a.IsQuota()}
-	read := func(v cty.Value, _ bool) (planner.Value, error) { return planner.TextValue(v.AsString()), nil }
+	read := func(v cty.Value, _ bool) (planner.Value,
+		error) {
+		return planner.TextValue(v.AsString()), nil
+	}
 	switch a.Unit() {
 	case planner.UnitID:
 		read = func(v cty.Value, _ bool) (planner.Value, error) { return id(v) }
@@ -89,8 +92,8 @@ func kindOf(a planner.Attribute) kind {
 	return k
 }
 
-// id is a user or group id. Whether a group may be used is for the planner to say; ids that the system calls cannot
-// tell from "leave it" never pass.
+// id is a user or group id. Whether a group may be used is for the planner to say; ids that the
+// system calls cannot tell from "leave it" never pass.
 func id(v cty.Value) (planner.Value, error) {
 	n, exact, err := whole(v.AsBigFloat())
 	if err != nil {
@@ -102,7 +105,8 @@ func id(v cty.Value) (planner.Value, error) {
 	return planner.Number(n), nil
 }
 
-// limitFrom makes a limit of a number; infinity is unlimited. Exact refuses fractions in place of cutting them down.
+// limitFrom makes a limit of a number; infinity is unlimited. Exact refuses fractions in place of
+// cutting them down.
 func limitFrom(v cty.Value, exact bool) (planner.Value, error) {
 	f := v.AsBigFloat()
 	if f.IsInf() && f.Sign() > 0 {
@@ -118,8 +122,9 @@ func limitFrom(v cty.Value, exact bool) (planner.Value, error) {
 	return planner.Number(n), nil
 }
 
-// whole cuts a number down to a whole one below 2^63, and tells whether it was whole already. A number closer than
-// 2^-128 to a whole one is that one: 20 TiB × 1.1 is 22 TiB, though 1.1 has no exact binary form.
+// whole cuts a number down to a whole one below 2^63, and tells whether it was whole already. A
+// number closer than 2^-128 to a whole one is that one: 20 TiB × 1.1 is 22 TiB, though 1.1 has no
+// exact binary form.
 func whole(f *big.Float) (n uint64, exact bool, err error) {
 	if f.IsInf() || f.Cmp(big.NewFloat(1<<63)) >= 0 {
 		return 0, false, errors.New("the value is too large, it must be below 2^63")
@@ -141,8 +146,8 @@ func whole(f *big.Float) (n uint64, exact bool, err error) {
 	return n, false, nil
 }
 
-// check is the part of an attribute's check that needs no resource. It sets what does not depend on one, and tells
-// whether the attribute has to be evaluated for each.
+// check is the part of an attribute's check that needs no resource. It sets what does not depend on
+// one, and tells whether the attribute has to be evaluated for each.
 func (a attribute) check(w *planner.Wishes) (computed bool, diags hcl.Diagnostics) {
 	if mentions(a.expr, unlimited) && !a.inQuota {
 		return false, a.problem("the word unlimited may be said in an override's quota block only")
@@ -172,15 +177,18 @@ func (a attribute) check(w *planner.Wishes) (computed bool, diags hcl.Diagnostic
 	return false, nil
 }
 
-// assign checks the value and sets it in w. A constant has to be exact; what is computed is cut down.
-func (a attribute) assign(w *planner.Wishes, v cty.Value, ctx *hcl.EvalContext, constant bool) error {
+// assign checks the value and sets it in w. A constant has to be exact; what is computed is cut
+// down.
+func (a attribute) assign(w *planner.Wishes, v cty.Value, ctx *hcl.EvalContext,
+	constant bool) error {
 	switch {
 	case v.IsNull():
 		return fmt.Errorf("null is no value; leave %s out to keep what the proxy says", a.name)
 	case !v.IsKnown() || v.Type() != a.want:
 		return fmt.Errorf("want %s, not %s", a.example, v.Type().FriendlyName())
 	case isInfinite(v) && !a.mayBeInfinite(ctx):
-		return errors.New("the value is infinite (a division by zero?); say unlimited if there should be no limit")
+		return errors.New("the value is infinite (a division by zero?); say unlimited if there " +
+			"should be no limit")
 	}
 	return a.set(w, v, constant)
 }
@@ -210,7 +218,8 @@ func (a attribute) problem(detail string) hcl.Diagnostics {
 func (a attribute) apply(w *planner.Wishes, ctx *hcl.EvalContext) error {
 	v, diags := a.expr.Value(ctx)
 	if nulls := nullsIn(a.expr, ctx); len(nulls) > 0 && (diags.HasErrors() || v.IsNull()) {
-		return fmt.Errorf("%s (%s): %s is null, the proxy does not say it; coalesce(…, …) can say what to take instead",
+		return fmt.Errorf("%s (%s): %s is null, the proxy does not say it; coalesce(…, …) can "+
+			"say what to take instead",
 			a.name, a.at, strings.Join(nulls, " and "))
 	}
 	if diags.HasErrors() {

@@ -27,7 +27,8 @@ type condition struct {
 	wanted []string
 	fact   func(planner.Facts) string
 	fits   func(wanted, fact string) bool
-	// allowed lists the only words that make sense; nil for all. Check explains a text that makes no sense.
+	// allowed lists the only words that make sense; nil for all. Check explains a text that makes
+	// no sense.
 	allowed []string
 	check   func(string) error
 }
@@ -38,20 +39,24 @@ func conditions() map[string]condition {
 		return condition{fact: fact, fits: same, allowed: allowed}
 	}
 	return map[string]condition{
-		"path":      {fact: func(f planner.Facts) string { return f.Path }, fits: planner.MatchGlob, check: planner.CheckGlob},
+		"path": {fact: func(f planner.Facts) string { return f.Path }, fits: planner.MatchGlob,
+			check: planner.CheckGlob},
 		"data_type": is(func(f planner.Facts) string { return f.DataType }, planner.DataTypes()...),
 		"system":    is(func(f planner.Facts) string { return f.System }),
 		"tenant":    is(func(f planner.Facts) string { return f.Tenant }),
 		"customer":  is(func(f planner.Facts) string { return f.Customer }),
 		"project":   is(func(f planner.Facts) string { return f.Project }),
-		"target":    is(func(f planner.Facts) string { return string(f.Target) }, "tenant", "customer", "project", "user"),
-		"status": is(func(f planner.Facts) string { return string(f.Status) }, "pending", "active", "updating",
+		"target": is(func(f planner.Facts) string { return string(f.Target) }, "tenant",
+			"customer", "project", "user"),
+		"status": is(func(f planner.Facts) string { return string(f.Status) }, "pending", "active",
+			"updating",
 			"removing", "removed", "error"),
 	}
 }
 
 func matchNames() []string {
-	return []string{"path", "data_type", "system", "tenant", "customer", "project", "target", "gid", "status"}
+	return []string{"path", "data_type", "system", "tenant", "customer", "project", "target", "gid",
+		"status"}
 }
 
 func compileMatch(block *hcl.Block, scope *expr.Scope) (matcher, hcl.Diagnostics) {
@@ -91,8 +96,9 @@ func compileMatch(block *hcl.Block, scope *expr.Scope) (matcher, hcl.Diagnostics
 		m.texts = append(m.texts, c)
 	}
 	if len(content.Attributes) == 0 && !diags.HasErrors() {
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Empty match block", Subject: block.DefRange.Ptr(),
-			Detail: `Say which resources the override is for; path = "/**" is all of them.`})
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Empty match block",
+			Subject: block.DefRange.Ptr(),
+			Detail:  `Say which resources the override is for; path = "/**" is all of them.`})
 	}
 	return m, diags
 }
@@ -104,7 +110,8 @@ func (c condition) problem(attr *hcl.Attribute, wanted string) hcl.Diagnostics {
 		}
 	}
 	if c.allowed != nil && !slices.Contains(c.allowed, wanted) {
-		return unsuitable(attr, fmt.Sprintf("there is no %s %.80q; the words are %s", attr.Name, wanted, list(c.allowed)))
+		return unsuitable(attr, fmt.Sprintf("there is no %s %.80q; the words are %s", attr.Name,
+			wanted, list(c.allowed)))
 	}
 	return nil
 }
@@ -121,7 +128,8 @@ func wantedGIDs(attr *hcl.Attribute, values []cty.Value) (gids []int64, diags hc
 }
 
 // constants are the elements of a list, or the one value in its place, all of the wanted type.
-func constants(attr *hcl.Attribute, scope *expr.Scope, want cty.Type, what string) ([]cty.Value, hcl.Diagnostics) {
+func constants(attr *hcl.Attribute, scope *expr.Scope, want cty.Type, what string) ([]cty.Value,
+	hcl.Diagnostics) {
 	v, diags := scope.Value(attr.Expr)
 	if diags.HasErrors() {
 		return nil, diags
@@ -135,7 +143,8 @@ func constants(attr *hcl.Attribute, scope *expr.Scope, want cty.Type, what strin
 		values = v.AsValueSlice()
 	}
 	if len(values) == 0 {
-		return nil, unsuitable(attr, "an empty list matches nothing; leave "+attr.Name+" out to match all")
+		return nil, unsuitable(attr, "an empty list matches nothing; leave "+attr.Name+
+			" out to match all")
 	}
 	for _, v := range values {
 		if v.IsNull() || v.Type() != want {
@@ -154,8 +163,8 @@ func unsuitable(attr *hcl.Attribute, detail string) hcl.Diagnostics {
 	}}
 }
 
-// matches is about the directories of tenants and customers only where it names them: a mode for all projects of a customer,
-// given to the directory above them, would lock them out.
+// matches is about the directories of tenants and customers only where it names them: a mode for
+// all projects of a customer, given to the directory above them, would lock them out.
 func (m matcher) matches(f planner.Facts) bool {
 	if f.Target.IsBranch() && !m.targets {
 		return false

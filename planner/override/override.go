@@ -33,10 +33,11 @@ type Override struct {
 // The contract with package planner.
 var _ planner.Override = (*Override)(nil)
 
-// Compile makes an override of a block with one label and an HCL native body. Its expressions may use what scope declares.
-// With errors, the override is nil.
+// Compile makes an override of a block with one label and an HCL native body. Its expressions may
+// use what scope declares. With errors, the override is nil.
 func Compile(block *hcl.Block, scope *expr.Scope) (*Override, hcl.Diagnostics) {
-	o := &Override{name: block.Labels[0], at: place(block.DefRange), defined: block.DefRange, scope: scope}
+	o := &Override{name: block.Labels[0], at: place(block.DefRange), defined: block.DefRange,
+		scope: scope}
 	names := []string{"reason", "expires"}
 	for _, k := range directKinds() {
 		names = append(names, k.name)
@@ -63,8 +64,10 @@ func Compile(block *hcl.Block, scope *expr.Scope) (*Override, hcl.Diagnostics) {
 		}
 	}
 	if n == 0 && len(diags) == before {
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Override changes nothing", Subject: block.DefRange.Ptr(),
-			Detail: "Say what it changes: owner, group, mode, a quota block, or manage = false to leave the resources alone."})
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,
+			Summary: "Override changes nothing", Subject: block.DefRange.Ptr(),
+			Detail: "Say what it changes: owner, group, mode, a quota block, or manage = false " +
+				"to leave the resources alone."})
 	}
 	if diags.HasErrors() {
 		return nil, diags
@@ -84,8 +87,10 @@ func using(variables []expr.Variable) string {
 
 func atMostOne(blocks hcl.Blocks) (diags hcl.Diagnostics) {
 	if len(blocks) > 1 {
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Duplicate " + blocks[1].Type + " block",
-			Detail:  fmt.Sprintf("An override has one %s block at most; the first is at %s.", blocks[1].Type, place(blocks[0].DefRange)),
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,
+			Summary: "Duplicate " + blocks[1].Type + " block",
+			Detail: fmt.Sprintf("An override has one %s block at most; the first is at %s.",
+				blocks[1].Type, place(blocks[0].DefRange)),
 			Subject: blocks[1].DefRange.Ptr()})
 	}
 	return diags
@@ -93,8 +98,9 @@ func atMostOne(blocks hcl.Blocks) (diags hcl.Diagnostics) {
 
 func (o *Override) readMatch(block *hcl.Block, found hcl.Blocks) (diags hcl.Diagnostics) {
 	if len(found) == 0 {
-		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Missing match block", Subject: block.DefRange.Ptr(),
-			Detail: `Say which resources the override is for: match { path = "/capstor/scratch/**" }.`}}
+		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Missing match block",
+			Subject: block.DefRange.Ptr(),
+			Detail:  `Say which resources the override is for: match { path = "/capstor/scratch/**" }.`}}
 	}
 	o.match, diags = compileMatch(found[0], o.scope)
 	o.exprs = append(o.exprs, o.match.exprs...)
@@ -147,7 +153,8 @@ func (o *Override) readText(attrs hcl.Attributes) (diags hcl.Diagnostics) {
 	return diags
 }
 
-// parseExpiry reads a day, of which the override still covers the last second (in UTC), or an instant.
+// parseExpiry reads a day, of which the override still covers the last second (in UTC), or an
+// instant.
 func parseExpiry(s string) (time.Time, error) {
 	if day, err := time.Parse(time.DateOnly, s); err == nil {
 		return day.AddDate(0, 0, 1), nil
@@ -155,15 +162,18 @@ func parseExpiry(s string) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, s); err == nil {
 		return at.UTC(), nil
 	}
-	return time.Time{}, fmt.Errorf(`%.40q is no date: want "2026-12-31", the end of that day in UTC, or "2026-12-31T18:00:00Z"`, s)
+	return time.Time{}, fmt.Errorf(
+		`%.40q is no date: want "2026-12-31", the end of that day in UTC, or "2026-12-31T18:00:00Z"`, s)
 }
 
-// place is file:line, without the file's folder: provenance must not depend on where the configuration lies.
+// place is file:line, without the file's folder: provenance must not depend on where the
+// configuration lies.
 func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", filepath.Base(r.Filename), r.Start.Line) }
 
 // Source names the override and says where it stands.
 func (o *Override) Source() planner.Provenance {
-	return planner.Provenance{From: planner.FromOverride, Override: o.name, At: o.at, Using: o.using}
+	return planner.Provenance{From: planner.FromOverride, Override: o.name, At: o.at,
+		Using: o.using}
 }
 
 // Name is the block's label.
@@ -195,13 +205,16 @@ func (o *Override) Paths() []string {
 func (o *Override) Fixed() planner.Wishes { return o.fixed }
 
 // Expired tells whether the override's time is over at now.
-func (o *Override) Expired(now time.Time) bool { return !o.expires.IsZero() && !now.Before(o.expires) }
+func (o *Override) Expired(
+	now time.Time) bool {
+	return !o.expires.IsZero() && !now.Before(o.expires)
+}
 
 // Matches tells whether the override speaks of this resource.
 func (o *Override) Matches(f planner.Facts) bool { return o.match.matches(f) }
 
-// Apply evaluates the override's expressions over what the proxy says. An error names the override, the attribute and
-// its line, and what was wrong: the resource is blocked by it.
+// Apply evaluates the override's expressions over what the proxy says. An error names the override,
+// the attribute and its line, and what was wrong: the resource is blocked by it.
 func (o *Override) Apply(u planner.Upstream) (planner.Wishes, error) {
 	w := o.fixed
 	if len(o.computed) == 0 {

@@ -8,7 +8,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// unlimited is how "no limit" is computed with: more than every number, so that min and max do what they say.
+// unlimited is how "no limit" is computed with: more than every number, so that min and max do what
+// they say.
 const unlimited = "unlimited"
 
 // unknownUpstream has the shape of upstream, and no values: for checking types.
@@ -18,7 +19,8 @@ func unknownUpstream() cty.Value {
 		quota[name] = cty.UnknownVal(cty.Number)
 	}
 	all := map[string]cty.Value{"quota": cty.ObjectVal(quota)}
-	for _, name := range []string{"path", "data_type", "system", "tenant", "customer", "project", "target", "status", "mode"} {
+	for _, name := range []string{"path", "data_type", "system", "tenant", "customer", "project",
+		"target", "status", "mode"} {
 		all[name] = cty.UnknownVal(cty.String)
 	}
 	all["gid"], all["group"] = cty.UnknownVal(cty.Number), cty.UnknownVal(cty.Number)
@@ -27,7 +29,8 @@ func unknownUpstream() cty.Value {
 
 // members are the names in upstream, for messages.
 func members() []string {
-	names := []string{"path", "data_type", "system", "tenant", "customer", "project", "target", "gid", "group", "status", "mode"}
+	names := []string{"path", "data_type", "system", "tenant", "customer", "project", "target",
+		"gid", "group", "status", "mode"}
 	for _, q := range quotaNames() {
 		names = append(names, "quota."+q)
 	}
@@ -46,7 +49,8 @@ func upstreamObject(u planner.Upstream) cty.Value {
 		group = cty.NumberIntVal(f.GID)
 	}
 	return cty.ObjectVal(map[string]cty.Value{
-		"path": text(f.Path), "data_type": text(f.DataType), "system": text(f.System), "tenant": text(f.Tenant),
+		"path": text(f.Path), "data_type": text(f.DataType), "system": text(f.System),
+		"tenant":   text(f.Tenant),
 		"customer": text(f.Customer), "project": text(f.Project), "target": text(string(f.Target)),
 		"status": text(string(f.Status)), "mode": text(u.Mode), "gid": group, "group": group,
 		"quota": cty.ObjectVal(quota),
@@ -70,8 +74,8 @@ func limit(l planner.Limit) cty.Value {
 	return cty.NullVal(cty.Number)
 }
 
-// Context is what an expression in a quota block may use for a resource. Without a resource it is what a local may use, and
-// unlimited.
+// Context is what an expression in a quota block may use for a resource. Without a resource it is
+// what a local may use, and unlimited.
 func Context(scope *expr.Scope, u *planner.Upstream) *hcl.EvalContext {
 	if u == nil {
 		return scope.Context(map[string]cty.Value{unlimited: cty.PositiveInfinity})

@@ -15,7 +15,8 @@ type Part struct{ Class, From, Width string }
 // nearlyFull is the share of a limit from which on a bar warns.
 const nearlyFull = 0.9
 
-// NewBar shows what is used of a limit. What is over the limit fills the bar, in the colour of danger.
+// NewBar shows what is used of a limit. What is over the limit fills the bar, in the colour of
+// danger.
 func NewBar(label string, used, limit uint64) Bar {
 	share, class := Share(used, limit), "use"
 	switch {

@@ -33,8 +33,8 @@ func armor(label string, payload []byte) []byte {
 	return b.Bytes()
 }
 
-// unarmor reads the block at the start of data, which has to be exactly as armor writes it, and gives the rest. line is
-// that of the block in the file, for errors.
+// unarmor reads the block at the start of data, which has to be exactly as armor writes it, and
+// gives the rest. line is that of the block in the file, for errors.
 func unarmor(label string, data []byte, line int) (payload, rest []byte, err error) {
 	begin, end := []byte(beginLine(label)+"\n"), []byte(endLine(label)+"\n")
 	body, ok := bytes.CutPrefix(data, begin)
@@ -44,10 +44,12 @@ func unarmor(label string, data []byte, line int) (payload, rest []byte, err err
 	}
 	n := bytes.Index(body, append([]byte("\n"), end...))
 	if n < 0 {
-		return nil, nil, damaged(line, "this block has no line %q, so the file is cut off", endLine(label))
+		return nil, nil, damaged(line, "this block has no line %q, so the file is cut off",
+			endLine(label))
 	}
 	body = body[:n+1]
-	payload, err = base64.StdEncoding.Strict().DecodeString(string(bytes.ReplaceAll(body, []byte("\n"), nil)))
+	payload, err = base64.StdEncoding.Strict().DecodeString(string(bytes.ReplaceAll(body,
+		[]byte("\n"), nil)))
 	if err != nil {
 		return nil, nil, damaged(line, "this block is not base64")
 	}
@@ -55,7 +57,8 @@ func unarmor(label string, data []byte, line int) (payload, rest []byte, err err
 	again := armor(label, payload)
 	if !bytes.Equal(again, data[:size]) {
 		at := line + bytes.Count(data[:canonical.FirstDifference(again, data[:size])], []byte("\n"))
-		return nil, nil, damaged(at, "this block is not laid out as cscs-sync does, in lines of %d", lineLength)
+		return nil, nil, damaged(at, "this block is not laid out as cscs-sync does, in lines of %d",
+			lineLength)
 	}
 	return payload, data[size:], nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// compress is gzip at the default level with an empty header. Which bytes come out depends on the Go that built this
-// program, so nothing may depend on them: [Parse] compares what was compressed.
+// compress is gzip at the default level with an empty header. Which bytes come out depends on the
+// Go that built this program, so nothing may depend on them: [Parse] compares what was compressed.
 func compress(data []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.DefaultCompression)
@@ -26,8 +26,8 @@ func compress(data []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// The header of gzip (RFC 1952): magic, method, flags, time, a hint about the level, and the system. It can carry a name,
-// a comment and more; here it carries nothing.
+// The header of gzip (RFC 1952): magic, method, flags, time, a hint about the level, and the
+// system. It can carry a name, a comment and more; here it carries nothing.
 const (
 	gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 	gzipLevel  = 8 // where the hint about the level is
@@ -42,11 +42,14 @@ func emptyHeader(data []byte) bool {
 		slices.Contains(gzipLevels, data[gzipLevel]) && data[gzipLevel+1] == gzipHeader[gzipLevel+1]
 }
 
-// decompress undoes compress, whatever compressor it was. The header has to be empty, and nothing may follow the data, so
-// that a file has no place for what nobody is shown. It gives up beyond limit bytes: a small file must not fill the memory.
+// decompress undoes compress, whatever compressor it was. The header has to be empty, and nothing
+// may follow the data, so that a file has no place for what nobody is shown. It gives up beyond
+// limit bytes: a small file must not fill the memory.
 func decompress(data []byte, limit int64) ([]byte, error) {
 	if !emptyHeader(data) {
-		return nil, damaged(0, "the machine's part is not compressed as cscs-sync does: its gzip header is not an empty one")
+		return nil, damaged(0,
+			"the machine's part is not compressed as cscs-sync does: its gzip header is not an "+
+				"empty one")
 	}
 	in := bytes.NewReader(data)
 	r, err := gzip.NewReader(in)
@@ -59,7 +62,9 @@ func decompress(data []byte, limit int64) ([]byte, error) {
 		return nil, damaged(0, "the machine's part can't be decompressed (%v)", err)
 	}
 	if int64(len(out)) > limit {
-		return nil, damaged(0, "the machine's part is more than %s, far more than its text explains", planner.Bytes(limit).Rounded())
+		return nil, damaged(0,
+			"the machine's part is more than %s, far more than its text explains",
+			planner.Bytes(limit).Rounded())
 	}
 	if in.Len() > 0 {
 		return nil, damaged(0, "%s follow the compressed machine's part", planner.Bytes(in.Len()))

@@ -16,7 +16,8 @@ import (
 
 // around is a plan file with a machine's part that is compressed already.
 func around(packed []byte) []byte {
-	return bytes.Join([][]byte{[]byte(Begin + "\n\n"), render.Text(plantest.Mixed(), Options{}), []byte("\n"), armor(planLabel, packed)}, nil)
+	return bytes.Join([][]byte{[]byte(Begin + "\n\n"), render.Text(plantest.Mixed(), Options{}),
+		[]byte("\n"), armor(planLabel, packed)}, nil)
 }
 
 // gzipped is data as gzip of any level, with a header that the test changes.
@@ -39,7 +40,8 @@ func gzipped(t *testing.T, data []byte, level int, header func(*gzip.Header)) []
 	return b.Bytes()
 }
 
-// inPieces is gzip by a compressor that ends a block after each n bytes, as one with other buffers does.
+// inPieces is gzip by a compressor that ends a block after each n bytes, as one with other buffers
+// does.
 func inPieces(t *testing.T, data []byte, level, n int) []byte {
 	t.Helper()
 	b := bytes.NewBufferString(gzipHeader)
@@ -58,15 +60,17 @@ func inPieces(t *testing.T, data []byte, level, n int) []byte {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b.Bytes(), crc32.ChecksumIEEE(data)), uint32(len(data)))
+	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b.Bytes(),
+		crc32.ChecksumIEEE(data)), uint32(len(data)))
 }
 
-// TestOtherCompressors reads what another Go, or another level, would have written: the plan is the same, so are its
-// digests, and an approval is added without touching the rest.
+// TestOtherCompressors reads what another Go, or another level, would have written: the plan is the
+// same, so are its digests, and an approval is added without touching the rest.
 func TestOtherCompressors(t *testing.T) {
 	p := plantest.Mixed()
 	part := canonical.Encode(p)
-	variants := map[string][]byte{"stored in pieces": inPieces(t, part, flate.NoCompression, 100), "pieces": inPieces(t, part, 9, 333)}
+	variants := map[string][]byte{"stored in pieces": inPieces(t, part, flate.NoCompression, 100),
+		"pieces": inPieces(t, part, 9, 333)}
 	for level := gzip.HuffmanOnly; level <= gzip.BestCompression; level++ {
 		variants["level "+string(rune('3'+level))] = gzipped(t, part, level, nil)
 	}
@@ -82,7 +86,8 @@ func TestOtherCompressors(t *testing.T) {
 		if f.Foreign || ContextDigest(f.Plan) != ContextDigest(p) || ID(f.Plan.Core) != ID(p.Core) {
 			t.Errorf("%s: another plan", name)
 		}
-		if err := f.AddApproval(EncodeApproval([]byte("x"))); err != nil || !bytes.HasPrefix(f.Bytes(), data) {
+		if err := f.AddApproval(EncodeApproval([]byte("x"))); err != nil ||
+			!bytes.HasPrefix(f.Bytes(), data) {
 			t.Errorf("%s: an approval changes the plan: %v", name, err)
 		}
 	}
@@ -91,7 +96,8 @@ func TestOtherCompressors(t *testing.T) {
 	}
 }
 
-// TestNothingHidesInTheCompression refuses all places of gzip in which a file can carry what nobody is shown.
+// TestNothingHidesInTheCompression refuses all places of gzip in which a file can carry what nobody
+// is shown.
 func TestNothingHidesInTheCompression(t *testing.T) {
 	part := canonical.Encode(plantest.Mixed())
 	good := gzipped(t, part, gzip.DefaultCompression, nil)
@@ -122,7 +128,8 @@ func TestNothingHidesInTheCompression(t *testing.T) {
 		"no header":     good[10:],
 		"other content": gzipped(t, append(bytes.Clone(part), '\n'), 6, nil),
 	} {
-		if _, err := Parse(around(packed)); err == nil || !strings.Contains(err.Error(), "machine's part") {
+		if _, err := Parse(around(packed)); err == nil || !strings.Contains(err.Error(),
+			"machine's part") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

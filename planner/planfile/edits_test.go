@@ -32,7 +32,9 @@ func (f *approvedFile) taken(data []byte) bool {
 	if err != nil || file.Check() != nil {
 		return false
 	}
-	v, err := approval.Judge(approval.Input{Plan: ID(file.Plan.Core), Context: ContextDigest(file.Plan), Blocks: file.Approvals, Rules: f.rules, Now: plantest.Made()})
+	v, err := approval.Judge(approval.Input{Plan: ID(file.Plan.Core),
+		Context: ContextDigest(file.Plan), Blocks: file.Approvals, Rules: f.rules,
+		Now: plantest.Made()})
 	return err == nil && v.Enough
 }
 
@@ -46,7 +48,8 @@ func approve(t *testing.T, name string, plan *planner.Plan, color bool) *approve
 	if err != nil {
 		t.Fatal(err)
 	}
-	signers, err := approval.ParseSigners(append([]byte("anna@example.com "), ssh.MarshalAuthorizedKey(key.PublicKey())...), time.UTC)
+	signers, err := approval.ParseSigners(append([]byte("anna@example.com "),
+		ssh.MarshalAuthorizedKey(key.PublicKey())...), time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +57,8 @@ func approve(t *testing.T, name string, plan *planner.Plan, color bool) *approve
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := approval.SSH(rand.Reader, approval.Message{Plan: ID(plan.Core), Context: ContextDigest(plan), Name: "anna@example.com", Time: plantest.Made()}, key)
+	a, err := approval.SSH(rand.Reader, approval.Message{Plan: ID(plan.Core),
+		Context: ContextDigest(plan), Name: "anna@example.com", Time: plantest.Made()}, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,15 +66,16 @@ func approve(t *testing.T, name string, plan *planner.Plan, color bool) *approve
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &approvedFile{fmt.Sprintf("%s, colour %t", name, color), append(data, block...), approval.Rules{Required: 1, ValidFor: time.Hour, Signers: signers}}
+	f := &approvedFile{fmt.Sprintf("%s, colour %t", name, color), append(data, block...),
+		approval.Rules{Required: 1, ValidFor: time.Hour, Signers: signers}}
 	if !f.taken(f.data) {
 		t.Fatalf("%s: not taken as it is", f.name)
 	}
 	return f
 }
 
-// TestSingleByteEdits changes single bytes of approved files, anywhere, to anything: 5,000 times, a million with
-// CSCS_TEST_LONG. Line ends and blanks before them may change; nothing else may.
+// TestSingleByteEdits changes single bytes of approved files, anywhere, to anything: 5,000 times, a
+// million with CSCS_TEST_LONG. Line ends and blanks before them may change; nothing else may.
 func TestSingleByteEdits(t *testing.T) {
 	tries := 5_000
 	if os.Getenv("CSCS_TEST_LONG") != "" {
@@ -97,7 +102,8 @@ func TestSingleByteEdits(t *testing.T) {
 				}
 				n++
 				if f.taken(changed) {
-					t.Errorf("%s: byte %d as %q instead of %q is taken", f.name, i, changed[i], f.data[i])
+					t.Errorf("%s: byte %d as %q instead of %q is taken", f.name, i, changed[i],
+						f.data[i])
 				}
 			}
 		})

@@ -35,7 +35,8 @@ func (e *ForeignError) Error() string {
 	if errors.As(e.Unreadable, &format) {
 		why = "which can't read it (" + format.Problem + ")"
 	}
-	return fmt.Sprintf("plan file: written by rendering rules %d, this program has %d, %s: use the version of cscs-sync "+
+	return fmt.Sprintf("plan file: written by rendering rules %d, this program has %d, %s: use "+
+		"the version of cscs-sync "+
 		"that made it, or make a new plan", e.Renderer, Renderer, why)
 }
 

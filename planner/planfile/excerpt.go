@@ -33,13 +33,14 @@ func excerptAt(line []byte, at int) string {
 // colors are the codes that colour the text of a plan.
 var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// whereTheyDiffer finds the first line, from 1, in which two texts differ, and quotes both around the place. Colours are left
-// out of the quotes unless they are the difference.
+// whereTheyDiffer finds the first line, from 1, in which two texts differ, and quotes both around
+// the place. Colours are left out of the quotes unless they are the difference.
 func whereTheyDiffer(found, want []byte) (line int, was, wanted string) {
 	at := canonical.FirstDifference(found, want)
 	line = 1 + bytes.Count(want[:at], []byte("\n"))
 	a, b := lineAt(found, at), lineAt(want, at)
-	if plainA, plainB := colors.ReplaceAll(a, nil), colors.ReplaceAll(b, nil); !bytes.Equal(plainA, plainB) {
+	if plainA, plainB := colors.ReplaceAll(a, nil), colors.ReplaceAll(b, nil); !bytes.Equal(plainA,
+		plainB) {
 		a, b = plainA, plainB
 	}
 	switch {

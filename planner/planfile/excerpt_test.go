@@ -26,8 +26,8 @@ func tampered(t *testing.T, opt Options, change func(text []byte) []byte) *Forma
 	return bad
 }
 
-// TestTamperedTextIsQuotedWhereItDiffers changes each line of a plan, and adds, repeats and removes some: found and wanted
-// are never the same two strings, and show no colour codes.
+// TestTamperedTextIsQuotedWhereItDiffers changes each line of a plan, and adds, repeats and removes
+// some: found and wanted are never the same two strings, and show no colour codes.
 func TestTamperedTextIsQuotedWhereItDiffers(t *testing.T) {
 	quotes := regexp.MustCompile("found (.*), want (.*)$")
 	for _, opt := range []Options{{}, {Color: true}} {
@@ -49,7 +49,8 @@ func TestTamperedTextIsQuotedWhereItDiffers(t *testing.T) {
 					return bytes.Join(change(l), nil)
 				})
 				m := quotes.FindStringSubmatch(bad.Problem)
-				if m == nil || m[1] == m[2] || strings.Contains(bad.Problem, "[1m") || strings.Contains(bad.Problem, "[0m") {
+				if m == nil || m[1] == m[2] || strings.Contains(bad.Problem, "[1m") ||
+					strings.Contains(bad.Problem, "[0m") {
 					t.Fatalf("color %t, line %d %s: %q", opt.Color, i+1, name, bad.Problem)
 				}
 				if name == "last letter" && bad.Line != i+3 {
@@ -67,17 +68,21 @@ func TestDifference(t *testing.T) {
 		line        int
 		was, wanted string
 	}{
-		"short":       {"a\nbcd\n", "a\nbxd\n", 2, "`bcd`", "`bxd`"},
-		"far":         {long + "A\n", long + "B\n", 1, "`…" + long[141:] + "A`", "`…" + long[141:] + "B`"},
-		"coloured":    {"\x1b[1mone\x1b[0m two\n", "\x1b[1mone\x1b[0m six\n", 1, "`one two`", "`one six`"},
+		"short": {"a\nbcd\n", "a\nbxd\n", 2, "`bcd`", "`bxd`"},
+		"far": {long + "A\n", long + "B\n", 1, "`…" + long[141:] + "A`",
+			"`…" + long[141:] + "B`"},
+		"coloured": {"\x1b[1mone\x1b[0m two\n", "\x1b[1mone\x1b[0m six\n", 1, "`one two`",
+			"`one six`"},
 		"only colour": {"\x1b[1mone\n", "\x1b[2mone\n", 1, "`\\x1b[1mone`", "`\\x1b[2mone`"},
 		"cut off":     {"a\n", "a\nb\n", 2, "``", "`b`"},
 		"more":        {"a\nb\n", "a\n", 2, "`b`", "``"},
 		"empty more":  {"a\n\n", "a\n", 2, "``", "the end of the text"},
 		"empty less":  {"a\n", "a\n\n", 2, "the end of the text", "``"},
-		"letters":     {strings.Repeat("é", 90) + "x\n", strings.Repeat("é", 90) + "y\n", 1, "`…" + strings.Repeat("é", 59) + "x`", "`…" + strings.Repeat("é", 59) + "y`"},
+		"letters": {strings.Repeat("é", 90) + "x\n", strings.Repeat("é", 90) + "y\n", 1,
+			"`…" + strings.Repeat("é", 59) + "x`", "`…" + strings.Repeat("é", 59) + "y`"},
 	} {
-		if line, was, wanted := whereTheyDiffer([]byte(c.found), []byte(c.want)); line != c.line || was != c.was || wanted != c.wanted {
+		if line, was, wanted := whereTheyDiffer([]byte(c.found), []byte(c.want)); line != c.line ||
+			was != c.was || wanted != c.wanted {
 			t.Errorf("%s: %d, %s, %s", name, line, was, wanted)
 		}
 	}

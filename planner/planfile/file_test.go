@@ -48,7 +48,8 @@ func TestWrittenBackByteForByte(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(f.Bytes(), data) || f.Colored != colored || f.Foreign {
-			t.Errorf("colored %t: not the same file: colored %t, foreign %t", colored, f.Colored, f.Foreign)
+			t.Errorf("colored %t: not the same file: colored %t, foreign %t", colored, f.Colored,
+				f.Foreign)
 		}
 		if err := f.AddApproval(EncodeApproval([]byte("first"))); err != nil {
 			t.Fatal(err)

@@ -13,8 +13,9 @@ import (
 // keptRenderer is the version in the name of a kept plan file.
 var keptRenderer = regexp.MustCompile(`/renderer(\d+)-[^/]+\.plan$`)
 
-// TestKeptPlansAreKnown reads plan files that earlier builds have written. Those of today's rules are read as a whole; those of
-// others are foreign, whether or not they can still be shown. None is ever damaged.
+// TestKeptPlansAreKnown reads plan files that earlier builds have written. Those of today's rules
+// are read as a whole; those of others are foreign, whether or not they can still be shown. None is
+// ever damaged.
 func TestKeptPlansAreKnown(t *testing.T) {
 	files, err := filepath.Glob("testdata/kept/*.plan")
 	if err != nil || len(files) < 2 {
@@ -40,7 +41,8 @@ func TestKeptPlansAreKnown(t *testing.T) {
 			continue
 		}
 		var foreign *ForeignError
-		if !errors.As(err, &foreign) || foreign.Renderer != version || !strings.Contains(err.Error(), "use the version of cscs-sync that made it") {
+		if !errors.As(err, &foreign) || foreign.Renderer != version ||
+			!strings.Contains(err.Error(), "use the version of cscs-sync that made it") {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

@@ -6,7 +6,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
-// TestSharedQuotas: what several resources contribute is read back, and what no quota can have is not written.
+// TestSharedQuotas: what several resources contribute is read back, and what no quota can have is
+// not written.
 func TestSharedQuotas(t *testing.T) {
 	data, err := Marshal(plantest.Shared(3), Options{})
 	if err != nil {

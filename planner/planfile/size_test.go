@@ -23,18 +23,21 @@ func TestSizes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, c := range map[string]struct{ got, limit int }{
-			"machine's part": {len(armor(planLabel, packed)), 200}, "text": {len(render.Text(p, Options{})), 1200}, "coloured text": {len(render.Text(p, Options{Color: true})), 1200},
+			"machine's part": {len(armor(planLabel, packed)), 200},
+			"text":           {len(render.Text(p, Options{})), 1200},
+			"coloured text":  {len(render.Text(p, Options{Color: true})), 1200},
 		} {
 			t.Logf("%s, %s: %d bytes a change", kind, name, c.got/n)
 			if c.got > c.limit*n {
-				t.Errorf("%s, %s: %d bytes a change, at most %d are allowed", kind, name, c.got/n, c.limit)
+				t.Errorf("%s, %s: %d bytes a change, at most %d are allowed", kind, name, c.got/n,
+					c.limit)
 			}
 		}
 	}
 }
 
-// BenchmarkPlanFile is what a plan of 10,000 changes costs: to render, to write as a file, to read and check (verify), and
-// to read and render again (show).
+// BenchmarkPlanFile is what a plan of 10,000 changes costs: to render, to write as a file, to read
+// and check (verify), and to read and render again (show).
 func BenchmarkPlanFile(b *testing.B) {
 	const n = 10_000
 	p := plantest.Many(n, plantest.AddCreate)
@@ -67,8 +70,8 @@ func BenchmarkPlanFile(b *testing.B) {
 	b.Run("show", func(b *testing.B) { takes(b, func() { render.Text(read().Plan, Options{}) }) })
 }
 
-// takes reports how long f takes, with the garbage that it leaves: the shortest of several runs, since other work on the
-// machine only adds; and its processor time, the mean of all.
+// takes reports how long f takes, with the garbage that it leaves: the shortest of several runs,
+// since other work on the machine only adds; and its processor time, the mean of all.
 func takes(b *testing.B, f func()) {
 	const runs = 5
 	before, best := processorTime(b), time.Hour

@@ -30,18 +30,20 @@ func refuse1(t *testing.T, original, changed []byte, what string) {
 	t.Fatalf("%s is taken", what)
 }
 
-// sameMeaning reports whether a file says exactly what the original does, in another compressed form: the padding of the
-// last byte, say.
+// sameMeaning reports whether a file says exactly what the original does, in another compressed
+// form: the padding of the last byte, say.
 func sameMeaning(t *testing.T, original []byte, f *File) bool {
 	t.Helper()
 	o, err := Parse(original)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bytes.Equal(o.Text, f.Text) && bytes.Equal(canonical.Encode(o.Plan), canonical.Encode(f.Plan)) && len(o.Approvals) == len(f.Approvals)
+	return bytes.Equal(o.Text, f.Text) && bytes.Equal(canonical.Encode(o.Plan),
+		canonical.Encode(f.Plan)) && len(o.Approvals) == len(f.Approvals)
 }
 
-// TestEveryByteCounts changes each byte of a file in several ways, takes each away, cuts the file there, and puts one in.
+// TestEveryByteCounts changes each byte of a file in several ways, takes each away, cuts the file
+// there, and puts one in.
 func TestEveryByteCounts(t *testing.T) {
 	p := plantest.Base()
 	plantest.AddRaise(p, "/capstor/a", 1, 10*plantest.TiB, 20*plantest.TiB, 8*plantest.TiB)
@@ -56,12 +58,15 @@ func TestEveryByteCounts(t *testing.T) {
 				for _, c := range []byte{data[i] ^ 1, data[i] ^ 32, " \n\r\x1b=A0-"[i%8]} {
 					changed := bytes.Clone(data)
 					changed[i] = c
-					refuse1(t, data, changed, fmt.Sprintf("byte %d as %q instead of %q", i, c, data[i]))
+					refuse1(t, data, changed, fmt.Sprintf("byte %d as %q instead of %q", i, c,
+						data[i]))
 				}
-				refuse1(t, data, append(bytes.Clone(data[:i]), data[i+1:]...), fmt.Sprintf("without byte %d", i))
+				refuse1(t, data, append(bytes.Clone(data[:i]), data[i+1:]...),
+					fmt.Sprintf("without byte %d", i))
 				refuse1(t, data, data[:i], fmt.Sprintf("cut at %d", i))
 				more := " x\n\x1b-\x00=A"[i%8]
-				refuse1(t, data, bytes.Join([][]byte{data[:i], {more}, data[i:]}, nil), fmt.Sprintf("%q before byte %d", more, i))
+				refuse1(t, data, bytes.Join([][]byte{data[:i], {more}, data[i:]}, nil),
+					fmt.Sprintf("%q before byte %d", more, i))
 			}
 		})
 	}
@@ -84,8 +89,10 @@ func TestRandomBytesOfALargeFile(t *testing.T) {
 func TestLineEndsAndTrailingBlanks(t *testing.T) {
 	data := marshal(t, Options{})
 	for name, mailed := range map[string][]byte{
-		"CRLF": bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")), "blanks": bytes.ReplaceAll(data, []byte("\n"), []byte(" \t\n")),
-		"blanks and CRLF": bytes.ReplaceAll(data, []byte("\n"), []byte("  \r\n")), "no last line end": bytes.TrimSuffix(data, []byte("\n")),
+		"CRLF":             bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")),
+		"blanks":           bytes.ReplaceAll(data, []byte("\n"), []byte(" \t\n")),
+		"blanks and CRLF":  bytes.ReplaceAll(data, []byte("\n"), []byte("  \r\n")),
+		"no last line end": bytes.TrimSuffix(data, []byte("\n")),
 	} {
 		f, err := Parse(mailed)
 		if err != nil {
@@ -103,7 +110,8 @@ func pack(t *testing.T, text, part []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bytes.Join([][]byte{[]byte(Begin + "\n\n"), text, []byte("\n"), armor(planLabel, packed)}, nil)
+	return bytes.Join([][]byte{[]byte(Begin + "\n\n"), text, []byte("\n"),
+		armor(planLabel, packed)}, nil)
 }
 
 func TestRefused(t *testing.T) {
@@ -121,18 +129,31 @@ func TestRefused(t *testing.T) {
 	data := pack(t, text, part)
 	approval := EncodeApproval([]byte("x"))
 	for name, bad := range map[string][]byte{
-		"empty": nil, "other file": []byte("#!/bin/sh\n"), "version 2": bytes.Replace(data, []byte("plan v1"), []byte("plan v2"), 1),
-		"format 2": swap(`{"format":1,`, `{"format":2,`), "unknown member": swap(`"context":{`, `"context":{"x":1,`),
-		"duplicate member": swap(`"core":{`, `"core":{"actions":[],`), "space": swap(`"core":{`, `"core": {`), "case": swap(`"core":{`, `"CORE":{`),
-		"after the end": pack(t, text, append(bytes.Clone(part), ' ')), "two values": pack(t, text, append(bytes.Clone(part), "{}"...)),
-		"null list": swap(`"systems":["capstor","iopsstor"]`, `"systems":null`), "escaped": swap(`"user":"root"`, `"user":"\u0072oot"`),
-		"kind": swap(`"action":"archive"`, `"action":"blocked"`), "attribute": swap(`"attribute":"owner"`, `"attribute":"Owner"`),
-		"callback": swap(`"approve"`, `"set_state_ok"`), "target": swap(`"target":"project"`, `"target":"planet"`),
-		"local time": swap(`"made":"2026-11-22T21:40:03Z"`, `"made":"2026-11-22T22:40:03+01:00"`), "fraction": swap(`21:40:03Z"`, `21:40:03.5Z"`),
-		"counts": swap(`"archive":1`, `"archive":0`), "another text": pack(t, render.Text(plantest.Base(), Options{}), part),
-		"after the block": append(bytes.Clone(data), "x\n"...), "empty line after": append(bytes.Clone(data), '\n'),
-		"before approvals": slices3(data, []byte("\n"), approval), "plan twice": slices3(data, data[bytes.Index(data, []byte("-----BEGIN")):], nil),
-		"long lines": bytes.Replace(data, []byte("\n-----END CSCS-SYNC PLAN"), []byte("=\n-----END CSCS-SYNC PLAN"), 1),
+		"empty": nil, "other file": []byte("#!/bin/sh\n"), "version 2": bytes.Replace(data,
+			[]byte("plan v1"), []byte("plan v2"), 1),
+		"format 2": swap(`{"format":1,`, `{"format":2,`), "unknown member": swap(`"context":{`,
+			`"context":{"x":1,`),
+		"duplicate member": swap(`"core":{`, `"core":{"actions":[],`),
+		"space":            swap(`"core":{`, `"core": {`), "case": swap(`"core":{`, `"CORE":{`),
+		"after the end": pack(t, text, append(bytes.Clone(part), ' ')),
+		"two values":    pack(t, text, append(bytes.Clone(part), "{}"...)),
+		"null list":     swap(`"systems":["capstor","iopsstor"]`, `"systems":null`),
+		"escaped":       swap(`"user":"root"`, `"user":"\u0072oot"`),
+		"kind":          swap(`"action":"archive"`, `"action":"blocked"`),
+		"attribute":     swap(`"attribute":"owner"`, `"attribute":"Owner"`),
+		"callback":      swap(`"approve"`, `"set_state_ok"`), "target": swap(`"target":"project"`,
+			`"target":"planet"`),
+		"local time": swap(`"made":"2026-11-22T21:40:03Z"`,
+			`"made":"2026-11-22T22:40:03+01:00"`),
+		"fraction":         swap(`21:40:03Z"`, `21:40:03.5Z"`),
+		"counts":           swap(`"archive":1`, `"archive":0`),
+		"another text":     pack(t, render.Text(plantest.Base(), Options{}), part),
+		"after the block":  append(bytes.Clone(data), "x\n"...),
+		"empty line after": append(bytes.Clone(data), '\n'),
+		"before approvals": slices3(data, []byte("\n"), approval),
+		"plan twice":       slices3(data, data[bytes.Index(data, []byte("-----BEGIN")):], nil),
+		"long lines": bytes.Replace(data, []byte("\n-----END CSCS-SYNC PLAN"),
+			[]byte("=\n-----END CSCS-SYNC PLAN"), 1),
 		"PEM header": bytes.Replace(data, []byte("PLAN-----\n"), []byte("PLAN-----\nA: b\n\n"), 1),
 	} {
 		_, err := Parse(bad)
@@ -164,13 +185,15 @@ func TestErrorNamesTheLine(t *testing.T) {
 	lines[16] = append(lines[16], "\x1b[8m0"...)
 	_, err := Parse(bytes.Join(lines, []byte("\n")))
 	var refused *FormatError
-	if !errors.As(err, &refused) || refused.Line != 17 || !strings.Contains(err.Error(), "fresh copy") || strings.ContainsRune(err.Error(), '\x1b') {
+	if !errors.As(err, &refused) || refused.Line != 17 || !strings.Contains(err.Error(),
+		"fresh copy") || strings.ContainsRune(err.Error(), '\x1b') {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestBomb(t *testing.T) {
-	packed, err := compress(append([]byte(`{"format":1,"core":{"configuration":"`), bytes.Repeat([]byte("a"), 17<<20)...))
+	packed, err := compress(append([]byte(`{"format":1,"core":{"configuration":"`),
+		bytes.Repeat([]byte("a"), 17<<20)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,8 +219,8 @@ func TestForeignFileIsForShowing(t *testing.T) {
 	}
 }
 
-// TestCharactersArePinned fails when the library's tables of characters change: they decide what is shown as it is. Raise
-// Renderer then, and pin the new version.
+// TestCharactersArePinned fails when the library's tables of characters change: they decide what is
+// shown as it is. Raise Renderer then, and pin the new version.
 func TestCharactersArePinned(t *testing.T) {
 	if unicode.Version != "15.0.0" || Renderer != 3 {
 		t.Errorf("characters are those of Unicode %s, Renderer is %d", unicode.Version, Renderer)
@@ -256,8 +279,10 @@ func TestApprovals(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	block := EncodeApproval([]byte("first"))
-	for name, bad := range map[string][]byte{"empty": nil, "a plan": armor(planLabel, []byte("x")), "two": append(bytes.Clone(block), block...),
-		"loose": bytes.Replace(block, []byte("Zm"), []byte("Zn\nm"), 1), "text": append([]byte("x\n"), block...)} {
+	for name, bad := range map[string][]byte{"empty": nil, "a plan": armor(planLabel, []byte("x")),
+		"two":   append(bytes.Clone(block), block...),
+		"loose": bytes.Replace(block, []byte("Zm"), []byte("Zn\nm"), 1),
+		"text":  append([]byte("x\n"), block...)} {
 		if err := f.AddApproval(bad); err == nil {
 			t.Errorf("%s is taken as an approval", name)
 		}
@@ -290,7 +315,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("Marshal would not have written it: %v", err)
 		}
-		if f, err := Parse(again); err != nil || !bytes.Equal(f.Text, file.Text) || ContextDigest(f.Plan) != ContextDigest(file.Plan) {
+		if f, err := Parse(again); err != nil || !bytes.Equal(f.Text, file.Text) ||
+			ContextDigest(f.Plan) != ContextDigest(file.Plan) {
 			t.Fatalf("Marshal would have written something else: %v", err)
 		}
 	})
@@ -316,7 +342,9 @@ func FuzzMachinePart(f *testing.F) {
 		if _, err := Parse(data); err != nil {
 			t.Fatal(err)
 		}
-		for _, out := range [][]byte{render.Text(plan, Options{Compact: true, Commands: true}), render.Markdown(plan, Options{Commands: true}), render.HTML(plan, Options{}), render.JSON(plan)} {
+		for _, out := range [][]byte{render.Text(plan, Options{Compact: true, Commands: true}),
+			render.Markdown(plan, Options{Commands: true}), render.HTML(plan, Options{}),
+			render.JSON(plan)} {
 			if !bytes.Equal(render.EscapeJSON(out), out) {
 				t.Fatal("something can't be seen")
 			}

@@ -10,10 +10,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Validate checks that a plan is one: what belongs together has the same length, lists are sorted and without
-// duplicates, and every word is one that this program knows. [Marshal] and [Parse] refuse all other plans.
+// Validate checks that a plan is one: what belongs together has the same length, lists are sorted
+// and without duplicates, and every word is one that this program knows. [Marshal] and [Parse]
+// refuse all other plans.
 func Validate(plan *planner.Plan) error {
-	for _, check := range []func(*planner.Plan) error{checkActions, checkSelection, checkContext, checkRefusals, checkCounts} {
+	for _, check := range []func(
+		*planner.Plan) error{checkActions, checkSelection, checkContext, checkRefusals,
+		checkCounts} {
 		if err := check(plan); err != nil {
 			return err
 		}
@@ -22,7 +25,8 @@ func Validate(plan *planner.Plan) error {
 }
 
 func invalid(format string, args ...any) error {
-	return &FormatError{Problem: "not a valid plan: " + fmt.Sprintf(format, args...), Hint: freshCopy}
+	return &FormatError{Problem: "not a valid plan: " + fmt.Sprintf(format, args...),
+		Hint: freshCopy}
 }
 
 func checkActions(plan *planner.Plan) error {
@@ -50,13 +54,16 @@ func checkAction(a *planner.Action, d *planner.Detail) error {
 	switch {
 	case !slices.Contains(planner.ActionKinds(), a.Kind) || !a.Kind.Acts():
 		return fmt.Errorf("action %q is none", a.Kind)
-	case !slices.Contains([]planner.Target{planner.TargetTenant, planner.TargetCustomer, planner.TargetProject, planner.TargetUser}, a.Target):
+	case !slices.Contains([]planner.Target{planner.TargetTenant, planner.TargetCustomer,
+		planner.TargetProject, planner.TargetUser}, a.Target):
 		return fmt.Errorf("target %q is unknown", a.Target)
 	case a.Quota != nil && !a.Quota.Valid():
-		return fmt.Errorf("a quota by %q of id %d and path %q is none", a.Quota.By, a.Quota.ID, a.Quota.Path)
+		return fmt.Errorf("a quota by %q of id %d and path %q is none", a.Quota.By, a.Quota.ID,
+			a.Quota.Path)
 	case !slices.Contains(planner.Tools(), d.Tool):
 		return fmt.Errorf("tool %q is unknown", d.Tool)
-	case a.Unlimit && (a.Kind != planner.Archive || a.Quota == nil || a.Quota.By != planner.ByDirectory):
+	case a.Unlimit && (a.Kind != planner.Archive || a.Quota == nil ||
+		a.Quota.By != planner.ByDirectory):
 		return fmt.Errorf("a quota is to be removed that is not an archived directory's")
 	case len(d.Notes) != len(a.Changes):
 		return fmt.Errorf("%d changes, but notes to %d", len(a.Changes), len(d.Notes))
@@ -91,9 +98,11 @@ func checkKept(a *planner.Action, d *planner.Detail) error {
 	names := make([]planner.Attribute, len(d.Kept))
 	for i, k := range d.Kept {
 		names[i] = k.Attribute
-		changes := slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute == k.Attribute })
+		changes := slices.ContainsFunc(a.Changes,
+			func(c planner.Change) bool { return c.Attribute == k.Attribute })
 		_, unknown := k.Value.Unknown()
-		if a.Quota == nil || !k.Attribute.IsQuota() || changes || unknown || !fits(k.Attribute, k.Value) {
+		if a.Quota == nil || !k.Attribute.IsQuota() || changes || unknown ||
+			!fits(k.Attribute, k.Value) {
 			return fmt.Errorf("%s can't stay %s", k.Attribute, k.Value)
 		}
 	}
@@ -116,7 +125,8 @@ func checkChanges(a *planner.Action, d *planner.Detail) error {
 		if c.Attribute.IsQuota() && a.Quota == nil {
 			return fmt.Errorf("%s changes, but no quota is named", c.Attribute)
 		}
-		known := []planner.From{planner.FromProxy, planner.FromDefault, planner.FromOverride, planner.FromArchive}
+		known := []planner.From{planner.FromProxy, planner.FromDefault, planner.FromOverride,
+			planner.FromArchive}
 		if from := d.Notes[i].Provenance.From; !slices.Contains(known, from) {
 			return fmt.Errorf("%s comes from %q, which is unknown", c.Attribute, from)
 		}
@@ -124,7 +134,8 @@ func checkChanges(a *planner.Action, d *planner.Detail) error {
 	if !ascending(names, planner.Attributes()) {
 		return fmt.Errorf("attributes %q are not those known, in order", names)
 	}
-	if d.Usage != nil && (!fits(planner.SpaceHard, d.Usage.Space) || !fits(planner.InodesHard, d.Usage.Inodes)) {
+	if d.Usage != nil && (!fits(planner.SpaceHard, d.Usage.Space) ||
+		!fits(planner.InodesHard, d.Usage.Inodes)) {
 		return fmt.Errorf("what is used is no number")
 	}
 	return nil
@@ -194,9 +205,11 @@ func checkContext(plan *planner.Plan) error {
 		return invalid("a negative number")
 	case !strictly(c.Systems, cmp.Compare[string]):
 		return invalid("the systems are not sorted")
-	case !strictly(c.Configuration, func(a, b planner.ConfigurationPart) int { return cmp.Compare(a.Name, b.Name) }):
+	case !strictly(c.Configuration,
+		func(a, b planner.ConfigurationPart) int { return cmp.Compare(a.Name, b.Name) }):
 		return invalid("the parts of the configuration are not sorted")
-	case !strictly(c.Promised, func(a, b planner.Promise) int { return cmp.Compare(a.System, b.System) }):
+	case !strictly(c.Promised,
+		func(a, b planner.Promise) int { return cmp.Compare(a.System, b.System) }):
 		return invalid("the promises are not sorted")
 	}
 	for i := range c.Shared {
@@ -205,13 +218,16 @@ func checkContext(plan *planner.Plan) error {
 		}
 	}
 	for _, d := range c.Drift {
-		if !slices.Contains(planner.Attributes(), d.Attribute) || !fits(d.Attribute, d.Recorded) || !fits(d.Attribute, d.Observed) {
-			return invalid("drift of %s: %s from %s to %s", render.Quote(d.Address), render.Quote(d.Attribute.String()), d.Recorded, d.Observed)
+		if !slices.Contains(planner.Attributes(), d.Attribute) || !fits(d.Attribute, d.Recorded) ||
+			!fits(d.Attribute, d.Observed) {
+			return invalid("drift of %s: %s from %s to %s", render.Quote(d.Address),
+				render.Quote(d.Attribute.String()), d.Recorded, d.Observed)
 		}
 	}
 	for _, u := range c.Undelivered {
 		if !slices.Contains(planner.PlannedCallbacks(), u.Callback) || !wholeUTC(u.Since) {
-			return invalid("the callback %s of %s, undelivered since %s", render.Quote(string(u.Callback)), render.Quote(u.Address), u.Since)
+			return invalid("the callback %s of %s, undelivered since %s",
+				render.Quote(string(u.Callback)), render.Quote(u.Address), u.Since)
 		}
 	}
 	return nil
@@ -228,7 +244,8 @@ func checkRefusals(plan *planner.Plan) error {
 				return invalid("%s is blocked or waiting without a reason", render.Quote(r.Address))
 			}
 			if r.QuotaOnly && !acting[r.Key] {
-				return invalid("of %s only the quota is blocked or waiting, but nothing else is done", render.Quote(r.Address))
+				return invalid("of %s only the quota is blocked or waiting, but nothing else "+
+					"is done", render.Quote(r.Address))
 			}
 		}
 	}
@@ -237,7 +254,8 @@ func checkRefusals(plan *planner.Plan) error {
 
 // checkCounts refuses a summary that does not count what the plan does.
 func checkCounts(plan *planner.Plan) error {
-	seen := map[planner.ActionKind]int{planner.Blocked: wholly(plan.Context.Blocked), planner.Waiting: wholly(plan.Context.Waiting)}
+	seen := map[planner.ActionKind]int{planner.Blocked: wholly(plan.Context.Blocked),
+		planner.Waiting: wholly(plan.Context.Waiting)}
 	for i := range plan.Core.Actions {
 		seen[plan.Core.Actions[i].Kind]++
 	}
@@ -271,7 +289,8 @@ func wholeUTC(t time.Time) bool {
 // checkShared refuses a quota that nobody shares.
 func checkShared(q *planner.SharedQuota) error {
 	if len(q.Contributions) < 2 {
-		return invalid("the quota of %s %d is shared by %d", render.Quote(string(q.By)), q.ID, len(q.Contributions))
+		return invalid("the quota of %s %d is shared by %d", render.Quote(string(q.By)), q.ID,
+			len(q.Contributions))
 	}
 	return nil
 }

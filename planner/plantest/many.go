@@ -16,7 +16,8 @@ func Many(n int, add func(p *planner.Plan, address string, i int)) *planner.Plan
 		add(one, fmt.Sprintf("/capstor/store/cscs/tenant%02d/project-%06d", i*100/n, i), i)
 		p.Core.Actions = append(p.Core.Actions, one.Core.Actions...)
 		p.Context.Details = append(p.Context.Details, one.Context.Details...)
-		p.Context.Blocked, p.Context.Waiting = append(p.Context.Blocked, one.Context.Blocked...), append(p.Context.Waiting, one.Context.Waiting...)
+		p.Context.Blocked, p.Context.Waiting = append(p.Context.Blocked, one.Context.Blocked...),
+			append(p.Context.Waiting, one.Context.Waiting...)
 		p.Context.Drift = append(p.Context.Drift, one.Context.Drift...)
 		for _, a := range one.Core.Actions {
 			Bump(&p.Context.Counts, a.Kind)
@@ -33,12 +34,14 @@ func renamed(add func(*planner.Plan)) func(*planner.Plan, string, int) {
 		add(p)
 		a := &p.Core.Actions[0]
 		was := a.Address
-		a.Address, a.Storage, a.Key.Item, a.Inode = address, address[1:], HexID(i), a.Inode+uint64(i)
+		a.Address, a.Storage, a.Key.Item, a.Inode = address, address[1:], HexID(i),
+			a.Inode+uint64(i)
 		if a.Order != "" {
 			a.Order = HexID(i + 1000000)
 			p.Context.Details[0].Reasons = Because("order", "order "+a.Order[:8]+" asks for it")
 		}
-		p.Context.Drift = slices.DeleteFunc(p.Context.Drift, func(d planner.Drift) bool { return d.Address != was })
+		p.Context.Drift = slices.DeleteFunc(p.Context.Drift,
+			func(d planner.Drift) bool { return d.Address != was })
 		for j := range p.Context.Drift {
 			p.Context.Drift[j].Address = address
 		}
@@ -57,19 +60,26 @@ func KindsOfChange() map[string]func(*planner.Plan, string, int) {
 		},
 		"four limits below usage": func(p *planner.Plan, address string, i int) {
 			AddRaise(p, address, i, 20*TiB, 10*TiB, 11*TiB+uint64(i)*0x1234567)
-			p.Core.Actions[0].Changes = append(p.Core.Actions[0].Changes, Change(planner.InodesSoft, Num(26600000), Num(13300000)), Change(planner.InodesHard, Num(40000000), Num(20000000)))
-			p.Context.Details[0].Notes, p.Context.Details[0].Kept = make([]planner.ChangeNote, 4), nil
+			p.Core.Actions[0].Changes = append(p.Core.Actions[0].Changes,
+				Change(planner.InodesSoft, Num(26600000), Num(13300000)),
+				Change(planner.InodesHard, Num(40000000), Num(20000000)))
+			p.Context.Details[0].Notes, p.Context.Details[0].Kept = make([]planner.ChangeNote, 4),
+				nil
 			for j := range 4 {
 				p.Context.Details[0].Notes[j] = From(planner.FromProxy)
 			}
 		},
-		"wider": renamed(AddWider), "drift": renamed(AddDrift), "archive": renamed(AddArchive), "report": renamed(AddReport),
+		"wider": renamed(AddWider), "drift": renamed(AddDrift), "archive": renamed(AddArchive),
+		"report": renamed(AddReport),
 		"blocked": func(p *planner.Plan, address string, i int) {
-			Refuse(p, planner.Blocked, address, "gid", fmt.Sprintf("the proxy gives group id %d, the least allowed is 1000 (storage.min_gid)", i%1000))
+			Refuse(p, planner.Blocked, address, "gid",
+				fmt.Sprintf("the proxy gives group id %d, the least allowed is 1000 "+
+					"(storage.min_gid)", i%1000))
 			p.Context.Blocked[0].Key.Item = HexID(i)
 		},
 		"waiting": func(p *planner.Plan, address string, i int) {
-			Refuse(p, planner.Waiting, address, "customer", "its customer has not approved order "+HexID(i)[:8]+" yet")
+			Refuse(p, planner.Waiting, address, "customer", "its customer has not approved order "+
+				HexID(i)[:8]+" yet")
 			p.Context.Waiting[0].Key.Item = HexID(i)
 		},
 	}
@@ -79,7 +89,8 @@ func KindsOfChange() map[string]func(*planner.Plan, string, int) {
 func Unequal(n int) *planner.Plan {
 	p := Base()
 	for i := range n {
-		AddRaise(p, fmt.Sprintf("/capstor/store/cscs/eth/p%04d", i), 100+i, 10*TiB, 20*TiB+uint64(i)*TiB, uint64(i)*TiB/100)
+		AddRaise(p, fmt.Sprintf("/capstor/store/cscs/eth/p%04d", i), 100+i, 10*TiB,
+			20*TiB+uint64(i)*TiB, uint64(i)*TiB/100)
 	}
 	return p
 }

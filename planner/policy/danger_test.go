@@ -22,31 +22,42 @@ func planOf(actions []planner.Action, reasons ...reason.Code) *planner.Plan {
 	return p
 }
 
-// TestNoSpaceLimitIsBeyondMaxSpace: also where the word is allowed, and where the plan has no change that says "unlimited".
+// TestNoSpaceLimitIsBeyondMaxSpace: also where the word is allowed, and where the plan has no
+// change that says "unlimited".
 func TestNoSpaceLimitIsBeyondMaxSpace(t *testing.T) {
-	create := planner.Action{Kind: planner.Create, Danger: []planner.Danger{planner.DangerUnlimited}}
+	create := planner.Action{Kind: planner.Create,
+		Danger: []planner.Danger{planner.DangerUnlimited}}
 	allow := policy.Policy{Allow: []string{"create", "unlimited"}, MaxChanges: 1, MaxSpace: 1 << 60}
-	for code, want := range map[reason.Code]policy.Code{reason.UnlimitedSpace: policy.OverLimit, reason.UnlimitedInodes: policy.Allowed} {
-		if d := policy.Decide(policy.Input{Plan: planOf([]planner.Action{create}, code), Policy: allow})[0]; d.Code != want {
+	for code, want := range map[reason.Code]policy.Code{reason.UnlimitedSpace: policy.OverLimit,
+		reason.UnlimitedInodes: policy.Allowed} {
+		if d := policy.Decide(policy.Input{Plan: planOf([]planner.Action{create}, code),
+			Policy: allow})[0]; d.Code != want {
 			t.Errorf("%s: %+v", code, d)
 		}
 	}
 }
 
-// TestDangerousParentHoldsWhatNeedsIt: a tenant's directory goes with what needs it, so that must not be approved.
+// TestDangerousParentHoldsWhatNeedsIt: a tenant's directory goes with what needs it, so that must
+// not be approved.
 func TestDangerousParentHoldsWhatNeedsIt(t *testing.T) {
 	actions := []planner.Action{
-		{Kind: planner.Create, Target: planner.TargetCustomer, Address: "/c/eth", Storage: "c/eth", Danger: []planner.Danger{planner.DangerWiderAccess}},
-		{Kind: planner.Create, Target: planner.TargetProject, Address: "/c/eth/p", Storage: "c/eth/p"},
-		{Kind: planner.Create, Target: planner.TargetProject, Address: "/c/ethz/p", Storage: "c/ethz/p"},
+		{Kind: planner.Create, Target: planner.TargetCustomer, Address: "/c/eth", Storage: "c/eth",
+			Danger: []planner.Danger{planner.DangerWiderAccess}},
+		{Kind: planner.Create, Target: planner.TargetProject, Address: "/c/eth/p",
+			Storage: "c/eth/p"},
+		{Kind: planner.Create, Target: planner.TargetProject, Address: "/c/ethz/p",
+			Storage: "c/ethz/p"},
 	}
 	p := planOf(actions)
-	decisions := policy.Decide(policy.Input{Plan: p, Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 9}})
-	if decisions[1].Approved || !strings.Contains(decisions[1].Rule, "/c/eth") || !decisions[2].Approved {
+	decisions := policy.Decide(policy.Input{Plan: p,
+		Policy: policy.Policy{Allow: []string{"create"}, MaxChanges: 9}})
+	if decisions[1].Approved || !strings.Contains(decisions[1].Rule, "/c/eth") ||
+		!decisions[2].Approved {
 		t.Errorf("%+v", decisions)
 	}
 	approved, held := policy.Split(p, decisions)
-	if len(approved.Actions) != 1 || approved.Actions[0] != 2 || len(held) != 1 || len(held[0].Actions) != 2 {
+	if len(approved.Actions) != 1 || approved.Actions[0] != 2 || len(held) != 1 ||
+		len(held[0].Actions) != 2 {
 		t.Errorf("approved %v, held %v", approved, held)
 	}
 }

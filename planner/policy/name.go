@@ -7,11 +7,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// maxName bounds a held plan's name, which people type and which stands in the subjects of messages.
+// maxName bounds a held plan's name, which people type and which stands in the subjects of
+// messages.
 const maxName = 60
 
-// Name is how people name a held plan: what it does, where, and the first eight digits of its id, such as
-// archive-capstor-uzh-old-1a83b1ae. The digits alone tell it from every other plan; the words are for people.
+// Name is how people name a held plan: what it does, where, and the first eight digits of its id,
+// such as archive-capstor-uzh-old-1a83b1ae. The digits alone tell it from every other plan; the
+// words are for people.
 func Name(core *planner.Core, id string) string {
 	digits := strings.TrimPrefix(id, "sha256:")
 	digits = digits[:min(8, len(digits))]
@@ -22,7 +24,8 @@ func Name(core *planner.Core, id string) string {
 	return words + "-" + digits
 }
 
-// wordsOf says what a plan does: its first action that is not for a directory above others, or how many there are.
+// wordsOf says what a plan does: its first action that is not for a directory above others, or how
+// many there are.
 func wordsOf(core *planner.Core) string {
 	var first *planner.Action
 	more := 0
@@ -57,7 +60,8 @@ func wordsOf(core *planner.Core) string {
 	return plain(kind + "-" + first.System + "-" + strings.Join(parts, "-"))
 }
 
-// plain keeps what needs no quoting anywhere: lower case letters, digits, dots and underscores; all else becomes a dash.
+// plain keeps what needs no quoting anywhere: lower case letters, digits, dots and underscores; all
+// else becomes a dash.
 func plain(s string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(s) {

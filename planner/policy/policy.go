@@ -1,10 +1,10 @@
-// Package policy decides what may be done without a person: one pure function from a plan and a policy to what is
-// approved and what is held, with the rule that decided for each action.
+// Package policy decides what may be done without a person: one pure function from a plan and a
+// policy to what is approved and what is held, with the rule that decided for each action.
 //
-// Effects are found by what is observed, not by names: lowering a limit is quota_lower whoever asked for it, and a
-// mode that gives others a bit is wider_access also when it undoes drift. A limit below what is used needs its own word,
-// below_usage, beside what it is otherwise. What no policy allows: dealing with a directory that is gone although it is
-// recorded.
+// Effects are found by what is observed, not by names: lowering a limit is quota_lower whoever
+// asked for it, and a mode that gives others a bit is wider_access also when it undoes drift. A
+// limit below what is used needs its own word, below_usage, beside what it is otherwise. What no
+// policy allows: dealing with a directory that is gone although it is recorded.
 package policy
 
 import (
@@ -23,19 +23,24 @@ import (
 type Policy struct {
 	// Allow are effects, sorted; see [Effects].
 	Allow []string
-	// MaxChanges and MaxArchives bound what one apply or round may do. What is beyond waits for the next round.
+	// MaxChanges and MaxArchives bound what one apply or round may do. What is beyond waits for the
+	// next round.
 	MaxChanges  int
 	MaxArchives int
-	// MaxSpace bounds by how much the hard space limits may grow in one round, all together; 0: no bound.
+	// MaxSpace bounds by how much the hard space limits may grow in one round, all together; 0: no
+	// bound.
 	MaxSpace planner.Bytes
-	// MaxShare is the largest share of all resources, in per cent, that one round may change; more holds everything. 0: no bound.
+	// MaxShare is the largest share of all resources, in per cent, that one round may change; more
+	// holds everything. 0: no bound.
 	MaxShare int
-	// MinUsed is the share of a hard limit, in per cent, that must be used before a limit may be raised; MaxRaise is the greatest
-	// factor by which one may grow. 0: no bound.
+	// MinUsed is the share of a hard limit, in per cent, that must be used before a limit may be
+	// raised; MaxRaise is the greatest factor by which one may grow. 0: no bound.
 	MinUsed, MaxRaise int
-	// Matches, unless empty, are the only resources that the policy may approve anything for: those that one of them matches.
+	// Matches, unless empty, are the only resources that the policy may approve anything for: those
+	// that one of them matches.
 	Matches []Match
-	// Windows are when the policy may approve: in one that allows, if there are any, and in none that denies.
+	// Windows are when the policy may approve: in one that allows, if there are any, and in none
+	// that denies.
 	Windows []Window
 }
 
@@ -49,7 +54,8 @@ type Match interface {
 // Digest names the policy in approvals: "sha256:" and the SHA-256 of all that it says.
 func (p Policy) Digest() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "allow %q\nmax_changes %d\nmax_archives %d\nmax_space %d\nmax_share %d\n", p.Allow, p.MaxChanges,
+	fmt.Fprintf(h, "allow %q\nmax_changes %d\nmax_archives %d\nmax_space %d\nmax_share %d\n",
+		p.Allow, p.MaxChanges,
 		p.MaxArchives, p.MaxSpace, p.MaxShare)
 	if p.MinUsed > 0 || p.MaxRaise > 0 {
 		fmt.Fprintf(h, "min_used %d\nmax_raise %d\n", p.MinUsed, p.MaxRaise)
@@ -101,8 +107,9 @@ type Input struct {
 	Resources int
 }
 
-// Decide decides on every action, in the plan's order. What one action may not do, holds that action; a closed window or a
-// share that is too large holds everything; what is beyond the bounds of a round waits for the next.
+// Decide decides on every action, in the plan's order. What one action may not do, holds that
+// action; a closed window or a share that is too large holds everything; what is beyond the bounds
+// of a round waits for the next.
 func Decide(in Input) []Decision {
 	p, policy := in.Plan, in.Policy
 	decisions := make([]Decision, len(p.Core.Actions))
@@ -118,31 +125,35 @@ func Decide(in Input) []Decision {
 			d.Code, d.Rule = OutsideWindow, window
 		default:
 			d.Approved, d.Code = true, Allowed
-			d.Rule = "auto_approve allows " + strings.Join(Effects(&p.Core.Actions[i], &p.Context.Details[i]), ", ")
+			d.Rule = "auto_approve allows " + strings.Join(Effects(&p.Core.Actions[i],
+				&p.Context.Details[i]), ", ")
 			approved++
 		}
 	}
 	if policy.MaxShare > 0 && in.Resources > 0 && approved*100 > policy.MaxShare*in.Resources {
-		holdAll(decisions, OverLimit, fmt.Sprintf("%d of %d resources would change, and max_share is %d%%", approved,
-			in.Resources, policy.MaxShare))
+		holdAll(decisions, OverLimit,
+			fmt.Sprintf("%d of %d resources would change, and max_share is %d%%", approved,
+				in.Resources, policy.MaxShare))
 	}
 	in.holdBelow(decisions)
 	in.bound(decisions)
 	return decisions
 }
 
-// holdBelow holds what needs a tenant's or customer's directory that is dangerous to make: a directory goes with the
-// group that needs it, so this is what keeps it out of the approved one.
+// holdBelow holds what needs a tenant's or customer's directory that is dangerous to make: a
+// directory goes with the group that needs it, so this is what keeps it out of the approved one.
 func (in *Input) holdBelow(decisions []Decision) {
 	actions := in.Plan.Core.Actions
 	for i := range actions {
 		above := &actions[i]
-		if decisions[i].Approved || !above.Target.IsBranch() || above.Kind != planner.Create || len(above.Danger) == 0 {
+		if decisions[i].Approved || !above.Target.IsBranch() || above.Kind != planner.Create ||
+			len(above.Danger) == 0 {
 			continue
 		}
 		for j := range decisions {
 			if decisions[j].Approved && strings.HasPrefix(actions[j].Storage, above.Storage+"/") {
-				decisions[j] = Decision{j, false, NotAllowed, "it needs " + above.Address + ", which is held: " + decisions[i].Rule}
+				decisions[j] = Decision{j, false, NotAllowed,
+					"it needs " + above.Address + ", which is held: " + decisions[i].Rule}
 			}
 		}
 	}
@@ -167,15 +178,22 @@ func (in *Input) bound(decisions []Decision) {
 		case in.Policy.MaxChanges == 0:
 			*d = Decision{i, false, NotAllowed, "max_changes is 0"}
 		case a.Kind == planner.Archive && archives >= in.Policy.MaxArchives:
-			*d = Decision{i, false, NotAllowed, fmt.Sprintf("max_archives is %d", in.Policy.MaxArchives)}
+			*d = Decision{i, false, NotAllowed, fmt.Sprintf("max_archives is %d",
+				in.Policy.MaxArchives)}
 		case changes >= in.Policy.MaxChanges:
-			*d = Decision{i, false, NextRound, fmt.Sprintf("max_changes is %d: the rest runs in the next round", in.Policy.MaxChanges)}
+			*d = Decision{i, false, NextRound,
+				fmt.Sprintf("max_changes is %d: the rest runs in the next round",
+					in.Policy.MaxChanges)}
 		case in.Policy.MaxSpace > 0 && endless:
-			*d = Decision{i, false, OverLimit, fmt.Sprintf("its space has no limit then, and max_space is %v", in.Policy.MaxSpace)}
+			*d = Decision{i, false, OverLimit,
+				fmt.Sprintf("its space has no limit then, and max_space is %v", in.Policy.MaxSpace)}
 		case in.Policy.MaxSpace > 0 && grows > in.Policy.MaxSpace:
-			*d = Decision{i, false, OverLimit, fmt.Sprintf("it alone grows by %v, and max_space is %v", grows, in.Policy.MaxSpace)}
+			*d = Decision{i, false, OverLimit,
+				fmt.Sprintf("it alone grows by %v, and max_space is %v", grows, in.Policy.MaxSpace)}
 		case in.Policy.MaxSpace > 0 && grows > in.Policy.MaxSpace-space:
-			*d = Decision{i, false, NextRound, fmt.Sprintf("max_space is %v a round: the rest runs in the next", in.Policy.MaxSpace)}
+			*d = Decision{i, false, NextRound,
+				fmt.Sprintf("max_space is %v a round: the rest runs in the next",
+					in.Policy.MaxSpace)}
 		default:
 			changes, space = changes+1, space+grows
 			if a.Kind == planner.Archive {
@@ -185,8 +203,8 @@ func (in *Input) bound(decisions []Decision) {
 	}
 }
 
-// growth is by how much an action raises the hard space limit; endless means that there is none afterwards. A quota that
-// was never set grows from nothing.
+// growth is by how much an action raises the hard space limit; endless means that there is none
+// afterwards. A quota that was never set grows from nothing.
 func growth(a *planner.Action, d *planner.Detail) (by planner.Bytes, endless bool) {
 	if gives(d, reason.UnlimitedSpace) {
 		return 0, true
@@ -213,19 +231,22 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 		return "another directory than the recorded one is never dealt with by policy"
 	}
 	if slices.Contains(a.Danger, planner.DangerTakenOver) {
-		return "data that comes under a group or quota that others use is never dealt with by policy"
+		return "data that comes under a group or quota that others use is never dealt with " +
+			"by policy"
 	}
 	if gives(d, reason.ErrorTerminate) {
 		return "the end of a resource in error is never approved by policy"
 	}
-	above := a.Target.IsBranch() && a.Kind == planner.Create // made for what lies below, which is matched
+	// made for what lies below, which is matched
+	above := a.Target.IsBranch() && a.Kind == planner.Create
 	if len(in.Policy.Matches) > 0 && !above {
 		f := in.Facts(a.Key)
 		if !slices.ContainsFunc(in.Policy.Matches, func(m Match) bool { return m.Matches(f) }) {
 			return "no match block of auto_approve speaks of it"
 		}
 	}
-	effects := slices.DeleteFunc(Effects(a, d), func(e string) bool { return slices.Contains(in.Policy.Allow, e) })
+	effects := slices.DeleteFunc(Effects(a, d),
+		func(e string) bool { return slices.Contains(in.Policy.Allow, e) })
 	if len(effects) > 0 {
 		return "auto_approve does not allow " + strings.Join(effects, ", ")
 	}
@@ -261,7 +282,8 @@ func Effects(a *planner.Action, d *planner.Detail) []string {
 
 // ofDangers are the dangers of an action that are effects too, by the same word, whatever its kind.
 func ofDangers(a *planner.Action) (effects []string) {
-	for _, d := range []planner.Danger{planner.DangerBelowUsage, planner.DangerWiderAccess, planner.DangerUnlimited} {
+	for _, d := range []planner.Danger{planner.DangerBelowUsage, planner.DangerWiderAccess,
+		planner.DangerUnlimited} {
 		if slices.Contains(a.Danger, d) {
 			effects = append(effects, string(d))
 		}
@@ -286,8 +308,8 @@ func effectOf(c planner.Change, d *planner.Detail, i int) string {
 	return "quota_lower"
 }
 
-// lower reports whether a change takes a limit away. A limit of the default quota that reads as unlimited is none: releases
-// of lfs say only that the default covers it, not what it is.
+// lower reports whether a change takes a limit away. A limit of the default quota that reads as
+// unlimited is none: releases of lfs say only that the default covers it, not what it is.
 func lower(c planner.Change, d *planner.Detail) bool {
 	after, ok := c.After.Number()
 	if !ok {

@@ -7,10 +7,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// raise is the rule that holds an action because of a limit that it raises: too little of the limit is used, or the limit
-// grows by too much. It is empty if none does. What is not known holds.
+// raise is the rule that holds an action because of a limit that it raises: too little of the limit
+// is used, or the limit grows by too much. It is empty if none does. What is not known holds.
 func (in *Input) raise(a *planner.Action, d *planner.Detail) string {
-	if in.Policy.MinUsed == 0 && in.Policy.MaxRaise == 0 || a.Kind != planner.Update && a.Kind != planner.Adopt {
+	if in.Policy.MinUsed == 0 && in.Policy.MaxRaise == 0 || a.Kind != planner.Update &&
+		a.Kind != planner.Adopt {
 		return ""
 	}
 	for i, c := range a.Changes {
@@ -27,7 +28,8 @@ func (in *Input) raise(a *planner.Action, d *planner.Detail) string {
 	return ""
 }
 
-// raises reports whether a change gives more than there was; a limit that was not there, or not known, counts as less.
+// raises reports whether a change gives more than there was; a limit that was not there, or not
+// known, counts as less.
 func raises(c planner.Change) bool {
 	before, ok1 := c.Before.Number()
 	after, ok2 := c.After.Number()
@@ -52,10 +54,12 @@ func (p *Policy) tooLittleUsed(a *planner.Action, d *planner.Detail, of planner.
 		}
 		limit, ok2 := before(a, d, q.Hard).Number()
 		if !ok1 || !ok2 || limit == 0 {
-			return fmt.Sprintf("how much of its %s is used is not known, and min_used is %d%%", q.Name, p.MinUsed)
+			return fmt.Sprintf("how much of its %s is used is not known, and min_used is %d%%",
+				q.Name, p.MinUsed)
 		}
 		if !reaches(used, limit, uint64(p.MinUsed)) {
-			return fmt.Sprintf("less than %d%% of its %s is used, as min_used asks", p.MinUsed, q.Name)
+			return fmt.Sprintf("less than %d%% of its %s is used, as min_used asks", p.MinUsed,
+				q.Name)
 		}
 	}
 	return ""
@@ -93,5 +97,6 @@ func (p *Policy) tooFar(c planner.Change) string {
 	if hi, most := bits.Mul64(was, uint64(p.MaxRaise)); ok1 && ok2 && (hi > 0 || will <= most) {
 		return ""
 	}
-	return fmt.Sprintf("%s becomes more than %d times what it was, and max_raise is %d", c.Attribute, p.MaxRaise, p.MaxRaise)
+	return fmt.Sprintf("%s becomes more than %d times what it was, and max_raise is %d",
+		c.Attribute, p.MaxRaise, p.MaxRaise)
 }

@@ -19,10 +19,11 @@ type Group struct {
 	because map[int]string
 }
 
-// Split sorts a plan's actions into one group that the policy approves and the groups that it holds for people. What
-// only waits for its time is in neither. Held actions that depend on each other (they share a quota identity) stay
-// together, but dangerous ones stay apart from routine ones. Tenant and customer directories go along with every group
-// that needs them: sharing a parent is no dependency.
+// Split sorts a plan's actions into one group that the policy approves and the groups that it holds
+// for people. What only waits for its time is in neither. Held actions that depend on each other
+// (they share a quota identity) stay together, but dangerous ones stay apart from routine ones.
+// Tenant and customer directories go along with every group that needs them: sharing a parent is no
+// dependency.
 func Split(p *planner.Plan, decisions []Decision) (approved Group, held []Group) {
 	parents := map[string]int{}
 	byIdentity := map[identity]int{}
@@ -76,7 +77,8 @@ func (g *Group) add(d Decision) {
 	}
 }
 
-// manyGroups is how many groups people can be asked about one by one. A first run on a grown site holds thousands.
+// manyGroups is how many groups people can be asked about one by one. A first run on a grown site
+// holds thousands.
 const manyGroups = 100
 
 // merge puts routine groups that the same rules hold into one. Dangerous ones stay apart.
@@ -84,7 +86,8 @@ func merge(p *planner.Plan, held []Group) []Group {
 	byRules := map[string]int{}
 	var merged []Group
 	for _, g := range held {
-		if slices.ContainsFunc(g.Actions, func(i int) bool { return len(p.Core.Actions[i].Danger) > 0 }) {
+		if slices.ContainsFunc(g.Actions,
+			func(i int) bool { return len(p.Core.Actions[i].Danger) > 0 }) {
 			merged = append(merged, g)
 			continue
 		}
@@ -116,7 +119,8 @@ func (g *Group) addParents(p *planner.Plan, parents map[string]int) {
 			continue
 		}
 		for path, parent := range parents {
-			if len(path) < len(a.Storage) && a.Storage[:len(path)] == path && a.Storage[len(path)] == '/' {
+			if len(path) < len(a.Storage) && a.Storage[:len(path)] == path &&
+				a.Storage[len(path)] == '/' {
 				needed[parent] = true
 			}
 		}
@@ -127,7 +131,8 @@ func (g *Group) addParents(p *planner.Plan, parents map[string]int) {
 	slices.Sort(g.Actions)
 }
 
-// warnings say why the group is held: in one line if one rule holds all of it, else for each action.
+// warnings say why the group is held: in one line if one rule holds all of it, else for each
+// action.
 func (g *Group) warnings(p *planner.Plan) (held []planner.Warning) {
 	for _, i := range g.Actions {
 		switch rule := g.because[i]; {
@@ -135,7 +140,8 @@ func (g *Group) warnings(p *planner.Plan) (held []planner.Warning) {
 		case len(g.Rules) == 1:
 			return []planner.Warning{{Code: reason.Held, Text: "held by policy: " + rule}}
 		default:
-			held = append(held, planner.Warning{Code: reason.Held, Address: p.Core.Actions[i].Address, Text: "held by policy: " + rule})
+			held = append(held, planner.Warning{Code: reason.Held,
+				Address: p.Core.Actions[i].Address, Text: "held by policy: " + rule})
 		}
 	}
 	return held

@@ -31,7 +31,8 @@ func (w Window) String() string {
 		}
 		days = strings.Join(names, ",")
 	}
-	return fmt.Sprintf("%s %s %02d:%02d-%02d:%02d %s", kind, days, w.From/60, w.From%60, w.To/60, w.To%60, w.Zone)
+	return fmt.Sprintf("%s %s %02d:%02d-%02d:%02d %s", kind, days, w.From/60, w.From%60, w.To/60,
+		w.To%60, w.Zone)
 }
 
 // Contains tells whether the window is open at a time.
@@ -49,7 +50,8 @@ func (w Window) Contains(now time.Time) bool {
 // closed is the rule that holds everything at a time, and says until when; empty if none does.
 func closed(windows []Window, now time.Time) string {
 	rule := ""
-	if denied := slices.IndexFunc(windows, func(w Window) bool { return w.Deny && w.Contains(now) }); denied >= 0 {
+	if denied := slices.IndexFunc(windows,
+		func(w Window) bool { return w.Deny && w.Contains(now) }); denied >= 0 {
 		rule = "it is inside the window " + windows[denied].String()
 	} else if !isOpen(windows, now) {
 		rule = "no window of auto_approve is open now"
@@ -79,8 +81,9 @@ func isOpen(windows []Window, now time.Time) bool {
 	return allows == 0 || open
 }
 
-// opens is the first minute after a time in which the policy may approve; a zero time if there is none within a week. Minutes
-// are looked at one by one: the clocks of several zones, and the days on which they are changed, follow no rule.
+// opens is the first minute after a time in which the policy may approve; a zero time if there is
+// none within a week. Minutes are looked at one by one: the clocks of several zones, and the days
+// on which they are changed, follow no rule.
 func opens(windows []Window, now time.Time) time.Time {
 	at := now.Truncate(time.Minute)
 	for range 7*24*60 + 1 {

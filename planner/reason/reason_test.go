@@ -18,13 +18,16 @@ var update = flag.Bool("update", false, "write docs/reasons.md")
 // docs/reasons.md is the table of this package.
 func TestDocumentIsTheTable(t *testing.T) {
 	var b bytes.Buffer
-	b.WriteString("# Reasons and warnings\n\nEach reason and each warning of a plan has a stable code, in `plan --json` as `reasons[].code` and `warnings[].code`. " +
-		"The text\nbeside it is for people and may change. This page is made from the code: `go test ./planner/reason -update`.\n")
+	b.WriteString("# Reasons and warnings\n\nEach reason and each warning of a plan has a stable " +
+		"code, in `plan --json` as `reasons[].code` and `warnings[].code`. " +
+		"The text\nbeside it is for people and may change. This page is made from the code: `go " +
+		"test ./planner/reason -update`.\n")
 	kind := reason.Kind("")
 	for _, i := range reason.All() {
 		if i.Kind != kind {
 			kind = i.Kind
-			fmt.Fprintf(&b, "\n## %s\n\n| code | meaning |\n|---|---|\n", strings.ToUpper(string(kind[:1]))+string(kind[1:]))
+			fmt.Fprintf(&b, "\n## %s\n\n| code | meaning |\n|---|---|\n",
+				strings.ToUpper(string(kind[:1]))+string(kind[1:]))
 		}
 		fmt.Fprintf(&b, "| `%s` | %s |\n", i.Code, i.Meaning)
 	}
@@ -43,14 +46,16 @@ func TestDocumentIsTheTable(t *testing.T) {
 func TestTable(t *testing.T) {
 	seen := map[reason.Code]bool{}
 	for _, i := range reason.All() {
-		if seen[i.Code] || !regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`).MatchString(string(i.Code)) || !strings.HasSuffix(i.Meaning, ".") {
+		if seen[i.Code] || !regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`).MatchString(string(i.Code)) ||
+			!strings.HasSuffix(i.Meaning, ".") {
 			t.Errorf("%+v", i)
 		}
 		seen[i.Code] = true
 	}
 }
 
-// Every code of the table is a constant that the planner or its caller uses, and none of them writes a code as a literal.
+// Every code of the table is a constant that the planner or its caller uses, and none of them
+// writes a code as a literal.
 func TestCodesAreConstants(t *testing.T) {
 	source, err := os.ReadFile("reason.go")
 	if err != nil {
@@ -71,13 +76,15 @@ func TestCodesAreConstants(t *testing.T) {
 				t.Fatal(err)
 			}
 			used.Write(text)
-			literal := regexp.MustCompile(`(Reason\{+|warn\(|warnFew\(|wait\(|block\(|danger\(\w+, |Code: |Code == |Code != )"[a-z_]+"`)
+			literal := regexp.MustCompile(
+				`(Reason\{+|warn\(|warnFew\(|wait\(|block\(|danger\(\w+, |Code: |Code == |Code != )"[a-z_]+"`)
 			for _, found := range literal.FindAllString(string(text), -1) {
 				t.Errorf("%s: %s…: use a constant of package reason", f, found)
 			}
 		}
 	}
-	for _, m := range regexp.MustCompile(`(?m)^\t(\w+) +Code = "(\w+)"`).FindAllStringSubmatch(string(source), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\t(\w+) +Code = "(\w+)"`).FindAllStringSubmatch(
+		string(source), -1) {
 		if !regexp.MustCompile(`\b(reason|codes)\.` + m[1] + `\b`).Match(used.Bytes()) {
 			t.Errorf("nothing uses %s (%s)", m[1], m[2])
 		}

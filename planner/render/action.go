@@ -57,7 +57,8 @@ func (v *view) sentence(p *printer, subject, verb string, a *planner.Action) {
 	p.put(head.add(tags...))
 }
 
-// subject begins a comment with a name. One that is no path and too long for a line has lines of its own.
+// subject begins a comment with a name. One that is no path and too long for a line has lines of
+// its own.
 func (p *printer) subject(name string) line {
 	head := line{in(plain, "  # "), in(bold, name)}
 	if isPath(name) || head.columns()+30 <= p.width {
@@ -80,7 +81,8 @@ func becauseText(reason string, further bool) string {
 	return lead + strings.TrimPrefix(reason, "because ")
 }
 
-// quotaLeftAlone stands for a reason that is none for the action; it stands in full among what is not done.
+// quotaLeftAlone stands for a reason that is none for the action; it stands in full among what is
+// not done.
 const quotaLeftAlone = "its quota is left alone; why stands below"
 
 func unchangedText(n int) string {
@@ -155,8 +157,8 @@ func (p *printer) changeRow(f fact, column int) row {
 	return p.rowOf(f, column+16)
 }
 
-// showBefore is what an attribute was. A limit of the default quota is called so: releases show it as its number or as
-// unlimited.
+// showBefore is what an attribute was. A limit of the default quota is called so: releases show it
+// as its number or as unlimited.
 func showBefore(c planner.Change, d *planner.Detail) string {
 	before := show(c.Attribute, c.Before)
 	if !d.Usage.DefaultCovers(c.Attribute) || c.Before.IsAbsent() {

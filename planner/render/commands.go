@@ -8,13 +8,16 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// shell makes the shell lines of a plan's actions. An action's lines can be run alone, or after those of the actions
-// before it in the order that [newShell] was given: an ancestor that is missing is made by the first action that needs it.
+// shell makes the shell lines of a plan's actions. An action's lines can be run alone, or after
+// those of the actions before it in the order that [newShell] was given: an ancestor that is
+// missing is made by the first action that needs it.
 type shell struct {
 	plan *planner.Plan
-	// above are the ancestors that the lines of an action make, topmost first, by the action's index.
+	// above are the ancestors that the lines of an action make, topmost first, by the action's
+	// index.
 	above map[int][]string
-	// isNode reports of a missing ancestor that the plan has an entry for it, which gives it its owner and mode.
+	// isNode reports of a missing ancestor that the plan has an entry for it, which gives it its
+	// owner and mode.
 	isNode map[string]bool
 }
 
@@ -46,8 +49,9 @@ func newShell(plan *planner.Plan, order []int) *shell {
 	return s
 }
 
-// commands are the shell lines that would do what an action does, to be run in storage.root. They are for reading: apply
-// takes care of much that they do not, such as races and links. Callbacks are only named.
+// commands are the shell lines that would do what an action does, to be run in storage.root. They
+// are for reading: apply takes care of much that they do not, such as races and links. Callbacks
+// are only named.
 func (s *shell) commands(i int) []string {
 	a, d := &s.plan.Core.Actions[i], &s.plan.Context.Details[i]
 	dir := shellPath(a.Storage)
@@ -69,11 +73,13 @@ func (s *shell) commands(i int) []string {
 	}
 	lines = append(lines, settings(a, d, dir)...)
 	if a.Kind == planner.Archive && a.Folder != "" {
-		lines = append(lines, "mkdir -p -m 0700 -- "+shellPath(a.Folder), "mv -nT -- "+dir+" "+archivePlace(a))
+		lines = append(lines, "mkdir -p -m 0700 -- "+shellPath(a.Folder),
+			"mv -nT -- "+dir+" "+archivePlace(a))
 	}
 	lines = append(lines, leaveQuota(a, d)...)
 	for _, c := range a.Callbacks {
-		lines = append(lines, strings.TrimRight("# callback "+Escape(string(c))+" "+Quote(a.Order), ` "`))
+		lines = append(lines, strings.TrimRight("# callback "+Escape(string(c))+" "+Quote(a.Order),
+			` "`))
 	}
 	return lines
 }
@@ -104,7 +110,8 @@ func settings(a *planner.Action, d *planner.Detail, dir string) []string {
 	group, hasGroup := after[planner.Group].Number()
 	switch {
 	case hasOwner && hasGroup:
-		lines = append(lines, "chown "+strconv.FormatUint(owner, 10)+":"+strconv.FormatUint(group, 10)+" -- "+dir)
+		lines = append(lines, "chown "+strconv.FormatUint(owner, 10)+":"+strconv.FormatUint(group,
+			10)+" -- "+dir)
 	case hasOwner:
 		lines = append(lines, "chown "+strconv.FormatUint(owner, 10)+" -- "+dir)
 	case hasGroup:
@@ -126,7 +133,8 @@ func archivePlace(a *planner.Action) string {
 	return ShellWord(before) + `"$(date -u +%Y%m%dT%H%M%SZ)"` + ShellWord(after)
 }
 
-// ShellWord quotes a text as one word for a shell. What is not printable is shown escaped: such a line is not to be run.
+// ShellWord quotes a text as one word for a shell. What is not printable is shown escaped: such a
+// line is not to be run.
 func ShellWord(s string) string {
 	if pathSafe(s) {
 		return s

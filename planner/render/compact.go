@@ -12,8 +12,8 @@ const (
 	listedFolded = 5 // addresses shown of those that are folded
 )
 
-// folded are the blocks of --compact: changes of one shape share a block where the first of them would stand. Dangerous
-// ones are never folded.
+// folded are the blocks of --compact: changes of one shape share a block where the first of them
+// would stand. Dangerous ones are never folded.
 func (v *view) folded(order []int) []func(*printer) {
 	var list []func(*printer)
 	for _, members := range v.grouped(order) {
@@ -47,14 +47,16 @@ func (v *view) grouped(order []int) [][]int {
 	return list
 }
 
-// shape is what changes have in common that can be shown as one: all but names, ids and what is used. Empty: never fold.
+// shape is what changes have in common that can be shown as one: all but names, ids and what is
+// used. Empty: never fold.
 func (v *view) shape(i int) string {
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
 	if len(a.Danger) > 0 || a.Kind == planner.Archive || a.Verdict != "" {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprint(&b, a.Kind, a.System, a.Target.IsBranch(), a.Callbacks, a.From != "", a.Order != "", len(a.Parents), d.Unchanged, d.Usage != nil,
+	fmt.Fprint(&b, a.Kind, a.System, a.Target.IsBranch(), a.Callbacks, a.From != "", a.Order != "",
+		len(a.Parents), d.Unchanged, d.Usage != nil,
 		d.Usage.DefaultCovers(planner.SpaceHard), d.Usage.DefaultCovers(planner.InodesHard))
 	if a.Quota != nil {
 		fmt.Fprint(&b, a.Quota.By)
@@ -77,7 +79,8 @@ func isID(a planner.Attribute) bool { return a == planner.Group || a == planner.
 func (v *view) group(p *printer, members []int) {
 	first := &v.plan.Core.Actions[members[0]]
 	n := planner.Commas(uint64(len(members)))
-	p.put(line{in(plain, "  # "), in(bold, n+" resources"), in(plain, " "), in(bold, verbMany(first.Kind)),
+	p.put(line{in(plain, "  # "), in(bold, n+" resources"), in(plain, " "),
+		in(bold, verbMany(first.Kind)),
 		in(plain, ", all in the same way")})
 	p.because(v.commonReason(members), false)
 	mark, _, s := symbol(first.Kind)
@@ -101,12 +104,13 @@ func (v *view) on(p *printer, addresses []string) {
 			p.put(line{in(dim, "  # and "+planner.Commas(uint64(len(addresses)-k))+" more")})
 			break
 		}
-		p.prose(line{in(dim, "  # "), in(plain, "on ")}, line{in(dim, "  #   | ")}, Quote(address), plain)
+		p.prose(line{in(dim, "  # "), in(plain, "on ")}, line{in(dim, "  #   | ")}, Quote(address),
+			plain)
 	}
 }
 
-// fold shows entries, those of the same shape as one where the first of them stands, if the plan is shown compactly.
-// show gets the names of those that it stands for, and the index of the first.
+// fold shows entries, those of the same shape as one where the first of them stands, if the plan is
+// shown compactly. show gets the names of those that it stands for, and the index of the first.
 func (v *view) fold(names []string, shape func(int) string, show func(same []string, first int)) {
 	if !v.opt.Compact {
 		for i := range names {
@@ -175,7 +179,8 @@ func (v *view) groupBody(p *printer, members []int) {
 	p.rows(outer, rows)
 	if len(quota) > 0 {
 		mark, _, s := symbol(first.Kind)
-		p.put(line{in(plain, spaces(outer)), in(s, mark), in(plain, " quota of each "+Escape(string(first.Quota.By))+" {")})
+		p.put(line{in(plain, spaces(outer)), in(s, mark),
+			in(plain, " quota of each "+Escape(string(first.Quota.By))+" {")})
 		for _, f := range v.usageRange(members) {
 			quota = append(quota, p.rowOf(f, inner+14))
 		}
@@ -213,7 +218,8 @@ func (v *view) usageRange(members []int) []fact {
 	known := 0
 	var hard *planner.Change
 	for _, i := range members {
-		if h := limits(&v.plan.Core.Actions[i], &v.plan.Context.Details[i], planner.SpaceHard); h != nil {
+		if h := limits(&v.plan.Core.Actions[i], &v.plan.Context.Details[i],
+			planner.SpaceHard); h != nil {
 			hard = h
 		}
 		d := &v.plan.Context.Details[i]

@@ -14,7 +14,8 @@ import (
 type DiffResult struct {
 	// Old and New are the plans' ids.
 	Old, New string
-	// Added and Gone are the actions that only the new or only the old plan has, Changed those that differ.
+	// Added and Gone are the actions that only the new or only the old plan has, Changed those that
+	// differ.
 	Added, Gone []planner.Action
 	Changed     []ActionDiff
 	// Whole lists what differs in the cores beside actions: configuration and selection.
@@ -35,12 +36,14 @@ type ActionDiff struct {
 // FieldDiff is one difference. Old and New are unescaped; empty means that there is none.
 type FieldDiff struct{ Name, Old, New string }
 
-// ContextOnly tells that the plans do the same, and that an approval of one holds for the other: only what explains them differs.
+// ContextOnly tells that the plans do the same, and that an approval of one holds for the other:
+// only what explains them differs.
 func (d *DiffResult) ContextOnly() bool { return d.Old == d.New && !d.Identical }
 
 // Diff compares two plans.
 func Diff(old, latest *planner.Plan) *DiffResult {
-	d := &DiffResult{Old: canonical.ID(old.Core), New: canonical.ID(latest.Core), Identical: canonical.ContextDigest(old) == canonical.ContextDigest(latest)}
+	d := &DiffResult{Old: canonical.ID(old.Core), New: canonical.ID(latest.Core),
+		Identical: canonical.ContextDigest(old) == canonical.ContextDigest(latest)}
 	was := map[planner.Key]*planner.Action{}
 	for i := range old.Core.Actions {
 		was[old.Core.Actions[i].Key] = &old.Core.Actions[i]
@@ -51,7 +54,8 @@ func Diff(old, latest *planner.Plan) *DiffResult {
 		delete(was, now.Key)
 		if before == nil {
 			d.Added = append(d.Added, *now)
-		} else if fields := compareFields(actionFields(before), actionFields(now)); len(fields) > 0 {
+		} else if fields := compareFields(actionFields(before),
+			actionFields(now)); len(fields) > 0 {
 			d.Changed = append(d.Changed, ActionDiff{now.Key, now.Address, fields})
 		}
 	}
@@ -61,12 +65,13 @@ func Diff(old, latest *planner.Plan) *DiffResult {
 		}
 	}
 	d.Whole = compareFields(wholeFields(old), wholeFields(latest))
-	d.Context = append(compareFields(contextFields(old), contextFields(latest)), compareDetails(old, latest)...)
+	d.Context = append(compareFields(contextFields(old), contextFields(latest)),
+		compareDetails(old, latest)...)
 	return d
 }
 
-// compareDetails compares what explains the actions that both plans have. What is used changes all the time: it is only
-// counted.
+// compareDetails compares what explains the actions that both plans have. What is used changes all
+// the time: it is only counted.
 func compareDetails(old, latest *planner.Plan) []FieldDiff {
 	was := map[planner.Key]int{}
 	for i := range old.Core.Actions {
@@ -89,7 +94,8 @@ func compareDetails(old, latest *planner.Plan) []FieldDiff {
 	}
 	list := compareFields(before, now)
 	if used > 0 {
-		list = append(list, FieldDiff{Name: "what is used", New: "has changed for " + plural(used, "resource", "resources")})
+		list = append(list, FieldDiff{Name: "what is used", New: "has changed for " + plural(used,
+			"resource", "resources")})
 	}
 	return list
 }
@@ -97,10 +103,12 @@ func compareDetails(old, latest *planner.Plan) []FieldDiff {
 func detailFields(address string, a *planner.Action, d *planner.Detail) []field {
 	list := []field{{"reason " + address, reasonTexts(d.Reasons)}}
 	for i, c := range a.Changes {
-		list = append(list, field{c.Attribute.String() + " " + address + " comes from", origin(d.Notes[i])})
+		list = append(list, field{c.Attribute.String() + " " + address + " comes from",
+			origin(d.Notes[i])})
 	}
 	for _, k := range d.Kept {
-		list = append(list, field{k.Attribute.String() + " " + address + " stays", show(k.Attribute, k.Value)})
+		list = append(list, field{k.Attribute.String() + " " + address + " stays",
+			show(k.Attribute, k.Value)})
 	}
 	return list
 }
@@ -109,10 +117,13 @@ func detailFields(address string, a *planner.Action, d *planner.Detail) []field 
 type field struct{ name, value string }
 
 func actionFields(a *planner.Action) []field {
-	list := []field{{"action", string(a.Kind)}, {"address", a.Address}, {"target", string(a.Target)},
+	list := []field{{"action", string(a.Kind)}, {"address", a.Address},
+		{"target", string(a.Target)},
 		{"system", a.System}, {"directory", a.Storage},
-		{"inode", number(a.Inode)}, {"parents", strings.Join(a.Parents, ", ")}, {"order", a.Order}, {"callbacks", words(a.Callbacks)},
-		{"message", a.Verdict}, {"archive folder", a.Folder}, {"archived as", a.From}, {"danger", words(a.Danger)}}
+		{"inode", number(a.Inode)}, {"parents", strings.Join(a.Parents, ", ")}, {"order", a.Order},
+		{"callbacks", words(a.Callbacks)},
+		{"message", a.Verdict}, {"archive folder", a.Folder}, {"archived as", a.From},
+		{"danger", words(a.Danger)}}
 	if a.Retention != 0 {
 		list = append(list, field{"kept", kept(a)})
 	}
@@ -155,7 +166,8 @@ func words[T ~string](list []T) string {
 
 func wholeFields(plan *planner.Plan) []field {
 	s := &plan.Core.Selection
-	list := []field{{"configuration", plan.Core.Configuration}, {"--target", strings.Join(s.Targets, " ")},
+	list := []field{{"configuration", plan.Core.Configuration},
+		{"--target", strings.Join(s.Targets, " ")},
 		{"--exclude", strings.Join(s.Excludes, " ")},
 		{"archive restore", strings.Join(s.Restores, " ")}}
 	for _, o := range s.Rejects {
@@ -169,9 +181,12 @@ func wholeFields(plan *planner.Plan) []field {
 
 func contextFields(plan *planner.Plan) []field {
 	c := &plan.Context
-	list := []field{{"made", c.Made.UTC().Format(stamp)}, {"by", c.User + "@" + c.Host}, {"version", c.Version}, {"source", c.Source},
-		{"systems", strings.Join(c.Systems, ", ")}, {"overrides", strconv.Itoa(c.Overrides)}, {"valid for", days(c.ValidFor)},
-		{"unchanged", strconv.Itoa(c.Counts.Unchanged)}, {"not observed", number(uint64(max(c.Unobserved, 0)))}}
+	list := []field{{"made", c.Made.UTC().Format(stamp)}, {"by", c.User + "@" + c.Host},
+		{"version", c.Version}, {"source", c.Source},
+		{"systems", strings.Join(c.Systems, ", ")}, {"overrides", strconv.Itoa(c.Overrides)},
+		{"valid for", days(c.ValidFor)},
+		{"unchanged", strconv.Itoa(c.Counts.Unchanged)},
+		{"not observed", number(uint64(max(c.Unobserved, 0)))}}
 	for _, part := range c.Configuration {
 		list = append(list, field{"configuration of " + part.Name, part.Digest})
 	}
@@ -182,14 +197,17 @@ func contextFields(plan *planner.Plan) []field {
 		list = append(list, refusalField("waiting", r))
 	}
 	for _, w := range c.Warnings {
-		list = append(list, field{strings.TrimRight("warning "+string(w.Code)+" "+w.Address, " "), oneLine(w.Text)})
+		list = append(list, field{strings.TrimRight("warning "+string(w.Code)+" "+w.Address, " "),
+			oneLine(w.Text)})
 	}
 	for _, d := range c.Drift {
-		list = append(list, field{"drift " + d.Address + " " + d.Attribute.String(), show(d.Attribute, d.Observed) + " instead of " +
-			show(d.Attribute, d.Recorded)})
+		list = append(list, field{"drift " + d.Address + " " + d.Attribute.String(),
+			show(d.Attribute, d.Observed) + " instead of " +
+				show(d.Attribute, d.Recorded)})
 	}
 	for _, m := range c.Promised {
-		list = append(list, field{"promised " + m.System, tera(m.After) + ", before " + tera(m.Before)})
+		list = append(list, field{"promised " + m.System,
+			tera(m.After) + ", before " + tera(m.Before)})
 	}
 	return list
 }
@@ -209,8 +227,9 @@ func reasonTexts(reasons []planner.Reason) string {
 // oneLine is a text of several lines in one.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// compareFields pairs fields by name, in the order of the new list, those that are gone last. Of several with one name,
-// such as warnings of one kind, those that both lists have are left out first.
+// compareFields pairs fields by name, in the order of the new list, those that are gone last. Of
+// several with one name, such as warnings of one kind, those that both lists have are left out
+// first.
 func compareFields(old, latest []field) []FieldDiff {
 	was, now := byName(old), byName(latest)
 	var list []FieldDiff
@@ -282,7 +301,8 @@ func (d *DiffResult) actions(p *printer) {
 		}
 		p.put(text(part.title))
 		list := slices.Clone(part.list)
-		slices.SortStableFunc(list, func(a, b planner.Action) int { return cmp.Compare(importance(&a), importance(&b)) })
+		slices.SortStableFunc(list,
+			func(a, b planner.Action) int { return cmp.Compare(importance(&a), importance(&b)) })
 		for i := range list {
 			p.added(&list[i], part.mark, part.style)
 			if part.mark == "+" {
@@ -350,7 +370,8 @@ func (p *printer) fieldDiffs(list []FieldDiff) {
 		default:
 			s = old + " -> " + latest
 		}
-		p.prose(line{in(plain, "      "), in(look, mark), in(plain, " ")}, text("        | "), Escape(f.Name)+": "+s, plain)
+		p.prose(line{in(plain, "      "), in(look, mark), in(plain, " ")}, text("        | "),
+			Escape(f.Name)+": "+s, plain)
 	}
 }
 
@@ -359,8 +380,11 @@ func (d *DiffResult) conclusion() string {
 	case d.Identical:
 		return "The plans are the same."
 	case d.ContextOnly():
-		return "Both plans do the same: only what explains them differs. An approval of one holds for the other."
+		return "Both plans do the same: only what explains them differs. An approval of one " +
+			"holds for the other."
 	}
-	return "The plans differ: " + planner.Commas(uint64(len(d.Added))) + " added, " + planner.Commas(uint64(len(d.Gone))) + " gone, " +
-		planner.Commas(uint64(len(d.Changed))) + " changed. Approvals of the old plan do not hold for the new one."
+	return "The plans differ: " + planner.Commas(uint64(len(d.Added))) + " added, " +
+		planner.Commas(uint64(len(d.Gone))) + " gone, " +
+		planner.Commas(uint64(len(d.Changed))) +
+		" changed. Approvals of the old plan do not hold for the new one."
 }

@@ -7,13 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// Escape makes a text from outside safe to show: control characters, invalid UTF-8, bidirectional, invisible and
-// combining characters, and blanks other than the space, become \n, \r, \t, \x1b, \u202e or \U000e0041. A reviewer's
-// terminal never acts on the result. Backslashes stay as they are: texts often quote names already; see [Quote].
+// Escape makes a text from outside safe to show: control characters, invalid UTF-8, bidirectional,
+// invisible and combining characters, and blanks other than the space, become \n, \r, \t, \x1b,
+// \u202e or \U000e0041. A reviewer's terminal never acts on the result. Backslashes stay as they
+// are: texts often quote names already; see [Quote].
 func Escape(s string) string { return escape(s, "") }
 
-// Quote shows a name from outside: as it is if it has only the characters of mount paths, else in quotation marks, with
-// blanks, quotation marks and backslashes escaped too, so that different names never look the same.
+// Quote shows a name from outside: as it is if it has only the characters of mount paths, else in
+// quotation marks, with blanks, quotation marks and backslashes escaped too, so that different
+// names never look the same.
 func Quote(s string) string {
 	if pathSafe(s) {
 		return s
@@ -58,8 +60,9 @@ func plainASCII(s, also string) bool {
 	return true
 }
 
-// visible tells whether a character leaves a mark of its own and changes nothing around it. Marks (accents that combine
-// with what stands before) are out: stacked ones hide the lines above. Some letters and symbols are blank.
+// visible tells whether a character leaves a mark of its own and changes nothing around it. Marks
+// (accents that combine with what stands before) are out: stacked ones hide the lines above. Some
+// letters and symbols are blank.
 func visible(r rune) bool {
 	if ' ' <= r && r <= '~' {
 		return true
@@ -87,12 +90,14 @@ func escapeRune(r rune) string {
 	return fmt.Sprintf(`\u%04x`, r)
 }
 
-// pathSafe tells whether s has only characters that mount paths may have. Such a word is never broken over lines, and
-// can't look like a line of a plan, having no blanks and no punctuation of one.
+// pathSafe tells whether s has only characters that mount paths may have. Such a word is never
+// broken over lines, and can't look like a line of a plan, having no blanks and no punctuation of
+// one.
 func pathSafe(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("/._@+-", c) >= 0 {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
+			strings.IndexByte("/._@+-", c) >= 0 {
 			continue
 		}
 		return false

@@ -16,15 +16,18 @@ import (
 
 func TestEscape(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain text": "plain text", "Zürich": "Zürich", "a\x1b[31mb": `a\x1b[31mb`, "a\r\n\tb": `a\r\n\tb`, "\xff": `\xff`, "\u202e": `\u202e`,
-		"\u200b\ufeff": `\u200b\ufeff`, "e\u0301": `e\u0301`, "\U000e0041": `\U000e0041`, "\u00a0": `\u00a0`, "\u009b": `\u009b`, "\x7f": `\x7f`,
+		"plain text": "plain text", "Zürich": "Zürich", "a\x1b[31mb": `a\x1b[31mb`,
+		"a\r\n\tb": `a\r\n\tb`, "\xff": `\xff`, "\u202e": `\u202e`,
+		"\u200b\ufeff": `\u200b\ufeff`, "e\u0301": `e\u0301`, "\U000e0041": `\U000e0041`,
+		"\u00a0": `\u00a0`, "\u009b": `\u009b`, "\x7f": `\x7f`,
 		`back\slash`: `back\slash`, "\ufffd": `\ufffd`,
 	} {
 		if got := Escape(in); got != want {
 			t.Errorf("Escape(%q) = %s, want %s", in, got, want)
 		}
 	}
-	for in, want := range map[string]string{"/a/b-c_d@e+f.g": "/a/b-c_d@e+f.g", "": `""`, "a b": `"a\x20b"`, `a"b\`: `"a\"b\\"`, "a\x1b": `"a\x1b"`, `\x1b`: `"\\x1b"`} {
+	for in, want := range map[string]string{"/a/b-c_d@e+f.g": "/a/b-c_d@e+f.g", "": `""`,
+		"a b": `"a\x20b"`, `a"b\`: `"a\"b\\"`, "a\x1b": `"a\x1b"`, `\x1b`: `"\\x1b"`} {
 		if got := Quote(in); got != want {
 			t.Errorf("Quote(%q) = %s, want %s", in, got, want)
 		}
@@ -37,19 +40,22 @@ func FuzzEscape(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, out := range []string{Escape(s), Quote(s), title(s)} {
-			if strings.ContainsFunc(out, func(r rune) bool { return !visible(r) || unicode.IsControl(r) }) {
+			if strings.ContainsFunc(out,
+				func(r rune) bool { return !visible(r) || unicode.IsControl(r) }) {
 				t.Fatalf("%q is shown as %q", s, out)
 			}
 		}
 		for _, l := range prose(s, 40) {
-			if strings.ContainsFunc(l, func(r rune) bool { return !visible(r) }) || strings.HasSuffix(l, " ") {
+			if strings.ContainsFunc(l, func(r rune) bool { return !visible(r) }) ||
+				strings.HasSuffix(l, " ") {
 				t.Fatalf("%q has the line %q", s, l)
 			}
 		}
 	})
 }
 
-// TestNothingImitatesThePlan checks the lines of a hostile plan: each is either one that we wrote, or marked as a part of a text.
+// TestNothingImitatesThePlan checks the lines of a hostile plan: each is either one that we wrote,
+// or marked as a part of a text.
 func TestNothingImitatesThePlan(t *testing.T) {
 	p := plantest.Hostile()
 	out := Text(p, Options{})
@@ -90,15 +96,20 @@ func wellFormed(t *testing.T, page []byte) {
 		if e, ok := token.(xml.StartElement); ok {
 			seen[e.Name.Local]++
 			for _, a := range e.Attr {
-				if strings.HasPrefix(a.Name.Local, "on") || a.Name.Local == "style" || a.Name.Local == "href" && !strings.HasPrefix(a.Value, "#") {
+				if strings.HasPrefix(a.Name.Local, "on") || a.Name.Local == "style" ||
+					a.Name.Local == "href" && !strings.HasPrefix(a.Value, "#") {
 					t.Errorf("the page has an attribute %s=%q", a.Name.Local, a.Value)
 				}
 			}
 		}
 	}
 	for name := range seen {
-		if !slices.Contains(strings.Fields("html head meta title style body main section nav article header h1 h2 h3 p strong small code pre span a "+
-			"table colgroup col thead tbody tr th td ul li dl dt dd div details summary svg rect"), name) {
+		if !slices.Contains(
+			strings.Fields("html head meta title style body main section nav article header h1 "+
+				"h2 h3 p strong small code pre span a "+
+				"table colgroup col thead tbody tr th td ul li dl dt dd div details summary "+
+				"svg rect"),
+			name) {
 			t.Errorf("the page has %d elements %s", seen[name], name)
 		}
 	}
@@ -134,7 +145,8 @@ func TestHostileMarkdownAndHTML(t *testing.T) {
 		}
 	}
 	wellFormed(t, page)
-	if out := JSON(p); bytes.ContainsFunc(out, func(r rune) bool { return r != '\n' && !visible(r) }) {
+	if out := JSON(p); bytes.ContainsFunc(out,
+		func(r rune) bool { return r != '\n' && !visible(r) }) {
 		t.Error("the JSON contains characters that can't be seen")
 	}
 }

@@ -11,7 +11,8 @@ type fact struct {
 	mark  string
 	style style
 	name  string
-	// is stands for what stays as it is. Otherwise was and will are the two sides of a change; was is empty for what is new.
+	// is stands for what stays as it is. Otherwise was and will are the two sides of a change; was
+	// is empty for what is new.
 	is, was, will string
 	note          string
 	// loud is how a note looks that must not be missed; others are dim.
@@ -22,7 +23,8 @@ type fact struct {
 func places(a *planner.Action) []fact {
 	var facts []fact
 	for _, parent := range a.Parents {
-		facts = append(facts, fact{mark: "+", style: green, name: "parent", will: Quote(parent), note: "root:root 0755"})
+		facts = append(facts, fact{mark: "+", style: green, name: "parent", will: Quote(parent),
+			note: "root:root 0755"})
 	}
 	mark, _, s := symbol(a.Kind)
 	f := fact{name: "directory", mark: mark, style: s}
@@ -41,7 +43,8 @@ func places(a *planner.Action) []fact {
 	}
 	facts = append(facts, f)
 	if a.Tag {
-		facts = append(facts, fact{mark: "~", style: yellow, name: "tree", will: "everything below is tagged, once the quota is set"})
+		facts = append(facts, fact{mark: "~", style: yellow, name: "tree",
+			will: "everything below is tagged, once the quota is set"})
 	}
 	return facts
 }

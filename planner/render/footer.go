@@ -17,7 +17,8 @@ func (v *view) drift(p *printer) {
 	v.eachDrift(func(same []string, facts []fact) {
 		p.blank()
 		if len(same) > 1 {
-			p.put(line{in(plain, "  # "), in(bold, planner.Commas(uint64(len(same)))+" resources"), in(plain, " have changed, all in the same way")})
+			p.put(line{in(plain, "  # "), in(bold, planner.Commas(uint64(len(same)))+" resources"),
+				in(plain, " have changed, all in the same way")})
 		} else {
 			p.put(p.subject(Quote(same[0])).add(in(plain, " has changed")))
 		}
@@ -30,11 +31,12 @@ func (v *view) drift(p *printer) {
 	})
 }
 
-// eachDrift shows what was changed outside, resource by resource, those that changed in the same way together if the plan
-// is shown compactly.
+// eachDrift shows what was changed outside, resource by resource, those that changed in the same
+// way together if the plan is shown compactly.
 func (v *view) eachDrift(each func(same []string, facts []fact)) {
 	list := slices.Clone(v.plan.Context.Drift)
-	slices.SortStableFunc(list, func(a, b planner.Drift) int { return cmp.Compare(a.Address, b.Address) })
+	slices.SortStableFunc(list,
+		func(a, b planner.Drift) int { return cmp.Compare(a.Address, b.Address) })
 	set := v.set()
 	var subjects []string
 	var shown [][]fact
@@ -46,12 +48,14 @@ func (v *view) eachDrift(each func(same []string, facts []fact)) {
 		subjects, shown = append(subjects, list[0].Address), append(shown, drifted(list[:n], set))
 		list = list[n:]
 	}
-	v.fold(subjects, func(i int) string { return fmt.Sprint(shown[i]) }, func(same []string, i int) {
-		each(same, shown[i])
-	})
+	v.fold(subjects, func(i int) string { return fmt.Sprint(shown[i]) },
+		func(same []string, i int) {
+			each(same, shown[i])
+		})
 }
 
-// drifted are the facts of one resource that was changed outside: what is recorded, and what was found.
+// drifted are the facts of one resource that was changed outside: what is recorded, and what was
+// found.
 func drifted(list []planner.Drift, set map[driftKey]planner.Value) []fact {
 	facts := make([]fact, len(list))
 	for i, d := range list {
@@ -83,7 +87,8 @@ func (v *view) set() map[driftKey]planner.Value {
 	return m
 }
 
-// refusals are the resources for which nothing is done, and then those of which only the quota is left alone.
+// refusals are the resources for which nothing is done, and then those of which only the quota is
+// left alone.
 func (v *view) refusals(p *printer) {
 	c := &v.plan.Context
 	if hasWhole(c.Blocked) || hasWhole(c.Waiting) {
@@ -110,27 +115,31 @@ func (v *view) refused(p *printer, quotaOnly bool) {
 	})
 }
 
-// eachRefusal shows refusals of quotas alone or of whole resources, those of the same kind together if the plan is shown
-// compactly.
-func (v *view) eachRefusal(quotaOnly bool, each func(kind planner.ActionKind, r *planner.Refusal, same []string)) {
+// eachRefusal shows refusals of quotas alone or of whole resources, those of the same kind together
+// if the plan is shown compactly.
+func (v *view) eachRefusal(quotaOnly bool, each func(kind planner.ActionKind, r *planner.Refusal,
+	same []string)) {
 	for _, part := range []struct {
 		kind planner.ActionKind
 		list []planner.Refusal
 	}{{planner.Blocked, v.plan.Context.Blocked}, {planner.Waiting, v.plan.Context.Waiting}} {
-		list := slices.DeleteFunc(sorted(part.list), func(r planner.Refusal) bool { return r.QuotaOnly != quotaOnly })
+		list := slices.DeleteFunc(sorted(part.list),
+			func(r planner.Refusal) bool { return r.QuotaOnly != quotaOnly })
 		names := make([]string, len(list))
 		for i := range list {
 			names[i] = orElse(list[i].Address, list[i].Key.Item)
 		}
-		v.fold(names, func(i int) string { return fmt.Sprint(list[i].Reasons) }, func(same []string, i int) {
-			each(part.kind, &list[i], same)
-		})
+		v.fold(names, func(i int) string { return fmt.Sprint(list[i].Reasons) },
+			func(same []string, i int) {
+				each(part.kind, &list[i], same)
+			})
 	}
 }
 
 func sorted(list []planner.Refusal) []planner.Refusal {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b planner.Refusal) int { return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key)) })
+	slices.SortStableFunc(list,
+		func(a, b planner.Refusal) int { return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key)) })
 	return list
 }
 
@@ -142,7 +151,8 @@ func (p *printer) refusal(r *planner.Refusal, same []string, mark, word string, 
 	address := Quote(same[0])
 	first := line{in(plain, "  "), in(s, mark), in(plain, " ")}
 	if len(same) > 1 {
-		p.put(first.add(in(bold, planner.Commas(uint64(len(same)))+" resources"), in(plain, ": "+word)))
+		p.put(first.add(in(bold, planner.Commas(uint64(len(same)))+" resources"),
+			in(plain, ": "+word)))
 	} else if isPath(address) {
 		p.put(first.add(in(bold, address), in(plain, ": "+word)))
 	} else {
@@ -183,7 +193,8 @@ func (p *printer) undelivered(list []planner.Undelivered) {
 	if len(list) == 0 {
 		return
 	}
-	p.put(line{in(boldYellow, plural(len(list), "callback waits", "callbacks wait")), in(plain, " to be delivered from before:")})
+	p.put(line{in(boldYellow, plural(len(list), "callback waits", "callbacks wait")),
+		in(plain, " to be delivered from before:")})
 	for _, s := range undeliveredLines(list) {
 		p.prose(text("    "), text("      | "), s, plain)
 	}
@@ -223,8 +234,8 @@ func (v *view) conclusion(p *printer) {
 	p.put(line{in(s, head), in(bold, tail)})
 }
 
-// Dangers counts a plan's dangers in one sentence, the worst first: "Dangerous: 1 [ARCHIVES DATA], 2 [WIDER ACCESS]." It is
-// empty for a plan without any.
+// Dangers counts a plan's dangers in one sentence, the worst first: "Dangerous: 1 [ARCHIVES DATA],
+// 2 [WIDER ACCESS]." It is empty for a plan without any.
 func Dangers(plan *planner.Plan) string {
 	counts := dangerCounts(plan)
 	var parts []string
@@ -241,7 +252,8 @@ func Dangers(plan *planner.Plan) string {
 }
 
 func conclusion(plan *planner.Plan) (head, tail string, quiet bool) {
-	if slices.ContainsFunc(plan.Context.Warnings, func(w planner.Warning) bool { return w.Code == reason.SelectionEmpty }) {
+	if slices.ContainsFunc(plan.Context.Warnings,
+		func(w planner.Warning) bool { return w.Code == reason.SelectionEmpty }) {
 		return "Nothing was selected.", " Correct --target and --exclude.", false
 	}
 	var parts []string

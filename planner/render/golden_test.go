@@ -58,7 +58,8 @@ func TestReviewersReadWhatIsShown(t *testing.T) {
 	}
 	_, sample, _ := bytes.Cut(page, []byte("\n```\n"))
 	sample, _, _ = bytes.Cut(sample, []byte("\n```\n"))
-	if !bytes.Contains(sample, []byte("[BELOW USAGE]")) || !bytes.Contains(Text(plantest.Typical()["below-usage"](), Options{}), sample) {
+	if !bytes.Contains(sample, []byte("[BELOW USAGE]")) ||
+		!bytes.Contains(Text(plantest.Typical()["below-usage"](), Options{}), sample) {
 		t.Errorf("docs/reviewers.md shows what no plan does:\n%s", sample)
 	}
 }
@@ -74,7 +75,8 @@ func TestFullTextOfAThousandNamesEach(t *testing.T) {
 	if n := bytes.Count(folded, []byte("\n")); n > 110 {
 		t.Errorf("the compact text of 1,000 equal changes has %d lines", n)
 	}
-	if md := Markdown(p, Options{}); !bytes.Contains(md, []byte("on "+p.Core.Actions[999].Address)) {
+	if md := Markdown(p, Options{}); !bytes.Contains(md,
+		[]byte("on "+p.Core.Actions[999].Address)) {
 		t.Error("Markdown does not name every folded change")
 	}
 }
@@ -82,7 +84,8 @@ func TestFullTextOfAThousandNamesEach(t *testing.T) {
 func TestCompactNeverFoldsDanger(t *testing.T) {
 	p := plantest.Base()
 	for i := range 10 {
-		plantest.AddRaise(p, fmt.Sprintf("/capstor/store/cscs/eth/p%04d", i), 100+i, 20*plantest.TiB, 10*plantest.TiB, 11*plantest.TiB)
+		plantest.AddRaise(p, fmt.Sprintf("/capstor/store/cscs/eth/p%04d", i), 100+i,
+			20*plantest.TiB, 10*plantest.TiB, 11*plantest.TiB)
 	}
 	if n := bytes.Count(Text(p, Options{Compact: true}), []byte("[BELOW USAGE]\n")); n != 10 {
 		t.Errorf("%d of 10 dangerous changes are shown each", n)
@@ -93,11 +96,13 @@ var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 func TestLayout(t *testing.T) {
 	for name, plan := range plantest.Typical() {
-		for _, opt := range []Options{{}, {Compact: true}, {Commands: true}, {Width: 60}, {Width: 200}} {
+		for _, opt := range []Options{{}, {Compact: true}, {Commands: true}, {Width: 60},
+			{Width: 200}} {
 			plainText := Text(plan(), opt)
 			opt.Color = true
 			if got := sgr.ReplaceAll(Text(plan(), opt), nil); !bytes.Equal(got, plainText) {
-				t.Errorf("%s %+v: colour changes more than colour:\n%s", name, opt, cmp.Diff(string(plainText), string(got)))
+				t.Errorf("%s %+v: colour changes more than colour:\n%s", name, opt,
+					cmp.Diff(string(plainText), string(got)))
 			}
 			for l := range bytes.Lines(plainText) {
 				checkLine(t, name, opt, bytes.TrimSuffix(l, []byte("\n")))
@@ -146,8 +151,10 @@ func TestConclusion(t *testing.T) {
 	if got := lastLine(p); got != "Plan: 1 waiting." {
 		t.Errorf("%q", got)
 	}
-	p.Context.Counts = planner.Counts{Create: 3, Adopt: 4, Update: 2000, Archive: 1, Restore: 5, Reject: 6, Fail: 7, Report: 8, Blocked: 1, Waiting: 9, Unchanged: 10}
-	want := "Plan: 3 to create, 4 to adopt, 2000 to update, 1 to archive, 5 to restore, 6 to reject, 7 to fail, 8 to report, 1 blocked, 9 waiting."
+	p.Context.Counts = planner.Counts{Create: 3, Adopt: 4, Update: 2000, Archive: 1, Restore: 5,
+		Reject: 6, Fail: 7, Report: 8, Blocked: 1, Waiting: 9, Unchanged: 10}
+	want := "Plan: 3 to create, 4 to adopt, 2000 to update, 1 to archive, 5 to restore, 6 to " +
+		"reject, 7 to fail, 8 to report, 1 blocked, 9 waiting."
 	if got := lastLine(p); got != want {
 		t.Errorf("%q", got)
 	}

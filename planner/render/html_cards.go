@@ -41,7 +41,8 @@ type pageFact struct {
 	Name, Is, Was, Will, Note string
 	// Class is how the new value looks, and Loud how the note does.
 	Class, Loud string
-	// Bars show what is used of the limit before and after; nil where there is no number or no limit.
+	// Bars show what is used of the limit before and after; nil where there is no number or no
+	// limit.
 	Bars []pageUse
 }
 
@@ -77,7 +78,8 @@ func (v *view) pageSections() []pageSection {
 	return list
 }
 
-// longestPrinted is how many changes are printed with all their rows: more fill a thousand pages and ten megabytes.
+// longestPrinted is how many changes are printed with all their rows: more fill a thousand pages
+// and ten megabytes.
 const longestPrinted = 50
 
 func (v *view) isLong() bool { return len(v.plan.Core.Actions) > longestPrinted }
@@ -128,7 +130,8 @@ func kindClass(kind planner.ActionKind) string {
 // card is the card of one action.
 func (v *view) card(i int) pageCard {
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
-	c := pageCard{ID: cardID(i), Address: Quote(a.Address), Verb: verb(a), Kind: string(a.Kind), Class: kindClass(a.Kind)}
+	c := pageCard{ID: cardID(i), Address: Quote(a.Address), Verb: verb(a), Kind: string(a.Kind),
+		Class: kindClass(a.Kind)}
 	for _, danger := range a.Danger {
 		name, _ := tag(danger)
 		c.Tags = append(c.Tags, name)
@@ -185,8 +188,10 @@ func (v *view) addChanges(c *pageCard, a *planner.Action, d *planner.Detail) {
 func (v *view) groupCard(members []int) pageCard {
 	i := members[0]
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
-	c := pageCard{ID: cardID(i), Group: planner.Commas(uint64(len(members))) + " resources", Verb: verbMany(a.Kind) + ", all in the same way",
-		Kind: string(a.Kind), Class: kindClass(a.Kind), Reasons: []pageText{pageLines("", becauseText(v.commonReason(members), false))}}
+	c := pageCard{ID: cardID(i), Group: planner.Commas(uint64(len(members))) + " resources",
+		Verb: verbMany(a.Kind) + ", all in the same way",
+		Kind: string(a.Kind), Class: kindClass(a.Kind),
+		Reasons: []pageText{pageLines("", becauseText(v.commonReason(members), false))}}
 	for j, change := range a.Changes {
 		f := pageFactOf(v.groupFact(members, j))
 		if change.Attribute.IsQuota() {
@@ -261,7 +266,9 @@ func pageMeasure(m measure) pageFact {
 			continue
 		}
 		share := percent(m.used, limit)
-		f.Bars = append(f.Bars, pageUse{side.when, share, page.NewBar(share+" of the hard limit "+side.when, m.used, limit)})
+		f.Bars = append(f.Bars,
+			pageUse{side.when, share, page.NewBar(share+" of the hard limit "+side.when, m.used,
+				limit)})
 	}
 	return f
 }

@@ -80,8 +80,9 @@ func (e *element) all(name, class string) []*element {
 // words is the text of an element with single blanks.
 func (e *element) words() string { return strings.Join(strings.Fields(e.text.String()), " ") }
 
-// TestHTMLStatesTheFactsOfTheText compares the cards of the page with the blocks of the text, row by row, in both directions:
-// names, values of both sides, where they come from, dangers and reasons.
+// TestHTMLStatesTheFactsOfTheText compares the cards of the page with the blocks of the text, row
+// by row, in both directions: names, values of both sides, where they come from, dangers and
+// reasons.
 func TestHTMLStatesTheFactsOfTheText(t *testing.T) {
 	plans := plantest.Typical()
 	plans["thousand"] = plantest.Thousand
@@ -111,7 +112,8 @@ var (
 	quotaRow   = regexp.MustCompile(`^ +[-+~] quota (.*) \{$`)
 )
 
-// textBlocks reads the text's blocks of actions: lines above a block, and in it rows with their continuations.
+// textBlocks reads the text's blocks of actions: lines above a block, and in it rows with their
+// continuations.
 func textBlocks(text []byte) []textBlock {
 	var blocks []textBlock
 	var comments []string
@@ -129,7 +131,8 @@ func textBlocks(text []byte) []textBlock {
 		case l == "    }":
 			inside = false
 		case quotaRow.MatchString(l):
-			blocks[last].rows = append(blocks[last].rows, []string{"quota " + quotaRow.FindStringSubmatch(l)[1]})
+			blocks[last].rows = append(blocks[last].rows,
+				[]string{"quota " + quotaRow.FindStringSubmatch(l)[1]})
 		case blockRow.MatchString(l):
 			m := blockRow.FindStringSubmatch(l)
 			blocks[last].rows = append(blocks[last].rows, []string{m[1], m[2]})
@@ -141,7 +144,8 @@ func textBlocks(text []byte) []textBlock {
 	return blocks
 }
 
-// compareCard looks for every word of a block in its card, row for row, and for every row of the card in the block.
+// compareCard looks for every word of a block in its card, row for row, and for every row of the
+// card in the block.
 func compareCard(t *testing.T, plan string, card *element, block textBlock) {
 	t.Helper()
 	var rows []*element
@@ -155,13 +159,15 @@ func compareCard(t *testing.T, plan string, card *element, block textBlock) {
 	want := slices.Clone(block.rows)
 	if n := len(want); n > 0 && strings.HasPrefix(want[n-1][len(want[n-1])-1], "# (") {
 		last := want[n-1]
-		if hidden := strings.Trim(last[len(last)-1], "# ()"); !strings.Contains(card.words(), hidden) {
+		if hidden := strings.Trim(last[len(last)-1], "# ()"); !strings.Contains(card.words(),
+			hidden) {
 			t.Errorf("%s: the card of %q does not say %q", plan, block.comments, hidden)
 		}
 		want[n-1] = last[:len(last)-1]
 	}
 	if len(rows) != len(want) {
-		t.Errorf("%s: %q has %d rows in the text, and %d on the page: %q", plan, block.comments, len(want), len(rows), card.words())
+		t.Errorf("%s: %q has %d rows in the text, and %d on the page: %q", plan, block.comments,
+			len(want), len(rows), card.words())
 		return
 	}
 	for i := range want {
@@ -180,14 +186,16 @@ func factWords(s string) []string {
 	return slices.DeleteFunc(strings.Fields(s), separators.MatchString)
 }
 
-// sameWords wants the same words in two rows, whatever their order. A share that stays is said for both sides on the page.
+// sameWords wants the same words in two rows, whatever their order. A share that stays is said for
+// both sides on the page.
 func sameWords(t *testing.T, plan, text, page string) {
 	t.Helper()
 	a, b := factWords(text), factWords(page)
 	slices.Sort(a)
 	slices.Sort(b)
 	if isShare := regexp.MustCompile(`^[0-9,]+%$|^under$|^over$|^1%$`); !slices.Equal(a, b) {
-		a, b = slices.Compact(slices.DeleteFunc(a, isShare.MatchString)), slices.Compact(slices.DeleteFunc(b, isShare.MatchString))
+		a, b = slices.Compact(slices.DeleteFunc(a, isShare.MatchString)),
+			slices.Compact(slices.DeleteFunc(b, isShare.MatchString))
 		for _, share := range regexp.MustCompile(`[0-9,]+%`).FindAllString(text, -1) {
 			if !strings.Contains(page, share) {
 				t.Errorf("%s: %q on the page lacks %s of %q", plan, page, share, text)
@@ -211,11 +219,12 @@ func sameWordsIn(t *testing.T, plan, comment, card string) {
 	}
 }
 
-// TestHTMLStatesWhatElseTheTextSays looks for every other line of the text on the page: head, numbers, dangers, warnings, what
-// changed outside, what is not done, callbacks and the conclusion.
+// TestHTMLStatesWhatElseTheTextSays looks for every other line of the text on the page: head,
+// numbers, dangers, warnings, what changed outside, what is not done, callbacks and the conclusion.
 func TestHTMLStatesWhatElseTheTextSays(t *testing.T) {
 	for name, plan := range plantest.Typical() {
-		page := " " + strings.Join(factWords(parsePage(t, HTML(plan(), Options{})).words()), " ") + " "
+		page := " " + strings.Join(factWords(parsePage(t, HTML(plan(), Options{})).words()), " ") +
+			" "
 		inBlock := false
 		for l := range strings.Lines(string(Text(plan(), Options{Compact: true, Width: 100_000}))) {
 			l = strings.TrimSuffix(l, "\n")
@@ -238,14 +247,17 @@ func TestHTMLStatesWhatElseTheTextSays(t *testing.T) {
 
 // onlyInText reports whether a line explains the layout of the text, or counts what the page names.
 func onlyInText(l string) bool {
-	return strings.Contains(l, "are indicated with the following symbols") || strings.HasPrefix(l, "cscs-sync will perform") ||
+	return strings.Contains(l, "are indicated with the following symbols") ||
+		strings.HasPrefix(l, "cscs-sync will perform") ||
 		regexp.MustCompile(`^  [-+~@^>xX!.] (create|adopt|update|archive|restore|reject|fail|report|blocked|waiting)`).MatchString(l) ||
 		strings.HasPrefix(l, "Note:") || strings.HasPrefix(l, "Dangerous:")
 }
 
-// TestHTMLLinksReachTheirPlace: each link of a page leads to an element of the page, and ids are there once.
+// TestHTMLLinksReachTheirPlace: each link of a page leads to an element of the page, and ids are
+// there once.
 func TestHTMLLinksReachTheirPlace(t *testing.T) {
-	for _, plan := range []*planner.Plan{plantest.Mixed(), plantest.Thousand(), plantest.Hostile()} {
+	for _, plan := range []*planner.Plan{plantest.Mixed(), plantest.Thousand(),
+		plantest.Hostile()} {
 		page := HTML(plan, Options{})
 		ids := map[string]int{}
 		for _, m := range regexp.MustCompile(` id="([^"]+)"`).FindAllSubmatch(page, -1) {

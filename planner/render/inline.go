@@ -10,16 +10,18 @@ import (
 const longestCompared = 4096
 
 func differences(before, after string) []diffmatchpatch.Diff {
-	if len(before) > longestCompared || len(after) > longestCompared || !utf8.ValidString(before) || !utf8.ValidString(after) {
-		return []diffmatchpatch.Diff{{Type: diffmatchpatch.DiffDelete, Text: before}, {Type: diffmatchpatch.DiffInsert, Text: after}}
+	if len(before) > longestCompared || len(after) > longestCompared || !utf8.ValidString(before) ||
+		!utf8.ValidString(after) {
+		return []diffmatchpatch.Diff{{Type: diffmatchpatch.DiffDelete, Text: before},
+			{Type: diffmatchpatch.DiffInsert, Text: after}}
 	}
 	d := diffmatchpatch.New()
 	d.DiffTimeout = 0 // else the clock decides what the result is
 	return d.DiffCleanupSemantic(d.DiffMain(before, after, false))
 }
 
-// inserted is after, with what before does not have in another style. The characters stay those of after, so that it can
-// be copied.
+// inserted is after, with what before does not have in another style. The characters stay those of
+// after, so that it can be copied.
 func inserted(before, after string) line {
 	var l line
 	for _, d := range differences(before, after) {
@@ -33,7 +35,8 @@ func inserted(before, after string) line {
 	return l
 }
 
-// marked is both texts in one, as "kept [-gone-]{+new+}". Texts that have little in common stay apart.
+// marked is both texts in one, as "kept [-gone-]{+new+}". Texts that have little in common stay
+// apart.
 func marked(before, after string) string {
 	parts := differences(before, after)
 	same, out := 0, ""

@@ -13,7 +13,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
-// FormatVersion is the version of the JSON of `plan --json` and `show --json`: docs/schema/plan-1.0.schema.json.
+// FormatVersion is the version of the JSON of `plan --json` and `show --json`:
+// docs/schema/plan-1.0.schema.json.
 const FormatVersion = "1.0"
 
 type jsonPlan struct {
@@ -55,7 +56,8 @@ type jsonChange struct {
 type jsonUsage struct {
 	Space  planner.Value `json:"space"`
 	Inodes planner.Value `json:"inodes"`
-	// Default are the kinds, "space" and "inodes", whose limits before are the filesystem's default quota.
+	// Default are the kinds, "space" and "inodes", whose limits before are the filesystem's default
+	// quota.
 	Default []string `json:"default"`
 }
 
@@ -70,12 +72,14 @@ func usageOf(u *planner.UsageNote) *jsonUsage {
 	return out
 }
 
-// JSON is the plan for programs. Lists are never null, and characters that a terminal would act on, or not show, are
-// written as \u escapes.
+// JSON is the plan for programs. Lists are never null, and characters that a terminal would act on,
+// or not show, are written as \u escapes.
 func JSON(plan *planner.Plan) []byte {
-	out := jsonPlan{FormatVersion: FormatVersion, ID: canonical.ID(plan.Core), Summary: jsonSummary{plan.Context.Counts, countQuotas(plan)},
-		Resources: make([]jsonResource, 0, len(plan.Core.Actions)), Warnings: canonical.Present(plan.Context.Warnings),
-		Shared: canonical.Present(plan.Context.Shared)}
+	out := jsonPlan{FormatVersion: FormatVersion, ID: canonical.ID(plan.Core),
+		Summary:   jsonSummary{plan.Context.Counts, countQuotas(plan)},
+		Resources: make([]jsonResource, 0, len(plan.Core.Actions)),
+		Warnings:  canonical.Present(plan.Context.Warnings),
+		Shared:    canonical.Present(plan.Context.Shared)}
 	lines := newShell(plan, byAddress(plan))
 	for i := range plan.Core.Actions {
 		out.Resources = append(out.Resources, resourceOf(plan, lines, i))
@@ -108,10 +112,13 @@ func byAddress(plan *planner.Plan) []int {
 
 func resourceOf(plan *planner.Plan, lines *shell, i int) jsonResource {
 	a, d := &plan.Core.Actions[i], &plan.Context.Details[i]
-	r := jsonResource{Address: a.Address, Key: a.Key, System: a.System, Action: a.Kind, Danger: canonical.Present(a.Danger), Reasons: canonical.Present(d.Reasons),
-		Changes: make([]jsonChange, len(a.Changes)), Callbacks: canonical.Present(a.Callbacks), Commands: canonical.Present(lines.commands(i))}
+	r := jsonResource{Address: a.Address, Key: a.Key, System: a.System, Action: a.Kind,
+		Danger: canonical.Present(a.Danger), Reasons: canonical.Present(d.Reasons),
+		Changes: make([]jsonChange, len(a.Changes)), Callbacks: canonical.Present(a.Callbacks),
+		Commands: canonical.Present(lines.commands(i))}
 	for j, c := range a.Changes {
-		r.Changes[j] = jsonChange{c.Attribute.String(), c.Before, c.After, d.Notes[j].Provenance, d.Notes[j].Drift}
+		r.Changes[j] = jsonChange{c.Attribute.String(), c.Before, c.After, d.Notes[j].Provenance,
+			d.Notes[j].Drift}
 	}
 	if d.Usage != nil {
 		r.Usage = usageOf(d.Usage)
@@ -119,12 +126,14 @@ func resourceOf(plan *planner.Plan, lines *shell, i int) jsonResource {
 	return r
 }
 
-// refusalsOf leaves out those of a quota alone: the resource is there with its action, and the reason among its reasons.
+// refusalsOf leaves out those of a quota alone: the resource is there with its action, and the
+// reason among its reasons.
 func refusalsOf(list []planner.Refusal, kind planner.ActionKind) []jsonResource {
 	var out []jsonResource
 	for _, r := range list {
 		if !r.QuotaOnly {
-			out = append(out, jsonResource{Address: r.Address, Key: r.Key, System: r.System, Action: kind,
+			out = append(out, jsonResource{Address: r.Address, Key: r.Key, System: r.System,
+				Action: kind,
 				Danger: []planner.Danger{}, Reasons: canonical.Present(r.Reasons),
 				Changes: []jsonChange{}, Callbacks: []planner.Callback{}, Commands: []string{}})
 		}
@@ -132,11 +141,12 @@ func refusalsOf(list []planner.Refusal, kind planner.ActionKind) []jsonResource 
 	return out
 }
 
-// EscapeJSON writes what is not visible in a JSON document, and would act on a terminal, as \u escapes: the same document, of
-// which nothing can be hidden.
+// EscapeJSON writes what is not visible in a JSON document, and would act on a terminal, as \u
+// escapes: the same document, of which nothing can be hidden.
 func EscapeJSON(data []byte) []byte { return hideNothing(data) }
 
-// hideNothing writes what is not visible as \u escapes. Outside of strings JSON has no such characters.
+// hideNothing writes what is not visible as \u escapes. Outside of strings JSON has no such
+// characters.
 func hideNothing(data []byte) []byte {
 	if !bytes.ContainsFunc(data, hidden) {
 		return data

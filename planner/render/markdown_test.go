@@ -14,20 +14,26 @@ import (
 func TestMarkdownStaysBelowItsLimit(t *testing.T) {
 	full := plantest.Mixed()
 	for i := range 300 {
-		plantest.AddRaise(full, fmt.Sprintf("/capstor/store/cscs/eth/p%04d", i), 1000+i, 10*plantest.TiB, 20*plantest.TiB+uint64(i)*plantest.TiB, 0)
+		plantest.AddRaise(full, fmt.Sprintf("/capstor/store/cscs/eth/p%04d", i), 1000+i,
+			10*plantest.TiB, 20*plantest.TiB+uint64(i)*plantest.TiB, 0)
 	}
 	hostile := plantest.Hostile()
 	for i := range 200 {
-		plantest.Refuse(hostile, planner.Blocked, "/capstor/x", "some_code", strings.Repeat("`long` ", 30+i))
+		plantest.Refuse(hostile, planner.Blocked, "/capstor/x", "some_code",
+			strings.Repeat("`long` ", 30+i))
 	}
-	for name, plan := range map[string]*planner.Plan{"unequal": plantest.Unequal(2000), "mixed": full, "hostile": hostile} {
-		for _, limit := range []int{LeastMarkdown, 5000, 8192, 20_000, 32_768, 60_000, 65_536, 200_000} {
+	for name, plan := range map[string]*planner.Plan{"unequal": plantest.Unequal(2000),
+		"mixed": full, "hostile": hostile} {
+		for _, limit := range []int{LeastMarkdown, 5000, 8192, 20_000, 32_768, 60_000, 65_536,
+			200_000} {
 			md := Markdown(plan, Options{MaxSize: limit})
 			if len(md) > limit {
 				t.Errorf("%s: %d bytes, limit %d", name, len(md), limit)
 			}
-			if whole := Markdown(plan, Options{}); len(whole) > limit && !bytes.Contains(md, []byte(canonical.ContextDigest(plan))) {
-				t.Errorf("%s, limit %d: a shortened text does not name the digest that covers it", name, limit)
+			if whole := Markdown(plan, Options{}); len(whole) > limit &&
+				!bytes.Contains(md, []byte(canonical.ContextDigest(plan))) {
+				t.Errorf("%s, limit %d: a shortened text does not name the digest that covers it",
+					name, limit)
 			}
 		}
 	}
@@ -42,12 +48,15 @@ func TestMarkdownUsesItsRoom(t *testing.T) {
 // A shortened text keeps the dangerous actions whole, and each other action it can on one line.
 func TestMarkdownSaysWhatItLeftOut(t *testing.T) {
 	plan := plantest.Unequal(300)
-	plantest.AddRaise(plan, "/capstor/store/cscs/psi/full", 5000, 10*plantest.TiB, 9*plantest.TiB, 21*plantest.TiB)
+	plantest.AddRaise(plan, "/capstor/store/cscs/psi/full", 5000, 10*plantest.TiB, 9*plantest.TiB,
+		21*plantest.TiB)
 	plan.Core.Actions[300].Danger = []planner.Danger{planner.DangerBelowUsage}
 	md := string(Markdown(plan, Options{MaxSize: 60_000}))
 	for _, want := range []string{
-		"**This text was shortened to fit into 60,000 characters.**", "- actions: the details of all 300\n", "Plan id `sha256:",
-		"~ update /capstor/store/cscs/eth/p0299: space_soft", "/capstor/store/cscs/psi/full will be updated in place  [BELOW USAGE]",
+		"**This text was shortened to fit into 60,000 characters.**",
+		"- actions: the details of all 300\n", "Plan id `sha256:",
+		"~ update /capstor/store/cscs/eth/p0299: space_soft",
+		"/capstor/store/cscs/psi/full will be updated in place  [BELOW USAGE]",
 	} {
 		if !strings.Contains(md, want) {
 			t.Errorf("lacks %q in\n%s", want, md)
@@ -55,7 +64,8 @@ func TestMarkdownSaysWhatItLeftOut(t *testing.T) {
 	}
 	md = string(Markdown(plan, Options{MaxSize: 8192}))
 	shown := strings.Count(md, "~ update /capstor/store/cscs/eth/p")
-	if want := fmt.Sprintf("%d of them are not shown at all: %d update", 300-shown, 300-shown); !strings.Contains(md, want) || shown == 0 {
+	if want := fmt.Sprintf("%d of them are not shown at all: %d update", 300-shown,
+		300-shown); !strings.Contains(md, want) || shown == 0 {
 		t.Errorf("%d are shown, but the text lacks %q:\n%s", shown, want, md)
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// quotaCounts count what is done without its quota: the refusals of a quota alone, whose resource goes on.
+// quotaCounts count what is done without its quota: the refusals of a quota alone, whose resource
+// goes on.
 type quotaCounts struct {
 	Blocked int `json:"quota_blocked"`
 	Waiting int `json:"quota_waiting"`
@@ -17,7 +18,8 @@ type quotaCounts struct {
 
 func countQuotas(plan *planner.Plan) (n quotaCounts) {
 	bare := map[planner.Key]bool{}
-	for list, count := range map[*[]planner.Refusal]*int{&plan.Context.Blocked: &n.Blocked, &plan.Context.Waiting: &n.Waiting} {
+	for list, count := range map[*[]planner.Refusal]*int{&plan.Context.Blocked: &n.Blocked,
+		&plan.Context.Waiting: &n.Waiting} {
 		for i := range *list {
 			if r := &(*list)[i]; r.QuotaOnly {
 				*count++
@@ -27,7 +29,8 @@ func countQuotas(plan *planner.Plan) (n quotaCounts) {
 	}
 	for i := range plan.Core.Actions {
 		a := &plan.Core.Actions[i]
-		if bare[a.Key] && (a.Kind == planner.Create || a.Kind == planner.Adopt || a.Kind == planner.Restore) {
+		if bare[a.Key] && (a.Kind == planner.Create || a.Kind == planner.Adopt ||
+			a.Kind == planner.Restore) {
 			n.Bare++
 		}
 	}
@@ -50,7 +53,8 @@ func (n quotaCounts) words() (words []string) {
 	for _, w := range []struct {
 		n         int
 		one, more string
-	}{{n.Blocked, "quota blocked", "quotas blocked"}, {n.Waiting, "quota waiting", "quotas waiting"},
+	}{{n.Blocked, "quota blocked", "quotas blocked"},
+		{n.Waiting, "quota waiting", "quotas waiting"},
 		{n.Bare, "directory without its quota", "directories without their quota"}} {
 		switch {
 		case w.n == 1:
@@ -62,7 +66,8 @@ func (n quotaCounts) words() (words []string) {
 	return words
 }
 
-// hasWhole reports whether nothing at all is done for one of a list, hasQuotaOnly whether only its quota is left alone.
+// hasWhole reports whether nothing at all is done for one of a list, hasQuotaOnly whether only its
+// quota is left alone.
 func hasWhole(list []planner.Refusal) bool {
 	return slices.ContainsFunc(list, func(r planner.Refusal) bool { return !r.QuotaOnly })
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// TestQuotasAloneAreCounted: what is done without its quota is in the last line, the table and the summary, and not under what
-// nothing is done for.
+// TestQuotasAloneAreCounted: what is done without its quota is in the last line, the table and the
+// summary, and not under what nothing is done for.
 func TestQuotasAloneAreCounted(t *testing.T) {
 	p := plantest.Mixed()
 	p.Context.Blocked, p.Context.Waiting = nil, nil
@@ -33,13 +33,16 @@ func TestQuotasAloneAreCounted(t *testing.T) {
 	p.Context.Blocked = []planner.Refusal{alone(made, "shared")}
 	p.Context.Waiting = []planner.Refusal{alone(changed, "orders_held")}
 	text := string(Text(p, Options{}))
-	if !strings.HasSuffix(text, ", 1 quota blocked, 1 quota waiting, 1 directory without its quota.\n") {
+	if !strings.HasSuffix(text,
+		", 1 quota blocked, 1 quota waiting, 1 directory without its quota.\n") {
 		t.Errorf("the last line is %q", text[strings.LastIndex(strings.TrimSpace(text), "\n"):])
 	}
-	if strings.Contains(text, "Nothing will be done for") || !strings.Contains(text, "Quotas that stay as they are, while the rest is done, for:") {
+	if strings.Contains(text, "Nothing will be done for") ||
+		!strings.Contains(text, "Quotas that stay as they are, while the rest is done, for:") {
 		t.Errorf("the sections are\n%s", text)
 	}
-	for _, row := range []string{"  blocked                                   1\n", "  waiting                                   1\n"} {
+	for _, row := range []string{"  blocked                                   1\n",
+		"  waiting                                   1\n"} {
 		if !strings.Contains(text, row) {
 			t.Errorf("the table lacks %q:\n%s", row, text)
 		}
@@ -48,12 +51,14 @@ func TestQuotasAloneAreCounted(t *testing.T) {
 	if err := json.Unmarshal(JSON(p), &got); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]int{"blocked": 0, "waiting": 0, "quota_blocked": 1, "quota_waiting": 1, "without_quota": 1} {
+	for name, want := range map[string]int{"blocked": 0, "waiting": 0, "quota_blocked": 1,
+		"quota_waiting": 1, "without_quota": 1} {
 		if n, ok := got.Summary[name]; !ok || n != want {
 			t.Errorf("the summary says %d %s, want %d", n, name, want)
 		}
 	}
-	for name, out := range map[string][]byte{"Markdown": Markdown(p, Options{}), "HTML": HTML(p, Options{})} {
+	for name, out := range map[string][]byte{"Markdown": Markdown(p, Options{}),
+		"HTML": HTML(p, Options{})} {
 		if !bytes.Contains(out, []byte("1 directory without its quota")) {
 			t.Errorf("%s does not count it", name)
 		}

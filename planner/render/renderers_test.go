@@ -15,8 +15,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
-// texts are the golden texts that plan files hold, by name, with their digests. Texts of diff and of commands are written
-// nowhere but on a screen.
+// texts are the golden texts that plan files hold, by name, with their digests. Texts of diff and
+// of commands are written nowhere but on a screen.
 func texts(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/golden/*.txt")
@@ -39,9 +39,10 @@ func texts(t *testing.T) map[string]string {
 	return out
 }
 
-// TestTextsBelongToARenderer holds the golden texts to the version of the rules under which they were recorded. A file that
-// was written under these rules has such a text, and is refused as tampered with where this build renders another. So a
-// change raises Renderer; -update then records the texts of the new version, and never changes what is recorded already.
+// TestTextsBelongToARenderer holds the golden texts to the version of the rules under which they
+// were recorded. A file that was written under these rules has such a text, and is refused as
+// tampered with where this build renders another. So a change raises Renderer; -update then records
+// the texts of the new version, and never changes what is recorded already.
 func TestTextsBelongToARenderer(t *testing.T) {
 	const path = "testdata/renderers"
 	data, err := os.ReadFile(path)
@@ -61,10 +62,13 @@ func TestTextsBelongToARenderer(t *testing.T) {
 		case known == "" && *update:
 			data = append(data, line...)
 		case known == "":
-			t.Errorf("%s is not recorded for Renderer %d: run this test with -update", name, canonical.Renderer)
+			t.Errorf("%s is not recorded for Renderer %d: run this test with -update", name,
+				canonical.Renderer)
 		case known != now[name]:
-			t.Errorf("%s is not the text of Renderer %d: raise canonical.Renderer and run this test with -update. Only if no build "+
-				"with Renderer %[2]d has left this tree, put this line into %s instead:\n%s", name, canonical.Renderer, path, line)
+			t.Errorf("%s is not the text of Renderer %d: raise canonical.Renderer and run this "+
+				"test with -update. Only if no build "+
+				"with Renderer %[2]d has left this tree, put this line into %s instead:\n%s", name,
+				canonical.Renderer, path, line)
 		}
 	}
 	for name := range recorded {

@@ -18,7 +18,8 @@ type row struct {
 	loud style
 }
 
-// rows writes rows with names, values and notes each below one another. A note that does not fit goes below its value.
+// rows writes rows with names, values and notes each below one another. A note that does not fit
+// goes below its value.
 func (p *printer) rows(indent int, rows []row) {
 	names, values := 0, 0
 	if indent == outer {
@@ -29,7 +30,8 @@ func (p *printer) rows(indent int, rows []row) {
 	}
 	start := indent + 2 + names + 3
 	for _, r := range rows {
-		if n := r.value[len(r.value)-1].columns(); r.note != "" && start+n+4+columns(r.note) <= p.width {
+		if n := r.value[len(r.value)-1].columns(); r.note != "" &&
+			start+n+4+columns(r.note) <= p.width {
 			values = max(values, n)
 		}
 	}
@@ -75,8 +77,8 @@ func (p *printer) noted(l line, start, notes int, r row) {
 	}
 }
 
-// list is names from outside, separated by commas and wrapped, for a value that begins at a column. Further lines carry a
-// mark, so that they are not taken for rows.
+// list is names from outside, separated by commas and wrapped, for a value that begins at a column.
+// Further lines carry a mark, so that they are not taken for rows.
 func (p *printer) list(indent int, names []string) []line {
 	var out []line
 	mark := ""

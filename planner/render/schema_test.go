@@ -56,7 +56,8 @@ func TestJSONFollowsTheSchema(t *testing.T) {
 	if err := valid(t, s, JSON(plantest.Thousand())); err != nil {
 		t.Errorf("1,000 equal changes: %v", err)
 	}
-	for old, bad := range map[string]string{`"format_version": "1.0"`: `"format_version": "2.0"`, `"usage": null`: `"usage": 3`, `"danger": []`: `"danger": null`,
+	for old, bad := range map[string]string{`"format_version": "1.0"`: `"format_version": "2.0"`,
+		`"usage": null`: `"usage": 3`, `"danger": []`: `"danger": null`,
 		`"warnings": [`: `"more": 1, "warnings": [`, `"0770"`: `"770"`, `"action": "archive"`: `"action": "delete"`} {
 		data := JSON(plantest.Mixed())
 		if !bytes.Contains(data, []byte(old)) {
@@ -81,7 +82,8 @@ func TestJSONListsEveryAction(t *testing.T) {
 	if err := json.Unmarshal(JSON(p), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.ID != canonical.ID(p.Core) || got.Summary != p.Context.Counts || len(got.Resources) != 10 {
+	if got.ID != canonical.ID(p.Core) || got.Summary != p.Context.Counts ||
+		len(got.Resources) != 10 {
 		t.Errorf("%+v", got)
 	}
 	for i := 1; i < len(got.Resources); i++ {
@@ -118,7 +120,8 @@ func TestJSONAgreesWithItsSummary(t *testing.T) {
 				continue // those are no resources of their own: TestQuotasAloneAreCounted
 			}
 			if counted[action] != n {
-				t.Errorf("%s: the summary counts %d %s, there are %d", name, n, action, counted[action])
+				t.Errorf("%s: the summary counts %d %s, there are %d", name, n, action,
+					counted[action])
 			}
 		}
 	}
@@ -132,16 +135,21 @@ func TestOtherSchemas(t *testing.T) {
 		doc  string
 		want bool
 	}{
-		{events, `{"event":"begin","time":"2026-11-22T21:40:03Z","plan":` + id + `,"total":3}`, true},
+		{events, `{"event":"begin","time":"2026-11-22T21:40:03Z","plan":` + id + `,"total":3}`,
+			true},
 		{events, `{"event":"begin","time":"2026-11-22T21:40:03Z"}`, false},
 		{events, `{"event":"resource","time":"2026-11-22T21:40:03Z","address":"/a/b","action":"create","status":"started"}`, true},
 		{events, `{"event":"resource","time":"yesterday","address":"/a/b","action":"create","status":"started"}`, false},
 		{events, `{"event":"callback","time":"2026-11-22T21:40:03Z","address":"/a/b","callback":"approve","status":"queued","error":"503"}`, true},
-		{events, `{"format_version":"1.0","plan":` + id + `,"result":"partial","counts":{"done":1,"failed":1,"skipped":0,"not_begun":0},` +
+		{events, `{"format_version":"1.0","plan":` + id +
+			`,"result":"partial","counts":{"done":1,"failed":1,"skipped":0,"not_begun":0},` +
 			`"resources":[{"address":"/a","action":"update","status":"failed","error":"it hangs"}]}`, true},
-		{events, `{"format_version":"1.0","plan":` + id + `,"result":"fine","counts":{},"resources":[]}`, false},
-		{verify, `{"id":` + id + `,"ok":true,"checks":[{"name":"intact","ok":true,"text":"it is"}],"approvals":[{"kind":"ssh","name":"a","time":"2026-11-22T21:40:03Z","counted":true}]}`, true},
-		{verify, `{"id":` + id + `,"ok":true,"checks":[{"name":"intact","text":"it is"}],"approvals":[]}`, false},
+		{events, `{"format_version":"1.0","plan":` + id +
+			`,"result":"fine","counts":{},"resources":[]}`, false},
+		{verify, `{"id":` + id +
+			`,"ok":true,"checks":[{"name":"intact","ok":true,"text":"it is"}],"approvals":[{"kind":"ssh","name":"a","time":"2026-11-22T21:40:03Z","counted":true}]}`, true},
+		{verify, `{"id":` + id +
+			`,"ok":true,"checks":[{"name":"intact","text":"it is"}],"approvals":[]}`, false},
 		{verify, `{"id":"","ok":false,"checks":[],"approvals":null}`, false},
 	} {
 		if err := valid(t, c.s, []byte(c.doc)); (err == nil) != c.want {

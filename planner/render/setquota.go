@@ -7,9 +7,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// setLimits is the line that sets all four limits of an action, also those that stay; empty if it sets none. after has the
-// limits by attribute.
-func setLimits(a *planner.Action, d *planner.Detail, after map[planner.Attribute]planner.Value, dir string) string {
+// setLimits is the line that sets all four limits of an action, also those that stay; empty if it
+// sets none. after has the limits by attribute.
+func setLimits(a *planner.Action, d *planner.Detail, after map[planner.Attribute]planner.Value,
+	dir string) string {
 	if a.Quota == nil {
 		return ""
 	}
@@ -26,14 +27,16 @@ func setLimits(a *planner.Action, d *planner.Detail, after map[planner.Attribute
 	}
 	switch d.Tool {
 	case planner.ToolSetquota:
-		return "setquota " + idFlag(a, "-P ") + limitList(d.Tool, limits, "%s", " ", "0") + " " + mountOf(dir)
+		return "setquota " + idFlag(a, "-P ") + limitList(d.Tool, limits, "%s", " ", "0") + " " +
+			mountOf(dir)
 	case planner.ToolXFS:
 		return "xfs_quota -x -c 'limit " + kindFlag(a, "-p ") +
 			limitList(d.Tool, limits, "%n=%s", " ", "") + " " + idOf(a) + "' " + mountOf(dir)
 	case planner.ToolVAST:
 		return vastRequest(a, limits)
 	}
-	return "lfs setquota " + idFlag(a, "-p ") + limitList(d.Tool, limits, "%n %s", " ", "") + " " + dir
+	return "lfs setquota " + idFlag(a, "-p ") + limitList(d.Tool, limits, "%n %s", " ", "") + " " +
+		dir
 }
 
 // limitNumber is a limit as a tool takes it: KiB, but bytes on VAST.
@@ -55,9 +58,10 @@ func unlimitedIn(tool planner.Tool) string {
 	return "0"
 }
 
-// limitList has one word a limit: of what the tool calls it (%n), and its value (%s). One that is not there is missing, if
-// that is not empty.
-func limitList(tool planner.Tool, limits map[planner.Attribute]string, word, between, missing string) string {
+// limitList has one word a limit: of what the tool calls it (%n), and its value (%s). One that is
+// not there is missing, if that is not empty.
+func limitList(tool planner.Tool, limits map[planner.Attribute]string, word, between,
+	missing string) string {
 	var words []string
 	for _, at := range planner.LimitAttributes() {
 		value, ok := limits[at]
@@ -72,16 +76,18 @@ func limitList(tool planner.Tool, limits map[planner.Attribute]string, word, bet
 	return strings.Join(words, between)
 }
 
-// vastRequest makes or changes a quota by VAST's API. VMS is its base URL, PREFIX the path of storage.root there, and the file
-// header has the line with the token.
+// vastRequest makes or changes a quota by VAST's API. VMS is its base URL, PREFIX the path of
+// storage.root there, and the file header has the line with the token.
 func vastRequest(a *planner.Action, limits map[planner.Attribute]string) string {
 	body := limitList(planner.ToolVAST, limits, `"%n": %s`, ", ", "")
 	if a.Handle != "" {
-		return "curl --fail -H @header -H 'Content-Type: application/json' -X PATCH -d " + ShellWord("{"+body+"}") +
+		return "curl --fail -H @header -H 'Content-Type: application/json' -X PATCH -d " +
+			ShellWord("{"+body+"}") +
 			` "$VMS"/quotas/` + ShellWord(a.Handle) + "/"
 	}
 	path := ShellWord(jsonText(a.Quota.Path))
-	return `curl --fail -H @header -H 'Content-Type: application/json' -X POST -d '{"name": "'` + path + `'", "path": "'"$PREFIX"/` + path +
+	return `curl --fail -H @header -H 'Content-Type: application/json' -X POST -d '{"name": "'` +
+		path + `'", "path": "'"$PREFIX"/` + path +
 		`'", ` + body + `}' "$VMS"/quotas/`
 }
 
@@ -93,18 +99,21 @@ func leaveQuota(a *planner.Action, d *planner.Detail) []string {
 	switch {
 	case a.Quota == nil:
 	case a.Unlimit && d.Tool == planner.ToolVAST && a.Handle != "":
-		return []string{`curl --fail -H @header -X DELETE "$VMS"/quotas/` + ShellWord(a.Handle) + "/"}
+		return []string{`curl --fail -H @header -X DELETE "$VMS"/quotas/` + ShellWord(a.Handle) +
+			"/"}
 	case a.Unlimit:
 		return []string{"# then the quota of " + quotaName(a) + " is removed"}
 	case a.Freeze && d.Tool == planner.ToolLFS && a.Quota.By != planner.ByDirectory:
-		return []string{"# then lfs setquota " + idFlag(a, "-p ") + "-B as much as is used " + shellPath(a.Folder)}
+		return []string{"# then lfs setquota " + idFlag(a, "-p ") + "-B as much as is used " +
+			shellPath(a.Folder)}
 	case a.Freeze:
 		return []string{"# then the hard limits of " + quotaName(a) + " become what is used"}
 	}
 	return nil
 }
 
-// setProject gives a directory, or with all everything below it too, a project id that what is made in it inherits.
+// setProject gives a directory, or with all everything below it too, a project id that what is made
+// in it inherits.
 func setProject(tool planner.Tool, id uint64, dir string, all bool) string {
 	number := strconv.FormatUint(id, 10)
 	switch {
@@ -119,7 +128,10 @@ func setProject(tool planner.Tool, id uint64, dir string, all bool) string {
 }
 
 // idFlag is whose limits are set, as lfs and setquota take it, with a blank behind.
-func idFlag(a *planner.Action, project string) string { return kindFlag(a, project) + idOf(a) + " " }
+func idFlag(a *planner.Action,
+	project string) string {
+	return kindFlag(a, project) + idOf(a) + " "
+}
 
 // kindFlag is the flag of the kind of quota, with a blank behind.
 func kindFlag(a *planner.Action, project string) string {

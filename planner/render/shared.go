@@ -6,7 +6,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// mostUnchanged bounds the contributions that are listed although they stay as they are: the rest is summed up.
+// mostUnchanged bounds the contributions that are listed although they stay as they are: the rest
+// is summed up.
 const mostUnchanged = 20
 
 // shared shows what each resource contributes to the quotas that the plan sets and several claim.
@@ -22,9 +23,11 @@ func (v *view) shared(p *printer) {
 
 // SharedHeading names a shared quota, and how its claims are put together.
 func SharedHeading(q *planner.SharedQuota) string {
-	how := map[planner.SharedPolicy]string{planner.SharedSum: "the sum of ", planner.SharedMax: "the greatest of ",
+	how := map[planner.SharedPolicy]string{planner.SharedSum: "the sum of ",
+		planner.SharedMax:    "the greatest of ",
 		planner.SharedRefuse: "claimed by "}[q.Policy]
-	return string(q.By) + " " + strconv.FormatUint(uint64(q.ID), 10) + " on " + Quote(q.System) + ": " + how +
+	return string(q.By) + " " + strconv.FormatUint(uint64(q.ID), 10) + " on " + Quote(q.System) +
+		": " + how +
 		plural(len(q.Contributions), "resource", "resources")
 }
 
@@ -46,7 +49,8 @@ func (v *view) contributions(p *printer, q *planner.SharedQuota) {
 }
 
 // contributionsShown are those that change, and so many of the others; left counts the rest.
-func contributionsShown(q *planner.SharedQuota, attributes []planner.Attribute) (shown []planner.Contribution, left int) {
+func contributionsShown(q *planner.SharedQuota,
+	attributes []planner.Attribute) (shown []planner.Contribution, left int) {
 	unchanged := 0
 	for _, c := range q.Contributions {
 		if !ContributionChanges(c, attributes) {
@@ -61,7 +65,8 @@ func contributionsShown(q *planner.SharedQuota, attributes []planner.Attribute) 
 }
 
 func moreStay(n int) string {
-	return "and " + plural(n, "more that stays", "more that stay") + " as they are; `show --json` lists them"
+	return "and " + plural(n, "more that stays", "more that stay") +
+		" as they are; `show --json` lists them"
 }
 
 // contributionNote says why a resource counts that this plan is not about.

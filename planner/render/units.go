@@ -6,8 +6,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// percent is used of limit in whole per cent: rounded down up to the limit and up beyond it, so that 100% is never said
-// of what is over.
+// percent is used of limit in whole per cent: rounded down up to the limit and up beyond it, so
+// that 100% is never said of what is over.
 func percent(used, limit uint64) string {
 	if limit == 0 {
 		return "over"

@@ -25,14 +25,16 @@ func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
 
 // measures are what is used of an action's quota; none where that plays no part.
 func measures(a *planner.Action, d *planner.Detail) []measure {
-	if d.Usage == nil || a.Kind == planner.Create && d.Usage.Space == planner.Number(0) && d.Usage.Inodes == planner.Number(0) {
+	if d.Usage == nil || a.Kind == planner.Create && d.Usage.Space == planner.Number(0) &&
+		d.Usage.Inodes == planner.Number(0) {
 		return nil
 	}
 	var list []measure
 	for i, of := range planner.Quantities() {
 		m := measured(of.Hard, d.Usage.Used(of.Hard), limits(a, d, of.Soft), limits(a, d, of.Hard))
 		if d.Usage.Claims > 1 && i == 0 {
-			m.note = joinNotes(m.note, "by all "+planner.Commas(uint64(d.Usage.Claims))+" resources of this quota")
+			m.note = joinNotes(m.note, "by all "+planner.Commas(uint64(d.Usage.Claims))+
+				" resources of this quota")
 		}
 		if d.Usage.DefaultCovers(of.Hard) && len(a.Changes) > 0 && a.Kind != planner.Archive {
 			m.note = joinNotes(m.note, "the default quota covers it until now")
@@ -42,7 +44,8 @@ func measures(a *planner.Action, d *planner.Detail) []measure {
 	return list
 }
 
-// limits is the limit before and after, also of one that stays; nil if the action does not deal with it.
+// limits is the limit before and after, also of one that stays; nil if the action does not deal
+// with it.
 func limits(a *planner.Action, d *planner.Detail, attribute planner.Attribute) *planner.Change {
 	for i := range a.Changes {
 		if a.Changes[i].Attribute == attribute {
@@ -90,7 +93,8 @@ func measured(attribute planner.Attribute, v planner.Value, soft, hard *planner.
 	return m
 }
 
-// nearLimit tells that rounding would show what is used as equal to a limit that it is not equal to.
+// nearLimit tells that rounding would show what is used as equal to a limit that it is not equal
+// to.
 func nearLimit(n uint64, shown string, c *planner.Change) bool {
 	if c == nil {
 		return false

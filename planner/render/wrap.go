@@ -10,8 +10,8 @@ func columns(s string) int { return utf8.RuneCountInString(s) }
 
 func spaces(n int) string { return strings.Repeat(" ", max(n, 0)) }
 
-// wrap breaks an escaped text into lines of at most width columns, at blanks. A longer word is broken anywhere, unless it
-// is a path: people copy those.
+// wrap breaks an escaped text into lines of at most width columns, at blanks. A longer word is
+// broken anywhere, unless it is a path: people copy those.
 func wrap(s string, width int) []string {
 	width = max(width, 20)
 	var lines []string
@@ -58,9 +58,9 @@ func split(word string, width int) []string {
 	return append(pieces, string(runes))
 }
 
-// prose breaks a text from the planner, which may have several lines, such as a piece of configuration to copy. Every line
-// is escaped. One that fits stays as it is, so that what stands below one another still does; a longer one keeps the blanks
-// that it begins with.
+// prose breaks a text from the planner, which may have several lines, such as a piece of
+// configuration to copy. Every line is escaped. One that fits stays as it is, so that what stands
+// below one another still does; a longer one keeps the blanks that it begins with.
 func prose(s string, width int) []string {
 	var lines []string
 	for raw := range strings.SplitSeq(strings.TrimRight(s, "\n"), "\n") {

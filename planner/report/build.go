@@ -20,8 +20,10 @@ const (
 func New(in Input) *Report {
 	c := &in.Plan.Context
 	r := &Report{FormatVersion: FormatVersion, Made: c.Made, Source: c.Source, Pending: c.Counts,
-		Drift: present(c.Drift), Blocked: present(c.Blocked), Waiting: present(c.Waiting), Warnings: present(c.Warnings),
-		Holds: present(in.Holds), Resources: resources(&in), Changes: changes(in.History, in.Now)}
+		Drift: present(c.Drift), Blocked: present(c.Blocked), Waiting: present(c.Waiting),
+		Warnings: present(c.Warnings),
+		Holds:    present(in.Holds), Resources: resources(&in),
+		Changes: changes(in.History, in.Now)}
 	r.Systems = systems(&in, r.Resources)
 	r.Archived = archived(in.Archived, in.Now)
 	return r
@@ -115,7 +117,8 @@ func resources(in *Input) []Resource {
 		if v.Target.IsBranch() || !v.Managed || v.System == "" {
 			continue
 		}
-		r := Resource{Address: v.Address, Name: v.Name, System: v.System, Target: v.Target, Customer: v.Parent, Tenant: parents[v.Parent], Usage: []Usage{}}
+		r := Resource{Address: v.Address, Name: v.Name, System: v.System, Target: v.Target,
+			Customer: v.Parent, Tenant: parents[v.Parent], Usage: []Usage{}}
 		if q := quotas[v.Key]; q != nil {
 			r.fill(q, in.Now)
 		} else {
@@ -123,7 +126,8 @@ func resources(in *Input) []Resource {
 		}
 		list = append(list, r)
 	}
-	slices.SortStableFunc(list, func(a, b Resource) int { return cmp.Compare(a.Address, b.Address) })
+	slices.SortStableFunc(list,
+		func(a, b Resource) int { return cmp.Compare(a.Address, b.Address) })
 	return list
 }
 
@@ -137,7 +141,8 @@ func (r *Resource) fill(q *planner.QuotaView, now time.Time) {
 		return
 	}
 	for _, of := range planner.Quantities() {
-		u := Usage{Of: of.Name, Soft: q.State.Limits[of.Soft].Value(), Hard: q.State.Limits[of.Hard].Value(), hard: of.Hard}
+		u := Usage{Of: of.Name, Soft: q.State.Limits[of.Soft].Value(),
+			Hard: q.State.Limits[of.Hard].Value(), hard: of.Hard}
 		if n, known, why := q.State.Used(of.Hard); known {
 			u.Used = planner.Number(n)
 		} else {
@@ -179,7 +184,8 @@ func stateOf(r *Resource, now time.Time) State {
 	return Usual
 }
 
-// share is what is used of a limit, in per cent, rounded down, and at most 1000; false where either is no number.
+// share is what is used of a limit, in per cent, rounded down, and at most 1000; false where either
+// is no number.
 func share(used, limit planner.Value) (percent uint64, known bool) {
 	n, ok1 := used.Number()
 	of, ok2 := limit.Number()
@@ -203,9 +209,11 @@ func above(used, limit planner.Value) bool {
 func archived(register []planner.Archived, now time.Time) []Archived {
 	list := []Archived{}
 	for _, a := range register {
-		list = append(list, Archived{a.Address, a.System, a.Archive, a.At, a.Until, !a.Until.After(now)})
+		list = append(list, Archived{a.Address, a.System, a.Archive, a.At, a.Until,
+			!a.Until.After(now)})
 	}
-	slices.SortStableFunc(list, func(a, b Archived) int { return cmp.Or(a.Until.Compare(b.Until), cmp.Compare(a.Archive, b.Archive)) })
+	slices.SortStableFunc(list,
+		func(a, b Archived) int { return cmp.Or(a.Until.Compare(b.Until), cmp.Compare(a.Archive, b.Archive)) })
 	return list
 }
 
@@ -223,7 +231,8 @@ func changes(history []ledger.Entry, now time.Time) []Change {
 			}
 		case ledger.EventFinish, ledger.EventAbandon:
 			if !e.Time.Before(now.Add(-Period)) {
-				list = append(list, Change{e.Time, e.Plan, e.Who, present(approvers[e.Plan]), e.Event, e.Counts})
+				list = append(list, Change{e.Time, e.Plan, e.Who, present(approvers[e.Plan]),
+					e.Event, e.Counts})
 			}
 		}
 	}
@@ -233,8 +242,10 @@ func changes(history []ledger.Entry, now time.Time) []Change {
 
 // In are the resources in one of some states, those that use most of their limit first.
 func (r *Report) In(states ...State) []Resource {
-	list := slices.DeleteFunc(slices.Clone(r.Resources), func(x Resource) bool { return !slices.Contains(states, x.State) })
-	slices.SortStableFunc(list, func(a, b Resource) int { return cmp.Compare(b.Share(), a.Share()) })
+	list := slices.DeleteFunc(slices.Clone(r.Resources),
+		func(x Resource) bool { return !slices.Contains(states, x.State) })
+	slices.SortStableFunc(list,
+		func(a, b Resource) int { return cmp.Compare(b.Share(), a.Share()) })
 	return list
 }
 

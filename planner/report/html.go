@@ -27,7 +27,8 @@ func (r *Report) HTML() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// reportPage is what the template shows. Texts from outside are escaped against what a reader can't see.
+// reportPage is what the template shows. Texts from outside are escaped against what a reader can't
+// see.
 type reportPage struct {
 	Title, Made, Source string
 	Systems             []pageSystem
@@ -81,7 +82,8 @@ type pageTile struct {
 }
 
 func (r *Report) page() reportPage {
-	p := reportPage{Title: "Storage report", Made: minute(r.Made), Source: render.Escape(r.Source), Expired: r.expired()}
+	p := reportPage{Title: "Storage report", Made: minute(r.Made), Source: render.Escape(r.Source),
+		Expired: r.expired()}
 	for i := range r.Systems {
 		p.Systems = append(p.Systems, pageSystemOf(&r.Systems[i]))
 	}
@@ -89,10 +91,14 @@ func (r *Report) page() reportPage {
 		id, title, class string
 		state            State
 		open             bool
-	}{{"over", "over a hard limit, or out of grace", "red", Over, true}, {"grace", "over a soft limit", "red", Grace, true},
-		{"near", "near a limit", "amber", Near, true}, {"idle", "use less than a tenth of their space", "", Idle, false}} {
+	}{{"over", "over a hard limit, or out of grace", "red", Over, true},
+		{"grace", "over a soft limit", "red", Grace, true},
+		{"near", "near a limit", "amber", Near, true},
+		{"idle", "use less than a tenth of their space", "", Idle, false}} {
 		if list := r.In(g.state); len(list) > 0 {
-			p.Standing = append(p.Standing, pageGroupOf(pageGroup{ID: g.id, Title: g.title, Class: g.class, Open: g.open}, list))
+			p.Standing = append(p.Standing,
+				pageGroupOf(pageGroup{ID: g.id, Title: g.title, Class: g.class, Open: g.open},
+					list))
 		}
 	}
 	tree := r.Tree()
@@ -107,8 +113,10 @@ func (r *Report) page() reportPage {
 // lists are the parts that are a line for each entry.
 func (r *Report) lists(p *reportPage) {
 	for _, d := range r.Drift {
-		p.Drift = append(p.Drift, pageLine{Name: render.Quote(d.Address), Text: d.Attribute.String() + " " +
-			render.Escape(planner.Show(d.Attribute, d.Recorded)) + " -> " + render.Escape(planner.Show(d.Attribute, d.Observed))})
+		p.Drift = append(p.Drift, pageLine{Name: render.Quote(d.Address),
+			Text: d.Attribute.String() + " " +
+				render.Escape(planner.Show(d.Attribute, d.Recorded)) + " -> " +
+				render.Escape(planner.Show(d.Attribute, d.Observed))})
 	}
 	refusals := func(list []planner.Refusal) (lines []pageLine) {
 		for _, x := range list {
@@ -116,7 +124,8 @@ func (r *Report) lists(p *reportPage) {
 			for _, reason := range x.Reasons {
 				texts = append(texts, render.Escape(strings.Join(strings.Fields(reason.Text), " ")))
 			}
-			lines = append(lines, pageLine{Name: render.Quote(x.Address), Text: strings.Join(texts, "; ")})
+			lines = append(lines, pageLine{Name: render.Quote(x.Address),
+				Text: strings.Join(texts, "; ")})
 		}
 		return lines
 	}
@@ -126,20 +135,23 @@ func (r *Report) lists(p *reportPage) {
 		if !h.Until.IsZero() {
 			until = "until " + minute(h.Until)
 		}
-		p.Holds = append(p.Holds, pageLine{render.Quote(h.Glob), render.Escape(h.Reason) + ", by " + render.Escape(h.By), until})
+		p.Holds = append(p.Holds, pageLine{render.Quote(h.Glob), render.Escape(h.Reason) + ", by " +
+			render.Escape(h.By), until})
 	}
 	for _, a := range r.Archived {
 		when := "kept until " + a.Until.UTC().Format(time.DateOnly)
 		if a.Expired {
 			when = "past its retention since " + a.Until.UTC().Format(time.DateOnly)
 		}
-		p.Archived = append(p.Archived, pageLine{render.Quote(a.Address), "in " + render.Quote(a.Archive), when})
+		p.Archived = append(p.Archived, pageLine{render.Quote(a.Address),
+			"in " + render.Quote(a.Archive), when})
 	}
 	for _, c := range r.Changes {
 		var counts []string
 		for _, name := range sortedKeys(c.Counts) {
 			if c.Counts[name] > 0 {
-				counts = append(counts, planner.Commas(uint64(c.Counts[name]))+" "+render.Escape(name))
+				counts = append(counts, planner.Commas(uint64(c.Counts[name]))+" "+
+					render.Escape(name))
 			}
 		}
 		text := strings.Join(counts, ", ") + "; applied by " + render.Escape(c.By)
@@ -158,9 +170,11 @@ func (r *Report) lists(p *reportPage) {
 }
 
 func pageSystemOf(s *System) pageSystem {
-	p := pageSystem{Name: render.Quote(s.Name), Capacity: amount(s.Capacity), Used: amount(s.Used), Free: amount(s.Free),
+	p := pageSystem{Name: render.Quote(s.Name), Capacity: amount(s.Capacity), Used: amount(s.Used),
+		Free:     amount(s.Free),
 		Promised: s.Promised.Rounded(), Problem: render.Escape(s.Problem), Over: s.Overcommitted(),
-		Counts: count(s.Resources, "resource", "resources") + ", " + count(s.Quotas, "quota", "quotas")}
+		Counts: count(s.Resources, "resource", "resources") + ", " + count(s.Quotas, "quota",
+			"quotas")}
 	if s.Unlimited > 0 {
 		p.Counts += ", " + count(s.Unlimited, "unlimited", "unlimited")
 	}
@@ -175,8 +189,10 @@ func pageSystemOf(s *System) pageSystem {
 	used, promised := page.Share(uint64(*s.Used), scale), page.Share(uint64(s.Promised), scale)
 	capacity := page.Share(uint64(*s.Capacity), scale)
 	more := "more"
-	p.Bar = page.Bar{Label: p.Name + ": " + p.Used + " used and " + p.Promised + " promised of " + p.Capacity,
-		Parts: []page.Part{page.Span(more, 0, promised), page.Span("use", 0, used), page.Mark(capacity)}}
+	p.Bar = page.Bar{Label: p.Name + ": " + p.Used + " used and " + p.Promised + " promised of " +
+		p.Capacity,
+		Parts: []page.Part{page.Span(more, 0, promised), page.Span("use", 0, used),
+			page.Mark(capacity)}}
 	return p
 }
 
@@ -196,8 +212,10 @@ func pageGroupOf(g pageGroup, list []Resource) pageGroup {
 }
 
 func pageBranchOf(b *Branch) pageBranch {
-	p := pageBranch{Name: render.Quote(b.Name), Promised: b.Promised.Rounded(), Used: b.Used.Rounded(), Resources: count(b.Resources, "resource", "resources"),
-		Bar: page.NewBar(b.Used.Rounded()+" used of "+b.Promised.Rounded(), uint64(b.Used), uint64(b.Promised))}
+	p := pageBranch{Name: render.Quote(b.Name), Promised: b.Promised.Rounded(),
+		Used: b.Used.Rounded(), Resources: count(b.Resources, "resource", "resources"),
+		Bar: page.NewBar(b.Used.Rounded()+" used of "+b.Promised.Rounded(), uint64(b.Used),
+			uint64(b.Promised))}
 	for _, c := range b.Branches {
 		p.Branches = append(p.Branches, pageBranchOf(c))
 	}
@@ -214,7 +232,8 @@ const (
 	letterWide = 6.6
 )
 
-// mapOf lays out customers, and in each its projects: as large as what is promised, filled as far as it is used.
+// mapOf lays out customers, and in each its projects: as large as what is promised, filled as far
+// as it is used.
 func mapOf(tree *Branch) pageMap {
 	var customers []*Branch
 	for _, tenant := range tree.Branches {
@@ -225,7 +244,8 @@ func mapOf(tree *Branch) pageMap {
 	}
 	group := &Branch{Branches: customers}
 	group.sort()
-	m := pageMap{Label: "what is promised to each project as an area, and what is used of it as its dark part; the table below says the same"}
+	m := pageMap{Label: "what is promised to each project as an area, and what is used of it as " +
+		"its dark part; the table below says the same"}
 	outer := squarify(weights(customers), rectangle{0, 0, mapWide, mapHigh})
 	for i, c := range customers {
 		leaves := c.Leaves()
@@ -249,8 +269,10 @@ func weights(list []*Branch) []float64 {
 func tileOf(b *Branch, in rectangle) pageTile {
 	use := in.h * page.Share(uint64(b.Used), uint64(b.Promised))
 	name := b.Name[strings.LastIndexByte(b.Name, '/')+1:]
-	t := pageTile{Title: render.Quote(b.Name) + ": " + b.Used.Rounded() + " used of " + b.Promised.Rounded(),
-		X: units(in.x), Y: units(in.y), W: units(in.w), H: units(in.h), UseY: units(in.y + in.h - use), UH: units(use),
+	t := pageTile{Title: render.Quote(b.Name) + ": " + b.Used.Rounded() + " used of " +
+		b.Promised.Rounded(),
+		X: units(in.x), Y: units(in.y), W: units(in.w), H: units(in.h),
+		UseY: units(in.y + in.h - use), UH: units(use),
 		TextX: units(in.x + 6), TextY: units(in.y + 16)}
 	if shown := render.Quote(name); in.h > 22 && float64(len(shown))*letterWide+12 < in.w {
 		t.Name = shown

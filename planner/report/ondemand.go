@@ -12,7 +12,8 @@ import (
 // block is the unit of Open OnDemand's block counts, in bytes.
 const block = 1024
 
-// onDemand is version 1 of Open OnDemand's quota file. It shows each user the quotas whose user it is.
+// onDemand is version 1 of Open OnDemand's quota file. It shows each user the quotas whose user it
+// is.
 type onDemand struct {
 	Version   int             `json:"version"`
 	Timestamp int64           `json:"timestamp"`
@@ -30,8 +31,8 @@ type onDemandQuota struct {
 	FileLimit  uint64 `json:"file_limit"`
 }
 
-// OnDemand is the quota file of Open OnDemand: the quotas of users' directories, by the users' names. It leaves out what is
-// not known; a quota that others share is never shown as one user's.
+// OnDemand is the quota file of Open OnDemand: the quotas of users' directories, by the users'
+// names. It leaves out what is not known; a quota that others share is never shown as one user's.
 func (r *Report) OnDemand(now time.Time) ([]byte, error) {
 	file := onDemand{Version: 1, Timestamp: now.Unix(), Quotas: []onDemandQuota{}}
 	for i := range r.Resources {
@@ -40,10 +41,12 @@ func (r *Report) OnDemand(now time.Time) ([]byte, error) {
 		files, ok2 := x.Inodes().Used.Number()
 		spaceLimit, ok3 := limit(x.Space().Hard)
 		filesLimit, ok4 := limit(x.Inodes().Hard)
-		if x.Target != planner.TargetUser || x.Name == "" || x.Sharing > 1 || !ok1 || !ok2 || !ok3 || !ok4 {
+		if x.Target != planner.TargetUser || x.Name == "" || x.Sharing > 1 || !ok1 || !ok2 ||
+			!ok3 || !ok4 {
 			continue
 		}
-		file.Quotas = append(file.Quotas, onDemandQuota{"user", x.Name, x.Address, blocks(space), spaceLimit / block, files, filesLimit})
+		file.Quotas = append(file.Quotas, onDemandQuota{"user", x.Name, x.Address, blocks(space),
+			spaceLimit / block, files, filesLimit})
 	}
 	data, err := json.MarshalIndent(file, "", "  ")
 	if err != nil {

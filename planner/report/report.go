@@ -1,6 +1,6 @@
-// Package report computes what people ask of a site as a whole: how full its systems are and how much of them is promised,
-// who is near or over a limit, who uses little, what is not done and why, what is archived, and what was changed lately. It
-// is pure, and a report changes nothing.
+// Package report computes what people ask of a site as a whole: how full its systems are and how
+// much of them is promised, who is near or over a limit, who uses little, what is not done and why,
+// what is archived, and what was changed lately. It is pure, and a report changes nothing.
 package report
 
 import (
@@ -19,7 +19,8 @@ type Input struct {
 	Views  []planner.View
 	Quotas []planner.QuotaView
 	Mounts map[string]planner.Mount
-	// Archived is the archive register, Holds what is on hold, and History the entries of the period.
+	// Archived is the archive register, Holds what is on hold, and History the entries of the
+	// period.
 	Archived []planner.Archived
 	Holds    []planner.Hold
 	History  []ledger.Entry
@@ -52,13 +53,15 @@ const Period = 30 * 24 * time.Hour
 // System is how full one system is.
 type System struct {
 	Name string `json:"name"`
-	// Capacity, Used and Free are what its filesystem says, in bytes; null where it does not, which Problem explains.
+	// Capacity, Used and Free are what its filesystem says, in bytes; null where it does not, which
+	// Problem explains.
 	Capacity *planner.Bytes `json:"capacity"`
 	Used     *planner.Bytes `json:"used"`
 	Free     *planner.Bytes `json:"free"`
 	Problem  string         `json:"problem,omitempty"`
-	// Promised is the sum of the hard limits, and Quotas how many there are. Unlimited and Unknown count those that add nothing
-	// to it, because they have no limit, or because it could not be observed.
+	// Promised is the sum of the hard limits, and Quotas how many there are. Unlimited and Unknown
+	// count those that add nothing to it, because they have no limit, or because it could not be
+	// observed.
 	Promised  planner.Bytes `json:"promised"`
 	Quotas    int           `json:"quotas"`
 	Unlimited int           `json:"unlimited"`
@@ -90,7 +93,8 @@ type Resource struct {
 	Target   planner.Target `json:"target"`
 	Tenant   string         `json:"tenant"`
 	Customer string         `json:"customer"`
-	// Quota is what the limits are set on; empty if there is none. Sharing counts the resources that claim it.
+	// Quota is what the limits are set on; empty if there is none. Sharing counts the resources
+	// that claim it.
 	Quota   string `json:"quota,omitempty"`
 	Sharing int    `json:"sharing"`
 	// Usage has one entry for each quantity that quotas count: space, and files.

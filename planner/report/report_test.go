@@ -20,9 +20,12 @@ const tib = plantest.TiB
 
 // state is a quota of a hard limit for space and one for files, with what is used.
 func state(hard, used, files, filesUsed uint64) *planner.QuotaState {
-	s := &planner.QuotaState{Limits: planner.NoLimits(), Space: planner.Usage[planner.Bytes]{N: planner.Bytes(used), Known: true},
+	s := &planner.QuotaState{Limits: planner.NoLimits(),
+		Space:  planner.Usage[planner.Bytes]{N: planner.Bytes(used), Known: true},
 		Inodes: planner.Usage[planner.Inodes]{N: planner.Inodes(filesUsed), Known: true}}
-	s.Limits[planner.SpaceHard], s.Limits[planner.InodesHard] = planner.LimitOf(planner.Bytes(hard)), planner.LimitOf(planner.Inodes(files))
+	s.Limits[planner.SpaceHard],
+		s.Limits[planner.InodesHard] = planner.LimitOf(planner.Bytes(hard)),
+		planner.LimitOf(planner.Inodes(files))
 	return s
 }
 
@@ -35,18 +38,24 @@ func site() Input {
 	add := func(name string, group uint32, s *planner.QuotaState) {
 		k := planner.Key{Item: name, System: "capstor"}
 		address := "/capstor/store/cscs/eth/" + name
-		in.Views = append(in.Views, planner.View{Key: k, Address: address, Target: planner.TargetProject, System: "capstor", Parent: "/capstor/store/cscs/eth", Managed: true})
+		in.Views = append(in.Views, planner.View{Key: k, Address: address,
+			Target: planner.TargetProject, System: "capstor", Parent: "/capstor/store/cscs/eth",
+			Managed: true})
 		for i := range in.Quotas {
 			if in.Quotas[i].Subject.ID == group {
 				in.Quotas[i].Keys = append(in.Quotas[i].Keys, k)
 				return
 			}
 		}
-		in.Quotas = append(in.Quotas, planner.QuotaView{System: "capstor", Subject: planner.Subject{By: planner.ByGroup, ID: group}, Keys: []planner.Key{k}, State: s})
+		in.Quotas = append(in.Quotas, planner.QuotaView{System: "capstor",
+			Subject: planner.Subject{By: planner.ByGroup, ID: group}, Keys: []planner.Key{k},
+			State: s})
 	}
 	in.Views = append(in.Views,
-		planner.View{Address: "/capstor/store/cscs", Target: planner.TargetTenant, System: "capstor", Managed: true},
-		planner.View{Address: "/capstor/store/cscs/eth", Target: planner.TargetCustomer, System: "capstor", Parent: "/capstor/store/cscs", Managed: true})
+		planner.View{Address: "/capstor/store/cscs", Target: planner.TargetTenant,
+			System: "capstor", Managed: true},
+		planner.View{Address: "/capstor/store/cscs/eth", Target: planner.TargetCustomer,
+			System: "capstor", Parent: "/capstor/store/cscs", Managed: true})
 	add("over", 1, state(10*tib, 11*tib, 100, 1))
 	add("files", 2, state(10*tib, 5*tib, 100, 100))
 	add("near", 3, state(10*tib, 9*tib, 100, 1))
@@ -60,13 +69,19 @@ func site() Input {
 	add("shared2", 7, nil)
 	unseen := &planner.QuotaState{LimitsWhy: "the MDT does not answer"}
 	add("unseen", 8, unseen)
-	add("free", 9, &planner.QuotaState{Limits: unlimited(), Space: planner.Usage[planner.Bytes]{N: 1, Known: true}})
-	in.Archived = []planner.Archived{{Address: "/capstor/old", Archive: "capstor/.trash/1", At: in.Now, Until: in.Now.Add(-time.Hour)}}
+	add("free", 9, &planner.QuotaState{Limits: unlimited(),
+		Space: planner.Usage[planner.Bytes]{N: 1, Known: true}})
+	in.Archived = []planner.Archived{{Address: "/capstor/old", Archive: "capstor/.trash/1",
+		At: in.Now, Until: in.Now.Add(-time.Hour)}}
 	in.Holds = []planner.Hold{{Glob: "/capstor/**", Reason: "maintenance", By: "anna"}}
 	in.History = []ledger.Entry{
-		{Seq: 1, Time: in.Now.Add(-40 * 24 * time.Hour), Event: ledger.EventFinish, Plan: "sha256:old"},
-		{Seq: 2, Time: in.Now.Add(-time.Hour), Event: ledger.EventBegin, Plan: "sha256:0123456789abcdef", Approvals: []ledger.Approval{{Name: "anna", Kind: "signed"}}},
-		{Seq: 3, Time: in.Now, Event: ledger.EventFinish, Plan: "sha256:0123456789abcdef", Who: "root", Counts: map[string]int{"done": 3}},
+		{Seq: 1, Time: in.Now.Add(-40 * 24 * time.Hour), Event: ledger.EventFinish,
+			Plan: "sha256:old"},
+		{Seq: 2, Time: in.Now.Add(-time.Hour), Event: ledger.EventBegin,
+			Plan:      "sha256:0123456789abcdef",
+			Approvals: []ledger.Approval{{Name: "anna", Kind: "signed"}}},
+		{Seq: 3, Time: in.Now, Event: ledger.EventFinish, Plan: "sha256:0123456789abcdef",
+			Who: "root", Counts: map[string]int{"done": 3}},
 	}
 	return in
 }
@@ -83,7 +98,8 @@ func TestStatesOfResources(t *testing.T) {
 	for _, x := range r.Resources {
 		got[x.Address[strings.LastIndex(x.Address, "/")+1:]] = x.State
 	}
-	for name, want := range map[string]State{"over": Over, "files": Over, "near": Near, "usual": Usual, "idle": Idle, "grace": Grace,
+	for name, want := range map[string]State{"over": Over, "files": Over, "near": Near,
+		"usual": Usual, "idle": Idle, "grace": Grace,
 		"shared1": Usual, "shared2": Usual, "unseen": Unknown, "free": Unknown} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
@@ -91,25 +107,29 @@ func TestStatesOfResources(t *testing.T) {
 	}
 }
 
-// TestSumsCountAQuotaOnce: what two resources share is promised once, and what is not known is counted and not summed.
+// TestSumsCountAQuotaOnce: what two resources share is promised once, and what is not known is
+// counted and not summed.
 func TestSumsCountAQuotaOnce(t *testing.T) {
 	r := New(site())
 	s := r.Systems[0]
-	if s.Promised != 121*tib || s.Quotas != 9 || s.Unknown != 1 || s.Unlimited != 1 || s.Resources != 10 || *s.Used != 60*tib || !s.Overcommitted() {
+	if s.Promised != 121*tib || s.Quotas != 9 || s.Unknown != 1 || s.Unlimited != 1 ||
+		s.Resources != 10 || *s.Used != 60*tib || !s.Overcommitted() {
 		t.Errorf("%+v", s)
 	}
 	if s := r.Systems[1]; s.Capacity != nil || s.Problem != "/iopsstor does not answer" {
 		t.Errorf("what is not known is %+v", s)
 	}
 	tree := r.Tree()
-	if tree.Promised != 121*tib || tree.Resources != 10 || len(tree.Branches) != 1 || tree.Branches[0].Branches[0].Name != "/capstor/store/cscs/eth" {
+	if tree.Promised != 121*tib || tree.Resources != 10 || len(tree.Branches) != 1 ||
+		tree.Branches[0].Branches[0].Name != "/capstor/store/cscs/eth" {
 		t.Errorf("%+v", tree)
 	}
 }
 
 func TestChangesOfThePeriod(t *testing.T) {
 	r := New(site())
-	if len(r.Changes) != 1 || r.Changes[0].By != "root" || fmt.Sprint(r.Changes[0].Approvers) != "[anna (signed)]" {
+	if len(r.Changes) != 1 || r.Changes[0].By != "root" ||
+		fmt.Sprint(r.Changes[0].Approvers) != "[anna (signed)]" {
 		t.Errorf("%+v", r.Changes)
 	}
 	if !r.Archived[0].Expired {
@@ -143,24 +163,29 @@ func TestFormsOfAReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines, err := csv.NewReader(strings.NewReader(string(table))).ReadAll()
-	if err != nil || len(lines) != 11 || lines[5][0] != "/capstor/store/cscs/eth/near" || lines[5][7] != fmt.Sprint(10*tib) {
+	if err != nil || len(lines) != 11 || lines[5][0] != "/capstor/store/cscs/eth/near" ||
+		lines[5][7] != fmt.Sprint(10*tib) {
 		t.Errorf("%v, %q", err, lines)
 	}
 	text := string(r.Text())
-	for _, want := range []string{"121%, over-committed", "/iopsstor does not answer", "2 resources are over a limit", "1 resource is over a soft limit", "1 archived (1 past retention)"} {
+	for _, want := range []string{"121%, over-committed", "/iopsstor does not answer",
+		"2 resources are over a limit", "1 resource is over a soft limit",
+		"1 archived (1 past retention)"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text lacks %q:\n%s", want, text)
 		}
 	}
 }
 
-// TestOnDemand: only a user's own quota is in the file, in blocks of 1,024 bytes; 0 means that there is no limit.
+// TestOnDemand: only a user's own quota is in the file, in blocks of 1,024 bytes; 0 means that
+// there is no limit.
 func TestOnDemand(t *testing.T) {
 	in := site()
 	for i := range in.Views {
 		v := &in.Views[i]
 		v.Name = v.Address[strings.LastIndex(v.Address, "/")+1:]
-		if name := v.Name; name == "near" || name == "free" || name == "shared1" || name == "unseen" {
+		if name := v.Name; name == "near" || name == "free" || name == "shared1" ||
+			name == "unseen" {
 			v.Target = planner.TargetUser
 		}
 	}
@@ -174,11 +199,14 @@ func TestOnDemand(t *testing.T) {
 		Timestamp int64
 		Quotas    []map[string]any
 	}
-	if err := json.Unmarshal(data, &got); err != nil || got.Version != 1 || got.Timestamp != in.Now.Unix() {
+	if err := json.Unmarshal(data, &got); err != nil || got.Version != 1 ||
+		got.Timestamp != in.Now.Unix() {
 		t.Fatalf("%v, %+v", err, got)
 	}
-	want := "[map[block_limit:0 file_limit:0 path:/capstor/store/cscs/eth/free total_block_usage:1 total_file_usage:0 type:user user:free] " +
-		"map[block_limit:1.073741824e+10 file_limit:100 path:/capstor/store/cscs/eth/near total_block_usage:9.663676416e+09 total_file_usage:1 type:user user:near]]"
+	want := "[map[block_limit:0 file_limit:0 path:/capstor/store/cscs/eth/free " +
+		"total_block_usage:1 total_file_usage:0 type:user user:free] " +
+		"map[block_limit:1.073741824e+10 file_limit:100 path:/capstor/store/cscs/eth/near " +
+		"total_block_usage:9.663676416e+09 total_file_usage:1 type:user user:near]]"
 	if s := fmt.Sprint(got.Quotas); s != want {
 		t.Errorf("%s", s)
 	}
@@ -189,11 +217,15 @@ func TestHostileNamesStayText(t *testing.T) {
 	in := site()
 	in.Plan = plantest.Hostile()
 	for i, s := range plantest.HostileTexts() {
-		in.Views = append(in.Views, planner.View{Key: planner.Key{Item: fmt.Sprint("h", i)}, Address: s, Target: planner.TargetProject, System: "capstor", Parent: "=1+1", Managed: true})
+		in.Views = append(in.Views, planner.View{Key: planner.Key{Item: fmt.Sprint("h", i)},
+			Address: s, Target: planner.TargetProject, System: "capstor", Parent: "=1+1",
+			Managed: true})
 		in.Holds = append(in.Holds, planner.Hold{Glob: s, Reason: s, By: s})
 		in.Archived = append(in.Archived, planner.Archived{Address: s, Archive: s})
-		in.History = append(in.History, ledger.Entry{Time: in.Now, Event: ledger.EventBegin, Plan: s, Approvals: []ledger.Approval{{Name: s, Kind: s}}},
-			ledger.Entry{Time: in.Now, Event: ledger.EventFinish, Plan: s, Who: s, Counts: map[string]int{s: 1}})
+		in.History = append(in.History, ledger.Entry{Time: in.Now, Event: ledger.EventBegin,
+			Plan: s, Approvals: []ledger.Approval{{Name: s, Kind: s}}},
+			ledger.Entry{Time: in.Now, Event: ledger.EventFinish, Plan: s, Who: s,
+				Counts: map[string]int{s: 1}})
 	}
 	html, err := New(in).HTML()
 	if err != nil {
@@ -216,14 +248,16 @@ func TestTilesFillTheMap(t *testing.T) {
 	in := rectangle{0, 0, 1000, 420}
 	tiles := squarify(weights, in)
 	for i, a := range tiles {
-		if got, want := a.w*a.h, weights[i]/100*in.w*in.h; got < want*0.999-0.001 || got > want*1.001+0.001 {
+		if got, want := a.w*a.h, weights[i]/100*in.w*in.h; got < want*0.999-0.001 ||
+			got > want*1.001+0.001 {
 			t.Errorf("tile %d has area %.1f, want %.1f", i, got, want)
 		}
 		if a.x < 0 || a.y < 0 || a.x+a.w > in.w+0.001 || a.y+a.h > in.h+0.001 {
 			t.Errorf("tile %d lies outside: %+v", i, a)
 		}
 		for _, b := range tiles[:i] {
-			if min(a.x+a.w, b.x+b.w)-max(a.x, b.x) > 0.001 && min(a.y+a.h, b.y+b.h)-max(a.y, b.y) > 0.001 {
+			if min(a.x+a.w, b.x+b.w)-max(a.x, b.x) > 0.001 && min(a.y+a.h, b.y+b.h)-max(a.y,
+				b.y) > 0.001 {
 				t.Errorf("%+v and %+v overlap", a, b)
 			}
 		}

@@ -20,15 +20,16 @@ func (r *Report) JSON() ([]byte, error) {
 	return render.EscapeJSON(append(data, '\n')), nil
 }
 
-// CSV has one line for each resource. Amounts are plain numbers, in bytes; a limit that does not exist is "unlimited", and
-// what is not known is empty.
+// CSV has one line for each resource. Amounts are plain numbers, in bytes; a limit that does not
+// exist is "unlimited", and what is not known is empty.
 func (r *Report) CSV() ([]byte, error) {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	lines := [][]string{csvHead()}
 	for i := range r.Resources {
 		x := &r.Resources[i]
-		l := []string{cell(x.Address), cell(x.System), cell(x.Tenant), cell(x.Customer), x.Quota, fmt.Sprint(x.Sharing)}
+		l := []string{cell(x.Address), cell(x.System), cell(x.Tenant), cell(x.Customer), x.Quota,
+			fmt.Sprint(x.Sharing)}
 		for _, of := range planner.Quantities() {
 			u := x.of(of.Hard)
 			l = append(l, number(u.Soft), number(u.Hard), number(u.Used))
@@ -71,10 +72,12 @@ func number(v planner.Value) string {
 // Text is the report for a terminal: the systems, and what needs a person.
 func (r *Report) Text() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%-14s %12s %12s %12s %12s  %s\n", "system", "capacity", "used", "free", "promised", "of capacity")
+	fmt.Fprintf(&b, "%-14s %12s %12s %12s %12s  %s\n", "system", "capacity", "used", "free",
+		"promised", "of capacity")
 	for i := range r.Systems {
 		s := &r.Systems[i]
-		fmt.Fprintf(&b, "%-14s %12s %12s %12s %12s  %s\n", render.Quote(s.Name), amount(s.Capacity), amount(s.Used), amount(s.Free),
+		fmt.Fprintf(&b, "%-14s %12s %12s %12s %12s  %s\n", render.Quote(s.Name), amount(s.Capacity),
+			amount(s.Used), amount(s.Free),
 			s.Promised.Rounded(), commitment(s))
 		if s.Problem != "" {
 			fmt.Fprintf(&b, "  %s\n", render.Escape(s.Problem))
@@ -83,12 +86,16 @@ func (r *Report) Text() []byte {
 	for _, part := range []struct {
 		title  string
 		states []State
-	}{{"over a limit", []State{Over}}, {"over a soft limit", []State{Grace}}, {"near a limit", []State{Near}}} {
+	}{{"over a limit", []State{Over}}, {"over a soft limit", []State{Grace}},
+		{"near a limit", []State{Near}}} {
 		r.list(&b, part.title, r.In(part.states...))
 	}
-	fmt.Fprintf(&b, "\n%s use less than %d%% of their space.\n", count(len(r.In(Idle)), "resource", "resources"), idlePercent)
-	fmt.Fprintf(&b, "%d changed outside, %d blocked, %d waiting, %d on hold, %d archived (%d past retention), %d plans ended in 30 days.\n",
-		len(r.Drift), len(r.Blocked), len(r.Waiting), len(r.Holds), len(r.Archived), r.expired(), len(r.Changes))
+	fmt.Fprintf(&b, "\n%s use less than %d%% of their space.\n", count(len(r.In(Idle)), "resource",
+		"resources"), idlePercent)
+	fmt.Fprintf(&b, "%d changed outside, %d blocked, %d waiting, %d on hold, %d archived (%d "+
+		"past retention), %d plans ended in 30 days.\n",
+		len(r.Drift), len(r.Blocked), len(r.Waiting), len(r.Holds), len(r.Archived), r.expired(),
+		len(r.Changes))
 	return b.Bytes()
 }
 
@@ -99,7 +106,8 @@ func (r *Report) list(b *bytes.Buffer, title string, list []Resource) {
 	fmt.Fprintf(b, "\n%s %s:\n", count(len(list), "resource is", "resources are"), title)
 	for i := range list {
 		x := &list[i]
-		fmt.Fprintf(b, "  %s: %s, %s\n", render.Quote(x.Address), x.Space().words(), x.Inodes().words())
+		fmt.Fprintf(b, "  %s: %s, %s\n", render.Quote(x.Address), x.Space().words(),
+			x.Inodes().words())
 	}
 }
 

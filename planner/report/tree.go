@@ -7,8 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Branch is a tenant, a customer or a project, with what is promised and used below it. A shared quota counts once, at the
-// first resource that claims it.
+// Branch is a tenant, a customer or a project, with what is promised and used below it. A shared
+// quota counts once, at the first resource that claims it.
 type Branch struct {
 	Name           string
 	Promised, Used planner.Bytes
@@ -16,7 +16,8 @@ type Branch struct {
 	Branches       []*Branch
 }
 
-// Tree is the report's resources as tenants, customers and projects, those with most promised first.
+// Tree is the report's resources as tenants, customers and projects, those with most promised
+// first.
 func (r *Report) Tree() *Branch {
 	root := &Branch{}
 	at := map[string]*Branch{}
@@ -47,7 +48,8 @@ func (r *Report) Tree() *Branch {
 		}
 		for _, b := range path {
 			b.Resources++
-			b.Promised, b.Used = plus(b.Promised, planner.Bytes(promised)), plus(b.Used, planner.Bytes(used))
+			b.Promised, b.Used = plus(b.Promised, planner.Bytes(promised)),
+				plus(b.Used, planner.Bytes(used))
 		}
 	}
 	root.sort()

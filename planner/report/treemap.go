@@ -3,8 +3,8 @@ package report
 // rectangle is a part of a picture, in its units.
 type rectangle struct{ x, y, w, h float64 }
 
-// squarify divides a rectangle among weights, which are in descending order, in rows of parts that are nearly square
-// (Bruls, Huizing, van Wijk 2000). Weights of zero get no room.
+// squarify divides a rectangle among weights, which are in descending order, in rows of parts that
+// are nearly square (Bruls, Huizing, van Wijk 2000). Weights of zero get no room.
 func squarify(weights []float64, in rectangle) []rectangle {
 	out := make([]rectangle, len(weights))
 	total := 0.0
@@ -19,7 +19,8 @@ func squarify(weights []float64, in rectangle) []rectangle {
 		short := min(in.w, in.h)
 		end, sum := begin+1, weights[begin]*scale
 		for end < len(weights) && weights[end] > 0 {
-			if next := sum + weights[end]*scale; worst(weights[begin:end+1], scale, next, short) > worst(weights[begin:end], scale, sum, short) {
+			if next := sum + weights[end]*scale; worst(weights[begin:end+1], scale, next,
+				short) > worst(weights[begin:end], scale, sum, short) {
 				break
 			}
 			sum += weights[end] * scale

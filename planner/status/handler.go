@@ -25,13 +25,14 @@ type Source interface {
 	Report() ([]byte, error)
 }
 
-// Handler serves the status page at "/", the report at "/report", and held plans below "/plans/". It answers only requests
-// that name this host: by an address, as localhost, or by one of the names. So no page elsewhere can read it through a
-// name of its own that leads here.
+// Handler serves the status page at "/", the report at "/report", and held plans below "/plans/".
+// It answers only requests that name this host: by an address, as localhost, or by one of the
+// names. So no page elsewhere can read it through a name of its own that leads here.
 func Handler(s Source, names []string, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	serve := func(pattern string, content func(*http.Request) ([]byte, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { answer(w, r, log, content) })
+		mux.HandleFunc(pattern,
+			func(w http.ResponseWriter, r *http.Request) { answer(w, r, log, content) })
 	}
 	serve("GET /{$}", func(*http.Request) ([]byte, error) {
 		snapshot, err := s.Snapshot()
@@ -52,7 +53,8 @@ func Handler(s Source, names []string, log *slog.Logger) http.Handler {
 }
 
 // answer writes one page, with headers that let it do nothing but be read.
-func answer(w http.ResponseWriter, r *http.Request, log *slog.Logger, content func(*http.Request) ([]byte, error)) {
+func answer(w http.ResponseWriter, r *http.Request, log *slog.Logger,
+	content func(*http.Request) ([]byte, error)) {
 	body, err := content(r)
 	switch {
 	case errors.Is(err, ErrNotThere):
@@ -60,7 +62,8 @@ func answer(w http.ResponseWriter, r *http.Request, log *slog.Logger, content fu
 		return
 	case err != nil:
 		log.Warn("A status page could not be made", "path", render.Escape(r.URL.Path), "error", err)
-		http.Error(w, "the page could not be made; the log says why", http.StatusInternalServerError)
+		http.Error(w, "the page could not be made; the log says why",
+			http.StatusInternalServerError)
 		return
 	}
 	h := w.Header()
@@ -84,7 +87,8 @@ func onlyHere(next http.Handler, names []string) http.Handler {
 	})
 }
 
-// isHere reports whether a request's Host is this one's: an address, localhost, or one of its names.
+// isHere reports whether a request's Host is this one's: an address, localhost, or one of its
+// names.
 func isHere(host string, names []string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -94,5 +98,6 @@ func isHere(host string, names []string) bool {
 	if net.ParseIP(strings.Trim(name, "[]")) != nil || name == "localhost" {
 		return true
 	}
-	return slices.ContainsFunc(names, func(n string) bool { return n != "" && strings.EqualFold(n, name) })
+	return slices.ContainsFunc(names,
+		func(n string) bool { return n != "" && strings.EqualFold(n, name) })
 }

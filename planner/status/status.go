@@ -1,5 +1,6 @@
-// Package status is the page that the loop serves: its rounds, the plans that wait for a person, what has begun, what Waldur
-// has not been told, holds and history. It shows, and changes nothing: there is no form, no script, and no method but GET.
+// Package status is the page that the loop serves: its rounds, the plans that wait for a person,
+// what has begun, what Waldur has not been told, holds and history. It shows, and changes nothing:
+// there is no form, no script, and no method but GET.
 package status
 
 import (
@@ -51,13 +52,15 @@ type Round struct {
 type Held struct {
 	ID    string
 	Since time.Time
-	// Summary counts what it does; Dangers says what of that can hurt, and Because which rules hold it.
+	// Summary counts what it does; Dangers says what of that can hurt, and Because which rules hold
+	// it.
 	Summary, Dangers string
 	Because          []string
 	Approvals        int
 }
 
-// statusPage is what the template shows. Texts from outside are escaped against what a reader can't see.
+// statusPage is what the template shows. Texts from outside are escaped against what a reader can't
+// see.
 type statusPage struct {
 	Title, Host, Version, Now string
 	Systems                   []statusSystem
@@ -92,8 +95,9 @@ func (s *Snapshot) HTML() ([]byte, error) {
 }
 
 func (s *Snapshot) page() statusPage {
-	p := statusPage{Title: "cscs-sync on " + render.Escape(s.Host), Host: render.Escape(s.Host), Version: render.Escape(s.Version),
-		Now: stamp(s.Now), HasReport: s.HasReport}
+	p := statusPage{Title: "cscs-sync on " + render.Escape(s.Host), Host: render.Escape(s.Host),
+		Version: render.Escape(s.Version),
+		Now:     stamp(s.Now), HasReport: s.HasReport}
 	hung := map[string]bool{}
 	for _, name := range s.Hung {
 		hung[name] = true
@@ -102,14 +106,17 @@ func (s *Snapshot) page() statusPage {
 		p.Systems = append(p.Systems, statusSystem{render.Quote(name), hung[name]})
 	}
 	for _, r := range s.Rounds {
-		p.Rounds = append(p.Rounds, statusLine{When: stamp(r.At), Name: render.Escape(r.Lane), Text: render.Escape(r.Reason) + ", " + r.Took.Round(time.Millisecond).String()})
+		p.Rounds = append(p.Rounds, statusLine{When: stamp(r.At), Name: render.Escape(r.Lane),
+			Text: render.Escape(r.Reason) + ", " + r.Took.Round(time.Millisecond).String()})
 	}
 	for _, h := range s.Held {
 		p.Held = append(p.Held, heldOf(h))
 	}
 	for _, b := range s.Begun {
-		p.Begun = append(p.Begun, statusLine{When: stamp(b.Begun), Name: render.Escape(canonical.ShortID(b.ID)), Text: fmt.Sprintf("%d resources, %d steps done, begun by %s", b.Resources,
-			b.Steps, render.Escape(b.By))})
+		p.Begun = append(p.Begun, statusLine{When: stamp(b.Begun),
+			Name: render.Escape(canonical.ShortID(b.ID)),
+			Text: fmt.Sprintf("%d resources, %d steps done, begun by %s", b.Resources,
+				b.Steps, render.Escape(b.By))})
 	}
 	s.deliveries(&p)
 	for _, h := range s.Holds {
@@ -117,10 +124,12 @@ func (s *Snapshot) page() statusPage {
 		if !h.Until.IsZero() {
 			until = "until " + stamp(h.Until)
 		}
-		p.Holds = append(p.Holds, statusLine{When: until, Name: render.Quote(h.Glob), Text: render.Escape(h.Reason) + ", by " + render.Escape(h.By)})
+		p.Holds = append(p.Holds, statusLine{When: until, Name: render.Quote(h.Glob),
+			Text: render.Escape(h.Reason) + ", by " + render.Escape(h.By)})
 	}
 	for _, e := range s.History {
-		p.History = append(p.History, statusLine{When: stamp(e.Time), Name: render.Escape(e.Event), Text: historyText(&e)})
+		p.History = append(p.History, statusLine{When: stamp(e.Time), Name: render.Escape(e.Event),
+			Text: historyText(&e)})
 	}
 	return p
 }
@@ -128,7 +137,8 @@ func (s *Snapshot) page() statusPage {
 // deliveries are the callbacks that wait, without their URLs and bodies.
 func (s *Snapshot) deliveries(p *statusPage) {
 	for _, d := range s.Outbox {
-		l := statusLine{When: stamp(d.Since), Name: render.Quote(d.Address), Text: string(d.Callback)}
+		l := statusLine{When: stamp(d.Since), Name: render.Quote(d.Address),
+			Text: string(d.Callback)}
 		if d.Parked {
 			l.Text, l.Class = l.Text+", parked: a person has to decide", "loud"
 			p.Parked++
@@ -141,7 +151,9 @@ func (s *Snapshot) deliveries(p *statusPage) {
 }
 
 func heldOf(h Held) statusHeld {
-	out := statusHeld{Short: render.Escape(canonical.ShortID(h.ID)), Since: stamp(h.Since), Summary: render.Escape(h.Summary), Dangers: render.Escape(h.Dangers), Approvals: fmt.Sprintf("%d approvals", h.Approvals)}
+	out := statusHeld{Short: render.Escape(canonical.ShortID(h.ID)), Since: stamp(h.Since),
+		Summary: render.Escape(h.Summary), Dangers: render.Escape(h.Dangers),
+		Approvals: fmt.Sprintf("%d approvals", h.Approvals)}
 	if h.Approvals == 1 {
 		out.Approvals = "1 approval"
 	}

@@ -29,13 +29,19 @@ func (f fake) Report() ([]byte, error) { return nil, ErrNotThere }
 
 func busy() Snapshot {
 	now := plantest.Made()
-	return Snapshot{Now: now, Host: "mgmt01", Version: "0.1.0", Systems: []string{"capstor", "iopsstor"}, Hung: []string{"iopsstor"},
-		Rounds:  []Round{{At: now, Lane: "orders", Reason: "as wanted", Took: 1500000000}},
-		Held:    []Held{{ID: "sha256:587be404d007ffff", Since: now, Summary: "1 to archive", Dangers: "Dangerous: 1 [ARCHIVES DATA].", Because: []string{"it archives"}, Approvals: 1}},
-		Begun:   []ledger.Plan{{ID: "sha256:aaaabbbbccccdddd", Begun: now, By: "root", Resources: 3, Steps: 2}},
-		Outbox:  []ledger.Delivery{{Address: "/capstor/x", Callback: planner.SetStateDone, Since: now, Parked: true, URL: "waldur://secret-path", Body: []byte("secret-body")}},
-		Holds:   []planner.Hold{{Glob: "/capstor/**", Reason: "maintenance", By: "anna"}},
-		History: []ledger.Entry{{Time: now, Event: ledger.EventFinish, Who: "root", Plan: "sha256:aaaabbbbccccdddd", Approvals: []ledger.Approval{{Name: "anna"}}}},
+	return Snapshot{Now: now, Host: "mgmt01", Version: "0.1.0",
+		Systems: []string{"capstor", "iopsstor"}, Hung: []string{"iopsstor"},
+		Rounds: []Round{{At: now, Lane: "orders", Reason: "as wanted", Took: 1500000000}},
+		Held: []Held{{ID: "sha256:587be404d007ffff", Since: now, Summary: "1 to archive",
+			Dangers: "Dangerous: 1 [ARCHIVES DATA].", Because: []string{"it archives"},
+			Approvals: 1}},
+		Begun: []ledger.Plan{{ID: "sha256:aaaabbbbccccdddd", Begun: now, By: "root", Resources: 3,
+			Steps: 2}},
+		Outbox: []ledger.Delivery{{Address: "/capstor/x", Callback: planner.SetStateDone,
+			Since: now, Parked: true, URL: "waldur://secret-path", Body: []byte("secret-body")}},
+		Holds: []planner.Hold{{Glob: "/capstor/**", Reason: "maintenance", By: "anna"}},
+		History: []ledger.Entry{{Time: now, Event: ledger.EventFinish, Who: "root",
+			Plan: "sha256:aaaabbbbccccdddd", Approvals: []ledger.Approval{{Name: "anna"}}}},
 	}
 }
 
@@ -43,7 +49,8 @@ func get(t *testing.T, s Source, method, host, path string) (*http.Response, str
 	t.Helper()
 	r := httptest.NewRequest(method, "http://"+host+path, nil)
 	w := httptest.NewRecorder()
-	Handler(s, []string{"mgmt01", "mgmt01.example.com"}, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
+	Handler(s, []string{"mgmt01", "mgmt01.example.com"}, slog.New(slog.DiscardHandler)).ServeHTTP(w,
+		r)
 	body, err := io.ReadAll(w.Result().Body)
 	if err != nil {
 		t.Fatal(err)
@@ -56,8 +63,10 @@ func TestPageShowsWhatWaits(t *testing.T) {
 	if res.StatusCode != http.StatusOK {
 		t.Fatal(res.Status)
 	}
-	for _, want := range []string{"iopsstor does not answer", `href="/plans/587be404d007"`, "cscs-sync held approve 587be404d007", "Dangerous: 1 [ARCHIVES DATA].",
-		"aaaabbbbcccc", "set_state_done, parked", "maintenance, by anna", "approved by anna", "as wanted, 1.5s"} {
+	for _, want := range []string{"iopsstor does not answer", `href="/plans/587be404d007"`,
+		"cscs-sync held approve 587be404d007", "Dangerous: 1 [ARCHIVES DATA].",
+		"aaaabbbbcccc", "set_state_done, parked", "maintenance, by anna", "approved by anna",
+		"as wanted, 1.5s"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q:\n%s", want, body)
 		}
@@ -70,20 +79,26 @@ func TestPageShowsWhatWaits(t *testing.T) {
 // TestPagesCanOnlyBeRead: no method but GET and HEAD, and headers that let a page do nothing.
 func TestPagesCanOnlyBeRead(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
-		if res, _ := get(t, fake{busy()}, method, "localhost", "/"); res.StatusCode != http.StatusMethodNotAllowed {
+		if res, _ := get(t, fake{busy()}, method, "localhost",
+			"/"); res.StatusCode != http.StatusMethodNotAllowed {
 			t.Errorf("%s: %s", method, res.Status)
 		}
 	}
 	for _, path := range []string{"/", "/plans/587be404d007"} {
 		res, _ := get(t, fake{busy()}, "GET", "127.0.0.1:9400", path)
 		policy := res.Header.Get("Content-Security-Policy")
-		if res.StatusCode != http.StatusOK || !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") ||
-			strings.Contains(policy, "unsafe") || res.Header.Get("X-Content-Type-Options") != "nosniff" || res.Header.Get("Cache-Control") != "no-store" {
+		if res.StatusCode != http.StatusOK || !strings.Contains(policy, "default-src 'none'") ||
+			!strings.Contains(policy, "frame-ancestors 'none'") ||
+			strings.Contains(policy, "unsafe") ||
+			res.Header.Get("X-Content-Type-Options") != "nosniff" ||
+			res.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %s, %v", path, res.Status, res.Header)
 		}
 	}
-	for _, path := range []string{"/report", "/plans/000000000000", "/plans/..%2f..%2fetc", "/other"} {
-		if res, _ := get(t, fake{busy()}, "GET", "localhost", path); res.StatusCode != http.StatusNotFound {
+	for _, path := range []string{"/report", "/plans/000000000000", "/plans/..%2f..%2fetc",
+		"/other"} {
+		if res, _ := get(t, fake{busy()}, "GET", "localhost",
+			path); res.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %s", path, res.Status)
 		}
 	}
@@ -91,9 +106,12 @@ func TestPagesCanOnlyBeRead(t *testing.T) {
 
 // TestOtherHostsAreRefused: a name that somebody else points here reads nothing.
 func TestOtherHostsAreRefused(t *testing.T) {
-	for host, want := range map[string]int{"mgmt01": 200, "MGMT01.example.com:9400": 200, "localhost:9400": 200, "127.0.0.1": 200, "[::1]:9400": 200, "mgmt01.": 200,
-		"evil.example.com": 421, "mgmt01.evil.example.com": 421, "localhost.evil.example.com": 421, "127.0.0.1.evil.example.com": 421} {
-		if res, body := get(t, fake{busy()}, "GET", host, "/"); res.StatusCode != want || want != 200 && strings.Contains(body, "587be") {
+	for host, want := range map[string]int{"mgmt01": 200, "MGMT01.example.com:9400": 200,
+		"localhost:9400": 200, "127.0.0.1": 200, "[::1]:9400": 200, "mgmt01.": 200,
+		"evil.example.com": 421, "mgmt01.evil.example.com": 421, "localhost.evil.example.com": 421,
+		"127.0.0.1.evil.example.com": 421} {
+		if res, body := get(t, fake{busy()}, "GET", host, "/"); res.StatusCode != want ||
+			want != 200 && strings.Contains(body, "587be") {
 			t.Errorf("%s: %s", host, res.Status)
 		}
 	}
@@ -106,7 +124,8 @@ func TestHostileTextsStayText(t *testing.T) {
 		s.Rounds = append(s.Rounds, Round{Lane: text, Reason: text})
 		s.Outbox = append(s.Outbox, ledger.Delivery{Address: text, Problem: text})
 		s.Holds = append(s.Holds, planner.Hold{Glob: text, Reason: text, By: text})
-		s.History = append(s.History, ledger.Entry{Event: text, Who: text, Text: text, Plan: text, Approvals: []ledger.Approval{{Name: text}}})
+		s.History = append(s.History, ledger.Entry{Event: text, Who: text, Text: text, Plan: text,
+			Approvals: []ledger.Approval{{Name: text}}})
 		s.Begun = append(s.Begun, ledger.Plan{ID: text, By: text})
 		s.Held = append(s.Held, Held{ID: text, Because: []string{text}})
 	}
