@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
+	"github.com/waldur/cscs-storage-sync/planner/status"
 	"github.com/waldur/cscs-storage-sync/providers/site"
 )
 
@@ -100,9 +103,37 @@ func (s *session) loop(o loop.Options) (l *loop.Loop, ended func()) {
 			current.Store(s.cfg)
 			return s.loopConfig(), s.store.Files(), nil
 		}}
+	if s.cfg.Run.Listen != "" {
+		s.servePages(&env)
+	}
 	l = loop.New(s.loopConfig(), env, o)
 	s.beat = l.Beat
 	return l, func() { signal.Stop(reloads) }
+}
+
+// servePages has the loop serve its status page, and tell it what it shows.
+func (s *session) servePages(env *loop.Env) {
+	p := &pages{host: s.host, now: s.now, hung: env.Hung}
+	p.use(s.cfg, s.store)
+	env.Pages, env.Ended, env.Seen = status.Handler(p, s.names(), s.log), p.ended, p.seen
+	load := env.Load
+	env.Load = func(log *slog.Logger) (loop.Config, loop.Files, error) {
+		cfg, files, err := load(log)
+		if err == nil {
+			p.use(s.cfg, s.store)
+		}
+		return cfg, files, err
+	}
+}
+
+// names are the names under which the status page may be asked for: the host's, and that of run.listen.
+func (s *session) names() []string {
+	short, _, _ := strings.Cut(s.host, ".")
+	names := []string{s.host, short}
+	if host, _, err := net.SplitHostPort(s.cfg.Run.Listen); err == nil {
+		names = append(names, host)
+	}
+	return names
 }
 
 // loopConfig is what the loop works under.

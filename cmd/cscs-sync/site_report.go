@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	siteReport "github.com/waldur/cscs-storage-sync/planner/report"
 	"github.com/waldur/cscs-storage-sync/state"
@@ -67,7 +69,7 @@ func (o *reportOptions) report(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	in := siteReport.Input{Plan: p.Plan, Views: p.Graph.Views(), Quotas: p.Graph.QuotaViews(), Mounts: p.Mounts, Now: a.now().UTC()}
+	in := reportInput(p, a.now())
 	if err := s.store.View(func(tx ledger.Tx) error { return readForReport(tx, &in) }); err != nil {
 		return err
 	}
@@ -75,6 +77,11 @@ func (o *reportOptions) report(ctx context.Context, a *app) error {
 		return err
 	}
 	return planOutcome(p.Plan, false)
+}
+
+// reportInput is what a plan says for a report.
+func reportInput(p *engine.Planned, now time.Time) siteReport.Input {
+	return siteReport.Input{Plan: p.Plan, Views: p.Graph.Views(), Quotas: p.Graph.QuotaViews(), Mounts: p.Mounts, Now: now.UTC()}
 }
 
 // readForReport reads what the state adds to a report.

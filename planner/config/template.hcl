@@ -126,7 +126,7 @@ auto_approve {
 run {
   interval       = "60s"
   audit_interval = "1h"
-  # listen = "127.0.0.1:9811" # metrics and health
+  # listen = "127.0.0.1:9811" # metrics, health and the status page
   # notify {                  # who is told of what waits for a person
   #   exec    = ["/usr/local/bin/tell", "storage"]
   #   webhook = "https://chat.example.com/hooks/storage"

@@ -34,6 +34,9 @@ func (r *round) plan(ctx context.Context) (*engine.Planned, error) {
 		p, err := r.cfg.Engine.Plan(ctx, engine.Request{Source: source, KeepRecords: true})
 		if err == nil {
 			r.listed = begun
+			if r.env.Seen != nil {
+				r.env.Seen(p)
+			}
 		}
 		return p, err
 	}

@@ -54,6 +54,10 @@ type Env struct {
 	Hanging func() int
 	// MountTimeout is how long a mount may take to answer.
 	MountTimeout time.Duration
+	// Pages are served beside metrics and health; nil for none. Ended is told of each round, and Seen of what an audit saw.
+	Pages http.Handler
+	Ended func(lane Lane, why Reason, took time.Duration)
+	Seen  func(*engine.Planned)
 	// Print prints what a dry run would do.
 	Print func(string) error
 	Log   *slog.Logger
@@ -133,6 +137,7 @@ func New(cfg Config, env Env, o Options) *Loop {
 		stopServing: func() {}}
 	l.pulse = &pulse{now: l.now}
 	l.metrics = newMetrics(l.now, l.pulse)
+	l.metrics.pages = env.Pages
 	l.cfg.Engine.Hooks.Stage = l.pulse.beat
 	l.recall()
 	return l

@@ -28,6 +28,8 @@ type metrics struct {
 	now      func() time.Time
 	pulse    *pulse
 	registry *prometheus.Registry
+	// pages are served beside metrics; nil for none.
+	pages http.Handler
 
 	rounds, changes                               *prometheus.CounterVec
 	last, took, listing, observing, resources     *prometheus.GaugeVec
@@ -115,6 +117,9 @@ func (m *metrics) change(res apply.Result) {
 
 // round counts one round.
 func (m *metrics) round(r *round, why Reason, took time.Duration) {
+	if r.env.Ended != nil {
+		r.env.Ended(r.lane, why, took)
+	}
 	m.rounds.WithLabelValues(string(r.lane), string(why)).Inc()
 	m.took.WithLabelValues(string(r.lane)).Set(took.Seconds())
 	if why.fine() && why != Stopped {
@@ -226,6 +231,9 @@ func (m *metrics) handler() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", m.healthy)
 	mux.HandleFunc("GET /readyz", m.ready)
+	if m.pages != nil {
+		mux.Handle("/", m.pages)
+	}
 	return mux
 }
 
