@@ -39,7 +39,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/apply":    {"planner", "planner/backoff", "planner/ledger"},
 		"providers":        {"planner", "providers/hang"},
 		"providers/hang":   {},
-		"providers/site":   {"planner", "planner/apply", "planner/config", "providers", "providers/posix", "providers/quota", "providers/quota/backends", "providers/waldur", "providers/web", "planner/engine"},
+		"providers/site":   {"planner/planfile", "providers/hang", "planner", "planner/apply", "planner/config", "providers", "providers/posix", "providers/quota", "providers/quota/backends", "providers/waldur", "providers/web", "planner/engine"},
 		"providers/quota":  {"planner", "providers", "providers/web"},
 		"providers/waldur": {"planner", "planner/backoff", "planner/chunk", "providers", "providers/web", "planner/apply", "planner/engine"},
 		"providers/web":    {"planner", "providers", "planner/apply"},
@@ -67,7 +67,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	impure := []string{"os", "os/exec", "os/user", "net", "net/http", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog"}
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
-		if strings.HasPrefix(name, "cmd/") {
+		if strings.HasPrefix(name, "cmd/") || strings.HasPrefix(name, "examples/") {
 			continue
 		}
 		may, known := allowed[name]
@@ -83,6 +83,44 @@ func TestImportsPointOneWay(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestNothingPointsUp: planner and what is below it know nothing of providers, state and commands, however indirectly; and the
+// loop nothing of the command line, of terminals and of the process's signals.
+func TestNothingPointsUp(t *testing.T) {
+	for _, dep := range strings.Fields(goList(t, "-deps", "./planner/...")) {
+		own, ours := strings.CutPrefix(dep, module)
+		if ours && own != "planner" && !strings.HasPrefix(own, "planner/") {
+			t.Errorf("something below planner needs %s", own)
+		}
+	}
+	outside := []string{"github.com/spf13/pflag", "github.com/spf13/cobra", "golang.org/x/term", "os/signal"}
+	for _, dep := range strings.Fields(goList(t, "-deps", "./planner/loop")) {
+		if slices.Contains(outside, dep) {
+			t.Errorf("planner/loop needs %s", dep)
+		}
+	}
+}
+
+// TestExitCodesStandInCommandsOnly: domain code returns outcomes and refusals.
+func TestExitCodesStandInCommandsOnly(t *testing.T) {
+	cmd := exec.Command("git", "grep", "-n", "-e", "exitCode", "-e", "os.Exit", "--", "planner", "providers", "state", ":!*_test.go")
+	cmd.Dir = ".."
+	if out, _ := cmd.Output(); len(out) > 0 {
+		t.Errorf("exit codes outside of cmd:\n%s", out)
+	}
+}
+
+// goList runs go list.
+func goList(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	return string(out)
 }
 
 type listed struct {

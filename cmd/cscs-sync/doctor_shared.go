@@ -72,7 +72,7 @@ func (d *doctor) markers(ctx context.Context) {
 		return
 	}
 	for _, sys := range d.cfg.Settings.Systems {
-		err := m.check(ctx, sys.Name)
+		err := m.Check(ctx, sys.Name)
 		if errors.As(err, new(*posix.OtherStateError)) {
 			d.say("FAIL", "marker "+sys.Name, "%v", err)
 		}

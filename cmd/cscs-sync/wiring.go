@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"os"
 	"runtime/debug"
 	"time"
 
-	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -60,7 +57,7 @@ func (s *session) engine() *engine.Engine {
 	e := &engine.Engine{Settings: &s.cfg.Settings, Overrides: s.cfg.Overrides, Policy: s.cfg.AutoApprove, Rules: s.rules,
 		ValidFor: s.cfg.Approval.ValidFor, Store: s.store, Locker: s.store, Key: s.localKey,
 		Proxy:   func() (engine.Source, error) { return s.source(nil) },
-		Storage: siteStorage{s}, Who: s.user, Host: s.host, Version: version(), PID: os.Getpid(), Now: s.now,
+		Storage: site.ForEngine{Site: s.site(), Markers: s.ownMarkers}, Who: s.user, Host: s.host, Version: version(), PID: os.Getpid(), Now: s.now,
 		Sleep: waldur.Sleep, Log: s.log, CallbackTimeout: callbackTimeout,
 		Hooks: engine.Hooks{Stop: s.stop, Stage: s.stage, Waits: s.waitsFor, Progress: s.tellProgress, Listed: tuneMemory,
 			Changing: func() { s.graceful.Store(true) }, Reached: s.reached}}
@@ -71,27 +68,6 @@ func (s *session) engine() *engine.Engine {
 		e.Orders = s.site().Orders()
 	}
 	return e
-}
-
-// siteStorage is the site's storage as the engine wants it.
-type siteStorage struct{ s *session }
-
-func (st siteStorage) Wake(ctx context.Context, parallelism int) error {
-	return st.s.site().Wake(ctx, parallelism)
-}
-
-func (st siteStorage) Observer(ctx context.Context, parallelism int) (engine.Observer, func(), error) {
-	o, done, err := st.s.site().Observer(ctx, parallelism)
-	return o, done, err
-}
-
-func (st siteStorage) Claim(ctx context.Context, systems []string) error {
-	return st.s.claim(ctx, systems)
-}
-
-func (st siteStorage) Change(ctx context.Context, recorded map[string]planner.RootIdentity) (apply.Storage, func(), error) {
-	o, done, err := st.s.site().Storage(ctx, recorded)
-	return o, done, err
 }
 
 // tuneMemory has garbage collected, from now on, when it is a seventh of what is in use, and not as much again. What a plan
