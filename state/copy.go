@@ -66,6 +66,10 @@ func (s *Store) lockBoth(ctx context.Context, to *Store, by ledger.Holder) (rele
 	if err != nil {
 		return nil, err
 	}
+	local, _ := first.(*Lock)
+	if l, shared := first.(*sharedLock); shared {
+		local = l.Lock
+	}
 	if to.dir != s.dir {
 		second, err := to.Lock(ctx, by, 0)
 		if err != nil {
@@ -77,7 +81,11 @@ func (s *Store) lockBoth(ctx context.Context, to *Store, by ledger.Holder) (rele
 	if !shared {
 		return first.Release, nil
 	}
-	second, err := to.claim(ctx, leaser, by, time.Time{})
+	claim, err := to.claimOf(local, by)
+	if err != nil {
+		return nil, errors.Join(err, first.Release())
+	}
+	second, err := to.claim(ctx, leaser, claim, by, time.Time{})
 	if err != nil {
 		return nil, errors.Join(err, first.Release())
 	}

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/state/folder"
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
@@ -46,16 +49,29 @@ func (s *Store) Lock(ctx context.Context, by ledger.Holder, wait time.Duration) 
 	if !shared {
 		return local, nil
 	}
-	lease, err := s.claim(ctx, leaser, by, until)
+	claim, err := s.claimOf(local, by)
+	if err != nil {
+		return nil, errors.Join(err, local.Release())
+	}
+	lease, err := s.claim(ctx, leaser, claim, by, until)
 	if err != nil {
 		return nil, errors.Join(err, local.Release())
 	}
 	return &sharedLock{local, lease}, nil
 }
 
+// claimOf is the claim of a process that holds this node's lock. What has the same boot and the same lock file is gone, since
+// we have that lock: two containers, or two configurations, on one node have files of their own.
+func (s *Store) claimOf(local *Lock, by ledger.Holder) (kv.Claim, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(local.file.Fd()), &st); err != nil {
+		return kv.Claim{}, folder.Explain("look at", local.path, err)
+	}
+	return kv.Claim{Node: s.options.Node, Boot: fmt.Sprintf("%s, lock %d:%d", s.options.Boot, st.Dev, st.Ino), Who: by.Who}, nil
+}
+
 // claim asks for the lease until it has it, or until it may wait no longer.
-func (s *Store) claim(ctx context.Context, leaser kv.Leaser, by ledger.Holder, until time.Time) (kv.Lease, error) {
-	claim := kv.Claim{Node: s.options.Node, Boot: s.options.Boot, Who: by.Who}
+func (s *Store) claim(ctx context.Context, leaser kv.Leaser, claim kv.Claim, by ledger.Holder, until time.Time) (kv.Lease, error) {
 	for fenced := false; ; {
 		lease, err := leaser.Claim(ctx, claim)
 		var expired *kv.ExpiredError

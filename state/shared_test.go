@@ -281,3 +281,28 @@ func TestANodeThatComesBack(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestACrashOnOneNode: the next process of the same node has the lease at once, because the kernel says that the former is
+// gone. One with another lock file has not, whatever it calls itself.
+func TestACrashOnOneNode(t *testing.T) {
+	server := pgtest.Start(t)
+	url := server.Database(t, "waldur")
+	a := node(t, url, "a", nil)
+	crashed := lock(t, a).(*sharedLock)
+	if err := crashed.Lock.Release(); err != nil { // what the kernel does
+		t.Fatal(err)
+	}
+	copied := node(t, url, "a", nil) // the same name and boot, another folder
+	if _, err := copied.Lock(t.Context(), ledger.Holder{Who: "anna"}, 0); !errors.As(err, new(*kv.HeldError)) {
+		t.Errorf("another folder on the same node: %v", err)
+	}
+	var locked *ledger.LockedError
+	if _, err := copied.Lock(t.Context(), ledger.Holder{Who: "anna"}, 0); !errors.As(err, &locked) || locked.Holder.Host != "a" {
+		t.Errorf("to a caller it is no lock that is held: %v", err)
+	}
+	next := node(t, url, "a", nil)
+	next.dir = a.dir
+	if err := lock(t, next).Release(); err != nil {
+		t.Error(err)
+	}
+}

@@ -26,7 +26,7 @@ type Lease interface {
 
 // Claim is who asks for a lease.
 type Claim struct {
-	// Node is the node's name, Boot its boot id.
+	// Node is the node's name. Boot tells a process from those that may still run: those with the same one are gone.
 	Node, Boot string
 	// Who is the person or the program, for people.
 	Who string
