@@ -150,6 +150,13 @@ func (c *comparison) changeLimit(n *node, d *decision, state *QuotaState, a Attr
 	drift := recorded && now != was && was == want
 	if lowers(now, want) {
 		used, known, why := state.Used(a)
+		switch {
+		case state.Absent && fresh: // nothing lies in what is made
+			used, known = 0, true
+		case state.Absent && !known: // only the new quota will count it: a person decides
+			d.action.Danger = append(d.action.Danger, DangerBelowUsage)
+			known = true
+		}
 		if !known {
 			c.lost[n.item.Key] = true
 			d.quota = Reason{reason.UsageUnknown, fmt.Sprintf("its %s would be lowered to %s, and what is used is not known: %s; plan again once it is",

@@ -209,3 +209,20 @@ func TestRestoreLooksWhereTheQuotaIs(t *testing.T) {
 		}
 	}
 }
+
+// TestUsageThatNothingCounts: nothing counts what lies in a directory without a quota. What is made is empty; for what stands a
+// person decides, because only the quota that is set will count it.
+func TestUsageThatNothingCounts(t *testing.T) {
+	for _, stands := range []bool{false, true} {
+		m := newModel()
+		m.uncounted = true
+		if stands {
+			asWanted(m, "bio", 30500)
+		}
+		p, _ := plan(&planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500))}, m)
+		a, d := action(t, p, bio)
+		if got := slices.Contains(a.Danger, planner.DangerBelowUsage); got != stands || a.Quota == nil {
+			t.Errorf("stands %v: %v, dangers %v because %v", stands, a.Quota, a.Danger, d.Reasons)
+		}
+	}
+}

@@ -95,6 +95,8 @@ func tree() []planner.Item {
 type model struct {
 	dirs   map[string]planner.Directory
 	quotas map[uint32]planner.QuotaState
+	// uncounted has nothing count what lies in directories without a quota.
+	uncounted bool
 	// places are the quotas of directories, by storage path.
 	places map[string]planner.QuotaState
 	mounts map[string]planner.Mount
@@ -135,6 +137,9 @@ func (m *model) quotaOf(id planner.QuotaID) planner.QuotaState {
 	}
 	q := m.quota(0)
 	q.Absent = true
+	if m.uncounted {
+		q.Space, q.Inodes = planner.Usage[planner.Bytes]{Why: "nothing counts it"}, planner.Usage[planner.Inodes]{Why: "nothing counts it"}
+	}
 	return q
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/vastsim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 )
 
@@ -70,7 +71,10 @@ func responses(*testscript.Env) string {
 //	site [SCENARIO]        start Waldur and the proxy with a scenario, make mount points for capstor, iopsstor and vast, an
 //	                       `lfs`, tokens, and cscs-sync.hcl: from cscs-sync.hcl.in if there is one ($URL, $WORK), else a usual one.
 //	                       SCENARIO is a file in $WORK, or mini: the 18 resources of the recorded responses
-//	control METHOD PATH [BODY]  talk to the simulator's control interface; the answer is on stdout
+//	vast                   start a VAST system that keeps $WORK/vast.json, with its token in vast.token, and have system
+//	                       vast of cscs-sync.hcl set quotas there; $VAST is its address
+//	control METHOD PATH [BODY]  talk to the simulator's control interface, or to another by its whole URL; the
+//	                       answer is on stdout
 //	tree DIR               list a directory: mode owner:group path, on stdout
 //	edit FILE OLD NEW      replace one occurrence of a text in a file; \n in NEW is a line end
 //	schema NAME FILE       check a JSON file (or JSON lines) against docs/schema/NAME.schema.json
@@ -79,6 +83,7 @@ func responses(*testscript.Env) string {
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"site":    cmdSite,
+		"vast":    cmdVAST,
 		"control": cmdControl,
 		"tree":    cmdTree,
 		"edit":    cmdEdit,
@@ -154,6 +159,29 @@ func cmdSite(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(work, "cscs-sync.hcl"), []byte(config), 0o600))
 }
 
+func cmdVAST(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: vast")
+	}
+	work := ts.Getenv("WORK")
+	sim, err := vastsim.New(filepath.Join(work, "vast.json"))
+	ts.Check(err)
+	server := httptest.NewServer(sim)
+	ts.Defer(func() { server.CloseClientConnections(); server.Close() })
+	was := ts.Getenv("VAST")
+	ts.Setenv("VAST", server.URL)
+	ts.Check(os.WriteFile(filepath.Join(work, "vast.token"), []byte(vastsim.Token+"\n"), 0o600))
+	path := filepath.Join(work, "cscs-sync.hcl")
+	config, err := os.ReadFile(path)
+	ts.Check(err)
+	if was != "" { // another one in its place, with what it kept
+		config = bytes.Replace(config, []byte(was), []byte(server.URL), 1)
+	}
+	block := fmt.Sprintf("quota \"vast\" {\n    url         = %q\n    token       = file(%q)\n    path_prefix = \"/export\"\n  }",
+		server.URL+"/api/v5/", filepath.Join(work, "vast.token"))
+	ts.Check(os.WriteFile(path, bytes.Replace(config, []byte(`quota "none" {}`), []byte(block), 1), 0o600))
+}
+
 func scenario(ts *testscript.TestScript, name string) waldursim.Scenario {
 	path := ts.MkAbs(name)
 	if name == "mini" {
@@ -174,7 +202,11 @@ func cmdControl(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 3 {
 		body = args[2]
 	}
-	req, err := http.NewRequest(args[0], ts.Getenv("URL")+args[1], strings.NewReader(body))
+	url := args[1]
+	if strings.HasPrefix(url, "/") {
+		url = ts.Getenv("URL") + url
+	}
+	req, err := http.NewRequest(args[0], url, strings.NewReader(body))
 	ts.Check(err)
 	answer, err := http.DefaultClient.Do(req)
 	ts.Check(err)
