@@ -31,7 +31,9 @@ type Snapshot struct {
 	// Held are the plans that wait for a person, the newest first.
 	Held []Held
 	// Begun are the plans that have begun and not ended.
-	Begun  []ledger.Plan
+	Begun []ledger.Plan
+	// Failed are the resources whose change failed, and that wait for the next try.
+	Failed []Failed
 	Outbox []ledger.Delivery
 	Holds  []planner.Hold
 	// History has the last entries, the latest first.
@@ -48,6 +50,16 @@ type Round struct {
 	Took   time.Duration
 }
 
+// Failed is a resource whose change failed.
+type Failed struct {
+	Address, Error string
+	// Count is how often in a row, and Until when it is tried again.
+	Count int
+	Until time.Time
+	// Quarantined means that it has failed so often that a person should look.
+	Quarantined bool
+}
+
 // Held is a plan that waits for a person.
 type Held struct {
 	ID    string
@@ -62,13 +74,13 @@ type Held struct {
 // statusPage is what the template shows. Texts from outside are escaped against what a reader can't
 // see.
 type statusPage struct {
-	Title, Host, Version, Now string
-	Systems                   []statusSystem
-	Rounds, Begun, Outbox     []statusLine
-	Holds, History            []statusLine
-	Held                      []statusHeld
-	HasReport                 bool
-	Parked                    int
+	Title, Host, Version, Now     string
+	Systems                       []statusSystem
+	Rounds, Begun, Outbox, Failed []statusLine
+	Holds, History                []statusLine
+	Held                          []statusHeld
+	HasReport                     bool
+	Parked                        int
 }
 
 type statusSystem struct {
@@ -117,6 +129,14 @@ func (s *Snapshot) page() statusPage {
 			Name: render.Escape(canonical.ShortID(b.ID)),
 			Text: fmt.Sprintf("%d resources, %d steps done, begun by %s", b.Resources,
 				b.Steps, render.Escape(b.By))})
+	}
+	for _, f := range s.Failed {
+		l := statusLine{When: "next try " + stamp(f.Until), Name: render.Quote(f.Address), Text: fmt.Sprintf("failed %d times: ", f.Count) +
+			render.Escape(strings.Join(strings.Fields(f.Error), " "))}
+		if f.Quarantined {
+			l.Text, l.Class = "in quarantine, "+l.Text, "loud"
+		}
+		p.Failed = append(p.Failed, l)
 	}
 	s.deliveries(&p)
 	for _, h := range s.Holds {
