@@ -3,7 +3,6 @@ package planner
 import (
 	"encoding"
 	"fmt"
-	"slices"
 
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
@@ -201,13 +200,13 @@ type Quantity struct {
 }
 
 // quantities are what quotas count.
-var quantities = [...]Quantity{
+var quantities = [2]Quantity{
 	{SpaceSoft, SpaceHard, "space", "space", 1 << 30, reason.UnlimitedSpace},
 	{InodesSoft, InodesHard, "inodes", "inode", 1024, reason.UnlimitedInodes},
 }
 
 // Quantities lists what quotas count, in the order in which it is shown.
-func Quantities() []Quantity { return slices.Clone(quantities[:]) }
+func Quantities() [2]Quantity { return quantities }
 
 // options are Waldur's options that bear on one of the two limits, for a sentence.
 func (r *Quantity) options() string {

@@ -32,7 +32,8 @@
 //	change.go    attribute by attribute: before, after, provenance, drift
 //	recheck.go   is an approved plan still true?
 //	show.go      amounts and modes, for people
-//	records.go   what is recorded, packed, because a plan needs all of it; pack.go has the binary form
+//	attribute.go the one table of attributes; limit.go has those of quotas
+//	records.go   what is recorded, packed, because a plan needs all of it; record.go has the stored form
 //
 // # What always holds
 //

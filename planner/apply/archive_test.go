@@ -253,8 +253,7 @@ func TestFreeze(t *testing.T) {
 			func(s string) bool { return strings.Contains(s, "not frozen") && strings.Contains(s, "an OST is down") }); said == c.used.Known {
 			t.Errorf("%s: told %q", c.name, told)
 		}
-		if got := w.limits.Limits[planner.InodesHard]; got != planner.LimitOf[planner.Inodes](
-			5000) {
+		if got := w.limits.Limits[planner.InodesHard]; got != planner.LimitOf(planner.Inodes(5000)) {
 			t.Errorf("%s: inodes %s", c.name, got.Value())
 		}
 		if l := w.limits.Limits; l[planner.SpaceSoft] != c.wantSoft ||

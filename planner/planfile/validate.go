@@ -14,9 +14,9 @@ import (
 // and without duplicates, and every word is one that this program knows. [Marshal] and [Parse]
 // refuse all other plans.
 func Validate(plan *planner.Plan) error {
-	for _, check := range []func(
-		*planner.Plan) error{checkActions, checkSelection, checkContext, checkRefusals,
-		checkCounts} {
+	checks := []func(*planner.Plan) error{checkActions, checkSelection, checkContext, checkRefusals,
+		checkCounts}
+	for _, check := range checks {
 		if err := check(plan); err != nil {
 			return err
 		}
