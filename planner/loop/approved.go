@@ -100,7 +100,7 @@ func (r *round) approvedHeld(path string) (p *engine.Proposal, by string, begun 
 		Blocks: file.Approvals}
 	begun, _, err = r.cfg.Engine.Begun(p)
 	if engine.IsRefused(err) {
-		r.log.Info("held plan is over", "plan", path, "because", err.Error())
+		r.log.Info("held plan is over", "plan", path, "code", codeOf(err), "because", err.Error())
 		if r.Options.DryRun {
 			return nil, "", false, nil
 		}
@@ -111,7 +111,7 @@ func (r *round) approvedHeld(path string) (p *engine.Proposal, by string, begun 
 	}
 	approvals, err := r.cfg.Engine.Judge(p, begun)
 	if engine.IsRefused(err) {
-		r.log.Info("held plan is not ready", "plan", path, "because", err.Error())
+		r.log.Info("held plan is not ready", "plan", path, "code", codeOf(err), "because", err.Error())
 		return nil, "", false, nil
 	}
 	return p, namesOf(approvals), begun, err
@@ -124,4 +124,10 @@ func namesOf(approvals []ledger.Approval) string {
 		names = append(names, a.Name)
 	}
 	return strings.Join(names, ", ")
+}
+
+// codeOf is the code of a refusal; empty for another error.
+func codeOf(err error) engine.Code {
+	code, _ := engine.RefusedAs(err)
+	return code
 }

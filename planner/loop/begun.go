@@ -82,7 +82,7 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 	switch {
 	case code == engine.Held:
 		r.leaveOpen(p.Plan)
-		r.log.Info("begun plan is on hold", "plan", path, "because", err.Error())
+		r.log.Info("begun plan is on hold", "plan", path, "code", code, "because", err.Error())
 		return nil
 	case errors.As(err, &block): // another version's approval, or made under another key
 		return r.keepBegunUnusable(path, err)
@@ -136,7 +136,7 @@ func (r *round) drop(path string, why error) error {
 	if r.Options.DryRun {
 		return nil
 	}
-	r.log.Info("begun plan is over", "plan", path, "because", why.Error())
+	r.log.Info("begun plan is over", "plan", path, "code", codeOf(why), "because", why.Error())
 	return r.dropBegun(path)
 }
 
