@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner/loop"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -55,11 +54,6 @@ func (h heldFolder) Waiting() ([]waitingPlan, error) {
 	return waiting, nil
 }
 
-// rejectedPath is where the rejection of a plan stands.
-func rejectedPath(dir, id string) string {
-	return filepath.Join(dir, planfile.ShortID(id)+rejectedSuffix)
-}
-
 // Rejected reads the rejections.
 func (h heldFolder) Rejected() ([]rejection, error) {
 	entries, err := os.ReadDir(h.dir)
@@ -93,7 +87,7 @@ func (h heldFolder) Reject(w waitingPlan, r rejection) error {
 		return fmt.Errorf("reject %s: %w", w.Name, err)
 	}
 	any := func([]byte) error { return nil }
-	if err := state.WriteFile(rejectedPath(h.dir, r.Plan), append(data, '\n'), fs.FileMode(0o600), any); err != nil {
+	if err := state.WriteFile(loop.RejectedPath(h.dir, r.Plan), append(data, '\n'), fs.FileMode(0o600), any); err != nil {
 		return err
 	}
 	told, err := filepath.Glob(strings.TrimSuffix(w.File, ".plan") + ".*.told")
@@ -110,7 +104,7 @@ func (h heldFolder) Reject(w waitingPlan, r rejection) error {
 
 // Unreject removes the rejection.
 func (h heldFolder) Unreject(r rejection) error {
-	if err := os.Remove(rejectedPath(h.dir, r.Plan)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(loop.RejectedPath(h.dir, r.Plan)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("rejection of %s: %w", r.Name, err)
 	}
 	return nil

@@ -159,7 +159,7 @@ func (p *Proposal) Standing(tx ledger.Tx) (begun bool, at time.Time, err error) 
 func (p *Proposal) start() ledger.PlanStart {
 	return ledger.PlanStart{ID: p.ID, Context: planfile.ContextDigest(p.Plan),
 		Made: p.Plan.Context.Made, Ledger: p.Plan.Context.Ledger,
-		Keys: KeysOf(p.Plan)}
+		Keys: KeysOf(p.Plan), Changed: ledger.ChangedBy(&p.Plan.Core)}
 }
 
 // notOvertaken refuses a plan that was overtaken after it was approved, where only the approvals

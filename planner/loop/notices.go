@@ -13,6 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/policy"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
@@ -21,8 +22,10 @@ const notifyTimeout = 30 * time.Second
 
 // heldNotice is what people's programs are told of a held plan; docs/loop.md describes it.
 type heldNotice struct {
-	Event   string `json:"event"`
-	Plan    string `json:"plan"`
+	Event string `json:"event"`
+	Plan  string `json:"plan"`
+	// Name is how people name the plan.
+	Name    string `json:"name"`
 	File    string `json:"file"`
 	Host    string `json:"host"`
 	Actions int    `json:"actions"`
@@ -147,7 +150,8 @@ func addressesOf(p *planner.Plan, most int) string {
 
 // noticeOf says what is held.
 func noticeOf(p *planner.Plan, path, host string) heldNotice {
-	n := heldNotice{Event: "held", Plan: planfile.ID(p.Core), File: path, Host: host,
+	id := planfile.ID(p.Core)
+	n := heldNotice{Event: "held", Plan: id, Name: policy.Name(&p.Core, id), File: path, Host: host,
 		Actions: len(p.Core.Actions), Danger: []planner.Danger{},
 		Because: []string{}, Addresses: []string{}}
 	seen := map[planner.Danger]bool{}
@@ -168,8 +172,7 @@ func noticeOf(p *planner.Plan, path, host string) heldNotice {
 			n.Because = append(n.Because, w.Text)
 		}
 	}
-	n.Text = fmt.Sprintf("cscs-sync on %s holds plan %s with %d actions: cscs-sync approve %s",
-		host,
-		planfile.ShortID(n.Plan), n.Actions, path)
+	n.Text = fmt.Sprintf("cscs-sync on %s holds plan %s with %d actions: cscs-sync held approve %s", host,
+		n.Name, n.Actions, n.Name)
 	return n
 }

@@ -112,11 +112,29 @@ func (h *heldPlan) has(a *planner.Action) bool {
 	return false
 }
 
+// RejectedPath is the file, in the folder of held plans, that says that somebody rejected a plan.
+func RejectedPath(folder, id string) string {
+	return filepath.Join(folder, planfile.ShortID(id)+".rejected")
+}
+
+// rejected reports whether somebody rejected the plan with this id: it is not held again.
+func (r *round) rejected(id string) bool {
+	path := RejectedPath(r.pendingFolder(), id)
+	if !r.env.Files.Exists(path) {
+		return false
+	}
+	r.log.Info("not held: somebody rejected it", "plan", path, "next", "cscs-sync held reject --undo "+planfile.ShortID(id))
+	return true
+}
+
 // holdGroup writes the plan file of one group, unless it is there.
 func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string]*heldPlan) error {
 	path := r.pendingPath(part.Core)
 	if h := waiting[path]; h != nil {
 		h.wanted = true
+		return nil
+	}
+	if r.rejected(planfile.ID(part.Core)) {
 		return nil
 	}
 	data, err := planfile.Marshal(part, planfile.Options{})
