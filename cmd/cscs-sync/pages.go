@@ -98,6 +98,9 @@ func (p *pages) Snapshot() (*status.Snapshot, error) {
 	if s.Held, err = heldForStatus(store); err != nil {
 		return nil, err
 	}
+	if s.Failed, err = failedForStatus(store); err != nil {
+		return nil, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Rounds, s.HasReport = slices.Clone(p.rounds), p.report != nil
@@ -152,6 +155,20 @@ func heldForStatus(store *state.Store) ([]status.Held, error) {
 	}
 	slices.SortStableFunc(held, func(a, b status.Held) int { return b.Since.Compare(a.Since) })
 	return held, nil
+}
+
+// failedForStatus is what the loop remembers of failures, by address.
+func failedForStatus(store *state.Store) ([]status.Failed, error) {
+	memory, err := loop.ReadHistory(store.Files())
+	if err != nil {
+		return nil, err
+	}
+	var failed []status.Failed
+	for _, f := range memory.Failures {
+		failed = append(failed, status.Failed{Address: f.Address, Error: f.Error, Count: f.Count, Until: f.Until, Quarantined: f.Quarantined()})
+	}
+	slices.SortFunc(failed, func(a, b status.Failed) int { return strings.Compare(a.Address, b.Address) })
+	return failed, nil
 }
 
 // shortID is how a held plan is named in an address.
