@@ -132,7 +132,7 @@ func killScenes() []killScene {
 	}
 	two := func(s *service) { s.create("a", 30501); s.create("b", 30502) }
 	one := func(s *service) { s.create("a", 30501) }
-	return []killScene{
+	return append(vastScenes(), []killScene{
 		{name: "creates", prepare: func(s *service) { two(s); s.active("c", 30503) }},
 		{name: "changes", prepare: func(s *service) { changed(s); s.create("d", 30504) }},
 		{name: "changes, answers lost", prepare: changed, faults: []waldursim.Fault{fault("approve_by_provider", "lost", 0), fault("set_state_done", "lost", 0)}},
@@ -178,7 +178,7 @@ func killScenes() []killScene {
 				s.create(fmt.Sprint("m", i), int64(30700+i))
 			}
 		}},
-	}
+	}...)
 }
 
 // ok runs a command that must succeed, in this process.
@@ -243,7 +243,7 @@ func TestKilledAnywhere(t *testing.T) {
 	if ran < len(killScenes()) {
 		return // somebody wants to see one of them
 	}
-	for _, point := range []string{"make parent", "made parent", "make", "made", "project", "quota", "quota set", "acl", "own", "mode", "tag", "tagged", "synced", "synced above",
+	for _, point := range []string{"make parent", "made parent", "make", "made", "project", "quota", "quota set", "quota removal", "quota removed", "acl", "own", "mode", "tag", "tagged", "synced", "synced above",
 		"manifest", "manifest written", "rename", "renamed", "journal", "record written", "callback", "answer", "callback noted"} {
 		if !met[point] {
 			t.Errorf("no scene reaches the point %q", point)
@@ -383,6 +383,7 @@ func (s *service) ending() ending {
 		s.check(err)
 		e.limits += fmt.Sprintf("project %d %+v\n", id, q)
 	}
+	e.limits += s.vastQuotas()
 	e.state = s.pulled()
 	var lines []string
 	for _, r := range s.sim.State() {
