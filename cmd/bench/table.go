@@ -62,6 +62,11 @@ func rows() []row {
 		{what: "our own processor time in that", pkg: providers, bench: "SlowStorage", unit: "cpu-s/10000", shown: "s", bound: 5},
 		{what: "the same beside a mount that hangs", pkg: providers, bench: "SlowStorage", unit: "x-alone", shown: "x alone", bound: 1.05},
 		{what: "quota by ioctl, our own cost", pkg: lustre, bench: "IOCTLOwnCost", unit: "own-µs/id", shown: "µs", bound: 20, often: true},
+		{what: "quota of XFS or ext4, our own cost", pkg: "./providers/quota/linux", bench: "OwnCost", unit: "own-µs/id", shown: "µs",
+			bound: 20, often: true},
+		{what: "list of 10,000 VAST quotas, our own time", pkg: "./cmd/internal/vastsim", bench: "List", unit: "own-s/list", shown: "s",
+			bound: 0.5},
+		{what: "its requests in flight", pkg: "./cmd/internal/vastsim", bench: "List", unit: "in-flight", shown: "requests", bound: 2},
 		{what: "quota by lfs, against the start of the process", pkg: lustre, bench: "LFSOwnCost", unit: "x-process-start",
 			shown: "x start", bound: 1.2, often: true},
 	}

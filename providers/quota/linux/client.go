@@ -62,13 +62,23 @@ func (c *Client) Traits(ctx context.Context, dir string) (planner.Traits, error)
 // Enforced checks that the kernel holds people to the limits of a kind of id. The error says what is missing, and how to
 // switch it on.
 func (c *Client) Enforced(ctx context.Context, dir string, by planner.QuotaBy) error {
+	s := newStats()
+	err := c.do(ctx, dir, getStats, by, 0, unsafe.Pointer(s))
+	return s.enforced(dir, by, err)
+}
+
+func newStats() *stats {
+	s := new(stats)
+	s[0] = 1 // FS_QSTATV_VERSION1
+	return s
+}
+
+// enforced is what the answer to a question for the state of quotas says: nil if they are enforced.
+func (s *stats) enforced(dir string, by planner.QuotaBy, err error) error {
 	counted, enforced, option := uint16(groupCounted), uint16(groupEnforced), "grpquota"
 	if by == planner.ByProject {
 		counted, enforced, option = projectCounted, projectEnforced, "prjquota"
 	}
-	s := new(stats)
-	s[0] = 1 // FS_QSTATV_VERSION1
-	err := c.do(ctx, dir, getStats, by, 0, unsafe.Pointer(s))
 	switch {
 	case err != nil:
 		return fmt.Errorf("are %s quotas of %s on: %w", by, dir, &callError{err})
@@ -82,11 +92,23 @@ func (c *Client) Enforced(ctx context.Context, dir string, by planner.QuotaBy) e
 
 // Get reads limits and usage of one id. What could not be read is unknown, with the reason.
 func (c *Client) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
-	if err := errors.Join(quota.CheckID(by, id), c.Enforced(ctx, dir, by)); err != nil {
+	if err := quota.CheckID(by, id); err != nil {
 		return quota.Unknown(via, err.Error())
 	}
 	b := new(block)
-	err := c.do(ctx, dir, getQuota, by, id, b.pointer())
+	var off error
+	err := c.calls.Do(ctx, "quotactl", func(context.Context) func() error { // both in one, which costs half
+		read, state := new(block), newStats()
+		err := c.call(dir, getStats, by, 0, unsafe.Pointer(state))
+		not := state.enforced(dir, by, err)
+		if not == nil {
+			err = c.call(dir, getQuota, by, id, read.pointer())
+		}
+		return func() error { b, off = read, not; return err }
+	})
+	if off != nil {
+		return quota.Unknown(via, off.Error())
+	}
 	if errors.Is(err, unix.ENOENT) { // XFS has no record of an id that owns nothing and has no limits
 		*b, err = block{}, nil
 	}
