@@ -23,7 +23,7 @@ func TestTable(t *testing.T) {
 	}
 	var out strings.Builder
 	broken := table(&out, some, found)
-	want := []string{"its peak memory", "plan, 100,000 resources, none changed", "its peak memory", "plan, 10,000 resources, all recorded", "plan, 100,000 resources, all recorded",
+	want := []string{"its peak memory", "plan, 100,000 resources, none changed", "its peak memory", "plan, 10,000 resources, all recorded", "plan, 100,000 resources, all recorded", "its processor time",
 		"its peak memory", "its peak memory", "cscs-sync version"}
 	if strings.Join(broken, "; ") != strings.Join(want, "; ") {
 		t.Errorf("broken: %q, want %q\n%s", broken, want, out.String())

@@ -47,6 +47,7 @@ func rows() []row {
 		plan("its peak memory", "100000", "MiB-peak", "MiB", peak(100_000)),
 		plan("plan, 10,000 resources, all recorded", "10000-recorded", "x-bare", "x bare", 2),
 		plan("plan, 100,000 resources, all recorded", "100000-recorded", "x-bare", "x bare", 2),
+		plan("its processor time", "100000-recorded", "x-bare-cpu", "x bare", 1.3),
 		plan("its peak memory", "100000-recorded", "MiB-peak", "MiB", peak(100_000)),
 		million, growth, room,
 		{what: "apply, 10,000 creates", pkg: cmd, bench: "ApplyCreates", unit: "x-bare", shown: "x bare", bound: 3},

@@ -40,7 +40,7 @@ func BenchmarkApplyCreates(b *testing.B) {
 	site.serveFrom(b, site.serve(b).URL)
 	plan := filepath.Join(site.dir, "p.plan")
 	empty := func() {
-		for _, dir := range []string{"mnt/capstor/store/cscs", "state"} {
+		for _, dir := range []string{"mnt/capstor", "state"} {
 			if err := os.RemoveAll(filepath.Join(site.dir, dir)); err != nil {
 				b.Fatal(err)
 			}

@@ -10,11 +10,16 @@ import (
 // decode reads the machine's part, and takes it only in its canonical form.
 func decode(part []byte) (*planner.Plan, error) {
 	plan, err := canonical.Decode(part)
+	return plan, unread(err)
+}
+
+// unread is the error of a machine's part that could not be read.
+func unread(err error) error {
 	switch {
 	case errors.Is(err, canonical.ErrFormat):
-		return nil, &FormatError{Problem: err.Error(), Hint: "use the version of cscs-sync that made it"}
+		return &FormatError{Problem: err.Error(), Hint: "use the version of cscs-sync that made it"}
 	case err != nil:
-		return nil, damaged(0, "%v", err)
+		return damaged(0, "%v", err)
 	}
-	return plan, nil
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/parallel"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
@@ -54,11 +55,12 @@ func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
 	if err := Validate(plan); err != nil {
 		return nil, ownMistake(err)
 	}
+	shown := parallel.Meanwhile(func() []byte { return rendering(plan, opt.Color) })
 	packed, err := compress(part)
 	if err != nil {
 		return nil, fmt.Errorf("plan file: compress: %w", err)
 	}
-	data := slices.Concat([]byte(Begin+"\n\n"), rendering(plan, opt.Color), []byte("\n"), armor(planLabel, packed))
+	data := slices.Concat([]byte(Begin+"\n\n"), shown(), []byte("\n"), armor(planLabel, packed))
 	if len(data) > MaxSize {
 		return nil, &FormatError{Problem: fmt.Sprintf("would have %s, more than %s", planner.Bytes(len(data)), planner.Bytes(MaxSize)),
 			Hint: "split the plan with --target or --exclude"}
@@ -110,24 +112,40 @@ func (f *File) open(packed []byte, size int64) error {
 	if err != nil {
 		return err
 	}
-	other := canonical.RendererOf(part)
-	f.Plan, err = decode(part)
+	renderer := parallel.Meanwhile(func() int { return canonical.RendererOf(part) })
+	plan, shown, err := f.read(part)
 	if err == nil {
-		err = Validate(f.Plan)
+		f.Plan = plan
 	}
+	other := renderer()
 	if f.Foreign = other != Renderer; f.Foreign && err != nil {
 		return &ForeignError{Renderer: other, Unreadable: err} // another version has other members and other words
 	}
 	if err != nil || f.Foreign {
 		return err
 	}
-	return f.compareText()
+	return f.compareText(shown())
+}
+
+// read reads and checks the machine's part. While its form is compared, what a reader should be shown is rendered already.
+func (f *File) read(part []byte) (_ *planner.Plan, shown func() []byte, err error) {
+	plan, check, err := canonical.Begin(part)
+	if err != nil {
+		return nil, nil, unread(err)
+	}
+	invalid := Validate(plan)
+	f.Colored = len(f.Text) > 0 && f.Text[0] == '\x1b' // the first line is bold
+	if invalid == nil && plan.Context.Renderer == Renderer {
+		shown = parallel.Meanwhile(func() []byte { return rendering(plan, f.Colored) })
+	}
+	if err := check(); err != nil {
+		return nil, nil, unread(err)
+	}
+	return plan, shown, invalid
 }
 
 // compareText refuses a file whose text is neither the coloured nor the plain rendering of its plan.
-func (f *File) compareText() error {
-	f.Colored = len(f.Text) > 0 && f.Text[0] == '\x1b' // the first line is bold
-	want := rendering(f.Plan, f.Colored)
+func (f *File) compareText(want []byte) error {
 	if bytes.Equal(f.Text, want) {
 		return nil
 	}

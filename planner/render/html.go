@@ -87,7 +87,7 @@ type pageCount struct{ Count, Name string }
 // page collects what the page shows.
 func (v *view) page() planPage {
 	plan, c := v.plan, &v.plan.Context
-	p := planPage{Title: "Plan " + canonical.ShortID(v.id), Short: canonical.ShortID(v.id), ID: v.id, Digest: canonical.ContextDigest(plan),
+	p := planPage{Title: "Plan " + canonical.ShortID(v.id()), Short: canonical.ShortID(v.id()), ID: v.id(), Digest: canonical.ContextDigest(plan),
 		Systems: v.systems(), Resources: plural(v.resources(), "resource", "resources"), Source: Escape(c.Source), Overrides: v.overrides(),
 		Made: v.made(), Version: Escape(c.Version), Configuration: v.configuration(), Variables: variables(c.Configuration), ValidFor: days(c.ValidFor), Columns: columnNames()}
 	p.Head, p.Tail, p.Quiet = conclusion(plan)

@@ -145,7 +145,7 @@ func (v *view) oneLine(i int) []byte {
 func (m *markdown) document() []byte {
 	m.buf.Reset()
 	head, tail, _ := conclusion(m.v.plan)
-	m.printf("## cscs-sync plan %s\n\n**%s**%s\n\n", canonical.ShortID(m.v.id), head, tail)
+	m.printf("## cscs-sync plan %s\n\n**%s**%s\n\n", canonical.ShortID(m.v.id()), head, tail)
 	m.leftOut()
 	for i, s := range m.parts {
 		m.part(s)

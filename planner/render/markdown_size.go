@@ -61,7 +61,7 @@ func (m *markdown) leftOut() {
 		m.printf("- %s\n", l)
 	}
 	m.printf("\nThe plan file has all of it. Plan id `%s` covers every action, context digest `%s` the rest. To read it: `cscs-sync show PLAN`.\n\n",
-		m.v.id, canonical.ContextDigest(m.v.plan))
+		m.v.id(), canonical.ContextDigest(m.v.plan))
 }
 
 // missing says in one line what a shortened part lacks.

@@ -1,34 +1,42 @@
 package render
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/parallel"
 )
 
 // Text is what a reviewer reads, in the order of importance: what the plan is, what it does in numbers, warnings, what
 // was changed outside; then every action, dangerous ones first; then what is not done, and why. It is a function of its
 // arguments. No line begins with "-----" or ends in blanks.
 func Text(plan *planner.Plan, opt Options) []byte {
-	p := newPrinter(opt)
-	p.buf.Grow(4096 + 1200*len(plan.Core.Actions))
-	v := newView(plan, opt)
-	for i, section := range v.sections() {
-		if i > 0 {
-			p.blank()
+	sections := newView(plan, opt).sections()
+	parts := parallel.Map(slices.Collect(slices.Chunk(sections, together)), func(some []func(*printer)) []byte {
+		p := newPrinter(opt)
+		p.buf.Grow(1200 * len(some))
+		for i, section := range some {
+			if i > 0 {
+				p.blank()
+			}
+			section(p)
 		}
-		section(p)
-	}
-	return p.buf.Bytes()
+		return p.buf.Bytes()
+	})
+	return bytes.Join(parts, []byte("\n"))
 }
+
+// together is how many sections are written one after the other; the parts are written at the same time.
+const together = 256
 
 // view is a plan that is being rendered.
 type view struct {
 	plan *planner.Plan
 	opt  Options
-	id   string
+	id   func() string
 	// listAll names every address of a folded group.
 	listAll bool
 	// quotaOnly are the refusals that concern a quota alone, by the resource that goes on.
@@ -38,7 +46,7 @@ type view struct {
 }
 
 func newView(plan *planner.Plan, opt Options) *view {
-	v := &view{plan: plan, opt: opt, id: canonical.ID(plan.Core), quotaOnly: map[planner.Key][]planner.Reason{}}
+	v := &view{plan: plan, opt: opt, id: parallel.Meanwhile(func() string { return canonical.ID(plan.Core) }), quotaOnly: map[planner.Key][]planner.Reason{}}
 	if opt.Commands {
 		v.shell = newShell(plan, v.order())
 	}
