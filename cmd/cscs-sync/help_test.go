@@ -69,7 +69,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"--log-format xml version", "want text or json"},
 		{"plan --nope", "unknown flag: --nope"},
 		{"plan one", "1 argument given; usage: cscs-sync plan [flags]"},
-		{"show", "0 arguments given; usage: cscs-sync show [flags] PLAN"},
+		{"show", "which plan?"},
 		{"diff one", "1 argument given"},
 		{"show --json --html x", "exclude one another"},
 		{"graph --format png", "png"},

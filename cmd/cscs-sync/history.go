@@ -56,9 +56,9 @@ and how it went; holds, rejections and all else that people did.`}
 
 func (a *app) historyExportCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "export", Short: "print the history for auditors, after checking it", Args: arguments(0, 0),
-		Long: `Checks that the history is whole, and prints it: as CSV a line for each attribute
-that a plan was to change and for each other entry, or as JSON an entry a line.
-Nothing is printed of a history that is not whole.
+		Long: `Checks that the history is whole, and prints it: as CSV a line for each
+attribute that a plan was to change and for each other entry, or as JSON an
+entry a line. Nothing is printed of a history that is not whole.
 
 Exit codes: 0 done; 1 error, also of a history that was edited.`}
 	var o historyOptions

@@ -239,6 +239,7 @@ func (s *storm) act() {
 	case 10:
 		if s.rnd.IntN(4) == 0 {
 			s.say("the state is lost: %v", os.RemoveAll(filepath.Join(s.dir, "state")))
+			s.takes()
 		}
 	case 11:
 		if r, known := s.resource(); known {
@@ -260,6 +261,13 @@ func (s *storm) does(args ...string) int {
 		s.t.Errorf("%v: exit %d\n%s", args, code, out)
 	}
 	return code
+}
+
+// takes has the state manage every system: a person has seen to it that no other node applies.
+func (s *storm) takes() {
+	for _, system := range []string{"capstor", "iopsstor", "vast"} {
+		s.does("state", "take", system, "--reason", "the state was lost, or put back")
+	}
 }
 
 // plan makes a plan and approves it; applying may come much later.

@@ -172,6 +172,7 @@ func TestSyncsARemoval(t *testing.T) {
 	s.withoutQuotas()
 	s.active("old", 30602)
 	s.settle()
+	s.check(os.RemoveAll(filepath.Join(s.dir, "mnt/capstor/.trash"))) // the first apply has made it, for its marker
 	s.terminate("old")
 	x := s.trace()
 	asked := x.first("the approve", 0, "write", "approve_by_provider")

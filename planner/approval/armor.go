@@ -2,6 +2,7 @@ package approval
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 )
@@ -31,5 +32,16 @@ func unarmor(text []byte) ([]byte, error) {
 		return nil, fmt.Errorf(
 			"ssh signature: there is text around the signature, or a header in it")
 	}
+	if !canonical(text, p.Bytes) {
+		return nil, fmt.Errorf("ssh signature: its base64 is not the one of its bytes: take the file as ssh-keygen wrote it")
+	}
 	return p.Bytes, nil
+}
+
+// canonical reports whether the body of a PEM block is the one base64 of its bytes: the last letter has spare bits, which
+// readers pass over.
+func canonical(block, decoded []byte) bool {
+	_, body, _ := bytes.Cut(block, []byte("\n"))
+	body = body[:max(0, bytes.LastIndex(body, []byte("-----END ")))]
+	return string(bytes.Join(bytes.Fields(body), nil)) == base64.StdEncoding.EncodeToString(decoded)
 }
