@@ -8,6 +8,7 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
@@ -74,6 +76,16 @@ func approve(t *testing.T, name string, plan *planner.Plan, color bool) *approve
 	return f
 }
 
+// saysTheSame reports whether a changed file has the same text, plan and approvals, to the byte: bits that pad the compressed
+// part may be anything.
+func (f *approvedFile) saysTheSame(changed []byte) bool {
+	was, err := Parse(f.data)
+	is, err2 := Parse(changed)
+	return err == nil && err2 == nil && bytes.Equal(was.Text, is.Text) &&
+		bytes.Equal(canonical.Encode(was.Plan), canonical.Encode(is.Plan)) &&
+		slices.EqualFunc(was.Approvals, is.Approvals, bytes.Equal)
+}
+
 // TestSingleByteEdits changes single bytes of approved files, anywhere, to anything: 5,000 times, a
 // million with CSCS_TEST_LONG. Line ends and blanks before them may change; nothing else may.
 func TestSingleByteEdits(t *testing.T) {
@@ -101,7 +113,7 @@ func TestSingleByteEdits(t *testing.T) {
 					continue
 				}
 				n++
-				if f.taken(changed) {
+				if f.taken(changed) && !f.saysTheSame(changed) {
 					t.Errorf("%s: byte %d as %q instead of %q is taken", f.name, i, changed[i],
 						f.data[i])
 				}

@@ -3,6 +3,7 @@ package hang
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,11 +13,11 @@ import (
 func TestAskLeavesOneBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c Count
-		release, asked := make(chan struct{}), 0
+		release := make(chan struct{})
+		var asked atomic.Int64
 		ask := func(what string) (int, error) {
 			return Ask(t.Context(), &c, what, time.Second, func() int {
-				asked++
-				number := asked
+				number := int(asked.Add(1))
 				if what == "bad" {
 					<-release
 				}
@@ -27,8 +28,8 @@ func TestAskLeavesOneBehind(t *testing.T) {
 			t.Error(err, c.All())
 		}
 		for range 3 {
-			if _, err := ask("bad"); err != ErrHangs || asked != 1 {
-				t.Error(err, asked)
+			if _, err := ask("bad"); err != ErrHangs || asked.Load() != 1 {
+				t.Error(err, asked.Load())
 			}
 		}
 		if n, err := ask("good"); err != nil || n != 2 || c.On("good") != 0 {
