@@ -207,7 +207,7 @@ func (s *reckoned) olderState() {
 		s.check(os.RemoveAll(copied))
 		s.restored = true
 		s.does("archive", "rescan")
-		s.takes() // an older state may not know yet that these systems are its own
+		s.takes()               // an older state may not know yet that these systems are its own
 		s.does("run", "--once") // its audit corrects what the older state claims
 	}
 }
