@@ -80,10 +80,10 @@ func withoutTables(text []byte) []byte {
 		case strings.Trim(cells[0], " -:") == "":
 			continue
 		}
-		fmt.Fprintf(&b, "* **%s**", cell(cells[0]))
+		fmt.Fprintf(&b, "* **%s**", manCell(cells[0]))
 		for i, c := range cells[1:] {
-			if c = cell(c); c != "" && i < len(cells)-2 && i+1 < len(names) {
-				c = cell(names[i+1]) + " " + c
+			if c = manCell(c); c != "" && i < len(cells)-2 && i+1 < len(names) {
+				c = manCell(names[i+1]) + " " + c
 			}
 			if c != "" {
 				b.WriteString(": " + c)
@@ -94,6 +94,6 @@ func withoutTables(text []byte) []byte {
 	return []byte(b.String())
 }
 
-func cell(s string) string {
+func manCell(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(s), "\x00", "|"), "`", "")
 }
