@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
@@ -168,4 +169,28 @@ func headings(text string) []string {
 		all = append(all, strings.ReplaceAll(kept, " ", "-"))
 	}
 	return all
+}
+
+// TestDocsConfigurationsLoad: each block of HCL in the docs is accepted beside the least configuration.
+func TestDocsConfigurationsLoad(t *testing.T) {
+	base := read(t, "../../examples/configs/minimal.hcl")
+	n := 0
+	for _, page := range []string{"terraform", "configuration"} {
+		for _, block := range regexp.MustCompile("(?s)```hcl\n(.*?)```").FindAllStringSubmatch(read(t, "../../docs/"+page+".md"), -1) {
+			if !strings.Contains(block[1], "override \"") {
+				continue
+			}
+			n++
+			path := filepath.Join(t.TempDir(), "cscs-sync.hcl")
+			if err := os.WriteFile(path, []byte(base+"\n"+block[1]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, diags := config.Load(path, config.OS(), config.Options{}); diags.HasErrors() {
+				t.Errorf("docs/%s.md:\n%s\n%v", page, block[1], diags)
+			}
+		}
+	}
+	if n < 2 {
+		t.Errorf("only %d examples were found", n)
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,27 +16,37 @@ import (
 func (a *app) graphCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "graph [PLAN]",
-		Short: "print the desired-state graph, for dot or mermaid",
+		Short: "draw the desired-state graph: dot, mermaid or svg",
 		Args:  arguments(0, 1),
 		Long: `Tenants, customers and resources with the quota identities that they claim; with
-PLAN only what the plan changes. For a picture:
-  cscs-sync graph | dot -Tsvg > graph.svg`,
+PLAN only what the plan changes. What is of one customer stands together, and
+what is of one system. The colour shows what is done, which stands there in
+words too; a thick red border is danger. For a picture, where Graphviz is
+installed:
+  cscs-sync graph --format svg > graph.svg`,
 	}
 	f := cmd.Flags()
 	var o planOptions
-	format := f.String("format", "dot", "`FORMAT`: dot or mermaid")
+	format := f.String("format", "dot", "`FORMAT`: dot, mermaid, or svg by Graphviz")
 	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
 	f.StringArrayVar(&o.targets, "target", nil, "only resources whose address matches `GLOB`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if *format != "dot" && *format != "mermaid" {
-			return &usageError{"graph", fmt.Errorf("--format %q: want dot or mermaid", *format)}
+		if !slices.Contains([]string{"dot", "mermaid", "svg"}, *format) {
+			return &usageError{"graph", fmt.Errorf("--format %q: want dot, mermaid or svg", *format)}
 		}
 		g, err := o.graph(cmd.Context(), a, args)
 		if err != nil {
 			return err
 		}
-		if *format == "dot" {
+		switch *format {
+		case "dot":
 			return a.print(g.dot())
+		case "svg":
+			picture, err := svg(cmd.Context(), g.dot())
+			if err != nil {
+				return err
+			}
+			return a.print(picture)
 		}
 		return a.print(g.mermaid())
 	}
@@ -44,21 +55,32 @@ PLAN only what the plan changes. For a picture:
 
 // drawing is a graph to be drawn: nodes with labels, and edges between their numbers.
 type drawing struct {
-	labels []string
-	shapes []string
-	index  map[string]int
+	nodes []drawn
+	index map[string]int
 	// places are the nodes of addresses, the first drawn of each.
 	places map[string]int
 	edges  [][2]int
 }
 
-func (d *drawing) node(id, label, shape string) int {
+// drawn is one node.
+type drawn struct {
+	label, shape string
+	// state colours the node: the kind of its action, "blocked", "waiting", or empty. Its label says it, too.
+	state string
+	// dangerous nodes have a thick red border.
+	dangerous bool
+	// system and customer are what the node stands together with: the system's name, and the address of the branch that it is
+	// or lies in. Empty: with nothing.
+	system, customer string
+}
+
+func (d *drawing) node(id string, n drawn) int {
 	if i, ok := d.index[id]; ok {
 		return i
 	}
-	d.index[id] = len(d.labels)
-	d.labels, d.shapes = append(d.labels, label), append(d.shapes, shape)
-	return len(d.labels) - 1
+	d.index[id] = len(d.nodes)
+	d.nodes = append(d.nodes, n)
+	return len(d.nodes) - 1
 }
 
 // graph draws a plan file, or what the proxy lists.
@@ -97,30 +119,32 @@ func (d *drawing) views(views []planner.View) {
 		if v.Status == planner.StatusRemoved {
 			continue
 		}
-		label := planfile.Quote(v.Address)
+		label, state := planfile.Quote(v.Address), ""
 		switch {
 		case v.Verdict.Code != "" && v.Waits:
+			state = "waiting"
 			label += "\nwaiting: " + string(v.Verdict.Code)
 		case v.Verdict.Code != "":
+			state = "blocked"
 			label += "\nblocked: " + string(v.Verdict.Code)
 		case !v.Target.IsBranch():
 			label += fmt.Sprintf("\n%d:%d %s, %s", v.Owner, v.Group, v.Mode, v.Status)
 		}
-		n := d.at(v.Address, v.Key.Item, label, shapeOf(v.Target))
+		n := d.at(v.Address, v.Key.Item, drawn{label: label, shape: shapeOf(v.Target), state: state, system: v.System,
+			customer: customerOf(v.Address, v.Target)})
 		if v.Parent != "" {
-			d.edges = append(d.edges, [2]int{d.byAddress(v.Parent), n})
+			d.edges = append(d.edges, [2]int{d.byAddress(v.Parent, v.System), n})
 		}
 		if v.Subject != nil && v.Quota.Known() {
-			q := d.node(fmt.Sprintf("quota %s %s", v.System, v.Subject),
-				fmt.Sprintf("quota %s\n%s", v.Subject, v.System), "quota")
+			q := d.quota(v.System, v.Subject.String())
 			d.edges = append(d.edges, [2]int{n, q})
 		}
 	}
 }
 
 // at draws what has an address, once.
-func (d *drawing) at(address, item, label, shape string) int {
-	n := d.node(address+" "+item, label, shape)
+func (d *drawing) at(address, item string, what drawn) int {
+	n := d.node(address+" "+item, what)
 	if _, ok := d.places[address]; !ok {
 		d.places[address] = n
 	}
@@ -128,17 +152,27 @@ func (d *drawing) at(address, item, label, shape string) int {
 }
 
 // byAddress finds a tenant or customer that has been drawn: they sort before what lies in them. One that was not is drawn now.
-func (d *drawing) byAddress(address string) int {
+func (d *drawing) byAddress(address, system string) int {
 	if i, ok := d.places[address]; ok {
 		return i
 	}
-	return d.at(address, "", planfile.Quote(address), "parent")
+	return d.at(address, "", drawn{label: planfile.Quote(address), shape: "parent", system: system, customer: address})
+}
+
+// quota draws what limits are set on, once.
+func (d *drawing) quota(system, subject string) int {
+	return d.node("quota "+system+" "+subject, drawn{label: "quota " + subject + "\n" + system, shape: "quota", system: system})
 }
 
 func (d *drawing) plan(p *planner.Plan) {
 	for i := range p.Core.Actions {
 		a := &p.Core.Actions[i]
-		n := d.at(a.Address, a.Key.Item, planfile.Quote(a.Address)+"\n"+string(a.Kind), shapeOf(a.Target))
+		label := planfile.Quote(a.Address) + "\n" + string(a.Kind)
+		for _, danger := range a.Danger {
+			label += "\ndanger: " + string(danger)
+		}
+		n := d.at(a.Address, a.Key.Item, drawn{label: label, shape: shapeOf(a.Target), state: string(a.Kind),
+			dangerous: len(a.Danger) > 0, system: a.System, customer: customerOf(a.Address, a.Target)})
 		for up := a.Address; ; {
 			cut := strings.LastIndexByte(up, '/')
 			if cut <= 0 {
@@ -151,45 +185,8 @@ func (d *drawing) plan(p *planner.Plan) {
 			}
 		}
 		if a.Quota != nil {
-			q := d.node(fmt.Sprintf("quota %s %s", a.System, a.Quota),
-				fmt.Sprintf("quota %s\n%s", a.Quota, a.System), "quota")
+			q := d.quota(a.System, a.Quota.String())
 			d.edges = append(d.edges, [2]int{n, q})
 		}
 	}
-}
-
-func shapeOf(t planner.Target) string {
-	if t.IsBranch() {
-		return "parent"
-	}
-	return "resource"
-}
-
-func (d *drawing) dot() string {
-	var b strings.Builder
-	b.WriteString("digraph desired {\n  rankdir=LR\n  node [fontname=\"sans-serif\"]\n")
-	shapes := map[string]string{"parent": "folder", "resource": "box", "quota": "cylinder"}
-	for i, label := range d.labels {
-		label = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(label)
-		fmt.Fprintf(&b, "  n%d [shape=%s, label=\"%s\"]\n", i, shapes[d.shapes[i]], label)
-	}
-	for _, e := range d.edges {
-		fmt.Fprintf(&b, "  n%d -> n%d\n", e[0], e[1])
-	}
-	b.WriteString("}\n")
-	return b.String()
-}
-
-func (d *drawing) mermaid() string {
-	var b strings.Builder
-	b.WriteString("flowchart LR\n")
-	open := map[string][2]string{"parent": {"([", "])"}, "resource": {"[", "]"}, "quota": {"[(", ")]"}}
-	for i, label := range d.labels {
-		label = strings.NewReplacer("&", "&amp;", `"`, "&quot;", "<", "&lt;", ">", "&gt;", "\n", "<br/>").Replace(label)
-		fmt.Fprintf(&b, "  n%d%s\"%s\"%s\n", i, open[d.shapes[i]][0], label, open[d.shapes[i]][1])
-	}
-	for _, e := range d.edges {
-		fmt.Fprintf(&b, "  n%d --> n%d\n", e[0], e[1])
-	}
-	return b.String()
 }

@@ -37,6 +37,7 @@ func needs() []need {
 		{"systemd-analyze", "systemd", "test", "those of what systemd says of the units"},
 		{"fish", "fish", "test", "completion in fish"},
 		{"zsh", "zsh", "test", "completion in zsh"},
+		{"dot", "graphviz", "test", "the picture of graph --format svg"},
 		{"chromium", "chromium fonts-dejavu-core", "test", "those of pages in a real browser"},
 		{"/usr/lib/postgresql/*/bin/initdb", "postgresql", "test", "those of a state that nodes share, on a real PostgreSQL"},
 		{"qemu-system-x86_64", "qemu-system-x86", "kernel", "make test-kernel: quotas of XFS and ext4"},
