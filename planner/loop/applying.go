@@ -90,7 +90,7 @@ func (r *round) account(res apply.Result) {
 	switch res.Status {
 	case apply.Done:
 		r.applied++
-		r.memory.done(res.Action, r.now())
+		r.history.done(res.Action, r.now())
 		r.log.Info("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
 			res.Status)
 	case apply.NotBegun:
@@ -100,7 +100,7 @@ func (r *round) account(res apply.Result) {
 			res.Status, "error", errorText(res.Err))
 	case apply.Undelivered: // the outbox tries again by itself
 		r.failed++
-		r.memory.done(res.Action, r.now())
+		r.history.done(res.Action, r.now())
 		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
 			res.Status, "error", errorText(res.Err),
 			"next", "cscs-sync callbacks list")
@@ -112,7 +112,7 @@ func (r *round) account(res apply.Result) {
 				"status", res.Status, "error", errorText(res.Err))
 			break
 		}
-		r.logFailure(res, r.memory.failed(res.Action, errorText(res.Err), r.now(), r.interval()))
+		r.logFailure(res, r.history.failed(res.Action, errorText(res.Err), r.now(), r.interval()))
 	}
 	r.metrics.change(res)
 }

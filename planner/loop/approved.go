@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/planner/backoff"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
@@ -39,14 +40,14 @@ func (r *round) whole() *engine.Request {
 	if err != nil {
 		return nil // the apply meets the same error
 	}
-	return &engine.Request{Source: &shared{Source: source, now: r.now}}
+	return &engine.Request{Source: &cachedListing{Source: source, now: r.now}}
 }
 
 // heldFailed has a held plan tried again later and later. Each try costs the proxy a whole listing.
 func (r *round) heldFailed(name string, err error) {
 	f := r.heldTries[name]
 	f.count++
-	f.until = r.now().Add(min(r.interval()<<min(f.count, 10), LongestBackoff))
+	f.until = r.now().Add(backoff.Wait(2*r.interval(), LongestBackoff, f.count))
 	r.heldTries[name] = f
 	r.failed++
 	r.asHeld = fmt.Errorf("held plan %s: %w", name, err)

@@ -143,7 +143,7 @@ func (r *round) drop(path string, why error) error {
 // waitsFor tells that something in a begun plan failed lately and is not due yet.
 func (r *round) waitsFor(p *planner.Plan) bool {
 	return slices.ContainsFunc(p.Core.Actions, func(a planner.Action) bool {
-		_, waits := r.memory.waits(&a, r.now())
+		_, waits := r.history.waits(&a, r.now())
 		return waits
 	})
 }

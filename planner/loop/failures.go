@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/backoff"
 )
 
 // How the loop bears with what goes wrong.
@@ -88,7 +89,7 @@ func (m *FailureHistory) failed(a *planner.Action, why string, now time.Time,
 		f.Count, f.Told = was.Count, was.Told
 	}
 	f.Count++
-	wait := min(interval<<min(f.Count, 6), LongestBackoff)
+	wait := backoff.Wait(2*interval, LongestBackoff, f.Count)
 	if f.Quarantined() {
 		wait = LongestBackoff
 	}
@@ -168,11 +169,11 @@ func (m *FailureHistory) InQuarantine() (n int) {
 	return n
 }
 
-// memoryFormat is the version of the file.
-const memoryFormat = 1
+// historyFormat is the version of the file.
+const historyFormat = 1
 
-// keptMemory is the file: failures.json in the state's folder.
-type keptMemory struct {
+// keptHistory is the file: failures.json in the state's folder.
+type keptHistory struct {
 	Format   int            `json:"format"`
 	Failures []Failure      `json:"failures"`
 	Repeated []repeated     `json:"repeated"`
@@ -190,12 +191,12 @@ func ReadHistory(files Files) (FailureHistory, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, nil
 	}
-	var kept keptMemory
+	var kept keptHistory
 	if err == nil {
 		err = json.Unmarshal(data, &kept)
 	}
-	if err == nil && kept.Format != memoryFormat {
-		err = fmt.Errorf("it has format %d, and this version reads %d", kept.Format, memoryFormat)
+	if err == nil && kept.Format != historyFormat {
+		err = fmt.Errorf("it has format %d, and this version reads %d", kept.Format, historyFormat)
 	}
 	if err != nil {
 		return m, fmt.Errorf(
@@ -216,7 +217,7 @@ func ReadHistory(files Files) (FailureHistory, error) {
 
 // write writes down what is remembered, unless that is in the file.
 func (m *FailureHistory) write(files Files) error {
-	kept := keptMemory{Format: memoryFormat, Failures: slices.AppendSeq([]Failure{},
+	kept := keptHistory{Format: historyFormat, Failures: slices.AppendSeq([]Failure{},
 		maps.Values(m.Failures)),
 		Repeated: slices.AppendSeq([]repeated{}, maps.Values(m.did)),
 		Orders:   slices.Collect(maps.Values(m.Orders))}

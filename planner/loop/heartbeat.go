@@ -9,9 +9,9 @@ import (
 // stageWaiting is the stage between two rounds.
 const stageWaiting = "waiting"
 
-// pulse tells whether the loop gets on: each stage of a round says when the next sign of life is
-// due at the latest. A pulse is used from several goroutines.
-type pulse struct {
+// heartbeat tells whether the loop gets on: each stage of a round says when the next sign of life is
+// due at the latest. It is used from several goroutines.
+type heartbeat struct {
 	now   func() time.Time
 	mu    sync.Mutex
 	stage string
@@ -20,7 +20,7 @@ type pulse struct {
 }
 
 // beat says what begins now, and how long it may take.
-func (p *pulse) beat(stage string, allowed time.Duration) {
+func (p *heartbeat) beat(stage string, allowed time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stage, p.at = stage, p.now()
@@ -28,7 +28,7 @@ func (p *pulse) beat(stage string, allowed time.Duration) {
 }
 
 // stuck is the stage that has taken longer than it may; empty if none has.
-func (p *pulse) stuck() string {
+func (p *heartbeat) stuck() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.due.IsZero() || !p.now().After(p.due) {
@@ -38,14 +38,14 @@ func (p *pulse) stuck() string {
 }
 
 // last is the stage that began last.
-func (p *pulse) last() string {
+func (p *heartbeat) last() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stage
 }
 
 // silent is how long ago the last sign of life was; nothing between two rounds, when none is due.
-func (p *pulse) silent() (stage string, since time.Duration) {
+func (p *heartbeat) silent() (stage string, since time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stage == "" || p.stage == stageWaiting {
@@ -59,7 +59,7 @@ func (p *pulse) silent() (stage string, since time.Duration) {
 func (l *Loop) watchdog(ctx context.Context, every time.Duration) {
 	said := ""
 	for {
-		if stage := l.pulse.stuck(); stage == "" || len(l.env.Hung()) > 0 {
+		if stage := l.heartbeat.stuck(); stage == "" || len(l.env.Hung()) > 0 {
 			l.env.Supervise("WATCHDOG=1")
 			said = ""
 		} else if said != stage {

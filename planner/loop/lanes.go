@@ -40,7 +40,7 @@ func (r *round) plan(ctx context.Context) (*engine.Planned, error) {
 		}
 		return p, err
 	}
-	r.orders = &patient{source, map[planner.Status]error{}}
+	r.orders = &perStatus{source, map[planner.Status]error{}}
 	r.ask = &engine.Request{Source: r.orders, OnlyListed: true, Complete: r.indexed, Statuses: orderStatuses}
 	return r.cfg.Engine.Plan(ctx, *r.ask)
 }

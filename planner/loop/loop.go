@@ -12,6 +12,7 @@ import (
 	_ "time/tzdata" // windows name time zones, and a node may have none installed
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/backoff"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
@@ -109,8 +110,8 @@ type Loop struct {
 	quiet quietError
 	// isTrusted tells that a plan approved by a person has been applied on this state; then it stays so.
 	isTrusted bool
-	// memory is of resources, heldTries of held plans that could not be applied, by the name of their file.
-	memory    FailureHistory
+	// history is of resources, heldTries of held plans that could not be applied, by the name of their file.
+	history   FailureHistory
 	heldTries map[string]pause
 	// kept says of plan files why this version can't use them, by path.
 	kept map[string]string
@@ -122,7 +123,7 @@ type Loop struct {
 	metrics *metrics
 	// stopServing ends the server of metrics, where there is one.
 	stopServing func()
-	pulse       *pulse
+	heartbeat   *heartbeat
 }
 
 // pause is how often something failed in a row, and until when it is left alone.
@@ -133,12 +134,12 @@ type pause struct {
 
 // New returns a loop, which remembers what the last one on this state has left.
 func New(cfg Config, env Env, o Options) *Loop {
-	l := &Loop{cfg: cfg, env: env, Options: o, memory: newHistory(), heldTries: map[string]pause{}, kept: map[string]string{}, log: env.Log,
+	l := &Loop{cfg: cfg, env: env, Options: o, history: newHistory(), heldTries: map[string]pause{}, kept: map[string]string{}, log: env.Log,
 		stopServing: func() {}}
-	l.pulse = &pulse{now: l.now}
-	l.metrics = newMetrics(l.now, l.pulse)
+	l.heartbeat = &heartbeat{now: l.now}
+	l.metrics = newMetrics(l.now, l.heartbeat)
 	l.metrics.pages = env.Pages
-	l.cfg.Engine.Hooks.Stage = l.pulse.beat
+	l.cfg.Engine.Hooks.Stage = l.heartbeat.beat
 	l.recall()
 	return l
 }
@@ -146,7 +147,7 @@ func New(cfg Config, env Env, o Options) *Loop {
 // recall has the loop remember what the last one on this state has left.
 func (l *Loop) recall() {
 	var err error
-	if l.memory, err = ReadHistory(l.env.Files); err != nil {
+	if l.history, err = ReadHistory(l.env.Files); err != nil {
 		l.log.Warn("start", "error", err.Error())
 	}
 }
@@ -160,16 +161,16 @@ func (l *Loop) stop() <-chan struct{} { return l.cfg.Engine.Hooks.Stop }
 func (l *Loop) Handler() http.Handler { return l.metrics.handler() }
 
 // History is what the loop remembers of what failed.
-func (l *Loop) History() *FailureHistory { return &l.memory }
+func (l *Loop) History() *FailureHistory { return &l.history }
 
 // Audits says when the next audit may begin, and how many have failed since the last good one.
 func (l *Loop) Audits() (due time.Time, failed int) { return l.auditDue, l.failedAudits }
 
 // Beat gives a sign of life from outside: a stage has begun, or still goes on, and may take that long.
-func (l *Loop) Beat(stage string, allowed time.Duration) { l.pulse.beat(stage, allowed) }
+func (l *Loop) Beat(stage string, allowed time.Duration) { l.heartbeat.beat(stage, allowed) }
 
 // stage gives a sign of life.
-func (l *Loop) stage(name string, allowed time.Duration) { l.pulse.beat(name, allowed) }
+func (l *Loop) stage(name string, allowed time.Duration) { l.heartbeat.beat(name, allowed) }
 
 // pendingFolder is where held plans wait for people.
 func (l *Loop) pendingFolder() string { return PendingFolder(l.env.Files.Dir()) }
@@ -206,7 +207,7 @@ func (l *Loop) Run(ctx context.Context) (ledger.Result, error) {
 		return e.result, e.err
 	case <-ctx.Done():
 	case <-l.stop():
-		l.log.Info("stop", "stage", l.pulse.last())
+		l.log.Info("stop", "stage", l.heartbeat.last())
 		l.env.Supervise("STOPPING=1\nSTATUS=stopping after what is under way")
 	}
 	for _, step := range []time.Duration{stopGrace, stopNow} {
@@ -218,7 +219,7 @@ func (l *Loop) Run(ctx context.Context) (ledger.Result, error) {
 		}
 	}
 	l.log.Error("stopped although something hangs; what was begun is in the journal, and the next run goes on with it", "stage",
-		l.pulse.last())
+		l.heartbeat.last())
 	return ledger.Done, nil
 }
 
@@ -236,7 +237,7 @@ func (l *Loop) forever(ctx context.Context) error {
 	for {
 		l.Tick(ctx)
 		wait := jitter(l.interval())
-		l.pulse.beat(stageWaiting, wait+engine.StageSlack)
+		l.heartbeat.beat(stageWaiting, wait+engine.StageSlack)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -259,7 +260,7 @@ func (l *Loop) Tick(ctx context.Context) {
 			return
 		}
 		l.failedAudits++
-		l.auditDue = l.now().Add(min(l.interval()<<min(l.failedAudits, 10), l.cfg.AuditInterval))
+		l.auditDue = l.now().Add(backoff.Wait(2*l.interval(), l.cfg.AuditInterval, l.failedAudits))
 	}
 	if !stoppedNow(l.stop()) {
 		l.Round(ctx, LaneOrders)
@@ -309,13 +310,13 @@ func stoppedNow(stop <-chan struct{}) bool {
 func (l *Loop) Round(ctx context.Context, which Lane) Reason {
 	start := l.now()
 	l.env.Supervise("STATUS=" + string(which) + " round under way")
-	l.memory.forget(start, 2*l.cfg.AuditInterval)
+	l.history.forget(start, 2*l.cfg.AuditInterval)
 	r := &round{Loop: l, lane: which, open: map[planner.Key]bool{}}
 	why, err := r.do(ctx)
 	took := l.now().Sub(start)
 	r.logEnd(ctx, why, err, took)
 	if !l.Options.DryRun {
-		if err := l.memory.write(l.env.Files); err != nil {
+		if err := l.history.write(l.env.Files); err != nil {
 			l.log.Warn("round", "lane", which, "error", err.Error())
 		}
 	}

@@ -56,7 +56,7 @@ func TestOneBadStatus(t *testing.T) {
 		items: map[planner.Status][]planner.Item{
 			planner.StatusPending: {item("a"), item("moved")}, planner.StatusRemoving: {item("b"),
 				item("moved")}}}
-	p := &patient{f, map[planner.Status]error{}}
+	p := &perStatus{f, map[planner.Status]error{}}
 	for _, want := range []int{2, 4} { // the second time the source itself would notice what moved
 		if items, err := p.List(context.Background(), orderStatuses); err != nil ||
 			len(items) != want {
@@ -75,7 +75,7 @@ func TestOneBadStatus(t *testing.T) {
 	for _, s := range orderStatuses {
 		f.bad[s] = true
 	}
-	p, f.asked = &patient{f, map[planner.Status]error{}}, nil
+	p, f.asked = &perStatus{f, map[planner.Status]error{}}, nil
 	for range 2 {
 		if _, err := p.List(context.Background(), orderStatuses); err == nil {
 			t.Error("nothing could be listed, and that is no error")
@@ -142,7 +142,7 @@ func TestStillCounts(t *testing.T) {
 			recorded: recorded(9)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &round{orders: &patient{failed: c.failed}}
+			r := &round{orders: &perStatus{failed: c.failed}}
 			it := c.item
 			if got := r.stillCounts(Index{written: 7}, &it, &c.recorded); got != c.counts {
 				t.Fatalf("it counts: %v, want %v", got, c.counts)
@@ -157,7 +157,7 @@ func TestStillCounts(t *testing.T) {
 
 // TestMetricsFollowTheCustom: names, units and help are as Prometheus wants them.
 func TestMetricsFollowTheCustom(t *testing.T) {
-	problems, err := testutil.GatherAndLint(newMetrics(time.Now, &pulse{now: time.Now}).registry)
+	problems, err := testutil.GatherAndLint(newMetrics(time.Now, &heartbeat{now: time.Now}).registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestMetricsFollowTheCustom(t *testing.T) {
 func TestHealth(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	clock := func() time.Time { return now }
-	p := &pulse{now: clock}
+	p := &heartbeat{now: clock}
 	m := newMetrics(clock, p)
 	ask := func(path string) (int, string) {
 		w := httptest.NewRecorder()
@@ -233,7 +233,7 @@ func described(m *metrics) map[string]string {
 // TestExamplesUseRealMetrics: the example alert rules and dashboard speak only of metrics and
 // labels that exist.
 func TestExamplesUseRealMetrics(t *testing.T) {
-	known := described(newMetrics(time.Now, &pulse{now: time.Now}))
+	known := described(newMetrics(time.Now, &heartbeat{now: time.Now}))
 	if len(known) < 15 {
 		t.Fatalf("only %d metrics are described: %v", len(known), known)
 	}
@@ -292,7 +292,7 @@ func TestWatchdogBites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		signs, hung := 0, []string(nil)
-		l := &Loop{pulse: &pulse{now: time.Now}, log: slog.New(slog.NewTextHandler(&log, nil)),
+		l := &Loop{heartbeat: &heartbeat{now: time.Now}, log: slog.New(slog.NewTextHandler(&log, nil)),
 			env: Env{
 				Supervise: func(message string) {
 					if message == "WATCHDOG=1" {

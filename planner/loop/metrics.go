@@ -25,9 +25,9 @@ const readyFor = 15 * time.Minute
 
 // metrics is what the loop shows to the outside. Times are in seconds.
 type metrics struct {
-	now      func() time.Time
-	pulse    *pulse
-	registry *prometheus.Registry
+	now       func() time.Time
+	heartbeat *heartbeat
+	registry  *prometheus.Registry
 	// pages are served beside metrics; nil for none.
 	pages http.Handler
 
@@ -46,8 +46,8 @@ type metrics struct {
 
 const namespace = "cscs_sync"
 
-func newMetrics(now func() time.Time, p *pulse) *metrics {
-	m := &metrics{now: now, pulse: p, registry: prometheus.NewRegistry()}
+func newMetrics(now func() time.Time, p *heartbeat) *metrics {
+	m := &metrics{now: now, heartbeat: p, registry: prometheus.NewRegistry()}
 	gauge := func(name, help string) prometheus.Gauge {
 		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
 		m.registry.MustRegister(g)
@@ -131,8 +131,8 @@ func (m *metrics) round(r *round, why Reason, took time.Duration) {
 		m.readyFor.Store(int64(max(readyFor, 3*r.interval()).Seconds()))
 		m.good.Store(now)
 	}
-	m.quarantined.Set(float64(r.memory.InQuarantine()))
-	blocked, overdue := r.memory.BlockedOrders(m.now())
+	m.quarantined.Set(float64(r.history.InQuarantine()))
+	blocked, overdue := r.history.BlockedOrders(m.now())
 	m.blockedOrders.Set(float64(blocked))
 	m.overdueOrders.Set(float64(overdue))
 	m.quietUntil.Set(unixOrZero(r.quiet.until))
@@ -256,7 +256,7 @@ func (m *metrics) healthy(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "the loop waits for a mount that does not answer: "+*mounts, http.StatusServiceUnavailable)
 		return
 	}
-	if stage := m.pulse.stuck(); stage != "" {
+	if stage := m.heartbeat.stuck(); stage != "" {
 		http.Error(w, "the loop is held up: "+stage, http.StatusServiceUnavailable)
 		return
 	}

@@ -12,7 +12,7 @@ import (
 // is seen.
 func (l *Loop) watchMounts(ctx context.Context, every time.Duration) {
 	for sleep(ctx, every) {
-		stage, since := l.pulse.silent()
+		stage, since := l.heartbeat.silent()
 		var hung []string
 		if since > every {
 			hung = l.env.Hung()

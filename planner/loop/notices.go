@@ -97,7 +97,7 @@ func (r *round) tellOfHeld(ctx context.Context, channel string) error {
 }
 
 func (r *round) tellOfQuarantine(ctx context.Context, channel string) error {
-	for key, f := range r.memory.Failures {
+	for key, f := range r.history.Failures {
 		if !f.Quarantined() || slices.Contains(f.Told, channel) {
 			continue
 		}
@@ -109,7 +109,7 @@ func (r *round) tellOfQuarantine(ctx context.Context, channel string) error {
 			return fmt.Errorf("tell of %s: %w", f.Address, err)
 		}
 		f.Told = append(slices.Clone(f.Told), channel)
-		r.memory.Failures[key] = f
+		r.history.Failures[key] = f
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/backoff"
 )
 
 // redeliver sends what waits in the outbox and is due. While Waldur refuses the token nothing is
@@ -29,7 +30,7 @@ func (r *round) redeliver(ctx context.Context) error {
 	}
 	if errors.Is(problem, apply.ErrPaused) {
 		r.refused.count++
-		r.refused.until = r.now().Add(min(time.Minute<<min(r.refused.count, 6), time.Hour))
+		r.refused.until = r.now().Add(backoff.Wait(2*time.Minute, time.Hour, r.refused.count))
 	} else {
 		r.refused = pause{}
 	}

@@ -124,7 +124,7 @@ func (r *round) outcome(p *engine.Planned, held []policy.Group) (Reason, error) 
 		return Applied, nil
 	}
 	why := r.idleReason(held)
-	if next := r.memory.next(r.now()); why == InBackoff && !next.IsZero() {
+	if next := r.history.next(r.now()); why == InBackoff && !next.IsZero() {
 		return why, fmt.Errorf("%s failed before; the next try is at %s",
 			planner.Count(r.later[policy.Backoff], "action"),
 			next.UTC().Format(time.RFC3339))
@@ -142,7 +142,7 @@ func (r *round) idleReason(held []policy.Group) Reason {
 	case r.later[policy.Backoff] > 0:
 		return InBackoff
 	}
-	if blocked, _ := r.memory.BlockedOrders(r.now()); blocked > 0 {
+	if blocked, _ := r.history.BlockedOrders(r.now()); blocked > 0 {
 		return OrdersBlocked
 	}
 	if len(held) > 0 {

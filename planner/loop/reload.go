@@ -36,12 +36,12 @@ func (l *Loop) change() error {
 // failed before.
 func (l *Loop) adopt(cfg Config, files Files) {
 	elsewhere := cfg.State != l.cfg.State || files.Dir() != l.env.Files.Dir()
-	cfg.Engine.Hooks.Stage = l.pulse.beat
+	cfg.Engine.Hooks.Stage = l.heartbeat.beat
 	l.cfg, l.env.Files, l.auditDue, l.failedAudits, l.refused = cfg, files, time.Time{}, 0, pause{}
 	if elsewhere {
 		l.isTrusted = false
 		l.recall()
 	}
-	l.memory.retry(l.now())
+	l.history.retry(l.now())
 	clear(l.heldTries)
 }

@@ -25,7 +25,7 @@ type round struct {
 	unsettled int
 	planned   *engine.Planned
 	// orders and ask are the orders lane's way of asking the proxy; nil in an audit.
-	orders *patient
+	orders *perStatus
 	ask    *engine.Request
 	// last is the index, once it has been read; written is what [state.Tx.Written] was when an
 	// audit's listing began.
@@ -102,7 +102,7 @@ func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
 		return r.show(p.Plan, decisions, approvedGroup, held)
 	}
 	r.watchOrders(p, decisions)
-	r.memory.settle(func(k planner.Key) bool { return r.needs(p, k) })
+	r.history.settle(func(k planner.Key) bool { return r.needs(p, k) })
 	if err := r.hold(p, held); err != nil {
 		return RoundFailed, err
 	}
@@ -154,7 +154,7 @@ func (r *round) judge(p *engine.Planned) ([]policy.Decision, error) {
 	}
 	for i := range decisions {
 		d, a := &decisions[i], &p.Plan.Core.Actions[i]
-		f, waits := r.memory.waits(a, r.now())
+		f, waits := r.history.waits(a, r.now())
 		switch {
 		case r.open[a.Key]:
 			d.Approved, d.Code, d.Rule = false, policy.Backoff,
@@ -163,13 +163,13 @@ func (r *round) judge(p *engine.Planned) ([]policy.Decision, error) {
 		case !r.isTrusted:
 			d.Approved, d.Code, d.Rule = false, policy.NotAllowed,
 				"no plan approved by a person has been applied on this state yet"
-		case r.memory.unsettled(a):
+		case r.history.unsettled(a):
 			d.Approved, d.Code, d.Rule = false, policy.Backoff,
 				"it was changed just so several times, and differs again "+
 					"each time: find out what works against it"
 			r.unsettled++
 			r.log.Warn("resource", "address", a.Address, "error", "it does not stay as it is made",
-				"times", r.memory.did[a.Key].Count)
+				"times", r.history.did[a.Key].Count)
 		case waits:
 			d.Approved, d.Code = false, policy.Backoff
 			d.Rule = fmt.Sprintf(

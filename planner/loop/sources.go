@@ -51,16 +51,16 @@ func (l *Loop) beQuiet(d time.Duration, why string) {
 // proxy is the source of a round: one that heeds what the proxy asked for.
 func (r *round) proxy() (engine.Source, error) {
 	source, err := r.cfg.Engine.Proxy()
-	return heeding{source, r.Loop}, err
+	return rateLimited{source, r.Loop}, err
 }
 
-// heeding asks nothing while the proxy is to be left alone.
-type heeding struct {
+// rateLimited asks nothing while the proxy is to be left alone.
+type rateLimited struct {
 	engine.Source
 	loop *Loop
 }
 
-func (h heeding) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
+func (h rateLimited) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
 	if quiet := h.loop.quiet; waitsUntil(h.loop.now(), quiet.until, quiet.within) {
 		return nil, &quiet
 	}
@@ -69,15 +69,15 @@ func (h heeding) List(ctx context.Context, statuses []planner.Status) ([]planner
 	return items, err
 }
 
-// patient is the orders lane's source. The proxy fails a whole listing for one bad resource: then
+// perStatus is the orders lane's source. The proxy fails a whole listing for one bad resource: then
 // each status is listed by itself, and those without it still are. The failing ones are not asked
 // for again in the same round.
-type patient struct {
+type perStatus struct {
 	engine.Source
 	failed map[planner.Status]error
 }
 
-func (p *patient) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
+func (p *perStatus) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
 	good := slices.DeleteFunc(slices.Clone(statuses),
 		func(s planner.Status) bool { return p.failed[s] != nil })
 	if len(good) == 0 && len(statuses) > 0 {
@@ -117,7 +117,7 @@ func failsWhole(err error) bool {
 }
 
 // problem says which statuses could not be listed; nil if all were.
-func (p *patient) problem() error {
+func (p *perStatus) problem() error {
 	var errs []error
 	for _, s := range slices.Sorted(maps.Keys(p.failed)) {
 		errs = append(errs, fmt.Errorf("what is %s could not be listed: %w", s, p.failed[s]))
@@ -125,15 +125,15 @@ func (p *patient) problem() error {
 	return errors.Join(errs...)
 }
 
-// shared is one whole listing for all held plans of a round.
-type shared struct {
+// cachedListing is one whole listing for all held plans of a round.
+type cachedListing struct {
 	engine.Source
 	now   func() time.Time
 	at    time.Time
 	items []planner.Item
 }
 
-func (s *shared) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
+func (s *cachedListing) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
 	if len(statuses) > 0 {
 		return s.Source.List(ctx, statuses)
 	}

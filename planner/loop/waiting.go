@@ -65,7 +65,7 @@ func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
 			continue
 		}
 		seen[it.Key] = true
-		w, known := r.memory.Orders[it.Key]
+		w, known := r.history.Orders[it.Key]
 		order, _ := planner.OpenOrder(r.cfg.Engine.Settings, it)
 		if !known || w.Order != order || isAhead(now, w.Since) {
 			w = WaitingOrder{Key: it.Key, Order: order, Since: now}
@@ -75,10 +75,10 @@ func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
 			w.Logged = news
 			r.logWaiting(w, now)
 		}
-		r.memory.Orders[it.Key] = w
+		r.history.Orders[it.Key] = w
 	}
 	if r.orders == nil || r.orders.problem() == nil {
-		maps.DeleteFunc(r.memory.Orders,
+		maps.DeleteFunc(r.history.Orders,
 			func(k planner.Key, _ WaitingOrder) bool { return !seen[k] })
 	}
 }
@@ -159,8 +159,8 @@ func (r *round) tellOfOrders(ctx context.Context, channel string) error {
 	now := r.now()
 	n := ordersNotice{Event: "orders_waiting", Host: r.cfg.Engine.Host, Orders: []orderNotice{}}
 	var fresh []planner.Key
-	for _, k := range slices.SortedFunc(maps.Keys(r.memory.Orders), planner.Key.Compare) {
-		w := r.memory.Orders[k]
+	for _, k := range slices.SortedFunc(maps.Keys(r.history.Orders), planner.Key.Compare) {
+		w := r.history.Orders[k]
 		news := w.news(now)
 		if news == "" || w.Told[channel] == news {
 			continue
@@ -182,14 +182,14 @@ func (r *round) tellOfOrders(ctx context.Context, channel string) error {
 		return fmt.Errorf("tell of orders that wait: %w", err)
 	}
 	for _, k := range fresh {
-		w := r.memory.Orders[k]
+		w := r.history.Orders[k]
 		told := maps.Clone(w.Told)
 		if told == nil {
 			told = map[string]string{}
 		}
 		told[channel] = w.news(now)
 		w.Told = told
-		r.memory.Orders[k] = w
+		r.history.Orders[k] = w
 	}
 	return nil
 }
