@@ -4,11 +4,11 @@
 // with storage; package planner does. A command line goes this way:
 //
 //	main.go     hands the process to run
-//	app.go      global flags, signals, dispatch; what a command may use of the process
-//	command.go  the table of commands, help
-//	exit.go     every error's exit code, in one function
+//	app.go      global flags, dispatch; what a command may use of the process
+//	root.go     the tree of commands
+//	exit.go     outcomes, refusals and errors → exit codes, in one place
 //	ui.go       the rules of what is printed where
-//	session.go  configuration, state, source and storage of one command
-//	planning.go the pipeline: list → ask → desire → observe → compare
-//	wiring.go   the real things behind the interfaces
+//	session.go  configuration and state of one command
+//	wiring.go   the engine of a session, with the real things behind its interfaces
+//	run.go      the unattended loop, with the process's signals and files
 package main
