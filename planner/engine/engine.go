@@ -113,7 +113,7 @@ func (e *Engine) progress(work string, done, total int) {
 }
 
 // ErrStopped is why looking ends early.
-var ErrStopped = errors.New("asked to stop")
+var ErrStopped = errors.New("interrupted: it was asked to stop")
 
 // Looking returns ctx for what changes nothing: it ends also as soon as stop is closed, with
 // [ErrStopped] as its cause.

@@ -99,6 +99,9 @@ type Loop struct {
 
 	cfg Config
 	env Env
+	// clock and stopping are those of the process. Other goroutines use them, so they do not come from cfg.
+	clock    func() time.Time
+	stopping <-chan struct{}
 	// listed is when the last audit that listed everything began.
 	listed time.Time
 	// auditDue is when the next audit may begin; failedAudits counts those that failed since the last good one.
@@ -134,7 +137,7 @@ type pause struct {
 
 // New returns a loop, which remembers what the last one on this state has left.
 func New(cfg Config, env Env, o Options) *Loop {
-	l := &Loop{cfg: cfg, env: env, Options: o, history: newHistory(), heldTries: map[string]pause{}, kept: map[string]string{}, log: env.Log,
+	l := &Loop{cfg: cfg, env: env, clock: cfg.Engine.Now, stopping: cfg.Engine.Hooks.Stop, Options: o, history: newHistory(), heldTries: map[string]pause{}, kept: map[string]string{}, log: env.Log,
 		stopServing: func() {}}
 	l.heartbeat = &heartbeat{now: l.now}
 	l.metrics = newMetrics(l.now, l.heartbeat)
@@ -152,10 +155,10 @@ func (l *Loop) recall() {
 	}
 }
 
-func (l *Loop) now() time.Time { return l.cfg.Engine.Now() }
+func (l *Loop) now() time.Time { return l.clock() }
 
 // stop is closed when the process is asked to stop.
-func (l *Loop) stop() <-chan struct{} { return l.cfg.Engine.Hooks.Stop }
+func (l *Loop) stop() <-chan struct{} { return l.stopping }
 
 // Handler answers /metrics, /healthz and /readyz.
 func (l *Loop) Handler() http.Handler { return l.metrics.handler() }

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -291,33 +292,39 @@ func readFile(t *testing.T, path string) string {
 func TestWatchdogBites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		signs, hung := 0, []string(nil)
+		var signs atomic.Int64
+		var hung atomic.Pointer[[]string]
 		l := &Loop{heartbeat: &heartbeat{now: time.Now}, log: slog.New(slog.NewTextHandler(&log, nil)),
 			env: Env{
 				Supervise: func(message string) {
 					if message == "WATCHDOG=1" {
-						signs++
+						signs.Add(1)
 					}
-				}, Hung: func() []string { return hung }}}
+				}, Hung: func() []string {
+					if at := hung.Load(); at != nil {
+						return *at
+					}
+					return nil
+				}}}
 		ctx, cancel := context.WithCancel(t.Context())
 		go l.watchdog(ctx, time.Second)
 		l.Beat("listing", time.Minute)
 		time.Sleep(10*time.Second + time.Millisecond)
-		if synctest.Wait(); signs < 9 {
-			t.Errorf("%d signs of life of a loop that gets on", signs)
+		if synctest.Wait(); signs.Load() < 9 {
+			t.Errorf("%d signs of life of a loop that gets on", signs.Load())
 		}
 		l.Beat("listing", -time.Second)
 		synctest.Wait()
-		before := signs
+		before := signs.Load()
 		time.Sleep(10 * time.Second)
-		if synctest.Wait(); signs != before ||
+		if synctest.Wait(); signs.Load() != before ||
 			strings.Count(log.String(), "the loop is stuck") != 1 {
-			t.Errorf("%d signs of life of a loop that is stuck; the log:\n%s", signs-before,
+			t.Errorf("%d signs of life of a loop that is stuck; the log:\n%s", signs.Load()-before,
 				log.String())
 		}
-		hung = []string{"capstor"}
+		hung.Store(&[]string{"capstor"})
 		time.Sleep(10 * time.Second)
-		if synctest.Wait(); signs <= before {
+		if synctest.Wait(); signs.Load() <= before {
 			t.Error("no patience with a mount that hangs")
 		}
 		cancel()
@@ -348,7 +355,7 @@ func TestTheIndexAgesOut(t *testing.T) {
 		func(tx ledger.Tx) error { return tx.SetIndex(now, 0, []json.RawMessage{chunk}) }); err != nil {
 		t.Fatal(err)
 	}
-	l := &Loop{log: slog.New(slog.NewTextHandler(&log, nil)), cfg: Config{AuditInterval: time.Hour,
+	l := &Loop{clock: func() time.Time { return now }, log: slog.New(slog.NewTextHandler(&log, nil)), cfg: Config{AuditInterval: time.Hour,
 		Engine: &engine.Engine{Store: store, Now: func() time.Time { return now }}}}
 	some := []planner.Item{listed[2]}
 	some[0].URLs = map[planner.Callback]string{planner.Approve: "…"}
