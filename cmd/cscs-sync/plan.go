@@ -212,7 +212,7 @@ func (a *app) writePlan(path string, p *planner.Plan) error {
 	if err != nil {
 		return fmt.Errorf("write plan %s: %w", path, err)
 	}
-	if err := state.WriteFile(path, data, fs.FileMode(0o600), onlyPlans); err != nil {
+	if err := state.WriteFile(path, data, fs.FileMode(0o600), planfile.MayReplace); err != nil {
 		return err
 	}
 	if len(p.Core.Actions) == 0 {
@@ -222,14 +222,6 @@ func (a *app) writePlan(path string, p *planner.Plan) error {
 	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n    cscs-sync approve %s\n    cscs-sync apply %s\n\n"+
 		"For a ticket, without colour: cscs-sync show --plain %[1]s",
 		planfile.ShellWord(path), planfile.ShellWord(path), planfile.ShellWord(path))
-	return nil
-}
-
-// onlyPlans lets nothing but a plan file be replaced.
-func onlyPlans(existing []byte) error {
-	if !strings.HasPrefix(string(existing), "cscs-sync plan v1") {
-		return errors.New("it is no plan file; name another file, or remove it")
-	}
 	return nil
 }
 

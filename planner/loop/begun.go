@@ -21,7 +21,7 @@ func (r *round) keepBegun(p *planner.Plan, block []byte) (path string, err error
 		return "", fmt.Errorf("plan to begin: %w", err)
 	}
 	path = filepath.Join(r.begunFolder(), planfile.ShortID(planfile.ID(p.Core))+".plan")
-	if err := r.env.Files.Write(path, append(data, block...), onlyPlans); err != nil {
+	if err := r.env.Files.Write(path, append(data, block...), planfile.MayReplace); err != nil {
 		return "", fmt.Errorf("plan to begin %s: %w", path, err)
 	}
 	return path, nil

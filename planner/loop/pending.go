@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -141,7 +140,7 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 	if err != nil {
 		return fmt.Errorf("held plan %s: %w", path, err)
 	}
-	if err := r.env.Files.Write(path, data, onlyPlans); err != nil {
+	if err := r.env.Files.Write(path, data, planfile.MayReplace); err != nil {
 		return fmt.Errorf("held plan %s: %w", path, err)
 	}
 	waiting[path] = &heldPlan{path: path, actions: part.Core.Actions, wanted: true}
@@ -307,14 +306,6 @@ func (r *round) removeHeld(path string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("held plan: %w", err)
-	}
-	return nil
-}
-
-// onlyPlans lets nothing but a plan file be replaced.
-func onlyPlans(existing []byte) error {
-	if !bytes.HasPrefix(existing, []byte(planfile.Begin)) {
-		return errors.New("it is no plan file; name another file, or remove it")
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 
 // around is a plan file with a machine's part that is compressed already.
 func around(packed []byte) []byte {
-	return bytes.Join([][]byte{[]byte(Begin + "\n\n"), render.Text(plantest.Mixed(), Options{}),
+	return bytes.Join([][]byte{[]byte(begin + "\n\n"), render.Text(plantest.Mixed(), Options{}),
 		[]byte("\n"), armor(planLabel, packed)}, nil)
 }
 

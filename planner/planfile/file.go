@@ -16,8 +16,16 @@ import (
 // MaxSize is the most that a plan file may have, in bytes.
 const MaxSize = 256 << 20
 
-// Begin is how every plan file begins.
-const Begin = "cscs-sync plan v1"
+// begin is how every plan file begins.
+const begin = "cscs-sync plan v1"
+
+// MayReplace refuses to have anything but a plan file replaced by one.
+func MayReplace(existing []byte) error {
+	if !bytes.HasPrefix(existing, []byte(begin)) {
+		return errors.New("it is no plan file; name another file, or remove it")
+	}
+	return nil
+}
 
 // textLine is the line of the file on which the readable part begins.
 const textLine = 3
@@ -60,7 +68,7 @@ func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan file: compress: %w", err)
 	}
-	data := slices.Concat([]byte(Begin+"\n\n"), shown(), []byte("\n"), armor(planLabel, packed))
+	data := slices.Concat([]byte(begin+"\n\n"), shown(), []byte("\n"), armor(planLabel, packed))
 	if len(data) > MaxSize {
 		return nil, &FormatError{Problem: fmt.Sprintf("would have %s, more than %s", planner.Bytes(len(data)), planner.Bytes(MaxSize)),
 			Hint: "split the plan with --target or --exclude"}
@@ -170,12 +178,12 @@ func (f *File) readApprovals(rest []byte, line int) error {
 // cutText takes the first line and the readable part off; block is what follows, and line where that begins.
 func cutText(data []byte) (text, block []byte, line int, err error) {
 	first, rest, _ := bytes.Cut(data, []byte("\n"))
-	if string(first) != Begin {
+	if string(first) != begin {
 		if bytes.HasPrefix(first, []byte("cscs-sync plan v")) {
 			return nil, nil, 0, &FormatError{Line: 1, Problem: "unknown version " + excerpt(first),
 				Hint: "use the version of cscs-sync that made it"}
 		}
-		return nil, nil, 0, &FormatError{Line: 1, Problem: "this is no plan file, it should begin with `" + Begin + "`",
+		return nil, nil, 0, &FormatError{Line: 1, Problem: "this is no plan file, it should begin with `" + begin + "`",
 			Hint: "name the file that `cscs-sync plan --out` wrote"}
 	}
 	rest, ok := bytes.CutPrefix(rest, []byte("\n"))

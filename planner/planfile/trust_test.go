@@ -110,7 +110,7 @@ func pack(t *testing.T, text, part []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bytes.Join([][]byte{[]byte(Begin + "\n\n"), text, []byte("\n"),
+	return bytes.Join([][]byte{[]byte(begin + "\n\n"), text, []byte("\n"),
 		armor(planLabel, packed)}, nil)
 }
 
@@ -197,7 +197,7 @@ func TestBomb(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Parse(slices3([]byte(Begin+"\n\n"), []byte("text\n\n"), armor(planLabel, packed)))
+	_, err = Parse(slices3([]byte(begin+"\n\n"), []byte("text\n\n"), armor(planLabel, packed)))
 	if err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("%v", err)
 	}
@@ -299,7 +299,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(append(data, EncodeApproval([]byte("x"))...))
 		f.Add(bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")))
 	}
-	f.Add([]byte(Begin + "\n\n\n-----BEGIN CSCS-SYNC PLAN-----\n-----END CSCS-SYNC PLAN-----\n"))
+	f.Add([]byte(begin + "\n\n\n-----BEGIN CSCS-SYNC PLAN-----\n-----END CSCS-SYNC PLAN-----\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := Parse(data)
 		if err != nil {
