@@ -14,9 +14,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// rejectedSuffix ends the names of files that say that a plan is not held again.
-const rejectedSuffix = ".rejected"
-
 // maxRejection bounds such a file.
 const maxRejection = 64 << 10
 
@@ -62,7 +59,7 @@ func (h heldFolder) Rejected() ([]rejection, error) {
 	}
 	rejected := []rejection{}
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), rejectedSuffix) {
+		if !strings.HasSuffix(e.Name(), loop.RejectedSuffix) {
 			continue
 		}
 		data, err := state.ReadFile(filepath.Join(h.dir, e.Name()), maxRejection)

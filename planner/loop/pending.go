@@ -111,9 +111,12 @@ func (h *heldPlan) has(a *planner.Action) bool {
 	return false
 }
 
+// RejectedSuffix ends the names of files that say that a plan is not held again.
+const RejectedSuffix = ".rejected"
+
 // RejectedPath is the file, in the folder of held plans, that says that somebody rejected a plan.
 func RejectedPath(folder, id string) string {
-	return filepath.Join(folder, planfile.ShortID(id)+".rejected")
+	return filepath.Join(folder, planfile.ShortID(id)+RejectedSuffix)
 }
 
 // rejected reports whether somebody rejected the plan with this id: it is not held again.
