@@ -305,11 +305,12 @@ func TestQuarantine(t *testing.T) {
 	if !c.says("the next try is at")() {
 		t.Errorf("the log does not say when it is tried again:\n%s", c.service.log())
 	}
-	readyBefore := ready(c)
 	c.Round(context.Background(), loop.LaneAudit) // which fails no more than the orders lane did
-	c.later(time.Second)
+	c.later(30 * time.Minute)
+	readyBefore := ready(c)
 	c.ends(loop.LaneOrders, loop.InBackoff)
-	if now := ready(c); now == readyBefore || !strings.HasPrefix(now, "last good round 0s ago") {
+	// The clock of the test goes on while the test runs: on a busy machine some seconds.
+	if now := ready(c); strings.HasPrefix(readyBefore, "last good round") || !strings.HasPrefix(now, "last good round") {
 		t.Errorf("one resource in quarantine, and the loop is never ready again: %s, was %s", now, readyBefore)
 	}
 	c.later(time.Hour)
