@@ -17,6 +17,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -79,7 +80,7 @@ func countAllocations(t *testing.T) map[string]int {
 		t.Fatal(err)
 	}
 	creates := absent.plan(t)
-	file, err := planfile.Marshal(creates, planfile.Options{})
+	file, err := planfile.Marshal(creates, render.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func countAllocations(t *testing.T) map[string]int {
 	counts := map[string]int{
 		"plan, none changed":  count(func() { stands.plan(t) }),
 		"plan, all to create": count(func() { absent.plan(t) }),
-		"render the plan":     count(func() { planfile.Text(creates, planfile.Options{}) }),
+		"render the plan":     count(func() { render.Text(creates, render.Options{}) }),
 		"read its file":       count(func() { _, err = planfile.Parse(file) }),
 	}
 	stands.record(t, store)

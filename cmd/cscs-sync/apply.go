@@ -10,10 +10,11 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // applyOptions are the flags of apply.
@@ -82,7 +83,7 @@ func (o *applyOptions) runFile(ctx context.Context, a *app, path string) error {
 	if err := file.Check(); err != nil {
 		return fmt.Errorf("plan %s: %w", path, err)
 	}
-	o.id = planfile.ID(file.Plan.Core)
+	o.id = canonical.ID(file.Plan.Core)
 	s, err := o.openForApply(a)
 	if err != nil {
 		return err
@@ -136,7 +137,7 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 			return err
 		}
 		if o.json {
-			newReport(a, &engine.Proposal{Plan: p.Plan, ID: planfile.ID(p.Plan.Core)}, true).end(nil, ledger.Done)
+			newReport(a, &engine.Proposal{Plan: p.Plan, ID: canonical.ID(p.Plan.Core)}, true).end(nil, ledger.Done)
 		}
 		return planOutcome(p.Plan, false)
 	}
@@ -149,9 +150,9 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 
 // approveNow approves a plan that was just made: by the answer on the terminal, or by the policy.
 func (o *applyOptions) approveNow(s *session, p *engine.Planned) (*engine.Proposal, error) {
-	ok := &engine.Proposal{Plan: p.Plan, ID: planfile.ID(p.Plan.Core)}
+	ok := &engine.Proposal{Plan: p.Plan, ID: canonical.ID(p.Plan.Core)}
 	o.id = ok.ID
-	m := approval.Message{Plan: ok.ID, Context: planfile.ContextDigest(p.Plan), Name: s.user, Time: s.now().UTC().Truncate(time.Second)}
+	m := approval.Message{Plan: ok.ID, Context: canonical.ContextDigest(p.Plan), Name: s.user, Time: s.now().UTC().Truncate(time.Second)}
 	var made approval.Approval
 	var err error
 	switch {
@@ -177,7 +178,7 @@ func (o *applyOptions) approveNow(s *session, p *engine.Planned) (*engine.Propos
 
 // dangersOf repeats a plan's dangers for the question whether to perform it.
 func dangersOf(p *planner.Plan) string {
-	if words := planfile.Dangers(p); words != "" {
+	if words := render.Dangers(p); words != "" {
 		return "\n  " + words
 	}
 	return ""

@@ -13,9 +13,11 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -90,8 +92,8 @@ func (o *approveOptions) run(a *app, path string) error {
 	if err := addApproval(path, file, block); err != nil {
 		return err
 	}
-	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s", planfile.ShortID(planfile.ID(file.Plan.Core)),
-		planfile.Escape(made.Message.Name), planfile.ShellWord(path))
+	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s", canonical.ShortID(canonical.ID(file.Plan.Core)),
+		render.Escape(made.Message.Name), render.ShellWord(path))
 	return nil
 }
 
@@ -115,7 +117,7 @@ func (a *app) willCount(file *planfile.File, block []byte) error {
 		return err
 	}
 	rules.Required = 1
-	verdict, err := approval.Judge(approval.Input{Plan: planfile.ID(file.Plan.Core), Context: planfile.ContextDigest(file.Plan),
+	verdict, err := approval.Judge(approval.Input{Plan: canonical.ID(file.Plan.Core), Context: canonical.ContextDigest(file.Plan),
 		Blocks: [][]byte{block}, Rules: rules, Now: a.now()})
 	if err != nil {
 		return err
@@ -137,9 +139,9 @@ func addApproval(path string, shown *planfile.File, block []byte) error {
 		if err != nil {
 			return nil, err
 		}
-		if planfile.ContextDigest(file.Plan) != planfile.ContextDigest(shown.Plan) {
+		if canonical.ContextDigest(file.Plan) != canonical.ContextDigest(shown.Plan) {
 			return nil, engine.Refuse(engine.Tampered, fmt.Errorf("it is not the plan that was shown any more: it is plan %s now, made %s; nothing was approved; "+
-				"approve it again", planfile.ShortID(planfile.ID(file.Plan.Core)), planner.Minute(file.Plan.Context.Made)))
+				"approve it again", canonical.ShortID(canonical.ID(file.Plan.Core)), planner.Minute(file.Plan.Context.Made)))
 		}
 		if n := len(file.Approvals); n >= approval.MaxBlocks {
 			return nil, engine.Refuse(engine.Input, fmt.Errorf("it has %d approvals, and no more are looked at; nothing was added; plan again", n))
@@ -175,7 +177,7 @@ func (o *approveOptions) show(a *app, file *planfile.File) error {
 	if o.detach {
 		out = a.stderr // stdout is the approval
 	}
-	_, err := out.Write(planfile.Text(file.Plan, planfile.Options{Color: a.colored(out), Palette: a.palette, Width: a.width}))
+	_, err := out.Write(render.Text(file.Plan, render.Options{Color: a.colored(out), Palette: a.palette, Width: a.width}))
 	return err
 }
 
@@ -219,7 +221,7 @@ func (a *app) confirm(question string) error {
 
 // message is what is signed. Control characters and the like are refused here already.
 func (o *approveOptions) message(a *app, file *planfile.File, name string) approval.Message {
-	return approval.Message{Plan: planfile.ID(file.Plan.Core), Context: planfile.ContextDigest(file.Plan), Name: name,
+	return approval.Message{Plan: canonical.ID(file.Plan.Core), Context: canonical.ContextDigest(file.Plan), Name: name,
 		Time: a.now().UTC().Truncate(time.Second), Ticket: o.ticket, Comment: o.comment}
 }
 
@@ -261,9 +263,9 @@ func (o *approveOptions) fromSignature(file *planfile.File) (approval.Approval, 
 		return approval.Approval{}, fmt.Errorf("read the signature: %w", err)
 	}
 	made, err := approval.FromSSHSIG(text, armored)
-	if err == nil && made.Message.Plan != planfile.ID(file.Plan.Core) {
-		err = engine.Refuse(engine.Input, fmt.Errorf("the signed message %s is about plan %s, not about this one, %s", message, planfile.ShortID(made.Message.Plan),
-			planfile.ShortID(planfile.ID(file.Plan.Core))))
+	if err == nil && made.Message.Plan != canonical.ID(file.Plan.Core) {
+		err = engine.Refuse(engine.Input, fmt.Errorf("the signed message %s is about plan %s, not about this one, %s", message, canonical.ShortID(made.Message.Plan),
+			canonical.ShortID(canonical.ID(file.Plan.Core))))
 	}
 	return made, err
 }
@@ -279,7 +281,7 @@ func (o *approveOptions) local(a *app, file *planfile.File) (approval.Approval, 
 			"(approval.allowed_signers): approve with --key FILE"))
 	}
 	m := o.message(a, file, orElse(o.name, a.user))
-	if err := a.confirmMessage(file, m, "with the key of this node, as "+planfile.Escape(a.user)); err != nil {
+	if err := a.confirmMessage(file, m, "with the key of this node, as "+render.Escape(a.user)); err != nil {
 		return approval.Approval{}, err
 	}
 	return s.engine().LocalApproval(m)

@@ -15,7 +15,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 )
 
@@ -86,7 +86,7 @@ func (a *app) listArchive(expired, asJSON bool) error {
 		if !x.Until.After(a.now()) {
 			kept = "past its retention since " + day(x.Until)
 		}
-		fmt.Fprintf(&b, "%s\n  archived %s, %s\n  in %s\n", planfile.Quote(x.Address), planner.Minute(x.At), kept, x.Archive)
+		fmt.Fprintf(&b, "%s\n  archived %s, %s\n  in %s\n", render.Quote(x.Address), planner.Minute(x.At), kept, x.Archive)
 	}
 	return a.print(b.String())
 }
@@ -202,7 +202,7 @@ func readManifests(folder string, list []posix.Manifest) (found []planner.Archiv
 		case err != nil:
 			wrong("%w", err)
 		case x.Archive != folder+"/"+m.Name && m.Directory.State == planner.DirPresent:
-			wrong("it describes another place, %s: move both back there", planfile.Quote(x.Archive))
+			wrong("it describes another place, %s: move both back there", render.Quote(x.Archive))
 		case m.Directory.State == planner.DirPresent && m.Directory.Inode == x.Inode:
 			if other, ok := newest[x.Archive]; !ok || x.At.After(other.At) {
 				newest[x.Archive] = x

@@ -13,7 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 func (a *app) callbacksCommand() *cobra.Command {
@@ -87,9 +87,9 @@ func (a *app) listCallbacks(asJSON bool) error {
 		case !d.Next.IsZero():
 			how = "tried " + planner.Count(d.Tries, "time") + ", again after " + planner.Minute(d.Next)
 		}
-		fmt.Fprintf(&b, "%d  %s of %s\n    since %s, %s\n", d.Seq, d.Callback, planfile.Quote(d.Address), planner.Minute(d.Since), how)
+		fmt.Fprintf(&b, "%d  %s of %s\n    since %s, %s\n", d.Seq, d.Callback, render.Quote(d.Address), planner.Minute(d.Since), how)
 		if d.Problem != "" {
-			fmt.Fprintf(&b, "    %s\n", planfile.Escape(d.Problem))
+			fmt.Fprintf(&b, "    %s\n", render.Escape(d.Problem))
 		}
 	}
 	return a.print(b.String())
@@ -113,7 +113,7 @@ func (a *app) retryCallbacks(ctx context.Context, args []string) error {
 		return err
 	}
 	for _, d := range told.Dropped {
-		a.tell("Dropped %s of %s: %s. The history keeps it.", d.Callback, planfile.Quote(d.Address), planfile.Escape(d.Why))
+		a.tell("Dropped %s of %s: %s. The history keeps it.", d.Callback, render.Quote(d.Address), render.Escape(d.Why))
 	}
 	a.tell("%s delivered.", planner.Count(told.Delivered, "callback"))
 	if problem != nil {
@@ -184,7 +184,7 @@ func (a *app) dropCallback(ctx context.Context, number, reason string) error {
 	a.tell("Callback %d is given up.", chosen[0])
 	for _, d := range more {
 		a.tell("Callback %d, %s of %s, is given up too: Waldur does not take it without that approve.", d.Seq, d.Callback,
-			planfile.Quote(d.Address))
+			render.Quote(d.Address))
 	}
 	return nil
 }

@@ -14,9 +14,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // edit changes one place of a context; it reports false when there is no such change.
@@ -145,7 +147,7 @@ func filled(t reflect.Type) reflect.Value {
 // decided is what is done with a plan and by whose approval: all that the engine and the ledger get.
 func decided(t *testing.T, s *session, plan *planner.Plan, blocks [][]byte) (apply.Job, []ledger.Approval, error) {
 	t.Helper()
-	p := &engine.Proposal{Plan: plan, ID: planfile.ID(plan.Core), Path: "p.plan", Blocks: blocks}
+	p := &engine.Proposal{Plan: plan, ID: canonical.ID(plan.Core), Path: "p.plan", Blocks: blocks}
 	e := s.engine()
 	begun, steps, err := e.Begun(p)
 	if err != nil {
@@ -191,15 +193,15 @@ func TestTheContextDecidesNothing(t *testing.T) {
 	context := reflect.ValueOf(&file.Plan.Context).Elem()
 	for _, e := range edits(context, "Context", func(c *planner.Context) reflect.Value { return reflect.ValueOf(c).Elem() }) {
 		edited := parse(data).Plan
-		if !e.apply(&edited.Context) || edited.Context.Renderer != planfile.Renderer {
+		if !e.apply(&edited.Context) || edited.Context.Renderer != canonical.Renderer {
 			continue
 		}
-		made, err := planfile.Marshal(edited, planfile.Options{})
-		if err != nil || planfile.ContextDigest(edited) == planfile.ContextDigest(file.Plan) {
+		made, err := planfile.Marshal(edited, render.Options{})
+		if err != nil || canonical.ContextDigest(edited) == canonical.ContextDigest(file.Plan) {
 			continue // no plan file, or the same one
 		}
 		other := parse(made)
-		if planfile.ID(other.Plan.Core) != planfile.ID(file.Plan.Core) {
+		if canonical.ID(other.Plan.Core) != canonical.ID(file.Plan.Core) {
 			t.Fatalf("%s: another id", e.place)
 		}
 		covered[e.member()]++
@@ -234,7 +236,7 @@ func (s *service) edited(path string, change func(*planner.Context)) {
 	file, err := planfile.Parse(data)
 	s.check(err)
 	change(&file.Plan.Context)
-	other, err := planfile.Marshal(file.Plan, planfile.Options{})
+	other, err := planfile.Marshal(file.Plan, render.Options{})
 	s.check(err)
 	s.check(os.WriteFile(filepath.Join(s.dir, path), slices.Concat(append([][]byte{other}, file.Approvals...)...), 0o600))
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
@@ -27,7 +26,7 @@ Exit codes: 0 the same; 1 error; 2 they differ; 3 a file fails its checks.`,
 			return err
 		}
 		d := render.Diff(old.Plan, latest.Plan)
-		if err := a.print(string(d.Text(planfile.Options{Color: a.colored(a.stdout), Palette: a.palette, Width: a.width}))); err != nil {
+		if err := a.print(string(d.Text(render.Options{Color: a.colored(a.stdout), Palette: a.palette, Width: a.width}))); err != nil {
 			return err
 		}
 		if !d.Identical {

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/providers"
 )
 
@@ -56,7 +56,7 @@ func (d *doctor) some(addresses []string, what string) {
 	}
 	names := make([]string, 0, 3)
 	for _, a := range addresses[:min(len(addresses), 3)] {
-		names = append(names, planfile.Quote(a))
+		names = append(names, render.Quote(a))
 	}
 	more := ""
 	if len(addresses) > len(names) {

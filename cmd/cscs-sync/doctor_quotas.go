@@ -14,7 +14,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 	"github.com/waldur/cscs-storage-sync/providers/quota"
@@ -43,7 +43,7 @@ func (d *doctor) lfs(ctx context.Context) {
 		if err != nil {
 			err = fmt.Errorf("%s --version: %w: install the Lustre client's tools, or correct lfs in the quota block", path, err)
 		}
-		d.judge("lfs", err, "%s: %s", path, planfile.Escape(strings.TrimSpace(string(out))))
+		d.judge("lfs", err, "%s: %s", path, render.Escape(strings.TrimSpace(string(out))))
 	}
 }
 
@@ -79,7 +79,7 @@ func (d *doctor) quotasOf(ctx context.Context, c quota.Client, sys planner.Syste
 	check := "quotas " + sys.Name
 	if checker, ok := c.(quota.Checker); ok {
 		said, err := checker.Check(ctx)
-		d.judge(check, err, "%s", planfile.Escape(said))
+		d.judge(check, err, "%s", render.Escape(said))
 		if err != nil {
 			return
 		}

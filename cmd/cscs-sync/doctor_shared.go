@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 	"github.com/waldur/cscs-storage-sync/state/postgres"
 )
@@ -31,9 +31,9 @@ func (d *doctor) shared(ctx context.Context) {
 		d.say("FAIL", "database", "%s: %s", engine.Name(), db.Problem())
 	case db.Replicas == 0 && db.Standbys == "":
 		d.say("WARN", "database", "%s: PostgreSQL %s without a standby, as far as this user can see: while it is down, no node can apply",
-			engine.Name(), planfile.Escape(db.Version))
+			engine.Name(), render.Escape(db.Version))
 	default:
-		d.say("PASS", "database", "%s: PostgreSQL %s with synchronous replication", engine.Name(), planfile.Escape(db.Version))
+		d.say("PASS", "database", "%s: PostgreSQL %s with synchronous replication", engine.Name(), render.Escape(db.Version))
 	}
 	if !db.TLS && !db.Local {
 		d.say("WARN", "database, TLS", "the connection is not encrypted: add sslmode=verify-full to the URL")
@@ -49,9 +49,9 @@ func (d *doctor) holding() {
 		d.say("FAIL", "lease", "%v", err)
 	case h.Expired && h.Node != "":
 		d.say("FAIL", "lease", "node %s held the state until %s and has not given it back: nobody can apply until it is fenced, see `cscs-sync "+
-			"state fence --help`", planfile.Quote(h.Node), planner.Minute(h.Until))
+			"state fence --help`", render.Quote(h.Node), planner.Minute(h.Until))
 	case h.Node != "":
-		d.say("PASS", "lease", "held by node %s, by %s", planfile.Quote(h.Node), planfile.Escape(h.Who))
+		d.say("PASS", "lease", "held by node %s, by %s", render.Quote(h.Node), render.Escape(h.Who))
 	default:
 		d.say("PASS", "lease", "free: the next apply takes it")
 	}

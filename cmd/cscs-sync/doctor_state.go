@@ -12,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // approvals looks at who may approve.
@@ -105,7 +106,7 @@ func (d *doctor) failures() {
 		addresses []string
 	}{{"failed again and again, and is tried once an hour", quarantined}, {"failed, and is tried again soon", waiting}} {
 		if slices.Sort(x.addresses); len(x.addresses) > 0 {
-			d.say("WARN", "loop", "%s %s: cscs-sync explain %s", planner.Count(len(x.addresses), "resource"), x.what, planfile.Quote(x.addresses[0]))
+			d.say("WARN", "loop", "%s %s: cscs-sync explain %s", planner.Count(len(x.addresses), "resource"), x.what, render.Quote(x.addresses[0]))
 		}
 	}
 	d.waitingOrders(&m)
@@ -127,7 +128,7 @@ func (d *doctor) waitingOrders(m *loop.FailureHistory) {
 		addresses []string
 	}{{"blocked, and their customers wait", blocked}, {"waiting for more than a day", overdue}} {
 		if slices.Sort(x.addresses); len(x.addresses) > 0 {
-			d.say("WARN", "orders", "%s %s: cscs-sync explain %s", planner.Count(len(x.addresses), "open order"), x.what, planfile.Quote(x.addresses[0]))
+			d.say("WARN", "orders", "%s %s: cscs-sync explain %s", planner.Count(len(x.addresses), "open order"), x.what, render.Quote(x.addresses[0]))
 		}
 	}
 }
@@ -142,7 +143,7 @@ func (d *doctor) unusable() {
 		for _, name := range names {
 			path := filepath.Join(dir, name)
 			if _, why, err := loop.ReadUsable(d.store.Files(), path); err != nil || why != nil {
-				d.say("WARN", "plans", "%s can't be used by this version, and is kept: %v", planfile.Quote(path), cmp.Or(why, err))
+				d.say("WARN", "plans", "%s can't be used by this version, and is kept: %v", render.Quote(path), cmp.Or(why, err))
 			}
 		}
 	}
@@ -164,13 +165,13 @@ func (d *doctor) leftOver() {
 	d.failures()
 	d.unusable()
 	for _, p := range plans {
-		own := filepath.Join(loop.BegunFolder(d.store.Dir()), planfile.ShortID(p.ID)+".plan")
+		own := filepath.Join(loop.BegunFolder(d.store.Dir()), canonical.ShortID(p.ID)+".plan")
 		if _, err := os.Lstat(own); err == nil && !p.Over() {
 			d.say("WARN", "plans", "%s of the loop's has begun %s and is not over: the loop goes on with it, see `cscs-sync explain ADDRESS`; or "+
-				"give it up with `cscs-sync state abandon %[1]s`", planfile.ShortID(p.ID), planner.Minute(p.Begun))
+				"give it up with `cscs-sync state abandon %[1]s`", canonical.ShortID(p.ID), planner.Minute(p.Begun))
 		} else if !p.Over() {
 			d.say("WARN", "plans", "%s has begun %s and is not over: apply its file again, or give it up with `cscs-sync state abandon`",
-				planfile.ShortID(p.ID), planner.Minute(p.Begun))
+				canonical.ShortID(p.ID), planner.Minute(p.Begun))
 		}
 	}
 	if n, last, err := loop.FromFuture(d.store, d.now()); err == nil && n > 0 {

@@ -12,11 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
@@ -246,7 +246,7 @@ func (e *explanation) policy(i int) {
 	switch {
 	case e.begun[key] != "":
 		e.line("policy", "the loop has begun a plan for it, and goes on with that plan by itself:")
-		e.verbatim("", planfile.Escape(e.begun[key]))
+		e.verbatim("", render.Escape(e.begun[key]))
 	case (d.Approved || d.Code.Later()) && !e.trusts:
 		e.line("policy", "allows it, but holds everything until one plan approved by a person has been applied on this state")
 	case d.Approved:
@@ -257,7 +257,7 @@ func (e *explanation) policy(i int) {
 		e.line("policy", "the loop holds it: %s", d.Rule)
 	}
 	if path := e.waits[key]; path != "" {
-		e.verbatim("held in", planfile.Escape(path))
+		e.verbatim("held in", render.Escape(path))
 	}
 }
 
@@ -266,7 +266,7 @@ func (e *explanation) heading(address string) {
 	if e.b.Len() > 0 {
 		e.b.WriteString("\n")
 	}
-	fmt.Fprintf(&e.b, "%s\n", planfile.Quote(address))
+	fmt.Fprintf(&e.b, "%s\n", render.Quote(address))
 }
 
 func (e *explanation) write(ctx context.Context, v planner.View) error {
@@ -375,7 +375,7 @@ func (e *explanation) last(tx ledger.Tx, entry *ledger.Entry) error {
 	if err != nil || !known {
 		return err
 	}
-	text := fmt.Sprintf("%s: plan %s, %s, by %s", planner.Minute(entry.Time), planfile.ShortID(entry.Plan),
+	text := fmt.Sprintf("%s: plan %s, %s, by %s", planner.Minute(entry.Time), canonical.ShortID(entry.Plan),
 		orElse(string(p.Result), "under way"), p.By)
 	for _, x := range p.Approvals {
 		text += ", approved by " + x.Name
@@ -416,7 +416,7 @@ func (e *explanation) outcome(v planner.View) {
 				e.line(kind, "%s", first)
 				for line := range strings.SplitSeq(rest, "\n") {
 					if more {
-						e.verbatim("", planfile.Escape(line))
+						e.verbatim("", render.Escape(line))
 					}
 				}
 			}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
@@ -22,7 +21,7 @@ func (e *explanation) shared(found []planner.View) {
 		}
 		fmt.Fprintf(&e.b, "\nshared quota of %s\n", render.SharedHeading(&q))
 		for _, c := range q.Contributions {
-			e.verbatim("adds", planfile.Quote(c.Address))
+			e.verbatim("adds", render.Quote(c.Address))
 			e.line("", "%s", contributionText(c))
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // there says what stands on the storage.
@@ -45,7 +45,7 @@ func (e *explanation) quota(v planner.View) {
 		return
 	}
 	q, ok := e.seenQuota(v.Subject.On(e.p.Mounts[v.System].Filesystem))
-	name := planfile.Escape(v.Subject.String())
+	name := render.Escape(v.Subject.String())
 	switch {
 	case !ok:
 		e.line("quota", "of %s, which was not looked at", name)
@@ -114,7 +114,7 @@ func (e *explanation) unclaimed(ctx context.Context, what string) error {
 		if e.b.Len() > 0 {
 			e.b.WriteString("\n")
 		}
-		fmt.Fprintf(&e.b, "%s %d on %s\n", targets[i].Subject.By, id, planfile.Escape(targets[i].System))
+		fmt.Fprintf(&e.b, "%s %d on %s\n", targets[i].Subject.By, id, render.Escape(targets[i].System))
 		e.line("quota", "no listed resource claims it now, asked by %s. Files of an earlier group keep counting here, and nothing changes "+
 			"these limits", q.Via)
 		e.limits(q)

@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // recall says what is known without a listing, and fails all the same with the listing's error.
@@ -56,6 +56,6 @@ func (e *explanation) unlisted(what, listed string) error {
 
 func (e *explanation) archived(x planner.Archived) {
 	e.line("archived", "%s, kept until %s, in", planner.Minute(x.At), x.Until.UTC().Format("2006-01-02"))
-	e.verbatim("", planfile.Escape(filepath.Join(e.cfg.Storage.Root, x.Archive)))
-	e.verbatim("", "cscs-sync archive restore "+planfile.Escape(x.Address)+" --out restore.plan")
+	e.verbatim("", render.Escape(filepath.Join(e.cfg.Storage.Root, x.Archive)))
+	e.verbatim("", "cscs-sync archive restore "+render.Escape(x.Address)+" --out restore.plan")
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
 // foreign is a plan file as a program with other rendering rules would write it.
@@ -34,7 +34,7 @@ func (s *service) foreignBytes(data []byte, version string) []byte {
 	s.check(err)
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	_, err = w.Write(bytes.Replace(part, fmt.Appendf(nil, `"renderer":%d,`, planfile.Renderer), []byte(`"renderer":`+version), 1))
+	_, err = w.Write(bytes.Replace(part, fmt.Appendf(nil, `"renderer":%d,`, canonical.Renderer), []byte(`"renderer":`+version), 1))
 	s.check(err)
 	s.check(w.Close())
 	return append(bytes.Clone(data[:start]), pem.EncodeToMemory(&pem.Block{Type: "CSCS-SYNC PLAN", Bytes: packed.Bytes()})...)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 func (a *app) graphCommand() *cobra.Command {
@@ -119,7 +119,7 @@ func (d *drawing) views(views []planner.View) {
 		if v.Status == planner.StatusRemoved {
 			continue
 		}
-		label, state := planfile.Quote(v.Address), ""
+		label, state := render.Quote(v.Address), ""
 		switch {
 		case v.Verdict.Code != "" && v.Waits:
 			state = "waiting"
@@ -156,7 +156,7 @@ func (d *drawing) byAddress(address, system string) int {
 	if i, ok := d.places[address]; ok {
 		return i
 	}
-	return d.at(address, "", drawn{label: planfile.Quote(address), shape: "parent", system: system, customer: address})
+	return d.at(address, "", drawn{label: render.Quote(address), shape: "parent", system: system, customer: address})
 }
 
 // quota draws what limits are set on, once.
@@ -167,7 +167,7 @@ func (d *drawing) quota(system, subject string) int {
 func (d *drawing) plan(p *planner.Plan) {
 	for i := range p.Core.Actions {
 		a := &p.Core.Actions[i]
-		label := planfile.Quote(a.Address) + "\n" + string(a.Kind)
+		label := render.Quote(a.Address) + "\n" + string(a.Kind)
 		for _, danger := range a.Danger {
 			label += "\ndanger: " + string(danger)
 		}

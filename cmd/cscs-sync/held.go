@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // Events of the history about held plans.
@@ -146,7 +147,7 @@ func (a *app) heldOf() (*session, heldPlans, error) {
 
 // summarize says what people need to know of a held plan.
 func summarize(p *planner.Plan, path string, approvals int) waitingPlan {
-	id := planfile.ID(p.Core)
+	id := canonical.ID(p.Core)
 	w := waitingPlan{Name: policy.Name(&p.Core, id), Plan: id, File: path, Since: p.Context.Made, Danger: []planner.Danger{},
 		Because: []string{}, Addresses: []string{}, Approvals: approvals}
 	counts := map[planner.ActionKind]int{}
@@ -207,9 +208,9 @@ func (a *app) listHeld(asJSON bool) error {
 		b.WriteString("\nRejected, and not held again until something changes:\n")
 	}
 	for _, r := range rejected {
-		fmt.Fprintf(&b, "  %s  %s by %s", r.Name, planner.Minute(r.At), planfile.Escape(r.By))
+		fmt.Fprintf(&b, "  %s  %s by %s", r.Name, planner.Minute(r.At), render.Escape(r.By))
 		if r.Reason != "" {
-			b.WriteString(": " + planfile.Escape(r.Reason))
+			b.WriteString(": " + render.Escape(r.Reason))
 		}
 		b.WriteByte('\n')
 	}
@@ -221,7 +222,7 @@ func (w *waitingPlan) write(b *strings.Builder) {
 	const most = 3
 	fmt.Fprintf(b, "%s\n  since    %s\n  changes  %s:", w.Name, planner.Minute(w.Since), w.summary)
 	for _, address := range w.Addresses[:min(most, len(w.Addresses))] {
-		b.WriteString(" " + planfile.Quote(address))
+		b.WriteString(" " + render.Quote(address))
 	}
 	if more := len(w.Addresses) - most; more > 0 {
 		fmt.Fprintf(b, " and %d more", more)
@@ -230,7 +231,7 @@ func (w *waitingPlan) write(b *strings.Builder) {
 		fmt.Fprintf(b, "\n  danger   %s", join(w.Danger))
 	}
 	for _, why := range w.Because {
-		b.WriteString("\n  because  " + planfile.Escape(why))
+		b.WriteString("\n  because  " + render.Escape(why))
 	}
 	if w.Approvals > 0 {
 		fmt.Fprintf(b, "\n  has      %s", planner.Count(w.Approvals, "approval"))
@@ -269,11 +270,11 @@ func findHeld[T any](ref, what string, list []T, names func(T) (name, id string)
 	case n == 1:
 		return found, nil
 	case n > 1:
-		return found, fmt.Errorf("%s means %d %s plans: give more digits, or the name; see `cscs-sync held list`", planfile.Quote(ref), n, what)
+		return found, fmt.Errorf("%s means %d %s plans: give more digits, or the name; see `cscs-sync held list`", render.Quote(ref), n, what)
 	case len(all) == 0:
-		return found, fmt.Errorf("no %s plan is %s: there is none", what, planfile.Quote(ref))
+		return found, fmt.Errorf("no %s plan is %s: there is none", what, render.Quote(ref))
 	}
-	return found, fmt.Errorf("no %s plan is %s; there are %s", what, planfile.Quote(ref), strings.Join(all[:min(5, len(all))], ", "))
+	return found, fmt.Errorf("no %s plan is %s; there are %s", what, render.Quote(ref), strings.Join(all[:min(5, len(all))], ", "))
 }
 
 // heldPath is the file of the held plan that REF means.

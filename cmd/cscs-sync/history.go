@@ -17,9 +17,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // historyOptions are the flags of state history, and of export below it.
@@ -190,21 +191,21 @@ func (o *historyOptions) run(a *app) error {
 
 // historyLine is one entry for people.
 func historyLine(e *ledger.Entry) string {
-	line := fmt.Sprintf("%s  %-8s %s@%s", planner.Minute(e.Time), e.Event, planfile.Escape(e.Who), planfile.Escape(e.Host))
+	line := fmt.Sprintf("%s  %-8s %s@%s", planner.Minute(e.Time), e.Event, render.Escape(e.Who), render.Escape(e.Host))
 	if e.Plan != "" {
-		line += "  plan " + planfile.ShortID(e.Plan)
+		line += "  plan " + canonical.ShortID(e.Plan)
 	}
 	for _, x := range e.Approvals {
-		line += ", approved by " + planfile.Escape(x.Name)
+		line += ", approved by " + render.Escape(x.Name)
 		if x.Ticket != "" {
-			line += " (" + planfile.Escape(x.Ticket) + ")"
+			line += " (" + render.Escape(x.Ticket) + ")"
 		}
 	}
 	if counts := countsOf(e.Counts); counts != "" {
 		line += "  " + counts
 	}
 	if e.Text != "" && !strings.HasPrefix(e.Text, "context ") {
-		line += "  " + planfile.Escape(e.Text)
+		line += "  " + render.Escape(e.Text)
 	}
 	return line + "\n"
 }
@@ -214,7 +215,7 @@ func countsOf(counts map[string]int) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		if counts[name] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", counts[name], planfile.Escape(name)))
+			parts = append(parts, fmt.Sprintf("%d %s", counts[name], render.Escape(name)))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -226,7 +227,7 @@ const mostChanged = 20
 // writeChanged shows what was to be changed, attribute by attribute.
 func writeChanged(b *strings.Builder, changed []ledger.Changed) {
 	for _, c := range changed[:min(mostChanged, len(changed))] {
-		fmt.Fprintf(b, "    %s %s\n", c.Action, planfile.Quote(c.Address))
+		fmt.Fprintf(b, "    %s %s\n", c.Action, render.Quote(c.Address))
 		for _, x := range c.Changes {
 			fmt.Fprintf(b, "        %s = %s -> %s\n", x.Attribute, planner.Show(x.Attribute, x.Before), planner.Show(x.Attribute, x.After))
 		}
@@ -256,7 +257,7 @@ func (o *historyOptions) export(a *app) error {
 			if err != nil {
 				return fmt.Errorf("export entry %d: %w", e.Seq, err)
 			}
-			out.Write(append(planfile.EscapeJSON(line), '\n'))
+			out.Write(append(render.EscapeJSON(line), '\n'))
 		}
 	} else if err := writeCSV(&out, entries); err != nil {
 		return err
@@ -314,7 +315,7 @@ func csvRows(e *ledger.Entry) (rows [][]string) {
 
 // cell is a text that no spreadsheet takes for a formula, and no terminal for a command.
 func cell(s string) string {
-	if s = planfile.Escape(s); s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+	if s = render.Escape(s); s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
 		return "'" + s
 	}
 	return s

@@ -11,11 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -168,10 +169,10 @@ func (a *app) tellRunning(s *session) error {
 	}
 	what := "A process that has not said who it is"
 	if h.Who != "" {
-		what = fmt.Sprintf("%s on %s (pid %d, since %s)", planfile.Quote(h.Who), planfile.Quote(h.Host), h.PID, planner.Minute(h.Since))
+		what = fmt.Sprintf("%s on %s (pid %d, since %s)", render.Quote(h.Who), render.Quote(h.Host), h.PID, planner.Minute(h.Since))
 	}
 	if h.Plan != "" {
-		what += " applies plan " + planfile.ShortID(h.Plan)
+		what += " applies plan " + canonical.ShortID(h.Plan)
 	} else {
 		what += " holds the lock"
 	}
@@ -242,8 +243,8 @@ func (a *app) listHolds(asJSON bool) error {
 	}
 	var b strings.Builder
 	for _, h := range holds {
-		fmt.Fprintf(&b, "%s\n  %s, by %s since %s: %s\n", planfile.Quote(h.Glob), untilWords(h.Until), planfile.Escape(h.By),
-			planner.Minute(h.At), planfile.Escape(h.Reason))
+		fmt.Fprintf(&b, "%s\n  %s, by %s since %s: %s\n", render.Quote(h.Glob), untilWords(h.Until), render.Escape(h.By),
+			planner.Minute(h.At), render.Escape(h.Reason))
 	}
 	return a.print(b.String())
 }
@@ -254,5 +255,5 @@ func (a *app) printJSON(v any) error {
 	if err != nil {
 		return err
 	}
-	return a.print(string(planfile.EscapeJSON(b)) + "\n")
+	return a.print(string(render.EscapeJSON(b)) + "\n")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 	"github.com/waldur/cscs-storage-sync/providers/site"
 )
@@ -107,6 +107,6 @@ func (a *app) take(ctx context.Context, system, reason string) (err error) {
 	if err := m.Mark(ctx, system, true); err != nil {
 		return err
 	}
-	a.tell("This state manages system %s from now on; node %s can no longer apply to it.", system, planfile.Quote(found.Node))
+	a.tell("This state manages system %s from now on; node %s can no longer apply to it.", system, render.Quote(found.Node))
 	return nil
 }

@@ -155,7 +155,7 @@ func (a *app) showPlan(p *planner.Plan, asJSON, compact bool) error {
 	if asJSON {
 		return a.print(string(render.JSON(p)))
 	}
-	return a.print(string(planfile.Text(p, planfile.Options{Color: a.colored(a.stdout), Palette: a.palette, Compact: compact, Width: a.width})))
+	return a.print(string(render.Text(p, render.Options{Color: a.colored(a.stdout), Palette: a.palette, Compact: compact, Width: a.width})))
 }
 
 // show prints the plan as the flags say.
@@ -170,7 +170,7 @@ func (o *planOptions) show(a *app, p *planner.Plan) error {
 	if o.json {
 		return a.showPlan(p, true, o.compact)
 	}
-	return a.page(string(planfile.Text(p, planfile.Options{Color: a.colored(a.stdout), Palette: a.palette, Compact: o.compact, Width: a.width})))
+	return a.page(string(render.Text(p, render.Options{Color: a.colored(a.stdout), Palette: a.palette, Compact: o.compact, Width: a.width})))
 }
 
 // checkJSON refuses flags about JSON that do not go together.
@@ -208,7 +208,7 @@ func checkOut(path string) error {
 
 // writePlan writes a plan file, mode 0600. It replaces only a plan file, and never follows a link.
 func (a *app) writePlan(path string, p *planner.Plan) error {
-	data, err := planfile.Marshal(p, planfile.Options{Color: a.colored(a.stdout)})
+	data, err := planfile.Marshal(p, render.Options{Color: a.colored(a.stdout)})
 	if err != nil {
 		return fmt.Errorf("write plan %s: %w", path, err)
 	}
@@ -216,12 +216,12 @@ func (a *app) writePlan(path string, p *planner.Plan) error {
 		return err
 	}
 	if len(p.Core.Actions) == 0 {
-		a.tell("\nSaved the plan to %s. It has no actions: there is nothing to approve or to apply.", planfile.ShellWord(path))
+		a.tell("\nSaved the plan to %s. It has no actions: there is nothing to approve or to apply.", render.ShellWord(path))
 		return nil
 	}
 	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n    cscs-sync approve %s\n    cscs-sync apply %s\n\n"+
 		"For a ticket, without colour: cscs-sync show --plain %[1]s",
-		planfile.ShellWord(path), planfile.ShellWord(path), planfile.ShellWord(path))
+		render.ShellWord(path), render.ShellWord(path), render.ShellWord(path))
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // How often progress is shown: a status line on a terminal is drawn anew at most five times a second; elsewhere there is a
@@ -182,7 +182,7 @@ type progressEvent struct {
 func (p *progress) event(now time.Time) {
 	b, err := json.Marshal(progressEvent{"progress", now.UTC(), p.what, p.done, p.total})
 	if err == nil {
-		fmt.Fprintf(p.out, "%s\n", planfile.EscapeJSON(b))
+		fmt.Fprintf(p.out, "%s\n", render.EscapeJSON(b))
 	}
 }
 

@@ -13,9 +13,10 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // report shows an apply as it goes, and gives the account at its end: for people, or as JSON events.
@@ -79,13 +80,13 @@ func (r *report) event(e apply.Event) {
 	r.n++
 	total := len(r.plan.Plan.Core.Actions)
 	r.tellProgress("Applying", r.n, total)
-	text := fmt.Sprintf("[%*d/%d] %s: %s", len(fmt.Sprint(total)), r.n, total, planfile.Quote(e.Action.Address),
+	text := fmt.Sprintf("[%*d/%d] %s: %s", len(fmt.Sprint(total)), r.n, total, render.Quote(e.Action.Address),
 		words(e.Action.Kind, e.Status, e.Err))
 	if took >= longStep {
 		text += fmt.Sprintf(" after %s", took.Round(time.Second))
 	}
 	if e.Err != nil {
-		text += ": " + planfile.Escape(strings.ReplaceAll(e.Err.Error(), "\n", "; "))
+		text += ": " + render.Escape(strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 	}
 	if e.Status == apply.Done {
 		fmt.Fprintln(besideProgress{r.app, r.out}, text)
@@ -133,7 +134,7 @@ func byAction(results []apply.Result) string {
 
 // nothing is the account of a plan without actions.
 func (r *report) nothing() error {
-	r.tell("Plan %s has nothing to do.", planfile.ShellWord(r.plan.Name()))
+	r.tell("Plan %s has nothing to do.", render.ShellWord(r.plan.Name()))
 	if r.json {
 		r.end(nil, ledger.Done)
 	}
@@ -146,13 +147,13 @@ func (r *report) progress(e apply.Event) {
 		r.line(jsonEvent{Event: "message", Time: r.now().UTC(), Address: e.Action.Address, Text: e.Step})
 		return
 	}
-	r.tell("%s: %s", planfile.Quote(e.Action.Address), e.Step)
+	r.tell("%s: %s", render.Quote(e.Action.Address), e.Step)
 }
 
 // refusedResult is the only line of an apply --json that was refused.
 func (a *app) refusedResult(id string, code engine.Code) {
 	r := report{app: a, plan: &engine.Proposal{ID: id}, json: true, out: a.stdout}
-	r.line(jsonEnd{FormatVersion: planfile.FormatVersion, Plan: id, Result: "refused", Code: code, Counts: allStatuses(nil), Resources: []jsonResource{}})
+	r.line(jsonEnd{FormatVersion: render.FormatVersion, Plan: id, Result: "refused", Code: code, Counts: allStatuses(nil), Resources: []jsonResource{}})
 }
 
 // reportedStatuses are the statuses in the order in which the account gives them.
@@ -217,7 +218,7 @@ type jsonResource struct {
 func (r *report) end(results []apply.Result, result ledger.Result) {
 	r.statusLine.Load().end()
 	if r.json {
-		end := jsonEnd{FormatVersion: planfile.FormatVersion, Plan: r.plan.ID, Result: string(result), Counts: allStatuses(results), Resources: []jsonResource{}, Told: r.told}
+		end := jsonEnd{FormatVersion: render.FormatVersion, Plan: r.plan.ID, Result: string(result), Counts: allStatuses(results), Resources: []jsonResource{}, Told: r.told}
 		for _, x := range results {
 			j := jsonResource{Address: x.Action.Address, Action: x.Action.Kind, Status: x.Status}
 			if x.Err != nil {
@@ -276,10 +277,10 @@ func statusWords(s apply.Status) string {
 func (r *report) next(results []apply.Result, counts map[string]int, result ledger.Result) {
 	switch {
 	case result == ledger.Interrupted && r.plan.Path != "":
-		fmt.Fprintf(r.out, "To continue where it stopped: cscs-sync apply %s\n", planfile.ShellWord(r.plan.Path))
+		fmt.Fprintf(r.out, "To continue where it stopped: cscs-sync apply %s\n", render.ShellWord(r.plan.Path))
 	case result == ledger.Interrupted:
 		fmt.Fprintf(r.out, "Plan %s has begun; end it with `cscs-sync state abandon %s`, then apply again.\n",
-			planfile.ShortID(r.plan.ID), r.plan.ID)
+			canonical.ShortID(r.plan.ID), r.plan.ID)
 	case counts[string(apply.Failed)]+counts[string(apply.Skipped)] > 0:
 		fmt.Fprintln(r.out, "To see what is left: cscs-sync plan")
 	}
@@ -293,5 +294,5 @@ func (r *report) line(v any) {
 	if err != nil {
 		return
 	}
-	fmt.Fprintf(r.out, "%s\n", planfile.EscapeJSON(b))
+	fmt.Fprintf(r.out, "%s\n", render.EscapeJSON(b))
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -41,12 +41,12 @@ func readGlobs(path string) ([]string, error) {
 			continue
 		}
 		if err := planner.CheckGlob(glob); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", planfile.Escape(path), n, err)
+			return nil, fmt.Errorf("%s:%d: %w", render.Escape(path), n, err)
 		}
 		globs = append(globs, glob)
 	}
 	if len(globs) == 0 {
-		return nil, fmt.Errorf("%s has no globs: want one a line", planfile.Escape(path))
+		return nil, fmt.Errorf("%s has no globs: want one a line", render.Escape(path))
 	}
 	return globs, nil
 }

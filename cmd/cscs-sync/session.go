@@ -11,6 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/providers/site"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -114,7 +115,7 @@ func (a *app) readSigners(path string) (*approval.Signers, error) {
 		return nil, fmt.Errorf("allowed signers %s: %w", path, err)
 	}
 	for _, p := range signers.Problems() {
-		a.tell("Warning: %s: %v", planfile.Escape(path), p)
+		a.tell("Warning: %s: %v", render.Escape(path), p)
 	}
 	return signers, nil
 }

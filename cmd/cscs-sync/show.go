@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
@@ -68,7 +67,7 @@ func (o *showOptions) run(a *app, path string) error {
 		a.tell("Warning: %s was written by another version of cscs-sync: its text could not be compared with its "+
 			"content; below is the content", path)
 	}
-	how := planfile.Options{Color: !o.plain && a.colored(a.stdout), Palette: a.palette, Commands: o.commands, Compact: o.compact, Width: a.width, MaxSize: o.maxSize}
+	how := render.Options{Color: !o.plain && a.colored(a.stdout), Palette: a.palette, Commands: o.commands, Compact: o.compact, Width: a.width, MaxSize: o.maxSize}
 	switch {
 	case o.json:
 		return a.print(string(render.JSON(file.Plan)))
@@ -77,5 +76,5 @@ func (o *showOptions) run(a *app, path string) error {
 	case o.html:
 		return a.print(string(render.HTML(file.Plan, how)))
 	}
-	return a.page(string(planfile.Text(file.Plan, how)))
+	return a.page(string(render.Text(file.Plan, how)))
 }

@@ -11,9 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 func (a *app) stateCommand() *cobra.Command {
@@ -67,7 +68,7 @@ func (a *app) statePullCommand() *cobra.Command {
 		if err := s.store.Pull(&document); err != nil {
 			return err
 		}
-		return a.print(string(planfile.EscapeJSON(document.Bytes())))
+		return a.print(string(render.EscapeJSON(document.Bytes())))
 	}
 	return cmd
 }
@@ -128,7 +129,7 @@ func (a *app) listState(asJSON bool) error {
 	}
 	width := 0
 	for _, r := range records {
-		width = max(width, len(planfile.Quote(r.Address)))
+		width = max(width, len(render.Quote(r.Address)))
 	}
 	var b strings.Builder
 	for _, r := range records {
@@ -136,7 +137,7 @@ func (a *app) listState(asJSON bool) error {
 		if r.Unfinished {
 			mark = "  unfinished"
 		}
-		fmt.Fprintf(&b, "%-*s  %s  %d:%d%s\n", width, planfile.Quote(r.Address), r.Mode, r.Owner, r.Group, mark)
+		fmt.Fprintf(&b, "%-*s  %s  %d:%d%s\n", width, render.Quote(r.Address), r.Mode, r.Owner, r.Group, mark)
 	}
 	return a.print(b.String())
 }
@@ -175,16 +176,16 @@ func (a *app) showState(address string, asJSON bool) error {
 	var b strings.Builder
 	for _, r := range found {
 		fmt.Fprintf(&b, "%s\n  item       %s (%s, %s)\n  directory  %s on %s, inode %d\n  owner      %d:%d, mode %s (%s)\n",
-			planfile.Quote(r.Address), r.Key.Item, planfile.Quote(r.Key.System), planfile.Quote(r.Key.DataType), r.Storage, r.System, r.Inode,
+			render.Quote(r.Address), r.Key.Item, render.Quote(r.Key.System), render.Quote(r.Key.DataType), r.Storage, r.System, r.Inode,
 			r.Owner, r.Group, r.Mode, r.Mode.Letters())
 		if id, ok := r.Limited(); ok {
-			fmt.Fprintf(&b, "  quota      %s: space %s soft, %s hard; inodes %s soft, %s hard\n", planfile.Escape(id.String()),
+			fmt.Fprintf(&b, "  quota      %s: space %s soft, %s hard; inodes %s soft, %s hard\n", render.Escape(id.String()),
 				r.Claim.Show(planner.SpaceSoft), r.Claim.Show(planner.SpaceHard),
 				r.Claim.Show(planner.InodesSoft), r.Claim.Show(planner.InodesHard))
 		}
 		fmt.Fprintf(&b, "  recorded   %s", planner.Minute(r.At))
 		if r.Plan != "" {
-			fmt.Fprintf(&b, " by plan %s", planfile.ShortID(r.Plan))
+			fmt.Fprintf(&b, " by plan %s", canonical.ShortID(r.Plan))
 		}
 		b.WriteString("\n")
 	}
@@ -193,9 +194,9 @@ func (a *app) showState(address string, asJSON bool) error {
 
 // forget removes one record, or one root identity.
 func (a *app) forget(ctx context.Context, address, root string) error {
-	what, shown := "root of system "+root, "what the directory of system "+planfile.Quote(root)+" was"
+	what, shown := "root of system "+root, "what the directory of system "+render.Quote(root)+" was"
 	if root == "" {
-		what, shown = address, planfile.Quote(address)
+		what, shown = address, render.Quote(address)
 	}
 	err := a.locked(ctx, func(tx ledger.Tx) error {
 		n, err := forgotten(tx, address, root)
@@ -246,7 +247,7 @@ func (a *app) abandon(ctx context.Context, plan, reason string) error {
 	}
 	id := plan
 	if file, err := a.readPlan(plan); err == nil {
-		id = planfile.ID(file.Plan.Core)
+		id = canonical.ID(file.Plan.Core)
 	}
 	err := a.locked(ctx, func(tx ledger.Tx) error {
 		full, err := begunPlan(tx, id)
@@ -259,7 +260,7 @@ func (a *app) abandon(ctx context.Context, plan, reason string) error {
 	if err != nil {
 		return err
 	}
-	a.tell("Plan %s is given up. To see what is left: cscs-sync plan", planfile.ShortID(id))
+	a.tell("Plan %s is given up. To see what is left: cscs-sync plan", canonical.ShortID(id))
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/state"
 	"github.com/waldur/cscs-storage-sync/state/kv"
 	"github.com/waldur/cscs-storage-sync/state/postgres"
@@ -73,7 +73,7 @@ func fenceBy(program []string) func(context.Context, string) error {
 		cmd.WaitDelay = time.Second
 		out, err := cmd.CombinedOutput()
 		if err != nil {
-			return fmt.Errorf("%s %s: %w: %s", program[0], node, err, planfile.Escape(strings.TrimSpace(string(out[:min(len(out), 500)]))))
+			return fmt.Errorf("%s %s: %w: %s", program[0], node, err, render.Escape(strings.TrimSpace(string(out[:min(len(out), 500)]))))
 		}
 		return nil
 	}
@@ -125,10 +125,10 @@ func (a *app) nodes(asJSON bool) error {
 		return a.print("No node holds the state " + s.store.File() + ": the next apply takes it.\n")
 	case h.Expired:
 		return a.print(fmt.Sprintf("Node %s held the state %s until %s, and has not given it back.\nOnce it is off: cscs-sync state fence "+
-			"--node %[1]s --reason TEXT\n", planfile.Quote(h.Node), s.store.File(), planner.Minute(h.Until)))
+			"--node %[1]s --reason TEXT\n", render.Quote(h.Node), s.store.File(), planner.Minute(h.Until)))
 	}
-	return a.print(fmt.Sprintf("Node %s holds the state %s since %s, by %s, and renews that before %s.\n", planfile.Quote(h.Node), s.store.File(),
-		planner.Minute(h.Since), planfile.Escape(h.Who), h.Until.UTC().Format(time.RFC3339)))
+	return a.print(fmt.Sprintf("Node %s holds the state %s since %s, by %s, and renews that before %s.\n", render.Quote(h.Node), s.store.File(),
+		planner.Minute(h.Since), render.Escape(h.Who), h.Until.UTC().Format(time.RFC3339)))
 }
 
 func (a *app) stateFenceCommand() *cobra.Command {
@@ -155,7 +155,7 @@ is off, and then run this command. The history records it.`,
 		if err := s.store.Fence(*node, a.user, a.host, *reason); err != nil {
 			return err
 		}
-		a.tell("Node %s no longer holds the state: the next apply on another node takes it.", planfile.Quote(*node))
+		a.tell("Node %s no longer holds the state: the next apply on another node takes it.", render.Quote(*node))
 		return nil
 	}
 	return cmd
@@ -199,6 +199,6 @@ func (a *app) copyState(ctx context.Context, to string) error {
 	if err := s.store.CopyTo(ctx, other, ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}); err != nil {
 		return err
 	}
-	a.tell("The state is %s now. Use %s on every node from here on.", other.File(), planfile.ShellWord(to))
+	a.tell("The state is %s now. Use %s on every node from here on.", other.File(), render.ShellWord(to))
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // The rules of what is printed:
@@ -41,7 +41,7 @@ func (a *app) print(s string) error {
 func (a *app) tell(format string, args ...any) {
 	lines := strings.Split(fmt.Sprintf(format, args...), "\n")
 	for i := range lines {
-		lines[i] = planfile.Escape(lines[i])
+		lines[i] = render.Escape(lines[i])
 	}
 	fmt.Fprintln(besideProgress{a, a.stderr}, strings.Join(lines, "\n"))
 }
@@ -94,7 +94,7 @@ func (a *app) printError(err error) {
 	}
 	text := strings.ReplaceAll(strings.TrimRight(err.Error(), "\n"), context.Canceled.Error(), "interrupted")
 	for line := range strings.SplitSeq(text, "\n") {
-		fmt.Fprintln(a.stderr, a.paint(a.stderr, "Error: ", color.FgRed, color.Bold)+planfile.Escape(line))
+		fmt.Fprintln(a.stderr, a.paint(a.stderr, "Error: ", color.FgRed, color.Bold)+render.Escape(line))
 	}
 	var usage *usageError
 	if errors.As(err, &usage) {

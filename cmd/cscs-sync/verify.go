@@ -11,6 +11,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
@@ -90,7 +91,7 @@ func (o *verifyOptions) run(a *app, path string) error {
 }
 
 func (o *verifyOptions) verify(a *app, path string, file *planfile.File, v *verification) error {
-	v.ID = planfile.ID(file.Plan.Core)
+	v.ID = canonical.ID(file.Plan.Core)
 	if err := file.Check(); err != nil {
 		v.add("intact", false, err.Error())
 		return nil
@@ -116,7 +117,7 @@ func (o *verifyOptions) verify(a *app, path string, file *planfile.File, v *veri
 			v.add("approved", false, err.Error())
 			return nil
 		}
-	} else if verdict, err = approval.Judge(approval.Input{Plan: v.ID, Context: planfile.ContextDigest(file.Plan), File: path, Blocks: blocks,
+	} else if verdict, err = approval.Judge(approval.Input{Plan: v.ID, Context: canonical.ContextDigest(file.Plan), File: path, Blocks: blocks,
 		Rules: rules, Now: a.now()}); err != nil {
 		v.add("approved", false, err.Error())
 		return nil
@@ -193,7 +194,7 @@ func (o *verifyOptions) show(a *app, v *verification) error {
 		if err != nil {
 			return err
 		}
-		return a.print(string(planfile.EscapeJSON(b)) + "\n")
+		return a.print(string(render.EscapeJSON(b)) + "\n")
 	}
 	var b strings.Builder
 	if v.ID != "" {
@@ -208,7 +209,7 @@ func (o *verifyOptions) show(a *app, v *verification) error {
 		fmt.Fprintf(&b, "  %s  %-9s %s\n", mark, c.Name, strings.Join(lines, "\n"+strings.Repeat(" ", 18)))
 	}
 	for _, x := range v.Approvals {
-		text := fmt.Sprintf("%s approval by %s, %s, ", x.Kind, planfile.Quote(x.Name), planner.Minute(x.Time))
+		text := fmt.Sprintf("%s approval by %s, %s, ", x.Kind, render.Quote(x.Name), planner.Minute(x.Time))
 		if x.Counted {
 			text += "counts"
 		} else {

@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // release is the version of this tree; a build from a tagged module says its own.
@@ -63,7 +64,7 @@ func (a *app) versionCommand() *cobra.Command {
 			return a.print(text)
 		}
 		b, err := json.Marshal(map[string]any{"version": version(), "commit": hash, "date": date, "changed": changed, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
-			"plan_format": 1, "renderer": planfile.Renderer, "json_format": planfile.FormatVersion})
+			"plan_format": 1, "renderer": canonical.Renderer, "json_format": render.FormatVersion})
 		if err != nil {
 			return err
 		}

@@ -15,9 +15,10 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/providers/site"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -62,9 +63,9 @@ func run(dir string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, _ = w.Write(planfile.Text(p.Plan, planfile.Options{Width: 80}))
-	id := planfile.ID(p.Plan.Core)
-	made, err := e.LocalApproval(approval.Message{Plan: id, Context: planfile.ContextDigest(p.Plan), Name: e.Who,
+	_, _ = w.Write(render.Text(p.Plan, render.Options{Width: 80}))
+	id := canonical.ID(p.Plan.Core)
+	made, err := e.LocalApproval(approval.Message{Plan: id, Context: canonical.ContextDigest(p.Plan), Name: e.Who,
 		Time: e.Now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return err

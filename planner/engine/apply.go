@@ -12,7 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // defaultWorkers is how many resources an apply works on at a time.
@@ -258,8 +258,8 @@ func (e *Engine) follow(tx ledger.Tx, p *Planned) error {
 func renamedText(n int, renamed map[planner.Key]planner.Key) string {
 	names := map[string]bool{}
 	for old, now := range renamed {
-		names[fmt.Sprintf("%s is %s now", planfile.Quote(old.System),
-			planfile.Quote(now.System))] = true
+		names[fmt.Sprintf("%s is %s now", render.Quote(old.System),
+			render.Quote(now.System))] = true
 	}
 	return fmt.Sprintf("%s: %s", planner.Count(n, "resource"),
 		strings.Join(slices.Sorted(maps.Keys(names)), ", "))

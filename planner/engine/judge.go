@@ -8,8 +8,8 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 )
 
@@ -61,7 +61,7 @@ func (p *Proposal) Name() string {
 	if p.Path != "" {
 		return p.Path
 	}
-	return planfile.ShortID(p.ID)
+	return canonical.ShortID(p.ID)
 }
 
 // Judge decides whether the plan may run: intact, approved, in date, unused, under this
@@ -103,7 +103,7 @@ func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
 // Verdict judges the approvals of a plan, also by what the state knows of them.
 func (e *Engine) Verdict(p *Proposal, rules approval.Rules, started bool) (approval.Verdict,
 	error) {
-	in := approval.Input{Plan: p.ID, Context: planfile.ContextDigest(p.Plan), File: p.Name(),
+	in := approval.Input{Plan: p.ID, Context: canonical.ContextDigest(p.Plan), File: p.Name(),
 		Blocks: p.Blocks, Rules: rules,
 		Now: e.Now(), Started: started}
 	var v approval.Verdict

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner/apply"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
 // Request is what to plan.
@@ -180,7 +180,7 @@ func (e *Engine) questions(items []planner.Item, r Request) []planner.Question {
 // header is who planned, when and where.
 func (e *Engine) header(source Source) planner.Context {
 	return planner.Context{Made: e.Now().UTC().Truncate(time.Second), User: e.Who, Host: e.Host,
-		Version: e.Version, Renderer: planfile.Renderer,
+		Version: e.Version, Renderer: canonical.Renderer,
 		Source: source.Name(), ValidFor: e.ValidFor}
 }
 

@@ -9,8 +9,9 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // Why a plan is refused that was good once. Each says what differs, how it was, how it is, and the
@@ -21,14 +22,14 @@ func (p *Proposal) again() string {
 	words := []string{"cscs-sync plan"}
 	add := func(flag string, values ...string) {
 		for _, v := range values {
-			words = append(words, flag, planfile.ShellWord(v))
+			words = append(words, flag, render.ShellWord(v))
 		}
 	}
 	s := &p.Plan.Core.Selection
 	if len(s.Restores) > 0 {
 		words = []string{"cscs-sync archive restore"}
 		for _, address := range s.Restores {
-			words = append(words, planfile.ShellWord(address))
+			words = append(words, render.ShellWord(address))
 		}
 	}
 	add("--target", s.Targets...)
@@ -53,7 +54,7 @@ func (p *Proposal) ConfigurationChanged(now *planner.Settings) error {
 	}
 	why := differentParts(p.Plan.Context.Configuration, now.Parts)
 	if len(why) == 0 {
-		why = []string{"configuration was " + planfile.Escape(p.Plan.Core.Configuration) +
+		why = []string{"configuration was " + render.Escape(p.Plan.Core.Configuration) +
 			" when planned, is " + now.Fingerprint + " now"}
 	}
 	return Refuse(Configuration,
@@ -74,14 +75,14 @@ func differentParts(then, now []planner.ConfigurationPart) []string {
 	for _, part := range now {
 		if before := cmp.Or(was[part.Name], none); before != part.Digest {
 			list = append(list, fmt.Sprintf("%s was %s when planned, is %s now", part.Name,
-				planfile.Escape(before), part.Digest))
+				render.Escape(before), part.Digest))
 		}
 		delete(was, part.Name)
 	}
 	for _, part := range then {
 		if digest, gone := was[part.Name]; gone {
 			list = append(list, fmt.Sprintf("%s was %s when planned, is %s now",
-				planfile.Escape(part.Name), planfile.Escape(digest), none))
+				render.Escape(part.Name), render.Escape(digest), none))
 		}
 	}
 	return list
@@ -92,7 +93,7 @@ func (p *Proposal) ended(known ledger.Plan) error {
 	return Refuse(Used, fmt.Errorf(
 		"plan %s was already applied: not begun when planned, ended %s by %s with the result "+
 			"%s now; a plan is applied once; next: %s",
-		p.Name(), planner.Minute(known.Ended), planfile.Escape(known.EndedBy), known.Result,
+		p.Name(), planner.Minute(known.Ended), render.Escape(known.EndedBy), known.Result,
 		p.again()))
 }
 
@@ -104,7 +105,7 @@ func (p *Proposal) superseded(by []ledger.Supersession) error {
 	address, more := by[0].Key.Item, ""
 	for i := range p.Plan.Core.Actions {
 		if a := &p.Plan.Core.Actions[i]; a.Key == by[0].Key {
-			address = planfile.Quote(a.Address)
+			address = render.Quote(a.Address)
 		}
 	}
 	if n := len(by) - 1; n > 0 {
@@ -115,7 +116,7 @@ func (p *Proposal) superseded(by []ledger.Supersession) error {
 			"%s of %s "+
 			"has begun now; nothing was done; next: %s",
 			p.Name(), address, more, planner.Minute(p.Plan.Context.Made),
-			planfile.ShortID(by[0].Plan),
+			canonical.ShortID(by[0].Plan),
 			planner.Minute(by[0].Made), p.again()))
 }
 
@@ -124,7 +125,7 @@ func (p *Proposal) moved(stale []planner.Stale) error {
 	next := p.again()
 	if p.Path != "" {
 		next += ", or to leave out what is stale: cscs-sync apply --skip-stale " +
-			planfile.ShellWord(p.Path)
+			render.ShellWord(p.Path)
 	}
 	errs := []error{fmt.Errorf(
 		"plan %s is stale: %d of what it shows is no longer so; nothing was done; next: %s",
@@ -157,7 +158,7 @@ func (p *Proposal) Standing(tx ledger.Tx) (begun bool, at time.Time, err error) 
 
 // start is the plan as the ledger notes it when it begins.
 func (p *Proposal) start() ledger.PlanStart {
-	return ledger.PlanStart{ID: p.ID, Context: planfile.ContextDigest(p.Plan),
+	return ledger.PlanStart{ID: p.ID, Context: canonical.ContextDigest(p.Plan),
 		Made: p.Plan.Context.Made, Ledger: p.Plan.Context.Ledger,
 		Keys: KeysOf(p.Plan), Changed: ledger.ChangedBy(&p.Plan.Core)}
 }
@@ -192,7 +193,7 @@ func (e *Engine) notOvertaken(p *Proposal, v approval.Verdict) error {
 			fmt.Errorf("plan %s was approved before plan %s began for %s, and its context is not "+
 				"the one that was approved, "+
 				"so nothing says which is newer; nothing was done; next: %s", p.Name(),
-				planfile.ShortID(by[0].Plan),
+				canonical.ShortID(by[0].Plan),
 				planner.Count(len(by), "resource"), p.again()))
 	})
 }

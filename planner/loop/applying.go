@@ -8,16 +8,16 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
 // applyGroup applies a plan in the policy's name, through the same door as everybody's.
 func (r *round) applyGroup(ctx context.Context, p *planner.Plan) (out engine.Outcome, err error) {
-	id := planfile.ID(p.Core)
+	id := canonical.ID(p.Core)
 	made, err := r.cfg.Engine.PolicyApproval(approval.Message{Plan: id,
-		Context: planfile.ContextDigest(p), Name: "policy",
+		Context: canonical.ContextDigest(p), Name: "policy",
 		Time: r.now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return out, err

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner/backoff"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
 // applyPending applies held plans that people have approved by now. A dry run only names them.
@@ -97,7 +97,7 @@ func (r *round) approvedHeld(path string) (p *engine.Proposal, by string, begun 
 		// what can't be used is kept or removed when the round holds its own
 		return nil, "", false, err
 	}
-	p = &engine.Proposal{Plan: file.Plan, ID: planfile.ID(file.Plan.Core), Path: path,
+	p = &engine.Proposal{Plan: file.Plan, ID: canonical.ID(file.Plan.Core), Path: path,
 		Blocks: file.Approvals}
 	begun, _, err = r.cfg.Engine.Begun(p)
 	if engine.IsRefused(err) {

@@ -9,18 +9,20 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // keepBegun writes a plan with its approval down before it begins.
 func (r *round) keepBegun(p *planner.Plan, block []byte) (path string, err error) {
-	data, err := planfile.Marshal(p, planfile.Options{})
+	data, err := planfile.Marshal(p, render.Options{})
 	if err != nil {
 		return "", fmt.Errorf("plan to begin: %w", err)
 	}
-	path = filepath.Join(r.begunFolder(), planfile.ShortID(planfile.ID(p.Core))+".plan")
+	path = filepath.Join(r.begunFolder(), canonical.ShortID(canonical.ID(p.Core))+".plan")
 	if err := r.env.Files.Write(path, append(data, block...), planfile.MayReplace); err != nil {
 		return "", fmt.Errorf("plan to begin %s: %w", path, err)
 	}
@@ -104,7 +106,7 @@ func (r *round) begunAt(path string) (*engine.Proposal, error) {
 	if why != nil {
 		return nil, r.keepBegunUnusable(path, why)
 	}
-	p := &engine.Proposal{Plan: file.Plan, ID: planfile.ID(file.Plan.Core), Path: path,
+	p := &engine.Proposal{Plan: file.Plan, ID: canonical.ID(file.Plan.Core), Path: path,
 		Blocks: file.Approvals, Policy: r.cfg.Engine.Policy.Digest()}
 	begun, _, err := r.cfg.Engine.Begun(p)
 	switch {

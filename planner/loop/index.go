@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 const (
@@ -179,7 +179,7 @@ func renamedHint(p *planner.Plan) string {
 			func(r planner.Reason) bool { return r.Code == codes.NoSystem }) {
 			return fmt.Sprintf("no system block answers to %s: if its offering was renamed, add "+
 				"the new slug to the slugs of its system and "+
-				"reload; ", planfile.Quote(b.Key.System))
+				"reload; ", render.Quote(b.Key.System))
 		}
 	}
 	return ""

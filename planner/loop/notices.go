@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 )
@@ -150,7 +150,7 @@ func addressesOf(p *planner.Plan, most int) string {
 
 // noticeOf says what is held.
 func noticeOf(p *planner.Plan, path, host string) heldNotice {
-	id := planfile.ID(p.Core)
+	id := canonical.ID(p.Core)
 	n := heldNotice{Event: "held", Plan: id, Name: policy.Name(&p.Core, id), File: path, Host: host,
 		Actions: len(p.Core.Actions), Danger: []planner.Danger{},
 		Because: []string{}, Addresses: []string{}}

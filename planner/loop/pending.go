@@ -10,11 +10,13 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // PendingFolder is where held plans wait for people, below the folder of the state.
@@ -116,7 +118,7 @@ const RejectedSuffix = ".rejected"
 
 // RejectedPath is the file, in the folder of held plans, that says that somebody rejected a plan.
 func RejectedPath(folder, id string) string {
-	return filepath.Join(folder, planfile.ShortID(id)+RejectedSuffix)
+	return filepath.Join(folder, canonical.ShortID(id)+RejectedSuffix)
 }
 
 // rejected reports whether somebody rejected the plan with this id: it is not held again.
@@ -125,7 +127,7 @@ func (r *round) rejected(id string) bool {
 	if !r.env.Files.Exists(path) {
 		return false
 	}
-	r.log.Info("not held: somebody rejected it", "plan", path, "next", "cscs-sync held reject --undo "+planfile.ShortID(id))
+	r.log.Info("not held: somebody rejected it", "plan", path, "next", "cscs-sync held reject --undo "+canonical.ShortID(id))
 	return true
 }
 
@@ -136,10 +138,10 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 		h.wanted = true
 		return nil
 	}
-	if r.rejected(planfile.ID(part.Core)) {
+	if r.rejected(canonical.ID(part.Core)) {
 		return nil
 	}
-	data, err := planfile.Marshal(part, planfile.Options{})
+	data, err := planfile.Marshal(part, render.Options{})
 	if err != nil {
 		return fmt.Errorf("held plan %s: %w", path, err)
 	}

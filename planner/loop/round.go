@@ -12,8 +12,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // round is one round of the loop.
@@ -209,9 +209,9 @@ func (r *round) show(p *planner.Plan, decisions []policy.Decision, approvedGroup
 	}
 	write := func(word string, i int, because bool) {
 		a := &p.Core.Actions[i]
-		fmt.Fprintf(&b, "  %-6s %-8s %s\n", word, a.Kind, planfile.Quote(a.Address))
+		fmt.Fprintf(&b, "  %-6s %-8s %s\n", word, a.Kind, render.Quote(a.Address))
 		if because {
-			b.WriteString("         because " + planfile.Escape(rules[i]) + "\n")
+			b.WriteString("         because " + render.Escape(rules[i]) + "\n")
 		}
 	}
 	for _, i := range approvedGroup.Actions {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
@@ -61,7 +62,7 @@ func (r *round) keepBegunUnusable(path string, why error) error {
 			return err
 		}
 		for _, p := range plans {
-			if planfile.ShortID(p.ID) != strings.TrimSuffix(filepath.Base(path), ".plan") {
+			if canonical.ShortID(p.ID) != strings.TrimSuffix(filepath.Base(path), ".plan") {
 				continue
 			}
 			over = p.Over()
@@ -108,7 +109,7 @@ func (r *round) keepHeld(path string, why error) (bool, error) {
 // pendingPath is where a plan is held: under its short id, unless a file is kept there that this
 // version can't use.
 func (r *round) pendingPath(core planner.Core) string {
-	base := filepath.Join(r.pendingFolder(), planfile.ShortID(planfile.ID(core)))
+	base := filepath.Join(r.pendingFolder(), canonical.ShortID(canonical.ID(core)))
 	path := base + ".plan"
 	for n := 2; r.kept[path] != ""; n++ {
 		path = base + "-" + planner.Commas(uint64(n)) + ".plan"

@@ -10,9 +10,9 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // OverdueAfter is for how long an order may wait, whatever for, before people are told.
@@ -91,7 +91,7 @@ func (r *round) logWaiting(w WaitingOrder, now time.Time) {
 	}
 	r.log.Warn(what, "address", w.Address, "order", planner.ShortID(w.Order), "waits",
 		now.Sub(w.Since).Round(time.Second), "because", w.Why,
-		"next", "cscs-sync explain "+planfile.ShellWord(w.Address))
+		"next", "cscs-sync explain "+render.ShellWord(w.Address))
 }
 
 // waitReason is why an order waits.

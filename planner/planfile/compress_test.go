@@ -16,7 +16,7 @@ import (
 
 // around is a plan file with a machine's part that is compressed already.
 func around(packed []byte) []byte {
-	return bytes.Join([][]byte{[]byte(begin + "\n\n"), render.Text(plantest.Mixed(), Options{}),
+	return bytes.Join([][]byte{[]byte(begin + "\n\n"), render.Text(plantest.Mixed(), render.Options{}),
 		[]byte("\n"), armor(planLabel, packed)}, nil)
 }
 
@@ -83,7 +83,7 @@ func TestOtherCompressors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if f.Foreign || ContextDigest(f.Plan) != ContextDigest(p) || ID(f.Plan.Core) != ID(p.Core) {
+		if f.Foreign || canonical.ContextDigest(f.Plan) != canonical.ContextDigest(p) || canonical.ID(f.Plan.Core) != canonical.ID(p.Core) {
 			t.Errorf("%s: another plan", name)
 		}
 		if err := f.AddApproval(EncodeApproval([]byte("x"))); err != nil ||

@@ -19,6 +19,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // approvedFile is a plan file with a signed approval, and what judges it.
@@ -34,8 +35,8 @@ func (f *approvedFile) taken(data []byte) bool {
 	if err != nil || file.Check() != nil {
 		return false
 	}
-	v, err := approval.Judge(approval.Input{Plan: ID(file.Plan.Core),
-		Context: ContextDigest(file.Plan), Blocks: file.Approvals, Rules: f.rules,
+	v, err := approval.Judge(approval.Input{Plan: canonical.ID(file.Plan.Core),
+		Context: canonical.ContextDigest(file.Plan), Blocks: file.Approvals, Rules: f.rules,
 		Now: plantest.Made()})
 	return err == nil && v.Enough
 }
@@ -55,12 +56,12 @@ func approve(t *testing.T, name string, plan *planner.Plan, color bool) *approve
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := Marshal(plan, Options{Color: color})
+	data, err := Marshal(plan, render.Options{Color: color})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := approval.SSH(rand.Reader, approval.Message{Plan: ID(plan.Core),
-		Context: ContextDigest(plan), Name: "anna@example.com", Time: plantest.Made()}, key)
+	a, err := approval.SSH(rand.Reader, approval.Message{Plan: canonical.ID(plan.Core),
+		Context: canonical.ContextDigest(plan), Name: "anna@example.com", Time: plantest.Made()}, key)
 	if err != nil {
 		t.Fatal(err)
 	}

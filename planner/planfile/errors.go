@@ -3,6 +3,8 @@ package planfile
 import (
 	"errors"
 	"fmt"
+
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
 // FormatError says why a file is not taken as a plan file: where, what, and what to do.
@@ -37,7 +39,7 @@ func (e *ForeignError) Error() string {
 	}
 	return fmt.Sprintf("plan file: written by rendering rules %d, this program has %d, %s: use "+
 		"the version of cscs-sync "+
-		"that made it, or make a new plan", e.Renderer, Renderer, why)
+		"that made it, or make a new plan", e.Renderer, canonical.Renderer, why)
 }
 
 // Unwrap is the reason why the plan can't be shown.

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 const (
@@ -27,7 +28,7 @@ func excerptAt(line []byte, at int) string {
 	if len(s) > excerptRunes {
 		s, after = s[:excerptRunes], "…"
 	}
-	return "`" + before + Escape(string(s)) + after + "`"
+	return "`" + before + render.Escape(string(s)) + after + "`"
 }
 
 // colors are the codes that colour the text of a plan.

@@ -14,7 +14,7 @@ import (
 )
 
 // tampered is the error of a file in which a change to its text was made.
-func tampered(t *testing.T, opt Options, change func(text []byte) []byte) *FormatError {
+func tampered(t *testing.T, opt render.Options, change func(text []byte) []byte) *FormatError {
 	t.Helper()
 	p := plantest.Mixed()
 	text := change(render.Text(p, opt))
@@ -30,7 +30,7 @@ func tampered(t *testing.T, opt Options, change func(text []byte) []byte) *Forma
 // some: found and wanted are never the same two strings, and show no colour codes.
 func TestTamperedTextIsQuotedWhereItDiffers(t *testing.T) {
 	quotes := regexp.MustCompile("found (.*), want (.*)$")
-	for _, opt := range []Options{{}, {Color: true}} {
+	for _, opt := range []render.Options{{}, {Color: true}} {
 		lines := bytes.SplitAfter(render.Text(plantest.Mixed(), opt), []byte("\n"))
 		for i := range lines[:len(lines)-1] {
 			for name, change := range map[string]func([][]byte) [][]byte{

@@ -47,8 +47,8 @@ type File struct {
 }
 
 // Marshal is the plan file of a plan. It refuses a plan that no reader would take.
-func Marshal(plan *planner.Plan, opt Options) ([]byte, error) {
-	if plan.Context.Renderer != Renderer {
+func Marshal(plan *planner.Plan, opt render.Options) ([]byte, error) {
+	if plan.Context.Renderer != canonical.Renderer {
 		return nil, &ForeignError{Renderer: plan.Context.Renderer}
 	}
 	plan = canonical.Normal(plan)
@@ -87,7 +87,7 @@ func ownMistake(err error) error {
 
 // rendering is the readable part of a plan file: always the full one, at 80 columns.
 func rendering(plan *planner.Plan, color bool) []byte {
-	return render.Text(plan, Options{Color: color})
+	return render.Text(plan, render.Options{Color: color})
 }
 
 // Parse reads a plan file and refuses everything that Marshal and AddApproval would not have written, but for the form in
@@ -126,7 +126,7 @@ func (f *File) open(packed []byte, size int64) error {
 		f.Plan = plan
 	}
 	other := renderer()
-	if f.Foreign = other != Renderer; f.Foreign && err != nil {
+	if f.Foreign = other != canonical.Renderer; f.Foreign && err != nil {
 		return &ForeignError{Renderer: other, Unreadable: err} // another version has other members and other words
 	}
 	if err != nil || f.Foreign {
@@ -143,7 +143,7 @@ func (f *File) read(part []byte) (_ *planner.Plan, shown func() []byte, err erro
 	}
 	invalid := Validate(plan)
 	f.Colored = len(f.Text) > 0 && f.Text[0] == '\x1b' // the first line is bold
-	if invalid == nil && plan.Context.Renderer == Renderer {
+	if invalid == nil && plan.Context.Renderer == canonical.Renderer {
 		shown = parallel.Meanwhile(func() []byte { return rendering(plan, f.Colored) })
 	}
 	if err := check(); err != nil {

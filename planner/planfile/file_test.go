@@ -9,11 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
 
-func marshal(t testing.TB, opt Options) []byte {
+func marshal(t testing.TB, opt render.Options) []byte {
 	t.Helper()
 	data, err := Marshal(plantest.Mixed(), opt)
 	if err != nil {
@@ -25,7 +26,7 @@ func marshal(t testing.TB, opt Options) []byte {
 // TestGolden holds the whole file of a plan, byte for byte.
 func TestGolden(t *testing.T) {
 	const path = "testdata/golden/mixed.plan"
-	got := marshal(t, Options{})
+	got := marshal(t, render.Options{})
 	if *update {
 		if err := os.WriteFile(path, got, 0o644); err != nil {
 			t.Fatal(err)
@@ -42,7 +43,7 @@ func TestGolden(t *testing.T) {
 
 func TestWrittenBackByteForByte(t *testing.T) {
 	for _, colored := range []bool{false, true} {
-		data := marshal(t, Options{Color: colored})
+		data := marshal(t, render.Options{Color: colored})
 		f, err := Parse(data)
 		if err != nil {
 			t.Fatal(err)

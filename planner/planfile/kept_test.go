@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
 // keptRenderer is the version in the name of a kept plan file.
@@ -34,7 +36,7 @@ func TestKeptPlansAreKnown(t *testing.T) {
 		if err == nil {
 			err = f.Check()
 		}
-		if version == Renderer {
+		if version == canonical.Renderer {
 			if err != nil || len(f.Approvals) != 1 {
 				t.Errorf("%s: %v", path, err)
 			}

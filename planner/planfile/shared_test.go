@@ -4,12 +4,13 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // TestSharedQuotas: what several resources contribute is read back, and what no quota can have is
 // not written.
 func TestSharedQuotas(t *testing.T) {
-	data, err := Marshal(plantest.Shared(3), Options{})
+	data, err := Marshal(plantest.Shared(3), render.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,7 +19,7 @@ func TestSharedQuotas(t *testing.T) {
 	}
 	p := plantest.Shared(3)
 	p.Context.Shared[0].Contributions = p.Context.Shared[0].Contributions[:1]
-	if _, err := Marshal(p, Options{}); err == nil {
+	if _, err := Marshal(p, render.Options{}); err == nil {
 		t.Error("a quota that one resource shares is written")
 	}
 }

@@ -15,7 +15,7 @@ func TestSizes(t *testing.T) {
 	const n = 2000
 	for kind, add := range plantest.KindsOfChange() {
 		p := plantest.Many(n, add)
-		if _, err := Marshal(p, Options{}); err != nil {
+		if _, err := Marshal(p, render.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		packed, err := compress(canonical.Encode(p))
@@ -24,8 +24,8 @@ func TestSizes(t *testing.T) {
 		}
 		for name, c := range map[string]struct{ got, limit int }{
 			"machine's part": {len(armor(planLabel, packed)), 200},
-			"text":           {len(render.Text(p, Options{})), 1200},
-			"coloured text":  {len(render.Text(p, Options{Color: true})), 1200},
+			"text":           {len(render.Text(p, render.Options{})), 1200},
+			"coloured text":  {len(render.Text(p, render.Options{Color: true})), 1200},
 		} {
 			t.Logf("%s, %s: %d bytes a change", kind, name, c.got/n)
 			if c.got > c.limit*n {
@@ -41,11 +41,11 @@ func TestSizes(t *testing.T) {
 func BenchmarkPlanFile(b *testing.B) {
 	const n = 10_000
 	p := plantest.Many(n, plantest.AddCreate)
-	data, err := Marshal(p, Options{Color: true})
+	data, err := Marshal(p, render.Options{Color: true})
 	if err != nil {
 		b.Fatal(err)
 	}
-	text := render.Text(p, Options{Color: true})
+	text := render.Text(p, render.Options{Color: true})
 	read := func() *File {
 		f, err := Parse(data)
 		if err != nil {
@@ -54,12 +54,12 @@ func BenchmarkPlanFile(b *testing.B) {
 		return f
 	}
 	b.Run("text", func(b *testing.B) {
-		takes(b, func() { render.Text(p, Options{Color: true}) })
+		takes(b, func() { render.Text(p, render.Options{Color: true}) })
 		b.ReportMetric(float64(len(text))/n, "B/change")
 	})
 	b.Run("marshal", func(b *testing.B) {
 		takes(b, func() {
-			if _, err := Marshal(p, Options{Color: true}); err != nil {
+			if _, err := Marshal(p, render.Options{Color: true}); err != nil {
 				b.Fatal(err)
 			}
 		})
@@ -67,7 +67,7 @@ func BenchmarkPlanFile(b *testing.B) {
 	})
 	b.Run("json", func(b *testing.B) { takes(b, func() { render.JSON(p) }) })
 	b.Run("parse", func(b *testing.B) { takes(b, func() { read() }) })
-	b.Run("show", func(b *testing.B) { takes(b, func() { render.Text(read().Plan, Options{}) }) })
+	b.Run("show", func(b *testing.B) { takes(b, func() { render.Text(read().Plan, render.Options{}) }) })
 }
 
 // takes reports how long f takes, with the garbage that it leaves: the shortest of several runs,

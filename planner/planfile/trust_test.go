@@ -48,7 +48,7 @@ func TestEveryByteCounts(t *testing.T) {
 	p := plantest.Base()
 	plantest.AddRaise(p, "/capstor/a", 1, 10*plantest.TiB, 20*plantest.TiB, 8*plantest.TiB)
 	for _, colored := range []bool{false, true} {
-		data, err := Marshal(p, Options{Color: colored})
+		data, err := Marshal(p, render.Options{Color: colored})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestEveryByteCounts(t *testing.T) {
 }
 
 func TestRandomBytesOfALargeFile(t *testing.T) {
-	data, err := Marshal(plantest.Thousand(), Options{Color: true})
+	data, err := Marshal(plantest.Thousand(), render.Options{Color: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestRandomBytesOfALargeFile(t *testing.T) {
 }
 
 func TestLineEndsAndTrailingBlanks(t *testing.T) {
-	data := marshal(t, Options{})
+	data := marshal(t, render.Options{})
 	for name, mailed := range map[string][]byte{
 		"CRLF":             bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")),
 		"blanks":           bytes.ReplaceAll(data, []byte("\n"), []byte(" \t\n")),
@@ -116,7 +116,7 @@ func pack(t *testing.T, text, part []byte) []byte {
 
 func TestRefused(t *testing.T) {
 	p := plantest.Mixed()
-	text, part := render.Text(p, Options{}), canonical.Encode(p)
+	text, part := render.Text(p, render.Options{}), canonical.Encode(p)
 	if _, err := Parse(pack(t, text, part)); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestRefused(t *testing.T) {
 			`"made":"2026-11-22T22:40:03+01:00"`),
 		"fraction":         swap(`21:40:03Z"`, `21:40:03.5Z"`),
 		"counts":           swap(`"archive":1`, `"archive":0`),
-		"another text":     pack(t, render.Text(plantest.Base(), Options{}), part),
+		"another text":     pack(t, render.Text(plantest.Base(), render.Options{}), part),
 		"after the block":  append(bytes.Clone(data), "x\n"...),
 		"empty line after": append(bytes.Clone(data), '\n'),
 		"before approvals": slices3(data, []byte("\n"), approval),
@@ -169,7 +169,7 @@ func TestRefused(t *testing.T) {
 func slices3(a, b, c []byte) []byte { return bytes.Join([][]byte{a, b, c}, nil) }
 
 func TestNoFileIsTooLargeToRefuse(t *testing.T) {
-	data := marshal(t, Options{})
+	data := marshal(t, render.Options{})
 	for _, n := range []int{MaxSize + 1 - len(data), MaxSize} {
 		_, err := Parse(append(bytes.Clone(data), make([]byte, n)...))
 		var refused *FormatError
@@ -180,7 +180,7 @@ func TestNoFileIsTooLargeToRefuse(t *testing.T) {
 }
 
 func TestErrorNamesTheLine(t *testing.T) {
-	data := marshal(t, Options{})
+	data := marshal(t, render.Options{})
 	lines := bytes.Split(data, []byte("\n"))
 	lines[16] = append(lines[16], "\x1b[8m0"...)
 	_, err := Parse(bytes.Join(lines, []byte("\n")))
@@ -205,9 +205,9 @@ func TestBomb(t *testing.T) {
 
 func TestForeignFileIsForShowing(t *testing.T) {
 	p := plantest.Mixed()
-	p.Context.Renderer = Renderer + 1
+	p.Context.Renderer = canonical.Renderer + 1
 	var foreign *ForeignError
-	if _, err := Marshal(p, Options{}); !errors.As(err, &foreign) {
+	if _, err := Marshal(p, render.Options{}); !errors.As(err, &foreign) {
 		t.Errorf("Marshal: %v", err)
 	}
 	f, err := Parse(pack(t, []byte("a text of the future\n"), canonical.Encode(p)))
@@ -222,8 +222,8 @@ func TestForeignFileIsForShowing(t *testing.T) {
 // TestCharactersArePinned fails when the library's tables of characters change: they decide what is
 // shown as it is. Raise Renderer then, and pin the new version.
 func TestCharactersArePinned(t *testing.T) {
-	if unicode.Version != "15.0.0" || Renderer != 3 {
-		t.Errorf("characters are those of Unicode %s, Renderer is %d", unicode.Version, Renderer)
+	if unicode.Version != "15.0.0" || canonical.Renderer != 3 {
+		t.Errorf("characters are those of Unicode %s, Renderer is %d", unicode.Version, canonical.Renderer)
 	}
 }
 
@@ -232,7 +232,7 @@ func TestMarshalTakesWhatJSONChanges(t *testing.T) {
 	p.Context.User = "r\xffoot"
 	p.Context.Made = p.Context.Made.Add(500)
 	p.Core.Selection.Targets = []string{"/\xfe/**"}
-	data, err := Marshal(p, Options{})
+	data, err := Marshal(p, render.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestMarshalTakesWhatJSONChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ID(f.Plan.Core) != ID(p.Core) || ContextDigest(f.Plan) != ContextDigest(p) {
+	if canonical.ID(f.Plan.Core) != canonical.ID(p.Core) || canonical.ContextDigest(f.Plan) != canonical.ContextDigest(p) {
 		t.Error("the plan that comes back has another digest")
 	}
 }
@@ -248,20 +248,20 @@ func TestMarshalTakesWhatJSONChanges(t *testing.T) {
 func TestIDIsOfTheCore(t *testing.T) {
 	a, b := plantest.Mixed(), plantest.Mixed()
 	b.Context.Made, b.Context.Host = b.Context.Made.Add(3600e9), "other"
-	if ID(a.Core) != ID(b.Core) || ContextDigest(a) == ContextDigest(b) {
+	if canonical.ID(a.Core) != canonical.ID(b.Core) || canonical.ContextDigest(a) == canonical.ContextDigest(b) {
 		t.Error("the context is in the id, or not in its digest")
 	}
 	b.Core.Actions[0].Changes[0].After = plantest.Num(1)
-	if ID(a.Core) == ID(b.Core) {
+	if canonical.ID(a.Core) == canonical.ID(b.Core) {
 		t.Error("the id does not cover changes")
 	}
-	if ID(planner.Core{}) != ID(planner.Core{Actions: []planner.Action{}}) {
+	if canonical.ID(planner.Core{}) != canonical.ID(planner.Core{Actions: []planner.Action{}}) {
 		t.Error("no actions and an empty list of them differ")
 	}
 }
 
 func TestApprovals(t *testing.T) {
-	f, err := Parse(marshal(t, Options{}))
+	f, err := Parse(marshal(t, render.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func TestApprovals(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, colored := range []bool{false, true} {
-		data := marshal(f, Options{Color: colored})
+		data := marshal(f, render.Options{Color: colored})
 		f.Add(data)
 		f.Add(append(data, EncodeApproval([]byte("x"))...))
 		f.Add(bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")))
@@ -311,12 +311,12 @@ func FuzzParse(f *testing.F) {
 		if file.Foreign {
 			return
 		}
-		again, err := Marshal(file.Plan, Options{Color: file.Colored})
+		again, err := Marshal(file.Plan, render.Options{Color: file.Colored})
 		if err != nil {
 			t.Fatalf("Marshal would not have written it: %v", err)
 		}
 		if f, err := Parse(again); err != nil || !bytes.Equal(f.Text, file.Text) ||
-			ContextDigest(f.Plan) != ContextDigest(file.Plan) {
+			canonical.ContextDigest(f.Plan) != canonical.ContextDigest(file.Plan) {
 			t.Fatalf("Marshal would have written something else: %v", err)
 		}
 	})
@@ -334,16 +334,16 @@ func FuzzMachinePart(f *testing.F) {
 		if !bytes.Equal(canonical.Encode(plan), part) {
 			t.Fatal("not canonical")
 		}
-		plan.Context.Renderer = Renderer
-		data, err := Marshal(plan, Options{Color: true})
+		plan.Context.Renderer = canonical.Renderer
+		data, err := Marshal(plan, render.Options{Color: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Parse(data); err != nil {
 			t.Fatal(err)
 		}
-		for _, out := range [][]byte{render.Text(plan, Options{Compact: true, Commands: true}),
-			render.Markdown(plan, Options{Commands: true}), render.HTML(plan, Options{}),
+		for _, out := range [][]byte{render.Text(plan, render.Options{Compact: true, Commands: true}),
+			render.Markdown(plan, render.Options{Commands: true}), render.HTML(plan, render.Options{}),
 			render.JSON(plan)} {
 			if !bytes.Equal(render.EscapeJSON(out), out) {
 				t.Fatal("something can't be seen")

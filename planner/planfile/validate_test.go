@@ -7,6 +7,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 func TestValidate(t *testing.T) {
@@ -166,7 +167,7 @@ func TestValidate(t *testing.T) {
 	}
 	p := plantest.Base()
 	p.Context.Counts.Create = 1
-	if _, err := Marshal(p, Options{}); err == nil || !strings.Contains(err.Error(),
+	if _, err := Marshal(p, render.Options{}); err == nil || !strings.Contains(err.Error(),
 		"mistake of cscs-sync") {
 		t.Errorf("a plan that no reader takes is written: %v", err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
-	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/providers/hang"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 )
@@ -34,7 +34,7 @@ func (s *Site) Markers(own posix.Marker, roots map[string]planner.RootIdentity) 
 func (m *Markers) on(ctx context.Context, name string, f func(*posix.System) error) error {
 	i := slices.IndexFunc(m.systems, func(s planner.System) bool { return s.Name == name })
 	if i < 0 {
-		return fmt.Errorf("system %s is not in the configuration", planfile.Quote(name))
+		return fmt.Errorf("system %s is not in the configuration", render.Quote(name))
 	}
 	return m.calls.Do(ctx, "system "+name+": look for its marker", func(context.Context) func() error {
 		err := m.opened(m.systems[i], f)
