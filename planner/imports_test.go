@@ -26,6 +26,8 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/status":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
 		"planner/report":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
 		"planner/plantest": {"planner", "planner/canonical", "planner/reason"},
+		"planner/explain": {"planner", "planner/canonical", "planner/engine", "planner/ledger", "planner/loop",
+			"planner/policy", "planner/render"},
 
 		// The plan's id stands in every rendering, and a plan file holds its rendering: so the canonical form is the lowest.
 		"planner/canonical": {"planner", "planner/parallel"},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Limit is one limit of a quota, in bytes or inodes: which of them, its [Attribute] says. Its zero
@@ -104,6 +105,20 @@ func (l Limits) Known() bool { return l != Limits{} }
 
 // Show is one of the limits for people, with its unit.
 func (l Limits) Show(a Attribute) string { return Show(a, l[a].Value()) }
+
+// Of shows the limits of one quantity for people: "space 1 TiB soft, 2 TiB hard".
+func (l Limits) Of(q Quantity) string {
+	return q.Name + " " + l.Show(q.Soft) + " soft, " + l.Show(q.Hard) + " hard"
+}
+
+// Words shows all limits for people: "space 1 TiB soft, 2 TiB hard; inodes …".
+func (l Limits) Words() string {
+	var parts []string
+	for _, q := range quantities {
+		parts = append(parts, l.Of(q))
+	}
+	return strings.Join(parts, "; ")
+}
 
 // orElse is what the limits are once they are as wanted: what nobody speaks of stays as observed.
 func (l Limits) orElse(now Limits) Limits {

@@ -112,6 +112,14 @@ func (q *QuotaState) SetEnds(g Grace) {
 	}
 }
 
+// EndOf is when the grace period of what an attribute limits ends; zero if none runs.
+func (q *QuotaState) EndOf(a Attribute) time.Time {
+	if a.IsSpace() {
+		return q.Ends().Space
+	}
+	return q.Ends().Inodes
+}
+
 // DefaultCovers reports whether a limit is the filesystem's default, and not the identity's own.
 func (q QuotaState) DefaultCovers(a Attribute) bool {
 	return a.IsSpace() && q.DefaultSpace || a.IsQuota() && !a.IsSpace() && q.DefaultInodes
@@ -123,6 +131,14 @@ func (q *QuotaState) Used(a Attribute) (n uint64, known bool, why string) {
 		return uint64(q.Space.N), q.Space.Known, q.Space.Why
 	}
 	return uint64(q.Inodes.N), q.Inodes.Known, q.Inodes.Why
+}
+
+// UsedValue is what is used of what an attribute limits, as a plan's value.
+func (q *QuotaState) UsedValue(a Attribute) Value {
+	if a.IsSpace() {
+		return q.Space.Value()
+	}
+	return q.Inodes.Value()
 }
 
 // Usage is an amount used, which may be unknown.

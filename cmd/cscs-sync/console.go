@@ -19,6 +19,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/explain"
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 	"github.com/waldur/cscs-storage-sync/planner/override"
 )
@@ -107,7 +108,7 @@ func (s *session) upstream(ctx context.Context, address string, resources []stri
 	graph := planner.Desire(w)
 	u, ok := graph.Upstream(address)
 	if !ok {
-		return nil, fmt.Errorf("the proxy lists nothing of a configured system at %s%s", address, nearest(graph.Views(), address))
+		return nil, fmt.Errorf("the proxy lists nothing of a configured system at %s%s", address, explain.Nearest(graph.Views(), address))
 	}
 	return &u, nil
 }

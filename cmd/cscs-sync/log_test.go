@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 // TestDurationsInJSONLogs: a time in a JSON log says its unit.
@@ -45,23 +43,5 @@ func TestBadReloadInJSON(t *testing.T) {
 	}
 	if len(lines) < 2 || !strings.Contains(lines[0], "cscs-sync.hcl:") {
 		t.Errorf("the fault is not named:\n%s", out.String())
-	}
-}
-
-// TestNearest: a typing error is answered with the address that is meant, not with the first ones.
-func TestNearest(t *testing.T) {
-	var views []planner.View
-	for _, address := range []string{"/capstor/store/cscs/eth/aaa", "/capstor/store/cscs/eth/bbb", "/capstor/store/cscs/eth/bio", "/vast/store/uzh/climate"} {
-		views = append(views, planner.View{Address: address})
-	}
-	for what, want := range map[string]string{
-		"/capstor/store/cscs/eht/bio":  "; it lists /capstor/store/cscs/eth/bio",
-		"/capstor/store/cscs/eth/biio": "; it lists /capstor/store/cscs/eth/bio",
-		"climate":                      "; it lists /vast/store/uzh/climate",
-		"/other/place/entirely/zzzz":   "; it may have no group id at the proxy, which then leaves it out",
-	} {
-		if got := nearest(views, what); got != want {
-			t.Errorf("%s: %s, want %s", what, got, want)
-		}
 	}
 }

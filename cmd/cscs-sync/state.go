@@ -179,9 +179,7 @@ func (a *app) showState(address string, asJSON bool) error {
 			render.Quote(r.Address), r.Key.Item, render.Quote(r.Key.System), render.Quote(r.Key.DataType), r.Storage, r.System, r.Inode,
 			r.Owner, r.Group, r.Mode, r.Mode.Letters())
 		if id, ok := r.Limited(); ok {
-			fmt.Fprintf(&b, "  quota      %s: space %s soft, %s hard; inodes %s soft, %s hard\n", render.Escape(id.String()),
-				r.Claim.Show(planner.SpaceSoft), r.Claim.Show(planner.SpaceHard),
-				r.Claim.Show(planner.InodesSoft), r.Claim.Show(planner.InodesHard))
+			fmt.Fprintf(&b, "  quota      %s: %s\n", render.Escape(id.String()), r.Claim.Words())
 		}
 		fmt.Fprintf(&b, "  recorded   %s", planner.Minute(r.At))
 		if r.Plan != "" {

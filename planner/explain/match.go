@@ -1,0 +1,89 @@
+package explain
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+)
+
+// leastOrder is how many digits of an order's id name it.
+const leastOrder = 8
+
+// groupOf is the group id that somebody asks about.
+func groupOf(what string) (gid planner.GID, ok bool) {
+	n, err := strconv.ParseUint(what, 10, 32)
+	return planner.GID(n), err == nil
+}
+
+// isMeant reports whether somebody asks about the resource: by address, group id, item, or order.
+func isMeant(v *planner.View, what string) bool {
+	id := strings.ReplaceAll(what, "-", "")
+	if v.Address == what || v.Key.Item == id {
+		return true
+	}
+	if gid, ok := groupOf(what); ok && !v.Target.IsBranch() && v.HasGroup && v.Group == gid {
+		return true
+	}
+	return len(id) >= leastOrder && v.Order != "" && strings.HasPrefix(v.Order, id)
+}
+
+// hadGroup reports whether a listed resource is recorded with this group: it has another one now.
+func hadGroup(p *engine.Planned, v *planner.View, what string) bool {
+	gid, ok := groupOf(what)
+	r, recorded := p.Recorded.Records.Of(v.Key)
+	return ok && recorded && !v.Target.IsBranch() && r.Group == gid
+}
+
+// Nearest ends the message that nothing is listed for what was asked. It proposes the addresses
+// that differ least, in at most a third of their letters; else those that contain the last word.
+func Nearest(views []planner.View, what string) string {
+	const most = 5
+	last := what[strings.LastIndexByte(what, '/')+1:]
+	least := len(what) / 3
+	var near, alike []string
+	for i := range views {
+		address := views[i].Address
+		if d := distance(address, what, least); d <= least {
+			if d < least {
+				near = nil
+			}
+			least, near = d, append(near, address)
+		}
+		if last != "" && strings.Contains(address, last) {
+			alike = append(alike, address)
+		}
+	}
+	if len(near) == 0 {
+		near = alike
+	}
+	if len(near) == 0 {
+		return "; it may have no group id at the proxy, which then leaves it out"
+	}
+	return "; it lists " + strings.Join(near[:min(len(near), most)], ", ")
+}
+
+// distance is how many bytes have to be changed, added or removed to make b of a. Any number
+// greater than most means more than most.
+func distance(a, b string, most int) int {
+	if d := len(a) - len(b); d > most || -d > most {
+		return most + 1
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := corner
+			if a[i] != b[j] {
+				change++
+			}
+			corner, row[j+1] = row[j+1], min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
