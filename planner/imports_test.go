@@ -26,6 +26,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/status":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
 		"planner/report":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
 		"planner/plantest": {"planner", "planner/canonical", "planner/reason"},
+		"planner/history":  {"planner", "planner/canonical", "planner/ledger", "planner/render"},
 		"planner/explain": {"planner", "planner/canonical", "planner/engine", "planner/ledger", "planner/loop",
 			"planner/policy", "planner/render"},
 

@@ -72,12 +72,12 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 	if strings.TrimSpace(reason) == "" {
 		return &usageError{"hold add", errors.New("--reason is needed: who finds the hold later has to know why")}
 	}
-	end, err := a.parseUntil(until)
+	end, err := config.ParseTime(until, a.now(), config.Ahead, true)
 	if err == nil && !end.IsZero() && !end.After(a.now()) {
-		err = fmt.Errorf("--until %s is over already", until)
+		err = errors.New(until + " is over already")
 	}
 	if err != nil {
-		return &usageError{"hold add", err}
+		return &usageError{"hold add", fmt.Errorf("--until %w", err)}
 	}
 	s, err := a.open(config.Skip)
 	if err != nil {
@@ -178,23 +178,6 @@ func (a *app) tellRunning(s *session) error {
 	}
 	a.tell("%s. It finishes the resources that it is changing now, and skips what the hold matches after that.", what)
 	return nil
-}
-
-// parseUntil reads the end of a hold; the zero time is no end.
-func (a *app) parseUntil(s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, err := config.ParseDuration(s); err == nil {
-		return a.now().Add(d).UTC(), nil
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t.UTC(), nil
-	}
-	if t, err := time.Parse("2006-01-02", s); err == nil {
-		return t.AddDate(0, 0, 1).UTC(), nil // the end of that day
-	}
-	return time.Time{}, fmt.Errorf("--until %q: want a day such as 2026-12-01, a time as in RFC 3339, or a duration such as 7d", s)
 }
 
 func (a *app) removeHold(glob string) error {

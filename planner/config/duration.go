@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -39,3 +40,36 @@ func ParseDuration(s string) (time.Duration, error) {
 	}
 	return total + d, nil
 }
+
+// ParseTime reads a moment as people say it: a day such as 2026-12-01, a time as in RFC 3339, or a
+// duration such as 7d, counted from now in the given direction. Of a day it is the beginning, or
+// the end. An empty text is the zero time.
+func ParseTime(s string, now time.Time, direction Direction, endOfDay bool) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := ParseDuration(s); err == nil {
+		return now.Add(time.Duration(direction) * d).UTC(), nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t.UTC(), nil
+	}
+	if t, err := time.Parse(time.DateOnly, s); err == nil {
+		if endOfDay {
+			t = t.AddDate(0, 0, 1)
+		}
+		return t.UTC(), nil
+	}
+	return time.Time{}, fmt.Errorf(
+		"%q: want a day such as 2026-12-01, a time as in RFC 3339, or a "+
+			"duration such as 7d", s)
+}
+
+// Direction is where from now a duration leads.
+type Direction int
+
+// The directions of a duration.
+const (
+	Ago   Direction = -1
+	Ahead Direction = 1
+)
