@@ -1,16 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/planner/render"
+	"github.com/waldur/cscs-storage-sync/planner/graph"
 )
 
 func (a *app) graphCommand() *cobra.Command {
@@ -28,71 +31,40 @@ installed:
 	f := cmd.Flags()
 	var o planOptions
 	format := f.String("format", "dot", "`FORMAT`: dot, mermaid, or svg by Graphviz")
-	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
+	f.StringArrayVar(&o.resources, "resources", nil,
+		"read saved responses from `FILE` in place of the proxy")
 	f.StringArrayVar(&o.targets, "target", nil, "only resources whose address matches `GLOB`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains([]string{"dot", "mermaid", "svg"}, *format) {
-			return &usageError{"graph", fmt.Errorf("--format %q: want dot, mermaid or svg", *format)}
+			return &usageError{"graph",
+				fmt.Errorf("--format %q: want dot, mermaid or svg", *format)}
 		}
-		g, err := o.graph(cmd.Context(), a, args)
+		d, err := o.graph(cmd.Context(), a, args)
 		if err != nil {
 			return err
 		}
+		text := d.DOT()
 		switch *format {
-		case "dot":
-			return a.print(g.dot())
+		case "mermaid":
+			text = d.Mermaid()
 		case "svg":
-			picture, err := svg(cmd.Context(), g.dot())
-			if err != nil {
+			if text, err = svg(cmd.Context(), text); err != nil {
 				return err
 			}
-			return a.print(picture)
 		}
-		return a.print(g.mermaid())
+		return a.print(text)
 	}
 	return cmd
 }
 
-// drawing is a graph to be drawn: nodes with labels, and edges between their numbers.
-type drawing struct {
-	nodes []drawn
-	index map[string]int
-	// places are the nodes of addresses, the first drawn of each.
-	places map[string]int
-	edges  [][2]int
-}
-
-// drawn is one node.
-type drawn struct {
-	label, shape string
-	// state colours the node: the kind of its action, "blocked", "waiting", or empty. Its label says it, too.
-	state string
-	// dangerous nodes have a thick red border.
-	dangerous bool
-	// system and customer are what the node stands together with: the system's name, and the address of the branch that it is
-	// or lies in. Empty: with nothing.
-	system, customer string
-}
-
-func (d *drawing) node(id string, n drawn) int {
-	if i, ok := d.index[id]; ok {
-		return i
-	}
-	d.index[id] = len(d.nodes)
-	d.nodes = append(d.nodes, n)
-	return len(d.nodes) - 1
-}
-
 // graph draws a plan file, or what the proxy lists.
-func (o *planOptions) graph(ctx context.Context, a *app, args []string) (*drawing, error) {
-	d := &drawing{index: map[string]int{}, places: map[string]int{}}
+func (o *planOptions) graph(ctx context.Context, a *app, args []string) (*graph.Drawing, error) {
 	if len(args) == 1 {
 		file, err := a.readPlan(args[0])
 		if err != nil {
 			return nil, err
 		}
-		d.plan(file.Plan)
-		return d, nil
+		return graph.Planned(file.Plan), nil
 	}
 	secrets := config.Read
 	if len(o.resources) > 0 {
@@ -110,83 +82,27 @@ func (o *planOptions) graph(ctx context.Context, a *app, args []string) (*drawin
 	if err != nil {
 		return nil, err
 	}
-	d.views(p.Graph.Views())
-	return d, nil
+	return graph.Listed(p.Graph.Views()), nil
 }
 
-func (d *drawing) views(views []planner.View) {
-	for _, v := range views {
-		if v.Status == planner.StatusRemoved {
-			continue
-		}
-		label, state := render.Quote(v.Address), ""
-		switch {
-		case v.Verdict.Code != "" && v.Waits:
-			state = "waiting"
-			label += "\nwaiting: " + string(v.Verdict.Code)
-		case v.Verdict.Code != "":
-			state = "blocked"
-			label += "\nblocked: " + string(v.Verdict.Code)
-		case !v.Target.IsBranch():
-			label += fmt.Sprintf("\n%d:%d %s, %s", v.Owner, v.Group, v.Mode, v.Status)
-		}
-		n := d.at(v.Address, v.Key.Item, drawn{label: label, shape: shapeOf(v.Target), state: state, system: v.System,
-			customer: customerOf(v.Address, v.Target)})
-		if v.Parent != "" {
-			d.edges = append(d.edges, [2]int{d.byAddress(v.Parent, v.System), n})
-		}
-		if v.Subject != nil && v.Quota.Known() {
-			q := d.quota(v.System, v.Subject.String())
-			d.edges = append(d.edges, [2]int{n, q})
-		}
+// drawingTime bounds Graphviz: it takes long for large graphs.
+const drawingTime = 2 * time.Minute
+
+// svg has Graphviz draw the picture.
+func svg(ctx context.Context, dot string) (string, error) {
+	program, err := exec.LookPath("dot")
+	if err != nil {
+		return "", errors.New("graph --format svg: Graphviz draws it, and there is no program " +
+			"dot: install the package graphviz, or run dot elsewhere on the output of --format dot")
 	}
-}
-
-// at draws what has an address, once.
-func (d *drawing) at(address, item string, what drawn) int {
-	n := d.node(address+" "+item, what)
-	if _, ok := d.places[address]; !ok {
-		d.places[address] = n
+	ctx, cancel := context.WithTimeout(ctx, drawingTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "-Tsvg")
+	var out, problems bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(dot), &out, &problems
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("graph --format svg: %s: %w: %.500s", program, err, problems.String())
 	}
-	return n
-}
-
-// byAddress finds a tenant or customer that has been drawn: they sort before what lies in them. One that was not is drawn now.
-func (d *drawing) byAddress(address, system string) int {
-	if i, ok := d.places[address]; ok {
-		return i
-	}
-	return d.at(address, "", drawn{label: render.Quote(address), shape: "parent", system: system, customer: address})
-}
-
-// quota draws what limits are set on, once.
-func (d *drawing) quota(system, subject string) int {
-	return d.node("quota "+system+" "+subject, drawn{label: "quota " + subject + "\n" + system, shape: "quota", system: system})
-}
-
-func (d *drawing) plan(p *planner.Plan) {
-	for i := range p.Core.Actions {
-		a := &p.Core.Actions[i]
-		label := render.Quote(a.Address) + "\n" + string(a.Kind)
-		for _, danger := range a.Danger {
-			label += "\ndanger: " + string(danger)
-		}
-		n := d.at(a.Address, a.Key.Item, drawn{label: label, shape: shapeOf(a.Target), state: string(a.Kind),
-			dangerous: len(a.Danger) > 0, system: a.System, customer: customerOf(a.Address, a.Target)})
-		for up := a.Address; ; {
-			cut := strings.LastIndexByte(up, '/')
-			if cut <= 0 {
-				break
-			}
-			up = up[:cut]
-			if parent, ok := d.places[up]; ok {
-				d.edges = append(d.edges, [2]int{parent, n})
-				break
-			}
-		}
-		if a.Quota != nil {
-			q := d.quota(a.System, a.Quota.String())
-			d.edges = append(d.edges, [2]int{n, q})
-		}
-	}
+	return out.String(), nil
 }
