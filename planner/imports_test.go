@@ -25,6 +25,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/page":     {},
 		"planner/status":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
 		"planner/report":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
+		"planner/scan":     {"planner", "planner/render"},
 		"planner/plantest": {"planner", "planner/canonical", "planner/reason"},
 		"planner/graph":    {"planner", "planner/render"},
 		"planner/history":  {"planner", "planner/canonical", "planner/ledger", "planner/render"},
@@ -44,14 +45,14 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/loop": {"planner", "planner/apply", "planner/approval", "planner/backoff", "planner/canonical",
 			"planner/engine", "planner/ledger", "planner/planfile", "planner/policy", "planner/reason", "planner/render"},
 		"planner/apply":  {"planner", "planner/backoff", "planner/ledger"},
-		"providers":      {"planner", "providers/hang"},
+		"providers":      {"planner", "planner/scan", "providers/hang"},
 		"providers/hang": {},
-		"providers/site": {"planner", "planner/apply", "planner/config", "planner/engine", "planner/render", "providers", "providers/hang",
+		"providers/site": {"planner", "planner/apply", "planner/config", "planner/engine", "planner/render", "planner/scan", "providers", "providers/hang",
 			"providers/posix", "providers/quota", "providers/quota/backends", "providers/waldur", "providers/web"},
-		"providers/quota":  {"planner", "providers", "providers/web"},
+		"providers/quota":  {"planner", "planner/scan", "providers", "providers/web"},
 		"providers/waldur": {"planner", "planner/backoff", "planner/chunk", "providers", "providers/web", "planner/apply", "planner/engine"},
 		"providers/web":    {"planner", "providers", "planner/apply"},
-		"providers/posix":  {"planner", "providers/hang"},
+		"providers/posix":  {"planner", "planner/scan", "providers/hang"},
 		"state":            {"planner", "planner/ledger", "state/bolt", "state/folder", "state/kv"},
 		"state/kv":         {},
 		"state/kv/kvtest":  {"state/kv"},
@@ -70,8 +71,8 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 	pure := []string{
 		"planner", "planner/canonical", "planner/chunk", "planner/expr", "planner/graph", "planner/history",
-		"planner/override", "planner/page",
-		"planner/parallel", "planner/planfile", "planner/policy", "planner/reason", "planner/render", "planner/report",
+		"planner/override", "planner/page", "planner/parallel", "planner/planfile", "planner/policy",
+		"planner/reason", "planner/render", "planner/report", "planner/scan",
 	}
 	impure := []string{"os", "os/exec", "os/user", "net", "net/http", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog"}
 	for _, p := range packages(t) {

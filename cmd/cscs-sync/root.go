@@ -52,7 +52,7 @@ The way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.`,
 	}{
 		{groupChange, "The way of a change:", []*cobra.Command{a.planCommand(), a.showCommand(), a.diffCommand(), a.approveCommand(),
 			a.verifyCommand(), a.applyCommand(), a.runCommand()}},
-		{groupLook, "Looking:", []*cobra.Command{a.explainCommand(), a.reportCommand(), a.consoleCommand(), a.graphCommand(), a.doctorCommand()}},
+		{groupLook, "Looking:", []*cobra.Command{a.explainCommand(), a.reportCommand(), a.scanCommand(), a.consoleCommand(), a.graphCommand(), a.doctorCommand()}},
 		{groupKeep, "What is kept:", []*cobra.Command{a.stateCommand(), a.heldCommand(), a.holdCommand(), a.archiveCommand(), a.callbacksCommand()}},
 		{groupSetUp, "Setting up:", []*cobra.Command{a.initCommand(), a.validateCommand(), a.fmtCommand(), a.completionCommand(), a.versionCommand()}},
 	} {

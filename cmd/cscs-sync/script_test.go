@@ -208,6 +208,9 @@ func cmdControl(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	req, err := http.NewRequest(args[0], url, strings.NewReader(body))
 	ts.Check(err)
+	if vast := ts.Getenv("VAST"); vast != "" && strings.HasPrefix(url, vast) {
+		req.Header.Set("Authorization", "Api-Token "+vastsim.Token)
+	}
 	answer, err := http.DefaultClient.Do(req)
 	ts.Check(err)
 	defer answer.Body.Close()

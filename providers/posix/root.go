@@ -81,16 +81,24 @@ func (r *Root) Mount(system planner.System) planner.Mount {
 // Observe looks at a storage path of the system. The mount must have been looked at before, by [Root.Mount]; if it was
 // not, that is done now.
 func (r *Root) Observe(system planner.System, storage string) planner.Directory {
-	s := r.seen(system.Name)
+	s, why := r.onSystem(system)
 	if s == nil {
-		opened, mount := r.open(system)
-		if opened == nil {
-			return planner.Directory{Why: mount.Problem + mount.Unknown}
-		}
-		s = opened
-		r.keep(s)
+		return planner.Directory{Why: why}
 	}
 	return s.Observe(storage)
+}
+
+// onSystem is the opened system, or why it could not be opened.
+func (r *Root) onSystem(system planner.System) (s *System, why string) {
+	if s := r.seen(system.Name); s != nil {
+		return s, ""
+	}
+	s, mount := r.open(system)
+	if s == nil {
+		return nil, mount.Problem + mount.Unknown
+	}
+	r.keep(s)
+	return s, ""
 }
 
 // Find looks for a directory that another one has replaced: [System.Find]. The mount must have been looked at before.
