@@ -8,17 +8,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/explain"
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 	"github.com/waldur/cscs-storage-sync/planner/override"
@@ -26,9 +23,6 @@ import (
 
 // maxExpression bounds a line of the console.
 const maxExpression = 64 << 10
-
-// consoleFile is what diagnostics call a line of the console.
-const consoleFile = "console"
 
 func (a *app) consoleCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -44,7 +38,8 @@ Exit codes: 0 done; 1 error, also of a line that came from a pipe.`,
 	}
 	f := cmd.Flags()
 	address := f.String("address", "", "let expressions see upstream of the resource at `ADDRESS`")
-	resources := f.StringArray("resources", nil, "read saved responses from `FILE` in place of the proxy")
+	resources := f.StringArray("resources", nil, "read saved responses from `FILE` in place of "+
+		"the proxy")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *address == "" && len(*resources) > 0 {
 			return &usageError{"console", errors.New("--resources goes with --address")}
@@ -60,17 +55,14 @@ Exit codes: 0 done; 1 error, also of a line that came from a pipe.`,
 
 // console evaluates lines.
 type console struct {
-	*app
-	scope *expr.Scope
-	ctx   *hcl.EvalContext
-	// about reports whether expressions see a resource.
-	about bool
+	a    *app
+	expr expr.Console
 }
 
-func (a *app) newConsole(ctx context.Context, address string, resources []string) (*console, error) {
+func (a *app) newConsole(ctx context.Context, address string, files []string) (*console, error) {
 	secrets := config.Skip
 	switch {
-	case address != "" && len(resources) == 0:
+	case address != "" && len(files) == 0:
 		secrets = config.Read
 	case address != "":
 		secrets = config.CheckOnly
@@ -79,46 +71,37 @@ func (a *app) newConsole(ctx context.Context, address string, resources []string
 	if err != nil {
 		return nil, err
 	}
-	c := &console{app: a, scope: s.cfg.Scope, about: address != ""}
 	var u *planner.Upstream
-	if c.about {
-		if u, err = s.upstream(ctx, address, resources); err != nil {
+	if address != "" {
+		if u, err = s.upstream(ctx, address, files); err != nil {
 			return nil, err
 		}
 	}
-	c.ctx = override.Context(s.cfg.Scope, u)
-	return c, nil
+	return &console{a, expr.Console{Scope: s.cfg.Scope, Context: override.Context(s.cfg.Scope, u),
+		Resource: u != nil}}, nil
 }
 
-// upstream is what the proxy says of a resource. It looks at no storage.
-func (s *session) upstream(ctx context.Context, address string, resources []string) (*planner.Upstream, error) {
-	source, err := s.source(resources)
+// upstream is what the proxy, or files in place of it, say of a resource.
+func (s *session) upstream(ctx context.Context, address string,
+	files []string) (*planner.Upstream, error) {
+	source, err := s.source(files)
 	if err != nil {
 		return nil, err
 	}
-	items, err := source.List(ctx, nil)
-	if err != nil {
-		return nil, &engine.ListingError{Err: err}
+	var waldur explain.Waldur
+	if len(files) == 0 {
+		waldur = s.engine()
 	}
-	w := &planner.Input{Settings: &s.cfg.Settings, Items: items, Complete: true, Now: s.now()}
-	if len(resources) == 0 {
-		about := slices.DeleteFunc(slices.Clone(items), func(it planner.Item) bool { return it.MountPath != address })
-		w.Orders = s.engine().Ask(ctx, planner.Questions(&s.cfg.Settings, &w.Selection, about), false)
-	}
-	graph := planner.Desire(w)
-	u, ok := graph.Upstream(address)
-	if !ok {
-		return nil, fmt.Errorf("the proxy lists nothing of a configured system at %s%s", address, explain.Nearest(graph.Views(), address))
-	}
-	return &u, nil
+	in := &planner.Input{Settings: &s.cfg.Settings, Now: s.now()}
+	return explain.Upstream(ctx, in, source, waldur, address)
 }
 
 // run reads a terminal or a pipe.
 func (c *console) run(ctx context.Context) error {
-	if f, ok := c.stdin.(*os.File); ok && c.terminal(c.stdin) && c.terminal(c.stdout) {
+	if f, ok := c.a.stdin.(*os.File); ok && c.a.terminal(c.a.stdin) && c.a.terminal(c.a.stdout) {
 		return c.interact(ctx, f)
 	}
-	lines := bufio.NewScanner(c.stdin)
+	lines := bufio.NewScanner(c.a.stdin)
 	lines.Buffer(nil, maxExpression)
 	failed := false
 	for lines.Scan() && ctx.Err() == nil {
@@ -128,10 +111,10 @@ func (c *console) run(ctx context.Context) error {
 		}
 		if !ok {
 			failed = true
-			fmt.Fprint(c.stderr, text)
+			fmt.Fprint(c.a.stderr, text)
 			continue
 		}
-		if err := c.print(text); err != nil {
+		if err := c.a.print(text); err != nil {
 			return err
 		}
 	}
@@ -156,7 +139,7 @@ func (c *console) interact(ctx context.Context, f *os.File) error {
 	t := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{f, c.stdout}, "> ")
+	}{f, c.a.stdout}, "> ")
 	for {
 		line, err := t.ReadLine()
 		if errors.Is(err, io.EOF) || strings.TrimSpace(line) == "exit" {
@@ -173,44 +156,21 @@ func (c *console) interact(ctx context.Context, f *os.File) error {
 	}
 }
 
-// evaluate gives the value of a line, or what is wrong with it, with a line end; nothing for a line without an expression.
+// evaluate returns the value of a line, or what is wrong with it, with a line end; nothing for a
+// line without an expression.
 func (c *console) evaluate(line string) (text string, ok bool) {
-	line = strings.TrimSpace(line)
-	if line == "" || strings.HasPrefix(line, "#") || line == "exit" {
+	if line = strings.TrimSpace(line); !expr.IsExpression(line) || line == "exit" {
 		return "", true
 	}
-	v, diags := c.value(line)
+	v, diags := c.expr.Evaluate(line)
 	if !diags.HasErrors() {
 		return v + "\n", true
 	}
 	var b bytes.Buffer
-	files := map[string]*hcl.File{consoleFile: {Bytes: []byte(line)}}
-	if err := config.WriteDiagnostics(&b, diags, files, min(c.width, 100), c.colored(c.stderr)); err != nil {
+	files := map[string]*hcl.File{expr.ConsoleFile: {Bytes: []byte(line)}}
+	err := config.WriteDiagnostics(&b, diags, files, min(c.a.width, 100), c.a.colored(c.a.stderr))
+	if err != nil {
 		return diags.Error() + "\n", false
 	}
 	return b.String(), false
-}
-
-func (c *console) value(line string) (string, hcl.Diagnostics) {
-	if err := expr.CheckSource([]byte(line)); err != nil {
-		return "", hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Unsuitable expression", Detail: err.Error()}}
-	}
-	e, diags := hclsyntax.ParseExpression([]byte(line), consoleFile, hcl.InitialPos)
-	if diags.HasErrors() {
-		return "", diags
-	}
-	for _, t := range e.Variables() {
-		if t.RootName() == "upstream" && !c.about {
-			return "", hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "No resource", Subject: t.SourceRange().Ptr(),
-				Detail: "The word upstream means a resource. Name one: cscs-sync console --address ADDRESS."}}
-		}
-	}
-	if diags := c.scope.Check(e); diags.HasErrors() {
-		return "", diags
-	}
-	v, diags := e.Value(c.ctx)
-	if diags.HasErrors() {
-		return "", diags
-	}
-	return expr.ShowLines(v), nil
 }

@@ -308,3 +308,22 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// TestUpstream: overrides see what the proxy says, also of an order, and a typing error is answered
+// with the address that is meant.
+func TestUpstream(t *testing.T) {
+	t.Parallel()
+	s := &site{items: []planner.Item{bio()}}
+	in := func() *planner.Input { return &planner.Input{Settings: s.input(t).Settings, Now: now} }
+	u, err := explain.Upstream(t.Context(), in(), s, nil, "/capstor/store/eth/bio")
+	if err != nil || u.Mode != "2770" {
+		t.Errorf("%+v, %v", u, err)
+	}
+	_, err = explain.Upstream(t.Context(), in(), s, nil, "/capstor/store/eth/bia")
+	if err == nil || !strings.HasSuffix(err.Error(), "; it lists /capstor/store/eth/bio") {
+		t.Error(err)
+	}
+	if s.asked != 0 {
+		t.Errorf("Waldur was asked %d times", s.asked)
+	}
+}
