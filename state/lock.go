@@ -19,9 +19,9 @@ import (
 
 // Lock is the lock under which storage is changed.
 type Lock struct {
-	dir  *os.File
-	file *os.File
-	path string
+	dir        *os.File
+	file       *os.File
+	name, path string
 }
 
 // AcquireLock takes the lock in the state's folder, and waits for it for at most wait. It is a lock of the kernel on an
@@ -29,7 +29,12 @@ type Lock struct {
 // change something; so nobody takes a lock over, and the lock's file is never removed. The error is a [ledger.LockedError]
 // when another process holds the lock.
 func AcquireLock(ctx context.Context, dir string, holder ledger.Holder, wait time.Duration) (*Lock, error) {
-	path := filepath.Join(dir, lockName)
+	return acquire(ctx, dir, lockName, holder, wait)
+}
+
+// acquire takes the lock of this name in a folder.
+func acquire(ctx context.Context, dir, name string, holder ledger.Holder, wait time.Duration) (*Lock, error) {
+	path := filepath.Join(dir, name)
 	opened, err := folder.Open(dir, true)
 	if err != nil {
 		return nil, err
@@ -37,9 +42,9 @@ func AcquireLock(ctx context.Context, dir string, holder ledger.Holder, wait tim
 	deadline, cancel := context.WithTimeout(ctx, max(wait, 0))
 	defer cancel()
 	for {
-		file, err := openLock(opened, path)
+		file, err := openLock(opened, name, path)
 		if err == nil {
-			l := &Lock{opened, file, path}
+			l := &Lock{opened, file, name, path}
 			if err := l.introduce(holder); err != nil {
 				l.Release()
 				return nil, folder.Explain("write", path, err)
@@ -104,8 +109,8 @@ func isLocked(file *os.File) bool {
 }
 
 // openLock tries once.
-func openLock(opened *os.File, path string) (*os.File, error) {
-	file, err := folder.OpenAt(opened, lockName, path, unix.O_RDWR|unix.O_CREAT, 0o600)
+func openLock(opened *os.File, name, path string) (*os.File, error) {
+	file, err := folder.OpenAt(opened, name, path, unix.O_RDWR|unix.O_CREAT, 0o600)
 	if err != nil {
 		return nil, folder.Explain("lock", path, err)
 	}
@@ -115,7 +120,7 @@ func openLock(opened *os.File, path string) (*os.File, error) {
 	}
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
-		if same, err := folder.SameFile(opened, lockName, file); err == nil && same {
+		if same, err := folder.SameFile(opened, name, file); err == nil && same {
 			return file, nil
 		}
 		file.Close()
@@ -165,7 +170,7 @@ func (l *Lock) introduce(h ledger.Holder) error {
 // Check tells whether the lock still protects anything: not, if somebody removed or replaced its file, since another
 // process can then lock the new one. Ask before each group of changes.
 func (l *Lock) Check() error {
-	same, err := folder.SameFile(l.dir, lockName, l.file)
+	same, err := folder.SameFile(l.dir, l.name, l.file)
 	if err == nil && same {
 		return nil
 	}

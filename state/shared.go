@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/state/folder"
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
@@ -58,16 +55,6 @@ func (s *Store) Lock(ctx context.Context, by ledger.Holder, wait time.Duration) 
 		return nil, errors.Join(err, local.Release())
 	}
 	return &sharedLock{local, lease}, nil
-}
-
-// claimOf is the claim of a process that holds this node's lock. What has the same boot and the same lock file is gone, since
-// we have that lock: two containers, or two configurations, on one node have files of their own.
-func (s *Store) claimOf(local *Lock, by ledger.Holder) (kv.Claim, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(local.file.Fd()), &st); err != nil {
-		return kv.Claim{}, folder.Explain("look at", local.path, err)
-	}
-	return kv.Claim{Node: s.options.Node, Boot: fmt.Sprintf("%s, lock %d:%d", s.options.Boot, st.Dev, st.Ino), Who: by.Who}, nil
 }
 
 // claim asks for the lease until it has it, or until it may wait no longer.
@@ -126,24 +113,38 @@ func (s *Store) Fence(node, who, host, why string) error {
 		return fmt.Errorf("state %s lies in a file of this node: there is no other node to fence", s.File())
 	}
 	now, err := leaser.Holding()
-	switch {
-	case err != nil:
-		return err
-	case now.Node != node:
-		return fmt.Errorf("state %s: node %q does not hold its lease; see `cscs-sync state nodes`", s.File(), node)
-	case !now.Expired:
-		return fmt.Errorf("state %s: node %q renews its lease: it is alive; stop cscs-sync on it, which gives the lease back", s.File(), node)
-	}
-	text := fmt.Sprintf("node %s, whose lease expired at %s: %s", node, now.Until.UTC().Format(time.RFC3339), why)
-	err = s.batch(true, func(tx *Tx) error {
-		_, err := tx.AppendHistory(ledger.Entry{Who: who, Host: host, Event: EventFence, Text: text})
-		return err
-	})
 	if err != nil {
 		return err
 	}
-	_, err = leaser.Fenced(node)
-	return err
+	member, known, err := s.member(node)
+	switch {
+	case err != nil:
+		return err
+	case now.Node != node && !known:
+		return fmt.Errorf("state %s: node %q does not hold its lease, and no loop of it is known. Run "+
+			"`cscs-sync state nodes`", s.File(), node)
+	case now.Node == node && !now.Expired, known && !member.Expired:
+		return fmt.Errorf("state %s: node %q is alive: it renews its lease. Stop cscs-sync on it, which "+
+			"gives the lease back", s.File(), node)
+	}
+	err = s.batch(true, func(tx *Tx) error {
+		_, err := tx.AppendHistory(ledger.Entry{Who: who, Host: host, Event: EventFence,
+			Text: fenceText(node, now, member, why)})
+		return err
+	})
+	if err == nil && now.Node == node {
+		_, err = leaser.Fenced(node)
+	}
+	return errors.Join(err, s.forget(node))
+}
+
+// fenceText says of which node the history records that it is gone, and why.
+func fenceText(node string, held kv.Holding, member kv.Member, why string) string {
+	until := member.Until
+	if held.Node == node {
+		until = held.Until
+	}
+	return fmt.Sprintf("node %s, whose lease expired at %s: %s", node, until.UTC().Format(time.RFC3339), why)
 }
 
 // Holding returns which node holds the lease; shared is false for a state in a file.

@@ -7,6 +7,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/providers/posix"
+	"github.com/waldur/cscs-storage-sync/state/kv"
 	"github.com/waldur/cscs-storage-sync/state/postgres"
 )
 
@@ -39,6 +40,7 @@ func (d *doctor) shared(ctx context.Context) {
 		d.say("WARN", "database, TLS", "the connection is not encrypted: add sslmode=verify-full to the URL")
 	}
 	d.holding()
+	d.loops(ctx)
 }
 
 // holding says which node has the lease.
@@ -57,6 +59,35 @@ func (d *doctor) holding() {
 	}
 	if h.Node != "" && h.Node != nodeName(d.host, d.cfg.Shared) && d.cfg.Shared.Fence == nil {
 		d.say("WARN", "fence", "there is no fence command: when a node dies, a person runs `cscs-sync state fence`")
+	}
+}
+
+// loops says which node's loop works, and whether all have this node's configuration.
+func (d *doctor) loops(ctx context.Context) {
+	members, err := d.store.Members(ctx)
+	if err != nil {
+		d.say("FAIL", "loops", "%v", err)
+		return
+	}
+	own, leader := nodeName(d.host, d.cfg.Shared), ""
+	for _, m := range members {
+		switch {
+		case m.Leads && !m.Expired:
+			leader = m.Node
+			d.say("PASS", "loops", "node %s leads since %s", render.Quote(m.Node), planner.Minute(m.Since))
+		case m.Leads:
+			d.say("FAIL", "loops", "node %s led until %s, and no node has taken over: start cscs-sync.service, and see its log",
+				render.Quote(m.Node), planner.Minute(m.Until))
+		case m.Expired && m.Node != own:
+			d.say("WARN", "loops", "node %s has not been heard of since %s: nobody stands by there", render.Quote(m.Node), planner.Minute(m.Until))
+		}
+		if m.Config != d.cfg.Shared.Group && m.Node != own {
+			d.say("FAIL", "configuration of "+m.Node, "it differs from this node's (%s, here %s): one of them waits. Make both the same, and reload",
+				render.Escape(kv.Short(m.Config)), kv.Short(d.cfg.Shared.Group))
+		}
+	}
+	if len(members) > 0 && leader == "" {
+		d.say("WARN", "loops", "no node leads: nothing is applied by itself")
 	}
 }
 

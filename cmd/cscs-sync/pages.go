@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -101,6 +102,9 @@ func (p *pages) Snapshot() (*status.Snapshot, error) {
 	if s.Failed, err = failedForStatus(store); err != nil {
 		return nil, err
 	}
+	if s.Nodes, err = nodesForStatus(store); err != nil {
+		return nil, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Rounds, s.HasReport = slices.Clone(p.rounds), p.report != nil
@@ -155,6 +159,19 @@ func heldForStatus(store *state.Store) ([]status.Held, error) {
 	}
 	slices.SortStableFunc(held, func(a, b status.Held) int { return b.Since.Compare(a.Since) })
 	return held, nil
+}
+
+// nodesForStatus are the nodes that share the state.
+func nodesForStatus(store *state.Store) (nodes []status.Node, err error) {
+	members, err := store.Members(context.Background())
+	for _, m := range shownLoops(members) {
+		n := status.Node{Name: m.Node, Leads: m.Leads, Differs: m.Differs, Since: m.Since}
+		if m.Expired {
+			n.Gone = m.Until
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, err
 }
 
 // failedForStatus is what the loop remembers of failures, by address.

@@ -18,9 +18,11 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
 	"github.com/waldur/cscs-storage-sync/planner/status"
 	"github.com/waldur/cscs-storage-sync/providers/site"
+	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // runOptions are the flags of run.
@@ -139,7 +141,32 @@ func (s *session) names() []string {
 // loopConfig is what the loop works under.
 func (s *session) loopConfig() loop.Config {
 	return loop.Config{Engine: s.engine(), State: s.store.File(), Interval: s.cfg.Run.Interval, AuditInterval: s.cfg.Run.AuditInterval,
-		Listen: s.cfg.Run.Listen, Channels: s.site().Channels()}
+		Listen: s.cfg.Run.Listen, Channels: s.site().Channels(), Leader: s.leader()}
+}
+
+// leader decides whether the loop works; nil where no other node has one.
+func (s *session) leader() loop.Leader {
+	if s.cfg.Shared == nil {
+		return nil
+	}
+	if s.leadership == nil {
+		by := ledger.Holder{Who: s.user, Host: s.host, PID: os.Getpid(), Since: s.now()}
+		s.leadership = state.NewLeadership(s.store, s.cfg.Shared.Group, by)
+	}
+	return s.leadership
+}
+
+// follow has the leadership follow a new configuration.
+func (s *session) follow(cfg *config.Config, store *state.Store) error {
+	if s.leadership == nil {
+		return nil
+	}
+	if cfg.Shared != nil {
+		return s.leadership.Use(store, cfg.Shared.Group)
+	}
+	err := s.leadership.Release()
+	s.leadership = nil
+	return err
 }
 
 // roundLog logs rounds: at least at level info, because a loop that says nothing cannot be trusted.
@@ -167,6 +194,9 @@ func (s *session) reload(log *slog.Logger) error {
 	store, err := s.openStore(cfg)
 	if err != nil {
 		return err
+	}
+	if err := s.follow(cfg, store); err != nil {
+		log.Warn("reload: the state that was left still names this node", "error", err.Error())
 	}
 	s.cfg, s.store = cfg, store
 	s.site().Use(cfg)

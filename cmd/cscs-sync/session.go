@@ -23,6 +23,8 @@ type session struct {
 	store *state.Store
 	// opened is what the configuration opens, once something was opened.
 	opened *site.Site
+	// leadership is the loop's part among those of other nodes; nil without a loop.
+	leadership *state.Leadership
 }
 
 // configuration is the path of the configuration: the flag, else ./cscs-sync.hcl, else /etc/cscs-sync.

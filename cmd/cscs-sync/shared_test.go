@@ -71,10 +71,7 @@ func (g *pair) stopAt(node, point string, args ...string) *exec.Cmd {
 	cmd.Stdout, cmd.Stderr = g, g
 	g.check(cmd.Start())
 	g.t.Cleanup(func() { _ = cmd.Process.Kill() })
-	g.until("the stop at "+point, func() bool {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
-		return err == nil && strings.Contains(string(stat), ") T ")
-	})
+	g.until("the stop at "+point, func() bool { return isStopped(cmd.Process.Pid) })
 	return cmd
 }
 

@@ -38,7 +38,7 @@ func (a *app) openStore(cfg *config.Config) (*state.Store, error) {
 	var failed error
 	store, err := state.OpenOn(cfg.State, o, func(c state.Contents) kv.Engine {
 		var e *postgres.Engine
-		e, failed = postgres.New(postgres.Options{URL: shared.URL.Reveal(), Name: shared.Name, Initial: c.Initial})
+		e, failed = postgres.New(postgres.Options{URL: shared.URL.Reveal(), Name: shared.Name, Lease: shared.Lease, Initial: c.Initial})
 		return e
 	})
 	return store, errors.Join(err, failed)
@@ -82,28 +82,42 @@ func fenceBy(program []string) func(context.Context, string) error {
 func (a *app) stateNodesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "nodes",
-		Short: "which node may change the storage, since when, until when",
+		Short: "which node may change the storage, and which loop leads, since when, until when",
 		Args:  arguments(0, 0),
 	}
 	f := cmd.Flags()
 	asJSON := f.Bool("json", false, "print it as JSON")
-	cmd.RunE = func(*cobra.Command, []string) error { return a.nodes(*asJSON) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.nodes(cmd.Context(), *asJSON) }
 	return cmd
 }
 
 // shownHolding is the lease as scripts read it.
 type shownHolding struct {
-	State   string     `json:"state"`
-	This    string     `json:"this_node"`
-	Node    string     `json:"node"`
-	Boot    string     `json:"boot,omitempty"`
-	Who     string     `json:"who,omitempty"`
-	Since   *time.Time `json:"since,omitempty"`
-	Until   *time.Time `json:"until,omitempty"`
-	Expired bool       `json:"expired,omitempty"`
+	State   string      `json:"state"`
+	This    string      `json:"this_node"`
+	Node    string      `json:"node"`
+	Boot    string      `json:"boot,omitempty"`
+	Who     string      `json:"who,omitempty"`
+	Since   *time.Time  `json:"since,omitempty"`
+	Until   *time.Time  `json:"until,omitempty"`
+	Expired bool        `json:"expired,omitempty"`
+	Loops   []shownLoop `json:"loops"`
 }
 
-func (a *app) nodes(asJSON bool) error {
+// shownLoop is the loop of one node as scripts read it.
+type shownLoop struct {
+	Node  string    `json:"node"`
+	Leads bool      `json:"leads"`
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+	// Expired means that the node has not been heard of since Until.
+	Expired       bool   `json:"expired,omitempty"`
+	Configuration string `json:"configuration"`
+	// Differs means that the configuration is another one than the leader's.
+	Differs bool `json:"differs,omitempty"`
+}
+
+func (a *app) nodes(ctx context.Context, asJSON bool) error {
 	s, err := a.open(config.Skip)
 	if err != nil {
 		return err
@@ -112,7 +126,12 @@ func (a *app) nodes(asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	shown := shownHolding{State: s.store.File(), This: nodeName(a.host, s.cfg.Shared), Node: h.Node}
+	members, err := s.store.Members(ctx)
+	if err != nil {
+		return err
+	}
+	shown := shownHolding{State: s.store.File(), This: nodeName(a.host, s.cfg.Shared), Node: h.Node,
+		Loops: shownLoops(members)}
 	if h.Node != "" {
 		shown.Boot, shown.Who, shown.Since, shown.Until, shown.Expired = h.Boot, h.Who, &h.Since, &h.Until, h.Expired
 	}
@@ -121,14 +140,62 @@ func (a *app) nodes(asJSON bool) error {
 		return a.printJSON(shown)
 	case !shared:
 		return a.print("The state " + s.store.File() + " is this node's alone.\n")
-	case h.Node == "":
-		return a.print("No node holds the state " + s.store.File() + ": the next apply takes it.\n")
-	case h.Expired:
-		return a.print(fmt.Sprintf("Node %s held the state %s until %s, and has not given it back.\nOnce it is off: cscs-sync state fence "+
-			"--node %[1]s --reason TEXT\n", render.Quote(h.Node), s.store.File(), planner.Minute(h.Until)))
 	}
-	return a.print(fmt.Sprintf("Node %s holds the state %s since %s, by %s, and renews that before %s.\n", render.Quote(h.Node), s.store.File(),
-		planner.Minute(h.Since), render.Escape(h.Who), h.Until.UTC().Format(time.RFC3339)))
+	return a.print(holdingText(s.store.File(), h) + loopsText(shown.Loops))
+}
+
+// holdingText says who may change the storage.
+func holdingText(file string, h kv.Holding) string {
+	switch {
+	case h.Node == "":
+		return "No node holds the state " + file + ": the next apply takes it.\n"
+	case h.Expired:
+		return fmt.Sprintf("Node %s held the state %s until %s, and has not given it back.\nOnce it is off: cscs-sync state fence "+
+			"--node %[1]s --reason TEXT\n", render.Quote(h.Node), file, planner.Minute(h.Until))
+	}
+	return fmt.Sprintf("Node %s holds the state %s since %s, by %s, and renews that before %s.\n", render.Quote(h.Node), file,
+		planner.Minute(h.Since), render.Escape(h.Who), h.Until.UTC().Format(time.RFC3339))
+}
+
+func shownLoops(members []kv.Member) []shownLoop {
+	leader := ""
+	for _, m := range members {
+		if m.Leads {
+			leader = m.Config
+		}
+	}
+	loops := []shownLoop{}
+	for _, m := range members {
+		loops = append(loops, shownLoop{m.Node, m.Leads, m.Since, m.Until, m.Expired, kv.Short(m.Config),
+			leader != "" && m.Config != leader})
+	}
+	return loops
+}
+
+// loopsText says which node's loop works, one line a node.
+func loopsText(loops []shownLoop) string {
+	var b strings.Builder
+	if len(loops) == 0 {
+		return "No loop runs: start cscs-sync.service.\n"
+	}
+	for _, l := range loops {
+		does := "stands by"
+		if l.Leads {
+			does = "leads"
+		}
+		fmt.Fprintf(&b, "Loop of node %s: ", render.Quote(l.Node))
+		if l.Expired {
+			fmt.Fprintf(&b, "not heard of since %s, when its last sign of life ran out", l.Until.UTC().Format(time.RFC3339))
+		} else {
+			fmt.Fprintf(&b, "%s since %s", does, l.Since.UTC().Format(time.RFC3339))
+		}
+		fmt.Fprintf(&b, ", configuration %s", render.Escape(l.Configuration))
+		if l.Differs {
+			b.WriteString(". It differs from the leader's: make both the same, and reload")
+		}
+		b.WriteString(".\n")
+	}
+	return b.String()
 }
 
 func (a *app) stateFenceCommand() *cobra.Command {
@@ -136,7 +203,7 @@ func (a *app) stateFenceCommand() *cobra.Command {
 		Use:   "fence",
 		Short: "say that another node is gone, so that this one may go on",
 		Args:  arguments(0, 0),
-		Long: `A node whose lease has expired may be paused: it makes the call that it was
+		Long: `A node that has not renewed its lease may be paused: it makes the call that it was
 about to make when it wakes up, and no lease takes that back. So the next node
 does nothing until the old one is known to be gone. Switch it off, see that it
 is off, and then run this command. The history records it.`,

@@ -58,6 +58,9 @@ func (d *decoder) decode(blocks hcl.Blocks, inputs []expr.Input) {
 		d.config.Settings.Fingerprint, d.config.Settings.Parts = fingerprint(d.config),
 			parts(d.config)
 	}
+	if shared := d.config.Shared; shared != nil {
+		shared.Group = d.group(overrides)
+	}
 }
 
 func (d *decoder) proxy(block *hcl.Block) {
@@ -206,7 +209,7 @@ func (d *decoder) state(block *hcl.Block) {
 	d.config.State = "/var/lib/cscs-sync"
 	var s section
 	if block != nil && len(block.Labels) > 0 {
-		s = d.open(block, []string{"!url", "!name", "node", "path"},
+		s = d.open(block, []string{"!url", "!name", "node", "path", "lease"},
 			hcl.BlockHeaderSchema{Type: "fence"})
 		d.sharedState(block, s)
 	} else {

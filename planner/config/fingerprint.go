@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -92,4 +94,44 @@ func parts(c *Config) []planner.ConfigurationPart {
 	slices.SortFunc(list,
 		func(a, b planner.ConfigurationPart) int { return strings.Compare(a.Name, b.Name) })
 	return list
+}
+
+// group is the SHA-256 of all that nodes with one shared state must have in common: what makes a
+// plan another plan, overrides, the policy, and how often the loop looks. What is one node's may
+// differ: its name, its folder, where it serves metrics, who it notifies, secrets, and the fence.
+func (d *decoder) group(overrides hcl.Blocks) string {
+	c := d.config
+	var proxy string
+	if c.Proxy != nil {
+		proxy = c.Proxy.URL
+	}
+	var words []string
+	for _, b := range overrides {
+		words = append(words, d.words(b)...)
+	}
+	body, err := json.Marshal([]any{1, fingerprint(c), proxy, c.Settings.Waldur, c.AutoApprove.Digest(),
+		c.Run.Interval, c.Run.AuditInterval, c.Shared.Lease, words})
+	if err != nil {
+		return "" // not possible: plain data
+	}
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// words are the words of a block, without comments and layout.
+func (d *decoder) words(b *hcl.Block) []string {
+	body, ok := b.Body.(*hclsyntax.Body)
+	file := d.config.Sources[b.DefRange.Filename]
+	if !ok || file == nil {
+		return nil
+	}
+	whole := hcl.RangeBetween(b.DefRange, body.SrcRange)
+	tokens, _ := hclsyntax.LexConfig(whole.SliceBytes(file.Bytes), "", hcl.InitialPos)
+	var words []string
+	for _, t := range tokens {
+		if t.Type != hclsyntax.TokenComment && t.Type != hclsyntax.TokenNewline {
+			words = append(words, string(t.Bytes))
+		}
+	}
+	return words
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -16,6 +17,10 @@ type SharedState struct {
 	Name string
 	// Node is this node's name; empty: the host's.
 	Node string
+	// Lease is how long a node may be silent before another one takes over.
+	Lease time.Duration
+	// Group is the SHA-256 of all that nodes with one name must have in common.
+	Group string
 	// Fence is the program that makes sure that another node is gone, by absolute path, and its
 	// arguments; empty if there is none.
 	Fence []string
@@ -32,7 +37,11 @@ func (d *decoder) sharedState(block *hcl.Block, s section) {
 				"state block without a label lies in a file.", block.Labels[0])
 		return
 	}
-	shared := &SharedState{URL: s.stateURL(), Name: s.name("name"), Node: s.name("node")}
+	shared := &SharedState{URL: s.stateURL(), Name: s.name("name"), Node: s.name("node"),
+		Lease: s.duration("lease", 30*time.Second, time.Second)}
+	if shared.Lease > time.Hour {
+		s.wrong("lease", "Want at most one hour: nobody takes over from a dead node before.")
+	}
 	for i, fence := range s.blocks {
 		if i > 0 {
 			d.errorAt(fence.DefRange, "Duplicate fence block",

@@ -57,6 +57,10 @@ func TestSharedState(t *testing.T) {
 			`"/usr/local/sbin/fence", "-v"`, "", 1), "absolute path"},
 		"two fences": {signed + strings.Replace(sharedBlock, "fence {",
 			"fence { exec = [\"/bin/true\"] }\n fence {", 1), "Duplicate fence block"},
+		"no lease": {signed + strings.Replace(sharedBlock, "path", "lease = \"0s\"\n path", 1),
+			"at least 1s"},
+		"a long lease": {signed + strings.Replace(sharedBlock, "path", "lease = \"2h\"\n path", 1),
+			"at most one hour"},
 		"two states": {signed + sharedBlock + sharedBlock, "Duplicate state block"},
 		"a state on storage": {signed + strings.Replace(sharedBlock, "/srv/state",
 			"/mnt/lustre/capstor", 1), "State on the managed storage"},
@@ -87,5 +91,48 @@ func TestTheStatesURLIsReadByItself(t *testing.T) {
 	c, diags = config.Load("/etc/cscs-sync/cscs-sync.hcl", w, config.Options{Secrets: config.Skip})
 	if diags.HasErrors() || c.Shared.URL.IsSet() {
 		t.Error(rendered(t, c, diags))
+	}
+}
+
+// TestTheGroupsFingerprint: nodes of one group must have in common what decides what is done, and not
+// what is one node's.
+func TestTheGroupsFingerprint(t *testing.T) {
+	group := func(src string) string {
+		t.Helper()
+		w := newWorld()
+		w.files["/etc/cscs-sync/state.url"] = file{data: "postgres://db1/waldur", mode: 0o600}
+		w.files["/etc/cscs-sync/signers"] = file{data: "", mode: 0o644}
+		c, diags := load(t, w, src)
+		if diags.HasErrors() || len(c.Shared.Group) != 64 {
+			t.Fatalf("%s\n%s", src, rendered(t, c, diags))
+		}
+		return c.Shared.Group
+	}
+	all := base + "approval { allowed_signers = \"signers\" }\nauto_approve { allow = [\"create\"] }\n" +
+		"run { interval = \"60s\" }\noverride \"one\" {\n match { path = \"/capstor/**\" }\n mode = \"2770\"\n}\n" +
+		sharedBlock
+	same := group(all)
+	for name, x := range map[string]struct {
+		old, latest string
+		differs     bool
+	}{
+		"the node's name":       {`node = "mgmt1"`, `node = "mgmt2"`, false},
+		"the node's folder":     {"/srv/state", "/srv/other", false},
+		"the fence":             {`"-v"`, `"-q"`, false},
+		"metrics":               {"run {", "run {\n listen = \"127.0.0.1:1\"\n", false},
+		"a comment":             {"mode = \"2770\"", "# why\n mode =   \"2770\"", false},
+		"an override":           {"mode = \"2770\"", "mode = \"2775\"", true},
+		"the name of the state": {`name = "alps"`, `name = "jura"`, false},
+		"the lease":             {"path = \"/srv", "lease = \"20s\"\n path = \"/srv", true},
+		"the policy":            {`["create"]`, `["create", "report"]`, true},
+		"the interval":          {"60s", "61s", true},
+	} {
+		changed := strings.Replace(all, x.old, x.latest, 1)
+		if changed == all {
+			t.Fatalf("%s: nothing was changed", name)
+		}
+		if got := group(changed); (got != same) != x.differs {
+			t.Errorf("%s: differs %v, want %v", name, got != same, x.differs)
+		}
 	}
 }

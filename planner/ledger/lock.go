@@ -52,3 +52,19 @@ func (e *LockedError) wayOut() string {
 	}
 	return "wait longer, or see what that process waits for"
 }
+
+// StandbyError reports that the loop of this node waits, because another node's loop works.
+type StandbyError struct {
+	// Node is the other node.
+	Node string
+	// Leads means that all is well: this node takes over when the other one is gone. Otherwise a
+	// person has something to correct.
+	Leads bool
+	Err   error
+}
+
+// Error says why, and what to do.
+func (e *StandbyError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the store's own error.
+func (e *StandbyError) Unwrap() error { return e.Err }

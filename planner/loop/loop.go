@@ -32,6 +32,8 @@ type Config struct {
 	Interval, AuditInterval time.Duration
 	// Listen is the address for metrics and health; empty for none.
 	Listen string
+	// Leader decides whether this loop works; nil: it always does.
+	Leader Leader
 	// Channels are the ways of telling people that are configured: "exec", "webhook".
 	Channels []string
 }
@@ -127,6 +129,7 @@ type Loop struct {
 	// stopServing ends the server of metrics, where there is one.
 	stopServing func()
 	heartbeat   *heartbeat
+	standby     standby
 }
 
 // pause is how often something failed in a row, and until when it is left alone.
@@ -233,14 +236,16 @@ func (l *Loop) forever(ctx context.Context) error {
 		return err
 	}
 	defer func() { l.stopServing() }()
+	defer l.release()
 	l.env.Supervise("READY=1\nSTATUS=first round")
 	if l.env.WatchdogInterval > 0 {
 		go l.watchdog(ctx, l.env.WatchdogInterval)
 	}
 	for {
-		l.Tick(ctx)
-		wait := jitter(l.interval())
-		l.heartbeat.beat(stageWaiting, wait+engine.StageSlack)
+		leads, _ := l.leads(ctx)
+		if leads {
+			l.Tick(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -248,7 +253,7 @@ func (l *Loop) forever(ctx context.Context) error {
 			return nil
 		case <-l.env.Reloads:
 			l.Reload()
-		case <-time.After(wait):
+		case <-time.After(l.wait(leads)):
 		}
 	}
 }
@@ -283,6 +288,10 @@ func jitter(d time.Duration) time.Duration { return d + time.Duration(rand.Float
 
 // once is one round of both lanes, audit first.
 func (l *Loop) once(ctx context.Context) (ledger.Result, error) {
+	defer l.release()
+	if leads, err := l.leads(ctx); !leads {
+		return ledger.Done, err
+	}
 	rounds := []Reason{l.Round(ctx, LaneAudit)}
 	if !stoppedNow(l.stop()) {
 		rounds = append(rounds, l.Round(ctx, LaneOrders))

@@ -35,13 +35,21 @@ type metrics struct {
 	last, took, listing, observing, resources     *prometheus.GaugeVec
 	heldPlans, heldActions, outbox, hung, hanging prometheus.Gauge
 	quarantined, quietUntil, listed               prometheus.Gauge
-	blockedOrders, overdueOrders                  prometheus.Gauge
+	blockedOrders, overdueOrders, leader          prometheus.Gauge
 
 	// good is the Unix time of the last good round of the orders lane or of an audit, readyFor for how many seconds that
 	// makes ready; oldest the Unix time of the oldest callback in the outbox, 0 without one.
 	good, readyFor, oldest atomic.Int64
 	// heldUp names the mounts that a round waits for; nil or empty if none.
 	heldUp atomic.Pointer[string]
+	// standby is why this loop does not work; nil while it leads.
+	standby atomic.Pointer[standsBy]
+}
+
+// standsBy is why a loop does not work. It is well if another one does.
+type standsBy struct {
+	why    string
+	isWell bool
 }
 
 const namespace = "cscs_sync"
@@ -79,6 +87,7 @@ func newMetrics(now func() time.Time, p *heartbeat) *metrics {
 	m.blockedOrders = gauge("blocked_orders", "Open orders that are blocked: their customers wait until somebody corrects something.")
 	m.overdueOrders = gauge("overdue_orders", "Open orders that have waited for more than a day, whatever for.")
 	m.quietUntil = gauge("proxy_quiet_until_timestamp_seconds", "Until when the proxy asked to be left alone; 0 if it did not.")
+	m.leader = gauge("leader", "1 while this node's loop works; 0 while it stands by for another node's.")
 	m.listed = gauge("index_timestamp_seconds", "When the last complete listing began; 0 before the first.")
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "outbox_age_seconds",
 		Help: "Age of the oldest callback that Waldur has not got yet; 0 without one."}, m.outboxAge),
@@ -100,6 +109,17 @@ func (m *metrics) begin() {
 			m.changes.WithLabelValues(string(kind), string(status))
 		}
 	}
+}
+
+// standsBy notes why this loop does not work; empty: it leads.
+func (m *metrics) standsBy(why string, isWell bool) {
+	if why == "" {
+		m.standby.Store(nil)
+		m.leader.Set(1)
+		return
+	}
+	m.standby.Store(&standsBy{why, isWell})
+	m.leader.Set(0)
 }
 
 func (m *metrics) outboxAge() float64 {
@@ -264,6 +284,14 @@ func (m *metrics) healthy(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (m *metrics) ready(w http.ResponseWriter, _ *http.Request) {
+	if s := m.standby.Load(); s != nil {
+		if !s.isWell {
+			http.Error(w, "standing by: "+s.why, http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "standing by: "+s.why)
+		return
+	}
 	good := m.good.Load()
 	age := m.now().Sub(time.Unix(good, 0)).Round(time.Second)
 	switch limit := time.Duration(m.readyFor.Load()) * time.Second; {

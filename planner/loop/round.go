@@ -49,6 +49,9 @@ func (r *round) do(ctx context.Context) (Reason, error) {
 		{"held plans that are approved", r.applyPending}}
 	for _, step := range first {
 		var busy *ledger.LockedError
+		if err := r.lostLead(); err != nil {
+			return LockBusy, err
+		}
 		err := step.run(ctx)
 		switch {
 		case err == nil:
@@ -86,6 +89,9 @@ func (r *round) do(ctx context.Context) (Reason, error) {
 // act asks the policy, writes held plans, and applies the rest. People are told last: that may take
 // its time.
 func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
+	if err := r.lostLead(); err != nil {
+		return LockBusy, err
+	}
 	decisions, err := r.judge(p)
 	if err != nil {
 		return RoundFailed, err

@@ -24,6 +24,8 @@ var statusTemplate string
 type Snapshot struct {
 	Now           time.Time
 	Host, Version string
+	// Nodes are the nodes that share the state, one line each; none for a state in a file.
+	Nodes []Node
 	// Hung names the systems whose mounts do not answer, and Systems all of them.
 	Systems, Hung []string
 	// Rounds are the last rounds, the latest first.
@@ -48,6 +50,16 @@ type Round struct {
 	Lane   string
 	Reason string
 	Took   time.Duration
+}
+
+// Node is a node that shares the state with this one.
+type Node struct {
+	Name string
+	// Leads means that its loop works; the others stand by. Differs means that its configuration is
+	// another one than the leader's.
+	Leads, Differs bool
+	// Since is when it began or took over, and Gone since when nobody has heard of it.
+	Since, Gone time.Time
 }
 
 // Failed is a resource whose change failed.
@@ -76,6 +88,7 @@ type Held struct {
 type statusPage struct {
 	Title, Host, Version, Now     string
 	Systems                       []statusSystem
+	Nodes                         []statusLine
 	Rounds, Begun, Outbox, Failed []statusLine
 	Holds, History                []statusLine
 	Held                          []statusHeld
@@ -117,6 +130,9 @@ func (s *Snapshot) page() statusPage {
 	for _, name := range s.Systems {
 		p.Systems = append(p.Systems, statusSystem{render.Quote(name), hung[name]})
 	}
+	for _, n := range s.Nodes {
+		p.Nodes = append(p.Nodes, nodeLine(n))
+	}
 	for _, r := range s.Rounds {
 		p.Rounds = append(p.Rounds, statusLine{When: stamp(r.At), Name: render.Escape(r.Lane),
 			Text: render.Escape(r.Reason) + ", " + r.Took.Round(time.Millisecond).String()})
@@ -152,6 +168,21 @@ func (s *Snapshot) page() statusPage {
 			Text: historyText(&e)})
 	}
 	return p
+}
+
+// nodeLine says what the loop of a node does.
+func nodeLine(n Node) statusLine {
+	l := statusLine{When: "since " + stamp(n.Since), Name: render.Quote(n.Name), Text: "stands by"}
+	switch {
+	case !n.Gone.IsZero():
+		l.When, l.Text, l.Class = "since "+stamp(n.Gone), "not heard of", "loud"
+	case n.Leads:
+		l.Text = "leads"
+	}
+	if n.Differs {
+		l.Text, l.Class = l.Text+", with another configuration than the leader", "loud"
+	}
+	return l
 }
 
 // deliveries are the callbacks that wait, without their URLs and bodies.

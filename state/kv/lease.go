@@ -2,6 +2,7 @@ package kv
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -72,4 +73,11 @@ func (e *LostError) Error() string {
 		return fmt.Sprintf("state %s: this node could not renew its lease in time: nothing more is changed; see `cscs-sync state nodes`", e.State)
 	}
 	return fmt.Sprintf("state %s: node %q has the lease now: nothing more is changed here; see `cscs-sync state nodes`", e.State, e.To.Node)
+}
+
+// IsElsewhere reports whether an error says that another node has what was asked for: waiting may
+// help, and nothing is wrong with the state.
+func IsElsewhere(err error) bool {
+	return errors.As(err, new(*HeldError)) || errors.As(err, new(*ExpiredError)) ||
+		errors.As(err, new(*LostError)) || errors.As(err, new(*StandbyError))
 }

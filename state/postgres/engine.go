@@ -240,8 +240,7 @@ func (b *batch) stillLeased(ctx context.Context) error {
 		return err
 	}
 	err := held.own(ctx, b)
-	var lost *kv.LostError
-	if errors.As(err, &lost) {
+	if isLost(err) {
 		held.lose(err)
 		return err
 	}

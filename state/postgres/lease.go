@@ -4,48 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sys/unix"
 
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// How long a lease lasts by the server's clock, how often it is renewed in that time, and the part of it by which the holder's
-// own deadline is earlier: that counts from before it asked, on a clock that goes on while the node sleeps.
-const (
-	leaseTime = 30 * time.Second
-	renewals  = 3
-	margins   = 30
-)
-
-// margin is how much earlier than the server's the holder's own deadline is.
-func (e *Engine) margin() time.Duration { return e.options.Lease / margins }
-
-// lease is the right of one node to change the storage. Its epoch is checked by every batch that this engine writes.
+// lease is the right of one node to change the storage. Every batch that this engine writes checks
+// its epoch.
 type lease struct {
+	*term
 	engine *Engine
 	by     kv.Claim
 	epoch  int64
-	stop   chan struct{}
-	done   chan struct{}
-
-	mu sync.Mutex
-	// deadline is on CLOCK_BOOTTIME.
-	deadline time.Duration
-	// lost is why the lease is no longer held.
-	lost error
-}
-
-// sinceBoot is CLOCK_BOOTTIME, which no one sets, and which counts while the node is suspended.
-func sinceBoot() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		return 1<<63 - 1 // without a clock every deadline has passed
-	}
-	return time.Duration(t.Nano())
 }
 
 // Claim is [kv.Leaser]'s. It never waits for another node.
@@ -56,7 +27,7 @@ func (e *Engine) Claim(ctx context.Context, by kv.Claim) (kv.Lease, error) {
 	if held != nil {
 		return nil, fmt.Errorf("state %s: this process holds its lease already", e.Name())
 	}
-	l := &lease{engine: e, by: by, stop: make(chan struct{}), done: make(chan struct{})}
+	l := &lease{engine: e, by: by, term: newTerm(e)}
 	before := sinceBoot()
 	err := e.locked(ctx, func(ctx context.Context, b *batch) error {
 		now, err := b.holder(ctx)
@@ -72,11 +43,10 @@ func (e *Engine) Claim(ctx context.Context, by kv.Claim) (kv.Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.deadline = before + l.engine.options.Lease - l.engine.margin()
 	e.mu.Lock()
 	e.lease = l
 	e.mu.Unlock()
-	go l.renew()
+	l.begin(before, l.renew)
 	return l, nil
 }
 
@@ -131,11 +101,8 @@ func (e *Engine) locked(ctx context.Context, fn func(context.Context, *batch) er
 		return e.explain("lock", err)
 	}
 	err = fn(ctx, b)
-	var held *kv.HeldError
-	var expired *kv.ExpiredError
-	var lost *kv.LostError
 	switch {
-	case errors.As(err, &held), errors.As(err, &expired), errors.As(err, &lost):
+	case kv.IsElsewhere(err):
 		return err
 	case err == nil:
 		_, err = b.conn.Exec(ctx, "COMMIT")
@@ -143,54 +110,17 @@ func (e *Engine) locked(ctx context.Context, fn func(context.Context, *batch) er
 	return e.explain("lease", err)
 }
 
-// renew renews the lease until it is released or lost. A renewal that fails is tried again until the deadline: the lease
-// may still be ours.
-func (l *lease) renew() {
-	defer close(l.done)
-	pause := l.engine.options.Lease / renewals
-	for {
-		select {
-		case <-l.stop:
-			return
-		case <-time.After(pause):
-		}
-		before := sinceBoot()
-		err := l.engine.locked(context.Background(), func(ctx context.Context, b *batch) error {
-			if err := l.own(ctx, b); err != nil {
-				return err
-			}
-			_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET until = clock_timestamp() + $2 * interval '1 microsecond' WHERE number = $1",
-				b.state, b.engine.options.Lease.Microseconds())
+// renew asks the server for another term.
+func (l *lease) renew() error {
+	return l.engine.locked(context.Background(), func(ctx context.Context, b *batch) error {
+		if err := l.own(ctx, b); err != nil {
 			return err
-		})
-		pause = l.engine.options.Lease / renewals
-		var gone *kv.LostError
-		switch {
-		case err == nil:
-			l.extend(before + l.engine.options.Lease - l.engine.margin())
-		case errors.As(err, &gone):
-			l.lose(err)
-			return
-		default:
-			pause = min(time.Second, l.engine.options.Lease/renewals)
 		}
-	}
-}
-
-func (l *lease) extend(deadline time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lost == nil && sinceBoot() < l.deadline { // once it has passed, what was stopped stays stopped
-		l.deadline = deadline
-	}
-}
-
-func (l *lease) lose(why error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lost == nil {
-		l.lost = why
-	}
+		_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET until = clock_timestamp() + "+
+			"$2 * interval '1 microsecond' WHERE number = $1",
+			b.state, b.engine.options.Lease.Microseconds())
+		return err
+	})
 }
 
 // own checks, in a locked batch, that the lease is still this one.
@@ -202,20 +132,9 @@ func (l *lease) own(ctx context.Context, b *batch) error {
 	return err
 }
 
-// Check is [kv.Lease]'s. It asks nobody: it costs a look at the clock.
-func (l *lease) Check() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lost == nil && sinceBoot() >= l.deadline {
-		l.lost = &kv.LostError{State: l.engine.Name()}
-	}
-	return l.lost
-}
-
 // Release gives the lease back: another node may have it at once.
 func (l *lease) Release() error {
-	close(l.stop)
-	<-l.done
+	l.end()
 	l.engine.mu.Lock()
 	l.engine.lease = nil
 	l.engine.mu.Unlock()

@@ -40,6 +40,29 @@ CREATE TABLE cscs_sync.batches (
 	at    timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (state, id)
 );
+`, `
+CREATE TABLE cscs_sync.nodes (
+	state  integer NOT NULL REFERENCES cscs_sync.states,
+	node   text NOT NULL,
+	boot   text NOT NULL,
+	who    text NOT NULL,
+	-- the fingerprint of the configuration
+	config text NOT NULL,
+	leads  boolean NOT NULL,
+	since  timestamptz NOT NULL,
+	until  timestamptz NOT NULL,
+	PRIMARY KEY (state, node)
+);
+CREATE UNIQUE INDEX nodes_leader ON cscs_sync.nodes (state) WHERE leads;
+
+-- which batch last changed the values of a bucket
+CREATE TABLE cscs_sync.stamps (
+	state  integer NOT NULL REFERENCES cscs_sync.states,
+	bucket text NOT NULL,
+	commit bigint NOT NULL,
+	batch  text NOT NULL,
+	PRIMARY KEY (state, bucket)
+);
 `}
 
 // schemaLock is the number of the advisory lock under which one process at a time brings the schema up to date.
