@@ -29,6 +29,8 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/plantest": {"planner", "planner/canonical", "planner/reason"},
 		"planner/graph":    {"planner", "planner/render"},
 		"planner/history":  {"planner", "planner/canonical", "planner/ledger", "planner/render"},
+		"planner/account": {"planner", "planner/apply", "planner/canonical", "planner/engine", "planner/ledger",
+			"planner/render"},
 		"planner/explain": {"planner", "planner/canonical", "planner/engine", "planner/ledger", "planner/loop",
 			"planner/policy", "planner/render"},
 

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/account"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -47,7 +48,8 @@ changes failed or were skipped; 130 interrupted.`,
 	f.BoolVar(&o.skipStale, "skip-stale", false, "leave out what is stale, and do the rest")
 	f.StringArrayVar(&o.approvals, "approval", nil, "count a detached approval in `FILE` too")
 	f.BoolVar(&o.json, "json", false, "print events as JSON, one a line")
-	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait for the lock for at most `D`, such as 30s")
+	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait for the lock for at most `D`, such as "+
+		"30s")
 	f.BoolVar(&o.auto, "auto-approve", false, "without PLAN: let the policy approve what it allows")
 	o.selectionFlags(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -55,7 +57,8 @@ changes failed or were skipped; 130 interrupted.`,
 			return &usageError{"apply", err}
 		}
 		if o.lockTimeout < 0 {
-			return &usageError{"apply", fmt.Errorf("--lock-timeout %s: want a time that is not negative", o.lockTimeout)}
+			return &usageError{"apply", fmt.Errorf("--lock-timeout %s: want a time that is not "+
+				"negative", o.lockTimeout)}
 		}
 		run := func() error { return o.runNow(cmd.Context(), a) }
 		if len(args) == 1 {
@@ -63,7 +66,7 @@ changes failed or were skipped; 130 interrupted.`,
 		}
 		err := run()
 		if code, refused := engine.RefusedAs(err); refused && o.json {
-			a.refusedResult(o.id, code)
+			account.WriteRefused(a.stdout, o.id, code)
 		}
 		return err
 	}
@@ -72,8 +75,10 @@ changes failed or were skipped; 130 interrupted.`,
 
 // runFile applies a plan file.
 func (o *applyOptions) runFile(ctx context.Context, a *app, path string) error {
-	if len(o.targets)+len(o.targetFiles)+len(o.excludes)+len(o.excludeFiles)+len(o.rejects)+len(o.fails) > 0 || o.auto {
-		return &usageError{"apply", errors.New("a plan file is applied as it is: --target, --target-file, --exclude, --exclude-file, --reject, --fail and " +
+	if len(o.targets)+len(o.targetFiles)+len(o.excludes)+len(o.excludeFiles)+len(o.rejects)+
+		len(o.fails) > 0 || o.auto {
+		return &usageError{"apply", errors.New("a plan file is applied as it is: --target, " +
+			"--target-file, --exclude, --exclude-file, --reject, --fail and " +
 			"--auto-approve go with apply without a file")}
 	}
 	file, err := a.readPlan(path)
@@ -102,7 +107,8 @@ func (o *applyOptions) openForApply(a *app) (*session, error) {
 		return nil, err
 	}
 	if s.cfg.Proxy == nil || s.cfg.Waldur == nil {
-		return nil, engine.Refuse(engine.Configuration, errors.New("apply: the configuration has no proxy or no waldur block; apply asks the proxy before it "+
+		return nil, engine.Refuse(engine.Configuration, errors.New("apply: the configuration has "+
+			"no proxy or no waldur block; apply asks the proxy before it "+
 			"changes anything, and reports to Waldur"))
 	}
 	return s, nil
@@ -115,7 +121,8 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 		return &usageError{"apply", err}
 	}
 	if !o.auto && !a.terminal(a.stdin) {
-		return &usageError{"apply", errors.New("apply without a plan file asks on a terminal, and there is none; apply an approved plan file, " +
+		return &usageError{"apply", errors.New("apply without a plan file asks on a terminal, " +
+			"and there is none; apply an approved plan file, " +
 			"or let the policy decide with --auto-approve")}
 	}
 	s, err := o.openForApply(a)
@@ -137,7 +144,8 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 			return err
 		}
 		if o.json {
-			newReport(a, &engine.Proposal{Plan: p.Plan, ID: canonical.ID(p.Plan.Core)}, true).end(nil, ledger.Done)
+			made := &engine.Proposal{Plan: p.Plan, ID: canonical.ID(p.Plan.Core)}
+			o.account(a, made).End(&engine.Outcome{Result: ledger.Done})
 		}
 		return planOutcome(p.Plan, false)
 	}
@@ -152,7 +160,8 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 func (o *applyOptions) approveNow(s *session, p *engine.Planned) (*engine.Proposal, error) {
 	ok := &engine.Proposal{Plan: p.Plan, ID: canonical.ID(p.Plan.Core)}
 	o.id = ok.ID
-	m := approval.Message{Plan: ok.ID, Context: canonical.ContextDigest(p.Plan), Name: s.user, Time: s.now().UTC().Truncate(time.Second)}
+	m := approval.Message{Plan: ok.ID, Context: canonical.ContextDigest(p.Plan), Name: s.user,
+		Time: s.now().UTC().Truncate(time.Second)}
 	var made approval.Approval
 	var err error
 	switch {
@@ -160,10 +169,12 @@ func (o *applyOptions) approveNow(s *session, p *engine.Planned) (*engine.Propos
 		made, err = s.engine().ApproveByPolicy(p, m)
 		ok.Policy = s.cfg.AutoApprove.Digest()
 	case s.cfg.Approval.AllowedSigners != "":
-		return nil, engine.Refuse(engine.NotApproved, errors.New("this site wants approvals signed with SSH keys (approval.allowed_signers): write the plan with "+
+		return nil, engine.Refuse(engine.NotApproved, errors.New("this site wants approvals "+
+			"signed with SSH keys (approval.allowed_signers): write the plan with "+
 			"`cscs-sync plan --out FILE`, have it approved, and apply the file"))
 	default:
-		if err := s.confirm("Do you want to perform these actions?\n  cscs-sync will perform the actions described above." + dangersOf(p.Plan)); err != nil {
+		if err := s.confirm("Do you want to perform these actions?\n  cscs-sync will perform the " +
+			"actions described above." + dangersOf(p.Plan)); err != nil {
 			return nil, err
 		}
 		made, err = s.engine().LocalApproval(m)
@@ -189,20 +200,28 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *engine.Proposal
 	if !o.json {
 		defer s.showProgress()()
 	}
-	report := newReport(s.app, p, o.json)
-	out, err := s.engine().Apply(ctx, p, engine.Options{SkipStale: o.skipStale, LockTimeout: o.lockTimeout,
-		Parallelism: o.parallelism, Begun: report.begin, Event: report.event})
+	acc := o.account(s.app, p)
+	out, err := s.engine().Apply(ctx, p, engine.Options{SkipStale: o.skipStale,
+		LockTimeout: o.lockTimeout, Parallelism: o.parallelism, Begun: acc.Begin, Event: acc.Event})
 	switch {
 	case out.Result == "":
 		return err
 	case len(p.Plan.Core.Actions) == 0:
-		return errors.Join(err, report.nothing())
+		acc.Nothing()
+		return err
 	}
-	report.told = out.Told
-	report.end(out.Results, out.Result)
+	s.statusLine.Load().end()
+	acc.End(&out)
 	if err != nil {
 		return err
 	}
 	s.tell("The history's head is now %s.", out.Head)
 	return resultError(out.Result)
+}
+
+// account is where the apply's account goes.
+func (o *applyOptions) account(a *app, p *engine.Proposal) *account.Account {
+	return &account.Account{Plan: p, Out: besideProgress{a, a.stdout}, JSON: o.json,
+		Color: a.colored(a.stdout), Now: a.now, Say: a.tell,
+		Progress: func(done, total int) { a.tellProgress("Applying", done, total) }}
 }

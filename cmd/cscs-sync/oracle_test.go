@@ -38,8 +38,8 @@ const (
 	doubtful             // an order was cancelled while it may have been carried out
 )
 
-// account is what the orders of a resource come to.
-type account struct {
+// tally is what the orders of a resource come to.
+type tally struct {
 	fate fate
 	// tera is the limit that holds, and cancelled are those of orders that were cancelled since. What was archived before
 	// its limit was set back keeps one of them.
@@ -57,8 +57,8 @@ func tera(limits map[string]any) int {
 }
 
 // follow goes through the orders of a resource, the oldest first.
-func (o *oracle) follow(r waldursim.ResourceView) account {
-	a := account{fate: standing, tera: tera(o.specs[r.Slug].Limits)}
+func (o *oracle) follow(r waldursim.ResourceView) tally {
+	a := tally{fate: standing, tera: tera(o.specs[r.Slug].Limits)}
 	for _, order := range r.Orders {
 		switch order.State {
 		case waldursim.PendingProvider, waldursim.Executing:
@@ -77,7 +77,7 @@ func (o *oracle) follow(r waldursim.ResourceView) account {
 }
 
 // does takes in an order that was carried out.
-func (a *account) does(order waldursim.OrderView) {
+func (a *tally) does(order waldursim.OrderView) {
 	switch order.Type {
 	case waldursim.Create:
 		a.fate = standing
@@ -110,7 +110,7 @@ func (o *oracle) sees(dir string, all []waldursim.ResourceView) (faults []string
 }
 
 // undone takes in an order that is over and was not carried out, as far as Waldur knows.
-func (a *account) undone(order waldursim.OrderView) {
+func (a *tally) undone(order waldursim.OrderView) {
 	switch order.Type {
 	case waldursim.Create, waldursim.Terminate:
 		a.fate = doubtful

@@ -6,11 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/apply"
-	"github.com/waldur/cscs-storage-sync/planner/engine"
 )
 
 // TestPager: what is longer than the screen goes through the pager, without a shell; nothing else does.
@@ -50,28 +45,5 @@ func TestPager(t *testing.T) {
 	cmd.Env = append(cmd.Env, "CSCS_SYNC_PAGER="+pager)
 	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "paged") {
 		t.Errorf("without a terminal: %v\n%s", err, out)
-	}
-}
-
-// TestLongStepsSayHowLong: a resource's line says how long it took, if that was long.
-func TestLongStepsSayHowLong(t *testing.T) {
-	a := testApp()
-	var out strings.Builder
-	a.stdout = &out
-	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
-	a.now = func() time.Time { return now }
-	p := &planner.Plan{Core: planner.Core{Actions: make([]planner.Action, 2)}}
-	for i := range p.Core.Actions {
-		p.Core.Actions[i] = planner.Action{Kind: planner.Archive, Address: fmt.Sprint("/capstor/p", i), Key: planner.Key{Item: fmt.Sprint(i)}}
-	}
-	r := newReport(a, &engine.Proposal{Plan: p}, false)
-	for i, took := range []time.Duration{9 * time.Second, 83 * time.Second} {
-		r.event(apply.Event{Action: &p.Core.Actions[i], Step: "begin"})
-		now = now.Add(took)
-		r.event(apply.Event{Action: &p.Core.Actions[i], Step: "end", Status: apply.Done})
-	}
-	want := "[1/2] \"/capstor/p0\": archived\n[2/2] \"/capstor/p1\": archived after 1m23s\n"
-	if got := out.String(); strings.ReplaceAll(got, `"`, "") != strings.ReplaceAll(want, `"`, "") {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
