@@ -60,9 +60,9 @@ type Scan struct {
 	// listed as removed, with their addresses.
 	wanted map[string]place
 	gone   map[string]string
-	// hidden are folders that are not entered and not told of: archives, other systems, and
-	// directories that the archive register has.
-	hidden map[string]bool
+	// hidden are directories that are not told of: archives, what is archived, and systems. Of
+	// these, closed are those that are never entered.
+	hidden, closed map[string]bool
 	// entered are the folders to read.
 	entered map[string]bool
 	folders []planner.Place
@@ -83,7 +83,7 @@ type place struct {
 // New begins a scan.
 func New(in Input) *Scan {
 	s := &Scan{in: in, wanted: map[string]place{}, gone: map[string]string{},
-		hidden: map[string]bool{}, entered: map[string]bool{}, at: map[string]*System{}}
+		hidden: map[string]bool{}, closed: map[string]bool{}, entered: map[string]bool{}, at: map[string]*System{}}
 	s.report = &Report{FormatVersion: FormatVersion, Made: in.Made, Source: in.Source,
 		Systems: make([]System, len(in.Systems)), Directories: []Stray{}, Quotas: []Quota{}}
 	for i := range in.Systems {
@@ -123,7 +123,7 @@ func (s *Scan) places() {
 func (s *Scan) hide() {
 	for i := range s.in.Systems {
 		sys := &s.in.Systems[i]
-		s.hidden[sys.Archive] = true
+		s.hidden[sys.Archive], s.closed[sys.Archive] = true, true
 		s.hidden[path.Join(sys.Directory, "lost+found")] = true
 		s.hidden[sys.Directory] = true
 		for _, m := range sys.Paths {
@@ -131,9 +131,8 @@ func (s *Scan) hide() {
 		}
 	}
 	for _, a := range s.in.Recorded.Archived {
-		s.hidden[a.Archive] = true
+		s.hidden[a.Archive], s.closed[a.Archive] = true, true
 	}
-	delete(s.hidden, "")
 }
 
 // enter notes which folders are read: those of the systems, and all between them and resources.
@@ -184,15 +183,14 @@ func (s *Scan) enterAbove(p string, tops []string, system string, systems map[st
 	}
 }
 
-// inside reports whether a path is a project's or a user's directory, or lies in one, or in what
-// a scan leaves out.
+// inside reports whether a path is a project's or a user's directory, or an archive, or lies in one.
 func (s *Scan) inside(p string) bool {
 	for up := p; up != "."; up = path.Dir(up) {
-		if s.wanted[up].leaf || up != p && s.hidden[up] && !s.entered[up] {
+		if s.wanted[up].leaf || s.closed[up] {
 			return true
 		}
 	}
-	return s.hidden[p] && !s.entered[p]
+	return false
 }
 
 // Folders are the folders to read.
