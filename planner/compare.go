@@ -325,6 +325,7 @@ func (c *comparison) finish() {
 	for i := range c.g.input.Settings.Systems {
 		p.Context.Systems = append(p.Context.Systems, c.g.input.Settings.Systems[i].Name)
 	}
+	c.overcommit()
 	c.promise()
 	c.contributions()
 }
@@ -366,7 +367,7 @@ func (c *Counts) Of(k ActionKind) *int {
 // promise sums the hard space limits by system: what is set now, and what is after the plan.
 func (c *comparison) promise() {
 	sums := map[string]*Promise{}
-	after := map[Subject]Bytes{}
+	after, then := map[Subject]Bytes{}, map[Subject]Bytes{}
 	for i := range c.plan.Core.Actions {
 		a := &c.plan.Core.Actions[i]
 		for _, ch := range a.Changes {
@@ -397,9 +398,18 @@ func (c *comparison) promise() {
 			now = 0 // the same
 		}
 		sum.After = plus(sum.After, now)
+		if c.g.guards != nil {
+			then[s.subject] = now
+		}
 	}
 	for i := range c.g.input.Settings.Systems {
-		if s := sums[c.g.input.Settings.Systems[i].Name]; s != nil {
+		sys := &c.g.input.Settings.Systems[i]
+		s := sums[sys.Name]
+		if g := c.g.guards[c.seen.Mounts[sys.Name].Filesystem]; g != nil && sys.Overcommit > 0 {
+			guarded := g.promise(sys.Name, then)
+			s = &guarded
+		}
+		if s != nil {
 			c.plan.Context.Promised = append(c.plan.Context.Promised, *s)
 		}
 	}

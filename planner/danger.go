@@ -10,7 +10,7 @@ import (
 // Dangers lists all dangers, most dangerous first.
 func Dangers() []Danger {
 	return []Danger{DangerArchive, DangerMissing, DangerReplaced, DangerTakenOver, DangerBelowUsage,
-		DangerWiderAccess, DangerGroup, DangerUnlimited}
+		DangerWiderAccess, DangerGroup, DangerUnlimited, DangerOvercommit}
 }
 
 // danger adds a danger with the reason that explains it.

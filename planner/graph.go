@@ -66,6 +66,10 @@ type Graph struct {
 	unseen int
 	// orders counts at how many entries each open order stands.
 	orders map[string]int
+	// guards are what bounds promised space, by filesystem, and mounts what was seen of the systems,
+	// once [Compare] has run.
+	guards map[string]*guard
+	mounts map[string]Mount
 	// unlisted are the records of what is not listed.
 	unlisted []Record
 	// unasked counts the orders taken by their status because Waldur did not answer; unaskedWhy is

@@ -48,6 +48,8 @@ const (
 	DangerGroup       Danger = "group"
 	// DangerUnlimited: no hard limit is in force afterwards.
 	DangerUnlimited Danger = "unlimited"
+	// DangerOvercommit: hard limits promise more than the system's overcommit allows.
+	DangerOvercommit Danger = "overcommit"
 	// DangerTakenOver: data comes under a group or a quota that others use.
 	DangerTakenOver Danger = "taken_over"
 )
@@ -310,9 +312,17 @@ type Counts struct {
 	Unchanged int `json:"unchanged"`
 }
 
-// Promise is the sum of the hard space limits on a system before and after the plan.
+// Promise is the sum of the hard space limits on a system before and after the plan. Where the
+// system has an overcommit, it is the sum on its whole filesystem, of all resources.
 type Promise struct {
 	System string `json:"system"`
 	Before Bytes  `json:"before"`
 	After  Bytes  `json:"after"`
+	// Overcommit is the system's, as the configuration writes it; empty if it has none. Capacity and
+	// Used are those of the filesystem, and Most is what may be promised there; 0 where there is no
+	// overcommit, or where it is not known.
+	Overcommit string `json:"overcommit,omitempty"`
+	Capacity   Bytes  `json:"capacity,omitempty"`
+	Used       Bytes  `json:"used,omitempty"`
+	Most       Bytes  `json:"most,omitempty"`
 }

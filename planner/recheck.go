@@ -128,7 +128,7 @@ func Recheck(approved *Plan, g *Graph) []Stale {
 		}
 		stale = append(stale, recheckAction(a, approved.Context.Details[i].Kept, g)...)
 	}
-	return stale
+	return append(stale, recheckOvercommit(approved, g)...)
 }
 
 func recheckAction(a *Action, kept []KeptLimit, g *Graph) []Stale {

@@ -77,7 +77,10 @@ type System struct {
 	// Archive is the storage path of the folder for archived directories.
 	Archive          string
 	ArchiveRetention time.Duration
-	Quota            QuotaSettings
+	// Overcommit is how many times the capacity of its filesystem hard limits may promise without
+	// being dangerous; 0: as much as one likes.
+	Overcommit Ratio `json:",omitzero"`
+	Quota      QuotaSettings
 	// Traits are what the backend of its quotas can do; zero where no limits are set.
 	Traits Traits
 }

@@ -170,6 +170,22 @@ func (s section) number(name string, fallback, least, most int64) int64 {
 	return n
 }
 
+// ratio reads a factor of at most three decimals; 0 if there is none.
+func (s section) ratio(name string) planner.Ratio {
+	v, ok := s.value(name, cty.Number, "a number such as 1.5")
+	if !ok {
+		return 0
+	}
+	thousandths := new(big.Float).Mul(v.AsBigFloat(), big.NewFloat(1000))
+	n, _ := new(big.Float).Add(thousandths, big.NewFloat(0.5)).Int64()
+	off, _ := new(big.Float).Sub(thousandths, new(big.Float).SetInt64(n)).Float64()
+	if n < 100 || n > 1_000_000 || off > 1e-9 || off < -1e-9 {
+		s.wrong(name, "Want a number from 0.1 to 1000, with at most three decimals.")
+		return 0
+	}
+	return planner.Ratio(n)
+}
+
 func (s section) boolean(name string, fallback bool) bool {
 	v, ok := s.value(name, cty.Bool, "true or false")
 	if !ok {

@@ -50,7 +50,7 @@ func (d *decoder) systems(blocks hcl.Blocks, storage section) {
 
 func (d *decoder) system(b *hcl.Block) (planner.System, bool) {
 	s := d.open(b, []string{"slugs", "!directory", "paths", "!filesystem", "archive",
-		"archive_retention"},
+		"archive_retention", "overcommit"},
 		hcl.BlockHeaderSchema{Type: "quota", LabelNames: []string{"kind"}})
 	sys := planner.System{Name: b.Labels[0]}
 	if !isComponent(sys.Name) {
@@ -82,6 +82,11 @@ func (d *decoder) system(b *hcl.Block) (planner.System, bool) {
 		sys.Archive = path.Join(sys.Directory, ".trash")
 	}
 	sys.Quota = s.quota(&sys)
+	sys.Overcommit = s.ratio("overcommit")
+	if sys.Overcommit > 0 && !sys.Quota.Sets() {
+		s.wrong("overcommit", "Nothing is promised where no limits are set: the system needs a "+
+			"quota block, and not of kind \"none\".")
+	}
 	sys.Traits = Traits(sys.Quota.Kind, sys.Filesystem)
 	return sys, sys.Directory != ""
 }

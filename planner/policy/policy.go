@@ -234,6 +234,9 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 		return "data that comes under a group or quota that others use is never dealt with " +
 			"by policy"
 	}
+	if slices.Contains(a.Danger, planner.DangerOvercommit) {
+		return "what promises more than overcommit allows is never approved by policy"
+	}
 	if gives(d, reason.ErrorTerminate) {
 		return "the end of a resource in error is never approved by policy"
 	}

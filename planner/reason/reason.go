@@ -51,6 +51,7 @@ const (
 	ACL             Code = "acl"
 	ACLMask         Code = "acl_mask"
 	MaxMode         Code = "max_mode"
+	Overcommit      Code = "overcommit"
 	Replaced        Code = "replaced"
 	TakenOver       Code = "taken_over"
 	UnlimitedInodes Code = "unlimited_inodes"
@@ -177,6 +178,7 @@ func All() []Info {
 		{ACLMask, Dangerous,
 			"A chmod changes the mask of an access control list, and so who gets in."},
 		{MaxMode, Dangerous, "The mode grants more than storage.max_mode allows."},
+		{Overcommit, Dangerous, "Hard limits promise more than the system's overcommit allows."},
 		{Replaced, Dangerous, "Another directory than the recorded one stands there."},
 		{TakenOver, Dangerous, "Somebody else has the group or project id now."},
 		{UnlimitedInodes, Dangerous, "No hard limit of inodes is in force afterwards."},

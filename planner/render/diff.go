@@ -208,6 +208,9 @@ func contextFields(plan *planner.Plan) []field {
 	for _, m := range c.Promised {
 		list = append(list, field{"promised " + m.System,
 			tera(m.After) + ", before " + tera(m.Before)})
+		if m.Overcommit != "" {
+			list = append(list, field{"capacity " + m.System, capacityWords(m)})
+		}
 	}
 	return list
 }

@@ -239,6 +239,9 @@ func (v *view) promised(p *printer) {
 	for _, m := range list {
 		name := Quote(m.System)
 		p.put(text(fmt.Sprintf("  %s%s%14s%14s%14s", name, spaces(width+2-columns(name)), tera(m.Before), tera(m.After), promiseChange(m))))
+		if m.Overcommit != "" {
+			p.put(text("    " + capacityWords(m)))
+		}
 	}
 }
 
@@ -251,6 +254,19 @@ func promiseChange(m planner.Promise) string {
 		return "-" + tera(m.Before-m.After)
 	}
 	return ""
+}
+
+// capacityWords say what a system with an overcommit holds, and what it may promise.
+func capacityWords(m planner.Promise) string {
+	if m.Capacity == 0 {
+		return "overcommit = " + m.Overcommit + ", and its capacity is not known"
+	}
+	words := "of " + tera(m.Capacity) + ", " + tera(m.Used) + " of it used; overcommit = " + m.Overcommit +
+		" allows " + tera(m.Most)
+	if m.After > m.Most {
+		words += ", which is exceeded"
+	}
+	return words
 }
 
 // tera shows promised space: all in one unit, so that columns compare.

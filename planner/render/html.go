@@ -197,6 +197,10 @@ func (v *view) pageTable() []pageRow {
 type pagePromise struct {
 	System, Before, After, Change string
 	Bar                           page.Bar
+	// Capacity and Space say and show what it holds, where it has an overcommit.
+	Capacity string
+	Over     bool
+	Space    page.Bar
 }
 
 func (v *view) pagePromises() []pagePromise {
@@ -207,12 +211,31 @@ func (v *view) pagePromises() []pagePromise {
 	}
 	for _, m := range v.plan.Context.Promised {
 		before, after := page.Share(uint64(m.Before), uint64(scale)), page.Share(uint64(m.After), uint64(scale))
-		list = append(list, pagePromise{Quote(m.System), tera(m.Before), tera(m.After), promiseChange(m), page.Bar{
-			Label: Quote(m.System) + " promises " + tera(m.Before) + " before and " + tera(m.After) + " after",
-			Parts: []page.Part{page.Span("use", 0, min(before, after)), page.Span("more", min(before, after), max(before, after)), page.Mark(after)},
-		}})
+		row := pagePromise{System: Quote(m.System), Before: tera(m.Before), After: tera(m.After),
+			Change: promiseChange(m), Bar: page.Bar{
+				Label: Quote(m.System) + " promises " + tera(m.Before) + " before and " + tera(m.After) + " after",
+				Parts: []page.Part{page.Span("use", 0, min(before, after)),
+					page.Span("more", min(before, after), max(before, after)), page.Mark(after)},
+			}}
+		if m.Overcommit != "" {
+			row.Capacity, row.Over, row.Space = capacityWords(m), m.After > m.Most, spaceBar(m)
+		}
+		list = append(list, row)
 	}
 	return list
+}
+
+// spaceBar shows what is used and promised of a capacity, which is the mark.
+func spaceBar(m planner.Promise) page.Bar {
+	if m.Capacity == 0 {
+		return page.Bar{}
+	}
+	scale := uint64(max(m.Capacity, m.After, m.Most))
+	return page.Bar{Label: Quote(m.System) + ": " + tera(m.Used) + " used and " + tera(m.After) +
+		" promised of " + tera(m.Capacity), Parts: []page.Part{
+		page.Span("more", 0, page.Share(uint64(m.After), scale)),
+		page.Span("use", 0, page.Share(uint64(m.Used), scale)),
+		page.Mark(page.Share(uint64(m.Capacity), scale))}}
 }
 
 // pageLines splits a text from the planner: its first line, and what is to stand below one another.

@@ -25,6 +25,8 @@ type jsonPlan struct {
 	Warnings      []planner.Warning `json:"warnings"`
 	// Shared are the quotas that this plan sets and several resources claim.
 	Shared []planner.SharedQuota `json:"shared"`
+	// Promised is what hard limits promise on each system.
+	Promised []planner.Promise `json:"promised"`
 }
 
 type jsonSummary struct {
@@ -79,7 +81,8 @@ func JSON(plan *planner.Plan) []byte {
 		Summary:   jsonSummary{plan.Context.Counts, countQuotas(plan)},
 		Resources: make([]jsonResource, 0, len(plan.Core.Actions)),
 		Warnings:  canonical.Present(plan.Context.Warnings),
-		Shared:    canonical.Present(plan.Context.Shared)}
+		Shared:    canonical.Present(plan.Context.Shared),
+		Promised:  canonical.Present(plan.Context.Promised)}
 	lines := newShell(plan, byAddress(plan))
 	for i := range plan.Core.Actions {
 		out.Resources = append(out.Resources, resourceOf(plan, lines, i))

@@ -68,6 +68,8 @@ func tag(d planner.Danger) (tag, clause string) {
 		return "REPLACED", "finds another directory than the recorded one"
 	case planner.DangerTakenOver:
 		return "TAKEN OVER", "brings data under a group or quota that others use"
+	case planner.DangerOvercommit:
+		return "OVERCOMMITS", "promises more space than overcommit allows"
 	case planner.DangerUnlimited:
 		return "UNLIMITED", "leaves a directory without a hard limit"
 	}
