@@ -119,7 +119,7 @@ func TestTheGroupsFingerprint(t *testing.T) {
 		"the node's name":       {`node = "mgmt1"`, `node = "mgmt2"`, false},
 		"the node's folder":     {"/srv/state", "/srv/other", false},
 		"the fence":             {`"-v"`, `"-q"`, false},
-		"metrics":               {"run {", "run {\n listen = \"127.0.0.1:1\"\n", false},
+		"metrics":               {"run { interval = \"60s\" }", "run {\n listen = \"127.0.0.1:1\"\n interval = \"60s\"\n}", false},
 		"a comment":             {"mode = \"2770\"", "# why\n mode =   \"2770\"", false},
 		"an override":           {"mode = \"2770\"", "mode = \"2775\"", true},
 		"the name of the state": {`name = "alps"`, `name = "jura"`, false},
