@@ -114,3 +114,26 @@ func matchComponent(glob, name string) bool {
 		glob, name = afterStar, retry
 	}
 }
+
+// ParseGlobs reads one glob a line. Empty lines and lines that begin with # do not count. A text
+// without any glob is an error: it would select everything, or nothing, and neither was meant. File
+// is what errors call the text.
+func ParseGlobs(text, file string) ([]string, error) {
+	var globs []string
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		glob := strings.TrimSpace(line)
+		if glob == "" || strings.HasPrefix(glob, "#") {
+			continue
+		}
+		if err := CheckGlob(glob); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", file, n, err)
+		}
+		globs = append(globs, glob)
+	}
+	if len(globs) == 0 {
+		return nil, fmt.Errorf("%s has no globs: want one a line", file)
+	}
+	return globs, nil
+}

@@ -2,6 +2,7 @@ package planner_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,4 +97,35 @@ func FuzzMatchGlob(f *testing.F) {
 			t.Errorf("MatchGlob(%q, %q) = %v, the expression says %v", glob, address, got, want)
 		}
 	})
+}
+
+// TestParseGlobs: a file of globs has one a line; one without any would choose something that
+// nobody meant.
+func TestParseGlobs(t *testing.T) {
+	t.Parallel()
+	got, err := planner.ParseGlobs("# those of eth\n/capstor/**/eth\n\n  /vast/a \n", "f")
+	if err != nil || !slices.Equal(got, []string{"/capstor/**/eth", "/vast/a"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+	for text, want := range map[string]string{"": "f has no globs", "# a\n": "f has no globs",
+		"/a\nb\n": "f:2: "} {
+		if got, err := planner.ParseGlobs(text, "f"); err == nil ||
+			!strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}
+
+// TestParseVerdict: an order is rejected for a reason that somebody gives.
+func TestParseVerdict(t *testing.T) {
+	t.Parallel()
+	if v, err := planner.ParseVerdict("/a= b=c "); err != nil || v.Address != "/a" ||
+		v.Reason != "b=c" {
+		t.Errorf("%+v, %v", v, err)
+	}
+	for _, s := range []string{"", "/a", "/a=", "/a= ", "=b"} {
+		if v, err := planner.ParseVerdict(s); err == nil {
+			t.Errorf("%q is taken as %+v", s, v)
+		}
+	}
 }

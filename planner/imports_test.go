@@ -64,6 +64,7 @@ func TestImportsPointOneWay(t *testing.T) {
 
 		"state/postgres/pgtest": {},
 
+		"providers/sshagent":        {"planner/approval"},
 		"providers/strictjson":      {},
 		"providers/quota/backends":  {"planner", "providers/quota", "providers/quota/linux", "providers/quota/lustre", "providers/quota/vast"},
 		"providers/quota/lustre":    {"planner", "providers", "providers/hang", "providers/quota"},

@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner/reason"
@@ -86,6 +88,16 @@ type Selection struct {
 type OrderVerdict struct {
 	Address string `json:"address"`
 	Reason  string `json:"reason"`
+}
+
+// ParseVerdict reads ADDRESS=REASON.
+func ParseVerdict(s string) (OrderVerdict, error) {
+	address, why, _ := strings.Cut(s, "=")
+	v := OrderVerdict{Address: address, Reason: strings.TrimSpace(why)}
+	if v.Address == "" || v.Reason == "" {
+		return OrderVerdict{}, fmt.Errorf("%q: want ADDRESS=REASON", s)
+	}
+	return v, nil
 }
 
 // Action is what will be done with one resource.

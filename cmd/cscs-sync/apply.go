@@ -135,7 +135,7 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 		return err
 	}
 	if !o.json {
-		if err := a.showPlan(p.Plan, false, false); err != nil {
+		if err := a.showPlan(p.Plan); err != nil {
 			return err
 		}
 	}

@@ -99,15 +99,11 @@ func (o *planOptions) restore(ctx context.Context, a *app, address string) error
 	if err := checkOut(o.out); err != nil {
 		return &usageError{"archive restore", err}
 	}
-	s, err := a.open(config.Read)
+	_, p, err := o.plan(ctx, a, planner.Selection{Restores: []string{address}})
 	if err != nil {
 		return err
 	}
-	p, err := o.make(ctx, s, planner.Selection{Restores: []string{address}})
-	if err != nil {
-		return err
-	}
-	if err := a.showPlan(p.Plan, false, false); err != nil {
+	if err := a.showPlan(p.Plan); err != nil {
 		return err
 	}
 	if len(p.Plan.Core.Actions) == 0 {

@@ -26,7 +26,7 @@ Exit codes: 0 the same; 1 error; 2 they differ; 3 a file fails its checks.`,
 			return err
 		}
 		d := render.Diff(old.Plan, latest.Plan)
-		if err := a.print(string(d.Text(render.Options{Color: a.colored(a.stdout), Palette: a.palette, Width: a.width}))); err != nil {
+		if err := a.print(string(d.Text(a.rendering(a.stdout)))); err != nil {
 			return err
 		}
 		if !d.Identical {

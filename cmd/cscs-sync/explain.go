@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/explain"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
@@ -34,11 +33,7 @@ first digits), asks the proxy, Waldur and the storage, and changes nothing.`,
 }
 
 func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
-	s, err := a.open(config.Read)
-	if err != nil {
-		return err
-	}
-	p, err := o.make(ctx, s, planner.Selection{})
+	s, p, err := o.plan(ctx, a, planner.Selection{})
 	var unlisted *engine.ListingError
 	if errors.As(err, &unlisted) {
 		return errors.Join(err, s.recall(what))

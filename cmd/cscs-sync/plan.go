@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -78,28 +76,46 @@ Exit codes: 0 done; 1 error; 4 something could not be observed; and with
 // selection reads the selection flags.
 func (o *planOptions) selection() (planner.Selection, error) {
 	var sel planner.Selection
-	var err, err2 error
-	sel.Targets, err = globsOf(o.targets, o.targetFiles)
-	sel.Excludes, err2 = globsOf(o.excludes, o.excludeFiles)
-	errs := []error{err, err2}
-	for _, v := range []struct {
-		flag   string
-		values []string
-		to     *[]planner.OrderVerdict
-	}{{"--reject", o.rejects, &sel.Rejects}, {"--fail", o.fails, &sel.Fails}} {
-		for _, s := range v.values {
-			address, reason, ok := strings.Cut(s, "=")
-			if !ok || address == "" || strings.TrimSpace(reason) == "" {
-				errs = append(errs, fmt.Errorf("%s %q: want ADDRESS=REASON", v.flag, s))
-				continue
-			}
-			*v.to = append(*v.to, planner.OrderVerdict{Address: address, Reason: strings.TrimSpace(reason)})
+	var errs []error
+	globs := func(flag, files []string) []string {
+		all := slices.Clone(flag)
+		for _, path := range files {
+			more, err := readGlobs(path)
+			errs = append(errs, err)
+			all = append(all, more...)
 		}
+		return all
 	}
+	verdicts := func(flag string, values []string) (list []planner.OrderVerdict) {
+		for _, s := range values {
+			v, err := planner.ParseVerdict(s)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s %w", flag, err))
+			}
+			list = append(list, v)
+		}
+		return list
+	}
+	sel.Targets, sel.Excludes = globs(o.targets, o.targetFiles), globs(o.excludes, o.excludeFiles)
+	sel.Rejects, sel.Fails = verdicts("--reject", o.rejects), verdicts("--fail", o.fails)
 	if o.parallelism < 0 {
 		errs = append(errs, fmt.Errorf("--parallelism %d: want 1 or more", o.parallelism))
 	}
-	return sel, errors.Join(append(errs, engine.CheckSelection(&sel))...)
+	if err := errors.Join(errs...); err != nil {
+		return sel, err
+	}
+	return sel, engine.CheckSelection(&sel)
+}
+
+// maxSelectionFile bounds a file of globs.
+const maxSelectionFile = 1 << 20
+
+func readGlobs(path string) ([]string, error) {
+	data, err := state.ReadFile(path, maxSelectionFile)
+	if err != nil {
+		return nil, fmt.Errorf("read globs: %w", err)
+	}
+	return planner.ParseGlobs(string(data), render.Escape(path))
 }
 
 func (o *planOptions) run(ctx context.Context, a *app) error {
@@ -107,16 +123,13 @@ func (o *planOptions) run(ctx context.Context, a *app) error {
 	if err := errors.Join(err, checkOut(o.out), o.checkJSON()); err != nil {
 		return &usageError{"plan", err}
 	}
-	s, err := a.open(config.Read)
-	if err != nil {
-		return err
-	}
-	p, err := o.make(ctx, s, sel)
+	_, p, err := o.plan(ctx, a, sel)
 	if err != nil {
 		return err
 	}
 	if o.jsonInto != "" {
-		if err := state.WriteFile(o.jsonInto, render.JSON(p.Plan), fs.FileMode(0o600), onlyPlanJSON); err != nil {
+		err := state.WriteFile(o.jsonInto, render.JSON(p.Plan), 0o600, planfile.MayReplaceJSON)
+		if err != nil {
 			return err
 		}
 	}
@@ -131,8 +144,20 @@ func (o *planOptions) run(ctx context.Context, a *app) error {
 	return planOutcome(p.Plan, o.detailed)
 }
 
+// plan opens the configuration, and plans. The session is there also where planning failed.
+func (o *planOptions) plan(ctx context.Context, a *app, sel planner.Selection) (*session,
+	*engine.Planned, error) {
+	s, err := a.open(config.Read)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := o.make(ctx, s, sel)
+	return s, p, err
+}
+
 // make plans from the proxy or from files.
-func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selection) (*engine.Planned, error) {
+func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selection) (*engine.Planned,
+	error) {
 	source, err := s.source(o.resources)
 	if err != nil {
 		return nil, err
@@ -143,19 +168,22 @@ func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selectio
 	case !o.json:
 		defer s.showProgress()()
 	}
-	p, err := s.engine().Plan(ctx, engine.Request{Source: source, Selection: sel, Parallelism: o.parallelism, KeepRecords: o.keepRecords})
+	p, err := s.engine().Plan(ctx, engine.Request{Source: source, Selection: sel,
+		Parallelism: o.parallelism, KeepRecords: o.keepRecords})
 	if err != nil {
 		return nil, err
 	}
 	return p, engine.CheckAddresses(&sel, p.Items)
 }
 
-// showPlan prints a plan, for people or as JSON.
-func (a *app) showPlan(p *planner.Plan, asJSON, compact bool) error {
-	if asJSON {
-		return a.print(string(render.JSON(p)))
-	}
-	return a.print(string(render.Text(p, render.Options{Color: a.colored(a.stdout), Palette: a.palette, Compact: compact, Width: a.width})))
+// rendering is how plans are shown on a stream.
+func (a *app) rendering(stream any) render.Options {
+	return render.Options{Color: a.colored(stream), Palette: a.palette, Width: a.width}
+}
+
+// showPlan prints a plan for people.
+func (a *app) showPlan(p *planner.Plan) error {
+	return a.print(string(render.Text(p, a.rendering(a.stdout))))
 }
 
 // show prints the plan as the flags say.
@@ -168,9 +196,11 @@ func (o *planOptions) show(a *app, p *planner.Plan) error {
 		return a.print(line.String() + "\n")
 	}
 	if o.json {
-		return a.showPlan(p, true, o.compact)
+		return a.print(string(render.JSON(p)))
 	}
-	return a.page(string(render.Text(p, render.Options{Color: a.colored(a.stdout), Palette: a.palette, Compact: o.compact, Width: a.width})))
+	how := a.rendering(a.stdout)
+	how.Compact = o.compact
+	return a.page(string(render.Text(p, how)))
 }
 
 // checkJSON refuses flags about JSON that do not go together.
@@ -182,18 +212,6 @@ func (o *planOptions) checkJSON() error {
 		return errors.New("--json-into -: --json prints it on standard output; name a file, or ./- for a file of that name")
 	case o.jsonInto != "" && o.jsonInto == o.out:
 		return errors.New("--json-into and --out name the same file")
-	}
-	return nil
-}
-
-// onlyPlanJSON lets nothing but the JSON of a plan be replaced.
-func onlyPlanJSON(existing []byte) error {
-	var head struct {
-		Version string `json:"format_version"`
-		ID      string `json:"id"`
-	}
-	if err := json.Unmarshal(existing, &head); err != nil || head.Version == "" || !strings.HasPrefix(head.ID, "sha256:") {
-		return errors.New("it is not the JSON of a plan; name another file, or remove it")
 	}
 	return nil
 }
@@ -212,7 +230,7 @@ func (a *app) writePlan(path string, p *planner.Plan) error {
 	if err != nil {
 		return fmt.Errorf("write plan %s: %w", path, err)
 	}
-	if err := state.WriteFile(path, data, fs.FileMode(0o600), planfile.MayReplace); err != nil {
+	if err := state.WriteFile(path, data, 0o600, planfile.MayReplace); err != nil {
 		return err
 	}
 	if len(p.Core.Actions) == 0 {

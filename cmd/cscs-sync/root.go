@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
@@ -116,8 +117,8 @@ func (a *app) globals(f *pflag.FlagSet) {
 	f.StringVarP(&a.configPath, "config", "c", a.configPath,
 		"configuration: an .hcl `FILE`, or a folder whose *.hcl are read together (default ./cscs-sync.hcl, else /etc/cscs-sync; "+
 			"or CSCS_SYNC_CONFIG)")
-	f.Var(variableFlag{&a.variables, false}, "var", "give a variable of the configuration a value: `NAME=VALUE` (may be repeated; or CSCS_SYNC_VAR_NAME)")
-	f.Var(variableFlag{&a.variables, true}, "var-file", "read values of variables from `FILE`: lines of NAME = VALUE (may be repeated)")
+	f.Var(config.VariableFlag{To: &a.variables}, "var", "give a variable of the configuration a value: `NAME=VALUE` (may be repeated; or CSCS_SYNC_VAR_NAME)")
+	f.Var(config.VariableFlag{To: &a.variables, File: true}, "var-file", "read values of variables from `FILE`: lines of NAME = VALUE (may be repeated)")
 	f.StringVar(&a.color, "color", "auto", "`WHEN` to use colour: auto, always or never (or CSCS_SYNC_COLOR; NO_COLOR is honoured)")
 	f.BoolVar(&a.noColor, "no-color", false, "as --color never")
 	f.BoolVar(&a.noPager, "no-pager", false, "never show results in a pager; CSCS_SYNC_PAGER names another one than less")

@@ -121,3 +121,12 @@ func (a *app) readSigners(path string) (*approval.Signers, error) {
 	}
 	return signers, nil
 }
+
+// localKey is the node's own key, which is made where there is none.
+func (s *session) localKey() (approval.LocalKey, error) {
+	raw, err := s.store.ApprovalKey()
+	if err != nil {
+		return approval.LocalKey{}, err
+	}
+	return approval.NewLocalKey(raw)
+}

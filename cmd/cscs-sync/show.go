@@ -67,7 +67,9 @@ func (o *showOptions) run(a *app, path string) error {
 		a.tell("Warning: %s was written by another version of cscs-sync: its text could not be compared with its "+
 			"content; below is the content", path)
 	}
-	how := render.Options{Color: !o.plain && a.colored(a.stdout), Palette: a.palette, Commands: o.commands, Compact: o.compact, Width: a.width, MaxSize: o.maxSize}
+	how := a.rendering(a.stdout)
+	how.Color = how.Color && !o.plain
+	how.Commands, how.Compact, how.MaxSize = o.commands, o.compact, o.maxSize
 	switch {
 	case o.json:
 		return a.print(string(render.JSON(file.Plan)))

@@ -5,17 +5,15 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"strings"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/term"
 
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/providers/sshagent"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -57,16 +55,11 @@ func (o *approveOptions) principal(a *app, key ssh.PublicKey) (string, error) {
 		return "", &usageError{"approve", errors.New("who approves is not known and could not be looked up: say it with --as NAME, a " +
 			"principal that allowed_signers gives the key")}
 	}
-	switch names := signers.Names(key, a.now()); len(names) {
-	case 1:
-		return names[0], nil
-	case 0:
-		return "", &usageError{"approve", fmt.Errorf("who approves is not known: %s spells out no name for the key %s; say one with --as NAME",
-			path, approval.Fingerprint(key))}
-	default:
-		return "", &usageError{"approve", fmt.Errorf("who approves is not known: %s gives the key %s the names %s; say which with --as NAME",
-			path, approval.Fingerprint(key), strings.Join(names, ", "))}
+	name, err := signers.Principal(key, a.now(), path)
+	if err != nil {
+		return "", &usageError{"approve", err}
 	}
+	return name, nil
 }
 
 // allowedSigners are those of the configuration, if it can be read here.
@@ -119,34 +112,24 @@ func (a *app) signer(path string, data []byte) (ssh.Signer, func(), error) {
 		return nil, none, fmt.Errorf("key %s: it is a public key, and no SSH agent runs (SSH_AUTH_SOCK is not set); give the "+
 			"private key's file, or start an agent", path)
 	}
-	return a.agentSigner(socket, public)
-}
-
-// agentSigner asks the SSH agent to sign. The agent may take long, because a person may have to touch a key; a signal ends that.
-func (a *app) agentSigner(socket string, public ssh.PublicKey) (ssh.Signer, func(), error) {
 	ended := a.waitsFor("the SSH agent at " + socket)
 	ctx, end := a.looking(context.Background())
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-	if err != nil {
-		end()
-		return nil, ended, fmt.Errorf("ask the SSH agent: %w", err)
-	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	done := func() {
-		stop()
 		end()
-		conn.Close()
 		ended()
 	}
-	s, err := approval.AgentSigner(agent.NewClient(conn), public)
+	signer, closeAgent, err := sshagent.Signer(ctx, socket, public)
 	if err != nil {
-		done()
 		if a.stopped() {
 			err = interrupted("the SSH agent at " + socket)
 		}
-		return nil, done, err
+		done()
+		return nil, none, err
 	}
-	return s, done, nil
+	return signer, func() {
+		closeAgent()
+		done()
+	}, nil
 }
 
 // passphrase asks for a key's passphrase, on the terminal only.

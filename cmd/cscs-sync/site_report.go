@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	siteReport "github.com/waldur/cscs-storage-sync/planner/report"
@@ -61,11 +60,7 @@ func (o *reportOptions) report(ctx context.Context, a *app) error {
 	if err != nil {
 		return &usageError{"report", err}
 	}
-	s, err := a.open(config.Read)
-	if err != nil {
-		return err
-	}
-	p, err := o.make(ctx, s, sel)
+	s, p, err := o.plan(ctx, a, sel)
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,21 @@ func (s *Signers) Names(key ssh.PublicKey, at time.Time) []string {
 	return names
 }
 
+// Principal is the one name that the key may sign as at this time. File is what the error calls the
+// allowed_signers.
+func (s *Signers) Principal(key ssh.PublicKey, at time.Time, file string) (string, error) {
+	switch names := s.Names(key, at); len(names) {
+	case 1:
+		return names[0], nil
+	case 0:
+		return "", fmt.Errorf("who approves is not known: %s spells out no name for the key %s; "+
+			"give one with --as NAME", file, Fingerprint(key))
+	default:
+		return "", fmt.Errorf("who approves is not known: %s gives the key %s the names %s; give "+
+			"one with --as NAME", file, Fingerprint(key), strings.Join(names, ", "))
+	}
+}
+
 // candidates are the names that might be meant: a certificate's own, or those that the line spells
 // out.
 func (l signerLine) candidates(key ssh.PublicKey) []string {

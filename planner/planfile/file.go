@@ -2,9 +2,11 @@ package planfile
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -23,6 +25,19 @@ const begin = "cscs-sync plan v1"
 func MayReplace(existing []byte) error {
 	if !bytes.HasPrefix(existing, []byte(begin)) {
 		return errors.New("it is no plan file; name another file, or remove it")
+	}
+	return nil
+}
+
+// MayReplaceJSON refuses to have anything but the JSON of a plan replaced by one.
+func MayReplaceJSON(existing []byte) error {
+	var head struct {
+		Version string `json:"format_version"`
+		ID      string `json:"id"`
+	}
+	err := json.Unmarshal(existing, &head)
+	if err != nil || head.Version == "" || !strings.HasPrefix(head.ID, "sha256:") {
+		return errors.New("it is not the JSON of a plan; name another file, or remove it")
 	}
 	return nil
 }

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+)
+
+// MessageAbout is what somebody signs to approve a plan now.
+func MessageAbout(p *planner.Plan, name string, now time.Time) approval.Message {
+	return approval.Message{Plan: canonical.ID(p.Core), Context: canonical.ContextDigest(p),
+		Name: name, Time: now.UTC().Truncate(time.Second)}
+}
+
+// Declaration says what somebody is about to sign, and how. It refuses a message that cannot be
+// signed.
+func Declaration(p *planner.Plan, m approval.Message, how string) (string, error) {
+	text, err := m.Text()
+	if err != nil {
+		return "", err
+	}
+	dangerous := 0
+	for i := range p.Core.Actions {
+		dangerous += min(len(p.Core.Actions[i].Danger), 1)
+	}
+	return fmt.Sprintf("You approve exactly the %s above, %d of them dangerous, and nothing "+
+		"else.\n"+
+		"This is signed, %s:\n\n%s", planner.Count(len(p.Core.Actions), "action"), dangerous, how,
+		strings.TrimSuffix(string(text), "\n")), nil
+}
+
+// WillCount refuses an approval that an apply under these rules would not count: the person would
+// leave, and the plan would wait.
+func WillCount(p *planner.Plan, block []byte, rules approval.Rules, now time.Time) error {
+	if rules.Signers == nil {
+		return Refuse(Configuration,
+			errors.New("this site takes local approvals only, because the "+
+				"configuration has no approval.allowed_signers: nobody could tell whose key it is. "+
+				"Approve on the node without --key, or add approval.allowed_signers; nothing was "+
+				"done"))
+	}
+	rules.Required = 1
+	verdict, err := approval.Judge(approval.Input{Plan: canonical.ID(p.Core),
+		Context: canonical.ContextDigest(p), Blocks: [][]byte{block}, Rules: rules, Now: now})
+	if err != nil {
+		return err
+	}
+	if why := verdict.Approvals[0].Why; why != "" {
+		return Refuse(NotApproved, fmt.Errorf("this approval would not count: %s; nothing was done",
+			why))
+	}
+	return nil
+}
+
+// AddApproval returns a plan file with one approval more. Existing is the file as it is now: while
+// somebody read and answered, others may have approved it too, and their approvals stay. Another
+// plan in its place was not shown, and is not approved.
+func AddApproval(existing []byte, shown *planner.Plan, block []byte) ([]byte, error) {
+	file, err := planfile.Parse(existing)
+	if err == nil {
+		err = file.Check()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if canonical.ContextDigest(file.Plan) != canonical.ContextDigest(shown) {
+		return nil, Refuse(Tampered, fmt.Errorf("it is no longer the plan that was shown: it is "+
+			"plan "+
+			"%s now, made %s; nothing was approved; approve it again",
+			canonical.ShortID(canonical.ID(file.Plan.Core)),
+			planner.Minute(file.Plan.Context.Made)))
+	}
+	if n := len(file.Approvals); n >= approval.MaxBlocks {
+		return nil, Refuse(Input, fmt.Errorf("it has %d approvals, and no more are looked at; "+
+			"nothing was added; plan again", n))
+	}
+	if err := file.AddApproval(block); err != nil {
+		return nil, err
+	}
+	return file.Bytes(), nil
+}
+
+// SignedElsewhere is the approval that ssh-keygen made of a message about the plan.
+func SignedElsewhere(p *planner.Plan, message, signature []byte) (approval.Approval, error) {
+	made, err := approval.FromSSHSIG(message, signature)
+	if id := canonical.ID(p.Core); err == nil && made.Message.Plan != id {
+		err = Refuse(Input, fmt.Errorf(
+			"the signed message is about plan %s, not about this one, %s",
+			canonical.ShortID(made.Message.Plan), canonical.ShortID(id)))
+	}
+	return made, err
+}

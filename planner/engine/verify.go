@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/approval"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
+	"github.com/waldur/cscs-storage-sync/planner/render"
+)
+
+// Verification says whether a plan file is intact, approved and in date.
+type Verification struct {
+	ID string `json:"id"`
+	// OK reports whether every check holds.
+	OK        bool              `json:"ok"`
+	Checks    []Check           `json:"checks"`
+	Approvals []approval.Judged `json:"approvals"`
+}
+
+// Check is one of the checks of a plan file.
+type Check struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+}
+
+// The names of the checks.
+const (
+	checkIntact   = "intact"
+	checkCurrent  = "current"
+	checkUnused   = "unused"
+	checkApproved = "approved"
+)
+
+func (v *Verification) add(name string, err error, holds string) {
+	c := Check{name, err == nil, holds}
+	if err != nil {
+		c.Text = err.Error()
+	}
+	v.Checks = append(v.Checks, c)
+	v.OK = v.OK && c.OK
+}
+
+// Damaged is the verification of a file that is no plan file, or of which not even the id is known.
+func Damaged(err error) *Verification {
+	v := &Verification{OK: true, Approvals: []approval.Judged{}}
+	v.add(checkIntact, err, "")
+	return v
+}
+
+// Verifier checks plan files.
+type Verifier struct {
+	Rules approval.Rules
+	Now   time.Time
+	// Node is the engine of the node that would apply the plan, which knows what has run; nil
+	// elsewhere.
+	Node *Engine
+}
+
+// Intact begins the verification of a plan file: whether it says what its plan says.
+func Intact(file *planfile.File) *Verification {
+	v := &Verification{ID: canonical.ID(file.Plan.Core), OK: true, Approvals: []approval.Judged{}}
+	v.add(checkIntact, file.Check(), "the text is exactly the rendering of the plan in it")
+	return v
+}
+
+// Verify continues the verification of an intact file: whether the plan is in date, and approved.
+// An error means that it could not be checked.
+func (c *Verifier) Verify(v *Verification, p *Proposal) (err error) {
+	started := false
+	if c.Node != nil {
+		if started, err = c.Node.current(p, v); err != nil {
+			return err
+		}
+	}
+	verdict, err := c.judge(p, started)
+	needed := fmt.Sprintf("%d of %d needed", verdict.Counted, verdict.Required)
+	if err == nil && !verdict.Enough {
+		err = fmt.Errorf("%s: %s", needed, strings.Join(verdict.Reasons, "; "))
+	}
+	v.Approvals = append(v.Approvals, verdict.Approvals...)
+	v.add(checkApproved, err, needed)
+	return nil
+}
+
+// judge judges the approvals, on the node also by what its state knows of them.
+func (c *Verifier) judge(p *Proposal, started bool) (approval.Verdict, error) {
+	if c.Node != nil {
+		return c.Node.Verdict(p, c.Rules, started)
+	}
+	return approval.Judge(approval.Input{Plan: p.ID, Context: canonical.ContextDigest(p.Plan),
+		File: p.Path, Blocks: p.Blocks, Rules: c.Rules, Now: c.Now})
+}
+
+// current checks what only the node knows: whether the plan was made under this configuration, has
+// run, or was superseded.
+func (e *Engine) current(p *Proposal, v *Verification) (begun bool, err error) {
+	v.add(checkCurrent, p.ConfigurationChanged(e.Settings), "systems, storage, approval and "+
+		"waldur.url are as when it was made; apply compares overrides and what the proxy lists")
+	err = e.Store.View(func(tx ledger.Tx) (err error) {
+		var at time.Time
+		begun, at, err = p.Standing(tx)
+		switch {
+		case begun:
+			v.add(checkUnused, nil, "it has begun "+planner.Minute(at)+"; apply resumes it")
+		case IsRefused(err):
+			v.add(checkUnused, err, "")
+			err = nil
+		case err == nil:
+			v.add(checkUnused, nil, "it has not run yet, nor has a later one for its resources")
+		}
+		return err
+	})
+	return begun, err
+}
+
+// Text shows the verification to people, in lines of a width.
+func (v *Verification) Text(width int) string {
+	const indent = 18
+	var b strings.Builder
+	if v.ID != "" {
+		fmt.Fprintf(&b, "Plan %s\n", v.ID)
+	}
+	for _, c := range v.Checks {
+		mark := "PASS"
+		if !c.OK {
+			mark = "FAIL"
+		}
+		fmt.Fprintf(&b, "  %s  %-9s %s\n", mark, c.Name, strings.Join(
+			render.Wrap(c.Text, width-indent), "\n"+strings.Repeat(" ", indent)))
+	}
+	for _, x := range v.Approvals {
+		text := fmt.Sprintf("%s approval by %s, %s, ", x.Kind, render.Quote(x.Name),
+			planner.Minute(x.Time))
+		if x.Counted {
+			text += "counts"
+		} else {
+			text += "not counted: " + x.Why
+		}
+		if x.ContextDiffers {
+			text += "; it was given for the same plan with another context (made at another " +
+				"time), and holds"
+		}
+		b.WriteString("  " + strings.Join(render.Wrap(text, width-6), "\n      ") + "\n")
+	}
+	return b.String()
+}
