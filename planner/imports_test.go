@@ -31,6 +31,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/history":  {"planner", "planner/canonical", "planner/ledger", "planner/render"},
 		"planner/account": {"planner", "planner/apply", "planner/canonical", "planner/engine", "planner/ledger",
 			"planner/render"},
+		"planner/upkeep": {"planner", "planner/canonical", "planner/engine", "planner/ledger", "planner/render"},
 		"planner/explain": {"planner", "planner/canonical", "planner/engine", "planner/ledger", "planner/loop",
 			"planner/policy", "planner/render"},
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -112,7 +113,9 @@ func (a *app) records() ([]planner.Record, error) {
 		records = append(records, found...)
 		return err
 	})
-	sortBy(records, func(r planner.Record) string { return r.Address })
+	slices.SortStableFunc(records, func(a, b planner.Record) int {
+		return strings.Compare(a.Address, b.Address)
+	})
 	return records, err
 }
 
@@ -204,7 +207,7 @@ func (a *app) forget(ctx context.Context, address, root string) error {
 		if n == 0 {
 			return fmt.Errorf("nothing is recorded of %s; see `cscs-sync state list`", shown)
 		}
-		_, err = tx.AppendHistory(ledger.Entry{Who: a.user, Host: a.host, Event: eventRemove, Text: what})
+		_, err = tx.AppendHistory(ledger.Entry{Who: a.user, Host: a.host, Event: ledger.EventRemove, Text: what})
 		return err
 	})
 	if err != nil {

@@ -22,6 +22,11 @@ const (
 	EventRenamed   = "renamed"
 	EventShrunk    = "accept-shrunk"
 	EventOrderOver = "order-over"
+	// EventHold, EventUnhold, EventRemove and EventRescan are what people do beside plans.
+	EventHold   = "hold"
+	EventUnhold = "unhold"
+	EventRemove = "remove"
+	EventRescan = "rescan"
 )
 
 // Entry is one entry of the history. Each holds the hash of the one before it, so that nothing

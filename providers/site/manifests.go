@@ -1,0 +1,92 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/render"
+	"github.com/waldur/cscs-storage-sync/providers/posix"
+)
+
+// Manifests reads the manifests of all systems' archives: a manifest is a [planner.Archived] as
+// JSON, root's own, beside the directory that it describes. Problems are the manifests that cannot
+// be used; recorded is as in [Site.Storage].
+func (s *Site) Manifests(ctx context.Context, recorded map[string]planner.RootIdentity) (
+	found []planner.Archived, problems []error, err error) {
+	storage, done, err := s.Storage(ctx, recorded)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	seen := map[string]bool{}
+	for _, settings := range s.cfg.Settings.Systems {
+		if seen[settings.Archive] {
+			continue
+		}
+		seen[settings.Archive] = true
+		sys, err := storage.System(settings.Name)
+		if err != nil {
+			return nil, nil, err
+		}
+		list, err := sys.Manifests(settings.Archive)
+		if err != nil {
+			return nil, nil, err
+		}
+		some, wrong := usable(settings.Archive, list)
+		found, problems = append(found, some...), append(problems, wrong...)
+	}
+	return found, problems, nil
+}
+
+// usable picks the manifests whose directories are beside them. Attempts that were killed leave
+// manifests without a directory, which say nothing; of several about one directory the newest
+// counts.
+func usable(folder string, list []posix.Manifest) (found []planner.Archived, problems []error) {
+	newest := map[string]planner.Archived{}
+	for _, m := range list {
+		x, err := parseManifest(&m)
+		if err == nil {
+			err = standsBeside(folder, &m, &x)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("manifest %s/%s: %w", folder, m.File, err))
+			continue
+		}
+		if m.Directory.State != planner.DirPresent {
+			continue
+		}
+		if other, ok := newest[x.Archive]; !ok || x.At.After(other.At) {
+			newest[x.Archive] = x
+		}
+	}
+	return slices.Collect(maps.Values(newest)), problems
+}
+
+// standsBeside checks that a manifest describes the directory beside it, if there is one.
+func standsBeside(folder string, m *posix.Manifest, x *planner.Archived) error {
+	present := m.Directory.State == planner.DirPresent
+	switch {
+	case present && x.Archive != folder+"/"+m.Name:
+		return fmt.Errorf("it describes another place, %s: move both back there",
+			render.Quote(x.Archive))
+	case present && m.Directory.Inode != x.Inode, !present &&
+		m.Directory.State != planner.DirAbsent:
+		return errors.New("what is beside it is not the directory that it describes")
+	}
+	return nil
+}
+
+func parseManifest(m *posix.Manifest) (x planner.Archived, err error) {
+	if m.Err != nil {
+		return x, m.Err
+	}
+	d := json.NewDecoder(bytes.NewReader(m.Data))
+	d.DisallowUnknownFields()
+	return x, d.Decode(&x)
+}
