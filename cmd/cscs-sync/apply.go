@@ -33,9 +33,9 @@ func (a *app) applyCommand() *cobra.Command {
 		Use:   "apply [PLAN]",
 		Short: "run an approved plan",
 		Args:  arguments(0, 1),
-		Long: `With PLAN: runs that approved plan, and asks nothing. Everything it touches is
-looked at again first; what is no longer as the plan showed it makes the plan
-stale, and nothing is done. A plan that was interrupted is resumed.
+		Long: `With PLAN: runs that approved plan, and asks nothing. First it looks again at
+everything that the plan touches. If something is no longer as the plan showed
+it, the plan is stale, and nothing is done. An interrupted plan is resumed.
 
 Without PLAN: plans, shows the plan, and asks on the terminal. With
 --auto-approve the policy (auto_approve) approves what it allows.
@@ -78,8 +78,8 @@ func (o *applyOptions) runFile(ctx context.Context, a *app, path string) error {
 	if len(o.targets)+len(o.targetFiles)+len(o.excludes)+len(o.excludeFiles)+len(o.rejects)+
 		len(o.fails) > 0 || o.auto {
 		return &usageError{"apply", errors.New("a plan file is applied as it is: --target, " +
-			"--target-file, --exclude, --exclude-file, --reject, --fail and " +
-			"--auto-approve go with apply without a file")}
+			"--target-file, --exclude, --exclude-file, --reject, --fail and --auto-approve go " +
+			"with apply without a file")}
 	}
 	file, err := a.readPlan(path)
 	if err != nil {
@@ -108,8 +108,8 @@ func (o *applyOptions) openForApply(a *app) (*session, error) {
 	}
 	if s.cfg.Proxy == nil || s.cfg.Waldur == nil {
 		return nil, engine.Refuse(engine.Configuration, errors.New("apply: the configuration has "+
-			"no proxy or no waldur block; apply asks the proxy before it "+
-			"changes anything, and reports to Waldur"))
+			"no proxy or no waldur block; apply asks the proxy before it changes anything, and "+
+			"reports to Waldur"))
 	}
 	return s, nil
 }
@@ -122,8 +122,8 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 	}
 	if !o.auto && !a.terminal(a.stdin) {
 		return &usageError{"apply", errors.New("apply without a plan file asks on a terminal, " +
-			"and there is none; apply an approved plan file, " +
-			"or let the policy decide with --auto-approve")}
+			"and there is none; apply an approved plan file, or let the policy decide with " +
+			"--auto-approve")}
 	}
 	s, err := o.openForApply(a)
 	if err != nil {
@@ -170,8 +170,8 @@ func (o *applyOptions) approveNow(s *session, p *engine.Planned) (*engine.Propos
 		ok.Policy = s.cfg.AutoApprove.Digest()
 	case s.cfg.Approval.AllowedSigners != "":
 		return nil, engine.Refuse(engine.NotApproved, errors.New("this site wants approvals "+
-			"signed with SSH keys (approval.allowed_signers): write the plan with "+
-			"`cscs-sync plan --out FILE`, have it approved, and apply the file"))
+			"signed with SSH keys (approval.allowed_signers): write the plan with `cscs-sync "+
+			"plan --out FILE`, have it approved, and apply the file"))
 	default:
 		if err := s.confirm("Do you want to perform these actions?\n  cscs-sync will perform the " +
 			"actions described above." + dangersOf(p.Plan)); err != nil {

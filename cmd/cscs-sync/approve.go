@@ -52,13 +52,14 @@ yes.`,
 
 func (o *approveOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.key, "key", "", "sign with the SSH key in `FILE`; a .pub file asks the agent")
-	f.StringVar(&o.name, "as", "", "approve as `NAME`; default: the login or, for an SSH key, the one "+
-		"principal that allowed_signers gives it")
+	f.StringVar(&o.name, "as", "", "approve as `NAME`; default: the login or, for an SSH key, "+
+		"the one principal that allowed_signers gives it")
 	f.StringVar(&o.ticket, "ticket", "", "the change's ticket `ID`")
 	f.StringVar(&o.comment, "comment", "", "what there is to say (`TEXT`)")
 	f.BoolVar(&o.detach, "detach", false, "print the approval instead of adding it to the file")
 	f.BoolVar(&o.print, "print-message", false, "print the message to be signed, and nothing else")
-	f.StringVar(&o.signature, "signature", "", "take a signature that ssh-keygen -Y sign made: `FILE`, named as the message with .sig")
+	f.StringVar(&o.signature, "signature", "", "take a signature that ssh-keygen -Y sign made: "+
+		"`FILE`, named as the message with .sig")
 }
 
 func (o *approveOptions) run(a *app, path string) error {
@@ -94,7 +95,8 @@ func (o *approveOptions) run(a *app, path string) error {
 	if err != nil {
 		return fmt.Errorf("approve plan %s: %w", path, err)
 	}
-	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s", canonical.ShortID(canonical.ID(file.Plan.Core)),
+	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s",
+		canonical.ShortID(canonical.ID(file.Plan.Core)),
 		render.Escape(made.Message.Name), render.ShellWord(path))
 	return nil
 }

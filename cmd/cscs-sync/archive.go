@@ -24,8 +24,8 @@ func (a *app) archiveListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "list archived directories",
 		Args:  arguments(0, 0),
-		Long: `Nothing is ever deleted: --expired lists what is past its retention, for people
-to decide.`,
+		Long: `Nothing is ever deleted. With --expired, lists only what is past its retention,
+so that people can decide about it.`,
 	}
 	f := cmd.Flags()
 	expired := f.Bool("expired", false, "only what is past its retention")

@@ -33,8 +33,8 @@ func (a *app) callbacksRetryCommand() *cobra.Command {
 		Use:   "retry [NUMBER…]",
 		Short: "send waiting callbacks now, parked ones too",
 		Args:  arguments(0, -1),
-		Long: `Without NUMBER, all. What may have been sent before is first looked up by its
-order, so that nothing takes effect twice.
+		Long: `Without NUMBER, sends all. If a callback may have been sent before, Waldur is
+first asked about its order, so that nothing takes effect twice.
 
 Exit codes: 0 all were delivered; 1 error; 4 some still wait.`,
 	}
@@ -50,9 +50,10 @@ func (a *app) callbacksDropCommand() *cobra.Command {
 		Use:   "drop NUMBER",
 		Short: "give a callback up",
 		Args:  arguments(1, 1),
-		Long: `Waldur is then not told. The history keeps who did so and why. With an approve,
-all later callbacks of its order are given up: Waldur takes none without it. If
-the order is still open, the next plan approves and reports it again.`,
+		Long: `Waldur is never told. The history keeps who gave it up, and why. With an
+approve, all later callbacks of its order are given up, too: Waldur takes none
+without it. If the order is still open, the next plan approves and reports it
+again.`,
 	}
 	f := cmd.Flags()
 	reason := f.String("reason", "", "why (`TEXT`, needed)")

@@ -31,8 +31,8 @@ func (a *app) consoleCommand() *cobra.Command {
 		Args:  arguments(0, 0),
 		Long: `Evaluates expressions as overrides do, one a line, and prints their values:
 var.NAME, local.NAME, the functions, and with --address what the proxy says of
-that resource, upstream. Reads a terminal or a pipe; exit or the end of the
-input ends it. Changes nothing, and shows no secret.
+that resource (upstream). Reads a terminal or a pipe until its end, or until a
+line "exit". Changes nothing, and shows no secret.
 
 Exit codes: 0 done; 1 error, also of a line that came from a pipe.`,
 	}

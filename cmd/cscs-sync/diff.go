@@ -11,8 +11,9 @@ func (a *app) diffCommand() *cobra.Command {
 		Use:   "diff OLD NEW",
 		Short: "show what changed between two plan files",
 		Args:  arguments(2, 2),
-		Long: `The re-review of a re-plan: which actions were added, are gone or changed, and
-whether only the context differs, so that an approval still holds.
+		Long: `Helps to review a plan that was made again: shows which actions were added,
+removed or changed, and whether only the context differs, so that an approval
+still holds.
 
 Exit codes: 0 the same; 1 error; 2 they differ; 3 a file fails its checks.`,
 	}

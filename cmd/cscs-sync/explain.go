@@ -19,8 +19,9 @@ func (a *app) explainCommand() *cobra.Command {
 		Use:   "explain ADDRESS|GID|ORDER",
 		Short: "say what is wanted, what is there, and why nothing happens",
 		Args:  arguments(1, 1),
-		Long: `The helpdesk's question. Takes an address, a group id, or an order's id (or its
-first digits), asks the proxy, Waldur and the storage, and changes nothing.`,
+		Long: `Answers the helpdesk's question. Takes an address, a group id, or an order's id
+(or its first digits), asks the proxy, Waldur and the storage, and changes
+nothing.`,
 	}
 	f := cmd.Flags()
 	var o planOptions

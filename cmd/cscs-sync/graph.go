@@ -21,11 +21,10 @@ func (a *app) graphCommand() *cobra.Command {
 		Use:   "graph [PLAN]",
 		Short: "draw the desired-state graph: dot, mermaid or svg",
 		Args:  arguments(0, 1),
-		Long: `Tenants, customers and resources with the quota identities that they claim; with
-PLAN only what the plan changes. What is of one customer stands together, and
-what is of one system. The colour shows what is done, which stands there in
-words too; a thick red border is danger. For a picture, where Graphviz is
-installed:
+		Long: `Draws tenants, customers and resources with the quotas that they claim; with
+PLAN, only what the plan changes. Groups them by system and by customer. A
+colour shows what is done, and the label says it, too. A thick red border marks
+danger. For a picture, where Graphviz is installed:
   cscs-sync graph --format svg > graph.svg`,
 	}
 	f := cmd.Flags()

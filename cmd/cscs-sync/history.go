@@ -36,7 +36,7 @@ func (a *app) stateHistoryCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "history", Short: "who applied what, when, approved by whom",
 		Args: arguments(0, 0),
 		Long: `Shows the history: each plan with what it was to change, attribute by attribute,
-and how it went; holds, rejections and all else that people did.`}
+and how it ended; holds, rejections and everything else that people did.`}
 	var o historyOptions
 	f := cmd.Flags()
 	f.BoolVar(&o.json, "json", false, "print it as JSON")
@@ -52,9 +52,9 @@ and how it went; holds, rejections and all else that people did.`}
 func (a *app) historyExportCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "export", Short: "print the history for auditors, after checking it",
 		Args: arguments(0, 0),
-		Long: `Checks that the history is whole, and prints it: as CSV a line for each
-attribute that a plan was to change and for each other entry, or as JSON an
-entry a line. Nothing is printed of a history that is not whole.
+		Long: `Checks that the history is whole, and prints it: as CSV, a line for each
+attribute that a plan was to change and for each other entry; or as JSON, an
+entry a line. Prints nothing of a history that is not whole.
 
 Exit codes: 0 done; 1 error, also of a history that was edited.`}
 	o := historyOptions{verify: true}

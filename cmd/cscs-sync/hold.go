@@ -27,10 +27,10 @@ func (a *app) holdAddCommand() *cobra.Command {
 		Use:   "add GLOB",
 		Short: "leave matching resources alone",
 		Args:  arguments(1, 1),
-		Long: `Nothing is done with resources whose whole address matches GLOB, by apply and by
-the loop, until the time is over or the hold is lifted: for maintenance and
-incidents. A GLOB that matches nothing that is recorded, or in the last complete
-listing of the loop, is refused, because it is probably misspelt.`,
+		Long: `Apply and the loop leave resources alone whose whole address matches GLOB, until
+the time is over or somebody lifts the hold: for maintenance and incidents. A
+GLOB that matches nothing recorded, and nothing in the loop's last complete
+listing, is refused, because it is probably misspelt.`,
 	}
 	f := cmd.Flags()
 	reason := f.String("reason", "", "why (`TEXT`, needed)")
@@ -63,8 +63,8 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 		return &usageError{"hold add", err}
 	}
 	if strings.TrimSpace(reason) == "" {
-		return &usageError{"hold add", errors.New("--reason is needed: who finds the hold later " +
-			"has to know why")}
+		return &usageError{"hold add", errors.New("--reason is needed: people who find the hold later " +
+			"have to know why")}
 	}
 	end, err := config.ParseTime(until, a.now(), config.Ahead, true)
 	if err == nil && !end.IsZero() && !end.After(a.now()) {
@@ -96,8 +96,7 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 	holder, running, err := state.LockHolder(s.store.Dir())
 	if err != nil {
 		return fmt.Errorf("the hold is in force, and whether an apply is running could not be "+
-			"found "+
-			"out: %w", err)
+			"found out: %w", err)
 	}
 	if running {
 		a.tell("%s", upkeep.Running(holder))

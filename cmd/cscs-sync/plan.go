@@ -37,13 +37,19 @@ type planOptions struct {
 }
 
 func (o *planOptions) selectionFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.targets, "target", nil, "plan only resources whose address matches `GLOB` (may be repeated)")
-	f.StringArrayVar(&o.excludes, "exclude", nil, "leave out resources whose address matches `GLOB`")
-	f.StringArrayVar(&o.targetFiles, "target-file", nil, "take more targets from `FILE`, one glob a line")
-	f.StringArrayVar(&o.excludeFiles, "exclude-file", nil, "take more globs to leave out from `FILE`, one a line")
+	f.StringArrayVar(&o.targets, "target", nil, "plan only resources whose address matches "+
+		"`GLOB` (may be repeated)")
+	f.StringArrayVar(&o.excludes, "exclude", nil,
+		"leave out resources whose address matches `GLOB`")
+	f.StringArrayVar(&o.targetFiles, "target-file", nil, "take more targets from `FILE`, one "+
+		"glob a line")
+	f.StringArrayVar(&o.excludeFiles, "exclude-file", nil, "take more globs to leave out from "+
+		"`FILE`, one a line")
 	f.StringArrayVar(&o.rejects, "reject", nil, "reject the order of `ADDRESS=REASON`")
-	f.StringArrayVar(&o.fails, "fail", nil, "fail the order of `ADDRESS=REASON`: on a create this ends the customer's resource")
-	f.IntVar(&o.parallelism, "parallelism", 0, "most directories to look at, or resources to work on, at a time (`N`; default 16, and 8)")
+	f.StringArrayVar(&o.fails, "fail", nil, "fail the order of `ADDRESS=REASON`: on a create "+
+		"this ends the customer's resource")
+	f.IntVar(&o.parallelism, "parallelism", 0, "most directories to look at, or resources to "+
+		"work on, at a time (`N`; default 16, and 8)")
 }
 
 func (a *app) planCommand() *cobra.Command {
@@ -52,8 +58,8 @@ func (a *app) planCommand() *cobra.Command {
 		Short: "compare what should exist with what does: the changes",
 		Args:  arguments(0, 0),
 		Long: `Reads the proxy's listing and the overrides, looks at the storage, and prints
-what would be changed. Takes no lock and changes nothing. With --out the plan is
-written to a file that can be reviewed, approved and applied.
+what would change. Takes no lock and changes nothing. With --out it also writes
+the plan to a file, to be reviewed, approved and applied.
 
 Exit codes: 0 done; 1 error; 4 something could not be observed; and with
 --detailed-exitcode 2 when there are changes.`,
@@ -62,13 +68,15 @@ Exit codes: 0 done; 1 error; 4 something could not be observed; and with
 	var o planOptions
 	f.StringVar(&o.out, "out", "", "write the plan to `FILE` (replaces only a plan file)")
 	f.BoolVar(&o.json, "json", false, "print the plan as JSON")
-	f.BoolVar(&o.events, "events", false, "with --json: print progress first, an event a line, and the plan as the last line")
-	f.StringVar(&o.jsonInto, "json-into", "", "also write the plan as JSON into `FILE` (replaces only such a file)")
+	f.BoolVar(&o.events, "events", false, "with --json: print progress first, an event a line, "+
+		"and the plan as the last line")
+	f.StringVar(&o.jsonInto, "json-into", "", "also write the plan as JSON into `FILE` (replaces "+
+		"only such a file)")
 	f.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when there are changes")
 	f.BoolVar(&o.compact, "compact", false, "fold changes of the same shape")
 	o.selectionFlags(f)
-	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy: one complete "+
-		"listing, or all pages of one (- is stdin)")
+	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place "+
+		"of the proxy: one complete listing, or all pages of one (- is stdin)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), a) }
 	return cmd
 }
@@ -209,7 +217,8 @@ func (o *planOptions) checkJSON() error {
 	case o.events && !o.json:
 		return errors.New("--events goes with --json")
 	case o.jsonInto == "-":
-		return errors.New("--json-into -: --json prints it on standard output; name a file, or ./- for a file of that name")
+		return errors.New("--json-into -: --json prints it on standard output; name a file, or " +
+			"./- for a file of that name")
 	case o.jsonInto != "" && o.jsonInto == o.out:
 		return errors.New("--json-into and --out name the same file")
 	}
@@ -219,7 +228,8 @@ func (o *planOptions) checkJSON() error {
 // checkOut refuses to write a plan to standard output, where the plan is printed already.
 func checkOut(path string) error {
 	if path == "-" {
-		return errors.New("--out -: the plan is printed on standard output anyway; name a file, or ./- for a file of that name")
+		return errors.New("--out -: the plan is printed on standard output anyway; name a file, " +
+			"or ./- for a file of that name")
 	}
 	return nil
 }
@@ -233,24 +243,28 @@ func (a *app) writePlan(path string, p *planner.Plan) error {
 	if err := state.WriteFile(path, data, 0o600, planfile.MayReplace); err != nil {
 		return err
 	}
+	word := render.ShellWord(path)
 	if len(p.Core.Actions) == 0 {
-		a.tell("\nSaved the plan to %s. It has no actions: there is nothing to approve or to apply.", render.ShellWord(path))
+		a.tell("\nSaved the plan to %s. It has no actions: there is nothing to approve or to "+
+			"apply.", word)
 		return nil
 	}
-	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n    cscs-sync approve %s\n    cscs-sync apply %s\n\n"+
-		"For a ticket, without colour: cscs-sync show --plain %[1]s",
-		render.ShellWord(path), render.ShellWord(path), render.ShellWord(path))
+	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n"+
+		"    cscs-sync approve %[1]s\n    cscs-sync apply %[1]s\n\n"+
+		"For a ticket, without colour: cscs-sync show --plain %[1]s", word)
 	return nil
 }
 
-// selectsNothing reports whether targets were given, and none of them chose a resource: they are misspelt.
+// selectsNothing reports whether targets were given, and none of them chose a resource: they are
+// misspelt.
 func selectsNothing(p *planner.Plan) bool {
 	return len(p.Core.Selection.Targets) > 0 &&
-		slices.ContainsFunc(p.Context.Warnings, func(w planner.Warning) bool { return w.Code == codes.SelectionEmpty })
+		slices.ContainsFunc(p.Context.Warnings,
+			func(w planner.Warning) bool { return w.Code == codes.SelectionEmpty })
 }
 
-// planOutcome is how plan ends: 1 when the targets chose nothing; 4 when something could not be observed, which wins over 2,
-// there are changes.
+// planOutcome is how plan ends: 1 when the targets chose nothing; 4 when something could not be
+// observed, which wins over 2, there are changes.
 func planOutcome(p *planner.Plan, detailed bool) error {
 	if selectsNothing(p) {
 		return ended(exitError)

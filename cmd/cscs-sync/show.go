@@ -9,7 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// defaultMarkdownSize fits into a comment of the ticket systems with the usual limit of 65,536 characters.
+// defaultMarkdownSize fits into a comment of the ticket systems with the usual limit of 65,536
+// characters.
 const defaultMarkdownSize = 60_000
 
 // showOptions are the flags of show.
@@ -23,8 +24,8 @@ func (a *app) showCommand() *cobra.Command {
 		Use:   "show [PLAN]",
 		Short: "render a plan file, offline",
 		Args:  arguments(0, 1),
-		Long: `Renders a plan file again from its machine-readable part, after checking that
-the file is intact. Needs neither configuration nor storage. Without PLAN it
+		Long: `Checks that a plan file is intact, and renders it again from its
+machine-readable part. Needs neither configuration nor storage. Without PLAN it
 shows the newest plan that the loop holds.
 
 Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
@@ -37,13 +38,16 @@ Exit codes: 0 done; 1 error; 3 the file fails its checks.`,
 	f.BoolVar(&o.plain, "plain", false, "print it as text without colour, for a ticket")
 	f.BoolVar(&o.commands, "commands", false, "show the equivalent shell lines")
 	f.BoolVar(&o.compact, "compact", false, "fold changes of the same shape")
-	f.IntVar(&o.maxSize, "max-size", defaultMarkdownSize, "keep --markdown below `N` characters: ticket systems take about 64,000; 0 is no limit")
+	f.IntVar(&o.maxSize, "max-size", defaultMarkdownSize, "keep --markdown below `N` characters: "+
+		"ticket systems take about 64,000; 0 is no limit")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if o.json && o.markdown || o.json && o.html || o.markdown && o.html {
-			return &usageError{"show", errors.New("--json, --markdown and --html exclude one another")}
+			return &usageError{"show", errors.New("--json, --markdown and --html exclude one " +
+				"another")}
 		}
 		if n := o.maxSize; n != 0 && n < render.LeastMarkdown {
-			return &usageError{"show", fmt.Errorf("--max-size %d: want 0, or at least %d", n, render.LeastMarkdown)}
+			return &usageError{"show", fmt.Errorf("--max-size %d: want 0, or at least %d", n,
+				render.LeastMarkdown)}
 		}
 		if len(args) == 1 {
 			return o.run(a, args[0])
@@ -64,8 +68,8 @@ func (o *showOptions) run(a *app, path string) error {
 		return err
 	}
 	if file.Foreign {
-		a.tell("Warning: %s was written by another version of cscs-sync: its text could not be compared with its "+
-			"content; below is the content", path)
+		a.tell("Warning: %s was written by another version of cscs-sync: its text could not be "+
+			"compared with its content; below is the content", path)
 	}
 	how := a.rendering(a.stdout)
 	how.Color = how.Color && !o.plain

@@ -52,8 +52,8 @@ func (o *approveOptions) principal(a *app, key ssh.PublicKey) (string, error) {
 	signers, path, err := a.allowedSigners()
 	if err != nil {
 		a.printError(err) // diagnostics, perhaps
-		return "", &usageError{"approve", errors.New("who approves is not known and could not be looked up: say it with --as NAME, a " +
-			"principal that allowed_signers gives the key")}
+		return "", &usageError{"approve", errors.New("who approves is not known and could not be " +
+			"looked up: say it with --as NAME, a principal that allowed_signers gives the key")}
 	}
 	name, err := signers.Principal(key, a.now(), path)
 	if err != nil {
@@ -96,7 +96,8 @@ func (a *app) publicKey(path string) (ssh.PublicKey, error) {
 	return s.PublicKey(), nil
 }
 
-// signer finds the private half of a key: in the file, or in the agent when the file is a public key.
+// signer finds the private half of a key: in the file, or in the agent when the file is a public
+// key.
 func (a *app) signer(path string, data []byte) (ssh.Signer, func(), error) {
 	none := func() {}
 	if !approval.IsPublicKey(data) {
@@ -109,8 +110,8 @@ func (a *app) signer(path string, data []byte) (ssh.Signer, func(), error) {
 	}
 	socket, ok := a.getenv("SSH_AUTH_SOCK")
 	if !ok || socket == "" {
-		return nil, none, fmt.Errorf("key %s: it is a public key, and no SSH agent runs (SSH_AUTH_SOCK is not set); give the "+
-			"private key's file, or start an agent", path)
+		return nil, none, fmt.Errorf("key %s: it is a public key, and no SSH agent runs "+
+			"(SSH_AUTH_SOCK is not set); give the private key's file, or start an agent", path)
 	}
 	ended := a.waitsFor("the SSH agent at " + socket)
 	ctx, end := a.looking(context.Background())
@@ -136,7 +137,8 @@ func (a *app) signer(path string, data []byte) (ssh.Signer, func(), error) {
 func (a *app) passphrase(path string) ([]byte, error) {
 	f, ok := a.stdin.(*os.File)
 	if !ok || !a.terminal(a.stdin) {
-		return nil, fmt.Errorf("key %s has a passphrase, and there is no terminal to ask for it; use the SSH agent and the public key", path)
+		return nil, fmt.Errorf("key %s has a passphrase, and there is no terminal to ask for it; "+
+			"use the SSH agent and the public key", path)
 	}
 	before, err := term.GetState(int(f.Fd()))
 	if err != nil {
@@ -158,6 +160,7 @@ func (a *app) passphrase(path string) ([]byte, error) {
 	case got := <-answers:
 		return got.passphrase, got.err
 	case <-a.stop: // nothing ends the read; the process ends instead, with the terminal as it was
-		return nil, errors.Join(interrupted("the passphrase of "+path), term.Restore(int(f.Fd()), before))
+		return nil, errors.Join(interrupted("the passphrase of "+path),
+			term.Restore(int(f.Fd()), before))
 	}
 }

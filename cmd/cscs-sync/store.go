@@ -82,7 +82,7 @@ func fenceBy(program []string) func(context.Context, string) error {
 func (a *app) stateNodesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "nodes",
-		Short: "which node may change the storage, and which loop leads, since when, until when",
+		Short: "which node may change the storage, and which loop leads",
 		Args:  arguments(0, 0),
 	}
 	f := cmd.Flags()
@@ -203,10 +203,10 @@ func (a *app) stateFenceCommand() *cobra.Command {
 		Use:   "fence",
 		Short: "say that another node is gone, so that this one may go on",
 		Args:  arguments(0, 0),
-		Long: `A node that has not renewed its lease may be paused: it makes the call that it was
-about to make when it wakes up, and no lease takes that back. So the next node
-does nothing until the old one is known to be gone. Switch it off, see that it
-is off, and then run this command. The history records it.`,
+		Long: `A node that has not renewed its lease may be paused. When it wakes up, it makes
+the call that it was about to make, and no lease prevents that. So the next node
+does nothing until the old one is known to be gone. Switch it off, make sure
+that it is off, and then run this command. The history records it.`,
 	}
 	f := cmd.Flags()
 	node := f.String("node", "", "the `NODE` that is off (needed)")

@@ -27,8 +27,8 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use:   "verify PLAN",
 		Short: "check that a plan file is intact, approved and in date",
 		Args:  arguments(1, 1),
-		Long: `Works off the node: with --allowed-signers it needs no configuration. Without
-both, approvals are listed but cannot be judged.
+		Long: `Works off the node, too: with --allowed-signers it needs no configuration.
+Without both, it lists approvals but cannot judge them.
 
 Exit codes: 0 everything holds; 1 error; 3 something does not.`,
 	}
@@ -36,7 +36,8 @@ Exit codes: 0 everything holds; 1 error; 3 something does not.`,
 	var o verifyOptions
 	f.BoolVar(&o.json, "json", false, "print the checks as JSON")
 	f.StringArrayVar(&o.approvals, "approval", nil, "count a detached approval in `FILE` too")
-	f.StringVar(&o.signers, "allowed-signers", "", "judge signatures by `FILE`, in place of the configuration's")
+	f.StringVar(&o.signers, "allowed-signers", "", "judge signatures by `FILE`, in place of the "+
+		"configuration's")
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return o.run(a, args[0]) }
 	return cmd
 }
@@ -94,7 +95,8 @@ func (o *verifyOptions) verify(a *app, path string) (*engine.Verification, error
 		Blocks: blocks})
 }
 
-// rules come from --allowed-signers, or from the configuration where there is one: then this is taken for the node.
+// rules come from --allowed-signers, or from the configuration where there is one: then this is
+// taken for the node.
 func (o *verifyOptions) rules(a *app) (approval.Rules, *session, error) {
 	if o.signers != "" {
 		signers, err := a.readSigners(o.signers)
