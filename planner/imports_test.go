@@ -26,6 +26,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/status":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
 		"planner/report":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
 		"planner/scan":     {"planner", "planner/render"},
+		"planner/feedback": {"planner", "planner/backoff", "planner/reason"},
 		"planner/plantest": {"planner", "planner/canonical", "planner/reason"},
 		"planner/graph":    {"planner", "planner/render"},
 		"planner/history":  {"planner", "planner/canonical", "planner/ledger", "planner/render"},
@@ -46,14 +47,14 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/engine": {"planner", "planner/apply", "planner/approval", "planner/canonical", "planner/ledger",
 			"planner/planfile", "planner/policy", "planner/render"},
 		"planner/loop": {"planner", "planner/apply", "planner/approval", "planner/backoff", "planner/canonical",
-			"planner/engine", "planner/ledger", "planner/planfile", "planner/policy", "planner/reason", "planner/render"},
+			"planner/engine", "planner/feedback", "planner/ledger", "planner/planfile", "planner/policy", "planner/reason", "planner/render"},
 		"planner/apply":  {"planner", "planner/backoff", "planner/ledger"},
 		"providers":      {"planner", "planner/scan", "providers/hang"},
 		"providers/hang": {},
 		"providers/site": {"planner", "planner/apply", "planner/config", "planner/engine", "planner/render", "planner/scan", "providers", "providers/hang",
 			"providers/posix", "providers/quota", "providers/quota/backends", "providers/waldur", "providers/web"},
 		"providers/quota":  {"planner", "planner/scan", "providers", "providers/web"},
-		"providers/waldur": {"planner", "planner/backoff", "planner/chunk", "providers", "providers/web", "planner/apply", "planner/engine"},
+		"providers/waldur": {"planner/feedback", "planner", "planner/backoff", "planner/chunk", "providers", "providers/web", "planner/apply", "planner/engine"},
 		"providers/web":    {"planner", "providers", "planner/apply"},
 		"providers/posix":  {"planner", "planner/scan", "providers/hang"},
 		"state":            {"planner", "planner/ledger", "state/bolt", "state/folder", "state/kv"},
@@ -76,7 +77,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	pure := []string{
 		"planner", "planner/canonical", "planner/chunk", "planner/expr", "planner/graph", "planner/history",
 		"planner/override", "planner/page", "planner/parallel", "planner/planfile", "planner/policy",
-		"planner/reason", "planner/render", "planner/report", "planner/scan",
+		"planner/reason", "planner/render", "planner/report", "planner/scan", "planner/feedback",
 	}
 	impure := []string{"os", "os/exec", "os/user", "net", "net/http", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog"}
 	for _, p := range packages(t) {

@@ -141,7 +141,8 @@ func (s *session) names() []string {
 // loopConfig is what the loop works under.
 func (s *session) loopConfig() loop.Config {
 	return loop.Config{Engine: s.engine(), State: s.store.File(), Interval: s.cfg.Run.Interval, AuditInterval: s.cfg.Run.AuditInterval,
-		Listen: s.cfg.Run.Listen, Channels: s.site().Channels(), Leader: s.leader()}
+		Listen: s.cfg.Run.Listen, Channels: s.site().Channels(), Leader: s.leader(),
+		Feedback: loop.Feedback{Usage: s.cfg.Waldur.ReportUsage, Messages: s.cfg.Waldur.OrderMessages, Tell: s.site().Notes().Tell}}
 }
 
 // leader decides whether the loop works; nil where no other node has one.

@@ -97,7 +97,8 @@ func (d *decoder) waldur(block *hcl.Block) {
 	if block == nil {
 		return
 	}
-	s := d.open(block, []string{"!url", "aliases", "!token", "set_backend_id", "report_quotas"})
+	s := d.open(block, []string{"!url", "aliases", "!token", "set_backend_id", "report_quotas",
+		"report_usage", "order_messages"})
 	w := &d.config.Settings.Waldur
 	*w = planner.WaldurSettings{URL: s.baseURL("url"), SetBackendID: s.boolean("set_backend_id",
 		true),
@@ -115,7 +116,9 @@ func (d *decoder) waldur(block *hcl.Block) {
 			w.Aliases = append(w.Aliases, u)
 		}
 	}
-	d.config.Waldur = &Waldur{URL: w.URL, Token: s.secret("token")}
+	d.config.Waldur = &Waldur{URL: w.URL, Token: s.secret("token"),
+		ReportUsage:   s.boolean("report_usage", false),
+		OrderMessages: s.boolean("order_messages", false)}
 }
 
 // storage gives the section, where later checks find the place of the common archive.

@@ -63,6 +63,8 @@ type Waldur struct {
 	// URL ends in a slash.
 	URL   string
 	Token Secret
+	// ReportUsage and OrderMessages say what Waldur is told beside callbacks.
+	ReportUsage, OrderMessages bool
 }
 
 // QuotaAccess is what a management API lets us in with: a token, or a user with a password.

@@ -36,6 +36,8 @@ type Config struct {
 	Leader Leader
 	// Channels are the ways of telling people that are configured: "exec", "webhook".
 	Channels []string
+	// Feedback is what Waldur is told beside callbacks.
+	Feedback Feedback
 }
 
 // Env is what a loop needs of the process that it runs in.
@@ -122,6 +124,9 @@ type Loop struct {
 	kept map[string]string
 	// refused is Waldur's refusal of our token, and until when no callback is sent.
 	refused pause
+	// wordBack tells Waldur what Feedback asks for; tellAnew has it forget what it told.
+	wordBack *wordBack
+	tellAnew bool
 
 	log *slog.Logger
 	// metrics counts rounds and more, for /metrics; never nil.
@@ -142,6 +147,7 @@ type pause struct {
 func New(cfg Config, env Env, o Options) *Loop {
 	l := &Loop{cfg: cfg, env: env, clock: cfg.Engine.Now, stopping: cfg.Engine.Hooks.Stop, Options: o, history: newHistory(), heldTries: map[string]pause{}, kept: map[string]string{}, log: env.Log,
 		stopServing: func() {}}
+	l.wordBack = newWordBack()
 	l.heartbeat = &heartbeat{now: l.now}
 	l.metrics = newMetrics(l.now, l.heartbeat)
 	l.metrics.pages = env.Pages
@@ -241,6 +247,7 @@ func (l *Loop) forever(ctx context.Context) error {
 	if l.env.WatchdogInterval > 0 {
 		go l.watchdog(ctx, l.env.WatchdogInterval)
 	}
+	go l.wordBack.run(ctx)
 	for {
 		leads, _ := l.leads(ctx)
 		if leads {
@@ -295,6 +302,11 @@ func (l *Loop) once(ctx context.Context) (ledger.Result, error) {
 	rounds := []Reason{l.Round(ctx, LaneAudit)}
 	if !stoppedNow(l.stop()) {
 		rounds = append(rounds, l.Round(ctx, LaneOrders))
+	}
+	if !stoppedNow(l.stop()) {
+		telling, end := context.WithTimeout(ctx, feedbackPatience)
+		l.wordBack.tellAll(telling)
+		end()
 	}
 	result := ledger.Done
 	for _, r := range rounds {

@@ -108,6 +108,7 @@ func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
 		return r.show(p.Plan, decisions, approvedGroup, held)
 	}
 	r.watchOrders(p, decisions)
+	r.feedBack(p)
 	r.history.settle(func(k planner.Key) bool { return r.needs(p, k) })
 	if err := r.hold(p, held); err != nil {
 		return RoundFailed, err

@@ -29,6 +29,10 @@ type WaitingOrder struct {
 	// Why says what it waits for. IsBlocked: it passes only if somebody corrects something.
 	Why       string `json:"why"`
 	IsBlocked bool   `json:"blocked,omitempty"`
+	// Message is what its customer may be told of that; empty for nothing. TakesMessage means that
+	// Waldur takes a message, because the order waits for the provider.
+	Message      string `json:"message,omitempty"`
+	TakesMessage bool   `json:"takes_message,omitempty"`
 	// Logged is what was logged of it last, and Told what people were told, by channel: see
 	// [WaitingOrder.news].
 	Logged string            `json:"logged,omitempty"`
@@ -71,6 +75,9 @@ func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
 			w = WaitingOrder{Key: it.Key, Order: order, Since: now}
 		}
 		w.Address, w.Why, w.IsBlocked = it.MountPath, why[it.Key].text, why[it.Key].isBlocked
+		answer := p.Orders[order]
+		w.Message = why[it.Key].message
+		w.TakesMessage = answer.Why == "" && answer.Order.State == planner.OrderPendingProvider
 		if news := w.news(now); news != "" && news != w.Logged {
 			w.Logged = news
 			r.logWaiting(w, now)
@@ -98,6 +105,8 @@ func (r *round) logWaiting(w WaitingOrder, now time.Time) {
 type waitReason struct {
 	text      string
 	isBlocked bool
+	// message is what the customer may be told; empty for nothing.
+	message string
 }
 
 // reasonsToWait are why resources of a plan are not as their orders ask, by resource. Being blocked
@@ -109,13 +118,18 @@ func reasonsToWait(p *engine.Planned, decisions []policy.Decision) map[planner.K
 		if !d.Approved {
 			text = d.Rule
 		}
-		why[p.Plan.Core.Actions[d.Index].Key] = waitReason{text, false}
+		m := message("", d.Code, false)
+		if d.Approved {
+			m = ""
+		}
+		why[p.Plan.Core.Actions[d.Index].Key] = waitReason{text, false, m}
 	}
 	for _, w := range p.Plan.Context.Waiting {
-		why[w.Key] = waitReason{w.Reasons[0].Text, w.Reasons[0].Code == codes.OrdersUnseen}
+		is := w.Reasons[0].Code
+		why[w.Key] = waitReason{w.Reasons[0].Text, is == codes.OrdersUnseen, message(is, "", false)}
 	}
 	for _, b := range p.Plan.Context.Blocked {
-		why[b.Key] = waitReason{b.Reasons[0].Text, true}
+		why[b.Key] = waitReason{b.Reasons[0].Text, true, message(b.Reasons[0].Code, "", true)}
 	}
 	return why
 }

@@ -103,11 +103,17 @@ func (s *Site) ProxyTokens(p *config.Proxy) waldur.TokenFunc {
 }
 
 // Orders returns Waldur. The configuration has a waldur block.
-func (s *Site) Orders() apply.Orders {
+func (s *Site) Orders() apply.Orders { return waldur.NewOrders(s.ordersOptions()) }
+
+func (s *Site) ordersOptions() waldur.OrdersOptions {
 	w := s.cfg.Waldur
-	return waldur.NewOrders(waldur.OrdersOptions{URL: w.URL, Token: waldur.Static(web.Secret(w.Token.Reveal())),
-		Timeout: s.o.CallbackTimeout, Transport: s.o.Transport, Now: s.o.Now, Hidden: s.cfg.Hidden})
+	return waldur.OrdersOptions{URL: w.URL, Token: waldur.Static(web.Secret(w.Token.Reveal())),
+		Timeout: s.o.CallbackTimeout, Transport: s.o.Transport, Now: s.o.Now, Hidden: s.cfg.Hidden}
 }
+
+// Notes returns Waldur as it is told of usage, and of what orders wait for. The configuration has a
+// waldur block.
+func (s *Site) Notes() *waldur.Notes { return waldur.NewNotes(s.ordersOptions()) }
 
 // Quotas returns the quota clients of all systems. They ask nothing yet.
 func (s *Site) Quotas() (*quota.Systems, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 )
 
@@ -23,8 +24,10 @@ type ResourceView struct {
 	Limits    map[string]any `json:"limits"`
 	Options   map[string]any `json:"options"`
 	BackendID string         `json:"backend_id"`
-	GID       *int64         `json:"gid"`
-	Orders    []OrderView    `json:"orders"` // oldest first
+	// Usages are what the provider reported last, by component.
+	Usages map[string]string `json:"usages"`
+	GID    *int64            `json:"gid"`
+	Orders []OrderView       `json:"orders"` // oldest first
 }
 
 func (r *resource) view() ResourceView {
@@ -32,6 +35,7 @@ func (r *resource) view() ResourceView {
 		UUID: r.id.dashed(), Slug: r.slug, Offering: r.offering.slug, Customer: r.customer.slug, Project: r.project,
 		DataType: r.dataType, State: r.state, Status: r.status(), Path: r.path(), Limits: merged(r.limits, nil),
 		Options: merged(r.options, nil), BackendID: r.backendID, GID: r.gid, Orders: []OrderView{},
+		Usages: maps.Clone(r.usages),
 	}
 	for _, o := range r.orders {
 		v.Orders = append(v.Orders, o.view())
@@ -163,18 +167,25 @@ func (c ResourceChange) apply(r *resource) {
 
 // OfferingChange is what becomes of an offering.
 type OfferingChange struct {
-	Slug string `json:"slug"`
+	Slug string `json:"slug,omitempty"`
+	// Messages says whether providers can send messages about orders, as they can at first.
+	Messages *bool `json:"messages,omitempty"`
 }
 
-// ChangeOffering renames an offering: its resources are listed under another storage system, and without a backend_id at
-// another mount path.
+// ChangeOffering renames an offering: its resources are listed under another storage system, and
+// without a backend_id at another mount path. Or it switches messages about its orders on or off.
 func (s *Server) ChangeOffering(slug string, c OfferingChange) error {
 	_, err := locked(s, func() (none, error) {
 		o := s.model.offering(slug)
-		if o == nil || c.Slug == "" {
-			return none{}, fmt.Errorf("rename offering %q to %q: %w", slug, c.Slug, errNotFound)
+		if o == nil || c.Slug == "" && c.Messages == nil {
+			return none{}, fmt.Errorf("change offering %q to %q: %w", slug, c.Slug, errNotFound)
 		}
-		o.slug = c.Slug
+		if c.Messages != nil {
+			o.silent = !*c.Messages
+		}
+		if c.Slug != "" {
+			o.slug = c.Slug
+		}
 		s.model.changed()
 		return none{}, nil
 	})

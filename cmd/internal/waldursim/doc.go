@@ -24,7 +24,8 @@
 //
 //	GET  /api/marketplace-orders/{uuid}/
 //	POST /api/marketplace-orders/{uuid}/ approve_by_provider/, reject_by_provider/, set_state_executing/,
-//	     set_state_done/, set_state_erred/, set_backend_id/
+//	     set_state_done/, set_state_erred/, set_backend_id/, set_provider_info/
+//	POST /api/marketplace-component-usages/set_usage/
 //	POST /api/marketplace-provider-resources/{uuid}/ set_backend_id/, update_options_direct/,
 //	     update_options/, set_state_ok/
 //
@@ -47,7 +48,7 @@
 //	POST   /sim/resources/{id}/update     [UpdateSpec]: order other limits or options
 //	POST   /sim/resources/{id}/terminate  {"state": …}, default pending-provider: order its end
 //	POST   /sim/resources/{id}/restore    {"state": …}, default pending-provider: order a terminated resource back
-//	PATCH  /sim/offerings/{slug}          [OfferingChange]: rename an offering
+//	PATCH  /sim/offerings/{slug}          [OfferingChange]: rename an offering, or switch messages off
 //	POST   /sim/orders/{id}/state         {"state": …}: move an order, and its resource with it
 //	GET    /sim/state                     {"resources": […]}: everything
 //	GET    /sim/requests                  {"count": …, "requests": […]}: what came in, see [Request]

@@ -91,6 +91,7 @@ type offering struct {
 	options      map[string]OptionField // nil: update_options is refused
 	rule         *BackendIDRule
 	optionOrders bool // update_options makes an order
+	silent       bool // providers cannot send messages
 }
 
 // customer is an organisation; a hidden one is missing from the offering's
@@ -116,7 +117,8 @@ type resource struct {
 	attrs     map[string]any
 	metadata  map[string]any
 	backendID string
-	gid       *int64 // nil: the resource is left out of the listing
+	usages    map[string]string // what was reported last, by component
+	gid       *int64            // nil: the resource is left out of the listing
 	unixUID   int64
 	orders    []*order
 	bad       error // why the proxy cannot digest it, or nil
@@ -132,6 +134,7 @@ type order struct {
 	limits            map[string]any
 	backendID         string
 	message, trace    string
+	providerMessage   string
 	created, modified time.Time
 }
 

@@ -49,6 +49,9 @@ func orderAction(name string) (action[*order], bool) {
 		a.run = setErred
 	case "set_backend_id":
 		a.run = setOrderBackendID
+	case "set_provider_info":
+		a = in(PendingProvider)
+		a.run = setProviderInfo
 	default:
 		return a, false
 	}
@@ -182,25 +185,27 @@ func (m *model) getOrder(r request, id string) reply {
 
 // OrderView is an order as GET shows it.
 type OrderView struct {
-	UUID           string         `json:"uuid"`
-	Type           OrderType      `json:"type"`
-	State          OrderState     `json:"state"`
-	Attributes     map[string]any `json:"attributes"`
-	Limits         map[string]any `json:"limits"`
-	ResourceUUID   string         `json:"marketplace_resource_uuid"`
-	ResourceName   string         `json:"resource_name"`
-	OfferingType   string         `json:"offering_type"`
-	BackendID      string         `json:"backend_id"`
-	ErrorMessage   string         `json:"error_message"`
-	ErrorTraceback string         `json:"error_traceback"`
-	Created        time.Time      `json:"created"`
-	Modified       time.Time      `json:"modified"`
+	UUID         string         `json:"uuid"`
+	Type         OrderType      `json:"type"`
+	State        OrderState     `json:"state"`
+	Attributes   map[string]any `json:"attributes"`
+	Limits       map[string]any `json:"limits"`
+	ResourceUUID string         `json:"marketplace_resource_uuid"`
+	ResourceName string         `json:"resource_name"`
+	OfferingType string         `json:"offering_type"`
+	BackendID    string         `json:"backend_id"`
+	// ProviderMessage is what the provider tells the customer of the order.
+	ProviderMessage string    `json:"provider_message"`
+	ErrorMessage    string    `json:"error_message"`
+	ErrorTraceback  string    `json:"error_traceback"`
+	Created         time.Time `json:"created"`
+	Modified        time.Time `json:"modified"`
 }
 
 func (o *order) view() OrderView {
 	return OrderView{
 		UUID: string(o.id), Type: o.kind, State: o.state, Attributes: merged(o.attrs, nil), Limits: merged(o.limits, nil),
 		ResourceUUID: string(o.resource.id), ResourceName: o.resource.slug, OfferingType: o.resource.offering.kind,
-		BackendID: o.backendID, ErrorMessage: o.message, ErrorTraceback: o.trace, Created: o.created, Modified: o.modified,
+		BackendID: o.backendID, ProviderMessage: o.providerMessage, ErrorMessage: o.message, ErrorTraceback: o.trace, Created: o.created, Modified: o.modified,
 	}
 }

@@ -151,7 +151,8 @@ func (s *Server) answer(r *http.Request, body []byte) reply {
 		return reply{status: http.StatusTemporaryRedirect, header: map[string]string{"Location": to}}
 	case path == tokenPath:
 		return s.token(r, body)
-	case strings.HasPrefix(path, "/api/marketplace-orders/"), strings.HasPrefix(path, "/api/marketplace-provider-resources/"):
+	case strings.HasPrefix(path, "/api/marketplace-orders/"),
+		strings.HasPrefix(path, "/api/marketplace-provider-resources/"), path == usagePath:
 		return s.waldur(r, body)
 	}
 	return detail(http.StatusNotFound, "Not Found")
@@ -173,6 +174,9 @@ func (s *Server) waldur(r *http.Request, body []byte) reply {
 	}
 	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	req := request{method: r.Method, contentType: strings.TrimSpace(contentType), body: body, account: account}
+	if r.URL.Path == usagePath {
+		return s.model.setUsage(req)
+	}
 	if parts[0] == "marketplace-orders" {
 		return s.model.callOrder(req, parts[1], name)
 	}

@@ -1,0 +1,314 @@
+package loop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/backoff"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/feedback"
+	"github.com/waldur/cscs-storage-sync/planner/policy"
+	codes "github.com/waldur/cscs-storage-sync/planner/reason"
+	"github.com/waldur/cscs-storage-sync/planner/render"
+)
+
+// Feedback is what the loop tells Waldur beside callbacks, and by whom.
+type Feedback struct {
+	// Usage and Messages say what is told.
+	Usage, Messages bool
+	// Tell sends one note, once. A [*feedback.NotTaken] is Waldur's own refusal; after any other error it is
+	// not known whether Waldur took it.
+	Tell func(ctx context.Context, n feedback.Note) error
+}
+
+const (
+	// messageAfter is how long an order waits before its customer is told why: most do not wait.
+	messageAfter = 15 * time.Minute
+	// feedbackPatience is how long one run of `run --once` goes on telling.
+	feedbackPatience = 30 * time.Second
+	// keepEvery is after how many notes the memory is written.
+	keepEvery = 20
+	// mostFailures is after how many failures in a row the rest waits for the next round.
+	mostFailures = 3
+	// longestPause is for how long Waldur is left alone at most.
+	longestPause = time.Hour
+)
+
+// wordBack tells Waldur, in a goroutine of its own, so that no round waits for it. Rounds only say
+// what is so.
+type wordBack struct {
+	mu   sync.Mutex
+	next *news
+	wake chan struct{}
+	// paused is until when nothing is sent, because Waldur refused the token or did not answer.
+	// Only the goroutine that tells uses it.
+	paused pause
+}
+
+// news is what rounds said and nobody has told yet.
+type news struct {
+	to    Feedback
+	files Files
+	now   func() time.Time
+	// mine returns an error once this loop may not send any more.
+	mine func() error
+	warn func(string, ...any)
+	// usage and messages are what is so now; nil where no round has said it.
+	usage, messages []feedback.Note
+	// anew forgets what was told: another node may have told something else since.
+	anew bool
+}
+
+func newWordBack() *wordBack { return &wordBack{wake: make(chan struct{}, 1)} }
+
+// say replaces what was said before and was not told.
+func (w *wordBack) say(n news) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if old := w.next; old != nil {
+		n.anew = n.anew || old.anew
+		if n.usage == nil {
+			n.usage = old.usage
+		}
+		if n.messages == nil {
+			n.messages = old.messages
+		}
+	}
+	w.next = &n
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *wordBack) take() *news {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.next
+	w.next = nil
+	return n
+}
+
+// putBack keeps what could not be told for a later round, unless that has said something already.
+func (w *wordBack) putBack(n *news) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.next == nil {
+		w.next = n
+	}
+}
+
+// run tells until ctx ends.
+func (w *wordBack) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wake:
+			w.tellAll(ctx)
+		}
+	}
+}
+
+// tellAll tells what was said last.
+func (w *wordBack) tellAll(ctx context.Context) {
+	n := w.take()
+	if n == nil {
+		return
+	}
+	if waitsUntil(n.now(), w.paused.until, longestPause) {
+		w.putBack(n)
+		return
+	}
+	memory, err := readTold(n.files)
+	if err != nil {
+		n.warn("what Waldur was told is not known, and is told again", "error", err.Error())
+	}
+	if n.anew {
+		clear(memory)
+	}
+	var due []feedback.Note
+	for kind, want := range map[feedback.Kind][]feedback.Note{feedback.Message: n.messages,
+		feedback.Usage: n.usage} {
+		if want != nil {
+			memory.Forget(kind, want)
+			due = append(due, memory.Due(want, n.now())...)
+		}
+	}
+	slices.SortStableFunc(due, func(a, b feedback.Note) int { // messages first: people wait for them
+		return byKind(a.Kind) - byKind(b.Kind)
+	})
+	err = n.tell(ctx, due, memory)
+	if err == nil {
+		w.paused = pause{}
+	} else if ctx.Err() == nil {
+		w.paused.count++
+		w.paused.until = n.now().Add(backoff.Wait(2*time.Minute, longestPause, w.paused.count))
+		n.warn("telling Waldur ends early; the rest is told after a later round", "error", err.Error())
+	}
+}
+
+func byKind(k feedback.Kind) int {
+	if k == feedback.Message {
+		return 0
+	}
+	return 1
+}
+
+// tell sends notes one by one, and keeps what was told.
+func (n *news) tell(ctx context.Context, due []feedback.Note, memory feedback.Memory) (err error) {
+	if len(due) == 0 && !n.anew {
+		return nil
+	}
+	// What could not be remembered would be told again and again, so the memory is written first.
+	if err := writeTold(n.files, memory); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, writeTold(n.files, memory)) }()
+	failures := 0
+	for i, note := range due {
+		if err := errors.Join(ctx.Err(), n.mine()); err != nil {
+			return err
+		}
+		err := n.to.Tell(ctx, note)
+		var refused *feedback.NotTaken
+		switch {
+		case err == nil:
+			memory.Took(note)
+			failures = 0
+		case ctx.Err() != nil:
+			memory.Failed(note, err.Error(), false, 0, n.now())
+			return ctx.Err()
+		case errors.As(err, &refused) && refused.All:
+			return err // nothing of it was taken, and the next would not be either
+		default:
+			after := time.Duration(0)
+			if refused != nil {
+				after = refused.RetryAfter
+			}
+			memory.Failed(note, err.Error(), refused != nil, after, n.now())
+			n.warn("Waldur was not told", "what", note.Kind, "address", note.Address, "error",
+				err.Error())
+			if refused == nil {
+				failures++
+			}
+		}
+		if failures == mostFailures {
+			return fmt.Errorf("%d in a row got no answer, or none that counts", failures)
+		}
+		if note.Kind == feedback.Message || i%keepEvery == keepEvery-1 {
+			if err := writeTold(n.files, memory); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// feedBack says what is so after a round. An audit has seen everything; the orders lane knows of
+// orders only.
+func (r *round) feedBack(p *engine.Planned) {
+	f := r.cfg.Feedback
+	if f.Tell == nil || r.Options.DryRun || !f.Usage && !f.Messages {
+		return
+	}
+	leader := r.leader() // that of now: the goroutine that tells must not read what a reload changes
+	mine := func() error {
+		if leader == nil {
+			return nil
+		}
+		return leader.Check()
+	}
+	n := news{to: f, files: r.env.Files, now: r.clock, mine: mine, warn: r.log.Warn,
+		anew: r.tellAnew}
+	r.tellAnew = false
+	if f.Messages {
+		n.messages = r.messages()
+	}
+	if f.Usage && r.lane == LaneAudit {
+		n.usage = feedback.Usages(p.Graph.Views(), p.Graph.QuotaViews(),
+			r.cfg.Engine.Settings.Tera, r.now())
+	}
+	r.wordBack.say(n)
+}
+
+// messages are what customers are told of their orders. Those that a round did not see stay as they
+// are.
+func (r *round) messages() []feedback.Note {
+	notes := []feedback.Note{}
+	now := r.now()
+	for _, k := range slices.SortedFunc(maps.Keys(r.history.Orders), planner.Key.Compare) {
+		w := r.history.Orders[k]
+		if w.Order == "" || !w.TakesMessage {
+			continue
+		}
+		n := feedback.Note{Kind: feedback.Message, ID: w.Order, Address: w.Address}
+		if now.Sub(w.Since) >= messageAfter {
+			n.Says = w.Message
+		}
+		notes = append(notes, n)
+	}
+	return notes
+}
+
+// message is what the customer is told of an order: why it is blocked, or that a person has to
+// approve it; nothing of what passes by itself.
+func message(code codes.Code, decision policy.Code, isBlocked bool) string {
+	switch {
+	case isBlocked, code == codes.Hold:
+		return feedback.Blocked(code)
+	case decision == policy.NotAllowed || decision == policy.OverLimit:
+		return feedback.HeldMessage
+	}
+	return ""
+}
+
+// toldFile keeps what Waldur was told.
+func toldFile(files Files) string { return filepath.Join(files.Dir(), "told.json") }
+
+// keptTold is the form of that file.
+type keptTold struct {
+	Format int             `json:"format"`
+	Told   feedback.Memory `json:"told"`
+}
+
+const toldFormat = 1
+
+// readTold reads what Waldur was told. After an error that is nothing.
+func readTold(files Files) (feedback.Memory, error) {
+	data, err := files.Read(toldFile(files), 64<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return feedback.Memory{}, nil
+	}
+	var kept keptTold
+	if err == nil {
+		err = json.Unmarshal(data, &kept)
+	}
+	if err == nil && kept.Format != toldFormat {
+		err = fmt.Errorf("it has format %d, and this version reads %d", kept.Format, toldFormat)
+	}
+	if err != nil || kept.Told == nil {
+		return feedback.Memory{}, err
+	}
+	return kept.Told, nil
+}
+
+func writeTold(files Files, m feedback.Memory) error {
+	data, err := json.Marshal(keptTold{toldFormat, m})
+	if err == nil {
+		err = files.Write(toldFile(files), render.EscapeJSON(append(data, '\n')), nil)
+	}
+	if err != nil {
+		return fmt.Errorf("keep what Waldur was told: %w", err)
+	}
+	return nil
+}
