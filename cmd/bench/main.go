@@ -5,7 +5,7 @@
 //	go run ./cmd/bench [-quick] [-match WORDS]
 //
 // The benchmarks make their directories below TMPDIR. -quick leaves out the million resources, which take minutes and need
-// some GiB there; -match runs only rows whose text or benchmark contains the words. docs/performance.md says what the numbers mean.
+// some GiB there; -match runs only rows whose text or benchmark contains the words. docs/understanding/performance.md says what the numbers mean.
 package main
 
 import (

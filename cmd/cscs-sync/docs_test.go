@@ -24,17 +24,17 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// TestDocsNameEveryCommand keeps docs/commands.md in step with the command line: each command, with each of its flags.
+// TestDocsNameEveryCommand keeps docs/reference/commands.md in step with the command line: each command, with each of its flags.
 func TestDocsNameEveryCommand(t *testing.T) {
-	text := read(t, "../../docs/commands.md")
+	text := read(t, "../../docs/reference/commands.md")
 	for _, c := range everyCommand(testApp().root()) {
 		first, second, _ := strings.Cut(pathOf(c), " ")
 		if !strings.Contains(text, "`"+first) || second != "" && !strings.Contains(text, second) {
-			t.Errorf("docs/commands.md does not name %s", pathOf(c))
+			t.Errorf("docs/reference/commands.md does not name %s", pathOf(c))
 		}
 		c.LocalNonPersistentFlags().VisitAll(func(fl *pflag.Flag) {
 			if !regexp.MustCompile("`" + first + `\b[^|]*` + second + `[^|]*(\\\|[^|]*)*--` + fl.Name + `\b`).MatchString(text) {
-				t.Errorf("docs/commands.md does not name --%s of %s", fl.Name, pathOf(c))
+				t.Errorf("docs/reference/commands.md does not name --%s of %s", fl.Name, pathOf(c))
 			}
 		})
 	}
@@ -75,7 +75,7 @@ func TestDocsNameOnlyWhatThereIs(t *testing.T) {
 				checkInvocation(t, f, words) // `apply --skip-stale`
 			}
 		}
-		if strings.HasSuffix(f, "runbook.md") && seen < 10 {
+		if strings.HasSuffix(f, "troubleshoot.md") && seen < 10 {
 			t.Errorf("%s: only %d command lines were found", f, seen)
 		}
 	}
@@ -131,12 +131,12 @@ func TestDocsNameEveryDependency(t *testing.T) {
 	}
 }
 
-// TestDocsNameEveryReason keeps docs/loop.md and the help of run in step with the reasons of rounds.
+// TestDocsNameEveryReason keeps docs/how-to/run-unattended.md and the help of run in step with the reasons of rounds.
 func TestDocsNameEveryReason(t *testing.T) {
-	text, help := read(t, "../../docs/loop.md"), testApp().runCommand().Long
+	text, help := read(t, "../../docs/how-to/run-unattended.md"), testApp().runCommand().Long
 	for _, r := range loop.Reasons() {
 		if !strings.Contains(text, "| `"+string(r)+"` |") {
-			t.Errorf("docs/loop.md does not say what to do about %s", r)
+			t.Errorf("docs/how-to/run-unattended.md does not say what to do about %s", r)
 		}
 		if !regexp.MustCompile(`\b` + string(r) + `\b`).MatchString(help) {
 			t.Errorf("`cscs-sync help run` does not name %s", r)
@@ -175,7 +175,7 @@ func headings(text string) []string {
 func TestDocsConfigurationsLoad(t *testing.T) {
 	base := read(t, "../../examples/configs/minimal.hcl")
 	n := 0
-	for _, page := range []string{"terraform", "configuration"} {
+	for _, page := range []string{"understanding/terraform", "reference/configuration"} {
 		for _, block := range regexp.MustCompile("(?s)```hcl\n(.*?)```").FindAllStringSubmatch(read(t, "../../docs/"+page+".md"), -1) {
 			if !strings.Contains(block[1], "override \"") {
 				continue

@@ -29,11 +29,11 @@ func manCommand(a *app) *cobra.Command {
 
 // guides are documents that become manual pages of section 5 and 7.
 var guides = map[string]string{
-	"cscs-sync.hcl.5":       "configuration.md",
-	"cscs-sync-approvals.7": "approvals.md",
-	"cscs-sync-loop.7":      "loop.md",
-	"cscs-sync-reviewers.7": "reviewers.md",
-	"cscs-sync-runbook.7":   "runbook.md",
+	"cscs-sync.hcl.5":       "reference/configuration.md",
+	"cscs-sync-approvals.7": "reference/approvals.md",
+	"cscs-sync-loop.7":      "how-to/run-unattended.md",
+	"cscs-sync-reviewers.7": "how-to/review.md",
+	"cscs-sync-runbook.7":   "how-to/troubleshoot.md",
 }
 
 func writeManual(root *cobra.Command, dir string) error {

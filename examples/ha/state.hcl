@@ -1,5 +1,5 @@
 # A state that mgmt1 and mgmt2 share. Put it beside the rest of the configuration in /etc/cscs-sync, the same on both nodes, in
-# place of a state block without a label. See docs/two-nodes.md.
+# place of a state block without a label. See docs/how-to/two-nodes.md.
 
 state "postgres" {
   # postgres://cscs_sync:PASSWORD@db1,db2/waldur?sslmode=verify-full&target_session_attrs=read-write

@@ -188,7 +188,7 @@ func TestBothWaysWithStockTool(t *testing.T) {
 	}
 }
 
-// TestCheckingByHand does what docs/approvals.md shows with base64 and jq: everything that the
+// TestCheckingByHand does what docs/reference/approvals.md shows with base64 and jq: everything that the
 // stock tool needs is in a block, as it needs it.
 func TestCheckingByHand(t *testing.T) {
 	k := newKeygen(t)

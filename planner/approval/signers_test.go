@@ -387,7 +387,7 @@ func TestDatesThatDoNotExist(t *testing.T) {
 	for _, date := range []string{"20260231Z", "20260431Z"} {
 		allowed := `anna@example.com valid-after="` + date + `" ` + key
 		if out, err := k.verify(a, allowed); err != nil {
-			t.Errorf("%s: the stock tool refuses it too, docs/approvals.md says otherwise: %s",
+			t.Errorf("%s: the stock tool refuses it too, docs/reference/approvals.md says otherwise: %s",
 				date, out)
 		}
 		if err := ours(t, a, allowed); err == nil {

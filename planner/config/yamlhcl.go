@@ -134,7 +134,7 @@ func (a *agent) writeSystem(b *strings.Builder, c *Converted, m mapping, disk Di
 	b.WriteString("  filesystem = \"lustre\" # the agent took every system for Lustre; say " +
 		"\"nfs\" and quota \"none\" where it is not\n  " +
 		"quota \"lustre\" {\n    by = \"group\"\n    # shared = \"sum\" # several resources of " +
-		"one group: see docs/configuration.md\n  }\n}\n\n")
+		"one group: see docs/reference/configuration.md\n  }\n}\n\n")
 }
 
 func (a *agent) noteSwitches(c *Converted) {

@@ -1,6 +1,6 @@
 // Package reason has the stable codes of reasons and warnings: people script against them, so a
 // code keeps its meaning, and one that is no longer used is not used for something else.
-// docs/reasons.md is made from the table of this package.
+// docs/reference/reasons.md is made from the table of this package.
 package reason
 
 // Code is a stable code of a reason or a warning. The text beside it in plans is for people and may

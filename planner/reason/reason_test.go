@@ -13,9 +13,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-var update = flag.Bool("update", false, "write docs/reasons.md")
+var update = flag.Bool("update", false, "write docs/reference/reasons.md")
 
-// docs/reasons.md is the table of this package.
+// docs/reference/reasons.md is the table of this package.
 func TestDocumentIsTheTable(t *testing.T) {
 	var b bytes.Buffer
 	b.WriteString("# Reasons and warnings\n\nEach reason and each warning of a plan has a stable " +
@@ -31,14 +31,14 @@ func TestDocumentIsTheTable(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s |\n", i.Code, i.Meaning)
 	}
-	path := "../../docs/reasons.md"
+	path := "../../docs/reference/reasons.md"
 	if *update {
 		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, b.Bytes()) {
-		t.Errorf("docs/reasons.md is not the table (refresh with -update): %v", err)
+		t.Errorf("docs/reference/reasons.md is not the table (refresh with -update): %v", err)
 	}
 }
 

@@ -50,9 +50,9 @@ func TestGolden(t *testing.T) {
 	golden(t, "thousand.txt", Text(plantest.Thousand(), Options{Compact: true}))
 }
 
-// The change that docs/reviewers.md explains is one as it is shown.
+// The change that docs/how-to/review.md explains is one as it is shown.
 func TestReviewersReadWhatIsShown(t *testing.T) {
-	page, err := os.ReadFile("../../docs/reviewers.md")
+	page, err := os.ReadFile("../../docs/how-to/review.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestReviewersReadWhatIsShown(t *testing.T) {
 	sample, _, _ = bytes.Cut(sample, []byte("\n```\n"))
 	if !bytes.Contains(sample, []byte("[BELOW USAGE]")) ||
 		!bytes.Contains(Text(plantest.Typical()["below-usage"](), Options{}), sample) {
-		t.Errorf("docs/reviewers.md shows what no plan does:\n%s", sample)
+		t.Errorf("docs/how-to/review.md shows what no plan does:\n%s", sample)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 )
 
 // These tests run in the machine that cmd/internal/kerneltest starts: make test-kernel. Each row of the table in doc.go, and
-// of docs/linux.md, is one of them.
+// of docs/reference/linux.md, is one of them.
 
 const mib = 1 << 20
 
