@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/prompt"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
@@ -157,22 +157,14 @@ func (a *app) confirmMessage(file *planfile.File, m approval.Message, how string
 
 // confirm asks on the terminal; anything but yes is a refusal.
 func (a *app) confirm(question string) error {
-	fmt.Fprintf(a.stderr, "\n%s\n  Only 'yes' will be accepted to approve.\n\n  Enter a value: ",
-		question)
-	answers := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReader(a.stdin).ReadString('\n')
-		answers <- strings.TrimSpace(line)
-	}()
-	select {
-	case answer := <-answers:
-		if answer == "yes" {
-			return nil
-		}
-		return engine.Refuse(engine.NotApproved, errors.New("not approved; nothing was done"))
-	case <-a.stop:
+	yes, err := prompt.Confirm(a.stdin, a.stderr, question, a.stop)
+	switch {
+	case err != nil:
 		return &outcome{exitInterrupted, errors.New("interrupted; nothing was done")}
+	case !yes:
+		return engine.Refuse(engine.NotApproved, errors.New("not approved; nothing was done"))
 	}
+	return nil
 }
 
 // message is what is signed.
@@ -211,11 +203,11 @@ func (o *approveOptions) fromSignature(file *planfile.File) (none approval.Appro
 		return none, &usageError{"approve", fmt.Errorf("--signature %s: want the file that "+
 			"ssh-keygen -Y sign made, MESSAGE.sig, with MESSAGE beside it", o.signature)}
 	}
-	message, err := state.ReadFile(path, 1<<20)
+	message, err := state.ReadFile(path, maxKey)
 	if err != nil {
 		return none, fmt.Errorf("read the signed message: %w", err)
 	}
-	signature, err := state.ReadFile(o.signature, 1<<20)
+	signature, err := state.ReadFile(o.signature, maxKey)
 	if err != nil {
 		return none, fmt.Errorf("read the signature: %w", err)
 	}

@@ -6,14 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/prompt"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/explain"
@@ -99,7 +98,10 @@ func (s *session) upstream(ctx context.Context, address string,
 // run reads a terminal or a pipe.
 func (c *console) run(ctx context.Context) error {
 	if f, ok := c.a.stdin.(*os.File); ok && c.a.terminal(c.a.stdin) && c.a.terminal(c.a.stdout) {
-		return c.interact(ctx, f)
+		return prompt.Lines(ctx, f, c.a.stdout, "> ", func(line string) (string, bool) {
+			text, _ := c.evaluate(line)
+			return text, strings.TrimSpace(line) != "exit"
+		})
 	}
 	lines := bufio.NewScanner(c.a.stdin)
 	lines.Buffer(nil, maxExpression)
@@ -125,35 +127,6 @@ func (c *console) run(ctx context.Context) error {
 		return ended(exitError)
 	}
 	return nil
-}
-
-// interact reads lines with a prompt, and lets them be edited.
-func (c *console) interact(ctx context.Context, f *os.File) error {
-	before, err := term.MakeRaw(int(f.Fd()))
-	if err != nil {
-		return fmt.Errorf("read the terminal: %w", err)
-	}
-	restore := func() { _ = term.Restore(int(f.Fd()), before) }
-	defer restore()
-	defer context.AfterFunc(ctx, restore)()
-	t := term.NewTerminal(struct {
-		io.Reader
-		io.Writer
-	}{f, c.a.stdout}, "> ")
-	for {
-		line, err := t.ReadLine()
-		if errors.Is(err, io.EOF) || strings.TrimSpace(line) == "exit" {
-			return nil
-		}
-		if err != nil && !errors.Is(err, term.ErrPasteIndicator) {
-			return fmt.Errorf("read the terminal: %w", err)
-		}
-		if text, _ := c.evaluate(line); text != "" {
-			if _, err := io.WriteString(t, text); err != nil {
-				return fmt.Errorf("write to the terminal: %w", err)
-			}
-		}
-	}
 }
 
 // evaluate returns the value of a line, or what is wrong with it, with a line end; nothing for a

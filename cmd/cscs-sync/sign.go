@@ -8,8 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/term"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/prompt"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
@@ -17,9 +17,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
+// maxKey bounds a file with a key or a signature.
+const maxKey = 1 << 20
+
 // sign signs with an SSH key, from its file or in the agent.
 func (o *approveOptions) sign(a *app, file *planfile.File) (approval.Approval, error) {
-	data, err := state.ReadFile(o.key, 1<<20)
+	data, err := state.ReadFile(o.key, maxKey)
 	if err != nil {
 		return approval.Approval{}, fmt.Errorf("read key: %w", err)
 	}
@@ -78,22 +81,15 @@ func (a *app) allowedSigners() (*approval.Signers, string, error) {
 
 // publicKey is the public half of a key, from either half's file.
 func (a *app) publicKey(path string) (ssh.PublicKey, error) {
-	data, err := state.ReadFile(path, 1<<20)
+	data, err := state.ReadFile(path, maxKey)
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)
 	}
-	if approval.IsPublicKey(data) {
-		key, err := approval.PublicKey(data)
-		if err != nil {
-			return nil, fmt.Errorf("key %s: %w", path, err)
-		}
-		return key, nil
-	}
-	s, err := approval.FileSigner(data, func() ([]byte, error) { return a.passphrase(path) })
+	key, err := approval.PublicHalf(data, func() ([]byte, error) { return a.passphrase(path) })
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", path, err)
 	}
-	return s.PublicKey(), nil
+	return key, nil
 }
 
 // signer finds the private half of a key: in the file, or in the agent when the file is a public
@@ -140,27 +136,13 @@ func (a *app) passphrase(path string) ([]byte, error) {
 		return nil, fmt.Errorf("key %s has a passphrase, and there is no terminal to ask for it; "+
 			"use the SSH agent and the public key", path)
 	}
-	before, err := term.GetState(int(f.Fd()))
-	if err != nil {
+	defer a.waitsFor("the passphrase of " + path)()
+	got, err := prompt.Passphrase(f, a.stderr, "Passphrase for "+path+": ", a.stop)
+	switch {
+	case errors.Is(err, prompt.ErrStopped):
+		return nil, interrupted("the passphrase of " + path)
+	case err != nil:
 		return nil, fmt.Errorf("ask for the passphrase of key %s: %w", path, err)
 	}
-	defer a.waitsFor("the passphrase of " + path)()
-	fmt.Fprintf(a.stderr, "Passphrase for %s: ", path)
-	defer fmt.Fprintln(a.stderr)
-	type answer struct {
-		passphrase []byte
-		err        error
-	}
-	answers := make(chan answer, 1)
-	go func() {
-		p, err := term.ReadPassword(int(f.Fd()))
-		answers <- answer{p, err}
-	}()
-	select {
-	case got := <-answers:
-		return got.passphrase, got.err
-	case <-a.stop: // nothing ends the read; the process ends instead, with the terminal as it was
-		return nil, errors.Join(interrupted("the passphrase of "+path),
-			term.Restore(int(f.Fd()), before))
-	}
+	return got, nil
 }

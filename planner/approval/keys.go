@@ -95,6 +95,18 @@ func IsPublicKey(file []byte) bool {
 	return p == nil
 }
 
+// PublicHalf returns the public half of a key, from either half's file.
+func PublicHalf(file []byte, passphrase func() ([]byte, error)) (ssh.PublicKey, error) {
+	if IsPublicKey(file) {
+		return PublicKey(file)
+	}
+	s, err := FileSigner(file, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	return s.PublicKey(), nil
+}
+
 // PublicKey reads a public key or certificate file: one line, type, base64 and perhaps a comment.
 func PublicKey(file []byte) (ssh.PublicKey, error) {
 	line := strings.TrimSpace(string(file))

@@ -18,6 +18,12 @@ func TestKeyFiles(t *testing.T) {
 			strings.Fields(k.run(nil, "-l", "-f", name))[1]; got != want {
 			t.Errorf("%s: fingerprint %s, ssh-keygen says %s", name, got, want)
 		}
+		for _, half := range []string{name, name + ".pub"} {
+			public, err := PublicHalf(k.read(half), nil)
+			if err != nil || Fingerprint(public) != Fingerprint(k.public(name+".pub")) {
+				t.Errorf("%s: its public half is %v, %v", half, public, err)
+			}
+		}
 	}
 	good := string(k.read("ed25519.pub"))
 	for name, bad := range map[string]string{

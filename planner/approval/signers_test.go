@@ -306,6 +306,13 @@ func TestNames(t *testing.T) {
 		" "); got != "anna carl@example.org" {
 		t.Errorf("certificate: %s", got)
 	}
+	for key, want := range map[string]string{"key.pub": "the names anna, root; give one",
+		"ca.pub": "f spells out no name"} {
+		name, err := s.Principal(k.public(key), testTime, "f")
+		if name != "" || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %q, %v", key, name, err)
+		}
+	}
 	if got := s.Names(k.public("ca.pub"), testTime); got != nil {
 		t.Errorf("authority's own key: %s", got)
 	}
