@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/progress"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
@@ -42,7 +43,7 @@ type app struct {
 	beat func(stage string, allowed time.Duration)
 
 	// statusLine is what shows how far a command is; nil where nothing does.
-	statusLine atomic.Pointer[progress]
+	statusLine atomic.Pointer[progress.Progress]
 
 	connect     sync.Once
 	connections http.RoundTripper

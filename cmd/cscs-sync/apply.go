@@ -210,7 +210,7 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *engine.Proposal
 		acc.Nothing()
 		return err
 	}
-	s.statusLine.Load().end()
+	s.statusLine.Load().End()
 	acc.End(&out)
 	if err != nil {
 		return err
