@@ -24,7 +24,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/render":   {"planner", "planner/parallel", "planner/canonical", "planner/page", "planner/reason"},
 		"planner/page":     {},
 		"planner/status":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
-		"planner/report":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render"},
+		"planner/report":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render", "planner/scan"},
 		"planner/scan":     {"planner", "planner/render"},
 		"planner/feedback": {"planner", "planner/backoff", "planner/reason"},
 		"planner/plantest": {"planner", "planner/canonical", "planner/reason"},

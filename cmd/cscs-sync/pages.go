@@ -63,9 +63,13 @@ func (p *pages) ended(lane loop.Lane, why loop.Reason, took time.Duration) {
 
 // seen makes the report of what an audit saw. A report that can't be made leaves the one before.
 func (p *pages) seen(planned *engine.Planned) {
-	_, store := p.current()
-	in := reportInput(planned, p.now())
-	if err := store.View(func(tx ledger.Tx) error { return readForReport(tx, &in) }); err != nil {
+	cfg, store := p.current()
+	in := reportInput(planned, cfg, p.now())
+	err := store.View(func(tx ledger.Tx) error { return readForReport(tx, &in) })
+	if err == nil {
+		in.Held, err = heldForReport(store)
+	}
+	if err != nil {
 		return
 	}
 	page, err := siteReport.New(in).HTML()
@@ -137,28 +141,34 @@ func readForStatus(tx ledger.Tx, s *status.Snapshot) error {
 	return err
 }
 
-// heldForStatus are the plans that a person can approve. One that this version can't use is left out; doctor names it.
-func heldForStatus(store *state.Store) ([]status.Held, error) {
+// heldForStatus are the plans that a person can approve, the latest first.
+func heldForStatus(store *state.Store) (held []status.Held, err error) {
+	err = eachHeld(store, func(w waitingPlan, p *planner.Plan) {
+		held = append(held, status.Held{ID: w.Plan, Since: w.Since, Summary: w.summary, Dangers: render.Dangers(p), Because: w.Because, Approvals: w.Approvals})
+	})
+	slices.SortStableFunc(held, func(a, b status.Held) int { return b.Since.Compare(a.Since) })
+	return held, err
+}
+
+// eachHeld calls f with each plan that a person can approve. One that this version can't use is left out; doctor names it.
+func eachHeld(store *state.Store, f func(waitingPlan, *planner.Plan)) error {
 	folder := loop.PendingFolder(store.Files().Dir())
 	names, err := store.Files().Plans(folder)
 	if err != nil {
-		return nil, fmt.Errorf("held plans: %w", err)
+		return fmt.Errorf("held plans: %w", err)
 	}
-	var held []status.Held
 	for _, name := range names {
 		path := filepath.Join(folder, name)
 		file, why, err := loop.ReadUsable(store.Files(), path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // approved, or removed, in between
 		case err != nil:
-			return nil, fmt.Errorf("held plans: %w", err)
+			return fmt.Errorf("held plans: %w", err)
 		case why == nil:
-			w := summarize(file.Plan, path, len(file.Approvals))
-			held = append(held, status.Held{ID: w.Plan, Since: w.Since, Summary: w.summary, Dangers: render.Dangers(file.Plan), Because: w.Because, Approvals: w.Approvals})
+			f(summarize(file.Plan, path, len(file.Approvals)), file.Plan)
 		}
 	}
-	slices.SortStableFunc(held, func(a, b status.Held) int { return b.Since.Compare(a.Since) })
-	return held, nil
+	return nil
 }
 
 // nodesForStatus are the nodes that share the state.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	siteReport "github.com/waldur/cscs-storage-sync/planner/report"
@@ -20,7 +22,7 @@ import (
 type reportOptions struct {
 	planOptions
 	html, onDemand string
-	csv            bool
+	csv, scan      bool
 }
 
 func (a *app) reportCommand() *cobra.Command {
@@ -30,8 +32,10 @@ func (a *app) reportCommand() *cobra.Command {
 		Args:  arguments(0, 0),
 		Long: `For each system: capacity, used, free, and how much the hard limits promise. Who
 is near or over a limit, who uses little, what changed outside, what is blocked,
-waiting, on hold or archived, and the plans of the last 30 days. Looks as plan
-does: takes no lock and changes nothing.
+waiting, held or on hold, what is archived and how large it is, and who approved
+what in the last 30 days. Looks as plan does: takes no lock and changes nothing.
+
+--scan adds what no resource wants, as the command scan lists it.
 
 --ondemand writes version 1 of Open OnDemand's quota file, with the quotas of
 users' directories.
@@ -44,11 +48,15 @@ Exit codes: 0 done; 1 error; 4 something could not be observed.`,
 	f.BoolVar(&o.json, "json", false, "print it as JSON")
 	f.BoolVar(&o.csv, "csv", false, "print a line for each resource, as CSV")
 	f.StringVar(&o.onDemand, "ondemand", "", "write a quota file for Open OnDemand into `FILE` (replaces only such a file)")
+	f.BoolVar(&o.scan, "scan", false, "add the directories and quotas that no resource wants")
 	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
 	f.StringArrayVar(&o.targets, "target", nil, "only resources whose address matches `GLOB`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.json && o.csv {
 			return &usageError{"report", errors.New("--json and --csv exclude one another")}
+		}
+		if o.scan && len(o.targets) > 0 {
+			return &usageError{"report", errors.New("--scan and --target exclude one another: what is wanted has to be known of all resources")}
 		}
 		return o.report(cmd.Context(), a)
 	}
@@ -64,8 +72,11 @@ func (o *reportOptions) report(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	in := reportInput(p, a.now())
+	in := reportInput(p, s.cfg, a.now())
 	if err := s.store.View(func(tx ledger.Tx) error { return readForReport(tx, &in) }); err != nil {
+		return err
+	}
+	if err := o.more(ctx, s, p, &in); err != nil {
 		return err
 	}
 	if err := o.write(a, siteReport.New(in), &in); err != nil {
@@ -74,9 +85,32 @@ func (o *reportOptions) report(ctx context.Context, a *app) error {
 	return planOutcome(p.Plan, false)
 }
 
+// more reads what a report says beyond a plan: held plans, the sizes of archived directories, and what no resource wants.
+func (o *reportOptions) more(ctx context.Context, s *session, p *engine.Planned, in *siteReport.Input) (err error) {
+	if in.Held, err = heldForReport(s.store); err != nil {
+		return err
+	}
+	if in.ArchiveStates, err = s.site().ReadQuotas(ctx, siteReport.ArchiveTargets(in)); err != nil {
+		return err
+	}
+	if o.scan {
+		in.Scan, err = s.scan(ctx, p, mostStrays)
+	}
+	return err
+}
+
+// heldForReport are the plans that a person can approve.
+func heldForReport(store *state.Store) ([]siteReport.Held, error) {
+	var list []siteReport.Held
+	err := eachHeld(store, func(w waitingPlan, _ *planner.Plan) {
+		list = append(list, siteReport.Held{Plan: w.Plan, Name: w.Name, Since: w.Since, Summary: w.summary, Danger: w.Danger, Because: w.Because})
+	})
+	return list, err
+}
+
 // reportInput is what a plan says for a report.
-func reportInput(p *engine.Planned, now time.Time) siteReport.Input {
-	return siteReport.Input{Plan: p.Plan, Views: p.Graph.Views(), Quotas: p.Graph.QuotaViews(), Mounts: p.Mounts, Now: now.UTC()}
+func reportInput(p *engine.Planned, cfg *config.Config, now time.Time) siteReport.Input {
+	return siteReport.Input{Plan: p.Plan, Systems: cfg.Settings.Systems, Views: p.Graph.Views(), Quotas: p.Graph.QuotaViews(), Mounts: p.Mounts, Now: now.UTC()}
 }
 
 // readForReport reads what the state adds to a report.
@@ -89,7 +123,8 @@ func readForReport(tx ledger.Tx, in *siteReport.Input) (err error) {
 	}
 	return tx.History(1, func(e ledger.Entry) error {
 		// A plan that ended in the period may have begun before it, with its approvals.
-		if e.Event == ledger.EventBegin || e.Event == ledger.EventResume || !e.Time.Before(in.Now.Add(-siteReport.Period)) {
+		before := e.Event == ledger.EventBegin || e.Event == ledger.EventResume || e.Event == ledger.EventChanges || e.Event == ledger.EventJournal
+		if before || !e.Time.Before(in.Now.Add(-siteReport.Period)) {
 			in.History = append(in.History, e)
 		}
 		return nil

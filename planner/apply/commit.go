@@ -53,7 +53,7 @@ func (e *Engine) commitOne(tx ledger.Tx, job *Job, o *outcome) error {
 }
 
 // stepNames are the journal's words for how a resource ended.
-var stepNames = map[Status]string{Done: "done", Failed: "failed", NotBegun: "failed",
+var stepNames = map[Status]string{Done: ledger.StepDone, Failed: "failed", NotBegun: "failed",
 	Skipped: "skipped"}
 
 func (e *Engine) commitRecord(tx ledger.Tx, w *Work, o *outcome) error {

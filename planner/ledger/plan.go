@@ -85,6 +85,9 @@ type Supersession struct {
 	Made time.Time
 }
 
+// StepDone is the name of the last step of a resource that was done.
+const StepDone = "done"
+
 // Step is one step of a begun plan that was done: one line of its journal.
 type Step struct {
 	Key planner.Key `json:"key"`

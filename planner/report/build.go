@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 const (
@@ -23,9 +22,9 @@ func New(in Input) *Report {
 		Drift: present(c.Drift), Blocked: present(c.Blocked), Waiting: present(c.Waiting),
 		Warnings: present(c.Warnings),
 		Holds:    present(in.Holds), Resources: resources(&in),
-		Changes: changes(in.History, in.Now)}
+		Changes: changes(in.History, in.Now), Held: present(in.Held), Unmanaged: in.Scan}
 	r.Systems = systems(&in, r.Resources)
-	r.Archived = archived(in.Archived, in.Now)
+	r.Archived, r.Done = archived(&in), byApprover(r.Changes)
 	return r
 }
 
@@ -44,6 +43,7 @@ func systems(in *Input, resources []Resource) []System {
 		list[i].Name = name
 		at[name] = &list[i]
 		list[i].measure(in.Mounts[name])
+		list[i].allow(in.Systems)
 	}
 	for i := range in.Quotas {
 		q := &in.Quotas[i]
@@ -87,6 +87,19 @@ func (s *System) measure(m planner.Mount) {
 	}
 	used := m.Capacity - m.Free
 	s.Capacity, s.Free, s.Used = &m.Capacity, &m.Free, &used
+}
+
+// allow says what the system's overcommit allows.
+func (s *System) allow(systems []planner.System) {
+	for i := range systems {
+		if ratio := systems[i].Overcommit; systems[i].Name == s.Name && ratio > 0 {
+			s.Overcommit = ratio.String()
+			if s.Capacity != nil {
+				most := ratio.Of(*s.Capacity)
+				s.Allowed = &most
+			}
+		}
+	}
 }
 
 // plus adds up, and stops at the greatest number there is.
@@ -204,40 +217,6 @@ func above(used, limit planner.Value) bool {
 	n, ok1 := used.Number()
 	of, ok2 := limit.Number()
 	return ok1 && ok2 && n > of
-}
-
-func archived(register []planner.Archived, now time.Time) []Archived {
-	list := []Archived{}
-	for _, a := range register {
-		list = append(list, Archived{a.Address, a.System, a.Archive, a.At, a.Until,
-			!a.Until.After(now)})
-	}
-	slices.SortStableFunc(list,
-		func(a, b Archived) int { return cmp.Or(a.Until.Compare(b.Until), cmp.Compare(a.Archive, b.Archive)) })
-	return list
-}
-
-// changes are the plans that ended in the period, with the approvals that they began with.
-func changes(history []ledger.Entry, now time.Time) []Change {
-	approvers := map[string][]string{}
-	list := []Change{}
-	for _, e := range history {
-		switch e.Event {
-		case ledger.EventBegin, ledger.EventResume:
-			for _, a := range e.Approvals {
-				if who := a.Name + " (" + a.Kind + ")"; !slices.Contains(approvers[e.Plan], who) {
-					approvers[e.Plan] = append(approvers[e.Plan], who)
-				}
-			}
-		case ledger.EventFinish, ledger.EventAbandon:
-			if !e.Time.Before(now.Add(-Period)) {
-				list = append(list, Change{e.Time, e.Plan, e.Who, present(approvers[e.Plan]),
-					e.Event, e.Counts})
-			}
-		}
-	}
-	slices.Reverse(list)
-	return list
 }
 
 // In are the resources in one of some states, those that use most of their limit first.

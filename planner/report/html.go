@@ -38,14 +38,17 @@ type reportPage struct {
 	Drift               []pageLine
 	Blocked, Waiting    []pageLine
 	Holds, Changes      []pageLine
-	Archived            []pageLine
+	Held, Done          []pageLine
+	Archived            []pageArchived
 	Expired             int
+	Unmanaged           []pageUnmanaged
+	UnmanagedCount      string
 	Warnings            []pageLine
 }
 
 type pageSystem struct {
 	Name, Capacity, Used, Free, Promised, Of, Problem, Counts string
-	Over                                                      bool
+	Over, OverAllowed                                         bool
 	Bar                                                       page.Bar
 }
 
@@ -65,6 +68,16 @@ type pageBranch struct {
 	Name, Promised, Used, Resources string
 	Bar                             page.Bar
 	Branches                        []pageBranch
+}
+
+type pageArchived struct{ Address, Where, Size, Until, Class string }
+
+// pageUnmanaged is what no resource wants on one system.
+type pageUnmanaged struct {
+	System, Counts      string
+	Problems            []string
+	Directories, Quotas []pageLine
+	More                string
 }
 
 type pageLine struct{ Name, Text, When string }
@@ -138,14 +151,20 @@ func (r *Report) lists(p *reportPage) {
 		p.Holds = append(p.Holds, pageLine{render.Quote(h.Glob), render.Escape(h.Reason) + ", by " +
 			render.Escape(h.By), until})
 	}
-	for _, a := range r.Archived {
-		when := "kept until " + a.Until.UTC().Format(time.DateOnly)
-		if a.Expired {
-			when = "past its retention since " + a.Until.UTC().Format(time.DateOnly)
-		}
-		p.Archived = append(p.Archived, pageLine{render.Quote(a.Address),
-			"in " + render.Quote(a.Archive), when})
+	for i := range r.Archived {
+		p.Archived = append(p.Archived, pageArchivedOf(&r.Archived[i]))
 	}
+	for i := range r.Held {
+		h := &r.Held[i]
+		p.Held = append(p.Held, pageLine{render.Escape(h.Name), h.words(),
+			"since " + minute(h.Since)})
+	}
+	for i := range r.Done {
+		d := &r.Done[i]
+		p.Done = append(p.Done, pageLine{Name: render.Escape(d.Approver),
+			Text: count(d.Plans, "plan", "plans") + ": " + actionWords(d.Actions)})
+	}
+	r.unmanaged(p)
 	for _, c := range r.Changes {
 		var counts []string
 		for _, name := range sortedKeys(c.Counts) {
@@ -154,7 +173,11 @@ func (r *Report) lists(p *reportPage) {
 					render.Escape(name))
 			}
 		}
-		text := strings.Join(counts, ", ") + "; applied by " + render.Escape(c.By)
+		text := strings.Join(counts, ", ")
+		if len(c.Actions) > 0 {
+			text += " (" + actionWords(c.Actions) + ")"
+		}
+		text += "; applied by " + render.Escape(c.By)
 		if len(c.Approvers) > 0 {
 			text += ", approved by " + render.Escape(strings.Join(c.Approvers, ", "))
 		}
@@ -167,6 +190,70 @@ func (r *Report) lists(p *reportPage) {
 		}
 		p.Warnings = append(p.Warnings, line)
 	}
+}
+
+// words say what a held plan does, and why it waits.
+func (h *Held) words() string {
+	text := render.Escape(h.Summary)
+	for _, d := range h.Danger {
+		text += " [" + render.Tag(d) + "]"
+	}
+	if len(h.Because) > 0 {
+		text += "; because " + render.Escape(strings.Join(h.Because, "; "))
+	}
+	return text
+}
+
+func pageArchivedOf(a *Archived) pageArchived {
+	p := pageArchived{Address: render.Quote(a.Address), Where: render.Quote(a.Archive),
+		Size: render.Escape(a.Note), Until: "kept until " + a.Until.UTC().Format(time.DateOnly)}
+	if a.Expired {
+		p.Until = "past its retention since " + a.Until.UTC().Format(time.DateOnly)
+		p.Class = "loud"
+	}
+	if a.Space != nil {
+		p.Size = a.Space.Rounded()
+		if a.Inodes != nil {
+			p.Size += ", " + count(int(*a.Inodes), "file", "files")
+		}
+		if a.Note != "" {
+			p.Size += " (" + render.Escape(a.Note) + ")"
+		}
+	}
+	return p
+}
+
+// unmanaged shows what a scan found.
+func (r *Report) unmanaged(p *reportPage) {
+	if r.Unmanaged == nil {
+		return
+	}
+	total := 0
+	for i := range r.Unmanaged.Systems {
+		s := &r.Unmanaged.Systems[i]
+		total += s.Directories + s.Quotas
+		u := pageUnmanaged{System: render.Quote(s.Name), Counts: count(s.Directories, "directory",
+			"directories") + ", " + count(s.Quotas, "quota", "quotas")}
+		for _, text := range s.Problems {
+			u.Problems = append(u.Problems, render.Escape(text))
+		}
+		for j := range r.Unmanaged.Directories {
+			if x := &r.Unmanaged.Directories[j]; x.System == s.Name {
+				u.Directories = append(u.Directories,
+					pageLine{Name: render.Quote(x.Path), Text: x.Words(r.Unmanaged.Made)})
+			}
+		}
+		for j := range r.Unmanaged.Quotas {
+			if q := &r.Unmanaged.Quotas[j]; q.System == s.Name {
+				u.Quotas = append(u.Quotas, pageLine{Name: q.Name(), Text: q.Words()})
+			}
+		}
+		if more := s.Directories + s.Quotas - len(u.Directories) - len(u.Quotas); more > 0 {
+			u.More = "and " + planner.Commas(uint64(more)) + " more"
+		}
+		p.Unmanaged = append(p.Unmanaged, u)
+	}
+	p.UnmanagedCount = planner.Commas(uint64(total))
 }
 
 func pageSystemOf(s *System) pageSystem {
@@ -185,6 +272,10 @@ func pageSystemOf(s *System) pageSystem {
 		return p
 	}
 	p.Of = ", " + ofCapacity(s) + " of the capacity"
+	if s.Allowed != nil {
+		p.Of += "; overcommit = " + s.Overcommit + " allows " + s.Allowed.Rounded()
+		p.OverAllowed = s.OverAllowed()
+	}
 	scale := max(uint64(*s.Capacity), uint64(s.Promised), 1)
 	used, promised := page.Share(uint64(*s.Used), scale), page.Share(uint64(s.Promised), scale)
 	capacity := page.Share(uint64(*s.Capacity), scale)

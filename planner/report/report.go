@@ -8,6 +8,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/scan"
 )
 
 // FormatVersion is the version of the report's JSON.
@@ -19,12 +20,31 @@ type Input struct {
 	Views  []planner.View
 	Quotas []planner.QuotaView
 	Mounts map[string]planner.Mount
-	// Archived is the archive register, Holds what is on hold, and History the entries of the
-	// period.
+	// Systems are the configured systems.
+	Systems []planner.System
+	// Archived is the archive register, Holds what is on hold, Held the plans that wait for a
+	// person, and History the entries of the period.
 	Archived []planner.Archived
 	Holds    []planner.Hold
+	Held     []Held
 	History  []ledger.Entry
-	Now      time.Time
+	// ArchiveStates are the quotas of [ArchiveTargets], as far as they were read.
+	ArchiveStates map[planner.Subject]planner.QuotaState
+	// Scan is what no resource wants; nil if nobody looked.
+	Scan *scan.Report
+	Now  time.Time
+}
+
+// Held is a plan that waits for a person.
+type Held struct {
+	Plan  string    `json:"plan"`
+	Name  string    `json:"name"`
+	Since time.Time `json:"since"`
+	// Summary counts what it does; Danger says what of that can hurt, and Because which rules hold
+	// it.
+	Summary string           `json:"summary"`
+	Danger  []planner.Danger `json:"danger"`
+	Because []string         `json:"because"`
 }
 
 // Report is the account of a site. Lists are never nil.
@@ -43,6 +63,12 @@ type Report struct {
 	Archived  []Archived        `json:"archived"`
 	// Changes are the plans that ended in the last [Period], the latest first.
 	Changes []Change `json:"changes"`
+	// Done sums them up by approver, the one with most plans first.
+	Done []Done `json:"done"`
+	// Held are the plans that wait for a person.
+	Held []Held `json:"held"`
+	// Unmanaged is what no resource wants; null if nobody looked.
+	Unmanaged *scan.Report `json:"unmanaged"`
 	// Pending counts what a plan would do now.
 	Pending planner.Counts `json:"pending"`
 }
@@ -67,10 +93,17 @@ type System struct {
 	Unlimited int           `json:"unlimited"`
 	Unknown   int           `json:"unknown"`
 	Resources int           `json:"resources"`
+	// Overcommit is the system's, as the configuration writes it, and Allowed what hard limits may
+	// promise by that; null where that is not known.
+	Overcommit string         `json:"overcommit,omitempty"`
+	Allowed    *planner.Bytes `json:"allowed"`
 }
 
 // Overcommitted reports whether more is promised than there is.
 func (s *System) Overcommitted() bool { return s.Capacity != nil && s.Promised > *s.Capacity }
+
+// OverAllowed reports whether more is promised than the system's overcommit allows.
+func (s *System) OverAllowed() bool { return s.Allowed != nil && s.Promised > *s.Allowed }
 
 // State is how a resource stands to its limits.
 type State string
@@ -129,26 +162,4 @@ func (r *Resource) of(hard planner.Attribute) Usage {
 		}
 	}
 	return Usage{hard: hard}
-}
-
-// Archived is one directory in the archive.
-type Archived struct {
-	Address string    `json:"address"`
-	System  string    `json:"system"`
-	Archive string    `json:"archive"`
-	At      time.Time `json:"at"`
-	Until   time.Time `json:"until"`
-	// Expired means that its retention is over; nothing is ever deleted for that.
-	Expired bool `json:"expired"`
-}
-
-// Change is one plan that ended.
-type Change struct {
-	Time time.Time `json:"time"`
-	Plan string    `json:"plan"`
-	// By applied it, and Approvers let it.
-	By        string         `json:"by"`
-	Approvers []string       `json:"approvers"`
-	Event     string         `json:"event"`
-	Counts    map[string]int `json:"counts"`
 }

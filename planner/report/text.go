@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/render"
@@ -34,7 +35,11 @@ func (r *Report) CSV() ([]byte, error) {
 			u := x.of(of.Hard)
 			l = append(l, number(u.Soft), number(u.Hard), number(u.Used))
 		}
-		lines = append(lines, append(l, fmt.Sprint(x.Share()), string(x.State)))
+		ends := ""
+		if x.GraceEnds != nil {
+			ends = x.GraceEnds.UTC().Format(time.RFC3339)
+		}
+		lines = append(lines, append(l, fmt.Sprint(x.Share()), string(x.State), ends))
 	}
 	if err := w.WriteAll(lines); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
@@ -47,7 +52,7 @@ func csvHead() []string {
 	for _, of := range planner.Quantities() {
 		head = append(head, of.Soft.String(), of.Hard.String(), of.Name+"_used")
 	}
-	return append(head, "percent", "state")
+	return append(head, "percent", "state", "grace_ends")
 }
 
 // cell is a text that no spreadsheet takes for a formula.
@@ -92,11 +97,60 @@ func (r *Report) Text() []byte {
 	}
 	fmt.Fprintf(&b, "\n%s use less than %d%% of their space.\n", count(len(r.In(Idle)), "resource",
 		"resources"), idlePercent)
-	fmt.Fprintf(&b, "%d changed outside, %d blocked, %d waiting, %d on hold, %d archived (%d "+
-		"past retention), %d plans ended in 30 days.\n",
-		len(r.Drift), len(r.Blocked), len(r.Waiting), len(r.Holds), len(r.Archived), r.expired(),
-		len(r.Changes))
+	fmt.Fprintf(&b, "%d changed outside, %d blocked, %d waiting, %s, %d on hold.\n", len(r.Drift),
+		len(r.Blocked), len(r.Waiting), count(len(r.Held), "held plan", "held plans"), len(r.Holds))
+	r.archive(&b)
+	r.done(&b)
+	if r.Unmanaged != nil {
+		b.WriteString("\n")
+		b.Write(r.Unmanaged.Text())
+	}
 	return b.Bytes()
+}
+
+// archive sums up what is archived.
+func (r *Report) archive(b *bytes.Buffer) {
+	var known planner.Bytes
+	unknown := 0
+	for i := range r.Archived {
+		if s := r.Archived[i].Space; s != nil {
+			known = plus(known, *s)
+		} else {
+			unknown++
+		}
+	}
+	fmt.Fprintf(b, "%d archived (%d past retention)", len(r.Archived), r.expired())
+	if len(r.Archived) > unknown {
+		fmt.Fprintf(b, ": %s in %d", known.Rounded(), len(r.Archived)-unknown)
+		if unknown > 0 {
+			fmt.Fprintf(b, ", and %d whose size nothing tells", unknown)
+		}
+	}
+	b.WriteString(".\n")
+}
+
+// done says who let what be done in the last 30 days.
+func (r *Report) done(b *bytes.Buffer) {
+	fmt.Fprintf(b, "%s ended in 30 days.\n", count(len(r.Changes), "plan", "plans"))
+	for i := range r.Done {
+		d := &r.Done[i]
+		fmt.Fprintf(b, "  approved by %s: %s: %s\n", render.Escape(d.Approver),
+			count(d.Plans, "plan", "plans"), actionWords(d.Actions))
+	}
+}
+
+// actionWords is "3 create, 1 archive".
+func actionWords(actions map[planner.ActionKind]int) string {
+	var parts []string
+	for _, kind := range planner.ActionKinds() {
+		if n := actions[kind]; n > 0 {
+			parts = append(parts, planner.Commas(uint64(n))+" "+string(kind))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing changed"
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (r *Report) list(b *bytes.Buffer, title string, list []Resource) {
@@ -135,6 +189,12 @@ func commitment(s *System) string {
 	text := ofCapacity(s)
 	if s.Overcommitted() {
 		text += ", over-committed"
+	}
+	switch {
+	case s.OverAllowed():
+		text += ", more than overcommit = " + s.Overcommit + " allows"
+	case s.Overcommit != "":
+		text += ", overcommit = " + s.Overcommit + " allows " + s.Allowed.Rounded()
 	}
 	return text
 }

@@ -255,9 +255,10 @@ func (r *Report) Complete() bool {
 		!slices.ContainsFunc(r.Quotas, func(q Quota) bool { return q.Problem != "" })
 }
 
-// JSON is the report for programs. Characters that can't be seen are written as \u escapes.
-func (r *Report) JSON() ([]byte, error) {
-	c := *r
+// MarshalJSON writes names that are no UTF-8 with their bytes as \xff.
+func (r *Report) MarshalJSON() ([]byte, error) {
+	type plain Report
+	c := plain(*r)
 	c.Directories, c.Quotas = slices.Clone(r.Directories), slices.Clone(r.Quotas)
 	for i := range c.Directories {
 		c.Directories[i].Path = utf8Of(c.Directories[i].Path)
@@ -265,7 +266,12 @@ func (r *Report) JSON() ([]byte, error) {
 	for i := range c.Quotas {
 		c.Quotas[i].Path = utf8Of(c.Quotas[i].Path)
 	}
-	data, err := json.MarshalIndent(&c, "", "  ")
+	return json.Marshal(c)
+}
+
+// JSON is the report for programs. Characters that can't be seen are written as \u escapes.
+func (r *Report) JSON() ([]byte, error) {
+	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("scan: %w", err)
 	}

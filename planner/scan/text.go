@@ -31,7 +31,7 @@ func (r *Report) system(b *bytes.Buffer, s *System) {
 	for i := range r.Directories {
 		if x := &r.Directories[i]; x.System == s.Name {
 			listed++
-			fmt.Fprintf(b, "  %s\n    %s\n", render.Quote(x.Path), x.words(r.Made))
+			fmt.Fprintf(b, "  %s\n    %s\n", render.Quote(x.Path), x.Words(r.Made))
 		}
 	}
 	more(b, s.Directories-listed, "directories")
@@ -42,7 +42,7 @@ func (r *Report) system(b *bytes.Buffer, s *System) {
 	for i := range r.Quotas {
 		if q := &r.Quotas[i]; q.System == s.Name {
 			listed++
-			fmt.Fprintf(b, "  %s\n    %s\n", q.name(), q.words())
+			fmt.Fprintf(b, "  %s\n    %s\n", q.Name(), q.Words())
 		}
 	}
 	more(b, s.Quotas-listed, "quotas")
@@ -55,8 +55,8 @@ func more(b *bytes.Buffer, n int, what string) {
 	}
 }
 
-// words say whose a directory is, how old and how large.
-func (x *Stray) words(now time.Time) string {
+// Words say whose a directory is, how old and how large.
+func (x *Stray) Words(now time.Time) string {
 	if x.Owner == nil {
 		return "could not be looked at: " + render.Escape(x.Problem)
 	}
@@ -94,14 +94,16 @@ func usage(space *planner.Bytes, inodes *planner.Inodes, note string) string {
 	return text
 }
 
-func (q *Quota) name() string {
+// Name names the quota, for a sentence.
+func (q *Quota) Name() string {
 	if q.Path != "" {
 		return "quota of directory " + render.Quote(q.Path)
 	}
 	return fmt.Sprintf("quota of %s %d", q.By, q.ID)
 }
 
-func (q *Quota) words() string {
+// Words say what it limits, and what is used of that.
+func (q *Quota) Words() string {
 	if q.Problem != "" {
 		return "could not be read: " + render.Escape(q.Problem)
 	}

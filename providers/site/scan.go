@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/scan"
 )
@@ -22,4 +23,22 @@ func (s *Site) Scan(ctx context.Context, p *engine.Planned, most int) (*scan.Rep
 	targets := sc.QuotaTargets(strays, o.Survey(ctx, sc.Ranges()))
 	r := sc.Report(targets, o.Quotas(ctx, targets))
 	return r, context.Cause(ctx)
+}
+
+// ReadQuotas reads quotas, and returns what was read of each.
+func (s *Site) ReadQuotas(ctx context.Context, of []planner.QuotaTarget) (
+	map[planner.Subject]planner.QuotaState, error) {
+	states := map[planner.Subject]planner.QuotaState{}
+	if len(of) == 0 {
+		return states, nil
+	}
+	o, done, err := s.Observer(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	for i, state := range o.Quotas(ctx, of) {
+		states[of[i].Subject] = state
+	}
+	return states, context.Cause(ctx)
 }
