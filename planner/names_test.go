@@ -13,7 +13,7 @@ import (
 // knowNames are the places that may know quota backends by name: the configuration, the registry
 // and what looks at a configuration for an admin.
 var knowNames = []string{"planner/settings.go", "planner/config/", "providers/quota/",
-	"cmd/cscs-sync/doctor"}
+	"providers/doctor/"}
 
 // TestNobodyDecidesByTheNameOfABackend: everything else goes by [planner.Traits] and by what limits
 // are set on.

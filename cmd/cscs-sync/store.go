@@ -15,6 +15,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/render"
+	"github.com/waldur/cscs-storage-sync/providers/doctor"
 	"github.com/waldur/cscs-storage-sync/state"
 	"github.com/waldur/cscs-storage-sync/state/kv"
 	"github.com/waldur/cscs-storage-sync/state/postgres"
@@ -42,6 +43,23 @@ func (a *app) openStore(cfg *config.Config) (*state.Store, error) {
 		return e
 	})
 	return store, errors.Join(err, failed)
+}
+
+// database returns what asks the server of a state that nodes share; nil for a state in a file.
+func database(shared *config.SharedState) func(context.Context) (doctor.Database, error) {
+	if shared == nil {
+		return nil
+	}
+	return func(ctx context.Context) (doctor.Database, error) {
+		engine, err := postgres.New(postgres.Options{URL: shared.URL.Reveal(), Name: shared.Name})
+		if err != nil {
+			return doctor.Database{}, err
+		}
+		defer engine.Close()
+		db, err := engine.Durability(ctx)
+		return doctor.Database{Name: engine.Name(), Version: db.Version, Problem: db.Problem(),
+			Standby: db.Replicas > 0 || db.Standbys != "", Encrypted: db.TLS || db.Local}, err
+	}
 }
 
 // nodeName is this node's name among those that share a state.

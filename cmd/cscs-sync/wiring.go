@@ -8,8 +8,6 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 
-	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/providers/quota"
 	"github.com/waldur/cscs-storage-sync/providers/site"
 	"github.com/waldur/cscs-storage-sync/providers/waldur"
 	"github.com/waldur/cscs-storage-sync/providers/web"
@@ -45,12 +43,6 @@ func (s *session) site() *site.Site {
 
 // source is where the resources come from: the proxy, or saved responses.
 func (s *session) source(files []string) (engine.Source, error) { return s.site().Source(files) }
-
-// proxyTokens are the tokens with which the proxy is asked.
-func (s *session) proxyTokens(p *config.Proxy) waldur.TokenFunc { return s.site().ProxyTokens(p) }
-
-// quotas are the quota clients of all systems.
-func (s *session) quotas() (*quota.Systems, error) { return s.site().Quotas() }
 
 // engine is what plans and applies under the configuration of this session.
 func (s *session) engine() *engine.Engine {

@@ -1,4 +1,4 @@
-package main
+package config_test
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-// TestWritableByOthers: a file, a folder above it, and what a link leads to.
+// TestWritableByOthers covers a file, a folder above it, and what a link leads to.
 func TestWritableByOthers(t *testing.T) {
 	uid := uint32(os.Geteuid())
 	for name, spoil := range map[string]func(dir string) (path string, err error){

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -10,13 +10,16 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers"
 )
 
-// directories looks at every recorded directory: is it still that one, and does its mode say who gets in?
-func (d *doctor) directories(ctx context.Context, o *providers.StorageObserver, recorded planner.Recorded) {
+// directories checks every recorded directory: whether it is still that directory, and whether its
+// mode says who gets in.
+func (e *examination) directories(ctx context.Context, o *providers.StorageObserver,
+	recorded planner.Recorded) {
 	var records []planner.Record
 	var targets []planner.Place
 	for r := range recorded.Records.All() {
-		if d.cfg.Settings.SystemNamed(r.System) != nil {
-			records, targets = append(records, r), append(targets, planner.Place{System: r.System, Path: r.Storage})
+		if e.in.Config.Settings.SystemNamed(r.System) != nil {
+			records = append(records, r)
+			targets = append(targets, planner.Place{System: r.System, Path: r.Storage})
 		}
 	}
 	if len(targets) == 0 {
@@ -40,17 +43,20 @@ func (d *doctor) directories(ctx context.Context, o *providers.StorageObserver, 
 		}
 	}
 	of := fmt.Sprintf("of %s recorded", planner.Commas(uint64(len(targets))))
-	d.some(other, of+" are another directory than the recorded one; `plan` says where the recorded one is")
-	d.some(gone, of+" do not stand where they were recorded; `plan` says what is done about them")
-	d.some(acls, of+" have an ACL, so that their mode does not say who gets in; `explain` shows who does")
-	d.some(unknown, of+" could not be looked at")
+	e.some(other, of+" are another directory than the recorded one; `plan` says where the recorded "+
+		"one is")
+	e.some(gone, of+" do not stand where they were recorded; `plan` says what is done about them")
+	e.some(acls, of+" have an ACL, so that their mode does not say who gets in; `explain` shows "+
+		"who does")
+	e.some(unknown, of+" could not be looked at")
 	if len(other)+len(gone)+len(acls)+len(unknown) == 0 {
-		d.say("PASS", "directories", "all %s recorded stand where they were, without ACLs", planner.Commas(uint64(len(targets))))
+		e.pass("directories", "all %s recorded stand where they were, without ACLs",
+			planner.Commas(uint64(len(targets))))
 	}
 }
 
 // some warns of the resources at some addresses, and names the first three.
-func (d *doctor) some(addresses []string, what string) {
+func (e *examination) some(addresses []string, what string) {
 	if len(addresses) == 0 {
 		return
 	}
@@ -62,5 +68,6 @@ func (d *doctor) some(addresses []string, what string) {
 	if len(addresses) > len(names) {
 		more = ", …"
 	}
-	d.say("WARN", "directories", "%s %s: %s%s", planner.Commas(uint64(len(addresses))), what, strings.Join(names, ", "), more)
+	e.warn("directories", "%s %s: %s%s", planner.Commas(uint64(len(addresses))), what,
+		strings.Join(names, ", "), more)
 }

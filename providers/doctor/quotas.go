@@ -1,0 +1,176 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/render"
+	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/posix"
+	"github.com/waldur/cscs-storage-sync/providers/quota"
+)
+
+// lfs asks each configured lfs for its version.
+func (e *examination) lfs(ctx context.Context) {
+	seen := map[string]bool{}
+	for _, sys := range e.in.Config.Settings.Systems {
+		path := sys.Quota.LFS
+		if path == "" || sys.Quota.Client == "ioctl" || seen[path] {
+			continue
+		}
+		seen[path] = true
+		if err := config.OS().TrustedProgram(path); err != nil {
+			e.fail("lfs", "%s is not run: %v", path, err)
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+		cmd := exec.CommandContext(ctx, path, "--version")
+		cmd.Env, cmd.WaitDelay = []string{"LC_ALL=C"}, time.Second
+		out, err := cmd.Output()
+		cancel()
+		if err != nil {
+			err = fmt.Errorf("%s --version: %w: install the Lustre client's tools, or correct lfs in the "+
+				"quota block", path, err)
+		}
+		e.judge("lfs", err, "%s: %s", path, render.Escape(strings.TrimSpace(string(out))))
+	}
+}
+
+// quotaClients reads a quota of each system, and tries to list one. So it finds out which client
+// answers, and whether all servers do. It asks the systems side by side, because one that does not
+// answer takes its time.
+func (e *examination) quotaClients(ctx context.Context) {
+	quotas, err := e.in.Site.Quotas()
+	if err != nil {
+		e.fail("quotas", "%v", err)
+		return
+	}
+	found := make([]examination, len(e.in.Config.Settings.Systems))
+	var wait sync.WaitGroup
+	for i, sys := range e.in.Config.Settings.Systems {
+		c := quotas.Of(sys.Name)
+		if c == nil {
+			continue
+		}
+		found[i].in = e.in
+		some := planner.Subject{By: sys.Quota.By, ID: e.someID(sys)}
+		wait.Go(func() { found[i].quotasOf(ctx, c, sys, some) })
+	}
+	wait.Wait()
+	for i := range found {
+		e.findings = append(e.findings, found[i].findings...)
+	}
+}
+
+// quotasOf has one backend check itself, and reads a quota of an id.
+func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.System,
+	some planner.Subject) {
+	ctx, cancel := context.WithTimeout(ctx, e.in.Patience)
+	defer cancel()
+	check := "quotas " + sys.Name
+	if checker, ok := c.(quota.Checker); ok {
+		said, err := checker.Check(ctx)
+		e.judge(check, err, "%s", render.Escape(said))
+		if err != nil {
+			return
+		}
+	}
+	if sys.Quota.By == planner.ByDirectory { // they are listed, never read one by one
+		return
+	}
+	switch state := c.Get(ctx, some); {
+	case state.LimitsWhy != "":
+		e.fail(check, "%s", state.LimitsWhy)
+		return
+	case !state.Space.Known || !state.Inodes.Known:
+		e.warn(check, "answered by %s, but what is used is not known, and no limit would be lowered: %s",
+			state.Via, cmp.Or(state.Space.Why, state.Inodes.Why))
+	default:
+		e.pass(check, "answered by %s", state.Via)
+	}
+	switch _, err := c.List(ctx, []planner.Subject{some}); {
+	case errors.Is(err, providers.ErrNoList):
+		e.pass(check, "they are read one by one: this release cannot list them")
+	case err != nil:
+		e.warn(check, "they are read one by one: %v", err)
+	default:
+		e.pass(check, "they are read in bulk")
+	}
+}
+
+// someID is an id whose quota is read as a test. It is a recorded one, because reading an id that
+// never had a quota leaves a record of it on the servers. With an empty state it is the first of
+// project_ids, or storage.min_gid.
+func (e *examination) someID(sys planner.System) uint32 {
+	if recorded, err := e.in.State.Recorded(); err == nil {
+		for r := range recorded.Records.All() {
+			if r.System == sys.Name && r.QuotaBy == sys.Quota.By && r.QuotaID != 0 {
+				return r.QuotaID
+			}
+		}
+	}
+	if ids := sys.Quota.ProjectIDs; ids.IsSet() {
+		return uint32(ids.First)
+	}
+	return uint32(e.in.Config.Settings.MinGID)
+}
+
+func byProject(sys planner.System) bool {
+	return sys.Quota.By == planner.ByProject
+}
+
+// isExt4 reports whether a directory is on an ext2, ext3 or ext4.
+func isExt4(dir string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(dir, &fs) == nil && fs.Type == unix.EXT4_SUPER_MAGIC
+}
+
+// projects checks the project ids of the folders for new directories and for archived ones.
+func (e *examination) projects(sys planner.System) {
+	if !byProject(sys) {
+		return
+	}
+	root, err := posix.OpenRoot(e.in.Config.Storage.Root)
+	if err != nil {
+		e.fail("projects "+sys.Name, "%v", err)
+		return
+	}
+	defer root.Close()
+	check := "projects " + sys.Name
+	switch dir := root.Observe(sys, sys.Directory); {
+	case dir.State != planner.DirPresent:
+		e.fail(check, "%s", dir.Why)
+	case !dir.HasProject:
+		e.fail(check, "the filesystem at %s has no project ids: use by = \"group\", or enable the "+
+			"project "+
+			"feature (on Lustre: on every target)", root.Path(sys.Directory))
+	case dir.Project == 0 && isExt4(root.Path(sys.Directory)):
+		e.warn(check, "an ext4 shows project id 0 with and without its project feature, so whether %s "+
+			"has "+
+			"project ids is not known: look for \"project\" in the features that `dumpe2fs -h DEVICE` lists",
+			root.Path(sys.Directory))
+	default:
+		e.pass(check, "the filesystem has project ids")
+	}
+	dir := root.Observe(sys, sys.Archive)
+	if dir.State == planner.DirPresent && !dir.ProjectValue().IsAbsent() {
+		path := root.Path(sys.Archive)
+		clear := "chattr -p 0 " + path + " && chattr -P " + path
+		if sys.Filesystem == "lustre" {
+			clear = "lfs project -C -d " + path
+		}
+		e.fail(check, "the archive folder %s hands on project id %d, so nothing with another one can "+
+			"be moved "+
+			"there: %s", path, dir.Project, clear)
+	}
+}

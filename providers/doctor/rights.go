@@ -1,0 +1,76 @@
+package doctor
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+)
+
+// capability is a right of a process, and its name.
+type capability struct {
+	bit  int
+	name string
+}
+
+// rights checks whether the process has the capabilities that apply needs. Status is the file in
+// /proc that lists them.
+func (e *examination) rights(status string) {
+	text, err := os.ReadFile(status)
+	if err != nil {
+		e.warn("rights", "could not be looked at: %v", err)
+		return
+	}
+	var effective uint64
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if value, ok := strings.CutPrefix(line, "CapEff:"); ok {
+			_, _ = fmt.Sscanf(strings.TrimSpace(value), "%x", &effective)
+		}
+	}
+	var missing []string
+	for _, c := range needed(e.in.Config.Settings.Systems) {
+		if effective&(1<<c.bit) == 0 {
+			missing = append(missing, c.name)
+		}
+	}
+	if len(missing) > 0 {
+		e.warn("rights", "this user lacks %s: plan works, and apply fails where it needs that; run it "+
+			"as root",
+			strings.Join(missing, ", "))
+		return
+	}
+	e.pass("rights", "may give directories away, set modes and quotas")
+}
+
+// needed are the capabilities that an apply to some systems needs.
+func needed(systems []planner.System) []capability {
+	all := []capability{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"},
+		{unix.CAP_FOWNER, "CAP_FOWNER"}, {unix.CAP_FSETID, "CAP_FSETID"}}
+	limited := func(s planner.System) bool { return s.Quota.By == planner.ByGroup || byProject(s) }
+	if slices.ContainsFunc(systems, limited) {
+		all = append(all, capability{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN (to set quotas)"})
+	}
+	onLustre := func(s planner.System) bool { return byProject(s) && s.Filesystem == "lustre" }
+	if slices.ContainsFunc(systems, onLustre) {
+		all = append(all, capability{unix.CAP_SYS_RESOURCE,
+			"CAP_SYS_RESOURCE (to set project ids, unless " +
+				"the servers' enable_chprojid_gid allows it)"})
+	}
+	return all
+}
+
+// kernel checks for the call that keeps apply from following links.
+func (e *examination) kernel() {
+	fd, err := unix.Openat2(unix.AT_FDCWD, "/",
+		&unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS})
+	if err == nil {
+		unix.Close(fd)
+	} else {
+		err = fmt.Errorf("openat2: %w: Linux 5.6 or newer is needed", err)
+	}
+	e.judge("kernel", err, "has openat2")
+}

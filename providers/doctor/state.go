@@ -1,0 +1,214 @@
+package doctor
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/loop"
+	"github.com/waldur/cscs-storage-sync/planner/render"
+)
+
+// approvals checks whether enough people can approve.
+func (e *examination) approvals() {
+	path := e.in.Config.Approval.AllowedSigners
+	if path == "" {
+		e.pass("approvals", "local: whoever can become root on this node; %s needed",
+			planner.Count(e.in.Config.Approval.Required, "approval"))
+		return
+	}
+	signers, err := e.in.Signers(path)
+	if err != nil {
+		e.fail("signers", "%v", err)
+		return
+	}
+	keys, required := signers.Len(), e.in.Config.Approval.Required
+	switch {
+	case keys < required:
+		e.fail("signers", "%s has %s that can be used, and approvals by %d different people are "+
+			"required: "+
+			"no plan can ever be applied", path, planner.Count(keys, "line"), required)
+	case len(signers.Problems()) > 0:
+		e.warn("signers", "%s has %s that cannot be used: see the warnings above", path,
+			planner.Count(len(signers.Problems()), "line"))
+	default:
+		e.pass("signers", "%s has %s; %d required", path, planner.Count(keys, "line"), required)
+	}
+}
+
+// notify checks the program that is told of held plans.
+func (e *examination) notify() {
+	to := e.in.Config.Run.Notify
+	if to == nil || len(to.Exec) == 0 {
+		return
+	}
+	err := unix.Access(to.Exec[0], unix.X_OK)
+	if err != nil {
+		err = fmt.Errorf("run %s: %w: nobody would be told of held plans", to.Exec[0], err)
+	}
+	e.judge("notify", err, "%s can be run", to.Exec[0])
+}
+
+// remote are filesystems that are no local disk, by the magic numbers of statfs(2) in linux/magic.h
+// and Lustre's.
+var remote = map[uint32]string{0x0BD00BD0: "Lustre", 0x6969: "NFS", 0xFF534D42: "CIFS",
+	0xFE534D42: "SMB", 0x00C36400: "Ceph", 0x65735546: "FUSE",
+	0x47504653: "GPFS", 0x19830326: "BeeGFS", 0x5346414F: "AFS",
+	0x01021994: "tmpfs, which a reboot empties"}
+
+// leastFree is how much room the state needs for an apply of any size.
+const leastFree = 100 << 20
+
+// state reads the state, and checks the disk it lies on.
+func (e *examination) state() {
+	recorded, err := e.in.State.Recorded()
+	e.judge("state", err, "%s: %s, %s waiting", e.in.State.Dir(),
+		planner.Count(recorded.Records.Len(), "record"),
+		planner.Count(len(recorded.Undelivered), "callback"))
+	dir := e.in.State.Dir()
+	var st unix.Statfs_t
+	for err = unix.Statfs(dir, &st); errors.Is(err, unix.ENOENT) && dir != "/"; {
+		dir = filepath.Dir(dir)
+		err = unix.Statfs(dir, &st)
+	}
+	free := st.Bavail * uint64(st.Bsize)
+	switch name := remote[uint32(st.Type)]; {
+	case err != nil:
+		e.warn("state's disk", "%v", err)
+	case name != "":
+		e.warn("state's disk", "%s is on %s: put it on a local disk, where locks and syncs are what "+
+			"they seem",
+			e.in.State.Dir(), name)
+	case free < leastFree:
+		e.fail("state's disk", "%s is left: an apply whose state cannot be written stops",
+			planner.Bytes(free))
+	default:
+		e.pass("state's disk", "local, %d GiB free", free>>30)
+	}
+}
+
+// failures counts the resources with which the loop has failed.
+func (e *examination) failures() {
+	m, err := loop.ReadHistory(e.in.Files)
+	if err != nil {
+		e.warn("loop", "%v", err)
+		return
+	}
+	var waiting, quarantined []string
+	for _, f := range m.Failures {
+		if f.Quarantined() {
+			quarantined = append(quarantined, f.Address)
+		} else {
+			waiting = append(waiting, f.Address)
+		}
+	}
+	e.first("loop", "resource", "failed again and again, and is tried once an hour", quarantined)
+	e.first("loop", "resource", "failed, and is tried again soon", waiting)
+	e.waitingOrders(&m)
+}
+
+// waitingOrders counts the orders that the loop saw blocked, or waiting for too long.
+func (e *examination) waitingOrders(m *loop.FailureHistory) {
+	var blocked, overdue []string
+	for _, w := range m.Orders {
+		switch {
+		case w.IsBlocked:
+			blocked = append(blocked, w.Address)
+		case w.IsOverdue(e.in.Now()):
+			overdue = append(overdue, w.Address)
+		}
+	}
+	e.first("orders", "open order", "blocked, and their customers wait", blocked)
+	e.first("orders", "open order", "waiting for more than a day", overdue)
+}
+
+// first warns of the things at some addresses, and says how to have the first one explained.
+func (e *examination) first(check, thing, state string, addresses []string) {
+	if len(addresses) > 0 {
+		e.warn(check, "%s %s: cscs-sync explain %s", planner.Count(len(addresses), thing), state,
+			render.Quote(slices.Min(addresses)))
+	}
+}
+
+// unusable names plan files of the loop that this version can't use.
+func (e *examination) unusable() {
+	own := e.in.State.Dir()
+	for _, dir := range []string{loop.BegunFolder(own), loop.PendingFolder(own)} {
+		names, err := e.in.Files.Plans(dir)
+		if err != nil {
+			e.warn("plans", "%v", err)
+		}
+		for _, name := range names {
+			path := filepath.Join(dir, name)
+			if _, why, err := loop.ReadUsable(e.in.Files, path); err != nil || why != nil {
+				e.warn("plans", "%s can't be used by this version, and is kept: %v",
+					render.Quote(path), cmp.Or(why, err))
+			}
+		}
+	}
+}
+
+// leftOver looks for what was begun and waits: interrupted plans, and callbacks that need a person.
+func (e *examination) leftOver() {
+	var plans []ledger.Plan
+	var calls []ledger.Delivery
+	err := e.in.State.View(func(tx ledger.Tx) (err error) {
+		if plans, err = tx.Plans(); err == nil {
+			calls, err = tx.Outbox()
+		}
+		return err
+	})
+	if err != nil {
+		return // the check of the state reports it
+	}
+	e.failures()
+	e.unusable()
+	e.begun(plans)
+	if n, last, err := loop.FromFuture(e.in.State, e.in.Now()); err == nil && n > 0 {
+		e.warn("clock, state", "%s", loop.FutureText(n, last))
+	}
+	e.callbacks(calls)
+}
+
+// begun warns of plans that have begun and are not over.
+func (e *examination) begun(plans []ledger.Plan) {
+	for _, p := range plans {
+		if p.Over() {
+			continue
+		}
+		short, since := canonical.ShortID(p.ID), planner.Minute(p.Begun)
+		if e.in.Files.Exists(filepath.Join(loop.BegunFolder(e.in.State.Dir()), short+".plan")) {
+			e.warn("plans", "%s of the loop's has begun %s and is not over: the loop continues it, see "+
+				"`cscs-sync explain ADDRESS`; or give it up with `cscs-sync state abandon %[1]s`", short, since)
+			continue
+		}
+		e.warn("plans", "%s has begun %s and is not over: apply its file again, or give it up with "+
+			"`cscs-sync state abandon`", short, since)
+	}
+}
+
+// callbacks counts those that need a person, or wait for too long.
+func (e *examination) callbacks(calls []ledger.Delivery) {
+	parked, old := 0, 0
+	for i := range calls {
+		u := calls[i].Undelivered()
+		if u.Parked {
+			parked++
+		} else if e.in.Now().Sub(u.Since) > time.Hour {
+			old++
+		}
+	}
+	if parked+old > 0 {
+		e.warn("callbacks", "%d need a person, and %d wait for more than an hour: cscs-sync callbacks "+
+			"list",
+			parked, old)
+	}
+}
