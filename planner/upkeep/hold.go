@@ -72,7 +72,8 @@ func CheckHold(glob string, recorded *planner.Recorded, listed []planner.Item,
 			"warns if it matches nothing.", nil
 	}
 	return "", engine.Refuse(engine.Input, fmt.Errorf("hold %s: it matches nothing that is "+
-		"recorded or was in the last complete listing, so it would protect nothing. Correct it, or hold it "+
+		"recorded or was in the last complete listing, so it would protect nothing. Correct it, "+
+		"or hold it "+
 		"all the same with --force", glob))
 }
 

@@ -19,6 +19,8 @@ type state struct {
 	holds   []planner.Hold
 	outbox  []ledger.Delivery
 	archive []planner.Archived
+	records []planner.Record
+	plans   []ledger.Plan
 	done    []string
 }
 
