@@ -13,7 +13,7 @@ import (
 const leftoverAge = time.Hour
 
 // leftover are the names of the temporary files that [WriteFile] and the state make: a killed process leaves them.
-var leftover = regexp.MustCompile(`^\.(.+\.plan|state\.db.*|approval\.key|failures\.json)\.[0-9]+$`)
+var leftover = regexp.MustCompile(`^\.(.+\.plan|state\.db.*|approval\.key|records\.cache|failures\.json)\.[0-9]+$`)
 
 // RemoveLeftovers removes from a folder of the state what killed writes have left in it. Files that somebody else may be
 // writing, and all that has another name, stay.

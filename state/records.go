@@ -173,14 +173,7 @@ func (tx *Tx) Recorded() (planner.Recorded, error) {
 	if err != nil {
 		return planner.Recorded{}, err
 	}
-	out.Records.Grow(int(tx.meta.Tallies[bucketRecords].Count))
-	err = tx.each(bucketRecords, nil, func(k, body []byte) error {
-		if err := out.Records.Add(body); err != nil {
-			return tx.damaged(bucketRecords, k, err.Error())
-		}
-		return nil
-	})
-	if err != nil {
+	if out.Records, err = tx.records(); err != nil {
 		return planner.Recorded{}, err
 	}
 	out.Archived = map[planner.Key]planner.Archived{}

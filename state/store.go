@@ -142,7 +142,7 @@ func (s *Store) batch(write bool, fn func(*Tx) error) error {
 // any runs fn in a batch, also of a state that was moved.
 func (s *Store) any(write bool, fn func(*Tx) error) error {
 	return s.engine.Batch(write, func(values kv.Tx) error {
-		tx := &Tx{values: values, engine: s.engine, now: s.now(), viewed: !write}
+		tx := &Tx{values: values, engine: s.engine, now: s.now(), viewed: !write, cache: s.dir}
 		if values == nil {
 			tx.meta = newMeta()
 			return fn(tx)

@@ -40,6 +40,24 @@ type Tx interface {
 	Keep(name string) error
 }
 
+// Stamped is a batch that knows when a bucket was last changed. A copy of the bucket can tell so
+// whether it is current.
+type Stamped interface {
+	// Stamp is that of the last batch that changed a bucket; the zero stamp if that is not known.
+	Stamp(bucket string) (Stamp, error)
+	// Since calls fn for each value of a bucket that was put after a stamp and is still there, in
+	// the order of keys. It does not call fn for removed values. It returns false if the stamp is
+	// not in the past of this state, as after a restored backup.
+	Since(bucket string, s Stamp, fn func(key, value []byte) error) (known bool, err error)
+}
+
+// Stamp names a batch: by its number, and by a random id, because a restored state gives out the
+// same numbers again.
+type Stamp struct {
+	Commit int64  `json:"commit"`
+	Batch  string `json:"batch"`
+}
+
 // Value is a value and its place.
 type Value struct {
 	Bucket     string

@@ -92,5 +92,8 @@ func (o *Overlay) Changed(put func(Value), remove func(bucket string, key []byte
 	}
 }
 
+// Buckets are those with changes, sorted.
+func (o *Overlay) Buckets() []string { return slices.Sorted(maps.Keys(o.changed)) }
+
 // IsEmpty reports whether nothing was changed.
 func (o *Overlay) IsEmpty() bool { return len(o.changed) == 0 }

@@ -120,6 +120,44 @@ func (b *batch) page(bucket string, start []byte) ([]kv.Value, error) {
 	})
 }
 
+// Stamp is [kv.Stamped]'s.
+func (b *batch) Stamp(bucket string) (s kv.Stamp, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), answer)
+	defer cancel()
+	err = b.conn.QueryRow(ctx, "SELECT commit, batch FROM cscs_sync.stamps WHERE state = $1 AND bucket = $2",
+		b.state, bucket).Scan(&s.Commit, &s.Batch)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return kv.Stamp{}, nil
+	}
+	return s, b.engine.explain("read", err)
+}
+
+// Since is [kv.Stamped]'s. The ids of batches are kept for a day: an older stamp is not known.
+func (b *batch) Since(bucket string, s kv.Stamp, fn func(key, value []byte) error) (known bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), answer)
+	defer cancel()
+	err = b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.batches WHERE state = $1 AND id = $2)",
+		b.state, s.Batch).Scan(&known)
+	if err != nil || !known {
+		return false, b.engine.explain("read", err)
+	}
+	rows, err := b.conn.Query(ctx, "SELECT key, value FROM cscs_sync.entries WHERE state = $1 AND "+
+		"bucket = $2 AND commit > $3 ORDER BY key", b.state, bucket, s.Commit)
+	if err != nil {
+		return false, b.engine.explain("read", err)
+	}
+	var v kv.Value
+	var refused error
+	_, err = pgx.ForEachRow(rows, []any{&v.Key, &v.Value}, func() error {
+		refused = fn(v.Key, v.Value)
+		return refused
+	})
+	if refused != nil {
+		return true, refused
+	}
+	return true, b.engine.explain("read", err)
+}
+
 // errViewed is the answer to a change in a view.
 var errViewed = errors.New("a view changes nothing")
 
@@ -145,6 +183,11 @@ func (b *batch) finish(changes *kv.Overlay) error {
 	}
 	var last pgx.Batch
 	last.Queue("UPDATE cscs_sync.states SET commit = commit + 1 WHERE number = $1", b.state)
+	buckets := changes.Buckets()
+	last.Queue("INSERT INTO cscs_sync.stamps (state, bucket, commit, batch) "+
+		"SELECT $1, unnest($2::text[]), $3, $4 ON CONFLICT (state, bucket) DO UPDATE SET "+
+		"commit = excluded.commit, batch = excluded.batch", b.state, buckets, b.commit+1,
+		hex.EncodeToString(id))
 	last.Queue("DELETE FROM cscs_sync.batches WHERE state = $1 AND at < now() - interval '"+keptBatches+"'", b.state)
 	last.Queue("INSERT INTO cscs_sync.batches (state, id) VALUES ($1, $2)", b.state, hex.EncodeToString(id))
 	if err := b.conn.SendBatch(ctx, &last).Close(); err != nil {
