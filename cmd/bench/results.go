@@ -18,6 +18,9 @@ var processors = regexp.MustCompile(`-\d+$`)
 func (r results) add(pkg string, output []byte) {
 	for lines := bufio.NewScanner(bytes.NewReader(output)); lines.Scan(); {
 		words := strings.Fields(lines.Text())
+		if len(words) == 3 && words[0] == "---" && words[1] == "SKIP:" {
+			r[[3]string{"", strings.TrimPrefix(words[2], "Benchmark"), "skipped"}] = 1
+		}
 		if len(words) < 4 || !strings.HasPrefix(words[0], "Benchmark") {
 			continue
 		}
@@ -28,4 +31,10 @@ func (r results) add(pkg string, output []byte) {
 			}
 		}
 	}
+}
+
+// skipped reports whether a benchmark said that it cannot run here.
+func (r results) skipped(bench string) bool {
+	_, ok := r[[3]string{"", bench, "skipped"}]
+	return ok
 }

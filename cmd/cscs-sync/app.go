@@ -16,6 +16,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/progress"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
@@ -37,6 +38,8 @@ type app struct {
 	exit func(code int)
 	// reached is called at each point of an apply at which a kill must do no harm; nil outside of tests.
 	reached func(string)
+	// locker replaces the lock of what changes the storage; nil outside of tests.
+	locker func(ledger.Locker) ledger.Locker
 	// kernel answers quota ioctls in place of the kernel; nil outside of tests.
 	kernel func(dir string, quotactl []byte) error
 	// beat hears of each stage of a round, and how long it may take; nil outside of the loop.

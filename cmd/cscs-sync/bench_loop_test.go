@@ -128,6 +128,12 @@ func (s *benchSite) loop(b *testing.B) (*loop.Loop, *state.Store) {
 	}
 	l, ended := ses.loop(loop.Options{})
 	b.Cleanup(ended)
+	if leader := ses.leader(); leader != nil {
+		if err := leader.Lead(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = leader.Release() })
+	}
 	return l, ses.store
 }
 

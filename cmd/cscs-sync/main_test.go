@@ -14,6 +14,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/lfssim"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 // TestMain makes the test binary stand for the real ones in scripts, which run them as processes of their own.
@@ -60,6 +61,7 @@ func calledAs(args []string) []string {
 //	CSCS_TEST_CAPABILITIES      the capabilities that are left to us
 //	CSCS_TEST_KILL     kill -9 ourselves at the Nth point that an apply reaches
 //	CSCS_TEST_STOP     stop ourselves at the first point of this name, as a paused machine does
+//	CSCS_TEST_UNGUARDED  ask no guard before a change
 //	CSCS_TEST_POINTS   append the name of each point to this file
 //	CSCS_TEST_KERNEL   answer quota ioctls as [benchKernel] does
 //	CSCS_TEST_PROFILE  leave a profile of the processor time in this folder
@@ -84,6 +86,9 @@ func testApp() *app {
 	if os.Getenv("CSCS_TEST_KERNEL") != "" {
 		a.kernel = benchKernel
 	}
+	if os.Getenv("CSCS_TEST_UNGUARDED") != "" {
+		a.locker = func(l ledger.Locker) ledger.Locker { return unguarded{l} }
+	}
 	if d, err := time.ParseDuration(os.Getenv("CSCS_TEST_MOUNT_TIMEOUT")); err == nil {
 		a.mountTimeout = d
 	}
@@ -105,6 +110,18 @@ func testApp() *app {
 	}
 	return a
 }
+
+// unguarded is a lock that is not asked whether it is still held.
+type unguarded struct{ ledger.Locker }
+
+func (u unguarded) Lock(ctx context.Context, by ledger.Holder, wait time.Duration) (ledger.Lock, error) {
+	l, err := u.Locker.Lock(ctx, by, wait)
+	return unasked{l}, err
+}
+
+type unasked struct{ ledger.Lock }
+
+func (unasked) Check() error { return nil }
 
 // killer counts the points of an apply and kills the process at the nth, as kill -9 from outside would.
 func killer(n int, file string) func(string) {

@@ -53,6 +53,9 @@ func (s *session) engine() *engine.Engine {
 		Sleep: waldur.Sleep, Log: s.log, CallbackTimeout: callbackTimeout,
 		Hooks: engine.Hooks{Stop: s.stop, Stage: s.stage, Waits: s.waitsFor, Progress: s.tellProgress, Listed: tuneMemory,
 			Changing: func() { s.graceful.Store(true) }, Reached: s.reached}}
+	if s.locker != nil {
+		e.Locker = s.locker(e.Locker)
+	}
 	if s.cfg.Proxy != nil {
 		e.ListingTimeout = s.cfg.Proxy.Timeout
 	}

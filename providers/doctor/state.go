@@ -70,6 +70,12 @@ const leastFree = 100 << 20
 // state reads the state, and checks the disk it lies on.
 func (e *examination) state() {
 	recorded, err := e.in.State.Recorded()
+	if err == nil && e.in.Config.Shared != nil { // the records may come from this node's cache
+		err = e.in.State.View(func(tx ledger.Tx) error {
+			_, err := tx.Records()
+			return err
+		})
+	}
 	e.judge("state", err, "%s: %s, %s waiting", e.in.State.Dir(),
 		planner.Count(recorded.Records.Len(), "record"),
 		planner.Count(len(recorded.Undelivered), "callback"))
