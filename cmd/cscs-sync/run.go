@@ -114,16 +114,16 @@ func (s *session) loop(o loop.Options) (l *loop.Loop, ended func()) {
 	return l, func() { signal.Stop(reloads) }
 }
 
-// servePages has the loop serve its status page, and tell it what it shows.
+// servePages makes the loop serve its status page.
 func (s *session) servePages(env *loop.Env) {
-	p := &pages{host: s.host, now: s.now, hung: env.Hung}
-	p.use(s.cfg, s.store)
-	env.Pages, env.Ended, env.Seen = status.Handler(p, s.names(), s.log), p.ended, p.seen
+	p := &status.Live{Host: s.host, Version: version(), Now: s.now, Hung: env.Hung}
+	p.Use(s.statusView())
+	env.Pages, env.Ended, env.Seen = status.Handler(p, s.names(), s.log), p.Ended, p.Seen
 	load := env.Load
 	env.Load = func(log *slog.Logger) (loop.Config, loop.Files, error) {
 		cfg, files, err := load(log)
 		if err == nil {
-			p.use(s.cfg, s.store)
+			p.Use(s.statusView())
 		}
 		return cfg, files, err
 	}

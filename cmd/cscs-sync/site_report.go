@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"time"
@@ -11,9 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
-	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	siteReport "github.com/waldur/cscs-storage-sync/planner/report"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -44,19 +40,23 @@ Exit codes: 0 done; 1 error; 4 something could not be observed.`,
 	}
 	f := cmd.Flags()
 	var o reportOptions
-	f.StringVar(&o.html, "html", "", "write the report as a page into `FILE` (replaces only such a page)")
+	f.StringVar(&o.html, "html", "", "write the report as a page into `FILE` (replaces only such a "+
+		"page)")
 	f.BoolVar(&o.json, "json", false, "print it as JSON")
 	f.BoolVar(&o.csv, "csv", false, "print a line for each resource, as CSV")
-	f.StringVar(&o.onDemand, "ondemand", "", "write a quota file for Open OnDemand into `FILE` (replaces only such a file)")
+	f.StringVar(&o.onDemand, "ondemand", "", "write a quota file for Open OnDemand into `FILE` "+
+		"(replaces only such a file)")
 	f.BoolVar(&o.scan, "scan", false, "add the directories and quotas that no resource wants")
-	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
+	f.StringArrayVar(&o.resources, "resources", nil,
+		"read saved responses from `FILE` in place of the proxy")
 	f.StringArrayVar(&o.targets, "target", nil, "only resources whose address matches `GLOB`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.json && o.csv {
 			return &usageError{"report", errors.New("--json and --csv exclude one another")}
 		}
 		if o.scan && len(o.targets) > 0 {
-			return &usageError{"report", errors.New("--scan and --target exclude one another: what is wanted has to be known of all resources")}
+			return &usageError{"report", errors.New("--scan and --target exclude one another: what is " +
+				"wanted has to be known of all resources")}
 		}
 		return o.report(cmd.Context(), a)
 	}
@@ -72,8 +72,8 @@ func (o *reportOptions) report(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	in := reportInput(p, s.cfg, a.now())
-	if err := s.store.View(func(tx ledger.Tx) error { return readForReport(tx, &in) }); err != nil {
+	in := reportInput(p, s.cfg.Settings.Systems, a.now())
+	if err := s.store.View(in.Read); err != nil {
 		return err
 	}
 	if err := o.more(ctx, s, p, &in); err != nil {
@@ -85,8 +85,10 @@ func (o *reportOptions) report(ctx context.Context, a *app) error {
 	return planOutcome(p.Plan, false)
 }
 
-// more reads what a report says beyond a plan: held plans, the sizes of archived directories, and what no resource wants.
-func (o *reportOptions) more(ctx context.Context, s *session, p *engine.Planned, in *siteReport.Input) (err error) {
+// more reads what a report says beyond a plan: held plans, the sizes of archived directories, and
+// what no resource wants.
+func (o *reportOptions) more(ctx context.Context, s *session, p *engine.Planned,
+	in *siteReport.Input) (err error) {
 	if in.Held, err = heldForReport(s.store); err != nil {
 		return err
 	}
@@ -103,32 +105,16 @@ func (o *reportOptions) more(ctx context.Context, s *session, p *engine.Planned,
 func heldForReport(store *state.Store) ([]siteReport.Held, error) {
 	var list []siteReport.Held
 	err := eachHeld(store, func(w waitingPlan, _ *planner.Plan) {
-		list = append(list, siteReport.Held{Plan: w.Plan, Name: w.Name, Since: w.Since, Summary: w.summary, Danger: w.Danger, Because: w.Because})
+		list = append(list, siteReport.Held{Plan: w.Plan, Name: w.Name, Since: w.Since,
+			Summary: w.summary, Danger: w.Danger, Because: w.Because})
 	})
 	return list, err
 }
 
 // reportInput is what a plan says for a report.
-func reportInput(p *engine.Planned, cfg *config.Config, now time.Time) siteReport.Input {
-	return siteReport.Input{Plan: p.Plan, Systems: cfg.Settings.Systems, Views: p.Graph.Views(), Quotas: p.Graph.QuotaViews(), Mounts: p.Mounts, Now: now.UTC()}
-}
-
-// readForReport reads what the state adds to a report.
-func readForReport(tx ledger.Tx, in *siteReport.Input) (err error) {
-	if in.Archived, err = tx.ArchiveRegister(); err != nil {
-		return err
-	}
-	if in.Holds, err = tx.Holds(in.Now); err != nil {
-		return err
-	}
-	return tx.History(1, func(e ledger.Entry) error {
-		// A plan that ended in the period may have begun before it, with its approvals.
-		before := e.Event == ledger.EventBegin || e.Event == ledger.EventResume || e.Event == ledger.EventChanges || e.Event == ledger.EventJournal
-		if before || !e.Time.Before(in.Now.Add(-siteReport.Period)) {
-			in.History = append(in.History, e)
-		}
-		return nil
-	})
+func reportInput(p *engine.Planned, systems []planner.System, now time.Time) siteReport.Input {
+	return siteReport.Input{Plan: p.Plan, Systems: systems, Views: p.Graph.Views(),
+		Quotas: p.Graph.QuotaViews(), Mounts: p.Mounts, Now: now.UTC()}
 }
 
 // write writes the files that are asked for, and prints the report in one form.
@@ -136,7 +122,7 @@ func (o *reportOptions) write(a *app, r *siteReport.Report, in *siteReport.Input
 	if o.html != "" {
 		page, err := r.HTML()
 		if err == nil {
-			err = state.WriteFile(o.html, page, fs.FileMode(0o600), onlyReportPage)
+			err = state.WriteFile(o.html, page, fs.FileMode(0o600), siteReport.OnlyPage)
 		}
 		if err != nil {
 			return err
@@ -145,7 +131,7 @@ func (o *reportOptions) write(a *app, r *siteReport.Report, in *siteReport.Input
 	if o.onDemand != "" {
 		file, err := r.OnDemand(in.Now)
 		if err == nil {
-			err = state.WriteFile(o.onDemand, file, fs.FileMode(0o644), onlyOnDemand)
+			err = state.WriteFile(o.onDemand, file, fs.FileMode(0o644), siteReport.OnlyOnDemand)
 		}
 		if err != nil {
 			return err
@@ -165,24 +151,4 @@ func (o *reportOptions) write(a *app, r *siteReport.Report, in *siteReport.Input
 		return err
 	}
 	return a.print(string(data))
-}
-
-// onlyReportPage refuses to replace anything but a page of report.
-func onlyReportPage(existing []byte) error {
-	if !bytes.HasPrefix(existing, []byte("<!DOCTYPE html>")) || !bytes.Contains(existing, []byte("<title>Storage report</title>")) {
-		return errors.New("it is not the page of a report; name another file, or remove it")
-	}
-	return nil
-}
-
-// onlyOnDemand refuses to replace anything but a quota file.
-func onlyOnDemand(existing []byte) error {
-	var head struct {
-		Version int             `json:"version"`
-		Quotas  json.RawMessage `json:"quotas"`
-	}
-	if err := json.Unmarshal(existing, &head); err != nil || head.Version != 1 || head.Quotas == nil {
-		return errors.New("it is not a quota file of Open OnDemand; name another file, or remove it")
-	}
-	return nil
 }
