@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/help"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/render"
@@ -66,9 +67,9 @@ The way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.`,
 	for _, extra := range extraCommands {
 		root.AddCommand(extra(a))
 	}
-	root.SetHelpCommand(helpCommand())
+	root.SetHelpCommand(help.Command(unknownCommand))
 	root.SetHelpCommandGroupID(groupSetUp)
-	speakOurWay(root)
+	help.Use(root)
 	a.complete(root)
 	return root
 }

@@ -1,4 +1,6 @@
-package main
+// Package help prints the help of a cobra command line in this program's way: in 80 columns, with
+// commands and flags in the order in which they were added.
+package help
 
 import (
 	"fmt"
@@ -27,15 +29,15 @@ Global flags:
 For the flags of a command: {{.CommandPath}} COMMAND --help
 {{end}}`
 
-// prepareCobra sets what cobra keeps for the whole process, once: several commands may run in one process at a time.
+// prepareCobra sets what cobra keeps for the whole process, once: several commands may run in one
+// process at a time.
 var prepareCobra = sync.OnceFunc(func() {
 	cobra.EnableCommandSorting = false
 	cobra.AddTemplateFunc("flagTable", flagTable)
 })
 
-// speakOurWay has cobra print help in the way of this program: commands and flags in the order in which they were added, and
-// usage lines with flags before arguments.
-func speakOurWay(root *cobra.Command) {
+// Use has a command line print its help so. Usage lines have flags before arguments.
+func Use(root *cobra.Command) {
 	prepareCobra()
 	root.SetUsageTemplate(usageTemplate)
 	var each func(*cobra.Command)
@@ -43,7 +45,7 @@ func speakOurWay(root *cobra.Command) {
 		c.Flags().SortFlags = false
 		c.PersistentFlags().SortFlags = false
 		c.DisableFlagsInUseLine = true
-		c.LocalFlags().VisitAll(nameValue)
+		c.LocalFlags().VisitAll(NameValue)
 		name, args, _ := strings.Cut(c.Use, " ")
 		if c.HasSubCommands() {
 			args = "COMMAND"
@@ -56,13 +58,13 @@ func speakOurWay(root *cobra.Command) {
 	each(root)
 }
 
-// valueName is the annotation of a flag that says what its value is called.
-const valueName = "value"
+// ValueName is the annotation of a flag that says what its value is called.
+const ValueName = "value"
 
-// nameValue moves the name of a flag's value out of its usage, where pflag marks it with backquotes: completion shows the
-// usage as it is.
-func nameValue(f *pflag.Flag) {
-	if f.Annotations[valueName] != nil {
+// NameValue moves the name of a flag's value out of its usage, where pflag marks it with
+// backquotes: completion shows the usage as it is.
+func NameValue(f *pflag.Flag) {
+	if f.Annotations[ValueName] != nil {
 		return
 	}
 	name, does := pflag.UnquoteUsage(f)
@@ -73,15 +75,16 @@ func nameValue(f *pflag.Flag) {
 	if f.Annotations == nil {
 		f.Annotations = map[string][]string{}
 	}
-	f.Annotations[valueName] = []string{name}
+	f.Annotations[ValueName] = []string{name}
 }
 
-// helpCommand explains a command, or refuses one that does not exist.
-func helpCommand() *cobra.Command {
+// Command explains a command. Unknown is the error of one that does not exist below another one.
+func Command(unknown func(below *cobra.Command, words []string) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
 		Short: "explain a command",
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string,
+			cobra.ShellCompDirective) {
 			var words []string
 			if at, rest := below(cmd.Root(), args); len(rest) == 0 {
 				for _, c := range at.Commands() {
@@ -95,7 +98,7 @@ func helpCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, rest := below(cmd.Root(), args)
 			if len(rest) > 0 {
-				return unknownCommand(found, rest)
+				return unknown(found, rest)
 			}
 			found.InitDefaultHelpFlag()
 			return found.Help()
@@ -106,7 +109,8 @@ func helpCommand() *cobra.Command {
 // below follows words from a command down to one below it, as far as they name commands.
 func below(c *cobra.Command, words []string) (found *cobra.Command, rest []string) {
 	for i, word := range words {
-		at := slices.IndexFunc(c.Commands(), func(sub *cobra.Command) bool { return sub.Name() == word })
+		at := slices.IndexFunc(c.Commands(),
+			func(sub *cobra.Command) bool { return sub.Name() == word })
 		if at < 0 {
 			return c, words[i:]
 		}
@@ -122,8 +126,8 @@ func flagTable(flags *pflag.FlagSet) string {
 	width := 0
 	flags.SortFlags = false
 	flags.VisitAll(func(f *pflag.Flag) {
-		nameValue(f)
-		name, does := f.Annotations[valueName][0], f.Usage
+		NameValue(f)
+		name, does := f.Annotations[ValueName][0], f.Usage
 		if f.DefValue != "" && f.Value.Type() == "string" {
 			does += " (default " + f.DefValue + ")"
 		}
