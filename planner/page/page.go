@@ -24,6 +24,14 @@ func ContentSecurityPolicy() string {
 		"'; base-uri 'none'; form-action 'none'"
 }
 
+// many is the word for so many things.
+func many(n int, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
+}
+
 // New is the template of a page: its text, with the frame and the bars. The text is ours, so a
 // mistake in it is one of this program: it panics.
 func New(text string) *template.Template {
@@ -31,6 +39,7 @@ func New(text string) *template.Template {
 		"style":  func() template.CSS { return template.CSS(style) },
 		"policy": ContentSecurityPolicy,
 		"bar":    NewBar,
+		"many":   many,
 	})
 	return template.Must(template.Must(t.Parse(frame)).Parse(text))
 }

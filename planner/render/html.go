@@ -117,10 +117,15 @@ func (p *planPage) contents() []pageLink {
 	var list []pageLink
 	add := func(to, name string, n int, class string) {
 		if n > 0 {
+			if n == 1 {
+				name = singular(name)
+			}
 			list = append(list, pageLink{to, name, planner.Commas(uint64(n)), class})
 		}
 	}
-	add("dangers", "kinds of danger", len(p.Dangers), "red")
+	if len(p.Dangers) != 1 { // of one kind the dangerous changes say enough
+		add("dangers", "kinds of danger", len(p.Dangers), "red")
+	}
 	add("warnings", "warnings", len(p.Warnings), "")
 	add("drift", "changed outside", len(p.Drift), "")
 	for _, s := range p.Sections {
@@ -218,7 +223,8 @@ func (v *view) pagePromises() []pagePromise {
 					page.Span("more", min(before, after), max(before, after)), page.Mark(after)},
 			}}
 		if m.Overcommit != "" {
-			row.Capacity, row.Over, row.Space = capacityWords(m), m.After > m.Most, spaceBar(m)
+			row.Capacity, row.Space = capacityWords(m), spaceBar(m)
+			row.Over = m.After > m.Most && m.After > m.Before
 		}
 		list = append(list, row)
 	}

@@ -74,8 +74,17 @@ func (v *view) pageSections() []pageSection {
 	}
 	for i := range list {
 		list[i].Count = planner.Commas(uint64(counts[list[i].ID]))
+		if counts[list[i].ID] == 1 {
+			list[i].Name = singular(list[i].Name)
+		}
 	}
 	return list
+}
+
+// singular is a name of one thing.
+func singular(name string) string {
+	return strings.NewReplacer("changes", "change", "orders", "order", "warnings", "warning",
+		"quotas", "quota").Replace(name)
 }
 
 // longestPrinted is how many changes are printed with all their rows: more fill a thousand pages

@@ -84,8 +84,8 @@ type pageLine struct{ Name, Text, When string }
 
 // pageMap is the treemap: its parts, and what it says in words.
 type pageMap struct {
-	Label string
-	Tiles []pageTile
+	Label            string
+	Tiles, Customers []pageTile
 }
 
 type pageTile struct {
@@ -339,6 +339,10 @@ func mapOf(tree *Branch) pageMap {
 		"its dark part; the table below says the same"}
 	outer := squarify(weights(customers), rectangle{0, 0, mapWide, mapHigh})
 	for i, c := range customers {
+		if in := outer[i]; len(customers) > 1 && in.w > 0.5 && in.h > 0.5 && i < mostTiles {
+			m.Customers = append(m.Customers, pageTile{Title: render.Quote(c.Name), X: units(in.x),
+				Y: units(in.y), W: units(in.w), H: units(in.h)})
+		}
 		leaves := c.Leaves()
 		for j, in := range squarify(weights(leaves), outer[i]) {
 			if len(m.Tiles) < mostTiles && in.w > 0.5 && in.h > 0.5 {

@@ -10,6 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/planner/report"
+	"github.com/waldur/cscs-storage-sync/planner/scan"
 	"github.com/waldur/cscs-storage-sync/planner/status"
 )
 
@@ -22,6 +23,7 @@ func Samples() map[string][]byte {
 		"plan-shared":    render.HTML(plantest.Shared(40), render.Options{}),
 		"plan-hostile":   render.HTML(plantest.Hostile(), render.Options{Commands: true}),
 		"plan-empty":     render.HTML(plantest.Base(), render.Options{}),
+		"plan-promises":  render.HTML(promises(), render.Options{}),
 		"status":         statusPage(),
 		"report":         reportPage(site(plantest.Mixed(), nil)),
 		"report-hostile": reportPage(site(plantest.Hostile(), plantest.HostileTexts())),
@@ -35,6 +37,16 @@ func reportPage(in report.Input) []byte {
 		panic(err)
 	}
 	return html
+}
+
+// promises is a plan for a site that bounds what its limits promise.
+func promises() *planner.Plan {
+	p := plantest.Mixed()
+	p.Context.Promised = []planner.Promise{
+		{System: "capstor", Before: 2100 * plantest.TiB, After: 2500 * plantest.TiB, Overcommit: "1.2",
+			Capacity: 2000 * plantest.TiB, Used: 1220 * plantest.TiB, Most: 2400 * plantest.TiB},
+		{System: "iopsstor", Before: 310 * plantest.TiB, After: 310 * plantest.TiB, Overcommit: "1"}}
+	return p
 }
 
 // statusPage is the status page of a busy loop.
@@ -51,6 +63,8 @@ func statusPage() []byte {
 				Dangers: render.Dangers(plantest.Mixed()), Because: []string{"the policy approves no dangerous change"}},
 			{ID: canonical.ID(plantest.Thousand().Core), Since: now.Add(-26 * time.Hour), Summary: "Plan: 2 to create, 1001 to update.", Because: []string{"it changes more than 50 resources"}, Approvals: 1},
 		},
+		Failed: []status.Failed{{Address: "/capstor/store/cscs/psi/raid", Error: "set quota: input/output error", Count: 4,
+			Until: now.Add(40 * time.Minute), Quarantined: true}},
 		Begun:   []ledger.Plan{{ID: "sha256:aaaabbbbccccdddd", Begun: now.Add(-2 * time.Minute), By: "root", Resources: 3, Steps: 2}},
 		Outbox:  []ledger.Delivery{{Address: "/capstor/store/cscs/eth/bio", Callback: planner.SetStateDone, Since: now.Add(-3 * time.Hour), Problem: "503 Service Unavailable", Parked: true}},
 		Holds:   []planner.Hold{{Glob: "/capstor/store/cscs/uzh/**", Reason: "moves to the new racks", By: "anna"}},
@@ -65,7 +79,8 @@ func statusPage() []byte {
 
 // site is a site of two systems with some eighty projects, and with names from outside.
 func site(plan *planner.Plan, names []string) report.Input {
-	in := report.Input{Plan: plan, Now: plantest.Made(), Mounts: map[string]planner.Mount{
+	in := report.Input{Plan: plan, Now: plantest.Made(), Systems: []planner.System{
+		{Name: "capstor", Overcommit: 1200}, {Name: "iopsstor"}}, Mounts: map[string]planner.Mount{
 		"capstor":  {Filesystem: "lustre", Capacity: 2000 * plantest.TiB, Free: 780 * plantest.TiB},
 		"iopsstor": {Filesystem: "lustre2", Capacity: 700 * plantest.TiB, Free: 455 * plantest.TiB},
 	}}
@@ -105,9 +120,41 @@ func site(plan *planner.Plan, names []string) report.Input {
 	in.Holds = append(in.Holds, planner.Hold{Glob: "/capstor/store/cscs/uzh/**", Reason: "moves to the new racks", By: "anna", Until: in.Now.AddDate(0, 0, 2)})
 	in.Archived = append(in.Archived, planner.Archived{Address: "/capstor/store/cscs/uzh/old", Archive: "capstor/.trash/20260801T000000Z-12345678-old", Until: in.Now.AddDate(0, -1, 0)},
 		planner.Archived{Address: "/capstor/store/cscs/psi/done", Archive: "capstor/.trash/20261101T000000Z-12345678-done", Until: in.Now.AddDate(0, 2, 0)})
+	more(&in, names)
+	changed, steps := []ledger.Changed{}, []ledger.Step{}
+	for i, kind := range []planner.ActionKind{planner.Create, planner.Create, planner.Update, planner.Update, planner.Archive} {
+		k := planner.Key{Item: fmt.Sprint(i)}
+		changed, steps = append(changed, ledger.Changed{Key: k, Action: kind}), append(steps, ledger.Step{Key: k, Name: ledger.StepDone})
+	}
 	in.History = []ledger.Entry{
-		{Time: in.Now.AddDate(0, 0, -3), Event: ledger.EventBegin, Plan: "sha256:9f2c41aa07be0011", Approvals: []ledger.Approval{{Name: "anna@example.com", Kind: "signed"}}},
-		{Time: in.Now.AddDate(0, 0, -3), Event: ledger.EventFinish, Plan: "sha256:9f2c41aa07be0011", Who: "root", Counts: map[string]int{"done": 12, "failed": 1}},
+		{Time: in.Now.AddDate(0, 0, -3), Event: ledger.EventBegin, Plan: "sha256:9f2c41aa07be0011", Approvals: []ledger.Approval{{Name: "anna@example.com", Kind: "signed"}}, Changed: changed},
+		{Time: in.Now.AddDate(0, 0, -3), Event: ledger.EventFinish, Plan: "sha256:9f2c41aa07be0011", Who: "root", Counts: map[string]int{"done": 12, "failed": 1}, Steps: steps},
 	}
 	return in
+}
+
+// more adds held plans, the sizes of archived directories, and what no resource wants.
+func more(in *report.Input, names []string) {
+	in.Held = []report.Held{{Plan: "sha256:587be404d007", Name: "brave-otter", Since: in.Now.Add(-time.Hour),
+		Summary: "1 to archive", Danger: []planner.Danger{planner.DangerArchive},
+		Because: []string{"auto_approve does not allow archive"}}}
+	in.ArchiveStates = map[planner.Subject]planner.QuotaState{}
+	for i := range in.Archived {
+		a := &in.Archived[i]
+		a.System, a.QuotaBy, a.QuotaID = "capstor", planner.ByProject, uint32(900+i)
+		id, _ := a.Limited()
+		in.ArchiveStates[id.On("lustre")] = planner.QuotaState{
+			Space:  planner.Usage[planner.Bytes]{N: planner.Bytes(i+3) * plantest.TiB, Known: true},
+			Inodes: planner.Usage[planner.Inodes]{N: 81204, Known: true}}
+	}
+	owner, group, mode, size := planner.UID(0), planner.GID(30999), "2770", planner.Bytes(12*plantest.TiB)
+	made := in.Now.AddDate(-2, 0, 0)
+	in.Scan = &scan.Report{Made: in.Now, Systems: []scan.System{{Name: "capstor", Directories: 412, Quotas: 1},
+		{Name: "iopsstor", Problems: []string{"iopsstor/store/cscs/psi: permission denied"}}},
+		Quotas: []scan.Quota{{System: "capstor", By: planner.ByGroup, ID: 30777,
+			Limits: &planner.Limits{planner.SpaceHard: planner.LimitOf(planner.Bytes(5 * plantest.TiB))}, Space: &size}}}
+	for _, name := range append([]string{"capstor/store/cscs/eth/old-copy", "capstor/home"}, names...) {
+		in.Scan.Directories = append(in.Scan.Directories, scan.Stray{System: "capstor", Path: name, Owner: &owner,
+			Group: &group, Mode: &mode, Made: &made, Modified: &made, Space: &size, Was: "/" + name})
+	}
 }
