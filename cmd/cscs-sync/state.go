@@ -94,14 +94,18 @@ done stays done; apply no longer resumes it.`,
 	return cmd
 }
 
+// holder is this process as the one that holds the lock.
+func (a *app) holder() ledger.Holder {
+	return ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}
+}
+
 // locked opens the state for a change that an apply must not run into.
 func (a *app) locked(ctx context.Context, change func(ledger.Tx) error) (err error) {
 	s, err := a.open(config.Skip)
 	if err != nil {
 		return err
 	}
-	lock, err := s.store.Lock(ctx, ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(),
-		Since: a.now()}, 0)
+	lock, err := s.store.Lock(ctx, a.holder(), 0)
 	if err != nil {
 		return err
 	}

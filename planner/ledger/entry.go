@@ -27,6 +27,8 @@ const (
 	EventUnhold = "unhold"
 	EventRemove = "remove"
 	EventRescan = "rescan"
+	// EventTake says that this state has taken a system from another one.
+	EventTake = "take"
 )
 
 // Entry is one entry of the history. Each holds the hash of the one before it, so that nothing

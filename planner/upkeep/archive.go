@@ -55,6 +55,6 @@ func Rebuild(tx ledger.Tx, found []planner.Archived, by Person) error {
 	if err := tx.ReplaceArchiveRegister(found); err != nil {
 		return err
 	}
-	return by.notes(tx, ledger.EventRescan,
+	return by.Notes(tx, ledger.EventRescan,
 		fmt.Sprintf("%d in the register before, %d now", len(before), len(found)))
 }

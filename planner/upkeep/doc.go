@@ -7,8 +7,8 @@ import "github.com/waldur/cscs-storage-sync/planner/ledger"
 // Person is who does something, and where. The history keeps it.
 type Person struct{ Who, Host string }
 
-// notes appends an event to the history.
-func (p Person) notes(tx ledger.History, event, text string) error {
+// Notes appends an event to the history.
+func (p Person) Notes(tx ledger.History, event, text string) error {
 	_, err := tx.AppendHistory(ledger.Entry{Who: p.Who, Host: p.Host, Event: event, Text: text})
 	return err
 }

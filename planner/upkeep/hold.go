@@ -32,7 +32,7 @@ func Hold(store ledger.Store, h planner.Hold, by Person) (already bool, err erro
 		if err := tx.AddHold(h); err != nil {
 			return err
 		}
-		return by.notes(tx, ledger.EventHold, h.Glob+": "+h.Reason)
+		return by.Notes(tx, ledger.EventHold, h.Glob+": "+h.Reason)
 	})
 	return already, err
 }
@@ -47,7 +47,7 @@ func Lift(store ledger.Store, glob string, by Person) (lifted int, err error) {
 		if lifted = len(gone); lifted == 0 {
 			return fmt.Errorf("no hold has exactly the glob %s; see `cscs-sync hold list`", glob)
 		}
-		return by.notes(tx, ledger.EventUnhold,
+		return by.Notes(tx, ledger.EventUnhold,
 			fmt.Sprintf("%s (%s)", glob, planner.Count(lifted, "hold")))
 	})
 	return lifted, err

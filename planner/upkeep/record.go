@@ -112,7 +112,7 @@ func Forget(tx ledger.Tx, what string, by Person) error {
 	if n == 0 {
 		return notRecorded(render.Quote(what))
 	}
-	return by.notes(tx, ledger.EventRemove, what)
+	return by.Notes(tx, ledger.EventRemove, what)
 }
 
 // ForgetRoot removes the identity of a system's directory.
@@ -124,7 +124,7 @@ func ForgetRoot(tx ledger.Tx, system string, by Person) error {
 	if !existed {
 		return notRecorded(Root(system))
 	}
-	return by.notes(tx, ledger.EventRemove, "root of system "+system)
+	return by.Notes(tx, ledger.EventRemove, "root of system "+system)
 }
 
 // Root is what messages call the identity of a system's directory.

@@ -86,6 +86,28 @@ func (m *Markers) Mark(ctx context.Context, system string, take bool) error {
 	})
 }
 
+// Take puts the marker of this state on a system in place of another state's, and returns that one.
+// Before it does, note hears what the history has to keep.
+func (m *Markers) Take(ctx context.Context, system string,
+	note func(text string) error) (*posix.Marker, error) {
+	found, err := m.Find(ctx, system)
+	switch {
+	case err != nil:
+		return nil, err
+	case found == nil:
+		return nil, engine.Refuse(engine.Input, fmt.Errorf("system %s carries no marker of a "+
+			"state: the next apply puts this state's on it", system))
+	case found.State == m.own.State:
+		return nil, engine.Refuse(engine.Input, fmt.Errorf("system %s is managed by this state "+
+			"already", system))
+	}
+	if err := note(fmt.Sprintf("system %s from state %s of node %s, last apply at %s", system,
+		found.State, found.Node, planner.Minute(found.At))); err != nil {
+		return nil, err
+	}
+	return found, m.Mark(ctx, system, true)
+}
+
 // Claim puts the marker of this state on some systems: those that a plan touches. If another state manages one of them,
 // nothing is changed on any.
 func (m *Markers) Claim(ctx context.Context, touched []string) error {
