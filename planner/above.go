@@ -93,6 +93,6 @@ func (c *comparison) doubtAbove(n *node, d *decision) {
 	}
 	d.replaced = true
 	d.danger(DangerReplaced, reason.AboveReplaced,
-		"%s may be another directory than it was, or moved away: nothing of what is recorded in it "+
-			"stands there (looked at: %d)", above, t.lost)
+		"%s may be another directory than before, or was moved away: no directory that "+
+			"is recorded in it stands there (checked: %d)", above, t.lost)
 }

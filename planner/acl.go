@@ -152,14 +152,15 @@ func (a *ACL) Words() string {
 	}
 	var out []string
 	if len(a.Access) > 0 {
-		out = append(out, "it has an ACL, so its mode does not say who gets in: "+a.getIn(a.mask()))
+		out = append(out, "it has an ACL, so its mode does not show who has access: "+
+			a.getIn(a.mask()))
 	}
 	if len(a.Default) > 0 {
 		entries := make([]string, len(a.Default))
 		for i, e := range a.Default {
 			entries[i] = e.String()
 		}
-		out = append(out, "it has a default ACL, which whatever is made in it inherits: "+
+		out = append(out, "it has a default ACL, which everything created in it inherits: "+
 			shorten(entries))
 	}
 	if len(a.NFS) > 0 {
@@ -167,11 +168,12 @@ func (a *ACL) Words() string {
 		for i, n := range a.NFS {
 			names[i] = strconv.Quote(n)
 		}
-		out = append(out, "it has an NFSv4 ACL, so its mode does not say who gets in: it names "+
+		out = append(out, "it has an NFSv4 ACL, so its mode does not show who has access: it names "+
 			shorten(names))
 	}
 	if a.Unread != "" {
-		out = append(out, "it has an ACL, so its mode does not say who gets in, and "+a.Unread)
+		out = append(out, "it has an ACL, so its mode does not show who has access, and "+
+			a.Unread)
 	}
 	return strings.Join(out, "; ")
 }
@@ -184,8 +186,8 @@ func (a *ACL) afterChmod(mode Mode) string {
 		func(e ACLEntry) bool { return e.Tag == ACLMask }) {
 		return ""
 	}
-	return fmt.Sprintf("chmod changes the mask of its ACL from %s to %s, not the rights of its "+
-		"group: then %s", rwx(now), rwx(then),
+	return fmt.Sprintf("chmod changes the mask of its ACL from %s to %s, not the rights of its group: "+
+		"after that, %s", rwx(now), rwx(then),
 		a.getIn(then))
 }
 

@@ -46,10 +46,10 @@ func TestACLOfWhatIsAsWanted(t *testing.T) {
 			Rights: 7}, {Tag: planner.ACLGroup, Rights: 7}, {Tag: planner.ACLMask, Rights: 4}}},
 			"group 7 has r--, its group has r--"},
 		"default": {&planner.ACL{Default: []planner.ACLEntry{{Tag: planner.ACLUser, ID: 12345,
-			Rights: 7}}}, "made in it inherits: user:12345:rwx"},
+			Rights: 7}}}, "created in it inherits: user:12345:rwx"},
 		"nfs4": {&planner.ACL{NFS: []string{"eve@x\x1b"}}, `it names "eve@x\x1b"`},
 		"unread": {&planner.ACL{Unread: "it could not be read"},
-			"does not say who gets in, and it could not be read"},
+			"does not show who has access, and it could not be read"},
 	} {
 		m, rec := withACL(tc.acl, tc.acl.Beyond())
 		p, _ := plan(&planner.Input{Items: items(project("bio", 30500)), Recorded: rec}, m)
@@ -106,7 +106,7 @@ func TestACLAndChmod(t *testing.T) {
 		if !dangerous(a, planner.DangerWiderAccess) ||
 			!strings.Contains(text, "user 12345 has r-x, its group has r-x") ||
 			!strings.Contains(text,
-				"from r-x to rwx, not the rights of its group: then user 12345 has rwx, its "+
+				"from r-x to rwx, not the rights of its group: after that, user 12345 has rwx, its "+
 					"group has r-x") {
 			t.Errorf("%s, danger %v: %s", a.Kind, a.Danger, text)
 		}

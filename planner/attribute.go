@@ -342,7 +342,7 @@ var (
 // MarshalText writes the name.
 func (a Attribute) MarshalText() ([]byte, error) {
 	if a >= numAttributes {
-		return nil, fmt.Errorf("%s is none", a)
+		return nil, fmt.Errorf("%s is not an attribute", a)
 	}
 	return []byte(attributes[a].name), nil
 }

@@ -61,8 +61,8 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	d.detail.Kept = s.kept(changes)
 	c.warnSmall(n, *s.want)
 	if used := s.state.Inodes; fresh && s.subject.By == ByProject && used.Known && used.N > 0 {
-		c.g.warn(reason.ProjectUsed, n.address(), "project %d, which it is given, has %s files already: "+
-			"something that is not listed has the same id, and would share its quota", s.subject.ID, used.N)
+		c.g.warn(reason.ProjectUsed, n.address(), "it gets project %d, which already has %s files: something that is not listed "+
+			"uses the same id and would share its quota", s.subject.ID, used.N)
 	}
 }
 
@@ -91,8 +91,9 @@ func (c *comparison) changeLimits(n *node, d *decision, s *quotaClaims, want Lim
 func (l Limits) aboveHard() Reason {
 	for i := range quantities {
 		if r := &quantities[i]; l.crossed(r) {
-			return Reason{reason.SoftAboveHard, fmt.Sprintf("its soft limit for %s would be %v, above the hard one of %v: one of them "+
-				"is what the storage has, because nobody says what it should be; an override can", r.Name, l.Show(r.Soft), l.Show(r.Hard))}
+			return Reason{reason.SoftAboveHard, fmt.Sprintf("its soft limit for %s would be %v, above the hard limit of %v: one of the two "+
+				"is what the storage has now, because nothing says what it should be; an "+
+				"override can set it", r.Name, l.Show(r.Soft), l.Show(r.Hard))}
 		}
 	}
 	return Reason{}
@@ -159,7 +160,8 @@ func (c *comparison) changeLimit(n *node, d *decision, state *QuotaState, a Attr
 		}
 		if !known {
 			c.lost[n.item.Key] = true
-			d.quota = Reason{reason.UsageUnknown, fmt.Sprintf("its %s would be lowered to %s, and what is used is not known: %s; plan again once it is",
+			d.quota = Reason{reason.UsageUnknown, fmt.Sprintf("its %s would be lowered to %s, and its usage is not known: %s; plan again when "+
+				"the usage can be read",
 				a, Show(a, want.Value()), why)}
 			return
 		}
@@ -189,8 +191,8 @@ func (c *comparison) warnAbove(n *node, s *quotaClaims) {
 		c.above = map[string]bool{}
 	}
 	c.above[s.state.Above] = true
-	c.g.warn(reason.QuotaAbove, n.address(), "directory %s, above it, has a quota of its own, which was not set here: it limits this "+
-		"one and all others below it, whatever their limits are", s.state.Above)
+	c.g.warn(reason.QuotaAbove, n.address(), "directory %s above it has its own quota, which cscs-sync did not set: that "+
+		"quota limits this directory and all others below, whatever their own limits are", s.state.Above)
 }
 
 // warnSmall warns of hard limits that Lustre, among others, cannot hold people to without handing out its whole grants at

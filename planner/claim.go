@@ -352,23 +352,21 @@ func (s *quotaClaims) refuse() *Reason {
 	switch {
 	case s.mixed:
 		return &Reason{reason.Shared,
-			fmt.Sprintf("the claims on the quota of %s come from several systems on one "+
-				"filesystem, which do not agree "+
-				"on `shared` in their quota blocks: write the same in all", who)}
+			fmt.Sprintf("the claims on the quota of %s come from several systems on one filesystem, and "+
+				"their quota blocks have different values of `shared`: write the same value in "+
+				"all of them", who)}
 	case s.policy == SharedRefuse:
 		return &Reason{reason.Shared,
-			fmt.Sprintf("%d resources claim the quota of %s on one filesystem; decide what they "+
-				"make together: in system "+
-				"%q, quota block, set shared = \"sum\" or shared = \"max\"",
+			fmt.Sprintf("%d resources claim the quota of %s on one filesystem; decide how their limits "+
+				`combine: in system %q, quota block, set shared = "sum" or shared = "max"`,
 				s.claims, who, s.system.Name)}
 	case s.unlike:
 		return &Reason{reason.ClaimUnknown,
-			fmt.Sprintf("%d resources share the quota of %s, and it is not known for each of "+
-				"them which limits it "+
-				"has: the quota stays as it is", s.claims, who)}
+			fmt.Sprintf("%d resources share the quota of %s, and the limits of some of them are not "+
+				"known: the quota stays as it is", s.claims, who)}
 	case !s.valid():
 		return &Reason{reason.Shared,
-			fmt.Sprintf("the %d claims on the quota of %s come to limits that no file system takes",
+			fmt.Sprintf("the %d claims on the quota of %s add up to limits that no file system accepts",
 				s.claims, who)}
 	}
 	return nil

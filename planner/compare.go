@@ -121,7 +121,7 @@ func (c *comparison) resource(n *node) {
 }
 
 func (h *Hold) reason() Reason {
-	until := "somebody lifts it"
+	until := "somebody removes the hold"
 	if !h.Until.IsZero() {
 		until = h.Until.UTC().Format("2006-01-02 15:04 UTC")
 	}
@@ -218,9 +218,9 @@ func (c *comparison) look(n *node) (Directory, Reason) {
 	if root, ok := c.g.input.Recorded.Roots[n.system.Name]; ok &&
 		(root.Filesystem != m.Filesystem || root.Inode != m.Inode) {
 		return Directory{}, Reason{reason.RootChanged,
-			fmt.Sprintf("another filesystem is in the place of system %s: recorded is %s "+
-				"(inode %d), mounted is %s (inode %d). If that is right, remove the old identity "+
-				"with `cscs-sync state rm --root %s`",
+			fmt.Sprintf("another filesystem is mounted in place of system %s: recorded is %s (inode %d), "+
+				"mounted is %s (inode %d). If that is right, remove the old identity with "+
+				"`cscs-sync state rm --root %s`",
 				n.system.Name, root.Filesystem, root.Inode, m.Filesystem, m.Inode, n.system.Name)}
 	}
 	dir := c.seen.Directories[n.place]
@@ -240,7 +240,8 @@ func (c *comparison) removed(n *node) {
 		return
 	}
 	c.g.warn(reason.RemovedStands, n.address(),
-		"Waldur lists it as removed, and its directory %s still stands; nothing is done about it",
+		"Waldur lists it as removed, but its directory %s still exists; cscs-sync does "+
+			"nothing about it",
 		n.storage)
 }
 

@@ -134,10 +134,10 @@ func (h *holder) lose(to *holder) {
 		who += ", which is recorded there"
 	}
 	if h.path == to.path {
-		h.node.block(reason.Conflict, "it would share its directory with %s", who)
+		h.node.block(reason.Conflict, "it would have the same directory as %s", who)
 		return
 	}
-	h.node.block(reason.Conflict, "its directory would lie inside, or enclose, that of %s", who)
+	h.node.block(reason.Conflict, "its directory would be inside, or around, the directory of %s", who)
 }
 
 // quietRemoved spares a removed resource the look at its directory where somebody else has that

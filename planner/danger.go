@@ -109,7 +109,7 @@ func (c *comparison) warnOfMore() {
 		if more := count - maxWarned; more > 0 {
 			c.g.warn(map[reason.Code]reason.Code{reason.ACL: reason.ACLMore,
 				reason.MaxMode: reason.MaxModeMore}[code], "",
-				"the warning %s holds for %d more resources: `cscs-sync explain` shows each", code,
+				"the warning %s applies to %d more resources: `cscs-sync explain` shows each of them", code,
 				more)
 		}
 	}
@@ -119,7 +119,7 @@ func (c *comparison) warnOfMore() {
 // think.
 func (c *comparison) warnOfWhatStands(n *node, dir Directory) {
 	if dir.ACL != nil {
-		c.warnFew(reason.ACL, n, "%s; nothing is done about it (`setfacl -b` removes it)",
+		c.warnFew(reason.ACL, n, "%s; cscs-sync leaves it alone (`setfacl -b` removes it)",
 			dir.ACL.Words())
 	}
 	if words := c.tooWide(ModeValue(dir.Mode)); words != "" {
@@ -183,7 +183,7 @@ func (d *decision) withoutLimit(after Limits, before *Limits) {
 				continue
 			}
 		}
-		d.danger(DangerUnlimited, r.unlimited, "no hard limit for %s is in force for it then",
+		d.danger(DangerUnlimited, r.unlimited, "it would then have no hard limit for %s",
 			r.Name)
 	}
 }

@@ -314,10 +314,10 @@ func TestSwapped(t *testing.T) {
 	p, _ := plan(&planner.Input{Items: items(project("bio", 30500), project("chem", 30501)),
 		Recorded: records(r1, r2)}, m)
 	for address, words := range map[string]string{
-		bio: "is at " + chemPath +
-			" now, and the one here is recorded as that of /capstor/store/cscs/eth/chem",
-		"/capstor/store/cscs/eth/chem": "is at " + bioPath +
-			" now, and the one here is recorded as that of " + bio,
+		bio: "is now at " + chemPath +
+			", and the one here is recorded as that of /capstor/store/cscs/eth/chem",
+		"/capstor/store/cscs/eth/chem": "is now at " + bioPath +
+			", and the one here is recorded as that of " + bio,
 	} {
 		a, d := action(t, p, address)
 		if !dangerous(a, planner.DangerReplaced) ||
@@ -343,8 +343,8 @@ func TestLost(t *testing.T) {
 		t.Fatalf("lost %v", lost)
 	}
 	for found, words := range map[string]string{
-		"capstor/store/cscs/eth/x": "the recorded one is at capstor/store/cscs/eth/x now",
-		"":                         "the recorded one is not in capstor/store/cscs/eth",
+		"capstor/store/cscs/eth/x": "the recorded directory is now at capstor/store/cscs/eth/x",
+		"":                         "the recorded directory is not in capstor/store/cscs/eth",
 	} {
 		g := planner.Desire(&planner.Input{Settings: testSettings(),
 			Items: items(project("bio", 30500)), Recorded: records(r)})

@@ -21,7 +21,8 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 		d.action.Danger = append(d.action.Danger, DangerMissing)
 		d.detail.Reasons = append(d.detail.Reasons,
 			Reason{reason.Missing, "it was here " + day(d.record.At) +
-				" and is gone: find out why before making it anew, for the data is not in it"})
+				" and is gone: find out why before you recreate it, because the new directory is " +
+				"empty"})
 	}
 	c.create(n, dir, d)
 	return Reason{}
@@ -30,7 +31,7 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 // create plans a directory that is to be made, or finished.
 func (c *comparison) create(n *node, dir Directory, d *decision) {
 	d.action.Kind = Create
-	c.reasonOfIntent(n, d, reason.ActiveAbsent, "Waldur has it active, and it does not exist")
+	c.reasonOfIntent(n, d, reason.ActiveAbsent, "Waldur lists it as active, but its directory does not exist")
 	c.needParents(n, dir, d)
 	c.changeDirectory(n, nil, d)
 	c.changeQuota(n, d, true)
@@ -46,10 +47,9 @@ func (c *comparison) create(n *node, dir Directory, d *decision) {
 // asks for.
 func archiveGone(n *node) Reason {
 	return Reason{reason.NotArchived,
-		fmt.Sprintf("order %s restores it, and nothing is archived under its key. If its "+
-			"register was lost, "+
-			"run `cscs-sync archive rescan`; if its data is gone, reject the order with `cscs-sync "+
-			"plan --reject '%s=REASON'`",
+		fmt.Sprintf("order %s restores it, but nothing is archived under its key. If the archive "+
+			"register was lost, run `cscs-sync archive rescan`; if its data is gone, reject "+
+			"the order with `cscs-sync plan --reject '%s=REASON'`",
 			ShortID(n.order), n.address())}
 }
 
@@ -67,9 +67,8 @@ func (c *comparison) warnArchivedHere(n *node) {
 	}
 	if a, ok := c.archivedAt[Place{n.system.Name, n.storage}]; ok && a.Key != n.item.Key {
 		c.g.warn(reason.ArchivedHere, n.address(),
-			"the directory of another resource (item %s) was archived from this path %s and lies "+
-				"in %s: "+
-				"the new one is empty", ShortID(a.Key.Item), day(a.At), a.Archive)
+			"the directory of another resource (item %s) was archived from this path %s and "+
+				"is now in %s: the new directory is empty", ShortID(a.Key.Item), day(a.At), a.Archive)
 	}
 }
 
@@ -102,8 +101,8 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 	if a, ok := c.g.input.Recorded.Archived[n.item.Key]; ok && n.intent == intentRestore &&
 		a.Inode != dir.Inode {
 		return Reason{reason.Obstructed,
-			fmt.Sprintf("order %s restores it from %s, and another directory stands where it "+
-				"was: move that one away",
+			fmt.Sprintf("order %s restores it from %s, but another directory stands at its old path: "+
+				"move that directory away",
 				ShortID(n.order), a.Archive)}
 	}
 	_, d.replaced = c.g.replaced(n, &dir)
@@ -178,10 +177,10 @@ func (c *comparison) explain(n *node, d *decision, dir Directory) {
 	}
 	if overridden != "" {
 		d.detail.Reasons = append(d.detail.Reasons,
-			Reason{reason.Override, fmt.Sprintf("override %q wants it so", overridden)})
+			Reason{reason.Override, fmt.Sprintf("override %q asks for it", overridden)})
 	}
 	if len(d.detail.Reasons) == 0 && d.recorded {
-		d.detail.Reasons = []Reason{{reason.WishChanged, "the proxy wants it otherwise now"}}
+		d.detail.Reasons = []Reason{{reason.WishChanged, "the proxy now asks for other values"}}
 	}
 	c.sayLeftBehind(n, dir, d)
 	if d.action.Kind == Adopt {
@@ -208,7 +207,7 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 		ShortID(n.order))}
 	if n.item.Status == StatusError {
 		because = Reason{reason.ErrorTerminate,
-			fmt.Sprintf("order %s terminates it, and it is in error", ShortID(n.order))}
+			fmt.Sprintf("order %s terminates it, and its status is error", ShortID(n.order))}
 	}
 	c.callbacks(n, d)
 	if dir.State == DirAbsent {
@@ -221,7 +220,7 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 			d.action.Danger = []Danger{DangerMissing}
 			d.detail.Reasons = append(d.detail.Reasons,
 				Reason{reason.Missing,
-					"its directory is gone, and it was not archived by cscs-sync"})
+					"its directory is gone, and cscs-sync did not archive it"})
 		}
 		return Reason{}
 	}
@@ -275,8 +274,8 @@ func (c *comparison) leave(n *node, id Subject) int32 {
 	}
 	if others > 0 && n.system.Quota.OnRemove == OnRemoveFreeze {
 		c.g.warn(reason.NotFrozen, n.address(),
-			"the limits of %s stay as they are when it is archived, although on_remove is "+
-				"\"freeze\": others live on them", id)
+			`the limits of %s stay when it is archived, although on_remove is "freeze": `+
+				"others use this quota", id)
 	}
 	return others
 }
@@ -304,7 +303,7 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 	d.action.Kind, d.action.From, d.action.Inode = Restore, a.Archive, a.Inode
 	switch {
 	case d.asked:
-		d.detail.Reasons = []Reason{{reason.Asked, "asked for on the command line"}}
+		d.detail.Reasons = []Reason{{reason.Asked, "requested on the command line"}}
 	case n.intent == intentRestore, n.intent == intentCreate:
 		c.reasonOfIntent(n, d, "", "")
 		d.detail.Reasons = append(d.detail.Reasons,
@@ -312,7 +311,7 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 	default:
 		d.action.Danger = []Danger{DangerMissing}
 		d.detail.Reasons = []Reason{{reason.Archived,
-			fmt.Sprintf("it was archived %s, and Waldur has it active", day(a.At))}}
+			fmt.Sprintf("it was archived %s, but Waldur lists it as active", day(a.At))}}
 	}
 	c.needParents(n, dir, d)
 	archived := a.record()
@@ -358,16 +357,16 @@ func (c *comparison) tellOrder(n *node, d *decision, kind ActionKind, v OrderVer
 	}
 	if c.g.callers(n.address(), call) > 1 {
 		return Reason{reason.Ambiguous,
-			"several resources have this address and an order; the address does not tell which " +
-				"one is meant"}
+			"several resources with an order have this address, so the address does not say " +
+				"which one is meant"}
 	}
 	if !n.calls[call] {
 		return Reason{reason.NoCallback,
-			fmt.Sprintf("Waldur offers no %s for it now (an order can be rejected until it is "+
-				"approved, and failed after that)", call)}
+			fmt.Sprintf("Waldur offers no %s for it now (an order can be rejected until it is approved, "+
+				"and failed after that)", call)}
 	}
 	d.action.Kind, d.action.Verdict, d.action.Callbacks = kind, v.Reason, []Callback{call}
-	d.detail.Reasons = []Reason{{reason.Asked, "asked for on the command line: " + v.Reason}}
+	d.detail.Reasons = []Reason{{reason.Asked, "requested on the command line: " + v.Reason}}
 	return Reason{}
 }
 
@@ -383,9 +382,8 @@ func (c *comparison) callbacks(n *node, d *decision) {
 	if !n.system.Quota.Sets() && n.system.Quota.Orders != "complete" && n.quota.Known() &&
 		n.intent != intentRemove {
 		d.quota = Reason{reason.OrdersHeld,
-			fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them "+
-				"by hand and "+
-				"orders = \"complete\" in its quota block, or leave it to the other system",
+			fmt.Sprintf("its order %s asks for quotas, which nobody sets on system %s; set them by hand "+
+				`and write orders = "complete" in its quota block, or leave it to the other system`,
 				ShortID(n.order), n.system.Name)}
 		return
 	}

@@ -20,7 +20,7 @@ type Decimal struct {
 func ParseDecimal(s string) (Decimal, error) {
 	bad := func() (Decimal, error) {
 		return Decimal{}, fmt.Errorf(
-			"number %.40q: want at most 18 digits and an exponent within 99", s)
+			"number %.40q: want at most 18 digits and an exponent of at most 99", s)
 	}
 	d := Decimal{set: true}
 	rest := s

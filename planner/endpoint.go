@@ -55,7 +55,7 @@ func (s About) Target(w WaldurSettings, c Callback, raw string) (string, error) 
 		}
 		if ok {
 			return "", fmt.Errorf(
-				"%s URL %s is about another %s; the only URL allowed is %s below waldur.url", c,
+				"%s URL %s belongs to another %s; the only URL allowed is %s below waldur.url", c,
 				shortURL(w.Hidden, raw), what, form)
 		}
 	}
@@ -142,7 +142,7 @@ func WholeURL(waldur, target string) (string, error) {
 	}
 	mark, path, _ := strings.Cut(kept, "/")
 	if mark != markOf(waldur) {
-		return "", fmt.Errorf("%s was for another waldur.url: set that again, or drop the callback",
+		return "", fmt.Errorf("%s was for another waldur.url: set that URL again, or drop the callback",
 			path)
 	}
 	return strings.TrimRight(waldur, "/") + "/" + path, nil

@@ -63,7 +63,7 @@ func CheckGlob(glob string) error {
 			return fmt.Errorf("glob %.80q: ** must be a whole component, as in /capstor/**", glob)
 		}
 		if i := strings.IndexFunc(c, notInGlob); i >= 0 {
-			return fmt.Errorf("glob %.80q: %q occurs in no address; wildcards are *, ? and **",
+			return fmt.Errorf("glob %.80q: no address contains %q; wildcards are *, ? and **",
 				glob, c[i:i+1])
 		}
 	}

@@ -61,7 +61,7 @@ func TestCheckGlob(t *testing.T) {
 		"/a**":                          "whole component",
 		"/[ab]":                         `"["`,
 		"/{a,b}":                        `"{"`,
-		`/a\*`:                          "occurs in no address",
+		`/a\*`:                          "no address contains",
 		"/" + strings.Repeat("a", 4095): "longer",
 	} {
 		if err := planner.CheckGlob(bad); err == nil || !strings.Contains(err.Error(), reason) {

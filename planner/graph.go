@@ -287,27 +287,26 @@ func (g *Graph) interpret(n *node) {
 	if !n.isBranch() {
 		if !slices.Contains(DataTypes(), it.Key.DataType) {
 			n.block(reason.DataType,
-				"its data type is %q, and this version knows only %s: nothing is done for it. "+
-					"Fix the resource in Waldur, "+
-					"or update cscs-sync", it.Key.DataType, strings.Join(DataTypes(), ", "))
+				"its data type is %q, and this version knows only %s: cscs-sync does nothing for "+
+					"it. Fix the resource in Waldur, or update cscs-sync", it.Key.DataType, strings.Join(DataTypes(), ", "))
 		}
 		g.interpretOrder(n)
 	}
 	if n.system == nil {
 		n.block(reason.NoSystem,
-			"no system block answers to %q; add it to the slugs of a system, or a block for it",
+			"no system block matches %q; add it to the slugs of a system, or add a block for it",
 			it.Key.System)
 		return
 	}
 	if why := checkMountPath(it.MountPath); why != "" {
-		n.block(reason.Path, "%s; mend its backend_id in Waldur", why)
+		n.block(reason.Path, "%s; fix its backend_id in Waldur", why)
 		return
 	}
 	path, ok := n.system.storagePath(it.MountPath)
 	if !ok {
 		n.block(reason.Path,
-			"its mount path is outside the paths of system %s; mend its backend_id in Waldur, or "+
-				"add the prefix to paths",
+			"its mount path is outside the paths of system %s; fix its backend_id in Waldur, "+
+				"or add the prefix to paths",
 			n.system.Name)
 		return
 	}
@@ -350,9 +349,9 @@ func (g *Graph) checkPlaces() {
 		if known && (rec.Storage != n.storage || rec.System != n.system.Name) &&
 			n.intent != intentNothing {
 			n.block(reason.Moved,
-				"it is recorded at %s on %s, and now the proxy has it at %s on %s. Fix its "+
-					"backend_id in Waldur; or move the "+
-					"data there and run `cscs-sync state rm %s`, and the next plan adopts it",
+				"it is recorded at %s on %s, but the proxy now has it at %s on %s. Fix its "+
+					"backend_id in Waldur; or move the data there and run `cscs-sync state rm %s`, "+
+					"and the next plan adopts it",
 				rec.Storage, rec.System, n.storage, n.system.Name,
 				rec.Address)
 		}
@@ -365,7 +364,7 @@ func (g *Graph) checkPlaces() {
 			continue
 		}
 		if n.intent != intentNothing {
-			n.block(reason.Path, "%s; mend its backend_id in Waldur", why)
+			n.block(reason.Path, "%s; fix its backend_id in Waldur", why)
 		}
 		n.storage = "" // it has no place, and takes nobody else's
 	}
@@ -410,8 +409,8 @@ func (g *Graph) reportUnlisted() {
 	slices.SortFunc(gone, func(a, b Record) int { return strings.Compare(a.Address, b.Address) })
 	for _, r := range gone {
 		g.warn(reason.Unlisted, r.Address,
-			"it is recorded, and the proxy no longer lists it; nothing is done about it (ask the "+
-				"proxy's operator, or `cscs-sync state rm` it)")
+			"it is recorded, but the proxy no longer lists it; cscs-sync does nothing about "+
+				"it (ask the proxy's operator, or run `cscs-sync state rm` for it)")
 	}
 }
 
@@ -419,9 +418,8 @@ func (g *Graph) reportUnlisted() {
 func (g *Graph) reportUnasked() {
 	if g.unasked > 0 {
 		g.warn(reason.OrdersNotAsked, "",
-			"%d orders could not be asked (%s): they are taken for what the status of their "+
-				"resources says, "+
-				"and `apply` asks again before it does anything for them", g.unasked, g.unaskedWhy)
+			"Waldur did not answer about %d orders (%s): the plan uses the status of their "+
+				"resources instead, and `apply` asks again before it does anything for them", g.unasked, g.unaskedWhy)
 	}
 }
 

@@ -55,8 +55,8 @@ func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
 			dir.Group != c.g.input.Settings.Root.GID {
 			after, _ := ch.After.Number()
 			d.detail.Reasons = append(d.detail.Reasons, Reason{reason.ContentKeepsGroup,
-				fmt.Sprintf("what lies below it keeps group %d, which "+
-					"only a recursive chgrp changes: group %d gets in there only where others may",
+				fmt.Sprintf("everything below it keeps group %d until a recursive chgrp: members of group %d "+
+					"have access there only where others have",
 					dir.Group, after)})
 		}
 	}
@@ -76,16 +76,15 @@ func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
 func (s *quotaClaims) left(tagged bool) string {
 	who := s.subject.String()
 	if s.state == nil || s.state.LimitsWhy != "" {
-		return fmt.Sprintf("the quota of %s, which it counted under, stays as it is; it could "+
-			"not be observed", who)
+		return fmt.Sprintf("the quota of %s, which it used until now, stays as it is; it could not be observed", who)
 	}
 	files := fmt.Sprintf("its files still count for %s (%s used)", who, usedWords(s.state))
 	if tagged {
 		files = fmt.Sprintf("%s has %s used until the files are tagged", who, usedWords(s.state))
 	}
-	after := "which nothing listed claims any more"
+	after := "which no listed resource claims any more"
 	if s.claims > 0 {
-		after = "which others claim"
+		after = "which other resources claim"
 	}
 	return fmt.Sprintf("%s, and the limits of %s stay: %s, %s", files, who,
 		limitWords(s.state.Limits), after)
@@ -93,7 +92,7 @@ func (s *quotaClaims) left(tagged bool) string {
 
 func usedWords(q *QuotaState) string {
 	if !q.Space.Known {
-		return "it is not known how much is"
+		return "its usage is not known"
 	}
 	return Show(SpaceHard, q.Space.Value())
 }
@@ -118,7 +117,7 @@ func (c *comparison) sayLimitsExist(n *node, d *decision) {
 		return
 	}
 	d.detail.Reasons = append(d.detail.Reasons,
-		Reason{reason.LimitsExist, fmt.Sprintf("%s has limits already (%s; %s used): %s",
+		Reason{reason.LimitsExist, fmt.Sprintf("%s already has limits (%s; %s used): %s",
 			s.subject, limitWords(s.state.Limits), usedWords(s.state), cmp.Or(owner,
 				"nothing recorded here has them, so somebody else set them"))})
 }
@@ -150,7 +149,8 @@ func (c *comparison) takenOver(n *node, a Archived, d *decision) {
 		}
 		if o.hasGroup && o.group == a.Group && a.Group != c.g.input.Settings.Root.GID {
 			d.danger(DangerTakenOver, reason.TakenOver,
-				"it comes back with group %d, which %s has now (%s): its members could read it",
+				"it comes back with group %d, which now belongs to %s (%s): members of that "+
+					"group could read it",
 				a.Group,
 				o.address(), o.item.Name)
 			return
@@ -164,8 +164,8 @@ func (c *comparison) takenOver(n *node, a Archived, d *decision) {
 		if r.Key != a.Key && r.Project == id &&
 			c.seen.Mounts[r.System].Filesystem == c.seen.Mounts[a.System].Filesystem {
 			d.danger(DangerTakenOver, reason.TakenOver,
-				"it comes back with project id %d, which %s has now: both would count under "+
-					"one quota",
+				"it comes back with project id %d, which now belongs to %s: both would count "+
+					"under one quota",
 				id, r.Address)
 			return
 		}

@@ -30,14 +30,14 @@ func TestGroupChangeLeaves(t *testing.T) {
 		name, claimed string
 		others        []planner.Item
 	}{
-		{"nobody else", "which nothing listed claims any more", nil},
-		{"another resource has it", "which others claim", []planner.Item{project("chem", 30500)}},
+		{"nobody else", "which no listed resource claims any more", nil},
+		{"another resource has it", "which other resources claim", []planner.Item{project("chem", 30500)}},
 	} {
 		p, _ := plan(&planner.Input{Items: items(append(tc.others, project("bio", 30999))...),
 			Recorded: records(recordOf("bio", 30500))}, m)
 		_, d := action(t, p, bio)
 		if got := reasonOf(d, "content_keeps_group"); !strings.Contains(got,
-			"what lies below it keeps group 30500") {
+			"everything below it keeps group 30500") {
 			t.Errorf("%s: reasons %v", tc.name, d.Reasons)
 		}
 		left := reasonOf(d, "quota_left")

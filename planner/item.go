@@ -42,7 +42,7 @@ func (k Key) Unfit() string {
 			return fmt.Sprintf("its %s has %d bytes, the most allowed is %d", part.member,
 				len(part.text), maxKeyPart)
 		case !utf8.ValidString(part.text) || strings.ContainsFunc(part.text, unicode.IsControl):
-			return fmt.Sprintf("its %s (%.40q) has control characters, or is no UTF-8", part.member,
+			return fmt.Sprintf("its %s (%.40q) has control characters, or is not UTF-8", part.member,
 				part.text)
 		}
 	}

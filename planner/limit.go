@@ -83,7 +83,7 @@ func (l *Limit) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	if *l = LimitFrom(v); !l.Known() && !v.IsAbsent() {
-		return fmt.Errorf("value %s is no limit", b)
+		return fmt.Errorf("value %s is not a limit", b)
 	}
 	return nil
 }
@@ -191,7 +191,7 @@ func (l *Limits) UnmarshalJSON(b []byte) error {
 	var read Limits
 	for a, limit := range members {
 		if !a.IsQuota() {
-			return fmt.Errorf("%s is no limit of a quota", a)
+			return fmt.Errorf("%s is not a limit of a quota", a)
 		}
 		read[a] = limit
 	}

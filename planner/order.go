@@ -87,7 +87,7 @@ func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 		return o, ""
 	}
 	if s.Waldur.URL == "" {
-		return o, "it has an order, and there is no waldur block in the configuration to report to"
+		return o, "it has an order, but the configuration has no waldur block to report to"
 	}
 	of := About{Resource: it.Key.Item}
 	for _, name := range []Callback{Approve, SetStateDone, Reject, SetStateErred, SetBackendID,
@@ -101,7 +101,7 @@ func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 		}
 		url, err := of.Target(s.Waldur, name, raw)
 		if err != nil {
-			return o, "its order is not asked: " + err.Error()
+			return o, "cscs-sync does not ask about its order: " + err.Error()
 		}
 		if o.id == "" {
 			o.id, o.url, _ = OrderOf(url)
@@ -145,8 +145,8 @@ func (g *Graph) interpretOrder(n *node) {
 	o, why := orderOf(g.input.Settings, it)
 	if it.Status == StatusRemoved && o.acts {
 		g.warn(reason.RemovedWithOrder, it.MountPath,
-			"Waldur lists it as removed and still offers callbacks of an order: nothing is done "+
-				"for that order. Look at it in Waldur")
+			"Waldur lists it as removed but still offers callbacks of an order: cscs-sync "+
+				"does nothing for that order. Look at it in Waldur")
 	}
 	if it.Status == StatusRemoved || it.Status == StatusError && !o.acts {
 		return
@@ -155,13 +155,13 @@ func (g *Graph) interpretOrder(n *node) {
 		n.intent = intentExists
 		if o.acts {
 			g.warn(reason.ActiveWithOrder, it.MountPath,
-				"it is active and still has callbacks of an order: no callback is sent for it")
+				"it is active but still has callbacks of an order: cscs-sync sends no callback for it")
 		}
 		return
 	}
 	if !o.acts && g.unseen > 0 {
 		n.wait(reason.OrdersUnseen,
-			"the listing leaves out its order, like all others: see the warning")
+			"the listing leaves out its order, as it does for all others: see the warning")
 		return
 	}
 	if !o.acts {
@@ -179,8 +179,8 @@ func (g *Graph) interpretOrder(n *node) {
 	if twin := g.orders[o.id]; twin > 1 {
 		n.intent = intentByStatus(it.Status)
 		n.block(reason.OrderTwice,
-			"order %s stands at %d resources of the listing, and an order belongs to one: "+
-				"have the proxy's listing checked", ShortID(o.id), twin)
+			"order %s is named by %d resources of the listing, but an order belongs to one "+
+				"resource: have the proxy's listing checked", ShortID(o.id), twin)
 		return
 	}
 	n.calls = make(map[Callback]bool, len(it.URLs))
@@ -216,11 +216,10 @@ func unseenOrders(items []Item) (n int) {
 
 // unseenText says what that means.
 func unseenText(n int) string {
-	return fmt.Sprintf("the listing has %d pending, updating or removing resources, and not one "+
-		"URL of an order: the proxy, or "+
-		"Waldur by its `field` filter, leaves the orders out. Ask the proxy's operator. Orders "+
-		"that all wait for their start date "+
-		"look the same", n)
+	return fmt.Sprintf("the listing has %d resources that are pending, updating or removing, but not "+
+		"one URL of an order: the proxy, or Waldur's `field` filter, leaves the orders "+
+		"out. Ask the proxy's operator. A listing looks the same when all orders wait "+
+		"for their start date", n)
 }
 
 // intentByStatus is what an order asks for that is open under a status.
@@ -250,14 +249,13 @@ func (g *Graph) interpretType(n *node) {
 	}
 	o := answer.Order
 	if err := (About{n.order, n.item.Key.Item}).Owns(&o); err != nil {
-		n.block(reason.OrderResource, "its order is not its own: %v", err)
+		n.block(reason.OrderResource, "its order belongs to something else: %v", err)
 		return
 	}
 	if !o.Type.IsKnown() {
 		n.block(reason.OrderType,
-			"its order %s is a %q: this version knows no orders of that type and does nothing "+
-				"for it. "+
-				"Update cscs-sync, or reject the order", ShortID(n.order), o.Type)
+			"its order %s is a %q: this version knows no orders of that type and does "+
+				"nothing for it. Update cscs-sync, or reject the order", ShortID(n.order), o.Type)
 		return
 	}
 	n.interpretState(o.State)
@@ -271,14 +269,16 @@ func (g *Graph) interpretUnasked(n *node, why string, asked bool) {
 	switch {
 	case n.item.Status == StatusError:
 		n.block(reason.OrderUnknown,
-			"it is in error with order %s, and only Waldur knows what that order wants: %s",
+			"its status is error and it has order %s, and only Waldur knows what that order "+
+				"wants: %s",
 			ShortID(n.order), why)
 	case g.input.MustAsk && g.decides(n):
-		n.block(reason.OrderUnknown, "what its order %s is now could not be asked: %s",
+		n.block(reason.OrderUnknown, "Waldur could not be asked about the state of its order %s: %s",
 			ShortID(n.order), why)
 	case n.item.Status == StatusUpdating:
 		g.warn(reason.OrderNotAsked, n.address(),
-			"what order %s changes could not be asked (%s): the proxy's newQuotas are used",
+			"Waldur could not be asked what order %s changes (%s): the plan uses the proxy's "+
+				"newQuotas",
 			ShortID(n.order), why)
 	case n.item.Status == StatusPending && archived:
 		n.intent = intentRestore
@@ -304,7 +304,8 @@ func (n *node) interpretIntent(t OrderType) {
 		n.intent = w
 	case n.item.Status == StatusError:
 		n.block(reason.OrderType,
-			"it is in error, and its order %s is a %s: only Update and Terminate are acted on",
+			"its status is error, and its order %s is a %s: cscs-sync acts only on Update "+
+				"and Terminate",
 			ShortID(n.order), t)
 	default:
 		n.block(reason.OrderType, "its status is %s, but its order %s is a %s", n.item.Status,
@@ -328,8 +329,7 @@ func (n *node) interpretState(s OrderState) {
 	default:
 		n.block(reason.OrderState,
 			"Waldur says that its order %s is %q: this version knows no such state and does "+
-				"nothing for it. "+
-				"Update cscs-sync", ShortID(n.order), string(s))
+				"nothing for it. Update cscs-sync", ShortID(n.order), string(s))
 	}
 }
 

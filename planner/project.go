@@ -179,7 +179,7 @@ func (p *projects) free(n *node) ProjectID {
 	}
 	p.next[n.system.Name] = r.Last + 1
 	n.block(reason.ProjectIds,
-		"all %d ids of project_ids (%d-%d) of system %s are taken: widen the range",
+		"all %d ids of project_ids (%d-%d) of system %s are used: widen the range",
 		r.Last-r.First+1,
 		r.First, r.Last, n.system.Name)
 	return 0
@@ -194,7 +194,7 @@ func (p *projects) mayHave(n *node) bool {
 	}
 	if who, ok := p.unseen[m.Filesystem]; ok {
 		n.block(reason.ProjectUnknown,
-			"the project id of %s could not be read, so no id is known to be free", who)
+			"the project id of %s could not be read, so cscs-sync cannot tell which ids are free", who)
 		return false
 	}
 	return true
@@ -241,7 +241,7 @@ func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 		d.change(Project, Value{}, want, Provenance{From: FromDefault}, false)
 	case !dir.HasProject:
 		d.quota = Reason{reason.ProjectUnknown,
-			"its project id could not be read: does the filesystem have project ids? See " +
+			"its project id could not be read: does the filesystem have project ids? Run " +
 				"`cscs-sync doctor`"}
 	case dir.ProjectValue() == want:
 		d.keep(Project, want)
@@ -254,8 +254,8 @@ func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 			inherited = "not inherited by new files"
 		}
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.Tag,
-			fmt.Sprintf("its project id is %d, %s: once the quota is set, everything below it is "+
-				"given %d", dir.Project, inherited, id.ID)})
+			fmt.Sprintf("its project id is %d, %s: once the quota is set, everything below it gets "+
+				"project id %d", dir.Project, inherited, id.ID)})
 	}
 }
 

@@ -154,9 +154,9 @@ func recheckAction(a *Action, kept []KeptLimit, g *Graph) []Stale {
 	case w.Replaced && !slices.Contains(a.Danger, DangerReplaced):
 		now := fmt.Sprintf("%d, which is another directory", w.Inode)
 		if w.Inode == 0 {
-			now = "in doubt: nothing that is recorded beside it stands there"
+			now = "in doubt: no directory that is recorded beside it stands there"
 		}
-		return one("inode", "that of the recorded directory, or none", now)
+		return one("inode", "the recorded directory, or none", now)
 	}
 	switch a.Kind {
 	case Archive, Restore, RejectOrder, FailOrder:
@@ -168,7 +168,7 @@ func recheckAction(a *Action, kept []KeptLimit, g *Graph) []Stale {
 		return one("quota", namedQuota(a.Handle), namedQuota(w.Handle))
 	}
 	if a.Freeze && w.Shared {
-		return one("quota", "to be frozen, for nobody else lived on it", "what others live on")
+		return one("quota", "to be frozen, because nobody else used it", "used by others")
 	}
 	return recheckState(a, kept, w.State)
 }

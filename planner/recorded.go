@@ -27,7 +27,7 @@ type Undelivered struct {
 
 // Words says since when a callback waits, and why, for a sentence about it; show writes the time.
 func (u *Undelivered) Words(show func(time.Time) string) string {
-	words := "waits to be delivered"
+	words := "is waiting to be delivered"
 	if u.Parked {
 		words = "is parked until a person looks at it"
 	}

@@ -38,8 +38,8 @@ func (g *Graph) follow() {
 	g.match()
 	for _, x := range slices.SortedFunc(maps.Keys(taken), compareStrings) {
 		g.warn(reason.Renamed, "",
-			"the proxy calls system %s %q now, and no longer %q: what is recorded of %d "+
-				"resources goes on under the new name",
+			"the proxy now calls system %s %q, and no longer %q: the records of %d resources "+
+				"move to the new name",
 			x[0], x[2], x[1], taken[x])
 	}
 }

@@ -60,13 +60,11 @@ func (g *Graph) Lost(directories []Directory) []Lost {
 func (c *comparison) markReplaced(n *node, dir Directory, d *decision) {
 	r := &d.record
 	text := fmt.Sprintf(
-		"another directory than the recorded one stands here: recorded %s is inode %d, here is "+
-			"inode %d", day(r.At),
+		"this is not the recorded directory: recorded %s is inode %d, here is inode %d", day(r.At),
 		r.Inode, dir.Inode)
 	if r.Inode == dir.Inode {
-		text = fmt.Sprintf("another directory than the recorded one stands here: both have inode "+
-			"%d, but the recorded one was made %s and this "+
-			"one %s", r.Inode, moment(r.Born), moment(dir.Born))
+		text = fmt.Sprintf("this is not the recorded directory: both have inode %d, but the recorded one "+
+			"was created %s and this one %s", r.Inode, moment(r.Born), moment(dir.Born))
 	}
 	d.danger(DangerReplaced, reason.Replaced, "%s; %s", text, c.whereabouts(n, r, dir))
 }
@@ -78,16 +76,16 @@ func moment(nanoseconds int64) string {
 // whereabouts says where the recorded directory is now, and whose the one in its place is by the
 // records.
 func (c *comparison) whereabouts(n *node, r *Record, dir Directory) string {
-	text := "where the recorded one is now is not known"
+	text := "where the recorded directory is now is not known"
 	at, looked := c.seen.Found[Place{n.system.Name, n.storage}]
 	if at == "" {
 		at = c.known().standing[inodeOn{n.system.Name, r.Inode}]
 	}
 	switch {
 	case at != "" && at != n.storage:
-		text = "the recorded one is at " + at + " now"
+		text = "the recorded directory is now at " + at
 	case looked:
-		text = "the recorded one is not in " + path.Dir(n.storage)
+		text = "the recorded directory is not in " + path.Dir(n.storage)
 	}
 	if whose := c.known().recorded[inodeOn{n.system.Name, dir.Inode}]; whose != "" &&
 		whose != n.address() {

@@ -29,14 +29,13 @@ func (g *Graph) findRestores(next int) {
 		switch found {
 		case 0:
 			g.warn(reason.NotArchived, address,
-				"nothing with this address is archived; see `cscs-sync archive list`, or "+
-					"`cscs-sync "+
-					"archive rescan` if the register was lost")
+				"no archived directory has this address; run `cscs-sync archive list`, or "+
+					"`cscs-sync archive rescan` if the register was lost")
 		case 1:
 		default:
 			g.warn(reason.Ambiguous, address,
-				"%d archived directories have this address: the address does not tell which one "+
-					"is meant", found)
+				"%d archived directories have this address, so the address does not say which "+
+					"one is meant", found)
 			g.restores = slices.DeleteFunc(g.restores,
 				func(r asked) bool { return r.Address == address })
 		}
@@ -115,8 +114,8 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	}
 	if others > 0 || s.state == nil || s.state.LimitsWhy != "" {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.LimitsStay,
-			fmt.Sprintf("the limits of %s stay as they are: they could not be observed, or "+
-				"others live on them by now", id)})
+			fmt.Sprintf("the limits of %s stay as they are: they could not be observed, or others use "+
+				"this quota now", id)})
 		d.withoutLimit(s.inForce(), nil)
 		return
 	}
@@ -157,13 +156,13 @@ func (c *comparison) mayComeBack(n *node) Reason {
 		return why
 	}
 	if dir.State != DirAbsent {
-		return Reason{reason.Obstructed, "a directory stands where it was"}
+		return Reason{reason.Obstructed, "a directory stands at its old path"}
 	}
 	for _, h := range c.g.holders() {
 		mine := h.node != nil && h.node.item.Key == n.item.Key
 		if !mine && (h.path == n.storage || inside(h.path, n.storage) ||
 			inside(n.storage, h.path)) {
-			return Reason{reason.Conflict, fmt.Sprintf("%s has its path by now", h.address)}
+			return Reason{reason.Conflict, fmt.Sprintf("%s now has its path", h.address)}
 		}
 	}
 	return Reason{}

@@ -44,7 +44,7 @@ func (g *Graph) reportUnmatchedGlobs() {
 	for _, glob := range w.Selection.Excludes {
 		if !g.lists(glob) {
 			g.warn(reason.ExcludeUnmatched, "",
-				"the exclusion %s matches no listed resource, so it spares nothing", glob)
+				"the exclusion %s matches no listed resource, so it excludes nothing", glob)
 		}
 	}
 	for i := range w.Holds {

@@ -58,8 +58,8 @@ func CallbackURL(w WaldurSettings, raw string) (string, error) {
 func callbackURL(w WaldurSettings, raw string) (string, error) {
 	if w.URL == "" {
 		return "", fmt.Errorf(
-			"callback %s: there is no waldur block, so nothing may be called; add one with url "+
-				"and token", shortURL(w.Hidden, raw))
+			"callback %s: the configuration has no waldur block, so nothing may be called; "+
+				"add one with url and token", shortURL(w.Hidden, raw))
 	}
 	u, err := parseTarget(raw)
 	if err != nil {
@@ -90,16 +90,16 @@ func parseTarget(raw string) (*url.URL, error) {
 	if i := strings.IndexFunc(raw,
 		func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`%\?#"<>;`, r) }); i >= 0 {
 		return nil, fmt.Errorf(
-			"it holds %.1q, and an encoded path, a query or a fragment is refused", raw[i:])
+			"it contains %.1q; encoded paths, queries and fragments are refused", raw[i:])
 	}
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("it is no URL")
+		return nil, fmt.Errorf("it is not a URL")
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.Opaque != "":
-		return nil, fmt.Errorf("want http or https and a host")
+		return nil, fmt.Errorf("want http or https, and a host")
 	case u.User != nil:
-		return nil, fmt.Errorf("it holds a user name")
+		return nil, fmt.Errorf("it contains a user name")
 	case u.Path == "" || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/"):
 		return nil, fmt.Errorf("its path is not clean")
 	}
@@ -110,16 +110,16 @@ func parseTarget(raw string) (*url.URL, error) {
 func below(base string, u *url.URL) (string, error) {
 	b, err := url.Parse(base)
 	if err != nil || b.Host == "" {
-		return "", fmt.Errorf("waldur.url or an alias is no URL")
+		return "", fmt.Errorf("waldur.url or an alias is not a URL")
 	}
 	prefix := strings.TrimRight(b.Path, "/") + "/"
 	switch {
 	case u.Scheme != b.Scheme:
-		return "", fmt.Errorf("its scheme is %s, that of waldur.url %s", u.Scheme, b.Scheme)
+		return "", fmt.Errorf("its scheme is %s, and that of waldur.url is %s", u.Scheme, b.Scheme)
 	case !strings.EqualFold(u.Hostname(), b.Hostname()):
-		return "", fmt.Errorf("its host is %s, that of waldur.url %s", u.Hostname(), b.Hostname())
+		return "", fmt.Errorf("its host is %s, and that of waldur.url is %s", u.Hostname(), b.Hostname())
 	case port(u) != port(b):
-		return "", fmt.Errorf("its port is %s, that of waldur.url %s", port(u), port(b))
+		return "", fmt.Errorf("its port is %s, and that of waldur.url is %s", port(u), port(b))
 	case !strings.HasPrefix(u.Path, prefix) || len(u.Path) == len(prefix):
 		return "", fmt.Errorf("its path is not below %s", prefix)
 	}

@@ -16,12 +16,12 @@ func TestCallbackURL(t *testing.T) {
 		{"http://waldur-internal:8000/api/" + rest, ""},
 		{"https://[2001:db8::1]/w/" + rest, ""},
 		{"http://waldur.example.com/api/" + rest,
-			"its scheme is http, that of waldur.url https; nor does an alias match"},
+			"its scheme is http, and that of waldur.url is https; nor does an alias match"},
 		{"https://evil.example.com/api/" + rest,
-			"its host is evil.example.com, that of waldur.url waldur.example.com"},
+			"its host is evil.example.com, and that of waldur.url is waldur.example.com"},
 		{"https://waldur.example.com.evil.org/api/" + rest,
 			"its host is waldur.example.com.evil.org"},
-		{"https://waldur.example.com:8443/api/" + rest, "its port is 8443, that of waldur.url 443"},
+		{"https://waldur.example.com:8443/api/" + rest, "its port is 8443, and that of waldur.url is 443"},
 		{"http://waldur-internal/api/" + rest, "its scheme is http"},
 		{"https://waldur.example.com/apis/" + rest, "its path is not below /api/"},
 		{"https://waldur.example.com/api/", "its path is not below /api/"},
@@ -30,21 +30,21 @@ func TestCallbackURL(t *testing.T) {
 		{"https://waldur.example.com/api/./" + rest, "its path is not clean"},
 		{"https://waldur.example.com/api//" + rest, "its path is not clean"},
 		{"https://waldur.example.com/api/" + rest + "/", "its path is not clean"},
-		{"https://waldur.example.com/api/%2e%2e/" + rest, `it holds "%"`},
-		{"https://waldur.example.com/api/a%2fb/", `it holds "%"`},
-		{`https://waldur.example.com/api/a\b/`, `it holds "\\"`},
-		{"https://waldur.example.com/api/" + rest + "?x=1", `it holds "?"`},
-		{"https://waldur.example.com/api/" + rest + "#x", `it holds "#"`},
-		{"https://waldur.example.com/api/..;/" + rest, `it holds ";"`},
-		{"https://waldur.example.com/api/a b/", `it holds " "`},
-		{"https://waldur.example.com/api/a\nb/", `it holds "\n"`},
-		{"https://waldur.example.com/api/é/", `it holds "é"`},
-		{"https://waldur.example.com@evil.org/api/" + rest, "it holds a user name"},
-		{"https://u:p@waldur.example.com/api/" + rest, "it holds a user name"},
-		{"https:waldur.example.com/api/", "want http or https and a host"},
-		{"//waldur.example.com/api/" + rest, "want http or https and a host"},
-		{"file:///api/" + rest, "want http or https and a host"},
-		{"", "want http or https and a host"},
+		{"https://waldur.example.com/api/%2e%2e/" + rest, `it contains "%"`},
+		{"https://waldur.example.com/api/a%2fb/", `it contains "%"`},
+		{`https://waldur.example.com/api/a\b/`, `it contains "\\"`},
+		{"https://waldur.example.com/api/" + rest + "?x=1", `it contains "?"`},
+		{"https://waldur.example.com/api/" + rest + "#x", `it contains "#"`},
+		{"https://waldur.example.com/api/..;/" + rest, `it contains ";"`},
+		{"https://waldur.example.com/api/a b/", `it contains " "`},
+		{"https://waldur.example.com/api/a\nb/", `it contains "\n"`},
+		{"https://waldur.example.com/api/é/", `it contains "é"`},
+		{"https://waldur.example.com@evil.org/api/" + rest, "it contains a user name"},
+		{"https://u:p@waldur.example.com/api/" + rest, "it contains a user name"},
+		{"https:waldur.example.com/api/", "want http or https, and a host"},
+		{"//waldur.example.com/api/" + rest, "want http or https, and a host"},
+		{"file:///api/" + rest, "want http or https, and a host"},
+		{"", "want http or https, and a host"},
 		{"https://waldur.example.com/api/" + strings.Repeat("a", 2048),
 			"it is longer than 2048 bytes"},
 	} {
@@ -62,7 +62,7 @@ func TestCallbackURL(t *testing.T) {
 
 func TestCallbackURLWithoutWaldur(t *testing.T) {
 	_, err := CallbackURL(WaldurSettings{}, "https://waldur.example.com/api/x/")
-	if err == nil || !strings.Contains(err.Error(), "there is no waldur block") {
+	if err == nil || !strings.Contains(err.Error(), "no waldur block") {
 		t.Error(err)
 	}
 }

@@ -37,8 +37,8 @@ func (c *comparison) finishParent(n *node, d *decision) bool {
 func (d *decision) finishes(r Record, dir Directory) {
 	d.action.Inode = dir.Inode
 	d.detail.Reasons = append(d.detail.Reasons,
-		Reason{reason.Unfinished, "an apply made it " + day(r.At) + ", could not finish it, and " +
-			"left it closed: it is finished now"})
+		Reason{reason.Unfinished, "an apply created it " + day(r.At) +
+			" and could not finish it: the directory stayed closed, and this plan finishes it"})
 }
 
 // leftUnfinished reports whether an apply left a directory of the node unfinished.

@@ -121,7 +121,8 @@ func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 	}
 	mode, special, err := ParseMode(permission)
 	if err != nil {
-		bad[ModeAttr] = Reason{reason.Mode, "the proxy's permission cannot be used: " + err.Error()}
+		bad[ModeAttr] = Reason{reason.Mode, "the permission that the proxy gives cannot be used: " +
+			err.Error()}
 	}
 	n.mode, n.special = mode, special
 	if !n.isBranch() && (n.system.Quota.Sets() || n.system.Quota.Orders != "complete") {
@@ -172,7 +173,7 @@ func (g *Graph) convert(n *node, q *ProxyQuotas, bad *unusable) {
 	}
 	if q[SpaceHard].IsZero() || q[InodesHard].IsZero() {
 		g.warn(reason.QuotaZero, n.address(),
-			"the proxy gives a hard limit of 0, which is not taken as unlimited: that limit "+
+			"the proxy gives a hard limit of 0, which does not mean unlimited: that limit "+
 				"stays as it is")
 	}
 }
@@ -203,9 +204,8 @@ func (g *Graph) convertOne(n *node, a Attribute, noun string, d Decimal) (Limit,
 				"Waldur, or by an override", noun, d, unit)}
 	case !ok:
 		return Limit{}, Reason{reason.Quota,
-			fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is beyond every storage; "+
-				"correct it in "+
-				"Waldur, or by an override", noun, d, unit)}
+			fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is more than any storage has; "+
+				"correct it in Waldur, or by an override", noun, d, unit)}
 	}
 	return n.system.Traits.roundDown(a, Limit{limitSet, number}), Reason{}
 }
@@ -270,15 +270,15 @@ func (n *node) checkIDs(s *Settings) {
 	}
 	switch it := n.item; {
 	case !n.hasGroup && it.HasGID:
-		n.block(reason.GID, "the proxy gives group id %d, which is no valid group", it.GID)
+		n.block(reason.GID, "the proxy gives group id %d, which is not a valid group", it.GID)
 	case !n.hasGroup:
 		n.block(reason.GID, "the proxy gives no group id; set one for its project, or by an "+
 			"override's group")
 	case n.group < s.MinGID:
-		n.block(reason.GID, "%s gives group id %d, the least allowed is %d (storage.min_gid)",
+		n.block(reason.GID, "%s gives group id %d, but the lowest allowed is %d (storage.min_gid)",
 			n.sourceOfGroup(), n.group, s.MinGID)
 	case n.group > maxID || n.group == 65534 || n.group == 65535:
-		n.block(reason.GID, "%s gives group id %d, which is never a project's", n.sourceOfGroup(),
+		n.block(reason.GID, "%s gives group id %d, which never belongs to a project", n.sourceOfGroup(),
 			n.group)
 	}
 	if n.owner > maxID || n.owner == 65534 || n.owner == 65535 {
@@ -302,9 +302,8 @@ func (g *Graph) dropSoft(n *node) {
 		r := &quantities[i]
 		if _, asked := n.quota[r.Soft].Number(); asked && !n.isBranch() {
 			g.warn(reason.NoSoftLimits, n.address(),
-				"a soft limit for %s of %s is asked for, and system %s has no soft limits: "+
-					"only the "+
-					"hard limit holds", r.Name, n.quota.Show(r.Soft), n.system.Name)
+				"a soft limit for %s of %s is wanted, but system %s has no soft limits: only the "+
+					"hard limit applies", r.Name, n.quota.Show(r.Soft), n.system.Name)
 		}
 		n.quota[r.Soft] = Limit{}
 	}
@@ -328,13 +327,13 @@ func (n *node) checkLimit(a Attribute) {
 	case !ok:
 	case v == 0:
 		n.block(reason.Quota,
-			"its %s limit becomes 0, which a file system would read as unlimited: correct it in "+
-				"Waldur, or by an override",
+			"its %s limit becomes 0, which a file system would take as unlimited: correct it "+
+				"in Waldur, or by an override",
 			a.row().words)
 	case v > most:
 		n.block(reason.Quota,
-			"its %s limit would be %s, the most allowed is %s: correct it in Waldur, or by an "+
-				"override", a.row().words,
+			"its %s limit would be %s, but the highest allowed is %s: correct it in Waldur, "+
+				"or by an override", a.row().words,
 			n.quota.Show(a), Show(a, Number(most)))
 	}
 }
@@ -347,12 +346,10 @@ func (n *node) checkOrder(r *Quantity) {
 		return
 	}
 	n.block(reason.SoftAboveHard,
-		"its soft limit for %s (%s) is above the hard one (%s): the option %s is probably "+
-			"pinned in "+
-			"Waldur and wins over the ordered limit. "+
-			"Remove that option, or mend it here with this override:\n"+
-			"override \"mend %s\" {\n  match { path = %q }\n  quota { %s = upstream.quota.%s }\n  "+
-			"reason = \"…\"\n}",
+		"its soft limit for %s (%s) is above the hard limit (%s): the option %s is "+
+			"probably pinned in Waldur and wins over the ordered limit. Remove that option, "+
+			"or correct it here with this override:\noverride \"correct %s\" {\n  match { path = "+
+			"%q }\n  quota { %s = upstream.quota.%s }\n  reason = \"…\"\n}",
 		r.Name, n.quota.Show(r.Soft), n.quota.Show(r.Hard), r.options(), n.address(), n.address(),
 		r.Hard, r.Soft)
 }

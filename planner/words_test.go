@@ -104,8 +104,8 @@ func TestModeJSON(t *testing.T) {
 func TestUndeliveredWords(t *testing.T) {
 	day := func(at time.Time) string { return at.Format("2006-01-02") }
 	for want, u := range map[string]planner.Undelivered{
-		"waits to be delivered": {},
-		"waits to be delivered, since 2026-11-22: 503": {
+		"is waiting to be delivered": {},
+		"is waiting to be delivered, since 2026-11-22: 503": {
 			Since: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), Problem: "503"},
 		"is parked until a person looks at it: 409 Valid states for operation: executing": {
 			Parked: true, Problem: "409 Valid states for operation: executing."},

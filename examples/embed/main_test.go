@@ -18,7 +18,7 @@ func TestEmbed(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o770 || info.Mode()&os.ModeSetgid == 0 {
 		t.Errorf("the directory has mode %v, %v", info.Mode(), err)
 	}
-	if !strings.Contains(out.String(), "stands already and will be adopted") || !strings.HasSuffix(out.String(), "The apply ended: done\n") {
+	if !strings.Contains(out.String(), "already exists and will be adopted") || !strings.HasSuffix(out.String(), "The apply ended: done\n") {
 		t.Errorf("%s", out.String())
 	}
 }

@@ -15,7 +15,7 @@ import (
 // Renderer is the version of the rules by which plans are written and rendered: package planner's
 // Context.Renderer has to be this. A change of a golden text, or of the members of a plan, raises
 // it.
-const Renderer = 3
+const Renderer = 4
 
 // format is the version of the machine's part.
 const format = 1

@@ -73,7 +73,7 @@ func KindsOfChange() map[string]func(*planner.Plan, string, int) {
 		"report": renamed(AddReport),
 		"blocked": func(p *planner.Plan, address string, i int) {
 			Refuse(p, planner.Blocked, address, "gid",
-				fmt.Sprintf("the proxy gives group id %d, the least allowed is 1000 "+
+				fmt.Sprintf("the proxy gives group id %d, but the lowest allowed is 1000 "+
 					"(storage.min_gid)", i%1000))
 			p.Context.Blocked[0].Key.Item = HexID(i)
 		},

@@ -212,10 +212,10 @@ func Refuse(p *planner.Plan, kind planner.ActionKind, address, code, text string
 // AddBlocked adds two blocked resources.
 func AddBlocked(p *planner.Plan) {
 	Refuse(p, planner.Blocked, "/capstor/store/cscs/psi/x", "gid",
-		"the proxy gives group id 0, the least allowed is 1000 (storage.min_gid)")
+		"the proxy gives group id 0, but the lowest allowed is 1000 (storage.min_gid)")
 	Refuse(p, planner.Blocked, "/capstor/store/cscs/psi/zero", "zero_limit",
 		"the option hard_quota_space is pinned at 0 in Waldur, and a limit of 0 is never set; "+
-			"to mend it here:\noverride \"psi zero\" {\n  match { path = "+
+			"to correct it here:\noverride \"psi zero\" {\n  match { path = "+
 			"\"/capstor/store/cscs/psi/zero\" }\n  quota { space_hard = tib(10) }\n}")
 }
 
@@ -261,7 +261,7 @@ func Dangers() *planner.Plan {
 	swapped.Inode, swapped.Danger = 144115205272502285, []planner.Danger{planner.DangerReplaced}
 	Put(p, swapped, planner.Detail{Unchanged: 7,
 		Reasons: Because("replaced",
-			"another directory than the recorded one stands here: recorded "+
+			"this is not the recorded directory: recorded "+
 				"2026-11-20 is inode 144115205272502284, here is inode 144115205272502285; the "+
 				"recorded "+
 				"one is at capstor/store/cscs/eth/chem now, "+
@@ -274,17 +274,16 @@ func Dangers() *planner.Plan {
 		Change(planner.ModeAttr, Mode(0o2750), Mode(0o2770))}
 	Put(p, other, planner.Detail{Unchanged: 5,
 		Reasons: append(Because("replaced",
-			"another directory than the recorded one stands here: recorded "+
+			"this is not the recorded directory: recorded "+
 				"2026-11-20 is inode 144115205272502285, here is inode 144115205272502284; the "+
-				"recorded "+
-				"one is not in capstor/store/cscs/eth"),
+				"recorded directory is not in capstor/store/cscs/eth"),
 			planner.Reason{Code: "acl",
-				Text: "it has an ACL, so its mode does not say who gets in: user 12345 has " +
+				Text: "it has an ACL, so its mode does not show who has access: user 12345 has " +
 					"r-x, its " +
 					"group has r-x"},
 			planner.Reason{Code: "acl_mask",
 				Text: "chmod changes the mask of its ACL from r-x to rwx, not the rights of its " +
-					"group: then user 12345 has " +
+					"group: after that, user 12345 has " +
 					"rwx, its group has r-x"})}, From(planner.FromProxy), From(planner.FromProxy))
 
 	open := NewAction(planner.Create, "/capstor/store/cscs/eth/open", 72)
@@ -295,12 +294,12 @@ func Dangers() *planner.Plan {
 	Put(p, open, planner.Detail{Reasons: []planner.Reason{
 		{Code: "order_create", Text: "order 134c8ada asks for it"},
 		{Code: "max_mode", Text: `its mode "0777" (rwxrwxrwx) grants more than storage.max_mode allows, "2775" (rwxrwsr-x)`},
-		{Code: reason.UnlimitedSpace, Text: "no hard limit for space is in force for it then"}}},
+		{Code: reason.UnlimitedSpace, Text: "it would then have no hard limit for space"}}},
 		From(planner.FromDefault), From(planner.FromProxy), ByOverride("open", "overrides.hcl:3"))
 	p.Context.Drift = []planner.Drift{{Address: "/capstor/store/cscs/eth/math",
 		Attribute: planner.ACLAttr, Recorded: planner.Value{},
 		Observed: planner.TextValue(`nfs4:"eve@example.com"`)}}
 	p.Context.Warnings = []planner.Warning{{Code: "acl", Address: "/capstor/store/cscs/eth/math",
-		Text: `it has an NFSv4 ACL, so its mode does not say who gets in: it names "eve@example.com"; nothing is done about it`}}
+		Text: `it has an NFSv4 ACL, so its mode does not show who has access: it names "eve@example.com"; cscs-sync leaves it alone (` + "`setfacl -b` removes it)"}}
 	return p
 }

@@ -83,7 +83,7 @@ func becauseText(reason string, further bool) string {
 
 // quotaLeftAlone stands for a reason that is none for the action; it stands in full among what is
 // not done.
-const quotaLeftAlone = "its quota is left alone; why stands below"
+const quotaLeftAlone = "its quota is left alone, for the reason given below"
 
 func unchangedText(n int) string {
 	return plural(n, "unchanged attribute", "unchanged attributes") + " hidden"

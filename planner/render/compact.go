@@ -139,7 +139,7 @@ func verbMany(kind planner.ActionKind) string {
 	case planner.Create:
 		return "will be created"
 	case planner.Adopt:
-		return "stand already and will be adopted"
+		return "already exist and will be adopted"
 	case planner.Update:
 		return "will be updated in place"
 	case planner.Restore:
@@ -157,7 +157,7 @@ func (v *view) commonReason(members []int) string {
 			if v.plan.Core.Actions[i].Order != "" {
 				return "each has an order for it"
 			}
-			return "each has a reason of its own of the same kind"
+			return "each has its own reason of the same kind"
 		}
 	}
 	return common

@@ -181,7 +181,7 @@ func wholeFields(plan *planner.Plan) []field {
 
 func contextFields(plan *planner.Plan) []field {
 	c := &plan.Context
-	list := []field{{"made", c.Made.UTC().Format(stamp)}, {"by", c.User + "@" + c.Host},
+	list := []field{{"planned", c.Made.UTC().Format(stamp)}, {"by", c.User + "@" + c.Host},
 		{"version", c.Version}, {"source", c.Source},
 		{"systems", strings.Join(c.Systems, ", ")}, {"overrides", strconv.Itoa(c.Overrides)},
 		{"valid for", days(c.ValidFor)},
@@ -383,11 +383,11 @@ func (d *DiffResult) conclusion() string {
 	case d.Identical:
 		return "The plans are the same."
 	case d.ContextOnly():
-		return "Both plans do the same: only what explains them differs. An approval of one " +
-			"holds for the other."
+		return "Both plans do the same: only their explanations differ. An approval of one is " +
+			"valid for the other."
 	}
 	return "The plans differ: " + planner.Commas(uint64(len(d.Added))) + " added, " +
 		planner.Commas(uint64(len(d.Gone))) + " gone, " +
 		planner.Commas(uint64(len(d.Changed))) +
-		" changed. Approvals of the old plan do not hold for the new one."
+		" changed. Approvals of the old plan are not valid for the new plan."
 }

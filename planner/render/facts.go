@@ -82,8 +82,9 @@ func afterwards(a *planner.Action) []fact {
 		names[i] = Escape(string(c))
 	}
 	add(a.Retention > 0, "kept", kept(a))
-	add(a.Freeze, "freeze", "the hard limits of "+quotaName(a)+" become what is used")
-	add(a.Unlimit, "quota", "that of "+quotaName(a)+" is removed once it is archived")
+	add(a.Freeze, "freeze", "the hard limits of "+quotaName(a)+" are lowered to its usage")
+	add(a.Unlimit, "quota", "the quota of "+quotaName(a)+
+		" is removed once the directory is archived")
 	add(a.Order != "", "order", Quote(a.Order))
 	add(a.Verdict != "", "message", title(a.Verdict))
 	add(len(names) > 0, "callbacks", strings.Join(names, ", "))

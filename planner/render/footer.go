@@ -101,7 +101,7 @@ func (v *view) refusals(p *printer) {
 	if hasWhole(c.Blocked) || hasWhole(c.Waiting) {
 		p.blank()
 	}
-	p.put(line{in(bold, "Quotas that stay as they are, while the rest is done, for:")})
+	p.put(line{in(bold, "These resources change, but their quotas stay as they are:")})
 	v.refused(p, true)
 }
 
@@ -193,8 +193,8 @@ func (p *printer) undelivered(list []planner.Undelivered) {
 	if len(list) == 0 {
 		return
 	}
-	p.put(line{in(boldYellow, plural(len(list), "callback waits", "callbacks wait")),
-		in(plain, " to be delivered from before:")})
+	p.put(line{in(boldYellow, plural(len(list), "callback from earlier is", "callbacks from earlier are")),
+		in(plain, " still waiting to be delivered:")})
 	for _, s := range undeliveredLines(list) {
 		p.prose(text("    "), text("      | "), s, plain)
 	}

@@ -17,7 +17,7 @@ func (v *view) header(p *printer) {
 	c := &v.plan.Context
 	p.prose(nil, text("  "), "Plan "+canonical.ShortID(v.id())+" for "+v.systems(), bold)
 	p.prose(nil, text("  "), plural(v.resources(), "resource", "resources")+" from "+Escape(c.Source)+"; "+v.overrides(), plain)
-	p.prose(nil, text("  "), "made "+v.made()+", cscs-sync "+Escape(c.Version), plain)
+	p.prose(nil, text("  "), "planned "+v.made()+", cscs-sync "+Escape(c.Version), plain)
 	p.put(line{in(dim, "id "+v.id())})
 	p.prose(nil, text("  "), "configuration "+v.configuration()+"; an approval holds for "+days(c.ValidFor), dim)
 	if with := variables(c.Configuration); with != "" {

@@ -103,7 +103,8 @@ func (v *view) page() planPage {
 	p.NotDone, p.QuotasLeft = v.pageRefusals(false), v.pageRefusals(true)
 	p.Callbacks, p.Long = v.pageCallbacks(), v.isLong()
 	if n := len(c.Undelivered); n > 0 {
-		p.UndeliveredHead = plural(n, "callback waits", "callbacks wait") + " to be delivered from before"
+		p.UndeliveredHead = plural(n, "callback from earlier is", "callbacks from earlier are") +
+			" still waiting to be delivered"
 		for _, l := range undeliveredLines(c.Undelivered) {
 			p.Undelivered = append(p.Undelivered, Escape(l))
 		}
@@ -159,7 +160,7 @@ func (v *view) pageDangers() []pageDanger {
 			}
 		}
 		if n := counts[d] - len(entry.On); n > 0 {
-			entry.More = "and " + planner.Commas(uint64(n)) + " more, each on a card of its own"
+			entry.More = "and " + planner.Commas(uint64(n)) + " more, each on its own card"
 		}
 		list = append(list, entry)
 	}

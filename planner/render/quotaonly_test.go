@@ -38,7 +38,7 @@ func TestQuotasAloneAreCounted(t *testing.T) {
 		t.Errorf("the last line is %q", text[strings.LastIndex(strings.TrimSpace(text), "\n"):])
 	}
 	if strings.Contains(text, "Nothing will be done for") ||
-		!strings.Contains(text, "Quotas that stay as they are, while the rest is done, for:") {
+		!strings.Contains(text, "These resources change, but their quotas stay as they are:") {
 		t.Errorf("the sections are\n%s", text)
 	}
 	for _, row := range []string{"  blocked                                   1\n",

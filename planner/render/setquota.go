@@ -104,10 +104,10 @@ func leaveQuota(a *planner.Action, d *planner.Detail) []string {
 	case a.Unlimit:
 		return []string{"# then the quota of " + quotaName(a) + " is removed"}
 	case a.Freeze && d.Tool == planner.ToolLFS && a.Quota.By != planner.ByDirectory:
-		return []string{"# then lfs setquota " + idFlag(a, "-p ") + "-B as much as is used " +
+		return []string{"# then lfs setquota " + idFlag(a, "-p ") + "-B its usage " +
 			shellPath(a.Folder)}
 	case a.Freeze:
-		return []string{"# then the hard limits of " + quotaName(a) + " become what is used"}
+		return []string{"# then the hard limits of " + quotaName(a) + " are lowered to its usage"}
 	}
 	return nil
 }

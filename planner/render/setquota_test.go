@@ -61,10 +61,10 @@ func TestCommandsThatLeaveAQuota(t *testing.T) {
 		{planner.Action{Quota: dir, Unlimit: true}, planner.ToolXFS,
 			"# then the quota of directory vast/x is removed"},
 		{planner.Action{Quota: dir, Freeze: true}, planner.ToolVAST,
-			"# then the hard limits of directory vast/x become what is used"},
+			"# then the hard limits of directory vast/x are lowered to its usage"},
 		{planner.Action{Quota: &planner.QuotaID{By: planner.ByGroup, ID: 5}, Freeze: true,
 			Folder: "t"}, planner.ToolLFS,
-			"# then lfs setquota -g 5 -B as much as is used t"},
+			"# then lfs setquota -g 5 -B its usage t"},
 	} {
 		if got := leaveQuota(&c.action, &planner.Detail{Tool: c.tool}); !slices.Equal(got,
 			[]string{c.want}) {

@@ -37,7 +37,7 @@ func measures(a *planner.Action, d *planner.Detail) []measure {
 				" resources of this quota")
 		}
 		if d.Usage.DefaultCovers(of.Hard) && len(a.Changes) > 0 && a.Kind != planner.Archive {
-			m.note = joinNotes(m.note, "the default quota covers it until now")
+			m.note = joinNotes(m.note, "the default quota applies to it until now")
 		}
 		list = append(list, m)
 	}
@@ -88,7 +88,7 @@ func measured(attribute planner.Attribute, v planner.Value, soft, hard *planner.
 	case exceeds(n, hard):
 		m.note, m.loud = "over: writes will fail", boldRed
 	case exceeds(n, soft):
-		m.note, m.loud = "over the soft limit: grace runs", boldRed
+		m.note, m.loud = "over the soft limit: the grace period is running", boldRed
 	}
 	return m
 }

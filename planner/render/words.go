@@ -10,7 +10,7 @@ func symbol(kind planner.ActionKind) (mark, legend string, s style) {
 	case planner.Create:
 		return "+", "create", green
 	case planner.Adopt:
-		return "@", "adopt: it stands already, and is changed to what is wanted", yellow
+		return "@", "adopt: it already exists, and is changed to what is wanted", yellow
 	case planner.Update:
 		return "~", "update in place (observed -> desired)", yellow
 	case planner.Archive:
@@ -35,7 +35,7 @@ func verb(a *planner.Action) string {
 	case planner.Create:
 		return "will be created"
 	case planner.Adopt:
-		return "stands already and will be adopted"
+		return "already exists and will be adopted"
 	case planner.Update:
 		return "will be updated in place"
 	case planner.Archive:
@@ -65,13 +65,13 @@ func tag(d planner.Danger) (tag, clause string) {
 	case planner.DangerArchive:
 		return "ARCHIVES DATA", "moves data to the archive"
 	case planner.DangerMissing:
-		return "MISSING", "is about a directory that should be there and is not"
+		return "MISSING", "concerns a directory that should exist but does not"
 	case planner.DangerBelowUsage:
-		return "BELOW USAGE", "sets a limit below what is used"
+		return "BELOW USAGE", "sets a limit below the current usage"
 	case planner.DangerWiderAccess:
-		return "WIDER ACCESS", "opens data to more people"
+		return "WIDER ACCESS", "gives more people access to data"
 	case planner.DangerReplaced:
-		return "REPLACED", "finds another directory than the recorded one"
+		return "REPLACED", "finds a directory that is not the recorded one"
 	case planner.DangerTakenOver:
 		return "TAKEN OVER", "brings data under a group or quota that others use"
 	case planner.DangerOvercommit:
