@@ -9,9 +9,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
@@ -22,22 +20,6 @@ func read(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-// TestDocsNameEveryCommand keeps docs/reference/commands.md in step with the command line: each command, with each of its flags.
-func TestDocsNameEveryCommand(t *testing.T) {
-	text := read(t, "../../docs/reference/commands.md")
-	for _, c := range everyCommand(testApp().root()) {
-		first, second, _ := strings.Cut(pathOf(c), " ")
-		if !strings.Contains(text, "`"+first) || second != "" && !strings.Contains(text, second) {
-			t.Errorf("docs/reference/commands.md does not name %s", pathOf(c))
-		}
-		c.LocalNonPersistentFlags().VisitAll(func(fl *pflag.Flag) {
-			if !regexp.MustCompile("`" + first + `\b[^|]*` + second + `[^|]*(\\\|[^|]*)*--` + fl.Name + `\b`).MatchString(text) {
-				t.Errorf("docs/reference/commands.md does not name --%s of %s", fl.Name, pathOf(c))
-			}
-		})
-	}
 }
 
 // prose are the README and all that lies in docs.
@@ -131,12 +113,12 @@ func TestDocsNameEveryDependency(t *testing.T) {
 	}
 }
 
-// TestDocsNameEveryReason keeps docs/how-to/run-unattended.md and the help of run in step with the reasons of rounds.
+// TestDocsNameEveryReason keeps docs/reference/rounds.md and the help of run in step with the reasons of rounds.
 func TestDocsNameEveryReason(t *testing.T) {
-	text, help := read(t, "../../docs/how-to/run-unattended.md"), testApp().runCommand().Long
+	text, help := read(t, "../../docs/reference/rounds.md"), testApp().runCommand().Long
 	for _, r := range loop.Reasons() {
 		if !strings.Contains(text, "| `"+string(r)+"` |") {
-			t.Errorf("docs/how-to/run-unattended.md does not say what to do about %s", r)
+			t.Errorf("docs/reference/rounds.md does not say what to do about %s", r)
 		}
 		if !regexp.MustCompile(`\b` + string(r) + `\b`).MatchString(help) {
 			t.Errorf("`cscs-sync help run` does not name %s", r)
@@ -169,28 +151,4 @@ func headings(text string) []string {
 		all = append(all, strings.ReplaceAll(kept, " ", "-"))
 	}
 	return all
-}
-
-// TestDocsConfigurationsLoad: each block of HCL in the docs is accepted beside the least configuration.
-func TestDocsConfigurationsLoad(t *testing.T) {
-	base := read(t, "../../examples/configs/minimal.hcl")
-	n := 0
-	for _, page := range []string{"understanding/terraform", "reference/configuration"} {
-		for _, block := range regexp.MustCompile("(?s)```hcl\n(.*?)```").FindAllStringSubmatch(read(t, "../../docs/"+page+".md"), -1) {
-			if !strings.Contains(block[1], "override \"") {
-				continue
-			}
-			n++
-			path := filepath.Join(t.TempDir(), "cscs-sync.hcl")
-			if err := os.WriteFile(path, []byte(base+"\n"+block[1]), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if _, diags := config.Load(path, config.OS(), config.Options{}); diags.HasErrors() {
-				t.Errorf("docs/%s.md:\n%s\n%v", page, block[1], diags)
-			}
-		}
-	}
-	if n < 2 {
-		t.Errorf("only %d examples were found", n)
-	}
 }

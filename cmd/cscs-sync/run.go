@@ -45,8 +45,8 @@ by a person has been applied on this state, everything is held.
 SIGHUP reads the configuration again. SIGTERM and SIGINT end the loop after what
 is under way, within ten seconds whatever hangs.
 
-Each round ends in one logged reason. docs/how-to/run-unattended.md says what to
-do about each:
+Each round ends in one logged reason. docs/reference/rounds.md says what to do
+about each:
   applied, would_apply, no_changes, all_held, orders_blocked, outside_window,
   over_limit, backoff, source_unreachable, source_incomplete, source_shrank,
   lock_busy, observe_failed, partial, not_converged, stopped, error

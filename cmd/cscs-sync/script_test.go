@@ -53,6 +53,7 @@ func setupScript(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("DOCS", docs)
+	env.Setenv("DOCSITE", filepath.Join(filepath.Dir(docs), "cmd/cscs-sync/testdata/docs"))
 	bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
 	return os.Symlink(filepath.Join(bin, "lfs"), filepath.Join(env.WorkDir, "lfs"))
 }

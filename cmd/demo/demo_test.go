@@ -82,7 +82,7 @@ func inREADME(t *testing.T, out string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, shown, _ := strings.Cut(string(readme), "## What a plan looks like\n\n```\n")
+	_, shown, _ := strings.Cut(string(readme), "## What a plan looks like\n\n```text\n")
 	shown, _, ok := strings.Cut(shown, "```")
 	if !ok {
 		t.Fatal("README.md shows no plan")

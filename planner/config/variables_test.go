@@ -121,15 +121,15 @@ func TestNeverWorks(t *testing.T) {
 	}
 }
 
-// TestDocsNameEveryFunction keeps docs/reference/configuration.md in step with the functions, both ways.
+// TestDocsNameEveryFunction keeps docs/reference/expressions.md in step with the functions, both ways.
 func TestDocsNameEveryFunction(t *testing.T) {
-	text, err := os.ReadFile("../../docs/reference/configuration.md")
+	text, err := os.ReadFile("../../docs/reference/expressions.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile("(?s)the same names and meanings: `([^`]*)`").FindSubmatch(text)
 	if found == nil {
-		t.Fatal("docs/reference/configuration.md does not list the functions")
+		t.Fatal("docs/reference/expressions.md does not list the functions")
 	}
 	have := slices.DeleteFunc(slices.Sorted(maps.Keys(expr.Functions())), func(name string) bool {
 		return name == "file" || name == "env" ||

@@ -20,7 +20,7 @@ import (
 // notifyTimeout bounds one notification.
 const notifyTimeout = 30 * time.Second
 
-// heldNotice is what people's programs are told of a held plan; docs/how-to/run-unattended.md describes it.
+// heldNotice is what people's programs are told of a held plan; docs/how-to/monitor.md describes it.
 type heldNotice struct {
 	Event string `json:"event"`
 	Plan  string `json:"plan"`

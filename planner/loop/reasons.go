@@ -18,7 +18,7 @@ import (
 // Reason is how a round ended: exactly one for each, logged and counted.
 type Reason string
 
-// The reasons; docs/how-to/run-unattended.md says what to do with each.
+// The reasons; docs/reference/rounds.md says what to do with each.
 const (
 	Applied           Reason = "applied"
 	WouldApply        Reason = "would_apply" // of a dry run

@@ -56,7 +56,7 @@ func TestReviewersReadWhatIsShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, sample, _ := bytes.Cut(page, []byte("\n```\n"))
+	_, sample, _ := bytes.Cut(page, []byte("\n```text\n"))
 	sample, _, _ = bytes.Cut(sample, []byte("\n```\n"))
 	if !bytes.Contains(sample, []byte("[BELOW USAGE]")) ||
 		!bytes.Contains(Text(plantest.Typical()["below-usage"](), Options{}), sample) {
