@@ -61,7 +61,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"providers/waldur": {"planner/feedback", "planner", "planner/backoff", "planner/chunk", "providers", "providers/web", "planner/apply", "planner/engine"},
 		"providers/web":    {"planner", "providers", "planner/apply"},
 		"providers/posix":  {"planner", "planner/scan", "providers/hang"},
-		"state":            {"planner", "planner/ledger", "state/bolt", "state/folder", "state/kv"},
+		"state":            {"planner", "planner/ledger", "planner/render", "state/bolt", "state/folder", "state/kv"},
 		"state/kv":         {},
 		"state/kv/kvtest":  {"state/kv"},
 		"state/folder":     {"state/kv"},

@@ -43,7 +43,7 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	findings := doctor.Examine(ctx, doctor.Input{Config: s.cfg, ConfigPath: path, State: s.store,
 		Files: s.store.Files(), Site: s.site(), Transport: a.transport(), Signers: a.readSigners,
 		Markers:  func(id string) (doctor.Markers, error) { return s.markers(id) },
-		Database: database(s.cfg.Shared), Node: nodeName(a.host, s.cfg.Shared), UID: a.uid, Now: a.now})
+		Database: database(s.cfg.Shared), Node: s.cfg.Node(a.host), UID: a.uid, Now: a.now})
 	failed, text := a.findings(findings)
 	if asJSON {
 		err = a.printJSON(findings)

@@ -17,7 +17,7 @@ import (
 
 // markers are those of the configured systems, for a state with an id.
 func (s *session) markers(id string) (*site.Markers, error) {
-	boot, err := bootID()
+	boot, err := site.BootID()
 	if err != nil {
 		return nil, err
 	}
@@ -29,8 +29,7 @@ func (s *session) markers(id string) (*site.Markers, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := posix.Marker{State: id, Node: nodeName(s.host, s.cfg.Shared), Boot: boot,
-		At: s.now().UTC()}
+	own := posix.Marker{State: id, Node: s.cfg.Node(s.host), Boot: boot, At: s.now().UTC()}
 	return s.site().Markers(own, roots), nil
 }
 

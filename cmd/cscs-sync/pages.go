@@ -104,8 +104,8 @@ func heldPlan(store *state.Store, short string) (*planner.Plan, error) {
 
 // nodesForStatus are the nodes that share the state.
 func nodesForStatus(store *state.Store) (nodes []status.Node, err error) {
-	members, err := store.Members(context.Background())
-	for _, m := range shownLoops(members) {
+	loops, err := store.Loops(context.Background())
+	for _, m := range loops {
 		n := status.Node{Name: m.Node, Leads: m.Leads, Differs: m.Differs, Since: m.Since}
 		if m.Expired {
 			n.Gone = m.Until

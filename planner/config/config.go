@@ -41,6 +41,15 @@ type Config struct {
 	Sources map[string]*hcl.File
 }
 
+// Node returns this node's name among those that share the state: the host's, unless the
+// configuration names it.
+func (c *Config) Node(host string) string {
+	if c.Shared != nil && c.Shared.Node != "" {
+		return c.Shared.Node
+	}
+	return host
+}
+
 // Proxy is where the resources are listed.
 type Proxy struct {
 	// URL ends in a slash; without it the proxy redirects.

@@ -51,3 +51,16 @@ func TestWritableByOthers(t *testing.T) {
 		}
 	}
 }
+
+// A node goes by its host's name unless the shared state names it.
+func TestNode(t *testing.T) {
+	for _, c := range []struct {
+		shared *config.SharedState
+		want   string
+	}{{nil, "host"}, {&config.SharedState{}, "host"}, {&config.SharedState{Node: "mgmt1"}, "mgmt1"}} {
+		cfg := config.Config{Shared: c.shared}
+		if got := cfg.Node("host"); got != c.want {
+			t.Errorf("%+v is node %s, want %s", c.shared, got, c.want)
+		}
+	}
+}
