@@ -75,8 +75,7 @@ changes failed or were skipped; 130 interrupted.`,
 
 // runFile applies a plan file.
 func (o *applyOptions) runFile(ctx context.Context, a *app, path string) error {
-	if len(o.targets)+len(o.targetFiles)+len(o.excludes)+len(o.excludeFiles)+len(o.rejects)+
-		len(o.fails) > 0 || o.auto {
+	if !o.selects.IsEmpty() || o.auto {
 		return &usageError{"apply", errors.New("a plan file is applied as it is: --target, " +
 			"--target-file, --exclude, --exclude-file, --reject, --fail and --auto-approve go " +
 			"with apply without a file")}

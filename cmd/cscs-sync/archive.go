@@ -40,8 +40,7 @@ func (a *app) archiveRestoreCommand() *cobra.Command {
 	f := cmd.Flags()
 	var o planOptions
 	f.StringVar(&o.out, "out", "", "write the plan to `FILE` (needed)")
-	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place "+
-		"of the proxy")
+	o.resourcesFlag(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return o.restore(cmd.Context(), a,
 			args[0])

@@ -25,8 +25,7 @@ nothing.`,
 	}
 	f := cmd.Flags()
 	var o planOptions
-	f.StringArrayVar(&o.resources, "resources", nil,
-		"read saved responses from `FILE` in place of the proxy")
+	o.resourcesFlag(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return o.explain(cmd.Context(), a, args[0])
 	}

@@ -30,9 +30,8 @@ danger. For a picture, where Graphviz is installed:
 	f := cmd.Flags()
 	var o planOptions
 	format := f.String("format", "dot", "`FORMAT`: dot, mermaid, or svg by Graphviz")
-	f.StringArrayVar(&o.resources, "resources", nil,
-		"read saved responses from `FILE` in place of the proxy")
-	f.StringArrayVar(&o.targets, "target", nil, "only resources whose address matches `GLOB`")
+	o.resourcesFlag(f)
+	f.StringArrayVar(&o.selects.Targets, "target", nil, "only resources whose address matches `GLOB`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains([]string{"dot", "mermaid", "svg"}, *format) {
 			return &usageError{"graph",

@@ -26,27 +26,24 @@ type planOptions struct {
 	json, detailed, compact bool
 	events                  bool
 	jsonInto                string
-	targets, excludes       []string
-	// targetFiles and excludeFiles have more of them, one a line.
-	targetFiles, excludeFiles []string
-	rejects, fails            []string
-	resources                 []string
-	parallelism               int
+	selects                 engine.SelectionText
+	resources               []string
+	parallelism             int
 	// keepRecords has what is as wanted kept, for an apply to record.
 	keepRecords bool
 }
 
 func (o *planOptions) selectionFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.targets, "target", nil, "plan only resources whose address matches "+
+	f.StringArrayVar(&o.selects.Targets, "target", nil, "plan only resources whose address matches "+
 		"`GLOB` (may be repeated)")
-	f.StringArrayVar(&o.excludes, "exclude", nil,
+	f.StringArrayVar(&o.selects.Excludes, "exclude", nil,
 		"leave out resources whose address matches `GLOB`")
-	f.StringArrayVar(&o.targetFiles, "target-file", nil, "take more targets from `FILE`, one "+
+	f.StringArrayVar(&o.selects.TargetFiles, "target-file", nil, "take more targets from `FILE`, one "+
 		"glob a line")
-	f.StringArrayVar(&o.excludeFiles, "exclude-file", nil, "take more globs to leave out from "+
+	f.StringArrayVar(&o.selects.ExcludeFiles, "exclude-file", nil, "take more globs to leave out from "+
 		"`FILE`, one a line")
-	f.StringArrayVar(&o.rejects, "reject", nil, "reject the order of `ADDRESS=REASON`")
-	f.StringArrayVar(&o.fails, "fail", nil, "fail the order of `ADDRESS=REASON`: on a create "+
+	f.StringArrayVar(&o.selects.Rejects, "reject", nil, "reject the order of `ADDRESS=REASON`")
+	f.StringArrayVar(&o.selects.Fails, "fail", nil, "fail the order of `ADDRESS=REASON`: on a create "+
 		"this ends the customer's resource")
 	f.IntVar(&o.parallelism, "parallelism", 0, "most directories to look at, or resources to "+
 		"work on, at a time (`N`; default 16, and 8)")
@@ -75,55 +72,29 @@ Exit codes: 0 done; 1 error; 4 something could not be observed; and with
 	f.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when there are changes")
 	f.BoolVar(&o.compact, "compact", false, "fold changes of the same shape")
 	o.selectionFlags(f)
-	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place "+
-		"of the proxy: one complete listing, or all pages of one (- is stdin)")
+	o.resourcesFlag(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), a) }
 	return cmd
 }
 
-// selection reads the selection flags.
-func (o *planOptions) selection() (planner.Selection, error) {
-	var sel planner.Selection
-	var errs []error
-	globs := func(flag, files []string) []string {
-		all := slices.Clone(flag)
-		for _, path := range files {
-			more, err := readGlobs(path)
-			errs = append(errs, err)
-			all = append(all, more...)
-		}
-		return all
-	}
-	verdicts := func(flag string, values []string) (list []planner.OrderVerdict) {
-		for _, s := range values {
-			v, err := planner.ParseVerdict(s)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s %w", flag, err))
-			}
-			list = append(list, v)
-		}
-		return list
-	}
-	sel.Targets, sel.Excludes = globs(o.targets, o.targetFiles), globs(o.excludes, o.excludeFiles)
-	sel.Rejects, sel.Fails = verdicts("--reject", o.rejects), verdicts("--fail", o.fails)
-	if o.parallelism < 0 {
-		errs = append(errs, fmt.Errorf("--parallelism %d: want 1 or more", o.parallelism))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return sel, err
-	}
-	return sel, engine.CheckSelection(&sel)
+// resourcesFlag is that of all commands that plan.
+func (o *planOptions) resourcesFlag(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place "+
+		"of the proxy: one complete listing, or all pages of one (- is stdin)")
 }
 
 // maxSelectionFile bounds a file of globs.
 const maxSelectionFile = 1 << 20
 
-func readGlobs(path string) ([]string, error) {
-	data, err := state.ReadFile(path, maxSelectionFile)
-	if err != nil {
-		return nil, fmt.Errorf("read globs: %w", err)
+// selection reads the selection flags.
+func (o *planOptions) selection() (planner.Selection, error) {
+	sel, err := o.selects.Parse(func(path string) ([]byte, error) {
+		return state.ReadFile(path, maxSelectionFile)
+	})
+	if o.parallelism < 0 {
+		err = errors.Join(err, fmt.Errorf("--parallelism %d: want 1 or more", o.parallelism))
 	}
-	return planner.ParseGlobs(string(data), render.Escape(path))
+	return sel, err
 }
 
 func (o *planOptions) run(ctx context.Context, a *app) error {

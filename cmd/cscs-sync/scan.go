@@ -39,7 +39,7 @@ Exit codes: 0 done; 1 error; 4 something could not be seen.`,
 	var o scanOptions
 	f.BoolVar(&o.json, "json", false, "print it as JSON")
 	f.IntVar(&o.most, "max", mostStrays, "list at most `N` directories and N quotas of a system; all are counted")
-	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place of the proxy")
+	o.resourcesFlag(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.most < 1 || o.most > 100_000 {
 			return &usageError{"scan", errors.New("--max: want 1 to 100000")}

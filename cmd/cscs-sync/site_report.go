@@ -47,14 +47,13 @@ Exit codes: 0 done; 1 error; 4 something could not be observed.`,
 	f.StringVar(&o.onDemand, "ondemand", "", "write a quota file for Open OnDemand into `FILE` "+
 		"(replaces only such a file)")
 	f.BoolVar(&o.scan, "scan", false, "add the directories and quotas that no resource wants")
-	f.StringArrayVar(&o.resources, "resources", nil,
-		"read saved responses from `FILE` in place of the proxy")
-	f.StringArrayVar(&o.targets, "target", nil, "only resources whose address matches `GLOB`")
+	o.resourcesFlag(f)
+	f.StringArrayVar(&o.selects.Targets, "target", nil, "only resources whose address matches `GLOB`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.json && o.csv {
 			return &usageError{"report", errors.New("--json and --csv exclude one another")}
 		}
-		if o.scan && len(o.targets) > 0 {
+		if o.scan && len(o.selects.Targets) > 0 {
 			return &usageError{"report", errors.New("--scan and --target exclude one another: what is " +
 				"wanted has to be known of all resources")}
 		}

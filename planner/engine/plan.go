@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner/apply"
@@ -230,53 +229,4 @@ func (e *Engine) observe(ctx context.Context, g *planner.Graph, parallelism int)
 	seen.Quotas = o.Quotas(ctx, g.QuotaTargets(seen))
 	seen.Found = o.Find(ctx, g.Lost(seen.Directories))
 	return seen, nil
-}
-
-// CheckSelection refuses selections that cannot mean what was meant.
-func CheckSelection(sel *planner.Selection) error {
-	for _, globs := range [][]string{sel.Targets, sel.Excludes} {
-		for _, g := range globs {
-			if err := planner.CheckGlob(g); err != nil {
-				return err
-			}
-		}
-	}
-	slices.Sort(sel.Targets)
-	slices.Sort(sel.Excludes)
-	sel.Targets, sel.Excludes = slices.Compact(sel.Targets), slices.Compact(sel.Excludes)
-	for _, verdicts := range []struct {
-		list []planner.OrderVerdict
-		what string
-	}{{sel.Rejects, "rejected"}, {sel.Fails, "failed"}} {
-		slices.SortFunc(verdicts.list,
-			func(a, b planner.OrderVerdict) int { return strings.Compare(a.Address, b.Address) })
-		for i := 1; i < len(verdicts.list); i++ {
-			if address := verdicts.list[i].Address; address == verdicts.list[i-1].Address {
-				return fmt.Errorf("%s is given two reasons to be %s: want one", address,
-					verdicts.what)
-			}
-		}
-	}
-	for _, r := range sel.Rejects {
-		if slices.ContainsFunc(sel.Fails,
-			func(f planner.OrderVerdict) bool { return f.Address == r.Address }) {
-			return fmt.Errorf("%s is both to be rejected and to be failed", r.Address)
-		}
-	}
-	return nil
-}
-
-// CheckAddresses refuses verdicts on addresses that nobody has.
-func CheckAddresses(sel *planner.Selection, items []planner.Item) error {
-	known := make(map[string]bool, len(items))
-	for i := range items {
-		known[items[i].MountPath] = true
-	}
-	var errs []error
-	for _, v := range slices.Concat(sel.Rejects, sel.Fails) {
-		if !known[v.Address] {
-			errs = append(errs, fmt.Errorf("no resource has the address %s", v.Address))
-		}
-	}
-	return errors.Join(errs...)
 }
