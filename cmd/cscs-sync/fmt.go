@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/configfiles"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -27,7 +26,8 @@ Without PATH it takes the configuration. Prints the names of changed files.
 Exit codes: 0 done; 1 error, or with --check: files would change.`,
 	}
 	f := cmd.Flags()
-	check := f.Bool("check", false, "change nothing; name the files that would change, and exit 1 if there are any")
+	check := f.Bool("check", false, "change nothing; name the files that would change, and exit "+
+		"1 if there are any")
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.format(args, *check) }
 	return cmd
 }
@@ -43,8 +43,12 @@ func (a *app) format(paths []string, check bool) error {
 	var errs []error
 	changed := false
 	for _, path := range paths {
-		files, err := hclFiles(path)
-		errs = append(errs, err)
+		files := []string{path}
+		if path != "-" {
+			var err error
+			files, err = configfiles.Of(path)
+			errs = append(errs, err)
+		}
 		for _, file := range files {
 			differs, err := a.formatFile(file, check)
 			errs = append(errs, err)
@@ -58,31 +62,6 @@ func (a *app) format(paths []string, check bool) error {
 		return ended(exitError)
 	}
 	return nil
-}
-
-// hclFiles is a file itself, or the files of a folder that are read as configuration.
-func hclFiles(path string) ([]string, error) {
-	if path == "-" {
-		return []string{path}, nil
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return []string{path}, nil
-	}
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, err
-	}
-	var files []string
-	for _, e := range entries {
-		if config.IsPart(e.Name()) {
-			files = append(files, filepath.Join(path, e.Name()))
-		}
-	}
-	return files, nil
 }
 
 func (a *app) formatFile(path string, check bool) (changed bool, err error) {
@@ -108,7 +87,8 @@ func (a *app) formatFile(path string, check bool) (changed bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if err := state.WriteFile(path, out, info.Mode().Perm(), func([]byte) error { return nil }); err != nil {
+		if err := state.WriteFile(path, out, info.Mode().Perm(),
+			func([]byte) error { return nil }); err != nil {
 			return false, fmt.Errorf("format %s: %w", path, err)
 		}
 	}
@@ -119,10 +99,5 @@ func (a *app) read(path string) ([]byte, error) {
 	if path == "-" {
 		return io.ReadAll(io.LimitReader(a.stdin, 1<<20))
 	}
-	src, err := state.ReadFile(path, 1<<20)
-	var pathErr *fs.PathError
-	if err != nil && !errors.As(err, &pathErr) {
-		err = fmt.Errorf("read %s: %w", path, err)
-	}
-	return src, err
+	return configfiles.Read(path)
 }

@@ -1,16 +1,9 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-
 	"github.com/spf13/cobra"
 
-	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/state"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/configfiles"
 )
 
 func (a *app) initCommand() *cobra.Command {
@@ -34,80 +27,25 @@ own, mode 0600. Overwrites nothing.`,
 	return cmd
 }
 
-// initFile is one file that init writes.
-type initFile struct {
-	path string
-	data []byte
-}
-
 func (a *app) initialise(dir, from string) error {
-	files := []initFile{{filepath.Join(dir, "cscs-sync.hcl"), []byte(config.Template())}}
-	var notes []string
-	if from != "" {
-		converted, err := convert(from)
-		if err != nil {
-			return err
-		}
-		files[0].data, notes = []byte(converted.HCL), converted.Notes
-		for _, s := range converted.Secrets {
-			files = append(files, initFile{filepath.Join(dir, s.Name), []byte(s.Value.Reveal() + "\n")})
-		}
-	}
-	if err := noneExists(files); err != nil {
+	files, notes, err := configfiles.New(dir, from)
+	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make %s: %w", dir, err)
-	}
-	for _, f := range files {
-		if err := state.WriteFile(f.path, f.data, 0o600, nil); err != nil {
-			return err
-		}
-		if err := a.print("Wrote " + f.path + "\n"); err != nil {
-			return err
-		}
+	err = configfiles.Write(dir, files, func(path string) error {
+		return a.print("Wrote " + path + "\n")
+	})
+	if err != nil {
+		return err
 	}
 	for _, n := range notes {
 		a.tell("Note: %s", n)
 	}
-	next := "put the tokens into proxy.token and waldur.token beside it (mode 0600), adapt it, and check it"
+	next := "put the tokens into proxy.token and waldur.token beside it (mode 0600), adapt it, " +
+		"and check it"
 	if from != "" {
 		next = "read it through, and check it"
 	}
-	a.tell("\nNext: %s with: cscs-sync validate --config %s", next, files[0].path)
+	a.tell("\nNext: %s with: cscs-sync validate --config %s", next, files[0].Path)
 	return nil
-}
-
-func convert(from string) (config.Converted, error) {
-	src, err := state.ReadFile(from, 1<<20)
-	if err != nil {
-		return config.Converted{}, fmt.Errorf("read the agent's configuration: %w", err)
-	}
-	converted, err := config.FromYAML(src, disk{})
-	if err != nil {
-		return converted, fmt.Errorf("convert %s: %w", from, err)
-	}
-	return converted, nil
-}
-
-// disk tells the conversion which directories stand.
-type disk struct{}
-
-// IsDir takes what cannot be looked at for a directory: then a person has to choose.
-func (disk) IsDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir() || err != nil && !errors.Is(err, fs.ErrNotExist)
-}
-
-// noneExists refuses to overwrite anything, and names all that is in the way at once.
-func noneExists(files []initFile) error {
-	var errs []error
-	for _, f := range files {
-		if _, err := os.Lstat(f.path); err == nil {
-			errs = append(errs, fmt.Errorf("%s exists; init overwrites nothing: name another folder, or move it away", f.path))
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }

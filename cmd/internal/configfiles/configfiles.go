@@ -1,0 +1,115 @@
+// Package configfiles finds the files of a configuration, and makes those of a new one.
+package configfiles
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/state"
+)
+
+// maxFile bounds a file of a configuration.
+const maxFile = 1 << 20
+
+// Of returns a file itself, or the files of a folder that are read as configuration.
+func Of(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		if config.IsPart(e.Name()) {
+			files = append(files, filepath.Join(path, e.Name()))
+		}
+	}
+	return files, nil
+}
+
+// Read reads a file of a configuration.
+func Read(path string) ([]byte, error) {
+	src, err := state.ReadFile(path, maxFile)
+	var named *fs.PathError
+	if err != nil && !errors.As(err, &named) {
+		err = fmt.Errorf("read %s: %w", path, err)
+	}
+	return src, err
+}
+
+// File is a file of a new configuration.
+type File struct {
+	Path string
+	Data []byte
+}
+
+// New returns the files of a new configuration, in a folder: the commented template or, with from,
+// what the Python agent's YAML becomes. Notes are for the person who reads them through.
+func New(dir, from string) (files []File, notes []string, err error) {
+	first := File{filepath.Join(dir, "cscs-sync.hcl"), []byte(config.Template())}
+	if from == "" {
+		return []File{first}, nil, nil
+	}
+	src, err := state.ReadFile(from, maxFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the agent's configuration: %w", err)
+	}
+	converted, err := config.FromYAML(src, disk{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("convert %s: %w", from, err)
+	}
+	first.Data = []byte(converted.HCL)
+	files = []File{first}
+	for _, s := range converted.Secrets {
+		files = append(files, File{filepath.Join(dir, s.Name), []byte(s.Value.Reveal() + "\n")})
+	}
+	return files, converted.Notes, nil
+}
+
+// disk tells the conversion which directories exist.
+type disk struct{}
+
+// IsDir reports whether a path is a directory, or cannot be looked at: then a person has to choose.
+func (disk) IsDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir() || err != nil && !errors.Is(err, fs.ErrNotExist)
+}
+
+// Write writes new files, mode 0600, and calls wrote after each. It overwrites nothing, and names
+// everything that is in the way at once.
+func Write(dir string, files []File, wrote func(path string) error) error {
+	var errs []error
+	for _, f := range files {
+		if _, err := os.Lstat(f.Path); err == nil {
+			errs = append(errs, fmt.Errorf("%s exists; init overwrites nothing: name another "+
+				"folder, or move it away", f.Path))
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make %s: %w", dir, err)
+	}
+	for _, f := range files {
+		if err := state.WriteFile(f.Path, f.Data, 0o600, nil); err != nil {
+			return err
+		}
+		if err := wrote(f.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
