@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/waldur/cscs-storage-sync/state/kv"
 	"github.com/waldur/cscs-storage-sync/state/kv/kvtest"
 	"github.com/waldur/cscs-storage-sync/state/postgres/pgtest"
@@ -89,7 +91,7 @@ func TestACommitThatIsNotAnswered(t *testing.T) {
 	}
 	e.beforeCommit = func() { lose(t, s) }
 	err := put(e, "k", "2")
-	if err == nil || !strings.Contains(err.Error(), "the state is as it was") && !strings.Contains(err.Error(), "nothing was written") {
+	if err == nil || !strings.Contains(err.Error(), "the state is unchanged") && !strings.Contains(err.Error(), "nothing was written") {
 		t.Errorf("lost before the commit: %v", err)
 	}
 	e.beforeCommit = func() {}
@@ -434,5 +436,26 @@ func TestCutOffFromTheDatabase(t *testing.T) {
 	}
 	if err := held.Release(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTheServersAnswersAreExplained: each answer that people will meet comes with a way out, and none
+// with the password.
+func TestTheServersAnswersAreExplained(t *testing.T) {
+	e := open(t, "postgres://sync:geheim@db1/waldur", "alps")
+	for code, want := range map[string]string{
+		"53100": "make room and try again", "40001": "another transaction changed the same values",
+		"25006": "target_session_attrs=read-write", "28P01": "refuses the user or the password",
+		"53300": "raise its max_connections", "55P03": "try again", "XX000": "no way out is known",
+	} {
+		answered := &pgconn.PgError{Severity: "ERROR", Code: code, Message: "no way out is known, geheim"}
+		err := e.explain("write", fmt.Errorf("batch: %w", answered))
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") ||
+			!strings.Contains(err.Error(), "alps in PostgreSQL db1:5432/waldur") {
+			t.Errorf("%s: %v, want %q", code, err, want)
+		}
+		if isReadOnly := errors.Is(err, kv.ErrReadOnly); isReadOnly != (code == "25006") {
+			t.Errorf("%s is read-only: %v", code, isReadOnly)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,23 +13,31 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// ways are the ways out, by the SQLSTATE of the server's answer (PostgreSQL's manual, appendix A).
+// unchanged is said of a batch that the server refused.
+const unchanged = "the state is unchanged: "
+
+// ways say what a person can do, by the SQLSTATE of the server's answer (PostgreSQL's manual,
+// appendix A).
 var ways = map[string]string{
 	"28P01": "the server refuses the user or the password: correct the URL in `state \"postgres\"`",
-	"28000": "the server lets this user not in from here: see its pg_hba.conf, and whether it wants TLS (sslmode=require)",
-	"3D000": "there is no such database: make it, or correct the URL",
-	"42501": "the user lacks a right: GRANT CREATE ON DATABASE, or make the schema cscs_sync and give it to the user",
-	"25006": "the server is a read-only standby: name the primary in the URL, or all servers with target_session_attrs=read-write",
-	"53100": "the disk of the database is full; the state is as it was: make room and try again",
-	"53200": "the server is out of memory; the state is as it was: try again",
+	"28000": "the server refuses this user from here: check its pg_hba.conf, and whether it wants TLS " +
+		"(sslmode=require)",
+	"3D000": "there is no such database: create it, or correct the URL",
+	"42501": "the user lacks a right: GRANT CREATE ON DATABASE, or create the schema cscs_sync and " +
+		"give it to the user",
+	"25006": "the server is a read-only standby: name the primary in the URL, or all servers with " +
+		"target_session_attrs=read-write",
+	"53100": "the disk of the database is full; " + unchanged + "make room and try again",
+	"53200": "the server is out of memory; " + unchanged + "try again",
 	"53300": "the server has no connection left: raise its max_connections",
-	"57P01": "the server is being shut down; the state is as it was: try again",
-	"57P02": "the server has crashed; the state is as it was: try again",
-	"57P03": "the server is starting, or recovers: try again",
-	"57014": "the server ended the statement: it took too long; the state is as it was",
-	"25P03": "this node said nothing for too long, and the server gave its lock to others; the state is as it was: try again",
-	"40001": "another transaction changed the same; the state is as it was: try again",
-	"40P01": "two transactions waited for each other; the state is as it was: try again",
+	"57P01": "the server is shutting down; " + unchanged + "try again",
+	"57P02": "the server has crashed; " + unchanged + "try again",
+	"57P03": "the server is starting or recovering: try again",
+	"57014": "the server ended the statement because it took too long; " + unchanged + "try again",
+	"25P03": "this node said nothing for too long, and the server gave its lock to others; " + unchanged +
+		"try again",
+	"40001": "another transaction changed the same values; " + unchanged + "try again",
+	"40P01": "two transactions waited for each other; " + unchanged + "try again",
 }
 
 // explain adds to an error what a person can do about it. It never shows the password.
@@ -49,15 +59,24 @@ func (e *Engine) explain(op string, err error) error {
 		}
 		return fmt.Errorf("%s state %s: %s (%w)", op, e.Name(), way, e.hide(err))
 	}
-	var refused *pgconn.ConnectError
 	switch {
-	case errors.As(err, &refused):
-		return fmt.Errorf("%s state %s: the database cannot be reached; the state is as it was: see that the server runs and that its "+
-			"port is open from here (%w)", op, e.Name(), e.hide(err))
+	case isCertificate(err):
+		return fmt.Errorf("%s state %s: the server's certificate is not trusted; %scheck sslrootcert and "+
+			"the host in the URL (%w)", op, e.Name(), unchanged, e.hide(err))
+	case errors.As(err, new(*pgconn.ConnectError)):
+		return fmt.Errorf("%s state %s: the database cannot be reached; %scheck that the server runs and "+
+			"that its port is open from here (%w)", op, e.Name(), unchanged, e.hide(err))
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s state %s: the database did not answer in time: %w", op, e.Name(), e.hide(err))
 	}
 	return fmt.Errorf("%s state %s: %w", op, e.Name(), e.hide(err))
+}
+
+// isCertificate reports whether an error says that the server may be another one.
+func isCertificate(err error) bool {
+	return errors.As(err, new(*tls.CertificateVerificationError)) ||
+		errors.As(err, new(x509.UnknownAuthorityError)) || errors.As(err, new(x509.HostnameError)) ||
+		errors.As(err, new(x509.CertificateInvalidError))
 }
 
 // hide is an error whose text has no password in it.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -27,8 +28,10 @@ type Server struct {
 	as     *syscall.Credential
 	// passwd is a list of users that the server can read, where the machine's is for root only.
 	passwd string
-	cmd    *exec.Cmd
-	done   chan error
+	// port is the TCP port of a server that listens on the loopback; 0: only the socket.
+	port int
+	cmd  *exec.Cmd
+	done chan error
 }
 
 // programs is the folder of Debian's newest server; empty if there is none.
@@ -105,6 +108,9 @@ func (s *Server) command(program string, args ...string) *exec.Cmd {
 	}
 	cmd.Dir = s.Folder
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	if s.port != 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprint("PGPORT=", s.port))
+	}
 	return cmd
 }
 
@@ -132,7 +138,11 @@ func (s *Server) Configure(t testing.TB, settings ...string) {
 func (s *Server) Launch(t testing.TB) {
 	t.Helper()
 	var log bytes.Buffer
-	s.cmd = s.command(filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.Folder, "-c", "listen_addresses=")
+	args := []string{"-D", s.data(), "-k", s.Folder, "-c", "listen_addresses="}
+	if s.port != 0 {
+		args = append(args[:4], "-c", "listen_addresses=127.0.0.1", "-c", fmt.Sprint("port=", s.port))
+	}
+	s.cmd = s.command(filepath.Join(s.bin, "postgres"), args...)
 	s.cmd.Stdout, s.cmd.Stderr = &log, &log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -149,6 +159,34 @@ func (s *Server) Launch(t testing.TB) {
 			t.Fatalf("the server does not start:\n%s", log.String())
 		}
 	}
+}
+
+// ListenTLS has the server listen on a loopback port, by TLS alone, with a certificate and its key in
+// PEM, and returns the port.
+func (s *Server) ListenTLS(t testing.TB, certificate, key []byte) int {
+	t.Helper()
+	s.Stop()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.port = free.Addr().(*net.TCPAddr).Port
+	free.Close()
+	files := map[string][]byte{"server.crt": certificate, "server.key": key,
+		"pg_hba.conf": []byte("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")}
+	for name, text := range files {
+		path := filepath.Join(s.data(), name)
+		err = errors.Join(err, os.WriteFile(path, text, 0o600))
+		if s.as != nil {
+			err = errors.Join(err, os.Chown(path, int(s.as.Uid), int(s.as.Gid)))
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Configure(t, "ssl = on")
+	s.Launch(t)
+	return s.port
 }
 
 // Kill ends the server at once, as a crash does. Launch starts it again.
