@@ -71,7 +71,7 @@ var referenceSections = []referenceSection{
 			"set_backend_id": "report the mount path of a new resource",
 			"report_quotas":  "report limits to Waldur. Waldur then pins them: later changes of limits have no effect",
 			"report_usage":   "report how much of each resource is used, once per audit",
-			"order_messages": "write into an open order what it waits for",
+			"order_messages": "tell the customer of an open order what it waits for: [a how-to page](../how-to/report-to-waldur.md)",
 		}},
 	{title: "storage", about: "Where the systems lie on this node, and what is never allowed.",
 		functions: []string{"storage"}, meanings: map[string]string{
@@ -90,7 +90,7 @@ var referenceSections = []referenceSection{
 			"filesystem":        "what must be mounted there: `lustre`, `nfs`, `xfs`, `ext4` and so on; `any` to try things out",
 			"archive":           "this system's archive folder, on the same filesystem",
 			"archive_retention": "how long archived data is kept at least",
-			"overcommit":        "a plan that promises more than this factor of the capacity gets a warning, such as `1.5`",
+			"overcommit":        "a change that has hard limits promise more than this factor of the capacity, such as `1.5`, is dangerous and waits for a person: [a how-to page](../how-to/see-it.md)",
 		}, defaults: map[string]string{"archive": "`.trash` in the system"}},
 	{title: "system › quota \"lustre\"", about: "Sets the quotas of a [Lustre](lustre.md) filesystem.",
 		functions: []string{"lustre", "byID", "projectIDs"}, meanings: with(map[string]string{
