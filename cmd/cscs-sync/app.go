@@ -20,7 +20,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// app is what a command may use of the process it runs in. Nothing else in this package reaches for the process.
+// app is what a command may use of the process it runs in. Nothing else in this package reaches for
+// the process.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -36,7 +37,8 @@ type app struct {
 	callbackTimeout, mountTimeout time.Duration
 	// exit ends the process where a call that hangs would keep it.
 	exit func(code int)
-	// reached is called at each point of an apply at which a kill must do no harm; nil outside of tests.
+	// reached is called at each point of an apply at which a kill must do no harm; nil outside of
+	// tests.
 	reached func(string)
 	// locker replaces the lock of what changes the storage; nil outside of tests.
 	locker func(ledger.Locker) ledger.Locker
@@ -66,7 +68,8 @@ type app struct {
 	// stop is closed at the first signal.
 	stop   chan struct{}
 	signal atomic.Pointer[os.Signal]
-	// graceful tells that the command stops by itself when stop is closed; the context then ends only at the second signal.
+	// graceful tells that the command stops by itself when stop is closed; the context then ends only
+	// at the second signal.
 	graceful atomic.Bool
 	// reloads tells that SIGHUP means something else than stop to the command.
 	reloads atomic.Bool
@@ -77,9 +80,11 @@ type app struct {
 // system is the process as it is.
 func system() *app {
 	host, _ := os.Hostname()
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv, now: time.Now, host: host, user: login(),
-		uid: os.Geteuid(), gid: os.Getegid(), callbackTimeout: callbackTimeout, mountTimeout: canaryTimeout,
-		exit: os.Exit, stop: make(chan struct{})}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv,
+		now: time.Now, host: host, user: login(),
+		uid: os.Geteuid(), gid: os.Getegid(), callbackTimeout: callbackTimeout,
+		mountTimeout: canaryTimeout,
+		exit:         os.Exit, stop: make(chan struct{})}
 	a.terminal = func(f any) bool {
 		file, ok := f.(*os.File)
 		return ok && term.IsTerminal(int(file.Fd()))
@@ -126,7 +131,8 @@ func (a *app) logger(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(besideProgress{a, a.stderr}, o))
 }
 
-// inSeconds gives a duration in JSON its unit: "took_seconds": 1.5. A bare number of nanoseconds is taken for anything.
+// inSeconds gives a duration in JSON its unit: "took_seconds": 1.5. A bare number of nanoseconds is
+// taken for anything.
 func inSeconds(_ []string, attr slog.Attr) slog.Attr {
 	if attr.Value.Kind() != slog.KindDuration {
 		return attr

@@ -159,8 +159,8 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 func (o *applyOptions) approveNow(s *session, p *engine.Planned) (*engine.Proposal, error) {
 	ok := &engine.Proposal{Plan: p.Plan, ID: canonical.ID(p.Plan.Core)}
 	o.id = ok.ID
-	m := approval.Message{Plan: ok.ID, Context: canonical.ContextDigest(p.Plan), Name: s.user,
-		Time: s.now().UTC().Truncate(time.Second)}
+	m := approval.Message{Plan: ok.ID, Context: canonical.ContextDigest(p.Plan), Name: s.app.user,
+		Time: s.app.now().UTC().Truncate(time.Second)}
 	var made approval.Approval
 	var err error
 	switch {
@@ -172,7 +172,7 @@ func (o *applyOptions) approveNow(s *session, p *engine.Planned) (*engine.Propos
 			"signed with SSH keys (approval.allowed_signers): write the plan with `cscs-sync "+
 			"plan --out FILE`, have it approved, and apply the file"))
 	default:
-		if err := s.confirm("Do you want to perform these actions?\n  cscs-sync will perform the " +
+		if err := s.app.confirm("Do you want to perform these actions?\n  cscs-sync will perform the " +
 			"actions described above." + dangersOf(p.Plan)); err != nil {
 			return nil, err
 		}
@@ -197,7 +197,7 @@ func dangersOf(p *planner.Plan) string {
 // apply runs an approved plan, and gives the account.
 func (o *applyOptions) apply(ctx context.Context, s *session, p *engine.Proposal) error {
 	if !o.json {
-		defer s.showProgress()()
+		defer s.app.showProgress()()
 	}
 	acc := o.account(s.app, p)
 	out, err := s.engine().Apply(ctx, p, engine.Options{SkipStale: o.skipStale,
@@ -209,12 +209,12 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *engine.Proposal
 		acc.Nothing()
 		return err
 	}
-	s.statusLine.Load().End()
+	s.app.statusLine.Load().End()
 	acc.End(&out)
 	if err != nil {
 		return err
 	}
-	s.tell("The history's head is now %s.", out.Head)
+	s.app.tell("The history's head is now %s.", out.Head)
 	return resultError(out.Result)
 }
 

@@ -91,7 +91,7 @@ func (s *session) upstream(ctx context.Context, address string,
 	if len(files) == 0 {
 		waldur = s.engine()
 	}
-	in := &planner.Input{Settings: &s.cfg.Settings, Now: s.now()}
+	in := &planner.Input{Settings: &s.cfg.Settings, Now: s.app.now()}
 	return explain.Upstream(ctx, in, source, waldur, address)
 }
 

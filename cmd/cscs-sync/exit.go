@@ -18,7 +18,8 @@ const (
 	exitInterrupted = 130 // interrupted
 )
 
-// outcome is an error with an exit code of its own. A nil err ends silently: everything has been said already.
+// outcome is an error with an exit code of its own. A nil err ends silently: everything has been
+// said already.
 type outcome struct {
 	code int
 	err  error

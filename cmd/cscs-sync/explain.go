@@ -66,17 +66,17 @@ func (s *session) recall(what string) error {
 	if err != nil {
 		return err
 	}
-	return s.print(text)
+	return s.app.print(text)
 }
 
 // explainAlone is what an explanation needs beside a plan.
 func (s *session) explainAlone(p *engine.Planned) *explain.Input {
 	history, err := loop.ReadHistory(s.store.Files())
 	if err != nil {
-		s.tell("Warning: %v", err)
+		s.app.tell("Warning: %v", err)
 	}
 	return &explain.Input{Planned: p, Settings: &s.cfg.Settings, Root: s.cfg.Storage.Root,
-		Failures: history.Failures, Ledger: s.store, Now: s.now(), Width: s.width}
+		Failures: history.Failures, Ledger: s.store, Now: s.app.now(), Width: s.app.width}
 }
 
 // explainInput asks the policy about the whole plan, and finds the plans that wait for people.
@@ -100,7 +100,7 @@ func (s *session) plansByResource(dir string) (map[planner.Key]string, error) {
 	by := map[planner.Key]string{}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
-		file, err := s.readPlan(path)
+		file, err := s.app.readPlan(path)
 		if err != nil {
 			continue
 		}

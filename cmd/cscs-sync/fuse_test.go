@@ -266,7 +266,7 @@ func TestMountThatHangsWhileTheProxyLists(t *testing.T) {
 // TestRootIsLetGo: however often a mount hangs, only the root that a call hangs on stays open.
 func TestRootIsLetGo(t *testing.T) {
 	s := newService(t, "")
-	l := s.inProcess(time.Now, func(ses *session) { ses.mountTimeout = 100 * time.Millisecond })
+	l := s.inProcess(time.Now, func(ses *session) { ses.app.mountTimeout = 100 * time.Millisecond })
 	m := newDeadMount(t, filepath.Join(s.dir, "mnt/vast"))
 	m.dies(0, fuseInit)
 	roots := func() (n int) {

@@ -246,7 +246,7 @@ func TestLoopWhoseRootHangs(t *testing.T) {
 	s.edit(`root = "`+s.dir+`/mnt"`, `root = "`+outer+`/mnt"`)
 	s.create("first", 30500)
 	s.settle()
-	l := s.inProcess(time.Now, func(ses *session) { ses.mountTimeout = 500 * time.Millisecond })
+	l := s.inProcess(time.Now, func(ses *session) { ses.app.mountTimeout = 500 * time.Millisecond })
 	mend := s.hang(outer)
 	for _, which := range []loop.Lane{loop.LaneAudit, loop.LaneOrders} {
 		s.create("n"+string(which), 30510)

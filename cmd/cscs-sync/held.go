@@ -349,7 +349,7 @@ func (a *app) reject(ctx context.Context, ref, reason string) error {
 		if _, err := tx.AppendHistory(ledger.Entry{Who: a.user, Host: a.host, Event: eventReject, Plan: w.Plan, Text: text}); err != nil {
 			return err
 		}
-		return store.Reject(w, rejection{w.Name, w.Plan, reason, a.user, s.now().UTC().Truncate(time.Second)})
+		return store.Reject(w, rejection{w.Name, w.Plan, reason, a.user, s.app.now().UTC().Truncate(time.Second)})
 	})
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ func (h heldFolder) Waiting() ([]waitingPlan, error) {
 			return nil, fmt.Errorf("held plans: %w", err)
 		}
 		if why != nil {
-			h.s.tell("Warning: held plan %s can't be used: %v", path, why)
+			h.s.app.tell("Warning: held plan %s can't be used: %v", path, why)
 			continue
 		}
 		waiting = append(waiting, summarize(file.Plan, path, len(file.Approvals)))

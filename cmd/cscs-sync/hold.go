@@ -109,7 +109,7 @@ func (a *app) person() upkeep.Person { return upkeep.Person{Who: a.user, Host: a
 
 // checkHold refuses a glob that is probably misspelt.
 func (s *session) checkHold(glob string) error {
-	last, err := loop.ReadIndex(s.store, s.log)
+	last, err := loop.ReadIndex(s.store, s.app.log)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (s *session) checkHold(glob string) error {
 	}
 	warning, err := upkeep.CheckHold(glob, &recorded, last.Items, running)
 	if warning != "" {
-		s.tell("Warning: %s", warning)
+		s.app.tell("Warning: %s", warning)
 	}
 	return err
 }

@@ -30,8 +30,8 @@ func TestBadReloadInJSON(t *testing.T) {
 	s := newService(t, "")
 	var out bytes.Buffer
 	l := s.inProcess(time.Now, func(ses *session) {
-		ses.stderr, ses.logFormat = &out, "json"
-		ses.log = ses.logger(slog.LevelInfo)
+		ses.app.stderr, ses.app.logFormat = &out, "json"
+		ses.app.log = ses.app.logger(slog.LevelInfo)
 	})
 	s.check(os.WriteFile(filepath.Join(s.dir, "cscs-sync.hcl"), []byte("proxy {\n  nonsense = 1\n"), 0o600))
 	l.Reload()

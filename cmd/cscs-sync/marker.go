@@ -29,7 +29,7 @@ func (s *session) markers(id string) (*site.Markers, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := posix.Marker{State: id, Node: s.cfg.Node(s.host), Boot: boot, At: s.now().UTC()}
+	own := posix.Marker{State: id, Node: s.cfg.Node(s.app.host), Boot: boot, At: s.app.now().UTC()}
 	return s.site().Markers(own, roots), nil
 }
 

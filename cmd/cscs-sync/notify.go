@@ -8,17 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchdogInterval is how often systemd wants a sign of life, halved as sd_watchdog_enabled(3) advises; 0 if it wants none.
-// A limit that cannot be read is none.
+// watchdogInterval is how often systemd wants a sign of life, halved as sd_watchdog_enabled(3)
+// advises; 0 if it wants none. A limit that cannot be read is none.
 func watchdogInterval() time.Duration {
 	limit, _ := daemon.SdWatchdogEnabled(false)
 	return limit / 2
 }
 
-// supervise sends systemd one message. Errors are not worth ending for: systemd notices by its own watchdog.
+// supervise sends systemd one message. Errors are not worth ending for: systemd notices by its own
+// watchdog.
 func supervise(message string) { _, _ = daemon.SdNotify(false, message) }
 
-// reloading says that a reload begins, with the monotonic time that systemd wants to see; READY=1 ends it.
+// reloading says that a reload begins, with the monotonic time that systemd wants to see; READY=1
+// ends it.
 func reloading() {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err == nil {

@@ -22,7 +22,7 @@ import (
 // statusView is what the loop's pages show under the configuration of this session. Other
 // goroutines call its functions, so they keep the configuration and the state of now.
 func (s *session) statusView() status.View {
-	cfg, store, now := s.cfg, s.store, s.now
+	cfg, store, now := s.cfg, s.store, s.app.now
 	v := status.View{Store: store, Files: store.Files(),
 		Held:  func() ([]status.Held, error) { return heldForStatus(store) },
 		Plan:  func(short string) (*planner.Plan, error) { return heldPlan(store, short) },

@@ -143,9 +143,9 @@ func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selectio
 	}
 	switch {
 	case o.events:
-		defer s.streamProgress()()
+		defer s.app.streamProgress()()
 	case !o.json:
-		defer s.showProgress()()
+		defer s.app.showProgress()()
 	}
 	p, err := s.engine().Plan(ctx, engine.Request{Source: source, Selection: sel,
 		Parallelism: o.parallelism, KeepRecords: o.keepRecords})

@@ -165,7 +165,7 @@ var reasonTests = map[loop.Reason]struct {
 		c.ends(loop.LaneOrders, loop.Applied)
 	}},
 	loop.Stopped: {"", func(c *turnedLoop) {
-		close(c.s.stop)
+		close(c.s.app.stop)
 		c.ends(loop.LaneAudit, loop.Stopped)
 	}},
 	loop.RoundFailed: {"", func(c *turnedLoop) {

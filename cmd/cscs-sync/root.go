@@ -43,7 +43,9 @@ The way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.`,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetVersionTemplate("cscs-sync {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{pathOf(cmd), err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{pathOf(cmd), err}
+	})
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetIn(a.stdin)
@@ -52,11 +54,15 @@ The way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.`,
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{groupChange, "The way of a change:", []*cobra.Command{a.planCommand(), a.showCommand(), a.diffCommand(), a.approveCommand(),
+		{groupChange, "The way of a change:", []*cobra.Command{a.planCommand(), a.showCommand(),
+			a.diffCommand(), a.approveCommand(),
 			a.verifyCommand(), a.applyCommand(), a.runCommand()}},
-		{groupLook, "Looking:", []*cobra.Command{a.explainCommand(), a.reportCommand(), a.scanCommand(), a.consoleCommand(), a.graphCommand(), a.doctorCommand()}},
-		{groupKeep, "What is kept:", []*cobra.Command{a.stateCommand(), a.heldCommand(), a.holdCommand(), a.archiveCommand(), a.callbacksCommand()}},
-		{groupSetUp, "Setting up:", []*cobra.Command{a.initCommand(), a.validateCommand(), a.fmtCommand(), a.completionCommand(), a.versionCommand()}},
+		{groupLook, "Looking:", []*cobra.Command{a.explainCommand(), a.reportCommand(), a.scanCommand(),
+			a.consoleCommand(), a.graphCommand(), a.doctorCommand()}},
+		{groupKeep, "What is kept:", []*cobra.Command{a.stateCommand(), a.heldCommand(), a.holdCommand(),
+			a.archiveCommand(), a.callbacksCommand()}},
+		{groupSetUp, "Setting up:", []*cobra.Command{a.initCommand(), a.validateCommand(),
+			a.fmtCommand(), a.completionCommand(), a.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {
@@ -102,7 +108,8 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if n := len(args); n < least || most >= 0 && n > most {
-			return &usageError{pathOf(cmd), fmt.Errorf("%s given; usage: %s", planner.Count(n, "argument"), cmd.UseLine())}
+			return &usageError{pathOf(cmd), fmt.Errorf("%s given; usage: %s", planner.Count(n, "argument"),
+				cmd.UseLine())}
 		}
 		return nil
 	}
@@ -116,15 +123,23 @@ func pathOf(cmd *cobra.Command) string {
 // globals declares the flags before or after every command.
 func (a *app) globals(f *pflag.FlagSet) {
 	f.StringVarP(&a.configPath, "config", "c", a.configPath,
-		"configuration: an .hcl `FILE`, or a folder whose *.hcl are read together (default ./cscs-sync.hcl, else /etc/cscs-sync; "+
+		"configuration: an .hcl `FILE`, or a folder whose *.hcl are read together (default "+
+			"./cscs-sync.hcl, else /etc/cscs-sync; "+
 			"or CSCS_SYNC_CONFIG)")
-	f.Var(config.VariableFlag{To: &a.variables}, "var", "give a variable of the configuration a value: `NAME=VALUE` (may be repeated; or CSCS_SYNC_VAR_NAME)")
-	f.Var(config.VariableFlag{To: &a.variables, File: true}, "var-file", "read values of variables from `FILE`: lines of NAME = VALUE (may be repeated)")
-	f.StringVar(&a.color, "color", "auto", "`WHEN` to use colour: auto, always or never (or CSCS_SYNC_COLOR; NO_COLOR is honoured)")
+	f.Var(config.VariableFlag{To: &a.variables}, "var",
+		"give a variable of the configuration a value: `NAME=VALUE` (may be repeated; or "+
+			"CSCS_SYNC_VAR_NAME)")
+	f.Var(config.VariableFlag{To: &a.variables, File: true}, "var-file",
+		"read values of variables from `FILE`: lines of NAME = VALUE (may be repeated)")
+	f.StringVar(&a.color, "color", "auto", "`WHEN` to use colour: auto, always or never (or "+
+		"CSCS_SYNC_COLOR; NO_COLOR is honoured)")
 	f.BoolVar(&a.noColor, "no-color", false, "as --color never")
-	f.BoolVar(&a.noPager, "no-pager", false, "never show results in a pager; CSCS_SYNC_PAGER names another one than less")
-	f.StringVar(&a.logLevel, "log-level", "warn", "least `LEVEL` to log: debug, info, warn or error (or CSCS_SYNC_LOG_LEVEL)")
-	f.StringVar(&a.logFormat, "log-format", "text", "log `FORMAT`: text or json (or CSCS_SYNC_LOG_FORMAT)")
+	f.BoolVar(&a.noPager, "no-pager", false, "never show results in a pager; CSCS_SYNC_PAGER names "+
+		"another one than less")
+	f.StringVar(&a.logLevel, "log-level", "warn",
+		"least `LEVEL` to log: debug, info, warn or error (or CSCS_SYNC_LOG_LEVEL)")
+	f.StringVar(&a.logFormat, "log-format", "text",
+		"log `FORMAT`: text or json (or CSCS_SYNC_LOG_FORMAT)")
 }
 
 // prepare comes before every command.
@@ -188,14 +203,16 @@ func (a *app) useGlobals() error {
 	return nil
 }
 
-// emptyFlags refuses flags that are given with an empty value: a script's variable that is not set must not be taken for
-// a flag that is absent.
+// emptyFlags refuses flags that are given with an empty value: a script's variable that is not set
+// must not be taken for a flag that is absent.
 func emptyFlags(flags *pflag.FlagSet) error {
 	var errs []error
 	flags.Visit(func(f *pflag.Flag) {
 		list, isList := f.Value.(pflag.SliceValue)
-		if f.Value.Type() == "string" && f.Value.String() == "" || isList && slices.Contains(list.GetSlice(), "") {
-			errs = append(errs, fmt.Errorf("--%s: the value is empty; give one, or leave the flag out", f.Name))
+		if f.Value.Type() == "string" && f.Value.String() == "" || isList &&
+			slices.Contains(list.GetSlice(), "") {
+			errs = append(errs, fmt.Errorf("--%s: the value is empty; give one, or leave the flag out",
+				f.Name))
 		}
 	})
 	return errors.Join(errs...)

@@ -58,24 +58,30 @@ held; 1 error; 3 refused; 4 --once, and something failed.`,
 	var o runOptions
 	f.BoolVar(&o.once, "once", false, "one round of both lanes, audit first, and end")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be applied and held, and change nothing")
-	f.DurationVar(&o.interval, "interval", 0, "time between rounds (`D`), in place of the configuration's")
-	f.BoolVar(&o.acceptShrunk, "accept-shrunk", false, "with --once: go on although the listing suddenly lacks much of what is recorded")
+	f.DurationVar(&o.interval, "interval", 0, "time between rounds (`D`), in place of the "+
+		"configuration's")
+	f.BoolVar(&o.acceptShrunk, "accept-shrunk", false,
+		"with --once: go on although the listing suddenly lacks much of what is recorded")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.interval < 0 {
-			return &usageError{"run", fmt.Errorf("--interval %s: want a time that is not negative", o.interval)}
+			return &usageError{"run", fmt.Errorf("--interval %s: want a time that is not negative",
+				o.interval)}
 		}
 		if o.acceptShrunk && !o.once {
-			return &usageError{"run", errors.New("--accept-shrunk is for one round that a person looks at: it goes with --once")}
+			return &usageError{"run", errors.New("--accept-shrunk is for one round that a person looks " +
+				"at: it goes with --once")}
 		}
 		s, err := a.open(config.Read)
 		if err != nil {
 			return err
 		}
 		if s.cfg.Proxy == nil || s.cfg.Waldur == nil {
-			return engine.Refuse(engine.Configuration, errors.New("run: the configuration has no proxy or no waldur block; the loop asks the proxy, and reports to Waldur"))
+			return engine.Refuse(engine.Configuration, errors.New("run: the configuration has no proxy "+
+				"or no waldur block; the loop asks the proxy, and reports to Waldur"))
 		}
 		a.graceful.Store(true)
-		l, ended := s.loop(loop.Options{Once: o.once, DryRun: o.dryRun, AcceptShrunk: o.acceptShrunk, Interval: o.interval})
+		l, ended := s.loop(loop.Options{Once: o.once, DryRun: o.dryRun, AcceptShrunk: o.acceptShrunk,
+			Interval: o.interval})
 		defer ended()
 		result, err := l.Run(cmd.Context())
 		if err != nil {
@@ -86,19 +92,22 @@ held; 1 error; 3 refused; 4 --once, and something failed.`,
 	return cmd
 }
 
-// loop is the unattended loop under the configuration of this session; ended lets go of what it has from the process.
+// loop is the unattended loop under the configuration of this session; ended lets go of what it has
+// from the process.
 func (s *session) loop(o loop.Options) (l *loop.Loop, ended func()) {
-	probe := site.NewMountProbe(s.mountTimeout)
+	probe := site.NewMountProbe(s.app.mountTimeout)
 	var current atomic.Pointer[config.Config] // for the probe, which other goroutines use
 	current.Store(s.cfg)
 	reloads := make(chan os.Signal, 1)
 	if !o.Once {
-		s.reloads.Store(true)
+		s.app.reloads.Store(true)
 		signal.Notify(reloads, syscall.SIGHUP)
 	}
-	env := loop.Env{Files: s.store.Files(), Send: s.site().Tell, Supervise: supervise, WatchdogInterval: watchdogInterval(),
-		Reloads: reloads, Reloading: reloading, Hung: func() []string { return probe.Hung(current.Load()) }, Hanging: s.site().Hanging,
-		MountTimeout: s.mountTimeout, Print: s.print, Log: s.roundLog(),
+	env := loop.Env{Files: s.store.Files(), Send: s.site().Tell, Supervise: supervise,
+		WatchdogInterval: watchdogInterval(),
+		Reloads:          reloads, Reloading: reloading,
+		Hung: func() []string { return probe.Hung(current.Load()) }, Hanging: s.site().Hanging,
+		MountTimeout: s.app.mountTimeout, Print: s.app.print, Log: s.app.roundLog(),
 		Load: func(log *slog.Logger) (loop.Config, loop.Files, error) {
 			if err := s.reload(log); err != nil {
 				return loop.Config{}, nil, err
@@ -110,15 +119,15 @@ func (s *session) loop(o loop.Options) (l *loop.Loop, ended func()) {
 		s.servePages(&env)
 	}
 	l = loop.New(s.loopConfig(), env, o)
-	s.beat = l.Beat
+	s.app.beat = l.Beat
 	return l, func() { signal.Stop(reloads) }
 }
 
 // servePages makes the loop serve its status page.
 func (s *session) servePages(env *loop.Env) {
-	p := &status.Live{Host: s.host, Version: version(), Now: s.now, Hung: env.Hung}
+	p := &status.Live{Host: s.app.host, Version: version(), Now: s.app.now, Hung: env.Hung}
 	p.Use(s.statusView())
-	env.Pages, env.Ended, env.Seen = status.Handler(p, s.names(), s.log), p.Ended, p.Seen
+	env.Pages, env.Ended, env.Seen = status.Handler(p, s.names(), s.app.log), p.Ended, p.Seen
 	load := env.Load
 	env.Load = func(log *slog.Logger) (loop.Config, loop.Files, error) {
 		cfg, files, err := load(log)
@@ -129,10 +138,11 @@ func (s *session) servePages(env *loop.Env) {
 	}
 }
 
-// names are the names under which the status page may be asked for: the host's, and that of run.listen.
+// names are the names under which the status page may be asked for: the host's, and that of
+// run.listen.
 func (s *session) names() []string {
-	short, _, _ := strings.Cut(s.host, ".")
-	names := []string{s.host, short}
+	short, _, _ := strings.Cut(s.app.host, ".")
+	names := []string{s.app.host, short}
 	if host, _, err := net.SplitHostPort(s.cfg.Run.Listen); err == nil {
 		names = append(names, host)
 	}
@@ -141,9 +151,11 @@ func (s *session) names() []string {
 
 // loopConfig is what the loop works under.
 func (s *session) loopConfig() loop.Config {
-	return loop.Config{Engine: s.engine(), State: s.store.File(), Interval: s.cfg.Run.Interval, AuditInterval: s.cfg.Run.AuditInterval,
-		Listen: s.cfg.Run.Listen, Channels: s.site().Channels(), Leader: s.leader(),
-		Feedback: loop.Feedback{Usage: s.cfg.Waldur.ReportUsage, Messages: s.cfg.Waldur.OrderMessages, Tell: s.site().Notes().Tell}}
+	return loop.Config{Engine: s.engine(), State: s.store.File(), Interval: s.cfg.Run.Interval,
+		AuditInterval: s.cfg.Run.AuditInterval,
+		Listen:        s.cfg.Run.Listen, Channels: s.site().Channels(), Leader: s.leader(),
+		Feedback: loop.Feedback{Usage: s.cfg.Waldur.ReportUsage, Messages: s.cfg.Waldur.OrderMessages,
+			Tell: s.site().Notes().Tell}}
 }
 
 // leader decides whether the loop works; nil where no other node has one.
@@ -152,7 +164,7 @@ func (s *session) leader() loop.Leader {
 		return nil
 	}
 	if s.leadership == nil {
-		by := ledger.Holder{Who: s.user, Host: s.host, PID: os.Getpid(), Since: s.now()}
+		by := ledger.Holder{Who: s.app.user, Host: s.app.host, PID: os.Getpid(), Since: s.app.now()}
 		s.leadership = state.NewLeadership(s.store, s.cfg.Shared.Group, by)
 	}
 	return s.leadership
@@ -181,19 +193,21 @@ func (a *app) roundLog() *slog.Logger {
 
 // reload reads the configuration again, and takes it over if the loop can work under it.
 func (s *session) reload(log *slog.Logger) error {
-	path, err := s.configuration()
+	path, err := s.app.configuration()
 	if err != nil {
 		return err
 	}
-	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Read, StateURL: true, Variables: s.variables})
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Read, StateURL: true,
+		Variables: s.app.variables})
 	logDiagnostics(log, diags)
 	if diags.HasErrors() {
 		return fmt.Errorf("configuration %s is not valid: each fault is logged above", path)
 	}
 	if cfg.Proxy == nil || cfg.Waldur == nil {
-		return fmt.Errorf("configuration %s has no proxy or no waldur block any more; the loop needs both", path)
+		return fmt.Errorf("configuration %s has no proxy or no waldur block any more; the loop needs "+
+			"both", path)
 	}
-	store, err := s.openStore(cfg)
+	store, err := s.app.openStore(cfg)
 	if err != nil {
 		return err
 	}
@@ -205,7 +219,8 @@ func (s *session) reload(log *slog.Logger) error {
 	return nil
 }
 
-// logDiagnostics logs what is wrong with a configuration, one entry each: the log may be read by a program.
+// logDiagnostics logs what is wrong with a configuration, one entry each: the log may be read by a
+// program.
 func logDiagnostics(log *slog.Logger, diags hcl.Diagnostics) {
 	for _, d := range diags {
 		level := slog.LevelError
@@ -216,6 +231,7 @@ func logDiagnostics(log *slog.Logger, diags hcl.Diagnostics) {
 		if d.Subject != nil {
 			at = fmt.Sprintf("%s:%d", d.Subject.Filename, d.Subject.Start.Line)
 		}
-		log.Log(context.Background(), level, "reload: configuration", "at", at, "summary", d.Summary, "detail", d.Detail)
+		log.Log(context.Background(), level, "reload: configuration", "at", at, "summary", d.Summary,
+			"detail", d.Detail)
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 // session is the configuration and the state of one command.
 type session struct {
-	*app
+	app   *app
 	cfg   *config.Config
 	store *state.Store
 	// opened is what the configuration opens, once something was opened.
@@ -27,7 +27,8 @@ type session struct {
 	leadership *state.Leadership
 }
 
-// configuration is the path of the configuration: the flag, else ./cscs-sync.hcl, else /etc/cscs-sync.
+// configuration is the path of the configuration: the flag, else ./cscs-sync.hcl, else
+// /etc/cscs-sync.
 func (a *app) configuration() (string, error) {
 	if a.configPath != "" {
 		return a.configPath, nil
@@ -37,7 +38,8 @@ func (a *app) configuration() (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("find the configuration: neither ./cscs-sync.hcl nor /etc/cscs-sync exists; name one with " +
+	return "", fmt.Errorf("find the configuration: neither ./cscs-sync.hcl nor /etc/cscs-sync " +
+		"exists; name one with " +
 		"--config, or write one with `cscs-sync init`")
 }
 
@@ -46,13 +48,17 @@ func (a *app) open(secrets config.SecretMode) (*session, error) {
 	return a.load(secrets, a.showDiagnostics)
 }
 
+// showing shows the diagnostics of a configuration.
+type showing = func(hcl.Diagnostics, map[string]*hcl.File)
+
 // load loads the configuration, has its warnings shown, and names the state.
-func (a *app) load(secrets config.SecretMode, show func(hcl.Diagnostics, map[string]*hcl.File)) (*session, error) {
+func (a *app) load(secrets config.SecretMode, show showing) (*session, error) {
 	path, err := a.configuration()
 	if err != nil {
 		return nil, err
 	}
-	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets, StateURL: true, Variables: a.variables})
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets, StateURL: true,
+		Variables: a.variables})
 	var files = map[string]*hcl.File{}
 	if cfg != nil {
 		files = cfg.Sources
@@ -84,12 +90,12 @@ func (a *app) readPlan(path string) (*planfile.File, error) {
 	return file, nil
 }
 
-// rules are what the configuration requires of approvals. Without the configuration (off the node) only signers can be
-// judged.
+// rules are what the configuration requires of approvals. Without the configuration (off the node)
+// only signers can be judged.
 func (s *session) rules() (approval.Rules, error) {
 	r := approval.Rules{Required: s.cfg.Approval.Required, ValidFor: s.cfg.Approval.ValidFor}
 	if path := s.cfg.Approval.AllowedSigners; path != "" {
-		signers, err := s.readSigners(path)
+		signers, err := s.app.readSigners(path)
 		if err != nil {
 			return r, err
 		}

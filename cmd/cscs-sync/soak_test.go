@@ -36,7 +36,7 @@ func TestSoak(t *testing.T) {
 	s.settle()
 	var passed time.Duration // a minute goes by from round to round
 	l := s.inProcess(func() time.Time { return time.Now().Add(passed) }, func(ses *session) {
-		ses.log = slog.New(slog.DiscardHandler) // it would grow
+		ses.app.log = slog.New(slog.DiscardHandler) // it would grow
 		ses.cfg.Proxy.Timeout = 300 * time.Millisecond
 	})
 	n := rounds()

@@ -19,12 +19,12 @@ import (
 
 // The rules of what is printed:
 //
-//   - Results go to stdout, and nothing else does; logs, progress, warnings and errors go to stderr.
-//   - Long work shows how far it is: a status line on a terminal, taken away at its end, and a line every ten seconds
-//     elsewhere; nothing where JSON is asked for.
-//   - An error is "Error: " and one message that says what happened, to what, why, and what to do next. Diagnostics of
-//     the configuration show the source line with a caret.
-//   - Colour only where the stream is a terminal, unless --color says otherwise; NO_COLOR is honoured, and always wins
+//   - Results go to stdout, and nothing else does. Logs, progress, warnings and errors go to stderr.
+//   - Long work shows how far it is: as a status line on a terminal, which disappears at its end, and
+//     as a line every ten seconds elsewhere. Where JSON is asked for, nothing is shown.
+//   - An error is "Error: " and one message that says what failed, on what, why, and what to do next.
+//     Diagnostics of the configuration show the source line with a caret.
+//   - Colour appears only where the stream is a terminal, unless --color says otherwise. NO_COLOR wins
 //     over auto.
 //   - What comes from outside is escaped before it is shown.
 
@@ -46,7 +46,7 @@ func (a *app) tell(format string, args ...any) {
 	fmt.Fprintln(besideProgress{a, a.stderr}, strings.Join(lines, "\n"))
 }
 
-// colored tells whether a stream gets colour.
+// colored reports whether a stream gets colour.
 func (a *app) colored(stream any) bool {
 	switch a.color {
 	case "always":
@@ -73,7 +73,7 @@ func (a *app) paint(stream any, s string, attributes ...color.Attribute) string 
 	return c.Sprint(s)
 }
 
-// diagnosed is an error that has been shown as diagnostics, or is to be.
+// diagnosed is an error that is shown as diagnostics.
 type diagnosed struct {
 	diags hcl.Diagnostics
 	files map[string]*hcl.File
@@ -102,7 +102,8 @@ func (a *app) printError(err error) {
 	}
 }
 
-// unread tells that the reader of standard output went away, as head does: there is nobody to tell.
+// unread reports whether the reader of standard output went away, as head does. Then nobody reads a
+// message.
 func unread(err error) bool {
 	var at *fs.PathError
 	return errors.As(err, &at) && at.Path == os.Stdout.Name() && errors.Is(at.Err, syscall.EPIPE)

@@ -22,7 +22,8 @@ const (
 	defaultValidity = 7 * 24 * time.Hour
 )
 
-// transport is the process's one HTTP transport: each would keep connections of its own. It verifies TLS.
+// transport is the process's one HTTP transport: each would keep connections of its own. It
+// verifies TLS.
 func (a *app) transport() http.RoundTripper {
 	a.connect.Do(func() { a.connections = web.NewTransport(http.ProxyFromEnvironment, nil) })
 	return a.connections
@@ -31,11 +32,13 @@ func (a *app) transport() http.RoundTripper {
 // site is what the configuration of this session opens.
 func (s *session) site() *site.Site {
 	if s.opened == nil {
-		s.opened = site.New(s.cfg, site.Options{Now: s.now, Stdin: s.stdin, Transport: s.transport(), Progress: s.tellProgress,
-			Waits: s.waitsFor, CallbackTimeout: s.callbackTimeout, MountTimeout: s.mountTimeout, Kernel: s.kernel,
+		s.opened = site.New(s.cfg, site.Options{Now: s.app.now, Stdin: s.app.stdin,
+			Transport: s.app.transport(), Progress: s.app.tellProgress,
+			Waits: s.app.waitsFor, CallbackTimeout: s.app.callbackTimeout, MountTimeout: s.app.mountTimeout,
+			Kernel: s.app.kernel,
 			Observing: func(work string, done, total int) {
-				s.stage("observing", 2*quotaTimeout+engine.StageSlack)
-				s.tellProgress(work, done, total)
+				s.app.stage("observing", 2*quotaTimeout+engine.StageSlack)
+				s.app.tellProgress(work, done, total)
 			}})
 	}
 	return s.opened
@@ -46,15 +49,18 @@ func (s *session) source(files []string) (engine.Source, error) { return s.site(
 
 // engine is what plans and applies under the configuration of this session.
 func (s *session) engine() *engine.Engine {
-	e := &engine.Engine{Settings: &s.cfg.Settings, Overrides: s.cfg.Overrides, Policy: s.cfg.AutoApprove, Rules: s.rules,
+	e := &engine.Engine{Settings: &s.cfg.Settings, Overrides: s.cfg.Overrides,
+		Policy: s.cfg.AutoApprove, Rules: s.rules,
 		ValidFor: s.cfg.Approval.ValidFor, Store: s.store, Locker: s.store, Key: s.localKey,
 		Proxy:   func() (engine.Source, error) { return s.source(nil) },
-		Storage: site.ForEngine{Site: s.site(), Markers: s.ownMarkers}, Who: s.user, Host: s.host, Version: version(), PID: os.Getpid(), Now: s.now,
-		Sleep: waldur.Sleep, Log: s.log, CallbackTimeout: callbackTimeout,
-		Hooks: engine.Hooks{Stop: s.stop, Stage: s.stage, Waits: s.waitsFor, Progress: s.tellProgress, Listed: tuneMemory,
-			Changing: func() { s.graceful.Store(true) }, Reached: s.reached}}
-	if s.locker != nil {
-		e.Locker = s.locker(e.Locker)
+		Storage: site.ForEngine{Site: s.site(), Markers: s.ownMarkers}, Who: s.app.user,
+		Host: s.app.host, Version: version(), PID: os.Getpid(), Now: s.app.now,
+		Sleep: waldur.Sleep, Log: s.app.log, CallbackTimeout: callbackTimeout,
+		Hooks: engine.Hooks{Stop: s.app.stop, Stage: s.app.stage, Waits: s.app.waitsFor,
+			Progress: s.app.tellProgress, Listed: tuneMemory,
+			Changing: func() { s.app.graceful.Store(true) }, Reached: s.app.reached}}
+	if s.app.locker != nil {
+		e.Locker = s.app.locker(e.Locker)
 	}
 	if s.cfg.Proxy != nil {
 		e.ListingTimeout = s.cfg.Proxy.Timeout
@@ -65,10 +71,11 @@ func (s *session) engine() *engine.Engine {
 	return e
 }
 
-// tuneMemory has garbage collected, from now on, when it is a seventh of what is in use, and not as much again. What a plan
-// keeps is most of what it allocates, so this costs little time, and a third of the peak is saved. It begins when the
-// listing is there: what that leaves is below the peak, and small plans are done by then. Who only reads and renders plan
-// files keeps little, and would lose time. GOGC in the environment wins.
+// tuneMemory has garbage collected, from now on, when it is a seventh of what is in use, and not as
+// much again. What a plan keeps is most of what it allocates, so this costs little time, and a
+// third of the peak is saved. It begins when the listing is there: what that leaves is below the
+// peak, and small plans are done by then. Who only reads and renders plan files keeps little, and
+// would lose time. GOGC in the environment wins.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(15)
