@@ -33,7 +33,7 @@ func (o *historyOptions) filterFlags(f *pflag.FlagSet) {
 }
 
 func (a *app) stateHistoryCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "history", Short: "who applied what, when, approved by whom",
+	cmd := &cobra.Command{Use: "history", Short: "what was applied, when, and who approved it",
 		Args: arguments(0, 0),
 		Long: `Shows the history: each plan with what it was to change, attribute by attribute,
 and how it ended; holds, rejections and everything else that people did.`}

@@ -345,7 +345,7 @@ func (s *service) reloadAndStop() {
 	s.check(err)
 	s.check(os.WriteFile(config, append([]byte("nonsense = 1\n"), good...), 0o600))
 	s.check(s.cmd.Process.Signal(syscall.SIGHUP))
-	s.until("refusing a bad configuration", s.says("going on with the old configuration"))
+	s.until("refusing a bad configuration", s.says("the old configuration stays in force"))
 	s.check(os.WriteFile(config, bytes.Replace(good, []byte("127.0.0.1:0"), []byte("127.0.0.2:0"), 1), 0o600))
 	s.check(s.cmd.Process.Signal(syscall.SIGHUP))
 	s.until("taking a good one", s.says("was read again"))

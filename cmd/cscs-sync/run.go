@@ -42,8 +42,8 @@ is applied; the rest is written as plan files to the folder pending in
 state.path: approve one, and the next round applies it. Until one plan approved
 by a person has been applied on this state, everything is held.
 
-SIGHUP reads the configuration again. SIGTERM and SIGINT end the loop after what
-is under way, within ten seconds whatever hangs.
+SIGHUP reads the configuration again. SIGTERM and SIGINT end the loop within
+ten seconds: running changes get six seconds to finish.
 
 Each round ends in one logged reason. docs/reference/rounds.md says what to do
 about each:

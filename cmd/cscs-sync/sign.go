@@ -55,7 +55,7 @@ func (o *approveOptions) principal(a *app, key ssh.PublicKey) (string, error) {
 	signers, path, err := a.allowedSigners()
 	if err != nil {
 		a.printError(err) // diagnostics, perhaps
-		return "", &usageError{"approve", errors.New("who approves is not known and could not be " +
+		return "", &usageError{"approve", errors.New("the approver is not known and could not be " +
 			"looked up: say it with --as NAME, a principal that allowed_signers gives the key")}
 	}
 	name, err := signers.Principal(key, a.now(), path)

@@ -26,10 +26,10 @@ func (a *app) reportCommand() *cobra.Command {
 		Use:   "report",
 		Short: "how full everything is, what is promised, what needs a person",
 		Args:  arguments(0, 0),
-		Long: `For each system: capacity, used, free, and how much the hard limits promise. Who
-is near or over a limit, who uses little, what changed outside, what is blocked,
-waiting, held or on hold, what is archived and how large it is, and who approved
-what in the last 30 days. Looks as plan does: takes no lock and changes nothing.
+		Long: `For each system: capacity, used, free, and how much the hard limits promise.
+Then resources near or over a limit and those that use little. Then what changed
+outside, what is blocked, waiting, held or on hold, and what is archived. Last
+come the approvals of 30 days. Like plan, it takes no lock and changes nothing.
 
 --scan adds what no resource wants, as the command scan lists it.
 

@@ -58,10 +58,10 @@ func (s *Signers) Principal(key ssh.PublicKey, at time.Time, file string) (strin
 	case 1:
 		return names[0], nil
 	case 0:
-		return "", fmt.Errorf("who approves is not known: %s spells out no name for the key %s; "+
+		return "", fmt.Errorf("the approver is not known: %s spells out no name for the key %s; "+
 			"give one with --as NAME", file, Fingerprint(key))
 	default:
-		return "", fmt.Errorf("who approves is not known: %s gives the key %s the names %s; give "+
+		return "", fmt.Errorf("the approver is not known: %s gives the key %s the names %s; give "+
 			"one with --as NAME", file, Fingerprint(key), strings.Join(names, ", "))
 	}
 }

@@ -87,10 +87,10 @@ func safe(path string, info Info, caller uint32, private bool) error {
 		return fmt.Errorf("%s belongs to user %d; it must belong to root or to the caller: chown "+
 			"root %s", path, info.Owner, path)
 	case perm&0o022 != 0:
-		return fmt.Errorf("%s has mode %04o: others may write to it; mend it by: chmod go-w %s",
+		return fmt.Errorf("%s has mode %04o: others may write to it; run: chmod go-w %s",
 			path, perm, path)
 	case private && perm&0o077 != 0:
-		return fmt.Errorf("%s has mode %04o: others may read the secret; mend it by: chmod 600 %s",
+		return fmt.Errorf("%s has mode %04o: others may read the secret; run: chmod 600 %s",
 			path, perm, path)
 	}
 	return nil

@@ -77,7 +77,7 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 		r.leaveOpen(p.Plan)
 		return nil
 	}
-	r.log.Info("going on with a plan that was begun", "plan", path)
+	r.log.Info("continuing a plan that has begun", "plan", path)
 	out, err := r.applyAs(ctx, p)
 	code, refused := engine.RefusedAs(err)
 	var block *approval.BlockError

@@ -220,7 +220,7 @@ func (l *Loop) Run(ctx context.Context) (ledger.Result, error) {
 	case <-ctx.Done():
 	case <-l.stop():
 		l.log.Info("stop", "stage", l.heartbeat.last())
-		l.env.Supervise("STOPPING=1\nSTATUS=stopping after what is under way")
+		l.env.Supervise("STOPPING=1\nSTATUS=stopping after the running changes")
 	}
 	for _, step := range []time.Duration{stopGrace, stopNow} {
 		select {
@@ -230,7 +230,7 @@ func (l *Loop) Run(ctx context.Context) (ledger.Result, error) {
 			cancel()
 		}
 	}
-	l.log.Error("stopped although something hangs; what was begun is in the journal, and the next run goes on with it", "stage",
+	l.log.Error("stopped although something hangs; the journal knows what has begun, and the next run continues it", "stage",
 		l.heartbeat.last())
 	return ledger.Done, nil
 }

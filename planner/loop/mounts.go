@@ -20,7 +20,7 @@ func (l *Loop) watchMounts(ctx context.Context, every time.Duration) {
 		switch was := l.metrics.heldUpBy(hung); {
 		case len(hung) > 0 && was == "":
 			l.log.Error("a round waits for a mount that does not answer, and nothing else is "+
-				"done meanwhile: mend the mount, or unmount it by force",
+				"done meanwhile: fix the mount, or unmount it by force",
 				"systems", strings.Join(hung, ", "), "stage", stage)
 			l.env.Supervise("STATUS=" + stage + ": waits for a mount that does not answer: " +
 				strings.Join(hung, ", "))

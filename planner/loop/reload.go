@@ -7,7 +7,7 @@ func (l *Loop) Reload() {
 	l.env.Reloading()
 	defer l.env.Supervise("READY=1")
 	if err := l.change(); err != nil {
-		l.log.Error("reload: going on with the old configuration; mend the new one, and "+
+		l.log.Error("reload: the old configuration stays in force; fix the new one, and "+
 			"reload again", "error", err.Error())
 		return
 	}

@@ -281,7 +281,7 @@ func TestSigners(t *testing.T) {
 	e := fresh(t)
 	e.in.Config.Approval.Required = 2
 	e.approvals()
-	e.expect(t, "local", "PASS approvals: local: whoever can become root on this node; 2 approvals "+
+	e.expect(t, "local", "PASS approvals: local: anybody who can become root on this node; 2 approvals "+
 		"needed")
 	e.in.Config.Approval.AllowedSigners = "signers"
 	text := ""

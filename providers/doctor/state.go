@@ -21,7 +21,7 @@ import (
 func (e *examination) approvals() {
 	path := e.in.Config.Approval.AllowedSigners
 	if path == "" {
-		e.pass("approvals", "local: whoever can become root on this node; %s needed",
+		e.pass("approvals", "local: anybody who can become root on this node; %s needed",
 			planner.Count(e.in.Config.Approval.Required, "approval"))
 		return
 	}

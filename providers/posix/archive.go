@@ -95,7 +95,7 @@ func (s *System) closed(owner planner.UID, mode planner.Mode, storage string) er
 		where := s.root.Path(storage)
 		return fmt.Errorf("the archive folder %s belongs to %d with mode %s, and must belong to %d with mode 0700, so that "+
 			"nobody else reaches what is archived: "+
-			"mend it by `chown %d %s && chmod 0700 %s`, or name another", where, owner, mode, s.root.euid, s.root.euid, where, where)
+			"run `chown %d %s && chmod 0700 %s`, or name another", where, owner, mode, s.root.euid, s.root.euid, where, where)
 	}
 	return nil
 }

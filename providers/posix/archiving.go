@@ -60,7 +60,7 @@ func (a *Archiving) Discard() error {
 	}
 	if err != nil {
 		where := a.system.root.Path(a.move.Folder)
-		return fmt.Errorf("the manifest %s/%s tells of a directory that was not archived; remove it by hand: %w", where, a.manifest.name, err)
+		return fmt.Errorf("the manifest %s/%s names a directory that was not archived; remove it by hand: %w", where, a.manifest.name, err)
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func (t *tagging) fail(path string, err error) {
 func (t *tagging) result(what, path string) error {
 	switch {
 	case t.ctx.Err() != nil:
-		return fmt.Errorf("%s %s: interrupted after %d entries; apply goes on with it: %w", what, path, t.seen, t.ctx.Err())
+		return fmt.Errorf("%s %s: interrupted after %d entries; the next apply continues: %w", what, path, t.seen, t.ctx.Err())
 	case t.failed > 0:
 		return fmt.Errorf("%s %s: %d of %d entries could not be tagged, and its own id was left as it was; the first: %w", what,
 			path, t.failed, t.seen, t.first)

@@ -186,7 +186,7 @@ func (p *proxy) refusal(r reply) error {
 		e.Hint = "the proxy does not know this query; its version may not fit"
 	case http.StatusInternalServerError:
 		e.Hint = "one resource in Waldur that the proxy cannot read makes the whole listing fail; the words " +
-			"above may name its field: mend it in Waldur"
+			"above may name its field: fix it in Waldur"
 	case http.StatusBadGateway:
 		e.Hint = "the proxy could not read Waldur or the user directory, or its own token for them is refused; see the proxy's log"
 	case http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusTooManyRequests:

@@ -142,6 +142,7 @@ func SameFile(dir *os.File, name string, f *os.File) (bool, error) {
 	return there.Ino == open.Ino && there.Dev == open.Dev, nil
 }
 
+// Sync flushes a folder to the disk, with the names of what was made or removed in it.
 func Sync(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -99,6 +99,6 @@ func (e *DamagedError) Error() string {
 		return fmt.Sprintf("state %s is damaged: %s%s: it was left as it is; %s", e.File, e.Reason, at, e.Restore)
 	}
 	return fmt.Sprintf("state file %s is damaged: %s%s: it was left as it is; move it away, then rename "+
-		"%s.bak to it or go on with an empty state",
+		"%s.bak to it or continue with an empty state",
 		e.File, e.Reason, at, e.File)
 }

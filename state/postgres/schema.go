@@ -18,7 +18,7 @@ CREATE TABLE cscs_sync.states (
 	name   text NOT NULL UNIQUE,
 	commit bigint NOT NULL DEFAULT 0,
 	made   timestamptz NOT NULL DEFAULT now(),
-	-- the lease: who may change the storage, until when
+	-- the lease: which node may change the storage, and until when
 	epoch  bigint NOT NULL DEFAULT 0,
 	node   text,
 	boot   text,
