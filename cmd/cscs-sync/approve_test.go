@@ -11,6 +11,7 @@ import (
 // TestApproveAsksOnATerminal: approve shows the plan and what is about to be signed, in 80 columns, and takes nothing but
 // yes.
 func TestApproveAsksOnATerminal(t *testing.T) {
+	t.Parallel()
 	s := newService(t, "")
 	s.create("bio", 30500)
 	s.ok("plan", "--out", "p.plan")

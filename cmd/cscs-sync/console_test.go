@@ -9,6 +9,7 @@ import (
 
 // TestConsoleOnATerminal: it prompts, goes on after an error, and gives the terminal back as it was.
 func TestConsoleOnATerminal(t *testing.T) {
+	t.Parallel()
 	s := newService(t, "locals {\n  names = [\"a\"]\n}\n")
 	x := newTerminal(t)
 	before, err := unix.IoctlGetTermios(int(x.slave.Fd()), unix.TCGETS)

@@ -10,6 +10,7 @@ import (
 
 // TestPager: what is longer than the screen goes through the pager, without a shell; nothing else does.
 func TestPager(t *testing.T) {
+	t.Parallel()
 	s := newService(t, "")
 	for i := range 12 {
 		s.create(fmt.Sprint("p", i), int64(31000+i))
