@@ -27,10 +27,18 @@ func (a *app) archiveListCommand() *cobra.Command {
 		Long: `Nothing is ever deleted. With --expired, lists only what is past its retention,
 so that people can decide about it.`,
 	}
-	f := cmd.Flags()
-	expired := f.Bool("expired", false, "only what is past its retention")
-	asJSON := f.Bool("json", false, "print them as a JSON array")
-	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.listArchive(*expired, *asJSON) }
+	expired := cmd.Flags().Bool("expired", false, "only what is past its retention")
+	asJSON := cmd.Flags().Bool("json", false, "print them as a JSON array")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		none := "Nothing is archived.\n"
+		if *expired {
+			none = "Nothing is past its retention.\n"
+		}
+		text := func(list []planner.Archived) string { return upkeep.Archive(list, a.now()) }
+		return printList(a, *asJSON, none, text, func(tx ledger.Tx) ([]planner.Archived, error) {
+			return upkeep.Register(tx, *expired)
+		})
+	}
 	return cmd
 }
 
@@ -53,24 +61,6 @@ func (a *app) archiveRescanCommand() *cobra.Command {
 		Args: arguments(0, 0)}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.rescan(cmd.Context()) }
 	return cmd
-}
-
-func (a *app) listArchive(expired, asJSON bool) error {
-	var register []planner.Archived
-	err := a.view(func(tx ledger.Tx) (err error) {
-		register, err = upkeep.Register(tx, expired)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	none := "Nothing is archived.\n"
-	if expired {
-		none = "Nothing is past its retention.\n"
-	}
-	return printList(a, register, asJSON, none, func(list []planner.Archived) string {
-		return upkeep.Archive(list, a.now())
-	})
 }
 
 // restore writes a plan for one archived directory.

@@ -20,12 +20,9 @@ func (a *app) callbacksCommand() *cobra.Command {
 }
 
 func (a *app) callbacksListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "list callbacks that Waldur has not got yet",
-		Args: arguments(0, 0)}
-	f := cmd.Flags()
-	asJSON := f.Bool("json", false, "print them as a JSON array")
-	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.listCallbacks(*asJSON) }
-	return cmd
+	return listing(a, "list callbacks that Waldur has not got yet",
+		"Waldur has been told everything.\n", upkeep.Callbacks,
+		func(tx ledger.Tx) ([]ledger.Delivery, error) { return tx.Outbox() })
 }
 
 func (a *app) callbacksRetryCommand() *cobra.Command {
@@ -62,18 +59,6 @@ again.`,
 			args[0], *reason)
 	}
 	return cmd
-}
-
-func (a *app) listCallbacks(asJSON bool) error {
-	var waiting []ledger.Delivery
-	err := a.view(func(tx ledger.Tx) (err error) {
-		waiting, err = tx.Outbox()
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return printList(a, waiting, asJSON, "Waldur has been told everything.\n", upkeep.Callbacks)
 }
 
 // retryCallbacks sends what waits, resource by resource in its order, until nothing more gets

@@ -51,11 +51,8 @@ func (a *app) holdRmCommand() *cobra.Command {
 }
 
 func (a *app) holdListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "list the holds in force", Args: arguments(0, 0)}
-	f := cmd.Flags()
-	asJSON := f.Bool("json", false, "print them as a JSON array")
-	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.listHolds(*asJSON) }
-	return cmd
+	return listing(a, "list the holds in force", "No holds.\n", upkeep.Holds,
+		func(tx ledger.Tx) ([]planner.Hold, error) { return tx.Holds(a.now()) })
 }
 
 func (a *app) addHold(glob, reason, until string, force bool) error {
@@ -63,7 +60,8 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 		return &usageError{"hold add", err}
 	}
 	if strings.TrimSpace(reason) == "" {
-		return &usageError{"hold add", errors.New("--reason is needed: people who find the hold later " +
+		return &usageError{"hold add", errors.New("--reason is needed: people who find the hold " +
+			"later " +
 			"have to know why")}
 	}
 	end, err := config.ParseTime(until, a.now(), config.Ahead, true)
@@ -141,16 +139,36 @@ func (a *app) removeHold(glob string) error {
 	return nil
 }
 
-func (a *app) listHolds(asJSON bool) error {
-	var holds []planner.Hold
-	err := a.view(func(tx ledger.Tx) (err error) {
-		holds, err = tx.Holds(a.now())
+// listing is a command that lists something that the state keeps, as text or as JSON. None is what
+// it says where there is nothing.
+func listing[T any](a *app, short, none string, text func([]T) string,
+	read func(ledger.Tx) ([]T, error)) *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: short, Args: arguments(0, 0)}
+	asJSON := cmd.Flags().Bool("json", false, "print them as a JSON array")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		return printList(a, *asJSON, none, text, read)
+	}
+	return cmd
+}
+
+// printList reads a list from the state, and prints it.
+func printList[T any](a *app, asJSON bool, none string, text func([]T) string,
+	read func(ledger.Tx) ([]T, error)) error {
+	list := []T{} // empty, and not null
+	err := a.view(func(tx ledger.Tx) error {
+		found, err := read(tx)
+		list = append(list, found...)
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case asJSON:
+		return a.printJSON(list)
+	case len(list) == 0:
+		return a.print(none)
 	}
-	return printList(a, holds, asJSON, "No holds.\n", upkeep.Holds)
+	return a.print(text(list))
 }
 
 // view opens the configuration, and reads the state.
@@ -160,17 +178,6 @@ func (a *app) view(read func(ledger.Tx) error) error {
 		return err
 	}
 	return s.store.View(read)
-}
-
-// printList prints a list as JSON or as text; none is what it says of an empty one.
-func printList[T any](a *app, list []T, asJSON bool, none string, text func([]T) string) error {
-	switch {
-	case asJSON:
-		return a.printJSON(append([]T{}, list...)) // empty, and not null
-	case len(list) == 0:
-		return a.print(none)
-	}
-	return a.print(text(list))
 }
 
 // printJSON prints a value as one JSON document.

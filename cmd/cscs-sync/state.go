@@ -24,11 +24,8 @@ func (a *app) stateCommand() *cobra.Command {
 }
 
 func (a *app) stateListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "list what is recorded", Args: arguments(0, 0)}
-	f := cmd.Flags()
-	asJSON := f.Bool("json", false, "print it as JSON")
-	cmd.RunE = func(_ *cobra.Command, _ []string) error { return a.listState(*asJSON) }
-	return cmd
+	return listing(a, "list what is recorded", "Nothing is recorded yet.\n", upkeep.Table,
+		func(tx ledger.Tx) ([]upkeep.Record, error) { return upkeep.Records(tx) })
 }
 
 func (a *app) stateShowCommand() *cobra.Command {
@@ -113,28 +110,10 @@ func (a *app) locked(ctx context.Context, change func(ledger.Tx) error) (err err
 	return s.store.Update(change)
 }
 
-func (a *app) listState(asJSON bool) error {
-	var records []upkeep.Record
-	err := a.view(func(tx ledger.Tx) (err error) {
-		records, err = upkeep.Records(tx)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return printList(a, records, asJSON, "Nothing is recorded yet.\n", upkeep.Table)
-}
-
 func (a *app) showState(address string, asJSON bool) error {
-	var records []upkeep.Record
-	err := a.view(func(tx ledger.Tx) (err error) {
-		records, err = upkeep.RecordsOf(tx, address)
-		return err
+	return printList(a, asJSON, "", upkeep.Details, func(tx ledger.Tx) ([]upkeep.Record, error) {
+		return upkeep.RecordsOf(tx, address)
 	})
-	if err != nil {
-		return err
-	}
-	return printList(a, records, asJSON, "", upkeep.Details)
 }
 
 // forget removes one record, or one root identity.
