@@ -123,7 +123,7 @@ func (c *comparison) guardObserved(all map[string]*guard) {
 }
 
 // promisedAfter is the hard limit for space that an action leaves in force, and on what; false if
-// it promises nothing anew.
+// it promises nothing new.
 func (g *Graph) promisedAfter(a *Action, filesystem string) (on Subject, limit Limit, ok bool) {
 	if after, sets := a.After(SpaceHard); sets && a.Quota != nil {
 		n, isNumber := after.Number()

@@ -33,7 +33,7 @@ type Feedback struct {
 const (
 	// messageAfter is how long an order waits before its customer is told why: most do not wait.
 	messageAfter = 15 * time.Minute
-	// feedbackPatience is how long one run of `run --once` goes on telling.
+	// feedbackPatience is how long one `run --once` may take to tell Waldur.
 	feedbackPatience = 30 * time.Second
 	// keepEvery is after how many notes the memory is written.
 	keepEvery = 20
@@ -64,7 +64,7 @@ type news struct {
 	warn func(string, ...any)
 	// usage and messages are what is so now; nil where no round has said it.
 	usage, messages []feedback.Note
-	// anew forgets what was told: another node may have told something else since.
+	// anew forgets what was told, because another node may have told something else since.
 	anew bool
 }
 

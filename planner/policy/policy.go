@@ -30,17 +30,17 @@ type Policy struct {
 	// MaxSpace bounds by how much the hard space limits may grow in one round, all together; 0: no
 	// bound.
 	MaxSpace planner.Bytes
-	// MaxShare is the largest share of all resources, in per cent, that one round may change; more
-	// holds everything. 0: no bound.
+	// MaxShare is the largest share of all resources, in per cent, that one round may change. If a
+	// round would change more, the policy holds everything. 0: no bound.
 	MaxShare int
 	// MinUsed is the share of a hard limit, in per cent, that must be used before a limit may be
 	// raised; MaxRaise is the greatest factor by which one may grow. 0: no bound.
 	MinUsed, MaxRaise int
-	// Matches, unless empty, are the only resources that the policy may approve anything for: those
-	// that one of them matches.
+	// Matches select the resources that the policy may approve changes for. Without any, it may for
+	// all.
 	Matches []Match
-	// Windows are when the policy may approve: in one that allows, if there are any, and in none
-	// that denies.
+	// Windows say when the policy may approve. If any window allows, the time must lie in such a
+	// window. It must never lie in a window that denies.
 	Windows []Window
 }
 
@@ -93,7 +93,7 @@ const (
 	Backoff Code = "backoff"
 )
 
-// Later tells kinds of rules that pass by themselves: what they hold needs no person.
+// Later reports whether a rule of this kind stops holding by itself, so that no person is needed.
 func (c Code) Later() bool { return c == NextRound || c == OutsideWindow || c == Backoff }
 
 // Input is what [Decide] decides over.

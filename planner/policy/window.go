@@ -35,7 +35,7 @@ func (w Window) String() string {
 		w.To%60, w.Zone)
 }
 
-// Contains tells whether the window is open at a time.
+// Contains reports whether the window is open at a time.
 func (w Window) Contains(now time.Time) bool {
 	local := now.In(w.Zone)
 	minute := local.Hour()*60 + local.Minute()
@@ -66,7 +66,7 @@ func closed(windows []Window, now time.Time) string {
 	return rule + "; the policy may approve again at " + at.UTC().Format("Mon 2006-01-02 15:04 UTC")
 }
 
-// isOpen tells whether the policy may approve at a time.
+// isOpen reports whether the policy may approve at a time.
 func isOpen(windows []Window, now time.Time) bool {
 	allows, open := 0, false
 	for _, w := range windows {

@@ -53,7 +53,7 @@ type Directory struct {
 	Modified time.Time
 }
 
-// Scan is one comparison under way.
+// Scan is one comparison while it runs.
 type Scan struct {
 	in Input
 	// wanted are the storage paths of resources, and gone those of resources that are recorded or
@@ -67,7 +67,7 @@ type Scan struct {
 	entered map[string]bool
 	folders []planner.Place
 	strays  []planner.Place
-	// report grows as the scan goes on.
+	// report grows while the scan runs.
 	report *Report
 	at     map[string]*System
 	ranges []Range
@@ -83,7 +83,8 @@ type place struct {
 // New begins a scan.
 func New(in Input) *Scan {
 	s := &Scan{in: in, wanted: map[string]place{}, gone: map[string]string{},
-		hidden: map[string]bool{}, closed: map[string]bool{}, entered: map[string]bool{}, at: map[string]*System{}}
+		hidden: map[string]bool{}, closed: map[string]bool{}, entered: map[string]bool{},
+		at: map[string]*System{}}
 	s.report = &Report{FormatVersion: FormatVersion, Made: in.Made, Source: in.Source,
 		Systems: make([]System, len(in.Systems)), Directories: []Stray{}, Quotas: []Quota{}}
 	for i := range in.Systems {
@@ -183,7 +184,8 @@ func (s *Scan) enterAbove(p string, tops []string, system string, systems map[st
 	}
 }
 
-// inside reports whether a path is a project's or a user's directory, or an archive, or lies in one.
+// inside reports whether a path is a project's or a user's directory or an archive, or lies in
+// one.
 func (s *Scan) inside(p string) bool {
 	for up := p; up != "."; up = path.Dir(up) {
 		if s.wanted[up].leaf || s.closed[up] {

@@ -40,7 +40,7 @@ type Snapshot struct {
 	Holds  []planner.Hold
 	// History has the last entries, the latest first.
 	History []ledger.Entry
-	// HasReport tells that there is a report to show.
+	// HasReport reports whether there is a report to show.
 	HasReport bool
 }
 
@@ -147,8 +147,9 @@ func (s *Snapshot) page() statusPage {
 				b.Steps, render.Escape(b.By))})
 	}
 	for _, f := range s.Failed {
-		l := statusLine{When: "next try " + stamp(f.Until), Name: render.Quote(f.Address), Text: fmt.Sprintf("failed %d times: ", f.Count) +
-			render.Escape(strings.Join(strings.Fields(f.Error), " "))}
+		l := statusLine{When: "next try " + stamp(f.Until), Name: render.Quote(f.Address),
+			Text: fmt.Sprintf("failed %d times: ", f.Count) +
+				render.Escape(strings.Join(strings.Fields(f.Error), " "))}
 		if f.Quarantined {
 			l.Text, l.Class = "in quarantine, "+l.Text, "loud"
 		}

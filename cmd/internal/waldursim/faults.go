@@ -16,7 +16,7 @@ type FaultKind string
 const (
 	FaultStatus   FaultKind = "status"   // answer with a status and body, do nothing
 	FaultHTML     FaultKind = "html"     // answer 200 with a page of HTML, do nothing
-	FaultSlow     FaultKind = "slow"     // wait, then go on as usual
+	FaultSlow     FaultKind = "slow"     // wait, then answer as usual
 	FaultDrop     FaultKind = "drop"     // close the connection, do nothing
 	FaultLost     FaultKind = "lost"     // do what was asked, then close the connection unanswered
 	FaultTruncate FaultKind = "truncate" // do what was asked, answer half of the body
@@ -117,7 +117,7 @@ func (f *Fault) answer() (reply, bool) {
 	return reply{}, false
 }
 
-// wait holds a request up; it goes on even when nobody waits for it any more,
+// wait delays a request. It continues even if the client has hung up,
 // as the real proxy does.
 func (s *Server) wait(f *Fault) {
 	if f.Kind != FaultSlow {

@@ -18,7 +18,7 @@ type filter struct {
 	status, dataType, system string
 }
 
-// admits tells whether the proxy asks Waldur for this resource at all.
+// admits reports whether the proxy asks Waldur for this resource at all.
 func (f filter) admits(r *resource) bool {
 	if f.system != "" && r.offering.system != f.system || f.dataType != "" && kindOf(r.dataType) != f.dataType {
 		return false
