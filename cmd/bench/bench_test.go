@@ -24,7 +24,7 @@ func TestTable(t *testing.T) {
 	var out strings.Builder
 	broken := table(&out, some, found)
 	want := []string{"its peak memory", "plan, 100,000 resources, none changed", "its peak memory", "plan, 10,000 resources, all recorded", "plan, 100,000 resources, all recorded", "its processor time",
-		"its peak memory", "its peak memory", "cscs-sync version"}
+		"its peak memory", "its peak memory", "peak memory with 1,000,000 recorded", "cscs-sync version", "its size, stripped"}
 	if strings.Join(broken, "; ") != strings.Join(want, "; ") {
 		t.Errorf("broken: %q, want %q\n%s", broken, want, out.String())
 	}
@@ -44,7 +44,7 @@ func TestTable(t *testing.T) {
 // A quick run leaves out the million resources; all sizes of the plan are one suite.
 func TestSuites(t *testing.T) {
 	quick, all := wanted(true, ""), wanted(false, "")
-	if len(quick)+3 != len(all) {
+	if len(quick)+4 != len(all) {
 		t.Errorf("%d rows, %d of them quick", len(all), len(quick))
 	}
 	for _, s := range suites(quick) {

@@ -132,7 +132,7 @@ func (o *approveOptions) make(a *app, file *planfile.File) (approval.Approval, e
 	if o.detach {
 		out = a.stderr // stdout is the approval
 	}
-	if _, err := out.Write(render.Text(file.Plan, a.rendering(out))); err != nil {
+	if _, err := out.Write(file.Show(a.rendering(out))); err != nil {
 		return approval.Approval{}, err
 	}
 	if o.key == "" {

@@ -82,5 +82,5 @@ func (o *showOptions) run(a *app, path string) error {
 	case o.html:
 		return a.print(string(render.HTML(file.Plan, how)))
 	}
-	return a.page(string(render.Text(file.Plan, how)))
+	return a.page(string(file.Show(how)))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/parallel"
 )
 
 // Renderer is the version of the rules by which plans are written and rendered: package planner's
@@ -20,11 +21,20 @@ const Renderer = 4
 // format is the version of the machine's part.
 const format = 1
 
+// machine is the machine's part as a whole, for [Begin] of one that does not have the text below.
 type machine struct {
 	Format  int             `json:"format"`
 	Core    planner.Core    `json:"core"`
 	Context planner.Context `json:"context"`
 }
+
+// The text of the machine's part around its core and its context.
+const (
+	opening = `{"format":1,`
+	first   = `"core":`
+	between = `,"context":`
+	closing = `}`
+)
 
 // ID is the plan's id: "sha256:" and the SHA-256 of the canonical JSON of the core, in hex.
 func ID(core planner.Core) string {
@@ -49,8 +59,18 @@ func Digest(b []byte) string {
 
 // Encode is the machine's part as JSON.
 func Encode(plan *planner.Plan) []byte {
+	part, _ := EncodeWithID(plan)
+	return part
+}
+
+// EncodeWithID is the machine's part as JSON, and the plan's [ID]. The core, which both need, is
+// encoded once.
+func EncodeWithID(plan *planner.Plan) (part []byte, id string) {
 	plan = Normal(plan)
-	return encodeStable(machine{Format: format, Core: plan.Core, Context: plan.Context})
+	context := parallel.Meanwhile(func() []byte { return encodeStable(plan.Context) })
+	core := encodeStable(plan.Core)
+	return slices.Concat([]byte(opening+first), core, []byte(between), context(),
+		[]byte(closing)), Digest(core)
 }
 
 // Normal is the plan in the form in which it comes back from a file: lists that have no "omitempty"

@@ -12,10 +12,11 @@ import (
 )
 
 // ErrFormat means that a machine's part is in a format that this program does not know.
-var ErrFormat = fmt.Errorf("the machine's part is not in format %d, the one that this program knows", format)
+var ErrFormat = fmt.Errorf(
+	"the machine's part is not in format %d, the only one that this program knows", format)
 
-// RendererOf is the version of the rules by which a machine's part was written, of whatever version; [Renderer] if it does
-// not say.
+// RendererOf returns the version of the rules by which a machine's part was written, whatever
+// version of cscs-sync wrote it. It returns [Renderer] if the part does not say.
 func RendererOf(part []byte) int {
 	var m struct {
 		Context struct {
@@ -28,41 +29,83 @@ func RendererOf(part []byte) int {
 	return m.Context.Renderer
 }
 
-// Decode reads a machine's part, and takes it only if it is exactly what [Encode] writes.
+// Decode reads a machine's part. It refuses every part that [Encode] would not have written.
 func Decode(data []byte) (*planner.Plan, error) {
-	plan, check, err := Begin(data)
+	r, err := Begin(data)
 	if err == nil {
-		err = check()
+		err = r.Check()
 	}
 	if err != nil {
 		return nil, err
 	}
-	return plan, nil
+	return r.Plan, nil
 }
 
-// Begin reads a machine's part as [Decode] does, and compares it with what [Encode] writes beside what the caller does next:
-// nothing of the plan may be used for anything before check has returned nil.
-func Begin(data []byte) (_ *planner.Plan, check func() error, err error) {
-	start := fmt.Appendf(nil, `{"format":%d,`, format)
-	if !bytes.HasPrefix(data, start) && bytes.HasPrefix(data, []byte(`{"format":`)) {
-		return nil, nil, ErrFormat
+// Reading is a machine's part that is decoded but not yet checked. Nothing of it may be used for
+// anything before Check has returned nil.
+type Reading struct {
+	Plan *planner.Plan
+	// ID is the plan's id, as [ID] computes it.
+	ID string
+	// Check waits for the comparison with what [Encode] writes. The comparison runs while the
+	// caller does other work.
+	Check func() error
+}
+
+// Begin decodes a machine's part, and starts the comparison that [Decode] waits for.
+func Begin(data []byte) (*Reading, error) {
+	if !bytes.HasPrefix(data, []byte(opening)) && bytes.HasPrefix(data, []byte(`{"format":`)) {
+		return nil, ErrFormat
 	}
-	var m machine
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&m); err != nil {
-		return nil, nil, fmt.Errorf("the machine's part: %w", err)
+	plan, id := decodeHalves(data)
+	if plan == nil {
+		var m machine
+		if err := strictly(data, &m); err != nil {
+			return nil, err
+		}
+		plan = &planner.Plan{Core: m.Core, Context: m.Context}
+		id = ID(plan.Core)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, nil, errors.New("the machine's part goes on after its end")
-	}
-	plan := &planner.Plan{Core: m.Core, Context: m.Context}
-	return plan, parallel.Meanwhile(func() error {
+	return &Reading{Plan: plan, ID: id, Check: parallel.Meanwhile(func() error {
 		if again := Encode(plan); !bytes.Equal(again, data) {
-			return fmt.Errorf("the machine's part is not in canonical form at byte %d", FirstDifference(again, data))
+			return fmt.Errorf("the machine's part is not in canonical form at byte %d",
+				FirstDifference(again, data))
 		}
 		return nil
-	}), nil
+	})}, nil
+}
+
+// decodeHalves decodes the core and the context at the same time. It takes the id from the core's
+// text, which is right if the text turns out to be canonical. The plan is nil if the text does not
+// have the two halves; then only decoding it as a whole tells what is wrong.
+func decodeHalves(data []byte) (*planner.Plan, string) {
+	// Text inside a JSON string has no bare quotation mark, so this never cuts a string.
+	core, context, ok := bytes.Cut(data, []byte(between))
+	core, begins := bytes.CutPrefix(core, []byte(opening+first))
+	context, ends := bytes.CutSuffix(context, []byte(closing))
+	if !ok || !begins || !ends {
+		return nil, ""
+	}
+	var p planner.Plan
+	rest := parallel.Meanwhile(func() error { return strictly(context, &p.Context) })
+	err := strictly(core, &p.Core)
+	if err := errors.Join(err, rest()); err != nil {
+		return nil, ""
+	}
+	return &p, Digest(core)
+}
+
+// strictly decodes one JSON value that has no unknown members and nothing after it.
+func strictly(data []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return fmt.Errorf("the machine's part: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("the machine's part continues after its end")
+	}
+	return nil
 }
 
 // FirstDifference is the index of the first byte in which a and b differ.

@@ -3,6 +3,7 @@ package planfile
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"io"
 	"slices"
 
@@ -57,7 +58,7 @@ func decompress(data []byte, limit int64) ([]byte, error) {
 		return nil, damaged(0, "the machine's part is not compressed as it should be (%v)", err)
 	}
 	r.Multistream(false)
-	out, err := io.ReadAll(io.LimitReader(r, limit+1))
+	out, err := readAll(io.LimitReader(r, limit+1), min(claimed(data), limit))
 	if err != nil {
 		return nil, damaged(0, "the machine's part can't be decompressed (%v)", err)
 	}
@@ -70,4 +71,16 @@ func decompress(data []byte, limit int64) ([]byte, error) {
 		return nil, damaged(0, "%s follow the compressed machine's part", planner.Bytes(in.Len()))
 	}
 	return out, nil
+}
+
+// claimed is how long the data is before compression, as its last four bytes claim (RFC 1952).
+func claimed(data []byte) int64 {
+	return int64(binary.LittleEndian.Uint32(data[len(data)-4:]))
+}
+
+// readAll is [io.ReadAll] with room for what is expected: growing would copy it several times.
+func readAll(r io.Reader, expected int64) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, expected+bytes.MinRead))
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }

@@ -123,6 +123,7 @@ func TestNothingHidesInTheCompression(t *testing.T) {
 		"bytes after":   append(bytes.Clone(good), "hidden"...),
 		"checksum":      at(end-8, good[end-8]^1),
 		"size":          at(end-1, good[end-1]^1),
+		"a huge size":   at(end-1, 0xff),
 		"cut":           good[:end-1],
 		"only a header": good[:10],
 		"no header":     good[10:],

@@ -57,6 +57,8 @@ type File struct {
 	Foreign bool
 	// Approvals are the blocks of approvals, as [EncodeApproval] writes them, in the order of the file.
 	Approvals [][]byte
+	// id is the plan's, as [canonical.ID] computes it.
+	id string
 	// head is the file up to the end of the machine's part.
 	head []byte
 }
@@ -67,7 +69,7 @@ func Marshal(plan *planner.Plan, opt render.Options) ([]byte, error) {
 		return nil, &ForeignError{Renderer: plan.Context.Renderer}
 	}
 	plan = canonical.Normal(plan)
-	part := canonical.Encode(plan)
+	part, id := canonical.EncodeWithID(plan)
 	if bytes.ContainsRune(part, utf8.RuneError) {
 		// Something was no UTF-8, perhaps. What is rendered is what a reader will have.
 		var err error
@@ -78,7 +80,7 @@ func Marshal(plan *planner.Plan, opt render.Options) ([]byte, error) {
 	if err := Validate(plan); err != nil {
 		return nil, ownMistake(err)
 	}
-	shown := parallel.Meanwhile(func() []byte { return rendering(plan, opt.Color) })
+	shown := parallel.Meanwhile(func() []byte { return rendering(plan, id, opt.Color) })
 	packed, err := compress(part)
 	if err != nil {
 		return nil, fmt.Errorf("plan file: compress: %w", err)
@@ -101,8 +103,8 @@ func ownMistake(err error) error {
 }
 
 // rendering is the readable part of a plan file: always the full one, at 80 columns.
-func rendering(plan *planner.Plan, color bool) []byte {
-	return render.Text(plan, render.Options{Color: color})
+func rendering(plan *planner.Plan, id string, color bool) []byte {
+	return render.TextOf(plan, id, render.Options{Color: color})
 }
 
 // Parse reads a plan file and refuses everything that Marshal and AddApproval would not have written, but for the form in
@@ -135,36 +137,75 @@ func (f *File) open(packed []byte, size int64) error {
 	if err != nil {
 		return err
 	}
-	renderer := parallel.Meanwhile(func() int { return canonical.RendererOf(part) })
-	plan, shown, err := f.read(part)
-	if err == nil {
-		f.Plan = plan
-	}
-	other := renderer()
-	if f.Foreign = other != canonical.Renderer; f.Foreign && err != nil {
-		return &ForeignError{Renderer: other, Unreadable: err} // another version has other members and other words
-	}
-	if err != nil || f.Foreign {
+	shown, err := f.read(part)
+	if err != nil {
+		// Another version of cscs-sync has other members and other words.
+		if other := canonical.RendererOf(part); other != canonical.Renderer {
+			f.Foreign = true
+			return &ForeignError{Renderer: other, Unreadable: err}
+		}
 		return err
+	}
+	if f.Foreign = f.Plan.Context.Renderer != canonical.Renderer; f.Foreign {
+		return nil
 	}
 	return f.compareText(shown())
 }
 
-// read reads and checks the machine's part. While its form is compared, what a reader should be shown is rendered already.
-func (f *File) read(part []byte) (_ *planner.Plan, shown func() []byte, err error) {
-	plan, check, err := canonical.Begin(part)
+// read reads and checks the machine's part. While its form is compared, the text that the file
+// should have is rendered; shown waits for it, and is nil for a foreign file.
+func (f *File) read(part []byte) (shown func() []byte, err error) {
+	reading, err := canonical.Begin(part)
 	if err != nil {
-		return nil, nil, unread(err)
+		return nil, unread(err)
 	}
+	plan := reading.Plan
 	invalid := Validate(plan)
 	f.Colored = len(f.Text) > 0 && f.Text[0] == '\x1b' // the first line is bold
 	if invalid == nil && plan.Context.Renderer == canonical.Renderer {
-		shown = parallel.Meanwhile(func() []byte { return rendering(plan, f.Colored) })
+		shown = parallel.Meanwhile(func() []byte {
+			return rendering(plan, reading.ID, f.Colored)
+		})
 	}
-	if err := check(); err != nil {
-		return nil, nil, unread(err)
+	if err := reading.Check(); err != nil {
+		return nil, unread(err)
 	}
-	return plan, shown, invalid
+	if invalid == nil {
+		f.Plan, f.id = plan, reading.ID
+	}
+	return shown, invalid
+}
+
+// Show is [render.Text] of the plan. Where the text of the file is the same, or has only colour
+// more, it is used: it is known to be right.
+func (f *File) Show(opt render.Options) []byte {
+	asked := opt
+	asked.MaxSize = 0 // which no text heeds
+	if asked.Width == render.DefaultWidth {
+		asked.Width = 0
+	}
+	switch {
+	case f.Foreign:
+	case asked == render.Options{Palette: opt.Palette}:
+		return uncolored(f.Text)
+	case asked == render.Options{Color: f.Colored}:
+		return f.Text
+	}
+	return render.TextOf(f.Plan, f.id, opt)
+}
+
+// uncolored is a text without the sequences ESC [ … m, which are all that colour adds. What a plan
+// says never contains an escape character: [render.Escape] shows it as text.
+func uncolored(text []byte) []byte {
+	plain := make([]byte, 0, len(text))
+	for {
+		before, rest, found := bytes.Cut(text, []byte("\x1b["))
+		plain = append(plain, before...)
+		if !found {
+			return plain
+		}
+		_, text, _ = bytes.Cut(rest, []byte("m"))
+	}
 }
 
 // compareText refuses a file whose text is neither the coloured nor the plain rendering of its plan.

@@ -67,7 +67,7 @@ func BenchmarkPlanFile(b *testing.B) {
 	})
 	b.Run("json", func(b *testing.B) { takes(b, func() { render.JSON(p) }) })
 	b.Run("parse", func(b *testing.B) { takes(b, func() { read() }) })
-	b.Run("show", func(b *testing.B) { takes(b, func() { render.Text(read().Plan, render.Options{}) }) })
+	b.Run("show", func(b *testing.B) { takes(b, func() { read().Show(render.Options{}) }) })
 }
 
 // takes reports how long f takes, with the garbage that it leaves: the shortest of several runs,

@@ -17,15 +17,18 @@ type Options struct {
 	Compact bool
 	// Commands adds the shell lines that would do the same.
 	Commands bool
-	// Width is that of a line, 80 if it is 0. Paths are never broken, so they can be copied.
+	// Width is that of a line, [DefaultWidth] if it is 0. Paths are never broken, so they can be copied.
 	Width int
 	// MaxSize is how many bytes [Markdown] may have; 0 is no bound. Other renderings ignore it.
 	MaxSize int
 }
 
+// DefaultWidth is the width of a line in plan files, in columns.
+const DefaultWidth = 80
+
 func (o Options) width() int {
 	if o.Width <= 0 {
-		return 80
+		return DefaultWidth
 	}
 	return max(o.Width, 60)
 }

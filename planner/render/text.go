@@ -13,8 +13,15 @@ import (
 // Text is what a reviewer reads, in the order of importance: what the plan is, what it does in numbers, warnings, what
 // was changed outside; then every action, dangerous ones first; then what is not done, and why. It is a function of its
 // arguments. No line begins with "-----" or ends in blanks.
-func Text(plan *planner.Plan, opt Options) []byte {
-	sections := newView(plan, opt).sections()
+func Text(plan *planner.Plan, opt Options) []byte { return newView(plan, opt).text() }
+
+// TextOf is [Text] for a caller who knows the plan's id, as [canonical.ID] computes it.
+func TextOf(plan *planner.Plan, id string, opt Options) []byte {
+	return newViewOf(plan, func() string { return id }, opt).text()
+}
+
+func (v *view) text() []byte {
+	opt, sections := v.opt, v.sections()
 	parts := parallel.Map(slices.Collect(slices.Chunk(sections, together)), func(some []func(*printer)) []byte {
 		p := newPrinter(opt)
 		p.buf.Grow(1200 * len(some))
@@ -46,7 +53,12 @@ type view struct {
 }
 
 func newView(plan *planner.Plan, opt Options) *view {
-	v := &view{plan: plan, opt: opt, id: parallel.Meanwhile(func() string { return canonical.ID(plan.Core) }), quotaOnly: map[planner.Key][]planner.Reason{}}
+	id := parallel.Meanwhile(func() string { return canonical.ID(plan.Core) })
+	return newViewOf(plan, id, opt)
+}
+
+func newViewOf(plan *planner.Plan, id func() string, opt Options) *view {
+	v := &view{plan: plan, opt: opt, id: id, quotaOnly: map[planner.Key][]planner.Reason{}}
 	if opt.Commands {
 		v.shell = newShell(plan, v.order())
 	}
