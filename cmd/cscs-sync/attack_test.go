@@ -14,6 +14,7 @@ import (
 // TestAttackOnARunningApply: somebody who owns the directory above swaps a managed directory for a link, a file, a fifo and
 // a mount as fast as possible, while applies change it. Nothing outside is ever changed, and nothing hangs.
 func TestAttackOnARunningApply(t *testing.T) {
+	t.Parallel()
 	s := newService(t, "")
 	s.withoutQuotas()
 	s.create("bio", 30500)

@@ -191,7 +191,10 @@ func TestTheContextDecidesNothing(t *testing.T) {
 	}
 	covered := map[string]int{"Renderer": 1, "Counts": 1} // another one is foreign; and these count what the plan has
 	context := reflect.ValueOf(&file.Plan.Context).Elem()
-	for _, e := range edits(context, "Context", func(c *planner.Context) reflect.Value { return reflect.ValueOf(c).Elem() }) {
+	for i, e := range edits(context, "Context", func(c *planner.Context) reflect.Value { return reflect.ValueOf(c).Elem() }) {
+		if slowdown > 1 && i%8 != 0 && covered[e.member()] >= 10 {
+			continue // all of them without the race detector
+		}
 		edited := parse(data).Plan
 		if !e.apply(&edited.Context) || edited.Context.Renderer != canonical.Renderer {
 			continue

@@ -349,6 +349,7 @@ func TestLockOfAKilledApplyThatHangs(t *testing.T) {
 
 // TestSecondSignalWhileACallHangs: the first signal waits for what is under way; the second ends the process all the same.
 func TestSecondSignalWhileACallHangs(t *testing.T) {
+	t.Parallel()
 	s := newService(t, "")
 	s.withoutQuotas()
 	m := newDeadMount(t, filepath.Join(s.dir, "mnt/vast"))

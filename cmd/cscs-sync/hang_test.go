@@ -150,6 +150,7 @@ func TestStopsAlthoughSomethingHangs(t *testing.T) {
 
 // TestSystemdIsTold: readiness, what happens, signs of life also while a mount hangs, reloads and the stop.
 func TestSystemdIsTold(t *testing.T) {
+	t.Parallel()
 	s := newService(t, quick)
 	s.create("first", 30500)
 	systemd := s.listen()
@@ -184,6 +185,7 @@ func TestSystemdIsTold(t *testing.T) {
 // outside within a bounded time, by the log, /healthz, the metrics and systemd, at the cost of one call; and once the call
 // ends, the loop goes on.
 func TestMountDiesUnderAChange(t *testing.T) {
+	t.Parallel()
 	s := newService(t, quick)
 	s.withoutQuotas()
 	s.create("first", 30500)
@@ -225,6 +227,7 @@ func TestMountDiesUnderAChange(t *testing.T) {
 
 // TestOneRoundOnADyingMount: a timer's process tells of it, too, and ends when it is told to.
 func TestOneRoundOnADyingMount(t *testing.T) {
+	t.Parallel()
 	s := newService(t, "")
 	s.withoutQuotas()
 	s.create("first", 30500)

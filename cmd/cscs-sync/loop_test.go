@@ -169,6 +169,7 @@ func (s *service) createOn(system, project string, gid int64) {
 // TestADayOfTheLoop runs the loop as a real process through what a day brings: orders that come, change, fail and are
 // cancelled, drift, a proxy that dies, a mount that hangs, a removal that waits for its approval, a reload, a clean stop.
 func TestADayOfTheLoop(t *testing.T) {
+	t.Parallel()
 	s := newService(t, quick)
 	s.create("first", 30500)
 	s.env = []string{"CSCS_TEST_MOUNT_TIMEOUT=2s"}

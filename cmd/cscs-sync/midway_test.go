@@ -51,6 +51,7 @@ func (s *service) made() int {
 // TestHoldMidway: a hold that comes while an apply runs is told which one runs. What is not done yet is skipped, with words,
 // and what Waldur is not told yet waits; once the hold is lifted the rest is done.
 func TestHoldMidway(t *testing.T) {
+	t.Parallel()
 	s := newService(t, "")
 	s.withoutQuotas()
 	for i := range 90 {

@@ -12,7 +12,7 @@ import (
 
 // TestSizes holds every kind of change to the bytes that one may have in a file.
 func TestSizes(t *testing.T) {
-	const n = 2000
+	const n = 2000 / min(fewer, 4)
 	for kind, add := range plantest.KindsOfChange() {
 		p := plantest.Many(n, add)
 		if _, err := Marshal(p, render.Options{}); err != nil {
