@@ -172,8 +172,8 @@ func (o *applyOptions) approveNow(s *session, p *engine.Planned) (*engine.Propos
 			"signed with SSH keys (approval.allowed_signers): write the plan with `cscs-sync "+
 			"plan --out FILE`, have it approved, and apply the file"))
 	default:
-		if err := s.app.confirm("Do you want to perform these actions?\n  cscs-sync will perform the " +
-			"actions described above." + dangersOf(p.Plan)); err != nil {
+		if err := s.app.confirm("Do you want to perform these actions?\n  cscs-sync will perform " +
+			"the actions described above." + dangersOf(p.Plan)); err != nil {
 			return nil, err
 		}
 		made, err = s.engine().LocalApproval(m)

@@ -1,7 +1,9 @@
-// Cscs-sync keeps HPC storage in step with what the Waldur Storage Proxy asks for: plan, review, approve, apply.
+// Cscs-sync keeps HPC storage in step with what the Waldur Storage Proxy asks for: plan, review,
+// approve, apply.
 //
-// This package is the command line: one file a command, wiring, and terminal views. Nothing here decides what is done
-// with storage; package planner does. A command line goes this way:
+// This package is the command line: one file a command, and wiring. Nothing here decides what is
+// done with storage: package planner does. What commands say is in packages below planner, and what
+// a terminal needs in cmd/internal. A command line goes this way:
 //
 //	main.go     hands the process to run
 //	app.go      global flags, dispatch; what a command may use of the process

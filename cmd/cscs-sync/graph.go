@@ -31,7 +31,8 @@ danger. For a picture, where Graphviz is installed:
 	var o planOptions
 	format := f.String("format", "dot", "`FORMAT`: dot, mermaid, or svg by Graphviz")
 	o.resourcesFlag(f)
-	f.StringArrayVar(&o.selects.Targets, "target", nil, "only resources whose address matches `GLOB`")
+	f.StringArrayVar(&o.selects.Targets, "target", nil,
+		"only resources whose address matches `GLOB`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains([]string{"dot", "mermaid", "svg"}, *format) {
 			return &usageError{"graph",

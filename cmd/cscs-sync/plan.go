@@ -34,17 +34,18 @@ type planOptions struct {
 }
 
 func (o *planOptions) selectionFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.selects.Targets, "target", nil, "plan only resources whose address matches "+
-		"`GLOB` (may be repeated)")
-	f.StringArrayVar(&o.selects.Excludes, "exclude", nil,
+	sel := &o.selects
+	f.StringArrayVar(&sel.Targets, "target", nil,
+		"plan only resources whose address matches `GLOB` (may be repeated)")
+	f.StringArrayVar(&sel.Excludes, "exclude", nil,
 		"leave out resources whose address matches `GLOB`")
-	f.StringArrayVar(&o.selects.TargetFiles, "target-file", nil, "take more targets from `FILE`, one "+
-		"glob a line")
-	f.StringArrayVar(&o.selects.ExcludeFiles, "exclude-file", nil, "take more globs to leave out from "+
-		"`FILE`, one a line")
-	f.StringArrayVar(&o.selects.Rejects, "reject", nil, "reject the order of `ADDRESS=REASON`")
-	f.StringArrayVar(&o.selects.Fails, "fail", nil, "fail the order of `ADDRESS=REASON`: on a create "+
-		"this ends the customer's resource")
+	f.StringArrayVar(&sel.TargetFiles, "target-file", nil,
+		"take more targets from `FILE`, one glob a line")
+	f.StringArrayVar(&sel.ExcludeFiles, "exclude-file", nil,
+		"take more globs to leave out from `FILE`, one a line")
+	f.StringArrayVar(&sel.Rejects, "reject", nil, "reject the order of `ADDRESS=REASON`")
+	f.StringArrayVar(&sel.Fails, "fail", nil,
+		"fail the order of `ADDRESS=REASON`: on a create this ends the customer's resource")
 	f.IntVar(&o.parallelism, "parallelism", 0, "most directories to look at, or resources to "+
 		"work on, at a time (`N`; default 16, and 8)")
 }

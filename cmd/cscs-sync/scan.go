@@ -38,7 +38,8 @@ Exit codes: 0 done; 1 error; 4 something could not be seen.`,
 	f := cmd.Flags()
 	var o scanOptions
 	f.BoolVar(&o.json, "json", false, "print it as JSON")
-	f.IntVar(&o.most, "max", mostStrays, "list at most `N` directories and N quotas of a system; all are counted")
+	f.IntVar(&o.most, "max", mostStrays, "list at most `N` directories and N quotas of a system; "+
+		"all are counted")
 	o.resourcesFlag(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.most < 1 || o.most > 100_000 {

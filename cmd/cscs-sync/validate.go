@@ -23,7 +23,8 @@ Exit codes: 0 valid; 1 there are errors.`,
 	}
 	f := cmd.Flags()
 	asJSON := f.Bool("json", false, "print the findings as a JSON array")
-	without := f.Bool("no-secrets", false, "do not look at secrets: for a machine that has none, such as CI")
+	without := f.Bool("no-secrets", false, "do not look at secrets: for a machine that has none, "+
+		"such as CI")
 	cmd.RunE = func(_ *cobra.Command, _ []string) error {
 		secrets := config.CheckOnly
 		if *without {
@@ -39,16 +40,19 @@ func (a *app) validate(asJSON bool, secrets config.SecretMode) error {
 	if err != nil {
 		return err
 	}
-	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets, Variables: a.variables})
+	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: secrets,
+		Variables: a.variables})
 	if !diags.HasErrors() && cfg.Approval.AllowedSigners != "" {
 		if _, err := a.readSigners(cfg.Approval.AllowedSigners); err != nil {
-			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unusable allowed_signers", Detail: err.Error()})
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,
+				Summary: "Unusable allowed_signers", Detail: err.Error()})
 		}
 	}
 	if asJSON {
 		err = config.WriteJSON(a.stdout, diags)
 	} else {
-		err = config.WriteDiagnostics(a.stderr, diags, cfg.Sources, min(a.width, 100), a.colored(a.stderr))
+		err = config.WriteDiagnostics(a.stderr, diags, cfg.Sources, min(a.width, 100),
+			a.colored(a.stderr))
 	}
 	if err != nil {
 		return err
@@ -59,6 +63,7 @@ func (a *app) validate(asJSON bool, secrets config.SecretMode) error {
 	if asJSON {
 		return nil
 	}
-	return a.print(fmt.Sprintf("Success! The configuration is valid: %s, %s.\n", planner.Count(len(cfg.Settings.Systems), "system"),
+	return a.print(fmt.Sprintf("Success! The configuration is valid: %s, %s.\n",
+		planner.Count(len(cfg.Settings.Systems), "system"),
 		planner.Count(len(cfg.Overrides), "override")))
 }
