@@ -85,7 +85,7 @@ func newMetrics(now func() time.Time, p *heartbeat) *metrics {
 	m.hanging = gauge("hanging_calls", "Calls to the storage that have not come back.")
 	m.quarantined = gauge("quarantined_resources", "Resources that failed several times in a row and are tried once an hour.")
 	m.blockedOrders = gauge("blocked_orders", "Open orders that are blocked: their customers wait until somebody corrects something.")
-	m.overdueOrders = gauge("overdue_orders", "Open orders that have waited for more than a day, whatever for.")
+	m.overdueOrders = gauge("overdue_orders", "Open orders that have waited for more than a day, for any reason.")
 	m.quietUntil = gauge("proxy_quiet_until_timestamp_seconds", "Until when the proxy asked to be left alone; 0 if it did not.")
 	m.leader = gauge("leader", "1 while this node's loop works; 0 while it stands by for another node's.")
 	m.listed = gauge("index_timestamp_seconds", "When the last complete listing began; 0 before the first.")
