@@ -16,12 +16,12 @@ import (
 
 func (a *app) explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain ADDRESS|GID|ORDER",
+		Use:   "explain ADDRESS|GID|ORDER|PATH",
 		Short: "say what is wanted, what is there, and why nothing happens",
 		Args:  arguments(1, 1),
-		Long: `Answers the helpdesk's question. Takes an address, a group id, or an order's id
-(or its first digits), asks the proxy, Waldur and the storage, and changes
-nothing.`,
+		Long: `Answers the helpdesk's question. Takes an address, a group id, an order's id
+(or its first digits), or the path of a directory that nobody claims. Asks the
+proxy, Waldur and the storage, and changes nothing.`,
 	}
 	f := cmd.Flags()
 	var o planOptions

@@ -323,6 +323,7 @@ func (k killScene) killAt(t *testing.T, at int, want ending) {
 	if err == nil || !cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
 		t.Errorf("it was not killed: %v", err)
 	}
+	s.wantLimitedIfOpen()
 	s.sim.ClearFaults()
 	s.applyUntilDone(nil)
 	s.wantEnding(fmt.Sprint("killed at point ", at), want)

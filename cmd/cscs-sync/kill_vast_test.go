@@ -56,6 +56,26 @@ func (s *service) vastQuotas() string {
 	return strings.Join(lines, "\n")
 }
 
+// wantLimitedIfOpen fails if users can enter a resource's directory on a VAST system that has no
+// quota there.
+func (s *service) wantLimitedIfOpen() {
+	s.t.Helper()
+	quotas := s.vastQuotas()
+	if quotas == "" {
+		return
+	}
+	found, err := filepath.Glob(filepath.Join(s.dir, "mnt/capstor/store/cscs/*/*"))
+	s.check(err)
+	for _, dir := range found {
+		info, err := os.Stat(dir)
+		s.check(err)
+		path := strings.TrimPrefix(dir, filepath.Join(s.dir, "mnt/capstor"))
+		if info.Mode().Perm()&0o077 != 0 && !strings.Contains(quotas+" ", "Path:/export"+path+" ") {
+			s.t.Errorf("%s is open, %v, and has no quota:\n%s", path, info.Mode(), quotas)
+		}
+	}
+}
+
 // vastScenes are kills where limits are set on directories.
 func vastScenes() []killScene {
 	return []killScene{

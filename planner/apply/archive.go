@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -175,6 +176,9 @@ func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) err
 	a := w.Action
 	folder, name := path.Split(a.From)
 	m := Move{System: a.System, Path: a.Storage, Folder: path.Clean(folder), Name: name, Inode: a.Inode}
+	if err := e.closeUnlimited(ctx, a); err != nil {
+		return err
+	}
 	e.reached("rename")
 	if err := e.Storage.Restore(m); err != nil {
 		if e.standsAt(a) {
@@ -190,9 +194,53 @@ func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) err
 	}
 	defer d.Close()
 	if err := e.quota(ctx, job, w); err != nil {
-		return err
+		return leftClosed(a, err)
 	}
 	return e.settle(w, o, d)
+}
+
+// closeUnlimited closes a directory before it is restored if its own quota is still to be set. Users
+// can then never write to it without a limit. The last step of the restore opens it.
+func (e *Engine) closeUnlimited(ctx context.Context, a *planner.Action) error {
+	if !setsDirectoryQuota(a) {
+		return nil
+	}
+	at := a.From
+	if e.standsAt(a) {
+		limited := !e.Storage.Quota(ctx, a.System, *a.Quota).Absent
+		if limited && asWanted(a, e.Storage.Look(a.System, a.Storage)) {
+			return nil // a killed apply opened it after it set the quota
+		}
+		at = a.Storage
+	}
+	d, err := e.Storage.Open(a.System, at, a.Inode)
+	if err != nil {
+		return fmt.Errorf("restore %s: it must be closed until its quota is set: %w", a.Address, err)
+	}
+	defer d.Close()
+	if _, err = e.leaveClosed(d); err != nil {
+		return err
+	}
+	return d.Sync() // a crash must not lose the mode and keep the new name
+}
+
+func setsDirectoryQuota(a *planner.Action) bool {
+	return a.Quota != nil && a.Quota.By == planner.ByDirectory &&
+		slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute.IsQuota() })
+}
+
+// leftClosed says that a restored directory has no quota yet, and what to do.
+func leftClosed(a *planner.Action, err error) error {
+	if !setsDirectoryQuota(a) {
+		return err
+	}
+	owner, _ := a.After(planner.Owner)
+	group, _ := a.After(planner.Group)
+	mode, _ := a.After(planner.ModeAttr)
+	return fmt.Errorf("%w; %s was moved back and is left closed, so only root can enter it. Plan again "+
+		"once the cause is gone; what Waldur does not list has to be opened by hand, with owner %s, group %s, "+
+		"mode %s", err, a.Storage, planner.Show(planner.Owner, owner), planner.Show(planner.Group, group),
+		planner.Show(planner.ModeAttr, mode))
 }
 
 // standsAt tells that the directory of an action is at its storage path.

@@ -3,6 +3,7 @@ package apply
 import (
 	"encoding/json"
 	"errors"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -364,5 +365,65 @@ func TestRestore(t *testing.T) {
 	w.fail["restore "+trashed] = errors.New("something stands there")
 	if r := w.run(Job{Work: []Work{x}}); r[0].Status != Failed || len(w.records()) != 0 {
 		t.Errorf("a restore that failed: %+v, recorded %+v", r[0], w.records())
+	}
+}
+
+// The quota of a directory does not follow it from the archive. The directory is closed before it is
+// moved, and opens only after the quota was set, wherever an earlier run was killed.
+func TestRestoreIsClosedUntilItsQuotaStands(t *testing.T) {
+	const place = "capstor/bio"
+	closing := func(at string) []string {
+		return []string{"open " + at, "mode 0700 " + path.Base(at), "own 0:0 " + path.Base(at),
+			"sync " + path.Base(at)}
+	}
+	finish := []string{"open " + place, "quota of " + place, "own 0:30500 bio", "mode 2770 bio",
+		"sync bio"}
+	for name, c := range map[string]struct {
+		moved, settled, limited, refused bool
+		want                             []string
+	}{
+		"from the start": {want: slices.Concat(closing(trashed), []string{"restore " + trashed}, finish)},
+		"moved":          {moved: true, want: slices.Concat(closing(place), []string{"restore " + trashed}, finish)},
+		"opened, and its quota was lost": {moved: true, settled: true,
+			want: slices.Concat(closing(place), []string{"restore " + trashed}, finish)},
+		"opened": {moved: true, settled: true, limited: true, want: []string{"restore " + trashed,
+			"open " + place, "own 0:30500 bio", "mode 2770 bio", "sync bio"}},
+		"refused": {refused: true, want: slices.Concat(closing(trashed), []string{"restore " + trashed},
+			finish[:2])},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.places = map[string]planner.QuotaState{}
+			x := withQuota(work(planner.Restore, "bio"), 1<<40)
+			x.Action.Quota = &planner.QuotaID{By: planner.ByDirectory, Path: place}
+			x.Action.From = trashed
+			d := w.put(trashed, 5, 5, 0o775)
+			x.Action.Inode = d.Inode
+			x.Action.Changes = append(creation("bio").Action.Changes[:3:3], x.Action.Changes...)
+			if c.moved {
+				w.dirs[place] = d
+				delete(w.dirs, trashed)
+			}
+			if c.settled {
+				d.Owner, d.Group, d.Mode = 0, 30500, 0o2770
+			}
+			if c.limited {
+				q := planner.NoLimits()
+				q[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1 << 40)
+				w.places[place] = planner.QuotaState{Limits: q}
+			}
+			if c.refused {
+				w.fail["quota of "+place] = errors.New("no room for quotas")
+			}
+			r := w.run(Job{Work: []Work{x}, Resumed: c.moved})[0]
+			w.wantLog(c.want...)
+			if !c.refused && r.Status != Done {
+				t.Errorf("%v", r.Err)
+			}
+			if c.refused && (r.Status != Failed || w.dirs[place].Mode != 0o700 || w.dirs[place].Group != 0 ||
+				!strings.Contains(r.Err.Error(), "left closed") || !strings.Contains(r.Err.Error(), "2770")) {
+				t.Errorf("%+v: %v", w.dirs[place], r.Err)
+			}
+		})
 	}
 }

@@ -67,8 +67,8 @@ const (
 		"not looked at"
 )
 
-// Listed answers what is asked about: an address, a group id, an item, or an order's id or its
-// first digits.
+// Listed answers what is asked about: an address, a group id, an item, an order's id or its first
+// digits, or a path that nobody claims.
 func Listed(ctx context.Context, in *Input, what string) (string, error) {
 	a := answer{in: in, p: in.Planned}
 	views := a.p.Graph.Views()
@@ -85,12 +85,18 @@ func Listed(ctx context.Context, in *Input, what string) (string, error) {
 	}
 	a.shared(found)
 	if len(found) == 0 {
-		if err := a.recorded(what, notListed); err != nil {
+		more := func(k planner.Key) error { return a.leftQuota(ctx, k) }
+		if err := a.recorded(what, notListed, more); err != nil {
 			return "", err
 		}
 	}
 	if err := a.unclaimed(ctx, what); err != nil {
 		return "", err
+	}
+	if a.b.Len() == 0 {
+		if err := a.unlisted(ctx, what); err != nil {
+			return "", err
+		}
 	}
 	if a.b.Len() == 0 {
 		return "", fmt.Errorf("the proxy lists nothing for %s%s", what, Nearest(views, what))
@@ -101,7 +107,7 @@ func Listed(ctx context.Context, in *Input, what string) (string, error) {
 // Recorded answers without a listing: what the state knows; empty if that is nothing.
 func Recorded(in *Input, what string) (string, error) {
 	a := answer{in: in, p: in.Planned}
-	err := a.recorded(what, notAsked)
+	err := a.recorded(what, notAsked, func(planner.Key) error { return nil })
 	return a.b.String(), err
 }
 

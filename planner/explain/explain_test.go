@@ -194,6 +194,7 @@ func TestListed(t *testing.T) {
 			t.Errorf("%s means something else:\n%s", what, again)
 		}
 	}
+	s.dir = planner.Directory{State: planner.DirAbsent}
 	if _, err := explain.Listed(t.Context(), in, "/capstor/store/eth/boi"); err == nil ||
 		!strings.HasSuffix(err.Error(), "; it lists /capstor/store/eth/bio") {
 		t.Errorf("a typing error: %v", err)
@@ -286,6 +287,60 @@ func TestUnclaimed(t *testing.T) {
 	says(t, listed(t, in, "30999"), "group 30999 on capstor\n", "no listed resource claims it now",
 		"1 GiB used")
 	says(t, listed(t, in, "30500"), "!no listed resource claims")
+}
+
+// byDirectory has capstor's quotas set on directories.
+func (s *site) byDirectory(t *testing.T) *explain.Input {
+	in := s.input(t)
+	in.Settings.Systems[0].Quota.By = planner.ByDirectory
+	return in
+}
+
+// TestUnlisted: a path that nobody claims is answered with what stands there, as an address or as a
+// full path. A path with nothing on it, or outside of every system, is a typing error.
+func TestUnlisted(t *testing.T) {
+	t.Parallel()
+	s := &site{items: []planner.Item{bio()}, quota: known(5 << 40)}
+	s.dir = planner.Directory{State: planner.DirPresent, Owner: 7, Group: 30900, Mode: 0o755}
+	in := s.byDirectory(t)
+	for _, what := range []string{"/capstor/store/old", "/srv/capstor/store/old", "/capstor/store//x/../old"} {
+		says(t, listed(t, in, what), "no listed resource claims this path", "owner 7, group 30900",
+			"capstor/store/old", "of directory capstor/store/old, asked by ioctl", "5 TiB")
+	}
+	says(t, listed(t, s.input(t), "/capstor/store/old"), "of group 30900, asked by ioctl")
+	s.dir = planner.Directory{State: planner.DirAbsent}
+	says(t, listed(t, in, "/capstor/store/old"), "capstor/store/old does not exist", "5 TiB")
+	for _, what := range []string{"/capstor", "/etc/passwd", "/capstor/../etc", "capstor/store/old"} {
+		if text, err := explain.Listed(t.Context(), in, what); err == nil {
+			t.Errorf("%s is answered with\n%s", what, text)
+		}
+	}
+	s.quota.Absent = true
+	if text, err := explain.Listed(t.Context(), in, "/capstor/store/old"); err == nil {
+		t.Errorf("nothing is there, and this is said:\n%s", text)
+	}
+}
+
+// TestQuotaLeftByAnArchivedDirectory: the quota of an archived directory is shown while it stands.
+func TestQuotaLeftByAnArchivedDirectory(t *testing.T) {
+	t.Parallel()
+	s := &site{items: []planner.Item{bio()}, quota: known(5 << 40)}
+	gone := key("901")
+	s.recorded.Archived = map[planner.Key]planner.Archived{gone: {Key: gone, System: "capstor",
+		Address: "/capstor/store/eth/gone", Storage: "capstor/store/eth/gone",
+		Archive: "capstor/.trash/gone", QuotaBy: planner.ByDirectory, At: now, Until: now}}
+	in := s.byDirectory(t)
+	says(t, listed(t, in, "/capstor/store/eth/gone"), "archived", "of directory capstor/.trash/gone",
+		"of directory capstor/store/eth/gone", "5 TiB")
+	s.quota = planner.QuotaState{LimitsWhy: "503"}
+	says(t, listed(t, in, "/capstor/store/eth/gone"), "is not known: 503")
+	s.quota = planner.QuotaState{Absent: true}
+	says(t, listed(t, in, "/capstor/store/eth/gone"), "no quota limits it any more")
+	text, err := explain.Recorded(in, "/capstor/store/eth/gone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(t, text, "archived", "!no quota limits it")
 }
 
 // TestNearest: a typing error is answered with the address that is meant, not with the first ones.

@@ -12,8 +12,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// recorded says what is known of the resources that the listing does not have; listed says why.
-func (a *answer) recorded(what, listed string) error {
+// recorded says what is known of the resources that the listing does not have; listed says why. It
+// calls more for what else is to be said of each.
+func (a *answer) recorded(what, listed string, more func(planner.Key) error) error {
 	gid, byGroup := groupOf(what)
 	known := map[planner.Key]string{}
 	for r := range a.p.Recorded.Records.All() {
@@ -30,6 +31,9 @@ func (a *answer) recorded(what, listed string) error {
 		a.heading(render.Quote(known[k]))
 		a.line("listed", "%s", listed)
 		if err := a.lately(k); err != nil {
+			return err
+		}
+		if err := more(k); err != nil {
 			return err
 		}
 	}

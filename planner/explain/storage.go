@@ -18,14 +18,25 @@ func (a *answer) there(v *planner.View) {
 	switch {
 	case !ok:
 		a.line("there", "%s was not looked at", v.Storage)
-	case dir.State == planner.DirPresent:
-		a.line("there", "%s: owner %d, group %d, mode %s (%s)%s", v.Storage, dir.Owner, dir.Group,
-			dir.Mode, dir.Mode.Letters(), projectOf(&dir))
-		a.beyondMode(v, &dir)
-	case dir.State == planner.DirAbsent:
-		a.line("there", "%s does not exist", v.Storage)
 	default:
-		a.line("there", "%s: %s", v.Storage, dir.Why)
+		a.seen(v.Storage, &dir)
+	}
+	if dir.State == planner.DirPresent {
+		a.beyondMode(v, &dir)
+	}
+}
+
+// seen says what was observed at a storage path.
+func (a *answer) seen(at string, dir *planner.Directory) {
+	at = render.Escape(at)
+	switch dir.State {
+	case planner.DirPresent:
+		a.line("there", "%s: owner %d, group %d, mode %s (%s)%s", at, dir.Owner, dir.Group,
+			dir.Mode, dir.Mode.Letters(), projectOf(dir))
+	case planner.DirAbsent:
+		a.line("there", "%s does not exist", at)
+	default:
+		a.line("there", "%s: %s", at, dir.Why)
 	}
 }
 
@@ -67,18 +78,24 @@ func (a *answer) quota(v *planner.View) {
 	if v.Subject == nil {
 		return
 	}
-	q, ok := a.seenQuota(v.Subject.On(a.p.Mounts[v.System].Filesystem))
-	name := render.Escape(v.Subject.String())
-	switch {
-	case !ok:
-		a.line("quota", "of %s, which was not looked at", name)
+	on := v.Subject.On(a.p.Mounts[v.System].Filesystem)
+	q, ok := a.seenQuota(on)
+	if !ok {
+		a.line("quota", "of %s, which was not looked at", render.Escape(on.String()))
 		return
-	case q.LimitsWhy != "":
+	}
+	a.quotaOf(on, &q)
+}
+
+// quotaOf says which limits a subject has, and what it uses.
+func (a *answer) quotaOf(on planner.Subject, q *planner.QuotaState) {
+	name := render.Escape(on.String())
+	if q.LimitsWhy != "" {
 		a.line("quota", "of %s, which is not known: %s", name, q.LimitsWhy)
 		return
 	}
-	a.line("quota", "of %s, asked by %s%s", name, q.Via, byDefault(&q))
-	a.limits(&q)
+	a.line("quota", "of %s, asked by %s%s", name, q.Via, byDefault(q))
+	a.limits(q)
 }
 
 func (a *answer) seenQuota(id planner.Subject) (planner.QuotaState, bool) {
