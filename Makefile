@@ -31,10 +31,11 @@ test: setup lint ## everything: formatting, vet, staticcheck, unit, property and
 	GORACE=atexit_sleep_ms=20 $(GO) test -race -timeout 2h ./... # each process would sleep a second at its end
 	$(GO) test -timeout 2h -run "TestKilledAnywhere|TestAttack|TestAllocations|TestTheContextDecidesNothing|TestSingleByteEdits|TestTamperedText|TestSizes|TestRandomBytes" ./cmd/cscs-sync ./planner/planfile # every kill point, attack and edit, and allocations, without the race detector's weight
 
-test-kernel: ## quotas of XFS and ext4 on a real kernel, in an emulated machine: needs qemu, Debian's packages and half a minute
+test-kernel: ## quotas and the whole program on XFS and ext4, on a real kernel in an emulated machine: needs qemu and Debian's packages
 	@$(GO) run ./cmd/internal/setup -kind kernel
 	CGO_ENABLED=0 $(GO) test -c -tags kernel -o bin/kernel-tests/quota-linux ./providers/quota/linux
-	$(GO) run ./cmd/internal/kerneltest bin/kernel-tests/quota-linux
+	CGO_ENABLED=0 $(GO) test -c -tags kernel -ldflags "-s -w" -o bin/kernel-tests/cscs-sync-test ./cmd/cscs-sync
+	$(GO) run ./cmd/internal/kerneltest bin/kernel-tests/quota-linux bin/kernel-tests/cscs-sync-test:^TestKernel
 
 test-long: lint ## the same with every kill point, 100,000 attacks, 10,000 rounds and a million tries
 	CSCS_TEST_LONG=1 $(GO) test -timeout 24h ./...

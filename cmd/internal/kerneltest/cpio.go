@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// archive writes a cpio archive in the format "newc", which the kernel unpacks at start: a header of 13 numbers of eight hex
-// digits, the name and the content, each padded to four bytes. Documented in the kernel's early-userspace/buffer-format.
+// archive writes a cpio archive in the format "newc", which the kernel unpacks at start: a header
+// of 13 numbers of eight hex digits, the name and the content, each padded to four bytes.
+// Documented in the kernel's early-userspace/buffer-format.
 type archive struct {
 	w     io.Writer
 	inode int

@@ -34,10 +34,12 @@ func fetch(ctx context.Context, dir string) (kernel, error) {
 	}
 	images, err := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
 	if err != nil || len(images) != 1 {
-		return kernel{}, fmt.Errorf("%d kernels below %s, want 1: remove that folder and try again", len(images), root)
+		return kernel{}, fmt.Errorf("%d kernels below %s, want 1: remove that folder and try again",
+			len(images), root)
 	}
 	modules, err := loadOrder(root, wanted)
-	return kernel{image: images[0], busybox: filepath.Join(root, "bin/busybox"), modules: modules}, err
+	return kernel{image: images[0], busybox: filepath.Join(root, "bin/busybox"),
+		modules: modules}, err
 }
 
 func download(ctx context.Context, dir, root string) error {
@@ -62,7 +64,8 @@ func download(ctx context.Context, dir, root string) error {
 		return errors.New("linux-image-cloud-amd64 names no kernel: run `apt-get update`")
 	}
 	image, _, _ = strings.Cut(image, "\n")
-	if _, err := output(ctx, dir, "apt-get", "download", "-qq", strings.TrimSpace(image), "busybox-static"); err != nil {
+	if _, err := output(ctx, dir, "apt-get", "download", "-qq", strings.TrimSpace(image),
+		"busybox-static"); err != nil {
 		return err
 	}
 	packages, err := filepath.Glob(filepath.Join(dir, "*.deb"))
@@ -84,16 +87,18 @@ func output(ctx context.Context, dir, name string, args ...string) (string, erro
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(stderr.Bytes()))
+		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err,
+			bytes.TrimSpace(stderr.Bytes()))
 	}
 	return stdout.String(), nil
 }
 
-// loadOrder lists the files of modules and of all that they depend on, each after what it needs. What is built into the
-// kernel has no file and is left out.
+// loadOrder lists the files of modules and of all that they depend on, each after what it needs.
+// What is built into the kernel has no file and is left out.
 func loadOrder(root string, names []string) ([]string, error) {
 	files := map[string]string{}
-	err := filepath.WalkDir(filepath.Join(root, "lib/modules"), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(root, "lib/modules"), func(path string, d fs.DirEntry,
+		err error) error {
 		if name, ok := strings.CutSuffix(filepath.Base(path), ".ko"); ok {
 			files[strings.ReplaceAll(name, "-", "_")] = path
 		}

@@ -15,7 +15,8 @@ import (
 const (
 	// diskSize is that of each filesystem: XFS wants 300 MB at least.
 	diskSize = 512 << 20
-	// verdict begins the last line of the machine's console; what follows is how many programs failed.
+	// verdict begins the last line of the machine's console; what follows is how many programs
+	// failed.
 	verdict = "kerneltest: programs that failed: "
 )
 
@@ -30,8 +31,9 @@ func (m *machine) path(name string) string { return filepath.Join(m.dir, name) }
 // build makes the disks and the file system that the machine starts from.
 func (m *machine) build(ctx context.Context, programs []string) error {
 	for name, mkfs := range map[string][]string{
-		"xfs":  {"mkfs.xfs", "-q"},
-		"ext4": {"mkfs.ext4", "-q", "-O", "project,quota", "-E", "quotatype=usrquota:grpquota:prjquota"},
+		"xfs": {"mkfs.xfs", "-q"},
+		"ext4": {"mkfs.ext4", "-q", "-O", "project,quota", "-E",
+			"quotatype=usrquota:grpquota:prjquota"},
 	} {
 		file, err := os.Create(m.path(name))
 		if err != nil {
@@ -55,7 +57,8 @@ func (m *machine) archive(programs []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	a := newArchive(file)
-	for _, dir := range []string{"bin", "dev", "proc", "sys", "tmp", "modules", "tests", "mnt", "mnt/xfs", "mnt/ext4"} {
+	for _, dir := range []string{"bin", "dev", "proc", "sys", "tmp", "modules", "tests", "mnt",
+		"mnt/xfs", "mnt/ext4"} {
 		a.dir(dir)
 	}
 	a.file("bin/busybox", m.kernel.busybox)
@@ -66,19 +69,30 @@ func (m *machine) archive(programs []string) (err error) {
 		modules = append(modules, name)
 	}
 	for _, p := range programs {
-		name := "tests/" + filepath.Base(p)
-		a.file(name, p)
-		names = append(names, name)
+		file, run := split(p)
+		name := "tests/" + filepath.Base(file)
+		a.file(name, file)
+		names = append(names, name+run)
 	}
 	a.text("init", script(modules, names))
 	return a.close()
+}
+
+// split parts FILE:PATTERN into the file and the flag that selects tests.
+func split(program string) (file, run string) {
+	file, pattern, ok := strings.Cut(program, ":")
+	if ok {
+		run = " -test.run '" + pattern + "'"
+	}
+	return file, run
 }
 
 // script is the first program of the machine.
 func script(modules, programs []string) string {
 	var b strings.Builder
 	b.WriteString("#!/bin/busybox sh\nbusybox=/bin/busybox\n$busybox mount -t proc proc /proc\n$busybox mount -t sysfs sys /sys\n" +
-		"$busybox mount -t devtmpfs dev /dev\n$busybox mount -t tmpfs tmp /tmp\n")
+		"$busybox mount -t devtmpfs dev /dev\n$busybox mount -t tmpfs tmp /tmp\n" +
+		"$busybox ip link set lo up\n")
 	for _, m := range modules {
 		fmt.Fprintf(&b, "$busybox insmod /%s || echo cannot load %s\n", m, m)
 	}
@@ -86,7 +100,7 @@ func script(modules, programs []string) string {
 		"$busybox mount -t xfs -o grpquota,prjquota /dev/vda /mnt/xfs || failed=99\n" +
 		"$busybox mount -t ext4 -o grpquota,prjquota /dev/vdb /mnt/ext4 || failed=99\n")
 	for _, p := range programs {
-		fmt.Fprintf(&b, "echo '== %s'\nPATH=/bin HOME=/tmp KERNELTEST=1 /%s -test.v || failed=$((failed+1))\n", p, p)
+		fmt.Fprintf(&b, "echo \"== %s\"\nPATH=/bin HOME=/tmp KERNELTEST=1 /%s -test.v || failed=$((failed+1))\n", p, p)
 	}
 	b.WriteString("echo \"" + verdict + "$failed\"\n$busybox poweroff -f\n")
 	return b.String()
@@ -94,9 +108,12 @@ func script(modules, programs []string) string {
 
 // run starts the machine and copies its console to out, until it switches itself off.
 func (m *machine) run(ctx context.Context, out io.Writer) error {
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-nodefaults", "-display", "none",
-		"-serial", "stdio", "-no-reboot", "-kernel", m.kernel.image, "-initrd", m.path("initrd"), "-append", "console=ttyS0 quiet panic=-1",
-		"-drive", "if=virtio,format=raw,file="+m.path("xfs"), "-drive", "if=virtio,format=raw,file="+m.path("ext4"))
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp",
+		"2", "-m", "1536", "-nodefaults", "-display", "none",
+		"-serial", "stdio", "-no-reboot", "-kernel", m.kernel.image, "-initrd", m.path("initrd"),
+		"-append", "console=ttyS0 quiet panic=-1",
+		"-drive", "if=virtio,format=raw,file="+m.path("xfs"), "-drive",
+		"if=virtio,format=raw,file="+m.path("ext4"))
 	cmd.Stderr = out
 	console, err := cmd.StdoutPipe()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// timeout ends a machine that hangs. Emulation on a busy host takes minutes at the most.
+// timeout ends a machine that hangs. Emulation on a busy host takes at most some minutes.
 const timeout = 20 * time.Minute
 
 func main() {
