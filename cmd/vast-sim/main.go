@@ -2,9 +2,9 @@
 //
 //	vast-sim [--listen ADDRESS] [--file FILE]
 //
-// Its first line on standard output is "listening on http://127.0.0.1:PORT". Quotas and usage are kept in FILE. The control
-// interface, faults included, is described in package vastsim. The token is "sim-token", user and password are "sim" and
-// "sim-password"; nothing real belongs here.
+// Its first line on standard output is "listening on http://127.0.0.1:PORT". Quotas and usage are
+// kept in FILE. The control interface, faults included, is described in package vastsim. The token
+// is "sim-token", user and password are "sim" and "sim-password"; nothing real belongs here.
 package main
 
 import (
@@ -23,7 +23,8 @@ import (
 )
 
 func main() {
-	listen := pflag.String("listen", "127.0.0.1:0", "`ADDRESS` to listen on; port 0 takes a free one")
+	listen := pflag.String("listen", "127.0.0.1:0",
+		"`ADDRESS` to listen on; port 0 takes a free one")
 	file := pflag.String("file", "", "keep quotas and usage in this `FILE`")
 	pflag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -1,5 +1,5 @@
-// Package quota is what all quota backends share: the rules for limits before they are sent, and the forms of what was read.
-// Each backend is one package below it.
+// Package quota is what all quota backends share: the rules for limits before they are sent, and
+// the forms of what was read. Each backend is one package below it.
 package quota
 
 import (
@@ -9,23 +9,26 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// MaxID is the greatest group or project id that is used: old programs cut larger numbers down to 32 bits with a sign.
+// MaxID is the greatest group or project id that is used: old programs cut larger numbers down to
+// 32 bits with a sign.
 const MaxID = 1<<31 - 1
 
 // ErrRefused means that limits cannot be set as asked, and that nothing was sent.
 var ErrRefused = errors.New("refused")
 
-// Limits are limits as a filesystem has them: space in units of [planner.Traits.Unit], and 0 for no limit.
+// Limits are limits as a filesystem has them: space in units of [planner.Traits.Unit], and 0 for no
+// limit.
 type Limits [planner.NumLimits]uint64
 
-// Check turns the limits of one id into the numbers that are sent. It refuses, with an error that wraps [ErrRefused] and
-// names all that is wrong: a limit that is unknown; a zero that is not said as unlimited; space that is no whole unit; more
-// than the traits allow; a soft limit above its hard one; the id 0, whose limits are the default of all others; an id above
-// [MaxID].
+// Check turns the limits of one id into the numbers that are sent. It refuses, with an error that
+// wraps [ErrRefused] and names all that is wrong: a limit that is unknown; a zero that is not said
+// as unlimited; space that is no whole unit; more than the traits allow; a soft limit above its
+// hard one; the id 0, whose limits are the default of all others; an id above [MaxID].
 func Check(t planner.Traits, by planner.QuotaBy, id uint32, q planner.Limits) (Limits, error) {
 	l, err := limitsOf(t, q)
 	if err := errors.Join(CheckID(by, id), err); err != nil {
-		return Limits{}, fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, ErrRefused, err)
+		return Limits{}, fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id,
+			ErrRefused, err)
 	}
 	return l, nil
 }
@@ -34,7 +37,8 @@ func Check(t planner.Traits, by planner.QuotaBy, id uint32, q planner.Limits) (L
 func CheckLimits(t planner.Traits, path string, q planner.Limits) (Limits, error) {
 	l, err := limitsOf(t, q)
 	if err != nil {
-		return Limits{}, fmt.Errorf("set quota of %s: %w: nothing was sent: %w", path, ErrRefused, err)
+		return Limits{}, fmt.Errorf("set quota of %s: %w: nothing was sent: %w", path, ErrRefused,
+			err)
 	}
 	return l, nil
 }
@@ -56,7 +60,8 @@ func limitsOf(t planner.Traits, q planner.Limits) (Limits, error) {
 	}
 	for _, of := range planner.Quantities() {
 		if l[of.Hard] != 0 && l[of.Soft] > l[of.Hard] {
-			errs = append(errs, fmt.Errorf("%s: soft %s is above hard %s", of.Name, q.Show(of.Soft), q.Show(of.Hard)))
+			errs = append(errs, fmt.Errorf("%s: soft %s is above hard %s", of.Name, q.Show(of.Soft),
+				q.Show(of.Hard)))
 		}
 	}
 	return l, errors.Join(errs...)
@@ -103,7 +108,8 @@ func Unknown(via, why string) planner.QuotaState {
 	}
 }
 
-// Limit returns a limit that was read: n in the given unit, 0 for no limit. A number too large to be counted is unknown.
+// Limit returns a limit that was read: n in the given unit, 0 for no limit. A number too large to
+// be counted is unknown.
 func Limit[U planner.Bytes | planner.Inodes](n uint64, unit U) planner.Limit {
 	if n == 0 {
 		return planner.Unlimited()

@@ -14,13 +14,16 @@ func traits() planner.Traits {
 }
 
 func limits(soft, hard planner.Bytes) planner.Limits {
-	return planner.Limits{planner.SpaceSoft: planner.LimitOf(soft), planner.SpaceHard: planner.LimitOf(hard), planner.InodesSoft: planner.LimitOf[planner.Inodes](1),
+	return planner.Limits{planner.SpaceSoft: planner.LimitOf(soft),
+		planner.SpaceHard:  planner.LimitOf(hard),
+		planner.InodesSoft: planner.LimitOf[planner.Inodes](1),
 		planner.InodesHard: planner.Unlimited()}
 }
 
 func TestCheckCountsInUnits(t *testing.T) {
 	got, err := Check(traits(), planner.ByGroup, 30500, limits(8192, 1<<60))
-	if err != nil || got != (Limits{planner.SpaceSoft: 2, planner.SpaceHard: 1 << 48, planner.InodesSoft: 1}) {
+	if err != nil || got != (Limits{planner.SpaceSoft: 2, planner.SpaceHard: 1 << 48,
+		planner.InodesSoft: 1}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -50,7 +53,7 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
-// All that is wrong is told at once.
+// All problems are reported at once.
 func TestCheckCollects(t *testing.T) {
 	_, err := Check(traits(), planner.ByGroup, 0, limits(8192, 4096))
 	for _, want := range []string{"id 0 is the default", "is above hard 4 KiB"} {
@@ -69,7 +72,8 @@ func TestLimitTooLargeIsUnknown(t *testing.T) {
 	}
 }
 
-// TestKeepGoesByTraits: clocks are set again only where they run, and where the backend does not keep them.
+// TestKeepGoesByTraits: clocks are set again only where they run, and where the backend does not
+// keep them.
 func TestKeepGoesByTraits(t *testing.T) {
 	var before planner.QuotaState
 	before.Limits = limits(4096, 8192)
@@ -78,12 +82,15 @@ func TestKeepGoesByTraits(t *testing.T) {
 	for _, c := range []struct {
 		traits planner.Traits
 		kept   bool
-	}{{planner.Traits{Grace: true}, true}, {planner.Traits{Grace: true, KeepsClock: true}, false}, {planner.Traits{}, false}} {
-		if got := Keep(&c.traits, before, want); (got == before.Ends()) != c.kept || !c.kept && got != (planner.Grace{}) {
+	}{{planner.Traits{Grace: true}, true}, {planner.Traits{Grace: true, KeepsClock: true},
+		false}, {planner.Traits{}, false}} {
+		if got := Keep(&c.traits, before, want); (got == before.Ends()) != c.kept || !c.kept &&
+			got != (planner.Grace{}) {
 			t.Errorf("%+v: %+v", c.traits, got)
 		}
 	}
-	if got := Keep(&planner.Traits{Grace: true}, before, limits(8192, 16384)); !got.Space.IsZero() || got.Inodes.IsZero() {
+	if got := Keep(&planner.Traits{Grace: true}, before, limits(8192,
+		16384)); !got.Space.IsZero() || got.Inodes.IsZero() {
 		t.Errorf("another soft limit for space: %+v", got)
 	}
 }

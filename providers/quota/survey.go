@@ -33,8 +33,8 @@ func (s *Systems) Survey(ctx context.Context, system planner.System,
 	}
 	first := planner.Subject{Filesystem: of.Filesystem, By: of.By, ID: of.First}
 	last := planner.Subject{Filesystem: of.Filesystem, By: of.By, ID: of.Last}
-	// A client that has to choose a way does so with the first question. And a server that is away is
-	// left out of a list without a word, but not out of a single answer.
+	// A client that has to choose a way does so with the first question. And a server that is away
+	// is left out of a list without a word, but not out of a single answer.
 	if q := c.Get(ctx, first); q.LimitsWhy != "" {
 		return nil, fmt.Errorf("list quotas: %s", q.LimitsWhy)
 	}

@@ -35,7 +35,8 @@ type controlRun struct {
 	unknown string
 }
 
-// control runs `lfs-sim sim …`, which the real lfs does not have. Exit codes: 0, 1 an error, 2 a usage error.
+// control runs `lfs-sim sim …`, which the real lfs does not have. Exit codes: 0, 1 an error, 2 a
+// usage error.
 func (p *program) control(args []string) int {
 	if len(args) == 0 {
 		p.complain("%s", controlHelp)
@@ -79,7 +80,8 @@ func controlOptions() options {
 	for _, name := range strings.Fields("state release mount osts mdts pool user group projid space inodes on errno id count seconds index") {
 		o.long(name, name, needsArgument)
 	}
-	return o.long("as-root", "as-root", noArgument).long("force", "force", noArgument).long("clear", "clear", noArgument)
+	return o.long("as-root", "as-root", noArgument).long("force", "force", noArgument).long("clear",
+		"clear", noArgument)
 }
 
 func (c *controlRun) option(name, value string) int {
@@ -149,7 +151,8 @@ func (c *controlRun) word(what string) (string, error) {
 }
 
 func (c *controlRun) init() error {
-	s := State{Release: c.one("release"), AsRoot: c.has("as-root"), Filesystems: map[string]Filesystem{}}
+	s := State{Release: c.one("release"), AsRoot: c.has("as-root"),
+		Filesystems: map[string]Filesystem{}}
 	if _, err := os.Lstat(c.state); err == nil && !c.has("force") {
 		return fmt.Errorf("init: %s is there already; --force replaces it", c.state)
 	}
@@ -171,7 +174,8 @@ func (c *controlRun) init() error {
 	if len(s.Mounts) == 0 {
 		return misuseError("init: give --mount PATH[=FSNAME]")
 	}
-	for option, table := range map[string]*map[string]uint32{"user": &s.Names.Users, "group": &s.Names.Groups, "projid": &s.Names.Projects} {
+	for option, table := range map[string]*map[string]uint32{"user": &s.Names.Users,
+		"group": &s.Names.Groups, "projid": &s.Names.Projects} {
 		if *table, err = c.table(option); err != nil {
 			return err
 		}
@@ -262,7 +266,8 @@ func (c *controlRun) identity() (Type, uint32, error) {
 		if c.has(letter) {
 			id, ok := number(c.one(letter))
 			if !ok || c.one(letter) == "" {
-				return "", 0, misuseError(fmt.Sprintf("-%s %s: give the id as a number", letter, c.one(letter)))
+				return "", 0, misuseError(fmt.Sprintf("-%s %s: give the id as a number", letter,
+					c.one(letter)))
 			}
 			return typeOf(letter), id, nil
 		}

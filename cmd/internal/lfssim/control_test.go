@@ -8,13 +8,15 @@ import (
 	"testing"
 )
 
-// The way from nothing to a quota, as the manual shows it, in processes and with the environment of cscs-sync.
+// The way from nothing to a quota, as the manual shows it, in processes and with the environment of
+// cscs-sync.
 func TestManual(t *testing.T) {
 	s := newSandbox(t, "2.15.8")
 	must(t, os.RemoveAll(s.state+".d"))
 	must(t, os.Remove(s.state))
 	for _, args := range [][]string{
-		{"sim", "init", "--release", "2.15.8", "--mount", s.mount + "=capstor", "--as-root", "--group", "proj=30500"},
+		{"sim", "init", "--release", "2.15.8", "--mount", s.mount + "=capstor", "--as-root",
+			"--group", "proj=30500"},
 		{"sim", "clock", "1800000000"},
 		{"setquota", "-g", "proj", "-b", "1T", "-B", "2T", "-i", "0", "-I", "1M", s.mount},
 		{"sim", "usage", "-g", "30500", "--space", "1.5T", "--inodes", "12000", s.mount},
@@ -25,7 +27,8 @@ func TestManual(t *testing.T) {
 	}
 	out, err := s.process("quota", "-q", "-g", "30500", s.mount).Output()
 	must(t, err)
-	want := []string{s.mount, "1610612736*", "1073741824", "2147483648", "1w", "12000", "0", "1048576", "-"}
+	want := []string{s.mount, "1610612736*", "1073741824", "2147483648", "1w", "12000", "0",
+		"1048576", "-"}
 	if got := strings.Fields(string(out)); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -65,7 +68,8 @@ func TestControlRefuses(t *testing.T) {
 			t.Errorf("sim %s: exit %d, stderr %q", c.args, r.exit, r.stderr)
 		}
 	}
-	if st, err := Load(s.state); err != nil || st.Release != "2.15.8" || len(st.Faults) != 0 || st.Mounts[0].Path != s.mount {
+	if st, err := Load(s.state); err != nil || st.Release != "2.15.8" || len(st.Faults) != 0 ||
+		st.Mounts[0].Path != s.mount {
 		t.Errorf("what was refused has changed the state: %+v, %v", st, err)
 	}
 }
@@ -74,7 +78,8 @@ func TestControlRefuses(t *testing.T) {
 func TestBroken(t *testing.T) {
 	s := newSandbox(t, "2.15.8")
 	must(t, os.WriteFile(s.state, []byte(`{"release":"2.15.8","mountz":[]}`), 0o644))
-	if r := s.run("quota", "-g", "1", s.mount); r.exit != exitBroken || !strings.Contains(r.stderr, "mountz") {
+	if r := s.run("quota", "-g", "1", s.mount); r.exit != exitBroken || !strings.Contains(r.stderr,
+		"mountz") {
 		t.Errorf("a state with an unknown member: %+v", r)
 	}
 	s.lfs = filepath.Join(t.TempDir(), "lfs")
@@ -82,7 +87,8 @@ func TestBroken(t *testing.T) {
 		t.Errorf("no state: %+v", r)
 	}
 	s.lfs = "lfs"
-	if r := s.run("--version"); r.exit != exitBroken || !strings.Contains(r.stderr, "LFS_SIM_STATE") {
+	if r := s.run("--version"); r.exit != exitBroken || !strings.Contains(r.stderr,
+		"LFS_SIM_STATE") {
 		t.Errorf("called by name: %+v", r)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a fault strikes: the reading of a quota (by lfs quota, and by lfs setquota before a partial set), the setting
-// of one, and reading or setting a project id.
+// What a fault strikes: the reading of a quota (by lfs quota, and by lfs setquota before a partial
+// set), the setting of one, and reading or setting a project id.
 const (
 	OnQuota    = "quota"
 	OnSetquota = "setquota"
@@ -26,7 +26,7 @@ type Fault struct {
 	On      string  `json:"on"`                // OnQuota, OnSetquota or OnProject
 	ID      *uint32 `json:"id,omitempty"`      // only for this identity; nil: for all
 	Errno   string  `json:"errno,omitempty"`   // "EIO", "ENOTSUPP", a number; with it the call fails
-	Hang    bool    `json:"hang,omitempty"`    // the call waits, then goes on
+	Hang    bool    `json:"hang,omitempty"`    // the call waits, then continues
 	Seconds int     `json:"seconds,omitempty"` // how long it hangs; 0: an hour
 	Count   int     `json:"count,omitempty"`   // strikes this often, then is gone; 0: always
 }
@@ -35,7 +35,8 @@ func (f Fault) validate() error {
 	switch f.On {
 	case OnQuota, OnSetquota, OnProject:
 	default:
-		return fmt.Errorf("fault on %q: it must be %s, %s or %s", f.On, OnQuota, OnSetquota, OnProject)
+		return fmt.Errorf("fault on %q: it must be %s, %s or %s", f.On, OnQuota, OnSetquota,
+			OnProject)
 	}
 	if f.Hang == (f.Errno != "") {
 		return fmt.Errorf("fault on %s: it must either hang or have an errno", f.On)
@@ -44,7 +45,8 @@ func (f Fault) validate() error {
 		return fmt.Errorf("fault on %s: count and seconds must not be negative", f.On)
 	}
 	if _, ok := errnoOf(f.Errno); !f.Hang && !ok {
-		return fmt.Errorf("fault on %s: %q is not an errno; write EIO, ETIMEDOUT, … or a number", f.On, f.Errno)
+		return fmt.Errorf("fault on %s: %q is not an errno; write EIO, ETIMEDOUT, … or a number",
+			f.On, f.Errno)
 	}
 	return nil
 }
@@ -69,7 +71,8 @@ func errnoOf(name string) (syscall.Errno, bool) {
 	return 0, false
 }
 
-// fault gives the error that a call meets, or lets it hang. The lock is free while it hangs: others go on.
+// fault gives the error that a call meets, or lets it hang. The lock is free while it hangs: others
+// go on.
 func (s *server) fault(on string, id uint32) (syscall.Errno, error) {
 	for i, f := range s.settings.Faults {
 		if f.On != on || f.ID != nil && *f.ID != id {

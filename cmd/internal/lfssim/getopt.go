@@ -11,8 +11,8 @@ const (
 	poolArgument // the next word, unless it is an option or a path: `quota --pool [NAME]`; what follows "=" is ignored
 )
 
-// options is the table of one command: every option by its spelling without dashes, with the name that the command
-// knows it by.
+// options is the table of one command: every option by its spelling without dashes, with the name
+// that the command knows it by.
 type options map[string]option
 
 type option struct {
@@ -42,14 +42,16 @@ func (o options) long(name string, as string, arg argument) options {
 	return o
 }
 
-// unknownOption is what the handler gets for an option that is not in the table or lacks its argument; the value is
-// the word as it was given.
+// unknownOption is what the handler gets for an option that is not in the table or lacks its
+// argument; the value is the word as it was given.
 const unknownOption = "?"
 
-// getopt goes through the arguments as the GNU function does: options and other words may be mixed, "--" ends the
-// options, long ones may be cut short where that is clear. handle is called for each option in the order given and
-// ends the run by returning something other than 0. The other words are returned.
-func getopt(args []string, table options, handle func(name, value string) int) (words []string, rc int) {
+// getopt goes through the arguments as the GNU function does: options and other words may be mixed,
+// "--" ends the options, long ones may be cut short where that is clear. handle is called for each
+// option in the order given and ends the run by returning something other than 0. The other words
+// are returned.
+func getopt(args []string, table options, handle func(name, value string) int) (words []string,
+	rc int) {
 	p := parser{table: table, args: args, handle: handle}
 	for len(p.args) > 0 && p.rc == 0 {
 		arg := p.next()
@@ -85,7 +87,8 @@ func (p *parser) longOption(arg string) {
 	name, value, given := strings.Cut(arg[2:], "=")
 	opt, ok := p.find(name)
 	switch {
-	case !ok, opt.arg == noArgument && given, opt.arg == needsArgument && !given && len(p.args) == 0:
+	case !ok, opt.arg == noArgument && given, opt.arg == needsArgument && !given &&
+		len(p.args) == 0:
 		p.rc = p.handle(unknownOption, arg)
 	case opt.arg == needsArgument && !given:
 		p.rc = p.handle(opt.name, p.next())

@@ -1,6 +1,7 @@
 package lfssim
 
-// help is the usage text that a command prints after a usage error, word for word as the program does.
+// help is the usage text that a command prints after a usage error, word for word as the program
+// does.
 func (r release) help(command string) string {
 	switch {
 	case command == "setquota" && r.modern:

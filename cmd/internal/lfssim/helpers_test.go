@@ -29,12 +29,14 @@ type sandbox struct {
 func newSandbox(t *testing.T, release string) *sandbox {
 	t.Helper()
 	dir := t.TempDir()
-	s := &sandbox{t: t, mount: filepath.Join(dir, "mnt"), state: filepath.Join(dir, "lfs.json"), lfs: filepath.Join(dir, "lfs")}
+	s := &sandbox{t: t, mount: filepath.Join(dir, "mnt"), state: filepath.Join(dir, "lfs.json"),
+		lfs: filepath.Join(dir, "lfs")}
 	must(t, os.Mkdir(s.mount, 0o755))
 	self, err := os.Executable()
 	must(t, err)
 	must(t, os.Symlink(self, s.lfs))
-	must(t, Init(s.state, State{Release: release, Now: start, AsRoot: true, Mounts: []Mount{{s.mount, "tfs"}}}))
+	must(t, Init(s.state, State{Release: release, Now: start, AsRoot: true,
+		Mounts: []Mount{{s.mount, "tfs"}}}))
 	return s
 }
 

@@ -8,8 +8,8 @@ import (
 // maxID is the greatest id that lfs takes: 2^32-2.
 const maxID = 1<<32 - 2
 
-// parseID reads an id as quota and setquota do: the name first, so that a group named 1000 wins over gid 1000; then
-// the number. An empty id is 0. Projects have names in modern releases only.
+// parseID reads an id as quota and setquota do: the name first, so that a group named 1000 wins
+// over gid 1000; then the number. An empty id is 0. Projects have names in modern releases only.
 func (p *program) parseID(t Type, text string) (uint32, bool) {
 	if t == Project && !p.rel.modern {
 		return number(text)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// projected is the project id of one inode. It is kept by inode, not by path, so that it goes with a directory that
-// is renamed; the birth time tells an inode from a later one with the same number.
+// projected is the project id of one inode. It is kept by inode, not by path, so that it goes with
+// a directory that is renamed; the birth time tells an inode from a later one with the same number.
 type projected struct {
 	Path    string `json:"path"` // where it was when set; for people
 	Born    int64  `json:"born"` // nanoseconds since 1970
@@ -19,15 +19,18 @@ type projected struct {
 	Inherit bool   `json:"inherit,omitempty"`
 }
 
-// inodeRecord reads the record of what lies at a path (links are not followed), and gives the file it is kept in.
+// inodeRecord reads the record of what lies at a path (links are not followed), and gives the file
+// it is kept in.
 func (s *store) inodeRecord(path string) (rec projected, file string, ok bool, err error) {
 	var st unix.Statx_t
-	err = unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME, &st)
+	err = unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME,
+		&st)
 	if err != nil {
 		return projected{}, "", false, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
 	born := st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
-	file = filepath.Join(s.dir(), "inodes", fmt.Sprintf("%d.%d-%d.json", st.Dev_major, st.Dev_minor, st.Ino))
+	file = filepath.Join(s.dir(), "inodes", fmt.Sprintf("%d.%d-%d.json", st.Dev_major, st.Dev_minor,
+		st.Ino))
 	ok, err = readJSON(file, &rec)
 	if err != nil || !ok || rec.Born != born {
 		return projected{Path: path, Born: born}, file, false, err
@@ -35,8 +38,8 @@ func (s *store) inodeRecord(path string) (rec projected, file string, ok bool, e
 	return rec, file, true, nil
 }
 
-// projectOf gives the project of what lies at a path. What has no record was made after its directory's record: it
-// inherits from there, for freeze has recorded all that was there before.
+// projectOf gives the project of what lies at a path. What has no record was made after its
+// directory's record: it inherits from there, for freeze has recorded all that was there before.
 func (s *store) projectOf(path, top string) (projected, error) {
 	rec, _, ok, err := s.inodeRecord(path)
 	if err != nil || ok || path == top || path == "/" {

@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// parseLimit reads a limit as lfs does. Without a suffix the number counts in unit bytes: 1024 for blocks, 1 for
-// inodes. The suffixes B K M G T P E are powers of 1024, in either case, with a fraction if wanted; a modern release
-// also takes i, iB and B after them. An empty text is 0. What lfs does not catch is not caught here: without a suffix
-// the product wraps around at 2^64, so that 2^54 KiB are 0, unlimited.
+// parseLimit reads a limit as lfs does. Without a suffix the number counts in unit bytes: 1024 for
+// blocks, 1 for inodes. The suffixes B K M G T P E are powers of 1024, in either case, with a
+// fraction if wanted; a modern release also takes i, iB and B after them. An empty text is 0. What
+// lfs does not catch is not caught here: without a suffix the product wraps around at 2^64, so that
+// 2^54 KiB are 0, unlimited.
 func parseLimit(text string, unit uint64, modern bool) (value uint64, ok bool) {
 	s := strings.TrimPrefix(strings.TrimLeft(text, " \t\n\v\f\r"), "+")
 	if s == "" {
@@ -49,11 +50,13 @@ func suffix(s string, modern bool) (shift uint, ok bool) {
 	return 0, false
 }
 
-// leadingNumber is strtoull with base 0: decimal, 0x, and octal after a 0; too big a number gives 2^64-1.
+// leadingNumber is strtoull with base 0: decimal, 0x, and octal after a 0; too big a number gives
+// 2^64-1.
 func leadingNumber(s string) (n uint64, rest string, ok bool) {
 	base, digits := uint64(10), "0123456789"
 	switch {
-	case len(s) > 2 && (s[:2] == "0x" || s[:2] == "0X") && strings.ContainsRune("0123456789abcdefABCDEF", rune(s[2])):
+	case len(s) > 2 && (s[:2] == "0x" || s[:2] == "0X") &&
+		strings.ContainsRune("0123456789abcdefABCDEF", rune(s[2])):
 		base, digits, s = 16, "0123456789abcdef", s[2:]
 	case s[0] == '0':
 		base, digits = 8, "01234567"
@@ -90,7 +93,8 @@ func leadingDigits(s string) (digits, rest string) {
 	return s[:i], s[i:]
 }
 
-// ofUnit gives the fraction 0.DIGITS of a unit, cut down. The first 15 digits count: more than any unit holds.
+// ofUnit gives the fraction 0.DIGITS of a unit, cut down. The first 15 digits count: more than any
+// unit holds.
 func ofUnit(digits string, unit uint64) uint64 {
 	if len(digits) > 15 {
 		digits = digits[:15]

@@ -40,21 +40,24 @@ func TestParseLimit(t *testing.T) {
 			}
 			got, ok := parseLimit(c.text, c.unit, modern)
 			if ok != (want != refused) || ok && got != want {
-				t.Errorf("parseLimit(%q, %d, modern %v) = %d, %v; want %d", c.text, c.unit, modern, got, ok, want)
+				t.Errorf("parseLimit(%q, %d, modern %v) = %d, %v; want %d", c.text, c.unit, modern,
+					got, ok, want)
 			}
 		}
 	}
 }
 
 func FuzzParseLimit(f *testing.F) {
-	for _, seed := range []string{"", "1G", " 5G", "1.5T", "0x10", "010", "16E", "-1", "5 G", "1GiB", "18446744073709551616", "1.E"} {
+	for _, seed := range []string{"", "1G", " 5G", "1.5T", "0x10", "010", "16E", "-1", "5 G",
+		"1GiB", "18446744073709551616", "1.E"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		old, oldOK := parseLimit(text, 1024, false)
 		modern, modernOK := parseLimit(text, 1024, true)
 		if oldOK && (!modernOK || old != modern) {
-			t.Errorf("%q: %d in the old release, %d (%v) in the modern", text, old, modern, modernOK)
+			t.Errorf("%q: %d in the old release, %d (%v) in the modern", text, old, modern,
+				modernOK)
 		}
 		if modernOK && strings.Contains(text, "-") {
 			t.Errorf("%q: a minus was taken", text)
@@ -67,7 +70,8 @@ func FuzzParseLimit(f *testing.F) {
 }
 
 func FuzzParseGrace(f *testing.F) {
-	for _, seed := range []string{"notify", "1w2d3h4m5s", "86400", "5x", "", "1w3", "99999999999999w"} {
+	for _, seed := range []string{"notify", "1w2d3h4m5s", "86400", "5x", "", "1w3",
+		"99999999999999w"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -77,7 +81,8 @@ func FuzzParseGrace(f *testing.F) {
 		}
 		again, ok := parseGrace(duration(seconds))
 		if !ok || again != seconds {
-			t.Errorf("%q is %d s, shown as %q, read again as %d (%v)", text, seconds, duration(seconds), again, ok)
+			t.Errorf("%q is %d s, shown as %q, read again as %d (%v)", text, seconds,
+				duration(seconds), again, ok)
 		}
 	})
 }

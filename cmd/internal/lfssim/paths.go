@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// locate finds the mount that a path is on, and complains as lfs does when there is none or the path is no directory.
+// locate finds the mount that a path is on, and complains as lfs does when there is none or the
+// path is no directory.
 func (p *program) locate(command, path string) (Mount, syscall.Errno) {
 	real, err := filepath.EvalSymlinks(p.inside(path))
 	missing := errors.Is(err, fs.ErrNotExist)
@@ -21,12 +22,14 @@ func (p *program) locate(command, path string) (Mount, syscall.Errno) {
 	}
 	if err != nil {
 		errno := errnoIn(err)
-		p.complain("lfs %s: cannot resolve path '%s': %s (%d)\n", command, path, strerror(errno), int(errno))
+		p.complain("lfs %s: cannot resolve path '%s': %s (%d)\n", command, path, strerror(errno),
+			int(errno))
 		return Mount{}, errno
 	}
 	m, ok := p.mountOf(real)
 	if !ok {
-		p.complain("lfs %s: '%s' dev not on a mounted Lustre filesystem\n", command, p.deviceOf(real))
+		p.complain("lfs %s: '%s' dev not on a mounted Lustre filesystem\n", command,
+			p.deviceOf(real))
 		return Mount{}, syscall.ENODEV
 	}
 	if missing {

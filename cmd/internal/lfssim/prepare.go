@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Init makes a state, in the place of one that was there: limits, usage, project ids and log of that are gone.
+// Init makes a state, in the place of one that was there: limits, usage, project ids and log of
+// that are gone.
 func Init(path string, s State) error {
 	if err := s.validate(); err != nil {
 		return fmt.Errorf("make state %s: %w", path, err)
@@ -77,7 +78,7 @@ type Quota struct {
 	recorded                     bool
 }
 
-// Known tells whether the servers have a record of the identity, so that `lfs quota -a` lists it.
+// Known reports whether the servers have a record of the identity, so that `lfs quota -a` lists it.
 func (q Quota) Known() bool { return q.recorded }
 
 // ReadQuota reads what the servers hold of an identity, without leaving a trace.
@@ -86,23 +87,27 @@ func ReadQuota(path, fs string, t Type, id uint32) (Quota, error) {
 	err := withStore(path, func(st *store) error {
 		a, err := (&server{store: st}).read(query{fs: fs, typ: t, id: id}, false)
 		out = Quota{
-			Space: a.space, Inodes: a.inodes, BlockSoft: a.bsoft, BlockHard: a.bhard, InodeSoft: a.isoft, InodeHard: a.ihard,
+			Space: a.space, Inodes: a.inodes, BlockSoft: a.bsoft, BlockHard: a.bhard,
+			InodeSoft: a.isoft, InodeHard: a.ihard,
 			BlockGraceEnd: a.btime & timeMask, InodeGraceEnd: a.itime & timeMask,
-			BlockDefault: a.blockDefault, InodeDefault: a.inodeDefault, recorded: a.blockRecorded || a.inodeRecorded,
+			BlockDefault: a.blockDefault, InodeDefault: a.inodeDefault, recorded: a.blockRecorded ||
+				a.inodeRecorded,
 		}
 		return err
 	})
 	return out, err
 }
 
-// WriteQuota sets limits, grace times and usage as they are given, past all checks: what a test finds there before
-// lfs runs. A BlockGraceEnd above 0 is a running, or run out, grace time.
+// WriteQuota sets limits, grace times and usage as they are given, past all checks: what a test
+// finds there before lfs runs. A BlockGraceEnd above 0 is a running, or run out, grace time.
 func WriteQuota(path, fs string, t Type, id uint32, q Quota) error {
 	return withStore(path, func(st *store) error {
 		return st.putRecord(fs, "", t, id, record{
 			Space: q.Space, Inodes: q.Inodes,
-			Block: &half{Soft: q.BlockSoft, Hard: q.BlockHard, Time: q.BlockGraceEnd, Default: q.BlockDefault},
-			Inode: &half{Soft: q.InodeSoft, Hard: q.InodeHard, Time: q.InodeGraceEnd, Default: q.InodeDefault},
+			Block: &half{Soft: q.BlockSoft, Hard: q.BlockHard, Time: q.BlockGraceEnd,
+				Default: q.BlockDefault},
+			Inode: &half{Soft: q.InodeSoft, Hard: q.InodeHard, Time: q.InodeGraceEnd,
+				Default: q.InodeDefault},
 		})
 	})
 }
@@ -114,8 +119,8 @@ func SetUsage(path, fs string, t Type, id uint32, space, inodes uint64) error {
 	})
 }
 
-// ProjectOf tells the project id of what lies at a path on one of the state's mounts, and whether new files in it
-// inherit it.
+// ProjectOf returns the project id of what lies at a path on one of the state's mounts, and whether
+// new files in it inherit it.
 func ProjectOf(path, file string) (id uint32, inherit bool, err error) {
 	err = withStore(path, func(st *store) error {
 		p := &program{srv: &server{store: st}, cwd: "/"}
@@ -137,7 +142,8 @@ func (s *store) use(q query, space, inodes uint64, now time.Time) error {
 		return err
 	}
 	r.Space, r.Inodes = space, inodes
-	if err := s.putRecord(q.fs, "", q.typ, q.id, r); err != nil || r.Block == nil && r.Inode == nil {
+	if err := s.putRecord(q.fs, "", q.typ, q.id, r); err != nil || r.Block == nil &&
+		r.Inode == nil {
 		return err
 	}
 	if s.settings.Now != 0 {

@@ -25,7 +25,8 @@ func TestFiftyProcesses(t *testing.T) {
 	s := newSandbox(t, "2.15.8")
 	codes := together(50, func(i int) *exec.Cmd {
 		gid, limit := 1000+i/2, strconv.Itoa(i+1)+"G" // two for each group
-		return s.process("setquota", "-g", strconv.Itoa(gid), "-b", limit, "-B", limit, "-i", "0", "-I", "5000", s.mount)
+		return s.process("setquota", "-g", strconv.Itoa(gid), "-b", limit, "-B", limit, "-i", "0",
+			"-I", "5000", s.mount)
 	})
 	for i, code := range codes {
 		if code != 0 {
@@ -35,7 +36,8 @@ func TestFiftyProcesses(t *testing.T) {
 	for i := range 25 {
 		q := s.group(uint32(1000 + i))
 		first, second := uint64(2*i+1)<<20, uint64(2*i+2)<<20
-		if q.BlockSoft != q.BlockHard || q.BlockHard != first && q.BlockHard != second || q.InodeHard != 5000 {
+		if q.BlockSoft != q.BlockHard || q.BlockHard != first && q.BlockHard != second ||
+			q.InodeHard != 5000 {
 			t.Errorf("group %d: limits of no one caller: %+v", 1000+i, q)
 		}
 	}
@@ -91,7 +93,8 @@ func TestHangHoldsUpNobodyElse(t *testing.T) {
 	}
 }
 
-// waitForNoFaults waits until the last fault has struck. It takes no lock: that may be what is wrong.
+// waitForNoFaults waits until the last fault has struck. It takes no lock: that may be what is
+// wrong.
 func (s *sandbox) waitForNoFaults() {
 	s.t.Helper()
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -117,13 +120,14 @@ func TestHangEndsAndGoesOn(t *testing.T) {
 	}
 }
 
-// With ten thousand identities a call must be as quick as with one. The least of many runs is compared: others use
-// this machine too.
+// With ten thousand identities a call must be as quick as with one. The least of many runs is
+// compared: others use this machine too.
 func TestManyIdentities(t *testing.T) {
 	s := newSandbox(t, "2.15.8")
 	must(t, withStore(s.state, func(st *store) error {
 		for id := uint32(1000); id < 11000; id++ {
-			r := record{Space: 1 << 30, Inodes: 10, Block: &half{Soft: 1 << 20, Hard: 2 << 20}, Inode: &half{Hard: 5000}}
+			r := record{Space: 1 << 30, Inodes: 10, Block: &half{Soft: 1 << 20, Hard: 2 << 20},
+				Inode: &half{Hard: 5000}}
 			if err := st.putRecord("tfs", "", Group, id, r); err != nil {
 				return err
 			}
@@ -152,11 +156,13 @@ func BenchmarkQuota(b *testing.B) {
 			t := &testing.T{}
 			s := &sandbox{t: t, mount: b.TempDir(), state: b.TempDir() + "/lfs.json"}
 			s.lfs = s.state[:len(s.state)-len(".json")]
-			if err := Init(s.state, State{Release: "2.15.8", AsRoot: true, Mounts: []Mount{{s.mount, "tfs"}}}); err != nil {
+			if err := Init(s.state, State{Release: "2.15.8", AsRoot: true, Mounts: []Mount{{s.mount,
+				"tfs"}}}); err != nil {
 				b.Fatal(err)
 			}
 			for id := range n {
-				if err := WriteQuota(s.state, "tfs", Group, id+1, Quota{BlockHard: 1 << 20}); err != nil {
+				if err := WriteQuota(s.state, "tfs", Group, id+1,
+					Quota{BlockHard: 1 << 20}); err != nil {
 					b.Fatal(err)
 				}
 			}

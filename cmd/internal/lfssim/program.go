@@ -39,8 +39,8 @@ type program struct {
 	rel release
 }
 
-// Main runs lfs-sim. args[0] is how it was called; from it, or from LFS_SIM_STATE, it finds its state (see the
-// package's documentation). It returns the exit code.
+// Main runs lfs-sim. args[0] is how it was called; from it, or from LFS_SIM_STATE, it finds its
+// state (see the package's documentation). It returns the exit code.
 func Main(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	out := bufio.NewWriter(stdout)
 	p := &program{
@@ -73,7 +73,8 @@ func (p *program) start() int {
 	return p.run()
 }
 
-// statePath is the settings file: LFS_SIM_STATE, or the path that the program was called by with ".json" behind it.
+// statePath is the settings file: LFS_SIM_STATE, or the path that the program was called by with
+// ".json" behind it.
 func statePath(args []string, env func(string) string) string {
 	if path := env("LFS_SIM_STATE"); path != "" {
 		return path

@@ -18,9 +18,12 @@ type projectRun struct {
 func (p *program) projectOptions() options {
 	o := short("cCdkp:rs0")
 	if p.rel.modern {
-		o.long("check", "c", noArgument).long("clear", "C", noArgument).long("directory", "d", noArgument).
-			long("keep", "k", noArgument).long("proj-inherit", "p", needsArgument).long("inherit", "p", needsArgument).
-			long("recursive", "r", noArgument).long("set-inherit", "s", noArgument).long("print0", "0", noArgument)
+		o.long("check", "c", noArgument).long("clear", "C", noArgument).long("directory", "d",
+			noArgument).
+			long("keep", "k", noArgument).long("proj-inherit", "p", needsArgument).long("inherit",
+			"p", needsArgument).
+			long("recursive", "r", noArgument).long("set-inherit", "s", noArgument).long("print0",
+			"0", noArgument)
 	}
 	return o
 }
@@ -114,8 +117,8 @@ func (r *projectRun) contradictions(paths []string) int {
 	return 0
 }
 
-// tree goes through what one argument means: the thing itself, its children, or all below. A list without -d shows
-// the children of a directory and not the directory.
+// tree goes through what one argument means: the thing itself, its children, or all below. A list
+// without -d shows the children of a directory and not the directory.
 func (r *projectRun) tree(path string) int {
 	info, err := os.Lstat(r.inside(path))
 	if err != nil {
@@ -250,7 +253,8 @@ func (r *projectRun) get(path string) (projected, int) {
 	return now, r.meet(path, "get", now.ID)
 }
 
-// meet reports a fault that is set for projects: it strikes what a run is for, the reading or the setting.
+// meet reports a fault that is set for projects: it strikes what a run is for, the reading or the
+// setting.
 func (r *projectRun) meet(path, verb string, id uint32) int {
 	errno, err := r.srv.fault(OnProject, id)
 	switch {
@@ -263,8 +267,8 @@ func (r *projectRun) meet(path, verb string, id uint32) int {
 	return 0
 }
 
-// put changes an inode, unless it is right already. What is not on Lustre is taken for an ext4 without project
-// quota: it refuses the id and keeps the flag all the same.
+// put changes an inode, unless it is right already. What is not on Lustre is taken for an ext4
+// without project quota: it refuses the id and keeps the flag all the same.
 func (r *projectRun) put(path string, now projected, id uint32, inherit bool) int {
 	if now.ID == id && now.Inherit == inherit {
 		return 0

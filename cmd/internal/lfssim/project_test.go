@@ -11,7 +11,8 @@ func (s *sandbox) wantProject(path string, id uint32, inherit bool) {
 	gotID, gotInherit, err := ProjectOf(s.state, path)
 	must(s.t, err)
 	if gotID != id || gotInherit != inherit {
-		s.t.Errorf("%s: project %d, inherit %v; want %d, %v", filepath.Base(path), gotID, gotInherit, id, inherit)
+		s.t.Errorf("%s: project %d, inherit %v; want %d, %v", filepath.Base(path), gotID,
+			gotInherit, id, inherit)
 	}
 }
 
@@ -40,7 +41,8 @@ func TestInheritance(t *testing.T) {
 	s.wantProject(s.mkdir("p", "later"), 8, true)
 }
 
-// A project id stays with a directory that is renamed, and not with its number when that is used again.
+// A project id stays with a directory that is renamed, and not with its number when that is used
+// again.
 func TestProjectGoesWithTheInode(t *testing.T) {
 	s := newSandbox(t, "2.17.57")
 	dir, moved := s.mkdir("a"), filepath.Join(s.mount, "trash")

@@ -58,7 +58,8 @@ func (q *quotaRun) identity(words []string) (mounts []string, own bool, rc int) 
 		return nil, false, q.usage("quota")
 	case q.times && q.typ == "":
 		return nil, false, q.incomplete()
-	case !q.rel.modern && named && len(words) != 2, !q.rel.modern && !named && len(words) != 1, named && len(words) == 0:
+	case !q.rel.modern && named && len(words) != 2, !q.rel.modern && !named &&
+		len(words) != 1, named && len(words) == 0:
 		return nil, false, q.incomplete()
 	case q.typ == "":
 		return words, true, 0
@@ -123,7 +124,8 @@ func (q *quotaRun) head() {
 	case q.defaults:
 		q.print("Disk default %s quota:\n%s", q.typ, q.heading(defaultRow, false))
 	default:
-		q.print("Disk quotas for %s %s (%sid %d):\n%s", q.typ, q.name, q.typ.letter(), q.id, q.heading(wholeRow, false))
+		q.print("Disk quotas for %s %s (%sid %d):\n%s", q.typ, q.name, q.typ.letter(), q.id,
+			q.heading(wholeRow, false))
 	}
 }
 

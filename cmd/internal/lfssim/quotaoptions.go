@@ -13,14 +13,20 @@ func modernQuotaOptions() options {
 	o := short("aghi:I:m:no:pqs:e:tuvUGPbB").
 		long("pool", "pool", poolArgument).long("show-root", "show-root", noArgument).
 		long("mdt", "mdt", needsArgument).long("ost", "ost", needsArgument).
-		// The table says that these take an argument, which is then forgotten: the id is the first word after it.
-		long("user", "u", needsArgument).long("group", "g", needsArgument).long("projid", "p", needsArgument).
+		// The table says that these take an argument, which is then forgotten: the id is the first
+		// word after it.
+		long("user", "u", needsArgument).long("group", "g", needsArgument).long("projid", "p",
+		needsArgument).
 		long("delimiter", "delimiter", needsArgument)
-	o["m"], o["b"], o["B"] = option{"mdt", needsArgument}, option{"bsoft", noArgument}, option{"bhard", noArgument}
+	o["m"], o["b"], o["B"] = option{"mdt", needsArgument}, option{"bsoft",
+		noArgument}, option{"bhard", noArgument}
 	for name, spellings := range map[string]string{
-		"busage": "blocks busage space", "bsoft": "block-softlimit bsoftlimit", "bhard": "block-hardlimit bhardlimit blimit",
-		"bgrace": "block-grace bgrace btime", "path": "filesystem mount-point", "iusage": "inodes iusage",
-		"isoft": "inode-softlimit isoftlimit", "ihard": "inode-hardlimit ihardlimit ilimit", "igrace": "inode-grace igrace itime",
+		"busage": "blocks busage space", "bsoft": "block-softlimit bsoftlimit",
+		"bhard":  "block-hardlimit bhardlimit blimit",
+		"bgrace": "block-grace bgrace btime", "path": "filesystem mount-point",
+		"iusage": "inodes iusage",
+		"isoft":  "inode-softlimit isoftlimit", "ihard": "inode-hardlimit ihardlimit ilimit",
+		"igrace": "inode-grace igrace itime",
 	} {
 		for _, s := range strings.Fields(spellings) {
 			o.long(s, name, noArgument)
@@ -96,7 +102,8 @@ func typeOf(letter string) Type {
 	return Project
 }
 
-// chooseTarget takes -i, -I, -o, --mdt and --ost. The old -o compares with a name cut to nothing: it never matches.
+// chooseTarget takes -i, -I, -o, --mdt and --ost. The old -o compares with a name cut to nothing:
+// it never matches.
 func (q *quotaRun) chooseTarget(name, value string) int {
 	switch {
 	case q.rel.modern && name == "i":

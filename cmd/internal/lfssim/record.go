@@ -3,7 +3,8 @@ package lfssim
 // week is the grace time of a type that was never given one, in seconds.
 const week = 7 * 24 * 3600
 
-// The kernel keeps the end of a grace time in the low 48 bits, flags above: bit 48 says "uses the default quota".
+// The kernel keeps the end of a grace time in the low 48 bits, flags above: bit 48 says "uses the
+// default quota".
 const (
 	timeMask    = 1<<48 - 1
 	defaultFlag = 1 << 48
@@ -42,7 +43,8 @@ func kib(bytes uint64) uint64 {
 	return n
 }
 
-// tick starts the grace time of an identity over its soft limit and clears it at or below; a running one goes on.
+// tick starts the grace time of an identity over its soft limit and clears it at or below; a
+// running one continues.
 func (h *half) tick(used, soft, now, graceTime uint64) {
 	switch {
 	case soft == 0 || used <= soft:
@@ -52,8 +54,8 @@ func (h *half) tick(used, soft, now, graceTime uint64) {
 	}
 }
 
-// set puts limits in. With a time given (lfs sends the one it has read, when only the hard limit changes) the clock
-// goes on; without one it starts anew, as on the real servers.
+// set puts limits in. With a time given (lfs sends the one it has read, when only the hard limit
+// changes) the clock continues; without one it starts over, as on the real servers.
 func (h *half) set(l limits, used, now, graceTime uint64) {
 	h.Soft, h.Hard, h.Default, h.Deleted = l.soft, l.hard, false, false
 	h.Time = 0

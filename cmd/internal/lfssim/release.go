@@ -2,8 +2,8 @@ package lfssim
 
 import "fmt"
 
-// release holds what differs between the two releases that are played, apart from the layouts in rows.go and the
-// option tables.
+// release holds what differs between the two releases that are played, apart from the layouts in
+// rows.go and the option tables.
 type release struct {
 	version string
 	modern  bool   // 2.17: other layouts, help on stdout, several mount points, names of projects, …

@@ -46,8 +46,8 @@ func readSteps(t *testing.T) []step {
 // start is when the grace times of the transcripts were started.
 const start = 1_800_000_000
 
-// elapsed: the transcripts don't tell the time. Seconds since start, from the step with this note on; derived from
-// the grace times shown.
+// elapsed: the transcripts don't tell the time. Seconds since start, from the step with this note
+// on; derived from the grace times shown.
 func elapsed(version, note string) (seconds int64, ok bool) {
 	switch {
 	case note == "after reset":
@@ -69,7 +69,8 @@ type machine struct {
 func newMachine(t *testing.T, version string) *machine {
 	m := &machine{t: t, root: t.TempDir(), version: version}
 	m.state = filepath.Join(t.TempDir(), "lfs.json")
-	for _, dir := range []string{"mnt/lustre/capstor0/sub", "mnt/lustre/capstor0/proj/a/b", "mnt/lustre/iopsstor", "mnt/lustre/none", "mnt/local/ext4fs"} {
+	for _, dir := range []string{"mnt/lustre/capstor0/sub", "mnt/lustre/capstor0/proj/a/b",
+		"mnt/lustre/iopsstor", "mnt/lustre/none", "mnt/local/ext4fs"} {
 		must(t, os.MkdirAll(filepath.Join(m.root, dir), 0o755))
 	}
 	for _, file := range []string{"file", "proj/f1", "proj/a/f2", "proj/a/b/f3"} {
@@ -103,7 +104,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// between does what happened on the servers, or in the tree, before a step; its note tells what that was.
+// between does what happened on the servers, or in the tree, before a step; its note says what
+// that was.
 func (m *machine) between(note string) {
 	if name, ok := strings.CutPrefix(note, "state: "); ok {
 		m.use(name)
@@ -124,7 +126,8 @@ func (m *machine) between(note string) {
 	case "1025 bytes used is shown as 2 KiB":
 		m.usage(1025, 1)
 	case "new file inherits":
-		must(m.t, os.WriteFile(filepath.Join(m.root, "mnt/lustre/capstor0/proj/newfile"), nil, 0o644))
+		must(m.t, os.WriteFile(filepath.Join(m.root, "mnt/lustre/capstor0/proj/newfile"), nil,
+			0o644))
 	}
 }
 
@@ -155,14 +158,17 @@ func targetsFor(fs Filesystem, note string) Filesystem {
 	return fs
 }
 
-// use puts group 5000, of soft 1 GiB and 2000 inodes and hard 2 GiB and 4000, into one of the states.
+// use puts group 5000, of soft 1 GiB and 2000 inodes and hard 2 GiB and 4000, into one of the
+// states.
 func (m *machine) use(state string) {
 	const gib = 1 << 30
 	uses := map[string][2]uint64{
-		"below soft": {gib / 2, 100}, "exactly soft": {gib, 2000}, "one over soft": {gib + 1024, 2001},
+		"below soft": {gib / 2, 100}, "exactly soft": {gib, 2000}, "one over soft": {gib + 1024,
+			2001},
 		"at hard, blocks only": {2 * gib, 100}, "above hard, blocks only": {3 * gib, 100},
 		"over soft, inodes only": {gib / 2, 3000}, "at hard, inodes only": {gib / 2, 4000},
-		"above hard, both": {3 * gib, 5000}, "over soft, blocks only": {3 * gib / 2, 100}, "grace expired": {3 * gib / 2, 100},
+		"above hard, both": {3 * gib, 5000}, "over soft, blocks only": {3 * gib / 2,
+			100}, "grace expired": {3 * gib / 2, 100},
 	}
 	u, ok := uses[state]
 	if !ok {
@@ -184,7 +190,8 @@ func (m *machine) usage(space, inodes uint64) {
 func (m *machine) lfs(s step) (stdout, stderr string, exit int) {
 	var out, errs bytes.Buffer
 	p := &program{
-		args: s.Cmd[1:], state: m.state, root: m.root, cwd: s.Cwd, device: "254/0", stdout: &out, stderr: &errs,
+		args: s.Cmd[1:], state: m.state, root: m.root, cwd: s.Cwd, device: "254/0", stdout: &out,
+		stderr:  &errs,
 		environ: func() []string { return []string{"LD_LIBRARY_PATH=/usr/lib", "LC_ALL=C"} },
 		now:     func() time.Time { return time.Unix(start, 0) },
 		sleep:   func(time.Duration) { m.t.Error("nothing is to hang") },
@@ -194,8 +201,8 @@ func (m *machine) lfs(s step) (stdout, stderr string, exit int) {
 	return out.String(), errs.String(), exit
 }
 
-// deviations are the steps that are deliberately played otherwise; cmd/lfs-sim/doc.go gives the reasons. The value
-// turns real and played output into what must be the same.
+// deviations are the steps that are deliberately played otherwise; cmd/lfs-sim/doc.go gives the
+// reasons. The value turns real and played output into what must be the same.
 func deviations() map[string]func(string) string {
 	anyOrder := func(out string) string {
 		lines := slices.Sorted(strings.SplitSeq(out, "\n"))

@@ -151,8 +151,10 @@ func duration(seconds uint64) string {
 // defaultColumns are those of the default quota: no usage, and grace times where the timers stand.
 func (l layout) defaultColumns(a answer) []column {
 	return []column{
-		{"bsoft", l.amount(a.bsoft), false}, {"bhard", l.amount(a.bhard), false}, {"bgrace", l.defaultGrace(a.bsoft, a.btime), false},
-		{"isoft", plain(a.isoft), false}, {"ihard", plain(a.ihard), false}, {"igrace", l.defaultGrace(a.isoft, a.itime), false},
+		{"bsoft", l.amount(a.bsoft), false}, {"bhard", l.amount(a.bhard), false}, {"bgrace",
+			l.defaultGrace(a.bsoft, a.btime), false},
+		{"isoft", plain(a.isoft), false}, {"ihard", plain(a.ihard), false}, {"igrace",
+			l.defaultGrace(a.isoft, a.itime), false},
 	}
 }
 
@@ -182,11 +184,16 @@ func (l layout) heading(kind rowKind, list bool) string {
 		return fmt.Sprintf("     Filesystem %7s   quota   limit   grace   files   quota   limit   grace\n", space)
 	}
 	cols := []column{
-		{"busage", space, false}, {"bsoft", "bquota", false}, {"bhard", "blimit", false}, {"bgrace", "bgrace", false},
-		{"iusage", "files", false}, {"isoft", "iquota", false}, {"ihard", "ilimit", false}, {"igrace", "igrace", false},
+		{"busage", space, false}, {"bsoft", "bquota", false}, {"bhard", "blimit", false}, {"bgrace",
+			"bgrace", false},
+		{"iusage", "files", false}, {"isoft", "iquota", false}, {"ihard", "ilimit",
+			false}, {"igrace", "igrace", false},
 	}
 	if kind == defaultRow {
-		cols = slices.DeleteFunc(cols, func(c column) bool { return strings.HasSuffix(c.name, "usage") })
+		cols = slices.DeleteFunc(cols, func(c column) bool {
+			return strings.HasSuffix(c.name,
+				"usage")
+		})
 	}
 	id := ""
 	if list {
@@ -226,7 +233,8 @@ func starOr(star bool, other string) string {
 	return other
 }
 
-// modernRow ends every column, the last too, with the delimiter; one column asked for alone is shown bare.
+// modernRow ends every column, the last too, with the delimiter; one column asked for alone is
+// shown bare.
 func (l layout) modernRow(label, id string, cols []column) string {
 	width, delim := 7, " "
 	if l.delim != "" {

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// server answers as the kernel client and the servers behind it do: one method for each quotactl command that lfs
-// issues. An errno is the answer of the "kernel"; an error is a failure of the simulation itself.
+// server answers as the kernel client and the servers behind it do: one method for each quotactl
+// command that lfs issues. An errno is the answer of the "kernel"; an error is a failure of the
+// simulation itself.
 type server struct {
 	*store
 	caller caller
@@ -81,7 +82,8 @@ func (s *server) refuses(on string, q query) (syscall.Errno, error) {
 	return 0, nil
 }
 
-// get is GETQUOTA. Reading an identity that has no record makes one that uses the default, as the servers do.
+// get is GETQUOTA. Reading an identity that has no record makes one that uses the default, as the
+// servers do.
 func (s *server) get(q query) (answer, syscall.Errno, error) {
 	errno, err := s.refuses(OnQuota, q)
 	if errno != 0 || err != nil {
@@ -97,7 +99,8 @@ func (s *server) get(q query) (answer, syscall.Errno, error) {
 	return s.ofTarget(q, a)
 }
 
-// read gives what is kept of an identity; with touch it moves timers and makes a record where there is none.
+// read gives what is kept of an identity; with touch it moves timers and makes a record where there
+// is none.
 func (s *server) read(q query, touch bool) (answer, error) {
 	r, err := s.record(q.fs, q.pool, q.typ, q.id)
 	if err != nil {
@@ -123,10 +126,13 @@ func (s *server) read(q query, touch bool) (answer, error) {
 // compose puts an answer together.
 func (s *server) compose(q query, r record, block, inode half) answer {
 	a := answer{
-		bsoft: block.Soft, bhard: block.Hard, btime: block.Time, blockDefault: usesDefault(block) && q.id != 0,
-		isoft: inode.Soft, ihard: inode.Hard, itime: inode.Time, inodeDefault: usesDefault(inode) && q.id != 0 && q.pool == "",
+		bsoft: block.Soft, bhard: block.Hard, btime: block.Time, blockDefault: usesDefault(block) &&
+			q.id != 0,
+		isoft: inode.Soft, ihard: inode.Hard, itime: inode.Time, inodeDefault: usesDefault(inode) &&
+			q.id != 0 && q.pool == "",
 		inodes: r.Inodes, has: hasAll,
-		blockRecorded: r.Block != nil && !r.Block.Deleted, inodeRecorded: r.Inode != nil && !r.Inode.Deleted,
+		blockRecorded: r.Block != nil && !r.Block.Deleted, inodeRecorded: r.Inode != nil &&
+			!r.Inode.Deleted,
 	}
 	a.space = r.Space
 	s.withoutLost(q, &a)
@@ -320,7 +326,8 @@ func (s *server) defaults(q query) (answer, error) {
 	}, nil
 }
 
-// remove is DELETEQID. Read again, the id shows 0 and not the default: so measured on a real server.
+// remove is DELETEQID. Read again, the id shows 0 and not the default: so measured on a real
+// server.
 func (s *server) remove(q query) (syscall.Errno, error) {
 	if errno, err := s.writable(q); errno != 0 || err != nil {
 		return errno, err

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A grace time goes on when only the hard limit changes, and starts anew when both are given.
+// A grace time continues when only the hard limit changes, and starts over when both are given.
 func TestGraceTime(t *testing.T) {
 	s := newSandbox(t, "2.15.8")
 	must(t, SetUsage(s.state, "tfs", Group, 1000, 2<<30, 0))
@@ -61,7 +61,8 @@ func TestPartialSetFreezesTheDefault(t *testing.T) {
 	}
 }
 
-// A deleted id reads as 0 though there is a default, and is not listed; so measured on a real Lustre.
+// A deleted id reads as 0 though there is a default, and is not listed; so measured on a real
+// Lustre.
 func TestDelete(t *testing.T) {
 	s := newSandbox(t, "2.17.57")
 	s.ok("setquota", "-G", "-b", "3G", "-B", "4G", s.mount)
@@ -104,7 +105,8 @@ func TestLostOST(t *testing.T) {
 	must(t, SetUsage(s.state, "tfs", Group, 1000, 10<<20+5, 1))
 	s.ok("sim", "lose-ost", s.mount)
 	r := s.run("quota", "-q", "-g", "1000", s.mount)
-	if r.exit != 5 || !strings.Contains(r.stdout, "[5121]") || !strings.Contains(r.stdout, "1 Some errors happened") {
+	if r.exit != 5 || !strings.Contains(r.stdout, "[5121]") || !strings.Contains(r.stdout,
+		"1 Some errors happened") {
 		t.Errorf("%+v", r)
 	}
 	s.ok("setquota", "-g", "1000", "-b", "1G", "-B", "2G", s.mount)
@@ -124,11 +126,14 @@ func TestFaults(t *testing.T) {
 		exit   int
 		stderr string
 	}{
-		{[]string{"quota", "-q", "-g", "1000", s.mount}, 110, "Unexpected quotactl error: Connection timed out\n"},
+		{[]string{"quota", "-q", "-g", "1000", s.mount}, 110,
+			"Unexpected quotactl error: Connection timed out\n"},
 		{[]string{"quota", "-q", "-g", "1001", s.mount}, 0, ""},
 		{[]string{"setquota", "-g", "1000", "-b", "1G", "-B", "2G", s.mount}, 0, ""},
-		{[]string{"setquota", "-g", "1000", "-B", "3G", s.mount}, 110, "setquota failed: Connection timed out\n"},
-		{[]string{"project", "-p", "7", "-s", "-d", s.mount}, 1, "lfs: failed to set xattr for '" + s.mount + "': Input/output error\n"},
+		{[]string{"setquota", "-g", "1000", "-B", "3G", s.mount}, 110,
+			"setquota failed: Connection timed out\n"},
+		{[]string{"project", "-p", "7", "-s", "-d", s.mount}, 1, "lfs: failed to set xattr for '" +
+			s.mount + "': Input/output error\n"},
 		{[]string{"project", "-p", "7", "-s", "-d", s.mount}, 0, ""},
 	} {
 		if r := s.run(c.args...); r.exit != c.exit || r.stderr != c.stderr {

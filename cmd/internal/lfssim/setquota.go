@@ -18,8 +18,9 @@ type setRun struct {
 	limit      [4]uint64
 }
 
-// setCommand is the quotactl command that the options so far make. Which pool is meant depends on their order, for
-// -G, -D, -r and --delete put in their own command: RULES §2.5 shows what that does to `--pool P -G`.
+// setCommand is the quotactl command that the options so far make. Which pool is meant depends on
+// their order, for -G, -D, -r and --delete put in their own command: RULES §2.5 shows what that
+// does to `--pool P -G`.
 type setCommand int
 
 const (
@@ -41,9 +42,12 @@ func (p *program) setquotaOptions() options {
 	o := short("b:B:Ddg:Gi:I:p:Pu:U").
 		long("block-softlimit", "b", needsArgument).long("block-hardlimit", "B", needsArgument).
 		long("inode-softlimit", "i", needsArgument).long("inode-hardlimit", "I", needsArgument).
-		long("user", "u", needsArgument).long("group", "g", needsArgument).long("projid", "p", needsArgument).
-		long("default-usr", "U", noArgument).long("default-grp", "G", noArgument).long("default-prj", "P", noArgument).
-		long("default", "D", noArgument).long("delete", "delete", noArgument).long("pool", "pool", needsArgument)
+		long("user", "u", needsArgument).long("group", "g", needsArgument).long("projid", "p",
+		needsArgument).
+		long("default-usr", "U", noArgument).long("default-grp", "G",
+		noArgument).long("default-prj", "P", noArgument).
+		long("default", "D", noArgument).long("delete", "delete", noArgument).long("pool", "pool",
+		needsArgument)
 	if p.rel.modern {
 		o["r"] = option{"r", noArgument}
 		o.long("reset", "r", noArgument)
@@ -116,7 +120,8 @@ func (s *setRun) option(name, value string) int {
 
 func (s *setRun) become(cmd setCommand) { s.cmd, s.pool = cmd, "" }
 
-// choosePool: of the commands only that of -G and -D goes with a pool; any other becomes that of plain limits.
+// choosePool: of the commands only that of -G and -D goes with a pool; any other becomes that of
+// plain limits.
 func (s *setRun) choosePool(name string) int {
 	if rc := s.poolName(name); rc != 0 {
 		return rc
@@ -135,7 +140,8 @@ func (p *program) poolName(name string) int {
 	}
 	for _, c := range []byte(name) {
 		if p.rel.modern && c != '_' && !isAlnum(c) {
-			return p.refusedSet(refused, "Pool name '%s' has illegal character '%c'(%#x)\n", name, c, c)
+			return p.refusedSet(refused, "Pool name '%s' has illegal character '%c'(%#x)\n", name,
+				c, c)
 		}
 	}
 	return 0
@@ -223,15 +229,17 @@ func (s *setRun) check(words []string) int {
 	case len(words) == 0:
 		return s.wrong("lfs setquota: filesystem not specified or unexpected argument '(null)'\n")
 	case len(words) > 1:
-		return s.wrong("lfs setquota: filesystem not specified or unexpected argument '%s'\n", words[0])
+		return s.wrong("lfs setquota: filesystem not specified or unexpected argument '%s'\n",
+			words[0])
 	case s.pool != "" && s.rel.modern && (s.given[inodeSoft] || s.given[inodeHard]):
-		return s.refusedSet(syscall.EINVAL, "lfs setquota: inode limits are not supported with Pool Quotas\n")
+		return s.refusedSet(syscall.EINVAL,
+			"lfs setquota: inode limits are not supported with Pool Quotas\n")
 	}
 	return 0
 }
 
-// issue asks the servers: first what of a pair was not given, then the change. Two commands, so that two callers at
-// once can undo each other, as with the real one.
+// issue asks the servers: first what of a pair was not given, then the change. Two commands, so
+// that two callers at once can undo each other, as with the real one.
 func (s *setRun) issue(path string) int {
 	m, errno := s.locate("setquota", path)
 	q := query{fs: m.FS, pool: s.pool, typ: s.typ, id: s.id}
@@ -268,7 +276,8 @@ func (s *setRun) send(q query, c change) (syscall.Errno, error) {
 	return s.srv.set(q, c)
 }
 
-// change fills in what was not given of a pair. errno is what the path has met: it then strikes at the reading.
+// change fills in what was not given of a pair. errno is what the path has met: it then strikes at
+// the reading.
 func (s *setRun) change(q query, errno syscall.Errno) (change, int) {
 	var old answer
 	if s.given[blockSoft] != s.given[blockHard] || s.given[inodeSoft] != s.given[inodeHard] {

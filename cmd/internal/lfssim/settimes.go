@@ -13,7 +13,8 @@ type timesRun struct {
 func timesOptions() options {
 	return short("b:i:ugpt").
 		long("block-grace", "b", needsArgument).long("inode-grace", "i", needsArgument).
-		long("user", "u", noArgument).long("group", "g", noArgument).long("projid", "p", noArgument).
+		long("user", "u", noArgument).long("group", "g", noArgument).long("projid", "p",
+		noArgument).
 		long("pool", "pool", needsArgument)
 }
 
@@ -35,8 +36,8 @@ func (p *program) setTimes(args []string) int {
 	return t.issue(words[0])
 }
 
-// beyond is the word that lfs takes for the one too many: without a mount point it reads past its arguments, into
-// the environment.
+// beyond is the word that lfs takes for the one too many: without a mount point it reads past its
+// arguments, into the environment.
 func (t *timesRun) beyond(words []string) string {
 	if len(words) > 1 {
 		return words[1]

@@ -21,8 +21,9 @@ const (
 // letter is u, g or p: the letter before "id" in lfs's titles.
 func (t Type) letter() string { return string(t[0]) }
 
-// State is the settings file: what the pretended machine looks like. Limits, usage and timers are not in it; they
-// change with every call and live beside it, one small file an identity (see store).
+// State is the settings file: what the pretended machine looks like. Limits, usage and timers are
+// not in it; they change with every call and live beside it, one small file an identity (see
+// store).
 type State struct {
 	Release     string                `json:"release"`               // "2.15.8" or "2.17.57"
 	Mounts      []Mount               `json:"mounts"`                // in the order in which lfs lists them
@@ -71,7 +72,8 @@ func (s State) validate() error {
 			return fmt.Errorf("mount %q: the path must be absolute", m.Path)
 		}
 		if !plainName(m.FS) {
-			return fmt.Errorf("mount %s: file system name %q must be 1 to 15 of A-Z a-z 0-9 _", m.Path, m.FS)
+			return fmt.Errorf("mount %s: file system name %q must be 1 to 15 of A-Z a-z 0-9 _",
+				m.Path, m.FS)
 		}
 	}
 	for name := range s.Filesystems {
@@ -142,7 +144,7 @@ func (f Filesystem) pool(name string) (Pool, bool) {
 	return Pool{}, false
 }
 
-// lost tells whether a target does not answer.
+// lost reports whether a target does not answer.
 func (f Filesystem) lost(kind string, index int) bool {
 	for _, name := range f.Lost {
 		if t, ok := parseTarget(name); ok && t == (target{kind, index}) {
@@ -186,7 +188,8 @@ func (n Names) nameOf(t Type, id uint32) (string, bool) {
 	return best, best != ""
 }
 
-// readState reads and checks a settings file. Unknown members are refused: they are typing errors of a test.
+// readState reads and checks a settings file. Unknown members are refused: they are typing errors
+// of a test.
 func readState(path string) (State, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// store is the state on disk, held under its kernel lock. Beside the settings file F there is a folder F.d:
+// store is the state on disk, held under its kernel lock. Beside the settings file F there is a
+// folder F.d:
 //
 //	F.d/lock                          flock, exclusive for the time of one call
 //	F.d/log                           one JSON object a line: the calls, see Call
@@ -23,9 +24,9 @@ import (
 //	F.d/quota/FS@POOL/TYPE/…          the same for a pool
 //	F.d/inodes/DEV-INO.json           the project id of one inode
 //
-// A call so reads the settings and one or two files of 200 bytes, however many identities there are. Every write is
-// a new file renamed over the old one, so a killed process leaves the old or the new contents. Nothing is synced:
-// it is a simulation, and need not survive a power cut.
+// A call so reads the settings and one or two files of 200 bytes, however many identities there
+// are. Every write is a new file renamed over the old one, so a killed process leaves the old or
+// the new contents. Nothing is synced: it is a simulation, and need not survive a power cut.
 type store struct {
 	path     string // of the settings file
 	settings State
@@ -76,7 +77,7 @@ func (s *store) close() {
 
 func (s *store) dir() string { return s.path + ".d" }
 
-// saveSettings writes the settings file anew.
+// saveSettings writes the settings file again.
 func (s *store) saveSettings() error {
 	return writeJSON(s.path, s.settings)
 }
@@ -139,7 +140,7 @@ func (s *store) putGrace(fsname, pool string, t Type, g grace) error {
 	return writeJSON(filepath.Join(s.quotaDir(fsname, pool, t), "grace.json"), g)
 }
 
-// readJSON reads a small file and tells whether it was there.
+// readJSON reads a small file and reports whether it was there.
 func readJSON(path string, into any) (bool, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -154,8 +155,8 @@ func readJSON(path string, into any) (bool, error) {
 	return true, nil
 }
 
-// writeJSON puts a new file in the place of the old one. The temporary name is fixed because only the holder of the
-// lock writes.
+// writeJSON puts a new file in the place of the old one. The temporary name is fixed because only
+// the holder of the lock writes.
 func writeJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {

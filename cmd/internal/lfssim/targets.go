@@ -5,7 +5,8 @@ import (
 	"syscall"
 )
 
-// stripe is how files are pretended to lie on the OSTs: in turn, this many bytes on each. Inodes are all on MDT0000.
+// stripe is how files are pretended to lie on the OSTs: in turn, this many bytes on each. Inodes
+// are all on MDT0000.
 const stripe = 1 << 20
 
 // The least grant of the quota master: KiB of blocks, number of inodes.
@@ -40,8 +41,8 @@ func share(space uint64, n, index int) uint64 {
 	return bytes
 }
 
-// fillPoolUsage puts the pool's part of the file system's usage into a pool's record. The number of inodes is that
-// of the whole file system, as in Lustre.
+// fillPoolUsage puts the pool's part of the file system's usage into a pool's record. The number of
+// inodes is that of the whole file system, as in Lustre.
 func (s *server) fillPoolUsage(q query, r *record) error {
 	whole, err := s.record(q.fs, "", q.typ, q.id)
 	if err != nil {
@@ -56,7 +57,8 @@ func (s *server) fillPoolUsage(q query, r *record) error {
 	return nil
 }
 
-// withoutLost takes the part of the targets that do not answer out of an answer, and the bit that says it is whole.
+// withoutLost takes the part of the targets that do not answer out of an answer, and the bit that
+// says it is whole.
 func (s *server) withoutLost(q query, a *answer) {
 	fs := s.settings.filesystem(q.fs)
 	if q.pool != "" {
@@ -79,7 +81,8 @@ func (s *server) withoutLost(q query, a *answer) {
 	}
 }
 
-// ofTarget turns the answer for a file system into that of one target: its usage, and its grant as hard limit.
+// ofTarget turns the answer for a file system into that of one target: its usage, and its grant as
+// hard limit.
 func (s *server) ofTarget(q query, whole answer) (answer, syscall.Errno, error) {
 	fs := s.settings.filesystem(q.fs)
 	count := fs.OSTs

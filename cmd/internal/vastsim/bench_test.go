@@ -11,8 +11,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota/vast"
 )
 
-// BenchmarkList lists 10,000 quotas. Own time is what passes while no request is being answered; the bounds are half a second,
-// and two requests at a time.
+// BenchmarkList lists 10,000 quotas. Own time is what passes while no request is being answered;
+// the bounds are half a second, and two requests at a time.
 func BenchmarkList(b *testing.B) {
 	sim, err := vastsim.New("")
 	if err != nil {
@@ -28,8 +28,9 @@ func BenchmarkList(b *testing.B) {
 		running.Add(-1)
 	}))
 	defer server.Close()
-	c, err := vast.New(vast.Options{URL: server.URL + "/api/v5", Token: vastsim.Token, PathPrefix: "/export",
-		Transport: server.Client().Transport})
+	c, err := vast.New(vast.Options{URL: server.URL + "/api/v5", Token: vastsim.Token,
+		PathPrefix: "/export",
+		Transport:  server.Client().Transport})
 	if err != nil {
 		b.Fatal(err)
 	}

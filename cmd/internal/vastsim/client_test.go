@@ -36,7 +36,8 @@ func newSite(t *testing.T, with func(*vast.Options)) *site {
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
 	// The transport of the test server repeats no request whose connection was cut.
-	o := vast.Options{URL: server.URL + "/api/v5", Token: vastsim.Token, PathPrefix: "/export", Transport: server.Client().Transport}
+	o := vast.Options{URL: server.URL + "/api/v5", Token: vastsim.Token, PathPrefix: "/export",
+		Transport: server.Client().Transport}
 	if with != nil {
 		with(&o)
 	}
@@ -47,7 +48,10 @@ func newSite(t *testing.T, with func(*vast.Options)) *site {
 	return &site{t, sim, client, o.URL}
 }
 
-func byPassword(o *vast.Options) { o.Token, o.User, o.Password = "", vastsim.User, vastsim.Password }
+func byPassword(o *vast.Options) {
+	o.Token, o.User, o.Password = "", vastsim.User,
+		vastsim.Password
+}
 
 func hard(n planner.Bytes) planner.Limits {
 	q := planner.NoLimits()
@@ -67,9 +71,12 @@ func (s *site) set(ctx context.Context, dir string, q planner.Limits) error {
 // opened is the client of a system that is mounted as vast.
 func (s *site) opened() quota.Client {
 	s.Helper()
-	system := planner.System{Name: "vast", Directory: "vast", Quota: planner.QuotaSettings{Kind: planner.QuotaVAST,
-		By: planner.ByDirectory, Server: planner.QuotaServer{URL: s.url, PathPrefix: "/export"}}}
-	client, err := vast.Open(system, quota.Options{Access: map[string]quota.Access{"vast": {Token: vastsim.Token}}})
+	system := planner.System{Name: "vast", Directory: "vast",
+		Quota: planner.QuotaSettings{Kind: planner.QuotaVAST,
+			By: planner.ByDirectory, Server: planner.QuotaServer{URL: s.url,
+				PathPrefix: "/export"}}}
+	client, err := vast.Open(system,
+		quota.Options{Access: map[string]quota.Access{"vast": {Token: vastsim.Token}}})
 	s.ok(err)
 	return client
 }
@@ -89,25 +96,31 @@ func (s *site) count() int {
 }
 
 func TestConformance(t *testing.T) {
-	for name, b := range map[string]vastsim.Behaviour{"array": {}, "pages": {Pages: true}, "tasks": {Tasks: 3}} {
+	for name, b := range map[string]vastsim.Behaviour{"array": {}, "pages": {Pages: true},
+		"tasks": {Tasks: 3}} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, nil)
 			s.sim.Behave(b)
 			last := 0
 			client := s.opened()
-			full := func(of planner.Subject) string { return "/export" + strings.TrimPrefix(of.Path, "vast") }
+			full := func(of planner.Subject) string {
+				return "/export" + strings.TrimPrefix(of.Path,
+					"vast")
+			}
 			quotatest.Run(t, quotatest.Rig{
 				Client: client,
 				Subject: func(*testing.T) planner.Subject {
 					last++
-					return planner.Subject{By: planner.ByDirectory, Path: fmt.Sprintf("vast/p%04d", last)}
+					return planner.Subject{By: planner.ByDirectory, Path: fmt.Sprintf("vast/p%04d",
+						last)}
 				},
 				Use: func(_ *testing.T, of planner.Subject, n planner.Bytes) {
 					s.sim.Use(vastsim.Usage{Path: full(of), Limited: uint64(n), Capacity: 1})
 				},
 				Break: func(*testing.T) func() {
 					broken := b
-					broken.Fail, broken.FailStatus, broken.FailText = 1000, 503, "the cluster is upgrading"
+					broken.Fail, broken.FailStatus, broken.FailText = 1000, 503,
+						"the cluster is upgrading"
 					s.sim.Behave(broken)
 					return func() { s.sim.Behave(b) }
 				},
@@ -168,15 +181,20 @@ func TestDenied(t *testing.T) {
 		s := newSite(t, with)
 		s.sim.Behave(vastsim.Behaviour{Denied: true})
 		_, err := s.client.List(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "403") || strings.Contains(err.Error(), vastsim.Token) || strings.Contains(err.Error(), "access-1") {
+		if err == nil || !strings.Contains(err.Error(), "403") || strings.Contains(err.Error(),
+			vastsim.Token) || strings.Contains(err.Error(), "access-1") {
 			t.Errorf("%v", err)
 		}
 		if n := strings.Count(strings.Join(s.sim.Requests(), "\n"), "GET "); n != 1 {
 			t.Errorf("asked %d times", n)
 		}
 	}
-	s := newSite(t, func(o *vast.Options) { o.Token, o.User, o.Password = "", "sim", "wrong-password" })
-	if _, err := s.client.List(t.Context()); err == nil || strings.Contains(err.Error(), "wrong-password") {
+	s := newSite(t, func(o *vast.Options) {
+		o.Token, o.User, o.Password = "", "sim",
+			"wrong-password"
+	})
+	if _, err := s.client.List(t.Context()); err == nil || strings.Contains(err.Error(),
+		"wrong-password") {
 		t.Errorf("%v", err)
 	}
 }
@@ -189,9 +207,12 @@ func TestPages(t *testing.T) {
 		ok bool
 	}{
 		"array": {vastsim.Behaviour{}, true}, "pages": {vastsim.Behaviour{Pages: true}, true},
-		"repeated": {vastsim.Behaviour{Pages: true, Repeat: true}, true}, "skipped": {vastsim.Behaviour{Pages: true, Skip: true}, false},
-		"array repeated": {vastsim.Behaviour{Repeat: true}, false}, "small pages": {vastsim.Behaviour{Pages: true, MaxPage: 500}, true},
-		"small arrays": {vastsim.Behaviour{MaxPage: 500}, true}, "one array": {vastsim.Behaviour{Whole: true}, true},
+		"repeated": {vastsim.Behaviour{Pages: true, Repeat: true},
+			true}, "skipped": {vastsim.Behaviour{Pages: true, Skip: true}, false},
+		"array repeated": {vastsim.Behaviour{Repeat: true},
+			false}, "small pages": {vastsim.Behaviour{Pages: true, MaxPage: 500}, true},
+		"small arrays": {vastsim.Behaviour{MaxPage: 500},
+			true}, "one array": {vastsim.Behaviour{Whole: true}, true},
 	} {
 		s := newSite(t, func(o *vast.Options) { o.Tenant = vastsim.Tenant })
 		s.sim.Fill("/export/p", n)
@@ -209,7 +230,8 @@ func TestUnlimitedIsReadBack(t *testing.T) {
 		s := newSite(t, nil)
 		s.ok(s.set(t.Context(), "/a", hard(5)))
 		s.sim.Behave(b)
-		if err := s.set(t.Context(), "/a", planner.NoLimits()); err == nil || !strings.Contains(err.Error(), "read back") {
+		if err := s.set(t.Context(), "/a", planner.NoLimits()); err == nil ||
+			!strings.Contains(err.Error(), "read back") {
 			t.Errorf("%+v: %v", b, err)
 		}
 	}
@@ -218,7 +240,8 @@ func TestUnlimitedIsReadBack(t *testing.T) {
 func TestTaskThatFails(t *testing.T) {
 	s := newSite(t, nil)
 	s.sim.Behave(vastsim.Behaviour{Tasks: 2, TaskState: "FAILED"})
-	if err := s.set(t.Context(), "/a", hard(5)); err == nil || !strings.Contains(err.Error(), `"FAILED"`) || !strings.Contains(err.Error(), "working on it") {
+	if err := s.set(t.Context(), "/a", hard(5)); err == nil || !strings.Contains(err.Error(),
+		`"FAILED"`) || !strings.Contains(err.Error(), "working on it") {
 		t.Errorf("%v", err)
 	}
 }
@@ -233,12 +256,13 @@ func TestFailedQuotaIsUnknown(t *testing.T) {
 	}
 	s.sim.Behave(vastsim.Behaviour{State: "SOFT_EXCEEDED"})
 	q, _ = s.client.Get(t.Context(), "/a")
-	if left := time.Until(q.State.Ends().Space); left < 25*time.Hour || left > 26*time.Hour || !q.State.Ends().Inodes.IsZero() {
+	if left := time.Until(q.State.Ends().Space); left < 25*time.Hour || left > 26*time.Hour ||
+		!q.State.Ends().Inodes.IsZero() {
 		t.Errorf("grace ends in %v", left)
 	}
 }
 
-// The nearest quota above a directory is named, whoever has set it.
+// The nearest quota above a directory is named, whoever set it.
 func TestAbove(t *testing.T) {
 	s := newSite(t, nil)
 	s.sim.Fill("/exp", 1) // /exp0
@@ -262,7 +286,8 @@ func TestAbove(t *testing.T) {
 	if got := above(); !slices.Equal(got, []string{"", "vast/a", "vast/a/b", "vast/a", ""}) {
 		t.Errorf("%q", got)
 	}
-	root, err := vast.New(vast.Options{URL: s.url, Token: vastsim.Token, PathPrefix: "/", Transport: http.DefaultTransport})
+	root, err := vast.New(vast.Options{URL: s.url, Token: vastsim.Token, PathPrefix: "/",
+		Transport: http.DefaultTransport})
 	s.ok(err)
 	_, err = root.Set(t.Context(), "/export", hard(9))
 	s.ok(err)
@@ -286,15 +311,20 @@ func TestPathsThatAreRefused(t *testing.T) {
 // A redirect is not followed: it would carry the token elsewhere.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	var seen []string
-	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = append(seen, r.URL.Path) }))
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
+		seen = append(seen, r.URL.Path)
+	}))
 	defer other.Close()
-	here := httptest.NewServer(http.RedirectHandler(other.URL+"/x?t="+vastsim.Token, http.StatusTemporaryRedirect))
+	here := httptest.NewServer(http.RedirectHandler(other.URL+"/x?t="+vastsim.Token,
+		http.StatusTemporaryRedirect))
 	defer here.Close()
 	c, err := vast.New(vast.Options{URL: here.URL + "/api/v5/", Token: vastsim.Token})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.List(t.Context()); err == nil || !strings.Contains(err.Error(), "redirect") || strings.Contains(err.Error(), vastsim.Token) || len(seen) > 0 {
+	if _, err := c.List(t.Context()); err == nil || !strings.Contains(err.Error(), "redirect") ||
+		strings.Contains(err.Error(), vastsim.Token) || len(seen) > 0 {
 		t.Errorf("%v; the other side saw %v", err, slices.Clip(seen))
 	}
 }
@@ -306,7 +336,8 @@ func TestEcho(t *testing.T) {
 		s.ok(s.set(t.Context(), "/a", hard(5)))
 		s.sim.Behave(vastsim.Behaviour{Echo: true})
 		q, _ := s.client.Get(t.Context(), "/b")
-		if why := q.State.LimitsWhy; !strings.Contains(why, "repeats") || strings.Contains(why, vastsim.Token) || strings.Contains(why, "access-") {
+		if why := q.State.LimitsWhy; !strings.Contains(why, "repeats") || strings.Contains(why,
+			vastsim.Token) || strings.Contains(why, "access-") {
 			t.Errorf("%q", why)
 		}
 	}

@@ -43,7 +43,8 @@ func TestFileIsKept(t *testing.T) {
 	}
 }
 
-// Certificates are checked against ca_file, and nothing is sent to a server that they do not vouch for.
+// Certificates are checked against ca_file, and nothing is sent to a server that they do not vouch
+// for.
 func TestCAFile(t *testing.T) {
 	sim, err := vastsim.New("")
 	if err != nil {
@@ -52,20 +53,24 @@ func TestCAFile(t *testing.T) {
 	server := httptest.NewTLSServer(sim)
 	defer server.Close()
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+		Bytes: server.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for ca, ok := range map[string]bool{file: true, "": false} {
-		c, err := vast.New(vast.Options{URL: server.URL + "/api/v5/", Token: vastsim.Token, CAFile: ca})
+		c, err := vast.New(vast.Options{URL: server.URL + "/api/v5/", Token: vastsim.Token,
+			CAFile: ca})
 		if err != nil {
 			t.Fatal(err)
 		}
 		before := len(sim.Requests())
-		if _, err := c.List(t.Context()); (err == nil) != ok || !ok && len(sim.Requests()) != before {
+		if _, err := c.List(t.Context()); (err == nil) != ok || !ok &&
+			len(sim.Requests()) != before {
 			t.Errorf("ca_file %q: %v", ca, err)
 		}
 	}
-	if _, err := vast.New(vast.Options{URL: server.URL, Token: vastsim.Token, CAFile: "more_test.go"}); err == nil || !strings.Contains(err.Error(), "no certificate") {
+	if _, err := vast.New(vast.Options{URL: server.URL, Token: vastsim.Token,
+		CAFile: "more_test.go"}); err == nil || !strings.Contains(err.Error(), "no certificate") {
 		t.Errorf("%v", err)
 	}
 }
@@ -85,7 +90,8 @@ func TestAnswersAreBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.List(t.Context()); err == nil || status == 200 && !strings.Contains(err.Error(), "longer than") {
+		if _, err := c.List(t.Context()); err == nil || status == 200 &&
+			!strings.Contains(err.Error(), "longer than") {
 			t.Errorf("%d: %v", status, err)
 		}
 		server.Close()

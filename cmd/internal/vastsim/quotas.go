@@ -18,11 +18,14 @@ func (s *Server) view(q *stored) map[string]any {
 		state = q.state(u)
 	}
 	return map[string]any{
-		"id": q.ID, "name": q.Name, "path": q.Path, "tenant_id": q.Tenant, "tenant_name": Tenant, "grace_period": q.Grace,
-		"hard_limit": s.limit(q.Hard), "soft_limit": s.limit(q.Soft),
+		"id": q.ID, "name": q.Name, "path": q.Path, "tenant_id": q.Tenant, "tenant_name": Tenant,
+		"grace_period": q.Grace,
+		"hard_limit":   s.limit(q.Hard), "soft_limit": s.limit(q.Soft),
 		"hard_limit_inodes": s.limit(q.HardInodes), "soft_limit_inodes": s.limit(q.SoftInodes),
-		"used_capacity": u.Capacity, "used_effective_capacity": u.Effective, "used_limited_capacity": u.Limited,
-		"used_inodes": u.Inodes, "state": state, "sync_state": "SYNCHRONIZED", "time_to_block": "1 02:00:00", "internal": false,
+		"used_capacity": u.Capacity, "used_effective_capacity": u.Effective,
+		"used_limited_capacity": u.Limited,
+		"used_inodes":           u.Inodes, "state": state, "sync_state": "SYNCHRONIZED",
+		"time_to_block": "1 02:00:00", "internal": false,
 	}
 }
 
@@ -97,7 +100,8 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		items = append(items, view)
 	}
 	if s.b.Pages {
-		answer(w, 200, map[string]any{"count": len(of), "next": next, "previous": nil, "results": items})
+		answer(w, 200, map[string]any{"count": len(of), "next": next, "previous": nil,
+			"results": items})
 		return
 	}
 	answer(w, 200, items)
@@ -123,7 +127,8 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 	in := map[string]json.RawMessage{}
 	take(w, r, &in, nil)
 	q := &stored{ID: s.data.Next, Tenant: 1, Grace: "30d"}
-	if json.Unmarshal(in["name"], &q.Name) != nil || json.Unmarshal(in["path"], &q.Path) != nil || q.Path == "" {
+	if json.Unmarshal(in["name"], &q.Name) != nil || json.Unmarshal(in["path"], &q.Path) != nil ||
+		q.Path == "" {
 		answer(w, 400, map[string]string{"detail": "name and path are required"})
 		return
 	}
@@ -139,11 +144,16 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 	s.data.Quotas = append(s.data.Quotas, q)
 	id := s.start(func() { s.apply(q, in) })
 	s.save()
+	s.lose()
+	answer(w, 201, s.withTask(q, id))
+}
+
+// lose breaks the connection off if the answer to this change is to be lost.
+func (s *Server) lose() {
 	if s.b.Lost > 0 {
 		s.b.Lost--
 		panic(http.ErrAbortHandler)
 	}
-	answer(w, 201, s.withTask(q, id))
 }
 
 func (s *Server) change(w http.ResponseWriter, r *http.Request) {
@@ -154,6 +164,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) {
 	}
 	id := s.start(func() { s.apply(q, in) })
 	s.save()
+	s.lose()
 	answer(w, 200, s.withTask(q, id))
 }
 
@@ -204,7 +215,8 @@ func (s *Server) task(w http.ResponseWriter, r *http.Request) {
 			t.apply = nil
 		}
 	}
-	answer(w, 200, map[string]any{"id": id, "name": "quota_modify", "state": state, "messages": map[string]string{"last": "working on it"}})
+	answer(w, 200, map[string]any{"id": id, "name": "quota_modify", "state": state,
+		"messages": map[string]string{"last": "working on it"}})
 }
 
 func (s *Server) remove(w http.ResponseWriter, r *http.Request) {
@@ -214,11 +226,13 @@ func (s *Server) remove(w http.ResponseWriter, r *http.Request) {
 	}
 	s.data.Quotas = slices.DeleteFunc(s.data.Quotas, func(o *stored) bool { return o == q })
 	s.save()
+	s.lose()
 	w.WriteHeader(http.StatusNoContent)
 }
 
 func (s *Server) tenants(w http.ResponseWriter, _ *http.Request) {
-	answer(w, 200, []any{map[string]any{"id": 1, "name": Tenant}, map[string]any{"id": 2, "name": "other"}})
+	answer(w, 200, []any{map[string]any{"id": 1, "name": Tenant}, map[string]any{"id": 2,
+		"name": "other"}})
 }
 
 // Fill makes n quotas, on paths that begin with prefix.
@@ -227,7 +241,8 @@ func (s *Server) Fill(prefix string, n int) {
 	defer s.mu.Unlock()
 	for i := range n {
 		name := prefix + strconv.Itoa(i)
-		s.data.Quotas = append(s.data.Quotas, &stored{ID: s.data.Next, Name: name, Path: name, Tenant: 1, Grace: "30d"})
+		s.data.Quotas = append(s.data.Quotas, &stored{ID: s.data.Next, Name: name, Path: name,
+			Tenant: 1, Grace: "30d"})
 		s.data.Next++
 	}
 	s.save()

@@ -115,7 +115,8 @@ func TestAnswersFollowTheDescription(t *testing.T) {
 	for _, c := range []struct{ method, path, described, status, body string }{
 		{"POST", "token/", "/token/", "200", `{"username":"sim","password":"sim-password"}`},
 		{"POST", "token/refresh/", "/token/refresh/", "200", `{"refresh":"refresh-1"}`},
-		{"POST", "quotas/", "/quotas/", "201", `{"name":"a","path":"/a","hard_limit":5,"soft_limit":null}`},
+		{"POST", "quotas/", "/quotas/", "201",
+			`{"name":"a","path":"/a","hard_limit":5,"soft_limit":null}`},
 		{"GET", "vtasks/1/", "/vtasks/{id}/", "200", ""},
 		{"GET", "quotas/?page=1", "/quotas/", "200", ""},
 		{"GET", "quotas/1/", "/quotas/{id}/", "200", ""},

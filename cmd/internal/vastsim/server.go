@@ -1,9 +1,10 @@
-// Package vastsim simulates the management API of a VAST system, as far as quotas need it: tokens, quotas, tenants, tasks.
+// Package vastsim simulates the management API of a VAST system, as far as quotas need it: tokens,
+// quotas, tenants, tasks.
 //
 // # Control interface
 //
-// GET and PUT /sim/behaviour read and set [Behaviour]; PUT /sim/usage sets the [Usage] of a path; GET /sim/requests lists
-// the requests that came in. They need no token.
+// GET and PUT /sim/behaviour read and set [Behaviour]; PUT /sim/usage sets the [Usage] of a path;
+// GET /sim/requests lists the requests that came in. They need no token.
 package vastsim
 
 import (
@@ -26,23 +27,25 @@ const (
 
 // Behaviour is how the simulator answers.
 type Behaviour struct {
-	// Pages answers listings as {count, next, results} instead of an array. Repeat begins a page with the last item of the
-	// page before it. Skip leaves the first item of later pages out.
+	// Pages answers listings as {count, next, results} instead of an array. Repeat begins a page
+	// with the last item of the page before it. Skip leaves the first item of later pages out.
 	Pages, Repeat, Skip bool
-	// MaxPage is the largest page, whatever is asked for; Whole ignores what is asked of pages. Echo repeats the authorization
-	// as the state of quotas.
+	// MaxPage is the largest page, whatever is asked for; Whole ignores what is asked of pages.
+	// Echo repeats the authorization as the state of quotas.
 	MaxPage     int
 	Whole, Echo bool
-	// Expired is the status that JWT tokens get until they are renewed: 401 or 403; 0: they are good. Denied refuses all.
+	// Expired is the status that JWT tokens get until they are renewed: 401 or 403; 0: they are
+	// good. Denied refuses all.
 	Expired int
 	Denied  bool
 	// Fail is how many requests get FailStatus with FailText.
 	Fail       int
 	FailStatus int
 	FailText   string
-	// Lost is how many POSTs of quotas take effect and get no answer.
+	// Lost is how many changes of quotas take effect and get no answer.
 	Lost int
-	// Tasks finishes changes after so many polls; 0: at once. TaskState is how tasks end; empty is COMPLETED.
+	// Tasks finishes changes after so many polls; 0: at once. TaskState is how tasks end; empty is
+	// COMPLETED.
 	Tasks     int
 	TaskState string
 	// State is that of all quotas; empty is OK.
@@ -102,7 +105,8 @@ type data struct {
 
 // New returns a simulator that keeps its quotas in a file; an empty name keeps them in memory.
 func New(file string) (*Server, error) {
-	s := &Server{file: file, tasks: map[uint64]*task{}, data: data{Next: 1, Usage: map[string]Usage{}, Late: map[string]Usage{}}}
+	s := &Server{file: file, tasks: map[uint64]*task{}, data: data{Next: 1,
+		Usage: map[string]Usage{}, Late: map[string]Usage{}}}
 	if file != "" {
 		text, err := os.ReadFile(file)
 		if err == nil {
@@ -129,12 +133,21 @@ func (s *Server) routes() *http.ServeMux {
 		m.HandleFunc("GET "+v+"/vtasks/{id}/", s.authorized(s.task))
 		m.HandleFunc("GET "+v+"/tenants/", s.authorized(s.tenants))
 	}
-	m.HandleFunc("GET /sim/behaviour", func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, s.b) })
+	m.HandleFunc("GET /sim/behaviour", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, 200,
+			s.b)
+	})
 	m.HandleFunc("PUT /sim/behaviour", func(w http.ResponseWriter, r *http.Request) {
 		take(w, r, &Behaviour{}, func(b *Behaviour) { s.b = *b })
 	})
-	m.HandleFunc("PUT /sim/usage", func(w http.ResponseWriter, r *http.Request) { take(w, r, &Usage{}, s.setUsage) })
-	m.HandleFunc("GET /sim/requests", func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, s.requests) })
+	m.HandleFunc("PUT /sim/usage", func(w http.ResponseWriter, r *http.Request) {
+		take(w, r,
+			&Usage{}, s.setUsage)
+	})
+	m.HandleFunc("GET /sim/requests", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, 200,
+			s.requests)
+	})
 	return m
 }
 
@@ -203,11 +216,13 @@ func (s *Server) authorized(next http.HandlerFunc) http.HandlerFunc {
 		given := r.Header.Get("Authorization")
 		switch {
 		case s.b.Denied:
-			answer(w, 403, map[string]string{"code": "permission_denied", "detail": "You do not have permission: " + given})
+			answer(w, 403, map[string]string{"code": "permission_denied",
+				"detail": "You do not have permission: " + given})
 		case given == "Api-Token "+Token, given == "Bearer "+s.accessToken() && s.b.Expired == 0:
 			next(w, r)
 		case s.b.Expired != 0:
-			answer(w, s.b.Expired, map[string]string{"detail": "Given token not valid for any token type"})
+			answer(w, s.b.Expired,
+				map[string]string{"detail": "Given token not valid for any token type"})
 		default:
 			answer(w, 401, map[string]string{"detail": "Authentication credentials were not provided."})
 		}
@@ -239,7 +254,8 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 func (s *Server) renew(w http.ResponseWriter) {
 	s.access++
 	s.b.Expired = 0
-	answer(w, 200, map[string]string{"access": s.accessToken(), "refresh": "refresh-" + strconv.Itoa(s.access)})
+	answer(w, 200, map[string]string{"access": s.accessToken(), "refresh": "refresh-" +
+		strconv.Itoa(s.access)})
 }
 
 // answer writes JSON.

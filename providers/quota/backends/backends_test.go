@@ -1,6 +1,11 @@
 package backends
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,13 +14,15 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// TestTraitsOfTheConfiguration: what plans believe of a backend is what its client says. Those of the kernel can be asked on a
-// real filesystem only, which the tests of package linux do.
+// TestTraitsOfTheConfiguration: what plans believe of a backend is what its client says. Those of
+// the kernel can be asked on a real filesystem only, which the tests of package linux do.
 func TestTraitsOfTheConfiguration(t *testing.T) {
 	for kind, open := range All() {
-		system := planner.System{Name: "x", Directory: "x", Quota: planner.QuotaSettings{Kind: kind, Client: "ioctl",
+		system := planner.System{Name: "x", Directory: "x", Quota: planner.QuotaSettings{Kind: kind,
+			Client: "ioctl",
 			Server: planner.QuotaServer{URL: "https://vms.example.com/api/v5/", PathPrefix: "/x"}}}
-		client, err := open(system, quota.Options{Root: "/proc", Access: map[string]quota.Access{"x": {Token: "t"}}})
+		client, err := open(system, quota.Options{Root: "/proc",
+			Access: map[string]quota.Access{"x": {Token: "t"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,5 +39,37 @@ func TestTraitsOfTheConfiguration(t *testing.T) {
 		if got := config.Traits(kind, ""); got != said {
 			t.Errorf("%s: configured %+v, the client says %+v", kind, got, said)
 		}
+	}
+}
+
+// TestOnlyTheRegistryKnowsBackends: nothing but the configuration and the registry decides by a
+// backend's name. All others go by its traits, so that a new backend needs no change elsewhere.
+func TestOnlyTheRegistryKnowsBackends(t *testing.T) {
+	names := regexp.MustCompile(`\.Quota\.Kind\b|\bQuota(Lustre|Linux|VAST)\b`)
+	allowed := []string{"planner/config/", "planner/settings.go", "providers/quota/systems.go",
+		"providers/quota/backends/backends.go"}
+	root, read := "../../..", 0
+	for _, dir := range []string{"cmd", "planner", "providers", "state"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry,
+			err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			read++
+			path = filepath.ToSlash(strings.TrimPrefix(path, root+"/"))
+			mayKnow := slices.ContainsFunc(allowed,
+				func(a string) bool { return strings.HasPrefix(path, a) })
+			if found := names.Find(text); found != nil && !mayKnow {
+				t.Errorf("%s knows a backend by its name: %s", path, found)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read < 100 {
+		t.Errorf("only %d files were read", read)
 	}
 }

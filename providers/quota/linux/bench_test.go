@@ -18,15 +18,18 @@ func direct(dir string, cmd uint32, by planner.QuotaBy, id uint32, data unsafe.P
 		return
 	}
 	defer unix.Close(fd)
-	_, _, _ = unix.Syscall6(unix.SYS_QUOTACTL_FD, uintptr(fd), uintptr(cmd<<8|typeOf(by)), uintptr(id), uintptr(data), 0, 0)
+	_, _, _ = unix.Syscall6(unix.SYS_QUOTACTL_FD, uintptr(fd), uintptr(cmd<<8|typeOf(by)),
+		uintptr(id), uintptr(data), 0, 0)
 }
 
-// BenchmarkOwnCost is what reading a quota costs beside its two calls, which are made on the real kernel by quotactl_fd(2): whether quotas are
-// enforced, and the quota. Their answers are made up, because the directory may lie on any filesystem. Both are made bare in
-// turn, so that a busy machine slows both. The bound is 20 µs.
+// BenchmarkOwnCost is what reading a quota costs beside its two calls, which are made on the real
+// kernel by quotactl_fd(2): whether quotas are enforced, and the quota. Their answers are made up,
+// because the directory may lie on any filesystem. Both are made bare in turn, so that a busy
+// machine slows both. The bound is 20 µs.
 func BenchmarkOwnCost(b *testing.B) {
 	dir := b.TempDir()
-	c := &Client{calls: hang.New(0), call: func(dir string, cmd uint32, by planner.QuotaBy, id uint32, data unsafe.Pointer) error {
+	c := &Client{calls: hang.New(0), call: func(dir string, cmd uint32, by planner.QuotaBy,
+		id uint32, data unsafe.Pointer) error {
 		direct(dir, cmd, by, id, data)
 		if cmd == getStats {
 			(*stats)(data)[2] = groupCounted | groupEnforced

@@ -18,8 +18,8 @@ const (
 	via = "quotactl"
 	kib = 1024
 
-	// maxSpace and maxInodes are far above any filesystem and far below where the kernel's counters wrap around to 0, which
-	// is no limit.
+	// maxSpace and maxInodes are far above any filesystem and far below where the kernel's counters
+	// wrap around to 0, which is no limit.
 	maxSpace  planner.Bytes  = 1 << 60
 	maxInodes planner.Inodes = 1 << 48
 
@@ -27,8 +27,8 @@ const (
 	extMagic = 0xEF53
 )
 
-// Client reads and sets quotas of the kernel. dir is always an absolute path of a directory on the filesystem that is meant.
-// Its methods may be called at the same time.
+// Client reads and sets quotas of the kernel. dir is always an absolute path of a directory on the
+// filesystem that is meant. Its methods may be called at the same time.
 type Client struct {
 	call  call
 	calls *hang.Calls
@@ -37,7 +37,8 @@ type Client struct {
 // New returns a client whose calls take at most timeout; 0 is 30 seconds.
 func New(timeout time.Duration) *Client { return &Client{kernel, hang.New(timeout)} }
 
-// Traits are what the filesystem of dir can do. An error means that it has no quotas that this package knows.
+// Traits are what the filesystem of dir can do. An error means that it has no quotas that this
+// package knows.
 func (c *Client) Traits(ctx context.Context, dir string) (planner.Traits, error) {
 	var st unix.Statfs_t
 	err := c.calls.Do(ctx, "statfs", func(context.Context) func() error {
@@ -48,19 +49,21 @@ func (c *Client) Traits(ctx context.Context, dir string) (planner.Traits, error)
 	if err != nil {
 		return planner.Traits{}, fmt.Errorf("look at the filesystem of %s: %w", dir, err)
 	}
-	t := planner.Traits{Unit: kib, Soft: true, Grace: true, MaxSpace: maxSpace, MaxInodes: maxInodes}
+	t := planner.Traits{Unit: kib, Soft: true, Grace: true, MaxSpace: maxSpace,
+		MaxInodes: maxInodes}
 	switch int64(st.Type) {
 	case xfsMagic:
 		t.Unit, t.KeepsClock = planner.Bytes(st.Frsize), true
 	case extMagic:
 	default:
-		return planner.Traits{}, fmt.Errorf("%s is neither XFS nor ext4 (statfs says %#x): kernel quotas are known of these only", dir, st.Type)
+		return planner.Traits{},
+			fmt.Errorf("%s is neither XFS nor ext4 (statfs says %#x): kernel quotas are known of these only", dir, st.Type)
 	}
 	return t, nil
 }
 
-// Enforced checks that the kernel holds people to the limits of a kind of id. The error says what is missing, and how to
-// switch it on.
+// Enforced checks that the kernel holds people to the limits of a kind of id. The error says what
+// is missing, and how to switch it on.
 func (c *Client) Enforced(ctx context.Context, dir string, by planner.QuotaBy) error {
 	s := newStats()
 	err := c.do(ctx, dir, getStats, by, 0, unsafe.Pointer(s))
@@ -91,21 +94,23 @@ func (s *stats) enforced(dir string, by planner.QuotaBy, err error) error {
 }
 
 // Get reads limits and usage of one id. What could not be read is unknown, with the reason.
-func (c *Client) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
+func (c *Client) Get(ctx context.Context, dir string, by planner.QuotaBy,
+	id uint32) planner.QuotaState {
 	if err := quota.CheckID(by, id); err != nil {
 		return quota.Unknown(via, err.Error())
 	}
 	b := new(block)
 	var off error
-	err := c.calls.Do(ctx, "quotactl", func(context.Context) func() error { // both in one, which costs half
-		read, state := new(block), newStats()
-		err := c.call(dir, getStats, by, 0, unsafe.Pointer(state))
-		not := state.enforced(dir, by, err)
-		if not == nil {
-			err = c.call(dir, getQuota, by, id, read.pointer())
-		}
-		return func() error { b, off = read, not; return err }
-	})
+	err := c.calls.Do(ctx, "quotactl",
+		func(context.Context) func() error { // both in one, which costs half
+			read, state := new(block), newStats()
+			err := c.call(dir, getStats, by, 0, unsafe.Pointer(state))
+			not := state.enforced(dir, by, err)
+			if not == nil {
+				err = c.call(dir, getQuota, by, id, read.pointer())
+			}
+			return func() error { b, off = read, not; return err }
+		})
 	if off != nil {
 		return quota.Unknown(via, off.Error())
 	}
@@ -118,8 +123,10 @@ func (c *Client) Get(ctx context.Context, dir string, by planner.QuotaBy, id uin
 	return b.state()
 }
 
-// List reads the quotas that the filesystem has a record of, from first to last, both included. It is complete, or an error.
-func (c *Client) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
+// List reads the quotas that the filesystem has a record of, from first to last, both included. It
+// is complete, or an error.
+func (c *Client) List(ctx context.Context, dir string, by planner.QuotaBy, first,
+	last uint32) (map[uint32]planner.QuotaState, error) {
 	if err := c.Enforced(ctx, dir, by); err != nil {
 		return nil, fmt.Errorf("list quotas: %w", err)
 	}
@@ -138,7 +145,8 @@ func (c *Client) List(ctx context.Context, dir string, by planner.QuotaBy, first
 			return all, nil
 		}
 		if found < id {
-			return nil, fmt.Errorf("list quotas of %s from %d on: the kernel went back to %d", dir, id, found)
+			return nil, fmt.Errorf("list quotas of %s from %d on: the kernel went back to %d", dir,
+				id, found)
 		}
 		all[found] = b.state()
 		if found == last {
@@ -148,19 +156,22 @@ func (c *Client) List(ctx context.Context, dir string, by planner.QuotaBy, first
 	}
 }
 
-// Set sets all four limits in one call, and keeps the clocks that keep names. It does not read them back. After an error
-// that does not wrap [quota.ErrRefused] it is not known whether they were set.
-func (c *Client) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Limits, keep planner.Grace) error {
+// Set sets all four limits in one call, and keeps the clocks that keep names. It does not read them
+// back. After an error that does not wrap [quota.ErrRefused] it is not known whether they were set.
+func (c *Client) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32,
+	want planner.Limits, keep planner.Grace) error {
 	t, err := c.Traits(ctx, dir)
 	if err != nil {
-		return fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused, err)
+		return fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused,
+			err)
 	}
 	l, err := quota.Check(t, by, id, want)
 	if err != nil {
 		return err
 	}
 	if err := c.Enforced(ctx, dir, by); err != nil {
-		return fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused, err)
+		return fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused,
+			err)
 	}
 	b := request(l, uint64(t.Unit/kib), keep)
 	if err := c.do(ctx, dir, setQuota, by, id, b.pointer()); err != nil {
@@ -194,8 +205,12 @@ func (b *block) state() planner.QuotaState {
 	s := planner.QuotaState{
 		Via: via,
 		Limits: planner.Limits{
-			planner.SpaceSoft: quota.Limit(b.u64(atBSoft), planner.Bytes(kib)), planner.SpaceHard: quota.Limit(b.u64(atBHard), planner.Bytes(kib)),
-			planner.InodesSoft: quota.Limit(b.u64(atISoft), planner.Inodes(1)), planner.InodesHard: quota.Limit(b.u64(atIHard), planner.Inodes(1)),
+			planner.SpaceSoft: quota.Limit(b.u64(atBSoft),
+				planner.Bytes(kib)), planner.SpaceHard: quota.Limit(b.u64(atBHard),
+				planner.Bytes(kib)),
+			planner.InodesSoft: quota.Limit(b.u64(atISoft),
+				planner.Inodes(1)), planner.InodesHard: quota.Limit(b.u64(atIHard),
+				planner.Inodes(1)),
 		},
 		Space:  planner.Usage[planner.Bytes]{N: planner.Bytes(b.u64(atCurSpace)), Known: true},
 		Inodes: planner.Usage[planner.Inodes]{N: planner.Inodes(b.u64(atCurInodes)), Known: true},
@@ -214,9 +229,10 @@ func unixTime(seconds uint64) time.Time {
 	return time.Unix(int64(seconds), 0).UTC()
 }
 
-// do makes one call within its deadline. The kernel writes to a copy of data, because a call that was left behind may still
-// write to it.
-func (c *Client) do(ctx context.Context, dir string, cmd uint32, by planner.QuotaBy, id uint32, data unsafe.Pointer) error {
+// do makes one call within its deadline. The kernel writes to a copy of data, because a call that
+// was left behind may still write to it.
+func (c *Client) do(ctx context.Context, dir string, cmd uint32, by planner.QuotaBy, id uint32,
+	data unsafe.Pointer) error {
 	var copied [len(stats{})]byte
 	size := len(block{})
 	if cmd == getStats {
@@ -224,7 +240,10 @@ func (c *Client) do(ctx context.Context, dir string, cmd uint32, by planner.Quot
 	}
 	to := unsafe.Slice((*byte)(data), size)
 	copy(copied[:], to)
-	err := c.calls.Run(ctx, "quotactl", func() error { return c.call(dir, cmd, by, id, unsafe.Pointer(&copied)) })
+	err := c.calls.Run(ctx, "quotactl", func() error {
+		return c.call(dir, cmd, by, id,
+			unsafe.Pointer(&copied))
+	})
 	if err == nil {
 		copy(to, copied[:size])
 	}
@@ -238,7 +257,8 @@ func (e *callError) Unwrap() error { return e.err }
 
 func (e *callError) Error() string {
 	switch {
-	case errors.Is(e.err, unix.ESRCH), errors.Is(e.err, unix.ENOSYS): // ext4 and XFS say so in different ways
+	case errors.Is(e.err, unix.ESRCH), errors.Is(e.err,
+		unix.ENOSYS): // ext4 and XFS say so in different ways
 		return "quotas of this kind are off there: mount the filesystem with grpquota or prjquota"
 	case errors.Is(e.err, unix.EPERM), errors.Is(e.err, unix.EACCES):
 		return "not permitted: cscs-sync must run as root (CAP_SYS_ADMIN)"

@@ -15,9 +15,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// pretend is a client on a kernel that answers as it is told, and notes the blocks that it was sent.
+// pretend is a client on a kernel that answers as configured, and notes the blocks that it was
+// sent.
 func pretend(answer func(cmd, id uint32, b *block) error) *Client {
-	return &Client{calls: hang.New(time.Minute), call: func(_ string, cmd uint32, _ planner.QuotaBy, id uint32, data unsafe.Pointer) error {
+	return &Client{calls: hang.New(time.Minute), call: func(_ string, cmd uint32, _ planner.QuotaBy,
+		id uint32, data unsafe.Pointer) error {
 		if cmd == getStats {
 			(*stats)(data)[2] = groupCounted | groupEnforced
 			return nil
@@ -28,15 +30,18 @@ func pretend(answer func(cmd, id uint32, b *block) error) *Client {
 
 func TestErrorsAreUnknownAndSayWhatToDo(t *testing.T) {
 	for errno, way := range map[unix.Errno]string{
-		unix.ESRCH: "mount the filesystem with grpquota", unix.EPERM: "must run as root", unix.EIO: "check it", unix.EROFS: "read-only",
+		unix.ESRCH: "mount the filesystem with grpquota", unix.EPERM: "must run as root",
+		unix.EIO: "check it", unix.EROFS: "read-only",
 		unix.EOPNOTSUPP: "has no such quotas",
 	} {
 		c := pretend(func(uint32, uint32, *block) error { return errno })
 		got := c.Get(t.Context(), t.TempDir(), planner.ByGroup, 30500)
-		if !strings.Contains(got.LimitsWhy, way) || got.Limits.Known() || got.Space.Known || got.Inodes.Known {
+		if !strings.Contains(got.LimitsWhy, way) || got.Limits.Known() || got.Space.Known ||
+			got.Inodes.Known {
 			t.Errorf("%v: %+v", errno, got)
 		}
-		if _, err := c.List(t.Context(), t.TempDir(), planner.ByGroup, 1, 9); err == nil || !strings.Contains(err.Error(), way) {
+		if _, err := c.List(t.Context(), t.TempDir(), planner.ByGroup, 1, 9); err == nil ||
+			!strings.Contains(err.Error(), way) {
 			t.Errorf("%v: list: %v", errno, err)
 		}
 	}
@@ -48,22 +53,26 @@ func TestListEnds(t *testing.T) {
 		b.put64(64, 5<<32) // the id behind the bits of dqb_valid, on a little-endian machine
 		return nil
 	})
-	if _, err := c.List(t.Context(), t.TempDir(), planner.ByGroup, 6, 9); err == nil || !strings.Contains(err.Error(), "went back to 5") {
+	if _, err := c.List(t.Context(), t.TempDir(), planner.ByGroup, 6, 9); err == nil ||
+		!strings.Contains(err.Error(), "went back to 5") {
 		t.Error(err)
 	}
 }
 
 func TestTooLargeALimitIsUnknown(t *testing.T) {
 	c := pretend(func(_, _ uint32, b *block) error { b.put64(atBHard, 1<<62); return nil })
-	if got := c.Get(t.Context(), t.TempDir(), planner.ByGroup, 30500); got.LimitsWhy == "" || got.Space.Known {
+	if got := c.Get(t.Context(), t.TempDir(), planner.ByGroup, 30500); got.LimitsWhy == "" ||
+		got.Space.Known {
 		t.Errorf("got %+v", got)
 	}
 }
 
 func TestRequestCarriesRunningClocks(t *testing.T) {
 	ends := time.Unix(1_800_000_000, 0)
-	b := request(quota.Limits{planner.SpaceSoft: 1, planner.SpaceHard: 2, planner.InodesSoft: 3, planner.InodesHard: 4}, 4, planner.Grace{Space: ends})
-	if b.u64(atBSoft) != 4 || b.u64(atBHard) != 8 || b.u64(atISoft) != 3 || b.u64(atIHard) != 4 || b.u64(atBTime) != 1_800_000_000 ||
+	b := request(quota.Limits{planner.SpaceSoft: 1, planner.SpaceHard: 2, planner.InodesSoft: 3,
+		planner.InodesHard: 4}, 4, planner.Grace{Space: ends})
+	if b.u64(atBSoft) != 4 || b.u64(atBHard) != 8 || b.u64(atISoft) != 3 || b.u64(atIHard) != 4 ||
+		b.u64(atBTime) != 1_800_000_000 ||
 		b.u32(atValid) != validBLimits|validILimits|validBTime {
 		t.Errorf("%v", b)
 	}
@@ -75,7 +84,8 @@ func TestHangingCallIsLeftBehind(t *testing.T) {
 	c := pretend(func(uint32, uint32, *block) error { <-release; return nil })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if got := c.Get(ctx, t.TempDir(), planner.ByGroup, 30500); got.LimitsWhy == "" || errors.Is(ctx.Err(), context.Canceled) {
+	if got := c.Get(ctx, t.TempDir(), planner.ByGroup, 30500); got.LimitsWhy == "" ||
+		errors.Is(ctx.Err(), context.Canceled) {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -2,9 +2,10 @@
 //
 // # How it asks
 //
-// By quotactl_fd(2) on an open directory of the filesystem, so that no device has to be found; kernels before 5.14 lack it,
-// and are asked by quotactl(2) with the device that /proc/self/mountinfo names for the directory. Nothing is started and
-// nothing is linked in. The structures are those of linux/quota.h and linux/dqblk_xfs.h, the same on every 64-bit machine.
+// By quotactl_fd(2) on an open directory of the filesystem, so that no device has to be found;
+// kernels before 5.14 lack it, and are asked by quotactl(2) with the device that
+// /proc/self/mountinfo names for the directory. Nothing is started and nothing is linked in. The
+// structures are those of linux/quota.h and linux/dqblk_xfs.h, the same on every 64-bit machine.
 //
 // # What differs between filesystems
 //
@@ -17,5 +18,6 @@
 //   - An id that never had a quota is ENOENT on XFS and zeros on ext4: no limits and nothing used, in both cases.
 //   - On ext4 root may write beyond a hard limit; on XFS nobody may.
 //
-// Limits that the kernel keeps but does not enforce (mounted with gqnoenforce, or before quotaon) are unknown, not set.
+// Limits that the kernel keeps but does not enforce (mounted with gqnoenforce, or before quotaon)
+// are unknown, not set.
 package linux

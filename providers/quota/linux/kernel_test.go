@@ -20,8 +20,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// These tests run in the machine that cmd/internal/kerneltest starts: make test-kernel. Each row of the table in doc.go, and
-// of docs/reference/linux.md, is one of them.
+// These tests run in the machine that cmd/internal/kerneltest starts: make test-kernel. Each row of
+// the table in doc.go, and of docs/reference/linux.md, is one of them.
 
 const mib = 1 << 20
 
@@ -102,7 +102,8 @@ func setProject(t *testing.T, dir string, id uint32) {
 	var attr [28]byte
 	binary.NativeEndian.PutUint32(attr[0:], 0x200) // FS_XFLAG_PROJINHERIT
 	binary.NativeEndian.PutUint32(attr[12:], id)
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), 0x401c5820, uintptr(unsafe.Pointer(&attr))); errno != 0 {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), 0x401c5820,
+		uintptr(unsafe.Pointer(&attr))); errno != 0 {
 		t.Fatal(errno)
 	}
 }
@@ -124,7 +125,8 @@ func space(soft, hard planner.Bytes) planner.Limits {
 		}
 		return planner.LimitOf(n)
 	}
-	return planner.Limits{planner.SpaceSoft: limit(soft), planner.SpaceHard: limit(hard), planner.InodesSoft: planner.Unlimited(),
+	return planner.Limits{planner.SpaceSoft: limit(soft), planner.SpaceHard: limit(hard),
+		planner.InodesSoft: planner.Unlimited(),
 		planner.InodesHard: planner.Unlimited()}
 }
 
@@ -136,7 +138,8 @@ func TestTraits(t *testing.T) {
 			t.Errorf("%s: %+v, %v", fs, got, err)
 		}
 	}
-	if _, err := New(0).Traits(t.Context(), "/tmp"); err == nil || !strings.Contains(err.Error(), "neither XFS nor ext4") {
+	if _, err := New(0).Traits(t.Context(), "/tmp"); err == nil || !strings.Contains(err.Error(),
+		"neither XFS nor ext4") {
 		t.Errorf("tmpfs: %v", err)
 	}
 }
@@ -145,11 +148,15 @@ func TestLimitsAreExact(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		id := s.id()
 		for _, q := range []planner.Limits{
-			space(mib, 2*mib), space(0, 4096), space(4096, 0), space(maxSpace, maxSpace), space(0, 0),
-			{planner.SpaceSoft: planner.LimitOf[planner.Bytes](mib), planner.SpaceHard: planner.LimitOf[planner.Bytes](mib),
-				planner.InodesSoft: planner.LimitOf[planner.Inodes](1), planner.InodesHard: planner.LimitOf[planner.Inodes](2)},
+			space(mib, 2*mib), space(0, 4096), space(4096, 0), space(maxSpace, maxSpace), space(0,
+				0),
+			{planner.SpaceSoft: planner.LimitOf[planner.Bytes](mib),
+				planner.SpaceHard:  planner.LimitOf[planner.Bytes](mib),
+				planner.InodesSoft: planner.LimitOf[planner.Inodes](1),
+				planner.InodesHard: planner.LimitOf[planner.Inodes](2)},
 			{planner.SpaceSoft: planner.Unlimited(), planner.SpaceHard: planner.Unlimited(),
-				planner.InodesSoft: planner.LimitOf(maxInodes), planner.InodesHard: planner.LimitOf(maxInodes)},
+				planner.InodesSoft: planner.LimitOf(maxInodes),
+				planner.InodesHard: planner.LimitOf(maxInodes)},
 		} {
 			s.set(id, q, planner.Grace{})
 		}
@@ -157,7 +164,8 @@ func TestLimitsAreExact(t *testing.T) {
 		if s.by == other {
 			other = planner.ByGroup
 		}
-		if got := s.client.Get(t.Context(), s.dir, other, id); got.LimitsWhy != "" || !got.Limits[planner.InodesHard].IsUnlimited() {
+		if got := s.client.Get(t.Context(), s.dir, other, id); got.LimitsWhy != "" ||
+			!got.Limits[planner.InodesHard].IsUnlimited() {
 			t.Errorf("the other kind has %+v", got)
 		}
 	})
@@ -167,7 +175,8 @@ func TestLimitsAreExact(t *testing.T) {
 func TestNeverSet(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		got := s.get(s.id())
-		if got.Limits != space(0, 0) || got.Space != (planner.Usage[planner.Bytes]{Known: true}) || got.Inodes != (planner.Usage[planner.Inodes]{Known: true}) {
+		if got.Limits != space(0, 0) || got.Space != (planner.Usage[planner.Bytes]{Known: true}) ||
+			got.Inodes != (planner.Usage[planner.Inodes]{Known: true}) {
 			t.Errorf("got %+v", got)
 		}
 	})
@@ -199,7 +208,8 @@ func TestSoftAboveHardIsNotSent(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		id := s.id()
 		s.set(id, space(mib, 2*mib), planner.Grace{})
-		if err := s.client.Set(t.Context(), s.dir, s.by, id, space(4*mib, 2*mib), planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
+		if err := s.client.Set(t.Context(), s.dir, s.by, id, space(4*mib, 2*mib),
+			planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 			t.Errorf("soft above hard: %v", err)
 		}
 		if got := s.get(id); got.Limits != space(mib, 2*mib) {
@@ -229,13 +239,15 @@ func TestRootBeyondTheHardLimit(t *testing.T) {
 		dir := s.tree(id)
 		s.set(id, space(0, mib), planner.Grace{})
 		err := s.write(dir, "large", 4*mib)
-		if stopped := errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT); stopped != (s.fs == "xfs") {
+		if stopped := errors.Is(err, unix.ENOSPC) || errors.Is(err,
+			unix.EDQUOT); stopped != (s.fs == "xfs") {
 			t.Errorf("root wrote 4 MiB with a limit of 1 MiB: %v", err)
 		}
 	})
 }
 
-// A clock that runs goes on when its soft limit stays, whichever filesystem it is; without its time, ext4 starts it again.
+// A running clock continues if its soft limit stays, whichever filesystem it is; without its
+// time, ext4 starts it again.
 func TestGraceClock(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		id := s.id()
@@ -255,7 +267,8 @@ func TestGraceClock(t *testing.T) {
 		traits, err := s.client.Traits(t.Context(), s.dir)
 		s.ok(err)
 		if got := s.get(id).Ends().Space; got.Equal(first) != traits.KeepsClock {
-			t.Errorf("not kept: ends %v, was %v, but KeepsClock is %v", got, first, traits.KeepsClock)
+			t.Errorf("not kept: ends %v, was %v, but KeepsClock is %v", got, first,
+				traits.KeepsClock)
 		}
 		s.set(id, space(4*mib, 32*mib), planner.Grace{})
 		if got := s.get(id).Ends().Space; !got.IsZero() {
@@ -270,7 +283,8 @@ func TestListEqualsSingleReads(t *testing.T) {
 		const n = 1000
 		first := uint32(100_000 + 10_000*len(s.by))
 		for i := range uint32(n) {
-			s.ok(s.client.Set(t.Context(), s.dir, s.by, first+2*i, space(0, planner.Bytes(i+1)*mib), planner.Grace{}))
+			s.ok(s.client.Set(t.Context(), s.dir, s.by, first+2*i, space(0, planner.Bytes(i+1)*mib),
+				planner.Grace{}))
 		}
 		start := time.Now()
 		all, err := s.client.List(t.Context(), s.dir, s.by, first, first+2*n-3)
@@ -280,18 +294,21 @@ func TestListEqualsSingleReads(t *testing.T) {
 			t.Fatalf("%d ids, want %d", len(all), n-1)
 		}
 		for id, state := range all {
-			if got := s.get(id); got.Limits != state.Limits || got.Space != state.Space || got.Inodes != state.Inodes {
+			if got := s.get(id); got.Limits != state.Limits || got.Space != state.Space ||
+				got.Inodes != state.Inodes {
 				t.Errorf("%d: listed %+v, read %+v", id, state, got)
 			}
 		}
 	})
 }
 
-// A directory cannot be renamed into the tree of another project, and can be renamed out into a folder without one.
+// A directory cannot be renamed into the tree of another project, and can be renamed out into a
+// folder without one.
 func TestRenameBetweenProjects(t *testing.T) {
 	for _, fs := range filesystems() {
 		t.Run(fs, func(t *testing.T) {
-			s := &site{T: t, fs: fs, by: planner.ByProject, dir: "/mnt/" + fs, client: New(time.Minute)}
+			s := &site{T: t, fs: fs, by: planner.ByProject, dir: "/mnt/" + fs,
+				client: New(time.Minute)}
 			from, to := s.tree(s.id()), s.tree(s.id())
 			inner := filepath.Join(from, "inner")
 			s.ok(os.Mkdir(inner, 0o700))
@@ -299,26 +316,45 @@ func TestRenameBetweenProjects(t *testing.T) {
 				t.Errorf("into another project: %v", err)
 			}
 			s.ok(os.MkdirAll(filepath.Join(s.dir, "trash"), 0o700))
-			s.ok(unix.Renameat2(unix.AT_FDCWD, inner, unix.AT_FDCWD, filepath.Join(s.dir, "trash", filepath.Base(from)), unix.RENAME_NOREPLACE))
+			s.ok(unix.Renameat2(unix.AT_FDCWD, inner, unix.AT_FDCWD, filepath.Join(s.dir, "trash",
+				filepath.Base(from)), unix.RENAME_NOREPLACE))
 		})
 	}
 }
 
-// The way of kernels before 5.14 gives the same answers.
+// The way of kernels before 5.14 sets, reads and lists the same.
 func TestByDevice(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
-		id := s.id()
-		s.set(id, space(mib, 2*mib), planner.Grace{})
-		old := &Client{call: func(dir string, cmd uint32, by planner.QuotaBy, id uint32, data unsafe.Pointer) error {
-			fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-			if err != nil {
-				return err
+		ways := map[string]*Client{"by descriptor": s.client, "by device": {calls: s.client.calls,
+			call: func(dir string, cmd uint32, by planner.QuotaBy, id uint32,
+				data unsafe.Pointer) error {
+				fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+				if err != nil {
+					return err
+				}
+				defer unix.Close(fd)
+				return byDevice(fd, dir, uintptr(cmd<<8|typeOf(by)), id, data)
+			}}}
+		for setter, c := range ways {
+			id := s.id()
+			s.ok(c.Set(t.Context(), s.dir, s.by, id, space(mib, 2*mib), planner.Grace{}))
+			for reader, c := range ways {
+				if got := c.Get(t.Context(), s.dir, s.by, id); got.Limits != space(mib, 2*mib) ||
+					got.LimitsWhy != "" {
+					t.Errorf("set %s, read %s: %+v", setter, reader, got)
+				}
+				all, err := c.List(t.Context(), s.dir, s.by, id, id)
+				if err != nil || len(all) != 1 || all[id].Limits != space(mib, 2*mib) {
+					t.Errorf("set %s, listed %s: %+v, %v", setter, reader, all, err)
+				}
+				const n = 100
+				start := time.Now()
+				for range n {
+					c.Get(t.Context(), s.dir, s.by, id)
+				}
+				t.Logf("%s: %v for one quota", reader,
+					(time.Since(start) / n).Round(time.Microsecond))
 			}
-			defer unix.Close(fd)
-			return byDevice(fd, dir, uintptr(cmd<<8|typeOf(by)), id, data)
-		}, calls: s.client.calls}
-		if got := old.Get(t.Context(), s.dir, s.by, id); got.Limits != space(mib, 2*mib) || got.LimitsWhy != "" {
-			t.Errorf("got %+v", got)
 		}
 	})
 }
@@ -329,7 +365,8 @@ func TestQuotasOff(t *testing.T) {
 		dir := "/mnt/" + fs
 		remount := func(options string) {
 			t.Helper()
-			if err := errors.Join(unix.Unmount(dir, 0), unix.Mount(device, dir, fs, 0, options)); err != nil {
+			if err := errors.Join(unix.Unmount(dir, 0), unix.Mount(device, dir, fs, 0,
+				options)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -338,7 +375,8 @@ func TestQuotasOff(t *testing.T) {
 		if !errors.Is(err, quota.ErrRefused) || !strings.Contains(err.Error(), "grpquota") {
 			t.Errorf("%s: set: %v", fs, err)
 		}
-		if got := New(0).Get(t.Context(), dir, planner.ByGroup, 60001); !strings.Contains(got.LimitsWhy, "grpquota") || got.Space.Known {
+		if got := New(0).Get(t.Context(), dir, planner.ByGroup,
+			60001); !strings.Contains(got.LimitsWhy, "grpquota") || got.Space.Known {
 			t.Errorf("%s: get: %+v", fs, got)
 		}
 		if _, err := New(0).List(t.Context(), dir, planner.ByProject, 1, 1000); err == nil {
@@ -354,7 +392,8 @@ func BenchmarkGet(b *testing.B) {
 		b.Run(fs, func(b *testing.B) {
 			c := New(0)
 			for b.Loop() {
-				if got := c.Get(b.Context(), "/mnt/"+fs, planner.ByGroup, 40001); got.LimitsWhy != "" {
+				if got := c.Get(b.Context(), "/mnt/"+fs, planner.ByGroup,
+					40001); got.LimitsWhy != "" {
 					b.Fatal(got.LimitsWhy)
 				}
 			}

@@ -21,7 +21,8 @@ type onSystem struct {
 
 // Open implements [quota.Open].
 func Open(system planner.System, o quota.Options) (quota.Client, error) {
-	return &onSystem{New(o.Timeout), filepath.Join(o.Root, system.Directory), system.Quota.By, system.Traits.Unit}, nil
+	return &onSystem{New(o.Timeout), filepath.Join(o.Root, system.Directory), system.Quota.By,
+		system.Traits.Unit}, nil
 }
 
 // Traits implements [quota.Client].
@@ -29,7 +30,8 @@ func (s *onSystem) Traits(ctx context.Context) (planner.Traits, error) {
 	return s.client.Traits(ctx, s.dir)
 }
 
-// Check implements [quota.Checker]: quotas of the kind are enforced, and limits come in the unit that plans round to.
+// Check implements [quota.Checker]: quotas of the kind are enforced, and limits come in the unit
+// that plans round to.
 func (s *onSystem) Check(ctx context.Context) (string, error) {
 	t, err := s.client.Traits(ctx, s.dir)
 	if err != nil {
@@ -39,7 +41,8 @@ func (s *onSystem) Check(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("the filesystem keeps limits in units of %s, and plans round them to %s: those between would be "+
 			"refused; have the filesystem made with blocks of %[2]s", t.Unit, s.unit)
 	}
-	return fmt.Sprintf("quotas by %s are enforced, in units of %s", s.by, t.Unit), s.client.Enforced(ctx, s.dir, s.by)
+	return fmt.Sprintf("quotas by %s are enforced, in units of %s", s.by,
+		t.Unit), s.client.Enforced(ctx, s.dir, s.by)
 }
 
 // Get implements [quota.Client].
@@ -54,7 +57,8 @@ func (s *onSystem) List(ctx context.Context, of []planner.Subject) (providers.Qu
 }
 
 // Set implements [quota.Client].
-func (s *onSystem) Set(ctx context.Context, of planner.Subject, want planner.Limits, keep planner.Grace) (quota.Pending, error) {
+func (s *onSystem) Set(ctx context.Context, of planner.Subject, want planner.Limits,
+	keep planner.Grace) (quota.Pending, error) {
 	return nil, s.client.Set(ctx, s.dir, of.By, of.ID, want, keep)
 }
 

@@ -79,7 +79,8 @@ func kernel(dir string, cmd uint32, by planner.QuotaBy, id uint32, data unsafe.P
 	}
 	defer unix.Close(fd)
 	op := uintptr(cmd<<8 | typeOf(by))
-	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, uintptr(fd), op, uintptr(id), uintptr(data), 0, 0)
+	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, uintptr(fd), op, uintptr(id), uintptr(data),
+		0, 0)
 	if errno != unix.ENOSYS {
 		return asError(errno)
 	}
@@ -96,7 +97,8 @@ func byDevice(fd int, dir string, op uintptr, id uint32, data unsafe.Pointer) er
 	if err != nil {
 		return err
 	}
-	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL, op, uintptr(unsafe.Pointer(name)), uintptr(id), uintptr(data), 0, 0)
+	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL, op, uintptr(unsafe.Pointer(name)), uintptr(id),
+		uintptr(data), 0, 0)
 	return asError(errno)
 }
 
@@ -107,7 +109,8 @@ func deviceOf(fd int, dir string) (string, error) {
 		return "", err
 	}
 	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
-		return unix.Mkdev(uint32(m.Major), uint32(m.Minor)) != st.Dev || !filepath.IsAbs(m.Source), false
+		return unix.Mkdev(uint32(m.Major), uint32(m.Minor)) != st.Dev ||
+			!filepath.IsAbs(m.Source), false
 	})
 	if err != nil {
 		return "", fmt.Errorf("find the device of %s: %w", dir, err)

@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// autoClient uses the ioctl where the filesystem answers it, and lfs elsewhere. It decides once for each directory, at the first
-// call there; the answer's Via tells which it was.
+// autoClient uses the ioctl where the filesystem answers it, and lfs elsewhere. It decides once for
+// each directory, at the first call there; the answer's Via says which it was.
 type autoClient struct {
 	ioctl *ioctlClient
 	lfs   *lfsClient
@@ -26,7 +26,8 @@ func newAuto(ioctl *ioctlClient, lfs *lfsClient) *autoClient {
 }
 
 // Get implements [client].
-func (a *autoClient) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
+func (a *autoClient) Get(ctx context.Context, dir string, by planner.QuotaBy,
+	id uint32) planner.QuotaState {
 	if c := a.choice(dir); c != nil {
 		return c.Get(ctx, dir, by, id)
 	}
@@ -42,7 +43,8 @@ func (a *autoClient) Get(ctx context.Context, dir string, by planner.QuotaBy, id
 }
 
 // Set implements [client].
-func (a *autoClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Limits, keep planner.Grace) error {
+func (a *autoClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32,
+	want planner.Limits, keep planner.Grace) error {
 	if _, err := check(by, id, want); err != nil {
 		return err
 	}
@@ -60,8 +62,8 @@ func (a *autoClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id
 	return err
 }
 
-// isNoIOCTL tells that the filesystem does not know the call at all, so that it certainly had no effect. A server that is
-// away, or a refusal, is an answer: lfs would get the same.
+// isNoIOCTL reports whether the filesystem does not know the call at all, so that it certainly had no
+// effect. A server that is away, or a refusal, is an answer: lfs would get the same.
 func isNoIOCTL(err error) bool { return errors.Is(err, unix.ENOTTY) || errors.Is(err, errENOTSUPP) }
 
 func (a *autoClient) choice(dir string) client {

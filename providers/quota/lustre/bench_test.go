@@ -8,11 +8,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// What a client costs by itself, beside the calls that it cannot do without: both are made in turn, so that a busy machine
-// slows both. The bounds: 20 µs an identity by ioctl, and by lfs 1.2 times the start of the process.
+// What a client costs by itself, beside the calls that it cannot do without: both are made in turn,
+// so that a busy machine slows both. The bounds: 20 µs an identity by ioctl, and by lfs 1.2 times
+// the start of the process.
 
-// BenchmarkIOCTLOwnCost reads quotas on the real kernel, from a directory that is not on Lustre: it is opened, asked and
-// closed, which is also done bare.
+// BenchmarkIOCTLOwnCost reads quotas on the real kernel, from a directory that is not on Lustre: it
+// is opened, asked and closed, which is also done bare.
 func BenchmarkIOCTLOwnCost(b *testing.B) {
 	dir, c := b.TempDir(), newIOCTL(0)
 	var bare, whole time.Duration

@@ -22,28 +22,33 @@ import (
 type rig struct {
 	client client
 	dir    string
-	// via is how the client says it asked. exact tells that usage comes in bytes; saysDefault, that the default quota is told
-	// from a quota of one's own; lists, that the release can list.
+	// via is how the client says it asked. exact reports that usage comes in bytes; saysDefault, that
+	// the default quota is told apart from a quota of one's own; lists, that the release can list.
 	via                       string
 	exact, saysDefault, lists bool
 
 	use func(by planner.QuotaBy, id uint32, space planner.Bytes, inodes planner.Inodes)
-	// pass lets time go by; lose takes a server away; fail makes every call meet an errno, 0 none; covers sets the default
-	// quota's hard limit of space.
-	pass   func(time.Duration)
-	lose   func()
+	// pass lets time go by; lose takes a server away; fail makes every call meet an errno, 0 none;
+	// covers sets the default quota's hard limit of space.
+	pass func(time.Duration)
+	lose func()
+	// lost makes the answer to the next change an error, after the change took effect; nil where
+	// that cannot be played.
+	lost   func()
 	fail   func(unix.Errno)
 	covers func(planner.Bytes)
-	// stored are the limits that the servers keep, without the client: soft and hard in KiB, soft and hard inodes.
+	// stored are the limits that the servers keep, without the client: soft and hard in KiB, soft
+	// and hard inodes.
 	stored func(by planner.QuotaBy, id uint32) [4]uint64
 }
 
-// TestConformance holds both clients, and the choice between them, to one set of rules; and the stand-in for lfs, in both
-// releases that it plays, to the same rules as the pretended kernel.
+// TestConformance holds both clients, and the choice between them, to one set of rules; and the
+// stand-in for lfs, in both releases that it plays, to the same rules as the pretended kernel.
 func TestConformance(t *testing.T) {
 	for name, make := range everyRig(t) {
 		for rule, holds := range map[string]func(*testing.T, *rig){
-			"set and read back": setAndReadBack, "kinds are apart": kindsAreApart, "default": defaultQuota, "clocks": clocks, "usage": usageOf,
+			"set and read back": setAndReadBack, "kinds are apart": kindsAreApart,
+			"default": defaultQuota, "clocks": clocks, "usage": usageOf,
 			"a server away": serverAway, "errors": errorsHelp, "refusals": refusals, "lists": lists,
 		} {
 			t.Run(name+"/"+rule, func(t *testing.T) { holds(t, make(t)) })
@@ -55,11 +60,14 @@ func TestConformance(t *testing.T) {
 func everyRig(t *testing.T) map[string]func(*testing.T) *rig {
 	built := buildStandIn(t)
 	return map[string]func(*testing.T) *rig{
-		"ioctl, 2.17":         func(t *testing.T) *rig { return ioctlRig(true, "") },
-		"ioctl, 2.12":         func(t *testing.T) *rig { return ioctlRig(false, "") },
-		"auto, with ioctl":    func(t *testing.T) *rig { return ioctlRig(true, "auto") },
-		"lfs 2.15.8":          func(t *testing.T) *rig { return lfsRig(t, built, "2.15.8", false) },
-		"lfs 2.17.57":         func(t *testing.T) *rig { return lfsRig(t, built, "2.17.57", false) },
+		"ioctl, 2.17":      func(t *testing.T) *rig { return ioctlRig(true, "") },
+		"ioctl, 2.12":      func(t *testing.T) *rig { return ioctlRig(false, "") },
+		"auto, with ioctl": func(t *testing.T) *rig { return ioctlRig(true, "auto") },
+		"lfs 2.15.8":       func(t *testing.T) *rig { return lfsRig(t, built, "2.15.8", false) },
+		"lfs 2.17.57": func(t *testing.T) *rig {
+			return lfsRig(t, built, "2.17.57",
+				false)
+		},
 		"auto, without ioctl": func(t *testing.T) *rig { return lfsRig(t, built, "2.17.57", true) },
 	}
 }
@@ -77,21 +85,30 @@ func (r *rig) set(t *testing.T, id uint32, q planner.Limits, keep planner.Grace)
 }
 
 func setAndReadBack(t *testing.T, r *rig) {
-	greatest := planner.Limits{planner.SpaceSoft: planner.LimitOf(maxBytes), planner.SpaceHard: planner.LimitOf(maxBytes), planner.InodesSoft: planner.LimitOf(maxInodes), planner.InodesHard: planner.LimitOf(maxInodes)}
-	least := planner.Limits{planner.SpaceSoft: planner.LimitOf[planner.Bytes](1024), planner.SpaceHard: planner.LimitOf[planner.Bytes](1024), planner.InodesSoft: planner.LimitOf[planner.Inodes](1), planner.InodesHard: planner.LimitOf[planner.Inodes](1)}
+	greatest := planner.Limits{planner.SpaceSoft: planner.LimitOf(maxBytes),
+		planner.SpaceHard:  planner.LimitOf(maxBytes),
+		planner.InodesSoft: planner.LimitOf(maxInodes),
+		planner.InodesHard: planner.LimitOf(maxInodes)}
+	least := planner.Limits{planner.SpaceSoft: planner.LimitOf[planner.Bytes](1024),
+		planner.SpaceHard:  planner.LimitOf[planner.Bytes](1024),
+		planner.InodesSoft: planner.LimitOf[planner.Inodes](1),
+		planner.InodesHard: planner.LimitOf[planner.Inodes](1)}
 	none := planner.NoLimits()
 	for _, c := range []struct {
 		quota  planner.Limits
 		stored [4]uint64
 	}{
-		{wanted(), [4]uint64{9437184, 10485760, 0, 2000}}, {greatest, [4]uint64{1 << 50, 1 << 50, 1 << 48, 1 << 48}},
-		{least, [4]uint64{1, 1, 1, 1}}, {none, [4]uint64{}}, {wanted(), [4]uint64{9437184, 10485760, 0, 2000}},
+		{wanted(), [4]uint64{9437184, 10485760, 0, 2000}}, {greatest, [4]uint64{1 << 50, 1 << 50,
+			1 << 48, 1 << 48}},
+		{least, [4]uint64{1, 1, 1, 1}}, {none, [4]uint64{}}, {wanted(), [4]uint64{9437184, 10485760,
+			0, 2000}},
 	} {
 		r.set(t, 30500, c.quota, planner.Grace{})
 		if got := r.stored(planner.ByGroup, 30500); got != c.stored {
 			t.Errorf("stored %v, want %v", got, c.stored)
 		}
-		if got := r.get(t, 30500); got.Limits != c.quota || got.LimitsWhy != "" || got.DefaultSpace || got.DefaultInodes || got.Via != r.via {
+		if got := r.get(t, 30500); got.Limits != c.quota || got.LimitsWhy != "" ||
+			got.DefaultSpace || got.DefaultInodes || got.Via != r.via {
 			t.Errorf("set %+v, read back %+v", c.quota, got)
 		}
 	}
@@ -99,13 +116,15 @@ func setAndReadBack(t *testing.T, r *rig) {
 
 func kindsAreApart(t *testing.T, r *rig) {
 	r.set(t, 30500, wanted(), planner.Grace{})
-	if got := r.client.Get(t.Context(), r.dir, planner.ByProject, 30500); !got.Limits[planner.SpaceHard].IsUnlimited() || got.LimitsWhy != "" {
+	if got := r.client.Get(t.Context(), r.dir, planner.ByProject,
+		30500); !got.Limits[planner.SpaceHard].IsUnlimited() || got.LimitsWhy != "" {
 		t.Errorf("project: %+v", got)
 	}
 	if got := r.get(t, 30501); !got.Limits[planner.SpaceHard].IsUnlimited() {
 		t.Errorf("another group: %+v", got)
 	}
-	if err := r.client.Set(t.Context(), r.dir, planner.ByProject, 7, wanted(), planner.Grace{}); err != nil || r.stored(planner.ByProject, 7)[1] != 10485760 {
+	if err := r.client.Set(t.Context(), r.dir, planner.ByProject, 7, wanted(),
+		planner.Grace{}); err != nil || r.stored(planner.ByProject, 7)[1] != 10485760 {
 		t.Errorf("project: %v", err)
 	}
 }
@@ -114,7 +133,8 @@ func kindsAreApart(t *testing.T, r *rig) {
 func defaultQuota(t *testing.T, r *rig) {
 	r.covers(5 << 30)
 	got := r.get(t, 30500)
-	if n, _ := got.Limits[planner.SpaceHard].Number(); n != 5<<30 || got.DefaultSpace != r.saysDefault {
+	if n, _ := got.Limits[planner.SpaceHard].Number(); n != 5<<30 ||
+		got.DefaultSpace != r.saysDefault {
 		t.Errorf("never set: %+v", got)
 	}
 	r.set(t, 30500, planner.NoLimits(), planner.Grace{})
@@ -123,7 +143,8 @@ func defaultQuota(t *testing.T, r *rig) {
 	}
 }
 
-// A clock that runs goes on when its soft limit stays, and starts anew when that changes; each kind by itself.
+// A running clock continues if its soft limit stays, and starts over when that changes; each kind
+// by itself.
 func clocks(t *testing.T, r *rig) {
 	q := wanted()
 	q[planner.InodesSoft] = planner.LimitOf[planner.Inodes](1000)
@@ -135,11 +156,14 @@ func clocks(t *testing.T, r *rig) {
 	}
 	r.pass(time.Hour)
 	before := r.get(t, 30500)
-	q[planner.SpaceHard], q[planner.InodesSoft] = planner.LimitOf[planner.Bytes](20<<30), planner.LimitOf[planner.Inodes](1200)
+	q[planner.SpaceHard], q[planner.InodesSoft] = planner.LimitOf[planner.Bytes](20<<30),
+		planner.LimitOf[planner.Inodes](1200)
 	r.set(t, 30500, q, quota.Keep(&traits, before, q))
 	after := r.get(t, 30500)
-	if after.Limits != q || !near(after.Ends().Space, first.Ends().Space) || !near(after.Ends().Inodes, first.Ends().Inodes.Add(time.Hour)) {
-		t.Errorf("space ends %v, was %v; inodes end %v, were %v: %+v", after.Ends().Space, first.Ends().Space, after.Ends().Inodes, first.Ends().Inodes, after)
+	if after.Limits != q || !near(after.Ends().Space, first.Ends().Space) ||
+		!near(after.Ends().Inodes, first.Ends().Inodes.Add(time.Hour)) {
+		t.Errorf("space ends %v, was %v; inodes end %v, were %v: %+v", after.Ends().Space,
+			first.Ends().Space, after.Ends().Inodes, first.Ends().Inodes, after)
 	}
 	r.use(planner.ByGroup, 30500, 1<<30, 1500)
 	r.set(t, 30500, q, quota.Keep(&traits, after, q))
@@ -156,11 +180,13 @@ func usageOf(t *testing.T, r *rig) {
 	if r.exact {
 		want = 1<<30 + 1
 	}
-	if got := r.get(t, 30500); got.Space != (planner.Usage[planner.Bytes]{N: want, Known: true}) || got.Inodes != (planner.Usage[planner.Inodes]{N: 7, Known: true}) {
+	if got := r.get(t, 30500); got.Space != (planner.Usage[planner.Bytes]{N: want, Known: true}) ||
+		got.Inodes != (planner.Usage[planner.Inodes]{N: 7, Known: true}) {
 		t.Errorf("got %+v", got)
 	}
 	q := wanted()
-	q[planner.SpaceSoft], q[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1<<20), planner.LimitOf[planner.Bytes](1<<20)
+	q[planner.SpaceSoft], q[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1<<20),
+		planner.LimitOf[planner.Bytes](1<<20)
 	if r.set(t, 30500, q, planner.Grace{}); r.get(t, 30500).Limits != q {
 		t.Error("a limit below what is used was not taken")
 	}
@@ -171,7 +197,8 @@ func serverAway(t *testing.T, r *rig) {
 	r.use(planner.ByGroup, 30500, 8<<30, 7)
 	r.lose()
 	r.set(t, 30500, wanted(), planner.Grace{})
-	if got := r.get(t, 30500); got.Space.Known || got.Space.Why == "" || !got.Inodes.Known || got.LimitsWhy != "" || got.Limits != wanted() {
+	if got := r.get(t, 30500); got.Space.Known || got.Space.Why == "" || !got.Inodes.Known ||
+		got.LimitsWhy != "" || got.Limits != wanted() {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -183,15 +210,19 @@ func errorsHelp(t *testing.T, r *rig) {
 	other := wanted()
 	other[planner.SpaceHard] = planner.Unlimited()
 	for errno, way := range map[unix.Errno]string{
-		unix.EINVAL: "soft above hard", unix.EPERM: "need root", unix.EDQUOT: "raise the limit", unix.EOPNOTSUPP: "project feature",
-		unix.ENODEV: "mounted Lustre", unix.EIO: "servers failed", unix.ETIMEDOUT: "try again later",
+		unix.EINVAL: "soft above hard", unix.EPERM: "need root", unix.EDQUOT: "raise the limit",
+		unix.EOPNOTSUPP: "project feature",
+		unix.ENODEV:     "mounted Lustre", unix.EIO: "servers failed",
+		unix.ETIMEDOUT: "try again later",
 	} {
 		r.fail(errno)
-		if got := r.get(t, 30500); !strings.Contains(got.LimitsWhy, way) || got.Limits.Known() || got.Space.Known || got.Inodes.Known {
+		if got := r.get(t, 30500); !strings.Contains(got.LimitsWhy, way) || got.Limits.Known() ||
+			got.Space.Known || got.Inodes.Known {
 			t.Errorf("%v: get: %+v", errno, got)
 		}
 		err := r.client.Set(t.Context(), r.dir, planner.ByGroup, 30500, other, planner.Grace{})
-		if err == nil || !strings.Contains(err.Error(), way) || !strings.Contains(err.Error(), "set quota of group 30500 at "+r.dir) {
+		if err == nil || !strings.Contains(err.Error(), way) || !strings.Contains(err.Error(),
+			"set quota of group 30500 at "+r.dir) {
 			t.Errorf("%v: set: %v", errno, err)
 		}
 	}
@@ -212,12 +243,14 @@ func refusals(t *testing.T, r *rig) {
 	} {
 		q := wanted()
 		change(&q)
-		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, 30500, q, planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
+		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, 30500, q,
+			planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, id := range []uint32{0, 1 << 31} {
-		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, id, wanted(), planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
+		if err := r.client.Set(t.Context(), r.dir, planner.ByGroup, id, wanted(),
+			planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 			t.Errorf("id %d: %v", id, err)
 		}
 		if got := r.get(t, id); got.LimitsWhy == "" {
@@ -229,14 +262,16 @@ func refusals(t *testing.T, r *rig) {
 	}
 }
 
-// A list gives what Get gives, of the range and the kind that was asked for; or it says that it can't.
+// A list gives what Get gives, of the range and the kind that was asked for; or it says that it
+// can't.
 func lists(t *testing.T, r *rig) {
 	r.use(planner.ByGroup, 30501, 8<<30, 7)
 	for _, id := range []uint32{30499, 30500, 30501, 30502} {
 		r.set(t, id, wanted(), planner.Grace{})
 	}
 	one := r.get(t, 30501)
-	if err := r.client.Set(t.Context(), r.dir, planner.ByProject, 30501, wanted(), planner.Grace{}); err != nil {
+	if err := r.client.Set(t.Context(), r.dir, planner.ByProject, 30501, wanted(),
+		planner.Grace{}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := r.client.List(t.Context(), r.dir, planner.ByGroup, 30500, 30501)
@@ -249,11 +284,13 @@ func lists(t *testing.T, r *rig) {
 	if err != nil || len(got) != 2 || got[30501] != one || got[30500].Limits != wanted() {
 		t.Errorf("got %+v, %v, want also %+v", got, err, one)
 	}
-	if got, err := r.client.List(t.Context(), r.dir, planner.ByGroup, 40000, 40001); err != nil || len(got) != 0 {
+	if got, err := r.client.List(t.Context(), r.dir, planner.ByGroup, 40000, 40001); err != nil ||
+		len(got) != 0 {
 		t.Errorf("an empty range: %+v, %v", got, err)
 	}
 	r.fail(unix.EIO)
-	if got, err := r.client.List(t.Context(), r.dir, planner.ByGroup, 30500, 30501); err == nil || errors.Is(err, providers.ErrNoList) || got != nil {
+	if got, err := r.client.List(t.Context(), r.dir, planner.ByGroup, 30500, 30501); err == nil ||
+		errors.Is(err, providers.ErrNoList) || got != nil {
 		t.Errorf("EIO: %+v, %v", got, err)
 	}
 }
@@ -262,7 +299,8 @@ func lists(t *testing.T, r *rig) {
 func ioctlRig(canList bool, client string) *rig {
 	s := newServer()
 	s.lists = canList
-	r := &rig{client: s.client(), dir: "/mnt/l", via: "ioctl", exact: true, saysDefault: true, lists: canList}
+	r := &rig{client: s.client(), dir: "/mnt/l", via: "ioctl", exact: true, saysDefault: true,
+		lists: canList}
 	if client == "auto" {
 		r.client = newAuto(s.client(), nil)
 	}
@@ -274,6 +312,7 @@ func ioctlRig(canList bool, client string) *rig {
 	}
 	r.pass = func(d time.Duration) { s.now += uint64(d.Seconds()) }
 	r.lose = func() { s.hide = validSpace }
+	r.lost = func() { s.lost = unix.EIO }
 	r.fail = func(e unix.Errno) {
 		if s.fail = e; e == 0 {
 			s.fail = nil
@@ -295,20 +334,27 @@ func lfsRig(t *testing.T, built, release string, auto bool) *rig {
 		t.Fatal(err)
 	}
 	clock := time.Unix(1800000000, 0)
-	s.sim("init", "--state", s.path+".json", "--release", release, "--mount", mount+"=capstor", "--as-root")
+	s.sim("init", "--state", s.path+".json", "--release", release, "--mount", mount+"=capstor",
+		"--as-root")
 	s.sim("clock", "1800000000")
 	lfs, err := newLFS(s.path, 0, func() time.Time { return clock })
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{client: lfs, dir: mount, via: "lfs", saysDefault: release == "2.15.8", lists: release != "2.15.8"}
+	r := &rig{client: lfs, dir: mount, via: "lfs", saysDefault: release == "2.15.8",
+		lists: release != "2.15.8"}
 	if auto {
 		r.client = newAuto(newIOCTL(0), lfs)
 	}
 	r.use = func(by planner.QuotaBy, id uint32, space planner.Bytes, inodes planner.Inodes) {
-		s.sim("usage", flagOf(by), fmt.Sprint(id), "--space", fmt.Sprint(uint64(space)), "--inodes", fmt.Sprint(uint64(inodes)), mount)
+		s.sim("usage", flagOf(by), fmt.Sprint(id), "--space", fmt.Sprint(uint64(space)), "--inodes",
+			fmt.Sprint(uint64(inodes)), mount)
 	}
-	r.pass = func(d time.Duration) { clock = clock.Add(d); s.sim("clock", fmt.Sprint(clock.Unix())) }
+	r.pass = func(d time.Duration) {
+		clock = clock.Add(d)
+		s.sim("clock",
+			fmt.Sprint(clock.Unix()))
+	}
 	r.lose = func() { s.sim("lose-ost", mount) }
 	r.fail = func(e unix.Errno) {
 		s.sim("clear")
@@ -319,7 +365,8 @@ func lfsRig(t *testing.T, built, release string, auto bool) *rig {
 		}
 	}
 	r.covers = func(b planner.Bytes) {
-		s.lfs("setquota", "-G", "-b", "0", "-B", fmt.Sprint(uint64(b)/1024), "-i", "0", "-I", "0", mount)
+		s.lfs("setquota", "-G", "-b", "0", "-B", fmt.Sprint(uint64(b)/1024), "-i", "0", "-I", "0",
+			mount)
 	}
 	r.stored = func(by planner.QuotaBy, id uint32) (l [4]uint64) {
 		fields := strings.Fields(s.lfs("quota", "-q", flagOf(by), fmt.Sprint(id), mount))
@@ -333,7 +380,8 @@ func lfsRig(t *testing.T, built, release string, auto bool) *rig {
 
 func buildStandIn(t *testing.T) string {
 	built := filepath.Join(t.TempDir(), "lfs-sim")
-	if out, err := exec.Command("go", "build", "-o", built, "../../../cmd/lfs-sim").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", built,
+		"../../../cmd/lfs-sim").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return built

@@ -14,8 +14,8 @@ const (
 	exitENOTSUP = 12 // 524 mod 256: client modules up to 2.15 do not know the command
 )
 
-// explainExit says what a failed run of lfs means. Releases up to 2.14 print nothing when setquota fails, so the code has
-// to be enough.
+// explainExit says what a failed run of lfs means. Releases up to 2.14 print nothing when setquota
+// fails, so the code has to be enough.
 func explainExit(what string, exit int, stdout, stderr string) string {
 	said := firstLine(stderr)
 	if said == "" && exit == exitUsage {

@@ -17,8 +17,9 @@ import (
 
 const viaIOCTL = "ioctl"
 
-// quotactl is struct if_quotactl of Lustre, 176 bytes, the same from 2.12 to 2.17 on every machine with 64 bits. The
-// kernel reads 16 bytes more, a pool's name, for some commands that are not used here; they are zero.
+// quotactl is struct if_quotactl of Lustre, 176 bytes, the same from 2.12 to 2.17 on every machine
+// with 64 bits. The kernel reads 16 bytes more, a pool's name, for some commands that are not used
+// here; they are zero.
 type quotactl [176 + 16]byte
 
 // Where the members of struct if_quotactl are.
@@ -56,7 +57,8 @@ const (
 	timeMask    = 1<<48 - 1
 	flagDefault = 1 << 48 // the default quota is in force
 
-	// errENOTSUPP is internal to the kernel: modules up to 2.15 answer with it to commands that they don't know.
+	// errENOTSUPP is internal to the kernel: modules up to 2.15 answer with it to commands that
+	// they don't know.
 	errENOTSUPP unix.Errno = 524
 )
 
@@ -97,7 +99,8 @@ func kernel(dir string, q *quotactl) error {
 	}
 	defer unix.Close(fd)
 	for {
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), quotactlIoctl, uintptr(unsafe.Pointer(q)))
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), quotactlIoctl,
+			uintptr(unsafe.Pointer(q)))
 		switch errno {
 		case 0:
 			return nil
@@ -110,7 +113,8 @@ func kernel(dir string, q *quotactl) error {
 
 func openDir(dir string) (int, error) {
 	for {
-		fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(dir,
+			unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err != unix.EINTR {
 			return fd, err
 		}
@@ -134,12 +138,14 @@ func (i *ioctlClient) call(ctx context.Context, dir string, q *quotactl) error {
 }
 
 // Get implements [client].
-func (i *ioctlClient) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
+func (i *ioctlClient) Get(ctx context.Context, dir string, by planner.QuotaBy,
+	id uint32) planner.QuotaState {
 	s, _ := i.get(ctx, dir, by, id)
 	return s
 }
 
-func (i *ioctlClient) get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) (planner.QuotaState, error) {
+func (i *ioctlClient) get(ctx context.Context, dir string, by planner.QuotaBy,
+	id uint32) (planner.QuotaState, error) {
 	if err := quota.CheckID(by, id); err != nil {
 		return quota.Unknown(viaIOCTL, err.Error()), nil
 	}
@@ -160,8 +166,12 @@ func (q *quotactl) state() planner.QuotaState {
 		DefaultSpace:  q.u64(atBTime)&flagDefault != 0,
 		DefaultInodes: q.u64(atITime)&flagDefault != 0,
 		Limits: planner.Limits{
-			planner.SpaceSoft: quota.Limit(q.u64(atBSoft), planner.Bytes(kib)), planner.SpaceHard: quota.Limit(q.u64(atBHard), planner.Bytes(kib)),
-			planner.InodesSoft: quota.Limit(q.u64(atISoft), planner.Inodes(1)), planner.InodesHard: quota.Limit(q.u64(atIHard), planner.Inodes(1)),
+			planner.SpaceSoft: quota.Limit(q.u64(atBSoft),
+				planner.Bytes(kib)), planner.SpaceHard: quota.Limit(q.u64(atBHard),
+				planner.Bytes(kib)),
+			planner.InodesSoft: quota.Limit(q.u64(atISoft),
+				planner.Inodes(1)), planner.InodesHard: quota.Limit(q.u64(atIHard),
+				planner.Inodes(1)),
 		},
 		Space:  usage(figure{q.u64(atCurSpace), q.has(validSpace)}, planner.Bytes(1), missing),
 		Inodes: usage(figure{q.u64(atCurInodes), q.has(validInodes)}, planner.Inodes(1), missing),
@@ -181,7 +191,8 @@ func (q *quotactl) state() planner.QuotaState {
 }
 
 // Set implements [client].
-func (i *ioctlClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Limits, keep planner.Grace) error {
+func (i *ioctlClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32,
+	want planner.Limits, keep planner.Grace) error {
 	l, err := check(by, id, want)
 	if err != nil {
 		return err
@@ -207,15 +218,18 @@ func (i *ioctlClient) Set(ctx context.Context, dir string, by planner.QuotaBy, i
 	return nil
 }
 
-// setKeeping sets the limits and keeps the clocks that keep names, as the servers have them now: who has read them by lfs
-// knows them only to the second of this node's clock.
-func (i *ioctlClient) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Limits, keep planner.Grace) error {
+// setKeeping sets the limits and keeps the clocks that keep names, as the servers have them now:
+// who has read them by lfs knows them only to the second of this node's clock.
+func (i *ioctlClient) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32,
+	want planner.Limits, keep planner.Grace) error {
 	now, err := i.get(ctx, dir, by, id)
 	if err != nil {
-		return fmt.Errorf("set quota of %s %d at %s: read its grace periods by ioctl: %w", by, id, dir, &callError{err})
+		return fmt.Errorf("set quota of %s %d at %s: read its grace periods by ioctl: %w", by, id,
+			dir, &callError{err})
 	}
 	if now.LimitsWhy != "" {
-		return fmt.Errorf("set quota of %s %d at %s: its grace periods are not known: %s", by, id, dir, now.LimitsWhy)
+		return fmt.Errorf("set quota of %s %d at %s: its grace periods are not known: %s", by, id,
+			dir, now.LimitsWhy)
 	}
 	if !keep.Space.IsZero() {
 		keep.Space = now.Ends().Space

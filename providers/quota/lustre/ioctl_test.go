@@ -15,25 +15,29 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// server stands in for the kernel and the quota master: it keeps limits as Lustre does, with its rule for grace clocks.
+// server stands in for the kernel and the quota master: it keeps limits as Lustre does, with its
+// rule for grace clocks.
 type server struct {
 	mu      sync.Mutex
 	records map[[2]uint32]*quotactl
 	// fail is answered to every call; hide are valid bits that are left out.
-	fail  error
+	fail error
+	// lost is answered to the next change, after it took effect.
+	lost  error
 	hide  uint32
 	calls int
 	grace uint64
 	now   uint64
 	// hard is the default quota's hard limit of space, in KiB.
 	hard uint64
-	// lists tells that it knows ITERQUOTA; marked is what GETALLQUOTA will give, by its mark.
+	// lists reports whether it knows ITERQUOTA; marked is what GETALLQUOTA will give, by its mark.
 	lists  bool
 	marked map[uint64][]*quotactl
 }
 
 func newServer() *server {
-	return &server{records: map[[2]uint32]*quotactl{}, grace: 604800, now: 1_000_000, marked: map[uint64][]*quotactl{}}
+	return &server{records: map[[2]uint32]*quotactl{}, grace: 604800, now: 1_000_000,
+		marked: map[uint64][]*quotactl{}}
 }
 
 func (s *server) client() *ioctlClient { return &ioctlClient{s.ioctl, hang.New(0)} }
@@ -41,6 +45,14 @@ func (s *server) client() *ioctlClient { return &ioctlClient{s.ioctl, hang.New(0
 func (s *server) ioctl(dir string, q *quotactl) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	err := s.answer(q)
+	if err == nil && q.u32(atCmd) == setQuota {
+		err, s.lost = s.lost, nil
+	}
+	return err
+}
+
+func (s *server) answer(q *quotactl) error {
 	s.calls++
 	if s.fail != nil {
 		return s.fail
@@ -55,7 +67,8 @@ func (s *server) ioctl(dir string, q *quotactl) error {
 		q.put32(atValid, 0x3f&^s.hide)
 	case setQuota:
 		r := s.record(q.u32(atType), q.u32(atID))
-		if err := s.pair(q, r, validBLimits, atBHard, atBSoft, atCurSpace, atBTime, validBTime, 1024); err != nil {
+		if err := s.pair(q, r, validBLimits, atBHard, atBSoft, atCurSpace, atBTime, validBTime,
+			1024); err != nil {
 			return err
 		}
 		return s.pair(q, r, validILimits, atIHard, atISoft, atCurInodes, atITime, validITime, 1)
@@ -90,7 +103,8 @@ func (s *server) list(q *quotactl) error {
 	if q.u32(atCmd) == iterQuota {
 		found := []*quotactl{new(quotactl)}
 		for key, r := range s.records {
-			if id := uint64(key[1]); key[0] == q.u32(atType) && q.u64(atFirst) <= id && id <= q.u64(atLast) {
+			if id := uint64(key[1]); key[0] == q.u32(atType) && q.u64(atFirst) <= id &&
+				id <= q.u64(atLast) {
 				r.put32(atValid, 0x3f&^s.hide)
 				found = append(found, r)
 			}
@@ -117,7 +131,8 @@ func (s *server) list(q *quotactl) error {
 	return nil
 }
 
-func (s *server) pair(q, r *quotactl, valid uint32, hard, soft, used, clock int, timeBit uint32, unit uint64) error {
+func (s *server) pair(q, r *quotactl, valid uint32, hard, soft, used, clock int, timeBit uint32,
+	unit uint64) error {
 	if !q.has(valid) {
 		return nil
 	}
@@ -141,33 +156,40 @@ func TestIOCTLSetAndGet(t *testing.T) {
 	s := newServer()
 	c := s.client()
 	before := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if !before.DefaultSpace || !before.DefaultInodes || !before.Limits[planner.SpaceHard].IsUnlimited() || before.Via != "ioctl" || !before.Ends().Space.IsZero() {
+	if !before.DefaultSpace || !before.DefaultInodes ||
+		!before.Limits[planner.SpaceHard].IsUnlimited() || before.Via != "ioctl" ||
+		!before.Ends().Space.IsZero() {
 		t.Errorf("an id without a record: %+v", before)
 	}
-	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil {
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(),
+		planner.Grace{}); err != nil {
 		t.Fatal(err)
 	}
 	after := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if after.Limits != wanted() || after.DefaultSpace || after.DefaultInodes || !after.Space.Known || !after.Inodes.Known {
+	if after.Limits != wanted() || after.DefaultSpace || after.DefaultInodes ||
+		!after.Space.Known || !after.Inodes.Known {
 		t.Errorf("got %+v", after)
 	}
 	r := s.records[[2]uint32{typeGroup, 5}]
-	if got := [4]uint64{r.u64(48), r.u64(56), r.u64(72), r.u64(80)}; got != [4]uint64{10485760, 9437184, 2000, 0} {
+	if got := [4]uint64{r.u64(48), r.u64(56), r.u64(72), r.u64(80)}; got != [4]uint64{10485760,
+		9437184, 2000, 0} {
 		t.Errorf("on the wire: %v", got)
 	}
-	if c.Set(t.Context(), "/mnt/l", planner.ByProject, 5, wanted(), planner.Grace{}); s.records[[2]uint32{typeProject, 5}] == nil {
+	if c.Set(t.Context(), "/mnt/l", planner.ByProject, 5, wanted(),
+		planner.Grace{}); s.records[[2]uint32{typeProject, 5}] == nil {
 		t.Error("a project's quota was not set as type 2")
 	}
 }
 
-// A clock that runs goes on when its soft limit stays, and starts anew when that changes.
+// A running clock continues if its soft limit stays, and starts over when that changes.
 func TestIOCTLKeepsClocks(t *testing.T) {
 	s := newServer()
 	c := s.client()
 	s.ioctl("", request(getQuota, planner.ByGroup, 5))
 	r := s.records[[2]uint32{typeGroup, 5}]
 	r.put64(atCurSpace, 9<<30+1)
-	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil {
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(),
+		planner.Grace{}); err != nil {
 		t.Fatal(err)
 	}
 	ends := r.u64(atBTime)
@@ -176,7 +198,8 @@ func TestIOCTLKeepsClocks(t *testing.T) {
 	want := wanted()
 	want[planner.SpaceHard] = planner.LimitOf[planner.Bytes](20 << 30)
 	before := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(&traits, before, want)); err != nil {
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(&traits, before,
+		want)); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.u64(atBTime); got != ends {
@@ -184,7 +207,8 @@ func TestIOCTLKeepsClocks(t *testing.T) {
 	}
 	want[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](8 << 30)
 	before = c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
-	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(&traits, before, want)); err != nil {
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, want, quota.Keep(&traits, before,
+		want)); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.u64(atBTime); got != ends+5 {
@@ -195,16 +219,19 @@ func TestIOCTLKeepsClocks(t *testing.T) {
 func TestIOCTLMissingBits(t *testing.T) {
 	s := newServer()
 	s.hide = validSpace
-	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy != "" || q.Space.Known || q.Space.Why == "" || !q.Inodes.Known {
+	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy != "" ||
+		q.Space.Known || q.Space.Why == "" || !q.Inodes.Known {
 		t.Errorf("space missing: %+v", q)
 	}
 	s.hide = validInodes
-	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy != "" || !q.Space.Known || q.Inodes.Known {
+	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy != "" ||
+		!q.Space.Known || q.Inodes.Known {
 		t.Errorf("inodes missing: %+v", q)
 	}
 	for _, bit := range []uint32{validBLimits, validILimits} {
 		s.hide = bit
-		if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy == "" || q.Limits.Known() || q.Space.Known {
+		if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy == "" ||
+			q.Limits.Known() || q.Space.Known {
 			t.Errorf("limits missing: %+v", q)
 		}
 	}
@@ -213,11 +240,14 @@ func TestIOCTLMissingBits(t *testing.T) {
 func TestIOCTLErrors(t *testing.T) {
 	s := newServer()
 	for errno, want := range map[unix.Errno]string{
-		unix.EPERM: "need root", unix.EINVAL: "soft above hard", unix.EDQUOT: "its own quota", unix.EOPNOTSUPP: "project feature",
-		unix.ENODEV: "mounted Lustre", unix.ENOTTY: "not on a Lustre", unix.EIO: "servers failed", unix.ENODATA: "no such record",
+		unix.EPERM: "need root", unix.EINVAL: "soft above hard", unix.EDQUOT: "its own quota",
+		unix.EOPNOTSUPP: "project feature",
+		unix.ENODEV:     "mounted Lustre", unix.ENOTTY: "not on a Lustre", unix.EIO: "servers failed",
+		unix.ENODATA: "no such record",
 	} {
 		s.fail = errno
-		if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, want) || q.Limits.Known() {
+		if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup,
+			5); !strings.Contains(q.LimitsWhy, want) || q.Limits.Known() {
 			t.Errorf("%v: get: %+v", errno, q)
 		}
 		err := s.client().Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{})
@@ -229,10 +259,12 @@ func TestIOCTLErrors(t *testing.T) {
 
 // The real kernel, on a filesystem that is not Lustre.
 func TestIOCTLRealKernel(t *testing.T) {
-	if q := newIOCTL(0).Get(t.Context(), t.TempDir(), planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "not on a Lustre filesystem") {
+	if q := newIOCTL(0).Get(t.Context(), t.TempDir(), planner.ByGroup,
+		5); !strings.Contains(q.LimitsWhy, "not on a Lustre filesystem") {
 		t.Errorf("got %+v", q)
 	}
-	if q := newIOCTL(0).Get(t.Context(), "/nonexistent", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "does not exist") {
+	if q := newIOCTL(0).Get(t.Context(), "/nonexistent", planner.ByGroup,
+		5); !strings.Contains(q.LimitsWhy, "does not exist") {
 		t.Errorf("got %+v", q)
 	}
 }
@@ -240,8 +272,10 @@ func TestIOCTLRealKernel(t *testing.T) {
 func TestIOCTLHangs(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	c := &ioctlClient{func(string, *quotactl) error { <-release; return nil }, hang.New(10 * time.Millisecond)}
-	if q := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "no answer in time") || c.stuck() != 1 {
+	c := &ioctlClient{func(string, *quotactl) error { <-release; return nil },
+		hang.New(10 * time.Millisecond)}
+	if q := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy,
+		"no answer in time") || c.stuck() != 1 {
 		t.Errorf("got %+v, %d stuck", q, c.stuck())
 	}
 }
@@ -257,25 +291,30 @@ func TestAuto(t *testing.T) {
 		t.Error("lfs was run all the same")
 	}
 	s.fail = unix.EIO
-	if q := newAuto(s.client(), lfs).Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "ioctl" || q.Limits.Known() {
+	if q := newAuto(s.client(), lfs).Get(t.Context(), "/mnt/l", planner.ByGroup,
+		5); q.Via != "ioctl" || q.Limits.Known() {
 		t.Errorf("a failing server is an answer, but %+v", q)
 	}
 	for _, errno := range []error{unix.ENOTTY, errENOTSUPP} {
 		s.fail, s.calls = errno, 0
 		a = newAuto(s.client(), lfs)
-		if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "lfs" || q.LimitsWhy != "" {
+		if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "lfs" ||
+			q.LimitsWhy != "" {
 			t.Errorf("%v: %+v", errno, q)
 		}
-		if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil || s.calls != 1 {
+		if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(),
+			planner.Grace{}); err != nil || s.calls != 1 {
 			t.Errorf("%v: set: %v, the ioctl was tried %d times", errno, err, s.calls)
 		}
 	}
 	s.calls = 0
 	a = newAuto(s.client(), lfs)
-	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); err != nil || !exists(called) || s.calls != 1 {
+	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(),
+		planner.Grace{}); err != nil || !exists(called) || s.calls != 1 {
 		t.Errorf("set first: %v", err)
 	}
-	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, planner.Limits{}, planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
+	if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, planner.Limits{},
+		planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 		t.Errorf("an unknown quota: %v", err)
 	}
 }
@@ -285,13 +324,15 @@ func exists(file string) bool { return unix.Access(file, unix.F_OK) == nil }
 func TestOpen(t *testing.T) {
 	lfs, called := fakeLFS(t, 0, "exit 0\n")
 	system := planner.System{Name: "capstor", Directory: "capstor",
-		Quota: planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByGroup, Client: "lfs", LFS: lfs.path}}
+		Quota: planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByGroup, Client: "lfs",
+			LFS: lfs.path}}
 	c, err := Open(system, quota.Options{Root: "/mnt/lustre", Now: testNow})
 	if err != nil {
 		t.Fatal(err)
 	}
 	id := planner.Subject{Filesystem: "x", By: planner.ByGroup, ID: 5}
-	if pending, err := c.Set(t.Context(), id, wanted(), planner.Grace{}); err != nil || pending != nil || !exists(called) {
+	if pending, err := c.Set(t.Context(), id, wanted(), planner.Grace{}); err != nil ||
+		pending != nil || !exists(called) {
 		t.Errorf("set: %v", err)
 	}
 	if _, err := c.Remove(t.Context(), id); !errors.Is(err, quota.ErrRefused) {

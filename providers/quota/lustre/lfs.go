@@ -20,8 +20,8 @@ import (
 // maxOutput bounds what is kept of the output of lfs; a row has 200 bytes.
 const maxOutput = 1 << 20
 
-// lfsClient asks and sets quotas by the program lfs. Where a running clock is to be kept, which lfs cannot be told, it sets by
-// the ioctl.
+// lfsClient asks and sets quotas by the program lfs. Where a running clock is to be kept, which lfs
+// cannot be told, it sets by the ioctl.
 type lfsClient struct {
 	path string
 	// trusted refuses path once others could replace it; nil never does.
@@ -54,7 +54,8 @@ func newLFS(path string, timeout time.Duration, now func() time.Time) (*lfsClien
 func (l *lfsClient) stuck() int { return l.calls.Stuck() }
 
 // Get implements [client].
-func (l *lfsClient) Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
+func (l *lfsClient) Get(ctx context.Context, dir string, by planner.QuotaBy,
+	id uint32) planner.QuotaState {
 	if err := quota.CheckID(by, id); err != nil {
 		return quota.Unknown(viaLFS, err.Error())
 	}
@@ -72,8 +73,10 @@ func (l *lfsClient) Get(ctx context.Context, dir string, by planner.QuotaBy, id 
 	return parse(dir, r.stdout, r.stderr, r.exit, l.now())
 }
 
-// checkMeant asks lfs about an identity that Get has not read yet: setquota does not say whose limits it sets.
-func (l *lfsClient) checkMeant(ctx context.Context, dir string, by planner.QuotaBy, id uint32) error {
+// checkMeant asks lfs about an identity that Get has not read yet: setquota does not say whose
+// limits it sets.
+func (l *lfsClient) checkMeant(ctx context.Context, dir string, by planner.QuotaBy,
+	id uint32) error {
 	l.mu.Lock()
 	known := l.meant[identity{by, id}]
 	l.mu.Unlock()
@@ -88,7 +91,8 @@ func (l *lfsClient) checkMeant(ctx context.Context, dir string, by planner.Quota
 }
 
 // Set implements [client].
-func (l *lfsClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32, want planner.Limits, keep planner.Grace) error {
+func (l *lfsClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32,
+	want planner.Limits, keep planner.Grace) error {
 	args, err := setArgs(dir, by, id, want)
 	if err != nil {
 		return err
@@ -100,7 +104,8 @@ func (l *lfsClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id 
 		args = withoutSoft(args, keep)
 	}
 	if err := l.checkMeant(ctx, dir, by, id); err != nil {
-		return fmt.Errorf("set quota of %s %d at %s: %w: nothing was sent: %w", by, id, dir, quota.ErrRefused, err)
+		return fmt.Errorf("set quota of %s %d at %s: %w: nothing was sent: %w", by, id, dir,
+			quota.ErrRefused, err)
 	}
 	r, err := l.run(ctx, args)
 	if err != nil {
@@ -133,14 +138,16 @@ func setArgs(dir string, by planner.QuotaBy, id uint32, want planner.Limits) ([]
 		return nil, err
 	}
 	n := func(n uint64) string { return strconv.FormatUint(n, 10) }
-	return []string{"setquota", flagOf(by), n(uint64(id)), softSpace, n(l[planner.SpaceSoft]), "-B", n(l[planner.SpaceHard]),
+	return []string{"setquota", flagOf(by), n(uint64(id)), softSpace, n(l[planner.SpaceSoft]), "-B",
+		n(l[planner.SpaceHard]),
 		softInodes, n(l[planner.InodesSoft]), "-I", n(l[planner.InodesHard]), dir}, nil
 }
 
 const softSpace, softInodes = "-b", "-i"
 
-// withoutSoft leaves the soft limits out whose clock is to be kept. lfs then reads such a limit together with its clock, and
-// sends both along with the new hard limit. Only where there is no Lustre to take the ioctl.
+// withoutSoft leaves the soft limits out whose clock is to be kept. lfs then reads such a limit
+// together with its clock, and sends both along with the new hard limit. Only where there is no
+// Lustre to take the ioctl.
 func withoutSoft(args []string, keep planner.Grace) []string {
 	for flag, end := range map[string]time.Time{softSpace: keep.Space, softInodes: keep.Inodes} {
 		if at := slices.Index(args, flag); !end.IsZero() {

@@ -18,8 +18,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// TestMain lets the test binary play lfs: under that name it does what the file beside it says. The real client gives it
-// no environment to be told by.
+// TestMain lets the test binary play lfs: under that name it does what the file beside it says. The
+// real client gives it no environment to be told by.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "lfs" {
 		os.Exit(playLFS())
@@ -27,8 +27,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// playLFS writes down how it was called, and answers as the script says: "exit CODE", "hang", "stubborn" (hangs, with a
-// child's hold on its output), then what to print.
+// playLFS writes down how it was called, and answers as the script says: "exit CODE", "hang",
+// "stubborn" (hangs, with a child's hold on its output), then what to print.
 func playLFS() int {
 	dir := filepath.Dir(os.Args[0])
 	cwd, _ := os.Getwd()
@@ -71,8 +71,10 @@ func fakeLFS(t *testing.T, timeout time.Duration, script string) (*lfsClient, st
 
 func wanted() planner.Limits {
 	return planner.Limits{
-		planner.SpaceSoft: planner.LimitOf[planner.Bytes](9 << 30), planner.SpaceHard: planner.LimitOf[planner.Bytes](10 << 30),
-		planner.InodesSoft: planner.Unlimited(), planner.InodesHard: planner.LimitOf[planner.Inodes](2000),
+		planner.SpaceSoft:  planner.LimitOf[planner.Bytes](9 << 30),
+		planner.SpaceHard:  planner.LimitOf[planner.Bytes](10 << 30),
+		planner.InodesSoft: planner.Unlimited(),
+		planner.InodesHard: planner.LimitOf[planner.Inodes](2000),
 	}
 }
 
@@ -83,11 +85,16 @@ func TestLFSArguments(t *testing.T) {
 		keep planner.Grace
 		want string
 	}{
-		"group":             {planner.ByGroup, planner.Grace{}, `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
-		"project":           {planner.ByProject, planner.Grace{}, `["setquota" "-p" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
-		"space clock runs":  {planner.ByGroup, planner.Grace{Space: running}, `["setquota" "-g" "30500" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
-		"inode clock runs":  {planner.ByGroup, planner.Grace{Inodes: running}, `["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
-		"both clocks do so": {planner.ByGroup, planner.Grace{Space: running, Inodes: running}, `["setquota" "-g" "30500" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
+		"group": {planner.ByGroup, planner.Grace{},
+			`["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
+		"project": {planner.ByProject, planner.Grace{},
+			`["setquota" "-p" "30500" "-b" "9437184" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
+		"space clock runs": {planner.ByGroup, planner.Grace{Space: running},
+			`["setquota" "-g" "30500" "-B" "10485760" "-i" "0" "-I" "2000" "/mnt/l x"]`},
+		"inode clock runs": {planner.ByGroup, planner.Grace{Inodes: running},
+			`["setquota" "-g" "30500" "-b" "9437184" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
+		"both clocks do so": {planner.ByGroup, planner.Grace{Space: running, Inodes: running},
+			`["setquota" "-g" "30500" "-B" "10485760" "-I" "2000" "/mnt/l x"]`},
 	} {
 		args, err := setArgs("/mnt/l x", c.by, 30500, wanted())
 		args = withoutSoft(args, c.keep)
@@ -96,7 +103,8 @@ func TestLFSArguments(t *testing.T) {
 		}
 	}
 	l, called := fakeLFS(t, 0, "exit 0\n")
-	if err := l.Set(t.Context(), "/mnt/l x", planner.ByGroup, 30500, wanted(), planner.Grace{}); err != nil {
+	if err := l.Set(t.Context(), "/mnt/l x", planner.ByGroup, 30500, wanted(),
+		planner.Grace{}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(called)
@@ -106,8 +114,8 @@ func TestLFSArguments(t *testing.T) {
 	}
 }
 
-// On a Lustre filesystem a clock that is to be kept is never left to lfs: all four limits go by one ioctl, with the end that
-// the servers have, not the one that this node read off the output of lfs.
+// On a Lustre filesystem a clock that is to be kept is never left to lfs: all four limits go by one
+// ioctl, with the end that the servers have, not the one that this node read off the output of lfs.
 func TestLFSKeepsClocksByIOCTL(t *testing.T) {
 	l, called := fakeLFS(t, 0, "exit 0\n")
 	s := newServer()
@@ -116,21 +124,25 @@ func TestLFSKeepsClocksByIOCTL(t *testing.T) {
 	r := s.records[[2]uint32{typeGroup, 5}]
 	r.put64(atCurSpace, 9<<30+1)
 	r.put64(atBTime, 777)
-	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{Space: testNow()}); err != nil {
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(),
+		planner.Grace{Space: testNow()}); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.u64(atBTime); got != 777 || r.u64(atBHard) != 10485760 || r.u64(atISoft) != 0 || r.u64(atIHard) != 2000 {
+	if got := r.u64(atBTime); got != 777 || r.u64(atBHard) != 10485760 || r.u64(atISoft) != 0 ||
+		r.u64(atIHard) != 2000 {
 		t.Errorf("the clock ends at %d, want 777: % x", got, r[:])
 	}
 	s.fail = unix.EIO
-	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{Space: testNow()}); !errors.Is(err, unix.EIO) {
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(),
+		planner.Grace{Space: testNow()}); !errors.Is(err, unix.EIO) {
 		t.Errorf("a server that fails: %v", err)
 	}
 	if exists(called) {
 		t.Error("lfs was run, which starts the clock again or reads what another may have changed")
 	}
 	s.fail = unix.ENOTTY
-	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{Space: testNow()}); err != nil || !exists(called) {
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(),
+		planner.Grace{Space: testNow()}); err != nil || !exists(called) {
 		t.Errorf("without Lustre: %v", err)
 	}
 }
@@ -141,15 +153,19 @@ func TestLFSGet(t *testing.T) {
 	want := planner.QuotaState{
 		Via: "lfs",
 		Limits: planner.Limits{
-			planner.SpaceSoft: planner.LimitOf[planner.Bytes](50 << 20), planner.SpaceHard: planner.LimitOf[planner.Bytes](60 << 20),
-			planner.InodesSoft: planner.LimitOf[planner.Inodes](1000), planner.InodesHard: planner.Unlimited(),
+			planner.SpaceSoft:  planner.LimitOf[planner.Bytes](50 << 20),
+			planner.SpaceHard:  planner.LimitOf[planner.Bytes](60 << 20),
+			planner.InodesSoft: planner.LimitOf[planner.Inodes](1000),
+			planner.InodesHard: planner.Unlimited(),
 		},
-		Space: planner.Usage[planner.Bytes]{N: 4096, Known: true}, Inodes: planner.Usage[planner.Inodes]{N: 1, Known: true},
+		Space: planner.Usage[planner.Bytes]{N: 4096,
+			Known: true}, Inodes: planner.Usage[planner.Inodes]{N: 1, Known: true},
 	}
 	if s != want {
 		t.Errorf("got %+v, want %+v", s, want)
 	}
-	if got, _ := os.ReadFile(called); !strings.HasPrefix(string(got), `["quota" "-p" "7" "/mnt/l"]`) {
+	if got, _ := os.ReadFile(called); !strings.HasPrefix(string(got),
+		`["quota" "-p" "7" "/mnt/l"]`) {
 		t.Errorf("called with %s", got)
 	}
 }
@@ -167,10 +183,12 @@ func TestLFSFailures(t *testing.T) {
 	} {
 		l, _ := fakeLFS(t, 0, c.script)
 		err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{})
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "set quota of group 5 at /mnt/l") {
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(),
+			"set quota of group 5 at /mnt/l") {
 			t.Errorf("%q: set: got %v, want %q", c.script, err, c.want)
 		}
-		if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy, c.want) || s.Space.Known {
+		if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy,
+			c.want) || s.Space.Known {
 			t.Errorf("%q: get: got %+v, want %q", c.script, s, c.want)
 		}
 	}
@@ -178,7 +196,8 @@ func TestLFSFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy, "quota.lfs") {
+	if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy,
+		"quota.lfs") {
 		t.Errorf("without lfs: %+v", s)
 	}
 	if _, err := newLFS("lfs", 0, testNow); err == nil {
@@ -191,11 +210,13 @@ func TestLFSThatOthersMayReplace(t *testing.T) {
 	l, called := fakeLFS(t, 0, "quota\n")
 	asked := ""
 	l.trusted = func(program string) error { asked = program; return errors.New("a stranger may replace it") }
-	if q := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy, "a stranger may replace it") || q.Space.Known {
+	if q := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy,
+		"a stranger may replace it") || q.Space.Known {
 		t.Errorf("get: %+v", q)
 	}
 	err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{})
-	if !errors.Is(err, quota.ErrRefused) || !strings.Contains(err.Error(), "a stranger may replace it") {
+	if !errors.Is(err, quota.ErrRefused) || !strings.Contains(err.Error(),
+		"a stranger may replace it") {
 		t.Errorf("set: %v", err)
 	}
 	if _, err := os.Stat(called); err == nil || asked != l.path {
@@ -213,7 +234,8 @@ func TestLFSHangs(t *testing.T) {
 	if _, err := os.Stat(called); err != nil {
 		t.Fatalf("lfs was never run: %v", err)
 	}
-	if !strings.Contains(s.LimitsWhy, "no answer in time (2s)") || s.Limits.Known() || s.Space.Known {
+	if !strings.Contains(s.LimitsWhy, "no answer in time (2s)") || s.Limits.Known() ||
+		s.Space.Known {
 		t.Errorf("what a killed lfs printed was believed, or the reason is wrong: %+v", s)
 	}
 	if n := l.stuck(); n != 0 {
@@ -221,7 +243,8 @@ func TestLFSHangs(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := l.Set(ctx, "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); !errors.Is(err, context.Canceled) {
+	if err := l.Set(ctx, "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{}); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
 	}
 }
@@ -233,15 +256,23 @@ func TestCheckRefuses(t *testing.T) {
 		limits planner.Limits
 		want   string
 	}{
-		"unknown":          {5, set(func(q *planner.Limits) { q[planner.SpaceHard] = planner.Limit{} }), "space_hard: the limit is not known"},
-		"zero":             {5, set(func(q *planner.Limits) { q[planner.InodesHard] = planner.LimitOf[planner.Inodes](0) }), "inodes_hard: a limit of 0"},
-		"no whole KiB":     {5, set(func(q *planner.Limits) { q[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](1025) }), "no whole multiple of 1024"},
-		"space too large":  {5, set(func(q *planner.Limits) { q[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1<<60 + 1024) }), "space_hard"},
-		"inodes too many":  {5, set(func(q *planner.Limits) { q[planner.InodesHard] = planner.LimitOf[planner.Inodes](1<<48 + 1) }), "inodes_hard"},
-		"soft above hard":  {5, set(func(q *planner.Limits) { q[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](11 << 30) }), "soft 11 GiB is above hard 10 GiB"},
-		"inode soft above": {5, set(func(q *planner.Limits) { q[planner.InodesSoft] = planner.LimitOf[planner.Inodes](2001) }), "inodes: soft 2,001"},
-		"id 0":             {0, wanted(), "default quota"},
-		"id too large":     {1 << 31, wanted(), "above 2147483647"},
+		"unknown": {5,
+			set(func(q *planner.Limits) { q[planner.SpaceHard] = planner.Limit{} }),
+			"space_hard: the limit is not known"},
+		"zero": {5,
+			set(func(q *planner.Limits) { q[planner.InodesHard] = planner.LimitOf[planner.Inodes](0) }), "inodes_hard: a limit of 0"},
+		"no whole KiB": {5,
+			set(func(q *planner.Limits) { q[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](1025) }), "no whole multiple of 1024"},
+		"space too large": {5,
+			set(func(q *planner.Limits) { q[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1<<60 + 1024) }), "space_hard"},
+		"inodes too many": {5,
+			set(func(q *planner.Limits) { q[planner.InodesHard] = planner.LimitOf[planner.Inodes](1<<48 + 1) }), "inodes_hard"},
+		"soft above hard": {5,
+			set(func(q *planner.Limits) { q[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](11 << 30) }), "soft 11 GiB is above hard 10 GiB"},
+		"inode soft above": {5,
+			set(func(q *planner.Limits) { q[planner.InodesSoft] = planner.LimitOf[planner.Inodes](2001) }), "inodes: soft 2,001"},
+		"id 0":         {0, wanted(), "default quota"},
+		"id too large": {1 << 31, wanted(), "above 2147483647"},
 	} {
 		_, err := check(planner.ByGroup, c.id, c.limits)
 		if !errors.Is(err, quota.ErrRefused) || !strings.Contains(err.Error(), c.want) {
@@ -252,14 +283,17 @@ func TestCheckRefuses(t *testing.T) {
 		t.Errorf("by user: got %v", err)
 	}
 	biggest := planner.Limits{
-		planner.SpaceSoft: planner.LimitOf[planner.Bytes](1 << 60), planner.SpaceHard: planner.LimitOf[planner.Bytes](1 << 60),
-		planner.InodesSoft: planner.LimitOf[planner.Inodes](1 << 48), planner.InodesHard: planner.Unlimited(),
+		planner.SpaceSoft:  planner.LimitOf[planner.Bytes](1 << 60),
+		planner.SpaceHard:  planner.LimitOf[planner.Bytes](1 << 60),
+		planner.InodesSoft: planner.LimitOf[planner.Inodes](1 << 48),
+		planner.InodesHard: planner.Unlimited(),
 	}
 	if _, err := check(planner.ByProject, quota.MaxID, biggest); err != nil {
 		t.Errorf("the greatest limits: %v", err)
 	}
 	l, called := fakeLFS(t, 0, "exit 0\n")
-	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 0, wanted(), planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
+	if err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 0, wanted(),
+		planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 		t.Errorf("set: got %v", err)
 	}
 	if _, err := os.Stat(called); err == nil {
@@ -267,24 +301,29 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
-// TestNamesOfNumbers: lfs takes an id for a name first. What another identity is called is neither read nor set.
+// TestNamesOfNumbers: lfs takes an id for a name first. What another identity is called is neither
+// read nor set.
 func TestNamesOfNumbers(t *testing.T) {
 	built := buildStandIn(t)
-	for release, by := range map[string][]planner.QuotaBy{"2.15.8": {planner.ByGroup}, "2.17.57": {planner.ByGroup, planner.ByProject}} {
+	for release, by := range map[string][]planner.QuotaBy{"2.15.8": {planner.ByGroup},
+		"2.17.57": {planner.ByGroup, planner.ByProject}} {
 		s := &standIn{t: t, path: filepath.Join(t.TempDir(), "lfs")}
 		mount := filepath.Join(t.TempDir(), "m")
 		if err := errors.Join(os.Mkdir(mount, 0o755), os.Symlink(built, s.path)); err != nil {
 			t.Fatal(err)
 		}
-		s.sim("init", "--state", s.path+".json", "--release", release, "--mount", mount+"=capstor", "--as-root",
-			"--group", "30500=31000", "--group", "bystander=31000", "--group", "own=30501", "--group", "30502=30502",
+		s.sim("init", "--state", s.path+".json", "--release", release, "--mount", mount+"=capstor",
+			"--as-root",
+			"--group", "30500=31000", "--group", "bystander=31000", "--group", "own=30501",
+			"--group", "30502=30502",
 			"--projid", "30500=31000")
 		for _, by := range by {
 			l, err := newLFS(s.path, 0, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := l.Get(t.Context(), mount, by, 30500); got.Limits.Known() || !strings.Contains(got.LimitsWhy, "is also the name of "+string(by)+" 31000") {
+			if got := l.Get(t.Context(), mount, by, 30500); got.Limits.Known() ||
+				!strings.Contains(got.LimitsWhy, "is also the name of "+string(by)+" 31000") {
 				t.Errorf("%s, %s: read %+v", release, by, got)
 			}
 			fresh, err := newLFS(s.path, 0, time.Now)
@@ -293,11 +332,13 @@ func TestNamesOfNumbers(t *testing.T) {
 			}
 			for name, l := range map[string]*lfsClient{"after Get": l, "unread": fresh} {
 				err := l.Set(t.Context(), mount, by, 30500, wanted(), planner.Grace{})
-				if !errors.Is(err, quota.ErrRefused) || !strings.Contains(err.Error(), "client = \"ioctl\"") {
+				if !errors.Is(err, quota.ErrRefused) || !strings.Contains(err.Error(),
+					"client = \"ioctl\"") {
 					t.Errorf("%s, %s, %s: set: %v", release, by, name, err)
 				}
 			}
-			for _, id := range []uint32{30501, 30502, 30503} { // named otherwise, named by its own number, not named
+			for _, id := range []uint32{30501, 30502,
+				30503} { // named otherwise, named by its own number, not named
 				if err := l.Set(t.Context(), mount, by, id, wanted(), planner.Grace{}); err != nil {
 					t.Errorf("%s, %s %d: %v", release, by, id, err)
 				}
@@ -310,7 +351,9 @@ func TestNamesOfNumbers(t *testing.T) {
 			}
 		}
 	}
-	for _, title := range []string{"Disk quotas for grp 30500 (uid 30500):", "Disk quotas for grp 30500:", "Disk quotas for grp a (gid 30500) (gid 7):", "Disk quotas for prj x (pid 30500):"} {
+	for _, title := range []string{"Disk quotas for grp 30500 (uid 30500):",
+		"Disk quotas for grp 30500:", "Disk quotas for grp a (gid 30500) (gid 7):",
+		"Disk quotas for prj x (pid 30500):"} {
 		if err := checkTitle(title+"\n", planner.ByGroup, 30500); err == nil {
 			t.Errorf("%q is taken", title)
 		}

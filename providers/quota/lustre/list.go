@@ -33,9 +33,10 @@ const (
 	maxRecords = 1 << 20
 )
 
-// List implements [client]. A record that the default quota covers is read differently by different releases, so it is left
-// to Get.
-func (i *ioctlClient) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
+// List implements [client]. A record that the default quota covers is read differently by different
+// releases, so it is left to Get.
+func (i *ioctlClient) List(ctx context.Context, dir string, by planner.QuotaBy, first,
+	last uint32) (map[uint32]planner.QuotaState, error) {
 	q := request(iterQuota, by, 0)
 	q.put64(atFirst, uint64(first))
 	q.put64(atLast, uint64(last))
@@ -74,14 +75,15 @@ func states(records []byte) map[uint32]planner.QuotaState {
 	for ; len(records) >= structSize; records = records[structSize:] {
 		var q quotactl
 		copy(q[:], records[:structSize])
-		if s := q.state(); !s.DefaultSpace && !s.DefaultInodes && s.LimitsWhy == "" && s.Space.Known && s.Inodes.Known {
+		if s := q.state(); !s.DefaultSpace && !s.DefaultInodes && s.LimitsWhy == "" &&
+			s.Space.Known && s.Inodes.Known {
 			all[q.u32(atID)] = s
 		}
 	}
 	return all
 }
 
-// listError tells whether it was the command that the modules do not know: those before 2.16.
+// listError reports whether it was the command that the modules do not know: those before 2.16.
 func listError(err error) error {
 	if isNoIOCTL(err) || errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("list quotas by ioctl: %w: %w", &callError{err}, providers.ErrNoList)
@@ -89,30 +91,34 @@ func listError(err error) error {
 	return fmt.Errorf("list quotas by ioctl: %w", &callError{err})
 }
 
-// listArgs are the arguments of lfs that show all quotas between two ids, as numbers: since 2.17. In 2.16 there are names only,
-// which may hold anything.
+// listArgs are the arguments of lfs that show all quotas between two ids, as numbers: since 2.17.
+// In 2.16 there are names only, which may hold anything.
 func listArgs(dir string, by planner.QuotaBy, first, last uint32) []string {
-	return []string{"quota", "-q", "-a", "-n", flagOf(by), "-s", strconv.FormatUint(uint64(first), 10), "-e",
+	return []string{"quota", "-q", "-a", "-n", flagOf(by), "-s", strconv.FormatUint(uint64(first),
+		10), "-e",
 		strconv.FormatUint(uint64(last), 10), dir}
 }
 
 // List implements [client].
-func (l *lfsClient) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
+func (l *lfsClient) List(ctx context.Context, dir string, by planner.QuotaBy, first,
+	last uint32) (map[uint32]planner.QuotaState, error) {
 	r, err := l.run(ctx, listArgs(dir, by, first, last))
 	if err != nil {
 		return nil, err
 	}
 	if r.exit == exitUsage {
-		return nil, fmt.Errorf("list quotas: %s: %w", explainExit("lfs quota -a", r.exit, r.stdout, r.stderr), providers.ErrNoList)
+		return nil, fmt.Errorf("list quotas: %s: %w", explainExit("lfs quota -a", r.exit, r.stdout,
+			r.stderr), providers.ErrNoList)
 	}
 	if r.exit != 0 {
-		return nil, fmt.Errorf("list quotas: %s", explainExit("lfs quota -a", r.exit, r.stdout, r.stderr))
+		return nil, fmt.Errorf("list quotas: %s", explainExit("lfs quota -a", r.exit, r.stdout,
+			r.stderr))
 	}
 	return parseList(dir, r.stdout, l.now())
 }
 
-// parseList reads rows of path, id and the eight fields of a quota. A row with a number in brackets has no record of that
-// kind; it is left out.
+// parseList reads rows of path, id and the eight fields of a quota. A row with a number in brackets
+// has no record of that kind; it is left out.
 func parseList(dir, stdout string, now time.Time) (map[uint32]planner.QuotaState, error) {
 	all := map[uint32]planner.QuotaState{}
 	for line := range strings.Lines(stdout) {
@@ -123,13 +129,16 @@ func parseList(dir, stdout string, now time.Time) (map[uint32]planner.QuotaState
 		rest, ok := strings.CutPrefix(line, dir)
 		fields := strings.Fields(rest)
 		if !ok || len(fields) != 9 {
-			return nil, fmt.Errorf("lfs quota -a: a row %.80q: this release of lfs is not known", line)
+			return nil, fmt.Errorf("lfs quota -a: a row %.80q: this release of lfs is not known",
+				line)
 		}
 		id, err := strconv.ParseUint(fields[0], 10, 32)
 		if err != nil {
-			return nil, fmt.Errorf("lfs quota -a: %q is no id: this release of lfs is not known", fields[0])
+			return nil, fmt.Errorf("lfs quota -a: %q is no id: this release of lfs is not known",
+				fields[0])
 		}
-		if s := row(fields[1:]).state(now, ""); s.LimitsWhy == "" && s.Space.Known && s.Inodes.Known {
+		if s := row(fields[1:]).state(now, ""); s.LimitsWhy == "" && s.Space.Known &&
+			s.Inodes.Known {
 			all[uint32(id)] = s
 		}
 	}
@@ -137,7 +146,8 @@ func parseList(dir, stdout string, now time.Time) (map[uint32]planner.QuotaState
 }
 
 // List implements [client]. Before the first Get nobody is chosen, and nothing can be listed.
-func (a *autoClient) List(ctx context.Context, dir string, by planner.QuotaBy, first, last uint32) (map[uint32]planner.QuotaState, error) {
+func (a *autoClient) List(ctx context.Context, dir string, by planner.QuotaBy, first,
+	last uint32) (map[uint32]planner.QuotaState, error) {
 	if c := a.choice(dir); c != nil {
 		return c.List(ctx, dir, by, first, last)
 	}

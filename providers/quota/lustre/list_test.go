@@ -27,20 +27,24 @@ func TestStates(t *testing.T) {
 	add(5, 0x3f, flagDefault)
 	add(6, 0x3f, 1<<40)
 	got := states(append(records, make([]byte, 100)...)) // the rest of one that was cut off
-	if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, []uint32{1, 6}) || got[6].Ends().Space.IsZero() {
+	if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, []uint32{1, 6}) ||
+		got[6].Ends().Space.IsZero() {
 		t.Errorf("got %+v", got)
 	}
 }
 
-// The transcripts' lists of all ids, in numbers, are read to what they show; those with names are not taken.
+// The transcripts' lists of all ids, in numbers, are read to what they show; those with names are
+// not taken.
 func TestParseList(t *testing.T) {
 	seen := 0
 	for _, c := range allTranscripts(t) {
-		if c.Version != "2.17.57" || !slices.Contains(c.Cmd, "-a") || slices.Contains(c.Cmd, "-h") || c.Exit != 0 {
+		if c.Version != "2.17.57" || !slices.Contains(c.Cmd, "-a") || slices.Contains(c.Cmd,
+			"-h") || c.Exit != 0 {
 			continue
 		}
 		got, err := parseList(c.dir(), withoutHeader(c.Stdout), testNow())
-		if numeric := slices.Contains(c.Cmd, "-n") || slices.Contains(c.Cmd, "-p"); (err == nil) != numeric {
+		if numeric := slices.Contains(c.Cmd, "-n") || slices.Contains(c.Cmd,
+			"-p"); (err == nil) != numeric {
 			t.Errorf("%q: %v", c.Cmd, err)
 		}
 		if slices.Contains(c.Cmd, "-n") {
@@ -50,7 +54,8 @@ func TestParseList(t *testing.T) {
 				t.Errorf("%q: %v", c.Cmd, ids)
 			}
 			one := got[1000]
-			if n, _ := one.Limits[planner.SpaceHard].Number(); n != 47185920*1024 || one.Space.N != 10485760*1024 || one.Inodes.N != 1234 {
+			if n, _ := one.Limits[planner.SpaceHard].Number(); n != 47185920*1024 ||
+				one.Space.N != 10485760*1024 || one.Inodes.N != 1234 {
 				t.Errorf("%q: %+v", c.Cmd, one)
 			}
 		}
@@ -58,7 +63,9 @@ func TestParseList(t *testing.T) {
 	if seen == 0 {
 		t.Error("no list in the transcripts")
 	}
-	for _, odd := range []string{"/mnt/l 5 1 2 3 - 1 2 3\n", "/mnt/l 5 1 2 3 - 1 2 3 - 9\n", "/mnt/other 5 1 2 3 - 1 2 3 -\n", "/mnt/l a b 1 2 3 - 1 2 3 -\n", "/mnt/l 4294967296 1 2 3 - 1 2 3 -\n"} {
+	for _, odd := range []string{"/mnt/l 5 1 2 3 - 1 2 3\n", "/mnt/l 5 1 2 3 - 1 2 3 - 9\n",
+		"/mnt/other 5 1 2 3 - 1 2 3 -\n", "/mnt/l a b 1 2 3 - 1 2 3 -\n",
+		"/mnt/l 4294967296 1 2 3 - 1 2 3 -\n"} {
 		if got, err := parseList("/mnt/l", odd, testNow()); err == nil {
 			t.Errorf("%q: %+v", odd, got)
 		}

@@ -12,7 +12,8 @@ import (
 
 // Traits returns what Lustre can do.
 func Traits() planner.Traits {
-	return planner.Traits{Unit: kib, Soft: true, Grace: true, MaxSpace: maxBytes, MaxInodes: maxInodes}
+	return planner.Traits{Unit: kib, Soft: true, Grace: true, MaxSpace: maxBytes,
+		MaxInodes: maxInodes}
 }
 
 // onSystem is the client of one system. Calls are made at the system's directory.
@@ -68,7 +69,8 @@ func (s *onSystem) List(ctx context.Context, of []planner.Subject) (providers.Qu
 }
 
 // Set implements [quota.Client].
-func (s *onSystem) Set(ctx context.Context, id planner.Subject, want planner.Limits, keep planner.Grace) (quota.Pending, error) {
+func (s *onSystem) Set(ctx context.Context, id planner.Subject, want planner.Limits,
+	keep planner.Grace) (quota.Pending, error) {
 	return nil, s.client.Set(ctx, s.dir, id.By, id.ID, want, keep)
 }
 

@@ -12,15 +12,17 @@ import (
 
 const (
 	viaLFS = "lfs"
-	// someErrors ends the output when servers did not answer; the numbers in brackets are then not to be believed.
+	// someErrors ends the output when servers did not answer; the numbers in brackets are then not
+	// to be believed.
 	someErrors = "Some errors happened when getting quota info"
 	// isDefault is how releases up to 2.15 say that the default quota applies; later ones don't.
 	isDefault = "quota setting"
 )
 
-// checkTitle refuses an answer about another identity. lfs takes an id for a name first: where a group is named 30500, its
-// limits would be read and set in place of those of gid 30500. The title, "Disk quotas for grp 30500 (gid 31000):", has the
-// id that lfs took, whatever name service it asked; every release prints it.
+// checkTitle refuses an answer about another identity. lfs takes an id for a name first: where a
+// group is named 30500, its limits would be read and set in place of those of gid 30500. The title,
+// "Disk quotas for grp 30500 (gid 31000):", has the id that lfs took, whatever name service it
+// asked; every release prints it.
 func checkTitle(stdout string, by planner.QuotaBy, id uint32) error {
 	for line := range strings.Lines(stdout) {
 		line = strings.TrimSpace(line)
@@ -41,10 +43,12 @@ func checkTitle(stdout string, by planner.QuotaBy, id uint32) error {
 	return nil
 }
 
-// row is what lfs prints for one filesystem: used, soft, hard, grace for space in KiB, then for inodes.
+// row is what lfs prints for one filesystem: used, soft, hard, grace for space in KiB, then for
+// inodes.
 type row [8]string
 
-// parse reads what `lfs quota -g ID DIR` wrote, with or without -q, given its exit code. now is when it was asked, for grace periods.
+// parse reads what `lfs quota -g ID DIR` wrote, with or without -q, given its exit code. now is
+// when it was asked, for grace periods.
 func parse(dir, stdout, stderr string, exit int, now time.Time) planner.QuotaState {
 	if exit != 0 && (exit != exitEIO || !strings.Contains(stdout, someErrors)) {
 		return quota.Unknown(viaLFS, explainExit("lfs quota", exit, stdout, stderr))
@@ -60,8 +64,9 @@ func parse(dir, stdout, stderr string, exit int, now time.Time) planner.QuotaSta
 	return s
 }
 
-// findRow finds the row of dir, which lfs prints as it was given. Up to 2.15 a long path stands on a line of its own.
-// Rows of other mounts and notes are passed over; two rows of dir are one too many.
+// findRow finds the row of dir, which lfs prints as it was given. Up to 2.15 a long path stands on
+// a line of its own. Rows of other mounts and notes are passed over; two rows of dir are one too
+// many.
 func findRow(dir, stdout string) (row, string) {
 	var found *row
 	for rest := stdout; rest != ""; {
@@ -111,7 +116,8 @@ type figure struct {
 	known bool
 }
 
-// number reads "123", "123*" (over the limit; not to be relied on) and "[123]" (not obtained), with or without "*".
+// number reads "123", "123*" (over the limit; not to be relied on) and "[123]" (not obtained), with
+// or without "*".
 func number(field string) (figure, error) {
 	s, known := strings.TrimSuffix(field, "*"), true
 	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
@@ -124,8 +130,8 @@ func number(field string) (figure, error) {
 	return figure{n, known}, nil
 }
 
-// grace reads how long a grace period still runs, and turns it into its end: "-" if none runs, "none" (up to 2.15) or
-// "expired" when it is over.
+// grace reads how long a grace period still runs, and turns it into its end: "-" if none runs,
+// "none" (up to 2.15) or "expired" when it is over.
 func grace(field string, now time.Time) (time.Time, error) {
 	switch field = strings.Trim(field, "[]"); field {
 	case "-", "notify":
@@ -134,7 +140,8 @@ func grace(field string, now time.Time) (time.Time, error) {
 		return now, nil
 	}
 	var left time.Duration
-	units := map[byte]time.Duration{'w': 7 * 24 * time.Hour, 'd': 24 * time.Hour, 'h': time.Hour, 'm': time.Minute, 's': time.Second}
+	units := map[byte]time.Duration{'w': 7 * 24 * time.Hour, 'd': 24 * time.Hour, 'h': time.Hour,
+		'm': time.Minute, 's': time.Second}
 	for s := field; s != ""; {
 		end := strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 		if end < 1 || end > 9 || units[s[end]] == 0 {
@@ -158,22 +165,29 @@ func (r row) state(now time.Time, stdout string) planner.QuotaState {
 	for _, i := range []int{0, 1, 2, 4, 5, 6} {
 		var err error
 		if n[i], err = number(r[i]); err != nil {
-			return quota.Unknown(viaLFS, "lfs quota: "+err.Error()+": this release of lfs is not known")
+			return quota.Unknown(viaLFS,
+				"lfs quota: "+err.Error()+": this release of lfs is not known")
 		}
 	}
 	spaceEnds, err := grace(r[3], now)
 	inodesEnd, err2 := grace(r[7], now)
 	if err != nil || err2 != nil {
-		return quota.Unknown(viaLFS, fmt.Sprintf("lfs quota: grace periods %q and %q: this release of lfs is not known", r[3], r[7]))
+		return quota.Unknown(viaLFS,
+			fmt.Sprintf("lfs quota: grace periods %q and %q: this release of lfs is not known",
+				r[3], r[7]))
 	}
 	const missing = "not obtained from every server (lfs shows it in brackets)"
-	s := planner.QuotaState{Via: viaLFS, DefaultSpace: saysDefault(stdout, "block"), DefaultInodes: saysDefault(stdout, "file")}
+	s := planner.QuotaState{Via: viaLFS, DefaultSpace: saysDefault(stdout, "block"),
+		DefaultInodes: saysDefault(stdout, "file")}
 	s.SetEnds(planner.Grace{Space: spaceEnds, Inodes: inodesEnd})
 	s.Limits = planner.Limits{
-		planner.SpaceSoft: limitIf(n[1], planner.Bytes(kib)), planner.SpaceHard: limitIf(n[2], planner.Bytes(kib)),
-		planner.InodesSoft: limitIf(n[5], planner.Inodes(1)), planner.InodesHard: limitIf(n[6], planner.Inodes(1)),
+		planner.SpaceSoft: limitIf(n[1], planner.Bytes(kib)), planner.SpaceHard: limitIf(n[2],
+			planner.Bytes(kib)),
+		planner.InodesSoft: limitIf(n[5], planner.Inodes(1)), planner.InodesHard: limitIf(n[6],
+			planner.Inodes(1)),
 	}
-	if q := s.Limits; !q[planner.SpaceSoft].Known() || !q[planner.SpaceHard].Known() || !q[planner.InodesSoft].Known() || !q[planner.InodesHard].Known() {
+	if q := s.Limits; !q[planner.SpaceSoft].Known() || !q[planner.SpaceHard].Known() ||
+		!q[planner.InodesSoft].Known() || !q[planner.InodesHard].Known() {
 		return quota.Unknown(viaLFS, "limits "+missing)
 	}
 	s.Space = usage(n[0], planner.Bytes(kib), missing)
@@ -199,12 +213,13 @@ func usage[U planner.Bytes | planner.Inodes](f figure, unit U, missing string) p
 	return planner.Usage[U]{N: n, Known: true}
 }
 
-// saysDefault looks for the note "gid N is using default block quota setting", or "… file …": the default quota may cover
-// one kind and not the other.
+// saysDefault looks for the note "gid N is using default block quota setting", or "… file …": the
+// default quota may cover one kind and not the other.
 func saysDefault(stdout, kind string) bool {
 	for line := range strings.Lines(stdout) {
 		line = strings.TrimSpace(line)
-		if strings.HasSuffix(line, isDefault) && strings.Contains(line, " is using default "+kind+" ") {
+		if strings.HasSuffix(line, isDefault) && strings.Contains(line,
+			" is using default "+kind+" ") {
 			return true
 		}
 	}

@@ -59,15 +59,20 @@ func allTranscripts(t testing.TB) (all []transcript) {
 	return all
 }
 
-// hasRow tells calls that show all limits of one id as plain numbers: not those for rounded numbers, grace times, defaults, all
-// ids, several pools, one target or some columns.
+// hasRow reports whether a call shows all limits of one id as plain numbers: not those for rounded
+// numbers, grace times, defaults, all ids, several pools, one target or some columns.
 func hasRow(cmd []string) bool {
-	other := []string{"-h", "-t", "-U", "-G", "-P", "-a", "--pool", "--pool=flash", "--delimiter", "--busage", "-b", "-o", "-i", "-I", "--mdt"}
-	return !slices.ContainsFunc(cmd, func(word string) bool { return slices.Contains(other, word) }) &&
+	other := []string{"-h", "-t", "-U", "-G", "-P", "-a", "--pool", "--pool=flash", "--delimiter",
+		"--busage", "-b", "-o", "-i", "-I", "--mdt"}
+	return !slices.ContainsFunc(cmd, func(word string) bool {
+		return slices.Contains(other,
+			word)
+	}) &&
 		(slices.Contains(cmd, "-g") || slices.Contains(cmd, "-p"))
 }
 
-// shown reads the eight words behind the path, without any of the parser's care; nil where all is unknown.
+// shown reads the eight words behind the path, without any of the parser's care; nil where all is
+// unknown.
 func shown(c transcript) []string {
 	words := strings.Fields(c.Stdout)
 	at := slices.Index(words, c.dir())
@@ -85,12 +90,15 @@ func TestParseTranscripts(t *testing.T) {
 			if want != nil {
 				known[c.Version]++
 				compare(t, got, want)
-			} else if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known || got.Inodes.Known {
+			} else if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known ||
+				got.Inodes.Known {
 				t.Fatalf("want all unknown, got %+v", got)
 			}
-			space, inodes := strings.Contains(c.Stdout, "is using default block"), strings.Contains(c.Stdout, "is using default file")
+			space, inodes := strings.Contains(c.Stdout,
+				"is using default block"), strings.Contains(c.Stdout, "is using default file")
 			if got.DefaultSpace != space || got.DefaultInodes != inodes {
-				t.Errorf("default: got space %t, inodes %t; want %t, %t", got.DefaultSpace, got.DefaultInodes, space, inodes)
+				t.Errorf("default: got space %t, inodes %t; want %t, %t", got.DefaultSpace,
+					got.DefaultInodes, space, inodes)
 			}
 		})
 	}
@@ -145,37 +153,48 @@ func TestParseOtherShapes(t *testing.T) {
 		dir, out string
 		known    bool
 	}{
-		"ours of several mounts":     {"/mnt/b", "/mnt/a" + strings.Replace(numbers, "4 ", "9 ", 1) + "/mnt/b" + numbers, true},
-		"not among several mounts":   {"/mnt/b", "/mnt/a" + numbers + "/mnt/bb" + numbers, false},
-		"twice":                      {"/mnt/b", "/mnt/b" + numbers + "/mnt/b" + numbers, false},
-		"digits for a name":          {"/5", "/5" + numbers, true},
-		"blanks in the name":         {"/mnt/a b 7", "     /mnt/a b 7" + numbers, true},
-		"name begins like ours":      {"/mnt/a", "/mnt/a b" + numbers, false},
-		"line break behind path":     {"/mnt/a", "/mnt/a\n         " + numbers, true},
-		"breaks within the row":      {"/mnt/a", "/mnt/a\n 4 51200 61440 -\n 1 1000\n 1200 - \n", true},
-		"tabs, and carriage returns": {"/mnt/a", "\t/mnt/a\t4\t51200\t61440\t-\t1\t1000\t1200\t-\r\n", true},
-		"no newline at the end":      {"/mnt/a", "/mnt/a 4 51200 61440 - 1 1000 1200 -", true},
-		"wide columns":               {"/mnt/a", "                         /mnt/a          4*       51200       61440          -          1*       1000       1200          -     \n", true},
-		"the header too":             {"/mnt/a", "Disk quotas for grp x (gid 5):\n  Filesystem kbytes bquota blimit bgrace files iquota ilimit igrace \n/mnt/a" + numbers, true},
-		"notes of both kinds":        {"/mnt/a", "/mnt/a" + numbers + "gid 5 is using default block quota setting\ngid 5 is using default file quota setting\n", true},
-		"a blank line before":        {"/mnt/a", "\n\n/mnt/a" + numbers, true},
-		"a note before":              {"/mnt/a", "Trying something for pool x\n/mnt/a" + numbers, true},
-		"notes behind":               {"/mnt/a", "/mnt/a" + numbers + "some new note 1 2 3\n", true},
-		"a ninth field":              {"/mnt/a", "/mnt/a 4 51200 61440 - 1 1000 1200 - 7\n", false},
-		"seven fields":               {"/mnt/a", "/mnt/a 4 51200 61440 - 1 1000 1200\n", false},
-		"human numbers":              {"/mnt/a", "/mnt/a 4k 50M 60M - 1 1000 1200 -\n", false},
-		"negative":                   {"/mnt/a", "/mnt/a -4 51200 61440 - 1 1000 1200 -\n", false},
-		"number for a grace period":  {"/mnt/a", "/mnt/a 4 51200 61440 5 1 1000 1200 -\n", false},
-		"limit in brackets":          {"/mnt/a", "/mnt/a 4 51200 [61440] - 1 1000 1200 -\n", false},
-		"half a bracket":             {"/mnt/a", "/mnt/a [4 51200 61440 - 1 1000 1200 -\n", false},
-		"beyond 2^64 bytes":          {"/mnt/a", "/mnt/a 4 51200 18014398509481984 - 1 1000 1200 -\n", false},
-		"nothing":                    {"/mnt/a", "", false},
-		"only the header":            {"/mnt/a", "Disk quotas for grp 5 (gid 5):\n     Filesystem  kbytes\n", false},
-		"cut off":                    {"/mnt/a", "/mnt/a", false},
+		"ours of several mounts": {"/mnt/b", "/mnt/a" + strings.Replace(numbers, "4 ", "9 ",
+			1) + "/mnt/b" + numbers, true},
+		"not among several mounts": {"/mnt/b", "/mnt/a" + numbers + "/mnt/bb" + numbers, false},
+		"twice":                    {"/mnt/b", "/mnt/b" + numbers + "/mnt/b" + numbers, false},
+		"digits for a name":        {"/5", "/5" + numbers, true},
+		"blanks in the name":       {"/mnt/a b 7", "     /mnt/a b 7" + numbers, true},
+		"name begins like ours":    {"/mnt/a", "/mnt/a b" + numbers, false},
+		"line break behind path":   {"/mnt/a", "/mnt/a\n         " + numbers, true},
+		"breaks within the row": {"/mnt/a", "/mnt/a\n 4 51200 61440 -\n 1 1000\n 1200 - \n",
+			true},
+		"tabs, and carriage returns": {"/mnt/a",
+			"\t/mnt/a\t4\t51200\t61440\t-\t1\t1000\t1200\t-\r\n", true},
+		"no newline at the end": {"/mnt/a", "/mnt/a 4 51200 61440 - 1 1000 1200 -", true},
+		"wide columns": {"/mnt/a",
+			"                         /mnt/a          4*       51200       61440          -          1*       1000       1200          -     \n", true},
+		"the header too": {"/mnt/a",
+			"Disk quotas for grp x (gid 5):\n  Filesystem kbytes bquota blimit bgrace files iquota ilimit igrace \n/mnt/a" + numbers, true},
+		"notes of both kinds": {"/mnt/a", "/mnt/a" + numbers +
+			"gid 5 is using default block quota setting\ngid 5 is using default file quota setting\n", true},
+		"a blank line before": {"/mnt/a", "\n\n/mnt/a" + numbers, true},
+		"a note before": {"/mnt/a", "Trying something for pool x\n/mnt/a" + numbers,
+			true},
+		"notes behind": {"/mnt/a", "/mnt/a" + numbers + "some new note 1 2 3\n",
+			true},
+		"a ninth field":             {"/mnt/a", "/mnt/a 4 51200 61440 - 1 1000 1200 - 7\n", false},
+		"seven fields":              {"/mnt/a", "/mnt/a 4 51200 61440 - 1 1000 1200\n", false},
+		"human numbers":             {"/mnt/a", "/mnt/a 4k 50M 60M - 1 1000 1200 -\n", false},
+		"negative":                  {"/mnt/a", "/mnt/a -4 51200 61440 - 1 1000 1200 -\n", false},
+		"number for a grace period": {"/mnt/a", "/mnt/a 4 51200 61440 5 1 1000 1200 -\n", false},
+		"limit in brackets":         {"/mnt/a", "/mnt/a 4 51200 [61440] - 1 1000 1200 -\n", false},
+		"half a bracket":            {"/mnt/a", "/mnt/a [4 51200 61440 - 1 1000 1200 -\n", false},
+		"beyond 2^64 bytes": {"/mnt/a",
+			"/mnt/a 4 51200 18014398509481984 - 1 1000 1200 -\n", false},
+		"nothing": {"/mnt/a", "", false},
+		"only the header": {"/mnt/a",
+			"Disk quotas for grp 5 (gid 5):\n     Filesystem  kbytes\n", false},
+		"cut off": {"/mnt/a", "/mnt/a", false},
 	} {
 		got := parse(c.dir, c.out, "", 0, testNow())
 		known := got.LimitsWhy == ""
-		if known != c.known || known && (got.Space.N != 4096 || got.Inodes.N != 1) || known != got.Space.Known {
+		if known != c.known || known && (got.Space.N != 4096 || got.Inodes.N != 1) ||
+			known != got.Space.Known {
 			t.Errorf("%s: known %v, want %v: %+v", name, known, c.known, got)
 		}
 	}
@@ -189,7 +208,8 @@ func TestParsePartly(t *testing.T) {
 		exit   int
 	}{{"", 5}, {"", 0}, {"Warning: something is deprecated\n", 5}} {
 		got := parse("/mnt/a", row, c.stderr, c.exit, testNow())
-		if got.LimitsWhy != "" || got.Space.Known || got.Space.Why == "" || !got.Inodes.Known || got.Ends().Space != testNow().Add(6*24*time.Hour) {
+		if got.LimitsWhy != "" || got.Space.Known || got.Space.Why == "" || !got.Inodes.Known ||
+			got.Ends().Space != testNow().Add(6*24*time.Hour) {
 			t.Errorf("%+v: got %+v", c, got)
 		}
 	}
@@ -212,15 +232,16 @@ func TestGrace(t *testing.T) {
 			t.Errorf("%s: got %v, %v", field, got, err)
 		}
 	}
-	for _, field := range []string{"5", "d", "5x", "99999999999w", "9999999w", "1w ", "-1d", "1w-"} {
+	for _, field := range []string{"5", "d", "5x", "99999999999w", "9999999w", "1w ", "-1d",
+		"1w-"} {
 		if got, err := grace(field, testNow()); err == nil {
 			t.Errorf("%q: got %v, want an error", field, got)
 		}
 	}
 }
 
-// FuzzParse: whatever is printed, nothing is known that was not on one row of eight fields behind our path, and a failed
-// run knows nothing.
+// FuzzParse: whatever is printed, nothing is known that was not on one row of eight fields behind
+// our path, and a failed run knows nothing.
 func FuzzParse(f *testing.F) {
 	for _, c := range transcripts(f) {
 		f.Add(c.dir(), c.Stdout, c.Stderr, c.Exit)
@@ -228,7 +249,8 @@ func FuzzParse(f *testing.F) {
 	f.Add("/mnt/a", "/mnt/a 4 51200 61440 99999999999999w 1 1000 1200 -\n", "", 0)
 	f.Fuzz(func(t *testing.T, dir, stdout, stderr string, exit int) {
 		got := parse(dir, stdout, stderr, exit, testNow())
-		all := got.Limits[planner.SpaceSoft].Known() && got.Limits[planner.SpaceHard].Known() && got.Limits[planner.InodesSoft].Known() && got.Limits[planner.InodesHard].Known()
+		all := got.Limits[planner.SpaceSoft].Known() && got.Limits[planner.SpaceHard].Known() &&
+			got.Limits[planner.InodesSoft].Known() && got.Limits[planner.InodesHard].Known()
 		if all != (got.LimitsWhy == "") || got.Limits.Known() != all {
 			t.Fatalf("limits known in part, or without saying why: %+v", got)
 		}
@@ -241,7 +263,8 @@ func FuzzParse(f *testing.F) {
 		if exit != 0 && exit != exitEIO && all {
 			t.Fatalf("exit %d, but known: %+v", exit, got)
 		}
-		if all && (!strings.Contains(stdout, dir) || len(strings.Fields(strings.Replace(stdout, dir, "", 1))) < 8) {
+		if all && (!strings.Contains(stdout, dir) || len(strings.Fields(strings.Replace(stdout, dir,
+			"", 1))) < 8) {
 			t.Fatalf("known out of nothing: %+v", got)
 		}
 	})

@@ -16,7 +16,8 @@ import (
 // Rig is one backend, set up for tests.
 type Rig struct {
 	Client quota.Client
-	// Subject returns a subject that no test used yet, and on which nothing is set. They come in order.
+	// Subject returns a subject that no test used yet, and on which nothing is set. They come in
+	// order.
 	Subject func(t *testing.T) planner.Subject
 	// Use makes so much used below a subject.
 	Use func(t *testing.T, of planner.Subject, n planner.Bytes)
@@ -26,11 +27,14 @@ type Rig struct {
 	NoList bool
 	// Pass lets a few seconds go by, as the backend counts them.
 	Pass func()
-	// Undocumented is set where the backend does not say what a change does to a running clock: then nothing is promised.
+	// Undocumented is set where the backend does not say what a change does to a running clock:
+	// then nothing is promised.
 	Undocumented bool
-	// Lose makes the answer to the next change get lost after it took effect, and Count says how many quotas there are of a
-	// subject. Both are nil where a quota is not made, only set.
-	Lose  func(t *testing.T)
+	// Lose makes the answer to the next change get lost after the change took effect. It is nil
+	// where that cannot be played.
+	Lose func(t *testing.T)
+	// Count says how many quotas there are of a subject. It is nil where a quota is not made, only
+	// set.
 	Count func(t *testing.T, of planner.Subject) int
 }
 
@@ -62,7 +66,8 @@ func limits(soft, hard planner.Bytes, inodes planner.Inodes) planner.Limits {
 }
 
 // change sets limits, and waits until they are.
-func (r Rig) change(t *testing.T, of planner.Subject, want planner.Limits, keep planner.Grace) error {
+func (r Rig) change(t *testing.T, of planner.Subject, want planner.Limits,
+	keep planner.Grace) error {
 	pending, err := r.Client.Set(t.Context(), of, want, keep)
 	if err != nil {
 		return err
@@ -71,7 +76,8 @@ func (r Rig) change(t *testing.T, of planner.Subject, want planner.Limits, keep 
 }
 
 // set sets limits, and reads them back.
-func (r Rig) set(t *testing.T, of planner.Subject, want planner.Limits, keep planner.Grace) planner.QuotaState {
+func (r Rig) set(t *testing.T, of planner.Subject, want planner.Limits,
+	keep planner.Grace) planner.QuotaState {
 	t.Helper()
 	if err := r.change(t, of, want, keep); err != nil {
 		t.Fatalf("set %+v: %v", want, err)
@@ -95,23 +101,28 @@ func (r Rig) traits(t *testing.T) planner.Traits {
 func (r Rig) exact(t *testing.T) {
 	s, traits := r.Subject(t), r.traits(t)
 	unit := traits.Unit
-	for _, q := range []planner.Limits{limits(unit, 2*unit, 1), limits(0, unit, 0), limits(unit, 0, 7), limits(0, 0, 0),
+	for _, q := range []planner.Limits{limits(unit, 2*unit, 1), limits(0, unit, 0), limits(unit, 0,
+		7), limits(0, 0, 0),
 		limits(traits.MaxSpace, traits.MaxSpace, traits.MaxInodes), limits(3*unit, 5*unit, 0)} {
 		r.set(t, s, q, planner.Grace{})
 	}
 }
 
-// What was never set has no limits; what is used is a number that was seen, or unknown with the reason.
+// What was never set has no limits; what is used is a number that was seen, or unknown with the
+// reason.
 func (r Rig) unset(t *testing.T) {
 	s := r.Subject(t)
 	got := r.Client.Get(t.Context(), s)
-	if got.LimitsWhy != "" || got.Limits != planner.NoLimits() || got.Absent != r.traits(t).NeedsDirectory {
+	if got.LimitsWhy != "" || got.Limits != planner.NoLimits() ||
+		got.Absent != r.traits(t).NeedsDirectory {
 		t.Errorf("never set: %+v", got)
 	}
-	if !got.Space.Known && got.Space.Why == "" || !got.Inodes.Known && got.Inodes.Why == "" || got.Absent && got.Space.Known {
+	if !got.Space.Known && got.Space.Why == "" || !got.Inodes.Known && got.Inodes.Why == "" ||
+		got.Absent && got.Space.Known {
 		t.Errorf("used %+v, %+v", got.Space, got.Inodes)
 	}
-	if got := r.set(t, s, limits(0, 0, 0), planner.Grace{}); got.Absent || (got.Handle == "") == r.traits(t).NeedsDirectory {
+	if got := r.set(t, s, limits(0, 0, 0), planner.Grace{}); got.Absent ||
+		(got.Handle == "") == r.traits(t).NeedsDirectory {
 		t.Errorf("set to nothing: %+v", got)
 	}
 }
@@ -122,7 +133,8 @@ func (r Rig) refused(t *testing.T) {
 	was := limits(unit, 2*unit, 1)
 	r.set(t, s, was, planner.Grace{})
 	bad := map[string]planner.Limits{
-		"soft above hard": limits(3*unit, 2*unit, 0), "too large": limits(0, traits.MaxSpace+unit, 0), "unknown": {},
+		"soft above hard": limits(3*unit, 2*unit, 0), "too large": limits(0, traits.MaxSpace+unit,
+			0), "unknown": {},
 	}
 	zero := limits(0, 0, 0)
 	zero[planner.SpaceHard] = planner.LimitOf[planner.Bytes](0)
@@ -174,7 +186,8 @@ func (r Rig) listed(t *testing.T) {
 
 // same reports whether a list says of a quota what a single read says.
 func same(a, b planner.QuotaState) bool {
-	return a.Limits == b.Limits && a.LimitsWhy == b.LimitsWhy && a.Space == b.Space && a.Inodes == b.Inodes &&
+	return a.Limits == b.Limits && a.LimitsWhy == b.LimitsWhy && a.Space == b.Space &&
+		a.Inodes == b.Inodes &&
 		a.Absent == b.Absent && a.Handle == b.Handle
 }
 
@@ -187,8 +200,8 @@ func (r Rig) usage(t *testing.T) {
 	}
 }
 
-// A running clock is shown. It goes on where it is kept, and, where nobody keeps it, as the traits promise. Below the soft limit
-// no clock runs.
+// A running clock is shown. With what [quota.Keep] names it continues everywhere. Without, it does as
+// the traits promise. Below the soft limit no clock runs.
 func (r Rig) clock(t *testing.T) {
 	traits := r.traits(t)
 	if !traits.Grace {
@@ -197,19 +210,23 @@ func (r Rig) clock(t *testing.T) {
 	const mib = 1 << 20
 	s := r.Subject(t)
 	r.Use(t, s, 2*mib)
-	first := r.set(t, s, limits(mib, 8*mib, 0), planner.Grace{}).Ends().Space
+	before := r.set(t, s, limits(mib, 8*mib, 0), planner.Grace{})
+	first := before.Ends().Space
 	if first.IsZero() {
 		t.Fatal("no clock runs, although the soft limit is passed")
 	}
 	if !r.Undocumented {
 		r.Pass()
-		kept := r.set(t, s, limits(mib, 16*mib, 0), planner.Grace{Space: first}).Ends().Space
+		want := limits(mib, 16*mib, 0)
+		kept := r.set(t, s, want, quota.Keep(&traits, before, want)).Ends().Space
 		if !near(kept, first) {
 			t.Errorf("kept: ends %v, was %v", kept, first)
 		}
 		r.Pass()
-		if got := r.set(t, s, limits(mib, 32*mib, 0), planner.Grace{}).Ends().Space; near(got, first) != traits.KeepsClock {
-			t.Errorf("not kept: ends %v, was %v, but KeepsClock is %v", got, first, traits.KeepsClock)
+		if got := r.set(t, s, limits(mib, 32*mib, 0), planner.Grace{}).Ends().Space; near(got,
+			first) != traits.KeepsClock {
+			t.Errorf("not kept: ends %v, was %v, but KeepsClock is %v", got, first,
+				traits.KeepsClock)
 		}
 	}
 	if got := r.set(t, s, limits(4*mib, 32*mib, 0), planner.Grace{}).Ends().Space; !got.IsZero() {
@@ -225,7 +242,8 @@ func (r Rig) failing(t *testing.T) {
 	r.set(t, s, was, planner.Grace{})
 	restore := r.Break(t)
 	got := r.Client.Get(t.Context(), s)
-	if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known || got.Inodes.Known || got.Absent {
+	if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known || got.Inodes.Known ||
+		got.Absent {
 		t.Errorf("read %+v", got)
 	}
 	if all, err := r.Client.List(t.Context(), []planner.Subject{s}); err == nil {
@@ -240,45 +258,70 @@ func (r Rig) failing(t *testing.T) {
 	}
 }
 
+// A lost answer is no success that nobody saw, and no refusal: the limits may be set. Setting them
+// again makes no second quota, and removing the quota again is done.
 func (r Rig) lost(t *testing.T) {
 	if r.Lose == nil {
 		return
 	}
-	unit := r.traits(t).Unit
+	traits := r.traits(t)
 	for _, again := range []bool{false, true} {
 		s := r.Subject(t)
-		r.Lose(t)
-		err := r.change(t, s, limits(0, unit, 0), planner.Grace{})
-		if err != nil || again {
-			r.set(t, s, limits(0, unit, 0), planner.Grace{})
+		for _, hard := range []planner.Bytes{traits.Unit, 2 * traits.Unit} { // made, then changed
+			want := limits(0, hard, 0)
+			r.Lose(t)
+			err := r.change(t, s, want, planner.Grace{})
+			if errors.Is(err, quota.ErrRefused) {
+				t.Errorf("a change that took effect counts as not sent: %v", err)
+			}
+			if got := r.Client.Get(t.Context(), s).Limits; err == nil && got != want {
+				t.Errorf("done without an error, and the limits are %+v", got)
+			}
+			if err != nil || again {
+				r.set(t, s, want, planner.Grace{})
+			}
 		}
-		if n := r.Count(t, s); n != 1 {
-			t.Errorf("%d quotas (%v)", n, err)
+		if r.Count != nil && r.Count(t, s) != 1 {
+			t.Errorf("%d quotas", r.Count(t, s))
+		}
+		if traits.NeedsDirectory {
+			r.Lose(t)
+			r.goes(t, s)
 		}
 	}
 }
 
-// Limits of ids are never removed. A directory's quota is, and what is not there is removed already.
+// goes removes a quota, twice: what is gone is removed already.
+func (r Rig) goes(t *testing.T, s planner.Subject) {
+	t.Helper()
+	for range 2 {
+		if err := r.remove(t, s); err != nil || !r.Client.Get(t.Context(), s).Absent {
+			t.Errorf("not removed: %v", err)
+		}
+	}
+}
+
+// remove removes a quota, and waits until it is gone.
+func (r Rig) remove(t *testing.T, s planner.Subject) error {
+	pending, err := r.Client.Remove(t.Context(), s)
+	if err != nil {
+		return err
+	}
+	return pending.Wait(t.Context(), time.Millisecond)
+}
+
+// Limits of ids are never removed. A directory's quota is, and what is not there is removed
+// already.
 func (r Rig) removed(t *testing.T) {
 	s := r.Subject(t)
 	was := limits(0, r.traits(t).Unit, 0)
 	r.set(t, s, was, planner.Grace{})
-	remove := func() error {
-		pending, err := r.Client.Remove(t.Context(), s)
-		if err != nil {
-			return err
-		}
-		return pending.Wait(t.Context(), time.Millisecond)
-	}
 	if !r.traits(t).NeedsDirectory {
-		if err := remove(); !errors.Is(err, quota.ErrRefused) || r.Client.Get(t.Context(), s).Limits != was {
+		if err := r.remove(t, s); !errors.Is(err, quota.ErrRefused) || r.Client.Get(t.Context(),
+			s).Limits != was {
 			t.Errorf("removed: %v", err)
 		}
 		return
 	}
-	for range 2 {
-		if err := remove(); err != nil || !r.Client.Get(t.Context(), s).Absent {
-			t.Errorf("not removed: %v", err)
-		}
-	}
+	r.goes(t, s)
 }

@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// maxSkew is how far apart two clocks may be before tokens count as expired, or grace periods end at another time than said.
+// maxSkew is how far apart two clocks may be before tokens count as expired, or grace periods end
+// at another time than said.
 const maxSkew = 30 * time.Second
 
-// Check implements [quota.Checker]: the API lets us in, all quotas can be read, and the clocks agree.
+// Check implements [quota.Checker]: the API lets us in, all quotas can be read, and the clocks
+// agree.
 func (s *onSystem) Check(ctx context.Context) (string, error) {
 	all, err := s.client.List(ctx)
 	if err != nil {
@@ -30,7 +32,8 @@ func (s *onSystem) Check(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s; clocks are %s apart", said, off), nil
 }
 
-// skew is how far the API's clock is from ours, by the Date of an answer; known is false if it does not say.
+// skew is how far the API's clock is from ours, by the Date of an answer; known is false if it does
+// not say.
 func (c *Client) skew(ctx context.Context) (off time.Duration, known bool, err error) {
 	r, err := c.ask(ctx, http.MethodGet, "quotas/?page=1&page_size=1", nil)
 	if err != nil {

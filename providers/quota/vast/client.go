@@ -76,10 +76,12 @@ func New(o Options) (*Client, error) {
 	hidden := o.Hidden.With(string(o.Token), string(o.Password))
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, fmt.Errorf("url: want https, a host and a path, got %s", web.Place(hidden, o.URL))
+		return nil, fmt.Errorf("url: want https, a host and a path, got %s", web.Place(hidden,
+			o.URL))
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("url: %s: a user, a query or a fragment does not belong there", web.Place(hidden, o.URL))
+		return nil, fmt.Errorf("url: %s: a user, a query or a fragment does not belong there",
+			web.Place(hidden, o.URL))
 	}
 	if (o.Token == "") == (o.User == "" || o.Password == "") {
 		return nil, errors.New("set either token, or user and password")
@@ -107,7 +109,8 @@ func New(o Options) (*Client, error) {
 	if !strings.HasSuffix(u.Path, "/") {
 		u.Path += "/"
 	}
-	return &Client{o: o, base: u, http: web.WithoutRedirects(o.Transport), slots: make(chan struct{}, maxInFlight),
+	return &Client{o: o, base: u, http: web.WithoutRedirects(o.Transport),
+		slots: make(chan struct{}, maxInFlight),
 		login: newLogin(), tenantID: make(chan uint64, 1)}, nil
 }
 
@@ -128,7 +131,8 @@ func readRoots(file string) (*x509.CertPool, error) {
 
 // Traits are what VAST can do.
 func Traits() planner.Traits {
-	return planner.Traits{Unit: 1, Soft: true, Grace: true, NeedsDirectory: true, Async: true, MaxSpace: maxSpace, MaxInodes: maxInodes}
+	return planner.Traits{Unit: 1, Soft: true, Grace: true, NeedsDirectory: true, Async: true,
+		MaxSpace: maxSpace, MaxInodes: maxInodes}
 }
 
 // checkPath refuses paths that are not absolute and clean, and those in VAST's trash.
@@ -136,7 +140,10 @@ func checkPath(p string) error {
 	switch {
 	case !path.IsAbs(p) || path.Clean(p) != p:
 		return fmt.Errorf("%.200q: want an absolute path without . or .. or a slash at its end", p)
-	case strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }):
+	case strings.ContainsFunc(p, func(r rune) bool {
+		return r < ' ' || r == 0x7f ||
+			r == '\uFFFD'
+	}):
 		return fmt.Errorf("%.200q: want a path of printable UTF-8", p)
 	case slices.Contains(strings.Split(p, "/"), trash):
 		return fmt.Errorf("%.200q: VAST deletes what is in %s at once", p, trash)
@@ -144,7 +151,8 @@ func checkPath(p string) error {
 	return nil
 }
 
-// full is the path of a directory as VAST has it. dir is below what is mounted, and begins with a slash.
+// full is the path of a directory as VAST has it. dir is below what is mounted, and begins with a
+// slash.
 func (c *Client) full(dir string) (string, error) {
 	if err := checkPath(dir); err != nil {
 		return "", err
@@ -162,8 +170,8 @@ type reply struct {
 	header http.Header
 }
 
-// ask makes one request with a good token. A token that has expired is renewed once; a request that was refused for its
-// token had no effect.
+// ask makes one request with a good token. A token that has expired is renewed once; a request that
+// was refused for its token had no effect.
 func (c *Client) ask(ctx context.Context, method, target string, body any) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
@@ -202,7 +210,8 @@ func (c *Client) echoes(r reply, auth string) bool {
 
 // expired reports whether another token may help: 403 is final only if it says so.
 func (r reply) expired() bool {
-	return r.status == http.StatusUnauthorized || r.status == http.StatusForbidden && !bytes.Contains(r.body, []byte("permission_denied"))
+	return r.status == http.StatusUnauthorized || r.status == http.StatusForbidden &&
+		!bytes.Contains(r.body, []byte("permission_denied"))
 }
 
 // send makes one request, and reads its answer whole.
@@ -219,7 +228,8 @@ func (c *Client) send(ctx context.Context, method, target, auth string, body any
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return reply{}, c.hidden(auth).Error(fmt.Errorf("%s: %w", c.place(target), web.NoAnswer(ctx, err)))
+		return reply{}, c.hidden(auth).Error(fmt.Errorf("%s: %w", c.place(target), web.NoAnswer(ctx,
+			err)))
 	}
 	defer resp.Body.Close()
 	limit := int64(maxAnswer)
@@ -228,15 +238,18 @@ func (c *Client) send(ctx context.Context, method, target, auth string, body any
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if resp.StatusCode/100 == 2 && err != nil {
-		return reply{}, fmt.Errorf("%s: the answer broke off: %w", c.place(target), web.NoAnswer(ctx, err))
+		return reply{}, fmt.Errorf("%s: the answer broke off: %w", c.place(target),
+			web.NoAnswer(ctx, err))
 	}
 	if resp.StatusCode/100 == 2 && int64(len(text)) > limit {
-		return reply{}, fmt.Errorf("%s: the answer is longer than %d MiB", c.place(target), limit>>20)
+		return reply{}, fmt.Errorf("%s: the answer is longer than %d MiB", c.place(target),
+			limit>>20)
 	}
 	return reply{resp.StatusCode, text, resp.Header}, nil
 }
 
-func (c *Client) request(ctx context.Context, method, target, auth string, body any) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, method, target, auth string, body any) (*http.Request,
+	error) {
 	var from io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -275,7 +288,8 @@ func (c *Client) refusal(r reply, target, auth string) error {
 	}
 	switch {
 	case r.status/100 == 3:
-		e.Detail = "it redirects to " + web.Place(h, r.header.Get("Location")) + ", and redirects are not followed"
+		e.Detail = "it redirects to " + web.Place(h,
+			r.header.Get("Location")) + ", and redirects are not followed"
 	case r.status == http.StatusUnauthorized, r.status == http.StatusForbidden:
 		e.Hint = "check the token, or user and password, and that they may read and change quotas of the tenant"
 	}

@@ -69,7 +69,8 @@ func ofTenant(all []Quota, tenant uint64) []Quota {
 	return of
 }
 
-// listOnce reads all pages. An item that stands twice is taken once if the count says that nothing is missing.
+// listOnce reads all pages. An item that stands twice is taken once if the count says that nothing
+// is missing.
 func (c *Client) listOnce(ctx context.Context, target, query string) ([]Quota, error) {
 	var all []Quota
 	seen := map[uint64]bool{}
@@ -102,10 +103,12 @@ func (c *Client) listOnce(ctx context.Context, target, query string) ([]Quota, e
 		switch {
 		case p.counted && p.more:
 		case p.counted && len(all) != p.count:
-			return nil, fmt.Errorf("%w: %d quotas, but the count is %d", errChanged, len(all), p.count)
+			return nil, fmt.Errorf("%w: %d quotas, but the count is %d", errChanged, len(all),
+				p.count)
 		case p.counted:
 			return all, nil
-		case repeated > 0 && repeated == len(p.items) && repeated == len(all): // an array without pages
+		case repeated > 0 && repeated == len(p.items) &&
+			repeated == len(all): // an array without pages
 			return all, nil
 		case repeated > 0:
 			return nil, fmt.Errorf("%w: a quota is listed twice", errChanged)
@@ -164,9 +167,13 @@ func parsePage(text []byte) (page, error) {
 	return p, err
 }
 
-// Get reads the quota on a directory. Found reports whether there is one; what could not be read is unknown.
+// Get reads the quota on a directory. Found reports whether there is one; what could not be read is
+// unknown.
 func (c *Client) Get(ctx context.Context, dir string) (q Quota, found bool) {
-	unknown := func(err error) (Quota, bool) { return Quota{State: quota.Unknown(via, err.Error())}, false }
+	unknown := func(err error) (Quota, bool) {
+		return Quota{State: quota.Unknown(via, err.Error())},
+			false
+	}
 	full, err := c.full(dir)
 	if err != nil {
 		return unknown(err)
@@ -181,7 +188,8 @@ func (c *Client) Get(ctx context.Context, dir string) (q Quota, found bool) {
 	return q, found
 }
 
-// again reads a quota that was seen on this path before; false if it is not there now, or could not be read.
+// again reads a quota that was seen on this path before; false if it is not there now, or could not
+// be read.
 func (c *Client) again(ctx context.Context, full string) (Quota, bool) {
 	c.mu.Lock()
 	id, seen := c.seen[full]
@@ -197,15 +205,16 @@ func (c *Client) again(ctx context.Context, full string) (Quota, bool) {
 	return q, err == nil && q.ID == id && q.Path == full
 }
 
-// none is the state of a directory without a quota: nothing limits it, and nothing counts what it uses.
+// none is the state of a directory without a quota: nothing limits it, and nothing counts what it
+// uses.
 func none() planner.QuotaState {
 	s := planner.QuotaState{Via: via, Limits: planner.NoLimits()}
 	s.Space.Why, s.Inodes.Why = "no quota counts it", "no quota counts it"
 	return s
 }
 
-// find looks for the one quota on exactly this path. One that was seen before is asked for by its id, and looked for among
-// all others only if it is no longer there.
+// find looks for the one quota on exactly this path. One that was seen before is asked for by its
+// id, and looked for among all others only if it is no longer there.
 func (c *Client) find(ctx context.Context, full string) (q Quota, found bool, err error) {
 	if q, found = c.again(ctx, full); found {
 		return q, true, nil
@@ -231,7 +240,9 @@ func one(on []Quota, full string) (q Quota, found bool, err error) {
 	case 1:
 		return on[0], true, nil
 	}
-	return Quota{}, false, fmt.Errorf("quotas %d and %d are both on %s: set the tenant, or have one removed", on[0].ID, on[1].ID, full)
+	return Quota{}, false,
+		fmt.Errorf("quotas %d and %d are both on %s: set the tenant, or have one removed", on[0].ID,
+			on[1].ID, full)
 }
 
 // tenant is the id of the tenant, which is looked up once; 0 without a tenant.
@@ -253,7 +264,8 @@ func (c *Client) tenant(ctx context.Context) (uint64, error) {
 		for _, text := range p.items {
 			m, err := strictjson.Members(text)
 			var id uint64
-			if err == nil && word(m["name"]) == c.o.Tenant && json.Unmarshal(m["id"], &id) == nil && id != 0 {
+			if err == nil && word(m["name"]) == c.o.Tenant && json.Unmarshal(m["id"], &id) == nil &&
+				id != 0 {
 				select {
 				case c.tenantID <- id:
 				default:
@@ -263,5 +275,6 @@ func (c *Client) tenant(ctx context.Context) (uint64, error) {
 		}
 		more = p.more || !p.counted && len(p.items) == pageSize
 	}
-	return 0, fmt.Errorf("tenant %s does not exist, or the token may not see it", web.Printable(c.o.Tenant))
+	return 0, fmt.Errorf("tenant %s does not exist, or the token may not see it",
+		web.Printable(c.o.Tenant))
 }

@@ -26,7 +26,8 @@ func (l login) secrets() []string {
 	return []string{l.state.access, l.state.refresh}
 }
 
-// drop forgets the token of an authorization that was refused, unless another request renewed it meanwhile.
+// drop forgets the token of an authorization that was refused, unless another request renewed it
+// meanwhile.
 func (l login) drop(auth string) {
 	l.Lock()
 	defer l.Unlock()
@@ -65,11 +66,13 @@ func (c *Client) renew(ctx context.Context, refresh string) (tokens, error) {
 			return got, nil
 		}
 	}
-	return c.tokens(ctx, "token/", map[string]string{"username": c.o.User, "password": string(c.o.Password)}, "")
+	return c.tokens(ctx, "token/", map[string]string{"username": c.o.User,
+		"password": string(c.o.Password)}, "")
 }
 
 // tokens asks for tokens. An answer without a refresh token keeps the one we have.
-func (c *Client) tokens(ctx context.Context, target string, body map[string]string, refresh string) (tokens, error) {
+func (c *Client) tokens(ctx context.Context, target string, body map[string]string,
+	refresh string) (tokens, error) {
 	r, err := c.send(ctx, http.MethodPost, target, "", body)
 	if err == nil {
 		err = c.refusal(r, target, "Bearer "+refresh)

@@ -23,8 +23,10 @@ type onSystem struct {
 func Open(system planner.System, o quota.Options) (quota.Client, error) {
 	server := system.Quota.Server
 	access := o.Access[system.Name]
-	c, err := New(Options{URL: server.URL, Token: access.Token, User: access.User, Password: access.Password,
-		CAFile: server.CAFile, Tenant: server.Tenant, PathPrefix: server.PathPrefix, Timeout: o.Timeout, Now: o.Now,
+	c, err := New(Options{URL: server.URL, Token: access.Token, User: access.User,
+		Password: access.Password,
+		CAFile:   server.CAFile, Tenant: server.Tenant, PathPrefix: server.PathPrefix,
+		Timeout: o.Timeout, Now: o.Now,
 		Hidden: o.Hidden})
 	if err != nil {
 		return nil, fmt.Errorf("quota block: %w", err)
@@ -101,14 +103,15 @@ func (s *onSystem) among(on map[string][]Quota, of planner.Subject) planner.Quot
 	return stateOf(q, found)
 }
 
-// above is the nearest directory above that has a quota, which limits this one too: as a storage path where it has one, else as
-// VAST has it.
+// above is the nearest directory above that has a quota, which limits this one too: as a storage
+// path where it has one, else as VAST has it.
 func (s *onSystem) above(on map[string][]Quota, full string) string {
 	for full != "/" {
 		if full = path.Dir(full); len(on[full]) == 0 {
 			continue
 		}
-		if rest, ok := strings.CutPrefix(full+"/", strings.TrimSuffix(s.client.o.PathPrefix, "/")+"/"); ok {
+		if rest, ok := strings.CutPrefix(full+"/", strings.TrimSuffix(s.client.o.PathPrefix,
+			"/")+"/"); ok {
 			return path.Join(s.folder, rest)
 		}
 		return full
@@ -117,7 +120,8 @@ func (s *onSystem) above(on map[string][]Quota, full string) string {
 }
 
 // Set implements [quota.Client].
-func (s *onSystem) Set(ctx context.Context, of planner.Subject, want planner.Limits, _ planner.Grace) (quota.Pending, error) {
+func (s *onSystem) Set(ctx context.Context, of planner.Subject, want planner.Limits,
+	_ planner.Grace) (quota.Pending, error) {
 	dir, err := s.below(of)
 	if err != nil {
 		return nil, fmt.Errorf("set quota: %w: nothing was sent: %w", quota.ErrRefused, err)

@@ -20,7 +20,8 @@ type Quota struct {
 	// Path is as VAST has it, the prefix included.
 	Path   string
 	Tenant uint64
-	// GracePeriod is the quota's own, in VAST's words; TimeToBlock is what is left of one that runs.
+	// GracePeriod is the quota's own, in VAST's words; TimeToBlock is what is left of one that
+	// runs.
 	GracePeriod, TimeToBlock string
 	// Word is the state as VAST names it.
 	Word  string
@@ -29,11 +30,13 @@ type Quota struct {
 
 // states are those in which limits are enforced, and which clocks run in them.
 var states = map[string]struct{ space, inodes bool }{
-	"OK": {}, "SOFT_EXCEEDED": {space: true}, "INODE_SOFT_EXCEEDED": {inodes: true}, "SOFT_BOTH_EXCEEDED": {true, true},
-	"HARD_EXCEEDED": {}, "INODE_HARD_EXCEEDED": {}, "HARD_BOTH_EXCEEDED": {}, "GRACE_EXPIRED": {},
+	"OK": {}, "SOFT_EXCEEDED": {space: true}, "INODE_SOFT_EXCEEDED": {inodes: true},
+	"SOFT_BOTH_EXCEEDED": {true, true},
+	"HARD_EXCEEDED":      {}, "INODE_HARD_EXCEEDED": {}, "HARD_BOTH_EXCEEDED": {}, "GRACE_EXPIRED": {},
 }
 
-// ParseQuota reads one quota. The error is about what identifies it; what else cannot be read is unknown, with the reason.
+// ParseQuota reads one quota. The error is about what identifies it; what else cannot be read is
+// unknown, with the reason.
 func ParseQuota(text []byte, now time.Time) (Quota, error) {
 	m, err := strictjson.Members(text)
 	if err != nil {
@@ -54,11 +57,13 @@ func ParseQuota(text []byte, now time.Time) (Quota, error) {
 			return Quota{}, fmt.Errorf("quota %d: tenant_id: want a whole number", q.ID)
 		}
 	}
-	q.Name, q.GracePeriod, q.TimeToBlock, q.Word = word(m["name"]), word(m["grace_period"]), word(m["time_to_block"]), word(m["state"])
+	q.Name, q.GracePeriod, q.TimeToBlock, q.Word = word(m["name"]), word(m["grace_period"]),
+		word(m["time_to_block"]), word(m["state"])
 	q.State = state(m)
 	enforced, known := states[q.Word]
 	if !known {
-		q.State = quota.Unknown(via, fmt.Sprintf("VAST says that the quota's state is %.40q", q.Word))
+		q.State = quota.Unknown(via, fmt.Sprintf("VAST says that the quota's state is %.40q",
+			q.Word))
 		return q, nil
 	}
 	if left, ok := ParseDuration(q.TimeToBlock); ok && left > 0 {
@@ -91,13 +96,15 @@ func state(m map[string]json.RawMessage) planner.QuotaState {
 	if err := errors.Join(errs...); err != nil {
 		s.Limits, s.LimitsWhy = planner.Limits{}, strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
-	s.Space = used[planner.Bytes](m, "used_capacity", "used_effective_capacity", "used_limited_capacity")
+	s.Space = used[planner.Bytes](m, "used_capacity", "used_effective_capacity",
+		"used_limited_capacity")
 	s.Inodes = used[planner.Inodes](m, "used_inodes")
 	return s
 }
 
 // limit reads a limit: null is none. 0 is unknown, because it is not documented what it means.
-func limit[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, name string, errs *[]error) planner.Limit {
+func limit[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, name string,
+	errs *[]error) planner.Limit {
 	text, ok := m[name]
 	n, err := strconv.ParseUint(string(text), 10, 63)
 	switch {
@@ -116,9 +123,10 @@ func limit[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, name 
 	return planner.Limit{}
 }
 
-// used is the largest of the numbers that are shown: which one is held against the limit is not documented. A number that
-// is shown but cannot be read, or none at all, makes it unknown.
-func used[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, names ...string) planner.Usage[U] {
+// used is the largest of the numbers that are shown: which one is held against the limit is not
+// documented. A number that is shown but cannot be read, or none at all, makes it unknown.
+func used[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage,
+	names ...string) planner.Usage[U] {
 	var u planner.Usage[U]
 	for _, name := range names {
 		text, ok := m[name]
@@ -127,7 +135,8 @@ func used[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, names 
 		}
 		n, err := strconv.ParseUint(string(text), 10, 63)
 		if err != nil {
-			return planner.Usage[U]{Why: fmt.Sprintf("%s is %.40q: want a whole number", name, text)}
+			return planner.Usage[U]{Why: fmt.Sprintf("%s is %.40q: want a whole number", name,
+				text)}
 		}
 		u.N, u.Known = max(u.N, U(n)), true
 	}
@@ -137,9 +146,11 @@ func used[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, names 
 	return u
 }
 
-// ParseDuration reads what VAST writes: "[DD] [HH:[MM:]]ss", or a number with a unit as in 90m or 30d.
+// ParseDuration reads what VAST writes: "[DD] [HH:[MM:]]ss", or a number with a unit as in 90m or
+// 30d.
 func ParseDuration(s string) (time.Duration, bool) {
-	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
+	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour,
+		'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 	if s = strings.TrimSpace(s); s == "" {
 		return 0, false
 	}

@@ -15,12 +15,17 @@ const example = `{"id":7,"name":"a","path":"/a/","tenant_id":1,"hard_limit":5,"s
 func TestParseQuota(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	q, err := ParseQuota([]byte(example), now)
-	if err != nil || q.ID != 7 || q.Path != "/a" || q.State.LimitsWhy != "" || q.State.Space.N != 9 || !q.State.Inodes.Known {
+	if err != nil || q.ID != 7 || q.Path != "/a" || q.State.LimitsWhy != "" ||
+		q.State.Space.N != 9 || !q.State.Inodes.Known {
 		t.Errorf("%+v, %v", q, err)
 	}
-	want := planner.Limits{planner.SpaceHard: planner.LimitOf[planner.Bytes](5), planner.SpaceSoft: planner.Unlimited(),
-		planner.InodesHard: planner.Unlimited(), planner.InodesSoft: planner.LimitOf[planner.Inodes](3)}
-	if ends := q.State.Ends(); q.State.Limits != want || ends.Space.Sub(now) != 26*time.Hour+3*time.Minute+4*time.Second || ends.Space != ends.Inodes {
+	want := planner.Limits{planner.SpaceHard: planner.LimitOf[planner.Bytes](5),
+		planner.SpaceSoft:  planner.Unlimited(),
+		planner.InodesHard: planner.Unlimited(),
+		planner.InodesSoft: planner.LimitOf[planner.Inodes](3)}
+	if ends := q.State.Ends(); q.State.Limits != want ||
+		ends.Space.Sub(now) != 26*time.Hour+3*time.Minute+4*time.Second ||
+		ends.Space != ends.Inodes {
 		t.Errorf("%+v, ends %v", q.State.Limits, ends)
 	}
 }
@@ -28,20 +33,24 @@ func TestParseQuota(t *testing.T) {
 // What cannot be read is unknown, never 0 or unlimited.
 func TestParseQuotaUnknown(t *testing.T) {
 	for old, c := range map[string]string{
-		`"hard_limit":5`: `"hard_limit":0`, `"soft_limit":null`: `"soft_limit":"5"`, `"hard_limit_inodes":null,`: ``,
-		`"soft_limit_inodes":3`: `"soft_limit_inodes":-3`, `"SOFT_BOTH_EXCEEDED"`: `"NEW"`,
+		`"hard_limit":5`: `"hard_limit":0`, `"soft_limit":null`: `"soft_limit":"5"`,
+		`"hard_limit_inodes":null,`: ``,
+		`"soft_limit_inodes":3`:     `"soft_limit_inodes":-3`, `"SOFT_BOTH_EXCEEDED"`: `"NEW"`,
 	} {
 		q, err := ParseQuota([]byte(strings.Replace(example, old, c, 1)), time.Now())
 		if err != nil || q.State.LimitsWhy == "" || q.State.Limits.Known() {
 			t.Errorf("%s: %+v, %v", c, q.State, err)
 		}
 	}
-	for old, c := range map[string]string{`"used_capacity":1`: `"used_capacity":1.5`, `"used_effective_capacity":9`: `"used_effective_capacity":-1`} {
-		if q, err := ParseQuota([]byte(strings.Replace(example, old, c, 1)), time.Now()); err != nil || q.State.Space.Known {
+	for old, c := range map[string]string{`"used_capacity":1`: `"used_capacity":1.5`,
+		`"used_effective_capacity":9`: `"used_effective_capacity":-1`} {
+		if q, err := ParseQuota([]byte(strings.Replace(example, old, c, 1)),
+			time.Now()); err != nil || q.State.Space.Known {
 			t.Errorf("%s: %+v, %v", c, q.State, err)
 		}
 	}
-	for _, bad := range []string{`{}`, `{"id":0,"path":"/a"}`, `{"id":1,"path":"a"}`, `{"id":1,"id":2,"path":"/a"}`, `[]`} {
+	for _, bad := range []string{`{}`, `{"id":0,"path":"/a"}`, `{"id":1,"path":"a"}`,
+		`{"id":1,"id":2,"path":"/a"}`, `[]`} {
 		if q, err := ParseQuota([]byte(bad), time.Now()); err == nil {
 			t.Errorf("%s: %+v", bad, q)
 		}
@@ -49,7 +58,8 @@ func TestParseQuotaUnknown(t *testing.T) {
 }
 
 func TestParseDuration(t *testing.T) {
-	for text, want := range map[string]time.Duration{"90m": 90 * time.Minute, "30d": 720 * time.Hour, "5": 5 * time.Second, "01:05": 65 * time.Second,
+	for text, want := range map[string]time.Duration{"90m": 90 * time.Minute,
+		"30d": 720 * time.Hour, "5": 5 * time.Second, "01:05": 65 * time.Second,
 		"2 00:00:01": 48*time.Hour + time.Second, "1 7": 24*time.Hour + 7*time.Second} {
 		if got, ok := ParseDuration(text); !ok || got != want {
 			t.Errorf("%q: %v, %v", text, got, ok)
@@ -66,7 +76,8 @@ func FuzzParseQuota(f *testing.F) {
 	f.Add([]byte(example))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		q, err := ParseQuota(text, time.Unix(1e9, 0))
-		if err == nil && (q.ID == 0 || !strings.HasPrefix(q.Path, "/") || q.State.Limits.Known() == (q.State.LimitsWhy != "")) {
+		if err == nil && (q.ID == 0 || !strings.HasPrefix(q.Path, "/") ||
+			q.State.Limits.Known() == (q.State.LimitsWhy != "")) {
 			t.Errorf("%+v", q)
 		}
 	})

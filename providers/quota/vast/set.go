@@ -40,12 +40,14 @@ func body(l quota.Limits) change {
 		}
 		return &n
 	}
-	return change{Hard: n(l[planner.SpaceHard]), Soft: n(l[planner.SpaceSoft]), HardInodes: n(l[planner.InodesHard]), SoftInodes: n(l[planner.InodesSoft])}
+	return change{Hard: n(l[planner.SpaceHard]), Soft: n(l[planner.SpaceSoft]),
+		HardInodes: n(l[planner.InodesHard]), SoftInodes: n(l[planner.InodesSoft])}
 }
 
-// Set sets all four limits of a directory, on the quota that stands there or on a new one. It is done if the error is nil
-// and nothing is pending: then the limits were read back. After an error that does not wrap [quota.ErrRefused] it is not
-// known whether they were set; setting them again makes no second quota.
+// Set sets all four limits of a directory, on the quota that stands there or on a new one. It is
+// done if the error is nil and nothing is pending: then the limits were read back. After an error
+// that does not wrap [quota.ErrRefused] it is not known whether they were set; setting them again
+// makes no second quota.
 func (c *Client) Set(ctx context.Context, dir string, want planner.Limits) (Pending, error) {
 	full, err := c.full(dir)
 	if err != nil {
@@ -62,7 +64,8 @@ func (c *Client) Set(ctx context.Context, dir string, want planner.Limits) (Pend
 	return p, nil
 }
 
-func (c *Client) set(ctx context.Context, full string, l quota.Limits, want planner.Limits) (Pending, error) {
+func (c *Client) set(ctx context.Context, full string, l quota.Limits,
+	want planner.Limits) (Pending, error) {
 	q, found, err := c.find(ctx, full)
 	if err != nil {
 		return Pending{}, fmt.Errorf("%w: nothing was sent: %w", quota.ErrRefused, err)
@@ -85,7 +88,8 @@ func (c *Client) set(ctx context.Context, full string, l quota.Limits, want plan
 		err = errors.New("it shows another path")
 	}
 	if err != nil {
-		return c.adopt(ctx, full, l, want, fmt.Errorf("the answer does not show the new quota: %w", err))
+		return c.adopt(ctx, full, l, want, fmt.Errorf("the answer does not show the new quota: %w",
+			err))
 	}
 	c.mu.Lock()
 	c.seen[full] = made.ID
@@ -94,7 +98,8 @@ func (c *Client) set(ctx context.Context, full string, l quota.Limits, want plan
 }
 
 // adopt looks for the quota of a creation whose answer was lost or refused. It never creates.
-func (c *Client) adopt(ctx context.Context, full string, l quota.Limits, want planner.Limits, lost error) (Pending, error) {
+func (c *Client) adopt(ctx context.Context, full string, l quota.Limits, want planner.Limits,
+	lost error) (Pending, error) {
 	var refused *web.StatusError
 	if errors.As(lost, &refused) && refused.Status/100 == 4 {
 		return Pending{}, lost
@@ -111,7 +116,8 @@ func (c *Client) adopt(ctx context.Context, full string, l quota.Limits, want pl
 	return c.modify(ctx, q.ID, l, want)
 }
 
-func (c *Client) modify(ctx context.Context, id uint64, l quota.Limits, want planner.Limits) (Pending, error) {
+func (c *Client) modify(ctx context.Context, id uint64, l quota.Limits,
+	want planner.Limits) (Pending, error) {
 	r, err := c.ask(ctx, http.MethodPatch, fmt.Sprintf("quotas/%d/", id), body(l))
 	if err != nil {
 		return Pending{}, err
@@ -120,7 +126,8 @@ func (c *Client) modify(ctx context.Context, id uint64, l quota.Limits, want pla
 }
 
 // settle returns the task that an answer names, or reads back.
-func (c *Client) settle(ctx context.Context, id uint64, r reply, want planner.Limits) (Pending, error) {
+func (c *Client) settle(ctx context.Context, id uint64, r reply, want planner.Limits) (Pending,
+	error) {
 	task, err := taskOf(r.body)
 	switch {
 	case err != nil:
@@ -167,7 +174,8 @@ func (c *Client) verify(ctx context.Context, id uint64, want planner.Limits) err
 	case q.ID != id:
 		return fmt.Errorf("read back: asked for quota %d, got quota %d", id, q.ID)
 	case q.State.LimitsWhy != "":
-		return fmt.Errorf("read back: the limits are unknown: %s", c.hidden("").Text(q.State.LimitsWhy))
+		return fmt.Errorf("read back: the limits are unknown: %s",
+			c.hidden("").Text(q.State.LimitsWhy))
 	case q.State.Limits != want:
 		return errors.New("read back: the limits are not those that were set")
 	}
@@ -192,7 +200,8 @@ func (c *Client) Finish(ctx context.Context, p Pending) (done bool, err error) {
 		return true, c.verify(ctx, p.Quota, p.Want)
 	}
 	words := web.Printable(c.hidden("").Text(string(m["messages"])))
-	return true, fmt.Errorf("task %d ended as %.40q: %s", p.Task, c.hidden("").Text(word(m["state"])), words)
+	return true, fmt.Errorf("task %d ended as %.40q: %s", p.Task,
+		c.hidden("").Text(word(m["state"])), words)
 }
 
 // Remove removes the quota of a directory; the data stays. It is done if there is none.
@@ -211,9 +220,11 @@ func (c *Client) Remove(ctx context.Context, dir string) error {
 	}
 	switch _, found, late := c.find(ctx, full); {
 	case late != nil:
-		return fmt.Errorf("remove quota of %s: it is not known whether it is gone: %w", full, errors.Join(err, late))
+		return fmt.Errorf("remove quota of %s: it is not known whether it is gone: %w", full,
+			errors.Join(err, late))
 	case found:
-		return fmt.Errorf("remove quota of %s: it still stands: %w", full, errors.Join(err, errors.New("look at it on the system")))
+		return fmt.Errorf("remove quota of %s: it still stands: %w", full, errors.Join(err,
+			errors.New("look at it on the system")))
 	}
 	return nil
 }
