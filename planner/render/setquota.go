@@ -76,8 +76,32 @@ func limitList(tool planner.Tool, limits map[planner.Attribute]string, word, bet
 	return strings.Join(words, between)
 }
 
-// vastRequest makes or changes a quota by VAST's API. VMS is its base URL, PREFIX the path of
-// storage.root there, and the file header has the line with the token.
+// asksVAST reports whether a line of --commands is a request to VAST.
+func (v *view) asksVAST() bool {
+	for i := range v.plan.Core.Actions {
+		if v.plan.Core.Actions[i].Quota != nil && v.plan.Context.Details[i].Tool == planner.ToolVAST {
+			return true
+		}
+	}
+	return false
+}
+
+// placeholders says what to put in the requests to VAST: a plan has no addresses, paths on the
+// storage system, or tokens.
+func placeholders(p *printer) {
+	p.put(text("Before you run a curl line, set:"))
+	for _, l := range []string{
+		"  VMS=     url of the quota block, without / at its end",
+		"  PREFIX=  what VAST has in front of the storage path: path_prefix without",
+		"           the system's directory. If they do not end alike, write VAST's path",
+		"  header   a file with the line: Authorization: Api-Token TOKEN",
+	} {
+		p.put(text(l))
+	}
+}
+
+// vastRequest makes or changes a quota by VAST's API. [placeholders] says what VMS, PREFIX and the
+// file header are.
 func vastRequest(a *planner.Action, limits map[planner.Attribute]string) string {
 	body := limitList(planner.ToolVAST, limits, `"%n": %s`, ", ", "")
 	if a.Handle != "" {

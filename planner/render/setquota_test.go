@@ -48,6 +48,29 @@ func TestCommandsOfEachTool(t *testing.T) {
 	}
 }
 
+// TestPlaceholdersAreExplained: the output says what to set before a curl line runs, and only where
+// there is one.
+func TestPlaceholdersAreExplained(t *testing.T) {
+	p := plantest.Mixed()
+	for i := range p.Core.Actions {
+		if a := &p.Core.Actions[i]; a.Quota != nil {
+			a.Quota, p.Context.Details[i].Tool = &planner.QuotaID{By: planner.ByDirectory, Path: a.Storage}, planner.ToolVAST
+		}
+	}
+	for _, c := range []struct {
+		plan     *planner.Plan
+		commands bool
+		want     bool
+	}{{p, true, true}, {p, false, false}, {plantest.Mixed(), true, false}} {
+		out := string(Text(c.plan, Options{Commands: c.commands}))
+		for _, word := range []string{"VMS=", "PREFIX=", "Authorization: Api-Token"} {
+			if strings.Contains(out, word) != c.want {
+				t.Errorf("commands %v: %q in the output, want %v:\n%s", c.commands, word, c.want, out)
+			}
+		}
+	}
+}
+
 // TestCommandsThatLeaveAQuota: what becomes of an archived directory's quota is written, too.
 func TestCommandsThatLeaveAQuota(t *testing.T) {
 	dir := &planner.QuotaID{By: planner.ByDirectory, Path: "vast/x"}

@@ -85,6 +85,7 @@ func (v *view) sections() []func(*printer) {
 		{len(c.Warnings) > 0, v.warnings},
 		{len(c.Drift) > 0, v.drift},
 		{len(v.legendKinds()) > 0, v.legend},
+		{v.opt.Commands && v.asksVAST(), placeholders},
 	} {
 		if s.has {
 			list = append(list, s.show)
