@@ -1,7 +1,8 @@
-// Bare is the yardstick of cscs-sync's speed: the least that any program must do to compare a listing with what stands.
-// It decodes saved pages of the proxy with the standard library, and does one openat2 and one fstat for each resource's
-// directory. With -make it makes the directories, with the system calls and the syncs of an apply. It plans nothing,
-// checks nothing and is safe against nothing.
+// Bare is the yardstick of cscs-sync's speed. It does the least that any program must do to compare
+// a listing with the directories on the storage. It decodes saved pages of the proxy with the
+// standard library, and calls openat2 and fstat once for the directory of each resource. With -make
+// it makes the directories, with the system calls and the syncs of an apply. It plans nothing,
+// checks nothing and protects against nothing.
 //
 //	bare [-make JOURNAL] ROOT PAGE…
 package main
@@ -49,14 +50,16 @@ type resource struct {
 	ParentItemID *string `json:"parentItemId"`
 }
 
-// page is the part of the proxy's answer that matters here.
+// page is the part of the proxy's answer that bare needs.
 type page struct {
 	Resources []resource `json:"resources"`
 }
 
 // resources are the entries that are no tenant and no customer.
 func (p *page) resources() []resource {
-	return slices.DeleteFunc(p.Resources, func(r resource) bool { return r.Target.TargetType != "project" && r.Target.TargetType != "user" })
+	return slices.DeleteFunc(p.Resources, func(r resource) bool {
+		return r.Target.TargetType != "project" && r.Target.TargetType != "user"
+	})
 }
 
 func main() {
@@ -71,7 +74,7 @@ func main() {
 	}
 }
 
-// look compares a listing with what stands.
+// look compares a listing with the directories below a root.
 func look(args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("usage: bare ROOT PAGE…")
@@ -123,9 +126,11 @@ func eachPage(names []string, f func(*page) error) error {
 	return nil
 }
 
-// stands opens one directory below root and asks what it is.
+// stands reports whether a directory stands below root. It opens the directory and reads its
+// status.
 func stands(root int, path string) (bool, error) {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+	how := unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
 	fd, err := unix.Openat2(root, path[1:], &how)
 	if err == unix.ENOENT {

@@ -12,14 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// workers and batch are how many directories an apply makes at a time, and how many share one commit of its journal.
+// An apply makes as many directories at the same time as there are workers, and commits its journal
+// once a batch.
 const (
 	workers = 8
 	batch   = 64
 )
 
-// create makes the directories of a listing: each with its owner, group and mode, synced; and after each batch, each
-// directory that got new ones is synced once, and there is a record of each in a journal that is synced twice, as a database with two headers must.
+// openDirectory are the flags that open a directory to sync it.
+const openDirectory = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+
+// create makes the directories of a listing. Each gets its owner, group and mode, and is synced.
+// After each batch, create syncs every directory that got new entries once, and writes a record of
+// each new directory to a journal. It syncs the journal twice, as a database with two headers must.
 func create(args []string) error {
 	if len(args) < 3 {
 		return fmt.Errorf("usage: bare -make JOURNAL ROOT PAGE…")
@@ -50,7 +55,8 @@ func create(args []string) error {
 	})
 }
 
-// createAll makes some directories at the same time, after those above them, and returns the directories that they lie in.
+// createAll makes the directories above a batch, then those of the batch at the same time. It
+// returns the directories that got new entries.
 func createAll(root int, some []resource) (changed []string, err error) {
 	for _, r := range some {
 		parent := path.Dir(r.MountPoint.Default)[1:]
@@ -70,7 +76,7 @@ func createAll(root int, some []resource) (changed []string, err error) {
 // syncAll syncs directories.
 func syncAll(root int, names []string) error {
 	return atOnce(names, func(name string) error {
-		fd, err := unix.Openat(root, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		fd, err := unix.Openat(root, name, openDirectory, 0)
 		if err != nil {
 			return err
 		}
@@ -79,7 +85,7 @@ func syncAll(root int, names []string) error {
 	})
 }
 
-// atOnce does something about each, as many at a time as an apply does.
+// atOnce calls do for each of all, as many at the same time as an apply does.
 func atOnce[T any](all []T, do func(T) error) error {
 	errs := make([]error, len(all))
 	var wait sync.WaitGroup
@@ -96,9 +102,8 @@ func atOnce[T any](all []T, do func(T) error) error {
 }
 
 func createOne(root int, r resource) error {
-	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	name := r.MountPoint.Default[1:]
-	parent, err := unix.Openat(root, path.Dir(name), flags, 0)
+	parent, err := unix.Openat(root, path.Dir(name), openDirectory, 0)
 	if err != nil {
 		return err
 	}
@@ -106,7 +111,7 @@ func createOne(root int, r resource) error {
 	if err := unix.Mkdirat(parent, path.Base(name), 0o700); err != nil {
 		return err
 	}
-	fd, err := unix.Openat(parent, path.Base(name), flags, 0)
+	fd, err := unix.Openat(parent, path.Base(name), openDirectory, 0)
 	if err != nil {
 		return err
 	}
@@ -126,7 +131,9 @@ func createOne(root int, r resource) error {
 
 func note(journal *os.File, some []resource) error {
 	for _, r := range some {
-		if _, err := fmt.Fprintf(journal, "%s %s %s done\n", r.ItemID, r.MountPoint.Default, r.Permission.Value); err != nil {
+		_, err := fmt.Fprintf(journal, "%s %s %s done\n", r.ItemID, r.MountPoint.Default,
+			r.Permission.Value)
+		if err != nil {
 			return err
 		}
 	}

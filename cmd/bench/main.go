@@ -1,11 +1,13 @@
-// Bench runs the project's benchmarks and prints one table: what is measured, what came out, and the bound. Most numbers
-// are ratios against a program that does the same work and nothing else, taken in turn in one run, since machines differ.
-// It exits 1 when a bound is broken or a benchmark is missing.
+// Bench runs the project's benchmarks and prints one table: what is measured, the result, and the
+// bound. Machines differ, so most numbers are ratios against a program that does the same work and
+// nothing else; both programs run in turn. Bench exits 1 when a bound is broken or a number is
+// missing.
 //
 //	go run ./cmd/bench [-quick] [-match WORDS]
 //
-// The benchmarks make their directories below TMPDIR. -quick leaves out the million resources, which take minutes and need
-// some GiB there; -match runs only rows whose text or benchmark contains the words. docs/understanding/performance.md says what the numbers mean.
+// The benchmarks make their directories below TMPDIR. -quick leaves out the million resources, which
+// take minutes and need some GiB there. -match runs only rows whose text or benchmark contains the
+// words. docs/understanding/performance.md says what the numbers mean.
 package main
 
 import (
@@ -29,7 +31,7 @@ func main() {
 	}
 }
 
-// run measures what the rows need, prints the table, and tells whether a bound is broken.
+// run runs the benchmarks that the rows need and prints the table. A broken bound is an error.
 func run(out, log io.Writer, quick bool, match string) error {
 	rows := wanted(quick, match)
 	if len(rows) == 0 {
@@ -51,7 +53,7 @@ func run(out, log io.Writer, quick bool, match string) error {
 	return nil
 }
 
-// suite is the benchmarks of one package that are run together.
+// suite is a package's benchmarks that run together.
 type suite struct {
 	pkg   string
 	names []string
@@ -81,7 +83,7 @@ func suites(rows []row) []*suite {
 	return all
 }
 
-// add takes a benchmark; what follows the slash in the name of [planBench] is a size.
+// add adds a benchmark. In the name of [planBench], a size follows the slash.
 func (s *suite) add(bench string) {
 	name, size, _ := strings.Cut(bench, "/")
 	s.names = appendNew(s.names, name)
@@ -103,7 +105,8 @@ func (s *suite) pattern() string { return "^Benchmark(" + strings.Join(s.names, 
 
 // run runs the package's benchmarks.
 func (s *suite) run() ([]byte, error) {
-	cmd := exec.Command("go", "test", "-run", "^$", "-bench", s.pattern(), "-benchtime", s.times, "-timeout", "2h", s.pkg)
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", s.pattern(), "-benchtime", s.times,
+		"-timeout", "2h", s.pkg)
 	if len(s.sizes) > 0 {
 		cmd.Env = append(os.Environ(), "CSCS_BENCH_RESOURCES="+strings.Join(s.sizes, " "))
 	}

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// results are all metrics that benchmarks reported: by package, benchmark without its prefix and processors, and unit.
+// results are all metrics that benchmarks reported. The key is the package, the benchmark without
+// its prefix and its number of processors, and the unit.
 type results map[[3]string]float64
 
 // processors is what `go test` adds to a benchmark's name.

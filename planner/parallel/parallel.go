@@ -1,4 +1,5 @@
-// Package parallel runs pure functions on all processors. What comes out does not depend on how many there are.
+// Package parallel runs pure functions on all processors. The results do not depend on how many
+// processors there are.
 package parallel
 
 import (
@@ -7,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// Meanwhile runs f beside what the caller does next, and returns a function that waits for its result. If f panics, so does
-// whoever asks for the result, and nobody else.
+// Meanwhile runs f while the caller continues. It returns a function that waits for the result of
+// f. If f panics, that function panics in the goroutine that calls it, and nothing else does.
 func Meanwhile[R any](f func() R) func() R {
 	done := make(chan struct{})
 	result := sync.OnceValue(f) // which keeps a panic as well
@@ -23,7 +24,7 @@ func Meanwhile[R any](f func() R) func() R {
 	}
 }
 
-// Map returns f of each of the list, in its order.
+// Map returns the result of f for each element of the list, in the order of the list.
 func Map[T, R any](list []T, f func(T) R) []R {
 	results := make([]R, len(list))
 	var next atomic.Int64
