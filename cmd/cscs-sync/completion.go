@@ -2,14 +2,13 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/complete"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
@@ -41,28 +40,31 @@ For fish: cscs-sync completion fish > ~/.config/fish/completions/cscs-sync.fish`
 
 // complete says what may stand as arguments and as values of flags.
 func (a *app) complete(root *cobra.Command) {
-	arguments := map[string]completer{
+	arguments := map[string]complete.Func{
 		"show": a.planArguments(1), "approve": a.planArguments(1), "verify": a.planArguments(1),
 		"apply": a.planArguments(1),
 		"graph": a.planArguments(1), "state abandon": a.planArguments(1), "diff": a.planArguments(2),
 		"explain": a.recorded, "state show": a.recorded, "state rm": a.recorded, "hold add": a.recorded,
 		"archive restore": a.archived,
 	}
-	values := map[string]completer{
-		"color": oneOf("auto", "always", "never"), "log-format": oneOf("text", "json"),
-		"log-level": oneOf("debug", "info", "warn", "error"),
-		"format":    oneOf("dot", "mermaid"), "target": a.recorded, "exclude": a.recorded, "root": a.systems,
+	values := map[string]complete.Func{
+		"color":      complete.OneOf("auto", "always", "never"),
+		"log-format": complete.OneOf("text", "json"),
+		"log-level":  complete.OneOf("debug", "info", "warn", "error"),
+		"format":     complete.OneOf("dot", "mermaid"),
+		"target":     a.recorded, "exclude": a.recorded, "root": a.systems,
 	}
 	var each func(*cobra.Command)
 	each = func(c *cobra.Command) {
 		if f := arguments[pathOf(c)]; f != nil {
 			c.ValidArgsFunction = f
-		} else if c.ValidArgs == nil && !c.HasSubCommands() && takesNone(c) {
+		} else if c.ValidArgs == nil && !c.HasSubCommands() && complete.TakesNone(c) {
 			c.ValidArgsFunction = cobra.NoFileCompletions
 		}
 		for flag, f := range values {
 			if c.LocalNonPersistentFlags().Lookup(flag) != nil || c.PersistentFlags().Lookup(flag) != nil {
-				_ = c.RegisterFlagCompletionFunc(flag, f) // fails only for a flag that is not there, or twice
+				// It fails only for a flag that does not exist, or twice.
+				_ = c.RegisterFlagCompletionFunc(flag, f)
 			}
 		}
 		for _, sub := range c.Commands() {
@@ -72,70 +74,28 @@ func (a *app) complete(root *cobra.Command) {
 	each(root)
 }
 
-// takesNone reports whether a command refuses an argument.
-func takesNone(c *cobra.Command) bool { return c.Args != nil && c.Args(c, []string{"one"}) != nil }
-
-// completer proposes words for the argument or the flag value at the cursor.
-type completer = func(cmd *cobra.Command, args []string, word string) ([]string, directive)
-
-// directive says what a shell does with what is proposed.
-type directive = cobra.ShellCompDirective
-
-// oneOf proposes fixed words.
-func oneOf(words ...string) completer {
-	return func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
-		return starting(words, word), cobra.ShellCompDirectiveNoFileComp
-	}
-}
-
-// starting are the words that begin with a prefix.
-func starting(words []string, prefix string) []string {
-	others := func(w string) bool { return !strings.HasPrefix(w, prefix) }
-	return slices.DeleteFunc(slices.Clone(words), others)
-}
-
 // planArguments proposes plan files and folders, and the plans that the loop holds for people;
 // after the most'th argument nothing.
-func (a *app) planArguments(most int) completer {
-	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+func (a *app) planArguments(most int) complete.Func {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, complete.Directive) {
 		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		found, then := filesHere(word)
+		found, then := complete.Files(word, ".plan")
 		if s, err := a.quietly(cmd); err == nil {
 			// the pattern is a folder of ours
 			held, _ := filepath.Glob(filepath.Join(loop.PendingFolder(s.store.Dir()), "*.plan"))
-			found = append(found, starting(held, word)...)
+			found = append(found, complete.Starting(held, word)...)
 		}
 		slices.Sort(found)
 		return slices.Compact(found), then
 	}
 }
 
-// filesHere are the plan files and folders whose paths begin with a word. A folder is followed by
-// more, so no blank is added.
-func filesHere(word string) (found []string, then directive) {
-	then = cobra.ShellCompDirectiveNoFileComp
-	paths, err := filepath.Glob(word + "*")
-	if err != nil { // a word with a bracket that is not closed is no pattern
-		return nil, then
-	}
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		switch {
-		case err != nil:
-		case info.IsDir():
-			found, then = append(found, path+"/"), then|cobra.ShellCompDirectiveNoSpace
-		case strings.HasSuffix(path, ".plan"):
-			found = append(found, path)
-		}
-	}
-	return found, then
-}
-
 // recorded proposes the addresses of what the state records, for the first argument or for a flag.
 // A state that cannot be read proposes nothing: completion shows no errors.
-func (a *app) recorded(cmd *cobra.Command, args []string, word string) ([]string, directive) {
+func (a *app) recorded(cmd *cobra.Command, args []string, word string) (
+	[]string, complete.Directive) {
 	return a.addresses(cmd, args, word, func(tx ledger.Tx) (found []string, err error) {
 		recorded, err := tx.Recorded()
 		for r := range recorded.Records.All() {
@@ -146,7 +106,8 @@ func (a *app) recorded(cmd *cobra.Command, args []string, word string) ([]string
 }
 
 // archived proposes the addresses of archived directories.
-func (a *app) archived(cmd *cobra.Command, args []string, word string) ([]string, directive) {
+func (a *app) archived(cmd *cobra.Command, args []string, word string) (
+	[]string, complete.Directive) {
 	return a.addresses(cmd, args, word, func(tx ledger.Tx) (found []string, err error) {
 		register, err := tx.ArchiveRegister()
 		for _, x := range register {
@@ -158,7 +119,7 @@ func (a *app) archived(cmd *cobra.Command, args []string, word string) ([]string
 
 // addresses proposes those that begin with a word; for arguments after the first none.
 func (a *app) addresses(cmd *cobra.Command, args []string, word string,
-	read func(ledger.Tx) ([]string, error)) ([]string, directive) {
+	read func(ledger.Tx) ([]string, error)) ([]string, complete.Directive) {
 	s, err := a.quietly(cmd)
 	if err != nil || len(args) > 0 && cmd.Flags().NArg() > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -170,13 +131,13 @@ func (a *app) addresses(cmd *cobra.Command, args []string, word string,
 	}); err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	found = starting(found, word)
+	found = complete.Starting(found, word)
 	slices.Sort(found)
 	return slices.Compact(found), cobra.ShellCompDirectiveNoFileComp
 }
 
 // systems proposes the systems of the configuration.
-func (a *app) systems(cmd *cobra.Command, _ []string, _ string) ([]string, directive) {
+func (a *app) systems(cmd *cobra.Command, _ []string, _ string) ([]string, complete.Directive) {
 	s, err := a.quietly(cmd)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
