@@ -71,7 +71,7 @@ func reopened(d planner.Directory) planner.Directory {
 	return d
 }
 
-// An unfinished record keeps its mark in its packed form, and is none of the records.
+// An unfinished record keeps its mark in its packed form, and is not one of the records.
 func TestUnfinishedRecords(t *testing.T) {
 	r := planner.Record{Key: project("bio", 30500).Key, Address: "/a", Storage: "a", Inode: 7,
 		Unfinished: true}

@@ -95,7 +95,7 @@ func TestParentsThatAreNotDurable(t *testing.T) {
 	bio.Action.Changes, bio.Action.Parents = creation("bio").Action.Changes, []string{"capstor/t"}
 	results := w.run(Job{Work: []Work{bio}})
 	if results[0].Status != Failed || !mentions(results[0].Err, "directory above",
-		"could not be made", "I/O error", "rmdir capstor/t") {
+		"could not be created", "I/O error", "rmdir capstor/t") {
 		t.Errorf("%+v", results[0])
 	}
 	if w.dirs["capstor/t/bio"] != nil || w.dirs["capstor/t"].Mode != closed {

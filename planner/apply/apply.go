@@ -14,7 +14,7 @@ import (
 )
 
 // ErrExists is what [Storage.Make] wraps when something stands at the path already.
-var ErrExists = errors.New("something is there already")
+var ErrExists = errors.New("something already exists there")
 
 // Storage is what an apply changes. Paths are storage paths; every method works below an opened root and follows no links.
 type Storage interface {
@@ -299,10 +299,10 @@ func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, inde
 		r := &results[o.index]
 		r.Status, r.Err = statusOf(o.err), o.err
 		if r.Status == Failed && job.Work[o.index].Queued {
-			r.Err = fmt.Errorf("%w; callbacks of an earlier run may still wait. Run `cscs-sync callbacks list`", o.err)
+			r.Err = fmt.Errorf("%w; callbacks of an earlier run may still be waiting. Run `cscs-sync callbacks list`", o.err)
 		}
 		if r.Status == Done && err != nil {
-			r.Status, r.Err = Unrecorded, errors.New("it is done, and could not be recorded")
+			r.Status, r.Err = Unrecorded, errors.New("it is done, but could not be recorded")
 		} else if r.Status == Done {
 			if r.Err = e.deliver(ctx, r.Action, o); r.Err != nil {
 				r.Status = statusOfTelling(r.Err)

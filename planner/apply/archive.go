@@ -125,7 +125,7 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 	if refused(answer.Status) {
 		e.paused.Store(true)
 	} else if order, err := e.orderOf(ctx, w); err != nil {
-		said += "; its order could not be asked: " + err.Error()
+		said += "; Waldur could not be asked about its order: " + err.Error()
 	} else if said += "; its order is " + string(order.State); took(planner.Approve, order.State) {
 		e.told.add(planner.Approve)
 		return nil
@@ -152,7 +152,8 @@ func (e *Engine) agreed(ctx context.Context, w *Work) error {
 	order, err := e.orderOf(ctx, w)
 	switch {
 	case err != nil:
-		return fmt.Errorf("archive %s: whether order %s was approved could not be asked: %w; nothing was moved",
+		return fmt.Errorf("archive %s: Waldur could not be asked whether order %s was approved: %w; "+
+			"nothing was moved",
 			a.Address, planner.ShortID(a.Order), err)
 	case !took(planner.Approve, order.State):
 		return fmt.Errorf("archive %s: Waldur offers no approve for order %s, which is %s; nothing was moved, plan again", a.Address,
@@ -190,7 +191,7 @@ func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) err
 	o.restored, o.steps = a.From, []string{"restored"}
 	d, err := e.Storage.Open(a.System, a.Storage, a.Inode)
 	if err != nil {
-		return fmt.Errorf("restore %s: it was moved back, and is not seen there: %w", a.Address, err)
+		return fmt.Errorf("restore %s: it was moved back, but is not seen there: %w", a.Address, err)
 	}
 	defer d.Close()
 	if err := e.quota(ctx, job, w); err != nil {

@@ -282,7 +282,7 @@ func TestNoFreezeOfWhatOthersLiveOn(t *testing.T) {
 	w.wantLog("prepare capstor/bio", "approve bio", "ask bio", "archive capstor/bio",
 		"set_state_done bio", "ask bio")
 	if !slices.ContainsFunc(told, func(s string) bool {
-		return strings.Contains(s, "not frozen") && strings.Contains(s, "others live on it")
+		return strings.Contains(s, "not frozen") && strings.Contains(s, "others use it now")
 	}) {
 		t.Errorf("told %q", told)
 	}

@@ -41,7 +41,8 @@ func (e *Engine) giveUp(job *Job, a *planner.Action, o *outcome, d Directory, er
 		e.recordUnfinished(job, a, o, seen)
 		return errors.Join(err, closing)
 	}
-	return errors.Join(fmt.Errorf("%w; it is left closed. Once the cause is gone, run `rmdir %s` below storage.root, then plan again", err,
+	return errors.Join(fmt.Errorf("%w; it stays closed. When the cause is gone, run `rmdir %s` below storage.root, "+
+		"then plan again", err,
 		a.Storage), closing)
 }
 
@@ -95,8 +96,8 @@ func dropACLs(a *planner.Action, d Directory) error {
 		return err
 	}
 	if acl := d.Observe().ACL; acl != nil && acl.Unread == "" {
-		return fmt.Errorf("make %s: it inherited an ACL that cannot be removed (%s); remove the entries that are inherited from the "+
-			"directory above, then apply again", a.Storage, acl.Words())
+		return fmt.Errorf("create %s: it inherited an ACL that cannot be removed (%s); remove the entries "+
+			"that it inherits from the directory above, then apply again", a.Storage, acl.Words())
 	}
 	return nil
 }
@@ -118,7 +119,8 @@ func (e *Engine) takeUp(job *Job, a *planner.Action) (d Directory, ours bool, er
 	case job.Resumed && e.halfMade(d, a, now):
 		return d, true, nil
 	default:
-		err = fmt.Errorf("make %s: a directory of owner %d, group %d, mode %s stands there now, which the plan did not know; plan again",
+		err = fmt.Errorf("create %s: a directory with owner %d, group %d, mode %s now stands there, which "+
+			"the plan did not expect; plan again",
 			a.Storage, now.Owner, now.Group, now.Mode)
 	}
 	d.Close()
@@ -131,8 +133,8 @@ func (e *Engine) stillEmpty(d Directory, a *planner.Action) error {
 	case err != nil:
 		return err
 	case !empty:
-		return fmt.Errorf("make %s: an apply left it unfinished, and something is in it now. Run `cscs-sync state rm %s`, then plan again to have "+
-			"it adopted as it is", a.Storage, a.Address)
+		return fmt.Errorf("create %s: an apply left it unfinished, and now there is something in it. Run "+
+			"`cscs-sync state rm %s`, then plan again to adopt it as it is", a.Storage, a.Address)
 	}
 	return nil
 }

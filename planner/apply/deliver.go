@@ -167,8 +167,8 @@ func (e *Engine) lookUpParked(ctx context.Context, d *ledger.Delivery, t *tellin
 		f.verdict == paused {
 		return e.note(d, f, 0)
 	}
-	return fmt.Errorf("tell Waldur %s of %s: it is parked (%s). Run `cscs-sync callbacks list`, "+
-		"then retry or drop callback %d",
+	return fmt.Errorf("tell Waldur %s of %s: it is parked (%s). Run `cscs-sync callbacks list`, then "+
+		"retry or drop callback %d",
 		d.Callback, d.Address, d.Problem, d.Seq)
 }
 
@@ -199,7 +199,7 @@ func (e *Engine) note(d *ledger.Delivery, f finding, wait time.Duration) error {
 	switch {
 	case err != nil:
 		e.full.Store(true)
-		return &unnotedError{fmt.Errorf("note Waldur's answer to %s of %s: %w", d.Callback,
+		return &unnotedError{fmt.Errorf("record Waldur's answer to %s of %s: %w", d.Callback,
 			d.Address, err)}
 	case f.verdict == delivered:
 		return nil

@@ -72,9 +72,9 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 	}
 	now = d.Observe()
 	if !asWanted(a, now) {
-		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, "+
-			"project id %s, which is not what was set; somebody "+
-			"works against it, or the file system does not keep it", a.Storage, now.Owner,
+		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, project id %s, "+
+			"and that is not what was set; somebody undoes the change, or the file system "+
+			"does not keep it", a.Storage, now.Owner,
 			now.Group, now.Mode, now.ProjectValue())
 	}
 	e.keepRecord(w, o, now)

@@ -58,7 +58,7 @@ func (e *Engine) ourQuota(ctx context.Context, a *planner.Action, m Move,
 	}
 	if why != "" {
 		e.sayOf(a, o, fmt.Sprintf(
-			"what became of the quota of %s is not known: %s; look at it by hand", a.Quota, why))
+			"what happened to the quota of %s is not known: %s; look at it by hand", a.Quota, why))
 	}
 	return on, now, false
 }
@@ -77,15 +77,14 @@ func (e *Engine) unlimit(ctx context.Context, a *planner.Action, on planner.Quot
 	if err == nil {
 		switch after := e.Storage.Quota(ctx, a.System, on); {
 		case after.LimitsWhy != "":
-			err = fmt.Errorf("whether it is gone could not be read: %s", after.LimitsWhy)
+			err = fmt.Errorf("could not read whether it is gone: %s", after.LimitsWhy)
 		case !after.Absent:
-			err = fmt.Errorf("it was removed, and is still there")
+			err = fmt.Errorf("it was removed, but is still there")
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("archive %s: it was archived, and its quota could not be removed: %w; "+
-			"remove it by hand, and plan again to tell "+
-			"Waldur", a.Address, err)
+		return fmt.Errorf("archive %s: it was archived, but its quota could not be removed: %w; remove it "+
+			"by hand, and plan again to tell Waldur", a.Address, err)
 	}
 	return nil
 }
@@ -98,7 +97,7 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome, on planner.Quo
 	want := now.Limits
 	switch {
 	case w.Shared:
-		why = "others live on it by now"
+		why = "others use it now"
 	case why == "":
 		why = cmp.Or(now.Space.Why, now.Inodes.Why)
 		for _, of := range planner.Quantities() {
@@ -107,15 +106,15 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome, on planner.Quo
 	}
 	if why != "" {
 		e.sayOf(w.Action, o,
-			fmt.Sprintf("the quota of %s was not frozen, or not wholly: %s; lower it by hand", on,
+			fmt.Sprintf("the quota of %s was not frozen, or only in part: %s; lower it by hand", on,
 				why))
 	}
 	if want == now.Limits {
 		return nil
 	}
 	if err := e.setLimits(ctx, w.Action, on, want, now); err != nil {
-		return fmt.Errorf("archive %s: it was archived, and its quota could not be frozen: %w; "+
-			"lower it by hand, and plan again to tell Waldur",
+		return fmt.Errorf("archive %s: it was archived, but its quota could not be frozen: %w; lower it by "+
+			"hand, and plan again to tell Waldur",
 			w.Action.Address, err)
 	}
 	return nil

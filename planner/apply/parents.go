@@ -148,7 +148,7 @@ func (e *Engine) settleParent(job *Job, p parent, o *outcome, d Directory) error
 func (e *Engine) finishParent(job *Job, p parent, o *outcome) error {
 	d, err := e.Storage.Open(p.system, p.path, p.action.Inode)
 	if err != nil {
-		return fmt.Errorf("make %s: %w", p.path, err)
+		return fmt.Errorf("create %s: %w", p.path, err)
 	}
 	switch {
 	case p.action.Inode != 0, job.Resumed && e.halfMade(d, p.action, d.Observe()):

@@ -101,7 +101,7 @@ func unasked(what string, err error) finding {
 	case errors.Is(err, ErrTokenRefused):
 		return finding{paused, err.Error()}
 	}
-	return finding{again, "its " + what + " could not be asked: " + err.Error()}
+	return finding{again, "Waldur could not be asked about its " + what + ": " + err.Error()}
 }
 
 // ask asks for the order of a callback, and decides by that whether it may be sent. What a resource
@@ -162,7 +162,7 @@ func (e *Engine) askResource(ctx context.Context, d *ledger.Delivery, why string
 	case unset:
 		return finding{due, ""}
 	}
-	return finding{dropped, why + ", and the resource has another value now"}
+	return finding{dropped, why + ", but the resource now has another value"}
 }
 
 // resourceOf is the resource's own URL: a callback's without its last part.

@@ -97,7 +97,7 @@ func TestAStateThatCannotBeWritten(t *testing.T) {
 	}
 	for i := range batchSize {
 		if results[i].Status != Unrecorded ||
-			!mentions(results[i].Err, "it is done, and could not be recorded") {
+			!mentions(results[i].Err, "it is done, but could not be recorded") {
 			t.Fatalf("%d was made: %+v", i, results[i])
 		}
 	}
@@ -151,7 +151,7 @@ func TestAnAnswerThatCannotBeNoted(t *testing.T) {
 	e.Journal = &broken{w.store, 1}
 	results, err := e.Run(context.Background(), nil, job)
 	if !mentions(err, "the disk is full") || results[0].Status != Unrecorded ||
-		!mentions(results[0].Err, "note Waldur's answer to approve") {
+		!mentions(results[0].Err, "record Waldur's answer to approve") {
 		t.Errorf("%v, %+v", err, results)
 	}
 	if told := e.Told(); len(told) != 1 || told[planner.Approve] != 1 {

@@ -57,7 +57,7 @@ func (e *Engine) queue(job *Job, w *Work, o *outcome) error {
 			continue // somebody approved it meanwhile
 		}
 		if !ok {
-			return fmt.Errorf("report %s: Waldur no longer offers %s; see what became of its order, and plan again", w.Action.Address, c)
+			return fmt.Errorf("report %s: Waldur no longer offers %s; look at its order in Waldur, and plan again", w.Action.Address, c)
 		}
 		o.calls = append(o.calls, ledger.Delivery{Key: w.Action.Key, Address: w.Action.Address, Order: w.Action.Order, Callback: c, URL: url,
 			Body: w.Bodies[c], Plan: job.ID, OrderURL: w.Order})
@@ -99,7 +99,7 @@ func (e *Engine) update(ctx context.Context, stop <-chan struct{}, job *Job, w *
 		}
 		seen, _ := now.Attribute(c.Attribute)
 		if seen != c.Before && seen != c.After {
-			return fmt.Errorf("change %s: its %s is %s, and was %s when this was planned; plan again", a.Storage, c.Attribute,
+			return fmt.Errorf("change %s: its %s is %s, but was %s when planned; plan again", a.Storage, c.Attribute,
 				planner.Show(c.Attribute, seen), planner.Show(c.Attribute, c.Before))
 		}
 	}
@@ -195,7 +195,7 @@ func (e *Engine) quota(ctx context.Context, job *Job, w *Work) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	if before.LimitsWhy != "" {
-		return fmt.Errorf("%s: the present limits could not be read: %s", what, before.LimitsWhy)
+		return fmt.Errorf("%s: the current limits could not be read: %s", what, before.LimitsWhy)
 	}
 	want, err := limitsAfter(a, before.Limits)
 	if err != nil {
@@ -205,7 +205,7 @@ func (e *Engine) quota(ctx context.Context, job *Job, w *Work) error {
 		return nil
 	}
 	if before.Handle != a.Handle && !(w.Pending && a.Handle == "") {
-		return fmt.Errorf("%s: %s, and %s when this was planned; plan again", what, standing(before.Handle), stood(a.Handle))
+		return fmt.Errorf("%s: %s, but %s when planned; plan again", what, standing(before.Handle), stood(a.Handle))
 	}
 	return e.setLimits(ctx, a, *a.Quota, want, before)
 }
@@ -266,11 +266,11 @@ func (e *Engine) setLimits(ctx context.Context, a *planner.Action, on planner.Qu
 	e.reached("quota set")
 	switch after := e.Storage.Quota(ctx, a.System, on); {
 	case after.LimitsWhy != "":
-		return fmt.Errorf("quota of %s on %s was set, and could not be read back: %s", on, a.System, after.LimitsWhy)
+		return fmt.Errorf("quota of %s on %s was set, but could not be read back: %s", on, a.System, after.LimitsWhy)
 	case after.Absent:
-		return fmt.Errorf("quota of %s on %s was set, and none is there", on, a.System)
+		return fmt.Errorf("quota of %s on %s was set, but none is there", on, a.System)
 	case after.Limits != want:
-		return fmt.Errorf("quota of %s on %s was set, and reads back as %s instead of %s", on, a.System,
+		return fmt.Errorf("quota of %s on %s was set, but reads back as %s instead of %s", on, a.System,
 			showLimits(after.Limits), showLimits(want))
 	}
 	return nil
@@ -286,7 +286,7 @@ func limitsAfter(a *planner.Action, now planner.Limits) (planner.Limits, error) 
 		is := now[c.Attribute].Value()
 		unset := c.Before.IsAbsent() && is.IsUnlimited()
 		if is != c.Before && is != c.After && !unset {
-			return planner.Limits{}, fmt.Errorf("its %s is %s, and was %s when this was planned; plan again", c.Attribute,
+			return planner.Limits{}, fmt.Errorf("its %s is %s, but was %s when planned; plan again", c.Attribute,
 				planner.Show(c.Attribute, is), planner.Show(c.Attribute, c.Before))
 		}
 		now[c.Attribute] = planner.LimitFrom(c.After)
@@ -328,7 +328,7 @@ func (e *Engine) parentsOf(a *planner.Action) error {
 		}
 		path := a.Storage[:i]
 		if err := e.parents[path]; err != nil {
-			return fmt.Errorf("make %s: the directory above, %s, could not be made: %w", a.Storage, path, err)
+			return fmt.Errorf("create %s: the directory above, %s, could not be created: %w", a.Storage, path, err)
 		}
 	}
 	return nil

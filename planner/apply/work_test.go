@@ -298,7 +298,7 @@ func TestParents(t *testing.T) {
 		w.fail["make capstor/t/c"] = errors.New("no")
 		results := w.run(Job{Work: jobWork()})
 		wantStatuses(t, results, map[string]Status{"bio": Failed, "t": Done, "other": Done})
-		if !mentions(results[0].Err, "capstor/t/c, could not be made: no") {
+		if !mentions(results[0].Err, "capstor/t/c, could not be created: no") {
 			t.Error(results[0].Err)
 		}
 	})
@@ -329,11 +329,11 @@ func TestUpdateComparesOnceMore(t *testing.T) {
 		{"as wanted", 30500, 0o2770, planner.LimitOf(planner.Bytes(2 << 40)), Done, ""},
 		{"half way", 30500, 0o750, planner.LimitOf(planner.Bytes(2 << 40)), Done, ""},
 		{"another group", 6, 0o750, planner.LimitOf(planner.Bytes(1 << 40)), Failed,
-			"its group is 6, and was 5 when this was planned"},
+			"its group is 6, but was 5 when planned"},
 		{"another mode", 5, 0o777, planner.LimitOf(planner.Bytes(1 << 40)), Failed,
-			`its mode is "0777" (rwxrwxrwx), and was "0750" (rwxr-x---)`},
+			`its mode is "0777" (rwxrwxrwx), but was "0750" (rwxr-x---)`},
 		{"another limit", 5, 0o750, planner.LimitOf(planner.Bytes(3 << 40)), Failed,
-			"its space_hard is 3 TiB, and was 1 TiB"},
+			"its space_hard is 3 TiB, but was 1 TiB"},
 		{"no limit", 5, 0o750, planner.Unlimited(), Failed, "its space_hard is unlimited"},
 	} {
 		w := newWorld(t)

@@ -33,7 +33,8 @@ func unarmor(text []byte) ([]byte, error) {
 			"ssh signature: there is text around the signature, or a header in it")
 	}
 	if !canonical(text, p.Bytes) {
-		return nil, fmt.Errorf("ssh signature: its base64 is not the one of its bytes: take the file as ssh-keygen wrote it")
+		return nil, fmt.Errorf("ssh signature: its base64 has spare bits that are not zero: use the file as " +
+			"ssh-keygen wrote it")
 	}
 	return p.Bytes, nil
 }

@@ -95,8 +95,8 @@ type BlockError struct {
 
 // Error names the block and says what helps.
 func (e *BlockError) Error() string {
-	return fmt.Sprintf("approval %d: %v; the file is refused: take it from where it was "+
-		"approved, or plan again", e.Number, e.Err)
+	return fmt.Sprintf("approval %d: %v; the file is refused: get it again from the person who approved "+
+		"it, or plan again", e.Number, e.Err)
 }
 
 // Unwrap is the reason.
@@ -146,7 +146,7 @@ func (in Input) check() error {
 	}
 	if n := len(in.Blocks); n > MaxBlocks {
 		return &BlockError{Number: MaxBlocks + 1,
-			Err: fmt.Errorf("there are %d, and at most %d are looked at", n, MaxBlocks)}
+			Err: fmt.Errorf("there are %d, and at most %d are checked", n, MaxBlocks)}
 	}
 	r := in.Rules
 	if r.Required < 1 {
@@ -170,7 +170,7 @@ func (in Input) verify(block []byte) (genuine, error) {
 		return genuine{}, err
 	}
 	if a.Message.Plan != in.Plan {
-		return genuine{}, fmt.Errorf("it approves plan %s, and this is %s", a.Message.Plan, in.Plan)
+		return genuine{}, fmt.Errorf("it approves plan %s, but this is plan %s", a.Message.Plan, in.Plan)
 	}
 	g := genuine{Approval: a}
 	if a.Kind == KindSSH {
@@ -216,18 +216,18 @@ func (in Input) expired(g genuine) bool {
 // whyNot says why a genuine approval does not help; empty if it does.
 func (in Input) whyNot(g genuine, j Judged) string {
 	if in.expired(g) {
-		return fmt.Sprintf("out of date: given %s, good for %s, and it is %s now",
+		return fmt.Sprintf("expired: given %s, valid for %s, and it is %s now",
 			showTime(g.Message.Time),
 			showDuration(in.Rules.ValidFor), showTime(in.Now))
 	}
 	if in.Used != nil && !in.Started {
 		if at, used := in.Used(j); used {
-			return fmt.Sprintf("used already: the apply that it was given for began %s, and an "+
-				"approval is for one", showTime(at))
+			return fmt.Sprintf("used already: the apply that it was given for began %s, and an approval is for "+
+				"one apply", showTime(at))
 		}
 	}
 	if g.unknown {
-		return "made on the node that applies, and only there can it be checked"
+		return "made on the node that applies, and can be checked only there"
 	}
 	switch g.Kind {
 	case KindSSH:
@@ -247,7 +247,7 @@ func (in Input) whyNot(g genuine, j Judged) string {
 
 func (in Input) whyNotSigned(g genuine) string {
 	if in.Rules.Signers == nil {
-		return "nobody can tell whose key it is: approval.allowed_signers is not configured"
+		return "cannot tell whose key it is: approval.allowed_signers is not configured"
 	}
 	if err := in.Rules.Signers.Allows(g.Message.Name, g.key, g.Message.Time); err != nil {
 		return err.Error()

@@ -107,7 +107,7 @@ func TestReasonsNameTheNextCommand(t *testing.T) {
 		by(t, "bea", "2", 0))
 	got := strings.Join(v.Reasons, "\n")
 	want := "approved by 1 of 2 different people; somebody else must approve too\n" +
-		`approval 2 by "anna" is not counted: by somebody already counted: "anna"` + "\n" +
+		`approval 2 by "anna" is not counted: by a person who is already counted: "anna"` + "\n" +
 		`approval 3 by "bea" is not counted: allowed_signers does not give ` + Fingerprint(person(t, "2").PublicKey()) + ` the name "bea"` + "\n" +
 		"next: cscs-sync approve --key KEY 'my plan'"
 	if got != want {
@@ -152,7 +152,7 @@ func TestTimes(t *testing.T) {
 	}
 	v := judge(t, r, testTime.Add(week+time.Second), block)
 	if v.Enough || !strings.Contains(v.Approvals[0].Why,
-		"out of date: given 2026-11-22 21:40:03 UTC, good for 7d, and it is 2026-11-29 21:40:04 "+
+		"expired: given 2026-11-22 21:40:03 UTC, valid for 7d, and it is 2026-11-29 21:40:04 "+
 			"UTC now") {
 		t.Errorf("after that: %+v", v.Approvals)
 	}
@@ -275,7 +275,7 @@ func TestLocalApprovals(t *testing.T) {
 		want  string
 	}{
 		"off the node": {Rules{Required: 1, ValidFor: time.Hour}, local,
-			"only there can it be checked"},
+			"can be checked only there"},
 		"signatures required": {Rules{Required: 1, ValidFor: time.Hour, LocalKey: key,
 			Signers: new(Signers)}, local, "only signatures count"},
 		"signed, no list":      {r, by(t, "anna", "1", 0), "allowed_signers is not configured"},
@@ -350,7 +350,7 @@ func TestTooManyApprovals(t *testing.T) {
 	}
 	var block *BlockError
 	if _, err := Judge(in); !errors.As(err, &block) || !strings.Contains(err.Error(),
-		"there are 101, and at most 100 are looked at") {
+		"there are 101, and at most 100 are checked") {
 		t.Errorf("%v", err)
 	}
 	in.Blocks = in.Blocks[:MaxBlocks]

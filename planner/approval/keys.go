@@ -50,7 +50,7 @@ func checkKey(key ssh.PublicKey) error {
 func checkRSA(k ssh.PublicKey) error {
 	c, ok := k.(ssh.CryptoPublicKey)
 	if !ok {
-		return fmt.Errorf("rsa key: its length cannot be told")
+		return fmt.Errorf("rsa key: its length is not known")
 	}
 	r, ok := c.CryptoPublicKey().(*rsa.PublicKey)
 	if !ok || r.N.BitLen() < minRSA {
@@ -129,7 +129,7 @@ func parseKey(s string) (ssh.PublicKey, error) {
 		return nil, fmt.Errorf("public key: %w", err)
 	}
 	if key.Type() != typ || !bytes.Equal(key.Marshal(), wire) {
-		return nil, fmt.Errorf("public key: it says %.60q and is %s", typ, key.Type())
+		return nil, fmt.Errorf("public key: it says %.60q but is %s", typ, key.Type())
 	}
 	return key, checkKey(key)
 }

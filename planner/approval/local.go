@@ -28,16 +28,15 @@ type LocalKey struct {
 func NewLocalKey(b []byte) (LocalKey, error) {
 	if len(b) != LocalKeySize {
 		return LocalKey{}, fmt.Errorf(
-			"approval key: %d bytes, want %d; move the file away and approve again: a new one is "+
-				"made, earlier "+
-				"local approvals end", len(b), LocalKeySize)
+			"approval key: %d bytes, want %d; move the file away and approve again: this "+
+				"makes a new key, and earlier local approvals end", len(b), LocalKeySize)
 	}
 	k := LocalKey{set: true}
 	copy(k.key[:], b)
 	if k.key == [LocalKeySize]byte{} {
 		return LocalKey{}, fmt.Errorf(
-			"approval key: all its bytes are zero; move the file away and approve again: a new " +
-				"one is made, earlier local approvals end")
+			"approval key: all its bytes are zero; move the file away and approve again: " +
+				"this makes a new key, and earlier local approvals end")
 	}
 	return k, nil
 }
@@ -92,8 +91,8 @@ func (k LocalKey) verifyMAC(a Approval) error {
 		return err
 	}
 	if !hmac.Equal(k.mac(a.Kind, a.Login, text), a.Proof) {
-		return fmt.Errorf("its MAC is not this node's: it was changed, or made on another node; " +
-			"approve on the node that applies")
+		return fmt.Errorf("its MAC is not from this node: it was changed, or made on another node; approve " +
+			"on the node that applies")
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func parseOptions(s string, zone *time.Location) (signerOptions, error) {
 					"valid-before", rest)
 		}
 		if s = rest[1:]; s == "" {
-			return o, fmt.Errorf("they end in a comma")
+			return o, fmt.Errorf("the options end in a comma")
 		}
 	}
 	if !o.after.IsZero() && !o.before.IsZero() && !o.before.After(o.after) {

@@ -34,7 +34,7 @@ func (in Input) count(v *Verdict, all []genuine) {
 			j.Counted = true
 			v.Counted++
 		default:
-			j.Why = fmt.Sprintf("by somebody already counted: %s", sameAs(v.Approvals[first], *j))
+			j.Why = fmt.Sprintf("by a person who is already counted: %s", sameAs(v.Approvals[first], *j))
 		}
 	}
 }

@@ -27,7 +27,7 @@ func checkDigest(what, s string) error {
 // below a pattern must not be able to sign as the pattern.
 func checkName(s string) error {
 	if s == "" {
-		return fmt.Errorf("approval message: the name is empty; say who approves with --as NAME")
+		return fmt.Errorf("approval message: the name is empty; give the approver's name with --as NAME")
 	}
 	if strings.ContainsAny(s, `*?!,"\`) {
 		return fmt.Errorf(`approval message: name %q: the characters * ? ! , " \ are not allowed in a name`, s)

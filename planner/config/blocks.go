@@ -34,7 +34,7 @@ func (d *decoder) decode(blocks hcl.Blocks, inputs []expr.Input) {
 		default:
 			if first := single[b.Type]; first != nil {
 				d.errorAt(b.DefRange, "Duplicate "+b.Type+" block",
-					"There is one %s block at most; the first is at %s:%d.",
+					"At most one %s block is allowed; the first is at %s:%d.",
 					b.Type, first.DefRange.Filename, first.DefRange.Start.Line)
 				continue
 			}
@@ -74,7 +74,7 @@ func (d *decoder) proxy(block *hcl.Block) {
 	for i, b := range s.blocks {
 		if i > 0 {
 			d.errorAt(b.DefRange, "Duplicate oidc block",
-				"There is one oidc block at most; the first is at line %d.",
+				"At most one oidc block is allowed; the first is at line %d.",
 				s.blocks[0].DefRange.Start.Line)
 			continue
 		}
@@ -86,10 +86,10 @@ func (d *decoder) proxy(block *hcl.Block) {
 	switch {
 	case s.has("token") && p.OIDC != nil:
 		d.errorAt(s.attrs["token"].NameRange, "Two kinds of token",
-			"The proxy gets either a token or those of an oidc block, not both.")
+			"Give the proxy a token or an oidc block, not both.")
 	case !s.has("token") && p.OIDC == nil:
 		d.errorAt(s.defined, "Missing token",
-			`The proxy wants a token: say token = file("…"), or use an oidc block.`)
+			`The proxy needs a token: write token = file("…"), or an oidc block.`)
 	}
 }
 
@@ -125,7 +125,7 @@ func (d *decoder) waldur(block *hcl.Block) {
 func (d *decoder) storage(block *hcl.Block, all hcl.Blocks) section {
 	if block == nil {
 		diag := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing storage block",
-			Detail: `Say where the systems lie on this node: storage { root = "/mnt/lustre" }.`}
+			Detail: `Say where the systems are on this node: storage { root = "/mnt/lustre" }.`}
 		if len(all) > 0 {
 			start := all[0].DefRange
 			start.End = start.Start
@@ -161,11 +161,11 @@ func (d *decoder) approval(block *hcl.Block) {
 		d.signers(s)
 	} else if s.has("allowed_signers") {
 		s.wrong("allowed_signers",
-			"Want the path of a file; leave it out if approvals are to be local.")
+			"Give the path of a file; leave it out for local approvals.")
 	}
 	if a.Required > 1 && !s.has("allowed_signers") {
-		s.wrong("required", "More than one approval needs allowed_signers: local approvals "+
-			"cannot tell people apart.")
+		s.wrong("required", "More than one approval needs allowed_signers, because local approvals cannot "+
+			"tell people apart.")
 	}
 }
 
@@ -204,7 +204,7 @@ func (d *decoder) run(block *hcl.Block) {
 	r.AuditInterval = s.duration("audit_interval", time.Hour, time.Second)
 	if r.AuditInterval < r.Interval && len(d.diags) == before {
 		s.wrong("audit_interval",
-			"An audit is a full round: it cannot be more frequent than interval, %s.", r.Interval)
+			"An audit is a full round: it cannot run more often than the interval, %s.", r.Interval)
 	}
 }
 
@@ -226,8 +226,8 @@ func (d *decoder) state(block *hcl.Block) {
 		for _, owned := range d.foldersOf(d.config.Settings.Systems) {
 			if encloses(filepath.Join(root, owned.folder), d.config.State) {
 				d.errorAt(at, "State on the managed storage",
-					"The state %s lies inside %s of system %q. It belongs on a local disk: it must "+
-						"outlive the storage, and nobody else may get at it.",
+					"The state %s is inside %s of system %q. Put it on a local disk: it must outlive "+
+						"the storage, and nobody else may have access to it.",
 					d.config.State, filepath.Join(root, owned.folder), owned.system)
 				return
 			}
@@ -252,7 +252,7 @@ func (d *decoder) stateFolder(at hcl.Range) {
 	defer f.Close()
 	info, err := f.Info()
 	if err == nil && !info.Mode.IsDir() {
-		err = fmt.Errorf("%s is no folder", d.config.State)
+		err = fmt.Errorf("%s is not a folder", d.config.State)
 	}
 	if err == nil {
 		err = safe(d.config.State, info, d.deps.UID(), false)
@@ -271,7 +271,8 @@ func (d *decoder) overrides(blocks hcl.Blocks) {
 	for _, b := range blocks {
 		if first, taken := named[b.Labels[0]]; taken {
 			d.errorAt(b.DefRange, "Duplicate override",
-				"Plans name overrides, so each needs a name of its own; the first %s is at %s:%d.",
+				"Plans name overrides, so each override needs a name of its own; the first %s is "+
+					"at %s:%d.",
 				show(b.Labels[0]), first.Filename, first.Start.Line)
 		}
 		named[b.Labels[0]] = b.DefRange
@@ -283,11 +284,11 @@ func (d *decoder) overrides(blocks hcl.Blocks) {
 		for _, name := range o.Systems() {
 			if !labels[name] {
 				d.warnAt(b.DefRange, "Override of an unknown system",
-					"There is no system block %s, so this matches nothing there.", show(name))
+					"There is no system block %s, so the override matches nothing there.", show(name))
 			}
 		}
 		if o.Expired(d.deps.Now()) {
-			d.warnAt(b.DefRange, "Override has expired", "It ended at %s and is ignored.",
+			d.warnAt(b.DefRange, "Override has expired", "It expired at %s and is ignored.",
 				o.Expires().UTC().Format("2006-01-02 15:04:05 MST"))
 		}
 		d.neverWorks(o, b.DefRange)
@@ -302,7 +303,7 @@ func (d *decoder) notify(blocks hcl.Blocks) *Notify {
 	}
 	if len(blocks) > 1 {
 		d.errorAt(blocks[1].DefRange, "Duplicate notify block",
-			"There is one notify block at most; the first is at line %d.",
+			"At most one notify block is allowed; the first is at line %d.",
 			blocks[0].DefRange.Start.Line)
 	}
 	s := d.open(blocks[0], []string{"exec", "webhook", "token"})
@@ -314,11 +315,11 @@ func (d *decoder) notify(blocks hcl.Blocks) *Notify {
 		n.Token = s.secret("token")
 	}
 	if len(n.Exec) > 0 && !filepath.IsAbs(n.Exec[0]) {
-		s.wrong("exec", "The program is named by its absolute path.")
+		s.wrong("exec", "Give the absolute path of the program.")
 	}
 	if len(n.Exec) == 0 && !s.has("webhook") {
 		d.errorAt(s.defined, "Nobody to notify",
-			`Say exec = ["/path/to/program"], or webhook = "https://…".`)
+			`Write exec = ["/path/to/program"], or webhook = "https://…".`)
 	}
 	return n
 }

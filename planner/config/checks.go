@@ -40,8 +40,7 @@ func (d *decoder) checkFolders(systems []planner.System, at map[string]hcl.Range
 					a.what, a.system, b.what, b.system)
 			case encloses(a.folder, b.folder) || encloses(b.folder, a.folder):
 				d.errorAt(at[a.system], "One system inside another",
-					"%q is %s of system %q, and %q is %s of system %q: neither may enclose "+
-						"the other.",
+					"%q is %s of system %q, and %q is %s of system %q: neither may be inside the other.",
 					a.folder, a.what, a.system, b.folder, b.what, b.system)
 			}
 		}
@@ -49,8 +48,8 @@ func (d *decoder) checkFolders(systems []planner.System, at map[string]hcl.Range
 	for _, sys := range systems {
 		for _, p := range sys.Paths {
 			if p.Folder != sys.Directory && encloses(p.Folder, sys.Directory) {
-				d.errorAt(at[sys.Name], "A path encloses its system",
-					"The folder %q of %q encloses the directory %q of system %q.", p.Folder,
+				d.errorAt(at[sys.Name], "A path that contains its system",
+					"The folder %q of %q contains the directory %q of system %q.", p.Folder,
 					p.Prefix, sys.Directory, sys.Name)
 			}
 		}
@@ -72,7 +71,7 @@ func (d *decoder) checkArchives(systems []planner.System, at map[string]hcl.Rang
 			}
 			reported[sys.Archive] = true
 			d.errorAt(place, "Archive over live data",
-				"The archive %q must not be or enclose %q, %s of system %q.",
+				"The archive %q must not be or contain %q, %s of system %q.",
 				sys.Archive, f.folder, f.what, f.system)
 		}
 	}

@@ -228,11 +228,11 @@ func TestProtectionOfOddFiles(t *testing.T) {
 	check("")
 	must(os.Chmod(real, 0o644))
 	must(os.Symlink(real, token))
-	check("others may read")
+	check("others can read")
 	must(os.Mkdir(token, 0o700))
-	check("no regular file")
+	check("not a regular file")
 	must(mkfifo(token))
-	check("no regular file")
+	check("not a regular file")
 	must(os.WriteFile(token, []byte("\n"), 0o600))
 	check("is empty")
 	must(os.WriteFile(token, []byte("a\nb\n"), 0o600))
@@ -257,7 +257,7 @@ func TestStateFolderIsChecked(t *testing.T) {
 }
 
 func TestLoadWithoutConfiguration(t *testing.T) {
-	for path, want := range map[string]string{"/nowhere": "/nowhere does not exist. cscs-sync init", t.TempDir(): "no files whose names end in .hcl"} {
+	for path, want := range map[string]string{"/nowhere": "/nowhere does not exist. Run `cscs-sync init`", t.TempDir(): "no files whose names end in .hcl"} {
 		c, diags := config.Load(path, config.OS(), config.Options{})
 		if got := strings.Join(strings.Fields(rendered(t, c, diags)), " "); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", path, got)

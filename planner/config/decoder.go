@@ -101,7 +101,7 @@ func (s section) value(name string, want cty.Type, what string) (cty.Value, bool
 	}
 	if slices.ContainsFunc(attr.Expr.Variables(),
 		func(t hcl.Traversal) bool { return t.RootName() == "unlimited" }) {
-		s.wrong(name, "The word unlimited may be said in an override's quota block only.")
+		s.wrong(name, "The word unlimited is allowed only in the quota block of an override.")
 		return cty.NilVal, false
 	}
 	v, diags := s.d.scope.Value(attr.Expr)
@@ -139,7 +139,7 @@ func (s section) word(name, fallback string, allowed ...string) string {
 		return fallback
 	}
 	if !slices.Contains(allowed, v.AsString()) {
-		s.wrong(name, "%s is none of %s.%s", show(v.AsString()), quoted(allowed),
+		s.wrong(name, "%s is not one of %s.%s", show(v.AsString()), quoted(allowed),
 			expr.DidYouMean(v.AsString(), allowed))
 		return fallback
 	}
@@ -204,7 +204,7 @@ func (s section) duration(name string, fallback, least time.Duration) time.Durat
 	dur, err := ParseDuration(v.AsString())
 	switch {
 	case err != nil:
-		s.wrong(name, "%s is no duration: %v.", show(v.AsString()), err)
+		s.wrong(name, "%s is not a duration: %v.", show(v.AsString()), err)
 		return fallback
 	case dur < least:
 		s.wrong(name, "Want at least %s.", least)
@@ -226,7 +226,7 @@ func (s section) texts(name string, fallback []string) []string {
 	list := []string{}
 	for _, e := range v.AsValueSlice() {
 		if e.IsNull() || e.Type() != cty.String {
-			s.wrong(name, "Want a list of texts; one of its elements is none.")
+			s.wrong(name, "Want a list of texts, but one of its elements is not a text.")
 			return fallback
 		}
 		list = append(list, e.AsString())
@@ -248,7 +248,7 @@ func (s section) textMap(name string) map[string]string {
 	m := map[string]string{}
 	for k, e := range v.AsValueMap() {
 		if e.IsNull() || e.Type() != cty.String {
-			s.wrong(name, "The value of %s is no text.", show(k))
+			s.wrong(name, "The value of %s is not a text.", show(k))
 			return nil
 		}
 		m[k] = e.AsString()

@@ -87,10 +87,10 @@ func safe(path string, info Info, caller uint32, private bool) error {
 		return fmt.Errorf("%s belongs to user %d; it must belong to root or to the caller: chown "+
 			"root %s", path, info.Owner, path)
 	case perm&0o022 != 0:
-		return fmt.Errorf("%s has mode %04o: others may write to it; run: chmod go-w %s",
+		return fmt.Errorf("%s has mode %04o, so others can write to it; run: chmod go-w %s",
 			path, perm, path)
 	case private && perm&0o077 != 0:
-		return fmt.Errorf("%s has mode %04o: others may read the secret; run: chmod 600 %s",
+		return fmt.Errorf("%s has mode %04o, so others can read the secret; run: chmod 600 %s",
 			path, perm, path)
 	}
 	return nil
@@ -126,7 +126,7 @@ func checkOpen(deps Deps, f File, path string, private bool) error {
 		return plain(path, err)
 	}
 	if !info.Mode.IsRegular() {
-		return fmt.Errorf("%s is no regular file", path)
+		return fmt.Errorf("%s is not a regular file", path)
 	}
 	return safe(path, info, deps.UID(), private)
 }
@@ -137,7 +137,7 @@ func plain(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s does not exist", path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may not be read by this user", path)
+		return fmt.Errorf("this user may not read %s", path)
 	}
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {

@@ -43,7 +43,7 @@ func Load(path string, deps Deps, options Options) (*Config, hcl.Diagnostics) {
 func (d *decoder) find(path string) []string {
 	f, err := d.deps.Open(path)
 	if err != nil {
-		d.fileError(path, plain(path, err), "cscs-sync init writes one to start with.")
+		d.fileError(path, plain(path, err), "Run `cscs-sync init` to write one.")
 		return nil
 	}
 	defer f.Close()

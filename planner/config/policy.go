@@ -33,7 +33,7 @@ func (d *decoder) autoApprove(block *hcl.Block) {
 	words := AutoApproveWords()
 	for _, w := range s.texts("allow", []string{"create", "quota_raise", "report"}) {
 		if !slices.Contains(words, w) {
-			s.wrong("allow", "%s is none of %s.%s", show(w), quoted(words),
+			s.wrong("allow", "%s is not one of %s.%s", show(w), quoted(words),
 				expr.DidYouMean(w, words))
 		}
 		a.Allow = append(a.Allow, w)
@@ -48,7 +48,7 @@ func (d *decoder) autoApprove(block *hcl.Block) {
 	a.MaxRaise = int(s.number("max_raise", 0, 0, 1000))
 	if slices.Contains(a.Allow, "archive") && a.MaxArchives == 0 {
 		d.warnAt(s.at("allow"), "Archiving is allowed but bounded to nothing",
-			"max_archives is 0: every archive waits for a person all the same.")
+			"max_archives is 0, so every archive still waits for a person.")
 	}
 	for _, b := range s.blocks {
 		switch b.Type {
@@ -71,15 +71,15 @@ func (d *decoder) window(block *hcl.Block) policy.Window {
 	length := (w.To - w.From + 24*60 - 1) % (24 * 60)
 	if every := d.config.Run.Interval; !w.Deny && time.Duration(length+1)*time.Minute < every+
 		every/10 {
-		d.warnAt(s.defined, "A window that may be missed",
-			"It is open for %d min, and rounds begin every %s and a little more: "+
-				"none may fall into it.", length+1, every)
+		d.warnAt(s.defined, "The loop may miss this window",
+			"The window is open for %d min, and rounds begin every %s and a little more: "+
+				"there may be no round in it.", length+1, every)
 	}
 	names := []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 	for _, day := range s.texts("days", nil) {
 		i := slices.Index(names, strings.ToLower(day))
 		if i < 0 {
-			s.wrong("days", "%s is none of %s.", show(day), quoted(names))
+			s.wrong("days", "%s is not one of %s.", show(day), quoted(names))
 			continue
 		}
 		w.Days = append(w.Days, time.Weekday(i))
@@ -87,8 +87,7 @@ func (d *decoder) window(block *hcl.Block) policy.Window {
 	if zone := s.text("zone", "UTC"); zone != "UTC" {
 		loaded, err := time.LoadLocation(zone)
 		if err != nil || zone == "Local" {
-			s.wrong("zone", "%s is no time zone that this program knows; want a name such as "+
-				"\"Europe/Zurich\".", show(zone))
+			s.wrong("zone", `%s is not a time zone that this program knows; want a name such as "Europe/Zurich".`, show(zone))
 			return w
 		}
 		w.Zone = loaded

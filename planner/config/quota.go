@@ -24,7 +24,7 @@ func (s section) quota(sys *planner.System) planner.QuotaSettings {
 	for i, b := range s.blocks {
 		if i > 0 {
 			s.d.errorAt(b.DefRange, "Duplicate quota block",
-				"A system has one quota block at most; the first is at line %d.",
+				"A system has at most one quota block; the first is at line %d.",
 				s.blocks[0].DefRange.Start.Line)
 			continue
 		}
@@ -38,7 +38,7 @@ func (s section) quota(sys *planner.System) planner.QuotaSettings {
 			q.Orders = o.word("orders", "hold", "hold", "complete")
 			continue
 		}
-		s.d.errorAt(b.LabelRanges[0], "Unsuitable kind of quota", "%s is none of %s.", show(label),
+		s.d.errorAt(b.LabelRanges[0], "Unsuitable kind of quota", "%s is not one of %s.", show(label),
 			quoted([]string{planner.QuotaLustre, planner.QuotaLinux, planner.QuotaVAST,
 				planner.QuotaNone}))
 	}
@@ -68,7 +68,8 @@ func (d *decoder) lustre(b *hcl.Block, sys *planner.System) planner.QuotaSetting
 	case "lustre", "":
 	case "any":
 		if q.Client == "ioctl" {
-			s.wrong("client", `With filesystem = "any" there is no Lustre to send ioctls to: want "lfs", or leave client out.`)
+			s.wrong("client", `With filesystem = "any" there may be no Lustre that answers ioctls: write `+
+				`"lfs", or leave client out.`)
 		}
 		q.Client = "lfs"
 	default:
@@ -125,13 +126,13 @@ func (d *decoder) vast(b *hcl.Block, sys *planner.System) planner.QuotaSettings 
 func (d *decoder) quotaAccess(s section, sys *planner.System) {
 	switch {
 	case s.has("token") && (s.has("user") || s.has("password")):
-		d.errorAt(s.defined, "Two ways to log in", "Say token, or user and password, not both.")
+		d.errorAt(s.defined, "Give token, or user and password, not both.", "Say token, or user and password, not both.")
 	case s.has("user") != s.has("password"):
 		d.errorAt(s.defined, "Half a way to log in",
-			"A user needs a password, and a password a user.")
+			"A user needs a password, and a password needs a user.")
 	case !s.has("token") && !s.has("user"):
 		d.errorAt(s.defined, "Missing token",
-			`The management API wants a token: say token = file("…"), or user and password.`)
+			`The management API needs a token: write token = file("…"), or user and password.`)
 	}
 	if d.config.QuotaAccess == nil {
 		d.config.QuotaAccess = map[string]QuotaAccess{}
@@ -166,9 +167,10 @@ func (s section) pathPrefix(name string) string {
 	case !ok:
 		return ""
 	case !path.IsAbs(p) || path.Clean(p) != p || !printable(p):
-		s.wrong(name, `%s must be an absolute path, and clean, such as "/scratch": what NFS mounts as the system's directory.`, show(p))
+		s.wrong(name, `%s must be a clean, absolute path such as "/scratch": the directory that NFS `+
+			"mounts as the system's directory.", show(p))
 	case inVASTTrash(p):
-		s.wrong(name, "VAST deletes what is in %s at once.", vastTrash)
+		s.wrong(name, "VAST deletes everything in %s at once.", vastTrash)
 	}
 	return p
 }
@@ -185,12 +187,12 @@ func (s section) vastFolders(b *hcl.Block, sys *planner.System) {
 		case f.folder == "" || sys.Directory == "":
 		case inVASTTrash(f.folder):
 			s.d.errorAt(b.DefRange, "A folder that VAST deletes",
-				"%s, %s, lies in %s, where VAST deletes everything at once.",
+				"%s, %s, is inside %s, where VAST deletes everything at once.",
 				capital(f.what), show(f.folder), vastTrash)
 		case !encloses(sys.Directory, f.folder):
 			s.d.errorAt(b.DefRange, "A folder without a path on VAST",
-				"%s, %s, must lie below %s: path_prefix says where on the VAST system that is, "+
-					"and of nothing else.",
+				"%s, %s, must be below %s: path_prefix says only where that directory is on the "+
+					"VAST system.",
 				capital(f.what), show(f.folder), show(sys.Directory))
 		}
 	}
@@ -208,7 +210,8 @@ func (s section) projectIDs(by planner.QuotaBy) planner.ProjectRange {
 	switch {
 	case err != nil || err2 != nil || first == 0 || first > last:
 		s.wrong("project_ids",
-			`%s is no range: want the first and the last id, from 1 to 2147483647, such as "100000-199999".`, show(text))
+			"%s is not a range: want the first and the last id, from 1 to 2147483647, such "+
+				`as "100000-199999".`, show(text))
 	case by != planner.ByProject:
 		s.wrong("project_ids",
 			`Only quotas by project use project ids: want by = "project", or leave project_ids out.`)

@@ -33,32 +33,32 @@ const statePostgres = "postgres"
 func (d *decoder) sharedState(block *hcl.Block, s section) {
 	if block.Labels[0] != statePostgres {
 		d.errorAt(block.LabelRanges[0], "Unknown kind of state",
-			`%q is no kind of state: state "postgres" is shared by several nodes, and a `+
-				"state block without a label lies in a file.", block.Labels[0])
+			`%q is not a kind of state. Write state "postgres" for a state that several `+
+				"nodes share, or a state block without a label for a state in a file.", block.Labels[0])
 		return
 	}
 	shared := &SharedState{URL: s.stateURL(), Name: s.name("name"), Node: s.name("node"),
 		Lease: s.duration("lease", 30*time.Second, time.Second)}
 	if shared.Lease > time.Hour {
-		s.wrong("lease", "Want at most one hour: nobody takes over from a dead node before.")
+		s.wrong("lease", "Want at most one hour: until it expires, nobody takes over from a dead node.")
 	}
 	for i, fence := range s.blocks {
 		if i > 0 {
 			d.errorAt(fence.DefRange, "Duplicate fence block",
-				"There is one fence block at most; the first is at line %d.",
+				"At most one fence block is allowed; the first is at line %d.",
 				s.blocks[0].DefRange.Start.Line)
 			break
 		}
 		f := d.open(fence, []string{"!exec"})
 		shared.Fence = f.texts("exec", nil)
 		if f.has("exec") && (len(shared.Fence) == 0 || !filepath.IsAbs(shared.Fence[0])) {
-			f.wrong("exec", "The program is named by its absolute path.")
+			f.wrong("exec", "Give the absolute path of the program.")
 		}
 	}
 	if d.config.Approval.AllowedSigners == "" {
 		d.errorAt(s.defined, "Local approvals with a shared state",
-			"A local approval is made with the key of one node, which the other nodes do "+
-				"not have. Name the people's SSH keys with approval.allowed_signers.")
+			"A local approval is made with the key of one node, and the other nodes do not "+
+				"have that key. Name people's SSH keys with approval.allowed_signers.")
 	}
 	d.config.Shared = shared
 }

@@ -29,7 +29,9 @@ func (s section) secret(name string) Secret {
 	source, argument, ok := sourceCall(attr.Expr)
 	if !ok {
 		s.d.errorAt(attr.NameRange, "Secret in the configuration",
-			`The value of %s must be file("…") or env("…"), so that the configuration can be shown and kept in a repository. If a secret stood here, treat it as known to others. Its line is not shown.`, name)
+			`The value of %s must be file("…") or env("…"), so that you can show the `+
+				"configuration and keep it in a repository. If a secret stood here, others may "+
+				"already know it: replace it. Its line is not shown.", name)
 		s.d.diags[len(s.d.diags)-1].Extra = noExcerpt{}
 		return Secret{}
 	}
@@ -110,7 +112,7 @@ func (s section) rawURL(name string) (value string, opaque, ok bool) {
 		return "", false, false
 	}
 	if !plainTemplate(attr.Expr) {
-		s.wrong(name, `Want a URL in quotes, which may have file("…") or env("…") in it.`)
+		s.wrong(name, `Want a URL in quotes, which may contain file("…") or env("…").`)
 		return "", false, false
 	}
 	functions := expr.Functions()
@@ -197,7 +199,7 @@ func (s section) url(name string) string {
 	u, err := parseURL(raw, false)
 	if err != nil {
 		if opaque {
-			s.wrong(name, "What it makes is no usable URL: %v. The value is not shown.", err)
+			s.wrong(name, "The result is not a usable URL: %v. The value is not shown.", err)
 		} else {
 			s.wrong(name, "%v.", err)
 		}
@@ -223,8 +225,8 @@ func parseURL(raw string, anyHTTP bool) (string, error) {
 		return "", errors.New("want https://")
 	case scheme == "http" && !anyHTTP && !loopback(u.Hostname()):
 		return "", errors.New(
-			"plain http:// would send the token in the clear; it is allowed to loopback " +
-				"addresses only, want https://")
+			"plain http:// would send the token unencrypted; it is allowed only to loopback " +
+				"addresses, so want https://")
 	case u.RawPath != "" || !cleanURLPath(u.Path):
 		return "", errors.New("the path of a URL must be clean: no '.', '..', '//' and no escapes")
 	}

@@ -21,7 +21,7 @@ func (d *decoder) systems(blocks hcl.Blocks, storage section) {
 	names := map[string]string{}
 	for _, b := range blocks {
 		if first, taken := at[b.Labels[0]]; taken {
-			d.errorAt(b.DefRange, "Duplicate system", "System %s is defined at %s:%d already.",
+			d.errorAt(b.DefRange, "Duplicate system", "System %s is already defined at %s:%d.",
 				show(b.Labels[0]), first.Filename, first.Start.Line)
 			continue
 		}
@@ -29,8 +29,8 @@ func (d *decoder) systems(blocks hcl.Blocks, storage section) {
 		sys, ok := d.system(b)
 		for _, name := range append([]string{sys.Name}, sys.Slugs...) {
 			if owner, taken := names[name]; taken {
-				d.errorAt(b.DefRange, "Two systems of one name",
-					"%s means system %q already, as its label or one of its slugs.", show(name),
+				d.errorAt(b.DefRange, "Two systems with one name",
+					"%s already means system %q, as its label or one of its slugs.", show(name),
 					owner)
 			}
 			names[name] = sys.Name
@@ -60,7 +60,7 @@ func (d *decoder) system(b *hcl.Block) (planner.System, bool) {
 	}
 	for _, slug := range s.texts("slugs", nil) {
 		if !isComponent(slug) {
-			s.wrong("slugs", "%s is no offering slug: want 1 to 255 of A-Z a-z 0-9 . _ @ + -.",
+			s.wrong("slugs", "%s is not an offering slug: want 1 to 255 of A-Z a-z 0-9 . _ @ + -.",
 				show(slug))
 		}
 		if slug != sys.Name {
@@ -96,7 +96,8 @@ func (s section) filesystem() string {
 	if s.has("filesystem") && fs != "" &&
 		strings.Trim(fs, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
 		s.wrong("filesystem",
-			`%s is no name of a filesystem, such as "lustre", "nfs", "xfs", "ext4", or "any".`,
+			`%s is not the name of a filesystem, such as "lustre", "nfs", "xfs", "ext4", or `+
+				`"any".`,
 			show(fs))
 	}
 	if attr := s.attrs["filesystem"]; attr != nil && fs == "" {
@@ -115,13 +116,13 @@ func (s section) paths(sys *planner.System) {
 		switch {
 		case prefix == "/" || !path.IsAbs(prefix) || path.Clean(prefix) != prefix ||
 			!printable(prefix):
-			s.wrong("paths", "%s is no prefix of mount paths: want an absolute, clean path below /.", show(prefix))
+			s.wrong("paths", "%s is not a prefix of mount paths: want an absolute, clean path below /.", show(prefix))
 		case first == sys.Name || slices.Contains(sys.Slugs, first):
 			s.wrong("paths", "%s is never asked for: /%s already means the system's directory.",
 				show(prefix), first)
 		case !isStoragePath(folder):
-			s.wrong("paths", "The folder %s of %s must be relative to storage.root, clean and "+
-				"inside of it.", show(folder), show(prefix))
+			s.wrong("paths", "The folder %s of %s must be relative to storage.root, clean, and inside "+
+				"storage.root.", show(folder), show(prefix))
 		default:
 			sys.Paths = append(sys.Paths, planner.PathMapping{Prefix: prefix, Folder: folder})
 		}
@@ -162,8 +163,7 @@ func (s section) below(name, root string) string {
 	}
 	rel, err := filepath.Rel(root, p)
 	if err != nil || !isStoragePath(rel) {
-		s.wrong(name, "%s must lie below storage.root, %s: archiving is a rename within one "+
-			"filesystem.", show(p), show(root))
+		s.wrong(name, "%s must be below storage.root, %s: archiving is a rename within one filesystem.", show(p), show(root))
 		return ""
 	}
 	return rel
@@ -175,8 +175,7 @@ func (s section) storagePath(name string) string {
 		return ""
 	}
 	if !isStoragePath(p) {
-		s.wrong(name, "%s must be a path relative to storage.root, clean and inside of it, such "+
-			"as \"capstor\".", show(p))
+		s.wrong(name, `%s must be a clean path relative to storage.root and inside it, such as "capstor".`, show(p))
 		return ""
 	}
 	return p

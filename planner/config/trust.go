@@ -26,7 +26,7 @@ func Trusted(path string, uid uint32) error { return trusted(path, uid, 0) }
 
 func trusted(path string, uid uint32, links int) error {
 	if links > mostLinks {
-		return fmt.Errorf("%s leads through more than %d links", path, mostLinks)
+		return fmt.Errorf("%s goes through more than %d links", path, mostLinks)
 	}
 	if above := filepath.Dir(path); above != path {
 		if err := trusted(above, uid, links); err != nil {
@@ -41,8 +41,8 @@ func trusted(path string, uid uint32, links int) error {
 		return err
 	}
 	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 && owner != uid {
-		return fmt.Errorf("%s belongs to user %d, who could have anything done as the user of "+
-			"cscs-sync: chown root %[1]s", path, owner)
+		return fmt.Errorf("%s belongs to user %d, who could run anything as the user of cscs-sync: chown "+
+			"root %[1]s", path, owner)
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
 		to, err := os.Readlink(path)
@@ -55,8 +55,8 @@ func trusted(path string, uid uint32, links int) error {
 		return trusted(filepath.Clean(to), uid, links+1)
 	}
 	if info.Mode().Perm()&0o022 != 0 && !(info.IsDir() && info.Mode()&fs.ModeSticky != 0) {
-		return fmt.Errorf("%s can be written by others (%s), who could have anything done as the "+
-			"user of cscs-sync: chmod go-w %[1]s",
+		return fmt.Errorf("others can write to %s (%s), and could run anything as the user of cscs-sync: "+
+			"chmod go-w %[1]s",
 			path, info.Mode())
 	}
 	return nil
@@ -81,7 +81,7 @@ func TrustedProgram(path string, uid uint32) error {
 		}
 		path = interpreter
 	}
-	return fmt.Errorf("%s is one script too many that interprets another", path)
+	return fmt.Errorf("%s is a script in too long a chain of interpreters", path)
 }
 
 // interpreterOf returns the program that runs a script; empty if path is no script, or nothing yet.
@@ -177,7 +177,7 @@ func (d *decoder) trustPrograms() {
 	for _, program := range d.config.Programs() {
 		if err := d.deps.TrustedProgram(program); err != nil {
 			d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError,
-				Summary: "A program that others may replace",
+				Summary: "A program that others can replace",
 				Detail:  "cscs-sync would run it as root: " + err.Error() + "."})
 		}
 	}

@@ -84,15 +84,15 @@ func TestTrustedProgram(t *testing.T) {
 		"by env with":   {"#!/usr/bin/env -S A=b sh -e\n", ""},
 		"env alone":     {"#! /usr/bin/env\n", ""},
 		"good":          {"#! " + good + " -x\n", ""},
-		"bad":           {"#!" + bad + "\n", bad + " can be written"},
-		"no line's end": {"#!" + bad, bad + " can be written"},
-		"bad by link":   {"#!" + link + " -x\n", bad + " can be written"},
-		"bad by env":    {"#!/usr/bin/env " + bad + "\n", bad + " can be written"},
+		"bad":           {"#!" + bad + "\n", "others can write to " + bad},
+		"no line's end": {"#!" + bad, "others can write to " + bad},
+		"bad by link":   {"#!" + link + " -x\n", "others can write to " + bad},
+		"bad by env":    {"#!/usr/bin/env " + bad + "\n", "others can write to " + bad},
 		"nowhere":       {"#!/usr/bin/env no-such-program-anywhere\n", "write its whole path"},
 		"relative":      {"#!bin/tool\n", "write its whole path"},
 		"of a script": {"#!" + put("between", "#!"+bad+"\n", 0o755) + "\n",
-			bad + " can be written"},
-		"endless": {"#!" + endless + "\n", "one script too many"},
+			"others can write to " + bad},
+		"endless": {"#!" + endless + "\n", "too long a chain"},
 	} {
 		err := config.TrustedProgram(put(name, c.text, 0o755), uid)
 		if c.want == "" && err != nil || c.want != "" &&

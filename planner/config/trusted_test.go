@@ -46,7 +46,7 @@ func TestWritableByOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = config.Trusted(path, uid)
-		if name == "" && err != nil || name != "" && (err == nil || !strings.Contains(err.Error(), filepath.Join(dir, strings.TrimSpace(name))+" can be written")) {
+		if name == "" && err != nil || name != "" && (err == nil || !strings.Contains(err.Error(), "others can write to "+filepath.Join(dir, strings.TrimSpace(name)))) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

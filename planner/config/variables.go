@@ -74,8 +74,7 @@ func (d *decoder) noSecretVariables() {
 				Summary: "Secret in a variable",
 				Detail: fmt.Sprintf(
 					"The value of variable %q, from %s, contains a secret of this configuration. "+
-						"Plans show "+
-						"variables: say file(\"…\") or env(\"…\") where the secret is needed.",
+						`Plans show variables: write file("…") or env("…") where the secret is needed.`,
 					v.Name,
 					v.From)})
 		}

@@ -77,18 +77,14 @@ func (a *agent) placeMappings() error {
 			switch {
 			case !path.IsAbs(a.root):
 				problems = append(problems,
-					fmt.Errorf("line %d: system_mappings has the absolute directory %s for %s, "+
-						"and there is no "+
-						"absolute storage_root that it could lie in: write storage_root, or a "+
-						"directory below it", m.line, folder, m.key))
+					fmt.Errorf("line %d: system_mappings has the absolute directory %s for %s, but there is no "+
+						"absolute storage_root: write storage_root, or a directory below it", m.line, folder, m.key))
 				continue
 			case !ok:
 				problems = append(problems,
-					fmt.Errorf("line %d: system_mappings has the directory %s for %s, which does "+
-						"not lie below "+
-						"storage_root, %s: every system's directory has to. Write a "+
-						"directory below "+
-						"it, or a storage_root above all of them",
+					fmt.Errorf("line %d: system_mappings has the directory %s for %s, which is not below "+
+						"storage_root, %s. Write a directory below storage_root, or a storage_root above "+
+						"all systems",
 						m.line, folder, m.key, root))
 				continue
 			}
@@ -117,7 +113,7 @@ func (a *agent) parse(src []byte) error {
 		key, value := root.Content[i], root.Content[i+1]
 		err := a.take(key.Value, value)
 		if seen[key.Value] {
-			err = errors.New("is there twice")
+			err = errors.New("appears twice")
 		}
 		seen[key.Value] = true
 		if err != nil {
@@ -163,7 +159,7 @@ func (a *agent) take(key string, v *yaml.Node) (err error) {
 		keys := []string{"proxy_url", "api_token", "waldur_api_token", "storage_root",
 			"archive_dir", "system_mappings",
 			"sync_interval_seconds", "min_gid_allowed", "dry_run", "debug_mode"}
-		return fmt.Errorf("is no key of the agent.%s", expr.DidYouMean(key, keys))
+		return fmt.Errorf("is not a key of the agent.%s", expr.DidYouMean(key, keys))
 	}
 	return err
 }

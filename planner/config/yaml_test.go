@@ -60,7 +60,7 @@ func TestFromYAML(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 	for _, want := range []string{"waldur.url", "dry_run", "debug_mode",
-		"/mnt/lustre/vast, which does not stand"} {
+		"/mnt/lustre/vast, which does not exist"} {
 		if !strings.Contains(strings.Join(conv.Notes, "\n"), want) {
 			t.Errorf("no note has %q: %q", want, conv.Notes)
 		}
@@ -93,7 +93,7 @@ func TestFromYAMLRefuses(t *testing.T) {
 	for src, want := range map[string]string{
 		"":                              "want keys and values",
 		"[1, 2]":                        "want keys and values",
-		"storage_rot: /mnt":             `"storage_rot" is no key of the agent. Did you mean "storage_root"?`,
+		"storage_rot: /mnt":             `"storage_rot" is not a key of the agent. Did you mean "storage_root"?`,
 		"proxy_url: a\nproxy_url: b":    "twice",
 		"dry_run: maybe":                "true or false",
 		"sync_interval_seconds: 1.5":    "whole number",
@@ -104,9 +104,9 @@ func TestFromYAMLRefuses(t *testing.T) {
 		"system_mappings: {a: /b/../c}": "no system and directory",
 		"system_mappings: {a: //mnt/b}": "no system and directory",
 		"system_mappings: {a: /mnt/b}":  "no absolute storage_root",
-		"system_mappings: {a: /data/b}\nstorage_root: /mnt": "does not lie below storage_root, /mnt",
-		"system_mappings: {a: /mnt}\nstorage_root: /mnt":    "does not lie below storage_root, /mnt",
-		"system_mappings: {a: /mntb}\nstorage_root: /mnt":   "does not lie below storage_root, /mnt",
+		"system_mappings: {a: /data/b}\nstorage_root: /mnt": "is not below storage_root, /mnt",
+		"system_mappings: {a: /mnt}\nstorage_root: /mnt":    "is not below storage_root, /mnt",
+		"system_mappings: {a: /mntb}\nstorage_root: /mnt":   "is not below storage_root, /mnt",
 		"system_mappings: {a: /mnt/a}\nstorage_root: mnt":   "no absolute storage_root",
 		"api_token: [" + marker + "]":                       "wants one value",
 		"api_token: *" + marker:                             "syntax is wrong",

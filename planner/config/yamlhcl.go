@@ -13,8 +13,8 @@ import (
 func (a *agent) convert(disk Disk) Converted {
 	var c Converted
 	var b strings.Builder
-	b.WriteString("# Made by cscs-sync init --from the Python agent's YAML. Read the notes in " +
-		"it, then: cscs-sync validate\n\n")
+	b.WriteString("# Written by cscs-sync init --from the Python agent's YAML. Read the notes in " +
+		"it, then run: cscs-sync validate\n\n")
 	a.writeProxy(&b, &c)
 	a.writeWaldur(&b, &c)
 	a.writeStorage(&b, &c)
@@ -22,8 +22,8 @@ func (a *agent) convert(disk Disk) Converted {
 		a.writeSystem(&b, &c, m, disk)
 	}
 	if len(a.mappings) == 0 {
-		b.WriteString("# One system block for each storage system; without one, every resource " +
-			"of it is blocked.\n")
+		b.WriteString("# One system block for each storage system: resources of a system without a " +
+			"block are blocked.\n")
 		c.Notes = append(c.Notes,
 			"The YAML has no system_mappings: write a system block for each storage system.")
 	}
@@ -39,8 +39,8 @@ func (a *agent) writeProxy(b *strings.Builder, c *Converted) {
 	if a.proxyURL == "" {
 		b.WriteString("# The YAML has no proxy_url: fill in a proxy block.\n\n")
 		c.Notes = append(c.Notes,
-			"The YAML has no proxy_url: plan needs --resources, and apply is refused, until "+
-				"there is a proxy block.")
+			"The YAML has no proxy_url. Until there is a proxy block, plan needs "+
+				"--resources, and apply is refused.")
 		return
 	}
 	if _, err := parseURL(a.proxyURL, false); err != nil {
@@ -59,7 +59,7 @@ func (a *agent) safeURL(c *Converted) string {
 	scheme, rest, _ := strings.Cut(a.proxyURL, "://")
 	host, after, _ := strings.Cut(rest, "/")
 	c.Notes = append(c.Notes,
-		"proxy_url had a user in it, which was left out: such URLs end up in logs.")
+		"proxy_url had a user in it, which init left out, because such URLs end up in logs.")
 	return scheme + "://" + host[strings.LastIndex(host, "@")+1:] + "/" + after
 }
 
@@ -73,16 +73,12 @@ func (c *Converted) secret(name, value, key string) {
 }
 
 func (a *agent) writeWaldur(b *strings.Builder, c *Converted) {
-	b.WriteString(`# The agent posted to whatever URL the proxy gave. Here callbacks go below this URL and nowhere else; fill it in.
-# Until then orders are blocked, and apply is refused.
-# waldur {
-#   url   = "https://waldur.example.com/api/"
-#   token = file("waldur.token")
-# }
-
-`)
+	b.WriteString("# The agent posted to any URL that the proxy gave. cscs-sync sends callbacks " +
+		"only below this URL; fill it in.\n# Until then orders are blocked, and apply is " +
+		"refused.\n# waldur {\n#   url   = \"https://waldur.example.com/api/\"\n#   token = " +
+		"file(\"waldur.token\")\n# }\n\n")
 	c.Notes = append(c.Notes,
-		"Fill in waldur.url: the YAML does not say it, and without it orders are blocked.")
+		"Fill in waldur.url: the YAML does not have it, and orders are blocked without it.")
 	c.secret("waldur.token", a.waldurToken, "waldur_api_token")
 }
 
@@ -97,9 +93,9 @@ func (a *agent) writeStorage(b *strings.Builder, c *Converted) {
 	if a.archive != "" {
 		fmt.Fprintf(b, "  archive = %s\n", quote(path.Clean(a.archive)))
 		c.Notes = append(c.Notes,
-			"storage.archive must be on the same filesystem as what is archived: a system on "+
-				"another one needs an "+
-				"archive of its own, or none of them set.")
+			"storage.archive must be on the same filesystem as the directories that it "+
+				"archives. A system on another filesystem needs an archive of its own, or leave "+
+				"archive out.")
 	}
 	fmt.Fprintf(b, "  min_gid = %d\n  tera = \"TiB\" # as the agent took it\n}\n\n", a.minGID)
 }
@@ -116,25 +112,23 @@ func (a *agent) writeSystem(b *strings.Builder, c *Converted, m mapping, disk Di
 	case a.root != "" && !disk.IsDir(old):
 		fmt.Fprintf(b, "  directory = %s\n", quote(m.folder))
 		c.Notes = append(c.Notes,
-			fmt.Sprintf("System %s: the agent never read system_mappings and used %s, which does "+
-				"not stand; the "+
-				"mapping's directory %s is taken.", m.key, old, m.folder))
+			fmt.Sprintf("System %s: the agent never read system_mappings and used %s, which does not "+
+				"exist, so init took the mapping's directory %s.", m.key, old, m.folder))
 	default:
-		fmt.Fprintf(b, `  # Choose one. The agent never read system_mappings: whatever it made lies in the first of these.
-  # The mapping says the second. Look where the data is; a wrong choice makes empty directories beside it.
-  # directory = %s
-  # directory = %s
-`, quote(m.key), quote(m.folder))
+		fmt.Fprintf(b, "  # Choose one. The agent never read system_mappings: everything that it "+
+			"created is in the first directory.\n  # The mapping names the second. Look where "+
+			"the data is; a wrong choice creates empty directories beside it.\n  # directory "+
+			"= %s\n  # directory = %s\n", quote(m.key), quote(m.folder))
 		c.Notes = append(c.Notes,
-			fmt.Sprintf("System %s: choose its directory. The mapping says %s, but the agent "+
-				"never read system_mappings "+
-				"and used %s, which stands. validate fails until one of the two lines is chosen.",
+			fmt.Sprintf("System %s: choose its directory. The mapping says %s, but the agent never read "+
+				"system_mappings and used %s, which exists. validate fails until you choose one "+
+				"of the two lines.",
 				m.key, m.folder, old))
 	}
-	b.WriteString("  filesystem = \"lustre\" # the agent took every system for Lustre; say " +
-		"\"nfs\" and quota \"none\" where it is not\n  " +
-		"quota \"lustre\" {\n    by = \"group\"\n    # shared = \"sum\" # several resources of " +
-		"one group: see docs/reference/configuration.md\n  }\n}\n\n")
+	b.WriteString(`  filesystem = "lustre" # the agent took every system for Lustre; write "nfs" ` +
+		"and quota \"none\" where that is wrong\n  quota \"lustre\" {\n    by = \"group\"\n    # " +
+		`shared = "sum" # several resources of one group: see ` +
+		"docs/reference/configuration.md\n  }\n}\n\n")
 }
 
 func (a *agent) noteSwitches(c *Converted) {
@@ -142,21 +136,19 @@ func (a *agent) noteSwitches(c *Converted) {
 		"Check filesystem and quota of each system: the agent took all of them for Lustre.")
 	if len(a.mappings) > 0 {
 		c.Notes = append(c.Notes,
-			"Choose shared in each quota block where several resources on one filesystem have "+
-				"one group (a project's store "+
-				"and archive): the agent gave the group the limits of whichever came last. Without "+
-				"shared = \"sum\" or \"max\" such a quota is blocked.")
+			"Choose shared in each quota block where several resources on one filesystem "+
+				"have one group (a project's store and archive): the agent gave the group the "+
+				`limits of the last one. Without shared = "sum" or "max" such a quota is blocked.`)
 	}
 	if a.dryRun {
 		c.Notes = append(c.Notes,
-			"dry_run has no counterpart in the configuration: plan changes nothing, run "+
-				"--dry-run neither. (The "+
-				"agent's dry_run still changed Waldur.)")
+			"dry_run has no counterpart in the configuration: plan changes nothing, and "+
+				"neither does run --dry-run. (The agent's dry_run still changed Waldur.)")
 	}
 	if a.debug {
 		c.Notes = append(c.Notes,
-			"debug_mode made the agent skip changes of ownership and has no counterpart; for "+
-				"more in the log use --log-level debug.")
+			"debug_mode made the agent skip changes of ownership and has no counterpart; use "+
+				"--log-level debug for a longer log.")
 	}
 }
 

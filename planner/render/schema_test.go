@@ -109,7 +109,7 @@ func TestJSONAgreesWithItsSummary(t *testing.T) {
 		seen, counted := map[string]bool{}, map[string]int{"unchanged": got.Summary["unchanged"]}
 		for _, r := range got.Resources {
 			if id := fmt.Sprint(r.Address, r.Key); seen[id] {
-				t.Errorf("%s: %s is there twice", name, r.Address)
+				t.Errorf("%s: %s appears twice", name, r.Address)
 			} else {
 				seen[id] = true
 			}
