@@ -65,7 +65,7 @@ var ErrOrderGone = errors.New("there is no such order, or the token may not see 
 
 // ErrTokenRefused tells that the other side answered 401 or 403: what was asked does not matter,
 // the token does.
-var ErrTokenRefused = errors.New("Waldur refuses the token")
+var ErrTokenRefused = errors.New("the token is refused")
 
 // ErrNotOwn reports that a URL is not that of a callback about its own order or resource: it was
 // not called.
