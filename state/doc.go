@@ -1,6 +1,7 @@
 // Package state keeps what cscs-sync knows between two runs: what it has recorded of each resource, the archive
 // register, plans that have begun and their journals, callbacks that wait for Waldur, holds, the index of the last
-// complete listing, approvals that were used, and a history in which every entry vouches for the ones before it.
+// complete listing, approvals that were used, held and begun plan files, the loop's memory, and a history in which every
+// entry vouches for the ones before it.
 //
 // All of it lies in one folder, state.path, which belongs to root or the caller and is writable by nobody else:
 //
@@ -8,6 +9,7 @@
 //	state.db.bak    the last good copy
 //	apply.lock      held while an apply runs
 //	approval.key    the key of local approvals
+//	pending/        copies of held plans, for people who read them; see [Files]
 //
 // # Batches
 //

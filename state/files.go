@@ -1,71 +1,302 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Files are the plan files, and other files of a loop, in the folder of a state.
-type Files struct {
-	dir string
-	now func() time.Time
+// content is a document, stored as it is.
+type content []byte
+
+// AppendBinary appends the document.
+func (c content) AppendBinary(b []byte) ([]byte, error) { return append(b, c...), nil }
+
+// UnmarshalBinary takes a copy of the document.
+func (c *content) UnmarshalBinary(b []byte) error {
+	*c = bytes.Clone(b)
+	return nil
 }
 
+// File returns a document; found is false if there is none.
+func (tx *Tx) File(name string) (data []byte, found bool, err error) {
+	var c content
+	found, err = tx.get(bucketFiles, []byte(name), &c)
+	return c, found, err
+}
+
+// PutFile stores a document.
+func (tx *Tx) PutFile(name string, data []byte) error {
+	if !filepath.IsLocal(name) || filepath.Clean(name) != name {
+		return fmt.Errorf("state %s: store file %.80q: %w: want a clean relative path", tx.file(), name,
+			ledger.ErrUnfit)
+	}
+	if len(data) > maxReplaced {
+		return fmt.Errorf("state %s: store file %s: %w: it has %d bytes, %d are allowed", tx.file(),
+			name, ledger.ErrUnfit, len(data), maxReplaced)
+	}
+	return tx.put(bucketFiles, []byte(name), content(data))
+}
+
+// DeleteFile removes a document; false if there is none.
+func (tx *Tx) DeleteFile(name string) (existed bool, err error) {
+	return tx.del(bucketFiles, []byte(name))
+}
+
+// EachFile calls f for each document whose name begins with prefix, in the order of names. f may
+// keep data.
+func (tx *Tx) EachFile(prefix string, f func(name string, data []byte) error) error {
+	return decodeEach(tx, bucketFiles, []byte(prefix), func(name []byte, c content) error {
+		return f(string(name), c)
+	})
+}
+
+// planSuffix ends the names of plan files.
+const planSuffix = ".plan"
+
+// Files reads and writes the documents of a state by the paths that they would have below the
+// state's folder. What lies in a folder there, such as pending/ or begun/, is in the state, and all
+// nodes see it. What lies in the state's folder itself is a file of this node alone.
+//
+// Plans in a folder of [Files.Copied] have copies on this node, at these paths, for people. Nothing
+// reads them: the state's plan counts.
+type Files struct{ store *Store }
+
 // Files are those of this state.
-func (s *Store) Files() *Files { return &Files{s.dir, s.options.Now} }
+func (s *Store) Files() *Files { return &Files{s} }
 
 // Dir is the folder of the state.
-func (f *Files) Dir() string { return f.dir }
+func (f *Files) Dir() string { return f.store.dir }
+
+// Copied reports whether plans in a folder have copies on this node.
+func (f *Files) Copied(folder string) bool { return folder == filepath.Join(f.Dir(), "pending") }
+
+// name is the name in the state of what has a path; empty for a file of this node alone.
+func (f *Files) name(path string) string {
+	name, err := filepath.Rel(f.Dir(), path)
+	if err != nil || !filepath.IsLocal(name) || !strings.Contains(name, "/") {
+		return ""
+	}
+	return name
+}
 
 // Plans are the names of the plan files in a folder, sorted; a folder that does not exist has none.
 func (f *Files) Plans(folder string) (names []string, err error) {
-	entries, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	prefix := f.name(filepath.Join(folder, "x"))
+	if prefix == "" {
+		return nil, fmt.Errorf("plans in %s: it is no folder of the state", folder)
 	}
-	for _, e := range entries {
-		if e.Type().IsRegular() && strings.HasSuffix(e.Name(), ".plan") {
-			names = append(names, e.Name())
-		}
-	}
+	prefix = strings.TrimSuffix(prefix, "x")
+	err = f.store.batch(false, func(tx *Tx) error {
+		names = nil
+		return tx.each(bucketFiles, []byte(prefix), func(key, _ []byte) error {
+			if name := string(key[len(prefix):]); strings.HasSuffix(name, planSuffix) {
+				names = append(names, name)
+			}
+			return nil
+		})
+	})
 	return names, err
 }
 
-// Read is [ReadFile].
-func (f *Files) Read(path string, limit int64) ([]byte, error) { return ReadFile(path, limit) }
-
-// Write writes a file for root alone, and makes its folder; replace may refuse the file that is there.
-func (f *Files) Write(path string, data []byte, replace func(existing []byte) error) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+// Read reads a document of at most limit bytes. One that is not there is [fs.ErrNotExist].
+func (f *Files) Read(path string, limit int64) (data []byte, err error) {
+	name := f.name(path)
+	if name == "" {
+		return ReadFile(path, limit)
+	}
+	found := false
+	err = f.store.batch(false, func(tx *Tx) (err error) {
+		data, found, err = tx.File(name)
 		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fs.ErrNotExist}
+	case int64(len(data)) > limit:
+		return nil, tooLarge(path, int64(len(data)), limit)
 	}
-	if replace == nil {
-		replace = func([]byte) error { return nil }
-	}
-	return WriteFile(path, data, fs.FileMode(0o600), replace)
+	return data, nil
 }
 
-// Remove removes a file; one that is not there is no error.
+// Write writes a document, or for this node alone a file for root alone; replace may refuse what is
+// there.
+func (f *Files) Write(path string, data []byte, replace func(existing []byte) error) error {
+	name := f.name(path)
+	if name == "" {
+		if replace == nil {
+			replace = func([]byte) error { return nil }
+		}
+		return WriteFile(path, data, 0o600, replace)
+	}
+	err := f.store.batch(true, func(tx *Tx) error {
+		old, found, err := tx.File(name)
+		if err != nil || found && bytes.Equal(old, data) {
+			return err
+		}
+		if found && replace != nil {
+			if err := replace(old); err != nil {
+				return fmt.Errorf("write %s: it exists: %w", path, err)
+			}
+		}
+		return tx.PutFile(name, data)
+	})
+	if err == nil {
+		_ = f.copyOne(path, data) // the state has it, and Tidy tries again
+	}
+	return err
+}
+
+// Update replaces a document by what change makes of it. Of several that update one document at the
+// same time, on any node, each sees what the one before has written. A document that is not there is
+// [fs.ErrNotExist].
+func (f *Files) Update(path string, change func(existing []byte) ([]byte, error)) error {
+	var data []byte
+	err := f.store.batch(true, func(tx *Tx) error {
+		name := f.name(path)
+		old, found, err := tx.File(name)
+		if err == nil && !found {
+			err = &fs.PathError{Op: "update", Path: path, Err: fs.ErrNotExist}
+		}
+		if err == nil {
+			data, err = change(old)
+		}
+		if err != nil {
+			return err
+		}
+		return tx.PutFile(name, data)
+	})
+	if err == nil {
+		_ = f.copyOne(path, data) // the state has it, and Tidy tries again
+	}
+	return err
+}
+
+// Remove removes a document and its copy; one that is not there is no error.
 func (f *Files) Remove(path string) error {
+	if name := f.name(path); name != "" {
+		err := f.store.batch(true, func(tx *Tx) error {
+			_, err := tx.DeleteFile(name)
+			return err
+		})
+		if err != nil || !f.Copied(filepath.Dir(path)) {
+			return err
+		}
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-// Exists reports whether there is something with this name.
-func (f *Files) Exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
+// Exists reports whether there is a document with this path.
+func (f *Files) Exists(path string) (found bool, err error) {
+	name := f.name(path)
+	if name == "" {
+		return false, fmt.Errorf("look for %s: it is not in the state", path)
+	}
+	err = f.store.batch(false, func(tx *Tx) error {
+		raw, err := tx.raw(bucketFiles, []byte(name))
+		found = raw != nil
+		return err
+	})
+	return found, err
 }
 
-// Tidy removes what killed writes have left in a folder.
-func (f *Files) Tidy(folder string) error { return RemoveLeftovers(folder, f.now()) }
+// Tidy removes what killed writes have left in a folder, and makes its copies those of the state.
+func (f *Files) Tidy(folder string) error {
+	err := RemoveLeftovers(folder, f.store.now())
+	if f.Copied(folder) {
+		_, failed := f.Copy(folder)
+		err = errors.Join(err, failed)
+	}
+	return err
+}
+
+// Copy writes the plans of a folder where the copies on this node are missing or different, and
+// removes copies of plans that the state no longer has. changed are the copies that somebody
+// changed: what stood in them is lost, because only the state's plan counts.
+func (f *Files) Copy(folder string) (changed []string, err error) {
+	want, err := f.plansOf(folder)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var errs []error
+	for _, e := range entries {
+		path := filepath.Join(folder, e.Name())
+		isOld := slices.Contains([]string{planSuffix, ".rejected", ".told"}, filepath.Ext(e.Name())) &&
+			!strings.HasPrefix(e.Name(), ".")
+		data, held := want[e.Name()]
+		switch {
+		case held && sameFile(path, data):
+			delete(want, e.Name())
+		case held:
+			changed = append(changed, path)
+			errs = append(errs, os.Remove(path))
+		case isOld && e.Type().IsRegular():
+			errs = append(errs, os.Remove(path))
+		}
+	}
+	for name, data := range want {
+		errs = append(errs, f.copyOne(filepath.Join(folder, name), data))
+	}
+	return changed, errors.Join(errs...)
+}
+
+// plansOf are the plan files of a folder, by their names in it.
+func (f *Files) plansOf(folder string) (map[string][]byte, error) {
+	names, err := f.Plans(folder)
+	plans := map[string][]byte{}
+	for _, name := range names {
+		data, failed := f.Read(filepath.Join(folder, name), maxReplaced)
+		if errors.Is(failed, fs.ErrNotExist) {
+			continue // removed since
+		}
+		if failed != nil {
+			return nil, failed
+		}
+		plans[name] = data
+	}
+	return plans, err
+}
+
+// sameFile reports whether a regular file has this content.
+func sameFile(path string, data []byte) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(data)) {
+		return false
+	}
+	is, err := ReadFile(path, int64(len(data)))
+	return err == nil && bytes.Equal(is, data)
+}
+
+// copyOne writes the copy of a plan, where plans have one.
+func (f *Files) copyOne(path string, data []byte) error {
+	folder := filepath.Dir(path)
+	if !f.Copied(folder) || !strings.HasSuffix(path, planSuffix) {
+		return nil
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("copy of a held plan: %w", err)
+	}
+	if err := WriteFile(path, data, 0o600, func([]byte) error { return nil }); err != nil {
+		return fmt.Errorf("copy of a held plan: %w", err)
+	}
+	return nil
+}
 
 // ReadFile reads a regular file of at most limit bytes.
 func ReadFile(path string, limit int64) ([]byte, error) {
@@ -77,7 +308,12 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
 	}
 	if info.Size() > limit {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("%d bytes, more than the %d allowed", info.Size(), limit)}
+		return nil, tooLarge(path, info.Size(), limit)
 	}
 	return os.ReadFile(path)
+}
+
+func tooLarge(path string, size, limit int64) error {
+	return &fs.PathError{Op: "read", Path: path,
+		Err: fmt.Errorf("%d bytes, more than the %d allowed", size, limit)}
 }

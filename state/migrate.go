@@ -7,6 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +28,7 @@ func migrations() map[int]func(*Tx) error {
 	return map[int]func(*Tx) error{
 		2: func(tx *Tx) error { return errors.Join(rekeyApprovals(tx), numberEndings(tx)) },
 		3: func(tx *Tx) error { return errors.Join(nameState(tx), keepURLs(tx)) },
+		4: takeInFiles,
 	}
 }
 
@@ -144,6 +149,52 @@ func keepURLs(tx *Tx) error {
 		}
 	}
 	return nil
+}
+
+// takeInFiles leads from format 4 to 5. In format 4 held plans, begun plans, rejections and the
+// loop's memory were files beside the state. This node's are taken in, with their approvals. Where
+// nodes share the state, another node's are not: its held changes are planned again.
+func takeInFiles(tx *Tx) error {
+	tx.meta.Tallies[bucketFiles] = tally{}
+	found, err := oldFiles(tx.dir)
+	if err != nil {
+		return err
+	}
+	for name, data := range found {
+		if err := tx.PutFile(name, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oldFiles are the files of format 4 in the folder of a state, by their names of today.
+func oldFiles(dir string) (map[string][]byte, error) {
+	found := map[string][]byte{}
+	for _, sub := range []string{"pending", "begun"} {
+		entries, err := os.ReadDir(filepath.Join(dir, sub))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		for _, e := range entries {
+			isOurs := slices.Contains([]string{".plan", ".rejected", ".told"}, filepath.Ext(e.Name()))
+			if !e.Type().IsRegular() || !isOurs || strings.HasPrefix(e.Name(), ".") {
+				continue
+			}
+			data, err := ReadFile(filepath.Join(dir, sub, e.Name()), maxReplaced)
+			if err != nil {
+				return nil, err
+			}
+			found[sub+"/"+e.Name()] = data
+		}
+	}
+	data, err := ReadFile(filepath.Join(dir, "failures.json"), maxReplaced)
+	if err == nil {
+		found["loop/failures.json"] = data
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return found, nil
 }
 
 // kept is a value that is stored as it was in format 2.

@@ -31,6 +31,9 @@ type pulled struct {
 	Outbox    []json.RawMessage  `json:"outbox"`
 	Approvals []json.RawMessage  `json:"approvals"`
 	History   []json.RawMessage  `json:"history"`
+	// Files are held and begun plans and what the loop remembers, as text, by
+	// their names.
+	Files map[string]string `json:"files"`
 }
 
 // Pull writes the whole state to w, as one JSON document that ends in a line feed. The state is read in one batch
@@ -86,7 +89,12 @@ func (tx *Tx) pull() (pulled, error) {
 			return pulled{}, err
 		}
 	}
-	return doc, nil
+	doc.Files = map[string]string{}
+	err = tx.EachFile("", func(name string, data []byte) error {
+		doc.Files[name] = string(data)
+		return nil
+	})
+	return doc, err
 }
 
 // pullKeyed is a bucket whose keys say something that its values do not: a JSON object by the keys as people read them.

@@ -142,7 +142,8 @@ func (s *Store) batch(write bool, fn func(*Tx) error) error {
 // any runs fn in a batch, also of a state that was moved.
 func (s *Store) any(write bool, fn func(*Tx) error) error {
 	return s.engine.Batch(write, func(values kv.Tx) error {
-		tx := &Tx{values: values, engine: s.engine, now: s.now(), viewed: !write, cache: s.dir}
+		tx := &Tx{values: values, engine: s.engine, now: s.now(), viewed: !write, cache: s.dir,
+			dir: s.dir}
 		if values == nil {
 			tx.meta = newMeta()
 			return fn(tx)

@@ -15,7 +15,7 @@ import (
 
 // format is the version of the state file. Anything that an older version would misunderstand or drop raises it, with a
 // migration from the one before: see migrate.go.
-const format = 4
+const format = 5
 
 // The buckets. All of them always exist; another one is damage.
 const (
@@ -31,15 +31,20 @@ const (
 	bucketOutbox    = "outbox"
 	bucketApprovals = "approvals"
 	bucketHistory   = "history"
+	bucketFiles     = "files"
 )
 
 // buckets lists the buckets that hold values; meta holds what is known about them.
 func buckets() []string { return bucketsOf(format) }
 
 // bucketsOf lists the buckets of a format. A format that adds one says so here, and its migration makes it.
-func bucketsOf(int) []string {
-	return []string{bucketRecords, bucketRoots, bucketArchive, bucketHolds, bucketIndex, bucketPlans,
+func bucketsOf(format int) []string {
+	all := []string{bucketRecords, bucketRoots, bucketArchive, bucketHolds, bucketIndex, bucketPlans,
 		bucketTouched, bucketSteps, bucketOutbox, bucketApprovals, bucketHistory}
+	if format >= 5 {
+		all = append(all, bucketFiles)
+	}
+	return all
 }
 
 // numbered tells whether the keys of a bucket are numbers.
@@ -100,8 +105,11 @@ type Tx struct {
 	viewed bool
 	// cache is the folder of this node's copy of the records; empty for none.
 	cache string
-	// newID gives an id to a state of a format that knew none; nil in a view, which would not keep it.
+	// newID gives an id to a state of a format that knew none; nil in a view, which would not keep
+	// it.
 	newID func() (string, error)
+	// dir is the folder of the state's files on this node.
+	dir string
 }
 
 // Now is the time at which the batch began, in UTC. Everything in a batch happens at this time.

@@ -89,9 +89,14 @@ func (o *approveOptions) run(a *app, path string) error {
 	if o.detach {
 		return a.print(string(block))
 	}
-	err = state.UpdateFile(path, 0o600, func(existing []byte) ([]byte, error) {
+	add := func(existing []byte) ([]byte, error) {
 		return engine.AddApproval(existing, file.Plan, block)
-	})
+	}
+	if files, at := a.heldFiles(path); files != nil {
+		err = files.Update(at, add)
+	} else {
+		err = state.UpdateFile(path, 0o600, add)
+	}
 	if err != nil {
 		return fmt.Errorf("approve plan %s: %w", path, err)
 	}

@@ -83,9 +83,13 @@ func (a *app) planArguments(most int) complete.Func {
 		}
 		found, then := complete.Files(word, ".plan")
 		if s, err := a.quietly(cmd); err == nil {
-			// the pattern is a folder of ours
-			held, _ := filepath.Glob(filepath.Join(loop.PendingFolder(s.store.Dir()), "*.plan"))
-			found = append(found, complete.Starting(held, word)...)
+			// What can't be read is not proposed.
+			folder := loop.PendingFolder(s.store.Dir())
+			names, _ := s.store.Files().Plans(folder)
+			for i, name := range names {
+				names[i] = filepath.Join(folder, name)
+			}
+			found = append(found, complete.Starting(names, word)...)
 		}
 		slices.Sort(found)
 		return slices.Compact(found), then

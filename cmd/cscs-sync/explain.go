@@ -10,6 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/explain"
+	"github.com/waldur/cscs-storage-sync/planner/held"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
@@ -90,7 +91,14 @@ func (s *session) explainInput(p *engine.Planned) (*explain.Input, error) {
 	if in.Held, err = s.plansByResource(loop.PendingFolder(s.store.Dir())); err != nil {
 		return nil, err
 	}
-	in.Begun, err = s.plansByResource(loop.BegunFolder(s.store.Dir()))
+	if in.Begun, err = s.plansByResource(loop.BegunFolder(s.store.Dir())); err != nil {
+		return nil, err
+	}
+	err = s.store.View(func(tx ledger.Tx) error {
+		rejected, err := held.Rejected(tx)
+		in.Rejected = held.ByAddress(rejected)
+		return err
+	})
 	return in, err
 }
 
@@ -100,9 +108,9 @@ func (s *session) plansByResource(dir string) (map[planner.Key]string, error) {
 	by := map[planner.Key]string{}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
-		file, err := s.app.readPlan(path)
-		if err != nil {
-			continue
+		file, why, err := loop.ReadUsable(s.store.Files(), path)
+		if why != nil || err != nil {
+			continue // doctor names it
 		}
 		for _, k := range engine.KeysOf(file.Plan) {
 			by[k] = path

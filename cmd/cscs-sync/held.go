@@ -3,69 +3,21 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner"
-	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/planner/held"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
-	"github.com/waldur/cscs-storage-sync/planner/policy"
-	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 	"github.com/waldur/cscs-storage-sync/planner/render"
+	"github.com/waldur/cscs-storage-sync/state"
 )
-
-// Events of the history about held plans.
-const (
-	eventReject   = "reject"
-	eventUnreject = "unreject"
-)
-
-// heldRef begins a plan argument that names a held plan.
-const heldRef = "held:"
-
-// leastRef is how many digits of an id name a plan.
-const leastRef = 4
-
-// waitingPlan is a plan that waits for a person.
-type waitingPlan struct {
-	Name  string    `json:"name"`
-	Plan  string    `json:"plan"`
-	File  string    `json:"file"`
-	Since time.Time `json:"since"`
-	// Addresses are the resources; Danger lists the kinds of danger in the plan.
-	Addresses []string         `json:"addresses"`
-	Danger    []planner.Danger `json:"danger"`
-	// Because are the rules that hold it.
-	Because   []string `json:"because"`
-	Approvals int      `json:"approvals"`
-	summary   string
-}
-
-// rejection is a held plan that somebody does not want. It is not held again while its id is the same.
-type rejection struct {
-	Name   string    `json:"name"`
-	Plan   string    `json:"plan"`
-	Reason string    `json:"reason"`
-	By     string    `json:"by"`
-	At     time.Time `json:"at"`
-}
-
-// heldPlans is where the loop leaves plans for people.
-type heldPlans interface {
-	// Waiting are the plans that can be approved, the newest first.
-	Waiting() ([]waitingPlan, error)
-	// Rejected are those that are not held again, the newest first.
-	Rejected() ([]rejection, error)
-	// Reject removes a plan, and remembers that it is rejected.
-	Reject(waitingPlan, rejection) error
-	// Unreject forgets a rejection.
-	Unreject(rejection) error
-}
 
 func (a *app) heldCommand() *cobra.Command {
 	return group("held", "plans that the loop holds for a person", a.heldListCommand(), a.heldShowCommand(), a.heldApproveCommand(),
@@ -136,161 +88,71 @@ REF is the plan's name, or the first digits of its id: see held list.`,
 	return cmd
 }
 
-// heldOf opens the configuration, and finds the held plans.
-func (a *app) heldOf() (*session, heldPlans, error) {
+// heldPlans reads the held plans and the rejections, and writes this node's copies of the plans.
+func (a *app) heldPlans() (waiting []held.Plan, rejected []held.Rejection, err error) {
 	s, err := a.open(config.Skip)
 	if err != nil {
 		return nil, nil, err
 	}
-	return s, heldFolder{s, loop.PendingFolder(s.store.Dir())}, nil
+	var unusable []held.Unusable
+	err = s.store.View(func(tx ledger.Tx) error {
+		var failed error
+		waiting, unusable, err = held.Waiting(tx, s.store.Dir())
+		rejected, failed = held.Rejected(tx)
+		return errors.Join(err, failed)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, u := range unusable {
+		a.tell("Warning: held plan %s can't be used: %v", render.Quote(u.File), u.Why)
+	}
+	a.copyHeld(s.store)
+	return waiting, rejected, nil
 }
 
-// summarize says what people need to know of a held plan.
-func summarize(p *planner.Plan, path string, approvals int) waitingPlan {
-	id := canonical.ID(p.Core)
-	w := waitingPlan{Name: policy.Name(&p.Core, id), Plan: id, File: path, Since: p.Context.Made, Danger: []planner.Danger{},
-		Because: []string{}, Addresses: []string{}, Approvals: approvals}
-	counts := map[planner.ActionKind]int{}
-	seen := map[planner.Danger]bool{}
-	for i := range p.Core.Actions {
-		act := &p.Core.Actions[i]
-		counts[act.Kind]++
-		w.Addresses = append(w.Addresses, act.Address)
-		for _, d := range act.Danger {
-			if !seen[d] {
-				seen[d] = true
-				w.Danger = append(w.Danger, d)
-			}
-		}
+// copyHeld writes this node's copies of held plans. Without them people have nothing to read with
+// less; every command reads the state.
+func (a *app) copyHeld(store *state.Store) {
+	changed, err := store.Files().Copy(loop.PendingFolder(store.Dir()))
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		a.tell("Warning: the copies of held plans on this node: %v", err)
 	}
-	for _, warning := range p.Context.Warnings {
-		if warning.Code == codes.Held {
-			w.Because = append(w.Because, warning.Text)
-		}
+	for _, path := range changed {
+		a.tell("Warning: %s was not the plan that is held, and was replaced: it is only a copy. The "+
+			"held plan is in the state.", render.Quote(path))
 	}
-	var parts []string
-	for _, k := range planner.ActionKinds() {
-		if counts[k] > 0 {
-			parts = append(parts, fmt.Sprintf("%d to %s", counts[k], k))
-		}
-	}
-	w.summary = strings.Join(parts, ", ")
-	return w
 }
 
 func (a *app) listHeld(asJSON bool) error {
-	_, store, err := a.heldOf()
-	if err != nil {
-		return err
-	}
-	waiting, err := store.Waiting()
-	if err != nil {
-		return err
-	}
-	rejected, err := store.Rejected()
+	waiting, rejected, err := a.heldPlans()
 	if err != nil {
 		return err
 	}
 	if asJSON {
 		return a.printJSON(struct {
-			Held     []waitingPlan `json:"held"`
-			Rejected []rejection   `json:"rejected"`
+			Held     []held.Plan      `json:"held"`
+			Rejected []held.Rejection `json:"rejected"`
 		}{waiting, rejected})
 	}
-	var b strings.Builder
-	if len(waiting) == 0 {
-		b.WriteString("No plan waits for a person.\n")
-	}
-	for _, w := range waiting {
-		w.write(&b)
-	}
-	if len(rejected) > 0 {
-		b.WriteString("\nRejected, and not held again until something changes:\n")
-	}
-	for _, r := range rejected {
-		fmt.Fprintf(&b, "  %s  %s by %s", r.Name, planner.Minute(r.At), render.Escape(r.By))
-		if r.Reason != "" {
-			b.WriteString(": " + render.Escape(r.Reason))
-		}
-		b.WriteByte('\n')
-	}
-	return a.page(b.String())
+	return a.page(held.Text(waiting, rejected))
 }
 
-// write shows a held plan in the list.
-func (w *waitingPlan) write(b *strings.Builder) {
-	const most = 3
-	fmt.Fprintf(b, "%s\n  since    %s\n  changes  %s:", w.Name, planner.Minute(w.Since), w.summary)
-	for _, address := range w.Addresses[:min(most, len(w.Addresses))] {
-		b.WriteString(" " + render.Quote(address))
-	}
-	if more := len(w.Addresses) - most; more > 0 {
-		fmt.Fprintf(b, " and %d more", more)
-	}
-	if len(w.Danger) > 0 {
-		fmt.Fprintf(b, "\n  danger   %s", join(w.Danger))
-	}
-	for _, why := range w.Because {
-		b.WriteString("\n  because  " + render.Escape(why))
-	}
-	if w.Approvals > 0 {
-		fmt.Fprintf(b, "\n  has      %s", planner.Count(w.Approvals, "approval"))
-	}
-	fmt.Fprintf(b, "\n  show     cscs-sync held show %[1]s\n  approve  cscs-sync held approve %[1]s\n", w.Name)
-}
-
-func join[T ~string](list []T) string {
-	var words []string
-	for _, s := range list {
-		words = append(words, string(s))
-	}
-	return strings.Join(words, ", ")
-}
-
-// meant reports whether REF means a plan: by name, by id, or by the first digits of the id.
-func meant(ref, name, id string) bool {
-	digits := strings.TrimPrefix(id, "sha256:")
-	ref = strings.TrimPrefix(ref, heldRef)
-	return ref == name || ref == id || len(ref) >= leastRef && strings.HasPrefix(digits, ref)
-}
-
-// findHeld finds the one plan that REF means.
-func findHeld[T any](ref, what string, list []T, names func(T) (name, id string)) (found T, err error) {
-	n := 0
-	var all []string
-	for _, x := range list {
-		name, id := names(x)
-		all = append(all, name)
-		if meant(ref, name, id) {
-			found = x
-			n++
-		}
-	}
-	switch {
-	case n == 1:
-		return found, nil
-	case n > 1:
-		return found, fmt.Errorf("%s means %d %s plans: give more digits, or the name; see `cscs-sync held list`", render.Quote(ref), n, what)
-	case len(all) == 0:
-		return found, fmt.Errorf("no %s plan is %s: there is none", what, render.Quote(ref))
-	}
-	return found, fmt.Errorf("no %s plan is %s; there are %s", what, render.Quote(ref), strings.Join(all[:min(5, len(all))], ", "))
-}
-
-// heldPath is the file of the held plan that REF means.
+// heldPath is the path that names the held plan that ref means.
 func (a *app) heldPath(ref string) (string, error) {
-	_, store, err := a.heldOf()
+	waiting, _, err := a.heldPlans()
 	if err != nil {
 		return "", err
 	}
-	w, err := waitingOf(store, ref)
+	w, err := held.Find(ref, waiting)
 	return w.File, err
 }
 
-// heldArguments puts files in the place of arguments that name held plans: held:REF is one wherever a plan file is.
+// heldArguments puts paths in the place of arguments that name held plans: held:REF is a plan file
+// in every command.
 func (a *app) heldArguments(args []string) error {
 	for i, arg := range args {
-		if !strings.HasPrefix(arg, heldRef) {
+		if !strings.HasPrefix(arg, held.Prefix) {
 			continue
 		}
 		path, err := a.heldPath(arg)
@@ -302,25 +164,43 @@ func (a *app) heldArguments(args []string) error {
 	return nil
 }
 
-func waitingOf(store heldPlans, ref string) (waitingPlan, error) {
-	waiting, err := store.Waiting()
-	if err != nil {
-		return waitingPlan{}, err
+// heldFiles returns the state's files if a path is that of a held plan's copy: the plan is read from
+// the state, and approvals are added there. Where the configuration can't be read, the copy is a
+// file like any other.
+func (a *app) heldFiles(path string) (files *state.Files, at string) {
+	full, err := filepath.Abs(path)
+	if err != nil || filepath.Base(filepath.Dir(full)) != held.Folder {
+		return nil, ""
 	}
-	return findHeld(ref, "held", waiting, func(w waitingPlan) (string, string) { return w.Name, w.Plan })
+	if _, err := a.configuration(); err != nil {
+		return nil, ""
+	}
+	s, err := a.open(config.Skip)
+	if err != nil {
+		return nil, ""
+	}
+	folder := loop.PendingFolder(s.store.Dir())
+	if filepath.Dir(full) != folder && !sameFolder(filepath.Dir(full), folder) {
+		return nil, ""
+	}
+	return s.store.Files(), filepath.Join(folder, filepath.Base(full))
 }
 
-// newestHeld is the file of the newest held plan, for show without a name.
+// sameFolder reports whether two paths lead to one folder.
+func sameFolder(a, b string) bool {
+	is, err := os.Stat(a)
+	want, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(is, want)
+}
+
+// newestHeld names the newest held plan, for show without a name.
 func (a *app) newestHeld() (string, error) {
 	const how = "name a plan file, which `cscs-sync plan --out FILE` writes, or held:REF"
 	if _, err := a.configuration(); err != nil {
-		return "", &usageError{"show", errors.New("which plan? There is no configuration to find held plans by: " + how)}
+		return "", &usageError{"show", errors.New("which plan? There is no configuration to find " +
+			"held plans by: " + how)}
 	}
-	_, store, err := a.heldOf()
-	if err != nil {
-		return "", err
-	}
-	waiting, err := store.Waiting()
+	waiting, _, err := a.heldPlans()
 	switch {
 	case err != nil:
 		return "", err
@@ -331,52 +211,32 @@ func (a *app) newestHeld() (string, error) {
 	return waiting[0].File, nil
 }
 
-// reject removes a held plan. It takes the lock: an apply may have begun with it otherwise.
+// heldPerson is who decides about a held plan.
+func (a *app) heldPerson() held.Person { return held.Person{Who: a.user, Host: a.host} }
+
+// reject removes a held plan. It takes the lock, because an apply may have begun with it otherwise.
 func (a *app) reject(ctx context.Context, ref, reason string) error {
-	s, store, err := a.heldOf()
-	if err != nil {
+	var w held.Plan
+	err := a.locked(ctx, func(tx ledger.Tx) (err error) {
+		w, err = held.Reject(tx, ref, reason, a.heldPerson())
 		return err
-	}
-	var w waitingPlan
-	err = a.locked(ctx, func(tx ledger.Tx) error {
-		if w, err = waitingOf(store, ref); err != nil {
-			return err
-		}
-		text := "held plan " + w.Name + " rejected"
-		if reason != "" {
-			text += ": " + reason
-		}
-		if _, err := tx.AppendHistory(ledger.Entry{Who: a.user, Host: a.host, Event: eventReject, Plan: w.Plan, Text: text}); err != nil {
-			return err
-		}
-		return store.Reject(w, rejection{w.Name, w.Plan, reason, a.user, s.app.now().UTC().Truncate(time.Second)})
 	})
 	if err != nil {
 		return err
 	}
-	a.tell("Rejected %s. It is not held again until its id changes. Nothing was changed, and Waldur was told nothing.", w.Name)
+	if s, err := a.open(config.Skip); err == nil {
+		a.copyHeld(s.store)
+	}
+	a.tell("Rejected %s. It is not held again until its id changes. Nothing was changed, and Waldur "+
+		"was told nothing.", w.Name)
 	return nil
 }
 
 func (a *app) unreject(ctx context.Context, ref string) error {
-	_, store, err := a.heldOf()
-	if err != nil {
+	var r held.Rejection
+	err := a.locked(ctx, func(tx ledger.Tx) (err error) {
+		r, err = held.Unreject(tx, ref, a.heldPerson())
 		return err
-	}
-	var r rejection
-	err = a.locked(ctx, func(tx ledger.Tx) error {
-		rejected, err := store.Rejected()
-		if err != nil {
-			return err
-		}
-		if r, err = findHeld(ref, "rejected", rejected, func(r rejection) (string, string) { return r.Name, r.Plan }); err != nil {
-			return err
-		}
-		if _, err := tx.AppendHistory(ledger.Entry{Who: a.user, Host: a.host, Event: eventUnreject, Plan: r.Plan,
-			Text: "rejection of " + r.Name + " taken back"}); err != nil {
-			return err
-		}
-		return store.Unreject(r)
 	})
 	if err != nil {
 		return err

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -12,8 +10,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/held"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
-	"github.com/waldur/cscs-storage-sync/planner/render"
 	siteReport "github.com/waldur/cscs-storage-sync/planner/report"
 	"github.com/waldur/cscs-storage-sync/planner/status"
 	"github.com/waldur/cscs-storage-sync/state"
@@ -51,35 +50,24 @@ func reportPage(store *state.Store, systems []planner.System, p *engine.Planned,
 	return siteReport.New(in).HTML()
 }
 
-// heldForStatus are the plans that a person can approve.
-func heldForStatus(store *state.Store) (held []status.Held, err error) {
-	err = eachHeld(store, func(w waitingPlan, p *planner.Plan) {
-		held = append(held, status.Held{ID: w.Plan, Since: w.Since, Summary: w.summary,
-			Dangers: render.Dangers(p), Because: w.Because, Approvals: w.Approvals})
-	})
-	return held, err
+// heldForStatus are the plans that a person can approve. One that this version can't use is left
+// out; doctor names it.
+func heldForStatus(store *state.Store) (plans []status.Held, err error) {
+	waiting, err := waitingIn(store)
+	for _, w := range waiting {
+		plans = append(plans, status.Held{ID: w.ID, Since: w.Since, Summary: w.Summary,
+			Dangers: w.Dangers, Because: w.Because, Approvals: w.Approvals})
+	}
+	return plans, err
 }
 
-// eachHeld calls f with each plan that a person can approve. It leaves out a plan that this version
-// cannot use; doctor names it.
-func eachHeld(store *state.Store, f func(waitingPlan, *planner.Plan)) error {
-	folder := loop.PendingFolder(store.Files().Dir())
-	names, err := store.Files().Plans(folder)
-	if err != nil {
-		return fmt.Errorf("held plans: %w", err)
-	}
-	for _, name := range names {
-		path := filepath.Join(folder, name)
-		file, why, err := loop.ReadUsable(store.Files(), path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // approved, or removed, in between
-		case err != nil:
-			return fmt.Errorf("held plans: %w", err)
-		case why == nil:
-			f(summarize(file.Plan, path, len(file.Approvals)), file.Plan)
-		}
-	}
-	return nil
+// waitingIn are the held plans of a state that a person can approve.
+func waitingIn(store *state.Store) (waiting []held.Plan, err error) {
+	err = store.View(func(tx ledger.Tx) error {
+		waiting, _, err = held.Waiting(tx, store.Dir())
+		return err
+	})
+	return waiting, err
 }
 
 // heldPlan reads a held plan. Its name is no path: heldPlan looks for it among the plans that

@@ -18,6 +18,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -65,9 +66,41 @@ func (s *service) lfsMended() {
 
 func (s *service) pending() []string {
 	s.t.Helper()
-	held, err := filepath.Glob(filepath.Join(s.dir, "state/pending/*.plan"))
+	return s.plansIn("pending")
+}
+
+// begun are the paths of the plans that the loop continues.
+func (s *service) begun() []string {
+	s.t.Helper()
+	return s.plansIn("begun")
+}
+
+// files are those of the state.
+func (s *service) files() *state.Files {
+	s.t.Helper()
+	store, err := state.Open(filepath.Join(s.dir, "state"), state.Options{Now: time.Now})
 	s.check(err)
-	return held
+	return store.Files()
+}
+
+// plansIn are the plans in a folder of the state, by their paths.
+func (s *service) plansIn(folder string) (paths []string) {
+	s.t.Helper()
+	folder = filepath.Join(s.dir, "state", folder)
+	names, err := s.files().Plans(folder)
+	s.check(err)
+	for _, name := range names {
+		paths = append(paths, filepath.Join(folder, name))
+	}
+	return paths
+}
+
+// keptPlan is what the state has at a path.
+func (s *service) keptPlan(path string) []byte {
+	s.t.Helper()
+	data, err := s.files().Read(path, planfile.MaxSize)
+	s.check(err)
+	return data
 }
 
 // listing makes the proxy answer listings with a status; count -1 is until it is mended.
@@ -365,7 +398,7 @@ func TestLoopGoesOnAfterAKill(t *testing.T) {
 				t.Fatalf("run again: %v\n%s", err, out)
 			}
 			r, err := s.sim.Resource("capstor-second-store")
-			left, _ := filepath.Glob(filepath.Join(s.dir, "state/begun/*"))
+			left := s.begun()
 			if err != nil || r.State != waldursim.OK || len(s.pending())+len(left) > 0 {
 				t.Errorf("Waldur has it as %+v, %v; held %v, begun %v", r, err, s.pending(), left)
 			}

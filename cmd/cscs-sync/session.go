@@ -76,7 +76,13 @@ func (a *app) load(secrets config.SecretMode, show showing) (*session, error) {
 
 // readPlan reads and checks a plan file.
 func (a *app) readPlan(path string) (*planfile.File, error) {
-	data, err := state.ReadFile(path, planfile.MaxSize)
+	var data []byte
+	var err error
+	if files, at := a.heldFiles(path); files != nil {
+		data, err = files.Read(at, planfile.MaxSize)
+	} else {
+		data, err = state.ReadFile(path, planfile.MaxSize)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read plan: %s does not exist; cscs-sync plan --out %[1]s writes it", path)
 	}

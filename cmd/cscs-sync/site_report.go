@@ -102,11 +102,12 @@ func (o *reportOptions) more(ctx context.Context, s *session, p *engine.Planned,
 
 // heldForReport are the plans that a person can approve.
 func heldForReport(store *state.Store) ([]siteReport.Held, error) {
+	waiting, err := waitingIn(store)
 	var list []siteReport.Held
-	err := eachHeld(store, func(w waitingPlan, _ *planner.Plan) {
-		list = append(list, siteReport.Held{Plan: w.Plan, Name: w.Name, Since: w.Since,
-			Summary: w.summary, Danger: w.Danger, Because: w.Because})
-	})
+	for _, w := range waiting {
+		list = append(list, siteReport.Held{Plan: w.ID, Name: w.Name, Since: w.Since,
+			Summary: w.Summary, Danger: w.Danger, Because: w.Because})
+	}
 	return list, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,9 +21,7 @@ import (
 func (s *service) spoiled(path string) map[string]func() {
 	write := func(change func([]byte) []byte) func() {
 		return func() {
-			data, err := os.ReadFile(path)
-			s.check(err)
-			s.check(os.WriteFile(path, change(data), 0o600))
+			s.check(s.files().Write(path, change(s.keptPlan(path)), nil))
 		}
 	}
 	approvals := func(data []byte) []byte {
@@ -53,22 +52,20 @@ func TestABegunPlanThatCannotBeReadIsKept(t *testing.T) {
 			c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO"})
 			c.ends(loop.LaneOrders, loop.PartialRound)
 			c.lfsMended()
-			begun, err := filepath.Glob(filepath.Join(c.dir, "state/begun/*.plan"))
-			if err != nil || len(begun) != 1 {
-				t.Fatalf("%v, %v", begun, err)
+			begun := c.begun()
+			if len(begun) != 1 {
+				t.Fatal(begun)
 			}
-			good, err := os.ReadFile(begun[0])
-			c.check(err)
+			good := c.keptPlan(begun[0])
 			tree := c.tree()
 			c.spoiled(begun[0])[what]()
-			bad, err := os.ReadFile(begun[0])
-			c.check(err)
+			bad := c.keptPlan(begun[0])
 			for _, which := range []loop.Lane{loop.LaneAudit, loop.LaneOrders, loop.LaneAudit} {
 				c.later(3 * time.Hour)
 				c.Round(t.Context(), which)
 			}
-			if left, err := os.ReadFile(begun[0]); err != nil || !bytes.Equal(left, bad) || c.tree() != tree || len(c.pending()) != 0 {
-				t.Errorf("%v, held %v; the tree:\n%s\nthe log:\n%s", err, c.pending(), c.tree(), c.service.log())
+			if left := c.keptPlan(begun[0]); !bytes.Equal(left, bad) || c.tree() != tree || len(c.pending()) != 0 {
+				t.Errorf("held %v; the tree:\n%s\nthe log:\n%s", c.pending(), c.tree(), c.service.log())
 			}
 			if n := strings.Count(c.service.log(), "begun plan can't be used by this version, and is kept"); n != 1 {
 				t.Errorf("said %d times:\n%s", n, c.service.log())
@@ -76,12 +73,12 @@ func TestABegunPlanThatCannotBeReadIsKept(t *testing.T) {
 			if _, out := c.here("doctor"); !strings.Contains(strings.Join(strings.Fields(out), " "), "can't be used by this version, and is kept") {
 				t.Errorf("doctor says nothing of it:\n%s", out)
 			}
-			c.check(os.WriteFile(begun[0], good, 0o600))
+			c.check(c.files().Write(begun[0], good, nil))
 			c.later(3 * time.Hour)
 			c.Round(t.Context(), loop.LaneOrders)
 			r, err := c.sim.Resource("capstor-second-store")
-			if _, gone := os.Lstat(begun[0]); err != nil || r.State != waldursim.OK || !errors.Is(gone, fs.ErrNotExist) {
-				t.Errorf("in the end: %+v, %v, %v; the log:\n%s", r, err, gone, c.service.log())
+			if left := c.begun(); err != nil || r.State != waldursim.OK || len(left) > 0 {
+				t.Errorf("in the end: %+v, %v, %v; the log:\n%s", r, err, left, c.service.log())
 			}
 		})
 	}
@@ -93,8 +90,7 @@ func TestABegunPlanThatWasGivenUpIsRemoved(t *testing.T) {
 	c.create("second", 30501)
 	c.lfsFault(lfssim.Fault{On: lfssim.OnSetquota, Errno: "EIO"})
 	c.ends(loop.LaneOrders, loop.PartialRound)
-	begun, err := filepath.Glob(filepath.Join(c.dir, "state/begun/*.plan"))
-	c.check(err)
+	begun := c.begun()
 	c.spoiled(begun[0])["of another file format"]()
 	c.later(3 * time.Hour)
 	c.Round(t.Context(), loop.LaneOrders)
@@ -103,8 +99,8 @@ func TestABegunPlanThatWasGivenUpIsRemoved(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	c.Round(t.Context(), loop.LaneOrders)
-	if _, err := os.Lstat(begun[0]); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%v; the log:\n%s", err, c.service.log())
+	if left := c.begun(); slices.Contains(left, begun[0]) {
+		t.Errorf("%v; the log:\n%s", left, c.service.log())
 	}
 }
 
@@ -125,15 +121,14 @@ func TestAnApprovedHeldPlanThatCannotBeReadIsKept(t *testing.T) {
 			}
 			c.approveAll()
 			c.spoiled(held)[what]()
-			bad, err := os.ReadFile(held)
-			c.check(err)
+			bad := c.keptPlan(held)
 			for range 2 {
 				c.ends(loop.LaneAudit, loop.AllHeld)
 				c.ends(loop.LaneOrders, loop.AllHeld)
 			}
 			now := c.pending()
-			if left, err := os.ReadFile(held); err != nil || !bytes.Equal(left, bad) || len(now) != 2 || !c.exists("capstor/store/cscs/eth/first")() {
-				t.Fatalf("with approvals: %v, %v; the log:\n%s", now, err, c.service.log())
+			if left := c.keptPlan(held); !bytes.Equal(left, bad) || len(now) != 2 || !c.exists("capstor/store/cscs/eth/first")() {
+				t.Fatalf("with approvals: %v; the log:\n%s", now, c.service.log())
 			}
 			if n := strings.Count(c.service.log(), "held plan with approvals can't be used by this version, and is kept"); n != 1 {
 				t.Errorf("said %d times:\n%s", n, c.service.log())
@@ -146,17 +141,17 @@ func TestAnApprovedHeldPlanThatCannotBeReadIsKept(t *testing.T) {
 				t.Fatalf("approve: %v\n%s", err, out)
 			}
 			c.ends(loop.LaneOrders, loop.Applied)
-			if left, err := os.ReadFile(held); err != nil || !bytes.Equal(left, bad) || len(c.pending()) != 1 || c.exists("capstor/store/cscs/eth/first")() {
-				t.Errorf("in the end: %v, %v; the log:\n%s", c.pending(), err, c.service.log())
+			if left := c.keptPlan(held); !bytes.Equal(left, bad) || len(c.pending()) != 1 || c.exists("capstor/store/cscs/eth/first")() {
+				t.Errorf("in the end: %v; the log:\n%s", c.pending(), c.service.log())
 			}
 		})
 	}
 }
 
-// TestLeftoversOfKilledWritesGo: a write of a begun plan was killed before its rename.
+// TestLeftoversOfKilledWritesGo: a write of a held plan's copy was killed before its rename.
 func TestLeftoversOfKilledWritesGo(t *testing.T) {
 	c := newTurnedLoop(t, "")
-	left := filepath.Join(c.dir, "state/begun/.0a1b2c3d4e5f.plan.12345")
+	left := filepath.Join(c.dir, "state/pending/.0a1b2c3d4e5f.plan.12345")
 	c.check(os.MkdirAll(filepath.Dir(left), 0o700))
 	c.check(os.WriteFile(left, []byte("cscs-sync plan v1\n"), 0o600))
 	c.ends(loop.LaneAudit, loop.NoChanges)

@@ -32,6 +32,9 @@ type Input struct {
 	// Held and Begun are the plan files that wait for a person, and those that the loop continues,
 	// by the resources that they touch.
 	Held, Begun map[planner.Key]string
+	// Rejected are held plans that somebody rejected, by the addresses of their resources: when, by
+	// whom, which and why.
+	Rejected map[string]string
 	// Failures is what the loop remembers of its tries.
 	Failures map[planner.Key]loop.Failure
 

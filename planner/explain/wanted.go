@@ -138,4 +138,7 @@ func (a *answer) policy(i int) {
 	if path := a.in.Held[key]; path != "" {
 		a.verbatim("held in", render.Escape(path))
 	}
+	if rejected := a.in.Rejected[a.p.Plan.Core.Actions[i].Address]; rejected != "" {
+		a.line("rejected", "%s", render.Escape(rejected))
+	}
 }

@@ -45,6 +45,7 @@ type Tx interface {
 	History
 	Holds
 	Index
+	Files
 }
 
 // Records are what was last seen as wanted, by resource, and the identities of the systems'
@@ -131,4 +132,16 @@ type Holds interface {
 type Index interface {
 	SetIndex(at time.Time, written uint64, chunks []json.RawMessage) error
 	Index() (at time.Time, written uint64, chunks []json.RawMessage, err error)
+}
+
+// Files are documents that all nodes of a state see: held and begun plans, and what the loop
+// remembers. A name is a relative path, such as "pending/0123456789ab.plan".
+type Files interface {
+	// File returns a document; found is false if there is none.
+	File(name string) (data []byte, found bool, err error)
+	PutFile(name string, data []byte) error
+	DeleteFile(name string) (existed bool, err error)
+	// EachFile calls f for each document whose name begins with prefix, in the order of names. f
+	// may keep data.
+	EachFile(prefix string, f func(name string, data []byte) error) error
 }

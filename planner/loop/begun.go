@@ -78,6 +78,10 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 		return nil
 	}
 	r.log.Info("continuing a plan that has begun", "plan", path)
+	if err := r.takeOver(ctx, p); err != nil {
+		r.leaveOpen(p.Plan)
+		return err
+	}
 	out, err := r.applyAs(ctx, p)
 	code, refused := engine.RefusedAs(err)
 	var block *approval.BlockError
@@ -92,6 +96,21 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 		return r.giveUp(p, err)
 	case isOver(out, err):
 		return r.dropBegun(path)
+	}
+	return err
+}
+
+// takeOver has the policy of this node approve a plan that another node has begun. Such a plan stays
+// if that fails: only it knows what was left unfinished.
+func (r *round) takeOver(ctx context.Context, p *engine.Proposal) error {
+	block, err := r.cfg.Engine.TakeOver(ctx, p)
+	if block == nil || err != nil {
+		return err
+	}
+	p.Blocks = [][]byte{block}
+	_, err = r.keepBegun(p.Plan, block)
+	if err == nil {
+		r.log.Info("the policy approved the plan of another node again", "plan", p.Path)
 	}
 	return err
 }

@@ -27,8 +27,8 @@ const (
 	SettledAfter = 3
 )
 
-// FailureHistory is what the loop remembers of resources from round to round. It is kept in a file,
-// for the next loop, since `run --once` is a process for each round, and for explain and doctor.
+// FailureHistory is what the loop remembers of resources from round to round. It is kept in the
+// state, for the next loop on any node, since `run --once` is a process for each round, and for explain and doctor.
 type FailureHistory struct {
 	Failures map[planner.Key]Failure
 	did      map[planner.Key]repeated
@@ -172,7 +172,7 @@ func (m *FailureHistory) InQuarantine() (n int) {
 // historyFormat is the version of the file.
 const historyFormat = 1
 
-// keptHistory is the file: failures.json in the state's folder.
+// keptHistory is the file loop/failures.json of the state.
 type keptHistory struct {
 	Format   int            `json:"format"`
 	Failures []Failure      `json:"failures"`
@@ -180,9 +180,11 @@ type keptHistory struct {
 	Orders   []WaitingOrder `json:"orders,omitempty"`
 }
 
-// historyFile is where the loop's memory is kept. It is no part of the state: without it everything
-// is tried at once.
-func historyFile(files Files) string { return filepath.Join(files.Dir(), "failures.json") }
+// historyFile is where the loop's memory is kept, in the state. Without it everything is tried at
+// once.
+func historyFile(files Files) string {
+	return filepath.Join(files.Dir(), "loop", "failures.json")
+}
 
 // ReadHistory reads what the last loop on this state has left.
 func ReadHistory(files Files) (FailureHistory, error) {

@@ -68,9 +68,10 @@ type Env struct {
 	Log   *slog.Logger
 }
 
-// Files keeps plan files, and what the loop remembers, in the folder of the state.
+// Files keeps plan files, and what the loop remembers. What has a path in a folder below the state's
+// is in the state, and all nodes see it. A file in the state's folder itself is this node's alone.
 type Files interface {
-	// Dir is that folder. All paths are below it.
+	// Dir is the folder of the state. All paths are below it.
 	Dir() string
 	// Plans are the names of the plan files in a folder, sorted; a folder that does not exist has none.
 	Plans(folder string) ([]string, error)
@@ -80,9 +81,9 @@ type Files interface {
 	Write(path string, data []byte, replace func(existing []byte) error) error
 	// Remove removes a file; one that is not there is no error.
 	Remove(path string) error
-	// Exists reports whether there is something with this name.
-	Exists(path string) bool
-	// Tidy removes what killed writes have left in a folder.
+	// Exists reports whether the state has something with this path.
+	Exists(path string) (bool, error)
+	// Tidy removes what killed writes have left in a folder, and corrects its copies of plans.
 	Tidy(folder string) error
 }
 
@@ -335,7 +336,8 @@ func (l *Loop) Round(ctx context.Context, which Lane) Reason {
 	start := l.now()
 	l.env.Supervise("STATUS=" + string(which) + " round under way")
 	l.history.forget(start, 2*l.cfg.AuditInterval)
-	r := &round{Loop: l, lane: which, open: map[planner.Key]bool{}}
+	r := &round{Loop: l, lane: which, open: map[planner.Key]bool{},
+		rejectedNow: map[string]bool{}}
 	why, err := r.do(ctx)
 	took := l.now().Sub(start)
 	r.logEnd(ctx, why, err, took)

@@ -76,7 +76,11 @@ func (r *round) tellOfHeld(ctx context.Context, channel string) error {
 	}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
-		if r.env.Files.Exists(marker(path, channel)) {
+		told, err := r.env.Files.Exists(marker(path, channel))
+		if err != nil {
+			return err
+		}
+		if told {
 			continue
 		}
 		file, why, err := ReadUsable(r.env.Files, path)

@@ -12,6 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/held"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
@@ -20,7 +21,7 @@ import (
 )
 
 // PendingFolder is where held plans wait for people, below the folder of the state.
-func PendingFolder(dir string) string { return filepath.Join(dir, "pending") }
+func PendingFolder(dir string) string { return filepath.Join(dir, held.Folder) }
 
 // BegunFolder is where the policy's plans lie while they run, below the folder of the state.
 func BegunFolder(dir string) string { return filepath.Join(dir, "begun") }
@@ -48,7 +49,26 @@ func (r *round) hold(p *engine.Planned, groups []policy.Group) error {
 			return err
 		}
 	}
-	return r.takeAway(p, waiting)
+	return errors.Join(r.takeAway(p, waiting), r.forgetRejections(p))
+}
+
+// forgetRejections removes old rejections of plans that an audit that saw everything would not hold.
+func (r *round) forgetRejections(p *engine.Planned) error {
+	if r.lane != LaneAudit || len(unobservedKeys(p)) > 0 {
+		return nil
+	}
+	by := held.Person{Who: r.cfg.Engine.Who, Host: r.cfg.Engine.Host}
+	var forgotten []held.Rejection
+	err := r.cfg.Engine.Store.View(func(tx ledger.Tx) (err error) {
+		forgotten, err = held.Forgettable(tx, r.rejectedNow)
+		return err
+	})
+	if err != nil || len(forgotten) == 0 {
+		return err
+	}
+	return r.cfg.Engine.Store.Update(func(tx ledger.Tx) error {
+		return held.Forget(tx, r.rejectedNow, by)
+	})
 }
 
 // waitingPlans are the held plans by their path. One that this version can't use is kept if it has
@@ -113,22 +133,18 @@ func (h *heldPlan) has(a *planner.Action) bool {
 	return false
 }
 
-// RejectedSuffix ends the names of files that say that a plan is not held again.
-const RejectedSuffix = ".rejected"
-
-// RejectedPath is the file, in the folder of held plans, that says that somebody rejected a plan.
-func RejectedPath(folder, id string) string {
-	return filepath.Join(folder, canonical.ShortID(id)+RejectedSuffix)
-}
-
 // rejected reports whether somebody rejected the plan with this id: it is not held again.
-func (r *round) rejected(id string) bool {
-	path := RejectedPath(r.pendingFolder(), id)
-	if !r.env.Files.Exists(path) {
-		return false
+func (r *round) rejected(id string) (is bool, err error) {
+	err = r.cfg.Engine.Store.View(func(tx ledger.Tx) (err error) {
+		is, err = held.IsRejected(tx, id)
+		return err
+	})
+	if is {
+		r.rejectedNow[id] = true
+		r.log.Info("not held: somebody rejected it", "plan", canonical.ShortID(id), "next",
+			"cscs-sync held reject --undo "+canonical.ShortID(id))
 	}
-	r.log.Info("not held: somebody rejected it", "plan", path, "next", "cscs-sync held reject --undo "+canonical.ShortID(id))
-	return true
+	return is, err
 }
 
 // holdGroup writes the plan file of one group, unless it is there.
@@ -138,8 +154,8 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 		h.wanted = true
 		return nil
 	}
-	if r.rejected(canonical.ID(part.Core)) {
-		return nil
+	if is, err := r.rejected(canonical.ID(part.Core)); is || err != nil {
+		return err
 	}
 	data, err := planfile.Marshal(part, render.Options{})
 	if err != nil {
@@ -159,16 +175,24 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 var unobserved = []codes.Code{codes.Unknown, codes.QuotaUnknown, codes.UsageUnknown,
 	codes.ProjectUnknown, codes.OrdersUnseen}
 
+// unobservedKeys are the resources that could not be looked at.
+func unobservedKeys(p *engine.Planned) map[planner.Key]bool {
+	unknown := map[planner.Key]bool{}
+	for _, b := range slices.Concat(p.Plan.Context.Blocked, p.Plan.Context.Waiting) {
+		for _, why := range b.Reasons {
+			if slices.Contains(unobserved, why.Code) {
+				unknown[b.Key] = true
+			}
+		}
+	}
+	return unknown
+}
+
 // takeAway removes held plans that would not be made now. An audit sees everything; the orders lane
 // judges only plans all of whose resources it has listed, and plans for orders that are over. What
 // could not be observed tells nothing: its plans stay.
 func (r *round) takeAway(p *engine.Planned, waiting map[string]*heldPlan) error {
-	unknown := map[planner.Key]bool{}
-	for _, b := range slices.Concat(p.Plan.Context.Blocked, p.Plan.Context.Waiting) {
-		for _, why := range b.Reasons {
-			unknown[b.Key] = unknown[b.Key] || slices.Contains(unobserved, why.Code)
-		}
-	}
+	unknown := unobservedKeys(p)
 	open := r.openOrders(p)
 	for _, path := range slices.Sorted(maps.Keys(waiting)) {
 		h := waiting[path]

@@ -33,6 +33,8 @@ type round struct {
 	written uint64
 	// later are actions that only wait for their time, by why.
 	later map[policy.Code]int
+	// rejectedNow are the plans that the round would hold, had nobody rejected them.
+	rejectedNow map[string]bool
 	// open are the resources of plans that have begun and go on later.
 	open map[planner.Key]bool
 	// asHeld is what an approved held plan failed with.

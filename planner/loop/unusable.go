@@ -8,7 +8,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
-	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/held"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
@@ -24,15 +24,7 @@ func ReadUsable(files Files, path string) (file *planfile.File, why, err error) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("read plan: %w", err)
 	}
-	file, err = planfile.Parse(data)
-	if err == nil {
-		return file, file.Check(), nil
-	}
-	err = fmt.Errorf("plan %s: %w", path, err)
-	if engine.IsRefused(err) {
-		return nil, err, nil
-	}
-	return nil, nil, err
+	return held.Usable(data, path)
 }
 
 // hasApprovals reports whether there are approvals in a plan file, even in one that can't be used.

@@ -191,7 +191,8 @@ func (e *examination) begun(plans []ledger.Plan) {
 			continue
 		}
 		short, since := canonical.ShortID(p.ID), planner.Minute(p.Begun)
-		if e.in.Files.Exists(filepath.Join(loop.BegunFolder(e.in.State.Dir()), short+".plan")) {
+		path := filepath.Join(loop.BegunFolder(e.in.State.Dir()), short+".plan")
+		if byLoop, err := e.in.Files.Exists(path); err == nil && byLoop {
 			e.warn("plans", "%s of the loop's has begun %s and is not over: the loop continues it, see "+
 				"`cscs-sync explain ADDRESS`; or give it up with `cscs-sync state abandon %[1]s`", short, since)
 			continue

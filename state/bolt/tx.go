@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 
 	bbolt "go.etcd.io/bbolt"
 
@@ -21,9 +22,14 @@ type tx struct {
 	inside bool
 }
 
+// bucket is the bucket with a name. A state of an earlier format lacks those that came later: they
+// are empty, and nil, until something is put into them. That values are missing the tallies show.
 func (t *tx) bucket(name string) (*bbolt.Bucket, error) {
 	if b := t.bolt.Bucket([]byte(name)); b != nil {
 		return b, nil
+	}
+	if slices.Contains(t.batch.engine.options.Buckets, name) {
+		return nil, nil
 	}
 	return nil, &kv.DamagedError{File: t.batch.engine.file(), Reason: "bucket " + name + " is missing"}
 }
@@ -32,7 +38,7 @@ func (t *tx) bucket(name string) (*bbolt.Bucket, error) {
 func (t *tx) Get(bucket string, key []byte) (value []byte, err error) {
 	t.inside = true
 	b, err := t.bucket(bucket)
-	if err == nil {
+	if b != nil {
 		value = b.Get(key)
 	}
 	t.inside = false
@@ -43,7 +49,7 @@ func (t *tx) Get(bucket string, key []byte) (value []byte, err error) {
 func (t *tx) Scan(bucket string, start []byte, fn func(key, value []byte) error) error {
 	t.inside = true
 	b, err := t.bucket(bucket)
-	if err != nil {
+	if b == nil {
 		t.inside = false
 		return err
 	}
@@ -63,6 +69,9 @@ func (t *tx) Scan(bucket string, start []byte, fn func(key, value []byte) error)
 func (t *tx) Put(bucket string, key, value []byte) error {
 	t.inside, t.changed = true, true
 	b, err := t.bucket(bucket)
+	if err == nil && b == nil {
+		b, err = t.bolt.CreateBucket([]byte(bucket))
+	}
 	if err == nil {
 		err = b.Put(key, value)
 	}
@@ -74,7 +83,7 @@ func (t *tx) Put(bucket string, key, value []byte) error {
 func (t *tx) Delete(bucket string, key []byte) error {
 	t.inside, t.changed = true, true
 	b, err := t.bucket(bucket)
-	if err == nil {
+	if b != nil {
 		err = b.Delete(key)
 	}
 	t.inside = false

@@ -1,0 +1,164 @@
+package held
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+)
+
+// KeepRejections is how long a rejection stays although nothing would hold its plan any more.
+const KeepRejections = 7 * 24 * time.Hour
+
+// Rejection is a held plan that somebody does not want. The loop does not hold it again.
+type Rejection struct {
+	Name   string    `json:"name"`
+	Plan   string    `json:"plan"`
+	Reason string    `json:"reason"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	// Addresses are the plan's resources; empty in what earlier builds kept.
+	Addresses []string `json:"addresses,omitempty"`
+}
+
+// Rejected returns the rejections, the newest first.
+func Rejected(tx ledger.Tx) ([]Rejection, error) {
+	rejected := []Rejection{}
+	err := tx.EachFile(Folder+"/", func(name string, data []byte) error {
+		if !strings.HasSuffix(name, rejectedSuffix) {
+			return nil
+		}
+		var r Rejection
+		if err := json.Unmarshal(data, &r); err != nil {
+			return fmt.Errorf("rejected plan %s: %w", name, err)
+		}
+		rejected = append(rejected, r)
+		return nil
+	})
+	slices.SortStableFunc(rejected, func(a, b Rejection) int { return b.At.Compare(a.At) })
+	return rejected, err
+}
+
+// IsRejected reports whether somebody rejected the plan with this id.
+func IsRejected(tx ledger.Tx, id string) (bool, error) {
+	_, found, err := tx.File(rejectedName(id))
+	return found, err
+}
+
+// Reject removes the held plan that ref means, and remembers that by rejected it.
+func Reject(tx ledger.Tx, ref, reason string, by Person) (Plan, error) {
+	plans, _, err := Waiting(tx, "")
+	if err != nil {
+		return Plan{}, err
+	}
+	w, err := Find(ref, plans)
+	if err != nil {
+		return w, err
+	}
+	data, err := json.Marshal(Rejection{w.Name, w.ID, reason, by.Who,
+		tx.Now().Truncate(time.Second), w.Addresses})
+	if err != nil {
+		return w, fmt.Errorf("reject %s: %w", w.Name, err)
+	}
+	if err := tx.PutFile(rejectedName(w.ID), append(data, '\n')); err != nil {
+		return w, err
+	}
+	if err := remove(tx, w.nameOf()); err != nil {
+		return w, err
+	}
+	text := "held plan " + w.Name + " rejected"
+	if reason != "" {
+		text += ": " + reason
+	}
+	return w, by.note(tx, EventReject, w.ID, text)
+}
+
+// Unreject forgets the rejection that ref means.
+func Unreject(tx ledger.Tx, ref string, by Person) (Rejection, error) {
+	rejected, err := Rejected(tx)
+	if err != nil {
+		return Rejection{}, err
+	}
+	r, err := FindRejected(ref, rejected)
+	if err != nil {
+		return r, err
+	}
+	if _, err := tx.DeleteFile(rejectedName(r.Plan)); err != nil {
+		return r, err
+	}
+	return r, by.note(tx, EventUnreject, r.Plan, "rejection of "+r.Name+" taken back")
+}
+
+// Forgettable returns the rejections that are older than [KeepRejections], and whose plans an audit
+// that saw everything would not hold: their resources are gone, or wanted otherwise. now are the
+// ids of the rejected plans that it would hold.
+func Forgettable(tx ledger.Tx, now map[string]bool) ([]Rejection, error) {
+	rejected, err := Rejected(tx)
+	return slices.DeleteFunc(rejected, func(r Rejection) bool {
+		return now[r.Plan] || tx.Now().Sub(r.At) < KeepRejections
+	}), err
+}
+
+// Forget removes the rejections that are [Forgettable].
+func Forget(tx ledger.Tx, now map[string]bool, by Person) error {
+	rejected, err := Forgettable(tx, now)
+	for _, r := range rejected {
+		if err != nil {
+			break
+		}
+		if _, err = tx.DeleteFile(rejectedName(r.Plan)); err == nil {
+			err = by.note(tx, EventForget, r.Plan, "rejection of "+r.Name+" forgotten: nothing "+
+				"would hold that plan any more")
+		}
+	}
+	return err
+}
+
+// Person is who does something about a held plan, and where.
+type Person struct{ Who, Host string }
+
+func (p Person) note(tx ledger.Tx, event, plan, text string) error {
+	_, err := tx.AppendHistory(ledger.Entry{Who: p.Who, Host: p.Host, Event: event, Plan: plan,
+		Text: text})
+	return err
+}
+
+// remove removes a held plan and the notes that people were told of it.
+func remove(tx ledger.Tx, name string) error {
+	if _, err := tx.DeleteFile(name); err != nil {
+		return err
+	}
+	var told []string
+	stem := strings.TrimSuffix(name, planSuffix) + "."
+	err := tx.EachFile(stem, func(name string, _ []byte) error {
+		if strings.HasSuffix(name, ".told") {
+			told = append(told, name)
+		}
+		return nil
+	})
+	for _, name := range told {
+		if err == nil {
+			_, err = tx.DeleteFile(name)
+		}
+	}
+	return err
+}
+
+// ByAddress are the rejections by the addresses of their resources, each as one line.
+func ByAddress(rejected []Rejection) map[string]string {
+	by := map[string]string{}
+	for _, r := range rejected {
+		line := fmt.Sprintf("%s by %s: %s", planner.Minute(r.At), r.By, r.Name)
+		if r.Reason != "" {
+			line += ": " + r.Reason
+		}
+		for _, address := range r.Addresses {
+			by[address] = line
+		}
+	}
+	return by
+}
