@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,7 +91,8 @@ func (s *service) work(t *testing.T, names []string) (int, string) {
 	return exitOf(t, err), string(out)
 }
 
-// TestUnits: systemd finds nothing wrong with the units, and gives them a good mark for what they shut out.
+// TestUnits: systemd finds nothing wrong with the units and the drop-in of examples/ha, and gives them
+// a good mark for what they shut out.
 func TestUnits(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
@@ -107,6 +109,15 @@ func TestUnits(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, unit), []byte(installed), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+	dropIn, err := os.ReadFile("../../examples/ha/cscs-sync.service.d/two-nodes.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, "cscs-sync.service.d")
+	if err := errors.Join(os.Mkdir(folder, 0o755),
+		os.WriteFile(filepath.Join(folder, "two-nodes.conf"), dropIn, 0o644)); err != nil {
+		t.Fatal(err)
 	}
 	analyzed := func(unit string, args ...string) {
 		cmd := exec.Command(analyze, append(args, filepath.Join(dir, unit))...)
