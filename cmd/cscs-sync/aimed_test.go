@@ -78,7 +78,7 @@ func TestAimedCallbacks(t *testing.T) {
 					*aim = change
 				}
 				_, planned := s.here("plan", "--out", "a.plan")
-				if blocked := strings.Contains(planned, "its order is not asked"); blocked != (*aim != nil) {
+				if blocked := strings.Contains(planned, "does not ask about its order"); blocked != (*aim != nil) {
 					t.Errorf("%s: the plan says\n%s", when, planned)
 				}
 				*aim = change

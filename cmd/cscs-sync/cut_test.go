@@ -267,7 +267,7 @@ func TestAFailOverOfTheDatabase(t *testing.T) {
 		code, out = g.run("a", "run", "--once")
 		return code == exitDone
 	})
-	if !strings.Contains(out, "going on with a plan that was begun") {
+	if !strings.Contains(out, "continuing a plan that has begun") {
 		t.Errorf("the plan that had begun is not known to the new primary:\n%s", out)
 	}
 	g.becomes("capstor-two-store", "OK")

@@ -56,7 +56,7 @@ func TestForeignPlanFile(t *testing.T) {
 	}{
 		{[]string{"show", "p.plan"}, exitDone, "was written by another version of cscs-sync"},
 		{[]string{"show", "p.plan"}, exitDone, "Plan: 3 to create."},
-		{[]string{"approve", "p.plan"}, exitRefused, "written by rendering rules 99, this program has 3"},
+		{[]string{"approve", "p.plan"}, exitRefused, "written by rendering rules 99, this program has 4"},
 		{[]string{"verify", "p.plan"}, exitRefused, "FAIL  intact"},
 		{[]string{"apply", "p.plan"}, exitRefused, "use the version of cscs-sync that made it, or make a new plan"},
 	} {

@@ -420,7 +420,7 @@ func TestOldOutbox(t *testing.T) {
 			if left := s.waiting(); len(left) != 0 {
 				t.Errorf("left in the outbox: %+v", left)
 			}
-			if history := s.ok("state", "history"); !strings.Contains(history, "another value now") {
+			if history := s.ok("state", "history"); !strings.Contains(history, "now has another value") {
 				t.Errorf("the history says nothing:\n%s", history)
 			}
 		})

@@ -40,10 +40,9 @@ func Declaration(p *planner.Plan, m approval.Message, how string) (string, error
 func WillCount(p *planner.Plan, block []byte, rules approval.Rules, now time.Time) error {
 	if rules.Signers == nil {
 		return Refuse(Configuration,
-			errors.New("this site takes local approvals only, because the "+
-				"configuration has no approval.allowed_signers: nobody could tell whose key it is. "+
-				"Approve on the node without --key, or add approval.allowed_signers; nothing was "+
-				"done"))
+			errors.New("this site takes local approvals only, because the configuration has no "+
+				"approval.allowed_signers, so nobody could tell whose key it is. Approve on the "+
+				"node without --key, or add approval.allowed_signers; nothing was done"))
 	}
 	rules.Required = 1
 	verdict, err := approval.Judge(approval.Input{Plan: canonical.ID(p.Core),
@@ -70,15 +69,13 @@ func AddApproval(existing []byte, shown *planner.Plan, block []byte) ([]byte, er
 		return nil, err
 	}
 	if canonical.ContextDigest(file.Plan) != canonical.ContextDigest(shown) {
-		return nil, Refuse(Tampered, fmt.Errorf("it is no longer the plan that was shown: it is "+
-			"plan "+
-			"%s now, made %s; nothing was approved; approve it again",
+		return nil, Refuse(Tampered, fmt.Errorf("the plan changed after it was shown: it is plan %s now, planned %s; nothing was "+
+			"approved; approve it again",
 			canonical.ShortID(canonical.ID(file.Plan.Core)),
 			planner.Minute(file.Plan.Context.Made)))
 	}
 	if n := len(file.Approvals); n >= approval.MaxBlocks {
-		return nil, Refuse(Input, fmt.Errorf("it has %d approvals, and no more are looked at; "+
-			"nothing was added; plan again", n))
+		return nil, Refuse(Input, fmt.Errorf("it has %d approvals, and no more are checked; nothing was added; plan again", n))
 	}
 	if err := file.AddApproval(block); err != nil {
 		return nil, err

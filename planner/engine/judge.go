@@ -89,7 +89,7 @@ func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
 	}
 	if age := e.Now().Sub(p.Plan.Context.Made); !started && e.ValidFor > 0 &&
 		age < -approval.MaxAhead {
-		return nil, Refuse(Expired, fmt.Errorf("plan %s was made %s from now: a clock is wrong",
+		return nil, Refuse(Expired, fmt.Errorf("plan %s was planned %s from now: a clock is wrong",
 			p.Name(), -age.Round(time.Second)))
 	}
 	if !started {

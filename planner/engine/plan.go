@@ -121,7 +121,7 @@ type ListingError struct{ Err error }
 
 func (e *ListingError) Error() string {
 	if errors.Is(e.Err, apply.ErrUnreachable) {
-		return e.Err.Error() + "; cscs-sync doctor tells which side fails"
+		return e.Err.Error() + "; run `cscs-sync doctor` to see which side fails"
 	}
 	return e.Err.Error()
 }

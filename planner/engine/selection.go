@@ -89,7 +89,7 @@ func CheckSelection(sel *planner.Selection) error {
 	for _, r := range sel.Rejects {
 		if slices.ContainsFunc(sel.Fails,
 			func(f planner.OrderVerdict) bool { return f.Address == r.Address }) {
-			return fmt.Errorf("%s is both to be rejected and to be failed", r.Address)
+			return fmt.Errorf("%s is to be both rejected and failed", r.Address)
 		}
 	}
 	return nil

@@ -58,8 +58,8 @@ func (p *Proposal) ConfigurationChanged(now *planner.Settings) error {
 			" when planned, is " + now.Fingerprint + " now"}
 	}
 	return Refuse(Configuration,
-		fmt.Errorf("plan %s is stale: the configuration was changed since it was made: %s; "+
-			"nothing was done; next: %s", p.Name(),
+		fmt.Errorf("plan %s is stale: the configuration has changed since: %s; nothing was done; "+
+			"next: %s", p.Name(),
 			strings.Join(why, "; "), p.again()))
 }
 
@@ -128,7 +128,8 @@ func (p *Proposal) moved(stale []planner.Stale) error {
 			render.ShellWord(p.Path)
 	}
 	errs := []error{fmt.Errorf(
-		"plan %s is stale: %d of what it shows is no longer so; nothing was done; next: %s",
+		"plan %s is stale: %d things have changed since it was shown; nothing was done; "+
+			"next: %s",
 		p.Name(), len(stale),
 		next)}
 	for _, s := range stale {

@@ -65,7 +65,7 @@ type Verifier struct {
 // Intact begins the verification of a plan file: whether it says what its plan says.
 func Intact(file *planfile.File) *Verification {
 	v := &Verification{ID: canonical.ID(file.Plan.Core), OK: true, Approvals: []approval.Judged{}}
-	v.add(checkIntact, file.Check(), "the text is exactly the rendering of the plan in it")
+	v.add(checkIntact, file.Check(), "the text is exactly the rendering of the plan in the file")
 	return v
 }
 
@@ -100,8 +100,8 @@ func (c *Verifier) judge(p *Proposal, started bool) (approval.Verdict, error) {
 // current checks what only the node knows: whether the plan was made under this configuration, has
 // run, or was superseded.
 func (e *Engine) current(p *Proposal, v *Verification) (begun bool, err error) {
-	v.add(checkCurrent, p.ConfigurationChanged(e.Settings), "systems, storage, approval and "+
-		"waldur.url are as when it was made; apply compares overrides and what the proxy lists")
+	v.add(checkCurrent, p.ConfigurationChanged(e.Settings), "systems, storage, approval and waldur.url are as they were when it was planned; "+
+		"apply also compares overrides and what the proxy lists")
 	err = e.Store.View(func(tx ledger.Tx) (err error) {
 		var at time.Time
 		begun, at, err = p.Standing(tx)
@@ -112,7 +112,7 @@ func (e *Engine) current(p *Proposal, v *Verification) (begun bool, err error) {
 			v.add(checkUnused, err, "")
 			err = nil
 		case err == nil:
-			v.add(checkUnused, nil, "it has not run yet, nor has a later one for its resources")
+			v.add(checkUnused, nil, "neither it nor a later plan for its resources has run yet")
 		}
 		return err
 	})

@@ -130,7 +130,7 @@ func TestVerify(t *testing.T) {
 		"of another plan": {other, nil, now, "intact+ approved-", "approval 1: "},
 		"late":            {good, nil, now.AddDate(0, 0, 9), "intact+ approved-", "0 of 1 needed"},
 		"on the node": {good, &state{}, now, "intact+ current+ unused+ approved+",
-			"has not run yet"},
+			"has run yet"},
 		"begun": {good, &state{known: map[string]ledger.Plan{id: {Begun: now}}}, now,
 			"intact+ current+ unused+ approved+", "apply resumes it"},
 		"done": {good, &state{known: map[string]ledger.Plan{id: {Result: ledger.Done,

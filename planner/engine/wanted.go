@@ -23,7 +23,7 @@ func (e *Engine) recordWanted(tx ledger.Tx, p *Planned) error {
 		rec.At = tx.Now()
 		err := tx.PutRecord(rec)
 		if errors.Is(err, ledger.ErrUnfit) {
-			e.Log.Warn("a resource is as wanted and cannot be recorded", "address", rec.Address,
+			e.Log.Warn("a resource is as wanted, but cannot be recorded", "address", rec.Address,
 				"error", err.Error())
 		} else if err != nil {
 			return err

@@ -104,8 +104,8 @@ func TestScopeRefuses(t *testing.T) {
 		`var.headrom`:                          `Did you mean "headroom"?`,
 		`local.tota`:                           `Did you mean "total"?`,
 		`var["nothing"]`:                       "No variable",
-		`file("/etc/shadow")`:                  "may be called only in",
-		`env("HOME")`:                          "may be called only in",
+		`file("/etc/shadow")`:                  "is allowed only in",
+		`env("HOME")`:                          "is allowed only in",
 		`timestamp()`:                          "no function named",
 		`pow(10, 400)`:                         "infinite",
 		`tonumber("Inf")`:                      "infinite",
@@ -147,7 +147,7 @@ func TestCompileRefuses(t *testing.T) {
 			`Did you mean "n"?`},
 		"huge": {`variable "s" {}`, []expr.Input{given("s", long)}, "too large"},
 		"sensitive": {"variable \"s\" {\n sensitive = true\n}", nil,
-			"A variable is no secret"},
+			"A variable is not secret"},
 		"bad default": {"variable \"s\" {\n type = list(number)\n default = [\"x\"]\n}", nil,
 			"Unsuitable default"},
 		"bad type": {"variable \"s\" {\n type = lits(number)\n}", nil, "lits"},
@@ -171,7 +171,7 @@ func TestCompileRefuses(t *testing.T) {
 		"local twice":    {"locals {\n a = 1\n}\nlocals {\n a = 2\n}", nil, "Duplicate local"},
 		"upstream":       {"locals {\n a = upstream.mode\n}", nil, "depends on no resource"},
 		"unlimited":      {"locals {\n a = unlimited\n}", nil, "depends on no resource"},
-		"secret":         {"locals {\n a = file(\"/etc/shadow\")\n}", nil, "may be called only in"},
+		"secret":         {"locals {\n a = file(\"/etc/shadow\")\n}", nil, "is allowed only in"},
 		"billion laughs": {laughs(), nil, "too large"},
 	} {
 		_, diags := compile(t, c.src, c.inputs...)

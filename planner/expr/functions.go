@@ -126,7 +126,7 @@ func narrow(f function.Function) function.Function {
 	return checked(f, func(args []cty.Value) error {
 		if args[0].Type() == cty.String && !args[0].IsNull() &&
 			wide.MatchString(args[0].AsString()) {
-			return errors.New("a width or a precision may have three digits")
+			return errors.New("a width or a precision has at most three digits")
 		}
 		return nil
 	})
@@ -173,8 +173,9 @@ func refused(name string) function.Function {
 		Params: []function.Parameter{{Name: "name", Type: cty.String}},
 		Type: func([]cty.Value) (cty.Type, error) {
 			return cty.DynamicPseudoType,
-				errors.New(name + "() may be called only in token, client_secret and URLs, so that " +
-					"no secret can get into a plan or a log")
+				errors.New(name +
+					"() is allowed only in token, client_secret and URLs, so that no secret can get " +
+					"into a plan or a log")
 		},
 		Impl: func([]cty.Value, cty.Type) (cty.Value,
 			error) {
@@ -196,7 +197,7 @@ func elements(v cty.Value, want cty.Type) ([]cty.Value, error) {
 			return nil, err
 		}
 		if e.IsNull() {
-			return nil, errors.New("null is no value")
+			return nil, errors.New("null is not a value")
 		}
 		list = append(list, e)
 	}

@@ -69,7 +69,7 @@ func (r *localsReader) evaluate(name string) {
 			r.evaluate(needed)
 		} else if t.RootName() == rootLocal && len(t) < 2 {
 			r.fault(t.SourceRange(), "All locals at once",
-				"A local must name those that it needs, as in local.NAME.")
+				"A local must name the locals that it needs, as in local.NAME.")
 		}
 	}
 	r.path = r.path[:len(r.path)-1]
@@ -82,8 +82,7 @@ func (r *localsReader) value(name string, attr *hcl.Attribute) cty.Value {
 	for _, t := range attr.Expr.Variables() {
 		if root := t.RootName(); root == "upstream" || root == "unlimited" {
 			r.fault(t.SourceRange(), "Unsuitable value for "+name,
-				"A local depends on no resource: the word "+root+
-					" may be said in overrides only.")
+				"A local depends on no resource: the word "+root+" is allowed only in overrides.")
 			return cty.DynamicVal
 		}
 	}

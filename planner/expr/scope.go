@@ -202,7 +202,7 @@ func deepLoops(e hcl.Expression) hcl.Diagnostics {
 	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Nested too deeply",
 		Subject: w.tooDeep,
 		Detail: fmt.Sprintf(
-			"A for expression may be inside %d others at most. Use a local for the inner one.",
+			"A for expression may be inside at most %d others. Use a local for the inner one.",
 			maxLoops-1)}}
 }
 

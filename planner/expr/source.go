@@ -37,20 +37,19 @@ func CheckTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 			if len(t.Bytes) > 60 || len(strings.Trim(exponent, "+-")) > 2 {
 				return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Number too long",
 					Subject: t.Range.Ptr(),
-					Detail:  "Numbers may have 60 digits, and two digits of exponent."}
+					Detail:  "Numbers may have at most 60 digits, and two digits of exponent."}
 			}
 		}
 		if depth > maxDepth {
 			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Nested too deeply",
 				Subject: t.Range.Ptr(),
-				Detail:  fmt.Sprintf("Brackets, quotes and templates may be %d deep.", maxDepth)}
+				Detail:  fmt.Sprintf("Brackets, quotes and templates may be at most %d deep.", maxDepth)}
 		}
 		if foreign > maxForeign {
 			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Not a configuration",
 				Subject: t.Range.Ptr(),
 				Detail: fmt.Sprintf(
-					"More than %d characters of this file mean nothing in HCL. Is it the "+
-						"right file?", maxForeign)}
+					"More than %d characters of this file mean nothing in HCL. Is this the right file?", maxForeign)}
 		}
 	}
 	return nil

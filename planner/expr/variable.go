@@ -87,7 +87,7 @@ func lastOf(inputs []Input, names []string) (map[string]Input, hcl.Diagnostics) 
 		if !slices.Contains(names, in.Name) {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,
 				Summary: "Undeclared variable", Subject: in.At,
-				Detail: fmt.Sprintf("%s gives a value to %.60q, and no variable has this name.%s",
+				Detail: fmt.Sprintf("%s gives a value to %.60q, but no variable has this name.%s",
 					in.From, in.Name,
 					DidYouMean(in.Name, names))})
 			continue
@@ -130,9 +130,9 @@ func readVariable(b *hcl.Block) (*declared, hcl.Diagnostics) {
 // read reads the attributes of a variable block.
 func (d *declared) read(attrs hcl.Attributes) (diags hcl.Diagnostics) {
 	if attr := attrs["sensitive"]; attr != nil {
-		diags = append(diags, fault(attr.NameRange, "A variable is no secret",
-			`Plans show the values of variables. `+
-				`Say file("…") or env("…") where the secret is needed, and leave sensitive out`))
+		diags = append(diags, fault(attr.NameRange, "A variable is not secret",
+			`Plans show the values of variables. Write file("…") or env("…") where the `+
+				"secret is needed, and leave sensitive out"))
 	}
 	if attr := attrs["nullable"]; attr != nil {
 		diags = append(diags, fault(attr.NameRange, "Unsupported argument",
@@ -234,7 +234,7 @@ func (d *declared) evaluate(in Input) (cty.Value, error) {
 	}
 	if names := expr.Variables(); len(names) > 0 {
 		return cty.NilVal, fmt.Errorf(
-			"want a constant, and %q is a name; text goes in double quotes", names[0].RootName())
+			"want a constant, but %q is a name; text goes in double quotes", names[0].RootName())
 	}
 	v, diags := expr.Value(nil)
 	if diags.HasErrors() {

@@ -90,7 +90,7 @@ func Unreject(tx ledger.Tx, ref string, by Person) (Rejection, error) {
 	if _, err := tx.DeleteFile(rejectedName(r.Plan)); err != nil {
 		return r, err
 	}
-	return r, by.note(tx, EventUnreject, r.Plan, "rejection of "+r.Name+" taken back")
+	return r, by.note(tx, EventUnreject, r.Plan, "rejection of "+r.Name+" removed")
 }
 
 // Forgettable returns the rejections that are older than [KeepRejections], and whose plans an audit

@@ -80,7 +80,7 @@ func (r *round) applyHeld(ctx context.Context, path string, ask *engine.Request)
 	case isOver(out, err): // what failed of it is accounted for, and planned again if need be
 		return r.removeHeld(path)
 	case err == nil, errors.Is(err, context.Canceled):
-		return errors.New("a part of it failed; it goes on later")
+		return errors.New("a part of it failed; the loop retries that later")
 	}
 	return err
 }

@@ -198,7 +198,7 @@ func ReadHistory(files Files) (FailureHistory, error) {
 		err = json.Unmarshal(data, &kept)
 	}
 	if err == nil && kept.Format != historyFormat {
-		err = fmt.Errorf("it has format %d, and this version reads %d", kept.Format, historyFormat)
+		err = fmt.Errorf("it has format %d, but this version reads %d", kept.Format, historyFormat)
 	}
 	if err != nil {
 		return m, fmt.Errorf(

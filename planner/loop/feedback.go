@@ -131,7 +131,7 @@ func (w *wordBack) tellAll(ctx context.Context) {
 	}
 	memory, err := readTold(n.files)
 	if err != nil {
-		n.warn("what Waldur was told is not known, and is told again", "error", err.Error())
+		n.warn("what Waldur was told is not known; the loop tells it again", "error", err.Error())
 	}
 	if n.anew {
 		clear(memory)
@@ -153,7 +153,7 @@ func (w *wordBack) tellAll(ctx context.Context) {
 	} else if ctx.Err() == nil {
 		w.paused.count++
 		w.paused.until = n.now().Add(backoff.Wait(2*time.Minute, longestPause, w.paused.count))
-		n.warn("telling Waldur ends early; the rest is told after a later round", "error", err.Error())
+		n.warn("telling Waldur ends early; the rest follows after a later round", "error", err.Error())
 	}
 }
 
@@ -294,7 +294,7 @@ func readTold(files Files) (feedback.Memory, error) {
 		err = json.Unmarshal(data, &kept)
 	}
 	if err == nil && kept.Format != toldFormat {
-		err = fmt.Errorf("it has format %d, and this version reads %d", kept.Format, toldFormat)
+		err = fmt.Errorf("it has format %d, but this version reads %d", kept.Format, toldFormat)
 	}
 	if err != nil || kept.Told == nil {
 		return feedback.Memory{}, err

@@ -64,7 +64,7 @@ func (l *Loop) watchdog(ctx context.Context, every time.Duration) {
 			said = ""
 		} else if said != stage {
 			said = stage
-			l.log.Error("the loop is stuck, and no mount hangs: the watchdog, if there is one, "+
+			l.log.Error("the loop is stuck although no mount hangs; the watchdog, if there is one, "+
 				"restarts it", "stage", stage)
 		}
 		if !sleep(ctx, every) {

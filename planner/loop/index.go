@@ -46,7 +46,7 @@ func ReadIndex(store ledger.Store, log *slog.Logger) (last Index, err error) {
 	for _, c := range chunks {
 		var some []planner.Item
 		if err := json.Unmarshal(c, &some); err != nil {
-			log.Warn("the last complete listing is not used: it cannot be read; the next audit "+
+			log.Warn("the last complete listing cannot be read, so it is not used; the next audit "+
 				"makes another", "error", err.Error())
 			return Index{}, nil
 		}
@@ -90,8 +90,7 @@ func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]pl
 	}
 	if r.isOld(last) {
 		if !r.toldOld.Equal(last.At) {
-			r.log.Warn("the last complete listing is too old to be planned against; what is "+
-				"recorded still counts", "listed", last.At)
+			r.log.Warn("the last complete listing is too old to plan against; the records still count", "listed", last.At)
 			r.toldOld = last.At
 		}
 		return listed, nil
@@ -165,9 +164,8 @@ func (r *round) shrunk(p *engine.Planned) (lacks string, err error) {
 		2*lacking < recorded {
 		return "", nil
 	}
-	return fmt.Sprintf("the listing lacks %d of %d recorded resources: nothing is done until "+
-		"somebody looks; %s"+
-		"if that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded,
+	return fmt.Sprintf("the listing lacks %d of %d recorded resources, so the loop does nothing until a "+
+		"person looks; %sif that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded,
 		renamedHint(p.Plan)), nil
 }
 
@@ -177,9 +175,8 @@ func renamedHint(p *planner.Plan) string {
 	for _, b := range p.Context.Blocked {
 		if slices.ContainsFunc(b.Reasons,
 			func(r planner.Reason) bool { return r.Code == codes.NoSystem }) {
-			return fmt.Sprintf("no system block answers to %s: if its offering was renamed, add "+
-				"the new slug to the slugs of its system and "+
-				"reload; ", render.Quote(b.Key.System))
+			return fmt.Sprintf("no system block matches %s: if its offering was renamed, add the new slug to "+
+				"the slugs of its system and reload; ", render.Quote(b.Key.System))
 		}
 	}
 	return ""

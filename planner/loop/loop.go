@@ -231,7 +231,8 @@ func (l *Loop) Run(ctx context.Context) (ledger.Result, error) {
 			cancel()
 		}
 	}
-	l.log.Error("stopped although something hangs; the journal knows what has begun, and the next run continues it", "stage",
+	l.log.Error("stopped although a call hangs; the journal knows what has begun, and the next "+
+		"run continues it", "stage",
 		l.heartbeat.last())
 	return ledger.Done, nil
 }
@@ -334,7 +335,7 @@ func stoppedNow(stop <-chan struct{}) bool {
 // Round is one round of one lane: it never ends the loop, whatever happens.
 func (l *Loop) Round(ctx context.Context, which Lane) Reason {
 	start := l.now()
-	l.env.Supervise("STATUS=" + string(which) + " round under way")
+	l.env.Supervise("STATUS=" + string(which) + " round is running")
 	l.history.forget(start, 2*l.cfg.AuditInterval)
 	r := &round{Loop: l, lane: which, open: map[planner.Key]bool{},
 		rejectedNow: map[string]bool{}}

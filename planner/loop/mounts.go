@@ -19,13 +19,13 @@ func (l *Loop) watchMounts(ctx context.Context, every time.Duration) {
 		}
 		switch was := l.metrics.heldUpBy(hung); {
 		case len(hung) > 0 && was == "":
-			l.log.Error("a round waits for a mount that does not answer, and nothing else is "+
-				"done meanwhile: fix the mount, or unmount it by force",
+			l.log.Error("a round waits for a mount that does not answer, and does nothing else "+
+				"meanwhile: fix the mount, or unmount it by force",
 				"systems", strings.Join(hung, ", "), "stage", stage)
 			l.env.Supervise("STATUS=" + stage + ": waits for a mount that does not answer: " +
 				strings.Join(hung, ", "))
 		case len(hung) == 0 && was != "":
-			l.log.Info("the round goes on: the mount answers, or its call has ended", "systems",
+			l.log.Info("the round continues: the mount answers, or its call has ended", "systems",
 				was)
 		}
 	}

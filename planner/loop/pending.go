@@ -211,8 +211,8 @@ func (r *round) takeAway(p *engine.Planned, waiting map[string]*heldPlan) error 
 // letGo removes a held plan that nobody needs any more. If that is because an order is over, the
 // history keeps it: somebody may have approved the plan, or be about to.
 func (r *round) letGo(path string, over *planner.Action) error {
-	why := "this round would not hold it: it is done, is wanted otherwise, or only waits for " +
-		"its time"
+	why := "this round would not hold it: it is done, something else is wanted, or it only " +
+		"waits for its time"
 	if over != nil {
 		why = fmt.Sprintf("the order is over: Waldur no longer has order %s of %s open",
 			planner.ShortID(over.Order), over.Address)

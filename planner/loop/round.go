@@ -167,22 +167,22 @@ func (r *round) judge(p *engine.Planned) ([]policy.Decision, error) {
 		switch {
 		case r.open[a.Key]:
 			d.Approved, d.Code, d.Rule = false, policy.Backoff,
-				"a plan for it has begun, and goes on when it is due"
+				"a plan for it has begun, and continues when it is due"
 		case !d.Approved:
 		case !r.isTrusted:
 			d.Approved, d.Code, d.Rule = false, policy.NotAllowed,
 				"no plan approved by a person has been applied on this state yet"
 		case r.history.unsettled(a):
 			d.Approved, d.Code, d.Rule = false, policy.Backoff,
-				"it was changed just so several times, and differs again "+
-					"each time: find out what works against it"
+				"the same change was made several times, and it differs again each time: find "+
+					"out what undoes it"
 			r.unsettled++
-			r.log.Warn("resource", "address", a.Address, "error", "it does not stay as it is made",
+			r.log.Warn("resource", "address", a.Address, "error", "something undoes the change",
 				"times", r.history.did[a.Key].Count)
 		case waits:
 			d.Approved, d.Code = false, policy.Backoff
 			d.Rule = fmt.Sprintf(
-				"it failed %s in a row, and is tried again at %s; the last time: %s",
+				"it failed %s in a row, and is retried at %s; the last time: %s",
 				planner.Count(f.Count, "time"),
 				f.Until.UTC().Format("15:04 UTC"), f.Error)
 		}

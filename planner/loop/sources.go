@@ -38,9 +38,9 @@ func (l *Loop) leaveAlone(err error) {
 	switch {
 	case !errors.As(err, &failed):
 	case failed.RetryAfter > 0:
-		l.beQuiet(min(failed.RetryAfter, time.Hour), "it asked for that with Retry-After")
+		l.beQuiet(min(failed.RetryAfter, time.Hour), "the proxy asked for that with Retry-After")
 	case failed.Late > 0:
-		l.beQuiet(failed.Late, "it may still work on the listing that took too long")
+		l.beQuiet(failed.Late, "the proxy may still work on the listing that took too long")
 	}
 }
 

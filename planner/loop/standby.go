@@ -116,7 +116,7 @@ func (l *Loop) release() {
 		return
 	}
 	if err := l.leader().Release(); err != nil {
-		l.log.Warn("another node takes over later: this one could not give the lead back", "error",
+		l.log.Warn("another node takes over later, because this node could not give the lead back", "error",
 			err.Error())
 	}
 }

@@ -94,7 +94,7 @@ func (r *round) keepHeld(path string, why error) (bool, error) {
 		return false, r.removeHeld(path)
 	}
 	r.sayKept("held plan with approvals", path, why,
-		"its changes are held again in another file: approve that, and remove this one")
+		"its changes are held again in another plan: approve that one, and remove this file")
 	return true, nil
 }
 

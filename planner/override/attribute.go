@@ -117,7 +117,7 @@ func limitFrom(v cty.Value, exact bool) (planner.Value, error) {
 		return planner.Value{}, err
 	}
 	if exact && !isWhole {
-		return planner.Value{}, errors.New("want a whole number: there are no fractions of inodes")
+		return planner.Value{}, errors.New("want a whole number: inodes have no fractions")
 	}
 	return planner.Number(n), nil
 }
@@ -127,7 +127,7 @@ func limitFrom(v cty.Value, exact bool) (planner.Value, error) {
 // exact binary form.
 func whole(f *big.Float) (n uint64, exact bool, err error) {
 	if f.IsInf() || f.Cmp(big.NewFloat(1<<63)) >= 0 {
-		return 0, false, errors.New("the value is too large, it must be below 2^63")
+		return 0, false, errors.New("the value is too large: it must be below 2^63")
 	}
 	tolerance := new(big.Float).SetMantExp(big.NewFloat(1), -128)
 	near := new(big.Float).SetPrec(600).Add(f, big.NewFloat(0.5))
@@ -150,7 +150,7 @@ func whole(f *big.Float) (n uint64, exact bool, err error) {
 // one, and tells whether the attribute has to be evaluated for each.
 func (a attribute) check(w *planner.Wishes) (computed bool, diags hcl.Diagnostics) {
 	if mentions(a.expr, unlimited) && !a.inQuota {
-		return false, a.problem("the word unlimited may be said in an override's quota block only")
+		return false, a.problem("the word unlimited is allowed only in the quota block of an override")
 	}
 	if diags := a.scope.Check(a.expr); diags.HasErrors() {
 		return false, diags
@@ -183,12 +183,12 @@ func (a attribute) assign(w *planner.Wishes, v cty.Value, ctx *hcl.EvalContext,
 	constant bool) error {
 	switch {
 	case v.IsNull():
-		return fmt.Errorf("null is no value; leave %s out to keep what the proxy says", a.name)
+		return fmt.Errorf("null is not a value; leave %s out to keep what the proxy says", a.name)
 	case !v.IsKnown() || v.Type() != a.want:
 		return fmt.Errorf("want %s, not %s", a.example, v.Type().FriendlyName())
 	case isInfinite(v) && !a.mayBeInfinite(ctx):
-		return errors.New("the value is infinite (a division by zero?); say unlimited if there " +
-			"should be no limit")
+		return errors.New("the value is infinite (a division by zero?); write unlimited if there should be " +
+			"no limit")
 	}
 	return a.set(w, v, constant)
 }
@@ -218,8 +218,8 @@ func (a attribute) problem(detail string) hcl.Diagnostics {
 func (a attribute) apply(w *planner.Wishes, ctx *hcl.EvalContext) error {
 	v, diags := a.expr.Value(ctx)
 	if nulls := nullsIn(a.expr, ctx); len(nulls) > 0 && (diags.HasErrors() || v.IsNull()) {
-		return fmt.Errorf("%s (%s): %s is null, the proxy does not say it; coalesce(…, …) can "+
-			"say what to take instead",
+		return fmt.Errorf("%s (%s): %s is null, because the proxy does not give it; coalesce(…, …) can "+
+			"name what to use instead",
 			a.name, a.at, strings.Join(nulls, " and "))
 	}
 	if diags.HasErrors() {

@@ -89,7 +89,7 @@ func atMostOne(blocks hcl.Blocks) (diags hcl.Diagnostics) {
 	if len(blocks) > 1 {
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,
 			Summary: "Duplicate " + blocks[1].Type + " block",
-			Detail: fmt.Sprintf("An override has one %s block at most; the first is at %s.",
+			Detail: fmt.Sprintf("An override has at most one %s block; the first is at %s.",
 				blocks[1].Type, place(blocks[0].DefRange)),
 			Subject: blocks[1].DefRange.Ptr()})
 	}
@@ -163,7 +163,8 @@ func parseExpiry(s string) (time.Time, error) {
 		return at.UTC(), nil
 	}
 	return time.Time{}, fmt.Errorf(
-		`%.40q is no date: want "2026-12-31", the end of that day in UTC, or "2026-12-31T18:00:00Z"`, s)
+		`%.40q is not a date: want "2026-12-31", the end of that day in UTC, or `+
+			`"2026-12-31T18:00:00Z"`, s)
 }
 
 // place is file:line, without the file's folder: provenance must not depend on where the

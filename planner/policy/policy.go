@@ -125,8 +125,9 @@ func Decide(in Input) []Decision {
 			d.Code, d.Rule = OutsideWindow, window
 		default:
 			d.Approved, d.Code = true, Allowed
-			d.Rule = "auto_approve allows " + strings.Join(Effects(&p.Core.Actions[i],
-				&p.Context.Details[i]), ", ")
+			d.Rule = "auto_approve allows " +
+				strings.Join(Effects(&p.Core.Actions[i],
+					&p.Context.Details[i]), ", ")
 			approved++
 		}
 	}
@@ -186,7 +187,7 @@ func (in *Input) bound(decisions []Decision) {
 					in.Policy.MaxChanges)}
 		case in.Policy.MaxSpace > 0 && endless:
 			*d = Decision{i, false, OverLimit,
-				fmt.Sprintf("its space has no limit then, and max_space is %v", in.Policy.MaxSpace)}
+				fmt.Sprintf("its space would then have no limit, and max_space is %v", in.Policy.MaxSpace)}
 		case in.Policy.MaxSpace > 0 && grows > in.Policy.MaxSpace:
 			*d = Decision{i, false, OverLimit,
 				fmt.Sprintf("it alone grows by %v, and max_space is %v", grows, in.Policy.MaxSpace)}
@@ -225,27 +226,26 @@ func growth(a *planner.Action, d *planner.Detail) (by planner.Bytes, endless boo
 // held is the rule that holds an action by itself; empty if none does.
 func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 	if slices.Contains(a.Danger, planner.DangerMissing) && a.Kind != planner.Restore {
-		return "a directory that is gone is never dealt with by policy"
+		return "the policy never deals with a directory that is gone"
 	}
 	if slices.Contains(a.Danger, planner.DangerReplaced) {
-		return "another directory than the recorded one is never dealt with by policy"
+		return "the policy never deals with a directory that is not the recorded one"
 	}
 	if slices.Contains(a.Danger, planner.DangerTakenOver) {
-		return "data that comes under a group or quota that others use is never dealt with " +
-			"by policy"
+		return "the policy never brings data under a group or quota that others use"
 	}
 	if slices.Contains(a.Danger, planner.DangerOvercommit) {
-		return "what promises more than overcommit allows is never approved by policy"
+		return "the policy never approves what promises more than overcommit allows"
 	}
 	if gives(d, reason.ErrorTerminate) {
-		return "the end of a resource in error is never approved by policy"
+		return "the policy never approves the end of a resource whose status is error"
 	}
 	// made for what lies below, which is matched
 	above := a.Target.IsBranch() && a.Kind == planner.Create
 	if len(in.Policy.Matches) > 0 && !above {
 		f := in.Facts(a.Key)
 		if !slices.ContainsFunc(in.Policy.Matches, func(m Match) bool { return m.Matches(f) }) {
-			return "no match block of auto_approve speaks of it"
+			return "no match block of auto_approve matches it"
 		}
 	}
 	effects := slices.DeleteFunc(Effects(a, d),

@@ -54,7 +54,7 @@ func (p *Policy) tooLittleUsed(a *planner.Action, d *planner.Detail, of planner.
 		}
 		limit, ok2 := before(a, d, q.Hard).Number()
 		if !ok1 || !ok2 || limit == 0 {
-			return fmt.Sprintf("how much of its %s is used is not known, and min_used is %d%%",
+			return fmt.Sprintf("the usage of its %s is not known, and min_used is %d%%",
 				q.Name, p.MinUsed)
 		}
 		if !reaches(used, limit, uint64(p.MinUsed)) {

@@ -44,7 +44,7 @@ func Numbers(args []string) ([]uint64, error) {
 	for _, s := range args {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no number of a callback; see `cscs-sync callbacks list`",
+			return nil, fmt.Errorf("%q is not the number of a callback; see `cscs-sync callbacks list`",
 				s)
 		}
 		numbers = append(numbers, n)
@@ -54,7 +54,7 @@ func Numbers(args []string) ([]uint64, error) {
 
 // NoCallback is the error of a number that no callback has.
 func NoCallback(number uint64) error {
-	return fmt.Errorf("no callback %d waits; see `cscs-sync callbacks list`", number)
+	return fmt.Errorf("no callback %d is waiting; see `cscs-sync callbacks list`", number)
 }
 
 // Unpark makes the chosen callbacks due at once, and all of them where none is chosen.

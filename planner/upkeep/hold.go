@@ -68,13 +68,12 @@ func CheckHold(glob string, recorded *planner.Recorded, listed []planner.Item,
 	}
 	known := len(listed) + recorded.Records.Len() + len(recorded.Archived)
 	if changing || known == 0 {
-		return glob + " matches nothing that is recorded or listed so far. `cscs-sync plan` " +
-			"warns if it matches nothing.", nil
+		return glob +
+			" matches nothing that is recorded or listed so far. `cscs-sync plan` warns if " +
+			"it matches nothing.", nil
 	}
-	return "", engine.Refuse(engine.Input, fmt.Errorf("hold %s: it matches nothing that is "+
-		"recorded or was in the last complete listing, so it would protect nothing. Correct it, "+
-		"or hold it "+
-		"all the same with --force", glob))
+	return "", engine.Refuse(engine.Input, fmt.Errorf("hold %s: it matches nothing that is recorded or was in the last complete "+
+		"listing, so it would protect nothing. Correct it, or add --force to hold it anyway", glob))
 }
 
 // Until says how long a hold is in force.

@@ -317,5 +317,5 @@ func TestTrust(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.trust()
-	e.expect(t, "writable by all", "FAIL trust: "+e.in.ConfigPath+" can be written")
+	e.expect(t, "writable by all", "FAIL trust: others can write to "+e.in.ConfigPath)
 }

@@ -77,7 +77,7 @@ func standsBeside(folder string, m *posix.Manifest, x *planner.Archived) error {
 			render.Quote(x.Archive))
 	case present && m.Directory.Inode != x.Inode, !present &&
 		m.Directory.State != planner.DirAbsent:
-		return errors.New("what is beside it is not the directory that it describes")
+		return errors.New("the archive beside it is not the directory that it describes")
 	}
 	return nil
 }

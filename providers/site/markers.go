@@ -95,11 +95,9 @@ func (m *Markers) Take(ctx context.Context, system string,
 	case err != nil:
 		return nil, err
 	case found == nil:
-		return nil, engine.Refuse(engine.Input, fmt.Errorf("system %s carries no marker of a "+
-			"state: the next apply puts this state's on it", system))
+		return nil, engine.Refuse(engine.Input, fmt.Errorf("system %s has no marker of a state yet: the next apply writes this state's marker", system))
 	case found.State == m.own.State:
-		return nil, engine.Refuse(engine.Input, fmt.Errorf("system %s is managed by this state "+
-			"already", system))
+		return nil, engine.Refuse(engine.Input, fmt.Errorf("system %s is already managed by this state", system))
 	}
 	if err := note(fmt.Sprintf("system %s from state %s of node %s, last apply at %s", system,
 		found.State, found.Node, planner.Minute(found.At))); err != nil {

@@ -47,7 +47,7 @@ func (s *Site) Tell(ctx context.Context, channel string, notice []byte) error {
 func post(ctx context.Context, transport http.RoundTripper, to *config.Notify, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.Webhook, bytes.NewReader(body))
 	if err != nil {
-		return errors.New("notify.webhook is no URL to post to")
+		return errors.New("notify.webhook is not a URL to post to")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if to.Token.IsSet() {
