@@ -101,7 +101,7 @@ func TestNothingAskedIsNothing(t *testing.T) {
 	}
 }
 
-// TestChecksAreOnTheFinalValues: what the proxy gets wrong, an override can mend; what an override
+// TestChecksAreOnTheFinalValues: what the proxy gets wrong, an override can fix; what an override
 // gets wrong is blocked.
 func TestChecksAreOnTheFinalValues(t *testing.T) {
 	quota := func(soft, hard string) func(*planner.Item) {

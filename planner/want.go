@@ -339,7 +339,7 @@ func (n *node) checkLimit(a Attribute) {
 }
 
 // checkOrder blocks a soft limit above the hard one. The usual cause is an option pinned in Waldur,
-// which wins over the ordered limit; the override in the message mends it here until the option is
+// which wins over the ordered limit; the override in the message fixes it here until the option is
 // gone.
 func (n *node) checkOrder(r *Quantity) {
 	if !n.quota.crossed(r) {

@@ -37,7 +37,7 @@
 //
 // Before its first Update, a Store copies the file, which it has just found to be good, to state.db.bak. A damaged file
 // is never repaired, overwritten or put back by itself. A person moves it away and either renames state.db.bak to
-// state.db, or goes on with an empty state; then `cscs-sync archive rescan` rebuilds the archive register.
+// state.db, or continues with an empty state; then `cscs-sync archive rescan` rebuilds the archive register.
 //
 // A file written by a newer version is refused, and so is one that may not be written, before anything is changed.
 package state

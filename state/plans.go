@@ -197,7 +197,7 @@ func (tx *Tx) Finish(id string, result ledger.Result, who string, counts map[str
 	return fmt.Errorf("finish plan %s: unknown result %q", id, result)
 }
 
-// Abandon ends a begun plan that nobody will go on with.
+// Abandon ends a begun plan that nobody will continue with.
 func (tx *Tx) Abandon(id, who, why string) error {
 	if who == "" || why == "" {
 		return errors.New("abandon a plan: want who and why")

@@ -145,7 +145,7 @@ func (tx *Tx) ArchiveRegister() ([]planner.Archived, error) {
 	return out, err
 }
 
-// ReplaceArchiveRegister makes the register anew, from the manifests that a rescan found.
+// ReplaceArchiveRegister rebuilds the register, from the manifests that a rescan found.
 func (tx *Tx) ReplaceArchiveRegister(found []planner.Archived) error {
 	register, err := tx.ArchiveRegister()
 	if err != nil {

@@ -347,7 +347,7 @@ func TestLockOfAKilledApplyThatHangs(t *testing.T) {
 	}
 }
 
-// TestSecondSignalWhileACallHangs: the first signal waits for what is under way; the second ends the process all the same.
+// TestSecondSignalWhileACallHangs: the first signal waits for what is running; the second ends the process all the same.
 func TestSecondSignalWhileACallHangs(t *testing.T) {
 	t.Parallel()
 	s := newService(t, "")

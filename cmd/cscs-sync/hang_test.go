@@ -16,7 +16,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
-// hang mounts a filesystem that answers nothing over a directory. mend takes it away, and ends what waits.
+// hang mounts a filesystem that answers nothing over a directory. mend removes it, and ends what waits.
 func (s *service) hang(dir string) (mend func()) {
 	m := newDeadMount(s.t, dir)
 	m.dies(0, fuseInit)

@@ -163,7 +163,7 @@ func TestOneMoreTryForHeldPlans(t *testing.T) {
 }
 
 // TestUnreadableIsNotOver: while the state cannot be read, what was begun and what was approved stay. Taken
-// away, a directory left half made would be held for a person as somebody else's.
+// away, a directory left unfinished would be held for a person as somebody else's.
 func TestUnreadableIsNotOver(t *testing.T) {
 	c := newTurnedLoop(t, "")
 	c.Options.Interval = time.Minute

@@ -373,7 +373,7 @@ func TestOrdersLaneSeesConflicts(t *testing.T) {
 	}
 }
 
-// TestNeverTwoListings: while one listing is under way there is no second one, however short the interval and whichever the
+// TestNeverTwoListings: while one listing is running there is no second one, however short the interval and whichever the
 // lane.
 func TestNeverTwoListings(t *testing.T) {
 	s := newService(t, quick)

@@ -121,7 +121,7 @@ func TestApplyAsksOnATerminal(t *testing.T) {
 	}
 }
 
-// TestSignals: one signal finishes what is under way and stops; apply goes on where it stopped.
+// TestSignals: one signal finishes what is running and stops; apply goes on where it stopped.
 func TestSignals(t *testing.T) {
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {

@@ -103,7 +103,7 @@ func (s *service) keptPlan(path string) []byte {
 	return data
 }
 
-// listing makes the proxy answer listings with a status; count -1 is until it is mended.
+// listing makes the proxy answer listings with a status; count -1 is until it is fixed.
 func (s *service) listing(status, count int) {
 	s.check(s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "status", Status: status, Count: count}))
 }
@@ -314,7 +314,7 @@ func TestTheProxyIsLeftAlone(t *testing.T) {
 	c.ends(loop.LaneOrders, loop.NoChanges)
 }
 
-// TestQuarantine: what fails three times in a row is tried once an hour, people are told once, and another wish tries anew.
+// TestQuarantine: what fails three times in a row is tried once an hour, people are told once, and another wish tries again.
 func TestQuarantine(t *testing.T) {
 	c := newTurnedLoop(t, "run {\n  interval = \"60s\"\n  notify {\n    exec = [\"/usr/bin/tee\", \"-a\", \"$WORK/notices\"]\n  }\n}\n")
 	c.Options.Interval = time.Minute
@@ -348,7 +348,7 @@ func TestQuarantine(t *testing.T) {
 	}
 	c.later(time.Hour)
 	c.lfsMended()
-	c.ends(loop.LaneOrders, loop.Applied) // what was left half made is finished
+	c.ends(loop.LaneOrders, loop.Applied) // what was left unfinished is finished
 	if r, err := c.sim.Resource("capstor-second-store"); err != nil || r.State != waldursim.OK {
 		t.Errorf("Waldur has it as %+v, %v", r, err)
 	}

@@ -40,7 +40,7 @@ func (s *service) spoiled(path string) map[string]func() {
 	}
 }
 
-// TestABegunPlanThatCannotBeReadIsKept: another build finds a plan that it can't read, with a directory half made. The file
+// TestABegunPlanThatCannotBeReadIsKept: another build finds a plan that it can't read, with a directory unfinished. The file
 // stays, byte for byte, its resource is left alone, the ledger has it as begun, and it is said once. The build that can read it
 // ends it as if nothing had been.
 func TestABegunPlanThatCannotBeReadIsKept(t *testing.T) {

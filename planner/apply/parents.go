@@ -144,7 +144,7 @@ func (e *Engine) settleParent(job *Job, p parent, o *outcome, d Directory) error
 }
 
 // finishParent leaves an existing directory as it is, unless an apply left it unfinished, or a
-// killed apply of this plan left it half made, or not synced.
+// killed apply of this plan left it unfinished, or not synced.
 func (e *Engine) finishParent(job *Job, p parent, o *outcome) error {
 	d, err := e.Storage.Open(p.system, p.path, p.action.Inode)
 	if err != nil {

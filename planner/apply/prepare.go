@@ -98,7 +98,7 @@ func endedByUs(a *planner.Action, w planner.Watched, orders map[string]planner.O
 }
 
 // byOurselves tells differences that an earlier, killed run of the same plan explains; the engine looks closer before it
-// goes on with what it finds.
+// continues with what it finds.
 func byOurselves(p *planner.Plan, s planner.Stale, g *planner.Graph) bool {
 	w, _ := g.Watched(s.Key)
 	for i := range p.Core.Actions {

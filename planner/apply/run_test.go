@@ -27,7 +27,7 @@ func TestSkip(t *testing.T) {
 	}
 }
 
-// Told to stop, it finishes what is under way, notes it and reports it, and begins nothing more.
+// Told to stop, it finishes what is running, notes it and reports it, and begins nothing more.
 func TestStop(t *testing.T) {
 	w := newWorld(t)
 	job := Job{}

@@ -466,7 +466,7 @@ func TestTagAfterTheQuota(t *testing.T) {
 	}
 }
 
-// A tree is tagged after all else, and left when the apply is told to stop: the plan goes on with
+// A tree is tagged after all else, and left when the apply is told to stop: the plan continues with
 // it later.
 func TestTagStops(t *testing.T) {
 	w := newWorld(t)

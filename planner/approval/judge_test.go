@@ -120,7 +120,7 @@ func TestReasonsNameTheNextCommand(t *testing.T) {
 	}
 }
 
-// An approval that served an apply does not serve another; one that has begun goes on with it.
+// An approval that served an apply does not serve another; one that has begun continues with it.
 func TestUsedApprovals(t *testing.T) {
 	r := rules(t, 1, "anna "+public(t, "1"))
 	old, fresh := by(t, "anna", "1", 0), by(t, "anna", "1", time.Minute)

@@ -361,7 +361,7 @@ func resultOf(results []apply.Result) ledger.Result {
 	return result
 }
 
-// leftHalfMade tells that a directory may stand there half made: only this plan knows that it is
+// leftHalfMade tells that a directory may stand there unfinished: only this plan knows that it is
 // ours.
 func leftHalfMade(results []apply.Result) bool {
 	return slices.ContainsFunc(results,

@@ -17,7 +17,7 @@ import (
 // Why a plan is refused that was good once. Each says what differs, how it was, how it is, and the
 // next command.
 
-// again is the command that makes the plan anew.
+// again is the command that makes the plan again.
 func (p *Proposal) again() string {
 	words := []string{"cscs-sync plan"}
 	add := func(flag string, values ...string) {

@@ -84,7 +84,7 @@ func (r *round) doneBefore(p *engine.Proposal) (map[planner.Key]bool, error) {
 }
 
 // account remembers how a resource fared. What was left out because the world has changed since it
-// was planned, is planned anew in the next round; that counts as a failure all the same, or it
+// was planned, is planned again in the next round; that counts as a failure all the same, or it
 // could go on for ever.
 func (r *round) account(res apply.Result) {
 	switch res.Status {

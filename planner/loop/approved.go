@@ -90,7 +90,7 @@ var errLater = errors.New("it waits for its next try")
 
 // approvedHeld is a held plan that may be applied, and who approved it; nil if it may not yet. One
 // that was used up or overtaken can never run: it is taken away, and what is still to be done is
-// held anew.
+// held again.
 func (r *round) approvedHeld(path string) (p *engine.Proposal, by string, begun bool, err error) {
 	file, why, err := ReadUsable(r.env.Files, path)
 	if err != nil || why != nil || len(file.Approvals) == 0 {

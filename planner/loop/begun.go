@@ -38,7 +38,7 @@ func (r *round) dropBegun(path string) error {
 	return nil
 }
 
-// resumeBegun goes on with plans that an earlier run, or round, has begun. A dry run only names
+// resumeBegun continues with plans that an earlier run, or round, has begun. A dry run only names
 // them.
 func (r *round) resumeBegun(ctx context.Context) error {
 	r.tidy()
@@ -59,10 +59,10 @@ func (r *round) tidy() {
 	}
 }
 
-// resume goes on with one plan. One that never began has no approval any more: the policy is asked
-// anew. One that may not go on, because the configuration is another, is given up. One of which
+// resume continues with one plan. One that never began has no approval any more: the policy is asked
+// again. One that may not go on, because the configuration is another, is given up. One of which
 // nothing is known, because it or the state cannot be read, stays: only this plan knows what it has
-// left half made as its own.
+// left unfinished as its own.
 func (r *round) resume(ctx context.Context, path string, ask *engine.Request) error {
 	p, err := r.begunAt(path)
 	if p == nil {
@@ -140,7 +140,7 @@ func (r *round) begunAt(path string) (*engine.Proposal, error) {
 }
 
 // giveUp ends a begun plan that may not go on. What it has done stays done, and what is left is
-// planned anew.
+// planned again.
 func (r *round) giveUp(p *engine.Proposal, why error) error {
 	if r.Options.DryRun {
 		return nil
@@ -169,7 +169,7 @@ func (r *round) waitsFor(p *planner.Plan) bool {
 	})
 }
 
-// leaveOpen keeps the policy from what a begun plan goes on with.
+// leaveOpen keeps the policy from what a begun plan continues with.
 func (r *round) leaveOpen(p *planner.Plan) {
 	for _, k := range engine.KeysOf(p) {
 		r.open[k] = true

@@ -64,8 +64,8 @@ type news struct {
 	warn func(string, ...any)
 	// usage and messages are what is so now; nil where no round has said it.
 	usage, messages []feedback.Note
-	// anew forgets what was told, because another node may have told something else since.
-	anew bool
+	// forget drops what was told, because another node may have told something else since.
+	forget bool
 }
 
 func newWordBack() *wordBack { return &wordBack{wake: make(chan struct{}, 1)} }
@@ -75,7 +75,7 @@ func (w *wordBack) say(n news) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if old := w.next; old != nil {
-		n.anew = n.anew || old.anew
+		n.forget = n.forget || old.forget
 		if n.usage == nil {
 			n.usage = old.usage
 		}
@@ -133,7 +133,7 @@ func (w *wordBack) tellAll(ctx context.Context) {
 	if err != nil {
 		n.warn("what Waldur was told is not known; the loop tells it again", "error", err.Error())
 	}
-	if n.anew {
+	if n.forget {
 		clear(memory)
 	}
 	var due []feedback.Note
@@ -166,7 +166,7 @@ func byKind(k feedback.Kind) int {
 
 // tell sends notes one by one, and keeps what was told.
 func (n *news) tell(ctx context.Context, due []feedback.Note, memory feedback.Memory) (err error) {
-	if len(due) == 0 && !n.anew {
+	if len(due) == 0 && !n.forget {
 		return nil
 	}
 	// What could not be remembered would be told again and again, so the memory is written first.
@@ -229,8 +229,8 @@ func (r *round) feedBack(p *engine.Planned) {
 		return leader.Check()
 	}
 	n := news{to: f, files: r.env.Files, now: r.clock, mine: mine, warn: r.log.Warn,
-		anew: r.tellAnew}
-	r.tellAnew = false
+		forget: r.tellAgain}
+	r.tellAgain = false
 	if f.Messages {
 		n.messages = r.messages()
 	}

@@ -118,7 +118,7 @@ func TestNotToldByStandby(t *testing.T) {
 	}
 	w = newWordBack()
 	n = saying(files, tell)
-	n.anew = true
+	n.forget = true
 	w.say(n)
 	w.tellAll(t.Context())
 	if sent != 7+55 {

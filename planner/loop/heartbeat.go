@@ -55,7 +55,7 @@ func (p *heartbeat) silent() (stage string, since time.Duration) {
 }
 
 // watchdog asks systemd's watchdog for patience as long as the loop gets on: not when it is stuck,
-// but also when it is held up by a mount that hangs, which a restart would not mend.
+// but also when it is held up by a mount that hangs, which a restart would not fix.
 func (l *Loop) watchdog(ctx context.Context, every time.Duration) {
 	said := ""
 	for {

@@ -17,7 +17,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// How long a stop waits: for what is under way to get to a good place, and then for it to notice that its time is over.
+// How long a stop waits: for what is running to get to a good place, and then for it to notice that its time is over.
 const (
 	stopGrace = 5 * time.Second
 	stopNow   = 2 * time.Second
@@ -125,9 +125,9 @@ type Loop struct {
 	kept map[string]string
 	// refused is Waldur's refusal of our token, and until when no callback is sent.
 	refused pause
-	// wordBack tells Waldur what Feedback asks for; tellAnew has it forget what it told.
-	wordBack *wordBack
-	tellAnew bool
+	// wordBack tells Waldur what Feedback asks for; tellAgain has it forget what it told.
+	wordBack  *wordBack
+	tellAgain bool
 
 	log *slog.Logger
 	// metrics counts rounds and more, for /metrics; never nil.
@@ -188,8 +188,8 @@ func (l *Loop) stage(name string, allowed time.Duration) { l.heartbeat.beat(name
 // pendingFolder is where held plans wait for people.
 func (l *Loop) pendingFolder() string { return PendingFolder(l.env.Files.Dir()) }
 
-// begunFolder is where the plans lie that the policy has approved, while they run: after a kill the next run goes on with
-// them. Planning them again would take a directory that was left half made for somebody's own, and hold it for a person.
+// begunFolder is where the plans lie that the policy has approved, while they run: after a kill the next run continues with
+// them. Planning them again would take a directory that was left unfinished for somebody's own, and hold it for a person.
 func (l *Loop) begunFolder() string { return BegunFolder(l.env.Files.Dir()) }
 
 // Run runs the loop until it is asked to stop, or, once, for one round of both lanes: then partial is how that ended. Whatever hangs, it ends within 10 s: what was begun is in the journal.

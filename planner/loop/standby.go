@@ -59,7 +59,7 @@ func (l *Loop) leads(ctx context.Context) (bool, error) {
 	}
 	if !l.standby.leads {
 		l.standby = standby{leads: true}
-		l.auditDue, l.failedAudits, l.isTrusted, l.tellAnew = time.Time{}, 0, false, true
+		l.auditDue, l.failedAudits, l.isTrusted, l.tellAgain = time.Time{}, 0, false, true
 		l.recall()
 		l.metrics.standsBy("", false)
 		l.log.Info("this node leads")

@@ -14,7 +14,7 @@ import (
 )
 
 // Plan files that this version can't use: another version wrote them, or they are damaged. What has
-// begun, or has approvals, is kept whatever it is. Only such a file knows what was left half made
+// begun, or has approvals, is kept whatever it is. Only such a file knows what was left unfinished
 // as its own, and what people have agreed to.
 
 // ReadUsable reads a plan file that may be approved and applied. why says that this version can't

@@ -140,7 +140,7 @@ func (d *Dir) Observe() planner.Directory { return d.system.observe(d.fd, d.stor
 // SetProject sets the project id, and that new files and directories inherit it, and reads both back.
 func (d *Dir) SetProject(id planner.ProjectID) error {
 	what := fmt.Sprintf("set project id %d of", id)
-	// Some filesystems take the id of the parent when the flag is set together with it: then a second call mends it.
+	// Some filesystems take the id of the parent when the flag is set together with it: then a second call fixes it.
 	for range 2 {
 		if err := d.change(what, func() error { return d.writeProject(id) }); err != nil {
 			return err

@@ -62,7 +62,7 @@ func New(cfg *config.Config, o Options) *Site {
 	return &Site{o: o, cfg: cfg}
 }
 
-// Use goes on with another configuration. What is known of mounts that hang stays, unless the storage is another one.
+// Use continues with another configuration. What is known of mounts that hang stays, unless the storage is another one.
 func (s *Site) Use(cfg *config.Config) {
 	if cfg.Settings.Fingerprint != s.cfg.Settings.Fingerprint {
 		s.observer = nil

@@ -4,7 +4,7 @@
 // # Listings
 //
 // [NewProxy] gives a [engine.Source] that reads the proxy over HTTP, [NewFiles] one that reads saved answers. Both give a
-// whole listing or an error, never a part: the proxy builds each page from Waldur anew, so pages of one listing may
+// whole listing or an error, never a part: the proxy builds each page from Waldur again, so pages of one listing may
 // contradict each other, and a listing that does is fetched again, not repaired. Nothing may be concluded from an item that
 // is not listed: the proxy leaves out resources whose group it cannot find.
 //
