@@ -218,7 +218,7 @@ func TestMountDiesUnderAChange(t *testing.T) {
 		t.Errorf("%d threads, were %d: each question adds a call to a mount that hangs", after, before)
 	}
 	m.bury()
-	s.until("going on", s.says("the round goes on"))
+	s.until("going on", s.says("the round continues"))
 	s.until("being well again", s.answers("/healthz", "ok"))
 	s.create("second", 30501)
 	s.becomes("capstor-second-store", waldursim.OK)

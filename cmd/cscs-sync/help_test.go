@@ -77,7 +77,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"plan --target capstor", `Error: glob "capstor": want a whole address`},
 		{"plan --reject /a", "want ADDRESS=REASON"},
 		{"plan --reject /a=", "want ADDRESS=REASON"},
-		{"plan --reject /a=x --fail /a=y", "both to be rejected and to be failed"},
+		{"plan --reject /a=x --fail /a=y", "to be both rejected and failed"},
 		{"plan --reject /a=x --reject /a=y", "/a is given two reasons to be rejected"},
 		{"plan --fail /a=x --fail /a=y", "/a is given two reasons to be failed"},
 		{"plan --parallelism -1", "--parallelism -1: want 1 or more"},
@@ -97,7 +97,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"state history --head x", "--head goes with --verify"},
 		{"state abandon x", "--reason is needed"},
 		{"callbacks drop 1", "--reason is needed"},
-		{"callbacks drop x", "is no number of a callback"},
+		{"callbacks drop x", "is not the number of a callback"},
 		{"archive restore /x", "--out FILE is needed"},
 	} {
 		args := strings.Fields(tc.line)

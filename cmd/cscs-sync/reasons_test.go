@@ -433,7 +433,7 @@ func TestIndexOfAnotherForm(t *testing.T) {
 	}))
 	c.create("second", 30501)
 	c.ends(loop.LaneOrders, loop.Applied)
-	if !c.says("the last complete listing is not used")() {
+	if !c.says("the last complete listing cannot be read")() {
 		t.Errorf("the log does not tell of it:\n%s", c.service.log())
 	}
 	c.ends(loop.LaneAudit, loop.NoChanges)
