@@ -4,6 +4,7 @@ package packagetest
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,7 +117,22 @@ func files(t *testing.T) map[string]bool {
 	return found
 }
 
+// extractBelow has rpmlint's cpio extract below its own folder: a package that names its files by
+// absolute paths would otherwise be extracted over this machine.
+func extractBelow(t *testing.T) {
+	t.Helper()
+	cpio := strings.TrimSpace(run(t, "which", "cpio"))
+	dir := t.TempDir()
+	script := "#!/bin/sh\nexec " + cpio + " --no-absolute-filenames \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "cpio"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
 func TestRPM(t *testing.T) {
+	extractBelow(t)
+	before := files(t)
 	for _, arch := range []string{"x86_64", "aarch64"} {
 		list := run(t, "rpm", "-qlp", file(t, "."+arch+".rpm"))
 		for _, path := range []string{"/usr/bin/cscs-sync\n", "/usr/share/man/man1/cscs-sync-plan.1.gz\n", "/usr/share/man/man5/cscs-sync.hcl.5.gz\n",
@@ -126,6 +142,9 @@ func TestRPM(t *testing.T) {
 			}
 		}
 		run(t, "rpmlint", "-c", "../../../examples/packages/rpmlint.toml", file(t, "."+arch+".rpm"))
+	}
+	if after := files(t); !maps.Equal(before, after) {
+		t.Errorf("looking at the package changed this machine: %v, was %v", after, before)
 	}
 }
 

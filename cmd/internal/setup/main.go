@@ -44,7 +44,7 @@ func needs() []need {
 		{"mkfs.ext4", "e2fsprogs", "kernel", "make test-kernel: quotas of ext4"},
 		{"dpkg-deb", "dpkg", "kernel", "make test-kernel: the kernel is unpacked with it"},
 		{"man", "man-db", "packages", "make test-packages: manual pages"},
-		{"rpmlint", "rpm rpmlint", "packages", "make test-packages: the .rpm"},
+		{"rpmlint", "cpio python3-magic rpm rpmlint", "packages", "make test-packages: the .rpm"},
 		{"systemd-analyze", "systemd", "packages", "make test-packages: the units"},
 		{"file", "file", "packages", "make test-packages: what each package holds"},
 		{"/usr/share/bash-completion/bash_completion", "bash-completion", "packages", "make test-packages: completion in bash"},
