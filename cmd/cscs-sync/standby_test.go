@@ -183,6 +183,10 @@ func TestAFailOverInTheMiddleOfAPlan(t *testing.T) {
 	b := g.loopOn("b")
 	b.leads()
 	b.becomes("capstor-second-store", "OK")
+	// The policy's approval was made with the key of a, so the policy of b was asked again.
+	if !b.says("the policy approved the plan of another node again")() {
+		t.Errorf("b did not take over the plan of a:\n%s", b.log())
+	}
 	fenced, err := os.ReadFile(filepath.Join(g.dir, "fenced"))
 	if err != nil || string(fenced) != "a\n" {
 		t.Errorf("fenced %q, %v", fenced, err)
