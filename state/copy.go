@@ -68,7 +68,7 @@ func (s *Store) lockBoth(ctx context.Context, to *Store, by ledger.Holder) (rele
 	}
 	local, _ := first.(*Lock)
 	if l, shared := first.(*sharedLock); shared {
-		local = l.Lock
+		local = l.local
 	}
 	if to.dir != s.dir {
 		second, err := to.Lock(ctx, by, 0)

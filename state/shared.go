@@ -18,7 +18,7 @@ const leasePoll = 500 * time.Millisecond
 
 // sharedLock is the lock of a state that nodes share: this node's own, and the lease.
 type sharedLock struct {
-	*Lock
+	local *Lock
 	lease kv.Lease
 }
 
@@ -27,11 +27,11 @@ func (l *sharedLock) Check() error {
 	if err := l.lease.Check(); err != nil {
 		return err
 	}
-	return l.Lock.Check()
+	return l.local.Check()
 }
 
 // Release gives the lease back, and then frees this node's lock.
-func (l *sharedLock) Release() error { return errors.Join(l.lease.Release(), l.Lock.Release()) }
+func (l *sharedLock) Release() error { return errors.Join(l.lease.Release(), l.local.Release()) }
 
 // Lock takes the lock of everything that changes the storage, and waits for it for at most wait: this node's, and where
 // nodes share the state their lease. A lease that has expired is taken over once the fence command says that its node is

@@ -289,7 +289,7 @@ func TestACrashOnOneNode(t *testing.T) {
 	url := server.Database(t, "waldur")
 	a := node(t, url, "a", nil)
 	crashed := lock(t, a).(*sharedLock)
-	if err := crashed.Lock.Release(); err != nil { // what the kernel does
+	if err := crashed.local.Release(); err != nil { // what the kernel does
 		t.Fatal(err)
 	}
 	copied := node(t, url, "a", nil) // the same name and boot, another folder

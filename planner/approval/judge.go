@@ -104,10 +104,10 @@ func (e *BlockError) Unwrap() error { return e.Err }
 
 // genuine is an approval whose proof holds.
 type genuine struct {
-	Approval
-	id      string
-	key     ssh.PublicKey // of a signed one
-	unknown bool          // its MAC could not be checked: the key is elsewhere
+	approval Approval
+	id       string
+	key      ssh.PublicKey // of a signed one
+	unknown  bool          // its MAC could not be checked: the key is elsewhere
 }
 
 // Judge decides whether the approvals are enough. An error means that the file is to be refused; it
@@ -172,7 +172,7 @@ func (in Input) verify(block []byte) (genuine, error) {
 	if a.Message.Plan != in.Plan {
 		return genuine{}, fmt.Errorf("it approves plan %s, but this is plan %s", a.Message.Plan, in.Plan)
 	}
-	g := genuine{Approval: a}
+	g := genuine{approval: a}
 	if a.Kind == KindSSH {
 		g.key, err = a.verifySSH()
 	} else if in.Rules.LocalKey.set {
@@ -189,15 +189,15 @@ func (in Input) verify(block []byte) (genuine, error) {
 				"machines",
 			a.Message.Name, showTime(a.Message.Time), showTime(in.Now))
 	}
-	g.id, err = g.identity(g.key)
+	g.id, err = g.approval.identity(g.key)
 	return g, err
 }
 
 // judged fills in what does not depend on the other approvals. An empty Why is not yet a count.
 func (in Input) judged(g genuine) Judged {
-	m := g.Message
+	m := g.approval.Message
 	j := Judged{
-		ID: g.id, Kind: g.Kind, Name: m.Name, Login: g.Login, Time: m.Time, Ticket: m.Ticket,
+		ID: g.id, Kind: g.approval.Kind, Name: m.Name, Login: g.approval.Login, Time: m.Time, Ticket: m.Ticket,
 		Comment:        m.Comment,
 		ContextDiffers: m.Context != in.Context,
 	}
@@ -210,14 +210,14 @@ func (in Input) judged(g genuine) Judged {
 
 // expired reports whether an approval is out of date. One of a plan that has begun is not.
 func (in Input) expired(g genuine) bool {
-	return !in.Started && in.Now.After(g.Message.Time.Add(in.Rules.ValidFor))
+	return !in.Started && in.Now.After(g.approval.Message.Time.Add(in.Rules.ValidFor))
 }
 
 // whyNot says why a genuine approval does not help; empty if it does.
 func (in Input) whyNot(g genuine, j Judged) string {
 	if in.expired(g) {
 		return fmt.Sprintf("expired: given %s, valid for %s, and it is %s now",
-			showTime(g.Message.Time),
+			showTime(g.approval.Message.Time),
 			showDuration(in.Rules.ValidFor), showTime(in.Now))
 	}
 	if in.Used != nil && !in.Started {
@@ -229,7 +229,7 @@ func (in Input) whyNot(g genuine, j Judged) string {
 	if g.unknown {
 		return "made on the node that applies, and can be checked only there"
 	}
-	switch g.Kind {
+	switch g.approval.Kind {
 	case KindSSH:
 		return in.whyNotSigned(g)
 	case KindLocal:
@@ -237,7 +237,7 @@ func (in Input) whyNot(g genuine, j Judged) string {
 			return "it is not signed: with approval.allowed_signers only signatures count"
 		}
 	case KindPolicy:
-		if !in.Started && g.Message.Name != PolicyPrefix+in.Rules.Policy {
+		if !in.Started && g.approval.Message.Name != PolicyPrefix+in.Rules.Policy {
 			return "a policy's approval counts only while the run that gave it begins the plan, " +
 				"under the same policy"
 		}
@@ -249,7 +249,7 @@ func (in Input) whyNotSigned(g genuine) string {
 	if in.Rules.Signers == nil {
 		return "cannot tell whose key it is: approval.allowed_signers is not configured"
 	}
-	if err := in.Rules.Signers.Allows(g.Message.Name, g.key, g.Message.Time); err != nil {
+	if err := in.Rules.Signers.Allows(g.approval.Message.Name, g.key, g.approval.Message.Time); err != nil {
 		return err.Error()
 	}
 	return ""

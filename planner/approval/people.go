@@ -13,7 +13,7 @@ func (in Input) count(v *Verdict, all []genuine) {
 	people := newGroups(len(all))
 	seen := map[string]int{}
 	for i, g := range all {
-		if v.Approvals[i].Why != "" || g.Kind == KindPolicy {
+		if v.Approvals[i].Why != "" || g.approval.Kind == KindPolicy {
 			continue
 		}
 		for _, mark := range marks(g, v.Approvals[i]) {
@@ -28,7 +28,7 @@ func (in Input) count(v *Verdict, all []genuine) {
 		j := &v.Approvals[i]
 		switch first := people.of(i); {
 		case j.Why != "":
-		case g.Kind == KindPolicy:
+		case g.approval.Kind == KindPolicy:
 			j.Counted, v.ByPolicy = true, true
 		case first == i:
 			j.Counted = true
@@ -42,7 +42,7 @@ func (in Input) count(v *Verdict, all []genuine) {
 // marks are what two approvals of one person have in common.
 func marks(g genuine, j Judged) []string {
 	name := "name " + fold(j.Name)
-	if g.Kind == KindSSH {
+	if g.approval.Kind == KindSSH {
 		return []string{name, "key " + j.Key}
 	}
 	return []string{name, "login " + j.Login}

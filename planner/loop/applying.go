@@ -16,9 +16,9 @@ import (
 // applyGroup applies a plan in the policy's name, through the same door as everybody's.
 func (r *round) applyGroup(ctx context.Context, p *planner.Plan) (out engine.Outcome, err error) {
 	id := canonical.ID(p.Core)
-	made, err := r.cfg.Engine.PolicyApproval(approval.Message{Plan: id,
+	made, err := r.loop.cfg.Engine.PolicyApproval(approval.Message{Plan: id,
 		Context: canonical.ContextDigest(p), Name: "policy",
-		Time: r.now().UTC().Truncate(time.Second)})
+		Time: r.loop.now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return out, err
 	}
@@ -31,7 +31,7 @@ func (r *round) applyGroup(ctx context.Context, p *planner.Plan) (out engine.Out
 		return out, err
 	}
 	out, err = r.applyAs(ctx, &engine.Proposal{Plan: p, ID: id, Blocks: [][]byte{block},
-		Policy: r.cfg.Engine.Policy.Digest(), Ask: r.ask})
+		Policy: r.loop.cfg.Engine.Policy.Digest(), Ask: r.ask})
 	if isOver(out, err) || engine.IsRefused(err) {
 		err = errors.Join(err, r.dropBegun(path))
 	}
@@ -49,7 +49,7 @@ func (r *round) applyAs(ctx context.Context, p *engine.Proposal) (out engine.Out
 	if err != nil {
 		return out, err
 	}
-	out, err = r.cfg.Engine.Apply(ctx, p, engine.Options{SkipStale: true, KeepOpen: true})
+	out, err = r.loop.cfg.Engine.Apply(ctx, p, engine.Options{SkipStale: true, KeepOpen: true})
 	if out.Result == ledger.Interrupted && err == nil || errors.Is(err, context.Canceled) {
 		r.leaveOpen(p.Plan)
 	}
@@ -59,7 +59,7 @@ func (r *round) applyAs(ctx context.Context, p *engine.Proposal) (out engine.Out
 		}
 	}
 	if out.Head != "" {
-		r.log.Info("history", "plan", p.ID, "head", out.Head)
+		r.loop.log.Info("history", "plan", p.ID, "head", out.Head)
 	}
 	return out, err
 }
@@ -67,7 +67,7 @@ func (r *round) applyAs(ctx context.Context, p *engine.Proposal) (out engine.Out
 // doneBefore are the resources that an earlier run of the plan has done: they are told and counted
 // once.
 func (r *round) doneBefore(p *engine.Proposal) (map[planner.Key]bool, error) {
-	begun, steps, err := r.cfg.Engine.Begun(p)
+	begun, steps, err := r.loop.cfg.Engine.Begun(p)
 	if err != nil || !begun {
 		return nil, err
 	}
@@ -90,36 +90,37 @@ func (r *round) account(res apply.Result) {
 	switch res.Status {
 	case apply.Done:
 		r.applied++
-		r.history.done(res.Action, r.now())
-		r.log.Info("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
+		r.loop.history.done(res.Action, r.loop.now())
+		r.loop.log.Info("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
 			res.Status)
 	case apply.NotBegun:
 	case apply.Unrecorded: // the plan is still open: the next round continues it
 		r.failed++
-		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
+		r.loop.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
 			res.Status, "error", errorText(res.Err))
 	case apply.Undelivered: // the outbox tries again by itself
 		r.failed++
-		r.history.done(res.Action, r.now())
-		r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
+		r.loop.history.done(res.Action, r.loop.now())
+		r.loop.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
 			res.Status, "error", errorText(res.Err),
 			"next", "cscs-sync callbacks list")
 	default:
 		r.failed++
 		var held *apply.HeldError
 		if errors.Is(res.Err, context.Canceled) || errors.As(res.Err, &held) { // which says nothing about the resource
-			r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind,
+			r.loop.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind,
 				"status", res.Status, "error", errorText(res.Err))
 			break
 		}
-		r.logFailure(res, r.history.failed(res.Action, errorText(res.Err), r.now(), r.interval()))
+		r.logFailure(res, r.loop.history.failed(res.Action, errorText(res.Err), r.loop.now(),
+			r.loop.interval()))
 	}
-	r.metrics.change(res)
+	r.loop.metrics.change(res)
 }
 
 // logFailure says what failed, how often by now, and when it is tried again.
 func (r *round) logFailure(res apply.Result, f Failure) {
-	r.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
+	r.loop.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
 		res.Status, "failures", f.Count,
 		"quarantined", f.Quarantined(), "again", f.Until.UTC().Format(time.RFC3339), "error",
 		errorText(res.Err))

@@ -17,18 +17,18 @@ import (
 // applyPending applies held plans that people have approved by now. A dry run only names them.
 func (r *round) applyPending(ctx context.Context) error {
 	ask := r.whole()
-	return r.eachPlan(r.pendingFolder(), func(path string) error {
+	return r.eachPlan(r.loop.pendingFolder(), func(path string) error {
 		name := filepath.Base(path)
 		err := r.applyHeld(ctx, path, ask)
 		var busy *ledger.LockedError
 		switch {
 		case errors.As(err, &busy):
 			return err
-		case stoppedNow(r.stop()), errors.Is(err, errLater):
+		case stoppedNow(r.loop.stop()), errors.Is(err, errLater):
 		case err != nil:
 			r.heldFailed(name, err)
 		default:
-			delete(r.heldTries, name)
+			delete(r.loop.heldTries, name)
 		}
 		return nil
 	})
@@ -40,18 +40,18 @@ func (r *round) whole() *engine.Request {
 	if err != nil {
 		return nil // the apply meets the same error
 	}
-	return &engine.Request{Source: &cachedListing{Source: source, now: r.now}}
+	return &engine.Request{Source: &cachedListing{Source: source, now: r.loop.now}}
 }
 
 // heldFailed has a held plan tried again later and later. Each try costs the proxy a whole listing.
 func (r *round) heldFailed(name string, err error) {
-	f := r.heldTries[name]
+	f := r.loop.heldTries[name]
 	f.count++
-	f.until = r.now().Add(backoff.Wait(2*r.interval(), LongestBackoff, f.count))
-	r.heldTries[name] = f
+	f.until = r.loop.now().Add(backoff.Wait(2*r.loop.interval(), LongestBackoff, f.count))
+	r.loop.heldTries[name] = f
 	r.failed++
 	r.asHeld = fmt.Errorf("held plan %s: %w", name, err)
-	r.log.Warn("held plan", "plan", name, "failures", f.count, "again",
+	r.loop.log.Warn("held plan", "plan", name, "failures", f.count, "again",
 		f.until.UTC().Format(time.RFC3339), "error", err.Error())
 }
 
@@ -61,18 +61,18 @@ func (r *round) applyHeld(ctx context.Context, path string, ask *engine.Request)
 	if p == nil || err != nil {
 		return err
 	}
-	if r.Options.DryRun {
+	if r.loop.Options.DryRun {
 		r.leaveOpen(p.Plan)
 		return r.showFirst("approved", path, p.Plan)
 	}
-	if waitsUntil(r.now(), r.heldTries[filepath.Base(path)].until, LongestBackoff) {
+	if waitsUntil(r.loop.now(), r.loop.heldTries[filepath.Base(path)].until, LongestBackoff) {
 		if begun {
 			r.leaveOpen(p.Plan)
 		}
 		return errLater
 	}
 	p.Ask = ask
-	r.log.Info("held plan is approved", "plan", path, "by", by)
+	r.loop.log.Info("held plan is approved", "plan", path, "by", by)
 	out, err := r.applyAs(ctx, p)
 	switch {
 	case engine.IsRefused(err):
@@ -92,17 +92,17 @@ var errLater = errors.New("it waits for its next try")
 // that was used up or overtaken can never run: it is taken away, and what is still to be done is
 // held again.
 func (r *round) approvedHeld(path string) (p *engine.Proposal, by string, begun bool, err error) {
-	file, why, err := ReadUsable(r.env.Files, path)
+	file, why, err := ReadUsable(r.loop.env.Files, path)
 	if err != nil || why != nil || len(file.Approvals) == 0 {
 		// what can't be used is kept or removed when the round holds its own
 		return nil, "", false, err
 	}
 	p = &engine.Proposal{Plan: file.Plan, ID: canonical.ID(file.Plan.Core), Path: path,
 		Blocks: file.Approvals}
-	begun, _, err = r.cfg.Engine.Begun(p)
+	begun, _, err = r.loop.cfg.Engine.Begun(p)
 	if engine.IsRefused(err) {
-		r.log.Info("held plan is over", "plan", path, "code", codeOf(err), "because", err.Error())
-		if r.Options.DryRun {
+		r.loop.log.Info("held plan is over", "plan", path, "code", codeOf(err), "because", err.Error())
+		if r.loop.Options.DryRun {
 			return nil, "", false, nil
 		}
 		return nil, "", false, r.removeHeld(path)
@@ -110,9 +110,10 @@ func (r *round) approvedHeld(path string) (p *engine.Proposal, by string, begun 
 	if err != nil {
 		return nil, "", false, err
 	}
-	approvals, err := r.cfg.Engine.Judge(p, begun)
+	approvals, err := r.loop.cfg.Engine.Judge(p, begun)
 	if engine.IsRefused(err) {
-		r.log.Info("held plan is not ready", "plan", path, "code", codeOf(err), "because", err.Error())
+		r.loop.log.Info("held plan is not ready", "plan", path, "code", codeOf(err),
+			"because", err.Error())
 		return nil, "", false, nil
 	}
 	return p, namesOf(approvals), begun, err

@@ -22,8 +22,8 @@ func (r *round) keepBegun(p *planner.Plan, block []byte) (path string, err error
 	if err != nil {
 		return "", fmt.Errorf("plan to begin: %w", err)
 	}
-	path = filepath.Join(r.begunFolder(), canonical.ShortID(canonical.ID(p.Core))+".plan")
-	if err := r.env.Files.Write(path, append(data, block...), planfile.MayReplace); err != nil {
+	path = filepath.Join(r.loop.begunFolder(), canonical.ShortID(canonical.ID(p.Core))+".plan")
+	if err := r.loop.env.Files.Write(path, append(data, block...), planfile.MayReplace); err != nil {
 		return "", fmt.Errorf("plan to begin %s: %w", path, err)
 	}
 	return path, nil
@@ -32,7 +32,7 @@ func (r *round) keepBegun(p *planner.Plan, block []byte) (path string, err error
 // dropBegun removes a plan that is over, or was refused; any other end leaves it for the next
 // round.
 func (r *round) dropBegun(path string) error {
-	if err := r.env.Files.Remove(path); err != nil {
+	if err := r.loop.env.Files.Remove(path); err != nil {
 		return fmt.Errorf("plan that is over: %w", err)
 	}
 	return nil
@@ -43,18 +43,21 @@ func (r *round) dropBegun(path string) error {
 func (r *round) resumeBegun(ctx context.Context) error {
 	r.tidy()
 	ask := r.whole()
-	return r.eachPlan(r.begunFolder(), func(path string) error { return r.resume(ctx, path, ask) })
+	return r.eachPlan(r.loop.begunFolder(), func(path string) error {
+		return r.resume(ctx, path, ask)
+	})
 }
 
 // tidy removes what killed writes have left in the folders of the state. It matters to nobody if
 // that fails.
 func (r *round) tidy() {
-	if r.Options.DryRun || r.lane != LaneAudit {
+	if r.loop.Options.DryRun || r.lane != LaneAudit {
 		return
 	}
-	for _, dir := range []string{r.env.Files.Dir(), r.begunFolder(), r.pendingFolder()} {
-		if err := r.env.Files.Tidy(dir); err != nil {
-			r.log.Warn("leftovers of killed writes", "folder", dir, "error", err.Error())
+	for _, dir := range []string{r.loop.env.Files.Dir(), r.loop.begunFolder(),
+		r.loop.pendingFolder()} {
+		if err := r.loop.env.Files.Tidy(dir); err != nil {
+			r.loop.log.Warn("leftovers of killed writes", "folder", dir, "error", err.Error())
 		}
 	}
 }
@@ -69,7 +72,7 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 		return err
 	}
 	p.Ask = ask
-	if r.Options.DryRun {
+	if r.loop.Options.DryRun {
 		r.leaveOpen(p.Plan)
 		return r.showFirst("begun", path, p.Plan)
 	}
@@ -77,7 +80,7 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 		r.leaveOpen(p.Plan)
 		return nil
 	}
-	r.log.Info("continuing a plan that has begun", "plan", path)
+	r.loop.log.Info("continuing a plan that has begun", "plan", path)
 	if err := r.takeOver(ctx, p); err != nil {
 		r.leaveOpen(p.Plan)
 		return err
@@ -88,7 +91,7 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 	switch {
 	case code == engine.Held:
 		r.leaveOpen(p.Plan)
-		r.log.Info("begun plan is on hold", "plan", path, "code", code, "because", err.Error())
+		r.loop.log.Info("begun plan is on hold", "plan", path, "code", code, "because", err.Error())
 		return nil
 	case errors.As(err, &block): // another version's approval, or made under another key
 		return r.keepBegunUnusable(path, err)
@@ -103,14 +106,14 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 // takeOver has the policy of this node approve a plan that another node has begun. Such a plan stays
 // if that fails: only it knows what was left unfinished.
 func (r *round) takeOver(ctx context.Context, p *engine.Proposal) error {
-	block, err := r.cfg.Engine.TakeOver(ctx, p)
+	block, err := r.loop.cfg.Engine.TakeOver(ctx, p)
 	if block == nil || err != nil {
 		return err
 	}
 	p.Blocks = [][]byte{block}
 	_, err = r.keepBegun(p.Plan, block)
 	if err == nil {
-		r.log.Info("the policy approved the plan of another node again", "plan", p.Path)
+		r.loop.log.Info("the policy approved the plan of another node again", "plan", p.Path)
 	}
 	return err
 }
@@ -118,7 +121,7 @@ func (r *round) takeOver(ctx context.Context, p *engine.Proposal) error {
 // begunAt reads a begun plan that has to go on; nil for one that is removed, because it never began
 // or is over, and for one that this version can't use, which is kept.
 func (r *round) begunAt(path string) (*engine.Proposal, error) {
-	file, why, err := ReadUsable(r.env.Files, path)
+	file, why, err := ReadUsable(r.loop.env.Files, path)
 	if err != nil {
 		return nil, err
 	}
@@ -126,8 +129,8 @@ func (r *round) begunAt(path string) (*engine.Proposal, error) {
 		return nil, r.keepBegunUnusable(path, why)
 	}
 	p := &engine.Proposal{Plan: file.Plan, ID: canonical.ID(file.Plan.Core), Path: path,
-		Blocks: file.Approvals, Policy: r.cfg.Engine.Policy.Digest()}
-	begun, _, err := r.cfg.Engine.Begun(p)
+		Blocks: file.Approvals, Policy: r.loop.cfg.Engine.Policy.Digest()}
+	begun, _, err := r.loop.cfg.Engine.Begun(p)
 	switch {
 	case err == nil && !begun:
 		return nil, r.drop(path, errors.New("it never began"))
@@ -142,11 +145,13 @@ func (r *round) begunAt(path string) (*engine.Proposal, error) {
 // giveUp ends a begun plan that may not go on. What it has done stays done, and what is left is
 // planned again.
 func (r *round) giveUp(p *engine.Proposal, why error) error {
-	if r.Options.DryRun {
+	if r.loop.Options.DryRun {
 		return nil
 	}
-	if err := r.cfg.Engine.Store.Update(
-		func(tx ledger.Tx) error { return tx.Abandon(p.ID, r.cfg.Engine.Who, why.Error()) }); err != nil {
+	if err := r.loop.cfg.Engine.Store.Update(
+		func(tx ledger.Tx) error {
+			return tx.Abandon(p.ID, r.loop.cfg.Engine.Who, why.Error())
+		}); err != nil {
 		return err
 	}
 	return r.drop(p.Path, why)
@@ -154,17 +159,17 @@ func (r *round) giveUp(p *engine.Proposal, why error) error {
 
 // drop takes a plan away from the begun ones.
 func (r *round) drop(path string, why error) error {
-	if r.Options.DryRun {
+	if r.loop.Options.DryRun {
 		return nil
 	}
-	r.log.Info("begun plan is over", "plan", path, "code", codeOf(why), "because", why.Error())
+	r.loop.log.Info("begun plan is over", "plan", path, "code", codeOf(why), "because", why.Error())
 	return r.dropBegun(path)
 }
 
 // waitsFor tells that something in a begun plan failed lately and is not due yet.
 func (r *round) waitsFor(p *planner.Plan) bool {
 	return slices.ContainsFunc(p.Core.Actions, func(a planner.Action) bool {
-		_, waits := r.history.waits(&a, r.now())
+		_, waits := r.loop.history.waits(&a, r.loop.now())
 		return waits
 	})
 }

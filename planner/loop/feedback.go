@@ -217,37 +217,38 @@ func (n *news) tell(ctx context.Context, due []feedback.Note, memory feedback.Me
 // feedBack says what is so after a round. An audit has seen everything; the orders lane knows of
 // orders only.
 func (r *round) feedBack(p *engine.Planned) {
-	f := r.cfg.Feedback
-	if f.Tell == nil || r.Options.DryRun || !f.Usage && !f.Messages {
+	f := r.loop.cfg.Feedback
+	if f.Tell == nil || r.loop.Options.DryRun || !f.Usage && !f.Messages {
 		return
 	}
-	leader := r.leader() // that of now: the goroutine that tells must not read what a reload changes
+	// That of now: the goroutine that tells must not read what a reload changes.
+	leader := r.loop.leader()
 	mine := func() error {
 		if leader == nil {
 			return nil
 		}
 		return leader.Check()
 	}
-	n := news{to: f, files: r.env.Files, now: r.clock, mine: mine, warn: r.log.Warn,
-		forget: r.tellAgain}
-	r.tellAgain = false
+	n := news{to: f, files: r.loop.env.Files, now: r.loop.clock, mine: mine, warn: r.loop.log.Warn,
+		forget: r.loop.tellAgain}
+	r.loop.tellAgain = false
 	if f.Messages {
 		n.messages = r.messages()
 	}
 	if f.Usage && r.lane == LaneAudit {
 		n.usage = feedback.Usages(p.Graph.Views(), p.Graph.QuotaViews(),
-			r.cfg.Engine.Settings.Tera, r.now())
+			r.loop.cfg.Engine.Settings.Tera, r.loop.now())
 	}
-	r.wordBack.say(n)
+	r.loop.wordBack.say(n)
 }
 
 // messages are what customers are told of their orders. Those that a round did not see stay as they
 // are.
 func (r *round) messages() []feedback.Note {
 	notes := []feedback.Note{}
-	now := r.now()
-	for _, k := range slices.SortedFunc(maps.Keys(r.history.Orders), planner.Key.Compare) {
-		w := r.history.Orders[k]
+	now := r.loop.now()
+	for _, k := range slices.SortedFunc(maps.Keys(r.loop.history.Orders), planner.Key.Compare) {
+		w := r.loop.history.Orders[k]
 		if w.Order == "" || !w.TakesMessage {
 			continue
 		}

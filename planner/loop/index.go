@@ -60,7 +60,7 @@ func (r *round) index() (Index, error) {
 	if r.last != nil {
 		return *r.last, nil
 	}
-	last, err := ReadIndex(r.cfg.Engine.Store, r.log)
+	last, err := ReadIndex(r.loop.cfg.Engine.Store, r.loop.log)
 	if err == nil {
 		r.last = &last
 	}
@@ -88,10 +88,11 @@ func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]pl
 	if err != nil || last.At.IsZero() {
 		return listed, err
 	}
-	if r.isOld(last) {
-		if !r.toldOld.Equal(last.At) {
-			r.log.Warn("the last complete listing is too old to plan against; the records still count", "listed", last.At)
-			r.toldOld = last.At
+	if r.loop.isOld(last) {
+		if !r.loop.toldOld.Equal(last.At) {
+			r.loop.log.Warn("the last complete listing is too old to plan against; the records still "+
+				"count", "listed", last.At)
+			r.loop.toldOld = last.At
 		}
 		return listed, nil
 	}
@@ -145,7 +146,7 @@ func keysOfItems(items []planner.Item) map[planner.Key]bool {
 // shrunk tells a listing that suddenly lacks much of what is recorded: of what the listing before
 // still had, if there was one. Who accepts it makes it the one to be compared with.
 func (r *round) shrunk(p *engine.Planned) (lacks string, err error) {
-	before, err := ReadIndex(r.cfg.Engine.Store, r.log)
+	before, err := ReadIndex(r.loop.cfg.Engine.Store, r.loop.log)
 	if err != nil {
 		return "", err
 	}
@@ -185,7 +186,7 @@ func renamedHint(p *planner.Plan) string {
 // remember writes down what an audit found as wanted, and the index that the orders lane plans
 // against.
 func (r *round) remember(p *engine.Planned, accepted string) error {
-	if r.Options.DryRun {
+	if r.loop.Options.DryRun {
 		return nil
 	}
 	var chunks []json.RawMessage
@@ -196,14 +197,14 @@ func (r *round) remember(p *engine.Planned, accepted string) error {
 		}
 		chunks = append(chunks, b)
 	}
-	return r.cfg.Engine.Remember(p, func(tx ledger.Tx) error {
+	return r.loop.cfg.Engine.Remember(p, func(tx ledger.Tx) error {
 		if accepted != "" {
-			if _, err := tx.AppendHistory(ledger.Entry{Who: r.cfg.Engine.Who,
-				Host: r.cfg.Engine.Host, Event: ledger.EventShrunk,
+			if _, err := tx.AppendHistory(ledger.Entry{Who: r.loop.cfg.Engine.Who,
+				Host: r.loop.cfg.Engine.Host, Event: ledger.EventShrunk,
 				Text: accepted}); err != nil {
 				return err
 			}
 		}
-		return tx.SetIndex(r.listed, r.written, chunks)
+		return tx.SetIndex(r.loop.listed, r.written, chunks)
 	})
 }

@@ -27,20 +27,24 @@ func (r *round) plan(ctx context.Context) (*engine.Planned, error) {
 		return nil, err
 	}
 	if r.lane == LaneAudit {
-		begun := r.now()
-		if err := r.cfg.Engine.Store.View(func(tx ledger.Tx) error { r.written = tx.Written(); return nil }); err != nil {
+		begun := r.loop.now()
+		err := r.loop.cfg.Engine.Store.View(func(tx ledger.Tx) error {
+			r.written = tx.Written()
+			return nil
+		})
+		if err != nil {
 			return nil, err
 		}
-		p, err := r.cfg.Engine.Plan(ctx, engine.Request{Source: source, KeepRecords: true})
+		p, err := r.loop.cfg.Engine.Plan(ctx, engine.Request{Source: source, KeepRecords: true})
 		if err == nil {
-			r.listed = begun
-			if r.env.Seen != nil {
-				r.env.Seen(p)
+			r.loop.listed = begun
+			if r.loop.env.Seen != nil {
+				r.loop.env.Seen(p)
 			}
 		}
 		return p, err
 	}
 	r.orders = &perStatus{source, map[planner.Status]error{}}
 	r.ask = &engine.Request{Source: r.orders, OnlyListed: true, Complete: r.indexed, Statuses: orderStatuses}
-	return r.cfg.Engine.Plan(ctx, *r.ask)
+	return r.loop.cfg.Engine.Plan(ctx, *r.ask)
 }

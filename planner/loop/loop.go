@@ -337,7 +337,7 @@ func (l *Loop) Round(ctx context.Context, which Lane) Reason {
 	start := l.now()
 	l.env.Supervise("STATUS=" + string(which) + " round is running")
 	l.history.forget(start, 2*l.cfg.AuditInterval)
-	r := &round{Loop: l, lane: which, open: map[planner.Key]bool{},
+	r := &round{loop: l, lane: which, open: map[planner.Key]bool{},
 		rejectedNow: map[string]bool{}}
 	why, err := r.do(ctx)
 	took := l.now().Sub(start)
@@ -363,8 +363,8 @@ func (r *round) logEnd(ctx context.Context, why Reason, err error, took time.Dur
 	if err != nil {
 		attrs = append(attrs, because, err.Error())
 	}
-	if r.Options.DryRun {
+	if r.loop.Options.DryRun {
 		attrs = append(attrs, "dry_run", true)
 	}
-	r.log.Log(ctx, level, "round", attrs...)
+	r.loop.log.Log(ctx, level, "round", attrs...)
 }

@@ -360,7 +360,7 @@ func TestTheIndexAgesOut(t *testing.T) {
 	some := []planner.Item{listed[2]}
 	some[0].URLs = map[planner.Callback]string{planner.Approve: "…"}
 	now = now.Add(3*time.Hour - time.Second)
-	r := &round{Loop: l, lane: LaneOrders}
+	r := &round{loop: l, lane: LaneOrders}
 	if all, err := r.indexed(some, &planner.Recorded{}); err != nil || len(all) != len(listed) {
 		t.Errorf("an index of three audits: %d of %d items, %v", len(all), len(listed), err)
 	}

@@ -137,8 +137,8 @@ func (m *metrics) change(res apply.Result) {
 
 // round counts one round.
 func (m *metrics) round(r *round, why Reason, took time.Duration) {
-	if r.env.Ended != nil {
-		r.env.Ended(r.lane, why, took)
+	if r.loop.env.Ended != nil {
+		r.loop.env.Ended(r.lane, why, took)
 	}
 	m.rounds.WithLabelValues(string(r.lane), string(why)).Inc()
 	m.took.WithLabelValues(string(r.lane)).Set(took.Seconds())
@@ -148,20 +148,20 @@ func (m *metrics) round(r *round, why Reason, took time.Duration) {
 		if r.lane == LaneAudit { // which looks at the orders, too
 			m.last.WithLabelValues(string(LaneOrders)).Set(float64(now))
 		}
-		m.readyFor.Store(int64(max(readyFor, 3*r.interval()).Seconds()))
+		m.readyFor.Store(int64(max(readyFor, 3*r.loop.interval()).Seconds()))
 		m.good.Store(now)
 	}
-	m.quarantined.Set(float64(r.history.InQuarantine()))
-	blocked, overdue := r.history.BlockedOrders(m.now())
+	m.quarantined.Set(float64(r.loop.history.InQuarantine()))
+	blocked, overdue := r.loop.history.BlockedOrders(m.now())
 	m.blockedOrders.Set(float64(blocked))
 	m.overdueOrders.Set(float64(overdue))
-	m.quietUntil.Set(unixOrZero(r.quiet.until))
-	m.listed.Set(unixOrZero(r.listed))
-	m.backlog(r.cfg.Engine.Store)
-	if names, err := r.env.Files.Plans(r.pendingFolder()); err == nil {
+	m.quietUntil.Set(unixOrZero(r.loop.quiet.until))
+	m.listed.Set(unixOrZero(r.loop.listed))
+	m.backlog(r.loop.cfg.Engine.Store)
+	if names, err := r.loop.env.Files.Plans(r.loop.pendingFolder()); err == nil {
 		m.heldPlans.Set(float64(len(names)))
 	}
-	m.hanging.Set(float64(r.env.Hanging()))
+	m.hanging.Set(float64(r.loop.env.Hanging()))
 	if r.planned != nil {
 		m.looked(r)
 	}

@@ -60,40 +60,40 @@ func marker(path, channel string) string {
 // tellPeople tells of held plans and of resources in quarantine of which nobody was told yet. What
 // fails is tried again in the next round; a channel that failed is not tried again in this one.
 func (r *round) tellPeople(ctx context.Context) {
-	for _, channel := range r.cfg.Channels {
+	for _, channel := range r.loop.cfg.Channels {
 		if err := errors.Join(r.tellOfHeld(ctx, channel), r.tellOfQuarantine(ctx, channel),
 			r.tellOfOrders(ctx, channel)); err != nil {
-			r.log.Warn("notify", "channel", channel, "error", err.Error())
+			r.loop.log.Warn("notify", "channel", channel, "error", err.Error())
 		}
 	}
 }
 
 func (r *round) tellOfHeld(ctx context.Context, channel string) error {
-	dir := r.pendingFolder()
-	names, err := r.env.Files.Plans(dir)
+	dir := r.loop.pendingFolder()
+	names, err := r.loop.env.Files.Plans(dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
-		told, err := r.env.Files.Exists(marker(path, channel))
+		told, err := r.loop.env.Files.Exists(marker(path, channel))
 		if err != nil {
 			return err
 		}
 		if told {
 			continue
 		}
-		file, why, err := ReadUsable(r.env.Files, path)
+		file, why, err := ReadUsable(r.loop.env.Files, path)
 		if err != nil {
 			return err
 		}
 		if why != nil {
 			continue // nobody can approve it
 		}
-		if err := r.tell(ctx, channel, noticeOf(file.Plan, path, r.cfg.Engine.Host)); err != nil {
+		if err := r.tell(ctx, channel, noticeOf(file.Plan, path, r.loop.cfg.Engine.Host)); err != nil {
 			return fmt.Errorf("tell of %s: %w", path, err)
 		}
-		if err := r.env.Files.Write(marker(path, channel), nil, nil); err != nil {
+		if err := r.loop.env.Files.Write(marker(path, channel), nil, nil); err != nil {
 			return err
 		}
 	}
@@ -101,19 +101,19 @@ func (r *round) tellOfHeld(ctx context.Context, channel string) error {
 }
 
 func (r *round) tellOfQuarantine(ctx context.Context, channel string) error {
-	for key, f := range r.history.Failures {
+	for key, f := range r.loop.history.Failures {
 		if !f.Quarantined() || slices.Contains(f.Told, channel) {
 			continue
 		}
-		n := quarantineNotice{Event: "quarantined", Host: r.cfg.Engine.Host, Address: f.Address,
+		n := quarantineNotice{Event: "quarantined", Host: r.loop.cfg.Engine.Host, Address: f.Address,
 			Action: f.Action, Failures: f.Count, Error: f.Error,
-			Text: fmt.Sprintf("cscs-sync on %s: %s of %s failed %d times: %s", r.cfg.Engine.Host,
+			Text: fmt.Sprintf("cscs-sync on %s: %s of %s failed %d times: %s", r.loop.cfg.Engine.Host,
 				f.Action, f.Address, f.Count, f.Error)}
 		if err := r.tell(ctx, channel, n); err != nil {
 			return fmt.Errorf("tell of %s: %w", f.Address, err)
 		}
 		f.Told = append(slices.Clone(f.Told), channel)
-		r.history.Failures[key] = f
+		r.loop.history.Failures[key] = f
 	}
 	return nil
 }
@@ -124,12 +124,12 @@ func (r *round) tell(ctx context.Context, channel string, notice any) error {
 	if err != nil {
 		return err
 	}
-	r.stage("notifying", notifyTimeout+engine.StageSlack)
-	ctx, end := engine.Looking(ctx, r.stop())
+	r.loop.stage("notifying", notifyTimeout+engine.StageSlack)
+	ctx, end := engine.Looking(ctx, r.loop.stop())
 	defer end()
 	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
 	defer cancel()
-	return r.env.Send(ctx, channel, body)
+	return r.loop.env.Send(ctx, channel, body)
 }
 
 // addressesOf names the resources of a plan, at most so many, without the directories that have to

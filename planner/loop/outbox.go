@@ -12,11 +12,11 @@ import (
 // redeliver sends what waits in the outbox and is due. While Waldur refuses the token nothing is
 // sent: that is logged once, and tried again later and later.
 func (r *round) redeliver(ctx context.Context) error {
-	if r.Options.DryRun || r.cfg.Engine.Orders == nil || waitsUntil(r.now(), r.refused.until,
+	if r.loop.Options.DryRun || r.loop.cfg.Engine.Orders == nil || waitsUntil(r.loop.now(), r.loop.refused.until,
 		LongestBackoff) {
 		return nil
 	}
-	e := r.cfg.Engine
+	e := r.loop.cfg.Engine
 	if d, err := e.Due(nil); err != nil || len(d) == 0 {
 		return err
 	}
@@ -25,14 +25,15 @@ func (r *round) redeliver(ctx context.Context) error {
 		return err
 	}
 	for _, d := range told.Dropped {
-		r.log.Warn("Dropped a callback that no longer applies; the history keeps it", "callback",
+		r.loop.log.Warn("Dropped a callback that no longer applies; the history keeps it", "callback",
 			d.Callback, "address", d.Address, "why", d.Why)
 	}
 	if errors.Is(problem, apply.ErrPaused) {
-		r.refused.count++
-		r.refused.until = r.now().Add(backoff.Wait(2*time.Minute, time.Hour, r.refused.count))
+		r.loop.refused.count++
+		wait := backoff.Wait(2*time.Minute, time.Hour, r.loop.refused.count)
+		r.loop.refused.until = r.loop.now().Add(wait)
 	} else {
-		r.refused = pause{}
+		r.loop.refused = pause{}
 	}
 	return problem
 }

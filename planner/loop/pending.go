@@ -57,16 +57,16 @@ func (r *round) forgetRejections(p *engine.Planned) error {
 	if r.lane != LaneAudit || len(unobservedKeys(p)) > 0 {
 		return nil
 	}
-	by := held.Person{Who: r.cfg.Engine.Who, Host: r.cfg.Engine.Host}
+	by := held.Person{Who: r.loop.cfg.Engine.Who, Host: r.loop.cfg.Engine.Host}
 	var forgotten []held.Rejection
-	err := r.cfg.Engine.Store.View(func(tx ledger.Tx) (err error) {
+	err := r.loop.cfg.Engine.Store.View(func(tx ledger.Tx) (err error) {
 		forgotten, err = held.Forgettable(tx, r.rejectedNow)
 		return err
 	})
 	if err != nil || len(forgotten) == 0 {
 		return err
 	}
-	return r.cfg.Engine.Store.Update(func(tx ledger.Tx) error {
+	return r.loop.cfg.Engine.Store.Update(func(tx ledger.Tx) error {
 		return held.Forget(tx, r.rejectedNow, by)
 	})
 }
@@ -75,15 +75,15 @@ func (r *round) forgetRejections(p *engine.Planned) error {
 // approvals, and removed if it has none; one that could not be read may have some, and ends the
 // round.
 func (r *round) waitingPlans() (map[string]*heldPlan, error) {
-	dir := r.pendingFolder()
-	names, err := r.env.Files.Plans(dir)
+	dir := r.loop.pendingFolder()
+	names, err := r.loop.env.Files.Plans(dir)
 	if err != nil {
 		return nil, fmt.Errorf("held plans: %w", err)
 	}
 	waiting := map[string]*heldPlan{}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
-		file, why, err := ReadUsable(r.env.Files, path)
+		file, why, err := ReadUsable(r.loop.env.Files, path)
 		if err == nil && why != nil {
 			_, err = r.keepHeld(path, why)
 		}
@@ -135,13 +135,13 @@ func (h *heldPlan) has(a *planner.Action) bool {
 
 // rejected reports whether somebody rejected the plan with this id: it is not held again.
 func (r *round) rejected(id string) (is bool, err error) {
-	err = r.cfg.Engine.Store.View(func(tx ledger.Tx) (err error) {
+	err = r.loop.cfg.Engine.Store.View(func(tx ledger.Tx) (err error) {
 		is, err = held.IsRejected(tx, id)
 		return err
 	})
 	if is {
 		r.rejectedNow[id] = true
-		r.log.Info("not held: somebody rejected it", "plan", canonical.ShortID(id), "next",
+		r.loop.log.Info("not held: somebody rejected it", "plan", canonical.ShortID(id), "next",
 			"cscs-sync held reject --undo "+canonical.ShortID(id))
 	}
 	return is, err
@@ -161,11 +161,11 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 	if err != nil {
 		return fmt.Errorf("held plan %s: %w", path, err)
 	}
-	if err := r.env.Files.Write(path, data, planfile.MayReplace); err != nil {
+	if err := r.loop.env.Files.Write(path, data, planfile.MayReplace); err != nil {
 		return fmt.Errorf("held plan %s: %w", path, err)
 	}
 	waiting[path] = &heldPlan{path: path, actions: part.Core.Actions, wanted: true}
-	r.log.Info("held", "plan", path, "resources", addressesOf(part, 3), "because",
+	r.loop.log.Info("held", "plan", path, "resources", addressesOf(part, 3), "because",
 		strings.Join(g.Rules, "; "),
 		"next", "cscs-sync approve "+path)
 	return nil
@@ -216,8 +216,8 @@ func (r *round) letGo(path string, over *planner.Action) error {
 	if over != nil {
 		why = fmt.Sprintf("the order is over: Waldur no longer has order %s of %s open",
 			planner.ShortID(over.Order), over.Address)
-		err := r.cfg.Engine.Store.Update(func(tx ledger.Tx) error {
-			_, err := tx.AppendHistory(ledger.Entry{Who: r.cfg.Engine.Who, Host: r.cfg.Engine.Host,
+		err := r.loop.cfg.Engine.Store.Update(func(tx ledger.Tx) error {
+			_, err := tx.AppendHistory(ledger.Entry{Who: r.loop.cfg.Engine.Who, Host: r.loop.cfg.Engine.Host,
 				Event: ledger.EventOrderOver,
 				Text: fmt.Sprintf("held plan %s removed: %s",
 					strings.TrimSuffix(filepath.Base(path), ".plan"), why)})
@@ -230,7 +230,7 @@ func (r *round) letGo(path string, over *planner.Action) error {
 	if err := r.removeHeld(path); err != nil {
 		return err
 	}
-	r.log.Info("no longer held", "plan", path, "because", why)
+	r.loop.log.Info("no longer held", "plan", path, "because", why)
 	return nil
 }
 
@@ -252,7 +252,7 @@ func (r *round) openOrders(p *engine.Planned) *openOrders {
 		if r.lane == LaneOrders && !p.Listed[it.Key] {
 			continue
 		}
-		if id, isClear := planner.OpenOrder(r.cfg.Engine.Settings, it); isClear {
+		if id, isClear := planner.OpenOrder(r.loop.cfg.Engine.Settings, it); isClear {
 			open.ids[id] = true
 		} else {
 			open.unclear[it.Key] = true
@@ -297,10 +297,10 @@ func (h *heldPlan) any(of map[planner.Key]bool) bool {
 // eachPlan does something with each plan file of a folder, until the loop is asked to stop or finds
 // the lock taken. Other errors keep nobody from the plans that follow.
 func (r *round) eachPlan(dir string, do func(path string) error) error {
-	names, err := r.env.Files.Plans(dir)
+	names, err := r.loop.env.Files.Plans(dir)
 	errs := []error{err}
 	for _, name := range names {
-		if stoppedNow(r.stop()) {
+		if stoppedNow(r.loop.stop()) {
 			break
 		}
 		err := do(filepath.Join(dir, name))
@@ -321,16 +321,16 @@ func (r *round) showFirst(why, path string, p *planner.Plan) error {
 	if r.lane != LaneAudit {
 		return nil
 	}
-	return r.env.Print(fmt.Sprintf("first, %s: %s with %s\n", why, filepath.Base(path),
+	return r.loop.env.Print(fmt.Sprintf("first, %s: %s with %s\n", why, filepath.Base(path),
 		planner.Count(len(p.Core.Actions), "action")))
 }
 
 // removeHeld removes a held plan, and the markers that people were told of it.
 func (r *round) removeHeld(path string) error {
-	err := r.env.Files.Remove(path)
+	err := r.loop.env.Files.Remove(path)
 	for _, channel := range channels {
 		if err == nil {
-			err = r.env.Files.Remove(marker(path, channel))
+			err = r.loop.env.Files.Remove(marker(path, channel))
 		}
 	}
 	if err != nil {

@@ -79,11 +79,11 @@ func (r *round) reasonOf(err error) (Reason, error) {
 	if errors.As(err, &busy) || errors.As(err, &used) || errors.As(err, &superseded) {
 		return LockBusy, err // somebody applies, or has just done the same
 	}
-	if stoppedNow(r.stop()) {
+	if stoppedNow(r.loop.stop()) {
 		return Stopped, nil
 	}
 	if errors.As(err, new(*engine.HangsError)) {
-		r.metrics.hung.Set(float64(len(r.cfg.Engine.Settings.Systems)))
+		r.loop.metrics.hung.Set(float64(len(r.loop.cfg.Engine.Settings.Systems)))
 		return ObserveFailed, err
 	}
 	if why := sourceReason(err); why != "" {
@@ -97,7 +97,7 @@ func (r *round) reasonOf(err error) (Reason, error) {
 
 // unlessStopped is why, unless the loop was asked to stop: then that is the reason.
 func (r *round) unlessStopped(why Reason) Reason {
-	if stoppedNow(r.stop()) {
+	if stoppedNow(r.loop.stop()) {
 		return Stopped
 	}
 	return why
@@ -124,7 +124,7 @@ func (r *round) outcome(p *engine.Planned, held []policy.Group) (Reason, error) 
 		return Applied, nil
 	}
 	why := r.idleReason(held)
-	if next := r.history.next(r.now()); why == InBackoff && !next.IsZero() {
+	if next := r.loop.history.next(r.loop.now()); why == InBackoff && !next.IsZero() {
 		return why, fmt.Errorf("%s failed before; the next try is at %s",
 			planner.Count(r.later[policy.Backoff], "action"),
 			next.UTC().Format(time.RFC3339))
@@ -142,7 +142,7 @@ func (r *round) idleReason(held []policy.Group) Reason {
 	case r.later[policy.Backoff] > 0:
 		return InBackoff
 	}
-	if blocked, _ := r.history.BlockedOrders(r.now()); blocked > 0 {
+	if blocked, _ := r.loop.history.BlockedOrders(r.loop.now()); blocked > 0 {
 		return OrdersBlocked
 	}
 	if len(held) > 0 {

@@ -18,7 +18,7 @@ import (
 
 // round is one round of the loop.
 type round struct {
-	*Loop
+	loop                  *Loop
 	lane                  Lane
 	applied, held, failed int
 	// unsettled counts resources that do not stay as they are made.
@@ -51,7 +51,7 @@ func (r *round) do(ctx context.Context) (Reason, error) {
 		{"held plans that are approved", r.applyPending}}
 	for _, step := range first {
 		var busy *ledger.LockedError
-		if err := r.lostLead(); err != nil {
+		if err := r.loop.lostLead(); err != nil {
 			return LockBusy, err
 		}
 		err := step.run(ctx)
@@ -59,13 +59,13 @@ func (r *round) do(ctx context.Context) (Reason, error) {
 		case err == nil:
 		case errors.As(err, &busy):
 			return LockBusy, err
-		case stoppedNow(r.stop()):
+		case stoppedNow(r.loop.stop()):
 			return Stopped, nil
 		default:
-			r.log.Warn(step.what, "error", err.Error())
+			r.loop.log.Warn(step.what, "error", err.Error())
 		}
 	}
-	if stoppedNow(r.stop()) {
+	if stoppedNow(r.loop.stop()) {
 		return Stopped, nil
 	}
 	p, err := r.plan(ctx)
@@ -78,7 +78,7 @@ func (r *round) do(ctx context.Context) (Reason, error) {
 		if err != nil {
 			return RoundFailed, err
 		}
-		if lacking != "" && !r.Options.AcceptShrunk {
+		if lacking != "" && !r.loop.Options.AcceptShrunk {
 			return SourceShrank, errors.New(lacking)
 		}
 		if err := r.remember(p, lacking); err != nil {
@@ -91,7 +91,7 @@ func (r *round) do(ctx context.Context) (Reason, error) {
 // act asks the policy, writes held plans, and applies the rest. People are told last: that may take
 // its time.
 func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
-	if err := r.lostLead(); err != nil {
+	if err := r.loop.lostLead(); err != nil {
 		return LockBusy, err
 	}
 	decisions, err := r.judge(p)
@@ -106,12 +106,12 @@ func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
 		}
 	}
 	r.held = distinct(held)
-	if r.Options.DryRun {
+	if r.loop.Options.DryRun {
 		return r.show(p.Plan, decisions, approvedGroup, held)
 	}
 	r.watchOrders(p, decisions)
 	r.feedBack(p)
-	r.history.settle(func(k planner.Key) bool { return r.needs(p, k) })
+	r.loop.history.settle(func(k planner.Key) bool { return r.needs(p, k) })
 	if err := r.hold(p, held); err != nil {
 		return RoundFailed, err
 	}
@@ -154,31 +154,31 @@ func distinct(groups []policy.Group) int {
 // judge asks the policy about every action. Until a person has approved a plan that was applied on
 // this state, everything is held; what keeps failing, or does not stay, waits its time.
 func (r *round) judge(p *engine.Planned) ([]policy.Decision, error) {
-	decisions := r.cfg.Engine.AskPolicy(p)
-	if !r.isTrusted {
+	decisions := r.loop.cfg.Engine.AskPolicy(p)
+	if !r.loop.isTrusted {
 		var err error
-		if r.isTrusted, err = IsTrusted(r.cfg.Engine.Store); err != nil {
+		if r.loop.isTrusted, err = IsTrusted(r.loop.cfg.Engine.Store); err != nil {
 			return nil, err
 		}
 	}
 	for i := range decisions {
 		d, a := &decisions[i], &p.Plan.Core.Actions[i]
-		f, waits := r.history.waits(a, r.now())
+		f, waits := r.loop.history.waits(a, r.loop.now())
 		switch {
 		case r.open[a.Key]:
 			d.Approved, d.Code, d.Rule = false, policy.Backoff,
 				"a plan for it has begun, and continues when it is due"
 		case !d.Approved:
-		case !r.isTrusted:
+		case !r.loop.isTrusted:
 			d.Approved, d.Code, d.Rule = false, policy.NotAllowed,
 				"no plan approved by a person has been applied on this state yet"
-		case r.history.unsettled(a):
+		case r.loop.history.unsettled(a):
 			d.Approved, d.Code, d.Rule = false, policy.Backoff,
 				"the same change was made several times, and it differs again each time: find "+
 					"out what undoes it"
 			r.unsettled++
-			r.log.Warn("resource", "address", a.Address, "error", "something undoes the change",
-				"times", r.history.did[a.Key].Count)
+			r.loop.log.Warn("resource", "address", a.Address, "error", "something undoes the change",
+				"times", r.loop.history.did[a.Key].Count)
 		case waits:
 			d.Approved, d.Code = false, policy.Backoff
 			d.Rule = fmt.Sprintf(
@@ -237,7 +237,7 @@ func (r *round) show(p *planner.Plan, decisions []policy.Decision, approvedGroup
 			write("wait", d.Index, true)
 		}
 	}
-	if err := r.env.Print(b.String()); err != nil {
+	if err := r.loop.env.Print(b.String()); err != nil {
 		return RoundFailed, err
 	}
 	if len(approvedGroup.Actions) > 0 {

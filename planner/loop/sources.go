@@ -50,8 +50,8 @@ func (l *Loop) beQuiet(d time.Duration, why string) {
 
 // proxy is the source of a round: one that heeds what the proxy asked for.
 func (r *round) proxy() (engine.Source, error) {
-	source, err := r.cfg.Engine.Proxy()
-	return rateLimited{source, r.Loop}, err
+	source, err := r.loop.cfg.Engine.Proxy()
+	return rateLimited{source, r.loop}, err
 }
 
 // rateLimited asks nothing while the proxy is to be left alone.

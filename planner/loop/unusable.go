@@ -36,11 +36,11 @@ func hasApprovals(files Files, path string) (bool, error) {
 // sayKept says that a file is kept although it can't be used: once, and again when the reason is
 // another.
 func (r *round) sayKept(what, path string, why error, next string) {
-	if r.kept[path] == why.Error() {
+	if r.loop.kept[path] == why.Error() {
 		return
 	}
-	r.kept[path] = why.Error()
-	r.log.Warn(what+" can't be used by this version, and is kept", "plan", path, "because",
+	r.loop.kept[path] = why.Error()
+	r.loop.log.Warn(what+" can't be used by this version, and is kept", "plan", path, "because",
 		why.Error(), "next", next)
 }
 
@@ -48,7 +48,7 @@ func (r *round) sayKept(what, path string, why error, next string) {
 // Once the ledger has it as over, because a person has given it up, say, it is of no use.
 func (r *round) keepBegunUnusable(path string, why error) error {
 	var over bool
-	err := r.cfg.Engine.Store.View(func(tx ledger.Tx) error {
+	err := r.loop.cfg.Engine.Store.View(func(tx ledger.Tx) error {
 		plans, err := tx.Plans()
 		if err != nil {
 			return err
@@ -84,12 +84,12 @@ func (r *round) keepBegunUnusable(path string, why error) error {
 // keepHeld reports whether a held plan that can't be used is kept: because of its approvals.
 // Without any, it is removed; what it was for is held again.
 func (r *round) keepHeld(path string, why error) (bool, error) {
-	approved, err := hasApprovals(r.env.Files, path)
+	approved, err := hasApprovals(r.loop.env.Files, path)
 	if err != nil {
 		return false, err
 	}
 	if !approved {
-		r.log.Warn("removed a held plan that this version can't use; its changes are held again",
+		r.loop.log.Warn("removed a held plan that this version can't use; its changes are held again",
 			"plan", path, "because", why.Error())
 		return false, r.removeHeld(path)
 	}
@@ -101,9 +101,9 @@ func (r *round) keepHeld(path string, why error) (bool, error) {
 // pendingPath is where a plan is held: under its short id, unless a file is kept there that this
 // version can't use.
 func (r *round) pendingPath(core planner.Core) string {
-	base := filepath.Join(r.pendingFolder(), canonical.ShortID(canonical.ID(core)))
+	base := filepath.Join(r.loop.pendingFolder(), canonical.ShortID(canonical.ID(core)))
 	path := base + ".plan"
-	for n := 2; r.kept[path] != ""; n++ {
+	for n := 2; r.loop.kept[path] != ""; n++ {
 		path = base + "-" + planner.Commas(uint64(n)) + ".plan"
 	}
 	return path

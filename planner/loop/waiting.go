@@ -60,7 +60,7 @@ func (w WaitingOrder) news(now time.Time) string {
 // watchOrders notes which orders wait, since when and for what. A round that did not see all orders
 // forgets none.
 func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
-	now := r.now()
+	now := r.loop.now()
 	why := reasonsToWait(p, decisions)
 	seen := map[planner.Key]bool{}
 	for i := range p.Items {
@@ -69,8 +69,8 @@ func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
 			continue
 		}
 		seen[it.Key] = true
-		w, known := r.history.Orders[it.Key]
-		order, _ := planner.OpenOrder(r.cfg.Engine.Settings, it)
+		w, known := r.loop.history.Orders[it.Key]
+		order, _ := planner.OpenOrder(r.loop.cfg.Engine.Settings, it)
 		if !known || w.Order != order || isAhead(now, w.Since) {
 			w = WaitingOrder{Key: it.Key, Order: order, Since: now}
 		}
@@ -82,10 +82,10 @@ func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
 			w.Logged = news
 			r.logWaiting(w, now)
 		}
-		r.history.Orders[it.Key] = w
+		r.loop.history.Orders[it.Key] = w
 	}
 	if r.orders == nil || r.orders.problem() == nil {
-		maps.DeleteFunc(r.history.Orders,
+		maps.DeleteFunc(r.loop.history.Orders,
 			func(k planner.Key, _ WaitingOrder) bool { return !seen[k] })
 	}
 }
@@ -96,7 +96,7 @@ func (r *round) logWaiting(w WaitingOrder, now time.Time) {
 	if !w.IsBlocked {
 		what = "order waits for more than a day"
 	}
-	r.log.Warn(what, "address", w.Address, "order", planner.ShortID(w.Order), "waits",
+	r.loop.log.Warn(what, "address", w.Address, "order", planner.ShortID(w.Order), "waits",
 		now.Sub(w.Since).Round(time.Second), "because", w.Why,
 		"next", "cscs-sync explain "+render.ShellWord(w.Address))
 }
@@ -170,11 +170,11 @@ const mostInNotice = 20
 
 // tellOfOrders tells by one channel of the orders of which it has not told yet, or something else.
 func (r *round) tellOfOrders(ctx context.Context, channel string) error {
-	now := r.now()
-	n := ordersNotice{Event: "orders_waiting", Host: r.cfg.Engine.Host, Orders: []orderNotice{}}
+	now := r.loop.now()
+	n := ordersNotice{Event: "orders_waiting", Host: r.loop.cfg.Engine.Host, Orders: []orderNotice{}}
 	var fresh []planner.Key
-	for _, k := range slices.SortedFunc(maps.Keys(r.history.Orders), planner.Key.Compare) {
-		w := r.history.Orders[k]
+	for _, k := range slices.SortedFunc(maps.Keys(r.loop.history.Orders), planner.Key.Compare) {
+		w := r.loop.history.Orders[k]
 		news := w.news(now)
 		if news == "" || w.Told[channel] == news {
 			continue
@@ -190,20 +190,20 @@ func (r *round) tellOfOrders(ctx context.Context, channel string) error {
 	}
 	n.Text = fmt.Sprintf(
 		"cscs-sync on %s: %s blocked, or waiting for more than a day; the first is of %s: %s",
-		r.cfg.Engine.Host,
+		r.loop.cfg.Engine.Host,
 		planner.Count(n.Count, "order"), n.Orders[0].Address, n.Orders[0].Because)
 	if err := r.tell(ctx, channel, n); err != nil {
 		return fmt.Errorf("tell of orders that wait: %w", err)
 	}
 	for _, k := range fresh {
-		w := r.history.Orders[k]
+		w := r.loop.history.Orders[k]
 		told := maps.Clone(w.Told)
 		if told == nil {
 			told = map[string]string{}
 		}
 		told[channel] = w.news(now)
 		w.Told = told
-		r.history.Orders[k] = w
+		r.loop.history.Orders[k] = w
 	}
 	return nil
 }

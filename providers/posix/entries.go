@@ -115,7 +115,7 @@ func (l *Lease) Entries(system planner.System, path string) scan.Folder {
 		return scan.Folder{Why: lookEnded}
 	}
 	defer l.giveBack(root)
-	return root.Entries(system, path)
+	return root.open.Entries(system, path)
 }
 
 // Aged is [Root.Aged] below the root of the present look.
@@ -125,5 +125,5 @@ func (l *Lease) Aged(system planner.System, path string) scan.Directory {
 		return scan.Directory{Directory: planner.Directory{Why: lookEnded}}
 	}
 	defer l.giveBack(root)
-	return root.Aged(system, path)
+	return root.open.Aged(system, path)
 }

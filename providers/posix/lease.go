@@ -22,7 +22,7 @@ type Lease struct {
 
 // leased is storage.root, open for one look and its calls.
 type leased struct {
-	*Root
+	open *Root
 	// users are the look and its calls. Guarded by Lease.mu.
 	users int
 }
@@ -59,7 +59,7 @@ func (l *Lease) giveBack(root *leased) {
 	}
 	l.mu.Unlock()
 	if last {
-		root.Close()
+		root.open.Close()
 	}
 }
 
@@ -70,7 +70,7 @@ func (l *Lease) Mount(system planner.System) planner.Mount {
 		return planner.Mount{Unknown: lookEnded}
 	}
 	defer l.giveBack(root)
-	return root.Mount(system)
+	return root.open.Mount(system)
 }
 
 // Observe is [Root.Observe] below the root of the present look.
@@ -80,7 +80,7 @@ func (l *Lease) Observe(system planner.System, path string) planner.Directory {
 		return planner.Directory{Why: lookEnded}
 	}
 	defer l.giveBack(root)
-	return root.Observe(system, path)
+	return root.open.Observe(system, path)
 }
 
 // Find is [Root.Find] below the root of the present look.
@@ -90,7 +90,7 @@ func (l *Lease) Find(system planner.System, lost planner.Lost) (at string, looke
 		return "", false
 	}
 	defer l.giveBack(root)
-	return root.Find(system, lost)
+	return root.open.Find(system, lost)
 }
 
 // Opener opens storage.root, which may lie on a mount that hangs. It serves one goroutine.

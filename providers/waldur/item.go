@@ -33,7 +33,7 @@ const (
 // parser reads pages, items and orders. It is reused over the pages of a listing, so that equal strings (systems, data
 // types, parents, …) are stored once; not safe for concurrent use.
 type parser struct {
-	scanner
+	in scanner
 	// got are the values of the text, the item and the quota being read.
 	got      [fields]value
 	quotas   *planner.ProxyQuotas
@@ -67,8 +67,8 @@ func (p *parser) badField(field, format string, args ...any) {
 
 // collect reads the object at peek, keeping the values of the fields in it; it gives the number of members.
 func (p *parser) collect(in field) int {
-	f := p.open()
-	for name, ok := p.member(&f); ok; name, ok = p.member(&f) {
+	f := p.in.open()
+	for name, ok := p.in.member(&f); ok; name, ok = p.in.member(&f) {
 		p.store(fieldOf(in, name))
 	}
 	return f.count
@@ -76,10 +76,10 @@ func (p *parser) collect(in field) int {
 
 // store reads the value of a field.
 func (p *parser) store(to field) {
-	c := p.peek()
+	c := p.in.peek()
 	switch {
 	case to == unread:
-		p.skip()
+		p.in.skip()
 	case c == '[' && to == itemQuotas:
 		p.got[to] = value{kind: kindArray}
 		p.quotas = p.quotaList(to)
@@ -90,11 +90,11 @@ func (p *parser) store(to field) {
 		p.got[to] = value{kind: kindObject}
 		p.got[to].count = p.collect(to)
 	case c == '{', c == '[':
-		start := p.pos
-		k := p.skip()
-		p.got[to] = value{kind: k, raw: p.text[start:p.pos]}
+		start := p.in.pos
+		k := p.in.skip()
+		p.got[to] = value{kind: k, raw: p.in.text[start:p.in.pos]}
 	default:
-		p.got[to] = p.scalar()
+		p.got[to] = p.in.scalar()
 	}
 	if k := p.got[to].kind; k != kindObject && k != kindNull && k != kindMissing && to.composite() {
 		p.bad(to, "want an object, got %v", k)
@@ -105,12 +105,12 @@ func (p *parser) store(to field) {
 func (p *parser) item(position int) planner.Item {
 	clear(p.got[firstItemField : lastItemField+1])
 	p.quotas, p.new, p.problem = nil, nil, ""
-	if p.peek() != '{' {
-		k := p.skip()
+	if p.in.peek() != '{' {
+		k := p.in.skip()
 		return planner.Item{Problem: fmt.Sprintf("entry %d: want an object, got %v", position, k)}
 	}
 	p.collect(inItem)
-	if p.err != nil {
+	if p.in.err != nil {
 		return planner.Item{}
 	}
 	it := planner.Item{Quotas: p.quotas, NewQuotas: p.new}
@@ -295,7 +295,7 @@ func (p *parser) keep(it *planner.Item) {
 		p.kept += len(u) + 32
 	}
 	if p.kept > p.maxKept {
-		p.fail("the whole listing takes more than %d MiB of memory: nothing of it is used; see whether that is the Storage Proxy",
+		p.in.fail("the whole listing takes more than %d MiB of memory: nothing of it is used; see whether that is the Storage Proxy",
 			p.maxKept>>20)
 	}
 }

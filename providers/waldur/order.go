@@ -22,17 +22,17 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 	if len(text) > maxOrderBytes {
 		return planner.Order{}, fmt.Errorf("order is longer than %d KiB", maxOrderBytes>>10)
 	}
-	p.start(text)
+	p.in.start(text)
 	clear(p.got[:])
 	p.problem = ""
-	if p.peek() != '{' {
-		if p.err == nil {
-			p.unexpected("the object that holds an order")
+	if p.in.peek() != '{' {
+		if p.in.err == nil {
+			p.in.unexpected("the object that holds an order")
 		}
-		return planner.Order{}, p.err
+		return planner.Order{}, p.in.err
 	}
 	p.collect(inOrder)
-	if err := p.finish(); err != nil {
+	if err := p.in.finish(); err != nil {
 		return planner.Order{}, err
 	}
 	o := planner.Order{ID: p.uuid(orderUUID), Type: planner.OrderType(p.orderWord(orderType)),

@@ -34,42 +34,42 @@ func (p *parser) page(items []planner.Item, text []byte) (listingPage, error) {
 	if len(text) > maxPageBytes {
 		return listingPage{}, fmt.Errorf("page is longer than %d MiB", maxPageBytes>>20)
 	}
-	p.start(text)
+	p.in.start(text)
 	clear(p.got[:])
 	p.problem = ""
 	page := listingPage{Items: items}
-	if p.peek() != '{' {
+	if p.in.peek() != '{' {
 		return listingPage{}, p.notAPage()
 	}
-	f := p.open()
-	for name, ok := p.member(&f); ok; name, ok = p.member(&f) {
+	f := p.in.open()
+	for name, ok := p.in.member(&f); ok; name, ok = p.in.member(&f) {
 		to := fieldOf(inPage, name)
-		if to == pageResources && p.peek() == '[' {
+		if to == pageResources && p.in.peek() == '[' {
 			p.got[to] = value{kind: kindArray}
 			page.Items = p.items(page.Items, maxPageItems)
 			continue
 		}
 		p.store(to)
 	}
-	if err := p.finish(); err != nil {
+	if err := p.in.finish(); err != nil {
 		return listingPage{}, err
 	}
 	return page, p.envelope(&page)
 }
 
 func (p *parser) notAPage() error {
-	if p.err == nil {
-		p.unexpected("the object that holds a page")
+	if p.in.err == nil {
+		p.in.unexpected("the object that holds a page")
 	}
-	return p.err
+	return p.in.err
 }
 
 // items reads the array at peek, refusing more than limit entries.
 func (p *parser) items(to []planner.Item, limit int) []planner.Item {
-	f := p.open()
-	for p.element(&f, ']') {
+	f := p.in.open()
+	for p.in.element(&f, ']') {
 		if f.count > limit {
-			p.fail("more than %d resources in one page", limit)
+			p.in.fail("more than %d resources in one page", limit)
 			break
 		}
 		to = append(to, p.item(f.count))
@@ -80,13 +80,13 @@ func (p *parser) items(to []planner.Item, limit int) []planner.Item {
 
 // array reads a bare array of items, which has no pagination and no bound but that of its bytes.
 func (p *parser) array(text []byte) ([]planner.Item, error) {
-	p.start(text)
-	if p.peek() != '[' {
-		p.unexpected("an array of resources")
-		return nil, p.err
+	p.in.start(text)
+	if p.in.peek() != '[' {
+		p.in.unexpected("an array of resources")
+		return nil, p.in.err
 	}
 	items := p.items(nil, maxTotal)
-	if err := p.finish(); err != nil {
+	if err := p.in.finish(); err != nil {
 		return nil, err
 	}
 	return items, nil
@@ -94,20 +94,20 @@ func (p *parser) array(text []byte) ([]planner.Item, error) {
 
 // pagesIn are the entries of an array of pages. There are none in an array whose first entry is no page.
 func (p *parser) pagesIn(text []byte) ([][]byte, error) {
-	p.start(text)
-	p.peek()
+	p.in.start(text)
+	p.in.peek()
 	var pages [][]byte
-	f := p.open()
-	for p.element(&f, ']') {
-		p.peek()
-		start := p.pos
-		p.skip()
-		pages = append(pages, text[start:p.pos])
+	f := p.in.open()
+	for p.in.element(&f, ']') {
+		p.in.peek()
+		start := p.in.pos
+		p.in.skip()
+		pages = append(pages, text[start:p.in.pos])
 		if f.count == 1 && !isPage(pages[0]) {
-			return nil, p.err
+			return nil, p.in.err
 		}
 	}
-	if err := p.finish(); err != nil {
+	if err := p.in.finish(); err != nil {
 		return nil, err
 	}
 	return pages, nil
@@ -125,7 +125,8 @@ func isPage(text []byte) bool {
 func (p *parser) envelope(page *listingPage) error {
 	p.problem = ""
 	if p.got[pageResources].kind == kindMissing && p.got[pageDetail].kind != kindMissing {
-		return errors.New("this is an error answer, not a listing: " + web.Detail(planner.Hidden{}, p.text))
+		return errors.New("this is an error answer, not a listing: " +
+			web.Detail(planner.Hidden{}, p.in.text))
 	}
 	if s := string(p.str(pageStatus)); p.problem == "" && s != "success" {
 		return fmt.Errorf("status is %.40q, want \"success\"", s)

@@ -9,15 +9,15 @@ import (
 // quotaList reads the array of limits at peek. A limit that is not in it stays "not given": unknown, never zero.
 func (p *parser) quotaList(in field) *planner.ProxyQuotas {
 	q := p.limits.New()
-	f := p.open()
-	for p.element(&f, ']') {
-		if p.peek() != '{' {
-			p.badQuota(in, f.count, "want an object, got %v", p.skip())
+	f := p.in.open()
+	for p.in.element(&f, ']') {
+		if p.in.peek() != '{' {
+			p.badQuota(in, f.count, "want an object, got %v", p.in.skip())
 			continue
 		}
 		clear(p.got[firstQuotaField : lastQuotaField+1])
 		p.collect(inQuota)
-		if p.err == nil {
+		if p.in.err == nil {
 			p.limit(q, in, f.count)
 		}
 	}

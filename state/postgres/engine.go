@@ -236,12 +236,12 @@ func (b *batch) stillLeased(ctx context.Context) error {
 	if held == nil {
 		return nil
 	}
-	if err := held.Check(); err != nil {
+	if err := held.term.check(); err != nil {
 		return err
 	}
 	err := held.own(ctx, b)
 	if isLost(err) {
-		held.lose(err)
+		held.term.lose(err)
 		return err
 	}
 	return b.engine.explain("write", err)

@@ -16,7 +16,7 @@ const keptNodes = "7 days"
 
 // lead is the right of one node's loop to work.
 type lead struct {
-	*term
+	term   *term
 	engine *Engine
 	by     kv.Member
 }
@@ -35,9 +35,12 @@ func (e *Engine) Lead(ctx context.Context, by kv.Member) (kv.Lead, error) {
 	if err := l.enter(ctx); err != nil {
 		return nil, err
 	}
-	l.begin(asked, func() error { return l.enter(context.Background()) })
+	l.term.begin(asked, func() error { return l.enter(context.Background()) })
 	return l, nil
 }
+
+// Check is [kv.Lead]'s. It asks nobody.
+func (l *lead) Check() error { return l.term.check() }
 
 // isFresh reports whether the node gave a sign of life lately, as what it is now.
 func (e *Engine) isFresh(by kv.Member, known []member) bool {
@@ -114,7 +117,7 @@ func (b *batch) enter(ctx context.Context, by kv.Member, leads bool) error {
 }
 
 // Stop is [kv.Lead]'s.
-func (l *lead) Stop() { l.end() }
+func (l *lead) Stop() { l.term.end() }
 
 // Leave is [kv.Group]'s.
 func (e *Engine) Leave(ctx context.Context, by kv.Member) error {

@@ -13,7 +13,7 @@ import (
 // lease is the right of one node to change the storage. Every batch that this engine writes checks
 // its epoch.
 type lease struct {
-	*term
+	term   *term
 	engine *Engine
 	by     kv.Claim
 	epoch  int64
@@ -46,9 +46,12 @@ func (e *Engine) Claim(ctx context.Context, by kv.Claim) (kv.Lease, error) {
 	e.mu.Lock()
 	e.lease = l
 	e.mu.Unlock()
-	l.begin(before, l.renew)
+	l.term.begin(before, l.renew)
 	return l, nil
 }
+
+// Check is [kv.Lease]'s. It asks nobody: it costs a look at the clock.
+func (l *lease) Check() error { return l.term.check() }
 
 // free reports why a node may not have the lease; nil if it may. On the same node in the same boot, that node's own lock
 // says that nobody else has it. A node that comes back with another boot id is gone in the former one, once its lease has
@@ -134,7 +137,7 @@ func (l *lease) own(ctx context.Context, b *batch) error {
 
 // Release gives the lease back: another node may have it at once.
 func (l *lease) Release() error {
-	l.end()
+	l.term.end()
 	l.engine.mu.Lock()
 	l.engine.lease = nil
 	l.engine.mu.Unlock()

@@ -95,8 +95,8 @@ func (t *term) lose(why error) {
 	}
 }
 
-// Check is [kv.Lease]'s. It asks nobody: it costs a look at the clock.
-func (t *term) Check() error {
+// check returns an error once the right is lost, or its time is over.
+func (t *term) check() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.lost == nil && sinceBoot() >= t.deadline {

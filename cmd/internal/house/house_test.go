@@ -66,21 +66,3 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		}
 	}
 }
-
-// A command has a session and a session has the process; none pretends to be the other by embedding
-// it. Options may embed options, by value.
-func TestCommandsEmbedNoPointers(t *testing.T) {
-	embeds := regexp.MustCompile(`(?m)^\t+\*\w+(\.\w+)?$`)
-	files := 0
-	for _, f := range tracked(t) {
-		if strings.HasPrefix(f, "cmd/cscs-sync/") && strings.HasSuffix(f, ".go") && !strings.HasSuffix(f, "_test.go") {
-			files++
-			for _, line := range embeds.FindAll(text(t, f), -1) {
-				t.Errorf("%s embeds%s", f, line)
-			}
-		}
-	}
-	if files == 0 {
-		t.Error("there are no commands")
-	}
-}

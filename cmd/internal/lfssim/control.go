@@ -29,7 +29,7 @@ const controlHelp = `usage: lfs-sim sim COMMAND [--state FILE] …
 
 // controlRun is one run of `lfs-sim sim`: options by their names, and the other words.
 type controlRun struct {
-	*program
+	prog    *program
 	values  map[string][]string
 	words   []string
 	unknown string
@@ -42,22 +42,22 @@ func (p *program) control(args []string) int {
 		p.complain("%s", controlHelp)
 		return 2
 	}
-	c := &controlRun{program: p, values: map[string][]string{}}
+	c := &controlRun{prog: p, values: map[string][]string{}}
 	c.words, _ = getopt(args[1:], controlOptions(), c.option)
 	if c.unknown != "" {
-		return c.misused(fmt.Errorf("unknown option %s, or its argument is missing", c.unknown))
+		return c.prog.misused(fmt.Errorf("unknown option %s, or its argument is missing", c.unknown))
 	}
 	if state := c.one("state"); state != "" {
 		p.state = state
 	}
 	if p.state == "" {
-		return c.misused(errors.New("no state: give --state FILE, or set LFS_SIM_STATE"))
+		return c.prog.misused(errors.New("no state: give --state FILE, or set LFS_SIM_STATE"))
 	}
 	err := c.dispatch(args[0])
 	var misuse misuseError
 	switch {
 	case errors.As(err, &misuse):
-		return c.misused(err)
+		return c.prog.misused(err)
 	case err != nil:
 		p.complain("lfs-sim: %v\n", err)
 		return 1
@@ -104,7 +104,7 @@ func (c *controlRun) dispatch(command string) error {
 	case "lose-ost":
 		return c.loseOST()
 	case "clear":
-		return Update(c.state, func(s *State) error {
+		return Update(c.prog.state, func(s *State) error {
 			s.Faults = nil
 			for name, fs := range s.Filesystems {
 				fs.Lost = nil
@@ -153,8 +153,8 @@ func (c *controlRun) word(what string) (string, error) {
 func (c *controlRun) init() error {
 	s := State{Release: c.one("release"), AsRoot: c.has("as-root"),
 		Filesystems: map[string]Filesystem{}}
-	if _, err := os.Lstat(c.state); err == nil && !c.has("force") {
-		return fmt.Errorf("init: %s is there already; --force replaces it", c.state)
+	if _, err := os.Lstat(c.prog.state); err == nil && !c.has("force") {
+		return fmt.Errorf("init: %s is there already; --force replaces it", c.prog.state)
 	}
 	fs, err := c.filesystem()
 	if err != nil {
@@ -180,7 +180,7 @@ func (c *controlRun) init() error {
 			return err
 		}
 	}
-	return Init(c.state, s)
+	return Init(c.prog.state, s)
 }
 
 func (c *controlRun) filesystem() (fs Filesystem, err error) {
@@ -228,8 +228,8 @@ func (c *controlRun) usageOf() error {
 	if err != nil {
 		return err
 	}
-	now := c.now()
-	return withStore(c.state, func(s *store) error {
+	now := c.prog.now()
+	return withStore(c.prog.state, func(s *store) error {
 		m, err := c.mount(s, path)
 		if err != nil {
 			return err
@@ -277,12 +277,12 @@ func (c *controlRun) identity() (Type, uint32, error) {
 
 // mount finds the mount of a path.
 func (c *controlRun) mount(s *store, path string) (Mount, error) {
-	real, err := filepath.EvalSymlinks(c.inside(path))
+	real, err := filepath.EvalSymlinks(c.prog.inside(path))
 	if err != nil {
 		return Mount{}, err
 	}
-	c.srv = &server{store: s}
-	m, ok := c.mountOf(real)
+	c.prog.srv = &server{store: s}
+	m, ok := c.prog.mountOf(real)
 	if !ok {
 		return Mount{}, fmt.Errorf("%s is on no mount of this state", path)
 	}
@@ -305,7 +305,7 @@ func (c *controlRun) addFault(hang bool) error {
 		}
 		f.ID = &id
 	}
-	return AddFault(c.state, f)
+	return AddFault(c.prog.state, f)
 }
 
 func (c *controlRun) loseOST() error {
@@ -317,7 +317,7 @@ func (c *controlRun) loseOST() error {
 	if err != nil {
 		return err
 	}
-	return withStore(c.state, func(s *store) error {
+	return withStore(c.prog.state, func(s *store) error {
 		m, err := c.mount(s, path)
 		if err != nil {
 			return err
@@ -344,23 +344,23 @@ func (c *controlRun) clock() error {
 		return err
 	}
 	if text == "real" {
-		return Update(c.state, func(s *State) error { s.Now = 0; return nil })
+		return Update(c.prog.state, func(s *State) error { s.Now = 0; return nil })
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n <= 0 {
 		return misuseError("clock " + text + ": not Unix seconds")
 	}
-	return SetClock(c.state, time.Unix(n, 0))
+	return SetClock(c.prog.state, time.Unix(n, 0))
 }
 
 func (c *controlRun) showLog() error {
 	if c.has("clear") {
-		return withStore(c.state, func(*store) error { return os.Truncate(logPath(c.state), 0) })
+		return withStore(c.prog.state, func(*store) error { return os.Truncate(logPath(c.prog.state), 0) })
 	}
-	data, err := os.ReadFile(logPath(c.state))
+	data, err := os.ReadFile(logPath(c.prog.state))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("read the log: %w", err)
 	}
-	c.print("%s", data)
+	c.prog.print("%s", data)
 	return nil
 }

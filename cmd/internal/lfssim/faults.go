@@ -74,7 +74,7 @@ func errnoOf(name string) (syscall.Errno, bool) {
 // fault gives the error that a call meets, or lets it hang. The lock is free while it hangs: others
 // go on.
 func (s *server) fault(on string, id uint32) (syscall.Errno, error) {
-	for i, f := range s.settings.Faults {
+	for i, f := range s.store.settings.Faults {
 		if f.On != on || f.ID != nil && *f.ID != id {
 			continue
 		}
@@ -92,16 +92,16 @@ func (s *server) fault(on string, id uint32) (syscall.Errno, error) {
 
 // strike counts one.
 func (s *server) strike(i int) error {
-	f := &s.settings.Faults[i]
+	f := &s.store.settings.Faults[i]
 	switch f.Count {
 	case 0:
 		return nil
 	case 1:
-		s.settings.Faults = append(s.settings.Faults[:i:i], s.settings.Faults[i+1:]...)
+		s.store.settings.Faults = append(s.store.settings.Faults[:i:i], s.store.settings.Faults[i+1:]...)
 	default:
 		f.Count--
 	}
-	return s.saveSettings()
+	return s.store.saveSettings()
 }
 
 func (s *server) hang(f Fault) error {
@@ -109,13 +109,13 @@ func (s *server) hang(f Fault) error {
 	if f.Seconds > 0 {
 		d = time.Duration(f.Seconds) * time.Second
 	}
-	s.close()
+	s.store.close()
 	s.sleep(d)
-	if err := s.acquire(); err != nil {
+	if err := s.store.acquire(); err != nil {
 		return err
 	}
-	settings, err := readState(s.path)
-	s.settings = settings
+	settings, err := readState(s.store.path)
+	s.store.settings = settings
 	return err
 }
 

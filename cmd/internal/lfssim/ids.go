@@ -46,7 +46,7 @@ func number(text string) (uint32, bool) {
 	return uint32(n), err == nil && n <= maxID
 }
 
-func (p *program) names() Names { return p.srv.settings.Names }
+func (p *program) names() Names { return p.srv.store.settings.Names }
 
 // title is how a name stands in lfs's titles.
 func (p *program) title(t Type, id uint32) string {

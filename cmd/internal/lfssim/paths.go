@@ -61,7 +61,7 @@ func errnoIn(err error) syscall.Errno {
 func (p *program) mountOf(real string) (Mount, bool) {
 	var best Mount
 	longest := -1
-	for _, m := range p.srv.settings.Mounts {
+	for _, m := range p.srv.store.settings.Mounts {
 		top, err := filepath.EvalSymlinks(filepath.Join(p.root, m.Path))
 		if err == nil && within(real, top) && len(top) > longest {
 			best, longest = m, len(top)

@@ -124,7 +124,7 @@ func SetUsage(path, fs string, t Type, id uint32, space, inodes uint64) error {
 func ProjectOf(path, file string) (id uint32, inherit bool, err error) {
 	err = withStore(path, func(st *store) error {
 		p := &program{srv: &server{store: st}, cwd: "/"}
-		real, top, _, err := (&projectRun{program: p}).place(file)
+		real, top, _, err := (&projectRun{prog: p}).place(file)
 		if err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ func (p *program) run() int {
 	if err != nil {
 		return p.broken(err)
 	}
-	defer func() { p.srv.close() }()
+	defer func() { p.srv.store.close() }()
 	now := p.now()
 	if st.settings.Now != 0 {
 		now = time.Unix(st.settings.Now, 0)

@@ -8,7 +8,7 @@ import (
 
 // projectRun is one run of `lfs project`.
 type projectRun struct {
-	*program
+	prog                        *program
 	check, clear, inherit, keep bool
 	directory, recursive, zero  bool
 	id                          uint32
@@ -30,7 +30,7 @@ func (p *program) projectOptions() options {
 
 // project plays `lfs project`.
 func (p *program) project(args []string) int {
-	r := &projectRun{program: p}
+	r := &projectRun{prog: p}
 	paths, rc := getopt(args, p.projectOptions(), r.option)
 	if rc != 0 {
 		return rc
@@ -80,11 +80,11 @@ func trimDash(s string) string {
 
 func (r *projectRun) setID(text string) int {
 	id, ok := number(text)
-	if r.rel.modern {
-		id, ok = r.projectID(text)
+	if r.prog.rel.modern {
+		id, ok = r.prog.projectID(text)
 	}
 	switch {
-	case !ok && r.rel.modern:
+	case !ok && r.prog.rel.modern:
 		return r.wrongProject("invalid project id '%s'\n", text)
 	case !ok:
 		return r.wrongProject("Invalid project ID: %s\n", text)
@@ -94,8 +94,8 @@ func (r *projectRun) setID(text string) int {
 }
 
 func (r *projectRun) wrongProject(format string, args ...any) int {
-	r.complain(format, args...)
-	return r.usage("project")
+	r.prog.complain(format, args...)
+	return r.prog.usage("project")
 }
 
 // setting: neither check nor clear nor list.
@@ -120,13 +120,13 @@ func (r *projectRun) contradictions(paths []string) int {
 // tree goes through what one argument means: the thing itself, its children, or all below. A list
 // without -d shows the children of a directory and not the directory.
 func (r *projectRun) tree(path string) int {
-	info, err := os.Lstat(r.inside(path))
+	info, err := os.Lstat(r.prog.inside(path))
 	if err != nil {
 		verb := "stat"
-		if r.rel.modern {
+		if r.prog.rel.modern {
 			verb = "lstat"
 		}
-		r.complain("lfs: failed to %s '%s': %s\n", verb, path, strerror(errnoIn(err)))
+		r.prog.complain("lfs: failed to %s '%s': %s\n", verb, path, strerror(errnoIn(err)))
 		return 1
 	}
 	list := !r.check && !r.clear && !r.setting()
@@ -152,9 +152,9 @@ func (r *projectRun) tree(path string) int {
 func (r *projectRun) below(path string, want uint32) int {
 	rc := 0
 	for queue := []string{path}; len(queue) > 0; queue = queue[1:] {
-		entries, err := os.ReadDir(r.inside(queue[0]))
+		entries, err := os.ReadDir(r.prog.inside(queue[0]))
 		if err != nil {
-			r.complain("lfs: failed to open '%s': %s\n", queue[0], strerror(errnoIn(err)))
+			r.prog.complain("lfs: failed to open '%s': %s\n", queue[0], strerror(errnoIn(err)))
 			rc = 1
 			continue
 		}
@@ -191,7 +191,7 @@ func (r *projectRun) visit(path string, want uint32) int {
 		}
 		return r.put(path, now, id, now.Inherit || r.inherit)
 	}
-	r.print("%5d %s %s\n", now.ID, flag(now.Inherit), path)
+	r.prog.print("%5d %s %s\n", now.ID, flag(now.Inherit), path)
 	return 0
 }
 
@@ -204,20 +204,20 @@ func flag(inherit bool) string {
 
 // checkOne prints what is not as wanted; findings are no error.
 func (r *projectRun) checkOne(path string, now projected, want uint32) int {
-	info, err := os.Lstat(r.inside(path))
+	info, err := os.Lstat(r.prog.inside(path))
 	if err != nil {
-		return r.broken(err)
+		return r.prog.broken(err)
 	}
 	unset, other := info.IsDir() && !now.Inherit, now.ID != want
 	switch {
 	case r.zero && (unset || other):
-		r.print("%s\x00", path)
+		r.prog.print("%s\x00", path)
 	case !r.zero:
 		if unset {
-			r.print("%s - project inheritance flag is not set\n", path)
+			r.prog.print("%s - project inheritance flag is not set\n", path)
 		}
 		if other {
-			r.print("%s - project identifier is not set (inode=%d, tree=%d)\n", path, now.ID, want)
+			r.prog.print("%s - project identifier is not set (inode=%d, tree=%d)\n", path, now.ID, want)
 		}
 	}
 	return 0
@@ -225,27 +225,27 @@ func (r *projectRun) checkOne(path string, now projected, want uint32) int {
 
 // place is the real path of the thing itself, not of what it links to, and the top of its mount.
 func (r *projectRun) place(path string) (real, top string, lustre bool, err error) {
-	dir, err := filepath.EvalSymlinks(filepath.Dir(r.inside(path)))
+	dir, err := filepath.EvalSymlinks(filepath.Dir(r.prog.inside(path)))
 	if err != nil {
 		return "", "", false, err
 	}
-	real = filepath.Join(dir, filepath.Base(r.inside(path)))
-	m, ok := r.mountOf(real)
+	real = filepath.Join(dir, filepath.Base(r.prog.inside(path)))
+	m, ok := r.prog.mountOf(real)
 	if !ok {
 		return real, real, false, nil
 	}
-	top, err = filepath.EvalSymlinks(filepath.Join(r.root, m.Path))
+	top, err = filepath.EvalSymlinks(filepath.Join(r.prog.root, m.Path))
 	return real, top, true, err
 }
 
 func (r *projectRun) get(path string) (projected, int) {
 	real, top, lustre, err := r.place(path)
 	if err != nil {
-		return projected{}, r.broken(err)
+		return projected{}, r.prog.broken(err)
 	}
-	now, err := r.srv.projectOf(real, top)
+	now, err := r.prog.srv.store.projectOf(real, top)
 	if err != nil {
-		return projected{}, r.broken(err)
+		return projected{}, r.prog.broken(err)
 	}
 	if !lustre || r.clear || r.setting() {
 		return now, 0
@@ -256,12 +256,12 @@ func (r *projectRun) get(path string) (projected, int) {
 // meet reports a fault that is set for projects: it strikes what a run is for, the reading or the
 // setting.
 func (r *projectRun) meet(path, verb string, id uint32) int {
-	errno, err := r.srv.fault(OnProject, id)
+	errno, err := r.prog.srv.fault(OnProject, id)
 	switch {
 	case err != nil:
-		return r.broken(err)
+		return r.prog.broken(err)
 	case errno != 0:
-		r.complain("lfs: failed to %s xattr for '%s': %s\n", verb, path, strerror(errno))
+		r.prog.complain("lfs: failed to %s xattr for '%s': %s\n", verb, path, strerror(errno))
 		return 1
 	}
 	return 0
@@ -275,7 +275,7 @@ func (r *projectRun) put(path string, now projected, id uint32, inherit bool) in
 	}
 	real, top, lustre, err := r.place(path)
 	if err != nil {
-		return r.broken(err)
+		return r.prog.broken(err)
 	}
 	if lustre {
 		if rc := r.meet(path, "set", id); rc != 0 {
@@ -284,18 +284,18 @@ func (r *projectRun) put(path string, now projected, id uint32, inherit bool) in
 	}
 	errno := syscall.Errno(0)
 	switch {
-	case !r.srv.root():
+	case !r.prog.srv.root():
 		errno = syscall.EPERM
 	case !lustre && id != 0:
 		id, errno = 0, syscall.EOPNOTSUPP
 	}
 	if errno != syscall.EPERM {
-		if err := r.srv.setProject(real, top, id, inherit); err != nil {
-			return r.broken(err)
+		if err := r.prog.srv.store.setProject(real, top, id, inherit); err != nil {
+			return r.prog.broken(err)
 		}
 	}
 	if errno != 0 {
-		r.complain("lfs: failed to set xattr for '%s': %s\n", path, strerror(errno))
+		r.prog.complain("lfs: failed to set xattr for '%s': %s\n", path, strerror(errno))
 		return 1
 	}
 	return 0

@@ -4,8 +4,8 @@ import "syscall"
 
 // quotaRun is one run of `lfs quota`.
 type quotaRun struct {
-	*program
-	layout
+	prog     *program
+	layout   layout
 	typ      Type
 	id       uint32
 	name     string // as shown in the title
@@ -25,7 +25,7 @@ type quotaRun struct {
 
 // quota plays `lfs quota`.
 func (p *program) quota(args []string) int {
-	q := &quotaRun{program: p, layout: layout{plays: p.rel, now: p.srv.now}}
+	q := &quotaRun{prog: p, layout: layout{plays: p.rel, now: p.srv.now}}
 	table := oldQuotaOptions()
 	if p.rel.modern {
 		table = modernQuotaOptions()
@@ -39,7 +39,7 @@ func (p *program) quota(args []string) int {
 		return rc
 	}
 	if len(words) == 0 {
-		for _, m := range p.srv.settings.Mounts {
+		for _, m := range p.srv.store.settings.Mounts {
 			words = append(words, m.Path)
 		}
 	}
@@ -54,11 +54,11 @@ func (q *quotaRun) identity(words []string) (mounts []string, own bool, rc int) 
 	named := q.typ != "" && !q.times && !q.defaults && !q.list
 	switch {
 	case q.list && q.typ == "":
-		q.complain("lfs quota: no quota type to iterate\n")
-		return nil, false, q.usage("quota")
+		q.prog.complain("lfs quota: no quota type to iterate\n")
+		return nil, false, q.prog.usage("quota")
 	case q.times && q.typ == "":
 		return nil, false, q.incomplete()
-	case !q.rel.modern && named && len(words) != 2, !q.rel.modern && !named &&
+	case !q.prog.rel.modern && named && len(words) != 2, !q.prog.rel.modern && !named &&
 		len(words) != 1, named && len(words) == 0:
 		return nil, false, q.incomplete()
 	case q.typ == "":
@@ -66,35 +66,35 @@ func (q *quotaRun) identity(words []string) (mounts []string, own bool, rc int) 
 	case !named:
 		return words, false, 0
 	}
-	id, ok := q.parseID(q.typ, words[0])
+	id, ok := q.prog.parseID(q.typ, words[0])
 	if !ok {
-		q.complain("lfs quota: invalid id '%s'\n", words[0])
-		return nil, false, q.usage("quota")
+		q.prog.complain("lfs quota: invalid id '%s'\n", words[0])
+		return nil, false, q.prog.usage("quota")
 	}
 	q.id, q.name = id, words[0]
-	if q.rel.modern {
-		q.name = q.title(q.typ, id)
+	if q.prog.rel.modern {
+		q.name = q.prog.title(q.typ, id)
 	}
 	return words[1:], false, 0
 }
 
 func (q *quotaRun) incomplete() int {
-	q.complain("lfs quota: name and mount point must be specified\n")
-	return q.usage("quota")
+	q.prog.complain("lfs quota: name and mount point must be specified\n")
+	return q.prog.usage("quota")
 }
 
 // showOwn shows the caller's user and group.
 func (q *quotaRun) showOwn(mounts []string) int {
 	gid := 0
-	if n := len(q.caller.gids); n > 0 {
-		gid = q.caller.gids[n-1]
+	if n := len(q.prog.caller.gids); n > 0 {
+		gid = q.prog.caller.gids[n-1]
 	}
 	for _, own := range []struct {
 		typ Type
 		id  int
-	}{{User, q.caller.uid}, {Group, gid}} {
+	}{{User, q.prog.caller.uid}, {Group, gid}} {
 		one := *q
-		one.typ, one.id, one.name = own.typ, uint32(own.id), q.title(own.typ, uint32(own.id))
+		one.typ, one.id, one.name = own.typ, uint32(own.id), q.prog.title(own.typ, uint32(own.id))
 		if rc := one.show(mounts); rc != 0 {
 			return rc
 		}
@@ -104,7 +104,7 @@ func (q *quotaRun) showOwn(mounts []string) int {
 
 // show prints the title and a row, or more, for each mount point; the first error ends it.
 func (q *quotaRun) show(mounts []string) int {
-	if !q.allPools || q.rel.modern {
+	if !q.allPools || q.prog.rel.modern {
 		q.head()
 	}
 	for _, path := range mounts {
@@ -120,12 +120,12 @@ func (q *quotaRun) head() {
 	switch {
 	case q.quiet || q.times:
 	case q.list:
-		q.print("Disk %s quotas\n%s", q.typ, q.heading(wholeRow, true))
+		q.prog.print("Disk %s quotas\n%s", q.typ, q.layout.heading(wholeRow, true))
 	case q.defaults:
-		q.print("Disk default %s quota:\n%s", q.typ, q.heading(defaultRow, false))
+		q.prog.print("Disk default %s quota:\n%s", q.typ, q.layout.heading(defaultRow, false))
 	default:
-		q.print("Disk quotas for %s %s (%sid %d):\n%s", q.typ, q.name, q.typ.letter(), q.id,
-			q.heading(wholeRow, false))
+		q.prog.print("Disk quotas for %s %s (%sid %d):\n%s", q.typ, q.name, q.typ.letter(), q.id,
+			q.layout.heading(wholeRow, false))
 	}
 }
 
@@ -134,7 +134,7 @@ func (q *quotaRun) query(fs string) query {
 }
 
 func (q *quotaRun) showMount(path string) int {
-	m, errno := q.locate("quota", path)
+	m, errno := q.prog.locate("quota", path)
 	if errno != 0 {
 		return q.failed(path, errno)
 	}
@@ -155,14 +155,14 @@ func (q *quotaRun) showMount(path string) int {
 func (q *quotaRun) failed(path string, errno syscall.Errno) int {
 	switch errno {
 	case syscall.EPERM:
-		q.complain("Permission denied.\n")
+		q.prog.complain("Permission denied.\n")
 	case syscall.ESRCH:
-		q.complain("%s quotas are not enabled.\n", q.typ)
+		q.prog.complain("%s quotas are not enabled.\n", q.typ)
 	case syscall.ENODEV, syscall.ENOENT:
 	default:
-		q.complain("Unexpected quotactl error: %s\n", strerror(errno))
-		if !q.rel.modern && !q.times && !q.defaults {
-			q.print("%s", q.row(q.label(path), "", q.columns(answer{}, wholeRow, errno)))
+		q.prog.complain("Unexpected quotactl error: %s\n", strerror(errno))
+		if !q.prog.rel.modern && !q.times && !q.defaults {
+			q.prog.print("%s", q.layout.row(q.label(path), "", q.layout.columns(answer{}, wholeRow, errno)))
 			q.someErrors()
 		}
 	}
@@ -170,8 +170,8 @@ func (q *quotaRun) failed(path string, errno syscall.Errno) int {
 }
 
 func (q *quotaRun) someErrors() {
-	q.print("%sSome errors happened when getting quota info. Some devices may be not working or deactivated. "+
-		"The data in \"[]\" is inaccurate.\n", q.rel.some)
+	q.prog.print("%sSome errors happened when getting quota info. Some devices may be not working or deactivated. "+
+		"The data in \"[]\" is inaccurate.\n", q.prog.rel.some)
 }
 
 // label is what stands in the first column: nothing when one target was asked for.
@@ -185,10 +185,10 @@ func (q *quotaRun) label(path string) string {
 // asked reports the simulation's own failures and those of the kernel.
 func (q *quotaRun) asked(path string, errno syscall.Errno, err error) int {
 	if err != nil {
-		return q.broken(err)
+		return q.prog.broken(err)
 	}
 	if errno == syscall.ENOENT && q.pool != "" {
-		q.complain("lfs quota: Cannot find pool '%s'\n", q.pool)
+		q.prog.complain("lfs quota: Cannot find pool '%s'\n", q.pool)
 	}
 	if errno != 0 {
 		return q.failed(path, errno)
@@ -199,22 +199,22 @@ func (q *quotaRun) asked(path string, errno syscall.Errno, err error) int {
 // showOne shows an identity on a file system, in a pool, or on one target.
 func (q *quotaRun) showOne(path string, m Mount) int {
 	if q.target.kind == "UUID" {
-		if q.rel.modern {
+		if q.prog.rel.modern {
 			return q.failed(path, syscall.ENODEV)
 		}
 		return q.failed(path, syscall.EAGAIN)
 	}
-	a, errno, err := q.srv.get(q.query(m.FS))
+	a, errno, err := q.prog.srv.get(q.query(m.FS))
 	if rc := q.asked(path, errno, err); rc != 0 {
 		return rc
 	}
-	q.print("%s", q.row(q.label(path), "", q.columns(a, wholeRow, 0)))
+	q.prog.print("%s", q.layout.row(q.label(path), "", q.layout.columns(a, wholeRow, 0)))
 	if q.verbose && q.target.kind == "" {
 		if err := q.showTargets(m); err != nil {
-			return q.broken(err)
+			return q.prog.broken(err)
 		}
 	}
-	if q.target.kind == "" && !q.rel.modern {
+	if q.target.kind == "" && !q.prog.rel.modern {
 		q.usingDefault(a)
 	}
 	if a.has != hasAll {
@@ -227,44 +227,44 @@ func (q *quotaRun) showOne(path string, m Mount) int {
 // usingDefault is said by the old program only, even when it is to be quiet.
 func (q *quotaRun) usingDefault(a answer) {
 	if a.blockDefault {
-		q.print("%sid %d is using default block quota setting\n", q.typ.letter(), q.id)
+		q.prog.print("%sid %d is using default block quota setting\n", q.typ.letter(), q.id)
 	}
 	if a.inodeDefault {
-		q.print("%sid %d is using default file quota setting\n", q.typ.letter(), q.id)
+		q.prog.print("%sid %d is using default file quota setting\n", q.typ.letter(), q.id)
 	}
 }
 
 func (q *quotaRun) showTimes(path string, m Mount) int {
-	g, errno, err := q.srv.getGrace(q.query(m.FS))
+	g, errno, err := q.prog.srv.getGrace(q.query(m.FS))
 	if rc := q.asked(path, errno, err); rc != 0 {
 		return rc
 	}
-	q.print("Block grace time: %s; Inode grace time: %s\n", duration(g.Block), duration(g.Inode))
+	q.prog.print("Block grace time: %s; Inode grace time: %s\n", duration(g.Block), duration(g.Inode))
 	return 0
 }
 
 func (q *quotaRun) showDefaults(path string, m Mount) int {
-	a, errno, err := q.srv.getDefault(q.query(m.FS))
+	a, errno, err := q.prog.srv.getDefault(q.query(m.FS))
 	if rc := q.asked(path, errno, err); rc != 0 {
 		return rc
 	}
-	q.print("%s", q.row(path, "", q.defaultColumns(a)))
+	q.prog.print("%s", q.layout.row(path, "", q.layout.defaultColumns(a)))
 	return 0
 }
 
 // showPools shows every pool. The modern program, once through, shows the last one again.
 func (q *quotaRun) showPools(path string, m Mount) int {
-	q.print("Pools from %s:\n", m.FS)
-	pools := q.srv.settings.filesystem(m.FS).Pools
+	q.prog.print("Pools from %s:\n", m.FS)
+	pools := q.prog.srv.store.settings.filesystem(m.FS).Pools
 	for i, pool := range pools {
-		q.print("Quotas for pool: %s\n", pool.Name)
+		q.prog.print("Quotas for pool: %s\n", pool.Name)
 		one := *q
 		one.pool = pool.Name
-		if !q.rel.modern {
+		if !q.prog.rel.modern {
 			one.head()
 		}
 		rc := one.showOne(path, m)
-		if rc == 0 && q.rel.modern && i == len(pools)-1 {
+		if rc == 0 && q.prog.rel.modern && i == len(pools)-1 {
 			rc = one.showOne(path, m)
 		}
 		if rc != 0 {

@@ -8,41 +8,41 @@ import (
 
 // showList lists all identities that have a record; one that only uses space is not among them.
 func (q *quotaRun) showList(path string, m Mount) int {
-	if !q.srv.root() && q.typ != Project {
-		q.complain("get all quota failed -1\n")
+	if !q.prog.srv.root() && q.typ != Project {
+		q.prog.complain("get all quota failed -1\n")
 		return exit(refused)
 	}
-	errno, err := q.srv.refuses(OnQuota, q.query(m.FS))
+	errno, err := q.prog.srv.refuses(OnQuota, q.query(m.FS))
 	if err == nil && errno != 0 {
-		q.complain("get all quota failed -%d\n", int(errno))
+		q.prog.complain("get all quota failed -%d\n", int(errno))
 		return exit(errno)
 	}
 	rows, listErr := q.listRows(path, m)
 	if err := errors.Join(err, listErr); err != nil {
-		return q.broken(err)
+		return q.prog.broken(err)
 	}
-	q.print("%s", rows)
+	q.prog.print("%s", rows)
 	return 0
 }
 
 func (q *quotaRun) listRows(path string, m Mount) (string, error) {
-	ids, err := q.srv.ids(m.FS, q.typ)
+	ids, err := q.prog.srv.store.ids(m.FS, q.typ)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
 	if q.withRoot {
-		a, err := q.srv.defaults(query{fs: m.FS, typ: q.typ})
+		a, err := q.prog.srv.defaults(query{fs: m.FS, typ: q.typ})
 		if err != nil {
 			return "", err
 		}
-		b.WriteString(q.row(path, q.listName(0), q.columns(a, wholeRow, 0)))
+		b.WriteString(q.layout.row(path, q.listName(0), q.layout.columns(a, wholeRow, 0)))
 	}
 	for _, id := range ids {
 		if id == 0 || q.last != 0 && (id < q.first || id > q.last) {
 			continue
 		}
-		a, err := q.srv.read(query{fs: m.FS, typ: q.typ, id: id}, false)
+		a, err := q.prog.srv.read(query{fs: m.FS, typ: q.typ, id: id}, false)
 		if err != nil {
 			return "", err
 		}
@@ -55,13 +55,13 @@ func (q *quotaRun) listRows(path string, m Mount) (string, error) {
 		if !a.inodeRecorded {
 			a.has &^= hasILimits
 		}
-		b.WriteString(q.row(path, q.listName(id), q.columns(a, wholeRow, 0)))
+		b.WriteString(q.layout.row(path, q.listName(id), q.layout.columns(a, wholeRow, 0)))
 	}
 	return b.String(), nil
 }
 
 func (q *quotaRun) listName(id uint32) string {
-	if name, ok := q.names().nameOf(q.typ, id); ok && !q.numeric {
+	if name, ok := q.prog.names().nameOf(q.typ, id); ok && !q.numeric {
 		return name
 	}
 	return strconv.FormatUint(uint64(id), 10)

@@ -50,14 +50,14 @@ func (q *quotaRun) option(name, value string) int {
 	case "v":
 		q.verbose = true
 	case "h":
-		q.human = true
+		q.layout.human = true
 	case "pool":
 		q.pool, q.allPools = value, value == ""
 	case "i", "I", "o", "mdt", "ost":
 		return q.chooseTarget(name, value)
 	case unknownOption:
-		q.complain("lfs quota: unrecognized option '%s'\n", value)
-		return q.usage("quota")
+		q.prog.complain("lfs quota: unrecognized option '%s'\n", value)
+		return q.prog.usage("quota")
 	default:
 		q.modernOption(name, value)
 	}
@@ -77,16 +77,16 @@ func (q *quotaRun) modernOption(name, value string) {
 	case "show-root":
 		q.withRoot = true
 	case "delimiter":
-		q.delim = value
+		q.layout.delim = value
 	default:
-		q.fields = append(q.fields, name)
+		q.layout.fields = append(q.layout.fields, name)
 	}
 }
 
 func (q *quotaRun) setType(letter string) int {
 	if q.typ != "" {
-		q.complain("lfs quota: only one of -u, -g, or -p may be specified\n")
-		return q.usage("quota")
+		q.prog.complain("lfs quota: only one of -u, -g, or -p may be specified\n")
+		return q.prog.usage("quota")
 	}
 	q.typ = typeOf(letter)
 	return 0
@@ -106,12 +106,12 @@ func typeOf(letter string) Type {
 // it never matches.
 func (q *quotaRun) chooseTarget(name, value string) int {
 	switch {
-	case q.rel.modern && name == "i":
-		q.complain("'-i' deprecated, use '--ost' or '--mdt'\n")
-	case q.rel.modern && name == "I":
-		q.complain("'-I' deprecated, use '--ost'\n")
+	case q.prog.rel.modern && name == "i":
+		q.prog.complain("'-i' deprecated, use '--ost' or '--mdt'\n")
+	case q.prog.rel.modern && name == "I":
+		q.prog.complain("'-I' deprecated, use '--ost'\n")
 	}
-	if name == "o" && !q.rel.modern {
+	if name == "o" && !q.prog.rel.modern {
 		q.target = target{"UUID", -1}
 		return 0
 	}

@@ -8,14 +8,14 @@ import (
 
 // showTargets lists the MDTs and OSTs, or the OSTs of the pool.
 func (q *quotaRun) showTargets(m Mount) error {
-	fs := q.srv.settings.filesystem(m.FS)
+	fs := q.prog.srv.store.settings.filesystem(m.FS)
 	osts := make([]int, fs.OSTs)
 	for i := range osts {
 		osts[i] = i
 	}
 	var blocks, inodes uint64
 	if pool, ok := fs.pool(q.pool); ok {
-		q.print("Pool: %s.%s\n", m.FS, q.pool)
+		q.prog.print("Pool: %s.%s\n", m.FS, q.pool)
 		osts = slices.Clone(pool.OSTs)
 	} else {
 		for i := range fs.MDTs {
@@ -33,7 +33,7 @@ func (q *quotaRun) showTargets(m Mount) error {
 		}
 		blocks += grant
 	}
-	q.print("Total allocated inode limit: %d, total allocated block limit: %d\n", inodes, blocks)
+	q.prog.print("Total allocated inode limit: %d, total allocated block limit: %d\n", inodes, blocks)
 	return nil
 }
 
@@ -41,19 +41,19 @@ func (q *quotaRun) showTargets(m Mount) error {
 func (q *quotaRun) showTarget(m Mount, t target, kind rowKind) (grant uint64, err error) {
 	query := q.query(m.FS)
 	query.target = t
-	whole, err := q.srv.read(query, false)
+	whole, err := q.prog.srv.read(query, false)
 	if err != nil {
 		return 0, err
 	}
-	a, errno, err := q.srv.ofTarget(query, whole)
+	a, errno, err := q.prog.srv.ofTarget(query, whole)
 	if err != nil {
 		return 0, err
 	}
 	if errno != 0 {
-		q.complain("quotactl %s%d failed.\n", strings.ToLower(t.kind), t.index)
+		q.prog.complain("quotactl %s%d failed.\n", strings.ToLower(t.kind), t.index)
 		return 0, nil
 	}
-	q.print("%s", q.row(targetName(q.rel, m.FS, t), "", q.columns(a, kind, 0)))
+	q.prog.print("%s", q.layout.row(targetName(q.prog.rel, m.FS, t), "", q.layout.columns(a, kind, 0)))
 	if kind == mdtRow {
 		return a.ihard, nil
 	}

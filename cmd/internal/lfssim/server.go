@@ -9,7 +9,7 @@ import (
 // command that lfs issues. An errno is the answer of the "kernel"; an error is a failure of the
 // simulation itself.
 type server struct {
-	*store
+	store  *store
 	caller caller
 	now    uint64
 	sleep  func(time.Duration)
@@ -48,7 +48,7 @@ type answer struct {
 	blockRecorded, inodeRecorded bool
 }
 
-func (s *server) root() bool { return s.caller.uid == 0 || s.settings.AsRoot }
+func (s *server) root() bool { return s.caller.uid == 0 || s.store.settings.AsRoot }
 
 // mayRead: everybody may read projects, and what is their own; the rest is for root.
 func (s *server) mayRead(t Type, id uint32) bool {
@@ -72,7 +72,7 @@ func (s *server) refuses(on string, q query) (syscall.Errno, error) {
 	if errno != 0 || err != nil {
 		return errno, err
 	}
-	fs := s.settings.filesystem(q.fs)
+	fs := s.store.settings.filesystem(q.fs)
 	if q.typ == Project && fs.NoProjectQuota {
 		return syscall.EOPNOTSUPP, nil
 	}
@@ -102,7 +102,7 @@ func (s *server) get(q query) (answer, syscall.Errno, error) {
 // read gives what is kept of an identity; with touch it moves timers and makes a record where there
 // is none.
 func (s *server) read(q query, touch bool) (answer, error) {
-	r, err := s.record(q.fs, q.pool, q.typ, q.id)
+	r, err := s.store.record(q.fs, q.pool, q.typ, q.id)
 	if err != nil {
 		return answer{}, err
 	}
@@ -146,7 +146,7 @@ func (s *server) effective(q query, r *record) (block, inode half, err error) {
 	if q.id == 0 {
 		return half{}, half{}, nil
 	}
-	d, err := s.record(q.fs, q.pool, q.typ, 0)
+	d, err := s.store.record(q.fs, q.pool, q.typ, 0)
 	if err != nil {
 		return half{}, half{}, err
 	}
@@ -170,7 +170,7 @@ func inForce(own, def *half) half {
 // touch records an identity that had no record, and starts or ends its timers.
 func (s *server) touch(q query, r record, block, inode half) error {
 	before := r
-	g, err := s.grace(q.fs, q.pool, q.typ)
+	g, err := s.store.grace(q.fs, q.pool, q.typ)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (s *server) touch(q query, r record, block, inode half) error {
 	if q.pool != "" {
 		r.Space, r.Inodes = 0, 0 // usage is the file system's
 	}
-	return s.putRecord(q.fs, q.pool, q.typ, q.id, r)
+	return s.store.putRecord(q.fs, q.pool, q.typ, q.id, r)
 }
 
 // stored gives what to keep of a half: its own limits, never a copy of the default's.
@@ -222,7 +222,7 @@ func (s *server) set(q query, c change) (syscall.Errno, error) {
 	if c.block.crossed() || c.inode.crossed() {
 		return syscall.EINVAL, nil
 	}
-	r, err := s.record(q.fs, q.pool, q.typ, q.id)
+	r, err := s.store.record(q.fs, q.pool, q.typ, q.id)
 	if err != nil {
 		return 0, err
 	}
@@ -232,7 +232,7 @@ func (s *server) set(q query, c change) (syscall.Errno, error) {
 			return 0, err
 		}
 	}
-	g, err := s.grace(q.fs, q.pool, q.typ)
+	g, err := s.store.grace(q.fs, q.pool, q.typ)
 	if err != nil {
 		return 0, err
 	}
@@ -244,7 +244,7 @@ func (s *server) set(q query, c change) (syscall.Errno, error) {
 		r.Inode = orNew(r.Inode)
 		r.Inode.set(*c.inode, used.Inodes, s.now, g.Inode)
 	}
-	return 0, s.putRecord(q.fs, q.pool, q.typ, q.id, r)
+	return 0, s.store.putRecord(q.fs, q.pool, q.typ, q.id, r)
 }
 
 // writable checks what comes before any change.
@@ -276,7 +276,7 @@ func (s *server) setDefault(q query, c change) (syscall.Errno, error) {
 	if c.block.crossed() || c.inode.crossed() {
 		return syscall.EINVAL, nil
 	}
-	r, err := s.record(q.fs, q.pool, q.typ, q.id)
+	r, err := s.store.record(q.fs, q.pool, q.typ, q.id)
 	if err != nil {
 		return 0, err
 	}
@@ -285,7 +285,7 @@ func (s *server) setDefault(q query, c change) (syscall.Errno, error) {
 		if q.pool == "" {
 			r.Inode = &half{Default: true}
 		}
-		return 0, s.putRecord(q.fs, q.pool, q.typ, q.id, r)
+		return 0, s.store.putRecord(q.fs, q.pool, q.typ, q.id, r)
 	}
 	if c.block != nil {
 		r.Block = &half{Soft: c.block.soft, Hard: c.block.hard}
@@ -293,7 +293,7 @@ func (s *server) setDefault(q query, c change) (syscall.Errno, error) {
 	if c.inode != nil {
 		r.Inode = &half{Soft: c.inode.soft, Hard: c.inode.hard}
 	}
-	return 0, s.putRecord(q.fs, q.pool, q.typ, 0, r)
+	return 0, s.store.putRecord(q.fs, q.pool, q.typ, 0, r)
 }
 
 // getDefault is GETDEFAULT: the grace time stands in the place of the timers.
@@ -311,11 +311,11 @@ func (s *server) getDefault(q query) (answer, syscall.Errno, error) {
 
 // defaults gives the record of id 0 as it is: the default limits, with the grace times as timers.
 func (s *server) defaults(q query) (answer, error) {
-	r, err := s.record(q.fs, q.pool, q.typ, 0)
+	r, err := s.store.record(q.fs, q.pool, q.typ, 0)
 	if err != nil {
 		return answer{}, err
 	}
-	g, err := s.grace(q.fs, q.pool, q.typ)
+	g, err := s.store.grace(q.fs, q.pool, q.typ)
 	if err != nil {
 		return answer{}, err
 	}
@@ -332,12 +332,12 @@ func (s *server) remove(q query) (syscall.Errno, error) {
 	if errno, err := s.writable(q); errno != 0 || err != nil {
 		return errno, err
 	}
-	r, err := s.record(q.fs, "", q.typ, q.id)
+	r, err := s.store.record(q.fs, "", q.typ, q.id)
 	if err != nil {
 		return 0, err
 	}
 	r.Block, r.Inode = &half{Deleted: true}, &half{Deleted: true}
-	return 0, s.putRecord(q.fs, "", q.typ, q.id, r)
+	return 0, s.store.putRecord(q.fs, "", q.typ, q.id, r)
 }
 
 // setGrace is SETINFO; a nil time stays.
@@ -348,7 +348,7 @@ func (s *server) setGrace(q query, block, inode *uint64) (syscall.Errno, error) 
 	if q.pool != "" && inode != nil {
 		return syscall.ENOENT, nil
 	}
-	g, err := s.grace(q.fs, q.pool, q.typ)
+	g, err := s.store.grace(q.fs, q.pool, q.typ)
 	if err != nil {
 		return 0, err
 	}
@@ -358,7 +358,7 @@ func (s *server) setGrace(q query, block, inode *uint64) (syscall.Errno, error) 
 	if inode != nil {
 		g.Inode = *inode
 	}
-	return 0, s.putGrace(q.fs, q.pool, q.typ, g)
+	return 0, s.store.putGrace(q.fs, q.pool, q.typ, g)
 }
 
 // getGrace is GETINFO, which everybody may ask.
@@ -367,6 +367,6 @@ func (s *server) getGrace(q query) (grace, syscall.Errno, error) {
 	if errno != 0 || err != nil {
 		return grace{}, errno, err
 	}
-	g, err := s.grace(q.fs, q.pool, q.typ)
+	g, err := s.store.grace(q.fs, q.pool, q.typ)
 	return g, 0, err
 }

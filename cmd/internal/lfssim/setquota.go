@@ -8,7 +8,7 @@ import (
 
 // setRun is one run of `lfs setquota`.
 type setRun struct {
-	*program
+	prog       *program
 	cmd        setCommand
 	typ        Type
 	id         uint32
@@ -60,7 +60,7 @@ func (p *program) setquota(args []string) int {
 	if slices.Contains(args, "-t") {
 		return p.setTimes(args)
 	}
-	s := &setRun{program: p}
+	s := &setRun{prog: p}
 	words, rc := getopt(args, p.setquotaOptions(), s.option)
 	if rc != 0 {
 		return rc
@@ -93,8 +93,8 @@ func (s *setRun) option(name, value string) int {
 		s.become(setDefaults)
 		return s.setType(typeOf(strings.ToLower(name)))
 	case "d", "D":
-		if name == "d" && s.rel.modern {
-			s.complain("lfs setquota: '-d' deprecated, use '-D' or '--default'\n")
+		if name == "d" && s.prog.rel.modern {
+			s.prog.complain("lfs setquota: '-d' deprecated, use '-D' or '--default'\n")
 		}
 		s.become(setDefaults)
 		s.useDefault = true
@@ -113,7 +113,7 @@ func (s *setRun) option(name, value string) int {
 	case "I":
 		return s.setLimit(inodeHard, value)
 	default:
-		return s.wrong("lfs setquota: unrecognized option '%s'\n", value)
+		return s.prog.wrong("lfs setquota: unrecognized option '%s'\n", value)
 	}
 	return 0
 }
@@ -123,7 +123,7 @@ func (s *setRun) become(cmd setCommand) { s.cmd, s.pool = cmd, "" }
 // choosePool: of the commands only that of -G and -D goes with a pool; any other becomes that of
 // plain limits.
 func (s *setRun) choosePool(name string) int {
-	if rc := s.poolName(name); rc != 0 {
+	if rc := s.prog.poolName(name); rc != 0 {
 		return rc
 	}
 	if s.cmd != setDefaults {
@@ -153,7 +153,7 @@ func isAlnum(c byte) bool {
 
 func (s *setRun) setType(t Type) int {
 	if s.typ != "" {
-		return s.wrong("lfs setquota: only one of -u, -U, -g, -G, -p or -P may be specified\n")
+		return s.prog.wrong("lfs setquota: only one of -u, -U, -g, -G, -p or -P may be specified\n")
 	}
 	s.typ = t
 	return 0
@@ -163,14 +163,14 @@ func (s *setRun) identity(t Type, text string) int {
 	if rc := s.setType(t); rc != 0 {
 		return rc
 	}
-	id, ok := s.parseID(t, text)
+	id, ok := s.prog.parseID(t, text)
 	switch {
-	case !ok && s.rel.modern:
-		return s.refusedSet(refused, "lfs setquota: invalid %s id '%s'\n", word(t), text)
+	case !ok && s.prog.rel.modern:
+		return s.prog.refusedSet(refused, "lfs setquota: invalid %s id '%s'\n", word(t), text)
 	case !ok:
-		return s.refusedSet(refused, "lfs setquota: invalid id '%s'\n", text)
+		return s.prog.refusedSet(refused, "lfs setquota: invalid id '%s'\n", text)
 	case id == 0:
-		return s.refusedSet(refused, "lfs setquota: can't set quota for root usr/group/project.\n")
+		return s.prog.refusedSet(refused, "lfs setquota: can't set quota for root usr/group/project.\n")
 	}
 	s.id = id
 	return 0
@@ -192,14 +192,14 @@ func (s *setRun) setLimit(which int, text string) int {
 	if which <= blockHard {
 		unit, kind = 1024, "block"
 	}
-	value, ok := parseLimit(text, unit, s.rel.modern)
+	value, ok := parseLimit(text, unit, s.prog.rel.modern)
 	if !ok {
-		s.complain("lfs: invalid limit '%s'\n", text)
-		return s.usage("setquota")
+		s.prog.complain("lfs: invalid limit '%s'\n", text)
+		return s.prog.usage("setquota")
 	}
 	value /= unit
 	if value != 0 && value <= qunit {
-		s.complain("lfs setquota: warning: %s %slimit '%d' smaller than minimum qunit size\n"+
+		s.prog.complain("lfs setquota: warning: %s %slimit '%d' smaller than minimum qunit size\n"+
 			"See 'lfs help setquota' or Lustre manual for details\n", kind, softHard(which), value)
 	}
 	s.limit[which], s.given[which] = value, true
@@ -219,20 +219,20 @@ func (s *setRun) check(words []string) int {
 	whole := s.useDefault || s.cmd == deleteID || s.cmd == resetID
 	switch {
 	case s.typ == "":
-		return s.wrong("lfs setquota: either -u or -g must be specified\n")
+		return s.prog.wrong("lfs setquota: either -u or -g must be specified\n")
 	case !some && !whole:
-		return s.wrong("lfs setquota: at least one limit must be specified\n")
-	case some && whole && s.rel.modern:
-		return s.wrong("lfs setquota: limits should not be specified when using default quota, deleting or resetting quota ID\n")
+		return s.prog.wrong("lfs setquota: at least one limit must be specified\n")
+	case some && whole && s.prog.rel.modern:
+		return s.prog.wrong("lfs setquota: limits should not be specified when using default quota, deleting or resetting quota ID\n")
 	case some && whole:
-		return s.wrong("lfs setquota: limits should not be specified when using default quota or deleting quota ID\n")
+		return s.prog.wrong("lfs setquota: limits should not be specified when using default quota or deleting quota ID\n")
 	case len(words) == 0:
-		return s.wrong("lfs setquota: filesystem not specified or unexpected argument '(null)'\n")
+		return s.prog.wrong("lfs setquota: filesystem not specified or unexpected argument '(null)'\n")
 	case len(words) > 1:
-		return s.wrong("lfs setquota: filesystem not specified or unexpected argument '%s'\n",
+		return s.prog.wrong("lfs setquota: filesystem not specified or unexpected argument '%s'\n",
 			words[0])
-	case s.pool != "" && s.rel.modern && (s.given[inodeSoft] || s.given[inodeHard]):
-		return s.refusedSet(syscall.EINVAL,
+	case s.pool != "" && s.prog.rel.modern && (s.given[inodeSoft] || s.given[inodeHard]):
+		return s.prog.refusedSet(syscall.EINVAL,
 			"lfs setquota: inode limits are not supported with Pool Quotas\n")
 	}
 	return 0
@@ -241,7 +241,7 @@ func (s *setRun) check(words []string) int {
 // issue asks the servers: first what of a pair was not given, then the change. Two commands, so
 // that two callers at once can undo each other, as with the real one.
 func (s *setRun) issue(path string) int {
-	m, errno := s.locate("setquota", path)
+	m, errno := s.prog.locate("setquota", path)
 	q := query{fs: m.FS, pool: s.pool, typ: s.typ, id: s.id}
 	c, rc := s.change(q, errno)
 	if rc != 0 {
@@ -252,28 +252,28 @@ func (s *setRun) issue(path string) int {
 		errno, err = s.send(q, c)
 	}
 	if err != nil {
-		return s.broken(err)
+		return s.prog.broken(err)
 	}
 	if errno == 0 {
 		return 0
 	}
 	if errno == syscall.ENOENT && s.pool != "" {
-		s.complain("lfs setquota: Cannot find pool '%s'\n", s.pool)
+		s.prog.complain("lfs setquota: Cannot find pool '%s'\n", s.pool)
 	}
-	s.complain("lfs setquota: quotactl failed: %s\n", strerror(errno))
-	return s.refusedSet(errno, "")
+	s.prog.complain("lfs setquota: quotactl failed: %s\n", strerror(errno))
+	return s.prog.refusedSet(errno, "")
 }
 
 func (s *setRun) send(q query, c change) (syscall.Errno, error) {
 	switch {
 	case s.cmd == deleteID:
-		return s.srv.remove(q)
+		return s.prog.srv.remove(q)
 	case s.cmd == resetID:
-		return s.srv.writable(q) // the limits are the same afterwards; the grants are not simulated
+		return s.prog.srv.writable(q) // the limits are the same afterwards; the grants are not simulated
 	case s.cmd == setDefaults:
-		return s.srv.setDefault(q, c)
+		return s.prog.srv.setDefault(q, c)
 	}
-	return s.srv.set(q, c)
+	return s.prog.srv.set(q, c)
 }
 
 // change fills in what was not given of a pair. errno is what the path has met: it then strikes at
@@ -286,13 +286,13 @@ func (s *setRun) change(q query, errno syscall.Errno) (change, int) {
 			old, errno, err = s.readFirst(q)
 		}
 		if err != nil {
-			return change{}, s.broken(err)
+			return change{}, s.prog.broken(err)
 		}
 		if errno == syscall.ENOENT && s.pool != "" {
-			s.complain("lfs setquota: Cannot find pool '%s'\n", s.pool)
+			s.prog.complain("lfs setquota: Cannot find pool '%s'\n", s.pool)
 		}
 		if errno != 0 {
-			return change{}, s.refusedSet(errno, "")
+			return change{}, s.prog.refusedSet(errno, "")
 		}
 	}
 	return change{
@@ -303,9 +303,9 @@ func (s *setRun) change(q query, errno syscall.Errno) (change, int) {
 
 func (s *setRun) readFirst(q query) (answer, syscall.Errno, error) {
 	if s.cmd == setDefaults {
-		return s.srv.getDefault(q)
+		return s.prog.srv.getDefault(q)
 	}
-	return s.srv.get(q)
+	return s.prog.srv.get(q)
 }
 
 // pair keeps a running clock only when the hard limit alone was given.

@@ -4,7 +4,7 @@ import "syscall"
 
 // timesRun is one run of `lfs setquota -t`.
 type timesRun struct {
-	*program
+	prog         *program
 	typ          Type
 	pool         string
 	block, inode *uint64 // seconds
@@ -20,7 +20,7 @@ func timesOptions() options {
 
 // setTimes plays `lfs setquota -t`.
 func (p *program) setTimes(args []string) int {
-	t := &timesRun{program: p}
+	t := &timesRun{prog: p}
 	words, rc := getopt(args, timesOptions(), t.option)
 	if rc != 0 {
 		return rc
@@ -42,7 +42,7 @@ func (t *timesRun) beyond(words []string) string {
 	if len(words) > 1 {
 		return words[1]
 	}
-	if env := t.environ(); len(env) > 0 {
+	if env := t.prog.environ(); len(env) > 0 {
 		return env[0]
 	}
 	return "(null)"
@@ -53,16 +53,16 @@ func (t *timesRun) option(name, value string) int {
 	case "t":
 	case "u", "g", "p":
 		if t.typ != "" {
-			return t.wrong("lfs: only one of -u, -g or -p may be specified\n")
+			return t.prog.wrong("lfs: only one of -u, -g or -p may be specified\n")
 		}
 		t.typ = typeOf(name)
 	case "pool":
 		t.pool = value
-		return t.poolName(value)
+		return t.prog.poolName(value)
 	case "b", "i":
 		return t.grace(name, value)
 	default:
-		return t.wrong("lfs setquota: unrecognized option '%s'\n", value)
+		return t.prog.wrong("lfs setquota: unrecognized option '%s'\n", value)
 	}
 	return 0
 }
@@ -74,27 +74,27 @@ func (t *timesRun) grace(name, value string) int {
 		into, kind = &t.inode, "inode"
 	}
 	if !ok {
-		return t.wrong("lfs: bad %s-grace: %s\n", kind, value)
+		return t.prog.wrong("lfs: bad %s-grace: %s\n", kind, value)
 	}
 	*into = &seconds
 	return 0
 }
 
 func (t *timesRun) issue(path string) int {
-	m, errno := t.locate("setquota", path)
+	m, errno := t.prog.locate("setquota", path)
 	var err error
 	if errno == 0 {
-		errno, err = t.srv.setGrace(query{fs: m.FS, pool: t.pool, typ: t.typ}, t.block, t.inode)
+		errno, err = t.prog.srv.setGrace(query{fs: m.FS, pool: t.pool, typ: t.typ}, t.block, t.inode)
 		if errno == syscall.ENOENT && t.pool != "" {
-			t.complain("lfs setquota: Cannot find pool '%s'\n", t.pool)
+			t.prog.complain("lfs setquota: Cannot find pool '%s'\n", t.pool)
 		}
 	}
 	switch {
 	case err != nil:
-		return t.broken(err)
+		return t.prog.broken(err)
 	case errno == 0:
 		return 0
 	}
-	t.complain("setquota failed: %s\n", strerror(errno))
-	return t.refusedSet(errno, "")
+	t.prog.complain("setquota failed: %s\n", strerror(errno))
+	return t.prog.refusedSet(errno, "")
 }

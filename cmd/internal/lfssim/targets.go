@@ -44,11 +44,11 @@ func share(space uint64, n, index int) uint64 {
 // fillPoolUsage puts the pool's part of the file system's usage into a pool's record. The number of
 // inodes is that of the whole file system, as in Lustre.
 func (s *server) fillPoolUsage(q query, r *record) error {
-	whole, err := s.record(q.fs, "", q.typ, q.id)
+	whole, err := s.store.record(q.fs, "", q.typ, q.id)
 	if err != nil {
 		return err
 	}
-	fs := s.settings.filesystem(q.fs)
+	fs := s.store.settings.filesystem(q.fs)
 	pool, _ := fs.pool(q.pool)
 	r.Space, r.Inodes = 0, whole.Inodes
 	for _, ost := range pool.OSTs {
@@ -60,7 +60,7 @@ func (s *server) fillPoolUsage(q query, r *record) error {
 // withoutLost takes the part of the targets that do not answer out of an answer, and the bit that
 // says it is whole.
 func (s *server) withoutLost(q query, a *answer) {
-	fs := s.settings.filesystem(q.fs)
+	fs := s.store.settings.filesystem(q.fs)
 	if q.pool != "" {
 		return
 	}
@@ -84,7 +84,7 @@ func (s *server) withoutLost(q query, a *answer) {
 // ofTarget turns the answer for a file system into that of one target: its usage, and its grant as
 // hard limit.
 func (s *server) ofTarget(q query, whole answer) (answer, syscall.Errno, error) {
-	fs := s.settings.filesystem(q.fs)
+	fs := s.store.settings.filesystem(q.fs)
 	count := fs.OSTs
 	if q.target.kind == "MDT" {
 		count = fs.MDTs
@@ -95,7 +95,7 @@ func (s *server) ofTarget(q query, whole answer) (answer, syscall.Errno, error) 
 	if fs.lost(q.target.kind, q.target.index) {
 		return answer{}, syscall.ENODEV, nil
 	}
-	r, err := s.record(q.fs, "", q.typ, q.id)
+	r, err := s.store.record(q.fs, "", q.typ, q.id)
 	if err != nil {
 		return answer{}, 0, err
 	}

@@ -15,7 +15,7 @@ const listPath = "/api/storage-resources/"
 
 // query is a listing request that has passed all checks.
 type query struct {
-	filter
+	filter     filter
 	state      string // accepted and ignored
 	page, size int
 }
@@ -75,9 +75,9 @@ type applied struct {
 }
 
 func (s *Server) applied(q query) applied {
-	a := applied{System: q.system, State: q.state, Page: q.page, Size: q.size, DataType: q.dataType, Status: q.status, Slugs: []string{}}
+	a := applied{System: q.filter.system, State: q.state, Page: q.page, Size: q.size, DataType: q.filter.dataType, Status: q.filter.status, Slugs: []string{}}
 	for _, o := range s.model.offerings {
-		if q.system == "" || q.system == o.system {
+		if q.filter.system == "" || q.filter.system == o.system {
 			a.Slugs = append(a.Slugs, o.slug)
 		}
 	}
@@ -127,9 +127,9 @@ func parseQuery(values url.Values) (query, []finding) {
 			wrong = append(wrong, *f)
 		}
 	}
-	add(choice(values, "storage_system", &q.system, "capstor", "vast", "iopsstor"))
-	add(choice(values, "data_type", &q.dataType, "store", "archive", "users", "scratch"))
-	add(choice(values, "status", &q.status, "pending", "active", "removing", "removed", "error", "updating", "unknown"))
+	add(choice(values, "storage_system", &q.filter.system, "capstor", "vast", "iopsstor"))
+	add(choice(values, "data_type", &q.filter.dataType, "store", "archive", "users", "scratch"))
+	add(choice(values, "status", &q.filter.status, "pending", "active", "removing", "removed", "error", "updating", "unknown"))
 	add(whole(values, "page", &q.page, 0))
 	add(whole(values, "page_size", &q.size, 500))
 	return q, wrong

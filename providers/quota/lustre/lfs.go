@@ -198,19 +198,19 @@ func (l *lfsClient) exec(ctx context.Context, args []string) (result, error) {
 	case ctx.Err() != nil:
 		return result{}, l.calls.Late(ctx, "lfs")
 	case errors.As(err, &exit) && exit.Exited():
-		return result{stdout.String(), stderr.String(), exit.ExitCode()}, nil
+		return result{stdout.kept.String(), stderr.kept.String(), exit.ExitCode()}, nil
 	case err != nil:
 		return result{}, fmt.Errorf("run %s: %w: check quota.lfs in the configuration", l.path, err)
 	}
-	return result{stdout.String(), stderr.String(), 0}, nil
+	return result{stdout.kept.String(), stderr.kept.String(), 0}, nil
 }
 
 // bounded keeps the beginning of what is written to it.
-type bounded struct{ bytes.Buffer }
+type bounded struct{ kept bytes.Buffer }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := maxOutput - b.Len(); room > 0 {
-		b.Buffer.Write(p[:min(room, len(p))])
+	if room := maxOutput - b.kept.Len(); room > 0 {
+		b.kept.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -357,5 +359,18 @@ func TestNamesOfNumbers(t *testing.T) {
 		if err := checkTitle(title+"\n", planner.ByGroup, 30500); err == nil {
 			t.Errorf("%q is taken", title)
 		}
+	}
+}
+
+// TestOutputIsBounded: whatever writes, and in whatever way io.Copy chooses.
+func TestOutputIsBounded(t *testing.T) {
+	out := &bounded{}
+	cmd := exec.Command("head", "-c", strconv.Itoa(maxOutput+1<<19), "/dev/zero")
+	cmd.Stdout = out
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if n := out.kept.Len(); n != maxOutput {
+		t.Errorf("%d bytes are kept, want %d", n, maxOutput)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // login keeps the tokens that user and password got.
 type login struct {
-	*sync.Mutex
+	mu    *sync.Mutex
 	state *tokens
 }
 
@@ -21,16 +21,16 @@ type tokens struct{ access, refresh string }
 func newLogin() login { return login{&sync.Mutex{}, &tokens{}} }
 
 func (l login) secrets() []string {
-	l.Lock()
-	defer l.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return []string{l.state.access, l.state.refresh}
 }
 
 // drop forgets the token of an authorization that was refused, unless another request renewed it
 // meanwhile.
 func (l login) drop(auth string) {
-	l.Lock()
-	defer l.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if auth == "Bearer "+l.state.access {
 		l.state.access = ""
 	}
@@ -42,9 +42,9 @@ func (c *Client) authorization(ctx context.Context) (string, error) {
 		t, err := web.CheckToken(string(c.o.Token))
 		return "Api-Token " + t, err
 	}
-	c.login.Lock()
+	c.login.mu.Lock()
 	have := *c.login.state
-	c.login.Unlock()
+	c.login.mu.Unlock()
 	if have.access != "" {
 		return "Bearer " + have.access, nil
 	}
@@ -52,9 +52,9 @@ func (c *Client) authorization(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("get a token: %w", err)
 	}
-	c.login.Lock()
+	c.login.mu.Lock()
 	*c.login.state = got
-	c.login.Unlock()
+	c.login.mu.Unlock()
 	return "Bearer " + got.access, nil
 }
 
