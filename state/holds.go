@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
 // AddHold adds a hold. Several may be for one glob: two people's reasons are two holds. Its time is the batch's unless
@@ -42,13 +45,60 @@ func (tx *Tx) RemoveHolds(glob string) ([]planner.Hold, error) {
 // Holds are the holds in force at now, in the order in which they were added. A hold without an end never expires.
 func (tx *Tx) Holds(now time.Time) ([]planner.Hold, error) {
 	every, err := tx.AllHolds()
-	var out []planner.Hold
+	return inForce(every, now), err
+}
+
+// inForce returns those of some holds that are in force at now.
+func inForce(every []planner.Hold, now time.Time) (out []planner.Hold) {
 	for _, h := range every {
 		if h.Until.IsZero() || now.Before(h.Until) {
 			out = append(out, h)
 		}
 	}
-	return out, err
+	return out
+}
+
+// knownHolds are the holds of one version of the state.
+type knownHolds struct {
+	mu sync.Mutex
+	// version is nil if nothing is known.
+	version any
+	holds   []planner.Hold
+}
+
+// HoldsInForce returns the holds in force at now. It reads the state only if the state may have changed since the
+// last call.
+func (s *Store) HoldsInForce(now time.Time) ([]planner.Hold, error) {
+	engine, ok := s.engine.(kv.Versioned)
+	if !ok {
+		every, err := s.readHolds()
+		return inForce(every, now), err
+	}
+	known := &s.holds
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	version, exists, err := engine.Version() // before the holds, so that they are at least as new
+	if err != nil {
+		return nil, err
+	}
+	if !exists || version != known.version {
+		known.version = nil
+		if known.holds, err = s.readHolds(); err != nil {
+			return nil, err
+		}
+		if exists {
+			known.version = version
+		}
+	}
+	return inForce(known.holds, now), nil
+}
+
+func (s *Store) readHolds() (every []planner.Hold, err error) {
+	err = s.View(func(tx ledger.Tx) error {
+		every, err = tx.AllHolds()
+		return err
+	})
+	return every, err
 }
 
 // AllHolds are the holds in force and the expired ones.

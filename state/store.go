@@ -41,6 +41,7 @@ type Store struct {
 	dir     string
 	options Options
 	engine  kv.Engine
+	holds   knownHolds
 }
 
 // Open names the folder of a state that lies in one file. It reads and writes nothing yet.

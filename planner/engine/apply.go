@@ -326,7 +326,7 @@ func (e *Engine) runner(storage apply.Storage, o Options, lock ledger.Lock) *app
 	}
 	return &apply.Engine{Storage: storage, Orders: e.Orders, Journal: e.Store, Now: e.Now,
 		Sleep: e.Sleep, Notify: notify,
-		Guard: lock.Check, Holds: e.HoldsInForce, Reached: e.Hooks.Reached, Parallelism: workers,
+		Guard: lock.Check, Holds: e.holdsInForce, Reached: e.Hooks.Reached, Parallelism: workers,
 		Host: e.Host, Who: e.Who,
 		RootUID: e.Settings.Root.UID, RootGID: e.Settings.Root.GID}
 }

@@ -27,7 +27,7 @@ type Engine struct {
 	Rules     func() (approval.Rules, error)
 	ValidFor  time.Duration
 
-	Store  ledger.Store
+	Store  Store
 	Locker ledger.Locker
 	// Key is the key of this node, with which the policy and people here approve.
 	Key func() (approval.LocalKey, error)
@@ -50,6 +50,14 @@ type Engine struct {
 	// take.
 	ListingTimeout, CallbackTimeout time.Duration
 	Hooks                           Hooks
+}
+
+// Store is the state.
+type Store interface {
+	ledger.Store
+	// HoldsInForce returns the holds in force at now, as a view would. It is cheap: an apply asks
+	// before each change and each callback.
+	HoldsInForce(now time.Time) ([]planner.Hold, error)
 }
 
 // Storage opens what is to be looked at, and to be changed.

@@ -138,7 +138,7 @@ func summary(j approval.Judged) ledger.Approval {
 
 // checkHolds refuses a plan that touches what somebody holds.
 func (e *Engine) checkHolds(p *Proposal) error {
-	holds, err := e.HoldsInForce()
+	holds, err := e.holdsInForce()
 	if err != nil {
 		return err
 	}
@@ -160,14 +160,8 @@ func (e *Engine) checkHolds(p *Proposal) error {
 	return nil
 }
 
-// HoldsInForce are the holds in force.
-func (e *Engine) HoldsInForce() (holds []planner.Hold, err error) {
-	err = e.Store.View(func(tx ledger.Tx) error {
-		holds, err = tx.Holds(e.Now())
-		return err
-	})
-	return holds, err
-}
+// holdsInForce returns the holds in force now.
+func (e *Engine) holdsInForce() ([]planner.Hold, error) { return e.Store.HoldsInForce(e.Now()) }
 
 // PolicyApproval approves in the policy's name.
 func (e *Engine) PolicyApproval(m approval.Message) (approval.Approval, error) {

@@ -38,7 +38,7 @@ func (e *Engine) Redeliver(ctx context.Context, chosen []uint64,
 		}
 	}
 	runner := &apply.Engine{Guard: lock.Check, Orders: e.Orders, Journal: e.Store, Now: e.Now,
-		Sleep: e.Sleep, Holds: e.HoldsInForce,
+		Sleep: e.Sleep, Holds: e.holdsInForce,
 		Reached: e.Hooks.Reached, Host: e.Host, Who: e.Who}
 	told, problem = runner.Redeliver(ctx, func() ([]ledger.Delivery, error) {
 		e.stage("telling Waldur", ApplyingTime)

@@ -92,6 +92,8 @@ func (s *state) ApprovalUsed(string, ledger.Approval) (used bool, at time.Time, 
 	return false, time.Time{}, nil
 }
 
+func (s *state) HoldsInForce(time.Time) ([]planner.Hold, error) { return nil, s.broken }
+
 // marks are the checks of a verification: "intact+ approved-".
 func marks(v *engine.Verification) string {
 	var all []string

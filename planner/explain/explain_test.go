@@ -69,6 +69,8 @@ func (t *tx) History(_ uint64, f func(ledger.Entry) error) error {
 func (s *site) View(f func(ledger.Tx) error) error { return f(&s.tx) }
 func (s *site) Update(func(ledger.Tx) error) error { panic("an explanation writes nothing") }
 
+func (s *site) HoldsInForce(time.Time) ([]planner.Hold, error) { panic("nothing is changed") }
+
 func (s *site) Name() string { return "test" }
 func (s *site) List(context.Context, []planner.Status) ([]planner.Item, error) {
 	return s.items, nil

@@ -3,8 +3,10 @@ package bolt
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 )
 
 // The layout of bbolt's file format 2, which has not changed since 2014: pages of a power of two, each with a header of
@@ -34,22 +36,21 @@ type boltMeta struct {
 	txid                 uint64
 }
 
-// readMetas reads both meta pages and returns the newer. bbolt goes back to the older one when the newer is damaged,
-// and so silently forgets the last batch; here either being damaged is an error.
-func readMetas(data []byte) (boltMeta, error) {
-	first, err := readMeta(data)
+// readMetas reads the headers of both meta pages and returns the newer. bbolt goes back to the older
+// one when the newer is damaged, and so silently forgets the last batch; here either being damaged
+// is an error.
+func readMetas(file io.ReaderAt) (boltMeta, error) {
+	first, err := readMetaAt(file, 0)
 	if err != nil {
 		return boltMeta{}, fmt.Errorf("first header: %w", err)
 	}
-	if len(data) < 2*first.pageSize {
-		return boltMeta{}, fmt.Errorf("truncated to %d bytes", len(data))
-	}
-	second, err := readMeta(data[first.pageSize:])
+	second, err := readMetaAt(file, int64(first.pageSize))
 	if err != nil {
 		return boltMeta{}, fmt.Errorf("second header: %w", err)
 	}
 	if second.pageSize != first.pageSize {
-		return boltMeta{}, fmt.Errorf("headers disagree on the page size: %d and %d", first.pageSize, second.pageSize)
+		return boltMeta{}, fmt.Errorf("headers disagree on the page size: %d and %d", first.pageSize,
+			second.pageSize)
 	}
 	if second.txid > first.txid {
 		return second, nil
@@ -57,9 +58,19 @@ func readMetas(data []byte) (boltMeta, error) {
 	return first, nil
 }
 
+// readMetaAt reads the header of the meta page that begins at a place in the file.
+func readMetaAt(file io.ReaderAt, at int64) (boltMeta, error) {
+	head := make([]byte, pageHeader+metaSize)
+	n, err := file.ReadAt(head, at)
+	if err != nil && err != io.EOF {
+		return boltMeta{}, err
+	}
+	return readMeta(head[:n])
+}
+
 func readMeta(data []byte) (boltMeta, error) {
 	if len(data) < pageHeader+metaSize {
-		return boltMeta{}, fmt.Errorf("truncated to %d bytes", len(data))
+		return boltMeta{}, errors.New("truncated")
 	}
 	b := data[pageHeader : pageHeader+metaSize]
 	sum := fnv.New64a()
@@ -94,7 +105,7 @@ type walker struct {
 
 // walk checks the file and calls visit for each value, bucket by bucket, in the order of the keys.
 func walk(data []byte, visit func(bucket string, key, value []byte) error) error {
-	meta, err := readMetas(data)
+	meta, err := readMetas(bytes.NewReader(data))
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func FuzzWalk(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	meta, _ := readMetas(good)
+	meta, _ := readMetas(bytes.NewReader(good))
 	good = good[:int(meta.high)*meta.pageSize]
 	f.Add(uint32(16384+16), byte(3), uint32(0), byte(0), uint32(0), false)
 	f.Add(uint32(16+32), byte(3), uint32(16+40), byte(1), uint32(5), true)

@@ -7,11 +7,14 @@
 package bolt
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"time"
 
 	bbolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 
 	"github.com/waldur/cscs-storage-sync/state/folder"
 	"github.com/waldur/cscs-storage-sync/state/kv"
@@ -93,6 +96,29 @@ func (e *Engine) Batch(write bool, fn func(kv.Tx) error) error {
 	return b.run(fn)
 }
 
+// Version is [kv.Versioned]'s: what the kernel and bbolt say of the file. It opens nothing that a
+// batch waits for.
+func (e *Engine) Version() (version any, known bool, err error) {
+	dir, err := folder.Open(e.dir, false)
+	if err != nil || dir == nil {
+		return nil, false, err
+	}
+	defer dir.Close()
+	f, err := folder.OpenAt(dir, FileName, e.file(), unix.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, folder.Explain("open state", e.file(), err)
+	}
+	defer f.Close()
+	id, err := identify(f)
+	if err != nil {
+		return nil, false, folder.Explain("look at", e.file(), err)
+	}
+	return id, true, nil
+}
+
 func (e *Engine) now() time.Time { return e.options.Now().UTC() }
 
 // known reports whether the file is exactly as this engine's last batch found or left it.
@@ -123,6 +149,7 @@ func (e *Engine) hasCopied() {
 }
 
 var _ kv.Engine = (*Engine)(nil)
+var _ kv.Versioned = (*Engine)(nil)
 var _ kv.Tx = (*tx)(nil)
 
 // place is a path in the state's folder.

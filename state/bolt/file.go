@@ -68,23 +68,15 @@ type fileIdentity struct {
 	txid         uint64
 }
 
-// metasOf reads the newer meta page.
-func metasOf(f *os.File) (boltMeta, error) {
-	head := make([]byte, 2*greatestPage)
-	n, err := f.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
-		return boltMeta{}, err
-	}
-	return readMetas(head[:n])
-}
-
+// identify reads the identity of the state file. Without the file's lock, it may be that of a batch
+// which is being written: no later batch has the same one.
 func identify(f *os.File) (fileIdentity, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return fileIdentity{}, err
 	}
 	id := fileIdentity{dev: st.Dev, ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
-	m, err := metasOf(f)
+	m, err := readMetas(f)
 	if errors.As(err, new(*fs.PathError)) {
 		return fileIdentity{}, err
 	}
@@ -126,7 +118,7 @@ func writeCopy(f *os.File, folder, name string, place func(temp string) error) e
 // sizeInUse is how much of a good file is in use. The rest is what bbolt has set aside, or a write that failed left: a
 // copy of it would only take room.
 func sizeInUse(f *os.File) (int64, error) {
-	m, err := metasOf(f)
+	m, err := readMetas(f)
 	return int64(m.high) * int64(m.pageSize), err
 }
 

@@ -40,6 +40,14 @@ type Tx interface {
 	Keep(name string) error
 }
 
+// Versioned is an engine that can say cheaply whether its values may have changed.
+type Versioned interface {
+	// Version names the values as they are now, without a batch. Values that were read after it are
+	// current for as long as Version returns an equal one. It is not known, and no error, if there
+	// is no state yet. It does not look for damage: a batch does.
+	Version() (version any, known bool, err error)
+}
+
 // Stamped is a batch that knows when a bucket was last changed. A copy of the bucket can tell so
 // whether it is current.
 type Stamped interface {
