@@ -18,16 +18,26 @@ func (e *HeldError) Error() string {
 		e.Address, e.Hold.By, e.Hold.Reason, e.Hold.Glob)
 }
 
-// held gives an error if the resource at an address is held now. Holds come and go while an apply
-// runs, so it is asked before each change and each callback.
+// held returns an error if somebody holds the resource at an address now. Holds come and go while an
+// apply runs, so each change and each callback asks.
 func (e *Engine) held(address string) error {
-	if e.Holds == nil {
-		return nil
-	}
-	holds, err := e.Holds()
+	holds, err := e.holds()
 	if err != nil {
 		return fmt.Errorf("look for holds on %s: %w", address, err)
 	}
+	return heldBy(holds, address)
+}
+
+// holds returns the holds in force.
+func (e *Engine) holds() ([]planner.Hold, error) {
+	if e.Holds == nil {
+		return nil, nil
+	}
+	return e.Holds()
+}
+
+// heldBy returns an error if one of some holds is on an address.
+func heldBy(holds []planner.Hold, address string) error {
 	for _, h := range holds {
 		if planner.MatchGlob(h.Glob, address) {
 			return &HeldError{address, h}

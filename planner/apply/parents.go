@@ -78,6 +78,7 @@ func (e *Engine) endParents(some []parent, made []*outcome,
 // what it lies in.
 func (e *Engine) missingParents(job *Job) []parent {
 	byPath := map[string]parent{}
+	holds, unknown := e.holds() // each change asks again
 	for i := range job.Work {
 		w := &job.Work[i]
 		if w.Skip != "" || w.Finished {
@@ -86,8 +87,8 @@ func (e *Engine) missingParents(job *Job) []parent {
 		if isParent(w.Action) {
 			byPath[w.Action.Storage] = parent{w.Action.System, w.Action.Storage, i, w.Action}
 		}
-		if len(w.Action.Parents) > 0 && e.held(w.Action.Address) != nil {
-			continue // nobody needs them now
+		if unknown != nil || heldBy(holds, w.Action.Address) != nil {
+			continue // nobody needs its parents now
 		}
 		for _, path := range w.Action.Parents {
 			if _, ok := byPath[path]; !ok {
