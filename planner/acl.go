@@ -65,7 +65,10 @@ func rwx(bits uint8) string {
 }
 
 // byMode reports whether the mode shows the entry too: chmod changes it.
-func (e ACLEntry) byMode() bool { return e.Tag == ACLOwner || e.Tag == ACLMask || e.Tag == ACLOthers }
+func (e ACLEntry) byMode() bool {
+	return e.Tag == ACLOwner || e.Tag == ACLMask ||
+		e.Tag == ACLOthers
+}
 
 // Beyond is what the ACL gives beyond the mode, in one form for equal ACLs; empty for none. A chmod
 // does not change it, so what differs from the recorded was changed by somebody else.

@@ -93,7 +93,7 @@ type wanted struct {
 	owner    UID
 	group    GID
 	hasGroup bool
-	// special tells that mode speaks of setuid, setgid and sticky too.
+	// special reports whether mode speaks of setuid, setgid and sticky too.
 	special bool
 }
 
@@ -183,7 +183,10 @@ func Attributes() []Attribute {
 
 // LimitAttributes lists the attributes that are limits of a quota, in the order in which they are
 // shown.
-func LimitAttributes() []Attribute { return []Attribute{SpaceSoft, SpaceHard, InodesSoft, InodesHard} }
+func LimitAttributes() []Attribute {
+	return []Attribute{SpaceSoft, SpaceHard, InodesSoft,
+		InodesHard}
+}
 
 // Quantity is what a quota counts, with its two limits.
 type Quantity struct {

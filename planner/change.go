@@ -7,7 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// changeDirectory adds the changes of what is wanted of a directory. A nil dir is one that does not exist yet.
+// changeDirectory adds the changes of what is wanted of a directory. A nil dir is one that does not
+// exist yet.
 func (c *comparison) changeDirectory(n *node, dir *Directory, d *decision) {
 	for a := range attributes {
 		row := &attributes[a]
@@ -50,10 +51,12 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	if d.quota = c.quotaRefusal(n, s); d.quota.Code != "" {
 		return
 	}
-	if !fresh && d.action.Kind != Restore && !s.carries(n) { // a new directory does not depend on another's action for its limits
+	// a new directory does not depend on another's action for its limits
+	if !fresh && d.action.Kind != Restore && !s.carries(n) {
 		return
 	}
-	changes := c.changeLimits(n, d, s, *s.want, &d.record.Claim, d.recorded && d.record.ofQuota(s), fresh)
+	changes := c.changeLimits(n, d, s, *s.want, &d.record.Claim, d.recorded && d.record.ofQuota(s),
+		fresh)
 	if len(changes) == 0 {
 		return
 	}
@@ -61,19 +64,22 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	d.detail.Kept = s.kept(changes)
 	c.warnSmall(n, *s.want)
 	if used := s.state.Inodes; fresh && s.subject.By == ByProject && used.Known && used.N > 0 {
-		c.g.warn(reason.ProjectUsed, n.address(), "it gets project %d, which already has %s files: something that is not listed "+
-			"uses the same id and would share its quota", s.subject.ID, used.N)
+		c.g.warn(reason.ProjectUsed, n.address(),
+			"it gets project %d, which already has %s files: something that is not listed "+
+				"uses the same id and would share its quota", s.subject.ID, used.N)
 	}
 }
 
 // limits has the action set limits: on what, and which quota was seen there.
 func (c *comparison) limits(n *node, d *decision, s *quotaClaims) {
-	d.action.Quota, d.action.Handle, d.detail.Tool = s.subject.inPlan(), s.state.Handle, n.system.Quota.Tool
+	d.action.Quota, d.action.Handle, d.detail.Tool = s.subject.inPlan(), s.state.Handle,
+		n.system.Quota.Tool
 }
 
-// changeLimits adds the changes that make the four limits what is wanted, or none where one cannot be set: all four go in one
-// call. was is what is recorded of them, if that is so.
-func (c *comparison) changeLimits(n *node, d *decision, s *quotaClaims, want Limits, was *Limits, recorded, fresh bool) []Change {
+// changeLimits adds the changes that make the four limits what is wanted, or none where one cannot
+// be set: all four go in one call. was is what is recorded of them, if that is so.
+func (c *comparison) changeLimits(n *node, d *decision, s *quotaClaims, want Limits, was *Limits,
+	recorded, fresh bool) []Change {
 	size, dangers := len(d.action.Changes), len(d.action.Danger)
 	for a := range NumLimits {
 		c.changeLimit(n, d, s.state, a, want[a], was[a], recorded, fresh)
@@ -82,12 +88,14 @@ func (c *comparison) changeLimits(n *node, d *decision, s *quotaClaims, want Lim
 		d.quota = want.orElse(s.state.Limits).aboveHard()
 	}
 	if d.quota.Code != "" {
-		d.action.Changes, d.detail.Notes, d.action.Danger = d.action.Changes[:size], d.detail.Notes[:size], d.action.Danger[:dangers]
+		d.action.Changes, d.detail.Notes, d.action.Danger = d.action.Changes[:size],
+			d.detail.Notes[:size], d.action.Danger[:dangers]
 	}
 	return d.action.Changes[size:]
 }
 
-// aboveHard refuses a soft limit that would come to stand above a hard one which nobody speaks of, and which stays.
+// aboveHard refuses a soft limit that would come to stand above a hard one which nobody speaks of,
+// and which stays.
 func (l Limits) aboveHard() Reason {
 	for i := range quantities {
 		if r := &quantities[i]; l.crossed(r) {
@@ -99,8 +107,9 @@ func (l Limits) aboveHard() Reason {
 	return Reason{}
 }
 
-// ofQuota tells whether what was recorded speaks of this quota, and nobody else has a part in it: only then can it have
-// drifted. A resource that gets another group gets another quota, which nobody has changed.
+// ofQuota reports whether what was recorded speaks of this quota, and nobody else has a part in it:
+// only then can it have drifted. A resource that gets another group gets another quota, which
+// nobody has changed.
 func (r *Record) ofQuota(s *quotaClaims) bool {
 	return s.claims == 1 && r.claims(s.subject)
 }
@@ -128,14 +137,16 @@ func (c *comparison) quotaRefusal(n *node, s *quotaClaims) Reason {
 	}
 	if s.state.LimitsWhy != "" {
 		c.lost[n.item.Key] = true
-		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s could not be observed: %s", s.subject,
+		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s could not be observed: %s",
+			s.subject,
 			s.state.LimitsWhy)}
 	}
 	return Reason{}
 }
 
 // changeLimit adds the change of one limit, if it differs.
-func (c *comparison) changeLimit(n *node, d *decision, state *QuotaState, a Attribute, want, was Limit, recorded, fresh bool) {
+func (c *comparison) changeLimit(n *node, d *decision, state *QuotaState, a Attribute, want,
+	was Limit, recorded, fresh bool) {
 	if !want.Known() {
 		return // nobody says what it should be: it stays
 	}
@@ -172,7 +183,7 @@ func (c *comparison) changeLimit(n *node, d *decision, state *QuotaState, a Attr
 	d.change(a, before, want.Value(), c.g.from[n.from[a]], drift)
 }
 
-// lowers tells whether going from one limit to another takes something away.
+// lowers reports whether going from one limit to another takes something away.
 func lowers(from, to Limit) bool {
 	t, ok := to.Number()
 	if !ok {
@@ -191,24 +202,26 @@ func (c *comparison) warnAbove(n *node, s *quotaClaims) {
 		c.above = map[string]bool{}
 	}
 	c.above[s.state.Above] = true
-	c.g.warn(reason.QuotaAbove, n.address(), "directory %s above it has its own quota, which cscs-sync did not set: that "+
-		"quota limits this directory and all others below, whatever their own limits are", s.state.Above)
+	c.g.warn(reason.QuotaAbove, n.address(),
+		"directory %s above it has its own quota, which cscs-sync did not set: that "+
+			"quota limits this directory and all others below, whatever their own limits are", s.state.Above)
 }
 
-// warnSmall warns of hard limits that Lustre, among others, cannot hold people to without handing out its whole grants at
-// once.
+// warnSmall warns of hard limits that Lustre, among others, cannot hold people to without handing
+// out its whole grants at once.
 func (c *comparison) warnSmall(n *node, l Limits) {
 	for i := range quantities {
 		r := &quantities[i]
 		if v, ok := l[r.Hard].Number(); ok && v < r.small {
-			c.g.warn(reason.SmallLimit, n.address(), "a hard %s limit of %s is below %s: storage enforces such small limits only roughly", r.noun,
+			c.g.warn(reason.SmallLimit, n.address(),
+				"a hard %s limit of %s is below %s: storage enforces such small limits only roughly", r.noun,
 				l.Show(r.Hard), Show(r.Hard, Number(r.small)))
 		}
 	}
 }
 
-// drift lists what differs from what was last seen as wanted, whether or not anything is done about it. Another directory
-// than the recorded one has not drifted.
+// drift lists what differs from what was last seen as wanted, whether or not anything is done about
+// it. Another directory than the recorded one has not drifted.
 func (c *comparison) drift(n *node, d *decision, dir *Directory) {
 	rec := &d.record
 	add := func(a Attribute, recorded, observed Value) {

@@ -21,8 +21,8 @@ type quotaClaims struct {
 	// claims counts everything that counts for something, live or only recorded.
 	claims  int32
 	ordered bool
-	// mixed tells that systems with different policies share it; unlike, that some claims say of a
-	// limit what others don't.
+	// mixed reports whether systems with different policies share it; unlike, whether some claims say
+	// of a limit what others don't.
 	mixed, unlike bool
 	policy        SharedPolicy
 	// isLeft means that a directory leaves this identity by the plan.
@@ -208,7 +208,7 @@ func (s *quotaClaims) target() QuotaTarget {
 	return t
 }
 
-// countsAsWanted tells whether a listed resource's claim counts at what it asks for now. A
+// countsAsWanted reports whether a listed resource's claim counts at what it asks for now. A
 // removing, blocked, unmanaged or unselected one counts at its recorded value; a waiting create
 // counts nothing.
 func (n *node) countsAsWanted() bool {
@@ -330,7 +330,7 @@ func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) 
 	}
 }
 
-// counted tells whether the node's claim counts as it is wanted.
+// counted reports whether the node's claim counts as it is wanted.
 func (n *node) counted() bool { return n.claims >= 0 && n.intent != intentRemove }
 
 // attach gives each identity what was observed of it, and says which claims make nothing together.
@@ -390,7 +390,7 @@ func (s *quotaClaims) carries(n *node) bool {
 	return s.first == n
 }
 
-// asked tells whether the identity is observed: its system's mount can be.
+// asked reports whether the identity is observed: its system's mount can be.
 func (s *quotaClaims) asked(mounts map[string]Mount) bool {
 	m := mounts[s.system.Name]
 	return m.Problem == "" && m.Unknown == ""

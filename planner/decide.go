@@ -31,7 +31,8 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 // create plans a directory that is to be made, or finished.
 func (c *comparison) create(n *node, dir Directory, d *decision) {
 	d.action.Kind = Create
-	c.reasonOfIntent(n, d, reason.ActiveAbsent, "Waldur lists it as active, but its directory does not exist")
+	c.reasonOfIntent(n, d, reason.ActiveAbsent,
+		"Waldur lists it as active, but its directory does not exist")
 	c.needParents(n, dir, d)
 	c.changeDirectory(n, nil, d)
 	c.changeQuota(n, d, true)
@@ -334,7 +335,7 @@ func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Re
 	return Reason{}
 }
 
-// verdictOf tells whether the command line rejects or fails the order of this resource.
+// verdictOf reports whether the command line rejects or fails the order of this resource.
 func (c *comparison) verdictOf(n *node) (ActionKind, OrderVerdict, bool) {
 	for _, v := range c.g.input.Selection.Rejects {
 		if v.Address == n.address() {

@@ -53,13 +53,13 @@ func ParseDecimal(s string) (Decimal, error) {
 	return d, nil
 }
 
-// Given tells whether there is a number at all.
+// Given reports whether there is a number at all.
 func (d Decimal) Given() bool { return d.set }
 
-// Negative tells whether the number is below zero.
+// Negative reports whether the number is below zero.
 func (d Decimal) Negative() bool { return d.neg && d.coef != 0 }
 
-// IsZero tells whether the number is given and zero.
+// IsZero reports whether the number is given and zero.
 func (d Decimal) IsZero() bool { return d.set && d.coef == 0 }
 
 // Times is d × unit cut down to a whole number; false if d is negative, not given, or the product

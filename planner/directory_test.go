@@ -13,8 +13,10 @@ import (
 func directorySettings(change ...func(*planner.System)) *planner.Settings {
 	s := testSettings()
 	sys := &s.Systems[0]
-	sys.Quota = planner.QuotaSettings{Kind: "other", By: planner.ByDirectory, Shared: planner.SharedRefuse, OnRemove: planner.OnRemoveKeep}
-	sys.Traits = planner.Traits{Unit: 1, Soft: true, NeedsDirectory: true, MaxSpace: 1 << 60, MaxInodes: 1 << 48}
+	sys.Quota = planner.QuotaSettings{Kind: "other", By: planner.ByDirectory,
+		Shared: planner.SharedRefuse, OnRemove: planner.OnRemoveKeep}
+	sys.Traits = planner.Traits{Unit: 1, Soft: true, NeedsDirectory: true, MaxSpace: 1 << 60,
+		MaxInodes: 1 << 48}
 	for _, c := range change {
 		c(sys)
 	}
@@ -27,21 +29,25 @@ const bioDir = "capstor/store/cscs/eth/bio"
 func limited(handle string) planner.QuotaState {
 	q := newModel().quota(0)
 	q.Handle = handle
-	q.Limits = planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib), planner.SpaceHard: planner.LimitOf(10 * tib),
-		planner.InodesSoft: planner.LimitOf(planner.Inodes(1_330_000)), planner.InodesHard: planner.LimitOf(planner.Inodes(2_000_000))}
+	q.Limits = planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib),
+		planner.SpaceHard:  planner.LimitOf(10 * tib),
+		planner.InodesSoft: planner.LimitOf(planner.Inodes(1_330_000)),
+		planner.InodesHard: planner.LimitOf(planner.Inodes(2_000_000))}
 	return q
 }
 
-// TestQuotaOfADirectory: a new directory gets a quota of its own; then nothing is left to do, and another one with the same
-// group shares nothing with it.
+// TestQuotaOfADirectory: a new directory gets a quota of its own; then nothing is left to do, and
+// another one with the same group shares nothing with it.
 func TestQuotaOfADirectory(t *testing.T) {
 	m := newModel()
 	w := func() *planner.Input {
-		return &planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500), project("chem", 30500))}
+		return &planner.Input{Settings: directorySettings(),
+			Items: items(project("bio", 30500), project("chem", 30500))}
 	}
 	p, _ := plan(w(), m)
 	a, d := action(t, p, bio)
-	if a.Kind != planner.Create || a.Quota == nil || *a.Quota != (planner.QuotaID{By: planner.ByDirectory, Path: bioDir}) || a.Handle != "" {
+	if a.Kind != planner.Create || a.Quota == nil ||
+		*a.Quota != (planner.QuotaID{By: planner.ByDirectory, Path: bioDir}) || a.Handle != "" {
 		t.Errorf("%s of %v, handle %q", a.Kind, a.Quota, a.Handle)
 	}
 	if hard, _ := a.After(planner.SpaceHard); hard != planner.Number(uint64(10*tib)) {
@@ -67,19 +73,23 @@ func TestAQuotaThatIsGone(t *testing.T) {
 	asWanted(m, "bio", 30500)
 	rec := recordOf("bio", 30500)
 	rec.QuotaBy, rec.QuotaID, rec.Claim = planner.ByDirectory, 0, limited("").Limits
-	p, _ := plan(&planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500)), Recorded: records(rec)}, m)
+	p, _ := plan(&planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500)),
+		Recorded: records(rec)}, m)
 	a, d := action(t, p, bio)
-	if a.Kind != planner.Update || len(a.Changes) != 4 || !slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == reason.Drift }) {
+	if a.Kind != planner.Update || len(a.Changes) != 4 || !slices.ContainsFunc(d.Reasons,
+		func(r planner.Reason) bool { return r.Code == reason.Drift }) {
 		t.Errorf("%s %v because %v", a.Kind, a.Changes, d.Reasons)
 	}
 }
 
-// TestAnotherQuotaStandsThere: a plan is stale where the quota that it saw was replaced, and only while there is a limit to set.
+// TestAnotherQuotaStandsThere: a plan is stale where the quota that it saw was replaced, and only
+// while there is a limit to set.
 func TestAnotherQuotaStandsThere(t *testing.T) {
 	raise := project("bio", 30500)
 	raise.Quotas = quotas("20.0", "20.0")
 	world := func() *planner.Input {
-		return &planner.Input{Settings: directorySettings(), Items: items(raise), Watch: map[planner.Key]bool{raise.Key: true}}
+		return &planner.Input{Settings: directorySettings(), Items: items(raise),
+			Watch: map[planner.Key]bool{raise.Key: true}}
 	}
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -97,7 +107,8 @@ func TestAnotherQuotaStandsThere(t *testing.T) {
 		{"replaced", func(planner.QuotaState) planner.QuotaState { return limited("18") }, true},
 		{"as wanted already", func(q planner.QuotaState) planner.QuotaState {
 			q.Handle = "18"
-			q.Limits[planner.SpaceSoft], q.Limits[planner.SpaceHard] = planner.LimitOf(20*tib), planner.LimitOf(20*tib)
+			q.Limits[planner.SpaceSoft], q.Limits[planner.SpaceHard] = planner.LimitOf(20*tib),
+				planner.LimitOf(20*tib)
 			return q
 		}, false},
 	} {
@@ -109,7 +120,8 @@ func TestAnotherQuotaStandsThere(t *testing.T) {
 	}
 }
 
-// TestQuotaAbove: a quota of somebody else's above is named once. A managed directory inside a managed one is refused.
+// TestQuotaAbove: a quota of somebody else's above is named once. A managed directory inside a
+// managed one is refused.
 func TestQuotaAbove(t *testing.T) {
 	m := newModel()
 	for _, name := range []string{"bio", "chem"} {
@@ -117,7 +129,8 @@ func TestQuotaAbove(t *testing.T) {
 		q.Above = "capstor/store"
 		m.places["capstor/store/cscs/eth/"+name] = q
 	}
-	p, _ := plan(&planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500), project("chem", 30501))}, m)
+	p, _ := plan(&planner.Input{Settings: directorySettings(),
+		Items: items(project("bio", 30500), project("chem", 30501))}, m)
 	var named []string
 	for _, w := range p.Context.Warnings {
 		if w.Code == reason.QuotaAbove {
@@ -128,14 +141,16 @@ func TestQuotaAbove(t *testing.T) {
 		t.Errorf("warnings %q", named)
 	}
 	inner := project("inner", 30502, at("/capstor/store/cscs/eth/bio/inner"))
-	p, _ = plan(&planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500), inner)}, m)
-	if code, _ := refusal(p, inner.MountPath); code != string(reason.Conflict) || len(p.Core.Actions) > 0 {
+	p, _ = plan(&planner.Input{Settings: directorySettings(),
+		Items: items(project("bio", 30500), inner)}, m)
+	if code, _ := refusal(p, inner.MountPath); code != string(reason.Conflict) ||
+		len(p.Core.Actions) > 0 {
 		t.Errorf("one inside the other: %q, actions %v", code, p.Core.Actions)
 	}
 }
 
-// TestTraitsShapeWishes: limits are rounded down to the unit, soft limits need a storage that has them, and more than the most
-// is refused.
+// TestTraitsShapeWishes: limits are rounded down to the unit, soft limits need a storage that has
+// them, and more than the most is refused.
 func TestTraitsShapeWishes(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -144,11 +159,13 @@ func TestTraitsShapeWishes(t *testing.T) {
 		code   reason.Code
 	}{
 		{"whole blocks", func(s *planner.System) { s.Traits.Unit = 3 << 40 }, 9 << 40, ""},
-		{"no soft limits", func(s *planner.System) { s.Traits.Soft = false }, 10 << 40, reason.NoSoftLimits},
+		{"no soft limits", func(s *planner.System) { s.Traits.Soft = false }, 10 << 40,
+			reason.NoSoftLimits},
 		{"too much", func(s *planner.System) { s.Traits.MaxSpace = 9 * tib }, 0, reason.Quota},
 		{"too many", func(s *planner.System) { s.Traits.MaxInodes = 10 }, 0, reason.Quota},
 	} {
-		p, _ := plan(&planner.Input{Settings: directorySettings(c.change), Items: items(project("bio", 30500))}, newModel())
+		p, _ := plan(&planner.Input{Settings: directorySettings(c.change),
+			Items: items(project("bio", 30500))}, newModel())
 		if c.hard == 0 {
 			if code, _ := refusal(p, bio); code != string(c.code) {
 				t.Errorf("%s: %q", c.name, code)
@@ -159,16 +176,20 @@ func TestTraitsShapeWishes(t *testing.T) {
 		if hard, _ := a.After(planner.SpaceHard); hard != planner.Number(c.hard) {
 			t.Errorf("%s: hard %v", c.name, hard)
 		}
-		warned := slices.ContainsFunc(p.Context.Warnings, func(w planner.Warning) bool { return w.Code == reason.NoSoftLimits })
-		if _, soft := a.After(planner.SpaceSoft); soft == (c.code == reason.NoSoftLimits) || warned == soft {
+		warned := slices.ContainsFunc(p.Context.Warnings,
+			func(w planner.Warning) bool { return w.Code == reason.NoSoftLimits })
+		if _, soft := a.After(planner.SpaceSoft); soft == (c.code == reason.NoSoftLimits) ||
+			warned == soft {
 			t.Errorf("%s: a soft limit is set: %t, warned: %t", c.name, soft, warned)
 		}
 	}
 }
 
-// TestOnRemoveOfADirectory: the quota of a directory is kept, frozen or removed with it, as configured.
+// TestOnRemoveOfADirectory: the quota of a directory is kept, frozen or removed with it, as
+// configured.
 func TestOnRemoveOfADirectory(t *testing.T) {
-	for _, policy := range []planner.RemovePolicy{planner.OnRemoveKeep, planner.OnRemoveFreeze, planner.OnRemoveRemove} {
+	for _, policy := range []planner.RemovePolicy{planner.OnRemoveKeep, planner.OnRemoveFreeze,
+		planner.OnRemoveRemove} {
 		for _, there := range []bool{true, false} {
 			m := newModel()
 			asWanted(m, "bio", 30500)
@@ -176,25 +197,31 @@ func TestOnRemoveOfADirectory(t *testing.T) {
 				m.places[bioDir] = limited("17")
 			}
 			s := directorySettings(func(s *planner.System) { s.Quota.OnRemove = policy })
-			p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, m)
+			p, _ := plan(&planner.Input{Settings: s,
+				Items: items(project("bio", 30500, ordered(planner.StatusRemoving)))}, m)
 			a, _ := action(t, p, bio)
-			if a.Unlimit != (there && policy == planner.OnRemoveRemove) || a.Freeze != (policy == planner.OnRemoveFreeze) || (a.Handle == "17") != there {
-				t.Errorf("%s, there %t: unlimit %t, freeze %t, handle %q", policy, there, a.Unlimit, a.Freeze, a.Handle)
+			if a.Unlimit != (there && policy == planner.OnRemoveRemove) ||
+				a.Freeze != (policy == planner.OnRemoveFreeze) || (a.Handle == "17") != there {
+				t.Errorf("%s, there %t: unlimit %t, freeze %t, handle %q", policy, there, a.Unlimit, a.Freeze,
+					a.Handle)
 			}
 		}
 	}
 }
 
-// TestRestoreLooksWhereTheQuotaIs: a quota that goes with its directory is looked at in the archive, and one that does not at
-// the path; an archived directory's limits are nobody's at its old path.
+// TestRestoreLooksWhereTheQuotaIs: a quota that goes with its directory is looked at in the
+// archive, and one that does not at the path; an archived directory's limits are nobody's at its
+// old path.
 func TestRestoreLooksWhereTheQuotaIs(t *testing.T) {
 	rec := recordOf("bio", 30500)
-	archived := planner.Archived{Key: rec.Key, Address: bio, System: "capstor", Storage: rec.Storage, Archive: "capstor/.trash/x", Inode: 9, Group: 30500,
+	archived := planner.Archived{Key: rec.Key, Address: bio, System: "capstor", Storage: rec.Storage,
+		Archive: "capstor/.trash/x", Inode: 9, Group: 30500,
 		Mode: 0o2770, QuotaBy: planner.ByDirectory, Claim: limited("").Limits, At: now}
 	for _, follows := range []bool{true, false} {
 		m := newModel()
 		frozen := limited("17")
-		frozen.Limits[planner.SpaceSoft], frozen.Limits[planner.SpaceHard] = planner.LimitOf(tib), planner.LimitOf(tib)
+		frozen.Limits[planner.SpaceSoft], frozen.Limits[planner.SpaceHard] = planner.LimitOf(tib),
+			planner.LimitOf(tib)
 		m.places["capstor/.trash/x"] = frozen
 		s := directorySettings(func(s *planner.System) { s.Traits.FollowsRename = follows })
 		p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30500)),
@@ -204,14 +231,15 @@ func TestRestoreLooksWhereTheQuotaIs(t *testing.T) {
 		if a.Kind != planner.Restore || i < 0 || a.Quota == nil || a.Quota.Path != bioDir {
 			t.Fatalf("follows %t: %s, quota %v, changes %v", follows, a.Kind, a.Quota, a.Changes)
 		}
-		if was := a.Changes[i].Before; (was == planner.Number(uint64(tib))) != follows || (a.Handle == "17") != follows {
+		if was := a.Changes[i].Before; (was == planner.Number(uint64(tib))) != follows ||
+			(a.Handle == "17") != follows {
 			t.Errorf("follows %t: it was %v, handle %q", follows, was, a.Handle)
 		}
 	}
 }
 
-// TestUsageThatNothingCounts: nothing counts what lies in a directory without a quota. What is made is empty; for what stands a
-// person decides, because only the quota that is set will count it.
+// TestUsageThatNothingCounts: nothing counts what lies in a directory without a quota. What is made
+// is empty; for what stands a person decides, because only the quota that is set will count it.
 func TestUsageThatNothingCounts(t *testing.T) {
 	for _, stands := range []bool{false, true} {
 		m := newModel()
@@ -219,7 +247,8 @@ func TestUsageThatNothingCounts(t *testing.T) {
 		if stands {
 			asWanted(m, "bio", 30500)
 		}
-		p, _ := plan(&planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500))}, m)
+		p, _ := plan(&planner.Input{Settings: directorySettings(), Items: items(project("bio", 30500))},
+			m)
 		a, d := action(t, p, bio)
 		if got := slices.Contains(a.Danger, planner.DangerBelowUsage); got != stands || a.Quota == nil {
 			t.Errorf("stands %v: %v, dangers %v because %v", stands, a.Quota, a.Danger, d.Reasons)

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// MatchGlob tells whether the glob matches the whole address: * and ? within a component, ** for
+// MatchGlob reports whether the glob matches the whole address: * and ? within a component, ** for
 // any number of components, none included. Everything else stands for itself; there is no escape,
 // because no address has these characters. A glob that [CheckGlob] refuses matches nothing useful,
 // but never fails.

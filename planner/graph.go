@@ -14,7 +14,7 @@ type Input struct {
 	Settings *Settings
 	// Items is the listing, in any order.
 	Items []Item
-	// Complete tells that Items is the whole listing, so that what it lacks can be reported.
+	// Complete reports whether Items is the whole listing, so that what it lacks can be reported.
 	// Lacking is never removal.
 	Complete bool
 	// Orders are the answers to [Questions], by order id.
@@ -30,8 +30,8 @@ type Input struct {
 	// Watch, unless nil, are the only resources to be observed and decided on, for [Recheck]; the
 	// others still count in conflicts and claims. What was seen of them is kept.
 	Watch map[Key]bool
-	// MustAsk tells that an order that was not answered for blocks: an apply never acts on an order
-	// it did not ask.
+	// MustAsk reports whether an order that was not answered for blocks: an apply never acts on an
+	// order it did not ask.
 	MustAsk bool
 	// KeepRecords makes [Compare] keep a record of every resource that it found as wanted. With
 	// Watch, selected resources of which nothing is recorded are observed for that, too.
@@ -288,7 +288,8 @@ func (g *Graph) interpret(n *node) {
 		if !slices.Contains(DataTypes(), it.Key.DataType) {
 			n.block(reason.DataType,
 				"its data type is %q, and this version knows only %s: cscs-sync does nothing for "+
-					"it. Fix the resource in Waldur, or update cscs-sync", it.Key.DataType, strings.Join(DataTypes(), ", "))
+					"it. Fix the resource in Waldur, or update cscs-sync", it.Key.DataType,
+				strings.Join(DataTypes(), ", "))
 		}
 		g.interpretOrder(n)
 	}
@@ -419,7 +420,8 @@ func (g *Graph) reportUnasked() {
 	if g.unasked > 0 {
 		g.warn(reason.OrdersNotAsked, "",
 			"Waldur did not answer about %d orders (%s): the plan uses the status of their "+
-				"resources instead, and `apply` asks again before it does anything for them", g.unasked, g.unaskedWhy)
+				"resources instead, and `apply` asks again before it does anything for them", g.unasked,
+			g.unaskedWhy)
 	}
 }
 

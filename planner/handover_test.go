@@ -31,7 +31,8 @@ func TestGroupChangeLeaves(t *testing.T) {
 		others        []planner.Item
 	}{
 		{"nobody else", "which no listed resource claims any more", nil},
-		{"another resource has it", "which other resources claim", []planner.Item{project("chem", 30500)}},
+		{"another resource has it", "which other resources claim",
+			[]planner.Item{project("chem", 30500)}},
 	} {
 		p, _ := plan(&planner.Input{Items: items(append(tc.others, project("bio", 30999))...),
 			Recorded: records(recordOf("bio", 30500))}, m)

@@ -10,8 +10,8 @@ import (
 
 const module = "github.com/waldur/cscs-storage-sync/"
 
-// TestImportsPointOneWay pins the direction of imports: cmd → planner/…, providers, state → planner; and that what is
-// pure cannot reach files, the network, processes or chance.
+// TestImportsPointOneWay pins the direction of imports: cmd → planner/…, providers, state →
+// planner; and that what is pure cannot reach files, the network, processes or chance.
 func TestImportsPointOneWay(t *testing.T) {
 	allowed := map[string][]string{
 		"planner":          {"planner/chunk", "planner/reason"},
@@ -21,23 +21,30 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/override": {"planner", "planner/expr"},
 		"planner/expr":     {},
 		"planner/planfile": {"planner", "planner/parallel", "planner/canonical", "planner/render"},
-		"planner/render":   {"planner", "planner/parallel", "planner/canonical", "planner/page", "planner/reason"},
-		"planner/page":     {},
-		"planner/status": {"planner", "planner/canonical", "planner/engine", "planner/ledger", "planner/loop",
+		"planner/render": {"planner", "planner/parallel", "planner/canonical", "planner/page",
+			"planner/reason"},
+		"planner/page": {},
+		"planner/status": {"planner", "planner/canonical", "planner/engine", "planner/ledger",
+			"planner/loop",
 			"planner/page", "planner/render"},
-		"planner/report":   {"planner", "planner/canonical", "planner/ledger", "planner/page", "planner/render", "planner/scan"},
+		"planner/report": {"planner", "planner/canonical", "planner/ledger", "planner/page",
+			"planner/render", "planner/scan"},
 		"planner/scan":     {"planner", "planner/render"},
 		"planner/feedback": {"planner", "planner/backoff", "planner/reason"},
 		"planner/plantest": {"planner", "planner/canonical", "planner/reason"},
 		"planner/graph":    {"planner", "planner/render"},
 		"planner/history":  {"planner", "planner/canonical", "planner/ledger", "planner/render"},
-		"planner/account": {"planner", "planner/apply", "planner/canonical", "planner/engine", "planner/ledger",
+		"planner/account": {"planner", "planner/apply", "planner/canonical", "planner/engine",
+			"planner/ledger",
 			"planner/render"},
-		"planner/upkeep": {"planner", "planner/canonical", "planner/engine", "planner/ledger", "planner/render"},
-		"planner/explain": {"planner", "planner/canonical", "planner/engine", "planner/ledger", "planner/loop",
+		"planner/upkeep": {"planner", "planner/canonical", "planner/engine", "planner/ledger",
+			"planner/render"},
+		"planner/explain": {"planner", "planner/canonical", "planner/engine", "planner/ledger",
+			"planner/loop",
 			"planner/policy", "planner/render"},
 
-		// The plan's id stands in every rendering, and a plan file holds its rendering: so the canonical form is the lowest.
+		// The plan's id stands in every rendering, and a plan file holds its rendering: so the canonical
+		// form is the lowest.
 		"planner/canonical": {"planner", "planner/parallel"},
 
 		"planner/policy":   {"planner", "planner/reason"},
@@ -45,47 +52,61 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/approval": {},
 		"planner/config":   {"planner", "planner/expr", "planner/override", "planner/policy"},
 		"planner/backoff":  {},
-		"planner/engine": {"planner", "planner/apply", "planner/approval", "planner/canonical", "planner/ledger",
+		"planner/engine": {"planner", "planner/apply", "planner/approval", "planner/canonical",
+			"planner/ledger",
 			"planner/planfile", "planner/policy", "planner/render"},
-		"planner/loop": {"planner", "planner/apply", "planner/approval", "planner/backoff", "planner/canonical",
-			"planner/engine", "planner/feedback", "planner/held", "planner/ledger", "planner/planfile", "planner/policy", "planner/reason", "planner/render"},
+		"planner/loop": {"planner", "planner/apply", "planner/approval", "planner/backoff",
+			"planner/canonical",
+			"planner/engine", "planner/feedback", "planner/held", "planner/ledger", "planner/planfile",
+			"planner/policy", "planner/reason", "planner/render"},
 		"planner/apply": {"planner", "planner/backoff", "planner/ledger"},
-		"planner/held": {"planner", "planner/canonical", "planner/engine", "planner/ledger", "planner/planfile",
+		"planner/held": {"planner", "planner/canonical", "planner/engine", "planner/ledger",
+			"planner/planfile",
 			"planner/policy", "planner/reason", "planner/render"},
 		"providers":      {"planner", "planner/scan", "providers/hang"},
 		"providers/hang": {},
-		"providers/site": {"planner", "planner/apply", "planner/config", "planner/engine", "planner/render", "planner/scan", "providers", "providers/hang",
-			"providers/posix", "providers/quota", "providers/quota/backends", "providers/waldur", "providers/web"},
-		"providers/doctor": {"planner", "planner/apply", "planner/approval", "planner/canonical", "planner/config",
-			"planner/engine", "planner/ledger", "planner/loop", "planner/render", "providers", "providers/posix",
+		"providers/site": {"planner", "planner/apply", "planner/config", "planner/engine",
+			"planner/render", "planner/scan", "providers", "providers/hang",
+			"providers/posix", "providers/quota", "providers/quota/backends", "providers/waldur",
+			"providers/web"},
+		"providers/doctor": {"planner", "planner/apply", "planner/approval", "planner/canonical",
+			"planner/config",
+			"planner/engine", "planner/ledger", "planner/loop", "planner/render", "providers",
+			"providers/posix",
 			"providers/quota", "providers/waldur", "state/kv"},
-		"providers/quota":  {"planner", "planner/scan", "providers", "providers/web"},
-		"providers/waldur": {"planner/feedback", "planner", "planner/backoff", "planner/chunk", "providers", "providers/web", "planner/apply", "planner/engine"},
-		"providers/web":    {"planner", "providers", "planner/apply"},
-		"providers/posix":  {"planner", "planner/scan", "providers/hang"},
-		"state":            {"planner", "planner/ledger", "planner/render", "state/bolt", "state/folder", "state/kv"},
-		"state/kv":         {},
-		"state/kv/kvtest":  {"state/kv"},
-		"state/folder":     {"state/kv"},
-		"state/bolt":       {"state/folder", "state/kv"},
-		"state/postgres":   {"state/kv"},
+		"providers/quota": {"planner", "planner/scan", "providers", "providers/web"},
+		"providers/waldur": {"planner/feedback", "planner", "planner/backoff", "planner/chunk",
+			"providers", "providers/web", "planner/apply", "planner/engine"},
+		"providers/web":   {"planner", "providers", "planner/apply"},
+		"providers/posix": {"planner", "planner/scan", "providers/hang"},
+		"state": {"planner", "planner/ledger", "planner/render", "state/bolt", "state/folder",
+			"state/kv"},
+		"state/kv":        {},
+		"state/kv/kvtest": {"state/kv"},
+		"state/folder":    {"state/kv"},
+		"state/bolt":      {"state/folder", "state/kv"},
+		"state/postgres":  {"state/kv"},
 
 		"state/postgres/pgtest": {},
 
-		"providers/sshagent":        {"planner/approval"},
-		"providers/strictjson":      {},
-		"providers/quota/backends":  {"planner", "providers/quota", "providers/quota/linux", "providers/quota/lustre", "providers/quota/vast"},
-		"providers/quota/lustre":    {"planner", "providers", "providers/hang", "providers/quota"},
-		"providers/quota/linux":     {"planner", "providers", "providers/hang", "providers/quota"},
-		"providers/quota/vast":      {"planner", "providers", "providers/quota", "providers/strictjson", "providers/web", "planner/apply"},
+		"providers/sshagent":   {"planner/approval"},
+		"providers/strictjson": {},
+		"providers/quota/backends": {"planner", "providers/quota", "providers/quota/linux",
+			"providers/quota/lustre", "providers/quota/vast"},
+		"providers/quota/lustre": {"planner", "providers", "providers/hang", "providers/quota"},
+		"providers/quota/linux":  {"planner", "providers", "providers/hang", "providers/quota"},
+		"providers/quota/vast": {"planner", "providers", "providers/quota", "providers/strictjson",
+			"providers/web", "planner/apply"},
 		"providers/quota/quotatest": {"planner", "providers", "providers/quota"},
 	}
 	pure := []string{
-		"planner", "planner/canonical", "planner/chunk", "planner/expr", "planner/graph", "planner/history",
+		"planner", "planner/canonical", "planner/chunk", "planner/expr", "planner/graph",
+		"planner/history",
 		"planner/override", "planner/page", "planner/parallel", "planner/planfile", "planner/policy",
 		"planner/reason", "planner/render", "planner/report", "planner/scan", "planner/feedback",
 	}
-	impure := []string{"os", "os/exec", "os/user", "net", "net/http", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog"}
+	impure := []string{"os", "os/exec", "os/user", "net", "net/http", "syscall", "math/rand",
+		"math/rand/v2", "crypto/rand", "log", "log/slog"}
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
 		if strings.HasPrefix(name, "cmd/") || strings.HasPrefix(name, "examples/") {
@@ -106,8 +127,9 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// TestNothingPointsUp: planner and what is below it know nothing of providers, state and commands, however indirectly; and the
-// loop nothing of the command line, of terminals and of the process's signals.
+// TestNothingPointsUp: planner and what is below it know nothing of providers, state and commands,
+// however indirectly; and the loop nothing of the command line, of terminals and of the process's
+// signals.
 func TestNothingPointsUp(t *testing.T) {
 	for _, dep := range strings.Fields(goList(t, "-deps", "./planner/...")) {
 		own, ours := strings.CutPrefix(dep, module)
@@ -115,7 +137,8 @@ func TestNothingPointsUp(t *testing.T) {
 			t.Errorf("something below planner needs %s", own)
 		}
 	}
-	outside := []string{"github.com/spf13/pflag", "github.com/spf13/cobra", "golang.org/x/term", "os/signal"}
+	outside := []string{"github.com/spf13/pflag", "github.com/spf13/cobra", "golang.org/x/term",
+		"os/signal"}
 	for _, dep := range strings.Fields(goList(t, "-deps", "./planner/loop")) {
 		if slices.Contains(outside, dep) {
 			t.Errorf("planner/loop needs %s", dep)
@@ -125,7 +148,8 @@ func TestNothingPointsUp(t *testing.T) {
 
 // TestExitCodesStandInCommandsOnly: domain code returns outcomes and refusals.
 func TestExitCodesStandInCommandsOnly(t *testing.T) {
-	cmd := exec.Command("git", "grep", "-n", "-e", "exitCode", "-e", "os.Exit", "--", "planner", "providers", "state", ":!*_test.go")
+	cmd := exec.Command("git", "grep", "-n", "-e", "exitCode", "-e", "os.Exit", "--", "planner",
+		"providers", "state", ":!*_test.go")
 	cmd.Dir = ".."
 	if out, _ := cmd.Output(); len(out) > 0 {
 		t.Errorf("exit codes outside of cmd:\n%s", out)

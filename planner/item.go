@@ -73,8 +73,8 @@ const (
 	TargetUser     Target = "user"
 )
 
-// IsBranch tells whether the target is a level of the tree above the resources: such an item has no
-// order, no group and no quota, and its directory is only made as an ancestor.
+// IsBranch reports whether the target is a level of the tree above the resources: such an item has
+// no order, no group and no quota, and its directory is only made as an ancestor.
 func (t Target) IsBranch() bool { return t == TargetTenant || t == TargetCustomer }
 
 // Item is one entry of the proxy's listing, parsed and bounded but not interpreted: values are as
@@ -181,7 +181,7 @@ type Order struct {
 	// Resource is the id of the resource that the order is about, as Waldur says: 32 lower-case hex
 	// digits; empty if it does not say.
 	Resource string
-	// HasLimits tells that the order changes limits (it has limits, or old_limits).
+	// HasLimits reports whether the order changes limits (it has limits, or old_limits).
 	HasLimits bool
 	// Options are the order's new_options; nil if it has none.
 	Options *Options

@@ -75,7 +75,7 @@ func OrderURLs(s *Settings, it *Item) (order string, calls map[Callback]string) 
 // orderRef is what the listing tells of an item's order.
 type orderRef struct {
 	id, url string
-	// acts tells that the order is with the provider: it has an approve or a done URL.
+	// acts reports whether the order is with the provider: it has an approve or a done URL.
 	acts bool
 }
 

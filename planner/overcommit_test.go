@@ -40,14 +40,15 @@ func TestOvercommit(t *testing.T) {
 		ratio planner.Ratio
 		over  bool
 	}{
-		"raised to the bound":    {hard("20.0"), 1000, false},
-		"raised above it":        {hard("20.001"), 1000, true},
-		"raised, and no bound":   {hard("1000.0"), 0, false},
-		"a larger factor":        {hard("35.0"), 1500, false},
-		"above a larger factor":  {hard("35.1"), 1500, true},
-		"lowered, still above":   {hard("9.0"), 300, false},
-		"a mode, far above":      {func(it *planner.Item) { it.Permission = "2750" }, 100, false},
-		"a soft limit, far over": {func(it *planner.Item) { it.Quotas = quotas("9.0", "10.0") }, 100, false},
+		"raised to the bound":   {hard("20.0"), 1000, false},
+		"raised above it":       {hard("20.001"), 1000, true},
+		"raised, and no bound":  {hard("1000.0"), 0, false},
+		"a larger factor":       {hard("35.0"), 1500, false},
+		"above a larger factor": {hard("35.1"), 1500, true},
+		"lowered, still above":  {hard("9.0"), 300, false},
+		"a mode, far above":     {func(it *planner.Item) { it.Permission = "2750" }, 100, false},
+		"a soft limit, far over": {func(it *planner.Item) { it.Quotas = quotas("9.0", "10.0") }, 100,
+			false},
 	} {
 		w := &planner.Input{Settings: guarded(c.ratio), Items: items(project("bio", 30500, c.item)),
 			Recorded: records(recordOf("bio", 30500), chem)}
@@ -144,10 +145,11 @@ func TestOvercommitIsCheckedAgain(t *testing.T) {
 		more     []planner.Record
 		stale    bool
 	}{
-		"as it was":             {30 * tib, nil, false},
-		"the capacity shrank":   {19 * tib, nil, true},
-		"it is not known":       {0, nil, true},
-		"others were promised":  {30 * tib, []planner.Record{recordOf("chem", 30501), recordOf("art", 30502)}, true},
+		"as it was":           {30 * tib, nil, false},
+		"the capacity shrank": {19 * tib, nil, true},
+		"it is not known":     {0, nil, true},
+		"others were promised": {30 * tib, []planner.Record{recordOf("chem", 30501),
+			recordOf("art", 30502)}, true},
 		"others, and it is set": {30 * tib, []planner.Record{recordOf("chem", 30501)}, false},
 	} {
 		now := holding(c.capacity)

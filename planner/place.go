@@ -120,7 +120,7 @@ func parentOf(p string) (string, bool) {
 	return p[:i], true
 }
 
-// inside tells whether storage path p lies strictly below dir.
+// inside reports whether storage path p lies strictly below dir.
 func inside(p, dir string) bool {
 	return len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
 }

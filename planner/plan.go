@@ -128,17 +128,18 @@ type Action struct {
 	Callbacks []Callback `json:"callbacks,omitempty"`
 	// Verdict is what Waldur is told when an order is rejected or failed.
 	Verdict string `json:"verdict,omitempty"`
-	// Tag tells that everything below the directory is given its project id, once the quota is set.
+	// Tag reports whether everything below the directory is given its project id, once the quota is
+	// set.
 	Tag bool `json:"tag,omitempty"`
 	// Folder is the archive folder: where an archived directory goes.
 	Folder string `json:"folder,omitempty"`
 	// Retention is how long an archived directory is kept at least, from the time at which the plan
 	// began.
 	Retention time.Duration `json:"retention,omitempty"`
-	// Freeze tells that the quota's hard limit is lowered to what is used once the directory is
+	// Freeze reports whether the quota's hard limit is lowered to what is used once the directory is
 	// archived.
 	Freeze bool `json:"freeze,omitempty"`
-	// Unlimit tells that the quota of the directory is removed once that is archived.
+	// Unlimit reports whether the quota of the directory is removed once that is archived.
 	Unlimit bool `json:"unlimit,omitempty"`
 	// From is the storage path in the archive that a restore brings back.
 	From   string   `json:"from,omitempty"`
@@ -246,7 +247,7 @@ type KeptLimit struct {
 // ChangeNote explains one change.
 type ChangeNote struct {
 	Provenance Provenance `json:"provenance"`
-	// Drift tells that the storage was changed outside of cscs-sync, and this undoes it.
+	// Drift reports whether the storage was changed outside of cscs-sync, and this undoes it.
 	Drift bool `json:"drift,omitempty"`
 }
 

@@ -155,7 +155,8 @@ func TestRefusals(t *testing.T) {
 		})},
 		{"one callback of several elsewhere", "order_url", false,
 			project("bio", 30500, ordered(planner.StatusRemoving), func(it *planner.Item) {
-				it.URLs[planner.SetBackendID] = "https://evil.example.com/api/marketplace-provider-resources/" + id("o") + "/set_backend_id/"
+				it.URLs[planner.SetBackendID] = "https://evil.example.com/api/marketplace-provider-resources/" +
+					id("o") + "/set_backend_id/"
 			})},
 		{"error with an order nobody was asked about", "order_unknown", false,
 			project("bio", 30500, ordered(planner.StatusError))},

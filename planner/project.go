@@ -11,12 +11,12 @@ import (
 // is none.
 type ProjectRange struct{ First, Last ProjectID }
 
-// IsSet tells whether there is a range; without one, a directory's project id is its group id.
+// IsSet reports whether there is a range; without one, a directory's project id is its group id.
 func (r ProjectRange) IsSet() bool { return r.Last != 0 }
 
 func (r ProjectRange) holds(id ProjectID) bool { return r.First <= id && id <= r.Last }
 
-// byProject tells whether the node's quota counts by project.
+// byProject reports whether the node's quota counts by project.
 func (n *node) byProject() bool {
 	return n.system != nil && !n.isBranch() && n.system.Quota.By == ByProject
 }
@@ -185,7 +185,7 @@ func (p *projects) free(n *node) ProjectID {
 	return 0
 }
 
-// mayHave tells whether the node needs an id of its own now, and one can be known to be free.
+// mayHave reports whether the node needs an id of its own now, and one can be known to be free.
 func (p *projects) mayHave(n *node) bool {
 	m := p.seen.Mounts[n.system.Name]
 	if n.verdict != nil || !n.managed || n.intent == intentNothing || n.intent == intentRemove ||
@@ -209,8 +209,8 @@ func (p *projects) take(n *node, id ProjectID) bool {
 	return true
 }
 
-// asksProject tells whether a directory has to be looked at although nothing is decided on it: the
-// id that it shows is not to be given away. What is recorded tells its id by itself.
+// asksProject reports whether a directory has to be looked at although nothing is decided on it:
+// the id that it shows is not to be given away. What is recorded tells its id by itself.
 func (g *Graph) asksProject(n *node) bool {
 	if !n.byProject() || !n.system.Quota.ProjectIDs.IsSet() || n.storage == "" ||
 		n.intent == intentNothing {

@@ -85,7 +85,7 @@ func updated(it *planner.Item, o planner.Order) {
 	}
 }
 
-// wasRemoval tells whether an item's order ends it.
+// wasRemoval reports whether an item's order ends it.
 func wasRemoval(w *planner.Input, it *planner.Item) bool {
 	for _, url := range it.URLs {
 		if order, _, ok := planner.OrderOf(url); ok && it.Status == planner.StatusError {
@@ -137,7 +137,8 @@ func freed(w *planner.Input, p *planner.Plan) freedom {
 		f.keys[r.Key] = true
 	}
 	for _, a := range p.Core.Actions {
-		if a.Kind == planner.Restore { // what comes back is as it was archived, and compared with the wish in the next plan
+		// what comes back is as it was archived, and compared with the wish in the next plan
+		if a.Kind == planner.Restore {
 			f.keys[a.Key] = true
 		}
 		for i := range w.Items {
@@ -290,7 +291,7 @@ func mayEnd(w *planner.Input, a *planner.Action, it *planner.Item) bool {
 		w.Orders[a.Order].Order.Type == planner.OrderTerminate
 }
 
-// acts tells whether what Waldur said of an order, if it was asked, lets it act.
+// acts reports whether what Waldur said of an order, if it was asked, lets it act.
 func acts(w *planner.Input, order string) bool {
 	answer, asked := w.Orders[order]
 	return !asked || answer.Why != "" || answer.Order.State == planner.OrderPendingProvider ||

@@ -112,7 +112,7 @@ func (s *Selection) matches(address string) bool {
 	return len(s.Targets) == 0
 }
 
-// observes tells whether the node's directory has to be looked at.
+// observes reports whether the node's directory has to be looked at.
 func (g *Graph) observes(n *node) bool {
 	switch {
 	case g.asksProject(n), n.witness:

@@ -173,9 +173,9 @@ const (
 type Override interface {
 	// Source names the override and says where it stands.
 	Source() Provenance
-	// Expired tells whether the override's time is over at now.
+	// Expired reports whether the override's time is over at now.
 	Expired(now time.Time) bool
-	// Matches tells whether the override speaks of this resource.
+	// Matches reports whether the override speaks of this resource.
 	Matches(Facts) bool
 	// Apply evaluates the override's expressions over what the proxy says. An error blocks the
 	// resource; it names the expression and what was wrong with it.

@@ -11,7 +11,10 @@ import (
 // is another's, or whose URLs lead elsewhere, acts for none.
 func TestOrderOfAnother(t *testing.T) {
 	const base = "https://waldur.example.com/api/"
-	remove := func(name string) planner.Item { return project(name, 30500, ordered(planner.StatusRemoving)) }
+	remove := func(name string) planner.Item {
+		return project(name, 30500,
+			ordered(planner.StatusRemoving))
+	}
 	sameOrder := func(it planner.Item) planner.Item {
 		for _, c := range []planner.Callback{planner.Approve, planner.Reject,
 			planner.SetStateDone} {

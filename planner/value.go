@@ -51,10 +51,10 @@ func (v Value) Number() (uint64, bool) { return v.n, v.kind == valueNumber }
 // Mode is the value's mode, and false for every other kind.
 func (v Value) Mode() (Mode, bool) { return Mode(v.n), v.kind == valueMode }
 
-// IsAbsent tells whether there is nothing: null.
+// IsAbsent reports whether there is nothing: null.
 func (v Value) IsAbsent() bool { return v.kind == valueAbsent }
 
-// IsUnlimited tells whether the value says that there is no limit.
+// IsUnlimited reports whether the value says that there is no limit.
 func (v Value) IsUnlimited() bool { return v.kind == valueUnlimited }
 
 // Unknown is the reason why the value is not known, and false if it is.

@@ -21,28 +21,35 @@ func testSettings() *planner.Settings {
 		Tera: tib, MinGID: 1000, MaxMode: 0o2775, Parents: planner.ParentsCreate, Fingerprint: "f00d",
 		Waldur: planner.WaldurSettings{URL: "https://waldur.example.com/api/", SetBackendID: true},
 		Systems: []planner.System{
-			{Name: "capstor", Slugs: []string{"cscs-capstor"}, Directory: "capstor", Filesystem: "lustre", Archive: "capstor/.trash", ArchiveRetention: 90 * 24 * time.Hour,
+			{Name: "capstor", Slugs: []string{"cscs-capstor"}, Directory: "capstor", Filesystem: "lustre",
+				Archive: "capstor/.trash", ArchiveRetention: 90 * 24 * time.Hour,
 				Paths: []planner.PathMapping{{Prefix: "/scratch", Folder: "capstor/legacy"}},
-				Quota: planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByGroup, Shared: planner.SharedRefuse, OnRemove: "keep"}, Traits: lustreTraits},
-			{Name: "vast", Directory: "vast", Filesystem: "nfs", Archive: "vast/.trash", Quota: planner.QuotaSettings{Kind: planner.QuotaNone, Orders: "hold"}},
+				Quota: planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByGroup,
+					Shared: planner.SharedRefuse, OnRemove: "keep"}, Traits: lustreTraits},
+			{Name: "vast", Directory: "vast", Filesystem: "nfs", Archive: "vast/.trash",
+				Quota: planner.QuotaSettings{Kind: planner.QuotaNone, Orders: "hold"}},
 		},
 	}
 }
 
 // lustreTraits are those of Lustre.
-var lustreTraits = planner.Traits{Unit: 1 << 10, Soft: true, Grace: true, MaxSpace: 1 << 60, MaxInodes: 1 << 48}
+var lustreTraits = planner.Traits{Unit: 1 << 10, Soft: true, Grace: true, MaxSpace: 1 << 60,
+	MaxInodes: 1 << 48}
 
 // id makes an item id from a short name.
 func id(name string) string { return fmt.Sprintf("%032x", []byte(name))[:32] }
 
 // orderURLs are the callbacks of an order that is with the provider.
-func orderURLs(it *planner.Item, order string, names ...planner.Callback) map[planner.Callback]string {
-	last := map[planner.Callback]string{planner.Approve: "approve_by_provider", planner.Reject: "reject_by_provider",
+func orderURLs(it *planner.Item, order string,
+	names ...planner.Callback) map[planner.Callback]string {
+	last := map[planner.Callback]string{planner.Approve: "approve_by_provider",
+		planner.Reject:       "reject_by_provider",
 		planner.SetStateDone: "set_state_done", planner.SetStateErred: "set_state_erred"}
 	urls := map[planner.Callback]string{}
 	for _, n := range names {
 		if n == planner.SetBackendID {
-			urls[n] = "https://waldur.example.com/api/marketplace-provider-resources/" + it.Key.Item + "/set_backend_id/"
+			urls[n] = "https://waldur.example.com/api/marketplace-provider-resources/" + it.Key.Item +
+				"/set_backend_id/"
 			continue
 		}
 		urls[n] = "https://waldur.example.com/api/marketplace-orders/" + id(order) + "/" + last[n] + "/"
@@ -59,13 +66,16 @@ func dec(s string) planner.Decimal {
 }
 
 func quotas(soft, hard string) *planner.ProxyQuotas {
-	return &planner.ProxyQuotas{planner.SpaceSoft: dec(soft), planner.SpaceHard: dec(hard), planner.InodesSoft: dec("1330000.0"), planner.InodesHard: dec("2000000.0")}
+	return &planner.ProxyQuotas{planner.SpaceSoft: dec(soft), planner.SpaceHard: dec(hard),
+		planner.InodesSoft: dec("1330000.0"), planner.InodesHard: dec("2000000.0")}
 }
 
 // project is an active project's resource on capstor.
 func project(name string, gid int64, change ...func(*planner.Item)) planner.Item {
-	it := planner.Item{Key: planner.Key{Item: id(name), System: "capstor", DataType: "store"}, Status: planner.StatusActive,
-		MountPath: "/capstor/store/cscs/eth/" + name, Permission: "2770", Target: planner.TargetProject, Name: name, GID: gid, HasGID: true,
+	it := planner.Item{Key: planner.Key{Item: id(name), System: "capstor", DataType: "store"},
+		Status:    planner.StatusActive,
+		MountPath: "/capstor/store/cscs/eth/" + name, Permission: "2770", Target: planner.TargetProject,
+		Name: name, GID: gid, HasGID: true,
 		Quotas: quotas("10.0", "10.0"), Parent: id("eth")}
 	for _, c := range change {
 		c(&it)
@@ -76,7 +86,8 @@ func project(name string, gid int64, change ...func(*planner.Item)) planner.Item
 func ordered(s planner.Status) func(*planner.Item) {
 	return func(it *planner.Item) {
 		it.Status = s
-		it.URLs = orderURLs(it, "o-"+it.Name, planner.Approve, planner.Reject, planner.SetStateDone, planner.SetBackendID)
+		it.URLs = orderURLs(it, "o-"+it.Name, planner.Approve, planner.Reject, planner.SetStateDone,
+			planner.SetBackendID)
 	}
 }
 
@@ -85,10 +96,12 @@ func at(path string) func(*planner.Item) { return func(it *planner.Item) { it.Mo
 // tree are the tenant and customer above the resources of project.
 func tree() []planner.Item {
 	node := func(name, path, parent string, target planner.Target) planner.Item {
-		return planner.Item{Key: planner.Key{Item: id(name), System: "capstor", DataType: "store"}, Status: planner.StatusPending, MountPath: path,
+		return planner.Item{Key: planner.Key{Item: id(name), System: "capstor", DataType: "store"},
+			Status: planner.StatusPending, MountPath: path,
 			Permission: "775", Target: target, Name: name, Parent: parent}
 	}
-	return []planner.Item{node("cscs", "/capstor/store/cscs", "", planner.TargetTenant), node("eth", "/capstor/store/cscs/eth", id("cscs"), planner.TargetCustomer)}
+	return []planner.Item{node("cscs", "/capstor/store/cscs", "", planner.TargetTenant),
+		node("eth", "/capstor/store/cscs/eth", id("cscs"), planner.TargetCustomer)}
 }
 
 // model is a storage in memory: what stands, and the quotas by identity.
@@ -104,8 +117,10 @@ type model struct {
 }
 
 func newModel() *model {
-	m := &model{dirs: map[string]planner.Directory{}, quotas: map[uint32]planner.QuotaState{}, places: map[string]planner.QuotaState{}, next: 100,
-		mounts: map[string]planner.Mount{"capstor": {Filesystem: "lustre:capstor", Inode: 1}, "vast": {Filesystem: "nfs:vast", Inode: 1}}}
+	m := &model{dirs: map[string]planner.Directory{}, quotas: map[uint32]planner.QuotaState{},
+		places: map[string]planner.QuotaState{}, next: 100,
+		mounts: map[string]planner.Mount{"capstor": {Filesystem: "lustre:capstor", Inode: 1},
+			"vast": {Filesystem: "nfs:vast", Inode: 1}}}
 	m.dirs["capstor"] = planner.Directory{State: planner.DirPresent, Inode: 1}
 	m.dirs["vast"] = planner.Directory{State: planner.DirPresent, Inode: 1}
 	return m
@@ -113,7 +128,8 @@ func newModel() *model {
 
 func (m *model) put(path string, gid planner.GID, mode planner.Mode) {
 	m.next++
-	m.dirs[path] = planner.Directory{State: planner.DirPresent, Group: gid, Mode: mode, Inode: m.next, HasProject: true}
+	m.dirs[path] = planner.Directory{State: planner.DirPresent, Group: gid, Mode: mode, Inode: m.next,
+		HasProject: true}
 }
 
 func (m *model) observe(g *planner.Graph) planner.Observed {
@@ -138,7 +154,8 @@ func (m *model) quotaOf(id planner.QuotaID) planner.QuotaState {
 	q := m.quota(0)
 	q.Absent = true
 	if m.uncounted {
-		q.Space, q.Inodes = planner.Usage[planner.Bytes]{Why: "nothing counts it"}, planner.Usage[planner.Inodes]{Why: "nothing counts it"}
+		q.Space, q.Inodes = planner.Usage[planner.Bytes]{Why: "nothing counts it"},
+			planner.Usage[planner.Inodes]{Why: "nothing counts it"}
 	}
 	return q
 }
@@ -149,7 +166,8 @@ func (m *model) quota(id uint32) planner.QuotaState {
 		return q
 	}
 	return planner.QuotaState{Limits: planner.NoLimits(),
-		Space: planner.Usage[planner.Bytes]{Known: true}, Inodes: planner.Usage[planner.Inodes]{Known: true}}
+		Space:  planner.Usage[planner.Bytes]{Known: true},
+		Inodes: planner.Usage[planner.Inodes]{Known: true}}
 }
 
 func (m *model) look(path string) planner.Directory {
@@ -243,7 +261,8 @@ func action(t *testing.T, p *planner.Plan, address string) (planner.Action, plan
 			return a, p.Context.Details[i]
 		}
 	}
-	t.Fatalf("no action for %s; blocked: %v, waiting: %v", address, p.Context.Blocked, p.Context.Waiting)
+	t.Fatalf("no action for %s; blocked: %v, waiting: %v", address, p.Context.Blocked,
+		p.Context.Waiting)
 	return planner.Action{}, planner.Detail{}
 }
 

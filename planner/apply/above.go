@@ -12,7 +12,8 @@ import (
 type unsynced struct {
 	dir    Directory
 	action *planner.Action
-	// ours tells that this plan made it: it is closed to users again if it cannot be made durable.
+	// ours reports whether this plan made it: it is closed to users again if it cannot be made
+	// durable.
 	ours bool
 }
 

@@ -16,31 +16,38 @@ import (
 // ErrExists is what [Storage.Make] wraps when something stands at the path already.
 var ErrExists = errors.New("something already exists there")
 
-// Storage is what an apply changes. Paths are storage paths; every method works below an opened root and follows no links.
+// Storage is what an apply changes. Paths are storage paths; every method works below an opened
+// root and follows no links.
 type Storage interface {
-	// Make makes one directory, mode 0700 and ours, and opens it. What exists is never touched: [ErrExists].
+	// Make makes one directory, mode 0700 and ours, and opens it. What exists is never touched:
+	// [ErrExists].
 	Make(system, path string) (Directory, error)
 	// Open opens an existing directory for changes; inode 0 accepts any, another one must match.
 	Open(system, path string, inode uint64) (Directory, error)
 	// Look observes without opening for changes.
 	Look(system, path string) planner.Directory
-	// PrepareArchive tries everything that could make the move into the archive fail, and writes the manifest, synced.
+	// PrepareArchive tries everything that could make the move into the archive fail, and writes the
+	// manifest, synced.
 	PrepareArchive(Move) (Archiving, error)
 	// SyncArchived makes durable what a killed apply has moved into the archive.
 	SyncArchived(Move) error
-	// Restore renames back from the archive, onto nothing, and syncs both folders. What a killed apply has moved already is
-	// only synced.
+	// Restore renames back from the archive, onto nothing, and syncs both folders. What a killed apply
+	// has moved already is only synced.
 	Restore(Move) error
 	Quota(ctx context.Context, system string, id planner.QuotaID) planner.QuotaState
-	// SetQuota sets all four limits in one call. A running grace clock whose soft limit stays is kept where the client can.
-	SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Limits, before planner.QuotaState) error
+	// SetQuota sets all four limits in one call. A running grace clock whose soft limit stays is kept
+	// where the client can.
+	SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Limits,
+		before planner.QuotaState) error
 	// RemoveQuota removes the quota of a directory; one that is gone is removed.
 	RemoveQuota(ctx context.Context, system string, id planner.QuotaID) error
 }
 
-// Archiving is a directory that is ready to be moved into the archive. It ends with Move or Discard.
+// Archiving is a directory that is ready to be moved into the archive. It ends with Move or
+// Discard.
 type Archiving interface {
-	// Move renames, and syncs both folders. If the directory does not move, the manifest is removed again.
+	// Move renames, and syncs both folders. If the directory does not move, the manifest is removed
+	// again.
 	Move() error
 	// Discard removes the manifest, and nothing that anybody else made.
 	Discard() error
@@ -69,17 +76,18 @@ type Work struct {
 	Action *planner.Action
 	// Skip says why the action is not done: it is stale, and the rest goes on. Empty: it is done.
 	Skip string
-	// Queued tells that an earlier run of this plan has put the callbacks into the outbox. What is no longer there was
-	// delivered, or somebody dropped it: nothing is put there again.
+	// Queued reports whether an earlier run of this plan has put the callbacks into the outbox. What
+	// is no longer there was delivered, or somebody dropped it: nothing is put there again.
 	Queued bool
-	// Finished tells that a callback of an earlier run ended the order already: only records are left to write.
+	// Finished reports whether a callback of an earlier run ended the order already: only records are
+	// left to write.
 	Finished bool
-	// Shared tells that others live by now on the quota that was to be frozen.
+	// Shared reports whether others live by now on the quota that was to be frozen.
 	Shared bool
 	// Unit is what space limits of its system are whole multiples of.
 	Unit planner.Bytes
-	// Async tells that the backend of its quota may work on after it has answered, and Pending that an earlier run of this plan
-	// asked for the quota.
+	// Async reports whether the backend of its quota may work on after it has answered, and Pending
+	// that an earlier run of this plan asked for the quota.
 	Async, Pending bool
 	// Record is what is recorded once the resource is as wanted.
 	Record planner.Record
@@ -95,10 +103,11 @@ type Work struct {
 // Job is one plan to be run.
 type Job struct {
 	ID string
-	// Begun is when the plan began, by the ledger: it names archived directories and begins their retention.
+	// Begun is when the plan began, by the ledger: it names archived directories and begins their
+	// retention.
 	Begun time.Time
 	Work  []Work
-	// Resumed tells that this plan has begun before.
+	// Resumed reports whether this plan has begun before.
 	Resumed bool
 }
 
@@ -144,10 +153,11 @@ type Engine struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Notify hears of progress; it is called from several goroutines, one call at a time.
 	Notify func(Event)
-	// Guard is asked before each change and each callback whether it is still ours alone to make; nil: it is. It is called
-	// from several goroutines.
+	// Guard is asked before each change and each callback whether it is still ours alone to make; nil:
+	// it is. It is called from several goroutines.
 	Guard func() error
-	// Holds gives the holds in force. It is called before each change and each callback; nil: nothing is ever held.
+	// Holds gives the holds in force. It is called before each change and each callback; nil: nothing
+	// is ever held.
 	Holds func() ([]planner.Hold, error)
 	// Reached is called at each point at which a kill must do no harm; nil outside of tests.
 	Reached func(point string)
@@ -159,7 +169,8 @@ type Engine struct {
 	RootGID planner.GID
 
 	notify sync.Mutex
-	// parents are the directories above that this run has dealt with, and the errors of those that could not be made.
+	// parents are the directories above that this run has dealt with, and the errors of those that
+	// could not be made.
 	parents map[string]error
 	// paused is set once Waldur refused the token: no other callback would fare better.
 	paused atomic.Bool
@@ -171,9 +182,9 @@ type Engine struct {
 // batchSize is how many resources share one transaction of the state.
 const batchSize = 64
 
-// Run does the job. It finishes what it has begun when stop is closed, and ends at once when ctx ends. Every action of the
-// job has a result. An error means that the state could not be written, or the lock was lost: nothing further is begun, and
-// the results say what happened all the same.
+// Run does the job. It finishes what it has begun when stop is closed, and ends at once when ctx
+// ends. Every action of the job has a result. An error means that the state could not be written,
+// or the lock was lost: nothing further is begun, and the results say what happened all the same.
 func (e *Engine) Run(ctx context.Context, stop <-chan struct{}, job Job) ([]Result, error) {
 	e.beGuarded()
 	e.parents = map[string]error{}
@@ -201,8 +212,8 @@ func (e *Engine) Run(ctx context.Context, stop <-chan struct{}, job Job) ([]Resu
 	return results, nil
 }
 
-// batches cuts the work into parts that share a transaction. Trees to be tagged take long, so nobody waits for them: they
-// come last, as many as are worked on at a time.
+// batches cuts the work into parts that share a transaction. Trees to be tagged take long, so
+// nobody waits for them: they come last, as many as are worked on at a time.
 func (e *Engine) batches(job *Job, todo []int) [][]int {
 	var quick, long []int
 	for _, i := range todo {
@@ -212,7 +223,8 @@ func (e *Engine) batches(job *Job, todo []int) [][]int {
 			quick = append(quick, i)
 		}
 	}
-	return slices.Concat(slices.Collect(slices.Chunk(quick, batchSize)), slices.Collect(slices.Chunk(long, max(1, e.Parallelism))))
+	return slices.Concat(slices.Collect(slices.Chunk(quick, batchSize)),
+		slices.Collect(slices.Chunk(long, max(1, e.Parallelism))))
 }
 
 func (e *Engine) guarded() error {
@@ -233,14 +245,16 @@ func stopped(ctx context.Context, stop <-chan struct{}) bool {
 	}
 }
 
-// resources are the indexes of the work that is not a directory above, dangerous or not, in the plan's order.
+// resources are the indexes of the work that is not a directory above, dangerous or not, in the
+// plan's order.
 func (e *Engine) resources(ctx context.Context, job *Job, results []Result) []int {
 	var todo []int
 	for i := range job.Work {
 		w := &job.Work[i]
 		switch {
 		case w.Skip != "":
-			results[i].Status, results[i].Err = Skipped, errors.Join(errors.New(w.Skip), e.deliverSkipped(ctx, job, w))
+			results[i].Status, results[i].Err = Skipped, errors.Join(errors.New(w.Skip),
+				e.deliverSkipped(ctx, job, w))
 			e.tell(Event{Action: w.Action, Step: "end", Status: Skipped, Err: results[i].Err})
 		case !isParent(w.Action):
 			todo = append(todo, i)
@@ -260,8 +274,8 @@ type outcome struct {
 	archived *planner.Archived
 	restored string
 	calls    []ledger.Delivery
-	// waiting are all callbacks of the resource in the outbox, in order; fresh tells that this run, of this plan, put its own
-	// there.
+	// waiting are all callbacks of the resource in the outbox, in order; fresh tells that this run, of
+	// this plan, put its own there.
 	waiting []ledger.Delivery
 	fresh   bool
 	plan    string
@@ -272,8 +286,10 @@ type outcome struct {
 	unsynced *unsynced
 }
 
-// batch works on some resources, writes down what came of it in one transaction, and then sends their callbacks.
-func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, indexes []int, results []Result) error {
+// batch works on some resources, writes down what came of it in one transaction, and then sends
+// their callbacks.
+func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, indexes []int,
+	results []Result) error {
 	outcomes := make([]*outcome, len(indexes))
 	e.each(len(indexes), func(i int) {
 		if stopped(ctx, stop) {

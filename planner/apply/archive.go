@@ -13,11 +13,13 @@ import (
 
 func (e *Engine) move(job *Job, w *Work) Move {
 	a := w.Action
-	return Move{System: a.System, Path: a.Storage, Folder: a.Folder, Name: path.Base(a.ArchivePath(job.Begun)), Inode: a.Inode}
+	return Move{System: a.System, Path: a.Storage, Folder: a.Folder,
+		Name: path.Base(a.ArchivePath(job.Begun)), Inode: a.Inode}
 }
 
-// archive moves a directory out of the way, once Waldur has agreed. Everything that can be tried is tried before the approve,
-// because there is no way back after it: the manifest is written, and removed again if Waldur does not agree.
+// archive moves a directory out of the way, once Waldur has agreed. Everything that can be tried is
+// tried before the approve, because there is no way back after it: the manifest is written, and
+// removed again if Waldur does not agree.
 func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	m := e.move(job, w)
@@ -53,7 +55,8 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	}
 	e.reached("rename")
 	if err := ready.Move(); err != nil {
-		if e.isMoved(m) { // it was moved, and something after that failed: the register must know where it is
+		// it was moved, and something after that failed: the register must know where it is
+		if e.isMoved(m) {
 			o.archived = entry
 		}
 		return err
@@ -63,7 +66,7 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	return e.leaveQuota(ctx, w, o, m)
 }
 
-// isMoved tells that the directory is in the archive and no longer where it was.
+// isMoved reports whether the directory is in the archive and no longer where it was.
 func (e *Engine) isMoved(m Move) bool {
 	if e.Storage.Look(m.System, m.Path).State != planner.DirAbsent {
 		return false
@@ -82,8 +85,10 @@ func (e *Engine) archived(job *Job, w *Work, m Move) *planner.Archived {
 	group, _ := before(a, planner.Group).Number()
 	mode, _ := before(a, planner.ModeAttr).Mode()
 	now := e.Now().UTC()
-	x := &planner.Archived{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Archive: m.Archived(), Inode: a.Inode,
-		Owner: planner.UID(owner), Group: planner.GID(group), Mode: mode, Project: before(a, planner.Project), Order: a.Order,
+	x := &planner.Archived{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage,
+		Archive: m.Archived(), Inode: a.Inode,
+		Owner: planner.UID(owner), Group: planner.GID(group), Mode: mode, Project: before(a,
+			planner.Project), Order: a.Order,
 		Plan: job.ID, At: now, Until: job.Begun.Add(a.Retention).UTC(),
 		Claim: w.Record.Claim}
 	if a.Quota != nil {
@@ -101,8 +106,9 @@ func before(a *planner.Action, at planner.Attribute) planner.Value {
 	return planner.Value{}
 }
 
-// agree asks Waldur to approve a removal. Without a clear yes nothing is moved and nothing is queued. Only the order itself
-// says yes: an approve that succeeds may leave it waiting for its start date, and what answers may not be Waldur.
+// agree asks Waldur to approve a removal. Without a clear yes nothing is moved and nothing is
+// queued. Only the order itself says yes: an approve that succeeds may leave it waiting for its
+// start date, and what answers may not be Waldur.
 func (e *Engine) agree(ctx context.Context, w *Work) error {
 	a := w.Action
 	if w.Finished {
@@ -130,10 +136,12 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 		e.told.add(planner.Approve)
 		return nil
 	}
-	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address, planner.ShortID(a.Order), said)
+	return fmt.Errorf("archive %s: Waldur did not approve order %s (%s); nothing was moved", a.Address,
+		planner.ShortID(a.Order), said)
 }
 
-// orderOf asks for the order of an action, and refuses an answer about another, or about another resource's.
+// orderOf asks for the order of an action, and refuses an answer about another, or about another
+// resource's.
 func (e *Engine) orderOf(ctx context.Context, w *Work) (planner.Order, error) {
 	order, err := e.Orders.Get(ctx, w.Order)
 	if err == nil {
@@ -169,14 +177,17 @@ func describe(a Answer) string {
 		}
 		return "no answer"
 	}
-	return planner.Clause(fmt.Sprintf("%d %s", a.Status, a.Detail)) // Waldur ends its words with a full stop
+	// Waldur ends its words with a full stop
+	return planner.Clause(fmt.Sprintf("%d %s", a.Status, a.Detail))
 }
 
-// restore brings an archived directory back, onto nothing, and gives it what the manifest tells of it.
+// restore brings an archived directory back, onto nothing, and gives it what the manifest tells of
+// it.
 func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	folder, name := path.Split(a.From)
-	m := Move{System: a.System, Path: a.Storage, Folder: path.Clean(folder), Name: name, Inode: a.Inode}
+	m := Move{System: a.System, Path: a.Storage, Folder: path.Clean(folder), Name: name,
+		Inode: a.Inode}
 	if err := e.closeUnlimited(ctx, a); err != nil {
 		return err
 	}
@@ -200,8 +211,8 @@ func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) err
 	return e.settle(w, o, d)
 }
 
-// closeUnlimited closes a directory before it is restored if its own quota is still to be set. Users
-// can then never write to it without a limit. The last step of the restore opens it.
+// closeUnlimited closes a directory before it is restored if its own quota is still to be set.
+// Users can then never write to it without a limit. The last step of the restore opens it.
 func (e *Engine) closeUnlimited(ctx context.Context, a *planner.Action) error {
 	if !setsDirectoryQuota(a) {
 		return nil
@@ -244,7 +255,7 @@ func leftClosed(a *planner.Action, err error) error {
 		planner.Show(planner.ModeAttr, mode))
 }
 
-// standsAt tells that the directory of an action is at its storage path.
+// standsAt reports whether the directory of an action is at its storage path.
 func (e *Engine) standsAt(a *planner.Action) bool {
 	seen := e.Storage.Look(a.System, a.Storage)
 	return seen.State == planner.DirPresent && seen.Inode == a.Inode

@@ -251,7 +251,10 @@ func TestFreeze(t *testing.T) {
 			t.Errorf("%s: %v, %+v", c.name, err, results)
 		}
 		if said := slices.ContainsFunc(told,
-			func(s string) bool { return strings.Contains(s, "not frozen") && strings.Contains(s, "an OST is down") }); said == c.used.Known {
+			func(s string) bool {
+				return strings.Contains(s, "not frozen") &&
+					strings.Contains(s, "an OST is down")
+			}); said == c.used.Known {
 			t.Errorf("%s: told %q", c.name, told)
 		}
 		if got := w.limits.Limits[planner.InodesHard]; got != planner.LimitOf(planner.Inodes(5000)) {
@@ -368,8 +371,8 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// The quota of a directory does not follow it from the archive. The directory is closed before it is
-// moved, and opens only after the quota was set, wherever an earlier run was killed.
+// The quota of a directory does not follow it from the archive. The directory is closed before it
+// is moved, and opens only after the quota was set, wherever an earlier run was killed.
 func TestRestoreIsClosedUntilItsQuotaStands(t *testing.T) {
 	const place = "capstor/bio"
 	closing := func(at string) []string {
@@ -383,7 +386,8 @@ func TestRestoreIsClosedUntilItsQuotaStands(t *testing.T) {
 		want                             []string
 	}{
 		"from the start": {want: slices.Concat(closing(trashed), []string{"restore " + trashed}, finish)},
-		"moved":          {moved: true, want: slices.Concat(closing(place), []string{"restore " + trashed}, finish)},
+		"moved": {moved: true, want: slices.Concat(closing(place),
+			[]string{"restore " + trashed}, finish)},
 		"opened, and its quota was lost": {moved: true, settled: true,
 			want: slices.Concat(closing(place), []string{"restore " + trashed}, finish)},
 		"opened": {moved: true, settled: true, limited: true, want: []string{"restore " + trashed,

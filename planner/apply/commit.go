@@ -39,7 +39,8 @@ func (e *Engine) commit(job *Job, outcomes []*outcome) error {
 
 func (e *Engine) commitOne(tx ledger.Tx, job *Job, o *outcome) error {
 	w := &job.Work[o.index]
-	if err := e.commitRecord(tx, w, o); err != nil { // a move that was made is noted, whatever failed after it
+	// a move that was made is noted, whatever failed after it
+	if err := e.commitRecord(tx, w, o); err != nil {
 		return err
 	}
 	step := ledger.Step{Key: w.Action.Key, Name: stepNames[statusOf(o.err)], Inode: o.inode,

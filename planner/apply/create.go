@@ -8,8 +8,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// create makes a directory and everything about it; until the last step only root can enter it, and only root can after a
-// step that failed. One that failed is recorded as unfinished, so that the next plan knows it as ours.
+// create makes a directory and everything about it; until the last step only root can enter it, and
+// only root can after a step that failed. One that failed is recorded as unfinished, so that the
+// next plan knows it as ours.
 func (e *Engine) create(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	e.reached("make")
@@ -33,8 +34,8 @@ func (e *Engine) create(ctx context.Context, job *Job, w *Work, o *outcome) erro
 	return e.giveUp(job, a, o, d, err)
 }
 
-// giveUp closes a new directory that could not be finished. One that is a resource is recorded as unfinished; the way out of
-// the others is said in the error.
+// giveUp closes a new directory that could not be finished. One that is a resource is recorded as
+// unfinished; the way out of the others is said in the error.
 func (e *Engine) giveUp(job *Job, a *planner.Action, o *outcome, d Directory, err error) error {
 	seen, closing := e.leaveClosed(d)
 	if o.index >= 0 {
@@ -49,8 +50,10 @@ func (e *Engine) giveUp(job *Job, a *planner.Action, o *outcome, d Directory, er
 // recordUnfinished has a directory recorded as one that we made, and that is to be finished.
 func (e *Engine) recordUnfinished(job *Job, a *planner.Action, o *outcome, seen planner.Directory) {
 	o.inode = seen.Inode
-	o.record = &planner.Record{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage, Target: a.Target, Inode: seen.Inode,
-		Born: seen.Born, Owner: seen.Owner, Group: seen.Group, Mode: seen.Mode, Plan: job.ID, At: e.Now().UTC(), Unfinished: true}
+	o.record = &planner.Record{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage,
+		Target: a.Target, Inode: seen.Inode,
+		Born: seen.Born, Owner: seen.Owner, Group: seen.Group, Mode: seen.Mode, Plan: job.ID,
+		At: e.Now().UTC(), Unfinished: true}
 }
 
 // finishNew does all that is to be done about a new directory.
@@ -72,7 +75,8 @@ func (e *Engine) finishNew(ctx context.Context, job *Job, w *Work, o *outcome, d
 	return e.settle(w, o, d)
 }
 
-// leaveClosed gives a new directory that could not be finished back to root, who alone can enter it.
+// leaveClosed gives a new directory that could not be finished back to root, who alone can enter
+// it.
 func (e *Engine) leaveClosed(d Directory) (planner.Directory, error) {
 	seen := d.Observe()
 	if seen.Owner == e.RootUID && seen.Group == e.RootGID && seen.Mode&^closed == 0 {
@@ -89,8 +93,9 @@ func (e *Engine) leaveClosed(d Directory) (planner.Directory, error) {
 // closed is the mode of a new directory until it is finished.
 const closed planner.Mode = 0o700
 
-// dropACLs removes what a new directory inherited, and looks whether it is gone: NFSv4 has ACLs that cannot be removed, and
-// with one the directory would be open to more people than its mode shows.
+// dropACLs removes what a new directory inherited, and looks whether it is gone: NFSv4 has ACLs
+// that cannot be removed, and with one the directory would be open to more people than its mode
+// shows.
 func dropACLs(a *planner.Action, d Directory) error {
 	if err := d.DropACLs(); err != nil {
 		return err
@@ -102,8 +107,9 @@ func dropACLs(a *planner.Action, d Directory) error {
 	return nil
 }
 
-// takeUp opens a directory that stands where one is to be made: one that we left unfinished, or one that is already as
-// wanted. Anything else is left alone. ours reports whether it is one of those that we left.
+// takeUp opens a directory that stands where one is to be made: one that we left unfinished, or one
+// that is already as wanted. Anything else is left alone. ours reports whether it is one of those
+// that we left.
 func (e *Engine) takeUp(job *Job, a *planner.Action) (d Directory, ours bool, err error) {
 	if d, err = e.Storage.Open(a.System, a.Storage, a.Inode); err != nil {
 		return nil, false, err
@@ -127,7 +133,8 @@ func (e *Engine) takeUp(job *Job, a *planner.Action) (d Directory, ours bool, er
 	return nil, false, err
 }
 
-// stillEmpty refuses an unfinished directory that somebody put something into: it is not only ours any more.
+// stillEmpty refuses an unfinished directory that somebody put something into: it is not only ours
+// any more.
 func (e *Engine) stillEmpty(d Directory, a *planner.Action) error {
 	switch empty, err := d.Empty(); {
 	case err != nil:
@@ -139,8 +146,8 @@ func (e *Engine) stillEmpty(d Directory, a *planner.Action) error {
 	return nil
 }
 
-// halfMade reports whether a killed apply left a directory: closed, empty, and ours or already given to its owner. Anybody
-// else's is left alone, whatever it looks like.
+// halfMade reports whether a killed apply left a directory: closed, empty, and ours or already
+// given to its owner. Anybody else's is left alone, whatever it looks like.
 func (e *Engine) halfMade(d Directory, a *planner.Action, now planner.Directory) bool {
 	owner, _ := wanted(a, planner.Owner, planner.Value{}).Number()
 	ours := now.Owner == e.RootUID || now.Owner == planner.UID(owner)

@@ -70,7 +70,8 @@ func (e *Engine) deliver(ctx context.Context, a *planner.Action, o *outcome) err
 		err := e.deliverOne(ctx, d, &t)
 		var gone *DroppedError
 		waits[d.Order] = err != nil && !errors.As(err, &gone)
-		if mine && err != nil && (gone == nil || !strings.HasSuffix(over[d.Order], gone.Why)) { // that it is over is said once
+		// that it is over is said once
+		if mine && err != nil && (gone == nil || !strings.HasSuffix(over[d.Order], gone.Why)) {
 			own = append(own, err)
 		}
 		if gone != nil {

@@ -23,6 +23,6 @@
 // what was done, what is recorded and what Waldur is still to be told goes into the state in one
 // transaction a batch, after the storage is synced and before the first callback. When an apply of
 // a begun plan comes again, each resource is looked at: as planned, it is done; as wanted, it is
-// done already; left unfinished by us (closed, empty, ours), it is finished. An order that our callback
-// moved before the kill is recognised by asking for it: no callback takes effect twice.
+// done already; left unfinished by us (closed, empty, ours), it is finished. An order that our
+// callback moved before the kill is recognised by asking for it: no callback takes effect twice.
 package apply

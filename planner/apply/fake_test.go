@@ -500,7 +500,7 @@ func wantStatuses(t *testing.T, results []Result, want map[string]Status) {
 	}
 }
 
-// mentions tells whether an error says all of this.
+// mentions reports whether an error says all of this.
 func mentions(err error, texts ...string) bool {
 	if err == nil {
 		return false

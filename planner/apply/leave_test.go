@@ -11,12 +11,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// TestTheQuotaOfAnArchivedDirectory: after the move the quota that the plan saw is looked for in both places, and dealt with
-// where it is; somebody else's stays, and what is not known is said.
+// TestTheQuotaOfAnArchivedDirectory: after the move the quota that the plan saw is looked for in
+// both places, and dealt with where it is; somebody else's stays, and what is not known is said.
 func TestTheQuotaOfAnArchivedDirectory(t *testing.T) {
 	const was = "capstor/bio"
 	used := func(handle string) planner.QuotaState {
-		q := planner.QuotaState{Handle: handle, Limits: planner.NoLimits(), Space: planner.Usage[planner.Bytes]{N: 5<<20 + 1, Known: true},
+		q := planner.QuotaState{Handle: handle, Limits: planner.NoLimits(),
+			Space:  planner.Usage[planner.Bytes]{N: 5<<20 + 1, Known: true},
 			Inodes: planner.Usage[planner.Inodes]{N: 5000, Known: true}}
 		q.Limits[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1 << 40)
 		return q
@@ -40,7 +41,8 @@ func TestTheQuotaOfAnArchivedDirectory(t *testing.T) {
 		w := newWorld(t)
 		x := w.removal("bio")
 		a := x.Action
-		a.Quota, a.Handle, a.Freeze, a.Unlimit = &planner.QuotaID{By: planner.ByDirectory, Path: was}, "17", c.freeze, !c.freeze
+		a.Quota, a.Handle, a.Freeze, a.Unlimit = &planner.QuotaID{By: planner.ByDirectory, Path: was},
+			"17", c.freeze, !c.freeze
 		archive := a.ArchivePath(now)
 		w.places = map[string]planner.QuotaState{}
 		for path, q := range map[string]planner.QuotaState{was: c.stayed, archive: c.followed} {
@@ -61,7 +63,8 @@ func TestTheQuotaOfAnArchivedDirectory(t *testing.T) {
 			want = append(want, strings.ReplaceAll(c.step, "ARCHIVE", archive))
 		}
 		w.wantLog(append(want, "set_state_done bio", "ask bio")...)
-		if c.said != "" && !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, c.said) }) {
+		if c.said != "" && !slices.ContainsFunc(told,
+			func(s string) bool { return strings.Contains(s, c.said) }) {
 			t.Errorf("%s: told %q", c.name, told)
 		}
 		if hard, _ := w.places[archive].Limits[planner.SpaceHard].Number(); c.step == "quota of ARCHIVE" && hard != 5<<20+1024 {
@@ -70,7 +73,8 @@ func TestTheQuotaOfAnArchivedDirectory(t *testing.T) {
 	}
 }
 
-// TestNoQuotaThatWasReplaced: limits are not set in another quota than the plan saw, and a directory that is made is not opened.
+// TestNoQuotaThatWasReplaced: limits are not set in another quota than the plan saw, and a
+// directory that is made is not opened.
 func TestNoQuotaThatWasReplaced(t *testing.T) {
 	w := newWorld(t)
 	x := withQuota(creation("bio"), 1<<40)
@@ -88,8 +92,9 @@ func TestNoQuotaThatWasReplaced(t *testing.T) {
 	}
 }
 
-// TestAQuotaThatIsStillBeingMade: a request for a quota is journaled before it is sent, where the backend may work on
-// afterwards; the run that goes on waits for that quota and asks for no second one, unless none comes.
+// TestAQuotaThatIsStillBeingMade: a request for a quota is journaled before it is sent, where the
+// backend may work on afterwards; the run that goes on waits for that quota and asks for no second
+// one, unless none comes.
 func TestAQuotaThatIsStillBeingMade(t *testing.T) {
 	for _, comes := range []bool{true, false} {
 		w := newWorld(t)
@@ -114,7 +119,8 @@ func TestAQuotaThatIsStillBeingMade(t *testing.T) {
 		if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done {
 			t.Errorf("comes %t: %v, %+v", comes, err, results)
 		}
-		if asked := slices.Contains(w.log, "quota of capstor/bio"); asked == comes || slept < 3 || comes && slept > 3 {
+		if asked := slices.Contains(w.log, "quota of capstor/bio"); asked == comes || slept < 3 ||
+			comes && slept > 3 {
 			t.Errorf("comes %t: asked again %t, after %d looks", comes, asked, slept)
 		}
 	}
@@ -135,7 +141,8 @@ func TestAQuotaThatIsStillBeingMade(t *testing.T) {
 	}
 	job := Job{Work: []Work{x}}
 	w.begin(&job)
-	if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done || !journaled {
+	if results, err := e.Run(t.Context(), nil, job); err != nil || results[0].Status != Done ||
+		!journaled {
 		t.Errorf("journaled %t: %v, %+v", journaled, err, results)
 	}
 }

@@ -55,15 +55,15 @@ type Answer struct {
 	Err error
 }
 
-// ErrUnreachable tells that the other side gave no answer at all: asking it for more is pointless
+// ErrUnreachable reports that the other side gave no answer at all: asking it for more is pointless
 // for now.
 var ErrUnreachable = errors.New("no answer")
 
-// ErrOrderGone tells that Waldur knows no such order, or that our token may not see it: Waldur
+// ErrOrderGone reports that Waldur knows no such order, or that our token may not see it: Waldur
 // answers 404 to both.
 var ErrOrderGone = errors.New("there is no such order, or the token may not see it")
 
-// ErrTokenRefused tells that the other side answered 401 or 403: what was asked does not matter,
+// ErrTokenRefused reports that the other side answered 401 or 403: what was asked does not matter,
 // the token does.
 var ErrTokenRefused = errors.New("the token is refused")
 

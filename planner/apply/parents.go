@@ -24,7 +24,8 @@ type parent struct {
 func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job,
 	results []Result) error {
 	var outcomes []*outcome
-	for some := range slices.Chunk(e.missingParents(job), batchSize) { // each is open until the one above is synced
+	// each is open until the one above is synced
+	for some := range slices.Chunk(e.missingParents(job), batchSize) {
 		made := make([]*outcome, len(some))
 		for i, p := range some {
 			if stopped(ctx, stop) {

@@ -17,13 +17,13 @@ type Now struct {
 	Recorded planner.Recorded
 	// Orders are the answers for the orders that the plan names.
 	Orders map[string]planner.OrderAnswer
-	// Resumed tells that this plan has begun before; Steps is its journal so far.
+	// Resumed reports whether this plan has begun before; Steps is its journal so far.
 	Resumed bool
 	Steps   []ledger.Step
 }
 
-// Prepare pairs each action of an approved plan with what is known now, and lists in what the plan is stale. A begun plan
-// is measured with its own earlier work in mind.
+// Prepare pairs each action of an approved plan with what is known now, and lists in what the plan
+// is stale. A begun plan is measured with its own earlier work in mind.
 func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 	job := Job{ID: id, Resumed: now.Resumed, Work: make([]Work, len(p.Core.Actions))}
 	items := make(map[planner.Key]*planner.Item, len(now.Items))
@@ -88,7 +88,8 @@ func (j *Job) SkipStale(stale []planner.Stale) {
 	}
 }
 
-// endedByUs tells an order that is gone from the listing because our last callback ended it before a kill.
+// endedByUs tells an order that is gone from the listing because our last callback ended it before
+// a kill.
 func endedByUs(a *planner.Action, w planner.Watched, orders map[string]planner.OrderAnswer) bool {
 	if a.Order == "" || w.Order == a.Order || len(a.Callbacks) == 0 {
 		return false
@@ -97,8 +98,8 @@ func endedByUs(a *planner.Action, w planner.Watched, orders map[string]planner.O
 	return ok && answer.Why == "" && took(a.Callbacks[len(a.Callbacks)-1], answer.Order.State)
 }
 
-// byOurselves tells differences that an earlier, killed run of the same plan explains; the engine looks closer before it
-// continues with what it finds.
+// byOurselves tells differences that an earlier, killed run of the same plan explains; the engine
+// looks closer before it continues with what it finds.
 func byOurselves(p *planner.Plan, s planner.Stale, g *planner.Graph) bool {
 	w, _ := g.Watched(s.Key)
 	for i := range p.Core.Actions {
@@ -108,7 +109,8 @@ func byOurselves(p *planner.Plan, s planner.Stale, g *planner.Graph) bool {
 		}
 		switch a.Kind {
 		case planner.Create:
-			return s.Field == "inode" || s.Field == "observed owner" || s.Field == "observed group" || s.Field == "observed mode"
+			return s.Field == "inode" || s.Field == "observed owner" || s.Field == "observed group" ||
+				s.Field == "observed mode"
 		case planner.Archive:
 			elsewhere := s.Field == "order" || s.Field == "address" || s.Field == "directory"
 			return w.Kind == planner.Report && (s.Field == "state" || w.Inode == 0 && !elsewhere)
@@ -143,7 +145,8 @@ func bodies(a *planner.Action, it *planner.Item, s *planner.Settings) map[planne
 	return out
 }
 
-// options are the limits as Waldur's options; space only where it is a whole number of tera, for Waldur takes no other.
+// options are the limits as Waldur's options; space only where it is a whole number of tera, for
+// Waldur takes no other.
 func options(a *planner.Action, tera planner.Bytes) map[string]uint64 {
 	out := map[string]uint64{}
 	for _, c := range a.Changes {

@@ -102,7 +102,8 @@ func TestPrepareURLsAndBodies(t *testing.T) {
 	verdict := &planner.Action{Callbacks: []planner.Callback{planner.SetStateErred, planner.Reject},
 		Verdict: `no "room"`}
 	got := bodies(verdict, &s.item, &s.settings)
-	if string(got[planner.SetStateErred]) != `{"error_message":"no \"room\"","error_traceback":""}` || string(got[planner.Reject]) != `{"provider_rejection_comment":"no \"room\""}` {
+	if string(got[planner.SetStateErred]) != `{"error_message":"no \"room\"","error_traceback":""}` ||
+		string(got[planner.Reject]) != `{"provider_rejection_comment":"no \"room\""}` {
 		t.Errorf("%s, %s", got[planner.SetStateErred], got[planner.Reject])
 	}
 	limits := &planner.Action{Callbacks: []planner.Callback{planner.UpdateOptions},
@@ -144,7 +145,8 @@ func TestPrepareStale(t *testing.T) {
 				Mode: 0o2770}
 		}, nil, nil, false},
 		{"half made", planner.StatusPending,
-			func(s *site) { s.dir = planner.Directory{State: planner.DirPresent, Inode: 7, Mode: 0o700} }, []string{"observed group", "observed mode"}, nil, false},
+			func(s *site) { s.dir = planner.Directory{State: planner.DirPresent, Inode: 7, Mode: 0o700} },
+			[]string{"observed group", "observed mode"}, nil, false},
 		{"another order", planner.StatusPending, func(s *site) {
 			for k, u := range s.item.URLs {
 				s.item.URLs[k] = strings.Replace(u, "orders/0", "orders/f", 1)
@@ -169,7 +171,8 @@ func TestPrepareStale(t *testing.T) {
 			func(s *site) { s.is(planner.OrderTerminate, planner.OrderExecuting); archived(s) },
 			[]string{"state"}, nil, false},
 		{"removal, over", planner.StatusRemoving,
-			func(s *site) { archived(s); gone(s, planner.OrderDone); s.item.Status = planner.StatusRemoved }, []string{"order"}, nil, true},
+			func(s *site) { archived(s); gone(s, planner.OrderDone); s.item.Status = planner.StatusRemoved },
+			[]string{"order"}, nil, true},
 		{"removal, called off", planner.StatusRemoving,
 			func(s *site) { gone(s, planner.OrderCanceled) }, []string{"order"}, []string{"order"},
 			false},

@@ -171,7 +171,7 @@ func resourceOf(callback string) string {
 	return rest[:strings.LastIndexByte(rest, '/')+1]
 }
 
-// compareValue tells whether a resource has the value that a callback gives it, or none at all.
+// compareValue reports whether a resource has the value that a callback gives it, or none at all.
 func compareValue(d *ledger.Delivery, has Resource) (same, unset bool, err error) {
 	var body struct {
 		BackendID string                     `json:"backend_id"`
@@ -194,7 +194,7 @@ func compareValue(d *ledger.Delivery, has Resource) (same, unset bool, err error
 
 // telling is what one run knows while it tells Waldur about one resource.
 type telling struct {
-	// fresh tells that this run has queued the callbacks: what they say was true a moment ago.
+	// fresh reports whether this run has queued the callbacks: what they say was true a moment ago.
 	fresh bool
 	// order is the state in which the last callback left its order, for the next one's question;
 	// empty: not known.

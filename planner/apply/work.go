@@ -13,7 +13,8 @@ import (
 )
 
 // work does one action on the storage and says in o what is to be written down and told.
-func (e *Engine) work(ctx context.Context, stop <-chan struct{}, job *Job, w *Work, o *outcome) error {
+func (e *Engine) work(ctx context.Context, stop <-chan struct{}, job *Job, w *Work,
+	o *outcome) error {
 	a := w.Action
 	if w.Finished {
 		return e.finished(ctx, job, w, o)
@@ -59,7 +60,8 @@ func (e *Engine) queue(job *Job, w *Work, o *outcome) error {
 		if !ok {
 			return fmt.Errorf("report %s: Waldur no longer offers %s; look at its order in Waldur, and plan again", w.Action.Address, c)
 		}
-		o.calls = append(o.calls, ledger.Delivery{Key: w.Action.Key, Address: w.Action.Address, Order: w.Action.Order, Callback: c, URL: url,
+		o.calls = append(o.calls, ledger.Delivery{Key: w.Action.Key, Address: w.Action.Address,
+			Order: w.Action.Order, Callback: c, URL: url,
 			Body: w.Bodies[c], Plan: job.ID, OrderURL: w.Order})
 	}
 	return nil
@@ -74,11 +76,16 @@ func wanted(a *planner.Action, at planner.Attribute, before planner.Value) plann
 }
 
 func changes(a *planner.Action, at ...planner.Attribute) bool {
-	return slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return slices.Contains(at, c.Attribute) })
+	return slices.ContainsFunc(a.Changes, func(c planner.Change) bool {
+		return slices.Contains(at,
+			c.Attribute)
+	})
 }
 
-// update changes what the plan says of a directory that exists, comparing each attribute once more before.
-func (e *Engine) update(ctx context.Context, stop <-chan struct{}, job *Job, w *Work, o *outcome) error {
+// update changes what the plan says of a directory that exists, comparing each attribute once more
+// before.
+func (e *Engine) update(ctx context.Context, stop <-chan struct{}, job *Job, w *Work,
+	o *outcome) error {
 	a := w.Action
 	d, err := e.Storage.Open(a.System, a.Storage, a.Inode)
 	if err != nil {
@@ -99,7 +106,8 @@ func (e *Engine) update(ctx context.Context, stop <-chan struct{}, job *Job, w *
 		}
 		seen, _ := now.Attribute(c.Attribute)
 		if seen != c.Before && seen != c.After {
-			return fmt.Errorf("change %s: its %s is %s, but was %s when planned; plan again", a.Storage, c.Attribute,
+			return fmt.Errorf("change %s: its %s is %s, but was %s when planned; plan again", a.Storage,
+				c.Attribute,
 				planner.Show(c.Attribute, seen), planner.Show(c.Attribute, c.Before))
 		}
 	}
@@ -118,13 +126,16 @@ func (e *Engine) update(ctx context.Context, stop <-chan struct{}, job *Job, w *
 	return nil
 }
 
-// errStopped is a step that was left in the middle because the apply was told to stop: it is gone on with by the next.
+// errStopped is a step that was left in the middle because the apply was told to stop: it is gone
+// on with by the next.
 var errStopped = errors.New("stopped")
 
-// tag gives a directory and everything below it its project id, after the quota: an untagged tree is merely not counted,
-// while a tagged one without a quota would have no limit for a moment. The directory itself comes last, so that one that was
-// not finished is seen as it was, and is tagged again.
-func (e *Engine) tag(ctx context.Context, stop <-chan struct{}, a *planner.Action, o *outcome, d Directory) error {
+// tag gives a directory and everything below it its project id, after the quota: an untagged tree
+// is merely not counted, while a tagged one without a quota would have no limit for a moment. The
+// directory itself comes last, so that one that was not finished is seen as it was, and is tagged
+// again.
+func (e *Engine) tag(ctx context.Context, stop <-chan struct{}, a *planner.Action, o *outcome,
+	d Directory) error {
 	project, ok := wanted(a, planner.Project, planner.Value{}).Number()
 	if !a.Tag || !ok {
 		return nil
@@ -186,7 +197,8 @@ func (e *Engine) report(w *Work, o *outcome) {
 // quota sets the limits that the plan changes, all four in one call, and reads them back.
 func (e *Engine) quota(ctx context.Context, job *Job, w *Work) error {
 	a := w.Action
-	if a.Quota == nil || !slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute.IsQuota() }) {
+	if a.Quota == nil || !slices.ContainsFunc(a.Changes,
+		func(c planner.Change) bool { return c.Attribute.IsQuota() }) {
 		return nil
 	}
 	what := fmt.Sprintf("set quota of %s on %s", a.Quota, a.System)
@@ -205,19 +217,22 @@ func (e *Engine) quota(ctx context.Context, job *Job, w *Work) error {
 		return nil
 	}
 	if before.Handle != a.Handle && !(w.Pending && a.Handle == "") {
-		return fmt.Errorf("%s: %s, but %s when planned; plan again", what, standing(before.Handle), stood(a.Handle))
+		return fmt.Errorf("%s: %s, but %s when planned; plan again", what, standing(before.Handle),
+			stood(a.Handle))
 	}
 	return e.setLimits(ctx, a, *a.Quota, want, before)
 }
 
-// stepPending is the journal's word for a quota that a backend was asked to make and may still be working on.
+// stepPending is the journal's word for a quota that a backend was asked to make and may still be
+// working on.
 const stepPending = "quota pending"
 
 // pendingTries is how often a quota that an earlier run asked for is looked for, once a second.
 const pendingTries = 30
 
-// quotaBefore is the quota as it stands before it is set. Where the backend may still be working on one that an earlier run
-// asked for, that is waited for, because a second request could make a second quota; a first request is journaled.
+// quotaBefore is the quota as it stands before it is set. Where the backend may still be working on
+// one that an earlier run asked for, that is waited for, because a second request could make a
+// second quota; a first request is journaled.
 func (e *Engine) quotaBefore(ctx context.Context, job *Job, w *Work) (planner.QuotaState, error) {
 	a := w.Action
 	before := e.Storage.Quota(ctx, a.System, *a.Quota)
@@ -226,7 +241,8 @@ func (e *Engine) quotaBefore(ctx context.Context, job *Job, w *Work) (planner.Qu
 	}
 	if !w.Pending {
 		return before, e.Journal.Update(func(tx ledger.Tx) error {
-			return tx.AppendSteps(job.ID, []ledger.Step{{Key: a.Key, Name: stepPending, Note: a.Quota.String()}})
+			return tx.AppendSteps(job.ID, []ledger.Step{{Key: a.Key, Name: stepPending,
+				Note: a.Quota.String()}})
 		})
 	}
 	e.tell(Event{Action: a, Step: "waiting for its quota, which an earlier run asked for"})
@@ -256,9 +272,10 @@ func stood(handle string) string {
 	return "there was quota " + handle
 }
 
-// setLimits sets all four limits and reads them back: only what was seen counts as set. The storage's own error says already
-// what could not be set.
-func (e *Engine) setLimits(ctx context.Context, a *planner.Action, on planner.QuotaID, want planner.Limits, before planner.QuotaState) error {
+// setLimits sets all four limits and reads them back: only what was seen counts as set. The
+// storage's own error says already what could not be set.
+func (e *Engine) setLimits(ctx context.Context, a *planner.Action, on planner.QuotaID,
+	want planner.Limits, before planner.QuotaState) error {
 	e.reached("quota")
 	if err := e.Storage.SetQuota(ctx, a.System, on, want, before); err != nil {
 		return err
@@ -266,7 +283,8 @@ func (e *Engine) setLimits(ctx context.Context, a *planner.Action, on planner.Qu
 	e.reached("quota set")
 	switch after := e.Storage.Quota(ctx, a.System, on); {
 	case after.LimitsWhy != "":
-		return fmt.Errorf("quota of %s on %s was set, but could not be read back: %s", on, a.System, after.LimitsWhy)
+		return fmt.Errorf("quota of %s on %s was set, but could not be read back: %s", on, a.System,
+			after.LimitsWhy)
 	case after.Absent:
 		return fmt.Errorf("quota of %s on %s was set, but none is there", on, a.System)
 	case after.Limits != want:
@@ -276,8 +294,8 @@ func (e *Engine) setLimits(ctx context.Context, a *planner.Action, on planner.Qu
 	return nil
 }
 
-// limitsAfter are all four limits after the plan's changes. A limit that is neither as planned nor as wanted was changed
-// by somebody else since.
+// limitsAfter are all four limits after the plan's changes. A limit that is neither as planned nor
+// as wanted was changed by somebody else since.
 func limitsAfter(a *planner.Action, now planner.Limits) (planner.Limits, error) {
 	for _, c := range a.Changes {
 		if !c.Attribute.IsQuota() {
@@ -286,7 +304,8 @@ func limitsAfter(a *planner.Action, now planner.Limits) (planner.Limits, error) 
 		is := now[c.Attribute].Value()
 		unset := c.Before.IsAbsent() && is.IsUnlimited()
 		if is != c.Before && is != c.After && !unset {
-			return planner.Limits{}, fmt.Errorf("its %s is %s, but was %s when planned; plan again", c.Attribute,
+			return planner.Limits{}, fmt.Errorf("its %s is %s, but was %s when planned; plan again",
+				c.Attribute,
 				planner.Show(c.Attribute, is), planner.Show(c.Attribute, c.Before))
 		}
 		now[c.Attribute] = planner.LimitFrom(c.After)
@@ -302,8 +321,9 @@ func showLimits(l planner.Limits) string {
 	return strings.Join(words, ", ")
 }
 
-// finished deals with a resource whose order is over, by a callback of an earlier run that was killed before it could note
-// that. Where Waldur ends an order at its approve, a removal may still be due. Else only the record is.
+// finished deals with a resource whose order is over, by a callback of an earlier run that was
+// killed before it could note that. Where Waldur ends an order at its approve, a removal may still
+// be due. Else only the record is.
 func (e *Engine) finished(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	switch a.Kind {
@@ -320,7 +340,7 @@ func (e *Engine) finished(ctx context.Context, job *Job, w *Work, o *outcome) er
 	return nil
 }
 
-// parentsOf tells whether a directory above could not be made, and why the topmost could not.
+// parentsOf reports whether a directory above could not be made, and why the topmost could not.
 func (e *Engine) parentsOf(a *planner.Action) error {
 	for i, c := range a.Storage {
 		if c != '/' {
@@ -328,7 +348,8 @@ func (e *Engine) parentsOf(a *planner.Action) error {
 		}
 		path := a.Storage[:i]
 		if err := e.parents[path]; err != nil {
-			return fmt.Errorf("create %s: the directory above, %s, could not be created: %w", a.Storage, path, err)
+			return fmt.Errorf("create %s: the directory above, %s, could not be created: %w", a.Storage,
+				path, err)
 		}
 	}
 	return nil

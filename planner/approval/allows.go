@@ -75,7 +75,7 @@ func (l signerLine) candidates(key ssh.PublicKey) []string {
 	return strings.Split(l.principals, ",")
 }
 
-// speaksOf tells whether the line is about this key or about the authority of this certificate.
+// speaksOf reports whether the line is about this key or about the authority of this certificate.
 func (l signerLine) speaksOf(key ssh.PublicKey) bool {
 	c, isCert := key.(*ssh.Certificate)
 	if isCert != l.options.authority {

@@ -39,8 +39,8 @@ func unarmor(text []byte) ([]byte, error) {
 	return p.Bytes, nil
 }
 
-// canonical reports whether the body of a PEM block is the one base64 of its bytes: the last letter has spare bits, which
-// readers pass over.
+// canonical reports whether the body of a PEM block is the one base64 of its bytes: the last letter
+// has spare bits, which readers pass over.
 func canonical(block, decoded []byte) bool {
 	_, body, _ := bytes.Cut(block, []byte("\n"))
 	body = body[:max(0, bytes.LastIndex(body, []byte("-----END ")))]

@@ -45,8 +45,8 @@ type Input struct {
 	// Used reports whether an approval has served an apply that began earlier, and when that was,
 	// by what [Judged] says of it; nil where nobody knows.
 	Used func(Judged) (at time.Time, used bool)
-	// Started tells that the plan has begun. Then times and the policy in force were judged already
-	// and are not again; signatures, and whose they are, still are.
+	// Started reports whether the plan has begun. Then times and the policy in force were judged
+	// already and are not again; signatures, and whose they are, still are.
 	Started bool
 }
 
@@ -65,7 +65,7 @@ type Judged struct {
 	Counted bool      `json:"counted"`
 	// Why it is not counted; empty if it is.
 	Why string `json:"why,omitempty"`
-	// ContextDiffers tells that the approver saw the same plan with another context: made at
+	// ContextDiffers reports whether the approver saw the same plan with another context: made at
 	// another time, say. It holds.
 	ContextDiffers bool `json:"context_differs,omitempty"`
 }
@@ -76,10 +76,10 @@ type Verdict struct {
 	// Required and Counted are numbers of different people.
 	Required int
 	Counted  int
-	// ByPolicy tells that the policy's approval counts.
+	// ByPolicy reports whether the policy's approval counts.
 	ByPolicy bool
 	Enough   bool
-	// Expired tells that an approval is out of date.
+	// Expired reports whether an approval is out of date.
 	Expired bool
 	// Reasons say, when it is not enough, why not and which command helps.
 	Reasons []string
@@ -197,7 +197,8 @@ func (in Input) verify(block []byte) (genuine, error) {
 func (in Input) judged(g genuine) Judged {
 	m := g.approval.Message
 	j := Judged{
-		ID: g.id, Kind: g.approval.Kind, Name: m.Name, Login: g.approval.Login, Time: m.Time, Ticket: m.Ticket,
+		ID: g.id, Kind: g.approval.Kind, Name: m.Name, Login: g.approval.Login, Time: m.Time,
+		Ticket:         m.Ticket,
 		Comment:        m.Comment,
 		ContextDiffers: m.Context != in.Context,
 	}
@@ -249,7 +250,8 @@ func (in Input) whyNotSigned(g genuine) string {
 	if in.Rules.Signers == nil {
 		return "cannot tell whose key it is: approval.allowed_signers is not configured"
 	}
-	if err := in.Rules.Signers.Allows(g.approval.Message.Name, g.key, g.approval.Message.Time); err != nil {
+	if err := in.Rules.Signers.Allows(g.approval.Message.Name, g.key,
+		g.approval.Message.Time); err != nil {
 		return err.Error()
 	}
 	return ""

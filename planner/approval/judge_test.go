@@ -108,7 +108,8 @@ func TestReasonsNameTheNextCommand(t *testing.T) {
 	got := strings.Join(v.Reasons, "\n")
 	want := "approved by 1 of 2 different people; somebody else must approve too\n" +
 		`approval 2 by "anna" is not counted: by a person who is already counted: "anna"` + "\n" +
-		`approval 3 by "bea" is not counted: allowed_signers does not give ` + Fingerprint(person(t, "2").PublicKey()) + ` the name "bea"` + "\n" +
+		`approval 3 by "bea" is not counted: allowed_signers does not give ` +
+		Fingerprint(person(t, "2").PublicKey()) + ` the name "bea"` + "\n" +
 		"next: cscs-sync approve --key KEY 'my plan'"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -188,8 +188,8 @@ func TestBothWaysWithStockTool(t *testing.T) {
 	}
 }
 
-// TestCheckingByHand does what docs/reference/approvals.md shows with base64 and jq: everything that the
-// stock tool needs is in a block, as it needs it.
+// TestCheckingByHand does what docs/reference/approvals.md shows with base64 and jq: everything
+// that the stock tool needs is in a block, as it needs it.
 func TestCheckingByHand(t *testing.T) {
 	k := newKeygen(t)
 	allowed := "anna@example.com " + k.key("key", "-t", "ed25519")

@@ -27,7 +27,7 @@ func plainKey(key ssh.PublicKey) ssh.PublicKey {
 // Fingerprint names a key as ssh-keygen -l does; a certificate by its key.
 func Fingerprint(key ssh.PublicKey) string { return ssh.FingerprintSHA256(plainKey(key)) }
 
-// onToken tells whether the private key is on a security token (FIDO).
+// onToken reports whether the private key is on a security token (FIDO).
 func onToken(key ssh.PublicKey) bool {
 	t := plainKey(key).Type()
 	return t == ssh.KeyAlgoSKED25519 || t == ssh.KeyAlgoSKECDSA256

@@ -84,7 +84,7 @@ func macApproval(m Message, kind Kind, login string, key LocalKey) (Approval, er
 	return a, a.check()
 }
 
-// verifyMAC tells whether the approval was made under this key.
+// verifyMAC reports whether the approval was made under this key.
 func (k LocalKey) verifyMAC(a Approval) error {
 	text, err := a.Message.Text()
 	if err != nil {

@@ -5,7 +5,7 @@ import "strings"
 // maxPattern is the length from which ssh-keygen's patterns match nothing, in bytes.
 const maxPattern = 1023
 
-// matchList tells whether a comma-separated list of patterns matches: at least one must, and none
+// matchList reports whether a comma-separated list of patterns matches: at least one must, and none
 // that "!" negates may.
 func matchList(s, list string) bool {
 	found := false

@@ -338,7 +338,8 @@ func TestProblemsNameTheLine(t *testing.T) {
 
 func FuzzSigners(f *testing.F) {
 	key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGOF6Q9t9kkAgQuOyPlJ7O7yqjI4LhqftxXtkly4wxz3"
-	f.Add("anna,*@example.com,!eve namespaces=\"a\\\"b,cscs-sync-plan\",valid-after=\"20260101Z\" " + key + " comment\n# x\n\nbad\n")
+	f.Add("anna,*@example.com,!eve namespaces=\"a\\\"b,cscs-sync-plan\",valid-after=\"20260101Z\" " +
+		key + " comment\n# x\n\nbad\n")
 	f.Add("\"an na\" cert-authority,valid-before=\"20270101\" " + key + "\r\n")
 	f.Add("* " + key)
 	public, err := PublicKey([]byte(key))

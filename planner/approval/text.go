@@ -56,7 +56,7 @@ func checkText(what, s string, most int) error {
 	return nil
 }
 
-// visible tells whether a person sees the rune where it stands. [unicode.IsPrint] already leaves
+// visible reports whether a person sees the rune where it stands. [unicode.IsPrint] already leaves
 // out control, format (bidirectional, zero width), private and unassigned characters, and all
 // blanks but the ASCII one; what is left out besides are letters and marks that render as nothing.
 func visible(r rune) bool {

@@ -24,7 +24,8 @@ func TestWait(t *testing.T) {
 		{time.Second, 0, math.MaxInt, 0},
 	} {
 		if got := Wait(c.first, c.longest, c.failures); got != c.want {
-			t.Errorf("%v up to %v after %d failures: %v, want %v", c.first, c.longest, c.failures, got, c.want)
+			t.Errorf("%v up to %v after %d failures: %v, want %v", c.first, c.longest, c.failures, got,
+				c.want)
 		}
 	}
 }

@@ -324,7 +324,7 @@ func (d *decoder) notify(blocks hcl.Blocks) *Notify {
 	return n
 }
 
-// isLoopbackListen tells whether an address is a loopback address with a port.
+// isLoopbackListen reports whether an address is a loopback address with a port.
 func isLoopbackListen(address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" {

@@ -77,7 +77,7 @@ func (d *decoder) checkArchives(systems []planner.System, at map[string]hcl.Rang
 	}
 }
 
-// encloses tells whether inner is outer or lies below it; both are clean.
+// encloses reports whether inner is outer or lies below it; both are clean.
 func encloses(outer, inner string) bool {
 	return outer == inner || strings.HasPrefix(inner, strings.TrimSuffix(path.Clean(outer), "/")+
 		"/")

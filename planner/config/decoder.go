@@ -76,7 +76,7 @@ func (d *decoder) open(block *hcl.Block, attributes []string,
 	return s
 }
 
-// has tells whether the attribute is given.
+// has reports whether the attribute is given.
 func (s section) has(name string) bool { return s.attrs[name] != nil }
 
 // at is the place of an attribute's value, or of the block if it is not given.

@@ -16,7 +16,8 @@ import (
 	"github.com/mitchellh/go-wordwrap"
 )
 
-// Finding is the JSON form of a diagnostic. Line and column count from 1; without a place they are 0.
+// Finding is the JSON form of a diagnostic. Line and column count from 1; without a place they are
+// 0.
 type Finding struct {
 	Severity string `json:"severity"`
 	Summary  string `json:"summary"`
@@ -51,8 +52,8 @@ func severity(d *hcl.Diagnostic) string {
 	return "error"
 }
 
-// sorted puts diagnostics in the order of their places, those without one first, and leaves doubles out: HCL reports
-// in the order of its maps.
+// sorted puts diagnostics in the order of their places, those without one first, and leaves doubles
+// out: HCL reports in the order of its maps.
 func sorted(diags hcl.Diagnostics) hcl.Diagnostics {
 	key := func(d *hcl.Diagnostic) (string, int, int) {
 		if d.Subject == nil {
@@ -64,15 +65,18 @@ func sorted(diags hcl.Diagnostics) hcl.Diagnostics {
 		af, al, ac := key(a)
 		bf, bl, bc := key(b)
 		return cmp.Or(cmp.Compare(af, bf), cmp.Compare(al, bl), cmp.Compare(ac, bc),
-			cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Summary, b.Summary), cmp.Compare(a.Detail, b.Detail))
+			cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Summary, b.Summary), cmp.Compare(a.Detail,
+				b.Detail))
 	}
 	slices.SortStableFunc(diags, compare)
 	return slices.CompactFunc(diags, func(a, b *hcl.Diagnostic) bool { return compare(a, b) == 0 })
 }
 
-// WriteDiagnostics writes diagnostics for people: what, where with the source line and a caret below the place, and why.
-// Files are [Config.Sources]. Width wraps the text, 0 does not; with colour there is a box around each.
-func WriteDiagnostics(w io.Writer, diags hcl.Diagnostics, files map[string]*hcl.File, width int, color bool) error {
+// WriteDiagnostics writes diagnostics for people: what, where with the source line and a caret
+// below the place, and why. Files are [Config.Sources]. Width wraps the text, 0 does not; with
+// colour there is a box around each.
+func WriteDiagnostics(w io.Writer, diags hcl.Diagnostics, files map[string]*hcl.File, width int,
+	color bool) error {
 	out := bufio.NewWriter(w)
 	for i, d := range diags {
 		if i > 0 && !color {
@@ -168,7 +172,8 @@ func (p *painter) excerpt(r *hcl.Range, file *hcl.File, hidden bool) {
 	if r.End.Line == r.Start.Line {
 		to = min(max(r.End.Byte-at, from), len(src))
 	}
-	before, marked, after := escape(src[:from]), escape(src[from:to]), escape(strings.TrimRight(src[to:], "\r"))
+	before, marked, after := escape(src[:from]), escape(src[from:to]),
+		escape(strings.TrimRight(src[to:], "\r"))
 	marked = strings.TrimRight(marked, " ")
 	before, marked, after = p.cut(before, marked, after)
 	number := fmt.Sprintf("%4d: ", r.Start.Line)
@@ -221,8 +226,9 @@ func lineAt(src []byte, pos hcl.Pos) (string, int) {
 	return string(src[start:end]), start
 }
 
-// escape makes visible what could deceive the reader: control, bidirectional and invisible characters. Tabs become two
-// blanks, so that carets stay below what they mark. Line ends stay in texts.
+// escape makes visible what could deceive the reader: control, bidirectional and invisible
+// characters. Tabs become two blanks, so that carets stay below what they mark. Line ends stay in
+// texts.
 func escape(s string) string {
 	var b strings.Builder
 	for len(s) > 0 {

@@ -109,7 +109,8 @@ func (d *decoder) group(overrides hcl.Blocks) string {
 	for _, b := range overrides {
 		words = append(words, d.words(b)...)
 	}
-	body, err := json.Marshal([]any{1, fingerprint(c), proxy, c.Settings.Waldur, c.AutoApprove.Digest(),
+	body, err := json.Marshal([]any{1, fingerprint(c), proxy, c.Settings.Waldur,
+		c.AutoApprove.Digest(),
 		c.Run.Interval, c.Run.AuditInterval, c.Shared.Lease, words})
 	if err != nil {
 		return "" // not possible: plain data

@@ -74,7 +74,8 @@ func (d *decoder) lustre(b *hcl.Block, sys *planner.System) planner.QuotaSetting
 		q.Client = "lfs"
 	default:
 		d.errorAt(b.DefRange, "Lustre quotas without Lustre",
-			`quota "lustre" needs filesystem = "lustre", or "any" to try things out; this system has %s.`, show(sys.Filesystem))
+			`quota "lustre" needs filesystem = "lustre", or "any" to try things out; this system has %s.`,
+			show(sys.Filesystem))
 	}
 	return q
 }
@@ -117,7 +118,8 @@ func (d *decoder) vast(b *hcl.Block, sys *planner.System) planner.QuotaSettings 
 	case "nfs", "any", "":
 	default:
 		d.errorAt(b.DefRange, "VAST quotas without NFS",
-			`quota "vast" needs filesystem = "nfs", or "any" to try things out; this system has %s.`, show(sys.Filesystem))
+			`quota "vast" needs filesystem = "nfs", or "any" to try things out; this system has %s.`,
+			show(sys.Filesystem))
 	}
 	return q
 }
@@ -126,7 +128,8 @@ func (d *decoder) vast(b *hcl.Block, sys *planner.System) planner.QuotaSettings 
 func (d *decoder) quotaAccess(s section, sys *planner.System) {
 	switch {
 	case s.has("token") && (s.has("user") || s.has("password")):
-		d.errorAt(s.defined, "Give token, or user and password, not both.", "Say token, or user and password, not both.")
+		d.errorAt(s.defined, "Give token, or user and password, not both.",
+			"Say token, or user and password, not both.")
 	case s.has("user") != s.has("password"):
 		d.errorAt(s.defined, "Half a way to log in",
 			"A user needs a password, and a password needs a user.")

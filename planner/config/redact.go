@@ -31,7 +31,8 @@ func redact(src []byte, tokens hclsyntax.Tokens) []byte {
 				to = tokens[end].Range.Start.Byte
 			}
 			blank(out, valueStart(tokens, i, from), lineEnd(src, to))
-		} else if end < len(tokens) && tokens[end].Type == hclsyntax.TokenComment { // people keep old ones there
+			// people keep old ones there
+		} else if end < len(tokens) && tokens[end].Type == hclsyntax.TokenComment {
 			blank(out, tokens[end].Range.Start.Byte+1, tokens[end].Range.End.Byte)
 		}
 		i = end
@@ -70,15 +71,15 @@ func nameOf(tokens hclsyntax.Tokens, i int) string {
 	return string(tokens[i].Bytes)
 }
 
-// hasPassword tells whether a URL names a user.
+// hasPassword reports whether a URL names a user.
 func hasPassword(s string) bool {
 	_, rest, found := strings.Cut(s, "://")
 	host, _, _ := strings.Cut(rest, "/")
 	return found && strings.Contains(host, "@")
 }
 
-// isName tells whether a token is the first word of a statement, or is given a value in the middle
-// of a line.
+// isName reports whether a token is the first word of a statement, or is given a value in the
+// middle of a line.
 func isName(tokens hclsyntax.Tokens, i int) bool {
 	after, quoted := i+1, tokens[i].Type == hclsyntax.TokenOQuote
 	if quoted {
@@ -139,7 +140,8 @@ func statementEnd(tokens hclsyntax.Tokens, i int) int {
 			if depth == 0 {
 				return i
 			}
-		case hclsyntax.TokenComment: // it has the line's end in it; where no secret stands before it, none is cut short
+		// it has the line's end in it; where no secret stands before it, none is cut short
+		case hclsyntax.TokenComment:
 			if depth == 0 && bytes.HasSuffix(tokens[i].Bytes, []byte("\n")) &&
 				callsSource(tokens[from:i]) {
 				return i
@@ -149,7 +151,7 @@ func statementEnd(tokens hclsyntax.Tokens, i int) int {
 	return len(tokens)
 }
 
-// callsSource tells whether the tokens are exactly = file("…") or = env("…").
+// callsSource reports whether the tokens are exactly = file("…") or = env("…").
 func callsSource(tokens hclsyntax.Tokens) bool {
 	want := []hclsyntax.TokenType{hclsyntax.TokenEqual, hclsyntax.TokenIdent, hclsyntax.TokenOParen,
 		hclsyntax.TokenOQuote,

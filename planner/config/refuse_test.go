@@ -240,7 +240,8 @@ func TestURLsFromSources(t *testing.T) {
 	}
 	for _, expr := range []string{`env("BAD_URL")`, `file("proxy.token")`,
 		`"http://${file("proxy.token")}/"`, `[file("proxy.token")]`,
-		`{ a = 1 }[file("proxy.token")]`, `{ (file("proxy.token")) = 1 }`, `kib(file("proxy.token"))`, `"${[1][file("proxy.token")]}"`} {
+		`{ a = 1 }[file("proxy.token")]`, `{ (file("proxy.token")) = 1 }`, `kib(file("proxy.token"))`,
+		`"${[1][file("proxy.token")]}"`} {
 		c, diags := load(t, newWorld(), base+"waldur {\n url = "+expr+"\n"+waldurBody)
 		if !diags.HasErrors() || strings.Contains(everyForm(t, c, diags), marker) {
 			t.Errorf("%s: %s", expr, rendered(t, c, diags))
@@ -260,11 +261,16 @@ func TestURLsFromSources(t *testing.T) {
 // A secret written into the configuration, in all the ways that people write one.
 func TestLiteralSecretsAreNotShown(t *testing.T) {
 	for _, statement := range []string{
-		`token = "%"`, `token = %`, `token = "%`, `token: "%"`, `token "%"`, `token "%" {}`, `"token" = "%"`, `tokn = "%"`, `Token = "%"`,
-		`api_token = "%"`, `token = <<EOF` + "\n%\nEOF", `token = <<-EOF` + "\n%", `token = "${"%"}"`, `token = ["%"]`, `token = { a = "%" }`,
-		`token = file("/x") + "%"`, `token = coalesce("%", env("TOKEN"))`, `token = upper("%")`, `token = env("TOKEN") "%"`,
-		`token = (` + "\n\"%\"\n)", `oidc { client_secret = "%" }`, `oidc = { client_secret = "%" }`, "oidc {\n secret = \"%\"\n}", `password = "%"`,
-		`timeout = "5m" token = "%"`, `timeout = "5m` + "\n" + `token = "%"`, `token = "a" ? "%" : "b"`, `token = %.foo["%"]`, `url = "https://user:%@host/"`,
+		`token = "%"`, `token = %`, `token = "%`, `token: "%"`, `token "%"`, `token "%" {}`,
+		`"token" = "%"`, `tokn = "%"`, `Token = "%"`,
+		`api_token = "%"`, `token = <<EOF` + "\n%\nEOF", `token = <<-EOF` + "\n%", `token = "${"%"}"`,
+		`token = ["%"]`, `token = { a = "%" }`,
+		`token = file("/x") + "%"`, `token = coalesce("%", env("TOKEN"))`, `token = upper("%")`,
+		`token = env("TOKEN") "%"`,
+		`token = (` + "\n\"%\"\n)", `oidc { client_secret = "%" }`, `oidc = { client_secret = "%" }`,
+		"oidc {\n secret = \"%\"\n}", `password = "%"`,
+		`timeout = "5m" token = "%"`, `timeout = "5m` + "\n" + `token = "%"`, `token = "a" ? "%" : "b"`,
+		`token = %.foo["%"]`, `url = "https://user:%@host/"`,
 		"token = # see below\n\"%\"", "token = file(\"proxy.token\") # it is %\npassword = \"%\"",
 		"token = env(\"TOKEN\") # x\nclient_secret = \"%\"", `client_secrt = "%"`,
 		`token = kib("%")`, `token = unknown("%")`, `token = '%'`,

@@ -94,8 +94,8 @@ func TestTheStatesURLIsReadByItself(t *testing.T) {
 	}
 }
 
-// TestTheGroupsFingerprint: nodes of one group must have in common what decides what is done, and not
-// what is one node's.
+// TestTheGroupsFingerprint: nodes of one group must have in common what decides what is done, and
+// not what is one node's.
 func TestTheGroupsFingerprint(t *testing.T) {
 	group := func(src string) string {
 		t.Helper()
@@ -116,10 +116,11 @@ func TestTheGroupsFingerprint(t *testing.T) {
 		old, latest string
 		differs     bool
 	}{
-		"the node's name":       {`node = "mgmt1"`, `node = "mgmt2"`, false},
-		"the node's folder":     {"/srv/state", "/srv/other", false},
-		"the fence":             {`"-v"`, `"-q"`, false},
-		"metrics":               {"run { interval = \"60s\" }", "run {\n listen = \"127.0.0.1:1\"\n interval = \"60s\"\n}", false},
+		"the node's name":   {`node = "mgmt1"`, `node = "mgmt2"`, false},
+		"the node's folder": {"/srv/state", "/srv/other", false},
+		"the fence":         {`"-v"`, `"-q"`, false},
+		"metrics": {"run { interval = \"60s\" }",
+			"run {\n listen = \"127.0.0.1:1\"\n interval = \"60s\"\n}", false},
 		"a comment":             {"mode = \"2770\"", "# why\n mode =   \"2770\"", false},
 		"an override":           {"mode = \"2770\"", "mode = \"2775\"", true},
 		"the name of the state": {`name = "alps"`, `name = "jura"`, false},

@@ -116,7 +116,8 @@ func (s section) paths(sys *planner.System) {
 		switch {
 		case prefix == "/" || !path.IsAbs(prefix) || path.Clean(prefix) != prefix ||
 			!printable(prefix):
-			s.wrong("paths", "%s is not a prefix of mount paths: want an absolute, clean path below /.", show(prefix))
+			s.wrong("paths", "%s is not a prefix of mount paths: want an absolute, clean path below /.",
+				show(prefix))
 		case first == sys.Name || slices.Contains(sys.Slugs, first):
 			s.wrong("paths", "%s is never asked for: /%s already means the system's directory.",
 				show(prefix), first)
@@ -163,7 +164,8 @@ func (s section) below(name, root string) string {
 	}
 	rel, err := filepath.Rel(root, p)
 	if err != nil || !isStoragePath(rel) {
-		s.wrong(name, "%s must be below storage.root, %s: archiving is a rename within one filesystem.", show(p), show(root))
+		s.wrong(name, "%s must be below storage.root, %s: archiving is a rename within one filesystem.",
+			show(p), show(root))
 		return ""
 	}
 	return rel
@@ -181,7 +183,7 @@ func (s section) storagePath(name string) string {
 	return p
 }
 
-// isStoragePath tells whether p is clean, relative, and stays below the root without being it.
+// isStoragePath reports whether p is clean, relative, and stays below the root without being it.
 func isStoragePath(p string) bool {
 	return p != "" && p != "." && !path.IsAbs(p) && path.Clean(p) == p && p != ".." &&
 		!strings.HasPrefix(p,

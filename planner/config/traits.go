@@ -13,7 +13,8 @@ func Traits(kind, filesystem string) planner.Traits {
 		if filesystem == "xfs" {
 			t.Unit, t.KeepsClock = 4<<10, true // with blocks of the usual size
 		}
-	case planner.QuotaVAST: // which does not document what becomes of a clock, nor of the quota of a directory that is moved
+	// which does not document what becomes of a clock, nor of the quota of a directory that is moved
+	case planner.QuotaVAST:
 		t.Unit, t.NeedsDirectory, t.Async = 1, true, true
 	default:
 		return planner.Traits{}

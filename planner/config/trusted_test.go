@@ -46,7 +46,9 @@ func TestWritableByOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = config.Trusted(path, uid)
-		if name == "" && err != nil || name != "" && (err == nil || !strings.Contains(err.Error(), "others can write to "+filepath.Join(dir, strings.TrimSpace(name)))) {
+		if name == "" && err != nil || name != "" && (err == nil ||
+			!strings.Contains(err.Error(), "others can write to "+filepath.Join(dir,
+				strings.TrimSpace(name)))) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

@@ -121,7 +121,8 @@ func TestNeverWorks(t *testing.T) {
 	}
 }
 
-// TestDocsNameEveryFunction keeps docs/reference/expressions.md in step with the functions, both ways.
+// TestDocsNameEveryFunction keeps docs/reference/expressions.md in step with the functions, both
+// ways.
 func TestDocsNameEveryFunction(t *testing.T) {
 	text, err := os.ReadFile("../../docs/reference/expressions.md")
 	if err != nil {

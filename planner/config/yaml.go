@@ -32,7 +32,7 @@ type SecretFile struct {
 
 // Disk tells what stands on disk; the conversion looks at directories only.
 type Disk interface {
-	// IsDir tells whether there is a directory; a path that cannot be seen is taken for one.
+	// IsDir reports whether there is a directory; a path that cannot be seen is taken for one.
 	IsDir(path string) bool
 }
 

@@ -361,8 +361,8 @@ func resultOf(results []apply.Result) ledger.Result {
 	return result
 }
 
-// leftHalfMade tells that a directory may stand there unfinished: only this plan knows that it is
-// ours.
+// leftHalfMade reports whether a directory may stand there unfinished: only this plan knows that it
+// is ours.
 func leftHalfMade(results []apply.Result) bool {
 	return slices.ContainsFunc(results,
 		func(r apply.Result) bool { return r.Status == apply.Failed && r.Action.Kind == planner.Create })

@@ -144,7 +144,7 @@ func (e *Engine) list(ctx context.Context, r Request, p *Planned) (err error) {
 	return nil
 }
 
-// AnyOrder tells whether something may be done for any of them: without an order's URLs what is
+// AnyOrder reports whether something may be done for any of them: without an order's URLs what is
 // pending, updating, removing or in error only waits.
 func AnyOrder(items []planner.Item) bool {
 	return slices.ContainsFunc(items, func(it planner.Item) bool {

@@ -11,7 +11,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
-// TestRefusedAs: each error that means that nothing was done has its code, however it is wrapped; others have none.
+// TestRefusedAs: each error that means that nothing was done has its code, however it is wrapped;
+// others have none.
 func TestRefusedAs(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -25,7 +26,8 @@ func TestRefusedAs(t *testing.T) {
 		{&ledger.ApprovalUsedError{}, Used},
 		{&ledger.SupersededError{By: make([]ledger.Supersession, 1)}, Superseded},
 	} {
-		for _, err := range []error{c.err, fmt.Errorf("apply: %w", c.err), errors.Join(errors.New("also"), c.err)} {
+		for _, err := range []error{c.err, fmt.Errorf("apply: %w", c.err),
+			errors.Join(errors.New("also"), c.err)} {
 			if code, refused := RefusedAs(err); !refused || code != c.want {
 				t.Errorf("%T: %q, %v, want %q", c.err, code, refused, c.want)
 			}
@@ -38,7 +40,8 @@ func TestRefusedAs(t *testing.T) {
 	}
 }
 
-// TestResultOf: a run is interrupted if anything is left for the next one, else partial if anything did not go well.
+// TestResultOf: a run is interrupted if anything is left for the next one, else partial if anything
+// did not go well.
 func TestResultOf(t *testing.T) {
 	of := func(statuses ...apply.Status) (results []apply.Result) {
 		for _, s := range statuses {

@@ -16,8 +16,8 @@ import (
 // returns nil where the approvals count on this node as they are.
 //
 // What the state says is not enough to change the storage, because a person who can write the
-// database could say anything there. So the plan must have been begun under the same policy, and the
-// policy is asked about every action again. What it only puts off, because a window has closed
+// database could say anything there. So the plan must have been begun under the same policy, and
+// the policy is asked about every action again. What it only puts off, because a window has closed
 // since, goes on.
 func (e *Engine) TakeOver(ctx context.Context, p *Proposal) (block []byte, err error) {
 	counts, err := e.counts(p)

@@ -100,8 +100,9 @@ func (c *Verifier) judge(p *Proposal, started bool) (approval.Verdict, error) {
 // current checks what only the node knows: whether the plan was made under this configuration, has
 // run, or was superseded.
 func (e *Engine) current(p *Proposal, v *Verification) (begun bool, err error) {
-	v.add(checkCurrent, p.ConfigurationChanged(e.Settings), "systems, storage, approval and waldur.url are as they were when it was planned; "+
-		"apply also compares overrides and what the proxy lists")
+	v.add(checkCurrent, p.ConfigurationChanged(e.Settings),
+		"systems, storage, approval and waldur.url are as they were when it was planned; "+
+			"apply also compares overrides and what the proxy lists")
 	err = e.Store.View(func(tx ledger.Tx) (err error) {
 		var at time.Time
 		begun, at, err = p.Standing(tx)

@@ -305,7 +305,8 @@ func TestUnlisted(t *testing.T) {
 	s := &site{items: []planner.Item{bio()}, quota: known(5 << 40)}
 	s.dir = planner.Directory{State: planner.DirPresent, Owner: 7, Group: 30900, Mode: 0o755}
 	in := s.byDirectory(t)
-	for _, what := range []string{"/capstor/store/old", "/srv/capstor/store/old", "/capstor/store//x/../old"} {
+	for _, what := range []string{"/capstor/store/old", "/srv/capstor/store/old",
+		"/capstor/store//x/../old"} {
 		says(t, listed(t, in, what), "no listed resource claims this path", "owner 7, group 30900",
 			"capstor/store/old", "of directory capstor/store/old, asked by ioctl", "5 TiB")
 	}

@@ -36,7 +36,10 @@ func parse(t testing.TB, src string) hcl.Expression {
 	return e
 }
 
-func given(name, text string) expr.Input { return expr.Input{Name: name, Text: text, From: "--var"} }
+func given(name, text string) expr.Input {
+	return expr.Input{Name: name, Text: text,
+		From: "--var"}
+}
 
 const site = `
 variable "headroom" { 
@@ -59,7 +62,8 @@ func TestScope(t *testing.T) {
 		t.Fatal(diags)
 	}
 	for src, want := range map[string]string{
-		`var.headroom`: "1.5", `local.total`: "30", `var.free`: `"17"`, `var.cluster`: `{ name = "alps", size = 7 }`,
+		`var.headroom`: "1.5", `local.total`: "30", `var.free`: `"17"`,
+		`var.cluster`:                                        `{ name = "alps", size = 7 }`,
 		`[for n in var.names : upper(n)]`:                    `["A", "B"]`,
 		`{ for n in var.names : n => 1 }`:                    `{ a = 1, b = 1 }`,
 		`"%{ if var.headroom > 1 }x%{ endif }${local.base}"`: `"x15"`,

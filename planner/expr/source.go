@@ -49,7 +49,8 @@ func CheckTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Not a configuration",
 				Subject: t.Range.Ptr(),
 				Detail: fmt.Sprintf(
-					"More than %d characters of this file mean nothing in HCL. Is this the right file?", maxForeign)}
+					"More than %d characters of this file mean nothing in HCL. Is this the right file?",
+					maxForeign)}
 		}
 	}
 	return nil

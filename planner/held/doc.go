@@ -1,5 +1,5 @@
-// Package held knows the plans that wait for a person: where they are in the state, what people need
-// to know of them, and which of them were rejected.
+// Package held knows the plans that wait for a person: where they are in the state, what people
+// need to know of them, and which of them were rejected.
 package held
 
 import (

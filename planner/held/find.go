@@ -13,14 +13,18 @@ const Prefix = "held:"
 // leastDigits is how many digits of an id name a plan.
 const leastDigits = 4
 
-// Find returns the one held plan that ref means: by its name, its id, or the first digits of its id.
+// Find returns the one held plan that ref means: by its name, its id, or the first digits of its
+// id.
 func Find(ref string, plans []Plan) (Plan, error) {
 	return find(ref, "held", plans, func(p Plan) (string, string) { return p.Name, p.ID })
 }
 
 // FindRejected returns the one rejection that ref means.
 func FindRejected(ref string, rejected []Rejection) (Rejection, error) {
-	return find(ref, "rejected", rejected, func(r Rejection) (string, string) { return r.Name, r.Plan })
+	return find(ref, "rejected", rejected, func(r Rejection) (string, string) {
+		return r.Name,
+			r.Plan
+	})
 }
 
 // means reports whether ref means a plan.

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// UsedError tells that a plan has already run: a plan is single-use.
+// UsedError reports that a plan has already run: a plan is single-use.
 type UsedError struct {
 	Plan   string
 	At     time.Time
@@ -21,7 +21,7 @@ func (e *UsedError) Error() string {
 		e.At.UTC().Format(time.RFC3339), e.By, e.Result)
 }
 
-// SupersededError tells that a plan made later for some of the same resources has begun.
+// SupersededError reports that a plan made later for some of the same resources has begun.
 type SupersededError struct {
 	Plan string
 	By   []Supersession
@@ -39,7 +39,7 @@ func (e *SupersededError) Error() string {
 		e.Plan, first.Plan, first.Made.UTC().Format(time.RFC3339), first.Key.Text(), more)
 }
 
-// ApprovalUsedError tells that an approval has already served a plan that ran.
+// ApprovalUsedError reports that an approval has already served a plan that ran.
 type ApprovalUsedError struct {
 	Approval Approval
 	At       time.Time
@@ -52,10 +52,11 @@ func (e *ApprovalUsedError) Error() string {
 		e.Approval.Time.UTC().Format(time.RFC3339), e.At.UTC().Format(time.RFC3339))
 }
 
-// ErrNotBegun tells that a plan that is not in progress was to be continued, finished or abandoned.
+// ErrNotBegun reports that a plan that is not in progress was to be continued, finished or
+// abandoned.
 var ErrNotBegun = errors.New("not in progress")
 
-// ErrNotFound tells that there is no such plan, callback or hold.
+// ErrNotFound reports that there is no such plan, callback or hold.
 var ErrNotFound = errors.New("not found")
 
 // ErrUnfit reports what the state cannot hold, of one resource. Nothing of it was written; the rest

@@ -15,7 +15,7 @@ type Holder struct {
 	Since time.Time `json:"since"`
 }
 
-// LockedError tells that another process holds the lock.
+// LockedError reports that another process holds the lock.
 type LockedError struct {
 	File   string
 	Holder Holder

@@ -71,14 +71,14 @@ type Plan struct {
 	Counts  map[string]int `json:"counts,omitempty"`
 }
 
-// Over tells whether the plan has ended: it can never run again.
+// Over reports whether the plan has ended: it can never run again.
 func (p Plan) Over() bool { return p.Result != "" && p.Result != Interrupted }
 
 // Renewed reports whether a plan with this id, made when the history's last entry was number
 // ledger, is a new one: made after this one has ended. Clocks have no part in it.
 func (p Plan) Renewed(ledger uint64) bool { return p.EndedSeq > 0 && ledger >= p.EndedSeq }
 
-// Supersession tells that a plan made later has begun for a resource.
+// Supersession reports whether a plan made later has begun for a resource.
 type Supersession struct {
 	Key  planner.Key
 	Plan string

@@ -107,7 +107,8 @@ func (r *round) account(res apply.Result) {
 	default:
 		r.failed++
 		var held *apply.HeldError
-		if errors.Is(res.Err, context.Canceled) || errors.As(res.Err, &held) { // which says nothing about the resource
+		// which says nothing about the resource
+		if errors.Is(res.Err, context.Canceled) || errors.As(res.Err, &held) {
 			r.loop.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind,
 				"status", res.Status, "error", errorText(res.Err))
 			break

@@ -85,7 +85,7 @@ func (r *round) applyHeld(ctx context.Context, path string, ask *engine.Request)
 	return err
 }
 
-// errLater tells that a held plan failed before, and waits for its next try.
+// errLater reports that a held plan failed before, and waits for its next try.
 var errLater = errors.New("it waits for its next try")
 
 // approvedHeld is a held plan that may be applied, and who approved it; nil if it may not yet. One

@@ -62,10 +62,10 @@ func (r *round) tidy() {
 	}
 }
 
-// resume continues with one plan. One that never began has no approval any more: the policy is asked
-// again. One that may not go on, because the configuration is another, is given up. One of which
-// nothing is known, because it or the state cannot be read, stays: only this plan knows what it has
-// left unfinished as its own.
+// resume continues with one plan. One that never began has no approval any more: the policy is
+// asked again. One that may not go on, because the configuration is another, is given up. One of
+// which nothing is known, because it or the state cannot be read, stays: only this plan knows what
+// it has left unfinished as its own.
 func (r *round) resume(ctx context.Context, path string, ask *engine.Request) error {
 	p, err := r.begunAt(path)
 	if p == nil {
@@ -103,8 +103,8 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 	return err
 }
 
-// takeOver has the policy of this node approve a plan that another node has begun. Such a plan stays
-// if that fails: only it knows what was left unfinished.
+// takeOver has the policy of this node approve a plan that another node has begun. Such a plan
+// stays if that fails: only it knows what was left unfinished.
 func (r *round) takeOver(ctx context.Context, p *engine.Proposal) error {
 	block, err := r.loop.cfg.Engine.TakeOver(ctx, p)
 	if block == nil || err != nil {
@@ -166,7 +166,7 @@ func (r *round) drop(path string, why error) error {
 	return r.dropBegun(path)
 }
 
-// waitsFor tells that something in a begun plan failed lately and is not due yet.
+// waitsFor reports whether something in a begun plan failed lately and is not due yet.
 func (r *round) waitsFor(p *planner.Plan) bool {
 	return slices.ContainsFunc(p.Core.Actions, func(a planner.Action) bool {
 		_, waits := r.loop.history.waits(&a, r.loop.now())

@@ -28,7 +28,8 @@ const (
 )
 
 // FailureHistory is what the loop remembers of resources from round to round. It is kept in the
-// state, for the next loop on any node, since `run --once` is a process for each round, and for explain and doctor.
+// state, for the next loop on any node, since `run --once` is a process for each round, and for
+// explain and doctor.
 type FailureHistory struct {
 	Failures map[planner.Key]Failure
 	did      map[planner.Key]repeated
@@ -54,7 +55,7 @@ type Failure struct {
 // IsWaiting reports whether the next try is not due yet.
 func (f Failure) IsWaiting(now time.Time) bool { return waitsUntil(now, f.Until, LongestBackoff) }
 
-// Quarantined tells that a person should look.
+// Quarantined reports whether a person should look.
 func (f Failure) Quarantined() bool { return f.Count >= Quarantine }
 
 // repeated is one update that was done, and how often in a row.
@@ -128,7 +129,7 @@ func (m *FailureHistory) done(a *planner.Action, now time.Time) {
 	m.did[a.Key] = r
 }
 
-// unsettled tells that just this change was made several times lately, and did not last.
+// unsettled reports whether just this change was made several times lately, and did not last.
 func (m *FailureHistory) unsettled(a *planner.Action) bool {
 	d := m.did[a.Key]
 	return d.Count >= SettledAfter && len(a.Changes) > 0 && d.What == meaning(a)

@@ -25,8 +25,8 @@ import (
 type Feedback struct {
 	// Usage and Messages say what is told.
 	Usage, Messages bool
-	// Tell sends one note, once. A [*feedback.NotTaken] is Waldur's own refusal; after any other error it is
-	// not known whether Waldur took it.
+	// Tell sends one note, once. A [*feedback.NotTaken] is Waldur's own refusal; after any other error
+	// it is not known whether Waldur took it.
 	Tell func(ctx context.Context, n feedback.Note) error
 }
 

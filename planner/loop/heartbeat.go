@@ -9,8 +9,8 @@ import (
 // stageWaiting is the stage between two rounds.
 const stageWaiting = "waiting"
 
-// heartbeat tells whether the loop gets on: each stage of a round says when the next sign of life is
-// due at the latest. It is used from several goroutines.
+// heartbeat reports whether the loop gets on: each stage of a round says when the next sign of life
+// is due at the latest. It is used from several goroutines.
 type heartbeat struct {
 	now   func() time.Time
 	mu    sync.Mutex

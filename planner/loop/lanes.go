@@ -18,7 +18,8 @@ const (
 )
 
 // orderStatuses are what the orders lane lists, one listing each.
-var orderStatuses = []planner.Status{planner.StatusPending, planner.StatusUpdating, planner.StatusRemoving, planner.StatusError}
+var orderStatuses = []planner.Status{planner.StatusPending, planner.StatusUpdating,
+	planner.StatusRemoving, planner.StatusError}
 
 // plan lists what the lane looks at, and plans.
 func (r *round) plan(ctx context.Context) (*engine.Planned, error) {
@@ -45,6 +46,7 @@ func (r *round) plan(ctx context.Context) (*engine.Planned, error) {
 		return p, err
 	}
 	r.orders = &perStatus{source, map[planner.Status]error{}}
-	r.ask = &engine.Request{Source: r.orders, OnlyListed: true, Complete: r.indexed, Statuses: orderStatuses}
+	r.ask = &engine.Request{Source: r.orders, OnlyListed: true, Complete: r.indexed,
+		Statuses: orderStatuses}
 	return r.loop.cfg.Engine.Plan(ctx, *r.ask)
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// How long a stop waits: for what is running to get to a good place, and then for it to notice that its time is over.
+// How long a stop waits: for what is running to get to a good place, and then for it to notice that
+// its time is over.
 const (
 	stopGrace = 5 * time.Second
 	stopNow   = 2 * time.Second
@@ -45,11 +46,12 @@ type Env struct {
 	Files Files
 	// Send sends one notice, as JSON, by one of the channels.
 	Send func(ctx context.Context, channel string, notice []byte) error
-	// Supervise sends one message to the service manager; WatchdogInterval is how often that wants a sign of life, 0 for
-	// never.
+	// Supervise sends one message to the service manager; WatchdogInterval is how often that wants a
+	// sign of life, 0 for never.
 	Supervise        func(message string)
 	WatchdogInterval time.Duration
-	// Reloads asks for another configuration, Load reads it, and Reloading tells the service manager that this begins.
+	// Reloads asks for another configuration, Load reads it, and Reloading tells the service manager
+	// that this begins.
 	Reloads   <-chan os.Signal
 	Load      func(log *slog.Logger) (Config, Files, error)
 	Reloading func()
@@ -59,7 +61,8 @@ type Env struct {
 	Hanging func() int
 	// MountTimeout is how long a mount may take to answer.
 	MountTimeout time.Duration
-	// Pages are served beside metrics and health; nil for none. Ended is told of each round, and Seen of what an audit saw.
+	// Pages are served beside metrics and health; nil for none. Ended is told of each round, and Seen
+	// of what an audit saw.
 	Pages http.Handler
 	Ended func(lane Lane, why Reason, took time.Duration)
 	Seen  func(*engine.Planned)
@@ -68,16 +71,19 @@ type Env struct {
 	Log   *slog.Logger
 }
 
-// Files keeps plan files, and what the loop remembers. What has a path in a folder below the state's
-// is in the state, and all nodes see it. A file in the state's folder itself is this node's alone.
+// Files keeps plan files, and what the loop remembers. What has a path in a folder below the
+// state's is in the state, and all nodes see it. A file in the state's folder itself is this node's
+// alone.
 type Files interface {
 	// Dir is the folder of the state. All paths are below it.
 	Dir() string
-	// Plans are the names of the plan files in a folder, sorted; a folder that does not exist has none.
+	// Plans are the names of the plan files in a folder, sorted; a folder that does not exist has
+	// none.
 	Plans(folder string) ([]string, error)
 	// Read reads a regular file of at most limit bytes.
 	Read(path string, limit int64) ([]byte, error)
-	// Write writes a file for root alone, all of it or nothing, if replace accepts the one that is there; nil refuses none.
+	// Write writes a file for root alone, all of it or nothing, if replace accepts the one that is
+	// there; nil refuses none.
 	Write(path string, data []byte, replace func(existing []byte) error) error
 	// Remove removes a file; one that is not there is no error.
 	Remove(path string) error
@@ -89,36 +95,40 @@ type Files interface {
 
 // Options are how a loop runs.
 type Options struct {
-	// Once is one round of both lanes; DryRun shows what would be done and changes nothing; AcceptShrunk goes on although
-	// the listing suddenly lacks much of what is recorded.
+	// Once is one round of both lanes; DryRun shows what would be done and changes nothing;
+	// AcceptShrunk goes on although the listing suddenly lacks much of what is recorded.
 	Once, DryRun, AcceptShrunk bool
 	// Interval is the time between two rounds, in place of the configuration's; 0 for none.
 	Interval time.Duration
 }
 
-// Loop is the unattended loop. One goroutine runs its rounds, one after the other: so there is never a second listing
-// while one has not ended.
+// Loop is the unattended loop. One goroutine runs its rounds, one after the other: so there is
+// never a second listing while one has not ended.
 type Loop struct {
 	// Options may be changed between two rounds.
 	Options Options
 
 	cfg Config
 	env Env
-	// clock and stopping are those of the process. Other goroutines use them, so they do not come from cfg.
+	// clock and stopping are those of the process. Other goroutines use them, so they do not come from
+	// cfg.
 	clock    func() time.Time
 	stopping <-chan struct{}
 	// listed is when the last audit that listed everything began.
 	listed time.Time
-	// auditDue is when the next audit may begin; failedAudits counts those that failed since the last good one.
+	// auditDue is when the next audit may begin; failedAudits counts those that failed since the last
+	// good one.
 	auditDue     time.Time
 	failedAudits int
 	// toldOld is the time of the index of which was said that it is too old.
 	toldOld time.Time
 	// quiet is until when the proxy is left alone.
 	quiet quietError
-	// isTrusted tells that a plan approved by a person has been applied on this state; then it stays so.
+	// isTrusted reports whether a plan approved by a person has been applied on this state; then it
+	// stays so.
 	isTrusted bool
-	// history is of resources, heldTries of held plans that could not be applied, by the name of their file.
+	// history is of resources, heldTries of held plans that could not be applied, by the name of their
+	// file.
 	history   FailureHistory
 	heldTries map[string]pause
 	// kept says of plan files why this version can't use them, by path.
@@ -146,7 +156,8 @@ type pause struct {
 
 // New returns a loop, which remembers what the last one on this state has left.
 func New(cfg Config, env Env, o Options) *Loop {
-	l := &Loop{cfg: cfg, env: env, clock: cfg.Engine.Now, stopping: cfg.Engine.Hooks.Stop, Options: o, history: newHistory(), heldTries: map[string]pause{}, kept: map[string]string{}, log: env.Log,
+	l := &Loop{cfg: cfg, env: env, clock: cfg.Engine.Now, stopping: cfg.Engine.Hooks.Stop, Options: o,
+		history: newHistory(), heldTries: map[string]pause{}, kept: map[string]string{}, log: env.Log,
 		stopServing: func() {}}
 	l.wordBack = newWordBack()
 	l.heartbeat = &heartbeat{now: l.now}
@@ -179,7 +190,8 @@ func (l *Loop) History() *FailureHistory { return &l.history }
 // Audits says when the next audit may begin, and how many have failed since the last good one.
 func (l *Loop) Audits() (due time.Time, failed int) { return l.auditDue, l.failedAudits }
 
-// Beat gives a sign of life from outside: a stage has begun, or still goes on, and may take that long.
+// Beat gives a sign of life from outside: a stage has begun, or still goes on, and may take that
+// long.
 func (l *Loop) Beat(stage string, allowed time.Duration) { l.heartbeat.beat(stage, allowed) }
 
 // stage gives a sign of life.
@@ -188,15 +200,18 @@ func (l *Loop) stage(name string, allowed time.Duration) { l.heartbeat.beat(name
 // pendingFolder is where held plans wait for people.
 func (l *Loop) pendingFolder() string { return PendingFolder(l.env.Files.Dir()) }
 
-// begunFolder is where the plans lie that the policy has approved, while they run: after a kill the next run continues with
-// them. Planning them again would take a directory that was left unfinished for somebody's own, and hold it for a person.
+// begunFolder is where the plans lie that the policy has approved, while they run: after a kill the
+// next run continues with them. Planning them again would take a directory that was left unfinished
+// for somebody's own, and hold it for a person.
 func (l *Loop) begunFolder() string { return BegunFolder(l.env.Files.Dir()) }
 
-// Run runs the loop until it is asked to stop, or, once, for one round of both lanes: then partial is how that ended. Whatever hangs, it ends within 10 s: what was begun is in the journal.
+// Run runs the loop until it is asked to stop, or, once, for one round of both lanes: then partial
+// is how that ended. Whatever hangs, it ends within 10 s: what was begun is in the journal.
 func (l *Loop) Run(ctx context.Context) (ledger.Result, error) {
 	work, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l.log.Info("start", "version", l.cfg.Engine.Version, "state", l.env.Files.Dir(), "once", l.Options.Once, "dry_run", l.Options.DryRun, "interval", l.interval(),
+	l.log.Info("start", "version", l.cfg.Engine.Version, "state", l.env.Files.Dir(), "once",
+		l.Options.Once, "dry_run", l.Options.DryRun, "interval", l.interval(),
 		"audit_interval", l.cfg.AuditInterval)
 	if n, last, err := FromFuture(l.cfg.Engine.Store, l.now()); err == nil && n > 0 {
 		l.log.Warn("clock", "error", FutureText(n, last))
@@ -267,7 +282,8 @@ func (l *Loop) forever(ctx context.Context) error {
 	}
 }
 
-// Tick runs the audit when it is due, and the orders lane unless that audit has looked at everything.
+// Tick runs the audit when it is due, and the orders lane unless that audit has looked at
+// everything.
 func (l *Loop) Tick(ctx context.Context) {
 	if !waitsUntil(l.now(), l.auditDue, l.cfg.AuditInterval) {
 		before := l.listed
@@ -293,7 +309,10 @@ func (l *Loop) interval() time.Duration {
 }
 
 // jitter spreads the rounds of several nodes: up to a tenth more.
-func jitter(d time.Duration) time.Duration { return d + time.Duration(rand.Float64()*float64(d)/10) }
+func jitter(d time.Duration) time.Duration {
+	return d +
+		time.Duration(rand.Float64()*float64(d)/10)
+}
 
 // once is one round of both lanes, audit first.
 func (l *Loop) once(ctx context.Context) (ledger.Result, error) {
@@ -354,7 +373,8 @@ func (l *Loop) Round(ctx context.Context, which Lane) Reason {
 
 // logEnd logs how the round ended, in one line.
 func (r *round) logEnd(ctx context.Context, why Reason, err error, took time.Duration) {
-	attrs := []any{"lane", r.lane, "reason", why, "applied", r.applied, "held", r.held, "failed", r.failed,
+	attrs := []any{"lane", r.lane, "reason", why, "applied", r.applied, "held", r.held, "failed",
+		r.failed,
 		"took", took.Round(time.Millisecond)}
 	level, because := slog.LevelInfo, "because"
 	if !why.fine() {

@@ -355,8 +355,9 @@ func TestTheIndexAgesOut(t *testing.T) {
 		func(tx ledger.Tx) error { return tx.SetIndex(now, 0, []json.RawMessage{chunk}) }); err != nil {
 		t.Fatal(err)
 	}
-	l := &Loop{clock: func() time.Time { return now }, log: slog.New(slog.NewTextHandler(&log, nil)), cfg: Config{AuditInterval: time.Hour,
-		Engine: &engine.Engine{Store: store, Now: func() time.Time { return now }}}}
+	l := &Loop{clock: func() time.Time { return now }, log: slog.New(slog.NewTextHandler(&log, nil)),
+		cfg: Config{AuditInterval: time.Hour,
+			Engine: &engine.Engine{Store: store, Now: func() time.Time { return now }}}}
 	some := []planner.Item{listed[2]}
 	some[0].URLs = map[planner.Callback]string{planner.Approve: "…"}
 	now = now.Add(3*time.Hour - time.Second)

@@ -20,7 +20,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// readyFor is how long a good round of the orders lane makes ready, at least; it is also three intervals.
+// readyFor is how long a good round of the orders lane makes ready, at least; it is also three
+// intervals.
 const readyFor = 15 * time.Minute
 
 // metrics is what the loop shows to the outside. Times are in seconds.
@@ -37,8 +38,9 @@ type metrics struct {
 	quarantined, quietUntil, listed               prometheus.Gauge
 	blockedOrders, overdueOrders, leader          prometheus.Gauge
 
-	// good is the Unix time of the last good round of the orders lane or of an audit, readyFor for how many seconds that
-	// makes ready; oldest the Unix time of the oldest callback in the outbox, 0 without one.
+	// good is the Unix time of the last good round of the orders lane or of an audit, readyFor for how
+	// many seconds that makes ready; oldest the Unix time of the oldest callback in the outbox, 0
+	// without one.
 	good, readyFor, oldest atomic.Int64
 	// heldUp names the mounts that a round waits for; nil or empty if none.
 	heldUp atomic.Pointer[string]
@@ -62,34 +64,47 @@ func newMetrics(now func() time.Time, p *heartbeat) *metrics {
 		return g
 	}
 	gauges := func(name, help string, label string) *prometheus.GaugeVec {
-		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, []string{label})
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help},
+			[]string{label})
 		m.registry.MustRegister(g)
 		return g
 	}
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name,
+			Help: help}, labels)
 		m.registry.MustRegister(c)
 		return c
 	}
-	m.rounds = counters("rounds_total", "Rounds by lane and by the reason in which they ended.", "lane", "reason")
+	m.rounds = counters("rounds_total", "Rounds by lane and by the reason in which they ended.",
+		"lane", "reason")
 	m.changes = counters("changes_total", "Resources that the loop worked on, by action and by how that ended.", "action", "status")
-	m.last = gauges("last_success_timestamp_seconds", "When a round of the lane last ended well; 0 before the first.", "lane")
+	m.last = gauges("last_success_timestamp_seconds",
+		"When a round of the lane last ended well; 0 before the first.", "lane")
 	m.took = gauges("round_duration_seconds", "How long the last round of the lane took.", "lane")
-	m.listing = gauges("listing_duration_seconds", "How long the last listing of the lane took.", "lane")
-	m.observing = gauges("observing_duration_seconds", "How long the lane last took to look at the storage.", "lane")
-	m.resources = gauges("resources", "Resources in the last audit, by what is to be done with them.", "action")
+	m.listing = gauges("listing_duration_seconds", "How long the last listing of the lane took.",
+		"lane")
+	m.observing = gauges("observing_duration_seconds",
+		"How long the lane last took to look at the storage.", "lane")
+	m.resources = gauges("resources", "Resources in the last audit, by what is to be done with them.",
+		"action")
 	m.heldPlans = gauge("held_plans", "Plans that wait for a person.")
 	m.heldActions = gauge("held_actions", "Actions that the last audit held for a person.")
 	m.outbox = gauge("outbox_callbacks", "Callbacks that Waldur has not got yet.")
 	m.hung = gauge("hung_mounts", "Systems whose mount did not answer when it was last asked.")
 	m.hanging = gauge("hanging_calls", "Calls to the storage that have not come back.")
-	m.quarantined = gauge("quarantined_resources", "Resources that failed several times in a row and are tried once an hour.")
-	m.blockedOrders = gauge("blocked_orders", "Open orders that are blocked: their customers wait until somebody corrects something.")
-	m.overdueOrders = gauge("overdue_orders", "Open orders that have waited for more than a day, for any reason.")
-	m.quietUntil = gauge("proxy_quiet_until_timestamp_seconds", "Until when the proxy asked to be left alone; 0 if it did not.")
+	m.quarantined = gauge("quarantined_resources",
+		"Resources that failed several times in a row and are tried once an hour.")
+	m.blockedOrders = gauge("blocked_orders",
+		"Open orders that are blocked: their customers wait until somebody corrects something.")
+	m.overdueOrders = gauge("overdue_orders",
+		"Open orders that have waited for more than a day, for any reason.")
+	m.quietUntil = gauge("proxy_quiet_until_timestamp_seconds",
+		"Until when the proxy asked to be left alone; 0 if it did not.")
 	m.leader = gauge("leader", "1 while this node's loop works; 0 while it stands by for another node's.")
-	m.listed = gauge("index_timestamp_seconds", "When the last complete listing began; 0 before the first.")
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "outbox_age_seconds",
+	m.listed = gauge("index_timestamp_seconds",
+		"When the last complete listing began; 0 before the first.")
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace,
+		Name: "outbox_age_seconds",
 		Help: "Age of the oldest callback that Waldur has not got yet; 0 without one."}, m.outboxAge),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
@@ -105,7 +120,8 @@ func (m *metrics) begin() {
 		}
 	}
 	for _, kind := range planner.ActionKinds()[:8] {
-		for _, status := range []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered, apply.Unrecorded} {
+		for _, status := range []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered,
+			apply.Unrecorded} {
 			m.changes.WithLabelValues(string(kind), string(status))
 		}
 	}
@@ -211,7 +227,8 @@ func (m *metrics) looked(r *round) {
 	}
 	m.heldActions.Set(float64(r.held))
 	c := p.Plan.Context.Counts
-	for name, n := range map[planner.ActionKind]int{planner.Create: c.Create, planner.Adopt: c.Adopt, planner.Update: c.Update,
+	for name, n := range map[planner.ActionKind]int{planner.Create: c.Create, planner.Adopt: c.Adopt,
+		planner.Update:  c.Update,
 		planner.Archive: c.Archive, planner.Restore: c.Restore,
 		planner.RejectOrder: c.Reject, planner.FailOrder: c.Fail, planner.Report: c.Report,
 		planner.Blocked: c.Blocked, planner.Waiting: c.Waiting,
@@ -220,8 +237,8 @@ func (m *metrics) looked(r *round) {
 	}
 }
 
-// serve answers /metrics, /healthz (the loop gets on) and /readyz (its work was done lately). Without an address it serves
-// nothing.
+// serve answers /metrics, /healthz (the loop gets on) and /readyz (its work was done lately).
+// Without an address it serves nothing.
 func (m *metrics) serve(address string, log *slog.Logger) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
@@ -230,7 +247,8 @@ func (m *metrics) serve(address string, log *slog.Logger) (stop func(), err erro
 	if err != nil {
 		return nil, fmt.Errorf("serve metrics: run.listen: %w; another loop may run here already: end it, or name another address", err)
 	}
-	server := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
+	server := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout: 30 * time.Second}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("metrics", "error", err.Error())
@@ -273,7 +291,8 @@ func (m *metrics) heldUpBy(systems []string) (before string) {
 
 func (m *metrics) healthy(w http.ResponseWriter, _ *http.Request) {
 	if mounts := m.heldUp.Load(); mounts != nil && *mounts != "" {
-		http.Error(w, "the loop waits for a mount that does not answer: "+*mounts, http.StatusServiceUnavailable)
+		http.Error(w, "the loop waits for a mount that does not answer: "+*mounts,
+			http.StatusServiceUnavailable)
 		return
 	}
 	if stage := m.heartbeat.stuck(); stage != "" {
@@ -300,7 +319,8 @@ func (m *metrics) ready(w http.ResponseWriter, _ *http.Request) {
 	case age < -clockSlack:
 		http.Error(w, "the clock was set back since the last good round", http.StatusServiceUnavailable)
 	case age > limit:
-		http.Error(w, fmt.Sprintf("the last good round was %s ago, more than %s", age, limit), http.StatusServiceUnavailable)
+		http.Error(w, fmt.Sprintf("the last good round was %s ago, more than %s", age, limit),
+			http.StatusServiceUnavailable)
 	default:
 		fmt.Fprintf(w, "last good round %s ago\n", age)
 	}

@@ -31,7 +31,7 @@ func (l *Loop) watchMounts(ctx context.Context, every time.Duration) {
 	}
 }
 
-// sleep tells whether the time passed before ctx ended.
+// sleep reports whether the time passed before ctx ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():

@@ -20,7 +20,8 @@ import (
 // notifyTimeout bounds one notification.
 const notifyTimeout = 30 * time.Second
 
-// heldNotice is what people's programs are told of a held plan; docs/how-to/monitor.md describes it.
+// heldNotice is what people's programs are told of a held plan; docs/how-to/monitor.md describes
+// it.
 type heldNotice struct {
 	Event string `json:"event"`
 	Plan  string `json:"plan"`
@@ -176,7 +177,8 @@ func noticeOf(p *planner.Plan, path, host string) heldNotice {
 			n.Because = append(n.Because, w.Text)
 		}
 	}
-	n.Text = fmt.Sprintf("cscs-sync on %s holds plan %s with %d actions: cscs-sync held approve %s", host,
+	n.Text = fmt.Sprintf("cscs-sync on %s holds plan %s with %d actions: cscs-sync held approve %s",
+		host,
 		n.Name, n.Actions, n.Name)
 	return n
 }

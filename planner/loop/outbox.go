@@ -12,7 +12,8 @@ import (
 // redeliver sends what waits in the outbox and is due. While Waldur refuses the token nothing is
 // sent: that is logged once, and tried again later and later.
 func (r *round) redeliver(ctx context.Context) error {
-	if r.loop.Options.DryRun || r.loop.cfg.Engine.Orders == nil || waitsUntil(r.loop.now(), r.loop.refused.until,
+	if r.loop.Options.DryRun || r.loop.cfg.Engine.Orders == nil || waitsUntil(r.loop.now(),
+		r.loop.refused.until,
 		LongestBackoff) {
 		return nil
 	}

@@ -30,7 +30,7 @@ func BegunFolder(dir string) string { return filepath.Join(dir, "begun") }
 type heldPlan struct {
 	path    string
 	actions []planner.Action
-	// wanted tells that the present round would hold it, too.
+	// wanted reports whether the present round would hold it, too.
 	wanted bool
 }
 
@@ -52,7 +52,8 @@ func (r *round) hold(p *engine.Planned, groups []policy.Group) error {
 	return errors.Join(r.takeAway(p, waiting), r.forgetRejections(p))
 }
 
-// forgetRejections removes old rejections of plans that an audit that saw everything would not hold.
+// forgetRejections removes old rejections of plans that an audit that saw everything would not
+// hold.
 func (r *round) forgetRejections(p *engine.Planned) error {
 	if r.lane != LaneAudit || len(unobservedKeys(p)) > 0 {
 		return nil
@@ -98,8 +99,8 @@ func (r *round) waitingPlans() (map[string]*heldPlan, error) {
 	return waiting, nil
 }
 
-// covers tells that all of a group waits already, though grouped otherwise: the orders lane sees
-// only a part of what an audit sees.
+// covers reports whether all of a group waits already, though grouped otherwise: the orders lane
+// sees only a part of what an audit sees.
 func covers(waiting map[string]*heldPlan, p *planner.Plan, g policy.Group) bool {
 	by := map[planner.Key]*heldPlan{}
 	for _, h := range waiting {
@@ -275,7 +276,7 @@ func (h *heldPlan) over(open *openOrders) *planner.Action {
 	return nil
 }
 
-// only tells whether all resources of a plan, tenants and customers left out, are among some.
+// only reports whether all resources of a plan, tenants and customers left out, are among some.
 func (h *heldPlan) only(some map[planner.Key]bool) bool {
 	for i := range h.actions {
 		if !h.actions[i].Target.IsBranch() && !some[h.actions[i].Key] {

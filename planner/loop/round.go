@@ -129,7 +129,7 @@ func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
 	return r.outcome(p, held)
 }
 
-// needs tells whether something is still to be done, or to be found out, about a resource. The
+// needs reports whether something is still to be done, or to be found out, about a resource. The
 // orders lane tells only of what it has listed.
 func (r *round) needs(p *engine.Planned, k planner.Key) bool {
 	has := func(refused []planner.Refusal) bool {

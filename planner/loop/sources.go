@@ -17,7 +17,7 @@ import (
 // listing.
 const listingAge = 5 * time.Minute
 
-// quietError tells that the proxy is left alone for a while.
+// quietError reports that the proxy is left alone for a while.
 type quietError struct {
 	until time.Time
 	why   string
@@ -133,7 +133,8 @@ type cachedListing struct {
 	items []planner.Item
 }
 
-func (s *cachedListing) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
+func (s *cachedListing) List(ctx context.Context, statuses []planner.Status) ([]planner.Item,
+	error) {
 	if len(statuses) > 0 {
 		return s.Source.List(ctx, statuses)
 	}

@@ -99,7 +99,8 @@ func (l *Loop) standBy(err error) error {
 	return err
 }
 
-// wait is how long the loop waits: until its next round, or until it asks again whether it may lead.
+// wait is how long the loop waits: until its next round, or until it asks again whether it may
+// lead.
 func (l *Loop) wait(leads bool) time.Duration {
 	if !leads {
 		l.heartbeat.beat(stageWaiting, engine.StageSlack)
@@ -116,7 +117,8 @@ func (l *Loop) release() {
 		return
 	}
 	if err := l.leader().Release(); err != nil {
-		l.log.Warn("another node takes over later, because this node could not give the lead back", "error",
+		l.log.Warn("another node takes over later, because this node could not give the lead back",
+			"error",
 			err.Error())
 	}
 }

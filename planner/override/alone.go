@@ -29,7 +29,7 @@ func CompileMatch(block *hcl.Block, scope *expr.Scope) (*Match, hcl.Diagnostics)
 	return &Match{m, strings.Join(parts, " ")}, diags
 }
 
-// Matches tells whether the block speaks of this resource.
+// Matches reports whether the block speaks of this resource.
 func (m *Match) Matches(f planner.Facts) bool { return m.matcher.matches(f) }
 
 // String is the block's meaning in one line; equal blocks have equal ones.

@@ -17,7 +17,7 @@ type matcher struct {
 	gids    []int64
 	systems []string
 	exprs   []hcl.Expression
-	// targets tells that the match says whom a resource is for.
+	// targets reports whether the match says whom a resource is for.
 	targets bool
 }
 

@@ -169,7 +169,10 @@ func parseExpiry(s string) (time.Time, error) {
 
 // place is file:line, without the file's folder: provenance must not depend on where the
 // configuration lies.
-func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", filepath.Base(r.Filename), r.Start.Line) }
+func place(r hcl.Range) string {
+	return fmt.Sprintf("%s:%d", filepath.Base(r.Filename),
+		r.Start.Line)
+}
 
 // Source names the override and says where it stands.
 func (o *Override) Source() planner.Provenance {
@@ -205,13 +208,13 @@ func (o *Override) Paths() []string {
 // Fixed is what the override wants of every resource that it matches, whatever the resource.
 func (o *Override) Fixed() planner.Wishes { return o.fixed }
 
-// Expired tells whether the override's time is over at now.
+// Expired reports whether the override's time is over at now.
 func (o *Override) Expired(
 	now time.Time) bool {
 	return !o.expires.IsZero() && !now.Before(o.expires)
 }
 
-// Matches tells whether the override speaks of this resource.
+// Matches reports whether the override speaks of this resource.
 func (o *Override) Matches(f planner.Facts) bool { return o.match.matches(f) }
 
 // Apply evaluates the override's expressions over what the proxy says. An error names the override,

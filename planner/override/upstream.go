@@ -92,7 +92,7 @@ func evalContext(scope *expr.Scope, upstream cty.Value, inQuota bool) *hcl.EvalC
 	return scope.Context(vars)
 }
 
-// mentions tells whether the expression refers to the variable.
+// mentions reports whether the expression refers to the variable.
 func mentions(expr hcl.Expression, variable string) bool {
 	for _, t := range expr.Variables() {
 		if t.RootName() == variable {

@@ -83,7 +83,8 @@ func TestOtherCompressors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if f.Foreign || canonical.ContextDigest(f.Plan) != canonical.ContextDigest(p) || canonical.ID(f.Plan.Core) != canonical.ID(p.Core) {
+		if f.Foreign || canonical.ContextDigest(f.Plan) != canonical.ContextDigest(p) ||
+			canonical.ID(f.Plan.Core) != canonical.ID(p.Core) {
 			t.Errorf("%s: another plan", name)
 		}
 		if err := f.AddApproval(EncodeApproval([]byte("x"))); err != nil ||

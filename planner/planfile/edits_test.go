@@ -29,7 +29,7 @@ type approvedFile struct {
 	rules approval.Rules
 }
 
-// taken tells whether a file would be applied.
+// taken reports whether a file would be applied.
 func (f *approvedFile) taken(data []byte) bool {
 	file, err := Parse(data)
 	if err != nil || file.Check() != nil {
@@ -77,8 +77,8 @@ func approve(t *testing.T, name string, plan *planner.Plan, color bool) *approve
 	return f
 }
 
-// saysTheSame reports whether a changed file has the same text, plan and approvals, to the byte: bits that pad the compressed
-// part may be anything.
+// saysTheSame reports whether a changed file has the same text, plan and approvals, to the byte:
+// bits that pad the compressed part may be anything.
 func (f *approvedFile) saysTheSame(changed []byte) bool {
 	was, err := Parse(f.data)
 	is, err2 := Parse(changed)

@@ -48,14 +48,15 @@ const textLine = 3
 // File is a plan file that has passed all checks.
 type File struct {
 	Plan *planner.Plan
-	// Text is the readable part as it stands in the file. Of a foreign file nobody knows whether it fits the plan: it is
-	// not to be shown.
+	// Text is the readable part as it stands in the file. Of a foreign file nobody knows whether it
+	// fits the plan: it is not to be shown.
 	Text []byte
-	// Colored tells that Text is the coloured rendering.
+	// Colored reports whether Text is the coloured rendering.
 	Colored bool
-	// Foreign tells that the file was written by another [Renderer] version: see [File.Check].
+	// Foreign reports whether the file was written by another [Renderer] version: see [File.Check].
 	Foreign bool
-	// Approvals are the blocks of approvals, as [EncodeApproval] writes them, in the order of the file.
+	// Approvals are the blocks of approvals, as [EncodeApproval] writes them, in the order of the
+	// file.
 	Approvals [][]byte
 	// id is the plan's, as [canonical.ID] computes it.
 	id string
@@ -87,7 +88,8 @@ func Marshal(plan *planner.Plan, opt render.Options) ([]byte, error) {
 	}
 	data := slices.Concat([]byte(begin+"\n\n"), shown(), []byte("\n"), armor(planLabel, packed))
 	if len(data) > MaxSize {
-		return nil, &FormatError{Problem: fmt.Sprintf("would have %s, more than %s", planner.Bytes(len(data)), planner.Bytes(MaxSize)),
+		return nil, &FormatError{Problem: fmt.Sprintf("would have %s, more than %s",
+			planner.Bytes(len(data)), planner.Bytes(MaxSize)),
 			Hint: "split the plan with --target or --exclude"}
 	}
 	return data, nil
@@ -99,7 +101,8 @@ func ownMistake(err error) error {
 	if !errors.As(err, &bad) {
 		return err
 	}
-	return &FormatError{Line: bad.Line, Problem: bad.Problem, Hint: "nothing was written; this is a mistake of cscs-sync, please report it"}
+	return &FormatError{Line: bad.Line, Problem: bad.Problem,
+		Hint: "nothing was written; this is a mistake of cscs-sync, please report it"}
 }
 
 // rendering is the readable part of a plan file: always the full one, at 80 columns.
@@ -107,9 +110,10 @@ func rendering(plan *planner.Plan, id string, color bool) []byte {
 	return render.TextOf(plan, id, render.Options{Color: color})
 }
 
-// Parse reads a plan file and refuses everything that Marshal and AddApproval would not have written, but for the form in
-// which it is compressed: that is the compressor's. Errors are [*FormatError]s, or a [*ForeignError] of a file that another
-// version wrote and this one can't even show.
+// Parse reads a plan file and refuses everything that Marshal and AddApproval would not have
+// written, but for the form in which it is compressed: that is the compressor's. Errors are
+// [*FormatError]s, or a [*ForeignError] of a file that another version wrote and this one can't
+// even show.
 func Parse(data []byte) (*File, error) {
 	if len(data) > MaxSize {
 		return nil, damaged(0, "it has more than %s", planner.Bytes(MaxSize))
@@ -132,7 +136,8 @@ func Parse(data []byte) (*File, error) {
 
 // open unpacks and checks the machine's part, and the text against it.
 func (f *File) open(packed []byte, size int64) error {
-	// JSON is two to four times its text and its compressed form; sixteen times leaves room and stops a bomb.
+	// JSON is two to four times its text and its compressed form; sixteen times leaves room and stops
+	// a bomb.
 	part, err := decompress(packed, 16<<20+16*size)
 	if err != nil {
 		return err
@@ -208,7 +213,8 @@ func uncolored(text []byte) []byte {
 	}
 }
 
-// compareText refuses a file whose text is neither the coloured nor the plain rendering of its plan.
+// compareText refuses a file whose text is neither the coloured nor the plain rendering of its
+// plan.
 func (f *File) compareText(want []byte) error {
 	if bytes.Equal(f.Text, want) {
 		return nil
@@ -231,7 +237,8 @@ func (f *File) readApprovals(rest []byte, line int) error {
 	return nil
 }
 
-// cutText takes the first line and the readable part off; block is what follows, and line where that begins.
+// cutText takes the first line and the readable part off; block is what follows, and line where
+// that begins.
 func cutText(data []byte) (text, block []byte, line int, err error) {
 	first, rest, _ := bytes.Cut(data, []byte("\n"))
 	if string(first) != begin {
@@ -239,8 +246,9 @@ func cutText(data []byte) (text, block []byte, line int, err error) {
 			return nil, nil, 0, &FormatError{Line: 1, Problem: "unknown version " + excerpt(first),
 				Hint: "use the version of cscs-sync that made it"}
 		}
-		return nil, nil, 0, &FormatError{Line: 1, Problem: "this is no plan file, it should begin with `" + begin + "`",
-			Hint: "name the file that `cscs-sync plan --out` wrote"}
+		return nil, nil, 0, &FormatError{Line: 1,
+			Problem: "this is no plan file, it should begin with `" + begin + "`",
+			Hint:    "name the file that `cscs-sync plan --out` wrote"}
 	}
 	rest, ok := bytes.CutPrefix(rest, []byte("\n"))
 	if !ok {
@@ -255,9 +263,11 @@ func cutText(data []byte) (text, block []byte, line int, err error) {
 	return text, block, textLine + 1 + bytes.Count(text, []byte("\n")), nil
 }
 
-// normalise undoes what mail and ticket systems do to text: CRLF, blanks at line ends, no last line end.
+// normalise undoes what mail and ticket systems do to text: CRLF, blanks at line ends, no last line
+// end.
 func normalise(data []byte) []byte {
-	if bytes.HasSuffix(data, []byte("\n")) && bytes.IndexByte(data, '\r') < 0 && !bytes.Contains(data, []byte(" \n")) &&
+	if bytes.HasSuffix(data, []byte("\n")) && bytes.IndexByte(data, '\r') < 0 && !bytes.Contains(data,
+		[]byte(" \n")) &&
 		!bytes.Contains(data, []byte("\t\n")) {
 		return data
 	}
@@ -283,7 +293,8 @@ func (f *File) AddApproval(block []byte) error {
 	return nil
 }
 
-// Check refuses what may be looked at but not approved or applied: a file whose text could not be compared.
+// Check refuses what may be looked at but not approved or applied: a file whose text could not be
+// compared.
 func (f *File) Check() error {
 	if f.Foreign {
 		return &ForeignError{Renderer: f.Plan.Context.Renderer}

@@ -96,7 +96,8 @@ func TestHalves(t *testing.T) {
 	}
 }
 
-// TestEncodeWithID gives the same id and text as encoding each for itself, also of what is no UTF-8.
+// TestEncodeWithID gives the same id and text as encoding each for itself, also of what is no
+// UTF-8.
 func TestEncodeWithID(t *testing.T) {
 	for _, source := range []string{"a", "a\xffb\xfe", "\u2028<&>"} {
 		p := plantest.Mixed()

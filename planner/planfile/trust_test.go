@@ -15,7 +15,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// harmless tells that a file differs from another only in line ends and blanks before them.
+// harmless reports whether a file differs from another only in line ends and blanks before them.
 func harmless(a, b []byte) bool { return bytes.Equal(normalise(a), normalise(b)) }
 
 func refuse1(t *testing.T, original, changed []byte, what string) {
@@ -223,7 +223,8 @@ func TestForeignFileIsForShowing(t *testing.T) {
 // shown as it is. Raise Renderer then, and pin the new version.
 func TestCharactersArePinned(t *testing.T) {
 	if unicode.Version != "15.0.0" || canonical.Renderer != 4 {
-		t.Errorf("characters are those of Unicode %s, Renderer is %d", unicode.Version, canonical.Renderer)
+		t.Errorf("characters are those of Unicode %s, Renderer is %d", unicode.Version,
+			canonical.Renderer)
 	}
 }
 
@@ -240,7 +241,8 @@ func TestMarshalTakesWhatJSONChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if canonical.ID(f.Plan.Core) != canonical.ID(p.Core) || canonical.ContextDigest(f.Plan) != canonical.ContextDigest(p) {
+	if canonical.ID(f.Plan.Core) != canonical.ID(p.Core) ||
+		canonical.ContextDigest(f.Plan) != canonical.ContextDigest(p) {
 		t.Error("the plan that comes back has another digest")
 	}
 }
@@ -248,7 +250,8 @@ func TestMarshalTakesWhatJSONChanges(t *testing.T) {
 func TestIDIsOfTheCore(t *testing.T) {
 	a, b := plantest.Mixed(), plantest.Mixed()
 	b.Context.Made, b.Context.Host = b.Context.Made.Add(3600e9), "other"
-	if canonical.ID(a.Core) != canonical.ID(b.Core) || canonical.ContextDigest(a) == canonical.ContextDigest(b) {
+	if canonical.ID(a.Core) != canonical.ID(b.Core) ||
+		canonical.ContextDigest(a) == canonical.ContextDigest(b) {
 		t.Error("the context is in the id, or not in its digest")
 	}
 	b.Core.Actions[0].Changes[0].After = plantest.Num(1)

@@ -87,7 +87,7 @@ func checkAction(a *planner.Action, d *planner.Detail) error {
 	return checkKept(a, d)
 }
 
-// setsProject tells whether the action gives the directory a project id.
+// setsProject reports whether the action gives the directory a project id.
 func setsProject(a *planner.Action) bool {
 	id, ok := a.After(planner.Project)
 	return ok && !id.IsAbsent()
@@ -141,7 +141,7 @@ func checkChanges(a *planner.Action, d *planner.Detail) error {
 	return nil
 }
 
-// fits tells whether an attribute can have a value.
+// fits reports whether an attribute can have a value.
 func fits(a planner.Attribute, v planner.Value) bool {
 	if _, unknown := v.Unknown(); unknown || v.IsAbsent() {
 		return true
@@ -158,7 +158,7 @@ func fits(a planner.Attribute, v planner.Value) bool {
 	return number || a.IsQuota() && v.IsUnlimited()
 }
 
-// ascending tells whether s is some of the words of order, each at most once, in that order.
+// ascending reports whether s is some of the words of order, each at most once, in that order.
 func ascending[T comparable](s, order []T) bool {
 	last := -1
 	for _, w := range s {

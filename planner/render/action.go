@@ -17,7 +17,8 @@ func (v *view) action(p *printer, i int) {
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
 	v.sentence(p, Quote(a.Address), verb(a), a)
 	for i, r := range d.Reasons {
-		if slices.Contains(v.quotaOnly[a.Key], r) { // no reason for the action; it stands in full among what is not done
+		// no reason for the action; it stands in full among what is not done
+		if slices.Contains(v.quotaOnly[a.Key], r) {
 			p.prose(line{in(dim, "  # ")}, line{in(dim, "  #   ")}, "("+quotaLeftAlone+")", dim)
 			continue
 		}
@@ -110,7 +111,8 @@ func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
 		}
 	}
 	usage := p.usage(a, d)
-	if len(quota) == 0 && a.Kind == planner.Archive { // how much is moved; elsewhere nothing that is used plays a part
+	// how much is moved; elsewhere nothing that is used plays a part
+	if len(quota) == 0 && a.Kind == planner.Archive {
 		rows = append(rows, usage...)
 	}
 	p.rows(outer, rows)

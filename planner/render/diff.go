@@ -22,7 +22,7 @@ type DiffResult struct {
 	Whole []FieldDiff
 	// Context lists what differs in what explains the plans.
 	Context []FieldDiff
-	// Identical tells that the machine's parts are the same, byte for byte.
+	// Identical reports whether the machine's parts are the same, byte for byte.
 	Identical bool
 }
 
@@ -36,8 +36,8 @@ type ActionDiff struct {
 // FieldDiff is one difference. Old and New are unescaped; empty means that there is none.
 type FieldDiff struct{ Name, Old, New string }
 
-// ContextOnly tells that the plans do the same, and that an approval of one holds for the other:
-// only what explains them differs.
+// ContextOnly reports whether the plans do the same, and that an approval of one holds for the
+// other: only what explains them differs.
 func (d *DiffResult) ContextOnly() bool { return d.Old == d.New && !d.Identical }
 
 // Diff compares two plans.

@@ -60,7 +60,7 @@ func plainASCII(s, also string) bool {
 	return true
 }
 
-// visible tells whether a character leaves a mark of its own and changes nothing around it. Marks
+// visible reports whether a character leaves a mark of its own and changes nothing around it. Marks
 // (accents that combine with what stands before) are out: stacked ones hide the lines above. Some
 // letters and symbols are blank.
 func visible(r rune) bool {
@@ -90,7 +90,7 @@ func escapeRune(r rune) string {
 	return fmt.Sprintf(`\u%04x`, r)
 }
 
-// pathSafe tells whether s has only characters that mount paths may have. Such a word is never
+// pathSafe reports whether s has only characters that mount paths may have. Such a word is never
 // broken over lines, and can't look like a line of a plan, having no blanks and no punctuation of
 // one.
 func pathSafe(s string) bool {

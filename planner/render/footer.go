@@ -139,7 +139,10 @@ func (v *view) eachRefusal(quotaOnly bool, each func(kind planner.ActionKind, r 
 func sorted(list []planner.Refusal) []planner.Refusal {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list,
-		func(a, b planner.Refusal) int { return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key)) })
+		func(a, b planner.Refusal) int {
+			return cmp.Or(cmp.Compare(a.Address, b.Address),
+				a.Key.Compare(b.Key))
+		})
 	return list
 }
 
@@ -193,7 +196,8 @@ func (p *printer) undelivered(list []planner.Undelivered) {
 	if len(list) == 0 {
 		return
 	}
-	p.put(line{in(boldYellow, plural(len(list), "callback from earlier is", "callbacks from earlier are")),
+	p.put(line{in(boldYellow, plural(len(list), "callback from earlier is",
+		"callbacks from earlier are")),
 		in(plain, " still waiting to be delivered:")})
 	for _, s := range undeliveredLines(list) {
 		p.prose(text("    "), text("      | "), s, plain)

@@ -16,7 +16,8 @@ const stamp = "2006-01-02 15:04:05 UTC"
 func (v *view) header(p *printer) {
 	c := &v.plan.Context
 	p.prose(nil, text("  "), "Plan "+canonical.ShortID(v.id())+" for "+v.systems(), bold)
-	p.prose(nil, text("  "), plural(v.resources(), "resource", "resources")+" from "+Escape(c.Source)+"; "+v.overrides(), plain)
+	p.prose(nil, text("  "), plural(v.resources(), "resource",
+		"resources")+" from "+Escape(c.Source)+"; "+v.overrides(), plain)
 	p.prose(nil, text("  "), "planned "+v.made()+", cscs-sync "+Escape(c.Version), plain)
 	p.put(line{in(dim, "id "+v.id())})
 	p.prose(nil, text("  "), "configuration "+v.configuration()+"; an approval holds for "+days(c.ValidFor), dim)
@@ -44,7 +45,10 @@ func (v *view) made() string {
 	return c.Made.Format(stamp) + " by " + Escape(c.User) + "@" + Escape(c.Host)
 }
 
-func (v *view) configuration() string { return orElse(shortened(v.plan.Core.Configuration), "unknown") }
+func (v *view) configuration() string {
+	return orElse(shortened(v.plan.Core.Configuration),
+		"unknown")
+}
 
 // variables are the variables of the configuration with their values.
 func variables(parts []planner.ConfigurationPart) string {
@@ -57,7 +61,8 @@ func variables(parts []planner.ConfigurationPart) string {
 	return strings.Join(list, ", ")
 }
 
-// shortened is the start of a digest, enough to tell it from others. The plan's id covers all of it.
+// shortened is the start of a digest, enough to tell it from others. The plan's id covers all of
+// it.
 func shortened(digest string) string {
 	if len(digest) > 12 && pathSafe(digest) {
 		return digest[:12]
@@ -87,10 +92,12 @@ func (v *view) selections() []selection {
 		return list
 	}
 	var list []selection
-	if part := slices.Concat(flags("--target ", s.Targets), flags("--exclude ", s.Excludes)); len(part) > 0 {
+	if part := slices.Concat(flags("--target ", s.Targets),
+		flags("--exclude ", s.Excludes)); len(part) > 0 {
 		list = append(list, selection{"Partial plan:", " only the resources selected by", part})
 	}
-	asked := slices.Concat(verdicts("--reject ", s.Rejects), verdicts("--fail ", s.Fails), flags("archive restore ", s.Restores))
+	asked := slices.Concat(verdicts("--reject ", s.Rejects), verdicts("--fail ", s.Fails),
+		flags("archive restore ", s.Restores))
 	if len(asked) > 0 {
 		list = append(list, selection{"", "On request:", asked})
 	}
@@ -238,7 +245,8 @@ func (v *view) promised(p *printer) {
 	p.put(line{in(dim, "  promised"+spaces(width-6)+"        before         after        change")})
 	for _, m := range list {
 		name := Quote(m.System)
-		p.put(text(fmt.Sprintf("  %s%s%14s%14s%14s", name, spaces(width+2-columns(name)), tera(m.Before), tera(m.After), promiseChange(m))))
+		p.put(text(fmt.Sprintf("  %s%s%14s%14s%14s", name, spaces(width+2-columns(name)), tera(m.Before),
+			tera(m.After), promiseChange(m))))
 		if m.Overcommit != "" {
 			p.put(text("    " + capacityWords(m)))
 		}
@@ -261,7 +269,8 @@ func capacityWords(m planner.Promise) string {
 	if m.Capacity == 0 {
 		return "overcommit = " + m.Overcommit + ", and its capacity is not known"
 	}
-	words := "of " + tera(m.Capacity) + ", " + tera(m.Used) + " of it used; overcommit = " + m.Overcommit +
+	words := "of " + tera(m.Capacity) + ", " + tera(m.Used) + " of it used; overcommit = " +
+		m.Overcommit +
 		" allows " + tera(m.Most)
 	if m.After > m.Most {
 		words += ", which is exceeded"
@@ -287,7 +296,8 @@ func (v *view) dangerous(p *printer) {
 	for _, d := range planner.Dangers() {
 		if n[d] > 0 {
 			name, clause := tag(d)
-			p.put(line{in(plain, fmt.Sprintf("%8s ", planner.Commas(uint64(n[d])))), in(boldRed, "["+name+"]"), in(plain, " "+clause)})
+			p.put(line{in(plain, fmt.Sprintf("%8s ", planner.Commas(uint64(n[d])))),
+				in(boldRed, "["+name+"]"), in(plain, " "+clause)})
 		}
 	}
 }

@@ -16,22 +16,24 @@ import (
 //go:embed plan.tmpl
 var planTemplate string
 
-// HTML is the plan as one page for a change board: no script, and nothing from outside. Dangers come first, in words; each
-// change has a card, and changes of the same shape share one with all their addresses, dangerous ones never. It follows the
-// reader's light or dark setting, and prints in full. It states the facts of [Text], and no others.
+// HTML is the plan as one page for a change board: no script, and nothing from outside. Dangers
+// come first, in words; each change has a card, and changes of the same shape share one with all
+// their addresses, dangerous ones never. It follows the reader's light or dark setting, and prints
+// in full. It states the facts of [Text], and no others.
 func HTML(plan *planner.Plan, opt Options) []byte {
 	opt.Compact = true
 	v := newView(plan, opt)
 	var b bytes.Buffer
 	if err := page.New(planTemplate).Execute(&b, v.page()); err != nil {
-		// The template and its data are ours: this is a mistake of this program, and half a page must not be taken for one.
+		// The template and its data are ours: this is a mistake of this program, and half a page must not
+		// be taken for one.
 		panic(fmt.Sprintf("render: the page of a plan: %v", err))
 	}
 	return b.Bytes()
 }
 
-// planPage is what the page's template shows. All texts from outside are escaped against what a reader can't see; the
-// template escapes HTML.
+// planPage is what the page's template shows. All texts from outside are escaped against what a
+// reader can't see; the template escapes HTML.
 type planPage struct {
 	Title, Short, ID, Digest, Systems                 string
 	Head, Tail                                        string
@@ -87,9 +89,12 @@ type pageCount struct{ Count, Name string }
 // page collects what the page shows.
 func (v *view) page() planPage {
 	plan, c := v.plan, &v.plan.Context
-	p := planPage{Title: "Plan " + canonical.ShortID(v.id()), Short: canonical.ShortID(v.id()), ID: v.id(), Digest: canonical.ContextDigest(plan),
-		Systems: v.systems(), Resources: plural(v.resources(), "resource", "resources"), Source: Escape(c.Source), Overrides: v.overrides(),
-		Made: v.made(), Version: Escape(c.Version), Configuration: v.configuration(), Variables: variables(c.Configuration), ValidFor: days(c.ValidFor), Columns: columnNames()}
+	p := planPage{Title: "Plan " + canonical.ShortID(v.id()), Short: canonical.ShortID(v.id()),
+		ID: v.id(), Digest: canonical.ContextDigest(plan),
+		Systems: v.systems(), Resources: plural(v.resources(), "resource", "resources"),
+		Source: Escape(c.Source), Overrides: v.overrides(),
+		Made: v.made(), Version: Escape(c.Version), Configuration: v.configuration(),
+		Variables: variables(c.Configuration), ValidFor: days(c.ValidFor), Columns: columnNames()}
 	p.Head, p.Tail, p.Quiet = conclusion(plan)
 	for _, s := range v.selections() {
 		p.Selections = append(p.Selections, pageSelection{s.loud + s.words, s.picked})
@@ -216,10 +221,12 @@ func (v *view) pagePromises() []pagePromise {
 		scale = max(scale, m.Before, m.After)
 	}
 	for _, m := range v.plan.Context.Promised {
-		before, after := page.Share(uint64(m.Before), uint64(scale)), page.Share(uint64(m.After), uint64(scale))
+		before, after := page.Share(uint64(m.Before), uint64(scale)), page.Share(uint64(m.After),
+			uint64(scale))
 		row := pagePromise{System: Quote(m.System), Before: tera(m.Before), After: tera(m.After),
 			Change: promiseChange(m), Bar: page.Bar{
-				Label: Quote(m.System) + " promises " + tera(m.Before) + " before and " + tera(m.After) + " after",
+				Label: Quote(m.System) + " promises " + tera(m.Before) + " before and " + tera(m.After) +
+					" after",
 				Parts: []page.Part{page.Span("use", 0, min(before, after)),
 					page.Span("more", min(before, after), max(before, after)), page.Mark(after)},
 			}}

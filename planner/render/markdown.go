@@ -12,16 +12,18 @@ import (
 // longestOpen is how many lines stand unfolded in a ticket.
 const longestOpen = 40
 
-// LeastMarkdown is the least [Options.MaxSize] that [Markdown] can keep: the result, the table and the note of what was
-// left out need that much.
+// LeastMarkdown is the least [Options.MaxSize] that [Markdown] can keep: the result, the table and
+// the note of what was left out need that much.
 const LeastMarkdown = 4096
 
-// Markdown is the plan for tickets: tables and headings, and everything that comes from outside in code blocks, where
-// neither Markdown nor HTML means anything. Changes of the same shape are folded with all their addresses, and what is
-// long is put into <details>; what is dangerous is never folded.
+// Markdown is the plan for tickets: tables and headings, and everything that comes from outside in
+// code blocks, where neither Markdown nor HTML means anything. Changes of the same shape are folded
+// with all their addresses, and what is long is put into <details>; what is dangerous is never
+// folded.
 //
-// A text of more than opt.MaxSize bytes is shortened, the least important part first: actions to one line each, other
-// parts to their first lines. It then says what it left out, and which digest covers it.
+// A text of more than opt.MaxSize bytes is shortened, the least important part first: actions to
+// one line each, other parts to their first lines. It then says what it left out, and which digest
+// covers it.
 func Markdown(plan *planner.Plan, opt Options) []byte {
 	opt.Color, opt.Compact = false, true
 	m := &markdown{v: newView(plan, opt)}
@@ -46,10 +48,12 @@ type markdown struct {
 type part struct {
 	// name is what the note of what was left out calls it; heading is empty for a part without one.
 	name, heading string
-	// summary is what stands on the part while it is folded; empty: it is never folded. It is ours, never from outside.
+	// summary is what stands on the part while it is folded; empty: it is never folded. It is ours,
+	// never from outside.
 	summary string
 	body    []byte
-	// actions are the indexes of the actions in it, in the order in which they are shown; nil for other parts.
+	// actions are the indexes of the actions in it, in the order in which they are shown; nil for
+	// other parts.
 	actions []int
 	// lines are what a shortened part has in place of its body, and shown is how many of them it has.
 	lines   [][]byte
@@ -98,7 +102,8 @@ func (m *markdown) addActions() {
 		}
 	}
 	m.addBlocks(part{name: "dangerous actions", heading: "Dangerous actions", actions: open})
-	m.addBlocks(part{name: "actions", heading: "Actions", summary: plural(len(other), "action", "actions"), actions: other})
+	m.addBlocks(part{name: "actions", heading: "Actions",
+		summary: plural(len(other), "action", "actions"), actions: other})
 }
 
 func (m *markdown) addBlocks(s part) {
@@ -178,7 +183,8 @@ func (m *markdown) part(s *part) {
 	m.printf("</details>\n\n")
 }
 
-// fence is a code block that ends only where it should: its fence is longer than any in the content.
+// fence is a code block that ends only where it should: its fence is longer than any in the
+// content.
 func (m *markdown) fence(content []byte) {
 	fence := "```"
 	for bytes.Contains(content, []byte(fence)) {
@@ -188,7 +194,8 @@ func (m *markdown) fence(content []byte) {
 }
 
 func (m *markdown) table() {
-	m.printf("| action | %s |\n|---|%s\n", strings.Join(columnNames(), " | "), strings.Repeat("--:|", len(columnNames())))
+	m.printf("| action | %s |\n|---|%s\n", strings.Join(columnNames(), " | "),
+		strings.Repeat("--:|", len(columnNames())))
 	all := m.v.effects()
 	for _, kind := range planner.ActionKinds() {
 		e, ok := all[kind]

@@ -10,17 +10,19 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
-// noteSlack is what the numbers in the note of what was left out may add to the text while lines are given to the parts.
+// noteSlack is what the numbers in the note of what was left out may add to the text while lines
+// are given to the parts.
 const noteSlack = 512
 
 // importanceOfParts is the order in which parts are shortened: the first one goes first.
 func importanceOfParts() []string {
-	return []string{"Symbols", "Actions", "Callbacks", "Blocked and waiting", "Changed outside of cscs-sync", "Warnings",
+	return []string{"Symbols", "Actions", "Callbacks", "Blocked and waiting",
+		"Changed outside of cscs-sync", "Warnings",
 		"Promised space", "Dangers", "Dangerous actions", ""}
 }
 
-// shorten makes the text fit into limit bytes: as few parts as possible lose their bodies, and what room is left is given
-// to their lines, the most important part first.
+// shorten makes the text fit into limit bytes: as few parts as possible lose their bodies, and what
+// room is left is given to their lines, the most important part first.
 func (m *markdown) shorten(limit int) {
 	order := slices.Clone(m.parts)
 	rank := importanceOfParts()
@@ -37,7 +39,8 @@ func (m *markdown) shorten(limit int) {
 		}
 	}
 	for _, s := range slices.Backward(short) {
-		room -= len(s.heading) + len(s.summary) + len("### \n\n<details><summary></summary>\n\n```text\n\n```\n\n</details>\n\n")
+		room -= len(s.heading) + len(s.summary) +
+			len("### \n\n<details><summary></summary>\n\n```text\n\n```\n\n</details>\n\n")
 		for s.shown < len(s.lines) && len(s.lines[s.shown]) <= room {
 			room -= len(s.lines[s.shown])
 			s.shown++
@@ -56,7 +59,8 @@ func (m *markdown) leftOut() {
 	if len(lines) == 0 {
 		return
 	}
-	m.printf("**This text was shortened to fit into %s characters.** Left out:\n\n", planner.Commas(uint64(m.v.opt.MaxSize)))
+	m.printf("**This text was shortened to fit into %s characters.** Left out:\n\n",
+		planner.Commas(uint64(m.v.opt.MaxSize)))
 	for _, l := range lines {
 		m.printf("- %s\n", l)
 	}
@@ -68,11 +72,13 @@ func (m *markdown) leftOut() {
 func (m *markdown) missing(s *part) string {
 	hidden := len(s.lines) - s.shown
 	if s.actions == nil {
-		return fmt.Sprintf("%s: %s of %s", s.name, planner.Commas(uint64(hidden)), plural(len(s.lines), "line", "lines"))
+		return fmt.Sprintf("%s: %s of %s", s.name, planner.Commas(uint64(hidden)),
+			plural(len(s.lines), "line", "lines"))
 	}
 	text := fmt.Sprintf("%s: the details of all %s", s.name, planner.Commas(uint64(len(s.lines))))
 	if hidden > 0 {
-		text += fmt.Sprintf("; %s of them are not shown at all: %s", planner.Commas(uint64(hidden)), m.kinds(s.actions[s.shown:]))
+		text += fmt.Sprintf("; %s of them are not shown at all: %s", planner.Commas(uint64(hidden)),
+			m.kinds(s.actions[s.shown:]))
 	}
 	return text
 }

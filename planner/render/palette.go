@@ -6,10 +6,12 @@ import (
 	"github.com/fatih/color"
 )
 
-// Palette is which colours mean what. Colour never carries a meaning alone: a mark or a word always stands beside it.
+// Palette is which colours mean what. Colour never carries a meaning alone: a mark or a word always
+// stands beside it.
 type Palette uint8
 
-// The palettes. The usual one is legible on black and on white; the others have more contrast on one of them.
+// The palettes. The usual one is legible on black and on white; the others have more contrast on
+// one of them.
 const (
 	Usual Palette = iota
 	Light
@@ -28,7 +30,8 @@ func PaletteOf(name string) (p Palette, ok bool) {
 // shade is one of the 256 colours of terminals.
 func shade(n color.Attribute) []color.Attribute { return []color.Attribute{38, 5, n} }
 
-// Green is for what is made or is well. Terminals with a white background have a dark one of their own for it.
+// Green is for what is made or is well. Terminals with a white background have a dark one of their
+// own for it.
 func (p Palette) Green() []color.Attribute {
 	return [][]color.Attribute{{color.FgGreen}, shade(22), {color.FgGreen}}[p]
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// TestPalettesAreLegible: every colour of a palette has a contrast of at least 3:1 on its backgrounds, as WCAG counts it.
+// TestPalettesAreLegible: every colour of a palette has a contrast of at least 3:1 on its
+// backgrounds, as WCAG counts it.
 func TestPalettesAreLegible(t *testing.T) {
 	black, white := luminance([3]float64{}), luminance([3]float64{255, 255, 255})
 	for _, name := range render.PaletteNames() {
@@ -17,7 +18,8 @@ func TestPalettesAreLegible(t *testing.T) {
 		if !ok {
 			t.Fatal(name)
 		}
-		for what, c := range map[string][]color.Attribute{"yellow": p.Yellow(), "red": p.Red(), "cyan": p.Cyan()} {
+		for what, c := range map[string][]color.Attribute{"yellow": p.Yellow(), "red": p.Red(),
+			"cyan": p.Cyan()} {
 			l := luminance(rgb(t, c))
 			if onWhite := (white + .05) / (l + .05); p != render.Dark && onWhite < 3 {
 				t.Errorf("%s %s has a contrast of %.1f on white", name, what, onWhite)
@@ -35,8 +37,9 @@ func TestPalettesAreLegible(t *testing.T) {
 // rgb is a colour as xterm shows it.
 func rgb(t *testing.T, c []color.Attribute) [3]float64 {
 	t.Helper()
-	basic := map[color.Attribute][3]float64{color.FgRed: {205, 0, 0}, color.FgGreen: {0, 205, 0}, color.FgYellow: {205, 205, 0},
-		color.FgCyan: {0, 205, 205}, color.FgHiRed: {255, 0, 0}}
+	basic := map[color.Attribute][3]float64{color.FgRed: {205, 0, 0}, color.FgGreen: {0, 205, 0},
+		color.FgYellow: {205, 205, 0},
+		color.FgCyan:   {0, 205, 205}, color.FgHiRed: {255, 0, 0}}
 	if len(c) == 1 {
 		v, ok := basic[c[0]]
 		if !ok {

@@ -7,7 +7,8 @@ import (
 	"github.com/fatih/color"
 )
 
-// Options say how a plan is rendered. The zero value is what stands in plan files: plain, full, at 80 columns.
+// Options say how a plan is rendered. The zero value is what stands in plan files: plain, full, at
+// 80 columns.
 type Options struct {
 	// Color adds SGR sequences, and nothing else.
 	Color bool
@@ -17,7 +18,8 @@ type Options struct {
 	Compact bool
 	// Commands adds the shell lines that would do the same.
 	Commands bool
-	// Width is that of a line, [DefaultWidth] if it is 0. Paths are never broken, so they can be copied.
+	// Width is that of a line, [DefaultWidth] if it is 0. Paths are never broken, so they can be
+	// copied.
 	Width int
 	// MaxSize is how many bytes [Markdown] may have; 0 is no bound. Other renderings ignore it.
 	MaxSize int
@@ -90,13 +92,16 @@ func newPrinter(opt Options) *printer {
 	return p
 }
 
-// sequences are what stands around a text of each style. Instances of their own, switched on by hand, keep environment,
-// terminal and the library's global switch out of it.
+// sequences are what stands around a text of each style. Instances of their own, switched on by
+// hand, keep environment, terminal and the library's global switch out of it.
 func sequences(c Palette) (open, closing [styles]string) {
 	params := [styles][]color.Attribute{
-		bold: {color.Bold}, dim: {color.Faint}, green: c.Green(), yellow: c.Yellow(), red: c.Red(), cyan: c.Cyan(), magenta: c.magenta(),
-		boldRed: append(c.Red(), color.Bold), boldGreen: append(c.Green(), color.Bold), boldCyan: append(c.Cyan(), color.Bold),
-		boldYellow: append(c.Yellow(), color.Bold), struck: append(c.Red(), color.CrossedOut), added: append(c.Green(), color.Bold),
+		bold: {color.Bold}, dim: {color.Faint}, green: c.Green(), yellow: c.Yellow(), red: c.Red(),
+		cyan: c.Cyan(), magenta: c.magenta(),
+		boldRed: append(c.Red(), color.Bold), boldGreen: append(c.Green(), color.Bold),
+		boldCyan:   append(c.Cyan(), color.Bold),
+		boldYellow: append(c.Yellow(), color.Bold), struck: append(c.Red(), color.CrossedOut),
+		added: append(c.Green(), color.Bold),
 	}
 	for s, attributes := range params {
 		if len(attributes) == 0 {
@@ -144,7 +149,8 @@ func (p *printer) put(l line) {
 
 func (p *printer) blank() { p.buf.WriteByte('\n') }
 
-// prose writes a text behind a prefix; further lines get a prefix of their own, with a mark that no text can take away.
+// prose writes a text behind a prefix; further lines get a prefix of their own, with a mark that no
+// text can take away.
 func (p *printer) prose(first, next line, s string, st style) {
 	for _, t := range prose(s, p.width-max(first.columns(), next.columns())) {
 		p.put(append(append(line{}, first...), in(st, t)))

@@ -58,7 +58,8 @@ func TestJSONFollowsTheSchema(t *testing.T) {
 	}
 	for old, bad := range map[string]string{`"format_version": "1.0"`: `"format_version": "2.0"`,
 		`"usage": null`: `"usage": 3`, `"danger": []`: `"danger": null`,
-		`"warnings": [`: `"more": 1, "warnings": [`, `"0770"`: `"770"`, `"action": "archive"`: `"action": "delete"`} {
+		`"warnings": [`: `"more": 1, "warnings": [`, `"0770"`: `"770"`,
+		`"action": "archive"`: `"action": "delete"`} {
 		data := JSON(plantest.Mixed())
 		if !bytes.Contains(data, []byte(old)) {
 			t.Fatalf("no %s", old)

@@ -54,7 +54,8 @@ func TestPlaceholdersAreExplained(t *testing.T) {
 	p := plantest.Mixed()
 	for i := range p.Core.Actions {
 		if a := &p.Core.Actions[i]; a.Quota != nil {
-			a.Quota, p.Context.Details[i].Tool = &planner.QuotaID{By: planner.ByDirectory, Path: a.Storage}, planner.ToolVAST
+			a.Quota, p.Context.Details[i].Tool = &planner.QuotaID{By: planner.ByDirectory, Path: a.Storage},
+				planner.ToolVAST
 		}
 	}
 	for _, c := range []struct {

@@ -10,9 +10,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/parallel"
 )
 
-// Text is what a reviewer reads, in the order of importance: what the plan is, what it does in numbers, warnings, what
-// was changed outside; then every action, dangerous ones first; then what is not done, and why. It is a function of its
-// arguments. No line begins with "-----" or ends in blanks.
+// Text is what a reviewer reads, in the order of importance: what the plan is, what it does in
+// numbers, warnings, what was changed outside; then every action, dangerous ones first; then what
+// is not done, and why. It is a function of its arguments. No line begins with "-----" or ends in
+// blanks.
 func Text(plan *planner.Plan, opt Options) []byte { return newView(plan, opt).text() }
 
 // TextOf is [Text] for a caller who knows the plan's id, as [canonical.ID] computes it.
@@ -22,21 +23,23 @@ func TextOf(plan *planner.Plan, id string, opt Options) []byte {
 
 func (v *view) text() []byte {
 	opt, sections := v.opt, v.sections()
-	parts := parallel.Map(slices.Collect(slices.Chunk(sections, together)), func(some []func(*printer)) []byte {
-		p := newPrinter(opt)
-		p.buf.Grow(1200 * len(some))
-		for i, section := range some {
-			if i > 0 {
-				p.blank()
+	parts := parallel.Map(slices.Collect(slices.Chunk(sections, together)),
+		func(some []func(*printer)) []byte {
+			p := newPrinter(opt)
+			p.buf.Grow(1200 * len(some))
+			for i, section := range some {
+				if i > 0 {
+					p.blank()
+				}
+				section(p)
 			}
-			section(p)
-		}
-		return p.buf.Bytes()
-	})
+			return p.buf.Bytes()
+		})
 	return bytes.Join(parts, []byte("\n"))
 }
 
-// together is how many sections are written one after the other; the parts are written at the same time.
+// together is how many sections are written one after the other; the parts are written at the same
+// time.
 const together = 256
 
 // view is a plan that is being rendered.
@@ -105,21 +108,27 @@ func (v *view) sections() []func(*printer) {
 }
 
 func (v *view) hasDanger() bool {
-	return slices.ContainsFunc(v.plan.Core.Actions, func(a planner.Action) bool { return len(a.Danger) > 0 })
+	return slices.ContainsFunc(v.plan.Core.Actions,
+		func(a planner.Action) bool { return len(a.Danger) > 0 })
 }
 
 func (v *view) sends() bool {
-	return slices.ContainsFunc(v.plan.Core.Actions, func(a planner.Action) bool { return len(a.Callbacks) > 0 })
+	return slices.ContainsFunc(v.plan.Core.Actions,
+		func(a planner.Action) bool { return len(a.Callbacks) > 0 })
 }
 
-// order is the indexes of actions as they are shown: the most dangerous first, then by kind, then by address.
+// order is the indexes of actions as they are shown: the most dangerous first, then by kind, then
+// by address.
 func (v *view) order() []int {
 	actions := v.plan.Core.Actions
 	order := make([]int, len(actions))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(importance(&actions[i]), importance(&actions[j])) })
+	slices.SortStableFunc(order, func(i, j int) int {
+		return cmp.Compare(importance(&actions[i]),
+			importance(&actions[j]))
+	})
 	return order
 }
 
@@ -150,7 +159,8 @@ func (v *view) actions() []func(*printer) {
 	return append(list, v.each(v.order())...)
 }
 
-// each are the blocks of actions; with --compact some share one, unless each is to have shell lines of its own.
+// each are the blocks of actions; with --compact some share one, unless each is to have shell lines
+// of its own.
 func (v *view) each(order []int) []func(*printer) {
 	if v.opt.Compact && !v.opt.Commands {
 		return v.folded(order)
@@ -164,11 +174,13 @@ func (v *view) each(order []int) []func(*printer) {
 
 // legendKinds are the kinds whose symbols occur.
 func (v *view) legendKinds() []planner.ActionKind {
-	seen := map[planner.ActionKind]bool{planner.Blocked: len(v.plan.Context.Blocked) > 0, planner.Waiting: len(v.plan.Context.Waiting) > 0}
+	seen := map[planner.ActionKind]bool{planner.Blocked: len(v.plan.Context.Blocked) > 0,
+		planner.Waiting: len(v.plan.Context.Waiting) > 0}
 	for i := range v.plan.Core.Actions {
 		seen[v.plan.Core.Actions[i].Kind] = true
 	}
-	return slices.DeleteFunc(planner.ActionKinds(), func(k planner.ActionKind) bool { return !seen[k] })
+	return slices.DeleteFunc(planner.ActionKinds(),
+		func(k planner.ActionKind) bool { return !seen[k] })
 }
 
 func (v *view) legend(p *printer) {

@@ -93,8 +93,8 @@ func measured(attribute planner.Attribute, v planner.Value, soft, hard *planner.
 	return m
 }
 
-// nearLimit tells that rounding would show what is used as equal to a limit that it is not equal
-// to.
+// nearLimit reports whether rounding would show what is used as equal to a limit that it is not
+// equal to.
 func nearLimit(n uint64, shown string, c *planner.Change) bool {
 	if c == nil {
 		return false

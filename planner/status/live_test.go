@@ -58,8 +58,9 @@ func TestLiveReadsTheState(t *testing.T) {
 				return err
 			}
 		}
-		_, err := tx.Begin(ledger.PlanStart{ID: "sha256:" + strings.Repeat("ab", 32), Context: "c", Made: plantest.Made(),
-			Who: "root"})
+		_, err := tx.Begin(ledger.PlanStart{ID: "sha256:" + strings.Repeat("ab", 32), Context: "c",
+			Made: plantest.Made(),
+			Who:  "root"})
 		return err
 	})
 	if err != nil {

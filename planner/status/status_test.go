@@ -39,8 +39,9 @@ func busy() Snapshot {
 			Steps: 2}},
 		Outbox: []ledger.Delivery{{Address: "/capstor/x", Callback: planner.SetStateDone,
 			Since: now, Parked: true, URL: "waldur://secret-path", Body: []byte("secret-body")}},
-		Failed: []Failed{{Address: "/capstor/y", Error: "setquota: EIO", Count: 5, Until: now, Quarantined: true}},
-		Holds:  []planner.Hold{{Glob: "/capstor/**", Reason: "maintenance", By: "anna"}},
+		Failed: []Failed{{Address: "/capstor/y", Error: "setquota: EIO", Count: 5, Until: now,
+			Quarantined: true}},
+		Holds: []planner.Hold{{Glob: "/capstor/**", Reason: "maintenance", By: "anna"}},
 		History: []ledger.Entry{{Time: now, Event: ledger.EventFinish, Who: "root",
 			Plan: "sha256:aaaabbbbccccdddd", Approvals: []ledger.Approval{{Name: "anna"}}}},
 	}
@@ -66,7 +67,8 @@ func TestPageShowsWhatWaits(t *testing.T) {
 	}
 	for _, want := range []string{"iopsstor does not answer", `href="/plans/587be404d007"`,
 		"cscs-sync held approve 587be404d007", "Dangerous: 1 [ARCHIVES DATA].",
-		"in quarantine, failed 5 times: setquota: EIO", "aaaabbbbcccc", "set_state_done, parked", "maintenance, by anna", "approved by anna",
+		"in quarantine, failed 5 times: setquota: EIO", "aaaabbbbcccc", "set_state_done, parked",
+		"maintenance, by anna", "approved by anna",
 		"as wanted, 1.5s"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q:\n%s", want, body)
