@@ -11,9 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	vm "github.com/VictoriaMetrics/metrics"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
@@ -28,15 +26,15 @@ const readyFor = 15 * time.Minute
 type metrics struct {
 	now       func() time.Time
 	heartbeat *heartbeat
-	registry  *prometheus.Registry
+	registry  *registry
 	// pages are served beside metrics; nil for none.
 	pages http.Handler
 
-	rounds, changes                               *prometheus.CounterVec
-	last, took, listing, observing, resources     *prometheus.GaugeVec
-	heldPlans, heldActions, outbox, hung, hanging prometheus.Gauge
-	quarantined, quietUntil, listed               prometheus.Gauge
-	blockedOrders, overdueOrders, leader          prometheus.Gauge
+	rounds, changes                               family // of counters
+	last, took, listing, observing, resources     family // of gauges
+	heldPlans, heldActions, outbox, hung, hanging *vm.Gauge
+	quarantined, quietUntil, listed               *vm.Gauge
+	blockedOrders, overdueOrders, leader          *vm.Gauge
 
 	// good is the Unix time of the last good round of the orders lane or of an audit, readyFor for how
 	// many seconds that makes ready; oldest the Unix time of the oldest callback in the outbox, 0
@@ -54,39 +52,24 @@ type standsBy struct {
 	isWell bool
 }
 
-const namespace = "cscs_sync"
-
 func newMetrics(now func() time.Time, p *heartbeat) *metrics {
-	m := &metrics{now: now, heartbeat: p, registry: prometheus.NewRegistry()}
-	gauge := func(name, help string) prometheus.Gauge {
-		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
-		m.registry.MustRegister(g)
-		return g
-	}
-	gauges := func(name, help string, label string) *prometheus.GaugeVec {
-		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help},
-			[]string{label})
-		m.registry.MustRegister(g)
-		return g
-	}
-	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name,
-			Help: help}, labels)
-		m.registry.MustRegister(c)
-		return c
-	}
-	m.rounds = counters("rounds_total", "Rounds by lane and by the reason in which they ended.",
-		"lane", "reason")
-	m.changes = counters("changes_total", "Resources that the loop worked on, by action and by how that ended.", "action", "status")
-	m.last = gauges("last_success_timestamp_seconds",
+	r := newRegistry()
+	m := &metrics{now: now, heartbeat: p, registry: r}
+	gauge := func(name, help string) *vm.Gauge { return r.gauge(name, help, nil) }
+	m.rounds = r.family("rounds_total",
+		"Rounds by lane and by the reason in which they ended.", "lane", "reason")
+	m.changes = r.family("changes_total",
+		"Resources that the loop worked on, by action and by how that ended.", "action", "status")
+	m.last = r.family("last_success_timestamp_seconds",
 		"When a round of the lane last ended well; 0 before the first.", "lane")
-	m.took = gauges("round_duration_seconds", "How long the last round of the lane took.", "lane")
-	m.listing = gauges("listing_duration_seconds", "How long the last listing of the lane took.",
-		"lane")
-	m.observing = gauges("observing_duration_seconds",
+	m.took = r.family("round_duration_seconds",
+		"How long the last round of the lane took.", "lane")
+	m.listing = r.family("listing_duration_seconds",
+		"How long the last listing of the lane took.", "lane")
+	m.observing = r.family("observing_duration_seconds",
 		"How long the lane last took to look at the storage.", "lane")
-	m.resources = gauges("resources", "Resources in the last audit, by what is to be done with them.",
-		"action")
+	m.resources = r.family("resources",
+		"Resources in the last audit, by what is to be done with them.", "action")
 	m.heldPlans = gauge("held_plans", "Plans that wait for a person.")
 	m.heldActions = gauge("held_actions", "Actions that the last audit held for a person.")
 	m.outbox = gauge("outbox_callbacks", "Callbacks that Waldur has not got yet.")
@@ -103,10 +86,8 @@ func newMetrics(now func() time.Time, p *heartbeat) *metrics {
 	m.leader = gauge("leader", "1 while this node's loop works; 0 while it stands by for another node's.")
 	m.listed = gauge("index_timestamp_seconds",
 		"When the last complete listing began; 0 before the first.")
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace,
-		Name: "outbox_age_seconds",
-		Help: "Age of the oldest callback that Waldur has not got yet; 0 without one."}, m.outboxAge),
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.gauge("outbox_age_seconds",
+		"Age of the oldest callback that Waldur has not got yet; 0 without one.", m.outboxAge)
 	m.begin()
 	return m
 }
@@ -114,15 +95,15 @@ func newMetrics(now func() time.Time, p *heartbeat) *metrics {
 // begin makes every series that an alert may ask for: what is not there yet cannot rise.
 func (m *metrics) begin() {
 	for _, which := range []Lane{LaneOrders, LaneAudit} {
-		m.last.WithLabelValues(string(which))
+		m.last.gauge(string(which))
 		for _, why := range Reasons() {
-			m.rounds.WithLabelValues(string(which), string(why))
+			m.rounds.counter(string(which), string(why))
 		}
 	}
 	for _, kind := range planner.ActionKinds()[:8] {
 		for _, status := range []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered,
 			apply.Unrecorded} {
-			m.changes.WithLabelValues(string(kind), string(status))
+			m.changes.counter(string(kind), string(status))
 		}
 	}
 }
@@ -148,7 +129,7 @@ func (m *metrics) outboxAge() float64 {
 
 // change counts what became of one resource.
 func (m *metrics) change(res apply.Result) {
-	m.changes.WithLabelValues(string(res.Action.Kind), string(res.Status)).Inc()
+	m.changes.counter(string(res.Action.Kind), string(res.Status)).Inc()
 }
 
 // round counts one round.
@@ -156,13 +137,13 @@ func (m *metrics) round(r *round, why Reason, took time.Duration) {
 	if r.loop.env.Ended != nil {
 		r.loop.env.Ended(r.lane, why, took)
 	}
-	m.rounds.WithLabelValues(string(r.lane), string(why)).Inc()
-	m.took.WithLabelValues(string(r.lane)).Set(took.Seconds())
+	m.rounds.counter(string(r.lane), string(why)).Inc()
+	m.took.gauge(string(r.lane)).Set(took.Seconds())
 	if why.fine() && why != Stopped {
 		now := m.now().Unix()
-		m.last.WithLabelValues(string(r.lane)).Set(float64(now))
+		m.last.gauge(string(r.lane)).Set(float64(now))
 		if r.lane == LaneAudit { // which looks at the orders, too
-			m.last.WithLabelValues(string(LaneOrders)).Set(float64(now))
+			m.last.gauge(string(LaneOrders)).Set(float64(now))
 		}
 		m.readyFor.Store(int64(max(readyFor, 3*r.loop.interval()).Seconds()))
 		m.good.Store(now)
@@ -213,8 +194,8 @@ func (m *metrics) backlog(store ledger.Store) {
 // looked shows what a round saw.
 func (m *metrics) looked(r *round) {
 	p := r.planned
-	m.listing.WithLabelValues(string(r.lane)).Set(p.Listing.Seconds())
-	m.observing.WithLabelValues(string(r.lane)).Set(p.Observing.Seconds())
+	m.listing.gauge(string(r.lane)).Set(p.Listing.Seconds())
+	m.observing.gauge(string(r.lane)).Set(p.Observing.Seconds())
 	hung := 0
 	for _, mount := range p.Mounts {
 		if mount.Unknown != "" {
@@ -233,7 +214,7 @@ func (m *metrics) looked(r *round) {
 		planner.RejectOrder: c.Reject, planner.FailOrder: c.Fail, planner.Report: c.Report,
 		planner.Blocked: c.Blocked, planner.Waiting: c.Waiting,
 		planner.NothingToDo: c.Unchanged, "unobserved": p.Plan.Context.Unobserved} {
-		m.resources.WithLabelValues(string(name)).Set(float64(n))
+		m.resources.gauge(string(name)).Set(float64(n))
 	}
 }
 
@@ -266,7 +247,7 @@ func (m *metrics) serve(address string, log *slog.Logger) (stop func(), err erro
 
 func (m *metrics) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", m.registry)
 	mux.HandleFunc("GET /healthz", m.healthy)
 	mux.HandleFunc("GET /readyz", m.ready)
 	if m.pages != nil {

@@ -4,12 +4,18 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 var write = flag.Bool("write", false, "write docs/reference/metrics.md")
@@ -23,23 +29,17 @@ const metricsIntroduction = "# Metrics\n\nThis page lists what the loop serves a
 
 // TestReferenceIsTheMetrics makes docs/reference/metrics.md from the registered metrics.
 func TestReferenceIsTheMetrics(t *testing.T) {
-	m := newMetrics(time.Now, nil)
-	for _, g := range []*prometheus.GaugeVec{m.took, m.listing, m.observing, m.resources} {
-		g.WithLabelValues("x")
-	}
-	families, err := m.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var b bytes.Buffer
 	b.WriteString(metricsIntroduction)
-	for _, f := range families {
-		if strings.HasPrefix(f.GetName(), namespace) {
+	families := described(t)
+	for _, name := range slices.Sorted(maps.Keys(families)) {
+		f := families[name]
+		if strings.HasPrefix(name, namespace) {
 			var labels []string
 			for _, l := range f.GetMetric()[0].GetLabel() {
 				labels = append(labels, "`"+l.GetName()+"`")
 			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.GetName(),
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name,
 				strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
 		}
 	}
@@ -51,5 +51,48 @@ func TestReferenceIsTheMetrics(t *testing.T) {
 	if got, err := os.ReadFile(metricsPage); err != nil || !bytes.Equal(got, b.Bytes()) {
 		t.Errorf("docs/reference/metrics.md is not what is registered; refresh it with "+
 			"go test ./planner/loop -run Reference -write (%v)", err)
+	}
+}
+
+// served is what /metrics answers, with a metric of every family.
+func served(t *testing.T) []byte {
+	t.Helper()
+	m := newMetrics(time.Now, &heartbeat{now: time.Now})
+	for _, g := range []family{m.took, m.listing, m.observing, m.resources} {
+		g.gauge("x")
+	}
+	w := httptest.NewRecorder()
+	m.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if got := w.Header().Get("Content-Type"); got != string(expfmt.NewFormat(expfmt.TypeTextPlain)) {
+		t.Errorf("the metrics are served as %q", got)
+	}
+	return w.Body.Bytes()
+}
+
+// described are the metrics as Prometheus reads them, by name.
+func described(t *testing.T) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(served(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
+}
+
+// TestTheUsualMetrics: those of Go and of the process that dashboards ask for are there.
+func TestTheUsualMetrics(t *testing.T) {
+	families := described(t)
+	for name, kind := range map[string]dto.MetricType{
+		"go_goroutines": dto.MetricType_GAUGE, "go_memstats_heap_inuse_bytes": dto.MetricType_GAUGE,
+		"go_gc_duration_seconds": dto.MetricType_SUMMARY, "go_info": dto.MetricType_GAUGE,
+		"process_cpu_seconds_total":     dto.MetricType_COUNTER,
+		"process_resident_memory_bytes": dto.MetricType_GAUGE,
+		"process_start_time_seconds":    dto.MetricType_GAUGE,
+		"process_open_fds":              dto.MetricType_GAUGE, "process_max_fds": dto.MetricType_GAUGE,
+	} {
+		if f := families[name]; f == nil || f.GetType() != kind {
+			t.Errorf("%s: got %v, want a %s", name, f, kind)
+		}
 	}
 }
