@@ -7,7 +7,8 @@ PREFIX   ?= /usr/local
 VERSION    ?= $(patsubst v%,%,$(shell git describe --tags --exact-match 2>/dev/null))
 BUILD_TIME ?= $(shell git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
 COMMIT     ?= $(shell git rev-parse HEAD 2>/dev/null)
-STAMP       = -X main.tag=$(VERSION) -X main.revision=$(COMMIT) -X main.built=$(BUILD_TIME)
+INTO        = github.com/waldur/cscs-storage-sync/cmd/internal/build
+STAMP       = -X $(INTO).tag=$(VERSION) -X $(INTO).revision=$(COMMIT) -X $(INTO).built=$(BUILD_TIME)
 ARCHES      = amd64 arm64
 export TZ = UTC
 

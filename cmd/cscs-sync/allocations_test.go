@@ -106,8 +106,8 @@ func countAllocations(t *testing.T) map[string]int {
 func (s *benchSite) session(t testing.TB) *session {
 	t.Helper()
 	a := testApp()
-	a.configPath, a.color, a.kernel = s.config, "never", benchKernel
-	a.stdout, a.stderr = io.Discard, io.Discard
+	a.configPath, a.term.Color, a.kernel = s.config, "never", benchKernel
+	a.term.Out, a.term.Err = io.Discard, io.Discard
 	ses, err := a.open(config.CheckOnly)
 	if err != nil {
 		t.Fatal(err)

@@ -2,41 +2,30 @@ package main
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"os/user"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/term"
-
-	"github.com/waldur/cscs-storage-sync/cmd/internal/progress"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/stop"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/terminal"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 // app is what a command may use of the process it runs in. Nothing else in this package reaches for
 // the process.
 type app struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	// terminal tells whether a file of the process is a terminal.
-	terminal func(any) bool
-	width    int
-	getenv   func(string) (string, bool)
-	now      func() time.Time
-	host     string
-	user     string
-	uid, gid int
+	term       *terminal.Terminal
+	stop       *stop.Stopper
+	now        func() time.Time
+	host, user string
+	uid, gid   int
 	// callbackTimeout and mountTimeout are how long Waldur and a mount may take to answer.
 	callbackTimeout, mountTimeout time.Duration
-	// exit ends the process where a call that hangs would keep it.
-	exit func(code int)
 	// reached is called at each point of an apply at which a kill must do no harm; nil outside of
 	// tests.
 	reached func(string)
@@ -47,52 +36,28 @@ type app struct {
 	// beat hears of each stage of a round, and how long it may take; nil outside of the loop.
 	beat func(stage string, allowed time.Duration)
 
-	// statusLine is what shows how far a command is; nil where nothing does.
-	statusLine atomic.Pointer[progress.Progress]
-
 	connect     sync.Once
 	connections http.RoundTripper
 
 	configPath string
 	// variables are the values that flags give to variables of the configuration, in order.
 	variables []config.VariableInput
-	color     string
-	// noColor and noPager are the flags of these names.
-	noColor, noPager bool
-	palette          render.Palette
-	log              *slog.Logger
-	logLevel         string
-	logFormat        string
-	// quietLog tells that the log level was asked for, so that the loop does not raise it.
+	noColor   bool
+	log       *slog.Logger
+	logLevel  string
+	logFormat string
+	// quietLog means that the log level was asked for, so that the loop does not raise it.
 	quietLog bool
-	// stop is closed at the first signal.
-	stop   chan struct{}
-	signal atomic.Pointer[os.Signal]
-	// graceful tells that the command stops by itself when stop is closed; the context then ends only
-	// at the second signal.
-	graceful atomic.Bool
-	// reloads tells that SIGHUP means something else than stop to the command.
-	reloads atomic.Bool
-	// waiting is what the command waits for now, for the message when it is ended without it.
-	waiting atomic.Pointer[string]
 }
 
 // system is the process as it is.
 func system() *app {
 	host, _ := os.Hostname()
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv,
-		now: time.Now, host: host, user: login(),
-		uid: os.Geteuid(), gid: os.Getegid(), callbackTimeout: callbackTimeout,
-		mountTimeout: canaryTimeout,
-		exit:         os.Exit, stop: make(chan struct{})}
-	a.terminal = func(f any) bool {
-		file, ok := f.(*os.File)
-		return ok && term.IsTerminal(int(file.Fd()))
-	}
-	a.width = 80
-	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && w >= 60 {
-		a.width = min(w, 120)
-	}
+	a := &app{now: time.Now, host: host, user: login(), uid: os.Geteuid(), gid: os.Getegid(),
+		callbackTimeout: callbackTimeout, mountTimeout: canaryTimeout}
+	a.term = terminal.OfProcess(func() time.Time { return a.now() })
+	a.stop = stop.New(stop.Usual, a.term.Tell, func() { os.Exit(exitInterrupted) })
+	a.term.Paging = a.stop.BySelf
 	return a
 }
 
@@ -111,10 +76,10 @@ func login() string {
 func run(ctx context.Context, a *app, args []string) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer a.watchSignals(cancel)()
+	defer a.stop.Watch(cancel)()
 	err := a.dispatch(ctx, args)
 	code := exitCode(err)
-	if a.signal.Load() != nil && code != exitDone && ctx.Err() != nil {
+	if a.stop.IsAsked() && code != exitDone && ctx.Err() != nil {
 		code = exitInterrupted
 	}
 	a.printError(err)
@@ -123,21 +88,7 @@ func run(ctx context.Context, a *app, args []string) int {
 
 // logger logs to stderr in the format that was asked for.
 func (a *app) logger(level slog.Level) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level}
-	if a.logFormat == "json" {
-		o.ReplaceAttr = inSeconds
-		return slog.New(slog.NewJSONHandler(besideProgress{a, a.stderr}, o))
-	}
-	return slog.New(slog.NewTextHandler(besideProgress{a, a.stderr}, o))
-}
-
-// inSeconds gives a duration in JSON its unit: "took_seconds": 1.5. A bare number of nanoseconds is
-// taken for anything.
-func inSeconds(_ []string, attr slog.Attr) slog.Attr {
-	if attr.Value.Kind() != slog.KindDuration {
-		return attr
-	}
-	return slog.Float64(attr.Key+"_seconds", attr.Value.Duration().Seconds())
+	return a.term.Logger(level, a.logFormat == "json")
 }
 
 // stage gives a sign of life where somebody watches.

@@ -66,7 +66,7 @@ changes failed or were skipped; 130 interrupted.`,
 		}
 		err := run()
 		if code, refused := engine.RefusedAs(err); refused && o.json {
-			account.WriteRefused(a.stdout, o.id, code)
+			account.WriteRefused(a.term.Out, o.id, code)
 		}
 		return err
 	}
@@ -119,7 +119,7 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 	if err != nil {
 		return &usageError{"apply", err}
 	}
-	if !o.auto && !a.terminal(a.stdin) {
+	if !o.auto && !a.term.Is(a.term.In) {
 		return &usageError{"apply", errors.New("apply without a plan file asks on a terminal, " +
 			"and there is none; apply an approved plan file, or let the policy decide with " +
 			"--auto-approve")}
@@ -197,7 +197,7 @@ func dangersOf(p *planner.Plan) string {
 // apply runs an approved plan, and gives the account.
 func (o *applyOptions) apply(ctx context.Context, s *session, p *engine.Proposal) error {
 	if !o.json {
-		defer s.app.showProgress()()
+		defer s.app.term.ShowProgress()()
 	}
 	acc := o.account(s.app, p)
 	out, err := s.engine().Apply(ctx, p, engine.Options{SkipStale: o.skipStale,
@@ -209,18 +209,18 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *engine.Proposal
 		acc.Nothing()
 		return err
 	}
-	s.app.statusLine.Load().End()
+	s.app.term.EndProgress()
 	acc.End(&out)
 	if err != nil {
 		return err
 	}
-	s.app.tell("The history's head is now %s.", out.Head)
+	s.app.term.Tell("The history's head is now %s.", out.Head)
 	return resultError(out.Result)
 }
 
 // account is where the apply's account goes.
 func (o *applyOptions) account(a *app, p *engine.Proposal) *account.Account {
-	return &account.Account{Plan: p, Out: besideProgress{a, a.stdout}, JSON: o.json,
-		Color: a.colored(a.stdout), Now: a.now, Say: a.tell,
-		Progress: func(done, total int) { a.tellProgress("Applying", done, total) }}
+	return &account.Account{Plan: p, Out: a.term.Beside(a.term.Out), JSON: o.json,
+		Color: a.term.Colored(a.term.Out), Now: a.now, Say: a.term.Tell,
+		Progress: func(done, total int) { a.term.Progress("Applying", done, total) }}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/prompt"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/signing"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
@@ -87,7 +88,7 @@ func (o *approveOptions) run(a *app, path string) error {
 		}
 	}
 	if o.detach {
-		return a.print(string(block))
+		return a.term.Print(string(block))
 	}
 	add := func(existing []byte) ([]byte, error) {
 		return engine.AddApproval(existing, file.Plan, block)
@@ -100,7 +101,7 @@ func (o *approveOptions) run(a *app, path string) error {
 	if err != nil {
 		return fmt.Errorf("approve plan %s: %w", path, err)
 	}
-	a.tell("Approved plan %s as %s. To apply it: cscs-sync apply %s",
+	a.term.Tell("Approved plan %s as %s. To apply it: cscs-sync apply %s",
 		canonical.ShortID(canonical.ID(file.Plan.Core)),
 		render.Escape(made.Message.Name), render.ShellWord(path))
 	return nil
@@ -114,7 +115,7 @@ func (a *app) willCount(p *planner.Plan, block []byte) error {
 	}
 	s, err := a.open(config.Skip)
 	if err != nil {
-		a.tell("Warning: whether this approval counts could not be checked, because the " +
+		a.term.Tell("Warning: whether this approval counts could not be checked, because the " +
 			"configuration could not be read.")
 		return nil
 	}
@@ -133,11 +134,11 @@ func (o *approveOptions) make(a *app, file *planfile.File) (approval.Approval, e
 	if o.signature != "" {
 		return o.fromSignature(file)
 	}
-	out := a.stdout
+	out := a.term.Out
 	if o.detach {
-		out = a.stderr // stdout is the approval
+		out = a.term.Err // stdout is the approval
 	}
-	if _, err := out.Write(file.Show(a.rendering(out))); err != nil {
+	if _, err := out.Write(file.Show(a.term.Rendering(out))); err != nil {
 		return approval.Approval{}, err
 	}
 	if o.key == "" {
@@ -153,8 +154,8 @@ func (a *app) confirmMessage(file *planfile.File, m approval.Message, how string
 	if err != nil {
 		return err
 	}
-	a.tell("\n%s", text)
-	if !a.terminal(a.stdin) {
+	a.term.Tell("\n%s", text)
+	if !a.term.Is(a.term.In) {
 		return nil
 	}
 	return a.confirm("Do you approve this plan?")
@@ -162,7 +163,7 @@ func (a *app) confirmMessage(file *planfile.File, m approval.Message, how string
 
 // confirm asks on the terminal; anything but yes is a refusal.
 func (a *app) confirm(question string) error {
-	yes, err := prompt.Confirm(a.stdin, a.stderr, question, a.stop)
+	yes, err := prompt.Confirm(a.term.In, a.term.Err, question, a.stop.Asked())
 	switch {
 	case err != nil:
 		return &outcome{exitInterrupted, errors.New("interrupted; nothing was done")}
@@ -186,7 +187,7 @@ func (o *approveOptions) printMessage(a *app, file *planfile.File) error {
 			"that allowed_signers gives the key, or --key FILE to find it")}
 	}
 	if name == "" {
-		key, err := a.publicKey(o.key)
+		key, err := a.keys().Public(o.key)
 		if err != nil {
 			return err
 		}
@@ -198,7 +199,7 @@ func (o *approveOptions) printMessage(a *app, file *planfile.File) error {
 	if err != nil {
 		return err
 	}
-	return a.print(string(text))
+	return a.term.Print(string(text))
 }
 
 // fromSignature takes what ssh-keygen made of the printed message.
@@ -208,11 +209,11 @@ func (o *approveOptions) fromSignature(file *planfile.File) (none approval.Appro
 		return none, &usageError{"approve", fmt.Errorf("--signature %s: want the file that "+
 			"ssh-keygen -Y sign made, MESSAGE.sig, with MESSAGE beside it", o.signature)}
 	}
-	message, err := state.ReadFile(path, maxKey)
+	message, err := state.ReadFile(path, signing.MaxSize)
 	if err != nil {
 		return none, fmt.Errorf("read the signed message: %w", err)
 	}
-	signature, err := state.ReadFile(o.signature, maxKey)
+	signature, err := state.ReadFile(o.signature, signing.MaxSize)
 	if err != nil {
 		return none, fmt.Errorf("read the signature: %w", err)
 	}

@@ -20,7 +20,7 @@ func TestApproveAsksOnATerminal(t *testing.T) {
 	s.check(err)
 	const question = "Only 'yes' will be accepted to approve."
 	for _, answer := range []string{"no\n", "y\n", "\n"} {
-		x := newTerminal(t)
+		x := newPseudo(t)
 		if code := x.converse(t, s.command("approve", path), question, answer); code != exitRefused {
 			t.Errorf("answer %q: exit %d, want 3\n%s", answer, code, x.text())
 		}
@@ -28,7 +28,7 @@ func TestApproveAsksOnATerminal(t *testing.T) {
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("an answer that is not yes changed the file: %v", err)
 	}
-	x := newTerminal(t)
+	x := newPseudo(t)
 	if code := x.converse(t, s.command("approve", path), question, "yes\n"); code != exitDone {
 		t.Errorf("answer yes: exit %d\n%s", code, x.text())
 	}

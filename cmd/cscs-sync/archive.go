@@ -101,7 +101,7 @@ func (a *app) rescan(ctx context.Context) error {
 		return err
 	}
 	for _, p := range problems {
-		a.tell("Warning: %v", p)
+		a.term.Tell("Warning: %v", p)
 	}
 	err = a.locked(ctx, func(tx ledger.Tx) error { return upkeep.Rebuild(tx, found, a.person()) })
 	if err != nil {
@@ -111,7 +111,7 @@ func (a *app) rescan(ctx context.Context) error {
 	if len(found) == 1 {
 		said = "1 archived directory is in the register.\n"
 	}
-	if err := a.print(said); err != nil {
+	if err := a.term.Print(said); err != nil {
 		return err
 	}
 	if len(problems) > 0 {

@@ -119,8 +119,8 @@ func (s *benchSite) serveFrom(b *testing.B, url string) {
 func (s *benchSite) loop(b *testing.B) (*loop.Loop, *state.Store) {
 	b.Helper()
 	a := system()
-	a.configPath, a.color, a.kernel = s.config, "never", benchKernel
-	a.stdout, a.stderr = io.Discard, io.Discard
+	a.configPath, a.term.Color, a.kernel = s.config, "never", benchKernel
+	a.term.Out, a.term.Err = io.Discard, io.Discard
 	a.log, a.quietLog = slog.New(slog.DiscardHandler), true
 	ses, err := a.open(config.Read)
 	if err != nil {

@@ -82,10 +82,10 @@ func (a *app) retryCallbacks(ctx context.Context, args []string) error {
 		return err
 	}
 	for _, d := range told.Dropped {
-		a.tell("Dropped %s of %s: %s. The history keeps it.", d.Callback, render.Quote(d.Address),
+		a.term.Tell("Dropped %s of %s: %s. The history keeps it.", d.Callback, render.Quote(d.Address),
 			render.Escape(d.Why))
 	}
-	a.tell("%s delivered.", planner.Count(told.Delivered, "callback"))
+	a.term.Tell("%s delivered.", planner.Count(told.Delivered, "callback"))
 	if problem != nil {
 		return &outcome{exitPartial, problem}
 	}
@@ -112,9 +112,9 @@ func (a *app) dropCallback(ctx context.Context, number, reason string) error {
 	if err != nil {
 		return err
 	}
-	a.tell("Callback %d is given up.", chosen[0])
+	a.term.Tell("Callback %d is given up.", chosen[0])
 	for _, d := range more {
-		a.tell("Callback %d, %s of %s, is given up too: Waldur does not take it without that "+
+		a.term.Tell("Callback %d, %s of %s, is given up too: Waldur does not take it without that "+
 			"approve.", d.Seq, d.Callback,
 			render.Quote(d.Address))
 	}

@@ -27,11 +27,11 @@ For fish: cscs-sync completion fish > ~/.config/fish/completions/cscs-sync.fish`
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch root := cmd.Root(); args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(a.stdout, true)
+				return root.GenBashCompletionV2(a.term.Out, true)
 			case "zsh":
-				return root.GenZshCompletion(a.stdout)
+				return root.GenZshCompletion(a.term.Out)
 			case "fish":
-				return root.GenFishCompletion(a.stdout, true)
+				return root.GenFishCompletion(a.term.Out, true)
 			}
 			return &usageError{"completion", fmt.Errorf("shell %q: want bash, zsh or fish", args[0])}
 		},

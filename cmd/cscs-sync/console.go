@@ -97,13 +97,13 @@ func (s *session) upstream(ctx context.Context, address string,
 
 // run reads a terminal or a pipe.
 func (c *console) run(ctx context.Context) error {
-	if f, ok := c.a.stdin.(*os.File); ok && c.a.terminal(c.a.stdin) && c.a.terminal(c.a.stdout) {
-		return prompt.Lines(ctx, f, c.a.stdout, "> ", func(line string) (string, bool) {
+	if f, ok := c.a.term.In.(*os.File); ok && c.a.term.Is(c.a.term.In) && c.a.term.Is(c.a.term.Out) {
+		return prompt.Lines(ctx, f, c.a.term.Out, "> ", func(line string) (string, bool) {
 			text, _ := c.evaluate(line)
 			return text, strings.TrimSpace(line) != "exit"
 		})
 	}
-	lines := bufio.NewScanner(c.a.stdin)
+	lines := bufio.NewScanner(c.a.term.In)
 	lines.Buffer(nil, maxExpression)
 	failed := false
 	for lines.Scan() && ctx.Err() == nil {
@@ -113,10 +113,10 @@ func (c *console) run(ctx context.Context) error {
 		}
 		if !ok {
 			failed = true
-			fmt.Fprint(c.a.stderr, text)
+			fmt.Fprint(c.a.term.Err, text)
 			continue
 		}
-		if err := c.a.print(text); err != nil {
+		if err := c.a.term.Print(text); err != nil {
 			return err
 		}
 	}
@@ -141,8 +141,7 @@ func (c *console) evaluate(line string) (text string, ok bool) {
 	}
 	var b bytes.Buffer
 	files := map[string]*hcl.File{expr.ConsoleFile: {Bytes: []byte(line)}}
-	err := config.WriteDiagnostics(&b, diags, files, min(c.a.width, 100), c.a.colored(c.a.stderr))
-	if err != nil {
+	if err := c.a.term.WriteDiagnostics(&b, diags, files); err != nil {
 		return diags.Error() + "\n", false
 	}
 	return b.String(), false

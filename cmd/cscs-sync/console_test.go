@@ -11,7 +11,7 @@ import (
 func TestConsoleOnATerminal(t *testing.T) {
 	t.Parallel()
 	s := newService(t, "locals {\n  names = [\"a\"]\n}\n")
-	x := newTerminal(t)
+	x := newPseudo(t)
 	before, err := unix.IoctlGetTermios(int(x.slave.Fd()), unix.TCGETS)
 	s.check(err)
 	if code := x.converse(t, s.command("console"), "> ", "local.nams\r1 + 41\rexit\r"); code != exitDone {

@@ -27,7 +27,7 @@ Exit codes: 0 the same; 1 error; 2 they differ; 3 a file fails its checks.`,
 			return err
 		}
 		d := render.Diff(old.Plan, latest.Plan)
-		if err := a.print(string(d.Text(a.rendering(a.stdout)))); err != nil {
+		if err := a.term.Print(string(d.Text(a.term.Rendering(a.term.Out)))); err != nil {
 			return err
 		}
 		if !d.Identical {

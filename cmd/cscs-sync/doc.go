@@ -9,7 +9,7 @@
 //	app.go      global flags, dispatch; what a command may use of the process
 //	root.go     the tree of commands
 //	exit.go     outcomes, refusals and errors → exit codes, in one place
-//	ui.go       the rules of what is printed where
+//	ui.go       how an error is shown
 //	session.go  configuration and state of one command
 //	wiring.go   the engine of a session, with the real things behind its interfaces
 //	run.go      the unattended loop, with the process's signals and files

@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
-	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/terminal"
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/providers/doctor"
 )
 
@@ -44,37 +41,20 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 		Files: s.store.Files(), Site: s.site(), Transport: a.transport(), Signers: a.readSigners,
 		Markers:  func(id string) (doctor.Markers, error) { return s.markers(id) },
 		Database: database(s.cfg.Shared), Node: s.cfg.Node(a.host), UID: a.uid, Now: a.now})
-	failed, text := a.findings(findings)
 	if asJSON {
-		err = a.printJSON(findings)
+		err = a.term.PrintJSON(findings)
 	} else {
-		err = a.print(text)
+		err = a.term.Print(doctor.Text(findings, a.term.Width, a.verdict))
 	}
-	if err == nil && failed {
+	if err == nil && doctor.Failed(findings) {
 		return ended(exitError)
 	}
 	return err
 }
 
-// checkWidth is where the text of a finding begins.
-const checkWidth = 24
-
-// findings lists findings and counts the verdicts; failed reports whether one is a failure.
-func (a *app) findings(findings []doctor.Finding) (failed bool, text string) {
-	paints := map[doctor.Verdict][]color.Attribute{doctor.Pass: a.palette.Green(),
-		doctor.Warn: a.palette.Yellow(), doctor.Fail: a.palette.Red()}
-	counts := map[doctor.Verdict]int{}
-	var b strings.Builder
-	for _, f := range findings {
-		counts[f.Verdict]++
-		lines := render.Wrap(f.Text, a.width-checkWidth)
-		verdict := a.paint(a.stdout, string(f.Verdict), paints[f.Verdict]...)
-		fmt.Fprintf(&b, "%s  %-*s%s\n", verdict, checkWidth-6, f.Check+" ", lines[0])
-		for _, line := range lines[1:] {
-			fmt.Fprintf(&b, "%*s%s\n", checkWidth, "", line)
-		}
-	}
-	fmt.Fprintf(&b, "\n%d passed, %s, %s.\n", counts[doctor.Pass],
-		planner.Count(counts[doctor.Warn], "warning"), planner.Count(counts[doctor.Fail], "failure"))
-	return counts[doctor.Fail] > 0, b.String()
+// verdict shows a verdict in its colour.
+func (a *app) verdict(v doctor.Verdict) string {
+	paints := map[doctor.Verdict][]color.Attribute{doctor.Pass: a.term.Palette.Green(),
+		doctor.Warn: a.term.Palette.Yellow(), doctor.Fail: a.term.Palette.Red()}
+	return terminal.Paint(a.term.Colored(a.term.Out), string(v), paints[v]...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/stop"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
@@ -49,6 +50,7 @@ func (u *usageError) Unwrap() error { return u.err }
 // exitCode is the exit code of every error.
 func exitCode(err error) int {
 	var o *outcome
+	var interrupted *stop.InterruptedError
 	switch {
 	case err == nil:
 		return exitDone
@@ -56,7 +58,7 @@ func exitCode(err error) int {
 		return o.code
 	case engine.IsRefused(err):
 		return exitRefused
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.As(err, &interrupted):
 		return exitInterrupted
 	}
 	return exitError

@@ -50,7 +50,7 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 	if err != nil {
 		return err
 	}
-	return a.page(text)
+	return a.term.Page(text)
 }
 
 // recall says what is known without a listing.
@@ -67,17 +67,17 @@ func (s *session) recall(what string) error {
 	if err != nil {
 		return err
 	}
-	return s.app.print(text)
+	return s.app.term.Print(text)
 }
 
 // explainAlone is what an explanation needs beside a plan.
 func (s *session) explainAlone(p *engine.Planned) *explain.Input {
 	history, err := loop.ReadHistory(s.store.Files())
 	if err != nil {
-		s.app.tell("Warning: %v", err)
+		s.app.term.Tell("Warning: %v", err)
 	}
 	return &explain.Input{Planned: p, Settings: &s.cfg.Settings, Root: s.cfg.Storage.Root,
-		Failures: history.Failures, Ledger: s.store, Now: s.app.now(), Width: s.app.width}
+		Failures: history.Failures, Ledger: s.store, Now: s.app.now(), Width: s.app.term.Width}
 }
 
 // explainInput asks the policy about the whole plan, and finds the plans that wait for people.

@@ -72,13 +72,13 @@ func (a *app) formatFile(path string, check bool) (changed bool, err error) {
 	out, diags := config.Format(src, path)
 	if diags.HasErrors() {
 		parsed := map[string]*hcl.File{path: {Bytes: src}}
-		a.showDiagnostics(diags, parsed)
+		a.term.Diagnostics(diags, parsed)
 		return false, ended(exitError)
 	}
 	changed = !bytes.Equal(src, out)
 	switch {
 	case path == "-" && !check:
-		return changed, a.print(string(out))
+		return changed, a.term.Print(string(out))
 	case !changed:
 		return false, nil
 	}
@@ -92,12 +92,12 @@ func (a *app) formatFile(path string, check bool) (changed bool, err error) {
 			return false, fmt.Errorf("format %s: %w", path, err)
 		}
 	}
-	return true, a.print(path + "\n")
+	return true, a.term.Print(path + "\n")
 }
 
 func (a *app) read(path string) ([]byte, error) {
 	if path == "-" {
-		return io.ReadAll(io.LimitReader(a.stdin, 1<<20))
+		return io.ReadAll(io.LimitReader(a.term.In, 1<<20))
 	}
 	return configfiles.Read(path)
 }

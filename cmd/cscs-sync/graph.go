@@ -51,7 +51,7 @@ danger. For a picture, where Graphviz is installed:
 				return err
 			}
 		}
-		return a.print(text)
+		return a.term.Print(text)
 	}
 	return cmd
 }

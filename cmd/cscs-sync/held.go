@@ -105,7 +105,7 @@ func (a *app) heldPlans() (waiting []held.Plan, rejected []held.Rejection, err e
 		return nil, nil, err
 	}
 	for _, u := range unusable {
-		a.tell("Warning: held plan %s can't be used: %v", render.Quote(u.File), u.Why)
+		a.term.Tell("Warning: held plan %s can't be used: %v", render.Quote(u.File), u.Why)
 	}
 	a.copyHeld(s.store)
 	return waiting, rejected, nil
@@ -116,10 +116,10 @@ func (a *app) heldPlans() (waiting []held.Plan, rejected []held.Rejection, err e
 func (a *app) copyHeld(store *state.Store) {
 	changed, err := store.Files().Copy(loop.PendingFolder(store.Dir()))
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
-		a.tell("Warning: the copies of held plans on this node: %v", err)
+		a.term.Tell("Warning: the copies of held plans on this node: %v", err)
 	}
 	for _, path := range changed {
-		a.tell("Warning: %s was not the plan that is held, and was replaced: it is only a copy. The "+
+		a.term.Tell("Warning: %s was not the plan that is held, and was replaced: it is only a copy. The "+
 			"held plan is in the state.", render.Quote(path))
 	}
 }
@@ -130,12 +130,12 @@ func (a *app) listHeld(asJSON bool) error {
 		return err
 	}
 	if asJSON {
-		return a.printJSON(struct {
+		return a.term.PrintJSON(struct {
 			Held     []held.Plan      `json:"held"`
 			Rejected []held.Rejection `json:"rejected"`
 		}{waiting, rejected})
 	}
-	return a.page(held.Text(waiting, rejected))
+	return a.term.Page(held.Text(waiting, rejected))
 }
 
 // heldPath is the path that names the held plan that ref means.
@@ -207,7 +207,7 @@ func (a *app) newestHeld() (string, error) {
 	case len(waiting) == 0:
 		return "", &usageError{"show", errors.New("which plan? None is held: " + how)}
 	}
-	a.tell("This is the newest of %s: %s", planner.Count(len(waiting), "held plan"), waiting[0].Name)
+	a.term.Tell("This is the newest of %s: %s", planner.Count(len(waiting), "held plan"), waiting[0].Name)
 	return waiting[0].File, nil
 }
 
@@ -227,7 +227,7 @@ func (a *app) reject(ctx context.Context, ref, reason string) error {
 	if s, err := a.open(config.Skip); err == nil {
 		a.copyHeld(s.store)
 	}
-	a.tell("Rejected %s. It is not held again until its id changes. Nothing was changed, and Waldur "+
+	a.term.Tell("Rejected %s. It is not held again until its id changes. Nothing was changed, and Waldur "+
 		"was told nothing.", w.Name)
 	return nil
 }
@@ -241,6 +241,6 @@ func (a *app) unreject(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	a.tell("%s may be held again, if it is still wanted.", r.Name)
+	a.term.Tell("%s may be held again, if it is still wanted.", r.Name)
 	return nil
 }

@@ -16,7 +16,7 @@ func output(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	a := testApp()
 	var out, errors bytes.Buffer
-	a.stdin, a.stdout, a.stderr = strings.NewReader(""), &out, &errors
+	a.term.In, a.term.Out, a.term.Err = strings.NewReader(""), &out, &errors
 	code = run(context.Background(), a, args)
 	return out.String(), errors.String(), code
 }
@@ -115,16 +115,16 @@ func TestEnvironmentStandsInForFlags(t *testing.T) {
 	} {
 		a := testApp()
 		var out, errors bytes.Buffer
-		a.stdout, a.stderr = &out, &errors
-		a.getenv = func(name string) (string, bool) { return tc.value, name == tc.variable }
+		a.term.Out, a.term.Err = &out, &errors
+		a.term.Getenv = func(name string) (string, bool) { return tc.value, name == tc.variable }
 		if code := run(context.Background(), a, []string{"validate"}); code != exitError || !strings.Contains(errors.String(), tc.want) {
 			t.Errorf("%s=%s: exit %d, %s", tc.variable, tc.value, code, errors.String())
 		}
 	}
 	a := testApp()
 	var out bytes.Buffer
-	a.stdout = &out
-	a.getenv = func(name string) (string, bool) { return "purple", name == "CSCS_SYNC_COLOR" }
+	a.term.Out = &out
+	a.term.Getenv = func(name string) (string, bool) { return "purple", name == "CSCS_SYNC_COLOR" }
 	if code := run(context.Background(), a, []string{"--color", "never", "version"}); code != exitDone || out.Len() == 0 {
 		t.Errorf("a flag does not win over its variable: exit %d", code)
 	}

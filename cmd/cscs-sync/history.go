@@ -114,15 +114,15 @@ func (o *historyOptions) run(a *app) error {
 	case err != nil:
 		return err
 	case o.verify:
-		return a.print("The history is whole; its head is " + head + "\n")
+		return a.term.Print("The history is whole; its head is " + head + "\n")
 	case o.json:
-		return a.printJSON(entries)
+		return a.term.PrintJSON(entries)
 	case len(entries) == 0 && all:
-		return a.print("Nothing has happened yet.\n")
+		return a.term.Print("Nothing has happened yet.\n")
 	case len(entries) == 0:
-		return a.print("No entry of the history is chosen.\n")
+		return a.term.Print("No entry of the history is chosen.\n")
 	}
-	return a.page(history.Text(entries) + "head " + head + "\n")
+	return a.term.Page(history.Text(entries) + "head " + head + "\n")
 }
 
 // export prints the history for auditors.
@@ -142,5 +142,5 @@ func (o *historyOptions) export(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.print(string(out))
+	return a.term.Print(string(out))
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
-	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/planner/upkeep"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -86,9 +84,9 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 		return err
 	}
 	if already {
-		a.tell("%s is held already, by you, for this reason and as long.", glob)
+		a.term.Tell("%s is held already, by you, for this reason and as long.", glob)
 	} else {
-		a.tell("Held: %s, %s. To lift it: cscs-sync hold rm '%s'", glob, upkeep.Until(end), glob)
+		a.term.Tell("Held: %s, %s. To lift it: cscs-sync hold rm '%s'", glob, upkeep.Until(end), glob)
 	}
 	// Asked after the hold is in the state: an apply that begins later sees the hold.
 	holder, running, err := state.LockHolder(s.store.Dir())
@@ -97,7 +95,7 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 			"found out: %w", err)
 	}
 	if running {
-		a.tell("%s", upkeep.Running(holder))
+		a.term.Tell("%s", upkeep.Running(holder))
 	}
 	return nil
 }
@@ -121,7 +119,7 @@ func (s *session) checkHold(glob string) error {
 	}
 	warning, err := upkeep.CheckHold(glob, &recorded, last.Items, running)
 	if warning != "" {
-		s.app.tell("Warning: %s", warning)
+		s.app.term.Tell("Warning: %s", warning)
 	}
 	return err
 }
@@ -135,7 +133,7 @@ func (a *app) removeHold(glob string) error {
 	if err != nil {
 		return err
 	}
-	a.tell("Lifted: %s (%s).", glob, planner.Count(lifted, "hold"))
+	a.term.Tell("Lifted: %s (%s).", glob, planner.Count(lifted, "hold"))
 	return nil
 }
 
@@ -164,11 +162,11 @@ func printList[T any](a *app, asJSON bool, none string, text func([]T) string,
 	case err != nil:
 		return err
 	case asJSON:
-		return a.printJSON(list)
+		return a.term.PrintJSON(list)
 	case len(list) == 0:
-		return a.print(none)
+		return a.term.Print(none)
 	}
-	return a.print(text(list))
+	return a.term.Print(text(list))
 }
 
 // view opens the configuration, and reads the state.
@@ -178,13 +176,4 @@ func (a *app) view(read func(ledger.Tx) error) error {
 		return err
 	}
 	return s.store.View(read)
-}
-
-// printJSON prints a value as one JSON document.
-func (a *app) printJSON(v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return a.print(string(render.EscapeJSON(b)) + "\n")
 }

@@ -33,19 +33,19 @@ func (a *app) initialise(dir, from string) error {
 		return err
 	}
 	err = configfiles.Write(dir, files, func(path string) error {
-		return a.print("Wrote " + path + "\n")
+		return a.term.Print("Wrote " + path + "\n")
 	})
 	if err != nil {
 		return err
 	}
 	for _, n := range notes {
-		a.tell("Note: %s", n)
+		a.term.Tell("Note: %s", n)
 	}
 	next := "put the tokens into proxy.token and waldur.token beside it (mode 0600), adapt it, " +
 		"and check it"
 	if from != "" {
 		next = "read it through, and check it"
 	}
-	a.tell("\nNext: %s with: cscs-sync validate --config %s", next, files[0].Path)
+	a.term.Tell("\nNext: %s with: cscs-sync validate --config %s", next, files[0].Path)
 	return nil
 }

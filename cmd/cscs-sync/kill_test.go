@@ -198,9 +198,9 @@ var testTime = time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC)
 func (s *service) here(args ...string) (int, string) {
 	var out bytes.Buffer
 	a := system()
-	a.user, a.host, a.color = "root", "testhost", "never"
+	a.user, a.host, a.term.Color = "root", "testhost", "never"
 	a.now = func() time.Time { return testTime.Add(s.passed) }
-	a.stdin, a.stdout, a.stderr = strings.NewReader(""), &out, &out
+	a.term.In, a.term.Out, a.term.Err = strings.NewReader(""), &out, &out
 	for i, arg := range args {
 		if strings.HasSuffix(arg, ".plan") {
 			args[i] = filepath.Join(s.dir, arg)

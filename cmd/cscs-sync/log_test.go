@@ -11,26 +11,12 @@ import (
 	"time"
 )
 
-// TestDurationsInJSONLogs: a time in a JSON log says its unit.
-func TestDurationsInJSONLogs(t *testing.T) {
-	var out bytes.Buffer
-	a := &app{stderr: &out, logFormat: "json"}
-	a.logger(slog.LevelInfo).Info("round", "took", 1500*time.Millisecond, "lane", "audit")
-	var got map[string]any
-	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
-		t.Fatal(err)
-	}
-	if got["took_seconds"] != 1.5 || got["took"] != nil || got["lane"] != "audit" {
-		t.Errorf("%s", out.Bytes())
-	}
-}
-
 // TestBadReloadInJSON: what is wrong with a new configuration stands in the log as entries, and nothing stands between them.
 func TestBadReloadInJSON(t *testing.T) {
 	s := newService(t, "")
 	var out bytes.Buffer
 	l := s.inProcess(time.Now, func(ses *session) {
-		ses.app.stderr, ses.app.logFormat = &out, "json"
+		ses.app.term.Err, ses.app.logFormat = &out, "json"
 		ses.app.log = ses.app.logger(slog.LevelInfo)
 	})
 	s.check(os.WriteFile(filepath.Join(s.dir, "cscs-sync.hcl"), []byte("proxy {\n  nonsense = 1\n"), 0o600))

@@ -5,6 +5,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/build"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/manual"
 )
 
@@ -19,6 +20,6 @@ func init() { extraCommands = append(extraCommands, manCommand) }
 func manCommand(*app) *cobra.Command {
 	return &cobra.Command{Use: "man DIR", Short: "write the manual pages", Args: arguments(1, 1),
 		Hidden: true, RunE: func(cmd *cobra.Command, args []string) error {
-			return manual.Write(cmd.Root(), version(), "docs", args[0])
+			return manual.Write(cmd.Root(), build.Version(), "docs", args[0])
 		}}
 }

@@ -87,7 +87,7 @@ func (a *app) take(ctx context.Context, system, reason string) (err error) {
 	if err != nil {
 		return err
 	}
-	a.tell("This state manages system %s from now on; node %s can no longer apply to it.", system,
+	a.term.Tell("This state manages system %s from now on; node %s can no longer apply to it.", system,
 		render.Quote(found.Node))
 	return nil
 }

@@ -31,7 +31,7 @@ func TestPager(t *testing.T) {
 		"JSON":          {[]string{"plan", "--json"}, pager, `"format_version"`},
 		"not there":     {[]string{"plan"}, pager + ".not", "give --no-pager"},
 	} {
-		x := newTerminal(t)
+		x := newPseudo(t)
 		cmd := s.command(c.args...)
 		cmd.Env = append(cmd.Env, "CSCS_SYNC_PAGER="+c.pager)
 		x.converse(t, cmd, "", "")

@@ -144,9 +144,9 @@ func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selectio
 	}
 	switch {
 	case o.events:
-		defer s.app.streamProgress()()
+		defer s.app.term.StreamProgress()()
 	case !o.json:
-		defer s.app.showProgress()()
+		defer s.app.term.ShowProgress()()
 	}
 	p, err := s.engine().Plan(ctx, engine.Request{Source: source, Selection: sel,
 		Parallelism: o.parallelism, KeepRecords: o.keepRecords})
@@ -156,14 +156,9 @@ func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selectio
 	return p, engine.CheckAddresses(&sel, p.Items)
 }
 
-// rendering is how plans are shown on a stream.
-func (a *app) rendering(stream any) render.Options {
-	return render.Options{Color: a.colored(stream), Palette: a.palette, Width: a.width}
-}
-
 // showPlan prints a plan for people.
 func (a *app) showPlan(p *planner.Plan) error {
-	return a.print(string(render.Text(p, a.rendering(a.stdout))))
+	return a.term.Print(string(render.Text(p, a.term.Rendering(a.term.Out))))
 }
 
 // show prints the plan as the flags say.
@@ -173,14 +168,14 @@ func (o *planOptions) show(a *app, p *planner.Plan) error {
 		if err := json.Compact(&line, render.JSON(p)); err != nil {
 			return fmt.Errorf("print the plan: %w", err)
 		}
-		return a.print(line.String() + "\n")
+		return a.term.Print(line.String() + "\n")
 	}
 	if o.json {
-		return a.print(string(render.JSON(p)))
+		return a.term.Print(string(render.JSON(p)))
 	}
-	how := a.rendering(a.stdout)
+	how := a.term.Rendering(a.term.Out)
 	how.Compact = o.compact
-	return a.page(string(render.Text(p, how)))
+	return a.term.Page(string(render.Text(p, how)))
 }
 
 // checkJSON refuses flags about JSON that do not go together.
@@ -208,7 +203,7 @@ func checkOut(path string) error {
 
 // writePlan writes a plan file, mode 0600. It replaces only a plan file, and never follows a link.
 func (a *app) writePlan(path string, p *planner.Plan) error {
-	data, err := planfile.Marshal(p, render.Options{Color: a.colored(a.stdout)})
+	data, err := planfile.Marshal(p, render.Options{Color: a.term.Colored(a.term.Out)})
 	if err != nil {
 		return fmt.Errorf("write plan %s: %w", path, err)
 	}
@@ -217,11 +212,11 @@ func (a *app) writePlan(path string, p *planner.Plan) error {
 	}
 	word := render.ShellWord(path)
 	if len(p.Core.Actions) == 0 {
-		a.tell("\nSaved the plan to %s. It has no actions: there is nothing to approve or to "+
+		a.term.Tell("\nSaved the plan to %s. It has no actions: there is nothing to approve or to "+
 			"apply.", word)
 		return nil
 	}
-	a.tell("\nSaved the plan to %s. To have exactly these actions done:\n\n"+
+	a.term.Tell("\nSaved the plan to %s. To have exactly these actions done:\n\n"+
 		"    cscs-sync approve %[1]s\n    cscs-sync apply %[1]s\n\n"+
 		"For a ticket, without colour: cscs-sync show --plain %[1]s", word)
 	return nil

@@ -15,14 +15,14 @@ func TestProgressOnATerminal(t *testing.T) {
 	s.create("bio", 30500)
 	run := func(args ...string) string {
 		s.check(s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: waldursim.FaultSlow, Delay: waldursim.Duration(time.Second)}))
-		x := newTerminal(t)
+		x := newPseudo(t)
 		cmd := s.command(args...)
 		cmd.Stderr = x.slave
 		cmd.Env = append(cmd.Env, "TERM=xterm")
 		if err := cmd.Run(); err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, x.text())
 		}
-		x.settle()
+		x.readAll()
 		return x.text()
 	}
 	shown := run("plan")

@@ -14,14 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is a pseudo-terminal: what the program writes to it, and what a person types.
-type terminal struct {
+// pseudo is a pseudo-terminal: what the program writes to it, and what a person types.
+type pseudo struct {
 	master, slave *os.File
 	mu            sync.Mutex
 	out           strings.Builder
 }
 
-func newTerminal(t *testing.T) *terminal {
+func newPseudo(t *testing.T) *pseudo {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -43,12 +43,12 @@ func newTerminal(t *testing.T) *terminal {
 	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
 		t.Fatal(err)
 	}
-	x := &terminal{master: master, slave: slave}
+	x := &pseudo{master: master, slave: slave}
 	go x.copy()
 	return x
 }
 
-func (x *terminal) copy() {
+func (x *pseudo) copy() {
 	buffer := make([]byte, 4096)
 	for {
 		n, err := x.master.Read(buffer)
@@ -61,14 +61,14 @@ func (x *terminal) copy() {
 	}
 }
 
-func (x *terminal) text() string {
+func (x *pseudo) text() string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.out.String()
 }
 
 // converse runs a command on the terminal, types an answer when it is asked, and returns the exit code.
-func (x *terminal) converse(t *testing.T, cmd *exec.Cmd, asked, answer string) int {
+func (x *pseudo) converse(t *testing.T, cmd *exec.Cmd, asked, answer string) int {
 	t.Helper()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = x.slave, x.slave, x.slave
 	cmd.Env = append(cmd.Env, "NO_COLOR=", "TERM=xterm")
@@ -85,7 +85,7 @@ func (x *terminal) converse(t *testing.T, cmd *exec.Cmd, asked, answer string) i
 		t.Fatal(err)
 	}
 	err := cmd.Wait()
-	x.settle()
+	x.readAll()
 	if exit, ok := err.(*exec.ExitError); ok {
 		return exit.ExitCode()
 	} else if err != nil {
@@ -100,12 +100,12 @@ func TestApplyAsksOnATerminal(t *testing.T) {
 	s.create("bio", 30500)
 	const question = "Only 'yes' will be accepted to approve."
 	for _, answer := range []string{"no\n", "y\n", "\n"} {
-		x := newTerminal(t)
+		x := newPseudo(t)
 		if code := x.converse(t, s.command("apply"), question, answer); code != exitRefused || s.exists("capstor/store")() {
 			t.Errorf("answer %q: exit %d, want 3 and nothing done\n%s", answer, code, x.text())
 		}
 	}
-	x := newTerminal(t)
+	x := newPseudo(t)
 	if code := x.converse(t, s.command("apply"), question, "yes\n"); code != exitDone || !s.exists("capstor/store/cscs/eth/bio")() {
 		t.Errorf("answer yes: exit %d\n%s", code, x.text())
 	}
@@ -153,8 +153,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// settle waits until everything that was written to the terminal has been read.
-func (x *terminal) settle() {
+// readAll waits until everything that was written to the terminal has been read.
+func (x *pseudo) readAll() {
 	for last := -1; last != len(x.text()); time.Sleep(50 * time.Millisecond) {
 		last = len(x.text())
 	}

@@ -198,7 +198,7 @@ var reasonTests = map[loop.Reason]struct {
 		c.ends(loop.LaneOrders, loop.Applied)
 	}},
 	loop.Stopped: {"", func(c *turnedLoop) {
-		close(c.s.app.stop)
+		c.s.app.stop.Ask()
 		c.ends(loop.LaneAudit, loop.Stopped)
 	}},
 	loop.RoundFailed: {"", func(c *turnedLoop) {

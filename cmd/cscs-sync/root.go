@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/build"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/help"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -39,16 +40,16 @@ The way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.`,
 		SilenceUsage:      true,
 		PersistentPreRunE: a.prepare,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		Version:           version(),
+		Version:           build.Version(),
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetVersionTemplate("cscs-sync {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{pathOf(cmd), err}
 	})
-	root.SetOut(a.stdout)
-	root.SetErr(a.stderr)
-	root.SetIn(a.stdin)
+	root.SetOut(a.term.Out)
+	root.SetErr(a.term.Err)
+	root.SetIn(a.term.In)
 	a.globals(root.PersistentFlags())
 	for _, g := range []struct {
 		id, title string
@@ -131,11 +132,11 @@ func (a *app) globals(f *pflag.FlagSet) {
 			"CSCS_SYNC_VAR_NAME)")
 	f.Var(config.VariableFlag{To: &a.variables, File: true}, "var-file",
 		"read values of variables from `FILE`: lines of NAME = VALUE (may be repeated)")
-	f.StringVar(&a.color, "color", "auto", "`WHEN` to use colour: auto, always or never (or "+
+	f.StringVar(&a.term.Color, "color", "auto", "`WHEN` to use colour: auto, always or never (or "+
 		"CSCS_SYNC_COLOR; NO_COLOR is honoured)")
 	f.BoolVar(&a.noColor, "no-color", false, "as --color never")
-	f.BoolVar(&a.noPager, "no-pager", false, "never show results in a pager; CSCS_SYNC_PAGER names "+
-		"another one than less")
+	f.BoolVar(&a.term.NoPager, "no-pager", false, "never show results in a pager; "+
+		"CSCS_SYNC_PAGER names another one than less")
 	f.StringVar(&a.logLevel, "log-level", "warn",
 		"least `LEVEL` to log: debug, info, warn or error (or CSCS_SYNC_LOG_LEVEL)")
 	f.StringVar(&a.logFormat, "log-format", "text",
@@ -160,7 +161,7 @@ func (a *app) setUp(cmd *cobra.Command) error {
 	a.quietLog = flags.Changed("log-level")
 	for _, flag := range []string{"config", "color", "log-level", "log-format"} {
 		variable := "CSCS_SYNC_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-		value, ok := a.getenv(variable)
+		value, ok := a.term.Getenv(variable)
 		if !ok || value == "" || flags.Changed(flag) {
 			continue
 		}
@@ -170,10 +171,11 @@ func (a *app) setUp(cmd *cobra.Command) error {
 		a.quietLog = a.quietLog || flag == "log-level"
 	}
 	if a.noColor {
-		if flags.Changed("color") && a.color != "never" {
-			return &usageError{name, fmt.Errorf("--no-color and --color %s exclude one another", a.color)}
+		if flags.Changed("color") && a.term.Color != "never" {
+			return &usageError{name, fmt.Errorf("--no-color and --color %s exclude one another",
+				a.term.Color)}
 		}
-		a.color = "never"
+		a.term.Color = "never"
 	}
 	if err := a.useGlobals(); err != nil {
 		return &usageError{name, err}
@@ -183,15 +185,15 @@ func (a *app) setUp(cmd *cobra.Command) error {
 
 // useGlobals checks the global flags, and makes the log.
 func (a *app) useGlobals() error {
-	if !slices.Contains([]string{"auto", "always", "never"}, a.color) {
-		return fmt.Errorf("--color %q: want auto, always or never", a.color)
+	if !slices.Contains([]string{"auto", "always", "never"}, a.term.Color) {
+		return fmt.Errorf("--color %q: want auto, always or never", a.term.Color)
 	}
-	name, set := a.getenv("CSCS_SYNC_COLORS")
+	name, set := a.term.Getenv("CSCS_SYNC_COLORS")
 	palette, ok := render.PaletteOf(name)
 	if set && name != "" && !ok {
 		return fmt.Errorf("CSCS_SYNC_COLORS=%q: want %s", name, strings.Join(render.PaletteNames(), ", "))
 	}
-	a.palette = palette
+	a.term.Palette = palette
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
 		return fmt.Errorf("--log-level %q: want debug, info, warn or error", a.logLevel)

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/build"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
@@ -79,7 +80,7 @@ held; 1 error; 3 refused; 4 --once, and something failed.`,
 			return engine.Refuse(engine.Configuration, errors.New("run: the configuration has no proxy "+
 				"or no waldur block; the loop asks the proxy, and reports to Waldur"))
 		}
-		a.graceful.Store(true)
+		a.stop.BySelf()
 		l, ended := s.loop(loop.Options{Once: o.once, DryRun: o.dryRun, AcceptShrunk: o.acceptShrunk,
 			Interval: o.interval})
 		defer ended()
@@ -100,14 +101,14 @@ func (s *session) loop(o loop.Options) (l *loop.Loop, ended func()) {
 	current.Store(s.cfg)
 	reloads := make(chan os.Signal, 1)
 	if !o.Once {
-		s.app.reloads.Store(true)
+		s.app.stop.KeepReloads()
 		signal.Notify(reloads, syscall.SIGHUP)
 	}
 	env := loop.Env{Files: s.store.Files(), Send: s.site().Tell, Supervise: supervise,
 		WatchdogInterval: watchdogInterval(),
 		Reloads:          reloads, Reloading: reloading,
 		Hung: func() []string { return probe.Hung(current.Load()) }, Hanging: s.site().Hanging,
-		MountTimeout: s.app.mountTimeout, Print: s.app.print, Log: s.app.roundLog(),
+		MountTimeout: s.app.mountTimeout, Print: s.app.term.Print, Log: s.app.roundLog(),
 		Load: func(log *slog.Logger) (loop.Config, loop.Files, error) {
 			if err := s.reload(log); err != nil {
 				return loop.Config{}, nil, err
@@ -125,7 +126,7 @@ func (s *session) loop(o loop.Options) (l *loop.Loop, ended func()) {
 
 // servePages makes the loop serve its status page.
 func (s *session) servePages(env *loop.Env) {
-	p := &status.Live{Host: s.app.host, Version: version(), Now: s.app.now, Hung: env.Hung}
+	p := &status.Live{Host: s.app.host, Version: build.Version(), Now: s.app.now, Hung: env.Hung}
 	p.Use(s.statusView())
 	env.Pages, env.Ended, env.Seen = status.Handler(p, s.names(), s.app.log), p.Ended, p.Seen
 	load := env.Load

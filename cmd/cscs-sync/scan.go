@@ -69,7 +69,7 @@ func (o *scanOptions) scan(ctx context.Context, a *app) error {
 			return err
 		}
 	}
-	if err := a.print(string(text)); err != nil {
+	if err := a.term.Print(string(text)); err != nil {
 		return err
 	}
 	if !r.Complete() {

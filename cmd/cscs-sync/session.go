@@ -45,7 +45,7 @@ func (a *app) configuration() (string, error) {
 
 // open loads the configuration, shows its warnings, and names the state.
 func (a *app) open(secrets config.SecretMode) (*session, error) {
-	return a.load(secrets, a.showDiagnostics)
+	return a.load(secrets, a.term.Diagnostics)
 }
 
 // showing shows the diagnostics of a configuration.
@@ -129,7 +129,7 @@ func (a *app) readSigners(path string) (*approval.Signers, error) {
 		return nil, fmt.Errorf("allowed signers %s: %w", path, err)
 	}
 	for _, p := range signers.Problems() {
-		a.tell("Warning: %s: %v", render.Escape(path), p)
+		a.term.Tell("Warning: %s: %v", render.Escape(path), p)
 	}
 	return signers, nil
 }

@@ -68,19 +68,19 @@ func (o *showOptions) run(a *app, path string) error {
 		return err
 	}
 	if file.Foreign {
-		a.tell("Warning: %s was written by another version of cscs-sync: its text could not be "+
+		a.term.Tell("Warning: %s was written by another version of cscs-sync: its text could not be "+
 			"compared with its content; below is the content", path)
 	}
-	how := a.rendering(a.stdout)
+	how := a.term.Rendering(a.term.Out)
 	how.Color = how.Color && !o.plain
 	how.Commands, how.Compact, how.MaxSize = o.commands, o.compact, o.maxSize
 	switch {
 	case o.json:
-		return a.print(string(render.JSON(file.Plan)))
+		return a.term.Print(string(render.JSON(file.Plan)))
 	case o.markdown:
-		return a.print(string(render.Markdown(file.Plan, how)))
+		return a.term.Print(string(render.Markdown(file.Plan, how)))
 	case o.html:
-		return a.print(string(render.HTML(file.Plan, how)))
+		return a.term.Print(string(render.HTML(file.Plan, how)))
 	}
-	return a.page(string(file.Show(how)))
+	return a.term.Page(string(file.Show(how)))
 }

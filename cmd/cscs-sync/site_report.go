@@ -150,5 +150,5 @@ func (o *reportOptions) write(a *app, r *siteReport.Report, in *siteReport.Input
 	if err != nil {
 		return err
 	}
-	return a.print(string(data))
+	return a.term.Print(string(data))
 }

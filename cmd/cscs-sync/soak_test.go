@@ -98,8 +98,8 @@ type runningLoop struct {
 func (s *service) inProcess(now func() time.Time, prepare ...func(*session)) *runningLoop {
 	a := system()
 	a.now = now
-	a.configPath, a.color, a.user = filepath.Join(s.dir, "cscs-sync.hcl"), "never", "root"
-	a.stdout, a.stderr = io.Discard, io.Discard
+	a.configPath, a.term.Color, a.user = filepath.Join(s.dir, "cscs-sync.hcl"), "never", "root"
+	a.term.Out, a.term.Err = io.Discard, io.Discard
 	a.log = slog.New(slog.NewTextHandler(s, nil))
 	a.quietLog = true
 	ses, err := a.open(config.Read)

@@ -69,7 +69,7 @@ func (a *app) statePullCommand() *cobra.Command {
 		if err := s.store.Pull(&document); err != nil {
 			return err
 		}
-		return a.print(string(render.EscapeJSON(document.Bytes())))
+		return a.term.Print(string(render.EscapeJSON(document.Bytes())))
 	}
 	return cmd
 }
@@ -131,7 +131,7 @@ func (a *app) forget(ctx context.Context, address, root string) error {
 	if err != nil {
 		return err
 	}
-	a.tell("Forgot %s. The storage is as it was.", shown)
+	a.term.Tell("Forgot %s. The storage is as it was.", shown)
 	return nil
 }
 
@@ -151,6 +151,6 @@ func (a *app) abandon(ctx context.Context, plan, reason string) error {
 	if err != nil {
 		return err
 	}
-	a.tell("Plan %s is given up. To see what is left: cscs-sync plan", canonical.ShortID(id))
+	a.term.Tell("Plan %s is given up. To see what is left: cscs-sync plan", canonical.ShortID(id))
 	return nil
 }

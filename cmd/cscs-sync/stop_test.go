@@ -149,7 +149,7 @@ func TestPassphraseInterrupted(t *testing.T) {
 	block, err := ssh.MarshalPrivateKeyWithPassphrase(private, "", []byte("secret"))
 	s.check(err)
 	s.check(os.WriteFile(filepath.Join(s.dir, "key"), pem.EncodeToMemory(block), 0o600))
-	x := newTerminal(t)
+	x := newPseudo(t)
 	cmd := s.fixed(nil, "approve", "--key", "key", "--as", "ada", "p.plan")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = x.slave, x.slave, x.slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -159,7 +159,7 @@ func TestPassphraseInterrupted(t *testing.T) {
 	_, err = io.WriteString(x.master, "\x03")
 	s.check(err)
 	code := exitOf(t, cmd.Wait())
-	x.settle()
+	x.readAll()
 	if took := time.Since(begun); code != exitInterrupted || took > beforeChanges {
 		t.Errorf("exit %d after %s\n%s", code, took, x.text())
 	}
@@ -171,7 +171,7 @@ func TestPassphraseInterrupted(t *testing.T) {
 	}
 }
 
-func echoes(t *testing.T, x *terminal) bool {
+func echoes(t *testing.T, x *pseudo) bool {
 	t.Helper()
 	state, err := unix.IoctlGetTermios(int(x.slave.Fd()), unix.TCGETS)
 	if err != nil {

@@ -79,9 +79,9 @@ func (a *app) nodes(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	if asJSON {
-		return a.printJSON(nodes)
+		return a.term.PrintJSON(nodes)
 	}
-	return a.print(nodes.Text())
+	return a.term.Print(nodes.Text())
 }
 
 func (a *app) stateFenceCommand() *cobra.Command {
@@ -108,7 +108,7 @@ that it is off, and then run this command. The history records it.`,
 		if err := s.store.Fence(*node, a.user, a.host, *reason); err != nil {
 			return err
 		}
-		a.tell("Node %s no longer holds the state: the next apply on another node takes it.",
+		a.term.Tell("Node %s no longer holds the state: the next apply on another node takes it.",
 			render.Quote(*node))
 		return nil
 	}
@@ -155,7 +155,7 @@ func (a *app) copyState(ctx context.Context, to string) error {
 		Since: a.now()}); err != nil {
 		return err
 	}
-	a.tell("The state is %s now. Use %s on every node from here on.", other.File(),
+	a.term.Tell("The state is %s now. Use %s on every node from here on.", other.File(),
 		render.ShellWord(to))
 	return nil
 }

@@ -35,7 +35,7 @@ func TestTwoApproveAtOnce(t *testing.T) {
 	s := newService(t, "")
 	s.create("bio", 30500)
 	s.ok("plan", "--out", "p.plan")
-	x := newTerminal(t)
+	x := newPseudo(t)
 	anna := s.fixed(nil, "approve", "--as", "anna", "p.plan")
 	ended := make(chan int, 1)
 	go func() { ended <- x.converse(t, anna, "Do you approve this plan?", "") }()
@@ -91,7 +91,7 @@ func TestAnotherPlanIsNotApproved(t *testing.T) {
 		"no plan":           func() { s.check(os.WriteFile(filepath.Join(s.dir, "p.plan"), []byte("cscs-sync plan v1\n"), 0o600)) },
 	} {
 		s.ok("plan", "--out", "p.plan")
-		x := newTerminal(t)
+		x := newPseudo(t)
 		cmd := s.fixed(nil, "approve", "--as", "anna", "p.plan")
 		ended := make(chan int, 1)
 		go func() { ended <- x.converse(t, cmd, "Do you approve this plan?", "") }()

@@ -49,10 +49,9 @@ func (a *app) validate(asJSON bool, secrets config.SecretMode) error {
 		}
 	}
 	if asJSON {
-		err = config.WriteJSON(a.stdout, diags)
+		err = config.WriteJSON(a.term.Out, diags)
 	} else {
-		err = config.WriteDiagnostics(a.stderr, diags, cfg.Sources, min(a.width, 100),
-			a.colored(a.stderr))
+		err = a.term.WriteDiagnostics(a.term.Err, diags, cfg.Sources)
 	}
 	if err != nil {
 		return err
@@ -63,7 +62,7 @@ func (a *app) validate(asJSON bool, secrets config.SecretMode) error {
 	if asJSON {
 		return nil
 	}
-	return a.print(fmt.Sprintf("Success! The configuration is valid: %s, %s.\n",
+	return a.term.Print(fmt.Sprintf("Success! The configuration is valid: %s, %s.\n",
 		planner.Count(len(cfg.Settings.Systems), "system"),
 		planner.Count(len(cfg.Overrides), "override")))
 }

@@ -52,11 +52,11 @@ func (o *verifyOptions) run(a *app, path string) error {
 		if err != nil {
 			return err
 		}
-		err = a.print(string(render.EscapeJSON(b)) + "\n")
+		err = a.term.Print(string(render.EscapeJSON(b)) + "\n")
 		if err != nil {
 			return err
 		}
-	} else if err := a.print(v.Text(a.width)); err != nil {
+	} else if err := a.term.Print(v.Text(a.term.Width)); err != nil {
 		return err
 	}
 	if !v.OK {

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/build"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 
 	"github.com/waldur/cscs-storage-sync/providers/site"
@@ -32,13 +33,13 @@ func (a *app) transport() http.RoundTripper {
 // site is what the configuration of this session opens.
 func (s *session) site() *site.Site {
 	if s.opened == nil {
-		s.opened = site.New(s.cfg, site.Options{Now: s.app.now, Stdin: s.app.stdin,
-			Transport: s.app.transport(), Progress: s.app.tellProgress,
-			Waits: s.app.waitsFor, CallbackTimeout: s.app.callbackTimeout, MountTimeout: s.app.mountTimeout,
+		s.opened = site.New(s.cfg, site.Options{Now: s.app.now, Stdin: s.app.term.In,
+			Transport: s.app.transport(), Progress: s.app.term.Progress,
+			Waits: s.app.stop.WaitsFor, CallbackTimeout: s.app.callbackTimeout, MountTimeout: s.app.mountTimeout,
 			Kernel: s.app.kernel,
 			Observing: func(work string, done, total int) {
 				s.app.stage("observing", 2*quotaTimeout+engine.StageSlack)
-				s.app.tellProgress(work, done, total)
+				s.app.term.Progress(work, done, total)
 			}})
 	}
 	return s.opened
@@ -54,11 +55,11 @@ func (s *session) engine() *engine.Engine {
 		ValidFor: s.cfg.Approval.ValidFor, Store: s.store, Locker: s.store, Key: s.localKey,
 		Proxy:   func() (engine.Source, error) { return s.source(nil) },
 		Storage: site.ForEngine{Site: s.site(), Markers: s.ownMarkers}, Who: s.app.user,
-		Host: s.app.host, Version: version(), PID: os.Getpid(), Now: s.app.now,
+		Host: s.app.host, Version: build.Version(), PID: os.Getpid(), Now: s.app.now,
 		Sleep: waldur.Sleep, Log: s.app.log, CallbackTimeout: callbackTimeout,
-		Hooks: engine.Hooks{Stop: s.app.stop, Stage: s.app.stage, Waits: s.app.waitsFor,
-			Progress: s.app.tellProgress, Listed: tuneMemory,
-			Changing: func() { s.app.graceful.Store(true) }, Reached: s.app.reached}}
+		Hooks: engine.Hooks{Stop: s.app.stop.Asked(), Stage: s.app.stage, Waits: s.app.stop.WaitsFor,
+			Progress: s.app.term.Progress, Listed: tuneMemory,
+			Changing: s.app.stop.BySelf, Reached: s.app.reached}}
 	if s.app.locker != nil {
 		e.Locker = s.app.locker(e.Locker)
 	}
