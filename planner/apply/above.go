@@ -6,20 +6,20 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// unsynced is a directory that is as wanted and durable itself, while its name in the directory
-// above may not be yet. It stays open until that one is synced, once for all of a batch that lie in
-// it.
+// unsynced is a directory that is durable and as wanted, but whose name in the parent directory may
+// not be durable yet. The directory stays open until its parent is synced, once for all directories
+// of a batch that lie in it.
 type unsynced struct {
 	dir    Directory
 	action *planner.Action
-	// ours reports whether this plan made it: it is closed to users again if it cannot be made
-	// durable.
+	// ours reports whether this plan made the directory. If so, it is closed to users again when it
+	// cannot be made durable.
 	ours bool
 }
 
-// syncAbove syncs the directories above of all outcomes that wait for it, each once. It comes
-// before anything is written down or told. A directory above is known by what was opened, and not
-// by its path: one that was replaced meanwhile is another.
+// syncAbove syncs the parent directories of all outcomes that wait for it, each parent once. It
+// runs before anything is recorded or reported to Waldur. Parents are told apart by what was opened
+// and not by path, because one that was replaced meanwhile is another directory.
 func (e *Engine) syncAbove(job *Job, outcomes []*outcome) {
 	var order [][]*outcome
 	groups := map[Above]int{}
@@ -46,7 +46,8 @@ func (e *Engine) syncAbove(job *Job, outcomes []*outcome) {
 	})
 }
 
-// endSync closes a directory whose directory above was synced, or could not be.
+// endSync closes the directory of an outcome. err says why its parent could not be synced; nil if
+// it was.
 func (e *Engine) endSync(job *Job, o *outcome, err error) {
 	u := o.unsynced
 	o.unsynced = nil

@@ -13,168 +13,171 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// ErrExists is what [Storage.Make] wraps when something stands at the path already.
+// ErrExists is wrapped by the error of [Storage.Make] if something already exists at the path.
 var ErrExists = errors.New("something already exists there")
 
-// Storage is what an apply changes. Paths are storage paths; every method works below an opened
-// root and follows no links.
+// Storage is what an apply changes. Paths are storage paths. Every method works below an opened
+// root and follows no symbolic links.
 type Storage interface {
-	// Make makes one directory, mode 0700 and ours, and opens it. What exists is never touched:
-	// [ErrExists].
+	// Make creates one directory, owned by us with mode 0700, and opens it. It never touches what
+	// exists; the error is then [ErrExists].
 	Make(system, path string) (Directory, error)
-	// Open opens an existing directory for changes; inode 0 accepts any, another one must match.
+	// Open opens an existing directory for changes. Its inode must match, unless inode is 0.
 	Open(system, path string, inode uint64) (Directory, error)
-	// Look observes without opening for changes.
+	// Look observes a directory without opening it for changes.
 	Look(system, path string) planner.Directory
-	// PrepareArchive tries everything that could make the move into the archive fail, and writes the
-	// manifest, synced.
+	// PrepareArchive tries everything that could make the move into the archive fail, then writes the
+	// manifest and syncs it.
 	PrepareArchive(Move) (Archiving, error)
-	// SyncArchived makes durable what a killed apply has moved into the archive.
+	// SyncArchived makes a move into the archive durable that a killed apply has made.
 	SyncArchived(Move) error
-	// Restore renames back from the archive, onto nothing, and syncs both folders. What a killed apply
-	// has moved already is only synced.
+	// Restore renames a directory back from the archive, if nothing is at its path, and syncs both
+	// parent directories. If a killed apply has already moved it, Restore only syncs.
 	Restore(Move) error
 	Quota(ctx context.Context, system string, id planner.QuotaID) planner.QuotaState
-	// SetQuota sets all four limits in one call. A running grace clock whose soft limit stays is kept
-	// where the client can.
+	// SetQuota sets all four limits in one call. If a grace clock is running and its soft limit stays,
+	// the clock is kept where the client can do that.
 	SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Limits,
 		before planner.QuotaState) error
-	// RemoveQuota removes the quota of a directory; one that is gone is removed.
+	// RemoveQuota removes the quota of a directory. It succeeds if there is none.
 	RemoveQuota(ctx context.Context, system string, id planner.QuotaID) error
 }
 
-// Archiving is a directory that is ready to be moved into the archive. It ends with Move or
-// Discard.
+// Archiving is a directory that is ready to be moved into the archive. The caller ends it with Move
+// or Discard.
 type Archiving interface {
-	// Move renames, and syncs both folders. If the directory does not move, the manifest is removed
-	// again.
+	// Move renames the directory and syncs both parent directories. If the directory does not move,
+	// Move removes the manifest again.
 	Move() error
-	// Discard removes the manifest, and nothing that anybody else made.
+	// Discard removes the manifest and nothing that anybody else made.
 	Discard() error
 }
 
-// Move is a rename between a managed path and the archive, either way.
+// Move describes a rename between a managed path and the archive, in either direction.
 type Move struct {
 	System string
-	// Path is the managed storage path; Folder and Name the place in the archive.
+	// Path is the managed storage path. Folder and Name are the place in the archive.
 	Path, Folder, Name string
 	Inode              uint64
-	// Manifest is what is written beside the archived directory.
+	// Manifest is the file that is written beside the archived directory.
 	Manifest []byte
 }
 
-// Archived is the storage path in the archive.
+// Archived returns the storage path of the directory in the archive.
 func (m Move) Archived() string { return m.Folder + "/" + m.Name }
 
-// Journal keeps what an apply must not forget. [state.Store] is one.
+// Journal keeps what an apply must not forget. [state.Store] is a Journal.
 type Journal interface {
 	Update(func(ledger.Tx) error) error
 }
 
-// Work is one action with what was found out about it just before.
+// Work is one action, with what was found out about it just before the apply.
 type Work struct {
 	Action *planner.Action
-	// Skip says why the action is not done: it is stale, and the rest goes on. Empty: it is done.
+	// Skip says why the action is left out: it is stale, and the rest of the plan goes on. If Skip is
+	// empty, the action runs.
 	Skip string
-	// Queued reports whether an earlier run of this plan has put the callbacks into the outbox. What
-	// is no longer there was delivered, or somebody dropped it: nothing is put there again.
+	// Queued reports whether an earlier run of this plan has put the callbacks into the outbox. A
+	// callback that is no longer there was delivered, or somebody dropped it: it is not put there
+	// again.
 	Queued bool
-	// Finished reports whether a callback of an earlier run ended the order already: only records are
-	// left to write.
+	// Finished reports whether a callback of an earlier run has already ended the order. Only records
+	// are left to write then.
 	Finished bool
-	// Shared reports whether others live by now on the quota that was to be frozen.
+	// Shared reports whether other resources now use the quota that was to be frozen.
 	Shared bool
-	// Unit is what space limits of its system are whole multiples of.
+	// Unit is the unit of the system's space limits: each is a whole multiple of it.
 	Unit planner.Bytes
-	// Async reports whether the backend of its quota may work on after it has answered, and Pending
-	// that an earlier run of this plan asked for the quota.
+	// Async reports whether the quota's backend may still be working after it has answered. Pending
+	// reports whether an earlier run of this plan has requested the quota.
 	Async, Pending bool
 	// Record is what is recorded once the resource is as wanted.
 	Record planner.Record
-	// URLs are the callbacks, rewritten to waldur.url; Order is the order's own URL.
+	// URLs are the callbacks, rewritten to waldur.url. Order is the URL of the order itself.
 	URLs  map[planner.Callback]string
 	Order string
-	// Bodies are the JSON bodies of callbacks that need one.
+	// Bodies are the JSON bodies of the callbacks that need one.
 	Bodies map[planner.Callback][]byte
-	// Archived is the register's entry for a restore.
+	// Archived is the archive register's entry of a directory that is to be restored.
 	Archived planner.Archived
 }
 
-// Job is one plan to be run.
+// Job is one plan that is to run.
 type Job struct {
 	ID string
-	// Begun is when the plan began, by the ledger: it names archived directories and begins their
-	// retention.
+	// Begun is when the plan began, according to the ledger. Archived directories are named after it,
+	// and their retention counts from it.
 	Begun time.Time
 	Work  []Work
-	// Resumed reports whether this plan has begun before.
+	// Resumed reports whether an earlier run has begun this plan.
 	Resumed bool
 }
 
-// Status is how one resource ended.
+// Status says how an action on one resource ended.
 type Status string
 
-// The states of a resource after an apply.
+// The statuses of a resource after an apply.
 const (
 	Done     Status = "done"
 	Failed   Status = "failed"
 	Skipped  Status = "skipped"
 	NotBegun Status = "not_begun"
-	// Undelivered: the storage is done, and a callback waits in the outbox.
+	// Undelivered means that the storage is done and a callback waits in the outbox.
 	Undelivered Status = "undelivered"
-	// Unrecorded: the storage is done, or Waldur was told, and the state could not be written.
+	// Unrecorded means that the storage is done, or Waldur has taken a callback, but the state could
+	// not be written.
 	Unrecorded Status = "unrecorded"
 )
 
-// Result is how one action ended.
+// Result says how one action ended.
 type Result struct {
 	Action *planner.Action
 	Status Status
-	// Err explains a status other than done.
+	// Err explains a status other than [Done].
 	Err error
 }
 
-// Event tells of progress, as it happens.
+// Event reports the progress of one action as it happens.
 type Event struct {
 	Action *planner.Action
-	// Step is "begin", "end", or in between how far a long step is, for people.
+	// Step is "begin" or "end". Between these it says, for people, how far a long step has come.
 	Step   string
 	Status Status
 	Err    error
 }
 
-// Engine runs jobs.
+// Engine runs jobs. Set the fields before the first call.
 type Engine struct {
 	Storage Storage
 	Orders  Orders
 	Journal Journal
 	Now     func() time.Time
-	// Sleep waits between two tries of a callback; it returns early with an error when ctx ends.
+	// Sleep waits for d between two tries of a callback. It returns an error early if ctx ends.
 	Sleep func(ctx context.Context, d time.Duration) error
-	// Notify hears of progress; it is called from several goroutines, one call at a time.
+	// Notify receives events. It is called from several goroutines, one call at a time.
 	Notify func(Event)
-	// Guard is asked before each change and each callback whether it is still ours alone to make; nil:
-	// it is. It is called from several goroutines.
+	// Guard is called before each change and each callback. An error means that this process may no
+	// longer make it. If Guard is nil, it may. Guard is called from several goroutines.
 	Guard func() error
-	// Holds gives the holds in force. It is called before each change and each callback; nil: nothing
-	// is ever held.
+	// Holds returns the holds in force. It is called before each change and each callback. If Holds is
+	// nil, nothing is held.
 	Holds func() ([]planner.Hold, error)
-	// Reached is called at each point at which a kill must do no harm; nil outside of tests.
+	// Reached is called at each point at which a kill must do no harm. It is nil outside of tests.
 	Reached func(point string)
-	// Parallelism is how many resources are worked on at a time; at least 1.
+	// Parallelism is how many resources are worked on at a time, at least 1.
 	Parallelism int
 	Host, Who   string
-	// RootUID and RootGID own the ancestors that are no resource: [planner.Settings] says who root is.
+	// RootUID and RootGID own the ancestors that are no resource. See [planner.Settings].
 	RootUID planner.UID
 	RootGID planner.GID
 
 	notify sync.Mutex
-	// parents are the directories above that this run has dealt with, and the errors of those that
-	// could not be made.
+	// parents are the storage paths of the parent directories that this run has dealt with. The value
+	// is the error of a directory that could not be made.
 	parents map[string]error
-	// paused is set once Waldur refused the token: no other callback would fare better.
+	// paused is set once Waldur refuses the token. All other callbacks would fail too.
 	paused atomic.Bool
-	// full is set once the state could not be written: nothing further is begun or told.
+	// full is set once the state cannot be written. Nothing more is begun or reported then.
 	full atomic.Bool
 	told told
 }
@@ -182,9 +185,10 @@ type Engine struct {
 // batchSize is how many resources share one transaction of the state.
 const batchSize = 64
 
-// Run does the job. It finishes what it has begun when stop is closed, and ends at once when ctx
-// ends. Every action of the job has a result. An error means that the state could not be written,
-// or the lock was lost: nothing further is begun, and the results say what happened all the same.
+// Run runs the job and returns one result for each of its actions. When stop is closed, Run
+// finishes what it has begun; when ctx ends, it returns at once. An error means that the state
+// could not be written or the lock was lost. Nothing more is begun then, and the results still say
+// what happened.
 func (e *Engine) Run(ctx context.Context, stop <-chan struct{}, job Job) ([]Result, error) {
 	e.beGuarded()
 	e.parents = map[string]error{}
@@ -212,8 +216,8 @@ func (e *Engine) Run(ctx context.Context, stop <-chan struct{}, job Job) ([]Resu
 	return results, nil
 }
 
-// batches cuts the work into parts that share a transaction. Trees to be tagged take long, so
-// nobody waits for them: they come last, as many as are worked on at a time.
+// batches divides the work into batches that share a transaction. Trees that are to be tagged take
+// long and nothing should wait for them, so they come last, in batches of e.Parallelism.
 func (e *Engine) batches(job *Job, todo []int) [][]int {
 	var quick, long []int
 	for _, i := range todo {
@@ -245,8 +249,8 @@ func stopped(ctx context.Context, stop <-chan struct{}) bool {
 	}
 }
 
-// resources are the indexes of the work that is not a directory above, dangerous or not, in the
-// plan's order.
+// resources returns the indexes of the work to do, in the plan's order and without parent
+// directories. It ends the work that is to be skipped.
 func (e *Engine) resources(ctx context.Context, job *Job, results []Result) []int {
 	var todo []int
 	for i := range job.Work {
@@ -265,29 +269,29 @@ func (e *Engine) resources(ctx context.Context, job *Job, results []Result) []in
 
 func isParent(a *planner.Action) bool { return a.Target.IsBranch() && a.Kind == planner.Create }
 
-// outcome is what one resource leaves for the state.
+// outcome is what the work on one resource leaves for the state.
 type outcome struct {
 	index int
-	// record is to be written; forget tells that the resource is no longer recorded.
+	// record is to be written. forget reports whether the resource's record is to be deleted.
 	record   *planner.Record
 	forget   bool
 	archived *planner.Archived
 	restored string
 	calls    []ledger.Delivery
-	// waiting are all callbacks of the resource in the outbox, in order; fresh tells that this run, of
-	// this plan, put its own there.
+	// waiting are all callbacks of the resource in the outbox, in order. fresh reports whether this
+	// run has put callbacks there. plan is the id of its plan.
 	waiting []ledger.Delivery
 	fresh   bool
 	plan    string
 	steps   []string
 	inode   uint64
 	err     error
-	// unsynced is what waits for a sync of the directory above; nil if nothing does.
+	// unsynced waits for a sync of the parent directory; nil if nothing does.
 	unsynced *unsynced
 }
 
-// batch works on some resources, writes down what came of it in one transaction, and then sends
-// their callbacks.
+// batch works on some resources, records what it did in one transaction, and then sends their
+// callbacks.
 func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, indexes []int,
 	results []Result) error {
 	outcomes := make([]*outcome, len(indexes))
@@ -315,7 +319,8 @@ func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, inde
 		r := &results[o.index]
 		r.Status, r.Err = statusOf(o.err), o.err
 		if r.Status == Failed && job.Work[o.index].Queued {
-			r.Err = fmt.Errorf("%w; callbacks of an earlier run may still be waiting. Run `cscs-sync callbacks list`", o.err)
+			r.Err = fmt.Errorf("%w; callbacks of an earlier run may still be waiting. "+
+				"Run `cscs-sync callbacks list`", o.err)
 		}
 		if r.Status == Done && err != nil {
 			r.Status, r.Err = Unrecorded, errors.New("it is done, but could not be recorded")
@@ -332,7 +337,8 @@ func (e *Engine) batch(ctx context.Context, stop <-chan struct{}, job *Job, inde
 	return failed.err
 }
 
-// statusOf is how the work on a resource ended, before anything is recorded or told.
+// statusOf returns the status of a resource after the work on its storage ended with err, before
+// anything is recorded or reported.
 func statusOf(err error) Status {
 	var held *HeldError
 	switch {
@@ -346,7 +352,8 @@ func statusOf(err error) Status {
 	return Failed
 }
 
-// statusOfTelling is how a resource whose storage is done ended, if telling Waldur gave an error.
+// statusOfTelling returns the status of a resource whose storage is done but whose callbacks ended
+// with err.
 func statusOfTelling(err error) Status {
 	var unnoted *unnotedError
 	if errors.As(err, &unnoted) {
@@ -355,7 +362,7 @@ func statusOfTelling(err error) Status {
 	return Undelivered
 }
 
-// each calls f for 0 … n-1, some at a time, and waits for all.
+// each calls f for 0 … n-1, e.Parallelism calls at a time, and waits for all of them.
 func (e *Engine) each(n int, f func(int)) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, max(1, e.Parallelism))

@@ -17,8 +17,8 @@ func (e *Engine) move(job *Job, w *Work) Move {
 		Name: path.Base(a.ArchivePath(job.Begun)), Inode: a.Inode}
 }
 
-// archive moves a directory out of the way, once Waldur has agreed. Everything that can be tried is
-// tried before the approve, because there is no way back after it: the manifest is written, and
+// archive moves a directory into the archive once Waldur has agreed. After the approve there is no
+// way back, so everything that can be tried is tried before. The manifest is written then too, and
 // removed again if Waldur does not agree.
 func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
@@ -55,7 +55,7 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	}
 	e.reached("rename")
 	if err := ready.Move(); err != nil {
-		// it was moved, and something after that failed: the register must know where it is
+		// The directory was moved and something failed after that: the register must know where it is.
 		if e.isMoved(m) {
 			o.archived = entry
 		}
@@ -66,7 +66,7 @@ func (e *Engine) archive(ctx context.Context, job *Job, w *Work, o *outcome) err
 	return e.leaveQuota(ctx, w, o, m)
 }
 
-// isMoved reports whether the directory is in the archive and no longer where it was.
+// isMoved reports whether the directory is in the archive and no longer at its storage path.
 func (e *Engine) isMoved(m Move) bool {
 	if e.Storage.Look(m.System, m.Path).State != planner.DirAbsent {
 		return false
@@ -106,9 +106,9 @@ func before(a *planner.Action, at planner.Attribute) planner.Value {
 	return planner.Value{}
 }
 
-// agree asks Waldur to approve a removal. Without a clear yes nothing is moved and nothing is
-// queued. Only the order itself says yes: an approve that succeeds may leave it waiting for its
-// start date, and what answers may not be Waldur.
+// agree asks Waldur to approve a removal. Without a clear yes, nothing is moved and nothing is
+// queued. Only the order's own state is a clear yes: an approve that succeeds may leave the order
+// waiting for its start date, and the server that answered may not be Waldur.
 func (e *Engine) agree(ctx context.Context, w *Work) error {
 	a := w.Action
 	if w.Finished {
@@ -140,8 +140,8 @@ func (e *Engine) agree(ctx context.Context, w *Work) error {
 		planner.ShortID(a.Order), said)
 }
 
-// orderOf asks for the order of an action, and refuses an answer about another, or about another
-// resource's.
+// orderOf gets the order of an action. It refuses an answer about another order, or about the order
+// of another resource.
 func (e *Engine) orderOf(ctx context.Context, w *Work) (planner.Order, error) {
 	order, err := e.Orders.Get(ctx, w.Order)
 	if err == nil {
@@ -154,17 +154,18 @@ func subjectOf(a *planner.Action) planner.About {
 	return planner.About{Order: a.Order, Resource: a.Key.Item}
 }
 
-// agreed makes sure that a removal whose approve Waldur no longer offers was approved before.
+// agreed checks that a removal was approved earlier, if Waldur no longer offers its approve.
 func (e *Engine) agreed(ctx context.Context, w *Work) error {
 	a := w.Action
 	order, err := e.orderOf(ctx, w)
 	switch {
 	case err != nil:
-		return fmt.Errorf("archive %s: Waldur could not be asked whether order %s was approved: %w; "+
-			"nothing was moved",
+		return fmt.Errorf("archive %s: Waldur could not be asked whether order %s was approved: "+
+			"%w; nothing was moved",
 			a.Address, planner.ShortID(a.Order), err)
 	case !took(planner.Approve, order.State):
-		return fmt.Errorf("archive %s: Waldur offers no approve for order %s, which is %s; nothing was moved, plan again", a.Address,
+		return fmt.Errorf("archive %s: Waldur offers no approve for order %s, which is %s; "+
+			"nothing was moved, plan again", a.Address,
 			planner.ShortID(a.Order), order.State)
 	}
 	return nil
@@ -177,12 +178,12 @@ func describe(a Answer) string {
 		}
 		return "no answer"
 	}
-	// Waldur ends its words with a full stop
+	// Waldur ends its messages with a full stop.
 	return planner.Clause(fmt.Sprintf("%d %s", a.Status, a.Detail))
 }
 
-// restore brings an archived directory back, onto nothing, and gives it what the manifest tells of
-// it.
+// restore moves an archived directory back, if nothing is at its path, and gives it what the
+// manifest says about it.
 func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	folder, name := path.Split(a.From)
@@ -211,8 +212,8 @@ func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) err
 	return e.settle(w, o, d)
 }
 
-// closeUnlimited closes a directory before it is restored if its own quota is still to be set.
-// Users can then never write to it without a limit. The last step of the restore opens it.
+// closeUnlimited closes a directory before it is restored if its own quota is not set yet. Without
+// that, users could write to it without a limit. The last step of the restore opens it.
 func (e *Engine) closeUnlimited(ctx context.Context, a *planner.Action) error {
 	if !setsDirectoryQuota(a) {
 		return nil
@@ -241,7 +242,8 @@ func setsDirectoryQuota(a *planner.Action) bool {
 		slices.ContainsFunc(a.Changes, func(c planner.Change) bool { return c.Attribute.IsQuota() })
 }
 
-// leftClosed says that a restored directory has no quota yet, and what to do.
+// leftClosed adds to err that a restored directory is closed because it has no quota yet, and what
+// to do about it.
 func leftClosed(a *planner.Action, err error) error {
 	if !setsDirectoryQuota(a) {
 		return err
@@ -249,8 +251,9 @@ func leftClosed(a *planner.Action, err error) error {
 	owner, _ := a.After(planner.Owner)
 	group, _ := a.After(planner.Group)
 	mode, _ := a.After(planner.ModeAttr)
-	return fmt.Errorf("%w; %s was moved back and is left closed, so only root can enter it. Plan again "+
-		"once the cause is gone; what Waldur does not list has to be opened by hand, with owner %s, group %s, "+
+	return fmt.Errorf("%w; %s was moved back and is left closed, so only root can enter it. "+
+		"Plan again once the cause is gone; what Waldur does not list has to be opened by hand, "+
+		"with owner %s, group %s, "+
 		"mode %s", err, a.Storage, planner.Show(planner.Owner, owner), planner.Show(planner.Group, group),
 		planner.Show(planner.ModeAttr, mode))
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// commit writes what a batch did: journal, records, register and outbox, all or nothing, synced
-// before any callback. What the state cannot hold of one resource fails that resource alone.
+// commit records what a batch did in one transaction, synced before any callback is sent: journal,
+// records, archive register and outbox. If the state cannot hold what belongs to one resource, only
+// that resource fails.
 func (e *Engine) commit(job *Job, outcomes []*outcome) error {
 	e.reached("journal")
 	err := e.Journal.Update(func(tx ledger.Tx) error {
@@ -39,7 +40,7 @@ func (e *Engine) commit(job *Job, outcomes []*outcome) error {
 
 func (e *Engine) commitOne(tx ledger.Tx, job *Job, o *outcome) error {
 	w := &job.Work[o.index]
-	// a move that was made is noted, whatever failed after it
+	// A move that was made is recorded, whatever failed after it.
 	if err := e.commitRecord(tx, w, o); err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (e *Engine) commitOne(tx ledger.Tx, job *Job, o *outcome) error {
 	return tx.AppendSteps(job.ID, []ledger.Step{step})
 }
 
-// stepNames are the journal's words for how a resource ended.
+// stepNames are the journal's words for how the work on a resource ended.
 var stepNames = map[Status]string{Done: ledger.StepDone, Failed: "failed", NotBegun: "failed",
 	Skipped: "skipped"}
 
@@ -79,12 +80,12 @@ func (e *Engine) commitRecord(tx ledger.Tx, w *Work, o *outcome) error {
 	return tx.PutRecord(*o.record)
 }
 
-// unnotedError is an answer of Waldur that could not be noted in the state.
+// unnotedError means that Waldur answered a callback and the state could not be written.
 type unnotedError struct{ error }
 
 func (e *unnotedError) Unwrap() error { return e.error }
 
-// errUnsent is why a callback is not sent once the state cannot be written.
+// errUnsent says why a callback is not sent once the state cannot be written.
 var errUnsent = errors.New(
 	"it is not sent, because the state cannot be written; it waits in the outbox")
 
@@ -102,7 +103,7 @@ func (f *firstError) keep(err error) {
 	}
 }
 
-// told counts what Waldur has taken in this run, whether or not it could be noted.
+// told counts the callbacks that Waldur has taken in this run, recorded or not.
 type told struct {
 	mu    sync.Mutex
 	calls map[planner.Callback]int
@@ -117,6 +118,6 @@ func (t *told) add(c planner.Callback) {
 	t.calls[c]++
 }
 
-// Told is how many callbacks of each kind Waldur has taken, also those whose answers could not be
-// noted. Ask after [Engine.Run].
+// Told returns how many callbacks of each kind Waldur has taken, including those whose answers
+// could not be recorded. Call it after [Engine.Run].
 func (e *Engine) Told() map[planner.Callback]int { return e.told.calls }

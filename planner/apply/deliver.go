@@ -14,23 +14,23 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Tries of a callback within one apply, and the longest wait between two of them. What is not
-// delivered then stays in the outbox for the next apply, the loop, or `callbacks retry`.
+// How often a callback is tried within one apply, and how long at most between two tries. A
+// callback that is not delivered then stays in the outbox for the next apply, the loop, or
+// `callbacks retry`.
 const (
 	triesNow    = 3
 	longestWait = 10 * time.Second
-	// firstWait is the first one that we choose ourselves.
+	// firstWait is the wait after the first try, unless Waldur asks for a longer one.
 	firstWait = 500 * time.Millisecond
-	// mostStuck is how often a callback without an effect is tried, each time up to triesNow times,
-	// before it is parked.
+	// mostStuck is after how many rounds of triesNow tries a callback without an effect is parked.
 	mostStuck = 4
 )
 
-// ErrPaused reports that Waldur refused our token: no other callback will fare better.
+// ErrPaused means that Waldur refused our token. All other callbacks would fail too.
 var ErrPaused = errors.New("all callbacks pause until the token of the waldur block is fixed")
 
-// DroppedError reports a callback that was taken out of the outbox because it can have no effect,
-// or no longer applies. The history keeps it.
+// DroppedError means that a callback was removed from the outbox because it can have no effect or
+// no longer applies. The history keeps it.
 type DroppedError struct {
 	Callback     planner.Callback
 	Address, Why string
@@ -41,7 +41,7 @@ func (e *DroppedError) Error() string {
 		e.Address, e.Why)
 }
 
-// Waits reports whether an error of an [Undelivered] resource leaves a callback in the outbox.
+// Waits reports whether the error of an [Undelivered] resource leaves a callback in the outbox.
 func Waits(err error) bool {
 	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		return slices.ContainsFunc(all.Unwrap(), Waits)
@@ -50,9 +50,9 @@ func Waits(err error) bool {
 	return err != nil && !errors.As(err, &gone)
 }
 
-// deliver sends what waits for one resource: what earlier orders left, then its own. A callback
-// that has to wait holds back those of its own order, and no others. The error is about the
-// callbacks of the action's own order.
+// deliver sends the callbacks that wait for one resource: those of earlier orders, then its own. A
+// callback that has to wait holds back the other callbacks of its order and no others. The error is
+// about the callbacks of the action's own order.
 func (e *Engine) deliver(ctx context.Context, a *planner.Action, o *outcome) error {
 	var own []error
 	waits, over := map[string]bool{}, map[string]string{}
@@ -70,7 +70,7 @@ func (e *Engine) deliver(ctx context.Context, a *planner.Action, o *outcome) err
 		err := e.deliverOne(ctx, d, &t)
 		var gone *DroppedError
 		waits[d.Order] = err != nil && !errors.As(err, &gone)
-		// that it is over is said once
+		// That the order is over is said once.
 		if mine && err != nil && (gone == nil || !strings.HasSuffix(over[d.Order], gone.Why)) {
 			own = append(own, err)
 		}
@@ -81,16 +81,17 @@ func (e *Engine) deliver(ctx context.Context, a *planner.Action, o *outcome) err
 	return errors.Join(own...)
 }
 
-// Told is what became of the callbacks that a [Engine.Redeliver] found due.
+// Told says what became of the callbacks that [Engine.Redeliver] found due.
 type Told struct {
 	Delivered int
 	Dropped   []*DroppedError
 }
 
-// Redeliver sends what waits in the outbox and is due, order by order, until nothing more gets
-// through. One that fails keeps only its own order waiting. What may have been sent before is first
-// looked up by its order. due is asked again after each pass, because what was delivered makes the
-// next of its order due. The error is about each that still waits; [ErrPaused] ends everything.
+// Redeliver sends the due callbacks in the outbox, order by order, until no more get through. A
+// callback that fails keeps only the callbacks of its own order waiting. Before it resends a
+// callback, Redeliver asks Waldur for the state of its order. It calls due again after each pass,
+// because a delivered callback makes the next of its order due. The error is about each callback
+// that still waits. [ErrPaused] ends everything.
 func (e *Engine) Redeliver(ctx context.Context, due func() ([]ledger.Delivery, error)) (told Told,
 	err error) {
 	e.beGuarded()
@@ -124,13 +125,13 @@ func (e *Engine) Redeliver(ctx context.Context, due func() ([]ledger.Delivery, e
 	return told, errors.Join(problems...)
 }
 
-// refused reports whether an answer says something about the token, and nothing about the callback.
+// refused reports whether an HTTP status is about the token and not about the callback.
 func refused(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
-// deliverOne brings one callback to Waldur, with a few tries, and notes what came of it. A parked
-// one is only looked up.
+// deliverOne sends one callback, with a few tries, and records what became of it. For a parked
+// callback it only asks for the order.
 func (e *Engine) deliverOne(ctx context.Context, d *ledger.Delivery, t *telling) error {
 	if e.paused.Load() {
 		return fmt.Errorf("tell Waldur %s of %s: %w", d.Callback, d.Address, ErrPaused)
@@ -161,19 +162,19 @@ func (e *Engine) deliverOne(ctx context.Context, d *ledger.Delivery, t *telling)
 	return e.note(d, f, wait)
 }
 
-// lookUpParked takes a parked callback out of the outbox if its order shows that it was delivered
+// lookUpParked removes a parked callback from the outbox if its order shows that it was delivered
 // or is over.
 func (e *Engine) lookUpParked(ctx context.Context, d *ledger.Delivery, t *telling) error {
 	if f := e.ask(ctx, d, t); f.verdict == delivered || f.verdict == dropped ||
 		f.verdict == paused {
 		return e.note(d, f, 0)
 	}
-	return fmt.Errorf("tell Waldur %s of %s: it is parked (%s). Run `cscs-sync callbacks list`, then "+
-		"retry or drop callback %d",
+	return fmt.Errorf("tell Waldur %s of %s: it is parked (%s). Run `cscs-sync callbacks list`, "+
+		"then retry or drop callback %d",
 		d.Callback, d.Address, d.Problem, d.Seq)
 }
 
-// note writes down what became of a callback: one sync after each answer.
+// note records what became of a callback, with one sync after each answer.
 func (e *Engine) note(d *ledger.Delivery, f finding, wait time.Duration) error {
 	if f.verdict == paused {
 		e.paused.Store(true)
@@ -215,13 +216,14 @@ func (e *Engine) note(d *ledger.Delivery, f finding, wait time.Duration) error {
 	return fmt.Errorf("%s; it is kept and retried later", what)
 }
 
-// later is how long to wait before the next apply or round tries again.
+// later returns how long the next apply or round waits before it tries a callback again that was
+// tried this often.
 func later(tries int) time.Duration { return backoff.Wait(time.Minute, time.Hour, tries+1) }
 
-// attempt makes one try. Before a resend, before each callback with a value, and before
-// set_state_erred, which Waldur takes in any state, the order is asked whether it still applies:
-// nothing takes effect twice, and nothing old replaces what is newer. After a callback about the
-// order, the order itself must show the effect.
+// attempt makes one try. It asks for the order first before a resend, before each callback with a
+// value, and before set_state_erred, which Waldur takes in any state. So no callback takes effect
+// twice, and no old value replaces a newer one. After a callback about the order, the order itself
+// must show the effect. The duration is how long Waldur asked us to wait.
 func (e *Engine) attempt(ctx context.Context, d *ledger.Delivery, t *telling, resend bool) (finding,
 	time.Duration) {
 	if resend || !d.Callback.AboutOrder() || d.Callback == planner.SetStateErred {
@@ -249,8 +251,8 @@ func (e *Engine) attempt(ctx context.Context, d *ledger.Delivery, t *telling, re
 	return e.afterAnswer(ctx, d, t, answer.Status, why), 0
 }
 
-// afterAnswer looks at the order after Waldur has answered a callback about it: only the order says
-// what the callback did.
+// afterAnswer asks for the order after Waldur has answered a callback about it, because only the
+// order shows what the callback did.
 func (e *Engine) afterAnswer(ctx context.Context, d *ledger.Delivery, t *telling, status int,
 	why string) finding {
 	f := e.ask(ctx, d, t)

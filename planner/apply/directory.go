@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Directory is one directory, opened. Every change compares the inode first.
+// Directory is one open directory. Every change compares the inode first.
 type Directory interface {
 	Observe() planner.Directory
 	Empty() (bool, error)
@@ -17,24 +17,24 @@ type Directory interface {
 	Chmod(planner.Mode) error
 	DropACLs() error
 	SetProject(planner.ProjectID) error
-	// Tag gives everything below the directory, and at last the directory itself, a project id that
-	// new entries inherit. What has it already is passed over, so that a killed call is gone on
-	// with. It tells now and then how many entries it has seen, and in the end how many hard links
-	// it left as they were, because they lead out of the directory.
+	// Tag gives a project id, which new entries inherit, to everything below the directory and at last
+	// to the directory itself. It skips entries that have the id, so that a call continues where a
+	// killed one stopped. It calls tell now and then with the number of entries seen so far. left is
+	// how many hard links it left as they were because they lead out of the directory.
 	Tag(ctx context.Context, id planner.ProjectID, tell func(seen int)) (left int, err error)
-	// Sync makes durable what the directory itself is.
+	// Sync makes the directory's own attributes durable.
 	Sync() error
-	// Above tells which directory the one above is, and SyncAbove makes durable that this one has
-	// its name there.
+	// Above returns the identity of the parent directory. SyncAbove makes this directory's name in its
+	// parent durable.
 	Above() (Above, error)
 	SyncAbove() error
 	Close() error
 }
 
-// Above tells apart the directories that others lie in.
+// Above identifies a parent directory.
 type Above struct{ Device, Inode uint64 }
 
-// asWanted reports whether a directory is what the plan's changes make of it.
+// asWanted reports whether a directory is as the plan's changes want it.
 func asWanted(a *planner.Action, now planner.Directory) bool {
 	return now.State == planner.DirPresent && !slices.ContainsFunc(a.Changes,
 		func(c planner.Change) bool {
@@ -43,9 +43,9 @@ func asWanted(a *planner.Action, now planner.Directory) bool {
 		})
 }
 
-// settle gives a directory its owner, group and mode, syncs it, and looks whether it is as wanted
-// now. A mode that does not stick leaves the bits that the old and the new one share: no more than
-// it had.
+// settle gives a directory its owner, group and mode, syncs it, and checks that it is now as
+// wanted. If setting the mode fails, only the bits that the old and the new mode share are left, so
+// that the mode is no wider than before.
 func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 	a := w.Action
 	now := d.Observe()
@@ -72,9 +72,9 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 	}
 	now = d.Observe()
 	if !asWanted(a, now) {
-		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, project id %s, "+
-			"and that is not what was set; somebody undoes the change, or the file system "+
-			"does not keep it", a.Storage, now.Owner,
+		return fmt.Errorf("change %s: after the change it has owner %d, group %d, mode %s, "+
+			"project id %s, and that is not what was set; somebody undoes the change, or the "+
+			"file system does not keep it", a.Storage, now.Owner,
 			now.Group, now.Mode, now.ProjectValue())
 	}
 	e.keepRecord(w, o, now)
@@ -84,14 +84,14 @@ func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
 	return nil
 }
 
-// syncs reports whether an action has to make the directory durable. An update of nothing but a
-// quota changes nothing about it: the filesystem keeps quotas by itself.
+// syncs reports whether an action has to make the directory durable. An update of only a quota does
+// not change the directory, and the filesystem makes quotas durable by itself.
 func syncs(a *planner.Action) bool {
 	return a.Kind != planner.Update || a.Tag || slices.ContainsFunc(a.Changes,
 		func(c planner.Change) bool { return !c.Attribute.IsQuota() })
 }
 
-// narrow takes bits away that a change of the mode gave before it failed.
+// narrow removes mode bits that a failed change of the mode has added.
 func (e *Engine) narrow(d Directory, mode planner.Mode) error {
 	if d.Observe().Mode&^mode == 0 {
 		return nil

@@ -8,14 +8,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// guardedStorage asks before every single change whether it is still ours to make. What it refuses
-// counts as not begun: the plan goes on another time.
+// guardedStorage calls the guard before every change. A change that the guard refuses counts as not
+// begun, and the plan continues another time.
 type guardedStorage struct {
 	Storage
 	guard func() error
 }
 
-// mayChange is the guard's answer, as an error that stops a step.
+// mayChange returns the guard's error as one that stops a step.
 func mayChange(guard func() error) error {
 	if err := guard(); err != nil {
 		return fmt.Errorf("%w: %w", errStopped, err)
@@ -75,8 +75,8 @@ func (g guardedStorage) RemoveQuota(ctx context.Context, system string, id plann
 	return g.Storage.RemoveQuota(ctx, system, id)
 }
 
-// guardedArchiving asks before the move. What does not move leaves no manifest, which may be
-// removed at any time.
+// guardedArchiving calls the guard before the move. If it refuses, the manifest is removed; that is
+// allowed at any time.
 type guardedArchiving struct {
 	Archiving
 	guard func() error
@@ -89,7 +89,7 @@ func (g guardedArchiving) Move() error {
 	return g.Archiving.Move()
 }
 
-// guardedDirectory asks before each change of one directory.
+// guardedDirectory calls the guard before each change of one directory.
 type guardedDirectory struct {
 	Directory
 	guard func() error
@@ -123,7 +123,7 @@ func (g guardedDirectory) SetProject(id planner.ProjectID) error {
 	return g.Directory.SetProject(id)
 }
 
-// Tag walks a whole tree, which may take hours: the guard ends it.
+// Tag walks a whole tree, which may take hours, so the guard can end it in between.
 func (g guardedDirectory) Tag(ctx context.Context, id planner.ProjectID,
 	tell func(seen int)) (left int, err error) {
 	if err := mayChange(g.guard); err != nil {
@@ -139,7 +139,7 @@ func (g guardedDirectory) Tag(ctx context.Context, id planner.ProjectID,
 	})
 }
 
-// guardedOrders asks before each callback.
+// guardedOrders calls the guard before each callback.
 type guardedOrders struct {
 	Orders
 	guard func() error
@@ -152,7 +152,8 @@ func (g guardedOrders) Send(ctx context.Context, call Call) Answer {
 	return g.Orders.Send(ctx, call)
 }
 
-// beGuarded has every change and every callback of this engine ask the guard first.
+// beGuarded wraps the engine's storage and orders so that each change and each callback calls the
+// guard first.
 func (e *Engine) beGuarded() {
 	if e.Guard == nil {
 		return

@@ -6,8 +6,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// HeldError reports a resource that somebody holds: nothing more is changed about it, and Waldur is
-// told nothing more.
+// HeldError means that somebody holds a resource. Nothing more is changed about it or reported to
+// Waldur.
 type HeldError struct {
 	Address string
 	Hold    planner.Hold
@@ -18,8 +18,8 @@ func (e *HeldError) Error() string {
 		e.Address, e.Hold.By, e.Hold.Reason, e.Hold.Glob)
 }
 
-// held returns an error if somebody holds the resource at an address now. Holds come and go while an
-// apply runs, so each change and each callback asks.
+// held returns an error if somebody holds the resource at an address now. Holds come and go while
+// an apply runs, so each change and each callback asks.
 func (e *Engine) held(address string) error {
 	holds, err := e.holds()
 	if err != nil {
@@ -36,7 +36,7 @@ func (e *Engine) holds() ([]planner.Hold, error) {
 	return e.Holds()
 }
 
-// heldBy returns an error if one of some holds is on an address.
+// heldBy returns an error if one of the holds matches an address.
 func heldBy(holds []planner.Hold, address string) error {
 	for _, h := range holds {
 		if planner.MatchGlob(h.Glob, address) {

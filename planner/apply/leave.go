@@ -8,15 +8,15 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Least limits of a frozen quota: what Lustre grants at a time.
+// The lowest limits of a frozen quota: what Lustre grants at a time.
 const (
 	leastSpace  planner.Bytes  = 1 << 20
 	leastInodes planner.Inodes = 1024
 )
 
-// leaveQuota freezes or removes the quota of a directory that was archived, as the plan says. The
-// archived data is safe either way: where it is not known what to do, nothing is done, and the
-// journal and the terminal say so.
+// leaveQuota freezes or removes the quota of an archived directory, as the plan says. The archived
+// data is safe either way. If leaveQuota cannot know what to do, it does nothing and says so in the
+// journal and on the terminal.
 func (e *Engine) leaveQuota(ctx context.Context, w *Work, o *outcome, m Move) error {
 	a := w.Action
 	if a.Quota == nil || !a.Freeze && !a.Unlimit {
@@ -37,9 +37,9 @@ func (e *Engine) leaveQuota(ctx context.Context, w *Work, o *outcome, m Move) er
 	return e.freeze(ctx, w, o, on, now)
 }
 
-// ourQuota finds the quota that the plan saw on a directory, which is archived now: it may have
-// gone with it, or stayed. One that stayed limits nothing any more, so that there is nothing to
-// freeze.
+// ourQuota finds the quota that the plan saw on a directory that is archived now. The quota may
+// have moved with the directory or stayed. One that stayed limits nothing any more, so there is
+// nothing to freeze.
 func (e *Engine) ourQuota(ctx context.Context, a *planner.Action, m Move,
 	o *outcome) (on planner.QuotaID, now planner.QuotaState, found bool) {
 	why := ""
@@ -63,13 +63,13 @@ func (e *Engine) ourQuota(ctx context.Context, a *planner.Action, m Move,
 	return on, now, false
 }
 
-// sayOf has the journal and the terminal say something.
+// sayOf writes words about an action to the journal and the terminal.
 func (e *Engine) sayOf(a *planner.Action, o *outcome, words string) {
 	o.steps = append(o.steps, words)
 	e.tell(Event{Action: a, Step: words})
 }
 
-// unlimit removes the quota of an archived directory, and looks whether it is gone.
+// unlimit removes the quota of an archived directory, and checks that it is gone.
 func (e *Engine) unlimit(ctx context.Context, a *planner.Action, on planner.QuotaID) error {
 	e.reached("quota removal")
 	err := e.Storage.RemoveQuota(ctx, a.System, on)
@@ -83,14 +83,15 @@ func (e *Engine) unlimit(ctx context.Context, a *planner.Action, on planner.Quot
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("archive %s: it was archived, but its quota could not be removed: %w; remove it "+
-			"by hand, and plan again to tell Waldur", a.Address, err)
+		return fmt.Errorf("archive %s: it was archived, but its quota could not be removed: %w; "+
+			"remove it by hand, and plan again to tell Waldur", a.Address, err)
 	}
 	return nil
 }
 
-// freeze lowers the hard limits of an archived directory's quota to what is used, so that its group
-// can write no more. A limit that is lower already stays, and so does one whose usage is not known.
+// freeze lowers the hard limits of an archived directory's quota to its usage, so that its group
+// can write no more. A limit that is already lower stays, and so does a limit whose usage is
+// unknown.
 func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome, on planner.QuotaID,
 	now planner.QuotaState) error {
 	why := now.LimitsWhy
@@ -113,15 +114,15 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome, on planner.Quo
 		return nil
 	}
 	if err := e.setLimits(ctx, w.Action, on, want, now); err != nil {
-		return fmt.Errorf("archive %s: it was archived, but its quota could not be frozen: %w; lower it by "+
-			"hand, and plan again to tell Waldur",
+		return fmt.Errorf("archive %s: it was archived, but its quota could not be frozen: %w; "+
+			"lower it by hand, and plan again to tell Waldur",
 			w.Action.Address, err)
 	}
 	return nil
 }
 
-// freezeLimits lowers the limits of one quantity to what is used, space in whole units, and never
-// raises one.
+// freezeLimits lowers the limits of one quantity to its usage, rounded up to whole units for space.
+// It never raises a limit.
 func freezeLimits(l *planner.Limits, of planner.Quantity, now *planner.QuotaState, unit uint64) {
 	used, known, _ := now.Used(of.Hard)
 	least := uint64(leastInodes)

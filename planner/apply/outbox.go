@@ -9,12 +9,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// stepQueued is the journal's note that the callbacks of a resource were put into the outbox.
+// stepQueued is the journal's name for the step that put a resource's callbacks into the outbox.
 const stepQueued = "queued"
 
-// putInOutbox puts the callbacks of a resource into the outbox and takes up all that waits there.
-// What this plan has put there before is never put there again. A callback that an earlier plan
-// left for the same order gives way to this plan's.
+// putInOutbox puts the callbacks of a resource into the outbox and loads all that wait there. It
+// never adds a callback again that this plan has added before. A callback that an earlier plan left
+// for the same order is dropped if this plan sends it too.
 func (e *Engine) putInOutbox(tx ledger.Tx, job *Job, w *Work, o *outcome) error {
 	if len(o.calls) > 0 {
 		if err := e.supersede(tx, job, w, o.calls); err != nil {
@@ -32,7 +32,7 @@ func (e *Engine) putInOutbox(tx ledger.Tx, job *Job, w *Work, o *outcome) error 
 	return e.takeUpOutbox(tx, job, w, o)
 }
 
-// takeUpOutbox loads what waits for a resource, the callbacks of earlier runs too.
+// takeUpOutbox loads all callbacks that wait for a resource, including those of earlier runs.
 func (e *Engine) takeUpOutbox(tx ledger.Tx, job *Job, w *Work, o *outcome) (err error) {
 	o.plan, o.fresh = job.ID, len(o.calls) > 0
 	if o.fresh || w.Queued {
@@ -49,7 +49,7 @@ func queuedStep(w *Work, calls []ledger.Delivery) ledger.Step {
 	return ledger.Step{Key: w.Action.Key, Name: stepQueued, Note: strings.Join(names, " ")}
 }
 
-// supersede drops what earlier plans left in the outbox and this plan sends itself.
+// supersede drops the callbacks that earlier plans left in the outbox and this plan sends itself.
 func (e *Engine) supersede(tx ledger.Tx, job *Job, w *Work, calls []ledger.Delivery) error {
 	waiting, err := tx.WaitingOf(w.Action.Key)
 	if err != nil {
@@ -71,7 +71,8 @@ func (e *Engine) supersede(tx ledger.Tx, job *Job, w *Work, calls []ledger.Deliv
 	return nil
 }
 
-// deliverSkipped sends what an earlier run of this plan queued for a resource that is stale by now.
+// deliverSkipped sends the callbacks that an earlier run of this plan queued for a resource that is
+// stale now.
 func (e *Engine) deliverSkipped(ctx context.Context, job *Job, w *Work) error {
 	if !w.Queued {
 		return nil

@@ -10,21 +10,21 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// parent is one directory above a resource that has to be made.
+// parent is one parent directory that has to be made.
 type parent struct {
 	system, path string
-	// index is the work that it is; -1 for a directory that is no resource.
+	// index is the index of its work; -1 for a directory that is no resource.
 	index int
-	// action is what is wanted of it.
+	// action is what is wanted of the directory.
 	action *planner.Action
 }
 
-// makeParents makes the directories above, topmost first, one by one: there are few, and each needs
-// the one before. What exists stays as it is.
+// makeParents makes the parent directories one by one, topmost first: there are few, and each needs
+// the one before. Directories that exist stay as they are.
 func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job,
 	results []Result) error {
 	var outcomes []*outcome
-	// each is open until the one above is synced
+	// Each directory is open until its parent is synced.
 	for some := range slices.Chunk(e.missingParents(job), batchSize) {
 		made := make([]*outcome, len(some))
 		for i, p := range some {
@@ -54,8 +54,8 @@ func (e *Engine) makeParents(ctx context.Context, stop <-chan struct{}, job *Job
 	return err
 }
 
-// endParents notes how some directories above ended, and returns the outcomes of those that are
-// resources.
+// endParents records the results of some parent directories, and returns the outcomes of those that
+// are resources.
 func (e *Engine) endParents(some []parent, made []*outcome,
 	results []Result) (outcomes []*outcome) {
 	for i, o := range made {
@@ -75,8 +75,8 @@ func (e *Engine) endParents(some []parent, made []*outcome,
 	return outcomes
 }
 
-// missingParents lists the directories above that the job's work needs, sorted so that each follows
-// what it lies in.
+// missingParents returns the parent directories that the job's work needs, sorted so that each
+// follows its own parent.
 func (e *Engine) missingParents(job *Job) []parent {
 	byPath := map[string]parent{}
 	holds, unknown := e.holds() // each change asks again
@@ -106,7 +106,7 @@ func (e *Engine) missingParents(job *Job) []parent {
 	return all
 }
 
-// plainParent is what is wanted of an ancestor that is no resource: root:root 0755.
+// plainParent returns an action for an ancestor that is no resource: root:root 0755.
 func (e *Engine) plainParent(system, path string) *planner.Action {
 	return &planner.Action{Kind: planner.Create, Target: planner.TargetTenant, System: system,
 		Storage: path,
@@ -129,8 +129,8 @@ func (e *Engine) makeParent(job *Job, p parent, o *outcome) error {
 	return e.settleParent(job, p, o, d)
 }
 
-// settleParent does what is left to do about a new directory above, and closes it, now or once it
-// is durable. If that fails, only root can enter it, and the next plan finishes it.
+// settleParent finishes a new parent directory and closes it, now or once it is durable. If that
+// fails, only root can enter it, and the next plan finishes it.
 func (e *Engine) settleParent(job *Job, p parent, o *outcome, d Directory) error {
 	err := dropACLs(p.action, d)
 	if err == nil {
@@ -145,8 +145,8 @@ func (e *Engine) settleParent(job *Job, p parent, o *outcome, d Directory) error
 	return e.giveUp(job, p.action, o, d, err)
 }
 
-// finishParent leaves an existing directory as it is, unless an apply left it unfinished, or a
-// killed apply of this plan left it unfinished, or not synced.
+// finishParent leaves an existing directory as it is, with one exception: if an apply left it
+// unfinished or not synced, it is finished.
 func (e *Engine) finishParent(job *Job, p parent, o *outcome) error {
 	d, err := e.Storage.Open(p.system, p.path, p.action.Inode)
 	if err != nil {

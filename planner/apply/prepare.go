@@ -8,22 +8,22 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Now is what is known of the world just before a plan runs.
+// Now is what is known about the world just before a plan runs.
 type Now struct {
 	Settings *planner.Settings
 	Items    []planner.Item
-	// Graph was compared with fresh observations, with the plan's resources watched.
+	// Graph was compared with fresh observations, and it watches the plan's resources.
 	Graph    *planner.Graph
 	Recorded planner.Recorded
-	// Orders are the answers for the orders that the plan names.
+	// Orders are Waldur's answers about the orders that the plan names.
 	Orders map[string]planner.OrderAnswer
-	// Resumed reports whether this plan has begun before; Steps is its journal so far.
+	// Resumed reports whether an earlier run has begun this plan. Steps is its journal so far.
 	Resumed bool
 	Steps   []ledger.Step
 }
 
-// Prepare pairs each action of an approved plan with what is known now, and lists in what the plan
-// is stale. A begun plan is measured with its own earlier work in mind.
+// Prepare pairs each action of an approved plan with what is known now, and returns in what the
+// plan is stale. For a begun plan it takes the plan's own earlier work into account.
 func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 	job := Job{ID: id, Resumed: now.Resumed, Work: make([]Work, len(p.Core.Actions))}
 	items := make(map[planner.Key]*planner.Item, len(now.Items))
@@ -64,7 +64,8 @@ func Prepare(p *planner.Plan, id string, now Now) (Job, []planner.Stale) {
 	return job, stale
 }
 
-// keysWith are the resources of which an earlier run of the plan has journaled a step of this name.
+// keysWith returns the resources for which an earlier run of the plan has journaled a step of this
+// name.
 func keysWith(steps []ledger.Step, name string) map[planner.Key]bool {
 	keys := map[planner.Key]bool{}
 	for _, st := range steps {
@@ -75,7 +76,7 @@ func keysWith(steps []ledger.Step, name string) map[planner.Key]bool {
 	return keys
 }
 
-// SkipStale marks what is stale to be left out.
+// SkipStale marks the work that is stale, so that it is left out.
 func (j *Job) SkipStale(stale []planner.Stale) {
 	why := map[planner.Key][]string{}
 	for _, s := range stale {
@@ -88,7 +89,7 @@ func (j *Job) SkipStale(stale []planner.Stale) {
 	}
 }
 
-// endedByUs tells an order that is gone from the listing because our last callback ended it before
+// endedByUs reports whether an order is no longer listed because our last callback ended it before
 // a kill.
 func endedByUs(a *planner.Action, w planner.Watched, orders map[string]planner.OrderAnswer) bool {
 	if a.Order == "" || w.Order == a.Order || len(a.Callbacks) == 0 {
@@ -98,8 +99,8 @@ func endedByUs(a *planner.Action, w planner.Watched, orders map[string]planner.O
 	return ok && answer.Why == "" && took(a.Callbacks[len(a.Callbacks)-1], answer.Order.State)
 }
 
-// byOurselves tells differences that an earlier, killed run of the same plan explains; the engine
-// looks closer before it continues with what it finds.
+// byOurselves reports whether an earlier, killed run of the same plan explains a difference. The
+// engine looks closer before it continues from there.
 func byOurselves(p *planner.Plan, s planner.Stale, g *planner.Graph) bool {
 	w, _ := g.Watched(s.Key)
 	for i := range p.Core.Actions {
@@ -121,7 +122,7 @@ func byOurselves(p *planner.Plan, s planner.Stale, g *planner.Graph) bool {
 	return false
 }
 
-// bodies are what the callbacks of an action say beyond their name.
+// bodies returns the JSON bodies of an action's callbacks that need one.
 func bodies(a *planner.Action, it *planner.Item, s *planner.Settings) map[planner.Callback][]byte {
 	out := map[planner.Callback][]byte{}
 	for _, c := range a.Callbacks {
@@ -145,8 +146,8 @@ func bodies(a *planner.Action, it *planner.Item, s *planner.Settings) map[planne
 	return out
 }
 
-// options are the limits as Waldur's options; space only where it is a whole number of tera, for
-// Waldur takes no other.
+// options returns the new limits as Waldur's options. Waldur takes space only in whole tera, so a
+// limit that is not a whole number of tera is left out.
 func options(a *planner.Action, tera planner.Bytes) map[string]uint64 {
 	out := map[string]uint64{}
 	for _, c := range a.Changes {

@@ -12,7 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// verdict is what becomes of a callback after a look at its order, or after an answer.
+// verdict says what to do with a callback after asking for its order, or after an answer.
 type verdict uint8
 
 const (
@@ -31,7 +31,7 @@ type finding struct {
 	why     string
 }
 
-// resolve decides what becomes of an order's callback by the state that its order has.
+// resolve decides from the state of an order what to do with a callback about it.
 func resolve(c planner.Callback, s planner.OrderState) finding {
 	why := "its order is " + string(s)
 	switch {
@@ -49,8 +49,9 @@ func resolve(c planner.Callback, s planner.OrderState) finding {
 	return finding{stuck, why}
 }
 
-// actsIn is the state of an order in which Waldur takes a callback of it. It takes set_state_erred
-// in every state, and then changes the resource and not the order.
+// actsIn returns the state of an order in which Waldur takes a callback about it. Waldur takes
+// set_state_erred in every state, but changes the order only in this one and otherwise the
+// resource.
 func actsIn(c planner.Callback) planner.OrderState {
 	if c == planner.Approve || c == planner.Reject {
 		return planner.OrderPendingProvider
@@ -86,12 +87,12 @@ func waits(s planner.OrderState) bool {
 		s == planner.OrderPendingStartDate
 }
 
-// subject is what a callback may be about.
+// subject returns what a callback may be about.
 func subject(d *ledger.Delivery) planner.About {
 	return planner.About{Order: d.Order, Resource: d.Key.Item}
 }
 
-// unasked is what becomes of a callback whose order, or resource, gave no answer.
+// unasked decides what to do with a callback if Waldur did not answer about its order or resource.
 func unasked(what string, err error) finding {
 	switch {
 	case errors.Is(err, ErrOrderGone):
@@ -104,8 +105,8 @@ func unasked(what string, err error) finding {
 	return finding{again, "Waldur could not be asked about its " + what + ": " + err.Error()}
 }
 
-// ask asks for the order of a callback, and decides by that whether it may be sent. What a resource
-// is told goes through [Engine.askAboutValue].
+// ask asks for the order of a callback and decides whether to send it. A callback that gives a
+// resource a value goes through [Engine.resolveValue].
 func (e *Engine) ask(ctx context.Context, d *ledger.Delivery, t *telling) finding {
 	if d.OrderURL == "" {
 		return e.askResource(ctx, d, "it has no order")
@@ -129,9 +130,9 @@ func (e *Engine) ask(ctx context.Context, d *ledger.Delivery, t *telling) findin
 }
 
 // resolveValue decides about a callback that gives a resource a value, such as its backend_id.
-// While its order is open nobody else can have given a later one. An order may end with its
-// approve: what this run has just applied then still holds. What an earlier run left in the outbox
-// may be older than what the resource has now.
+// While its order is open, nobody else can have set a later value. An order may end with its
+// approve; a value that this run has just applied is still right then. A value that an earlier run
+// left in the outbox may be older than the one that the resource has now.
 func (e *Engine) resolveValue(ctx context.Context, d *ledger.Delivery, s planner.OrderState,
 	fresh bool) finding {
 	why := "its order is " + string(s)
@@ -146,8 +147,8 @@ func (e *Engine) resolveValue(ctx context.Context, d *ledger.Delivery, s planner
 	return finding{dropped, why}
 }
 
-// askResource compares the value of a callback with what the resource has. A value that is set is
-// never replaced by one that may be older.
+// askResource compares the value of a callback with the resource's own. It never replaces a value
+// by one that may be older.
 func (e *Engine) askResource(ctx context.Context, d *ledger.Delivery, why string) finding {
 	has, err := e.Orders.Resource(ctx, resourceOf(d.URL))
 	if err != nil {
@@ -165,13 +166,14 @@ func (e *Engine) askResource(ctx context.Context, d *ledger.Delivery, why string
 	return finding{dropped, why + ", but the resource now has another value"}
 }
 
-// resourceOf is the resource's own URL: a callback's without its last part.
+// resourceOf returns the resource's own URL: a callback's without its last part.
 func resourceOf(callback string) string {
 	rest := strings.TrimSuffix(callback, "/")
 	return rest[:strings.LastIndexByte(rest, '/')+1]
 }
 
-// compareValue reports whether a resource has the value that a callback gives it, or none at all.
+// compareValue reports whether a resource has the value that a callback gives it (same), or no
+// value at all (unset).
 func compareValue(d *ledger.Delivery, has Resource) (same, unset bool, err error) {
 	var body struct {
 		BackendID string                     `json:"backend_id"`
@@ -192,16 +194,15 @@ func compareValue(d *ledger.Delivery, has Resource) (same, unset bool, err error
 	return same, unset, nil
 }
 
-// telling is what one run knows while it tells Waldur about one resource.
+// telling is what one run knows while it sends the callbacks of one resource.
 type telling struct {
-	// fresh reports whether this run has queued the callbacks: what they say was true a moment ago.
+	// fresh reports whether this run has queued the callbacks, so that their values are current.
 	fresh bool
-	// order is the state in which the last callback left its order, for the next one's question;
-	// empty: not known.
+	// order is the order's state after the last callback; empty if it is not known.
 	order planner.OrderState
 }
 
-// take gives the order's state once: after the next callback it may be another.
+// take returns the order's state and forgets it, because the next callback may change it.
 func (t *telling) take() (planner.OrderState, bool) {
 	s := t.order
 	t.order = ""

@@ -12,7 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// work does one action on the storage and says in o what is to be written down and told.
+// work does one action on the storage, and puts into o what is to be recorded and reported.
 func (e *Engine) work(ctx context.Context, stop <-chan struct{}, job *Job, w *Work,
 	o *outcome) error {
 	a := w.Action
@@ -44,7 +44,7 @@ func (e *Engine) work(ctx context.Context, stop <-chan struct{}, job *Job, w *Wo
 	return e.queue(job, w, o)
 }
 
-// queue lists the callbacks that are due when the storage is done.
+// queue adds to o the callbacks that are due when the storage is done.
 func (e *Engine) queue(job *Job, w *Work, o *outcome) error {
 	if w.Queued {
 		return nil
@@ -58,7 +58,8 @@ func (e *Engine) queue(job *Job, w *Work, o *outcome) error {
 			continue // somebody approved it meanwhile
 		}
 		if !ok {
-			return fmt.Errorf("report %s: Waldur no longer offers %s; look at its order in Waldur, and plan again", w.Action.Address, c)
+			return fmt.Errorf("report %s: Waldur no longer offers %s; look at its order in Waldur, "+
+				"and plan again", w.Action.Address, c)
 		}
 		o.calls = append(o.calls, ledger.Delivery{Key: w.Action.Key, Address: w.Action.Address,
 			Order: w.Action.Order, Callback: c, URL: url,
@@ -67,7 +68,8 @@ func (e *Engine) queue(job *Job, w *Work, o *outcome) error {
 	return nil
 }
 
-// wanted is what a plan's changes make of an attribute; before where they do not speak of it.
+// wanted returns the value that a plan's changes give an attribute, or before if they do not
+// mention it.
 func wanted(a *planner.Action, at planner.Attribute, before planner.Value) planner.Value {
 	if v, ok := a.After(at); ok {
 		return v
@@ -82,7 +84,7 @@ func changes(a *planner.Action, at ...planner.Attribute) bool {
 	})
 }
 
-// update changes what the plan says of a directory that exists, comparing each attribute once more
+// update makes the plan's changes to an existing directory. It compares each attribute once more
 // before.
 func (e *Engine) update(ctx context.Context, stop <-chan struct{}, job *Job, w *Work,
 	o *outcome) error {
@@ -120,20 +122,20 @@ func (e *Engine) update(ctx context.Context, stop <-chan struct{}, job *Job, w *
 	if err := e.settle(w, o, d); err != nil {
 		return err
 	}
-	if a.Kind == planner.Adopt { // a killed apply may have made it, and nobody knows any more
+	if a.Kind == planner.Adopt { // a killed apply may have made it, and nothing records that
 		o.unsynced = &unsynced{dir: d, action: a}
 	}
 	return nil
 }
 
-// errStopped is a step that was left in the middle because the apply was told to stop: it is gone
-// on with by the next.
+// errStopped means that a step was left unfinished because the apply was told to stop. The next
+// apply continues it.
 var errStopped = errors.New("stopped")
 
-// tag gives a directory and everything below it its project id, after the quota: an untagged tree
-// is merely not counted, while a tagged one without a quota would have no limit for a moment. The
-// directory itself comes last, so that one that was not finished is seen as it was, and is tagged
-// again.
+// tag gives a directory and everything below it its project id, after the quota is set: an untagged
+// tree is only not counted, but a tagged tree without a quota would have no limit for a moment. The
+// directory itself is tagged last. If tagging did not finish, the directory still shows its old id
+// and is tagged again.
 func (e *Engine) tag(ctx context.Context, stop <-chan struct{}, a *planner.Action, o *outcome,
 	d Directory) error {
 	project, ok := wanted(a, planner.Project, planner.Value{}).Number()
@@ -143,7 +145,7 @@ func (e *Engine) tag(ctx context.Context, stop <-chan struct{}, a *planner.Actio
 	e.reached("tag")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { // a tree may take hours: it is not waited for
+	go func() { // tagging a tree may take hours, so a stop does not wait for it
 		select {
 		case <-stop:
 			cancel()
@@ -173,7 +175,7 @@ func (e *Engine) tag(ctx context.Context, stop <-chan struct{}, a *planner.Actio
 	return nil
 }
 
-// keepRecord has the resource recorded as wanted, with the directory that was seen.
+// keepRecord records the resource as wanted, with the directory that was seen.
 func (e *Engine) keepRecord(w *Work, o *outcome, seen planner.Directory) {
 	o.inode = seen.Inode
 	if w.Record.Key.Item == "" || w.Action.Target.IsBranch() {
@@ -184,7 +186,7 @@ func (e *Engine) keepRecord(w *Work, o *outcome, seen planner.Directory) {
 	o.record = &r
 }
 
-// report has nothing to change: the storage was just observed as wanted.
+// report changes nothing: the storage was just observed as wanted.
 func (e *Engine) report(w *Work, o *outcome) {
 	switch {
 	case slices.Contains(w.Action.Danger, planner.DangerMissing):
@@ -223,16 +225,17 @@ func (e *Engine) quota(ctx context.Context, job *Job, w *Work) error {
 	return e.setLimits(ctx, a, *a.Quota, want, before)
 }
 
-// stepPending is the journal's word for a quota that a backend was asked to make and may still be
+// stepPending is the journal's name for the request for a quota that its backend may still be
 // working on.
 const stepPending = "quota pending"
 
-// pendingTries is how often a quota that an earlier run asked for is looked for, once a second.
+// pendingTries is how often, once a second, the engine looks for a quota that an earlier run
+// requested.
 const pendingTries = 30
 
-// quotaBefore is the quota as it stands before it is set. Where the backend may still be working on
-// one that an earlier run asked for, that is waited for, because a second request could make a
-// second quota; a first request is journaled.
+// quotaBefore returns the quota before it is set. If the backend may still be working on an earlier
+// run's request, quotaBefore waits for it, because a second request could make a second quota. It
+// journals a first request.
 func (e *Engine) quotaBefore(ctx context.Context, job *Job, w *Work) (planner.QuotaState, error) {
 	a := w.Action
 	before := e.Storage.Quota(ctx, a.System, *a.Quota)
@@ -257,7 +260,7 @@ func (e *Engine) quotaBefore(ctx context.Context, job *Job, w *Work) (planner.Qu
 	return before, nil
 }
 
-// standing says which quota is there, by its handle, and stood which one was.
+// standing says which quota there is, by its handle, and stood which one there was.
 func standing(handle string) string {
 	if handle == "" {
 		return "there is no quota"
@@ -272,8 +275,8 @@ func stood(handle string) string {
 	return "there was quota " + handle
 }
 
-// setLimits sets all four limits and reads them back: only what was seen counts as set. The
-// storage's own error says already what could not be set.
+// setLimits sets all four limits and reads them back, because only what was seen counts as set. The
+// storage's own error already says what could not be set.
 func (e *Engine) setLimits(ctx context.Context, a *planner.Action, on planner.QuotaID,
 	want planner.Limits, before planner.QuotaState) error {
 	e.reached("quota")
@@ -294,8 +297,8 @@ func (e *Engine) setLimits(ctx context.Context, a *planner.Action, on planner.Qu
 	return nil
 }
 
-// limitsAfter are all four limits after the plan's changes. A limit that is neither as planned nor
-// as wanted was changed by somebody else since.
+// limitsAfter returns all four limits after the plan's changes. It refuses a limit that is neither
+// as planned nor as wanted: somebody else has changed it since.
 func limitsAfter(a *planner.Action, now planner.Limits) (planner.Limits, error) {
 	for _, c := range a.Changes {
 		if !c.Attribute.IsQuota() {
@@ -321,9 +324,9 @@ func showLimits(l planner.Limits) string {
 	return strings.Join(words, ", ")
 }
 
-// finished deals with a resource whose order is over, by a callback of an earlier run that was
-// killed before it could note that. Where Waldur ends an order at its approve, a removal may still
-// be due. Else only the record is.
+// finished handles a resource whose order was ended by a callback of an earlier run that was killed
+// before it could record that. If Waldur ended the order at its approve, a removal may still be
+// due. Otherwise only the record is.
 func (e *Engine) finished(ctx context.Context, job *Job, w *Work, o *outcome) error {
 	a := w.Action
 	switch a.Kind {
@@ -340,7 +343,8 @@ func (e *Engine) finished(ctx context.Context, job *Job, w *Work, o *outcome) er
 	return nil
 }
 
-// parentsOf reports whether a directory above could not be made, and why the topmost could not.
+// parentsOf returns an error if a parent directory could not be made. It names the topmost such
+// directory and the reason.
 func (e *Engine) parentsOf(a *planner.Action) error {
 	for i, c := range a.Storage {
 		if c != '/' {

@@ -18,43 +18,45 @@ import (
 // defaultWorkers is how many resources an apply works on at a time.
 const defaultWorkers = 8
 
-// stepOrder is the journal's note of an order's URL: a resumed apply asks for orders that are
-// listed no more.
+// stepOrder is the journal's name for the step that notes an order's URL. A resumed apply asks for
+// orders that are no longer listed.
 const stepOrder = "order"
 
-// StepDone is the journal's note that a resource is done, by package apply.
+// StepDone is the journal's name for the step that says that a resource is done. Package apply
+// writes it.
 const StepDone = "done"
 
-// Options are how a plan is applied.
+// Options say how to apply a plan.
 type Options struct {
-	// SkipStale leaves out what is stale, and does the rest.
+	// SkipStale leaves out what is stale and does the rest.
 	SkipStale bool
-	// KeepOpen has a plan go on another time when a create failed: as one that was interrupted.
+	// KeepOpen keeps a plan open after a failed create, as if it had been interrupted, so that it
+	// continues another time.
 	KeepOpen bool
-	// LockTimeout is how long the lock is waited for, and Parallelism how many resources are worked
-	// on at a time (0: 8).
+	// LockTimeout is how long to wait for the lock. Parallelism is how many resources are worked on at
+	// a time; 0 means 8.
 	LockTimeout time.Duration
 	Parallelism int
-	// Begun hears that the first change is next, and Event what happens then, one call at a time.
-	// Each may be nil.
+	// Begun is called just before the first change, and Event for each event after that, one call at a
+	// time. Each may be nil.
 	Begun func()
 	Event func(apply.Event)
 }
 
-// Outcome is how an apply went.
+// Outcome says how an apply went.
 type Outcome struct {
 	// Result is empty if nothing has begun.
 	Result ledger.Result
 	// Results has one entry for each action of a plan that has begun.
 	Results []apply.Result
-	// Told counts what Waldur has taken.
+	// Told counts the callbacks that Waldur has taken.
 	Told map[planner.Callback]int
-	// Head is the history's after the apply: kept elsewhere, it shows every later edit of what was
-	// before it.
+	// Head is the hash of the history's last entry after the apply. Kept elsewhere, it shows every
+	// later edit of the entries before it.
 	Head string
 }
 
-// Counts are the numbers of resources by their status.
+// Counts returns the number of resources by their status.
 func (o *Outcome) Counts() map[string]int {
 	counts := map[string]int{}
 	for _, r := range o.Results {
@@ -63,9 +65,9 @@ func (o *Outcome) Counts() map[string]int {
 	return counts
 }
 
-// Apply runs an approved plan, under the lock. An error means that nothing was done, unless the
-// outcome has a result: then it says what kept the apply from its end. A plan without actions is
-// done.
+// Apply runs an approved plan under the lock. If it returns an error and the outcome has no result,
+// nothing was done. If the outcome has a result, the error says why the apply did not finish. A
+// plan without actions is done.
 func (e *Engine) Apply(ctx context.Context, p *Proposal, o Options) (out Outcome, err error) {
 	lock, err := e.Locker.Lock(ctx, e.holder(p.ID), o.LockTimeout)
 	if err != nil {
@@ -97,7 +99,7 @@ func (e *Engine) Apply(ctx context.Context, p *Proposal, o Options) (out Outcome
 	return e.execute(ctx, p, job, o, lock)
 }
 
-// systemsOf are the systems that a plan touches, sorted.
+// systemsOf returns the systems that a plan changes, sorted.
 func systemsOf(plan *planner.Plan) []string {
 	var systems []string
 	for i := range plan.Core.Actions {
@@ -107,13 +109,13 @@ func systemsOf(plan *planner.Plan) []string {
 	return slices.Compact(systems)
 }
 
-// holder is this process, for the lock of a plan.
+// holder describes this process for the lock that a plan takes.
 func (e *Engine) holder(plan string) ledger.Holder {
 	return ledger.Holder{Who: e.Who, Host: e.Host, PID: e.PID, Plan: plan, Since: e.Now()}
 }
 
-// Begun reports whether the plan has begun before, and returns its journal. A plan that has ended,
-// or was superseded, is refused.
+// Begun reports whether the plan has begun before, and returns its journal. It refuses a plan that
+// has ended or was superseded.
 func (e *Engine) Begun(p *Proposal) (begun bool, steps []ledger.Step, err error) {
 	err = e.Store.View(func(tx ledger.Tx) error {
 		if begun, _, err = p.Standing(tx); begun {
@@ -124,8 +126,8 @@ func (e *Engine) Begun(p *Proposal) (begun bool, steps []ledger.Step, err error)
 	return begun, steps, err
 }
 
-// KeysOf are the resources that a plan is about. Tenants and customers to be made are none: they
-// are made if they are missing, whoever comes first.
+// KeysOf returns the resources that a plan is about. Directories of tenants and customers that are
+// to be made do not count: any plan that comes first makes them if they are missing.
 func KeysOf(p *planner.Plan) []planner.Key {
 	keys := make([]planner.Key, 0, len(p.Core.Actions))
 	for i := range p.Core.Actions {
@@ -136,8 +138,8 @@ func KeysOf(p *planner.Plan) []planner.Key {
 	return keys
 }
 
-// Prepare asks the proxy and every order again, looks at everything that the plan touches, and
-// refuses a plan that is no longer true.
+// Prepare asks the proxy and Waldur about every order again, looks at everything that the plan
+// changes, and refuses a plan that is no longer true.
 func (e *Engine) Prepare(ctx context.Context, p *Proposal, o Options, begun bool,
 	steps []ledger.Step) (apply.Job, *Planned, error) {
 	ask, audited := p.Ask, p.Ask != nil // the loop's audits record what is as wanted
@@ -181,14 +183,15 @@ func (e *Engine) Prepare(ctx context.Context, p *Proposal, o Options, begun bool
 	return job, now, nil
 }
 
-// withoutOwn leaves out callbacks that an interrupted apply of this plan has queued: going on with
-// it delivers them.
+// withoutOwn leaves out callbacks that an interrupted apply of this plan has queued. The resumed
+// apply delivers them.
 func withoutOwn(waiting []planner.Undelivered, own map[planner.Key]bool) []planner.Undelivered {
 	return slices.DeleteFunc(slices.Clone(waiting),
 		func(u planner.Undelivered) bool { return own[u.Key] })
 }
 
-// earlierOrders are the orders that an interrupted apply of this plan worked on.
+// earlierOrders returns the questions about the orders that an interrupted apply of this plan
+// worked on.
 func earlierOrders(p *Proposal, steps []ledger.Step) []planner.Question {
 	orders := map[planner.Key]string{}
 	for i := range p.Plan.Core.Actions {
@@ -203,9 +206,8 @@ func earlierOrders(p *Proposal, steps []ledger.Step) []planner.Question {
 	return qs
 }
 
-// begin notes in the ledger, synced, that the plan has begun: from here on apply resumes it. The
-// job takes the time of that from the ledger, where it stays the same however often the plan
-// resumes.
+// begin records in the ledger, synced, that the plan has begun. From here on, apply resumes it. The
+// job takes its time from the ledger, where it stays the same however often the plan resumes.
 func (e *Engine) begin(p *Proposal, job *apply.Job, now *Planned, approvals []ledger.Approval,
 	begun bool) error {
 	return e.Store.Update(func(tx ledger.Tx) error {
@@ -238,8 +240,7 @@ func (e *Engine) begin(p *Proposal, job *apply.Job, now *Planned, approvals []le
 	})
 }
 
-// follow puts what is recorded under the keys that the proxy has now, where an offering's slug was
-// renamed.
+// follow moves records to the keys that the proxy uses now, if the slug of an offering was renamed.
 func (e *Engine) follow(tx ledger.Tx, p *Planned) error {
 	renamed := p.Graph.Renamed()
 	if len(renamed) == 0 {
@@ -254,7 +255,7 @@ func (e *Engine) follow(tx ledger.Tx, p *Planned) error {
 	return err
 }
 
-// renamedText says which of the proxy's names have become which.
+// renamedText says which names the proxy has changed, and to what.
 func renamedText(n int, renamed map[planner.Key]planner.Key) string {
 	names := map[string]bool{}
 	for old, now := range renamed {
@@ -265,7 +266,7 @@ func renamedText(n int, renamed map[planner.Key]planner.Key) string {
 		strings.Join(slices.Sorted(maps.Keys(names)), ", "))
 }
 
-// execute runs the job, and notes how it ended.
+// execute runs the job and records how it ended.
 func (e *Engine) execute(ctx context.Context, p *Proposal, job apply.Job, o Options,
 	lock ledger.Lock) (out Outcome, err error) {
 	storage, closeStorage, err := e.change(ctx)
@@ -290,7 +291,7 @@ func (e *Engine) execute(ctx context.Context, p *Proposal, job apply.Job, o Opti
 	}
 	result := resultOf(out.Results)
 	if result == ledger.Partial && ctx.Err() != nil {
-		// what failed, failed because it was told to stop: the plan is not used up by that
+		// What failed, failed because it was told to stop. The plan is not used up by that.
 		result = ledger.Interrupted
 	}
 	if o.KeepOpen && result == ledger.Partial && leftHalfMade(out.Results) {
@@ -312,7 +313,7 @@ func (e *Engine) change(ctx context.Context) (apply.Storage, func(), error) {
 	return e.Storage.Change(ctx, roots)
 }
 
-// runner is what runs a job; each event is a sign of life.
+// runner returns the engine that runs a job. Each of its events is a sign of life.
 func (e *Engine) runner(storage apply.Storage, o Options, lock ledger.Lock) *apply.Engine {
 	workers := o.Parallelism
 	if workers <= 0 {
@@ -331,7 +332,7 @@ func (e *Engine) runner(storage apply.Storage, o Options, lock ledger.Lock) *app
 		RootUID: e.Settings.Root.UID, RootGID: e.Settings.Root.GID}
 }
 
-// finish notes in the ledger how the plan ended.
+// finish records in the ledger how the plan ended.
 func (e *Engine) finish(p *Proposal, out *Outcome, result ledger.Result) error {
 	err := e.Store.Update(func(tx ledger.Tx) error {
 		err := tx.Finish(p.ID, result, e.Who, out.Counts())
@@ -345,8 +346,8 @@ func (e *Engine) finish(p *Proposal, out *Outcome, result ledger.Result) error {
 	return nil
 }
 
-// resultOf is how a run ended: interrupted if anything was not begun or not recorded, partial if
-// anything failed, was skipped or could not be reported.
+// resultOf returns the result of a run: interrupted if anything was not begun or not recorded,
+// partial if anything failed, was skipped or could not be reported.
 func resultOf(results []apply.Result) ledger.Result {
 	result := ledger.Done
 	for _, r := range results {
@@ -361,8 +362,8 @@ func resultOf(results []apply.Result) ledger.Result {
 	return result
 }
 
-// leftHalfMade reports whether a directory may stand there unfinished: only this plan knows that it
-// is ours.
+// leftHalfMade reports whether the run may have left a directory unfinished. Only this plan knows
+// that such a directory is ours.
 func leftHalfMade(results []apply.Result) bool {
 	return slices.ContainsFunc(results,
 		func(r apply.Result) bool { return r.Status == apply.Failed && r.Action.Kind == planner.Create })

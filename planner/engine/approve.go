@@ -12,13 +12,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
-// MessageAbout is what somebody signs to approve a plan now.
+// MessageAbout returns the message that a person signs to approve a plan now.
 func MessageAbout(p *planner.Plan, name string, now time.Time) approval.Message {
 	return approval.Message{Plan: canonical.ID(p.Core), Context: canonical.ContextDigest(p),
 		Name: name, Time: now.UTC().Truncate(time.Second)}
 }
 
-// Declaration says what somebody is about to sign, and how. It refuses a message that cannot be
+// Declaration says what a person is about to sign, and how. It refuses a message that cannot be
 // signed.
 func Declaration(p *planner.Plan, m approval.Message, how string) (string, error) {
 	text, err := m.Text()
@@ -35,8 +35,8 @@ func Declaration(p *planner.Plan, m approval.Message, how string) (string, error
 		strings.TrimSuffix(string(text), "\n")), nil
 }
 
-// WillCount refuses an approval that an apply under these rules would not count: the person would
-// leave, and the plan would wait.
+// WillCount refuses an approval that an apply under these rules would not count. Otherwise the
+// approver would leave and the plan would wait.
 func WillCount(p *planner.Plan, block []byte, rules approval.Rules, now time.Time) error {
 	if rules.Signers == nil {
 		return Refuse(Configuration,
@@ -57,9 +57,9 @@ func WillCount(p *planner.Plan, block []byte, rules approval.Rules, now time.Tim
 	return nil
 }
 
-// AddApproval returns a plan file with one approval more. Existing is the file as it is now: while
-// somebody read and answered, others may have approved it too, and their approvals stay. Another
-// plan in its place was not shown, and is not approved.
+// AddApproval returns a plan file with one more approval. existing is the file as it is now: while
+// a person read the plan and answered, others may have approved it too, and their approvals stay.
+// If the file now has another plan, AddApproval refuses it, because that plan was not shown.
 func AddApproval(existing []byte, shown *planner.Plan, block []byte) ([]byte, error) {
 	file, err := planfile.Parse(existing)
 	if err == nil {
@@ -69,13 +69,14 @@ func AddApproval(existing []byte, shown *planner.Plan, block []byte) ([]byte, er
 		return nil, err
 	}
 	if canonical.ContextDigest(file.Plan) != canonical.ContextDigest(shown) {
-		return nil, Refuse(Tampered, fmt.Errorf("the plan changed after it was shown: it is plan %s now, planned %s; nothing was "+
-			"approved; approve it again",
+		return nil, Refuse(Tampered, fmt.Errorf("the plan changed after it was shown: it is plan %s "+
+			"now, planned %s; nothing was approved; approve it again",
 			canonical.ShortID(canonical.ID(file.Plan.Core)),
 			planner.Minute(file.Plan.Context.Made)))
 	}
 	if n := len(file.Approvals); n >= approval.MaxBlocks {
-		return nil, Refuse(Input, fmt.Errorf("it has %d approvals, and no more are checked; nothing was added; plan again", n))
+		return nil, Refuse(Input, fmt.Errorf("it has %d approvals, and no more are checked; "+
+			"nothing was added; plan again", n))
 	}
 	if err := file.AddApproval(block); err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func AddApproval(existing []byte, shown *planner.Plan, block []byte) ([]byte, er
 	return file.Bytes(), nil
 }
 
-// SignedElsewhere is the approval that ssh-keygen made of a message about the plan.
+// SignedElsewhere returns the approval that ssh-keygen made by signing a message about the plan.
 func SignedElsewhere(p *planner.Plan, message, signature []byte) (approval.Approval, error) {
 	made, err := approval.FromSSHSIG(message, signature)
 	if id := canonical.ID(p.Core); err == nil && made.Message.Plan != id {

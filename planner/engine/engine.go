@@ -1,6 +1,6 @@
-// Package engine is the way from what should exist to what was done: list, desire, observe,
-// compare; judge, prepare, begin, execute, finish. The commands and the unattended loop share it.
-// It reaches the outside through interfaces only.
+// Package engine leads from what should exist to what was done: list, desire, observe, compare;
+// judge, prepare, begin, execute, finish. The commands and the unattended loop share it. It reaches
+// the outside through interfaces only.
 package engine
 
 import (
@@ -18,9 +18,9 @@ import (
 
 // Engine plans and applies under one configuration. Its methods are called one at a time.
 type Engine struct {
-	// Settings, Overrides, Policy, Rules and ValidFor are the site's: what exists, what differs
-	// from the listing, what may be done without people, what an approval needs, and for how long a
-	// plan is good (0: for ever).
+	// Settings, Overrides, Policy, Rules and ValidFor come from the site's configuration: what exists,
+	// what differs from the listing, what may be done without people, what an approval needs, and how
+	// long a plan is valid (0: for ever).
 	Settings  *planner.Settings
 	Overrides []planner.Override
 	Policy    policy.Policy
@@ -29,25 +29,25 @@ type Engine struct {
 
 	Store  Store
 	Locker ledger.Locker
-	// Key is the key of this node, with which the policy and people here approve.
+	// Key returns the key of this node, with which the policy and people on this node approve.
 	Key func() (approval.LocalKey, error)
 
-	// Proxy is where an apply asks for everything.
+	// Proxy returns the source that an apply asks for everything.
 	Proxy func() (Source, error)
-	// Orders is Waldur; nil if there is none: then no order is known.
+	// Orders reaches Waldur. If it is nil, no order is known.
 	Orders  apply.Orders
 	Storage Storage
 
-	// Who and Host are who does this and where, PID is the process's number, and Version is that of
-	// the program.
+	// Who and Host say who runs the engine and where, PID is the process's number, and Version is the
+	// version of the program.
 	Who, Host, Version string
 	PID                int
 	Now                func() time.Time
-	// Sleep waits between two tries of a callback; it returns early with an error when ctx ends.
+	// Sleep waits for d between two tries of a callback. It returns an error early if ctx ends.
 	Sleep func(ctx context.Context, d time.Duration) error
 	Log   *slog.Logger
-	// ListingTimeout and CallbackTimeout are how long one request to the proxy and to Waldur may
-	// take.
+	// ListingTimeout and CallbackTimeout are the longest that one request to the proxy and to Waldur
+	// may take.
 	ListingTimeout, CallbackTimeout time.Duration
 	Hooks                           Hooks
 }
@@ -60,32 +60,33 @@ type Store interface {
 	HoldsInForce(now time.Time) ([]planner.Hold, error)
 }
 
-// Storage opens what is to be looked at, and to be changed.
+// Storage opens the storage for looking and for changes.
 type Storage interface {
-	// Wake has the mounts asked while there is something else to do: one that hangs has then been
-	// waited for.
+	// Wake asks the mounts while there is other work to do, so that the wait for a mount that hangs is
+	// over by the time it is needed.
 	Wake(ctx context.Context, parallelism int) error
-	// Observer returns what looks at the storage; done lets go of it.
+	// Observer returns what looks at the storage; done releases it.
 	Observer(ctx context.Context, parallelism int) (o Observer, done func(), err error)
-	// Claim makes sure that no other state manages the systems that a plan touches, before anything
-	// on them is changed.
+	// Claim makes sure, before anything is changed, that no other state manages the systems that a
+	// plan changes.
 	Claim(ctx context.Context, systems []string) error
-	// Change opens the storage for changes; done lets go of it. Recorded are the identities that
-	// the systems' directories had at the first apply: a system that is another one now is not
-	// opened.
+	// Change opens the storage for changes; done releases it. recorded has the identities of the
+	// systems' root directories at the first apply. Change does not open a system whose root is
+	// another directory now.
 	Change(ctx context.Context, recorded map[string]planner.RootIdentity) (st apply.Storage,
 		done func(), err error)
 }
 
-// Hooks are how an engine tells its process what it does. Each may be nil.
+// Hooks let an engine report to its process what it does. Each may be nil.
 type Hooks struct {
-	// Stop is closed when the process is asked to stop: looks end, and changes get to a good place.
+	// Stop is closed when the process is asked to stop. Reading ends at once; changes may finish.
 	Stop <-chan struct{}
-	// Stage hears of each stage, and how long it may take without another sign of life.
+	// Stage is called at the start of each stage, with how long it may take without another sign of
+	// life.
 	Stage func(name string, allowed time.Duration)
-	// Waits hears what is waited for, until ended is called.
+	// Waits is called with what the engine waits for, until ended is called.
 	Waits func(what string) (ended func())
-	// Progress hears how far long work is.
+	// Progress is called with how far a long stage has come.
 	Progress func(work string, done, total int)
 	// Listed is called once the listing is there, and Changing before the first change.
 	Listed, Changing func()
@@ -93,7 +94,7 @@ type Hooks struct {
 	Reached func(point string)
 }
 
-// How long the stages may go without a sign of life, beyond what their own time limits allow.
+// How long the stages may take without a sign of life, beyond their own time limits.
 const (
 	StageSlack    = time.Minute
 	PlanningTime  = 10 * time.Minute
@@ -120,11 +121,11 @@ func (e *Engine) progress(work string, done, total int) {
 	}
 }
 
-// ErrStopped is why looking ends early.
+// ErrStopped is the reason why reading ends early.
 var ErrStopped = errors.New("interrupted: it was asked to stop")
 
-// Looking returns ctx for what changes nothing: it ends also as soon as stop is closed, with
-// [ErrStopped] as its cause.
+// Looking returns a context for work that changes nothing. It also ends as soon as stop is closed,
+// with [ErrStopped] as its cause.
 func Looking(ctx context.Context, stop <-chan struct{}) (looking context.Context, end func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
@@ -139,63 +140,65 @@ func Looking(ctx context.Context, stop <-chan struct{}) (looking context.Context
 
 // Source lists what should exist: the proxy, or files with its saved answers.
 type Source interface {
-	// List returns every item of one consistent listing, or an error: never a part. Statuses limits
-	// the listing to items in one of these states; empty means all. The answer's order means
-	// nothing.
+	// List returns every item of one consistent listing or an error, never a part. statuses limits the
+	// listing to items in one of these states; if it is empty, all are listed. The order of the items
+	// means nothing.
 	List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error)
-	// Name says where the items come from, for people: a host or file names, without any secret.
+	// Name says where the items come from, for people: a host or file names, without secrets.
 	Name() string
 }
 
-// SourceProblem is how a source fails.
+// SourceProblem says how a source fails.
 type SourceProblem string
 
 // The problems of a source.
 const (
-	// SourceChanged: the listing changed while it was read, or moved elsewhere.
+	// SourceChanged means that the listing changed while it was read, or moved elsewhere.
 	SourceChanged SourceProblem = "changed"
-	// SourceFails: the server fails at the whole listing, maybe because of one bad resource.
+	// SourceFails means that the server fails at the whole listing, perhaps because of one bad
+	// resource.
 	SourceFails SourceProblem = "fails"
-	// SourceRefuses: the server answers with another error.
+	// SourceRefuses means that the server answers with another error.
 	SourceRefuses SourceProblem = "refuses"
-	// SourceSilent: there was no answer in time.
+	// SourceSilent means that there was no answer in time.
 	SourceSilent SourceProblem = "silent"
 )
 
-// SourceError says how a listing failed, for whoever decides when to ask again.
+// SourceError says how a listing failed, for the caller that decides when to ask again.
 type SourceError struct {
 	Problem SourceProblem
 	// RetryAfter is for how long the source asked to be left alone; 0 if it did not.
 	RetryAfter time.Duration
-	// Late is for how long an answer was waited for that did not come; 0 if that is not what went
-	// wrong.
+	// Late is how long the engine waited for an answer that did not come; 0 if the error is another
+	// one.
 	Late time.Duration
 	Err  error
 }
 
-// Error is the error of the source.
+// Error returns the source's own error.
 func (e *SourceError) Error() string { return e.Err.Error() }
 
-// Unwrap returns it.
+// Unwrap returns the source's own error.
 func (e *SourceError) Unwrap() error { return e.Err }
 
-// HangsError says that nothing of the storage can be looked at, because not even its root opens.
+// HangsError means that nothing of the storage can be looked at, because not even its root opens.
 type HangsError struct{ Err error }
 
 // Error says which folder does not open.
 func (e *HangsError) Error() string { return e.Err.Error() }
 
-// Unwrap is the reason.
+// Unwrap returns the reason.
 func (e *HangsError) Unwrap() error { return e.Err }
 
-// Observer sees what the storage has now. It never changes anything; a mount that hangs makes its
-// own answers unknown and delays no other.
+// Observer sees what the storage has now. It never changes anything. A mount that hangs makes its
+// own answers unknown and delays no other answers.
 type Observer interface {
 	Mounts(ctx context.Context, systems []planner.System) map[string]planner.Mount
-	// Directories has one answer for each target, in order.
+	// Directories returns one answer for each target, in order.
 	Directories(ctx context.Context, targets []planner.Place) []planner.Directory
-	// Quotas has one answer for each target, in order.
+	// Quotas returns one answer for each target, in order.
 	Quotas(ctx context.Context, targets []planner.QuotaTarget) []planner.QuotaState
-	// Find says where directories that others have replaced are now; what is not known is left out.
+	// Find says where directories that were replaced by others are now. It leaves out those that it
+	// cannot find.
 	Find(ctx context.Context, lost []planner.Lost) map[planner.Place]string
 }

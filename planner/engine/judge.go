@@ -24,8 +24,8 @@ func (e *Engine) AskPolicy(p *Planned) []policy.Decision {
 	return policy.Decide(in)
 }
 
-// ApproveByPolicy approves a plan all of which the policy allows; otherwise it names what the
-// policy holds.
+// ApproveByPolicy approves a plan if the policy allows every action. Otherwise it names the actions
+// that the policy holds.
 func (e *Engine) ApproveByPolicy(p *Planned, m approval.Message) (approval.Approval, error) {
 	var held []string
 	for _, d := range e.AskPolicy(p) {
@@ -43,20 +43,21 @@ func (e *Engine) ApproveByPolicy(p *Planned, m approval.Message) (approval.Appro
 	return e.PolicyApproval(m)
 }
 
-// Proposal is a plan with its approvals, not judged yet.
+// Proposal is a plan with its approvals that has not been judged yet.
 type Proposal struct {
 	Plan *planner.Plan
 	ID   string
-	// Path is the plan file; empty for a plan that was just made.
+	// Path is the path of the plan file; empty for a plan that was just made.
 	Path   string
 	Blocks [][]byte
 	// Policy is the digest of the policy that was just asked; empty if none was.
 	Policy string
-	// Ask is how the loop asks the proxy for the plan's resources; nil: for everything, by itself.
+	// Ask is how the loop asks the proxy for the plan's resources. If it is nil, the apply asks the
+	// proxy for everything.
 	Ask *Request
 }
 
-// Name is how messages name the plan.
+// Name returns the name of the plan for messages.
 func (p *Proposal) Name() string {
 	if p.Path != "" {
 		return p.Path
@@ -64,8 +65,8 @@ func (p *Proposal) Name() string {
 	return canonical.ShortID(p.ID)
 }
 
-// Judge decides whether the plan may run: intact, approved, in date, unused, under this
-// configuration, not held.
+// Judge decides whether the plan may run: it must be intact, approved, in date, unused, made under
+// this configuration, and not held.
 func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
 	if err := p.ConfigurationChanged(e.Settings); err != nil {
 		return nil, err
@@ -100,7 +101,7 @@ func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
 	return summaries(verdict), e.checkHolds(p)
 }
 
-// Verdict judges the approvals of a plan, also by what the state knows of them.
+// Verdict judges the approvals of a plan, also by what the state knows about them.
 func (e *Engine) Verdict(p *Proposal, rules approval.Rules, started bool) (approval.Verdict,
 	error) {
 	in := approval.Input{Plan: p.ID, Context: canonical.ContextDigest(p.Plan), File: p.Name(),
@@ -120,7 +121,7 @@ func (e *Engine) Verdict(p *Proposal, rules approval.Rules, started bool) (appro
 	return v, err
 }
 
-// summaries are what the state keeps of the approvals that count.
+// summaries returns what the state keeps of the approvals that count.
 func summaries(v approval.Verdict) []ledger.Approval {
 	var out []ledger.Approval
 	for _, j := range v.Approvals {
@@ -136,7 +137,7 @@ func summary(j approval.Judged) ledger.Approval {
 		Comment: j.Comment, Digest: j.ID}
 }
 
-// checkHolds refuses a plan that touches what somebody holds.
+// checkHolds refuses a plan that changes a resource that somebody holds.
 func (e *Engine) checkHolds(p *Proposal) error {
 	holds, err := e.holdsInForce()
 	if err != nil {
@@ -163,7 +164,7 @@ func (e *Engine) checkHolds(p *Proposal) error {
 // holdsInForce returns the holds in force now.
 func (e *Engine) holdsInForce() ([]planner.Hold, error) { return e.Store.HoldsInForce(e.Now()) }
 
-// PolicyApproval approves in the policy's name.
+// PolicyApproval approves a plan in the policy's name.
 func (e *Engine) PolicyApproval(m approval.Message) (approval.Approval, error) {
 	key, err := e.Key()
 	if err != nil {
@@ -172,7 +173,7 @@ func (e *Engine) PolicyApproval(m approval.Message) (approval.Approval, error) {
 	return approval.Policy(m, e.Policy.Digest(), e.Who, key)
 }
 
-// LocalApproval approves with the key of this node.
+// LocalApproval approves a plan with the key of this node.
 func (e *Engine) LocalApproval(m approval.Message) (approval.Approval, error) {
 	key, err := e.Key()
 	if err != nil {

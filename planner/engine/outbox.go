@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Due are the callbacks that may be sent now: the chosen ones, or all.
+// Due returns the callbacks that may be sent now: all of them, or of the chosen ones.
 func (e *Engine) Due(chosen []uint64) (due []ledger.Delivery, err error) {
 	err = e.Store.View(func(tx ledger.Tx) error {
 		all, err := tx.Due(e.Now())
@@ -23,8 +23,8 @@ func (e *Engine) Due(chosen []uint64) (due []ledger.Delivery, err error) {
 	return due, err
 }
 
-// Redeliver sends, under the lock, what waits in the outbox, resource by resource in its order,
-// until nothing more gets through. Before is called once the lock is held; nil for nothing.
+// Redeliver sends, under the lock, the callbacks in the outbox that are due, each resource's in
+// order, until no more get through. before is called once the lock is held; it may be nil.
 func (e *Engine) Redeliver(ctx context.Context, chosen []uint64,
 	before func() error) (told apply.Told, problem, err error) {
 	lock, err := e.Locker.Lock(ctx, e.holder(""), 0)

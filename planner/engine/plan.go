@@ -14,35 +14,36 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Request is what to plan.
+// Request says what to plan.
 type Request struct {
 	Source    Source
 	Selection planner.Selection
-	// Statuses limits the listing; empty is the whole.
+	// Statuses limits the listing; if it is empty, everything is listed.
 	Statuses []planner.Status
-	// KeepRecords is that of [planner.Input].
+	// KeepRecords is the field of [planner.Input] with this name.
 	KeepRecords bool
-	// Parallelism is how many directories are looked at at a time; 0 is the default.
+	// Parallelism is how many directories are looked at at a time; 0 means the default.
 	Parallelism int
-	// Complete adds to a partial listing the items that count in conflicts and claims, and are not
+	// Complete adds to a partial listing the items that count in conflicts and claims and are not
 	// planned for.
 	Complete func(listed []planner.Item, recorded *planner.Recorded) ([]planner.Item, error)
-	// OnlyListed plans for nothing but what was listed.
+	// OnlyListed plans for nothing but the listed items.
 	OnlyListed bool
 
-	// watch and mustAsk are those of [planner.Input].
+	// watch and mustAsk are the fields of [planner.Input] with these names.
 	watch   map[planner.Key]bool
 	mustAsk bool
-	// projects are those of [planner.Input]: the ids that an approved plan gives away.
+	// projects is the field of [planner.Input] with this name: the ids that an approved plan gives
+	// away.
 	projects map[planner.Key]planner.ProjectID
-	// adjust changes what is recorded before planning with it, because an apply knows more than the
+	// adjust changes the recorded state before the plan is made, because an apply knows more than the
 	// state.
 	adjust func(*planner.Recorded)
-	// more are questions to ask Waldur beside the usual ones.
+	// more are questions to ask Waldur in addition to the usual ones.
 	more []planner.Question
 }
 
-// Planned is a plan with everything that went into it.
+// Planned is a plan with everything that it was made from.
 type Planned struct {
 	Plan     *planner.Plan
 	Graph    *planner.Graph
@@ -51,13 +52,13 @@ type Planned struct {
 	Recorded planner.Recorded
 	Mounts   map[string]planner.Mount
 	Seen     planner.Observed
-	// Listed are the keys that a partial listing had.
+	// Listed are the keys in a partial listing.
 	Listed map[planner.Key]bool
-	// Listing and Observing are how long these took.
+	// Listing and Observing are how long these stages took.
 	Listing, Observing time.Duration
 }
 
-// Plan is the pipeline: wake the mounts → list → ask → desire → observe → compare. It takes no lock
+// Plan makes a plan: wake the mounts → list → ask → desire → observe → compare. It takes no lock
 // and changes nothing.
 func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 	ctx, end := Looking(ctx, e.Hooks.Stop)
@@ -79,7 +80,7 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 		head, _ = tx.Head()
 		load := tx.Recorded
 		if r.OnlyListed && !AnyOrder(p.Items) {
-			load = tx.Waiting // nothing is planned for: what is recorded would not be looked at
+			load = tx.Waiting // nothing is planned for, so nobody would look at the records
 		}
 		if p.Recorded, err = load(); err == nil {
 			holds, err = tx.Holds(e.Now())
@@ -116,7 +117,7 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 	return p, context.Cause(ctx)
 }
 
-// ListingError is an error of a listing, whatever it is.
+// ListingError is any error of a listing.
 type ListingError struct{ Err error }
 
 func (e *ListingError) Error() string {
@@ -128,14 +129,14 @@ func (e *ListingError) Error() string {
 
 func (e *ListingError) Unwrap() error { return e.Err }
 
-// list asks the source.
+// list lists what should exist.
 func (e *Engine) list(ctx context.Context, r Request, p *Planned) (err error) {
-	e.stage("listing", StageSlack+2*e.ListingTimeout) // one for all, and one by one
+	e.stage("listing", StageSlack+2*e.ListingTimeout) // one listing of all, and then one by one
 	start := e.Now()
 	defer e.waits("the listing of " + r.Source.Name())()
 	if p.Items, err = r.Source.List(ctx, r.Statuses); err != nil {
 		if ctx.Err() != nil {
-			// it says nothing about the source
+			// A stop says nothing about the source.
 			return fmt.Errorf("list resources: %w", context.Cause(ctx))
 		}
 		return &ListingError{err}
@@ -144,15 +145,15 @@ func (e *Engine) list(ctx context.Context, r Request, p *Planned) (err error) {
 	return nil
 }
 
-// AnyOrder reports whether something may be done for any of them: without an order's URLs what is
-// pending, updating, removing or in error only waits.
+// AnyOrder reports whether Waldur offers an order for any of the items. Without an order's URLs, an
+// item that is pending, updating, removing or in error only waits.
 func AnyOrder(items []planner.Item) bool {
 	return slices.ContainsFunc(items, func(it planner.Item) bool {
 		return it.URLs[planner.Approve] != "" || it.URLs[planner.SetStateDone] != ""
 	})
 }
 
-// merge adds what a partial listing leaves out.
+// merge adds the items that a partial listing leaves out.
 func (r *Request) merge(p *Planned) error {
 	if r.OnlyListed {
 		r.watch = make(map[planner.Key]bool, len(p.Items))
@@ -176,15 +177,15 @@ func (e *Engine) questions(items []planner.Item, r Request) []planner.Question {
 	return planner.Questions(e.Settings, &r.Selection, items)
 }
 
-// header is who planned, when and where.
+// header returns the context of a plan: who planned, when and where.
 func (e *Engine) header(source Source) planner.Context {
 	return planner.Context{Made: e.Now().UTC().Truncate(time.Second), User: e.Who, Host: e.Host,
 		Version: e.Version, Renderer: canonical.Renderer,
 		Source: source.Name(), ValidFor: e.ValidFor}
 }
 
-// Ask asks Waldur about orders. When planning, it asks no more after the first failed connection:
-// the rest goes unanswered, and the planner says so where it matters. An apply asks for each.
+// Ask asks Waldur about orders. A plan stops asking after the first failed connection: the other
+// questions stay unanswered, and the planner says so where it matters. An apply asks all questions.
 func (e *Engine) Ask(ctx context.Context, questions []planner.Question,
 	each bool) map[string]planner.OrderAnswer {
 	answers := make(map[string]planner.OrderAnswer, len(questions))

@@ -11,7 +11,7 @@ import (
 // Code says why something was refused. The codes are stable: logs and JSON carry them.
 type Code string
 
-// The codes.
+// The codes of refusals.
 const (
 	NotApproved   Code = "not_approved"
 	Stale         Code = "stale"
@@ -26,13 +26,13 @@ const (
 	Input         Code = "input"
 )
 
-// Codes lists all of them.
+// Codes lists all codes.
 func Codes() []Code {
 	return []Code{NotApproved, Stale, Expired, Used, Superseded, Held, Tampered, PolicyForbids,
 		Configuration, OtherState, Input}
 }
 
-// Refusal is an error that says: nothing was done, and on purpose.
+// Refusal is an error that means that nothing was done, on purpose.
 type Refusal struct {
 	Code Code
 	Err  error
@@ -41,14 +41,14 @@ type Refusal struct {
 // Error says what was refused, why, and what to do next.
 func (r *Refusal) Error() string { return r.Err.Error() }
 
-// Unwrap is the reason.
+// Unwrap returns the reason.
 func (r *Refusal) Unwrap() error { return r.Err }
 
-// Refuse returns a refusal.
+// Refuse returns a refusal with a code.
 func Refuse(code Code, err error) error { return &Refusal{code, err} }
 
-// RefusedAs returns the code of an error that means that nothing was done, and on purpose; false
-// for every other error.
+// RefusedAs returns the code of an error that means that nothing was done, on purpose. It returns
+// false for any other error.
 func RefusedAs(err error) (Code, bool) {
 	var refusal *Refusal
 	var format *planfile.FormatError
@@ -70,7 +70,7 @@ func RefusedAs(err error) (Code, bool) {
 	return "", false
 }
 
-// IsRefused reports whether an error means that nothing was done, and on purpose.
+// IsRefused reports whether an error means that nothing was done, on purpose.
 func IsRefused(err error) bool {
 	_, refused := RefusedAs(err)
 	return refused

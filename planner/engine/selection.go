@@ -12,21 +12,21 @@ import (
 
 // SelectionText is a selection as people write it on a command line.
 type SelectionText struct {
-	// Targets and Excludes are globs. TargetFiles and ExcludeFiles have more of them, one a line.
+	// Targets and Excludes are globs. TargetFiles and ExcludeFiles name files with more globs, one per
+	// line.
 	Targets, Excludes         []string
 	TargetFiles, ExcludeFiles []string
 	// Rejects and Fails are ADDRESS=REASON.
 	Rejects, Fails []string
 }
 
-// IsEmpty reports whether nothing is selected: then everything is planned.
+// IsEmpty reports whether nothing is selected, so that everything is planned.
 func (t *SelectionText) IsEmpty() bool {
 	return len(t.Targets)+len(t.Excludes)+len(t.TargetFiles)+len(t.ExcludeFiles)+len(t.Rejects)+
 		len(t.Fails) == 0
 }
 
-// Parse reads a selection, and the files that it names. It reports everything that is wrong with it
-// at once.
+// Parse reads a selection and the files that it names. It reports all its mistakes at once.
 func (t *SelectionText) Parse(read func(path string) ([]byte, error)) (sel planner.Selection,
 	err error) {
 	var errs []error
@@ -61,7 +61,7 @@ func (t *SelectionText) Parse(read func(path string) ([]byte, error)) (sel plann
 	return sel, CheckSelection(&sel)
 }
 
-// CheckSelection refuses selections that cannot mean what was meant.
+// CheckSelection refuses a selection that contradicts itself.
 func CheckSelection(sel *planner.Selection) error {
 	for _, globs := range [][]string{sel.Targets, sel.Excludes} {
 		for _, g := range globs {
@@ -95,7 +95,7 @@ func CheckSelection(sel *planner.Selection) error {
 	return nil
 }
 
-// CheckAddresses refuses verdicts on addresses that nobody has.
+// CheckAddresses refuses verdicts on addresses that no resource has.
 func CheckAddresses(sel *planner.Selection, items []planner.Item) error {
 	known := make(map[string]bool, len(items))
 	for i := range items {

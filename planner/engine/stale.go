@@ -14,10 +14,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Why a plan is refused that was good once. Each says what differs, how it was, how it is, and the
-// next command.
+// The refusals of a plan that was good once. Each says what differs, how it was, how it is now, and
+// which command to run next.
 
-// again is the command that makes the plan again.
+// again returns the command that makes the plan again.
 func (p *Proposal) again() string {
 	words := []string{"cscs-sync plan"}
 	add := func(flag string, values ...string) {
@@ -40,14 +40,14 @@ func (p *Proposal) again() string {
 	for _, o := range s.Fails {
 		add("--fail", o.Address+"="+o.Reason)
 	}
-	if p.Path != "" && p.Policy == "" { // the loop makes its own plans anew by itself
+	if p.Path != "" && p.Policy == "" { // the loop makes its own plans again by itself
 		add("--out", p.Path)
 	}
 	return strings.Join(words, " ")
 }
 
-// ConfigurationChanged refuses a plan that was made under another configuration, and names the
-// parts that differ.
+// ConfigurationChanged refuses a plan that was made under another configuration. It names the parts
+// that differ.
 func (p *Proposal) ConfigurationChanged(now *planner.Settings) error {
 	if p.Plan.Core.Configuration == now.Fingerprint {
 		return nil
@@ -63,8 +63,8 @@ func (p *Proposal) ConfigurationChanged(now *planner.Settings) error {
 			strings.Join(why, "; "), p.again()))
 }
 
-// differentParts tells digests apart: what they stand for is in the configuration, and was in the
-// one before.
+// differentParts names the parts of the configuration whose digests differ. What the digests stand
+// for is in the configuration now and was in the one before.
 func differentParts(then, now []planner.ConfigurationPart) []string {
 	const none = "not there"
 	was := map[string]string{}
@@ -88,7 +88,7 @@ func differentParts(then, now []planner.ConfigurationPart) []string {
 	return list
 }
 
-// ended refuses a plan that has run: it is single-use.
+// ended refuses a plan that has already run, because a plan runs only once.
 func (p *Proposal) ended(known ledger.Plan) error {
 	return Refuse(Used, fmt.Errorf(
 		"plan %s was already applied: not begun when planned, ended %s by %s with the result "+
@@ -97,7 +97,7 @@ func (p *Proposal) ended(known ledger.Plan) error {
 		p.again()))
 }
 
-// superseded refuses a plan when another, made later, has begun for one of its resources.
+// superseded refuses a plan if a plan that was made later has begun for one of its resources.
 func (p *Proposal) superseded(by []ledger.Supersession) error {
 	if len(by) == 0 {
 		return nil
@@ -112,15 +112,14 @@ func (p *Proposal) superseded(by []ledger.Supersession) error {
 		more = " and " + planner.Count(n, "more resource")
 	}
 	return Refuse(Superseded,
-		fmt.Errorf("plan %s is superseded: it was the latest for %s%s when planned (%s), plan "+
-			"%s of %s "+
-			"has begun now; nothing was done; next: %s",
+		fmt.Errorf("plan %s is superseded: it was the latest for %s%s when planned (%s), plan %s "+
+			"of %s has begun now; nothing was done; next: %s",
 			p.Name(), address, more, planner.Minute(p.Plan.Context.Made),
 			canonical.ShortID(by[0].Plan),
 			planner.Minute(by[0].Made), p.again()))
 }
 
-// moved refuses a plan that no longer shows what is so.
+// moved refuses a plan that no longer shows the present state of things.
 func (p *Proposal) moved(stale []planner.Stale) error {
 	next := p.again()
 	if p.Path != "" {
@@ -138,8 +137,9 @@ func (p *Proposal) moved(stale []planner.Stale) error {
 	return Refuse(Stale, errors.Join(errs...))
 }
 
-// Standing checks what the state knows of a plan that is about to begin: whether it has ended, or
-// was superseded. begun tells that it has begun before and has not ended: then it goes on.
+// Standing checks what the state knows about a plan that is about to begin: whether it has ended or
+// was superseded. begun reports whether it has begun before and has not ended, so that it
+// continues.
 func (p *Proposal) Standing(tx ledger.Tx) (begun bool, at time.Time, err error) {
 	known, ok, err := tx.Plan(p.ID)
 	switch {
@@ -157,17 +157,18 @@ func (p *Proposal) Standing(tx ledger.Tx) (begun bool, at time.Time, err error) 
 	return false, at, p.superseded(by)
 }
 
-// start is the plan as the ledger notes it when it begins.
+// start returns what the ledger records when the plan begins.
 func (p *Proposal) start() ledger.PlanStart {
 	return ledger.PlanStart{ID: p.ID, Context: canonical.ContextDigest(p.Plan),
 		Made: p.Plan.Context.Made, Ledger: p.Plan.Context.Ledger,
 		Keys: KeysOf(p.Plan), Changed: ledger.ChangedBy(&p.Plan.Core)}
 }
 
-// notOvertaken refuses a plan that was overtaken after it was approved, where only the approvals
-// can say when that was. What orders plans otherwise stands in the context, which may be edited
-// after the approval; a context that one of the approvals has signed is as it was. Another one
-// proves nothing: the same plan was made again, or somebody changed it.
+// notOvertaken refuses a plan that was overtaken after it was approved, in the case in which only
+// the approvals can say when that was. Otherwise plans are ordered by the context, which may be
+// edited after the approval. If one of the approvals has signed the context, it is unchanged. A
+// context that no approval has signed proves nothing: the same plan was made again, or somebody
+// changed it.
 func (e *Engine) notOvertaken(p *Proposal, v approval.Verdict) error {
 	var last time.Time
 	for _, j := range v.Approvals {
@@ -191,9 +192,8 @@ func (e *Engine) notOvertaken(p *Proposal, v approval.Verdict) error {
 			return err
 		}
 		return Refuse(Superseded,
-			fmt.Errorf("plan %s was approved before plan %s began for %s, and its context is not "+
-				"the one that was approved, "+
-				"so nothing says which is newer; nothing was done; next: %s", p.Name(),
+			fmt.Errorf("plan %s was approved before plan %s began for %s, and its context is not the "+
+				"one that was approved, so nothing says which is newer; nothing was done; next: %s", p.Name(),
 				canonical.ShortID(by[0].Plan),
 				planner.Count(len(by), "resource"), p.again()))
 	})

@@ -11,14 +11,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// TakeOver approves a begun plan again, in the policy's name, where the policy of another node has
-// approved it: a policy's approval is proved by the key of one node, which no other node has. It
-// returns nil where the approvals count on this node as they are.
+// TakeOver approves a begun plan again, in the policy's name, if the policy of another node
+// approved it. A policy's approval is proved by the key of one node, which no other node has. If
+// the approvals already count on this node, TakeOver returns nil.
 //
-// What the state says is not enough to change the storage, because a person who can write the
-// database could say anything there. So the plan must have been begun under the same policy, and
-// the policy is asked about every action again. What it only puts off, because a window has closed
-// since, goes on.
+// What the state says is not enough to change the storage, because a person who can write to the
+// database could put anything there. So the plan must have begun under the same policy, and the
+// policy is asked about every action again. An action that the policy only puts off, because a
+// window has closed since, continues.
 func (e *Engine) TakeOver(ctx context.Context, p *Proposal) (block []byte, err error) {
 	counts, err := e.counts(p)
 	if counts || err != nil {
@@ -75,7 +75,7 @@ func (e *Engine) byThisPolicy(p ledger.Plan) bool {
 	return false
 }
 
-// stillAllows asks the policy about a plan that has begun, as things are now.
+// stillAllows asks the policy whether it still allows a plan that has begun.
 func (e *Engine) stillAllows(plan *planner.Plan, now *Planned) error {
 	asked := *now
 	asked.Plan = plan

@@ -16,7 +16,7 @@ import (
 // Verification says whether a plan file is intact, approved and in date.
 type Verification struct {
 	ID string `json:"id"`
-	// OK reports whether every check holds.
+	// OK reports whether all checks pass.
 	OK        bool              `json:"ok"`
 	Checks    []Check           `json:"checks"`
 	Approvals []approval.Judged `json:"approvals"`
@@ -46,7 +46,7 @@ func (v *Verification) add(name string, err error, holds string) {
 	v.OK = v.OK && c.OK
 }
 
-// Damaged is the verification of a file that is no plan file, or of which not even the id is known.
+// Damaged returns the verification of a file that is no plan file, or whose id cannot be read.
 func Damaged(err error) *Verification {
 	v := &Verification{OK: true, Approvals: []approval.Judged{}}
 	v.add(checkIntact, err, "")
@@ -57,20 +57,21 @@ func Damaged(err error) *Verification {
 type Verifier struct {
 	Rules approval.Rules
 	Now   time.Time
-	// Node is the engine of the node that would apply the plan, which knows what has run; nil
-	// elsewhere.
+	// Node is the engine of the node that would apply the plan and knows which plans have run. It is
+	// nil on other machines.
 	Node *Engine
 }
 
-// Intact begins the verification of a plan file: whether it says what its plan says.
+// Intact begins the verification of a plan file: it checks whether the text says what the plan
+// says.
 func Intact(file *planfile.File) *Verification {
 	v := &Verification{ID: canonical.ID(file.Plan.Core), OK: true, Approvals: []approval.Judged{}}
 	v.add(checkIntact, file.Check(), "the text is exactly the rendering of the plan in the file")
 	return v
 }
 
-// Verify continues the verification of an intact file: whether the plan is in date, and approved.
-// An error means that it could not be checked.
+// Verify continues the verification of an intact file: it checks whether the plan is in date and
+// approved. An error means that this could not be checked.
 func (c *Verifier) Verify(v *Verification, p *Proposal) (err error) {
 	started := false
 	if c.Node != nil {
@@ -88,7 +89,7 @@ func (c *Verifier) Verify(v *Verification, p *Proposal) (err error) {
 	return nil
 }
 
-// judge judges the approvals, on the node also by what its state knows of them.
+// judge judges the approvals. On the node it also uses what the state knows about them.
 func (c *Verifier) judge(p *Proposal, started bool) (approval.Verdict, error) {
 	if c.Node != nil {
 		return c.Node.Verdict(p, c.Rules, started)
@@ -120,7 +121,7 @@ func (e *Engine) current(p *Proposal, v *Verification) (begun bool, err error) {
 	return begun, err
 }
 
-// Text shows the verification to people, in lines of a width.
+// Text formats the verification for people, in lines of the given width.
 func (v *Verification) Text(width int) string {
 	const indent = 18
 	var b strings.Builder

@@ -12,9 +12,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// recordWanted records what was seen as wanted and is not recorded so, so that it is missed once it
-// vanishes, and counts with what it claims now once it is archived. Audits and applies share it: a
-// plan of a part of the site records what it saw of that part.
+// recordWanted records resources that were seen as wanted and are not recorded so. A recorded
+// resource is noticed when it disappears, and it counts with its present claims once it is
+// archived. Audits and applies both use it: a plan for a part of the site records what it saw of
+// that part.
 func (e *Engine) recordWanted(tx ledger.Tx, p *Planned) error {
 	for _, rec := range p.Graph.AsWanted() {
 		if old, ok := p.Recorded.Records.Of(rec.Key); ok && !outdated(old, rec) {
@@ -32,9 +33,9 @@ func (e *Engine) recordWanted(tx ledger.Tx, p *Planned) error {
 	return nil
 }
 
-// outdated reports whether a record lacks what was not known when it was written, or has other
-// claims than were seen of the same directory: an older state was put back, or another node has
-// applied them.
+// outdated reports whether a record lacks something that was not known when it was written, or has
+// other claims than were seen for the same directory. That happens if an older state was put back,
+// or if another node applied the claims.
 func outdated(old, seen planner.Record) bool {
 	if old.Inode == 0 || old.Born == 0 && seen.Born != 0 {
 		return true
@@ -42,7 +43,8 @@ func outdated(old, seen planner.Record) bool {
 	return old.Inode == seen.Inode && old.Born == seen.Born && old.Claim != seen.Claim
 }
 
-// RecordNothingToDo records, under the lock, what an apply without any action saw as wanted.
+// RecordNothingToDo records, under the lock, the resources that an apply without actions saw as
+// wanted.
 func (e *Engine) RecordNothingToDo(ctx context.Context, p *Planned,
 	lockTimeout time.Duration) error {
 	if len(p.Graph.AsWanted()) == 0 {
@@ -55,7 +57,7 @@ func (e *Engine) RecordNothingToDo(ctx context.Context, p *Planned,
 	return errors.Join(e.recordSeen(p), lock.Release())
 }
 
-// recordSeen records what was seen as wanted, and where.
+// recordSeen records the resources that were seen as wanted, and where they are.
 func (e *Engine) recordSeen(p *Planned) error {
 	return e.Store.Update(func(tx ledger.Tx) error {
 		if err := e.follow(tx, p); err != nil {
@@ -68,7 +70,7 @@ func (e *Engine) recordSeen(p *Planned) error {
 	})
 }
 
-// recordRoots records what the directories of the touched systems are, the first time.
+// recordRoots records the identities of the changed systems' root directories, the first time.
 func recordRoots(tx ledger.Tx, job apply.Job, now *Planned) error {
 	known, err := tx.Roots()
 	if err != nil {
@@ -94,7 +96,7 @@ func recordRoots(tx ledger.Tx, job apply.Job, now *Planned) error {
 	return nil
 }
 
-// Remember records what an audit saw as wanted, and whatever more has to be on disk together with
+// Remember records what an audit saw as wanted. more writes what has to be on disk together with
 // that.
 func (e *Engine) Remember(p *Planned, more func(ledger.Tx) error) error {
 	return e.Store.Update(func(tx ledger.Tx) error {
