@@ -13,7 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// applyGroup applies a plan in the policy's name, through the same door as everybody's.
+// applyGroup applies a plan in the policy's name, in the same way as any other plan.
 func (r *round) applyGroup(ctx context.Context, p *planner.Plan) (out engine.Outcome, err error) {
 	id := canonical.ID(p.Core)
 	made, err := r.loop.cfg.Engine.PolicyApproval(approval.Message{Plan: id,
@@ -38,12 +38,12 @@ func (r *round) applyGroup(ctx context.Context, p *planner.Plan) (out engine.Out
 	return out, err
 }
 
-// isOver reports whether a plan has run to its end, well or not.
+// isOver reports whether a plan has run to its end, successfully or not.
 func isOver(out engine.Outcome, err error) bool {
 	return err == nil && (out.Result == ledger.Done || out.Result == ledger.Partial)
 }
 
-// applyAs applies an approved plan, and remembers how its resources fared.
+// applyAs applies an approved plan, and remembers what became of its resources.
 func (r *round) applyAs(ctx context.Context, p *engine.Proposal) (out engine.Outcome, err error) {
 	before, err := r.doneBefore(p)
 	if err != nil {
@@ -64,8 +64,8 @@ func (r *round) applyAs(ctx context.Context, p *engine.Proposal) (out engine.Out
 	return out, err
 }
 
-// doneBefore are the resources that an earlier run of the plan has done: they are told and counted
-// once.
+// doneBefore returns the resources that an earlier run of the plan has done. They are reported and
+// counted once.
 func (r *round) doneBefore(p *engine.Proposal) (map[planner.Key]bool, error) {
 	begun, steps, err := r.loop.cfg.Engine.Begun(p)
 	if err != nil || !begun {
@@ -75,7 +75,8 @@ func (r *round) doneBefore(p *engine.Proposal) (map[planner.Key]bool, error) {
 	for _, st := range steps {
 		done[st.Key] = done[st.Key] || st.Name == engine.StepDone
 	}
-	for i := range p.Plan.Core.Actions { // directories above them are not journaled: they come first
+	// parent directories are not journaled, because they come first
+	for i := range p.Plan.Core.Actions {
 		if a := &p.Plan.Core.Actions[i]; a.Target.IsBranch() && a.Kind == planner.Create {
 			done[a.Key] = true
 		}
@@ -83,9 +84,9 @@ func (r *round) doneBefore(p *engine.Proposal) (map[planner.Key]bool, error) {
 	return done, nil
 }
 
-// account remembers how a resource fared. What was left out because the world has changed since it
-// was planned, is planned again in the next round; that counts as a failure all the same, or it
-// could go on for ever.
+// account remembers what became of a resource. A resource that was left out because the world
+// changed after the plan is planned again in the next round. That counts as a failure too, because
+// it could go on for ever.
 func (r *round) account(res apply.Result) {
 	switch res.Status {
 	case apply.Done:
@@ -98,7 +99,7 @@ func (r *round) account(res apply.Result) {
 		r.failed++
 		r.loop.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
 			res.Status, "error", errorText(res.Err))
-	case apply.Undelivered: // the outbox tries again by itself
+	case apply.Undelivered: // the loop tries callbacks in the outbox again by itself
 		r.failed++
 		r.loop.history.done(res.Action, r.loop.now())
 		r.loop.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
@@ -107,7 +108,7 @@ func (r *round) account(res apply.Result) {
 	default:
 		r.failed++
 		var held *apply.HeldError
-		// which says nothing about the resource
+		// This says nothing about the resource.
 		if errors.Is(res.Err, context.Canceled) || errors.As(res.Err, &held) {
 			r.loop.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind,
 				"status", res.Status, "error", errorText(res.Err))
@@ -119,7 +120,7 @@ func (r *round) account(res apply.Result) {
 	r.loop.metrics.change(res)
 }
 
-// logFailure says what failed, how often by now, and when it is tried again.
+// logFailure logs what failed, how often so far, and when it is tried again.
 func (r *round) logFailure(res apply.Result, f Failure) {
 	r.loop.log.Warn("resource", "address", res.Action.Address, "action", res.Action.Kind, "status",
 		res.Status, "failures", f.Count,

@@ -14,7 +14,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// applyPending applies held plans that people have approved by now. A dry run only names them.
+// applyPending applies held plans that people have approved. A dry run only names them.
 func (r *round) applyPending(ctx context.Context) error {
 	ask := r.whole()
 	return r.eachPlan(r.loop.pendingFolder(), func(path string) error {
@@ -34,7 +34,7 @@ func (r *round) applyPending(ctx context.Context) error {
 	})
 }
 
-// whole asks the proxy for everything, once for all plans of the round.
+// whole returns a request for everything, listed once for all plans of the round.
 func (r *round) whole() *engine.Request {
 	source, err := r.proxy()
 	if err != nil {
@@ -43,7 +43,8 @@ func (r *round) whole() *engine.Request {
 	return &engine.Request{Source: &cachedListing{Source: source, now: r.loop.now}}
 }
 
-// heldFailed has a held plan tried again later and later. Each try costs the proxy a whole listing.
+// heldFailed schedules the next try of a held plan, with increasing delays, because each try costs
+// the proxy a whole listing.
 func (r *round) heldFailed(name string, err error) {
 	f := r.loop.heldTries[name]
 	f.count++
@@ -55,7 +56,7 @@ func (r *round) heldFailed(name string, err error) {
 		f.until.UTC().Format(time.RFC3339), "error", err.Error())
 }
 
-// applyHeld applies one held plan if it is approved, and removes its file when it is over.
+// applyHeld applies one held plan if it is approved, and removes its file when the plan is over.
 func (r *round) applyHeld(ctx context.Context, path string, ask *engine.Request) error {
 	p, by, begun, err := r.approvedHeld(path)
 	if p == nil || err != nil {
@@ -77,7 +78,7 @@ func (r *round) applyHeld(ctx context.Context, path string, ask *engine.Request)
 	switch {
 	case engine.IsRefused(err):
 		return errors.Join(err, r.removeHeld(path))
-	case isOver(out, err): // what failed of it is accounted for, and planned again if need be
+	case isOver(out, err): // what failed is accounted for, and planned again if necessary
 		return r.removeHeld(path)
 	case err == nil, errors.Is(err, context.Canceled):
 		return errors.New("a part of it failed; the loop retries that later")
@@ -85,16 +86,16 @@ func (r *round) applyHeld(ctx context.Context, path string, ask *engine.Request)
 	return err
 }
 
-// errLater reports that a held plan failed before, and waits for its next try.
+// errLater means that a held plan failed before and its next try is not due yet.
 var errLater = errors.New("it waits for its next try")
 
-// approvedHeld is a held plan that may be applied, and who approved it; nil if it may not yet. One
-// that was used up or overtaken can never run: it is taken away, and what is still to be done is
-// held again.
+// approvedHeld returns a held plan that may be applied, and who approved it; nil if it may not run
+// yet. A plan that was used up or overtaken can never run: approvedHeld removes it, and what is
+// still to be done is held again.
 func (r *round) approvedHeld(path string) (p *engine.Proposal, by string, begun bool, err error) {
 	file, why, err := ReadUsable(r.loop.env.Files, path)
 	if err != nil || why != nil || len(file.Approvals) == 0 {
-		// what can't be used is kept or removed when the round holds its own
+		// A plan that this version can't use is kept or removed when the round writes its own held plans.
 		return nil, "", false, err
 	}
 	p = &engine.Proposal{Plan: file.Plan, ID: canonical.ID(file.Plan.Core), Path: path,
@@ -119,7 +120,7 @@ func (r *round) approvedHeld(path string) (p *engine.Proposal, by string, begun 
 	return p, namesOf(approvals), begun, err
 }
 
-// namesOf are the people who gave approvals.
+// namesOf returns the names of the people who gave approvals.
 func namesOf(approvals []ledger.Approval) string {
 	var names []string
 	for _, a := range approvals {
@@ -128,7 +129,7 @@ func namesOf(approvals []ledger.Approval) string {
 	return strings.Join(names, ", ")
 }
 
-// codeOf is the code of a refusal; empty for another error.
+// codeOf returns the code of a refusal; empty for any other error.
 func codeOf(err error) engine.Code {
 	code, _ := engine.RefusedAs(err)
 	return code

@@ -16,7 +16,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// keepBegun writes a plan with its approval down before it begins.
+// keepBegun writes a plan with its approval to the state before the plan begins.
 func (r *round) keepBegun(p *planner.Plan, block []byte) (path string, err error) {
 	data, err := planfile.Marshal(p, render.Options{})
 	if err != nil {
@@ -29,8 +29,7 @@ func (r *round) keepBegun(p *planner.Plan, block []byte) (path string, err error
 	return path, nil
 }
 
-// dropBegun removes a plan that is over, or was refused; any other end leaves it for the next
-// round.
+// dropBegun removes a plan that is over or was refused. Any other plan stays for the next round.
 func (r *round) dropBegun(path string) error {
 	if err := r.loop.env.Files.Remove(path); err != nil {
 		return fmt.Errorf("plan that is over: %w", err)
@@ -38,8 +37,7 @@ func (r *round) dropBegun(path string) error {
 	return nil
 }
 
-// resumeBegun continues with plans that an earlier run, or round, has begun. A dry run only names
-// them.
+// resumeBegun continues plans that an earlier run or round has begun. A dry run only names them.
 func (r *round) resumeBegun(ctx context.Context) error {
 	r.tidy()
 	ask := r.whole()
@@ -48,8 +46,8 @@ func (r *round) resumeBegun(ctx context.Context) error {
 	})
 }
 
-// tidy removes what killed writes have left in the folders of the state. It matters to nobody if
-// that fails.
+// tidy removes what killed writes have left in the folders of the state. If that fails, it does no
+// harm.
 func (r *round) tidy() {
 	if r.loop.Options.DryRun || r.lane != LaneAudit {
 		return
@@ -62,10 +60,10 @@ func (r *round) tidy() {
 	}
 }
 
-// resume continues with one plan. One that never began has no approval any more: the policy is
-// asked again. One that may not go on, because the configuration is another, is given up. One of
-// which nothing is known, because it or the state cannot be read, stays: only this plan knows what
-// it has left unfinished as its own.
+// resume continues one plan. A plan that never began has no approval any more, so the policy is
+// asked again. A plan that may not continue because the configuration has changed is given up. If
+// nothing is known about a plan, because it or the state cannot be read, the plan stays: only this
+// plan knows which unfinished directories are its own.
 func (r *round) resume(ctx context.Context, path string, ask *engine.Request) error {
 	p, err := r.begunAt(path)
 	if p == nil {
@@ -93,7 +91,7 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 		r.leaveOpen(p.Plan)
 		r.loop.log.Info("begun plan is on hold", "plan", path, "code", code, "because", err.Error())
 		return nil
-	case errors.As(err, &block): // another version's approval, or made under another key
+	case errors.As(err, &block): // an approval of another version, or made with another key
 		return r.keepBegunUnusable(path, err)
 	case refused:
 		return r.giveUp(p, err)
@@ -103,8 +101,8 @@ func (r *round) resume(ctx context.Context, path string, ask *engine.Request) er
 	return err
 }
 
-// takeOver has the policy of this node approve a plan that another node has begun. Such a plan
-// stays if that fails: only it knows what was left unfinished.
+// takeOver lets the policy of this node approve a plan that another node has begun. If that fails,
+// the plan stays, because only this plan knows what was left unfinished.
 func (r *round) takeOver(ctx context.Context, p *engine.Proposal) error {
 	block, err := r.loop.cfg.Engine.TakeOver(ctx, p)
 	if block == nil || err != nil {
@@ -118,8 +116,8 @@ func (r *round) takeOver(ctx context.Context, p *engine.Proposal) error {
 	return err
 }
 
-// begunAt reads a begun plan that has to go on; nil for one that is removed, because it never began
-// or is over, and for one that this version can't use, which is kept.
+// begunAt reads a begun plan that has to continue. It returns nil for a plan that is removed
+// because it never began or is over, and for a plan that this version can't use, which is kept.
 func (r *round) begunAt(path string) (*engine.Proposal, error) {
 	file, why, err := ReadUsable(r.loop.env.Files, path)
 	if err != nil {
@@ -142,7 +140,7 @@ func (r *round) begunAt(path string) (*engine.Proposal, error) {
 	return p, nil
 }
 
-// giveUp ends a begun plan that may not go on. What it has done stays done, and what is left is
+// giveUp ends a begun plan that may not continue. What it has done stays done, and the rest is
 // planned again.
 func (r *round) giveUp(p *engine.Proposal, why error) error {
 	if r.loop.Options.DryRun {
@@ -157,7 +155,7 @@ func (r *round) giveUp(p *engine.Proposal, why error) error {
 	return r.drop(p.Path, why)
 }
 
-// drop takes a plan away from the begun ones.
+// drop removes a plan from the begun plans.
 func (r *round) drop(path string, why error) error {
 	if r.loop.Options.DryRun {
 		return nil
@@ -166,7 +164,8 @@ func (r *round) drop(path string, why error) error {
 	return r.dropBegun(path)
 }
 
-// waitsFor reports whether something in a begun plan failed lately and is not due yet.
+// waitsFor reports whether something in a begun plan failed recently and its next try is not due
+// yet.
 func (r *round) waitsFor(p *planner.Plan) bool {
 	return slices.ContainsFunc(p.Core.Actions, func(a planner.Action) bool {
 		_, waits := r.loop.history.waits(&a, r.loop.now())
@@ -174,7 +173,7 @@ func (r *round) waitsFor(p *planner.Plan) bool {
 	})
 }
 
-// leaveOpen keeps the policy from what a begun plan continues with.
+// leaveOpen keeps the policy from approving changes that a begun plan will continue.
 func (r *round) leaveOpen(p *planner.Plan) {
 	for _, k := range engine.KeysOf(p) {
 		r.open[k] = true

@@ -17,38 +17,40 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/backoff"
 )
 
-// How the loop bears with what goes wrong.
+// How the loop handles failures.
 const (
-	// Quarantine is after how many failures in a row a resource is only tried once an hour.
+	// Quarantine is after how many failures in a row a resource is tried only once an hour.
 	Quarantine = 3
 	// LongestBackoff is the longest wait between two tries.
 	LongestBackoff = time.Hour
-	// SettledAfter is how often in a row the same change of a resource is believed to be the last.
+	// SettledAfter is how often in a row the loop makes the same change of a resource before it holds
+	// the change back.
 	SettledAfter = 3
 )
 
-// FailureHistory is what the loop remembers of resources from round to round. It is kept in the
-// state, for the next loop on any node, since `run --once` is a process for each round, and for
+// FailureHistory is what the loop remembers about resources from round to round. It is kept in the
+// state for the next loop on any node, because each `run --once` is a process of its own, and for
 // explain and doctor.
 type FailureHistory struct {
 	Failures map[planner.Key]Failure
 	did      map[planner.Key]repeated
-	// orders are those that are open and not carried out.
+	// Orders are the open orders that are not carried out yet.
 	Orders map[planner.Key]WaitingOrder
 }
 
-// Failure is one resource's bad luck with one action.
+// Failure says how one action on one resource has failed.
 type Failure struct {
 	Key planner.Key `json:"key"`
-	// Address is the resource's, Action what failed, What its meaning.
+	// Address is the resource's address, Action is what failed, and What is its meaning.
 	Address string             `json:"address"`
 	Action  planner.ActionKind `json:"action"`
 	What    string             `json:"what"`
-	// Count is how often in a row, Until when it is tried again, Error why it failed last.
+	// Count is how often it failed in a row, Until is when it is tried again, and Error is why it
+	// failed last.
 	Count int       `json:"count"`
 	Until time.Time `json:"until"`
 	Error string    `json:"error"`
-	// Told are the channels by which people heard of its quarantine.
+	// Told are the channels that have reported its quarantine.
 	Told []string `json:"told,omitempty"`
 }
 
@@ -58,7 +60,7 @@ func (f Failure) IsWaiting(now time.Time) bool { return waitsUntil(now, f.Until,
 // Quarantined reports whether a person should look.
 func (f Failure) Quarantined() bool { return f.Count >= Quarantine }
 
-// repeated is one update that was done, and how often in a row.
+// repeated is an update that was done, and how often in a row.
 type repeated struct {
 	Key   planner.Key `json:"key"`
 	What  string      `json:"what"`
@@ -71,7 +73,8 @@ func newHistory() FailureHistory {
 		Orders: map[planner.Key]WaitingOrder{}}
 }
 
-// meaning is what an action does: with another one a resource gets another chance.
+// meaning identifies what an action does. A resource whose action has another meaning gets another
+// chance.
 func meaning(a *planner.Action) string {
 	b, err := json.Marshal([]any{a.Kind, a.Order, a.Changes, a.From})
 	if err != nil {
@@ -81,8 +84,8 @@ func meaning(a *planner.Action) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// failed notes a failure. The same again waits for twice as many intervals each time, and in
-// quarantine for an hour.
+// failed notes a failure. If the same fails again, the wait doubles, and in quarantine it is an
+// hour.
 func (m *FailureHistory) failed(a *planner.Action, why string, now time.Time,
 	interval time.Duration) Failure {
 	f := Failure{Key: a.Key, Address: a.Address, Action: a.Kind, What: meaning(a), Error: why}
@@ -99,13 +102,13 @@ func (m *FailureHistory) failed(a *planner.Action, why string, now time.Time,
 	return f
 }
 
-// waits is the failure for which an action has to wait; false if it may be tried.
+// waits returns the failure for which an action has to wait; false if the action may be tried.
 func (m *FailureHistory) waits(a *planner.Action, now time.Time) (Failure, bool) {
 	f := m.Failures[a.Key]
 	return f, f.IsWaiting(now) && f.What == meaning(a)
 }
 
-// next is when the first of what failed is tried again; a zero time if nothing waits.
+// next returns when the first failed action is tried again; the zero time if nothing waits.
 func (m *FailureHistory) next(now time.Time) (at time.Time) {
 	for _, f := range m.Failures {
 		if f.IsWaiting(now) && (at.IsZero() || f.Until.Before(at)) {
@@ -115,7 +118,8 @@ func (m *FailureHistory) next(now time.Time) (at time.Time) {
 	return at
 }
 
-// done notes a success. Only an update can be undone and come again.
+// done notes a success. It counts updates only, because only an update can be undone and be needed
+// again.
 func (m *FailureHistory) done(a *planner.Action, now time.Time) {
 	delete(m.Failures, a.Key)
 	if a.Kind != planner.Update {
@@ -129,14 +133,14 @@ func (m *FailureHistory) done(a *planner.Action, now time.Time) {
 	m.did[a.Key] = r
 }
 
-// unsettled reports whether just this change was made several times lately, and did not last.
+// unsettled reports whether exactly this change was made several times recently and did not last.
 func (m *FailureHistory) unsettled(a *planner.Action) bool {
 	d := m.did[a.Key]
 	return d.Count >= SettledAfter && len(a.Changes) > 0 && d.What == meaning(a)
 }
 
-// forget drops what was long ago: successes after the time lately, or of a time that has not come;
-// failures a day after their next try.
+// forget drops old entries: successes before the time lately or with a time in the future, and
+// failures a day after their next try was due.
 func (m *FailureHistory) forget(now time.Time, lately time.Duration) {
 	maps.DeleteFunc(m.did,
 		func(_ planner.Key, d repeated) bool { return now.Sub(d.Last) > lately || isAhead(now, d.Last) })
@@ -144,13 +148,13 @@ func (m *FailureHistory) forget(now time.Time, lately time.Duration) {
 		func(_ planner.Key, f Failure) bool { return now.Sub(f.Until) > 24*time.Hour })
 }
 
-// settle drops the failures of what needs nothing any more: somebody else has seen to it, or it is
-// not wanted.
+// settle drops the failures of resources that need nothing any more, because somebody else has
+// fixed them or they are not wanted.
 func (m *FailureHistory) settle(needs func(planner.Key) bool) {
 	maps.DeleteFunc(m.Failures, func(k planner.Key, _ Failure) bool { return !needs(k) })
 }
 
-// retry has everything that failed tried at once, once: what fails again waits as before.
+// retry makes everything that failed due at once, one time. What fails again waits as before.
 func (m *FailureHistory) retry(now time.Time) {
 	for k, f := range m.Failures {
 		if f.Until.After(now) {
@@ -160,7 +164,7 @@ func (m *FailureHistory) retry(now time.Time) {
 	}
 }
 
-// InQuarantine counts the resources that fail again and again.
+// InQuarantine returns the number of resources in quarantine.
 func (m *FailureHistory) InQuarantine() (n int) {
 	for _, f := range m.Failures {
 		if f.Quarantined() {
@@ -170,10 +174,10 @@ func (m *FailureHistory) InQuarantine() (n int) {
 	return n
 }
 
-// historyFormat is the version of the file.
+// historyFormat is the version of the file format.
 const historyFormat = 1
 
-// keptHistory is the file loop/failures.json of the state.
+// keptHistory is the content of loop/failures.json in the state.
 type keptHistory struct {
 	Format   int            `json:"format"`
 	Failures []Failure      `json:"failures"`
@@ -181,13 +185,13 @@ type keptHistory struct {
 	Orders   []WaitingOrder `json:"orders,omitempty"`
 }
 
-// historyFile is where the loop's memory is kept, in the state. Without it everything is tried at
-// once.
+// historyFile returns where the state keeps the loop's memory. Without that file the loop tries
+// everything at once.
 func historyFile(files Files) string {
 	return filepath.Join(files.Dir(), "loop", "failures.json")
 }
 
-// ReadHistory reads what the last loop on this state has left.
+// ReadHistory reads what the last loop on this state remembered.
 func ReadHistory(files Files) (FailureHistory, error) {
 	m := newHistory()
 	data, err := files.Read(historyFile(files), 64<<20)
@@ -218,7 +222,7 @@ func ReadHistory(files Files) (FailureHistory, error) {
 	return m, nil
 }
 
-// write writes down what is remembered, unless that is in the file.
+// write writes what the loop remembers, unless the file already says that.
 func (m *FailureHistory) write(files Files) error {
 	kept := keptHistory{Format: historyFormat, Failures: slices.AppendSeq([]Failure{},
 		maps.Values(m.Failures)),

@@ -21,56 +21,58 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Feedback is what the loop tells Waldur beside callbacks, and by whom.
+// Feedback says what the loop reports to Waldur in addition to callbacks, and how.
 type Feedback struct {
-	// Usage and Messages say what is told.
+	// Usage and Messages say what is reported.
 	Usage, Messages bool
-	// Tell sends one note, once. A [*feedback.NotTaken] is Waldur's own refusal; after any other error
-	// it is not known whether Waldur took it.
+	// Tell sends one note, once. The error is a [*feedback.NotTaken] if Waldur refused the note. After
+	// any other error it is not known whether Waldur took it.
 	Tell func(ctx context.Context, n feedback.Note) error
 }
 
 const (
-	// messageAfter is how long an order waits before its customer is told why: most do not wait.
+	// messageAfter is how long an order waits before its customer gets a message: most orders do not
+	// wait that long.
 	messageAfter = 15 * time.Minute
-	// feedbackPatience is how long one `run --once` may take to tell Waldur.
+	// feedbackPatience is how long one `run --once` may take for its feedback.
 	feedbackPatience = 30 * time.Second
 	// keepEvery is after how many notes the memory is written.
 	keepEvery = 20
 	// mostFailures is after how many failures in a row the rest waits for the next round.
 	mostFailures = 3
-	// longestPause is for how long Waldur is left alone at most.
+	// longestPause is the longest time for which nothing is sent to Waldur.
 	longestPause = time.Hour
 )
 
-// wordBack tells Waldur, in a goroutine of its own, so that no round waits for it. Rounds only say
-// what is so.
+// wordBack sends feedback to Waldur in a goroutine of its own, so that no round waits for it.
+// Rounds only hand over their news.
 type wordBack struct {
 	mu   sync.Mutex
 	next *news
 	wake chan struct{}
-	// paused is until when nothing is sent, because Waldur refused the token or did not answer.
-	// Only the goroutine that tells uses it.
+	// paused says until when nothing is sent, because Waldur refused the token or did not answer. Only
+	// the sending goroutine uses it.
 	paused pause
 }
 
-// news is what rounds said and nobody has told yet.
+// news is what rounds have handed over and nobody has sent yet.
 type news struct {
 	to    Feedback
 	files Files
 	now   func() time.Time
-	// mine returns an error once this loop may not send any more.
+	// mine returns an error once this loop may no longer send.
 	mine func() error
 	warn func(string, ...any)
-	// usage and messages are what is so now; nil where no round has said it.
+	// usage and messages are the notes that are true now; nil where no round has said it.
 	usage, messages []feedback.Note
-	// forget drops what was told, because another node may have told something else since.
+	// forget drops what is remembered as sent, because another node may have sent something else
+	// since.
 	forget bool
 }
 
 func newWordBack() *wordBack { return &wordBack{wake: make(chan struct{}, 1)} }
 
-// say replaces what was said before and was not told.
+// say replaces news that was not sent yet.
 func (w *wordBack) say(n news) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -98,7 +100,8 @@ func (w *wordBack) take() *news {
 	return n
 }
 
-// putBack keeps what could not be told for a later round, unless that has said something already.
+// putBack keeps news that could not be sent for a later round, unless a round has said something
+// newer already.
 func (w *wordBack) putBack(n *news) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -107,7 +110,7 @@ func (w *wordBack) putBack(n *news) {
 	}
 }
 
-// run tells until ctx ends.
+// run sends news until ctx ends.
 func (w *wordBack) run(ctx context.Context) {
 	for {
 		select {
@@ -119,7 +122,7 @@ func (w *wordBack) run(ctx context.Context) {
 	}
 }
 
-// tellAll tells what was said last.
+// tellAll sends the newest news.
 func (w *wordBack) tellAll(ctx context.Context) {
 	n := w.take()
 	if n == nil {
@@ -144,7 +147,8 @@ func (w *wordBack) tellAll(ctx context.Context) {
 			due = append(due, memory.Due(want, n.now())...)
 		}
 	}
-	slices.SortStableFunc(due, func(a, b feedback.Note) int { // messages first: people wait for them
+	// messages first, because people wait for them
+	slices.SortStableFunc(due, func(a, b feedback.Note) int {
 		return byKind(a.Kind) - byKind(b.Kind)
 	})
 	err = n.tell(ctx, due, memory)
@@ -164,12 +168,12 @@ func byKind(k feedback.Kind) int {
 	return 1
 }
 
-// tell sends notes one by one, and keeps what was told.
+// tell sends notes one by one, and remembers those that were sent.
 func (n *news) tell(ctx context.Context, due []feedback.Note, memory feedback.Memory) (err error) {
 	if len(due) == 0 && !n.forget {
 		return nil
 	}
-	// What could not be remembered would be told again and again, so the memory is written first.
+	// The memory is written first: what could not be remembered would be sent again and again.
 	if err := writeTold(n.files, memory); err != nil {
 		return err
 	}
@@ -189,7 +193,7 @@ func (n *news) tell(ctx context.Context, due []feedback.Note, memory feedback.Me
 			memory.Failed(note, err.Error(), false, 0, n.now())
 			return ctx.Err()
 		case errors.As(err, &refused) && refused.All:
-			return err // nothing of it was taken, and the next would not be either
+			return err // Waldur took none of it, and would not take the next note either
 		default:
 			after := time.Duration(0)
 			if refused != nil {
@@ -214,14 +218,14 @@ func (n *news) tell(ctx context.Context, due []feedback.Note, memory feedback.Me
 	return nil
 }
 
-// feedBack says what is so after a round. An audit has seen everything; the orders lane knows of
-// orders only.
+// feedBack hands over the news of a round. An audit has seen everything; the orders lane knows only
+// about orders.
 func (r *round) feedBack(p *engine.Planned) {
 	f := r.loop.cfg.Feedback
 	if f.Tell == nil || r.loop.Options.DryRun || !f.Usage && !f.Messages {
 		return
 	}
-	// That of now: the goroutine that tells must not read what a reload changes.
+	// A copy: the sending goroutine must not read what a reload changes.
 	leader := r.loop.leader()
 	mine := func() error {
 		if leader == nil {
@@ -242,8 +246,8 @@ func (r *round) feedBack(p *engine.Planned) {
 	r.loop.wordBack.say(n)
 }
 
-// messages are what customers are told of their orders. Those that a round did not see stay as they
-// are.
+// messages returns the messages to customers about their orders. Messages of orders that the round
+// did not see stay as they are.
 func (r *round) messages() []feedback.Note {
 	notes := []feedback.Note{}
 	now := r.loop.now()
@@ -261,8 +265,8 @@ func (r *round) messages() []feedback.Note {
 	return notes
 }
 
-// message is what the customer is told of an order: why it is blocked, or that a person has to
-// approve it; nothing of what passes by itself.
+// message returns the message to the customer of an order: why it is blocked, or that a person has
+// to approve it. It is empty if the order only waits for something that passes by itself.
 func message(code codes.Code, decision policy.Code, isBlocked bool) string {
 	switch {
 	case isBlocked, code == codes.Hold:
@@ -273,10 +277,10 @@ func message(code codes.Code, decision policy.Code, isBlocked bool) string {
 	return ""
 }
 
-// toldFile keeps what Waldur was told.
+// toldFile returns the path of the file that remembers what was sent to Waldur.
 func toldFile(files Files) string { return filepath.Join(files.Dir(), "told.json") }
 
-// keptTold is the form of that file.
+// keptTold is the content of that file.
 type keptTold struct {
 	Format int             `json:"format"`
 	Told   feedback.Memory `json:"told"`
@@ -284,7 +288,7 @@ type keptTold struct {
 
 const toldFormat = 1
 
-// readTold reads what Waldur was told. After an error that is nothing.
+// readTold reads what was sent to Waldur. After an error it returns an empty memory.
 func readTold(files Files) (feedback.Memory, error) {
 	data, err := files.Read(toldFile(files), 64<<20)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -9,17 +9,17 @@ import (
 // stageWaiting is the stage between two rounds.
 const stageWaiting = "waiting"
 
-// heartbeat reports whether the loop gets on: each stage of a round says when the next sign of life
-// is due at the latest. It is used from several goroutines.
+// heartbeat knows whether the loop makes progress: at each stage of a round the loop says when the
+// next sign of life is due at the latest. Several goroutines use it.
 type heartbeat struct {
 	now   func() time.Time
 	mu    sync.Mutex
 	stage string
-	// at is when the last sign of life was, due when the next one is.
+	// at is when the last sign of life was; due is when the next one has to come.
 	at, due time.Time
 }
 
-// beat says what begins now, and how long it may take.
+// beat notes which stage begins now, and how long it may take.
 func (p *heartbeat) beat(stage string, allowed time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -27,7 +27,7 @@ func (p *heartbeat) beat(stage string, allowed time.Duration) {
 	p.due = p.at.Add(allowed)
 }
 
-// stuck is the stage that has taken longer than it may; empty if none has.
+// stuck returns the stage that has taken longer than it may; empty if none has.
 func (p *heartbeat) stuck() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -37,14 +37,15 @@ func (p *heartbeat) stuck() string {
 	return p.stage
 }
 
-// last is the stage that began last.
+// last returns the stage that began last.
 func (p *heartbeat) last() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stage
 }
 
-// silent is how long ago the last sign of life was; nothing between two rounds, when none is due.
+// silent returns how long ago the last sign of life was. It returns nothing between two rounds,
+// when none is due.
 func (p *heartbeat) silent() (stage string, since time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,8 +55,9 @@ func (p *heartbeat) silent() (stage string, since time.Duration) {
 	return p.stage, p.now().Sub(p.at)
 }
 
-// watchdog asks systemd's watchdog for patience as long as the loop gets on: not when it is stuck,
-// but also when it is held up by a mount that hangs, which a restart would not fix.
+// watchdog keeps systemd's watchdog from restarting the process as long as the loop makes progress.
+// It also does that while a hung mount holds the loop up, because a restart would not help. It
+// stops only when the loop is stuck for another reason.
 func (l *Loop) watchdog(ctx context.Context, every time.Duration) {
 	said := ""
 	for {

@@ -17,26 +17,26 @@ import (
 const (
 	// indexChunk is how many items share one value of the index.
 	indexChunk = 500
-	// indexAge is how many audits old an index may be.
+	// indexAge is how many audit intervals old an index may be.
 	indexAge = 3
-	// shrunkShare, and shrunkLeast resources or half of all, are from when on a listing that lacks
-	// recorded resources is not believed.
+	// A listing is not believed if it lacks more than shrunkShare of the recorded resources, and at
+	// least shrunkLeast resources or half of all.
 	shrunkShare = 0.1
 	shrunkLeast = 3
 )
 
 // Index is the last complete listing, kept for the orders lane.
 type Index struct {
-	// At is when the listing began; a zero time if there is none.
+	// At is when the listing began; the zero time if there is none.
 	At time.Time
-	// written is what [state.Tx.Written] was then: what is recorded under a greater number is newer
-	// than the listing.
+	// written is what [state.Tx.Written] was then. A record with a greater number is newer than the
+	// listing.
 	written uint64
 	Items   []planner.Item
 }
 
-// ReadIndex reads the index. One that another version wrote in another form is none: the next audit
-// makes one.
+// ReadIndex reads the index. An index that another version wrote in another form is treated as
+// missing; the next audit makes one.
 func ReadIndex(store ledger.Store, log *slog.Logger) (last Index, err error) {
 	var chunks []json.RawMessage
 	err = store.View(func(tx ledger.Tx) (err error) {
@@ -55,7 +55,8 @@ func ReadIndex(store ledger.Store, log *slog.Logger) (last Index, err error) {
 	return last, err
 }
 
-// index is that of the state, read once in a round: planning and applying both need it.
+// index returns the index of the state. It is read once in a round, because planning and applying
+// both need it.
 func (r *round) index() (Index, error) {
 	if r.last != nil {
 		return *r.last, nil
@@ -67,19 +68,19 @@ func (r *round) index() (Index, error) {
 	return last, err
 }
 
-// isOld reports whether the index is too old to be planned against, or made at a time that has not
-// come yet: then the clock was set back, and nobody knows how old it is.
+// isOld reports whether the index is too old to plan against, or has a time in the future. In that
+// case the clock was set back, and nobody knows how old the index is.
 func (l *Loop) isOld(last Index) bool {
 	now := l.now()
 	return now.Sub(last.At) > indexAge*l.cfg.AuditInterval || isAhead(now, last.At)
 }
 
-// indexed completes a partial listing by the items of the last complete one, so that a conflict
-// with them, and their part in a shared quota, are still seen. An index that is too old is not
-// used: then only what is recorded counts.
+// indexed completes a partial listing with the items of the last complete one, so that conflicts
+// with them and their part in a shared quota are still seen. An index that is too old is not used;
+// only the records count then.
 //
-// Where a tenant's or a customer's directory is, the proxy takes from the first resource that it
-// lists, so a partial listing may have it elsewhere: the complete one is believed.
+// The proxy takes the place of a tenant's or customer's directory from the first resource that it
+// lists, so a partial listing may have another place. The complete listing is believed.
 func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]planner.Item, error) {
 	if !engine.AnyOrder(listed) {
 		return listed, nil // nothing to plan for
@@ -109,11 +110,10 @@ func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]pl
 }
 
 // stillCounts reports whether an item of the index counts beside a newer listing that lacks it, and
-// makes it what it is by now. What was applied or archived since the index was made replaces what
-// the index says: then the record counts. Where the newer listing has every open order, an item
-// with an order that it lacks has none any more: what is recorded of it counts, and a create of
-// which nothing is recorded is nothing. Of anything else the limits are unknown until the next
-// audit.
+// updates the item to what is known now. What was applied or archived since the index was made
+// replaces what the index says; the record counts then. If the newer listing has every open order,
+// an item whose order it lacks has no order any more: the record counts, and a create without a
+// record is ignored. The limits of any other item are unknown until the next audit.
 func (r *round) stillCounts(last Index, it *planner.Item, recorded *planner.Recorded) bool {
 	if it.Target.IsBranch() {
 		return true
@@ -143,8 +143,9 @@ func keysOfItems(items []planner.Item) map[planner.Key]bool {
 	return keys
 }
 
-// shrunk tells a listing that suddenly lacks much of what is recorded: of what the listing before
-// still had, if there was one. Who accepts it makes it the one to be compared with.
+// shrunk returns what a listing lacks if it suddenly lacks many of the recorded resources. If there
+// was a listing before, only resources that it still had count. A person who accepts the listing
+// makes it the one to compare with.
 func (r *round) shrunk(p *engine.Planned) (lacks string, err error) {
 	before, err := ReadIndex(r.loop.cfg.Engine.Store, r.loop.log)
 	if err != nil {
@@ -165,26 +166,25 @@ func (r *round) shrunk(p *engine.Planned) (lacks string, err error) {
 		2*lacking < recorded {
 		return "", nil
 	}
-	return fmt.Sprintf("the listing lacks %d of %d recorded resources, so the loop does nothing until a "+
-		"person looks; %sif that is right, run `cscs-sync run --once --accept-shrunk`", lacking, recorded,
+	return fmt.Sprintf("the listing lacks %d of %d recorded resources, so the loop does nothing "+
+		"until a person looks; %sif that is right, run `cscs-sync run --once --accept-shrunk`",
+		lacking, recorded,
 		renamedHint(p.Plan)), nil
 }
 
-// renamedHint is what may have happened where resources turn up on a system that nobody has heard
-// of.
+// renamedHint says what may have happened if there are resources on a system that no block matches.
 func renamedHint(p *planner.Plan) string {
 	for _, b := range p.Context.Blocked {
 		if slices.ContainsFunc(b.Reasons,
 			func(r planner.Reason) bool { return r.Code == codes.NoSystem }) {
-			return fmt.Sprintf("no system block matches %s: if its offering was renamed, add the new slug to "+
-				"the slugs of its system and reload; ", render.Quote(b.Key.System))
+			return fmt.Sprintf("no system block matches %s: if its offering was renamed, add the new "+
+				"slug to the slugs of its system and reload; ", render.Quote(b.Key.System))
 		}
 	}
 	return ""
 }
 
-// remember writes down what an audit found as wanted, and the index that the orders lane plans
-// against.
+// remember records what an audit found as wanted, and the index that the orders lane plans against.
 func (r *round) remember(p *engine.Planned, accepted string) error {
 	if r.loop.Options.DryRun {
 		return nil

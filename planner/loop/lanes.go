@@ -8,7 +8,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Lane is one of the loop's two ways of looking.
+// Lane is one of the loop's two kinds of rounds.
 type Lane string
 
 // The lanes.
@@ -17,11 +17,11 @@ const (
 	LaneAudit  Lane = "audit"
 )
 
-// orderStatuses are what the orders lane lists, one listing each.
+// orderStatuses are the statuses that the orders lane lists, one listing for each.
 var orderStatuses = []planner.Status{planner.StatusPending, planner.StatusUpdating,
 	planner.StatusRemoving, planner.StatusError}
 
-// plan lists what the lane looks at, and plans.
+// plan lists what the lane looks at and makes a plan.
 func (r *round) plan(ctx context.Context) (*engine.Planned, error) {
 	source, err := r.proxy()
 	if err != nil {

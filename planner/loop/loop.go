@@ -17,52 +17,53 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// How long a stop waits: for what is running to get to a good place, and then for it to notice that
-// its time is over.
+// How long a stop waits: for running changes to finish, and then for the round to notice that its
+// time is over.
 const (
 	stopGrace = 5 * time.Second
 	stopNow   = 2 * time.Second
 )
 
-// Config is what a loop works under. A reload gives it another one.
+// Config is a loop's configuration. A reload replaces it.
 type Config struct {
 	Engine *engine.Engine
-	// State names the state: with another one nothing that is remembered holds.
+	// State names the state. With another state, nothing that the loop remembers is valid.
 	State string
-	// Interval is the time between two rounds, AuditInterval that between two audits.
+	// Interval is the time between two rounds, and AuditInterval the time between two audits.
 	Interval, AuditInterval time.Duration
 	// Listen is the address for metrics and health; empty for none.
 	Listen string
-	// Leader decides whether this loop works; nil: it always does.
+	// Leader decides whether this loop works. If it is nil, the loop always works.
 	Leader Leader
-	// Channels are the ways of telling people that are configured: "exec", "webhook".
+	// Channels are the configured ways to tell people: "exec", "webhook".
 	Channels []string
-	// Feedback is what Waldur is told beside callbacks.
+	// Feedback says what is reported to Waldur in addition to callbacks.
 	Feedback Feedback
 }
 
-// Env is what a loop needs of the process that it runs in.
+// Env is what a loop needs from its process.
 type Env struct {
 	Files Files
-	// Send sends one notice, as JSON, by one of the channels.
+	// Send sends one notice, as JSON, through one of the channels.
 	Send func(ctx context.Context, channel string, notice []byte) error
-	// Supervise sends one message to the service manager; WatchdogInterval is how often that wants a
-	// sign of life, 0 for never.
+	// Supervise sends one message to the service manager. WatchdogInterval is how often the service
+	// manager wants a sign of life; 0 for never.
 	Supervise        func(message string)
 	WatchdogInterval time.Duration
-	// Reloads asks for another configuration, Load reads it, and Reloading tells the service manager
-	// that this begins.
+	// Reloads asks for another configuration, Load reads it, and Reloading reports to the service
+	// manager that a reload begins.
 	Reloads   <-chan os.Signal
 	Load      func(log *slog.Logger) (Config, Files, error)
 	Reloading func()
-	// Hung names the systems whose mounts do not answer; it may be called at any time, and by several.
+	// Hung names the systems whose mounts do not answer. It may be called at any time by several
+	// goroutines.
 	Hung func() []string
-	// Hanging counts the calls to the storage that have not come back.
+	// Hanging returns how many calls to the storage have not come back.
 	Hanging func() int
 	// MountTimeout is how long a mount may take to answer.
 	MountTimeout time.Duration
-	// Pages are served beside metrics and health; nil for none. Ended is told of each round, and Seen
-	// of what an audit saw.
+	// Pages are served beside metrics and health; nil for none. Ended is called after each round, and
+	// Seen with what an audit saw.
 	Pages http.Handler
 	Ended func(lane Lane, why Reason, took time.Duration)
 	Seen  func(*engine.Planned)
@@ -71,90 +72,90 @@ type Env struct {
 	Log   *slog.Logger
 }
 
-// Files keeps plan files, and what the loop remembers. What has a path in a folder below the
-// state's is in the state, and all nodes see it. A file in the state's folder itself is this node's
+// Files keeps plan files and what the loop remembers. A path in a folder below the state's folder
+// is in the state, where all nodes see it. A file in the state's folder itself belongs to this node
 // alone.
 type Files interface {
-	// Dir is the folder of the state. All paths are below it.
+	// Dir returns the folder of the state. All paths are below it.
 	Dir() string
-	// Plans are the names of the plan files in a folder, sorted; a folder that does not exist has
+	// Plans returns the names of the plan files in a folder, sorted. A folder that does not exist has
 	// none.
 	Plans(folder string) ([]string, error)
 	// Read reads a regular file of at most limit bytes.
 	Read(path string, limit int64) ([]byte, error)
-	// Write writes a file for root alone, all of it or nothing, if replace accepts the one that is
-	// there; nil refuses none.
+	// Write writes a file, readable by root alone, completely or not at all. If the file exists,
+	// replace must accept its content; a nil replace accepts any.
 	Write(path string, data []byte, replace func(existing []byte) error) error
-	// Remove removes a file; one that is not there is no error.
+	// Remove removes a file. It is no error if the file does not exist.
 	Remove(path string) error
 	// Exists reports whether the state has something with this path.
 	Exists(path string) (bool, error)
-	// Tidy removes what killed writes have left in a folder, and corrects its copies of plans.
+	// Tidy removes what killed writes have left in a folder, and updates its copies of plans.
 	Tidy(folder string) error
 }
 
-// Options are how a loop runs.
+// Options say how a loop runs.
 type Options struct {
-	// Once is one round of both lanes; DryRun shows what would be done and changes nothing;
-	// AcceptShrunk goes on although the listing suddenly lacks much of what is recorded.
+	// Once runs one round of both lanes. DryRun shows what would be done and changes nothing.
+	// AcceptShrunk continues although the listing suddenly lacks many of the recorded resources.
 	Once, DryRun, AcceptShrunk bool
-	// Interval is the time between two rounds, in place of the configuration's; 0 for none.
+	// Interval is the time between two rounds, instead of the configuration's; 0 for none.
 	Interval time.Duration
 }
 
-// Loop is the unattended loop. One goroutine runs its rounds, one after the other: so there is
-// never a second listing while one has not ended.
+// Loop is the unattended loop. One goroutine runs its rounds one after the other, so that a listing
+// never begins before the one before has ended.
 type Loop struct {
 	// Options may be changed between two rounds.
 	Options Options
 
 	cfg Config
 	env Env
-	// clock and stopping are those of the process. Other goroutines use them, so they do not come from
-	// cfg.
+	// clock and stopping are those of the process. Other goroutines use them, so they are not read
+	// from cfg.
 	clock    func() time.Time
 	stopping <-chan struct{}
-	// listed is when the last audit that listed everything began.
+	// listed is when the last complete audit began.
 	listed time.Time
-	// auditDue is when the next audit may begin; failedAudits counts those that failed since the last
-	// good one.
+	// auditDue is when the next audit may begin. failedAudits counts the audits that failed since the
+	// last good one.
 	auditDue     time.Time
 	failedAudits int
-	// toldOld is the time of the index of which was said that it is too old.
+	// toldOld is the time of the last index that the log has called too old.
 	toldOld time.Time
-	// quiet is until when the proxy is left alone.
+	// quiet says until when the loop asks the proxy nothing.
 	quiet quietError
-	// isTrusted reports whether a plan approved by a person has been applied on this state; then it
-	// stays so.
+	// isTrusted reports whether a plan that a person approved has been applied on this state. Once
+	// set, it stays set.
 	isTrusted bool
-	// history is of resources, heldTries of held plans that could not be applied, by the name of their
-	// file.
+	// history is about resources. heldTries is about held plans that could not be applied, by the name
+	// of their file.
 	history   FailureHistory
 	heldTries map[string]pause
-	// kept says of plan files why this version can't use them, by path.
+	// kept says why this version can't use a plan file, by path.
 	kept map[string]string
-	// refused is Waldur's refusal of our token, and until when no callback is sent.
+	// refused says that Waldur refused our token, and until when no callback is sent.
 	refused pause
-	// wordBack tells Waldur what Feedback asks for; tellAgain has it forget what it told.
+	// wordBack sends to Waldur what Feedback asks for. tellAgain makes it forget what it has sent.
 	wordBack  *wordBack
 	tellAgain bool
 
 	log *slog.Logger
 	// metrics counts rounds and more, for /metrics; never nil.
 	metrics *metrics
-	// stopServing ends the server of metrics, where there is one.
+	// stopServing stops the server of metrics; nil if there is none.
 	stopServing func()
 	heartbeat   *heartbeat
 	standby     standby
 }
 
-// pause is how often something failed in a row, and until when it is left alone.
+// pause counts how often something failed in a row, and says until when it is not tried.
 type pause struct {
 	count int
 	until time.Time
 }
 
-// New returns a loop, which remembers what the last one on this state has left.
+// New returns a loop that remembers what the last loop on this state remembered.
 func New(cfg Config, env Env, o Options) *Loop {
 	l := &Loop{cfg: cfg, env: env, clock: cfg.Engine.Now, stopping: cfg.Engine.Hooks.Stop, Options: o,
 		history: newHistory(), heldTries: map[string]pause{}, kept: map[string]string{}, log: env.Log,
@@ -168,7 +169,7 @@ func New(cfg Config, env Env, o Options) *Loop {
 	return l
 }
 
-// recall has the loop remember what the last one on this state has left.
+// recall reads what the last loop on this state remembered.
 func (l *Loop) recall() {
 	var err error
 	if l.history, err = ReadHistory(l.env.Files); err != nil {
@@ -178,35 +179,36 @@ func (l *Loop) recall() {
 
 func (l *Loop) now() time.Time { return l.clock() }
 
-// stop is closed when the process is asked to stop.
+// stop returns a channel that is closed when the process is asked to stop.
 func (l *Loop) stop() <-chan struct{} { return l.stopping }
 
-// Handler answers /metrics, /healthz and /readyz.
+// Handler serves /metrics, /healthz and /readyz.
 func (l *Loop) Handler() http.Handler { return l.metrics.handler() }
 
-// History is what the loop remembers of what failed.
+// History returns what the loop remembers about failures.
 func (l *Loop) History() *FailureHistory { return &l.history }
 
-// Audits says when the next audit may begin, and how many have failed since the last good one.
+// Audits returns when the next audit may begin, and how many audits have failed since the last good
+// one.
 func (l *Loop) Audits() (due time.Time, failed int) { return l.auditDue, l.failedAudits }
 
-// Beat gives a sign of life from outside: a stage has begun, or still goes on, and may take that
-// long.
+// Beat gives a sign of life from outside: a stage has begun or continues, and may take this long.
 func (l *Loop) Beat(stage string, allowed time.Duration) { l.heartbeat.beat(stage, allowed) }
 
 // stage gives a sign of life.
 func (l *Loop) stage(name string, allowed time.Duration) { l.heartbeat.beat(name, allowed) }
 
-// pendingFolder is where held plans wait for people.
+// pendingFolder returns the folder of held plans, which wait for people.
 func (l *Loop) pendingFolder() string { return PendingFolder(l.env.Files.Dir()) }
 
-// begunFolder is where the plans lie that the policy has approved, while they run: after a kill the
-// next run continues with them. Planning them again would take a directory that was left unfinished
-// for somebody's own, and hold it for a person.
+// begunFolder returns the folder of the plans that the policy has approved, while they run. After a
+// kill the next run continues them. If they were planned again instead, an unfinished directory
+// would look like somebody else's and be held for a person.
 func (l *Loop) begunFolder() string { return BegunFolder(l.env.Files.Dir()) }
 
-// Run runs the loop until it is asked to stop, or, once, for one round of both lanes: then partial
-// is how that ended. Whatever hangs, it ends within 10 s: what was begun is in the journal.
+// Run runs the loop until it is asked to stop or, with Once, for one round of both lanes; the
+// result partial says how that ended. Run ends within 10 s even if something hangs. What was begun
+// is in the journal.
 func (l *Loop) Run(ctx context.Context) (ledger.Result, error) {
 	work, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -252,7 +254,7 @@ func (l *Loop) Run(ctx context.Context) (ledger.Result, error) {
 	return ledger.Done, nil
 }
 
-// forever runs rounds.
+// forever runs rounds until the loop is asked to stop.
 func (l *Loop) forever(ctx context.Context) error {
 	var err error
 	if l.stopServing, err = l.metrics.serve(l.cfg.Listen, l.log); err != nil {
@@ -282,8 +284,7 @@ func (l *Loop) forever(ctx context.Context) error {
 	}
 }
 
-// Tick runs the audit when it is due, and the orders lane unless that audit has looked at
-// everything.
+// Tick runs the audit if it is due, and the orders lane unless that audit has looked at everything.
 func (l *Loop) Tick(ctx context.Context) {
 	if !waitsUntil(l.now(), l.auditDue, l.cfg.AuditInterval) {
 		before := l.listed
@@ -300,7 +301,7 @@ func (l *Loop) Tick(ctx context.Context) {
 	}
 }
 
-// interval is the time between two rounds.
+// interval returns the time between two rounds.
 func (l *Loop) interval() time.Duration {
 	if l.Options.Interval > 0 {
 		return l.Options.Interval
@@ -308,13 +309,13 @@ func (l *Loop) interval() time.Duration {
 	return l.cfg.Interval
 }
 
-// jitter spreads the rounds of several nodes: up to a tenth more.
+// jitter adds up to a tenth, so that the rounds of several nodes do not coincide.
 func jitter(d time.Duration) time.Duration {
 	return d +
 		time.Duration(rand.Float64()*float64(d)/10)
 }
 
-// once is one round of both lanes, audit first.
+// once runs one round of both lanes, the audit first.
 func (l *Loop) once(ctx context.Context) (ledger.Result, error) {
 	defer l.release()
 	if leads, err := l.leads(ctx); !leads {
@@ -351,7 +352,7 @@ func stoppedNow(stop <-chan struct{}) bool {
 	}
 }
 
-// Round is one round of one lane: it never ends the loop, whatever happens.
+// Round runs one round of one lane. It never ends the loop, whatever happens.
 func (l *Loop) Round(ctx context.Context, which Lane) Reason {
 	start := l.now()
 	l.env.Supervise("STATUS=" + string(which) + " round is running")
@@ -371,7 +372,7 @@ func (l *Loop) Round(ctx context.Context, which Lane) Reason {
 	return why
 }
 
-// logEnd logs how the round ended, in one line.
+// logEnd logs in one line how the round ended.
 func (r *round) logEnd(ctx context.Context, why Reason, err error, took time.Duration) {
 	attrs := []any{"lane", r.lane, "reason", why, "applied", r.applied, "held", r.held, "failed",
 		r.failed,

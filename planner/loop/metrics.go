@@ -18,11 +18,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// readyFor is how long a good round of the orders lane makes ready, at least; it is also three
-// intervals.
+// readyFor is how long the loop counts as ready after a good round of the orders lane: this long,
+// or three intervals if that is longer.
 const readyFor = 15 * time.Minute
 
-// metrics is what the loop shows to the outside. Times are in seconds.
+// metrics is what the loop shows to monitoring. Times are in seconds.
 type metrics struct {
 	now       func() time.Time
 	heartbeat *heartbeat
@@ -36,17 +36,17 @@ type metrics struct {
 	quarantined, quietUntil, listed               *vm.Gauge
 	blockedOrders, overdueOrders, leader          *vm.Gauge
 
-	// good is the Unix time of the last good round of the orders lane or of an audit, readyFor for how
-	// many seconds that makes ready; oldest the Unix time of the oldest callback in the outbox, 0
-	// without one.
+	// good is the Unix time of the last good round of the orders lane or of an audit. readyFor is for
+	// how many seconds the loop is ready after it. oldest is the Unix time of the oldest callback in
+	// the outbox; 0 if there is none.
 	good, readyFor, oldest atomic.Int64
-	// heldUp names the mounts that a round waits for; nil or empty if none.
+	// heldUp names the mounts that a round waits for; nil or empty if there are none.
 	heldUp atomic.Pointer[string]
-	// standby is why this loop does not work; nil while it leads.
+	// standby says why this loop does not work; nil while it leads.
 	standby atomic.Pointer[standsBy]
 }
 
-// standsBy is why a loop does not work. It is well if another one does.
+// standsBy says why a loop does not work. It is healthy if another loop works.
 type standsBy struct {
 	why    string
 	isWell bool
@@ -83,7 +83,8 @@ func newMetrics(now func() time.Time, p *heartbeat) *metrics {
 		"Open orders that have waited for more than a day, for any reason.")
 	m.quietUntil = gauge("proxy_quiet_until_timestamp_seconds",
 		"Until when the proxy asked to be left alone; 0 if it did not.")
-	m.leader = gauge("leader", "1 while this node's loop works; 0 while it stands by for another node's.")
+	m.leader = gauge("leader",
+		"1 while this node's loop works; 0 while it stands by for another node's.")
 	m.listed = gauge("index_timestamp_seconds",
 		"When the last complete listing began; 0 before the first.")
 	r.gauge("outbox_age_seconds",
@@ -92,7 +93,8 @@ func newMetrics(now func() time.Time, p *heartbeat) *metrics {
 	return m
 }
 
-// begin makes every series that an alert may ask for: what is not there yet cannot rise.
+// begin creates every series that an alert may use, because a series that does not exist cannot
+// rise.
 func (m *metrics) begin() {
 	for _, which := range []Lane{LaneOrders, LaneAudit} {
 		m.last.gauge(string(which))
@@ -108,7 +110,7 @@ func (m *metrics) begin() {
 	}
 }
 
-// standsBy notes why this loop does not work; empty: it leads.
+// standsBy notes why this loop does not work; empty if it leads.
 func (m *metrics) standsBy(why string, isWell bool) {
 	if why == "" {
 		m.standby.Store(nil)
@@ -142,7 +144,7 @@ func (m *metrics) round(r *round, why Reason, took time.Duration) {
 	if why.fine() && why != Stopped {
 		now := m.now().Unix()
 		m.last.gauge(string(r.lane)).Set(float64(now))
-		if r.lane == LaneAudit { // which looks at the orders, too
+		if r.lane == LaneAudit { // an audit looks at the orders too
 			m.last.gauge(string(LaneOrders)).Set(float64(now))
 		}
 		m.readyFor.Store(int64(max(readyFor, 3*r.loop.interval()).Seconds()))
@@ -171,7 +173,7 @@ func unixOrZero(t time.Time) float64 {
 	return float64(t.Unix())
 }
 
-// backlog counts what Waldur was not told yet, also while the proxy is away.
+// backlog counts the callbacks that Waldur has not got yet, also while the proxy is not reachable.
 func (m *metrics) backlog(store ledger.Store) {
 	var waiting []ledger.Delivery
 	err := store.View(func(tx ledger.Tx) (err error) {
@@ -218,15 +220,16 @@ func (m *metrics) looked(r *round) {
 	}
 }
 
-// serve answers /metrics, /healthz (the loop gets on) and /readyz (its work was done lately).
-// Without an address it serves nothing.
+// serve serves /metrics, /healthz (the loop makes progress) and /readyz (its last good round is
+// recent). Without an address it serves nothing.
 func (m *metrics) serve(address string, log *slog.Logger) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("serve metrics: run.listen: %w; another loop may run here already: end it, or name another address", err)
+		return nil, fmt.Errorf("serve metrics: run.listen: %w; another loop may run here already: "+
+			"end it, or name another address", err)
 	}
 	server := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second,
 		WriteTimeout: 30 * time.Second}
@@ -256,7 +259,7 @@ func (m *metrics) handler() http.Handler {
 	return mux
 }
 
-// heldUpBy notes for which mounts a round waits, and gives those that it waited for before.
+// heldUpBy notes for which mounts a round waits, and returns those that it waited for before.
 func (m *metrics) heldUpBy(systems []string) (before string) {
 	now := strings.Join(systems, ", ")
 	if was := m.heldUp.Swap(&now); was != nil {

@@ -6,10 +6,9 @@ import (
 	"time"
 )
 
-// watchMounts tells of a mount that hangs under a round's hands: it died after it was looked at, so
-// that the call which changes something on it does not come back, and the round with it. Mounts are
-// asked only while a round gives no sign of life, so it takes at most three times every until this
-// is seen.
+// watchMounts reports a mount that stops answering while a round uses it: the call that changes
+// something on it does not come back, and so the round does not either. Mounts are asked only while
+// a round gives no sign of life, so it takes up to three times every until this is noticed.
 func (l *Loop) watchMounts(ctx context.Context, every time.Duration) {
 	for sleep(ctx, every) {
 		stage, since := l.heartbeat.silent()
@@ -31,7 +30,7 @@ func (l *Loop) watchMounts(ctx context.Context, every time.Duration) {
 	}
 }
 
-// sleep reports whether the time passed before ctx ended.
+// sleep reports whether d passed before ctx ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():

@@ -17,28 +17,27 @@ import (
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// notifyTimeout bounds one notification.
+// notifyTimeout is the longest time that one notice may take.
 const notifyTimeout = 30 * time.Second
 
-// heldNotice is what people's programs are told of a held plan; docs/how-to/monitor.md describes
-// it.
+// heldNotice is the notice about a held plan; docs/how-to/monitor.md describes it.
 type heldNotice struct {
 	Event string `json:"event"`
 	Plan  string `json:"plan"`
-	// Name is how people name the plan.
+	// Name is the plan's name for people.
 	Name    string `json:"name"`
 	File    string `json:"file"`
 	Host    string `json:"host"`
 	Actions int    `json:"actions"`
 	// Danger lists the kinds of danger in the plan.
 	Danger []planner.Danger `json:"danger"`
-	// Because are the rules that hold it; Addresses the first of its resources.
+	// Because are the rules that hold the plan. Addresses are the first of its resources.
 	Because   []string `json:"because"`
 	Addresses []string `json:"addresses"`
 	Text      string   `json:"text"`
 }
 
-// quarantineNotice is what they are told of a resource that fails again and again.
+// quarantineNotice is the notice about a resource that fails again and again.
 type quarantineNotice struct {
 	Event    string             `json:"event"`
 	Host     string             `json:"host"`
@@ -49,17 +48,17 @@ type quarantineNotice struct {
 	Text     string             `json:"text"`
 }
 
-// channels are the ways of telling people.
+// channels are the ways to tell people.
 var channels = []string{"exec", "webhook"}
 
-// marker is the file beside a held plan that says that one channel has told of it: once for each
-// id.
+// marker returns the path of the file beside a held plan that says that one channel has reported
+// the plan: once for each plan id.
 func marker(path, channel string) string {
 	return strings.TrimSuffix(path, ".plan") + "." + channel + ".told"
 }
 
-// tellPeople tells of held plans and of resources in quarantine of which nobody was told yet. What
-// fails is tried again in the next round; a channel that failed is not tried again in this one.
+// tellPeople reports held plans and resources in quarantine that were not reported yet. What fails
+// is tried again in the next round. A channel that failed is not tried again in this round.
 func (r *round) tellPeople(ctx context.Context) {
 	for _, channel := range r.loop.cfg.Channels {
 		if err := errors.Join(r.tellOfHeld(ctx, channel), r.tellOfQuarantine(ctx, channel),
@@ -119,7 +118,7 @@ func (r *round) tellOfQuarantine(ctx context.Context, channel string) error {
 	return nil
 }
 
-// tell sends one notice by one channel.
+// tell sends one notice through one channel.
 func (r *round) tell(ctx context.Context, channel string, notice any) error {
 	body, err := json.Marshal(notice)
 	if err != nil {
@@ -133,8 +132,8 @@ func (r *round) tell(ctx context.Context, channel string, notice any) error {
 	return r.loop.env.Send(ctx, channel, body)
 }
 
-// addressesOf names the resources of a plan, at most so many, without the directories that have to
-// be made above them.
+// addressesOf lists the resources of a plan, at most so many, without the parent directories that
+// have to be made.
 func addressesOf(p *planner.Plan, most int) string {
 	var some []string
 	more := 0
@@ -153,7 +152,7 @@ func addressesOf(p *planner.Plan, most int) string {
 	return strings.Join(some, ", ")
 }
 
-// noticeOf says what is held.
+// noticeOf returns the notice about a held plan.
 func noticeOf(p *planner.Plan, path, host string) heldNotice {
 	id := canonical.ID(p.Core)
 	n := heldNotice{Event: "held", Plan: id, Name: policy.Name(&p.Core, id), File: path, Host: host,

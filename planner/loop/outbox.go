@@ -9,8 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/backoff"
 )
 
-// redeliver sends what waits in the outbox and is due. While Waldur refuses the token nothing is
-// sent: that is logged once, and tried again later and later.
+// redeliver sends the due callbacks in the outbox. While Waldur refuses the token, nothing is sent.
+// That is logged once, and tried again with increasing delays.
 func (r *round) redeliver(ctx context.Context) error {
 	if r.loop.Options.DryRun || r.loop.cfg.Engine.Orders == nil || waitsUntil(r.loop.now(),
 		r.loop.refused.until,

@@ -20,22 +20,24 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// PendingFolder is where held plans wait for people, below the folder of the state.
+// PendingFolder returns the folder of held plans, which wait for people, below the folder of the
+// state.
 func PendingFolder(dir string) string { return filepath.Join(dir, held.Folder) }
 
-// BegunFolder is where the policy's plans lie while they run, below the folder of the state.
+// BegunFolder returns the folder of the policy's plans while they run, below the folder of the
+// state.
 func BegunFolder(dir string) string { return filepath.Join(dir, "begun") }
 
-// heldPlan is a plan file that waits already.
+// heldPlan is a plan file that already waits.
 type heldPlan struct {
 	path    string
 	actions []planner.Action
-	// wanted reports whether the present round would hold it, too.
+	// wanted reports whether this round would hold the plan, too.
 	wanted bool
 }
 
-// hold writes one plan file for each held group, and takes away those that would not be made any
-// more. A file whose id is unchanged is left as it is, with the approvals that it has.
+// hold writes one plan file for each held group, and removes those that would not be made any more.
+// A file whose plan id is unchanged is left as it is, with its approvals.
 func (r *round) hold(p *engine.Planned, groups []policy.Group) error {
 	waiting, err := r.waitingPlans()
 	if err != nil {
@@ -52,8 +54,7 @@ func (r *round) hold(p *engine.Planned, groups []policy.Group) error {
 	return errors.Join(r.takeAway(p, waiting), r.forgetRejections(p))
 }
 
-// forgetRejections removes old rejections of plans that an audit that saw everything would not
-// hold.
+// forgetRejections removes old rejections of plans that a complete audit would not hold.
 func (r *round) forgetRejections(p *engine.Planned) error {
 	if r.lane != LaneAudit || len(unobservedKeys(p)) > 0 {
 		return nil
@@ -72,9 +73,9 @@ func (r *round) forgetRejections(p *engine.Planned) error {
 	})
 }
 
-// waitingPlans are the held plans by their path. One that this version can't use is kept if it has
-// approvals, and removed if it has none; one that could not be read may have some, and ends the
-// round.
+// waitingPlans returns the held plans by path. A plan that this version can't use is kept if it has
+// approvals, and removed if it has none. A plan that could not be read may have approvals, so it
+// ends the round.
 func (r *round) waitingPlans() (map[string]*heldPlan, error) {
 	dir := r.loop.pendingFolder()
 	names, err := r.loop.env.Files.Plans(dir)
@@ -99,8 +100,8 @@ func (r *round) waitingPlans() (map[string]*heldPlan, error) {
 	return waiting, nil
 }
 
-// covers reports whether all of a group waits already, though grouped otherwise: the orders lane
-// sees only a part of what an audit sees.
+// covers reports whether everything in a group already waits, even if it is grouped differently:
+// the orders lane sees only a part of what an audit sees.
 func covers(waiting map[string]*heldPlan, p *planner.Plan, g policy.Group) bool {
 	by := map[planner.Key]*heldPlan{}
 	for _, h := range waiting {
@@ -134,7 +135,7 @@ func (h *heldPlan) has(a *planner.Action) bool {
 	return false
 }
 
-// rejected reports whether somebody rejected the plan with this id: it is not held again.
+// rejected reports whether somebody rejected the plan with this id, so that it is not held again.
 func (r *round) rejected(id string) (is bool, err error) {
 	err = r.loop.cfg.Engine.Store.View(func(tx ledger.Tx) (err error) {
 		is, err = held.IsRejected(tx, id)
@@ -148,7 +149,7 @@ func (r *round) rejected(id string) (is bool, err error) {
 	return is, err
 }
 
-// holdGroup writes the plan file of one group, unless it is there.
+// holdGroup writes the plan file of one group, unless it exists.
 func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string]*heldPlan) error {
 	path := r.pendingPath(part.Core)
 	if h := waiting[path]; h != nil {
@@ -172,11 +173,11 @@ func (r *round) holdGroup(part *planner.Plan, g policy.Group, waiting map[string
 	return nil
 }
 
-// unobserved are the planner's reasons for what could not be looked at.
+// unobserved are the planner's reasons that mean that something could not be looked at.
 var unobserved = []codes.Code{codes.Unknown, codes.QuotaUnknown, codes.UsageUnknown,
 	codes.ProjectUnknown, codes.OrdersUnseen}
 
-// unobservedKeys are the resources that could not be looked at.
+// unobservedKeys returns the resources that could not be looked at.
 func unobservedKeys(p *engine.Planned) map[planner.Key]bool {
 	unknown := map[planner.Key]bool{}
 	for _, b := range slices.Concat(p.Plan.Context.Blocked, p.Plan.Context.Waiting) {
@@ -189,9 +190,9 @@ func unobservedKeys(p *engine.Planned) map[planner.Key]bool {
 	return unknown
 }
 
-// takeAway removes held plans that would not be made now. An audit sees everything; the orders lane
-// judges only plans all of whose resources it has listed, and plans for orders that are over. What
-// could not be observed tells nothing: its plans stay.
+// takeAway removes held plans that would not be made now. An audit sees everything. The orders lane
+// judges only plans whose resources it has all listed, and plans for orders that are over. If
+// something could not be observed, its plans stay.
 func (r *round) takeAway(p *engine.Planned, waiting map[string]*heldPlan) error {
 	unknown := unobservedKeys(p)
 	open := r.openOrders(p)
@@ -209,8 +210,8 @@ func (r *round) takeAway(p *engine.Planned, waiting map[string]*heldPlan) error 
 	return nil
 }
 
-// letGo removes a held plan that nobody needs any more. If that is because an order is over, the
-// history keeps it: somebody may have approved the plan, or be about to.
+// letGo removes a held plan that nobody needs any more. If an order is over, the history records
+// the removal, because somebody may have approved the plan or be about to.
 func (r *round) letGo(path string, over *planner.Action) error {
 	why := "this round would not hold it: it is done, something else is wanted, or it only " +
 		"waits for its time"
@@ -235,14 +236,14 @@ func (r *round) letGo(path string, over *planner.Action) error {
 	return nil
 }
 
-// openOrders are what a complete listing tells of orders.
+// openOrders is what a complete listing says about orders.
 type openOrders struct {
-	// ids are the open orders; unclear the resources whose item does not say which order it has.
+	// ids are the open orders. unclear are the resources whose item does not say which order it has.
 	ids     map[string]bool
 	unclear map[planner.Key]bool
 }
 
-// openOrders are those of the round's listing; nil if that is not complete.
+// openOrders returns the open orders in the round's listing; nil if that is not complete.
 func (r *round) openOrders(p *engine.Planned) *openOrders {
 	if r.orders != nil && r.orders.problem() != nil {
 		return nil
@@ -262,8 +263,8 @@ func (r *round) openOrders(p *engine.Planned) *openOrders {
 	return open
 }
 
-// over is the first action for an order that is no longer open; nil if there is none, or if it is
-// not known which are open.
+// over returns the first action for an order that is no longer open; nil if there is none, or if it
+// is not known which orders are open.
 func (h *heldPlan) over(open *openOrders) *planner.Action {
 	if open == nil {
 		return nil
@@ -276,7 +277,7 @@ func (h *heldPlan) over(open *openOrders) *planner.Action {
 	return nil
 }
 
-// only reports whether all resources of a plan, tenants and customers left out, are among some.
+// only reports whether all resources of a plan are among some, not counting tenants and customers.
 func (h *heldPlan) only(some map[planner.Key]bool) bool {
 	for i := range h.actions {
 		if !h.actions[i].Target.IsBranch() && !some[h.actions[i].Key] {
@@ -295,8 +296,8 @@ func (h *heldPlan) any(of map[planner.Key]bool) bool {
 	return false
 }
 
-// eachPlan does something with each plan file of a folder, until the loop is asked to stop or finds
-// the lock taken. Other errors keep nobody from the plans that follow.
+// eachPlan calls do for each plan file of a folder, until the loop is asked to stop or finds the
+// lock taken. Other errors do not keep it from the plans that follow.
 func (r *round) eachPlan(dir string, do func(path string) error) error {
 	names, err := r.loop.env.Files.Plans(dir)
 	errs := []error{err}
@@ -326,7 +327,7 @@ func (r *round) showFirst(why, path string, p *planner.Plan) error {
 		planner.Count(len(p.Core.Actions), "action")))
 }
 
-// removeHeld removes a held plan, and the markers that people were told of it.
+// removeHeld removes a held plan, and the markers that say that it was reported.
 func (r *round) removeHeld(path string) error {
 	err := r.loop.env.Files.Remove(path)
 	for _, channel := range channels {

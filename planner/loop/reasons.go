@@ -15,7 +15,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 )
 
-// Reason is how a round ended: exactly one for each, logged and counted.
+// Reason says how a round ended. Each round has exactly one, which is logged and counted.
 type Reason string
 
 // The reasons; docs/reference/rounds.md says what to do with each.
@@ -39,21 +39,21 @@ const (
 	RoundFailed       Reason = "error"
 )
 
-// Reasons lists all of them.
+// Reasons lists all reasons.
 func Reasons() []Reason {
 	return []Reason{Applied, WouldApply, NoChanges, AllHeld, OrdersBlocked, OutsideWindow,
 		OverLimit, InBackoff, SourceUnreachable, SourceIncomplete, SourceShrank,
 		LockBusy, ObserveFailed, PartialRound, NotConverged, Stopped, RoundFailed}
 }
 
-// fine tells reasons of rounds that did all that they might. What waits for its next try or for a
-// person does not make the loop less ready: each has a metric of its own.
+// fine reports whether a round with this reason did all that it may do. A round in which something
+// waits for its next try or for a person is fine too: each of these has a metric of its own.
 func (r Reason) fine() bool {
 	return slices.Contains([]Reason{Applied, WouldApply, NoChanges, AllHeld, OrdersBlocked,
 		OutsideWindow, OverLimit, InBackoff, Stopped}, r)
 }
 
-// sourceReason sorts the errors of a listing; empty for other errors.
+// sourceReason returns the reason for an error of a listing; empty for any other error.
 func sourceReason(err error) Reason {
 	var failed *engine.SourceError
 	var quiet *quietError
@@ -66,18 +66,18 @@ func sourceReason(err error) Reason {
 			failed.Problem == engine.SourceRefuses):
 		return SourceUnreachable
 	case errors.As(err, &listing):
-		return SourceIncomplete // an answer that is no listing
+		return SourceIncomplete // the answer is no listing
 	}
 	return ""
 }
 
-// reasonOf is the reason of a round that ends with an error.
+// reasonOf returns the reason of a round that ends with an error.
 func (r *round) reasonOf(err error) (Reason, error) {
 	var busy *ledger.LockedError
 	var used *ledger.UsedError
 	var superseded *ledger.SupersededError
 	if errors.As(err, &busy) || errors.As(err, &used) || errors.As(err, &superseded) {
-		return LockBusy, err // somebody applies, or has just done the same
+		return LockBusy, err // another process applies, or has just done so
 	}
 	if stoppedNow(r.loop.stop()) {
 		return Stopped, nil
@@ -95,7 +95,7 @@ func (r *round) reasonOf(err error) (Reason, error) {
 	return RoundFailed, err
 }
 
-// unlessStopped is why, unless the loop was asked to stop: then that is the reason.
+// unlessStopped returns why, or the reason for a stop if the loop was asked to stop.
 func (r *round) unlessStopped(why Reason) Reason {
 	if stoppedNow(r.loop.stop()) {
 		return Stopped
@@ -103,7 +103,8 @@ func (r *round) unlessStopped(why Reason) Reason {
 	return why
 }
 
-// outcome is the reason of a round that met no error, the most urgent first.
+// outcome returns the reason of a round without an error. If several fit, it is the most urgent
+// one.
 func (r *round) outcome(p *engine.Planned, held []policy.Group) (Reason, error) {
 	if r.orders != nil {
 		if err := r.orders.problem(); err != nil {
@@ -132,7 +133,7 @@ func (r *round) outcome(p *engine.Planned, held []policy.Group) (Reason, error) 
 	return why, nil
 }
 
-// idleReason is why a round that went well changed nothing.
+// idleReason returns why a successful round changed nothing.
 func (r *round) idleReason(held []policy.Group) Reason {
 	switch {
 	case r.later[policy.OverLimit] > 0:

@@ -2,7 +2,8 @@ package loop
 
 import "time"
 
-// Reload reads the configuration again, and continues with the old one if the new one is not valid.
+// Reload reads the configuration again. If the new one is not valid, the loop continues with the
+// old one.
 func (l *Loop) Reload() {
 	l.env.Reloading()
 	defer l.env.Supervise("READY=1")
@@ -14,7 +15,7 @@ func (l *Loop) Reload() {
 	l.log.Info("reload: the configuration was read again")
 }
 
-// change takes over a new configuration, all of it or nothing.
+// change switches to a new configuration, completely or not at all.
 func (l *Loop) change() error {
 	cfg, files, err := l.env.Load(l.log)
 	if err != nil {
@@ -32,7 +33,7 @@ func (l *Loop) change() error {
 	return nil
 }
 
-// adopt continues with another configuration: it begins with an audit, and tries at once what
+// adopt continues with another configuration. The loop begins with an audit, and tries at once what
 // failed before.
 func (l *Loop) adopt(cfg Config, files Files) {
 	elsewhere := cfg.State != l.cfg.State || files.Dir() != l.env.Files.Dir()

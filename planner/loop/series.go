@@ -11,7 +11,7 @@ import (
 
 const namespace = "cscs_sync"
 
-// registry is the loop's own metrics. Each family has one line of help.
+// registry holds the loop's own metrics. Each family has one line of help.
 type registry struct {
 	set  *vm.Set
 	help map[string]string
@@ -22,7 +22,7 @@ func newRegistry() *registry {
 	return &registry{vm.NewSet(), map[string]string{}}
 }
 
-// family are metrics of one name that differ in their labels.
+// family is all metrics of one name, which differ in their labels.
 type family struct {
 	set    *vm.Set
 	name   string
@@ -35,7 +35,7 @@ func (r *registry) family(name, help string, labels ...string) family {
 	return family{r.set, name, labels}
 }
 
-// named is the metric with these values of the labels, as the text format writes it.
+// named returns the metric with these values of the labels, as the text format writes it.
 func (f family) named(values []string) string {
 	pairs := make([]string, len(f.labels))
 	for i, label := range f.labels {
@@ -52,18 +52,19 @@ func (f family) counter(values ...string) *vm.Counter {
 	return f.set.GetOrCreateCounter(f.named(values))
 }
 
-// gauge is a family of one metric. Its value is value's result, or what is set if value is nil.
+// gauge adds a family of one metric. Its value is what value returns, or what is set if value is
+// nil.
 func (r *registry) gauge(name, help string, value func() float64) *vm.Gauge {
 	return r.set.NewGauge(r.family(name, help).name, value)
 }
 
-// ServeHTTP writes the metrics, and the usual ones of Go and of the process.
+// ServeHTTP writes the metrics, and the usual metrics of Go and of the process.
 func (r *registry) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	_, _ = w.Write(r.text())
 }
 
-// text is the text format. The library leaves the help of a family empty.
+// text returns the metrics in the text format. The library leaves the help of a family empty.
 func (r *registry) text() []byte {
 	var b, out bytes.Buffer
 	r.set.WritePrometheus(&b)

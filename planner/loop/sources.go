@@ -13,15 +13,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// listingAge is how long the plans of one round that people have approved, or that go on, share a
-// listing.
+// listingAge is how long the held and begun plans of one round share a listing.
 const listingAge = 5 * time.Minute
 
-// quietError reports that the proxy is left alone for a while.
+// quietError means that the loop asks the proxy nothing for a while.
 type quietError struct {
 	until time.Time
 	why   string
-	// within is how long that was when it began.
+	// within is how long that time was when it began.
 	within time.Duration
 }
 
@@ -30,9 +29,9 @@ func (e *quietError) Error() string {
 		e.why)
 }
 
-// leaveAlone notes for how long the proxy wants no request, after an error of a listing. Who gives
-// up waiting does not stop the proxy's work, and a second listing makes both slower: after a
-// listing that took too long it gets as long again.
+// leaveAlone notes, after an error of a listing, for how long to ask the proxy nothing. When we
+// stop waiting, the proxy does not stop working, and a second listing would make both slower. So
+// after a listing that took too long, the proxy gets the same time again.
 func (l *Loop) leaveAlone(err error) {
 	var failed *engine.SourceError
 	switch {
@@ -48,13 +47,14 @@ func (l *Loop) beQuiet(d time.Duration, why string) {
 	l.quiet = quietError{until: l.now().Add(d), why: why, within: d}
 }
 
-// proxy is the source of a round: one that heeds what the proxy asked for.
+// proxy returns the source of a round, which respects the time for which the proxy is to be left
+// alone.
 func (r *round) proxy() (engine.Source, error) {
 	source, err := r.loop.cfg.Engine.Proxy()
 	return rateLimited{source, r.loop}, err
 }
 
-// rateLimited asks nothing while the proxy is to be left alone.
+// rateLimited is a source that asks nothing while the proxy is to be left alone.
 type rateLimited struct {
 	engine.Source
 	loop *Loop
@@ -69,9 +69,9 @@ func (h rateLimited) List(ctx context.Context, statuses []planner.Status) ([]pla
 	return items, err
 }
 
-// perStatus is the orders lane's source. The proxy fails a whole listing for one bad resource: then
-// each status is listed by itself, and those without it still are. The failing ones are not asked
-// for again in the same round.
+// perStatus is the orders lane's source. The proxy fails a whole listing because of one bad
+// resource. If that happens, perStatus lists each status by itself, so that only the status of the
+// bad resource fails. It does not ask for a failed status again in the same round.
 type perStatus struct {
 	engine.Source
 	failed map[planner.Status]error
@@ -81,7 +81,7 @@ func (p *perStatus) List(ctx context.Context, statuses []planner.Status) ([]plan
 	good := slices.DeleteFunc(slices.Clone(statuses),
 		func(s planner.Status) bool { return p.failed[s] != nil })
 	if len(good) == 0 && len(statuses) > 0 {
-		return nil, p.problem() // and not the whole listing, which no status means
+		return nil, p.problem() // asking for no status would list everything
 	}
 	items, err := p.Source.List(ctx, good)
 	if err == nil || !failsWhole(err) {
@@ -105,18 +105,18 @@ func (p *perStatus) List(ctx context.Context, statuses []planner.Status) ([]plan
 	if len(p.failed) == len(statuses) {
 		return nil, err
 	}
-	// what changed its status in between is left to the next round
+	// An item that changed its status in between is left to the next round.
 	return slices.DeleteFunc(items,
 		func(it planner.Item) bool { return it.Key.Item != "" && seen[it.Key] > 1 }), nil
 }
 
-// failsWhole reports whether the source fails a whole listing, maybe for one bad resource.
+// failsWhole reports whether the source fails a whole listing, perhaps because of one bad resource.
 func failsWhole(err error) bool {
 	var failed *engine.SourceError
 	return errors.As(err, &failed) && failed.Problem == engine.SourceFails
 }
 
-// problem says which statuses could not be listed; nil if all were.
+// problem returns which statuses could not be listed; nil if all were.
 func (p *perStatus) problem() error {
 	var errs []error
 	for _, s := range slices.Sorted(maps.Keys(p.failed)) {
@@ -125,7 +125,7 @@ func (p *perStatus) problem() error {
 	return errors.Join(errs...)
 }
 
-// cachedListing is one whole listing for all held plans of a round.
+// cachedListing is one complete listing for all held plans of a round.
 type cachedListing struct {
 	engine.Source
 	now   func() time.Time

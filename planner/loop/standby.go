@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// How often a loop that stands by asks whether it may lead, and how often it says why not.
+// How often a loop that stands by asks whether it may lead, and how often it logs why it does not.
 const (
 	standbyPoll = 500 * time.Millisecond
 	standbyLog  = 10 * time.Minute
@@ -18,24 +18,25 @@ const (
 
 // Leader decides which of several loops on one state works. The others stand by.
 type Leader interface {
-	// Lead returns nil once this loop leads; a [*ledger.StandbyError] says why it waits.
+	// Lead returns nil once this loop leads. A [*ledger.StandbyError] says why it waits.
 	Lead(ctx context.Context) error
-	// Check returns an error once this loop does not lead any more. It asks nobody.
+	// Check returns an error once this loop no longer leads. It makes no request.
 	Check() error
 	// Release lets another loop lead at once.
 	Release() error
 }
 
-// standby is what a loop has said about why it does not lead.
+// standby is what a loop has logged about why it does not lead.
 type standby struct {
-	// leads means that the loop led when it last looked.
+	// leads reports whether the loop led when it last looked.
 	leads bool
-	// said is the last reason, and at the time when the log said it.
+	// said is the last reason, and at the time when it was logged.
 	said string
 	at   time.Time
 }
 
-// leader is what decides whether this loop works; nil: it always does. A dry run changes nothing.
+// leader returns what decides whether this loop works. It is nil if the loop always works. A dry
+// run changes nothing, so it needs no leader.
 func (l *Loop) leader() Leader {
 	if l.Options.DryRun {
 		return nil
@@ -43,8 +44,8 @@ func (l *Loop) leader() Leader {
 	return l.cfg.Leader
 }
 
-// leads reports whether this loop may work now. An error says that nobody knows. A loop that begins
-// to lead remembers nothing of what the other one did: it begins with an audit.
+// leads reports whether this loop may work now. An error means that this is not known. When a loop
+// begins to lead, it does not know what the other loop did, so it begins with an audit.
 func (l *Loop) leads(ctx context.Context) (bool, error) {
 	if l.leader() == nil {
 		l.metrics.standsBy("", false)
@@ -68,8 +69,8 @@ func (l *Loop) leads(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// standBy says why this loop does not work: when the reason is another one, and now and then. It
-// returns an error that is no reason to stand by.
+// standBy logs why this loop does not work: whenever the reason changes, and now and then. It
+// returns any error that is no reason to stand by.
 func (l *Loop) standBy(err error) error {
 	l.standby.leads = false
 	why := err.Error()
@@ -99,7 +100,7 @@ func (l *Loop) standBy(err error) error {
 	return err
 }
 
-// wait is how long the loop waits: until its next round, or until it asks again whether it may
+// wait returns how long the loop waits until its next round, or until it asks again whether it may
 // lead.
 func (l *Loop) wait(leads bool) time.Duration {
 	if !leads {

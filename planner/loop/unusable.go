@@ -13,12 +13,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
-// Plan files that this version can't use: another version wrote them, or they are damaged. What has
-// begun, or has approvals, is kept whatever it is. Only such a file knows what was left unfinished
-// as its own, and what people have agreed to.
+// This file handles plan files that this version can't use, because another version wrote them or
+// they are damaged. A file that has begun or has approvals is kept in any case: only that file
+// knows which unfinished directories are its own, and what people have agreed to.
 
-// ReadUsable reads a plan file that may be approved and applied. why says that this version can't
-// use it; err that it could not be read at all, which says nothing about it.
+// ReadUsable reads a plan file that may be approved and applied. why says why this version can't
+// use it. err means that the file could not be read at all, which says nothing about its content.
 func ReadUsable(files Files, path string) (file *planfile.File, why, err error) {
 	data, err := files.Read(path, planfile.MaxSize)
 	if err != nil {
@@ -27,14 +27,14 @@ func ReadUsable(files Files, path string) (file *planfile.File, why, err error) 
 	return held.Usable(data, path)
 }
 
-// hasApprovals reports whether there are approvals in a plan file, even in one that can't be used.
+// hasApprovals reports whether a plan file has approvals, even if this version can't use it.
 func hasApprovals(files Files, path string) (bool, error) {
 	data, err := files.Read(path, planfile.MaxSize)
 	return bytes.Contains(data, []byte("-----BEGIN CSCS-SYNC APPROVAL-----")), err
 }
 
-// sayKept says that a file is kept although it can't be used: once, and again when the reason is
-// another.
+// sayKept logs that a file is kept although it can't be used: once, and again when the reason
+// changes.
 func (r *round) sayKept(what, path string, why error, next string) {
 	if r.loop.kept[path] == why.Error() {
 		return
@@ -44,8 +44,9 @@ func (r *round) sayKept(what, path string, why error, next string) {
 		why.Error(), "next", next)
 }
 
-// keepBegunUnusable keeps a begun plan that can't be used, and keeps everybody from its resources.
-// Once the ledger has it as over, because a person has given it up, say, it is of no use.
+// keepBegunUnusable keeps a begun plan that can't be used, and keeps every other plan from its
+// resources. Once the ledger says that the plan is over, for example because a person has given it
+// up, the file is removed.
 func (r *round) keepBegunUnusable(path string, why error) error {
 	var over bool
 	err := r.loop.cfg.Engine.Store.View(func(tx ledger.Tx) error {
@@ -81,8 +82,8 @@ func (r *round) keepBegunUnusable(path string, why error) error {
 	return nil
 }
 
-// keepHeld reports whether a held plan that can't be used is kept: because of its approvals.
-// Without any, it is removed; what it was for is held again.
+// keepHeld reports whether a held plan that can't be used is kept because of its approvals. A plan
+// without approvals is removed, and its changes are held again.
 func (r *round) keepHeld(path string, why error) (bool, error) {
 	approved, err := hasApprovals(r.loop.env.Files, path)
 	if err != nil {
@@ -98,8 +99,8 @@ func (r *round) keepHeld(path string, why error) (bool, error) {
 	return true, nil
 }
 
-// pendingPath is where a plan is held: under its short id, unless a file is kept there that this
-// version can't use.
+// pendingPath returns the path of a held plan. Its name is the plan's short id, unless a file with
+// that name is kept that this version can't use.
 func (r *round) pendingPath(core planner.Core) string {
 	base := filepath.Join(r.loop.pendingFolder(), canonical.ShortID(canonical.ID(core)))
 	path := base + ".plan"

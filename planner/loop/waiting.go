@@ -15,38 +15,39 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// OverdueAfter is for how long an order may wait, whatever for, before people are told.
+// OverdueAfter is how long an order may wait, for any reason, before people are told.
 const OverdueAfter = 24 * time.Hour
 
-// WaitingOrder is an open order that this node has not carried out yet: a customer waits.
+// WaitingOrder is an open order that this node has not carried out yet, so that a customer waits.
 type WaitingOrder struct {
 	Key     planner.Key `json:"key"`
 	Address string      `json:"address"`
-	// Order is empty where Waldur offers nothing of it yet.
+	// Order is empty if Waldur does not say which order it is yet.
 	Order string `json:"order,omitempty"`
-	// Since is when a round first saw it.
+	// Since is when a round first saw the order.
 	Since time.Time `json:"since"`
-	// Why says what it waits for. IsBlocked: it passes only if somebody corrects something.
+	// Why says what the order waits for. IsBlocked reports whether it waits until somebody corrects
+	// something.
 	Why       string `json:"why"`
 	IsBlocked bool   `json:"blocked,omitempty"`
-	// Message is what its customer may be told of that; empty for nothing. TakesMessage means that
-	// Waldur takes a message, because the order waits for the provider.
+	// Message is what its customer may be told; empty for nothing. TakesMessage reports whether Waldur
+	// takes a message, because the order waits for the provider.
 	Message      string `json:"message,omitempty"`
 	TakesMessage bool   `json:"takes_message,omitempty"`
-	// Logged is what was logged of it last, and Told what people were told, by channel: see
+	// Logged is what was logged about the order last. Told is what people were told, by channel. See
 	// [WaitingOrder.news].
 	Logged string            `json:"logged,omitempty"`
 	Told   map[string]string `json:"told,omitempty"`
 }
 
-// digits change from round to round in reasons that stay the same.
+// digits matches numbers that change from round to round in reasons that stay the same.
 var digits = regexp.MustCompile(`[0-9]+`)
 
-// IsOverdue reports whether it has waited for too long.
+// IsOverdue reports whether the order has waited too long.
 func (w WaitingOrder) IsOverdue(now time.Time) bool { return now.Sub(w.Since) >= OverdueAfter }
 
-// news is what there is to tell of it: nothing until it is blocked or overdue, then something else
-// for each reason.
+// news returns what to report about the order: nothing until it is blocked or overdue, then a
+// different text for each reason.
 func (w WaitingOrder) news(now time.Time) string {
 	switch {
 	case w.IsBlocked:
@@ -57,8 +58,8 @@ func (w WaitingOrder) news(now time.Time) string {
 	return ""
 }
 
-// watchOrders notes which orders wait, since when and for what. A round that did not see all orders
-// forgets none.
+// watchOrders notes which orders wait, since when and for what. It forgets none if the round did
+// not see all orders.
 func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
 	now := r.loop.now()
 	why := reasonsToWait(p, decisions)
@@ -90,7 +91,7 @@ func (r *round) watchOrders(p *engine.Planned, decisions []policy.Decision) {
 	}
 }
 
-// logWaiting logs an order that is blocked, or has waited for too long.
+// logWaiting logs an order that is blocked or has waited too long.
 func (r *round) logWaiting(w WaitingOrder, now time.Time) {
 	what := "order is blocked"
 	if !w.IsBlocked {
@@ -101,7 +102,7 @@ func (r *round) logWaiting(w WaitingOrder, now time.Time) {
 		"next", "cscs-sync explain "+render.ShellWord(w.Address))
 }
 
-// waitReason is why an order waits.
+// waitReason says why an order waits.
 type waitReason struct {
 	text      string
 	isBlocked bool
@@ -109,8 +110,8 @@ type waitReason struct {
 	message string
 }
 
-// reasonsToWait are why resources of a plan are not as their orders ask, by resource. Being blocked
-// outweighs the rest.
+// reasonsToWait returns why resources of a plan are not yet as their orders ask, by resource. Being
+// blocked outweighs all other reasons.
 func reasonsToWait(p *engine.Planned, decisions []policy.Decision) map[planner.Key]waitReason {
 	why := map[planner.Key]waitReason{}
 	for _, d := range decisions {
@@ -134,7 +135,7 @@ func reasonsToWait(p *engine.Planned, decisions []policy.Decision) map[planner.K
 	return why
 }
 
-// BlockedOrders counts the orders that are blocked, and those that have waited for too long.
+// BlockedOrders returns how many orders are blocked, and how many have waited too long.
 func (m *FailureHistory) BlockedOrders(now time.Time) (blocked, overdue int) {
 	for _, w := range m.Orders {
 		if w.IsBlocked {
@@ -147,11 +148,11 @@ func (m *FailureHistory) BlockedOrders(now time.Time) (blocked, overdue int) {
 	return blocked, overdue
 }
 
-// ordersNotice is what people are told of orders that wait: all news of a round at once.
+// ordersNotice is the notice about orders that wait: all news of a round in one.
 type ordersNotice struct {
 	Event string `json:"event"`
 	Host  string `json:"host"`
-	// Count is how many there are; Orders are the first of them.
+	// Count is the number of these orders. Orders are the first of them.
 	Count  int           `json:"count"`
 	Orders []orderNotice `json:"orders"`
 	Text   string        `json:"text"`
@@ -165,10 +166,11 @@ type orderNotice struct {
 	Because string    `json:"because"`
 }
 
-// mostInNotice bounds the orders that a notice lists.
+// mostInNotice is the largest number of orders that a notice lists.
 const mostInNotice = 20
 
-// tellOfOrders tells by one channel of the orders of which it has not told yet, or something else.
+// tellOfOrders reports through one channel the orders that it has not reported yet, or whose news
+// has changed.
 func (r *round) tellOfOrders(ctx context.Context, channel string) error {
 	now := r.loop.now()
 	n := ordersNotice{Event: "orders_waiting", Host: r.loop.cfg.Engine.Host, Orders: []orderNotice{}}
