@@ -62,7 +62,8 @@ func (a *app) complete(root *cobra.Command) {
 			c.ValidArgsFunction = cobra.NoFileCompletions
 		}
 		for flag, f := range values {
-			if c.LocalNonPersistentFlags().Lookup(flag) != nil || c.PersistentFlags().Lookup(flag) != nil {
+			// Not LocalFlags, which would copy the flags of all commands above at each start.
+			if c.Flags().Lookup(flag) != nil || c.PersistentFlags().Lookup(flag) != nil {
 				// It fails only for a flag that does not exist, or twice.
 				_ = c.RegisterFlagCompletionFunc(flag, f)
 			}

@@ -45,7 +45,9 @@ func Use(root *cobra.Command) {
 		c.Flags().SortFlags = false
 		c.PersistentFlags().SortFlags = false
 		c.DisableFlagsInUseLine = true
-		c.LocalFlags().VisitAll(NameValue)
+		// Not LocalFlags, which would copy the flags of all commands above at each start.
+		c.Flags().VisitAll(NameValue)
+		c.PersistentFlags().VisitAll(NameValue)
 		name, args, _ := strings.Cut(c.Use, " ")
 		if c.HasSubCommands() {
 			args = "COMMAND"
