@@ -1,24 +1,27 @@
-// Package providers holds what the planner needs of the world: the interfaces [Source], [Orders] and [Observer], and
-// [StorageObserver], which looks at directories and quotas in parallel, each mount by itself. The packages below it each
-// stand for one real thing and are put together by the commands; this package imports none of them.
+// Package providers defines what the planner needs from the outside world: the interfaces [Source],
+// [Orders] and [Observer]. It also has [StorageObserver], which reads directories and quotas in
+// parallel, each mount on its own. Each package below this one implements one real thing. The
+// commands put them together; this package imports none of them.
 //
 // # Mounts that hang
 //
-// A system call on a mount whose servers are away does not come back, and cannot be interrupted. [StorageObserver]
-// therefore
+// A system call on a mount whose servers are down does not return and cannot be interrupted.
+// Therefore [StorageObserver]
 //
-//   - asks each system's directory first, as a probe, with a deadline;
-//   - gives each mount a pool of workers of its own, so that one mount delays no other;
-//   - watches each pool: when none of its workers has got an answer for as long as the deadline, the mount hangs. Its pool
-//     is left behind, what it had seen is kept, and the rest is unknown with the reason "mount … did not answer within 10s";
-//   - remembers what it left behind: as long as one call on a mount has not come back, nothing new is begun there. A mount
-//     that hangs for weeks holds the workers of one pool, and no more.
+//   - first probes each system's directory, with a deadline;
+//   - gives each mount its own pool of workers, so that no mount delays another;
+//   - watches each pool. When no worker has had an answer for as long as the deadline, the mount
+//     hangs. Its pool is abandoned, its answers so far are kept, and the rest is unknown with the
+//     reason "mount … did not answer within 10s";
+//   - remembers what it abandoned. As long as one call on a mount has not returned, no new call is
+//     started there. A mount that hangs for weeks holds the workers of one pool and no more.
 //
 // # Reading in bulk
 //
-// One quota costs a call to every server. Where the filesystem can list its quotas ([QuotaLister]), identities are asked for
-// in ranges, one call at a time, and only the gaps one by one. A list is believed only if single answers before and after it
-// were complete: a server that is away is left out of a list without a word.
+// Reading one quota costs a call to every server. Where the filesystem can list its quotas
+// ([QuotaLister]), they are listed in ranges, one call at a time, and only the gaps are read one by
+// one. A list is believed only if single reads before and after it were complete: a list silently
+// leaves out the numbers of a server that is down.
 //
-// Unknown is never absent, and a plan that depends on it does nothing.
+// Unknown is never treated as absent, and a plan that depends on something unknown does nothing.
 package providers

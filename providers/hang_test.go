@@ -18,15 +18,17 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota/lustre"
 )
 
-// deadline is how long the mounts of these tests may give no answer; patience, in how much time all is to be done that does
-// not hang.
+// deadline is how long the mounts of these tests may take to answer. patience is the time in which
+// everything that does not hang must be done.
 const deadline, patience = time.Second, 20 * time.Second
 
-// hung mounts a filesystem that never answers: a FUSE whose server reads nothing. After end, who waits for it is let go.
+// hung mounts a filesystem that never answers: a FUSE filesystem whose server reads nothing. end
+// releases the calls that wait for it.
 func hung(t *testing.T, at string) (end func()) {
 	t.Helper()
 	const device = "/dev/fuse"
-	if err := unix.Mknod(device, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 229))); err != nil && err != unix.EEXIST {
+	if err := unix.Mknod(device, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 229))); err != nil &&
+		err != unix.EEXIST {
 		t.Logf("make %s: %v", device, err)
 	}
 	fd, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -53,7 +55,8 @@ func hung(t *testing.T, at string) (end func()) {
 	return end
 }
 
-// lfsThat is an lfs that does what the lines of a shell say; $4 is the directory of `quota -g ID DIR`.
+// lfsThat makes an lfs that runs the given lines of a shell; $4 is the directory of `quota -g ID
+// DIR`.
 func lfsThat(t *testing.T, lines string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "lfs")
@@ -63,8 +66,9 @@ func lfsThat(t *testing.T, lines string) string {
 	return path
 }
 
-// site is a root with a folder for each system, and an observer of it.
-func site(t *testing.T, lfs map[string]string) (root string, systems []planner.System, o *providers.StorageObserver) {
+// site makes a root with a folder for each system, and an observer of it.
+func site(t *testing.T, lfs map[string]string) (root string, systems []planner.System,
+	o *providers.StorageObserver) {
 	t.Helper()
 	root = t.TempDir()
 	for _, name := range []string{"bad", "good"} {
@@ -72,9 +76,10 @@ func site(t *testing.T, lfs map[string]string) (root string, systems []planner.S
 			t.Fatal(err)
 		}
 		systems = append(systems, planner.System{Name: name, Directory: name, Filesystem: "any",
-			Quota: planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByGroup, Client: "lfs", LFS: lfs[name]}})
+			Quota: planner.QuotaSettings{Kind: planner.QuotaLustre, By: planner.ByGroup, Client: "lfs",
+				LFS: lfs[name]}})
 	}
-	// The folders lie on one filesystem; the observer is to see two.
+	// The folders are on one filesystem, but the observer must see two.
 	if err := unix.Mount("good", filepath.Join(root, "good"), "tmpfs", 0, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -84,19 +89,22 @@ func site(t *testing.T, lfs map[string]string) (root string, systems []planner.S
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { opened.Close() })
-	quotas, err := quota.OpenSystems(systems, map[string]quota.Open{planner.QuotaLustre: lustre.Open}, quota.Options{Root: root, Timeout: deadline, Now: time.Now})
+	quotas, err := quota.OpenSystems(systems, map[string]quota.Open{planner.QuotaLustre: lustre.Open},
+		quota.Options{Root: root, Timeout: deadline, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return root, systems, providers.NewObserver(providers.Options{Systems: systems, Directories: opened, Quotas: quotas, Deadline: deadline, QuotaDeadline: deadline})
+	return root, systems, providers.NewObserver(providers.Options{Systems: systems,
+		Directories: opened, Quotas: quotas, Deadline: deadline, QuotaDeadline: deadline})
 }
 
 const answers = `[ "$3" = -a ] && exit 4; echo "$4 4 51200 61440 - 1 1000 0 -"`
 
-// A mount that never answers: what lies on it is unknown, the other system is looked at as ever, no further call is made on
-// it, and when it is gone nothing is left behind.
+// When a mount never answers, everything on it is unknown, the other system is read as usual, no
+// further call is made on the mount, and nothing is left over when the mount is gone.
 func TestMountNeverAnswers(t *testing.T) {
-	root, systems, o := site(t, map[string]string{"bad": lfsThat(t, answers), "good": lfsThat(t, answers)})
+	root, systems, o := site(t, map[string]string{"bad": lfsThat(t, answers),
+		"good": lfsThat(t, answers)})
 	end := hung(t, filepath.Join(root, "bad"))
 	for i := range 500 {
 		if err := os.Mkdir(fmt.Sprintf("%s/good/%d", root, i), 0o755); err != nil {
@@ -114,10 +122,12 @@ func TestMountNeverAnswers(t *testing.T) {
 		}
 		var targets []planner.Place
 		for i := range 500 {
-			targets = append(targets, planner.Place{System: "good", Path: fmt.Sprintf("good/%d", i)}, planner.Place{System: "bad", Path: fmt.Sprintf("bad/%d", i)})
+			targets = append(targets, planner.Place{System: "good", Path: fmt.Sprintf("good/%d", i)},
+				planner.Place{System: "bad", Path: fmt.Sprintf("bad/%d", i)})
 		}
 		for i, d := range o.Directories(t.Context(), targets) {
-			if good := targets[i].System == "good"; good && d.State != planner.DirPresent || !good && (d.State != planner.DirUnknown || d.Why == "") {
+			if good := targets[i].System == "good"; good && d.State != planner.DirPresent || !good &&
+				(d.State != planner.DirUnknown || d.Why == "") {
 				t.Fatalf("%+v: %+v", targets[i], d)
 			}
 		}
@@ -137,20 +147,25 @@ func TestMountNeverAnswers(t *testing.T) {
 	}
 }
 
-// An lfs that hangs makes its own quotas unknown; those of the other filesystem are all read, and soon.
+// When an lfs hangs, its own quotas are unknown. Those of the other filesystem are all read without
+// delay.
 func TestLFSNeverAnswers(t *testing.T) {
-	_, systems, o := site(t, map[string]string{"bad": lfsThat(t, "exec sleep 60"), "good": lfsThat(t, answers)})
+	_, systems, o := site(t, map[string]string{"bad": lfsThat(t, "exec sleep 60"),
+		"good": lfsThat(t, answers)})
 	mounts := o.Mounts(t.Context(), systems)
 	var targets []planner.QuotaTarget
 	for i := range 200 {
 		for _, name := range []string{"bad", "good"} {
-			targets = append(targets, planner.QuotaTarget{System: name, Subject: planner.Subject{Filesystem: mounts[name].Filesystem, By: planner.ByGroup, ID: uint32(30000 + i)}})
+			targets = append(targets, planner.QuotaTarget{System: name,
+				Subject: planner.Subject{Filesystem: mounts[name].Filesystem, By: planner.ByGroup,
+					ID: uint32(30000 + i)}})
 		}
 	}
 	start := time.Now()
 	for i, q := range o.Quotas(t.Context(), targets) {
 		good := targets[i].System == "good"
-		if n, known := q.Limits[planner.SpaceHard].Number(); good && n != 61440<<10 || !good && (known || q.LimitsWhy == "") {
+		if n, known := q.Limits[planner.SpaceHard].Number(); good && n != 61440<<10 || !good &&
+			(known || q.LimitsWhy == "") {
 			t.Fatalf("%+v: %+v", targets[i], q)
 		}
 	}

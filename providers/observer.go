@@ -12,62 +12,68 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/hang"
 )
 
-// DirectoryObserver looks at mounts and directories, one at a time, from many goroutines. Its calls may hang.
+// DirectoryObserver looks at one mount or directory at a time. It must be safe for concurrent use.
+// Its calls may hang.
 type DirectoryObserver interface {
 	Mount(system planner.System) planner.Mount
 	Observe(system planner.System, path string) planner.Directory
 }
 
-// QuotaReader reads one quota identity, asked at the directory of the system. It may hang even beyond ctx.
+// QuotaReader reads one quota through the directory of the system. A read may hang even beyond ctx.
 type QuotaReader interface {
 	Get(ctx context.Context, system planner.System, id planner.Subject) planner.QuotaState
 }
 
-// Options are the parts and bounds of a [StorageObserver]. Only the first three have no default.
+// Options are the parts and bounds of a [StorageObserver]. The first three are required.
 type Options struct {
 	// Systems are the configured systems, which targets name.
 	Systems     []planner.System
 	Directories DirectoryObserver
 	Quotas      QuotaReader
-	// Deadline is how long a mount may give no answer before it counts as hanging; 10 s.
+	// Deadline is how long a mount may take to answer before it counts as hanging. Default: 10 s.
 	Deadline time.Duration
-	// QuotaDeadline is the same for quotas, for one of which a server that is away costs up to 16 s; 60 s.
+	// QuotaDeadline is the same for quotas. Default: 60 s, because a Lustre server that is down costs
+	// up to 16 s per quota.
 	QuotaDeadline time.Duration
-	// ListDeadline is the same for one list of all directory quotas of a system; 10 minutes.
+	// ListDeadline is the same for one list of all directory quotas of a system. Default: 10 minutes.
 	ListDeadline time.Duration
-	// StatWorkers and QuotaWorkers are the greatest numbers of calls at a time on one mount; 16 and 8.
+	// StatWorkers and QuotaWorkers are how many calls at most run on one mount at the same time.
+	// Default: 16 and 8.
 	StatWorkers, QuotaWorkers int
-	// Progress, if not nil, is told now and then how far an observation is.
+	// Progress, if not nil, is called regularly while an observation runs.
 	Progress Progress
 }
 
-// StorageObserver sees what the storage has now. It never changes anything; a mount that hangs makes its own answers unknown
-// and delays no other. Use one for as long as the process runs: it remembers what hangs.
+// StorageObserver reads the current state of the storage. It never changes anything. A mount that
+// hangs makes only its own answers unknown and delays no other. Use one observer for the life of
+// the process, because it remembers what hangs.
 type StorageObserver struct {
 	o       Options
 	systems map[string]planner.System
 
-	// left are calls that were left behind, by mount: a system's probe, or a filesystem.
+	// left counts abandoned calls by target: a system's probe or a filesystem.
 	left hang.Count
 
 	mu sync.Mutex
-	// mounts are the last answers of the probes, by system.
+	// mounts are the latest answers of the probes, by system.
 	mounts map[string]planner.Mount
-	// waking are probes that [StorageObserver.Wake] has sent and nobody has waited for, by system.
+	// waking are the probes that [StorageObserver.Wake] started and nobody has waited for yet, by
+	// system.
 	waking map[string]chan planner.Mount
 	// noList are systems whose quotas cannot be listed.
 	noList map[string]bool
 }
 
-// NewObserver fills in the defaults.
+// NewObserver returns an observer with defaults for the options that are not set.
 func NewObserver(o Options) *StorageObserver {
 	setDefault(&o.Deadline, 10*time.Second)
 	setDefault(&o.QuotaDeadline, time.Minute)
 	setDefault(&o.ListDeadline, 10*time.Minute)
 	setDefault(&o.StatWorkers, 16)
 	setDefault(&o.QuotaWorkers, 8)
-	s := &StorageObserver{o: o, systems: map[string]planner.System{}, mounts: map[string]planner.Mount{},
-		waking: map[string]chan planner.Mount{}, noList: map[string]bool{}}
+	s := &StorageObserver{o: o, systems: map[string]planner.System{},
+		mounts: map[string]planner.Mount{}, waking: map[string]chan planner.Mount{},
+		noList: map[string]bool{}}
 	for _, system := range o.Systems {
 		s.systems[system.Name] = system
 	}
@@ -80,8 +86,9 @@ func setDefault[N int | time.Duration](n *N, to N) {
 	}
 }
 
-// Wake begins to ask all systems, while there is something else to do: [StorageObserver.Mounts] then has to wait for a mount
-// that hangs only for the rest of its deadline. It calls ended, from another goroutine, when each has answered or is given up.
+// Wake starts to probe all systems while the caller does something else. [StorageObserver.Mounts]
+// then waits for a hung mount only for the rest of its deadline. Wake calls ended, from another
+// goroutine, when each system has answered or was given up.
 func (s *StorageObserver) Wake(ctx context.Context, systems []planner.System, ended func()) {
 	var wait sync.WaitGroup
 	for _, system := range systems {
@@ -97,7 +104,8 @@ func (s *StorageObserver) Wake(ctx context.Context, systems []planner.System, en
 	}()
 }
 
-// woken asks a system. One that was woken in vain is not asked again; one that answered is, since that was a while ago.
+// woken probes a system. A system that did not answer its wake-up probe is not probed again. A
+// system that answered is, because that answer is out of date.
 func (s *StorageObserver) woken(ctx context.Context, system planner.System) planner.Mount {
 	s.mu.Lock()
 	answer := s.waking[system.Name]
@@ -111,8 +119,10 @@ func (s *StorageObserver) woken(ctx context.Context, system planner.System) plan
 	return s.probe(ctx, system)
 }
 
-// Mounts asks all systems at once; who has not answered by the deadline is unknown.
-func (s *StorageObserver) Mounts(ctx context.Context, systems []planner.System) map[string]planner.Mount {
+// Mounts probes all systems at the same time. A system that has not answered by the deadline is
+// unknown.
+func (s *StorageObserver) Mounts(ctx context.Context,
+	systems []planner.System) map[string]planner.Mount {
 	answers := make([]planner.Mount, len(systems))
 	var wait sync.WaitGroup
 	for i, system := range systems {
@@ -128,7 +138,7 @@ func (s *StorageObserver) Mounts(ctx context.Context, systems []planner.System) 
 	return all
 }
 
-// probe asks one system's directory. A probe that has not come back is not followed by another.
+// probe asks one system's directory. It starts no probe while an earlier one has not returned.
 func (s *StorageObserver) probe(ctx context.Context, system planner.System) planner.Mount {
 	m, err := hang.Ask(ctx, &s.left, "probe "+system.Name, s.o.Deadline, func() planner.Mount {
 		return s.o.Directories.Mount(system)
@@ -144,7 +154,8 @@ func (s *StorageObserver) probe(ctx context.Context, system planner.System) plan
 	return m
 }
 
-// Hanging counts the calls that were left behind and have not come back, for metrics and doctor.
+// Hanging returns the number of calls that were abandoned and have not returned, for metrics and
+// doctor.
 func (s *StorageObserver) Hanging() int { return s.left.All() }
 
 func didNotAnswer(system string, deadline time.Duration) string {
@@ -152,15 +163,18 @@ func didNotAnswer(system string, deadline time.Duration) string {
 }
 
 func stillHangs(system string) string {
-	return fmt.Sprintf("the mount of system %s still hangs since it was last asked, and is left alone until it answers", system)
+	return fmt.Sprintf("the mount of system %s still hangs since it was last asked, and is left alone "+
+		"until it answers", system)
 }
 
 func interrupted(ctx context.Context) string {
 	return fmt.Sprintf("interrupted before it was looked at: %v", context.Cause(ctx))
 }
 
-// seen is what is known of the mounts of the named systems; those never asked are asked now.
-func (s *StorageObserver) seen(ctx context.Context, names map[string]bool) map[string]planner.Mount {
+// seen returns what is known of the mounts of the named systems. It probes those that were never
+// probed.
+func (s *StorageObserver) seen(ctx context.Context,
+	names map[string]bool) map[string]planner.Mount {
 	found, ask := map[string]planner.Mount{}, []planner.System(nil)
 	s.mu.Lock()
 	for name := range names {
@@ -179,8 +193,9 @@ func (s *StorageObserver) seen(ctx context.Context, names map[string]bool) map[s
 	return found
 }
 
-// Directories looks at all targets, each mount's by its own workers.
-func (s *StorageObserver) Directories(ctx context.Context, targets []planner.Place) []planner.Directory {
+// Directories looks at all targets. Each mount has its own workers.
+func (s *StorageObserver) Directories(ctx context.Context,
+	targets []planner.Place) []planner.Directory {
 	names := map[string]bool{}
 	for i := range targets {
 		if i == 0 || targets[i].System != targets[i-1].System {
@@ -196,15 +211,17 @@ func (s *StorageObserver) Directories(ctx context.Context, targets []planner.Pla
 		},
 		alive: func(planner.Directory) bool { return true },
 	}
-	return observe(ctx, s, "Looking at directories", len(targets), p, func(i int) (system, filesystem, why string) {
+	where := func(i int) (system, filesystem, why string) {
 		m := mounts[targets[i].System]
 		return targets[i].System, m.Filesystem, m.Problem + m.Unknown
-	})
+	}
+	return observe(ctx, s, "Looking at directories", len(targets), p, where)
 }
 
-// Quotas reads the identities, each filesystem's by its own workers: first in bulk where that can be done, the rest one by
-// one.
-func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTarget) []planner.QuotaState {
+// Quotas reads the targets' quotas. Each filesystem has its own workers. It first reads in bulk
+// what can be listed, and then the rest one by one.
+func (s *StorageObserver) Quotas(ctx context.Context,
+	targets []planner.QuotaTarget) []planner.QuotaState {
 	names := map[string]bool{}
 	for _, t := range targets {
 		names[t.System] = true
@@ -213,7 +230,8 @@ func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTar
 	p := pool[planner.QuotaState]{
 		workers: s.o.QuotaWorkers, deadline: s.o.QuotaDeadline,
 		unknown: unknownQuota,
-		// A failure is no sign of life: with a metadata server away, each call fails after its own deadline.
+		// A failure does not show that the mount is alive: when a metadata server is down, each call
+		// fails after its own deadline.
 		alive: func(q planner.QuotaState) bool { return q.LimitsWhy == "" },
 		call: func(ctx context.Context, i int) planner.QuotaState {
 			return s.o.Quotas.Get(ctx, s.systems[targets[i].System], targets[i].Subject)
@@ -222,19 +240,22 @@ func (s *StorageObserver) Quotas(ctx context.Context, targets []planner.QuotaTar
 			return s.list(ctx, filesystem, targets, of, answers)
 		},
 	}
-	return observe(ctx, s, "Reading quotas", len(targets), p, func(i int) (system, filesystem, why string) {
+	where := func(i int) (system, filesystem, why string) {
 		t := &targets[i]
 		m := mounts[t.System]
 		why = m.Problem + m.Unknown
 		if why == "" && t.Subject.Filesystem != m.Filesystem {
-			why = fmt.Sprintf("system %s is on %q now, not on %q", t.System, m.Filesystem, t.Subject.Filesystem)
+			why = fmt.Sprintf("system %s is on %q now, not on %q", t.System, m.Filesystem,
+				t.Subject.Filesystem)
 		}
 		return t.System, m.Filesystem, why
-	})
+	}
+	return observe(ctx, s, "Reading quotas", len(targets), p, where)
 }
 
-// observe gets the answers to n targets, by work that people know by its name: those of each filesystem by a pool of their
-// own, all at the same time. Where tells a target's system and filesystem, or why it is not asked at all.
+// observe gets the answers for n targets. Each filesystem has its own pool, and all pools run at
+// the same time. work names the work for people. where returns a target's system and filesystem, or
+// why the target is not read at all.
 func observe[T any](ctx context.Context, s *StorageObserver, work string, n int, p pool[T],
 	where func(i int) (system, filesystem, why string)) []T {
 	answers := make([]T, n)
@@ -270,12 +291,13 @@ func observe[T any](ctx context.Context, s *StorageObserver, work string, n int,
 	return answers
 }
 
-// unknownQuota is the state of a quota of which nothing is known.
+// unknownQuota returns the state of a quota about which nothing is known.
 func unknownQuota(why string) planner.QuotaState {
 	return planner.QuotaState{
-		LimitsWhy: why, Space: planner.Usage[planner.Bytes]{Why: why}, Inodes: planner.Usage[planner.Inodes]{Why: why},
+		LimitsWhy: why, Space: planner.Usage[planner.Bytes]{Why: why},
+		Inodes: planner.Usage[planner.Inodes]{Why: why},
 	}
 }
 
-// errHangs is the cause of the end of calls on a mount that hangs.
+// errHangs is the cause with which calls on a hung mount are cancelled.
 var errHangs = errors.New("the mount hangs")

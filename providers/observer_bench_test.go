@@ -11,7 +11,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// slow is a large Lustre: each look at a directory takes a millisecond, and each quota call ten. System "hung" never answers.
+// slow is a large Lustre filesystem: a look at a directory takes a millisecond, and a quota call
+// ten. System "hung" never answers.
 type slow struct{ forever chan struct{} }
 
 func (s slow) Mount(system planner.System) planner.Mount {
@@ -31,7 +32,7 @@ func (s slow) Get(context.Context, planner.System, planner.Subject) planner.Quot
 	return planner.QuotaState{}
 }
 
-// ownTime is the processor time that this process has used.
+// ownTime returns the processor time that this process has used.
 func ownTime(b *testing.B) time.Duration {
 	b.Helper()
 	var r unix.Rusage
@@ -41,20 +42,23 @@ func ownTime(b *testing.B) time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// BenchmarkSlowStorage observes 10,000 directories and as many quotas of a large Lustre: alone, and with as many on another
-// mount, which hangs and was found to.
+// BenchmarkSlowStorage observes 10,000 directories and as many quotas of a large Lustre filesystem:
+// first alone, then together with as many on another mount that is known to hang.
 func BenchmarkSlowStorage(b *testing.B) {
 	const n = 10_000
 	s := slow{make(chan struct{})}
 	defer close(s.forever)
-	o := NewObserver(Options{Systems: systems("lustre", "hung"), Directories: s, Quotas: s, Deadline: 100 * time.Millisecond})
+	o := NewObserver(Options{Systems: systems("lustre", "hung"), Directories: s, Quotas: s,
+		Deadline: 100 * time.Millisecond})
 	o.Mounts(b.Context(), systems("lustre", "hung"))
 	observe := func(targets []planner.Place, quotas []planner.QuotaTarget) time.Duration {
 		start := time.Now()
-		if got := o.Directories(b.Context(), targets); got[n-1].State != planner.DirPresent || len(got) > n && got[n].State != planner.DirUnknown {
+		if got := o.Directories(b.Context(), targets); got[n-1].State != planner.DirPresent ||
+			len(got) > n && got[n].State != planner.DirUnknown {
 			b.Fatalf("got %+v", got[n-1])
 		}
-		if got := o.Quotas(b.Context(), quotas); got[n-1].LimitsWhy != "" || len(got) > n && got[n].LimitsWhy == "" {
+		if got := o.Quotas(b.Context(), quotas); got[n-1].LimitsWhy != "" || len(got) > n &&
+			got[n].LimitsWhy == "" {
 			b.Fatalf("got %+v", got[n-1])
 		}
 		return time.Since(start)
@@ -64,7 +68,8 @@ func BenchmarkSlowStorage(b *testing.B) {
 		before := ownTime(b)
 		alone += observe(places("lustre", n), quotaTargets("lustre", "lustre", n))
 		own += ownTime(b) - before
-		beside += observe(append(places("lustre", n), places("hung", n)...), append(quotaTargets("lustre", "lustre", n), quotaTargets("hung", "hung", n)...))
+		beside += observe(append(places("lustre", n), places("hung", n)...),
+			append(quotaTargets("lustre", "lustre", n), quotaTargets("hung", "hung", n)...))
 	}
 	b.ReportMetric(alone.Seconds()/float64(b.N), "s/10000")
 	b.ReportMetric(own.Seconds()/float64(b.N), "cpu-s/10000")

@@ -9,21 +9,24 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// QuotaLister is a [QuotaReader] that can also read many identities by one call. It may hang even beyond ctx.
+// QuotaLister is a [QuotaReader] that can also read many quotas with one call. A call may hang even
+// beyond ctx.
 type QuotaLister interface {
 	QuotaReader
-	// List reads those of the subjects, which are of one kind and sorted, that the backend has a whole record of; the others
-	// are to be read by Get. [ErrNoList] says that it can't, and need not be asked again.
+	// List reads quotas of the given subjects, which are of one kind and sorted. It returns those of
+	// which the backend has a complete record; the caller reads the others with Get. [ErrNoList] means
+	// that the system cannot list quotas and need not be asked again.
 	List(ctx context.Context, system planner.System, of []planner.Subject) (QuotaListing, error)
 }
 
-// QuotaListing is what a list of quotas gave: states by id, or by the storage paths of directories.
+// QuotaListing is the result of listing quotas: states by id, or by the storage path of a
+// directory.
 type QuotaListing struct {
 	IDs   map[uint32]planner.QuotaState
 	Paths map[string]planner.QuotaState
 }
 
-// Of returns the state of a subject; false if the list has none.
+// Of returns the state of a subject, and whether the listing has it.
 func (l QuotaListing) Of(s planner.Subject) (planner.QuotaState, bool) {
 	if s.By == planner.ByDirectory {
 		state, ok := l.Paths[s.Path]
@@ -33,20 +36,21 @@ func (l QuotaListing) Of(s planner.Subject) (planner.QuotaState, bool) {
 	return state, ok
 }
 
-// ErrNoList tells that quotas cannot be listed there.
+// ErrNoList means that quotas cannot be listed there.
 var ErrNoList = errors.New("quotas cannot be listed there, only read one by one")
 
 const (
-	// listLeast is from how many identities of a filesystem on they are listed.
+	// listLeast is the least number of a filesystem's quotas for which they are listed.
 	listLeast = 64
-	// listMost and listSpan bound one call, in identities and in numbers: Lustre's client searches all that lie in a range
-	// for each that it finds. A range of fewer than listFew is not worth the call.
+	// listMost and listSpan bound one call, in quotas and in ids: Lustre's client searches the whole
+	// range again for each quota that it finds. A range of fewer than listFew quotas is not worth a
+	// call.
 	listMost, listSpan, listFew = 1000, 10_000, 8
 )
 
-// listed is what one call gave. The first and the last read one quota by itself: a server that is away is left out of a list
-// without a word, but not out of a single answer. Some reports that it gave an
-// answer, and whole that nothing was left out.
+// listed is the result of one call. The first and the last call each read a single quota: a list
+// silently leaves out a server that is down, but a single read does not. some reports whether the
+// call gave an answer, and whole whether nothing was left out.
 type listed struct {
 	states QuotaListing
 	some   bool
@@ -54,12 +58,13 @@ type listed struct {
 	err    error
 }
 
-// idRange are the places in the list of targets of identities of one kind on one system, sorted by id.
+// idRange holds indexes into the list of targets. The targets are of one kind on one system, sorted
+// by id.
 type idRange []int32
 
-// list answers what can be read in bulk of a filesystem's targets, and gives back the others.
-func (s *StorageObserver) list(ctx context.Context, filesystem string, targets []planner.QuotaTarget, of []int32,
-	answers []planner.QuotaState) (rest []int32) {
+// list answers those of a filesystem's targets that can be read in bulk, and returns the others.
+func (s *StorageObserver) list(ctx context.Context, filesystem string,
+	targets []planner.QuotaTarget, of []int32, answers []planner.QuotaState) (rest []int32) {
 	lister, ok := s.o.Quotas.(QuotaLister)
 	system := s.systems[targets[of[0]].System]
 	if ok && targets[of[0]].Subject.By == planner.ByDirectory {
@@ -72,7 +77,7 @@ func (s *StorageObserver) list(ctx context.Context, filesystem string, targets [
 	if len(ranges) == 0 {
 		return of
 	}
-	// One answer by itself, then the lists, then one by itself again.
+	// First a single read, then the lists, then a single read again.
 	last := ranges[len(ranges)-1]
 	calls := slices.Concat([]idRange{ranges[0][:1]}, ranges, []idRange{last[len(last)-1:]})
 	have := make([]bool, len(targets))
@@ -86,14 +91,19 @@ func (s *StorageObserver) list(ctx context.Context, filesystem string, targets [
 	return slices.DeleteFunc(slices.Clone(of), func(at int32) bool { return have[at] })
 }
 
-// listDirectories answers all directories by one list: to find a single quota by its path costs a list, too. It is complete,
-// or an error, which is then the answer; where nothing can be listed, they are read one by one.
-func (s *StorageObserver) listDirectories(ctx context.Context, lister QuotaLister, filesystem string, system planner.System,
-	targets []planner.QuotaTarget, of []int32, answers []planner.QuotaState) (rest []int32) {
+// listDirectories answers all directories from one list, because finding a single quota by its path
+// costs a list, too. The list is complete, or it is an error, which is then the answer for each
+// directory. Where nothing can be listed, the caller reads the quotas one by one.
+func (s *StorageObserver) listDirectories(ctx context.Context, lister QuotaLister,
+	filesystem string,
+	system planner.System, targets []planner.QuotaTarget, of []int32,
+	answers []planner.QuotaState) (rest []int32) {
 	p := pool[listed]{workers: 1, deadline: s.o.ListDeadline,
 		unknown: func(why string) listed { return listed{err: errors.New(why)} },
 		alive:   func(l listed) bool { return l.some || errors.Is(l.err, ErrNoList) },
-		call:    func(ctx context.Context, _ int) listed { return readRange(ctx, lister, system, targets, of) }}
+		call: func(ctx context.Context, _ int) listed {
+			return readRange(ctx, lister, system, targets, of)
+		}}
 	list := make([]listed, 1)
 	runPool(ctx, s, filesystem, system.Name, []int32{0}, list, p, newTally("", 0, nil))
 	if errors.Is(list[0].err, ErrNoList) {
@@ -112,7 +122,7 @@ func (s *StorageObserver) listDirectories(ctx context.Context, lister QuotaListe
 	return nil
 }
 
-// idRanges cuts the targets of a filesystem into ranges that are worth a call.
+// idRanges divides the targets of a filesystem into ranges that are worth a call.
 func idRanges(targets []planner.QuotaTarget, of []int32) (all []idRange) {
 	sorted := slices.Clone(of)
 	slices.SortFunc(sorted, func(a, b int32) int {
@@ -136,18 +146,19 @@ func idRanges(targets []planner.QuotaTarget, of []int32) (all []idRange) {
 	return all
 }
 
-// listRanges makes one call after the other: two at once have hung Lustre's client. After one that was not whole nothing
-// further is asked, and no list is believed.
-func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, filesystem string, system planner.System,
-	targets []planner.QuotaTarget, calls []idRange) []listed {
+// listRanges makes one call after the other, because two at once have hung Lustre's client. After
+// an incomplete answer it makes no further call, and no list is believed.
+func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, filesystem string,
+	system planner.System, targets []planner.QuotaTarget, calls []idRange) []listed {
 	numbers := make([]int32, len(calls))
 	for i := range numbers {
 		numbers[i] = int32(i)
 	}
 	last := len(calls) - 1
-	stop := false // of the one worker's
-	p := pool[listed]{workers: 1, deadline: s.o.QuotaDeadline, unknown: func(string) listed { return listed{} },
-		alive: func(l listed) bool { return l.some || errors.Is(l.err, ErrNoList) },
+	stop := false // only the pool's one worker uses it
+	p := pool[listed]{workers: 1, deadline: s.o.QuotaDeadline,
+		unknown: func(string) listed { return listed{} },
+		alive:   func(l listed) bool { return l.some || errors.Is(l.err, ErrNoList) },
 		call: func(ctx context.Context, i int) (l listed) {
 			switch {
 			case stop:
@@ -176,7 +187,8 @@ func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, fi
 	return answers
 }
 
-func readOne(ctx context.Context, lister QuotaLister, system planner.System, of planner.Subject) listed {
+func readOne(ctx context.Context, lister QuotaLister, system planner.System,
+	of planner.Subject) listed {
 	q := lister.Get(ctx, system, of)
 	if q.LimitsWhy != "" {
 		return listed{}
@@ -185,7 +197,8 @@ func readOne(ctx context.Context, lister QuotaLister, system planner.System, of 
 		whole: q.Space.Known && q.Inodes.Known}
 }
 
-func readRange(ctx context.Context, lister QuotaLister, system planner.System, targets []planner.QuotaTarget, of idRange) (l listed) {
+func readRange(ctx context.Context, lister QuotaLister, system planner.System,
+	targets []planner.QuotaTarget, of idRange) (l listed) {
 	subjects := make([]planner.Subject, len(of))
 	for i, at := range of {
 		subjects[i] = targets[at].Subject

@@ -13,7 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// lister is a storage whose quotas can be listed: those of even ids.
+// lister is a storage that can list the quotas of even ids.
 type lister struct {
 	*storage
 	lists, at, most atomic.Int64
@@ -23,13 +23,15 @@ type lister struct {
 	hang            chan struct{}
 }
 
-func (l *lister) Get(ctx context.Context, system planner.System, id planner.Subject) planner.QuotaState {
+func (l *lister) Get(ctx context.Context, system planner.System,
+	id planner.Subject) planner.QuotaState {
 	q := l.storage.Get(ctx, system, id)
 	q.Space.Known, q.Inodes.Known = !l.partly, true
 	return q
 }
 
-func (l *lister) List(_ context.Context, _ planner.System, of []planner.Subject) (QuotaListing, error) {
+func (l *lister) List(_ context.Context, _ planner.System, of []planner.Subject) (QuotaListing,
+	error) {
 	l.lists.Add(1)
 	if n := l.at.Add(1); n > l.most.Load() {
 		l.most.Store(n)
@@ -42,7 +44,8 @@ func (l *lister) List(_ context.Context, _ planner.System, of []planner.Subject)
 	states := map[uint32]planner.QuotaState{}
 	for _, s := range of {
 		if id := s.ID; id%2 == 0 {
-			states[id] = planner.QuotaState{Via: "list", Limits: planner.Limits{planner.InodesHard: planner.LimitOf(planner.Inodes(id))}}
+			states[id] = planner.QuotaState{Via: "list",
+				Limits: planner.Limits{planner.InodesHard: planner.LimitOf(planner.Inodes(id))}}
 		}
 	}
 	return QuotaListing{IDs: states}, l.err
@@ -50,12 +53,13 @@ func (l *lister) List(_ context.Context, _ planner.System, of []planner.Subject)
 
 func listing(l *lister) *StorageObserver {
 	l.storage = newStorage()
-	o := NewObserver(Options{Systems: systems("a", "b"), Directories: l, Quotas: l, Deadline: testDeadline, QuotaDeadline: testDeadline})
+	o := NewObserver(Options{Systems: systems("a", "b"), Directories: l, Quotas: l,
+		Deadline: testDeadline, QuotaDeadline: testDeadline})
 	o.Mounts(context.Background(), systems("a", "b"))
 	return o
 }
 
-// answered compares each answer with its id, and counts those that came by list.
+// answered compares each answer with its id, and counts the answers that came from a list.
 func answered(t *testing.T, targets []planner.QuotaTarget, got []planner.QuotaState) (listed int) {
 	t.Helper()
 	for i, q := range got {
@@ -69,18 +73,20 @@ func answered(t *testing.T, targets []planner.QuotaTarget, got []planner.QuotaSt
 	return listed
 }
 
-// Ids are listed in ranges, one call at a time, and the gaps are read singly.
+// Ids are listed in ranges, one call at a time, and the gaps are read one by one.
 func TestQuotasAreListed(t *testing.T) {
 	l := &lister{}
 	o := listing(l)
 	targets := quotaTargets("a", "fs a", 2500)
 	slices.Reverse(targets)
 	for _, far := range []uint32{1 << 20, 1<<20 + 1} { // too few to be worth a call
-		targets = append(targets, planner.QuotaTarget{System: "a", Subject: planner.Subject{Filesystem: "fs a", ID: far}})
+		targets = append(targets, planner.QuotaTarget{System: "a",
+			Subject: planner.Subject{Filesystem: "fs a", ID: far}})
 	}
 	before := l.calls.Load()
 	listed := answered(t, targets, o.Quotas(t.Context(), targets))
-	if singly := l.calls.Load() - before; listed != 1250 || singly != 1250+2+1 { // the last of all is read by itself, too
+	// the very last id is read by itself, too
+	if singly := l.calls.Load() - before; listed != 1250 || singly != 1250+2+1 {
 		t.Errorf("%d listed, %d read singly", listed, singly)
 	}
 	if !slices.Equal(l.lengths, []int{1000, 1000, 500}) || l.most.Load() != 1 {
@@ -88,8 +94,8 @@ func TestQuotasAreListed(t *testing.T) {
 	}
 }
 
-// Few are not worth a list; where there is none it is not asked for again; what a list gives is not believed while a
-// server's part is missing from single answers, or after an error.
+// A few quotas are not worth a list. A system that cannot list is not asked again. A list is not
+// believed after an error, or while single answers lack a server's part.
 func TestQuotasAreNotListed(t *testing.T) {
 	for name, c := range map[string]struct {
 		n         int
@@ -116,7 +122,7 @@ func TestQuotasAreNotListed(t *testing.T) {
 	}
 }
 
-// A list that hangs makes its mount unknown, and holds up no other.
+// A list that hangs makes its mount unknown and delays no other.
 func TestListHangs(t *testing.T) {
 	l := &lister{hang: make(chan struct{})}
 	o := listing(l)
@@ -128,7 +134,8 @@ func TestListHangs(t *testing.T) {
 	}
 	for i, q := range got {
 		first := i == 0 // was read by itself, before the list
-		if hangs := strings.Contains(q.LimitsWhy, "still hangs"); hangs != (targets[i].System == "a" && !first) {
+		if hangs := strings.Contains(q.LimitsWhy, "still hangs"); hangs != (targets[i].System == "a" &&
+			!first) {
 			t.Fatalf("%v: %+v", targets[i], q)
 		}
 	}
@@ -139,11 +146,13 @@ func TestListHangs(t *testing.T) {
 	waitFor(t, func() bool { return o.Hanging() == 0 })
 }
 
-// Directories are listed by one call, however few they are; one whose list fails is unknown, and read by nothing else.
+// Directories are listed by one call, however few they are. If the list fails, they are unknown and
+// read in no other way.
 func TestDirectoryQuotasAreListed(t *testing.T) {
 	l := &directoryLister{}
 	l.storage = newStorage()
-	o := NewObserver(Options{Systems: systems("a"), Directories: l, Quotas: l, ListDeadline: testDeadline})
+	o := NewObserver(Options{Systems: systems("a"), Directories: l, Quotas: l,
+		ListDeadline: testDeadline})
 	o.Mounts(t.Context(), systems("a"))
 	var targets []planner.QuotaTarget
 	for _, path := range []string{"a/2", "a/1", "a/left out"} {
@@ -152,7 +161,8 @@ func TestDirectoryQuotasAreListed(t *testing.T) {
 	}
 	before := l.calls.Load()
 	got := o.Quotas(t.Context(), targets)
-	if got[0].Via != "list" || got[1].Via != "list" || got[2].LimitsWhy == "" || l.lists != 1 || l.calls.Load() != before {
+	if got[0].Via != "list" || got[1].Via != "list" || got[2].LimitsWhy == "" || l.lists != 1 ||
+		l.calls.Load() != before {
 		t.Errorf("%+v by %d lists", got, l.lists)
 	}
 	l.err = errors.New("page 2: 503")
@@ -163,14 +173,15 @@ func TestDirectoryQuotasAreListed(t *testing.T) {
 	}
 }
 
-// directoryLister is a storage whose quotas are those of directories.
+// directoryLister is a storage that can list the quotas of directories.
 type directoryLister struct {
 	*storage
 	lists int
 	err   error
 }
 
-func (l *directoryLister) List(_ context.Context, _ planner.System, of []planner.Subject) (QuotaListing, error) {
+func (l *directoryLister) List(_ context.Context, _ planner.System,
+	of []planner.Subject) (QuotaListing, error) {
 	l.lists++
 	states := map[string]planner.QuotaState{}
 	for _, s := range of {

@@ -7,48 +7,53 @@ import (
 	"time"
 )
 
-// chunk is how many targets a worker takes at a time. It finishes them one by one, each visible at once.
+// chunk is how many targets a worker takes at a time. Each answer is visible as soon as it is
+// there.
 const chunk = 64
 
-// ticks is how many times within a deadline a pool is looked at.
+// ticks is how often within a deadline [work.watch] looks for signs of life.
 const ticks = 20
 
-// pool is what a mount's workers do: call answers the target at a place in the list of all targets.
+// pool describes the work of a mount's workers. call answers target i of the list of all targets.
 type pool[T any] struct {
 	workers  int
 	deadline time.Duration
 	call     func(ctx context.Context, i int) T
 	unknown  func(why string) T
-	// alive tells whether an answer shows that the mount answers.
+	// alive reports whether an answer shows that the mount is alive.
 	alive func(T) bool
-	// bulk, if not nil, is asked before the workers; it answers some of a mount's targets, and gives back the others.
+	// bulk, if not nil, is called before the workers start. It answers some of a mount's targets and
+	// returns the others.
 	bulk func(filesystem string, of []int32, answers []T) (rest []int32)
 }
 
-// work is shared by the workers of one pool. A worker that hangs keeps it after the pool was left behind, so a worker
-// writes to a part of its own, and hands that over when it is complete and the pool still waits.
+// work is shared by the workers of one pool. A worker that hangs keeps it even after the pool was
+// abandoned. Therefore each worker writes to its own part, and hands the part over when it is
+// complete and the pool still waits.
 type work[T any] struct {
-	// of are the places in answers of this pool's targets.
+	// of are the indexes of this pool's targets in answers.
 	of      []int32
 	answers []T
-	// mu guards answers, as far as they are this pool's, and parts.
+	// mu guards parts, and those of the answers that belong to this pool.
 	mu sync.Mutex
-	// parts has each chunk that was begun; one without room was handed over.
+	// parts has each chunk that was started. A part that was handed over has no answers of its own.
 	parts []*part[T]
-	// next is the first target that nobody has taken; signs counts the answers that showed the mount alive.
+	// next is the first target that no worker has taken. signs counts the answers that showed that the
+	// mount is alive.
 	next, signs atomic.Int64
 	stop        atomic.Bool
 }
 
-// part is one chunk's answers, of which the first done may be read.
+// part holds one chunk's answers. The first done of them may be read.
 type part[T any] struct {
 	answers []T
 	done    atomic.Int32
 }
 
-// runPool gets the answers to the targets of one mount. When no answer comes for as long as the deadline, or ctx ends, the
-// workers are left behind, and what is missing is unknown.
-func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system string, of []int32, answers []T, p pool[T], tell *tally) {
+// runPool gets the answers for the targets of one mount. When no answer comes for as long as the
+// deadline, or ctx ends, it abandons the workers, and missing answers are unknown.
+func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system string, of []int32,
+	answers []T, p pool[T], tell *tally) {
 	if len(of) == 0 {
 		return
 	}
@@ -77,7 +82,7 @@ func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system 
 	}
 }
 
-// run takes chunks until there are none.
+// run takes chunks until there are no more.
 func (w *work[T]) run(ctx context.Context, p pool[T], tell *tally) {
 	room := make([]T, chunk)
 	for {
@@ -93,7 +98,7 @@ func (w *work[T]) run(ctx context.Context, p pool[T], tell *tally) {
 			}
 			answer := p.call(ctx, int(at))
 			if w.stop.Load() {
-				return // too late: nobody waits for it, and it may be about a mount that was cut off
+				return // too late: nobody waits, and the answer may be wrong because the mount was cut off
 			}
 			mine.answers[i] = answer
 			mine.done.Add(1)
@@ -113,7 +118,8 @@ func (w *work[T]) begin(c int, room []T) *part[T] {
 	return w.parts[c]
 }
 
-// handOver moves a complete part to the answers, unless the pool was left behind: then salvage does.
+// handOver moves a complete part to the answers. If the pool was abandoned, salvage does that
+// instead.
 func (w *work[T]) handOver(of []int32, mine *part[T]) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -126,8 +132,9 @@ func (w *work[T]) handOver(of []int32, mine *part[T]) {
 	mine.answers = nil
 }
 
-// watch waits for the workers to end. Otherwise it stops them, and says why they are left behind.
-func (w *work[T]) watch(ctx context.Context, ended <-chan struct{}, deadline time.Duration, system string) string {
+// watch waits for the workers to end and returns "". Otherwise it stops them and returns why.
+func (w *work[T]) watch(ctx context.Context, ended <-chan struct{}, deadline time.Duration,
+	system string) string {
 	defer w.stop.Store(true)
 	tick := max(deadline/ticks, time.Millisecond)
 	look := time.NewTicker(tick)
@@ -143,7 +150,7 @@ func (w *work[T]) watch(ctx context.Context, ended <-chan struct{}, deadline tim
 			return interrupted(ctx)
 		case <-look.C:
 		}
-		// Counting ticks instead of reading the clock bears with a process that was stopped for a while.
+		// Count ticks instead of reading the clock: the process may have been stopped for a while.
 		if now := w.signs.Load(); now != last {
 			last, since = now, 0
 			continue
@@ -154,7 +161,7 @@ func (w *work[T]) watch(ctx context.Context, ended <-chan struct{}, deadline tim
 	}
 }
 
-// linger gives workers that were told to stop a moment to do so.
+// linger gives workers that were told to stop up to a second to do so.
 func (w *work[T]) linger(ended <-chan struct{}) {
 	moment := time.NewTimer(time.Second)
 	defer moment.Stop()
@@ -164,8 +171,8 @@ func (w *work[T]) linger(ended <-chan struct{}) {
 	}
 }
 
-// salvage takes what is complete from parts that were not handed over, and has the rest unknown. Their workers may still
-// be writing beyond that.
+// salvage takes complete answers from parts that were not handed over, and makes the other answers
+// unknown. Workers may still write to the rest of those parts.
 func (w *work[T]) salvage(unknown T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -184,14 +191,14 @@ func (w *work[T]) salvage(unknown T) {
 	}
 }
 
-// tally counts over all mounts, and tells.
+// tally counts the answers of all mounts and reports progress.
 type tally struct {
 	done  atomic.Int64
 	stop  chan struct{}
 	ended chan struct{}
 }
 
-// howOften is how often progress is told.
+// howOften is the interval at which progress is reported.
 const howOften = 100 * time.Millisecond
 
 func newTally(work string, total int, tell Progress) *tally {
@@ -219,7 +226,7 @@ func newTally(work string, total int, tell Progress) *tally {
 
 func (t *tally) add(n int64) { t.done.Add(n) }
 
-// end tells the last and waits until it was told.
+// end reports that all targets are done and returns after that report.
 func (t *tally) end() {
 	close(t.stop)
 	<-t.ended

@@ -16,21 +16,23 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// storage stands in for real mounts: each system is a mount, whose calls hang while it is in hang.
+// storage stands in for real mounts. Each system is a mount. Calls on it hang while the system is
+// in hang.
 type storage struct {
 	mu      sync.Mutex
 	hang    map[string]chan struct{}
 	mounts  map[string]planner.Mount
 	at, max map[string]int
-	// slow are single paths or identities that hang by themselves.
+	// slow are single paths or ids whose calls hang.
 	slow  map[string]chan struct{}
 	calls atomic.Int64
 	fail  string
 }
 
 func newStorage() *storage {
-	return &storage{hang: map[string]chan struct{}{}, slow: map[string]chan struct{}{}, mounts: map[string]planner.Mount{},
-		at: map[string]int{}, max: map[string]int{}}
+	return &storage{hang: map[string]chan struct{}{}, slow: map[string]chan struct{}{},
+		mounts: map[string]planner.Mount{},
+		at:     map[string]int{}, max: map[string]int{}}
 }
 
 func (s *storage) enter(system, what string) (leave func()) {
@@ -67,16 +69,18 @@ func (s *storage) Observe(system planner.System, path string) planner.Directory 
 	return planner.Directory{State: planner.DirPresent, Inode: n}
 }
 
-func (s *storage) Get(ctx context.Context, system planner.System, id planner.Subject) planner.QuotaState {
+func (s *storage) Get(ctx context.Context, system planner.System,
+	id planner.Subject) planner.QuotaState {
 	defer s.enter(system.Name, fmt.Sprint("quota ", id.ID))()
 	if s.fail != "" {
 		time.Sleep(20 * time.Millisecond)
 		return planner.QuotaState{LimitsWhy: s.fail}
 	}
-	return planner.QuotaState{Via: system.Name, Limits: planner.Limits{planner.InodesHard: planner.LimitOf(planner.Inodes(id.ID))}}
+	return planner.QuotaState{Via: system.Name,
+		Limits: planner.Limits{planner.InodesHard: planner.LimitOf(planner.Inodes(id.ID))}}
 }
 
-// testDeadline is long enough that a busy machine is not taken for a mount that hangs.
+// testDeadline is so long that a busy machine does not look like a hung mount.
 const testDeadline = time.Second
 
 func systems(names ...string) (all []planner.System) {
@@ -87,7 +91,8 @@ func systems(names ...string) (all []planner.System) {
 }
 
 func observer(s *storage, names ...string) *StorageObserver {
-	return NewObserver(Options{Systems: systems(names...), Directories: s, Quotas: s, Deadline: testDeadline, QuotaDeadline: testDeadline})
+	return NewObserver(Options{Systems: systems(names...), Directories: s, Quotas: s,
+		Deadline: testDeadline, QuotaDeadline: testDeadline})
 }
 
 func places(system string, n int) (all []planner.Place) {
@@ -123,8 +128,8 @@ func TestDirectoriesInOrder(t *testing.T) {
 	}
 }
 
-// A mount that hangs before its canary answers makes its own targets unknown; the others go on; no call is added to it;
-// and when it comes back, it is used again.
+// A mount whose probe hangs makes its own targets unknown, while the others continue. No further
+// call is made on it. It is used again once it answers.
 func TestCanaryHangs(t *testing.T) {
 	s := newStorage()
 	release := make(chan struct{})
@@ -137,7 +142,8 @@ func TestCanaryHangs(t *testing.T) {
 			t.Fatalf("mounts: %+v", mounts)
 		}
 		got := o.Directories(t.Context(), append(places("a", 100), places("b", 100)...))
-		if got[99].State != planner.DirPresent || got[100].State != planner.DirUnknown || got[100].Why != mounts["b"].Unknown {
+		if got[99].State != planner.DirPresent || got[100].State != planner.DirUnknown ||
+			got[100].Why != mounts["b"].Unknown {
 			t.Fatalf("got %+v and %+v", got[99], got[100])
 		}
 	}
@@ -160,7 +166,8 @@ func TestCanaryHangs(t *testing.T) {
 	}
 }
 
-// A mount that was woken in vain is known to hang when it is needed; one that answered may be another by then.
+// A mount that did not answer its wake-up probe is known to hang when it is needed. A mount that
+// answered is probed again, because it may have changed.
 func TestWake(t *testing.T) {
 	s := newStorage()
 	release := make(chan struct{})
@@ -175,18 +182,20 @@ func TestWake(t *testing.T) {
 	s.mu.Unlock()
 	before := s.calls.Load()
 	mounts := o.Mounts(t.Context(), systems("a", "b"))
-	if mounts["a"].Filesystem != "another" || !strings.Contains(mounts["b"].Unknown, "did not answer within") {
+	if mounts["a"].Filesystem != "another" ||
+		!strings.Contains(mounts["b"].Unknown, "did not answer within") {
 		t.Errorf("mounts: %+v", mounts)
 	}
 	if n := s.calls.Load() - before; n != 1 {
 		t.Errorf("%d mounts were asked, want the one that had answered", n)
 	}
-	if again := o.Mounts(t.Context(), systems("b")); !strings.Contains(again["b"].Unknown, "still hangs") {
+	if again := o.Mounts(t.Context(), systems("b")); !strings.Contains(again["b"].Unknown,
+		"still hangs") {
 		t.Errorf("asked once more: %+v", again)
 	}
 }
 
-// A mount that hangs in the middle keeps what was seen, and has a reason for the rest.
+// A mount that hangs midway keeps the answers so far, and has a reason for the rest.
 func TestMountHangsMidway(t *testing.T) {
 	s := newStorage()
 	release := make(chan struct{})
@@ -215,7 +224,8 @@ func TestMountHangsMidway(t *testing.T) {
 		t.Errorf("%d seen, %d unknown", seen, unknown)
 	}
 	calls := s.calls.Load()
-	if got := o.Directories(t.Context(), places("b", 10)); got[0].State != planner.DirUnknown || !strings.Contains(got[0].Why, "still hangs") {
+	if got := o.Directories(t.Context(), places("b", 10)); got[0].State != planner.DirUnknown ||
+		!strings.Contains(got[0].Why, "still hangs") {
 		t.Errorf("asked again: %+v", got[0])
 	}
 	if s.calls.Load() != calls {
@@ -241,8 +251,11 @@ func TestProblemsAndStrangers(t *testing.T) {
 	s := newStorage()
 	s.mounts["b"] = planner.Mount{Problem: "not mounted"}
 	o := observer(s, "a", "b")
-	got := o.Directories(t.Context(), []planner.Place{{System: "b", Path: "b/1"}, {System: "c", Path: "c/1"}, {System: "a", Path: "a/7"}})
-	if got[0].Why != "not mounted" || !strings.Contains(got[1].Why, "not configured") || got[2].Inode != 7 {
+	got := o.Directories(t.Context(),
+		[]planner.Place{{System: "b", Path: "b/1"}, {System: "c", Path: "c/1"},
+			{System: "a", Path: "a/7"}})
+	if got[0].Why != "not mounted" || !strings.Contains(got[1].Why, "not configured") ||
+		got[2].Inode != 7 {
 		t.Errorf("got %+v", got)
 	}
 	if got[0].State != planner.DirUnknown || got[1].State != planner.DirUnknown {
@@ -261,14 +274,16 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	got := o.Directories(ctx, places("a", 100))
-	if got[0].State != planner.DirPresent || got[70].State != planner.DirUnknown || !strings.Contains(got[70].Why, "interrupted") {
+	if got[0].State != planner.DirPresent || got[70].State != planner.DirUnknown ||
+		!strings.Contains(got[70].Why, "interrupted") {
 		t.Errorf("got %+v, %+v", got[0], got[70])
 	}
 }
 
 func quotaTargets(system, filesystem string, n int) (all []planner.QuotaTarget) {
 	for i := range n {
-		all = append(all, planner.QuotaTarget{System: system, Subject: planner.Subject{Filesystem: filesystem, By: planner.ByGroup, ID: uint32(i + 1)}})
+		all = append(all, planner.QuotaTarget{System: system,
+			Subject: planner.Subject{Filesystem: filesystem, By: planner.ByGroup, ID: uint32(i + 1)}})
 	}
 	return all
 }
@@ -285,7 +300,8 @@ func TestQuotasOnceEach(t *testing.T) {
 		t.Errorf("%d answers by %d calls, want 150", len(got), s.calls.Load()-before)
 	}
 	for i, q := range got {
-		if n, _ := q.Limits[planner.InodesHard].Number(); n != uint64(targets[i].Subject.ID) || q.Via != targets[i].System {
+		if n, _ := q.Limits[planner.InodesHard].Number(); n != uint64(targets[i].Subject.ID) ||
+			q.Via != targets[i].System {
 			t.Fatalf("%v: got %+v", targets[i], q)
 		}
 	}
@@ -300,7 +316,8 @@ func TestQuotasOnceEach(t *testing.T) {
 	}
 }
 
-// With a metadata server away each call fails by its own deadline: that is not waited for ten thousand times.
+// When a metadata server is down, each call fails after its own deadline. The observer does not
+// wait for that ten thousand times.
 func TestQuotasThatFailSlowly(t *testing.T) {
 	s := newStorage()
 	s.fail = "no answer in time"
@@ -342,13 +359,16 @@ func TestBothAtOnce(t *testing.T) {
 	wait.Wait()
 }
 
-// bare does what the observer cannot do without: one openat2 and one fstat a directory.
+// bare makes the system calls that the observer cannot avoid: one openat2 and one fstat per
+// directory.
 type bare struct{ fd int }
 
 func (b bare) Mount(planner.System) planner.Mount { return planner.Mount{Filesystem: "x"} }
 
 func (b bare) Observe(_ planner.System, path string) planner.Directory {
-	fd, err := unix.Openat2(b.fd, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH})
+	fd, err := unix.Openat2(b.fd, path,
+		&unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+			Resolve: unix.RESOLVE_BENEATH})
 	if err != nil {
 		return planner.Directory{Why: err.Error()}
 	}

@@ -13,31 +13,32 @@ import (
 type FolderReader interface {
 	// Entries reads the names of the directories in one folder.
 	Entries(system planner.System, path string) scan.Folder
-	// Aged looks at one directory, and says how old it is.
+	// Aged looks at one directory and returns its age, too.
 	Aged(system planner.System, path string) scan.Directory
 }
 
-// QuotaSurveyor is a [QuotaReader] that can list quotas that nobody asked for. It may hang even
+// QuotaSurveyor is a [QuotaReader] that can list all quotas in a range, not only given ones. A call
+// may hang even beyond ctx.
 // beyond ctx.
 type QuotaSurveyor interface {
-	// Survey lists what limits are set on, in one range of a system.
+	// Survey returns the ids in one range of a system on which limits are set.
 	Survey(ctx context.Context, system planner.System, of scan.Range) ([]planner.QuotaID, error)
 }
 
-// Folders reads folders, each mount's by its own workers.
+// Folders reads folders. Each mount has its own workers.
 func (s *StorageObserver) Folders(ctx context.Context, of []planner.Place) []scan.Folder {
 	return readAll(ctx, s, "Reading folders", of,
 		func(why string) scan.Folder { return scan.Folder{Why: why} }, FolderReader.Entries)
 }
 
-// Aged looks at directories that no resource wants, each mount's by its own workers.
+// Aged looks at directories that no resource wants. Each mount has its own workers.
 func (s *StorageObserver) Aged(ctx context.Context, of []planner.Place) []scan.Directory {
 	return readAll(ctx, s, "Looking at directories", of, func(why string) scan.Directory {
 		return scan.Directory{Directory: planner.Directory{Why: why}}
 	}, FolderReader.Aged)
 }
 
-// readAll makes one kind of call for each of some places.
+// readAll calls read for each place.
 func readAll[T any](ctx context.Context, s *StorageObserver, work string, of []planner.Place,
 	unknown func(why string) T, read func(FolderReader, planner.System, string) T) []T {
 	names := map[string]bool{}
@@ -61,8 +62,8 @@ func readAll[T any](ctx context.Context, s *StorageObserver, work string, of []p
 	})
 }
 
-// Survey lists quotas in ranges, those of one filesystem one after the other: two calls at once
-// have hung Lustre's client.
+// Survey lists quotas in ranges. It reads the ranges of one filesystem one after the other, because
+// two calls at once have hung Lustre's client.
 func (s *StorageObserver) Survey(ctx context.Context, of []scan.Range) []scan.Surveyed {
 	names := map[string]bool{}
 	for _, r := range of {
@@ -81,7 +82,7 @@ func (s *StorageObserver) Survey(ctx context.Context, of []scan.Range) []scan.Su
 		},
 		alive: func(x scan.Surveyed) bool { return x.Why == "" || x.NoList }}
 	for _, r := range of {
-		if r.By == planner.ByDirectory { // one list of all, which takes its time
+		if r.By == planner.ByDirectory { // one list of all, which may take minutes
 			p.deadline = s.o.ListDeadline
 		}
 	}

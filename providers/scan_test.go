@@ -25,7 +25,7 @@ func (s *storage) Survey(_ context.Context, system planner.System,
 	return []planner.QuotaID{{By: of.By, ID: of.First}}, nil
 }
 
-// TestScanOfAMountThatHangs: it makes its own answers unknown, and delays no other.
+// TestScanOfAMountThatHangs: a hung mount makes its own answers unknown and delays no other.
 func TestScanOfAMountThatHangs(t *testing.T) {
 	s := newStorage()
 	release := make(chan struct{})

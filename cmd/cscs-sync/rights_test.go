@@ -228,7 +228,7 @@ func TestDoctorOnProjectIDs(t *testing.T) {
 	s.edit(`quota "lustre" {`, "quota \"lustre\" {\n    by = \"project\"\n    project_ids = \"70000-79999\"")
 	most := []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SYS_ADMIN"}
 	out, _ := s.limited(most, "doctor").CombinedOutput()
-	if text := string(out); strings.Contains(text, "CAP_SYS_RESOURCE") || !strings.Contains(text, "may give directories away") {
+	if text := string(out); strings.Contains(text, "CAP_SYS_RESOURCE") || !strings.Contains(text, "may change owners") {
 		t.Errorf("without CAP_SYS_RESOURCE, which only a Lustre needs:\n%s", text)
 	}
 	var fs unix.Statfs_t

@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers"
 )
 
-// directories checks every recorded directory: whether it is still that directory, and whether its
-// mode says who gets in.
+// directories checks every recorded directory: whether it is still the same directory, and whether
+// its mode alone says who has access.
 func (e *examination) directories(ctx context.Context, o *providers.StorageObserver,
 	recorded planner.Recorded) {
 	var records []planner.Record
@@ -43,19 +43,17 @@ func (e *examination) directories(ctx context.Context, o *providers.StorageObser
 		}
 	}
 	of := fmt.Sprintf("of %s recorded", planner.Commas(uint64(len(targets))))
-	e.some(other, of+" are another directory than the recorded one; `plan` says where the recorded "+
-		"one is")
-	e.some(gone, of+" do not stand where they were recorded; `plan` says what is done about them")
-	e.some(acls, of+" have an ACL, so that their mode does not say who gets in; `explain` shows "+
-		"who does")
-	e.some(unknown, of+" could not be looked at")
+	e.some(other, of+" were replaced by another directory; `plan` says where the recorded one is")
+	e.some(gone, of+" are not where they were recorded; `plan` says what is done about them")
+	e.some(acls, of+" have an ACL, so their mode does not say who has access; `explain` shows who has")
+	e.some(unknown, of+" could not be read")
 	if len(other)+len(gone)+len(acls)+len(unknown) == 0 {
-		e.pass("directories", "all %s recorded stand where they were, without ACLs",
+		e.pass("directories", "all %s recorded are where they were, without ACLs",
 			planner.Commas(uint64(len(targets))))
 	}
 }
 
-// some warns of the resources at some addresses, and names the first three.
+// some warns of several resources and names the first three.
 func (e *examination) some(addresses []string, what string) {
 	if len(addresses) == 0 {
 		return

@@ -1,5 +1,5 @@
-// Package doctor looks for what would make a plan or an apply fail, before it does: rights, the
-// storage, quotas, the proxy, Waldur, clocks and the state. It changes nothing.
+// Package doctor finds what would make a plan or an apply fail before it does: missing rights, and
+// problems with the storage, quotas, the proxy, Waldur, clocks and the state. It changes nothing.
 package doctor
 
 import (
@@ -21,26 +21,26 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// Verdict is what a check came to.
+// Verdict is the outcome of a check.
 type Verdict string
 
-// The verdicts. A warning is what a person should know; a failure is what will go wrong.
+// A warning is something that a person should know. A failure is something that will go wrong.
 const (
 	Pass Verdict = "PASS"
 	Warn Verdict = "WARN"
 	Fail Verdict = "FAIL"
 )
 
-// Finding is the result of one check. Text says what was found, and what to do about it.
+// Finding is the result of one check. Text says what the check found and what to do about it.
 type Finding struct {
 	Check   string  `json:"check"`
 	Verdict Verdict `json:"verdict"`
 	Text    string  `json:"text"`
 }
 
-// Input is what the doctor looks at. Only Database and Markers may be nil.
+// Input is what the doctor examines. Only Database and Markers may be nil.
 type Input struct {
-	// Config is the configuration, and ConfigPath where it was read from.
+	// Config is the configuration. ConfigPath is where it was read from.
 	Config     *config.Config
 	ConfigPath string
 	State      State
@@ -51,20 +51,20 @@ type Input struct {
 	Transport http.RoundTripper
 	// Signers reads the file of allowed signers.
 	Signers func(path string) (*approval.Signers, error)
-	// Markers returns what reads the markers of systems for the state with an id.
+	// Markers returns a reader of the systems' markers, for the state with the given id.
 	Markers func(id string) (Markers, error)
-	// Database asks the server of a state that nodes share; nil for a state in a file.
+	// Database queries the server of a state that nodes share. It is nil for a state in a file.
 	Database func(context.Context) (Database, error)
-	// Node is this node's name among those that share the state.
+	// Node is this node's name among the nodes that share the state.
 	Node string
 	// UID is the user that apply runs as.
 	UID int
 	Now func() time.Time
-	// Patience is how long the proxy and quota systems may take to answer; 0 is the default.
+	// Patience is how long the proxy and quota systems may take to answer; 0 means the default.
 	Patience time.Duration
 }
 
-// State is the state of the configuration.
+// State is the state that the configuration names.
 type State interface {
 	ledger.Store
 	// Dir is the folder of the state.
@@ -78,7 +78,7 @@ type State interface {
 	Members(context.Context) ([]kv.Member, error)
 }
 
-// Site opens what the configuration names.
+// Site gives access to what the configuration names.
 type Site interface {
 	Observer(ctx context.Context, parallelism int) (*providers.StorageObserver, func(), error)
 	Quotas() (*quota.Systems, error)
@@ -87,38 +87,38 @@ type Site interface {
 	Orders() apply.Orders
 }
 
-// Markers reads which state manages a system.
+// Markers checks which state manages a system.
 type Markers interface {
-	// Check returns a [*posix.OtherStateError] for a system that another state manages.
+	// Check returns a [*posix.OtherStateError] if another state manages the system.
 	Check(ctx context.Context, system string) error
 }
 
-// Database is what the server of a shared state says about itself.
+// Database is what the server of a shared state reports about itself.
 type Database struct {
 	Name, Version string
-	// Problem says why a confirmed commit could be lost; empty if no reason is known.
+	// Problem says why a confirmed commit could be lost; empty if there is no known reason.
 	Problem string
-	// Standby reports whether another server follows, as far as this user can see.
+	// Standby reports whether another server replicates this one, as far as this user can see.
 	Standby bool
 	// Encrypted reports whether nobody else can read the connection: it uses TLS or stays on the node.
 	Encrypted bool
 }
 
-// patience is the default of [Input.Patience]: a small listing takes hundredths of a second.
+// patience is the default of [Input.Patience]. A small listing takes hundredths of a second.
 const patience = 30 * time.Second
 
 // answerTimeout is how long a program or an HTTP server may take to answer a trivial question.
 const answerTimeout = 10 * time.Second
 
-// Examine runs all checks, and returns their findings in the order in which people fix them.
+// Examine runs all checks and returns their findings in the order in which people should fix them.
 func Examine(ctx context.Context, in Input) []Finding {
 	if in.Patience == 0 {
 		in.Patience = patience
 	}
 	e := &examination{in: in}
 	settings := &in.Config.Settings
-	e.pass("configuration", "%s: %s, %s", in.ConfigPath, planner.Count(len(settings.Systems),
-		"system"),
+	e.pass("configuration", "%s: %s, %s", in.ConfigPath,
+		planner.Count(len(settings.Systems), "system"),
 		planner.Count(len(in.Config.Overrides), "override"))
 	e.trust()
 	e.rights("/proc/self/status")
@@ -149,19 +149,16 @@ func (e *examination) say(v Verdict, check, format string, args ...any) {
 }
 
 func (e *examination) pass(check, format string, args ...any) {
-	e.say(Pass, check, format,
-		args...)
+	e.say(Pass, check, format, args...)
 }
 func (e *examination) warn(check, format string, args ...any) {
-	e.say(Warn, check, format,
-		args...)
+	e.say(Warn, check, format, args...)
 }
 func (e *examination) fail(check, format string, args ...any) {
-	e.say(Fail, check, format,
-		args...)
+	e.say(Fail, check, format, args...)
 }
 
-// judge says Pass with a text, or Fail with the error.
+// judge reports a failure if err is not nil, and otherwise passes with the text.
 func (e *examination) judge(check string, err error, format string, args ...any) {
 	if err != nil {
 		e.fail(check, "%v", err)

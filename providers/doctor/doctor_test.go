@@ -24,7 +24,7 @@ import (
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// fresh is an examination with an empty state, and a storage with one system.
+// fresh returns an examination with an empty state, and a storage with one system.
 func fresh(t *testing.T) *examination {
 	t.Helper()
 	dir := t.TempDir()
@@ -43,8 +43,8 @@ func fresh(t *testing.T) *examination {
 		Now: func() time.Time { return now }, Transport: http.DefaultTransport}}
 }
 
-// expect compares the findings, and forgets them. Each of want is the verdict, the check, and a
-// part of the text.
+// expect compares the findings with want, and clears them. Each of want is the verdict, the check,
+// and a part of the text.
 func (e *examination) expect(t *testing.T, when string, want ...string) {
 	t.Helper()
 	ok := len(want) == len(e.findings)
@@ -61,7 +61,7 @@ func TestRights(t *testing.T) {
 	e := fresh(t)
 	status := filepath.Join(t.TempDir(), "status")
 	for effective, want := range map[string]string{
-		"00000000ffffffff": "PASS rights: may give",
+		"00000000ffffffff": "PASS rights: may change",
 		"0000000000000000": "WARN rights: this user lacks CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, " +
 			"CAP_FSETID, CAP_SYS_ADMIN",
 		"000000000000001b": "WARN rights: this user lacks CAP_SYS_ADMIN (to set quotas): plan works",
@@ -74,7 +74,7 @@ func TestRights(t *testing.T) {
 		e.expect(t, effective, want)
 	}
 	e.rights(filepath.Join(t.TempDir(), "missing"))
-	e.expect(t, "no /proc", "WARN rights: could not be looked at")
+	e.expect(t, "no /proc", "WARN rights: cannot read this")
 }
 
 func TestArchive(t *testing.T) {
@@ -82,7 +82,7 @@ func TestArchive(t *testing.T) {
 	sys := e.in.Config.Settings.Systems[0]
 	check := func() { e.archive(sys, e.path(sys.Directory)) }
 	check()
-	e.expect(t, "missing", "PASS archive capstor: "+e.path(sys.Archive)+" will be made")
+	e.expect(t, "missing", "PASS archive capstor: "+e.path(sys.Archive)+" will be created")
 	if err := os.Mkdir(e.path(sys.Archive), 0o750); err != nil {
 		t.Fatal(err)
 	}
@@ -92,9 +92,9 @@ func TestArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	check()
-	e.expect(t, "closed", "PASS archive capstor: "+e.path(sys.Archive)+" is closed to others")
+	e.expect(t, "closed", "PASS archive capstor: "+e.path(sys.Archive)+" is closed to other users")
 	e.archive(sys, "/proc")
-	e.expect(t, "elsewhere", "FAIL archive capstor: "+e.path(sys.Archive)+" is on another filesystem")
+	e.expect(t, "elsewhere", "FAIL archive capstor: "+e.path(sys.Archive)+" is not on the same filesystem")
 }
 
 func TestMount(t *testing.T) {
@@ -144,7 +144,7 @@ func TestProxyTokenBeforeItExpires(t *testing.T) {
 	for left, want := range map[time.Duration]string{
 		-time.Minute:    "FAIL proxy token: it expired 2026-03-01",
 		time.Hour:       "WARN proxy token: it expires 2026-03-01",
-		300 * time.Hour: "PASS proxy token: good until 2026-03-14",
+		300 * time.Hour: "PASS proxy token: valid until 2026-03-14",
 	} {
 		claims := fmt.Appendf(nil, `{"exp": %d}`, now.Add(left).Unix())
 		token := "x." + base64.RawURLEncoding.EncodeToString(claims) + ".y"
@@ -167,8 +167,8 @@ func TestClock(t *testing.T) {
 	defer server.Close()
 	for off, want := range map[time.Duration]string{
 		0:                          "PASS clock: agrees",
-		-40 * time.Second:          "WARN clock: 40s apart",
-		approval.MaxAhead:          "FAIL clock: 5m0s apart",
+		-40 * time.Second:          "WARN clock: the clocks are 40s apart",
+		approval.MaxAhead:          "FAIL clock: the clocks are 5m0s apart",
 		-approval.MaxAhead - 1<<40: "FAIL clock: ",
 	} {
 		date = now.Add(off).Format(http.TimeFormat)
@@ -177,13 +177,13 @@ func TestClock(t *testing.T) {
 	}
 	date = "tomorrow"
 	e.clock(t.Context(), "clock", server.URL)
-	e.expect(t, "no time", "WARN clock: it does not say")
+	e.expect(t, "no time", "WARN clock: its answer has no")
 	server.Close()
 	e.clock(t.Context(), "clock", server.URL)
 	e.expect(t, "no answer") // another check reports it
 }
 
-// nodes is a state that nodes share.
+// nodes is a state shared by several nodes.
 type nodes struct {
 	State
 	held    kv.Holding
@@ -231,7 +231,7 @@ func TestShared(t *testing.T) {
 	e.expect(t, "no database", "FAIL database: refused")
 }
 
-// others says which systems other states manage.
+// others names the systems that other states manage, with the error of the check.
 type others map[string]error
 
 func (o others) Check(_ context.Context, system string) error { return o[system] }
@@ -266,22 +266,22 @@ func TestLeftOver(t *testing.T) {
 	}
 	e.leftOver()
 	e.expect(t, "begun by a person",
-		"WARN plans: 0123456789ab has begun 2026-03-01 12:00 UTC and is not over: apply its file again")
+		"WARN plans: plan 0123456789ab, started 2026-03-01 12:00 UTC, is not finished: apply its file again")
 	own := filepath.Join(store.Dir(), "begun", "0123456789ab.plan")
 	if err := e.in.Files.Write(own, []byte("no plan"), nil); err != nil {
 		t.Fatal(err)
 	}
 	e.leftOver()
 	e.expect(t, "begun by the loop, which cannot use its file",
-		"WARN plans: "+own+" can't be used by this version, and is kept",
-		"WARN plans: 0123456789ab of the loop's has begun")
+		"WARN plans: "+own+" is kept, but this version can't use it",
+		"WARN plans: the loop's plan 0123456789ab, started")
 }
 
 func TestSigners(t *testing.T) {
 	e := fresh(t)
 	e.in.Config.Approval.Required = 2
 	e.approvals()
-	e.expect(t, "local", "PASS approvals: local: anybody who can become root on this node; 2 approvals "+
+	e.expect(t, "local", "PASS approvals: local: anybody who can become root on this node may approve; 2 approvals "+
 		"needed")
 	e.in.Config.Approval.AllowedSigners = "signers"
 	text := ""
@@ -292,8 +292,8 @@ func TestSigners(t *testing.T) {
 	line := ` namespaces="cscs-sync-plan" ssh-ed25519 ` +
 		"AAAAC3NzaC1lZDI1NTE5AAAAIFWJVBBgXZ3WuXxzLhgxZ5YwAfSv8J2CvMzwKJHv7a+D\n"
 	for _, c := range []struct{ signers, want string }{
-		{"a@example.com" + line, "FAIL signers: signers has 1 line that can be used, and approvals by " +
-			"2 different"},
+		{"a@example.com" + line, "FAIL signers: signers has 1 line that can be used, but 2 " +
+			"different"},
 		{"a@example.com" + line + "b@example.com" + line,
 			"PASS signers: signers has 2 lines; 2 required"},
 		{"a@example.com" + line + "b@example.com" + line + "c@example.com ssh-rsa x\n",
@@ -305,7 +305,7 @@ func TestSigners(t *testing.T) {
 	}
 }
 
-// Somebody who may replace what root runs is found; so is a state on a disk that loses it.
+// A user who may replace what root runs is found. So is a state on a disk that loses it.
 func TestTrust(t *testing.T) {
 	e := fresh(t)
 	e.in.UID = os.Geteuid()

@@ -20,7 +20,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// lfs asks each configured lfs for its version.
+// lfs runs each configured lfs to get its version.
 func (e *examination) lfs(ctx context.Context) {
 	seen := map[string]bool{}
 	for _, sys := range e.in.Config.Settings.Systems {
@@ -30,7 +30,7 @@ func (e *examination) lfs(ctx context.Context) {
 		}
 		seen[path] = true
 		if err := config.OS().TrustedProgram(path); err != nil {
-			e.fail("lfs", "%s is not run: %v", path, err)
+			e.fail("lfs", "%s is not safe to run: %v", path, err)
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, answerTimeout)
@@ -46,9 +46,9 @@ func (e *examination) lfs(ctx context.Context) {
 	}
 }
 
-// quotaClients reads a quota of each system, and tries to list one. So it finds out which client
-// answers, and whether all servers do. It asks the systems side by side, because one that does not
-// answer takes its time.
+// quotaClients reads a quota of each system and tries to list one. This shows which client answers,
+// and whether all servers do. It asks all systems at the same time, because a system that does not
+// answer takes a while.
 func (e *examination) quotaClients(ctx context.Context) {
 	quotas, err := e.in.Site.Quotas()
 	if err != nil {
@@ -72,7 +72,7 @@ func (e *examination) quotaClients(ctx context.Context) {
 	}
 }
 
-// quotasOf has one backend check itself, and reads a quota of an id.
+// quotasOf lets one backend check itself, and then reads the quota of one subject.
 func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.System,
 	some planner.Subject) {
 	ctx, cancel := context.WithTimeout(ctx, e.in.Patience)
@@ -85,7 +85,7 @@ func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.
 			return
 		}
 	}
-	if sys.Quota.By == planner.ByDirectory { // they are listed, never read one by one
+	if sys.Quota.By == planner.ByDirectory { // directory quotas are listed, never read one by one
 		return
 	}
 	switch state := c.Get(ctx, some); {
@@ -93,24 +93,24 @@ func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.
 		e.fail(check, "%s", state.LimitsWhy)
 		return
 	case !state.Space.Known || !state.Inodes.Known:
-		e.warn(check, "answered by %s, but what is used is not known, and no limit would be lowered: %s",
+		e.warn(check, "answered by %s, but the usage is unknown, so no limit would be lowered: %s",
 			state.Via, cmp.Or(state.Space.Why, state.Inodes.Why))
 	default:
 		e.pass(check, "answered by %s", state.Via)
 	}
 	switch _, err := c.List(ctx, []planner.Subject{some}); {
 	case errors.Is(err, providers.ErrNoList):
-		e.pass(check, "they are read one by one: this release cannot list them")
+		e.pass(check, "quotas are read one by one, because this release cannot list them")
 	case err != nil:
-		e.warn(check, "they are read one by one: %v", err)
+		e.warn(check, "quotas are read one by one, because they cannot be listed: %v", err)
 	default:
-		e.pass(check, "they are read in bulk")
+		e.pass(check, "quotas are read in bulk")
 	}
 }
 
-// someID is an id whose quota is read as a test. It is a recorded one, because reading an id that
-// never had a quota leaves a record of it on the servers. With an empty state it is the first of
-// project_ids, or storage.min_gid.
+// someID returns an id whose quota is read as a test. It prefers a recorded id, because reading an
+// id that never had a quota leaves a record of it on the servers. With an empty state it is the
+// first of project_ids, or storage.min_gid.
 func (e *examination) someID(sys planner.System) uint32 {
 	if recorded, err := e.in.State.Recorded(); err == nil {
 		for r := range recorded.Records.All() {
@@ -129,13 +129,13 @@ func byProject(sys planner.System) bool {
 	return sys.Quota.By == planner.ByProject
 }
 
-// isExt4 reports whether a directory is on an ext2, ext3 or ext4.
+// isExt4 reports whether a directory is on ext2, ext3 or ext4.
 func isExt4(dir string) bool {
 	var fs unix.Statfs_t
 	return unix.Statfs(dir, &fs) == nil && fs.Type == unix.EXT4_SUPER_MAGIC
 }
 
-// projects checks the project ids of the folders for new directories and for archived ones.
+// projects checks the project ids of the folders for new and for archived directories.
 func (e *examination) projects(sys planner.System) {
 	if !byProject(sys) {
 		return
@@ -151,13 +151,11 @@ func (e *examination) projects(sys planner.System) {
 	case dir.State != planner.DirPresent:
 		e.fail(check, "%s", dir.Why)
 	case !dir.HasProject:
-		e.fail(check, "the filesystem at %s has no project ids: use by = \"group\", or enable the "+
-			"project "+
+		e.fail(check, "the filesystem at %s has no project ids: use by = \"group\", or enable the project "+
 			"feature (on Lustre: on every target)", root.Path(sys.Directory))
 	case dir.Project == 0 && isExt4(root.Path(sys.Directory)):
-		e.warn(check, "an ext4 shows project id 0 with and without its project feature, so whether %s "+
-			"has "+
-			"project ids is not known: look for \"project\" in the features that `dumpe2fs -h DEVICE` lists",
+		e.warn(check, "ext4 shows project id 0 with and without its project feature, so it is unknown "+
+			"whether %s has project ids: look for \"project\" in the features that `dumpe2fs -h DEVICE` lists",
 			root.Path(sys.Directory))
 	default:
 		e.pass(check, "the filesystem has project ids")
@@ -169,8 +167,7 @@ func (e *examination) projects(sys planner.System) {
 		if sys.Filesystem == "lustre" {
 			clear = "lfs project -C -d " + path
 		}
-		e.fail(check, "the archive folder %s hands on project id %d, so nothing with another one can "+
-			"be moved "+
-			"there: %s", path, dir.Project, clear)
+		e.fail(check, "the archive folder %s gives project id %d to its contents, so no directory with "+
+			"another id can be moved there: run %s", path, dir.Project, clear)
 	}
 }

@@ -11,18 +11,18 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// capability is a right of a process, and its name.
+// capability is a Linux capability: its bit and its name.
 type capability struct {
 	bit  int
 	name string
 }
 
-// rights checks whether the process has the capabilities that apply needs. Status is the file in
+// rights checks whether the process has the capabilities that apply needs. status is the file in
 // /proc that lists them.
 func (e *examination) rights(status string) {
 	text, err := os.ReadFile(status)
 	if err != nil {
-		e.warn("rights", "could not be looked at: %v", err)
+		e.warn("rights", "cannot read this process's capabilities: %v", err)
 		return
 	}
 	var effective uint64
@@ -38,15 +38,14 @@ func (e *examination) rights(status string) {
 		}
 	}
 	if len(missing) > 0 {
-		e.warn("rights", "this user lacks %s: plan works, and apply fails where it needs that; run it "+
-			"as root",
-			strings.Join(missing, ", "))
+		e.warn("rights", "this user lacks %s: plan works, but apply fails where it needs them; run apply "+
+			"as root", strings.Join(missing, ", "))
 		return
 	}
-	e.pass("rights", "may give directories away, set modes and quotas")
+	e.pass("rights", "may change owners, modes and quotas")
 }
 
-// needed are the capabilities that an apply to some systems needs.
+// needed returns the capabilities that an apply to the systems needs.
 func needed(systems []planner.System) []capability {
 	all := []capability{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"},
 		{unix.CAP_FOWNER, "CAP_FOWNER"}, {unix.CAP_FSETID, "CAP_FSETID"}}
@@ -56,21 +55,20 @@ func needed(systems []planner.System) []capability {
 	}
 	onLustre := func(s planner.System) bool { return byProject(s) && s.Filesystem == "lustre" }
 	if slices.ContainsFunc(systems, onLustre) {
-		all = append(all, capability{unix.CAP_SYS_RESOURCE,
-			"CAP_SYS_RESOURCE (to set project ids, unless " +
-				"the servers' enable_chprojid_gid allows it)"})
+		all = append(all, capability{unix.CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE (to set project ids, " +
+			"unless the servers' enable_chprojid_gid allows it)"})
 	}
 	return all
 }
 
-// kernel checks for the call that keeps apply from following links.
+// kernel checks whether the kernel has openat2, which keeps apply from following symbolic links.
 func (e *examination) kernel() {
 	fd, err := unix.Openat2(unix.AT_FDCWD, "/",
 		&unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS})
 	if err == nil {
 		unix.Close(fd)
 	} else {
-		err = fmt.Errorf("openat2: %w: Linux 5.6 or newer is needed", err)
+		err = fmt.Errorf("openat2: %w: use Linux 5.6 or newer", err)
 	}
 	e.judge("kernel", err, "has openat2")
 }

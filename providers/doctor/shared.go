@@ -11,7 +11,7 @@ import (
 )
 
 // shared checks the database of a state that nodes share: whether confirmed commits can be lost,
-// and who holds the state.
+// and which node holds the state.
 func (e *examination) shared(ctx context.Context) {
 	if e.in.Database == nil {
 		return
@@ -26,8 +26,7 @@ func (e *examination) shared(ctx context.Context) {
 	case db.Problem != "":
 		e.fail("database", "%s: %s", db.Name, db.Problem)
 	case !db.Standby:
-		e.warn("database", "%s: PostgreSQL %s without a standby, as far as this user can see: while "+
-			"it is "+
+		e.warn("database", "%s: PostgreSQL %s without a standby, as far as this user can see: while it is "+
 			"down, no node can apply", db.Name, version)
 	default:
 		e.pass("database", "%s: PostgreSQL %s with synchronous replication", db.Name, version)
@@ -46,7 +45,7 @@ func (e *examination) holding() {
 	case err != nil:
 		e.fail("lease", "%v", err)
 	case h.Expired && h.Node != "":
-		e.fail("lease", "node %s held the state until %s and has not given it back: nobody can apply "+
+		e.fail("lease", "node %s held the state until %s and did not release it: no node can apply "+
 			"until it is fenced, see `cscs-sync state fence --help`", render.Quote(h.Node),
 			planner.Minute(h.Until))
 	case h.Node != "":
@@ -56,12 +55,12 @@ func (e *examination) holding() {
 	}
 	elsewhere := h.Node != "" && h.Node != e.in.Node
 	if shared := e.in.Config.Shared; elsewhere && shared != nil && shared.Fence == nil {
-		e.warn("fence", "there is no fence command: when a node dies, a person runs `cscs-sync state "+
-			"fence`")
+		e.warn("fence", "no fence command is configured: when a node dies, a person must run "+
+			"`cscs-sync state fence`")
 	}
 }
 
-// loops checks which node's loop works, and whether all have this node's configuration.
+// loops checks which node leads, and whether all nodes have the same configuration.
 func (e *examination) loops(ctx context.Context) {
 	members, err := e.in.State.Members(ctx)
 	if err != nil {
@@ -73,23 +72,22 @@ func (e *examination) loops(ctx context.Context) {
 		switch {
 		case m.Leads && !m.Expired:
 			leader = m.Node
-			e.pass("loops", "node %s leads since %s", render.Quote(m.Node), planner.Minute(m.Since))
+			e.pass("loops", "node %s has led since %s", render.Quote(m.Node), planner.Minute(m.Since))
 		case m.Leads:
-			e.fail("loops", "node %s led until %s, and no node has taken over: start cscs-sync.service, "+
-				"and see its log", render.Quote(m.Node), planner.Minute(m.Until))
+			e.fail("loops", "node %s led until %s, and no node has taken over: start cscs-sync.service "+
+				"and read its log", render.Quote(m.Node), planner.Minute(m.Until))
 		case m.Expired && m.Node != own:
-			e.warn("loops", "node %s has not been heard of since %s: nobody stands by there",
+			e.warn("loops", "node %s has not been heard of since %s, so it is not standing by",
 				render.Quote(m.Node), planner.Minute(m.Until))
 		}
 		if m.Config != e.in.Config.Shared.Group && m.Node != own {
-			e.fail("configuration of "+m.Node, "it differs from this node's (%s, here %s): one of them "+
-				"waits. "+
-				"Make both the same, and reload", render.Escape(kv.Short(m.Config)),
+			e.fail("configuration of "+m.Node, "it differs from this node's (%s, here %s), so one of the "+
+				"nodes waits: make both the same and reload", render.Escape(kv.Short(m.Config)),
 				kv.Short(e.in.Config.Shared.Group))
 		}
 	}
 	if len(members) > 0 && leader == "" {
-		e.warn("loops", "no node leads: nothing is applied by itself")
+		e.warn("loops", "no node leads, so nothing is applied automatically")
 	}
 }
 

@@ -10,14 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/waldur/cscs-storage-sync/planner/apply"
-
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-// proxy reads one small listing, checks the token, and compares clocks.
+// proxy reads one small listing, checks the token and compares clocks.
 func (e *examination) proxy(ctx context.Context) {
 	p := e.in.Config.Proxy
 	if p == nil {
@@ -40,7 +39,7 @@ func (e *examination) proxy(ctx context.Context) {
 	e.clock(ctx, "clock, proxy", p.URL)
 }
 
-// proxyToken checks how long the token is good, or a token that the oidc block gives.
+// proxyToken checks how long the token is valid, or that the oidc block yields a token.
 func (e *examination) proxyToken(ctx context.Context, p *config.Proxy) {
 	token := p.Token.Reveal()
 	if p.OIDC != nil {
@@ -56,24 +55,23 @@ func (e *examination) proxyToken(ctx context.Context, p *config.Proxy) {
 	left := end.Sub(e.in.Now()).Round(time.Second)
 	switch {
 	case !ok && p.OIDC != nil:
-		e.pass("proxy token", "%s gives tokens", e.in.Config.Hidden.Text(p.OIDC.TokenURL))
+		e.pass("proxy token", "%s issues tokens", e.in.Config.Hidden.Text(p.OIDC.TokenURL))
 	case !ok:
-		e.warn("proxy token", "it does not say how long it is good; the proxy's tokens usually "+
-			"expire: an "+
-			"oidc block renews them")
+		e.warn("proxy token", "it does not say when it expires; the proxy's tokens usually do: use an "+
+			"oidc block, which renews them")
 	case p.OIDC != nil:
-		e.pass("proxy token", "%s gives tokens that are good for %s",
+		e.pass("proxy token", "%s issues tokens that are valid for %s",
 			e.in.Config.Hidden.Text(p.OIDC.TokenURL), left)
 	case left <= 0:
 		e.fail("proxy token", "it expired %s; get a new one, or use an oidc block", planner.Minute(end))
 	case left < 48*time.Hour:
-		e.warn("proxy token", "it expires %s; an oidc block renews by itself", planner.Minute(end))
+		e.warn("proxy token", "it expires %s; an oidc block renews it automatically", planner.Minute(end))
 	default:
-		e.pass("proxy token", "good until %s", planner.Minute(end))
+		e.pass("proxy token", "valid until %s", planner.Minute(end))
 	}
 }
 
-// tokenEnd is when a JWT expires; false if the token is none.
+// tokenEnd returns when a JWT expires, or false if the token is not a JWT or has no expiry.
 func tokenEnd(token string) (time.Time, bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -89,7 +87,7 @@ func tokenEnd(token string) (time.Time, bool) {
 	return time.Unix(claims.Exp, 0), true
 }
 
-// clock compares this node's with another's, by the Date of an answer.
+// clock compares this node's clock with a server's, by the Date header of an answer.
 func (e *examination) clock(ctx context.Context, check, url string) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -104,21 +102,22 @@ func (e *examination) clock(ctx context.Context, check, url string) {
 	answer.Body.Close()
 	theirs, err := http.ParseTime(answer.Header.Get("Date"))
 	if err != nil {
-		e.warn(check, "it does not say what time it is")
+		e.warn(check, "its answer has no valid Date header, so the clocks cannot be compared")
 		return
 	}
 	switch off := e.in.Now().Sub(theirs).Abs().Round(time.Second); {
 	case off >= approval.MaxAhead:
-		e.fail(check, "%s apart: approvals would be refused, and tokens count as expired; set up NTP",
-			off)
+		e.fail(check, "the clocks are %s apart: approvals are refused, and tokens count as expired; "+
+			"set up NTP", off)
 	case off > 30*time.Second:
-		e.warn(check, "%s apart: tokens and approvals depend on it; set up NTP", off)
+		e.warn(check, "the clocks are %s apart: tokens and approvals depend on them; set up NTP", off)
 	default:
-		e.pass(check, "agrees with this node's")
+		e.pass(check, "agrees with this node's clock")
 	}
 }
 
-// waldur asks for an order that nobody has: a good token is answered 404, a bad one 401.
+// waldur asks for an order that does not exist: Waldur answers 404 to a valid token, and 401 to any
+// other.
 func (e *examination) waldur(ctx context.Context) {
 	if e.in.Config.Waldur == nil {
 		e.warn("waldur", "there is no waldur block: orders are blocked, and apply is refused")
@@ -129,6 +128,6 @@ func (e *examination) waldur(ctx context.Context) {
 	if errors.Is(err, apply.ErrOrderGone) {
 		err = nil
 	}
-	e.judge("waldur", err, "%s takes the token", e.in.Config.Hidden.Text(e.in.Config.Waldur.URL))
+	e.judge("waldur", err, "%s accepts the token", e.in.Config.Hidden.Text(e.in.Config.Waldur.URL))
 	e.clock(ctx, "clock, Waldur", e.in.Config.Waldur.URL)
 }

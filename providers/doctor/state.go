@@ -21,7 +21,7 @@ import (
 func (e *examination) approvals() {
 	path := e.in.Config.Approval.AllowedSigners
 	if path == "" {
-		e.pass("approvals", "local: anybody who can become root on this node; %s needed",
+		e.pass("approvals", "local: anybody who can become root on this node may approve; %s needed",
 			planner.Count(e.in.Config.Approval.Required, "approval"))
 		return
 	}
@@ -33,9 +33,8 @@ func (e *examination) approvals() {
 	keys, required := signers.Len(), e.in.Config.Approval.Required
 	switch {
 	case keys < required:
-		e.fail("signers", "%s has %s that can be used, and approvals by %d different people are "+
-			"required: "+
-			"no plan can ever be applied", path, planner.Count(keys, "line"), required)
+		e.fail("signers", "%s has %s that can be used, but %d different people must approve: no plan can "+
+			"ever be applied", path, planner.Count(keys, "line"), required)
 	case len(signers.Problems()) > 0:
 		e.warn("signers", "%s has %s that cannot be used: see the warnings above", path,
 			planner.Count(len(signers.Problems()), "line"))
@@ -44,7 +43,7 @@ func (e *examination) approvals() {
 	}
 }
 
-// notify checks the program that is told of held plans.
+// notify checks the program that is run when plans are held.
 func (e *examination) notify() {
 	to := e.in.Config.Run.Notify
 	if to == nil || len(to.Exec) == 0 {
@@ -52,22 +51,22 @@ func (e *examination) notify() {
 	}
 	err := unix.Access(to.Exec[0], unix.X_OK)
 	if err != nil {
-		err = fmt.Errorf("run %s: %w: nobody would be told of held plans", to.Exec[0], err)
+		err = fmt.Errorf("run %s: %w: nobody would hear of held plans", to.Exec[0], err)
 	}
 	e.judge("notify", err, "%s can be run", to.Exec[0])
 }
 
-// remote are filesystems that are no local disk, by the magic numbers of statfs(2) in linux/magic.h
-// and Lustre's.
+// remote names filesystems that are not a local disk, by the magic numbers of statfs(2) in
+// linux/magic.h and Lustre's own.
 var remote = map[uint32]string{0x0BD00BD0: "Lustre", 0x6969: "NFS", 0xFF534D42: "CIFS",
 	0xFE534D42: "SMB", 0x00C36400: "Ceph", 0x65735546: "FUSE",
 	0x47504653: "GPFS", 0x19830326: "BeeGFS", 0x5346414F: "AFS",
 	0x01021994: "tmpfs, which a reboot empties"}
 
-// leastFree is how much room the state needs for an apply of any size.
+// leastFree is the free space in bytes that the state needs for an apply of any size.
 const leastFree = 100 << 20
 
-// state reads the state, and checks the disk it lies on.
+// state reads the state and checks the disk that holds it.
 func (e *examination) state() {
 	recorded, err := e.in.State.Recorded()
 	if err == nil && e.in.Config.Shared != nil { // the records may come from this node's cache
@@ -90,18 +89,17 @@ func (e *examination) state() {
 	case err != nil:
 		e.warn("state's disk", "%v", err)
 	case name != "":
-		e.warn("state's disk", "%s is on %s: put it on a local disk, where locks and syncs are what "+
-			"they seem",
-			e.in.State.Dir(), name)
+		e.warn("state's disk", "%s is on %s, where locks and syncs may not be reliable: put the state on a "+
+			"local disk", e.in.State.Dir(), name)
 	case free < leastFree:
-		e.fail("state's disk", "%s is left: an apply whose state cannot be written stops",
+		e.fail("state's disk", "only %s free: an apply stops when it cannot write the state; free some space",
 			planner.Bytes(free))
 	default:
 		e.pass("state's disk", "local, %d GiB free", free>>30)
 	}
 }
 
-// failures counts the resources with which the loop has failed.
+// failures reports the resources on which the loop has failed.
 func (e *examination) failures() {
 	m, err := loop.ReadHistory(e.in.Files)
 	if err != nil {
@@ -116,12 +114,12 @@ func (e *examination) failures() {
 			waiting = append(waiting, f.Address)
 		}
 	}
-	e.first("loop", "resource", "failed again and again, and is tried once an hour", quarantined)
-	e.first("loop", "resource", "failed, and is tried again soon", waiting)
+	e.first("loop", "resource", "failed repeatedly, and is retried once an hour", quarantined)
+	e.first("loop", "resource", "failed, and will be retried soon", waiting)
 	e.waitingOrders(&m)
 }
 
-// waitingOrders counts the orders that the loop saw blocked, or waiting for too long.
+// waitingOrders reports the orders that the loop saw blocked, or that have waited for too long.
 func (e *examination) waitingOrders(m *loop.FailureHistory) {
 	var blocked, overdue []string
 	for _, w := range m.Orders {
@@ -132,11 +130,11 @@ func (e *examination) waitingOrders(m *loop.FailureHistory) {
 			overdue = append(overdue, w.Address)
 		}
 	}
-	e.first("orders", "open order", "blocked, and their customers wait", blocked)
+	e.first("orders", "open order", "blocked while the customer waits", blocked)
 	e.first("orders", "open order", "waiting for more than a day", overdue)
 }
 
-// first warns of the things at some addresses, and says how to have the first one explained.
+// first warns of several things and says how to get an explanation of the first.
 func (e *examination) first(check, thing, state string, addresses []string) {
 	if len(addresses) > 0 {
 		e.warn(check, "%s %s: cscs-sync explain %s", planner.Count(len(addresses), thing), state,
@@ -144,7 +142,7 @@ func (e *examination) first(check, thing, state string, addresses []string) {
 	}
 }
 
-// unusable names plan files of the loop that this version can't use.
+// unusable reports the loop's plan files that this version can't use.
 func (e *examination) unusable() {
 	own := e.in.State.Dir()
 	for _, dir := range []string{loop.BegunFolder(own), loop.PendingFolder(own)} {
@@ -155,14 +153,14 @@ func (e *examination) unusable() {
 		for _, name := range names {
 			path := filepath.Join(dir, name)
 			if _, why, err := loop.ReadUsable(e.in.Files, path); err != nil || why != nil {
-				e.warn("plans", "%s can't be used by this version, and is kept: %v",
+				e.warn("plans", "%s is kept, but this version can't use it: %v",
 					render.Quote(path), cmp.Or(why, err))
 			}
 		}
 	}
 }
 
-// leftOver looks for what was begun and waits: interrupted plans, and callbacks that need a person.
+// leftOver reports unfinished work: interrupted plans, and callbacks that need a person.
 func (e *examination) leftOver() {
 	var plans []ledger.Plan
 	var calls []ledger.Delivery
@@ -184,7 +182,7 @@ func (e *examination) leftOver() {
 	e.callbacks(calls)
 }
 
-// begun warns of plans that have begun and are not over.
+// begun warns of plans that were started and are not finished.
 func (e *examination) begun(plans []ledger.Plan) {
 	for _, p := range plans {
 		if p.Over() {
@@ -193,16 +191,16 @@ func (e *examination) begun(plans []ledger.Plan) {
 		short, since := canonical.ShortID(p.ID), planner.Minute(p.Begun)
 		path := filepath.Join(loop.BegunFolder(e.in.State.Dir()), short+".plan")
 		if byLoop, err := e.in.Files.Exists(path); err == nil && byLoop {
-			e.warn("plans", "%s of the loop's has begun %s and is not over: the loop continues it, see "+
-				"`cscs-sync explain ADDRESS`; or give it up with `cscs-sync state abandon %[1]s`", short, since)
+			e.warn("plans", "the loop's plan %s, started %s, is not finished: the loop continues it, see "+
+				"`cscs-sync explain ADDRESS`; to give it up, run `cscs-sync state abandon %[1]s`", short, since)
 			continue
 		}
-		e.warn("plans", "%s has begun %s and is not over: apply its file again, or give it up with "+
-			"`cscs-sync state abandon`", short, since)
+		e.warn("plans", "plan %s, started %s, is not finished: apply its file again, or run "+
+			"`cscs-sync state abandon %[1]s` to give it up", short, since)
 	}
 }
 
-// callbacks counts those that need a person, or wait for too long.
+// callbacks warns of callbacks that need a person, or have waited for too long.
 func (e *examination) callbacks(calls []ledger.Delivery) {
 	parked, old := 0, 0
 	for i := range calls {
@@ -214,8 +212,7 @@ func (e *examination) callbacks(calls []ledger.Delivery) {
 		}
 	}
 	if parked+old > 0 {
-		e.warn("callbacks", "%d need a person, and %d wait for more than an hour: cscs-sync callbacks "+
-			"list",
-			parked, old)
+		e.warn("callbacks", "%d need a person, and %d have waited for more than an hour: run "+
+			"`cscs-sync callbacks list`", parked, old)
 	}
 }

@@ -32,7 +32,7 @@ func (e *examination) systems(ctx context.Context) {
 	e.directories(ctx, o, recorded)
 }
 
-// path is that of a directory below storage.root.
+// path returns the path of a directory below storage.root.
 func (e *examination) path(relative string) string {
 	return filepath.Join(e.in.Config.Storage.Root, relative)
 }
@@ -47,25 +47,24 @@ func (e *examination) mount(sys planner.System, m planner.Mount,
 		e.fail(check, "%s", m.Problem+m.Unknown)
 		return false
 	case known && root != (planner.RootIdentity{Filesystem: m.Filesystem, Inode: m.Inode}):
-		e.fail(check, "%s is %s, inode %d; the first apply saw %s, inode %d: another filesystem is in "+
-			"its "+
-			"place. If that is right: cscs-sync state rm --root %s",
+		e.fail(check, "%s is %s, inode %d, but the first apply saw %s, inode %d: another filesystem is "+
+			"mounted there. If that is intended, run `cscs-sync state rm --root %s`",
 			path, m.Filesystem, m.Inode, root.Filesystem, root.Inode, sys.Name)
 	case errors.Is(unix.Access(path, unix.W_OK), unix.EROFS):
-		e.fail(check, "%s is mounted read-only: no apply will work", path)
+		e.fail(check, "%s is mounted read-only: every apply will fail; mount it read-write", path)
 	default:
 		e.pass(check, "%s: %s, inode %d", path, m.Filesystem, m.Inode)
 	}
 	return true
 }
 
-// archive checks a system's archive folder: others must not enter it, and it must be on the
-// filesystem of the directories that are moved into it.
+// archive checks a system's archive folder: others must not have access to it, and it must be on
+// the same filesystem as the directories that are moved into it.
 func (e *examination) archive(sys planner.System, system string) {
 	check, path := "archive "+sys.Name, e.path(sys.Archive)
 	info, err := os.Lstat(path)
 	if err == nil && (!info.IsDir() || info.Mode().Perm()&0o077 != 0) {
-		e.fail(check, "%s has mode %s; it must be a directory of root's with mode 0700: chmod 700 %s",
+		e.fail(check, "%s has mode %s; it must be root's directory with mode 0700: run chmod 700 %s",
 			path, info.Mode(), path)
 		return
 	}
@@ -74,7 +73,7 @@ func (e *examination) archive(sys planner.System, system string) {
 		e.warn(check, "%v", err)
 		return
 	}
-	at := path // or the nearest folder above it, in which it will be made
+	at := path // or the nearest existing folder above it, in which the folder will be made
 	for errors.Is(err, fs.ErrNotExist) && at != "/" {
 		at = filepath.Dir(at)
 		_, err = os.Lstat(at)
@@ -86,17 +85,16 @@ func (e *examination) archive(sys planner.System, system string) {
 	}
 	switch {
 	case here.Dev != there.Dev:
-		e.fail(check, "%s is on another filesystem than %s: directories are moved there, never "+
-			"copied; choose "+
-			"a folder on the same one", path, system)
+		e.fail(check, "%s is not on the same filesystem as %s, and directories are moved there, never "+
+			"copied: choose a folder on the same filesystem", path, system)
 	case missing:
-		e.pass(check, "%s will be made when it is needed, on the same filesystem", path)
+		e.pass(check, "%s will be created when needed, on the same filesystem", path)
 	default:
-		e.pass(check, "%s is closed to others, on the same filesystem", path)
+		e.pass(check, "%s is closed to other users, on the same filesystem", path)
 	}
 }
 
-// enforced names what no client can see.
+// enforced names the systems on which no client can see whether quotas are enforced.
 func (e *examination) enforced() {
 	var lustre []string
 	for _, sys := range e.in.Config.Settings.Systems {
@@ -105,8 +103,7 @@ func (e *examination) enforced() {
 		}
 	}
 	if len(lustre) > 0 {
-		e.warn("enforcement", "a client cannot see whether the quotas of %s are enforced: on the "+
-			"servers, look "+
-			"at osd-*.*.quota_slave.info", strings.Join(lustre, ", "))
+		e.warn("enforcement", "a client cannot see whether the quotas of %s are enforced: check "+
+			"osd-*.*.quota_slave.info on the servers", strings.Join(lustre, ", "))
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-// trust checks the files that root runs or believes: a user who may write there can have anything
-// done.
+// trust checks the files that root runs or trusts: a user who may write to one can make root do
+// anything.
 func (e *examination) trust() {
 	path, err := filepath.Abs(e.in.ConfigPath)
 	if err != nil {

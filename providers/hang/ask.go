@@ -6,12 +6,15 @@ import (
 	"time"
 )
 
-// ErrHangs means that an earlier call on the same thing hangs, so that no other was started.
+// ErrHangs means that an earlier call on the same target still hangs, so no other was started.
 var ErrHangs = errors.New("an earlier call hangs")
 
-// Ask makes a call on one thing and waits for it. When it has not come back within that time, or ctx ends, it is left behind
-// and counted, and the error is [ErrTimeout] or the cause of ctx. While one is counted no other is started: [ErrHangs].
-func Ask[T any](ctx context.Context, c *Count, what string, within time.Duration, call func() T) (answer T, err error) {
+// Ask makes a call on a target, named by what, and waits for it. If the call does not return within
+// the given time, or ctx ends, Ask abandons and counts it, and the error is [ErrTimeout] or the
+// cause of ctx. While an abandoned call on the target is counted, Ask starts no other and returns
+// [ErrHangs].
+func Ask[T any](ctx context.Context, c *Count, what string, within time.Duration,
+	call func() T) (answer T, err error) {
 	if c.On(what) > 0 {
 		return answer, ErrHangs
 	}
@@ -29,7 +32,7 @@ func Ask[T any](ctx context.Context, c *Count, what string, within time.Duration
 	return answer, err
 }
 
-// await waits for what comes on done.
+// await waits for a value on done.
 func await[T any](ctx context.Context, done <-chan T, within time.Duration) (answer T, err error) {
 	late := time.NewTimer(within)
 	defer late.Stop()
@@ -43,16 +46,18 @@ func await[T any](ctx context.Context, done <-chan T, within time.Duration) (ans
 	}
 }
 
-// Single makes one call at a time, and waits again for one that it left behind before it makes another. The zero value has
-// made none. It serves one goroutine.
+// Single makes one call at a time. If it abandoned a call, it waits for that one again before it
+// makes another. The zero value is ready to use. A Single serves one goroutine.
 type Single[T any] struct {
 	what string
 	done chan T
 }
 
-// Ask makes a call on one thing, or goes on waiting for the last one if that was on the same thing and has not come back.
-// When there is no answer within that time, or ctx ends, the error is [ErrTimeout] or the cause of ctx.
-func (s *Single[T]) Ask(ctx context.Context, what string, within time.Duration, call func() T) (T, error) {
+// Ask makes a call on a target, named by what. If the last call was on the same target and has not
+// returned, Ask continues to wait for that one. If there is no answer within the given time, or ctx
+// ends, the error is [ErrTimeout] or the cause of ctx.
+func (s *Single[T]) Ask(ctx context.Context, what string, within time.Duration,
+	call func() T) (T, error) {
 	if s.done == nil || s.what != what {
 		done := make(chan T, 1)
 		s.what, s.done = what, done

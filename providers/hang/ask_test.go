@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestAskLeavesOneBehind: a thing that does not answer has one call on it, and is asked again once that has come back.
+// TestAskLeavesOneBehind: at most one call hangs on a target, and the target is asked again once
+// that call has returned.
 func TestAskLeavesOneBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c Count
@@ -43,14 +44,16 @@ func TestAskLeavesOneBehind(t *testing.T) {
 	})
 }
 
-// TestAskEndsWithItsContext: the cause is the error, and the call is counted until it comes back.
+// TestAskEndsWithItsContext: the error is the context's cause, and the call is counted until it
+// returns.
 func TestAskEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c Count
 		cause, release := errors.New("why"), make(chan struct{})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(cause) })
-		if _, err := Ask(ctx, &c, "x", time.Hour, func() int { <-release; return 1 }); err != cause || c.All() != 1 {
+		if _, err := Ask(ctx, &c, "x", time.Hour, func() int { <-release; return 1 }); err != cause ||
+			c.All() != 1 {
 			t.Error(err, c.All())
 		}
 		close(release)
@@ -61,7 +64,7 @@ func TestAskEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// TestManyLeftBehind: of several calls only those are counted that have not come back.
+// TestManyLeftBehind: only those of several calls count that have not returned.
 func TestManyLeftBehind(t *testing.T) {
 	var c Count
 	f := c.Begin("x", 3)
@@ -78,7 +81,7 @@ func TestManyLeftBehind(t *testing.T) {
 	}
 }
 
-// TestSingle: who asks again waits for the call that was left behind; another thing is not kept waiting by it.
+// TestSingle: a second Ask waits for the abandoned call, but an Ask of another target does not.
 func TestSingle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s Single[int]
@@ -98,7 +101,8 @@ func TestSingle(t *testing.T) {
 		}
 		stuck := make(chan struct{})
 		defer close(stuck)
-		if _, err := s.Ask(t.Context(), "y", time.Second, func() int { <-stuck; return 0 }); err != ErrTimeout {
+		if _, err := s.Ask(t.Context(), "y", time.Second,
+			func() int { <-stuck; return 0 }); err != ErrTimeout {
 			t.Error(err)
 		}
 		if n, err := s.Ask(t.Context(), "z", time.Second, func() int { return 7 }); err != nil || n != 7 {

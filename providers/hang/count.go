@@ -2,21 +2,21 @@ package hang
 
 import "sync"
 
-// Count counts the calls that were left behind and have not come back, by what they were made on. The zero value has none.
-// Its methods may be called at the same time.
+// Count counts the calls that were abandoned and have not returned, by target. The zero value
+// counts none. Its methods are safe for concurrent use.
 type Count struct {
 	mu   sync.Mutex
 	left map[string]int
 }
 
-// On returns the number of calls on one thing that were left behind and have not come back.
+// On returns the number of calls on a target that were abandoned and have not returned.
 func (c *Count) On(what string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.left[what]
 }
 
-// All returns the number of all calls that were left behind and have not come back.
+// All returns the number of all calls that were abandoned and have not returned.
 func (c *Count) All() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -27,12 +27,12 @@ func (c *Count) All() int {
 	return all
 }
 
-// Begin returns n calls that are about to be made on one thing.
+// Begin returns n calls that are about to be made on a target.
 func (c *Count) Begin(what string, n int) *InFlight {
 	return &InFlight{count: c, what: what, running: n}
 }
 
-// InFlight are calls on one thing, which may have to be left behind together.
+// InFlight is a number of calls on one target that may have to be abandoned together.
 type InFlight struct {
 	count *Count
 	what  string
@@ -41,7 +41,7 @@ type InFlight struct {
 	abandoned bool
 }
 
-// End says that one call has come back, and returns how many have not.
+// End notes that one call has returned, and returns how many have not.
 func (f *InFlight) End() (running int) {
 	f.count.mu.Lock()
 	defer f.count.mu.Unlock()
@@ -52,7 +52,7 @@ func (f *InFlight) End() (running int) {
 	return f.running
 }
 
-// Abandon leaves behind the calls that have not come back: until they do, they are counted.
+// Abandon counts the calls that have not returned, until they do.
 func (f *InFlight) Abandon() {
 	f.count.mu.Lock()
 	defer f.count.mu.Unlock()
@@ -62,7 +62,7 @@ func (f *InFlight) Abandon() {
 	}
 }
 
-// add changes a number; c.mu is held.
+// add changes the number of a target's calls. The caller holds c.mu.
 func (c *Count) add(what string, n int) {
 	if c.left == nil {
 		c.left = map[string]int{}

@@ -1,5 +1,6 @@
-// Package hang makes calls that may never return. A system call on a mount whose server is away sleeps in the kernel, and
-// no context ends it: all that a caller can do is to stop waiting, and to start no more such calls than it can bear.
+// Package hang makes calls that may never return. A system call on a mount whose server is down
+// sleeps in the kernel, and no context ends it. All that a caller can do is stop waiting, and limit
+// how many such calls it starts.
 package hang
 
 import (
@@ -11,26 +12,30 @@ import (
 )
 
 const (
-	// defaultTimeout is how long a call may take: a Lustre server that is away costs up to 16 s a call.
+	// defaultTimeout is how long a call may take: a Lustre server that is down costs up to 16 s a
+	// call.
 	defaultTimeout = 30 * time.Second
-	// Patience is how long a call may go on after its deadline before it is left behind: a program that was killed needs it.
+	// Patience is how long a call may run past its deadline before it is abandoned: a program that was
+	// killed needs a moment to end.
 	Patience = time.Second
-	// MaxStuck is how many calls may be left behind before no other is started.
+	// MaxStuck is how many abandoned calls may hang before no other call is started.
 	MaxStuck = 8
 )
 
 // ErrTimeout means that a call did not end in time. It may have taken effect, or still may.
 var ErrTimeout = errors.New("no answer in time")
 
-// Calls starts calls with one deadline, and counts those that it left behind. Its methods may be called at the same time.
+// Calls starts calls with one deadline and counts those that it abandoned. Its methods are safe for
+// concurrent use.
 type Calls struct {
 	timeout, patience time.Duration
 	count             Count
-	// idle are those that [Calls.Run] does not use now. One whose call was left behind never gets there.
+	// idle holds what [Calls.Run] can use again. The channel and timer of an abandoned call never get
+	// here.
 	idle sync.Pool
 }
 
-// New returns Calls that wait for timeout; 0 is 30 seconds.
+// New returns Calls with the given timeout; 0 means 30 seconds.
 func New(timeout time.Duration) *Calls {
 	if timeout <= 0 {
 		timeout = defaultTimeout
@@ -38,13 +43,14 @@ func New(timeout time.Duration) *Calls {
 	return &Calls{timeout: timeout, patience: Patience}
 }
 
-// Stuck returns the number of calls that were left behind and have not returned.
+// Stuck returns the number of calls that were abandoned and have not returned.
 func (c *Calls) Stuck() int { return c.count.All() }
 
-// Do runs call and waits for it. If call returns in time, Do runs the function that it returned, on the caller's goroutine,
-// so that this function may write to the caller's variables. Otherwise the error wraps [ErrTimeout], or the error of ctx if
-// that ended first. what names the call in errors.
-func (c *Calls) Do(ctx context.Context, what string, call func(context.Context) func() error) error {
+// Do runs call and waits for it. If call returns in time, Do runs the function that it returned on
+// the caller's goroutine, so this function may write to the caller's variables. Otherwise the error
+// wraps [ErrTimeout], or the error of ctx if that ended first. what names the call in errors.
+func (c *Calls) Do(ctx context.Context, what string,
+	call func(context.Context) func() error) error {
 	if err := c.refuse(what); err != nil {
 		return err
 	}
@@ -61,15 +67,16 @@ func (c *Calls) Do(ctx context.Context, what string, call func(context.Context) 
 	}
 	f.Abandon()
 	select {
-	case finish := <-done: // it ended in this instant, perhaps before it could see that it was left behind
+	case finish := <-done: // it returned just now, perhaps before it was counted as abandoned
 		return finish()
 	default:
 		return c.Late(ctx, what)
 	}
 }
 
-// Run runs a call that nothing can end early, and waits for it as [Calls.Do] does. It is for calls that are made by the
-// hundred thousand: they share the channels and timers of those that came back.
+// Run runs a call that nothing can end early, and waits for it as [Calls.Do] does. Callers make
+// hundreds of thousands of such calls, so the calls share the channels and timers of calls that
+// returned.
 func (c *Calls) Run(ctx context.Context, what string, call func() error) error {
 	if err := c.refuse(what); err != nil {
 		return err
@@ -96,8 +103,8 @@ func (c *Calls) Run(ctx context.Context, what string, call func() error) error {
 	return c.abandon(ctx, what, w, f)
 }
 
-// abandon waits out the patience of a call that is late or not wanted any more, and then leaves it behind, with what it may
-// yet answer on.
+// abandon gives a call that is late, or that nobody wants any more, its patience. Then it abandons
+// the call together with the channel on which the call may still answer.
 func (c *Calls) abandon(ctx context.Context, what string, w *waiting, f *InFlight) error {
 	w.late.Reset(c.patience)
 	defer w.late.Stop()
@@ -108,28 +115,30 @@ func (c *Calls) abandon(ctx context.Context, what string, w *waiting, f *InFligh
 	}
 	f.Abandon()
 	select {
-	case err := <-w.done: // it ended in this instant
+	case err := <-w.done: // it returned just now
 		return err
 	default:
 		return c.Late(ctx, what)
 	}
 }
 
-// waiting is what one call of [Calls.Run] answers on, and the timer of its deadline.
+// waiting holds the channel on which one call of [Calls.Run] answers, and the timer of its
+// deadline.
 type waiting struct {
 	done chan error
 	late *time.Timer
 }
 
-// refuse is the error of a call that is not started, because too many hang.
+// refuse returns the error of a call that is not started because too many calls hang; nil if it may
+// start.
 func (c *Calls) refuse(what string) error {
 	if n := c.Stuck(); n >= MaxStuck {
-		return fmt.Errorf("%s: %d earlier calls hang and cannot be ended, so no other is started: %w", what, n, ErrTimeout)
+		return fmt.Errorf("%s: not tried, because %d earlier calls still hang: %w", what, n, ErrTimeout)
 	}
 	return nil
 }
 
-// wait returns what the call gave; nil if it did not return in time.
+// wait returns what the call returned, or nil if it did not return in time.
 func (c *Calls) wait(ctx context.Context, done <-chan func() error) func() error {
 	select {
 	case finish := <-done:
@@ -146,7 +155,7 @@ func (c *Calls) wait(ctx context.Context, done <-chan func() error) func() error
 	}
 }
 
-// Late is the error of a call that ctx, which [Calls.Do] gave it, has ended.
+// Late returns the error of a call that ended because ctx, which [Calls.Do] gave it, ended.
 func (c *Calls) Late(ctx context.Context, what string) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%s was interrupted: %w", what, ctx.Err())

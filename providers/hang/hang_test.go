@@ -20,7 +20,7 @@ func TestDoRunsWhatTheCallReturned(t *testing.T) {
 	}
 }
 
-// A call that hangs is left behind, and forgotten once it returns; too many of them stop all others.
+// A call that hangs is counted until it returns. Too many such calls stop all others.
 func TestHangingCallsAreCounted(t *testing.T) {
 	c := &Calls{timeout: time.Millisecond, patience: time.Millisecond}
 	release := make(chan struct{})
@@ -33,7 +33,8 @@ func TestHangingCallsAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.Do(t.Context(), "read", func(context.Context) func() error { t.Error("started"); return nil }); !errors.Is(err, ErrTimeout) {
+	if err := c.Do(t.Context(), "read",
+		func(context.Context) func() error { t.Error("started"); return nil }); !errors.Is(err, ErrTimeout) {
 		t.Error(err)
 	}
 	close(release)
@@ -42,7 +43,8 @@ func TestHangingCallsAreCounted(t *testing.T) {
 			t.Fatalf("%d calls are still counted", c.Stuck())
 		}
 	}
-	if err := c.Do(t.Context(), "read", func(context.Context) func() error { return func() error { return nil } }); err != nil {
+	if err := c.Do(t.Context(), "read",
+		func(context.Context) func() error { return func() error { return nil } }); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -59,15 +61,16 @@ func TestInterruptedCallSaysSo(t *testing.T) {
 	}
 }
 
-// TestRun: an answer is the caller's own, however many wait at the same time; a call that hangs is left behind and counted,
-// and what it says when it comes back at last is told to nobody.
+// TestRun: each caller gets its own answer, however many wait at the same time. A call that hangs
+// is counted, and nobody gets its answer when it returns at last.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(time.Second)
 		release := make(chan struct{})
 		old := errors.New("the answer of a call that was left behind")
 		for range 3 {
-			if err := c.Run(t.Context(), "read", func() error { <-release; return old }); !errors.Is(err, ErrTimeout) {
+			if err := c.Run(t.Context(), "read", func() error { <-release; return old }); !errors.Is(err,
+				ErrTimeout) {
 				t.Error(err)
 			}
 		}
@@ -98,7 +101,8 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// TestRunEndsWithItsContext: the call has the patience that is left, and is interrupted, not late.
+// TestRunEndsWithItsContext: the call gets its patience, and then counts as interrupted, not as
+// late.
 func TestRunEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(time.Minute)
@@ -107,7 +111,8 @@ func TestRunEndsWithItsContext(t *testing.T) {
 		release := make(chan struct{})
 		start := time.Now()
 		err := c.Run(ctx, "read", func() error { <-release; return nil })
-		if !errors.Is(err, context.Canceled) || errors.Is(err, ErrTimeout) || time.Since(start) != time.Second+Patience {
+		if !errors.Is(err, context.Canceled) || errors.Is(err, ErrTimeout) ||
+			time.Since(start) != time.Second+Patience {
 			t.Error(err, time.Since(start))
 		}
 		if err := c.Run(ctx, "read", func() error { return nil }); err != nil {
@@ -125,7 +130,8 @@ func TestRunStartsNoMore(t *testing.T) {
 		for range MaxStuck {
 			_ = c.Run(t.Context(), "read", func() error { <-release; return nil })
 		}
-		if err := c.Run(t.Context(), "read", func() error { t.Error("started"); return nil }); !errors.Is(err, ErrTimeout) {
+		if err := c.Run(t.Context(), "read",
+			func() error { t.Error("started"); return nil }); !errors.Is(err, ErrTimeout) {
 			t.Error(err)
 		}
 		close(release)

@@ -1,4 +1,4 @@
-// Package sshagent reaches the SSH agent of the person who approves.
+// Package sshagent gives access to the SSH agent of the person who approves a plan.
 package sshagent
 
 import (
@@ -13,10 +13,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 )
 
-// Signer finds the private half of a key in the agent at a socket. The agent may take long, because
-// a person may have to touch a key: the end of ctx ends the connection, and so does done.
-func Signer(ctx context.Context, socket string, public ssh.PublicKey) (s ssh.Signer, done func(),
-	err error) {
+// Signer returns a signer for the private half of a key in the agent at socket. The agent may take
+// long, because a person may have to touch a key. The end of ctx closes the connection, and so does
+// done, which the caller must call.
+func Signer(ctx context.Context, socket string,
+	public ssh.PublicKey) (s ssh.Signer, done func(), err error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return nil, nil, fmt.Errorf("ask the SSH agent: %w", err)

@@ -16,7 +16,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/sshagent"
 )
 
-// key is a new key with its public half.
+// key returns a new key and its public half.
 func key(t *testing.T) (ed25519.PrivateKey, ssh.PublicKey) {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -30,7 +30,7 @@ func key(t *testing.T) (ed25519.PrivateKey, ssh.PublicKey) {
 	return private, p
 }
 
-// listen has serve answer the first connection to a socket.
+// listen returns a socket on which serve answers the first connection.
 func listen(t *testing.T, serve func(net.Conn)) (socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "agent")

@@ -1,5 +1,6 @@
-// Package strictjson takes JSON from outside apart, one level at a time, and refuses what [encoding/json] lets pass: a member
-// that stands twice, names in another case, text after the end, and text that is not UTF-8.
+// Package strictjson parses JSON from outside, one level at a time. It refuses what [encoding/json]
+// accepts: a member that occurs twice, names in another case, text after the end, and text that is
+// not UTF-8.
 package strictjson
 
 import (
@@ -10,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Members returns the members of the object that text is.
+// Members returns the members of a JSON object.
 func Members(text []byte) (map[string]json.RawMessage, error) {
 	d, err := open(text, '{')
 	if err != nil {
@@ -24,7 +25,7 @@ func Members(text []byte) (map[string]json.RawMessage, error) {
 		}
 		key, _ := name.(string)
 		if _, twice := all[key]; twice {
-			return nil, fmt.Errorf("member %.60q stands twice", key)
+			return nil, fmt.Errorf("member %.60q occurs twice", key)
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
@@ -35,7 +36,7 @@ func Members(text []byte) (map[string]json.RawMessage, error) {
 	return all, end(d)
 }
 
-// Elements returns the elements of the array that text is, at most limit.
+// Elements returns the elements of a JSON array. More than limit elements are an error.
 func Elements(text []byte, limit int) ([]json.RawMessage, error) {
 	d, err := open(text, '[')
 	if err != nil {
@@ -65,12 +66,12 @@ func open(text []byte, want json.Delim) (*json.Decoder, error) {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	if first != want {
-		return nil, fmt.Errorf("want JSON that begins with %v", want)
+		return nil, fmt.Errorf("not JSON that begins with %v", want)
 	}
 	return d, nil
 }
 
-// end reads the closing delimiter, after which only white space may stand.
+// end reads the closing delimiter. Only white space may follow it.
 func end(d *json.Decoder) error {
 	if _, err := d.Token(); err != nil {
 		return err

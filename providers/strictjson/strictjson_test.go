@@ -6,7 +6,8 @@ import (
 )
 
 func TestMembersRefuses(t *testing.T) {
-	for _, text := range []string{``, `[]`, `{"a":1,"a":2}`, `{"a":1} {}`, `{"a":1}x`, `{"a":1`, "{\"a\":\"\xff\"}", `{"a":01}`, `null`, `{"a"}`} {
+	for _, text := range []string{``, `[]`, `{"a":1,"a":2}`, `{"a":1} {}`, `{"a":1}x`, `{"a":1`,
+		"{\"a\":\"\xff\"}", `{"a":01}`, `null`, `{"a"}`} {
 		if got, err := Members([]byte(text)); err == nil {
 			t.Errorf("%q: %v", text, got)
 		}

@@ -96,7 +96,7 @@ func TestOIDCRefused(t *testing.T) {
 		{"HTML", 502, `<html>` + testSecret, "answered 502 (Bad Gateway); check", true},
 		{"text", 200, `hello ` + testSecret, "the answer is not the JSON of a token; is that the token URL?", false},
 		{"no token", 200, `{"token_type":"Bearer"}`, "the answer is not the JSON of a token", false},
-		{"odd token", 200, `{"token_type":"Bearer","access_token":"a\nb"}`, "the token holds a blank, a line break", false},
+		{"odd token", 200, `{"token_type":"Bearer","access_token":"a\nb"}`, "the token contains a blank, a line break", false},
 		{"other type", 200, `{"token_type":"mac","access_token":"a"}`, `want a bearer token, got the type "mac"`, false},
 		{"too long", 200, `{"access_token":"` + strings.Repeat("a", maxTokenAnswer) + `"}`, "the answer is not the JSON of a token", false},
 	} {

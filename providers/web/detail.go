@@ -10,11 +10,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// MaxDetail is how much of the other side's words an error repeats, in characters.
+// MaxDetail is how many characters of an answer an error repeats.
 const MaxDetail = 300
 
-// Detail is what an answer says in words: the detail or status of a JSON object, a validation error's fields, else the
-// beginning of the text; shortened and printable. It is empty for an empty answer.
+// Detail returns what an answer says in words: the detail or status of a JSON object, the fields of
+// a validation error, or else the beginning of the text. The result is shortened and printable. It
+// is empty for an empty answer.
 func Detail(h planner.Hidden, body []byte) string {
 	body = bytes.TrimSpace(body)
 	if IsHTML(body) {
@@ -35,7 +36,7 @@ func Detail(h planner.Hidden, body []byte) string {
 	return Printable(h.Text(string(body)))
 }
 
-// detailWords reads a detail: text, or the list that FastAPI makes of a refused query.
+// detailWords reads a detail: a text, or FastAPI's list of what is wrong with a query.
 func detailWords(detail json.RawMessage) string {
 	var text string
 	if json.Unmarshal(detail, &text) == nil {
@@ -59,13 +60,14 @@ func detailWords(detail json.RawMessage) string {
 	return string(detail)
 }
 
-// IsHTML reports whether an answer is a web page: a login form, a load balancer's error, or Waldur's 500.
+// IsHTML reports whether an answer is a web page: a login form, a load balancer's error, or
+// Waldur's 500.
 func IsHTML(body []byte) bool {
 	return len(body) > 0 && body[0] == '<'
 }
 
-// Printable makes text from outside fit for one line: white space is one blank, and what is not printable, or could reorder
-// or hide text, is escaped.
+// Printable makes text from outside fit for one line. White space becomes one blank. Characters
+// that are not printable, or that could reorder or hide text, are escaped.
 func Printable(s string) string {
 	var out strings.Builder
 	n := 0

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Secret is a string that shows itself in no print, log or JSON.
+// Secret is a string that is never shown when it is printed, logged or encoded as JSON.
 type Secret string
 
-// hidden is what a Secret shows instead of itself.
+// hidden is shown instead of a Secret.
 const hidden = "(secret)"
 
 // Format implements [fmt.Formatter] for every verb.
@@ -18,13 +18,14 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
 // MarshalText keeps the secret out of JSON.
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
-// CheckToken refuses what cannot stand in a header, before net/http does so in words that help nobody.
+// CheckToken returns an error if t cannot be sent in a header. The errors of net/http would help
+// nobody.
 func CheckToken(t string) (string, error) {
 	if t == "" {
 		return "", errors.New("the token is empty")
 	}
 	if strings.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", errors.New("the token holds a blank, a line break or a character that is not ASCII; its file " +
+		return "", errors.New("the token contains a blank, a line break or a character that is not " +
 			"should hold the token and nothing else")
 	}
 	return t, nil

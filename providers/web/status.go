@@ -8,14 +8,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/apply"
 )
 
-// StatusError is an answer that refuses.
+// StatusError is an answer with a status that refuses the request.
 type StatusError struct {
-	// Place is host and path.
+	// Place is the URL's host and path.
 	Place  string
 	Status int
-	// Detail is what the other side said, shortened; Hint is the way out.
+	// Detail is what the answer said, shortened. Hint says what to do.
 	Detail, Hint string
-	// RetryAfter is how long it asked us to wait; 0 if it did not.
+	// RetryAfter is how long the server asked us to wait; 0 if it did not.
 	RetryAfter time.Duration
 }
 
@@ -33,7 +33,8 @@ func (e *StatusError) Error() string {
 	return s
 }
 
-// Is tells that a 401 or 403 is [apply.ErrTokenRefused].
+// Is makes a 401 or 403 match [apply.ErrTokenRefused].
 func (e *StatusError) Is(target error) bool {
-	return target == apply.ErrTokenRefused && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
+	return target == apply.ErrTokenRefused &&
+		(e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }

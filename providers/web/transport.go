@@ -1,5 +1,6 @@
-// Package web is what the clients of web services share: transports that verify and never follow a redirect, texts from the
-// other side made fit for an error, and secrets that do not show.
+// Package web holds what the clients of web services share: transports that verify TLS and never
+// follow a redirect, texts from outside that are fit for an error, and secrets that are never
+// shown.
 package web
 
 import (
@@ -17,9 +18,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// NewTransport is a transport that verifies TLS (1.2 or newer) against roots, or the system's when nil, and goes through
-// the forward proxy that proxy names, or none when nil.
-func NewTransport(proxy func(*http.Request) (*url.URL, error), roots *x509.CertPool) *http.Transport {
+// NewTransport returns a transport that verifies TLS (1.2 or newer) against roots, or the system's
+// roots if nil. It uses the forward proxy that proxy names, or none if nil.
+func NewTransport(proxy func(*http.Request) (*url.URL, error),
+	roots *x509.CertPool) *http.Transport {
 	return &http.Transport{
 		Proxy:                  proxy,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
@@ -31,13 +33,15 @@ func NewTransport(proxy func(*http.Request) (*url.URL, error), roots *x509.CertP
 	}
 }
 
-// WithoutRedirects is a client that gives a redirect as an answer: to follow one would carry the token elsewhere.
+// WithoutRedirects returns a client that treats a redirect as an answer. To follow a redirect would
+// send the token to another place.
 func WithoutRedirects(rt http.RoundTripper) *http.Client {
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &http.Client{Transport: rt, CheckRedirect: stay}
 }
 
-// NoAnswer is the error of a request without an answer. The URL that net/http puts into it is dropped: callers say where.
+// NoAnswer returns the error of a request without an answer. It drops the URL that net/http adds,
+// because callers name the place.
 func NoAnswer(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", apply.ErrUnreachable, context.Cause(ctx))
@@ -49,7 +53,8 @@ func NoAnswer(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", apply.ErrUnreachable, err)
 }
 
-// Place shows a URL as host and path, without what could hold a secret: user, query and fragment.
+// Place returns a URL's host and path. It leaves out user, query and fragment, which could hold a
+// secret.
 func Place(h planner.Hidden, raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
