@@ -16,7 +16,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
-// hang mounts a filesystem that answers nothing over a directory. mend removes it, and ends what waits.
+// hang mounts a filesystem that answers nothing over a directory. mend removes it, and ends what
+// waits.
 func (s *service) hang(dir string) (mend func()) {
 	m := newDeadMount(s.t, dir)
 	m.dies(0, fuseInit)
@@ -40,7 +41,8 @@ type listener struct {
 
 func (s *service) listen() *listener {
 	s.t.Helper()
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(s.dir, "notify"), Net: "unixgram"})
+	conn, err := net.ListenUnixgram("unixgram",
+		&net.UnixAddr{Name: filepath.Join(s.dir, "notify"), Net: "unixgram"})
 	s.check(err)
 	l := &listener{conn: conn}
 	s.t.Cleanup(func() { conn.Close() })
@@ -87,14 +89,16 @@ func (s *service) stops() {
 	s.t.Logf("stopped after %s", time.Since(begun).Round(time.Millisecond))
 }
 
-const quick = "run {\n  interval = \"1s\"\n  audit_interval = \"1s\"\n  listen = \"127.0.0.1:0\"\n}\n"
+const quick = "run {\n  interval = \"1s\"\n  audit_interval = \"1s\"\n  listen = " +
+	"\"127.0.0.1:0\"\n}\n"
 
 // TestStopsAlthoughSomethingHangs: a listing, a mount, a notification.
 func TestStopsAlthoughSomethingHangs(t *testing.T) {
 	// each makes something hang, and gives what tells that the loop has met it
 	for name, hang := range map[string]func(s *service) (met func() bool){
 		"listing": func(s *service) func() bool {
-			s.check(s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "slow", Delay: waldursim.Duration(time.Minute), Count: -1}))
+			s.check(s.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "slow",
+				Delay: waldursim.Duration(time.Minute), Count: -1}))
 			return s.says("listen=") // it lists as soon as it serves
 		},
 		"mount": func(s *service) func() bool {
@@ -110,7 +114,8 @@ func TestStopsAlthoughSomethingHangs(t *testing.T) {
 		"callback": func(s *service) func() bool {
 			s.settle()
 			s.create("second", 30501)
-			s.check(s.sim.Inject(waldursim.Fault{Path: "approve_by_provider", Kind: "slow", Delay: waldursim.Duration(time.Minute), Count: -1}))
+			s.check(s.sim.Inject(waldursim.Fault{Path: "approve_by_provider", Kind: "slow",
+				Delay: waldursim.Duration(time.Minute), Count: -1}))
 			return s.exists("capstor/store/cscs/eth/second")
 		},
 		"quota": func(s *service) func() bool {
@@ -148,13 +153,15 @@ func TestStopsAlthoughSomethingHangs(t *testing.T) {
 	}
 }
 
-// TestSystemdIsTold: readiness, what happens, signs of life also while a mount hangs, reloads and the stop.
+// TestSystemdIsTold: readiness, what happens, signs of life also while a mount hangs, reloads and
+// the stop.
 func TestSystemdIsTold(t *testing.T) {
 	t.Parallel()
 	s := newService(t, quick)
 	s.create("first", 30500)
 	systemd := s.listen()
-	s.env = []string{"CSCS_TEST_MOUNT_TIMEOUT=2s", "NOTIFY_SOCKET=" + filepath.Join(s.dir, "notify"), "WATCHDOG_USEC=400000"}
+	s.env = []string{"CSCS_TEST_MOUNT_TIMEOUT=2s", "NOTIFY_SOCKET=" + filepath.Join(s.dir, "notify"),
+		"WATCHDOG_USEC=400000"}
 	s.createOn("iopsstor", "far", 30510)
 	mend := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
 	s.start()
@@ -167,7 +174,10 @@ func TestSystemdIsTold(t *testing.T) {
 	}
 	s.until("the end of the round that met it", func() bool { return systemd.count("STATUS=last audit round: observe_failed") > 0 })
 	mend()
-	s.until("a round that met nothing", func() bool { return systemd.count("STATUS=last audit round: all_held") > 0 })
+	s.until("a round that met nothing", func() bool {
+		return systemd.count("STATUS=last audit "+
+			"round: all_held") > 0
+	})
 	s.check(s.cmd.Process.Signal(syscall.SIGHUP))
 	s.until("a reload", func() bool {
 		return systemd.count("RELOADING=1\nMONOTONIC_USEC=") == 1 && systemd.count("READY=1") == 2
@@ -181,9 +191,9 @@ func TestSystemdIsTold(t *testing.T) {
 	}
 }
 
-// TestMountDiesUnderAChange: a mount that dies between the last look and the change holds the round up. That is seen from
-// outside within a bounded time, by the log, /healthz, the metrics and systemd, at the cost of one call; and once the call
-// ends, the loop goes on.
+// TestMountDiesUnderAChange: a mount that dies between the last look and the change holds the round
+// up. That is seen from outside within a bounded time, by the log, /healthz, the metrics and
+// systemd, at the cost of one call; and once the call ends, the loop goes on.
 func TestMountDiesUnderAChange(t *testing.T) {
 	t.Parallel()
 	s := newService(t, quick)
@@ -239,7 +249,8 @@ func TestOneRoundOnADyingMount(t *testing.T) {
 	s.stops()
 }
 
-// TestLoopWhoseRootHangs: nothing can be looked at; rounds say so, also by the metrics, and it passes by itself.
+// TestLoopWhoseRootHangs: nothing can be looked at; rounds say so, also by the metrics, and it
+// passes by itself.
 func TestLoopWhoseRootHangs(t *testing.T) {
 	s := newService(t, "")
 	s.withoutQuotas()
@@ -257,15 +268,17 @@ func TestLoopWhoseRootHangs(t *testing.T) {
 			t.Errorf("%s round ended with %s, want observe_failed; the log:\n%s", which, why, s.log())
 		}
 	}
-	if n := gaugeValue(t, l.Loop, "cscs_sync_hung_mounts"); n != 3 || !s.says("the mount that it lies on hangs")() {
-		t.Errorf("%v mounts hang by the metrics, want those of all three systems; the log:\n%s", n, s.log())
+	if n := gaugeValue(t, l.Loop, "cscs_sync_hung_mounts"); n != 3 || !s.says("its mount hangs")() {
+		t.Errorf("%v mounts hang by the metrics, want those of all three systems; the log:\n%s", n,
+			s.log())
 	}
 	mend()
-	s.until("a round that does what waited", func() bool { return l.Round(t.Context(), loop.LaneAudit) == loop.Applied })
+	s.until("a round that does what waited",
+		func() bool { return l.Round(t.Context(), loop.LaneAudit) == loop.Applied })
 }
 
-// TestTwoLoops: a second loop on one state does no harm. It may find the lock taken, or an order done that it has just
-// planned for: then its round says so, and nothing happens twice.
+// TestTwoLoops: a second loop on one state does no harm. It may find the lock taken, or an order
+// done that it has just planned for: then its round says so, and nothing happens twice.
 func TestTwoLoops(t *testing.T) {
 	s := newService(t, quick)
 	s.create("first", 30500)
@@ -288,7 +301,8 @@ func TestTwoLoops(t *testing.T) {
 	})
 	for i := range 5 {
 		if n := len(callbacksOf(s, fmt.Sprint("p", i))); n != 3 {
-			t.Errorf("%d callbacks took effect for p%d, want approve, set_backend_id and set_state_done", n, i)
+			t.Errorf("%d callbacks took effect for p%d, want approve, set_backend_id and set_state_done", n,
+				i)
 		}
 	}
 	s.until("nothing left behind", func() bool {
@@ -319,7 +333,8 @@ func callbacksOf(s *service, project string) (calls []string) {
 	s.check(err)
 	order := strings.ReplaceAll(r.Orders[0].UUID, "-", "")
 	for _, q := range s.sim.Requests() {
-		if q.Callback && q.TookEffect && (strings.Contains(q.Path, order) || strings.Contains(q.Path, r.UUID)) {
+		if q.Callback && q.TookEffect &&
+			(strings.Contains(q.Path, order) || strings.Contains(q.Path, r.UUID)) {
 			calls = append(calls, q.Path)
 		}
 	}

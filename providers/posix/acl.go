@@ -11,21 +11,22 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Extended attributes that hold ACLs.
+// Names of the extended attributes that hold ACLs.
 const (
 	accessACL  = "system.posix_acl_access"
 	defaultACL = "system.posix_acl_default"
 	nfs4ACL    = "system.nfs4_acl"
 )
 
-// maxXattr is the most that an extended attribute can hold (XATTR_SIZE_MAX).
+// maxXattr is the largest size of an extended attribute in bytes (XATTR_SIZE_MAX).
 const maxXattr = 1 << 16
 
-// readACL reads what the ACLs of a directory say beyond its mode; nil if that is nothing.
+// readACL returns what the ACLs of a directory say beyond its mode, or nil if they say nothing
+// more.
 func readACL(fd int) (*planner.ACL, error) {
 	var room [512]byte
 	access, err := xattr(fd, accessACL, room[:])
-	if err == unix.EOPNOTSUPP { // NFSv4 has ACLs of its own
+	if err == unix.EOPNOTSUPP { // NFSv4 has its own kind of ACL
 		return readNFS4(fd, room[:])
 	}
 	if err != nil {
@@ -51,7 +52,8 @@ func readACL(fd int) (*planner.ACL, error) {
 	return acl, nil
 }
 
-// xattr reads an extended attribute; nothing if there is none. It allocates only for what does not fit into room.
+// xattr reads an extended attribute, and returns nil if there is none. It allocates only if the
+// value does not fit into room.
 func xattr(fd int, name string, room []byte) ([]byte, error) {
 	for {
 		var n int
@@ -69,14 +71,15 @@ func xattr(fd int, name string, room []byte) ([]byte, error) {
 	}
 }
 
-// tags are those of linux/posix_acl.h.
-var tags = map[uint16]planner.ACLTag{0x01: planner.ACLOwner, 0x02: planner.ACLUser, 0x04: planner.ACLGroup, 0x08: planner.ACLNamed,
+// tags are the tags of linux/posix_acl.h.
+var tags = map[uint16]planner.ACLTag{0x01: planner.ACLOwner, 0x02: planner.ACLUser,
+	0x04: planner.ACLGroup, 0x08: planner.ACLNamed,
 	0x10: planner.ACLMask, 0x20: planner.ACLOthers}
 
-// parseACL reads a POSIX ACL: a version, then entries of tag, permissions (16 bits each) and id (32 bits), as in
-// linux/posix_acl_xattr.h.
+// parseACL parses a POSIX ACL: a version, then entries of tag and permissions (16 bits each) and id
+// (32 bits), as in linux/posix_acl_xattr.h. unread says why it could not.
 func parseACL(b []byte) (entries []planner.ACLEntry, unread string) {
-	const broken = "it is not of a form that is known"
+	const broken = "its format is unknown"
 	if len(b) < 4 || (len(b)-4)%8 != 0 || binary.LittleEndian.Uint32(b) != 2 {
 		return nil, broken
 	}
@@ -94,7 +97,8 @@ func parseACL(b []byte) (entries []planner.ACLEntry, unread string) {
 	return entries, ""
 }
 
-// isMinimal reports whether an ACL has no entries but owner, group and others, which are the mode.
+// isMinimal reports whether an ACL has only the entries for owner, group and others, which equal
+// the mode.
 func isMinimal(acl []byte) bool {
 	if len(acl) < 4 || (len(acl)-4)%8 != 0 {
 		return len(acl) == 0
@@ -109,8 +113,8 @@ func isMinimal(acl []byte) bool {
 	return true
 }
 
-// readNFS4 reads the NFSv4 ACL. Where a filesystem has no ACLs at all, there is none; where one cannot be read, that is
-// said, because it is there for each directory of NFSv4.
+// readNFS4 reads the NFSv4 ACL. It returns nil where the filesystem has no ACLs at all. If an ACL
+// cannot be read, it says so, because every directory on NFSv4 has one.
 func readNFS4(fd int, room []byte) (*planner.ACL, error) {
 	b, err := xattr(fd, nfs4ACL, room)
 	switch {
@@ -126,8 +130,8 @@ func readNFS4(fd int, room []byte) (*planner.ACL, error) {
 	return &acl, nil
 }
 
-// parseNFS4 reads the form of RFC 7530, section 6.2, in XDR: a number of entries, and for each its type, flags and rights
-// (32 bits each) and the name that it is about.
+// parseNFS4 parses the XDR format of RFC 7530, section 6.2: the number of entries, and for each its
+// type, flags and rights (32 bits each) and the name to which it applies.
 func parseNFS4(b []byte) (acl planner.ACL) {
 	number := func() (n uint32, ok bool) {
 		if len(b) < 4 {
@@ -147,21 +151,22 @@ func parseNFS4(b []byte) (acl planner.ACL) {
 		}
 		padded := (uint64(size) + 3) / 4 * 4
 		if !ok || padded > uint64(len(b)) {
-			return planner.ACL{Unread: "its NFSv4 ACL is not of a form that is known"}
+			return planner.ACL{Unread: "the format of its NFSv4 ACL is unknown"}
 		}
 		name := string(b[:size])
 		b = b[padded:]
-		if name != "OWNER@" && name != "GROUP@" && name != "EVERYONE@" && !slices.Contains(acl.NFS, name) {
+		if name != "OWNER@" && name != "GROUP@" && name != "EVERYONE@" &&
+			!slices.Contains(acl.NFS, name) {
 			acl.NFS = append(acl.NFS, name)
 		}
 	}
 	if !ok {
-		return planner.ACL{Unread: "its NFSv4 ACL is not of a form that is known"}
+		return planner.ACL{Unread: "the format of its NFSv4 ACL is unknown"}
 	}
 	return acl
 }
 
-// dropACLs removes both ACLs; where there are none, that is fine.
+// dropACLs removes both ACLs. It is no error if there are none.
 func dropACLs(fd int) error {
 	for _, name := range []string{accessACL, defaultACL} {
 		err := retry(func() error { return unix.Fremovexattr(fd, name) })

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestReadACL: what setfacl wrote is read, also where it is too long for the first try.
+// TestReadACL: readACL reads what setfacl wrote, also an ACL that is too long for the first
+// attempt.
 func TestReadACL(t *testing.T) {
 	s := newSite(t)
 	setfacl, err := exec.LookPath("setfacl")
@@ -26,7 +27,8 @@ func TestReadACL(t *testing.T) {
 			continue
 		}
 		if tc.entries != "" {
-			if out, err := exec.Command(setfacl, "-m", tc.entries, s.real("capstor/"+name)).CombinedOutput(); err != nil {
+			if out, err := exec.Command(setfacl, "-m", tc.entries,
+				s.real("capstor/"+name)).CombinedOutput(); err != nil {
 				t.Fatalf("%s: %s", tc.entries, out)
 			}
 		}
@@ -53,7 +55,7 @@ func TestReadACL(t *testing.T) {
 	}
 }
 
-// nfs4 writes an NFSv4 ACL that names these.
+// nfs4 encodes an NFSv4 ACL with the given names.
 func nfs4(names ...string) []byte {
 	b := binary.BigEndian.AppendUint32(nil, uint32(len(names)))
 	for _, n := range names {
@@ -75,7 +77,8 @@ func TestParseNFS4(t *testing.T) {
 	}{
 		{"none", nil, "", false},
 		{"the mode's", nfs4("OWNER@", "GROUP@", "EVERYONE@"), "", false},
-		{"a stranger's", nfs4("OWNER@", "eve@example.com", "GROUP@", "eve@example.com", "12345"), "eve@example.com 12345", false},
+		{"a stranger's", nfs4("OWNER@", "eve@example.com", "GROUP@", "eve@example.com", "12345"),
+			"eve@example.com 12345", false},
 		{"cut", nfs4("OWNER@", "eve@example.com")[:30], "", true},
 		{"a name beyond the end", append(nfs4("OWNER@")[:16], 0, 0, 1, 0), "", true},
 		{"more than there are", append([]byte{255, 255, 255, 255}, nfs4("OWNER@")[4:]...), "", true},

@@ -12,24 +12,27 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Move is one directory that goes into the archive, or comes back.
+// Move describes one directory that goes into the archive or comes back.
 type Move struct {
-	// From is where the directory is; Inode is its inode.
+	// From is where the directory is, and Inode is its inode.
 	From  string
 	Inode uint64
-	// Folder is the archive folder; Name the directory's name in there. Both paths are storage paths on one mount.
+	// Folder is the archive folder, and Name is the directory's name in it. From and Folder are
+	// storage paths on one mount.
 	Folder, Name string
 }
 
-// Archived is the storage path in the archive.
+// Archived returns the directory's storage path in the archive.
 func (m Move) Archived() string { return path.Join(m.Folder, m.Name) }
 
+// checkSource opens the directory, and returns an error if it must not or cannot be moved.
 func (s *System) checkSource(m Move) (*Dir, error) {
 	if m.Name == "" || strings.ContainsAny(m.Name, "/\x00") || m.Name[0] == '.' || !isClean(m.Folder) {
-		return nil, fmt.Errorf("%q is no name for it in %q", m.Name, m.Folder)
+		return nil, fmt.Errorf("%q is not a valid name in the archive folder %q", m.Name, m.Folder)
 	}
-	if lies(m.Folder, m.From) || lies(s.settings.Directory, m.From) {
-		return nil, fmt.Errorf("the archive folder %s or the system itself lies in it: choose another folder", s.root.Path(m.Folder))
+	if isInside(m.Folder, m.From) || isInside(s.settings.Directory, m.From) {
+		return nil, fmt.Errorf("it contains the archive folder %s or the system's own directory: "+
+			"choose another folder", s.root.Path(m.Folder))
 	}
 	d, err := s.Open(m.From, m.Inode)
 	if err != nil {
@@ -42,13 +45,13 @@ func (s *System) checkSource(m Move) (*Dir, error) {
 	return d, nil
 }
 
-// lies tells whether p lies in dir or is it.
-func lies(p, dir string) bool {
+// isInside reports whether p is dir or below it.
+func isInside(p, dir string) bool {
 	_, ok := below(p, dir)
 	return ok
 }
 
-// noMounts refuses a directory with a mount at or below it.
+// noMounts returns an error if there is a mount at or below a directory.
 func (s *System) noMounts(d *Dir) error {
 	real, err := realPath(d.fd)
 	if err != nil {
@@ -61,13 +64,14 @@ func (s *System) noMounts(d *Dir) error {
 		return fmt.Errorf("read /proc/self/mountinfo: %w", err)
 	}
 	if len(at) > 0 {
-		return fmt.Errorf("%s (%s) is mounted at %s: unmount it first", at[0].Source, at[0].FSType, at[0].Mountpoint)
+		return fmt.Errorf("%s (%s) is mounted at %s: unmount it first", at[0].Source, at[0].FSType,
+			at[0].Mountpoint)
 	}
 	return nil
 }
 
-// checkFolder refuses an opened archive folder that others can enter, that cannot be changed, that has the name already, or
-// that forces another project id on what comes in.
+// checkFolder returns an error if others have access to the opened archive folder, if it cannot be
+// changed, if the name is taken, or if it forces another project id on what comes in.
 func (s *System) checkFolder(folder int, m Move, source *Dir) error {
 	if err := s.isClosed(folder, m.Folder); err != nil {
 		return err
@@ -81,7 +85,8 @@ func (s *System) checkFolder(folder int, m Move, source *Dir) error {
 	return s.projectFits(folder, source, m)
 }
 
-// isClosed refuses a folder that others can enter: what is archived would stay reachable, or could be replaced.
+// isClosed returns an error if others have access to a folder: archived data would stay reachable,
+// or could be replaced.
 func (s *System) isClosed(folder int, storage string) error {
 	st, err := fstat(folder)
 	if err != nil {
@@ -93,15 +98,16 @@ func (s *System) isClosed(folder int, storage string) error {
 func (s *System) closed(owner planner.UID, mode planner.Mode, storage string) error {
 	if owner != planner.UID(s.root.euid) || mode&^private != 0 {
 		where := s.root.Path(storage)
-		return fmt.Errorf("the archive folder %s belongs to %d with mode %s, and must belong to %d with mode 0700, so that "+
-			"nobody else reaches what is archived: "+
-			"run `chown %d %s && chmod 0700 %s`, or name another", where, owner, mode, s.root.euid, s.root.euid, where, where)
+		return fmt.Errorf("the archive folder %s belongs to user %d with mode %s, but must belong to "+
+			"%d with mode 0700, so that nobody else can reach archived data: run `chown %d %s && chmod "+
+			"0700 %s`, or configure another folder", where, owner, mode, s.root.euid, s.root.euid, where, where)
 	}
 	return nil
 }
 
-// archiveProblem tells why nothing can be archived on the system, so that nobody approves what will fail; empty if nothing
-// is known to stand against it. All of it is checked again before each move.
+// archiveProblem returns why nothing can be archived on the system, so that nobody approves a
+// change that will fail. It is empty if no reason is known. Everything is checked again before each
+// move.
 func (s *System) archiveProblem() string {
 	storage := s.settings.Archive
 	if storage == "" {
@@ -115,12 +121,13 @@ func (s *System) archiveProblem() string {
 		}
 		return ""
 	case seen.State == planner.DirAbsent && seen.MissingAbove > 0:
-		return fmt.Sprintf("the directory above the archive folder %s does not exist: make it, or correct the archive in the configuration",
-			where)
+		return fmt.Sprintf("the directory above the archive folder %s does not exist: create it, or "+
+			"correct the archive in the configuration", where)
 	case seen.State == planner.DirAbsent:
 		return ""
 	default:
-		return fmt.Sprintf("the archive folder %s cannot be used: %s; it must lie on the same filesystem as what is archived", where, seen.Why)
+		return fmt.Sprintf("the archive folder %s cannot be used: %s; it must be on the same "+
+			"filesystem as what is archived", where, seen.Why)
 	}
 }
 
@@ -130,12 +137,13 @@ func (s *System) nameFree(folder int, m Move) error {
 	case unix.ENOENT:
 		return nil
 	case nil:
-		return refuse(ErrExists, "%s exists already in the archive", s.root.Path(m.Archived()))
+		return refuse(ErrExists, "%s already exists in the archive", s.root.Path(m.Archived()))
 	}
 	return fmt.Errorf("look for %s: %w", s.root.Path(m.Archived()), explain(err))
 }
 
-// projectFits refuses a folder that hands on another project id: Lustre, XFS and ext4 then answer EXDEV to a rename.
+// projectFits returns an error if the folder makes its contents inherit another project id: Lustre,
+// XFS and ext4 then answer EXDEV to a rename.
 func (s *System) projectFits(folder int, source *Dir, m Move) error {
 	to, err := s.root.getAttributes(folder)
 	if err != nil || !to.inherits() {
@@ -149,17 +157,17 @@ func (s *System) projectFits(folder int, source *Dir, m Move) error {
 
 func (s *System) exdev(m Move) string {
 	folder := s.root.Path(m.Folder)
-	return fmt.Sprintf("the filesystem does not let it be moved to %s (EXDEV): the archive must be on the "+
-		"same filesystem, and must not hand on another project id: clear that with `lfs project -C -d %s` (or `chattr -P`); "+
-		"nothing is ever copied", folder, folder)
+	return fmt.Sprintf("the filesystem does not allow moving it to %s (EXDEV): the archive must be "+
+		"on the same filesystem, and must not give its contents another project id: clear that with "+
+		"`lfs project -C -d %s` (or `chattr -P`); nothing is ever copied", folder, folder)
 }
 
-// openFolder opens the archive folder, which is made if its parent exists.
+// openFolder opens the archive folder, and creates it if its parent exists.
 func (s *System) openFolder(m Move) (int, error) {
 	parent, name, err := s.openParent(m.Folder)
 	if isKind(err, ErrAbsent) {
-		return -1, refuse(ErrAbsent, "the directory above the archive folder %s does not exist: make it, or correct the archive in "+
-			"the configuration", s.root.Path(m.Folder))
+		return -1, refuse(ErrAbsent, "the directory above the archive folder %s does not exist: create "+
+			"it, or correct the archive in the configuration", s.root.Path(m.Folder))
 	}
 	if err != nil {
 		return -1, err
@@ -184,10 +192,12 @@ func (s *System) openFolder(m Move) (int, error) {
 	return folder, nil
 }
 
-// fullyOurs gives a closed folder of ours all of mode 0700, of which the umask may have taken something.
+// fullyOurs completes mode 0700 on a closed folder of ours, from which the umask may have removed
+// bits.
 func (s *System) fullyOurs(folder int, storage string) error {
 	st, err := fstat(folder)
-	if err == nil && st.Uid == s.root.euid && planner.Mode(st.Mode)&planner.ModeBits&^private == 0 && st.Mode&0o700 != 0o700 {
+	closed := planner.Mode(st.Mode)&planner.ModeBits&^private == 0
+	if err == nil && st.Uid == s.root.euid && closed && st.Mode&0o700 != 0o700 {
 		err = retry(func() error { return unix.Fchmod(folder, 0o700) })
 	}
 	if err != nil {
@@ -196,9 +206,10 @@ func (s *System) fullyOurs(folder int, storage string) error {
 	return nil
 }
 
-// Restore moves a directory back from the archive: m.From is where it lies there (its Folder and Name), and to the
-// storage path where it belongs. It has m.Inode. Nothing is replaced, and the manifest stays, as the archive's record. A
-// directory that an earlier try has moved already is only synced.
+// Restore moves a directory back from the archive. m.Folder and m.Name say where it is there,
+// m.Inode is its inode, and to is the storage path where it belongs. Restore replaces nothing, and
+// keeps the manifest as a record. If an earlier attempt has already moved the directory, Restore
+// only syncs it.
 func (s *System) Restore(m Move, to string) error {
 	if err := s.restore(m, to); err != nil {
 		return fmt.Errorf("restore %s to %s: %w", s.root.Path(m.Archived()), s.root.Path(to), err)
@@ -226,20 +237,21 @@ func (s *System) restore(m Move, to string) error {
 	if err := unchangeable(parent, path.Dir(s.root.Path(to))); err != nil {
 		return err
 	}
-	const exdev = "the filesystem does not let it be moved there (EXDEV): the directory above is on another filesystem, or hands on " +
-		"another project id; nothing is ever copied"
+	const exdev = "the filesystem does not allow moving it there (EXDEV): the directory above is on " +
+		"another filesystem, or gives its contents another project id; nothing is ever copied"
 	if err := rename(source, spot{parent, name, s.root.Path(to)}, exdev); err != nil {
 		return err
 	}
 	return syncAll(parent, source.parent)
 }
 
-// syncMoved makes durable what an earlier try, which was killed, has renamed from one storage path to another.
+// syncMoved makes a rename between two storage paths durable, which an earlier, killed attempt has
+// made.
 func (s *System) syncMoved(storage ...string) error {
 	for _, p := range storage {
 		dir, _, err := s.openParent(p)
 		if isKind(err, ErrAbsent) {
-			continue // somebody has removed it since
+			continue // somebody has removed it in the meantime
 		}
 		if err != nil {
 			return err
@@ -256,7 +268,7 @@ func (s *System) syncMoved(storage ...string) error {
 func syncAll(fds ...int) error {
 	for _, fd := range fds {
 		if err := retry(func() error { return unix.Fsync(fd) }); err != nil {
-			return fmt.Errorf("it was done, but could not be made durable: fsync: %w", explain(err))
+			return fmt.Errorf("it is done, but may not survive a crash: fsync: %w", explain(err))
 		}
 	}
 	return nil

@@ -12,16 +12,17 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// archiveSite has a directory with content, capstor/store/x, ready to be archived.
+// archiveSite has a directory capstor/store/x, with content, that is ready to be archived.
 func archiveSite(t *testing.T) (*site, Move) {
 	s := newSite(t)
 	s.mkdir("capstor/store", 0o777)
 	s.mkdir("capstor/store/x", 0o2770)
 	s.must(os.WriteFile(s.real("capstor/store/x/data"), []byte("results"), 0o644))
-	return s, Move{From: "capstor/store/x", Inode: s.inode("capstor/store/x"), Folder: "capstor/.trash", Name: "20261103T120000Z-0a1b2c3d-x"}
+	return s, Move{From: "capstor/store/x", Inode: s.inode("capstor/store/x"),
+		Folder: "capstor/.trash", Name: "20261103T120000Z-0a1b2c3d-x"}
 }
 
-// archive prepares and moves.
+// archive calls PrepareArchive and Move.
 func (s *System) archive(m Move, manifest []byte) error {
 	a, err := s.PrepareArchive(m, manifest)
 	if err != nil {
@@ -51,7 +52,9 @@ func TestArchiveAndRestore(t *testing.T) {
 		t.Errorf("the folder: %+v", got)
 	}
 	found, err := s.sys.Manifests(m.Folder)
-	if err != nil || len(found) != 1 || found[0].Name != m.Name || string(found[0].Data) != `{"origin":"x"}` || found[0].Directory.Inode != m.Inode || found[0].Err != nil {
+	if err != nil || len(found) != 1 || found[0].Name != m.Name ||
+		string(found[0].Data) != `{"origin":"x"}` || found[0].Directory.Inode != m.Inode ||
+		found[0].Err != nil {
 		t.Fatalf("manifests: %+v, %v", found, err)
 	}
 	var st unix.Stat_t
@@ -70,24 +73,27 @@ func TestArchiveAndRestore(t *testing.T) {
 	s.must(s.sys.Restore(m, m.From))
 	s.must(os.Rename(s.real("capstor/store/x"), s.real(m.Archived())))
 	s.must(os.Remove(s.real("capstor/store")))
-	s.must(s.sys.SyncArchived(m)) // as after a kill, and somebody has removed the directory above since
+	// as after a kill, and somebody has removed the directory above since
+	s.must(s.sys.SyncArchived(m))
 	s.mkdir("capstor/store", 0o755)
 	s.must(s.sys.Restore(m, m.From))
 	if data, err := os.ReadFile(s.real("capstor/store/x/data")); string(data) != "results" {
 		t.Errorf("restored: %q, %v", data, err)
 	}
-	if found, err = s.sys.Manifests(m.Folder); err != nil || len(found) != 1 || found[0].Directory.State != planner.DirAbsent {
+	if found, err = s.sys.Manifests(m.Folder); err != nil || len(found) != 1 ||
+		found[0].Directory.State != planner.DirAbsent {
 		t.Errorf("after the restore: %+v, %v", found, err)
 	}
 	first := m.Name
 	m.Name = "z.json"
 	s.must(s.sys.archive(m, []byte(`{}`)))
-	if found, err = s.sys.Manifests(m.Folder); err != nil || len(found) != 2 || found[0].Name != first || found[1].Name != m.Name || found[1].Err != nil {
+	if found, err = s.sys.Manifests(m.Folder); err != nil || len(found) != 2 ||
+		found[0].Name != first || found[1].Name != m.Name || found[1].Err != nil {
 		t.Errorf("a directory named like a manifest: %+v, %v", found, err)
 	}
 }
 
-// Whatever is wrong, the check finds it, the archive refuses it, and the directory stays where it is.
+// Whatever is wrong, PrepareArchive finds it, Move refuses it, and the directory stays where it is.
 func TestArchiveRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(*site, *Move)
@@ -97,34 +103,36 @@ func TestArchiveRefuses(t *testing.T) {
 		"name taken": {func(s *site, m *Move) {
 			s.mkdir(m.Folder, 0o700)
 			s.mkdir(m.Archived(), 0o700) // an empty directory, which a plain rename would replace
-		}, "exists already"},
+		}, "already exists"},
 		"folder open to others": {func(s *site, m *Move) { s.mkdir(m.Folder, 0o711) }, "mode 0711"},
 		"folder of somebody": {func(s *site, m *Move) {
 			s.mkdir(m.Folder, 0o700)
 			s.must(os.Chown(s.real(m.Folder), 1001, 0))
-		}, "belongs to 1001"},
-		"folder is a link": {func(s *site, m *Move) { s.must(os.Symlink(s.t.TempDir(), s.real(m.Folder))) }, "a symbolic link stands at"},
-		"folder is a file": {func(s *site, m *Move) { s.must(os.WriteFile(s.real(m.Folder), nil, 0o600)) }, "a file stands at"},
+		}, "belongs to user 1001"},
+		"folder is a link": {func(s *site, m *Move) { s.must(os.Symlink(s.t.TempDir(), s.real(m.Folder))) }, "a symbolic link is at"},
+		"folder is a file": {func(s *site, m *Move) { s.must(os.WriteFile(s.real(m.Folder), nil, 0o600)) }, "a file is at"},
 		"no parent":        {func(s *site, m *Move) { m.Folder = "capstor/a/b" }, "does not exist"},
 		"folder on another mount": {func(s *site, m *Move) {
 			s.mkdir(m.Folder, 0o700)
 			s.mount(m.Folder, "tmpfs")
-		}, "another mount stands at"},
-		"folder elsewhere": {func(s *site, m *Move) { m.Folder = "../x" }, "no name for it"},
+		}, "another mount is at"},
+		"folder elsewhere": {func(s *site, m *Move) { m.Folder = "../x" }, "not a valid name"},
 		"mount below": {func(s *site, m *Move) {
 			s.mkdir(m.From+"/deep", 0o700)
 			s.mkdir(m.From+"/deep/er", 0o700)
 			s.mount(m.From+"/deep/er", "tmpfs")
 		}, "is mounted at"},
-		"mount at":            {func(s *site, m *Move) { s.mount(m.From, "tmpfs") }, "another mount stands at"},
-		"folder inside":       {func(s *site, m *Move) { m.Folder = m.From + "/.trash" }, "lies in it"},
-		"the system":          {func(s *site, m *Move) { m.From = "capstor" }, "lies in it"},
-		"a name with a slash": {func(s *site, m *Move) { m.Name = "../x" }, "no name"},
+		"mount at":      {func(s *site, m *Move) { s.mount(m.From, "tmpfs") }, "another mount is at"},
+		"folder inside": {func(s *site, m *Move) { m.Folder = m.From + "/.trash" }, "it contains the archive folder"},
+		"the system": {func(s *site, m *Move) { m.From = "capstor" }, "it contains the " +
+			"archive folder"},
+		"a name with a slash": {func(s *site, m *Move) { m.Name = "../x" }, "not a valid name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, m := archiveSite(t)
 			c.spoil(s, &m)
-			if _, err := s.sys.PrepareArchive(m, []byte("{}")); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := s.sys.PrepareArchive(m, []byte("{}")); err == nil ||
+				!strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 			unix.Unmount(s.real("capstor/store/x"), unix.MNT_DETACH)
@@ -138,7 +146,8 @@ func TestArchiveRefuses(t *testing.T) {
 	}
 }
 
-// Lustre and NFS answer EINVAL to RENAME_NOREPLACE; the plain rename must not replace an empty directory either.
+// Lustre and NFS answer EINVAL to RENAME_NOREPLACE. The plain rename must not replace an empty
+// directory either.
 func TestPlainRename(t *testing.T) {
 	s := newSite(t)
 	s.mkdir("capstor/x", 0o700)
@@ -152,12 +161,14 @@ func TestPlainRename(t *testing.T) {
 	if err := unix.Renameat(dir, "x", dir, "empty"); err != nil {
 		t.Fatalf("the danger that is guarded against is not there: %v", err)
 	}
-	if err := plainRename(spot{dir, "empty", ""}, spot{dir, "y", ""}); err != nil || !s.exists("capstor/y") {
+	if err := plainRename(spot{dir, "empty", ""}, spot{dir, "y", ""}); err != nil ||
+		!s.exists("capstor/y") {
 		t.Errorf("onto a free name: %v", err)
 	}
 }
 
-// Whatever took the name of a directory just before it was moved goes back, if it can; and a move whose answer was lost is one.
+// Whatever took the name of a directory just before the move is moved back, if possible. A move
+// whose answer was lost counts as a move.
 func TestSwappedWhileMoved(t *testing.T) {
 	s, m := archiveSite(t)
 	s.mkdir(m.Folder, 0o700)
@@ -168,7 +179,7 @@ func TestSwappedWhileMoved(t *testing.T) {
 	s.must(err)
 	defer unix.Close(trash)
 	from, to := spot{store, "x", s.real(m.From)}, spot{trash, m.Name, s.real(m.Archived())}
-	swap := func() { // somebody puts something else there, after the look and before the move
+	swap := func() { // somebody puts something else there between the check and the move
 		s.must(os.Rename(s.real(m.From), s.real("capstor/store/aside")))
 		s.must(os.Symlink("/etc", s.real(m.From)))
 	}
@@ -181,7 +192,8 @@ func TestSwappedWhileMoved(t *testing.T) {
 	}
 	s.must(renameFree(from, to, ""))
 	s.mkdir(m.From, 0o755) // and takes the name again
-	if err := arrived(m.Inode, from, to, nil); !errors.Is(err, ErrChanged) || !errors.Is(err, ErrExists) || !strings.Contains(err.Error(), "could not be moved back") {
+	if err := arrived(m.Inode, from, to, nil); !errors.Is(err, ErrChanged) ||
+		!errors.Is(err, ErrExists) || !strings.Contains(err.Error(), "could not be moved back") {
 		t.Errorf("the way back is barred: %v", err)
 	}
 	s.must(os.Remove(s.real(m.Archived())))
@@ -195,7 +207,7 @@ func TestSwappedWhileMoved(t *testing.T) {
 	}
 }
 
-// Across mounts the kernel answers EXDEV; that is an error with a way out, and never a copy.
+// Across mounts, the kernel answers EXDEV. That is an error that says what to do, and never a copy.
 func TestRenameAcrossMounts(t *testing.T) {
 	s, m := archiveSite(t)
 	s.mkdir("other", 0o700)
@@ -228,7 +240,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	s.must(os.Chmod(s.real(m.Folder), 0o711)) // somebody may have put something else there
 	if err := s.sys.Restore(m, m.From); err == nil || !strings.Contains(err.Error(), "mode 0711") {
-		t.Errorf("from a folder that others can enter: %v", err)
+		t.Errorf("from a folder to which others have access: %v", err)
 	}
 	s.must(os.Chmod(s.real(m.Folder), 0o700))
 	s.mkdir(m.From, 0o700)
@@ -268,7 +280,7 @@ func TestManifestsOfOthers(t *testing.T) {
 	}
 }
 
-// The umask takes nothing from the archive folder and the manifest.
+// The umask removes nothing from the modes of the archive folder and the manifest.
 func TestArchiveUnderAnUmask(t *testing.T) {
 	s, m := archiveSite(t)
 	old := unix.Umask(0o777)
@@ -279,7 +291,8 @@ func TestArchiveUnderAnUmask(t *testing.T) {
 	if s.must(err); len(found) != 1 {
 		t.Fatalf("%+v", found)
 	}
-	for path, want := range map[string]uint32{m.Folder: unix.S_IFDIR | 0o700, m.Folder + "/" + found[0].File: unix.S_IFREG | 0o600} {
+	for path, want := range map[string]uint32{m.Folder: unix.S_IFDIR | 0o700, m.Folder + "/" +
+		found[0].File: unix.S_IFREG | 0o600} {
 		var st unix.Stat_t
 		s.must(unix.Lstat(s.real(path), &st))
 		if st.Mode != want {

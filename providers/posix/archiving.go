@@ -7,23 +7,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Archiving is one directory that is ready to be moved into the archive: its manifest is written, and everything that can be
-// tried without moving it was tried.
+// Archiving is one directory that is ready to be moved into the archive. Its manifest is written,
+// and everything that can be tried without moving the directory has been tried.
 type Archiving struct {
 	system   *System
 	move     Move
 	manifest manifestFile
 }
 
-// PrepareArchive tries everything that could make [Archiving.Move] fail, short of the move: the directory is the expected
-// one, no mount is at or below it, no flag keeps it where it is; the archive folder is there (it is made if it is missing),
-// on the same mount, closed to all but us, has the name free and room for the manifest, which is written and synced. The
-// caller ends with Move or Discard. What fails here leaves no manifest.
+// PrepareArchive tries everything that could make [Archiving.Move] fail, except for the move. It
+// checks that the directory is the expected one, that no mount is at or below it, and that no flag
+// keeps it where it is. It creates the archive folder if it is missing, and checks that the folder
+// is on the same mount, is closed to everybody else, has the name free and has room for the
+// manifest. It writes and syncs the manifest. The caller must call Move or Discard in the end. A
+// PrepareArchive that fails leaves no manifest.
 func (s *System) PrepareArchive(m Move, manifest []byte) (*Archiving, error) {
 	a := &Archiving{system: s, move: m}
 	err := a.inFolder(func(_ *Dir, folder int) (err error) {
 		if a.manifest, err = writeManifest(folder, m.Name, manifest); err != nil {
-			return fmt.Errorf("write its manifest in the archive folder %s: %w", s.root.Path(m.Folder), explain(err))
+			return fmt.Errorf("write its manifest in the archive folder %s: %w", s.root.Path(m.Folder),
+				explain(err))
 		}
 		return nil
 	})
@@ -33,8 +36,9 @@ func (s *System) PrepareArchive(m Move, manifest []byte) (*Archiving, error) {
 	return a, nil
 }
 
-// Move checks everything again, renames the directory, and syncs both directories. Nothing is ever replaced or copied. If
-// the directory did not move, its manifest is removed again: it would tell a lie.
+// Move checks everything again, renames the directory and syncs both parent directories. It never
+// replaces or copies anything. If the directory did not move, Move removes its manifest, which
+// would be wrong.
 func (a *Archiving) Move() error {
 	moved := false
 	err := a.inFolder(func(source *Dir, folder int) error {
@@ -60,7 +64,8 @@ func (a *Archiving) Discard() error {
 	}
 	if err != nil {
 		where := a.system.root.Path(a.move.Folder)
-		return fmt.Errorf("the manifest %s/%s names a directory that was not archived; remove it by hand: %w", where, a.manifest.name, err)
+		return fmt.Errorf("the manifest %s/%s names a directory that was not archived: remove the "+
+			"manifest by hand: %w", where, a.manifest.name, err)
 	}
 	return nil
 }
@@ -90,10 +95,12 @@ func (a *Archiving) checked(f func(source *Dir, folder int) error) error {
 	return f(source, folder)
 }
 
-// SyncArchived makes durable that a directory is in the archive, after a try that was killed has moved it.
+// SyncArchived makes the move of a directory into the archive durable, after an attempt that moved
+// it was killed.
 func (s *System) SyncArchived(m Move) error {
 	if seen := s.Observe(m.Archived()); seen.Inode != m.Inode {
-		return refuse(ErrAbsent, "archive %s: it is not in the archive as %s", s.root.Path(m.From), s.root.Path(m.Archived()))
+		return refuse(ErrAbsent, "archive %s: it is not in the archive as %s", s.root.Path(m.From),
+			s.root.Path(m.Archived()))
 	}
 	if err := s.syncMoved(m.Archived(), m.From); err != nil {
 		return fmt.Errorf("archive %s: %w", s.root.Path(m.From), err)

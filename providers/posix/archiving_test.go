@@ -31,7 +31,8 @@ func (s *site) setFlag(at string, flag uint32) {
 	})
 }
 
-// A flag that keeps a directory where it is, or the archive as it is, is found before anybody is asked to approve.
+// A flag that keeps a directory where it is, or the archive as it is, is found before anybody is
+// asked to approve.
 func TestPrepareFindsFlags(t *testing.T) {
 	for name, flag := range map[string]uint32{"immutable": immutableFlag, "append-only": appendFlag} {
 		for _, where := range []string{"capstor/store/x", "capstor/store", "capstor/.trash"} {
@@ -49,17 +50,18 @@ func TestPrepareFindsFlags(t *testing.T) {
 	}
 }
 
-// A flag above a directory that would come back is named, too.
+// A flag above the directory to restore is found, too.
 func TestRestoreFindsFlags(t *testing.T) {
 	s, m := archiveSite(t)
 	s.must(s.sys.archive(m, []byte("{}")))
 	s.setFlag("capstor/store", immutableFlag)
-	if err := s.sys.Restore(m, m.From); !errors.Is(err, ErrObstructed) || !strings.Contains(err.Error(), "capstor/store is immutable") {
+	if err := s.sys.Restore(m, m.From); !errors.Is(err, ErrObstructed) ||
+		!strings.Contains(err.Error(), "capstor/store is immutable") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// again opens the system once more, as another process does.
+// again opens the system once more, as another process would.
 func (s *site) again() *System {
 	s.t.Helper()
 	sys, err := s.root.System(s.conf, planner.RootIdentity{})
@@ -67,7 +69,7 @@ func (s *site) again() *System {
 	return sys
 }
 
-// wantInArchive compares what the archive folder holds: patterns of names.
+// wantInArchive compares the names in the archive folder with patterns.
 func (s *site) wantInArchive(m Move, patterns ...string) {
 	s.t.Helper()
 	entries, _ := os.ReadDir(s.real(m.Folder))
@@ -85,7 +87,8 @@ func (s *site) wantInArchive(m Move, patterns ...string) {
 	}
 }
 
-// An archive without room for the manifest is found before anybody is asked to approve, and nothing is left.
+// An archive without room for the manifest is found before anybody is asked to approve, and nothing
+// is left over.
 func TestPrepareOnAFullFilesystem(t *testing.T) {
 	for name, c := range map[string]struct {
 		options string
@@ -115,7 +118,8 @@ func TestPrepareOnAFullFilesystem(t *testing.T) {
 			t.Cleanup(func() { unix.Unmount(s.real("capstor"), unix.MNT_DETACH) })
 			s.mkdir("capstor/x", 0o2770)
 			s.mkdir("capstor/.trash", 0o700)
-			m := Move{From: "capstor/x", Inode: s.inode("capstor/x"), Folder: "capstor/.trash", Name: "20261103T120000Z-0a1b2c3d-x"}
+			m := Move{From: "capstor/x", Inode: s.inode("capstor/x"), Folder: "capstor/.trash",
+				Name: "20261103T120000Z-0a1b2c3d-x"}
 			c.fill(s)
 			sys := s.again()
 			defer sys.Close()
@@ -127,7 +131,7 @@ func TestPrepareOnAFullFilesystem(t *testing.T) {
 	}
 }
 
-// Discard removes the manifest of its own attempt and nobody else's.
+// Discard removes the manifest of its own attempt and no other.
 func TestDiscardRemovesOnlyItsOwn(t *testing.T) {
 	s, m := archiveSite(t)
 	one, err := s.sys.PrepareArchive(m, []byte("one"))
@@ -144,7 +148,8 @@ func TestDiscardRemovesOnlyItsOwn(t *testing.T) {
 	s.wantInArchive(m, m.Name+"~*.json", "aside")
 }
 
-// A directory that is archived keeps the manifest of whoever moved it, whatever became of the other attempt.
+// An archived directory keeps the manifest of the node that moved it, whatever happens to another
+// attempt.
 func TestTheLoserKeepsTheWinnersManifest(t *testing.T) {
 	s, m := archiveSite(t)
 	loser, err := s.sys.PrepareArchive(m, []byte("loser"))
@@ -154,12 +159,14 @@ func TestTheLoserKeepsTheWinnersManifest(t *testing.T) {
 		t.Error("it was moved twice")
 	}
 	found, err := s.sys.Manifests(m.Folder)
-	if err != nil || len(found) != 1 || string(found[0].Data) != "winner" || found[0].Name != m.Name || found[0].Directory.Inode != m.Inode {
+	if err != nil || len(found) != 1 || string(found[0].Data) != "winner" || found[0].Name != m.Name ||
+		found[0].Directory.Inode != m.Inode {
 		t.Errorf("%+v, %v", found, err)
 	}
 }
 
-// Two nodes that archive the same directories at the same time: each directory arrives once, and each has its manifest.
+// Two nodes archive the same directories at the same time. Each directory arrives once and has its
+// manifest.
 func TestTwoNodesArchive(t *testing.T) {
 	s := newSite(t)
 	const n = 60
@@ -168,7 +175,8 @@ func TestTwoNodesArchive(t *testing.T) {
 		from := fmt.Sprintf("capstor/d%d", i)
 		s.mkdir(from, 0o2770)
 		name := fmt.Sprintf("20261103T120000Z-0a1b2c3d-d%d", i)
-		moves = append(moves, Move{From: from, Inode: s.inode(from), Folder: "capstor/.trash", Name: name})
+		moves = append(moves, Move{From: from, Inode: s.inode(from), Folder: "capstor/.trash",
+			Name: name})
 	}
 	var wg sync.WaitGroup
 	for node := range 3 {
@@ -180,7 +188,8 @@ func TestTwoNodesArchive(t *testing.T) {
 				if node == 2 { // its plan began a second later
 					m.Name = strings.Replace(m.Name, "120000Z", "120001Z", 1)
 				}
-				if a, err := sys.PrepareArchive(m, fmt.Appendf(nil, "%s by %d", m.Archived(), node)); err == nil {
+				if a, err := sys.PrepareArchive(m,
+					fmt.Appendf(nil, "%s by %d", m.Archived(), node)); err == nil {
 					_ = a.Move()
 				}
 			}

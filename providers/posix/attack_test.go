@@ -14,7 +14,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// rounds is how often each attack is tried: CSCS_SYNC_ATTACK_ROUNDS, or 100,000 with CSCS_TEST_LONG.
+// rounds returns how often each attack is tried: CSCS_SYNC_ATTACK_ROUNDS, or 100,000 with
+// CSCS_TEST_LONG.
 func rounds(t *testing.T) int {
 	s := os.Getenv("CSCS_SYNC_ATTACK_ROUNDS")
 	switch {
@@ -31,7 +32,8 @@ func rounds(t *testing.T) int {
 	return n
 }
 
-// victim is a directory outside of the system, that no attack may make us touch: it is 0700, of user 4711, and empty.
+// victim is a directory outside of the system that no attack may make us touch. It has mode 0700,
+// belongs to user 4711, and is empty.
 type victim struct{ *site }
 
 func newVictim(s *site) victim {
@@ -57,7 +59,8 @@ func (v victim) check(t *testing.T) {
 	}
 }
 
-// attack runs swap in a loop beside try, until that was called n times and has met enough; or the time is up.
+// attack runs swap in a loop next to try, until try was called n times and met the attack often
+// enough, or the time is up.
 func attack(t *testing.T, n int, swap func(i int), try func(i int), met func() bool) {
 	t.Helper()
 	began := time.Now()
@@ -93,7 +96,8 @@ func attack(t *testing.T, n int, swap func(i int), try func(i int), met func() b
 	<-stopped
 }
 
-// swapper puts in turn a link to the victim, a file, a fifo, a link to nothing and a directory at one place.
+// swapper puts different things at one place in turn: a link to the victim, a file, a fifo, a link
+// to nothing and a directory.
 func swapper(path, victim string) func(int) {
 	tmp := path + ".swap"
 	return func(i int) {
@@ -128,7 +132,8 @@ func TestAttackObserve(t *testing.T) {
 		if d.Owner == 4711 {
 			t.Error("the victim was looked at")
 		}
-		if d.State == planner.DirObstructed && d.Why == "" || d.State == planner.DirUnknown && d.Why == "" {
+		if d.State == planner.DirObstructed && d.Why == "" || d.State == planner.DirUnknown &&
+			d.Why == "" {
 			t.Errorf("no reason: %+v", d)
 		}
 		seen[d.State]++
@@ -153,7 +158,7 @@ func TestAttackMake(t *testing.T) {
 	v.check(t)
 }
 
-// The directory itself is swapped between opening it and each change.
+// The directory itself is replaced between opening it and each change.
 func TestAttackChange(t *testing.T) {
 	s := newSite(t)
 	v := newVictim(s)
@@ -165,8 +170,10 @@ func TestAttackChange(t *testing.T) {
 	attack(t, rounds(t), func(i int) {
 		swap(i)
 		// Now and then the true directory comes and goes, and a stranger's takes its name.
-		unix.Renameat2(unix.AT_FDCWD, s.real("capstor/mid"), unix.AT_FDCWD, s.real("capstor/real"), unix.RENAME_EXCHANGE)
-		unix.Renameat2(unix.AT_FDCWD, s.real("capstor/mid"), unix.AT_FDCWD, s.real("capstor/real"), unix.RENAME_EXCHANGE)
+		unix.Renameat2(unix.AT_FDCWD, s.real("capstor/mid"), unix.AT_FDCWD, s.real("capstor/real"),
+			unix.RENAME_EXCHANGE)
+		unix.Renameat2(unix.AT_FDCWD, s.real("capstor/mid"), unix.AT_FDCWD, s.real("capstor/real"),
+			unix.RENAME_EXCHANGE)
 	}, func(int) {
 		for _, p := range []string{"capstor/mid", "capstor/real"} {
 			d, err := s.sys.Open(p, inode)
@@ -191,7 +198,8 @@ func TestAttackChange(t *testing.T) {
 	}
 }
 
-// A mount comes and goes over a directory, and over the one above it: nothing on it is ever seen as ours, made or changed.
+// A mount comes and goes over a directory, and over the one above it. Nothing on the mount is ever
+// taken for ours, created or changed.
 func TestAttackMount(t *testing.T) {
 	s := newSite(t)
 	v := newVictim(s)
@@ -241,7 +249,8 @@ func TestAttackMount(t *testing.T) {
 	v.check(t)
 }
 
-// Hard links are made of files only: one in the way is refused as any file is, and what it leads to is not touched.
+// Only files have hard links. A link in the way is refused like any file, and its target is not
+// touched.
 func TestHardLinks(t *testing.T) {
 	s := newSite(t)
 	s.must(os.WriteFile(s.real("shadow"), []byte("secret"), 0o600))
@@ -253,7 +262,8 @@ func TestHardLinks(t *testing.T) {
 		if d, err := s.sys.Open("capstor/x", inode); d != nil || !errors.Is(err, ErrObstructed) {
 			t.Errorf("open: %v", err)
 		}
-		if err := s.sys.archive(Move{From: "capstor/x", Inode: inode, Folder: "capstor/.trash", Name: "x"}, []byte("{}")); !errors.Is(err, ErrObstructed) {
+		if err := s.sys.archive(Move{From: "capstor/x", Inode: inode, Folder: "capstor/.trash",
+			Name: "x"}, []byte("{}")); !errors.Is(err, ErrObstructed) {
 			t.Errorf("archive: %v", err)
 		}
 	}
@@ -264,7 +274,7 @@ func TestHardLinks(t *testing.T) {
 	}
 }
 
-// What is archived must be the directory that was approved, whatever takes its name while it moves.
+// Only the approved directory may be archived, whatever takes its name while it moves.
 func TestAttackArchive(t *testing.T) {
 	s := newSite(t)
 	v := newVictim(s)
@@ -275,14 +285,16 @@ func TestAttackArchive(t *testing.T) {
 	attack(t, n, func(i int) {
 		swap(i)
 		if i%5 == 4 {
-			time.Sleep(time.Duration(i%4) * 5 * time.Millisecond) // now and then an archive must get through, which syncs
+			// now and then an archive must get through, which syncs
+			time.Sleep(time.Duration(i%4) * 5 * time.Millisecond)
 		}
 	}, func(i int) {
 		var st unix.Stat_t
 		for unix.Lstat(s.real("capstor/mid"), &st) != nil || !isDir(st.Mode) {
 			runtime.Gosched()
 		}
-		m := Move{From: "capstor/mid", Inode: st.Ino, Folder: "capstor/.trash", Name: "n" + strconv.Itoa(i)}
+		m := Move{From: "capstor/mid", Inode: st.Ino, Folder: "capstor/.trash", Name: "n" +
+			strconv.Itoa(i)}
 		if s.sys.archive(m, []byte("{}")) != nil {
 			return
 		}
@@ -304,7 +316,8 @@ func TestAttackArchive(t *testing.T) {
 	}
 }
 
-// What is restored arrives in the directory that was meant or not at all, whatever takes that one's name and its own.
+// A restored directory arrives in the right place or not at all, whatever takes the name of that
+// place or of the directory.
 func TestAttackRestore(t *testing.T) {
 	s := newSite(t)
 	v := newVictim(s)
@@ -314,7 +327,8 @@ func TestAttackRestore(t *testing.T) {
 	restored, refused := 0, 0
 	attack(t, rounds(t)/100, func(i int) {
 		swap(i)
-		os.Mkdir(s.real("capstor/mid/back"), 0o777) // an empty directory, which a plain rename would replace
+		// an empty directory, which a plain rename would replace
+		os.Mkdir(s.real("capstor/mid/back"), 0o777)
 		runtime.Gosched()
 		os.Remove(s.real("capstor/mid/back"))
 	}, func(i int) {
@@ -326,14 +340,16 @@ func TestAttackRestore(t *testing.T) {
 			return
 		}
 		refused++
-		if seen := s.sys.Observe(m.Archived()); seen.State == planner.DirPresent && seen.Inode != m.Inode {
+		if seen := s.sys.Observe(m.Archived()); seen.State == planner.DirPresent &&
+			seen.Inode != m.Inode {
 			t.Errorf("in the archive is another directory now: %+v, want inode %d", seen, m.Inode)
 		}
 	}, func() bool { return restored > 0 && refused > 0 })
 	v.check(t)
 }
 
-// A tree is tagged while directories in it become links, files and fifos: nothing outside of it is ever tagged, nothing hangs.
+// A tree is tagged while directories in it become links, files and fifos. Nothing outside of it is
+// ever tagged, and nothing hangs.
 func TestAttackTag(t *testing.T) {
 	s := newSite(t)
 	v := newVictim(s)

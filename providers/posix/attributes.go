@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// attributes is struct fsxattr (linux/fs.h), 28 bytes, the same on Lustre, XFS and ext4.
+// attributes is struct fsxattr (linux/fs.h). It has 28 bytes, on Lustre, XFS and ext4 alike.
 type attributes struct {
 	flags, extentSize, extents, projectID, cowExtentSize uint32
 	_                                                    [8]byte
@@ -24,13 +24,14 @@ const (
 func (a *attributes) project() planner.ProjectID { return planner.ProjectID(a.projectID) }
 func (a *attributes) inherits() bool             { return a.flags&inheritFlag != 0 }
 
-// attributesFunc reads or writes the attributes of an open directory.
+// attributesFunc reads or writes the attributes of an open file or directory.
 type attributesFunc func(fd int, request uintptr, a *attributes) error
 
-// attributesIoctl asks the kernel.
+// attributesIoctl calls the kernel.
 func attributesIoctl(fd int, request uintptr, a *attributes) error {
 	return retry(func() error {
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(a))); errno != 0 {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(a)))
+		if errno != 0 {
 			return errno
 		}
 		return nil
@@ -42,7 +43,7 @@ func (r *Root) getAttributes(fd int) (a attributes, err error) {
 	return a, err
 }
 
-// observe looks at an open directory.
+// observe reads the state of an open directory.
 func (s *System) observe(fd int, storage string) planner.Directory {
 	st, err := statx(fd)
 	if err != nil {
@@ -63,7 +64,7 @@ func (s *System) observe(fd int, storage string) planner.Directory {
 	if !s.byProject() {
 		return d
 	}
-	// Lustre shows a project id that was just set only after an fstat, which was done above.
+	// Lustre shows a new project id only after an fstat, which was done above.
 	attr, err := s.root.getAttributes(fd)
 	switch err {
 	case nil:
@@ -75,8 +76,8 @@ func (s *System) observe(fd int, storage string) planner.Directory {
 	return d
 }
 
-// Own gives the directory to an owner and group; nothing is called where both are right already, so that a user who is
-// not root can try things out.
+// Own changes owner and group. It makes no system call if both are right already, so that a user
+// who is not root can try things out.
 func (d *Dir) Own(owner planner.UID, group planner.GID) error {
 	what := fmt.Sprintf("give to %d:%d", owner, group)
 	st, err := fstat(d.fd)
@@ -89,11 +90,12 @@ func (d *Dir) Own(owner planner.UID, group planner.GID) error {
 	return d.change(what, func() error { return unix.Fchown(d.fd, int(owner), int(group)) })
 }
 
-// Chmod sets all twelve bits of the mode, and checks that the kernel took them: it drops setgid without a word when the
-// caller may not set it.
+// Chmod sets all twelve bits of the mode and checks the result: the kernel silently drops setgid if
+// the caller may not set it.
 func (d *Dir) Chmod(mode planner.Mode) error {
 	what := "set mode " + mode.String() + " of"
-	if err := d.change(what, func() error { return unix.Fchmod(d.fd, uint32(mode&planner.ModeBits)) }); err != nil {
+	chmod := func() error { return unix.Fchmod(d.fd, uint32(mode&planner.ModeBits)) }
+	if err := d.change(what, chmod); err != nil {
 		return err
 	}
 	st, err := fstat(d.fd)
@@ -101,12 +103,13 @@ func (d *Dir) Chmod(mode planner.Mode) error {
 		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
 	}
 	if got := planner.Mode(st.Mode) & planner.ModeBits; got != mode&planner.ModeBits {
-		return fmt.Errorf("%s %s: the filesystem made it %s: cscs-sync needs to be root there, or a member of the group", what, d.Path(), got)
+		return fmt.Errorf("%s %s: the filesystem set %s instead: run cscs-sync as root there, or as a "+
+			"member of the group", what, d.Path(), got)
 	}
 	return nil
 }
 
-// DropACLs removes the access and the default ACL, such as a parent hands on.
+// DropACLs removes the access ACL and the default ACL, which a new directory may inherit.
 func (d *Dir) DropACLs() error {
 	return d.change("remove the ACLs of", func() error { return dropACLs(d.fd) })
 }

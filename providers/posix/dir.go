@@ -9,9 +9,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Dir is one managed directory, held by its descriptor together with its parent's. Every change first compares the inode,
-// and that the parent still has it under its name: a directory that was moved, removed or replaced meanwhile is
-// [ErrChanged], and is not changed.
+// Dir is one managed directory. It holds descriptors of the directory and of its parent. Every
+// change first compares the inode, and checks that the parent still has the directory under its
+// name. If the directory was moved, removed or replaced in the meantime, the error is [ErrChanged]
+// and nothing is changed.
 type Dir struct {
 	system  *System
 	storage string
@@ -21,7 +22,8 @@ type Dir struct {
 	inode   uint64
 }
 
-// Open opens the directory at a storage path to change it. It must have the given inode; 0 takes whatever is there.
+// Open opens the directory at a storage path to change it. It must have the given inode; 0 accepts
+// any.
 func (s *System) Open(storage string, inode uint64) (*Dir, error) {
 	if err := s.still(); err != nil {
 		return nil, err
@@ -31,7 +33,7 @@ func (s *System) Open(storage string, inode uint64) (*Dir, error) {
 		return nil, err
 	}
 	if inode != 0 {
-		d.inode = inode // which every later change compares with
+		d.inode = inode // every later change compares with it
 	}
 	if err := d.compare("open"); err != nil {
 		d.Close()
@@ -40,10 +42,12 @@ func (s *System) Open(storage string, inode uint64) (*Dir, error) {
 	return d, nil
 }
 
-// openParent opens the directory above a storage path. The system's own directory has none that may be changed.
+// openParent opens the directory above a storage path. The system's own directory is refused,
+// because nothing above it may be changed.
 func (s *System) openParent(storage string) (fd int, name string, err error) {
 	if storage == s.settings.Directory || storage == "." {
-		return -1, "", refuse(ErrObstructed, "%s is the directory of system %s itself", s.root.Path(storage), s.settings.Name)
+		return -1, "", refuse(ErrObstructed, "%s is the directory of system %s itself",
+			s.root.Path(storage), s.settings.Name)
 	}
 	dir, name := path.Split(storage)
 	fd, err = s.openDir(path.Clean(dir))
@@ -84,18 +88,18 @@ func (s *System) openChild(parent int, name, storage string) (int, error) {
 		if what == "" {
 			what = "something else"
 		}
-		return -1, refuse(ErrObstructed, "%s stands at %s", what, where)
+		return -1, refuse(ErrObstructed, "%s is at %s", what, where)
 	}
 	return -1, fmt.Errorf("open %s: %w", where, explain(err))
 }
 
-// Path is where the directory is on this node.
+// Path returns the path of the directory on this node.
 func (d *Dir) Path() string { return d.system.root.Path(d.storage) }
 
-// Inode is the directory's inode number.
+// Inode returns the directory's inode number.
 func (d *Dir) Inode() uint64 { return d.inode }
 
-// Close lets go of the directory.
+// Close closes the directory's descriptors.
 func (d *Dir) Close() error {
 	for _, fd := range []*int{&d.fd, &d.parent} {
 		if *fd >= 0 {
@@ -106,7 +110,8 @@ func (d *Dir) Close() error {
 	return nil
 }
 
-// compare checks that the descriptor is the expected directory, and that it still stands at its name.
+// compare checks that the descriptor is the expected directory, and that the directory still has
+// its name.
 func (d *Dir) compare(what string) error {
 	st, err := fstat(d.fd)
 	if err != nil {
@@ -116,14 +121,15 @@ func (d *Dir) compare(what string) error {
 	if err != nil && err != unix.ENOENT {
 		return fmt.Errorf("%s %s: %w", what, d.Path(), explain(err))
 	}
-	if st.Ino != d.inode || st.Nlink == 0 || err == unix.ENOENT || named.Ino != st.Ino || named.Dev != st.Dev {
-		return refuse(ErrChanged, "%s %s: it is no longer the directory with inode %d: somebody moved or replaced it; plan again", what, d.Path(),
-			d.inode)
+	if st.Ino != d.inode || st.Nlink == 0 || err == unix.ENOENT || named.Ino != st.Ino ||
+		named.Dev != st.Dev {
+		return refuse(ErrChanged, "%s %s: it is no longer the directory with inode %d, because "+
+			"somebody moved or replaced it: plan again", what, d.Path(), d.inode)
 	}
 	return nil
 }
 
-// change compares and then runs a system call on the directory.
+// change compares, and then makes a system call on the directory.
 func (d *Dir) change(what string, f func() error) error {
 	if err := d.compare(what); err != nil {
 		return err
@@ -134,13 +140,15 @@ func (d *Dir) change(what string, f func() error) error {
 	return nil
 }
 
-// Observe looks at the directory by its descriptor.
+// Observe reads the state of the directory through its descriptor.
 func (d *Dir) Observe() planner.Directory { return d.system.observe(d.fd, d.storage) }
 
-// SetProject sets the project id, and that new files and directories inherit it, and reads both back.
+// SetProject sets the project id and makes new files and directories inherit it. It reads both
+// back.
 func (d *Dir) SetProject(id planner.ProjectID) error {
 	what := fmt.Sprintf("set project id %d of", id)
-	// Some filesystems take the id of the parent when the flag is set together with it: then a second call fixes it.
+	// Some filesystems keep the parent's id when the flag is set in the same call. Then a second call
+	// helps.
 	for range 2 {
 		if err := d.change(what, func() error { return d.writeProject(id) }); err != nil {
 			return err
@@ -156,7 +164,9 @@ func (d *Dir) SetProject(id planner.ProjectID) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s %s: the filesystem did not keep it: are project quotas enabled there?", what, d.Path())
+	return fmt.Errorf("%s %s: the filesystem did not keep it: check that project quotas are enabled "+
+		"there",
+		what, d.Path())
 }
 
 func (d *Dir) writeProject(id planner.ProjectID) error {
@@ -171,7 +181,7 @@ func (d *Dir) writeProject(id planner.ProjectID) error {
 // Sync makes the directory's own attributes durable.
 func (d *Dir) Sync() error { return d.sync(d.fd, "sync") }
 
-// Parent returns the device and the inode number of the directory above, as it was opened.
+// Parent returns the device and inode number of the directory above, as it was opened.
 func (d *Dir) Parent() (device, inode uint64, err error) {
 	st, err := fstat(d.parent)
 	if err != nil {
@@ -180,7 +190,7 @@ func (d *Dir) Parent() (device, inode uint64, err error) {
 	return st.Dev, st.Ino, nil
 }
 
-// SyncParent makes durable that the directory has its name.
+// SyncParent makes the directory's name durable.
 func (d *Dir) SyncParent() error { return d.sync(d.parent, "sync the directory above") }
 
 func (d *Dir) sync(fd int, what string) error {

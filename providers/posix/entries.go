@@ -10,10 +10,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/scan"
 )
 
-// maxEntries is how many entries of a folder [System.Entries] reads at most.
+// maxEntries is the most entries of a folder that [System.Entries] reads.
 const maxEntries = 1 << 16
 
-// Entries reads the names of the directories in the folder at a storage path. It opens none of
+// Entries returns the names of the directories in the folder at a storage path. It opens none of
 // them, follows no link, and stops after [maxEntries] entries.
 func (s *System) Entries(storage string) scan.Folder { return s.entries(storage, maxEntries) }
 
@@ -58,10 +58,11 @@ func (s *System) entries(storage string, most int) scan.Folder {
 	}
 }
 
-// direntType is where the type stands in struct linux_dirent64.
+// direntType is the offset of the type in struct linux_dirent64.
 const direntType = direntName - 1
 
-// isDirectory reports whether an entry is a directory. Not every filesystem says so in the entry.
+// isDirectory reports whether an entry is a directory. Not every filesystem stores the type in the
+// entry.
 func isDirectory(fd int, name string, kind byte) bool {
 	if kind != unix.DT_UNKNOWN {
 		return kind == unix.DT_DIR
@@ -70,8 +71,8 @@ func isDirectory(fd int, name string, kind byte) bool {
 	return err == nil && isDir(st.Mode)
 }
 
-// Aged looks at the directory at a storage path as [System.Observe] does, and says when it was
-// last modified.
+// Aged observes the directory at a storage path like [System.Observe], and adds when it was last
+// modified.
 func (s *System) Aged(storage string) scan.Directory {
 	at, rel, err := s.base(storage)
 	if err != nil {
@@ -90,7 +91,8 @@ func (s *System) Aged(storage string) scan.Directory {
 	return d
 }
 
-// Entries is [System.Entries] on a system, whose mount is looked at first if it was not yet.
+// Entries calls [System.Entries] on a system. If the system's mount was not checked yet, it checks
+// it first.
 func (r *Root) Entries(system planner.System, storage string) scan.Folder {
 	s, why := r.onSystem(system)
 	if s == nil {
@@ -99,7 +101,8 @@ func (r *Root) Entries(system planner.System, storage string) scan.Folder {
 	return s.Entries(storage)
 }
 
-// Aged is [System.Aged] on a system, whose mount is looked at first if it was not yet.
+// Aged calls [System.Aged] on a system. If the system's mount was not checked yet, it checks it
+// first.
 func (r *Root) Aged(system planner.System, storage string) scan.Directory {
 	s, why := r.onSystem(system)
 	if s == nil {
@@ -108,7 +111,7 @@ func (r *Root) Aged(system planner.System, storage string) scan.Directory {
 	return s.Aged(storage)
 }
 
-// Entries is [Root.Entries] below the root of the present look.
+// Entries calls [Root.Entries] on the root of the current look.
 func (l *Lease) Entries(system planner.System, path string) scan.Folder {
 	root := l.take()
 	if root == nil {
@@ -118,7 +121,7 @@ func (l *Lease) Entries(system planner.System, path string) scan.Folder {
 	return root.open.Entries(system, path)
 }
 
-// Aged is [Root.Aged] below the root of the present look.
+// Aged calls [Root.Aged] on the root of the current look.
 func (l *Lease) Aged(system planner.System, path string) scan.Directory {
 	root := l.take()
 	if root == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// TestEntries: only directories are named, whatever they are called; links are none, and are not
+// TestEntries: only directories are returned, whatever their names. Links are not returned, and not
 // followed on the way.
 func TestEntries(t *testing.T) {
 	s := newSite(t)
@@ -36,7 +36,7 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-// TestEntriesAreBounded: what is beyond the bound is said to be there.
+// TestEntriesAreBounded: the result says that there are more entries than the bound.
 func TestEntriesAreBounded(t *testing.T) {
 	s := newSite(t)
 	s.mkdir("capstor/many", 0o755)
@@ -50,7 +50,7 @@ func TestEntriesAreBounded(t *testing.T) {
 	}
 }
 
-// TestAged: a directory is looked at as always, and says when it was modified.
+// TestAged: Aged returns what Observe returns, and when the directory was modified.
 func TestAged(t *testing.T) {
 	s := newSite(t)
 	s.mkdir("capstor/x", 0o750)

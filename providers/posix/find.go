@@ -10,12 +10,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// maxSiblings is how many entries of a directory [System.Find] reads at most.
+// maxSiblings is the most entries of a directory that [System.Find] reads.
 const maxSiblings = 1 << 16
 
-// Find looks for a directory among the siblings of the place where it was: the storage path where it is now, or nothing
-// if it is not there. It reads names and inodes, and looks only at what has the inode. False means that nothing is known: the
-// directory above could not be read, or has more entries than are read.
+// Find looks for a directory among the siblings of the place where it was. It returns the storage
+// path where the directory is now, or "" if it is not there. It reads names and inodes, and looks
+// only at entries with the right inode. It returns false if it could not find out, because the
+// directory above could not be read or has more entries than it reads.
 func (s *System) Find(lost planner.Lost) (at string, looked bool) {
 	above := path.Dir(lost.Place.Path)
 	fd, err := s.openDir(above)
@@ -50,11 +51,11 @@ func (s *System) Find(lost planner.Lost) (at string, looked bool) {
 	return "", false
 }
 
-// direntName is where the name begins in struct linux_dirent64 (getdents64(2)): after the inode and an offset (64 bits
-// each), the entry's size (16 bits) and its type (8 bits).
+// direntName is the offset of the name in struct linux_dirent64 (getdents64(2)): after the inode
+// and an offset (64 bits each), the entry's size (16 bits) and its type (8 bits).
 const direntName = 19
 
-// entry is the first of some directory entries.
+// entry returns the first of several directory entries, or size 0 if it is malformed.
 func entry(b []byte) (inode uint64, name string, size int) {
 	size = int(binary.NativeEndian.Uint16(b[16:]))
 	if size <= direntName || size > len(b) {
@@ -66,5 +67,6 @@ func entry(b []byte) (inode uint64, name string, size int) {
 
 func (s *System) isLost(at string, lost planner.Lost) bool {
 	d := s.Observe(at)
-	return d.State == planner.DirPresent && d.Inode == lost.Inode && (lost.Born == 0 || d.Born == 0 || d.Born == lost.Born)
+	return d.State == planner.DirPresent && d.Inode == lost.Inode &&
+		(lost.Born == 0 || d.Born == 0 || d.Born == lost.Born)
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// TestFind: a directory is found beside the place where it was, also among many; never by its inode alone.
+// TestFind: a directory is found among its siblings, however many there are, but never by its inode
+// alone.
 func TestFind(t *testing.T) {
 	s := newSite(t)
 	s.mkdir("capstor/eth", 0o755)
@@ -27,11 +28,14 @@ func TestFind(t *testing.T) {
 		at     string
 		looked bool
 	}{
-		{"beside", planner.Lost{Place: place, Inode: was.Inode, Born: was.Born}, "capstor/eth/bio.old", true},
+		{"beside", planner.Lost{Place: place, Inode: was.Inode, Born: was.Born}, "capstor/eth/bio.old",
+			true},
 		{"born unknown", planner.Lost{Place: place, Inode: was.Inode}, "capstor/eth/bio.old", true},
-		{"the inode of another", planner.Lost{Place: place, Inode: was.Inode, Born: was.Born + 1}, "", true},
+		{"the inode of another", planner.Lost{Place: place, Inode: was.Inode, Born: was.Born + 1}, "",
+			true},
 		{"nowhere", planner.Lost{Place: place, Inode: 1 << 60}, "", true},
-		{"nothing above", planner.Lost{Place: planner.Place{System: "capstor", Path: "capstor/none/bio"}, Inode: 1}, "", false},
+		{"nothing above", planner.Lost{Place: planner.Place{System: "capstor", Path: "capstor/none/bio"},
+			Inode: 1}, "", false},
 	} {
 		if c.name == "the inode of another" && was.Born == 0 {
 			continue // this filesystem does not say when a directory was made
@@ -42,7 +46,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestBorn: a directory that takes the inode of another is another one, where the filesystem says when it was made.
+// TestBorn: where the filesystem knows when a directory was created, a new directory with the same
+// inode is another one.
 func TestBorn(t *testing.T) {
 	s := newSite(t)
 	s.mkdir("capstor/x", 0o755)

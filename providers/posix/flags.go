@@ -6,13 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Flags of `chattr` as FS_IOC_FSGETXATTR gives them, for filesystems whose statx does not.
+// The flags of `chattr` as FS_IOC_FSGETXATTR returns them, for filesystems whose statx does not.
 const (
 	immutableFlag = 0x8  // FS_XFLAG_IMMUTABLE
 	appendFlag    = 0x10 // FS_XFLAG_APPEND
 )
 
-// movable refuses a directory that flags keep where it is: its own, or those of the directory above.
+// movable returns an error if a flag of the directory, or of the directory above, prevents a move.
 func (s *System) movable(d *Dir) error {
 	if err := unchangeable(d.fd, d.Path()); err != nil {
 		return err
@@ -20,8 +20,8 @@ func (s *System) movable(d *Dir) error {
 	return unchangeable(d.parent, path.Dir(d.Path()))
 }
 
-// unchangeable refuses an open directory with a flag that forbids to move it, or to move anything out of it. Where the flags
-// cannot be read there are none: the kernel has the last word.
+// unchangeable returns an error if an open directory has a flag that prevents moving it, or moving
+// anything out of it. If the flags cannot be read, it returns nil, and the kernel decides.
 func unchangeable(fd int, where string) error {
 	flag, what := "", ""
 	switch immutable, appendOnly := flags(fd); {
@@ -32,8 +32,8 @@ func unchangeable(fd int, where string) error {
 	default:
 		return nil
 	}
-	return refuse(ErrObstructed, "%s is %s (`chattr +%s`): find out who wants it so, then clear it with `chattr -%s %s`", where, what, flag,
-		flag, where)
+	return refuse(ErrObstructed, "%s is %s (`chattr +%s`): find out who set this flag and why, then "+
+		"clear it with `chattr -%s %s`", where, what, flag, flag, where)
 }
 
 func flags(fd int) (immutable, appendOnly bool) {

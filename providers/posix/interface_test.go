@@ -10,18 +10,20 @@ import (
 
 var _ providers.DirectoryObserver = (*Root)(nil)
 
-// The observer over real directories: in order, with a system that is not mounted beside one that is.
+// The observer reads real directories in order, with one system mounted and another not.
 func TestObserverOverRealDirectories(t *testing.T) {
 	s := newSite(t)
 	gone := planner.System{Name: "gone", Directory: "gone", Filesystem: "lustre"}
-	o := providers.NewObserver(providers.Options{Systems: []planner.System{s.conf, gone}, Directories: s.root})
+	o := providers.NewObserver(providers.Options{Systems: []planner.System{s.conf, gone},
+		Directories: s.root})
 	var targets []planner.Place
 	for i := range 500 {
 		p := fmt.Sprintf("capstor/d%d", i)
 		if i%3 != 0 {
 			s.mkdir(p, 0o700+uint32(i%8))
 		}
-		targets = append(targets, planner.Place{System: "capstor", Path: p}, planner.Place{System: "gone", Path: "gone/x"})
+		targets = append(targets, planner.Place{System: "capstor", Path: p},
+			planner.Place{System: "gone", Path: "gone/x"})
 	}
 	for i, d := range o.Directories(t.Context(), targets) {
 		n := i / 2

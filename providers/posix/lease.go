@@ -11,26 +11,26 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/hang"
 )
 
-// Lease lends storage.root to one look after the other, and to the calls that a look has begun: a call that hangs keeps the
-// root of its look open, and a root that nobody uses is closed, so that mounts are not kept busy between two looks. The zero
-// value has no look.
+// Lease lends storage.root to one look after the other, and to the calls that a look started. A
+// call that hangs keeps the root of its look open. A root that nobody uses is closed, so that
+// mounts are not kept busy between two looks. The zero value has no look.
 type Lease struct {
 	mu sync.Mutex
-	// root is that of the present look; nil between two.
+	// root is the root of the current look, or nil between two looks.
 	root *leased
 }
 
 // leased is storage.root, open for one look and its calls.
 type leased struct {
 	open *Root
-	// users are the look and its calls. Guarded by Lease.mu.
+	// users counts the look and its calls. It is guarded by Lease.mu.
 	users int
 }
 
-// lookEnded is what a call that nobody waits for any more gets.
+// lookEnded is the answer to a call whose caller has stopped waiting.
 const lookEnded = "the look has ended"
 
-// Begin begins a look below a root that was opened for it; end ends it.
+// Begin starts a look with a root that was opened for it. The caller calls end when the look ends.
 func (l *Lease) Begin(root *Root) (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -39,7 +39,7 @@ func (l *Lease) Begin(root *Root) (end func()) {
 	return func() { l.giveBack(now) }
 }
 
-// take is the root for one call; nil if the look has ended.
+// take returns the root for one call, or nil if the look has ended.
 func (l *Lease) take() *leased {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (l *Lease) giveBack(root *leased) {
 	}
 }
 
-// Mount is [Root.Mount] below the root of the present look.
+// Mount calls [Root.Mount] on the root of the current look.
 func (l *Lease) Mount(system planner.System) planner.Mount {
 	root := l.take()
 	if root == nil {
@@ -73,7 +73,7 @@ func (l *Lease) Mount(system planner.System) planner.Mount {
 	return root.open.Mount(system)
 }
 
-// Observe is [Root.Observe] below the root of the present look.
+// Observe calls [Root.Observe] on the root of the current look.
 func (l *Lease) Observe(system planner.System, path string) planner.Directory {
 	root := l.take()
 	if root == nil {
@@ -83,7 +83,7 @@ func (l *Lease) Observe(system planner.System, path string) planner.Directory {
 	return root.open.Observe(system, path)
 }
 
-// Find is [Root.Find] below the root of the present look.
+// Find calls [Root.Find] on the root of the current look.
 func (l *Lease) Find(system planner.System, lost planner.Lost) (at string, looked bool) {
 	root := l.take()
 	if root == nil {
@@ -93,7 +93,7 @@ func (l *Lease) Find(system planner.System, lost planner.Lost) (at string, looke
 	return root.open.Find(system, lost)
 }
 
-// Opener opens storage.root, which may lie on a mount that hangs. It serves one goroutine.
+// Opener opens storage.root, which may be on a mount that hangs. It serves one goroutine.
 type Opener struct{ calls hang.Single[opened] }
 
 type opened struct {
@@ -101,8 +101,9 @@ type opened struct {
 	err  error
 }
 
-// Open is [OpenRoot], waited for no longer than within: then the error is a [RootHangsError]. While an earlier call for the
-// same path has not come back, no other is made.
+// Open calls [OpenRoot] and waits for it no longer than within. If there is no answer by then, the
+// error is a [RootHangsError]. While an earlier call for the same path has not returned, Open makes
+// no other.
 func (o *Opener) Open(ctx context.Context, path string, within time.Duration) (*Root, error) {
 	got, err := o.calls.Ask(ctx, path, within, func() opened {
 		root, err := OpenRoot(path)
@@ -117,13 +118,13 @@ func (o *Opener) Open(ctx context.Context, path string, within time.Duration) (*
 	return got.root, got.err
 }
 
-// RootHangsError says that storage.root does not open, so that nothing of the storage can be looked at.
+// RootHangsError means that storage.root does not open, so nothing on the storage can be observed.
 type RootHangsError struct {
 	Path string
-	// Within is how long it was waited for.
+	// Within is how long the caller waited.
 	Within time.Duration
 }
 
 func (e *RootHangsError) Error() string {
-	return fmt.Sprintf("open storage.root %s: no answer within %s: the mount that it lies on hangs", e.Path, e.Within)
+	return fmt.Sprintf("open storage.root %s: no answer within %s: its mount hangs", e.Path, e.Within)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// TestLeaseKeepsTheRootOfACall: a call that goes on after its look keeps the root of that look; the next look has its own;
-// between looks nothing is open.
+// TestLeaseKeepsTheRootOfACall: a call that continues after its look keeps that look's root open.
+// The next look has its own root. Between looks nothing is open.
 func TestLeaseKeepsTheRootOfACall(t *testing.T) {
 	var l Lease
 	open := func() *Root {
@@ -36,7 +36,8 @@ func TestLeaseKeepsTheRootOfACall(t *testing.T) {
 	if !closed(first) || closed(second) {
 		t.Errorf("first closed: %v, second: %v", closed(first), closed(second))
 	}
-	if m := l.Mount(planner.System{Name: "x", Directory: ".", Filesystem: anyFilesystem}); m.Unknown == lookEnded {
+	if m := l.Mount(planner.System{Name: "x", Directory: ".",
+		Filesystem: anyFilesystem}); m.Unknown == lookEnded {
 		t.Errorf("during a look: %+v", m)
 	}
 	end()
@@ -62,12 +63,13 @@ func TestOpener(t *testing.T) {
 		t.Fatal(err)
 	}
 	root.Close()
-	if _, err := o.Open(t.Context(), filepath.Join(dir, "none"), time.Minute); !errors.Is(err, os.ErrNotExist) {
+	if _, err := o.Open(t.Context(), filepath.Join(dir, "none"), time.Minute); !errors.Is(err,
+		os.ErrNotExist) {
 		t.Error(err)
 	}
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
-	// The call may win against the context, and then gives the root.
+	// The call may be faster than the context, and then returns the root.
 	if root, err := o.Open(stopped, dir, time.Minute); err == nil {
 		root.Close()
 	} else if !errors.Is(err, context.Canceled) {

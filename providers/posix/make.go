@@ -11,12 +11,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// private is the most that a new directory may permit before everything about it is right. Setgid comes from the parent.
+// private is the most that the mode of a new directory may allow before everything else about it is
+// right. Setgid is inherited from the parent.
 const private planner.Mode = 0o2700
 
-// Make makes one directory, closed to all but us, and opens it. What stands there already is [ErrExists]; a directory
-// above that is missing is [ErrAbsent]. If what can be opened afterwards is not ours, empty and closed, somebody
-// interfered: it is refused and left alone.
+// Make creates one directory, closed to everybody else, and opens it. The error is [ErrExists] if
+// something already exists there, and [ErrAbsent] if the directory above is missing. If the
+// directory that it opens is not ours, empty and closed, somebody interfered: Make refuses it and
+// leaves it alone.
 func (s *System) Make(storage string) (*Dir, error) {
 	if err := s.still(); err != nil {
 		return nil, err
@@ -46,13 +48,14 @@ func (s *System) mkdir(parent int, name, storage string) error {
 	case nil:
 		return nil
 	case unix.EEXIST:
-		return refuse(ErrExists, "make %s: something is there already", where)
+		return refuse(ErrExists, "make %s: something already exists there", where)
 	default:
 		return fmt.Errorf("make %s: %w", where, explain(err))
 	}
 }
 
-// isNew checks that the opened directory is the one that was just made in parent: ours, closed, empty.
+// isNew checks that the opened directory is the one that was just created in parent: ours, closed
+// and empty.
 func (d *Dir) isNew(parent int) error {
 	var above [2]unix.Stat_t
 	for i, fd := range []int{parent, d.parent} {
@@ -66,21 +69,25 @@ func (d *Dir) isNew(parent int) error {
 		return fmt.Errorf("make %s: %w", d.Path(), explain(err))
 	}
 	mode := planner.Mode(st.Mode) & planner.ModeBits
-	if st.Uid != d.system.root.euid || mode&^private != 0 || above[0].Ino != above[1].Ino || above[0].Dev != above[1].Dev {
-		return refuse(ErrChanged, "make %s: what is there now (owner %d, mode %s) is not what was made: somebody interferes; left alone",
-			d.Path(), st.Uid, mode)
+	if st.Uid != d.system.root.euid || mode&^private != 0 || above[0].Ino != above[1].Ino ||
+		above[0].Dev != above[1].Dev {
+		return refuse(ErrChanged, "make %s: what is there now (owner %d, mode %s) is not the new "+
+			"directory, because somebody interfered: find out who; it was left "+
+			"alone", d.Path(), st.Uid, mode)
 	}
 	empty, err := isEmpty(d.fd)
 	if err != nil {
 		return fmt.Errorf("make %s: read it: %w", d.Path(), explain(err))
 	}
 	if !empty {
-		return refuse(ErrChanged, "make %s: the new directory has something in it: somebody interferes; left alone", d.Path())
+		return refuse(ErrChanged, "make %s: the new directory is not empty, because somebody "+
+			"interfered: find out who; it was left alone", d.Path())
 	}
 	return d.compare("make")
 }
 
-// isEmpty reads a directory by a descriptor of its own.
+// isEmpty reports whether a directory is empty. It reads through its own descriptor, which has its
+// own position.
 func isEmpty(fd int) (bool, error) {
 	own, err := openat2(fd, ".", readDir, within)
 	if err != nil {
@@ -95,7 +102,7 @@ func isEmpty(fd int) (bool, error) {
 	return false, err
 }
 
-// Empty tells whether there is nothing in the directory.
+// Empty reports whether the directory is empty.
 func (d *Dir) Empty() (bool, error) {
 	empty, err := isEmpty(d.fd)
 	if err != nil {

@@ -15,32 +15,34 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// maxManifest bounds a manifest, in bytes; real ones have some hundreds.
+// maxManifest is the largest size of a manifest in bytes. Real ones have some hundreds.
 const maxManifest = 64 << 10
 
 // Manifest is one manifest found in an archive folder.
 type Manifest struct {
-	// Name is the archived directory's name, File the manifest's own; Data is what was written in it.
+	// Name is the archived directory's name, File is the manifest's file name, and Data is its
+	// content.
 	Name, File string
 	Data       []byte
-	// Directory is what stands under the name now; absent after a restore.
+	// Directory is what has that name in the archive now. It is absent after a restore.
 	Directory planner.Directory
-	// Err says why the manifest cannot be used: not ours, too large, unreadable.
+	// Err says why the manifest cannot be used: it is not ours, too large or unreadable.
 	Err error
 }
 
-// attemptMark stands in a manifest's file name between the directory's name and the attempt. No directory that is archived
-// has it in its name.
+// attemptMark separates the directory's name and the attempt in a manifest's file name. No archived
+// directory has it in its name.
 const attemptMark = "~"
 
-// manifestFile is a manifest that was written: its name in the archive folder, and its inode.
+// manifestFile is a manifest that was written: its name in the archive folder and its inode.
 type manifestFile struct {
 	name  string
 	inode uint64
 }
 
-// manifestName is a new file name for the manifest of an archived directory. Each attempt has its own: two nodes may try to
-// archive the same directory, and the one that fails removes only what it made.
+// manifestName returns a new file name for the manifest of an archived directory. Each attempt has
+// its own name: two nodes may try to archive the same directory, and the one that fails must remove
+// only its own manifest.
 func manifestName(of string) (string, error) {
 	attempt := make([]byte, 8)
 	if _, err := rand.Read(attempt); err != nil {
@@ -49,8 +51,8 @@ func manifestName(of string) (string, error) {
 	return of + attemptMark + hex.EncodeToString(attempt) + ".json", nil
 }
 
-// manifestOf is the name of the directory that a manifest in a file of this name is about; false for other files. Manifests
-// without an attempt in their name are those of earlier versions.
+// manifestOf returns the name of the directory that a manifest with the given file name describes,
+// or false for other files. Earlier versions wrote manifests without an attempt in the name.
 func manifestOf(file string) (string, bool) {
 	of, ok := strings.CutSuffix(file, ".json")
 	if !ok || strings.HasPrefix(file, ".") {
@@ -62,7 +64,7 @@ func manifestOf(file string) (string, bool) {
 	return of, true
 }
 
-// writeManifest writes and syncs a manifest, whole or not at all.
+// writeManifest writes and syncs a manifest. If it fails, it leaves none.
 func writeManifest(folder int, of string, data []byte) (m manifestFile, err error) {
 	if m.name, err = manifestName(of); err != nil {
 		return m, err
@@ -89,7 +91,7 @@ func writeManifest(folder int, of string, data []byte) (m manifestFile, err erro
 	return m, nil
 }
 
-// unlinkOwn removes a file that this attempt wrote, unless another one has its name by now.
+// unlinkOwn removes a file that this attempt wrote, unless another file has its name by now.
 func unlinkOwn(folder int, m manifestFile) error {
 	st, err := lstatAt(folder, m.name)
 	if err == unix.ENOENT || err == nil && st.Ino != m.inode {
@@ -105,7 +107,8 @@ func unlinkOwn(folder int, m manifestFile) error {
 }
 
 func openat2new(folder int, name string) (int, error) {
-	how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC, Mode: 0o600, Resolve: within}
+	how := unix.OpenHow{Flags: unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+		Mode: 0o600, Resolve: within}
 	for {
 		fd, err := unix.Openat2(folder, name, &how)
 		if err != unix.EINTR {
@@ -114,9 +117,9 @@ func openat2new(folder int, name string) (int, error) {
 	}
 }
 
-// Manifests reads the manifests in an archive folder, by name. A directory has several where attempts to archive it were
-// killed. A folder that does not exist has none; one that others can
-// enter is refused, since they could have written them.
+// Manifests reads the manifests in an archive folder, sorted by name. A directory has several if
+// attempts to archive it were killed. A folder that does not exist has none. A folder to which
+// others have access is refused, because they could have written the manifests.
 func (s *System) Manifests(folder string) ([]Manifest, error) {
 	fd, err := s.openDir(folder)
 	if isKind(err, ErrAbsent) {
@@ -139,7 +142,8 @@ func (s *System) Manifests(folder string) ([]Manifest, error) {
 		if st, err := lstatAt(fd, name); !ok || err == nil && isDir(st.Mode) {
 			continue // an archived directory may be named like a manifest
 		}
-		m := Manifest{Name: of, File: name, Directory: s.Observe(Move{Folder: folder, Name: of}.Archived())}
+		m := Manifest{Name: of, File: name,
+			Directory: s.Observe(Move{Folder: folder, Name: of}.Archived())}
 		if m.Data, err = s.readManifest(fd, name); err != nil {
 			m.Err = fmt.Errorf("read the manifest %s/%s: %w", s.root.Path(folder), name, err)
 		}
@@ -148,7 +152,7 @@ func (s *System) Manifests(folder string) ([]Manifest, error) {
 	return found, nil
 }
 
-// list is the names in a directory, sorted.
+// list returns the names in a directory, sorted.
 func list(fd int) ([]string, error) {
 	own, err := openat2(fd, ".", readDir, within)
 	if err != nil {
@@ -162,7 +166,8 @@ func list(fd int) ([]string, error) {
 }
 
 func (s *System) readManifest(folder int, name string) ([]byte, error) {
-	fd, err := openat2(folder, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, within)
+	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	fd, err := openat2(folder, name, flags, within)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -173,9 +178,10 @@ func (s *System) readManifest(folder int, name string) ([]byte, error) {
 	case err != nil:
 		return nil, explain(err)
 	case st.Mode&unix.S_IFMT != unix.S_IFREG || st.Uid != s.root.euid || st.Nlink != 1:
-		return nil, errors.New("it is not a plain file of ours")
+		return nil, fmt.Errorf("it is not a regular file with one name that belongs to user %d",
+			s.root.euid)
 	case st.Size > maxManifest:
-		return nil, fmt.Errorf("it has %d bytes, more than the %d of any manifest", st.Size, maxManifest)
+		return nil, fmt.Errorf("it has %d bytes, but at most %d are allowed", st.Size, maxManifest)
 	}
 	return io.ReadAll(io.LimitReader(f, maxManifest))
 }

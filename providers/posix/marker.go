@@ -12,14 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Marker says which state manages a system. It lies in the system's archive folder, which only root can enter, and so it is
-// seen by every node that mounts the system.
+// Marker says which state manages a system. It is a file in the system's archive folder, to which
+// only root has access, so every node that mounts the system sees it.
 type Marker struct {
-	// Format is that of the marker itself: [MarkerFormat].
+	// Format is the format of the marker itself: [MarkerFormat].
 	Format int `json:"format"`
-	// State is the id of the state; two states that change one system undo each other's work unseen.
+	// State is the id of the state. Two states that change one system would undo each other's work
+	// unnoticed.
 	State string `json:"state"`
-	// Node is the node that last applied with this state, and Boot its boot id then.
+	// Node is the node that last applied with this state, and Boot is its boot id at that time.
 	Node string `json:"node"`
 	Boot string `json:"boot"`
 	// System is the system's name in that node's configuration, for people.
@@ -30,21 +31,23 @@ type Marker struct {
 // MarkerFormat is the format of the markers that this version writes and reads.
 const MarkerFormat = 1
 
-// OtherStateError reports that another state manages the system.
+// OtherStateError means that another state manages the system.
 type OtherStateError struct {
-	// System is the system's name here, and Found the marker on the storage.
+	// System is the system's name here, and Found is the marker on the storage.
 	System string
 	Found  Marker
 }
 
-// Error names the other node and the way out.
+// Error names the other node and says what to do.
 func (e *OtherStateError) Error() string {
-	return fmt.Sprintf("system %s is managed by the state of node %q (state %.12s, last apply at %s): two states on one storage undo each "+
-		"other's work, so nothing was changed. Apply on that node. If its state is lost, or was moved here, run `cscs-sync state take %s "+
-		"--reason TEXT`", e.System, e.Found.Node, e.Found.State, e.Found.At.UTC().Format(time.RFC3339), e.System)
+	return fmt.Sprintf("system %s is managed by the state of node %q (state %.12s, last apply at "+
+		"%s): two states on one storage undo each other's work, so nothing was changed. Apply on that "+
+		"node. If its state is lost or was moved here, run `cscs-sync state take %s --reason "+
+		"TEXT`", e.System,
+		e.Found.Node, e.Found.State, e.Found.At.UTC().Format(time.RFC3339), e.System)
 }
 
-// Marker returns the marker of the system; false if it has none.
+// Marker returns the marker of the system, or false if it has none.
 func (s *System) Marker() (Marker, bool, error) {
 	folder, err := s.openDir(s.settings.Archive)
 	if isKind(err, ErrAbsent) {
@@ -57,9 +60,10 @@ func (s *System) Marker() (Marker, bool, error) {
 	return s.readMarker(folder)
 }
 
-// Mark puts a marker on the system, unless it carries the same one already, and returns the one that was there. A marker of
-// another state is an [OtherStateError], and stays; with take, it is replaced. Of two states that mark at the same time, one
-// gets the error.
+// Mark writes a marker to the system, unless it already has the same one, and returns the marker
+// that was there before. If that is another state's marker, the error is an [OtherStateError] and
+// the marker stays; with take, it is replaced. If two states mark the system at the same time, one
+// of them gets the error.
 func (s *System) Mark(m Marker, take bool) (before Marker, err error) {
 	if m.State == "" {
 		return before, s.markerError("write", errors.New("the state has no id"))
@@ -92,8 +96,8 @@ func (s *System) Mark(m Marker, take bool) (before Marker, err error) {
 	return before, err
 }
 
-// markerName is the marker's file name. The inode of the system's directory tells systems with one archive folder apart, and
-// is the same from every node.
+// markerName returns the marker's file name. The inode of the system's directory distinguishes
+// systems that share an archive folder. It is the same on every node.
 func (s *System) markerName() string { return fmt.Sprintf(".managed-by.%d.json", s.place.inode) }
 
 func (s *System) markerPath() string {
@@ -101,10 +105,12 @@ func (s *System) markerPath() string {
 }
 
 func (s *System) markerError(what string, err error) error {
-	return fmt.Errorf("system %s: %s the marker of the state that manages it, %s: %w", s.settings.Name, what, s.markerPath(), err)
+	return fmt.Errorf("system %s: %s the marker of the state that manages it, %s: %w", s.settings.Name,
+		what, s.markerPath(), err)
 }
 
-// readMarker reads the marker in the opened archive folder, which must be closed to others: they could have written it.
+// readMarker reads the marker in the opened archive folder. The folder must be closed to others,
+// because they could have written the marker.
 func (s *System) readMarker(folder int) (m Marker, there bool, err error) {
 	if err := s.isClosed(folder, s.settings.Archive); err != nil {
 		return m, false, s.markerError("read", err)
@@ -119,9 +125,11 @@ func (s *System) readMarker(folder int) (m Marker, there bool, err error) {
 	switch {
 	case err != nil:
 	case m.Format > MarkerFormat:
-		err = fmt.Errorf("it has format %d, and this version knows %d: a newer cscs-sync manages the system", m.Format, MarkerFormat)
+		err = fmt.Errorf("it has format %d, but this version knows only %d: a newer cscs-sync manages "+
+			"the system: use that version", m.Format, MarkerFormat)
 	case m.Format < 1 || m.State == "":
-		err = errors.New("it is no marker: move it away after you have made sure that no other node manages the system")
+		err = errors.New("it is not a valid marker: make sure that no other node manages the system, " +
+			"then move the file away")
 	}
 	if err != nil {
 		return m, true, s.markerError("read", err)
@@ -129,7 +137,8 @@ func (s *System) readMarker(folder int) (m Marker, there bool, err error) {
 	return m, true, nil
 }
 
-// writeMarker writes and syncs a marker, whole or not at all. Without replace, a marker that appears meanwhile stays.
+// writeMarker writes and syncs a marker, completely or not at all. Without replace, a marker that
+// appears in the meantime stays.
 func (s *System) writeMarker(folder int, m Marker, replace bool) error {
 	data, err := json.Marshal(m)
 	if err != nil {
@@ -156,7 +165,7 @@ func (s *System) writeMarker(folder int, m Marker, replace bool) error {
 	default: // a link replaces nothing, on every filesystem
 		err = unix.Linkat(folder, part, folder, name, 0)
 		if err == unix.EEXIST {
-			err = nil // another apply was faster: the caller reads whose it is
+			err = nil // another apply was faster; the caller reads whose marker it is
 		}
 	}
 	err = errors.Join(err, unlinkOwn(folder, manifestFile{part, st.Ino}))

@@ -26,10 +26,11 @@ func markedSite(t *testing.T) *site {
 }
 
 func marker(state, node string) Marker {
-	return Marker{State: state, Node: node, Boot: "b1", At: time.Date(2026, 11, 26, 10, 0, 0, 0, time.UTC)}
+	return Marker{State: state, Node: node, Boot: "b1",
+		At: time.Date(2026, 11, 26, 10, 0, 0, 0, time.UTC)}
 }
 
-// markerFile is the path of the only marker.
+// markerFile returns the path of the only marker.
 func (s *site) markerFile() string {
 	s.t.Helper()
 	found, err := filepath.Glob(s.real("capstor/.trash/.*"))
@@ -57,31 +58,35 @@ func TestMark(t *testing.T) {
 		t.Errorf("mode %v", info.Mode())
 	}
 	inode := s.inode(strings.TrimPrefix(file, s.path+"/"))
-	if _, err := s.sys.Mark(marker("state1", "node1"), false); err != nil || s.inode(strings.TrimPrefix(file, s.path+"/")) != inode {
+	if _, err := s.sys.Mark(marker("state1", "node1"), false); err != nil ||
+		s.inode(strings.TrimPrefix(file, s.path+"/")) != inode {
 		t.Errorf("the same marker was written again: %v", err)
 	}
 	before := readMarkerFile(t, file)
 	_, err = s.sys.Mark(marker("state2", "node2"), false)
 	var other *OtherStateError
-	if !errors.As(err, &other) || other.Found.Node != "node1" || !strings.Contains(err.Error(), `"node1"`) ||
+	if !errors.As(err, &other) || other.Found.Node != "node1" ||
+		!strings.Contains(err.Error(), `"node1"`) ||
 		!strings.Contains(err.Error(), "cscs-sync state take capstor --reason") {
 		t.Errorf("another state: %v", err)
 	}
 	if readMarkerFile(t, file) != before {
 		t.Error("a refused state has changed the marker")
 	}
-	// The same state on another node (a fail-over): its node is named from now on.
+	// After a fail-over the same state is on another node: from now on the marker names that node.
 	if _, err := s.sys.Mark(marker("state1", "node3"), false); err != nil {
 		t.Fatal(err)
 	}
-	if m, there, err := s.sys.Marker(); !there || err != nil || m.Node != "node3" || m.System != "capstor" {
+	if m, there, err := s.sys.Marker(); !there || err != nil || m.Node != "node3" ||
+		m.System != "capstor" {
 		t.Errorf("%+v, %t, %v", m, there, err)
 	}
 	was, err := s.sys.Mark(marker("state2", "node2"), true)
 	if err != nil || was.State != "state1" {
 		t.Errorf("taken from %+v, %v", was, err)
 	}
-	if _, err := s.sys.Mark(marker("state1", "node3"), false); !errors.As(err, &other) || other.Found.State != "state2" {
+	if _, err := s.sys.Mark(marker("state1", "node3"), false); !errors.As(err, &other) ||
+		other.Found.State != "state2" {
 		t.Errorf("the state that it was taken from: %v", err)
 	}
 	s.markerFile()
@@ -96,20 +101,48 @@ func readMarkerFile(t *testing.T, path string) string {
 	return string(data)
 }
 
-// What may be somebody else's doing is never read as "no marker", and never replaced, not even to take the system.
+// A file that may belong to somebody else is never read as "no marker" and never replaced, not even
+// to take the system.
 func TestMarkersThatCannotBeTrusted(t *testing.T) {
 	for name, spoil := range map[string]func(*site, string) error{
-		"a link":              func(s *site, f string) error { return errors.Join(os.Remove(f), os.Symlink("/etc/passwd", f)) },
-		"of somebody else":    func(_ *site, f string) error { return os.Chown(f, 1234, 0) },
-		"a second name":       func(s *site, f string) error { return os.Link(f, s.real("capstor/second")) },
-		"a directory":         func(s *site, f string) error { return errors.Join(os.Remove(f), os.Mkdir(f, 0o700)) },
-		"a fifo":              func(s *site, f string) error { return errors.Join(os.Remove(f), unix.Mkfifo(f, 0o600)) },
-		"cut off":             func(_ *site, f string) error { return os.WriteFile(f, []byte(`{"format":1,"sta`), 0o600) },
-		"empty":               func(_ *site, f string) error { return os.WriteFile(f, nil, 0o600) },
-		"without a state":     func(_ *site, f string) error { return os.WriteFile(f, []byte(`{"format":1}`), 0o600) },
-		"newer":               func(_ *site, f string) error { return os.WriteFile(f, []byte(`{"format":2,"state":"x"}`), 0o600) },
-		"in an open folder":   func(s *site, _ string) error { return os.Chmod(s.real("capstor/.trash"), 0o770) },
-		"in another's folder": func(s *site, _ string) error { return os.Chown(s.real("capstor/.trash"), 1234, 0) },
+		"a link": func(s *site,
+			f string) error {
+			return errors.Join(os.Remove(f), os.Symlink("/etc/passwd", f))
+		},
+		"of somebody else": func(_ *site, f string) error { return os.Chown(f, 1234, 0) },
+		"a second name": func(s *site,
+			f string) error {
+			return os.Link(f, s.real("capstor/second"))
+		},
+		"a directory": func(s *site,
+			f string) error {
+			return errors.Join(os.Remove(f), os.Mkdir(f, 0o700))
+		},
+		"a fifo": func(s *site,
+			f string) error {
+			return errors.Join(os.Remove(f), unix.Mkfifo(f, 0o600))
+		},
+		"cut off": func(_ *site,
+			f string) error {
+			return os.WriteFile(f, []byte(`{"format":1,"sta`), 0o600)
+		},
+		"empty": func(_ *site, f string) error { return os.WriteFile(f, nil, 0o600) },
+		"without a state": func(_ *site,
+			f string) error {
+			return os.WriteFile(f, []byte(`{"format":1}`), 0o600)
+		},
+		"newer": func(_ *site,
+			f string) error {
+			return os.WriteFile(f, []byte(`{"format":2,"state":"x"}`), 0o600)
+		},
+		"in an open folder": func(s *site,
+			_ string) error {
+			return os.Chmod(s.real("capstor/.trash"), 0o770)
+		},
+		"in another's folder": func(s *site,
+			_ string) error {
+			return os.Chown(s.real("capstor/.trash"), 1234, 0)
+		},
 	} {
 		s := markedSite(t)
 		if _, err := s.sys.Mark(marker("state1", "node1"), false); err != nil {
@@ -133,7 +166,7 @@ func TestMarkersThatCannotBeTrusted(t *testing.T) {
 	}
 }
 
-// Of many states that mark a system at the same time, one wins.
+// When many states mark a system at the same time, one wins.
 func TestOneStateMarks(t *testing.T) {
 	s := markedSite(t)
 	var wait sync.WaitGroup
@@ -158,7 +191,7 @@ func TestOneStateMarks(t *testing.T) {
 	s.markerFile()
 }
 
-// Two systems with one archive folder have a marker each.
+// Two systems with one archive folder have their own markers.
 func TestMarkersInACommonArchive(t *testing.T) {
 	s := markedSite(t)
 	s.mkdir("other", 0o755)

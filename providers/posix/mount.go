@@ -13,7 +13,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// magic numbers of statfs (linux/magic.h; Lustre's is LL_SUPER_MAGIC). ext2 and ext3 share ext4's.
+// magicOf returns the magic number in statfs of a kind of filesystem (linux/magic.h; Lustre's is
+// LL_SUPER_MAGIC), or false if it is unknown. ext2 and ext3 share ext4's number.
 func magicOf(filesystem string) (int64, bool) {
 	m, ok := map[string]int64{
 		"lustre":  0x0BD00BD0,
@@ -32,21 +33,23 @@ func magicOf(filesystem string) (int64, bool) {
 	return m, ok
 }
 
-// anyFilesystem is the configuration's word for trying things out on whatever is there.
+// anyFilesystem is the setting that accepts any filesystem, to try things out.
 const anyFilesystem = "any"
 
-// open opens the system's directory and looks at what is mounted there. Either the system or the reason is empty.
+// open opens the system's directory and checks what is mounted there. If something is wrong, it
+// returns no system, and the mount says why.
 func (r *Root) open(system planner.System) (*System, planner.Mount) {
 	where := r.Path(system.Directory)
-	fd, err := openat2(r.fd, system.Directory, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK|unix.O_CLOEXEC, beneath)
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NONBLOCK | unix.O_CLOEXEC
+	fd, err := openat2(r.fd, system.Directory, flags, beneath)
 	switch err {
 	case nil:
 	case unix.ENOENT:
-		return nil, planner.Mount{Problem: fmt.Sprintf("%s does not exist: mount system %s, or correct its directory", where, system.Name)}
+		return nil, planner.Mount{Problem: fmt.Sprintf("%s does not exist: mount system %s, or correct "+
+			"its directory", where, system.Name)}
 	case unix.ELOOP, unix.ENOTDIR, unix.EXDEV:
 		return nil, planner.Mount{Problem: fmt.Sprintf("%s is not a directory below %s, reached without "+
-			"links: correct the directory of system %s",
-			where, r.path, system.Name)}
+			"links: correct the directory of system %s", where, r.path, system.Name)}
 	default:
 		return nil, planner.Mount{Unknown: fmt.Sprintf("%s could not be opened: %v", where, explain(err))}
 	}
@@ -58,7 +61,7 @@ func (r *Root) open(system planner.System) (*System, planner.Mount) {
 	return s, s.mount
 }
 
-// look fills in what is mounted where the system's directory is.
+// look finds out what is mounted where the system's directory is.
 func (s *System) look(where string) planner.Mount {
 	unknown := func(what string, err error) planner.Mount {
 		return planner.Mount{Unknown: fmt.Sprintf("%s: %s: %v", where, what, explain(err))}
@@ -80,15 +83,19 @@ func (s *System) look(where string) planner.Mount {
 	}
 	s.mount = planner.Mount{Filesystem: identity(found, s.place), Inode: s.place.inode}
 	if fs.Frsize > 0 {
-		s.mount.Capacity, s.mount.Free = planner.Bytes(fs.Blocks*uint64(fs.Frsize)), planner.Bytes(fs.Bfree*uint64(fs.Frsize))
+		s.mount.Capacity = planner.Bytes(fs.Blocks * uint64(fs.Frsize))
+		s.mount.Free = planner.Bytes(fs.Bfree * uint64(fs.Frsize))
 	}
 	s.findTop(found.Mountpoint)
 	return s.mount
 }
 
-// mounted is the mount that the system's directory lies on, and the one at "/"; nil where there is none.
+// mounted returns the mount of the system's directory and the mount at "/", or nil for a mount that
+// it does not find.
 func (s *System) mounted() (found, node *mountinfo.Info, err error) {
-	both, err := mounts(func(i *mountinfo.Info) bool { return uint64(i.ID) != s.place.mount && i.Mountpoint != "/" })
+	both, err := mounts(func(i *mountinfo.Info) bool {
+		return uint64(i.ID) != s.place.mount && i.Mountpoint != "/"
+	})
 	for _, m := range both {
 		if uint64(m.ID) == s.place.mount {
 			found = m
@@ -100,30 +107,34 @@ func (s *System) mounted() (found, node *mountinfo.Info, err error) {
 	return found, node, err
 }
 
-// nodesOwn tells that a mount shows what the node's root filesystem has at the same place: it is that filesystem's, or a
-// directory of it bound onto itself, as systemd does with the ReadWritePaths of a service.
+// nodesOwn reports whether a mount only shows what the node's root filesystem has at the same
+// place. It is then the root filesystem itself, or a directory of it that is bound onto itself, as
+// systemd does for the ReadWritePaths of a service.
 func nodesOwn(m, node *mountinfo.Info) bool {
 	return m.Mountpoint == "/" ||
-		node != nil && m.Major == node.Major && m.Minor == node.Minor && m.Root == path.Join(node.Root, m.Mountpoint)
+		node != nil && m.Major == node.Major && m.Minor == node.Minor &&
+			m.Root == path.Join(node.Root, m.Mountpoint)
 }
 
-// wrongMount says what is there and what was expected; empty if that is the same. The node's is the mount at "/".
+// wrongMount says what is mounted and what was expected, or returns "" if these are the same. node
+// is the mount at "/".
 func wrongMount(system planner.System, where string, m, node *mountinfo.Info, magic int64) string {
 	want := system.Filesystem
 	if want == anyFilesystem {
 		return ""
 	}
 	if !sameKind(m.FSType, want) {
-		return fmt.Sprintf("%s lies on %s (%s, mounted at %s), but system %s wants %s: is it mounted?",
+		return fmt.Sprintf("%s is on %s (%s, mounted at %s), but system %s needs %s: mount it",
 			where, m.FSType, m.Source, m.Mountpoint, system.Name, want)
 	}
 	if known, ok := magicOf(want); ok && known != magic&0xFFFFFFFF {
-		return fmt.Sprintf("%s is mounted as %s, but statfs says 0x%X where %s has 0x%X: what is mounted there?",
+		return fmt.Sprintf("%s is mounted as %s, but statfs says 0x%X where %s has 0x%X: check what is "+
+			"mounted there",
 			where, m.FSType, magic, want, known)
 	}
 	if nodesOwn(m, node) {
-		return fmt.Sprintf("%s lies on the node's own root filesystem (%s), so nothing is mounted there for system "+
-			"%s: mount it, or say filesystem = \"any\"",
+		return fmt.Sprintf("%s is on the node's own root filesystem (%s), so nothing is mounted there "+
+			"for system %s: mount it, or set filesystem = \"any\"",
 			where, m.FSType, system.Name)
 	}
 	return ""
@@ -134,9 +145,10 @@ func sameKind(found, want string) bool {
 	return found == want || nfs(found) && nfs(want)
 }
 
-// identity names a filesystem by kind and source, the same for every directory and every mount of it. Lustre's source is
-// "MGS:/NAME", with a folder behind it where only a part is mounted: the quotas are those of NAME. Filesystems in memory
-// have no source of their own; they get their device number.
+// identity names a filesystem by kind and source. The name is the same for every directory and
+// every mount of it. Lustre's source is "MGS:/NAME", followed by a folder if only a part is
+// mounted; the quotas are those of NAME. Filesystems in memory have no source of their own, so
+// their device number is added.
 func identity(m *mountinfo.Info, p place) string {
 	source := m.Source
 	if m.FSType == "lustre" {
@@ -155,8 +167,9 @@ func identity(m *mountinfo.Info, p place) string {
 	return kind + " " + source
 }
 
-// findTop opens the top of the system's mount, as far as it lies below storage.root: the folders of `paths` and the
-// archive may lie there, beside the system's directory. There is none where the system's directory is the top.
+// findTop opens the top of the system's mount, as far as it is below storage.root: the folders of
+// `paths` and the archive may be there, next to the system's directory. It opens nothing if the
+// system's directory is the top.
 func (s *System) findTop(mountpoint string) {
 	if at, err := placeOf(s.root.fd); err == nil && at.mount == s.place.mount {
 		s.openTop(".")
@@ -166,13 +179,15 @@ func (s *System) findTop(mountpoint string) {
 	if err != nil {
 		return
 	}
-	if rel, err := filepath.Rel(real, mountpoint); err == nil && isClean(rel) && rel != s.settings.Directory {
+	if rel, err := filepath.Rel(real, mountpoint); err == nil && isClean(rel) &&
+		rel != s.settings.Directory {
 		s.openTop(rel)
 	}
 }
 
 func (s *System) openTop(rel string) {
-	fd, err := openat2(s.root.fd, rel, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK|unix.O_CLOEXEC, beneath)
+	fd, err := openat2(s.root.fd, rel, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK|unix.O_CLOEXEC,
+		beneath)
 	if err != nil {
 		return
 	}

@@ -15,12 +15,14 @@ import (
 func TestMount(t *testing.T) {
 	s := newSite(t)
 	conf := planner.System{Name: "capstor", Directory: "capstor", Filesystem: "tmpfs"}
-	if m := s.root.Mount(conf); !strings.Contains(m.Problem, "wants tmpfs: is it mounted?") || m.Filesystem != "" {
+	if m := s.root.Mount(conf); !strings.Contains(m.Problem, "needs tmpfs: mount it") ||
+		m.Filesystem != "" {
 		t.Errorf("not mounted: %+v", m)
 	}
 	s.mount("capstor", "tmpfs")
 	m := s.root.Mount(conf)
-	if m.Problem+m.Unknown != "" || !strings.HasPrefix(m.Filesystem, "tmpfs tmpfs 0:") || m.Inode != s.inode("capstor") {
+	if m.Problem+m.Unknown != "" || !strings.HasPrefix(m.Filesystem, "tmpfs tmpfs 0:") ||
+		m.Inode != s.inode("capstor") {
 		t.Errorf("mounted: %+v", m)
 	}
 	for _, c := range []struct {
@@ -28,7 +30,8 @@ func TestMount(t *testing.T) {
 		spec planner.System
 		want string
 	}{
-		{"another kind", planner.System{Directory: "capstor", Filesystem: "lustre"}, "wants lustre: is it mounted?"},
+		{"another kind", planner.System{Directory: "capstor", Filesystem: "lustre"},
+			"needs lustre: mount it"},
 		{"absent", planner.System{Directory: "vast", Filesystem: "tmpfs"}, "does not exist: mount"},
 		{"outside", planner.System{Directory: "..", Filesystem: anyFilesystem}, "not a directory below"},
 		{"link", planner.System{Directory: "link", Filesystem: anyFilesystem}, "reached without links"},
@@ -42,7 +45,7 @@ func TestMount(t *testing.T) {
 	}
 }
 
-// Two systems on one mount share its identity; two mounts of the same kind do not.
+// Two systems on one mount share its identity. Two mounts of the same kind do not.
 func TestMountIdentity(t *testing.T) {
 	s := newSite(t)
 	s.mkdir("a", 0o755)
@@ -65,7 +68,8 @@ func TestMountIdentity(t *testing.T) {
 		{"zfs", "tank", "zfs tank"},
 		{"overlay", "overlay", "overlay overlay 7:8"},
 	} {
-		if got := identity(&mountinfo.Info{FSType: c.kind, Source: c.source}, place{major: 7, minor: 8}); got != c.want {
+		if got := identity(&mountinfo.Info{FSType: c.kind, Source: c.source},
+			place{major: 7, minor: 8}); got != c.want {
 			t.Errorf("%s %s: got %q, want %q", c.kind, c.source, got, c.want)
 		}
 	}
@@ -99,7 +103,8 @@ func TestWrongMount(t *testing.T) {
 	}
 }
 
-// A service of systemd sees the directories that it may write as mounts of their own, also where nothing is mounted.
+// A systemd service sees each directory that it may write to as a mount, even if nothing is mounted
+// there.
 func TestBoundOntoItself(t *testing.T) {
 	s := newSite(t)
 	node, err := mounts(func(i *mountinfo.Info) bool { return i.Mountpoint != "/" })
@@ -120,7 +125,8 @@ func TestBoundOntoItself(t *testing.T) {
 	}
 }
 
-// A filesystem mounted at storage.root, with the system in a folder of it: the folders of `paths` may lie beside that.
+// A filesystem is mounted at storage.root, with the system in a folder of it. The folders of
+// `paths` may be next to that.
 func TestFoldersBesideTheSystem(t *testing.T) {
 	s := newSite(t)
 	s.mkdir("fs", 0o755)
@@ -129,14 +135,17 @@ func TestFoldersBesideTheSystem(t *testing.T) {
 	s.mkdir("fs/legacy", 0o755)
 	s.mkdir("fs/legacy/x", 0o2770)
 	s.mkdir("elsewhere", 0o755)
-	conf := planner.System{Name: "capstor", Directory: "fs/capstor", Filesystem: "tmpfs", Paths: []planner.PathMapping{{Prefix: "/scratch", Folder: "fs/legacy"}}}
+	conf := planner.System{Name: "capstor", Directory: "fs/capstor", Filesystem: "tmpfs",
+		Paths: []planner.PathMapping{{Prefix: "/scratch", Folder: "fs/legacy"}}}
 	if d := s.root.Observe(conf, "fs/legacy/x"); d.State != planner.DirPresent || d.Mode != 0o2770 {
 		t.Errorf("beside: %+v", d)
 	}
-	if d := s.root.Observe(conf, "fs/legacy/y/z"); d.State != planner.DirAbsent || d.MissingAbove != 1 {
+	if d := s.root.Observe(conf, "fs/legacy/y/z"); d.State != planner.DirAbsent ||
+		d.MissingAbove != 1 {
 		t.Errorf("absent: %+v", d)
 	}
-	if d := s.root.Observe(conf, "elsewhere"); d.State != planner.DirObstructed || !strings.Contains(d.Why, "does not lie on the mount") {
+	if d := s.root.Observe(conf, "elsewhere"); d.State != planner.DirObstructed ||
+		!strings.Contains(d.Why, "is not on the mount") {
 		t.Errorf("on another mount: %+v", d)
 	}
 	inner, err := OpenRoot(s.real("fs"))
@@ -148,7 +157,7 @@ func TestFoldersBesideTheSystem(t *testing.T) {
 	}
 }
 
-// Nothing is changed on a system that is not what it was: unmounted, covered, or recorded as another one.
+// Nothing is changed on a system that is unmounted, covered, or not the recorded one.
 func TestSystemIsStillThere(t *testing.T) {
 	s := newSite(t)
 	s.mount("capstor", "tmpfs")
@@ -169,7 +178,8 @@ func TestSystemIsStillThere(t *testing.T) {
 	move := Move{From: "capstor/x", Inode: inode, Folder: "capstor/.trash", Name: "x"}
 	_, made := sys.Make("capstor/y")
 	_, opened := sys.Open("capstor/x", inode)
-	for what, err := range map[string]error{"make": made, "open": opened, "archive": sys.archive(move, nil), "restore": sys.Restore(move, "capstor/z")} {
+	for what, err := range map[string]error{"make": made, "open": opened,
+		"archive": sys.archive(move, nil), "restore": sys.Restore(move, "capstor/z")} {
 		if !errors.Is(err, ErrNotMounted) {
 			t.Errorf("%s on a covered mount: %v", what, err)
 		}
@@ -194,13 +204,15 @@ func TestNothingIsAbsentBelowWhatIsGone(t *testing.T) {
 	s := newSite(t)
 	s.must(os.Remove(s.real("capstor")))
 	for _, p := range []string{"capstor/x", "capstor/x/y"} {
-		if d := s.sys.Observe(p); d.State != planner.DirUnknown || !strings.Contains(d.Why, "removed or unmounted") {
+		if d := s.sys.Observe(p); d.State != planner.DirUnknown ||
+			!strings.Contains(d.Why, "removed or unmounted") {
 			t.Errorf("%s: %+v, want unknown", p, d)
 		}
 	}
 }
 
-// TestMountTellsOfTheArchive: what would make every removal fail is known when planning.
+// TestMountTellsOfTheArchive: a problem that would make every archive action fail is known when
+// planning.
 func TestMountTellsOfTheArchive(t *testing.T) {
 	s := newSite(t)
 	s.mkdir("capstor/.closed", 0o700)
@@ -212,15 +224,17 @@ func TestMountTellsOfTheArchive(t *testing.T) {
 	s.mount("capstor/.tmp", "tmpfs")
 	for archive, want := range map[string]string{
 		"capstor/.trash": "", "capstor/.closed": "", "": "",
-		"capstor/.open":       "with mode 0755, and must belong to 0 with mode 0700",
-		"capstor/.theirs":     "belongs to 1001",
+		"capstor/.open":       "with mode 0755, but must belong to 0 with mode 0700",
+		"capstor/.theirs":     "belongs to user 1001",
 		"capstor/none/.trash": "the directory above the archive folder",
-		"capstor/.link":       "a symbolic link stands at",
-		"capstor/.tmp":        "another mount stands at",
-		"capstor/.tmp/trash":  "it must lie on the same filesystem as what is archived",
+		"capstor/.link":       "a symbolic link is at",
+		"capstor/.tmp":        "another mount is at",
+		"capstor/.tmp/trash":  "it must be on the same filesystem as what is archived",
 	} {
-		m := s.root.Mount(planner.System{Name: "capstor", Directory: "capstor", Filesystem: anyFilesystem, Archive: archive})
-		if m.Problem+m.Unknown != "" || (want == "") != (m.Archive == "") || !strings.Contains(m.Archive, want) {
+		m := s.root.Mount(planner.System{Name: "capstor", Directory: "capstor", Filesystem: anyFilesystem,
+			Archive: archive})
+		if m.Problem+m.Unknown != "" || (want == "") != (m.Archive == "") ||
+			!strings.Contains(m.Archive, want) {
 			t.Errorf("%s: %+v, want %q", archive, m, want)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Observe looks at a storage path: what stands there, whose it is, its mode, its ACLs, and its project id where the
-// system's quotas go by it.
+// Observe returns what is at a storage path: its owner, mode and ACLs, and its project id if the
+// system has quotas by project.
 func (s *System) Observe(storage string) planner.Directory {
 	at, rel, err := s.base(storage)
 	if err != nil {
@@ -25,16 +25,17 @@ func (s *System) Observe(storage string) planner.Directory {
 	return s.observe(fd, storage)
 }
 
-// byProject tells whether project ids matter on the system.
+// byProject reports whether the system has quotas by project.
 func (s *System) byProject() bool {
 	return s.settings.Quota.By == planner.ByProject
 }
 
 func (s *System) unknown(what, storage string, err error) planner.Directory {
-	return planner.Directory{Why: fmt.Sprintf("could not %s %s: %v", what, s.root.Path(storage), explain(err))}
+	return planner.Directory{Why: fmt.Sprintf("could not %s %s: %v", what, s.root.Path(storage),
+		explain(err))}
 }
 
-// refused says what a failed lookup of rel below at means.
+// refused returns what a failed lookup of rel below at means.
 func (s *System) refused(at int, rel, storage string, err error) planner.Directory {
 	switch err {
 	case unix.ENOENT:
@@ -45,10 +46,12 @@ func (s *System) refused(at int, rel, storage string, err error) planner.Directo
 	return s.unknown("open", storage, err)
 }
 
-// absent counts the ancestors that are missing too. Nothing is called absent below a directory that is itself gone.
+// absent counts how many of the directories above are missing, too. If the system's directory
+// itself is gone, nothing below it is called absent.
 func (s *System) absent(at int, rel, storage string) planner.Directory {
 	if st, err := fstat(at); err != nil || st.Nlink == 0 {
-		return planner.Directory{Why: fmt.Sprintf("the directory of system %s was removed or unmounted meanwhile", s.settings.Name)}
+		return planner.Directory{Why: fmt.Sprintf("the directory of system %s was removed or unmounted "+
+			"in the meantime", s.settings.Name)}
 	}
 	missing := uint16(0)
 	for dir := path.Dir(rel); dir != "."; dir = path.Dir(dir) {
@@ -65,7 +68,7 @@ func (s *System) absent(at int, rel, storage string) planner.Directory {
 	return planner.Directory{State: planner.DirAbsent, MissingAbove: missing}
 }
 
-// obstructed walks down to what is in the way. If it is gone when looked for, nothing is known.
+// obstructed finds what is in the way. If that is gone in the meantime, the state is unknown.
 func (s *System) obstructed(at int, rel, storage string) planner.Directory {
 	above := strings.TrimSuffix(strings.TrimSuffix(storage, rel), "/")
 	for end := 0; end < len(rel); {
@@ -76,12 +79,15 @@ func (s *System) obstructed(at int, rel, storage string) planner.Directory {
 			end += 1 + next
 		}
 		if what := obstacle(at, rel[:end]); what != "" {
-			return planner.Directory{State: planner.DirObstructed, Why: what + " stands at " + s.root.Path(path.Join(above, rel[:end]))}
+			return planner.Directory{State: planner.DirObstructed,
+				Why: what + " is at " + s.root.Path(path.Join(above, rel[:end]))}
 		}
 	}
-	return planner.Directory{Why: s.root.Path(storage) + " changed while it was looked at: look again"}
+	return planner.Directory{Why: s.root.Path(storage) + " changed while it was read: try again"}
 }
 
+// obstacle names what is at a path if it is not a directory on this mount; "" if it is one, or is
+// gone.
 func obstacle(at int, rel string) string {
 	fd, err := openat2(at, rel, look, within)
 	if err == unix.EXDEV {

@@ -9,21 +9,23 @@ import (
 )
 
 const (
-	// beneath keeps a lookup below its start and off every link; mounts may be crossed.
+	// beneath keeps a lookup below its start and makes it fail at any link. It may cross mounts.
 	beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
-	// within also keeps it on one mount.
+	// within also keeps the lookup on one mount.
 	within = beneath | unix.RESOLVE_NO_XDEV
 
-	// readDir opens a directory for reading, syncing and changing it. It never waits and never opens anything else.
+	// readDir opens a directory for reading, syncing and changing it. It never waits, and never opens
+	// anything else.
 	readDir = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
-	// look gets a descriptor of anything, links too, without opening it.
+	// look gets a descriptor of anything, including links, without opening it.
 	look = unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
 )
 
-// races is how often a lookup is tried again when the kernel says that a rename elsewhere disturbed it (EAGAIN).
+// races is how often a lookup is retried when the kernel says that a rename elsewhere disturbed it
+// (EAGAIN).
 const races = 1000
 
-// openat2 looks name up from at. It tries again where the kernel asks for it.
+// openat2 looks up name, starting at the directory at. It tries again when the kernel asks for it.
 func openat2(at int, name string, flags int, resolve uint64) (int, error) {
 	how := unix.OpenHow{Flags: uint64(flags), Resolve: resolve}
 	for tries := 0; ; tries++ {
@@ -35,7 +37,7 @@ func openat2(at int, name string, flags int, resolve uint64) (int, error) {
 	}
 }
 
-// retry calls f again when a signal interrupted it, as Go's own signals do on network filesystems.
+// retry calls f again if a signal interrupted it. Go's own signals do that on network filesystems.
 func retry(f func() error) error {
 	for {
 		if err := f(); err != unix.EINTR {
@@ -49,24 +51,24 @@ func fstat(fd int) (st unix.Stat_t, err error) {
 	return st, err
 }
 
-// statx is fstat, and says when the file was made where the filesystem knows it.
+// statx is like fstat, and also returns when the file was created, if the filesystem knows.
 func statx(fd int) (st unix.Statx_t, err error) {
 	const want = unix.STATX_BASIC_STATS | unix.STATX_BTIME
 	err = retry(func() error { return unix.Statx(fd, "", unix.AT_EMPTY_PATH, want, &st) })
-	if err == nil && st.Mask&(unix.STATX_MODE|unix.STATX_UID|unix.STATX_GID|unix.STATX_INO) !=
-		unix.STATX_MODE|unix.STATX_UID|unix.STATX_GID|unix.STATX_INO {
+	const must = unix.STATX_MODE | unix.STATX_UID | unix.STATX_GID | unix.STATX_INO
+	if err == nil && st.Mask&must != must {
 		err = unix.EIO
 	}
 	return st, err
 }
 
-// lstatAt looks at one name in a directory, without following it.
+// lstatAt returns the status of a name in a directory, without following a link.
 func lstatAt(fd int, name string) (st unix.Stat_t, err error) {
 	err = retry(func() error { return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
 	return st, err
 }
 
-// place is what identifies an open directory: its mount and its inode there.
+// place identifies an open directory: its mount, its device and its inode.
 type place struct {
 	mount        uint64
 	major, minor uint32
@@ -86,12 +88,14 @@ func placeOf(fd int) (place, error) {
 	return place{st.Mnt_id, st.Dev_major, st.Dev_minor, st.Ino}, nil
 }
 
-// isClean tells whether a storage path is one that may be opened: relative, and its own canonical form.
+// isClean reports whether a storage path may be opened: it must be relative and in its canonical
+// form.
 func isClean(p string) bool {
 	return filepath.IsLocal(p) && path.Clean(p) == p && !strings.ContainsRune(p, 0)
 }
 
-// below cuts the directory dir off the front of p: below("a/b", "a") is "b", and below("a", "a") is ".".
+// below removes the directory dir from the front of p: below("a/b", "a") is "b", and below("a",
+// "a") is ".".
 func below(p, dir string) (string, bool) {
 	if dir == "." || dir == "" {
 		return p, true

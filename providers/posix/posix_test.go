@@ -14,7 +14,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// site is storage.root in a temporary directory with one system, on whatever filesystem that is.
+// site is storage.root in a temporary directory with one system, on any filesystem.
 type site struct {
 	t    *testing.T
 	path string
@@ -28,7 +28,8 @@ func newSite(t *testing.T) *site {
 	if os.Geteuid() != 0 {
 		t.Fatal("these tests change owners and mount: run them as root")
 	}
-	s := &site{t: t, path: t.TempDir(), conf: planner.System{Name: "capstor", Directory: "capstor", Filesystem: anyFilesystem}}
+	s := &site{t: t, path: t.TempDir(),
+		conf: planner.System{Name: "capstor", Directory: "capstor", Filesystem: anyFilesystem}}
 	s.mkdir("capstor", 0o755)
 	s.open()
 	return s
@@ -74,11 +75,12 @@ func (s *site) inode(p string) uint64 {
 	return st.Ino
 }
 
-// setACL writes an ACL that lets one more user read, write and search.
+// setACL writes an ACL that gives one more user read, write and search.
 func (s *site) setACL(p, name string) {
 	s.t.Helper()
 	acl := []byte{2, 0, 0, 0}
-	for _, e := range [][3]byte{{0x01, 7, 0xff}, {0x02, 7, 0}, {0x04, 5, 0xff}, {0x10, 7, 0xff}, {0x20, 5, 0xff}} {
+	for _, e := range [][3]byte{{0x01, 7, 0xff}, {0x02, 7, 0}, {0x04, 5, 0xff}, {0x10, 7, 0xff},
+		{0x20, 5, 0xff}} {
 		id := []byte{e[2], e[2], e[2], e[2]}
 		if e[0] == 0x02 {
 			id = []byte{0xe8, 3, 0, 0}
@@ -103,7 +105,8 @@ func TestObserve(t *testing.T) {
 	s.mkdir("outside", 0o755)
 
 	got := s.root.Observe(s.conf, "capstor/store/x")
-	want := planner.Directory{State: planner.DirPresent, Owner: 1001, Group: 30500, Mode: 0o3770, Inode: s.inode("capstor/store/x")}
+	want := planner.Directory{State: planner.DirPresent, Owner: 1001, Group: 30500, Mode: 0o3770,
+		Inode: s.inode("capstor/store/x")}
 	if want.Born = got.Born; got != want {
 		t.Errorf("present: got %+v, want %+v", got, want)
 	}
@@ -116,22 +119,26 @@ func TestObserve(t *testing.T) {
 		{"capstor/store/y", planner.DirAbsent, 0, ""},
 		{"capstor/y", planner.DirAbsent, 0, ""},
 		{"capstor/store/a/b/c", planner.DirAbsent, 2, ""},
-		{"capstor/link", planner.DirObstructed, 0, "a symbolic link stands at " + s.real("capstor/link")},
-		{"capstor/link/ssh", planner.DirObstructed, 0, "a symbolic link stands at " + s.real("capstor/link")},
-		{"capstor/dangling/a/b", planner.DirObstructed, 0, "a symbolic link stands at " + s.real("capstor/dangling")},
-		{"capstor/file", planner.DirObstructed, 0, "a file stands at"},
-		{"capstor/file/a", planner.DirObstructed, 0, "a file stands at"},
-		{"capstor/fifo", planner.DirObstructed, 0, "a fifo stands at"},
-		{"capstor/sub", planner.DirObstructed, 0, "another mount stands at " + s.real("capstor/sub")},
-		{"capstor/sub/a/b", planner.DirObstructed, 0, "another mount stands at"},
-		{"capstor/../outside", planner.DirObstructed, 0, "no clean path"},
-		{"/etc", planner.DirObstructed, 0, "no clean path"},
+		{"capstor/link", planner.DirObstructed, 0, "a symbolic link is at " + s.real("capstor/link")},
+		{"capstor/link/ssh", planner.DirObstructed, 0, "a symbolic link is at " +
+			s.real("capstor/link")},
+		{"capstor/dangling/a/b", planner.DirObstructed, 0, "a symbolic link is at " +
+			s.real("capstor/dangling")},
+		{"capstor/file", planner.DirObstructed, 0, "a file is at"},
+		{"capstor/file/a", planner.DirObstructed, 0, "a file is at"},
+		{"capstor/fifo", planner.DirObstructed, 0, "a fifo is at"},
+		{"capstor/sub", planner.DirObstructed, 0, "another mount is at " + s.real("capstor/sub")},
+		{"capstor/sub/a/b", planner.DirObstructed, 0, "another mount is at"},
+		{"capstor/../outside", planner.DirObstructed, 0, "not a clean path"},
+		{"/etc", planner.DirObstructed, 0, "not a clean path"},
 		{"outside", planner.DirPresent, 0, ""},
 		{"capstor/" + strings.Repeat("a", 256), planner.DirUnknown, 0, "file name too long"},
 	} {
 		got := s.root.Observe(s.conf, c.path)
-		if got.State != c.state || got.MissingAbove != c.above || !strings.Contains(got.Why, c.why) || c.why == "" && got.Why != "" {
-			t.Errorf("%s: got state %d, %d missing above, why %q; want %d, %d, %q", c.path, got.State, got.MissingAbove, got.Why, c.state, c.above, c.why)
+		if got.State != c.state || got.MissingAbove != c.above || !strings.Contains(got.Why, c.why) ||
+			c.why == "" && got.Why != "" {
+			t.Errorf("%s: got state %d, %d missing above, why %q; want %d, %d, %q", c.path, got.State,
+				got.MissingAbove, got.Why, c.state, c.above, c.why)
 		}
 	}
 }
@@ -148,7 +155,8 @@ func TestObserveACLs(t *testing.T) {
 			t.Errorf("%s: not seen", name)
 		}
 	}
-	minimal := []byte{2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 5, 0, 255, 255, 255, 255, 0x20, 0, 5, 0, 255, 255, 255, 255}
+	minimal := []byte{2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 5, 0, 255, 255, 255, 255, 0x20,
+		0, 5, 0, 255, 255, 255, 255}
 	if !isMinimal(minimal) || isMinimal(minimal[:27]) {
 		t.Error("an ACL of owner, group and others is the mode; a torn one is not")
 	}
@@ -167,11 +175,14 @@ func TestMakeOwnChmod(t *testing.T) {
 		if err != nil {
 			t.Fatalf("umask %04o: %v", umask, err)
 		}
-		if got := d.Observe(); got.Mode&^private != 0 || got.Mode&0o2000 == 0 || got.Group != 4242 || got.ACL == nil {
-			t.Errorf("umask %04o: before its time the directory is %+v, want closed, setgid and ACL inherited", umask, got)
+		if got := d.Observe(); got.Mode&^private != 0 || got.Mode&0o2000 == 0 || got.Group != 4242 ||
+			got.ACL == nil {
+			t.Errorf("umask %04o: too early, the directory is %+v, want closed, setgid and ACL inherited",
+				umask, got)
 		}
 		s.must(errors.Join(d.DropACLs(), d.Own(1001, 30500), d.Chmod(0o2770), d.Sync(), d.SyncParent()))
-		want := planner.Directory{State: planner.DirPresent, Owner: 1001, Group: 30500, Mode: 0o2770, Inode: d.Inode()}
+		want := planner.Directory{State: planner.DirPresent, Owner: 1001, Group: 30500, Mode: 0o2770,
+			Inode: d.Inode()}
 		got := s.root.Observe(s.conf, "capstor/p/x")
 		if want.Born = got.Born; got != want {
 			t.Errorf("umask %04o: got %+v, want %+v", umask, got, want)
@@ -209,8 +220,8 @@ func TestMakeRefuses(t *testing.T) {
 	}
 }
 
-// What stands at the name of a directory that was just made may be another by the time it is opened: one that is not ours,
-// closed and empty, or lies elsewhere, is left alone.
+// A directory that was just created may be replaced before it is opened. What is not ours, closed
+// and empty, or is on another mount, is left alone.
 func TestWhatWasMadeIsOurs(t *testing.T) {
 	s := newSite(t)
 	for _, p := range []string{"capstor/p", "capstor/q"} {
@@ -268,7 +279,8 @@ func TestChangesCompareFirst(t *testing.T) {
 	s.must(os.Rename(s.real("capstor/x"), s.real("capstor/z")))
 	s.must(os.Rename(s.real("capstor/y"), s.real("capstor/x")))
 	for what, err := range map[string]error{
-		"own": d.Own(1, 1), "own the same": d.Own(0, 0), "chmod": d.Chmod(0o777), "acl": d.DropACLs(), "project": d.SetProject(7),
+		"own": d.Own(1, 1), "own the same": d.Own(0,
+			0), "chmod": d.Chmod(0o777), "acl": d.DropACLs(), "project": d.SetProject(7),
 	} {
 		if !errors.Is(err, ErrChanged) {
 			t.Errorf("%s after a swap: got %v, want ErrChanged", what, err)
@@ -281,9 +293,10 @@ func TestChangesCompareFirst(t *testing.T) {
 	}
 }
 
-// FuzzACL: no form of an ACL is taken for the mode but a whole one of owner, group and others.
+// FuzzACL: only a complete ACL of owner, group and others counts as equal to the mode.
 func FuzzACL(f *testing.F) {
-	f.Add([]byte{2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 5, 0, 255, 255, 255, 255, 0x20, 0, 5, 0, 255, 255, 255, 255})
+	f.Add([]byte{2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 5, 0, 255, 255, 255, 255, 0x20, 0,
+		5, 0, 255, 255, 255, 255})
 	f.Add([]byte{2, 0, 0, 0, 2, 0, 7, 0, 1, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, acl []byte) {
 		if isMinimal(acl) && len(acl) > 0 && (len(acl)-4)%8 != 0 {
@@ -295,19 +308,21 @@ func FuzzACL(f *testing.F) {
 	})
 }
 
-// FuzzStoragePath: whatever path is asked for, only what lies below storage.root is opened.
+// FuzzStoragePath: whatever path is asked for, only paths below storage.root are opened.
 func FuzzStoragePath(f *testing.F) {
-	for _, p := range []string{"capstor", "capstor/x", "..", "/etc", "capstor/../..", "capstor//x", ".", "", "capstor/\x00", "capstor/./x"} {
+	for _, p := range []string{"capstor", "capstor/x", "..", "/etc", "capstor/../..", "capstor//x",
+		".", "", "capstor/\x00", "capstor/./x"} {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, p string) {
-		if isClean(p) && (filepath.IsAbs(p) || filepath.Clean(p) != p || p == ".." || strings.HasPrefix(p, "../") || strings.Contains(p, "\x00")) {
+		if isClean(p) && (filepath.IsAbs(p) || filepath.Clean(p) != p || p == ".." ||
+			strings.HasPrefix(p, "../") || strings.Contains(p, "\x00")) {
 			t.Fatalf("%q is taken for clean", p)
 		}
 	})
 }
 
-// Without being root, who tries things out can make directories that belong to himself, and nothing else.
+// A user who is not root can try things out with directories of their own, and with nothing else.
 func TestWithoutRoot(t *testing.T) {
 	if os.Getenv("CSCS_SYNC_TEST_ROOT") != "" {
 		withoutRoot(t, os.Getenv("CSCS_SYNC_TEST_ROOT"))
@@ -342,7 +357,8 @@ func withoutRoot(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sys, err := root.System(planner.System{Name: "capstor", Directory: "capstor", Filesystem: anyFilesystem}, planner.RootIdentity{})
+	sys, err := root.System(planner.System{Name: "capstor", Directory: "capstor",
+		Filesystem: anyFilesystem}, planner.RootIdentity{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,17 +366,19 @@ func withoutRoot(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(d.DropACLs(), d.Own(4711, 4711), d.Chmod(0o2770), d.Sync(), d.SyncParent()); err != nil {
+	if err := errors.Join(d.DropACLs(), d.Own(4711, 4711), d.Chmod(0o2770), d.Sync(),
+		d.SyncParent()); err != nil {
 		t.Error(err)
 	}
 	if got := sys.Observe("capstor/x"); got.Owner != 4711 || got.Mode != 0o2770 {
 		t.Errorf("got %+v", got)
 	}
-	if err := d.Own(0, 0); err == nil || !strings.Contains(err.Error(), "needs root") {
+	if err := d.Own(0, 0); err == nil || !strings.Contains(err.Error(), "run cscs-sync as root") {
 		t.Errorf("given to root: %v", err)
 	}
 	for _, p := range []string{"capstor/closed/x", "capstor/closed/y"} {
-		if got := sys.Observe(p); got.State != planner.DirUnknown || !strings.Contains(got.Why, "permission denied") {
+		if got := sys.Observe(p); got.State != planner.DirUnknown ||
+			!strings.Contains(got.Why, "permission denied") {
 			t.Errorf("%s, where we may not look: %+v, want unknown", p, got)
 		}
 	}
@@ -369,7 +387,8 @@ func withoutRoot(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	// The kernel drops the setgid bit of a group that is not ours, and reports success.
-	if err := foreign.Chmod(0o2770); err == nil || !strings.Contains(err.Error(), "the filesystem made it 0770") {
+	if err := foreign.Chmod(0o2770); err == nil ||
+		!strings.Contains(err.Error(), "the filesystem set 0770") {
 		t.Errorf("setgid that was not kept: %v", err)
 	}
 	m := Move{From: "capstor/x", Inode: d.Inode(), Folder: "capstor/.trash", Name: "x"}
@@ -378,7 +397,8 @@ func withoutRoot(t *testing.T, path string) {
 	}
 }
 
-// TestParent: directories of one directory name the same one above; what was put in its place since is another.
+// TestParent: two directories in one directory have the same parent. A directory that replaced the
+// parent is another one.
 func TestParent(t *testing.T) {
 	s := newSite(t)
 	s.mkdir("capstor/store", 0o755)

@@ -13,8 +13,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// projectSite is a system on a real filesystem with project ids, in a loop device: XFS, which keeps them in every kernel, or
-// ext4, which needs quotas in the kernel for it.
+// projectSite is a system on a real filesystem with project ids, in a loop device: XFS, which keeps
+// them with every kernel, or ext4, which needs a kernel with quotas.
 func projectSite(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t)
@@ -24,7 +24,8 @@ func projectSite(t *testing.T) *site {
 		kind string
 		size int64
 		make []string
-	}{{"xfs", 320 << 20, []string{"mkfs.xfs", "-q", image}}, {"ext4", 16 << 20, []string{"mkfs.ext4", "-q", "-O", "project,quota", "-E", "quotatype=prjquota", "-I", "256", image}}} {
+	}{{"xfs", 320 << 20, []string{"mkfs.xfs", "-q",
+		image}}, {"ext4", 16 << 20, []string{"mkfs.ext4", "-q", "-O", "project,quota", "-E", "quotatype=prjquota", "-I", "256", image}}} {
 		if _, err := exec.LookPath(fs.make[0]); err != nil {
 			continue
 		}
@@ -34,8 +35,10 @@ func projectSite(t *testing.T) *site {
 		if out, err := exec.Command(fs.make[0], fs.make[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", fs.make[0], err, out)
 		}
-		if out, err := exec.Command("mount", "-o", "loop", image, s.real("capstor")).CombinedOutput(); err != nil {
-			why = fmt.Sprintf("no loop devices, or no %s with project ids in this kernel: %v: %s", fs.kind, err, out)
+		if out, err := exec.Command("mount", "-o", "loop", image,
+			s.real("capstor")).CombinedOutput(); err != nil {
+			why = fmt.Sprintf("no loop devices, or no %s with project ids in this kernel: %v: %s", fs.kind,
+				err, out)
 			continue
 		}
 		s.conf.Filesystem, why = fs.kind, ""
@@ -77,7 +80,8 @@ func TestProject(t *testing.T) {
 	}
 }
 
-// An archive folder that hands on a project id is found by the check; and what the kernel says to the rename is EXDEV.
+// PrepareArchive finds an archive folder that gives its contents another project id. The kernel
+// would answer the rename with EXDEV.
 func TestArchiveFolderWithProject(t *testing.T) {
 	s := projectSite(t)
 	s.mkdir("capstor/x", 0o755)
@@ -87,7 +91,8 @@ func TestArchiveFolderWithProject(t *testing.T) {
 	defer trash.Close()
 	s.must(trash.SetProject(7))
 	m := Move{From: "capstor/x", Inode: s.inode("capstor/x"), Folder: "capstor/.trash", Name: "x"}
-	if _, err := s.sys.PrepareArchive(m, nil); err == nil || !strings.Contains(err.Error(), "lfs project -C -d") {
+	if _, err := s.sys.PrepareArchive(m, nil); err == nil ||
+		!strings.Contains(err.Error(), "lfs project -C -d") {
 		t.Errorf("%v", err)
 	}
 	if err := unix.Rename(s.real("capstor/x"), s.real("capstor/.trash/x")); err != unix.EXDEV {
@@ -114,8 +119,8 @@ func TestProjectsNotSupported(t *testing.T) {
 	}
 }
 
-// projects stands in for a filesystem with project ids, by inode. lose is how many writes of an id it loses when the
-// inheritance flag is set together with it, as some do.
+// projects simulates a filesystem with project ids, by inode. Of the writes that set an id together
+// with the inheritance flag, it loses the id of the first lose writes, as some filesystems do.
 type projects struct {
 	of   map[uint64]attributes
 	lose int
@@ -158,11 +163,12 @@ func TestProjectSimulated(t *testing.T) {
 		"kept":         {},
 		"lost once":    {lose: 1},
 		"never kept":   {lose: 9, want: "did not keep it"},
-		"no right":     {fail: unix.EPERM, want: "needs root"},
+		"no right":     {fail: unix.EPERM, want: "run cscs-sync as root"},
 		"none at all":  {fail: unix.ENOTTY, want: "inappropriate ioctl"},
-		"server fails": {fail: unix.EIO, want: "see the kernel's log"},
+		"server fails": {fail: unix.EIO, want: "read the kernel's log"},
 	} {
-		sim := &projects{of: map[uint64]attributes{s.inode("capstor/x"): {flags: otherFlags}}, lose: c.lose, fail: c.fail}
+		sim := &projects{of: map[uint64]attributes{s.inode("capstor/x"): {flags: otherFlags}},
+			lose: c.lose, fail: c.fail}
 		s.root.attributes = sim.ioctl
 		d, err := s.sys.Open("capstor/x", 0)
 		s.must(err)
@@ -190,7 +196,8 @@ func TestProjectSimulated(t *testing.T) {
 	sim := &projects{of: map[uint64]attributes{s.inode("capstor/.trash"): {flags: inheritFlag, projectID: 7}}}
 	s.root.attributes = sim.ioctl
 	m := Move{From: "capstor/x", Inode: s.inode("capstor/x"), Folder: "capstor/.trash", Name: "x"}
-	if _, err := s.sys.PrepareArchive(m, nil); err == nil || !strings.Contains(err.Error(), "lfs project -C -d") {
+	if _, err := s.sys.PrepareArchive(m, nil); err == nil ||
+		!strings.Contains(err.Error(), "lfs project -C -d") {
 		t.Errorf("a folder that hands on another project id: %v", err)
 	}
 	sim.of[m.Inode] = attributes{projectID: 7}

@@ -11,23 +11,24 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Root is storage.root, opened. Its methods may be called from many goroutines.
+// Root is an open storage.root. Its methods are safe for concurrent use.
 type Root struct {
 	path string
 	fd   int
-	// euid is who we are: what we make must belong to it.
+	// euid is the user that we run as. What we create must belong to it.
 	euid uint32
-	// attributes is the kernel's, for project ids.
+	// attributes reads or writes project ids. It calls the kernel, except in tests.
 	attributes attributesFunc
 
-	// mu guards the maps only; it is never held over a system call on a mount, since one mount must not delay another.
+	// mu guards only the maps. It is never held over a system call on a mount, because one mount must
+	// not delay another.
 	mu      sync.RWMutex
 	systems map[string]*System
-	// retired are descriptors that a newer look at the mount has replaced, but that somebody may still be using.
+	// retired holds systems whose mount was checked again since, but that somebody may still be using.
 	retired []*System
 }
 
-// OpenRoot opens storage.root. Links in this path are followed: it is the administrator's own.
+// OpenRoot opens storage.root. It follows links in this path, because the administrator chose it.
 func OpenRoot(path string) (*Root, error) {
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("open storage.root %q: want an absolute path", path)
@@ -46,7 +47,7 @@ func OpenRoot(path string) (*Root, error) {
 	}, nil
 }
 
-// Close lets go of storage.root and of every mount below it.
+// Close closes storage.root and every mount below it.
 func (r *Root) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,10 +66,11 @@ func (r *Root) Close() error {
 	return unix.Close(fd)
 }
 
-// Path is where a storage path is on this node, for messages and for programs that need a path.
+// Path returns where a storage path is on this node, for messages and for programs that need a
+// path.
 func (r *Root) Path(storage string) string { return filepath.Join(r.path, storage) }
 
-// Mount looks whether the right filesystem is mounted where the system should be.
+// Mount checks whether the right filesystem is mounted where the system should be.
 func (r *Root) Mount(system planner.System) planner.Mount {
 	s, mount := r.open(system)
 	if s != nil {
@@ -78,8 +80,8 @@ func (r *Root) Mount(system planner.System) planner.Mount {
 	return mount
 }
 
-// Observe looks at a storage path of the system. The mount must have been looked at before, by [Root.Mount]; if it was
-// not, that is done now.
+// Observe returns what is at a storage path of the system. [Root.Mount] should have checked the
+// mount before; otherwise Observe checks it now.
 func (r *Root) Observe(system planner.System, storage string) planner.Directory {
 	s, why := r.onSystem(system)
 	if s == nil {
@@ -88,7 +90,7 @@ func (r *Root) Observe(system planner.System, storage string) planner.Directory 
 	return s.Observe(storage)
 }
 
-// onSystem is the opened system, or why it could not be opened.
+// onSystem returns the opened system, or why it could not be opened.
 func (r *Root) onSystem(system planner.System) (s *System, why string) {
 	if s := r.seen(system.Name); s != nil {
 		return s, ""
@@ -101,7 +103,8 @@ func (r *Root) onSystem(system planner.System) (s *System, why string) {
 	return s, ""
 }
 
-// Find looks for a directory that another one has replaced: [System.Find]. The mount must have been looked at before.
+// Find calls [System.Find] to look for a directory that was replaced by another one. [Root.Mount]
+// must have checked the mount before.
 func (r *Root) Find(system planner.System, lost planner.Lost) (at string, looked bool) {
 	s := r.seen(system.Name)
 	if s == nil {
@@ -110,18 +113,21 @@ func (r *Root) Find(system planner.System, lost planner.Lost) (at string, looked
 	return s.Find(lost)
 }
 
-// System opens the system for changes. It must be mounted as configured; and where expected is not zero, its root must
-// be the one that was recorded. Otherwise the error is [ErrNotMounted], and nothing may be changed.
+// System opens the system for changes. It must be mounted as configured. If expected is not zero,
+// its root must be the recorded one. Otherwise the error is [ErrNotMounted], and nothing may be
+// changed.
 func (r *Root) System(system planner.System, expected planner.RootIdentity) (*System, error) {
 	s, mount := r.open(system)
 	if s == nil {
 		return nil, refuse(ErrNotMounted, "open system %s: %s", system.Name, mount.Problem+mount.Unknown)
 	}
-	if expected != (planner.RootIdentity{}) && expected != (planner.RootIdentity{Filesystem: mount.Filesystem, Inode: mount.Inode}) {
+	found := planner.RootIdentity{Filesystem: mount.Filesystem, Inode: mount.Inode}
+	if expected != (planner.RootIdentity{}) && expected != found {
 		s.Close()
-		return nil, refuse(ErrNotMounted, "open system %s: %s is %q inode %d, but the first apply saw %q inode "+
-			"%d: another filesystem is mounted there",
-			system.Name, r.Path(system.Directory), mount.Filesystem, mount.Inode, expected.Filesystem, expected.Inode)
+		return nil, refuse(ErrNotMounted,
+			"open system %s: %s is %q inode %d, but the first apply saw %q inode "+
+				"%d: another filesystem is mounted there", system.Name, r.Path(system.Directory), mount.Filesystem,
+			mount.Inode, expected.Filesystem, expected.Inode)
 	}
 	return s, nil
 }
@@ -141,7 +147,8 @@ func (r *Root) keep(s *System) {
 	r.systems[s.settings.Name] = s
 }
 
-// mounts are the mounts of this process's namespace that the filter keeps. Reading them touches no mount.
+// mounts returns the mounts of this process's namespace that skip does not skip. Reading them
+// touches no mount.
 func mounts(skip func(*mountinfo.Info) bool) ([]*mountinfo.Info, error) {
 	return mountinfo.GetMounts(func(i *mountinfo.Info) (bool, bool) { return skip(i), false })
 }

@@ -8,22 +8,23 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// System is one storage system, opened: its directory, and what is mounted there.
+// System is an open storage system: its directory, and what is mounted there.
 type System struct {
 	root     *Root
 	settings planner.System
 	fd       int
-	// top is the top of the mount below storage.root, at the storage path topPath; -1 if the system's directory is it.
+	// top is the top of the mount below storage.root, whose storage path is topPath. It is -1 if the
+	// system's directory is the top.
 	top     int
 	topPath string
 	place   place
 	mount   planner.Mount
 }
 
-// Mount is what was found mounted.
+// Mount returns what was found mounted.
 func (s *System) Mount() planner.Mount { return s.mount }
 
-// Close lets go of the mount.
+// Close closes the system's descriptors.
 func (s *System) Close() {
 	for _, fd := range []*int{&s.fd, &s.top} {
 		if *fd >= 0 {
@@ -33,10 +34,10 @@ func (s *System) Close() {
 	}
 }
 
-// base is the descriptor to open a storage path from, and the rest of the path.
+// base returns the descriptor from which to open a storage path, and the rest of the path.
 func (s *System) base(storage string) (fd int, rel string, err error) {
 	if !isClean(storage) {
-		return -1, "", refuse(ErrObstructed, "%q is no clean path below storage.root", storage)
+		return -1, "", refuse(ErrObstructed, "%q is not a clean path below storage.root", storage)
 	}
 	if rel, ok := below(storage, s.settings.Directory); ok {
 		return s.fd, rel, nil
@@ -44,16 +45,19 @@ func (s *System) base(storage string) (fd int, rel string, err error) {
 	if rel, ok := below(storage, s.topPath); ok && s.top >= 0 {
 		return s.top, rel, nil
 	}
-	return -1, "", refuse(ErrElsewhere, "%s does not lie on the mount of system %s", s.root.Path(storage), s.settings.Name)
+	return -1, "", refuse(ErrElsewhere, "%s is not on the mount of system %s", s.root.Path(storage),
+		s.settings.Name)
 }
 
-// still checks, before a change, that the system's directory is the one that was opened: that nothing was mounted over it
-// or taken away since. Whoever works on an old descriptor works on something that nobody sees.
+// still checks, before a change, that the system's directory is still the opened one: that nothing
+// was mounted over it, and that it was not unmounted. Changes through an old descriptor would go to
+// something that nobody sees.
 func (s *System) still() error {
 	where := s.root.Path(s.settings.Directory)
 	fd, err := openat2(s.root.fd, s.settings.Directory, look|unix.O_DIRECTORY, beneath)
 	if err != nil {
-		return refuse(ErrNotMounted, "system %s: %s can no longer be opened: %v", s.settings.Name, where, explain(err))
+		return refuse(ErrNotMounted, "system %s: %s can no longer be opened: %v", s.settings.Name, where,
+			explain(err))
 	}
 	defer unix.Close(fd)
 	now, err := placeOf(fd)
@@ -61,13 +65,13 @@ func (s *System) still() error {
 		return fmt.Errorf("system %s: look at %s: %w", s.settings.Name, where, explain(err))
 	}
 	if now != s.place {
-		return refuse(ErrNotMounted, "system %s: another filesystem or directory is at %s than when this began: start again", s.settings.Name,
-			where)
+		return refuse(ErrNotMounted, "system %s: another filesystem or directory is now at %s: run the "+
+			"command again", s.settings.Name, where)
 	}
 	return nil
 }
 
-// openDir opens the directory at a storage path, by which it can be changed.
+// openDir opens the directory at a storage path so that it can be changed.
 func (s *System) openDir(storage string) (int, error) {
 	at, rel, err := s.base(storage)
 	if err != nil {

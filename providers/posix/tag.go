@@ -14,24 +14,31 @@ import (
 )
 
 const (
-	// tagDepth is how deep a tree may be to be tagged: a descriptor is held for each level.
+	// tagDepth is how deep a tree may be to be tagged. A descriptor is held for each level.
 	tagDepth = 500
 	// tagNames is how many names of a directory are read at a time.
 	tagNames = 1024
-	// tagTells is after how many entries progress is told.
+	// tagTells is how many entries are tagged between two reports of progress.
 	tagTells = 10_000
 )
 
-// Tag gives everything below the directory, and at last the directory itself, a project id that new entries inherit.
+// Tag gives everything below the directory, and finally the directory itself, a project id that new
+// entries inherit.
 //
-// A directory is tagged before it is read, so that what is made or moved in meanwhile has the id already; only the top one
-// comes last, and what was made in it until then is looked for once more. So a top directory that has the id means that all
-// below has it, and a killed call is simply repeated: what has the id is passed over. Nothing outside is touched: no link is
-// followed, no mount crossed (one below is refused before anything is changed), and a file with several hard links is tagged
-// only if all of them are met in the tree; left counts the others. Links, fifos, sockets and devices keep their id: they use
-// an inode each, and cannot be opened without harm. What cannot be tagged is counted, and the first reason returned, when all
-// else is done; the top directory is then left as it was.
-func (d *Dir) Tag(ctx context.Context, id planner.ProjectID, tell func(seen int)) (left int, err error) {
+// Each directory is tagged before it is read, so that whatever is created or moved in meanwhile
+// already has the id. Only the top directory comes last. What was created in it until then is
+// looked for once more. So a top directory that has the id means that everything below it has it,
+// too. After a kill, the caller just calls Tag again: entries that have the id are skipped.
+//
+// Nothing outside of the tree is touched. No link is followed, and no mount is crossed: a mount
+// below is refused before anything is changed. A file with several hard links is tagged only if all
+// of them are in the tree; left counts the other files. Links, fifos, sockets and devices keep
+// their id: they use one inode each, and cannot be opened without harm.
+//
+// Entries that cannot be tagged are counted, and the first reason is returned after all other
+// entries are done. The top directory is then left as it was.
+func (d *Dir) Tag(ctx context.Context, id planner.ProjectID,
+	tell func(seen int)) (left int, err error) {
 	what := fmt.Sprintf("set project id %d below", id)
 	if err := d.compare(what); err != nil {
 		return 0, err
@@ -39,7 +46,8 @@ func (d *Dir) Tag(ctx context.Context, id planner.ProjectID, tell func(seen int)
 	if err := d.system.noMounts(d); err != nil {
 		return 0, fmt.Errorf("%s %s: %w", what, d.Path(), err)
 	}
-	t := &tagging{ctx: ctx, root: d.system.root, id: uint32(id), tell: tell, linked: map[uint64]uint64{}}
+	t := &tagging{ctx: ctx, root: d.system.root, id: uint32(id), tell: tell,
+		linked: map[uint64]uint64{}}
 	t.below(d.fd, d.Path(), 0)
 	if err := t.result(what, d.Path()); err != nil {
 		return 0, err
@@ -52,16 +60,17 @@ func (d *Dir) Tag(ctx context.Context, id planner.ProjectID, tell func(seen int)
 	return len(t.linked), t.result(what, d.Path())
 }
 
-// tagging is one walk.
+// tagging is one walk through a tree.
 type tagging struct {
 	ctx  context.Context
 	root *Root
 	id   uint32
 	tell func(seen int)
 	seen int
-	// again tells the second look at the top directory, which enters only what was not tagged yet.
+	// again is set on the second walk from the top directory, which enters only directories that were
+	// not tagged yet.
 	again bool
-	// linked counts the names still to be met of files with several.
+	// linked counts, by inode, the names of a file that were not met yet.
 	linked map[uint64]uint64
 	failed int
 	first  error
@@ -69,7 +78,7 @@ type tagging struct {
 
 func (t *tagging) fail(path string, err error) {
 	if err == unix.ENOENT {
-		return // gone meanwhile
+		return // removed in the meantime
 	}
 	if t.failed++; t.first == nil {
 		t.first = fmt.Errorf("%s: %w", path, explain(err))
@@ -79,21 +88,22 @@ func (t *tagging) fail(path string, err error) {
 func (t *tagging) result(what, path string) error {
 	switch {
 	case t.ctx.Err() != nil:
-		return fmt.Errorf("%s %s: interrupted after %d entries; the next apply continues: %w", what, path, t.seen, t.ctx.Err())
+		return fmt.Errorf("%s %s: interrupted after %d entries; the next apply continues: %w", what, path,
+			t.seen, t.ctx.Err())
 	case t.failed > 0:
-		return fmt.Errorf("%s %s: %d of %d entries could not be tagged, and its own id was left as it was; the first: %w", what,
-			path, t.failed, t.seen, t.first)
+		return fmt.Errorf("%s %s: %d of %d entries could not be tagged, and the directory's own id was "+
+			"not changed; the first: %w", what, path, t.failed, t.seen, t.first)
 	}
 	return nil
 }
 
-// below tags what lies in the open directory fd.
+// below tags everything in the open directory fd.
 func (t *tagging) below(fd int, path string, depth int) {
 	if depth == tagDepth {
-		t.fail(path, fmt.Errorf("it lies more than %d directories deep", tagDepth))
+		t.fail(path, fmt.Errorf("it is more than %d directories deep", tagDepth))
 		return
 	}
-	again, err := openat2(fd, ".", readDir, within) // a position of its own
+	again, err := openat2(fd, ".", readDir, within) // has its own position
 	if err != nil {
 		t.fail(path, err)
 		return
@@ -118,8 +128,8 @@ func (t *tagging) below(fd int, path string, depth int) {
 	}
 }
 
-// entry tags one entry and what lies below it. It is taken hold of without opening it, and opened only once it is known to be
-// a file or a directory on the same mount.
+// entry tags one entry and everything below it. It holds the entry without opening it, and opens it
+// only once it is known to be a file or a directory on the same mount.
 func (t *tagging) entry(at int, name, path string, depth int) {
 	if t.seen++; t.seen%tagTells == 0 {
 		t.tell(t.seen)
@@ -143,7 +153,8 @@ func (t *tagging) entry(at int, name, path string, depth int) {
 	}
 }
 
-// hasAllNames tells whether this is the last name of a file: all others have been met in the tree.
+// hasAllNames reports whether this is the last name of a file, because all others have been met in
+// the tree.
 func (t *tagging) hasAllNames(st *unix.Stat_t) bool {
 	if st.Nlink <= 1 {
 		return true
@@ -180,9 +191,10 @@ func (t *tagging) directory(hold int, path string, depth int) {
 	}
 }
 
-// file opens what is held, and nothing else: the name may lead elsewhere by now.
+// file opens what hold holds, and nothing else: by now, the name may lead elsewhere.
 func (t *tagging) file(hold int, path string) {
-	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(hold), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	const flags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC
+	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(hold), flags, 0)
 	if err != nil {
 		t.fail(path, err)
 		return

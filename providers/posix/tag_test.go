@@ -12,12 +12,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// tree makes capstor/x with files, directories and everything else that may lie in one; capstor/other is beside it.
+// tree creates capstor/x with files, directories and everything else that a tree may contain, and
+// capstor/other next to it.
 func (s *site) tree() {
 	for _, dir := range []string{"capstor/x", "capstor/x/a", "capstor/x/a/b", "capstor/other"} {
 		s.mkdir(dir, 0o755)
 	}
-	for _, file := range []string{"capstor/x/1", "capstor/x/a/2", "capstor/x/a/b/3", "capstor/other/4"} {
+	for _, file := range []string{"capstor/x/1", "capstor/x/a/2", "capstor/x/a/b/3",
+		"capstor/other/4"} {
 		s.must(os.WriteFile(s.real(file), nil, 0o600))
 	}
 	s.must(os.Link(s.real("capstor/x/1"), s.real("capstor/x/a/b/1 again")))
@@ -26,7 +28,7 @@ func (s *site) tree() {
 	s.must(unix.Mkfifo(s.real("capstor/x/fifo"), 0o600))
 }
 
-// projectOf is the id of a file or directory, and whether it is handed on.
+// projectOf returns the project id of a file or directory, and whether new entries inherit it.
 func (s *site) projectOf(p string) (uint32, bool) {
 	s.t.Helper()
 	fd, err := unix.Open(s.real(p), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
@@ -57,12 +59,13 @@ func TestTag(t *testing.T) {
 			t.Errorf("%s: %d, inherited %v", dir, id, inherit)
 		}
 	}
-	for _, file := range []string{"capstor/x/1", "capstor/x/a/2", "capstor/x/a/b/3", "capstor/x/a/b/1 again"} {
+	for _, file := range []string{"capstor/x/1", "capstor/x/a/2", "capstor/x/a/b/3",
+		"capstor/x/a/b/1 again"} {
 		if id, _ := s.projectOf(file); id != 30500 {
 			t.Errorf("%s: %d", file, id)
 		}
 	}
-	// What can also be reached from outside stays what it was.
+	// What can also be reached from outside keeps its id.
 	for _, p := range []string{"capstor/other", "capstor/other/4", "capstor/x/a/4 again"} {
 		if id, _ := s.projectOf(p); id != 0 {
 			t.Errorf("%s: %d, but it lies outside too", p, id)
@@ -70,7 +73,8 @@ func TestTag(t *testing.T) {
 	}
 }
 
-// The top directory comes last: one that was interrupted shows its old id, and the next call does only what is missing.
+// The top directory comes last. After an interruption it still has its old id, and the next call
+// does only what is missing.
 func TestTagGoesOn(t *testing.T) {
 	s := projectSite(t)
 	s.tree()
@@ -95,12 +99,14 @@ func TestTagGoesOn(t *testing.T) {
 	if s.must(err); sets != 6 {
 		t.Errorf("%d changes in all, want 6", sets)
 	}
-	if _, err := s.tag(t.Context(), 30500); err != nil || sets != 7 { // SetProject of the top, which is always written
+	// SetProject of the top, which is always written
+	if _, err := s.tag(t.Context(), 30500); err != nil || sets != 7 {
 		t.Errorf("once more: %d changes, %v", sets, err)
 	}
 }
 
-// What is made in the top directory while its tree is walked inherits nothing yet, and is found in the end.
+// What is created in the top directory while its tree is tagged inherits nothing yet, and is found
+// in the end.
 func TestTagMeanwhile(t *testing.T) {
 	s := projectSite(t)
 	s.tree()
@@ -125,7 +131,8 @@ func TestTagRefuses(t *testing.T) {
 	s := projectSite(t)
 	s.tree()
 	s.mount("capstor/x/a/b", "tmpfs")
-	if _, err := s.tag(t.Context(), 30500); err == nil || !strings.Contains(err.Error(), "unmount it first") {
+	if _, err := s.tag(t.Context(), 30500); err == nil ||
+		!strings.Contains(err.Error(), "unmount it first") {
 		t.Errorf("a mount below: %v", err)
 	}
 	s.must(unix.Unmount(s.real("capstor/x/a/b"), 0))
@@ -139,7 +146,8 @@ func TestTagRefuses(t *testing.T) {
 		return attributesIoctl(fd, request, a)
 	}
 	_, err := s.tag(t.Context(), 30500)
-	if err == nil || !strings.Contains(err.Error(), "capstor/x/a/2") || !strings.Contains(err.Error(), "1 of ") {
+	if err == nil || !strings.Contains(err.Error(), "capstor/x/a/2") ||
+		!strings.Contains(err.Error(), "1 of ") {
 		t.Errorf("a file that cannot be tagged: %v", err)
 	}
 	if id, _ := s.projectOf("capstor/x/a/b/3"); id != 30500 {

@@ -9,41 +9,40 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers"
 )
 
-// Client reads and sets the quotas of one system. Its methods may be called at the same time, and
-// those of a mount that hangs may outlive their context.
+// Client reads and sets the quotas of one system. Its methods must be safe for concurrent use. On a
+// mount that hangs, a call may outlive its context.
 type Client interface {
-	// Traits returns what the backend can do on this system.
+	// Traits returns the abilities and bounds of the backend on this system.
 	Traits(ctx context.Context) (planner.Traits, error)
-	// Get reads limits and usage of one identity. What could not be read is unknown in the answer,
-	// with the reason.
+	// Get reads limits and usage of one quota. What cannot be read is unknown in the answer, with the
+	// reason.
 	Get(ctx context.Context, id planner.Subject) planner.QuotaState
-	// List reads those of the subjects, which are sorted and of one kind, that the backend has a
-	// whole record of. The others are to be read by Get. It is complete, or an error; one that is
-	// [providers.ErrNoList] says that nothing can be listed.
+	// List reads quotas of the given subjects, which are sorted and of one kind. It returns those of
+	// which the backend has a complete record; the caller reads the others with Get. The result is
+	// complete, or it is an error. [providers.ErrNoList] means that the system cannot list quotas.
 	List(ctx context.Context, of []planner.Subject) (providers.QuotaListing, error)
-	// Set sets all four limits, each a number or unlimited, in one call, and keeps the grace clocks
-	// that keep names. It does not read them back. A pending that is not nil is to be asked until
-	// it says that the change is done. After an error that does not wrap [ErrRefused] it is not
-	// known whether the limits were set; they may be set again.
-	Set(ctx context.Context, id planner.Subject, want planner.Limits, keep planner.Grace) (Pending,
-		error)
-	// Remove removes the quota of a directory, and is done if there is none. Limits of group and
-	// project ids are never removed: they are refused.
+	// Set sets all four limits in one call. Each is a number or unlimited. It keeps the running grace
+	// clocks in keep. It does not read the limits back. If the Pending is not nil, the caller must ask
+	// it until the change is done. After an error that does not wrap [ErrRefused] the caller does not
+	// know whether the limits were set, and may set them again.
+	Set(ctx context.Context, id planner.Subject, want planner.Limits,
+		keep planner.Grace) (Pending, error)
+	// Remove removes the quota of a directory. It is no error if there is none. Limits of group and
+	// project ids are never removed: Remove refuses them.
 	Remove(ctx context.Context, id planner.Subject) (Pending, error)
 }
 
-// Checker is a [Client] that can say what stands in the way of setting limits. It asks, and changes
-// nothing.
+// Checker is a [Client] that can say what would prevent setting limits. It changes nothing.
 type Checker interface {
-	// Check returns what was found to be in order, for people, or what is not, with the way out.
+	// Check returns, for people, what is in order. The error says what is not, and what to do.
 	Check(ctx context.Context) (string, error)
 }
 
-// Pending asks once how far a change is that the backend still works on. After an error the change
-// failed, or it is not known how it ended.
+// Pending asks once whether a change on which the backend still works is done. After an error the
+// change has failed, or its outcome is unknown.
 type Pending func(ctx context.Context) (done bool, err error)
 
-// Wait asks until the change is done, with a pause between two questions. A nil Pending is done.
+// Wait asks until the change is done, with a pause between two requests. A nil Pending is done.
 func (p Pending) Wait(ctx context.Context, pause time.Duration) error {
 	if p == nil {
 		return nil
@@ -62,8 +61,9 @@ func (p Pending) Wait(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-// Keep returns the running clocks that a client has to set again when want is set in place of what
-// was observed: those whose soft limit stays. A backend that keeps them itself gets none.
+// Keep returns the running grace clocks that a client must keep when it sets want in place of the
+// limits in before: those whose soft limit stays the same. It returns none for a backend that keeps
+// clocks by itself.
 func Keep(t *planner.Traits, before planner.QuotaState, want planner.Limits) planner.Grace {
 	var g planner.Grace
 	if t.KeepsClock || !t.Grace {
@@ -78,8 +78,8 @@ func Keep(t *planner.Traits, before planner.QuotaState, want planner.Limits) pla
 	return g
 }
 
-// NotRemoved is the refusal to remove limits of an id.
+// NotRemoved returns the error for a request to remove the limits of an id.
 func NotRemoved(id planner.Subject) error {
-	return fmt.Errorf("remove quota of %s: %w: limits of ids are set, never removed", id,
+	return fmt.Errorf("remove quota of %s: %w: limits of ids can be set, but not removed", id,
 		ErrRefused)
 }

@@ -1,5 +1,5 @@
-// Package quota is what all quota backends share: the rules for limits before they are sent, and
-// the forms of what was read. Each backend is one package below it.
+// Package quota holds what all quota backends share: the rules for limits before they are sent, and
+// the types of what is read. Each backend is a package below it.
 package quota
 
 import (
@@ -9,41 +9,42 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// MaxID is the greatest group or project id that is used: old programs cut larger numbers down to
-// 32 bits with a sign.
+// MaxID is the largest group or project id that is used. Old programs cut larger numbers down to
+// signed 32 bits.
 const MaxID = 1<<31 - 1
 
-// ErrRefused means that limits cannot be set as asked, and that nothing was sent.
+// ErrRefused means that limits cannot be set as requested, and that nothing was sent.
 var ErrRefused = errors.New("refused")
 
-// Limits are limits as a filesystem has them: space in units of [planner.Traits.Unit], and 0 for no
-// limit.
+// Limits are limits in the form of a filesystem: space in units of [planner.Traits.Unit], and 0 for
+// no limit.
 type Limits [planner.NumLimits]uint64
 
-// Check turns the limits of one id into the numbers that are sent. It refuses, with an error that
-// wraps [ErrRefused] and names all that is wrong: a limit that is unknown; a zero that is not said
-// as unlimited; space that is no whole unit; more than the traits allow; a soft limit above its
-// hard one; the id 0, whose limits are the default of all others; an id above [MaxID].
+// Check converts the limits of one id to the numbers that are sent. It returns an error that wraps
+// [ErrRefused] and names everything that is wrong: a limit that is unknown; a zero that does not
+// mean unlimited; space that is not a whole number of units; more than the traits allow; a soft
+// limit above its hard limit; the id 0, whose limits are the default of all others; an id above
+// [MaxID].
 func Check(t planner.Traits, by planner.QuotaBy, id uint32, q planner.Limits) (Limits, error) {
 	l, err := limitsOf(t, q)
 	if err := errors.Join(CheckID(by, id), err); err != nil {
-		return Limits{}, fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id,
-			ErrRefused, err)
-	}
-	return l, nil
-}
-
-// CheckLimits is [Check] without an id, where limits are set on a directory.
-func CheckLimits(t planner.Traits, path string, q planner.Limits) (Limits, error) {
-	l, err := limitsOf(t, q)
-	if err != nil {
-		return Limits{}, fmt.Errorf("set quota of %s: %w: nothing was sent: %w", path, ErrRefused,
+		return Limits{}, fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, ErrRefused,
 			err)
 	}
 	return l, nil
 }
 
-// limitsOf turns limits into the numbers that are sent, or says all that is wrong with them.
+// CheckLimits is like [Check] without an id, for limits that are set on a directory.
+func CheckLimits(t planner.Traits, path string, q planner.Limits) (Limits, error) {
+	l, err := limitsOf(t, q)
+	if err != nil {
+		return Limits{}, fmt.Errorf("set quota of %s: %w: nothing was sent: %w", path, ErrRefused, err)
+	}
+	return l, nil
+}
+
+// limitsOf converts limits to the numbers that are sent. The error names everything that is wrong
+// with them.
 func limitsOf(t planner.Traits, q planner.Limits) (Limits, error) {
 	var errs []error
 	var l Limits
@@ -67,7 +68,7 @@ func limitsOf(t planner.Traits, q planner.Limits) (Limits, error) {
 	return l, errors.Join(errs...)
 }
 
-// CheckID refuses ids whose limits are never read or set.
+// CheckID returns an error for ids whose limits are never read or set.
 func CheckID(by planner.QuotaBy, id uint32) error {
 	switch {
 	case by != planner.ByGroup && by != planner.ByProject:
@@ -80,26 +81,26 @@ func CheckID(by planner.QuotaBy, id uint32) error {
 	return nil
 }
 
-// wire turns a limit into a number of units.
+// wire converts a limit to a number of units.
 func wire(a planner.Attribute, l planner.Limit, unit, greatest uint64) (uint64, error) {
 	n, ok := l.Number()
 	switch {
 	case l.IsUnlimited():
 		return 0, nil
 	case !ok:
-		return 0, errors.New("the limit is not known, and would become unlimited")
+		return 0, errors.New("the limit is unknown, and would become unlimited")
 	case n == 0:
-		return 0, errors.New("a limit of 0 would be unlimited: say unlimited if that is meant")
+		return 0, errors.New("a limit of 0 would be unlimited: write unlimited if you mean that")
 	case n > greatest:
-		return 0, fmt.Errorf("%s is above %s, the most that is set", planner.Show(a, l.Value()),
+		return 0, fmt.Errorf("%s is above the largest allowed limit, %s", planner.Show(a, l.Value()),
 			planner.Show(a, planner.Number(greatest)))
 	case n%unit != 0:
-		return 0, fmt.Errorf("%d bytes are no whole multiple of %d", n, unit)
+		return 0, fmt.Errorf("%d bytes is not a multiple of %d bytes", n, unit)
 	}
 	return n / unit, nil
 }
 
-// Unknown returns a state of which nothing is known.
+// Unknown returns a state in which everything is unknown, for the given reason.
 func Unknown(via, why string) planner.QuotaState {
 	return planner.QuotaState{
 		LimitsWhy: why, Via: via,
@@ -108,8 +109,8 @@ func Unknown(via, why string) planner.QuotaState {
 	}
 }
 
-// Limit returns a limit that was read: n in the given unit, 0 for no limit. A number too large to
-// be counted is unknown.
+// Limit converts a limit that was read, n times unit, or 0 for no limit. The result is unknown if
+// the number is too large.
 func Limit[U planner.Bytes | planner.Inodes](n uint64, unit U) planner.Limit {
 	if n == 0 {
 		return planner.Unlimited()

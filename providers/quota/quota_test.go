@@ -36,15 +36,15 @@ func TestCheckRefuses(t *testing.T) {
 		id uint32
 		q  planner.Limits
 	}{
-		"would become unlimited":   {planner.ByGroup, 1, unknown},
-		"0 would be unlimited":     {planner.ByGroup, 1, limits(0, 8192)},
-		"no whole multiple":        {planner.ByGroup, 1, limits(4096, 8193)},
-		"the most that is set":     {planner.ByGroup, 1, limits(4096, 1<<61)},
-		"soft 8 KiB is above":      {planner.ByGroup, 1, limits(8192, 4096)},
-		"id 0 is the default":      {planner.ByProject, 0, limits(4096, 8192)},
-		"is above 2147483647":      {planner.ByProject, 1 << 31, limits(4096, 8192)},
-		"want group or project":    {"user", 1, limits(4096, 8192)},
-		"space_soft: a limit of 0": {planner.ByGroup, 1, limits(0, 1)},
+		"would become unlimited":          {planner.ByGroup, 1, unknown},
+		"0 would be unlimited":            {planner.ByGroup, 1, limits(0, 8192)},
+		"is not a multiple":               {planner.ByGroup, 1, limits(4096, 8193)},
+		"above the largest allowed limit": {planner.ByGroup, 1, limits(4096, 1<<61)},
+		"soft 8 KiB is above":             {planner.ByGroup, 1, limits(8192, 4096)},
+		"id 0 is the default":             {planner.ByProject, 0, limits(4096, 8192)},
+		"is above 2147483647":             {planner.ByProject, 1 << 31, limits(4096, 8192)},
+		"want group or project":           {"user", 1, limits(4096, 8192)},
+		"space_soft: a limit of 0":        {planner.ByGroup, 1, limits(0, 1)},
 	} {
 		_, err := Check(traits(), c.by, c.id, c.q)
 		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), want) {

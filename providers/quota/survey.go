@@ -16,8 +16,8 @@ type DirectoryLister interface {
 	Directories(ctx context.Context) ([]planner.QuotaID, error)
 }
 
-// Survey lists what limits are set on, in one range of a system, whether or not anybody claims it.
-// It is complete, or an error.
+// Survey returns the ids and directories in one range of a system that have limits, whether or not
+// anybody claims them. The result is complete, or it is an error.
 func (s *Systems) Survey(ctx context.Context, system planner.System,
 	of scan.Range) ([]planner.QuotaID, error) {
 	c := s.clients[system.Name]
@@ -33,8 +33,8 @@ func (s *Systems) Survey(ctx context.Context, system planner.System,
 	}
 	first := planner.Subject{Filesystem: of.Filesystem, By: of.By, ID: of.First}
 	last := planner.Subject{Filesystem: of.Filesystem, By: of.By, ID: of.Last}
-	// A client that has to choose a way does so with the first question. And a server that is away
-	// is left out of a list without a word, but not out of a single answer.
+	// A client that has to choose between two ways does so at the first read. And a list silently
+	// leaves out a server that is down, but a single read does not.
 	if q := c.Get(ctx, first); q.LimitsWhy != "" {
 		return nil, fmt.Errorf("list quotas: %s", q.LimitsWhy)
 	}
@@ -52,7 +52,7 @@ func (s *Systems) Survey(ctx context.Context, system planner.System,
 	return found, nil
 }
 
-// limitsAnything reports whether a quota has a limit, or may have one that could not be read.
+// limitsAnything reports whether a quota has a limit, or may have a limit that could not be read.
 func limitsAnything(q *planner.QuotaState) bool {
 	return q.LimitsWhy != "" || slices.ContainsFunc(q.Limits[:], func(l planner.Limit) bool {
 		return !l.IsUnlimited()

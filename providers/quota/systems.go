@@ -10,40 +10,40 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// Options are what backends need of the process.
+// Options are what backends need from the process.
 type Options struct {
 	// Root is storage.root.
 	Root string
-	// Timeout bounds each call; 0 is 30 seconds.
+	// Timeout bounds each call; 0 means 30 seconds.
 	Timeout time.Duration
 	Now     func() time.Time
-	// Trusted refuses a program that others could replace; it is asked before each run of one. Nil
-	// allows all.
+	// Trusted returns an error for a program that others could replace. It is called before each run
+	// of a program. Nil trusts every program.
 	Trusted func(program string) error
-	// Hidden is what no message may show.
+	// Hidden are the secrets that no message may show.
 	Hidden planner.Hidden
-	// Access is what management APIs let us in with, by system.
+	// Access are the credentials for management APIs, by system.
 	Access map[string]Access
 	// Kernel makes Lustre's ioctl on a directory in place of the kernel, with the bytes of struct
-	// if_quotactl, whatever the configured client; nil outside of tests.
+	// if_quotactl, whatever client is configured. It is nil outside of tests.
 	Kernel func(dir string, quotactl []byte) error
 }
 
-// Access is what a management API lets us in with: a token, or a user with a password.
+// Access are the credentials for a management API: a token, or a user and a password.
 type Access struct {
 	Token    web.Secret
 	User     string
 	Password web.Secret
 }
 
-// Open makes the client of a system, as its quota block says. It asks nothing yet.
+// Open returns the client of a system, as its quota block says. It makes no request yet.
 type Open func(planner.System, Options) (Client, error)
 
 // Systems has a client for each system with quotas.
 type Systems struct{ clients map[string]Client }
 
-// OpenSystems makes the clients of all systems with quotas, each by the backend that its quota
-// block names.
+// OpenSystems returns the clients of all systems with quotas. The quota block of each system names
+// its backend.
 func OpenSystems(systems []planner.System, backends map[string]Open, o Options) (*Systems, error) {
 	s := &Systems{map[string]Client{}}
 	for _, system := range systems {
@@ -64,10 +64,10 @@ func OpenSystems(systems []planner.System, backends map[string]Open, o Options) 
 	return s, nil
 }
 
-// Of returns the client of a system; nil if it has no quotas.
+// Of returns the client of a system, or nil if the system has no quotas.
 func (s *Systems) Of(system string) Client { return s.clients[system] }
 
-// Get reads a quota identity of a system.
+// Get reads one quota of a system.
 func (s *Systems) Get(ctx context.Context, system planner.System,
 	id planner.Subject) planner.QuotaState {
 	c := s.clients[system.Name]
@@ -77,8 +77,8 @@ func (s *Systems) Get(ctx context.Context, system planner.System,
 	return c.Get(ctx, id)
 }
 
-// List reads those of the subjects, which are sorted and of one kind, that the system's backend has
-// a whole record of.
+// List reads quotas of the given subjects, which are sorted and of one kind. It returns those of
+// which the system's backend has a complete record.
 func (s *Systems) List(ctx context.Context, system planner.System,
 	of []planner.Subject) (providers.QuotaListing, error) {
 	c := s.clients[system.Name]
@@ -90,20 +90,21 @@ func (s *Systems) List(ctx context.Context, system planner.System,
 }
 
 const (
-	// pause is how long is waited between two questions about a change that is pending, and
-	// patience how long for its end.
+	// pause is the time between two requests about a pending change. patience is the longest time to
+	// wait for its end.
 	pause    = time.Second
 	patience = 10 * time.Minute
 )
 
-// errPending is why nobody waits any longer for a change.
-var errPending = fmt.Errorf("the storage system still works on it after %s: plan again when it has ended", patience)
+// errPending is the error when a pending change takes longer than patience.
+var errPending = fmt.Errorf("the storage system is still working on it after %s: plan again when "+
+	"it is done",
+	patience)
 
-// Set sets the four limits of a quota identity of a system, and waits until the backend has done
-// it. It does not read them back.
+// Set sets the four limits of one quota of a system, and waits until the backend is done. It does
+// not read the limits back.
 func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Subject,
-	want planner.Limits,
-	keep planner.Grace) error {
+	want planner.Limits, keep planner.Grace) error {
 	c := s.clients[system.Name]
 	if c == nil {
 		return fmt.Errorf("set quota of %s: system %s has no quotas", id, system.Name)
@@ -115,7 +116,7 @@ func (s *Systems) Set(ctx context.Context, system planner.System, id planner.Sub
 	return wait(ctx, pending)
 }
 
-// Remove removes the quota of a directory of a system, and waits until the backend has done it.
+// Remove removes the quota of a directory of a system, and waits until the backend is done.
 func (s *Systems) Remove(ctx context.Context, system planner.System, id planner.Subject) error {
 	c := s.clients[system.Name]
 	if c == nil {

@@ -43,7 +43,7 @@ func TestPatience(t *testing.T) {
 		"done at once": {},
 		"done later":   {takes: 90 * time.Second, waited: 90 * time.Second},
 		"never done": {takes: 24 * time.Hour, waited: 10 * time.Minute,
-			want: "still works on it after 10m0s: plan again"},
+			want: "still working on it after 10m0s: plan again"},
 		"nobody waits": {takes: 24 * time.Hour, canceled: 5 * time.Second,
 			waited: 5 * time.Second, want: "stopped"},
 		"just in time": {takes: 10*time.Minute - time.Second,

@@ -14,9 +14,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 )
 
-// Manifests reads the manifests of all systems' archives: a manifest is a [planner.Archived] as
-// JSON, root's own, beside the directory that it describes. Problems are the manifests that cannot
-// be used; recorded is as in [Site.Storage].
+// Manifests reads the manifests in all systems' archives. A manifest is a [planner.Archived] as
+// JSON, in a file of root's next to the directory that it describes. problems are the manifests
+// that cannot be used. recorded is as in [Site.Storage].
 func (s *Site) Manifests(ctx context.Context, recorded map[string]planner.RootIdentity) (
 	found []planner.Archived, problems []error, err error) {
 	storage, done, err := s.Storage(ctx, recorded)
@@ -44,8 +44,8 @@ func (s *Site) Manifests(ctx context.Context, recorded map[string]planner.RootId
 	return found, problems, nil
 }
 
-// usable picks the manifests whose directories are beside them. Attempts that were killed leave
-// manifests without a directory, which say nothing; of several about one directory the newest
+// usable returns the manifests whose directories are next to them. Killed attempts leave manifests
+// without a directory, which mean nothing. If several manifests describe one directory, the newest
 // counts.
 func usable(folder string, list []posix.Manifest) (found []planner.Archived, problems []error) {
 	newest := map[string]planner.Archived{}
@@ -68,16 +68,16 @@ func usable(folder string, list []posix.Manifest) (found []planner.Archived, pro
 	return slices.Collect(maps.Values(newest)), problems
 }
 
-// standsBeside checks that a manifest describes the directory beside it, if there is one.
+// standsBeside checks that a manifest describes the directory next to it, if there is one.
 func standsBeside(folder string, m *posix.Manifest, x *planner.Archived) error {
 	present := m.Directory.State == planner.DirPresent
 	switch {
 	case present && x.Archive != folder+"/"+m.Name:
-		return fmt.Errorf("it describes another place, %s: move both back there",
+		return fmt.Errorf("it describes the place %s: move the manifest and its directory back there",
 			render.Quote(x.Archive))
 	case present && m.Directory.Inode != x.Inode, !present &&
 		m.Directory.State != planner.DirAbsent:
-		return errors.New("the archive beside it is not the directory that it describes")
+		return errors.New("the directory next to it is not the one that it describes")
 	}
 	return nil
 }

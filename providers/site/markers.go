@@ -14,7 +14,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 )
 
-// Markers reads and writes the markers of systems: which state manages each. A mount that hangs is left behind.
+// Markers reads and writes the markers of systems, which say which state manages each. A call on a
+// mount that hangs is abandoned.
 type Markers struct {
 	root    string
 	roots   map[string]planner.RootIdentity
@@ -23,20 +24,21 @@ type Markers struct {
 	calls   *hang.Calls
 }
 
-// Markers are those of the configured systems. Own is the marker of this state; roots are the recorded identities of the
-// systems' directories.
+// Markers returns the markers of the configured systems. own is the marker of this state. roots are
+// the recorded identities of the systems' directories.
 func (s *Site) Markers(own posix.Marker, roots map[string]planner.RootIdentity) *Markers {
 	return &Markers{root: s.cfg.Storage.Root, roots: roots, systems: s.cfg.Settings.Systems, own: own,
 		calls: hang.New(s.o.MountTimeout)}
 }
 
-// on calls f with an opened system, for at most the time that a mount may take.
+// on calls f with an opened system, and waits no longer than a mount may take.
 func (m *Markers) on(ctx context.Context, name string, f func(*posix.System) error) error {
 	i := slices.IndexFunc(m.systems, func(s planner.System) bool { return s.Name == name })
 	if i < 0 {
 		return fmt.Errorf("system %s is not in the configuration", render.Quote(name))
 	}
-	return m.calls.Do(ctx, "system "+name+": look for its marker", func(context.Context) func() error {
+	what := "system " + name + ": look for its marker"
+	return m.calls.Do(ctx, what, func(context.Context) func() error {
 		err := m.opened(m.systems[i], f)
 		return func() error { return err }
 	})
@@ -57,7 +59,7 @@ func (m *Markers) opened(system planner.System, f func(*posix.System) error) err
 	return f(opened)
 }
 
-// Find returns the marker of a system; nil if it has none.
+// Find returns the marker of a system, or nil if it has none.
 func (m *Markers) Find(ctx context.Context, system string) (found *posix.Marker, err error) {
 	err = m.on(ctx, system, func(s *posix.System) error {
 		marker, there, err := s.Marker()
@@ -69,7 +71,7 @@ func (m *Markers) Find(ctx context.Context, system string) (found *posix.Marker,
 	return found, err
 }
 
-// Check refuses a system that another state manages.
+// Check returns an error if another state manages the system.
 func (m *Markers) Check(ctx context.Context, system string) error {
 	found, err := m.Find(ctx, system)
 	if err == nil && found != nil && found.State != m.own.State {
@@ -78,7 +80,7 @@ func (m *Markers) Check(ctx context.Context, system string) error {
 	return err
 }
 
-// Mark puts the marker of this state on a system.
+// Mark writes the marker of this state to a system. With take, it replaces another state's marker.
 func (m *Markers) Mark(ctx context.Context, system string, take bool) error {
 	return m.on(ctx, system, func(s *posix.System) error {
 		_, err := s.Mark(m.own, take)
@@ -86,8 +88,8 @@ func (m *Markers) Mark(ctx context.Context, system string, take bool) error {
 	})
 }
 
-// Take puts the marker of this state on a system in place of another state's, and returns that one.
-// Before it does, note hears what the history has to keep.
+// Take replaces another state's marker on a system by this state's, and returns the old one. Before
+// it does so, it calls note with the text for the history.
 func (m *Markers) Take(ctx context.Context, system string,
 	note func(text string) error) (*posix.Marker, error) {
 	found, err := m.Find(ctx, system)
@@ -95,9 +97,11 @@ func (m *Markers) Take(ctx context.Context, system string,
 	case err != nil:
 		return nil, err
 	case found == nil:
-		return nil, engine.Refuse(engine.Input, fmt.Errorf("system %s has no marker of a state yet: the next apply writes this state's marker", system))
+		return nil, engine.Refuse(engine.Input, fmt.Errorf("system %s has no marker of a state yet: "+
+			"the next apply writes this state's marker", system))
 	case found.State == m.own.State:
-		return nil, engine.Refuse(engine.Input, fmt.Errorf("system %s is already managed by this state", system))
+		return nil, engine.Refuse(engine.Input,
+			fmt.Errorf("system %s is already managed by this state", system))
 	}
 	if err := note(fmt.Sprintf("system %s from state %s of node %s, last apply at %s", system,
 		found.State, found.Node, planner.Minute(found.At))); err != nil {
@@ -106,8 +110,8 @@ func (m *Markers) Take(ctx context.Context, system string,
 	return found, m.Mark(ctx, system, true)
 }
 
-// Claim puts the marker of this state on some systems: those that a plan touches. If another state manages one of them,
-// nothing is changed on any.
+// Claim writes the marker of this state to all systems that a plan touches. If another state
+// manages one of them, Claim changes nothing on any of them.
 func (m *Markers) Claim(ctx context.Context, touched []string) error {
 	for _, step := range []func(string) error{
 		func(system string) error { return m.Check(ctx, system) },
@@ -126,10 +130,11 @@ func (m *Markers) Claim(ctx context.Context, touched []string) error {
 	return nil
 }
 
-// ForEngine is the site's storage as the engine wants it.
+// ForEngine adapts a site's storage to [engine.Storage].
 type ForEngine struct {
 	Site *Site
-	// Markers gives the markers of the systems, which say which state manages each; nil where nobody marks.
+	// Markers returns the markers of the systems, which say which state manages each. It is nil where
+	// systems are not marked.
 	Markers func() (*Markers, error)
 }
 
@@ -159,7 +164,8 @@ func (f ForEngine) Claim(ctx context.Context, systems []string) error {
 }
 
 // Change implements [engine.Storage].
-func (f ForEngine) Change(ctx context.Context, recorded map[string]planner.RootIdentity) (apply.Storage, func(), error) {
+func (f ForEngine) Change(ctx context.Context,
+	recorded map[string]planner.RootIdentity) (apply.Storage, func(), error) {
 	st, done, err := f.Site.Storage(ctx, recorded)
 	return st, done, err
 }

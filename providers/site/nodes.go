@@ -11,10 +11,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// fenceTimeout is how long the fence command may take: it powers a node off, and waits for that.
+// fenceTimeout is how long the fence command may take. It powers a node off and waits until it is
+// off.
 const fenceTimeout = 2 * time.Minute
 
-// BootID returns the kernel's id of this boot, which no other boot of this node has.
+// BootID returns the kernel's id of this boot. It is different after each boot.
 func BootID() (string, error) {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -23,8 +24,8 @@ func BootID() (string, error) {
 	return strings.TrimSpace(string(id)), nil
 }
 
-// FenceBy returns what makes sure that a node is gone: it runs a program with the node's name as the
-// last argument, and an error is the end of it. It returns nil if there is no program.
+// FenceBy returns a function that makes sure that a node is down: it runs a program with the node's
+// name as the last argument, and fails if the program fails. It returns nil if there is no program.
 func FenceBy(program []string) func(ctx context.Context, node string) error {
 	if len(program) == 0 {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 )
 
-// openRoot opens storage.root. One that lies on a mount that hangs is waited for as long as for any mount.
+// openRoot opens storage.root. If its mount hangs, openRoot waits as long as for any mount.
 func (s *Site) openRoot(ctx context.Context) (*posix.Root, error) {
 	defer s.o.Waits("storage.root " + s.cfg.Storage.Root)()
 	root, err := s.opening.Open(ctx, s.cfg.Storage.Root, s.o.MountTimeout)
@@ -19,10 +19,12 @@ func (s *Site) openRoot(ctx context.Context) (*posix.Root, error) {
 	return root, err
 }
 
-// Observer returns what looks at the storage; done lets go of it. The root is opened for each look, so that mounts are not
-// kept busy between two; while a call hangs, the root that it uses stays open. Parallelism is how many directories of a mount
-// are looked at at a time, as the first call says; 0 is the default.
-func (s *Site) Observer(ctx context.Context, parallelism int) (o *providers.StorageObserver, done func(), err error) {
+// Observer returns the observer of the storage; the caller calls done when the look is over. The
+// root is opened for each look, so that mounts are not kept busy between two looks. A call that
+// hangs keeps its root open. parallelism is how many directories of a mount are read at the same
+// time; 0 means the default. Only the value of the first call counts.
+func (s *Site) Observer(ctx context.Context,
+	parallelism int) (o *providers.StorageObserver, done func(), err error) {
 	root, err := s.openRoot(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -34,13 +36,15 @@ func (s *Site) Observer(ctx context.Context, parallelism int) (o *providers.Stor
 			return nil, nil, err
 		}
 		s.lease = &posix.Lease{}
-		s.observer = providers.NewObserver(providers.Options{Systems: s.cfg.Settings.Systems, Directories: s.lease,
-			Quotas: quotas, Deadline: s.o.MountTimeout, QuotaDeadline: QuotaTimeout, StatWorkers: parallelism, Progress: s.o.Observing})
+		s.observer = providers.NewObserver(providers.Options{Systems: s.cfg.Settings.Systems,
+			Directories: s.lease, Quotas: quotas, Deadline: s.o.MountTimeout,
+			QuotaDeadline: QuotaTimeout, StatWorkers: parallelism, Progress: s.o.Observing})
 	}
 	return s.observer, s.lease.Begin(root), nil
 }
 
-// Wake has the mounts asked while there is something else to do: one that hangs has then been waited for.
+// Wake starts to probe the mounts while the caller does something else. That time then counts when
+// the caller waits for a mount that hangs.
 func (s *Site) Wake(ctx context.Context, parallelism int) error {
 	o, done, err := s.Observer(ctx, parallelism)
 	if err == nil {
@@ -49,7 +53,7 @@ func (s *Site) Wake(ctx context.Context, parallelism int) error {
 	return err
 }
 
-// Hanging counts the calls to the storage that were left behind and have not come back.
+// Hanging returns the number of calls to the storage that were abandoned and have not returned.
 func (s *Site) Hanging() int {
 	if s.observer == nil {
 		return 0

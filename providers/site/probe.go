@@ -11,30 +11,30 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 )
 
-// MountProbe finds out which mounts hang, apart from the loop. A mount that hangs has one call on it, and no more until that
-// one comes back.
+// MountProbe finds out which mounts hang, independently of the loop. A mount that hangs has one
+// call on it, and gets no other until that one returns.
 type MountProbe struct {
 	// timeout is how long a mount may take to answer.
 	timeout time.Duration
 	mu      sync.Mutex
-	// question is the one under way; nil if none is.
+	// question is the current question, or nil.
 	question *question
-	// observer, below root, is that of cfg. Only the question under way uses them.
+	// observer, below root, observes the storage of cfg. Only the current question uses the three.
 	cfg      *config.Config
 	root     *posix.Root
 	observer *providers.StorageObserver
 }
 
-// NewMountProbe returns a probe of mounts that may take timeout to answer.
+// NewMountProbe returns a probe of mounts. A mount that takes longer than timeout to answer hangs.
 func NewMountProbe(timeout time.Duration) *MountProbe { return &MountProbe{timeout: timeout} }
 
-// question is answered when done is closed.
+// question has its answer in hung once done is closed.
 type question struct {
 	done chan struct{}
 	hung []string
 }
 
-// Hung are the systems whose mounts do not answer, by name.
+// Hung returns the names of the systems whose mounts do not answer.
 func (l *MountProbe) Hung(cfg *config.Config) []string {
 	l.mu.Lock()
 	q := l.question
@@ -58,7 +58,8 @@ func (l *MountProbe) Hung(cfg *config.Config) []string {
 	}
 }
 
-// ask asks every system's mount. An observer with a call that hangs is kept, with its root, as it knows of that call.
+// ask probes every system's mount. It keeps an observer with a hung call, and its root, because
+// that observer knows of the call.
 func (l *MountProbe) ask(cfg *config.Config) (hung []string) {
 	if l.observer == nil || l.cfg != cfg {
 		root, err := posix.OpenRoot(cfg.Storage.Root)
@@ -66,7 +67,8 @@ func (l *MountProbe) ask(cfg *config.Config) (hung []string) {
 			return nil
 		}
 		l.cfg, l.root = cfg, root
-		l.observer = providers.NewObserver(providers.Options{Systems: cfg.Settings.Systems, Directories: root, Deadline: l.timeout})
+		l.observer = providers.NewObserver(providers.Options{Systems: cfg.Settings.Systems,
+			Directories: root, Deadline: l.timeout})
 	}
 	for name, m := range l.observer.Mounts(context.Background(), cfg.Settings.Systems) {
 		if m.Unknown != "" {

@@ -8,8 +8,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/scan"
 )
 
-// Scan looks for what no resource wants, given a plan for all resources. At most so many
-// directories and quotas of a system are listed. It changes nothing.
+// Scan looks for what no resource wants, given a plan for all resources. It lists at most most
+// directories and quotas of each system. It changes nothing.
 func (s *Site) Scan(ctx context.Context, p *engine.Planned, most int) (*scan.Report, error) {
 	o, done, err := s.Observer(ctx, 0)
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *Site) Scan(ctx context.Context, p *engine.Planned, most int) (*scan.Rep
 	return r, context.Cause(ctx)
 }
 
-// ReadQuotas reads quotas, and returns what was read of each.
+// ReadQuotas reads quotas and returns their states.
 func (s *Site) ReadQuotas(ctx context.Context, of []planner.QuotaTarget) (
 	map[planner.Subject]planner.QuotaState, error) {
 	states := map[planner.Subject]planner.QuotaState{}

@@ -11,7 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// sorted is a source whose errors say what kind of problem there is.
+// sorted is a source whose errors say what kind of problem they are.
 type sorted struct{ proxy engine.Source }
 
 // List implements [engine.Source].
@@ -23,7 +23,7 @@ func (s sorted) List(ctx context.Context, statuses []planner.Status) ([]planner.
 // Name implements [engine.Source].
 func (s sorted) Name() string { return s.proxy.Name() }
 
-// sort says what kind of problem an error of the proxy is; an error of no kind stays as it is.
+// sort wraps an error of the proxy in its kind of problem. It returns other errors as they are.
 func sort(err error) error {
 	var changed *waldur.ChangedError
 	var moved *waldur.MovedError

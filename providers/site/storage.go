@@ -12,7 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// Storage is package posix and the quota clients behind [apply.Storage].
+// Storage implements [apply.Storage] with package posix and the quota clients.
 type Storage struct {
 	root    *posix.Root
 	quotas  *quota.Systems
@@ -24,15 +24,18 @@ type Storage struct {
 	opened map[string]*openedSystem
 }
 
-// openedSystem is a system, once it is opened. Its lock is its own: a mount that hangs delays no other.
+// openedSystem is a system once it is opened. Each has its own lock, so that a mount that hangs
+// delays no other.
 type openedSystem struct {
 	mu  sync.Mutex
 	sys *posix.System
 }
 
-// Storage opens the storage for changes; done lets go of it. Recorded are the identities that the systems' directories had
-// at the first apply: a system that is another one now is not opened.
-func (s *Site) Storage(ctx context.Context, recorded map[string]planner.RootIdentity) (st *Storage, done func(), err error) {
+// Storage opens the storage for changes; the caller calls done at the end. recorded are the
+// identities that the systems' directories had at the first apply. A system whose identity differs
+// is not opened.
+func (s *Site) Storage(ctx context.Context,
+	recorded map[string]planner.RootIdentity) (st *Storage, done func(), err error) {
 	root, err := s.openRoot(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -42,8 +45,8 @@ func (s *Site) Storage(ctx context.Context, recorded map[string]planner.RootIden
 		root.Close()
 		return nil, nil, err
 	}
-	st = &Storage{root: root, quotas: quotas, systems: map[string]planner.System{}, expected: recorded,
-		opened: map[string]*openedSystem{}}
+	st = &Storage{root: root, quotas: quotas, systems: map[string]planner.System{},
+		expected: recorded, opened: map[string]*openedSystem{}}
 	for _, sys := range s.cfg.Settings.Systems {
 		st.systems[sys.Name], st.opened[sys.Name] = sys, &openedSystem{}
 	}
@@ -59,7 +62,7 @@ func (st *Storage) close() {
 	st.root.Close()
 }
 
-// System opens a system once, checking that it is mounted and the one that is recorded.
+// System opens a system, once. It checks that the system is mounted and is the recorded one.
 func (st *Storage) System(name string) (*posix.System, error) {
 	o := st.opened[name]
 	if o == nil {
@@ -77,7 +80,7 @@ func (st *Storage) System(name string) (*posix.System, error) {
 	return o.sys, nil
 }
 
-// directory is a [posix.Dir] as package apply wants it.
+// directory adapts a [posix.Dir] to [apply.Directory].
 type directory struct{ *posix.Dir }
 
 // Above implements [apply.Directory].
@@ -162,8 +165,9 @@ func move(m apply.Move) posix.Move {
 	return posix.Move{From: m.Path, Inode: m.Inode, Folder: m.Folder, Name: m.Name}
 }
 
-// subject is what a plan's limits are set on, on the filesystem of a system, and that system.
-func (st *Storage) subject(system string, id planner.QuotaID) (planner.System, planner.Subject, error) {
+// subject returns the system, and the subject of a plan's limits on the system's filesystem.
+func (st *Storage) subject(system string,
+	id planner.QuotaID) (planner.System, planner.Subject, error) {
 	sys, err := st.System(system)
 	if err != nil {
 		return planner.System{}, planner.Subject{}, err
@@ -172,7 +176,8 @@ func (st *Storage) subject(system string, id planner.QuotaID) (planner.System, p
 }
 
 // Quota implements [apply.Storage].
-func (st *Storage) Quota(ctx context.Context, system string, id planner.QuotaID) planner.QuotaState {
+func (st *Storage) Quota(ctx context.Context, system string,
+	id planner.QuotaID) planner.QuotaState {
 	sys, subject, err := st.subject(system, id)
 	if err != nil {
 		return planner.QuotaState{LimitsWhy: err.Error()}
@@ -181,7 +186,8 @@ func (st *Storage) Quota(ctx context.Context, system string, id planner.QuotaID)
 }
 
 // SetQuota implements [apply.Storage].
-func (st *Storage) SetQuota(ctx context.Context, system string, id planner.QuotaID, want planner.Limits, before planner.QuotaState) error {
+func (st *Storage) SetQuota(ctx context.Context, system string, id planner.QuotaID,
+	want planner.Limits, before planner.QuotaState) error {
 	sys, subject, err := st.subject(system, id)
 	if err != nil {
 		return err

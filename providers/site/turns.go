@@ -6,16 +6,19 @@ import (
 	"sync"
 )
 
-// inFlight is how many setquota calls run at a time on one filesystem: they all queue at one server anyway.
+// inFlight is how many setquota calls run at the same time on one filesystem. More would only queue
+// at its one quota master.
 const inFlight = 4
 
-// turns hands out the turns to set a quota, for each filesystem on its own, so that one that hangs holds up no other.
+// turns hands out turns to set a quota. Each filesystem has its own, so that one that hangs delays
+// no other.
 type turns struct {
 	mu     sync.Mutex
 	byName map[string]chan struct{}
 }
 
-// take waits for a turn on a filesystem, or for the end of ctx; release gives the turn back.
+// take waits for a turn on a filesystem, or for the end of ctx. The caller calls release after its
+// turn.
 func (s *turns) take(ctx context.Context, filesystem string) (release func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("wait to set a quota on %s: %w", filesystem, err)
@@ -29,7 +32,7 @@ func (s *turns) take(ctx context.Context, filesystem string) (release func(), er
 	}
 }
 
-// on is the turns of a filesystem.
+// on returns the turns of a filesystem.
 func (s *turns) on(filesystem string) chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,43 +12,47 @@ import (
 	"strings"
 	"time"
 
-	"github.com/waldur/cscs-storage-sync/planner/apply"
-
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// client makes requests with one token to one side.
+// client makes requests to the proxy or to Waldur, with one source of tokens.
 type client struct {
 	http  *http.Client
 	token TokenFunc
-	// scheme goes before the token: Bearer for the proxy, Token for Waldur.
+	// scheme precedes the token: Bearer for the proxy, Token for Waldur.
 	scheme string
 	now    func() time.Time
-	// hidden is what no message may show.
+	// hidden are secrets that no message may show.
 	hidden planner.Hidden
 }
 
-func newClient(rt http.RoundTripper, token TokenFunc, scheme string, now func() time.Time, hidden planner.Hidden) client {
-	return client{http: web.WithoutRedirects(rt), token: token, scheme: scheme, now: now, hidden: hidden}
+func newClient(rt http.RoundTripper, token TokenFunc, scheme string, now func() time.Time,
+	hidden planner.Hidden) client {
+	return client{http: web.WithoutRedirects(rt), token: token, scheme: scheme, now: now,
+		hidden: hidden}
 }
 
-// reply is an answer of which the head, at least, has come.
+// reply is an answer. Its body may be incomplete.
 type reply struct {
 	status int
 	header http.Header
 	body   []byte
-	// cut tells that the body is longer than the limit, broken that it ended too early.
+	// cut reports whether the body is longer than the limit. broken says why it ended too early.
 	cut    bool
 	broken error
-	// secret is the token that was sent, hidden is that and what else no message may show.
+	// secret is the token that was sent. hidden is that token and more secrets that no message may
+	// show.
 	secret string
 	hidden planner.Hidden
 }
 
-// do makes one request and reads at most limit bytes of the answer into buf, and of a refusal at most maxAnswerBytes. Its
-// error tells that there was no answer (apply.ErrUnreachable), no token, or that ctx is over.
-func (c client) do(ctx context.Context, method, target string, body []byte, limit int64, buf *bytes.Buffer) (reply, error) {
+// do makes one request. It reads at most limit bytes of the answer into buf, and at most
+// maxAnswerBytes of a refusal. An error means that there was no answer (apply.ErrUnreachable), that
+// there is no token, or that ctx has ended.
+func (c client) do(ctx context.Context, method, target string, body []byte, limit int64,
+	buf *bytes.Buffer) (reply, error) {
 	token, err := c.token(ctx)
 	if err != nil {
 		return reply{}, err
@@ -63,9 +67,10 @@ func (c client) do(ctx context.Context, method, target string, body []byte, limi
 		return reply{}, web.NoAnswer(ctx, err)
 	}
 	defer resp.Body.Close()
-	r := reply{status: resp.StatusCode, header: resp.Header, secret: token, hidden: c.hidden.With(token)}
+	r := reply{status: resp.StatusCode, header: resp.Header, secret: token,
+		hidden: c.hidden.With(token)}
 	if r.status/100 != 2 {
-		limit = min(limit, maxAnswerBytes) // of a refusal only the first words are shown
+		limit = min(limit, maxAnswerBytes) // messages show only the beginning of a refusal
 	}
 	buf.Reset()
 	_, err = buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
@@ -79,14 +84,15 @@ func (c client) do(ctx context.Context, method, target string, body []byte, limi
 	return r, nil
 }
 
-func (c client) request(ctx context.Context, method, target string, body []byte) (*http.Request, error) {
+func (c client) request(ctx context.Context, method, target string,
+	body []byte) (*http.Request, error) {
 	var from io.Reader
 	if body != nil {
 		from = bytes.NewReader(body)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, target, from)
 	if err != nil {
-		return nil, fmt.Errorf("not a URL to ask: %s", web.Place(c.hidden, target))
+		return nil, fmt.Errorf("not a valid URL: %s", web.Place(c.hidden, target))
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "cscs-sync")
@@ -96,7 +102,7 @@ func (c client) request(ctx context.Context, method, target string, body []byte)
 	return req, nil
 }
 
-// detail is what the answer says, without our token.
+// detail returns what the answer says, without secrets.
 func (r reply) detail() string {
 	if strings.HasPrefix(r.header.Get("Content-Type"), "text/html") {
 		return "HTML answer"
@@ -104,13 +110,15 @@ func (r reply) detail() string {
 	return web.Detail(r.hidden, r.body)
 }
 
-// errEcho reports an answer that repeats our token: what sends it back may show it elsewhere too.
-var errEcho = errors.New("the answer repeats our token: nothing of it is used. Have that server checked, and renew the token")
+// errEcho means that an answer repeats our token. A server that sends it back may show it
+// elsewhere, too.
+var errEcho = errors.New("the answer repeats our token, so it is not used: have that server " +
+	"checked, and renew the token")
 
 // echoes reports whether the answer repeats our token.
 func (r reply) echoes() bool { return web.Echoes(r.body, r.secret) }
 
-// redirect is where the answer sends us, which we do not go.
+// redirect returns where the answer redirects us to. The client never follows a redirect.
 func (r reply) redirect() (string, bool) {
 	if r.status < 300 || r.status > 399 {
 		return "", false
@@ -118,10 +126,10 @@ func (r reply) redirect() (string, bool) {
 	return web.Place(r.hidden, r.header.Get("Location")), true
 }
 
-// maxRetryAfter bounds what an answer may ask us to wait.
+// maxRetryAfter is the longest wait that an answer may ask for.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter reads the header of that name: seconds or a date. 0: none.
+// retryAfter parses the Retry-After header: seconds or a date. It returns 0 if there is none.
 func (r reply) retryAfter(now time.Time) time.Duration {
 	h := strings.TrimSpace(r.header.Get("Retry-After"))
 	if h == "" {
@@ -136,17 +144,18 @@ func (r reply) retryAfter(now time.Time) time.Duration {
 	return 0
 }
 
-// transient tells whether the same request may go well a little later.
+// transient reports whether the same request may succeed a little later.
 func transient(err error) bool {
 	var s *web.StatusError
 	if errors.As(err, &s) {
-		return s.Status == http.StatusRequestTimeout || s.Status == http.StatusTooManyRequests || s.Status >= 500
+		return s.Status == http.StatusRequestTimeout || s.Status == http.StatusTooManyRequests ||
+			s.Status >= 500
 	}
 	var untrusted *tls.CertificateVerificationError
 	return errors.Is(err, apply.ErrUnreachable) && !errors.As(err, &untrusted)
 }
 
-// Sleep waits for d or until ctx is over.
+// Sleep waits for d, or until ctx ends.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -1,25 +1,29 @@
-// Package waldur speaks to the two sides of Waldur that cscs-sync needs: the Storage Proxy, which lists what should exist,
-// and Waldur itself, which is asked about orders and told how they went.
+// Package waldur talks to the two parts of Waldur that cscs-sync needs: the Storage Proxy, which
+// lists what should exist, and Waldur itself, which answers questions about orders and takes
+// reports on them.
 //
 // # Listings
 //
-// [NewProxy] gives a [engine.Source] that reads the proxy over HTTP, [NewFiles] one that reads saved answers. Both give a
-// whole listing or an error, never a part: the proxy builds each page from Waldur again, so pages of one listing may
-// contradict each other, and a listing that does is fetched again, not repaired. Nothing may be concluded from an item that
-// is not listed: the proxy leaves out resources whose group it cannot find.
+// [NewProxy] returns a [engine.Source] that reads the proxy over HTTP, and [NewFiles] returns one
+// that reads saved answers. Both return a complete listing or an error, never a part. The proxy
+// reads Waldur again for each page, so the pages of one listing may contradict each other. Such a
+// listing is fetched again, not repaired. The absence of an item proves nothing, because the proxy
+// omits resources whose group it cannot find.
 //
-// A page is read by a strict scanner: at most 32 MiB and 500 items, nesting of 32, UTF-8, no member twice in any
-// object. What breaks these rules refuses the page. What is merely wrong with one item (a field of another type, a status
-// nobody knows) becomes that item's Problem, and the others go on. Numbers are read as decimals, never as binary floating
-// point. The invented unixUid and email of users are not read at all.
+// A strict scanner reads each page: at most 32 MiB and 500 items, nesting of at most 32, UTF-8, and
+// no member twice in any object. A page that breaks these rules is refused. If only one item is
+// wrong (a field of another type, an unknown status), this becomes the item's Problem, and the
+// other items are used. Numbers are read as decimals, never as binary floating point. The users'
+// unixUid and email, which the proxy makes up, are not read at all.
 //
 // # Orders
 //
-// [NewOrders] gives a [apply.Orders]. It sends each callback once, and only below waldur.url.
+// [NewOrders] returns a [apply.Orders]. It sends each callback once, and only to URLs below
+// waldur.url.
 //
 // # Secrets
 //
-// Tokens come in as a [TokenFunc] and leave only in the Authorization header of requests to their own host: redirects are
-// never followed, and error texts hold host, path, status and the shortened words of the other side, from which the token is
-// cut should they repeat it.
+// Tokens come from a [TokenFunc], and are sent only in the Authorization header of requests to
+// their own host. Redirects are never followed. Error texts contain host, path, status and the
+// shortened text of the answer. If the answer repeats the token, the token is removed.
 package waldur

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// escapeLen is the length of the escape that text begins with; 0 if it is none of JSON's.
+// escapeLen returns the length of the escape at the start of text, or 0 if it is not one of JSON's.
 func escapeLen(text []byte) int {
 	if len(text) < 2 {
 		return 0
@@ -21,7 +21,7 @@ func escapeLen(text []byte) int {
 	return 0
 }
 
-// hex4 reads four hex digits.
+// hex4 parses four hex digits.
 func hex4(text []byte) (rune, bool) {
 	if len(text) < 4 {
 		return 0, false
@@ -41,8 +41,8 @@ func hex4(text []byte) (rune, bool) {
 	return r, true
 }
 
-// unescape appends the string that stands raw between quotes, whose escapes were checked by escapeLen. False: it holds
-// half a surrogate pair, which is no text.
+// unescape decodes raw, the text between a string's quotes, and appends the result. escapeLen must
+// have checked the escapes. It returns false if raw has half a surrogate pair, which is not text.
 func unescape(to, raw []byte) ([]byte, bool) {
 	for i := 0; i < len(raw); {
 		c := raw[i]
@@ -73,7 +73,7 @@ func unescape(to, raw []byte) ([]byte, bool) {
 	return to, true
 }
 
-// plainEscape is what a backslash and c stand for.
+// plainEscape returns the meaning of a backslash followed by c.
 func plainEscape(c byte) byte {
 	switch c {
 	case 'b':

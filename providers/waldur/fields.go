@@ -7,14 +7,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// field is a place in the proxy's or Waldur's JSON that is read. Everything else is checked for form and skipped; so are
-// unixUid and email, which the proxy invents.
+// field is a place in the proxy's or Waldur's JSON that is read. All other members are checked for
+// valid JSON and skipped, including unixUid and email, which the proxy makes up.
 type field uint8
 
 const (
 	unread field = iota
 
-	// Roots: what a text, an item or an entry of quotas is.
+	// Roots: a whole text, an item, or an entry of quotas.
 	inPage
 	inItem
 	inQuota
@@ -83,19 +83,19 @@ const (
 	fields
 )
 
-// The fields of an item, and of an entry of quotas.
+// The first and last fields of an item, and of an entry of quotas.
 const (
 	firstItemField, lastItemField   = itemID, itemUpdateOptions
 	firstQuotaField, lastQuotaField = quotaType, quotaEnforcement
 )
 
-// member says where a field stands: as the member of that name of the object at field in.
+// member is the place of a field: the member called name of the object at field in.
 type member struct {
 	in   field
 	name string
 }
 
-// table says of every field that is read where it stands.
+// table has the place of every field that is read.
 var table = [fields]member{
 	pageStatus:    {inPage, "status"},
 	pageDetail:    {inPage, "detail"},
@@ -158,7 +158,7 @@ var table = [fields]member{
 	optionPermissions: {orderNewOptions, "permissions"},
 }
 
-// callbackOf is the callback whose URL stands at a field.
+// callbackOf is the callback whose URL is in a field.
 var callbackOf = [fields]planner.Callback{
 	itemApprove:       planner.Approve,
 	itemReject:        planner.Reject,
@@ -169,11 +169,12 @@ var callbackOf = [fields]planner.Callback{
 	itemUpdateOptions: planner.UpdateOptions,
 }
 
-// longestName bounds the names in the table, in bytes.
+// longestName is the length in bytes of the longest name in the table.
 const longestName = 31
 
-// object is what is read of one object: its members in the order of their names' lengths, and where each length begins.
-// Most names of a listing are not read, and their length alone tells that of nearly all.
+// object lists the members of an object that are read, sorted by the length of their names, and
+// where each length begins. Most names in a listing are not read, and for nearly all of them the
+// length alone shows it.
 type object struct {
 	members []read
 	begin   [longestName + 2]uint8
@@ -185,7 +186,7 @@ type read struct {
 	at   field
 }
 
-// objects are the table by the object in which the fields stand.
+// objects is the table, grouped by the object that has the fields.
 var objects = byObject()
 
 func byObject() (all [fields]object) {
@@ -196,7 +197,9 @@ func byObject() (all [fields]object) {
 	}
 	for i := range all {
 		o := &all[i]
-		slices.SortStableFunc(o.members, func(a, b read) int { return cmp.Compare(len(a.name), len(b.name)) })
+		slices.SortStableFunc(o.members, func(a, b read) int {
+			return cmp.Compare(len(a.name), len(b.name))
+		})
 		for _, m := range o.members {
 			for longer := len(m.name) + 1; longer < len(o.begin); longer++ {
 				o.begin[longer]++
@@ -206,7 +209,7 @@ func byObject() (all [fields]object) {
 	return all
 }
 
-// fieldOf is the field of the member that is called name in the object at field in.
+// fieldOf returns the field of the member called name in the object at field in.
 func fieldOf(in field, name []byte) field {
 	if len(name) > longestName {
 		return unread
@@ -223,7 +226,8 @@ func fieldOf(in field, name []byte) field {
 // composite reports whether the field is an object whose members are read.
 func (f field) composite() bool { return objects[f].begin[longestName+1] > 0 }
 
-// String names the field as messages do: the path of its members. What stands in an order's new options is known by that.
+// String returns the field's name for messages: the path of its members. For a new option of an
+// order, it is only the last two.
 func (f field) String() string {
 	m := table[f]
 	switch {

@@ -12,34 +12,36 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/waldur/cscs-storage-sync/planner/engine"
-
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// maxArrayBytes bounds a file that holds a bare array of resources; 100,000 of them have about 125 MB.
+// maxArrayBytes is the largest size of a file with a bare array of resources; 100,000 of them have
+// about 125 MB.
 const maxArrayBytes = 1 << 30
 
-// maxNamed is how many files are named one by one.
+// maxNamed is how many files Name lists one by one.
 const maxNamed = 4
 
-// files is a listing that was saved.
+// files is a source that reads a saved listing.
 type files struct {
 	paths []string
 	stdin io.Reader
 	tell  providers.Progress
 }
 
-// NewFiles is a source that reads saved answers of the proxy: one that is complete, or the pages of one listing in any
-// order, each in a file or several in a JSON array; or, as the only file, a JSON array of resources, which has nothing that would tell whether it is complete. The
-// path "-" is stdin. A listing of which a page is missing is refused. Tell, if not nil, is told of each file.
+// NewFiles returns a source that reads saved answers of the proxy. This is one complete answer, or
+// all pages of one listing in any order, each in its own file or several in a JSON array. If there
+// is only one file, it may also be a JSON array of resources; nothing then shows whether it is
+// complete. The path "-" is stdin. A listing with a missing page is refused. tell, if not nil, is
+// called after each file.
 func NewFiles(paths []string, stdin io.Reader, tell providers.Progress) engine.Source {
 	return &files{paths: paths, stdin: stdin, tell: tell}
 }
 
-// Name implements [engine.Source]. Of many files only the first and the last are named.
+// Name implements [engine.Source]. If there are many files, it names only the first and the last.
 func (f *files) Name() string {
 	if n := len(f.paths); n > maxNamed {
 		return fmt.Sprintf("%d files, %s to %s", n, fileName(f.paths[0]), fileName(f.paths[n-1]))
@@ -58,8 +60,8 @@ func fileName(path string) string {
 	return web.Printable(filepath.Base(path))
 }
 
-// List implements [engine.Source]. Items of other statuses are left out; one whose status cannot be read never is.
-// Stdin can be read once only.
+// List implements [engine.Source]. It omits items with other statuses, but never an item whose
+// status cannot be read. Stdin can be read only once.
 func (f *files) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
 	items, err := f.read(ctx)
 	if err != nil {
@@ -75,10 +77,10 @@ func (f *files) List(ctx context.Context, statuses []planner.Status) ([]planner.
 
 func (f *files) read(ctx context.Context) ([]planner.Item, error) {
 	if len(f.paths) == 0 {
-		return nil, errors.New("no file is named")
+		return nil, errors.New("no file is given: name the files with saved responses")
 	}
 	if i := slices.Index(f.paths, "-"); i >= 0 && slices.Contains(f.paths[i+1:], "-") {
-		return nil, errors.New("stdin is named twice")
+		return nil, errors.New("stdin (-) is given twice: give it once")
 	}
 	s := saved{parser: newParser(), pages: map[int]string{}}
 	var buf bytes.Buffer
@@ -100,7 +102,7 @@ func (f *files) read(ctx context.Context) ([]planner.Item, error) {
 	return s.items, s.complete()
 }
 
-// load reads one file into buf, which is used again for the next.
+// load reads one file into buf, which it reuses for the next file.
 func (f *files) load(path string, buf *bytes.Buffer) error {
 	from := f.stdin
 	if path != "-" {
@@ -125,26 +127,26 @@ func (f *files) load(path string, buf *bytes.Buffer) error {
 	return nil
 }
 
-// saved puts the pages of a listing together.
+// saved collects the pages of a listing.
 type saved struct {
 	parser *parser
 	items  []planner.Item
 	first  listingPage
-	// firstName is the file of first, pages has the file of each page.
+	// firstName is the name of first's file. pages are the names of the files, by page.
 	firstName string
 	pages     map[int]string
-	// whole tells that an array was read, which has no pages.
+	// whole is set after an array was read, which has no pages.
 	whole bool
 }
 
-// add reads one file.
+// add parses one file. only reports whether it is the only one.
 func (s *saved) add(name string, text []byte, only bool) error {
 	start := bytes.TrimLeft(text, " \t\r\n")
 	switch {
 	case len(start) == 0:
 		return errors.New("it is empty")
 	case web.IsHTML(start):
-		return errors.New("it holds an HTML page instead of JSON")
+		return errors.New("it is an HTML page, not JSON")
 	case start[0] == '[':
 		pages, err := s.parser.pagesIn(text)
 		switch {
@@ -153,14 +155,15 @@ func (s *saved) add(name string, text []byte, only bool) error {
 		case len(pages) > 0:
 			return s.addPages(name, pages)
 		case !only:
-			return errors.New("an array of resources has to be the only file; give pages as the proxy answered them")
+			return errors.New("an array of resources must be the only file: for several files, save each " +
+				"page as the proxy answered it")
 		}
 		return s.addArray(text)
 	}
 	return s.addPage(name, text)
 }
 
-// addPages reads the pages of an array, such as `jq -s . page*.json` makes.
+// addPages parses the pages in an array, such as `jq -s . page*.json` writes.
 func (s *saved) addPages(name string, pages [][]byte) error {
 	for i, page := range pages {
 		if err := s.addPage(fmt.Sprintf("entry %d of %s", i+1, name), page); err != nil {
@@ -176,7 +179,8 @@ func (s *saved) addPage(name string, text []byte) error {
 		return err
 	}
 	if other, twice := s.pages[page.Current]; twice {
-		return fmt.Errorf("it holds page %d, and so does %s: give each page of one listing once", page.Current, other)
+		return fmt.Errorf("it is page %d, and so is %s: give each page of one listing once", page.Current,
+			other)
 	}
 	if len(s.pages) == 0 {
 		s.first, s.firstName = page, name
@@ -184,8 +188,8 @@ func (s *saved) addPage(name string, text []byte) error {
 		s.first.Items = nil
 	}
 	if page.Total != s.first.Total || page.Limit != s.first.Limit {
-		return fmt.Errorf("it has total %d in pages of %d, but %s has total %d in pages of %d: these are not pages of one listing",
-			page.Total, page.Limit, s.firstName, s.first.Total, s.first.Limit)
+		return fmt.Errorf("it has total %d in pages of %d, but %s has total %d in pages of %d: give "+
+			"the pages of one listing", page.Total, page.Limit, s.firstName, s.first.Total, s.first.Limit)
 	}
 	s.pages[page.Current] = name
 	s.items = page.Items
@@ -205,23 +209,28 @@ func (s *saved) addArray(text []byte) error {
 	return nil
 }
 
-// complete refuses a listing of which something is missing, or twice.
+// complete returns an error if the listing lacks an item, or has one twice.
 func (s *saved) complete() error {
 	if !s.whole && len(s.items) != s.first.Total {
 		if len(s.pages) == 1 {
-			return fmt.Errorf("%s holds %d of %d resources: give all pages", s.firstName, len(s.items), s.first.Total)
+			return fmt.Errorf("%s has %d of %d resources: give all pages", s.firstName, len(s.items),
+				s.first.Total)
 		}
 		for n := 1; n <= s.first.Pages(); n++ {
 			if s.pages[n] == "" {
-				return fmt.Errorf("page %d of %d is missing: the files hold %d of %d resources", n, s.first.Pages(), len(s.items), s.first.Total)
+				return fmt.Errorf("page %d of %d is missing: the files have %d of %d resources", n,
+					s.first.Pages(), len(s.items), s.first.Total)
 			}
 		}
-		return fmt.Errorf("the files hold %d resources, but the listing has %d", len(s.items), s.first.Total)
+		return fmt.Errorf("the files have %d resources, but the listing has %d", len(s.items),
+			s.first.Total)
 	}
 	seen := make(map[planner.Key]struct{}, len(s.items))
 	for _, it := range s.items {
 		if _, twice := seen[it.Key]; twice && it.Key.Item != "" {
-			return fmt.Errorf("%s is listed twice: it changed while the pages were saved; save them again", keyText(it.Key))
+			return fmt.Errorf("%s is listed twice, because it changed while the pages were saved: save "+
+				"them again",
+				keyText(it.Key))
 		}
 		seen[it.Key] = struct{}{}
 	}

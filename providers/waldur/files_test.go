@@ -45,7 +45,7 @@ func TestArrayOfPages(t *testing.T) {
 	}
 	for want, paths := range map[string][]string{
 		"page 9 of 9 is missing":  {array(pages[1:]...)},
-		"and so does entry 1 of":  {array(pages[0], pages[0])},
+		"and so is entry 1 of":  {array(pages[0], pages[0])},
 		"entry 2: ":               {array(pages[0], responsePaths("err_404.json")[0])},
 		"not of resources: entry": {array(responsePaths("err_404.json")[0], pages[0])},
 	} {
@@ -134,13 +134,13 @@ func TestSavedListingsRefused(t *testing.T) {
 		files []string
 		err   string
 	}{
-		{"no file", nil, "no file is named"},
-		{"one page of many", []string{"mini_page3.json"}, "mini_page3.json holds 5 of 41 resources: give all pages"},
-		{"page size 1", []string{"auth_200_ok.json"}, "auth_200_ok.json holds 1 of 41 resources: give all pages"},
-		{"page beyond the end", []string{"mini_page_beyond.json"}, "mini_page_beyond.json holds 0 of 41 resources: give all pages"},
-		{"a page is missing", []string{"mini_page1.json", "mini_page2.json", "mini_page4.json"}, "page 3 of 9 is missing: the files hold 15 of 41 resources"},
-		{"a page twice", []string{"mini_page1.json", "mini_page2.json", "mini_page1.json"}, "mini_page1.json: it holds page 1, and so does mini_page1.json"},
-		{"two listings", []string{"mini_page1.json", "mini_page2.json", "status_pending.json"}, "status_pending.json: it holds page 1, and so does mini_page1.json"},
+		{"no file", nil, "no file is given"},
+		{"one page of many", []string{"mini_page3.json"}, "mini_page3.json has 5 of 41 resources: give all pages"},
+		{"page size 1", []string{"auth_200_ok.json"}, "auth_200_ok.json has 1 of 41 resources: give all pages"},
+		{"page beyond the end", []string{"mini_page_beyond.json"}, "mini_page_beyond.json has 0 of 41 resources: give all pages"},
+		{"a page is missing", []string{"mini_page1.json", "mini_page2.json", "mini_page4.json"}, "page 3 of 9 is missing: the files have 15 of 41 resources"},
+		{"a page twice", []string{"mini_page1.json", "mini_page2.json", "mini_page1.json"}, "mini_page1.json: it is page 1, and so is mini_page1.json"},
+		{"two listings", []string{"mini_page1.json", "mini_page2.json", "status_pending.json"}, "status_pending.json: it is page 1, and so is mini_page1.json"},
 		{"pages of two sizes", []string{"mini_page2.json", "mini.json"}, "mini.json: it has total 41 in pages of 500, but mini_page2.json has total 41 in pages of 5"},
 		{"not there", []string{"none.json"}, "none.json: no such file or directory"},
 		{"error answer 401", []string{"auth_401_expired.json"}, "this is an error answer, not a listing: Error while validating access token: Expired at 1795384963"},
@@ -210,14 +210,14 @@ func TestArrayIsTheOnlyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := NewFiles([]string{array, responsePaths("mini.json")[0]}, nil, nil).List(context.Background(), nil)
-	if err == nil || !strings.Contains(err.Error(), "array.json: an array of resources has to be the only file") {
+	if err == nil || !strings.Contains(err.Error(), "array.json: an array of resources must be the only file") {
 		t.Error(err)
 	}
 }
 
 func TestStdinTwice(t *testing.T) {
 	_, err := NewFiles([]string{"-", "x", "-"}, strings.NewReader(""), nil).List(context.Background(), nil)
-	if err == nil || !strings.Contains(err.Error(), "stdin is named twice") {
+	if err == nil || !strings.Contains(err.Error(), "stdin (-) is given twice") {
 		t.Error(err)
 	}
 }
@@ -237,7 +237,7 @@ func TestPagesWithADouble(t *testing.T) {
 		paths = append(paths, p)
 	}
 	_, err := NewFiles(paths, nil, nil).List(context.Background(), nil)
-	if err == nil || !strings.Contains(err.Error(), "is listed twice: it changed while the pages were saved") {
+	if err == nil || !strings.Contains(err.Error(), "is listed twice, because it changed while the pages were saved") {
 		t.Error(err)
 	}
 }

@@ -8,33 +8,35 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/chunk"
 )
 
-// Bounds of what the parser remembers to share equal strings and numbers between items.
+// How much the parser remembers in order to share equal strings and numbers between items.
 const (
 	maxInterned      = 1 << 16
 	maxInternedBytes = 128
 	maxDecimals      = 1 << 12
 )
 
-// Bounds of what is kept of an item, in bytes. What is longer is a problem of that item, and is not kept.
+// The largest values of an item, in bytes. A longer value is a problem of that item and is not
+// kept.
 const (
 	maxURL  = 2048
-	maxPath = 4096 // as Linux's PATH_MAX
+	maxPath = 4096 // Linux's PATH_MAX
 	maxWord = 255
 )
 
-// Bounds of a whole listing: a proxy that never ends, or is not ours, must not fill the memory.
+// Bounds of a whole listing. A proxy that never stops, or that is not ours, must not fill the
+// memory.
 const (
 	maxTotal = 2_000_000
 	maxKept  = 1 << 30
-	// itemOverhead is about what an item takes beside its texts.
+	// itemOverhead is roughly what an item takes besides its texts, in bytes.
 	itemOverhead = 512
 )
 
-// parser reads pages, items and orders. It is reused over the pages of a listing, so that equal strings (systems, data
-// types, parents, …) are stored once; not safe for concurrent use.
+// parser parses pages, items and orders. It is reused for the pages of a listing, so that equal
+// strings (systems, data types, parents, …) are stored once. It is not safe for concurrent use.
 type parser struct {
 	in scanner
-	// got are the values of the text, the item and the quota being read.
+	// got are the values of the text, the item and the quota that is being parsed.
 	got      [fields]value
 	quotas   *planner.ProxyQuotas
 	new      *planner.ProxyQuotas
@@ -43,18 +45,20 @@ type parser struct {
 	decimals map[string]planner.Decimal
 	buf      []byte
 	idRoom   [32]byte
-	// texts and limits are what the items are made of.
+	// texts and limits hold the memory of the items.
 	texts  chunk.Texts
 	limits chunk.Items[planner.ProxyQuotas]
-	// kept is about how many bytes the items read so far take, maxKept at most.
+	// kept is roughly how many bytes the items so far take. It is at most maxKept.
 	kept, maxKept int
 }
 
 func newParser() *parser {
-	return &parser{strings: map[string]string{}, decimals: map[string]planner.Decimal{}, maxKept: maxKept}
+	return &parser{strings: map[string]string{}, decimals: map[string]planner.Decimal{},
+		maxKept: maxKept}
 }
 
-// bad notes what is wrong with a field of the item or order being read; the first one counts.
+// bad notes what is wrong with a field of the current item or order. Only the first problem is
+// kept.
 func (p *parser) bad(at field, format string, args ...any) {
 	p.badField(at.String(), format, args...)
 }
@@ -65,7 +69,8 @@ func (p *parser) badField(field, format string, args ...any) {
 	}
 }
 
-// collect reads the object at peek, keeping the values of the fields in it; it gives the number of members.
+// collect parses the object at peek and keeps the values of its fields. It returns the number of
+// members.
 func (p *parser) collect(in field) int {
 	f := p.in.open()
 	for name, ok := p.in.member(&f); ok; name, ok = p.in.member(&f) {
@@ -74,7 +79,7 @@ func (p *parser) collect(in field) int {
 	return f.count
 }
 
-// store reads the value of a field.
+// store parses the value of a field.
 func (p *parser) store(to field) {
 	c := p.in.peek()
 	switch {
@@ -101,7 +106,8 @@ func (p *parser) store(to field) {
 	}
 }
 
-// item reads one entry of a listing; position counts from 1 and names an entry whose id cannot be read.
+// item parses one entry of a listing. position counts from 1, and names the entry if it has no
+// readable id.
 func (p *parser) item(position int) planner.Item {
 	clear(p.got[firstItemField : lastItemField+1])
 	p.quotas, p.new, p.problem = nil, nil, ""
@@ -125,7 +131,7 @@ func (p *parser) item(position int) planner.Item {
 	return it
 }
 
-// identity reads the three parts of the key, each as far as it can be read, and the parent.
+// identity parses the three parts of the key, as far as they can be read, and the parent.
 func (p *parser) identity(it *planner.Item) {
 	it.Key.Item = p.texts.Keep(p.id(itemID))
 	it.Key.System = p.interned(itemSystemKey)
@@ -140,7 +146,7 @@ func (p *parser) identity(it *planner.Item) {
 	}
 }
 
-// intent reads what the directory should be.
+// intent parses what the directory should be.
 func (p *parser) intent(it *planner.Item) {
 	if s := planner.Status(p.interned(itemStatus)); s.IsKnown() {
 		it.Status = s
@@ -153,7 +159,8 @@ func (p *parser) intent(it *planner.Item) {
 		p.bad(itemPermissionValue, "%.40q is not three or four octal digits", it.Permission)
 		it.Permission = ""
 	}
-	if v := p.got[itemPermissionType]; v.kind != kindMissing && string(p.str(itemPermissionType)) != "octal" {
+	if v := p.got[itemPermissionType]; v.kind != kindMissing &&
+		string(p.str(itemPermissionType)) != "octal" {
 		p.bad(itemPermissionType, "want \"octal\", got %.40q", v.raw)
 	}
 	for _, q := range []field{itemQuotas, itemNewQuotas} {
@@ -175,7 +182,7 @@ func isOctal(s string) bool {
 	return true
 }
 
-// target reads whom the item is for. Where the name and the group stand depends on the type of the target.
+// target parses whom the item is for. The type of the target says where its name and group are.
 func (p *parser) target(it *planner.Item) {
 	name, gid := unread, unread
 	switch t := planner.Target(p.interned(itemTargetType)); t {
@@ -204,7 +211,8 @@ func (p *parser) target(it *planner.Item) {
 	}
 }
 
-// gid reads a group id: a whole number, unchecked otherwise. Null and missing: the proxy knows none.
+// gid parses a group id, which may be any whole number. If it is null or missing, the proxy knows
+// none.
 func (p *parser) gid(at field) (int64, bool) {
 	switch v := p.got[at]; v.kind {
 	case kindNull, kindMissing:
@@ -220,7 +228,7 @@ func (p *parser) gid(at field) (int64, bool) {
 	return 0, false
 }
 
-// callbacks reads the URLs, whose targets are checked by [planner.CallbackURL].
+// callbacks parses the URLs. [planner.CallbackURL] checks their targets.
 func (p *parser) callbacks(it *planner.Item) {
 	for s := itemApprove; s <= itemUpdateOptions; s++ {
 		if k := p.got[s].kind; k == kindMissing || k == kindNull {
@@ -240,7 +248,7 @@ func (p *parser) callbacks(it *planner.Item) {
 	}
 }
 
-// str is the string at a field, valid until the next call; anything else is a problem.
+// str returns the string at a field, valid until the next call. Anything else is a problem.
 func (p *parser) str(at field) []byte {
 	v := p.got[at]
 	switch {
@@ -255,16 +263,16 @@ func (p *parser) str(at field) []byte {
 	}
 	var ok bool
 	if p.buf, ok = unescape(p.buf[:0], v.raw); !ok {
-		p.bad(at, "half a surrogate pair, which is no text")
+		p.bad(at, "half a surrogate pair, which is not valid text")
 		return nil
 	}
 	return p.buf
 }
 
-// uuid is the UUID at a field, without dashes; empty if it is none.
+// uuid returns the UUID at a field, without dashes, or "" if it is not a UUID.
 func (p *parser) uuid(at field) string { return string(p.id(at)) }
 
-// id is what uuid returns, valid until the next call.
+// id returns the same as uuid, valid until the next call.
 func (p *parser) id(at field) []byte {
 	s := p.str(at)
 	id, ok := planner.AppendUUID(p.idRoom[:0], s)
@@ -274,10 +282,10 @@ func (p *parser) id(at field) []byte {
 	return id
 }
 
-// interned is the string at a field, stored once however many items have it.
+// interned returns the string at a field, which is stored once however many items have it.
 func (p *parser) interned(at field) string { return p.intern(p.within(at, maxWord)) }
 
-// within is the string at a field, nil if it is longer than most bytes.
+// within returns the string at a field, or nil if it is longer than most bytes.
 func (p *parser) within(at field, most int) []byte {
 	s := p.str(at)
 	if len(s) > most {
@@ -287,7 +295,7 @@ func (p *parser) within(at field, most int) []byte {
 	return s
 }
 
-// keep counts what an item takes.
+// keep adds up how much memory the items take.
 func (p *parser) keep(it *planner.Item) {
 	p.kept += itemOverhead + len(it.MountPath) + len(it.Name) + len(it.Key.Item) + len(it.Key.System) +
 		len(it.Key.DataType) + len(it.Problem)
@@ -295,8 +303,8 @@ func (p *parser) keep(it *planner.Item) {
 		p.kept += len(u) + 32
 	}
 	if p.kept > p.maxKept {
-		p.in.fail("the whole listing takes more than %d MiB of memory: nothing of it is used; see whether that is the Storage Proxy",
-			p.maxKept>>20)
+		p.in.fail("the listing takes more than %d MiB of memory, so it is not used: check that "+
+			"proxy.url is the Storage Proxy", p.maxKept>>20)
 	}
 }
 
@@ -311,7 +319,7 @@ func (p *parser) intern(b []byte) string {
 	return s
 }
 
-// decimal reads a number's text exactly.
+// decimal parses a number exactly.
 func (p *parser) decimal(raw []byte) (planner.Decimal, error) {
 	if d, ok := p.decimals[string(raw)]; ok {
 		return d, nil

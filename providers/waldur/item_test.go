@@ -96,7 +96,7 @@ func TestBadItem(t *testing.T) {
 		{"mount point", with(t, `{"default":"/capstor/store/cscs/mch/msclim"}`, `"/capstor"`), "mountPoint: want an object, got a string"},
 		{"mount point list", with(t, `{"default":"/capstor/store/cscs/mch/msclim"}`, `[]`), "mountPoint: want an object, got an array"},
 		{"mount point null", with(t, `"/capstor/store/cscs/mch/msclim"`, `null`), "mountPoint.default: want a string, got null"},
-		{"surrogate", with(t, `msclim"}`, `\ud800"}`), "mountPoint.default: half a surrogate pair, which is no text"},
+		{"surrogate", with(t, `msclim"}`, `\ud800"}`), "mountPoint.default: half a surrogate pair, which is not valid text"},
 		{"permission number", with(t, `"2770"`, `2770`), "permission.value: want a string, got a number"},
 		{"permission letters", with(t, `2770`, `rwx`), `permission.value: "rwx" is not three or four octal digits`},
 		{"permission digits", with(t, `2770`, `2790`), `permission.value: "2790" is not three or four octal digits`},
@@ -148,8 +148,8 @@ func TestBadItem(t *testing.T) {
 func TestBadPage(t *testing.T) {
 	deep := strings.Repeat(`[`, 33) + strings.Repeat(`]`, 33)
 	for _, c := range []struct{ name, text, err string }{
-		{"empty", ``, "byte 0: the text ends where the object that holds a page should be"},
-		{"html", `<html>`, "byte 0: '<' where the object that holds a page should be"},
+		{"empty", ``, "byte 0: the text ends where the JSON object of a page should be"},
+		{"html", `<html>`, "byte 0: '<' where the JSON object of a page should be"},
 		{"truncated", pageOf(goodItem)[:900], "the text ends where"},
 		{"truncated string", pageOf(goodItem)[:60], "the text ends where the end of a string should be"},
 		{"more text", pageOf(goodItem) + " x", "unexpected text after the end"},

@@ -13,19 +13,19 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// maxReserved bounds the items for which memory is taken before they have come.
+// maxReserved is the largest number of items for which memory is reserved before they arrive.
 const maxReserved = 1 << 18
 
-// listing is one try to read all pages.
+// listing is one attempt to read all pages.
 type listing struct {
 	proxy  *proxy
 	parser *parser
 	buf    bytes.Buffer
-	// items are those of all pages so far.
+	// items are the items of all pages so far.
 	items []planner.Item
-	// seen tells which of the listings, by its number, had a key.
+	// seen maps each key to the number of the listing that had it.
 	seen map[planner.Key]int
-	// of is the total of the whole listing of which this reads a part; 0 if it is none.
+	// of is the total of the whole listing of which this is a part, or 0 if it is not a part.
 	of int
 }
 
@@ -59,7 +59,8 @@ func (l *listing) readAll(ctx context.Context, statuses []planner.Status) error 
 	return nil
 }
 
-// read reads the pages of one listing. One of everything that has many pages is read by system, where the proxy can do that.
+// read reads the pages of one listing. If it is the listing of everything and has many pages, read
+// lists each system separately, where the proxy supports that.
 func (l *listing) read(ctx context.Context, to filter) error {
 	before := len(l.items)
 	l.tell(0, 0)
@@ -80,23 +81,24 @@ func (l *listing) read(ctx context.Context, to filter) error {
 			return err
 		}
 		if page.Total != first.Total || page.Limit != first.Limit {
-			return &ChangedError{fmt.Sprintf("page %d has total %d in pages of %d, page 1 had total %d in pages of %d",
-				n, page.Total, page.Limit, first.Total, first.Limit)}
+			return &ChangedError{fmt.Sprintf("page %d has total %d in pages of %d, but page 1 had total "+
+				"%d in pages of %d", n, page.Total, page.Limit, first.Total, first.Limit)}
 		}
 		l.items = page.Items
 		l.tell(len(l.items)-before, first.Total)
 	}
 	if got := len(l.items) - before; got != first.Total {
-		return &ChangedError{fmt.Sprintf("%d items on %d pages, but the total is %d", got, first.Pages(), first.Total)}
+		return &ChangedError{fmt.Sprintf("%d items on %d pages, but the total is %d", got, first.Pages(),
+			first.Total)}
 	}
 	return nil
 }
 
-// listingWork is how people know the work of a source.
+// listingWork names a source's work for people.
 const listingWork = "Listing resources"
 
 func (l *listing) tell(done, total int) {
-	if l.of > 0 { // a part: of the whole
+	if l.of > 0 { // this is a part, so report on the whole
 		done, total = len(l.items), l.of
 	}
 	if l.proxy.options.Progress != nil {
@@ -104,7 +106,7 @@ func (l *listing) tell(done, total int) {
 	}
 }
 
-// page asks for a page until there is an answer that another try would not better.
+// page requests a page, and retries as long as that may help.
 func (l *listing) page(ctx context.Context, n int, to filter) (listingPage, error) {
 	for try := 1; ; try++ {
 		page, err := l.fetch(ctx, n, to)
@@ -116,7 +118,9 @@ func (l *listing) page(ctx context.Context, n int, to filter) (listingPage, erro
 				return page, errNotFiltered
 			}
 			if page.System != to.system {
-				return page, fmt.Errorf("the proxy narrowed the listing to system %.60q, which was not asked for", page.System)
+				return page, fmt.Errorf("the proxy restricted the listing to system %.60q, which was not "+
+					"requested",
+					page.System)
 			}
 			return page, nil
 		}
@@ -134,7 +138,8 @@ func (l *listing) page(ctx context.Context, n int, to filter) (listingPage, erro
 	}
 }
 
-// fetch asks for a page once. The page's items are those of the listing so far and its own.
+// fetch requests a page once. The page's items are the items of the listing so far, followed by its
+// own.
 func (l *listing) fetch(ctx context.Context, n int, to filter) (listingPage, error) {
 	p := l.proxy
 	r, err := p.client.do(ctx, http.MethodGet, p.pageURL(n, to), nil, maxPageBytes, &l.buf)
@@ -144,13 +149,16 @@ func (l *listing) fetch(ctx context.Context, n int, to filter) (listingPage, err
 	case r.status != http.StatusOK:
 		return listingPage{}, p.refusal(r)
 	case r.broken != nil:
-		return listingPage{}, fmt.Errorf("%s: the answer broke off after %d bytes: %w", p.place, len(r.body), r.broken)
+		return listingPage{}, fmt.Errorf("%s: the answer ended early, after %d bytes: %w", p.place,
+			len(r.body),
+			r.broken)
 	case r.echoes():
 		return listingPage{}, fmt.Errorf("%s: %w", p.place, errEcho)
 	case r.cut:
 		return listingPage{}, fmt.Errorf("%s: the page is longer than %d MiB", p.place, maxPageBytes>>20)
 	case web.IsHTML(bytes.TrimSpace(r.body)):
-		return listingPage{}, fmt.Errorf("%s: an HTML page instead of JSON; is proxy.url the URL of the listing?", p.place)
+		return listingPage{}, fmt.Errorf("%s: an HTML page instead of JSON: check that proxy.url is "+
+			"the URL of the listing", p.place)
 	}
 	page, err := l.parser.page(l.items, r.body)
 	if err != nil {

@@ -12,16 +12,17 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// Notes tells Waldur what is used, and what orders wait for.
+// Notes reports to Waldur what is used and what orders wait for.
 type Notes struct{ orders *orders }
 
-// NewNotes returns what tells Waldur by set_usage and set_provider_info.
+// NewNotes returns Notes that use Waldur's set_usage and set_provider_info.
 func NewNotes(o OrdersOptions) *Notes {
-	return &Notes{&orders{options: o, client: newClient(o.Transport, o.Token, "Token", o.Now, o.Hidden)}}
+	return &Notes{&orders{options: o,
+		client: newClient(o.Transport, o.Token, "Token", o.Now, o.Hidden)}}
 }
 
-// Tell sends one note, once, and waits for the answer. It may be sent again: Waldur keeps one amount
-// for each resource and month, and one message for each order.
+// Tell sends one note, once, and waits for the answer. It is safe to send a note again: Waldur
+// keeps one amount for each resource and month, and one message for each order.
 func (w *Notes) Tell(ctx context.Context, n feedback.Note) error {
 	return w.orders.options.Hidden.Error(w.tell(ctx, n))
 }
@@ -53,13 +54,13 @@ func (w *Notes) tell(ctx context.Context, n feedback.Note) error {
 		RetryAfter: r.retryAfter(w.orders.options.Now()), Err: fmt.Errorf("tell Waldur: %w", err)}
 }
 
-// noteURL is where a note goes: always below waldur.url, and never where an answer or a listing
-// says.
+// noteURL returns the URL for a note. It is always below waldur.url, and never taken from an answer
+// or a listing.
 func noteURL(base string, n feedback.Note) (string, error) {
 	id, ok := planner.UUID(n.ID)
 	switch {
 	case !ok:
-		return "", fmt.Errorf("tell Waldur: %.40q is no id", n.ID)
+		return "", fmt.Errorf("tell Waldur: %.40q is not an id", n.ID)
 	case n.Kind == feedback.Usage:
 		return base + "marketplace-component-usages/set_usage/", nil
 	case n.Kind == feedback.Message:

@@ -21,29 +21,30 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// OIDC says how to get tokens by client credentials (RFC 6749, 4.4).
+// OIDC says how to get tokens with client credentials (RFC 6749, 4.4).
 type OIDC struct {
 	TokenURL     string
 	ClientID     string
 	ClientSecret web.Secret
-	// Hidden is what no message may show.
+	// Hidden are secrets that no message may show.
 	Hidden planner.Hidden
-	// Scope is one or more scopes with blanks between them; it may be empty.
+	// Scope is a list of scopes separated by blanks; it may be empty.
 	Scope string
 }
 
-// renewBefore is how long before its end a token is renewed, so that it does not end on its way. A token that lives less
-// than twice as long is renewed after half its life.
+// renewBefore is how long before its end a token is renewed, so that it does not expire during a
+// request. A token that lives less than twice as long is renewed after half its life.
 const renewBefore = 30 * time.Second
 
-// maxTokenAnswer bounds the answer of a token URL; Keycloak's have about 2 KiB.
+// maxTokenAnswer is how many bytes of a token URL's answer are read; Keycloak's have about 2 KiB.
 const maxTokenAnswer = 64 << 10
 
-// ClientCredentials gets tokens from an OpenID Connect provider, and a new one before the last one ends.
+// ClientCredentials returns a function that gets tokens from an OpenID Connect provider, and gets a
+// new one before the last one expires.
 func ClientCredentials(o OIDC, rt http.RoundTripper, now func() time.Time) TokenFunc {
 	s := &oidcSource{
-		// The credentials go into the form, not into a header: there, providers differ in how they
-		// decode characters that are special.
+		// The credentials go into the form, not into a header, because providers decode special
+		// characters in the header in different ways.
 		config: clientcredentials.Config{TokenURL: o.TokenURL, ClientID: o.ClientID,
 			ClientSecret: string(o.ClientSecret), Scopes: strings.Fields(o.Scope),
 			AuthStyle: oauth2.AuthStyleInParams},
@@ -61,7 +62,7 @@ type oidcSource struct {
 	http   *http.Client
 	now    func() time.Time
 	place  string
-	// hidden is what no message may show, the client's secret first of all.
+	// hidden are secrets that no message may show, including the client's.
 	hidden planner.Hidden
 
 	mu    sync.Mutex
@@ -90,8 +91,8 @@ func (s *oidcSource) token(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-// ask makes one request. What the answer says is only repeated as far as the standard names it:
-// never its text, which the library's errors hold.
+// ask makes one request. Its errors repeat only what the standard defines of the answer, never the
+// text, which is part of the library's errors.
 func (s *oidcSource) ask(ctx context.Context) (*oauth2.Token, error) {
 	answer, err := s.config.Token(context.WithValue(ctx, oauth2.HTTPClient, s.http))
 	var refused *oauth2.RetrieveError
@@ -100,11 +101,13 @@ func (s *oidcSource) ask(ctx context.Context) (*oauth2.Token, error) {
 	case errors.As(err, &refused):
 		return nil, s.refusal(refused)
 	case errors.As(err, &unanswered) && unanswered.Op == "parse":
-		return nil, fmt.Errorf("proxy.oidc.token_url: not a URL to ask: %s", s.place)
+		return nil, fmt.Errorf("proxy.oidc.token_url: not a valid URL: %s", s.place)
 	case errors.As(err, &unanswered):
 		return nil, fmt.Errorf("%s: %w", s.place, web.NoAnswer(ctx, err))
 	case err != nil:
-		return nil, fmt.Errorf("%s: the answer is not the JSON of a token; is that the token URL?", s.place)
+		return nil, fmt.Errorf("%s: the answer is not the JSON of a token: check that this is the "+
+			"token URL",
+			s.place)
 	case !strings.EqualFold(answer.TokenType, "bearer"):
 		return nil, fmt.Errorf("%s: want a bearer token, got the type %.20q", s.place,
 			s.hidden.With(answer.AccessToken).Text(answer.TokenType))
@@ -112,7 +115,7 @@ func (s *oidcSource) ask(ctx context.Context) (*oauth2.Token, error) {
 	return answer, nil
 }
 
-// refusal is the error of an answer that gives no token.
+// refusal returns the error of an answer that has no token.
 func (s *oidcSource) refusal(e *oauth2.RetrieveError) error {
 	r := reply{status: e.Response.StatusCode, header: e.Response.Header, hidden: s.hidden}
 	words := strings.Trim(e.ErrorCode+": "+e.ErrorDescription, ": ")
@@ -125,8 +128,9 @@ func (s *oidcSource) refusal(e *oauth2.RetrieveError) error {
 	return refused
 }
 
-// tokenTransport makes of a provider's answer what the library reads: JSON, whatever the header says
-// (it takes text/plain for a form), of bounded length, and with a life that is a number of seconds.
+// tokenTransport changes a provider's answer into the form that the library reads: JSON, whatever
+// the header says (the library takes text/plain for a form), of limited length, and with a lifetime
+// that is a number of seconds.
 type tokenTransport struct{ http.RoundTripper }
 
 // RoundTrip implements [http.RoundTripper].
@@ -140,17 +144,17 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("the answer broke off: %w", err)
+		return nil, fmt.Errorf("the answer ended early: %w", err)
 	}
 	resp.Header.Set("Content-Type", "application/json")
 	resp.Body = io.NopCloser(bytes.NewReader(withLife(body)))
 	return resp, nil
 }
 
-// longestLife bounds how long a token is believed to live.
+// longestLife is the longest lifetime of a token that is believed.
 const longestLife = 7 * 24 * time.Hour
 
-// withLife is an answer whose expires_in is a whole number, whatever the provider wrote.
+// withLife returns the answer with expires_in as a whole number, whatever the provider wrote.
 func withLife(answer []byte) []byte {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(answer, &members) != nil || members == nil {
@@ -163,12 +167,12 @@ func withLife(answer []byte) []byte {
 	return answer
 }
 
-// life reads a number of seconds, as providers write it: 300, 300.0 or "300". What is no such number
-// is a life that is not known, 0: the token is good all the same, and used once.
+// life parses a number of seconds, as providers write it: 300, 300.0 or "300". For anything else it
+// returns 0, which means unknown: the token is valid all the same, and is used once.
 func life(text json.RawMessage) time.Duration {
 	number := json.Number(strings.Trim(string(text), `" `))
 	if _, err := json.Marshal(number); err != nil {
-		return 0 // null, or nothing that JSON calls a number
+		return 0 // null, or not a JSON number
 	}
 	seconds, err := number.Float64()
 	if err != nil || !(seconds > 0) {

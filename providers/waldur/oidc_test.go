@@ -94,7 +94,7 @@ func TestOIDCRefused(t *testing.T) {
 			"/token answered 401 (Unauthorized): unauthorized_client: Invalid client or Invalid client credentials; check token_url, client_id and client_secret in proxy.oidc", false},
 		{"echo", 400, `{"error":"bad","error_description":"what is ` + testSecret + `"}`, "bad: what is (secret)", false},
 		{"HTML", 502, `<html>` + testSecret, "answered 502 (Bad Gateway); check", true},
-		{"text", 200, `hello ` + testSecret, "the answer is not the JSON of a token; is that the token URL?", false},
+		{"text", 200, `hello ` + testSecret, "the answer is not the JSON of a token: check that this is the token URL", false},
 		{"no token", 200, `{"token_type":"Bearer"}`, "the answer is not the JSON of a token", false},
 		{"odd token", 200, `{"token_type":"Bearer","access_token":"a\nb"}`, "the token contains a blank, a line break", false},
 		{"other type", 200, `{"token_type":"mac","access_token":"a"}`, `want a bearer token, got the type "mac"`, false},
@@ -132,7 +132,7 @@ func TestOIDCBrokenOff(t *testing.T) {
 		fmt.Fprint(w, `{"access_token":"`+testSecret)
 	})
 	_, err := token(context.Background())
-	if !transient(err) || !strings.Contains(err.Error(), "the answer broke off") || strings.Contains(err.Error(), testSecret) {
+	if !transient(err) || !strings.Contains(err.Error(), "the answer ended early") || strings.Contains(err.Error(), testSecret) {
 		t.Error(err)
 	}
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// maxOrderBytes bounds the answer about an order; real ones have about 10 KiB.
+// maxOrderBytes is the largest size of an answer about an order; real ones have about 10 KiB.
 const maxOrderBytes = 1 << 20
 
-// maxOrderWord bounds the name of an order's type or state; real ones have at most 18 bytes.
+// maxOrderWord is the longest name of an order's type or state; real ones have at most 18 bytes.
 const maxOrderWord = 40
 
-// parseOrder reads Waldur's answer about an order. Anything in it that bears on what is done and cannot be read is an
-// error: an order is acted on whole or not at all.
+// parseOrder parses Waldur's answer about an order. If a member that decides what is done cannot be
+// read, that is an error: an order is either used completely or not at all.
 func parseOrder(text []byte) (planner.Order, error) { return newParser().order(text) }
 
 func (p *parser) order(text []byte) (planner.Order, error) {
@@ -27,7 +27,7 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 	p.problem = ""
 	if p.in.peek() != '{' {
 		if p.in.err == nil {
-			p.in.unexpected("the object that holds an order")
+			p.in.unexpected("the JSON object of an order")
 		}
 		return planner.Order{}, p.in.err
 	}
@@ -49,8 +49,8 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 	return o, nil
 }
 
-// orderWord reads an order's type or state. A word that this version does not know is no error of the answer: the planner
-// blocks the order by name.
+// orderWord parses an order's type or state. An unknown word is not an error of the answer: the
+// planner blocks the order and names it.
 func (p *parser) orderWord(at field) string {
 	word := string(p.str(at))
 	if word == "" || len(word) > maxOrderWord || web.Printable(word) != word {
@@ -60,7 +60,7 @@ func (p *parser) orderWord(at field) string {
 	return word
 }
 
-// orderResource reads which resource the order is about. An answer without the member leaves that open.
+// orderResource parses which resource the order is about. It returns "" if the answer does not say.
 func (p *parser) orderResource() string {
 	if p.got[orderResource].kind == kindMissing {
 		return ""
@@ -68,7 +68,8 @@ func (p *parser) orderResource() string {
 	return p.uuid(orderResource)
 }
 
-// hasMembers tells whether an object is there and not empty: Waldur says {} where there is nothing.
+// hasMembers reports whether an object exists and is not empty. Waldur writes {} if there is
+// nothing.
 func (p *parser) hasMembers(at field) bool {
 	switch v := p.got[at]; v.kind {
 	case kindMissing, kindNull:
@@ -83,8 +84,8 @@ func (p *parser) hasMembers(at field) bool {
 	return false
 }
 
-// options reads new_options. An option that is set to null would take away an override, which a limit that is merely
-// not given cannot say: such an order is refused.
+// options parses new_options. An option that is null would remove an override. A limit that is
+// merely not given cannot express that, so such an order is refused.
 func (p *parser) options() *planner.Options {
 	v := p.got[orderNewOptions]
 	if v.kind != kindObject || v.count == 0 {
@@ -100,7 +101,7 @@ func (p *parser) options() *planner.Options {
 	}
 }
 
-// option reads a number, or a string that holds one: Waldur stores what it was sent.
+// option parses a number, or a string with a number: Waldur stores whatever it was sent.
 func (p *parser) option(at field) planner.Decimal {
 	v := p.got[at]
 	raw := v.raw
@@ -121,7 +122,7 @@ func (p *parser) option(at field) planner.Decimal {
 	return d
 }
 
-// optionPermission reads octal digits, from a string or from the digits of a number.
+// optionPermission parses octal digits, from a string or from the digits of a number.
 func (p *parser) optionPermission() string {
 	v := p.got[optionPermissions]
 	var s string

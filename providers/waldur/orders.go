@@ -9,21 +9,20 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/waldur/cscs-storage-sync/planner/apply"
-
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// maxAnswerBytes bounds what is read of the answer to a callback.
+// maxAnswerBytes is how much is read of the answer to a callback.
 const maxAnswerBytes = 64 << 10
 
-// OrdersOptions configure [NewOrders]. All are needed.
+// OrdersOptions configure [NewOrders]. All are required.
 type OrdersOptions struct {
-	// URL is waldur.url: whatever does not lie below it is not called.
+	// URL is waldur.url. Only URLs below it are called.
 	URL   string
 	Token TokenFunc
-	// Hidden is what no message may show.
+	// Hidden are secrets that no message may show.
 	Hidden planner.Hidden
 	// Timeout bounds one request.
 	Timeout   time.Duration
@@ -31,23 +30,26 @@ type OrdersOptions struct {
 	Now       func() time.Time
 }
 
-// orders asks Waldur about orders and reports to them.
+// orders asks Waldur about orders and reports on them.
 type orders struct {
 	options OrdersOptions
 	client  client
 }
 
-// NewOrders is Waldur as [apply.Orders]. It is safe for concurrent use.
+// NewOrders returns an [apply.Orders] that talks to Waldur. It is safe for concurrent use.
 func NewOrders(o OrdersOptions) apply.Orders {
 	return &orders{options: o, client: newClient(o.Transport, o.Token, "Token", o.Now, o.Hidden)}
 }
 
-// own refuses URLs that are not those of a callback about its order or resource. Planning has seen to that already; the
-// token must not depend on it, nor on an outbox that was put back.
+// own returns an error if a URL is not a callback on its order or resource. Planning has checked
+// that already, but the token must not depend on it, nor on an outbox that was restored from a
+// backup.
 func (o *orders) own(c planner.Callback, about planner.About, target string) error {
-	same, err := about.Target(planner.WaldurSettings{URL: o.options.URL, Hidden: o.options.Hidden}, c, target)
+	same, err := about.Target(planner.WaldurSettings{URL: o.options.URL, Hidden: o.options.Hidden}, c,
+		target)
 	if err == nil && same != target {
-		err = fmt.Errorf("callback %s: not rewritten to waldur.url", web.Place(o.options.Hidden, target))
+		err = fmt.Errorf("callback %s: not rewritten to waldur.url",
+			web.Place(o.options.Hidden, target))
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", apply.ErrNotOwn, err)
@@ -55,7 +57,8 @@ func (o *orders) own(c planner.Callback, about planner.About, target string) err
 	return nil
 }
 
-// whole is a target below waldur.url, of which the outbox keeps only the rest.
+// whole returns the full URL of a target below waldur.url. The outbox stores only the rest of the
+// URL.
 func (o *orders) whole(target string) (string, error) {
 	target, err := planner.WholeURL(o.options.URL, target)
 	if err != nil {
@@ -64,7 +67,7 @@ func (o *orders) whole(target string) (string, error) {
 	return target, nil
 }
 
-// An object's own URL is that of its callbacks without the last part.
+// The URL of an order or resource is its callback's URL without the last part.
 const (
 	doneVerb    = "set_state_done/"
 	backendVerb = "set_backend_id/"
@@ -78,7 +81,8 @@ func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) 
 	}
 	order, err := o.get(ctx, whole)
 	if err != nil {
-		return planner.Order{}, o.options.Hidden.Error(fmt.Errorf("ask for order %s: %w", web.Place(o.options.Hidden, whole), err))
+		err = fmt.Errorf("ask for order %s: %w", web.Place(o.options.Hidden, whole), err)
+		return planner.Order{}, o.options.Hidden.Error(err)
 	}
 	return order, nil
 }
@@ -110,14 +114,16 @@ func (o *orders) Resource(ctx context.Context, target string) (apply.Resource, e
 	}
 	r, err := o.resource(ctx, whole)
 	if err != nil {
-		return apply.Resource{}, o.options.Hidden.Error(fmt.Errorf("ask for resource %s: %w", web.Place(o.options.Hidden, whole), err))
+		err = fmt.Errorf("ask for resource %s: %w", web.Place(o.options.Hidden, whole), err)
+		return apply.Resource{}, o.options.Hidden.Error(err)
 	}
 	return r, nil
 }
 
 func (o *orders) resource(ctx context.Context, target string) (apply.Resource, error) {
 	want, _, _ := planner.ResourceOf(target + backendVerb)
-	if err := o.own(planner.SetBackendID, planner.About{Resource: want}, target+backendVerb); err != nil {
+	if err := o.own(planner.SetBackendID, planner.About{Resource: want},
+		target+backendVerb); err != nil {
 		return apply.Resource{}, err
 	}
 	body, err := o.read(ctx, target)
@@ -130,7 +136,7 @@ func (o *orders) resource(ctx context.Context, target string) (apply.Resource, e
 		Options   map[string]json.RawMessage `json:"options"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return apply.Resource{}, errors.New("read the answer: it is no JSON of a resource")
+		return apply.Resource{}, errors.New("read the answer: it is not the JSON of a resource")
 	}
 	if got, ok := planner.UUID(answer.UUID); !ok || got != want {
 		return apply.Resource{}, errors.New("the answer is about another resource")
@@ -141,7 +147,7 @@ func (o *orders) resource(ctx context.Context, target string) (apply.Resource, e
 	return apply.Resource{BackendID: *answer.BackendID, Options: answer.Options}, nil
 }
 
-// read is the body of Waldur's answer to a question.
+// read returns the body of Waldur's answer to a GET request.
 func (o *orders) read(ctx context.Context, target string) ([]byte, error) {
 	ctx, cancel := o.within(ctx)
 	defer cancel()
@@ -155,43 +161,49 @@ func (o *orders) read(ctx context.Context, target string) ([]byte, error) {
 	case r.status != http.StatusOK:
 		return nil, o.refusal(target, r)
 	case r.broken != nil:
-		return nil, fmt.Errorf("the answer broke off: %w", r.broken)
+		return nil, fmt.Errorf("the answer ended early: %w", r.broken)
 	case r.echoes():
 		return nil, errEcho
 	case web.IsHTML(bytes.TrimSpace(r.body)):
-		return nil, errors.New("an HTML page instead of JSON; is waldur.url the URL of the API?")
+		return nil, errors.New("an HTML page instead of JSON: check that waldur.url is the URL of the " +
+			"API")
 	}
 	return r.body, nil
 }
 
-// notWaldurs tells a success that Waldur did not say: what stands before it may answer 200 with a page of its own, and an
-// answer may break off. Waldur answers a callback with JSON or with nothing.
+// notWaldurs returns an error for a success that did not come from Waldur. A server in front of it
+// may answer 200 with its own page, and an answer may end early. Waldur answers a callback with
+// JSON or with nothing.
 func (r reply) notWaldurs() error {
 	switch {
 	case r.status < 200 || r.status > 299:
 		return nil
 	case r.broken != nil:
-		return fmt.Errorf("the answer, %d, broke off: %w", r.status, r.broken)
+		return fmt.Errorf("the answer, %d, ended early: %w", r.status, r.broken)
 	case len(bytes.TrimSpace(r.body)) > 0 && !json.Valid(r.body):
-		return fmt.Errorf("the answer, %d, is not Waldur's (%s); whether it took effect is not known", r.status, r.detail())
+		return fmt.Errorf("the answer, %d, is not Waldur's (%s), so it is unknown whether the request "+
+			"took effect",
+			r.status, r.detail())
 	}
 	return nil
 }
 
 func (o *orders) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, o.options.Timeout, fmt.Errorf("none within %v", o.options.Timeout))
+	return context.WithTimeoutCause(ctx, o.options.Timeout,
+		fmt.Errorf("none within %v", o.options.Timeout))
 }
 
 func (o *orders) refusal(target string, r reply) error {
-	e := &web.StatusError{Place: web.Place(o.options.Hidden, target), Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
+	e := &web.StatusError{Place: web.Place(o.options.Hidden, target), Status: r.status,
+		Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
 	if to, ok := r.redirect(); ok {
 		e.Detail, e.Hint = "it redirects to "+to, "redirects are not followed; check waldur.url"
 	}
 	switch r.status {
 	case http.StatusUnauthorized:
-		e.Hint = "the token is refused: renew what waldur.token names"
+		e.Hint = "the token is refused: renew the one in waldur.token"
 	case http.StatusForbidden:
-		e.Hint = "the user of waldur.token lacks a permission on the offering"
+		e.Hint = "give the user of waldur.token the missing permission on the offering"
 	}
 	return e
 }
@@ -216,10 +228,12 @@ func (o *orders) send(ctx context.Context, call apply.Call) apply.Answer {
 	var buf bytes.Buffer
 	r, err := o.client.do(ctx, http.MethodPost, url, call.Body, maxAnswerBytes, &buf)
 	if err != nil {
-		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, url), err)}
+		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, url),
+			err)}
 	}
 	if err := r.notWaldurs(); err != nil {
-		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, url), err)}
+		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, url),
+			err)}
 	}
 	a := apply.Answer{Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
 	if to, ok := r.redirect(); ok {

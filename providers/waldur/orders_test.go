@@ -153,7 +153,7 @@ func TestOrderRefused(t *testing.T) {
 		{`"state":"executing",`, ``, "state: missing"},
 		{orderID, `x`, `uuid: "x" is not a UUID`},
 		{`"limits":{}`, `"limits":7`, "limits: want an object, got a number"},
-		{good, `[]`, "byte 0: '[' where the object that holds an order should be"},
+		{good, `[]`, "byte 0: '[' where the JSON object of an order should be"},
 		{good, good[:40], "the text ends"},
 		{good, good + strings.Repeat(" ", maxOrderBytes), "order is longer than 1024 KiB"},
 	} {
@@ -192,8 +192,8 @@ func TestGetRefused(t *testing.T) {
 		is         error
 	}{
 		{404, `{"detail":"No Order matches the given query."}`, "no such order, or the token may not see it (404: No Order matches the given query.)", apply.ErrOrderGone},
-		{401, `{"detail":"Invalid token."}`, "answered 401 (Unauthorized): Invalid token.; the token is refused: renew what waldur.token names", nil},
-		{403, `{"detail":"You do not have permission to perform this action."}`, "lacks a permission", nil},
+		{401, `{"detail":"Invalid token."}`, "answered 401 (Unauthorized): Invalid token.; the token is refused: renew the one in waldur.token", nil},
+		{403, `{"detail":"You do not have permission to perform this action."}`, "the missing permission on the offering", nil},
 		{500, "<h1>Server Error (500)</h1>", "answered 500 (Internal Server Error): HTML answer", nil},
 		{200, "<html>", "an HTML page instead of JSON", nil},
 		{200, `{"uuid":"x"}`, "read the answer: uuid:", nil},
@@ -389,7 +389,7 @@ func TestSendStrangeSuccess(t *testing.T) {
 		length     int
 		want       string
 	}{
-		{"broken off", `{"detail":`, 1000, "the answer, 200, broke off"},
+		{"broken off", `{"detail":`, 1000, "the answer, 200, ended early"},
 		{"a page", "<html>Down for maintenance</html>", 0, "is not Waldur's"},
 		{"a word", "OK", 0, "is not Waldur's"},
 		{"nothing", "", 0, ""},

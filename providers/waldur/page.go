@@ -21,15 +21,16 @@ type listingPage struct {
 	Items []planner.Item
 	// Current counts from 1; Limit is the page size; Total counts the items of all pages.
 	Current, Limit, Total int
-	// System is the system to which the proxy says that it narrowed the listing; empty if it did not.
+	// System is the system to which the proxy says that it restricted the listing; empty if it did
+	// not.
 	System string
 }
 
-// Pages is how many pages the whole listing has.
+// Pages returns how many pages the whole listing has.
 func (p listingPage) Pages() int { return (p.Total + p.Limit - 1) / p.Limit }
 
-// page reads one answer of the proxy, appending its items to items. The error is about the page as a whole; what is wrong
-// with one item is that item's Problem.
+// page parses one answer of the proxy and appends its items to items. The error is about the page
+// as a whole. A problem with one item is that item's Problem.
 func (p *parser) page(items []planner.Item, text []byte) (listingPage, error) {
 	if len(text) > maxPageBytes {
 		return listingPage{}, fmt.Errorf("page is longer than %d MiB", maxPageBytes>>20)
@@ -59,12 +60,12 @@ func (p *parser) page(items []planner.Item, text []byte) (listingPage, error) {
 
 func (p *parser) notAPage() error {
 	if p.in.err == nil {
-		p.in.unexpected("the object that holds a page")
+		p.in.unexpected("the JSON object of a page")
 	}
 	return p.in.err
 }
 
-// items reads the array at peek, refusing more than limit entries.
+// items parses the array at peek. More than limit entries are an error.
 func (p *parser) items(to []planner.Item, limit int) []planner.Item {
 	f := p.in.open()
 	for p.in.element(&f, ']') {
@@ -78,7 +79,7 @@ func (p *parser) items(to []planner.Item, limit int) []planner.Item {
 	return to
 }
 
-// array reads a bare array of items, which has no pagination and no bound but that of its bytes.
+// array parses a bare array of items. It has no pagination, and only its size in bytes is limited.
 func (p *parser) array(text []byte) ([]planner.Item, error) {
 	p.in.start(text)
 	if p.in.peek() != '[' {
@@ -92,7 +93,8 @@ func (p *parser) array(text []byte) ([]planner.Item, error) {
 	return items, nil
 }
 
-// pagesIn are the entries of an array of pages. There are none in an array whose first entry is no page.
+// pagesIn returns the entries of an array of pages. It returns none if the first entry is not a
+// page.
 func (p *parser) pagesIn(text []byte) ([][]byte, error) {
 	p.in.start(text)
 	p.in.peek()
@@ -113,7 +115,7 @@ func (p *parser) pagesIn(text []byte) ([][]byte, error) {
 	return pages, nil
 }
 
-// isPage reports whether a JSON text is meant as a page: an object with resources and a pagination.
+// isPage reports whether a JSON text looks like a page: an object with resources and a pagination.
 func isPage(text []byte) bool {
 	var has struct {
 		Resources, Pagination *json.RawMessage
@@ -121,7 +123,7 @@ func isPage(text []byte) bool {
 	return json.Unmarshal(text, &has) == nil && has.Resources != nil && has.Pagination != nil
 }
 
-// envelope checks what stands around the items.
+// envelope checks the members of a page besides the items.
 func (p *parser) envelope(page *listingPage) error {
 	p.problem = ""
 	if p.got[pageResources].kind == kindMissing && p.got[pageDetail].kind != kindMissing {
@@ -149,7 +151,7 @@ func (p *parser) envelope(page *listingPage) error {
 	return nil
 }
 
-// count reads a whole number that is at least least.
+// count parses a whole number that is at least least.
 func (p *parser) count(at field, least int) int {
 	n, err := strconv.Atoi(string(p.got[at].raw))
 	if p.got[at].kind != kindNumber || err != nil || n < least || n > maxTotal {

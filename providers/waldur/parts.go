@@ -11,21 +11,23 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// leastPages is from how many pages on a whole listing is read by system. Each page costs the proxy a reading of all that is
-// asked for: with a third of the resources a page costs a third, and there are no more pages in all.
+// leastPages is the least number of pages for which a whole listing is read by system. For each
+// page, the proxy reads everything that the request covers. If a request covers a third of the
+// resources, a page costs a third, and there are no more pages overall.
 const leastPages = 3
 
-// restAfterParts is how many whole listings follow one that could not be put together from parts: what was in the way, such
-// as a system that is not configured, stays for long.
+// restAfterParts is how many whole listings follow a listing that could not be put together from
+// parts. The reason, such as a system that is not configured, usually lasts.
 const restAfterParts = 20
 
-// Memory is what the listings of a process remember of the proxy. The zero value knows nothing. It is safe for concurrent use.
+// Memory is what the listings of a process remember about the proxy. The zero value is ready to
+// use. It is safe for concurrent use.
 type Memory struct {
 	mu   sync.Mutex
 	rest int
 }
 
-// mayFilter reports whether this listing may try parts.
+// mayFilter reports whether this listing may be read in parts.
 func (m *Memory) mayFilter() bool {
 	if m == nil {
 		return true
@@ -48,18 +50,20 @@ func (m *Memory) inVain() {
 	m.rest = restAfterParts
 }
 
-// filter is what a listing is narrowed to; the zero value is everything.
+// filter is what a listing is restricted to. The zero value means everything.
 type filter struct {
 	status planner.Status
 	system string
 }
 
-// errNotFiltered reports that the proxy does not know a system by any of its names, or does not say that it narrowed the listing.
+// errNotFiltered means that the proxy does not know a system by any of its names, or did not
+// restrict the listing.
 var errNotFiltered = errors.New("the proxy does not list by system")
 
-// readParts reads the whole listing, of which first is the first page, system by system. It returns false where that gives
-// less or more than everything: then the listing is read whole. Only the totals tell: what is of no configured system stands
-// in the whole and in no part, and what is absent from a part may have come since.
+// readParts reads the whole listing system by system. first is the first page of the whole. If the
+// parts have fewer or more items than the whole, it returns false, and the caller reads the listing
+// as a whole. Only the totals can show that: an item of no configured system is in the whole and in
+// no part, and an item that is missing from the first page may be new.
 func (l *listing) readParts(ctx context.Context, first listingPage) (bool, error) {
 	options := &l.proxy.options
 	if len(options.Systems) < 2 || first.Pages() < leastPages || !options.Memory.mayFilter() {
@@ -87,7 +91,8 @@ func (l *listing) readParts(ctx context.Context, first listingPage) (bool, error
 	return true, nil
 }
 
-// readSystem reads all pages of a system, which the proxy may know by its label or by one of its slugs.
+// readSystem reads all pages of a system. The proxy may know the system by its label or by one of
+// its slugs.
 func (l *listing) readSystem(ctx context.Context, s *planner.System) error {
 	for _, name := range append([]string{s.Name}, s.Slugs...) {
 		err := l.read(ctx, filter{system: name})

@@ -135,7 +135,7 @@ func TestNarrowedUnasked(t *testing.T) {
 	r := newRig(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"status":"success","resources":[%s],"pagination":{"current":1,"limit":500,"total":1},"filters_applied":{"storage_system":"vast"}}`, goodItem)
 	})
-	if items, err := r.source.List(context.Background(), nil); err == nil || len(items) > 0 || !strings.Contains(err.Error(), "which was not asked for") {
+	if items, err := r.source.List(context.Background(), nil); err == nil || len(items) > 0 || !strings.Contains(err.Error(), "which was not requested") {
 		t.Error(items, err)
 	}
 }

@@ -9,50 +9,54 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/waldur/cscs-storage-sync/planner/engine"
-
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/backoff"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/providers"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// pageSize is the largest the proxy allows: each page costs it a full reading of Waldur, whatever the size.
+// pageSize is the largest size that the proxy allows. The proxy reads Waldur completely for each
+// page, whatever its size.
 const pageSize = 500
 
-// tries is how often a page is asked for, and how often a listing that contradicts itself is begun again.
+// tries is how often a page is requested, and how often a listing is started over if it contradicts
+// itself.
 const tries = 3
 
-// firstPause is the pause after the first failed try; it doubles, and a random half of it is cut.
+// firstPause is the pause after the first failure. It doubles each time, and is then cut by up to a
+// half at random.
 const firstPause = 2 * time.Second
 
-// Clock is the time and the chance that a client uses.
+// Clock is the time and the randomness that a client uses.
 type Clock struct {
 	Now func() time.Time
-	// Sleep waits for d or until ctx is over; see [Sleep].
+	// Sleep waits for d, or until ctx ends; see [Sleep].
 	Sleep func(ctx context.Context, d time.Duration) error
-	// Rand gives numbers in [0,1).
+	// Rand returns random numbers in [0,1).
 	Rand func() float64
 }
 
-// ProxyOptions configure [NewProxy]. All but Hidden, Systems, Memory and Progress are needed.
+// ProxyOptions configure [NewProxy]. All but Hidden, Systems, Memory and Progress are required.
 type ProxyOptions struct {
-	// URL is the listing's, with its trailing slash.
+	// URL is the URL of the listing, with its trailing slash.
 	URL   string
 	Token TokenFunc
-	// TokenFrom says where people set the token, for the message that it is refused: "proxy.token".
+	// TokenFrom names the setting with the token, such as "proxy.token", for the error when the token
+	// is refused.
 	TokenFrom string
-	// Hidden is what no message may show.
+	// Hidden are secrets that no message may show.
 	Hidden planner.Hidden
-	// Timeout bounds a whole listing, with all its pages, tries and pauses.
+	// Timeout bounds a whole listing, with all its pages, retries and pauses.
 	Timeout   time.Duration
 	Transport http.RoundTripper
 	Clock     Clock
-	// Systems are those to read a long listing by; with fewer than two it is read whole.
+	// Systems are the systems by which a long listing is read. With fewer than two, it is read as a
+	// whole.
 	Systems []planner.System
 	// Memory, if not nil, is shared by the sources of a process.
 	Memory *Memory
-	// Progress, if not nil, is told of each page.
+	// Progress, if not nil, is called after each page.
 	Progress providers.Progress
 }
 
@@ -67,51 +71,59 @@ type proxy struct {
 	maxKept int
 }
 
-// NewProxy is the Storage Proxy as a source. It is safe for concurrent use, but two listings at once take the proxy longer
-// than one after the other.
+// NewProxy returns the Storage Proxy as a source. It is safe for concurrent use, but two listings
+// at the same time take the proxy longer than one after the other.
 func NewProxy(o ProxyOptions) (engine.Source, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("proxy.url: want http or https, a host and a path, got %s", web.Place(o.Hidden, o.URL))
+		return nil, fmt.Errorf("proxy.url: want http or https, a host and a path, got %s",
+			web.Place(o.Hidden, o.URL))
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("proxy.url: %s: a user, a query or a fragment does not belong there", web.Place(o.Hidden, o.URL))
+		return nil, fmt.Errorf("proxy.url: %s: must not have a user, a query or a fragment",
+			web.Place(o.Hidden, o.URL))
 	}
-	return &proxy{options: o, url: u, place: web.Place(o.Hidden, o.URL), maxKept: maxKept, client: newClient(o.Transport, o.Token, "Bearer", o.Clock.Now, o.Hidden)}, nil
+	return &proxy{options: o, url: u, place: web.Place(o.Hidden, o.URL), maxKept: maxKept,
+		client: newClient(o.Transport, o.Token, "Bearer", o.Clock.Now, o.Hidden)}, nil
 }
 
 // Name implements [engine.Source].
 func (p *proxy) Name() string { return p.place }
 
-// ChangedError tells that the pages of a listing contradict each other: something changed in Waldur while they were read.
+// ChangedError means that the pages of a listing contradict each other, because something changed
+// in Waldur while they were read.
 type ChangedError struct {
-	// What differed.
+	// What says what differs.
 	What string
 }
 
 func (e *ChangedError) Error() string { return e.What }
 
-// LateError tells that a listing took too long. The proxy may still work on it: it does not notice who has given up.
+// LateError means that a listing took too long. The proxy may still be working on it, because it
+// does not notice when a client gives up.
 type LateError struct{ Within time.Duration }
 
 func (e *LateError) Error() string {
 	return fmt.Sprintf("no complete listing within %v (proxy.timeout)", e.Within)
 }
 
-// MovedError names items that stood in the listings of two statuses: they changed their status in between.
+// MovedError names items that were in the listings of two statuses, because their status changed in
+// between.
 type MovedError struct{ Keys []planner.Key }
 
 func (e *MovedError) Error() string {
-	return fmt.Sprintf("%s in the listings of two statuses, and %d more", keyText(e.Keys[0]), len(e.Keys)-1)
+	return fmt.Sprintf("%s is in the listings of two statuses, and so are %d more", keyText(e.Keys[0]),
+		len(e.Keys)-1)
 }
 
 func keyText(k planner.Key) string {
 	return fmt.Sprintf("item %s (system %.60q, data type %.60q)", k.Item, k.System, k.DataType)
 }
 
-// List implements [engine.Source]. With statuses it reads one listing for each, in their order. When an item stands on two
-// pages, or in two of the listings, or a page has another total, all is read again; after 3 tries the error is a
-// [ChangedError] or [MovedError]. Which of two places of an item is the newer one is never guessed.
+// List implements [engine.Source]. With statuses it reads one listing for each, in their order. If
+// an item is on two pages or in two of the listings, or if a page has another total, List reads
+// everything again. After 3 attempts it returns a [ChangedError] or [MovedError]. It never guesses
+// which of two places of an item is the newer one.
 func (p *proxy) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
 	items, err := p.list(ctx, statuses)
 	return items, p.options.Hidden.Error(err)
@@ -136,8 +148,8 @@ func (p *proxy) list(ctx context.Context, statuses []planner.Status) ([]planner.
 			return nil, fmt.Errorf("list resources: %w", err)
 		}
 	}
-	return nil, fmt.Errorf("list resources: %s: the listing changed while it was read, %d times; the last time: %w; try again later",
-		p.place, tries, err)
+	return nil, fmt.Errorf("list resources: %s: the listing changed while it was read, %d times; "+
+		"the last time: %w; try again later", p.place, tries, err)
 }
 
 func contradicts(err error) bool {
@@ -146,12 +158,14 @@ func contradicts(err error) bool {
 	return errors.As(err, &c) || errors.As(err, &m)
 }
 
-// pause waits after a failed try, not less than was asked for. It gives up at once when that would pass the deadline.
+// pause waits after a failed attempt, at least as long as the proxy asked for. It gives up
+// immediately if that would exceed the deadline.
 func (p *proxy) pause(ctx context.Context, try int, asked time.Duration) error {
 	d := backoff.Wait(firstPause, p.options.Timeout, try)
 	d = max(d/2+time.Duration(p.options.Clock.Rand()*float64(d/2)), asked)
 	if end, ok := ctx.Deadline(); ok && asked > 0 && p.options.Clock.Now().Add(d).After(end) {
-		return fmt.Errorf("to wait %v, as asked, would pass proxy.timeout", d.Round(time.Second))
+		return fmt.Errorf("the proxy asks to wait %v, which would exceed proxy.timeout",
+			d.Round(time.Second))
 	}
 	return p.options.Clock.Sleep(ctx, d)
 }
@@ -169,9 +183,10 @@ func (p *proxy) pageURL(n int, to filter) string {
 	return u.String()
 }
 
-// refusal is the error of an answer other than 200, with the way out.
+// refusal returns the error of an answer other than 200. It says what to do.
 func (p *proxy) refusal(r reply) error {
-	e := &web.StatusError{Place: p.place, Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(p.options.Clock.Now())}
+	e := &web.StatusError{Place: p.place, Status: r.status, Detail: r.detail(),
+		RetryAfter: r.retryAfter(p.options.Clock.Now())}
 	if to, ok := r.redirect(); ok {
 		e.Detail = "it redirects to " + to
 		e.Hint = "redirects are not followed; use the URL with a trailing slash in proxy.url"
@@ -179,18 +194,19 @@ func (p *proxy) refusal(r reply) error {
 	}
 	switch r.status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		e.Hint = "the token is refused, it may have expired: renew what " + p.options.TokenFrom + " names"
+		e.Hint = "the token is refused; it may have expired: renew the one in " + p.options.TokenFrom
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		e.Hint = "is proxy.url the URL of the listing, …/api/storage-resources/?"
+		e.Hint = "check that proxy.url is the URL of the listing, …/api/storage-resources/"
 	case http.StatusUnprocessableEntity:
-		e.Hint = "the proxy does not know this query; its version may not fit"
+		e.Hint = "the proxy does not know this query: check its version"
 	case http.StatusInternalServerError:
-		e.Hint = "one resource in Waldur that the proxy cannot read makes the whole listing fail; the words " +
-			"above may name its field: fix it in Waldur"
+		e.Hint = "one resource in Waldur that the proxy cannot read makes the whole listing fail: fix " +
+			"it in Waldur; the text above may name its field"
 	case http.StatusBadGateway:
-		e.Hint = "the proxy could not read Waldur or the user directory, or its own token for them is refused; see the proxy's log"
+		e.Hint = "the proxy could not read Waldur or the user directory, or its own token for them is " +
+			"refused: read the proxy's log"
 	case http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusTooManyRequests:
-		e.Hint = "the proxy is busy or down; try again later"
+		e.Hint = "the proxy is busy or down: try again later"
 	}
 	return e
 }

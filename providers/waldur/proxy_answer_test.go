@@ -28,11 +28,11 @@ func TestRefusals(t *testing.T) {
 		tries  int
 		says   []string
 	}{
-		{"auth_401_expired.json", 401, 1, []string{"answered 401 (Unauthorized): Error while validating access token: Expired at 1795384963", "renew what proxy.token names"}},
+		{"auth_401_expired.json", 401, 1, []string{"answered 401 (Unauthorized): Error while validating access token: Expired at 1795384963", "renew the one in proxy.token"}},
 		{"auth_401_bad_signature.json", 401, 1, []string{"Verification failed for all signatures"}},
-		{"err_404.json", 404, 1, []string{"404 (Not Found): Not Found; is proxy.url the URL of the listing"}},
-		{"err_405_post.json", 405, 1, []string{"Method Not Allowed", "is proxy.url"}},
-		{"err_422_status.json", 422, 1, []string{"query.status: Input should be 'pending', 'active'", "its version may not fit"}},
+		{"err_404.json", 404, 1, []string{"404 (Not Found): Not Found; check that proxy.url is the URL of the listing"}},
+		{"err_405_post.json", 405, 1, []string{"Method Not Allowed", "check that proxy.url"}},
+		{"err_422_status.json", 422, 1, []string{"query.status: Input should be 'pending', 'active'", "check its version"}},
 		{"err_500_one_bad_resource.json", 500, 3, []string{"500 (Internal Server Error): An error occurred: 1 validation error for ResourceLimits", "one resource in Waldur"}},
 		{"err_502_waldur_401.json", 502, 3, []string{"502 (Bad Gateway): Failed to fetch all resources for offerings ['capstor'", "its own token"}},
 		{"err_502_gid_api_down.json", 502, 3, []string{"Failed to fetch projects from"}},
@@ -69,8 +69,8 @@ func TestRedirect(t *testing.T) {
 
 func TestNotJSON(t *testing.T) {
 	for _, c := range []struct{ name, body, says string }{
-		{"HTML", "\n<!DOCTYPE html><form>", "an HTML page instead of JSON; is proxy.url the URL of the listing?"},
-		{"text", "hello", "byte 0: 'h' where the object that holds a page should be"},
+		{"HTML", "\n<!DOCTYPE html><form>", "an HTML page instead of JSON: check that proxy.url is the URL of the listing"},
+		{"text", "hello", "byte 0: 'h' where the JSON object of a page should be"},
 		{"nothing", "", "the text ends"},
 		{"cut JSON", pageOf(goodItem)[:700], "the text ends"},
 		{"duplicate", `{"status":"success","status":"success"}`, `duplicate member "status"`},
@@ -92,7 +92,7 @@ func TestAnswerBreaksOff(t *testing.T) {
 		w.Header().Set("Content-Length", "100000")
 		fmt.Fprint(w, pageOf(goodItem))
 	})
-	err := r.fails(t, "the answer broke off after", "unexpected EOF")
+	err := r.fails(t, "the answer ended early, after", "unexpected EOF")
 	if !errors.Is(err, apply.ErrUnreachable) || len(r.asked()) != 3 {
 		t.Error(err, len(r.asked()))
 	}

@@ -169,7 +169,7 @@ func TestListingChanges(t *testing.T) {
 		says string
 	}{
 		{"the total changes", func(w io.Writer, page int) { writePage(w, page, 500, 600+page, span((page-1)*500, 100)) },
-			"page 2 has total 602 in pages of 500, page 1 had total 601 in pages of 500"},
+			"page 2 has total 602 in pages of 500, but page 1 had total 601 in pages of 500"},
 		{"an item is on two pages", func(w io.Writer, page int) {
 			if page == 1 {
 				writePage(w, page, 500, 600, span(0, 500))
@@ -187,7 +187,7 @@ func TestListingChanges(t *testing.T) {
 		{"a short page", func(w io.Writer, page int) { writePage(w, page, 500, 3, span(0, 2)) }, "2 items on 1 pages, but the total is 3"},
 		{"another page", func(w io.Writer, _ int) { writePage(w, 7, 500, 3, span(0, 3)) }, "asked for page 1, got page 7"},
 		{"the page size changes", func(w io.Writer, page int) { writePage(w, page, 500/page, 600, span((page-1)*500, 100)) },
-			"page 2 has total 600 in pages of 250, page 1 had total 600 in pages of 500"},
+			"page 2 has total 600 in pages of 250, but page 1 had total 600 in pages of 500"},
 	}
 	for _, c := range races {
 		t.Run(c.name, func(t *testing.T) {
@@ -306,7 +306,7 @@ func TestRetryAfterBeyondTheDeadline(t *testing.T) {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(503)
 	})
-	r.fails(t, "503", "to wait 1h0m0s, as asked, would pass proxy.timeout")
+	r.fails(t, "503", "the proxy asks to wait 1h0m0s, which would exceed proxy.timeout")
 	if len(r.asked()) != 1 || r.clock.slept != nil {
 		t.Errorf("%d requests, slept %v", len(r.asked()), r.clock.slept)
 	}

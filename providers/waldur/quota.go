@@ -6,7 +6,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// quotaList reads the array of limits at peek. A limit that is not in it stays "not given": unknown, never zero.
+// quotaList parses the array of limits at peek. A limit that is missing stays "not given", which is
+// unknown and never zero.
 func (p *parser) quotaList(in field) *planner.ProxyQuotas {
 	q := p.limits.New()
 	f := p.in.open()
@@ -28,7 +29,8 @@ func (p *parser) badQuota(in field, n int, format string, args ...any) {
 	p.badField(fmt.Sprintf("%v[%d]", in, n-1), format, args...)
 }
 
-// limit puts one entry into q. Space has to be in tera and inodes in ones: another unit would be another amount.
+// limit stores one entry in q. The unit of space must be "tera" and that of inodes "none": another
+// unit would mean another amount.
 func (p *parser) limit(q *planner.ProxyQuotas, in field, n int) {
 	for s := firstQuotaField; s <= lastQuotaField; s++ {
 		want := kindString
@@ -69,7 +71,8 @@ func (p *parser) setLimit(to *planner.Decimal, unit string, in field, n int) {
 		return
 	}
 	if to.Given() {
-		p.badQuota(in, n, "the %s limit of %s is given twice", p.got[quotaEnforcement].raw, p.got[quotaType].raw)
+		p.badQuota(in, n, "the %s limit of %s is given twice", p.got[quotaEnforcement].raw,
+			p.got[quotaType].raw)
 		return
 	}
 	d, err := p.decimal(p.got[quotaNumber].raw)

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxNesting is how deep objects and arrays may lie in each other; the proxy's answers need 6.
+// maxNesting is how deeply objects and arrays may be nested; the proxy's answers need 6.
 const maxNesting = 32
 
-// kind is the JSON type of a value; its zero value tells that there is none.
+// kind is the JSON type of a value. Its zero value means that there is no value.
 type kind byte
 
 const (
@@ -22,7 +22,7 @@ const (
 	kindArray   kind = '['
 )
 
-// String names the kind as messages do.
+// String returns the kind's name for messages.
 func (k kind) String() string {
 	switch k {
 	case kindNull:
@@ -41,39 +41,41 @@ func (k kind) String() string {
 	return "nothing"
 }
 
-// value is a JSON value in the scanned text. Raw is the text of a number, or what stands between a string's quotes; it
-// lives as long as the text.
+// value is a JSON value in the scanned text. raw is the text of a number, or the text between a
+// string's quotes. It is valid as long as the text.
 type value struct {
 	kind    kind
 	escaped bool
 	raw     []byte
-	// count is how many members an object has whose members were collected.
+	// count is the number of members of an object whose members were collected.
 	count int
 }
 
-// scanner reads one JSON text (RFC 8259) strictly, in one pass and without building values. It refuses what encoding/json
-// lets through: members given twice, at any depth, and nesting beyond maxNesting. The text has to be valid UTF-8; see
-// newScanner. The first error sticks, and every method does nothing after it.
+// scanner reads one JSON text (RFC 8259) strictly, in one pass and without building values. It
+// refuses what encoding/json accepts: a member that occurs twice, at any depth, and nesting beyond
+// maxNesting. The text must be valid UTF-8; see start. After the first error, every method does
+// nothing.
 type scanner struct {
 	text  []byte
 	pos   int
 	depth int
-	// names are the member names of all open objects, the innermost object's last.
+	// names are the member names of all open objects. Those of the innermost object come last.
 	names [][]byte
 	err   error
 }
 
-// frame is an object or array being read.
+// frame is an object or array that is being read.
 type frame struct {
 	count int
 	base  int
-	// mask has a bit for each name seen, by a weak hash: only a name whose bit is set is compared with the others.
+	// mask has a bit for each name seen, by a weak hash. A name is compared with the others only if
+	// its bit is set.
 	mask uint64
-	// many replaces the comparison in objects of very many members, which would be quadratic.
+	// many replaces the comparison, which would be quadratic, in objects with very many members.
 	many map[string]struct{}
 }
 
-// start begins with another text, keeping the buffers.
+// start begins to read another text. It keeps the buffers.
 func (s *scanner) start(text []byte) {
 	s.text, s.pos, s.depth, s.names, s.err = text, 0, 0, s.names[:0], nil
 	if !utf8.Valid(text) {
@@ -81,7 +83,7 @@ func (s *scanner) start(text []byte) {
 	}
 }
 
-// finish refuses anything after the value.
+// finish fails if anything follows the value.
 func (s *scanner) finish() error {
 	if c := s.peek(); s.err == nil && (c != 0 || s.pos < len(s.text)) {
 		s.fail("unexpected text after the end")
@@ -104,7 +106,7 @@ func (s *scanner) unexpected(want string) {
 	s.fail("%q where %s should be", r, want)
 }
 
-// peek skips white space and gives the byte after it; 0 at the end of the text.
+// peek skips white space and returns the byte after it, or 0 at the end of the text.
 func (s *scanner) peek() byte {
 	for ; s.pos < len(s.text); s.pos++ {
 		switch c := s.text[s.pos]; c {
@@ -116,7 +118,7 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// open enters the object or array that begins at peek.
+// open enters the object or array at peek.
 func (s *scanner) open() frame {
 	s.depth++
 	if s.depth > maxNesting {
@@ -126,7 +128,8 @@ func (s *scanner) open() frame {
 	return frame{base: len(s.names)}
 }
 
-// element moves to the next element; false at the closing byte, which it takes, and after an error.
+// element moves to the next element. It returns false after an error, and at the closing byte,
+// which it consumes.
 func (s *scanner) element(f *frame, closing byte) bool {
 	if s.err != nil {
 		return false
@@ -149,7 +152,8 @@ func (s *scanner) element(f *frame, closing byte) bool {
 	return true
 }
 
-// member moves to the value of the next member and gives its name; false at the object's end and after an error.
+// member moves to the value of the next member and returns its name. It returns false at the
+// object's end and after an error.
 func (s *scanner) member(f *frame) ([]byte, bool) {
 	if !s.element(f, '}') {
 		return nil, false
@@ -162,7 +166,7 @@ func (s *scanner) member(f *frame) ([]byte, bool) {
 	name, ok := v.raw, true
 	if v.escaped {
 		if name, ok = unescape(nil, v.raw); !ok {
-			s.fail("a member's name holds half a surrogate pair")
+			s.fail("a member's name has half a surrogate pair")
 		}
 	}
 	if s.err == nil && s.peek() != ':' {
@@ -178,7 +182,7 @@ func (s *scanner) member(f *frame) ([]byte, bool) {
 	return name, true
 }
 
-// seen records a name, and tells whether the object has it already.
+// seen records a name and reports whether the object already has it.
 func (s *scanner) seen(f *frame, name []byte) bool {
 	const few = 64
 	if f.count > few {
@@ -212,7 +216,7 @@ func (f *frame) seenAmongMany(before [][]byte, name []byte) bool {
 	return dup
 }
 
-// skip reads over a value of any kind, checking all of it.
+// skip reads past a value of any kind and checks all of it.
 func (s *scanner) skip() kind {
 	switch c := s.peek(); c {
 	case '{':
@@ -231,7 +235,7 @@ func (s *scanner) skip() kind {
 	return s.scalar().kind
 }
 
-// scalar reads a value that is no object and no array.
+// scalar reads a value that is neither an object nor an array.
 func (s *scanner) scalar() value {
 	if s.err != nil {
 		return value{}
@@ -258,7 +262,7 @@ func (s *scanner) word(w string) bool {
 	return false
 }
 
-// quoted reads the string that begins at pos.
+// quoted reads the string at pos.
 func (s *scanner) quoted() value {
 	start, escaped := s.pos+1, false
 	for i := start; i < len(s.text); i++ {
@@ -286,7 +290,7 @@ func (s *scanner) quoted() value {
 	return value{}
 }
 
-// number reads the number that begins at pos.
+// number reads the number at pos.
 func (s *scanner) number() value {
 	start := s.pos
 	s.byteIn("-", "")
@@ -305,7 +309,7 @@ func (s *scanner) number() value {
 	return value{kind: kindNumber, raw: s.text[start:s.pos]}
 }
 
-// byteIn takes the next byte if it is a or b.
+// byteIn consumes the next byte if it is a or b.
 func (s *scanner) byteIn(a, b string) bool {
 	if s.pos < len(s.text) && (s.text[s.pos] == a[0] || b != "" && s.text[s.pos] == b[0]) {
 		s.pos++
@@ -314,7 +318,7 @@ func (s *scanner) byteIn(a, b string) bool {
 	return false
 }
 
-// digits takes one digit or more.
+// digits consumes one or more digits.
 func (s *scanner) digits() bool {
 	start := s.pos
 	for s.pos < len(s.text) && '0' <= s.text[s.pos] && s.text[s.pos] <= '9' {

@@ -1,4 +1,5 @@
-// Package backends is the registry of quota backends: another one is a package and a line here.
+// Package backends is the registry of quota backends. To add a backend, write a package and add a
+// line here.
 package backends
 
 import (
@@ -9,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota/vast"
 )
 
-// All returns the backends by the label of their quota block.
+// All returns the backends, by the label of their quota block.
 func All() map[string]quota.Open {
 	return map[string]quota.Open{
 		planner.QuotaLustre: lustre.Open,

@@ -18,8 +18,8 @@ const (
 	via = "quotactl"
 	kib = 1024
 
-	// maxSpace and maxInodes are far above any filesystem and far below where the kernel's counters
-	// wrap around to 0, which is no limit.
+	// maxSpace and maxInodes are far above the size of any filesystem, and far below the values at
+	// which the kernel's counters wrap around to 0, which means no limit.
 	maxSpace  planner.Bytes  = 1 << 60
 	maxInodes planner.Inodes = 1 << 48
 
@@ -27,18 +27,18 @@ const (
 	extMagic = 0xEF53
 )
 
-// Client reads and sets quotas of the kernel. dir is always an absolute path of a directory on the
-// filesystem that is meant. Its methods may be called at the same time.
+// Client reads and sets quotas of the kernel. dir is always the absolute path of a directory on the
+// filesystem. Its methods are safe for concurrent use.
 type Client struct {
 	call  call
 	calls *hang.Calls
 }
 
-// New returns a client whose calls take at most timeout; 0 is 30 seconds.
+// New returns a client whose calls take at most timeout; 0 means 30 seconds.
 func New(timeout time.Duration) *Client { return &Client{kernel, hang.New(timeout)} }
 
-// Traits are what the filesystem of dir can do. An error means that it has no quotas that this
-// package knows.
+// Traits returns the abilities and bounds of the filesystem of dir. It is an error if this package
+// does not support the filesystem.
 func (c *Client) Traits(ctx context.Context, dir string) (planner.Traits, error) {
 	var st unix.Statfs_t
 	err := c.calls.Do(ctx, "statfs", func(context.Context) func() error {
@@ -47,7 +47,7 @@ func (c *Client) Traits(ctx context.Context, dir string) (planner.Traits, error)
 		return func() error { st = got; return err }
 	})
 	if err != nil {
-		return planner.Traits{}, fmt.Errorf("look at the filesystem of %s: %w", dir, err)
+		return planner.Traits{}, fmt.Errorf("find out the filesystem of %s: %w", dir, err)
 	}
 	t := planner.Traits{Unit: kib, Soft: true, Grace: true, MaxSpace: maxSpace,
 		MaxInodes: maxInodes}
@@ -57,13 +57,15 @@ func (c *Client) Traits(ctx context.Context, dir string) (planner.Traits, error)
 	case extMagic:
 	default:
 		return planner.Traits{},
-			fmt.Errorf("%s is neither XFS nor ext4 (statfs says %#x): kernel quotas are known of these only", dir, st.Type)
+			fmt.Errorf("%s is neither XFS nor ext4 (statfs says %#x): kernel quotas are supported only on "+
+				"these",
+				dir, st.Type)
 	}
 	return t, nil
 }
 
-// Enforced checks that the kernel holds people to the limits of a kind of id. The error says what
-// is missing, and how to switch it on.
+// Enforced returns an error unless the kernel enforces limits for this kind of id. The error says
+// what is missing and how to enable it.
 func (c *Client) Enforced(ctx context.Context, dir string, by planner.QuotaBy) error {
 	s := newStats()
 	err := c.do(ctx, dir, getStats, by, 0, unsafe.Pointer(s))
@@ -76,7 +78,8 @@ func newStats() *stats {
 	return s
 }
 
-// enforced is what the answer to a question for the state of quotas says: nil if they are enforced.
+// enforced interprets the answer to a query for the state of quotas. It returns nil if they are
+// enforced.
 func (s *stats) enforced(dir string, by planner.QuotaBy, err error) error {
 	counted, enforced, option := uint16(groupCounted), uint16(groupEnforced), "grpquota"
 	if by == planner.ByProject {
@@ -84,16 +87,18 @@ func (s *stats) enforced(dir string, by planner.QuotaBy, err error) error {
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("are %s quotas of %s on: %w", by, dir, &callError{err})
+		return fmt.Errorf("check whether %s quotas of %s are on: %w", by, dir, &callError{err})
 	case s.flags()&counted == 0:
 		return fmt.Errorf("%s quotas of %s are off: mount it with %s", by, dir, option)
 	case s.flags()&enforced == 0:
-		return fmt.Errorf("%s quotas of %s are counted, but not enforced: mount it with %s, or switch them on with quotaon", by, dir, option)
+		return fmt.Errorf("%s quotas of %s are counted, but not enforced: mount it with %s, or run "+
+			"quotaon",
+			by, dir, option)
 	}
 	return nil
 }
 
-// Get reads limits and usage of one id. What could not be read is unknown, with the reason.
+// Get reads limits and usage of one id. What cannot be read is unknown, with the reason.
 func (c *Client) Get(ctx context.Context, dir string, by planner.QuotaBy,
 	id uint32) planner.QuotaState {
 	if err := quota.CheckID(by, id); err != nil {
@@ -102,7 +107,7 @@ func (c *Client) Get(ctx context.Context, dir string, by planner.QuotaBy,
 	b := new(block)
 	var off error
 	err := c.calls.Do(ctx, "quotactl",
-		func(context.Context) func() error { // both in one, which costs half
+		func(context.Context) func() error { // one goroutine for both calls halves the cost
 			read, state := new(block), newStats()
 			err := c.call(dir, getStats, by, 0, unsafe.Pointer(state))
 			not := state.enforced(dir, by, err)
@@ -114,7 +119,7 @@ func (c *Client) Get(ctx context.Context, dir string, by planner.QuotaBy,
 	if off != nil {
 		return quota.Unknown(via, off.Error())
 	}
-	if errors.Is(err, unix.ENOENT) { // XFS has no record of an id that owns nothing and has no limits
+	if errors.Is(err, unix.ENOENT) { // on XFS, an id that owns nothing and has no limits has no record
 		*b, err = block{}, nil
 	}
 	if err != nil {
@@ -123,8 +128,8 @@ func (c *Client) Get(ctx context.Context, dir string, by planner.QuotaBy,
 	return b.state()
 }
 
-// List reads the quotas that the filesystem has a record of, from first to last, both included. It
-// is complete, or an error.
+// List reads the quotas of which the filesystem has a record, from first to last inclusive. The
+// result is complete, or it is an error.
 func (c *Client) List(ctx context.Context, dir string, by planner.QuotaBy, first,
 	last uint32) (map[uint32]planner.QuotaState, error) {
 	if err := c.Enforced(ctx, dir, by); err != nil {
@@ -156,22 +161,20 @@ func (c *Client) List(ctx context.Context, dir string, by planner.QuotaBy, first
 	}
 }
 
-// Set sets all four limits in one call, and keeps the clocks that keep names. It does not read them
-// back. After an error that does not wrap [quota.ErrRefused] it is not known whether they were set.
+// Set sets all four limits in one call and keeps the clocks in keep. It does not read the limits
+// back. After an error that does not wrap [quota.ErrRefused], it is unknown whether they were set.
 func (c *Client) Set(ctx context.Context, dir string, by planner.QuotaBy, id uint32,
 	want planner.Limits, keep planner.Grace) error {
 	t, err := c.Traits(ctx, dir)
 	if err != nil {
-		return fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused,
-			err)
+		return fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused, err)
 	}
 	l, err := quota.Check(t, by, id, want)
 	if err != nil {
 		return err
 	}
 	if err := c.Enforced(ctx, dir, by); err != nil {
-		return fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused,
-			err)
+		return fmt.Errorf("set quota of %s %d: %w: nothing was sent: %w", by, id, quota.ErrRefused, err)
 	}
 	b := request(l, uint64(t.Unit/kib), keep)
 	if err := c.do(ctx, dir, setQuota, by, id, b.pointer()); err != nil {
@@ -180,7 +183,7 @@ func (c *Client) Set(ctx context.Context, dir string, by planner.QuotaBy, id uin
 	return nil
 }
 
-// request is the block that sets limits, which come in units of so many KiB.
+// request returns the block that sets limits. One unit of a space limit is so many KiB.
 func request(l quota.Limits, unit uint64, keep planner.Grace) *block {
 	b := new(block)
 	b.put64(atBSoft, l[planner.SpaceSoft]*unit)
@@ -200,23 +203,21 @@ func request(l quota.Limits, unit uint64, keep planner.Grace) *block {
 	return b
 }
 
-// state is what a block that was read says.
+// state returns the quota state in a block that was read.
 func (b *block) state() planner.QuotaState {
 	s := planner.QuotaState{
 		Via: via,
 		Limits: planner.Limits{
-			planner.SpaceSoft: quota.Limit(b.u64(atBSoft),
-				planner.Bytes(kib)), planner.SpaceHard: quota.Limit(b.u64(atBHard),
-				planner.Bytes(kib)),
-			planner.InodesSoft: quota.Limit(b.u64(atISoft),
-				planner.Inodes(1)), planner.InodesHard: quota.Limit(b.u64(atIHard),
-				planner.Inodes(1)),
+			planner.SpaceSoft:  quota.Limit(b.u64(atBSoft), planner.Bytes(kib)),
+			planner.SpaceHard:  quota.Limit(b.u64(atBHard), planner.Bytes(kib)),
+			planner.InodesSoft: quota.Limit(b.u64(atISoft), planner.Inodes(1)),
+			planner.InodesHard: quota.Limit(b.u64(atIHard), planner.Inodes(1)),
 		},
 		Space:  planner.Usage[planner.Bytes]{N: planner.Bytes(b.u64(atCurSpace)), Known: true},
 		Inodes: planner.Usage[planner.Inodes]{N: planner.Inodes(b.u64(atCurInodes)), Known: true},
 	}
 	if !s.Limits[planner.SpaceSoft].Known() || !s.Limits[planner.SpaceHard].Known() {
-		return quota.Unknown(via, "a space limit is more than can be counted in bytes")
+		return quota.Unknown(via, "a space limit is too large to be counted in bytes")
 	}
 	s.SetEnds(planner.Grace{Space: unixTime(b.u64(atBTime)), Inodes: unixTime(b.u64(atITime))})
 	return s
@@ -229,8 +230,8 @@ func unixTime(seconds uint64) time.Time {
 	return time.Unix(int64(seconds), 0).UTC()
 }
 
-// do makes one call within its deadline. The kernel writes to a copy of data, because a call that
-// was left behind may still write to it.
+// do makes one call within its deadline. The kernel writes to a copy of data, because it may still
+// write after the call was abandoned.
 func (c *Client) do(ctx context.Context, dir string, cmd uint32, by planner.QuotaBy, id uint32,
 	data unsafe.Pointer) error {
 	var copied [len(stats{})]byte
@@ -250,24 +251,24 @@ func (c *Client) do(ctx context.Context, dir string, cmd uint32, by planner.Quot
 	return err
 }
 
-// callError says what the errno of a quota call means.
+// callError adds to the errno of a quota call what it means.
 type callError struct{ err error }
 
 func (e *callError) Unwrap() error { return e.err }
 
 func (e *callError) Error() string {
 	switch {
-	case errors.Is(e.err, unix.ESRCH), errors.Is(e.err,
-		unix.ENOSYS): // ext4 and XFS say so in different ways
+	case errors.Is(e.err, unix.ESRCH), errors.Is(e.err, unix.ENOSYS): // ext4's and XFS's answer
 		return "quotas of this kind are off there: mount the filesystem with grpquota or prjquota"
 	case errors.Is(e.err, unix.EPERM), errors.Is(e.err, unix.EACCES):
-		return "not permitted: cscs-sync must run as root (CAP_SYS_ADMIN)"
+		return "not permitted: run cscs-sync as root (it needs CAP_SYS_ADMIN)"
 	case errors.Is(e.err, unix.EOPNOTSUPP), errors.Is(e.err, unix.EINVAL):
-		return fmt.Sprintf("the kernel or the filesystem has no such quotas (%v)", e.err)
+		return fmt.Sprintf("the kernel or the filesystem does not support such quotas (%v)", e.err)
 	case errors.Is(e.err, unix.EIO):
-		return "the filesystem failed to read or write its quotas (input/output error): check it, and see the kernel's log"
+		return "the filesystem failed to read or write its quotas (input/output error): check it, and " +
+			"read the kernel's log"
 	case errors.Is(e.err, unix.EROFS):
-		return "the filesystem is mounted read-only"
+		return "the filesystem is mounted read-only: mount it read-write"
 	}
 	return e.err.Error()
 }

@@ -30,9 +30,9 @@ func pretend(answer func(cmd, id uint32, b *block) error) *Client {
 
 func TestErrorsAreUnknownAndSayWhatToDo(t *testing.T) {
 	for errno, way := range map[unix.Errno]string{
-		unix.ESRCH: "mount the filesystem with grpquota", unix.EPERM: "must run as root",
+		unix.ESRCH: "mount the filesystem with grpquota", unix.EPERM: "run cscs-sync as root",
 		unix.EIO: "check it", unix.EROFS: "read-only",
-		unix.EOPNOTSUPP: "has no such quotas",
+		unix.EOPNOTSUPP: "does not support such quotas",
 	} {
 		c := pretend(func(uint32, uint32, *block) error { return errno })
 		got := c.Get(t.Context(), t.TempDir(), planner.ByGroup, 30500)

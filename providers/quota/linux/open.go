@@ -10,12 +10,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// onSystem is the client of one system. Calls are made at the system's directory.
+// onSystem is the client of one system. It makes its calls at the system's directory.
 type onSystem struct {
 	client *Client
 	dir    string
 	by     planner.QuotaBy
-	// unit is what the configuration's traits say: a plan rounds to it.
+	// unit is the unit in the configuration's traits, to which a plan rounds limits.
 	unit planner.Bytes
 }
 
@@ -30,19 +30,19 @@ func (s *onSystem) Traits(ctx context.Context) (planner.Traits, error) {
 	return s.client.Traits(ctx, s.dir)
 }
 
-// Check implements [quota.Checker]: quotas of the kind are enforced, and limits come in the unit
-// that plans round to.
+// Check implements [quota.Checker]. Quotas of the system's kind must be enforced, and every limit
+// to which plans round must be a whole number of the filesystem's units.
 func (s *onSystem) Check(ctx context.Context) (string, error) {
 	t, err := s.client.Traits(ctx, s.dir)
 	if err != nil {
 		return "", err
 	}
 	if s.unit%t.Unit != 0 {
-		return "", fmt.Errorf("the filesystem keeps limits in units of %s, and plans round them to %s: those between would be "+
-			"refused; have the filesystem made with blocks of %[2]s", t.Unit, s.unit)
+		return "", fmt.Errorf("the filesystem keeps limits in units of %s, but plans round them to %s, "+
+			"so some limits would be refused: use a filesystem with blocks of %[2]s", t.Unit, s.unit)
 	}
-	return fmt.Sprintf("quotas by %s are enforced, in units of %s", s.by,
-		t.Unit), s.client.Enforced(ctx, s.dir, s.by)
+	ok := fmt.Sprintf("quotas by %s are enforced, in units of %s", s.by, t.Unit)
+	return ok, s.client.Enforced(ctx, s.dir, s.by)
 }
 
 // Get implements [quota.Client].

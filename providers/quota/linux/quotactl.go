@@ -24,7 +24,7 @@ const (
 	typeProject = 2 // PRJQUOTA
 )
 
-// Bits of dqb_valid: which members of struct if_dqblk a set call changes.
+// Bits of dqb_valid say which members of struct if_dqblk a set call changes.
 const (
 	validBLimits = 1
 	validILimits = 4
@@ -32,10 +32,10 @@ const (
 	validITime   = 32
 )
 
-// block is struct if_nextdqblk: struct if_dqblk with an id behind it, 72 bytes.
+// block is struct if_nextdqblk: struct if_dqblk followed by an id, 72 bytes.
 type block [72]byte
 
-// Where the members of struct if_nextdqblk are. Space limits count KiB, used space counts bytes.
+// Offsets of the members of struct if_nextdqblk. Space limits are in KiB, used space is in bytes.
 const (
 	atBHard     = 0
 	atBSoft     = 8
@@ -55,10 +55,10 @@ func (b *block) put64(at int, n uint64)  { binary.NativeEndian.PutUint64(b[at:],
 func (b *block) setValid(bits uint32)    { binary.NativeEndian.PutUint32(b[atValid:], bits) }
 func (b *block) pointer() unsafe.Pointer { return unsafe.Pointer(b) }
 
-// stats is struct fs_quota_statv, of which the version and the flags are read.
+// stats is struct fs_quota_statv, of which only the version and the flags are used.
 type stats [160]byte
 
-// Bits of qs_flags: what is counted, and what is enforced.
+// Bits of qs_flags say what is counted and what is enforced.
 const (
 	groupCounted    = 1 << 2 // FS_QUOTA_GDQ_ACCT
 	groupEnforced   = 1 << 3 // FS_QUOTA_GDQ_ENFD
@@ -71,7 +71,7 @@ func (s *stats) flags() uint16 { return binary.NativeEndian.Uint16(s[2:]) }
 // call makes a quotactl call on the filesystem of a directory.
 type call func(dir string, cmd uint32, by planner.QuotaBy, id uint32, data unsafe.Pointer) error
 
-// kernel makes the call on the running kernel.
+// kernel makes the call to the running kernel.
 func kernel(dir string, cmd uint32, by planner.QuotaBy, id uint32, data unsafe.Pointer) error {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -87,7 +87,7 @@ func kernel(dir string, cmd uint32, by planner.QuotaBy, id uint32, data unsafe.P
 	return byDevice(fd, dir, op, id, data)
 }
 
-// byDevice makes the call as kernels before 5.14 want it.
+// byDevice makes the call in the form that kernels before 5.14 support.
 func byDevice(fd int, dir string, op uintptr, id uint32, data unsafe.Pointer) error {
 	device, err := deviceOf(fd, dir)
 	if err != nil {
@@ -102,7 +102,7 @@ func byDevice(fd int, dir string, op uintptr, id uint32, data unsafe.Pointer) er
 	return asError(errno)
 }
 
-// deviceOf returns the device that is mounted where an open directory lies.
+// deviceOf returns the device that is mounted at an open directory.
 func deviceOf(fd int, dir string) (string, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// autoClient uses the ioctl where the filesystem answers it, and lfs elsewhere. It decides once for
-// each directory, at the first call there; the answer's Via says which it was.
+// autoClient uses the ioctl if the filesystem supports it, and lfs otherwise. It decides once for
+// each directory, at the first call there. Via in the answer says which one it used.
 type autoClient struct {
 	ioctl *ioctlClient
 	lfs   *lfsClient
@@ -20,7 +20,7 @@ type autoClient struct {
 	decided map[string]client
 }
 
-// newAuto chooses between the two.
+// newAuto returns a client that chooses between the two.
 func newAuto(ioctl *ioctlClient, lfs *lfsClient) *autoClient {
 	return &autoClient{ioctl: ioctl, lfs: lfs, decided: map[string]client{}}
 }
@@ -62,8 +62,8 @@ func (a *autoClient) Set(ctx context.Context, dir string, by planner.QuotaBy, id
 	return err
 }
 
-// isNoIOCTL reports whether the filesystem does not know the call at all, so that it certainly had no
-// effect. A server that is away, or a refusal, is an answer: lfs would get the same.
+// isNoIOCTL reports whether the filesystem does not know the call at all, so that the call
+// certainly had no effect. A failed server or a refusal is an answer: lfs would get the same one.
 func isNoIOCTL(err error) bool { return errors.Is(err, unix.ENOTTY) || errors.Is(err, errENOTSUPP) }
 
 func (a *autoClient) choice(dir string) client {

@@ -210,7 +210,8 @@ func errorsHelp(t *testing.T, r *rig) {
 	other := wanted()
 	other[planner.SpaceHard] = planner.Unlimited()
 	for errno, way := range map[unix.Errno]string{
-		unix.EINVAL: "soft above hard", unix.EPERM: "need root", unix.EDQUOT: "raise the limit",
+		unix.EINVAL: "soft above hard", unix.EPERM: "run cscs-sync as " +
+			"root", unix.EDQUOT: "raise that limit",
 		unix.EOPNOTSUPP: "project feature",
 		unix.ENODEV:     "mounted Lustre", unix.EIO: "servers failed",
 		unix.ETIMEDOUT: "try again later",

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Exit codes of lfs are errnos modulo 256, with these exceptions.
+// Exit codes of lfs are errnos modulo 256, except for these.
 const (
 	exitEIO     = 5
 	exitUsage   = 4  // also EINTR
@@ -15,7 +15,7 @@ const (
 )
 
 // explainExit says what a failed run of lfs means. Releases up to 2.14 print nothing when setquota
-// fails, so the code has to be enough.
+// fails, so the exit code must be enough.
 func explainExit(what string, exit int, stdout, stderr string) string {
 	said := firstLine(stderr)
 	if said == "" && exit == exitUsage {
@@ -26,35 +26,41 @@ func explainExit(what string, exit int, stdout, stderr string) string {
 	}
 	switch exit {
 	case exitUsage:
-		return fmt.Sprintf("%s: exit 4: it did not understand its arguments: is this the lfs of Lustre 2.12 or later?%s", what, said)
+		return fmt.Sprintf("%s: exit 4: lfs does not understand its arguments: check that this is the "+
+			"lfs of Lustre 2.12 or later%s", what, said)
 	case exitENOTSUP:
-		return fmt.Sprintf("%s: exit 12: the Lustre client modules do not know this command, or have no memory%s", what, said)
+		return fmt.Sprintf("%s: exit 12: the Lustre client modules do not know this command, or are "+
+			"out of memory%s", what, said)
 	}
 	return fmt.Sprintf("%s: exit %d: %s%s", what, exit, wayOut(unix.Errno(exit)), said)
 }
 
-// wayOut says what an errno of a quota call means, and what to do.
+// wayOut says what an errno of a quota call means and what to do.
 func wayOut(errno unix.Errno) string {
 	way, ok := map[unix.Errno]string{
-		unix.EPERM:   "not permitted: quotas need root, without a nodemap that squashes it",
-		unix.EACCES:  "not permitted: quotas need root, without a nodemap that squashes it",
-		unix.ENOENT:  "the directory, or the quota's record, does not exist: is the filesystem mounted?",
-		unix.ESRCH:   "quotas of this kind are not enabled on the servers",
-		unix.EIO:     "servers failed: see the kernel's log, and lfs check servers",
+		unix.EPERM:  "not permitted: run cscs-sync as root, without a nodemap that squashes root",
+		unix.EACCES: "not permitted: run cscs-sync as root, without a nodemap that squashes root",
+		unix.ENOENT: "the directory, or the quota's record, does not exist: check that the filesystem " +
+			"is mounted",
+		unix.ESRCH:   "quotas of this kind are not enabled on the servers: enable them there",
+		unix.EIO:     "servers failed: read the kernel's log, and run lfs check servers",
 		unix.ENODEV:  "the directory is not on a mounted Lustre filesystem",
-		unix.ENOTDIR: "it is no directory",
-		unix.ENOTTY:  "the directory is not on a Lustre filesystem: with client = \"lfs\" it could be",
+		unix.ENOTDIR: "it is not a directory",
+		unix.ENOTTY: "the directory is not on a Lustre filesystem: correct the directory, or try " +
+			"client = \"lfs\"",
 		unix.EINVAL: "Lustre finds the limits invalid, such as soft above hard: read the quota again, " +
-			"somebody may have changed it meanwhile",
-		unix.EROFS:       "the filesystem is mounted read-only",
-		unix.ENOSPC:      "the quota master has no space left",
-		unix.ENODATA:     "the quota master has no such record",
-		unix.EOPNOTSUPP:  "quotas of this kind are not supported there: project quotas need the project feature on every target",
-		524:              "the Lustre client modules do not know this command: use client = \"lfs\"",
-		unix.EDQUOT:      "the quota master refuses by its own quota: raise the limit that encloses this one",
+			"because somebody may have changed it in the meantime",
+		unix.EROFS:   "the filesystem is mounted read-only: mount it read-write",
+		unix.ENOSPC:  "the quota master has no space left",
+		unix.ENODATA: "the quota master has no such record",
+		unix.EOPNOTSUPP: "quotas of this kind are not supported there: project quotas need the project " +
+			"feature on every target",
+		524: "the Lustre client modules do not know this command: use client = \"lfs\"",
+		unix.EDQUOT: "another quota, which includes this one, does not allow it: raise that limit " +
+			"first",
 		unix.ENETDOWN:    "the network to the servers is down: try again when it is up",
 		unix.ENOTCONN:    "the servers are not connected: try again when they are",
-		unix.ESHUTDOWN:   "the servers have cut this node off: try again when it has reconnected",
+		unix.ESHUTDOWN:   "the servers evicted this node: try again when it has reconnected",
 		unix.ETIMEDOUT:   "the servers did not answer in time: try again later",
 		unix.EINPROGRESS: "the servers are recovering: try again later",
 		unix.EREMOTEIO:   "a server failed: try again later",
@@ -65,7 +71,7 @@ func wayOut(errno unix.Errno) string {
 	return errno.Error() + ": " + way
 }
 
-// firstLine is the first line that a program said, shortened.
+// firstLine returns the first line of a program's output, shortened.
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
 	if len(line) > 200 {

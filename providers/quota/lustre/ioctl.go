@@ -17,12 +17,12 @@ import (
 
 const viaIOCTL = "ioctl"
 
-// quotactl is struct if_quotactl of Lustre, 176 bytes, the same from 2.12 to 2.17 on every machine
-// with 64 bits. The kernel reads 16 bytes more, a pool's name, for some commands that are not used
-// here; they are zero.
+// quotactl is Lustre's struct if_quotactl, 176 bytes, the same from 2.12 to 2.17 on every 64-bit
+// machine. For some commands, which are not used here, the kernel reads 16 bytes more, a pool's
+// name. They are zero.
 type quotactl [176 + 16]byte
 
-// Where the members of struct if_quotactl are.
+// Offsets of the members of struct if_quotactl.
 const (
 	atCmd       = 0
 	atType      = 4 // 1 group, 2 project
@@ -46,7 +46,7 @@ const (
 	typeGroup   = 1
 	typeProject = 2
 
-	// Bits of dqb_valid: which of the numbers mean something.
+	// Bits of dqb_valid say which of the numbers are valid.
 	validBLimits = 1
 	validSpace   = 2
 	validILimits = 4
@@ -55,10 +55,10 @@ const (
 	validITime   = 32
 
 	timeMask    = 1<<48 - 1
-	flagDefault = 1 << 48 // the default quota is in force
+	flagDefault = 1 << 48 // the default quota applies
 
-	// errENOTSUPP is internal to the kernel: modules up to 2.15 answer with it to commands that
-	// they don't know.
+	// errENOTSUPP is an errno for use inside the kernel. Modules up to 2.15 answer with it to commands
+	// that they don't know.
 	errENOTSUPP unix.Errno = 524
 )
 
@@ -79,19 +79,19 @@ func unixTime(seconds uint64) time.Time {
 // ioctlFunc opens the directory and makes the call on it.
 type ioctlFunc func(dir string, q *quotactl) error
 
-// ioctlClient asks and sets quotas by OBD_IOC_QUOTACTL, without starting a program.
+// ioctlClient reads and sets quotas with OBD_IOC_QUOTACTL, without starting a program.
 type ioctlClient struct {
 	ioctl ioctlFunc
 	calls *hang.Calls
 }
 
-// newIOCTL makes each call within timeout; 0 is 30 seconds.
+// newIOCTL returns a client whose calls take at most timeout; 0 means 30 seconds.
 func newIOCTL(timeout time.Duration) *ioctlClient { return &ioctlClient{kernel, hang.New(timeout)} }
 
-// stuck counts the calls that were left behind and have not come back.
+// stuck returns the number of calls that were abandoned and have not returned.
 func (i *ioctlClient) stuck() int { return i.calls.Stuck() }
 
-// kernel makes the call on the real kernel.
+// kernel makes the call to the real kernel.
 func kernel(dir string, q *quotactl) error {
 	fd, err := openDir(dir)
 	if err != nil {
@@ -166,18 +166,16 @@ func (q *quotactl) state() planner.QuotaState {
 		DefaultSpace:  q.u64(atBTime)&flagDefault != 0,
 		DefaultInodes: q.u64(atITime)&flagDefault != 0,
 		Limits: planner.Limits{
-			planner.SpaceSoft: quota.Limit(q.u64(atBSoft),
-				planner.Bytes(kib)), planner.SpaceHard: quota.Limit(q.u64(atBHard),
-				planner.Bytes(kib)),
-			planner.InodesSoft: quota.Limit(q.u64(atISoft),
-				planner.Inodes(1)), planner.InodesHard: quota.Limit(q.u64(atIHard),
-				planner.Inodes(1)),
+			planner.SpaceSoft:  quota.Limit(q.u64(atBSoft), planner.Bytes(kib)),
+			planner.SpaceHard:  quota.Limit(q.u64(atBHard), planner.Bytes(kib)),
+			planner.InodesSoft: quota.Limit(q.u64(atISoft), planner.Inodes(1)),
+			planner.InodesHard: quota.Limit(q.u64(atIHard), planner.Inodes(1)),
 		},
 		Space:  usage(figure{q.u64(atCurSpace), q.has(validSpace)}, planner.Bytes(1), missing),
 		Inodes: usage(figure{q.u64(atCurInodes), q.has(validInodes)}, planner.Inodes(1), missing),
 	}
 	if !s.Limits[planner.SpaceSoft].Known() || !s.Limits[planner.SpaceHard].Known() {
-		return quota.Unknown(viaIOCTL, "a space limit is more than can be counted in bytes")
+		return quota.Unknown(viaIOCTL, "a space limit is too large to be counted in bytes")
 	}
 	var ends planner.Grace
 	if q.has(validBTime) {
@@ -218,8 +216,8 @@ func (i *ioctlClient) Set(ctx context.Context, dir string, by planner.QuotaBy, i
 	return nil
 }
 
-// setKeeping sets the limits and keeps the clocks that keep names, as the servers have them now:
-// who has read them by lfs knows them only to the second of this node's clock.
+// setKeeping sets the limits and keeps the clocks in keep. It takes the clocks' ends from the
+// servers, because lfs returns them only to the second of this node's clock.
 func (i *ioctlClient) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32,
 	want planner.Limits, keep planner.Grace) error {
 	now, err := i.get(ctx, dir, by, id)
@@ -240,7 +238,7 @@ func (i *ioctlClient) setKeeping(ctx context.Context, dir string, by planner.Quo
 	return i.Set(ctx, dir, by, id, want, keep)
 }
 
-// callError says what the errno of a quota call means.
+// callError adds to the errno of a quota call what it means.
 type callError struct{ err error }
 
 func (e *callError) Error() string { return errnoText(e.err) }

@@ -240,7 +240,7 @@ func TestIOCTLMissingBits(t *testing.T) {
 func TestIOCTLErrors(t *testing.T) {
 	s := newServer()
 	for errno, want := range map[unix.Errno]string{
-		unix.EPERM: "need root", unix.EINVAL: "soft above hard", unix.EDQUOT: "its own quota",
+		unix.EPERM: "run cscs-sync as root", unix.EINVAL: "soft above hard", unix.EDQUOT: "raise that limit",
 		unix.EOPNOTSUPP: "project feature",
 		unix.ENODEV:     "mounted Lustre", unix.ENOTTY: "not on a Lustre", unix.EIO: "servers failed",
 		unix.ENODATA: "no such record",

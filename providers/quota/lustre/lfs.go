@@ -17,31 +17,32 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// maxOutput bounds what is kept of the output of lfs; a row has 200 bytes.
+// maxOutput is how many bytes of lfs's output are kept. A row has 200 bytes.
 const maxOutput = 1 << 20
 
-// lfsClient asks and sets quotas by the program lfs. Where a running clock is to be kept, which lfs
-// cannot be told, it sets by the ioctl.
+// lfsClient reads and sets quotas with the program lfs. Where a running clock must be kept, it uses
+// the ioctl, because lfs has no flag for that.
 type lfsClient struct {
 	path string
-	// trusted refuses path once others could replace it; nil never does.
+	// trusted returns an error if others could replace the program; nil accepts every program.
 	trusted func(program string) error
 	calls   *hang.Calls
 	now     func() time.Time
 	ioctl   *ioctlClient
 
 	mu sync.Mutex
-	// meant are the identities that lfs was seen to take as numbers.
+	// meant holds the identities that lfs was seen to read as numbers, not as names.
 	meant map[identity]bool
 }
 
-// identity is what a quota is of, on whatever filesystem: names are the node's.
+// identity is a kind of quota and an id, on any filesystem, because names belong to the node.
 type identity struct {
 	by planner.QuotaBy
 	id uint32
 }
 
-// newLFS uses the lfs at an absolute path. Each call may take as long as timeout; 0 is 30 seconds.
+// newLFS returns a client that runs the lfs at an absolute path. Each call takes at most timeout; 0
+// means 30 seconds.
 func newLFS(path string, timeout time.Duration, now func() time.Time) (*lfsClient, error) {
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("lfs %q: want an absolute path, such as /usr/bin/lfs", path)
@@ -50,7 +51,7 @@ func newLFS(path string, timeout time.Duration, now func() time.Time) (*lfsClien
 		meant: map[identity]bool{}}, nil
 }
 
-// stuck counts the runs of lfs that were killed and have not died yet.
+// stuck returns the number of lfs processes that were killed and have not died yet.
 func (l *lfsClient) stuck() int { return l.calls.Stuck() }
 
 // Get implements [client].
@@ -73,8 +74,8 @@ func (l *lfsClient) Get(ctx context.Context, dir string, by planner.QuotaBy,
 	return parse(dir, r.stdout, r.stderr, r.exit, l.now())
 }
 
-// checkMeant asks lfs about an identity that Get has not read yet: setquota does not say whose
-// limits it sets.
+// checkMeant asks lfs about an identity that Get has not read yet, because setquota does not say
+// whose limits it sets.
 func (l *lfsClient) checkMeant(ctx context.Context, dir string, by planner.QuotaBy,
 	id uint32) error {
 	l.mu.Lock()
@@ -126,28 +127,28 @@ type exitError struct {
 
 func (e *exitError) Error() string { return e.text }
 
-// getArgs are the arguments of lfs that show a quota, with its title: see [checkTitle].
+// getArgs returns the arguments of lfs that show a quota with its title; see [checkTitle].
 func getArgs(dir string, by planner.QuotaBy, id uint32) []string {
 	return []string{"quota", flagOf(by), strconv.FormatUint(uint64(id), 10), dir}
 }
 
-// setArgs are the arguments of lfs that set all four limits, or why they can't be set.
+// setArgs returns the arguments of lfs that set all four limits.
 func setArgs(dir string, by planner.QuotaBy, id uint32, want planner.Limits) ([]string, error) {
 	l, err := check(by, id, want)
 	if err != nil {
 		return nil, err
 	}
 	n := func(n uint64) string { return strconv.FormatUint(n, 10) }
-	return []string{"setquota", flagOf(by), n(uint64(id)), softSpace, n(l[planner.SpaceSoft]), "-B",
-		n(l[planner.SpaceHard]),
+	return []string{"setquota", flagOf(by), n(uint64(id)),
+		softSpace, n(l[planner.SpaceSoft]), "-B", n(l[planner.SpaceHard]),
 		softInodes, n(l[planner.InodesSoft]), "-I", n(l[planner.InodesHard]), dir}, nil
 }
 
 const softSpace, softInodes = "-b", "-i"
 
-// withoutSoft leaves the soft limits out whose clock is to be kept. lfs then reads such a limit
-// together with its clock, and sends both along with the new hard limit. Only where there is no
-// Lustre to take the ioctl.
+// withoutSoft removes the soft limits whose clock must be kept. lfs then reads such a limit
+// together with its clock, and sends both along with the new hard limit. It is used only where
+// there is no Lustre that knows the ioctl.
 func withoutSoft(args []string, keep planner.Grace) []string {
 	for flag, end := range map[string]time.Time{softSpace: keep.Space, softInodes: keep.Inodes} {
 		if at := slices.Index(args, flag); !end.IsZero() {
@@ -182,7 +183,8 @@ func (l *lfsClient) run(ctx context.Context, args []string) (result, error) {
 
 func (l *lfsClient) exec(ctx context.Context, args []string) (result, error) {
 	if l.trusted != nil {
-		if err := l.trusted(l.path); err != nil { // it may have become so since the configuration was read
+		// this may have changed since the configuration was read
+		if err := l.trusted(l.path); err != nil {
 			return result{}, fmt.Errorf("run %s: %w: %w", l.path, quota.ErrRefused, err)
 		}
 	}
@@ -205,7 +207,7 @@ func (l *lfsClient) exec(ctx context.Context, args []string) (result, error) {
 	return result{stdout.kept.String(), stderr.kept.String(), 0}, nil
 }
 
-// bounded keeps the beginning of what is written to it.
+// bounded keeps the first maxOutput bytes of what is written to it.
 type bounded struct{ kept bytes.Buffer }
 
 func (b *bounded) Write(p []byte) (int, error) {

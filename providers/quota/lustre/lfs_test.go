@@ -174,13 +174,13 @@ func TestLFSGet(t *testing.T) {
 
 func TestLFSFailures(t *testing.T) {
 	for _, c := range []struct{ script, want string }{
-		{"exit 1\n\x00Permission denied.\n", "need root"},
+		{"exit 1\n\x00Permission denied.\n", "run cscs-sync as root"},
 		{"exit 19\n", "not on a mounted Lustre filesystem"},
 		{"exit 22\n", "soft above hard"},
-		{"exit 4\nusage\n", "did not understand its arguments"},
+		{"exit 4\nusage\n", "does not understand its arguments"},
 		{"exit 12\n", "do not know this command"},
 		{"exit 95\n", "project feature"},
-		{"exit 122\n", "refuses by its own quota"},
+		{"exit 122\n", "raise that limit"},
 		{"exit 110\n", "did not answer in time"},
 	} {
 		l, _ := fakeLFS(t, 0, c.script)
@@ -260,11 +260,11 @@ func TestCheckRefuses(t *testing.T) {
 	}{
 		"unknown": {5,
 			set(func(q *planner.Limits) { q[planner.SpaceHard] = planner.Limit{} }),
-			"space_hard: the limit is not known"},
+			"space_hard: the limit is unknown"},
 		"zero": {5,
 			set(func(q *planner.Limits) { q[planner.InodesHard] = planner.LimitOf[planner.Inodes](0) }), "inodes_hard: a limit of 0"},
 		"no whole KiB": {5,
-			set(func(q *planner.Limits) { q[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](1025) }), "no whole multiple of 1024"},
+			set(func(q *planner.Limits) { q[planner.SpaceSoft] = planner.LimitOf[planner.Bytes](1025) }), "not a multiple of 1024"},
 		"space too large": {5,
 			set(func(q *planner.Limits) { q[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1<<60 + 1024) }), "space_hard"},
 		"inodes too many": {5,

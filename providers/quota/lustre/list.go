@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	iterQuota   = 0x800017 // LUSTRE_Q_ITERQUOTA: collects the records between two ids, and says how many there are
-	getAllQuota = 0x800019 // LUSTRE_Q_GETALLQUOTA: copies them out
+	iterQuota   = 0x800017 // LUSTRE_Q_ITERQUOTA: collects the records between two ids and counts them
+	getAllQuota = 0x800019 // LUSTRE_Q_GETALLQUOTA: copies the collected records
 
-	// Where these two commands have what they need, in members that mean something else otherwise.
+	// Offsets of what these two commands need, in members that otherwise mean something else.
 	atFirst   = atCurInodes
 	atLast    = atBTime
 	atCount   = atBHard
@@ -29,12 +29,12 @@ const (
 	atLength  = atCurSpace
 
 	structSize = 176
-	// maxRecords bounds what is read of one range.
+	// maxRecords is how many records of one range are read at most.
 	maxRecords = 1 << 20
 )
 
-// List implements [client]. A record that the default quota covers is read differently by different
-// releases, so it is left to Get.
+// List implements [client]. Releases differ in how they report a record to which the default quota
+// applies, so List leaves it to Get.
 func (i *ioctlClient) List(ctx context.Context, dir string, by planner.QuotaBy, first,
 	last uint32) (map[uint32]planner.QuotaState, error) {
 	q := request(iterQuota, by, 0)
@@ -48,12 +48,14 @@ func (i *ioctlClient) List(ctx context.Context, dir string, by planner.QuotaBy, 
 	case n == 0:
 		return nil, nil
 	case n > maxRecords:
-		return nil, fmt.Errorf("list quotas by ioctl: %d records from %d to %d are too many for one answer", n, first, last)
+		return nil, fmt.Errorf("list quotas by ioctl: %d records from %d to %d are more than %d", n,
+			first,
+			last, maxRecords)
 	}
 	var records []byte
 	err := i.calls.Do(ctx, "quota ioctl", func(context.Context) func() error {
 		buffer := make([]byte, n*structSize)
-		var pin runtime.Pinner // the kernel writes to it
+		var pin runtime.Pinner // the kernel writes to the buffer
 		pin.Pin(&buffer[0])
 		defer pin.Unpin()
 		all := request(getAllQuota, by, 0)
@@ -69,7 +71,7 @@ func (i *ioctlClient) List(ctx context.Context, dir string, by planner.QuotaBy, 
 	return states(records), nil
 }
 
-// states are the records that are known in every part.
+// states returns the records that are completely known.
 func states(records []byte) map[uint32]planner.QuotaState {
 	all := make(map[uint32]planner.QuotaState, len(records)/structSize)
 	for ; len(records) >= structSize; records = records[structSize:] {
@@ -83,7 +85,8 @@ func states(records []byte) map[uint32]planner.QuotaState {
 	return all
 }
 
-// listError reports whether it was the command that the modules do not know: those before 2.16.
+// listError wraps [providers.ErrNoList] if the modules do not know the command. Those before 2.16
+// don't.
 func listError(err error) error {
 	if isNoIOCTL(err) || errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("list quotas by ioctl: %w: %w", &callError{err}, providers.ErrNoList)
@@ -91,12 +94,11 @@ func listError(err error) error {
 	return fmt.Errorf("list quotas by ioctl: %w", &callError{err})
 }
 
-// listArgs are the arguments of lfs that show all quotas between two ids, as numbers: since 2.17.
-// In 2.16 there are names only, which may hold anything.
+// listArgs returns the arguments of lfs that list all quotas between two ids, as numbers. lfs can
+// do that since 2.17. In 2.16 it prints only names, which may contain anything.
 func listArgs(dir string, by planner.QuotaBy, first, last uint32) []string {
-	return []string{"quota", "-q", "-a", "-n", flagOf(by), "-s", strconv.FormatUint(uint64(first),
-		10), "-e",
-		strconv.FormatUint(uint64(last), 10), dir}
+	return []string{"quota", "-q", "-a", "-n", flagOf(by), "-s",
+		strconv.FormatUint(uint64(first), 10), "-e", strconv.FormatUint(uint64(last), 10), dir}
 }
 
 // List implements [client].
@@ -117,8 +119,8 @@ func (l *lfsClient) List(ctx context.Context, dir string, by planner.QuotaBy, fi
 	return parseList(dir, r.stdout, l.now())
 }
 
-// parseList reads rows of path, id and the eight fields of a quota. A row with a number in brackets
-// has no record of that kind; it is left out.
+// parseList reads rows of path, id and the eight fields of a quota. It leaves out a row with a
+// number in brackets, which has no record of that kind.
 func parseList(dir, stdout string, now time.Time) (map[uint32]planner.QuotaState, error) {
 	all := map[uint32]planner.QuotaState{}
 	for line := range strings.Lines(stdout) {
@@ -129,12 +131,13 @@ func parseList(dir, stdout string, now time.Time) (map[uint32]planner.QuotaState
 		rest, ok := strings.CutPrefix(line, dir)
 		fields := strings.Fields(rest)
 		if !ok || len(fields) != 9 {
-			return nil, fmt.Errorf("lfs quota -a: a row %.80q: this release of lfs is not known",
+			return nil, fmt.Errorf("lfs quota -a: unexpected row %.80q: this release of lfs is not "+
+				"supported",
 				line)
 		}
 		id, err := strconv.ParseUint(fields[0], 10, 32)
 		if err != nil {
-			return nil, fmt.Errorf("lfs quota -a: %q is no id: this release of lfs is not known",
+			return nil, fmt.Errorf("lfs quota -a: %q is not an id: this release of lfs is not supported",
 				fields[0])
 		}
 		if s := row(fields[1:]).state(now, ""); s.LimitsWhy == "" && s.Space.Known &&
@@ -145,7 +148,7 @@ func parseList(dir, stdout string, now time.Time) (map[uint32]planner.QuotaState
 	return all, nil
 }
 
-// List implements [client]. Before the first Get nobody is chosen, and nothing can be listed.
+// List implements [client]. Before the first Get no client is chosen, and nothing can be listed.
 func (a *autoClient) List(ctx context.Context, dir string, by planner.QuotaBy, first,
 	last uint32) (map[uint32]planner.QuotaState, error) {
 	if c := a.choice(dir); c != nil {

@@ -10,13 +10,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// Traits returns what Lustre can do.
+// Traits returns the abilities and bounds of Lustre.
 func Traits() planner.Traits {
 	return planner.Traits{Unit: kib, Soft: true, Grace: true, MaxSpace: maxBytes,
 		MaxInodes: maxInodes}
 }
 
-// onSystem is the client of one system. Calls are made at the system's directory.
+// onSystem is the client of one system. It makes its calls at the system's directory.
 type onSystem struct {
 	client client
 	dir    string

@@ -1,4 +1,4 @@
-// Package quotatest holds every quota backend to the same rules.
+// Package quotatest tests every quota backend against the same rules.
 package quotatest
 
 import (
@@ -13,32 +13,31 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// Rig is one backend, set up for tests.
+// Rig is one backend that is set up for tests.
 type Rig struct {
 	Client quota.Client
-	// Subject returns a subject that no test used yet, and on which nothing is set. They come in
-	// order.
+	// Subject returns a subject that no test has used yet and on which nothing is set. Subjects come
+	// in order.
 	Subject func(t *testing.T) planner.Subject
-	// Use makes so much used below a subject.
+	// Use makes the usage of a subject n bytes larger.
 	Use func(t *testing.T, of planner.Subject, n planner.Bytes)
 	// Break makes the backend fail until the returned function is called.
 	Break func(t *testing.T) (restore func())
-	// NoList is set where List says [providers.ErrNoList].
+	// NoList is set if List returns [providers.ErrNoList].
 	NoList bool
-	// Pass lets a few seconds go by, as the backend counts them.
+	// Pass lets a few seconds pass, as the backend counts them.
 	Pass func()
-	// Undocumented is set where the backend does not say what a change does to a running clock:
-	// then nothing is promised.
+	// Undocumented is set if the backend does not document what a change does to a running clock. Then
+	// nothing is promised.
 	Undocumented bool
-	// Lose makes the answer to the next change get lost after the change took effect. It is nil
-	// where that cannot be played.
+	// Lose makes the answer to the next change get lost after the change took effect. It is nil if
+	// that cannot be simulated.
 	Lose func(t *testing.T)
-	// Count says how many quotas there are of a subject. It is nil where a quota is not made, only
-	// set.
+	// Count returns how many quotas a subject has. It is nil if quotas are only set, never created.
 	Count func(t *testing.T, of planner.Subject) int
 }
 
-// Run runs all rules.
+// Run tests all rules.
 func Run(t *testing.T, r Rig) {
 	t.Run("limits are exact", r.exact)
 	t.Run("unset is not a limit", r.unset)
@@ -65,7 +64,7 @@ func limits(soft, hard planner.Bytes, inodes planner.Inodes) planner.Limits {
 	return q
 }
 
-// change sets limits, and waits until they are.
+// change sets limits and waits until they are set.
 func (r Rig) change(t *testing.T, of planner.Subject, want planner.Limits,
 	keep planner.Grace) error {
 	pending, err := r.Client.Set(t.Context(), of, want, keep)
@@ -75,7 +74,7 @@ func (r Rig) change(t *testing.T, of planner.Subject, want planner.Limits,
 	return pending.Wait(t.Context(), time.Millisecond)
 }
 
-// set sets limits, and reads them back.
+// set sets limits and reads them back.
 func (r Rig) set(t *testing.T, of planner.Subject, want planner.Limits,
 	keep planner.Grace) planner.QuotaState {
 	t.Helper()
@@ -101,14 +100,14 @@ func (r Rig) traits(t *testing.T) planner.Traits {
 func (r Rig) exact(t *testing.T) {
 	s, traits := r.Subject(t), r.traits(t)
 	unit := traits.Unit
-	for _, q := range []planner.Limits{limits(unit, 2*unit, 1), limits(0, unit, 0), limits(unit, 0,
-		7), limits(0, 0, 0),
+	for _, q := range []planner.Limits{limits(unit, 2*unit, 1), limits(0, unit, 0),
+		limits(unit, 0, 7), limits(0, 0, 0),
 		limits(traits.MaxSpace, traits.MaxSpace, traits.MaxInodes), limits(3*unit, 5*unit, 0)} {
 		r.set(t, s, q, planner.Grace{})
 	}
 }
 
-// What was never set has no limits; what is used is a number that was seen, or unknown with the
+// A subject without a quota has no limits. Its usage is a number that was read, or unknown with the
 // reason.
 func (r Rig) unset(t *testing.T) {
 	s := r.Subject(t)
@@ -133,8 +132,8 @@ func (r Rig) refused(t *testing.T) {
 	was := limits(unit, 2*unit, 1)
 	r.set(t, s, was, planner.Grace{})
 	bad := map[string]planner.Limits{
-		"soft above hard": limits(3*unit, 2*unit, 0), "too large": limits(0, traits.MaxSpace+unit,
-			0), "unknown": {},
+		"soft above hard": limits(3*unit, 2*unit, 0), "unknown": {},
+		"too large": limits(0, traits.MaxSpace+unit, 0),
 	}
 	zero := limits(0, 0, 0)
 	zero[planner.SpaceHard] = planner.LimitOf[planner.Bytes](0)
@@ -184,11 +183,10 @@ func (r Rig) listed(t *testing.T) {
 	}
 }
 
-// same reports whether a list says of a quota what a single read says.
+// same reports whether a list and a single read say the same of a quota.
 func same(a, b planner.QuotaState) bool {
 	return a.Limits == b.Limits && a.LimitsWhy == b.LimitsWhy && a.Space == b.Space &&
-		a.Inodes == b.Inodes &&
-		a.Absent == b.Absent && a.Handle == b.Handle
+		a.Inodes == b.Inodes && a.Absent == b.Absent && a.Handle == b.Handle
 }
 
 func (r Rig) usage(t *testing.T) {
@@ -200,8 +198,8 @@ func (r Rig) usage(t *testing.T) {
 	}
 }
 
-// A running clock is shown. With what [quota.Keep] names it continues everywhere. Without, it does as
-// the traits promise. Below the soft limit no clock runs.
+// A running clock is shown. With the result of [quota.Keep] it continues on every backend. Without
+// it, the clock does what the traits promise. Below the soft limit no clock runs.
 func (r Rig) clock(t *testing.T) {
 	traits := r.traits(t)
 	if !traits.Grace {
@@ -223,9 +221,9 @@ func (r Rig) clock(t *testing.T) {
 			t.Errorf("kept: ends %v, was %v", kept, first)
 		}
 		r.Pass()
-		if got := r.set(t, s, limits(mib, 32*mib, 0), planner.Grace{}).Ends().Space; near(got,
-			first) != traits.KeepsClock {
-			t.Errorf("not kept: ends %v, was %v, but KeepsClock is %v", got, first,
+		again := r.set(t, s, limits(mib, 32*mib, 0), planner.Grace{}).Ends().Space
+		if near(again, first) != traits.KeepsClock {
+			t.Errorf("not kept: ends %v, was %v, but KeepsClock is %v", again, first,
 				traits.KeepsClock)
 		}
 	}
@@ -258,8 +256,8 @@ func (r Rig) failing(t *testing.T) {
 	}
 }
 
-// A lost answer is no success that nobody saw, and no refusal: the limits may be set. Setting them
-// again makes no second quota, and removing the quota again is done.
+// A lost answer is neither a silent success nor a refusal, because the limits may be set. Setting
+// them again makes no second quota, and removing the quota again succeeds.
 func (r Rig) lost(t *testing.T) {
 	if r.Lose == nil {
 		return
@@ -291,7 +289,7 @@ func (r Rig) lost(t *testing.T) {
 	}
 }
 
-// goes removes a quota, twice: what is gone is removed already.
+// goes removes a quota twice. The second time it is already gone, which is no error.
 func (r Rig) goes(t *testing.T, s planner.Subject) {
 	t.Helper()
 	for range 2 {
@@ -301,7 +299,7 @@ func (r Rig) goes(t *testing.T, s planner.Subject) {
 	}
 }
 
-// remove removes a quota, and waits until it is gone.
+// remove removes a quota and waits until it is gone.
 func (r Rig) remove(t *testing.T, s planner.Subject) error {
 	pending, err := r.Client.Remove(t.Context(), s)
 	if err != nil {
@@ -310,15 +308,14 @@ func (r Rig) remove(t *testing.T, s planner.Subject) error {
 	return pending.Wait(t.Context(), time.Millisecond)
 }
 
-// Limits of ids are never removed. A directory's quota is, and what is not there is removed
-// already.
+// Limits of ids are never removed. A directory's quota is, and it is no error if there is none.
 func (r Rig) removed(t *testing.T) {
 	s := r.Subject(t)
 	was := limits(0, r.traits(t).Unit, 0)
 	r.set(t, s, was, planner.Grace{})
 	if !r.traits(t).NeedsDirectory {
-		if err := r.remove(t, s); !errors.Is(err, quota.ErrRefused) || r.Client.Get(t.Context(),
-			s).Limits != was {
+		err := r.remove(t, s)
+		if !errors.Is(err, quota.ErrRefused) || r.Client.Get(t.Context(), s).Limits != was {
 			t.Errorf("removed: %v", err)
 		}
 		return

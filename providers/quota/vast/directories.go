@@ -11,7 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// Directories implements [quota.DirectoryLister]: the quotas that lie below what is mounted as the
+// Directories implements [quota.DirectoryLister]. It lists the quotas below what is mounted as the
 // system's directory.
 func (s *onSystem) Directories(ctx context.Context) ([]planner.QuotaID, error) {
 	all, err := s.client.List(ctx)

@@ -17,14 +17,14 @@ import (
 const (
 	pageSize = 1000
 	maxPages = 1000
-	// tries is how often a listing that changes while it is read is begun.
+	// tries is how often a listing is started if it changes while it is read.
 	tries = 3
 )
 
-// errChanged reports that a listing changed while it was read.
+// errChanged means that a listing changed while it was read.
 var errChanged = errors.New("the listing changed while it was read")
 
-// List reads the quotas of the tenant. It is complete, or an error.
+// List reads the tenant's quotas. The result is complete, or it is an error.
 func (c *Client) List(ctx context.Context) ([]Quota, error) {
 	tenant, err := c.tenant(ctx)
 	if err != nil {
@@ -48,7 +48,7 @@ func (c *Client) List(ctx context.Context) ([]Quota, error) {
 	}
 }
 
-// remember notes which quota is on which path.
+// remember stores the quotas' ids by path.
 func (c *Client) remember(all []Quota) {
 	seen := make(map[string]uint64, len(all))
 	for _, q := range all {
@@ -69,7 +69,7 @@ func ofTenant(all []Quota, tenant uint64) []Quota {
 	return of
 }
 
-// listOnce reads all pages. An item that stands twice is taken once if the count says that nothing
+// listOnce reads all pages. An item that occurs twice is used once, if the count says that nothing
 // is missing.
 func (c *Client) listOnce(ctx context.Context, target, query string) ([]Quota, error) {
 	var all []Quota
@@ -84,7 +84,7 @@ func (c *Client) listOnce(ctx context.Context, target, query string) ([]Quota, e
 			return nil, fmt.Errorf("page %d: %w", n, err)
 		}
 		if n > 1 && p.counted != counted {
-			return nil, fmt.Errorf("page %d has another form than page 1", n)
+			return nil, fmt.Errorf("page %d has another format than page 1", n)
 		}
 		counted = p.counted
 		repeated := 0
@@ -107,25 +107,24 @@ func (c *Client) listOnce(ctx context.Context, target, query string) ([]Quota, e
 				p.count)
 		case p.counted:
 			return all, nil
-		case repeated > 0 && repeated == len(p.items) &&
-			repeated == len(all): // an array without pages
+		case repeated > 0 && repeated == len(p.items) && repeated == len(all): // an array without pages
 			return all, nil
 		case repeated > 0:
 			return nil, fmt.Errorf("%w: a quota is listed twice", errChanged)
-		case len(p.items) == 0: // of an array only this says that it ends: a server may have smaller pages than asked for
+		case len(p.items) == 0: // only this ends an array: the server's pages may be smaller than requested
 			return all, nil
 		}
 	}
 	return nil, fmt.Errorf("more than %d pages", maxPages)
 }
 
-// isMissing reports whether there is no such page.
+// isMissing reports whether an error means that there is no such page.
 func isMissing(err error) bool {
 	var s *web.StatusError
 	return errors.As(err, &s) && s.Status == http.StatusNotFound
 }
 
-// page is one answer: an array, or an object that counts.
+// page is one answer: an array, or an object with a count.
 type page struct {
 	items         []json.RawMessage
 	counted, more bool
@@ -162,17 +161,16 @@ func parsePage(text []byte) (page, error) {
 	}
 	p.items, err = strictjson.Elements(m["results"], most)
 	if err == nil && p.more && len(p.items) == 0 {
-		err = errors.New("an empty page says that there are more")
+		err = errors.New("the page is empty, but says that there are more")
 	}
 	return p, err
 }
 
-// Get reads the quota on a directory. Found reports whether there is one; what could not be read is
+// Get reads the quota of a directory. found reports whether there is one. What cannot be read is
 // unknown.
 func (c *Client) Get(ctx context.Context, dir string) (q Quota, found bool) {
 	unknown := func(err error) (Quota, bool) {
-		return Quota{State: quota.Unknown(via, err.Error())},
-			false
+		return Quota{State: quota.Unknown(via, err.Error())}, false
 	}
 	full, err := c.full(dir)
 	if err != nil {
@@ -188,8 +186,8 @@ func (c *Client) Get(ctx context.Context, dir string) (q Quota, found bool) {
 	return q, found
 }
 
-// again reads a quota that was seen on this path before; false if it is not there now, or could not
-// be read.
+// again reads a quota that was seen on this path before. It returns false if the quota is not there
+// now, or could not be read.
 func (c *Client) again(ctx context.Context, full string) (Quota, bool) {
 	c.mu.Lock()
 	id, seen := c.seen[full]
@@ -205,16 +203,16 @@ func (c *Client) again(ctx context.Context, full string) (Quota, bool) {
 	return q, err == nil && q.ID == id && q.Path == full
 }
 
-// none is the state of a directory without a quota: nothing limits it, and nothing counts what it
-// uses.
+// none returns the state of a directory without a quota: nothing limits it, and nothing counts its
+// usage.
 func none() planner.QuotaState {
 	s := planner.QuotaState{Via: via, Limits: planner.NoLimits()}
 	s.Space.Why, s.Inodes.Why = "no quota counts it", "no quota counts it"
 	return s
 }
 
-// find looks for the one quota on exactly this path. One that was seen before is asked for by its
-// id, and looked for among all others only if it is no longer there.
+// find looks for the one quota on exactly this path. If it was seen before, find asks for it by its
+// id, and searches all quotas only if it is no longer there.
 func (c *Client) find(ctx context.Context, full string) (q Quota, found bool, err error) {
 	if q, found = c.again(ctx, full); found {
 		return q, true, nil
@@ -232,7 +230,7 @@ func (c *Client) find(ctx context.Context, full string) (q Quota, found bool, er
 	return one(on, full)
 }
 
-// one is the quota on a path, of those that are there.
+// one returns the quota on a path, of all quotas on it. It is an error if there are several.
 func one(on []Quota, full string) (q Quota, found bool, err error) {
 	switch len(on) {
 	case 0:
@@ -240,12 +238,11 @@ func one(on []Quota, full string) (q Quota, found bool, err error) {
 	case 1:
 		return on[0], true, nil
 	}
-	return Quota{}, false,
-		fmt.Errorf("quotas %d and %d are both on %s: set the tenant, or have one removed", on[0].ID,
-			on[1].ID, full)
+	return Quota{}, false, fmt.Errorf("quotas %d and %d are both on %s: set the tenant, or have one "+
+		"of them removed", on[0].ID, on[1].ID, full)
 }
 
-// tenant is the id of the tenant, which is looked up once; 0 without a tenant.
+// tenant returns the id of the tenant, or 0 without a tenant. It looks the id up once.
 func (c *Client) tenant(ctx context.Context) (uint64, error) {
 	if c.o.Tenant == "" {
 		return 0, nil

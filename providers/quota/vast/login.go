@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// login keeps the tokens that user and password got.
+// login keeps the tokens for user and password.
 type login struct {
 	mu    *sync.Mutex
 	state *tokens
@@ -26,8 +26,8 @@ func (l login) secrets() []string {
 	return []string{l.state.access, l.state.refresh}
 }
 
-// drop forgets the token of an authorization that was refused, unless another request renewed it
-// meanwhile.
+// drop forgets the token of an authorization that was refused, unless another request has renewed
+// it in the meantime.
 func (l login) drop(auth string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,7 +36,7 @@ func (l login) drop(auth string) {
 	}
 }
 
-// authorization is the header of the next request.
+// authorization returns the Authorization header of the next request.
 func (c *Client) authorization(ctx context.Context) (string, error) {
 	if c.o.Token != "" {
 		t, err := web.CheckToken(string(c.o.Token))
@@ -58,7 +58,7 @@ func (c *Client) authorization(ctx context.Context) (string, error) {
 	return "Bearer " + got.access, nil
 }
 
-// renew gets tokens by the refresh token, else by user and password.
+// renew gets new tokens with the refresh token, or else with user and password.
 func (c *Client) renew(ctx context.Context, refresh string) (tokens, error) {
 	if refresh != "" {
 		got, err := c.tokens(ctx, "token/refresh/", map[string]string{"refresh": refresh}, refresh)
@@ -70,7 +70,7 @@ func (c *Client) renew(ctx context.Context, refresh string) (tokens, error) {
 		"password": string(c.o.Password)}, "")
 }
 
-// tokens asks for tokens. An answer without a refresh token keeps the one we have.
+// tokens requests tokens. If the answer has no refresh token, the current one is kept.
 func (c *Client) tokens(ctx context.Context, target string, body map[string]string,
 	refresh string) (tokens, error) {
 	r, err := c.send(ctx, http.MethodPost, target, "", body)

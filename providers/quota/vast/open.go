@@ -12,7 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// onSystem is the client of one system, which knows directories by their storage paths.
+// onSystem is the client of one system. It identifies directories by their storage paths.
 type onSystem struct {
 	client *Client
 	// folder is the storage path of what is mounted as the system's directory.
@@ -24,17 +24,15 @@ func Open(system planner.System, o quota.Options) (quota.Client, error) {
 	server := system.Quota.Server
 	access := o.Access[system.Name]
 	c, err := New(Options{URL: server.URL, Token: access.Token, User: access.User,
-		Password: access.Password,
-		CAFile:   server.CAFile, Tenant: server.Tenant, PathPrefix: server.PathPrefix,
-		Timeout: o.Timeout, Now: o.Now,
-		Hidden: o.Hidden})
+		Password: access.Password, CAFile: server.CAFile, Tenant: server.Tenant,
+		PathPrefix: server.PathPrefix, Timeout: o.Timeout, Now: o.Now, Hidden: o.Hidden})
 	if err != nil {
 		return nil, fmt.Errorf("quota block: %w", err)
 	}
 	return &onSystem{c, system.Directory}, nil
 }
 
-// below is the directory's path below what is mounted.
+// below returns the directory's path below what is mounted.
 func (s *onSystem) below(of planner.Subject) (string, error) {
 	rest, ok := strings.CutPrefix(of.Path, s.folder+"/")
 	if of.By != planner.ByDirectory || !ok {
@@ -55,7 +53,7 @@ func (s *onSystem) Get(ctx context.Context, of planner.Subject) planner.QuotaSta
 	return stateOf(s.client.Get(ctx, dir))
 }
 
-// stateOf is a quota as the planner wants it.
+// stateOf converts a quota to the planner's type.
 func stateOf(q Quota, found bool) planner.QuotaState {
 	state := q.State
 	if found {
@@ -65,7 +63,8 @@ func stateOf(q Quota, found bool) planner.QuotaState {
 	return state
 }
 
-// List implements [quota.Client]. It knows all of the directories, those without a quota too.
+// List implements [quota.Client]. It returns all of the directories, including those without a
+// quota.
 func (s *onSystem) List(ctx context.Context, of []planner.Subject) (providers.QuotaListing, error) {
 	all, err := s.client.List(ctx)
 	if err != nil {
@@ -82,7 +81,7 @@ func (s *onSystem) List(ctx context.Context, of []planner.Subject) (providers.Qu
 	return providers.QuotaListing{Paths: paths}, nil
 }
 
-// among is what a listing says of one directory.
+// among returns what a listing says about one directory.
 func (s *onSystem) among(on map[string][]Quota, of planner.Subject) planner.QuotaState {
 	dir, err := s.below(of)
 	if err != nil {
@@ -103,15 +102,15 @@ func (s *onSystem) among(on map[string][]Quota, of planner.Subject) planner.Quot
 	return stateOf(q, found)
 }
 
-// above is the nearest directory above that has a quota, which limits this one too: as a storage
-// path where it has one, else as VAST has it.
+// above returns the nearest directory above that has a quota, because that quota limits this
+// directory, too. It returns its storage path if it has one, and otherwise VAST's path.
 func (s *onSystem) above(on map[string][]Quota, full string) string {
 	for full != "/" {
 		if full = path.Dir(full); len(on[full]) == 0 {
 			continue
 		}
-		if rest, ok := strings.CutPrefix(full+"/", strings.TrimSuffix(s.client.o.PathPrefix,
-			"/")+"/"); ok {
+		prefix := strings.TrimSuffix(s.client.o.PathPrefix, "/") + "/"
+		if rest, ok := strings.CutPrefix(full+"/", prefix); ok {
 			return path.Join(s.folder, rest)
 		}
 		return full

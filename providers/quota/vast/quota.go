@@ -13,30 +13,30 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/strictjson"
 )
 
-// Quota is one quota as VAST has it.
+// Quota is one of VAST's quotas.
 type Quota struct {
 	ID   uint64
 	Name string
-	// Path is as VAST has it, the prefix included.
+	// Path is VAST's path, including the prefix.
 	Path   string
 	Tenant uint64
-	// GracePeriod is the quota's own, in VAST's words; TimeToBlock is what is left of one that
-	// runs.
+	// GracePeriod is the quota's own grace period, and TimeToBlock is the rest of a running one, both
+	// in VAST's format.
 	GracePeriod, TimeToBlock string
-	// Word is the state as VAST names it.
+	// Word is VAST's name of the state.
 	Word  string
 	State planner.QuotaState
 }
 
-// states are those in which limits are enforced, and which clocks run in them.
+// states are the states in which limits are enforced, and the clocks that run in them.
 var states = map[string]struct{ space, inodes bool }{
 	"OK": {}, "SOFT_EXCEEDED": {space: true}, "INODE_SOFT_EXCEEDED": {inodes: true},
 	"SOFT_BOTH_EXCEEDED": {true, true},
 	"HARD_EXCEEDED":      {}, "INODE_HARD_EXCEEDED": {}, "HARD_BOTH_EXCEEDED": {}, "GRACE_EXPIRED": {},
 }
 
-// ParseQuota reads one quota. The error is about what identifies it; what else cannot be read is
-// unknown, with the reason.
+// ParseQuota parses one quota. It returns an error only if the quota cannot be identified. Other
+// members that cannot be parsed are unknown, with the reason.
 func ParseQuota(text []byte, now time.Time) (Quota, error) {
 	m, err := strictjson.Members(text)
 	if err != nil {
@@ -62,8 +62,7 @@ func ParseQuota(text []byte, now time.Time) (Quota, error) {
 	q.State = state(m)
 	enforced, known := states[q.Word]
 	if !known {
-		q.State = quota.Unknown(via, fmt.Sprintf("VAST says that the quota's state is %.40q",
-			q.Word))
+		q.State = quota.Unknown(via, fmt.Sprintf("VAST reports the unknown quota state %.40q", q.Word))
 		return q, nil
 	}
 	if left, ok := ParseDuration(q.TimeToBlock); ok && left > 0 {
@@ -85,7 +84,7 @@ func word(text json.RawMessage) string {
 	return s
 }
 
-// state reads limits and usage.
+// state parses limits and usage.
 func state(m map[string]json.RawMessage) planner.QuotaState {
 	s := planner.QuotaState{Via: via}
 	var errs []error
@@ -102,7 +101,8 @@ func state(m map[string]json.RawMessage) planner.QuotaState {
 	return s
 }
 
-// limit reads a limit: null is none. 0 is unknown, because it is not documented what it means.
+// limit parses a limit. null means no limit. 0 is unknown, because VAST does not document what it
+// means.
 func limit[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, name string,
 	errs *[]error) planner.Limit {
 	text, ok := m[name]
@@ -115,7 +115,7 @@ func limit[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, name 
 	case err != nil:
 		err = fmt.Errorf("%s is %.40q: want a whole number or null", name, text)
 	case n == 0:
-		err = fmt.Errorf("%s is 0, and it is not known whether that is no limit", name)
+		err = fmt.Errorf("%s is 0, and VAST does not document whether that means no limit", name)
 	default:
 		return planner.LimitOf(U(n))
 	}
@@ -123,8 +123,9 @@ func limit[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, name 
 	return planner.Limit{}
 }
 
-// used is the largest of the numbers that are shown: which one is held against the limit is not
-// documented. A number that is shown but cannot be read, or none at all, makes it unknown.
+// used returns the largest of the numbers that are shown, because VAST does not document which of
+// them is compared with the limit. The usage is unknown if a number cannot be parsed, or if none is
+// shown.
 func used[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage,
 	names ...string) planner.Usage[U] {
 	var u planner.Usage[U]
@@ -135,8 +136,7 @@ func used[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage,
 		}
 		n, err := strconv.ParseUint(string(text), 10, 63)
 		if err != nil {
-			return planner.Usage[U]{Why: fmt.Sprintf("%s is %.40q: want a whole number", name,
-				text)}
+			return planner.Usage[U]{Why: fmt.Sprintf("%s is %.40q: want a whole number", name, text)}
 		}
 		u.N, u.Known = max(u.N, U(n)), true
 	}
@@ -146,8 +146,8 @@ func used[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage,
 	return u
 }
 
-// ParseDuration reads what VAST writes: "[DD] [HH:[MM:]]ss", or a number with a unit as in 90m or
-// 30d.
+// ParseDuration parses VAST's durations: "[DD] [HH:[MM:]]ss", or a number with a unit such as 90m
+// or 30d.
 func ParseDuration(s string) (time.Duration, bool) {
 	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour,
 		'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
@@ -182,7 +182,7 @@ func ParseDuration(s string) (time.Duration, bool) {
 	return total, true
 }
 
-// times reads a number of at most six digits.
+// times parses a number of at most six digits and multiplies it by unit.
 func times(digits string, unit time.Duration) (time.Duration, bool) {
 	n, err := strconv.ParseUint(digits, 10, 32)
 	if err != nil || n > 999_999 && unit > time.Second || n > 9999 && unit > time.Hour {

@@ -7,22 +7,21 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/waldur/cscs-storage-sync/planner/apply"
-
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/apply"
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 	"github.com/waldur/cscs-storage-sync/providers/strictjson"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// Pending is a change that VAST still works on. The zero Pending is none.
+// Pending is a change on which VAST still works. The zero value means none.
 type Pending struct {
-	// Task is the id to ask for, Quota that of the quota.
+	// Task is the id of the task, and Quota is the id of the quota.
 	Task, Quota uint64
 	Want        planner.Limits
 }
 
-// change is the body of a request. Name and Path are those of a new quota.
+// change is the body of a request. Only a new quota has Name and Path.
 type change struct {
 	Name       string  `json:"name,omitempty"`
 	Path       string  `json:"path,omitempty"`
@@ -44,10 +43,10 @@ func body(l quota.Limits) change {
 		HardInodes: n(l[planner.InodesHard]), SoftInodes: n(l[planner.InodesSoft])}
 }
 
-// Set sets all four limits of a directory, on the quota that stands there or on a new one. It is
-// done if the error is nil and nothing is pending: then the limits were read back. After an error
-// that does not wrap [quota.ErrRefused] it is not known whether they were set; setting them again
-// makes no second quota.
+// Set sets all four limits of a directory, on its quota or on a new one. If the error is nil and
+// nothing is pending, the change is done and was read back. After an error that does not wrap
+// [quota.ErrRefused], it is unknown whether the limits were set. Setting them again makes no second
+// quota.
 func (c *Client) Set(ctx context.Context, dir string, want planner.Limits) (Pending, error) {
 	full, err := c.full(dir)
 	if err != nil {
@@ -88,8 +87,8 @@ func (c *Client) set(ctx context.Context, full string, l quota.Limits,
 		err = errors.New("it shows another path")
 	}
 	if err != nil {
-		return c.adopt(ctx, full, l, want, fmt.Errorf("the answer does not show the new quota: %w",
-			err))
+		err = fmt.Errorf("the answer does not show the new quota: %w", err)
+		return c.adopt(ctx, full, l, want, err)
 	}
 	c.mu.Lock()
 	c.seen[full] = made.ID
@@ -97,7 +96,8 @@ func (c *Client) set(ctx context.Context, full string, l quota.Limits,
 	return c.settle(ctx, made.ID, r, want)
 }
 
-// adopt looks for the quota of a creation whose answer was lost or refused. It never creates.
+// adopt looks for the quota after a creation whose answer was lost or invalid. It never creates
+// one.
 func (c *Client) adopt(ctx context.Context, full string, l quota.Limits, want planner.Limits,
 	lost error) (Pending, error) {
 	var refused *web.StatusError
@@ -107,7 +107,7 @@ func (c *Client) adopt(ctx context.Context, full string, l quota.Limits, want pl
 	q, found, err := c.find(ctx, full)
 	switch {
 	case err != nil:
-		return Pending{}, fmt.Errorf("%w; and it is not known whether it was made: %w", lost, err)
+		return Pending{}, fmt.Errorf("%w; and it is unknown whether the quota was created: %w", lost, err)
 	case !found:
 		return Pending{}, fmt.Errorf("%w; there is no quota yet", lost)
 	case q.State.LimitsWhy == "" && q.State.Limits == want:
@@ -125,9 +125,9 @@ func (c *Client) modify(ctx context.Context, id uint64, l quota.Limits,
 	return c.settle(ctx, id, r, want)
 }
 
-// settle returns the task that an answer names, or reads back.
-func (c *Client) settle(ctx context.Context, id uint64, r reply, want planner.Limits) (Pending,
-	error) {
+// settle returns the task that an answer names, or else reads the limits back.
+func (c *Client) settle(ctx context.Context, id uint64, r reply,
+	want planner.Limits) (Pending, error) {
 	task, err := taskOf(r.body)
 	switch {
 	case err != nil:
@@ -138,7 +138,7 @@ func (c *Client) settle(ctx context.Context, id uint64, r reply, want planner.Li
 	return Pending{}, c.verify(ctx, id, want)
 }
 
-// taskOf reads async_task: an object with an id, or the id. An answer may be empty.
+// taskOf parses async_task: an object with an id, or just the id. An answer may be empty.
 func taskOf(text []byte) (uint64, error) {
 	m, err := strictjson.Members(text)
 	if err != nil {
@@ -161,7 +161,7 @@ func taskOf(text []byte) (uint64, error) {
 	return id, nil
 }
 
-// verify reads limits back, and compares.
+// verify reads limits back and compares them.
 func (c *Client) verify(ctx context.Context, id uint64, want planner.Limits) error {
 	r, err := c.ask(ctx, http.MethodGet, fmt.Sprintf("quotas/%d/", id), nil)
 	if err != nil {
@@ -177,12 +177,12 @@ func (c *Client) verify(ctx context.Context, id uint64, want planner.Limits) err
 		return fmt.Errorf("read back: the limits are unknown: %s",
 			c.hidden("").Text(q.State.LimitsWhy))
 	case q.State.Limits != want:
-		return errors.New("read back: the limits are not those that were set")
+		return errors.New("read back: the limits differ from those that were set")
 	}
 	return nil
 }
 
-// Finish asks for a pending change: done, still pending, or failed with VAST's words.
+// Finish asks for a pending change. It is done, still pending, or failed with VAST's message.
 func (c *Client) Finish(ctx context.Context, p Pending) (done bool, err error) {
 	target := fmt.Sprintf("vtasks/%d/", p.Task)
 	r, err := c.ask(ctx, http.MethodGet, target, nil)
@@ -204,7 +204,7 @@ func (c *Client) Finish(ctx context.Context, p Pending) (done bool, err error) {
 		c.hidden("").Text(word(m["state"])), words)
 }
 
-// Remove removes the quota of a directory; the data stays. It is done if there is none.
+// Remove removes the quota of a directory; the data stays. It is no error if there is none.
 func (c *Client) Remove(ctx context.Context, dir string) error {
 	full, err := c.full(dir)
 	if err != nil {
@@ -220,11 +220,11 @@ func (c *Client) Remove(ctx context.Context, dir string) error {
 	}
 	switch _, found, late := c.find(ctx, full); {
 	case late != nil:
-		return fmt.Errorf("remove quota of %s: it is not known whether it is gone: %w", full,
+		return fmt.Errorf("remove quota of %s: it is unknown whether it is gone: %w", full,
 			errors.Join(err, late))
 	case found:
-		return fmt.Errorf("remove quota of %s: it still stands: %w", full, errors.Join(err,
-			errors.New("look at it on the system")))
+		return fmt.Errorf("remove quota of %s: it still exists: %w", full, errors.Join(err,
+			errors.New("check it on the storage system")))
 	}
 	return nil
 }
