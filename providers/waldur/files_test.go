@@ -45,7 +45,7 @@ func TestArrayOfPages(t *testing.T) {
 	}
 	for want, paths := range map[string][]string{
 		"page 9 of 9 is missing":  {array(pages[1:]...)},
-		"and so is entry 1 of":  {array(pages[0], pages[0])},
+		"and so is entry 1 of":    {array(pages[0], pages[0])},
 		"entry 2: ":               {array(pages[0], responsePaths("err_404.json")[0])},
 		"not of resources: entry": {array(responsePaths("err_404.json")[0], pages[0])},
 	} {
