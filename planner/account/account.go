@@ -59,7 +59,7 @@ func (a *Account) Event(e apply.Event) {
 	}
 }
 
-// took is how long a resource took, at its end; 0 if it never began.
+// took returns how long a resource took, at its end; 0 if it never began.
 func (a *Account) took(key planner.Key) time.Duration {
 	start, known := a.began[key]
 	delete(a.began, key)
@@ -69,7 +69,7 @@ func (a *Account) took(key planner.Key) time.Duration {
 	return a.Now().Sub(start)
 }
 
-// Nothing is the account of a plan without actions.
+// Nothing returns the account of a plan without actions.
 func (a *Account) Nothing() {
 	a.Say("Plan %s has nothing to do.", render.ShellWord(a.Plan.Name()))
 	if a.JSON {

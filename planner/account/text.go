@@ -71,7 +71,7 @@ func words(k planner.ActionKind, s apply.Status, err error) string {
 	return "failed"
 }
 
-// statusWords are what the last line calls a status.
+// statusWords returns what the last line calls a status.
 func statusWords(s apply.Status) string {
 	switch s {
 	case apply.Undelivered:

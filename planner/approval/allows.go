@@ -33,7 +33,7 @@ func (s *Signers) Allows(name string, key ssh.PublicKey, at time.Time) error {
 	return fmt.Errorf("allowed_signers does not give %s the name %q", Fingerprint(key), name)
 }
 
-// Names are the names that the key may sign as at this time, as far as they are written out;
+// Names returns the names that the key may sign as at this time, as far as they are written out;
 // patterns are left out.
 func (s *Signers) Names(key ssh.PublicKey, at time.Time) []string {
 	var names []string
@@ -51,8 +51,8 @@ func (s *Signers) Names(key ssh.PublicKey, at time.Time) []string {
 	return names
 }
 
-// Principal is the one name that the key may sign as at this time. File is what the error calls the
-// allowed_signers.
+// Principal returns the one name that the key may sign as at this time. File is what the error
+// calls the allowed_signers.
 func (s *Signers) Principal(key ssh.PublicKey, at time.Time, file string) (string, error) {
 	switch names := s.Names(key, at); len(names) {
 	case 1:
@@ -66,8 +66,8 @@ func (s *Signers) Principal(key ssh.PublicKey, at time.Time, file string) (strin
 	}
 }
 
-// candidates are the names that might be meant: a certificate's own, or those that the line spells
-// out.
+// candidates returns the names that might be meant: a certificate's own, or those that the line
+// spells out.
 func (l signerLine) candidates(key ssh.PublicKey) []string {
 	if c, ok := key.(*ssh.Certificate); ok {
 		return c.ValidPrincipals
@@ -130,5 +130,5 @@ func checkCertificate(c *ssh.Certificate, name string, at time.Time) error {
 	return nil
 }
 
-// showTime is how times are shown to people.
+// showTime returns how times are shown to people.
 func showTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

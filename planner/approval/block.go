@@ -49,7 +49,7 @@ type payload struct {
 	Signature string `json:"signature"`
 }
 
-// Block is the approval as a canonical PEM block: no headers, lines of 64, ended by LF.
+// Block returns the approval as a canonical PEM block: no headers, lines of 64, ended by LF.
 func (a Approval) Block() ([]byte, error) {
 	text, err := a.Message.Text()
 	if err != nil {
@@ -67,7 +67,7 @@ func (a Approval) Block() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: PEMType, Bytes: b}), nil
 }
 
-// proofText is the proof as the payload has it: as ssh-keygen reads it, or the MAC in hex.
+// proofText returns the proof as the payload has it: as ssh-keygen reads it, or the MAC in hex.
 func (a Approval) proofText() string {
 	if a.Kind == KindSSH {
 		return string(armor(a.Proof))

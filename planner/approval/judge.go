@@ -99,7 +99,7 @@ func (e *BlockError) Error() string {
 		"it, or plan again", e.Number, e.Err)
 }
 
-// Unwrap is the reason.
+// Unwrap returns the reason.
 func (e *BlockError) Unwrap() error { return e.Err }
 
 // genuine is an approval whose proof holds.

@@ -16,7 +16,7 @@ import (
 // minRSA is the shortest RSA key accepted, in bits.
 const minRSA = 2048
 
-// plainKey is the key itself where a certificate speaks of it.
+// plainKey returns the key itself where a certificate speaks of it.
 func plainKey(key ssh.PublicKey) ssh.PublicKey {
 	if c, ok := key.(*ssh.Certificate); ok {
 		return c.Key

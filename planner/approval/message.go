@@ -41,8 +41,8 @@ type Message struct {
 	Comment string
 }
 
-// Text is the message as it is signed: seven lines, each ended by LF. An empty ticket or comment
-// leaves the bare word.
+// Text returns the message as it is signed: seven lines, each ended by LF. An empty ticket or
+// comment leaves the bare word.
 func (m Message) Text() ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (m Message) Text() ([]byte, error) {
 
 type line struct{ word, value string }
 
-// lines are the lines after the first, in their order.
+// lines returns the lines after the first, in their order.
 func (m Message) lines() []line {
 	return []line{
 		{"plan", m.Plan},

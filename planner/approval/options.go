@@ -137,8 +137,8 @@ func parseTime(s string, zone *time.Location) (civil, standard time.Time, err er
 	return civil, withoutSaving(civil), nil
 }
 
-// withoutSaving is the instant at which clocks would show the same if they had not been changed for
-// the summer.
+// withoutSaving returns the instant at which clocks would show the same if they had not been
+// changed for the summer.
 func withoutSaving(t time.Time) time.Time {
 	if !t.IsDST() {
 		return t

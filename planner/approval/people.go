@@ -39,7 +39,7 @@ func (in Input) count(v *Verdict, all []genuine) {
 	}
 }
 
-// marks are what two approvals of one person have in common.
+// marks returns what two approvals of one person have in common.
 func marks(g genuine, j Judged) []string {
 	name := "name " + fold(j.Name)
 	if g.approval.Kind == KindSSH {

@@ -50,10 +50,10 @@ func ParseSigners(file []byte, zone *time.Location) (*Signers, error) {
 	return s, nil
 }
 
-// Problems are the lines that were left out, and why, in the file's order.
+// Problems returns the lines that were left out, and why, in the file's order.
 func (s *Signers) Problems() []error { return s.problems }
 
-// Len is the number of usable lines.
+// Len returns the number of usable lines.
 func (s *Signers) Len() int { return len(s.lines) }
 
 // parseSigner reads "principals [options] type base64 [comment]".
@@ -104,7 +104,7 @@ func cutPrincipals(s string) (word, rest string, ok bool) {
 	return s[:i] + quoted, strings.TrimLeft(rest, blanks), ok
 }
 
-// optionsEnd is where the options end: at a blank outside of quotes.
+// optionsEnd returns where the options end: at a blank outside of quotes.
 func optionsEnd(s string) (int, bool) {
 	quoted := false
 	for i := 0; i < len(s); i++ {

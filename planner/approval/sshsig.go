@@ -55,7 +55,7 @@ func (s sshsig) blob() []byte {
 	})
 }
 
-// signedData is what the key signs: the namespace and the text's digest, not the text.
+// signedData returns what the key signs: the namespace and the text's digest, not the text.
 func signedData(hash string, text []byte) []byte {
 	d := sigData{Magic: [6]byte([]byte(sigMagic)), Namespace: Namespace, Hash: hash}
 	if hash == hashSHA256 {
@@ -187,7 +187,7 @@ func FromSSHSIG(text, armored []byte) (Approval, error) {
 	return a, err
 }
 
-// Armored is a signed approval's signature as the stock ssh-keygen -Y verify reads it, nil for
+// Armored returns a signed approval's signature as the stock ssh-keygen -Y verify reads it, nil for
 // other kinds.
 func (a Approval) Armored() []byte {
 	if a.Kind != KindSSH {

@@ -36,19 +36,19 @@ const (
 	closing = `}`
 )
 
-// ID is the plan's id: "sha256:" and the SHA-256 of the canonical JSON of the core, in hex.
+// ID returns the plan's id: "sha256:" and the SHA-256 of the canonical JSON of the core, in hex.
 func ID(core planner.Core) string {
 	core.Actions = Present(core.Actions)
 	return Digest(encodeStable(core))
 }
 
-// ShortID is the first 12 hex digits of an id, by which people name a plan.
+// ShortID returns the first 12 hex digits of an id, by which people name a plan.
 func ShortID(id string) string {
 	hexDigits := bytes.TrimPrefix([]byte(id), []byte("sha256:"))
 	return string(hexDigits[:min(12, len(hexDigits))])
 }
 
-// ContextDigest is the SHA-256 of the whole machine's part, in the same form as [ID].
+// ContextDigest returns the SHA-256 of the whole machine's part, in the same form as [ID].
 func ContextDigest(plan *planner.Plan) string { return Digest(Encode(plan)) }
 
 // Digest is "sha256:" and the SHA-256 of data, in hex.
@@ -57,14 +57,14 @@ func Digest(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Encode is the machine's part as JSON.
+// Encode returns the machine's part as JSON.
 func Encode(plan *planner.Plan) []byte {
 	part, _ := EncodeWithID(plan)
 	return part
 }
 
-// EncodeWithID is the machine's part as JSON, and the plan's [ID]. The core, which both need, is
-// encoded once.
+// EncodeWithID returns the machine's part as JSON, and the plan's [ID]. The core, which both need,
+// is encoded once.
 func EncodeWithID(plan *planner.Plan) (part []byte, id string) {
 	plan = Normal(plan)
 	context := parallel.Meanwhile(func() []byte { return encodeStable(plan.Context) })
@@ -73,8 +73,8 @@ func EncodeWithID(plan *planner.Plan) (part []byte, id string) {
 		[]byte(closing)), Digest(core)
 }
 
-// Normal is the plan in the form in which it comes back from a file: lists that have no "omitempty"
-// are never nil, and times are in UTC to the second. The caller's plan stays as it is.
+// Normal returns the plan in the form in which it comes back from a file: lists that have no
+// "omitempty" are never nil, and times are in UTC to the second. The caller's plan stays as it is.
 func Normal(plan *planner.Plan) *planner.Plan {
 	n := *plan
 	n.Core.Actions = Present(n.Core.Actions)
@@ -129,7 +129,7 @@ func wholeTimes[T any](list []T, at func(*T) *time.Time) []T {
 	return list
 }
 
-// Present is a list that is never null in JSON.
+// Present returns a list that is never null in JSON.
 func Present[T any](s []T) []T {
 	if s == nil {
 		return []T{}

@@ -108,7 +108,7 @@ func strictly(data []byte, into any) error {
 	return nil
 }
 
-// FirstDifference is the index of the first byte in which a and b differ.
+// FirstDifference returns the index of the first byte in which a and b differ.
 func FirstDifference(a, b []byte) int {
 	n := min(len(a), len(b))
 	for i := range n {

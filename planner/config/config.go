@@ -120,7 +120,7 @@ type Notify struct {
 	Token   Secret
 }
 
-// AutoApproveWords are the kinds of change that auto_approve.allow may name.
+// AutoApproveWords returns the kinds of change that auto_approve.allow may name.
 func AutoApproveWords() []string {
 	return []string{"adopt", "archive", "below_usage", "create", "drift_mode", "drift_ownership",
 		"drift_quota", "fail", "group",

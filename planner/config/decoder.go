@@ -79,7 +79,7 @@ func (d *decoder) open(block *hcl.Block, attributes []string,
 // has reports whether the attribute is given.
 func (s section) has(name string) bool { return s.attrs[name] != nil }
 
-// at is the place of an attribute's value, or of the block if it is not given.
+// at returns the place of an attribute's value, or of the block if it is not given.
 func (s section) at(name string) hcl.Range {
 	if attr := s.attrs[name]; attr != nil {
 		return attr.Expr.Range()
@@ -132,7 +132,7 @@ func (s section) text(name, fallback string) string {
 	return v.AsString()
 }
 
-// word is one of the allowed words.
+// word returns one of the allowed words.
 func (s section) word(name, fallback string, allowed ...string) string {
 	v, ok := s.value(name, cty.String, "one of "+quoted(allowed))
 	if !ok {
@@ -146,7 +146,7 @@ func (s section) word(name, fallback string, allowed ...string) string {
 	return v.AsString()
 }
 
-// mode is a mode of three or four octal digits.
+// mode returns a mode of three or four octal digits.
 func (s section) mode(name, fallback string) planner.Mode {
 	text := s.text(name, fallback)
 	m, _, err := planner.ParseMode(text)
@@ -156,7 +156,7 @@ func (s section) mode(name, fallback string) planner.Mode {
 	return m
 }
 
-// number is a whole number from least to most.
+// number returns a whole number from least to most.
 func (s section) number(name string, fallback, least, most int64) int64 {
 	v, ok := s.value(name, cty.Number, "a whole number")
 	if !ok {
@@ -213,7 +213,7 @@ func (s section) duration(name string, fallback, least time.Duration) time.Durat
 	return dur
 }
 
-// texts is a list of texts.
+// texts returns a list of texts.
 func (s section) texts(name string, fallback []string) []string {
 	v, ok := s.value(name, cty.DynamicPseudoType, "a list of texts")
 	if !ok {
@@ -234,7 +234,7 @@ func (s section) texts(name string, fallback []string) []string {
 	return list
 }
 
-// textMap is a map from texts to texts.
+// textMap returns a map from texts to texts.
 func (s section) textMap(name string) map[string]string {
 	v, ok := s.value(name, cty.DynamicPseudoType, "a map of texts")
 	if !ok {

@@ -43,7 +43,7 @@ type Info struct {
 	Mode  fs.FileMode
 }
 
-// OS is the real world.
+// OS returns the real world.
 func OS() Deps { return osDeps{} }
 
 type osDeps struct{}

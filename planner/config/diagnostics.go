@@ -138,7 +138,7 @@ func (p *painter) line(s string) {
 	p.out.WriteString(strings.TrimRight(s, " ") + "\n")
 }
 
-// room is how many columns a line has; 0 for any number.
+// room returns how many columns a line has; 0 for any number.
 func (p *painter) room() int {
 	if p.width > 0 && p.color {
 		return max(p.width-2, 20)
@@ -215,7 +215,7 @@ func enclosing(file *hcl.File, offset int) string {
 	return ""
 }
 
-// lineAt is the line of the position, and the offset at which it begins.
+// lineAt returns the line of the position, and the offset at which it begins.
 func lineAt(src []byte, pos hcl.Pos) (string, int) {
 	offset := min(max(pos.Byte, 0), len(src))
 	start := bytes.LastIndexByte(src[:offset], '\n') + 1

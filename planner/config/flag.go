@@ -15,7 +15,7 @@ type VariableFlag struct {
 // String shows nothing: there is no default.
 func (f VariableFlag) String() string { return "" }
 
-// Type is what the help calls the value.
+// Type returns what the help calls the value.
 func (f VariableFlag) Type() string {
 	if f.File {
 		return "file"

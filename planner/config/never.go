@@ -38,7 +38,7 @@ func overHard(soft, hard planner.Limit) bool {
 	return isSoft && isHard && s > h || soft.IsUnlimited() && isHard
 }
 
-// firstFolder is the first folder of a glob; empty if a wildcard may stand for it.
+// firstFolder returns the first folder of a glob; empty if a wildcard may stand for it.
 func firstFolder(glob string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(glob, "/"), "/")
 	if strings.ContainsAny(first, "*?[]{}\\") {

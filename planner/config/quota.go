@@ -144,8 +144,8 @@ func (d *decoder) quotaAccess(s section, sys *planner.System) {
 		Password: s.secret("password")}
 }
 
-// certificates is an absolute path of a file that nobody else may replace: who does can read what
-// is sent.
+// certificates returns an absolute path of a file that nobody else may replace: who does can read
+// what is sent.
 func (s section) certificates(name string) string {
 	p := s.absolute(name)
 	if p == "" || s.d.options.Secrets == Skip {
@@ -162,7 +162,7 @@ const vastTrash = ".vast_trash"
 
 func inVASTTrash(p string) bool { return slices.Contains(strings.Split(p, "/"), vastTrash) }
 
-// pathPrefix is the path, as the storage system has it, of what is mounted as the system's
+// pathPrefix returns the path, as the storage system has it, of what is mounted as the system's
 // directory.
 func (s section) pathPrefix(name string) string {
 	p, ok := s.given(name)

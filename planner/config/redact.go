@@ -40,8 +40,8 @@ func redact(src []byte, tokens hclsyntax.Tokens) []byte {
 	return out
 }
 
-// blankLines is the same for single lines and without tokens, which mean nothing once a quote has
-// been left open.
+// blankLines returns the same for single lines and without tokens, which mean nothing once a quote
+// has been left open.
 func blankLines(b []byte) []byte {
 	start := 0
 	for line := range bytes.Lines(b) {
@@ -63,7 +63,7 @@ func blankLines(b []byte) []byte {
 	return b
 }
 
-// nameOf is the token's text; of a quoted name, what is between the quotes.
+// nameOf returns the token's text; of a quoted name, what is between the quotes.
 func nameOf(tokens hclsyntax.Tokens, i int) string {
 	if tokens[i].Type == hclsyntax.TokenOQuote && i+1 < len(tokens) {
 		return string(tokens[i+1].Bytes)
@@ -120,8 +120,8 @@ func soundsSecret(name string) bool {
 		expr.Distance(name, "secret") <= 2
 }
 
-// statementEnd is the index of the newline that ends the statement, outside of all brackets, or of
-// the bracket that closes what it is in.
+// statementEnd returns the index of the newline that ends the statement, outside of all brackets,
+// or of the bracket that closes what it is in.
 func statementEnd(tokens hclsyntax.Tokens, i int) int {
 	depth, from := 0, i
 	for ; i < len(tokens); i++ {
@@ -207,7 +207,7 @@ func blank(b []byte, from, to int) {
 	}
 }
 
-// lexed are the tokens of src. Problems of the lexer are left to the parser, which reports them
+// lexed returns the tokens of src. Problems of the lexer are left to the parser, which reports them
 // again.
 func lexed(src []byte, name string) hclsyntax.Tokens {
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)

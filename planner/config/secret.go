@@ -19,7 +19,7 @@ const placeholder = "(secret)"
 // NewSecret wraps a value.
 func NewSecret(value string) Secret { return Secret{value: &value} }
 
-// Reveal is the value; empty if the secret was not read.
+// Reveal returns the value; empty if the secret was not read.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""

@@ -63,7 +63,7 @@ func (d *decoder) sharedState(block *hcl.Block, s section) {
 	d.config.Shared = shared
 }
 
-// stateURL is the database's address: a secret, which commands without a token need, too.
+// stateURL returns the database's address: a secret, which commands without a token need, too.
 func (s section) stateURL() Secret {
 	mode := s.d.options.Secrets
 	defer func() { s.d.options.Secrets = mode }()
@@ -73,7 +73,7 @@ func (s section) stateURL() Secret {
 	return s.secret("url")
 }
 
-// name is a short name in printable ASCII; empty if it is not given.
+// name returns a short name in printable ASCII; empty if it is not given.
 func (s section) name(attribute string) string {
 	name := s.text(attribute, "")
 	odd := func(r rune) bool { return r <= ' ' || r > '~' }
@@ -84,7 +84,7 @@ func (s section) name(attribute string) string {
 	return name
 }
 
-// stateLabels are the names of the labels of the file's state blocks: none, or the kind.
+// stateLabels returns the names of the labels of the file's state blocks: none, or the kind.
 func stateLabels(file *hcl.File) []string {
 	body, ok := file.Body.(*hclsyntax.Body)
 	if ok && slices.ContainsFunc(body.Blocks,

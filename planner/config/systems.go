@@ -132,7 +132,7 @@ func (s section) paths(sys *planner.System) {
 		func(a, b planner.PathMapping) int { return cmp.Compare(len(b.Prefix), len(a.Prefix)) })
 }
 
-// given is a text that is there, and is one; what is wrong with it was reported.
+// given returns a text that is there, and is one; what is wrong with it was reported.
 func (s section) given(name string) (string, bool) {
 	if !s.has(name) {
 		return "", false
@@ -142,7 +142,7 @@ func (s section) given(name string) (string, bool) {
 	return text, len(s.d.diags) == before
 }
 
-// absolute is an absolute, clean path.
+// absolute returns an absolute, clean path.
 func (s section) absolute(name string) string {
 	p, ok := s.given(name)
 	if !ok {
@@ -156,7 +156,7 @@ func (s section) absolute(name string) string {
 	return p
 }
 
-// below is an absolute path below root, as a storage path.
+// below returns an absolute path below root, as a storage path.
 func (s section) below(name, root string) string {
 	p := s.absolute(name)
 	if p == "" {

@@ -154,7 +154,7 @@ func asRoot(path string, trusted func(path string, uid uint32) error) error {
 	return trusted(path, 0)
 }
 
-// Programs are the programs that the configuration has cscs-sync run.
+// Programs returns the programs that the configuration has cscs-sync run.
 func (c *Config) Programs() []string {
 	var programs []string
 	for _, system := range c.Settings.Systems {

@@ -13,8 +13,8 @@ import (
 // variablePrefix begins the names of environment variables that give values to variables.
 const variablePrefix = "CSCS_SYNC_VAR_"
 
-// inputs are the values that are given to variables: first those of the environment, then flags and
-// files as they come.
+// inputs returns the values that are given to variables: first those of the environment, then flags
+// and files as they come.
 func (d *decoder) inputs() []expr.Input {
 	var inputs []expr.Input
 	for _, pair := range slices.Sorted(slices.Values(d.deps.Environ())) {

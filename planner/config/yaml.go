@@ -164,7 +164,7 @@ func (a *agent) take(key string, v *yaml.Node) (err error) {
 	return err
 }
 
-// scalar is a text without what cannot be in one line of a configuration.
+// scalar returns a text without what cannot be in one line of a configuration.
 func scalar(v *yaml.Node) (string, error) {
 	if v.Kind != yaml.ScalarNode {
 		return "", errors.New("wants one value")

@@ -140,7 +140,7 @@ func (a *answer) line(name, format string, args ...any) {
 	}
 }
 
-// verbatim is a line that is never broken: somebody may copy it.
+// verbatim returns a line that is never broken: somebody may copy it.
 func (a *answer) verbatim(name, text string) {
 	fmt.Fprintf(&a.b, "%-*s%s\n", indent, "  "+name, text)
 }

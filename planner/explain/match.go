@@ -11,7 +11,7 @@ import (
 // leastOrder is how many digits of an order's id name it.
 const leastOrder = 8
 
-// groupOf is the group id that somebody asks about.
+// groupOf returns the group id that somebody asks about.
 func groupOf(what string) (gid planner.GID, ok bool) {
 	n, err := strconv.ParseUint(what, 10, 32)
 	return planner.GID(n), err == nil
@@ -64,7 +64,7 @@ func Nearest(views []planner.View, what string) string {
 	return "; it lists " + strings.Join(near[:min(len(near), most)], ", ")
 }
 
-// distance is how many bytes have to be changed, added or removed to make b of a. Any number
+// distance returns how many bytes have to be changed, added or removed to make b of a. Any number
 // greater than most means more than most.
 func distance(a, b string, most int) int {
 	if d := len(a) - len(b); d > most || -d > most {

@@ -25,7 +25,7 @@ func (a *answer) shared(found []planner.View) {
 	}
 }
 
-// contribution is what one resource adds, and what is recorded of it where that differs.
+// contribution returns what one resource adds, and what is recorded of it where that differs.
 func contribution(c *planner.Contribution) string {
 	text := c.After.Words()
 	switch {

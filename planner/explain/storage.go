@@ -162,7 +162,7 @@ func (a *answer) unclaimed(ctx context.Context, what string) error {
 	return nil
 }
 
-// notClaimed are the quotas of an id that no listed resource claims, one for each filesystem.
+// notClaimed returns the quotas of an id that no listed resource claims, one for each filesystem.
 func (a *answer) notClaimed(id uint32) (targets []planner.QuotaTarget) {
 	said := map[planner.Subject]bool{}
 	for _, v := range a.p.Graph.Views() {

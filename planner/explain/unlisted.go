@@ -63,7 +63,8 @@ func (a *answer) placeOf(what string) (planner.Place, bool) {
 	return planner.Place{}, false
 }
 
-// countedBy is what a quota of the system is set on, so that it counts what is in the directory.
+// countedBy returns what a quota of the system is set on, so that it counts what is in the
+// directory.
 func (a *answer) countedBy(at planner.Place, dir *planner.Directory) (planner.Subject, bool) {
 	sys := a.in.Settings.SystemNamed(at.System)
 	on := planner.Subject{Filesystem: a.p.Mounts[at.System].Filesystem, By: sys.Quota.By}

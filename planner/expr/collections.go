@@ -34,7 +34,7 @@ var endsWithFunc = text([]string{"string", "suffix"}, cty.Bool,
 		return cty.BoolVal(strings.HasSuffix(a[0], a[1])), nil
 	})
 
-// text is a function of texts.
+// text returns a function of texts.
 func text(params []string, result cty.Type, f func([]string) (cty.Value, error)) function.Function {
 	spec := &function.Spec{Type: function.StaticReturnType(result),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
@@ -90,7 +90,7 @@ var anyTrueFunc = overList(cty.Bool, cty.Bool, func(list []cty.Value) (cty.Value
 	return cty.False, nil
 })
 
-// overList is a function of the elements of one list.
+// overList returns a function of the elements of one list.
 func overList(element, result cty.Type, f func([]cty.Value) (cty.Value, error)) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType}},

@@ -121,7 +121,7 @@ func finite(f function.Function) function.Function {
 // wide finds a width or a precision of more than three digits in a format.
 var wide = regexp.MustCompile(`%[^a-zA-Z%]*[0-9]{4}`)
 
-// narrow is a format function without widths that fill the memory.
+// narrow returns a format function without widths that fill the memory.
 func narrow(f function.Function) function.Function {
 	return checked(f, func(args []cty.Value) error {
 		if args[0].Type() == cty.String && !args[0].IsNull() &&
@@ -184,7 +184,7 @@ func refused(name string) function.Function {
 	})
 }
 
-// elements are those of a list, a set or a tuple, converted to want.
+// elements returns those of a list, a set or a tuple, converted to want.
 func elements(v cty.Value, want cty.Type) ([]cty.Value, error) {
 	if t := v.Type(); !t.IsListType() && !t.IsSetType() && !t.IsTupleType() {
 		return nil, fmt.Errorf("want a list, not %s", t.FriendlyName())

@@ -77,7 +77,7 @@ func (r *localsReader) evaluate(name string) {
 	r.scope.locals[name] = local{r.value(name, attr), r.scope.uses(attr.Expr)}
 }
 
-// value is the value of a local; unknown where there is none.
+// value returns the value of a local; unknown where there is none.
 func (r *localsReader) value(name string, attr *hcl.Attribute) cty.Value {
 	for _, t := range attr.Expr.Variables() {
 		if root := t.RootName(); root == "upstream" || root == "unlimited" {

@@ -20,8 +20,8 @@ func DidYouMean(given string, words []string) string {
 	return fmt.Sprintf(" Did you mean %q?", best)
 }
 
-// Distance is the number of single letters to add, drop or change between two short words; long
-// ones are far apart.
+// Distance returns the number of single letters to add, drop or change between two short words;
+// long ones are far apart.
 func Distance(a, b string) int {
 	if utf8.RuneCountInString(a) > 2*len(b) || len(a) > 64 {
 		return len(a)

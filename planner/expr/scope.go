@@ -64,7 +64,7 @@ func (s *Scope) objects() map[string]cty.Value {
 	return map[string]cty.Value{rootVariable: cty.ObjectVal(vars), rootLocal: cty.ObjectVal(locals)}
 }
 
-// Variables are all variables, by name.
+// Variables returns all variables, by name.
 func (s *Scope) Variables() []Variable {
 	if s == nil {
 		return nil
@@ -76,7 +76,7 @@ func (s *Scope) Variables() []Variable {
 	return list
 }
 
-// Context is what an expression may use: the functions, var and local, and more names.
+// Context returns what an expression may use: the functions, var and local, and more names.
 func (s *Scope) Context(more map[string]cty.Value) *hcl.EvalContext {
 	ctx := &hcl.EvalContext{Variables: more, Functions: functions()}
 	if s == nil {
@@ -125,7 +125,7 @@ func (s *Scope) Check(e hcl.Expression) (diags hcl.Diagnostics) {
 	return diags
 }
 
-// member is the name in var.NAME or var["NAME"].
+// member returns the name in var.NAME or var["NAME"].
 func member(t hcl.Traversal) (string, bool) {
 	if len(t) < 2 {
 		return "", false
@@ -141,7 +141,7 @@ func member(t hcl.Traversal) (string, bool) {
 	return "", false
 }
 
-// Used are the variables that the expressions depend on, also through locals, by name.
+// Used returns the variables that the expressions depend on, also through locals, by name.
 func (s *Scope) Used(exprs ...hcl.Expression) []Variable {
 	if s == nil {
 		return nil
@@ -159,8 +159,8 @@ func (s *Scope) Used(exprs ...hcl.Expression) []Variable {
 	return list
 }
 
-// uses are the names of the variables that an expression depends on. Of var or local as a whole, it
-// depends on all.
+// uses returns the names of the variables that an expression depends on. Of var or local as a
+// whole, it depends on all.
 func (s *Scope) uses(e hcl.Expression) []string {
 	var names []string
 	for _, t := range e.Variables() {

@@ -78,8 +78,8 @@ func fault(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
 		Detail: sentence(fmt.Sprintf(detail, args...)), Subject: &at}
 }
 
-// lastOf are the inputs that count. An input for a variable that nobody declared is an error: it is
-// misspelt, and the default would be taken in its place.
+// lastOf returns the inputs that count. An input for a variable that nobody declared is an error:
+// it is misspelt, and the default would be taken in its place.
 func lastOf(inputs []Input, names []string) (map[string]Input, hcl.Diagnostics) {
 	given := map[string]Input{}
 	var diags hcl.Diagnostics

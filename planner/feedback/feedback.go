@@ -46,7 +46,7 @@ type Note struct {
 
 func (n Note) name() string { return string(n.Kind) + " " + n.ID }
 
-// Body is the request's body, as JSON.
+// Body returns the request's body, as JSON.
 func (n Note) Body() []byte {
 	var body any = map[string]string{"provider_message": n.Says}
 	if n.Kind == Usage {
@@ -60,7 +60,7 @@ func (n Note) Body() []byte {
 	return b
 }
 
-// Usages are the notes about usage that a look at everything gives, sorted by resource. A quota
+// Usages returns the notes about usage that a look at everything gives, sorted by resource. A quota
 // that several resources share, and one that could not be read, say nothing of one resource.
 func Usages(views []planner.View, quotas []planner.QuotaView, tera planner.Bytes,
 	now time.Time) []Note {
@@ -91,7 +91,7 @@ func takesUsage(s planner.Status) bool {
 	return s == planner.StatusActive || s == planner.StatusUpdating || s == planner.StatusRemoving
 }
 
-// amount is a number of tera with the two decimals that Waldur takes, rounded.
+// amount returns a number of tera with the two decimals that Waldur takes, rounded.
 func amount(n, tera planner.Bytes) string {
 	hi, lo := bits.Mul64(uint64(n), 100)
 	lo, carry := bits.Add64(lo, uint64(tera)/2, 0)
@@ -136,7 +136,7 @@ type Memory map[string]Told
 // longest is the longest wait between two tries.
 const longest = 24 * time.Hour
 
-// Due are the notes to send now: those that say something else than was told last. What failed
+// Due returns the notes to send now: those that say something else than was told last. What failed
 // waits for its time. A message of nothing is no news where none was told.
 func (m Memory) Due(want []Note, now time.Time) []Note {
 	var due []Note

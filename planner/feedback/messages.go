@@ -12,8 +12,8 @@ const (
 	blocked       = "This order cannot be carried out yet, and the storage provider knows of it."
 )
 
-// Blocked is the message of an order that is blocked: with what the reason's code means, where that
-// says something to a customer.
+// Blocked returns the message of an order that is blocked: with what the reason's code means, where
+// that says something to a customer.
 func Blocked(code reason.Code) string {
 	switch code {
 	case reason.Hold:

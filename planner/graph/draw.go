@@ -12,8 +12,8 @@ import (
 // danger is the colour of a dangerous node's border.
 const danger = "#b3261e"
 
-// fills are the colours of what is done. They are pale: black letters on them have a contrast of at
-// least 12:1.
+// fills returns the colours of what is done. They are pale: black letters on them have a contrast
+// of at least 12:1.
 func fills() map[string]string {
 	return map[string]string{
 		string(planner.Create): "#d5f0d5", string(planner.Adopt): "#d8ecf7",
@@ -24,7 +24,7 @@ func fills() map[string]string {
 	}
 }
 
-// grouped are the numbers of the nodes by system, and in it by customer.
+// grouped returns the numbers of the nodes by system, and in it by customer.
 func (d *Drawing) grouped() map[string]map[string][]int {
 	systems := map[string]map[string][]int{}
 	for i := range d.nodes {
@@ -74,7 +74,7 @@ func (d *Drawing) DOT() string {
 	return b.String()
 }
 
-// attributes are those of a node in Graphviz's language.
+// attributes returns those of a node in Graphviz's language.
 func (n *node) attributes() string {
 	text := fmt.Sprintf("shape=%s, label=\"%s\"", [...]string{"folder", "box", "cylinder"}[n.shape],
 		dotText.Replace(n.label))
@@ -121,7 +121,7 @@ func (d *Drawing) Mermaid() string {
 	return b.String()
 }
 
-// style is the colour and border of a node in Mermaid's language; empty for a plain one.
+// style returns the colour and border of a node in Mermaid's language; empty for a plain one.
 func (n *node) style() string {
 	var style []string
 	if fill := fills()[n.state]; fill != "" {

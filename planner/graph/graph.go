@@ -150,7 +150,7 @@ func shapeOf(t planner.Target) shape {
 	return resource
 }
 
-// customerOf is the branch that something is, or lies in.
+// customerOf returns the branch that something is, or lies in.
 func customerOf(address string, t planner.Target) string {
 	if t.IsBranch() {
 		return address
@@ -158,5 +158,5 @@ func customerOf(address string, t planner.Target) string {
 	return above(address)
 }
 
-// above is the address above one; empty if there is none.
+// above returns the address above one; empty if there is none.
 func above(address string) string { return address[:max(0, strings.LastIndexByte(address, '/'))] }

@@ -26,7 +26,7 @@ const (
 	EventForget   = "forget-rejection"
 )
 
-// rejectedName is the state's file that says that somebody rejected a plan.
+// rejectedName returns the state's file that says that somebody rejected a plan.
 func rejectedName(id string) string {
 	return path.Join(Folder, canonical.ShortID(id)+rejectedSuffix)
 }

@@ -160,5 +160,5 @@ func Text(waiting []Plan, rejected []Rejection) string {
 	return b.String()
 }
 
-// nameOf is the state's name of the file of a held plan.
+// nameOf returns the state's name of the file of a held plan.
 func (w *Plan) nameOf() string { return path.Join(Folder, filepath.Base(w.File)) }

@@ -148,7 +148,7 @@ func remove(tx ledger.Tx, name string) error {
 	return err
 }
 
-// ByAddress are the rejections by the addresses of their resources, each as one line.
+// ByAddress returns the rejections by the addresses of their resources, each as one line.
 func ByAddress(rejected []Rejection) map[string]string {
 	by := map[string]string{}
 	for _, r := range rejected {

@@ -13,13 +13,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// columns is the first line of the CSV.
+// columns returns the first line of the CSV.
 func columns() []string {
 	return []string{"seq", "time", "event", "who", "host", "plan", "approvers", "tickets", "result",
 		"address", "action", "attribute", "before", "after", "text", "hash"}
 }
 
-// Formats are the names of the forms of [Export].
+// Formats returns the names of the forms of [Export].
 func Formats() []string { return []string{"csv", "jsonl"} }
 
 // Export writes entries for auditors: as "csv", a line for each attribute that was to be changed
@@ -56,7 +56,7 @@ func asCSV(entries []ledger.Entry) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// rows are the lines of an entry.
+// rows returns the lines of an entry.
 func rows(e *ledger.Entry) (rows [][]string) {
 	var approvers, tickets []string
 	for _, x := range e.Approvals {
@@ -86,7 +86,7 @@ func rows(e *ledger.Entry) (rows [][]string) {
 	return rows
 }
 
-// cell is a text that no spreadsheet takes for a formula, and no terminal for a command.
+// cell returns a text that no spreadsheet takes for a formula, and no terminal for a command.
 func cell(s string) string {
 	if s = render.Escape(s); s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
 		return "'" + s

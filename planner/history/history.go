@@ -73,5 +73,5 @@ func (f *Filter) takes(e *ledger.Entry) bool {
 	})
 }
 
-// bare is a plan's id without the name of the hash.
+// bare returns a plan's id without the name of the hash.
 func bare(id string) string { return strings.TrimPrefix(id, "sha256:") }

@@ -25,7 +25,7 @@ func Text(entries []ledger.Entry) string {
 	return b.String()
 }
 
-// line is what an entry says beside its changes.
+// line returns what an entry says beside its changes.
 func line(e *ledger.Entry) string {
 	text := fmt.Sprintf("%s  %-8s %s@%s", planner.Minute(e.Time), e.Event, render.Escape(e.Who),
 		render.Escape(e.Host))

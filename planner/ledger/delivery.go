@@ -31,7 +31,7 @@ type Delivery struct {
 	Parked  bool   `json:"parked,omitempty"`
 }
 
-// Undelivered is the delivery as plans show it.
+// Undelivered returns the delivery as plans show it.
 func (d Delivery) Undelivered() planner.Undelivered {
 	return planner.Undelivered{Key: d.Key, Address: d.Address, Order: d.Order, Callback: d.Callback,
 		Since:   d.Since,

@@ -56,7 +56,7 @@ type Entry struct {
 	Hash string `json:"hash,omitempty"`
 }
 
-// Sum is the hash that the entry must have.
+// Sum returns the hash that the entry must have.
 func (e Entry) Sum() (string, error) {
 	e.Hash = ""
 	body, err := json.Marshal(e)

@@ -32,5 +32,5 @@ func CompileMatch(block *hcl.Block, scope *expr.Scope) (*Match, hcl.Diagnostics)
 // Matches reports whether the block speaks of this resource.
 func (m *Match) Matches(f planner.Facts) bool { return m.matcher.matches(f) }
 
-// String is the block's meaning in one line; equal blocks have equal ones.
+// String returns the block's meaning in one line; equal blocks have equal ones.
 func (m *Match) String() string { return m.text }

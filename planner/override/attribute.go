@@ -48,7 +48,7 @@ func directKinds() []kind {
 	return kinds
 }
 
-// quotaNames are the names of the limits, in a quota block and in upstream.quota.
+// quotaNames returns the names of the limits, in a quota block and in upstream.quota.
 func quotaNames() []string {
 	names := make([]string, planner.NumLimits)
 	for a := range planner.NumLimits {
@@ -65,7 +65,7 @@ func quotaKinds() []kind {
 	return kinds
 }
 
-// kindOf is what an override has to give for an attribute.
+// kindOf returns what an override has to give for an attribute.
 func kindOf(a planner.Attribute) kind {
 	k := kind{name: a.String(), want: cty.Number, example: a.Example(), inQuota: a.IsQuota()}
 	read := func(v cty.Value, _ bool) (planner.Value,
@@ -92,8 +92,8 @@ func kindOf(a planner.Attribute) kind {
 	return k
 }
 
-// id is a user or group id. Whether a group may be used is for the planner to say; ids that the
-// system calls cannot tell from "leave it" never pass.
+// id returns a user or group id. Whether a group may be used is for the planner to say; ids that
+// the system calls cannot tell from "leave it" never pass.
 func id(v cty.Value) (planner.Value, error) {
 	n, exact, err := whole(v.AsBigFloat())
 	if err != nil {
@@ -146,8 +146,8 @@ func whole(f *big.Float) (n uint64, exact bool, err error) {
 	return n, false, nil
 }
 
-// check is the part of an attribute's check that needs no resource. It sets what does not depend on
-// one, and tells whether the attribute has to be evaluated for each.
+// check returns the part of an attribute's check that needs no resource. It sets what does not
+// depend on one, and tells whether the attribute has to be evaluated for each.
 func (a attribute) check(w *planner.Wishes) (computed bool, diags hcl.Diagnostics) {
 	if mentions(a.expr, unlimited) && !a.inQuota {
 		return false, a.problem("the word unlimited is allowed only in the quota block of an override")

@@ -127,7 +127,7 @@ func wantedGIDs(attr *hcl.Attribute, values []cty.Value) (gids []int64, diags hc
 	return gids, nil
 }
 
-// constants are the elements of a list, or the one value in its place, all of the wanted type.
+// constants returns the elements of a list, or the one value in its place, all of the wanted type.
 func constants(attr *hcl.Attribute, scope *expr.Scope, want cty.Type, what string) ([]cty.Value,
 	hcl.Diagnostics) {
 	v, diags := scope.Value(attr.Expr)

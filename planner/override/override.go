@@ -180,22 +180,22 @@ func (o *Override) Source() planner.Provenance {
 		Using: o.using}
 }
 
-// Name is the block's label.
+// Name returns the block's label.
 func (o *Override) Name() string { return o.name }
 
-// Reason is why the override exists, in the words of the site; may be empty.
+// Reason returns why the override exists, in the words of the site; may be empty.
 func (o *Override) Reason() string { return o.reason }
 
-// Expires is the instant from which the override is ignored; the zero time if it has no end.
+// Expires returns the instant from which the override is ignored; the zero time if it has no end.
 func (o *Override) Expires() time.Time { return o.expires }
 
-// Defined is where the block's header stands.
+// Defined returns where the block's header stands.
 func (o *Override) Defined() hcl.Range { return o.defined }
 
-// Systems are the systems that the override is limited to; empty if it is not.
+// Systems returns the systems that the override is limited to; empty if it is not.
 func (o *Override) Systems() []string { return slices.Clone(o.match.systems) }
 
-// Paths are the globs that the override is limited to; empty if it is not.
+// Paths returns the globs that the override is limited to; empty if it is not.
 func (o *Override) Paths() []string {
 	for _, c := range o.match.texts {
 		if c.name == "path" {
@@ -205,7 +205,7 @@ func (o *Override) Paths() []string {
 	return nil
 }
 
-// Fixed is what the override wants of every resource that it matches, whatever the resource.
+// Fixed returns what the override wants of every resource that it matches, whatever the resource.
 func (o *Override) Fixed() planner.Wishes { return o.fixed }
 
 // Expired reports whether the override's time is over at now.

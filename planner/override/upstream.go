@@ -27,7 +27,7 @@ func unknownUpstream() cty.Value {
 	return cty.ObjectVal(all)
 }
 
-// members are the names in upstream, for messages.
+// members returns the names in upstream, for messages.
 func members() []string {
 	names := []string{"path", "data_type", "system", "tenant", "customer", "project", "target",
 		"gid", "group", "status", "mode"}
@@ -37,7 +37,7 @@ func members() []string {
 	return names
 }
 
-// upstreamObject is what expressions see; everything that the proxy does not say is null.
+// upstreamObject returns what expressions see; everything that the proxy does not say is null.
 func upstreamObject(u planner.Upstream) cty.Value {
 	f := u.Facts
 	quota := make(map[string]cty.Value, len(u.Quota))
@@ -74,8 +74,8 @@ func limit(l planner.Limit) cty.Value {
 	return cty.NullVal(cty.Number)
 }
 
-// Context is what an expression in a quota block may use for a resource. Without a resource it is
-// what a local may use, and unlimited.
+// Context returns what an expression in a quota block may use for a resource. Without a resource it
+// is what a local may use, and unlimited.
 func Context(scope *expr.Scope, u *planner.Upstream) *hcl.EvalContext {
 	if u == nil {
 		return scope.Context(map[string]cty.Value{unlimited: cty.PositiveInfinity})
@@ -83,7 +83,7 @@ func Context(scope *expr.Scope, u *planner.Upstream) *hcl.EvalContext {
 	return evalContext(scope, upstreamObject(*u), true)
 }
 
-// evalContext is what an expression may use. Only quotas may say unlimited.
+// evalContext returns what an expression may use. Only quotas may say unlimited.
 func evalContext(scope *expr.Scope, upstream cty.Value, inQuota bool) *hcl.EvalContext {
 	vars := map[string]cty.Value{"upstream": upstream}
 	if inQuota {

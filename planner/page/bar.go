@@ -28,7 +28,7 @@ func NewBar(label string, used, limit uint64) Bar {
 	return Bar{label, []Part{Span(class, 0, share)}}
 }
 
-// Share is a part of a whole, between 0 and 1. Of nothing, anything is all.
+// Share returns a part of a whole, between 0 and 1. Of nothing, anything is all.
 func Share(part, whole uint64) float64 {
 	if part >= whole {
 		if part == 0 {
@@ -39,12 +39,12 @@ func Share(part, whole uint64) float64 {
 	return float64(part) / float64(whole)
 }
 
-// Span is the part of a bar between two shares of its width.
+// Span returns the part of a bar between two shares of its width.
 func Span(class string, from, to float64) Part {
 	return Part{class, percent(from), percent(max(to-from, 0))}
 }
 
-// Mark is a line at a share of a bar's width.
+// Mark returns a line at a share of a bar's width.
 func Mark(at float64) Part { return Part{"mark", percent(min(at, 0.995)), "0.5"} }
 
 func percent(share float64) string { return strconv.FormatFloat(share*100, 'f', 1, 64) }

@@ -24,7 +24,7 @@ func ContentSecurityPolicy() string {
 		"'; base-uri 'none'; form-action 'none'"
 }
 
-// many is the word for so many things.
+// many returns the word for so many things.
 func many(n int, one, more string) string {
 	if n == 1 {
 		return one
@@ -32,7 +32,7 @@ func many(n int, one, more string) string {
 	return more
 }
 
-// New is the template of a page: its text, with the frame and the bars. The text is ours, so a
+// New returns the template of a page: its text, with the frame and the bars. The text is ours, so a
 // mistake in it is one of this program: it panics.
 func New(text string) *template.Template {
 	t := template.New("page").Funcs(template.FuncMap{

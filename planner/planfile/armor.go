@@ -17,7 +17,7 @@ const (
 func beginLine(label string) string { return "-----BEGIN " + label + "-----" }
 func endLine(label string) string   { return "-----END " + label + "-----" }
 
-// armor is a PEM block without headers, base64 in lines of 64.
+// armor returns a PEM block without headers, base64 in lines of 64.
 func armor(label string, payload []byte) []byte {
 	var b bytes.Buffer
 	b.Grow(len(payload)*4/3 + len(payload)/45 + 100)
@@ -63,10 +63,11 @@ func unarmor(label string, data []byte, line int) (payload, rest []byte, err err
 	return payload, data[size:], nil
 }
 
-// EncodeApproval is the block of an approval, ready for [File.AddApproval].
+// EncodeApproval returns the block of an approval, ready for [File.AddApproval].
 func EncodeApproval(payload []byte) []byte { return armor(approvalLabel, payload) }
 
-// DecodeApproval is the payload of an approval's block. It takes only what [EncodeApproval] writes.
+// DecodeApproval returns the payload of an approval's block. It takes only what [EncodeApproval]
+// writes.
 func DecodeApproval(block []byte) ([]byte, error) {
 	payload, rest, err := unarmor(approvalLabel, normalise(block), 1)
 	if err != nil {

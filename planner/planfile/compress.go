@@ -73,7 +73,7 @@ func decompress(data []byte, limit int64) ([]byte, error) {
 	return out, nil
 }
 
-// claimed is how long the data is before compression, as its last four bytes claim (RFC 1952).
+// claimed returns how long the data is before compression, as its last four bytes claim (RFC 1952).
 func claimed(data []byte) int64 {
 	return int64(binary.LittleEndian.Uint32(data[len(data)-4:]))
 }

@@ -13,7 +13,7 @@ func decode(part []byte) (*planner.Plan, error) {
 	return plan, unread(err)
 }
 
-// unread is the error of a machine's part that could not be read.
+// unread returns the error of a machine's part that could not be read.
 func unread(err error) error {
 	switch {
 	case errors.Is(err, canonical.ErrFormat):

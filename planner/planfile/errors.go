@@ -42,7 +42,7 @@ func (e *ForeignError) Error() string {
 		"that made it, or make a new plan", e.Renderer, canonical.Renderer, why)
 }
 
-// Unwrap is the reason why the plan can't be shown.
+// Unwrap returns the reason why the plan can't be shown.
 func (e *ForeignError) Unwrap() error { return e.Unreadable }
 
 const freshCopy = "ask its author for a fresh copy"

@@ -64,7 +64,7 @@ type File struct {
 	head []byte
 }
 
-// Marshal is the plan file of a plan. It refuses a plan that no reader would take.
+// Marshal returns the plan file of a plan. It refuses a plan that no reader would take.
 func Marshal(plan *planner.Plan, opt render.Options) ([]byte, error) {
 	if plan.Context.Renderer != canonical.Renderer {
 		return nil, &ForeignError{Renderer: plan.Context.Renderer}
@@ -105,7 +105,7 @@ func ownMistake(err error) error {
 		Hint: "nothing was written; this is a mistake of cscs-sync, please report it"}
 }
 
-// rendering is the readable part of a plan file: always the full one, at 80 columns.
+// rendering returns the readable part of a plan file: always the full one, at 80 columns.
 func rendering(plan *planner.Plan, id string, color bool) []byte {
 	return render.TextOf(plan, id, render.Options{Color: color})
 }
@@ -199,8 +199,8 @@ func (f *File) Show(opt render.Options) []byte {
 	return render.TextOf(f.Plan, f.id, opt)
 }
 
-// uncolored is a text without the sequences ESC [ … m, which are all that colour adds. What a plan
-// says never contains an escape character: [render.Escape] shows it as text.
+// uncolored returns a text without the sequences ESC [ … m, which are all that colour adds. What a
+// plan says never contains an escape character: [render.Escape] shows it as text.
 func uncolored(text []byte) []byte {
 	plain := make([]byte, 0, len(text))
 	for {
@@ -280,7 +280,7 @@ func normalise(data []byte) []byte {
 	return out
 }
 
-// Bytes is the file in its normal form, with all approvals.
+// Bytes returns the file in its normal form, with all approvals.
 func (f *File) Bytes() []byte { return slices.Concat(append([][]byte{f.head}, f.Approvals...)...) }
 
 // AddApproval puts one more approval at the end. It takes a block of [EncodeApproval].

@@ -281,7 +281,7 @@ func wholly(list []planner.Refusal) (n int) {
 	return n
 }
 
-// wholeUTC is what a plan's times are: with them, JSON has one form only.
+// wholeUTC returns what a plan's times are: with them, JSON has one form only.
 func wholeUTC(t time.Time) bool {
 	return t.Location() == time.UTC && t.Nanosecond() == 0 && t.Year() >= 1 && t.Year() <= 9999
 }

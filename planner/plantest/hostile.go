@@ -47,7 +47,7 @@ func AddHostile(p *planner.Plan) {
 		"s\u202e", "-----BEGIN"
 }
 
-// Hostile is a plan of hostile texts.
+// Hostile returns a plan of hostile texts.
 func Hostile() *planner.Plan {
 	p := Base()
 	AddHostile(p)

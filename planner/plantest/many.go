@@ -7,7 +7,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Many is a plan of n changes of one kind, each with ids, paths and numbers of its own.
+// Many returns a plan of n changes of one kind, each with ids, paths and numbers of its own.
 func Many(n int, add func(p *planner.Plan, address string, i int)) *planner.Plan {
 	p := Base()
 	one := Base()
@@ -48,7 +48,7 @@ func renamed(add func(*planner.Plan)) func(*planner.Plan, string, int) {
 	}
 }
 
-// KindsOfChange are the kinds of change for [Many], by name.
+// KindsOfChange returns the kinds of change for [Many], by name.
 func KindsOfChange() map[string]func(*planner.Plan, string, int) {
 	return map[string]func(*planner.Plan, string, int){
 		"create": AddCreate,

@@ -12,13 +12,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// Made is the time at which the plans were made.
+// Made returns the time at which the plans were made.
 func Made() time.Time { return time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC) }
 
 // TiB is 2^40 bytes.
 const TiB = 1 << 40
 
-// Base is a plan without changes.
+// Base returns a plan without changes.
 func Base() *planner.Plan {
 	return &planner.Plan{
 		Core: planner.Core{Configuration: canonical.Digest([]byte("configuration"))[7:]},
@@ -32,10 +32,10 @@ func Base() *planner.Plan {
 	}
 }
 
-// HexID is an id that belongs to a number.
+// HexID returns an id that belongs to a number.
 func HexID(n int) string { return canonical.Digest(fmt.Append(nil, "item", n))[7:39] }
 
-// NewAction is an action on a project's directory, without changes.
+// NewAction returns an action on a project's directory, without changes.
 func NewAction(kind planner.ActionKind, address string, n int) planner.Action {
 	return planner.Action{
 		Key:     planner.Key{Item: HexID(n), System: "cscs-capstor-offering", DataType: "store"},
@@ -44,7 +44,7 @@ func NewAction(kind planner.ActionKind, address string, n int) planner.Action {
 	}
 }
 
-// Because is one reason.
+// Because returns one reason.
 func Because(code, text string) []planner.Reason {
 	return []planner.Reason{{Code: reason.Code(code), Text: text}}
 }
@@ -85,23 +85,23 @@ func Bump(c *planner.Counts, kind planner.ActionKind) {
 	}
 }
 
-// Change is one change of an attribute.
+// Change returns one change of an attribute.
 func Change(a planner.Attribute, before, after planner.Value) planner.Change {
 	return planner.Change{Attribute: a, Before: before, After: after}
 }
 
-// Num is a number as a value.
+// Num returns a number as a value.
 func Num(n uint64) planner.Value { return planner.Number(n) }
 
-// Mode is a mode as a value.
+// Mode returns a mode as a value.
 func Mode(m planner.Mode) planner.Value { return planner.ModeValue(m) }
 
-// From is the note of a change that comes from f.
+// From returns the note of a change that comes from f.
 func From(f planner.From) planner.ChangeNote {
 	return planner.ChangeNote{Provenance: planner.Provenance{From: f}}
 }
 
-// ByOverride is the note of a change that an override makes.
+// ByOverride returns the note of a change that an override makes.
 func ByOverride(name, at string) planner.ChangeNote {
 	return planner.ChangeNote{Provenance: planner.Provenance{From: planner.FromOverride,
 		Override: name, At: at}}

@@ -6,7 +6,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Typical are the plans that people meet.
+// Typical returns the plans that people meet.
 func Typical() map[string]func() *planner.Plan {
 	with := func(add func(*planner.Plan)) func() *planner.Plan {
 		return func() *planner.Plan {
@@ -137,7 +137,7 @@ func Thousand() *planner.Plan {
 	return p
 }
 
-// Shared is a plan whose quota is shared by many.
+// Shared returns a plan whose quota is shared by many.
 func Shared(claims int) *planner.Plan {
 	p := Mixed()
 	hard := func(tera uint64) planner.Limits {

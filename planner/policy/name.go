@@ -11,8 +11,8 @@ import (
 // messages.
 const maxName = 60
 
-// Name is how people name a held plan: what it does, where, and the first eight digits of its id,
-// such as archive-capstor-uzh-old-1a83b1ae. The digits alone tell it from every other plan; the
+// Name returns how people name a held plan: what it does, where, and the first eight digits of its
+// id, such as archive-capstor-uzh-old-1a83b1ae. The digits alone tell it from every other plan; the
 // words are for people.
 func Name(core *planner.Core, id string) string {
 	digits := strings.TrimPrefix(id, "sha256:")

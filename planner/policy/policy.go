@@ -204,8 +204,8 @@ func (in *Input) bound(decisions []Decision) {
 	}
 }
 
-// growth is by how much an action raises the hard space limit; endless means that there is none
-// afterwards. A quota that was never set grows from nothing.
+// growth returns by how much an action raises the hard space limit; endless means that there is
+// none afterwards. A quota that was never set grows from nothing.
 func growth(a *planner.Action, d *planner.Detail) (by planner.Bytes, endless bool) {
 	if gives(d, reason.UnlimitedSpace) {
 		return 0, true
@@ -223,7 +223,7 @@ func growth(a *planner.Action, d *planner.Detail) (by planner.Bytes, endless boo
 	return 0, false
 }
 
-// held is the rule that holds an action by itself; empty if none does.
+// held returns the rule that holds an action by itself; empty if none does.
 func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 	if slices.Contains(a.Danger, planner.DangerMissing) && a.Kind != planner.Restore {
 		return "the policy never deals with a directory that is gone"
@@ -261,7 +261,7 @@ func gives(d *planner.Detail, code reason.Code) bool {
 	return slices.ContainsFunc(d.Reasons, func(r planner.Reason) bool { return r.Code == code })
 }
 
-// Effects are what an action does, in the words of auto_approve.allow.
+// Effects returns what an action does, in the words of auto_approve.allow.
 func Effects(a *planner.Action, d *planner.Detail) []string {
 	effects := ofDangers(a)
 	switch a.Kind {
@@ -283,7 +283,8 @@ func Effects(a *planner.Action, d *planner.Detail) []string {
 	return slices.Compact(effects)
 }
 
-// ofDangers are the dangers of an action that are effects too, by the same word, whatever its kind.
+// ofDangers returns the dangers of an action that are effects too, by the same word, whatever its
+// kind.
 func ofDangers(a *planner.Action) (effects []string) {
 	for _, d := range []planner.Danger{planner.DangerBelowUsage, planner.DangerWiderAccess,
 		planner.DangerUnlimited} {
@@ -294,7 +295,7 @@ func ofDangers(a *planner.Action) (effects []string) {
 	return effects
 }
 
-// lowered is what a new directory's quota takes away from a group that has a quota already.
+// lowered returns what a new directory's quota takes away from a group that has a quota already.
 func lowered(a *planner.Action, d *planner.Detail) (effects []string) {
 	if slices.ContainsFunc(a.Changes, func(c planner.Change) bool {
 		return c.Attribute.IsQuota() && !c.Before.IsAbsent() && lower(c, d)

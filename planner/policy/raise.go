@@ -7,8 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// raise is the rule that holds an action because of a limit that it raises: too little of the limit
-// is used, or the limit grows by too much. It is empty if none does. What is not known holds.
+// raise returns the rule that holds an action because of a limit that it raises: too little of the
+// limit is used, or the limit grows by too much. It is empty if none does. What is not known holds.
 func (in *Input) raise(a *planner.Action, d *planner.Detail) string {
 	if in.Policy.MinUsed == 0 && in.Policy.MaxRaise == 0 || a.Kind != planner.Update &&
 		a.Kind != planner.Adopt {
@@ -65,7 +65,7 @@ func (p *Policy) tooLittleUsed(a *planner.Action, d *planner.Detail, of planner.
 	return ""
 }
 
-// before is what a limit is now: one that changes, or one that stays.
+// before returns what a limit is now: one that changes, or one that stays.
 func before(a *planner.Action, d *planner.Detail, of planner.Attribute) planner.Value {
 	for _, c := range a.Changes {
 		if c.Attribute == of {

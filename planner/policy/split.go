@@ -147,7 +147,7 @@ func (g *Group) warnings(p *planner.Plan) (held []planner.Warning) {
 	return held
 }
 
-// Only is the plan with nothing but a group's actions, with an id of its own.
+// Only returns the plan with nothing but a group's actions, with an id of its own.
 func Only(p *planner.Plan, g Group) *planner.Plan {
 	part := *p
 	part.Core.Actions = make([]planner.Action, 0, len(g.Actions))

@@ -47,7 +47,7 @@ func (w Window) Contains(now time.Time) bool {
 	return on(today) && minute >= w.From || on(yesterday) && minute < w.To
 }
 
-// closed is the rule that holds everything at a time, and says until when; empty if none does.
+// closed returns the rule that holds everything at a time, and says until when; empty if none does.
 func closed(windows []Window, now time.Time) string {
 	rule := ""
 	if denied := slices.IndexFunc(windows,
@@ -81,9 +81,9 @@ func isOpen(windows []Window, now time.Time) bool {
 	return allows == 0 || open
 }
 
-// opens is the first minute after a time in which the policy may approve; a zero time if there is
-// none within a week. Minutes are looked at one by one: the clocks of several zones, and the days
-// on which they are changed, follow no rule.
+// opens returns the first minute after a time in which the policy may approve; a zero time if there
+// is none within a week. Minutes are looked at one by one: the clocks of several zones, and the
+// days on which they are changed, follow no rule.
 func opens(windows []Window, now time.Time) time.Time {
 	at := now.Truncate(time.Minute)
 	for range 7*24*60 + 1 {

@@ -39,7 +39,7 @@ func (v *view) action(p *printer, i int) {
 	}
 }
 
-// sentence is the comment above a block, with its dangers.
+// sentence returns the comment above a block, with its dangers.
 func (v *view) sentence(p *printer, subject, verb string, a *planner.Action) {
 	s := bold
 	if len(a.Danger) > 0 {
@@ -142,7 +142,7 @@ func quotaName(a *planner.Action) string {
 	return Escape(a.Quota.String())
 }
 
-// change is the row of one attribute.
+// change returns the row of one attribute.
 func (p *printer) change(kind planner.ActionKind, c planner.Change, d *planner.Detail, i int) row {
 	column := outer
 	if c.Attribute.IsQuota() {
@@ -151,7 +151,7 @@ func (p *printer) change(kind planner.ActionKind, c planner.Change, d *planner.D
 	return p.changeRow(changeFact(kind, c, d, i), column)
 }
 
-// changeRow is the row of a change in a block whose marks are at a column.
+// changeRow returns the row of a change in a block whose marks are at a column.
 func (p *printer) changeRow(f fact, column int) row {
 	if f.is != "" {
 		return p.rowOf(f, column+14)
@@ -159,8 +159,8 @@ func (p *printer) changeRow(f fact, column int) row {
 	return p.rowOf(f, column+16)
 }
 
-// showBefore is what an attribute was. A limit of the default quota is called so: releases show it
-// as its number or as unlimited.
+// showBefore returns what an attribute was. A limit of the default quota is called so: releases
+// show it as its number or as unlimited.
 func showBefore(c planner.Change, d *planner.Detail) string {
 	before := show(c.Attribute, c.Before)
 	if !d.Usage.DefaultCovers(c.Attribute) || c.Before.IsAbsent() {
@@ -172,7 +172,7 @@ func showBefore(c planner.Change, d *planner.Detail) string {
 	return "default"
 }
 
-// moved is how far a limit moves, in brackets.
+// moved returns how far a limit moves, in brackets.
 func moved(c planner.Change) string {
 	b, ok1 := c.Before.Number()
 	a, ok2 := c.After.Number()
@@ -209,7 +209,7 @@ func origin(n planner.ChangeNote) string {
 // kept says for how long an archived directory is kept.
 func kept(a *planner.Action) string { return days(a.Retention) + " from the day it is archived" }
 
-// afterwards is what follows the changes: retention, order, callbacks.
+// afterwards returns what follows the changes: retention, order, callbacks.
 func (p *printer) afterwards(a *planner.Action) []row {
 	var rows []row
 	for _, f := range afterwards(a) {
@@ -218,7 +218,7 @@ func (p *printer) afterwards(a *planner.Action) []row {
 	return rows
 }
 
-// rowOf is the row of a fact, whose value begins at a column.
+// rowOf returns the row of a fact, whose value begins at a column.
 func (p *printer) rowOf(f fact, column int) row {
 	r := row{mark: f.mark, style: f.style, name: f.name, note: f.note, loud: f.loud}
 	switch {

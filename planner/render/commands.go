@@ -49,9 +49,9 @@ func newShell(plan *planner.Plan, order []int) *shell {
 	return s
 }
 
-// commands are the shell lines that would do what an action does, to be run in storage.root. They
-// are for reading: apply takes care of much that they do not, such as races and links. Callbacks
-// are only named.
+// commands returns the shell lines that would do what an action does, to be run in storage.root.
+// They are for reading: apply takes care of much that they do not, such as races and links.
+// Callbacks are only named.
 func (s *shell) commands(i int) []string {
 	a, d := &s.plan.Core.Actions[i], &s.plan.Context.Details[i]
 	dir := shellPath(a.Storage)
@@ -84,7 +84,7 @@ func (s *shell) commands(i int) []string {
 	return lines
 }
 
-// settings are the lines for attributes that end with a value, in the order of apply.
+// settings returns the lines for attributes that end with a value, in the order of apply.
 func settings(a *planner.Action, d *planner.Detail, dir string) []string {
 	after := map[planner.Attribute]planner.Value{}
 	for _, k := range d.Kept {
@@ -127,7 +127,7 @@ func settings(a *planner.Action, d *planner.Detail, dir string) []string {
 // shellPath quotes a storage path for a shell.
 func shellPath(s string) string { return ShellWord(path.Clean(s)) }
 
-// archivePlace is where an archived directory goes, with the time at which the command runs.
+// archivePlace returns where an archived directory goes, with the time at which the command runs.
 func archivePlace(a *planner.Action) string {
 	before, after, _ := strings.Cut(a.ArchivePlace(), planner.ArchiveTime)
 	return ShellWord(before) + `"$(date -u +%Y%m%dT%H%M%SZ)"` + ShellWord(after)

@@ -12,8 +12,8 @@ const (
 	listedFolded = 5 // addresses shown of those that are folded
 )
 
-// folded are the blocks of --compact: changes of one shape share a block where the first of them
-// would stand. Dangerous ones are never folded.
+// folded returns the blocks of --compact: changes of one shape share a block where the first of
+// them would stand. Dangerous ones are never folded.
 func (v *view) folded(order []int) []func(*printer) {
 	var list []func(*printer)
 	for _, members := range v.grouped(order) {
@@ -26,7 +26,8 @@ func (v *view) folded(order []int) []func(*printer) {
 	return list
 }
 
-// grouped are the actions that share a block, or stand alone, in the order in which they are shown.
+// grouped returns the actions that share a block, or stand alone, in the order in which they are
+// shown.
 func (v *view) grouped(order []int) [][]int {
 	groups, shapes := map[string][]int{}, make([]string, len(order))
 	for k, i := range order {
@@ -47,8 +48,8 @@ func (v *view) grouped(order []int) [][]int {
 	return list
 }
 
-// shape is what changes have in common that can be shown as one: all but names, ids and what is
-// used. Empty: never fold.
+// shape returns what changes have in common that can be shown as one: all but names, ids and what
+// is used. Empty: never fold.
 func (v *view) shape(i int) string {
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
 	if len(a.Danger) > 0 || a.Kind == planner.Archive || a.Verdict != "" {
@@ -148,7 +149,7 @@ func verbMany(kind planner.ActionKind) string {
 	return "are as wanted, only callbacks are due"
 }
 
-// commonReason is the reason that all members have, or that each has its own.
+// commonReason returns the reason that all members have, or that each has its own.
 func (v *view) commonReason(members []int) string {
 	texts := func(i int) string { return reasonTexts(v.plan.Context.Details[i].Reasons) }
 	common := texts(members[0])
@@ -193,7 +194,7 @@ func (v *view) groupBody(p *printer, members []int) {
 	}
 }
 
-// groupFact is what becomes of one attribute of all members.
+// groupFact returns what becomes of one attribute of all members.
 func (v *view) groupFact(members []int, change int) fact {
 	first := &v.plan.Core.Actions[members[0]]
 	f := changeFact(first.Kind, first.Changes[change], &v.plan.Context.Details[members[0]], change)
@@ -212,7 +213,7 @@ func (v *view) differ(members []int, change int) bool {
 	return false
 }
 
-// usageRange is how full the least and the fullest of the members will be.
+// usageRange returns how full the least and the fullest of the members will be.
 func (v *view) usageRange(members []int) []fact {
 	var least, most uint64
 	known := 0

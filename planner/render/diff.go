@@ -227,7 +227,7 @@ func reasonTexts(reasons []planner.Reason) string {
 	return strings.Join(texts, "; ")
 }
 
-// oneLine is a text of several lines in one.
+// oneLine returns a text of several lines in one.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // compareFields pairs fields by name, in the order of the new list, those that are gone last. Of
@@ -280,7 +280,7 @@ func compareValues(name string, old, latest []string) []FieldDiff {
 	return list
 }
 
-// Text is the comparison for people.
+// Text returns the comparison for people.
 func (d *DiffResult) Text(opt Options) []byte {
 	p := newPrinter(opt)
 	p.put(line{in(bold, "old "), in(dim, d.Old)})
@@ -324,7 +324,7 @@ func (d *DiffResult) actions(p *printer) {
 	}
 }
 
-// changesOf are the changes of an action that nobody has reviewed yet.
+// changesOf returns the changes of an action that nobody has reviewed yet.
 func changesOf(a *planner.Action) []FieldDiff {
 	var list []FieldDiff
 	for _, c := range a.Changes {

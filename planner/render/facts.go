@@ -19,7 +19,8 @@ type fact struct {
 	loud style
 }
 
-// places are the directories that an action makes, changes or moves, and what is tagged below them.
+// places returns the directories that an action makes, changes or moves, and what is tagged below
+// them.
 func places(a *planner.Action) []fact {
 	var facts []fact
 	for _, parent := range a.Parents {
@@ -49,7 +50,7 @@ func places(a *planner.Action) []fact {
 	return facts
 }
 
-// changeFact is what becomes of one attribute.
+// changeFact returns what becomes of one attribute.
 func changeFact(kind planner.ActionKind, c planner.Change, d *planner.Detail, i int) fact {
 	f := fact{mark: "~", style: yellow, name: c.Attribute.String(), note: origin(d.Notes[i])}
 	if d.Notes[i].Drift {
@@ -69,7 +70,7 @@ func changeFact(kind planner.ActionKind, c planner.Change, d *planner.Detail, i 
 	return f
 }
 
-// afterwards is what follows the changes: retention, order, callbacks.
+// afterwards returns what follows the changes: retention, order, callbacks.
 func afterwards(a *planner.Action) []fact {
 	var facts []fact
 	add := func(has bool, name, is string) {

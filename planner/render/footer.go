@@ -54,8 +54,8 @@ func (v *view) eachDrift(each func(same []string, facts []fact)) {
 		})
 }
 
-// drifted are the facts of one resource that was changed outside: what is recorded, and what was
-// found.
+// drifted returns the facts of one resource that was changed outside: what is recorded, and what
+// was found.
 func drifted(list []planner.Drift, set map[driftKey]planner.Value) []fact {
 	facts := make([]fact, len(list))
 	for i, d := range list {
@@ -87,8 +87,8 @@ func (v *view) set() map[driftKey]planner.Value {
 	return m
 }
 
-// refusals are the resources for which nothing is done, and then those of which only the quota is
-// left alone.
+// refusals returns the resources for which nothing is done, and then those of which only the quota
+// is left alone.
 func (v *view) refusals(p *printer) {
 	c := &v.plan.Context
 	if hasWhole(c.Blocked) || hasWhole(c.Waiting) {
@@ -223,7 +223,7 @@ func undeliveredLines(list []planner.Undelivered) []string {
 	return lines
 }
 
-// conclusion is the last line. Its form is a contract: scripts read it.
+// conclusion returns the last line. Its form is a contract: scripts read it.
 func (v *view) conclusion(p *printer) {
 	head, tail, quiet := conclusion(v.plan)
 	s := bold

@@ -50,7 +50,7 @@ func (v *view) configuration() string {
 		"unknown")
 }
 
-// variables are the variables of the configuration with their values.
+// variables returns the variables of the configuration with their values.
 func variables(parts []planner.ConfigurationPart) string {
 	var list []string
 	for _, part := range parts {
@@ -61,8 +61,8 @@ func variables(parts []planner.ConfigurationPart) string {
 	return strings.Join(list, ", ")
 }
 
-// shortened is the start of a digest, enough to tell it from others. The plan's id covers all of
-// it.
+// shortened returns the start of a digest, enough to tell it from others. The plan's id covers all
+// of it.
 func shortened(digest string) string {
 	if len(digest) > 12 && pathSafe(digest) {
 		return digest[:12]
@@ -199,7 +199,7 @@ func (e effects) cells() []int {
 	return []int{e.resources, e.directories, e.quotas, e.orders, e.dangerous}
 }
 
-// table is what the plan does in numbers, a line for each action that occurs.
+// table returns what the plan does in numbers, a line for each action that occurs.
 func (v *view) table(p *printer) {
 	head := line{in(dim, spaces(13))}
 	for _, name := range columnNames() {
@@ -235,7 +235,7 @@ func cell(n, width int, danger bool) span {
 	return in(s, fmt.Sprintf("  %*s", width, planner.Commas(uint64(n))))
 }
 
-// promised is the space that hard limits promise on each system.
+// promised returns the space that hard limits promise on each system.
 func (v *view) promised(p *printer) {
 	list := v.plan.Context.Promised
 	width := 8
@@ -253,7 +253,7 @@ func (v *view) promised(p *printer) {
 	}
 }
 
-// promiseChange is how far a sum of hard limits moves; empty where it stays.
+// promiseChange returns how far a sum of hard limits moves; empty where it stays.
 func promiseChange(m planner.Promise) string {
 	switch {
 	case m.After > m.Before:

@@ -16,10 +16,10 @@ import (
 //go:embed plan.tmpl
 var planTemplate string
 
-// HTML is the plan as one page for a change board: no script, and nothing from outside. Dangers
-// come first, in words; each change has a card, and changes of the same shape share one with all
-// their addresses, dangerous ones never. It follows the reader's light or dark setting, and prints
-// in full. It states the facts of [Text], and no others.
+// HTML returns the plan as one page for a change board: no script, and nothing from outside.
+// Dangers come first, in words; each change has a card, and changes of the same shape share one
+// with all their addresses, dangerous ones never. It follows the reader's light or dark setting,
+// and prints in full. It states the facts of [Text], and no others.
 func HTML(plan *planner.Plan, opt Options) []byte {
 	opt.Compact = true
 	v := newView(plan, opt)
@@ -118,7 +118,7 @@ func (v *view) page() planPage {
 	return p
 }
 
-// contents are the parts of the page, with how much is in each.
+// contents returns the parts of the page, with how much is in each.
 func (p *planPage) contents() []pageLink {
 	var list []pageLink
 	add := func(to, name string, n int, class string) {

@@ -52,7 +52,8 @@ type pageUse struct {
 	Bar         page.Bar
 }
 
-// pageSections are the dangerous changes, and then the others by kind, in the order of the text.
+// pageSections returns the dangerous changes, and then the others by kind, in the order of the
+// text.
 func (v *view) pageSections() []pageSection {
 	var list []pageSection
 	counts := map[string]int{}
@@ -81,7 +82,7 @@ func (v *view) pageSections() []pageSection {
 	return list
 }
 
-// singular is a name of one thing.
+// singular returns a name of one thing.
 func singular(name string) string {
 	return strings.NewReplacer("changes", "change", "orders", "order", "warnings", "warning",
 		"quotas", "quota").Replace(name)
@@ -136,7 +137,7 @@ func kindClass(kind planner.ActionKind) string {
 	return ""
 }
 
-// card is the card of one action.
+// card returns the card of one action.
 func (v *view) card(i int) pageCard {
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
 	c := pageCard{ID: cardID(i), Address: Quote(a.Address), Verb: verb(a), Kind: string(a.Kind),
@@ -193,7 +194,7 @@ func (v *view) addChanges(c *pageCard, a *planner.Action, d *planner.Detail) {
 	}
 }
 
-// groupCard is the card of several actions of the same shape.
+// groupCard returns the card of several actions of the same shape.
 func (v *view) groupCard(members []int) pageCard {
 	i := members[0]
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
@@ -255,7 +256,7 @@ func pageFactOf(f fact) pageFact {
 	return p
 }
 
-// pageMeasure is what is used, with a bar against the limit before and one against that after.
+// pageMeasure returns what is used, with a bar against the limit before and one against that after.
 func pageMeasure(m measure) pageFact {
 	f := pageFactOf(m.fact)
 	if m.hard == nil {

@@ -74,8 +74,8 @@ func usageOf(u *planner.UsageNote) *jsonUsage {
 	return out
 }
 
-// JSON is the plan for programs. Lists are never null, and characters that a terminal would act on,
-// or not show, are written as \u escapes.
+// JSON returns the plan for programs. Lists are never null, and characters that a terminal would
+// act on, or not show, are written as \u escapes.
 func JSON(plan *planner.Plan) []byte {
 	out := jsonPlan{FormatVersion: FormatVersion, ID: canonical.ID(plan.Core),
 		Summary:   jsonSummary{plan.Context.Counts, countQuotas(plan)},
@@ -100,7 +100,7 @@ func JSON(plan *planner.Plan) []byte {
 	return hideNothing(b.Bytes())
 }
 
-// byAddress is the indexes of the actions in the order of the JSON.
+// byAddress returns the indexes of the actions in the order of the JSON.
 func byAddress(plan *planner.Plan) []int {
 	order := make([]int, len(plan.Core.Actions))
 	for i := range order {

@@ -16,10 +16,10 @@ const longestOpen = 40
 // the note of what was left out need that much.
 const LeastMarkdown = 4096
 
-// Markdown is the plan for tickets: tables and headings, and everything that comes from outside in
-// code blocks, where neither Markdown nor HTML means anything. Changes of the same shape are folded
-// with all their addresses, and what is long is put into <details>; what is dangerous is never
-// folded.
+// Markdown returns the plan for tickets: tables and headings, and everything that comes from
+// outside in code blocks, where neither Markdown nor HTML means anything. Changes of the same shape
+// are folded with all their addresses, and what is long is put into <details>; what is dangerous is
+// never folded.
 //
 // A text of more than opt.MaxSize bytes is shortened, the least important part first: actions to
 // one line each, other parts to their first lines. It then says what it left out, and which digest
@@ -124,7 +124,7 @@ func (m *markdown) addBlocks(s part) {
 	m.parts = append(m.parts, &s)
 }
 
-// oneLine is an action in one line: its mark, address, dangers and changes.
+// oneLine returns an action in one line: its mark, address, dangers and changes.
 func (v *view) oneLine(i int) []byte {
 	a := &v.plan.Core.Actions[i]
 	mark, _, _ := symbol(a.Kind)
@@ -183,7 +183,7 @@ func (m *markdown) part(s *part) {
 	m.printf("</details>\n\n")
 }
 
-// fence is a code block that ends only where it should: its fence is longer than any in the
+// fence returns a code block that ends only where it should: its fence is longer than any in the
 // content.
 func (m *markdown) fence(content []byte) {
 	fence := "```"

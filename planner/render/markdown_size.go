@@ -14,7 +14,7 @@ import (
 // are given to the parts.
 const noteSlack = 512
 
-// importanceOfParts is the order in which parts are shortened: the first one goes first.
+// importanceOfParts returns the order in which parts are shortened: the first one goes first.
 func importanceOfParts() []string {
 	return []string{"Symbols", "Actions", "Callbacks", "Blocked and waiting",
 		"Changed outside of cscs-sync", "Warnings",

@@ -18,7 +18,7 @@ const (
 	Dark
 )
 
-// PaletteNames are the names of the palettes, in their order.
+// PaletteNames returns the names of the palettes, in their order.
 func PaletteNames() []string { return []string{"usual", "light", "dark"} }
 
 // PaletteOf finds a palette by its name.
@@ -27,7 +27,7 @@ func PaletteOf(name string) (p Palette, ok bool) {
 	return Palette(max(i, 0)), i >= 0
 }
 
-// shade is one of the 256 colours of terminals.
+// shade returns one of the 256 colours of terminals.
 func shade(n color.Attribute) []color.Attribute { return []color.Attribute{38, 5, n} }
 
 // Green is for what is made or is well. Terminals with a white background have a dark one of their

@@ -92,7 +92,7 @@ func newPrinter(opt Options) *printer {
 	return p
 }
 
-// sequences are what stands around a text of each style. Instances of their own, switched on by
+// sequences returns what stands around a text of each style. Instances of their own, switched on by
 // hand, keep environment, terminal and the library's global switch out of it.
 func sequences(c Palette) (open, closing [styles]string) {
 	params := [styles][]color.Attribute{

@@ -37,7 +37,7 @@ func countQuotas(plan *planner.Plan) (n quotaCounts) {
 	return n
 }
 
-// of is how many quotas are blocked, or waiting.
+// of returns how many quotas are blocked, or waiting.
 func (n quotaCounts) of(kind planner.ActionKind) int {
 	switch kind {
 	case planner.Blocked:
@@ -48,7 +48,7 @@ func (n quotaCounts) of(kind planner.ActionKind) int {
 	return 0
 }
 
-// words are the counts for the last line. No commas in these numbers: scripts read them.
+// words returns the counts for the last line. No commas in these numbers: scripts read them.
 func (n quotaCounts) words() (words []string) {
 	for _, w := range []struct {
 		n         int

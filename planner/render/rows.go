@@ -89,7 +89,7 @@ func (p *printer) list(indent int, names []string) []line {
 	return out
 }
 
-// show is an attribute's value as plans show it, escaped.
+// show returns an attribute's value as plans show it, escaped.
 func show(a planner.Attribute, v planner.Value) string { return Escape(planner.Show(a, v)) }
 
 // transition is "old -> new", on several lines if one is too short.

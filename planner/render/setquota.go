@@ -7,8 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// setLimits is the line that sets all four limits of an action, also those that stay; empty if it
-// sets none. after has the limits by attribute.
+// setLimits returns the line that sets all four limits of an action, also those that stay; empty if
+// it sets none. after has the limits by attribute.
 func setLimits(a *planner.Action, d *planner.Detail, after map[planner.Attribute]planner.Value,
 	dir string) string {
 	if a.Quota == nil {
@@ -39,7 +39,7 @@ func setLimits(a *planner.Action, d *planner.Detail, after map[planner.Attribute
 		dir
 }
 
-// limitNumber is a limit as a tool takes it: KiB, but bytes on VAST.
+// limitNumber returns a limit as a tool takes it: KiB, but bytes on VAST.
 func limitNumber(tool planner.Tool, at planner.Attribute, n uint64) string {
 	switch {
 	case !at.IsSpace() || tool == planner.ToolVAST:
@@ -50,7 +50,7 @@ func limitNumber(tool planner.Tool, at planner.Attribute, n uint64) string {
 	return strconv.FormatUint(n>>10, 10)
 }
 
-// unlimitedIn is how a tool says that there is no limit.
+// unlimitedIn returns how a tool says that there is no limit.
 func unlimitedIn(tool planner.Tool) string {
 	if tool == planner.ToolVAST {
 		return "null"
@@ -115,10 +115,10 @@ func vastRequest(a *planner.Action, limits map[planner.Attribute]string) string 
 		`'", ` + body + `}' "$VMS"/quotas/`
 }
 
-// jsonText is a text as it stands between the quotes of a JSON string.
+// jsonText returns a text as it stands between the quotes of a JSON string.
 func jsonText(s string) string { return strings.Trim(strconv.Quote(s), `"`) }
 
-// leaveQuota are the lines for the quota of a directory that was archived.
+// leaveQuota returns the lines for the quota of a directory that was archived.
 func leaveQuota(a *planner.Action, d *planner.Detail) []string {
 	switch {
 	case a.Quota == nil:
@@ -157,7 +157,7 @@ func idFlag(a *planner.Action,
 	return kindFlag(a, project) + idOf(a) + " "
 }
 
-// kindFlag is the flag of the kind of quota, with a blank behind.
+// kindFlag returns the flag of the kind of quota, with a blank behind.
 func kindFlag(a *planner.Action, project string) string {
 	if a.Quota.By == planner.ByProject {
 		return project
@@ -167,5 +167,5 @@ func kindFlag(a *planner.Action, project string) string {
 
 func idOf(a *planner.Action) string { return strconv.FormatUint(uint64(a.Quota.ID), 10) }
 
-// mountOf is the mount that a directory lies on.
+// mountOf returns the mount that a directory lies on.
 func mountOf(dir string) string { return `"$(stat -c %m -- ` + dir + `)"` }

@@ -48,7 +48,7 @@ func (v *view) contributions(p *printer, q *planner.SharedQuota) {
 	}
 }
 
-// contributionsShown are those that change, and so many of the others; left counts the rest.
+// contributionsShown returns those that change, and so many of the others; left counts the rest.
 func contributionsShown(q *planner.SharedQuota,
 	attributes []planner.Attribute) (shown []planner.Contribution, left int) {
 	unchanged := 0
@@ -90,7 +90,8 @@ func ContributionChanges(c planner.Contribution, attributes []planner.Attribute)
 	return false
 }
 
-// sharedAttributes are the limits of a shared quota that the plan changes; all if it changes none.
+// sharedAttributes returns the limits of a shared quota that the plan changes; all if it changes
+// none.
 func (v *view) sharedAttributes(q *planner.SharedQuota) []planner.Attribute {
 	changed := map[planner.Attribute]bool{}
 	for i := range v.plan.Core.Actions {
@@ -115,7 +116,7 @@ func (v *view) sharedAttributes(q *planner.SharedQuota) []planner.Attribute {
 	return all
 }
 
-// contributionFacts are the limits of one resource: before -> after, or what stays.
+// contributionFacts returns the limits of one resource: before -> after, or what stays.
 func contributionFacts(c planner.Contribution, attributes []planner.Attribute) []fact {
 	var facts []fact
 	for _, a := range attributes {

@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/parallel"
 )
 
-// Text is what a reviewer reads, in the order of importance: what the plan is, what it does in
+// Text returns what a reviewer reads, in the order of importance: what the plan is, what it does in
 // numbers, warnings, what was changed outside; then every action, dangerous ones first; then what
 // is not done, and why. It is a function of its arguments. No line begins with "-----" or ends in
 // blanks.
@@ -75,7 +75,7 @@ func newViewOf(plan *planner.Plan, id func() string, opt Options) *view {
 	return v
 }
 
-// sections are the parts of the text that this plan has, in order.
+// sections returns the parts of the text that this plan has, in order.
 func (v *view) sections() []func(*printer) {
 	c := &v.plan.Context
 	list := []func(*printer){v.header, v.table}
@@ -117,8 +117,8 @@ func (v *view) sends() bool {
 		func(a planner.Action) bool { return len(a.Callbacks) > 0 })
 }
 
-// order is the indexes of actions as they are shown: the most dangerous first, then by kind, then
-// by address.
+// order returns the indexes of actions as they are shown: the most dangerous first, then by kind,
+// then by address.
 func (v *view) order() []int {
 	actions := v.plan.Core.Actions
 	order := make([]int, len(actions))
@@ -159,8 +159,8 @@ func (v *view) actions() []func(*printer) {
 	return append(list, v.each(v.order())...)
 }
 
-// each are the blocks of actions; with --compact some share one, unless each is to have shell lines
-// of its own.
+// each returns the blocks of actions; with --compact some share one, unless each is to have shell
+// lines of its own.
 func (v *view) each(order []int) []func(*printer) {
 	if v.opt.Compact && !v.opt.Commands {
 		return v.folded(order)
@@ -172,7 +172,7 @@ func (v *view) each(order []int) []func(*printer) {
 	return list
 }
 
-// legendKinds are the kinds whose symbols occur.
+// legendKinds returns the kinds whose symbols occur.
 func (v *view) legendKinds() []planner.ActionKind {
 	seen := map[planner.ActionKind]bool{planner.Blocked: len(v.plan.Context.Blocked) > 0,
 		planner.Waiting: len(v.plan.Context.Waiting) > 0}

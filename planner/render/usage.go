@@ -14,7 +14,7 @@ type measure struct {
 	hard *planner.Change
 }
 
-// usage is what is used beside the limits, with per cent of the hard limit before and after.
+// usage returns what is used beside the limits, with per cent of the hard limit before and after.
 func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
 	var rows []row
 	for _, m := range measures(a, d) {
@@ -23,7 +23,7 @@ func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
 	return rows
 }
 
-// measures are what is used of an action's quota; none where that plays no part.
+// measures returns what is used of an action's quota; none where that plays no part.
 func measures(a *planner.Action, d *planner.Detail) []measure {
 	if d.Usage == nil || a.Kind == planner.Create && d.Usage.Space == planner.Number(0) &&
 		d.Usage.Inodes == planner.Number(0) {
@@ -44,8 +44,8 @@ func measures(a *planner.Action, d *planner.Detail) []measure {
 	return list
 }
 
-// limits is the limit before and after, also of one that stays; nil if the action does not deal
-// with it.
+// limits returns the limit before and after, also of one that stays; nil if the action does not
+// deal with it.
 func limits(a *planner.Action, d *planner.Detail, attribute planner.Attribute) *planner.Change {
 	for i := range a.Changes {
 		if a.Changes[i].Attribute == attribute {
@@ -60,7 +60,7 @@ func limits(a *planner.Action, d *planner.Detail, attribute planner.Attribute) *
 	return nil
 }
 
-// measured is what is used of what an attribute limits.
+// measured returns what is used of what an attribute limits.
 func measured(attribute planner.Attribute, v planner.Value, soft, hard *planner.Change) measure {
 	name := "files"
 	if attribute.IsSpace() {

@@ -53,13 +53,13 @@ func verb(a *planner.Action) string {
 	return "is as wanted, only callbacks are due"
 }
 
-// Tag is the word that shouts a danger: "ARCHIVES DATA".
+// Tag returns the word that shouts a danger: "ARCHIVES DATA".
 func Tag(d planner.Danger) string {
 	word, _ := tag(d)
 	return word
 }
 
-// tag is the word that shouts a danger; clause what it means, for counting.
+// tag returns the word that shouts a danger; clause what it means, for counting.
 func tag(d planner.Danger) (tag, clause string) {
 	switch d {
 	case planner.DangerArchive:

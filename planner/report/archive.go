@@ -23,7 +23,7 @@ type Archived struct {
 	Note   string          `json:"note,omitempty"`
 }
 
-// counter is the quota that counts what an archived directory holds; false where none does by
+// counter returns the quota that counts what an archived directory holds; false where none does by
 // itself, which note explains.
 func counter(in *Input, a *planner.Archived) (t planner.QuotaTarget, note string, ok bool) {
 	id, has := a.Limited()
@@ -43,8 +43,8 @@ func counter(in *Input, a *planner.Archived) (t planner.QuotaTarget, note string
 	return planner.QuotaTarget{Subject: id.On(mount.Filesystem), System: a.System}, "", true
 }
 
-// ArchiveTargets are the quotas to read so that a report knows the sizes of archived directories:
-// each once, and none that a resource lives on, too.
+// ArchiveTargets returns the quotas to read so that a report knows the sizes of archived
+// directories: each once, and none that a resource lives on, too.
 func ArchiveTargets(in *Input) []planner.QuotaTarget {
 	claimed := claimedQuotas(in)
 	seen := map[planner.Subject]bool{}

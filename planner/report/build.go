@@ -172,7 +172,7 @@ func (r *Resource) fill(q *planner.QuotaView, now time.Time) {
 	r.State = stateOf(r, now)
 }
 
-// stateOf is the worst that can be said of what is used, of space or of files.
+// stateOf returns the worst that can be said of what is used, of space or of files.
 func stateOf(r *Resource, now time.Time) State {
 	most, known, aboveSoft := uint64(0), false, false
 	for _, u := range r.Usage {
@@ -197,8 +197,8 @@ func stateOf(r *Resource, now time.Time) State {
 	return Usual
 }
 
-// share is what is used of a limit, in per cent, rounded down, and at most 1000; false where either
-// is no number.
+// share returns what is used of a limit, in per cent, rounded down, and at most 1000; false where
+// either is no number.
 func share(used, limit planner.Value) (percent uint64, known bool) {
 	n, ok1 := used.Number()
 	of, ok2 := limit.Number()
@@ -219,7 +219,7 @@ func above(used, limit planner.Value) bool {
 	return ok1 && ok2 && n > of
 }
 
-// In are the resources in one of some states, those that use most of their limit first.
+// In returns the resources in one of some states, those that use most of their limit first.
 func (r *Report) In(states ...State) []Resource {
 	list := slices.DeleteFunc(slices.Clone(r.Resources),
 		func(x Resource) bool { return !slices.Contains(states, x.State) })
@@ -228,7 +228,7 @@ func (r *Report) In(states ...State) []Resource {
 	return list
 }
 
-// Share is what is used of the fuller of the hard limits, in per cent.
+// Share returns what is used of the fuller of the hard limits, in per cent.
 func (r *Resource) Share() (most uint64) {
 	for _, u := range r.Usage {
 		percent, _ := share(u.Used, u.Hard)

@@ -40,7 +40,7 @@ type planned struct {
 	steps     []ledger.Step
 }
 
-// changes are the plans that ended in the period, with the approvals that they began with, the
+// changes returns the plans that ended in the period, with the approvals that they began with, the
 // latest first.
 func changes(history []ledger.Entry, now time.Time) []Change {
 	plans := map[string]*planned{}

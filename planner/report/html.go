@@ -18,7 +18,7 @@ import (
 //go:embed report.tmpl
 var reportTemplate string
 
-// HTML is the report as one page: no script, nothing from outside, light and dark, printable.
+// HTML returns the report as one page: no script, nothing from outside, light and dark, printable.
 func (r *Report) HTML() ([]byte, error) {
 	var b bytes.Buffer
 	if err := page.New(reportTemplate).Execute(&b, r.page()); err != nil {
@@ -123,7 +123,7 @@ func (r *Report) page() reportPage {
 	return p
 }
 
-// lists are the parts that are a line for each entry.
+// lists returns the parts that are a line for each entry.
 func (r *Report) lists(p *reportPage) {
 	for _, d := range r.Drift {
 		p.Drift = append(p.Drift, pageLine{Name: render.Quote(d.Address),

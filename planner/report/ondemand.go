@@ -31,7 +31,7 @@ type onDemandQuota struct {
 	FileLimit  uint64 `json:"file_limit"`
 }
 
-// OnDemand is the quota file of Open OnDemand: the quotas of users' directories, by the users'
+// OnDemand returns the quota file of Open OnDemand: the quotas of users' directories, by the users'
 // names. It leaves out what is not known; a quota that others share is never shown as one user's.
 func (r *Report) OnDemand(now time.Time) ([]byte, error) {
 	file := onDemand{Version: 1, Timestamp: now.Unix(), Quotas: []onDemandQuota{}}
@@ -55,7 +55,7 @@ func (r *Report) OnDemand(now time.Time) ([]byte, error) {
 	return render.EscapeJSON(append(data, '\n')), nil
 }
 
-// blocks is how many blocks an amount takes.
+// blocks returns how many blocks an amount takes.
 func blocks(n uint64) uint64 {
 	if n%block > 0 {
 		return n/block + 1
@@ -63,7 +63,7 @@ func blocks(n uint64) uint64 {
 	return n / block
 }
 
-// limit is a limit as Open OnDemand has it; false where it is not known.
+// limit returns a limit as Open OnDemand has it; false where it is not known.
 func limit(v planner.Value) (uint64, bool) {
 	if v.IsUnlimited() {
 		return 0, true

@@ -149,10 +149,10 @@ type Usage struct {
 	hard planner.Attribute
 }
 
-// Space is what is used in bytes.
+// Space returns what is used in bytes.
 func (r *Resource) Space() Usage { return r.of(planner.SpaceHard) }
 
-// Inodes is what is used in files.
+// Inodes returns what is used in files.
 func (r *Resource) Inodes() Usage { return r.of(planner.InodesHard) }
 
 func (r *Resource) of(hard planner.Attribute) Usage {

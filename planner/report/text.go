@@ -12,7 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// JSON is the report for programs. Characters that can't be seen are written as \u escapes.
+// JSON returns the report for programs. Characters that can't be seen are written as \u escapes.
 func (r *Report) JSON() ([]byte, error) {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -55,7 +55,7 @@ func csvHead() []string {
 	return append(head, "percent", "state", "grace_ends")
 }
 
-// cell is a text that no spreadsheet takes for a formula.
+// cell returns a text that no spreadsheet takes for a formula.
 func cell(s string) string {
 	s = render.Escape(s)
 	if s != "" && strings.ContainsRune("=+-@", rune(s[0])) {
@@ -74,7 +74,7 @@ func number(v planner.Value) string {
 	return ""
 }
 
-// Text is the report for a terminal: the systems, and what needs a person.
+// Text returns the report for a terminal: the systems, and what needs a person.
 func (r *Report) Text() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%-14s %12s %12s %12s %12s  %s\n", "system", "capacity", "used", "free",
@@ -181,7 +181,7 @@ func amount(b *planner.Bytes) string {
 	return b.Rounded()
 }
 
-// commitment is what is promised of the capacity.
+// commitment returns what is promised of the capacity.
 func commitment(s *System) string {
 	if s.Capacity == nil {
 		return "unknown"
@@ -199,7 +199,7 @@ func commitment(s *System) string {
 	return text
 }
 
-// ofCapacity is what is promised of a capacity that is known, in per cent.
+// ofCapacity returns what is promised of a capacity that is known, in per cent.
 func ofCapacity(s *System) string {
 	percent, _ := share(planner.Number(uint64(s.Promised)), planner.Number(uint64(*s.Capacity)))
 	return fmt.Sprintf("%d%%", percent)

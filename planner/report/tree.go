@@ -16,7 +16,7 @@ type Branch struct {
 	Branches       []*Branch
 }
 
-// Tree is the report's resources as tenants, customers and projects, those with most promised
+// Tree returns the report's resources as tenants, customers and projects, those with most promised
 // first.
 func (r *Report) Tree() *Branch {
 	root := &Branch{}
@@ -65,7 +65,7 @@ func (b *Branch) sort() {
 	}
 }
 
-// Leaves are the branches that have none below them.
+// Leaves returns the branches that have none below them.
 func (b *Branch) Leaves() []*Branch {
 	if len(b.Branches) == 0 {
 		return []*Branch{b}

@@ -32,7 +32,7 @@ func squarify(weights []float64, in rectangle) []rectangle {
 	return out
 }
 
-// worst is the greatest ratio of sides in a row of weights along a side.
+// worst returns the greatest ratio of sides in a row of weights along a side.
 func worst(row []float64, scale, sum, side float64) float64 {
 	most, least := row[0]*scale, row[len(row)-1]*scale
 	return max(side*side*most/(sum*sum), sum*sum/(side*side*least))

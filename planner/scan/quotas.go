@@ -32,7 +32,7 @@ type Surveyed struct {
 	NoList bool
 }
 
-// Ranges are the quotas to list. Ids are looked for as far as those of resources go, because no
+// Ranges returns the quotas to list. Ids are looked for as far as those of resources go, because no
 // filesystem says which ids it has limits for without a search through all.
 func (s *Scan) Ranges() []Range {
 	claimed := s.claimed()
@@ -106,8 +106,8 @@ func (s *Scan) idRanges(sys *planner.System, filesystem string,
 	}
 }
 
-// claimed are the quotas of resources: those that want one now, those that are recorded, and those
-// that lie in the archive.
+// claimed returns the quotas of resources: those that want one now, those that are recorded, and
+// those that lie in the archive.
 func (s *Scan) claimed() map[planner.Subject]bool {
 	all := map[planner.Subject]bool{}
 	for i := range s.in.Quotas {
@@ -132,7 +132,7 @@ func (s *Scan) claimed() map[planner.Subject]bool {
 	return all
 }
 
-// QuotaTargets are the quotas to read, given what [Scan.Strays] and [Scan.Ranges] showed: those
+// QuotaTargets returns the quotas to read, given what [Scan.Strays] and [Scan.Ranges] showed: those
 // that nobody claims, and those that count what a stray directory holds.
 func (s *Scan) QuotaTargets(strays []Directory, surveyed []Surveyed) []planner.QuotaTarget {
 	claimed := s.claimed()
@@ -179,7 +179,7 @@ func (s *Scan) QuotaTargets(strays []Directory, surveyed []Surveyed) []planner.Q
 	return targets
 }
 
-// idsOf are the ids in a range of a system that stray directories have.
+// idsOf returns the ids in a range of a system that stray directories have.
 func (s *Scan) idsOf(strays []Directory, r *Range) (ids []planner.QuotaID) {
 	for i := range strays {
 		d := &strays[i]

@@ -136,7 +136,7 @@ func (x *Stray) fill(d *Directory) {
 	}
 }
 
-// countedBy is the quota that counts what a directory holds, if one does so by itself.
+// countedBy returns the quota that counts what a directory holds, if one does so by itself.
 func (s *Scan) countedBy(at *planner.Place, d *Directory, x *Stray) (t planner.QuotaTarget) {
 	i := slices.IndexFunc(s.in.Systems,
 		func(sys planner.System) bool { return sys.Name == at.System })
@@ -163,7 +163,7 @@ func (s *Scan) countedBy(at *planner.Place, d *Directory, x *Stray) (t planner.Q
 	return t
 }
 
-// Report is the account, given the states of [Scan.QuotaTargets].
+// Report returns the account, given the states of [Scan.QuotaTargets].
 func (s *Scan) Report(targets []planner.QuotaTarget, states []planner.QuotaState) *Report {
 	r := s.report
 	of := map[planner.Subject]*planner.QuotaState{}
@@ -269,7 +269,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(c)
 }
 
-// JSON is the report for programs. Characters that can't be seen are written as \u escapes.
+// JSON returns the report for programs. Characters that can't be seen are written as \u escapes.
 func (r *Report) JSON() ([]byte, error) {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {

@@ -195,11 +195,11 @@ func (s *Scan) inside(p string) bool {
 	return false
 }
 
-// Folders are the folders to read.
+// Folders returns the folders to read.
 func (s *Scan) Folders() []planner.Place { return s.folders }
 
-// Strays are the directories to look at, given what stands in each of [Scan.Folders]: those that
-// no resource wants, of each system at most as many as are listed.
+// Strays returns the directories to look at, given what stands in each of [Scan.Folders]: those
+// that no resource wants, of each system at most as many as are listed.
 func (s *Scan) Strays(folders []Folder) []planner.Place {
 	for i, f := range folders {
 		at := s.folders[i]

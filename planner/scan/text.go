@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Text is the report for a terminal.
+// Text returns the report for a terminal.
 func (r *Report) Text() []byte {
 	var b bytes.Buffer
 	for i := range r.Systems {
@@ -74,7 +74,7 @@ func (x *Stray) Words(now time.Time) string {
 	return strings.Join(parts, "; ")
 }
 
-// age is a day, and how long ago that was.
+// age returns a day, and how long ago that was.
 func age(now, t time.Time) string {
 	day := t.Format("2006-01-02")
 	if days := int(now.Sub(t) / (24 * time.Hour)); days > 0 {

@@ -139,7 +139,7 @@ func (s *Snapshot) read(tx ledger.Tx) error {
 	return err
 }
 
-// failed is what the loop remembers of failures, by address.
+// failed returns what the loop remembers of failures, by address.
 func failed(files loop.Files) ([]Failed, error) {
 	memory, err := loop.ReadHistory(files)
 	if err != nil {

@@ -110,7 +110,7 @@ type statusHeld struct {
 	Because                                   []string
 }
 
-// HTML is the page.
+// HTML returns the page.
 func (s *Snapshot) HTML() ([]byte, error) {
 	var b bytes.Buffer
 	if err := page.New(statusTemplate).Execute(&b, s.page()); err != nil {
@@ -186,7 +186,7 @@ func nodeLine(n Node) statusLine {
 	return l
 }
 
-// deliveries are the callbacks that wait, without their URLs and bodies.
+// deliveries returns the callbacks that wait, without their URLs and bodies.
 func (s *Snapshot) deliveries(p *statusPage) {
 	for _, d := range s.Outbox {
 		l := statusLine{When: stamp(d.Since), Name: render.Quote(d.Address),

@@ -52,7 +52,7 @@ func Numbers(args []string) ([]uint64, error) {
 	return numbers, nil
 }
 
-// NoCallback is the error of a number that no callback has.
+// NoCallback returns the error of a number that no callback has.
 func NoCallback(number uint64) error {
 	return fmt.Errorf("no callback %d is waiting; see `cscs-sync callbacks list`", number)
 }

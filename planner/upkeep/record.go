@@ -127,7 +127,7 @@ func ForgetRoot(tx ledger.Tx, system string, by Person) error {
 	return by.Notes(tx, ledger.EventRemove, "root of system "+system)
 }
 
-// Root is what messages call the identity of a system's directory.
+// Root returns what messages call the identity of a system's directory.
 func Root(system string) string {
 	return "what the directory of system " + render.Quote(system) + " was"
 }
