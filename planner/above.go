@@ -6,16 +6,16 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// The directories of tenants and customers are not recorded. Whether one of them was exchanged with
-// another, or moved away, shows in what is recorded in it: a new directory is routine only where
-// something of that still stands.
+// This file checks the directories of tenants and customers, which are not recorded. Whether one of
+// them was exchanged or moved away shows in what is recorded inside it: a new directory is routine
+// only if something recorded there still exists.
 
-// maxWitnesses is how many recorded directories beside a new one are looked at where the plan is
-// not about them.
+// maxWitnesses is how many recorded directories beside a new one are looked at if the plan is not
+// about them.
 const maxWitnesses = 3
 
-// chooseWitnesses marks what is recorded beside directories that may have to be made, and would not
-// be looked at.
+// chooseWitnesses marks recorded directories that are beside directories that may have to be made,
+// and that would not be looked at otherwise.
 func (g *Graph) chooseWitnesses() {
 	var above map[string]int
 	for i := range g.nodes {
@@ -45,7 +45,7 @@ func (g *Graph) mayBeMade(n *node) bool {
 		(n.intent == intentCreate || n.intent == intentRestore || n.intent == intentExists)
 }
 
-// testifies reports whether the node is recorded where it is, and should stand there.
+// testifies reports whether the node is recorded at its path and should exist there.
 func (g *Graph) testifies(n *node) bool {
 	if n.record < 0 || n.isBranch() || n.system == nil || n.intent == intentRemove ||
 		n.intent == intentNothing {
@@ -55,12 +55,12 @@ func (g *Graph) testifies(n *node) bool {
 	return r.Inode != 0 && r.Storage == n.storage && r.System == n.system.Name
 }
 
-// testimony counts the recorded directories in one directory: those that stand as recorded, and
+// testimony counts the recorded directories in one directory: those that exist as recorded, and
 // those that do not.
 type testimony struct{ stand, lost int }
 
-// testimonyOf is what the directories recorded in above say. It is collected when the first new
-// directory needs it.
+// testimonyOf returns what the directories recorded in above show. It is collected when the first
+// new directory needs it.
 func (c *comparison) testimonyOf(above string) testimony {
 	if c.testimonies == nil {
 		c.testimonies = map[string]testimony{}
@@ -83,8 +83,8 @@ func (c *comparison) testimonyOf(above string) testimony {
 	return c.testimonies[above]
 }
 
-// doubtAbove adds the danger of making a directory where nothing stands of what is recorded beside
-// it.
+// doubtAbove adds the danger of making a directory in a place where none of the recorded
+// directories exists.
 func (c *comparison) doubtAbove(n *node, d *decision) {
 	above := path.Dir(n.storage)
 	t := c.testimonyOf(above)

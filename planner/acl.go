@@ -11,13 +11,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// ACL is what a directory's access control lists say beyond its mode. With one, the digit for the
-// group is a mask, and says nothing of what the group itself may do.
+// ACL is what a directory's access control lists say beyond its mode. If there is an ACL, the
+// mode's digit for the group is a mask and does not show the rights of the group itself.
 type ACL struct {
-	// Access are the entries that decide who gets in; Default those that whatever is made in the
+	// Access are the entries that decide who gets in. Default are those that everything created in the
 	// directory inherits.
 	Access, Default []ACLEntry
-	// NFS are the names to which an NFSv4 ACL gives or refuses something, beside owner, group and
+	// NFS are the names to which an NFSv4 ACL allows or denies something, except owner, group and
 	// everyone.
 	NFS []string
 	// Unread says that there is an ACL, and why its entries are not known.
@@ -33,7 +33,7 @@ type ACLEntry struct {
 	Rights uint8
 }
 
-// ACLTag tells whom an entry is about.
+// ACLTag says whom an entry is about.
 type ACLTag string
 
 // The tags, as `getfacl` shows them.
@@ -46,7 +46,7 @@ const (
 	ACLOthers ACLTag = "other::"
 )
 
-// String is the entry as `getfacl -n` shows it.
+// String returns the entry as `getfacl -n` shows it.
 func (e ACLEntry) String() string {
 	if e.Tag == ACLUser || e.Tag == ACLNamed {
 		return string(e.Tag) + strconv.FormatUint(uint64(e.ID), 10) + ":" + rwx(e.Rights)
@@ -64,14 +64,15 @@ func rwx(bits uint8) string {
 	return string(b)
 }
 
-// byMode reports whether the mode shows the entry too: chmod changes it.
+// byMode reports whether the mode shows the entry too, so that chmod changes it.
 func (e ACLEntry) byMode() bool {
 	return e.Tag == ACLOwner || e.Tag == ACLMask ||
 		e.Tag == ACLOthers
 }
 
-// Beyond is what the ACL gives beyond the mode, in one form for equal ACLs; empty for none. A chmod
-// does not change it, so what differs from the recorded was changed by somebody else.
+// Beyond returns what the ACL allows beyond the mode; empty for nothing. Equal ACLs give equal
+// texts. A chmod does not change it, so if it differs from the record, somebody has changed the
+// ACL.
 func (a *ACL) Beyond() string {
 	if a == nil {
 		return ""
@@ -94,10 +95,10 @@ func (a *ACL) Beyond() string {
 	return bounded(strings.Join(out, ","))
 }
 
-// maxBeyond bounds, in bytes, what is recorded of an ACL: they can have 64 KiB.
+// maxBeyond is how many bytes of an ACL are recorded at most: ACLs can have 64 KiB.
 const maxBeyond = 512
 
-// bounded cuts a text that is too long, and tells it from others by a digest.
+// bounded shortens a text that is too long, and adds a digest that distinguishes it from others.
 func bounded(s string) string {
 	if len(s) <= maxBeyond {
 		return s
@@ -106,7 +107,8 @@ func bounded(s string) string {
 	return strings.ToValidUTF8(s[:maxBeyond], "") + "… (sha256 " + hex.EncodeToString(sum[:8]) + ")"
 }
 
-// mask is what the ACL lets through for the group and all named; everything where it has no mask.
+// mask returns what the ACL lets through for the group and all named entries; everything if it has
+// no mask.
 func (a *ACL) mask() uint8 {
 	for _, e := range a.Access {
 		if e.Tag == ACLMask {
@@ -116,11 +118,11 @@ func (a *ACL) mask() uint8 {
 	return 7
 }
 
-// maxNamed is how many entries are named in a sentence.
+// maxNamed is how many entries a sentence names.
 const maxNamed = 8
 
-// getIn says who gets in by the access ACL, below a mask: "its group has r-x, user 12345 has rwx";
-// empty without one.
+// getIn says whom the access ACL lets in, below a mask: "its group has r-x, user 12345 has rwx";
+// empty if there is none.
 func (a *ACL) getIn(mask uint8) string {
 	var out []string
 	for _, e := range a.Access {
@@ -148,7 +150,7 @@ func shorten(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// Words say what the ACL means for people; empty for none.
+// Words says for people what the ACL means; empty if it says nothing.
 func (a *ACL) Words() string {
 	if a == nil {
 		return ""
@@ -181,8 +183,8 @@ func (a *ACL) Words() string {
 	return strings.Join(out, "; ")
 }
 
-// afterChmod says what a chmod does to the access ACL: the group's digit becomes its mask, and what
-// the mask held back counts from then on. Empty if that changes nothing.
+// afterChmod says what a chmod does to the access ACL: the group's digit becomes its mask, and
+// rights that the mask held back take effect. It is empty if nothing changes.
 func (a *ACL) afterChmod(mode Mode) string {
 	now, then := a.mask(), uint8(mode>>3&7)
 	if len(a.Access) == 0 || now == then || !slices.ContainsFunc(a.Access,
@@ -194,7 +196,7 @@ func (a *ACL) afterChmod(mode Mode) string {
 		a.getIn(then))
 }
 
-// aclValue is what an ACL gives beyond the mode, as a value of drift.
+// aclValue returns what an ACL allows beyond the mode, as a value of drift.
 func aclValue(beyond string) Value {
 	if beyond == "" {
 		return Value{}
@@ -202,8 +204,8 @@ func aclValue(beyond string) Value {
 	return TextValue(beyond)
 }
 
-// sayACL says that the directory of an action has an ACL, and what the action makes of it. To take
-// a directory over is to take over whom its ACL lets in.
+// sayACL says that the directory of an action has an ACL, and what the action does with it. To
+// adopt a directory is also to adopt whom its ACL lets in.
 func (c *comparison) sayACL(d *decision, dir Directory) {
 	if dir.ACL == nil {
 		return

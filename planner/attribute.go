@@ -7,12 +7,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// Attribute is something of a resource that is wanted, observed, recorded and compared. Its name is
-// part of the JSON contract; everything else about it stands in one table, see [Attributes].
+// Attribute is a property of a resource that is wanted, observed, recorded and compared. Its name
+// is part of the JSON contract. Everything else about it is in one table; see [Attributes].
 type Attribute uint
 
 // The limits of a quota come first: they index [Limits], and records keep them in this order. The
-// others follow.
+// other attributes follow.
 const (
 	SpaceSoft Attribute = iota
 	SpaceHard
@@ -21,7 +21,7 @@ const (
 	Owner
 	Group
 	ModeAttr
-	// ACLAttr is never changed: it is shown where it drifted.
+	// ACLAttr is never changed. It is shown if it drifted.
 	ACLAttr
 	Project
 
@@ -31,7 +31,7 @@ const (
 	NumLimits = Owner
 )
 
-// Unit is what an attribute's values count, or are.
+// Unit says what an attribute's values are.
 type Unit uint8
 
 // The units of attributes.
@@ -43,39 +43,40 @@ const (
 	UnitText
 )
 
-// attribute is a row of the table. Limits have what belongs to quotas, all others what belongs to
+// attribute is a row of the table. Limits have the fields about quotas, all others the fields about
 // directories.
 type attribute struct {
 	name string
 	unit Unit
-	// words are what messages call a limit; option is Waldur's option that is merged into it, if it
-	// has one; flag is how `lfs setquota` takes it; xfs and vast are its names in xfs_quota and in
+	// words are what messages call a limit. option is Waldur's option that is merged into it, if there
+	// is one. flag is its flag of `lfs setquota`. xfs and vast are its names in xfs_quota and in
 	// VAST's API.
 	words, option, flag, xfs, vast string
 
-	// observed is what a directory shows, and recorded what a record says; false where it says
+	// observed returns what a directory shows, and recorded what a record says; false if it says
 	// nothing.
 	observed func(*Directory) (Value, bool)
 	recorded func(*Record) (Value, bool)
-	// wanted is what is wanted of a directory that stands, or of a new one (nil). Nil for an
-	// attribute that is never changed, or by rules of its own.
+	// wanted returns what is wanted of an existing directory, or of a new one (nil). It is nil for an
+	// attribute that is never changed, or has rules of its own.
 	wanted func(*node, *Directory) Value
-	// wish notes what an override says, and take makes that what is wanted; false if the override
-	// does not speak of it. Nil for an attribute that no override may set.
+	// wish notes what an override says. take makes that the wanted value; false if the override does
+	// not mention it. Both are nil for an attribute that no override may set.
 	wish func(*Wishes, Value) error
 	take func(*node, *Wishes) bool
-	// example is what an override has to give.
+	// example shows what an override has to give.
 	example string
-	// danger is that of a change to a directory that stands; empty if there is none.
+	// danger returns the danger of changing an existing directory; empty if there is none.
 	danger func(*Change, *Directory) Danger
-	// effect is what a change is in the words of auto_approve.allow, and restoring what one is that
+	// effect is the name of a change in auto_approve.allow, and restoring the name of a change that
 	// undoes drift.
 	effect, restoring string
 }
 
-// Wishes is what an override wants. Nil and unknown mean that it does not speak of the attribute.
+// Wishes is what an override wants. If a field is nil or unknown, the override does not mention the
+// attribute.
 type Wishes struct {
-	// Manage false leaves the resource alone.
+	// Manage is false if cscs-sync must leave the resource alone.
 	Manage *bool
 	Owner  *UID
 	Group  *GID
@@ -87,20 +88,20 @@ type Wishes struct {
 // wanted is what is wanted of one directory and its quota.
 type wanted struct {
 	quota Limits
-	// from indexes Graph.from, by attribute.
+	// from has indexes of Graph.from, by attribute.
 	from     provenances
 	mode     Mode
 	owner    UID
 	group    GID
 	hasGroup bool
-	// special reports whether mode speaks of setuid, setgid and sticky too.
+	// special reports whether mode also sets setuid, setgid and sticky.
 	special bool
 }
 
-// provenances are indexes of Graph.from, of the attributes that somebody can ask for.
+// provenances are indexes of Graph.from, for the attributes that somebody can ask for.
 type provenances [ModeAttr + 1]uint16
 
-// attributes is the table: one row an attribute.
+// attributes is the table: one row for each attribute.
 var attributes = [numAttributes]attribute{
 	SpaceSoft: {
 		name: "space_soft", unit: UnitBytes, words: "soft space", flag: "-b", xfs: "bsoft",
@@ -191,14 +192,14 @@ func LimitAttributes() []Attribute {
 // Quantity is what a quota counts, with its two limits.
 type Quantity struct {
 	Soft, Hard Attribute
-	// Name is as in "the hard limit for space".
+	// Name is the quantity as in "the hard limit for space".
 	Name string
-	// noun is as in "a space limit".
+	// noun is the quantity as in "a space limit".
 	noun string
-	// small is below what storage often holds people to a limit only roughly: Lustre hands out
+	// small is the value below which storage often enforces a limit only roughly: Lustre hands out
 	// grants.
 	small uint64
-	// unlimited is the reason of a directory that has no hard limit.
+	// unlimited is the reason for a directory that has no hard limit.
 	unlimited reason.Code
 }
 
@@ -211,7 +212,7 @@ var quantities = [2]Quantity{
 // Quantities lists what quotas count, in the order in which it is shown.
 func Quantities() [2]Quantity { return quantities }
 
-// options are Waldur's options that bear on one of the two limits, for a sentence.
+// options lists Waldur's options for one of the two limits, for a sentence.
 func (r *Quantity) options() string {
 	soft, hard := attributes[r.Soft].option, attributes[r.Hard].option
 	if soft == "" || hard == "" {
@@ -220,7 +221,7 @@ func (r *Quantity) options() string {
 	return soft + " or " + hard
 }
 
-// Attribute is what the directory shows of an attribute; false where it shows nothing, and for
+// Attribute returns what the directory shows of an attribute; false if it shows nothing, and for
 // limits.
 func (d *Directory) Attribute(a Attribute) (Value, bool) {
 	if observed := a.row().observed; observed != nil {
@@ -229,8 +230,8 @@ func (d *Directory) Attribute(a Attribute) (Value, bool) {
 	return Value{}, false
 }
 
-// Attribute is what is recorded of an attribute of the directory; false where that is nothing, and
-// for limits.
+// Attribute returns what is recorded of an attribute of the directory; false if nothing is, and for
+// limits.
 func (r *Record) Attribute(a Attribute) (Value, bool) {
 	if recorded := a.row().recorded; recorded != nil {
 		return recorded(r)
@@ -238,7 +239,7 @@ func (r *Record) Attribute(a Attribute) (Value, bool) {
 	return Value{}, false
 }
 
-// Wish notes what an override says of an attribute: a number, the digits of a mode as text, or
+// Wish notes what an override says about an attribute: a number, the digits of a mode as text, or
 // unlimited.
 func (w *Wishes) Wish(a Attribute, v Value) error {
 	if a.IsQuota() {
@@ -251,14 +252,14 @@ func (w *Wishes) Wish(a Attribute, v Value) error {
 	return fmt.Errorf("%s cannot be set by an override", a)
 }
 
-// Example is what an override has to give for the attribute.
+// Example shows what an override has to give for the attribute.
 func (a Attribute) Example() string { return a.row().example }
 
-// IsWish reports whether an override may say the attribute.
+// IsWish reports whether an override may set the attribute.
 func (a Attribute) IsWish() bool { return a.IsQuota() || a.row().wish != nil }
 
-// Effect is what a change of the attribute is in the words of auto_approve.allow: one that undoes
-// drift, or another.
+// Effect returns the name of a change of the attribute in auto_approve.allow: of one that undoes
+// drift, or of any other.
 func (a Attribute) Effect(undoesDrift bool) string {
 	if undoesDrift {
 		return a.row().restoring
@@ -266,8 +267,8 @@ func (a Attribute) Effect(undoesDrift bool) string {
 	return a.row().effect
 }
 
-// Word returns what a tool calls the limit: an option of `lfs setquota`, or a name; empty for
-// setquota, which goes by the order.
+// Word returns a tool's name for the limit: an option of `lfs setquota`, or a name. It is empty for
+// setquota, which goes by the order of its arguments.
 func (a Attribute) Word(t Tool) string {
 	switch row := a.row(); t {
 	case ToolLFS:
@@ -291,7 +292,7 @@ func wishID[T UID | GID](to **T, v Value) error {
 	return nil
 }
 
-// takeFrom takes over what an override says; false if that is nothing.
+// takeFrom takes the value of an override; false if the override gives none.
 func takeFrom[T any](to, from *T) bool {
 	if from != nil {
 		*to = *from
@@ -299,10 +300,10 @@ func takeFrom[T any](to, from *T) bool {
 	return from != nil
 }
 
-// Option is Waldur's option that says the attribute; empty if there is none.
+// Option returns Waldur's option for the attribute; empty if there is none.
 func (a Attribute) Option() string { return a.row().option }
 
-// row is the attribute's row in the table; an empty one for what is no attribute.
+// row returns the attribute's row in the table; an empty one if it is no attribute.
 func (a Attribute) row() *attribute {
 	if a >= numAttributes {
 		return &attribute{}
@@ -310,7 +311,7 @@ func (a Attribute) row() *attribute {
 	return &attributes[a]
 }
 
-// String is the attribute's name.
+// String returns the attribute's name.
 func (a Attribute) String() string {
 	if a >= numAttributes {
 		return fmt.Sprintf("attribute %d", uint(a))
@@ -318,7 +319,7 @@ func (a Attribute) String() string {
 	return attributes[a].name
 }
 
-// Unit is what the attribute's values count, or are.
+// Unit returns what the attribute's values are.
 func (a Attribute) Unit() Unit { return a.row().unit }
 
 // IsQuota reports whether the attribute is a limit of a quota.
@@ -327,7 +328,7 @@ func (a Attribute) IsQuota() bool { return a < NumLimits }
 // IsSpace reports whether the attribute counts bytes.
 func (a Attribute) IsSpace() bool { return a.Unit() == UnitBytes }
 
-// AttributeNamed is the attribute with a name; false if there is none.
+// AttributeNamed returns the attribute with this name; false if there is none.
 func AttributeNamed(name string) (Attribute, bool) {
 	for a := range attributes {
 		if attributes[a].name == name {
@@ -350,7 +351,7 @@ func (a Attribute) MarshalText() ([]byte, error) {
 	return []byte(attributes[a].name), nil
 }
 
-// UnmarshalText reads a name, and refuses what is no attribute's.
+// UnmarshalText reads the name of an attribute, and refuses any other text.
 func (a *Attribute) UnmarshalText(b []byte) error {
 	found, ok := AttributeNamed(string(b))
 	if !ok {

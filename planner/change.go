@@ -7,8 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// changeDirectory adds the changes of what is wanted of a directory. A nil dir is one that does not
-// exist yet.
+// changeDirectory adds the changes that make a directory as wanted. dir is nil if the directory
+// does not exist yet.
 func (c *comparison) changeDirectory(n *node, dir *Directory, d *decision) {
 	for a := range attributes {
 		row := &attributes[a]
@@ -70,14 +70,16 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	}
 }
 
-// limits has the action set limits: on what, and which quota was seen there.
+// limits makes the action set limits: on which identity, and which quota was seen there.
 func (c *comparison) limits(n *node, d *decision, s *quotaClaims) {
 	d.action.Quota, d.action.Handle, d.detail.Tool = s.subject.inPlan(), s.state.Handle,
 		n.system.Quota.Tool
 }
 
-// changeLimits adds the changes that make the four limits what is wanted, or none where one cannot
-// be set: all four go in one call. was is what is recorded of them, if that is so.
+// changeLimits adds the changes that make the four limits as wanted. It adds none if one of them
+// cannot be set, because all four are set in one call. was is what is recorded of them; it may be
+// nil. aboveHard refuses a soft limit that would be above a hard limit that nobody sets and that
+// stays.
 func (c *comparison) changeLimits(n *node, d *decision, s *quotaClaims, want Limits, was *Limits,
 	recorded, fresh bool) []Change {
 	size, dangers := len(d.action.Changes), len(d.action.Danger)
@@ -99,22 +101,23 @@ func (c *comparison) changeLimits(n *node, d *decision, s *quotaClaims, want Lim
 func (l Limits) aboveHard() Reason {
 	for i := range quantities {
 		if r := &quantities[i]; l.crossed(r) {
-			return Reason{reason.SoftAboveHard, fmt.Sprintf("its soft limit for %s would be %v, above the hard limit of %v: one of the two "+
-				"is what the storage has now, because nothing says what it should be; an "+
-				"override can set it", r.Name, l.Show(r.Soft), l.Show(r.Hard))}
+			return Reason{reason.SoftAboveHard, fmt.Sprintf("its soft limit for %s would be %v, above "+
+				"the hard limit of %v: one of the two is what the storage has now, because nothing "+
+				"says what it should be; an override can set it", r.Name, l.Show(r.Soft), l.Show(r.Hard))}
 		}
 	}
 	return Reason{}
 }
 
-// ofQuota reports whether what was recorded speaks of this quota, and nobody else has a part in it:
-// only then can it have drifted. A resource that gets another group gets another quota, which
-// nobody has changed.
+// ofQuota reports whether the record is about this quota and nobody else claims it. Only then can
+// the quota have drifted. A resource that gets another group gets another quota, which nobody has
+// changed.
 func (r *Record) ofQuota(s *quotaClaims) bool {
 	return s.claims == 1 && r.claims(s.subject)
 }
 
-// kept are the limits that are not changed. All four are set in one call.
+// kept returns the limits that are not changed. They are needed because all four are set in one
+// call.
 func (s *quotaClaims) kept(changes []Change) []KeptLimit {
 	t := s.want.orElse(s.state.Limits)
 	var kept []KeptLimit
@@ -126,7 +129,7 @@ func (s *quotaClaims) kept(changes []Change) []KeptLimit {
 	return kept
 }
 
-// quotaRefusal tells why the quota of an identity is left alone.
+// quotaRefusal says why the quota of an identity is left alone.
 func (c *comparison) quotaRefusal(n *node, s *quotaClaims) Reason {
 	if s.refused != nil {
 		return *s.refused
@@ -148,7 +151,7 @@ func (c *comparison) quotaRefusal(n *node, s *quotaClaims) Reason {
 func (c *comparison) changeLimit(n *node, d *decision, state *QuotaState, a Attribute, want,
 	was Limit, recorded, fresh bool) {
 	if !want.Known() {
-		return // nobody says what it should be: it stays
+		return // nobody says what it should be, so it stays
 	}
 	now := state.Limits[a]
 	if now == want {
@@ -163,16 +166,16 @@ func (c *comparison) changeLimit(n *node, d *decision, state *QuotaState, a Attr
 	if lowers(now, want) {
 		used, known, why := state.Used(a)
 		switch {
-		case state.Absent && fresh: // nothing lies in what is made
+		case state.Absent && fresh: // a new directory is empty
 			used, known = 0, true
-		case state.Absent && !known: // only the new quota will count it: a person decides
+		case state.Absent && !known: // only the new quota will count the usage, so a person decides
 			d.action.Danger = append(d.action.Danger, DangerBelowUsage)
 			known = true
 		}
 		if !known {
 			c.lost[n.item.Key] = true
-			d.quota = Reason{reason.UsageUnknown, fmt.Sprintf("its %s would be lowered to %s, and its usage is not known: %s; plan again when "+
-				"the usage can be read",
+			d.quota = Reason{reason.UsageUnknown, fmt.Sprintf("its %s would be lowered to %s, and its "+
+				"usage is not known: %s; plan again when the usage can be read",
 				a, Show(a, want.Value()), why)}
 			return
 		}
@@ -193,7 +196,7 @@ func lowers(from, to Limit) bool {
 	return !ok || t < f
 }
 
-// warnAbove names each quota of a directory above that limits managed ones too, once.
+// warnAbove names each parent directory whose own quota also limits managed directories, once.
 func (c *comparison) warnAbove(n *node, s *quotaClaims) {
 	if s.state == nil || s.state.Above == "" || c.above[s.state.Above] {
 		return
@@ -207,8 +210,8 @@ func (c *comparison) warnAbove(n *node, s *quotaClaims) {
 			"quota limits this directory and all others below, whatever their own limits are", s.state.Above)
 }
 
-// warnSmall warns of hard limits that Lustre, among others, cannot hold people to without handing
-// out its whole grants at once.
+// warnSmall warns about hard limits so small that Lustre, among others, enforces them only roughly:
+// it hands out grants of a fixed size.
 func (c *comparison) warnSmall(n *node, l Limits) {
 	for i := range quantities {
 		r := &quantities[i]
@@ -221,7 +224,7 @@ func (c *comparison) warnSmall(n *node, l Limits) {
 }
 
 // drift lists what differs from what was last seen as wanted, whether or not anything is done about
-// it. Another directory than the recorded one has not drifted.
+// it. If another directory is in its place, that is not drift.
 func (c *comparison) drift(n *node, d *decision, dir *Directory) {
 	rec := &d.record
 	add := func(a Attribute, recorded, observed Value) {

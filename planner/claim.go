@@ -7,50 +7,50 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// quotaClaims is what the claims on one quota identity come to.
+// quotaClaims is the sum of the claims on one quota identity.
 type quotaClaims struct {
 	subject Subject
 	system  *System
-	// want is what the claims come to; with one claim, that one's own. Nil if nothing is claimed.
+	// want is what the claims add up to. With one claim, it is that claim; nil if nothing is claimed.
 	want *Limits
 	// refused says why the quota of this identity is left alone; nil if it is not.
 	refused *Reason
-	// first is the first node, by address, whose intent for this identity can be acted on; ordered
-	// tells that one has an order.
+	// first is the first node, by address, whose intent for this identity can be acted on. ordered
+	// reports whether one of the nodes has an order.
 	first *node
-	// claims counts everything that counts for something, live or only recorded.
+	// claims counts all claims that count, whether listed or only recorded.
 	claims  int32
 	ordered bool
-	// mixed reports whether systems with different policies share it; unlike, whether some claims say
-	// of a limit what others don't.
+	// mixed reports whether systems with different policies share the identity. unlike reports whether
+	// some claims give a limit that others leave open.
 	mixed, unlike bool
 	policy        SharedPolicy
-	// isLeft means that a directory leaves this identity by the plan.
+	// isLeft reports whether the plan takes a directory away from this identity.
 	isLeft bool
-	// elsewhere is where the directory lies whose quota this is, if not at its path: it is
-	// archived, and has its quota there.
+	// elsewhere is where the directory that has this quota is, if it is not at its path: it is
+	// archived and has kept its quota.
 	elsewhere string
-	// state is what was observed; nil if that was not asked.
+	// state is what was observed; nil if it was not asked for.
 	state *QuotaState
 }
 
 // claimTable groups all claims by identity, in the order in which the nodes name them. It needs the
-// mounts, because two systems on one filesystem share their identities.
+// mounts, because systems on one filesystem share their identities.
 type claimTable struct {
 	list []quotaClaims
-	// index finds those of ids while they are collected: one map for each kind of quota on a
-	// filesystem, so that its keys are small. directories finds those of directories.
+	// index finds the claims on ids while they are collected. It has one map for each kind of quota on
+	// a filesystem, so that its keys are small. directories finds the claims on directories.
 	index       map[space]map[uint32]int32
 	directories map[Subject]int32
 }
 
-// space is where an identity's number means something.
+// space is where the number of an identity has a meaning.
 type space struct {
 	filesystem string
 	by         QuotaBy
 }
 
-// newClaimTable has room for one entry for each node that can have one.
+// newClaimTable returns a table with room for one entry for each node that can have one.
 func newClaimTable(g *Graph, mounts map[string]Mount) *claimTable {
 	room := 0
 	for i := range g.nodes {
@@ -64,8 +64,8 @@ func newClaimTable(g *Graph, mounts map[string]Mount) *claimTable {
 		directories: map[Subject]int32{}}
 }
 
-// at is the place of what is claimed of an identity, which is added if there is none. Of the
-// systems that name it the first by name is asked.
+// at returns the index of the claims on an identity, and adds it if there is none. If several
+// systems name the identity, the first by name is asked.
 func (ss *claimTable) at(id Subject, sys *System) int32 {
 	i, ok := ss.place(id)
 	if !ok {
@@ -79,7 +79,7 @@ func (ss *claimTable) at(id Subject, sys *System) int32 {
 	return i
 }
 
-// find is what is claimed of an identity; nil if nobody claims it.
+// find returns the claims on an identity; nil if nobody claims it.
 func (ss *claimTable) find(id Subject) *quotaClaims {
 	if i, ok := ss.place(id); ok {
 		return &ss.list[i]
@@ -87,7 +87,7 @@ func (ss *claimTable) find(id Subject) *quotaClaims {
 	return nil
 }
 
-// place is where the claims on a subject are in the list; false if it has none.
+// place returns the index of the claims on a subject; false if it has none.
 func (ss *claimTable) place(id Subject) (i int32, ok bool) {
 	if id.By == ByDirectory {
 		i, ok = ss.directories[id]
@@ -97,7 +97,7 @@ func (ss *claimTable) place(id Subject) (i int32, ok bool) {
 	return i, ok
 }
 
-// put notes where the claims on a subject are in the list.
+// put sets the index of the claims on a subject.
 func (ss *claimTable) put(id Subject, i int32) {
 	if id.By == ByDirectory {
 		ss.directories[id] = i
@@ -110,8 +110,8 @@ func (ss *claimTable) put(id Subject, i int32) {
 	ss.index[in][id.ID] = i
 }
 
-// claimed are the claims, found once for each graph: mounts and directories must have been
-// observed.
+// claimed returns the claims. They are collected once for each graph, after mounts and directories
+// were observed.
 func (g *Graph) claimed(seen *Observed) *claimTable {
 	if g.claims == nil {
 		g.assignProjects(seen)
@@ -120,7 +120,7 @@ func (g *Graph) claimed(seen *Observed) *claimTable {
 	return g.claims
 }
 
-// claim is what the claims on the identity of a node come to; nil if it claims none.
+// claim returns the claims on the identity of a node; nil if the node claims none.
 func (c *comparison) claim(n *node) *quotaClaims {
 	if n.claims < 0 || n.intent == intentRemove {
 		return nil
@@ -128,7 +128,7 @@ func (c *comparison) claim(n *node) *quotaClaims {
 	return &c.claims.list[n.claims]
 }
 
-// usage is what is used of the identity, as far as that is known.
+// usage returns what is used of the identity, as far as it is known.
 func (s *quotaClaims) usage() *UsageNote {
 	var state QuotaState
 	if s.state != nil {
@@ -139,7 +139,7 @@ func (s *quotaClaims) usage() *UsageNote {
 		DefaultInodes: state.DefaultInodes, Via: state.Via}
 }
 
-// subjectOf is the quota identity that a node claims; false if it claims none.
+// subjectOf returns the quota identity that a node claims; false if it claims none.
 func (n *node) subjectOf(m Mount) (Subject, bool) {
 	id, ok := n.quotaID()
 	if !ok || m.Filesystem == "" {
@@ -148,8 +148,7 @@ func (n *node) subjectOf(m Mount) (Subject, bool) {
 	return id.On(m.Filesystem), true
 }
 
-// collectClaims collects who claims what: listed resources as wanted, the rest by what is recorded
-// of them.
+// collectClaims collects all claims: those of listed resources as wanted, the others as recorded.
 func (g *Graph) collectClaims(seen *Observed) *claimTable {
 	mounts := seen.Mounts
 	ss := newClaimTable(g, mounts)
@@ -163,7 +162,7 @@ func (g *Graph) collectClaims(seen *Observed) *claimTable {
 			continue
 		}
 		if n.intent == intentRemove && g.decides(n) {
-			// nothing is wanted of it, but a reviewer wants to see what is used
+			// nothing is wanted, but a reviewer wants to see the usage
 			n.claims = ss.at(id, n.system)
 		}
 		if n.countsAsWanted() {
@@ -180,7 +179,7 @@ func (g *Graph) collectClaims(seen *Observed) *claimTable {
 			ss.list[ss.at(id, g.nodes[i].system)].isLeft = true
 		}
 	}
-	for _, r := range g.restores { // what it had is put back, so what there is has to be known
+	for _, r := range g.restores { // its old limits are put back, so the present ones have to be known
 		sys := g.input.Settings.SystemNamed(r.System)
 		if id, ok := sys.archivedSubject(r.Archived, mounts[r.System]); ok {
 			ss.list[ss.at(id, sys)].archivedAs(r.Archived)
@@ -191,15 +190,15 @@ func (g *Graph) collectClaims(seen *Observed) *claimTable {
 	return ss
 }
 
-// archivedAs has the quota looked at where the directory lies in the archive, on a system where it
-// goes with it.
+// archivedAs makes the observer read the quota where the directory is in the archive, on a system
+// where the quota follows the directory.
 func (s *quotaClaims) archivedAs(a Archived) {
 	if s.subject.By == ByDirectory && s.system.Traits.FollowsRename {
 		s.elsewhere = a.Archive
 	}
 }
 
-// target is the subject to be observed.
+// target returns the subject to observe.
 func (s *quotaClaims) target() QuotaTarget {
 	t := QuotaTarget{Subject: s.subject, System: s.system.Name}
 	if s.elsewhere != "" {
@@ -208,9 +207,9 @@ func (s *quotaClaims) target() QuotaTarget {
 	return t
 }
 
-// countsAsWanted reports whether a listed resource's claim counts at what it asks for now. A
-// removing, blocked, unmanaged or unselected one counts at its recorded value; a waiting create
-// counts nothing.
+// countsAsWanted reports whether a listed resource's claim counts at what it asks for now. The
+// claim of a removing, blocked, unmanaged or unselected resource counts at its recorded value, and
+// a waiting create does not count.
 func (n *node) countsAsWanted() bool {
 	if n.verdict != nil || !n.managed {
 		return false
@@ -232,7 +231,7 @@ func (s *quotaClaims) add(n *node) {
 	}
 }
 
-// combine adds one claim's value to what the claims come to.
+// combine adds the value of one claim.
 func (s *quotaClaims) combine(q *Limits, policy SharedPolicy) {
 	if s.claims++; s.claims == 1 {
 		s.want, s.policy = q, policy
@@ -245,8 +244,8 @@ func (s *quotaClaims) combine(q *Limits, policy SharedPolicy) {
 	s.want = &sum
 }
 
-// combineLimits adds, or takes the greater. A sum that is too much for the type stays the most,
-// which no check lets through.
+// combineLimits returns the sum or the greater of two limits. A sum that overflows becomes the
+// largest value, which no check accepts.
 func combineLimits(a, b Limit, policy SharedPolicy) Limit {
 	x, okX := a.Number()
 	y, okY := b.Number()
@@ -261,7 +260,7 @@ func combineLimits(a, b Limit, policy SharedPolicy) Limit {
 	return Limit{limitSet, plus(x, y)}
 }
 
-// plus is a sum, or where that is too much for the type the most.
+// plus returns a + b, or the largest value if that overflows.
 func plus[U ~uint64](a, b U) U {
 	if a+b < a {
 		return math.MaxUint64
@@ -269,7 +268,7 @@ func plus[U ~uint64](a, b U) U {
 	return a + b
 }
 
-// addRecorded counts what is recorded and does not count as wanted.
+// addRecorded adds the recorded claims of resources that do not count as wanted.
 func (g *Graph) addRecorded(mounts map[string]Mount, ss *claimTable) {
 	g.eachRecorded(mounts, func(r recordedClaim) bool {
 		s := ss.find(r.subject)
@@ -290,18 +289,18 @@ type recordedClaim struct {
 	archived bool
 }
 
-// counts reports whether the claim counts: that of an archived directory does where its files still
-// belong to a subject that others may share.
+// counts reports whether the claim counts. The claim of an archived directory counts if its files
+// still belong to a subject that others may share.
 func (r *recordedClaim) counts() bool {
 	return !r.archived || r.subject.By != ByDirectory && r.system.Quota.Shared != SharedRefuse
 }
 
-// eachRecorded calls count with the claims of what is recorded and does not count as wanted:
-// blocked, unlisted, unmanaged, removing, archived, or not selected. count reports whether the
-// claim counts; of one resource one does. An archived directory's files still belong to its group,
-// but nothing is wanted for it, so under "refuse" it does not stand in the way.
+// eachRecorded calls count with each claim that counts as recorded and not as wanted: of blocked,
+// unlisted, unmanaged, removing, archived and unselected resources. count reports whether the claim
+// counts; of each resource at most one does. The files of an archived directory still belong to its
+// group, but nothing is wanted for it, so it does not conflict under shared = "refuse".
 func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) bool) {
-	counted := map[Key]bool{} // those that are not counted as wanted
+	counted := map[Key]bool{} // resources that do not count as wanted
 	add := func(key Key, system string, id QuotaID, r recordedClaim) {
 		r.system = g.input.Settings.SystemNamed(system)
 		if counted[key] || id.By == "" || r.system == nil || !r.system.Quota.Sets() {
@@ -330,10 +329,10 @@ func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) 
 	}
 }
 
-// counted reports whether the node's claim counts as it is wanted.
+// counted reports whether the node's claim counts as wanted.
 func (n *node) counted() bool { return n.claims >= 0 && n.intent != intentRemove }
 
-// attach gives each identity what was observed of it, and says which claims make nothing together.
+// attach gives each identity what was observed, and finds the claims that cannot be combined.
 func (ss *claimTable) attach(mounts map[string]Mount, observed []QuotaState) {
 	for i := range ss.list {
 		s := &ss.list[i]
@@ -346,7 +345,7 @@ func (ss *claimTable) attach(mounts map[string]Mount, observed []QuotaState) {
 	}
 }
 
-// refuse says why several claims make nothing together; nil if they do.
+// refuse says why several claims cannot be combined; nil if they can.
 func (s *quotaClaims) refuse() *Reason {
 	who := s.subject.String()
 	switch {
@@ -372,7 +371,7 @@ func (s *quotaClaims) refuse() *Reason {
 	return nil
 }
 
-// valid repeats the checks of single limits on what several come to.
+// valid repeats the checks of single limits for the combined ones.
 func (s *quotaClaims) valid() bool {
 	var n node
 	n.item, n.system = &Item{}, s.system
@@ -381,8 +380,8 @@ func (s *quotaClaims) valid() bool {
 	return n.verdict == nil
 }
 
-// carriers are the nodes whose action sets the identity's quota: those with an order, or else the
-// first by address. One is enough, for the quota is one.
+// carries reports whether the node's action sets the identity's quota. That is so for nodes with an
+// order, or else for the first node by address: one is enough, because there is only one quota.
 func (s *quotaClaims) carries(n *node) bool {
 	if s.ordered {
 		return n.order != ""
@@ -390,14 +389,14 @@ func (s *quotaClaims) carries(n *node) bool {
 	return s.first == n
 }
 
-// asked reports whether the identity is observed: its system's mount can be.
+// asked reports whether the identity is observed, which needs the mount of its system.
 func (s *quotaClaims) asked(mounts map[string]Mount) bool {
 	m := mounts[s.system.Name]
 	return m.Problem == "" && m.Unknown == ""
 }
 
-// QuotaTargets are the identities to be observed, once mounts and directories are, each once, in
-// the order that [Observed.Quotas] must have.
+// QuotaTargets returns the identities to observe, each once, in the order that [Observed.Quotas]
+// must have. Mounts and directories must have been observed before.
 func (g *Graph) QuotaTargets(seen Observed) []QuotaTarget {
 	all := g.claimed(&seen).list
 	targets := make([]QuotaTarget, 0, len(all))

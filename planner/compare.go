@@ -15,33 +15,33 @@ type comparison struct {
 	seen   *Observed
 	claims *claimTable
 	plan   *Plan
-	// needed are the branches: tenants and customers that have to be made, by storage path.
+	// needed are the tenants and customers that have to be made, by storage path.
 	needed map[string]*node
-	// leaving counts the claims on an identity that are given up, because their directories are
+	// leaving counts the claims on an identity that are given up because their directories are
 	// archived.
 	leaving map[Subject]int32
-	// lost are resources that something could not be observed of.
+	// lost are the resources of which something could not be observed.
 	lost map[Key]bool
-	// inodes are made by [comparison.known].
+	// inodes is set by [comparison.known].
 	inodes *inodes
-	// testimonies are made by [comparison.testimonyOf].
+	// testimonies is set by [comparison.testimonyOf].
 	testimonies map[string]testimony
 	// warned counts the warnings of [comparison.warnFew].
 	warned map[reason.Code]int
-	// bySubject finds claims; made by [comparison.claimsOn].
+	// bySubject finds claims. It is set by [comparison.claimsOn].
 	bySubject map[Subject]int32
 	// above are the directories that [comparison.warnAbove] has named.
 	above map[string]bool
-	// archivedAt has the archive register by where the directories were; made by
+	// archivedAt finds entries of the archive register by where the directories were. It is set by
 	// [comparison.warnArchivedHere].
 	archivedAt map[Place]Archived
-	// same is the room of [decision.same], used again for each resource.
+	// same is the buffer of [decision.same], reused for each resource.
 	same [8]Change
 }
 
 // Compare makes the plan: what must change for the storage to become what the graph wants. The
-// header gives who, when and where; its other members are filled in. The observation must be of
-// g.Targets() and g.QuotaTargets().
+// header says who plans, when and where; Compare fills in its other members. The observation must
+// be of g.Targets() and g.QuotaTargets().
 func Compare(g *Graph, seen Observed, header Context) *Plan {
 	c := &comparison{g: g, seen: &seen, claims: g.claimed(&seen), needed: map[string]*node{},
 		leaving: map[Subject]int32{}, lost: map[Key]bool{}}
@@ -62,30 +62,31 @@ func Compare(g *Graph, seen Observed, header Context) *Plan {
 	return c.plan
 }
 
-// decision is what comes of one resource.
+// decision is what is decided about one resource.
 type decision struct {
 	action Action
 	detail Detail
-	// quota says why the resource's quota alone is left alone.
+	// quota says why only the resource's quota is left alone.
 	quota Reason
-	// same are the attributes that are as wanted, as changes from a value to itself; valid until
-	// the next resource.
+	// same are the attributes that are as wanted, as changes from a value to itself. They are valid
+	// until the next resource.
 	same []Change
-	// parents are the tenants and customers that have to be made for it.
+	// parents are the tenants and customers that have to be made for the resource.
 	parents []*node
-	// claim is what the claims on its quota come to, if the quota was compared: a plan shows what
-	// is used of it.
+	// claim is the claims on its quota, if the quota was compared, so that the plan can show the
+	// usage.
 	claim *quotaClaims
-	// record is what is recorded of it, if it is recorded.
+	// record is the resource's record, if it has one.
 	record   Record
 	recorded bool
-	// asked means that the command line asks for it.
+	// asked reports whether the command line asks for it.
 	asked bool
-	// replaced means that another directory than the recorded one stands there, or perhaps above.
+	// replaced reports whether another directory than the recorded one is at the path, or perhaps
+	// above it.
 	replaced bool
 }
 
-// resource decides on one resource and adds what came of it to the plan.
+// resource decides about one resource and adds the result to the plan.
 func (c *comparison) resource(n *node) {
 	d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target,
 		Storage: n.storage, Order: n.order},
@@ -128,8 +129,8 @@ func (h *Hold) reason() Reason {
 	return Reason{reason.Hold, fmt.Sprintf("held until %s by %s: %s", until, h.By, h.Reason)}
 }
 
-// isWait tells reasons that pass by themselves, or by somebody else's act, from those that need
-// mending here.
+// isWait reports whether a reason goes away by itself or when somebody else acts. All other reasons
+// need a fix here.
 func isWait(code reason.Code) bool {
 	return code == reason.OrdersHeld || code == reason.Undelivered ||
 		code == reason.OrderNotReady || code == reason.PathBeingRemoved
@@ -171,8 +172,8 @@ func (c *comparison) add(d decision) {
 	c.plan.Context.Details = append(c.plan.Context.Details, d.detail)
 }
 
-// decide finds the action for a resource; a Reason refuses. The rules stand in the order in which
-// they win.
+// decide finds the action for a resource, or the Reason to refuse it. The rules are in the order in
+// which they take precedence.
 func (c *comparison) decide(n *node, d *decision) Reason {
 	if !n.managed {
 		return Reason{}
@@ -181,7 +182,7 @@ func (c *comparison) decide(n *node, d *decision) Reason {
 		return c.tellOrder(n, d, kind, verdict)
 	}
 	switch {
-	case n.asksNothing(): // then it does not matter what is wrong with it
+	case n.asksNothing(): // it does not matter then what is wrong with it
 		if n.item.Status == StatusRemoved {
 			c.removed(n)
 		}
@@ -205,7 +206,8 @@ func (c *comparison) decide(n *node, d *decision) Reason {
 	return c.present(n, dir, d)
 }
 
-// look is what was observed of the node's directory; a Reason tells that it cannot be worked on.
+// look returns what was observed of the node's directory. A Reason says why nothing can be done
+// with it.
 func (c *comparison) look(n *node) (Directory, Reason) {
 	m := c.seen.Mounts[n.system.Name]
 	if m.Unknown != "" {
@@ -234,7 +236,7 @@ func (c *comparison) look(n *node) (Directory, Reason) {
 	return dir, Reason{}
 }
 
-// removed warns of a directory that still stands although Waldur has terminated its resource.
+// removed warns about a directory that still exists although Waldur has terminated its resource.
 func (c *comparison) removed(n *node) {
 	if n.place < 0 || c.seen.Directories[n.place].State != DirPresent {
 		return
@@ -245,7 +247,7 @@ func (c *comparison) removed(n *node) {
 		n.storage)
 }
 
-// parents adds the tenants and customers that have to be made, and under parents = "enforce" those
+// parents adds the tenants and customers that have to be made and, with parents = "enforce", those
 // that differ.
 func (c *comparison) parents() {
 	for i := range c.g.nodes {
@@ -270,7 +272,7 @@ func (c *comparison) parents() {
 	}
 }
 
-// enforce compares a tenant's or customer's directory that stands, under parents = "enforce".
+// enforce compares an existing directory of a tenant or customer, with parents = "enforce".
 func (c *comparison) enforce(n *node, d *decision) {
 	dir, why := c.look(n)
 	if why.Code != "" {
@@ -300,7 +302,7 @@ func (c *comparison) enforce(n *node, d *decision) {
 	}
 }
 
-// finish sorts, counts and sums up.
+// finish sorts the plan, and counts and sums up what is in it.
 func (c *comparison) finish() {
 	p := c.plan
 	order := make([]int, len(p.Core.Actions))
@@ -338,7 +340,7 @@ func compareActions(a, b *Action) int {
 	return a.Key.Compare(b.Key)
 }
 
-// Of is the number of one kind.
+// Of returns the counter of one kind.
 func (c *Counts) Of(k ActionKind) *int {
 	switch k {
 	case Create:
@@ -365,7 +367,7 @@ func (c *Counts) Of(k ActionKind) *int {
 	return &c.Unchanged
 }
 
-// promise sums the hard space limits by system: what is set now, and what is after the plan.
+// promise sums the hard space limits by system: those that are set now, and those after the plan.
 func (c *comparison) promise() {
 	sums := map[string]*Promise{}
 	after, then := map[Subject]Bytes{}, map[Subject]Bytes{}

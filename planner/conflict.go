@@ -8,8 +8,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// holder is one claim to a storage path: a listed resource, or a record whose resource is not
-// listed there any more.
+// holder is one claim to a storage path: a listed resource, or a record whose resource is no longer
+// listed there.
 type holder struct {
 	path     string
 	node     *node // nil for a record
@@ -17,9 +17,9 @@ type holder struct {
 	address  string
 }
 
-// conflicts finds resources that share a directory, or lie inside one another. The recorded holder
-// of a path keeps working and the newcomer is blocked; where nobody is recorded, both are. A create
-// waits for a removal on its path.
+// conflicts finds resources that share a directory or are inside one another. The recorded holder
+// of a path keeps working and the newcomer is blocked. If none is recorded, both are blocked. A
+// create waits for a removal at its path.
 func (g *Graph) conflicts() {
 	holders := g.holders()
 	slices.SortStableFunc(holders, compareHolders)
@@ -34,14 +34,14 @@ func (g *Graph) conflicts() {
 			collide(other, h)
 		}
 		if h.node == nil || h.recorded || h.node.verdict == nil || len(open) == 0 {
-			open = append(open, h) // whoever lost already needs not be compared again
+			open = append(open, h) // a holder that has lost already needs no further comparison
 		}
 	}
 	g.quietRemoved(holders)
 }
 
-// compareHolders orders by path, then nodes, as they are, before records, which come out of a map
-// and go by address.
+// compareHolders orders by path. Nodes come before records and stay in their order; records come
+// out of a map and are ordered by address.
 func compareHolders(a, b holder) int {
 	switch c := comparePaths(a.path, b.path); {
 	case c != 0:
@@ -56,7 +56,7 @@ func compareHolders(a, b holder) int {
 	return strings.Compare(a.address, b.address)
 }
 
-// comparePaths orders storage paths so that what lies inside a directory follows it directly.
+// comparePaths orders storage paths so that the content of a directory follows it directly.
 func comparePaths(a, b string) int {
 	for i := range min(len(a), len(b)) {
 		switch x, y := a[i], b[i]; {
@@ -72,8 +72,8 @@ func comparePaths(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
-// holders are all that take part in conflicts: not the removed, not the waiting. A record takes
-// part where no listed resource of its key is at its path.
+// holders returns all that can conflict: not the removed and not the waiting. A record can conflict
+// if no listed resource of its key is at its path.
 func (g *Graph) holders() []holder {
 	holders := make([]holder, 0, len(g.nodes)+len(g.unlisted))
 	ofRecord := func(r *Record) {
@@ -99,7 +99,7 @@ func (g *Graph) holders() []holder {
 	return holders
 }
 
-// collide decides on one pair of which b lies at or inside a's path.
+// collide decides about a pair in which b is at or inside a's path.
 func collide(a, b *holder) {
 	if a.path == b.path && (waitsFor(a.node, b.node) || waitsFor(b.node, a.node)) {
 		return
@@ -112,7 +112,7 @@ func collide(a, b *holder) {
 	}
 }
 
-// waitsFor lets a create wait for the removal of what stands at its path.
+// waitsFor makes a create wait for the removal of what is at its path.
 func waitsFor(create, remove *node) bool {
 	if create == nil || remove == nil || create.intent != intentCreate &&
 		create.intent != intentRestore || remove.item.Status != StatusRemoving {
@@ -140,8 +140,7 @@ func (h *holder) lose(to *holder) {
 	h.node.block(reason.Conflict, "its directory would be inside, or around, the directory of %s", who)
 }
 
-// quietRemoved spares a removed resource the look at its directory where somebody else has that
-// path by now.
+// quietRemoved keeps a removed resource from being looked at if another resource has its path now.
 func (g *Graph) quietRemoved(holders []holder) {
 	for i := range g.nodes {
 		n := &g.nodes[i]

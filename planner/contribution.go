@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// SharedQuota is what several claims on one quota identity come from, so that a reviewer can check
+// SharedQuota says what the claims on one shared quota identity are, so that a reviewer can check
 // the total.
 type SharedQuota struct {
-	// System is the first by name of those on the identity's filesystem.
+	// System is the first, by name, of the systems on the identity's filesystem.
 	System string       `json:"system"`
 	By     QuotaBy      `json:"by"`
 	ID     uint32       `json:"id"`
@@ -21,16 +21,16 @@ type SharedQuota struct {
 type Contribution struct {
 	Address string       `json:"address"`
 	Counts  Contributing `json:"counts"`
-	// Before is what is recorded of it, After what counts now. Before is absent where nothing is
-	// recorded.
+	// Before is what is recorded of the resource, and After is what counts now. Before is absent if
+	// nothing is recorded.
 	Before Limits `json:"before"`
 	After  Limits `json:"after"`
 }
 
-// Contributing is how a resource counts in a shared quota.
+// Contributing says how a resource counts in a shared quota.
 type Contributing string
 
-// A resource counts as it is wanted; as it is recorded, while nothing is done about it; or as it
+// A resource counts as it is wanted; or as it is recorded, while nothing is done about it; or as it
 // was when it was archived, because its files still belong to the identity.
 const (
 	CountsWanted   Contributing = "wanted"
@@ -38,13 +38,13 @@ const (
 	CountsArchived Contributing = "archived"
 )
 
-// SharedQuotas are the quotas that several resources claim, with what each contributes.
+// SharedQuotas returns the quotas that several resources claim, with what each contributes.
 func (g *Graph) SharedQuotas(seen Observed) []SharedQuota {
 	return g.sharedQuotas(g.claimed(&seen), seen.Mounts,
 		func(s *quotaClaims) bool { return s.claims > 1 })
 }
 
-// sharedQuotas are those of the claims that are asked for, in the order of their systems and ids.
+// sharedQuotas returns the shared quotas that are asked for, in the order of their systems and ids.
 func (g *Graph) sharedQuotas(ss *claimTable, mounts map[string]Mount,
 	asked func(*quotaClaims) bool) []SharedQuota {
 	found := map[Subject]*SharedQuota{}
@@ -94,7 +94,7 @@ func (g *Graph) sharedQuotas(ss *claimTable, mounts map[string]Mount,
 	return list
 }
 
-// contributions adds to the plan what the shared quotas that it sets come from.
+// contributions adds to the plan where the shared quotas that it sets come from.
 func (c *comparison) contributions() {
 	set := map[Subject]bool{}
 	for i := range c.plan.Core.Actions {

@@ -30,8 +30,8 @@ func (c *comparison) dangerOf(ch *Change, dir Directory, d *decision) {
 	}
 }
 
-// dangerOfMode is that of a mode which lets in more people, or lets them remove what is not theirs;
-// an ACL makes it uncertain whom it lets in.
+// dangerOfMode returns the danger of a mode that lets in more people, or lets them remove files of
+// others. An ACL makes it uncertain whom the mode lets in.
 func dangerOfMode(ch *Change, dir *Directory) Danger {
 	before, _ := ch.Before.Mode()
 	after, _ := ch.After.Mode()
@@ -41,13 +41,12 @@ func dangerOfMode(ch *Change, dir *Directory) Danger {
 	return ""
 }
 
-// Grants is what a mode lets people do: read, write and enter, and setuid. Setgid and sticky let
-// nobody in.
+// grants are the bits of a mode that let people do something: read, write and enter, and setuid.
+// Setgid and sticky let nobody in.
 const grants Mode = 0o4777
 
-// wideMode adds the danger of a mode that the action sets and that grants more than
-// storage.max_mode, on whatever kind of action: a new directory that everybody may write in is no
-// more routine than an old one.
+// wideMode adds the danger of a mode that grants more than storage.max_mode, for any kind of action
+// that sets it: a new directory that everybody may write to is no more routine than an old one.
 func (c *comparison) wideMode(n *node, d *decision) {
 	after, sets := d.action.After(ModeAttr)
 	if !sets && d.takesOver(n) {
@@ -68,7 +67,7 @@ func (c *comparison) tooWide(v Value) string {
 		Show(ModeAttr, v), Show(ModeAttr, ModeValue(most)))
 }
 
-// stays is the value of an attribute that is as wanted; nothing if it changes.
+// stays returns the value of an attribute that is as wanted; absent if it changes.
 func (d *decision) stays(a Attribute) Value {
 	for _, s := range d.same {
 		if s.Attribute == a {
@@ -78,7 +77,7 @@ func (d *decision) stays(a Attribute) Value {
 	return Value{}
 }
 
-// takesOver reports whether the directory comes under management by the action.
+// takesOver reports whether the action brings the directory under management.
 func (d *decision) takesOver(n *node) bool {
 	switch d.action.Kind {
 	case Create, Adopt, Restore:
@@ -89,8 +88,8 @@ func (d *decision) takesOver(n *node) bool {
 	return false
 }
 
-// warnFew warns of what is as wanted, and all the same not what a reviewer would expect. A site
-// that lives with thousands of them is told of a few, and how many there are.
+// warnFew warns about a resource that is as wanted but not what a reviewer would expect. A site may
+// have thousands of them, so only a few are named, and the rest are counted.
 func (c *comparison) warnFew(code reason.Code, n *node, format string, args ...any) {
 	if c.warned == nil {
 		c.warned = map[reason.Code]int{}
@@ -103,7 +102,7 @@ func (c *comparison) warnFew(code reason.Code, n *node, format string, args ...a
 // maxWarned is how many resources [comparison.warnFew] names.
 const maxWarned = 20
 
-// warnOfMore counts those that were not named.
+// warnOfMore counts the resources that [comparison.warnFew] has not named.
 func (c *comparison) warnOfMore() {
 	for code, count := range c.warned {
 		if more := count - maxWarned; more > 0 {
@@ -115,7 +114,7 @@ func (c *comparison) warnOfMore() {
 	}
 }
 
-// warnOfWhatStands warns of a directory that is as wanted, and lets more people in than one might
+// warnOfWhatStands warns about a directory that is as wanted and lets in more people than one might
 // think.
 func (c *comparison) warnOfWhatStands(n *node, dir Directory) {
 	if dir.ACL != nil {
@@ -127,10 +126,9 @@ func (c *comparison) warnOfWhatStands(n *node, dir Directory) {
 	}
 }
 
-// unlimited adds the danger of a directory without a hard limit: one that is made, adopted or
-// brought back so, or that loses the limit it had. Space and inodes count by themselves. A system
-// with quota "none" makes no claims: there somebody else sets the limits, as the configuration
-// says.
+// unlimited adds the danger of a directory without a hard limit that is made, adopted or restored
+// so, or that loses its limit. Space and inodes count separately. A system with quota "none" makes
+// no claims: somebody else sets the limits there, as the configuration says.
 func (c *comparison) unlimited(n *node, d *decision) {
 	s := c.claim(n)
 	if s == nil {
@@ -148,7 +146,7 @@ func (c *comparison) unlimited(n *node, d *decision) {
 	d.withoutLimit(after, &now)
 }
 
-// inForce are the limits that were observed; unknown where that failed.
+// inForce returns the limits that were observed; unknown if that failed.
 func (s *quotaClaims) inForce() Limits {
 	if s.state == nil || s.state.LimitsWhy != "" {
 		return Limits{}
@@ -156,7 +154,7 @@ func (s *quotaClaims) inForce() Limits {
 	return s.state.Limits
 }
 
-// isNew reports whether the directory comes under its quota identity by this action.
+// isNew reports whether this action brings the directory under its quota identity.
 func (d *decision) isNew(n *node, s *quotaClaims) bool {
 	if d.takesOver(n) {
 		return true
@@ -170,8 +168,8 @@ func (d *decision) isNew(n *node, s *quotaClaims) bool {
 	return d.recorded && d.record.Group != GID(s.subject.ID)
 }
 
-// withoutLimit adds the danger where no hard limit is in force afterwards, except where there was
-// none before either. before is nil for a directory that did not live under these limits.
+// withoutLimit adds the danger if no hard limit is in force after the action, unless there was none
+// before either. before is nil if the directory was not under these limits.
 func (d *decision) withoutLimit(after Limits, before *Limits) {
 	for i := range quantities {
 		r := &quantities[i]
@@ -188,7 +186,7 @@ func (d *decision) withoutLimit(after Limits, before *Limits) {
 	}
 }
 
-// sortDangers puts the dangers in order, each once.
+// sortDangers sorts the dangers and removes duplicates.
 func (a *Action) sortDangers() {
 	all := Dangers()
 	slices.SortFunc(a.Danger,

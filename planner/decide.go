@@ -8,7 +8,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// absent decides on a directory that should be there and is not.
+// absent decides what to do about a directory that should exist and does not.
 func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 	w := c.g.input
 	archived, inArchive := w.Recorded.Archived[n.item.Key]
@@ -28,7 +28,7 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 	return Reason{}
 }
 
-// create plans a directory that is to be made, or finished.
+// create plans a directory that is to be made or finished.
 func (c *comparison) create(n *node, dir Directory, d *decision) {
 	d.action.Kind = Create
 	c.reasonOfIntent(n, d, reason.ActiveAbsent,
@@ -44,8 +44,8 @@ func (c *comparison) create(n *node, dir Directory, d *decision) {
 	c.callbacks(n, d)
 }
 
-// archiveGone refuses a restore of what is not archived: an empty directory is not what the order
-// asks for.
+// archiveGone refuses to restore what is not archived, because an empty directory is not what the
+// order asks for.
 func archiveGone(n *node) Reason {
 	return Reason{reason.NotArchived,
 		fmt.Sprintf("order %s restores it, but nothing is archived under its key. If the archive "+
@@ -54,8 +54,8 @@ func archiveGone(n *node) Reason {
 			ShortID(n.order), n.address())}
 }
 
-// warnArchivedHere says that another resource's data was archived from the path of a new directory:
-// the new one is empty.
+// warnArchivedHere warns that the data of another resource was archived from the path of a new
+// directory, so that the new one is empty.
 func (c *comparison) warnArchivedHere(n *node) {
 	if len(c.g.input.Recorded.Archived) == 0 {
 		return
@@ -75,8 +75,8 @@ func (c *comparison) warnArchivedHere(n *node) {
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
-// needParents lists the missing ancestors: tenants and customers get entries of their own, the rest
-// is made root:root 0755.
+// needParents lists the missing ancestors. Tenants and customers get entries of their own; the
+// others are made root:root 0755.
 func (c *comparison) needParents(n *node, dir Directory, d *decision) {
 	path := n.storage
 	for range dir.MissingAbove {
@@ -94,7 +94,7 @@ func (c *comparison) needParents(n *node, dir Directory, d *decision) {
 	slices.Reverse(d.action.Parents)
 }
 
-// present compares a directory that stands with what is wanted of it.
+// present compares an existing directory with what is wanted.
 func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 	if r, ok := c.unfinished(n, d, &dir); ok {
 		return c.finishCreate(n, r, dir, d)
@@ -117,7 +117,7 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 	}
 	c.callbacks(n, d)
 	switch {
-	case d.replaced: // also as wanted: a person has to look at it before it is recorded
+	case d.replaced: // even if it is as wanted: a person has to look at it before it is recorded
 		d.action.Kind = Adopt
 	case len(d.action.Changes) > 0 && d.recorded:
 		d.action.Kind = Update
@@ -137,8 +137,8 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 	return Reason{}
 }
 
-// undelivered waits for callbacks that an earlier apply could not deliver; sending them twice helps
-// nobody.
+// undelivered makes a resource wait for callbacks that an earlier apply could not deliver, because
+// sending them twice helps nobody.
 func (c *comparison) undelivered(n *node) Reason {
 	for _, u := range c.g.input.Recorded.Undelivered {
 		if u.Key == n.item.Key && u.Order == n.order {
@@ -150,7 +150,7 @@ func (c *comparison) undelivered(n *node) Reason {
 	return Reason{}
 }
 
-// explain gives the reasons of an update, an adoption or a report, and its dangers.
+// explain gives the reasons and dangers of an update, an adoption or a report.
 func (c *comparison) explain(n *node, d *decision, dir Directory) {
 	drifted, overridden := false, ""
 	for i, note := range d.detail.Notes {
@@ -202,7 +202,7 @@ func (c *comparison) reasonOfIntent(n *node, d *decision, code reason.Code, text
 	d.detail.Reasons = append(d.detail.Reasons, Reason{code, text})
 }
 
-// remove plans the archiving of what an order terminates. Only this status ever leads here.
+// remove plans to archive what an order terminates. Only an order of this status leads here.
 func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	because := Reason{reason.OrderTerminate, fmt.Sprintf("order %s terminates it",
 		ShortID(n.order))}
@@ -267,7 +267,7 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 }
 
 // leave notes that a node gives up its claim on a quota identity, and counts the claims of others.
-// Freezing a quota that others live on would stop them.
+// If others use the quota, it is not frozen, because that would stop them.
 func (c *comparison) leave(n *node, id Subject) int32 {
 	others := c.others(n, id)
 	if n.claims >= 0 {
@@ -281,8 +281,8 @@ func (c *comparison) leave(n *node, id Subject) int32 {
 	return others
 }
 
-// others counts the claims on a removed node's quota identity that are not its own: that counts at
-// its recorded value, or at that of the register once the directory is archived.
+// others counts the claims on a removed node's quota identity, except its own. Its own claim counts
+// at its recorded value, or at the register's value once the directory is archived.
 func (c *comparison) others(n *node, id Subject) int32 {
 	if n.claims < 0 {
 		return 0
@@ -298,8 +298,8 @@ func (c *comparison) others(n *node, id Subject) int32 {
 	return claims
 }
 
-// restore brings an archived directory back to where it was: for an order, or because Waldur has it
-// active.
+// restore brings an archived directory back to its old path, because an order asks for it or
+// because Waldur lists it as active.
 func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Reason {
 	d.action.Kind, d.action.From, d.action.Inode = Restore, a.Archive, a.Inode
 	switch {
@@ -350,7 +350,7 @@ func (c *comparison) verdictOf(n *node) (ActionKind, OrderVerdict, bool) {
 	return "", OrderVerdict{}, false
 }
 
-// tellOrder plans the end of an order without touching the storage.
+// tellOrder plans to end an order without touching the storage.
 func (c *comparison) tellOrder(n *node, d *decision, kind ActionKind, v OrderVerdict) Reason {
 	call := Reject
 	if kind == FailOrder {
@@ -371,7 +371,7 @@ func (c *comparison) tellOrder(n *node, d *decision, kind ActionKind, v OrderVer
 	return Reason{}
 }
 
-// callbacks lists what Waldur is to be told when the storage is as the order wants it. Where the
+// callbacks lists the callbacks that are due when the storage is as the order wants it. If the
 // quota cannot be set, or nobody sets quotas, the order stays open.
 func (c *comparison) callbacks(n *node, d *decision) {
 	if n.order == "" || n.intent == intentExists {

@@ -9,7 +9,7 @@ import (
 
 // Decimal is an exact decimal number as JSON states it, ±coefficient × 10^exponent. Its zero value
 // is "not given". Binary floating point would turn 0.1 tera into a limit that is wrong by some
-// bytes, and never equal again.
+// bytes and never equal again.
 type Decimal struct {
 	coef     uint64
 	exp      int16
@@ -53,7 +53,7 @@ func ParseDecimal(s string) (Decimal, error) {
 	return d, nil
 }
 
-// Given reports whether there is a number at all.
+// Given reports whether there is a number.
 func (d Decimal) Given() bool { return d.set }
 
 // Negative reports whether the number is below zero.
@@ -62,8 +62,8 @@ func (d Decimal) Negative() bool { return d.neg && d.coef != 0 }
 // IsZero reports whether the number is given and zero.
 func (d Decimal) IsZero() bool { return d.set && d.coef == 0 }
 
-// Times is d × unit cut down to a whole number; false if d is negative, not given, or the product
-// passes 2^63.
+// Times returns d × unit, rounded down to a whole number; false if d is negative or not given, or
+// if the product exceeds 2^63.
 func (d Decimal) Times(unit uint64) (uint64, bool) {
 	if !d.set || d.neg && d.coef != 0 {
 		return 0, false
@@ -84,7 +84,7 @@ func (d Decimal) Times(unit uint64) (uint64, bool) {
 	return lo, hi == 0 && lo <= 1<<63
 }
 
-// String is the number in plain digits, for messages.
+// String formats the number in plain digits, for messages.
 func (d Decimal) String() string {
 	if !d.set {
 		return "none"

@@ -1,20 +1,20 @@
-// Package planner decides what cscs-sync does. It is pure: no I/O, no clock, no randomness, no
-// package variables that change; what it knows comes in as arguments, and what it decides goes out
+// Package planner decides what cscs-sync does. It is pure: no I/O, no clock, no randomness, and no
+// package variables that change. What it knows comes in as arguments, and what it decides goes out
 // as a [Plan].
 //
 // # From a listing to a plan
 //
-// A caller that wants a plan goes through four steps, and does the I/O between them:
+// A caller that wants a plan takes four steps, and does the I/O between them:
 //
 //	qs := planner.Questions(settings, selection, items) // ask Waldur about these orders
 //	graph := planner.Desire(&planner.Input{…})          // the desired-state graph
-//	                                                    // observe graph.Targets() and graph.QuotaTargets(seen)
+//	// observe graph.Targets() and graph.QuotaTargets(seen)
 //	plan := planner.Compare(graph, observed, header)    // what differs, and what is done about it
 //
-// Before an approved plan runs, the same steps are taken again for the resources that it touches,
-// and [Recheck] names what is no longer as the plan showed it.
+// Before an approved plan runs, the same steps are taken again for its resources, and [Recheck]
+// names what is no longer as the plan showed it.
 //
-// # Where each rule stands
+// # Where each rule is
 //
 //	place.go     mount path → storage path, and which paths no resource may have
 //	order.go     what status and order ask for: an order acts only with its URLs
@@ -33,14 +33,15 @@
 //	recheck.go   is an approved plan still true?
 //	show.go      amounts and modes, for people
 //	attribute.go the one table of attributes; limit.go has those of quotas
-//	records.go   what is recorded, packed, because a plan needs all of it; record.go has the stored form
+//	records.go   what is recorded, packed, because a plan needs all of it; record.go has the
+//	             stored form
 //
 // # What always holds
 //
 // An unknown observation is never taken as absent, zero or equal: a [Limit] and a [Directory] are
-// unknown until something is known of them. Absence from the listing is never a wish to remove:
-// only an order that terminates leads to [Archive], by the status "removing", or in error by what
-// Waldur says of the order. One bad item never stops the others: it becomes a [Refusal] with its
-// reason. The same wishes on the same storage give the same [Core], byte for byte, whatever the
-// order of the input.
+// unknown until something is known about them. A resource that the listing lacks is never removed
+// for that: only an order that terminates leads to [Archive], by the status "removing" or, in
+// error, by what Waldur says about the order. One bad item never stops the others: it becomes a
+// [Refusal] with its reason. The same wishes on the same storage give the same [Core], byte for
+// byte, whatever the order of the input.
 package planner

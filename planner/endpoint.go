@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// The collections of Waldur's API that callbacks go to, and the parts of their URLs.
+// The collections of Waldur's API for callbacks, and the parts of their URLs.
 const (
 	orderCollection    = "marketplace-orders"
 	resourceCollection = "marketplace-provider-resources"
 )
 
-// verb is the last part of a callback's URL; empty for a callback that nobody knows.
+// verb returns the last part of a callback's URL; empty for an unknown callback.
 func (c Callback) verb() string {
 	switch c {
 	case Approve:
@@ -28,14 +28,14 @@ func (c Callback) verb() string {
 	return ""
 }
 
-// About is what the callbacks of a resource may be about: its order and itself, each an id as
-// [UUID] returns it.
+// About says what the callbacks of a resource may be about: its order and itself. Both are ids as
+// [UUID] returns them.
 type About struct{ Order, Resource string }
 
 // Target checks the URL of a callback and rewrites it to waldur.url. Whoever writes the proxy's
-// JSON, or an outbox, chooses neither where the token goes nor what is done there: below waldur.url
-// or an alias, each callback has one form, COLLECTION/ID/VERB/, with the id of this order or of
-// this resource, with or without dashes.
+// JSON or an outbox must choose neither where the token goes nor what is done there. So below
+// waldur.url or an alias each callback has exactly one form, COLLECTION/ID/VERB/, with the id of
+// this order or this resource, with or without dashes.
 func (s About) Target(w WaldurSettings, c Callback, raw string) (string, error) {
 	target, err := CallbackURL(w, raw)
 	if err != nil {
@@ -63,8 +63,8 @@ func (s About) Target(w WaldurSettings, c Callback, raw string) (string, error) 
 		shortURL(w.Hidden, raw), form)
 }
 
-// Owns reports whether Waldur's answer about an order is about this order of this resource; the
-// error says what differs.
+// Owns checks that Waldur's answer about an order is about this order of this resource. The error
+// says what differs.
 func (s About) Owns(o *Order) error {
 	switch {
 	case o.ID != s.Order:
@@ -76,14 +76,15 @@ func (s About) Owns(o *Order) error {
 	return nil
 }
 
-// OrderOf takes a callback URL …/marketplace-orders/{uuid}/{action}/ apart: the order's id without
-// dashes, and the URL that answers a GET for the order. False: the URL is not about an order.
+// OrderOf splits a callback URL …/marketplace-orders/{uuid}/{action}/ into the order's id without
+// dashes and the URL that answers a GET for the order. ok is false if the URL is not about an
+// order.
 func OrderOf(callback string) (id, order string, ok bool) {
 	return partsOf(orderCollection, callback)
 }
 
-// ResourceOf takes a callback URL …/marketplace-provider-resources/{uuid}/{action}/ apart, as
-// [OrderOf] does.
+// ResourceOf splits a callback URL …/marketplace-provider-resources/{uuid}/{action}/ as [OrderOf]
+// does.
 func ResourceOf(callback string) (id, resource string, ok bool) {
 	return partsOf(resourceCollection, callback)
 }
@@ -108,13 +109,13 @@ func partsOf(collection, callback string) (id, object string, ok bool) {
 	return id, object, true
 }
 
-// keptScheme begins a URL as it is kept.
+// keptScheme begins a URL in the form in which it is kept.
 const keptScheme = "waldur://"
 
-// KeptURL is the URL of an order, or of a callback as [Subject.Target] returns it, as it is kept:
-// waldur://MARK/COLLECTION/…, without waldur.url, whose path may be a secret; empty for any other
-// URL. The mark says whether waldur.url is still the one of that time. It has 16 bits: too few to
-// find out from it what they were made of.
+// KeptURL returns the form in which the URL of an order, or of a callback as [About.Target] returns
+// it, is kept: waldur://MARK/COLLECTION/…, without waldur.url, whose path may be a secret. It is
+// empty for any other URL. The mark shows whether waldur.url is still the same. It has 16 bits, too
+// few to reveal what it was made from.
 func KeptURL(target string) string {
 	if strings.HasPrefix(target, keptScheme) {
 		return target
@@ -127,14 +128,15 @@ func KeptURL(target string) string {
 	return ""
 }
 
-// markOf is the mark of waldur.url.
+// markOf returns the mark of waldur.url.
 func markOf(waldur string) string {
 	sum := sha256.Sum256([]byte(strings.TrimRight(waldur, "/")))
 	return hex.EncodeToString(sum[:2])
 }
 
-// WholeURL is the URL that was kept, below waldur.url. One of another waldur.url is refused: what
-// is not known there would pass for an order that is gone. A URL that is whole stays as it is.
+// WholeURL returns the whole URL of a kept one, below waldur.url. It refuses a URL that was kept
+// with another waldur.url, because an order that is unknown there would look like one that is gone.
+// It returns a whole URL unchanged.
 func WholeURL(waldur, target string) (string, error) {
 	kept, ok := strings.CutPrefix(target, keptScheme)
 	if !ok {

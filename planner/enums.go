@@ -2,28 +2,30 @@ package planner
 
 import "slices"
 
-// The enumerations of the other side, as the recorded client and the recorded answers have them.
-// Each is closed here: only the values listed are acted on. Any of them may grow in the next
-// release of the proxy or of Waldur, so a value that is not listed is never taken for one that is.
-// What an unknown value does:
+// The enumerations of the proxy and Waldur, as the recorded client and the recorded answers have
+// them. Each is closed here: only the listed values are acted on. The next release of the proxy or
+// of Waldur may add values, so an unlisted value is never taken for a listed one. What an unknown
+// value does:
 //
 //	enumeration       of          an unknown value
 //	Status            the proxy   blocks the item (the parser: [Item.Problem])
 //	Target            the proxy   blocks the item (the parser)
 //	permission type   the proxy   blocks the item (the parser): only "octal"
-//	quota type, unit  the proxy   blocks the item (the parser): "space" in "tera", "inodes" in "none", "soft" or "hard"
+//	quota type, unit  the proxy   blocks the item (the parser): "space" in "tera", "inodes" in
+//	                              "none", "soft" or "hard"
 //	data type         the proxy   blocks the resource ([Desire])
 //	OrderType         Waldur      blocks the resource
-//	OrderState        Waldur      blocks the resource; an apply neither acts on the order nor calls it over
+//	OrderState        Waldur      blocks the resource; an apply neither acts on the order nor calls
+//	                              it over
 //
-// Open, because what is not known is not needed: members of an object, callback URLs beyond
-// [Callback], storage file systems (one constant for all systems), offering types, resource states,
-// and the texts of answers.
+// The following are open, because unknown values are not needed: members of an object, callback
+// URLs beyond [Callback], storage file systems (one constant for all systems), offering types,
+// resource states, and the texts of answers.
 
-// DataTypes are the proxy's data types.
+// DataTypes returns the proxy's data types.
 func DataTypes() []string { return []string{"archive", "scratch", "store", "users"} }
 
-// Statuses are the proxy's states.
+// Statuses returns the proxy's statuses.
 func Statuses() []Status {
 	return []Status{StatusPending, StatusActive, StatusUpdating, StatusRemoving, StatusRemoved,
 		StatusError}

@@ -6,17 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// MatchGlob reports whether the glob matches the whole address: * and ? within a component, ** for
-// any number of components, none included. Everything else stands for itself; there is no escape,
-// because no address has these characters. A glob that [CheckGlob] refuses matches nothing useful,
-// but never fails.
+// MatchGlob reports whether the glob matches the whole address: * and ? match within a component,
+// ** matches any number of components, including none. Everything else stands for itself. There is
+// no escape, because no address has these characters. A glob that [CheckGlob] refuses matches
+// nothing useful, but never fails.
 func MatchGlob(glob, address string) bool {
 	if !strings.HasPrefix(glob, "/") || !strings.HasPrefix(address, "/") {
 		return false
 	}
 	g, a := glob, address
-	// After a ** everything is tried from there on; only the last one needs to be tried again,
-	// since an earlier one could do nothing that the last one cannot.
+	// After a ** every position is tried. Only the last ** needs another try, because an earlier one
+	// could do nothing that the last one cannot.
 	afterStars, retry, stars := "", "", false
 	for {
 		if g == "" && a == "" {
@@ -44,7 +44,7 @@ func MatchGlob(glob, address string) bool {
 	}
 }
 
-// CheckGlob explains what is wrong with a glob; nil if nothing is.
+// CheckGlob says what is wrong with a glob; nil if nothing is.
 func CheckGlob(glob string) error {
 	if !strings.HasPrefix(glob, "/") {
 		return fmt.Errorf("glob %.80q: want a whole address, such as /capstor/store/** or "+
@@ -85,7 +85,7 @@ func nextComponent(s string) (component, rest string) {
 	return s, ""
 }
 
-// matchComponent matches * and ? within one component, by the same way of trying again.
+// matchComponent matches * and ? within one component, with the same kind of retry.
 func matchComponent(glob, name string) bool {
 	afterStar, retry, star := "", "", false
 	for {
@@ -115,9 +115,9 @@ func matchComponent(glob, name string) bool {
 	}
 }
 
-// ParseGlobs reads one glob a line. Empty lines and lines that begin with # do not count. A text
-// without any glob is an error: it would select everything, or nothing, and neither was meant. File
-// is what errors call the text.
+// ParseGlobs reads one glob per line. It ignores empty lines and lines that begin with #. A text
+// without any glob is an error: it would select everything or nothing, and neither was meant. file
+// is the name of the text in errors.
 func ParseGlobs(text, file string) ([]string, error) {
 	var globs []string
 	n := 0

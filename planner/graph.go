@@ -14,8 +14,8 @@ type Input struct {
 	Settings *Settings
 	// Items is the listing, in any order.
 	Items []Item
-	// Complete reports whether Items is the whole listing, so that what it lacks can be reported.
-	// Lacking is never removal.
+	// Complete reports whether Items is the whole listing, so that recorded resources that it lacks
+	// can be reported. A missing resource is never removed for that.
 	Complete bool
 	// Orders are the answers to [Questions], by order id.
 	Orders    map[string]OrderAnswer
@@ -24,86 +24,88 @@ type Input struct {
 	Holds     []Hold
 	Selection Selection
 	Now       time.Time
-	// Projects are the project ids that an approved plan gives away, for [Recheck]: kept as long as
-	// they are free.
+	// Projects are the project ids that an approved plan gives away. [Recheck] needs them; an id is
+	// kept as long as it is free.
 	Projects map[Key]ProjectID
-	// Watch, unless nil, are the only resources to be observed and decided on, for [Recheck]; the
-	// others still count in conflicts and claims. What was seen of them is kept.
+	// Watch, unless it is nil, has the only resources to observe and decide on, for [Recheck]. The
+	// others still count in conflicts and claims. What was seen of the watched resources is kept.
 	Watch map[Key]bool
-	// MustAsk reports whether an order that was not answered for blocks: an apply never acts on an
-	// order it did not ask.
+	// MustAsk blocks an order that Waldur did not answer about: an apply never acts on an order that
+	// it could not ask about.
 	MustAsk bool
-	// KeepRecords makes [Compare] keep a record of every resource that it found as wanted. With
-	// Watch, selected resources of which nothing is recorded are observed for that, too.
+	// KeepRecords makes [Compare] keep a record of every resource that it found as wanted. With Watch,
+	// selected resources without a record are observed too.
 	KeepRecords bool
 }
 
-// OrderAnswer is what asking Waldur for an order gave: the order, or why there is no answer.
+// OrderAnswer is Waldur's answer about an order, or the reason why there is none.
 type OrderAnswer struct {
 	Order Order
 	Why   string
 }
 
-// Graph is the desired state: one node an item, sorted by address and key, with what is wanted of
-// it or why nothing is.
+// Graph is the desired state. It has one node for each item, sorted by address and key, with what
+// is wanted or why nothing is.
 type Graph struct {
 	input    *Input
 	nodes    []node
-	byPath   map[string]int // branches: tenants and customers by storage path
+	byPath   map[string]int // tenants and customers, by storage path
 	reserved *reserved
 	warnings []Warning
 	from     []Provenance // provenance table; nodes hold indexes
 	watched  map[Key]Watched
 	asWanted []Record
 	restores []asked
-	// claims are the quotas claimed, once [Graph.QuotaTargets] or [Compare] needed them.
+	// claims are the claimed quotas. They are collected when [Graph.QuotaTargets] or [Compare] first
+	// needs them.
 	claims *claimTable
-	// renamed are the keys of records that followed their resources, and to which.
+	// renamed maps the old keys of records that followed their resources to the new keys.
 	renamed map[Key]Key
-	// byKey finds nodes by key; nil until something recorded has to be found.
+	// byKey finds nodes by key. It is nil until something needs to find a node by its key.
 	byKey map[Key]int32
-	// unseen counts open orders of which the listing shows nothing: see unseenOrders.
+	// unseen counts open orders that the listing does not show; see unseenOrders.
 	unseen int
-	// orders counts at how many entries each open order stands.
+	// orders counts how many entries of the listing name each open order.
 	orders map[string]int
-	// guards are what bounds promised space, by filesystem, and mounts what was seen of the systems,
-	// once [Compare] has run.
+	// guards limit the promised space, by filesystem, and mounts is what was seen of the systems.
+	// [Compare] sets both.
 	guards map[string]*guard
 	mounts map[string]Mount
-	// unlisted are the records of what is not listed.
+	// unlisted are the records of resources that are not listed.
 	unlisted []Record
-	// unasked counts the orders taken by their status because Waldur did not answer; unaskedWhy is
-	// one reason.
+	// unasked counts the orders that are judged by their status because Waldur did not answer.
+	// unaskedWhy is one of the reasons.
 	unasked    int
 	unaskedWhy string
 }
 
-// node is one directory of the graph. There are as many as resources, so it holds nothing that its
-// item has.
+// node is one directory of the graph. There are as many nodes as resources, so a node repeats
+// nothing that its item has.
 type node struct {
 	item *Item
-	// tenant and customer are above it; nil where there is none.
+	// tenant and customer are the branches above the node; nil if there is none.
 	tenant, customer *Item
 	system           *System
 	storage          string
-	// managed is false when an override says so: the resource is left alone.
+	// managed is false if an override says that cscs-sync must leave the resource alone.
 	managed  bool
 	selected bool
-	// witness: its directory is looked at because of a new one beside it.
+	// witness means that the directory is looked at because of a new directory beside it.
 	witness bool
 	wanted
-	// project is the id out of [QuotaSettings.ProjectIDs]; 0 if it has none.
+	// project is its id from [QuotaSettings.ProjectIDs]; 0 if it has none.
 	project ProjectID
-	// intent is what the item asks for by its status and order.
+	// intent is what the item's status and order ask for.
 	intent intent
 	order  string
 	calls  map[Callback]bool
-	// verdict blocks the resource, or lets it wait; nil if neither.
+	// verdict blocks the resource or makes it wait; nil if neither.
 	verdict *Reason
 	waits   bool
 	place   int32 // index of its observation, -1 if it is not observed
 	record  int32 // index of its record, -1 if it is not recorded
-	// index of the quota identity that it claims, or whose usage matters; -1 if there is none
+	// claims is the index of the quota identity that it claims, or whose usage matters; -1 if there is
+	// none.
 	claims int32
 	hold   *Hold
 }
@@ -137,13 +139,13 @@ func (n *node) wait(code reason.Code, format string, args ...any) {
 	}
 }
 
-// asksNothing tells of what is removed, or in error without an order.
+// asksNothing reports whether the item is removed, or in error without an order.
 func (n *node) asksNothing() bool {
 	return !n.isBranch() && n.item.Problem == "" && n.intent == intentNothing && !n.waits
 }
 
-// Desire makes the desired-state graph. It interprets every item, and never stops at a bad one:
-// that one is blocked.
+// Desire makes the desired-state graph. It interprets every item. A bad item does not stop it: that
+// item is blocked.
 func Desire(w *Input) *Graph {
 	g := &Graph{input: w, byPath: map[string]int{}, reserved: newReserved(w.Settings),
 		from: []Provenance{{From: FromProxy}, {From: FromDefault}}, watched: map[Key]Watched{}}
@@ -181,7 +183,7 @@ func Desire(w *Input) *Graph {
 	return g
 }
 
-// match finds the record of every node, and the records that no node has.
+// match finds the record of each node, and the records without a node.
 func (g *Graph) match() {
 	records := &g.input.Recorded.Records
 	g.unlisted = nil
@@ -199,7 +201,7 @@ func (g *Graph) match() {
 	}
 }
 
-// recordOf is the record of a node; false if it is not recorded.
+// recordOf returns the record of a node; false if it is not recorded.
 func (g *Graph) recordOf(n *node) (Record, bool) {
 	if n.record < 0 {
 		return Record{}, false
@@ -207,7 +209,7 @@ func (g *Graph) recordOf(n *node) (Record, bool) {
 	return g.input.Recorded.Records.at(int(n.record)), true
 }
 
-// tree gives every node the names of its tenant and customer, by way of the parent ids.
+// tree gives every node its tenant and customer, found through the parent ids.
 func (g *Graph) tree() {
 	nodes := map[Key]*node{}
 	for i := range g.nodes {
@@ -231,7 +233,7 @@ func (g *Graph) tree() {
 	}
 }
 
-// facts are what overrides and policies match on.
+// facts returns what overrides and policies match on.
 func (n *node) facts() Facts {
 	it := n.item
 	f := Facts{Path: it.MountPath, DataType: it.Key.DataType, System: n.systemName(),
@@ -249,7 +251,7 @@ func (n *node) facts() Facts {
 	return f
 }
 
-// systemName is the label of the node's system, or the proxy's key where no block answers to that.
+// systemName returns the label of the node's system, or the proxy's key if no block matches it.
 func (n *node) systemName() string {
 	if n.system != nil {
 		return n.system.Name
@@ -271,7 +273,7 @@ func (g *Graph) listed(k Key) *node {
 	return nil
 }
 
-// interpret finds the system and the storage path, and what status and order ask for.
+// interpret finds the node's system and storage path, and what its status and order ask for.
 func (g *Graph) interpret(n *node) {
 	it := n.item
 	if it.Problem != "" {
@@ -314,7 +316,7 @@ func (g *Graph) interpret(n *node) {
 	n.storage = path
 }
 
-// reserveBranches keeps the directories of tenants and customers from being anybody's resource.
+// reserveBranches keeps resources from having the directory of a tenant or customer.
 func (g *Graph) reserveBranches() {
 	for i := range g.nodes {
 		n := &g.nodes[i]
@@ -333,10 +335,10 @@ func (g *Graph) reserveBranches() {
 	}
 }
 
-// checkPlaces blocks what lies where no resource may lie, and what has moved since it was recorded.
-// Tenants and customers follow the resources that name them, so only resources are held to their
-// place; and one that is recorded at its path is not pushed out of it by a tenant or customer that
-// turns up there later.
+// checkPlaces blocks resources at places that no resource may have, and resources that have moved
+// since they were recorded. Tenants and customers follow the resources that name them, so only
+// resources must keep their place. A recorded resource does not lose its path to a tenant or
+// customer that appears there later.
 func (g *Graph) checkPlaces() {
 	for i := range g.nodes {
 		n := &g.nodes[i]
@@ -361,17 +363,18 @@ func (g *Graph) checkPlaces() {
 			why = g.reserved.check(n.storage)
 		}
 		if why == "" {
-			delete(g.byPath, n.storage) // it is no tenant's or customer's to make or to enforce
+			delete(g.byPath, n.storage) // no tenant or customer may make it or enforce it
 			continue
 		}
 		if n.intent != intentNothing {
 			n.block(reason.Path, "%s; fix its backend_id in Waldur", why)
 		}
-		n.storage = "" // it has no place, and takes nobody else's
+		n.storage = "" // it has no place, and takes none from others
 	}
 }
 
-// branchAt is the tenant or customer whose directory is at a storage path; nil if there is none.
+// branchAt returns the tenant or customer whose directory is at a storage path; nil if there is
+// none.
 func (g *Graph) branchAt(path string) *node {
 	if i, ok := g.byPath[path]; ok {
 		return &g.nodes[i]
@@ -379,7 +382,7 @@ func (g *Graph) branchAt(path string) *node {
 	return nil
 }
 
-// warn notes a warning; nothing is said about what is not selected.
+// warn adds a warning, unless the resource is not selected.
 func (g *Graph) warn(code reason.Code, address, format string, args ...any) {
 	if address != "" && !g.input.Selection.matches(address) {
 		return
@@ -388,8 +391,8 @@ func (g *Graph) warn(code reason.Code, address, format string, args ...any) {
 		Text: fmt.Sprintf(format, args...)})
 }
 
-// reportUnlisted names what is recorded and no longer listed. The proxy leaves out what it cannot
-// resolve, so this is never taken as a wish to remove.
+// reportUnlisted names the resources that are recorded and no longer listed. The proxy leaves out
+// what it cannot resolve, so a missing resource is never taken as a wish to remove it.
 func (g *Graph) reportUnlisted() {
 	if !g.input.Complete || len(g.unlisted) == 0 {
 		return
@@ -401,7 +404,7 @@ func (g *Graph) reportUnlisted() {
 	}
 	var gone []Record
 	for _, r := range g.unlisted {
-		// One that is listed under another system's key is blocked there, with the reason.
+		// A resource that is listed under another system's key is blocked there, with the reason.
 		if !r.Target.IsBranch() && g.input.Selection.matches(r.Address) &&
 			!listed[resource{r.Key.Item, r.Key.DataType}] {
 			gone = append(gone, r)
@@ -425,7 +428,7 @@ func (g *Graph) reportUnasked() {
 	}
 }
 
-// Facts are what matches see of each resource; the zero value for one that is not listed.
+// Facts returns a function that gives the facts of a resource; the zero value if it is not listed.
 func (g *Graph) Facts() func(Key) Facts {
 	return func(k Key) Facts {
 		if n := g.listed(k); n != nil {

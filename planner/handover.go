@@ -10,11 +10,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// This file says what a change of hands leaves behind. A directory's new group or project id is not
-// that of the files below it, and the old one's limits stay: nobody but a plan tells people so.
+// This file reports what a change of group or project id leaves behind. The files below a directory
+// keep the old id, and the limits of the old id stay. Only a plan tells people about that.
 
-// leftBehind is the quota identity that a directory counts under now and will not after the plan;
-// false if there is none.
+// leftBehind returns the quota identity under which a directory counts now and will not count after
+// the plan; false if there is none.
 func (g *Graph) leftBehind(n *node, seen *Observed) (Subject, bool) {
 	if n.place < 0 || n.isBranch() || n.system == nil || n.intent == intentRemove ||
 		n.verdict != nil || !g.decides(n) ||
@@ -33,8 +33,8 @@ func (g *Graph) leftBehind(n *node, seen *Observed) (Subject, bool) {
 	return old, ok && dir.State == DirPresent && old.ID != 0 && old.ID != now.ID
 }
 
-// claimsOn is what the claims on an identity come to, or what was observed of one that nobody
-// claims; nil if it was not asked.
+// claimsOn returns the claims on an identity, or what was observed of an identity that nobody
+// claims; nil if it was not asked for.
 func (c *comparison) claimsOn(id Subject) *quotaClaims {
 	if c.bySubject == nil {
 		c.bySubject = make(map[Subject]int32, len(c.claims.list))
@@ -48,7 +48,7 @@ func (c *comparison) claimsOn(id Subject) *quotaClaims {
 	return nil
 }
 
-// sayLeftBehind gives the reasons that say what a change of group or project id leaves behind.
+// sayLeftBehind adds the reasons that say what a change of group or project id leaves behind.
 func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
 	for i := range d.action.Changes {
 		if ch := &d.action.Changes[i]; ch.Attribute == Group &&
@@ -76,7 +76,8 @@ func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
 func (s *quotaClaims) left(tagged bool) string {
 	who := s.subject.String()
 	if s.state == nil || s.state.LimitsWhy != "" {
-		return fmt.Sprintf("the quota of %s, which it used until now, stays as it is; it could not be observed", who)
+		return fmt.Sprintf("the quota of %s, which it used until now, stays as it is; "+
+			"it could not be observed", who)
 	}
 	files := fmt.Sprintf("its files still count for %s (%s used)", who, usedWords(s.state))
 	if tagged {
@@ -97,14 +98,14 @@ func usedWords(q *QuotaState) string {
 	return Show(SpaceHard, q.Space.Value())
 }
 
-// limitWords are the hard limits of a quota, for a sentence.
+// limitWords returns the hard limits of a quota, for a sentence.
 func limitWords(l Limits) string {
 	return fmt.Sprintf("%s and %s inodes hard", l.Show(SpaceHard), l.Show(InodesHard))
 }
 
-// sayLimitsExist says whose the limits are that an identity has already when a directory comes
-// under it. Directories that stand usually have their limits, so of those it is said only where
-// they are somebody else's.
+// sayLimitsExist says whose limits an identity already has when a directory comes under it. An
+// existing directory usually has its own limits, so for that one it says so only if they are
+// somebody else's.
 func (c *comparison) sayLimitsExist(n *node, d *decision) {
 	s := c.claim(n)
 	if s == nil || d.recorded || s.state == nil || s.state.LimitsWhy != "" || s.claims > 1 ||
@@ -138,8 +139,7 @@ func (c *comparison) whose(n *node, id Subject) string {
 	return ""
 }
 
-// takenOver adds the danger of data that comes back to a group, or a project id, which others have
-// by now.
+// takenOver adds the danger that data comes back to a group or a project id that others have now.
 func (c *comparison) takenOver(n *node, a Archived, d *decision) {
 	for i := range c.g.nodes {
 		o := &c.g.nodes[i]
@@ -172,8 +172,8 @@ func (c *comparison) takenOver(n *node, a Archived, d *decision) {
 	}
 }
 
-// sameProject reports whether two addresses are of one project: the same customer and name under
-// another data type.
+// sameProject reports whether two addresses are of one project: they have the same customer and
+// name under different data types.
 func sameProject(a, b string) bool {
 	tail := func(s string) string { return path.Join(path.Base(path.Dir(s)), path.Base(s)) }
 	return strings.Count(a, "/") > 2 && tail(a) == tail(b)

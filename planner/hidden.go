@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// Hidden are texts that no message may show: tokens, and what a URL of the configuration takes from
-// a file or from the environment. It shows itself in no print or JSON.
+// Hidden has texts that no message may show: tokens, and the parts of a configured URL that come
+// from a file or from the environment. It does not show itself when printed or written as JSON.
 type Hidden struct{ texts []string }
 
-// leastHidden is the length from which a text is hidden: shorter ones are no secrets, and stand
+// leastHidden is the length from which a text is hidden. Shorter texts are no secrets and occur
 // everywhere.
 const leastHidden = 4
 
-// hiddenText stands where a hidden text stood.
+// hiddenText replaces a hidden text.
 const hiddenText = "(secret)"
 
-// With are these texts and more, each in the forms that URLs and messages give it. Of a whole URL
-// its parts are hidden.
+// With returns these texts and more, each in the forms that it has in URLs and messages. Of a whole
+// URL, its parts are hidden.
 func (h Hidden) With(texts ...string) Hidden {
 	all := slices.Clone(h.texts)
 	for _, t := range texts {
@@ -37,13 +37,13 @@ func (h Hidden) With(texts ...string) Hidden {
 		}
 	}
 	all = slices.DeleteFunc(all, func(s string) bool { return len(s) < leastHidden })
-	slices.SortFunc(all, func(a, b string) int { // the longest first: none may be left in part
+	slices.SortFunc(all, func(a, b string) int { // longest first, so that none is left in part
 		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
 	})
 	return Hidden{slices.Compact(all)}
 }
 
-// Text is a text without what is hidden. Texts are to be cut after it, never before.
+// Text returns a text without what is hidden. Shorten texts only after this call.
 func (h Hidden) Text(s string) string {
 	for _, t := range h.texts {
 		s = strings.ReplaceAll(s, t, hiddenText)
@@ -51,7 +51,7 @@ func (h Hidden) Text(s string) string {
 	return s
 }
 
-// Error is err with a text that shows nothing hidden; it wraps err.
+// Error returns an error that wraps err and whose text shows nothing hidden.
 func (h Hidden) Error(err error) error {
 	if err == nil {
 		return nil

@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Key identifies a resource. The proxy repeats item ids (tenants and customers have one for every
-// data type), so the id alone is not enough. Item is a UUID of 32 lower-case hex digits without
-// dashes; System is the proxy's storageSystem.key, an offering slug, not the label of a system
-// block.
+// Key identifies a resource. The proxy repeats item ids: a tenant or customer has the same id for
+// every data type. So the id alone is not enough. Item is a UUID of 32 lower-case hex digits
+// without dashes. System is the proxy's storageSystem.key, an offering slug, and not the label of a
+// system block.
 type Key struct {
 	Item     string `json:"item"`
 	System   string `json:"system"`
@@ -23,14 +23,14 @@ func (k Key) Compare(o Key) int {
 		[3]string{o.Item, o.System, o.DataType})
 }
 
-// Text shows the key to people.
+// Text formats the key for people.
 func (k Key) Text() string { return k.Item + "/" + k.System + "/" + k.DataType }
 
-// maxKeyPart bounds each part of a key, in bytes: real ones have some tens, and the state has to
-// hold them.
+// maxKeyPart is the most bytes that a part of a key may have. Real parts have some tens, and the
+// state has to hold them.
 const maxKeyPart = 255
 
-// Unfit is why the state cannot hold a key, by the proxy's names of its parts; empty if it can.
+// Unfit says why the state cannot hold a key, with the proxy's names of its parts; empty if it can.
 func (k Key) Unfit() string {
 	for _, part := range []struct{ member, text string }{
 		{"itemId", k.Item}, {"storageSystem.key", k.System}, {"storageDataType.key", k.DataType},
@@ -49,10 +49,10 @@ func (k Key) Unfit() string {
 	return ""
 }
 
-// Status is the proxy's word for the state of a resource.
+// Status is the proxy's name for the state of a resource.
 type Status string
 
-// The proxy's states; see [Statuses].
+// The proxy's statuses; see [Statuses].
 const (
 	StatusPending  Status = "pending"
 	StatusActive   Status = "active"
@@ -62,7 +62,7 @@ const (
 	StatusError    Status = "error"
 )
 
-// Target is whom a resource is for.
+// Target says whom a resource is for.
 type Target string
 
 // The proxy's target types.
@@ -73,56 +73,58 @@ const (
 	TargetUser     Target = "user"
 )
 
-// IsBranch reports whether the target is a level of the tree above the resources: such an item has
-// no order, no group and no quota, and its directory is only made as an ancestor.
+// IsBranch reports whether the target is a level of the tree above the resources. Such an item has
+// no order, no group and no quota, and its directory is made only as an ancestor.
 func (t Target) IsBranch() bool { return t == TargetTenant || t == TargetCustomer }
 
-// Item is one entry of the proxy's listing, parsed and bounded but not interpreted: values are as
-// the proxy gave them.
+// Item is one entry of the proxy's listing, parsed and limited in size but not interpreted: its
+// values are as the proxy gave them.
 type Item struct {
 	Key    Key
 	Status Status
-	// MountPath is the mount point's default, verbatim: Waldur's backend_id where that is set, so
-	// anything at all.
+	// MountPath is the default of the mount point, unchanged. It is Waldur's backend_id if that is
+	// set, so it can be anything.
 	MountPath string
-	// Permission is three or four octal digits, verbatim.
+	// Permission is three or four octal digits, unchanged.
 	Permission string
 	Target     Target
-	// Name is the target's: the key of a tenant or customer, the name of a project's target, the
-	// primary project of a user.
+	// Name is the target's name: the key of a tenant or customer, the name of a project's target, or
+	// the primary project of a user.
 	Name string
 	// Parent is the item id of the node above, without dashes; empty if there is none.
 	Parent string
-	// GID is the group that the proxy names: unixGid of a project, primaryProject.unixGid of a
-	// user. Unchecked: negative and huge ones occur.
+	// GID is the group that the proxy names: unixGid of a project, or primaryProject.unixGid of a
+	// user. It is not checked: negative and huge values occur.
 	GID    int64
 	HasGID bool
-	// Quotas are the current ones. Nil: the proxy says null, "not managed".
+	// Quotas are the current limits; nil if the proxy says null, "not managed".
 	Quotas *ProxyQuotas
-	// NewQuotas are those that an update asks for. Nil: null, unknown.
+	// NewQuotas are the limits that an update asks for; nil if the proxy says null, so that they are
+	// unknown.
 	NewQuotas *ProxyQuotas
 	// URLs are the callbacks that the proxy offers, by name; nil if there are none.
 	URLs map[Callback]string
-	// Problem says which field of the item could not be read, and why; such an item is blocked.
-	// Empty: none.
+	// Problem says which field of the item could not be read, and why. Such an item is blocked. It is
+	// empty if there is no problem.
 	Problem string
 }
 
-// IsOrdered reports whether the status, or the URLs, speak of an open order.
+// IsOrdered reports whether the status or the URLs mean that there is an open order.
 func (it *Item) IsOrdered() bool {
 	return it.Status != StatusActive && it.Status != StatusError &&
 		intentByStatus(it.Status) != intentNothing ||
 		it.Status == StatusError && (it.URLs[Approve] != "" || it.URLs[SetStateDone] != "")
 }
 
-// ProxyQuotas are limits as the proxy states them: space in tera (of which unit, the configuration
-// says), inodes in ones.
+// ProxyQuotas are limits as the proxy states them: space in tera, whose unit the configuration
+// gives, and inodes in ones.
 type ProxyQuotas [NumLimits]Decimal
 
 // Callback is a call to Waldur about an order or a resource.
 type Callback string
 
-// Callbacks, by the names that plans use. SetStateOK is never sent: it leaves the order open.
+// The callbacks, by the names that plans use. SetStateOK is never sent, because it leaves the order
+// open.
 const (
 	Approve       Callback = "approve"
 	SetBackendID  Callback = "set_backend_id"
@@ -133,18 +135,18 @@ const (
 	SetStateOK    Callback = "set_state_ok"
 )
 
-// PlannedCallbacks are the callbacks that a plan can hold. SetStateOK is none of them.
+// PlannedCallbacks returns the callbacks that a plan can have. SetStateOK is not among them.
 func PlannedCallbacks() []Callback {
 	return []Callback{Approve, SetBackendID, UpdateOptions, SetStateDone, SetStateErred, Reject}
 }
 
-// AboutOrder tells callbacks whose URL names the order, and whose effect shows in its state; the
-// others are about the resource.
+// AboutOrder reports whether the callback's URL names the order, so that its effect shows in the
+// order's state. All other callbacks are about the resource.
 func (c Callback) AboutOrder() bool {
 	return c == Approve || c == Reject || c == SetStateDone || c == SetStateErred
 }
 
-// OrderType is Waldur's kind of an order.
+// OrderType is Waldur's type of an order.
 type OrderType string
 
 // Waldur's order types; see [OrderTypes].
@@ -172,16 +174,16 @@ const (
 	OrderRejected         OrderState = "rejected"
 )
 
-// Order is what Waldur says of an order when asked. The listing never names its type.
+// Order is Waldur's answer about an order. The listing never names its type.
 type Order struct {
 	// ID is the order's UUID, 32 lower-case hex digits.
 	ID    string
 	Type  OrderType
 	State OrderState
-	// Resource is the id of the resource that the order is about, as Waldur says: 32 lower-case hex
-	// digits; empty if it does not say.
+	// Resource is the id of the order's resource according to Waldur, 32 lower-case hex digits; empty
+	// if Waldur does not say.
 	Resource string
-	// HasLimits reports whether the order changes limits (it has limits, or old_limits).
+	// HasLimits reports whether the order changes limits: it has limits or old_limits.
 	HasLimits bool
 	// Options are the order's new_options; nil if it has none.
 	Options *Options
@@ -189,10 +191,10 @@ type Order struct {
 	Error string
 }
 
-// Options are the options of a resource that bear on storage. A value that the order does not give
+// Options are the options of a resource that concern storage. A value that the order does not give
 // is not set.
 type Options struct {
-	// Quotas are the limits that are given, by the options that [Attribute.Option] names.
+	// Quotas are the given limits, by the options that [Attribute.Option] names.
 	Quotas ProxyQuotas
 	// Permission is octal digits; empty if the order does not change it.
 	Permission string

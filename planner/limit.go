@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Limit is one limit of a quota, in bytes or inodes: which of them, its [Attribute] says. Its zero
-// value is unknown: a limit that nobody told us, which is never taken as zero and never as
-// unlimited. "No limit" has to be said by [Unlimited].
+// Limit is one limit of a quota, in bytes or inodes; its [Attribute] says which. Its zero value is
+// unknown: a limit that nobody has given, which is never taken as zero and never as unlimited. Only
+// [Unlimited] means that there is no limit.
 type Limit struct {
 	kind limitKind
 	n    uint64
@@ -24,23 +24,23 @@ const (
 	limitSet
 )
 
-// LimitOf is the limit n. A zero n is the number zero, not "unlimited"; who maps a file system's 0
-// calls [Unlimited].
+// LimitOf returns the limit n. If n is zero, the limit is zero and not unlimited. To convert a file
+// system's 0, call [Unlimited].
 func LimitOf[U Bytes | Inodes](n U) Limit { return Limit{kind: limitSet, n: uint64(n)} }
 
-// Unlimited is the explicit absence of a limit.
+// Unlimited returns the explicit absence of a limit.
 func Unlimited() Limit { return Limit{kind: limitUnlimited} }
 
-// Known reports whether anything is known: a number, or that there is no limit.
+// Known reports whether the limit is known: a number, or explicitly none.
 func (l Limit) Known() bool { return l.kind != limitUnknown }
 
 // IsUnlimited reports whether there is explicitly no limit.
 func (l Limit) IsUnlimited() bool { return l.kind == limitUnlimited }
 
-// Number is the limit, and false when it is unknown or unlimited.
+// Number returns the limit as a number; false if it is unknown or unlimited.
 func (l Limit) Number() (uint64, bool) { return l.n, l.kind == limitSet }
 
-// Value turns the limit into an attribute's value. An unknown one is null: not managed.
+// Value converts the limit to an attribute's value. An unknown limit becomes null: not managed.
 func (l Limit) Value() Value {
 	switch l.kind {
 	case limitSet:
@@ -51,7 +51,7 @@ func (l Limit) Value() Value {
 	return Value{}
 }
 
-// LimitFrom is the limit that a value says; anything but a number and "unlimited" is unknown.
+// LimitFrom returns the limit of a value. Anything but a number and "unlimited" is unknown.
 func LimitFrom(v Value) Limit {
 	if n, ok := v.Number(); ok {
 		return Limit{kind: limitSet, n: n}
@@ -88,11 +88,10 @@ func (l *Limit) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Limits are the limits of one quota identity: of what a claim wants, of what was observed, or of
-// what was recorded.
+// Limits are the limits of one quota identity: of a claim, of an observation, or of a record.
 type Limits [NumLimits]Limit
 
-// NoLimits says of every limit that there is none.
+// NoLimits returns limits that are all explicitly unlimited.
 func NoLimits() (l Limits) {
 	for a := range l {
 		l[a] = Unlimited()
@@ -103,15 +102,15 @@ func NoLimits() (l Limits) {
 // Known reports whether at least one limit is known.
 func (l Limits) Known() bool { return l != Limits{} }
 
-// Show is one of the limits for people, with its unit.
+// Show formats one of the limits for people, with its unit.
 func (l Limits) Show(a Attribute) string { return Show(a, l[a].Value()) }
 
-// Of shows the limits of one quantity for people: "space 1 TiB soft, 2 TiB hard".
+// Of formats the limits of one quantity for people: "space 1 TiB soft, 2 TiB hard".
 func (l Limits) Of(q Quantity) string {
 	return q.Name + " " + l.Show(q.Soft) + " soft, " + l.Show(q.Hard) + " hard"
 }
 
-// Words shows all limits for people: "space 1 TiB soft, 2 TiB hard; inodes …".
+// Words formats all limits for people: "space 1 TiB soft, 2 TiB hard; inodes …".
 func (l Limits) Words() string {
 	var parts []string
 	for _, q := range quantities {
@@ -120,7 +119,7 @@ func (l Limits) Words() string {
 	return strings.Join(parts, "; ")
 }
 
-// orElse is what the limits are once they are as wanted: what nobody speaks of stays as observed.
+// orElse returns the limits once they are as wanted: limits that nobody gives stay as observed.
 func (l Limits) orElse(now Limits) Limits {
 	for a, limit := range l {
 		if !limit.Known() {
@@ -147,7 +146,7 @@ func (l Limits) isSet() bool {
 	return false
 }
 
-// each makes limits of those of two, one by one.
+// each combines two sets of limits, one limit at a time.
 func (l Limits) each(o Limits, f func(a, b Limit) Limit) Limits {
 	for a := range l {
 		l[a] = f(l[a], o[a])
@@ -155,7 +154,7 @@ func (l Limits) each(o Limits, f func(a, b Limit) Limit) Limits {
 	return l
 }
 
-// sameKnown reports whether both speak of the same limits.
+// sameKnown reports whether both give the same limits, whatever their values.
 func (l Limits) sameKnown(o Limits) bool {
 	for a := range l {
 		if l[a].Known() != o[a].Known() {
@@ -178,8 +177,8 @@ func (l Limits) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// UnmarshalJSON reads an object of limits; those that it does not name are unknown. It refuses what
-// is no limit.
+// UnmarshalJSON reads an object of limits. Limits that it does not name are unknown. It refuses any
+// other name.
 func (l *Limits) UnmarshalJSON(b []byte) error {
 	if bytes.Equal(bytes.TrimSpace(b), []byte("null")) {
 		return nil // as of every type

@@ -7,13 +7,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// Question is an order that planning has to ask Waldur about, because the listing does not tell
+// Question is an order about which planning has to ask Waldur, because the listing does not say
 // enough.
 type Question struct{ ID, URL string }
 
-// Questions are the orders to ask about before [Desire], sorted by id: those of all selected
-// resources that wait for the provider. The listing names neither an order's type nor its options:
-// what is pending may be a Restore. Only URLs that match waldur.url are asked.
+// Questions returns the orders to ask about before [Desire], sorted by id: those of all selected
+// resources that wait for the provider. The listing names neither the type nor the options of an
+// order, and a pending one may be a Restore. Only URLs that match waldur.url are asked.
 func Questions(s *Settings, sel *Selection, items []Item) []Question {
 	var qs []Question
 	for i := range items {
@@ -38,8 +38,8 @@ func (s Status) mayAct() bool {
 	return s == StatusPending || s == StatusUpdating || s == StatusRemoving || s == StatusError
 }
 
-// AllQuestions are the orders of the resources with these keys, whatever their status: an apply
-// asks for each before it acts.
+// AllQuestions returns the orders of the resources with these keys, whatever their status: an apply
+// asks about each order before it acts.
 func AllQuestions(s *Settings, items []Item, keys map[Key]bool) []Question {
 	var qs []Question
 	for i := range items {
@@ -53,8 +53,8 @@ func AllQuestions(s *Settings, items []Item, keys map[Key]bool) []Question {
 	return qs
 }
 
-// OrderURLs are the order and callback URLs of an item, rewritten to waldur.url, for an apply.
-// There are none if one of them may not be called: planning blocks such an item.
+// OrderURLs returns the order and callback URLs of an item, rewritten to waldur.url, for an apply.
+// It returns none if one of them may not be called; planning blocks such an item.
 func OrderURLs(s *Settings, it *Item) (order string, calls map[Callback]string) {
 	o, why := orderOf(s, it)
 	if why != "" {
@@ -72,15 +72,15 @@ func OrderURLs(s *Settings, it *Item) (order string, calls map[Callback]string) 
 	return o.url, calls
 }
 
-// orderRef is what the listing tells of an item's order.
+// orderRef is what the listing says about an item's order.
 type orderRef struct {
 	id, url string
 	// acts reports whether the order is with the provider: it has an approve or a done URL.
 	acts bool
 }
 
-// orderOf reads the order from an item's URLs; why tells that they may not be used. One that leads
-// elsewhere spoils all.
+// orderOf reads the order from an item's URLs. why says why they may not be used. One URL that
+// leads elsewhere makes all unusable.
 func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 	o.acts = it.URLs[Approve] != "" || it.URLs[SetStateDone] != ""
 	if !o.acts {
@@ -110,9 +110,9 @@ func orderOf(s *Settings, it *Item) (o orderRef, why string) {
 	return o, ""
 }
 
-// OpenOrder is the id of the order that an item has open, empty if it has none. It is not clear
-// where the item cannot be read, its URLs may not be used, or its status speaks of an order for
-// which it has no URLs.
+// OpenOrder returns the id of the item's open order; empty if it has none. isClear is false if the
+// item cannot be read, its URLs may not be used, or its status implies an order for which it has no
+// URLs.
 func OpenOrder(s *Settings, it *Item) (id string, isClear bool) {
 	o, why := orderOf(s, it)
 	switch {
@@ -124,8 +124,8 @@ func OpenOrder(s *Settings, it *Item) (id string, isClear bool) {
 	return "", it.Status == StatusActive || it.Status == StatusRemoved
 }
 
-// countOrders counts at how many entries of the listing each order stands, whether their other URLs
-// may be used or not.
+// countOrders counts how many entries of the listing name each order, whether or not their other
+// URLs may be used.
 func (g *Graph) countOrders() {
 	g.orders = map[string]int{}
 	for i := range g.input.Items {
@@ -139,7 +139,8 @@ func (g *Graph) countOrders() {
 	}
 }
 
-// interpretOrder decides what an item's status and order ask for. An order acts only with its URLs.
+// interpretOrder decides what an item's status and order ask for. An order acts only if it has its
+// URLs.
 func (g *Graph) interpretOrder(n *node) {
 	it := n.item
 	o, why := orderOf(g.input.Settings, it)
@@ -190,10 +191,10 @@ func (g *Graph) interpretOrder(n *node) {
 	g.interpretType(n)
 }
 
-// unseenOrders counts the resources that must have an open order, if the listing gives none of them
-// a single URL; else 0. Even an order that its customer has not approved has some, so the orders
-// were left out on the way. Only a create that waits for its start date has none: a single one
-// tells nothing.
+// unseenOrders returns how many resources must have an open order, if the listing gives no URL for
+// any of them; otherwise 0. Even an order that its customer has not approved has some URLs, so they
+// were left out on the way. Only a create that waits for its start date has none, so a single such
+// order means nothing.
 func unseenOrders(items []Item) (n int) {
 	single := true
 	for i := range items {
@@ -214,7 +215,7 @@ func unseenOrders(items []Item) (n int) {
 	return n
 }
 
-// unseenText says what that means.
+// unseenText says what it means that the listing shows no orders.
 func unseenText(n int) string {
 	return fmt.Sprintf("the listing has %d resources that are pending, updating or removing, but not "+
 		"one URL of an order: the proxy, or Waldur's `field` filter, leaves the orders "+
@@ -222,7 +223,7 @@ func unseenText(n int) string {
 		"for their start date", n)
 }
 
-// intentByStatus is what an order asks for that is open under a status.
+// intentByStatus returns what an open order asks for, judged by the status.
 func intentByStatus(s Status) intent {
 	switch s {
 	case StatusPending:
@@ -235,8 +236,8 @@ func intentByStatus(s Status) intent {
 	return intentNothing
 }
 
-// interpretType finds what the order wants: by status and the order's type, which only Waldur
-// knows. A type that contradicts the status, or that is not known here, blocks.
+// interpretType finds out what the order wants from the status and the order's type, which only
+// Waldur knows. It blocks an order whose type contradicts the status or is unknown here.
 func (g *Graph) interpretType(n *node) {
 	answer, asked := g.input.Orders[n.order]
 	n.intent = intentByStatus(n.item.Status)
@@ -262,8 +263,8 @@ func (g *Graph) interpretType(n *node) {
 	n.interpretIntent(o.Type)
 }
 
-// interpretUnasked decides on an order that gave no answer. A plan goes by the status, and an apply
-// asks again.
+// interpretUnasked decides about an order without an answer. A plan goes by the status, and an
+// apply asks again.
 func (g *Graph) interpretUnasked(n *node, why string, asked bool) {
 	_, archived := g.input.Recorded.Archived[n.item.Key]
 	switch {
@@ -289,8 +290,8 @@ func (g *Graph) interpretUnasked(n *node, why string, asked bool) {
 	}
 }
 
-// interpretIntent lets the order's type decide where the status leaves it open, and blocks what
-// contradicts it.
+// interpretIntent lets the order's type decide if the status leaves the intent open, and blocks an
+// order that contradicts the status.
 func (n *node) interpretIntent(t OrderType) {
 	intents := map[Status]map[OrderType]intent{
 		StatusPending:  {OrderCreate: intentCreate, OrderRestore: intentRestore},
@@ -314,7 +315,7 @@ func (n *node) interpretIntent(t OrderType) {
 }
 
 // interpretState lets an order act only while it is with the provider. The listing may be older
-// than Waldur's answer: an order that was cancelled, or done, since must not be carried out.
+// than Waldur's answer: an order that was cancelled or done since must not be carried out.
 func (n *node) interpretState(s OrderState) {
 	switch s {
 	case OrderPendingProvider, OrderExecuting:
@@ -333,5 +334,5 @@ func (n *node) interpretState(s OrderState) {
 	}
 }
 
-// ShortID is how people name an order: its first eight digits.
+// ShortID returns the first eight digits of an order's id, by which people name it.
 func ShortID(id string) string { return id[:min(8, len(id))] }

@@ -10,16 +10,16 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// Ratio is a factor in thousandths: 1500 is 1.5. The zero value is none.
+// Ratio is a factor in thousandths: 1500 is 1.5. The zero value means that there is none.
 type Ratio uint32
 
-// String is the factor as the configuration writes it: "1.5".
+// String returns the factor as the configuration writes it: "1.5".
 func (r Ratio) String() string {
 	fraction := strings.TrimRight(fmt.Sprintf("%03d", r%1000), "0")
 	return strings.TrimRight(strconv.Itoa(int(r/1000))+"."+fraction, ".")
 }
 
-// Of is that many times an amount, rounded down, or where that is too much for the type the most.
+// Of returns r times b, rounded down, or the largest value if that overflows.
 func (r Ratio) Of(b Bytes) Bytes {
 	hi, lo := bits.Mul64(uint64(b), uint64(r))
 	if hi >= 1000 {
@@ -29,26 +29,26 @@ func (r Ratio) Of(b Bytes) Bytes {
 	return Bytes(quo)
 }
 
-// guard bounds what hard limits promise on one filesystem. A plan may see a part of the resources
-// only, so the sum is made of what is recorded of all, and of what was observed of some.
+// guard limits what hard limits promise on one filesystem. A plan may see only a part of the
+// resources, so the sum is made of what is recorded of all and what was observed of some.
 type guard struct {
-	// system is the one whose overcommit is the least of those on the filesystem.
+	// system is the system with the lowest overcommit on the filesystem.
 	system *System
 	mount  Mount
-	// before are the limits in force, by what they are set on. Unlimited ones promise nothing that
-	// could be summed.
+	// before are the limits in force, by what they are set on. Unlimited ones are left out because
+	// they have no number to add.
 	before map[Subject]Bytes
-	// endless are those that are recorded without a limit: whatever limit they get lowers what is
-	// promised. What was never set reads as unlimited, too, and promises nothing.
+	// endless are the subjects that are recorded without a limit: any limit lowers what they promise.
+	// A quota that was never set also reads as unlimited, but promises nothing.
 	endless map[Subject]bool
 	// unknown counts the limits that are neither observed nor recorded.
 	unknown int
 }
 
-// most is what may be promised; 0 if the capacity is not known.
+// most returns what may be promised; 0 if the capacity is not known.
 func (g *guard) most() Bytes { return g.system.Overcommit.Of(g.mount.Capacity) }
 
-// guards are the guards of all filesystems that have one, by filesystem; nil without any.
+// guards returns the guards of all filesystems that have one, by filesystem; nil if there are none.
 func (c *comparison) guards() map[string]*guard {
 	var all map[string]*guard
 	systems := c.g.input.Settings.Systems
@@ -74,7 +74,7 @@ func (c *comparison) guards() map[string]*guard {
 	return all
 }
 
-// guardRecorded fills in what is recorded: the claims of all resources, those too that this plan
+// guardRecorded adds what is recorded: the claims of all resources, including those that this plan
 // does not look at.
 func (c *comparison) guardRecorded(all map[string]*guard) {
 	claims := map[Subject]Limit{}
@@ -98,8 +98,8 @@ func (c *comparison) guardRecorded(all map[string]*guard) {
 	}
 }
 
-// guardObserved replaces what is recorded by what was observed. What is set and claimed by nobody
-// any more, because its directory is archived, promises nothing.
+// guardObserved replaces recorded values by observed ones. A quota that nobody claims any more,
+// because its directory is archived, promises nothing.
 func (c *comparison) guardObserved(all map[string]*guard) {
 	for i := range c.claims.list {
 		s := &c.claims.list[i]
@@ -122,8 +122,8 @@ func (c *comparison) guardObserved(all map[string]*guard) {
 	}
 }
 
-// promisedAfter is the hard limit for space that an action leaves in force, and on what; false if
-// it promises nothing new.
+// promisedAfter returns the hard space limit that an action leaves in force, and its subject; false
+// if it promises nothing new.
 func (g *Graph) promisedAfter(a *Action, filesystem string) (on Subject, limit Limit, ok bool) {
 	if after, sets := a.After(SpaceHard); sets && a.Quota != nil {
 		n, isNumber := after.Number()
@@ -135,12 +135,12 @@ func (g *Graph) promisedAfter(a *Action, filesystem string) (on Subject, limit L
 	if a.Kind != Restore {
 		return Subject{}, Limit{}, false
 	}
-	was := g.input.Recorded.Archived[a.Key] // its quota stands, and is promised again
+	was := g.input.Recorded.Archived[a.Key] // its quota still exists, and is promised again
 	id, has := was.Limited()
 	return id.On(filesystem), was.Claim[SpaceHard], has
 }
 
-// raise is by how much a limit promises more than before. Endless means that it has no end.
+// raise returns how much more a limit promises than before. endless reports whether it has no end.
 func (g *guard) raise(on Subject, limit Limit) (by Bytes, endless bool) {
 	n, ok := limit.Number()
 	before := g.before[on]
@@ -155,7 +155,7 @@ func (g *guard) raise(on Subject, limit Limit) (by Bytes, endless bool) {
 	return 0, false
 }
 
-// sum is what is promised before the plan.
+// sum returns what is promised before the plan.
 func (g *guard) sum() (total Bytes) {
 	for _, b := range g.before {
 		total = plus(total, b)
@@ -163,9 +163,9 @@ func (g *guard) sum() (total Bytes) {
 	return total
 }
 
-// overcommits finds the actions that promise more, where together they promise more than a guard
-// allows, with the reason. What other actions lower is not counted: they may fail or be held, while
-// the rest is done.
+// overcommits returns the actions that promise more, with the reason, if together they promise more
+// than a guard allows. It does not subtract what other actions lower, because these may fail or be
+// held while the rest is done.
 func (g *Graph) overcommits(guards map[string]*guard, mounts map[string]Mount,
 	actions []Action) map[int]Reason {
 	if guards == nil {
@@ -237,7 +237,7 @@ func (c *comparison) overcommit() {
 	}
 }
 
-// recheckOvercommit finds the approved actions that promise too much now, and did not when they
+// recheckOvercommit returns the approved actions that promise too much now and did not when they
 // were approved.
 func recheckOvercommit(approved *Plan, g *Graph) (stale []Stale) {
 	found := g.overcommits(g.guards, g.mounts, approved.Core.Actions)
@@ -260,8 +260,8 @@ func (a *Action) has(d Danger) bool {
 	return false
 }
 
-// promise is what is promised on a guarded system's whole filesystem, before and after the
-// plan. then are the limits that the plan leaves on what it looks at.
+// promise returns what is promised on a guarded system's whole filesystem, before and after the
+// plan. then has the limits that the plan leaves on what it looks at.
 func (g *guard) promise(system string, then map[Subject]Bytes) Promise {
 	p := Promise{System: system, Before: g.sum(), Overcommit: g.system.Overcommit.String(),
 		Capacity: g.mount.Capacity, Most: g.most()}

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// Limits of a mount path and of one component of it. The proxy passes on Waldur's backend_id
-// verbatim, so anything can arrive here; what is not plainly harmless is refused.
+// Maximum lengths of a mount path and of one component. The proxy passes on Waldur's backend_id
+// unchanged, so anything can arrive here. Whatever is not plainly harmless is refused.
 const (
 	maxPath      = 4095
 	maxComponent = 255
 	pathAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+-"
 )
 
-// checkMountPath tells what is wrong with a mount path; empty if nothing is.
+// checkMountPath says what is wrong with a mount path; empty if nothing is.
 func checkMountPath(p string) string {
 	switch {
 	case p == "":
@@ -80,8 +80,8 @@ func (s *System) answersTo(key string) bool {
 	return false
 }
 
-// storagePath maps a checked mount path to its storage path; false if the path lies outside the
-// system's paths.
+// storagePath maps a checked mount path to its storage path; false if it is outside the system's
+// paths.
 func (s *System) storagePath(mountPath string) (string, bool) {
 	first, rest, _ := strings.Cut(mountPath[1:], "/")
 	if s.answersTo(first) {
@@ -111,7 +111,7 @@ func join(dir, rest string) string {
 	return dir + "/" + rest
 }
 
-// parentOf is the storage path above p; false at the top.
+// parentOf returns the storage path above p; false at the top.
 func parentOf(p string) (string, bool) {
 	i := strings.LastIndexByte(p, '/')
 	if i < 0 {
@@ -125,7 +125,7 @@ func inside(p, dir string) bool {
 	return len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
 }
 
-// reserved are the storage paths that no resource may be, or enclose: systems, their folders,
+// reserved has the storage paths that no resource may have or enclose: systems, their folders,
 // archives, and the directories of tenants and customers.
 type reserved struct {
 	what     map[string]string
@@ -160,7 +160,7 @@ func (r *reserved) add(path, what string) {
 	}
 }
 
-// check tells why a resource may not have this storage path; empty if it may.
+// check says why a resource may not have this storage path; empty if it may.
 func (r *reserved) check(path string) string {
 	if what, ok := r.what[path]; ok {
 		return "its directory would be " + what

@@ -8,7 +8,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// ActionKind is what a plan does with a resource. The names are part of the JSON contract.
+// ActionKind says what a plan does with a resource. The names are part of the JSON contract.
 type ActionKind string
 
 // The actions. The first eight change something; blocked and waiting do not.
@@ -35,56 +35,55 @@ func ActionKinds() []ActionKind {
 // Acts reports whether actions of this kind change something.
 func (k ActionKind) Acts() bool { return k != Blocked && k != Waiting && k != NothingToDo }
 
-// Danger marks what can hurt. A dangerous action is shown first, never folded and never approved by
-// default policy.
+// Danger marks an action that can do harm. A dangerous action is shown first, is never folded, and
+// is never approved by the default policy.
 type Danger string
 
 // The dangers, most dangerous first.
 const (
 	DangerArchive Danger = "archive"
 	DangerMissing Danger = "missing"
-	// DangerReplaced: another directory than the recorded one stands at the path.
+	// DangerReplaced means that another directory than the recorded one is at the path.
 	DangerReplaced    Danger = "replaced"
 	DangerBelowUsage  Danger = "below_usage"
 	DangerWiderAccess Danger = "wider_access"
 	DangerGroup       Danger = "group"
-	// DangerUnlimited: no hard limit is in force afterwards.
+	// DangerUnlimited means that no hard limit will be in force.
 	DangerUnlimited Danger = "unlimited"
-	// DangerOvercommit: hard limits promise more than the system's overcommit allows.
+	// DangerOvercommit means that hard limits promise more than the system's overcommit allows.
 	DangerOvercommit Danger = "overcommit"
-	// DangerTakenOver: data comes under a group or a quota that others use.
+	// DangerTakenOver means that data comes under a group or a quota that others use.
 	DangerTakenOver Danger = "taken_over"
 )
 
-// Plan is one plan: a core, which is approved and has the plan's id, and a context, which explains
-// it.
+// Plan has a core, which people approve and which has the plan's id, and a context, which explains
+// the core.
 type Plan struct {
 	Core    Core    `json:"core"`
 	Context Context `json:"context"`
 }
 
-// Core is exactly what will be done. Same wishes on the same storage give the same core, byte for
-// byte as JSON, whatever the order of input, host, time or usage.
+// Core is exactly what will be done. The same wishes on the same storage give the same core, byte
+// for byte as JSON, whatever the order of the input, the host, the time or the usage.
 type Core struct {
 	// Configuration is [Settings.Fingerprint].
 	Configuration string    `json:"configuration"`
 	Selection     Selection `json:"selection"`
-	// Actions are sorted by address, then key.
+	// Actions are sorted by address, then by key.
 	Actions []Action `json:"actions"`
 }
 
-// Selection is what the command line picked out. Lists are sorted and without duplicates.
+// Selection is what the command line selected. The lists are sorted and have no duplicates.
 type Selection struct {
 	Targets  []string       `json:"targets,omitempty"`
 	Excludes []string       `json:"excludes,omitempty"`
 	Rejects  []OrderVerdict `json:"rejects,omitempty"`
 	Fails    []OrderVerdict `json:"fails,omitempty"`
-	// Restores are addresses to bring back from the archive.
+	// Restores are the addresses to bring back from the archive.
 	Restores []string `json:"restores,omitempty"`
 }
 
-// OrderVerdict rejects or fails the order of the resource at an address, with the words that Waldur
-// is told.
+// OrderVerdict rejects or fails the order of the resource at an address. Waldur gets the reason.
 type OrderVerdict struct {
 	Address string `json:"address"`
 	Reason  string `json:"reason"`
@@ -106,47 +105,47 @@ type Action struct {
 	Address string     `json:"address"`
 	Kind    ActionKind `json:"action"`
 	Target  Target     `json:"target"`
-	// System is the label of the system block; Storage the storage path.
+	// System is the label of the system block, and Storage is the storage path.
 	System  string `json:"system"`
 	Storage string `json:"storage"`
-	// Inode is that of the directory to be changed or moved; 0 where none exists yet, or where it
-	// does not matter.
+	// Inode is the inode of the directory to change or move. It is 0 if there is none yet or it does
+	// not matter.
 	Inode uint64 `json:"inode,omitempty"`
-	// Parents are storage paths of missing ancestors that are no resource, topmost first: made
-	// root:root 0755.
+	// Parents are the storage paths of missing ancestors that are no resource, topmost first. They are
+	// made root:root 0755.
 	Parents []string `json:"parents,omitempty"`
 	// Quota is the identity whose limits change; nil if none do.
 	Quota *QuotaID `json:"quota,omitempty"`
-	// Handle is what the backend called the quota when it was observed; empty where there was none,
-	// and where quotas have no names.
+	// Handle is the backend's name for the quota that was observed. It is empty if there was none, or
+	// if quotas have no names.
 	Handle string `json:"handle,omitempty"`
 	// Changes are in the order of [Attributes].
 	Changes []Change `json:"changes,omitempty"`
 	// Order is the order's id, without dashes.
 	Order string `json:"order,omitempty"`
-	// Callbacks are sent in this order.
+	// Callbacks are the callbacks to send, in this order.
 	Callbacks []Callback `json:"callbacks,omitempty"`
-	// Verdict is what Waldur is told when an order is rejected or failed.
+	// Verdict is the reason that Waldur gets when an order is rejected or failed.
 	Verdict string `json:"verdict,omitempty"`
 	// Tag reports whether everything below the directory is given its project id, once the quota is
 	// set.
 	Tag bool `json:"tag,omitempty"`
-	// Folder is the archive folder: where an archived directory goes.
+	// Folder is the archive folder that an archived directory goes to.
 	Folder string `json:"folder,omitempty"`
-	// Retention is how long an archived directory is kept at least, from the time at which the plan
-	// began.
+	// Retention is how long an archived directory is kept at least, counted from when the plan began.
 	Retention time.Duration `json:"retention,omitempty"`
-	// Freeze reports whether the quota's hard limit is lowered to what is used once the directory is
+	// Freeze reports whether the quota's hard limits are lowered to the usage once the directory is
 	// archived.
 	Freeze bool `json:"freeze,omitempty"`
-	// Unlimit reports whether the quota of the directory is removed once that is archived.
+	// Unlimit reports whether the directory's quota is removed once the directory is archived.
 	Unlimit bool `json:"unlimit,omitempty"`
 	// From is the storage path in the archive that a restore brings back.
 	From   string   `json:"from,omitempty"`
 	Danger []Danger `json:"danger,omitempty"`
 }
 
-// After is what the action makes of an attribute; false if it does not speak of it.
+// After returns the value that the action gives an attribute; false if it does not change the
+// attribute.
 func (a *Action) After(at Attribute) (Value, bool) {
 	for i := range a.Changes {
 		if a.Changes[i].Attribute == at {
@@ -163,7 +162,8 @@ type Change struct {
 	After     Value     `json:"after"`
 }
 
-// MarshalJSON writes what reflection would, with one allocation: a plan has thousands of changes.
+// MarshalJSON writes what reflection would write, with one allocation, because a plan has thousands
+// of changes.
 func (c Change) MarshalJSON() ([]byte, error) {
 	name, err := c.Attribute.MarshalText()
 	if err != nil {
@@ -180,21 +180,21 @@ func (c Change) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// Context is everything that explains a plan and decides nothing that is done: an approval holds
-// for the same core with another context.
+// Context explains a plan and decides nothing that is done. An approval is also valid for the same
+// core with another context.
 type Context struct {
-	// Made is when, in UTC, to the second.
+	// Made is when the plan was made, in UTC, to the second.
 	Made time.Time `json:"made"`
-	// Ledger is the number of the last entry of the state's history when this was planned: what
-	// orders plans.
+	// Ledger is the number of the last entry in the state's history when the plan was made. It orders
+	// plans.
 	Ledger  uint64 `json:"ledger,omitempty"`
 	User    string `json:"user"`
 	Host    string `json:"host"`
 	Version string `json:"version"`
-	// Renderer is the version of the rendering and compression rules; files of another one are
-	// shown, never applied.
+	// Renderer is the version of the rendering and compression rules. Files of another version are
+	// shown but never applied.
 	Renderer int `json:"renderer"`
-	// Source is where the resources came from: the proxy's host, or the names of files.
+	// Source says where the resources came from: the proxy's host, or the names of files.
 	Source string `json:"source"`
 	// Configuration is [Settings.Parts].
 	Configuration []ConfigurationPart `json:"configuration,omitempty"`
@@ -204,21 +204,22 @@ type Context struct {
 	Overrides int `json:"overrides"`
 	// ValidFor is approval.valid_for.
 	ValidFor time.Duration `json:"valid_for"`
-	// Details has one entry for each of Core.Actions, in that order.
+	// Details has one entry for each of Core.Actions, in the same order.
 	Details  []Detail  `json:"details"`
 	Blocked  []Refusal `json:"blocked,omitempty"`
 	Waiting  []Refusal `json:"waiting,omitempty"`
 	Warnings []Warning `json:"warnings,omitempty"`
-	// Drift lists what has changed outside of cscs-sync since it was recorded, also where nothing
-	// is done about it.
+	// Drift lists what has changed outside of cscs-sync since it was recorded, even if nothing is done
+	// about it.
 	Drift       []Drift       `json:"drift,omitempty"`
 	Undelivered []Undelivered `json:"undelivered,omitempty"`
 	Counts      Counts        `json:"counts"`
 	Promised    []Promise     `json:"promised,omitempty"`
-	// Shared are the quotas that this plan sets and several resources claim: what each contributes.
+	// Shared are the quotas that this plan sets and several resources claim, with what each
+	// contributes.
 	Shared []SharedQuota `json:"shared,omitempty"`
-	// Unobserved counts resources of which something could not be observed; with any, a plan is not
-	// complete (exit 4).
+	// Unobserved counts the resources of which something could not be observed. If there are any, the
+	// plan is not complete (exit code 4).
 	Unobserved int `json:"unobserved,omitempty"`
 }
 
@@ -227,12 +228,12 @@ type Detail struct {
 	Reasons []Reason `json:"reasons"`
 	// Notes has one entry for each change.
 	Notes []ChangeNote `json:"notes,omitempty"`
-	// Usage is what is used of the quota identity; nil where quotas play no part.
+	// Usage is the usage of the quota identity; nil if quotas do not matter here.
 	Usage *UsageNote `json:"usage,omitempty"`
-	// Kept are the limits of the action's quota that stay as they are: apply sets all four in one
-	// call.
+	// Kept are the limits of the action's quota that stay as they are. They are needed because apply
+	// sets all four in one call.
 	Kept []KeptLimit `json:"kept,omitempty"`
-	// Tool is what the commands that a plan shows set limits with.
+	// Tool is the program that the commands shown by a plan use to set limits.
 	Tool Tool `json:"tool,omitempty"`
 	// Unchanged counts the attributes that stay as they are and are not shown.
 	Unchanged int `json:"unchanged,omitempty"`
@@ -247,25 +248,25 @@ type KeptLimit struct {
 // ChangeNote explains one change.
 type ChangeNote struct {
 	Provenance Provenance `json:"provenance"`
-	// Drift reports whether the storage was changed outside of cscs-sync, and this undoes it.
+	// Drift reports whether this change undoes a change that was made outside of cscs-sync.
 	Drift bool `json:"drift,omitempty"`
 }
 
-// UsageNote is what is used of a quota identity.
+// UsageNote is the usage of a quota identity.
 type UsageNote struct {
 	Space  Value `json:"space"`
 	Inodes Value `json:"inodes"`
-	// Claims counts the resources that share the identity, when there are several.
+	// Claims counts the resources that share the identity, if there are several.
 	Claims int `json:"claims,omitempty"`
-	// DefaultSpace and DefaultInodes mean that the limits before are the filesystem's default
+	// DefaultSpace and DefaultInodes report whether the limits before are the filesystem's default
 	// quota, and not the identity's own.
 	DefaultSpace  bool `json:"default_space,omitempty"`
 	DefaultInodes bool `json:"default_inodes,omitempty"`
-	// Via is the way in which it was asked: "ioctl" or "lfs".
+	// Via is how the usage was read: "ioctl" or "lfs".
 	Via string `json:"via,omitempty"`
 }
 
-// Used is how much is used of what an attribute limits.
+// Used returns the usage of what an attribute limits.
 func (u *UsageNote) Used(a Attribute) Value {
 	if a.IsSpace() {
 		return u.Space
@@ -273,20 +274,21 @@ func (u *UsageNote) Used(a Attribute) Value {
 	return u.Inodes
 }
 
-// DefaultCovers reports whether the limit before is the filesystem's default; false for nil.
+// DefaultCovers reports whether the limit before is the filesystem's default. It returns false for
+// nil.
 func (u *UsageNote) DefaultCovers(a Attribute) bool {
 	return u != nil && QuotaState{DefaultSpace: u.DefaultSpace,
 		DefaultInodes: u.DefaultInodes}.DefaultCovers(a)
 }
 
-// Reason says why something is done, or not done. Codes are stable; texts are for people.
+// Reason says why something is or is not done. Codes are stable; texts are for people.
 type Reason struct {
 	Code reason.Code `json:"code"`
 	Text string      `json:"text"`
 }
 
-// Refusal is a resource for which nothing is done although something is wanted. Core has an action
-// for the same key when QuotaOnly: the directory goes on.
+// Refusal is a resource for which nothing is done although something is wanted. If QuotaOnly is
+// set, only its quota is left alone, and Core has an action for the same key.
 type Refusal struct {
 	Key       Key      `json:"key"`
 	Address   string   `json:"address"`
@@ -310,7 +312,7 @@ type Drift struct {
 	Observed  Value     `json:"observed"`
 }
 
-// Counts are the numbers of resources by action, and of tenant and customer directories to be made.
+// Counts has the number of resources by action, and of tenant and customer directories to make.
 type Counts struct {
 	Create    int `json:"create"`
 	Adopt     int `json:"adopt"`
@@ -325,15 +327,15 @@ type Counts struct {
 	Unchanged int `json:"unchanged"`
 }
 
-// Promise is the sum of the hard space limits on a system before and after the plan. Where the
-// system has an overcommit, it is the sum on its whole filesystem, of all resources.
+// Promise is the sum of the hard space limits on a system before and after the plan. If the system
+// has an overcommit, it is the sum for all resources on its whole filesystem.
 type Promise struct {
 	System string `json:"system"`
 	Before Bytes  `json:"before"`
 	After  Bytes  `json:"after"`
-	// Overcommit is the system's, as the configuration writes it; empty if it has none. Capacity and
-	// Used are those of the filesystem, and Most is what may be promised there; 0 where there is no
-	// overcommit, or where it is not known.
+	// Overcommit is the system's factor, as the configuration writes it; empty if it has none.
+	// Capacity and Used are those of the filesystem, and Most is what may be promised there. They are
+	// 0 if there is no overcommit or they are not known.
 	Overcommit string `json:"overcommit,omitempty"`
 	Capacity   Bytes  `json:"capacity,omitempty"`
 	Used       Bytes  `json:"used,omitempty"`

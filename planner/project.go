@@ -7,11 +7,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// ProjectRange are the project ids that a system may give away, both ends included; the zero value
-// is none.
+// ProjectRange has the project ids that a system may give away, both ends included. The zero value
+// has none.
 type ProjectRange struct{ First, Last ProjectID }
 
-// IsSet reports whether there is a range; without one, a directory's project id is its group id.
+// IsSet reports whether there is a range. Without one, a directory's project id is its group id.
 func (r ProjectRange) IsSet() bool { return r.Last != 0 }
 
 func (r ProjectRange) holds(id ProjectID) bool { return r.First <= id && id <= r.Last }
@@ -21,7 +21,7 @@ func (n *node) byProject() bool {
 	return n.system != nil && !n.isBranch() && n.system.Quota.By == ByProject
 }
 
-// quotaID is what the node's quota is set on; false if it has none.
+// quotaID returns what the node's quota is set on; false if it has none.
 func (n *node) quotaID() (QuotaID, bool) {
 	switch {
 	case n.system == nil || n.isBranch() || !n.system.Quota.Sets():
@@ -44,23 +44,23 @@ type projectAt struct {
 type projects struct {
 	g    *Graph
 	seen *Observed
-	// holder is who has an id: whose record names it, or, as long as nobody's does, whose directory
-	// shows it.
+	// holder says which resource has an id: the one whose record names it or, if no record does, the
+	// one whose directory shows it.
 	holder map[projectAt]Key
-	// inode is the directory that showed an id first, or is recorded with it.
+	// inode is the first directory that showed an id, or that is recorded with it.
 	inode map[projectAt]uint64
-	// several are ids that more than one directory shows, and which therefore are nobody's to keep.
+	// several are ids that more than one directory shows, so that no resource may keep them.
 	several map[projectAt]bool
-	// unseen are filesystems with a directory whose id is neither recorded nor known: there, no id
-	// is known to be free.
+	// unseen are filesystems with a directory whose id is neither recorded nor known. No id there is
+	// known to be free.
 	unseen map[string]string
-	// next is where to look for a free id, by system.
+	// next is where the search for a free id continues, by system.
 	next map[string]ProjectID
 }
 
-// assignProjects finds the project id of every resource of a system with project_ids: the recorded
-// one; or the one that its directory shows, if nobody else has it; or, for a directory that is to
-// be made or tagged, the lowest that is neither recorded nor shown by a listed directory. A
+// assignProjects finds the project id of every resource of a system with project_ids. That is the
+// recorded id; or the id that its directory shows, if nobody else has it; or, for a directory to be
+// made or tagged, the lowest id that is neither recorded nor shown by a listed directory. A
 // resource that gets none is blocked.
 func (g *Graph) assignProjects(seen *Observed) {
 	p := &projects{g: g, seen: seen, holder: map[projectAt]Key{}, inode: map[projectAt]uint64{},
@@ -92,8 +92,8 @@ func (p *projects) at(system string, id ProjectID) projectAt {
 	return projectAt{p.seen.Mounts[system].Filesystem, id}
 }
 
-// recorded takes note of the ids that records and archived directories name, and of group ids that
-// serve as project ids.
+// recorded notes the ids in records and of archived directories, and the group ids that serve as
+// project ids.
 func (p *projects) recorded() {
 	for r := range p.g.input.Recorded.Records.All() {
 		if r.Project != 0 {
@@ -122,7 +122,7 @@ func (p *projects) recorded() {
 	}
 }
 
-// shown takes note of the id that a listed directory shows.
+// shown notes the id that a listed directory shows.
 func (p *projects) shown(n *node) {
 	if n.place < 0 {
 		return
@@ -136,14 +136,14 @@ func (p *projects) shown(n *node) {
 	}
 	at := p.at(n.system.Name, dir.Project)
 	if who, taken := p.holder[at]; taken && who != n.item.Key {
-		// Two resources may name one directory, as when one waits for the other's removal.
+		// Two resources may name one directory, for example if one waits for the other's removal.
 		p.several[at] = p.several[at] || p.inode[at] != dir.Inode
 		return
 	}
 	p.holder[at], p.inode[at] = n.item.Key, dir.Inode
 }
 
-// own is the id of the range that the node's own directory shows, and nobody else has.
+// own returns the id in the range that the node's own directory shows and nobody else has.
 func (p *projects) own(n *node) ProjectID {
 	if n.place < 0 || p.seen.Directories[n.place].State != DirPresent {
 		return 0
@@ -156,7 +156,7 @@ func (p *projects) own(n *node) ProjectID {
 	return id
 }
 
-// planned is the id that an approved plan gives the node, as long as it is free.
+// planned returns the id that an approved plan gives the node, as long as it is free.
 func (p *projects) planned(n *node) ProjectID {
 	id, ok := p.g.input.Projects[n.item.Key]
 	if !ok || !p.mayHave(n) || !n.system.Quota.ProjectIDs.holds(id) || !p.take(n, id) {
@@ -165,7 +165,7 @@ func (p *projects) planned(n *node) ProjectID {
 	return id
 }
 
-// free is the lowest id that nobody has.
+// free returns the lowest id that nobody has.
 func (p *projects) free(n *node) ProjectID {
 	if !p.mayHave(n) {
 		return 0
@@ -185,7 +185,7 @@ func (p *projects) free(n *node) ProjectID {
 	return 0
 }
 
-// mayHave reports whether the node needs an id of its own now, and one can be known to be free.
+// mayHave reports whether the node needs an id of its own now, and a free id can be known.
 func (p *projects) mayHave(n *node) bool {
 	m := p.seen.Mounts[n.system.Name]
 	if n.verdict != nil || !n.managed || n.intent == intentNothing || n.intent == intentRemove ||
@@ -209,8 +209,9 @@ func (p *projects) take(n *node, id ProjectID) bool {
 	return true
 }
 
-// asksProject reports whether a directory has to be looked at although nothing is decided on it:
-// the id that it shows is not to be given away. What is recorded tells its id by itself.
+// asksProject reports whether a directory has to be looked at although nothing is decided about it,
+// because the id that it shows must not be given away. A recorded directory's id is known without
+// that.
 func (g *Graph) asksProject(n *node) bool {
 	if !n.byProject() || !n.system.Quota.ProjectIDs.IsSet() || n.storage == "" ||
 		n.intent == intentNothing {
@@ -219,8 +220,8 @@ func (g *Graph) asksProject(n *node) bool {
 	return n.record < 0
 }
 
-// ProjectValue is the project id that new files in the directory inherit, as a plan's value: null
-// where they inherit none.
+// ProjectValue returns the project id that new files in the directory inherit, as a plan's value;
+// null if they inherit none.
 func (d Directory) ProjectValue() Value {
 	if !d.HasProject || !d.Inherit || d.Project == 0 {
 		return Value{}
@@ -228,8 +229,8 @@ func (d Directory) ProjectValue() Value {
 	return Number(uint64(d.Project))
 }
 
-// changeProject gives a directory its project id, where the system counts by project. One that
-// stands is tagged with everything below it.
+// changeProject gives a directory its project id, if the system counts by project. An existing
+// directory is tagged with everything below it.
 func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 	id, ok := n.quotaID()
 	if !ok || id.By != ByProject {
@@ -259,8 +260,8 @@ func (c *comparison) changeProject(n *node, dir *Directory, d *decision) {
 	}
 }
 
-// leaveTree takes back that a tree is to be tagged: without its quota it would count against
-// whatever limits that id has.
+// leaveTree cancels the tagging of a tree. Without its quota the tree would count against whatever
+// limits that id has.
 func (d *decision) leaveTree() {
 	if !d.action.Tag {
 		return

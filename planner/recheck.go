@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Watched is what [Compare] saw of one resource, whether or not it differs: what an approved plan
-// is held against.
+// Watched is what [Compare] saw of one resource, whether or not it differs. An approved plan is
+// compared with it.
 type Watched struct {
 	// Address and Place are where the resource is now.
 	Address string
@@ -14,25 +14,26 @@ type Watched struct {
 	// Order is the order's id now; empty if there is none.
 	Order string
 	Inode uint64
-	// Replaced means that another directory than the recorded one stands there, or perhaps above.
+	// Replaced reports whether another directory than the recorded one is at the path, or perhaps
+	// above it.
 	Replaced bool
 	Kind     ActionKind
-	// State is every attribute compared: Before is what was observed, After what is desired, equal
-	// or not.
+	// State has every compared attribute: Before is what was observed, After is what is wanted. They
+	// may be equal.
 	State []Change
-	// Refused says why nothing can be done; Quota why nothing can be done with the quota.
+	// Refused says why nothing can be done, and Quota why nothing can be done with the quota.
 	Refused, Quota Reason
-	// Record is what is to be recorded once the resource is as wanted; its Inode is that of the
-	// directory seen, if any.
+	// Record is what to record once the resource is as wanted. Its Inode is the inode of the directory
+	// that was seen, if any.
 	Record Record
-	// Shared tells of a removal that others live on its quota identity.
+	// Shared reports whether others use the quota identity of a resource that is being removed.
 	Shared bool
-	// Limits are the identity's limits once they are as wanted, and Subject whose; nil if it claims
-	// none.
+	// Limits are the identity's limits once they are as wanted, and Subject is the identity; nil if
+	// the resource claims none.
 	Limits  Limits
 	Subject *Subject
-	// Handle is what the backend calls the quota; empty where there is none, and where quotas have
-	// no names.
+	// Handle is the backend's name for the quota. It is empty if there is none, or if quotas have no
+	// names.
 	Handle string
 }
 
@@ -70,7 +71,7 @@ func (c *comparison) watch(n *node, d *decision, refused Reason) {
 	c.g.watched[n.item.Key] = w
 }
 
-// record is what is recorded of a resource that is as wanted.
+// record returns what to record of a resource that is as wanted.
 func (c *comparison) record(n *node) Record {
 	dir := c.seen.Directories[n.place]
 	r := Record{Key: n.item.Key, Address: n.address(), System: n.system.Name, Storage: n.storage,
@@ -79,7 +80,7 @@ func (c *comparison) record(n *node) Record {
 		Claim: n.quota}
 	r.ACL = dir.ACL.Beyond()
 	if was, recorded := c.g.recordOf(n); recorded && !was.IsOther(&dir) {
-		// one that appeared since stays drift until a person takes it off, or has it recorded
+		// an ACL that appeared since stays drift until a person removes it or has it recorded
 		r.ACL = was.ACL
 	}
 	id, ok := n.quotaID()
@@ -92,16 +93,18 @@ func (c *comparison) record(n *node) Record {
 	return r
 }
 
-// AsWanted are records of what [Compare] found as wanted, if [Input.KeepRecords] asked for them.
+// AsWanted returns records of what [Compare] found as wanted, if [Input.KeepRecords] asked for
+// them.
 func (g *Graph) AsWanted() []Record { return g.asWanted }
 
-// Watched is what [Compare] saw of a resource in [Input.Watch]; false if it is not listed any more.
+// Watched returns what [Compare] saw of a resource in [Input.Watch]; false if it is no longer
+// listed.
 func (g *Graph) Watched(k Key) (Watched, bool) {
 	w, ok := g.watched[k]
 	return w, ok
 }
 
-// Stale is one way in which the world is no longer as a plan showed it.
+// Stale says in which way something is no longer as a plan showed it.
 type Stale struct {
 	Key     Key
 	Address string
@@ -111,20 +114,21 @@ type Stale struct {
 	Then, Now string
 }
 
-// String is the finding in one line.
+// String describes the difference in one line.
 func (s Stale) String() string {
 	return fmt.Sprintf("%s: %s was %s when planned, is %s now", s.Address, s.Field, s.Then, s.Now)
 }
 
-// Recheck holds an approved plan against what is wanted and observed now; g must have been
-// compared, with the plan's keys watched. Compared are desired and observed attributes and the
-// order, not usage, and not which URLs there are. What is already as wanted is fine.
+// Recheck compares an approved plan with what is wanted and observed now; g must have been
+// compared, with the plan's keys watched. Recheck compares desired and observed attributes and the
+// order, but not the usage and not which URLs there are. An attribute that is already as wanted is
+// not stale.
 func Recheck(approved *Plan, g *Graph) []Stale {
 	var stale []Stale
 	for i := range approved.Core.Actions {
 		a := &approved.Core.Actions[i]
 		if a.Target.IsBranch() && a.Kind == Create {
-			continue // made only if it is missing; an existing one stays as it is
+			continue // it is made only if it is missing; an existing directory stays as it is
 		}
 		stale = append(stale, recheckAction(a, approved.Context.Details[i].Kept, g)...)
 	}
@@ -173,14 +177,14 @@ func recheckAction(a *Action, kept []KeptLimit, g *Graph) []Stale {
 	return recheckState(a, kept, w.State)
 }
 
-// setsLimits reports whether a limit is still to be set. Once all are as wanted, it does not matter
-// in which quota.
+// setsLimits reports whether a limit is still to be set. Once all limits are as wanted, it does not
+// matter in which quota.
 func (w *Watched) setsLimits() bool {
 	return slices.ContainsFunc(w.State,
 		func(c Change) bool { return c.Attribute.IsQuota() && c.Before != c.After })
 }
 
-// namedQuota is a quota by its handle, for a sentence.
+// namedQuota returns a quota by its handle, for a sentence.
 func namedQuota(handle string) string {
 	if handle == "" {
 		return "none there"
@@ -188,7 +192,7 @@ func namedQuota(handle string) string {
 	return "quota " + handle
 }
 
-// recheckState compares attribute by attribute.
+// recheckState compares the state attribute by attribute.
 func recheckState(a *Action, kept []KeptLimit, now []Change) []Stale {
 	var stale []Stale
 	add := func(c Change, field string, then, now Value) {
@@ -207,7 +211,7 @@ func recheckState(a *Action, kept []KeptLimit, now []Change) []Stale {
 				add(n, "desired "+n.Attribute.String(), kept[k].Value, n.After)
 			case k >= 0 && kept[k].Value == n.After:
 				add(n, "observed "+n.Attribute.String(), kept[k].Value, n.Before)
-			default: // the plan does not say what it was: only that it was as wanted
+			default: // the plan does not say what it was, only that it was as wanted
 				stale = append(stale, Stale{a.Key, a.Address, n.Attribute.String(), "as wanted",
 					Show(n.Attribute, n.Before) + ", with " +
 						Show(n.Attribute, n.After) + " wanted"})
@@ -226,8 +230,8 @@ func recheckState(a *Action, kept []KeptLimit, now []Change) []Stale {
 	return stale
 }
 
-// sameBefore compares what was observed. A quota that was never set shows as null for a directory
-// that did not exist, and as unlimited for one that does.
+// sameBefore compares what was observed. A quota that was never set is null for a directory that
+// did not exist, and unlimited for one that does.
 func sameBefore(then, now Change) bool {
 	if then.Attribute.IsQuota() && (then.Before.IsAbsent() || then.Before.IsUnlimited()) {
 		return now.Before.IsAbsent() || now.Before.IsUnlimited()

@@ -9,47 +9,47 @@ import (
 	"time"
 )
 
-// Record is what was last seen as wanted of a resource: written by an apply, or by an audit that
-// found it as wanted.
+// Record is what was last seen as wanted of a resource. An apply writes it, or an audit that found
+// the resource as wanted.
 type Record struct {
 	Key     Key    `json:"key"`
 	Address string `json:"address"`
-	// System is the label of the system block; Storage the storage path.
+	// System is the label of the system block, and Storage is the storage path.
 	System  string `json:"system"`
 	Storage string `json:"storage"`
 	Target  Target `json:"target"`
 	Inode   uint64 `json:"inode"`
-	// Born is when the directory was made, in nanoseconds since 1970; 0 where the filesystem does
-	// not say.
+	// Born is when the directory was created, in nanoseconds since 1970; 0 if the filesystem does not
+	// say.
 	Born  int64 `json:"born,omitempty"`
 	Owner UID   `json:"owner"`
 	Group GID   `json:"group"`
 	Mode  Mode  `json:"mode"`
-	// ACL is what its ACL gave beyond the mode: [ACL.Beyond].
+	// ACL is what its ACL allowed beyond the mode; see [ACL.Beyond].
 	ACL string `json:"acl,omitempty"`
 	// Project is the directory's project id; 0 if the system does not use them.
 	Project ProjectID `json:"project_id,omitempty"`
-	// QuotaBy and QuotaID are the identity claimed; empty if none. Claim is what this resource
-	// alone claims of it.
+	// QuotaBy and QuotaID are the identity that it claims; empty if it claims none. Claim is what this
+	// resource alone claims of it.
 	QuotaBy QuotaBy   `json:"quota_by,omitempty"`
 	QuotaID uint32    `json:"quota_id,omitempty"`
 	Claim   Limits    `json:"claim"`
 	Plan    string    `json:"plan"`
 	At      time.Time `json:"at"`
-	// Seq is the number of its last writing: the state gives it, and clocks have no part in it.
+	// Seq is the number of the record's last write. The state assigns it, independently of clocks.
 	Seq uint64 `json:"-"`
-	// Unfinished marks a directory that an apply made, could not finish, and left closed: all that
-	// is known of it is where it is and which. It claims nothing.
+	// Unfinished marks a directory that an apply made, could not finish, and left closed. Only its
+	// place and its identity are known, and it claims nothing.
 	Unfinished bool `json:"unfinished,omitempty"`
 }
 
-// Archived is one entry of the archive register: a directory that was moved out of the way and is
+// Archived is one entry of the archive register: a directory that was moved into the archive and is
 // kept.
 type Archived struct {
 	Key     Key    `json:"key"`
 	Address string `json:"address"`
 	System  string `json:"system"`
-	// Storage is where it was; Archive where it lies now. Both are storage paths.
+	// Storage is where it was, and Archive is where it is now. Both are storage paths.
 	Storage string `json:"storage"`
 	Archive string `json:"archive"`
 	Inode   uint64 `json:"inode"`
@@ -63,20 +63,21 @@ type Archived struct {
 	Claim   Limits  `json:"claim"`
 	Order   string  `json:"order,omitempty"`
 	Plan    string  `json:"plan"`
-	// At is when it was archived; Until the end of its retention.
+	// At is when it was archived. Until is the end of its retention.
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`
-	// Seq is the number of its entering, in one sequence with those of records.
+	// Seq is the number of the entry, in one sequence with the records' numbers.
 	Seq uint64 `json:"-"`
 }
 
 // The binary form of a record is its plan and then, packed: the three parts of its key, each ended
-// by a NUL byte, so that packed records sort as their keys do; and the other members in their
-// order. A text is its length and itself, a number a varint. Of a storage path that its address
-// ends in, as it mostly does, only the length is written, plus one.
+// by a NUL byte, so that packed records sort as their keys do; and then the other members in order.
+// A text is its length and its bytes, and a number is a varint. Most storage paths end like the
+// address, so if they do, only the length is written, plus one.
 
-// hasMore and hasSeq stand beside the mode of a record that has members which records of earlier
-// builds do not have: Born and ACL, and then Seq, at the end. isUnfinished is a member itself.
+// hasMore and hasSeq are flags beside the mode. They mark records with members that records of
+// earlier builds do not have: Born and ACL, and then Seq, at the end. isUnfinished is a member
+// itself.
 const (
 	hasMore      = 1 << 16
 	hasSeq       = 1 << 17
@@ -152,7 +153,7 @@ func appendKey(b []byte, k Key) []byte {
 	return b
 }
 
-// afterPlan is the packed part of a binary form; nothing if it is broken.
+// afterPlan returns the packed part of a binary form; empty if the form is broken.
 func afterPlan(b []byte) []byte {
 	n, size := binary.Uvarint(b)
 	if size <= 0 || n > uint64(len(b)-size) {
@@ -163,7 +164,7 @@ func afterPlan(b []byte) []byte {
 
 var errBroken = errors.New("not a record")
 
-// unpackRecord reads a packed record. Its texts are parts of s: nothing is allocated.
+// unpackRecord reads a packed record. Its texts are parts of s, so nothing is allocated.
 func unpackRecord(s string) (r Record, err error) {
 	in := unpacker{rest: s}
 	r.Key = Key{in.ended(), in.ended(), in.ended()}
@@ -201,8 +202,8 @@ func unpackRecord(s string) (r Record, err error) {
 	return r, nil
 }
 
-// unpacker reads the parts of a packed record. After the first that is broken, all others are
-// nothing.
+// unpacker reads the parts of a packed record. After the first broken part, it returns only zero
+// values.
 type unpacker struct {
 	rest   string
 	broken bool
@@ -216,7 +217,7 @@ func (u *unpacker) take(n uint64) (s string) {
 	return s
 }
 
-// ended reads what a NUL byte ends.
+// ended reads a text that ends with a NUL byte.
 func (u *unpacker) ended() string {
 	s, rest, found := strings.Cut(u.rest, "\x00")
 	if u.broken = u.broken || !found; u.broken {

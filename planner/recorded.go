@@ -2,8 +2,8 @@ package planner
 
 import "time"
 
-// Recorded is what the state holds that planning depends on. The zero value is an empty state,
-// which is always safe: it makes plans more careful, never less.
+// Recorded is what the state holds and planning depends on. The zero value is an empty state, which
+// is always safe: it makes plans more careful, never less.
 type Recorded struct {
 	Records  Records
 	Archived map[Key]Archived
@@ -20,12 +20,12 @@ type Undelivered struct {
 	Order    string    `json:"order"`
 	Callback Callback  `json:"callback"`
 	Since    time.Time `json:"since"`
-	// Problem is why it was not delivered; Parked tells that only a person can go on.
+	// Problem says why it was not delivered. Parked reports whether only a person can continue.
 	Problem string `json:"problem"`
 	Parked  bool   `json:"parked"`
 }
 
-// Words says since when a callback waits, and why, for a sentence about it; show writes the time.
+// Words says since when a callback waits, and why, for a sentence about it. show formats the time.
 func (u *Undelivered) Words(show func(time.Time) string) string {
 	words := "is waiting to be delivered"
 	if u.Parked {

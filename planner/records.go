@@ -11,13 +11,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/chunk"
 )
 
-// Records are the records of resources, each once, sorted by key. Planning needs all of them at
-// once and little of each, so they are kept packed and unpacked one at a time: of 100,000 that is
-// 15 MiB, where structs and a map take 55. What is left out is [Record].Plan. The zero value has
-// none.
+// Records has the records of resources, each once, sorted by key. Planning needs all of them at
+// once and little of each, so they are kept packed and are unpacked one at a time: 100,000 records
+// take 15 MiB, while structs and a map take 55. [Record].Plan is left out. The zero value has no
+// records.
 //
-// Directories that an apply could not finish are kept apart: no rule takes them for recorded
-// resources.
+// Directories that an apply could not finish are kept apart, so that no rule takes them for
+// recorded resources.
 type Records struct {
 	packed     []string
 	texts      *chunk.Texts
@@ -25,7 +25,7 @@ type Records struct {
 }
 
 // PackRecords packs records, in any order. It refuses what [Record.AppendBinary] refuses, and two
-// of one resource.
+// records of one resource.
 func PackRecords(list ...Record) (Records, error) {
 	binaries := make([]string, len(list))
 	for i := range list {
@@ -45,10 +45,10 @@ func PackRecords(list ...Record) (Records, error) {
 	return r, nil
 }
 
-// Grow makes room for n more.
+// Grow makes room for n more records.
 func (r *Records) Grow(n int) { r.packed = slices.Grow(r.packed, n) }
 
-// Add adds a record in its binary form, whose key must be greater than those of all before.
+// Add adds a record in its binary form. Its key must be greater than all keys before.
 func (r *Records) Add(binary []byte) error { return r.add(afterPlan(binary)) }
 
 func (r *Records) add(binary []byte) error {
@@ -75,10 +75,10 @@ func (r *Records) add(binary []byte) error {
 	return nil
 }
 
-// Len is how many there are.
+// Len returns the number of records.
 func (r *Records) Len() int { return len(r.packed) }
 
-// All are all records, by key.
+// All returns all records, by key.
 func (r *Records) All() iter.Seq[Record] {
 	return func(yield func(Record) bool) {
 		for i := range r.packed {
@@ -89,7 +89,7 @@ func (r *Records) All() iter.Seq[Record] {
 	}
 }
 
-// Of is the record of a resource; false if it is not recorded.
+// Of returns the record of a resource; false if it is not recorded.
 func (r *Records) Of(k Key) (Record, bool) {
 	i := r.find(k)
 	if i < 0 {
@@ -98,14 +98,14 @@ func (r *Records) Of(k Key) (Record, bool) {
 	return r.at(i), true
 }
 
-// Unfinished is the directory of a resource that an apply made and could not finish; false if there
-// is none.
+// Unfinished returns the directory of a resource that an apply made and could not finish; false if
+// there is none.
 func (r *Records) Unfinished(k Key) (Record, bool) {
 	rec, ok := r.unfinished[k]
 	return rec, ok
 }
 
-// at unpacks one record; all were checked when they were added.
+// at unpacks one record. All records were checked when they were added.
 func (r *Records) at(i int) Record {
 	rec, err := unpackRecord(r.packed[i])
 	if err != nil {
@@ -114,8 +114,8 @@ func (r *Records) at(i int) Record {
 	return rec
 }
 
-// renamed are the records under other keys: from those of now to their values, which are keys that
-// could be stored.
+// renamed returns the records under other keys. now maps the present keys to new ones, which must
+// be keys that can be stored.
 func (r *Records) renamed(now map[Key]Key) Records {
 	byKey := make(map[Key]Record, r.Len())
 	for rec := range r.All() {
@@ -132,7 +132,7 @@ func (r *Records) renamed(now map[Key]Key) Records {
 	return packed
 }
 
-// find is the place of a resource's record; -1 if it has none.
+// find returns the index of a resource's record; -1 if it has none.
 func (r *Records) find(k Key) int {
 	var room [128]byte
 	key := appendKey(room[:0], k) // compared as bytes, which allocates nothing
@@ -146,8 +146,8 @@ func (r *Records) find(k Key) int {
 	return i
 }
 
-// elsewhere is the first record of the same item and data type on any system; false if there is
-// none.
+// elsewhere returns the first record of the same item and data type on any system; false if there
+// is none.
 func (r *Records) elsewhere(k Key) (Record, bool) {
 	for i := sort.Search(len(r.packed), func(i int) bool { return r.packed[i] >= k.Item }); i < len(
 		r.packed); i++ {

@@ -7,10 +7,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// follow gives the records of a system to its resources after the proxy has another key for it: an
-// offering's slug was renamed, and the new one added to the slugs of the system's block. It is the
-// same resource if item, data type, system and storage path are the same, and the old key is listed
-// no more. A record of it at another place is left to [Graph.checkPlaces].
+// follow gives the records of a system to its resources after the proxy has changed its key,
+// because an offering's slug was renamed and the new slug was added to the system's block. A
+// resource is the same if item, data type, system and storage path are the same and the old key is
+// no longer listed. A record at another path is left to [Graph.checkPlaces].
 func (g *Graph) follow() {
 	renamed := g.sameUnderAnotherKey()
 	if len(renamed) == 0 {
@@ -44,7 +44,8 @@ func (g *Graph) follow() {
 	}
 }
 
-// sameUnderAnotherKey finds the keys under which listed resources are recorded, by those keys.
+// sameUnderAnotherKey returns the recorded keys of listed resources that have another key now, by
+// the present key.
 func (g *Graph) sameUnderAnotherKey() map[Key]Key {
 	rec := &g.input.Recorded
 	if rec.Records.Len()+len(rec.Archived) == 0 {
@@ -78,9 +79,9 @@ func (g *Graph) sameUnderAnotherKey() map[Key]Key {
 	return renamed
 }
 
-// Renamed are the keys under which resources are recorded, and those under which the proxy lists
-// them now: the state has to follow. [Graph.Recorded] has done so.
+// Renamed maps the keys under which resources are recorded to those under which the proxy lists
+// them now. The state has to follow. [Graph.Recorded] has already done so.
 func (g *Graph) Renamed() map[Key]Key { return g.renamed }
 
-// Recorded is what was recorded, under the keys that the proxy has now.
+// Recorded returns what was recorded, under the keys that the proxy uses now.
 func (g *Graph) Recorded() Recorded { return g.input.Recorded }

@@ -8,12 +8,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// A directory is told from others by its inode, and by when it was made: inodes are used again
-// after an rmdir. Whoever may rename in the directory above can put another one at a path; what is
-// done there then would hit the wrong data.
+// This file tells a directory from others at the same path, by its inode and its time of birth:
+// inodes are used again after an rmdir. Anybody who may rename in the parent directory can put
+// another directory at a path, and a change there would hit the wrong data.
 
-// IsOther reports whether dir is another directory than the recorded one. What was not recorded, or
-// is not told by the filesystem, is not compared.
+// IsOther reports whether dir is another directory than the recorded one. It does not compare what
+// was not recorded, or what the filesystem does not say.
 func (r *Record) IsOther(dir *Directory) bool {
 	if r.Inode == 0 {
 		return false
@@ -21,15 +21,14 @@ func (r *Record) IsOther(dir *Directory) bool {
 	return r.Inode != dir.Inode || r.Born != 0 && dir.Born != 0 && r.Born != dir.Born
 }
 
-// replaced reports whether another directory than the recorded one stands at the node's path.
+// replaced reports whether another directory than the recorded one is at the node's path.
 func (g *Graph) replaced(n *node, dir *Directory) (Record, bool) {
 	r, recorded := g.recordOf(n)
 	return r, recorded && dir.State == DirPresent && r.Storage == n.storage &&
 		r.System == n.system.Name && r.IsOther(dir)
 }
 
-// Lost is a recorded directory that no longer stands where it was recorded: another one is in its
-// place.
+// Lost is a recorded directory that is no longer at its path, because another one is in its place.
 type Lost struct {
 	// Place is where it was.
 	Place Place
@@ -40,8 +39,8 @@ type Lost struct {
 // maxLost is how many replaced directories are looked for in one plan.
 const maxLost = 100
 
-// Lost are the directories that others have replaced, to be looked for among their siblings: at
-// most 100, for more are no exchange of directories but another filesystem.
+// Lost returns the directories that were replaced by others, to be looked for among their siblings.
+// It returns at most 100: more than that are not exchanged directories but another filesystem.
 func (g *Graph) Lost(directories []Directory) []Lost {
 	var lost []Lost
 	for i := range g.nodes {
@@ -56,7 +55,8 @@ func (g *Graph) Lost(directories []Directory) []Lost {
 	return lost
 }
 
-// markReplaced adds the danger of another directory than the recorded one, in words.
+// markReplaced adds the danger that another directory than the recorded one is at the path, in
+// words.
 func (c *comparison) markReplaced(n *node, dir Directory, d *decision) {
 	r := &d.record
 	text := fmt.Sprintf(
@@ -73,8 +73,8 @@ func moment(nanoseconds int64) string {
 	return time.Unix(0, nanoseconds).UTC().Format("2006-01-02 15:04:05.000000000 UTC")
 }
 
-// whereabouts says where the recorded directory is now, and whose the one in its place is by the
-// records.
+// whereabouts says where the recorded directory is now and, according to the records, whose the one
+// in its place is.
 func (c *comparison) whereabouts(n *node, r *Record, dir Directory) string {
 	text := "where the recorded directory is now is not known"
 	at, looked := c.seen.Found[Place{n.system.Name, n.storage}]

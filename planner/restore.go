@@ -8,14 +8,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// asked is one archived directory that the command line wants back.
+// asked is one archived directory that the command line asks to restore.
 type asked struct {
 	Archived
 	place int
 }
 
-// restores finds what [Selection.Restores] names in the archive register, and numbers what has to
-// be observed for it, from next on.
+// findRestores finds what [Selection.Restores] names in the archive register, and numbers what has
+// to be observed for it, starting at next.
 func (g *Graph) findRestores(next int) {
 	for _, address := range g.input.Selection.Restores {
 		found := 0
@@ -51,7 +51,7 @@ func (g *Graph) sortedArchive() []Archived {
 	return all
 }
 
-// restorePlaces are the places of what is to come back.
+// restorePlaces returns the places of the directories to restore.
 func (g *Graph) restorePlaces() []Place {
 	var places []Place
 	for _, r := range g.restores {
@@ -60,8 +60,8 @@ func (g *Graph) restorePlaces() []Place {
 	return places
 }
 
-// bringBack plans what was asked back from the archive. A resource that Waldur has active comes
-// back by itself.
+// bringBack plans the restores that the command line asks for. A resource that Waldur lists as
+// active is restored without that.
 func (c *comparison) bringBack() {
 	for _, r := range c.g.restores {
 		if slices.ContainsFunc(c.plan.Core.Actions,
@@ -96,8 +96,8 @@ func (c *comparison) bringBack() {
 	}
 }
 
-// putLimitsBack adds the limits that an archived directory had, where they are others now: its
-// quota may have been frozen. Limits that others live on by now stay.
+// putLimitsBack adds the limits that an archived directory had, if they differ now: its quota may
+// have been frozen. If others use the quota now, its limits stay.
 func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	id, ok := n.system.archivedSubject(a, c.seen.Mounts[a.System])
 	i := slices.IndexFunc(c.claims.list, func(s quotaClaims) bool { return s.subject == id })
@@ -110,7 +110,7 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	s := &c.claims.list[i]
 	others := s.claims
 	if n.system.Quota.Shared != SharedRefuse {
-		others-- // its own: archived claims count there
+		others-- // its own claim: archived claims count there
 	}
 	if others > 0 || s.state == nil || s.state.LimitsWhy != "" {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.LimitsStay,
@@ -136,8 +136,8 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	d.detail.Usage = s.usage()
 }
 
-// archivedSubject is the quota identity that an archived directory had on the system; false if it
-// had none.
+// archivedSubject returns the quota identity that an archived directory had on the system; false if
+// it had none.
 func (s *System) archivedSubject(a Archived, m Mount) (Subject, bool) {
 	id, ok := a.Limited()
 	if !ok || s == nil || !s.Quota.Sets() || m.Filesystem == "" {
@@ -146,7 +146,7 @@ func (s *System) archivedSubject(a Archived, m Mount) (Subject, bool) {
 	return id.On(m.Filesystem), true
 }
 
-// mayComeBack tells why a directory cannot be put back where it was.
+// mayComeBack returns why a directory cannot be restored to its old path.
 func (c *comparison) mayComeBack(n *node) Reason {
 	if n.system == nil {
 		return Reason{reason.NoSystem, "its system is no longer in the configuration"}
@@ -168,7 +168,7 @@ func (c *comparison) mayComeBack(n *node) Reason {
 	return Reason{}
 }
 
-// record is what is recorded of an archived directory once it is back.
+// record returns what to record of an archived directory once it is restored.
 func (a Archived) record() Record {
 	return Record{Key: a.Key, Address: a.Address, System: a.System, Storage: a.Storage,
 		Target: TargetProject, Inode: a.Inode,
@@ -176,7 +176,7 @@ func (a Archived) record() Record {
 		QuotaID: a.QuotaID, Claim: a.Claim}
 }
 
-// project is the archived directory's project id; 0 if it has none.
+// project returns the archived directory's project id; 0 if it has none.
 func (a Archived) project() ProjectID {
 	id, _ := a.Project.Number()
 	return ProjectID(id)

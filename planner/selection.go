@@ -28,9 +28,9 @@ func (g *Graph) pick() {
 	g.reportUnmatchedGlobs()
 }
 
-// reportUnmatchedGlobs warns of each glob that is probably misspelt: what it was meant to choose,
-// to spare or to protect, it does not. A partial listing says nothing about that, and neither does
-// a plan that only repeats an approved one.
+// reportUnmatchedGlobs warns about each glob that matches nothing and is probably misspelt: it does
+// not select, exclude or protect what it was meant for. A partial listing cannot show that, and a
+// plan that only repeats an approved one does not need it.
 func (g *Graph) reportUnmatchedGlobs() {
 	w := g.input
 	if !w.Complete || w.Watch != nil {
@@ -57,8 +57,8 @@ func (g *Graph) reportUnmatchedGlobs() {
 	}
 }
 
-// lists reports whether a listed resource, or a directory above one, has an address that the glob
-// matches.
+// lists reports whether a listed resource, or a directory above one, has an address that matches
+// the glob.
 func (g *Graph) lists(glob string) bool {
 	for i := range g.nodes {
 		if MatchGlob(glob, g.nodes[i].address()) {
@@ -68,7 +68,7 @@ func (g *Graph) lists(glob string) bool {
 	return false
 }
 
-// Matches reports whether a recorded or an archived resource has an address that the glob matches.
+// Matches reports whether a recorded or archived resource has an address that matches the glob.
 func (r *Recorded) Matches(glob string) bool {
 	for record := range r.Records.All() {
 		if MatchGlob(glob, record.Address) {
@@ -85,7 +85,7 @@ func (r *Recorded) Matches(glob string) bool {
 
 func (h *Hold) inForce(now time.Time) bool { return h.Until.IsZero() || h.Until.After(now) }
 
-// holdOf is the hold in force on an address; nil if there is none.
+// holdOf returns the hold in force on an address; nil if there is none.
 func (w *Input) holdOf(address string) *Hold {
 	for i := range w.Holds {
 		if h := &w.Holds[i]; h.inForce(w.Now) && MatchGlob(h.Glob, address) {
@@ -126,20 +126,19 @@ func (g *Graph) observes(n *node) bool {
 	return n.intent != intentNothing || n.item.Status == StatusRemoved
 }
 
-// decides reports whether the plan is about this node at all.
+// decides reports whether the plan is about this node.
 func (g *Graph) decides(n *node) bool {
 	return n.selected && (g.input.Watch == nil || g.input.Watch[n.item.Key] ||
 		g.input.KeepRecords && g.unrecorded(n))
 }
 
-// unrecorded reports whether nothing is recorded of a node that could be recorded once it is seen
-// as wanted.
+// unrecorded reports whether a node has no record and could get one once it is seen as wanted.
 func (g *Graph) unrecorded(n *node) bool {
 	r, recorded := g.recordOf(n)
 	return n.intent == intentExists && (!recorded || r.Inode == 0)
 }
 
-// Targets are the places to be observed, in the order that [Observed.Directories] must have.
+// Targets returns the places to observe, in the order that [Observed.Directories] must have.
 func (g *Graph) Targets() []Place {
 	places := make([]Place, 0, len(g.nodes))
 	for i := range g.nodes {

@@ -6,45 +6,44 @@ import "time"
 type Settings struct {
 	// Tera is what the proxy's "tera" means: 2^40 or 10^12 bytes.
 	Tera Bytes
-	// MinGID is the least group id that may be given to a directory.
+	// MinGID is the lowest group id that a directory may be given.
 	MinGID GID
-	// MaxMode is what a mode may grant at most: one that grants more is dangerous.
+	// MaxMode is the most that a mode may grant. A mode that grants more is dangerous.
 	MaxMode Mode
-	// Root owns what belongs to nobody else: 0:0. Only where every system is there to try things
-	// out (filesystem "any") and the caller is not root, it is the caller, who could not give
-	// anything to root.
+	// Root owns what belongs to nobody else: 0:0. If every system has filesystem "any", for trying
+	// things out, and the caller is not root, it is the caller, who could not give anything to root.
 	Root struct {
 		UID UID
 		GID GID
 	}
-	// Parents tells what happens to tenant and customer directories that exist.
+	// Parents says what to do with existing directories of tenants and customers.
 	Parents ParentsPolicy
 	// Systems are sorted by name.
 	Systems []System
 	Waldur  WaldurSettings
-	// Fingerprint is the SHA-256, in hex, of the evaluated systems, storage, approval, waldur.url
-	// and variables: a plan made under another configuration is stale.
+	// Fingerprint is the SHA-256, in hex, of the evaluated systems, storage, approval, waldur.url and
+	// variables. A plan that was made under another configuration is stale.
 	Fingerprint string
-	// Parts are digests of what the fingerprint covers, by name, so that a stale plan can say what
-	// was changed.
+	// Parts are digests of what the fingerprint covers, by name, so that a stale plan can say what has
+	// changed.
 	Parts []ConfigurationPart
 }
 
 // ConfigurationPart is one part of a configuration: `system "capstor"`, storage, approval,
-// waldur.url or var.headroom. The digest tells it from other versions of itself.
+// waldur.url or var.headroom. Its digest distinguishes it from other versions.
 type ConfigurationPart struct {
 	Name   string `json:"name"`
 	Digest string `json:"digest"`
-	// Value is the value of a variable, perhaps cut, for messages; empty for other parts.
+	// Value is the value of a variable, perhaps shortened, for messages; empty for other parts.
 	Value string `json:"value,omitempty"`
 }
 
-// WaldurSettings tell which callbacks may be sent, and where to. The zero value has no URL: then
+// WaldurSettings say which callbacks may be sent, and where to. The zero value has no URL, so that
 // every order is blocked.
 type WaldurSettings struct {
-	// URL is the base that callback targets must match; it ends in a slash.
+	// URL is the base URL that callback targets must match. It ends in a slash.
 	URL string
-	// Aliases are other bases by which the proxy names the same Waldur; they are rewritten to URL.
+	// Aliases are other base URLs by which the proxy names the same Waldur. They are rewritten to URL.
 	Aliases      []string
 	SetBackendID bool
 	ReportQuotas bool
@@ -65,12 +64,11 @@ const (
 type System struct {
 	// Name is the label of the block.
 	Name string
-	// Slugs are further storageSystem.keys of the proxy that mean this system; the label always
-	// does.
+	// Slugs are more storageSystem.keys of the proxy that mean this system. The label always does.
 	Slugs []string
-	// Directory is where the system lies: a clean storage path, relative to storage.root.
+	// Directory is where the system is: a clean storage path, relative to storage.root.
 	Directory string
-	// Paths are further mount path prefixes with their folders, longest prefix first.
+	// Paths are more mount path prefixes with their folders, the longest prefix first.
 	Paths []PathMapping
 	// Filesystem is what must be mounted there: "lustre", "nfs", "xfs", "ext4", …, or "any".
 	Filesystem string
@@ -78,36 +76,36 @@ type System struct {
 	Archive          string
 	ArchiveRetention time.Duration
 	// Overcommit is how many times the capacity of its filesystem hard limits may promise without
-	// being dangerous; 0: as much as one likes.
+	// being dangerous; 0 means any amount.
 	Overcommit Ratio `json:",omitzero"`
 	Quota      QuotaSettings
-	// Traits are what the backend of its quotas can do; zero where no limits are set.
+	// Traits are what the backend of its quotas can do. They are zero if no limits are set.
 	Traits Traits
 }
 
-// PathMapping sends mount paths below Prefix ("/scratch") to Folder ("capstor/legacy"), a storage
+// PathMapping maps mount paths below Prefix ("/scratch") to Folder ("capstor/legacy"), a storage
 // path.
 type PathMapping struct{ Prefix, Folder string }
 
 // QuotaSettings is a system's quota block.
 type QuotaSettings struct {
-	// Kind is "none", or the name of a backend. The planner decides by [System.Traits], and never
-	// by this name.
+	// Kind is "none" or the name of a backend. The planner decides by [System.Traits], never by this
+	// name.
 	Kind string
-	// By is what limits are set on; empty where none are set.
+	// By is what limits are set on; empty if none are set.
 	By QuotaBy
-	// ProjectIDs are the project ids to give away, each to one resource; without any, the project
-	// id is the group id.
+	// ProjectIDs are the project ids to give away, each to one resource. If there are none, the
+	// project id is the group id.
 	ProjectIDs ProjectRange
-	// Client is "auto", "ioctl" or "lfs"; LFS is that program's path.
+	// Client is "auto", "ioctl" or "lfs". LFS is the path of that program.
 	Client, LFS string
 	Shared      SharedPolicy
 	OnRemove    RemovePolicy
-	// Tool is what an admin sets these limits with, which `show --commands` writes.
+	// Tool is the admin's program to set these limits, for `show --commands`.
 	Tool Tool `json:",omitempty"`
 	// Orders is "hold" or "complete", for kind "none".
 	Orders string
-	// Server is the management API that sets the limits; zero where there is none.
+	// Server is the management API that sets the limits; zero if there is none.
 	Server QuotaServer `json:",omitzero"`
 }
 
@@ -115,9 +113,10 @@ type QuotaSettings struct {
 type QuotaServer struct {
 	// URL ends in a slash.
 	URL string
-	// CAFile holds the certificates that the server's own is checked against; empty: the node's.
+	// CAFile has the certificates to check the server's certificate against; empty means the node's
+	// own.
 	CAFile string
-	// Tenant is the name of the tenant; empty: the only one whose quotas are seen.
+	// Tenant is the name of the tenant; empty means the only one whose quotas are visible.
 	Tenant string
 	// PathPrefix is the path on the storage system of what is mounted as the system's directory.
 	PathPrefix string
@@ -134,17 +133,17 @@ const (
 	QuotaNone   = "none"
 )
 
-// RemovePolicy says what becomes of a quota when its directory is archived.
+// RemovePolicy says what to do with a quota when its directory is archived.
 type RemovePolicy string
 
-// The values of quota.on_remove. Only the quota of a directory can be removed.
+// The values of quota.on_remove. Only a directory's own quota can be removed.
 const (
 	OnRemoveKeep   RemovePolicy = "keep"
 	OnRemoveFreeze RemovePolicy = "freeze"
 	OnRemoveRemove RemovePolicy = "remove"
 )
 
-// Tool is a program with which an admin sets limits by hand.
+// Tool is a program to set limits by hand.
 type Tool string
 
 // The tools that plans write commands for.
@@ -158,7 +157,7 @@ const (
 // Tools lists all tools.
 func Tools() []Tool { return []Tool{ToolLFS, ToolSetquota, ToolXFS, ToolVAST} }
 
-// SharedPolicy tells what several claims on one quota identity make together.
+// SharedPolicy says how several claims on one quota identity are combined.
 type SharedPolicy string
 
 // The values of quota.shared.
@@ -168,17 +167,17 @@ const (
 	SharedMax    SharedPolicy = "max"
 )
 
-// Override changes what is wanted of the resources that it matches; package override makes them
-// from HCL. Both methods are pure.
+// Override changes what is wanted of the resources that it matches. Package override makes
+// overrides from HCL. All methods are pure.
 type Override interface {
-	// Source names the override and says where it stands.
+	// Source names the override and says where it is in the configuration.
 	Source() Provenance
-	// Expired reports whether the override's time is over at now.
+	// Expired reports whether the override has expired at now.
 	Expired(now time.Time) bool
-	// Matches reports whether the override speaks of this resource.
+	// Matches reports whether the override applies to this resource.
 	Matches(Facts) bool
-	// Apply evaluates the override's expressions over what the proxy says. An error blocks the
-	// resource; it names the expression and what was wrong with it.
+	// Apply evaluates the override's expressions with the proxy's values. An error blocks the
+	// resource; it names the expression and the problem.
 	Apply(Upstream) (Wishes, error)
 }
 
@@ -191,27 +190,27 @@ type Facts struct {
 	HasGID                                            bool
 }
 
-// Upstream is what the proxy says of a resource, for the expressions of overrides.
+// Upstream is what the proxy says about a resource, for the expressions of overrides.
 type Upstream struct {
 	Facts Facts
 	Mode  string
 	Quota Limits
 }
 
-// From tells where a desired value comes from.
+// From says where a wanted value comes from.
 type From string
 
-// Where a desired value comes from.
+// The sources of a wanted value.
 const (
 	FromProxy    From = "proxy"
 	FromDefault  From = "default"
 	FromOverride From = "override"
-	// FromArchive: a restore puts it back as it was archived.
+	// FromArchive means that a restore puts the value back as it was archived.
 	FromArchive From = "archive"
 )
 
-// Provenance is where a desired value comes from; Override and At ("overrides.hcl:12") are set for
-// overrides only, and Using names the variables that the override uses, with their values:
+// Provenance says where a wanted value comes from. Override and At ("overrides.hcl:12") are set
+// only for overrides. Using names the variables that the override uses, with their values:
 // "var.headroom = 1.1".
 type Provenance struct {
 	From     From   `json:"from"`
@@ -220,7 +219,7 @@ type Provenance struct {
 	Using    string `json:"using,omitempty"`
 }
 
-// Hold leaves the resources whose address matches Glob alone until a time.
+// Hold keeps cscs-sync from the resources whose address matches Glob, until a time.
 type Hold struct {
 	Glob   string    `json:"glob"`
 	Reason string    `json:"reason"`

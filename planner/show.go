@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Show is an attribute's value for people: with its unit, a mode in octal and letters. What it says
-// of an unknown value comes from outside, and is for the caller to escape.
+// Show formats an attribute's value for people: with its unit, a mode in octal and letters. The
+// reason of an unknown value comes from outside, and the caller has to escape it.
 func Show(a Attribute, v Value) string {
 	if mode, ok := v.Mode(); ok {
 		return `"` + mode.String() + `" (` + mode.Letters() + ")"
@@ -23,8 +23,8 @@ func Show(a Attribute, v Value) string {
 	return v.String()
 }
 
-// String shows an amount of space in binary units: "20 TiB", "10.5 TiB", "1,025 GiB". What has no
-// such form with at most one decimal is rounded, with the exact number beside it: "9.1 TiB
+// String formats an amount of space in binary units: "20 TiB", "10.5 TiB", "1,025 GiB". An amount
+// that needs more than one decimal is rounded and followed by the exact number: "9.1 TiB
 // (10,000,000,000,000 bytes)".
 func (b Bytes) String() string {
 	n := uint64(b)
@@ -47,8 +47,8 @@ func (b Bytes) String() string {
 	return b.Rounded() + " (" + Commas(n) + " bytes)"
 }
 
-// Rounded shows an amount of space with one decimal at most, rounded: what is used changes all the
-// time.
+// Rounded formats an amount of space with at most one decimal, rounded, because usage changes all
+// the time.
 func (b Bytes) Rounded() string {
 	n := uint64(b)
 	if n < 1024 {
@@ -66,7 +66,7 @@ func (b Bytes) Rounded() string {
 	return oneDecimal(whole, tenths) + " " + unitName(shift)
 }
 
-// String shows a number of inodes with commas between thousands: "40,000,000".
+// String formats a number of inodes with commas between thousands: "40,000,000".
 func (n Inodes) String() string { return Commas(uint64(n)) }
 
 func unitName(shift int) string {
@@ -80,7 +80,7 @@ func oneDecimal(whole, tenths uint64) string {
 	return Commas(whole) + "." + strconv.FormatUint(tenths, 10)
 }
 
-// Commas shows a number with commas between thousands: "10,000".
+// Commas formats a number with commas between thousands: "10,000".
 func Commas(n uint64) string {
 	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -89,7 +89,7 @@ func Commas(n uint64) string {
 	return s
 }
 
-// Count shows a number of things: "1 resource", "2 resources".
+// Count formats a number of things: "1 resource", "2 resources".
 func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -97,7 +97,7 @@ func Count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// Minute shows a time as tables do.
+// Minute formats a time as tables do.
 func Minute(t time.Time) string {
 	if t.IsZero() {
 		return "an unknown time"

@@ -2,7 +2,8 @@ package planner
 
 import "strings"
 
-// Clause is a text from elsewhere without the punctuation at its end, to stand inside a sentence.
+// Clause returns a text from elsewhere without the punctuation at its end, for use inside a
+// sentence.
 func Clause(s string) string { return strings.TrimRight(s, " .;:,") }
 
 func compareStrings(a, b [3]string) int {

@@ -2,10 +2,10 @@ package planner
 
 import "fmt"
 
-// QuotaBy is the kind of what limits are set on.
+// QuotaBy is the kind of subject that limits are set on.
 type QuotaBy string
 
-// The kinds of what limits are set on.
+// The kinds of subject.
 const (
 	ByGroup     QuotaBy = "group"
 	ByProject   QuotaBy = "project"
@@ -13,12 +13,12 @@ const (
 )
 
 // Subject is what limits are set on: a group id or a project id on a filesystem, or one directory
-// of it.
+// on it.
 type Subject struct {
 	// Filesystem is [Mount.Filesystem].
 	Filesystem string
 	By         QuotaBy
-	// ID is the group's or the project's; 0 for a directory.
+	// ID is the group or project id; 0 for a directory.
 	ID uint32
 	// Path is the directory's storage path; empty for an id.
 	Path string
@@ -27,7 +27,7 @@ type Subject struct {
 // QuotaID returns the subject without its filesystem.
 func (s Subject) QuotaID() QuotaID { return QuotaID{s.By, s.ID, s.Path} }
 
-// inPlan is the subject as an action has it.
+// inPlan returns the subject as an action has it.
 func (s Subject) inPlan() *QuotaID {
 	id := s.QuotaID()
 	return &id
@@ -36,17 +36,17 @@ func (s Subject) inPlan() *QuotaID {
 // String names the subject for a sentence.
 func (s Subject) String() string { return s.QuotaID().String() }
 
-// QuotaID is a [Subject] without the filesystem, which the storage path implies: plans do not
-// depend on the host.
+// QuotaID is a [Subject] without the filesystem, which the storage path implies, so that plans do
+// not depend on the host.
 type QuotaID struct {
 	By QuotaBy `json:"by"`
-	// ID is the group's or the project's; 0 for a directory.
+	// ID is the group or project id; 0 for a directory.
 	ID uint32 `json:"id,omitempty"`
 	// Path is the directory's storage path; empty for an id.
 	Path string `json:"path,omitempty"`
 }
 
-// Valid reports whether it names a group, a project or a directory, and nothing else.
+// Valid reports whether it names exactly one of a group, a project and a directory.
 func (id QuotaID) Valid() bool {
 	switch id.By {
 	case ByGroup, ByProject:
@@ -70,7 +70,8 @@ func (id QuotaID) String() string {
 	return fmt.Sprintf("%s %d", id.By, id.ID)
 }
 
-// quotaOf is what the limits of a directory at a storage path are set on; false if it has none.
+// quotaOf returns what the limits of a directory at a storage path are set on; false if it has
+// none.
 func quotaOf(by QuotaBy, id uint32, storage string) (QuotaID, bool) {
 	if by == ByDirectory {
 		return QuotaID{By: by, Path: storage}, true
@@ -91,6 +92,6 @@ func (a *Archived) claims(s Subject) bool {
 	return ok && id == s.QuotaID()
 }
 
-// Limited returns what the limits of an archived directory were set on where it was; false if it
+// Limited returns what the limits of an archived directory were set on at its old path; false if it
 // had none.
 func (a *Archived) Limited() (QuotaID, bool) { return quotaOf(a.QuotaBy, a.QuotaID, a.Storage) }

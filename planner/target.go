@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// maxURL bounds callback URLs, in bytes; real ones have about 120.
+// maxURL is the most bytes that a callback URL may have; real ones have about 120.
 const maxURL = 2048
 
-// UUID reads a UUID as the proxy (dashed) and Waldur (undashed) write them: 32 lower-case hex
-// digits without dashes.
+// UUID reads a UUID as the proxy (dashed) and Waldur (undashed) write it. It returns 32 lower-case
+// hex digits without dashes.
 func UUID[T string | []byte](s T) (string, bool) {
 	var room [32]byte
 	id, ok := AppendUUID(room[:0], s)
 	return string(id), ok
 }
 
-// AppendUUID appends what [UUID] reads.
+// AppendUUID appends what [UUID] returns.
 func AppendUUID[T string | []byte](to []byte, s T) ([]byte, bool) {
 	dashed := len(s) == 36
 	if !dashed && len(s) != 32 {
@@ -47,9 +47,9 @@ func AppendUUID[T string | []byte](to []byte, s T) ([]byte, bool) {
 	return append(to, id[:]...), true
 }
 
-// CallbackURL checks a URL that the proxy gave and rewrites it to waldur.url. It has to lie below
+// CallbackURL checks a URL that the proxy gave and rewrites it to waldur.url. The URL must be below
 // waldur.url or one of its aliases, in scheme, host, port and clean path: the token goes there, and
-// the proxy's JSON must not choose where that is. The error tells what does not match.
+// the proxy's JSON must not choose where that is. The error says what does not match.
 func CallbackURL(w WaldurSettings, raw string) (string, error) {
 	target, err := callbackURL(w, raw)
 	return target, w.Hidden.Error(err)
@@ -82,7 +82,7 @@ func callbackURL(w WaldurSettings, raw string) (string, error) {
 	return "", fmt.Errorf("callback %s: %w; %s", shortURL(w.Hidden, raw), first, way)
 }
 
-// parseTarget parses a URL of nothing but scheme, host, port and a clean path of plain characters.
+// parseTarget parses a URL that has only a scheme, host, port and a clean path of plain characters.
 func parseTarget(raw string) (*url.URL, error) {
 	if len(raw) > maxURL {
 		return nil, fmt.Errorf("it is longer than %d bytes", maxURL)
@@ -106,7 +106,7 @@ func parseTarget(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// below is the part of u's path below base; the error tells the first thing that differs.
+// below returns the part of u's path below base. The error names the first part that differs.
 func below(base string, u *url.URL) (string, error) {
 	b, err := url.Parse(base)
 	if err != nil || b.Host == "" {
@@ -126,7 +126,7 @@ func below(base string, u *url.URL) (string, error) {
 	return u.Path[len(prefix):], nil
 }
 
-// port is the URL's port, the scheme's when it names none.
+// port returns the URL's port, or the default of its scheme.
 func port(u *url.URL) string {
 	switch p := u.Port(); {
 	case p != "":
@@ -137,7 +137,7 @@ func port(u *url.URL) string {
 	return "80"
 }
 
-// shortURL shows a URL from outside: cut, escaped, and without its user, query and fragment.
+// shortURL formats a URL from outside: shortened, escaped, and without user, query and fragment.
 func shortURL(h Hidden, raw string) string {
 	raw = h.Text(raw)
 	if u, err := url.Parse(raw); err == nil && u.User != nil {

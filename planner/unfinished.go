@@ -3,15 +3,15 @@ package planner
 import "github.com/waldur/cscs-storage-sync/planner/reason"
 
 // unfinished reports whether the directory at the node's path is one that an apply made, could not
-// finish, and left closed. It is ours, whatever its owner and mode say: it is finished as it was
-// begun, and not adopted.
+// finish, and left closed. It is ours, whatever its owner and mode are, so it is finished and not
+// adopted.
 func (c *comparison) unfinished(n *node, d *decision, dir *Directory) (Record, bool) {
 	r, ok := c.g.input.Recorded.Records.Unfinished(n.item.Key)
 	return r, ok && !d.recorded && r.Inode != 0 && r.Storage == n.storage &&
 		r.System == n.system.Name && !r.IsOther(dir)
 }
 
-// finishCreate plans the rest of a create. The engine looks whether the directory is still empty.
+// finishCreate plans the rest of a create. The engine checks whether the directory is still empty.
 func (c *comparison) finishCreate(n *node, r Record, dir Directory, d *decision) Reason {
 	c.create(n, dir, d)
 	d.finishes(r, dir)
@@ -19,8 +19,8 @@ func (c *comparison) finishCreate(n *node, r Record, dir Directory, d *decision)
 }
 
 // finishParent plans the rest of making a tenant's or customer's directory; false if it is not
-// unfinished. Existing ones stay as they are, but one that an apply left closed keeps everybody
-// out.
+// unfinished. Existing directories stay as they are, but one that an apply left closed keeps
+// everybody out.
 func (c *comparison) finishParent(n *node, d *decision) bool {
 	dir := c.seen.Directories[n.place]
 	r, ok := c.unfinished(n, d, &dir)

@@ -12,7 +12,7 @@ type Bytes uint64
 // Inodes is a number of files and directories.
 type Inodes uint64
 
-// UID is a numeric user id. Names are never used: they differ from node to node.
+// UID is a numeric user id. Names are never used, because they differ from node to node.
 type UID uint32
 
 // GID is a numeric group id.
@@ -27,10 +27,10 @@ type Mode uint16
 // ModeBits is every bit that a [Mode] may have.
 const ModeBits Mode = 0o7777
 
-// String shows the mode as people write it, with at least four octal digits: "2770", "0755".
+// String formats the mode as people write it, with at least four octal digits: "2770", "0755".
 func (m Mode) String() string { return fmt.Sprintf("%04o", uint16(m)) }
 
-// Letters shows the mode as ls does, without the file type: "rwxrws---".
+// Letters formats the mode as ls does, without the file type: "rwxrws---".
 func (m Mode) Letters() string {
 	b := []byte("rwxrwxrwx")
 	for i := range b {
@@ -54,11 +54,11 @@ func (m Mode) Letters() string {
 	return string(b)
 }
 
-// MarshalJSON writes a mode as four octal digits in a string, as everywhere in JSON: "2770".
+// MarshalJSON writes a mode as everywhere in JSON: four octal digits in a string, "2770".
 func (m Mode) MarshalJSON() ([]byte, error) { return []byte(`"` + m.String() + `"`), nil }
 
-// UnmarshalJSON reads four octal digits in a string; and a number, which manifests and states of
-// earlier builds have.
+// UnmarshalJSON reads four octal digits in a string. It also reads a number, which manifests and
+// states of earlier builds have.
 func (m *Mode) UnmarshalJSON(b []byte) error {
 	if n, err := strconv.ParseUint(string(b), 10, 16); err == nil && Mode(n)&^ModeBits == 0 {
 		*m = Mode(n)
@@ -72,8 +72,8 @@ func (m *Mode) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// ParseMode reads three or four octal digits. Three digits say nothing about setuid, setgid and
-// sticky: given is then false for those bits, and an existing directory keeps its own.
+// ParseMode reads three or four octal digits. special reports whether there are four. With three
+// digits, setuid, setgid and sticky are not given, and an existing directory keeps its own.
 func ParseMode(s string) (m Mode, special bool, err error) {
 	if len(s) != 3 && len(s) != 4 {
 		return 0, false, fmt.Errorf("mode %q: want three or four octal digits, such as 2770", s)

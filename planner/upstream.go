@@ -1,8 +1,8 @@
 package planner
 
-// Upstream returns what the proxy says of the resource at an address, as the expressions of
-// overrides see it. It is not ok if nothing is listed there, or if its system is not configured.
-// Warnings of the graph may stand twice afterwards.
+// Upstream returns what the proxy says about the resource at an address, as the expressions of
+// overrides see it. ok is false if nothing is listed there or its system is not configured.
+// Afterwards the graph may have some warnings twice.
 func (g *Graph) Upstream(address string) (u Upstream, ok bool) {
 	for i := range g.nodes {
 		n := &g.nodes[i]

@@ -8,8 +8,8 @@ import (
 )
 
 // Value is an attribute's value in a plan: a number (bytes, inodes or an id), a mode, unlimited,
-// absent (null: there is no such thing, or it is not managed), or unknown with the reason. Values
-// compare with ==.
+// absent (null: it does not exist or is not managed), or unknown with the reason. Values can be
+// compared with ==.
 type Value struct {
 	kind valueKind
 	n    uint64
@@ -27,41 +27,41 @@ const (
 	valueText
 )
 
-// Number is a value that counts or identifies.
+// Number returns a value that counts or identifies.
 func Number(n uint64) Value { return Value{kind: valueNumber, n: n} }
 
-// ModeValue is a mode as a value.
+// ModeValue returns a mode as a value.
 func ModeValue(m Mode) Value { return Value{kind: valueMode, n: uint64(m)} }
 
-// UnlimitedValue says that there is no limit.
+// UnlimitedValue returns the value for no limit.
 func UnlimitedValue() Value { return Value{kind: valueUnlimited} }
 
-// UnknownValue is an observation that could not be made.
+// UnknownValue returns the value for an observation that could not be made.
 func UnknownValue(why string) Value { return Value{kind: valueUnknown, why: why} }
 
-// TextValue is a value in words.
+// TextValue returns a text as a value.
 func TextValue(s string) Value { return Value{kind: valueText, why: s} }
 
-// Text is the value's text, and false for every other kind.
+// Text returns the value's text; false if it is of another kind.
 func (v Value) Text() (string, bool) { return v.why, v.kind == valueText }
 
-// Number is the value's number, and false for every other kind.
+// Number returns the value's number; false if it is of another kind.
 func (v Value) Number() (uint64, bool) { return v.n, v.kind == valueNumber }
 
-// Mode is the value's mode, and false for every other kind.
+// Mode returns the value's mode; false if it is of another kind.
 func (v Value) Mode() (Mode, bool) { return Mode(v.n), v.kind == valueMode }
 
-// IsAbsent reports whether there is nothing: null.
+// IsAbsent reports whether the value is null.
 func (v Value) IsAbsent() bool { return v.kind == valueAbsent }
 
-// IsUnlimited reports whether the value says that there is no limit.
+// IsUnlimited reports whether the value means that there is no limit.
 func (v Value) IsUnlimited() bool { return v.kind == valueUnlimited }
 
-// Unknown is the reason why the value is not known, and false if it is.
+// Unknown returns the reason why the value is not known; false if it is known.
 func (v Value) Unknown() (why string, unknown bool) { return v.why, v.kind == valueUnknown }
 
-// String shows the bare value, for errors and logs; plans are rendered with units by package
-// planfile.
+// String formats the bare value for errors and logs. Plans are rendered with units by package
+// render.
 func (v Value) String() string {
 	switch v.kind {
 	case valueNumber:
@@ -78,7 +78,7 @@ func (v Value) String() string {
 	return "none"
 }
 
-// MarshalJSON writes the form of the JSON contract: 10995116277760, "2770", "unlimited", null,
+// MarshalJSON writes the form of the JSON contract: 10995116277760, "2770", "unlimited", null, or
 // {"unknown":"why"}.
 func (v Value) MarshalJSON() ([]byte, error) { return v.appendJSON(nil) }
 

@@ -10,8 +10,8 @@ type QuotaView struct {
 	State *QuotaState
 }
 
-// QuotaViews are the quotas that the graph's resources claim, in no order that means anything. They
-// are known once [Compare] has seen the observation.
+// QuotaViews returns the quotas that the graph's resources claim, in no particular order. They are
+// known once [Compare] has seen the observation.
 func (g *Graph) QuotaViews() []QuotaView {
 	if g.claims == nil {
 		return nil
@@ -32,16 +32,16 @@ func (g *Graph) QuotaViews() []QuotaView {
 	return views
 }
 
-// View is one directory of the desired-state graph, as views of it need: what is wanted of it, and
-// why nothing is done where nothing is.
+// View describes one directory of the desired-state graph for display: what is wanted of it, and
+// why nothing is done if nothing is.
 type View struct {
 	Key     Key
 	Address string
 	Target  Target
 	Name    string
 	Status  Status
-	// System is the label; empty if no block answers to the proxy's key. Storage is empty if it has
-	// no place.
+	// System is the label; empty if no block matches the proxy's key. Storage is empty if it has no
+	// place.
 	System, Storage string
 	// Parent is the address of the tenant or customer above; empty if there is none.
 	Parent string
@@ -53,16 +53,16 @@ type View struct {
 	Quota    Limits
 	// Subject is what its limits are set on; nil if it has none.
 	Subject *QuotaID
-	// From is where each wanted value comes from.
+	// From says where each wanted value comes from.
 	From  map[Attribute]Provenance
 	Order string
-	// Verdict blocks it, or lets it wait.
+	// Verdict blocks it or makes it wait.
 	Verdict Reason
 	Waits   bool
 	Managed bool
 }
 
-// Views are all directories of the graph that are selected, sorted by address and key.
+// Views returns all selected directories of the graph, sorted by address and key.
 func (g *Graph) Views() []View {
 	parents := map[Key]string{}
 	for i := range g.nodes {

@@ -7,11 +7,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// maxID is the largest user, group or project id that is used; larger ones are negative numbers in
+// maxID is the largest user, group or project id that is used. Larger ids are negative numbers in
 // disguise.
 const maxID = 1<<31 - 1
 
-// activeOverrides are the overrides in force; each expired one is a warning.
+// activeOverrides returns the overrides in force. It warns about each expired one.
 func (g *Graph) activeOverrides() []*override {
 	var active []*override
 	for _, o := range g.input.Overrides {
@@ -44,8 +44,8 @@ func (g *Graph) reportUnmatched(active []*override) {
 	}
 }
 
-// want fills in what is wanted of the directory and its quota: the proxy's values, then the
-// overrides in file order, and then every check on the final values.
+// want sets what is wanted of the directory and its quota: first the proxy's values, then the
+// overrides in file order, then every check on the final values.
 func (g *Graph) want(n *node, active []*override) {
 	if n.item.Problem != "" || n.system == nil {
 		return
@@ -83,11 +83,11 @@ func (g *Graph) override(n *node, active []*override) {
 	}
 }
 
-// unusable are the proxy's values that cannot be used, by their attribute.
+// unusable has the reasons why values of the proxy cannot be used, by attribute.
 type unusable [len(provenances{})]Reason
 
-// blockUnless blocks the resource for a value that the proxy gives and nobody can use, unless an
-// override says what to take in its place. A removal needs no limits.
+// blockUnless blocks the resource because of an unusable value of the proxy, unless an override
+// replaces the value. A removal needs no limits.
 func (n *node) blockUnless(bad unusable) {
 	for _, a := range Attributes() {
 		if int(a) >= len(bad) {
@@ -102,8 +102,8 @@ func (n *node) blockUnless(bad unusable) {
 	}
 }
 
-// wantFromProxy takes the proxy's values. The owner is root: unixUid is invented by the proxy and
-// never used.
+// wantFromProxy takes the proxy's values. The owner is root, because the proxy invents unixUid; it
+// is never used.
 func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 	it, s := n.item, g.input.Settings
 	n.owner = s.Root.UID
@@ -131,9 +131,9 @@ func (g *Graph) wantFromProxy(n *node) (bad unusable) {
 	return bad
 }
 
-// quotaFromProxy reads the limits: the current ones, or for an update what its order asks for. An
-// options order changes only the options it names, as Waldur merges them; the proxy's newQuotas
-// forget the others. Where there are no current limits, there is nothing to forget.
+// quotaFromProxy reads the limits: the current ones or, for an update, those that its order asks
+// for. An options order changes only the options that it names, as Waldur merges them; the proxy's
+// newQuotas forget the others. If there are no current limits, there is nothing to forget.
 func (g *Graph) quotaFromProxy(n *node, options *Options, bad *unusable) {
 	it := n.item
 	quotas := it.Quotas
@@ -178,7 +178,7 @@ func (g *Graph) convert(n *node, q *ProxyQuotas, bad *unusable) {
 	}
 }
 
-// teraName is the unit of the proxy's numbers for space, behind a number.
+// teraName returns the unit of the proxy's space values, to be written after a number.
 func (s *Settings) teraName() string {
 	if s.Tera == 1e12 {
 		return " TB"
@@ -186,7 +186,8 @@ func (s *Settings) teraName() string {
 	return " TiB"
 }
 
-// convertOne converts one limit; what cannot be converted is unknown, and the reason says why.
+// convertOne converts one limit. A limit that cannot be converted is unknown, and the reason says
+// why.
 func (g *Graph) convertOne(n *node, a Attribute, noun string, d Decimal) (Limit, Reason) {
 	if !d.Given() || d.IsZero() {
 		return Limit{}, Reason{}
@@ -200,8 +201,7 @@ func (g *Graph) convertOne(n *node, a Attribute, noun string, d Decimal) (Limit,
 	case d.Negative():
 		return Limit{}, Reason{reason.Quota,
 			fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; "+
-				"correct it in "+
-				"Waldur, or by an override", noun, d, unit)}
+				"correct it in Waldur, or by an override", noun, d, unit)}
 	case !ok:
 		return Limit{}, Reason{reason.Quota,
 			fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is more than any storage has; "+
@@ -244,7 +244,7 @@ func wishMode(w *Wishes, v Value) error {
 	return err
 }
 
-// takeMode makes the mode of an override what is wanted; one that is none is mode 0, and blocks the
+// takeMode takes the mode of an override. A text that is no mode becomes mode 0 and blocks the
 // resource.
 func takeMode(n *node, w *Wishes) bool {
 	if w.Mode == nil {
@@ -254,8 +254,8 @@ func takeMode(n *node, w *Wishes) bool {
 	return true
 }
 
-// modeOn is the mode that a directory gets; nil for a new one. Three digits say nothing about
-// setgid and sticky.
+// modeOn returns the mode that an existing directory gets, or a new one (nil). Three digits leave
+// setgid and sticky as they are.
 func (n *node) modeOn(dir *Directory) Mode {
 	if dir == nil || n.special {
 		return n.mode
@@ -263,7 +263,7 @@ func (n *node) modeOn(dir *Directory) Mode {
 	return n.mode | dir.Mode&^0o777
 }
 
-// checkIDs blocks a group that must not own a directory.
+// checkIDs blocks a group or owner that must not own a directory.
 func (n *node) checkIDs(s *Settings) {
 	if n.isBranch() {
 		return
@@ -293,7 +293,7 @@ func (n *node) sourceOfGroup() string {
 	return "the proxy"
 }
 
-// dropSoft leaves out soft limits where the storage has none: the hard ones still hold.
+// dropSoft removes soft limits if the storage has none. The hard ones still apply.
 func (g *Graph) dropSoft(n *node) {
 	if n.system.Traits.Soft {
 		return
@@ -309,7 +309,7 @@ func (g *Graph) dropSoft(n *node) {
 	}
 }
 
-// checkQuota blocks limits that the storage would refuse, wrap, or read as unlimited.
+// checkQuota blocks limits that the storage would refuse, wrap around, or take as unlimited.
 func (n *node) checkQuota() {
 	for i := range quantities {
 		n.checkLimit(quantities[i].Soft)
@@ -339,8 +339,8 @@ func (n *node) checkLimit(a Attribute) {
 }
 
 // checkOrder blocks a soft limit above the hard one. The usual cause is an option pinned in Waldur,
-// which wins over the ordered limit; the override in the message fixes it here until the option is
-// gone.
+// which wins over the ordered limit. The override in the message fixes it here until the option is
+// removed.
 func (n *node) checkOrder(r *Quantity) {
 	if !n.quota.crossed(r) {
 		return
