@@ -83,11 +83,11 @@ func suites(rows []row) []*suite {
 	return all
 }
 
-// add adds a benchmark. In the name of [planBench], a size follows the slash.
+// add adds a benchmark. In the names of [planBench] and [idleBench], a size follows the slash.
 func (s *suite) add(bench string) {
 	name, size, _ := strings.Cut(bench, "/")
 	s.names = appendNew(s.names, name)
-	if name == planBench {
+	if name == planBench || name == idleBench {
 		s.sizes = appendNew(s.sizes, size)
 	}
 }

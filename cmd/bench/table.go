@@ -6,8 +6,12 @@ import (
 	"strings"
 )
 
-// planBench is the benchmark of a plan, which is told its sizes.
-const planBench = "PlanUnchanged"
+// planBench and idleBench are the benchmarks of a plan and of a round of the loop. Both are told
+// their sizes.
+const (
+	planBench = "PlanUnchanged"
+	idleBench = "OrdersIdle"
+)
 
 // row is one line of the table.
 type row struct {
@@ -42,7 +46,13 @@ func rows() []row {
 	growth.against = planBench + "/10000"
 	room := plan("its peak memory", "1000000", "MiB-peak", "MiB", peak(1_000_000))
 	recorded := plan("peak memory with 1,000,000 recorded", "1000000-recorded", "MiB-peak", "MiB", 1200)
-	million.slow, growth.slow, room.slow, recorded.slow = true, true, true, true
+	idle := row{what: "orders lane, 1,000,000 recorded, nothing to do", pkg: cmd, bench: idleBench + "/1000000",
+		unit: "ms/round", shown: "ms", bound: 60}
+	proxy := row{what: "plan, 10,000 at the real proxy's pace, against one listing", pkg: cmd, bench: "PlanProxy",
+		unit: "x-listing", shown: "x listing", bound: 0.4}
+	for _, r := range []*row{&million, &growth, &room, &recorded, &idle, &proxy} {
+		r.slow = true
+	}
 	agent := plan("60 s, the Python agent's cycle at 10,000, against ours", "10000", "s/plan", "x faster", 50)
 	agent.least = true
 	return []row{
@@ -57,7 +67,13 @@ func rows() []row {
 		plan("its peak memory", "100000-recorded", "MiB-peak", "MiB", peak(100_000)),
 		million, growth, room, recorded,
 		{what: "apply, 10,000 creates", pkg: cmd, bench: "ApplyCreates", unit: "x-bare", shown: "x bare", bound: 1.8},
-		{what: "orders lane, 100,000 recorded, nothing to do", pkg: cmd, bench: "OrdersIdle", unit: "ms/round", shown: "ms", bound: 50},
+		{what: "orders lane, 100,000 recorded, nothing to do", pkg: cmd, bench: idleBench + "/100000", unit: "ms/round",
+			shown: "ms", bound: 50},
+		idle,
+		{what: "an order from visible to done, asked for every 2 s: median", pkg: cmd, bench: "OrderToDone", unit: "s-median",
+			shown: "s", bound: 2.5},
+		{what: "95 of 100 orders", pkg: cmd, bench: "OrderToDone", unit: "s-p95", shown: "s", bound: 2.5},
+		proxy,
 		{what: "cscs-sync version", pkg: cmd, bench: "Version", unit: "ms/start", shown: "ms", bound: 20},
 		{what: "its size, stripped", pkg: cmd, bench: "Version", unit: "MB", shown: "MB", bound: 20},
 		{what: "plan of 10,000 changes: render", pkg: planfile, bench: "PlanFile/text", unit: "wall-s/op", shown: "s", bound: 1},

@@ -137,25 +137,49 @@ func (s *benchSite) loop(b *testing.B) (*loop.Loop, *state.Store) {
 	return l, ses.store
 }
 
-// BenchmarkOrdersIdle is a round of the orders lane in which nobody has ordered anything, with 100,000 recorded resources:
-// all of it, the loopback HTTP and the proxy's side too; the shortest of several.
+// BenchmarkOrdersIdle is a round of the orders lane in which nobody has ordered anything: all of it,
+// the loopback HTTP and the proxy's side too. CSCS_BENCH_RESOURCES names other sizes than 100,000.
 func BenchmarkOrdersIdle(b *testing.B) {
-	const n = 100_000
-	site := newBenchSite(b, n, false)
-	site.serveFrom(b, benchProxy(b, n).URL)
-	l, store := site.loop(b)
-	site.record(b, store)
-	if why := l.Round(context.Background(), loop.LaneOrders); why != loop.NoChanges { // the state file is checked as a whole once
-		b.Fatalf("the round ended with %s", why)
+	for _, n := range benchSizes(b, 100_000) {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			site := newBenchSite(b, n, false)
+			site.serveFrom(b, benchProxy(b, n).URL)
+			l, store := site.loop(b)
+			site.record(b, store)
+			reportIdle(b, l)
+		})
 	}
+}
+
+// benchSizes are the sizes that CSCS_BENCH_RESOURCES names, or else the usual one.
+func benchSizes(b *testing.B, usual int) (sizes []int) {
+	b.Helper()
+	for word := range strings.FieldsSeq(os.Getenv("CSCS_BENCH_RESOURCES")) {
+		if n, err := strconv.Atoi(word); err == nil { // others are for other benchmarks
+			sizes = append(sizes, n)
+		}
+	}
+	if sizes == nil {
+		return []int{usual}
+	}
+	return sizes
+}
+
+// reportIdle measures rounds of the orders lane without orders. It reports the shortest of several.
+func reportIdle(b *testing.B, l *loop.Loop) {
+	b.Helper()
+	round := func() {
+		if why := l.Round(context.Background(), loop.LaneOrders); why != loop.NoChanges {
+			b.Fatalf("the round ended with %s", why)
+		}
+	}
+	round() // the state file is checked as a whole once
 	b.ResetTimer()
 	best := time.Hour
 	for b.Loop() {
 		for range 10 {
 			start := time.Now()
-			if why := l.Round(context.Background(), loop.LaneOrders); why != loop.NoChanges {
-				b.Fatalf("the round ended with %s", why)
-			}
+			round()
 			best = min(best, time.Since(start))
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/planner/loop"
 	"github.com/waldur/cscs-storage-sync/state"
 	"github.com/waldur/cscs-storage-sync/state/postgres/pgtest"
 )
@@ -87,17 +85,7 @@ func BenchmarkOrdersIdleShared(b *testing.B) {
 	site.shared(b, server.Database(b, "waldur"), "mgmt1")
 	l, store := site.loop(b)
 	site.record(b, store)
-	best := time.Hour
-	for b.Loop() {
-		for range 10 {
-			start := time.Now()
-			if why := l.Round(context.Background(), loop.LaneOrders); why != loop.NoChanges {
-				b.Fatalf("the round ended with %s", why)
-			}
-			best = min(best, time.Since(start))
-		}
-	}
-	b.ReportMetric(float64(best.Microseconds())/1000, "ms/round")
+	reportIdle(b, l)
 }
 
 // BenchmarkGuard is an apply of 2,000 creates with the state in PostgreSQL, against the same apply that asks no guard before its

@@ -19,7 +19,7 @@ import (
 
 // relay stands between a node and its database, and cuts what runs through it.
 type relay struct {
-	t    *testing.T
+	t    testing.TB
 	to   string
 	url  string
 	here net.Listener
@@ -33,7 +33,7 @@ type relay struct {
 }
 
 // relayTo is a relay to a server, in a folder of its own.
-func relayTo(t *testing.T, s *pgtest.Server, database string) *relay {
+func relayTo(t testing.TB, s *pgtest.Server, database string) *relay {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "relay") // a socket's path is short
 	if err != nil {

@@ -46,7 +46,7 @@ const (
 // fuseTrash is the archive folder, which is there from the beginning: the first mkdir is that of a resource.
 const fuseTrash = 2
 
-func newDeadMount(t *testing.T, path string) *deadMount {
+func newDeadMount(t testing.TB, path string) *deadMount {
 	t.Helper()
 	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err == nil {
@@ -221,7 +221,7 @@ func (s *service) impatient(t *testing.T, args ...string) (int, string) {
 	return exitOf(t, err), string(out)
 }
 
-func exitOf(t *testing.T, err error) int {
+func exitOf(t testing.TB, err error) int {
 	t.Helper()
 	if exit, ok := err.(*exec.ExitError); ok {
 		return exit.ExitCode()

@@ -29,7 +29,7 @@ const mib = 1 << 20
 var disks = map[string]string{"xfs": "/dev/vda", "ext4": "/dev/vdb"}
 
 func init() { // there is no Go in the machine that could build a smaller one
-	lfsBinary = func(t *testing.T) string {
+	lfsBinary = func(t testing.TB) string {
 		exe, err := os.Executable()
 		if err != nil {
 			t.Fatal(err)

@@ -22,7 +22,7 @@ import (
 
 // service is a `run` as a real process against a simulated Waldur.
 type service struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	url   string
 	sim   *waldursim.Server
@@ -50,7 +50,7 @@ func (s *service) log() string {
 }
 
 // newService makes a site with a loop on it, whose policy allows creates, raises and reports.
-func newService(t *testing.T, more string) *service {
+func newService(t testing.TB, more string) *service {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("gives directories to groups, which only root can")
@@ -75,11 +75,11 @@ func newService(t *testing.T, more string) *service {
 }
 
 // lfsBinary is the simulator as a small binary of its own, built once: these tests start it thousands of times.
-var lfsBinary = func() func(*testing.T) string {
+var lfsBinary = func() func(testing.TB) string {
 	var once sync.Once
 	var path string
 	var failed error
-	return func(t *testing.T) string {
+	return func(t testing.TB) string {
 		t.Helper()
 		once.Do(func() {
 			var dir string
@@ -102,7 +102,7 @@ var lfsBinary = func() func(*testing.T) string {
 }()
 
 // quickDir is a folder in memory where there is one: these tests sync a lot, and a kill loses nothing that was written.
-func quickDir(t *testing.T) string {
+func quickDir(t testing.TB) string {
 	dir, err := os.MkdirTemp("/dev/shm", "cscs-sync-test")
 	if err != nil {
 		return t.TempDir()

@@ -19,7 +19,7 @@ var changing = []string{"mkdirat", "fremovexattr", "fchown", "fchmod", "fsync", 
 
 // traced is the system calls of an apply of p.plan.
 type traced struct {
-	t     *testing.T
+	t     testing.TB
 	calls []call
 }
 
@@ -290,7 +290,7 @@ func (k killScene) killAtCall(t *testing.T, at call, want ending) {
 	s.wantEnding("killed before "+at.name+" of "+at.text, want)
 }
 
-func parseTrace(t *testing.T, path string) []call {
+func parseTrace(t testing.TB, path string) []call {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {

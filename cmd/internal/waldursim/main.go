@@ -35,6 +35,8 @@ func (c *command) flags() *pflag.FlagSet {
 	f.StringVar(&c.ClientID, "client-id", "cscs-sync", "OIDC client of the token endpoint")
 	f.StringVar(&c.ClientSecret, "client-secret", "sim-secret", "its secret")
 	f.DurationVar(&c.TokenLifetime, "token-lifetime", 5*time.Minute, "how long an issued token is good")
+	f.DurationVar(&c.Cost, "cost", 0, "how long a page of the listing takes for each resource that is asked for; the real proxy "+
+		"takes about 300 µs")
 	return f
 }
 

@@ -24,6 +24,8 @@ type Options struct {
 	ClientSecret  string        // default "sim-secret"
 	TokenLifetime time.Duration // of the tokens issued; default 5 minutes
 	GID           int64         // when not 0, the GID of every resource
+	// Cost is how long a page of the listing takes, for each resource that its filter admits.
+	Cost time.Duration
 	Now           func() time.Time
 }
 
@@ -46,6 +48,8 @@ type Server struct {
 	requests     []Request
 	done         chan struct{}
 	stop         sync.Once
+	// working is held by the request that the proxy works on, if that has a cost.
+	working sync.Mutex
 }
 
 // Request is one line of the log of what came in, control requests left out.
@@ -113,6 +117,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.wait(fault)
 	rep := s.faulty(r, body, fault)
+	s.work(r)
 	s.record(r, body, rep, fault)
 	switch fault.Kind {
 	case FaultDrop, FaultLost:
@@ -136,6 +141,30 @@ func (s *Server) faulty(r *http.Request, body []byte, f *Fault) reply {
 		s.cancel(r)
 	}
 	return s.answer(r, body)
+}
+
+// work takes as long as the real proxy: for each page it reads all resources of the filter from
+// Waldur again, one request after the other.
+func (s *Server) work(r *http.Request) {
+	if s.opts.Cost == 0 || r.URL.Path != listPath {
+		return
+	}
+	s.working.Lock()
+	defer s.working.Unlock()
+	time.Sleep(s.opts.Cost * time.Duration(s.read(r)))
+}
+
+// read is how many resources the proxy reads from Waldur for a page.
+func (s *Server) read(r *http.Request) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q, _ := parseQuery(r.URL.Query())
+	for _, one := range s.model.resources {
+		if q.filter.admits(one) {
+			n++
+		}
+	}
+	return n
 }
 
 // answer routes a request as the real hosts do.
