@@ -10,7 +10,6 @@ import (
 const (
 	maxPath      = 4095
 	maxComponent = 255
-	pathAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+-"
 )
 
 // checkMountPath says what is wrong with a mount path; empty if nothing is.
@@ -42,10 +41,20 @@ func checkComponent(c string) string {
 			maxComponent)
 	case c[0] == '.' || c[0] == '-':
 		return fmt.Sprintf("has a component that begins with %q", c[0])
-	case strings.Trim(c, pathAlphabet) != "":
+	case strings.ContainsFunc(c, outsideAlphabet):
 		return "has a component with characters other than A-Z a-z 0-9 . _ @ + -"
 	}
 	return ""
+}
+
+// outsideAlphabet reports whether a character may not be in a path. It is asked for each character of
+// each path.
+func outsideAlphabet(c rune) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return false
+	}
+	return !strings.ContainsRune("._@+-", c)
 }
 
 // systemOf finds the system block for the proxy's storageSystem.key.

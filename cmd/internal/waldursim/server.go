@@ -26,7 +26,7 @@ type Options struct {
 	GID           int64         // when not 0, the GID of every resource
 	// Cost is how long a page of the listing takes, for each resource that its filter admits.
 	Cost time.Duration
-	Now           func() time.Time
+	Now  func() time.Time
 }
 
 // Tokens that are good unless others are given.
