@@ -74,7 +74,8 @@ func (a *app) heldRejectCommand() *cobra.Command {
 because something else is wanted or the storage is otherwise. Waldur is told
 nothing: to reject an order, use plan --reject.
 
-REF is the plan's name, or the first digits of its id: see held list.`,
+REF is the plan's name, or the first digits of its id: see held list. A plan
+that this version can't use is named by its file, such as 0a1b2c3d4e5f.plan.`,
 	}
 	f := cmd.Flags()
 	reason := f.String("reason", "", "why (`TEXT`), for the people who find it in the history")
@@ -105,7 +106,8 @@ func (a *app) heldPlans() (waiting []held.Plan, rejected []held.Rejection, err e
 		return nil, nil, err
 	}
 	for _, u := range unusable {
-		a.term.Tell("Warning: held plan %s can't be used: %v", render.Quote(u.File), u.Why)
+		a.term.Tell("Warning: held plan %s can't be used: %v. To remove it, run `cscs-sync held reject %s`.",
+			render.Quote(u.File), u.Why, filepath.Base(u.File))
 	}
 	a.copyHeld(s.store)
 	return waiting, rejected, nil
@@ -217,7 +219,11 @@ func (a *app) heldPerson() held.Person { return held.Person{Who: a.user, Host: a
 // reject removes a held plan. It takes the lock, because an apply may have begun with it otherwise.
 func (a *app) reject(ctx context.Context, ref, reason string) error {
 	var w held.Plan
+	var unusable bool
 	err := a.locked(ctx, func(tx ledger.Tx) (err error) {
+		if unusable, err = held.RemoveUnusable(tx, ref, reason, a.heldPerson()); unusable || err != nil {
+			return err
+		}
 		w, err = held.Reject(tx, ref, reason, a.heldPerson())
 		return err
 	})
@@ -226,6 +232,11 @@ func (a *app) reject(ctx context.Context, ref, reason string) error {
 	}
 	if s, err := a.open(config.Skip); err == nil {
 		a.copyHeld(s.store)
+	}
+	if unusable {
+		a.term.Tell("Removed %s, which this version can't use. Its changes are held again if they are "+
+			"still wanted. Nothing was changed, and Waldur was told nothing.", ref)
+		return nil
 	}
 	a.term.Tell("Rejected %s. It is not held again until its id changes. Nothing was changed, and Waldur "+
 		"was told nothing.", w.Name)

@@ -144,7 +144,30 @@ func TestAnApprovedHeldPlanThatCannotBeReadIsKept(t *testing.T) {
 			if left := c.keptPlan(held); !bytes.Equal(left, bad) || len(c.pending()) != 1 || c.exists("capstor/store/cscs/eth/first")() {
 				t.Errorf("in the end: %v; the log:\n%s", c.pending(), c.service.log())
 			}
+			c.rejectsUnusable(held)
 		})
+	}
+}
+
+// rejectsUnusable removes a plan that nobody can use: by the name of its file, and by no digits that
+// another plan may have.
+func (c *turnedLoop) rejectsUnusable(path string) {
+	c.t.Helper()
+	name := filepath.Base(path)
+	if out, err := c.command("held", "reject", strings.TrimSuffix(name, ".plan")).CombinedOutput(); err == nil {
+		c.t.Errorf("digits were enough to remove it: %s", out)
+	}
+	if out, err := c.command("held", "list").CombinedOutput(); err != nil || !bytes.Contains(out, []byte("run `cscs-sync held reject "+name)) {
+		c.t.Errorf("the list does not say how to remove it: %s (%v)", out, err)
+	}
+	if out, err := c.command("held", "reject", name, "--reason", "it is damaged").CombinedOutput(); err != nil {
+		c.t.Fatalf("reject: %v\n%s", err, out)
+	}
+	if left := c.pending(); len(left) != 0 {
+		c.t.Errorf("after that, %v are left", left)
+	}
+	if out, _ := c.command("state", "history").CombinedOutput(); !bytes.Contains(out, []byte("it is damaged")) {
+		c.t.Errorf("the history does not have it:\n%s", out)
 	}
 }
 

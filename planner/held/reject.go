@@ -3,6 +3,8 @@ package held
 import (
 	"encoding/json"
 	"fmt"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -75,6 +77,26 @@ func Reject(tx ledger.Tx, ref, reason string, by Person) (Plan, error) {
 		text += ": " + reason
 	}
 	return w, by.note(tx, EventReject, w.ID, text)
+}
+
+// RemoveUnusable removes the held plan in a file of this name, such as 0a1b2c3d4e5f.plan, if nobody
+// can use it. It has no id that could be trusted, so no rejection is kept: the loop holds its changes
+// again.
+func RemoveUnusable(tx ledger.Tx, file, reason string, by Person) (removed bool, err error) {
+	_, unusable, err := Waiting(tx, "")
+	if err != nil || !slices.ContainsFunc(unusable, func(u Unusable) bool {
+		return filepath.Base(u.File) == file
+	}) {
+		return false, err
+	}
+	if err := remove(tx, path.Join(Folder, file)); err != nil {
+		return false, err
+	}
+	text := "held plan " + file + " removed, which could not be used"
+	if reason != "" {
+		text += ": " + reason
+	}
+	return true, by.note(tx, EventReject, "", text)
 }
 
 // Unreject forgets the rejection that ref means.

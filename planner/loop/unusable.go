@@ -95,7 +95,8 @@ func (r *round) keepHeld(path string, why error) (bool, error) {
 		return false, r.removeHeld(path)
 	}
 	r.sayKept("held plan with approvals", path, why,
-		"its changes are held again in another plan: approve that one, and remove this file")
+		"its changes are held again in another plan. Approve that one, then run `cscs-sync held reject "+
+			filepath.Base(path)+"`")
 	return true, nil
 }
 
