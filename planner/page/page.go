@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	_ "embed" // for the stylesheet and the frame
 	"encoding/base64"
-	"html/template"
 )
 
 //go:embed style.css
@@ -30,16 +29,4 @@ func many(n int, one, more string) string {
 		return one
 	}
 	return more
-}
-
-// New returns the template of a page: its text, with the frame and the bars. The text is ours, so a
-// mistake in it is one of this program: it panics.
-func New(text string) *template.Template {
-	t := template.New("page").Funcs(template.FuncMap{
-		"style":  func() template.CSS { return template.CSS(style) },
-		"policy": ContentSecurityPolicy,
-		"bar":    NewBar,
-		"many":   many,
-	})
-	return template.Must(template.Must(t.Parse(frame)).Parse(text))
 }

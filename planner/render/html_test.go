@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/page/pagetest"
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
@@ -251,6 +252,19 @@ func onlyInText(l string) bool {
 		strings.HasPrefix(l, "cscs-sync will perform") ||
 		regexp.MustCompile(`^  [-+~@^>xX!.] (create|adopt|update|archive|restore|reject|fail|report|blocked|waiting)`).MatchString(l) ||
 		strings.HasPrefix(l, "Note:") || strings.HasPrefix(l, "Dangerous:")
+}
+
+// TestHTMLIsWhatTheLibraryWrites: html/template writes the same pages.
+func TestHTMLIsWhatTheLibraryWrites(t *testing.T) {
+	plans := plantest.Typical()
+	plans["hostile"], plans["thousand"] = plantest.Hostile, plantest.Thousand
+	plans["shared"] = func() *planner.Plan { return plantest.Shared(40) }
+	for _, plan := range plans {
+		for _, commands := range []bool{false, true} {
+			v := newView(plan(), Options{Compact: true, Commands: commands})
+			pagetest.Check(t, planTemplate, v.page())
+		}
+	}
 }
 
 // TestHTMLLinksReachTheirPlace: each link of a page leads to an element of the page, and ids are

@@ -13,6 +13,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/page/pagetest"
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
@@ -139,6 +140,8 @@ func TestChangesOfThePeriod(t *testing.T) {
 
 func TestFormsOfAReport(t *testing.T) {
 	r := New(site())
+	pagetest.Check(t, reportTemplate, r.page())
+	pagetest.Check(t, reportTemplate, (&Report{}).page())
 	data, err := r.JSON()
 	if err != nil {
 		t.Fatal(err)
@@ -227,6 +230,7 @@ func TestHostileNamesStayText(t *testing.T) {
 			ledger.Entry{Time: in.Now, Event: ledger.EventFinish, Plan: s, Who: s,
 				Counts: map[string]int{s: 1}})
 	}
+	pagetest.Check(t, reportTemplate, New(in).page())
 	html, err := New(in).HTML()
 	if err != nil {
 		t.Fatal(err)

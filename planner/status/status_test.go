@@ -10,6 +10,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/page/pagetest"
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
@@ -61,6 +62,9 @@ func get(t *testing.T, s Source, method, host, path string) (*http.Response, str
 }
 
 func TestPageShowsWhatWaits(t *testing.T) {
+	for _, s := range []Snapshot{busy(), {HasReport: true}} {
+		pagetest.Check(t, statusTemplate, s.page())
+	}
 	res, body := get(t, fake{busy()}, "GET", "mgmt01:9400", "/")
 	if res.StatusCode != http.StatusOK {
 		t.Fatal(res.Status)
@@ -133,6 +137,7 @@ func TestHostileTextsStayText(t *testing.T) {
 		s.Begun = append(s.Begun, ledger.Plan{ID: text, By: text})
 		s.Held = append(s.Held, Held{ID: text, Because: []string{text}})
 	}
+	pagetest.Check(t, statusTemplate, s.page())
 	_, body := get(t, fake{s}, "GET", "localhost", "/")
 	for _, bad := range []string{"<script", "<b>", "\x1b", "\u202e", "javascript:"} {
 		if strings.Contains(body, bad) {
