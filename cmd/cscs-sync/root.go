@@ -39,11 +39,8 @@ The way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: a.prepare,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		Version:           build.Version(),
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.SetVersionTemplate("cscs-sync {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{pathOf(cmd), err}
 	})
@@ -78,7 +75,21 @@ The way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.`,
 	root.SetHelpCommandGroupID(groupSetUp)
 	help.Use(root)
 	a.complete(root)
+	a.ownVersion(root)
 	return root
+}
+
+// ownVersion gives root a flag that prints the version. It is not cobra's own: to say it in these
+// words takes a template, and with those the linker cannot leave out any method.
+func (a *app) ownVersion(root *cobra.Command) {
+	root.InitDefaultHelpFlag()
+	version := root.Flags().BoolP("version", "v", false, "version for cscs-sync")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *version {
+			return a.term.Print("cscs-sync " + build.Version() + "\n")
+		}
+		return cmd.Help()
+	}
 }
 
 // extraCommands are commands that a build tag adds.

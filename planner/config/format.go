@@ -2,6 +2,7 @@ package config
 
 import (
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 
 	"github.com/waldur/cscs-storage-sync/planner/expr"
@@ -15,7 +16,7 @@ func Format(src []byte, name string) ([]byte, hcl.Diagnostics) {
 	if refused := expr.CheckTokens(tokens); refused != nil {
 		return nil, hcl.Diagnostics{refused}
 	}
-	if _, diags := hclwrite.ParseConfig(src, name, hcl.InitialPos); diags.HasErrors() {
+	if _, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos); diags.HasErrors() {
 		return nil, sorted(diags)
 	}
 	return hclwrite.Format(src), nil

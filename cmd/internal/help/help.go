@@ -4,6 +4,7 @@ package help
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -13,33 +14,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// usageTemplate is the help below a command's description, in 80 columns.
-const usageTemplate = `Usage: {{.UseLine}}
-{{if .HasAvailableSubCommands}}{{$all := .Commands}}{{if eq (len .Groups) 0}}
-Commands:
-{{range $all}}{{if .IsAvailableCommand}}  {{rpad .Name .NamePadding}} {{.Short}}
-{{end}}{{end}}{{else}}{{range $group := .Groups}}
-{{.Title}}
-{{range $all}}{{if and (eq .GroupID $group.ID) (or .IsAvailableCommand (eq .Name "help"))}}  {{rpad .Name .NamePadding}} {{.Short}}
-{{end}}{{end}}{{end}}{{end}}{{end}}{{with flagTable .LocalFlags}}
-Flags:
-{{.}}{{end}}{{with flagTable .InheritedFlags}}
-Global flags:
-{{.}}{{end}}{{if .HasAvailableSubCommands}}
-For the flags of a command: {{.CommandPath}} COMMAND --help
-{{end}}`
-
 // prepareCobra sets what cobra keeps for the whole process, once: several commands may run in one
 // process at a time.
-var prepareCobra = sync.OnceFunc(func() {
-	cobra.EnableCommandSorting = false
-	cobra.AddTemplateFunc("flagTable", flagTable)
-})
+var prepareCobra = sync.OnceFunc(func() { cobra.EnableCommandSorting = false })
 
 // Use has a command line print its help so. Usage lines have flags before arguments.
 func Use(root *cobra.Command) {
 	prepareCobra()
-	root.SetUsageTemplate(usageTemplate)
+	root.SetUsageFunc(usage)
 	var each func(*cobra.Command)
 	each = func(c *cobra.Command) {
 		c.Flags().SortFlags = false
@@ -58,6 +40,43 @@ func Use(root *cobra.Command) {
 		}
 	}
 	each(root)
+}
+
+// usage prints the help below a command's description, in 80 columns. It is no template of cobra's:
+// those call methods by their names, and so make the linker keep every method of the program.
+func usage(c *cobra.Command) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: %s\n", c.UseLine())
+	if c.HasAvailableSubCommands() {
+		if len(c.Groups()) == 0 {
+			b.WriteString("\nCommands:\n" + commandTable(c, ""))
+		}
+		for _, group := range c.Groups() {
+			b.WriteString("\n" + group.Title + "\n" + commandTable(c, group.ID))
+		}
+	}
+	if table := flagTable(c.LocalFlags()); table != "" {
+		b.WriteString("\nFlags:\n" + table)
+	}
+	if table := flagTable(c.InheritedFlags()); table != "" {
+		b.WriteString("\nGlobal flags:\n" + table)
+	}
+	if c.HasAvailableSubCommands() {
+		fmt.Fprintf(&b, "\nFor the flags of a command: %s COMMAND --help\n", c.CommandPath())
+	}
+	_, err := io.WriteString(c.OutOrStderr(), b.String())
+	return err
+}
+
+// commandTable lists the commands of a group below a command, and what they do.
+func commandTable(c *cobra.Command, group string) string {
+	var b strings.Builder
+	for _, sub := range c.Commands() {
+		if sub.GroupID == group && (sub.IsAvailableCommand() || sub.Name() == "help") {
+			fmt.Fprintf(&b, "  %-*s %s\n", sub.NamePadding(), sub.Name(), sub.Short)
+		}
+	}
+	return b.String()
 }
 
 // ValueName is the annotation of a flag that says what its value is called.
