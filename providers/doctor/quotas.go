@@ -88,7 +88,10 @@ func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.
 	if sys.Quota.By == planner.ByDirectory { // directory quotas are listed, never read one by one
 		return
 	}
-	switch state := c.Get(ctx, some); {
+	start := time.Now()
+	state := c.Get(ctx, some)
+	took := time.Since(start)
+	switch {
 	case state.LimitsWhy != "":
 		e.fail(check, "%s", state.LimitsWhy)
 		return
@@ -100,12 +103,49 @@ func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.
 	}
 	switch _, err := c.List(ctx, []planner.Subject{some}); {
 	case errors.Is(err, providers.ErrNoList):
-		e.pass(check, "quotas are read one by one, because this release cannot list them")
+		e.pass(check, "quotas are read one by one, because this release cannot list them%s",
+			e.forks(sys, state.Via, took))
 	case err != nil:
 		e.warn(check, "quotas are read one by one, because they cannot be listed: %v", err)
 	default:
 		e.pass(check, "quotas are read in bulk")
 	}
+}
+
+// atOnce is how many quotas a plan reads at the same time on one mount.
+const atOnce = 8
+
+// forks says what it costs to start lfs for each quota, if that is how they are read, and what would
+// cost less. took is how long one took.
+func (e *examination) forks(sys planner.System, via string, took time.Duration) string {
+	if via != "lfs" {
+		return ""
+	}
+	text := fmt.Sprintf(". lfs is started for each: %s", took.Round(time.Millisecond/10))
+	n := e.recordedIDs(sys)
+	if all := took * time.Duration(n) / atOnce; all > time.Second {
+		text += fmt.Sprintf(", so that the %d recorded ones take about %s", n, all.Round(time.Second/10))
+	}
+	if sys.Quota.Client == "lfs" {
+		text += `. With client = "auto" no process is started where the filesystem answers the ioctl, which ` +
+			"takes some microseconds"
+	}
+	return text
+}
+
+// recordedIDs is how many different quotas the records of a system name.
+func (e *examination) recordedIDs(sys planner.System) int {
+	recorded, err := e.in.State.Recorded()
+	if err != nil {
+		return 0 // another check reports it
+	}
+	ids := map[uint32]bool{}
+	for r := range recorded.Records.All() {
+		if r.System == sys.Name && r.QuotaBy == sys.Quota.By && r.QuotaID != 0 {
+			ids[r.QuotaID] = true
+		}
+	}
+	return len(ids)
 }
 
 // someID returns an id whose quota is read as a test. It prefers a recorded id, because reading an
