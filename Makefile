@@ -53,7 +53,7 @@ vulnerabilities: tools ## known weaknesses of what the program uses; says so if 
 	  echo "not checked for known weaknesses: the database of vulnerabilities cannot be reached"; fi
 
 bench: ## every number that is promised, as one table: measured, bound, holds (minutes, some GiB below TMPDIR)
-	$(GO) run ./cmd/bench
+	$(GO) run ./cmd/bench -svg docs/understanding/performance.svg
 
 fuzz: ## every fuzzer for FUZZTIME
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \

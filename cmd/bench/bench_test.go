@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/xml"
 	"strings"
 	"testing"
 )
@@ -38,6 +40,33 @@ func TestTable(t *testing.T) {
 		if !strings.Contains(out.String(), line+"\n") {
 			t.Errorf("no line %q in\n%s", line, out.String())
 		}
+	}
+}
+
+// TestPicture draws what was measured and has a bound, as a well-formed picture.
+func TestPicture(t *testing.T) {
+	found := results{}
+	found.add("./cmd/cscs-sync", []byte(output))
+	var out bytes.Buffer
+	if err := picture(&out, rows(), found); err != nil {
+		t.Fatal(err)
+	}
+	var drawn struct {
+		Text []string `xml:"text"`
+		Bars []struct {
+			Width int    `xml:"width,attr"`
+			Fill  string `xml:"fill,attr"`
+		} `xml:"rect"`
+	}
+	if err := xml.Unmarshal(out.Bytes(), &drawn); err != nil {
+		t.Fatalf("%v in\n%s", err, out.String())
+	}
+	bars := drawn.Bars[1:] // after the background
+	if len(bars) != 6 || len(drawn.Text) != 2*len(bars)+1 {
+		t.Fatalf("%d bars and %d texts in\n%s", len(bars), len(drawn.Text), out.String())
+	}
+	if bars[0].Width != 240 || drawn.Text[1] != "1.20 x bare" || bars[0].Fill == bars[1].Fill {
+		t.Errorf("1.2 of 2 is a bar of %d, %q; %+v", bars[0].Width, drawn.Text[1], bars)
 	}
 }
 

@@ -3,11 +3,11 @@
 // nothing else; both programs run in turn. Bench exits 1 when a bound is broken or a number is
 // missing.
 //
-//	go run ./cmd/bench [-quick] [-match WORDS]
+//	go run ./cmd/bench [-quick] [-match WORDS] [-svg FILE]
 //
 // The benchmarks make their directories below TMPDIR. -quick leaves out the million resources, which
 // take minutes and need some GiB there. -match runs only rows whose text or benchmark contains the
-// words. docs/understanding/performance.md says what the numbers mean.
+// words. -svg draws the table, too. docs/understanding/performance.md says what the numbers mean.
 package main
 
 import (
@@ -24,15 +24,17 @@ import (
 func main() {
 	quick := flag.Bool("quick", false, "leave out the million resources")
 	match := flag.String("match", "", "only rows whose text or benchmark contains `WORDS`")
+	svgFile := flag.String("svg", "", "also draw the table into this `FILE`")
 	flag.Parse()
-	if err := run(os.Stdout, os.Stderr, *quick, *match); err != nil {
+	if err := run(os.Stdout, os.Stderr, *quick, *match, *svgFile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// run runs the benchmarks that the rows need and prints the table. A broken bound is an error.
-func run(out, log io.Writer, quick bool, match string) error {
+// run runs the benchmarks that the rows need, prints the table, and draws it into a file if that has
+// a name. A broken bound is an error.
+func run(out, log io.Writer, quick bool, match, svgFile string) error {
 	rows := wanted(quick, match)
 	if len(rows) == 0 {
 		return fmt.Errorf("no row contains %q", match)
@@ -47,6 +49,12 @@ func run(out, log io.Writer, quick bool, match string) error {
 		found.add(s.pkg, output)
 	}
 	broken := table(out, rows, found)
+	if svgFile != "" {
+		var drawn bytes.Buffer
+		if err := errors.Join(picture(&drawn, rows, found), os.WriteFile(svgFile, drawn.Bytes(), 0o644)); err != nil {
+			return fmt.Errorf("draw the table: %w", err)
+		}
+	}
 	if len(broken) > 0 {
 		return errors.New("these do not hold: " + strings.Join(broken, "; "))
 	}
