@@ -10,7 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Allows tells why this key, or certificate, may not sign as this name at this time; nil if it may.
+// Allows returns why this key or certificate may not sign as this name at this time; nil if it may.
 func (s *Signers) Allows(name string, key ssh.PublicKey, at time.Time) error {
 	var why error
 	for _, l := range s.lines {
@@ -33,8 +33,7 @@ func (s *Signers) Allows(name string, key ssh.PublicKey, at time.Time) error {
 	return fmt.Errorf("allowed_signers does not give %s the name %q", Fingerprint(key), name)
 }
 
-// Names returns the names that the key may sign as at this time, as far as they are written out;
-// patterns are left out.
+// Names returns the names that the key may sign as at this time. It leaves out patterns.
 func (s *Signers) Names(key ssh.PublicKey, at time.Time) []string {
 	var names []string
 	for _, l := range s.lines {
@@ -51,8 +50,8 @@ func (s *Signers) Names(key ssh.PublicKey, at time.Time) []string {
 	return names
 }
 
-// Principal returns the one name that the key may sign as at this time. File is what the error
-// calls the allowed_signers.
+// Principal returns the name that the key may sign as at this time, if there is exactly one. file
+// is the name of the allowed_signers file in errors.
 func (s *Signers) Principal(key ssh.PublicKey, at time.Time, file string) (string, error) {
 	switch names := s.Names(key, at); len(names) {
 	case 1:
@@ -66,8 +65,8 @@ func (s *Signers) Principal(key ssh.PublicKey, at time.Time, file string) (strin
 	}
 }
 
-// candidates returns the names that might be meant: a certificate's own, or those that the line
-// spells out.
+// candidates returns the names that might be meant: those in a certificate, or those that the line
+// lists.
 func (l signerLine) candidates(key ssh.PublicKey) []string {
 	if c, ok := key.(*ssh.Certificate); ok {
 		return c.ValidPrincipals
@@ -75,7 +74,7 @@ func (l signerLine) candidates(key ssh.PublicKey) []string {
 	return strings.Split(l.principals, ",")
 }
 
-// speaksOf reports whether the line is about this key or about the authority of this certificate.
+// speaksOf reports whether the line is about this key, or about the authority of this certificate.
 func (l signerLine) speaksOf(key ssh.PublicKey) bool {
 	c, isCert := key.(*ssh.Certificate)
 	if isCert != l.options.authority {
@@ -87,7 +86,7 @@ func (l signerLine) speaksOf(key ssh.PublicKey) bool {
 	return bytes.Equal(key.Marshal(), l.key.Marshal())
 }
 
-// allows judges everything but the principals pattern and the key, which the caller has matched.
+// allows checks everything except the principals pattern and the key, which the caller has matched.
 func (l signerLine) allows(name string, key ssh.PublicKey, at time.Time) error {
 	if c, ok := key.(*ssh.Certificate); ok {
 		if err := checkCertificate(c, name, at); err != nil {
@@ -108,8 +107,8 @@ func (l signerLine) allows(name string, key ssh.PublicKey, at time.Time) error {
 	return nil
 }
 
-// checkCertificate wants a user's certificate with this name in it, valid at this time, without
-// critical options (they restrict logins, which signing is not) and really signed by its authority.
+// checkCertificate accepts a user certificate that has this name, is valid at this time, was signed
+// by its authority, and has no critical options: those restrict logins, and signing is no login.
 func checkCertificate(c *ssh.Certificate, name string, at time.Time) error {
 	if c.CertType != ssh.UserCert {
 		return fmt.Errorf("the certificate %.60q is not a user's", c.KeyId)
@@ -130,5 +129,5 @@ func checkCertificate(c *ssh.Certificate, name string, at time.Time) error {
 	return nil
 }
 
-// showTime returns how times are shown to people.
+// showTime formats a time for people.
 func showTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -7,16 +7,16 @@ import (
 	"fmt"
 )
 
-// armorType is the PEM type of the stock tool's signatures.
+// armorType is the PEM type of ssh-keygen's signatures.
 const armorType = "SSH SIGNATURE"
 
-// armor wraps an SSHSIG blob as the stock ssh-keygen reads it.
+// armor encodes an SSHSIG blob so that ssh-keygen reads it.
 func armor(blob []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: armorType, Bytes: blob})
 }
 
-// unarmor reads a signature as ssh-keygen writes it: lines of any length, LF or CRLF, nothing else
-// around it.
+// unarmor reads a signature as ssh-keygen writes it: with lines of any length, LF or CRLF, and
+// nothing else around it.
 func unarmor(text []byte) ([]byte, error) {
 	if len(text) > maxBlock {
 		return nil, fmt.Errorf("ssh signature: %d bytes, at most %d are allowed", len(text),
@@ -33,14 +33,14 @@ func unarmor(text []byte) ([]byte, error) {
 			"ssh signature: there is text around the signature, or a header in it")
 	}
 	if !canonical(text, p.Bytes) {
-		return nil, fmt.Errorf("ssh signature: its base64 has spare bits that are not zero: use the file as " +
-			"ssh-keygen wrote it")
+		return nil, fmt.Errorf("ssh signature: its base64 has spare bits that are not zero: " +
+			"use the file as ssh-keygen wrote it")
 	}
 	return p.Bytes, nil
 }
 
-// canonical reports whether the body of a PEM block is the one base64 of its bytes: the last letter
-// has spare bits, which readers pass over.
+// canonical reports whether the body of a PEM block is the canonical base64 of its bytes. The last
+// letter has spare bits, which readers ignore.
 func canonical(block, decoded []byte) bool {
 	_, body, _ := bytes.Cut(block, []byte("\n"))
 	body = body[:max(0, bytes.LastIndex(body, []byte("-----END ")))]

@@ -7,36 +7,36 @@ import (
 	"fmt"
 )
 
-// PEMType is the type of an approval's PEM block, in a plan file and alone in a file of its own.
+// PEMType is the type of an approval's PEM block, in a plan file or in a file of its own.
 const PEMType = "CSCS-SYNC APPROVAL"
 
-// maxBlock bounds a block, in bytes; the longest real one (an RSA certificate of 16,384 bits) is a
-// third of it.
+// maxBlock is the most bytes of a block. The longest real one (with an RSA certificate of 16,384
+// bits) has a third of that.
 const maxBlock = 64 << 10
 
 // format is the version of the payload.
 const format = 1
 
-// Kind tells how an approval is bound to who gave it.
+// Kind says how an approval is bound to the person who gave it.
 type Kind string
 
 // The kinds of approvals.
 const (
 	// KindSSH is signed with an SSH key.
 	KindSSH Kind = "ssh"
-	// KindLocal is given on the node, under the key beside the state.
+	// KindLocal is given on the node, with the key beside the state.
 	KindLocal Kind = "local"
-	// KindPolicy is given by the auto_approve policy, under the same key.
+	// KindPolicy is given by the auto_approve policy, with the same key.
 	KindPolicy Kind = "policy"
 )
 
-// Approval is one approval: a message, and what proves it.
+// Approval is one approval: a message and its proof.
 type Approval struct {
 	Message Message
 	Kind    Kind
 	// Login is the account that gave a local or policy approval; empty for a signed one.
 	Login string
-	// Proof is an SSHSIG blob (kind ssh), or a MAC of 32 bytes.
+	// Proof is an SSHSIG blob (kind ssh) or a MAC of 32 bytes.
 	Proof []byte
 }
 
@@ -49,7 +49,8 @@ type payload struct {
 	Signature string `json:"signature"`
 }
 
-// Block returns the approval as a canonical PEM block: no headers, lines of 64, ended by LF.
+// Block returns the approval as a canonical PEM block: no headers, lines of 64 characters, each
+// ended by LF.
 func (a Approval) Block() ([]byte, error) {
 	text, err := a.Message.Text()
 	if err != nil {
@@ -67,7 +68,8 @@ func (a Approval) Block() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: PEMType, Bytes: b}), nil
 }
 
-// proofText returns the proof as the payload has it: as ssh-keygen reads it, or the MAC in hex.
+// proofText returns the proof as the payload has it: the text that ssh-keygen reads, or the MAC in
+// hex.
 func (a Approval) proofText() string {
 	if a.Kind == KindSSH {
 		return string(armor(a.Proof))
@@ -85,7 +87,7 @@ func encode(p payload) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// check refuses what cannot be an approval whoever gave it.
+// check refuses what cannot be an approval, whoever gave it.
 func (a Approval) check() error {
 	named := len(a.Message.Name) > len(PolicyPrefix) &&
 		a.Message.Name[:len(PolicyPrefix)] == PolicyPrefix
@@ -115,8 +117,8 @@ func (a Approval) check() error {
 	return checkText("login", a.Login, MaxName)
 }
 
-// Parse reads one block. Whatever it accepts, [Approval.Block] gives back byte for byte. It checks
-// no proof: see [Judge].
+// Parse reads one block. [Approval.Block] returns an accepted block byte for byte. Parse checks no
+// proof; see [Judge].
 func Parse(block []byte) (Approval, error) {
 	if len(block) > maxBlock {
 		return Approval{}, fmt.Errorf("approval block: %d bytes, at most %d are allowed",
@@ -174,9 +176,8 @@ func fromPayload(data []byte) (Approval, error) {
 	return a, nil
 }
 
-// Detached reads an approval that came in a file of its own, perhaps through a mail or a ticket:
-// CRLF and blanks at the ends of lines do no harm. It returns the canonical block, as it belongs
-// into a plan file.
+// Detached reads an approval that came in a file of its own, perhaps through a mail or a ticket, so
+// it accepts CRLF and blanks at the ends of lines. It returns the canonical block for a plan file.
 func Detached(file []byte) ([]byte, error) {
 	if len(file) > maxBlock {
 		return nil, fmt.Errorf("approval file: %d bytes, at most %d are allowed", len(file),

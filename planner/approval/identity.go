@@ -8,11 +8,11 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// identity names what was given, in hex: the message, and who vouches for it. It leaves out the
-// proof and how it is encoded, because of one message and one key there are many: ECDSA and
-// security tokens sign differently each time, (r, n−s) is as good as (r, s), SSHSIG has two hashes,
-// and a key has any number of certificates. An approval serves once, whichever it is. key is nil
-// for a MAC: the node has one.
+// identity names what was approved, in hex: the message and the key that signed it. It leaves out
+// the proof and its encoding, because one message and one key can have many: ECDSA and security
+// tokens sign differently each time, (r, n−s) is as good as (r, s), SSHSIG has two hashes, and a
+// key can have any number of certificates. An approval may be used once, in whichever form. key is
+// nil for a MAC, because the node has only one key.
 func (a Approval) identity(key ssh.PublicKey) (string, error) {
 	text, err := a.Message.Text()
 	if err != nil {

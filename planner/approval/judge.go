@@ -7,8 +7,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// MaxAhead is how far an approval's time may lie ahead of the judge's clock: more is a wrong clock,
-// or a lie.
+// MaxAhead is how far an approval's time may be ahead of the judge's clock. More than that means a
+// wrong clock or a lie.
 const MaxAhead = 5 * time.Minute
 
 // MaxBlocks is how many approvals a plan may have.
@@ -16,44 +16,44 @@ const MaxBlocks = 100
 
 // Rules are what the configuration requires of approvals.
 type Rules struct {
-	// Required is approval.required, different people; more than one needs Signers.
+	// Required is approval.required: how many different people. More than one needs Signers.
 	Required int
 	// ValidFor is approval.valid_for, counted from each approval's own time.
 	ValidFor time.Duration
-	// Signers is approval.allowed_signers; nil makes local approvals count, and only them.
+	// Signers is approval.allowed_signers. If it is nil, only local approvals count.
 	Signers *Signers
-	// LocalKey is the node's approval key. Without it (off the node) approvals by MAC are not
-	// counted.
+	// LocalKey is the node's approval key. Without it, off the node, approvals with a MAC do not
+	// count.
 	LocalKey LocalKey
-	// Policy is the digest ("sha256:…") of the policy whose approval counts, for whoever has just
-	// asked that policy about every action of the plan; empty: none does. A policy's approval is
-	// enough alone.
+	// Policy is the digest ("sha256:…") of the policy whose approval counts. Only a caller that has
+	// just asked that policy about every action of the plan sets it; if it is empty, no policy's
+	// approval counts. One approval of a policy is enough.
 	Policy string
 }
 
-// Input is what [Judge] decides over.
+// Input is what [Judge] decides about.
 type Input struct {
-	// Plan is the plan's id and Context the digest of the machine's part, as in [Message].
+	// Plan is the plan's id, and Context is the digest of the machine's part, as in [Message].
 	Plan    string
 	Context string
-	// File is the plan file's name as the user gave it, for the commands that are proposed.
+	// File is the plan file's name as the user gave it, for the commands in reasons.
 	File string
-	// Blocks are the file's approvals followed by detached ones, each as [Parse] takes it.
+	// Blocks are the file's approvals followed by detached ones, each as [Parse] accepts it.
 	Blocks [][]byte
 	Rules  Rules
 	Now    time.Time
-	// Used reports whether an approval has served an apply that began earlier, and when that was,
-	// by what [Judged] says of it; nil where nobody knows.
+	// Used reports whether an approval was used by an apply that began earlier, and when. It is nil if
+	// nobody knows.
 	Used func(Judged) (at time.Time, used bool)
-	// Started reports whether the plan has begun. Then times and the policy in force were judged
-	// already and are not again; signatures, and whose they are, still are.
+	// Started reports whether the plan has begun. If so, times and the policy in force were judged
+	// before and are not judged again. Signatures and signers still are.
 	Started bool
 }
 
-// Judged is one approval and whether it counts.
+// Judged is one approval, and whether it counts.
 type Judged struct {
-	// ID is the approval among all others, whatever its encoding: it follows from what was signed
-	// and by which key.
+	// ID identifies the approval, whatever its encoding. It depends on what was signed and with which
+	// key.
 	ID      string    `json:"-"`
 	Kind    Kind      `json:"kind"`
 	Name    string    `json:"name"`
@@ -63,10 +63,10 @@ type Judged struct {
 	Ticket  string    `json:"ticket,omitempty"`
 	Comment string    `json:"comment,omitempty"`
 	Counted bool      `json:"counted"`
-	// Why it is not counted; empty if it is.
+	// Why says why it is not counted; empty if it is.
 	Why string `json:"why,omitempty"`
-	// ContextDiffers reports whether the approver saw the same plan with another context: made at
-	// another time, say. It holds.
+	// ContextDiffers reports whether the approver saw the same plan with another context, for example
+	// made at another time. Such an approval counts.
 	ContextDiffers bool `json:"context_differs,omitempty"`
 }
 
@@ -81,37 +81,37 @@ type Verdict struct {
 	Enough   bool
 	// Expired reports whether an approval is out of date.
 	Expired bool
-	// Reasons say, when it is not enough, why not and which command helps.
+	// Reasons say why the approvals are not enough, and which command helps.
 	Reasons []string
 }
 
-// BlockError refuses a whole plan file for one of its approvals: it is tampered with, damaged, or
-// belongs elsewhere.
+// BlockError refuses a whole plan file because of one of its approvals, which was tampered with, is
+// damaged, or belongs to another plan.
 type BlockError struct {
-	// Number is the block's, from 1.
+	// Number is the number of the block, from 1.
 	Number int
 	Err    error
 }
 
-// Error names the block and says what helps.
+// Error names the block and says what to do.
 func (e *BlockError) Error() string {
-	return fmt.Sprintf("approval %d: %v; the file is refused: get it again from the person who approved "+
-		"it, or plan again", e.Number, e.Err)
+	return fmt.Sprintf("approval %d: %v; the file is refused: get it again from the person who "+
+		"approved it, or plan again", e.Number, e.Err)
 }
 
 // Unwrap returns the reason.
 func (e *BlockError) Unwrap() error { return e.Err }
 
-// genuine is an approval whose proof holds.
+// genuine is an approval whose proof is valid.
 type genuine struct {
 	approval Approval
 	id       string
 	key      ssh.PublicKey // of a signed one
-	unknown  bool          // its MAC could not be checked: the key is elsewhere
+	unknown  bool          // its MAC could not be checked, because the key is elsewhere
 }
 
-// Judge decides whether the approvals are enough. An error means that the file is to be refused; it
-// is a *[BlockError] unless the input itself is wrong.
+// Judge decides whether the approvals are enough. An error refuses the file. It is a *[BlockError],
+// unless the input itself is wrong.
 func Judge(in Input) (Verdict, error) {
 	if err := in.check(); err != nil {
 		return Verdict{}, err
@@ -163,7 +163,7 @@ func (in Input) check() error {
 	return nil
 }
 
-// verify checks what refuses the whole file when it fails.
+// verify checks everything that refuses the whole file if it fails.
 func (in Input) verify(block []byte) (genuine, error) {
 	a, err := Parse(block)
 	if err != nil {
@@ -193,7 +193,8 @@ func (in Input) verify(block []byte) (genuine, error) {
 	return g, err
 }
 
-// judged fills in what does not depend on the other approvals. An empty Why is not yet a count.
+// judged fills in what does not depend on the other approvals. If Why is empty, the approval may
+// still not count.
 func (in Input) judged(g genuine) Judged {
 	m := g.approval.Message
 	j := Judged{
@@ -209,12 +210,13 @@ func (in Input) judged(g genuine) Judged {
 	return j
 }
 
-// expired reports whether an approval is out of date. One of a plan that has begun is not.
+// expired reports whether an approval is out of date. An approval of a plan that has begun never
+// is.
 func (in Input) expired(g genuine) bool {
 	return !in.Started && in.Now.After(g.approval.Message.Time.Add(in.Rules.ValidFor))
 }
 
-// whyNot says why a genuine approval does not help; empty if it does.
+// whyNot says why a genuine approval does not count; empty if it does.
 func (in Input) whyNot(g genuine, j Judged) string {
 	if in.expired(g) {
 		return fmt.Sprintf("expired: given %s, valid for %s, and it is %s now",
@@ -223,7 +225,8 @@ func (in Input) whyNot(g genuine, j Judged) string {
 	}
 	if in.Used != nil && !in.Started {
 		if at, used := in.Used(j); used {
-			return fmt.Sprintf("used already: the apply that it was given for began %s, and an approval is for "+
+			return fmt.Sprintf("used already: the apply that it was given for began %s, "+
+				"and an approval is for "+
 				"one apply", showTime(at))
 		}
 	}

@@ -13,10 +13,10 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 )
 
-// minRSA is the shortest RSA key accepted, in bits.
+// minRSA is the least number of bits of an accepted RSA key.
 const minRSA = 2048
 
-// plainKey returns the key itself where a certificate speaks of it.
+// plainKey returns the key of a certificate, or the key itself.
 func plainKey(key ssh.PublicKey) ssh.PublicKey {
 	if c, ok := key.(*ssh.Certificate); ok {
 		return c.Key
@@ -24,7 +24,7 @@ func plainKey(key ssh.PublicKey) ssh.PublicKey {
 	return key
 }
 
-// Fingerprint names a key as ssh-keygen -l does; a certificate by its key.
+// Fingerprint names a key as ssh-keygen -l does. A certificate is named by its key.
 func Fingerprint(key ssh.PublicKey) string { return ssh.FingerprintSHA256(plainKey(key)) }
 
 // onToken reports whether the private key is on a security token (FIDO).
@@ -33,7 +33,7 @@ func onToken(key ssh.PublicKey) bool {
 	return t == ssh.KeyAlgoSKED25519 || t == ssh.KeyAlgoSKECDSA256
 }
 
-// checkKey refuses keys that are too weak, and kinds of keys that nobody here has looked at.
+// checkKey refuses weak keys, and types of keys that nobody here has examined.
 func checkKey(key ssh.PublicKey) error {
 	k := plainKey(key)
 	switch k.Type() {
@@ -60,8 +60,8 @@ func checkRSA(k ssh.PublicKey) error {
 	return nil
 }
 
-// FileSigner reads a private key file, in OpenSSH's or another PEM form. For an encrypted one it
-// calls passphrase, once; the bytes it gets are overwritten.
+// FileSigner reads a private key file in OpenSSH's or another PEM form. For an encrypted file it
+// calls passphrase once, and overwrites the returned bytes.
 func FileSigner(file []byte, passphrase func() ([]byte, error)) (ssh.Signer, error) {
 	key, err := ssh.ParseRawPrivateKey(file)
 	var locked *ssh.PassphraseMissingError
@@ -88,14 +88,15 @@ func FileSigner(file []byte, passphrase func() ([]byte, error)) (ssh.Signer, err
 	return s, nil
 }
 
-// IsPublicKey tells a public key file, whose private half the agent must have, from a private one,
-// which is PEM. What is neither counts as public: [PublicKey] says what is wrong with it.
+// IsPublicKey reports whether a file is a public key, whose private half the agent must have, and
+// not a private one, which is PEM. A file that is neither counts as public; [PublicKey] says what
+// is wrong with it.
 func IsPublicKey(file []byte) bool {
 	p, _ := pem.Decode(file)
 	return p == nil
 }
 
-// PublicHalf returns the public half of a key, from either half's file.
+// PublicHalf returns the public half of a key from the file of either half.
 func PublicHalf(file []byte, passphrase func() ([]byte, error)) (ssh.PublicKey, error) {
 	if IsPublicKey(file) {
 		return PublicKey(file)
@@ -107,7 +108,8 @@ func PublicHalf(file []byte, passphrase func() ([]byte, error)) (ssh.PublicKey, 
 	return s.PublicKey(), nil
 }
 
-// PublicKey reads a public key or certificate file: one line, type, base64 and perhaps a comment.
+// PublicKey reads the file of a public key or certificate: one line with type, base64 and perhaps a
+// comment.
 func PublicKey(file []byte) (ssh.PublicKey, error) {
 	line := strings.TrimSpace(string(file))
 	if strings.ContainsAny(line, "\r\n") {
@@ -143,7 +145,7 @@ func cutBlank(s string) (first, rest string) {
 }
 
 // AgentSigner finds the private half of a public key in the agent. Given a certificate, it also
-// takes the plain key and signs with the certificate beside it.
+// accepts the plain key and signs with the certificate beside it.
 func AgentSigner(a agent.Agent, public ssh.PublicKey) (ssh.Signer, error) {
 	if err := checkKey(public); err != nil {
 		return nil, err
@@ -173,8 +175,8 @@ func findSigner(signers []ssh.Signer, public ssh.PublicKey) ssh.Signer {
 	return nil
 }
 
-// withKey replaces the agent's own kind of public key, which tells nothing of itself, by the parsed
-// one.
+// withKey replaces the agent's own kind of public key, which says nothing about the key, by the
+// parsed key.
 type withKey struct {
 	ssh.AlgorithmSigner
 	public ssh.PublicKey
@@ -182,7 +184,7 @@ type withKey struct {
 
 func (w withKey) PublicKey() ssh.PublicKey { return w.public }
 
-// WithCertificate signs with the key and shows the certificate.
+// WithCertificate returns a signer that signs with s and shows the certificate.
 func WithCertificate(s ssh.Signer, public ssh.PublicKey) (ssh.Signer, error) {
 	cert, ok := public.(*ssh.Certificate)
 	if !ok {

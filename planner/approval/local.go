@@ -17,14 +17,14 @@ const (
 	macPrefix = "hmac-sha256:"
 )
 
-// LocalKey is the node's approval key: whoever can read it can approve. The zero value is no key.
-// It never prints.
+// LocalKey is the node's approval key. Anybody who can read it can approve. The zero value is no
+// key. It never prints.
 type LocalKey struct {
 	key [LocalKeySize]byte
 	set bool
 }
 
-// NewLocalKey takes the content of state.path/approval.key.
+// NewLocalKey reads the content of state.path/approval.key.
 func NewLocalKey(b []byte) (LocalKey, error) {
 	if len(b) != LocalKeySize {
 		return LocalKey{}, fmt.Errorf(
@@ -41,27 +41,27 @@ func NewLocalKey(b []byte) (LocalKey, error) {
 	return k, nil
 }
 
-// Format shows that there is a key, never the key, whatever the verb.
+// Format prints a placeholder and never the key, for every verb.
 func (k LocalKey) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, "(approval key, not shown)")
 }
 
-// mac binds kind, login and message together. Each part but the last ends in LF and cannot hold
-// one.
+// mac binds kind, login and message together. Each part except the last ends in LF and cannot
+// contain one.
 func (k LocalKey) mac(kind Kind, login string, text []byte) []byte {
 	h := hmac.New(sha256.New, k.key[:])
 	_, _ = fmt.Fprintf(h, "cscs-sync %s approval v1\n%s\n%s", kind, login, text)
 	return h.Sum(nil)
 }
 
-// Local approves on the node, without SSH keys: the key's holder vouches for the login and the name
-// beside it.
+// Local makes an approval on the node without SSH keys. The holder of the key vouches for the login
+// and the name.
 func Local(m Message, login string, key LocalKey) (Approval, error) {
 	return macApproval(m, KindLocal, login, key)
 }
 
-// Policy approves in the name of the policy with this digest ("sha256:…"), which replaces the
-// message's name.
+// Policy makes an approval in the name of the policy with this digest ("sha256:…"), which replaces
+// the message's name.
 func Policy(m Message, digest, login string, key LocalKey) (Approval, error) {
 	if err := checkDigest("policy", digest); err != nil {
 		return Approval{}, err
@@ -84,15 +84,15 @@ func macApproval(m Message, kind Kind, login string, key LocalKey) (Approval, er
 	return a, a.check()
 }
 
-// verifyMAC reports whether the approval was made under this key.
+// verifyMAC returns an error unless the approval was made with this key.
 func (k LocalKey) verifyMAC(a Approval) error {
 	text, err := a.Message.Text()
 	if err != nil {
 		return err
 	}
 	if !hmac.Equal(k.mac(a.Kind, a.Login, text), a.Proof) {
-		return fmt.Errorf("its MAC is not from this node: it was changed, or made on another node; approve " +
-			"on the node that applies")
+		return fmt.Errorf("its MAC is not from this node: it was changed, or made on another node; " +
+			"approve on the node that applies")
 	}
 	return nil
 }

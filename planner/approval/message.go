@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// First is the first line of every message; another version is refused, never guessed at.
+// First is the first line of every message. Any other version is refused.
 const First = "cscs-sync approval v1"
 
-// Limits on what people write into a message, in bytes of UTF-8. They keep a message readable on a
+// Limits of what people write into a message, in bytes of UTF-8. They keep a message readable on a
 // screen.
 const (
 	MaxName    = 255
@@ -17,24 +17,23 @@ const (
 	MaxComment = 1024
 )
 
-// maxMessage is more than the longest message there can be, in bytes; longer input is not even
-// looked at.
+// maxMessage is more bytes than the longest message can have. Longer input is not read.
 const maxMessage = 4096
 
-// timeLayout is RFC 3339 in UTC, to the second: the only form of a time in a message.
+// timeLayout is RFC 3339 in UTC, to the second, the only form of a time in a message.
 const timeLayout = "2006-01-02T15:04:05Z"
 
-// Message is what an approver signs. Its text is canonical: a message has one text, and
-// [ParseMessage] takes no other.
+// Message is what an approver signs. Each message has exactly one text, and [ParseMessage] accepts
+// no other.
 type Message struct {
-	// Plan is the plan's id, Context the digest of the whole machine's part; both as "sha256:" and
-	// 64 lower-case hex digits.
+	// Plan is the plan's id, and Context is the digest of the whole machine's part. Both are "sha256:"
+	// and 64 lower-case hex digits.
 	Plan    string
 	Context string
-	// Name is the principal who approves. Pattern characters are refused in it, so that it is one
-	// name and not many.
+	// Name is the principal who approves. Pattern characters are refused, so that it is one name and
+	// not many.
 	Name string
-	// Time is when, in UTC, to the second.
+	// Time is when the approver signed, in UTC, to the second.
 	Time time.Time
 	// Ticket and Comment may be empty.
 	Ticket  string
@@ -61,7 +60,7 @@ func (m Message) Text() ([]byte, error) {
 
 type line struct{ word, value string }
 
-// lines returns the lines after the first, in their order.
+// lines returns the lines after the first, in order.
 func (m Message) lines() []line {
 	return []line{
 		{"plan", m.Plan},
@@ -73,7 +72,7 @@ func (m Message) lines() []line {
 	}
 }
 
-// check refuses what has no canonical text.
+// check refuses a message that has no canonical text.
 func (m Message) check() error {
 	if err := checkDigest("plan", m.Plan); err != nil {
 		return err
@@ -104,8 +103,7 @@ func checkTime(t time.Time) error {
 	return nil
 }
 
-// ParseMessage reads a message's text. Whatever it accepts, [Message.Text] gives back byte for
-// byte.
+// ParseMessage reads the text of a message. [Message.Text] returns an accepted text byte for byte.
 func ParseMessage(text []byte) (Message, error) {
 	if len(text) > maxMessage {
 		return Message{}, fmt.Errorf("approval message: %d bytes, at most %d are allowed",

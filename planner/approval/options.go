@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// signerOptions are the options of one line. Zero times mean no bound.
+// signerOptions are the options of one line. A zero time means no limit.
 type signerOptions struct {
 	authority     bool
 	namespaces    string
@@ -14,7 +14,7 @@ type signerOptions struct {
 	after, before time.Time
 }
 
-// parseOptions reads a comma-separated list of options, whose names may be in any case.
+// parseOptions reads a comma-separated list of options. Their names may be in upper or lower case.
 func parseOptions(s string, zone *time.Location) (signerOptions, error) {
 	var o signerOptions
 	for s != "" {
@@ -40,8 +40,8 @@ func parseOptions(s string, zone *time.Location) (signerOptions, error) {
 	return o, nil
 }
 
-// parseOne reads the option that s begins with and returns what follows it; it stops before what is
-// none.
+// parseOne reads the option that s begins with, and returns the rest. It stops where no option
+// follows.
 func (o *signerOptions) parseOne(s string, zone *time.Location) (string, error) {
 	if rest, ok := cutFold(s, "cert-authority"); ok {
 		o.authority = true
@@ -89,8 +89,8 @@ func cutQuoted(s string, to *string) (string, error) {
 	return "", fmt.Errorf("a quote is not closed")
 }
 
-// cutTime reads a quoted time. Local times are ambiguous, see parseTime; narrower picks the reading
-// that allows less.
+// cutTime reads a quoted time. Local times are ambiguous, see parseTime; narrower chooses the
+// reading that allows less.
 func cutTime(s, name string, zone *time.Location, to *time.Time,
 	narrower func(a, b time.Time) bool) (string, error) {
 	if !to.IsZero() {
@@ -112,10 +112,10 @@ func cutTime(s, name string, zone *time.Location, to *time.Time,
 	return rest, nil
 }
 
-// parseTime reads YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS; with Z or UTC at the end in UTC, else
+// parseTime reads YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS: in UTC if Z or UTC follows, otherwise
 // in zone. Versions of ssh-keygen read a local time in summer differently: as clocks show it
-// (civil), or as if there were no daylight saving (standard; seen with OpenSSH 9.2). Both are
-// returned.
+// (civil), or as if there were no daylight saving (standard; seen with OpenSSH 9.2). parseTime
+// returns both.
 func parseTime(s string, zone *time.Location) (civil, standard time.Time, err error) {
 	digits := s
 	for _, suffix := range []string{"Z", "UTC"} {
@@ -137,8 +137,8 @@ func parseTime(s string, zone *time.Location) (civil, standard time.Time, err er
 	return civil, withoutSaving(civil), nil
 }
 
-// withoutSaving returns the instant at which clocks would show the same if they had not been
-// changed for the summer.
+// withoutSaving returns the instant at which clocks would show the same time without daylight
+// saving.
 func withoutSaving(t time.Time) time.Time {
 	if !t.IsDST() {
 		return t

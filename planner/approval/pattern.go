@@ -2,11 +2,11 @@ package approval
 
 import "strings"
 
-// maxPattern is the length from which ssh-keygen's patterns match nothing, in bytes.
+// maxPattern is the length in bytes above which ssh-keygen's patterns match nothing.
 const maxPattern = 1023
 
-// matchList reports whether a comma-separated list of patterns matches: at least one must, and none
-// that "!" negates may.
+// matchList reports whether a comma-separated list of patterns matches: at least one pattern must
+// match, and none that is negated with "!" may.
 func matchList(s, list string) bool {
 	found := false
 	for _, p := range strings.Split(list, ",") {
@@ -25,8 +25,8 @@ func matchList(s, list string) bool {
 	return found
 }
 
-// matchPattern knows "*" (any bytes) and "?" (one byte). It remembers only the last star, so it
-// takes at most len(s) × len(p) steps.
+// matchPattern matches "*" (any bytes) and "?" (one byte). It goes back only to the last star, so
+// it takes at most len(s) × len(p) steps.
 func matchPattern(s, p string) bool {
 	i, j, star, mark := 0, 0, -1, 0
 	for i < len(s) {

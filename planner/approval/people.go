@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// count marks one approval of each person. Approvals are by one person when they share a name (in
-// any case of letters) or a key, also by way of a third: ann with key 1, ann with key 2 and bea
+// count marks one approval of each person as counted. Two approvals are by one person if they share
+// a name (in any case) or a key, also through a third one: ann with key 1, ann with key 2 and bea
 // with key 2 are one person.
 func (in Input) count(v *Verdict, all []genuine) {
 	people := newGroups(len(all))
@@ -39,7 +39,7 @@ func (in Input) count(v *Verdict, all []genuine) {
 	}
 }
 
-// marks returns what two approvals of one person have in common.
+// marks returns the names, keys and logins by which approvals of one person are recognised.
 func marks(g genuine, j Judged) []string {
 	name := "name " + fold(j.Name)
 	if g.approval.Kind == KindSSH {
@@ -48,8 +48,8 @@ func marks(g genuine, j Judged) []string {
 	return []string{name, "login " + j.Login}
 }
 
-// fold makes names equal that [strings.EqualFold] calls equal: each letter becomes the least of its
-// forms.
+// fold gives names that [strings.EqualFold] calls equal the same form: each letter becomes the
+// least of its forms.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		least := r
@@ -72,7 +72,7 @@ func sameAs(first, j Judged) string {
 	return fmt.Sprintf("%q, by other names and keys among these approvals", first.Name)
 }
 
-// groups are disjoint sets of indexes, each named by its least.
+// groups are disjoint sets of indexes. Each is named by its lowest index.
 type groups []int
 
 func newGroups(n int) groups {

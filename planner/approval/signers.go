@@ -8,7 +8,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// maxSigners bounds an allowed_signers file, in bytes.
+// maxSigners is the most bytes that an allowed_signers file may have.
 const maxSigners = 1 << 20
 
 // Signers are the people who may approve, with their keys, as an allowed_signers file lists them.
@@ -25,8 +25,8 @@ type signerLine struct {
 	options    signerOptions
 }
 
-// ParseSigners reads allowed_signers as described in ssh-keygen(1). As ssh-keygen does, it leaves
-// out lines that it cannot use, which never lets anybody in; [Signers.Problems] has them. Times
+// ParseSigners reads allowed_signers as described in ssh-keygen(1). Like ssh-keygen, it leaves out
+// lines that it cannot use, which never lets anybody in; [Signers.Problems] returns them. Times
 // without a Z are in zone.
 func ParseSigners(file []byte, zone *time.Location) (*Signers, error) {
 	if len(file) > maxSigners {
@@ -50,7 +50,7 @@ func ParseSigners(file []byte, zone *time.Location) (*Signers, error) {
 	return s, nil
 }
 
-// Problems returns the lines that were left out, and why, in the file's order.
+// Problems returns the lines that were left out, and why, in the order of the file.
 func (s *Signers) Problems() []error { return s.problems }
 
 // Len returns the number of usable lines.
@@ -66,7 +66,8 @@ func parseSigner(text string, zone *time.Location) (signerLine, error) {
 		return signerLine{}, fmt.Errorf("want principals, perhaps options, and a key")
 	}
 	l := signerLine{principals: principals}
-	// Options and key types look alike; as in ssh-keygen what does not begin a key is an option.
+	// Options and key types look alike. As in ssh-keygen, a word that does not begin a key is an
+	// option.
 	key, err := parseKey(rest)
 	if err != nil {
 		end, ok := optionsEnd(rest)
@@ -89,7 +90,7 @@ func parseSigner(text string, zone *time.Location) (signerLine, error) {
 	return l, nil
 }
 
-// cutPrincipals splits the first word off; a quoted part of it may hold blanks, and the closing
+// cutPrincipals splits off the first word. A quoted part of it may have blanks, and the closing
 // quote ends the word.
 func cutPrincipals(s string) (word, rest string, ok bool) {
 	const blanks = " \t\r"
@@ -104,7 +105,7 @@ func cutPrincipals(s string) (word, rest string, ok bool) {
 	return s[:i] + quoted, strings.TrimLeft(rest, blanks), ok
 }
 
-// optionsEnd returns where the options end: at a blank outside of quotes.
+// optionsEnd returns where the options end: at a blank outside quotes.
 func optionsEnd(s string) (int, bool) {
 	quoted := false
 	for i := 0; i < len(s); i++ {

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Namespace is what signatures of plans are made for; one made for anything else (a file, a commit)
-// proves nothing here.
+// Namespace is the namespace of signatures of plans. A signature made for anything else (a file, a
+// commit) proves nothing here.
 const Namespace = "cscs-sync-plan"
 
 // The SSHSIG format is described in OpenSSH's PROTOCOL.sshsig.
@@ -41,7 +41,7 @@ type sigData struct {
 	Digest    []byte
 }
 
-// sshsig is a signature taken apart.
+// sshsig is a parsed signature.
 type sshsig struct {
 	key       ssh.PublicKey
 	hash      string
@@ -55,7 +55,8 @@ func (s sshsig) blob() []byte {
 	})
 }
 
-// signedData returns what the key signs: the namespace and the text's digest, not the text.
+// signedData returns the data that the key signs: the namespace and the digest of the text, not the
+// text.
 func signedData(hash string, text []byte) []byte {
 	d := sigData{Magic: [6]byte([]byte(sigMagic)), Namespace: Namespace, Hash: hash}
 	if hash == hashSHA256 {
@@ -68,7 +69,7 @@ func signedData(hash string, text []byte) []byte {
 	return ssh.Marshal(d)
 }
 
-// parseSSHSIG takes a blob apart; it accepts only what is put together again byte for byte.
+// parseSSHSIG parses a blob. It accepts only a blob that encodes to the same bytes again.
 func parseSSHSIG(blob []byte) (sshsig, error) {
 	var b sigBlob
 	if err := ssh.Unmarshal(blob, &b); err != nil || string(b.Magic[:]) != sigMagic {
@@ -111,8 +112,8 @@ func parseSSHSIG(blob []byte) (sshsig, error) {
 	return s, nil
 }
 
-// checkSignatureFormat lets pass what belongs to the key: for RSA never the SHA-1 format "ssh-rsa".
-// What follows a signature is its token's flags and counter, and nothing for other keys.
+// checkSignatureFormat accepts the formats that belong to the key; for RSA never "ssh-rsa", which
+// is SHA-1. After the signature, only a security token may add its flags and counter.
 func checkSignatureFormat(key ssh.PublicKey, s *ssh.Signature) error {
 	want := []string{plainKey(key).Type()}
 	if want[0] == ssh.KeyAlgoRSA {
@@ -128,8 +129,8 @@ func checkSignatureFormat(key ssh.PublicKey, s *ssh.Signature) error {
 	return nil
 }
 
-// SSH signs the message. The result is verified before it is returned: an agent's answer is only an
-// answer.
+// SSH signs the message. It verifies the signature before it returns it, because an agent could
+// return anything.
 func SSH(random io.Reader, m Message, signer ssh.Signer) (Approval, error) {
 	text, err := m.Text()
 	if err != nil {
@@ -155,7 +156,7 @@ func SSH(random io.Reader, m Message, signer ssh.Signer) (Approval, error) {
 	return a, nil
 }
 
-// signWith asks RSA keys for SHA-512, since their default is SHA-1.
+// signWith asks RSA keys for SHA-512, because their default is SHA-1.
 func signWith(random io.Reader, signer ssh.Signer, data []byte) (*ssh.Signature, error) {
 	if plainKey(signer.PublicKey()).Type() != ssh.KeyAlgoRSA {
 		return signer.Sign(random, data)
@@ -168,8 +169,8 @@ func signWith(random io.Reader, signer ssh.Signer, data []byte) (*ssh.Signature,
 	return s.SignWithAlgorithm(random, data, ssh.KeyAlgoRSASHA512)
 }
 
-// FromSSHSIG makes an approval from a message's text and the signature that the stock ssh-keygen -Y
-// sign made of it.
+// FromSSHSIG makes an approval from the text of a message and the signature that ssh-keygen -Y sign
+// made of it.
 func FromSSHSIG(text, armored []byte) (Approval, error) {
 	m, err := ParseMessage(text)
 	if err != nil {
@@ -187,7 +188,7 @@ func FromSSHSIG(text, armored []byte) (Approval, error) {
 	return a, err
 }
 
-// Armored returns a signed approval's signature as the stock ssh-keygen -Y verify reads it, nil for
+// Armored returns the signature of a signed approval as ssh-keygen -Y verify reads it; nil for
 // other kinds.
 func (a Approval) Armored() []byte {
 	if a.Kind != KindSSH {
@@ -196,8 +197,8 @@ func (a Approval) Armored() []byte {
 	return armor(a.Proof)
 }
 
-// verifySSH checks the signature and returns the key, or certificate, that made it. Whose key it is
-// [Signers] know.
+// verifySSH checks the signature and returns the key or certificate that made it. [Signers] know
+// whose key it is.
 func (a Approval) verifySSH() (ssh.PublicKey, error) {
 	text, err := a.Message.Text()
 	if err != nil {
@@ -207,8 +208,8 @@ func (a Approval) verifySSH() (ssh.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Certificates are verified by their key. Keys on tokens must have been touched: x/crypto sees
-	// to that.
+	// Certificates are verified with their key. Keys on tokens must have been touched, which x/crypto
+	// checks.
 	if err := plainKey(s.key).Verify(signedData(s.hash, text), s.signature); err != nil {
 		return nil, fmt.Errorf("ssh signature by %s does not fit the message: %w",
 			Fingerprint(s.key), err)

@@ -7,13 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// PolicyPrefix begins the name of every approval that a policy gave, and of no other.
+// PolicyPrefix begins the name of each approval that a policy gave, and of no other approval.
 const PolicyPrefix = "policy:"
 
-// digestPrefix names the only digest there is.
+// digestPrefix names the only digest in use.
 const digestPrefix = "sha256:"
 
-// checkDigest wants "sha256:" and 64 lower-case hex digits.
+// checkDigest accepts "sha256:" and 64 lower-case hex digits.
 func checkDigest(what, s string) error {
 	hex, ok := strings.CutPrefix(s, digestPrefix)
 	if ok && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == "" {
@@ -24,18 +24,20 @@ func checkDigest(what, s string) error {
 }
 
 // checkName refuses the characters of ssh-keygen's pattern lists: a signer who may use any name
-// below a pattern must not be able to sign as the pattern.
+// that matches a pattern must not be able to sign as the pattern itself.
 func checkName(s string) error {
 	if s == "" {
 		return fmt.Errorf("approval message: the name is empty; give the approver's name with --as NAME")
 	}
 	if strings.ContainsAny(s, `*?!,"\`) {
-		return fmt.Errorf(`approval message: name %q: the characters * ? ! , " \ are not allowed in a name`, s)
+		return fmt.Errorf("approval message: name %q: "+
+			`the characters * ? ! , " \ are not allowed in a name`, s)
 	}
 	return checkText("name", s, MaxName)
 }
 
-// checkText refuses what a reader could not see, or would see in another order than it was signed.
+// checkText refuses characters that a reader could not see, or would see in another order than they
+// were signed.
 func checkText(what, s string, most int) error {
 	if len(s) > most {
 		return fmt.Errorf("approval message: the %s has %d bytes, at most %d are allowed", what,
@@ -56,9 +58,9 @@ func checkText(what, s string, most int) error {
 	return nil
 }
 
-// visible reports whether a person sees the rune where it stands. [unicode.IsPrint] already leaves
-// out control, format (bidirectional, zero width), private and unassigned characters, and all
-// blanks but the ASCII one; what is left out besides are letters and marks that render as nothing.
+// visible reports whether a person can see the rune. [unicode.IsPrint] already excludes control,
+// format (bidirectional, zero width), private and unassigned characters, and all blanks except the
+// ASCII one. visible also excludes letters and marks that render as nothing.
 func visible(r rune) bool {
 	const brailleBlank = '\u2800'
 	return unicode.IsPrint(r) && r != brailleBlank && r != utf8.RuneError &&

@@ -35,7 +35,7 @@ func people(n int) string {
 	return fmt.Sprintf("approvals by %d different people are", n)
 }
 
-// command approves the plan, in the way that would count.
+// command returns the command that would approve the plan in a way that counts.
 func (in Input) command() string {
 	file := in.File
 	if file == "" {
@@ -47,7 +47,7 @@ func (in Input) command() string {
 	return "cscs-sync approve --key KEY " + quote(file)
 }
 
-// quote makes a word that a shell takes as it is.
+// quote returns s as a word of the shell.
 func quote(s string) string {
 	safe := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
@@ -65,7 +65,7 @@ func quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// showDuration shows whole days as the configuration has them.
+// showDuration formats whole days as the configuration writes them.
 func showDuration(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d%day == 0 {

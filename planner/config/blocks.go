@@ -42,7 +42,7 @@ func (d *decoder) decode(blocks hcl.Blocks, inputs []expr.Input) {
 		}
 	}
 	if !d.compileScope(variables, locals, inputs) {
-		return // what uses them has no values to check
+		return // the blocks that use variables have no values to check
 	}
 	d.proxy(single["proxy"])
 	d.waldur(single["waldur"])
@@ -121,7 +121,8 @@ func (d *decoder) waldur(block *hcl.Block) {
 		OrderMessages: s.boolean("order_messages", false)}
 }
 
-// storage gives the section, where later checks find the place of the common archive.
+// storage reads the storage block. It returns the section, in which later checks find the place of
+// the common archive.
 func (d *decoder) storage(block *hcl.Block, all hcl.Blocks) section {
 	if block == nil {
 		diag := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing storage block",
@@ -164,12 +165,13 @@ func (d *decoder) approval(block *hcl.Block) {
 			"Give the path of a file; leave it out for local approvals.")
 	}
 	if a.Required > 1 && !s.has("allowed_signers") {
-		s.wrong("required", "More than one approval needs allowed_signers, because local approvals cannot "+
-			"tell people apart.")
+		s.wrong("required", "More than one approval needs allowed_signers, because local approvals "+
+			"cannot tell people apart.")
 	}
 }
 
-// signers checks that the file can be relied on; what is in it is read when an approval is judged.
+// signers checks that the allowed_signers file can be relied on. Its content is read when an
+// approval is judged.
 func (d *decoder) signers(s section) {
 	if d.options.Secrets == Skip {
 		return
@@ -236,7 +238,8 @@ func (d *decoder) state(block *hcl.Block) {
 	d.stateFolder(at)
 }
 
-// stateFolder checks an existing folder; who makes it first makes it right.
+// stateFolder checks an existing folder. A folder that does not exist yet is created with the right
+// mode.
 func (d *decoder) stateFolder(at hcl.Range) {
 	if d.options.Secrets == Skip || d.config.State == "" {
 		return
@@ -296,7 +299,7 @@ func (d *decoder) overrides(blocks hcl.Blocks) {
 	}
 }
 
-// notify reads who is told of held plans.
+// notify reads who is told about held plans.
 func (d *decoder) notify(blocks hcl.Blocks) *Notify {
 	if len(blocks) == 0 {
 		return nil

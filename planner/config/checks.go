@@ -10,7 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// folder is a storage path that belongs to a system: its directory, or where one of its paths goes.
+// folder is a storage path that belongs to a system: its directory, or the folder of one of its
+// paths.
 type folder struct {
 	system, folder, what string
 }
@@ -26,7 +27,7 @@ func (d *decoder) foldersOf(systems []planner.System) []folder {
 	return all
 }
 
-// checkFolders refuses systems of which one lies in the other: a resource would have two places,
+// checkFolders refuses systems of which one is inside the other: a resource would have two places
 // and two owners.
 func (d *decoder) checkFolders(systems []planner.System, at map[string]hcl.Range) {
 	all := d.foldersOf(systems)
@@ -56,7 +57,7 @@ func (d *decoder) checkFolders(systems []planner.System, at map[string]hcl.Range
 	}
 }
 
-// checkArchives refuses an archive that is, or encloses, where resources live.
+// checkArchives refuses an archive that is at, or encloses, a place where resources are.
 func (d *decoder) checkArchives(systems []planner.System, at map[string]hcl.Range,
 	storage section) {
 	reported := map[string]bool{}
@@ -77,15 +78,15 @@ func (d *decoder) checkArchives(systems []planner.System, at map[string]hcl.Rang
 	}
 }
 
-// encloses reports whether inner is outer or lies below it; both are clean.
+// encloses reports whether inner is outer or below it. Both must be clean.
 func encloses(outer, inner string) bool {
 	return outer == inner || strings.HasPrefix(inner, strings.TrimSuffix(path.Clean(outer), "/")+
 		"/")
 }
 
-// rootOwner decides whom directories belong to that belong to nobody else. Only where everything is
-// there to try things out, a caller who is not root takes root's place: it could give nothing to
-// root.
+// rootOwner decides who owns directories that belong to nobody else. If every system is there only
+// to try things out, a caller who is not root takes root's place, because they could not give
+// anything to root.
 func (d *decoder) rootOwner() {
 	systems := d.config.Settings.Systems
 	if d.deps.UID() == 0 || len(systems) == 0 {

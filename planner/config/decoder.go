@@ -14,15 +14,15 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// decoder collects findings while it fills a Config.
+// decoder fills a Config and collects findings.
 type decoder struct {
 	deps    Deps
 	options Options
 	config  *Config
 	diags   hcl.Diagnostics
-	// opaqueURL: waldur.url depends on what was not looked at.
+	// opaqueURL reports whether waldur.url depends on something that was not read.
 	opaqueURL bool
-	// scope is the variables and locals.
+	// scope has the variables and locals.
 	scope *expr.Scope
 	// hidden collects what messages must not show.
 	hidden planner.Hidden
@@ -38,17 +38,18 @@ func (d *decoder) warnAt(r hcl.Range, summary, detail string, args ...any) {
 		Detail: capital(fmt.Sprintf(detail, args...)), Subject: &r})
 }
 
-// section is a block under way: its attributes are taken one by one, each with its default.
+// section is a block that is being read: its attributes are taken one by one, each with its
+// default.
 type section struct {
 	d      *decoder
 	attrs  hcl.Attributes
 	blocks hcl.Blocks
-	// defined is the block's header.
+	// defined is the header of the block.
 	defined hcl.Range
 }
 
-// open reads a block's body. Attributes of it that are required are named with a ! in front. A nil
-// block is an empty section, without complaints about what it lacks.
+// open reads the body of a block. Names of required attributes begin with "!". A nil block gives an
+// empty section without complaints about missing attributes.
 func (d *decoder) open(block *hcl.Block, attributes []string,
 	blocks ...hcl.BlockHeaderSchema) section {
 	s := section{d: d}
@@ -64,7 +65,7 @@ func (d *decoder) open(block *hcl.Block, attributes []string,
 	}
 	content, diags := block.Body.Content(schema)
 	for _, diag := range diags {
-		// What is missing is missing from the whole block, whose header says more than its brace.
+		// The attribute is missing from the whole block, and the header says more than the brace.
 		if diag.Summary == "Missing required argument" {
 			diag.Subject = &s.defined
 		}
@@ -79,7 +80,7 @@ func (d *decoder) open(block *hcl.Block, attributes []string,
 // has reports whether the attribute is given.
 func (s section) has(name string) bool { return s.attrs[name] != nil }
 
-// at returns the place of an attribute's value, or of the block if it is not given.
+// at returns the place of an attribute's value, or of the block if the attribute is not given.
 func (s section) at(name string) hcl.Range {
 	if attr := s.attrs[name]; attr != nil {
 		return attr.Expr.Range()
@@ -92,8 +93,8 @@ func (s section) wrong(name, detail string, args ...any) {
 	s.d.errorAt(s.at(name), "Unsuitable value for "+name, detail, args...)
 }
 
-// value evaluates an attribute that is given, and reports any other type than the wanted one. What
-// it returns is known and not null.
+// value evaluates an attribute that is given, and reports a value of another type than want. The
+// value that it returns is known and not null.
 func (s section) value(name string, want cty.Type, what string) (cty.Value, bool) {
 	attr := s.attrs[name]
 	if attr == nil {
@@ -132,7 +133,7 @@ func (s section) text(name, fallback string) string {
 	return v.AsString()
 }
 
-// word returns one of the allowed words.
+// word reads one of the allowed words.
 func (s section) word(name, fallback string, allowed ...string) string {
 	v, ok := s.value(name, cty.String, "one of "+quoted(allowed))
 	if !ok {
@@ -146,7 +147,7 @@ func (s section) word(name, fallback string, allowed ...string) string {
 	return v.AsString()
 }
 
-// mode returns a mode of three or four octal digits.
+// mode reads a mode of three or four octal digits.
 func (s section) mode(name, fallback string) planner.Mode {
 	text := s.text(name, fallback)
 	m, _, err := planner.ParseMode(text)
@@ -156,7 +157,7 @@ func (s section) mode(name, fallback string) planner.Mode {
 	return m
 }
 
-// number returns a whole number from least to most.
+// number reads a whole number from least to most.
 func (s section) number(name string, fallback, least, most int64) int64 {
 	v, ok := s.value(name, cty.Number, "a whole number")
 	if !ok {
@@ -170,7 +171,7 @@ func (s section) number(name string, fallback, least, most int64) int64 {
 	return n
 }
 
-// ratio reads a factor of at most three decimals; 0 if there is none.
+// ratio reads a factor with at most three decimals; 0 if there is none.
 func (s section) ratio(name string) planner.Ratio {
 	v, ok := s.value(name, cty.Number, "a number such as 1.5")
 	if !ok {
@@ -194,7 +195,7 @@ func (s section) boolean(name string, fallback bool) bool {
 	return v.True()
 }
 
-// duration is at least least.
+// duration reads a duration of at least least.
 func (s section) duration(name string, fallback, least time.Duration) time.Duration {
 	v, ok := s.value(name, cty.String,
 		`a duration in quotes, such as "90s", "5m", "12h", "7d" or "2w"`)
@@ -213,7 +214,7 @@ func (s section) duration(name string, fallback, least time.Duration) time.Durat
 	return dur
 }
 
-// texts returns a list of texts.
+// texts reads a list of texts.
 func (s section) texts(name string, fallback []string) []string {
 	v, ok := s.value(name, cty.DynamicPseudoType, "a list of texts")
 	if !ok {
@@ -234,7 +235,7 @@ func (s section) texts(name string, fallback []string) []string {
 	return list
 }
 
-// textMap returns a map from texts to texts.
+// textMap reads a map from texts to texts.
 func (s section) textMap(name string) map[string]string {
 	v, ok := s.value(name, cty.DynamicPseudoType, "a map of texts")
 	if !ok {
@@ -256,7 +257,7 @@ func (s section) textMap(name string) map[string]string {
 	return m
 }
 
-// show quotes a value from the configuration for a message; long ones are cut.
+// show quotes a value from the configuration for a message, and shortens a long one.
 func show(s string) string { return fmt.Sprintf("%.60q", s) }
 
 // quoted joins words for a sentence: "a", "b" or "c".

@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// Deps is what loading needs of the world. [OS] is the real one.
+// Deps is what loading needs from outside. [OS] is the real one.
 type Deps interface {
-	// Open opens for reading, following links, and never waits: what is opened may be a fifo.
+	// Open opens a file for reading and follows links. It never waits: the path may be a fifo.
 	Open(path string) (File, error)
 	Getenv(name string) (value string, found bool)
 	// Environ lists the environment as NAME=VALUE.
 	Environ() []string
-	// Trusted refuses a path that somebody besides root and the caller could replace; see the
-	// function of that name.
+	// Trusted refuses a path that anybody besides root and the caller could replace; see the function
+	// [Trusted].
 	Trusted(path string) error
-	// TrustedProgram refuses a program, and a script whose interpreter is one, that others could
-	// replace.
+	// TrustedProgram refuses a program that others could replace, and a script whose interpreter they
+	// could.
 	TrustedProgram(path string) error
-	// UID and GID are the caller's.
+	// UID and GID are the caller's ids.
 	UID() uint32
 	GID() uint32
 	Now() time.Time
@@ -37,13 +37,13 @@ type File interface {
 	Names() ([]string, error)
 }
 
-// Info is what counts of an open file.
+// Info is what matters about an open file.
 type Info struct {
 	Owner uint32
 	Mode  fs.FileMode
 }
 
-// OS returns the real world.
+// OS returns the real operating system.
 func OS() Deps { return osDeps{} }
 
 type osDeps struct{}
@@ -79,8 +79,8 @@ func (f osFile) Info() (Info, error) {
 
 func (f osFile) Names() ([]string, error) { return f.Readdirnames(-1) }
 
-// safe tells why a file must not be relied on; nil if it may. Private files must not be readable by
-// others.
+// safe returns why a file must not be relied on; nil if it may be. Private files must not be
+// readable by others.
 func safe(path string, info Info, caller uint32, private bool) error {
 	switch perm := info.Mode.Perm(); {
 	case info.Owner != 0 && info.Owner != caller:
@@ -96,7 +96,8 @@ func safe(path string, info Info, caller uint32, private bool) error {
 	return nil
 }
 
-// readSafe reads a regular file of at most limit bytes after checking its owner and mode.
+// readSafe reads a regular file of at most limit bytes after it has checked the file's owner and
+// mode.
 func readSafe(deps Deps, path string, limit int64, private bool) ([]byte, error) {
 	if err := deps.Trusted(path); err != nil {
 		return nil, err
@@ -119,7 +120,7 @@ func readSafe(deps Deps, path string, limit int64, private bool) ([]byte, error)
 	return b, nil
 }
 
-// checkOpen checks that an open file is a regular one and protected.
+// checkOpen checks that an open file is a regular file and is protected.
 func checkOpen(deps Deps, f File, path string, private bool) error {
 	info, err := f.Info()
 	if err != nil {
@@ -131,7 +132,7 @@ func checkOpen(deps Deps, f File, path string, private bool) error {
 	return safe(path, info, deps.UID(), private)
 }
 
-// plain says what is wrong with a path once: errors of package os name it too.
+// plain names a path only once in an error, because errors of package os name it too.
 func plain(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -16,8 +16,8 @@ import (
 	"github.com/mitchellh/go-wordwrap"
 )
 
-// Finding is the JSON form of a diagnostic. Line and column count from 1; without a place they are
-// 0.
+// Finding is the JSON form of a diagnostic. Line and column count from 1; they are 0 if it has no
+// place.
 type Finding struct {
 	Severity string `json:"severity"`
 	Summary  string `json:"summary"`
@@ -52,8 +52,8 @@ func severity(d *hcl.Diagnostic) string {
 	return "error"
 }
 
-// sorted puts diagnostics in the order of their places, those without one first, and leaves doubles
-// out: HCL reports in the order of its maps.
+// sorted sorts diagnostics by place, those without a place first, and removes duplicates. HCL
+// reports them in the order of its maps.
 func sorted(diags hcl.Diagnostics) hcl.Diagnostics {
 	key := func(d *hcl.Diagnostic) (string, int, int) {
 		if d.Subject == nil {
@@ -72,9 +72,9 @@ func sorted(diags hcl.Diagnostics) hcl.Diagnostics {
 	return slices.CompactFunc(diags, func(a, b *hcl.Diagnostic) bool { return compare(a, b) == 0 })
 }
 
-// WriteDiagnostics writes diagnostics for people: what, where with the source line and a caret
-// below the place, and why. Files are [Config.Sources]. Width wraps the text, 0 does not; with
-// colour there is a box around each.
+// WriteDiagnostics writes diagnostics for people: what is wrong, where, with the source line and a
+// caret below the place, and why. files are [Config.Sources]. Texts are wrapped to width columns,
+// or not at all if width is 0. With colour, there is a box around each diagnostic.
 func WriteDiagnostics(w io.Writer, diags hcl.Diagnostics, files map[string]*hcl.File, width int,
 	color bool) error {
 	out := bufio.NewWriter(w)
@@ -155,7 +155,7 @@ func (p *painter) wrapped(s string, indent int) {
 	}
 }
 
-// excerpt shows the line that the subject begins on, and a caret below every column that is meant.
+// excerpt shows the line on which the subject begins, and a caret below each of its columns.
 func (p *painter) excerpt(r *hcl.Range, file *hcl.File, hidden bool) {
 	where := fmt.Sprintf("on %s line %d", escape(r.Filename), r.Start.Line)
 	if in := enclosing(file, r.Start.Byte); in != "" {
@@ -182,7 +182,7 @@ func (p *painter) excerpt(r *hcl.Range, file *hcl.File, hidden bool) {
 	p.line(strings.Repeat(" ", len(number)+utf8.RuneCountInString(before)) + p.paint(p.code, carets))
 }
 
-// cut shortens a long line around what is marked.
+// cut shortens a long line around the marked part.
 func (p *painter) cut(before, marked, after string) (string, string, string) {
 	room := p.room() - 6
 	if p.width <= 0 || room >= utf8.RuneCountInString(before+marked+after) {
@@ -226,9 +226,9 @@ func lineAt(src []byte, pos hcl.Pos) (string, int) {
 	return string(src[start:end]), start
 }
 
-// escape makes visible what could deceive the reader: control, bidirectional and invisible
-// characters. Tabs become two blanks, so that carets stay below what they mark. Line ends stay in
-// texts.
+// escape makes characters visible that could deceive the reader: control, bidirectional and
+// invisible characters. Tabs become two blanks, so that carets stay below what they mark. Line ends
+// in texts stay.
 func escape(s string) string {
 	var b strings.Builder
 	for len(s) > 0 {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// ParseDuration reads Go's durations ("1h30m", "500ms") with d for days of 24 hours and w for weeks
-// in front: "7d", "2w", "1d12h". Nothing negative, nothing without a unit.
+// ParseDuration reads Go's durations ("1h30m", "500ms"), with d for days of 24 hours and w for
+// weeks in front: "7d", "2w", "1d12h". It refuses negative values and values without a unit.
 func ParseDuration(s string) (time.Duration, error) {
 	bad := errors.New(`want a duration such as "90s", "5m", "12h", "7d" or "2w"`)
 	var total time.Duration
@@ -41,9 +41,9 @@ func ParseDuration(s string) (time.Duration, error) {
 	return total + d, nil
 }
 
-// ParseTime reads a moment as people say it: a day such as 2026-12-01, a time as in RFC 3339, or a
-// duration such as 7d, counted from now in the given direction. Of a day it is the beginning, or
-// the end. An empty text is the zero time.
+// ParseTime reads a moment: a day such as 2026-12-01, a time as in RFC 3339, or a duration such as
+// 7d, counted from now in the given direction. A day means its beginning or, with endOfDay, its
+// end. An empty text is the zero time.
 func ParseTime(s string, now time.Time, direction Direction, endOfDay bool) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
@@ -65,7 +65,7 @@ func ParseTime(s string, now time.Time, direction Direction, endOfDay bool) (tim
 			"duration such as 7d", s)
 }
 
-// Direction is where from now a duration leads.
+// Direction says where from now a duration leads.
 type Direction int
 
 // The directions of a duration.

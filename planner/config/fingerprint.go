@@ -16,10 +16,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// fingerprint returns the SHA-256 of all that makes a plan another plan: evaluated systems,
-// storage, approval, waldur.url and the values of variables. The order of blocks and files,
-// comments and layout do not count; overrides do not either, since a plan holds what they made. A
-// member added here makes every plan stale, once.
+// fingerprint returns the SHA-256 of everything that makes a plan another plan: the evaluated
+// systems, storage, approval, waldur.url and the values of variables. The order of blocks and
+// files, comments and layout do not count. Overrides do not count either, because a plan contains
+// what they made. A new member here makes every plan stale, once.
 func fingerprint(c *Config) string {
 	b, err := json.Marshal(struct {
 		Version  int
@@ -52,8 +52,8 @@ type variableValue struct {
 	shown string
 }
 
-// variableValues returns the variables in the form that the fingerprint covers. A value has one
-// form, and no other has it.
+// variableValues returns the variables in the form that the fingerprint covers. Different values
+// have different forms.
 func variableValues(scope *expr.Scope) []variableValue {
 	var list []variableValue
 	for _, v := range scope.Variables() {
@@ -67,8 +67,8 @@ func variableValues(scope *expr.Scope) []variableValue {
 	return list
 }
 
-// parts are digests of what the fingerprint covers, sorted by name; short ones, for they are only
-// told apart.
+// parts returns short digests of what the fingerprint covers, sorted by name. They only have to
+// differ.
 func parts(c *Config) []planner.ConfigurationPart {
 	var list []planner.ConfigurationPart
 	add := func(name string, values ...any) {
@@ -96,9 +96,10 @@ func parts(c *Config) []planner.ConfigurationPart {
 	return list
 }
 
-// group returns the SHA-256 of all that nodes with one shared state must have in common: what makes
-// a plan another plan, overrides, the policy, and how often the loop looks. What is one node's may
-// differ: its name, its folder, where it serves metrics, who it notifies, secrets, and the fence.
+// group returns the SHA-256 of everything that nodes with one shared state must have in common:
+// what makes a plan another plan, overrides, the policy, and how often the loop looks. What belongs
+// to one node may differ: its name, its folder, where it serves metrics, whom it notifies, secrets,
+// and the fence.
 func (d *decoder) group(overrides hcl.Blocks) string {
 	c := d.config
 	var proxy string
@@ -119,7 +120,7 @@ func (d *decoder) group(overrides hcl.Blocks) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// words returns the words of a block, without comments and layout.
+// words returns the tokens of a block, without comments and layout.
 func (d *decoder) words(b *hcl.Block) []string {
 	body, ok := b.Body.(*hclsyntax.Body)
 	file := d.config.Sources[b.DefRange.Filename]

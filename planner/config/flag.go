@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// VariableFlag is --var or, with File, --var-file. Both add to one list: of several values for one
-// variable, the last counts.
+// VariableFlag is the flag --var or, with File, --var-file. Both add to one list. If a variable
+// gets several values, the last counts.
 type VariableFlag struct {
 	To   *[]VariableInput
 	File bool
 }
 
-// String shows nothing: there is no default.
+// String returns an empty text, because there is no default.
 func (f VariableFlag) String() string { return "" }
 
-// Type returns what the help calls the value.
+// Type returns the name of the value in the help.
 func (f VariableFlag) Type() string {
 	if f.File {
 		return "file"

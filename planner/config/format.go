@@ -8,9 +8,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// Format gives a configuration in canonical layout: indentation, and equals signs below each other.
-// Comments and the order of things stay. Source that does not parse is an error; its diagnostics
-// name the file name.
+// Format returns a configuration in canonical layout: indented, with the equals signs below each
+// other. Comments and order stay. Source that does not parse is an error, and its diagnostics use
+// name as the file name.
 func Format(src []byte, name string) ([]byte, hcl.Diagnostics) {
 	tokens := lexed(src, name)
 	if refused := expr.CheckTokens(tokens); refused != nil {

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// maxFile bounds the parser's recursion as well: with less than this, no nesting exhausts a
-	// stack.
+	// maxFile also limits the parser's recursion: with less than this, no nesting exhausts a stack.
 	maxFile = 256 << 10
 	// maxSecret is more than any token has.
 	maxSecret = 64 << 10
 )
 
-// Load reads and evaluates the configuration at path, a file or a folder. The Config is never nil.
+// Load reads and evaluates the configuration at path, a file or a folder. The returned Config is
+// never nil.
 func Load(path string, deps Deps, options Options) (*Config, hcl.Diagnostics) {
 	d := &decoder{deps: deps, options: options, config: &Config{Sources: map[string]*hcl.File{}}}
 	names := d.find(path)
@@ -78,8 +78,8 @@ func (d *decoder) find(path string) []string {
 	return names
 }
 
-// IsPart reports whether a file of a configuration folder is read, by its name. Hidden files are
-// not: editors keep their locks and copies in them.
+// IsPart reports whether a file with this name in a configuration folder is read. Hidden files are
+// not, because editors keep their locks and copies in them.
 func IsPart(name string) bool {
 	return strings.HasSuffix(name, ".hcl") && !strings.HasPrefix(name, ".")
 }
@@ -97,7 +97,7 @@ func (d *decoder) fileError(path string, err error, hint string) {
 // fileFinding is the Extra of a diagnostic about a file as a whole.
 type fileFinding struct{ path string }
 
-// parse reads one file and gives its blocks.
+// parse reads one file and returns its blocks.
 func (d *decoder) parse(name string) hcl.Blocks {
 	file := d.syntax(name)
 	if file == nil {
@@ -111,7 +111,7 @@ func (d *decoder) parse(name string) hcl.Blocks {
 	return content.Blocks
 }
 
-// syntax reads and parses one file; nil if it is no HCL.
+// syntax reads and parses one file; nil if it is not HCL.
 func (d *decoder) syntax(name string) *hcl.File {
 	src, err := readSafe(d.deps, name, maxFile, false)
 	if err != nil {
@@ -133,8 +133,8 @@ func (d *decoder) syntax(name string) *hcl.File {
 	return file
 }
 
-// withoutEchoes leaves out what only follows from the first of its kind: after an open quote, every
-// line is one more string over several lines.
+// withoutEchoes removes diagnostics that only follow from the first of their kind: after an
+// unclosed quote, every line is one more string over several lines.
 func withoutEchoes(diags hcl.Diagnostics) (kept hcl.Diagnostics) {
 	echo := false
 	for _, d := range diags {
@@ -149,7 +149,7 @@ func withoutEchoes(diags hcl.Diagnostics) (kept hcl.Diagnostics) {
 	return kept
 }
 
-// rootSchema has the blocks of a file; state is what a state block has for labels in it.
+// rootSchema returns the schema of a file. state has the labels of the file's state blocks.
 func rootSchema(state []string) *hcl.BodySchema {
 	s := &hcl.BodySchema{}
 	for _, name := range []string{"proxy", "waldur", "storage", "approval", "auto_approve", "run"} {
@@ -166,7 +166,7 @@ func rootSchema(state []string) *hcl.BodySchema {
 func capital(s string) string {
 	first, _, _ := strings.Cut(s, " ")
 	if s == "" || s[0] < 'a' || s[0] > 'z' || strings.ContainsAny(first, "./_") {
-		return s // a name keeps its letters
+		return s // a name is not changed
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/override"
 )
 
-// neverWorks warns of what an override says and no plan will ever do. Only values that depend on no
-// resource are known here.
+// neverWorks warns about parts of an override that no plan will ever do. It knows only the values
+// that depend on no resource.
 func (d *decoder) neverWorks(o *override.Override, at hcl.Range) {
 	w, never := o.Fixed(), "Override that cannot work"
 	if w.Group != nil && *w.Group < d.config.Settings.MinGID {

@@ -15,8 +15,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 )
 
-// autoApprove reads the policy. Beside its attributes it may have match blocks, as in overrides,
-// and windows:
+// autoApprove reads the policy. Besides attributes it may have match blocks, as in overrides, and
+// windows:
 //
 //	window {
 //	  days = ["mon", "tue"]      # on which it begins; all if left out
@@ -67,7 +67,7 @@ func (d *decoder) window(block *hcl.Block) policy.Window {
 	s := d.open(block, []string{"days", "!from", "!to", "zone", "deny"})
 	w := policy.Window{From: s.clock("from"), To: s.clock("to"), Zone: time.UTC,
 		Deny: s.boolean("deny", false)}
-	// in minutes, less one: from a time to the same is a day
+	// In minutes, less one: from a time to the same time is a whole day.
 	length := (w.To - w.From + 24*60 - 1) % (24 * 60)
 	if every := d.config.Run.Interval; !w.Deny && time.Duration(length+1)*time.Minute < every+
 		every/10 {
@@ -87,7 +87,8 @@ func (d *decoder) window(block *hcl.Block) policy.Window {
 	if zone := s.text("zone", "UTC"); zone != "UTC" {
 		loaded, err := time.LoadLocation(zone)
 		if err != nil || zone == "Local" {
-			s.wrong("zone", `%s is not a time zone that this program knows; want a name such as "Europe/Zurich".`, show(zone))
+			s.wrong("zone", `%s is not a time zone that this program knows; `+
+				`want a name such as "Europe/Zurich".`, show(zone))
 			return w
 		}
 		w.Zone = loaded
@@ -95,7 +96,7 @@ func (d *decoder) window(block *hcl.Block) policy.Window {
 	return w
 }
 
-// clock reads a time of day, HH:MM, as minutes after midnight.
+// clock reads a time of day, HH:MM, and returns it in minutes after midnight.
 func (s section) clock(name string) int {
 	text := s.text(name, "")
 	hours, minutes, ok := strings.Cut(text, ":")

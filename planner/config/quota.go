@@ -11,14 +11,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// kinds are the quota blocks that set limits, by label. Each reads its block for one system.
+// kinds are the functions that read a quota block that sets limits, by label.
 var kinds = map[string]func(*decoder, *hcl.Block, *planner.System) planner.QuotaSettings{
 	planner.QuotaLustre: (*decoder).lustre,
 	planner.QuotaLinux:  (*decoder).linux,
 	planner.QuotaVAST:   (*decoder).vast,
 }
 
-// quota reads the quota block; without one, nothing is set and orders for quotas are held.
+// quota reads the quota block. Without one, no limits are set and orders for quotas are held.
 func (s section) quota(sys *planner.System) planner.QuotaSettings {
 	q := planner.QuotaSettings{Kind: planner.QuotaNone, Orders: "hold"}
 	for i, b := range s.blocks {
@@ -45,7 +45,7 @@ func (s section) quota(sys *planner.System) planner.QuotaSettings {
 	return q
 }
 
-// byID reads what the quota blocks of group and project ids have in common.
+// byID reads the attributes that the quota blocks of group and project ids have in common.
 func (s section) byID(kind string) planner.QuotaSettings {
 	q := planner.QuotaSettings{
 		Kind:     kind,
@@ -80,12 +80,13 @@ func (d *decoder) lustre(b *hcl.Block, sys *planner.System) planner.QuotaSetting
 	return q
 }
 
-// linux reads quotas of the kernel, on XFS and ext4.
+// linux reads the quota block of the kernel's quotas, on XFS and ext4.
 func (d *decoder) linux(b *hcl.Block, sys *planner.System) planner.QuotaSettings {
 	s := d.open(b, []string{"by", "project_ids", "shared", "on_remove"})
 	if sys.Filesystem != "xfs" && sys.Filesystem != "ext4" && sys.Filesystem != "" {
 		d.errorAt(b.DefRange, "Quotas of the kernel without such a filesystem",
-			`quota "linux" needs filesystem = "xfs" or "ext4", on this node and not over NFS; this system has %s.`,
+			`quota "linux" needs filesystem = "xfs" or "ext4", on this node and not over NFS; `+
+				`this system has %s.`,
 			show(sys.Filesystem))
 	}
 	q := s.byID(planner.QuotaLinux)
@@ -96,7 +97,7 @@ func (d *decoder) linux(b *hcl.Block, sys *planner.System) planner.QuotaSettings
 	return q
 }
 
-// vast reads directory quotas of a VAST system, set by its management API.
+// vast reads the quota block of directory quotas on a VAST system, set through its management API.
 func (d *decoder) vast(b *hcl.Block, sys *planner.System) planner.QuotaSettings {
 	s := d.open(b, []string{"!url", "token", "user", "password", "ca_file", "tenant",
 		"!path_prefix", "on_remove"})
@@ -124,7 +125,7 @@ func (d *decoder) vast(b *hcl.Block, sys *planner.System) planner.QuotaSettings 
 	return q
 }
 
-// quotaAccess reads what a management API lets us in with: a token, or a user with a password.
+// quotaAccess reads the credentials for a management API: a token, or a user with a password.
 func (d *decoder) quotaAccess(s section, sys *planner.System) {
 	switch {
 	case s.has("token") && (s.has("user") || s.has("password")):
@@ -144,8 +145,8 @@ func (d *decoder) quotaAccess(s section, sys *planner.System) {
 		Password: s.secret("password")}
 }
 
-// certificates returns an absolute path of a file that nobody else may replace: who does can read
-// what is sent.
+// certificates reads the absolute path of a file that nobody else may replace: anybody who can
+// replace it can read what is sent.
 func (s section) certificates(name string) string {
 	p := s.absolute(name)
 	if p == "" || s.d.options.Secrets == Skip {
@@ -157,13 +158,12 @@ func (s section) certificates(name string) string {
 	return p
 }
 
-// vastTrash is where VAST deletes at once.
+// vastTrash is a folder in which VAST deletes everything at once.
 const vastTrash = ".vast_trash"
 
 func inVASTTrash(p string) bool { return slices.Contains(strings.Split(p, "/"), vastTrash) }
 
-// pathPrefix returns the path, as the storage system has it, of what is mounted as the system's
-// directory.
+// pathPrefix reads the storage system's own path of what is mounted as the system's directory.
 func (s section) pathPrefix(name string) string {
 	p, ok := s.given(name)
 	switch {

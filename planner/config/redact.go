@@ -10,11 +10,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// redact blanks out what may be a secret written into the configuration: everything after the first
-// word of a line or member whose name sounds like a secret, up to the end of the line on which
-// brackets and heredocs are closed again, unless it is just a call of file or env. It works on
-// tokens, so it also works where the syntax is broken. Lengths and line ends stay, so that every
-// range still fits. Blanking out too much costs an excerpt; too little, a token.
+// redact blanks out what may be a secret written into the configuration. If the name of a line or
+// member sounds like a secret, everything after its first word is blanked, up to the end of the
+// line on which brackets and heredocs are closed again, unless it is just a call of file or env.
+// redact works on tokens, so it also works if the syntax is broken. Lengths and line ends stay, so
+// that every range still fits. Blanking out too much costs an excerpt; too little costs a token.
 func redact(src []byte, tokens hclsyntax.Tokens) []byte {
 	out := blankLines(bytes.Clone(src))
 	for i := 0; i < len(tokens); i++ {
@@ -31,7 +31,7 @@ func redact(src []byte, tokens hclsyntax.Tokens) []byte {
 				to = tokens[end].Range.Start.Byte
 			}
 			blank(out, valueStart(tokens, i, from), lineEnd(src, to))
-			// people keep old ones there
+			// people keep old secrets in comments
 		} else if end < len(tokens) && tokens[end].Type == hclsyntax.TokenComment {
 			blank(out, tokens[end].Range.Start.Byte+1, tokens[end].Range.End.Byte)
 		}
@@ -40,8 +40,8 @@ func redact(src []byte, tokens hclsyntax.Tokens) []byte {
 	return out
 }
 
-// blankLines returns the same for single lines and without tokens, which mean nothing once a quote
-// has been left open.
+// blankLines does the same for single lines without tokens, which mean nothing after an unclosed
+// quote.
 func blankLines(b []byte) []byte {
 	start := 0
 	for line := range bytes.Lines(b) {
@@ -63,7 +63,7 @@ func blankLines(b []byte) []byte {
 	return b
 }
 
-// nameOf returns the token's text; of a quoted name, what is between the quotes.
+// nameOf returns the text of the token; of a quoted name, the text between the quotes.
 func nameOf(tokens hclsyntax.Tokens, i int) string {
 	if tokens[i].Type == hclsyntax.TokenOQuote && i+1 < len(tokens) {
 		return string(tokens[i+1].Bytes)
@@ -78,7 +78,7 @@ func hasPassword(s string) bool {
 	return found && strings.Contains(host, "@")
 }
 
-// isName reports whether a token is the first word of a statement, or is given a value in the
+// isName reports whether a token is the first word of a statement, or the name of a value in the
 // middle of a line.
 func isName(tokens hclsyntax.Tokens, i int) bool {
 	after, quoted := i+1, tokens[i].Type == hclsyntax.TokenOQuote
@@ -103,7 +103,7 @@ func isName(tokens hclsyntax.Tokens, i int) bool {
 	return false
 }
 
-// soundsSecret is generous: a misspelt "tokn" is followed by a token all the same.
+// soundsSecret is generous, because a misspelt "tokn" is also followed by a token.
 func soundsSecret(name string) bool {
 	name = strings.ToLower(name)
 	switch name {
@@ -120,8 +120,8 @@ func soundsSecret(name string) bool {
 		expr.Distance(name, "secret") <= 2
 }
 
-// statementEnd returns the index of the newline that ends the statement, outside of all brackets,
-// or of the bracket that closes what it is in.
+// statementEnd returns the index of the newline that ends the statement, outside all brackets, or
+// of the bracket that closes the block around it.
 func statementEnd(tokens hclsyntax.Tokens, i int) int {
 	depth, from := 0, i
 	for ; i < len(tokens); i++ {
@@ -140,7 +140,7 @@ func statementEnd(tokens hclsyntax.Tokens, i int) int {
 			if depth == 0 {
 				return i
 			}
-		// it has the line's end in it; where no secret stands before it, none is cut short
+		// A comment includes the line's end. If no secret precedes it, no value is cut short.
 		case hclsyntax.TokenComment:
 			if depth == 0 && bytes.HasSuffix(tokens[i].Bytes, []byte("\n")) &&
 				callsSource(tokens[from:i]) {
@@ -171,7 +171,7 @@ func callsSource(tokens hclsyntax.Tokens) bool {
 	return name == "file" || name == "env"
 }
 
-// valueStart leaves the equals sign in sight.
+// valueStart leaves the equals sign visible.
 func valueStart(tokens hclsyntax.Tokens, i, from int) int {
 	for j := i + 1; j < len(tokens) && j <= i+3; j++ {
 		if tokens[j].Type == hclsyntax.TokenEqual {
@@ -191,7 +191,7 @@ func lineEnd(src []byte, from int) int {
 	return len(src)
 }
 
-// blank overwrites all but line ends.
+// blank overwrites everything except line ends.
 func blank(b []byte, from, to int) {
 	note := []byte(" (not shown)")
 	for i := from; i < to; i++ {
@@ -207,8 +207,8 @@ func blank(b []byte, from, to int) {
 	}
 }
 
-// lexed returns the tokens of src. Problems of the lexer are left to the parser, which reports them
-// again.
+// lexed returns the tokens of src. It ignores problems of the lexer, because the parser reports
+// them again.
 func lexed(src []byte, name string) hclsyntax.Tokens {
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
 	return tokens

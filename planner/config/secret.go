@@ -6,17 +6,17 @@ import (
 	"log/slog"
 )
 
-// Secret is a token or a password. Every way of printing it shows a placeholder; only Reveal gives
+// Secret is a token or a password. Every way to print it shows a placeholder. Only Reveal returns
 // the value.
 type Secret struct {
-	// A pointer, so that printing a struct by reflection, which skips methods of unexported fields,
-	// shows an address.
+	// value is a pointer, so that printing a struct by reflection, which skips the methods of
+	// unexported fields, shows only an address.
 	value *string
 }
 
 const placeholder = "(secret)"
 
-// NewSecret wraps a value.
+// NewSecret returns a secret with this value.
 func NewSecret(value string) Secret { return Secret{value: &value} }
 
 // Reveal returns the value; empty if the secret was not read.
@@ -30,20 +30,20 @@ func (s Secret) Reveal() string {
 // IsSet reports whether there is a value.
 func (s Secret) IsSet() bool { return s.value != nil && *s.value != "" }
 
-// String shows a placeholder.
+// String returns a placeholder.
 func (s Secret) String() string { return placeholder }
 
-// GoString shows a placeholder.
+// GoString returns a placeholder.
 func (s Secret) GoString() string { return placeholder }
 
-// Format shows a placeholder for every verb.
+// Format prints a placeholder for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, placeholder) }
 
-// MarshalText shows a placeholder.
+// MarshalText returns a placeholder.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(placeholder), nil }
 
-// MarshalJSON shows a placeholder.
+// MarshalJSON returns a placeholder.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + placeholder + `"`), nil }
 
-// LogValue shows a placeholder.
+// LogValue returns a placeholder.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(placeholder) }

@@ -11,25 +11,25 @@ import (
 
 // SharedState is a state that nodes share.
 type SharedState struct {
-	// URL is the database's; not set unless secrets are read.
+	// URL is the URL of the database. It is not set unless secrets are read.
 	URL Secret
-	// Name is the state's in the database: nodes with one name are one fail-over group.
+	// Name is the name of the state in the database. Nodes with one name are one fail-over group.
 	Name string
-	// Node is this node's name; empty: the host's.
+	// Node is the name of this node; empty means the host name.
 	Node string
 	// Lease is how long a node may be silent before another one takes over.
 	Lease time.Duration
-	// Group is the SHA-256 of all that nodes with one name must have in common.
+	// Group is the SHA-256 of everything that nodes with one name must have in common.
 	Group string
-	// Fence is the program that makes sure that another node is gone, by absolute path, and its
+	// Fence is the absolute path of the program that makes sure that another node is stopped, and its
 	// arguments; empty if there is none.
 	Fence []string
 }
 
-// statePostgres is the label of a state block of nodes that share their state.
+// statePostgres is the label of a state block for a shared state.
 const statePostgres = "postgres"
 
-// sharedState reads what a state block with a label has beside path.
+// sharedState reads the attributes of a labelled state block, except path.
 func (d *decoder) sharedState(block *hcl.Block, s section) {
 	if block.Labels[0] != statePostgres {
 		d.errorAt(block.LabelRanges[0], "Unknown kind of state",
@@ -63,7 +63,8 @@ func (d *decoder) sharedState(block *hcl.Block, s section) {
 	d.config.Shared = shared
 }
 
-// stateURL returns the database's address: a secret, which commands without a token need, too.
+// stateURL reads the address of the database. It is a secret that commands without a token need,
+// too.
 func (s section) stateURL() Secret {
 	mode := s.d.options.Secrets
 	defer func() { s.d.options.Secrets = mode }()
@@ -73,7 +74,7 @@ func (s section) stateURL() Secret {
 	return s.secret("url")
 }
 
-// name returns a short name in printable ASCII; empty if it is not given.
+// name reads a short name in printable ASCII; empty if it is not given.
 func (s section) name(attribute string) string {
 	name := s.text(attribute, "")
 	odd := func(r rune) bool { return r <= ' ' || r > '~' }
@@ -84,7 +85,7 @@ func (s section) name(attribute string) string {
 	return name
 }
 
-// stateLabels returns the names of the labels of the file's state blocks: none, or the kind.
+// stateLabels returns the label names of the file's state blocks: none, or the kind.
 func stateLabels(file *hcl.File) []string {
 	body, ok := file.Body.(*hclsyntax.Body)
 	if ok && slices.ContainsFunc(body.Blocks,

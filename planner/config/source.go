@@ -17,7 +17,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// confidential marks what file and env return.
+// confidential marks the results of file and env.
 const confidential = "confidential"
 
 // secret reads a secret, which must be exactly file("…") or env("…").
@@ -50,7 +50,7 @@ func (s section) secret(name string) Secret {
 	return NewSecret(value)
 }
 
-// sourceCall takes file("…") or env("…") apart.
+// sourceCall splits file("…") or env("…") into its parts.
 func sourceCall(expr hcl.Expression) (source, argument string, ok bool) {
 	call, isCall := expr.(*hclsyntax.FunctionCallExpr)
 	if !isCall || len(call.Args) != 1 || call.ExpandFinal || call.Name != "file" &&
@@ -68,7 +68,7 @@ func sourceCall(expr hcl.Expression) (source, argument string, ok bool) {
 	return call.Name, v.AsString(), true
 }
 
-// fetch reads a file or a variable. Nothing of the value is in an error.
+// fetch reads a file or a variable. Its errors show nothing of the value.
 func (d *decoder) fetch(source, name string, at hcl.Range) (string, error) {
 	var value string
 	switch source {
@@ -96,7 +96,7 @@ func (d *decoder) fetch(source, name string, at hcl.Range) (string, error) {
 	return value, nil
 }
 
-// beside makes a path absolute that is relative to the file that says it.
+// beside makes a relative path absolute: it is relative to the file that has it.
 func (d *decoder) beside(name string, at hcl.Range) string {
 	if filepath.IsAbs(name) {
 		return filepath.Clean(name)
@@ -104,8 +104,8 @@ func (d *decoder) beside(name string, at hcl.Range) string {
 	return filepath.Join(filepath.Dir(at.Filename), name)
 }
 
-// rawURL evaluates an attribute that may use file and env. Opaque tells that the value must not be
-// quoted; a value that depends on what was skipped is not ok.
+// rawURL evaluates an attribute that may use file and env. opaque reports whether the value must
+// not be quoted. ok is false if the value depends on something that was skipped.
 func (s section) rawURL(name string) (value string, opaque, ok bool) {
 	attr := s.attrs[name]
 	if attr == nil {
@@ -141,8 +141,8 @@ func (s section) rawURL(name string) (value string, opaque, ok bool) {
 	return v.AsString(), len(marks) > 0, true
 }
 
-// plainTemplate allows text, variables, locals, file, env and what joins them; nothing that could
-// put a value of file or env into a message of HCL.
+// plainTemplate allows text, variables, locals, file and env, and what joins them. It allows
+// nothing that could put a value of file or env into a message of HCL.
 func plainTemplate(expr hcl.Expression) bool {
 	switch e := expr.(type) {
 	case *hclsyntax.LiteralValueExpr:
@@ -181,8 +181,8 @@ func (d *decoder) sourceFunction(source string, at hcl.Range) function.Function 
 	})
 }
 
-// baseURL reads a URL that ends in a slash; one is added. Plain http is for loopback addresses
-// only.
+// baseURL reads a URL and makes it end in a slash. Plain http is allowed only for loopback
+// addresses.
 func (s section) baseURL(name string) string {
 	u := s.url(name)
 	if u != "" && !strings.HasSuffix(u, "/") {
@@ -208,8 +208,8 @@ func (s section) url(name string) string {
 	return u
 }
 
-// parseURL checks a URL and gives its one form: scheme and host in lower case. Errors never quote
-// it.
+// parseURL checks a URL and returns its canonical form: scheme and host in lower case. Its errors
+// never quote the URL.
 func parseURL(raw string, anyHTTP bool) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" {

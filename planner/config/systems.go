@@ -102,12 +102,13 @@ func (s section) filesystem() string {
 	}
 	if attr := s.attrs["filesystem"]; attr != nil && fs == "" {
 		s.wrong("filesystem",
-			`Want what must be mounted there: "lustre", "nfs", "xfs", "ext4", …, or "any" to try things out.`)
+			`Want what must be mounted there: "lustre", "nfs", "xfs", "ext4", …, `+
+				`or "any" to try things out.`)
 	}
 	return fs
 }
 
-// paths reads the mount path prefixes of a system, longest first.
+// paths reads the mount path prefixes of a system, and sorts them, longest first.
 func (s section) paths(sys *planner.System) {
 	m := s.textMap("paths")
 	for _, prefix := range slices.Sorted(maps.Keys(m)) {
@@ -132,7 +133,7 @@ func (s section) paths(sys *planner.System) {
 		func(a, b planner.PathMapping) int { return cmp.Compare(len(b.Prefix), len(a.Prefix)) })
 }
 
-// given returns a text that is there, and is one; what is wrong with it was reported.
+// given returns a text if it is given and is a text. Any problem was already reported.
 func (s section) given(name string) (string, bool) {
 	if !s.has(name) {
 		return "", false
@@ -142,7 +143,7 @@ func (s section) given(name string) (string, bool) {
 	return text, len(s.d.diags) == before
 }
 
-// absolute returns an absolute, clean path.
+// absolute reads an absolute, clean path.
 func (s section) absolute(name string) string {
 	p, ok := s.given(name)
 	if !ok {
@@ -156,7 +157,7 @@ func (s section) absolute(name string) string {
 	return p
 }
 
-// below returns an absolute path below root, as a storage path.
+// below reads an absolute path below root, and returns it as a storage path.
 func (s section) below(name, root string) string {
 	p := s.absolute(name)
 	if p == "" {
@@ -177,13 +178,14 @@ func (s section) storagePath(name string) string {
 		return ""
 	}
 	if !isStoragePath(p) {
-		s.wrong(name, `%s must be a clean path relative to storage.root and inside it, such as "capstor".`, show(p))
+		s.wrong(name, `%s must be a clean path relative to storage.root and inside it, `+
+			`such as "capstor".`, show(p))
 		return ""
 	}
 	return p
 }
 
-// isStoragePath reports whether p is clean, relative, and stays below the root without being it.
+// isStoragePath reports whether p is clean, relative, and strictly below the root.
 func isStoragePath(p string) bool {
 	return p != "" && p != "." && !path.IsAbs(p) && path.Clean(p) == p && p != ".." &&
 		!strings.HasPrefix(p,

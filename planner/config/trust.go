@@ -15,13 +15,13 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// mostLinks is how many links a path may lead through.
+// mostLinks is how many symbolic links a path may lead through.
 const mostLinks = 40
 
-// Trusted refuses a path, by an error with the way out, that somebody besides root and uid could
-// replace: the file, each folder above it and each link on the way have to belong to root or uid,
-// and be writable by nobody else. In a sticky folder, such as /tmp, nobody can replace what belongs
-// to another. What does not exist yet is judged by the folders above it.
+// Trusted refuses a path that anybody besides root and uid could replace. The file, each folder
+// above it and each link on the way must belong to root or uid and be writable by nobody else. In a
+// sticky folder, such as /tmp, nobody can replace what belongs to another user. A path that does
+// not exist yet is judged by the folders above it. The error says how to fix it.
 func Trusted(path string, uid uint32) error { return trusted(path, uid, 0) }
 
 func trusted(path string, uid uint32, links int) error {
@@ -41,7 +41,8 @@ func trusted(path string, uid uint32, links int) error {
 		return err
 	}
 	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 && owner != uid {
-		return fmt.Errorf("%s belongs to user %d, who could run anything as the user of cscs-sync: chown "+
+		return fmt.Errorf("%s belongs to user %d, who could run anything as the user of cscs-sync: "+
+			"chown "+
 			"root %[1]s", path, owner)
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
@@ -55,20 +56,20 @@ func trusted(path string, uid uint32, links int) error {
 		return trusted(filepath.Clean(to), uid, links+1)
 	}
 	if info.Mode().Perm()&0o022 != 0 && !(info.IsDir() && info.Mode()&fs.ModeSticky != 0) {
-		return fmt.Errorf("others can write to %s (%s), and could run anything as the user of cscs-sync: "+
-			"chmod go-w %[1]s",
+		return fmt.Errorf("others can write to %s (%s), and could run anything as the user of "+
+			"cscs-sync: chmod go-w %[1]s",
 			path, info.Mode())
 	}
 	return nil
 }
 
-// mostInterpreters is how many scripts may interpret each other, as in Linux.
+// mostInterpreters is how long a chain of scripts that interpret each other may be, as in Linux.
 const mostInterpreters = 5
 
 // programPath is where cscs-sync and the programs that it runs look for others.
 var programPath = []string{"/usr/bin", "/bin"}
 
-// TrustedProgram refuses, as [Trusted] does, a program that somebody besides root and uid could
+// TrustedProgram refuses, like [Trusted], a program that anybody besides root and uid could
 // replace, and a script whose interpreter is such a program.
 func TrustedProgram(path string, uid uint32) error {
 	for range mostInterpreters {
@@ -84,8 +85,8 @@ func TrustedProgram(path string, uid uint32) error {
 	return fmt.Errorf("%s is a script in too long a chain of interpreters", path)
 }
 
-// interpreterOf returns the program that runs a script; empty if path is no script, or nothing yet.
-// That of "env NAME" is NAME, once env itself is trusted.
+// interpreterOf returns the program that runs a script; empty if path is not a script or does not
+// exist yet. For "env NAME" it returns NAME, once env itself is trusted.
 func interpreterOf(path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -121,7 +122,7 @@ func interpreterOf(path string) (string, error) {
 	return words[0], nil
 }
 
-// absolute refuses an interpreter that would be looked for wherever the caller happens to be.
+// absolute refuses an interpreter that would be looked for in the caller's current directory.
 func absolute(script, interpreter string) (string, error) {
 	if !filepath.IsAbs(interpreter) {
 		return "", fmt.Errorf("%s is run by %q, which is not in %s: write its whole path", script,
@@ -142,7 +143,7 @@ func (osDeps) TrustedProgram(path string) error { return asRoot(path, TrustedPro
 // Trusted implements [Deps].
 func (osDeps) Trusted(path string) error { return asRoot(path, Trusted) }
 
-// asRoot checks what root runs or believes: a caller who is not root can harm nobody else.
+// asRoot makes the check only if the caller is root, because another caller can harm nobody else.
 func asRoot(path string, trusted func(path string, uid uint32) error) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -154,7 +155,7 @@ func asRoot(path string, trusted func(path string, uid uint32) error) error {
 	return trusted(path, 0)
 }
 
-// Programs returns the programs that the configuration has cscs-sync run.
+// Programs returns the programs that the configuration makes cscs-sync run.
 func (c *Config) Programs() []string {
 	var programs []string
 	for _, system := range c.Settings.Systems {

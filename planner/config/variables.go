@@ -14,7 +14,7 @@ import (
 const variablePrefix = "CSCS_SYNC_VAR_"
 
 // inputs returns the values that are given to variables: first those of the environment, then flags
-// and files as they come.
+// and files in order.
 func (d *decoder) inputs() []expr.Input {
 	var inputs []expr.Input
 	for _, pair := range slices.Sorted(slices.Values(d.deps.Environ())) {
@@ -40,8 +40,8 @@ func (d *decoder) inputs() []expr.Input {
 	return inputs
 }
 
-// variableFile reads a file of NAME = VALUE lines. It decides what is done as root, so it is as
-// protected as the configuration.
+// variableFile reads a file of NAME = VALUE lines. Its values decide what is done as root, so it
+// must be as protected as the configuration.
 func (d *decoder) variableFile(name string) (inputs []expr.Input) {
 	file := d.syntax(name)
 	if file == nil {
@@ -65,8 +65,8 @@ func (d *decoder) compileScope(variables, locals hcl.Blocks, inputs []expr.Input
 	return !diags.HasErrors()
 }
 
-// noSecretVariables refuses variables whose values contain a secret of this configuration: plans
-// show variables.
+// noSecretVariables refuses variables whose values contain a secret of this configuration, because
+// plans show variables.
 func (d *decoder) noSecretVariables() {
 	for _, v := range d.scope.Variables() {
 		if text := expr.Show(v.Value, 0); d.hidden.Text(text) != text {

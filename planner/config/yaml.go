@@ -18,25 +18,25 @@ import (
 type Converted struct {
 	// HCL is the configuration. It refers to the secrets as files beside it.
 	HCL string
-	// Secrets are to be written beside the configuration, with mode 0600, and nowhere else.
+	// Secrets are files to write beside the configuration, with mode 0600, and nowhere else.
 	Secrets []SecretFile
-	// Notes are for the person who converts: what to look at, and what has no counterpart.
+	// Notes are for the person who converts: what to check, and what has no counterpart.
 	Notes []string
 }
 
-// SecretFile is a secret to be written into a file.
+// SecretFile is a secret to write into a file.
 type SecretFile struct {
 	Name  string
 	Value Secret
 }
 
-// Disk tells what stands on disk; the conversion looks at directories only.
+// Disk looks at the disk for the conversion, which needs to know only which directories exist.
 type Disk interface {
-	// IsDir reports whether there is a directory; a path that cannot be seen is taken for one.
+	// IsDir reports whether a directory exists. A path that cannot be seen counts as existing.
 	IsDir(path string) bool
 }
 
-// agent is what the Python agent's config.yaml says.
+// agent is the content of the Python agent's config.yaml.
 type agent struct {
 	proxyURL, apiToken, waldurToken, root, archive string
 	mappings                                       []mapping
@@ -44,14 +44,14 @@ type agent struct {
 	interval, minGID                               int64
 }
 
-// mapping is one of system_mappings: the folder of a system below storage_root.
+// mapping is an entry of system_mappings: the folder of a system below storage_root.
 type mapping struct {
 	key, folder string
 	line        int
 }
 
-// FromYAML converts the Python agent's YAML, every key of it; one that the agent did not know is an
-// error. No error and no note contains a value of a secret.
+// FromYAML converts the Python agent's YAML, with every key of it. A key that the agent did not
+// know is an error. No error and no note contains the value of a secret.
 func FromYAML(src []byte, disk Disk) (Converted, error) {
 	a := agent{interval: 60, minGID: 1000}
 	if err := a.parse(src); err != nil {
@@ -63,9 +63,9 @@ func FromYAML(src []byte, disk Disk) (Converted, error) {
 	return a.convert(disk), nil
 }
 
-// placeMappings takes the folders of system_mappings below storage_root: absolute ones are turned
-// into what the configuration has, a path below storage.root. One that leads elsewhere is an error,
-// because no directory of this configuration lies outside of storage.root.
+// placeMappings moves the folders of system_mappings below storage_root. An absolute folder becomes
+// a path relative to storage.root, as in the configuration. A folder outside storage_root is an
+// error, because all directories of this configuration are below storage.root.
 func (a *agent) placeMappings() error {
 	var problems []error
 	for i := range a.mappings {
@@ -123,8 +123,8 @@ func (a *agent) parse(src []byte) error {
 	return errors.Join(problems...)
 }
 
-// lineOf finds the line in an error of the YAML parser, whose words may quote what they stumbled
-// over.
+// lineOf finds the line in an error of the YAML parser, whose text may quote what it could not
+// read.
 func lineOf(err error) string {
 	if m := regexp.MustCompile(`line [0-9]{1,9}`).FindString(err.Error()); m != "" {
 		return " near " + m
@@ -164,7 +164,7 @@ func (a *agent) take(key string, v *yaml.Node) (err error) {
 	return err
 }
 
-// scalar returns a text without what cannot be in one line of a configuration.
+// scalar returns a text. It refuses text that cannot be in one line of a configuration.
 func scalar(v *yaml.Node) (string, error) {
 	if v.Kind != yaml.ScalarNode {
 		return "", errors.New("wants one value")

@@ -9,7 +9,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// convert writes what the agent was told in the words of this configuration.
+// convert writes the agent's settings as this configuration.
 func (a *agent) convert(disk Disk) Converted {
 	var c Converted
 	var b strings.Builder
@@ -51,7 +51,7 @@ func (a *agent) writeProxy(b *strings.Builder, c *Converted) {
 	c.secret("proxy.token", a.apiToken, "api_token")
 }
 
-// safeURL leaves a user and password out of a URL, which could not be used with them anyway.
+// safeURL removes user and password from a URL, because such a URL is not accepted.
 func (a *agent) safeURL(c *Converted) string {
 	if !hasPassword(a.proxyURL) {
 		return a.proxyURL
@@ -100,9 +100,9 @@ func (a *agent) writeStorage(b *strings.Builder, c *Converted) {
 	fmt.Fprintf(b, "  min_gid = %d\n  tera = \"TiB\" # as the agent took it\n}\n\n", a.minGID)
 }
 
-// writeSystem writes a system. The agent never read system_mappings: it used the mount path's first
-// component as the folder. Where the mapping says another one and the old folder is there, data may
-// be in either: a person must say.
+// writeSystem writes a system block. The agent never read system_mappings: it used the first
+// component of the mount path as the folder. If the mapping names another folder and the old one
+// exists, the data may be in either, and a person must choose.
 func (a *agent) writeSystem(b *strings.Builder, c *Converted, m mapping, disk Disk) {
 	fmt.Fprintf(b, "system %s {\n", quote(m.key))
 	old := path.Join(a.root, m.key)
@@ -152,7 +152,7 @@ func (a *agent) noteSwitches(c *Converted) {
 	}
 }
 
-// quote writes a text as HCL does, with templates and control characters escaped.
+// quote writes a text as HCL does, and escapes templates and control characters.
 func quote(s string) string {
 	return strings.TrimSpace(string(hclwrite.TokensForValue(cty.StringVal(s)).Bytes()))
 }

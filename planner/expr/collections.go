@@ -9,7 +9,7 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
-// maxReplaced bounds what replace may make: the text times the replacement.
+// maxReplaced limits the result of replace: the length of the text times that of the replacement.
 const maxReplaced = 16 << 20
 
 var replaceFunc = text([]string{"string", "substring", "replacement"}, cty.String,
@@ -34,7 +34,7 @@ var endsWithFunc = text([]string{"string", "suffix"}, cty.Bool,
 		return cty.BoolVal(strings.HasSuffix(a[0], a[1])), nil
 	})
 
-// text returns a function of texts.
+// text returns a function whose parameters are texts.
 func text(params []string, result cty.Type, f func([]string) (cty.Value, error)) function.Function {
 	spec := &function.Spec{Type: function.StaticReturnType(result),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {

@@ -7,16 +7,16 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// Console evaluates single expressions, as people type them.
+// Console evaluates single expressions that people type.
 type Console struct {
 	Scope *Scope
 	// Context is what expressions may use.
 	Context *hcl.EvalContext
-	// Resource reports whether they see a resource, as upstream.
+	// Resource reports whether expressions see a resource, as upstream.
 	Resource bool
 }
 
-// ConsoleFile is what diagnostics call a line of the console.
+// ConsoleFile is the file name of a console line in diagnostics.
 const ConsoleFile = "console"
 
 // IsExpression reports whether a line is more than blanks or a comment.
@@ -25,7 +25,7 @@ func IsExpression(line string) bool {
 	return line != "" && !strings.HasPrefix(line, "#")
 }
 
-// Evaluate returns the value of an expression as HCL writes it, with a line for each element.
+// Evaluate returns the value of an expression as HCL writes it, with one line for each element.
 func (c *Console) Evaluate(line string) (string, hcl.Diagnostics) {
 	if err := CheckSource([]byte(line)); err != nil {
 		return "", hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Unsuitable expression",

@@ -1,4 +1,4 @@
-// Package expr holds what the expressions of a configuration may use: the functions, the site's
+// Package expr has what the expressions of a configuration may use: the functions, the site's
 // variables and its locals.
 //
 //	variable "headroom" {
@@ -16,10 +16,11 @@
 //	}
 //
 // [Compile] evaluates variables and locals once. A [Scope] then gives every other expression the
-// objects var and local, and names the variables that a value depends on, so that a plan can say
+// objects var and local. It names the variables that a value depends on, so that a plan can say
 // where the value comes from.
 //
-// No function reads a file, a clock, the environment or chance. Values are bounded: see [Bounded].
+// No function reads a file, a clock, the environment or random numbers. Values are limited in size;
+// see [Bounded].
 //
 // The package is pure: no I/O, no clock.
 package expr

@@ -16,8 +16,8 @@ import (
 )
 
 // Functions returns a copy of the functions that every expression of a configuration may call. Two
-// of them, file and env, only fail here: their results are secrets, which have no place outside of
-// the few attributes for which package config replaces them.
+// of them, file and env, only fail: their results are secrets, which are allowed only in the few
+// attributes for which package config replaces these functions.
 func Functions() map[string]function.Function { return maps.Clone(functions()) }
 
 var functions = sync.OnceValue(func() map[string]function.Function {
@@ -71,13 +71,13 @@ var functions = sync.OnceValue(func() map[string]function.Function {
 	for name, f := range fs {
 		fs[name] = checked(f, nil)
 	}
-	// These two take expressions, not values, and return one of them.
+	// These two take expressions instead of values, and return one of them.
 	fs["try"], fs["can"] = tryfunc.TryFunc, tryfunc.CanFunc
 	fs["file"], fs["env"] = refused("file"), refused("env")
 	return fs
 })
 
-// checked is f with a check of its arguments, if there is one, and with a bounded result.
+// checked returns f with a check of its arguments, if there is one, and with a limited result.
 func checked(f function.Function, check func(args []cty.Value) error) function.Function {
 	return function.New(&function.Spec{Description: f.Description(), Params: f.Params(),
 		VarParam: f.VarParam(),
@@ -88,7 +88,7 @@ func checked(f function.Function, check func(args []cty.Value) error) function.F
 						return f.ReturnTypeForValues(args)
 					}
 				}
-				if err := check(args); err != nil { // some functions compute their result here already
+				if err := check(args); err != nil { // some functions already compute their result here
 					return cty.NilType, err
 				}
 			}
@@ -104,7 +104,7 @@ func checked(f function.Function, check func(args []cty.Value) error) function.F
 	})
 }
 
-// finite is f without infinite results: in a quota block, infinite means unlimited.
+// finite returns f without infinite results, because in a quota block infinite means unlimited.
 func finite(f function.Function) function.Function {
 	return function.New(&function.Spec{Params: f.Params(), VarParam: f.VarParam(),
 		Type: f.ReturnTypeForValues,
@@ -118,10 +118,10 @@ func finite(f function.Function) function.Function {
 	})
 }
 
-// wide finds a width or a precision of more than three digits in a format.
+// wide matches a width or a precision of more than three digits in a format.
 var wide = regexp.MustCompile(`%[^a-zA-Z%]*[0-9]{4}`)
 
-// narrow returns a format function without widths that fill the memory.
+// narrow returns a format function without widths that would fill the memory.
 func narrow(f function.Function) function.Function {
 	return checked(f, func(args []cty.Value) error {
 		if args[0].Type() == cty.String && !args[0].IsNull() &&
@@ -132,7 +132,7 @@ func narrow(f function.Function) function.Function {
 	})
 }
 
-// few is setproduct for sets that a person has written.
+// few returns setproduct, limited to sets that a person has written.
 func few(f function.Function) function.Function {
 	return checked(f, func(args []cty.Value) error {
 		n := 1
@@ -184,7 +184,7 @@ func refused(name string) function.Function {
 	})
 }
 
-// elements returns those of a list, a set or a tuple, converted to want.
+// elements returns the elements of a list, a set or a tuple, converted to want.
 func elements(v cty.Value, want cty.Type) ([]cty.Value, error) {
 	if t := v.Type(); !t.IsListType() && !t.IsSetType() && !t.IsTupleType() {
 		return nil, fmt.Errorf("want a list, not %s", t.FriendlyName())

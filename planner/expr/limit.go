@@ -7,17 +7,18 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// maxValue bounds what a function may return: more than any configuration needs, and little enough
-// for any machine.
+// maxValue is the most bytes that a function may return: more than any configuration needs, and
+// little enough for any machine.
 const maxValue = 1 << 20
 
-// maxNamed bounds the value of a variable or a local, which many expressions may repeat.
+// maxNamed limits the value of a variable or a local, in bytes, because many expressions may repeat
+// it.
 const maxNamed = 64 << 10
 
-// perElement is what an element costs beside its text.
+// perElement is how many bytes an element counts in addition to its text.
 const perElement = 16
 
-// errTooLarge is the fault of a value that no configuration needs.
+// errTooLarge means that a value is larger than any configuration needs.
 var errTooLarge = errors.New("the value is too large")
 
 // Bounded refuses a value of more than limit bytes. Each element of a list or a map counts as some
@@ -30,7 +31,7 @@ func Bounded(v cty.Value, limit int) error {
 	return nil
 }
 
-// fits takes the size of v from what is left, and reports whether that was enough.
+// fits subtracts the size of v from what is left, and reports whether enough was left.
 func fits(v cty.Value, left *int) bool {
 	*left -= perElement
 	if *left < 0 || v.IsMarked() || !v.IsKnown() || v.IsNull() {

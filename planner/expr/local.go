@@ -14,14 +14,14 @@ import (
 type localsReader struct {
 	scope *Scope
 	attrs map[string]*hcl.Attribute
-	// path are the locals whose values wait for another, from the first to the last.
+	// path are the locals that wait for another, from the first to the last.
 	path  []string
 	done  map[string]bool
 	diags hcl.Diagnostics
 }
 
-// evaluateLocals evaluates all locals blocks together: the order of blocks and lines does not
-// count.
+// evaluateLocals evaluates all locals blocks together, because the order of blocks and lines does
+// not count.
 func (s *Scope) evaluateLocals(blocks hcl.Blocks) hcl.Diagnostics {
 	r := &localsReader{scope: s, attrs: map[string]*hcl.Attribute{}, done: map[string]bool{}}
 	for _, b := range blocks {
@@ -37,7 +37,7 @@ func (s *Scope) evaluateLocals(blocks hcl.Blocks) hcl.Diagnostics {
 			r.attrs[name] = attr
 		}
 	}
-	for name := range r.attrs { // known by name first, so that misspelt ones are found
+	for name := range r.attrs { // all names first, so that misspelt ones are found
 		s.locals[name] = local{value: cty.DynamicVal}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.attrs)) {
@@ -51,7 +51,7 @@ func (r *localsReader) fault(at hcl.Range, summary, detail string) {
 		Detail: detail, Subject: &at})
 }
 
-// evaluate evaluates a local after those that it needs.
+// evaluate evaluates a local after the locals that it needs.
 func (r *localsReader) evaluate(name string) {
 	if r.done[name] {
 		return
@@ -77,7 +77,7 @@ func (r *localsReader) evaluate(name string) {
 	r.scope.locals[name] = local{r.value(name, attr), r.scope.uses(attr.Expr)}
 }
 
-// value returns the value of a local; unknown where there is none.
+// value returns the value of a local; unknown if there is none.
 func (r *localsReader) value(name string, attr *hcl.Attribute) cty.Value {
 	for _, t := range attr.Expr.Variables() {
 		if root := t.RootName(); root == "upstream" || root == "unlimited" {

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// DidYouMean proposes the nearest of words, as a sentence with a blank in front; empty if none is
+// DidYouMean suggests the nearest of words, as a sentence with a blank in front; empty if none is
 // near.
 func DidYouMean(given string, words []string) string {
 	best, least := "", 3
@@ -20,8 +20,8 @@ func DidYouMean(given string, words []string) string {
 	return fmt.Sprintf(" Did you mean %q?", best)
 }
 
-// Distance returns the number of single letters to add, drop or change between two short words;
-// long ones are far apart.
+// Distance returns how many single letters have to be added, dropped or changed between two short
+// words. Long words are always far apart.
 func Distance(a, b string) int {
 	if utf8.RuneCountInString(a) > 2*len(b) || len(a) > 64 {
 		return len(a)

@@ -11,14 +11,14 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// The objects that hold what a site declares.
+// The names of the objects that have what a site declares.
 const (
 	rootVariable = "var"
 	rootLocal    = "local"
 )
 
-// Scope is the variables and locals of a configuration, evaluated. It does not change, and may be
-// used by several goroutines. A nil Scope declares nothing.
+// Scope has the evaluated variables and locals of a configuration. It does not change, and several
+// goroutines may use it. A nil Scope declares nothing.
 type Scope struct {
 	variables map[string]Variable
 	locals    map[string]local
@@ -40,8 +40,8 @@ type local struct {
 	uses  []string
 }
 
-// Compile evaluates the variable and locals blocks of a configuration. Of several inputs for one
-// variable the last counts.
+// Compile evaluates the variable and locals blocks of a configuration. If a variable has several
+// inputs, the last counts.
 func Compile(variables, locals hcl.Blocks, inputs []Input) (*Scope, hcl.Diagnostics) {
 	s := &Scope{variables: map[string]Variable{}, locals: map[string]local{}}
 	diags := s.declare(variables, inputs)
@@ -52,7 +52,7 @@ func Compile(variables, locals hcl.Blocks, inputs []Input) (*Scope, hcl.Diagnost
 	return s, diags
 }
 
-// objects are var and local as expressions see them.
+// objects returns var and local as expressions see them.
 func (s *Scope) objects() map[string]cty.Value {
 	vars, locals := map[string]cty.Value{}, map[string]cty.Value{}
 	for name, v := range s.variables {
@@ -95,7 +95,7 @@ func (s *Scope) Value(e hcl.Expression) (cty.Value, hcl.Diagnostics) {
 	return e.Value(s.Context(nil))
 }
 
-// Check finds names below var and local that nobody declared, and loops that take too long.
+// Check finds names below var and local that nobody declared, and loops that would take too long.
 func (s *Scope) Check(e hcl.Expression) (diags hcl.Diagnostics) {
 	diags = deepLoops(e)
 	for _, t := range e.Variables() {
@@ -159,8 +159,8 @@ func (s *Scope) Used(exprs ...hcl.Expression) []Variable {
 	return list
 }
 
-// uses returns the names of the variables that an expression depends on. Of var or local as a
-// whole, it depends on all.
+// uses returns the names of the variables that an expression depends on. An expression that uses
+// var or local as a whole depends on all.
 func (s *Scope) uses(e hcl.Expression) []string {
 	var names []string
 	for _, t := range e.Variables() {
@@ -184,11 +184,11 @@ func (s *Scope) uses(e hcl.Expression) []string {
 	return slices.Compact(names)
 }
 
-// maxLoops is how many loops may be nested. Lists have at most thousands of elements: one more
-// takes minutes.
+// maxLoops is how many loops may be nested. Lists have at most thousands of elements, so one more
+// level takes minutes.
 const maxLoops = 2
 
-// deepLoops refuses for expressions nested too deeply.
+// deepLoops refuses for expressions that are nested too deeply.
 func deepLoops(e hcl.Expression) hcl.Diagnostics {
 	node, ok := e.(hclsyntax.Node)
 	if !ok {
@@ -237,8 +237,8 @@ func (w *loopWalker) Exit(n hclsyntax.Node) hcl.Diagnostics {
 	return nil
 }
 
-// usable refuses values that nothing can be done with: secrets do not come here, infinity is said
-// as unlimited in quota blocks only, and what is large is a mistake.
+// usable refuses values that nothing can be done with. Secrets do not get here, infinity is written
+// as unlimited in quota blocks only, and a large value is a mistake.
 func usable(v cty.Value) error {
 	var wrong error
 	if err := Bounded(v, maxNamed); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // Show writes a value as HCL does, on one line. A text longer than most bytes is cut at its end; 0
-// cuts nothing.
+// means no limit.
 func Show(v cty.Value, most int) string {
 	var b strings.Builder
 	show(&b, v, -1)
@@ -26,14 +26,14 @@ func Show(v cty.Value, most int) string {
 	return s
 }
 
-// ShowLines writes a value as HCL does; lists and maps take a line for each element.
+// ShowLines writes a value as HCL does, with one line for each element of a list or map.
 func ShowLines(v cty.Value) string {
 	var b strings.Builder
 	show(&b, v, 0)
 	return b.String()
 }
 
-// show writes v; indent is negative for a single line.
+// show writes v. indent is negative for a single line.
 func show(b *strings.Builder, v cty.Value, indent int) {
 	t := v.Type()
 	switch {
@@ -98,7 +98,7 @@ func name(s string) string {
 	return quote(s)
 }
 
-// quote quotes a text as HCL does; what could deceive a reader is escaped.
+// quote quotes a text as HCL does, and escapes what could deceive a reader.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -132,8 +132,8 @@ func hex(r rune, digits int) string {
 	return strings.Repeat("0", max(digits-len(s), 0)) + s
 }
 
-// number writes a number in full where that is short. Digits that only come of binary fractions are
-// left out.
+// number writes a number in full if that is short. It leaves out digits that come only from binary
+// fractions.
 func number(f *big.Float) string {
 	switch {
 	case f.IsInf() && f.Sign() > 0:

@@ -10,15 +10,14 @@ import (
 )
 
 const (
-	// maxDepth is far beyond what a person writes.
+	// maxDepth is far more than a person writes.
 	maxDepth = 50
-	// maxForeign is how many characters that HCL has no use for are told one by one; each costs a
+	// maxForeign is how many characters without a meaning in HCL are reported one by one. Each costs a
 	// look at the whole file.
 	maxForeign = 20
 )
 
-// CheckTokens finds what would cost the parser or the arithmetic more than a configuration is
-// worth.
+// CheckTokens finds input that would cost the parser or the arithmetic too much.
 func CheckTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 	depth, foreign := 0, 0
 	for _, t := range tokens {
@@ -56,7 +55,7 @@ func CheckTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 	return nil
 }
 
-// CheckSource is [CheckTokens] for an expression that comes without a file.
+// CheckSource is [CheckTokens] for an expression that does not come from a file.
 func CheckSource(src []byte) error {
 	tokens, _ := hclsyntax.LexExpression(src, "", hcl.InitialPos)
 	if refused := CheckTokens(tokens); refused != nil {

@@ -15,13 +15,13 @@ import (
 // Input is a value that somebody gives to a variable.
 type Input struct {
 	Name string
-	// Text is the value as a flag or the environment gives it; Expr is the value in a file, else
+	// Text is the value as a flag or the environment gives it. Expr is the value in a file, otherwise
 	// nil.
 	Text string
 	Expr hcl.Expression
-	// From says where it comes from: "--var", "CSCS_SYNC_VAR_x" or a file.
+	// From says where the value comes from: "--var", "CSCS_SYNC_VAR_x" or a file.
 	From string
-	// At is where it stands in a file.
+	// At is the place of the value in a file.
 	At *hcl.Range
 }
 
@@ -32,14 +32,14 @@ type declared struct {
 	hasDefault bool
 	checks     []validation
 	at         hcl.Range
-	// literal: without a type, a text is taken as it is.
+	// literal reports whether the variable has no type, so that a text is taken as it is.
 	literal bool
 }
 
 // validation is a validation block.
 type validation struct{ condition, message hcl.Expression }
 
-// declare reads the variable blocks, gives each its value, and checks it.
+// declare reads the variable blocks, gives each its value, and checks the value.
 func (s *Scope) declare(blocks hcl.Blocks, inputs []Input) (diags hcl.Diagnostics) {
 	all := map[string]*declared{}
 	for _, b := range blocks {
@@ -79,7 +79,7 @@ func fault(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
 }
 
 // lastOf returns the inputs that count. An input for a variable that nobody declared is an error:
-// it is misspelt, and the default would be taken in its place.
+// its name is misspelt, and the default would be used instead.
 func lastOf(inputs []Input, names []string) (map[string]Input, hcl.Diagnostics) {
 	given := map[string]Input{}
 	var diags hcl.Diagnostics
@@ -167,7 +167,7 @@ func (d *declared) read(attrs hcl.Attributes) (diags hcl.Diagnostics) {
 	return diags
 }
 
-// take converts a value to the variable's type, and makes it the variable's.
+// take converts a value to the variable's type, and makes it the variable's value.
 func (d *declared) take(v cty.Value) error {
 	if d.defaults != nil && !v.IsNull() {
 		v = d.defaults.Apply(v)
@@ -183,7 +183,7 @@ func (d *declared) take(v cty.Value) error {
 	return nil
 }
 
-// assign gives a variable what was given for it, or its default.
+// assign gives a variable its last input, or its default.
 func (d *declared) assign(given map[string]Input) hcl.Diagnostics {
 	in, isGiven := given[d.Name]
 	if !isGiven {
@@ -210,8 +210,8 @@ func (d *declared) assign(given map[string]Input) hcl.Diagnostics {
 	return hcl.Diagnostics{fault(*at, "Unsuitable value for "+d.Name, "%s: %s", in.From, err)}
 }
 
-// evaluate reads one input. A variable of type string, or of none, takes a text as it is; any other
-// reads it as HCL.
+// evaluate reads one input. A variable of type string, or without a type, takes a text as it is.
+// Any other variable reads it as HCL.
 func (d *declared) evaluate(in Input) (cty.Value, error) {
 	expr := in.Expr
 	if expr == nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// Match is a match block by itself: policies match as overrides do.
+// Match is a match block by itself. Policies match as overrides do.
 type Match struct {
 	matcher matcher
 	text    string
@@ -29,8 +29,8 @@ func CompileMatch(block *hcl.Block, scope *expr.Scope) (*Match, hcl.Diagnostics)
 	return &Match{m, strings.Join(parts, " ")}, diags
 }
 
-// Matches reports whether the block speaks of this resource.
+// Matches reports whether the block matches this resource.
 func (m *Match) Matches(f planner.Facts) bool { return m.matcher.matches(f) }
 
-// String returns the block's meaning in one line; equal blocks have equal ones.
+// String returns the block's meaning in one line. Equal blocks have equal texts.
 func (m *Match) String() string { return m.text }

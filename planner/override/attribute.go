@@ -15,7 +15,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// kind is what an attribute takes, and where it goes.
+// kind says which values an attribute takes, and where they go.
 type kind struct {
 	name    string
 	want    cty.Type
@@ -29,7 +29,7 @@ type attribute struct {
 	kind
 	expr  hcl.Expression
 	scope *expr.Scope
-	// at is where the expression stands, "overrides.hcl:12".
+	// at is the place of the expression, such as "overrides.hcl:12".
 	at string
 }
 
@@ -65,7 +65,7 @@ func quotaKinds() []kind {
 	return kinds
 }
 
-// kindOf returns what an override has to give for an attribute.
+// kindOf returns the kind of an attribute.
 func kindOf(a planner.Attribute) kind {
 	k := kind{name: a.String(), want: cty.Number, example: a.Example(), inQuota: a.IsQuota()}
 	read := func(v cty.Value, _ bool) (planner.Value,
@@ -92,8 +92,8 @@ func kindOf(a planner.Attribute) kind {
 	return k
 }
 
-// id returns a user or group id. Whether a group may be used is for the planner to say; ids that
-// the system calls cannot tell from "leave it" never pass.
+// id returns a user or group id. The planner decides whether a group may be used. Ids that system
+// calls take as "leave it" are never accepted.
 func id(v cty.Value) (planner.Value, error) {
 	n, exact, err := whole(v.AsBigFloat())
 	if err != nil {
@@ -105,8 +105,8 @@ func id(v cty.Value) (planner.Value, error) {
 	return planner.Number(n), nil
 }
 
-// limitFrom makes a limit of a number; infinity is unlimited. Exact refuses fractions in place of
-// cutting them down.
+// limitFrom makes a limit of a number; infinity is unlimited. With exact, fractions are refused
+// instead of rounded down.
 func limitFrom(v cty.Value, exact bool) (planner.Value, error) {
 	f := v.AsBigFloat()
 	if f.IsInf() && f.Sign() > 0 {
@@ -122,9 +122,9 @@ func limitFrom(v cty.Value, exact bool) (planner.Value, error) {
 	return planner.Number(n), nil
 }
 
-// whole cuts a number down to a whole one below 2^63, and tells whether it was whole already. A
-// number closer than 2^-128 to a whole one is that one: 20 TiB × 1.1 is 22 TiB, though 1.1 has no
-// exact binary form.
+// whole rounds a number down to a whole one below 2^63, and reports whether it was whole already. A
+// number closer than 2^-128 to a whole number counts as that number: 20 TiB × 1.1 is 22 TiB,
+// although 1.1 has no exact binary form.
 func whole(f *big.Float) (n uint64, exact bool, err error) {
 	if f.IsInf() || f.Cmp(big.NewFloat(1<<63)) >= 0 {
 		return 0, false, errors.New("the value is too large: it must be below 2^63")
@@ -146,8 +146,8 @@ func whole(f *big.Float) (n uint64, exact bool, err error) {
 	return n, false, nil
 }
 
-// check returns the part of an attribute's check that needs no resource. It sets what does not
-// depend on one, and tells whether the attribute has to be evaluated for each.
+// check does the part of an attribute's check that needs no resource. It sets a value that depends
+// on no resource. computed reports whether the attribute has to be evaluated for each resource.
 func (a attribute) check(w *planner.Wishes) (computed bool, diags hcl.Diagnostics) {
 	if mentions(a.expr, unlimited) && !a.inQuota {
 		return false, a.problem("the word unlimited is allowed only in the quota block of an override")
@@ -177,7 +177,7 @@ func (a attribute) check(w *planner.Wishes) (computed bool, diags hcl.Diagnostic
 	return false, nil
 }
 
-// assign checks the value and sets it in w. A constant has to be exact; what is computed is cut
+// assign checks the value and sets it in w. A constant has to be exact; a computed value is rounded
 // down.
 func (a attribute) assign(w *planner.Wishes, v cty.Value, ctx *hcl.EvalContext,
 	constant bool) error {
@@ -187,13 +187,15 @@ func (a attribute) assign(w *planner.Wishes, v cty.Value, ctx *hcl.EvalContext,
 	case !v.IsKnown() || v.Type() != a.want:
 		return fmt.Errorf("want %s, not %s", a.example, v.Type().FriendlyName())
 	case isInfinite(v) && !a.mayBeInfinite(ctx):
-		return errors.New("the value is infinite (a division by zero?); write unlimited if there should be " +
+		return errors.New("the value is infinite (a division by zero?); " +
+			"write unlimited if there should be " +
 			"no limit")
 	}
 	return a.set(w, v, constant)
 }
 
-// mayBeInfinite: a value is only without a limit where something that the expression refers to is.
+// mayBeInfinite reports whether a value may be unlimited: only if something that the expression
+// refers to is.
 func (a attribute) mayBeInfinite(ctx *hcl.EvalContext) bool {
 	return slices.ContainsFunc(a.expr.Variables(), func(t hcl.Traversal) bool {
 		v, diags := t.TraverseAbs(ctx)

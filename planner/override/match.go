@@ -17,18 +17,18 @@ type matcher struct {
 	gids    []int64
 	systems []string
 	exprs   []hcl.Expression
-	// targets reports whether the match says whom a resource is for.
+	// targets reports whether the match has a condition on target.
 	targets bool
 }
 
-// condition holds when one of the wanted texts fits.
+// condition holds if one of the wanted texts matches.
 type condition struct {
 	name   string
 	wanted []string
 	fact   func(planner.Facts) string
 	fits   func(wanted, fact string) bool
-	// allowed lists the only words that make sense; nil for all. Check explains a text that makes
-	// no sense.
+	// allowed lists the only words that make sense; nil if all do. check explains why a text makes no
+	// sense.
 	allowed []string
 	check   func(string) error
 }
@@ -127,7 +127,7 @@ func wantedGIDs(attr *hcl.Attribute, values []cty.Value) (gids []int64, diags hc
 	return gids, nil
 }
 
-// constants returns the elements of a list, or the one value in its place, all of the wanted type.
+// constants returns the elements of a list, or a single value, all of the wanted type.
 func constants(attr *hcl.Attribute, scope *expr.Scope, want cty.Type, what string) ([]cty.Value,
 	hcl.Diagnostics) {
 	v, diags := scope.Value(attr.Expr)
@@ -163,8 +163,9 @@ func unsuitable(attr *hcl.Attribute, detail string) hcl.Diagnostics {
 	}}
 }
 
-// matches is about the directories of tenants and customers only where it names them: a mode for
-// all projects of a customer, given to the directory above them, would lock them out.
+// matches reports whether the matcher matches a resource. It matches directories of tenants and
+// customers only if it names these targets: a mode for all projects of a customer, given to the
+// directory above them, would lock them out.
 func (m matcher) matches(f planner.Facts) bool {
 	if f.Target.IsBranch() && !m.targets {
 		return false

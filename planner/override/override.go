@@ -14,27 +14,27 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// Override is a compiled override block. It does not change, and may be used by several goroutines.
+// Override is a compiled override block. It does not change, and several goroutines may use it.
 type Override struct {
 	name, at, reason string
 	match            matcher
-	// fixed is what does not depend on the resource; computed is evaluated for each.
+	// fixed has the values that depend on no resource. computed is evaluated for each resource.
 	fixed    planner.Wishes
 	computed []attribute
 	// expires is zero for an override without an end.
 	expires time.Time
 	defined hcl.Range
 	scope   *expr.Scope
-	// exprs are all expressions of the block, for the variables that they use.
+	// exprs are all expressions of the block, to find the variables that they use.
 	exprs []hcl.Expression
 	using string
 }
 
-// The contract with package planner.
+// Package planner defines the interface.
 var _ planner.Override = (*Override)(nil)
 
-// Compile makes an override of a block with one label and an HCL native body. Its expressions may
-// use what scope declares. With errors, the override is nil.
+// Compile makes an override from a block with one label and an HCL native body. Its expressions may
+// use what scope declares. If there are errors, the override is nil.
 func Compile(block *hcl.Block, scope *expr.Scope) (*Override, hcl.Diagnostics) {
 	o := &Override{name: block.Labels[0], at: place(block.DefRange), defined: block.DefRange,
 		scope: scope}
@@ -76,7 +76,7 @@ func Compile(block *hcl.Block, scope *expr.Scope) (*Override, hcl.Diagnostics) {
 	return o, diags
 }
 
-// using names variables with their values, for provenance.
+// using lists variables with their values, for provenance.
 func using(variables []expr.Variable) string {
 	var list []string
 	for _, v := range variables {
@@ -153,8 +153,7 @@ func (o *Override) readText(attrs hcl.Attributes) (diags hcl.Diagnostics) {
 	return diags
 }
 
-// parseExpiry reads a day, of which the override still covers the last second (in UTC), or an
-// instant.
+// parseExpiry reads an instant, or a day, whose last second (in UTC) the override still covers.
 func parseExpiry(s string) (time.Time, error) {
 	if day, err := time.Parse(time.DateOnly, s); err == nil {
 		return day.AddDate(0, 0, 1), nil
@@ -167,14 +166,14 @@ func parseExpiry(s string) (time.Time, error) {
 			`"2026-12-31T18:00:00Z"`, s)
 }
 
-// place is file:line, without the file's folder: provenance must not depend on where the
-// configuration lies.
+// place returns file:line without the folder of the file, because provenance must not depend on
+// where the configuration is.
 func place(r hcl.Range) string {
 	return fmt.Sprintf("%s:%d", filepath.Base(r.Filename),
 		r.Start.Line)
 }
 
-// Source names the override and says where it stands.
+// Source names the override and says where it is in the configuration.
 func (o *Override) Source() planner.Provenance {
 	return planner.Provenance{From: planner.FromOverride, Override: o.name, At: o.at,
 		Using: o.using}
@@ -183,13 +182,13 @@ func (o *Override) Source() planner.Provenance {
 // Name returns the block's label.
 func (o *Override) Name() string { return o.name }
 
-// Reason returns why the override exists, in the words of the site; may be empty.
+// Reason returns why the override exists, in the site's own words; it may be empty.
 func (o *Override) Reason() string { return o.reason }
 
 // Expires returns the instant from which the override is ignored; the zero time if it has no end.
 func (o *Override) Expires() time.Time { return o.expires }
 
-// Defined returns where the block's header stands.
+// Defined returns the place of the block's header.
 func (o *Override) Defined() hcl.Range { return o.defined }
 
 // Systems returns the systems that the override is limited to; empty if it is not.
@@ -205,20 +204,20 @@ func (o *Override) Paths() []string {
 	return nil
 }
 
-// Fixed returns what the override wants of every resource that it matches, whatever the resource.
+// Fixed returns the values that the override wants for every resource that it matches.
 func (o *Override) Fixed() planner.Wishes { return o.fixed }
 
-// Expired reports whether the override's time is over at now.
+// Expired reports whether the override has expired at now.
 func (o *Override) Expired(
 	now time.Time) bool {
 	return !o.expires.IsZero() && !now.Before(o.expires)
 }
 
-// Matches reports whether the override speaks of this resource.
+// Matches reports whether the override applies to this resource.
 func (o *Override) Matches(f planner.Facts) bool { return o.match.matches(f) }
 
-// Apply evaluates the override's expressions over what the proxy says. An error names the override,
-// the attribute and its line, and what was wrong: the resource is blocked by it.
+// Apply evaluates the override's expressions with the proxy's values. An error names the override,
+// the attribute, its line and the problem; it blocks the resource.
 func (o *Override) Apply(u planner.Upstream) (planner.Wishes, error) {
 	w := o.fixed
 	if len(o.computed) == 0 {

@@ -8,11 +8,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// unlimited is how "no limit" is computed with: more than every number, so that min and max do what
-// they say.
+// unlimited is the name for "no limit". Its value is greater than every number, so that min and max
+// do what they say.
 const unlimited = "unlimited"
 
-// unknownUpstream has the shape of upstream, and no values: for checking types.
+// unknownUpstream returns an object with the shape of upstream and no values, for checking types.
 func unknownUpstream() cty.Value {
 	quota := map[string]cty.Value{}
 	for _, name := range quotaNames() {
@@ -37,7 +37,7 @@ func members() []string {
 	return names
 }
 
-// upstreamObject returns what expressions see; everything that the proxy does not say is null.
+// upstreamObject returns what expressions see. Everything that the proxy does not say is null.
 func upstreamObject(u planner.Upstream) cty.Value {
 	f := u.Facts
 	quota := make(map[string]cty.Value, len(u.Quota))
@@ -74,8 +74,8 @@ func limit(l planner.Limit) cty.Value {
 	return cty.NullVal(cty.Number)
 }
 
-// Context returns what an expression in a quota block may use for a resource. Without a resource it
-// is what a local may use, and unlimited.
+// Context returns what an expression in a quota block may use for a resource. Without a resource,
+// that is what a local may use, and unlimited.
 func Context(scope *expr.Scope, u *planner.Upstream) *hcl.EvalContext {
 	if u == nil {
 		return scope.Context(map[string]cty.Value{unlimited: cty.PositiveInfinity})
@@ -83,7 +83,7 @@ func Context(scope *expr.Scope, u *planner.Upstream) *hcl.EvalContext {
 	return evalContext(scope, upstreamObject(*u), true)
 }
 
-// evalContext returns what an expression may use. Only quotas may say unlimited.
+// evalContext returns what an expression may use. Only quota blocks may use unlimited.
 func evalContext(scope *expr.Scope, upstream cty.Value, inQuota bool) *hcl.EvalContext {
 	vars := map[string]cty.Value{"upstream": upstream}
 	if inQuota {

@@ -7,12 +7,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// maxName bounds a held plan's name, which people type and which stands in the subjects of
-// messages.
+// maxName is the most characters in the name of a held plan, which people type and which is in the
+// subjects of messages.
 const maxName = 60
 
-// Name returns how people name a held plan: what it does, where, and the first eight digits of its
-// id, such as archive-capstor-uzh-old-1a83b1ae. The digits alone tell it from every other plan; the
+// Name returns the name of a held plan for people: what it does, where, and the first eight digits
+// of its id, such as archive-capstor-uzh-old-1a83b1ae. The digits alone identify the plan; the
 // words are for people.
 func Name(core *planner.Core, id string) string {
 	digits := strings.TrimPrefix(id, "sha256:")
@@ -24,8 +24,8 @@ func Name(core *planner.Core, id string) string {
 	return words + "-" + digits
 }
 
-// wordsOf says what a plan does: its first action that is not for a directory above others, or how
-// many there are.
+// wordsOf says what a plan does: its first action that is not on a directory above others, or how
+// many actions there are.
 func wordsOf(core *planner.Core) string {
 	var first *planner.Action
 	more := 0
@@ -60,8 +60,8 @@ func wordsOf(core *planner.Core) string {
 	return plain(kind + "-" + first.System + "-" + strings.Join(parts, "-"))
 }
 
-// plain keeps what needs no quoting anywhere: lower case letters, digits, dots and underscores; all
-// else becomes a dash.
+// plain keeps the characters that need no quoting anywhere: lower-case letters, digits, dots and
+// underscores. Everything else becomes a dash.
 func plain(s string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(s) {

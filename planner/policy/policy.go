@@ -1,10 +1,10 @@
-// Package policy decides what may be done without a person: one pure function from a plan and a
+// Package policy decides what may be done without a person. It is a pure function from a plan and a
 // policy to what is approved and what is held, with the rule that decided for each action.
 //
-// Effects are found by what is observed, not by names: lowering a limit is quota_lower whoever
-// asked for it, and a mode that gives others a bit is wider_access also when it undoes drift. A
-// limit below what is used needs its own word, below_usage, beside what it is otherwise. What no
-// policy allows: dealing with a directory that is gone although it is recorded.
+// Effects are determined by what is observed, not by names: lowering a limit is quota_lower whoever
+// asked for it, and a mode that gives others a bit is wider_access even if it undoes drift. A limit
+// below the usage needs a word of its own, below_usage, in addition to its other effect. No policy
+// allows anything about a directory that is recorded but gone.
 package policy
 
 import (
@@ -19,39 +19,39 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// Policy is auto_approve.
+// Policy is the auto_approve block.
 type Policy struct {
 	// Allow are effects, sorted; see [Effects].
 	Allow []string
-	// MaxChanges and MaxArchives bound what one apply or round may do. What is beyond waits for the
-	// next round.
+	// MaxChanges and MaxArchives limit what one apply or round may do. The rest waits for the next
+	// round.
 	MaxChanges  int
 	MaxArchives int
-	// MaxSpace bounds by how much the hard space limits may grow in one round, all together; 0: no
-	// bound.
+	// MaxSpace limits by how much the hard space limits may grow in one round, all together; 0 for no
+	// limit.
 	MaxSpace planner.Bytes
 	// MaxShare is the largest share of all resources, in per cent, that one round may change. If a
-	// round would change more, the policy holds everything. 0: no bound.
+	// round would change more, the policy holds everything. 0 means no limit.
 	MaxShare int
-	// MinUsed is the share of a hard limit, in per cent, that must be used before a limit may be
-	// raised; MaxRaise is the greatest factor by which one may grow. 0: no bound.
+	// MinUsed is the share of a hard limit, in per cent, that must be used before the limit may be
+	// raised. MaxRaise is the largest factor by which a limit may grow. 0 means no limit.
 	MinUsed, MaxRaise int
-	// Matches select the resources that the policy may approve changes for. Without any, it may for
-	// all.
+	// Matches select the resources whose changes the policy may approve. If there are none, it may
+	// approve all.
 	Matches []Match
-	// Windows say when the policy may approve. If any window allows, the time must lie in such a
-	// window. It must never lie in a window that denies.
+	// Windows say when the policy may approve. If any window allows, the time must be in such a
+	// window. It must never be in a window that denies.
 	Windows []Window
 }
 
 // Match selects resources, as in overrides.
 type Match interface {
 	Matches(planner.Facts) bool
-	// String is the match's meaning; equal matches have equal ones.
+	// String returns the meaning of the match. Equal matches have equal texts.
 	String() string
 }
 
-// Digest names the policy in approvals: "sha256:" and the SHA-256 of all that it says.
+// Digest names the policy in approvals: "sha256:" and the SHA-256 of everything that it says.
 func (p Policy) Digest() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "allow %q\nmax_changes %d\nmax_archives %d\nmax_space %d\nmax_share %d\n",
@@ -69,12 +69,12 @@ func (p Policy) Digest() string {
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
-// Decision is what the policy says of one action.
+// Decision is the policy's answer about one action.
 type Decision struct {
-	// Index is the action's in the core.
+	// Index is the index of the action in the core.
 	Index    int
 	Approved bool
-	// Code is the kind of rule that decided, Rule the rule itself, for people.
+	// Code is the kind of rule that decided, and Rule is the rule itself, for people.
 	Code Code
 	Rule string
 }
@@ -89,27 +89,27 @@ const (
 	OutsideWindow Code = "outside_window"
 	OverLimit     Code = "over_limit"
 	NextRound     Code = "next_round"
-	// Backoff is for callers: what failed is tried again later.
+	// Backoff is set by callers: an action that failed is tried again later.
 	Backoff Code = "backoff"
 )
 
 // Later reports whether a rule of this kind stops holding by itself, so that no person is needed.
 func (c Code) Later() bool { return c == NextRound || c == OutsideWindow || c == Backoff }
 
-// Input is what [Decide] decides over.
+// Input is what [Decide] decides about.
 type Input struct {
 	Plan   *planner.Plan
 	Policy Policy
 	Now    time.Time
-	// Facts are what a match sees of a resource.
+	// Facts returns what a match sees of a resource.
 	Facts func(planner.Key) planner.Facts
-	// Resources is how many resources there are in all, for max_share.
+	// Resources is the number of all resources, for max_share.
 	Resources int
 }
 
-// Decide decides on every action, in the plan's order. What one action may not do, holds that
-// action; a closed window or a share that is too large holds everything; what is beyond the bounds
-// of a round waits for the next.
+// Decide decides about every action, in the order of the plan. A rule about one action holds that
+// action. A closed window or a share that is too large holds everything. What exceeds the limits of
+// a round waits for the next round.
 func Decide(in Input) []Decision {
 	p, policy := in.Plan, in.Policy
 	decisions := make([]Decision, len(p.Core.Actions))
@@ -141,8 +141,9 @@ func Decide(in Input) []Decision {
 	return decisions
 }
 
-// holdBelow holds what needs a tenant's or customer's directory that is dangerous to make: a
-// directory goes with the group that needs it, so this is what keeps it out of the approved one.
+// holdBelow holds actions that need a tenant's or customer's directory that is dangerous to make.
+// Such a directory is made together with the actions that need it, so this keeps it out of the
+// approved group.
 func (in *Input) holdBelow(decisions []Decision) {
 	actions := in.Plan.Core.Actions
 	for i := range actions {
@@ -168,7 +169,7 @@ func holdAll(decisions []Decision, code Code, rule string) {
 	}
 }
 
-// bound lets only as much through as one round may do.
+// bound approves no more than one round may do.
 func (in *Input) bound(decisions []Decision) {
 	changes, archives, space := 0, 0, planner.Bytes(0)
 	for i := range decisions {
@@ -204,8 +205,8 @@ func (in *Input) bound(decisions []Decision) {
 	}
 }
 
-// growth returns by how much an action raises the hard space limit; endless means that there is
-// none afterwards. A quota that was never set grows from nothing.
+// growth returns by how much an action raises the hard space limit. endless reports whether there
+// is no limit afterwards. A quota that was never set grows from nothing.
 func growth(a *planner.Action, d *planner.Detail) (by planner.Bytes, endless bool) {
 	if gives(d, reason.UnlimitedSpace) {
 		return 0, true
@@ -240,7 +241,7 @@ func (in *Input) held(a *planner.Action, d *planner.Detail) string {
 	if gives(d, reason.ErrorTerminate) {
 		return "the policy never approves the end of a resource whose status is error"
 	}
-	// made for what lies below, which is matched
+	// a directory above resources is made for those below it, and they are matched
 	above := a.Target.IsBranch() && a.Kind == planner.Create
 	if len(in.Policy.Matches) > 0 && !above {
 		f := in.Facts(a.Key)
@@ -283,7 +284,7 @@ func Effects(a *planner.Action, d *planner.Detail) []string {
 	return slices.Compact(effects)
 }
 
-// ofDangers returns the dangers of an action that are effects too, by the same word, whatever its
+// ofDangers returns the dangers of an action that are also effects with the same word, whatever its
 // kind.
 func ofDangers(a *planner.Action) (effects []string) {
 	for _, d := range []planner.Danger{planner.DangerBelowUsage, planner.DangerWiderAccess,
@@ -295,7 +296,7 @@ func ofDangers(a *planner.Action) (effects []string) {
 	return effects
 }
 
-// lowered returns what a new directory's quota takes away from a group that has a quota already.
+// lowered returns what a new directory's quota takes away from a group that already has a quota.
 func lowered(a *planner.Action, d *planner.Detail) (effects []string) {
 	if slices.ContainsFunc(a.Changes, func(c planner.Change) bool {
 		return c.Attribute.IsQuota() && !c.Before.IsAbsent() && lower(c, d)
@@ -313,7 +314,8 @@ func effectOf(c planner.Change, d *planner.Detail, i int) string {
 }
 
 // lower reports whether a change takes a limit away. A limit of the default quota that reads as
-// unlimited is none: releases of lfs say only that the default covers it, not what it is.
+// unlimited counts as no limit: releases of lfs say only that the default covers it, not what it
+// is.
 func lower(c planner.Change, d *planner.Detail) bool {
 	after, ok := c.After.Number()
 	if !ok {

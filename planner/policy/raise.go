@@ -8,7 +8,8 @@ import (
 )
 
 // raise returns the rule that holds an action because of a limit that it raises: too little of the
-// limit is used, or the limit grows by too much. It is empty if none does. What is not known holds.
+// limit is used, or the limit grows too much. It is empty if no rule does. If the usage is not
+// known, the action is held.
 func (in *Input) raise(a *planner.Action, d *planner.Detail) string {
 	if in.Policy.MinUsed == 0 && in.Policy.MaxRaise == 0 || a.Kind != planner.Update &&
 		a.Kind != planner.Adopt {
@@ -28,8 +29,8 @@ func (in *Input) raise(a *planner.Action, d *planner.Detail) string {
 	return ""
 }
 
-// raises reports whether a change gives more than there was; a limit that was not there, or not
-// known, counts as less.
+// raises reports whether a change gives more than there was. A limit that did not exist or was not
+// known counts as less.
 func raises(c planner.Change) bool {
 	before, ok1 := c.Before.Number()
 	after, ok2 := c.After.Number()
@@ -39,7 +40,7 @@ func raises(c planner.Change) bool {
 	return !c.Before.IsUnlimited() && (ok2 || c.After.IsUnlimited())
 }
 
-// tooLittleUsed compares what is used with the hard limit before.
+// tooLittleUsed compares the usage with the hard limit before the change.
 func (p *Policy) tooLittleUsed(a *planner.Action, d *planner.Detail, of planner.Attribute) string {
 	if p.MinUsed == 0 {
 		return ""
@@ -65,7 +66,7 @@ func (p *Policy) tooLittleUsed(a *planner.Action, d *planner.Detail, of planner.
 	return ""
 }
 
-// before returns what a limit is now: one that changes, or one that stays.
+// before returns the present value of a limit, whether the action changes it or not.
 func before(a *planner.Action, d *planner.Detail, of planner.Attribute) planner.Value {
 	for _, c := range a.Changes {
 		if c.Attribute == of {
@@ -80,14 +81,14 @@ func before(a *planner.Action, d *planner.Detail, of planner.Attribute) planner.
 	return planner.Value{}
 }
 
-// reaches reports whether part is at least some per cent of whole.
+// reaches reports whether part is at least percent of whole.
 func reaches(part, whole, percent uint64) bool {
 	hi1, lo1 := bits.Mul64(part, 100)
 	hi2, lo2 := bits.Mul64(whole, percent)
 	return hi1 > hi2 || hi1 == hi2 && lo1 >= lo2
 }
 
-// tooFar compares a limit with what it was.
+// tooFar compares a limit with its value before.
 func (p *Policy) tooFar(c planner.Change) string {
 	if p.MaxRaise == 0 {
 		return ""

@@ -9,21 +9,21 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// Group is some actions of a plan that are decided on together.
+// Group is a set of actions of a plan that are decided on together.
 type Group struct {
 	// Actions are indexes into the plan's core, ascending.
 	Actions []int
-	// Rules say, for held groups, why, without duplicates.
+	// Rules say why a held group is held, without duplicates.
 	Rules []string
-	// because is the rule for each action that one decided for.
+	// because is the rule of each action for which a rule decided.
 	because map[int]string
 }
 
 // Split sorts a plan's actions into one group that the policy approves and the groups that it holds
-// for people. What only waits for its time is in neither. Held actions that depend on each other
-// (they share a quota identity) stay together, but dangerous ones stay apart from routine ones.
-// Tenant and customer directories go along with every group that needs them: sharing a parent is no
-// dependency.
+// for people. Actions that only wait for their time are in neither. Held actions that depend on
+// each other, because they share a quota identity, stay together, but dangerous ones are kept apart
+// from routine ones. Tenant and customer directories are added to every group that needs them,
+// because sharing a parent is no dependency.
 func Split(p *planner.Plan, decisions []Decision) (approved Group, held []Group) {
 	parents := map[string]int{}
 	byIdentity := map[identity]int{}
@@ -77,11 +77,11 @@ func (g *Group) add(d Decision) {
 	}
 }
 
-// manyGroups is how many groups people can be asked about one by one. A first run on a grown site
-// holds thousands.
+// manyGroups is how many groups people can be asked about one by one. The first run on a site that
+// has grown for years holds thousands.
 const manyGroups = 100
 
-// merge puts routine groups that the same rules hold into one. Dangerous ones stay apart.
+// merge joins routine groups that are held by the same rules. Dangerous groups stay apart.
 func merge(p *planner.Plan, held []Group) []Group {
 	byRules := map[string]int{}
 	var merged []Group
@@ -131,7 +131,7 @@ func (g *Group) addParents(p *planner.Plan, parents map[string]int) {
 	slices.Sort(g.Actions)
 }
 
-// warnings say why the group is held: in one line if one rule holds all of it, else for each
+// warnings say why the group is held: in one line if one rule holds all of it, otherwise for each
 // action.
 func (g *Group) warnings(p *planner.Plan) (held []planner.Warning) {
 	for _, i := range g.Actions {
@@ -147,7 +147,7 @@ func (g *Group) warnings(p *planner.Plan) (held []planner.Warning) {
 	return held
 }
 
-// Only returns the plan with nothing but a group's actions, with an id of its own.
+// Only returns a plan with only the actions of a group, and with an id of its own.
 func Only(p *planner.Plan, g Group) *planner.Plan {
 	part := *p
 	part.Core.Actions = make([]planner.Action, 0, len(g.Actions))

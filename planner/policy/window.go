@@ -9,16 +9,16 @@ import (
 
 // Window is a time of the week in which a policy may, or may not, approve.
 type Window struct {
-	// Days are those on which the window begins; all if empty.
+	// Days are the days on which the window begins; all if empty.
 	Days []time.Weekday
-	// From and To are minutes after midnight. A To that is not after From is on the next day.
+	// From and To are minutes after midnight. If To is not after From, it is on the next day.
 	From, To int
 	Zone     *time.Location
-	// Deny closes in place of opening; deny beats allow.
+	// Deny means that the window denies instead of allowing. Deny takes precedence.
 	Deny bool
 }
 
-// String says when, in one line.
+// String describes the window in one line.
 func (w Window) String() string {
 	kind, days := "allow", "every day"
 	if w.Deny {
@@ -47,7 +47,8 @@ func (w Window) Contains(now time.Time) bool {
 	return on(today) && minute >= w.From || on(yesterday) && minute < w.To
 }
 
-// closed returns the rule that holds everything at a time, and says until when; empty if none does.
+// closed returns the rule that holds everything at a time, with the end of that; empty if none
+// does.
 func closed(windows []Window, now time.Time) string {
 	rule := ""
 	if denied := slices.IndexFunc(windows,
@@ -81,9 +82,9 @@ func isOpen(windows []Window, now time.Time) bool {
 	return allows == 0 || open
 }
 
-// opens returns the first minute after a time in which the policy may approve; a zero time if there
-// is none within a week. Minutes are looked at one by one: the clocks of several zones, and the
-// days on which they are changed, follow no rule.
+// opens returns the first minute after a time in which the policy may approve; the zero time if
+// there is none within a week. It looks at minutes one by one, because the clocks of several zones,
+// and the days on which they change, follow no rule.
 func opens(windows []Window, now time.Time) time.Time {
 	at := now.Truncate(time.Minute)
 	for range 7*24*60 + 1 {
