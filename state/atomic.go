@@ -12,16 +12,19 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/folder"
 )
 
-// maxReplaced bounds how much of an existing file [WriteFile] reads: the greatest plan file, 256 MiB.
+// maxReplaced is the largest existing file in bytes that [WriteFile] reads. This is the size of the
+// largest plan file, 256 MiB.
 const maxReplaced = 256 << 20
 
-// WriteFile writes a file such that there is either all of it or what was there before, even if the machine stops: into
-// a new file beside it, which is synced and renamed.
+// WriteFile writes a file so that afterwards it is either complete or as it was before, even after
+// a crash. It writes to a new file next to it, syncs that and renames it.
 //
-// An existing file is replaced only if it is a regular file and replace, called with what is in it, returns nil; a nil
-// replace refuses. It is locked meanwhile, as [UpdateFile] does. A file that appears or changes all the same is not
-// replaced. Links are not followed.
-func WriteFile(path string, data []byte, mode fs.FileMode, replace func(existing []byte) error) error {
+// WriteFile replaces an existing file only if it is a regular file and replace, which gets its
+// content, returns nil. A nil replace never allows that. Meanwhile the file is locked, as by
+// [UpdateFile]. If the file appears or changes all the same, it is not replaced. Links are not
+// followed.
+func WriteFile(path string, data []byte, mode fs.FileMode,
+	replace func(existing []byte) error) error {
 	if replace == nil {
 		if err := absent(path); err != nil {
 			return err
@@ -35,15 +38,17 @@ func WriteFile(path string, data []byte, mode fs.FileMode, replace func(existing
 	defer old.release()
 	if old != nil {
 		if err := replace(old.content); err != nil {
-			return fmt.Errorf("write %s: it exists: %w", path, err)
+			return fmt.Errorf("write %s: the file exists: %w", path, err)
 		}
 	}
 	return place(path, data, mode, old)
 }
 
-// UpdateFile replaces a file by what change makes of its content, as [WriteFile] does. Of several that update one file at the
-// same time, on one node or through one network filesystem, each sees what the one before has written.
-func UpdateFile(path string, mode fs.FileMode, change func(existing []byte) ([]byte, error)) error {
+// UpdateFile calls change with a file's content and replaces the content by the result, as
+// [WriteFile] does. If several processes update one file at the same time, on one node or through a
+// network filesystem, each sees what the one before has written.
+func UpdateFile(path string, mode fs.FileMode,
+	change func(existing []byte) ([]byte, error)) error {
 	old, err := openExisting(path)
 	if err != nil {
 		return err
@@ -59,12 +64,12 @@ func UpdateFile(path string, mode fs.FileMode, change func(existing []byte) ([]b
 	return place(path, data, mode, old)
 }
 
-// place puts data at path, where there must be what was there before: nothing, if old is nil.
+// place moves data to path. What is at path must still be old, or nothing if old is nil.
 func place(path string, data []byte, mode fs.FileMode, old *existing) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	var at *fs.PathError
 	if errors.As(err, &at) {
-		err = at.Err // the name is ours, and says nothing to the reader
+		err = at.Err // the temporary name would mean nothing to the reader
 	}
 	if err != nil {
 		return folder.Explain("write", path, err)
@@ -87,7 +92,7 @@ func place(path string, data []byte, mode fs.FileMode, old *existing) error {
 	return nil
 }
 
-// absent refuses a path at which there is anything.
+// absent returns an error if anything exists at path.
 func absent(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -102,11 +107,13 @@ func absent(path string) error {
 }
 
 func notRegular(path string, info fs.FileInfo) error {
-	return fmt.Errorf("write %s: it exists and is no regular file (%s): choose another name", path, info.Mode().Type())
+	return fmt.Errorf("write %s: it exists and is not a regular file (%s): choose another name", path,
+		info.Mode().Type())
 }
 
-// moveInto renames temp to path, where there must be what was there before: nothing, if before is nil. NFS and Lustre, where
-// many have their home, answer EINVAL to RENAME_NOREPLACE: there path becomes a second name, and the caller removes the first.
+// moveInto renames temp to path. What is at path must still be before, or nothing if before is nil.
+// NFS and Lustre, which hold many home directories, answer EINVAL to RENAME_NOREPLACE. There path
+// becomes a second name, and the caller removes the first one.
 func moveInto(temp, path string, before fs.FileInfo) error {
 	if before == nil {
 		err := unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
@@ -119,8 +126,10 @@ func moveInto(temp, path string, before fs.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	if !os.SameFile(before, now) || now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()) {
-		return errors.New("it was changed meanwhile by somebody else: try again")
+	same := os.SameFile(before, now) && now.Size() == before.Size() &&
+		now.ModTime().Equal(before.ModTime())
+	if !same {
+		return errors.New("somebody else changed it in the meantime: try again")
 	}
 	return os.Rename(temp, path)
 }

@@ -19,37 +19,37 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// The cache is a copy of the records of a shared state, in a file of the node. A plan reads all
-// records, and a file is faster than a database.
+// The cache is a copy of the records of a shared state, in a file on the node. A plan reads all
+// records, and reading a file is faster than reading a database.
 //
-// The state says, in the same snapshot, which batch changed the records last, how many records there
-// are and the sum of their checksums. The cache counts only if all of that is true of it; each record
-// has its own checksum, too. Otherwise the state is read, and the cache is written again.
+// In the same snapshot, the state says which batch changed the records last, how many records there
+// are, and the sum of their checksums. The cache is used only if all of that is true of it. Each
+// record has its own checksum, too. Otherwise the state is read, and the cache is written again.
 //
-// The file is the magic, a header in JSON with its length and checksum, and each key and sealed value
-// with its length.
+// The file consists of the magic, a JSON header with its length and checksum, and then each key and
+// sealed value with its length.
 const (
 	cacheName  = "records.cache"
 	cacheMagic = "cscs-sync records 1\n"
-	// longest is the greatest length of a header, a key or a value that is taken for one.
+	// longest is the largest valid length of a header, a key or a value in bytes.
 	longest = 1 << 20
 )
 
-// cacheHeader says of what a cache is a copy.
+// cacheHeader identifies what a cache is a copy of.
 type cacheHeader struct {
-	// State is the name of the state, ID its own id.
+	// State is the name of the state, and ID is its id.
 	State string   `json:"state"`
 	ID    string   `json:"id"`
 	Stamp kv.Stamp `json:"stamp"`
 }
 
-// errCache is why a cache is of no use. Nobody is told: it is written again.
+// errCache means that a cache cannot be used. It is not reported: the cache is written again.
 var errCache = errors.New("the cache cannot be used")
 
 // visit is called for each sealed value, in the order of keys.
 type visit func(key, sealed []byte) error
 
-// records returns all records: from the cache, where there is one that is as new as the state.
+// records returns all records. They come from the cache if it is as new as the state.
 func (tx *Tx) records() (planner.Records, error) {
 	stamped, ok := tx.values.(kv.Stamped)
 	if !ok || tx.cache == "" || !tx.viewed {
@@ -80,7 +80,7 @@ func (tx *Tx) scanRecords(fn visit) error {
 	return tx.values.Scan(bucketRecords, nil, fn)
 }
 
-// recordsOf checks sealed records, and that they are all that the state has, and packs them.
+// recordsOf reads and checks sealed records, checks that the state has no others, and packs them.
 func (tx *Tx) recordsOf(source func(visit) error, err error) (out planner.Records, _ error) {
 	if err != nil {
 		return out, err
@@ -107,7 +107,7 @@ func (tx *Tx) recordsOf(source func(visit) error, err error) (out planner.Record
 	return out, nil
 }
 
-// cached returns the records of the cache, with what has changed since it was written.
+// cached returns the records of the cache, together with what has changed since it was written.
 func (tx *Tx) cached(stamped kv.Stamped, want cacheHeader) (planner.Records, error) {
 	file, err := openCache(tx.cache)
 	if err != nil {
@@ -134,14 +134,15 @@ func (tx *Tx) cached(stamped kv.Stamped, want cacheHeader) (planner.Records, err
 	}
 	copied := createCache(tx.cache, want)
 	defer copied.drop()
-	r, err := tx.recordsOf(copied.along(func(fn visit) error { return merged(in, changed, fn) }), nil)
+	update := copied.along(func(fn visit) error { return merged(in, changed, fn) })
+	r, err := tx.recordsOf(update, nil)
 	if err == nil {
 		copied.keep()
 	}
 	return r, err
 }
 
-// merged reads a cache with changed values in the place of its own.
+// merged reads a cache. Changed values replace the cache's own.
 func merged(in *bufio.Reader, changed []kv.Value, fn visit) error {
 	err := readCache(in, func(k, v []byte) error {
 		for len(changed) > 0 {
@@ -168,7 +169,7 @@ func merged(in *bufio.Reader, changed []kv.Value, fn visit) error {
 	return err
 }
 
-// openCache opens a cache that nobody but root, or the caller, may read or write.
+// openCache opens a cache to which only root or the caller has access.
 func openCache(dir string) (*os.File, error) {
 	opened, err := folder.Open(dir, false)
 	if err != nil || opened == nil {
@@ -199,7 +200,7 @@ func readHeader(in *bufio.Reader) (h cacheHeader, err error) {
 	return h, json.Unmarshal(body, &h)
 }
 
-// readCache calls fn for each value of a cache. Its arguments are valid until it returns.
+// readCache calls fn for each value in a cache. The arguments are valid until fn returns.
 func readCache(in *bufio.Reader, fn visit) (err error) {
 	var key, value []byte
 	for {
@@ -218,7 +219,8 @@ func readCache(in *bufio.Reader, fn visit) (err error) {
 	}
 }
 
-// readBytes reads what has its length before it, into a buffer that it may grow.
+// readBytes reads bytes that are preceded by their length, into a buffer that it may replace by a
+// larger one.
 func readBytes(in *bufio.Reader, buffer []byte) ([]byte, error) {
 	n, err := binary.ReadUvarint(in)
 	if err != nil || n > longest {
@@ -231,7 +233,7 @@ func readBytes(in *bufio.Reader, buffer []byte) ([]byte, error) {
 	return buffer[:n], err
 }
 
-// newCache is a cache that is being written. A failure costs time and nothing else: whoever may not
+// newCache is a cache that is being written. If that fails, it only costs time: a user who may not
 // write to the folder has no cache.
 type newCache struct {
 	path string
@@ -272,7 +274,7 @@ func (c *newCache) bytes(b []byte) {
 	c.write(b)
 }
 
-// along has what a source gives written to the cache, too.
+// along returns a source that also writes every value to the cache.
 func (c *newCache) along(source func(visit) error) func(visit) error {
 	return func(fn visit) error {
 		return source(func(k, v []byte) error {
@@ -283,7 +285,7 @@ func (c *newCache) along(source func(visit) error) func(visit) error {
 	}
 }
 
-// keep puts the cache in its place. It is not synced: a half one is found out by its checksums.
+// keep moves the cache to its place without syncing it. Checksums reveal an incomplete cache.
 func (c *newCache) keep() {
 	if c.err == nil {
 		c.err = c.out.Flush()
@@ -294,7 +296,7 @@ func (c *newCache) keep() {
 	c.kept = c.err == nil
 }
 
-// drop removes what was not kept.
+// drop removes the file if it was not kept.
 func (c *newCache) drop() {
 	if c.file == nil {
 		return
@@ -305,12 +307,13 @@ func (c *newCache) drop() {
 	c.file.Close()
 }
 
-// compareTally reports a bucket that holds more or less than the state says.
+// compareTally returns an error if a bucket has more or fewer values than the state says.
 func (tx *Tx) compareTally(bucket string, found tally) error {
 	want := tx.meta.Tallies[bucket]
 	if found == want {
 		return nil
 	}
-	return damaged(tx.engine, "", "", fmt.Sprintf("bucket %s: %d values with sum %x, want %d with %x", bucket,
-		found.Count, found.Sum, want.Count, want.Sum))
+	return damaged(tx.engine, "", "",
+		fmt.Sprintf("bucket %s: %d values with sum %x, want %d with %x", bucket,
+			found.Count, found.Sum, want.Count, want.Sum))
 }

@@ -11,30 +11,31 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// moved says where a state went: it takes no more batches.
+// moved says where a state was moved to. It accepts no more batches.
 type moved struct {
 	To string    `json:"to"`
 	At time.Time `json:"at"`
 }
 
-// MovedError reports that a state was copied to another engine, and is used there.
+// MovedError means that a state was copied to another engine and is used there.
 type MovedError struct {
 	State, To string
 	At        time.Time
 }
 
-// Error says where it is.
+// Error says where the state is now.
 func (e *MovedError) Error() string {
-	return fmt.Sprintf("state %s was moved to %s at %s: use the configuration that names that one; the way back is `cscs-sync state copy` there",
-		e.State, e.To, e.At.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("state %s was moved to %s at %s: use a configuration that names the new "+
+		"state; to move it back, run `cscs-sync state copy` there", e.State, e.To, e.At.UTC().Format(time.RFC3339))
 }
 
-// CopyTo moves the state to another store: value by value, so that its id and the head of its history stay the same. The
-// other one must be empty, or be where this state came from. First this state is closed, and then the other one written:
-// whatever happens in between, no two states with one id are in use, and the copy can be made again.
+// CopyTo moves the state to another store, value by value, so that its id and the head of its
+// history stay the same. The other store must be empty, or be where this state came from. CopyTo
+// first closes this state and then writes the other one. Whatever happens in between, there are
+// never two states with one id in use, and the copy can be made again.
 func (s *Store) CopyTo(ctx context.Context, to *Store, by ledger.Holder) (err error) {
 	if s.File() == to.File() {
-		return fmt.Errorf("state %s: it is there already", s.File())
+		return fmt.Errorf("state %s: this is the same state: name another one", s.File())
 	}
 	release, err := s.lockBoth(ctx, to, by)
 	if err != nil {
@@ -53,15 +54,17 @@ func (s *Store) CopyTo(ctx context.Context, to *Store, by ledger.Holder) (err er
 	}
 	return to.batch(false, func(tx *Tx) error {
 		if tx.meta.Head != m.Head {
-			return fmt.Errorf("state %s: its history ends with %s after the copy, want %s", to.File(), tx.meta.Head, m.Head)
+			return fmt.Errorf("state %s: its history ends with %s after the copy, want %s", to.File(),
+				tx.meta.Head, m.Head)
 		}
-		_, err := tx.pull() // reads all, and so verifies all
+		_, err := tx.pull() // reads and thereby verifies everything
 		return errors.Join(err, tx.VerifyHistory(m.Head))
 	})
 }
 
-// lockBoth takes the locks of two stores, whose files may lie in one folder.
-func (s *Store) lockBoth(ctx context.Context, to *Store, by ledger.Holder) (release func() error, err error) {
+// lockBoth takes the locks of two stores, whose files may be in one folder.
+func (s *Store) lockBoth(ctx context.Context, to *Store,
+	by ledger.Holder) (release func() error, err error) {
 	first, err := s.Lock(ctx, by, 0)
 	if err != nil {
 		return nil, err
@@ -92,7 +95,7 @@ func (s *Store) lockBoth(ctx context.Context, to *Store, by ledger.Holder) (rele
 	return func() error { return errors.Join(second.Release(), first.Release()) }, nil
 }
 
-// leave closes the state. One that is on its way to the same place already stays as it is.
+// leave closes the state. If the state is already moving to the same place, it stays as it is.
 func (s *Store) leave(to *Store) error {
 	var other meta
 	err := to.any(false, func(tx *Tx) error {
@@ -107,7 +110,8 @@ func (s *Store) leave(to *Store) error {
 		case m.Moved != nil && m.Moved.To != to.File():
 			return &MovedError{s.File(), m.Moved.To, m.Moved.At}
 		case !isEmpty(other) && (other.Moved == nil || other.ID != m.ID):
-			return fmt.Errorf("state %s is not empty, and not where this state came from: it stays as it is", to.File())
+			return fmt.Errorf("state %s is not empty, and is not where this state came from: it was left "+
+				"as it is; choose another one", to.File())
 		case m.Moved != nil:
 			return nil
 		}
@@ -126,11 +130,11 @@ func isEmpty(m meta) bool {
 	return m.Head == ""
 }
 
-// everything is all values but the meta value, which is open again in m.
+// everything returns all values except for the meta value, which it returns as m and as not moved.
 func (s *Store) everything() (values []kv.Value, m meta, err error) {
 	err = s.any(false, func(tx *Tx) error {
 		for _, b := range buckets() {
-			err := tx.each(b, nil, func([]byte, []byte) error { return nil }) // verifies the bucket
+			err := tx.each(b, nil, func([]byte, []byte) error { return nil }) // only verifies the bucket
 			if err != nil {
 				return err
 			}
@@ -149,7 +153,7 @@ func (s *Store) everything() (values []kv.Value, m meta, err error) {
 	return values, m, err
 }
 
-// receive replaces what is in a state that may be replaced.
+// receive replaces the content of a state that may be replaced.
 func (s *Store) receive(values []kv.Value, m meta) error {
 	raw, err := seal(bucketMeta, []byte(metaKey), m)
 	if err != nil {
@@ -168,7 +172,9 @@ func (s *Store) receive(values []kv.Value, m meta) error {
 		}
 		for _, v := range append(values, kv.Value{Bucket: bucketMeta, Key: []byte(metaKey), Value: raw}) {
 			if len(v.Key) > s.engine.MaxKey() {
-				return fmt.Errorf("state %s: %w: the key of a value in %s has %d bytes, and %d are allowed", s.File(), ledger.ErrUnfit, v.Bucket,
+				return fmt.Errorf("state %s: %w: the key of a value in %s has %d bytes, but at most %d are "+
+					"allowed",
+					s.File(), ledger.ErrUnfit, v.Bucket,
 					len(v.Key), s.engine.MaxKey())
 			}
 			if err := tx.Put(v.Bucket, v.Key, v.Value); err != nil {

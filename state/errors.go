@@ -6,26 +6,27 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// ErrBusy reports that the state stayed locked by another process for longer than [Options].Timeout.
+// ErrBusy means that another process kept the state locked for longer than [Options].Timeout.
 var ErrBusy = kv.ErrBusy
 
-// ErrNewer tells that the state was written by a newer version, which alone knows what it means.
+// ErrNewer means that a newer version wrote the state, and this version does not understand it.
 var ErrNewer = kv.ErrNewer
 
-// ErrReadOnly reports that the state may not be written.
+// ErrReadOnly means that the state may not be written.
 var ErrReadOnly = kv.ErrReadOnly
 
-// DamagedError reports that a state is not what was written.
+// DamagedError means that a state is not as it was written.
 type DamagedError = kv.DamagedError
 
-// HistoryError tells where the history is not what was written.
+// HistoryError says where the history is not as it was written.
 type HistoryError struct {
-	// Seq is the number of the first entry that is wrong; 0 when the head is not in the history at all.
+	// Seq is the number of the first wrong entry, or 0 if the history does not contain the head at
+	// all.
 	Seq    uint64
 	Reason string
 }
 
-// Error names the entry.
+// Error names the entry and says what is wrong.
 func (e *HistoryError) Error() string {
 	if e.Seq == 0 {
 		return "history: " + e.Reason

@@ -15,20 +15,21 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/folder"
 )
 
-// waitForFile is how long [WriteFile] and [UpdateFile] wait for others that write the same file.
+// waitForFile is how long [WriteFile] and [UpdateFile] wait for other processes that write the same
+// file.
 const waitForFile = 10 * time.Second
 
-// existing is a file that is about to be replaced. It is locked: others wait until it is released, and then find that
-// another file stands in its place.
+// existing is a file that is about to be replaced. It is locked: other processes wait until it is
+// released, and then find another file in its place.
 type existing struct {
 	file    *os.File
 	info    fs.FileInfo
 	content []byte
-	// beside is the path of a lock file, where the filesystem knows no locks.
+	// beside is the path of the lock file, if the filesystem does not support locks.
 	beside string
 }
 
-// release frees the lock; a nil one holds none.
+// release frees the lock. It does nothing on nil.
 func (e *existing) release() {
 	if e == nil {
 		return
@@ -39,8 +40,8 @@ func (e *existing) release() {
 	}
 }
 
-// openExisting opens, locks and reads the file at path; nil if nothing is there. A file that was replaced while we waited for
-// its lock is not the one at path any more; then that is opened.
+// openExisting opens, locks and reads the file at path, or returns nil if nothing exists there. If
+// the file was replaced while openExisting waited for its lock, it opens the new one.
 func openExisting(path string) (*existing, error) {
 	for {
 		info, err := os.Lstat(path)
@@ -68,7 +69,7 @@ func openExisting(path string) (*existing, error) {
 }
 
 func lockExisting(path string) (*existing, error) {
-	// A lock on a network filesystem wants a file that is open for writing.
+	// A lock on a network filesystem needs a file that is open for writing.
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
 		f, err = os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
@@ -88,20 +89,22 @@ func lockExisting(path string) (*existing, error) {
 	return e, nil
 }
 
-// lock takes the kernel's lock, which holds through NFS too, and ends with its holder. Lustre may be mounted without locks:
-// then a file beside this one is the lock.
+// lock takes the kernel's lock, which also works through NFS and ends with its holder. Lustre may
+// be mounted without locks. There a file next to this one is the lock.
 func (e *existing) lock(path string) error {
 	err := folder.LockWithin(e.file, unix.LOCK_EX, waitForFile)
 	switch {
 	case errors.Is(err, unix.EWOULDBLOCK):
 		return fmt.Errorf("another process has been writing it for %s: try again", waitForFile)
-	case errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EBADF):
+	case errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS),
+		errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EBADF):
 		e.beside, err = lockBeside(path, waitForFile)
 	}
 	return err
 }
 
-// lockBeside makes the lock file of a path, and waits as long as somebody else's is there.
+// lockBeside creates the lock file for a path. It waits as long as another process's lock file
+// exists.
 func lockBeside(path string, wait time.Duration) (string, error) {
 	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".lock")
 	const pause = 50 * time.Millisecond
@@ -114,7 +117,8 @@ func lockBeside(path string, wait time.Duration) (string, error) {
 			return "", err
 		}
 		if waited >= wait {
-			return "", fmt.Errorf("another process has been writing it for %s; if none is running, remove %s and try again", wait, name)
+			return "", fmt.Errorf("another process has been writing it for %s; if none is running, remove "+
+				"%s and try again", wait, name)
 		}
 		time.Sleep(pause)
 	}
@@ -125,13 +129,14 @@ func (e *existing) read() (err error) {
 		return err
 	}
 	if !e.info.Mode().IsRegular() || e.info.Size() > maxReplaced {
-		return fmt.Errorf("no regular file of at most %s", planner.Bytes(maxReplaced))
+		return fmt.Errorf("it is not a regular file of at most %s", planner.Bytes(maxReplaced))
 	}
 	e.content, err = io.ReadAll(io.LimitReader(e.file, maxReplaced))
 	return err
 }
 
-// stillAt reports whether the locked file is the one at path. It opens path for that: NFS answers a stat from its memory.
+// stillAt reports whether the locked file is the file at path. It opens path to find out, because
+// NFS answers a stat from its cache.
 func (e *existing) stillAt(path string) bool {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {

@@ -13,19 +13,19 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// content is a document, stored as it is.
+// content is a document that is stored unchanged.
 type content []byte
 
-// AppendBinary appends the document.
+// AppendBinary appends the document to b.
 func (c content) AppendBinary(b []byte) ([]byte, error) { return append(b, c...), nil }
 
-// UnmarshalBinary takes a copy of the document.
+// UnmarshalBinary stores a copy of the document.
 func (c *content) UnmarshalBinary(b []byte) error {
 	*c = bytes.Clone(b)
 	return nil
 }
 
-// File returns a document; found is false if there is none.
+// File returns a document, and whether it exists.
 func (tx *Tx) File(name string) (data []byte, found bool, err error) {
 	var c content
 	found, err = tx.get(bucketFiles, []byte(name), &c)
@@ -39,13 +39,13 @@ func (tx *Tx) PutFile(name string, data []byte) error {
 			ledger.ErrUnfit)
 	}
 	if len(data) > maxReplaced {
-		return fmt.Errorf("state %s: store file %s: %w: it has %d bytes, %d are allowed", tx.file(),
-			name, ledger.ErrUnfit, len(data), maxReplaced)
+		return fmt.Errorf("state %s: store file %s: %w: it has %d bytes, but at most %d are allowed",
+			tx.file(), name, ledger.ErrUnfit, len(data), maxReplaced)
 	}
 	return tx.put(bucketFiles, []byte(name), content(data))
 }
 
-// DeleteFile removes a document; false if there is none.
+// DeleteFile removes a document, and reports whether it existed.
 func (tx *Tx) DeleteFile(name string) (existed bool, err error) {
 	return tx.del(bucketFiles, []byte(name))
 }
@@ -58,27 +58,28 @@ func (tx *Tx) EachFile(prefix string, f func(name string, data []byte) error) er
 	})
 }
 
-// planSuffix ends the names of plan files.
+// planSuffix is the end of the names of plan files.
 const planSuffix = ".plan"
 
 // Files reads and writes the documents of a state by the paths that they would have below the
-// state's folder. What lies in a folder there, such as pending/ or begun/, is in the state, and all
-// nodes see it. What lies in the state's folder itself is a file of this node alone.
+// state's folder. A document in a folder there, such as pending/ or begun/, is in the state, and
+// all nodes see it. A document directly in the state's folder is a file of this node only.
 //
-// Plans in a folder of [Files.Copied] have copies on this node, at these paths, for people. Nothing
-// reads them: the state's plan counts.
+// Plans in a folder for which [Files.Copied] is true have copies on this node, at these paths, for
+// people. Nothing reads the copies: only the plan in the state counts.
 type Files struct{ store *Store }
 
-// Files are those of this state.
+// Files returns the documents of this state.
 func (s *Store) Files() *Files { return &Files{s} }
 
-// Dir is the folder of the state.
+// Dir returns the folder of the state.
 func (f *Files) Dir() string { return f.store.dir }
 
 // Copied reports whether plans in a folder have copies on this node.
 func (f *Files) Copied(folder string) bool { return folder == filepath.Join(f.Dir(), "pending") }
 
-// name is the name in the state of what has a path; empty for a file of this node alone.
+// name returns the name in the state of the document with this path, or "" for a file of this node
+// only.
 func (f *Files) name(path string) string {
 	name, err := filepath.Rel(f.Dir(), path)
 	if err != nil || !filepath.IsLocal(name) || !strings.Contains(name, "/") {
@@ -87,11 +88,12 @@ func (f *Files) name(path string) string {
 	return name
 }
 
-// Plans are the names of the plan files in a folder, sorted; a folder that does not exist has none.
+// Plans returns the sorted names of the plan files in a folder. A folder that does not exist has
+// none.
 func (f *Files) Plans(folder string) (names []string, err error) {
 	prefix := f.name(filepath.Join(folder, "x"))
 	if prefix == "" {
-		return nil, fmt.Errorf("plans in %s: it is no folder of the state", folder)
+		return nil, fmt.Errorf("plans in %s: it is not a folder of the state", folder)
 	}
 	prefix = strings.TrimSuffix(prefix, "x")
 	err = f.store.batch(false, func(tx *Tx) error {
@@ -106,7 +108,7 @@ func (f *Files) Plans(folder string) (names []string, err error) {
 	return names, err
 }
 
-// Read reads a document of at most limit bytes. One that is not there is [fs.ErrNotExist].
+// Read reads a document of at most limit bytes. The error is [fs.ErrNotExist] if it does not exist.
 func (f *Files) Read(path string, limit int64) (data []byte, err error) {
 	name := f.name(path)
 	if name == "" {
@@ -128,8 +130,8 @@ func (f *Files) Read(path string, limit int64) (data []byte, err error) {
 	return data, nil
 }
 
-// Write writes a document, or for this node alone a file for root alone; replace may refuse what is
-// there.
+// Write writes a document, or a file of this node only to which only root has access. replace gets
+// what exists there and may refuse.
 func (f *Files) Write(path string, data []byte, replace func(existing []byte) error) error {
 	name := f.name(path)
 	if name == "" {
@@ -151,14 +153,14 @@ func (f *Files) Write(path string, data []byte, replace func(existing []byte) er
 		return tx.PutFile(name, data)
 	})
 	if err == nil {
-		_ = f.copyOne(path, data) // the state has it, and Tidy tries again
+		_ = f.copyOne(path, data) // the state has the document, and Tidy tries again
 	}
 	return err
 }
 
-// Update replaces a document by what change makes of it. Of several that update one document at the
-// same time, on any node, each sees what the one before has written. A document that is not there is
-// [fs.ErrNotExist].
+// Update calls change with a document and replaces the document by the result. If several processes
+// update one document at the same time, on any node, each sees what the one before has written. The
+// error is [fs.ErrNotExist] if the document does not exist.
 func (f *Files) Update(path string, change func(existing []byte) ([]byte, error)) error {
 	var data []byte
 	err := f.store.batch(true, func(tx *Tx) error {
@@ -176,12 +178,12 @@ func (f *Files) Update(path string, change func(existing []byte) ([]byte, error)
 		return tx.PutFile(name, data)
 	})
 	if err == nil {
-		_ = f.copyOne(path, data) // the state has it, and Tidy tries again
+		_ = f.copyOne(path, data) // the state has the document, and Tidy tries again
 	}
 	return err
 }
 
-// Remove removes a document and its copy; one that is not there is no error.
+// Remove removes a document and its copy. It is no error if the document does not exist.
 func (f *Files) Remove(path string) error {
 	if name := f.name(path); name != "" {
 		err := f.store.batch(true, func(tx *Tx) error {
@@ -198,7 +200,7 @@ func (f *Files) Remove(path string) error {
 	return nil
 }
 
-// Exists reports whether there is a document with this path.
+// Exists reports whether a document with this path exists.
 func (f *Files) Exists(path string) (found bool, err error) {
 	name := f.name(path)
 	if name == "" {
@@ -212,7 +214,8 @@ func (f *Files) Exists(path string) (found bool, err error) {
 	return found, err
 }
 
-// Tidy removes what killed writes have left in a folder, and makes its copies those of the state.
+// Tidy removes what killed writes have left in a folder, and makes the folder's copies equal to the
+// state.
 func (f *Files) Tidy(folder string) error {
 	err := RemoveLeftovers(folder, f.store.now())
 	if f.Copied(folder) {
@@ -222,9 +225,9 @@ func (f *Files) Tidy(folder string) error {
 	return err
 }
 
-// Copy writes the plans of a folder where the copies on this node are missing or different, and
+// Copy writes those copies of a folder's plans on this node that are missing or different, and
 // removes copies of plans that the state no longer has. changed are the copies that somebody
-// changed: what stood in them is lost, because only the state's plan counts.
+// changed. Those changes are lost, because only the plan in the state counts.
 func (f *Files) Copy(folder string) (changed []string, err error) {
 	want, err := f.plansOf(folder)
 	if err != nil {
@@ -256,14 +259,14 @@ func (f *Files) Copy(folder string) (changed []string, err error) {
 	return changed, errors.Join(errs...)
 }
 
-// plansOf are the plan files of a folder, by their names in it.
+// plansOf returns the plan files of a folder, by their names in it.
 func (f *Files) plansOf(folder string) (map[string][]byte, error) {
 	names, err := f.Plans(folder)
 	plans := map[string][]byte{}
 	for _, name := range names {
 		data, failed := f.Read(filepath.Join(folder, name), maxReplaced)
 		if errors.Is(failed, fs.ErrNotExist) {
-			continue // removed since
+			continue // removed in the meantime
 		}
 		if failed != nil {
 			return nil, failed
@@ -283,7 +286,7 @@ func sameFile(path string, data []byte) bool {
 	return err == nil && bytes.Equal(is, data)
 }
 
-// copyOne writes the copy of a plan, where plans have one.
+// copyOne writes the copy of a plan, if plans in its folder have copies.
 func (f *Files) copyOne(path string, data []byte) error {
 	folder := filepath.Dir(path)
 	if !f.Copied(folder) || !strings.HasSuffix(path, planSuffix) {
@@ -315,5 +318,5 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 
 func tooLarge(path string, size, limit int64) error {
 	return &fs.PathError{Op: "read", Path: path,
-		Err: fmt.Errorf("%d bytes, more than the %d allowed", size, limit)}
+		Err: fmt.Errorf("it has %d bytes, but at most %d are allowed", size, limit)}
 }

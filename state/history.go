@@ -8,7 +8,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// AppendHistory adds an entry and returns the new head. Number, hashes and, unless given, the time are filled in.
+// AppendHistory adds an entry and returns the new head. It sets the entry's number and hashes, and
+// its time if that is zero.
 func (tx *Tx) AppendHistory(e ledger.Entry) (head string, err error) {
 	if e.Event == "" {
 		return "", fmt.Errorf("history: an entry without an event")
@@ -31,8 +32,8 @@ func (tx *Tx) AppendHistory(e ledger.Entry) (head string, err error) {
 	return e.Hash, nil
 }
 
-// canonical is the entry as it will be read again, with its hash: what JSON cannot keep (invalid UTF-8, zones) is
-// gone before the hash is made.
+// canonical returns the entry as it will be read again, with its hash. It drops what JSON cannot
+// keep (invalid UTF-8, time zones) before it computes the hash.
 func canonical(e ledger.Entry) (ledger.Entry, error) {
 	e.Hash = ""
 	body, err := json.Marshal(e)
@@ -47,9 +48,12 @@ func canonical(e ledger.Entry) (ledger.Entry, error) {
 	return out, err
 }
 
-// Head is the number and hash of the last entry; 0 and empty if there is none. Each apply logs it: who keeps it
-// somewhere else can later tell whether anything before it was edited.
-func (tx *Tx) Head() (seq uint64, hash string) { return tx.meta.Sequences[bucketHistory], tx.meta.Head }
+// Head returns the number and hash of the last entry, or 0 and "" if there is none. Each apply logs
+// it. A person who keeps it elsewhere can later find out whether an entry before it was changed.
+func (tx *Tx) Head() (seq uint64,
+	hash string) {
+	return tx.meta.Sequences[bucketHistory], tx.meta.Head
+}
 
 // History calls f for each entry from number seq on, in order, until f returns an error.
 func (tx *Tx) History(seq uint64, f func(ledger.Entry) error) error {
@@ -62,8 +66,9 @@ func (tx *Tx) History(seq uint64, f func(ledger.Entry) error) error {
 	})
 }
 
-// VerifyHistory checks the whole chain, and that head, unless it is empty, is in it: then no entry up to the one with
-// that hash was changed, removed, added or reordered since. An error is a [HistoryError] or a [DamagedError].
+// VerifyHistory checks the whole chain, and that it contains head, unless head is "". Then no entry
+// up to the one with that hash was changed, removed, added or reordered since. An error is a
+// [HistoryError] or a [DamagedError].
 func (tx *Tx) VerifyHistory(head string) error {
 	var last uint64
 	prev, found := "", head == ""
@@ -77,11 +82,12 @@ func (tx *Tx) VerifyHistory(head string) error {
 		return err
 	}
 	if seq, hash := tx.Head(); seq != last || hash != prev {
-		return &HistoryError{last + 1, fmt.Sprintf("missing: the history must end with entry %d", seq)}
+		why := fmt.Sprintf("missing: the history must end with entry %d", seq)
+		return &HistoryError{last + 1, why}
 	}
 	if !found {
-		return &HistoryError{0, fmt.Sprintf("no entry has the hash %s: entries were changed or removed since it was "+
-			"noted, or it is of another state", head)}
+		return &HistoryError{0, fmt.Sprintf("no entry has the hash %s: entries were changed or removed "+
+			"since it was noted, or it belongs to another state", head)}
 	}
 	return nil
 }
@@ -93,18 +99,19 @@ func verifyEntry(key, body []byte, seq uint64, prev string) (ledger.Entry, error
 	}
 	again, err := json.Marshal(e)
 	if err != nil || !bytes.Equal(again, body) {
-		return e, &HistoryError{seq, "not as it was written"}
+		return e, &HistoryError{seq, "it is not as it was written"}
 	}
 	want, err := e.Sum()
 	switch {
 	case err != nil:
 		return e, &HistoryError{seq, err.Error()}
 	case e.Seq != seq || !bytes.Equal(key, numberKey(seq)):
-		return e, &HistoryError{seq, fmt.Sprintf("missing, or out of order: entry %d stands in its place", e.Seq)}
+		return e, &HistoryError{seq, fmt.Sprintf("missing, or out of order: entry %d is in its place",
+			e.Seq)}
 	case e.Prev != prev:
-		return e, &HistoryError{seq, "does not follow the entry before it"}
+		return e, &HistoryError{seq, "it does not continue the entry before it"}
 	case e.Hash != want:
-		return e, &HistoryError{seq, "was changed: wrong hash"}
+		return e, &HistoryError{seq, "it was changed: its hash is wrong"}
 	}
 	return e, nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// AddHold adds a hold. Several may be for one glob: two people's reasons are two holds. Its time is the batch's unless
-// it is given.
+// AddHold adds a hold. A glob may have several holds, because two people may have two reasons. If
+// the hold has no time, it gets the batch's.
 func (tx *Tx) AddHold(h planner.Hold) error {
 	if h.Glob == "" || h.Reason == "" {
 		return errors.New("hold: want a glob and a reason")
@@ -24,7 +24,7 @@ func (tx *Tx) AddHold(h planner.Hold) error {
 	return tx.put(bucketHolds, numberKey(tx.next(bucketHolds)), h)
 }
 
-// RemoveHolds removes the holds for exactly this glob, expired ones too, and returns them.
+// RemoveHolds removes the holds with exactly this glob, including expired ones, and returns them.
 func (tx *Tx) RemoveHolds(glob string) ([]planner.Hold, error) {
 	var removed []planner.Hold
 	var keys [][]byte
@@ -42,13 +42,14 @@ func (tx *Tx) RemoveHolds(glob string) ([]planner.Hold, error) {
 	return removed, err
 }
 
-// Holds are the holds in force at now, in the order in which they were added. A hold without an end never expires.
+// Holds returns the holds that are in force at now, in the order in which they were added. A hold
+// without an end never expires.
 func (tx *Tx) Holds(now time.Time) ([]planner.Hold, error) {
 	every, err := tx.AllHolds()
 	return inForce(every, now), err
 }
 
-// inForce returns those of some holds that are in force at now.
+// inForce returns the holds that are in force at now.
 func inForce(every []planner.Hold, now time.Time) (out []planner.Hold) {
 	for _, h := range every {
 		if h.Until.IsZero() || now.Before(h.Until) {
@@ -61,13 +62,13 @@ func inForce(every []planner.Hold, now time.Time) (out []planner.Hold) {
 // knownHolds are the holds of one version of the state.
 type knownHolds struct {
 	mu sync.Mutex
-	// version is nil if nothing is known.
+	// version is nil if no version is known.
 	version any
 	holds   []planner.Hold
 }
 
-// HoldsInForce returns the holds in force at now. It reads the state only if the state may have changed since the
-// last call.
+// HoldsInForce returns the holds that are in force at now. It reads the state only if the state may
+// have changed since the last call.
 func (s *Store) HoldsInForce(now time.Time) ([]planner.Hold, error) {
 	engine, ok := s.engine.(kv.Versioned)
 	if !ok {
@@ -101,11 +102,11 @@ func (s *Store) readHolds() (every []planner.Hold, err error) {
 	return every, err
 }
 
-// AllHolds are the holds in force and the expired ones.
+// AllHolds returns all holds, including expired ones.
 func (tx *Tx) AllHolds() ([]planner.Hold, error) { return all[planner.Hold](tx, bucketHolds) }
 
-// SetIndex replaces the index that the last complete listing left. The listing began at at, when [Tx.Written] was written.
-// Chunks are JSON documents of any shape.
+// SetIndex replaces the index, which the last complete listing produced. The listing began at at,
+// when [Tx.Written] was written. Chunks are JSON documents of any shape.
 func (tx *Tx) SetIndex(at time.Time, written uint64, chunks []json.RawMessage) error {
 	if err := tx.clear(bucketIndex, nil); err != nil {
 		return err
@@ -120,7 +121,8 @@ func (tx *Tx) SetIndex(at time.Time, written uint64, chunks []json.RawMessage) e
 	return nil
 }
 
-// Index is the last index, with the time of its listing and what [Tx.Written] was then; a zero time if there is none.
+// Index returns the index, the time of its listing, and what [Tx.Written] was then. The time is
+// zero if there is no index.
 func (tx *Tx) Index() (at time.Time, written uint64, chunks []json.RawMessage, err error) {
 	chunks, err = all[json.RawMessage](tx, bucketIndex)
 	return tx.meta.IndexAt, tx.meta.IndexSeq, chunks, err

@@ -13,10 +13,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/folder"
 )
 
-// keySize is the size of the approval key, in bytes.
+// keySize is the size of the approval key in bytes.
 const keySize = 32
 
-// ApprovalKey is the key under which local approvals are made. It is made when there is none.
+// ApprovalKey returns the key with which local approvals are made. It creates the key if there is
+// none.
 func (s *Store) ApprovalKey() ([]byte, error) {
 	key, err := s.ReadApprovalKey()
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -33,7 +34,7 @@ func (s *Store) ApprovalKey() ([]byte, error) {
 	return s.ReadApprovalKey()
 }
 
-// ReadApprovalKey is the key if there is one; else the error is [fs.ErrNotExist].
+// ReadApprovalKey returns the key if there is one. Otherwise the error is [fs.ErrNotExist].
 func (s *Store) ReadApprovalKey() ([]byte, error) {
 	dir, err := folder.Open(s.dir, false)
 	if err != nil {
@@ -56,15 +57,16 @@ func (s *Store) ReadApprovalKey() ([]byte, error) {
 		return nil, folder.Explain("read approval key", s.keyPath(), err)
 	}
 	if len(key) != keySize {
-		return nil, fmt.Errorf("approval key %s: want %d bytes; move it away to have a new one made, then approve again", s.keyPath(), keySize)
+		return nil, fmt.Errorf("approval key %s: want %d bytes, got another number: move it away, so "+
+			"that a new key is created; then approve again", s.keyPath(), keySize)
 	}
 	return key, nil
 }
 
 func (s *Store) keyPath() string { return filepath.Join(s.dir, keyName) }
 
-// makeKey writes a new key under a name of its own and links it to its place, complete and synced: who reads the key
-// reads all of it, and of two processes that make one, the first wins.
+// makeKey writes and syncs a new key under a temporary name, and then links it to its place. So
+// nobody can read an incomplete key, and if two processes make a key, the first one wins.
 func (s *Store) makeKey(dir *os.File) error {
 	key := make([]byte, keySize)
 	if _, err := io.ReadFull(s.options.Random, key); err != nil {

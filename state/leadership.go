@@ -13,10 +13,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// loopLockName is the lock of the loop of a node that shares its state.
+// loopLockName is the name of the lock of a loop on a node that shares its state.
 const loopLockName = "run.lock"
 
-// Leadership is the part of one node's loop among the loops of nodes that share a state: one leads,
+// Leadership is the role of one node's loop among the nodes that share a state: one loop leads, and
 // the others stand by. The loop of a state in a file always leads.
 type Leadership struct {
 	by ledger.Holder
@@ -24,20 +24,20 @@ type Leadership struct {
 	mu     sync.Mutex
 	store  *Store
 	config string
-	// lock keeps another loop from using this node's name; nil until the first try.
+	// lock keeps another loop from using this node's name. It is nil until the first attempt.
 	lock *Lock
 	lead kv.Lead
-	// known is how the group knows this node; nil until it was told.
+	// known is how the group knows this node. It is nil until the group was told.
 	known *kv.Member
 }
 
-// NewLeadership is the part of a loop on a state. Config is the fingerprint of what all nodes of a
-// group must have in common.
+// NewLeadership returns the role of a loop on a state. config is the fingerprint of the settings
+// that must be the same on all nodes of a group.
 func NewLeadership(s *Store, config string, by ledger.Holder) *Leadership {
 	return &Leadership{store: s, config: config, by: by}
 }
 
-// Use goes on under another configuration. Who leads the same state stays the leader.
+// Use continues with another configuration. If the state is the same, a leader stays the leader.
 func (l *Leadership) Use(s *Store, config string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +57,7 @@ func (l *Leadership) Use(s *Store, config string) error {
 	return err
 }
 
-// Lead returns nil once this loop leads. A [*ledger.StandbyError] says why it does not.
+// Lead returns nil once this loop leads. If it does not lead, a [*ledger.StandbyError] says why.
 func (l *Leadership) Lead(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,7 +69,7 @@ func (l *Leadership) Lead(ctx context.Context) error {
 		if l.lead.Check() == nil {
 			return nil
 		}
-		l.stop() // what was lost may be had again
+		l.stop() // a lost lead may be won again
 	}
 	by, err := l.member(ctx)
 	if err != nil {
@@ -79,20 +79,21 @@ func (l *Leadership) Lead(ctx context.Context) error {
 	l.lead, err = group.Lead(ctx, by)
 	var standby *kv.StandbyError
 	if errors.As(err, &standby) {
-		return &ledger.StandbyError{Node: standby.Other.Node, Leads: standby.Obstacle == kv.Led, Err: standby}
+		return &ledger.StandbyError{Node: standby.Other.Node, Leads: standby.Obstacle == kv.Led,
+			Err: standby}
 	}
 	return err
 }
 
-// member is this node. Its lock says that no other loop uses its name: what held the lock before is
-// gone.
+// member returns this node as a member of the group. Its lock guarantees that no other loop uses
+// its name, because whoever held the lock before is gone.
 func (l *Leadership) member(ctx context.Context) (m kv.Member, err error) {
 	if l.lock == nil {
 		l.lock, err = acquire(ctx, l.store.dir, loopLockName, l.by, 0)
 		var locked *ledger.LockedError
 		if errors.As(err, &locked) {
-			return m, &ledger.StandbyError{Node: l.store.options.Node, Err: fmt.Errorf("another loop runs on "+
-				"this node: %w", err)}
+			err = fmt.Errorf("another loop is running on this node: %w", err)
+			return m, &ledger.StandbyError{Node: l.store.options.Node, Err: err}
 		}
 		if err != nil {
 			return m, err
@@ -102,7 +103,7 @@ func (l *Leadership) member(ctx context.Context) (m kv.Member, err error) {
 	return kv.Member{Claim: claim, Config: l.config}, err
 }
 
-// Check returns an error once this loop does not lead. It asks nobody.
+// Check returns an error if this loop does not lead. It makes no request.
 func (l *Leadership) Check() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,7 +116,7 @@ func (l *Leadership) Check() error {
 	return l.lead.Check()
 }
 
-// Release lets another node lead at once.
+// Release lets another node lead immediately.
 func (l *Leadership) Release() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,7 +128,7 @@ func (l *Leadership) Release() error {
 	return err
 }
 
-// stop ends the renewals of the lead.
+// stop stops renewing the lead.
 func (l *Leadership) stop() {
 	if l.lead != nil {
 		l.lead.Stop()
@@ -135,7 +136,7 @@ func (l *Leadership) stop() {
 	}
 }
 
-// leave takes this node out of the group.
+// leave removes this node from the group.
 func (l *Leadership) leave() error {
 	l.stop()
 	group, shared := l.store.engine.(kv.Group)
@@ -147,7 +148,8 @@ func (l *Leadership) leave() error {
 	return group.Leave(context.Background(), by)
 }
 
-// Members are the nodes whose loops share the state, by name; none for a state in a file.
+// Members returns the nodes whose loops share the state, by name. It returns none for a state in a
+// file.
 func (s *Store) Members(ctx context.Context) ([]kv.Member, error) {
 	group, shared := s.engine.(kv.Group)
 	if !shared {
@@ -156,7 +158,7 @@ func (s *Store) Members(ctx context.Context) ([]kv.Member, error) {
 	return group.Members(ctx)
 }
 
-// member is the loop of a node; false if none is known.
+// member returns the loop of a node, and whether it is known.
 func (s *Store) member(node string) (kv.Member, bool, error) {
 	members, err := s.Members(context.Background())
 	for _, m := range members {
@@ -177,14 +179,14 @@ func (s *Store) forget(node string) error {
 	return err
 }
 
-// claimOf is the claim of a process that holds a lock of this node. What has the same boot and the
-// same lock file is gone, because we have that lock: two containers, or two configurations, on one
-// node have files of their own.
+// claimOf returns the claim of a process that holds a lock of this node. A claim with the same boot
+// and the same lock file belongs to a process that is gone, because we hold that lock now. Two
+// containers or two configurations on one node have different lock files.
 func (s *Store) claimOf(local *Lock, by ledger.Holder) (kv.Claim, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(local.file.Fd()), &st); err != nil {
-		return kv.Claim{}, folder.Explain("look at", local.path, err)
+		return kv.Claim{}, folder.Explain("check", local.path, err)
 	}
-	return kv.Claim{Node: s.options.Node, Boot: fmt.Sprintf("%s, lock %d:%d", s.options.Boot, st.Dev, st.Ino),
-		Who: by.Who}, nil
+	boot := fmt.Sprintf("%s, lock %d:%d", s.options.Boot, st.Dev, st.Ino)
+	return kv.Claim{Node: s.options.Node, Boot: boot, Who: by.Who}, nil
 }

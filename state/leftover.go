@@ -9,14 +9,16 @@ import (
 	"time"
 )
 
-// leftoverAge is how old a temporary file has to be to count as left over. No write takes as long.
+// leftoverAge is how old a temporary file must be to count as left over. No write takes that long.
 const leftoverAge = time.Hour
 
-// leftover are the names of the temporary files that [WriteFile] and the state make: a killed process leaves them.
-var leftover = regexp.MustCompile(`^\.(.+\.plan|state\.db.*|approval\.key|records\.cache|failures\.json)\.[0-9]+$`)
+// leftover matches the names of the temporary files of [WriteFile] and the state, which a killed
+// process leaves behind.
+var leftover = regexp.MustCompile(
+	`^\.(.+\.plan|state\.db.*|approval\.key|records\.cache|failures\.json)\.[0-9]+$`)
 
-// RemoveLeftovers removes from a folder of the state what killed writes have left in it. Files that somebody else may be
-// writing, and all that has another name, stay.
+// RemoveLeftovers removes files that killed writes left in a folder of the state. It keeps files
+// that another process may still be writing, and all files with other names.
 func RemoveLeftovers(dir string, now time.Time) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -17,23 +17,26 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/folder"
 )
 
-// Lock is the lock under which storage is changed.
+// Lock is the lock that a process must hold to change the storage.
 type Lock struct {
 	dir        *os.File
 	file       *os.File
 	name, path string
 }
 
-// AcquireLock takes the lock in the state's folder, and waits for it for at most wait. It is a lock of the kernel on an
-// open file: a process that was killed keeps it for as long as one of its threads hangs in a call, and may then still
-// change something; so nobody takes a lock over, and the lock's file is never removed. The error is a [ledger.LockedError]
-// when another process holds the lock.
-func AcquireLock(ctx context.Context, dir string, holder ledger.Holder, wait time.Duration) (*Lock, error) {
+// AcquireLock takes the lock in the state's folder, and waits for it no longer than wait. It is a
+// kernel lock on an open file. A killed process keeps it as long as one of its threads hangs in a
+// call, and that thread may still change something. Therefore nobody ever takes a lock over, and
+// the lock's file is never removed. If another process holds the lock, the error is a
+// [ledger.LockedError].
+func AcquireLock(ctx context.Context, dir string, holder ledger.Holder,
+	wait time.Duration) (*Lock, error) {
 	return acquire(ctx, dir, lockName, holder, wait)
 }
 
-// acquire takes the lock of this name in a folder.
-func acquire(ctx context.Context, dir, name string, holder ledger.Holder, wait time.Duration) (*Lock, error) {
+// acquire takes the lock called name in a folder.
+func acquire(ctx context.Context, dir, name string, holder ledger.Holder,
+	wait time.Duration) (*Lock, error) {
 	path := filepath.Join(dir, name)
 	opened, err := folder.Open(dir, true)
 	if err != nil {
@@ -69,8 +72,8 @@ func acquire(ctx context.Context, dir, name string, holder ledger.Holder, wait t
 	}
 }
 
-// LockHolder reports who holds the lock in the state's folder, and whether anybody does. It never takes the lock, not even for
-// a moment.
+// LockHolder returns who holds the lock in the state's folder, and whether anybody does. It never
+// takes the lock, not even for a moment.
 func LockHolder(dir string) (h ledger.Holder, held bool, err error) {
 	path := filepath.Join(dir, lockName)
 	opened, err := folder.Open(dir, false)
@@ -87,17 +90,18 @@ func LockHolder(dir string) (h ledger.Holder, held bool, err error) {
 	}
 	defer file.Close()
 	if h = readHolder(file); h.Who == "" {
-		return h, false, nil // it is empty while nobody holds it
+		return h, false, nil // the file is empty while nobody holds the lock
 	}
 	return h, isLocked(file), nil
 }
 
-// isLocked reads the kernel's list of locks: to try the lock would be to take it.
+// isLocked reports whether somebody holds the lock. It reads the kernel's list of locks, because
+// trying the lock would take it.
 func isLocked(file *os.File) bool {
 	var st unix.Stat_t
 	list, err := os.ReadFile("/proc/locks")
 	if err != nil || unix.Fstat(int(file.Fd()), &st) != nil {
-		return true // it says that it is
+		return true // the file says that somebody does
 	}
 	inode := fmt.Sprintf(":%d ", st.Ino)
 	for line := range strings.Lines(string(list)) {
@@ -108,7 +112,7 @@ func isLocked(file *os.File) bool {
 	return false
 }
 
-// openLock tries once.
+// openLock tries once to take the lock.
 func openLock(opened *os.File, name, path string) (*os.File, error) {
 	file, err := folder.OpenAt(opened, name, path, unix.O_RDWR|unix.O_CREAT, 0o600)
 	if err != nil {
@@ -133,7 +137,8 @@ func openLock(opened *os.File, name, path string) (*os.File, error) {
 	return nil, folder.Explain("lock", path, err)
 }
 
-// readHolder is what the holder wrote; empty when that cannot be read, as while it is being written.
+// readHolder returns what the holder wrote, or nothing if it cannot be read, for example because it
+// is being written.
 func readHolder(f *os.File) ledger.Holder {
 	var h ledger.Holder
 	body, err := io.ReadAll(io.NewSectionReader(f, 0, 4096))
@@ -146,7 +151,7 @@ func readHolder(f *os.File) ledger.Holder {
 	return h
 }
 
-// printable drops control characters: the file is not ours alone to write.
+// printable maps control characters to -1: other users may have written to the file.
 func printable(r rune) rune {
 	if r < ' ' || (r >= 0x7f && r < 0xa0) {
 		return -1
@@ -167,18 +172,21 @@ func (l *Lock) introduce(h ledger.Holder) error {
 	return err
 }
 
-// Check tells whether the lock still protects anything: not, if somebody removed or replaced its file, since another
-// process can then lock the new one. Ask before each group of changes.
+// Check returns an error if the lock no longer protects anything. That is so if somebody removed or
+// replaced its file, because another process can then lock the new file. Call Check before each
+// group of changes.
 func (l *Lock) Check() error {
 	same, err := folder.SameFile(l.dir, l.name, l.file)
 	if err == nil && same {
 		return nil
 	}
-	return fmt.Errorf("lock %s was removed or replaced while it was held: stop, and see who else changes the storage", l.path)
+	return fmt.Errorf("lock %s was removed or replaced while it was held: stop, and find out who "+
+		"else changes the storage", l.path)
 }
 
-// Release frees the lock. The file stays, empty. It is unlocked in so many words: closing is not enough while a child
-// process that is just being started has the descriptor, too.
+// Release frees the lock. The file stays, empty. Release unlocks explicitly, because closing the
+// file is not enough while a child process that is just starting has the descriptor, too.
 func (l *Lock) Release() error {
-	return errors.Join(l.file.Truncate(0), unix.Flock(int(l.file.Fd()), unix.LOCK_UN), l.file.Close(), l.dir.Close())
+	return errors.Join(l.file.Truncate(0), unix.Flock(int(l.file.Fd()), unix.LOCK_UN),
+		l.file.Close(), l.dir.Close())
 }

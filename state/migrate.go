@@ -18,12 +18,15 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// oldest is the oldest format that this version reads: that of the first state that was kept.
+// oldest is the oldest format that this version reads. It is the format of the first state that was
+// kept.
 const oldest = 2
 
-// migrations lead from each format since the oldest to the next. A migration runs inside a batch, so it is written as a whole
-// or not at all, together with the change that the batch was for. It must not depend on anything that a later format may
-// change: neither on types nor on functions of today's buckets, unless it says so and the kept files in testdata show it.
+// migrations returns the migration from each format, from the oldest on, to the next. A migration
+// runs inside a batch. So it is written completely or not at all, together with the change for
+// which the batch was made. It must not depend on anything that a later format may change, neither
+// on types nor on functions of today's buckets, unless its comment says so and the files kept in
+// testdata test it.
 func migrations() map[int]func(*Tx) error {
 	return map[int]func(*Tx) error{
 		2: func(tx *Tx) error { return errors.Join(rekeyApprovals(tx), numberEndings(tx)) },
@@ -32,31 +35,36 @@ func migrations() map[int]func(*Tx) error {
 	}
 }
 
-// EventMigrate is the event of the history that says that the state has another format since.
+// EventMigrate is the history event that says that the state now has another format.
 const EventMigrate = "migrate"
 
-// migrate brings the open file to today's format, and says so in the history. It does nothing to a file that is in it.
+// migrate converts the open state to today's format, and notes that in the history. It does nothing
+// if the state has that format.
 func (tx *Tx) migrate() (from int, err error) {
 	from = tx.meta.Format
 	for f := from; f < format; f++ {
 		step, ok := migrations()[f]
 		if !ok {
-			return from, fmt.Errorf("state file %s: there is no way from format %d to %d: use the version that wrote it", tx.file(), f, f+1)
+			return from, fmt.Errorf("state file %s: cannot convert format %d to %d: use the version that "+
+				"wrote the file", tx.file(), f, f+1)
 		}
 		if err := step(tx); err != nil {
-			return from, fmt.Errorf("state file %s: bring it from format %d to %d: %w", tx.file(), f, f+1, err)
+			return from, fmt.Errorf("state file %s: convert it from format %d to %d: %w", tx.file(), f, f+1,
+				err)
 		}
 		tx.meta.Format = f + 1
 	}
 	if from == format {
 		return from, nil
 	}
-	_, err = tx.AppendHistory(ledger.Entry{Who: "cscs-sync", Event: EventMigrate, Text: fmt.Sprintf("format %d to %d", from, format)})
+	_, err = tx.AppendHistory(ledger.Entry{Who: "cscs-sync", Event: EventMigrate,
+		Text: fmt.Sprintf("format %d to %d", from, format)})
 	return from, err
 }
 
-// rekeyApprovals makes the keys of used approvals. Format 2 knew a used approval by the bytes of its block, of which there are many for
-// one approval. Neither message nor key were kept, so these are known by the plan, the person and the time from here on.
+// rekeyApprovals changes the keys of used approvals. Format 2 identified a used approval by the
+// bytes of its block, but one approval can have many encodings. It stored neither message nor key.
+// So from here on, these approvals are identified by the plan, the person and the time.
 func rekeyApprovals(tx *Tx) error {
 	type entry struct {
 		Plan     string `json:"plan"`
@@ -88,8 +96,9 @@ func rekeyApprovals(tx *Tx) error {
 	return nil
 }
 
-// numberEndings leads from format 2 to 3. Format 2 knew only when a plan had ended. All that had ended did so before whatever
-// is planned from here on, so a plan that comes again is a new one. It depends on today's [ledger.Plan], which reads format 2 as it was.
+// numberEndings converts format 2 to 3. Format 2 stored only when a plan had ended. Every plan that
+// had ended did so before anything that is planned from here on, so the same plan made again is a
+// new one. It depends on today's [ledger.Plan], which still reads format 2.
 func numberEndings(tx *Tx) error {
 	plans, err := tx.Plans()
 	if err != nil {
@@ -108,7 +117,7 @@ func numberEndings(tx *Tx) error {
 	return nil
 }
 
-// nameState leads from format 3 to 4, in which a state has an id.
+// nameState converts format 3 to 4, in which a state has an id.
 func nameState(tx *Tx) (err error) {
 	if tx.newID != nil {
 		tx.meta.ID, err = tx.newID()
@@ -116,8 +125,10 @@ func nameState(tx *Tx) (err error) {
 	return err
 }
 
-// keepURLs leads from format 3 to 4. Format 3 kept whole URLs in the outbox, and with them what may be secret in waldur.url.
-// A URL that can't be kept was never sent, nor is what it becomes: its callback is parked. It depends on [planner.KeptURL].
+// keepURLs converts format 3 to 4. Format 3 stored whole URLs in the outbox, and with them what may
+// be secret in waldur.url. A URL that cannot be stored in the new form was never sent. It is
+// replaced by one that is never sent either, because its callback is parked. It depends on
+// [planner.KeptURL].
 func keepURLs(tx *Tx) error {
 	waiting := map[string]map[string]json.RawMessage{}
 	err := tx.each(bucketOutbox, nil, func(key, body []byte) error {
@@ -151,9 +162,10 @@ func keepURLs(tx *Tx) error {
 	return nil
 }
 
-// takeInFiles leads from format 4 to 5. In format 4 held plans, begun plans, rejections and the
-// loop's memory were files beside the state. This node's are taken in, with their approvals. Where
-// nodes share the state, another node's are not: its held changes are planned again.
+// takeInFiles converts format 4 to 5. In format 4, held plans, begun plans, rejections and the
+// loop's memory were files next to the state. takeInFiles takes in the files of this node,
+// including their approvals. If nodes share the state, it does not take in another node's files:
+// that node's held changes are planned again.
 func takeInFiles(tx *Tx) error {
 	tx.meta.Tallies[bucketFiles] = tally{}
 	found, err := oldFiles(tx.dir)
@@ -168,7 +180,7 @@ func takeInFiles(tx *Tx) error {
 	return nil
 }
 
-// oldFiles are the files of format 4 in the folder of a state, by their names of today.
+// oldFiles returns the files of format 4 in the folder of a state, by their names today.
 func oldFiles(dir string) (map[string][]byte, error) {
 	found := map[string][]byte{}
 	for _, sub := range []string{"pending", "begun"} {
@@ -202,8 +214,9 @@ type kept []byte
 
 func (s kept) AppendBinary(b []byte) ([]byte, error) { return append(b, s...), nil }
 
-// servedBefore is the key of an approval that served under format 2.
+// servedBefore returns the key of an approval that was used under format 2.
 func servedBefore(plan, name string, at time.Time) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{plan, name, at.UTC().Format(time.RFC3339)}, "\x00")))
+	of := []string{plan, name, at.UTC().Format(time.RFC3339)}
+	sum := sha256.Sum256([]byte(strings.Join(of, "\x00")))
 	return "2:" + hex.EncodeToString(sum[:])
 }

@@ -11,21 +11,23 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// Nodes says which node may change the storage, and which loops run. Scripts read it as JSON.
+// Nodes says which node may change the storage, and which loops are running. Scripts read it as
+// JSON.
 type Nodes struct {
 	State string `json:"state"`
-	// This is the name of this node, and Node that of the node with the lease; empty if none has it.
+	// This is the name of this node. Node is the name of the node with the lease; empty if none has
+	// it.
 	This string `json:"this_node"`
 	Node string `json:"node"`
 	Boot string `json:"boot,omitempty"`
 	Who  string `json:"who,omitempty"`
-	// Since and Until are when the lease began, and when it ends unless the node renews it.
+	// Since is when the lease began, and Until when it ends unless the node renews it.
 	Since *time.Time `json:"since,omitempty"`
 	Until *time.Time `json:"until,omitempty"`
-	// Expired means that Until has passed, and nobody knows whether the node is gone.
+	// Expired means that Until has passed, and that it is unknown whether the node is down.
 	Expired bool   `json:"expired,omitempty"`
 	Loops   []Loop `json:"loops"`
-	// Shared reports whether nodes share the state; else it lies in a file of this node.
+	// Shared reports whether nodes share the state. Otherwise it is in a file of this node.
 	Shared bool `json:"-"`
 }
 
@@ -38,11 +40,11 @@ type Loop struct {
 	// Expired means that the node has not been heard of since Until.
 	Expired       bool   `json:"expired,omitempty"`
 	Configuration string `json:"configuration"`
-	// Differs means that the configuration is another one than the leader's.
+	// Differs means that the configuration differs from the leader's.
 	Differs bool `json:"differs,omitempty"`
 }
 
-// Nodes reads who holds the state, and which loops share it. This is the name of this node.
+// Nodes returns who holds the state, and which loops share it. this is the name of this node.
 func (s *Store) Nodes(ctx context.Context, this string) (*Nodes, error) {
 	h, shared, err := s.Holding()
 	if err != nil {
@@ -59,7 +61,8 @@ func (s *Store) Nodes(ctx context.Context, this string) (*Nodes, error) {
 	return n, nil
 }
 
-// Loops are the loops of the nodes that share the state, by node; none for a state in a file.
+// Loops returns the loops of the nodes that share the state, by node. It returns none for a state
+// in a file.
 func (s *Store) Loops(ctx context.Context) ([]Loop, error) {
 	members, err := s.Members(ctx)
 	return loopsOf(members), err
@@ -80,15 +83,15 @@ func loopsOf(members []kv.Member) []Loop {
 	return loops
 }
 
-// Text says the same to people: the lease first, then one line a loop.
+// Text returns the same for people: first the lease, then one line for each loop.
 func (n *Nodes) Text() string {
 	if !n.Shared {
-		return "The state " + n.State + " is this node's alone.\n"
+		return "The state " + n.State + " is used by this node only.\n"
 	}
 	var b strings.Builder
 	n.lease(&b)
 	if len(n.Loops) == 0 {
-		b.WriteString("No loop runs: start cscs-sync.service.\n")
+		b.WriteString("No loop is running: start cscs-sync.service.\n")
 	}
 	for i := range n.Loops {
 		n.Loops[i].line(&b)
@@ -96,37 +99,38 @@ func (n *Nodes) Text() string {
 	return b.String()
 }
 
-// lease says which node may change the storage.
+// lease writes which node may change the storage.
 func (n *Nodes) lease(b *strings.Builder) {
 	switch node := render.Quote(n.Node); {
 	case n.Node == "":
 		fmt.Fprintf(b, "No node holds the state %s: the next apply takes it.\n", n.State)
 	case n.Expired:
-		fmt.Fprintf(b, "Node %s held the state %s until %s, and has not given it back.\n"+
-			"Once it is off: cscs-sync state fence --node %[1]s --reason TEXT\n",
+		fmt.Fprintf(b, "Node %s held the state %s until %s and did not release it.\n"+
+			"When the node is off, run: cscs-sync state fence --node %[1]s --reason TEXT\n",
 			node, n.State, planner.Minute(*n.Until))
 	default:
-		fmt.Fprintf(b, "Node %s holds the state %s since %s, by %s, and renews that before %s.\n", node,
+		fmt.Fprintf(b, "Node %s has held the state %s since %s, by %s, and renews that before %s.\n",
+			node,
 			n.State, planner.Minute(*n.Since), render.Escape(n.Who), n.Until.UTC().Format(time.RFC3339))
 	}
 }
 
-// line says what the loop of one node does.
+// line writes what the loop of one node does.
 func (l *Loop) line(b *strings.Builder) {
-	does := "stands by"
+	does := "has stood by"
 	if l.Leads {
-		does = "leads"
+		does = "has led"
 	}
 	fmt.Fprintf(b, "Loop of node %s: ", render.Quote(l.Node))
 	if l.Expired {
-		fmt.Fprintf(b, "not heard of since %s, when its last sign of life ran out",
+		fmt.Fprintf(b, "not heard of since %s, when its last term ended",
 			l.Until.UTC().Format(time.RFC3339))
 	} else {
 		fmt.Fprintf(b, "%s since %s", does, l.Since.UTC().Format(time.RFC3339))
 	}
 	fmt.Fprintf(b, ", configuration %s", render.Escape(l.Configuration))
 	if l.Differs {
-		b.WriteString(". It differs from the leader's: make both the same, and reload")
+		b.WriteString(". It differs from the leader's: make both the same and reload")
 	}
 	b.WriteString(".\n")
 }

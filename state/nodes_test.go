@@ -18,7 +18,7 @@ func TestNodesOfAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "The state " + s.File() + " is this node's alone.\n"; n.Text() != want {
+	if want := "The state " + s.File() + " is used by this node only.\n"; n.Text() != want {
 		t.Errorf("the text is %q, want %q", n.Text(), want)
 	}
 	shown, err := json.Marshal(n)
@@ -34,7 +34,7 @@ func TestNodesText(t *testing.T) {
 	later := at.Add(time.Minute)
 	n := &Nodes{State: "postgres alps", Shared: true}
 	if text := n.Text(); text != "No node holds the state postgres alps: the next apply takes it.\n"+
-		"No loop runs: start cscs-sync.service.\n" {
+		"No loop is running: start cscs-sync.service.\n" {
 		t.Errorf("nobody: %s", text)
 	}
 	n.Node, n.Who, n.Since, n.Until = "mgmt1", "root\x1b[2J", &at, &later
@@ -47,11 +47,11 @@ func TestNodesText(t *testing.T) {
 	})
 	text := n.Text()
 	for _, want := range []string{
-		"Node mgmt1 holds the state postgres alps since 2026-03-01 12:00 UTC, by root\\x1b[2J, and " +
+		"Node mgmt1 has held the state postgres alps since 2026-03-01 12:00 UTC, by root\\x1b[2J, and " +
 			"renews that before 2026-03-01T12:01:00Z.\n",
-		"Loop of node mgmt1: leads since 2026-03-01T12:00:00Z, configuration ",
-		"Loop of node mgmt2: stands by since ",
-		". It differs from the leader's: make both the same, and reload.\n",
+		"Loop of node mgmt1: has led since 2026-03-01T12:00:00Z, configuration ",
+		"Loop of node mgmt2: has stood by since ",
+		". It differs from the leader's: make both the same and reload.\n",
 		"Loop of node mgmt3: not heard of since 2026-03-01T12:00:00Z",
 	} {
 		if !strings.Contains(text, want) {

@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Enqueue puts a callback at the end of the outbox and returns its number. A plan's callback of a resource that already
-// waits is not put there twice.
+// Enqueue adds a callback to the end of the outbox and returns its number. If the same plan's same
+// callback for the resource is already waiting, it is not added again.
 func (tx *Tx) Enqueue(d ledger.Delivery) (uint64, error) {
 	if d.URL, d.OrderURL = planner.KeptURL(d.URL), planner.KeptURL(d.OrderURL); d.URL == "" {
 		return 0, fmt.Errorf("outbox: %s of %s: want the URL of a callback", d.Callback, d.Address)
@@ -37,12 +37,14 @@ func (tx *Tx) Enqueue(d ledger.Delivery) (uint64, error) {
 	return d.Seq, tx.put(bucketOutbox, numberKey(d.Seq), d)
 }
 
-// identityOf is what makes two deliveries the same: one plan sends each callback of a resource once.
+// identityOf returns what two deliveries have in common if they are the same: one plan sends each
+// callback of a resource once.
 func identityOf(d ledger.Delivery) string {
 	return fmt.Sprintf("%q", []string{d.Plan, d.Key.Text(), string(d.Callback)})
 }
 
-// loadQueued reads once in a batch what waits, so that a batch of many callbacks does not read the outbox for each.
+// loadQueued reads the outbox once in a batch, so that a batch with many callbacks does not read it
+// for each of them.
 func (tx *Tx) loadQueued() error {
 	if tx.queued != nil {
 		return nil
@@ -59,7 +61,8 @@ func (tx *Tx) loadQueued() error {
 	return nil
 }
 
-// WaitingOf are the callbacks of one resource that wait, in order: those of one order are sent in this order.
+// WaitingOf returns the waiting callbacks of one resource, in order. Those of one order are sent in
+// this order.
 func (tx *Tx) WaitingOf(key planner.Key) ([]ledger.Delivery, error) {
 	if err := tx.loadQueued(); err != nil {
 		return nil, err
@@ -67,16 +70,17 @@ func (tx *Tx) WaitingOf(key planner.Key) ([]ledger.Delivery, error) {
 	return slices.Clone(tx.waiting[key]), nil
 }
 
-// takeOut removes a callback from the outbox; false if it is not there.
+// takeOut removes a callback from the outbox, and reports whether it was there.
 func (tx *Tx) takeOut(seq uint64) (bool, error) {
 	tx.queued, tx.waiting = nil, nil
 	return tx.del(bucketOutbox, numberKey(seq))
 }
 
-// Outbox are the callbacks that wait, in order.
+// Outbox returns the waiting callbacks, in order.
 func (tx *Tx) Outbox() ([]ledger.Delivery, error) { return all[ledger.Delivery](tx, bucketOutbox) }
 
-// Due are the callbacks that may be sent at now: of each order only the first, unless that is parked or not yet due.
+// Due returns the callbacks that may be sent at now. Of each order this is at most the first one,
+// and none if that one is parked or not yet due.
 func (tx *Tx) Due(now time.Time) ([]ledger.Delivery, error) {
 	waiting, err := tx.Outbox()
 	var out []ledger.Delivery
@@ -90,7 +94,7 @@ func (tx *Tx) Due(now time.Time) ([]ledger.Delivery, error) {
 	return out, err
 }
 
-// queue names the callbacks that wait for each other: those of one order of one resource.
+// queue identifies callbacks that must wait for each other: those of one order of one resource.
 type queue struct {
 	key   planner.Key
 	order string
@@ -98,7 +102,7 @@ type queue struct {
 
 func queueOf(d ledger.Delivery) queue { return queue{d.Key, d.Order} }
 
-// MarkDelivered takes a callback that Waldur has answered well out of the outbox.
+// MarkDelivered removes a callback from the outbox after Waldur has accepted it.
 func (tx *Tx) MarkDelivered(seq uint64) error {
 	there, err := tx.takeOut(seq)
 	if err == nil && !there {
@@ -107,7 +111,7 @@ func (tx *Tx) MarkDelivered(seq uint64) error {
 	return err
 }
 
-// MarkFailed notes an attempt that failed, and when to try again.
+// MarkFailed records a failed attempt, and when to try again.
 func (tx *Tx) MarkFailed(seq uint64, problem string, next time.Time) error {
 	return tx.changeDelivery(seq, func(d *ledger.Delivery) {
 		d.Tries++
@@ -115,7 +119,7 @@ func (tx *Tx) MarkFailed(seq uint64, problem string, next time.Time) error {
 	})
 }
 
-// Park notes an attempt that failed for good: a person has to retry or drop the callback.
+// Park records an attempt that failed permanently. A person must retry or drop the callback.
 func (tx *Tx) Park(seq uint64, problem string) error {
 	return tx.changeDelivery(seq, func(d *ledger.Delivery) {
 		d.Tries++
@@ -123,12 +127,12 @@ func (tx *Tx) Park(seq uint64, problem string) error {
 	})
 }
 
-// Retry makes a callback due at once, parked or not.
+// Retry makes a callback due immediately, whether or not it is parked.
 func (tx *Tx) Retry(seq uint64) error {
 	return tx.changeDelivery(seq, func(d *ledger.Delivery) { d.Parked, d.Next = false, time.Time{} })
 }
 
-// Drop gives a callback up. The history keeps who did so and why.
+// Drop gives up a callback. The history records who did so and why.
 func (tx *Tx) Drop(seq uint64, who, host, why string) error {
 	if who == "" || why == "" {
 		return errors.New("drop a callback: want who and why")
@@ -144,14 +148,19 @@ func (tx *Tx) Drop(seq uint64, who, host, why string) error {
 	if _, err := tx.takeOut(seq); err != nil {
 		return err
 	}
+	text := fmt.Sprintf("%s of %s, order %s: %s (last problem: %s)", d.Callback, d.Address, d.Order,
+		why,
+		d.Problem)
 	_, err = tx.AppendHistory(ledger.Entry{Who: who, Host: host, Event: ledger.EventDrop, Plan: d.Plan,
-		Text: fmt.Sprintf("%s of %s, order %s: %s (last problem: %s)", d.Callback, d.Address, d.Order, why, d.Problem)})
+		Text: text})
 	return err
 }
 
-// DropWithDependents gives a callback up, and with an approve all later callbacks of its order: Waldur takes none of them
-// without it. It returns those that it has dropped beside the one asked for.
-func (tx *Tx) DropWithDependents(seq uint64, who, host, why string) (more []ledger.Delivery, err error) {
+// DropWithDependents gives up a callback. If it is an approve, all later callbacks of its order are
+// given up, too, because Waldur accepts none of them without it. It returns the other callbacks
+// that it dropped.
+func (tx *Tx) DropWithDependents(seq uint64, who, host, why string) (more []ledger.Delivery,
+	err error) {
 	waiting, err := tx.Outbox()
 	if err != nil {
 		return nil, err
@@ -164,7 +173,8 @@ func (tx *Tx) DropWithDependents(seq uint64, who, host, why string) (more []ledg
 		if queueOf(d) != queueOf(waiting[i]) {
 			continue
 		}
-		if err := tx.Drop(d.Seq, who, host, fmt.Sprintf("its approve, callback %d, was dropped: %s", seq, why)); err != nil {
+		because := fmt.Sprintf("its approve, callback %d, was dropped: %s", seq, why)
+		if err := tx.Drop(d.Seq, who, host, because); err != nil {
 			return more, err
 		}
 		more = append(more, d)

@@ -10,36 +10,40 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// touched is the newest plan, by what its planning knew of the history, that has begun for a resource.
+// touched is the newest plan that has begun for a resource. Newest means by what its planning knew
+// of the history.
 type touched struct {
 	Plan   string    `json:"plan"`
 	Made   time.Time `json:"made"`
 	Ledger uint64    `json:"ledger,omitempty"`
 }
 
-// newer reports whether t was made after another plan. Only between two for which the history was the same, the clock
-// decides: neither can be made long before the other, unless nothing was applied in between.
+// newer reports whether t was made after another plan. The clock decides only if the history was
+// the same for both plans: then neither can be much older than the other, unless nothing was
+// applied in between.
 func (t touched) newer(made time.Time, ledger uint64) bool {
 	return t.Ledger > ledger || t.Ledger == ledger && t.Made.After(made)
 }
 
-// usedApproval is an approval that has served a plan.
+// usedApproval is an approval that was used for a plan.
 type usedApproval struct {
 	Plan     string          `json:"plan"`
 	Begun    time.Time       `json:"begun"`
 	Approval ledger.Approval `json:"approval"`
 }
 
-// Begin notes that a plan begins; after the batch that is on disk, and the first change may be made. A plan that began
-// before and has not ended resumes: then nothing else is checked. A plan that has ended is a [ledger.UsedError]; one with a
-// resource for which a plan made later has begun a [ledger.SupersededError]; an approval that already served a plan an
-// [ledger.ApprovalUsedError].
+// Begin records that a plan begins. After the batch, that is on disk, and the first change may be
+// made. If the plan began before and has not ended, it resumes, and nothing else is checked. The
+// error is a [ledger.UsedError] if the plan has ended, a [ledger.SupersededError] if a plan that
+// was made later has begun for one of its resources, and a [ledger.ApprovalUsedError] if an
+// approval was already used for a plan.
 //
-// Ids depend on what is to be done and on nothing else, so a plan made after another one with the same id has ended (the
-// storage was changed back since) is a new plan, and may begin with approvals of its own.
+// Ids depend only on what is to be done. So a plan that is made after another one with the same id
+// has ended (because the storage was changed back since) is a new plan, and may begin with its own
+// approvals.
 func (tx *Tx) Begin(p ledger.PlanStart) (resumed bool, err error) {
 	if p.ID == "" || p.Who == "" || p.Made.IsZero() {
-		return false, errors.New("begin a plan: want its id, when it was made, and by whom it is applied")
+		return false, errors.New("begin a plan: want its id, when it was made, and who applies it")
 	}
 	if strings.IndexByte(p.ID, 0) >= 0 {
 		return false, fmt.Errorf("plan %q: a NUL byte cannot be stored", p.ID)
@@ -67,14 +71,15 @@ func (tx *Tx) resume(old ledger.Plan, p ledger.PlanStart) error {
 	if err := tx.put(bucketPlans, []byte(old.ID), old); err != nil {
 		return err
 	}
-	_, err := tx.AppendHistory(ledger.Entry{Who: p.Who, Host: p.Host, Event: ledger.EventResume, Plan: p.ID,
+	_, err := tx.AppendHistory(ledger.Entry{Who: p.Who, Host: p.Host, Event: ledger.EventResume,
+		Plan: p.ID,
 		Text: "begun at " + old.Begun.Format(time.RFC3339) + " by " + old.By})
 	return err
 }
 
 func (tx *Tx) start(p ledger.PlanStart) error {
-	plan := ledger.Plan{ID: p.ID, Context: p.Context, Made: p.Made.UTC(), Ledger: p.Ledger, Begun: tx.now, By: p.Who, Host: p.Host,
-		Resources: len(p.Keys), Approvals: p.Approvals}
+	plan := ledger.Plan{ID: p.ID, Context: p.Context, Made: p.Made.UTC(), Ledger: p.Ledger,
+		Begun: tx.now, By: p.Who, Host: p.Host, Resources: len(p.Keys), Approvals: p.Approvals}
 	if err := tx.put(bucketPlans, []byte(p.ID), plan); err != nil {
 		return err
 	}
@@ -84,16 +89,18 @@ func (tx *Tx) start(p ledger.PlanStart) error {
 		}
 	}
 	for _, k := range p.Keys {
-		if err := tx.putKeyed(bucketTouched, k, touched{Plan: p.ID, Made: p.Made.UTC(), Ledger: p.Ledger}); err != nil {
+		t := touched{Plan: p.ID, Made: p.Made.UTC(), Ledger: p.Ledger}
+		if err := tx.putKeyed(bucketTouched, k, t); err != nil {
 			return err
 		}
 	}
-	_, err := tx.AppendHistory(ledger.Entry{Who: p.Who, Host: p.Host, Event: ledger.EventBegin, Plan: p.ID, Approvals: p.Approvals,
-		Counts: map[string]int{"resources": len(p.Keys)}, Text: "context " + p.Context, Changed: p.Changed[:min(len(p.Changed), stepsInEntry)]})
+	_, err := tx.AppendHistory(ledger.Entry{Who: p.Who, Host: p.Host, Event: ledger.EventBegin,
+		Plan: p.ID, Approvals: p.Approvals, Counts: map[string]int{"resources": len(p.Keys)},
+		Text: "context " + p.Context, Changed: p.Changed[:min(len(p.Changed), stepsInEntry)]})
 	for rest := p.Changed[min(len(p.Changed), stepsInEntry):]; len(rest) > 0 && err == nil; {
 		n := min(len(rest), stepsInEntry)
-		_, err = tx.AppendHistory(ledger.Entry{Who: p.Who, Host: p.Host, Event: ledger.EventChanges, Plan: p.ID, Approvals: p.Approvals,
-			Changed: rest[:n]})
+		_, err = tx.AppendHistory(ledger.Entry{Who: p.Who, Host: p.Host, Event: ledger.EventChanges,
+			Plan: p.ID, Approvals: p.Approvals, Changed: rest[:n]})
 		rest = rest[n:]
 	}
 	return err
@@ -110,11 +117,13 @@ func (tx *Tx) useApproval(plan string, a ledger.Approval) error {
 	if used {
 		return &ledger.ApprovalUsedError{Approval: a, At: at}
 	}
-	return tx.put(bucketApprovals, []byte(a.Digest), usedApproval{Plan: plan, Begun: tx.now, Approval: a})
+	return tx.put(bucketApprovals, []byte(a.Digest),
+		usedApproval{Plan: plan, Begun: tx.now, Approval: a})
 }
 
-// ApprovalUsed reports whether an approval of a plan has served, and when that began. For a plan that resumes its own
-// approvals are used, too. What served before the state had format 3 is known by the plan, the person and the time.
+// ApprovalUsed reports whether an approval was used for a plan, and when that plan began. The
+// approvals of a plan that resumes are used, too. Approvals that were used before the state had
+// format 3 are identified by the plan, the person and the time.
 func (tx *Tx) ApprovalUsed(plan string, a ledger.Approval) (used bool, at time.Time, err error) {
 	for _, key := range []string{a.Digest, servedBefore(plan, a.Name, a.Time)} {
 		var u usedApproval
@@ -125,7 +134,7 @@ func (tx *Tx) ApprovalUsed(plan string, a ledger.Approval) (used bool, at time.T
 	return false, at, nil
 }
 
-// Superseded lists the resources of a plan for which another plan, made after it, has begun.
+// Superseded returns the resources of a plan for which another plan, made later, has begun.
 func (tx *Tx) Superseded(p ledger.PlanStart) ([]ledger.Supersession, error) {
 	var out []ledger.Supersession
 	for _, key := range p.Keys {
@@ -143,7 +152,7 @@ func (tx *Tx) Superseded(p ledger.PlanStart) ([]ledger.Supersession, error) {
 	return out, nil
 }
 
-// Touched are the resources for which a plan was the last to begin.
+// Touched returns the resources for which a plan was the last one to begin.
 func (tx *Tx) Touched(plan string) (keys []planner.Key, err error) {
 	err = decodeEach(tx, bucketTouched, nil, func(k []byte, t touched) error {
 		if t.Plan == plan {
@@ -154,8 +163,10 @@ func (tx *Tx) Touched(plan string) (keys []planner.Key, err error) {
 	return keys, err
 }
 
-// BegunSince lists the resources among keys for which another plan has begun at a time or after it.
-func (tx *Tx) BegunSince(id string, since time.Time, keys []planner.Key) ([]ledger.Supersession, error) {
+// BegunSince returns those of the resources for which another plan has begun at the given time or
+// later.
+func (tx *Tx) BegunSince(id string, since time.Time,
+	keys []planner.Key) ([]ledger.Supersession, error) {
 	var out []ledger.Supersession
 	for _, key := range keys {
 		k, err := keyBytes(key)
@@ -177,18 +188,19 @@ func (tx *Tx) BegunSince(id string, since time.Time, keys []planner.Key) ([]ledg
 	return out, nil
 }
 
-// Plan is what the ledger knows of a plan; false if it never began.
+// Plan returns what the ledger knows of a plan, and whether the plan ever began.
 func (tx *Tx) Plan(id string) (ledger.Plan, bool, error) {
 	var p ledger.Plan
 	ok, err := tx.get(bucketPlans, []byte(id), &p)
 	return p, ok, err
 }
 
-// Plans are all plans that ever began, in the order of their ids.
+// Plans returns all plans that ever began, in the order of their ids.
 func (tx *Tx) Plans() ([]ledger.Plan, error) { return all[ledger.Plan](tx, bucketPlans) }
 
-// Finish notes how an apply of a begun plan went. [ledger.Interrupted] keeps the journal, so that apply of the plan goes on;
-// with any other result the plan is over and its journal goes into the history.
+// Finish records the result of an apply of a begun plan. [ledger.Interrupted] keeps the journal, so
+// that the next apply of the plan continues. With any other result the plan is over, and its
+// journal goes into the history.
 func (tx *Tx) Finish(id string, result ledger.Result, who string, counts map[string]int) error {
 	switch result {
 	case ledger.Done, ledger.Partial, ledger.Interrupted:
@@ -197,7 +209,7 @@ func (tx *Tx) Finish(id string, result ledger.Result, who string, counts map[str
 	return fmt.Errorf("finish plan %s: unknown result %q", id, result)
 }
 
-// Abandon ends a begun plan that nobody will continue with.
+// Abandon ends a begun plan that nobody will continue.
 func (tx *Tx) Abandon(id, who, why string) error {
 	if who == "" || why == "" {
 		return errors.New("abandon a plan: want who and why")
@@ -205,7 +217,8 @@ func (tx *Tx) Abandon(id, who, why string) error {
 	return tx.end(id, ledger.Abandoned, ledger.EventAbandon, who, why, nil)
 }
 
-func (tx *Tx) end(id string, result ledger.Result, event, who, why string, counts map[string]int) error {
+func (tx *Tx) end(id string, result ledger.Result, event, who, why string,
+	counts map[string]int) error {
 	p, ok, err := tx.Plan(id)
 	if err != nil {
 		return err
@@ -223,15 +236,16 @@ func (tx *Tx) end(id string, result ledger.Result, event, who, why string, count
 	if why != "" {
 		text += ": " + why
 	}
-	if _, err = tx.AppendHistory(ledger.Entry{Who: who, Host: p.Host, Event: event, Plan: id, Approvals: p.Approvals, Counts: counts,
-		Text: text}); err != nil {
+	if _, err = tx.AppendHistory(ledger.Entry{Who: who, Host: p.Host, Event: event, Plan: id,
+		Approvals: p.Approvals, Counts: counts, Text: text}); err != nil {
 		return err
 	}
 	p.EndedSeq, _ = tx.Head()
 	return tx.put(bucketPlans, []byte(id), p)
 }
 
-// AppendSteps adds steps to the journal of a begun plan: all of them or none, with one sync at the end of the batch.
+// AppendSteps adds steps to the journal of a begun plan: all of them or none, with one sync at the
+// end of the batch.
 func (tx *Tx) AppendSteps(plan string, steps []ledger.Step) error {
 	p, ok, err := tx.Plan(plan)
 	if err != nil {
@@ -256,7 +270,7 @@ func stepKey(plan string, n uint64) []byte {
 	return append(append([]byte(plan), 0), numberKey(n)...)
 }
 
-// Steps is the journal of a plan that has begun and not ended, in order.
+// Steps returns the journal of a plan that has begun and not ended, in order.
 func (tx *Tx) Steps(plan string) ([]ledger.Step, error) {
 	var out []ledger.Step
 	err := decodeEach(tx, bucketSteps, append([]byte(plan), 0), func(_ []byte, s ledger.Step) error {
@@ -266,7 +280,7 @@ func (tx *Tx) Steps(plan string) ([]ledger.Step, error) {
 	return out, err
 }
 
-// stepsInEntry bounds the size of one history entry.
+// stepsInEntry is the most steps or changes in one history entry.
 const stepsInEntry = 500
 
 // retireJournal moves the last step of each resource into the history and removes the journal.
@@ -278,7 +292,8 @@ func (tx *Tx) retireJournal(p ledger.Plan, who string) error {
 	last := lastSteps(steps)
 	for len(last) > 0 {
 		n := min(len(last), stepsInEntry)
-		if _, err := tx.AppendHistory(ledger.Entry{Who: who, Host: p.Host, Event: ledger.EventJournal, Plan: p.ID, Steps: last[:n]}); err != nil {
+		e := ledger.Entry{Who: who, Host: p.Host, Event: ledger.EventJournal, Plan: p.ID, Steps: last[:n]}
+		if _, err := tx.AppendHistory(e); err != nil {
 			return err
 		}
 		last = last[n:]
@@ -286,7 +301,7 @@ func (tx *Tx) retireJournal(p ledger.Plan, who string) error {
 	return tx.clear(bucketSteps, append([]byte(p.ID), 0))
 }
 
-// lastSteps keeps the last step of each resource, in the order of these steps.
+// lastSteps returns the last step of each resource, in the order of these steps.
 func lastSteps(steps []ledger.Step) []ledger.Step {
 	last := map[planner.Key]int{}
 	for i, s := range steps {

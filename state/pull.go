@@ -12,8 +12,8 @@ import (
 // PullVersion is the version of the document that [Store.Pull] writes.
 const PullVersion = "1.0"
 
-// pulled is that document. Values are as they are stored, but for records, which are stored in a binary form, and what is
-// archived, whose modes earlier builds stored as numbers.
+// pulled is that document. Values are as they are stored, with two exceptions: records, which are
+// stored in a binary form, and archived directories, whose modes earlier builds stored as numbers.
 type pulled struct {
 	Version   string             `json:"format_version"`
 	Format    int                `json:"state_format"`
@@ -31,13 +31,13 @@ type pulled struct {
 	Outbox    []json.RawMessage  `json:"outbox"`
 	Approvals []json.RawMessage  `json:"approvals"`
 	History   []json.RawMessage  `json:"history"`
-	// Files are held and begun plans and what the loop remembers, as text, by
-	// their names.
+	// Files are held and begun plans and the loop's memory, as text, by their names.
 	Files map[string]string `json:"files"`
 }
 
-// Pull writes the whole state to w, as one JSON document that ends in a line feed. The state is read in one batch
-// before the first byte is written: a slow reader of w keeps nobody from writing the state.
+// Pull writes the whole state to w, as one JSON document that ends with a line feed. It reads the
+// state in one batch before it writes the first byte, so a slow reader of w does not block writers
+// of the state.
 func (s *Store) Pull(w io.Writer) error {
 	var doc pulled
 	err := s.batch(false, func(tx *Tx) (err error) {
@@ -54,13 +54,15 @@ func (s *Store) Pull(w io.Writer) error {
 }
 
 func (tx *Tx) pull() (pulled, error) {
-	doc := pulled{Version: PullVersion, Format: format, At: tx.now, Head: tx.meta.Head, IndexAt: tx.meta.IndexAt}
+	doc := pulled{Version: PullVersion, Format: format, At: tx.now, Head: tx.meta.Head,
+		IndexAt: tx.meta.IndexAt}
 	lists := []struct {
 		bucket string
 		into   *[]json.RawMessage
 	}{
 		{bucketHolds, &doc.Holds}, {bucketIndex, &doc.Index},
-		{bucketPlans, &doc.Plans}, {bucketOutbox, &doc.Outbox}, {bucketApprovals, &doc.Approvals}, {bucketHistory, &doc.History},
+		{bucketPlans, &doc.Plans}, {bucketOutbox, &doc.Outbox},
+		{bucketApprovals, &doc.Approvals}, {bucketHistory, &doc.History},
 	}
 	for _, l := range lists {
 		values, err := all[json.RawMessage](tx, l.bucket)
@@ -97,7 +99,8 @@ func (tx *Tx) pull() (pulled, error) {
 	return doc, err
 }
 
-// pullKeyed is a bucket whose keys say something that its values do not: a JSON object by the keys as people read them.
+// pullKeyed returns a bucket whose keys say something that its values do not: a JSON object, with
+// the keys as people read them.
 func (tx *Tx) pullKeyed(bucket string) (json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
 	err := tx.each(bucket, nil, func(k, body []byte) error {

@@ -9,14 +9,15 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// PutRecord records what was seen as wanted of a resource, and numbers it.
+// PutRecord records what was seen as wanted for a resource, and numbers the record.
 func (tx *Tx) PutRecord(r planner.Record) error {
 	r.Seq = tx.next(bucketRecords)
 	return tx.putKeyed(bucketRecords, r.Key, r)
 }
 
-// Written is the number of the last record, or entry of the archive register, that was written. What is written after a
-// listing began has a greater number, and is newer than what that listing says of it.
+// Written returns the number of the last record, or entry of the archive register, that was
+// written. What is written after a listing began has a larger number, and is newer than what that
+// listing says.
 func (tx *Tx) Written() uint64 { return tx.meta.Sequences[bucketRecords] }
 
 func (tx *Tx) putKeyed(bucket string, key planner.Key, v any) error {
@@ -27,7 +28,7 @@ func (tx *Tx) putKeyed(bucket string, key planner.Key, v any) error {
 	return tx.put(bucket, k, v)
 }
 
-// DeleteRecord forgets a resource; false if it was not recorded.
+// DeleteRecord forgets a resource, and reports whether it was recorded.
 func (tx *Tx) DeleteRecord(key planner.Key) (bool, error) {
 	k, err := keyBytes(key)
 	if err != nil {
@@ -36,8 +37,8 @@ func (tx *Tx) DeleteRecord(key planner.Key) (bool, error) {
 	return tx.del(bucketRecords, k)
 }
 
-// Rename puts the records, and entries of the archive register, of resources under other keys: from those of now to their
-// values. It gives the number of resources that it found.
+// Rename moves the records and archive register entries of resources to other keys: now maps old
+// keys to new ones. It returns the number of resources that it found.
 func (tx *Tx) Rename(now map[planner.Key]planner.Key) (int, error) {
 	found := map[planner.Key]bool{}
 	for _, old := range slices.SortedFunc(maps.Keys(now), planner.Key.Compare) {
@@ -52,7 +53,8 @@ func (tx *Tx) Rename(now map[planner.Key]planner.Key) (int, error) {
 			return 0, err
 		}
 		r.Key = now[old]
-		if err := tx.putKeyed(bucketRecords, r.Key, r); err != nil { // with its number: it says nothing new
+		// keeps its number, because nothing new was seen
+		if err := tx.putKeyed(bucketRecords, r.Key, r); err != nil {
 			return 0, err
 		}
 		found[old] = true
@@ -74,7 +76,7 @@ func (tx *Tx) Rename(now map[planner.Key]planner.Key) (int, error) {
 	return len(found), nil
 }
 
-// Record is what is recorded of a resource; false if nothing is.
+// Record returns what is recorded of a resource, and whether anything is.
 func (tx *Tx) Record(key planner.Key) (planner.Record, bool, error) {
 	var r planner.Record
 	k, err := keyBytes(key)
@@ -85,18 +87,18 @@ func (tx *Tx) Record(key planner.Key) (planner.Record, bool, error) {
 	return r, ok, err
 }
 
-// Records are all records, in the order of their keys.
+// Records returns all records, in the order of their keys.
 func (tx *Tx) Records() ([]planner.Record, error) { return all[planner.Record](tx, bucketRecords) }
 
-// PutRoot records what a system's directory is.
+// PutRoot records the identity of a system's directory.
 func (tx *Tx) PutRoot(system string, id planner.RootIdentity) error {
 	return tx.put(bucketRoots, []byte(system), id)
 }
 
-// DeleteRoot forgets what a system's directory was; false if that was not recorded.
+// DeleteRoot forgets the identity of a system's directory, and reports whether it was recorded.
 func (tx *Tx) DeleteRoot(system string) (bool, error) { return tx.del(bucketRoots, []byte(system)) }
 
-// Roots are the recorded identities of the systems' directories, by the system's name.
+// Roots returns the recorded identities of the systems' directories, by the system's name.
 func (tx *Tx) Roots() (map[string]planner.RootIdentity, error) {
 	out := map[string]planner.RootIdentity{}
 	err := decodeEach(tx, bucketRoots, nil, func(k []byte, v planner.RootIdentity) error {
@@ -112,17 +114,17 @@ type entered struct {
 	Number uint64 `json:"seq,omitempty"`
 }
 
-// numbered is the entry with its number.
+// numbered returns the entry with its number.
 func (e entered) numbered() planner.Archived {
 	e.Seq = e.Number
 	return e.Archived
 }
 
-// PutArchived enters an archived directory into the register, and numbers it unless it has a number. Its place in the
-// archive is its identity.
+// PutArchived enters an archived directory into the register, and numbers it unless it has a
+// number. Its place in the archive identifies it.
 func (tx *Tx) PutArchived(a planner.Archived) error {
 	if a.Archive == "" {
-		return fmt.Errorf("archive register: %s without its place in the archive", a.Address)
+		return fmt.Errorf("archive register: the entry for %s has no place in the archive", a.Address)
 	}
 	if a.Seq == 0 {
 		a.Seq = tx.next(bucketRecords)
@@ -130,12 +132,13 @@ func (tx *Tx) PutArchived(a planner.Archived) error {
 	return tx.put(bucketArchive, []byte(a.Archive), entered{a, a.Seq})
 }
 
-// DeleteArchived takes the directory at this place in the archive out of the register; false if it was not in it.
+// DeleteArchived removes the directory at this place in the archive from the register, and reports
+// whether it was there.
 func (tx *Tx) DeleteArchived(archive string) (bool, error) {
 	return tx.del(bucketArchive, []byte(archive))
 }
 
-// ArchiveRegister is the register, in the order of places in the archive.
+// ArchiveRegister returns the register, in the order of places in the archive.
 func (tx *Tx) ArchiveRegister() ([]planner.Archived, error) {
 	var out []planner.Archived
 	err := decodeEach(tx, bucketArchive, nil, func(_ []byte, e entered) error {
@@ -145,7 +148,7 @@ func (tx *Tx) ArchiveRegister() ([]planner.Archived, error) {
 	return out, err
 }
 
-// ReplaceArchiveRegister rebuilds the register, from the manifests that a rescan found.
+// ReplaceArchiveRegister rebuilds the register from the manifests that a rescan found.
 func (tx *Tx) ReplaceArchiveRegister(found []planner.Archived) error {
 	register, err := tx.ArchiveRegister()
 	if err != nil {
@@ -167,7 +170,8 @@ func (tx *Tx) ReplaceArchiveRegister(found []planner.Archived) error {
 	return nil
 }
 
-// Recorded is everything that planning depends on. Of several archived directories of one resource it has the newest.
+// Recorded returns everything on which planning depends. If a resource has several archived
+// directories, it returns the newest.
 func (tx *Tx) Recorded() (planner.Recorded, error) {
 	out, err := tx.Waiting()
 	if err != nil {
@@ -179,7 +183,8 @@ func (tx *Tx) Recorded() (planner.Recorded, error) {
 	out.Archived = map[planner.Key]planner.Archived{}
 	err = decodeEach(tx, bucketArchive, nil, func(_ []byte, e entered) error {
 		a := e.numbered()
-		if old, ok := out.Archived[a.Key]; !ok || a.Seq > old.Seq || a.Seq == old.Seq && a.At.After(old.At) {
+		old, ok := out.Archived[a.Key]
+		if !ok || a.Seq > old.Seq || a.Seq == old.Seq && a.At.After(old.At) {
 			out.Archived[a.Key] = a
 		}
 		return nil
@@ -190,7 +195,7 @@ func (tx *Tx) Recorded() (planner.Recorded, error) {
 	return out, nil
 }
 
-// Waiting is [Tx.Recorded] without records and archive: all that a plan of nothing depends on.
+// Waiting is [Tx.Recorded] without records and archive. A plan of nothing depends only on this.
 func (tx *Tx) Waiting() (out planner.Recorded, err error) {
 	if out.Roots, err = tx.Roots(); err != nil {
 		return planner.Recorded{}, err
@@ -202,7 +207,7 @@ func (tx *Tx) Waiting() (out planner.Recorded, err error) {
 	return out, err
 }
 
-// Recorded is [Tx.Recorded] in a batch of its own.
+// Recorded calls [Tx.Recorded] in its own batch.
 func (s *Store) Recorded() (out planner.Recorded, err error) {
 	err = s.View(func(tx ledger.Tx) error {
 		out, err = tx.Recorded()

@@ -10,19 +10,20 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// EventFence is the event of the history that says that a node was made sure to be gone.
+// EventFence is the history event that says that a node was fenced: somebody made sure that it is
+// down.
 const EventFence = "fence"
 
-// leasePoll is how often a lease that another node holds is asked for again.
+// leasePoll is how often a process asks again for a lease that another node holds.
 const leasePoll = 500 * time.Millisecond
 
-// sharedLock is the lock of a state that nodes share: this node's own, and the lease.
+// sharedLock is the lock of a state that nodes share: this node's lock and the lease.
 type sharedLock struct {
 	local *Lock
 	lease kv.Lease
 }
 
-// Check returns an error once the lock protects nothing any more.
+// Check returns an error once the lock no longer protects anything.
 func (l *sharedLock) Check() error {
 	if err := l.lease.Check(); err != nil {
 		return err
@@ -33,10 +34,12 @@ func (l *sharedLock) Check() error {
 // Release gives the lease back, and then frees this node's lock.
 func (l *sharedLock) Release() error { return errors.Join(l.lease.Release(), l.local.Release()) }
 
-// Lock takes the lock of everything that changes the storage, and waits for it for at most wait: this node's, and where
-// nodes share the state their lease. A lease that has expired is taken over once the fence command says that its node is
-// gone; without one, a person says so ([Store.Fence]).
-func (s *Store) Lock(ctx context.Context, by ledger.Holder, wait time.Duration) (ledger.Lock, error) {
+// Lock takes the lock that everything needs that changes the storage, and waits for it no longer
+// than wait. This is this node's lock, and the lease if nodes share the state. An expired lease is
+// taken over once the fence command confirms that its node is down. Without a fence command, a
+// person must confirm it ([Store.Fence]).
+func (s *Store) Lock(ctx context.Context, by ledger.Holder,
+	wait time.Duration) (ledger.Lock, error) {
 	until := time.Now().Add(wait)
 	local, err := AcquireLock(ctx, s.dir, by, wait)
 	if err != nil {
@@ -57,8 +60,9 @@ func (s *Store) Lock(ctx context.Context, by ledger.Holder, wait time.Duration) 
 	return &sharedLock{local, lease}, nil
 }
 
-// claim asks for the lease until it has it, or until it may wait no longer.
-func (s *Store) claim(ctx context.Context, leaser kv.Leaser, claim kv.Claim, by ledger.Holder, until time.Time) (kv.Lease, error) {
+// claim asks for the lease until it has it, or until the time is over.
+func (s *Store) claim(ctx context.Context, leaser kv.Leaser, claim kv.Claim, by ledger.Holder,
+	until time.Time) (kv.Lease, error) {
 	for fenced := false; ; {
 		lease, err := leaser.Claim(ctx, claim)
 		var expired *kv.ExpiredError
@@ -68,7 +72,7 @@ func (s *Store) claim(ctx context.Context, leaser kv.Leaser, claim kv.Claim, by 
 			if err := s.fenceByCommand(ctx, expired, by); err != nil {
 				return nil, err
 			}
-			fenced = true // once is enough: if another node has it since, that one is alive
+			fenced = true // once is enough: a node that has taken the lease since is alive
 			continue
 		case errors.As(err, &expired):
 			return nil, s.elsewhere(err, expired.Holding)
@@ -85,7 +89,7 @@ func (s *Store) claim(ctx context.Context, leaser kv.Leaser, claim kv.Claim, by 
 	}
 }
 
-// elsewhereError reports that another node has the lease: to callers it is a lock that is held.
+// elsewhereError means that another node has the lease. Callers see it as a lock that is held.
 type elsewhereError struct {
 	err    error
 	locked *ledger.LockedError
@@ -95,22 +99,25 @@ func (e *elsewhereError) Error() string   { return e.err.Error() }
 func (e *elsewhereError) Unwrap() []error { return []error{e.err, e.locked} }
 
 func (s *Store) elsewhere(err error, h kv.Holding) error {
-	return &elsewhereError{err, &ledger.LockedError{File: s.File(), Holder: ledger.Holder{Who: h.Who, Host: h.Node, Since: h.Since}}}
+	holder := ledger.Holder{Who: h.Who, Host: h.Node, Since: h.Since}
+	return &elsewhereError{err, &ledger.LockedError{File: s.File(), Holder: holder}}
 }
 
-// fenceByCommand has the site's program make sure that a node is gone.
-func (s *Store) fenceByCommand(ctx context.Context, expired *kv.ExpiredError, by ledger.Holder) error {
+// fenceByCommand runs the site's program, which makes sure that a node is down.
+func (s *Store) fenceByCommand(ctx context.Context, expired *kv.ExpiredError,
+	by ledger.Holder) error {
 	if err := s.options.Fence(ctx, expired.Node); err != nil {
 		return fmt.Errorf("%w (the fence command failed: %w)", expired, err)
 	}
 	return s.Fence(expired.Node, by.Who, by.Host, "the fence command succeeded")
 }
 
-// Fence notes, in the history first, that a node whose lease has expired is gone and can make no more calls.
+// Fence records, first in the history, that a node whose lease has expired is down and can make no
+// more calls.
 func (s *Store) Fence(node, who, host, why string) error {
 	leaser, shared := s.engine.(kv.Leaser)
 	if !shared {
-		return fmt.Errorf("state %s lies in a file of this node: there is no other node to fence", s.File())
+		return fmt.Errorf("state %s is in a file of this node: there is no other node to fence", s.File())
 	}
 	now, err := leaser.Holding()
 	if err != nil {
@@ -121,11 +128,11 @@ func (s *Store) Fence(node, who, host, why string) error {
 	case err != nil:
 		return err
 	case now.Node != node && !known:
-		return fmt.Errorf("state %s: node %q does not hold its lease, and no loop of it is known. Run "+
+		return fmt.Errorf("state %s: node %q does not hold its lease, and has no known loop: run "+
 			"`cscs-sync state nodes`", s.File(), node)
 	case now.Node == node && !now.Expired, known && !member.Expired:
-		return fmt.Errorf("state %s: node %q is alive: it renews its lease. Stop cscs-sync on it, which "+
-			"gives the lease back", s.File(), node)
+		return fmt.Errorf("state %s: node %q is alive, because it renews its lease: stop cscs-sync "+
+			"there, which releases the lease", s.File(), node)
 	}
 	err = s.batch(true, func(tx *Tx) error {
 		_, err := tx.AppendHistory(ledger.Entry{Who: who, Host: host, Event: EventFence,
@@ -138,16 +145,17 @@ func (s *Store) Fence(node, who, host, why string) error {
 	return errors.Join(err, s.forget(node))
 }
 
-// fenceText says of which node the history records that it is gone, and why.
+// fenceText returns the text for the history: which node is down, and why.
 func fenceText(node string, held kv.Holding, member kv.Member, why string) string {
 	until := member.Until
 	if held.Node == node {
 		until = held.Until
 	}
-	return fmt.Sprintf("node %s, whose lease expired at %s: %s", node, until.UTC().Format(time.RFC3339), why)
+	return fmt.Sprintf("node %s, whose lease expired at %s: %s", node,
+		until.UTC().Format(time.RFC3339), why)
 }
 
-// Holding returns which node holds the lease; shared is false for a state in a file.
+// Holding returns which node holds the lease. shared is false for a state in a file.
 func (s *Store) Holding() (h kv.Holding, shared bool, err error) {
 	leaser, shared := s.engine.(kv.Leaser)
 	if !shared {

@@ -21,22 +21,23 @@ const (
 	keyName  = "approval.key"
 )
 
-// Options are what a [Store] needs of the world.
+// Options are what a [Store] needs from its caller.
 type Options struct {
 	// Now tells the time; required.
 	Now func() time.Time
-	// Random is where the approval key and ids come from; nil: the kernel.
+	// Random is the source of the approval key and of ids; nil means the kernel.
 	Random io.Reader
-	// Timeout is how long a batch waits for others to finish theirs; 0: 5 seconds.
+	// Timeout is how long a batch waits for others to finish theirs; 0 means 5 seconds.
 	Timeout time.Duration
-	// Node and Boot are this node's name and boot id, for a state that nodes share. Fence makes sure that another node is
-	// gone; nil: only a person does.
+	// Node and Boot are this node's name and boot id, for a state that nodes share. Fence makes sure
+	// that another node is down; if it is nil, only a person can do that.
 	Node, Boot string
 	Fence      func(ctx context.Context, node string) error
 }
 
-// Store is the state: its values, and the folder of its files on this node. It may be used by several goroutines at
-// once; a batch inside a batch of the same store waits for itself and ends with [ErrBusy].
+// Store is the state: its values, and the folder of its files on this node. It is safe for
+// concurrent use. A batch inside a batch of the same store waits for itself, and fails with
+// [ErrBusy].
 type Store struct {
 	dir     string
 	options Options
@@ -44,25 +45,27 @@ type Store struct {
 	holds   knownHolds
 }
 
-// Open names the folder of a state that lies in one file. It reads and writes nothing yet.
+// Open returns the store of a state in one file. It reads and writes nothing yet.
 func Open(dir string, o Options) (*Store, error) {
 	return OpenOn(dir, o, func(c Contents) kv.Engine {
-		return bolt.New(dir, bolt.Options{Now: o.Now, Timeout: o.Timeout, Buckets: c.Buckets, Initial: c.Initial, Verify: c.Verify})
+		return bolt.New(dir, bolt.Options{Now: o.Now, Timeout: o.Timeout, Buckets: c.Buckets,
+			Initial: c.Initial, Verify: c.Verify})
 	})
 }
 
-// Contents is what an engine must know of the state: the buckets that there are, the values of a new state, and how
-// those of a whole state are verified.
+// Contents is what an engine must know about the state: its buckets, the values of a new state, and
+// how to verify the values of a whole state.
 type Contents struct {
 	Buckets []string
 	Initial []kv.Value
 	Verify  kv.Verify
 }
 
-// OpenOn names the folder of a state that lies on another engine. Its other files lie in the folder.
+// OpenOn returns the store of a state in another engine. The state's other files are in the folder.
 func OpenOn(dir string, o Options, engine func(Contents) kv.Engine) (*Store, error) {
 	if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || dir == "/" {
-		return nil, fmt.Errorf("state.path %q: want a clean absolute path, such as /var/lib/cscs-sync", dir)
+		return nil, fmt.Errorf("state.path %q: want a clean absolute path, such as /var/lib/cscs-sync",
+			dir)
 	}
 	if o.Now == nil {
 		return nil, errors.New("open state: no clock")
@@ -75,11 +78,12 @@ func OpenOn(dir string, o Options, engine func(Contents) kv.Engine) (*Store, err
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
-	s.engine = engine(Contents{Buckets: append(buckets(), bucketMeta), Initial: initial, Verify: s.verify})
+	s.engine = engine(Contents{Buckets: append(buckets(), bucketMeta), Initial: initial,
+		Verify: s.verify})
 	return s, nil
 }
 
-// initialValues are the values of a new state.
+// initialValues returns the values of a new state.
 func (s *Store) initialValues() ([]kv.Value, error) {
 	m := newMeta()
 	var err error
@@ -90,14 +94,15 @@ func (s *Store) initialValues() ([]kv.Value, error) {
 	return []kv.Value{{Bucket: bucketMeta, Key: []byte(metaKey), Value: raw}}, err
 }
 
-// newID is an id that no state has.
+// newID returns a random id, which no other state has.
 func (s *Store) newID() (string, error) {
 	id := make([]byte, 16)
 	_, err := io.ReadFull(s.options.Random, id)
 	return hex.EncodeToString(id), err
 }
 
-// ID names this state among all others: the storage that it manages carries it. A state that does not exist is made.
+// ID returns the id that identifies this state among all others. The storage that it manages
+// carries the id. ID creates a state that does not exist.
 func (s *Store) ID() (id string, err error) {
 	if id, err = s.KnownID(); err != nil || id != "" {
 		return id, err
@@ -106,31 +111,32 @@ func (s *Store) ID() (id string, err error) {
 	return id, err
 }
 
-// KnownID is [Store.ID] without a change: empty, if the state does not exist or has no id yet.
+// KnownID returns the same as [Store.ID] but changes nothing. It returns "" if the state does not
+// exist or has no id yet.
 func (s *Store) KnownID() (id string, err error) {
 	err = s.batch(false, func(tx *Tx) error { id = tx.meta.ID; return nil })
 	return id, err
 }
 
-// Dir is the folder of the state's files on this node.
+// Dir returns the folder of the state's files on this node.
 func (s *Store) Dir() string { return s.dir }
 
-// File is how messages name the state: the path of the state file, or an address.
+// File returns the state's name for messages: the path of the state file, or an address.
 func (s *Store) File() string { return s.engine.Name() }
 
-// View calls fn with the state as it is now; fn cannot change it. Nobody can write until fn returns, so fn must not
-// wait for anything. A state that does not exist is empty.
+// View calls fn with the current state; fn cannot change it. Nobody can write until fn returns, so
+// fn must not wait for anything. A state that does not exist is empty.
 func (s *Store) View(fn func(ledger.Tx) error) error {
 	return s.batch(false, func(tx *Tx) error { return fn(tx) })
 }
 
-// Update calls fn and then writes all of its changes, in one transaction with one sync. When fn or the writing fails,
-// nothing is changed. A state that does not exist is made.
+// Update calls fn and then writes all of its changes, in one transaction with one sync. If fn or
+// the writing fails, nothing is changed. Update creates a state that does not exist.
 func (s *Store) Update(fn func(ledger.Tx) error) error {
 	return s.batch(true, func(tx *Tx) error { return fn(tx) })
 }
 
-// batch runs fn in a batch of a state that is in use.
+// batch runs fn in a batch of a state that is in use, which means that it was not moved.
 func (s *Store) batch(write bool, fn func(*Tx) error) error {
 	return s.any(write, func(tx *Tx) error {
 		if m := tx.meta.Moved; m != nil {
@@ -140,7 +146,7 @@ func (s *Store) batch(write bool, fn func(*Tx) error) error {
 	})
 }
 
-// any runs fn in a batch, also of a state that was moved.
+// any runs fn in a batch, even if the state was moved.
 func (s *Store) any(write bool, fn func(*Tx) error) error {
 	return s.engine.Batch(write, func(values kv.Tx) error {
 		tx := &Tx{values: values, engine: s.engine, now: s.now(), viewed: !write, cache: s.dir,

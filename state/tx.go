@@ -13,11 +13,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// format is the version of the state file. Anything that an older version would misunderstand or drop raises it, with a
-// migration from the one before: see migrate.go.
+// format is the version of the state file. It must be raised for every change that an older version
+// would misunderstand or drop, with a migration from the previous format: see migrate.go.
 const format = 5
 
-// The buckets. All of them always exist; another one is damage.
+// The buckets. All of them always exist. Any other bucket is damage.
 const (
 	bucketMeta      = "meta"
 	bucketRecords   = "records"
@@ -34,10 +34,10 @@ const (
 	bucketFiles     = "files"
 )
 
-// buckets lists the buckets that hold values; meta holds what is known about them.
+// buckets returns the buckets that hold values. The bucket meta holds what is known about them.
 func buckets() []string { return bucketsOf(format) }
 
-// bucketsOf lists the buckets of a format. A format that adds one says so here, and its migration makes it.
+// bucketsOf returns the buckets of a format. When a format adds a bucket, its migration creates it.
 func bucketsOf(format int) []string {
 	all := []string{bucketRecords, bucketRoots, bucketArchive, bucketHolds, bucketIndex, bucketPlans,
 		bucketTouched, bucketSteps, bucketOutbox, bucketApprovals, bucketHistory}
@@ -47,35 +47,37 @@ func bucketsOf(format int) []string {
 	return all
 }
 
-// numbered tells whether the keys of a bucket are numbers.
+// numbered reports whether the keys of a bucket are numbers.
 func numbered(bucket string) bool {
-	return bucket == bucketHolds || bucket == bucketIndex || bucket == bucketOutbox || bucket == bucketHistory
+	return bucket == bucketHolds || bucket == bucketIndex || bucket == bucketOutbox ||
+		bucket == bucketHistory
 }
 
-// metaKey is the only key in the meta bucket. Its place, the way it is sealed and its member "format" never change, so
-// that every version can tell when a file is newer than itself.
+// metaKey is the only key in the meta bucket. Its place, the way it is sealed, and its member
+// "format" must never change, so that every version can recognize a newer file.
 const metaKey = "meta"
 
-// meta is what the file knows about itself.
+// meta is what the state knows about itself.
 type meta struct {
 	Format int `json:"format"`
-	// Tallies has one entry for each bucket: what must be in it.
+	// Tallies has one entry for each bucket, which says what must be in it.
 	Tallies map[string]tally `json:"tallies"`
-	// Sequences are the last numbers given out, by bucket: numbers are never used twice.
+	// Sequences are the last numbers used, by bucket. A number is never used twice.
 	Sequences map[string]uint64 `json:"sequences"`
 	// Head is the hash of the last history entry.
 	Head string `json:"head"`
-	// ID names this state among all others, for ever: the storage that it manages carries it. Since format 4.
+	// ID identifies this state among all others, forever. The storage that it manages carries it.
+	// Since format 4.
 	ID string `json:"id,omitempty"`
 	// Moved is set once the state is used elsewhere.
 	Moved *moved `json:"moved,omitempty"`
-	// IndexAt is when the listing was made from which the index comes.
+	// IndexAt is the time of the listing that produced the index.
 	IndexAt time.Time `json:"index_at"`
 	// IndexSeq is what [Tx.Written] was when that listing began.
 	IndexSeq uint64 `json:"index_seq,omitempty"`
 }
 
-// tally is how many values a bucket holds and the sum of their checksums.
+// tally is the number of values in a bucket and the sum of their checksums.
 type tally struct {
 	Count uint64 `json:"count"`
 	Sum   uint64 `json:"sum"`
@@ -91,28 +93,29 @@ func newMeta() meta {
 
 // Tx is one batch. It is valid only inside the function that got it, and on its goroutine.
 type Tx struct {
-	// values is nil for an empty state that does not exist.
+	// values is nil for a state that does not exist.
 	values  kv.Tx
 	engine  kv.Engine
 	now     time.Time
 	meta    meta
 	changed bool
-	// queued are the numbers of the callbacks that wait, by identity, and waiting the callbacks by resource; nil until
-	// somebody asks.
+	// queued are the numbers of the waiting callbacks by identity, and waiting are the callbacks by
+	// resource. Both are nil until they are needed.
 	queued  map[string]uint64
 	waiting map[planner.Key][]ledger.Delivery
-	// viewed means that the caller may change nothing.
+	// viewed means that the batch must not change anything.
 	viewed bool
-	// cache is the folder of this node's copy of the records; empty for none.
+	// cache is the folder with this node's copy of the records; empty for none.
 	cache string
-	// newID gives an id to a state of a format that knew none; nil in a view, which would not keep
-	// it.
+	// newID returns an id for a state of a format without ids. It is nil in a view, which could not
+	// store the id.
 	newID func() (string, error)
 	// dir is the folder of the state's files on this node.
 	dir string
 }
 
-// Now is the time at which the batch began, in UTC. Everything in a batch happens at this time.
+// Now returns the time at which the batch began, in UTC. Everything in a batch happens at this
+// time.
 func (tx *Tx) Now() time.Time { return tx.now }
 
 func (tx *Tx) file() string { return tx.engine.Name() }
@@ -121,12 +124,13 @@ func (tx *Tx) damaged(bucket string, key []byte, reason string) error {
 	return damaged(tx.engine, bucket, showKey(bucket, key), reason)
 }
 
-// damaged is the error of a value that is not what was written.
+// damaged returns the error for a value that is not as it was written.
 func damaged(e kv.Engine, bucket, key, reason string) error {
-	return &DamagedError{File: e.Name(), Bucket: bucket, Key: key, Reason: reason, Restore: e.Restore()}
+	return &DamagedError{File: e.Name(), Bucket: bucket, Key: key, Reason: reason,
+		Restore: e.Restore()}
 }
 
-// raw is the sealed value at key, nil if there is none.
+// raw returns the sealed value at key, or nil if there is none.
 func (tx *Tx) raw(bucket string, key []byte) ([]byte, error) {
 	if tx.values == nil {
 		return nil, nil
@@ -134,7 +138,7 @@ func (tx *Tx) raw(bucket string, key []byte) ([]byte, error) {
 	return tx.values.Get(bucket, key)
 }
 
-// get decodes the value at key into v; false if there is none.
+// get decodes the value at key into v, and reports whether there is one.
 func (tx *Tx) get(bucket string, key []byte, v any) (bool, error) {
 	raw, err := tx.raw(bucket, key)
 	if err != nil || raw == nil {
@@ -150,8 +154,8 @@ func (tx *Tx) get(bucket string, key []byte, v any) (bool, error) {
 	return true, nil
 }
 
-// each calls f with the body of each value whose key begins with prefix, in the order of keys. What f gets is valid
-// only until it returns, and f must not change the bucket.
+// each calls f with the body of each value whose key begins with prefix, in the order of keys. The
+// arguments are valid only until f returns, and f must not change the bucket.
 func (tx *Tx) each(bucket string, prefix []byte, f func(key, body []byte) error) error {
 	return tx.from(bucket, prefix, func(k, body []byte) error {
 		if !bytes.HasPrefix(k, prefix) {
@@ -164,8 +168,8 @@ func (tx *Tx) each(bucket string, prefix []byte, f func(key, body []byte) error)
 // errStop ends a scan without an error.
 var errStop = errors.New("stop")
 
-// from calls f as each does, beginning at the first key that is not less than start. Who reads a whole bucket finds values
-// that are missing, too.
+// from calls f like each does, from the first key that is not less than start. If it reads a whole
+// bucket, it also notices missing values.
 func (tx *Tx) from(bucket string, start []byte, f func(key, body []byte) error) error {
 	if tx.values == nil {
 		return nil
@@ -188,7 +192,7 @@ func (tx *Tx) from(bucket string, start []byte, f func(key, body []byte) error) 
 	return err
 }
 
-// decodeEach decodes each value below prefix and hands it to f.
+// decodeEach decodes each value whose key begins with prefix, and calls f with it.
 func decodeEach[T any](tx *Tx, bucket string, prefix []byte, f func(key []byte, v T) error) error {
 	return tx.each(bucket, prefix, func(k, body []byte) error {
 		var v T
@@ -209,7 +213,7 @@ func all[T any](tx *Tx, bucket string) ([]T, error) {
 	return out, err
 }
 
-// writable refuses to change anything in a View.
+// writable returns an error in a View, which must not change anything.
 func (tx *Tx) writable() error {
 	if tx.values == nil || tx.viewed {
 		return fmt.Errorf("state %s: a view changes nothing", tx.file())
@@ -223,8 +227,9 @@ func (tx *Tx) put(bucket string, key []byte, v any) error {
 		return err
 	}
 	if len(key) == 0 || len(key) > tx.engine.MaxKey() {
-		return fmt.Errorf("state %s: store %s: %w: its key has %d bytes, from 1 to %d are allowed", tx.file(), bucket, ledger.ErrUnfit, len(key),
-			tx.engine.MaxKey())
+		return fmt.Errorf("state %s: store %s: %w: its key has %d bytes, but 1 to %d are allowed",
+			tx.file(),
+			bucket, ledger.ErrUnfit, len(key), tx.engine.MaxKey())
 	}
 	raw, err := seal(bucket, key, v)
 	if err != nil {
@@ -242,7 +247,7 @@ func (tx *Tx) put(bucket string, key []byte, v any) error {
 	return err
 }
 
-// del removes the value at key; false if there is none.
+// del removes the value at key, and reports whether there was one.
 func (tx *Tx) del(bucket string, key []byte) (bool, error) {
 	if err := tx.writable(); err != nil {
 		return false, err
@@ -254,7 +259,7 @@ func (tx *Tx) del(bucket string, key []byte) (bool, error) {
 	return true, tx.values.Delete(bucket, key)
 }
 
-// uncount takes the value at key, if there is one, out of its bucket's tally.
+// uncount subtracts the value at key, if there is one, from its bucket's tally.
 func (tx *Tx) uncount(bucket string, key []byte) (bool, error) {
 	tx.changed = true
 	raw, err := tx.raw(bucket, key)
@@ -288,14 +293,15 @@ func (tx *Tx) clear(bucket string, prefix []byte) error {
 	return nil
 }
 
-// next gives out a number that the bucket has never used.
+// next returns a number that the bucket has never used.
 func (tx *Tx) next(bucket string) uint64 {
 	tx.meta.Sequences[bucket]++
 	return tx.meta.Sequences[bucket]
 }
 
-// begin reads what the state knows about itself, refuses a newer one, and brings an older one to today's format: in
-// memory until the end of a batch that changes something. It returns the format as it was.
+// begin reads what the state knows about itself. It refuses a newer state, and converts an older
+// one to today's format. The conversion stays in memory until the end of a batch that changes
+// something. begin returns the format that the state had.
 func (tx *Tx) begin() (from int, err error) {
 	raw, err := tx.raw(bucketMeta, []byte(metaKey))
 	if err != nil {
@@ -330,7 +336,7 @@ func (tx *Tx) close(from int) error {
 	return nil
 }
 
-// parseMeta opens the sealed value of the meta bucket.
+// parseMeta opens the sealed value in the meta bucket.
 func parseMeta(e kv.Engine, raw []byte) (meta, error) {
 	broken := func(reason string) error {
 		return damaged(e, bucketMeta, metaKey, reason)
@@ -346,13 +352,14 @@ func parseMeta(e kv.Engine, raw []byte) (meta, error) {
 		return meta{}, broken(err.Error())
 	}
 	if version.Format > format {
-		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): it was left as it is; use that version", e.Name(),
-			ErrNewer, version.Format, format)
+		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): it was left "+
+			"as it is; use that version", e.Name(), ErrNewer, version.Format, format)
 	}
 	if version.Format > 0 && version.Format < oldest {
-		return meta{}, fmt.Errorf("state file %s: format %d is of a version before the first release, this one reads %d to %d: move the file "+
-			"away; records are made again by the next audit or apply, the archive register by `cscs-sync archive rescan`", e.Name(),
-			version.Format, oldest, format)
+		return meta{}, fmt.Errorf("state file %s: format %d is from before the first release, and this "+
+			"version reads %d to %d: move the file away; the next audit or apply recreates the records, "+
+			"and `cscs-sync archive rescan` recreates the archive "+
+			"register", e.Name(), version.Format, oldest, format)
 	}
 	m := newMeta()
 	clear(m.Tallies)
@@ -365,7 +372,7 @@ func parseMeta(e kv.Engine, raw []byte) (meta, error) {
 	return m, nil
 }
 
-// strictJSON decodes body and refuses members that v does not have.
+// strictJSON decodes body, and returns an error if it has members that v does not have.
 func strictJSON(body []byte, v any) error {
 	d := json.NewDecoder(strings.NewReader(string(body)))
 	d.DisallowUnknownFields()

@@ -13,14 +13,15 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// A value is one byte of version, the CRC-32C of its bucket, key and body (4 bytes, big endian), and the body: the binary
-// form of what has one, which are records, of which every plan reads all; and JSON of everything else.
+// A value consists of one byte of version, the CRC-32C of its bucket, key and body (4 bytes, big
+// endian), and the body. The body is binary for types with a binary form, which are records,
+// because every plan reads all of them. For all other types it is JSON.
 const (
 	valueVersion = 1
 	valueHeader  = 5
 )
 
-// seal is the form in which v is stored at key in bucket.
+// seal returns the form in which v is stored at key in bucket.
 func seal(bucket string, key []byte, v any) ([]byte, error) {
 	body, err := encode(v)
 	if err != nil {
@@ -46,9 +47,9 @@ func decode(body []byte, v any) error {
 	return json.Unmarshal(body, v)
 }
 
-// checksum covers the place as well as the value: a value that turns up under another key is damage too.
-// The bucket, a NUL byte, and the length of the key as a varint come first, byte by byte: given to crc32, they would be
-// allocated for every value of the file.
+// checksum covers the value and its place, so that a value under another key counts as damage, too.
+// The bucket, a NUL byte, and the length of the key as a varint come first. They are added byte by
+// byte, because slices for crc32 would be allocated for every value of the file.
 func checksum(bucket string, key, body []byte) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli)
 	sum := ^uint32(0)
@@ -64,7 +65,8 @@ func checksum(bucket string, key, body []byte) uint32 {
 	return crc32.Update(crc32.Update(^sum, table, key), table, body)
 }
 
-// unseal checks a stored value and returns its body, which shares memory with raw, and its checksum.
+// unseal checks a stored value and returns its body, which shares memory with raw, and its
+// checksum.
 func unseal(bucket string, key, raw []byte) (body []byte, sum uint32, err error) {
 	if len(raw) < valueHeader {
 		return nil, 0, fmt.Errorf("value of %d bytes: too short", len(raw))
@@ -80,7 +82,7 @@ func unseal(bucket string, key, raw []byte) (body []byte, sum uint32, err error)
 	return body, sum, nil
 }
 
-// keyBytes is the stored form of a resource's key; it sorts as [planner.Key.Compare] does.
+// keyBytes returns the stored form of a resource's key. It sorts like [planner.Key.Compare].
 func keyBytes(k planner.Key) ([]byte, error) {
 	if why := k.Unfit(); why != "" {
 		return nil, fmt.Errorf("resource %.40q: %w: %s", k.Item, ledger.ErrUnfit, why)
@@ -88,23 +90,25 @@ func keyBytes(k planner.Key) ([]byte, error) {
 	return []byte(k.Item + "\x00" + k.System + "\x00" + k.DataType), nil
 }
 
-// keyOf is the resource's key of a stored one.
+// keyOf returns the resource's key for a stored key.
 func keyOf(stored []byte) planner.Key {
 	item, rest, _ := strings.Cut(string(stored), "\x00")
 	system, dataType, _ := strings.Cut(rest, "\x00")
 	return planner.Key{Item: item, System: system, DataType: dataType}
 }
 
-// numberKey is the stored form of a number; it sorts as numbers do.
+// numberKey returns the stored form of a number. It sorts like numbers do.
 func numberKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// showKey shows a stored key to people: a number as such, the parts of a resource's key with slashes.
+// showKey returns a stored key in the form for people: a number, or the parts of a resource's key
+// separated by slashes.
 func showKey(bucket string, key []byte) string {
 	if numbered(bucket) && len(key) == 8 {
 		return fmt.Sprint(binary.BigEndian.Uint64(key))
 	}
 	if bucket == bucketSteps && len(key) > 9 {
-		return string(key[:len(key)-9]) + "/" + fmt.Sprint(binary.BigEndian.Uint64(key[len(key)-8:]))
+		plan, n := key[:len(key)-9], binary.BigEndian.Uint64(key[len(key)-8:])
+		return string(plan) + "/" + fmt.Sprint(n)
 	}
 	return strings.ReplaceAll(string(key), "\x00", "/")
 }

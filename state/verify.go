@@ -7,7 +7,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// verify checks the values of a whole state: every checksum, and every tally.
+// verify checks the values of a whole state: every checksum and every tally.
 func (s *Store) verify(each func(kv.Visit) error) error {
 	found := map[string]tally{}
 	var metaRaw []byte
@@ -36,7 +36,8 @@ func (s *Store) verify(each func(kv.Visit) error) error {
 	return s.compareTallies(m, found)
 }
 
-// isNewer reports whether the meta value is good and of a newer version, whose other values we need not understand.
+// isNewer reports whether the meta value is valid and from a newer version. This version need not
+// understand the other values then.
 func (s *Store) isNewer(metaRaw []byte) bool {
 	if metaRaw == nil {
 		return false
@@ -52,7 +53,8 @@ func (s *Store) compareTallies(m meta, found map[string]tally) error {
 			return damaged(s.engine, "", "", "bucket "+b+" is not accounted for")
 		}
 		if got := found[b]; got != w {
-			return damaged(s.engine, "", "", fmt.Sprintf("bucket %s: %d values with sum %x, want %d with %x", b,
+			return damaged(s.engine, "", "", fmt.Sprintf("bucket %s: %d values with sum %x, want %d with "+
+				"%x", b,
 				got.Count, got.Sum, w.Count, w.Sum))
 		}
 		delete(found, b)

@@ -159,7 +159,7 @@ func TestCutOffAtEachPoint(t *testing.T) {
 			g.check(a.Process.Signal(syscall.SIGCONT))
 			go func() { ended <- exitOf(t, a.Wait()) }()
 			g.until("b seeing that the lease of a is over", func() bool {
-				return strings.Contains(g.must("b", "state", "nodes"), "has not given it back")
+				return strings.Contains(g.must("b", "state", "nodes"), "did not release it")
 			})
 			tree, posts := g.ending().tree, g.posts()
 			time.Sleep(lease)

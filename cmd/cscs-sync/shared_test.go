@@ -133,7 +133,7 @@ func TestPausedBeforeARename(t *testing.T) {
 	if code, out := g.run("b", "apply", "--auto-approve"); code == exitDone || !strings.Contains(out, "state fence --node a") {
 		t.Errorf("while a may wake up: exit %d\n%s", code, out)
 	}
-	if out := g.must("b", "state", "nodes"); !strings.Contains(out, "has not given it back") {
+	if out := g.must("b", "state", "nodes"); !strings.Contains(out, "did not release it") {
 		t.Error(out)
 	}
 	g.must("b", "state", "fence", "--node", "a", "--reason", "the test says so")

@@ -105,7 +105,7 @@ func TestAStandbyTakesOver(t *testing.T) {
 			t.Errorf("the page of %s names no leader:\n%s", l.node, page)
 		}
 	}
-	if out := g.must("b", "state", "nodes"); !strings.Contains(out, "Loop of node a: leads since") || !strings.Contains(out, "Loop of node b: stands by") {
+	if out := g.must("b", "state", "nodes"); !strings.Contains(out, "Loop of node a: has led since") || !strings.Contains(out, "Loop of node b: has stood by") {
 		t.Error(out)
 	}
 	a.signal(syscall.SIGKILL)
@@ -237,8 +237,8 @@ func TestTwoLoopsOfOneNode(t *testing.T) {
 	one := g.loopOn("a")
 	one.leads()
 	two := g.loopOn("a")
-	two.until("the second loop waits", two.says("another loop runs on this node"))
-	if code, out := g.run("a", "run", "--once"); code != exitDone || !strings.Contains(out, "another loop runs on this node") {
+	two.until("the second loop waits", two.says("another loop is running on this node"))
+	if code, out := g.run("a", "run", "--once"); code != exitDone || !strings.Contains(out, "another loop is running on this node") {
 		t.Errorf("run --once beside a loop: exit %d\n%s", code, out)
 	}
 	one.signal(syscall.SIGKILL)

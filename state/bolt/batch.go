@@ -15,25 +15,26 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// batch is one opening of the state file.
+// batch is one use of the state file, from opening to closing it.
 type batch struct {
 	engine *Engine
 	dir    *os.File
 	write  bool
-	// file is what bbolt works on. It is locked and checked before bbolt sees it.
+	// file is the file for bbolt. It is locked and checked before bbolt gets it.
 	file *os.File
-	// size is the file's, in bytes, before the batch.
+	// size is the size of the file in bytes before the batch.
 	size int64
 	db   *bbolt.DB
 	tx   *tx
-	// refused is why the file was not given to bbolt.
+	// refused says why bbolt did not get the file.
 	refused error
 	// user is set while the caller's function runs.
 	user bool
 }
 
-// run opens the file, calls fn, commits and closes. This is the one place where a panic of bbolt, or a fault in the
-// mapped file, turns into an error; a panic of fn goes on to the caller, after the file is closed.
+// run opens the file, calls fn, commits and closes the file. Only here does a panic of bbolt, or a
+// fault in the mapped file, become an error. A panic of fn is passed on to the caller after the
+// file is closed.
 func (b *batch) run(fn func(kv.Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -60,10 +61,11 @@ func (b *batch) run(fn func(kv.Tx) error) (err error) {
 	return b.commit()
 }
 
-// open has bbolt open the file and begins a transaction.
+// open makes bbolt open the file, and begins a transaction.
 func (b *batch) open() error {
-	db, err := bbolt.Open(b.engine.file(), 0o600, &bbolt.Options{ReadOnly: !b.write, OpenFile: b.openFile,
-		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
+	db, err := bbolt.Open(b.engine.file(), 0o600, &bbolt.Options{ReadOnly: !b.write,
+		OpenFile: b.openFile, Timeout: time.Second, FreelistType: bbolt.FreelistMapType,
+		NoStatistics: true})
 	if b.refused != nil {
 		return b.refused
 	}
@@ -79,15 +81,17 @@ func (b *batch) open() error {
 	return nil
 }
 
-// openFile gives bbolt the state file: opened without following links, ours, locked, and found to be good. bbolt's own
-// lock is of the same kind on the same descriptor, so it always succeeds.
+// openFile gives bbolt the state file. The file was opened without following links, belongs to us,
+// is locked, and was found to be good. bbolt's own lock is of the same kind on the same descriptor,
+// so it always succeeds.
 func (b *batch) openFile(string, int, os.FileMode) (*os.File, error) {
 	b.refused = b.prepareFile()
 	return b.file, b.refused
 }
 
 func (b *batch) prepareFile() (err error) {
-	if b.file, err = openLocked(b.dir, b.engine.file(), b.write, b.engine.options.Timeout); err != nil {
+	if b.file, err = openLocked(b.dir, b.engine.file(), b.write,
+		b.engine.options.Timeout); err != nil {
 		return err
 	}
 	if err := b.check(); err != nil {
@@ -103,11 +107,11 @@ func (b *batch) prepareFile() (err error) {
 	return nil
 }
 
-// check walks the file unless this store left it as it is.
+// check walks the file, unless it is still as this store left it.
 func (b *batch) check() error {
 	id, err := identify(b.file)
 	if err != nil {
-		return folder.Explain("look at", b.engine.file(), err)
+		return folder.Explain("check", b.engine.file(), err)
 	}
 	b.size = id.size
 	if b.engine.known(id) {
@@ -130,11 +134,13 @@ func (b *batch) commit() error {
 	return nil
 }
 
-// giveBack cuts off what a write that failed has added to the end of the file, which would keep a full disk full.
+// giveBack removes what a failed write has added at the end of the file, which would keep a full
+// disk full.
 func (b *batch) giveBack() error {
 	size, err := sizeInUse(b.file)
 	if err != nil {
-		return nil // both headers must be good to cut anything; the error of the write says what is wrong
+		// nothing is removed unless both headers are good; the error of the write says what is wrong
+		return nil
 	}
 	info, err := b.file.Stat()
 	if err != nil || info.Size() <= max(size, b.size) {
@@ -143,8 +149,9 @@ func (b *batch) giveBack() error {
 	return b.file.Truncate(max(size, b.size))
 }
 
-// close ends the transaction and frees the lock. After a panic bbolt may hold locks of its own, on which closing it
-// would wait forever: then only the descriptor is closed, which frees the kernel's lock.
+// close ends the transaction and frees the lock. After a panic, bbolt may hold locks of its own,
+// and closing it could wait forever. Then close closes only the descriptor, which frees the
+// kernel's lock.
 func (b *batch) close(panicked bool) error {
 	if panicked || b.db == nil {
 		if b.file != nil {

@@ -9,8 +9,9 @@ import (
 	"io"
 )
 
-// The layout of bbolt's file format 2, which has not changed since 2014: pages of a power of two, each with a header of
-// 16 bytes; two meta pages; a freelist; and trees of branch and leaf pages.
+// The layout of bbolt's file format 2, which has not changed since 2014: pages, whose size is a
+// power of two, each with a header of 16 bytes; two meta pages; a freelist; and trees of branch and
+// leaf pages.
 const (
 	boltMagic      = 0xED0CDAED
 	boltVersion    = 2
@@ -29,16 +30,16 @@ const (
 	manyInFreelist = 0xFFFF
 )
 
-// boltMeta is what a meta page says.
+// boltMeta is the content of a meta page.
 type boltMeta struct {
 	pageSize             int
 	root, freelist, high uint64
 	txid                 uint64
 }
 
-// readMetas reads the headers of both meta pages and returns the newer. bbolt goes back to the older
-// one when the newer is damaged, and so silently forgets the last batch; here either being damaged
-// is an error.
+// readMetas reads the headers of both meta pages and returns the newer. If the newer one is
+// damaged, bbolt uses the older one, and so silently forgets the last batch. Here it is an error if
+// either one is damaged.
 func readMetas(file io.ReaderAt) (boltMeta, error) {
 	first, err := readMetaAt(file, 0)
 	if err != nil {
@@ -58,7 +59,7 @@ func readMetas(file io.ReaderAt) (boltMeta, error) {
 	return first, nil
 }
 
-// readMetaAt reads the header of the meta page that begins at a place in the file.
+// readMetaAt reads the header of the meta page at an offset in the file.
 func readMetaAt(file io.ReaderAt, at int64) (boltMeta, error) {
 	head := make([]byte, pageHeader+metaSize)
 	n, err := file.ReadAt(head, at)
@@ -75,8 +76,9 @@ func readMeta(data []byte) (boltMeta, error) {
 	b := data[pageHeader : pageHeader+metaSize]
 	sum := fnv.New64a()
 	sum.Write(b[:metaSize-8])
-	if binary.NativeEndian.Uint32(b) != boltMagic || binary.NativeEndian.Uint64(b[metaSize-8:]) != sum.Sum64() {
-		return boltMeta{}, fmt.Errorf("not a state file, or a wrong checksum")
+	if binary.NativeEndian.Uint32(b) != boltMagic ||
+		binary.NativeEndian.Uint64(b[metaSize-8:]) != sum.Sum64() {
+		return boltMeta{}, fmt.Errorf("it is not a state file, or its checksum is wrong")
 	}
 	if v := binary.NativeEndian.Uint32(b[4:]); v != boltVersion {
 		return boltMeta{}, fmt.Errorf("database version %d: want %d", v, boltVersion)
@@ -94,8 +96,9 @@ func readMeta(data []byte) (boltMeta, error) {
 	return m, nil
 }
 
-// walker goes through all pages of a bbolt file and trusts none of them: each page is used exactly once or free, and
-// everything lies within its page, in order. visit is called for each value.
+// walker reads all pages of a bbolt file and trusts none of them. Each page must be used exactly
+// once or be free, and everything in a page must be inside the page and in order. visit is called
+// for each value.
 type walker struct {
 	data  []byte
 	meta  boltMeta
@@ -110,7 +113,8 @@ func walk(data []byte, visit func(bucket string, key, value []byte) error) error
 		return err
 	}
 	if meta.high < 4 || meta.high > uint64(len(data)/meta.pageSize) {
-		return fmt.Errorf("truncated: %d bytes, want at least %d pages of %d", len(data), meta.high, meta.pageSize)
+		return fmt.Errorf("truncated: %d bytes, want at least %d pages of %d", len(data), meta.high,
+			meta.pageSize)
 	}
 	w := &walker{data: data, meta: meta, used: make([]bool, meta.high), visit: visit}
 	w.used[0], w.used[1] = true, true
@@ -128,7 +132,7 @@ func walk(data []byte, visit func(bucket string, key, value []byte) error) error
 	return nil
 }
 
-// page returns the whole of page id with its overflow, and marks it as used.
+// page returns page id with its overflow pages, and marks them as used.
 func (w *walker) page(id uint64) (page []byte, flags, count uint16, err error) {
 	if id < 2 || id >= w.meta.high {
 		return nil, 0, 0, fmt.Errorf("page %d does not exist", id)
@@ -136,7 +140,7 @@ func (w *walker) page(id uint64) (page []byte, flags, count uint16, err error) {
 	b := w.data[id*uint64(w.meta.pageSize):]
 	overflow := uint64(binary.NativeEndian.Uint32(b[12:]))
 	if overflow >= w.meta.high-id {
-		return nil, 0, 0, fmt.Errorf("page %d runs over the end", id)
+		return nil, 0, 0, fmt.Errorf("page %d extends beyond the end", id)
 	}
 	if got := binary.NativeEndian.Uint64(b); got != id {
 		return nil, 0, 0, fmt.Errorf("page %d says that it is page %d", id, got)
@@ -150,8 +154,8 @@ func (w *walker) page(id uint64) (page []byte, flags, count uint16, err error) {
 	return b[:(overflow+1)*uint64(w.meta.pageSize)], binary.NativeEndian.Uint16(b[8:]), binary.NativeEndian.Uint16(b[10:]), nil
 }
 
-// tree checks the tree below page id. Its keys are at least low and, unless high is nil, less than high. Bucket "" is
-// the one of buckets.
+// tree checks the tree below page id. Its keys must be at least low and, unless high is nil, less
+// than high. Bucket "" is the bucket of buckets.
 func (w *walker) tree(id uint64, bucket string, low, high []byte, depth int) error {
 	if depth > maxTreeDepth {
 		return fmt.Errorf("page %d: the tree is too deep", id)
@@ -239,7 +243,7 @@ func (w *walker) leaf(page []byte, count int, bucket string, low, high []byte) e
 	return nil
 }
 
-// entry is one element of a leaf: a bucket at the top, a value below.
+// entry checks one element of a leaf: a bucket at the top level, and a value below.
 func (w *walker) entry(flags uint32, bucket string, key, value []byte) error {
 	top := bucket == ""
 	if top != (flags == leafIsBucket) || (!top && flags != 0) {
@@ -262,7 +266,7 @@ func (w *walker) entry(flags uint32, bucket string, key, value []byte) error {
 	return w.leaf(inline, int(binary.NativeEndian.Uint16(inline[10:])), string(key), nil, nil)
 }
 
-// freelist checks that free pages are not in use: bbolt would overwrite them.
+// freelist checks that free pages are not in use, because bbolt would overwrite them.
 func (w *walker) freelist() error {
 	if w.meta.freelist == noFreelist {
 		return fmt.Errorf("no freelist")
@@ -291,15 +295,15 @@ func (w *walker) freelist() error {
 	return nil
 }
 
-// span is page[at:at+size] if that exists.
+// span returns page[at:at+size], or an error if that is not inside the page.
 func span(page []byte, at, size uint64) ([]byte, error) {
 	if at > uint64(len(page)) || size > uint64(len(page))-at {
-		return nil, fmt.Errorf("an element lies outside of its page")
+		return nil, fmt.Errorf("an element is outside of its page")
 	}
 	return page[at : at+size], nil
 }
 
-// inOrder tells whether low <= key < high; a nil high is no bound.
+// inOrder returns an error unless low <= key < high. A nil high means no bound.
 func inOrder(key, low, high []byte) error {
 	if bytes.Compare(key, low) < 0 || (high != nil && bytes.Compare(key, high) >= 0) {
 		return fmt.Errorf("keys are not in order")

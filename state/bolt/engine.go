@@ -1,9 +1,11 @@
-// Package bolt keeps a state in one bbolt file on a local disk: the engine of a node by itself.
+// Package bolt stores a state in one bbolt file on a local disk. It is the engine for a single
+// node.
 //
-// An [Engine] holds no open file. Each batch opens the file, locks it, checks it and closes it again, so that others can
-// read and write in between. Before a batch, the pages of the file are walked without trusting them, and the values are
-// verified, unless the file is still exactly as the engine's own last batch left it. Before its first change, an engine
-// copies the file, which it has just found to be good.
+// An [Engine] holds no open file. Each batch opens the file, locks it, checks it and closes it
+// again, so that other processes can read and write in between. Before a batch, the engine walks
+// the pages of the file without trusting them and verifies the values, unless the file is still
+// exactly as its own last batch left it. Before its first change, an engine copies the file, which
+// was just found to be good.
 package bolt
 
 import (
@@ -20,7 +22,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// The names of the state file and of its last good copy.
+// The names of the state file and of the last good copy.
 const (
 	FileName     = "state.db"
 	CopyName     = "state.db.bak"
@@ -28,33 +30,34 @@ const (
 	copyLifetime = 24 * time.Hour
 )
 
-// Options are what an [Engine] needs of the world and of the state.
+// Options are what an [Engine] needs from its caller.
 type Options struct {
 	// Now tells the time; required.
 	Now func() time.Time
-	// Timeout is how long a batch waits for others to finish theirs; 0: 5 seconds.
+	// Timeout is how long a batch waits for others to finish theirs; 0 means 5 seconds.
 	Timeout time.Duration
-	// Buckets are made with a new file, and Initial are the values in it.
+	// Buckets are created in a new file, and Initial are the values in it.
 	Buckets []string
 	Initial []kv.Value
 	// Verify checks the values of a whole file; required.
 	Verify kv.Verify
 }
 
-// Engine is the state file in one folder. It may be used by several goroutines at once; a batch inside a batch of the
-// same engine waits for itself and ends with [kv.ErrBusy].
+// Engine is the state file in one folder. It is safe for concurrent use. A batch inside a batch of
+// the same engine waits for itself, and fails with [kv.ErrBusy].
 type Engine struct {
 	dir     string
 	options Options
 
 	mu sync.Mutex
-	// seen is the file as this engine's last batch found or left it; the zero value: never.
+	// seen is the file as this engine's last batch found or left it. The zero value means that there
+	// was no batch.
 	seen fileIdentity
 	// copied is when this engine last made the copy.
 	copied time.Time
 }
 
-// New names the folder of a state. It reads and writes nothing yet.
+// New returns an engine for the state in a folder. It reads and writes nothing yet.
 func New(dir string, o Options) *Engine {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultWait
@@ -62,18 +65,19 @@ func New(dir string, o Options) *Engine {
 	return &Engine{dir: dir, options: o}
 }
 
-// Name is the path of the state file.
+// Name returns the path of the state file.
 func (e *Engine) Name() string { return e.file() }
 
-// Restore is empty: a good copy lies beside the file.
+// Restore returns "", because there is a good copy next to the file.
 func (e *Engine) Restore() string { return "" }
 
-// MaxKey is bbolt's own.
+// MaxKey returns bbolt's limit.
 func (e *Engine) MaxKey() int { return bbolt.MaxKeySize }
 
 func (e *Engine) file() string { return filepath.Join(e.dir, FileName) }
 
-// Batch is [kv.Engine]'s. A file that does not exist is made, with its folder.
+// Batch implements [kv.Engine]. If the file does not exist, a batch that writes creates it and its
+// folder.
 func (e *Engine) Batch(write bool, fn func(kv.Tx) error) error {
 	dir, err := folder.Open(e.dir, write)
 	if err != nil {
@@ -96,8 +100,8 @@ func (e *Engine) Batch(write bool, fn func(kv.Tx) error) error {
 	return b.run(fn)
 }
 
-// Version is [kv.Versioned]'s: what the kernel and bbolt say of the file. It opens nothing that a
-// batch waits for.
+// Version implements [kv.Versioned] with what the kernel and bbolt say about the file. It opens
+// nothing that could make a batch wait.
 func (e *Engine) Version() (version any, known bool, err error) {
 	dir, err := folder.Open(e.dir, false)
 	if err != nil || dir == nil {
@@ -114,7 +118,7 @@ func (e *Engine) Version() (version any, known bool, err error) {
 	defer f.Close()
 	id, err := identify(f)
 	if err != nil {
-		return nil, false, folder.Explain("look at", e.file(), err)
+		return nil, false, folder.Explain("check", e.file(), err)
 	}
 	return id, true, nil
 }
@@ -134,7 +138,7 @@ func (e *Engine) remember(id fileIdentity) {
 	e.seen = id
 }
 
-// copyDue reports whether the last good copy is to be made: once for each engine, and daily if that lives for long.
+// copyDue reports whether to make the copy: once for each engine, and then daily.
 func (e *Engine) copyDue() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -152,5 +156,5 @@ var _ kv.Engine = (*Engine)(nil)
 var _ kv.Versioned = (*Engine)(nil)
 var _ kv.Tx = (*tx)(nil)
 
-// place is a path in the state's folder.
+// place returns the path of a file in the state's folder.
 func (e *Engine) place(name string) string { return filepath.Join(e.dir, name) }

@@ -16,8 +16,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// openLocked opens the state file and locks it: alone to write, with other readers to read. A file that was renamed
-// while we waited is not the state any more; then the one in its place is opened.
+// openLocked opens the state file and locks it, exclusively for writing, or together with other
+// readers for reading. If the file was renamed while openLocked waited, it is no longer the state,
+// and openLocked opens the file in its place.
 func openLocked(dir *os.File, path string, write bool, wait time.Duration) (*os.File, error) {
 	flags, how := unix.O_RDONLY, unix.LOCK_SH
 	if write {
@@ -51,10 +52,11 @@ func prepare(f *os.File, path string, write bool, how int, wait time.Duration) e
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return folder.Explain("look at", path, err)
+		return folder.Explain("check", path, err)
 	}
 	if write && info.Mode()&0o200 == 0 {
-		return fmt.Errorf("state file %s: %w (mode %04o): the state is as it was; chmod it if that was not meant", path,
+		return fmt.Errorf("state file %s: %w (mode %04o): the state is unchanged; chmod it if it "+
+			"should be writable", path,
 			kv.ErrReadOnly, info.Mode().Perm())
 	}
 	return nil
@@ -68,8 +70,8 @@ type fileIdentity struct {
 	txid         uint64
 }
 
-// identify reads the identity of the state file. Without the file's lock, it may be that of a batch
-// which is being written: no later batch has the same one.
+// identify returns the identity of the state file. Without the file's lock, this may be the
+// identity of a batch that is being written. No later batch has the same one.
 func identify(f *os.File) (fileIdentity, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -84,17 +86,19 @@ func identify(f *os.File) (fileIdentity, error) {
 	return id, nil
 }
 
-// copyFile makes the last good copy of f, which is locked and checked: complete and synced under another name, then
-// renamed.
+// copyFile makes the last good copy of f, which is locked and checked. It writes and syncs the copy
+// under another name, and then renames it.
 func copyFile(dir, f *os.File, path string) error {
-	err := writeCopy(f, path, CopyName, func(temp string) error { return os.Rename(temp, filepath.Join(path, CopyName)) })
+	err := writeCopy(f, path, CopyName,
+		func(temp string) error { return os.Rename(temp, filepath.Join(path, CopyName)) })
 	if err != nil {
 		return err
 	}
 	return dir.Sync()
 }
 
-// writeCopy writes what is in use of f into a synced file in a folder, and has it named.
+// writeCopy copies the part of f that is in use to a synced temporary file in a folder, and calls
+// place to name it.
 func writeCopy(f *os.File, folder, name string, place func(temp string) error) error {
 	temp, err := os.CreateTemp(folder, "."+name+".*")
 	if err != nil {
@@ -115,18 +119,18 @@ func writeCopy(f *os.File, folder, name string, place func(temp string) error) e
 	return place(temp.Name())
 }
 
-// sizeInUse is how much of a good file is in use. The rest is what bbolt has set aside, or a write that failed left: a
-// copy of it would only take room.
+// sizeInUse returns how many bytes of a good file are in use. The rest was reserved by bbolt, or
+// left by a failed write. Copying it would only waste space.
 func sizeInUse(f *os.File) (int64, error) {
 	m, err := readMetas(f)
 	return int64(m.high) * int64(m.pageSize), err
 }
 
-// checkFile walks the whole file, and has its values verified.
+// checkFile walks the whole file and verifies its values.
 func (e *Engine) checkFile(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
-		return folder.Explain("look at", e.file(), err)
+		return folder.Explain("check", e.file(), err)
 	}
 	if info.Size() == 0 {
 		return &kv.DamagedError{File: e.file(), Reason: "truncated to nothing"}
@@ -139,8 +143,8 @@ func (e *Engine) checkFile(f *os.File) error {
 	return e.options.Verify(func(visit kv.Visit) error { return walk(data, visit) })
 }
 
-// ensureFile makes an empty state file if there is none. It appears under its name complete, so that a state file of
-// no length is always a damaged one.
+// ensureFile creates an empty state file if there is none. It appears under its name only when it
+// is complete, so a state file of length 0 is always a damaged one.
 func (e *Engine) ensureFile(dir *os.File) error {
 	there, err := folder.Exists(dir, FileName)
 	if err != nil || there {
@@ -167,9 +171,10 @@ func (e *Engine) ensureFile(dir *os.File) error {
 	return nil
 }
 
-// fillEmpty writes an empty state into an empty file.
+// fillEmpty writes an empty state to an empty file.
 func (e *Engine) fillEmpty(path string) error {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, NoStatistics: true})
+	db, err := bbolt.Open(path, 0o600,
+		&bbolt.Options{FreelistType: bbolt.FreelistMapType, NoStatistics: true})
 	if err != nil {
 		return err
 	}
@@ -189,7 +194,7 @@ func (e *Engine) fillEmpty(path string) error {
 	return errors.Join(err, db.Close())
 }
 
-// keepOldCopy moves the copy of a state that was lost to a name of its own, so that the copy of the new and empty one
+// keepOldCopy renames the copy of a state that was lost, so that the copy of the new, empty state
 // does not replace it.
 func (e *Engine) keepOldCopy(dir *os.File) error {
 	there, err := folder.Exists(dir, CopyName)

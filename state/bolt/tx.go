@@ -12,18 +12,20 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// tx is one batch as the state sees it.
+// tx is one batch.
 type tx struct {
 	batch *batch
 	bolt  *bbolt.Tx
-	// changed means that there is something to commit.
+	// changed is set if there is something to commit.
 	changed bool
-	// inside is set while bbolt works: a panic is then a damaged file, else a mistake of the caller.
+	// inside is set while bbolt works. A panic then means a damaged file; otherwise it is a mistake of
+	// the caller.
 	inside bool
 }
 
-// bucket is the bucket with a name. A state of an earlier format lacks those that came later: they
-// are empty, and nil, until something is put into them. That values are missing the tallies show.
+// bucket returns the bucket with a name. A state of an earlier format does not have the buckets
+// that were added later: they are empty, and nil until something is put into them. If values are
+// missing, the tallies show it.
 func (t *tx) bucket(name string) (*bbolt.Bucket, error) {
 	if b := t.bolt.Bucket([]byte(name)); b != nil {
 		return b, nil
@@ -34,7 +36,7 @@ func (t *tx) bucket(name string) (*bbolt.Bucket, error) {
 	return nil, &kv.DamagedError{File: t.batch.engine.file(), Reason: "bucket " + name + " is missing"}
 }
 
-// Get is [kv.Tx]'s.
+// Get implements [kv.Tx].
 func (t *tx) Get(bucket string, key []byte) (value []byte, err error) {
 	t.inside = true
 	b, err := t.bucket(bucket)
@@ -45,7 +47,7 @@ func (t *tx) Get(bucket string, key []byte) (value []byte, err error) {
 	return value, err
 }
 
-// Scan is [kv.Tx]'s.
+// Scan implements [kv.Tx].
 func (t *tx) Scan(bucket string, start []byte, fn func(key, value []byte) error) error {
 	t.inside = true
 	b, err := t.bucket(bucket)
@@ -65,7 +67,7 @@ func (t *tx) Scan(bucket string, start []byte, fn func(key, value []byte) error)
 	return nil
 }
 
-// Put is [kv.Tx]'s.
+// Put implements [kv.Tx].
 func (t *tx) Put(bucket string, key, value []byte) error {
 	t.inside, t.changed = true, true
 	b, err := t.bucket(bucket)
@@ -79,7 +81,7 @@ func (t *tx) Put(bucket string, key, value []byte) error {
 	return err
 }
 
-// Delete is [kv.Tx]'s.
+// Delete implements [kv.Tx].
 func (t *tx) Delete(bucket string, key []byte) error {
 	t.inside, t.changed = true, true
 	b, err := t.bucket(bucket)
@@ -90,7 +92,8 @@ func (t *tx) Delete(bucket string, key []byte) error {
 	return err
 }
 
-// Keep keeps the file as it was before the batch, under a name of its own that nothing replaces.
+// Keep preserves the file as it was before the batch, under a new name, so that nothing is
+// replaced.
 func (t *tx) Keep(of string) error {
 	b, e := t.batch, t.batch.engine
 	name := CopyName + "-" + of
@@ -99,13 +102,14 @@ func (t *tx) Keep(of string) error {
 		name += "-" + e.now().Format("20060102T150405.000000000Z")
 	}
 	if err == nil {
-		err = writeCopy(b.file, e.dir, name, func(temp string) error { return os.Link(temp, e.place(name)) })
+		err = writeCopy(b.file, e.dir, name,
+			func(temp string) error { return os.Link(temp, e.place(name)) })
 	}
 	if err == nil {
 		err = b.dir.Sync()
 	}
 	if errors.Is(err, fs.ErrExist) {
-		err = nil // made at the same instant, by a batch that was not written then
+		err = nil // made at the same instant by a batch that failed
 	}
 	if err != nil {
 		return folder.Explain("keep a copy of the older format as", e.place(name), err)

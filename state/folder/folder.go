@@ -1,5 +1,6 @@
-// Package folder opens the state's folder and what lies in it, as root may: it follows no links, and it takes only what
-// belongs to root or the caller and what nobody else may write.
+// Package folder opens the state's folder and its files in a way that is safe for root. It follows
+// no links, and accepts only files that belong to root or the caller and that nobody else may
+// write.
 package folder
 
 import (
@@ -17,8 +18,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// Open opens the state's folder, nil if it does not exist. With create, it is made: the folder and at most its
-// parent, so that a mistyped path does not grow a tree.
+// Open opens the state's folder. If the folder does not exist, Open returns nil, or creates it if
+// create is true. It creates the folder and at most its parent, so that a mistyped path does not
+// create a whole tree.
 func Open(dir string, create bool) (*os.File, error) {
 	f, err := openDir(dir)
 	if errors.Is(err, fs.ErrNotExist) && create {
@@ -31,7 +33,8 @@ func Open(dir string, create bool) (*os.File, error) {
 		return nil, nil
 	}
 	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {
-		return nil, fmt.Errorf("state.path %s is a symbolic link or no folder: name the folder itself", dir)
+		return nil, fmt.Errorf("state.path %s is a symbolic link or not a folder: name the folder "+
+			"itself", dir)
 	}
 	if err != nil {
 		return nil, Explain("open state.path", dir, err)
@@ -55,7 +58,8 @@ func makeFolder(dir string) error {
 	for _, d := range []string{filepath.Dir(dir), dir} {
 		err := os.Mkdir(d, 0o700)
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s does not exist either: make it first, or correct state.path: %w", filepath.Dir(d), err)
+			return fmt.Errorf("%s does not exist either: create it first, or correct state.path: %w",
+				filepath.Dir(d), err)
 		}
 		if errors.Is(err, fs.ErrExist) {
 			continue
@@ -70,27 +74,32 @@ func makeFolder(dir string) error {
 	return nil
 }
 
-// Trusted checks the kind, owner and mode of what f is: owned by root or the caller, and none of the bits in forbidden.
+// Trusted checks the kind, owner and mode of an open file. It must belong to root or the caller,
+// and have none of the mode bits in forbidden.
 func Trusted(f *os.File, path string, kind uint32, forbidden uint32) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return Explain("look at", path, err)
+		return Explain("check", path, err)
 	}
 	if st.Mode&unix.S_IFMT != kind {
-		return fmt.Errorf("%s is not of the expected kind (mode %o): move it away", path, st.Mode)
+		return fmt.Errorf("%s is not a file or folder as expected (mode %o): move it away", path, st.Mode)
 	}
 	if st.Uid != 0 && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to uid %d: want root or the caller; chown it, or choose another state.path", path, st.Uid)
+		return fmt.Errorf("%s belongs to user %d, but must belong to root or the caller: chown it, or "+
+			"choose another state.path", path, st.Uid)
 	}
 	if st.Mode&forbidden != 0 {
-		return fmt.Errorf("%s has mode %04o: others must not have access %04o; chmod it", path, st.Mode&0o7777, st.Mode&forbidden)
+		return fmt.Errorf("%s has mode %04o, but others must not have access %04o: chmod it", path,
+			st.Mode&0o7777, st.Mode&forbidden)
 	}
 	return nil
 }
 
-// OpenAt opens a file of the folder without following a link and without waiting for the other end of a fifo.
+// OpenAt opens a file in the folder. It does not follow a link, and does not wait for the other end
+// of a fifo.
 func OpenAt(dir *os.File, name, path string, flags int, mode uint32) (*os.File, error) {
-	fd, err := unix.Openat(int(dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, mode)
+	fd, err := unix.Openat(int(dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK,
+		mode)
 	if errors.Is(err, unix.ELOOP) {
 		return nil, fmt.Errorf("%s is a symbolic link: move it away", path)
 	}
@@ -104,7 +113,7 @@ func OpenAt(dir *os.File, name, path string, flags int, mode uint32) (*os.File, 
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// Exists tells whether the folder has name; a nil folder has nothing.
+// Exists reports whether the folder has an entry called name. A nil folder has none.
 func Exists(dir *os.File, name string) (bool, error) {
 	if dir == nil {
 		return false, nil
@@ -117,12 +126,13 @@ func Exists(dir *os.File, name string) (bool, error) {
 	return err == nil, err
 }
 
-// LockWithin tries for the kernel lock until it has it or the time is over: then EWOULDBLOCK.
+// LockWithin tries to take the kernel's lock until the time is over. Then the error is EWOULDBLOCK.
 func LockWithin(f *os.File, how int, wait time.Duration) error {
 	pause := time.Millisecond
 	for waited := time.Duration(0); ; waited += pause {
 		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
-		if err == nil || (!errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR)) || waited >= wait {
+		again := errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR)
+		if err == nil || !again || waited >= wait {
 			return err
 		}
 		time.Sleep(pause)
@@ -130,7 +140,7 @@ func LockWithin(f *os.File, how int, wait time.Duration) error {
 	}
 }
 
-// SameFile tells whether name in the folder is still the file that f has open.
+// SameFile reports whether name in the folder is still the file that f has open.
 func SameFile(dir *os.File, name string, f *os.File) (bool, error) {
 	var there, open unix.Stat_t
 	if err := unix.Fstatat(int(dir.Fd()), name, &there, unix.AT_SYMLINK_NOFOLLOW); err != nil {
@@ -142,7 +152,7 @@ func SameFile(dir *os.File, name string, f *os.File) (bool, error) {
 	return there.Ino == open.Ino && there.Dev == open.Dev, nil
 }
 
-// Sync flushes a folder to the disk, with the names of what was made or removed in it.
+// Sync flushes a folder to disk, including the names of entries that were created or removed in it.
 func Sync(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -152,15 +162,18 @@ func Sync(dir string) error {
 	return f.Sync()
 }
 
-// Explain names the file in an error of the kernel and says the way out for those that people meet.
+// Explain adds the file's name to an error of the kernel, and says what to do about common errors.
 func Explain(op, file string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%s %s: the disk is full: the state is as it was; make room and try again: %w", op, file, err)
+		return fmt.Errorf("%s %s: the disk is full: the state is unchanged; free some space and try "+
+			"again: %w", op,
+			file, err)
 	case errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%s %s: %w file system: the state is as it was: %w", op, file, kv.ErrReadOnly, err)
+		return fmt.Errorf("%s %s: %w file system: the state is unchanged: %w", op, file, kv.ErrReadOnly,
+			err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s %s: not permitted: the state is as it was; run as root: %w", op, file, err)
+		return fmt.Errorf("%s %s: not permitted: the state is unchanged; run as root: %w", op, file, err)
 	case strings.Contains(err.Error(), file):
 		return fmt.Errorf("%s: %w", op, err)
 	}

@@ -6,38 +6,38 @@ import (
 	"time"
 )
 
-// Group is an engine whose state several nodes share. The loop of one of them leads: it works. The
-// loops of the others stand by.
+// Group is an engine whose state several nodes share. The loop of one node leads, which means that
+// it works. The loops of the other nodes stand by.
 type Group interface {
-	// Lead notes that the node's loop is there, and returns its lead if it may have it. Else the
-	// error is a [StandbyError]: ask again. A node that asks less often than its lease lasts
-	// counts as gone.
+	// Lead records that the node's loop is alive, and returns the lead if the node may have it.
+	// Otherwise the error is a [StandbyError], and the caller should ask again. A node that asks less
+	// often than its lease lasts counts as gone.
 	Lead(ctx context.Context, by Member) (Lead, error)
-	// Leave removes the node: another one may lead at once.
+	// Leave removes the node, so that another one may lead immediately.
 	Leave(ctx context.Context, by Member) error
-	// Members are the nodes whose loops have asked, by name.
+	// Members returns the nodes whose loops have asked, by name.
 	Members(ctx context.Context) ([]Member, error)
-	// Forget removes a node that is gone; false if there is none of this name that has expired.
+	// Forget removes a node that is gone. It returns false if there is no expired node of this name.
 	Forget(ctx context.Context, node string) (bool, error)
 }
 
 // Lead is held until Stop. It renews itself.
 type Lead interface {
-	// Check returns an error once the node does not lead any more. It asks nobody.
+	// Check returns an error once the node no longer leads. It makes no request.
 	Check() error
-	// Stop ends the renewals and gives nothing back: [Group].Leave does.
+	// Stop ends the renewals. It does not give up the lead: [Group].Leave does that.
 	Stop()
 }
 
-// Member is a node whose loop runs, or ran.
+// Member is a node whose loop is running, or was running.
 type Member struct {
 	Claim
-	// Config is the fingerprint of what all nodes of a group must have in common.
+	// Config is the fingerprint of the settings that must be the same on all nodes of a group.
 	Config string
-	// Leads means that its loop works, or did when it was last heard of.
+	// Leads means that the node's loop works, or worked when it was last heard of.
 	Leads bool
-	// Since is when its loop began or took over; Until is when it counts as gone. Both are the
-	// database server's times.
+	// Since is when the loop started or took over. Until is when it counts as gone. Both are times of
+	// the database server.
 	Since, Until time.Time
 	// Expired means that Until has passed.
 	Expired bool
@@ -48,18 +48,18 @@ type Obstacle uint8
 
 // The obstacles.
 const (
-	// Led means that another node leads, and is well.
+	// Led means that another node leads and is alive.
 	Led Obstacle = iota
 	// Differs means that the node that leads, or led last, has another configuration.
 	Differs
-	// SameName means that another machine, or another loop on this one, uses the node's name.
+	// SameName means that another machine, or another loop on this machine, uses the node's name.
 	SameName
 )
 
-// StandbyError reports why a node's loop waits.
+// StandbyError says why a node's loop waits.
 type StandbyError struct {
 	Obstacle Obstacle
-	// Own is the fingerprint of the node's own configuration.
+	// Own is the fingerprint of this node's configuration.
 	Own string
 	// Other is the node in the way.
 	Other Member
@@ -69,20 +69,21 @@ type StandbyError struct {
 func (e *StandbyError) Error() string {
 	switch {
 	case e.Obstacle == SameName:
-		return fmt.Sprintf("another loop runs under the name of this node, %q (%s). Give each node a "+
-			"name of its own: `node` in the state block", e.Other.Node, e.Other.Who)
+		return fmt.Sprintf("another loop is running under this node's name, %q (%s): give each node "+
+			"its own name: `node` in the state block", e.Other.Node, e.Other.Who)
 	case e.Obstacle == Differs && e.Other.Expired:
-		return fmt.Sprintf("node %q led until %s under another configuration (%s, this node has %s). "+
+		return fmt.Sprintf("node %q led until %s with another configuration (%s, this node has %s). "+
 			"Give both nodes the same configuration. If this one is right and that node is off, run "+
 			"`cscs-sync state fence --node %[1]s --reason TEXT`", e.Other.Node,
 			e.Other.Until.UTC().Format(time.RFC3339), Short(e.Other.Config), Short(e.Own))
 	case e.Obstacle == Differs:
-		return fmt.Sprintf("node %q leads under another configuration (%s, this node has %s). Give both "+
+		return fmt.Sprintf("node %q leads with another configuration (%s, this node has %s): give both "+
 			"nodes the same configuration, and reload the one that you change", e.Other.Node,
 			Short(e.Other.Config), Short(e.Own))
 	}
-	return fmt.Sprintf("node %q leads since %s", e.Other.Node, e.Other.Since.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("node %q has led since %s", e.Other.Node,
+		e.Other.Since.UTC().Format(time.RFC3339))
 }
 
-// Short is a fingerprint as messages show it.
+// Short returns the part of a fingerprint that messages show.
 func Short(fingerprint string) string { return fingerprint[:min(12, len(fingerprint))] }

@@ -6,11 +6,12 @@ import (
 	"slices"
 )
 
-// Overlay is a batch whose changes stay in memory, above one that it only reads. A view of a state of an older format
-// sees so what the migration would make; an engine collects the changes of a batch until it sends them.
+// Overlay is a batch whose changes stay in memory, above a batch that it only reads. With it, a
+// view of a state in an older format sees what the migration would make of it. An engine uses it to
+// collect the changes of a batch until it sends them.
 type Overlay struct {
 	Tx
-	// changed are the changed values by bucket and key; nil: deleted.
+	// changed are the changed values by bucket and key. A deleted value is nil.
 	changed map[string]map[string][]byte
 }
 
@@ -19,7 +20,7 @@ func NewOverlay(below Tx) *Overlay {
 	return &Overlay{Tx: below, changed: map[string]map[string][]byte{}}
 }
 
-// Get is [Tx]'s.
+// Get implements [Tx].
 func (o *Overlay) Get(bucket string, key []byte) ([]byte, error) {
 	if v, ok := o.changed[bucket][string(key)]; ok {
 		return v, nil
@@ -27,25 +28,28 @@ func (o *Overlay) Get(bucket string, key []byte) ([]byte, error) {
 	return o.Tx.Get(bucket, key)
 }
 
-// Put is [Tx]'s.
+// Put implements [Tx].
 func (o *Overlay) Put(bucket string, key, value []byte) error {
 	if o.changed[bucket] == nil {
 		o.changed[bucket] = map[string][]byte{}
 	}
 	if value != nil {
-		value = append([]byte{}, value...) // an empty value is one, too
+		value = append([]byte{}, value...) // an empty value is not nil
 	}
 	o.changed[bucket][string(key)] = value
 	return nil
 }
 
-// Delete is [Tx]'s.
+// Delete implements [Tx].
 func (o *Overlay) Delete(bucket string, key []byte) error { return o.Put(bucket, key, nil) }
 
-// Keep is never asked of what is written nowhere.
-func (o *Overlay) Keep(string) error { return errors.New("keep an older state: nothing is written") }
+// Keep returns an error. It is never called, because nothing is written.
+func (o *Overlay) Keep(string) error {
+	return errors.New("keep an older state: nothing is " +
+		"written")
+}
 
-// Scan is [Tx]'s: it merges the changed values with those below.
+// Scan implements [Tx]. It merges the changed values with those below.
 func (o *Overlay) Scan(bucket string, start []byte, fn func(key, value []byte) error) error {
 	changed := o.changed[bucket]
 	keys := notBefore(slices.Sorted(maps.Keys(changed)), start)
@@ -63,7 +67,7 @@ func (o *Overlay) Scan(bucket string, start []byte, fn func(key, value []byte) e
 			keys = keys[1:]
 		}
 		if _, over := changed[string(key)]; over {
-			return nil // its turn comes with the changed ones
+			return nil // it comes later, with the changed ones
 		}
 		return fn(key, value)
 	})
@@ -73,13 +77,14 @@ func (o *Overlay) Scan(bucket string, start []byte, fn func(key, value []byte) e
 	return err
 }
 
-// notBefore is the end of sorted keys that begins with the first that is not less than start.
+// notBefore returns the sorted keys that are not less than start.
 func notBefore(keys []string, start []byte) []string {
 	i, _ := slices.BinarySearch(keys, string(start))
 	return keys[i:]
 }
 
-// Changed calls put for each changed value and remove for each deleted one, by bucket and key.
+// Changed calls put for each changed value and remove for each deleted one, sorted by bucket and
+// key.
 func (o *Overlay) Changed(put func(Value), remove func(bucket string, key []byte)) {
 	for _, bucket := range slices.Sorted(maps.Keys(o.changed)) {
 		for _, key := range slices.Sorted(maps.Keys(o.changed[bucket])) {
@@ -92,7 +97,7 @@ func (o *Overlay) Changed(put func(Value), remove func(bucket string, key []byte
 	}
 }
 
-// Buckets are those with changes, sorted.
+// Buckets returns the sorted names of the changed buckets.
 func (o *Overlay) Buckets() []string { return slices.Sorted(maps.Keys(o.changed)) }
 
 // IsEmpty reports whether nothing was changed.

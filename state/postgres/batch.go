@@ -13,41 +13,43 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// page is how many values one statement reads or writes.
+// page is the largest number of values that one statement reads or writes.
 const page = 5000
 
-// keptBatches is for how long the ids of batches are kept: an answer that was lost is looked for at once.
+// keptBatches is how long the ids of batches are kept. If an answer is lost, its batch is looked up
+// immediately.
 const keptBatches = "1 day"
 
 // batch is one transaction on one state.
 type batch struct {
 	engine *Engine
 	conn   *pgx.Conn
-	// state is the state's number, commit that of the last batch that was written before.
+	// state is the state's number, and commit is the number of the last batch that was written before.
 	state  int32
 	commit int64
-	// made means that this batch makes the state.
+	// made is set if this batch creates the state.
 	made bool
-	// keep is the name under which the values before the batch are kept; empty for none.
+	// keep is the name under which the values before the batch are preserved; empty for none.
 	keep string
 }
 
-// written is a batch that writes: its changes wait in memory until its end.
+// written is a batch that writes. Its changes wait in memory until its end.
 type written struct {
 	*kv.Overlay
 	batch *batch
 }
 
-// Keep is [kv.Tx]'s: the values are kept as a state of their own, at the end.
+// Keep implements [kv.Tx]. At the end of the batch, the values are copied to another state.
 func (w *written) Keep(of string) error {
 	w.batch.keep = of
 	return nil
 }
 
-// lock begins the transaction and locks the state; one that does not exist is made.
+// lock begins the transaction and locks the state. It creates the state if it does not exist.
 func (b *batch) lock(ctx context.Context) error {
-	err := exec(ctx, b.conn, fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = %d; "+
-		"SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d",
+	err := exec(ctx, b.conn, fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL "+
+		"lock_timeout = %d; SET LOCAL statement_timeout = %d; SET LOCAL "+
+		"idle_in_transaction_session_timeout = %d",
 		b.engine.options.Timeout.Milliseconds(), answer.Milliseconds(), idle.Milliseconds()))
 	if err != nil {
 		return err
@@ -56,35 +58,38 @@ func (b *batch) lock(ctx context.Context) error {
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
-	made, err := b.conn.Exec(ctx, "INSERT INTO cscs_sync.states (name) VALUES ($1) ON CONFLICT DO NOTHING", b.engine.options.Name)
+	made, err := b.conn.Exec(ctx, "INSERT INTO cscs_sync.states (name) VALUES ($1) ON CONFLICT DO "+
+		"NOTHING",
+		b.engine.options.Name)
 	if err != nil {
 		return err
 	}
 	if err := b.lockRow(ctx); err != nil || made.RowsAffected() == 0 {
-		return err // another node has just made it
+		return err // another node has just created it
 	}
 	b.made = true
 	return b.put(ctx, b.engine.options.Initial)
 }
 
 func (b *batch) lockRow(ctx context.Context) error {
-	return b.conn.QueryRow(ctx, "SELECT number, commit FROM cscs_sync.states WHERE name = $1 FOR UPDATE", b.engine.options.Name).
-		Scan(&b.state, &b.commit)
+	return b.conn.QueryRow(ctx, "SELECT number, commit FROM cscs_sync.states WHERE name = $1 FOR "+
+		"UPDATE",
+		b.engine.options.Name).Scan(&b.state, &b.commit)
 }
 
-// Get is [kv.Tx]'s.
+// Get implements [kv.Tx].
 func (b *batch) Get(bucket string, key []byte) (value []byte, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answer)
 	defer cancel()
-	err = b.conn.QueryRow(ctx, "SELECT value FROM cscs_sync.entries WHERE state = $1 AND bucket = $2 AND key = $3", b.state, bucket, key).
-		Scan(&value)
+	err = b.conn.QueryRow(ctx, "SELECT value FROM cscs_sync.entries WHERE state = $1 AND bucket = "+
+		"$2 AND key = $3", b.state, bucket, key).Scan(&value)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
 	return value, b.engine.explain("read", err)
 }
 
-// Scan is [kv.Tx]'s. It reads page by page, so that the connection is free while fn runs.
+// Scan implements [kv.Tx]. It reads page by page, so that the connection is free while fn runs.
 func (b *batch) Scan(bucket string, start []byte, fn func(key, value []byte) error) error {
 	if start == nil {
 		start = []byte{}
@@ -102,16 +107,16 @@ func (b *batch) Scan(bucket string, start []byte, fn func(key, value []byte) err
 		if len(found) < page {
 			return nil
 		}
-		start = append(found[page-1].Key, 0) // the least key after it
+		start = append(found[page-1].Key, 0) // the smallest key after it
 	}
 }
 
-// page reads at most [page] values, from start on.
+// page reads at most [page] values, from the key start on.
 func (b *batch) page(bucket string, start []byte) ([]kv.Value, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answer)
 	defer cancel()
-	rows, err := b.conn.Query(ctx, "SELECT key, value FROM cscs_sync.entries WHERE state = $1 AND bucket = $2 AND key >= $3 "+
-		"ORDER BY key LIMIT $4", b.state, bucket, start, page)
+	rows, err := b.conn.Query(ctx, "SELECT key, value FROM cscs_sync.entries WHERE state = $1 AND "+
+		"bucket = $2 AND key >= $3 ORDER BY key LIMIT $4", b.state, bucket, start, page)
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +125,12 @@ func (b *batch) page(bucket string, start []byte) ([]kv.Value, error) {
 	})
 }
 
-// Stamp is [kv.Stamped]'s.
+// Stamp implements [kv.Stamped].
 func (b *batch) Stamp(bucket string) (s kv.Stamp, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answer)
 	defer cancel()
-	err = b.conn.QueryRow(ctx, "SELECT commit, batch FROM cscs_sync.stamps WHERE state = $1 AND bucket = $2",
+	err = b.conn.QueryRow(ctx, "SELECT commit, batch FROM cscs_sync.stamps WHERE state = $1 AND "+
+		"bucket = $2",
 		b.state, bucket).Scan(&s.Commit, &s.Batch)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return kv.Stamp{}, nil
@@ -132,11 +138,14 @@ func (b *batch) Stamp(bucket string) (s kv.Stamp, err error) {
 	return s, b.engine.explain("read", err)
 }
 
-// Since is [kv.Stamped]'s. The ids of batches are kept for a day: an older stamp is not known.
-func (b *batch) Since(bucket string, s kv.Stamp, fn func(key, value []byte) error) (known bool, err error) {
+// Since implements [kv.Stamped]. The ids of batches are kept for a day, so an older stamp is
+// unknown.
+func (b *batch) Since(bucket string, s kv.Stamp,
+	fn func(key, value []byte) error) (known bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answer)
 	defer cancel()
-	err = b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.batches WHERE state = $1 AND id = $2)",
+	err = b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.batches WHERE state = $1 AND "+
+		"id = $2)",
 		b.state, s.Batch).Scan(&known)
 	if err != nil || !known {
 		return false, b.engine.explain("read", err)
@@ -158,16 +167,16 @@ func (b *batch) Since(bucket string, s kv.Stamp, fn func(key, value []byte) erro
 	return true, b.engine.explain("read", err)
 }
 
-// errViewed is the answer to a change in a view.
+// errViewed means that a view tried to change something.
 var errViewed = errors.New("a view changes nothing")
 
-// Put refuses: this is a view, or what lies below the changes of a batch.
+// Put returns an error, because this is a view, or is below the changes of a batch.
 func (b *batch) Put(string, []byte, []byte) error { return errViewed }
 
-// Delete refuses, as Put does.
+// Delete returns an error, like Put.
 func (b *batch) Delete(string, []byte) error { return errViewed }
 
-// Keep refuses, as Put does.
+// Keep returns an error, like Put.
 func (b *batch) Keep(string) error { return errViewed }
 
 // finish writes the changes and commits.
@@ -188,13 +197,16 @@ func (b *batch) finish(changes *kv.Overlay) error {
 		"SELECT $1, unnest($2::text[]), $3, $4 ON CONFLICT (state, bucket) DO UPDATE SET "+
 		"commit = excluded.commit, batch = excluded.batch", b.state, buckets, b.commit+1,
 		hex.EncodeToString(id))
-	last.Queue("DELETE FROM cscs_sync.batches WHERE state = $1 AND at < now() - interval '"+keptBatches+"'", b.state)
-	last.Queue("INSERT INTO cscs_sync.batches (state, id) VALUES ($1, $2)", b.state, hex.EncodeToString(id))
+	last.Queue("DELETE FROM cscs_sync.batches WHERE state = $1 AND at < now() - interval "+
+		"'"+keptBatches+"'", b.state)
+	last.Queue("INSERT INTO cscs_sync.batches (state, id) VALUES ($1, $2)", b.state,
+		hex.EncodeToString(id))
 	if err := b.conn.SendBatch(ctx, &last).Close(); err != nil {
 		return b.engine.explain("write", err)
 	}
 	b.engine.beforeCommit()
-	// A COMMIT that the server answers with ROLLBACK is an error of the batch before it, which was reported.
+	// If the server answers COMMIT with ROLLBACK, a statement before it failed, and that error was
+	// reported.
 	_, err := b.conn.Exec(ctx, "COMMIT")
 	b.engine.afterCommit()
 	if err != nil && !isServers(err) {
@@ -203,7 +215,7 @@ func (b *batch) finish(changes *kv.Overlay) error {
 	return b.engine.explain("write", err)
 }
 
-// send sends the changes, in as few statements as there must be.
+// send sends the changes, in as few statements as possible.
 func (b *batch) send(ctx context.Context, changes *kv.Overlay) error {
 	if b.keep != "" {
 		if err := b.keepBefore(ctx); err != nil {
@@ -217,8 +229,9 @@ func (b *batch) send(ctx context.Context, changes *kv.Overlay) error {
 	for len(removals) > 0 {
 		n := min(page, len(removals))
 		buckets, keys, _ := columns(removals[:n])
-		_, err := b.conn.Exec(ctx, "DELETE FROM cscs_sync.entries e USING unnest($2::text[], $3::bytea[]) AS gone (bucket, key) "+
-			"WHERE e.state = $1 AND e.bucket = gone.bucket AND e.key = gone.key", b.state, buckets, keys)
+		_, err := b.conn.Exec(ctx, "DELETE FROM cscs_sync.entries e USING "+
+			"unnest($2::text[], $3::bytea[]) AS gone (bucket, key) WHERE e.state = $1 AND "+
+			"e.bucket = gone.bucket AND e.key = gone.key", b.state, buckets, keys)
 		if err != nil {
 			return err
 		}
@@ -232,8 +245,10 @@ func (b *batch) put(ctx context.Context, puts []kv.Value) error {
 		n := min(page, len(puts))
 		buckets, keys, values := columns(puts[:n])
 		_, err := b.conn.Exec(ctx, "INSERT INTO cscs_sync.entries (state, bucket, key, value, commit) "+
-			"SELECT $1, bucket, key, value, $5 FROM unnest($2::text[], $3::bytea[], $4::bytea[]) AS new (bucket, key, value) "+
-			"ON CONFLICT (state, bucket, key) DO UPDATE SET value = excluded.value, commit = excluded.commit",
+			"SELECT $1, bucket, key, value, $5 FROM unnest($2::text[], $3::bytea[], $4::bytea[]) AS "+
+			"new (bucket, key, value) "+
+			"ON CONFLICT (state, bucket, key) DO UPDATE SET value = excluded.value, commit = "+
+			"excluded.commit",
 			b.state, buckets, keys, values, b.commit+1)
 		if err != nil {
 			return err
@@ -250,39 +265,41 @@ func columns(of []kv.Value) (buckets []string, keys, values [][]byte) {
 	return buckets, keys, values
 }
 
-// keepBefore copies the values as they were before the batch to a state of their own, whose name nothing has.
+// keepBefore copies the values as they were before the batch to another state with a new name.
 func (b *batch) keepBefore(ctx context.Context) error {
 	name := fmt.Sprintf("%s before %s", b.engine.options.Name, b.keep)
 	var there bool
-	err := b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.states WHERE name = $1)", name).Scan(&there)
+	err := b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.states WHERE name = $1)",
+		name).Scan(&there)
 	if err == nil && there {
 		name = fmt.Sprintf("%s, commit %d", name, b.commit)
 	}
 	if err == nil {
-		_, err = b.conn.Exec(ctx, "WITH kept AS (INSERT INTO cscs_sync.states (name, commit) VALUES ($1, $2) RETURNING number) "+
-			"INSERT INTO cscs_sync.entries (state, bucket, key, value, commit) "+
-			"SELECT kept.number, bucket, key, value, e.commit FROM kept, cscs_sync.entries e WHERE e.state = $3", name, b.commit, b.state)
+		_, err = b.conn.Exec(ctx, "WITH kept AS (INSERT INTO cscs_sync.states (name, commit) "+
+			"VALUES ($1, $2) RETURNING number) INSERT INTO cscs_sync.entries "+
+			"(state, bucket, key, value, commit) SELECT kept.number, bucket, key, value, e.commit "+
+			"FROM kept, cscs_sync.entries e WHERE e.state = $3", name, b.commit, b.state)
 	}
 	return err
 }
 
-// UnknownError reports that a batch was sent, and that it could not be found out whether it was written.
+// UnknownError means that a batch was sent, but that it is unknown whether it was written.
 type UnknownError struct {
 	State string
 	Err   error
 }
 
-// Error says what to do.
+// Error says what happened and what to do.
 func (e *UnknownError) Error() string {
-	return fmt.Sprintf("state %s: the answer to a commit was lost, and the database cannot be asked whether it was written: %v; "+
-		"run the command again once the database answers", e.State, e.Err)
+	return fmt.Sprintf("state %s: the answer to a commit was lost, and the database cannot be asked "+
+		"whether it was written: %v; run the command again when the database answers", e.State, e.Err)
 }
 
-// Unwrap is why the answer was lost.
+// Unwrap returns why the answer was lost.
 func (e *UnknownError) Unwrap() error { return e.Err }
 
-// lookUp finds out whether a batch was written whose answer was lost: nil if it was. It waits until the server has ended the
-// batch's transaction, which holds the state's lock.
+// lookUp finds out whether a batch was written whose answer was lost, and returns nil if it was. It
+// waits until the server has ended the batch's transaction, which holds the state's lock.
 func (e *Engine) lookUp(id string, lost error) error {
 	deadline := time.Now().Add(answer)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
@@ -291,7 +308,8 @@ func (e *Engine) lookUp(id string, lost error) error {
 		case err == nil && written:
 			return nil
 		case err == nil:
-			return e.explain("write", fmt.Errorf("the connection was lost before the commit; nothing was written: %w", lost))
+			lost = fmt.Errorf("the connection was lost before the commit; nothing was written: %w", lost)
+			return e.explain("write", lost)
 		case time.Now().After(deadline):
 			return &UnknownError{e.Name(), errors.Join(lost, err)}
 		}
@@ -299,7 +317,7 @@ func (e *Engine) lookUp(id string, lost error) error {
 	}
 }
 
-// find reports whether the batch was written, once no other transaction has the state.
+// find reports whether the batch was written. It waits until no other transaction holds the state.
 func (e *Engine) find(id string) (written bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), connect)
 	defer cancel()
@@ -314,10 +332,12 @@ func (e *Engine) find(id string) (written bool, err error) {
 		return false, err
 	}
 	if err := b.lockRow(ctx); errors.Is(err, pgx.ErrNoRows) {
-		return false, nil // the batch was to make the state, and has not
+		return false, nil // the batch should have created the state, and has not
 	} else if err != nil {
 		return false, err
 	}
-	err = b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.batches WHERE state = $1 AND id = $2)", b.state, id).Scan(&written)
+	err = b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.batches WHERE state = $1 AND "+
+		"id = $2)",
+		b.state, id).Scan(&written)
 	return written, err
 }

@@ -1,8 +1,10 @@
-// Package postgres keeps states in a PostgreSQL database: the engine of nodes that share a state.
+// Package postgres stores states in a PostgreSQL database. It is the engine for nodes that share a
+// state.
 //
-// A batch that writes is one transaction, whose first statement locks the state's row: one writer at a time, on whatever
-// node. A view is one snapshot. A batch whose commit was not answered is looked up by its id, which is written with it: it
-// is neither doubled nor lost.
+// A batch that writes is one transaction. Its first statement locks the state's row, so there is
+// only one writer at a time, on any node. A view is one snapshot. If the answer to a commit is
+// lost, the batch is looked up by its id, which is written with it. So a batch is never written
+// twice, and never lost unnoticed.
 package postgres
 
 import (
@@ -20,56 +22,62 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// maxKey is the greatest length of a key: an index of PostgreSQL takes about a third of a page of 8 KiB.
+// maxKey is the largest length of a key in bytes. An index entry of PostgreSQL may take about a
+// third of a page of 8 KiB.
 const maxKey = 2000
 
 const (
 	defaultWait = 5 * time.Second
-	// answer is how long the server may take for one statement, and connect for a new connection.
+	// answer is how long the server may take to answer one statement, and connect is how long a new
+	// connection may take.
 	answer  = 60 * time.Second
 	connect = 10 * time.Second
-	// idle is for how long the server lets a batch say nothing before it gives its lock to others: its node is stopped.
+	// idle is how long a batch may be silent before the server gives its lock to others, because its
+	// node has stopped.
 	idle = 10 * time.Second
 )
 
-// Options are what an [Engine] needs of the world and of the state.
+// Options are what an [Engine] needs from its caller.
 type Options struct {
-	// URL is the database's, postgres://…; it may hold a password.
+	// URL is the URL of the database, postgres://…; it may contain a password.
 	URL string
-	// Name is the state's in the database.
+	// Name is the state's name in the database.
 	Name string
-	// Timeout is how long a batch waits for others to finish theirs; 0: 5 seconds.
+	// Timeout is how long a batch waits for others to finish theirs; 0 means 5 seconds.
 	Timeout time.Duration
-	// Lease is how long a lease lasts; 0: 30 seconds.
+	// Lease is how long a lease lasts; 0 means 30 seconds.
 	Lease time.Duration
 	// Initial are the values of a new state.
 	Initial []kv.Value
 }
 
-// Engine is one state in a database. It may be used by several goroutines at once.
+// Engine is one state in a database. It is safe for concurrent use.
 type Engine struct {
 	options Options
 	config  *pgxpool.Config
 
 	mu   sync.Mutex
 	pool *pgxpool.Pool
-	// current is set once this engine has seen that the schema is this version's.
+	// current is set once this engine has seen that the schema has this version.
 	current bool
-	// lease is held by this process; nil: none.
+	// lease is the lease that this process holds, or nil.
 	lease *lease
-	// beforeCommit is called before each commit, and afterCommit when it was answered: tests cut the connection there.
+	// beforeCommit is called before each commit, and afterCommit after its answer. Tests cut the
+	// connection there.
 	beforeCommit, afterCommit func()
 }
 
-// New names the state. It connects to nothing yet.
+// New returns an engine for a state. It does not connect yet.
 func New(o Options) (*Engine, error) {
-	if o.Name == "" || len(o.Name) > 63 || strings.ContainsFunc(o.Name, func(r rune) bool { return r < ' ' || r > '~' }) {
+	odd := func(r rune) bool { return r < ' ' || r > '~' }
+	if o.Name == "" || len(o.Name) > 63 || strings.ContainsFunc(o.Name, odd) {
 		return nil, fmt.Errorf("state %q: want a name of 1 to 63 printable characters", o.Name)
 	}
 	config, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
 		// The parser's own message quotes the URL.
-		return nil, fmt.Errorf("state %s: its URL is none of a PostgreSQL database: want postgres://USER:PASSWORD@HOST/DATABASE", o.Name)
+		return nil, fmt.Errorf("state %s: its URL is not that of a PostgreSQL database: want "+
+			"postgres://USER:PASSWORD@HOST/DATABASE", o.Name)
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = defaultWait
@@ -84,7 +92,7 @@ func New(o Options) (*Engine, error) {
 	return &Engine{options: o, config: config, beforeCommit: func() {}, afterCommit: func() {}}, nil
 }
 
-// Name is the address of the database and the state's name in it, without user and password.
+// Name returns the address of the database and the state's name in it, without user and password.
 func (e *Engine) Name() string {
 	c := e.config.ConnConfig
 	return fmt.Sprintf("%s in PostgreSQL %s:%d/%s", e.options.Name, c.Host, c.Port, c.Database)
@@ -92,10 +100,11 @@ func (e *Engine) Name() string {
 
 // Restore says what to do when the values are damaged.
 func (e *Engine) Restore() string {
-	return "find out who changed the tables of schema cscs_sync, and restore them from a backup of the database"
+	return "find out who changed the tables of schema cscs_sync, and restore them from a backup of " +
+		"the database"
 }
 
-// MaxKey is what an index takes.
+// MaxKey returns the largest length of a key that fits into an index.
 func (e *Engine) MaxKey() int { return maxKey }
 
 // Close closes the connections.
@@ -108,7 +117,7 @@ func (e *Engine) Close() {
 	}
 }
 
-// connection is a connection to the database, whatever is in it.
+// connection returns a connection to the database, whatever it contains.
 func (e *Engine) connection(ctx context.Context) (*pgxpool.Conn, error) {
 	e.mu.Lock()
 	if e.pool == nil {
@@ -124,9 +133,10 @@ func (e *Engine) connection(ctx context.Context) (*pgxpool.Conn, error) {
 	return conn, e.explain("connect to", err)
 }
 
-// acquire is a connection to a database whose schema is this version's; there is none (false) if nothing was ever
-// written, and make is false.
-func (e *Engine) acquire(ctx context.Context, make bool) (conn *pgxpool.Conn, there bool, err error) {
+// acquire returns a connection to a database whose schema has this version. It returns false if
+// nothing was ever written and make is false.
+func (e *Engine) acquire(ctx context.Context,
+	make bool) (conn *pgxpool.Conn, there bool, err error) {
 	if conn, err = e.connection(ctx); err != nil {
 		return nil, false, err
 	}
@@ -147,7 +157,7 @@ func (e *Engine) acquire(ctx context.Context, make bool) (conn *pgxpool.Conn, th
 	return conn, true, nil
 }
 
-// Batch is [kv.Engine]'s.
+// Batch implements [kv.Engine].
 func (e *Engine) Batch(write bool, fn func(kv.Tx) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), answer)
 	defer cancel()
@@ -172,7 +182,8 @@ func (e *Engine) view(ctx context.Context, conn *pgx.Conn, fn func(kv.Tx) error)
 		return e.explain("read", err)
 	}
 	b := &batch{engine: e, conn: conn}
-	err := conn.QueryRow(ctx, "SELECT number, commit FROM cscs_sync.states WHERE name = $1", e.options.Name).Scan(&b.state, &b.commit)
+	err := conn.QueryRow(ctx, "SELECT number, commit FROM cscs_sync.states WHERE name = $1",
+		e.options.Name).Scan(&b.state, &b.commit)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fn(nil)
 	}
@@ -182,7 +193,7 @@ func (e *Engine) view(ctx context.Context, conn *pgx.Conn, fn func(kv.Tx) error)
 	return fn(b)
 }
 
-// write runs fn with the state locked, and commits what it changed.
+// write locks the state, runs fn and commits its changes.
 func (e *Engine) write(ctx context.Context, conn *pgx.Conn, fn func(kv.Tx) error) error {
 	defer rollback(conn)
 	b := &batch{engine: e, conn: conn}
@@ -208,7 +219,8 @@ func exec(ctx context.Context, conn *pgx.Conn, sql string) error {
 	return err
 }
 
-// rollback ends a transaction that was not committed. A connection on which that fails is closed, and so rolls back.
+// rollback ends a transaction that was not committed. If that fails, it closes the connection,
+// which rolls back, too.
 func rollback(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), connect)
 	defer cancel()
@@ -222,13 +234,13 @@ func rollback(conn *pgx.Conn) {
 
 var _ kv.Engine = (*Engine)(nil)
 
-// isServers reports whether an error is an answer of the server's: what was asked then has not happened.
+// isServers reports whether an error is an answer of the server. Then the request had no effect.
 func isServers(err error) bool {
 	var answered *pgconn.PgError
 	return errors.As(err, &answered)
 }
 
-// stillLeased refuses to write once the lease that this process holds is another's.
+// stillLeased returns an error if another node now has the lease that this process held.
 func (b *batch) stillLeased(ctx context.Context) error {
 	b.engine.mu.Lock()
 	held := b.engine.lease

@@ -179,7 +179,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	tests := map[string]struct{ url, want string }{
 		"no server":   {"postgres://u:geheim@127.0.0.1:1/waldur", "cannot be reached"},
 		"no socket":   {"postgres://u:geheim@/waldur?host=/nonexistent", "cannot be reached"},
-		"no database": {s.URL("postgres", "nosuch"), "there is no such database"},
+		"no database": {s.URL("postgres", "nosuch"), "the database does not exist"},
 		"no user":     {s.URL("nobody", "waldur"), "nobody"},
 		"no right":    {s.URL("poor", "waldur"), "GRANT CREATE ON DATABASE"},
 		"no TLS":      {"postgres://u:geheim@127.0.0.1:1/waldur?sslmode=verify-full", "cannot be reached"},

@@ -11,7 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// keptNodes is for how long a node that is gone, and did not lead, is still shown.
+// keptNodes is how long a node is still shown that is gone and did not lead.
 const keptNodes = "7 days"
 
 // lead is the right of one node's loop to work.
@@ -21,7 +21,8 @@ type lead struct {
 	by     kv.Member
 }
 
-// Lead is [kv.Group]'s. While another node leads it only reads, but for a sign of life now and then.
+// Lead implements [kv.Group]. While another node leads, Lead mostly only reads, and writes a sign
+// of life now and then.
 func (e *Engine) Lead(ctx context.Context, by kv.Member) (kv.Lead, error) {
 	known, err := e.known(ctx)
 	if err != nil {
@@ -39,10 +40,11 @@ func (e *Engine) Lead(ctx context.Context, by kv.Member) (kv.Lead, error) {
 	return l, nil
 }
 
-// Check is [kv.Lead]'s. It asks nobody.
+// Check implements [kv.Lead]. It makes no request.
 func (l *lead) Check() error { return l.term.check() }
 
-// isFresh reports whether the node gave a sign of life lately, as what it is now.
+// isFresh reports whether the node gave a sign of life recently, with the same boot and
+// configuration as now.
 func (e *Engine) isFresh(by kv.Member, known []member) bool {
 	return slices.ContainsFunc(known, func(m member) bool {
 		return m.Node == by.Node && m.Boot == by.Boot && m.Config == by.Config && !m.Leads &&
@@ -50,8 +52,8 @@ func (e *Engine) isFresh(by kv.Member, known []member) bool {
 	})
 }
 
-// enter writes down that the node is there, and has it lead. If it may not, that it is there is
-// written down all the same.
+// enter records that the node is alive, and makes it the leader if possible. The sign of life is
+// recorded in any case.
 func (l *lead) enter(ctx context.Context) error {
 	var why error
 	err := l.engine.locked(ctx, func(ctx context.Context, b *batch) error {
@@ -75,8 +77,8 @@ func (l *lead) enter(ctx context.Context) error {
 	return errors.Join(err, why)
 }
 
-// obstacle is why a node may not lead; nil if it may. It waits for the lease of the dead leader, too:
-// what that has begun can be continued then.
+// obstacle returns why a node may not lead, or nil if it may. The node must also wait until a dead
+// leader's lease has expired, because only then can it continue what that leader began.
 func (e *Engine) obstacle(by kv.Member, known []member, lease kv.Holding) *kv.StandbyError {
 	for _, m := range known {
 		different := m.Config != by.Config
@@ -97,7 +99,7 @@ func (e *Engine) obstacle(by kv.Member, known []member, lease kv.Holding) *kv.St
 	return nil
 }
 
-// enter gives a node another term, as leader or not.
+// enter gives a node another term, as the leader or not.
 func (b *batch) enter(ctx context.Context, by kv.Member, leads bool) error {
 	var work pgx.Batch
 	if leads {
@@ -106,8 +108,8 @@ func (b *batch) enter(ctx context.Context, by kv.Member, leads bool) error {
 	}
 	work.Queue("DELETE FROM cscs_sync.nodes WHERE state = $1 AND NOT leads AND until < now() - "+
 		"interval '"+keptNodes+"'", b.state)
-	work.Queue("INSERT INTO cscs_sync.nodes AS old (state, node, boot, who, config, leads, since, until) "+
-		"VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp(), "+
+	work.Queue("INSERT INTO cscs_sync.nodes AS old (state, node, boot, who, config, leads, since, "+
+		"until) VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp(), "+
 		"clock_timestamp() + $7 * interval '1 microsecond') ON CONFLICT (state, node) DO UPDATE SET "+
 		"boot = excluded.boot, who = excluded.who, config = excluded.config, leads = excluded.leads, "+
 		"since = CASE WHEN old.leads = excluded.leads AND old.boot = excluded.boot THEN old.since "+
@@ -116,25 +118,26 @@ func (b *batch) enter(ctx context.Context, by kv.Member, leads bool) error {
 	return b.conn.SendBatch(ctx, &work).Close()
 }
 
-// Stop is [kv.Lead]'s.
+// Stop implements [kv.Lead].
 func (l *lead) Stop() { l.term.end() }
 
-// Leave is [kv.Group]'s.
+// Leave implements [kv.Group].
 func (e *Engine) Leave(ctx context.Context, by kv.Member) error {
 	return e.locked(ctx, func(ctx context.Context, b *batch) error {
-		_, err := b.conn.Exec(ctx, "DELETE FROM cscs_sync.nodes WHERE state = $1 AND node = $2 AND boot = $3",
+		_, err := b.conn.Exec(ctx, "DELETE FROM cscs_sync.nodes WHERE state = $1 AND node = $2 AND "+
+			"boot = $3",
 			b.state, by.Node, by.Boot)
 		return err
 	})
 }
 
-// member is a node as it was read, with the time that its term has left.
+// member is a node as it was read, with the rest of its term.
 type member struct {
 	kv.Member
 	left time.Duration
 }
 
-// members reads the nodes, by name.
+// members reads the nodes, sorted by name.
 func (b *batch) members(ctx context.Context) ([]member, error) {
 	rows, err := b.conn.Query(ctx, "SELECT node, boot, who, config, leads, since, until, "+
 		"extract(epoch FROM until - clock_timestamp())::float8 FROM cscs_sync.nodes WHERE state = $1 "+
@@ -151,7 +154,7 @@ func (b *batch) members(ctx context.Context) ([]member, error) {
 	})
 }
 
-// known reads the nodes in a view of their own.
+// known reads the nodes in its own view.
 func (e *Engine) known(ctx context.Context) (found []member, err error) {
 	err = e.Batch(false, func(tx kv.Tx) error {
 		b, ok := tx.(*batch)
@@ -164,7 +167,7 @@ func (e *Engine) known(ctx context.Context) (found []member, err error) {
 	return found, err
 }
 
-// Members is [kv.Group]'s.
+// Members implements [kv.Group].
 func (e *Engine) Members(ctx context.Context) (list []kv.Member, err error) {
 	found, err := e.known(ctx)
 	for _, m := range found {
@@ -173,7 +176,7 @@ func (e *Engine) Members(ctx context.Context) (list []kv.Member, err error) {
 	return list, err
 }
 
-// Forget is [kv.Group]'s.
+// Forget implements [kv.Group].
 func (e *Engine) Forget(ctx context.Context, node string) (gone bool, err error) {
 	err = e.locked(ctx, func(ctx context.Context, b *batch) error {
 		tag, err := b.conn.Exec(ctx, "DELETE FROM cscs_sync.nodes WHERE state = $1 AND node = $2 AND "+

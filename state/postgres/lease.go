@@ -11,7 +11,7 @@ import (
 )
 
 // lease is the right of one node to change the storage. Every batch that this engine writes checks
-// its epoch.
+// the lease's epoch.
 type lease struct {
 	term   *term
 	engine *Engine
@@ -19,13 +19,13 @@ type lease struct {
 	epoch  int64
 }
 
-// Claim is [kv.Leaser]'s. It never waits for another node.
+// Claim implements [kv.Leaser]. It never waits for another node.
 func (e *Engine) Claim(ctx context.Context, by kv.Claim) (kv.Lease, error) {
 	e.mu.Lock()
 	held := e.lease
 	e.mu.Unlock()
 	if held != nil {
-		return nil, fmt.Errorf("state %s: this process holds its lease already", e.Name())
+		return nil, fmt.Errorf("state %s: this process already holds its lease", e.Name())
 	}
 	l := &lease{engine: e, by: by, term: newTerm(e)}
 	before := sinceBoot()
@@ -50,13 +50,14 @@ func (e *Engine) Claim(ctx context.Context, by kv.Claim) (kv.Lease, error) {
 	return l, nil
 }
 
-// Check is [kv.Lease]'s. It asks nobody: it costs a look at the clock.
+// Check implements [kv.Lease]. It makes no request and only reads the clock.
 func (l *lease) Check() error { return l.term.check() }
 
-// free reports why a node may not have the lease; nil if it may. On the same node in the same boot, that node's own lock
-// says that nobody else has it. A node that comes back with another boot id is gone in the former one, once its lease has
-// expired: until then, two nodes may have one name. Another node whose lease has expired may be paused, and then goes on
-// when it wakes up.
+// free returns nil if a node may have the lease, and otherwise why it may not. If the node and the
+// boot are the same, the node's own lock guarantees that no other process has the lease. If the
+// node has another boot id, its former boot is over once the lease has expired; until then, two
+// nodes may have the same name. Another node whose lease has expired may be paused, and would
+// continue when it wakes up.
 func (h holding) free(by kv.Claim) error {
 	switch {
 	case h.Node == "", h.Node == by.Node && (h.Boot == by.Boot || h.Expired):
@@ -67,7 +68,8 @@ func (h holding) free(by kv.Claim) error {
 	return &kv.HeldError{Holding: h.Holding}
 }
 
-// holding is the row of a lease. Who held it last stays in it, without Node, once it was given back.
+// holding is the row of a lease. After the lease was given back, the row still says who held it
+// last, but without Node.
 type holding struct {
 	kv.Holding
 	Epoch int64
@@ -75,21 +77,23 @@ type holding struct {
 
 // holder reads who holds the lease.
 func (b *batch) holder(ctx context.Context) (h holding, err error) {
-	err = b.conn.QueryRow(ctx, "SELECT epoch, coalesce(node, ''), coalesce(boot, ''), coalesce(who, ''), coalesce(since, now()), "+
-		"coalesce(until, now()), coalesce(until <= clock_timestamp(), true) FROM cscs_sync.states WHERE number = $1", b.state).
+	err = b.conn.QueryRow(ctx, "SELECT epoch, coalesce(node, ''), coalesce(boot, ''), coalesce(who, "+
+		"''), coalesce(since, now()), coalesce(until, now()), coalesce(until <= clock_timestamp(), "+
+		"true) FROM cscs_sync.states WHERE number = $1", b.state).
 		Scan(&h.Epoch, &h.Node, &h.Boot, &h.Who, &h.Since, &h.Until, &h.Expired)
 	return h, err
 }
 
 // hold gives the lease to a node.
 func (b *batch) hold(ctx context.Context, epoch int64, by kv.Claim) error {
-	_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET epoch = $2, node = $3, boot = $4, who = $5, since = clock_timestamp(), "+
-		"until = clock_timestamp() + $6 * interval '1 microsecond' WHERE number = $1", b.state, epoch, by.Node, by.Boot, by.Who,
+	_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET epoch = $2, node = $3, boot = $4, who = "+
+		"$5, since = clock_timestamp(), until = clock_timestamp() + $6 * interval '1 microsecond' "+
+		"WHERE number = $1", b.state, epoch, by.Node, by.Boot, by.Who,
 		b.engine.options.Lease.Microseconds())
 	return err
 }
 
-// locked runs fn in a transaction of its own, with the state's row locked, and commits.
+// locked runs fn in its own transaction, with the state's row locked, and commits.
 func (e *Engine) locked(ctx context.Context, fn func(context.Context, *batch) error) error {
 	ctx, cancel := context.WithTimeout(ctx, connect)
 	defer cancel()
@@ -126,7 +130,7 @@ func (l *lease) renew() error {
 	})
 }
 
-// own checks, in a locked batch, that the lease is still this one.
+// own checks, in a locked batch, that nobody else has taken the lease.
 func (l *lease) own(ctx context.Context, b *batch) error {
 	now, err := b.holder(ctx)
 	if err == nil && now.Epoch != l.epoch {
@@ -135,7 +139,7 @@ func (l *lease) own(ctx context.Context, b *batch) error {
 	return err
 }
 
-// Release gives the lease back: another node may have it at once.
+// Release gives the lease back, so that another node may have it immediately.
 func (l *lease) Release() error {
 	l.term.end()
 	l.engine.mu.Lock()
@@ -145,7 +149,8 @@ func (l *lease) Release() error {
 		if err := l.own(ctx, b); err != nil {
 			return err
 		}
-		_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET node = NULL, until = NULL WHERE number = $1", b.state)
+		_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET node = NULL, until = NULL WHERE number "+
+			"= $1", b.state)
 		return err
 	})
 	var lost *kv.LostError
@@ -155,7 +160,7 @@ func (l *lease) Release() error {
 	return err
 }
 
-// Holding is [kv.Leaser]'s.
+// Holding implements [kv.Leaser].
 func (e *Engine) Holding() (h kv.Holding, err error) {
 	err = e.Batch(false, func(tx kv.Tx) error {
 		b, ok := tx.(*batch)
@@ -171,7 +176,7 @@ func (e *Engine) Holding() (h kv.Holding, err error) {
 	return h, err
 }
 
-// Fenced is [kv.Leaser]'s.
+// Fenced implements [kv.Leaser].
 func (e *Engine) Fenced(node string) (was kv.Holding, err error) {
 	err = e.locked(context.Background(), func(ctx context.Context, b *batch) error {
 		now, err := b.holder(ctx)
@@ -182,11 +187,13 @@ func (e *Engine) Fenced(node string) (was kv.Holding, err error) {
 		if now.Node != node || !now.Expired {
 			return pgx.ErrNoRows
 		}
-		_, err = b.conn.Exec(ctx, "UPDATE cscs_sync.states SET epoch = epoch + 1, node = NULL, until = NULL WHERE number = $1", b.state)
+		_, err = b.conn.Exec(ctx, "UPDATE cscs_sync.states SET epoch = epoch + 1, node = NULL, until = "+
+			"NULL WHERE number = $1", b.state)
 		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		err = fmt.Errorf("state %s: node %q holds no lease that has expired; see `cscs-sync state nodes`", e.Name(), node)
+		err = fmt.Errorf("state %s: node %q does not hold an expired lease: see `cscs-sync state nodes`",
+			e.Name(), node)
 	}
 	return was, err
 }

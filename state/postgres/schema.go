@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// migrations make the schema: each leads from the version of its index to the next. What was released is never edited;
-// another change is another migration.
+// migrations create the schema. Each one leads from the version that is its index to the next. A
+// released migration is never edited: every change is a new migration.
 var migrations = []string{`
 CREATE TABLE cscs_sync.states (
 	number serial PRIMARY KEY,
@@ -65,11 +65,12 @@ CREATE TABLE cscs_sync.stamps (
 );
 `}
 
-// schemaLock is the number of the advisory lock under which one process at a time brings the schema up to date.
+// schemaLock is the number of the advisory lock that makes sure that only one process at a time
+// updates the schema.
 const schemaLock = 0x637363732d73796e
 
-// migrate brings the schema to this version, in one transaction. A newer schema is refused. Without make, a database that has
-// none stays as it is, and there is false.
+// migrate updates the schema to this version, in one transaction. A newer schema is an error.
+// Without make, a database without a schema stays as it is, and migrate returns false.
 func (e *Engine) migrate(ctx context.Context, conn *pgx.Conn, make bool) (there bool, err error) {
 	version, err := schemaVersion(ctx, conn)
 	if err != nil {
@@ -84,7 +85,8 @@ func (e *Engine) migrate(ctx context.Context, conn *pgx.Conn, make bool) (there 
 		return false, nil
 	}
 	defer rollback(conn)
-	if err := exec(ctx, conn, fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%d)", schemaLock)); err != nil {
+	if err := exec(ctx, conn, fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%d)",
+		schemaLock)); err != nil {
 		return false, e.explain("make the schema of", err)
 	}
 	if version, err = schemaVersion(ctx, conn); err != nil { // another node may have been faster
@@ -101,14 +103,17 @@ func (e *Engine) migrate(ctx context.Context, conn *pgx.Conn, make bool) (there 
 
 func bringTo(ctx context.Context, conn *pgx.Conn, from int) error {
 	if from == 0 {
-		// A schema that the database's administrator has made is taken as it is: not every user may make one.
+		// Not every user may create a schema. If the database's administrator has created one, it is used
+		// as it is.
 		var there bool
-		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'cscs_sync')").Scan(&there)
+		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = "+
+			"'cscs_sync')").Scan(&there)
 		if err == nil && !there {
 			err = exec(ctx, conn, "CREATE SCHEMA cscs_sync")
 		}
 		if err == nil {
-			err = exec(ctx, conn, "CREATE TABLE cscs_sync.version (version integer NOT NULL); INSERT INTO cscs_sync.version VALUES (0)")
+			err = exec(ctx, conn, "CREATE TABLE cscs_sync.version (version integer NOT NULL); INSERT INTO "+
+				"cscs_sync.version VALUES (0)")
 		}
 		if err != nil {
 			return err
@@ -119,18 +124,20 @@ func bringTo(ctx context.Context, conn *pgx.Conn, from int) error {
 			return err
 		}
 	}
-	if _, err := conn.Exec(ctx, "UPDATE cscs_sync.version SET version = $1", len(migrations)); err != nil {
+	if _, err := conn.Exec(ctx, "UPDATE cscs_sync.version SET version = $1",
+		len(migrations)); err != nil {
 		return err
 	}
 	return exec(ctx, conn, "COMMIT")
 }
 
-// schemaVersion is the version of the schema; 0 if there is none. It reads the catalog: to_regclass answers from a cache that
-// does not know what another node has made since this transaction began.
+// schemaVersion returns the version of the schema, or 0 if there is none. It reads the catalog,
+// because to_regclass answers from a cache that does not contain what another node has created
+// since this transaction began.
 func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error) {
 	var there bool
-	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "+
-		"WHERE n.nspname = 'cscs_sync' AND c.relname = 'version')").Scan(&there)
+	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = "+
+		"c.relnamespace WHERE n.nspname = 'cscs_sync' AND c.relname = 'version')").Scan(&there)
 	if err != nil || !there {
 		return 0, err
 	}
@@ -142,6 +149,6 @@ func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error)
 }
 
 func (e *Engine) newer(version int) error {
-	return fmt.Errorf("state %s: %w (schema version %d, this version knows %d): nothing was changed; use that version", e.Name(), kv.ErrNewer,
-		version, len(migrations))
+	return fmt.Errorf("state %s: %w (schema version %d, this version supports %d): nothing was "+
+		"changed; use that version", e.Name(), kv.ErrNewer, version, len(migrations))
 }

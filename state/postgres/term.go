@@ -19,7 +19,7 @@ const (
 	margins   = 30
 )
 
-// term is a right that ends unless it is renewed: to change the storage, or to lead.
+// term is a right that ends unless it is renewed: the right to change the storage, or to lead.
 type term struct {
 	state string
 	// lasts is how long it lasts by the holder's own clock, and every how often it is renewed.
@@ -27,9 +27,9 @@ type term struct {
 	stop, done   chan struct{}
 
 	mu sync.Mutex
-	// deadline is on CLOCK_BOOTTIME.
+	// deadline is a time on CLOCK_BOOTTIME.
 	deadline time.Duration
-	// lost is why the right is no longer held.
+	// lost says why the right is no longer held, or is nil.
 	lost error
 }
 
@@ -38,7 +38,8 @@ func newTerm(e *Engine) *term {
 		every: e.options.Lease / renewals, stop: make(chan struct{}), done: make(chan struct{})}
 }
 
-// sinceBoot is CLOCK_BOOTTIME. Nobody sets it, and it counts while the node is suspended.
+// sinceBoot returns CLOCK_BOOTTIME. Nobody can set this clock, and it counts while the node is
+// suspended.
 func sinceBoot() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
@@ -47,14 +48,15 @@ func sinceBoot() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// begin starts the first term, which was asked for at a time since boot, and has it renewed.
+// begin starts the first term, which was requested at the given time since boot, and keeps renewing
+// it.
 func (t *term) begin(asked time.Duration, renew func() error) {
 	t.deadline = asked + t.lasts
 	go t.keep(renew)
 }
 
-// keep renews until the end, or until the right is lost. It retries a renewal that failed, because
-// the right may still be ours.
+// keep renews the term until the end, or until the right is lost. It retries a renewal that failed,
+// because the right may still be ours.
 func (t *term) keep(renew func() error) {
 	defer close(t.done)
 	pause := t.every
@@ -95,7 +97,7 @@ func (t *term) lose(why error) {
 	}
 }
 
-// check returns an error once the right is lost, or its time is over.
+// check returns an error once the right is lost or has expired.
 func (t *term) check() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -105,11 +107,11 @@ func (t *term) check() error {
 	return t.lost
 }
 
-// end stops the renewals, and waits for the one that runs.
+// end stops the renewals, and waits for one that is running.
 func (t *term) end() {
 	close(t.stop)
 	<-t.done
 }
 
-// isLost reports whether an error says that another node has the lease.
+// isLost reports whether an error means that another node has the lease.
 func isLost(err error) bool { return errors.As(err, new(*kv.LostError)) }

@@ -106,7 +106,7 @@ func TestTLS(t *testing.T) {
 		}
 	}
 	refused("another authority", url(port, others, "verify-full"), "certificate is not trusted")
-	refused("no TLS", url(port, ours, "disable"), "wants TLS")
+	refused("no TLS", url(port, ours, "disable"), "requires TLS")
 	certificate, key = ours.server("127.0.0.2")
 	port = s.ListenTLS(t, certificate, key)
 	refused("a certificate for another address", url(port, ours, "verify-full"), "certificate is not trusted")

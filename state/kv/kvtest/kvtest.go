@@ -1,4 +1,5 @@
-// Package kvtest is the conformance suite of the state's engines: what each must do, and what the state relies on.
+// Package kvtest is the conformance suite of the state's engines. It tests everything on which the
+// state relies.
 package kvtest
 
 import (
@@ -13,22 +14,24 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// Buckets are the buckets that the suite uses, and Initial what a new state must hold.
+// Buckets are the buckets that the suite uses. Initial are the values that a new state must have.
 var (
 	Buckets = []string{"a", "b", "records"}
 	Initial = []kv.Value{{Bucket: "a", Key: []byte("first"), Value: []byte("1")}}
 )
 
-// Open returns an engine on the state of a test, which is always the same one: each engine stands for a process. The state does
-// not exist before the first batch that writes.
+// Open returns an engine on the state of a test. It is always the same state, and each engine
+// stands for a process. The state does not exist before the first batch that writes.
 type Open func() kv.Engine
 
-// Run checks an engine. newState is called once for each test.
+// Run tests an engine. It calls newState once for each test.
 func Run(t *testing.T, newState func(t *testing.T) Open) {
 	tests := map[string]func(*testing.T, Open){
-		"a state that does not exist": absent, "a new state": created, "changes": changes, "a batch that fails": failing,
-		"order": order, "a scan stops": scanStops, "odd values": odd, "a view is one snapshot": snapshot, "one writer": oneWriter,
-		"random batches": random, "views do not change": viewsChangeNothing, "values are the caller's": callersMemory, "keep": keep,
+		"a state that does not exist": absent, "a new state": created, "changes": changes,
+		"a batch that fails": failing, "order": order, "a scan stops": scanStops, "odd values": odd,
+		"a view is one snapshot": snapshot, "one writer": oneWriter, "random batches": random,
+		"views do not change": viewsChangeNothing, "values are the caller's": callersMemory,
+		"keep": keep,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, newState(t)) })
@@ -47,7 +50,7 @@ func update(t *testing.T, e kv.Engine, fn func(kv.Tx) error) {
 	must(t, e.Batch(true, fn))
 }
 
-// contents is all that is in a bucket, in the order of the scan.
+// contents returns everything in a bucket, in the order of the scan.
 func contents(t *testing.T, e kv.Engine, bucket string) (out []string) {
 	t.Helper()
 	must(t, e.Batch(false, func(tx kv.Tx) error {
@@ -125,7 +128,8 @@ func failing(t *testing.T, open Open) {
 	update(t, e, func(tx kv.Tx) error { return tx.Put("b", []byte("k"), []byte("1")) })
 	failed := errors.New("no")
 	err := e.Batch(true, func(tx kv.Tx) error {
-		return errors.Join(tx.Put("b", []byte("k"), []byte("2")), tx.Put("a", []byte("x"), []byte("2")), failed)
+		return errors.Join(tx.Put("b", []byte("k"), []byte("2")), tx.Put("a", []byte("x"), []byte("2")),
+			failed)
 	})
 	if !errors.Is(err, failed) {
 		t.Errorf("%v, want the caller's error", err)
@@ -147,12 +151,14 @@ func failing(t *testing.T, open Open) {
 	want(t, "the next batch", contents(t, open(), "b"), `"k"="4"`)
 }
 
-// keys are keys in their order: short ones, ones that begin with others, any bytes, and the longest.
+// keys returns keys in their order: short keys, keys that begin with others, keys with any bytes,
+// and keys of the largest length.
 func keys(longest int) [][]byte {
 	long := bytes.Repeat([]byte("p"), longest-1)
-	return [][]byte{{0}, {0, 0}, {0, 1}, []byte("a"), []byte("a\x00"), []byte("a\x00b"), []byte("b"), long[:960], long[:1000], long[:1001],
-		long[:1600], long, append(bytes.Clone(long), 'a'), append(bytes.Clone(long), 'b'), append(bytes.Clone(long[:1500]), 'q'), {0x7f},
-		{0x80}, {0xff}, {0xff, 0xff}}
+	return [][]byte{{0}, {0, 0}, {0, 1}, []byte("a"), []byte("a\x00"), []byte("a\x00b"), []byte("b"),
+		long[:960], long[:1000], long[:1001], long[:1600], long, append(bytes.Clone(long), 'a'),
+		append(bytes.Clone(long), 'b'), append(bytes.Clone(long[:1500]), 'q'), {0x7f}, {0x80}, {0xff},
+		{0xff, 0xff}}
 }
 
 func order(t *testing.T, open Open) {
@@ -169,9 +175,14 @@ func order(t *testing.T, open Open) {
 	must(t, open().Batch(false, func(tx kv.Tx) error {
 		for i := range all {
 			var got [][]byte
-			must(t, tx.Scan("b", all[i], func(k, _ []byte) error { got = append(got, bytes.Clone(k)); return nil }))
+			must(t, tx.Scan("b", all[i], func(k,
+				_ []byte) error {
+				got = append(got, bytes.Clone(k))
+				return nil
+			}))
 			if !slices.EqualFunc(got, all[i:], bytes.Equal) {
-				t.Errorf("from key %d of %d bytes: %d keys, want the %d from it on in their order", i, len(all[i]), len(got), len(all)-i)
+				t.Errorf("from key %d of %d bytes: %d keys, want the %d from it on in their order", i,
+					len(all[i]), len(got), len(all)-i)
 			}
 			v, err := tx.Get("b", all[i])
 			if err != nil || string(v) != fmt.Sprint(i) {
@@ -193,10 +204,12 @@ func scanStops(t *testing.T, open Open) {
 			must(t, tx.Put("b", fmt.Appendf(nil, "%06d", i), bytes.Repeat([]byte("v"), 100)))
 		}
 		n := 0
-		if err := tx.Scan("b", nil, func(_, _ []byte) error { n++; return stop }); !errors.Is(err, stop) || n != 1 {
+		if err := tx.Scan("b", nil, func(_, _ []byte) error { n++; return stop }); !errors.Is(err,
+			stop) || n != 1 {
 			t.Errorf("%v after %d values, want the caller's error after the first", err, n)
 		}
-		// The batch is usable after it, and inside of a scan another bucket is.
+		// The batch can still be used after the scan stopped, and inside of a scan other buckets can be
+		// used.
 		return tx.Scan("b", []byte("002990"), func(k, _ []byte) error {
 			v, err := tx.Get("a", []byte("first"))
 			if string(v) != "1" {
@@ -370,7 +383,7 @@ func callersMemory(t *testing.T, open Open) {
 
 func keep(t *testing.T, open Open) {
 	update(t, open(), func(tx kv.Tx) error { return tx.Put("b", []byte("k"), []byte("1")) })
-	for range 2 { // the second replaces nothing
+	for range 2 { // the second time replaces nothing
 		update(t, open(), func(tx kv.Tx) error {
 			return errors.Join(tx.Put("b", []byte("k"), []byte("2")), tx.Keep("test"))
 		})

@@ -1,5 +1,5 @@
-// Package pgtest runs real PostgreSQL servers for tests: Debian's, each on a socket of its own in a temporary folder, and
-// reached by nobody else.
+// Package pgtest runs real PostgreSQL servers for tests. They are Debian's. Each one listens on its
+// own socket in a temporary folder, where nothing else can reach it.
 package pgtest
 
 import (
@@ -22,19 +22,21 @@ import (
 
 // Server is one running server.
 type Server struct {
-	// Folder holds the data and the socket.
+	// Folder has the data and the socket.
 	Folder string
 	bin    string
 	as     *syscall.Credential
-	// passwd is a list of users that the server can read, where the machine's is for root only.
+	// passwd is a list of users that the server can read, if the machine's list is readable only by
+	// root.
 	passwd string
-	// port is the TCP port of a server that listens on the loopback; 0: only the socket.
+	// port is the TCP port of a server that listens on the loopback interface; 0 means only on the
+	// socket.
 	port int
 	cmd  *exec.Cmd
 	done chan error
 }
 
-// programs is the folder of Debian's newest server; empty if there is none.
+// programs returns the folder of Debian's newest server, or "" if there is none.
 func programs() string {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	slices.SortFunc(found, func(a, b string) int { return version(a) - version(b) })
@@ -49,18 +51,19 @@ func version(initdb string) int {
 	return n
 }
 
-// Start runs a server until the test ends. Settings are lines of postgresql.conf. The test is left out where PostgreSQL is
-// not installed; `make test` installs it on Debian.
+// Start runs a server until the test ends. settings are lines of postgresql.conf. The test is
+// skipped if PostgreSQL is not installed; `make setup` installs it on Debian.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	s := prepare(t)
-	s.run(t, filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+	s.run(t, filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "postgres", "-A", "trust", "-E",
+		"UTF8", "--locale=C", "-N")
 	s.Configure(t, append([]string{"fsync = off"}, settings...)...)
 	s.Launch(t)
 	return s
 }
 
-// prepare makes the folder of a server that does not run yet.
+// prepare creates the folder of a server, but does not start it.
 func prepare(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{bin: programs()}
@@ -68,14 +71,15 @@ func prepare(t testing.TB) *Server {
 		t.Skip("PostgreSQL is not installed: make setup")
 	}
 	var err error
-	if s.Folder, err = os.MkdirTemp("", "cscs-pg"); err != nil { // a socket's path is short: not below the test's long name
+	// The path of a socket must be short, so the folder is not below the test's long name.
+	if s.Folder, err = os.MkdirTemp("", "cscs-pg"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(s.Folder) })
 	if os.Geteuid() != 0 {
 		return s
 	}
-	// A server does not run as root.
+	// PostgreSQL refuses to run as root.
 	u, err := user.Lookup("postgres")
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +93,8 @@ func prepare(t testing.TB) *Server {
 	if info, err := os.Stat("/etc/passwd"); err == nil && info.Mode()&0o004 == 0 {
 		s.passwd = filepath.Join(s.Folder, "passwd")
 		line := fmt.Sprintf("postgres:x:%d:%d::/:/bin/sh\n", uid, gid)
-		if err := errors.Join(os.WriteFile(s.passwd, []byte(line), 0o644), os.Chmod(s.passwd, 0o644)); err != nil {
+		if err := errors.Join(os.WriteFile(s.passwd, []byte(line), 0o644),
+			os.Chmod(s.passwd, 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,7 +106,8 @@ func (s *Server) data() string { return filepath.Join(s.Folder, "data") }
 func (s *Server) command(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(program, args...)
 	if s.passwd != "" {
-		cmd = exec.Command("unshare", append([]string{"--mount", "sh", "-c", `mount --bind "$1" /etc/passwd && shift && exec "$@"`, "sh", s.passwd,
+		cmd = exec.Command("unshare", append([]string{"--mount", "sh", "-c",
+			`mount --bind "$1" /etc/passwd && shift && exec "$@"`, "sh", s.passwd,
 			"setpriv", fmt.Sprintf("--reuid=%d", s.as.Uid), fmt.Sprintf("--regid=%d", s.as.Gid), "--clear-groups", "--", program}, args...)...)
 	} else {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as}
@@ -161,8 +167,8 @@ func (s *Server) Launch(t testing.TB) {
 	}
 }
 
-// ListenTLS has the server listen on a loopback port, by TLS alone, with a certificate and its key in
-// PEM, and returns the port.
+// ListenTLS makes the server listen on a loopback port, with TLS only, and returns the port. The
+// certificate and its key are in PEM format.
 func (s *Server) ListenTLS(t testing.TB, certificate, key []byte) int {
 	t.Helper()
 	s.Stop()
@@ -189,10 +195,10 @@ func (s *Server) ListenTLS(t testing.TB, certificate, key []byte) int {
 	return s.port
 }
 
-// Kill ends the server at once, as a crash does. Launch starts it again.
+// Kill ends the server immediately, like a crash. Launch starts it again.
 func (s *Server) Kill() { s.end(syscall.SIGQUIT) }
 
-// Stop ends the server in good order.
+// Stop shuts the server down properly.
 func (s *Server) Stop() { s.end(syscall.SIGINT) }
 
 func (s *Server) end(signal syscall.Signal) {
@@ -204,11 +210,12 @@ func (s *Server) end(signal syscall.Signal) {
 	s.cmd = nil
 }
 
-// Standby starts a server that follows this one.
+// Standby starts a server that replicates this one.
 func (s *Server) Standby(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	other := prepare(t)
-	other.run(t, filepath.Join(s.bin, "pg_basebackup"), "-h", s.Folder, "-U", "postgres", "-D", other.data(), "-R", "-X", "stream", "-c", "fast")
+	other.run(t, filepath.Join(s.bin, "pg_basebackup"), "-h", s.Folder, "-U", "postgres", "-D",
+		other.data(), "-R", "-X", "stream", "-c", "fast")
 	other.Configure(t, settings...)
 	other.Launch(t)
 	return other
@@ -220,7 +227,7 @@ func (s *Server) Promote(t testing.TB) {
 	s.run(t, filepath.Join(s.bin, "pg_ctl"), "-D", s.data(), "promote", "-w")
 }
 
-// SQL runs statements as the superuser, and returns what they print, one row a line.
+// SQL runs statements as the superuser and returns their output, one row per line.
 func (s *Server) SQL(t testing.TB, database, statements string) string {
 	t.Helper()
 	cmd := s.command("psql", "-h", s.Folder, "-U", "postgres", "-d", database, "-AtqX", "-v", "ON_ERROR_STOP=1", "-c", statements)
@@ -238,7 +245,8 @@ func (s *Server) Database(t testing.TB, name string) string {
 	return s.URL("postgres", name)
 }
 
-// URL is the address of a database for a user.
+// URL returns the address of a database for a user.
 func (s *Server) URL(user, database string) string {
-	return fmt.Sprintf("postgres://%s@/%s?host=%s", url.PathEscape(user), database, url.QueryEscape(s.Folder))
+	return fmt.Sprintf("postgres://%s@/%s?host=%s", url.PathEscape(user), database,
+		url.QueryEscape(s.Folder))
 }
