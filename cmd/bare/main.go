@@ -1,7 +1,7 @@
-// Bare is the yardstick of cscs-sync's speed. It does the least that any program must do to compare
-// a listing with the directories on the storage. It decodes saved pages of the proxy with the
-// standard library, and calls openat2 and fstat once for the directory of each resource. With -make
-// it makes the directories, with the system calls and the syncs of an apply. It plans nothing,
+// Bare is the yardstick for the speed of cscs-sync. It does the least that any program must do to
+// compare a listing with the directories on the storage. It decodes saved pages of the proxy with
+// the standard library, and calls openat2 and fstat once for the directory of each resource. With
+// -make it creates the directories, with the system calls and syncs of an apply. It plans nothing,
 // checks nothing and protects against nothing.
 //
 //	bare [-make JOURNAL] ROOT PAGE…
@@ -55,7 +55,7 @@ type page struct {
 	Resources []resource `json:"resources"`
 }
 
-// resources are the entries that are no tenant and no customer.
+// resources returns the entries that are neither a tenant nor a customer.
 func (p *page) resources() []resource {
 	return slices.DeleteFunc(p.Resources, func(r resource) bool {
 		return r.Target.TargetType != "project" && r.Target.TargetType != "user"
@@ -86,7 +86,7 @@ func look(args []string) error {
 	seen, absent := 0, 0
 	err = eachPage(args[1:], func(p *page) error {
 		for _, r := range p.resources() {
-			ok, err := stands(root, r.MountPoint.Default)
+			ok, err := exists(root, r.MountPoint.Default)
 			if err != nil {
 				return err
 			}
@@ -126,9 +126,9 @@ func eachPage(names []string, f func(*page) error) error {
 	return nil
 }
 
-// stands reports whether a directory stands below root. It opens the directory and reads its
+// exists reports whether a directory exists below root. It opens the directory and reads its
 // status.
-func stands(root int, path string) (bool, error) {
+func exists(root int, path string) (bool, error) {
 	how := unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}

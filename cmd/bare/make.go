@@ -12,8 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An apply makes as many directories at the same time as there are workers, and commits its journal
-// once a batch.
+// An apply creates workers directories at the same time, and commits its journal after each batch.
 const (
 	workers = 8
 	batch   = 64
@@ -22,7 +21,7 @@ const (
 // openDirectory are the flags that open a directory to sync it.
 const openDirectory = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
-// create makes the directories of a listing. Each gets its owner, group and mode, and is synced.
+// create creates the directories of a listing. Each gets its owner, group and mode, and is synced.
 // After each batch, create syncs every directory that got new entries once, and writes a record of
 // each new directory to a journal. It syncs the journal twice, as a database with two headers must.
 func create(args []string) error {
@@ -55,8 +54,8 @@ func create(args []string) error {
 	})
 }
 
-// createAll makes the directories above a batch, then those of the batch at the same time. It
-// returns the directories that got new entries.
+// createAll creates the parents of a batch's directories, and then the directories themselves at
+// the same time. It returns the directories that got new entries.
 func createAll(root int, some []resource) (changed []string, err error) {
 	for _, r := range some {
 		parent := path.Dir(r.MountPoint.Default)[1:]
@@ -85,7 +84,7 @@ func syncAll(root int, names []string) error {
 	})
 }
 
-// atOnce calls do for each of all, as many at the same time as an apply does.
+// atOnce calls do for each element, with as many calls at the same time as an apply makes.
 func atOnce[T any](all []T, do func(T) error) error {
 	errs := make([]error, len(all))
 	var wait sync.WaitGroup

@@ -13,7 +13,8 @@ BenchmarkPlanUnchanged/1000000-16      	       3	 447047363 ns/op	   1600 MiB-pe
 PASS
 `
 
-// A bound that is broken, and a number that nobody measured, end the run; what holds, and what has no bound, does not.
+// A bound that is exceeded, and a number that is missing, end the run. A number within its bound,
+// or without one, does not.
 func TestTable(t *testing.T) {
 	found := results{}
 	found.add("./cmd/cscs-sync", []byte(output))
@@ -70,7 +71,7 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// A quick run leaves out what takes minutes; all sizes of the plan are one suite.
+// A quick run omits what takes minutes. All sizes of the plan are one suite.
 func TestSuites(t *testing.T) {
 	quick, all := wanted(true, ""), wanted(false, "")
 	if len(quick)+6 != len(all) {

@@ -1,13 +1,13 @@
 // Bench runs the project's benchmarks and prints one table: what is measured, the result, and the
-// bound. Machines differ, so most numbers are ratios against a program that does the same work and
-// nothing else; both programs run in turn. Bench exits 1 when a bound is broken or a number is
+// bound. Machines differ, so most numbers are ratios to a program that does the same work and
+// nothing else. Both programs run in turn. Bench exits with 1 if a bound is exceeded or a number is
 // missing.
 //
 //	go run ./cmd/bench [-quick] [-match WORDS] [-svg FILE]
 //
-// The benchmarks make their directories below TMPDIR. -quick leaves out the million resources, which
-// take minutes and need some GiB there. -match runs only rows whose text or benchmark contains the
-// words. -svg draws the table, too. docs/understanding/performance.md says what the numbers mean.
+// The benchmarks create their directories below TMPDIR. -quick omits the million resources, which
+// take minutes and need several GiB there. -match runs only rows whose text or benchmark contains
+// the words. -svg draws the table, too. docs/understanding/performance.md explains the numbers.
 package main
 
 import (
@@ -32,8 +32,8 @@ func main() {
 	}
 }
 
-// run runs the benchmarks that the rows need, prints the table, and draws it into a file if that has
-// a name. A broken bound is an error.
+// run runs the benchmarks that the rows need, prints the table, and draws it to svgFile
+// unless that is empty. An exceeded bound is an error.
 func run(out, log io.Writer, quick bool, match, svgFile string) error {
 	rows := wanted(quick, match)
 	if len(rows) == 0 {
@@ -51,12 +51,13 @@ func run(out, log io.Writer, quick bool, match, svgFile string) error {
 	broken := table(out, rows, found)
 	if svgFile != "" {
 		var drawn bytes.Buffer
-		if err := errors.Join(picture(&drawn, rows, found), os.WriteFile(svgFile, drawn.Bytes(), 0o644)); err != nil {
+		if err := errors.Join(picture(&drawn, rows, found),
+			os.WriteFile(svgFile, drawn.Bytes(), 0o644)); err != nil {
 			return fmt.Errorf("draw the table: %w", err)
 		}
 	}
 	if len(broken) > 0 {
-		return errors.New("these do not hold: " + strings.Join(broken, "; "))
+		return errors.New("exceeded or missing: " + strings.Join(broken, "; "))
 	}
 	return nil
 }
@@ -69,7 +70,7 @@ type suite struct {
 	times string
 }
 
-// suites groups the rows by package, in their order.
+// suites groups the rows by package and keeps their order.
 func suites(rows []row) []*suite {
 	var all []*suite
 	for _, r := range rows {

@@ -6,7 +6,8 @@ import (
 	"io"
 )
 
-// Sizes of the picture, in pixels. Bars begin at barsAt; one that uses up its bound ends at boundAt.
+// Sizes of the picture in pixels. Bars begin at barsAt. A bar that uses up its bound ends at
+// boundAt.
 const (
 	lineHeight = 22
 	barsAt     = 440
@@ -14,8 +15,8 @@ const (
 	pictureEnd = 960
 )
 
-// picture draws how much of its bound each row uses, as SVG. Rows without a bound, and those that
-// were not measured, are left out.
+// picture draws how much of its bound each row uses, as SVG. It omits rows without a bound, and
+// rows that were not measured.
 func picture(out io.Writer, rows []row, found results) error {
 	var shown []row
 	for _, r := range rows {
@@ -32,7 +33,8 @@ func picture(out io.Writer, rows []row, found results) error {
 	for i, r := range shown {
 		p.bar(i, r, found)
 	}
-	p.printf(`<line x1="%d" y1="0" x2="%[1]d" y2="%d" stroke="#333333" stroke-dasharray="4 3"/>`+"\n", boundAt,
+	p.printf(`<line x1="%d" y1="0" x2="%[1]d" y2="%d" stroke="#333333" stroke-dasharray="4 3"/>`+"\n",
+		boundAt,
 		height-lineHeight)
 	p.text(boundAt, height-6, "middle", "#333333", "bound")
 	p.printf("</svg>\n")
@@ -74,7 +76,8 @@ func (p *svg) bar(i int, r row, found results) {
 	width := max(2, min(int(used*(boundAt-barsAt)), pictureEnd-barsAt-10))
 	top := i*lineHeight + 4
 	p.text(barsAt-10, top+13, "end", "#111111", r.what)
-	p.printf(`<rect x="%d" y="%d" width="%d" height="%d" fill="%s"/>`+"\n", barsAt, top, width, lineHeight-6,
+	p.printf(`<rect x="%d" y="%d" width="%d" height="%d" fill="%s"/>`+"\n", barsAt, top, width,
+		lineHeight-6,
 		colour)
 	x, anchor, on := barsAt+width+6, "start", "#111111"
 	if width > (boundAt-barsAt)/2 { // inside, so that it does not cross the line

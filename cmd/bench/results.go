@@ -9,13 +9,13 @@ import (
 )
 
 // results are all metrics that benchmarks reported. The key is the package, the benchmark without
-// its prefix and its number of processors, and the unit.
+// its prefix and number of processors, and the unit.
 type results map[[3]string]float64
 
-// processors is what `go test` adds to a benchmark's name.
+// processors matches what `go test` adds to a benchmark's name.
 var processors = regexp.MustCompile(`-\d+$`)
 
-// add reads the output of `go test -bench`: lines "BenchmarkPlan/100-2  3  123 ns/op  1.2 x-bare".
+// add parses the output of `go test -bench`: lines "BenchmarkPlan/100-2  3  123 ns/op  1.2 x-bare".
 func (r results) add(pkg string, output []byte) {
 	for lines := bufio.NewScanner(bytes.NewReader(output)); lines.Scan(); {
 		words := strings.Fields(lines.Text())
@@ -34,7 +34,7 @@ func (r results) add(pkg string, output []byte) {
 	}
 }
 
-// skipped reports whether a benchmark said that it cannot run here.
+// skipped reports whether a benchmark was skipped because it cannot run here.
 func (r results) skipped(bench string) bool {
 	_, ok := r[[3]string{"", bench, "skipped"}]
 	return ok

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// planBench and idleBench are the benchmarks of a plan and of a round of the loop. Both are told
-// their sizes.
+// planBench and idleBench are the benchmarks of a plan and of a round of the loop. Both get their
+// sizes from the environment.
 const (
 	planBench = "PlanUnchanged"
 	idleBench = "OrdersIdle"
@@ -16,22 +16,24 @@ const (
 // row is one line of the table.
 type row struct {
 	what string
-	// pkg, bench and unit name the metric; against is another benchmark of the package, by whose value it is divided.
+	// pkg, bench and unit name the metric. against is another benchmark of the package, by whose value
+	// it is divided.
 	pkg, bench, unit, against string
-	// shown is the row's unit, for people.
+	// shown is the unit that the table shows.
 	shown string
-	// bound is what it may be at most, or with least at least; 0 is none: the row is for information.
+	// bound is the largest allowed value, or with least the smallest. 0 means no bound: the row is for
+	// information.
 	bound float64
 	least bool
-	// slow rows are left out of a quick run.
+	// slow rows are omitted from a quick run.
 	slow bool
-	// needs is what the row is left out without; empty: nothing.
+	// needs is a program without which the row is skipped; empty for none.
 	needs string
-	// often is for what takes microseconds: it is measured for a second, not three times.
+	// often is set for what takes microseconds: it is measured for a second, not three times.
 	often bool
 }
 
-// rows is everything that is promised, and what explains it.
+// rows returns everything that is promised, and rows that explain it.
 func rows() []row {
 	const cmd, planfile, providers, lustre = "./cmd/cscs-sync", "./planner/planfile", "./providers", "./providers/quota/lustre"
 	plan := func(what, size, unit, shown string, bound float64) row {
@@ -101,7 +103,7 @@ func rows() []row {
 	}
 }
 
-// wanted picks rows.
+// wanted returns the rows to run.
 func wanted(quick bool, match string) []row {
 	var some []row
 	for _, r := range rows() {
@@ -112,7 +114,7 @@ func wanted(quick bool, match string) []row {
 	return some
 }
 
-// value is what the row shows; false if it was not measured.
+// value returns the row's value, or false if it was not measured.
 func (r row) value(found results) (float64, bool) {
 	v, ok := found[[3]string{r.pkg, r.bench, r.unit}]
 	if !ok {
@@ -128,7 +130,7 @@ func (r row) value(found results) (float64, bool) {
 	return v, true
 }
 
-// table prints the rows, and names those whose bound is broken.
+// table prints the rows and returns those whose bound is exceeded.
 func table(out io.Writer, rows []row, found results) (broken []string) {
 	const line = "%-56s %9s %-8s  %9s  %s\n"
 	fmt.Fprintf(out, line, "what", "measured", "", "bound", "holds")
@@ -163,7 +165,7 @@ func table(out io.Writer, rows []row, found results) (broken []string) {
 	return broken
 }
 
-// number has as many digits as a measurement has.
+// number formats v with as many digits as a measurement has.
 func number(v float64) string {
 	switch {
 	case v >= 100:

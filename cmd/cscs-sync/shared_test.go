@@ -126,7 +126,7 @@ func TestPausedBeforeARename(t *testing.T) {
 	g.must("a", "apply", "--auto-approve")
 	g.terminate("bio")
 	cmd := g.stopAt("a", "rename", "apply", "--auto-approve")
-	if code, out := g.run("b", "apply", "--auto-approve"); code == exitDone || !strings.Contains(out, `node "a" holds the state`) {
+	if code, out := g.run("b", "apply", "--auto-approve"); code == exitDone || !strings.Contains(out, `node "a" has held the state`) {
 		t.Errorf("while a holds the lease: exit %d\n%s", code, out)
 	}
 	g.expire()

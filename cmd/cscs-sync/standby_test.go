@@ -97,7 +97,7 @@ func TestAStandbyTakesOver(t *testing.T) {
 	if n := strings.Count(b.log(), "standing by"); n != 1 || strings.Contains(b.log(), "msg=round") {
 		t.Errorf("b says %d times that it stands by, and its log is\n%s", n, b.log())
 	}
-	for l, want := range map[*nodeLoop][2]string{a: {"cscs_sync_leader 1", "last good round"}, b: {"cscs_sync_leader 0", `standing by: node "a" leads`}} {
+	for l, want := range map[*nodeLoop][2]string{a: {"cscs_sync_leader 1", "last good round"}, b: {"cscs_sync_leader 0", `standing by: node "a" has led`}} {
 		if !l.answers("/metrics", want[0])() || !l.answers("/readyz", want[1])() || !l.answers("/healthz", "ok")() {
 			t.Errorf("%s: want %q in\n%s\n%s", l.node, want, l.ask("/metrics"), l.ask("/readyz"))
 		}
@@ -115,7 +115,7 @@ func TestAStandbyTakesOver(t *testing.T) {
 	}
 	b.until("the order of b", g.exists("capstor/store/cscs/eth/second"))
 	b.until("the metric of b", b.answers("/metrics", "cscs_sync_leader 1"))
-	if out := g.must("b", "state", "nodes"); !strings.Contains(out, "Loop of node a: not heard of since") || !strings.Contains(out, "Loop of node b: leads") {
+	if out := g.must("b", "state", "nodes"); !strings.Contains(out, "Loop of node a: not heard of since") || !strings.Contains(out, "Loop of node b: has led") {
 		t.Error(out)
 	}
 }
@@ -212,7 +212,7 @@ func TestNodesOfOneConfiguration(t *testing.T) {
 	a := g.loopOn("a")
 	a.leads()
 	b := g.loopOn("b")
-	b.until("b waits", b.says("Give both nodes the same configuration"))
+	b.until("b waits", b.says("give both nodes the same configuration"))
 	if out := g.must("a", "state", "nodes"); !strings.Contains(out, "It differs from the leader's") {
 		t.Error(out)
 	}

@@ -26,14 +26,14 @@ type demo struct {
 
 func run(args []string, out io.Writer) (err error) {
 	f := flag.NewFlagSet("demo", flag.ContinueOnError)
-	dir := f.String("dir", "demo", "the folder to make")
-	bin := f.String("bin", "bin", "the folder with cscs-sync, waldur-sim and lfs-sim")
+	dir := f.String("dir", "demo", "the `FOLDER` to create")
+	bin := f.String("bin", "bin", "the `FOLDER` with cscs-sync, waldur-sim and lfs-sim")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if gid := os.Getegid(); os.Geteuid() != 0 && !canOwn(gid) {
-		return fmt.Errorf("who is not root gives the directories to the group that this runs as, and cscs-sync gives nothing to group %d: "+
-			"run it as another user, or as root", gid)
+		return fmt.Errorf("without root, the directories get your own group, but cscs-sync gives no "+
+			"directory to group %d: run the demo as another user, or as root", gid)
 	}
 	d := &demo{out: out}
 	if d.dir, err = filepath.Abs(*dir); err != nil {
@@ -50,21 +50,22 @@ func run(args []string, out io.Writer) (err error) {
 	return d.story()
 }
 
-// canOwn tells groups that cscs-sync gives directories to.
+// canOwn reports whether cscs-sync gives directories to a group.
 func canOwn(gid int) bool { return gid > 0 && gid != 65534 && gid != 65535 }
 
-// say tells the story between the commands.
+// say prints the story between the commands.
 func (d *demo) say(format string, args ...any) {
 	fmt.Fprintf(d.out, "\n── "+format+"\n", args...)
 }
 
-// show runs cscs-sync as a person would, in the demo's folder, and shows command and output.
+// show runs cscs-sync in the demo's folder, as a person would, and prints the command and its
+// output.
 func (d *demo) show(args ...string) error {
 	fmt.Fprintf(d.out, "\n$ cscs-sync %s\n", strings.Join(quoted(args), " "))
 	return d.cscs(d.out, args...)
 }
 
-// quoted quotes what a shell would not take literally.
+// quoted quotes arguments that a shell would change.
 func quoted(args []string) []string {
 	out := make([]string, len(args))
 	for i, a := range args {
@@ -76,7 +77,7 @@ func quoted(args []string) []string {
 	return out
 }
 
-// cscs runs cscs-sync; an exit code other than 0 is an error.
+// cscs runs cscs-sync. An exit code other than 0 is an error.
 func (d *demo) cscs(out io.Writer, args ...string) error {
 	cmd := exec.Command(filepath.Join(d.bin, "cscs-sync"), args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, out, out

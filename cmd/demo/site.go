@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// proxyToken and waldurToken are the simulator's usual ones: it is a simulator.
+// proxyToken and waldurToken are the simulator's default tokens. They protect nothing.
 const (
 	proxyToken  = "sim-proxy-token"
 	waldurToken = "0123456789abcdef0123456789abcdef01234567"
 )
 
-// scenario is what Waldur knows at first: three projects that have their storage.
+// scenario is what Waldur knows at first: three projects whose storage is finished.
 const scenario = `{"resources": [
   {"offering": "capstor", "customer": "eth", "project": "bio", "data_type": "store", "gid": 30501, "limits": {"storage": 10}},
   {"offering": "capstor", "customer": "eth", "project": "chem", "data_type": "store", "gid": 30502, "limits": {"storage": 5}},
@@ -25,7 +25,7 @@ const scenario = `{"resources": [
 ]}
 `
 
-const configuration = `# The demo's site: one Lustre system and one without quotas, both played by ordinary folders.
+const configuration = `# The demo's site: one Lustre system and one without quotas, both simulated by ordinary folders.
 proxy {
   url   = "%[1]s/api/storage-resources/"
   token = file("proxy.token")
@@ -68,7 +68,7 @@ override "climate headroom" {
 state { path = "%[2]s/state" }
 `
 
-// site makes the demo's folder and starts the simulator; stop ends it.
+// site creates the demo's folder and starts the simulator; stop ends it.
 func (d *demo) site() (stop func(), err error) {
 	if err := d.clear(); err != nil {
 		return nil, err
@@ -101,9 +101,10 @@ func (d *demo) site() (stop func(), err error) {
 	return stop, nil
 }
 
-// clear removes what an earlier demo left, and nothing else.
+// clear removes the folder of an earlier demo, and nothing else.
 func (d *demo) clear() error {
-	if left, err := os.ReadFile(filepath.Join(d.dir, "scenario.json")); err == nil && string(left) == scenario {
+	left, err := os.ReadFile(filepath.Join(d.dir, "scenario.json"))
+	if err == nil && string(left) == scenario {
 		return os.RemoveAll(d.dir)
 	}
 	entries, err := os.ReadDir(d.dir)
@@ -111,7 +112,8 @@ func (d *demo) clear() error {
 		return os.MkdirAll(d.dir, 0o755)
 	}
 	if err == nil {
-		err = fmt.Errorf("%s is not empty, and no earlier demo's: name another folder with -dir", d.dir)
+		err = fmt.Errorf("%s is not empty, and is not from an earlier demo: choose another folder with "+
+			"-dir", d.dir)
 	}
 	return err
 }
@@ -120,7 +122,7 @@ func (d *demo) write(name, text string) error {
 	return os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o600)
 }
 
-// simulator starts waldur-sim, and waits until it says where it listens.
+// simulator starts waldur-sim and waits until it prints its address.
 func (d *demo) simulator() (stop func(), err error) {
 	cmd := exec.Command(filepath.Join(d.bin, "waldur-sim"), d.simArgs()...)
 	stdout, err := cmd.StdoutPipe()
@@ -138,15 +140,15 @@ func (d *demo) simulator() (stop func(), err error) {
 	_, url, ok := strings.Cut(strings.TrimSpace(line), "listening on ")
 	if err != nil || !ok {
 		stop()
-		return nil, fmt.Errorf("waldur-sim did not say where it listens: %q", line)
+		return nil, fmt.Errorf("waldur-sim did not print its address: %q", line)
 	}
 	d.url = url
 	return stop, nil
 }
 
 func (d *demo) simArgs() []string {
-	args := []string{"--listen", "127.0.0.1:0", "--seed-file", filepath.Join(d.dir, "scenario.json"), "--proxy-token",
-		proxyToken, "--waldur-token", waldurToken}
+	args := []string{"--listen", "127.0.0.1:0", "--seed-file", filepath.Join(d.dir, "scenario.json"),
+		"--proxy-token", proxyToken, "--waldur-token", waldurToken}
 	if os.Geteuid() != 0 {
 		args = append(args, "--gid", fmt.Sprint(os.Getegid()))
 	}
@@ -160,7 +162,8 @@ func (d *demo) files() error {
 		shared = "sum" // every group is the caller's own
 		minGID = min(minGID, os.Getegid())
 	}
-	for name, text := range map[string]string{"proxy.token": proxyToken + "\n", "waldur.token": waldurToken + "\n",
+	for name, text := range map[string]string{"proxy.token": proxyToken + "\n",
+		"waldur.token":  waldurToken + "\n",
 		"cscs-sync.hcl": fmt.Sprintf(configuration, d.url, d.dir, minGID, shared)} {
 		if err := d.write(name, text); err != nil {
 			return err

@@ -12,20 +12,21 @@ import (
 	"strings"
 )
 
-// story is what the demo shows.
+// story runs what the demo shows.
 func (d *demo) story() error {
 	if err := d.before(); err != nil {
 		return err
 	}
-	d.say("Since then: climate ordered storage and bio more of it, old was terminated,\n   astro's order waits for its customer, and lost " +
-		"has a path that nobody allows.\n   What would be done?")
+	d.say("Since then: climate ordered storage and bio ordered more, old was terminated,\n   " +
+		"astro's order waits for its customer, and lost has a path that is not allowed.\n   What would " +
+		"cscs-sync do?")
 	for _, args := range [][]string{{"plan", "--out", "change.plan"}, {"verify", "change.plan"}} {
 		if err := d.show(args...); err != nil && args[0] == "plan" {
 			return err
 		}
 	}
-	d.say("The file is what a change board reads, in a ticket. It is not approved yet, so\n   apply " +
-		"refuses (exit code 3), and nothing changes.")
+	d.say("A change board reads this file, attached to a ticket. The plan is not approved yet,\n   " +
+		"so apply refuses (exit code 3), and nothing changes.")
 	if err := d.show("apply", "change.plan"); err == nil {
 		return fmt.Errorf("an unapproved plan was applied")
 	}
@@ -51,7 +52,7 @@ func (d *demo) story() error {
 	return d.farewell()
 }
 
-// before brings the site to where the story begins: three directories, recorded, with data in them.
+// before brings the site to the start of the story: three recorded directories with data in them.
 func (d *demo) before() error {
 	var out bytes.Buffer
 	if err := d.cscs(&out, "plan", "--out", "first.plan"); err != nil {
@@ -84,21 +85,22 @@ func (d *demo) before() error {
 	return d.use("12T", 81204)
 }
 
-// use says how much bio's group has used, for the per cents in the plan.
+// use sets how much bio's group has used, so that the plan can show percentages.
 func (d *demo) use(space string, inodes int) error {
 	gid := 30501
 	if os.Geteuid() != 0 {
 		gid = os.Getegid()
 	}
-	cmd := exec.Command(filepath.Join(d.bin, "lfs-sim"), "sim", "usage", "--state", filepath.Join(d.dir, "lfs.json"), "-g", fmt.Sprint(gid),
-		"--space", space, "--inodes", fmt.Sprint(inodes), filepath.Join(d.dir, "mnt"))
+	cmd := exec.Command(filepath.Join(d.bin, "lfs-sim"), "sim", "usage", "--state",
+		filepath.Join(d.dir, "lfs.json"), "-g", fmt.Sprint(gid), "--space", space, "--inodes",
+		fmt.Sprint(inodes), filepath.Join(d.dir, "mnt"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("lfs-sim: %w: %s", err, out)
 	}
 	return nil
 }
 
-// approve approves a plan without showing it once more.
+// approve approves a plan and prints only the last line of the output.
 func (d *demo) approve(plan string) error {
 	var out bytes.Buffer
 	if err := d.cscs(&out, "approve", "--ticket", "CHG-4711", plan); err != nil {
@@ -109,7 +111,7 @@ func (d *demo) approve(plan string) error {
 	return nil
 }
 
-// control makes something happen at Waldur.
+// control makes something happen in Waldur.
 func (d *demo) control(path, body string) error {
 	answer, err := http.Post(d.url+"/sim/"+path, "application/json", strings.NewReader(body))
 	if err != nil {
@@ -123,7 +125,7 @@ func (d *demo) control(path, body string) error {
 	return nil
 }
 
-// orders lists Waldur's resources and their orders.
+// orders prints Waldur's resources and their orders.
 func (d *demo) orders() error {
 	answer, err := http.Get(d.url + "/sim/state")
 	if err != nil {
@@ -154,21 +156,21 @@ func (d *demo) orders() error {
 	return nil
 }
 
-// farewell leaves a way to start the simulator again, and says what to try.
+// farewell writes a script that starts the simulator again, and prints what to try.
 func (d *demo) farewell() error {
 	_, port, _ := strings.Cut(strings.TrimPrefix(d.url, "http://"), ":")
 	args := strings.Replace(strings.Join(d.simArgs(), " "), "127.0.0.1:0", "127.0.0.1:"+port, 1)
-	start := fmt.Sprintf("#!/bin/sh\n# Starts the simulated proxy and Waldur again, with the three projects of the "+
-		"beginning.\nexec %s/waldur-sim %s\n", d.bin, args)
+	start := fmt.Sprintf("#!/bin/sh\n# Starts the simulated proxy and Waldur again, with the three "+
+		"projects of the beginning.\nexec %s/waldur-sim %s\n", d.bin, args)
 	if err := os.WriteFile(filepath.Join(d.dir, "start"), []byte(start), 0o700); err != nil {
 		return err
 	}
-	d.say("That was it. %s stays, to play in:", d.dir)
+	d.say("That was the demo. %s remains, so that you can try things out:", d.dir)
 	fmt.Fprintf(d.out, `
   cd %[1]s
   %[2]s/cscs-sync show --commands change.plan | less -R
   %[2]s/cscs-sync state history
-  ./start &                          # the simulator ended with the demo
+  ./start &                          # the simulator stopped with the demo
   chmod g+w,o+rx mnt/capstor/store/cscs/eth/chem
   %[2]s/cscs-sync plan                # drift, and what the simulator forgot
   %[2]s/cscs-sync explain /capstor/store/cscs/eth/chem

@@ -1,10 +1,11 @@
-// Vast-sim stands in for the management API of a VAST system, as far as quotas need it.
+// Vast-sim takes the place of the management API of a VAST system. It has the parts that quotas
+// need.
 //
 //	vast-sim [--listen ADDRESS] [--file FILE]
 //
-// Its first line on standard output is "listening on http://127.0.0.1:PORT". Quotas and usage are
-// kept in FILE. The control interface, faults included, is described in package vastsim. The token
-// is "sim-token", user and password are "sim" and "sim-password"; nothing real belongs here.
+// Its first line on standard output is "listening on http://127.0.0.1:PORT". It stores quotas and
+// usage in FILE. Package vastsim describes the control interface, including faults. The token is
+// "sim-token", and user and password are "sim" and "sim-password". Use no real secrets here.
 package main
 
 import (

@@ -73,7 +73,7 @@ func TestArchiveAndRestore(t *testing.T) {
 	s.must(s.sys.Restore(m, m.From))
 	s.must(os.Rename(s.real("capstor/store/x"), s.real(m.Archived())))
 	s.must(os.Remove(s.real("capstor/store")))
-	// as after a kill, and somebody has removed the directory above since
+	// As after a kill, and somebody has removed the directory above in the meantime.
 	s.must(s.sys.SyncArchived(m))
 	s.mkdir("capstor/store", 0o755)
 	s.must(s.sys.Restore(m, m.From))

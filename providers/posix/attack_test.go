@@ -285,7 +285,7 @@ func TestAttackArchive(t *testing.T) {
 	attack(t, n, func(i int) {
 		swap(i)
 		if i%5 == 4 {
-			// now and then an archive must get through, which syncs
+			// Now and then an archive must succeed, which syncs.
 			time.Sleep(time.Duration(i%4) * 5 * time.Millisecond)
 		}
 	}, func(i int) {
@@ -327,7 +327,7 @@ func TestAttackRestore(t *testing.T) {
 	restored, refused := 0, 0
 	attack(t, rounds(t)/100, func(i int) {
 		swap(i)
-		// an empty directory, which a plain rename would replace
+		// A plain rename would replace this empty directory.
 		os.Mkdir(s.real("capstor/mid/back"), 0o777)
 		runtime.Gosched()
 		os.Remove(s.real("capstor/mid/back"))

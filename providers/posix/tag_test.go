@@ -99,7 +99,7 @@ func TestTagGoesOn(t *testing.T) {
 	if s.must(err); sets != 6 {
 		t.Errorf("%d changes in all, want 6", sets)
 	}
-	// SetProject of the top, which is always written
+	// SetProject always writes the top directory.
 	if _, err := s.tag(t.Context(), 30500); err != nil || sets != 7 {
 		t.Errorf("once more: %d changes, %v", sets, err)
 	}

@@ -1,4 +1,4 @@
-// Package browser looks at pages of cscs-sync in a real browser, for tests and for screenshots.
+// Package browser opens pages of cscs-sync in a real browser, for tests and screenshots.
 package browser
 
 import (
@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -27,7 +26,7 @@ import (
 // ErrMissing means that this machine has no browser.
 var ErrMissing = errors.New("no chromium: run `make setup`")
 
-// Browser is a running browser and a server for the pages that it looks at.
+// Browser is a running browser and a server for the pages that it opens.
 type Browser struct {
 	ctx    context.Context
 	server *httptest.Server
@@ -38,13 +37,14 @@ type Browser struct {
 	problems []string
 }
 
-// Start starts a browser without a window.
+// Start starts a browser without a window. Without an installed browser the error is [ErrMissing].
 func Start(ctx context.Context) (*Browser, error) {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		return nil, ErrMissing
 	}
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.Flag("hide-scrollbars", true))
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path),
+		chromedp.Flag("hide-scrollbars", true))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium's sandbox refuses root
 	}
@@ -75,17 +75,18 @@ func (b *Browser) serve(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r.URL.Path != "/" {
-		if r.URL.Path != "/favicon.ico" { // which browsers ask for unasked
+		if r.URL.Path != "/favicon.ico" { // browsers always ask for this
 			b.problems = append(b.problems, "the page asks for "+r.URL.String())
 		}
 		http.NotFound(w, r)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(b.content) // the browser sees what is missing
+	_, _ = w.Write(b.content) // if this fails, the browser shows what is missing
 }
 
-// hear collects what a good page never causes: requests to elsewhere, and anything on the console.
+// hear collects what a good page never causes: requests to other places, and anything on the
+// console.
 func (b *Browser) hear(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -103,13 +104,13 @@ func (b *Browser) hear(event any) {
 	}
 }
 
-// View is how a page is looked at.
+// View is how a page is shown: its size in pixels and its colors.
 type View struct {
 	Width, Height int
 	Dark          bool
 }
 
-// Open shows a page.
+// Open opens a page.
 func (b *Browser) Open(html []byte, v View) error {
 	b.mu.Lock()
 	b.content, b.problems = html, nil
@@ -127,14 +128,14 @@ func (b *Browser) Open(html []byte, v View) error {
 		chromedp.Navigate(b.server.URL+"/"), chromedp.WaitReady("body"))
 }
 
-// Problems are what the page has done since it was opened that no page may do.
+// Problems returns what the page has done since it was opened, but should never do.
 func (b *Browser) Problems() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.problems)
 }
 
-// Ask evaluates an expression in the page. The page's own policy does not bind it.
+// Ask evaluates an expression in the page. The page's own security policy does not apply to it.
 func (b *Browser) Ask(expression string, answer any) error {
 	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
 	defer cancel()
@@ -165,14 +166,14 @@ func (b *Browser) PDF() ([]byte, error) {
 	})
 }
 
-// Screenshot is a picture of what is in the window, as PNG.
+// Screenshot returns a picture of the window's content as PNG.
 func (b *Browser) Screenshot() ([]byte, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.CaptureScreenshot())
 }
 
-// command is one call of the browser's protocol that has no answer.
+// command returns a call of the browser's protocol that has no result.
 func command[P any](c cdp.Command[P, cdp.Empty], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, c, params)

@@ -1,16 +1,17 @@
-// Package build says which program this is: its version, and the commit that it was built from.
+// Package build says which program this is: its version and the commit from which it was built.
 package build
 
 import "runtime/debug"
 
-// release is the version of this tree; a build from a tagged module says its own.
+// release is the version of this source tree. A build from a tagged module has the module's version
+// instead.
 const release = "0.1.0"
 
-// What the Makefile builds into the program: the version of a release, the commit, and its time.
+// The Makefile builds these into the program: the version of a release, the commit, and its time.
 var tag, revision, built string
 
-// Version returns the version of this program: that of its release, else that of the module it was
-// installed from, else that of the tree.
+// Version returns the version of this program: that of its release, or of the module from which it
+// was installed, or of the source tree.
 func Version() string {
 	info, _ := debug.ReadBuildInfo()
 	return versionOf(tag, info)
@@ -27,15 +28,15 @@ func versionOf(tag string, info *debug.BuildInfo) string {
 	return release
 }
 
-// Commit is what a program was built from.
+// Commit is the commit from which a program was built.
 type Commit struct {
-	// Hash and Date are empty where the build did not say.
+	// Hash and Date are empty if the build did not record them.
 	Hash, Date string
-	// Changed means that the tree had other changes.
+	// Changed means that the source tree had uncommitted changes.
 	Changed bool
 }
 
-// Built returns the commit that the program was built from.
+// Built returns the commit from which the program was built.
 func Built() Commit {
 	info, _ := debug.ReadBuildInfo()
 	return commitOf(Commit{Hash: revision, Date: built}, info)

@@ -1,4 +1,4 @@
-// Package complete proposes words to shells that complete a command line.
+// Package complete suggests words to shells that complete a command line.
 package complete
 
 import (
@@ -10,13 +10,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Directive says what a shell does with what is proposed.
+// Directive says what a shell does with the suggestions.
 type Directive = cobra.ShellCompDirective
 
-// Func proposes words for the argument or the flag value at the cursor.
+// Func suggests words for the argument or the flag value at the cursor.
 type Func = func(cmd *cobra.Command, args []string, word string) ([]string, Directive)
 
-// OneOf proposes fixed words.
+// OneOf returns a function that suggests fixed words.
 func OneOf(words ...string) Func {
 	return func(_ *cobra.Command, _ []string, word string) ([]string, Directive) {
 		return Starting(words, word), cobra.ShellCompDirectiveNoFileComp
@@ -29,15 +29,15 @@ func Starting(words []string, prefix string) []string {
 	return slices.DeleteFunc(slices.Clone(words), others)
 }
 
-// TakesNone reports whether a command refuses an argument.
+// TakesNone reports whether a command accepts no argument.
 func TakesNone(c *cobra.Command) bool { return c.Args != nil && c.Args(c, []string{"one"}) != nil }
 
-// Files returns the folders, and the files with an extension, whose paths begin with a word. More
-// follows a folder, so the shell adds no blank to it.
+// Files returns the folders, and the files with an extension, whose paths begin with word. The
+// shell adds no blank after a folder, because more follows.
 func Files(word, extension string) (found []string, then Directive) {
 	then = cobra.ShellCompDirectiveNoFileComp
 	paths, err := filepath.Glob(word + "*")
-	if err != nil { // a word with a bracket that is not closed is no pattern
+	if err != nil { // a word with an unclosed bracket is not a valid pattern
 		return nil, then
 	}
 	for _, path := range paths {

@@ -1,4 +1,4 @@
-// Package configfiles finds the files of a configuration, and makes those of a new one.
+// Package configfiles finds the files of a configuration, and creates those of a new one.
 package configfiles
 
 import (
@@ -12,10 +12,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// maxFile bounds a file of a configuration.
+// maxFile is the largest size of a configuration file in bytes.
 const maxFile = 1 << 20
 
-// Of returns a file itself, or the files of a folder that are read as configuration.
+// Of returns the file at path, or, if path is a folder, its files that are read as configuration.
 func Of(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -53,8 +53,9 @@ type File struct {
 	Data []byte
 }
 
-// New returns the files of a new configuration, in a folder: the commented template or, with from,
-// what the Python agent's YAML becomes. Notes are for the person who reads them through.
+// New returns the files of a new configuration in a folder. They are the commented template, or
+// with from, the conversion of the Python agent's YAML. notes are for the person who reads the
+// result.
 func New(dir, from string) (files []File, notes []string, err error) {
 	first := File{filepath.Join(dir, "cscs-sync.hcl"), []byte(config.Template())}
 	if from == "" {
@@ -79,20 +80,21 @@ func New(dir, from string) (files []File, notes []string, err error) {
 // disk tells the conversion which directories exist.
 type disk struct{}
 
-// IsDir reports whether a path is a directory, or cannot be looked at: then a person has to choose.
+// IsDir reports whether a path is a directory, or may be one because it cannot be read. Then a
+// person has to choose.
 func (disk) IsDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir() || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
-// Write writes new files, mode 0600, and calls wrote after each. It overwrites nothing, and names
-// everything that is in the way at once.
+// Write writes new files with mode 0600, and calls wrote after each. It overwrites nothing. The
+// error names everything that is in the way.
 func Write(dir string, files []File, wrote func(path string) error) error {
 	var errs []error
 	for _, f := range files {
 		if _, err := os.Lstat(f.Path); err == nil {
-			errs = append(errs, fmt.Errorf("%s exists; init overwrites nothing: name another "+
-				"folder, or move it away", f.Path))
+			errs = append(errs, fmt.Errorf("%s exists, and init overwrites nothing: choose another "+
+				"folder, or move the file away", f.Path))
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

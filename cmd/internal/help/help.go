@@ -1,4 +1,4 @@
-// Package help prints the help of a cobra command line in this program's way: in 80 columns, with
+// Package help prints the help of a cobra command line in this program's style: in 80 columns, with
 // commands and flags in the order in which they were added.
 package help
 
@@ -14,11 +14,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// prepareCobra sets what cobra keeps for the whole process, once: several commands may run in one
-// process at a time.
+// prepareCobra makes the settings that cobra keeps for the whole process. It does so only once,
+// because several commands may run at the same time in one process.
 var prepareCobra = sync.OnceFunc(func() { cobra.EnableCommandSorting = false })
 
-// Use has a command line print its help so. Usage lines have flags before arguments.
+// Use makes a command line print its help in this style. Usage lines have flags before arguments.
 func Use(root *cobra.Command) {
 	prepareCobra()
 	root.SetUsageFunc(usage)
@@ -42,8 +42,8 @@ func Use(root *cobra.Command) {
 	each(root)
 }
 
-// usage prints the help below a command's description, in 80 columns. It is no template of cobra's:
-// those call methods by their names, and so make the linker keep every method of the program.
+// usage prints the help below a command's description, in 80 columns. It does not use cobra's
+// templates: they call methods by name, which makes the linker keep every method of the program.
 func usage(c *cobra.Command) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s\n", c.UseLine())
@@ -68,7 +68,7 @@ func usage(c *cobra.Command) error {
 	return err
 }
 
-// commandTable lists the commands of a group below a command, and what they do.
+// commandTable prints the commands of a group below a command, and what they do.
 func commandTable(c *cobra.Command, group string) string {
 	var b strings.Builder
 	for _, sub := range c.Commands() {
@@ -79,11 +79,11 @@ func commandTable(c *cobra.Command, group string) string {
 	return b.String()
 }
 
-// ValueName is the annotation of a flag that says what its value is called.
+// ValueName is the annotation of a flag with the name of its value.
 const ValueName = "value"
 
 // NameValue moves the name of a flag's value out of its usage, where pflag marks it with
-// backquotes: completion shows the usage as it is.
+// backquotes, because completion shows the usage unchanged.
 func NameValue(f *pflag.Flag) {
 	if f.Annotations[ValueName] != nil {
 		return
@@ -99,7 +99,8 @@ func NameValue(f *pflag.Flag) {
 	f.Annotations[ValueName] = []string{name}
 }
 
-// Command explains a command. Unknown is the error of one that does not exist below another one.
+// Command returns the command that explains commands. unknown returns the error for a command that
+// does not exist below another one.
 func Command(unknown func(below *cobra.Command, words []string) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
@@ -127,7 +128,8 @@ func Command(unknown func(below *cobra.Command, words []string) error) *cobra.Co
 	}
 }
 
-// below follows words from a command down to one below it, as far as they name commands.
+// below follows words from a command down to the commands below it, as far as the words name
+// commands.
 func below(c *cobra.Command, words []string) (found *cobra.Command, rest []string) {
 	for i, word := range words {
 		at := slices.IndexFunc(c.Commands(),
@@ -140,7 +142,7 @@ func below(c *cobra.Command, words []string) (found *cobra.Command, rest []strin
 	return c, nil
 }
 
-// flagTable lists flags and what they do, in 80 columns.
+// flagTable returns a table of flags and what they do, in 80 columns.
 func flagTable(flags *pflag.FlagSet) string {
 	type row struct{ flag, does string }
 	var rows []row

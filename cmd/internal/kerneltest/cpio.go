@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// archive writes a cpio archive in the format "newc", which the kernel unpacks at start: a header
-// of 13 numbers of eight hex digits, the name and the content, each padded to four bytes.
-// Documented in the kernel's early-userspace/buffer-format.
+// archive writes a cpio archive in the format "newc", which the kernel unpacks at start. Each entry
+// is a header of 13 numbers of eight hex digits, the name, and the content; name and content are
+// padded to four bytes. The kernel's document early-userspace/buffer-format describes the format.
 type archive struct {
 	w     io.Writer
 	inode int
@@ -31,7 +31,7 @@ func (a *archive) text(name, content string) {
 	a.entry(name, modeFile, int64(len(content)), strings.NewReader(content))
 }
 
-// file adds a file of the host.
+// file adds a file from the host.
 func (a *archive) file(name, path string) {
 	if a.err != nil {
 		return
@@ -50,7 +50,7 @@ func (a *archive) file(name, path string) {
 	a.entry(name, modeFile, info.Size(), f)
 }
 
-// close ends the archive and returns the first error of all.
+// close ends the archive and returns the first error.
 func (a *archive) close() error {
 	a.entry("TRAILER!!!", 0, 0, strings.NewReader(""))
 	return a.err

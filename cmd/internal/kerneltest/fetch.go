@@ -14,14 +14,14 @@ import (
 	"strings"
 )
 
-// kernel is an unpacked kernel with what runs on it.
+// kernel is an unpacked kernel and the files for its machine.
 type kernel struct {
-	// image and busybox are files; modules are files in the order in which they are loaded.
+	// image and busybox are files. modules are files in the order in which to load them.
 	image, busybox string
 	modules        []string
 }
 
-// wanted are the modules of the machine, without what they depend on.
+// wanted are the modules that the machine needs, without their dependencies.
 var wanted = []string{"virtio_pci", "virtio_blk", "crc32c_generic", "xfs", "ext4", "quota_v2"}
 
 // fetch downloads and unpacks the kernel and busybox into a folder, once.
@@ -50,7 +50,7 @@ func download(ctx context.Context, dir, root string) error {
 		return err
 	}
 	out, err := output(ctx, "", "apt-cache", "depends", "linux-image-cloud-amd64")
-	if err != nil { // a machine that has never read the lists of packages
+	if err != nil { // apt has never read the lists of packages on this machine
 		if _, err := output(ctx, "", "apt-get", "update", "-qq"); err != nil {
 			return err
 		}
@@ -93,12 +93,12 @@ func output(ctx context.Context, dir, name string, args ...string) (string, erro
 	return stdout.String(), nil
 }
 
-// loadOrder lists the files of modules and of all that they depend on, each after what it needs.
-// What is built into the kernel has no file and is left out.
+// loadOrder returns the files of modules and of all their dependencies, each after what it needs.
+// Modules that are built into the kernel have no file and are omitted.
 func loadOrder(root string, names []string) ([]string, error) {
 	files := map[string]string{}
-	err := filepath.WalkDir(filepath.Join(root, "lib/modules"), func(path string, d fs.DirEntry,
-		err error) error {
+	top := filepath.Join(root, "lib/modules")
+	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
 		if name, ok := strings.CutSuffix(filepath.Base(path), ".ko"); ok {
 			files[strings.ReplaceAll(name, "-", "_")] = path
 		}
@@ -134,7 +134,7 @@ func loadOrder(root string, names []string) ([]string, error) {
 	return order, nil
 }
 
-// depends reads the field "depends" of a module's section .modinfo: names, separated by commas.
+// depends returns the field "depends" in a module's section .modinfo: names separated by commas.
 func depends(file string) ([]string, error) {
 	f, err := elf.Open(file)
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// diskSize is that of each filesystem: XFS wants 300 MB at least.
+	// diskSize is the size of each filesystem in bytes. XFS needs at least 300 MB.
 	diskSize = 512 << 20
-	// verdict begins the last line of the machine's console; what follows is how many programs
-	// failed.
+	// verdict begins the last line on the machine's console. The number of programs that failed
+	// follows.
 	verdict = "kerneltest: programs that failed: "
 )
 
@@ -28,7 +28,7 @@ type machine struct {
 
 func (m *machine) path(name string) string { return filepath.Join(m.dir, name) }
 
-// build makes the disks and the file system that the machine starts from.
+// build creates the disks and the file system from which the machine starts.
 func (m *machine) build(ctx context.Context, programs []string) error {
 	for name, mkfs := range map[string][]string{
 		"xfs": {"mkfs.xfs", "-q"},
@@ -78,7 +78,7 @@ func (m *machine) archive(programs []string) (err error) {
 	return a.close()
 }
 
-// split parts FILE:PATTERN into the file and the flag that selects tests.
+// split splits FILE:PATTERN into the file and the flag that selects tests.
 func split(program string) (file, run string) {
 	file, pattern, ok := strings.Cut(program, ":")
 	if ok {
@@ -87,12 +87,12 @@ func split(program string) (file, run string) {
 	return file, run
 }
 
-// script is the first program of the machine.
+// script returns the first program that the machine runs.
 func script(modules, programs []string) string {
 	var b strings.Builder
-	b.WriteString("#!/bin/busybox sh\nbusybox=/bin/busybox\n$busybox mount -t proc proc /proc\n$busybox mount -t sysfs sys /sys\n" +
-		"$busybox mount -t devtmpfs dev /dev\n$busybox mount -t tmpfs tmp /tmp\n" +
-		"$busybox ip link set lo up\n")
+	b.WriteString("#!/bin/busybox sh\nbusybox=/bin/busybox\n$busybox mount -t proc proc " +
+		"/proc\n$busybox mount -t sysfs sys /sys\n$busybox mount -t devtmpfs dev /dev\n$busybox mount " +
+		"-t tmpfs tmp /tmp\n$busybox ip link set lo up\n")
 	for _, m := range modules {
 		fmt.Fprintf(&b, "$busybox insmod /%s || echo cannot load %s\n", m, m)
 	}
@@ -100,13 +100,14 @@ func script(modules, programs []string) string {
 		"$busybox mount -t xfs -o grpquota,prjquota /dev/vda /mnt/xfs || failed=99\n" +
 		"$busybox mount -t ext4 -o grpquota,prjquota /dev/vdb /mnt/ext4 || failed=99\n")
 	for _, p := range programs {
-		fmt.Fprintf(&b, "echo \"== %s\"\nPATH=/bin HOME=/tmp KERNELTEST=1 /%s -test.v || failed=$((failed+1))\n", p, p)
+		fmt.Fprintf(&b, "echo \"== %s\"\nPATH=/bin HOME=/tmp KERNELTEST=1 /%s -test.v || "+
+			"failed=$((failed+1))\n", p, p)
 	}
 	b.WriteString("echo \"" + verdict + "$failed\"\n$busybox poweroff -f\n")
 	return b.String()
 }
 
-// run starts the machine and copies its console to out, until it switches itself off.
+// run starts the machine and copies its console to out until the machine switches itself off.
 func (m *machine) run(ctx context.Context, out io.Writer) error {
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp",
 		"2", "-m", "1536", "-nodefaults", "-display", "none",
@@ -137,7 +138,7 @@ func (m *machine) run(ctx context.Context, out io.Writer) error {
 	case "0":
 		return nil
 	case "":
-		return errors.New("the machine stopped before the tests had ended: see its console above")
+		return errors.New("the machine stopped before the tests ended: read its console above")
 	}
 	return fmt.Errorf("%s of the programs failed", said)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// timeout ends a machine that hangs. Emulation on a busy host takes at most some minutes.
+// timeout ends a machine that hangs. Emulation on a busy host takes some minutes at most.
 const timeout = 20 * time.Minute
 
 func main() {
@@ -24,7 +24,7 @@ func main() {
 
 func run(ctx context.Context, programs []string) error {
 	if len(programs) == 0 {
-		return fmt.Errorf("no test program is named; build one with `go test -c`")
+		return fmt.Errorf("no test program is given: build one with `go test -c` and give its path")
 	}
 	k, err := fetch(ctx, "bin/kernel")
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Call is one entry of the log: a run of lfs, whatever became of it.
+// Call is one entry of the log: a run of lfs, whether or not it succeeded.
 type Call struct {
 	Time time.Time `json:"time"` // by the state's clock
 	UID  int       `json:"uid"`
@@ -20,7 +20,7 @@ type Call struct {
 
 func logPath(state string) string { return filepath.Join(state+".d", "log") }
 
-// log appends a call; the file is never read on the way.
+// log appends a call to the log without reading the file.
 func (s *store) log(c Call) error {
 	line, err := json.Marshal(c)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *store) log(c Call) error {
 	return nil
 }
 
-// ReadLog gives the calls made with a state, oldest first.
+// ReadLog returns the calls made with a state, oldest first.
 func ReadLog(path string) ([]Call, error) {
 	data, err := os.ReadFile(logPath(path))
 	if errors.Is(err, fs.ErrNotExist) {

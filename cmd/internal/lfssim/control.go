@@ -14,20 +14,20 @@ import (
 const controlHelp = `usage: lfs-sim sim COMMAND [--state FILE] …
   init --release R --mount PATH[=FSNAME]… [--osts N] [--mdts N] [--pool NAME=0,1,…]… [--user NAME=ID]…
        [--group NAME=ID]… [--projid NAME=ID]… [--as-root] [--force]
-                              make a state; --osts, --mdts and --pool are for every file system of it
+                              create a state; --osts, --mdts and --pool apply to all of its file systems
   usage {-u|-g|-p} ID [--space BYTES|12T] [--inodes N] PATH
-                              what an identity uses on the file system of PATH
+                              set what an identity uses on the file system of PATH
   fail --on quota|setquota|project --errno EIO [--id N] [--count N]
-                              the next N calls (all, without --count) meet this error
+                              make the next N calls (all, without --count) fail with this error
   hang --on quota|setquota|project [--seconds N] [--id N] [--count N]
-                              calls wait, an hour without --seconds
-  lose-ost PATH [--index N]   an OST (the last, without --index) stops to answer
-  clear                       no more faults, and all OSTs answer again
+                              make calls wait N seconds (an hour, without --seconds)
+  lose-ost PATH [--index N]   make an OST (the last, without --index) stop answering
+  clear                       end all faults, and make all OSTs answer again
   clock UNIX|real             set the clock
-  log [--clear]               print the calls made, one JSON object a line
+  log [--clear]               print the calls made, one JSON object per line
 `
 
-// controlRun is one run of `lfs-sim sim`: options by their names, and the other words.
+// controlRun is one run of `lfs-sim sim`: options by name, and the other words.
 type controlRun struct {
 	prog    *program
 	values  map[string][]string
@@ -35,8 +35,8 @@ type controlRun struct {
 	unknown string
 }
 
-// control runs `lfs-sim sim …`, which the real lfs does not have. Exit codes: 0, 1 an error, 2 a
-// usage error.
+// control runs `lfs-sim sim …`, which the real lfs does not have. The exit code is 0, 1 for an
+// error, or 2 for a usage error.
 func (p *program) control(args []string) int {
 	if len(args) == 0 {
 		p.complain("%s", controlHelp)
@@ -51,7 +51,7 @@ func (p *program) control(args []string) int {
 		p.state = state
 	}
 	if p.state == "" {
-		return c.prog.misused(errors.New("no state: give --state FILE, or set LFS_SIM_STATE"))
+		return c.prog.misused(errors.New("no state is given: give --state FILE, or set LFS_SIM_STATE"))
 	}
 	err := c.dispatch(args[0])
 	var misuse misuseError
@@ -65,7 +65,7 @@ func (p *program) control(args []string) int {
 	return 0
 }
 
-// misuseError is a command line that makes no sense.
+// misuseError is an error in the command line.
 type misuseError string
 
 func (e misuseError) Error() string { return string(e) }
@@ -77,7 +77,8 @@ func (p *program) misused(err error) int {
 
 func controlOptions() options {
 	o := short("u:g:p:")
-	for _, name := range strings.Fields("state release mount osts mdts pool user group projid space inodes on errno id count seconds index") {
+	for _, name := range strings.Fields("state release mount osts mdts pool user group projid space " +
+		"inodes on errno id count seconds index") {
 		o.long(name, name, needsArgument)
 	}
 	return o.long("as-root", "as-root", noArgument).long("force", "force", noArgument).long("clear",
@@ -120,7 +121,7 @@ func (c *controlRun) dispatch(command string) error {
 	return misuseError(fmt.Sprintf("unknown command %q", command))
 }
 
-// one gives the last value of an option, "" without it.
+// one returns the last value of an option, or "" without the option.
 func (c *controlRun) one(name string) string {
 	if v := c.values[name]; len(v) > 0 {
 		return v[len(v)-1]
@@ -130,7 +131,7 @@ func (c *controlRun) one(name string) string {
 
 func (c *controlRun) has(name string) bool { return len(c.values[name]) > 0 }
 
-// number gives an option's number, 0 without it.
+// number returns an option's number, or 0 without the option.
 func (c *controlRun) number(name string) (int, error) {
 	if !c.has(name) {
 		return 0, nil
@@ -142,7 +143,7 @@ func (c *controlRun) number(name string) (int, error) {
 	return n, nil
 }
 
-// word gives the only word.
+// word returns the only word.
 func (c *controlRun) word(what string) (string, error) {
 	if len(c.words) != 1 {
 		return "", misuseError("give one " + what)
@@ -154,7 +155,7 @@ func (c *controlRun) init() error {
 	s := State{Release: c.one("release"), AsRoot: c.has("as-root"),
 		Filesystems: map[string]Filesystem{}}
 	if _, err := os.Lstat(c.prog.state); err == nil && !c.has("force") {
-		return fmt.Errorf("init: %s is there already; --force replaces it", c.prog.state)
+		return fmt.Errorf("init: %s already exists: use --force to replace it", c.prog.state)
 	}
 	fs, err := c.filesystem()
 	if err != nil {
@@ -218,7 +219,7 @@ func (c *controlRun) table(option string) (map[string]uint32, error) {
 	return table, nil
 }
 
-// usageOf sets what an identity uses; what is not given stays.
+// usageOf sets what an identity uses. Amounts that are not given stay the same.
 func (c *controlRun) usageOf() error {
 	path, err := c.word("path")
 	if err != nil {
@@ -260,7 +261,7 @@ func (c *controlRun) amounts(r *record) error {
 	return nil
 }
 
-// identity takes -u, -g or -p.
+// identity parses -u, -g or -p.
 func (c *controlRun) identity() (Type, uint32, error) {
 	for _, letter := range []string{"u", "g", "p"} {
 		if c.has(letter) {

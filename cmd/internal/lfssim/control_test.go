@@ -107,12 +107,12 @@ func TestStatePath(t *testing.T) {
 	}
 }
 
-// The manual lists exactly the steps that are played otherwise.
+// The manual lists exactly the steps in which the simulation differs.
 func TestManualListsDeviations(t *testing.T) {
 	data, err := os.ReadFile("../../lfs-sim/doc.go")
 	must(t, err)
-	_, list, _ := strings.Cut(string(data), "except in these steps:\n")
-	list, _, _ = strings.Cut(list, "Not in the transcripts")
+	_, list, _ := strings.Cut(string(data), "except for these steps:\n")
+	list, _, _ = strings.Cut(list, "These differences are not in the transcripts")
 	var listed, played []string
 	for line := range strings.Lines(list) {
 		if item, ok := strings.CutPrefix(line, "//   - "); ok {

@@ -1,9 +1,9 @@
-// Package lfssim is the library behind lfs-sim, which stands in for Lustre's `lfs` where there is
-// no Lustre: for `quota`, `setquota` and `project` it has the arguments, output, exit codes and
-// traps of the real program. The manual of the program, and what it deliberately does otherwise, is
-// in cmd/lfs-sim.
+// Package lfssim is the library of lfs-sim, which takes the place of Lustre's `lfs` where there is
+// no Lustre. For `quota`, `setquota` and `project` it has the arguments, output, exit codes and
+// traps of the real program. The program's manual, with its deliberate differences, is in
+// cmd/lfs-sim.
 //
-// A test prepares a state, runs whatever calls lfs, and looks at what came of it:
+// A test prepares a state, runs a program that calls lfs, and checks the result:
 //
 //	state := filepath.Join(dir, "lfs.json")
 //	err := lfssim.Init(state, lfssim.State{
@@ -18,12 +18,13 @@
 //	q, err := lfssim.ReadQuota(state, "capstor", lfssim.Group, 30500)
 //	calls, err := lfssim.ReadLog(state)
 //
-// Any number of processes may use a state at once: each call holds a kernel lock on it, except
-// while it hangs by a [Fault]. What is kept where says the type store. A call reads the settings
-// and one or two files of an identity, so its cost does not grow with their number.
+// Any number of processes may use a state at the same time. Each call holds a kernel lock on it,
+// except while it hangs because of a [Fault]. The type store says what is stored where. A call
+// reads the settings and one or two files of an identity, so its cost does not grow with the number
+// of identities.
 //
-// The pretended kernel is server.go: a method for each quotactl command, answers and errnos as a
-// kernel gives them. What lfs itself makes of them is in quota.go, setquota.go, settimes.go and
-// project.go, its numbers in limits.go, its layouts in rows.go. The transcripts of real programs in
-// testdata are the measure of all of it.
+// server.go is the simulated kernel: it has a method for each quotactl command, with the answers
+// and errnos of a real kernel. quota.go, setquota.go, settimes.go and project.go do what lfs does
+// with them. limits.go parses numbers and rows.go prints layouts. All of it is tested against the
+// transcripts of real programs in testdata.
 package lfssim

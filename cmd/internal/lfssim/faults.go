@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a fault strikes: the reading of a quota (by lfs quota, and by lfs setquota before a partial
-// set), the setting of one, and reading or setting a project id.
+// What a fault affects: reading a quota (by lfs quota, and by lfs setquota before a partial set),
+// setting a quota, and reading or setting a project id.
 const (
 	OnQuota    = "quota"
 	OnSetquota = "setquota"
 	OnProject  = "project"
 )
 
-// enotsupp is the kernel-internal ENOTSUPP that old client modules let through.
+// enotsupp is the kernel-internal ENOTSUPP, which old client modules return.
 const enotsupp = syscall.Errno(524)
 
-// Fault is something that goes wrong: an error of the kernel, or a call that hangs.
+// Fault is a simulated problem: an error of the kernel, or a call that hangs.
 type Fault struct {
 	On      string  `json:"on"`                // OnQuota, OnSetquota or OnProject
 	ID      *uint32 `json:"id,omitempty"`      // only for this identity; nil: for all
@@ -71,8 +71,8 @@ func errnoOf(name string) (syscall.Errno, bool) {
 	return 0, false
 }
 
-// fault gives the error that a call meets, or lets it hang. The lock is free while it hangs: others
-// go on.
+// fault returns the error that a call meets, or makes the call hang. Meanwhile the lock is free, so
+// that other calls continue.
 func (s *server) fault(on string, id uint32) (syscall.Errno, error) {
 	for i, f := range s.store.settings.Faults {
 		if f.On != on || f.ID != nil && *f.ID != id {
@@ -90,7 +90,7 @@ func (s *server) fault(on string, id uint32) (syscall.Errno, error) {
 	return 0, nil
 }
 
-// strike counts one.
+// strike counts one use of a fault, and removes the fault after its last one.
 func (s *server) strike(i int) error {
 	f := &s.store.settings.Faults[i]
 	switch f.Count {
@@ -119,7 +119,7 @@ func (s *server) hang(f Fault) error {
 	return err
 }
 
-// strerror is the C library's text of an errno.
+// strerror returns the C library's text for an errno.
 func strerror(e syscall.Errno) string {
 	text := e.Error()
 	if strings.HasPrefix(text, "errno ") {

@@ -2,17 +2,19 @@ package lfssim
 
 import "strings"
 
-// How an option takes its argument.
+// argument says how an option takes its argument.
 type argument int
 
 const (
 	noArgument argument = iota
 	needsArgument
-	poolArgument // the next word, unless it is an option or a path: `quota --pool [NAME]`; what follows "=" is ignored
+	// The next word, unless it is an option or a path: `quota --pool [NAME]`. What follows "=" is
+	// ignored.
+	poolArgument
 )
 
-// options is the table of one command: every option by its spelling without dashes, with the name
-// that the command knows it by.
+// options is the table of one command. It has every option by its spelling without dashes, with the
+// name by which the command knows it.
 type options map[string]option
 
 type option struct {
@@ -42,14 +44,14 @@ func (o options) long(name string, as string, arg argument) options {
 	return o
 }
 
-// unknownOption is what the handler gets for an option that is not in the table or lacks its
-// argument; the value is the word as it was given.
+// unknownOption is the name that the handler gets for an option that is not in the table or lacks
+// its argument. The value is the word as it was given.
 const unknownOption = "?"
 
-// getopt goes through the arguments as the GNU function does: options and other words may be mixed,
-// "--" ends the options, long ones may be cut short where that is clear. handle is called for each
-// option in the order given and ends the run by returning something other than 0. The other words
-// are returned.
+// getopt parses the arguments like the GNU function: options and other words may be mixed, "--"
+// ends the options, and long options may be abbreviated if that is unambiguous. It calls handle for
+// each option in order, and stops if handle returns a value other than 0. It returns the other
+// words.
 func getopt(args []string, table options, handle func(name, value string) int) (words []string,
 	rc int) {
 	p := parser{table: table, args: args, handle: handle}
@@ -99,7 +101,7 @@ func (p *parser) longOption(arg string) {
 	}
 }
 
-// poolName takes the next word where it can be a name; "" means all pools.
+// poolName returns the next word if it can be a name. "" means all pools.
 func (p *parser) poolName(given bool) string {
 	if given || len(p.args) == 0 || p.args[0] == "" || p.args[0][0] == '/' || p.args[0][0] == '-' {
 		return ""
@@ -107,7 +109,7 @@ func (p *parser) poolName(given bool) string {
 	return p.next()
 }
 
-// find takes the exact spelling, or the only one that begins so.
+// find returns the option with this exact spelling, or the only one that begins with it.
 func (p *parser) find(name string) (option, bool) {
 	if opt, ok := p.table[name]; ok && len(name) > 1 {
 		return opt, true
@@ -124,7 +126,7 @@ func (p *parser) find(name string) (option, bool) {
 	return found[0], true
 }
 
-// cluster handles "-q", "-qv" and "-gNAME".
+// cluster parses "-q", "-qv" and "-gNAME".
 func (p *parser) cluster(arg string) {
 	for rest := arg[1:]; rest != "" && p.rc == 0; {
 		opt, ok := p.table[rest[:1]]

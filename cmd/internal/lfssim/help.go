@@ -1,7 +1,7 @@
 package lfssim
 
-// help is the usage text that a command prints after a usage error, word for word as the program
-// does.
+// help returns the usage text that a command prints after a usage error, word for word like the
+// real program.
 func (r release) help(command string) string {
 	switch {
 	case command == "setquota" && r.modern:

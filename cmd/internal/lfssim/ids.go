@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// maxID is the greatest id that lfs takes: 2^32-2.
+// maxID is the largest id that lfs accepts: 2^32-2.
 const maxID = 1<<32 - 2
 
-// parseID reads an id as quota and setquota do: the name first, so that a group named 1000 wins
-// over gid 1000; then the number. An empty id is 0. Projects have names in modern releases only.
+// parseID parses an id like quota and setquota: it tries the name first, so that a group named 1000
+// wins over gid 1000, and then the number. An empty id is 0. Projects have names only in modern
+// releases.
 func (p *program) parseID(t Type, text string) (uint32, bool) {
 	if t == Project && !p.rel.modern {
 		return number(text)
@@ -23,7 +24,7 @@ func (p *program) parseID(t Type, text string) (uint32, bool) {
 	return number(text)
 }
 
-// projectID takes the name of a project, u:USER and g:GROUP too.
+// projectID parses the name of a project; u:USER and g:GROUP are names, too.
 func (p *program) projectID(text string) (uint32, bool) {
 	if id, ok := p.names().idOf(Project, text); ok {
 		return id, true
@@ -48,7 +49,7 @@ func number(text string) (uint32, bool) {
 
 func (p *program) names() Names { return p.srv.store.settings.Names }
 
-// title is how a name stands in lfs's titles.
+// title returns a name as lfs prints it in titles.
 func (p *program) title(t Type, id uint32) string {
 	if name, ok := p.names().nameOf(t, id); ok {
 		return name

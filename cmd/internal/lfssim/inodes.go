@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// projected is the project id of one inode. It is kept by inode, not by path, so that it goes with
-// a directory that is renamed; the birth time tells an inode from a later one with the same number.
+// projected is the project id of one inode. It is stored by inode, not by path, so that it stays
+// with a directory that is renamed. The birth time distinguishes an inode from a later one with the
+// same number.
 type projected struct {
 	Path    string `json:"path"` // where it was when set; for people
 	Born    int64  `json:"born"` // nanoseconds since 1970
@@ -19,8 +20,8 @@ type projected struct {
 	Inherit bool   `json:"inherit,omitempty"`
 }
 
-// inodeRecord reads the record of what lies at a path (links are not followed), and gives the file
-// it is kept in.
+// inodeRecord returns the record of what is at a path (links are not followed), and the file in
+// which it is stored.
 func (s *store) inodeRecord(path string) (rec projected, file string, ok bool, err error) {
 	var st unix.Statx_t
 	err = unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME,
@@ -38,8 +39,9 @@ func (s *store) inodeRecord(path string) (rec projected, file string, ok bool, e
 	return rec, file, true, nil
 }
 
-// projectOf gives the project of what lies at a path. What has no record was made after its
-// directory's record: it inherits from there, for freeze has recorded all that was there before.
+// projectOf returns the project of what is at a path. If it has no record, it was created after its
+// directory got one, and inherits from there, because freeze has recorded everything that existed
+// before.
 func (s *store) projectOf(path, top string) (projected, error) {
 	rec, _, ok, err := s.inodeRecord(path)
 	if err != nil || ok || path == top || path == "/" {
@@ -57,7 +59,7 @@ func (s *store) projectOf(path, top string) (projected, error) {
 	return rec, nil
 }
 
-// setProject sets the project of what lies at a path.
+// setProject sets the project of what is at a path.
 func (s *store) setProject(path, top string, id uint32, inherit bool) error {
 	if err := s.freeze(path, top); err != nil {
 		return err
@@ -70,7 +72,7 @@ func (s *store) setProject(path, top string, id uint32, inherit bool) error {
 	return writeJSON(file, rec)
 }
 
-// freeze records the children of a directory as they are, before what they inherit changes.
+// freeze records the current state of a directory's children, before what they inherit changes.
 func (s *store) freeze(path, top string) error {
 	entries, err := os.ReadDir(path)
 	if errors.Is(err, syscall.ENOTDIR) {

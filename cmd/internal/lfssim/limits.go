@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// parseLimit reads a limit as lfs does. Without a suffix the number counts in unit bytes: 1024 for
-// blocks, 1 for inodes. The suffixes B K M G T P E are powers of 1024, in either case, with a
-// fraction if wanted; a modern release also takes i, iB and B after them. An empty text is 0. What
-// lfs does not catch is not caught here: without a suffix the product wraps around at 2^64, so that
-// 2^54 KiB are 0, unlimited.
+// parseLimit parses a limit like lfs. Without a suffix the number counts in unit bytes: 1024 for
+// blocks, 1 for inodes. The suffixes B K M G T P E are powers of 1024, in upper or lower case, and
+// the number may have a fraction. A modern release also accepts i, iB and B after them. An empty
+// text is 0. What lfs does not notice is not noticed here either: without a suffix the product
+// wraps around at 2^64, so 2^54 KiB are 0, which means unlimited.
 func parseLimit(text string, unit uint64, modern bool) (value uint64, ok bool) {
 	s := strings.TrimPrefix(strings.TrimLeft(text, " \t\n\v\f\r"), "+")
 	if s == "" {
@@ -35,7 +35,7 @@ func parseLimit(text string, unit uint64, modern bool) (value uint64, ok bool) {
 	return whole<<shift + ofUnit(fraction, 1<<shift), true
 }
 
-// suffix gives the power of two of a unit.
+// suffix returns the power of two of a unit.
 func suffix(s string, modern bool) (shift uint, ok bool) {
 	n := strings.Index("bkmgtpe", strings.ToLower(s[:1]))
 	if n < 0 {
@@ -50,8 +50,8 @@ func suffix(s string, modern bool) (shift uint, ok bool) {
 	return 0, false
 }
 
-// leadingNumber is strtoull with base 0: decimal, 0x, and octal after a 0; too big a number gives
-// 2^64-1.
+// leadingNumber parses like strtoull with base 0: decimal, 0x, and octal after a 0. A number that
+// is too large becomes 2^64-1.
 func leadingNumber(s string) (n uint64, rest string, ok bool) {
 	base, digits := uint64(10), "0123456789"
 	switch {
@@ -93,8 +93,8 @@ func leadingDigits(s string) (digits, rest string) {
 	return s[:i], s[i:]
 }
 
-// ofUnit gives the fraction 0.DIGITS of a unit, cut down. The first 15 digits count: more than any
-// unit holds.
+// ofUnit returns the fraction 0.DIGITS of a unit, rounded down. Only the first 15 digits count,
+// which is more than any unit has.
 func ofUnit(digits string, unit uint64) uint64 {
 	if len(digits) > 15 {
 		digits = digits[:15]
@@ -108,7 +108,7 @@ func ofUnit(digits string, unit uint64) uint64 {
 	return q
 }
 
-// parseGrace reads a grace time: seconds, or a sum such as 1w2d3h4m5s, or notify.
+// parseGrace parses a grace time: seconds, a sum such as 1w2d3h4m5s, or notify.
 func parseGrace(text string) (seconds uint64, ok bool) {
 	if text == "notify" {
 		return notifyGrace, true

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// locate finds the mount that a path is on, and complains as lfs does when there is none or the
-// path is no directory.
+// locate finds the mount of a path. Like lfs, it complains if there is none or if the path is not a
+// directory.
 func (p *program) locate(command, path string) (Mount, syscall.Errno) {
 	real, err := filepath.EvalSymlinks(p.inside(path))
 	missing := errors.Is(err, fs.ErrNotExist)
@@ -57,7 +57,7 @@ func errnoIn(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// mountOf finds the innermost mount that holds a path without symlinks.
+// mountOf finds the innermost mount of a path without symlinks.
 func (p *program) mountOf(real string) (Mount, bool) {
 	var best Mount
 	longest := -1
@@ -74,7 +74,7 @@ func within(path, top string) bool {
 	return path == top || strings.HasPrefix(path, strings.TrimSuffix(top, "/")+"/")
 }
 
-// deviceOf gives the numbers by which lfs names what is not on Lustre.
+// deviceOf returns the numbers by which lfs names a device that is not Lustre's.
 func (p *program) deviceOf(path string) string {
 	if p.device != "" {
 		return p.device

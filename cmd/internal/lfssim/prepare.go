@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// Init makes a state, in the place of one that was there: limits, usage, project ids and log of
-// that are gone.
+// Init creates a state. It replaces an existing one, including limits, usage, project ids and log.
 func Init(path string, s State) error {
 	if err := s.validate(); err != nil {
-		return fmt.Errorf("make state %s: %w", path, err)
+		return fmt.Errorf("create state %s: %w", path, err)
 	}
 	st := &store{path: path, settings: s}
 	if err := st.acquire(); err != nil {
@@ -49,7 +48,7 @@ func Update(path string, change func(*State) error) error {
 	})
 }
 
-// SetClock stops the state's clock at a time; the zero time gives it the real clock back.
+// SetClock stops the state's clock at a time. The zero time restores the real clock.
 func SetClock(path string, t time.Time) error {
 	return Update(path, func(s *State) error {
 		s.Now = 0
@@ -60,7 +59,7 @@ func SetClock(path string, t time.Time) error {
 	})
 }
 
-// AddFault adds a fault behind those there are; the first that fits strikes.
+// AddFault adds a fault after the existing ones. The first fault that matches applies.
 func AddFault(path string, f Fault) error {
 	return Update(path, func(s *State) error {
 		s.Faults = append(s.Faults, f)
@@ -68,7 +67,8 @@ func AddFault(path string, f Fault) error {
 	})
 }
 
-// Quota is what the servers hold of one identity. Blocks in KiB as lfs shows them, Space in bytes.
+// Quota is what the servers have of one identity. Blocks are in KiB as lfs shows them, Space is in
+// bytes.
 type Quota struct {
 	Space, Inodes                uint64
 	BlockSoft, BlockHard         uint64
@@ -81,7 +81,7 @@ type Quota struct {
 // Known reports whether the servers have a record of the identity, so that `lfs quota -a` lists it.
 func (q Quota) Known() bool { return q.recorded }
 
-// ReadQuota reads what the servers hold of an identity, without leaving a trace.
+// ReadQuota returns what the servers have of an identity, without leaving a trace.
 func ReadQuota(path, fs string, t Type, id uint32) (Quota, error) {
 	var out Quota
 	err := withStore(path, func(st *store) error {
@@ -90,16 +90,17 @@ func ReadQuota(path, fs string, t Type, id uint32) (Quota, error) {
 			Space: a.space, Inodes: a.inodes, BlockSoft: a.bsoft, BlockHard: a.bhard,
 			InodeSoft: a.isoft, InodeHard: a.ihard,
 			BlockGraceEnd: a.btime & timeMask, InodeGraceEnd: a.itime & timeMask,
-			BlockDefault: a.blockDefault, InodeDefault: a.inodeDefault, recorded: a.blockRecorded ||
-				a.inodeRecorded,
+			BlockDefault: a.blockDefault, InodeDefault: a.inodeDefault,
+			recorded: a.blockRecorded || a.inodeRecorded,
 		}
 		return err
 	})
 	return out, err
 }
 
-// WriteQuota sets limits, grace times and usage as they are given, past all checks: what a test
-// finds there before lfs runs. A BlockGraceEnd above 0 is a running, or run out, grace time.
+// WriteQuota sets limits, grace times and usage as given, without any checks, so that a test can
+// prepare what lfs finds. A BlockGraceEnd above 0 is the end of a grace time, which may have
+// passed.
 func WriteQuota(path, fs string, t Type, id uint32, q Quota) error {
 	return withStore(path, func(st *store) error {
 		return st.putRecord(fs, "", t, id, record{
@@ -112,15 +113,16 @@ func WriteQuota(path, fs string, t Type, id uint32, q Quota) error {
 	})
 }
 
-// SetUsage sets what an identity uses: bytes and inodes. Grace times start and end by it.
+// SetUsage sets the usage of an identity in bytes and inodes. Grace times start and end
+// accordingly.
 func SetUsage(path, fs string, t Type, id uint32, space, inodes uint64) error {
 	return withStore(path, func(st *store) error {
 		return st.use(query{fs: fs, typ: t, id: id}, space, inodes, time.Now())
 	})
 }
 
-// ProjectOf returns the project id of what lies at a path on one of the state's mounts, and whether
-// new files in it inherit it.
+// ProjectOf returns the project id of what is at a path on one of the state's mounts, and whether
+// new files in it inherit the id.
 func ProjectOf(path, file string) (id uint32, inherit bool, err error) {
 	err = withStore(path, func(st *store) error {
 		p := &program{srv: &server{store: st}, cwd: "/"}
@@ -135,15 +137,15 @@ func ProjectOf(path, file string) (id uint32, inherit bool, err error) {
 	return id, inherit, err
 }
 
-// use puts in a usage, and starts or ends the grace times of an identity that has a record.
+// use sets a usage, and starts or ends the grace times of an identity that has a record.
 func (s *store) use(q query, space, inodes uint64, now time.Time) error {
 	r, err := s.record(q.fs, "", q.typ, q.id)
 	if err != nil {
 		return err
 	}
 	r.Space, r.Inodes = space, inodes
-	if err := s.putRecord(q.fs, "", q.typ, q.id, r); err != nil || r.Block == nil &&
-		r.Inode == nil {
+	err = s.putRecord(q.fs, "", q.typ, q.id, r)
+	if err != nil || r.Block == nil && r.Inode == nil {
 		return err
 	}
 	if s.settings.Now != 0 {
@@ -153,7 +155,7 @@ func (s *store) use(q query, space, inodes uint64, now time.Time) error {
 	return err
 }
 
-// withStore does something under the lock.
+// withStore calls do while it holds the lock.
 func withStore(path string, do func(*store) error) error {
 	st, err := openStore(path)
 	if err != nil {

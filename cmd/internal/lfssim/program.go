@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// Exit codes that lfs gives other than an errno, and those of the simulation itself.
+// Exit codes of lfs that are not errnos, and of the simulation itself.
 const (
 	exitOK     = 0
 	exitUsage  = 4   // lfs: a usage error
 	exitBroken = 125 // lfs-sim: the simulation itself failed; no errno is as large
 )
 
-// refused is the -1 that lfs calls an error without an errno: it reads as EPERM.
+// refused is the -1 with which lfs reports an error without an errno. It equals EPERM.
 const refused = syscall.EPERM
 
-// program is one run of lfs, with all that it takes from the machine.
+// program is one run of lfs, with everything that it uses of the machine.
 type program struct {
 	args    []string // without the program's name
 	state   string   // the settings file
@@ -29,9 +29,9 @@ type program struct {
 	now     func() time.Time
 	sleep   func(time.Duration)
 	caller  caller
-	root    string // below which absolute paths are looked up; "" is the machine's own root
+	root    string // the folder that stands for /; "" means the machine's root
 	cwd     string
-	device  string // the device numbers shown for what is not on Lustre; "" asks the machine
+	device  string // the device numbers shown for what is not on Lustre; "" means the real ones
 	stdout  io.Writer
 	stderr  io.Writer
 
@@ -39,8 +39,8 @@ type program struct {
 	rel release
 }
 
-// Main runs lfs-sim. args[0] is how it was called; from it, or from LFS_SIM_STATE, it finds its
-// state (see the package's documentation). It returns the exit code.
+// Main runs lfs-sim. args[0] is the name with which it was called. It finds its state from this
+// name or from LFS_SIM_STATE (see the package's documentation). Main returns the exit code.
 func Main(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	out := bufio.NewWriter(stdout)
 	p := &program{
@@ -65,7 +65,7 @@ func (p *program) start() int {
 	}
 	p.caller.gids = append(groups, os.Getegid())
 	if p.cwd, err = os.Getwd(); err != nil {
-		p.cwd = "/" // removed under our feet: only relative paths would notice
+		p.cwd = "/" // it was removed, which affects only relative paths
 	}
 	if len(p.args) > 0 && p.args[0] == "sim" {
 		return p.control(p.args[1:])
@@ -73,8 +73,8 @@ func (p *program) start() int {
 	return p.run()
 }
 
-// statePath is the settings file: LFS_SIM_STATE, or the path that the program was called by with
-// ".json" behind it.
+// statePath returns the path of the settings file: LFS_SIM_STATE, or the path with which the
+// program was called, plus ".json".
 func statePath(args []string, env func(string) string) string {
 	if path := env("LFS_SIM_STATE"); path != "" {
 		return path
@@ -85,10 +85,11 @@ func statePath(args []string, env func(string) string) string {
 	return ""
 }
 
-// run plays lfs.
+// run simulates lfs.
 func (p *program) run() int {
 	if p.state == "" {
-		return p.broken(fmt.Errorf("no state: set LFS_SIM_STATE, or call it by a path, which finds PATH.json"))
+		return p.broken(fmt.Errorf("no state is given: set LFS_SIM_STATE, or call lfs by a PATH next " +
+			"to which there is a PATH.json"))
 	}
 	st, err := openStore(p.state)
 	if err != nil {
@@ -137,7 +138,7 @@ func (p *program) complain(format string, args ...any) {
 	fmt.Fprintf(p.stderr, format, args...)
 }
 
-// broken reports a failure of the simulation, which is none of lfs.
+// broken reports a failure of the simulation, which is not a failure of lfs.
 func (p *program) broken(err error) int {
 	p.complain("lfs-sim: %v\n", err)
 	return exitBroken
@@ -153,10 +154,10 @@ func (p *program) usage(command string) int {
 	return exitUsage
 }
 
-// exit is the exit status of an errno: its low byte, so that 524 gives 12.
+// exit returns the exit status for an errno: its low byte, so 524 becomes 12.
 func exit(e syscall.Errno) int { return int(e) & 0xff }
 
-// inside is a path as the machine knows it.
+// inside returns a path as the machine sees it.
 func (p *program) inside(path string) string {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(p.cwd, path)

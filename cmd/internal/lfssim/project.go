@@ -28,7 +28,7 @@ func (p *program) projectOptions() options {
 	return o
 }
 
-// project plays `lfs project`.
+// project simulates `lfs project`.
 func (p *program) project(args []string) int {
 	r := &projectRun{prog: p}
 	paths, rc := getopt(args, p.projectOptions(), r.option)
@@ -98,7 +98,7 @@ func (r *projectRun) wrongProject(format string, args ...any) int {
 	return r.prog.usage("project")
 }
 
-// setting: neither check nor clear nor list.
+// setting reports whether this run sets something, and does not check, clear or list.
 func (r *projectRun) setting() bool { return (r.idGiven || r.inherit) && !r.check && !r.clear }
 
 func (r *projectRun) contradictions(paths []string) int {
@@ -117,7 +117,7 @@ func (r *projectRun) contradictions(paths []string) int {
 	return 0
 }
 
-// tree goes through what one argument means: the thing itself, its children, or all below. A list
+// tree visits what one argument means: the entry itself, its children, or everything below. A list
 // without -d shows the children of a directory and not the directory.
 func (r *projectRun) tree(path string) int {
 	info, err := os.Lstat(r.prog.inside(path))
@@ -148,7 +148,7 @@ func (r *projectRun) tree(path string) int {
 	return r.below(path, want)
 }
 
-// below visits the children of a directory, then with -r theirs: one level after the other.
+// below visits the children of a directory, and with -r also theirs, level by level.
 func (r *projectRun) below(path string, want uint32) int {
 	rc := 0
 	for queue := []string{path}; len(queue) > 0; queue = queue[1:] {
@@ -202,7 +202,7 @@ func flag(inherit bool) string {
 	return "-"
 }
 
-// checkOne prints what is not as wanted; findings are no error.
+// checkOne prints what differs from the expected project. Differences are not an error.
 func (r *projectRun) checkOne(path string, now projected, want uint32) int {
 	info, err := os.Lstat(r.prog.inside(path))
 	if err != nil {
@@ -223,7 +223,8 @@ func (r *projectRun) checkOne(path string, now projected, want uint32) int {
 	return 0
 }
 
-// place is the real path of the thing itself, not of what it links to, and the top of its mount.
+// place returns the real path of the entry itself, not of its link target, and the top of its
+// mount.
 func (r *projectRun) place(path string) (real, top string, lustre bool, err error) {
 	dir, err := filepath.EvalSymlinks(filepath.Dir(r.prog.inside(path)))
 	if err != nil {
@@ -253,7 +254,7 @@ func (r *projectRun) get(path string) (projected, int) {
 	return now, r.meet(path, "get", now.ID)
 }
 
-// meet reports a fault that is set for projects: it strikes what a run is for, the reading or the
+// meet reports a fault for projects. The fault affects the main purpose of a run: reading or
 // setting.
 func (r *projectRun) meet(path, verb string, id uint32) int {
 	errno, err := r.prog.srv.fault(OnProject, id)
@@ -267,8 +268,8 @@ func (r *projectRun) meet(path, verb string, id uint32) int {
 	return 0
 }
 
-// put changes an inode, unless it is right already. What is not on Lustre is taken for an ext4
-// without project quota: it refuses the id and keeps the flag all the same.
+// put changes an inode, unless it is already right. What is not on Lustre is treated as ext4
+// without project quota: it refuses the id but keeps the flag.
 func (r *projectRun) put(path string, now projected, id uint32, inherit bool) int {
 	if now.ID == id && now.Inherit == inherit {
 		return 0

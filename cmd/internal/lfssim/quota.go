@@ -18,12 +18,12 @@ type quotaRun struct {
 	target   target
 	list     bool // -a
 	numeric  bool
-	first    uint32 // -s; looked at only when there is an end, as on the servers
+	first    uint32 // -s; used only if there is an end, as on the servers
 	last     uint32 // -e; 0: no end
 	withRoot bool
 }
 
-// quota plays `lfs quota`.
+// quota simulates `lfs quota`.
 func (p *program) quota(args []string) int {
 	q := &quotaRun{prog: p, layout: layout{plays: p.rel, now: p.srv.now}}
 	table := oldQuotaOptions()
@@ -49,7 +49,8 @@ func (p *program) quota(args []string) int {
 	return q.showOwn(words)
 }
 
-// identity takes the id from the words; what is left are the mount points. own: no type was given.
+// identity takes the id from the words and returns the rest, which are mount points. own means that
+// no type was given.
 func (q *quotaRun) identity(words []string) (mounts []string, own bool, rc int) {
 	named := q.typ != "" && !q.times && !q.defaults && !q.list
 	switch {
@@ -102,7 +103,7 @@ func (q *quotaRun) showOwn(mounts []string) int {
 	return 0
 }
 
-// show prints the title and a row, or more, for each mount point; the first error ends it.
+// show prints the title and one or more rows for each mount point. It stops at the first error.
 func (q *quotaRun) show(mounts []string) int {
 	if !q.allPools || q.prog.rel.modern {
 		q.head()
@@ -151,7 +152,8 @@ func (q *quotaRun) showMount(path string) int {
 	return q.showOne(path, m)
 }
 
-// failed says what lfs says of an error of the ioctl; the old program also prints a row of zeros.
+// failed prints lfs's message for an error of the ioctl. The old program also prints a row of
+// zeros.
 func (q *quotaRun) failed(path string, errno syscall.Errno) int {
 	switch errno {
 	case syscall.EPERM:
@@ -170,11 +172,11 @@ func (q *quotaRun) failed(path string, errno syscall.Errno) int {
 }
 
 func (q *quotaRun) someErrors() {
-	q.prog.print("%sSome errors happened when getting quota info. Some devices may be not working or deactivated. "+
-		"The data in \"[]\" is inaccurate.\n", q.prog.rel.some)
+	q.prog.print("%sSome errors happened when getting quota info. Some devices may be not working "+
+		"or deactivated. The data in \"[]\" is inaccurate.\n", q.prog.rel.some)
 }
 
-// label is what stands in the first column: nothing when one target was asked for.
+// label returns the text of the first column. It is empty if one target was requested.
 func (q *quotaRun) label(path string) string {
 	if q.target.kind != "" {
 		return ""
@@ -182,7 +184,7 @@ func (q *quotaRun) label(path string) string {
 	return path
 }
 
-// asked reports the simulation's own failures and those of the kernel.
+// asked reports failures of the simulation and errors of the kernel.
 func (q *quotaRun) asked(path string, errno syscall.Errno, err error) int {
 	if err != nil {
 		return q.prog.broken(err)
@@ -224,7 +226,7 @@ func (q *quotaRun) showOne(path string, m Mount) int {
 	return 0
 }
 
-// usingDefault is said by the old program only, even when it is to be quiet.
+// usingDefault prints what only the old program prints, even when it should be quiet.
 func (q *quotaRun) usingDefault(a answer) {
 	if a.blockDefault {
 		q.prog.print("%sid %d is using default block quota setting\n", q.typ.letter(), q.id)
@@ -252,7 +254,7 @@ func (q *quotaRun) showDefaults(path string, m Mount) int {
 	return 0
 }
 
-// showPools shows every pool. The modern program, once through, shows the last one again.
+// showPools shows every pool. The modern program then shows the last one again.
 func (q *quotaRun) showPools(path string, m Mount) int {
 	q.prog.print("Pools from %s:\n", m.FS)
 	pools := q.prog.srv.store.settings.filesystem(m.FS).Pools

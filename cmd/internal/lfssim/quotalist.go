@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// showList lists all identities that have a record; one that only uses space is not among them.
+// showList lists all identities that have a record. An identity that only uses space is not listed.
 func (q *quotaRun) showList(path string, m Mount) int {
 	if !q.prog.srv.root() && q.typ != Project {
 		q.prog.complain("get all quota failed -1\n")

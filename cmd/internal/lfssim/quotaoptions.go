@@ -13,13 +13,13 @@ func modernQuotaOptions() options {
 	o := short("aghi:I:m:no:pqs:e:tuvUGPbB").
 		long("pool", "pool", poolArgument).long("show-root", "show-root", noArgument).
 		long("mdt", "mdt", needsArgument).long("ost", "ost", needsArgument).
-		// The table says that these take an argument, which is then forgotten: the id is the first
+		// The table says that these options take an argument, which is then ignored. The id is the first
 		// word after it.
-		long("user", "u", needsArgument).long("group", "g", needsArgument).long("projid", "p",
-		needsArgument).
+		long("user", "u", needsArgument).long("group", "g", needsArgument).
+		long("projid", "p", needsArgument).
 		long("delimiter", "delimiter", needsArgument)
-	o["m"], o["b"], o["B"] = option{"mdt", needsArgument}, option{"bsoft",
-		noArgument}, option{"bhard", noArgument}
+	o["m"], o["b"] = option{"mdt", needsArgument}, option{"bsoft", noArgument}
+	o["B"] = option{"bhard", noArgument}
 	for name, spellings := range map[string]string{
 		"busage": "blocks busage space", "bsoft": "block-softlimit bsoftlimit",
 		"bhard":  "block-hardlimit bhardlimit blimit",
@@ -35,7 +35,7 @@ func modernQuotaOptions() options {
 	return o
 }
 
-// option takes one option.
+// option handles one option.
 func (q *quotaRun) option(name, value string) int {
 	switch name {
 	case "u", "g", "p":
@@ -102,8 +102,8 @@ func typeOf(letter string) Type {
 	return Project
 }
 
-// chooseTarget takes -i, -I, -o, --mdt and --ost. The old -o compares with a name cut to nothing:
-// it never matches.
+// chooseTarget handles -i, -I, -o, --mdt and --ost. The old -o compares with a name that was cut to
+// nothing, so it never matches.
 func (q *quotaRun) chooseTarget(name, value string) int {
 	switch {
 	case q.prog.rel.modern && name == "i":
@@ -127,7 +127,7 @@ func (q *quotaRun) chooseTarget(name, value string) int {
 	return 0
 }
 
-// targetByName takes NAME-OST0001_UUID; a name that fits nothing is for the servers to refuse.
+// targetByName parses NAME-OST0001_UUID. An unknown name is left to the servers, which refuse it.
 func (q *quotaRun) targetByName(value string) int {
 	_, name, _ := strings.Cut(strings.TrimSuffix(value, "_UUID"), "-")
 	q.target = target{"UUID", -1}

@@ -37,7 +37,7 @@ func (q *quotaRun) showTargets(m Mount) error {
 	return nil
 }
 
-// showTarget shows one target and gives its grant: inodes of an MDT, blocks of an OST.
+// showTarget shows one target and returns its grant: inodes of an MDT, or blocks of an OST.
 func (q *quotaRun) showTarget(m Mount, t target, kind rowKind) (grant uint64, err error) {
 	query := q.query(m.FS)
 	query.target = t

@@ -1,17 +1,17 @@
 package lfssim
 
-// week is the grace time of a type that was never given one, in seconds.
+// week is the grace time in seconds of a type for which none was set.
 const week = 7 * 24 * 3600
 
-// The kernel keeps the end of a grace time in the low 48 bits, flags above: bit 48 says "uses the
-// default quota".
+// The kernel stores the end of a grace time in the low 48 bits, and flags above them. Bit 48 means
+// "uses the default quota".
 const (
 	timeMask    = 1<<48 - 1
 	defaultFlag = 1 << 48
 	notifyGrace = 1<<48 - 1 // "notify": never refuse, only warn
 )
 
-// record is what the servers keep of one identity, and what it uses.
+// record is what the servers store of one identity, and its usage.
 type record struct {
 	Space  uint64 `json:"space,omitempty"`  // used, bytes
 	Inodes uint64 `json:"inodes,omitempty"` // used
@@ -19,11 +19,12 @@ type record struct {
 	Inode  *half  `json:"inode,omitempty"`
 }
 
-// half is one kind of limit, of blocks (KiB) or of inodes.
+// half has the limits of one kind: blocks (KiB) or inodes.
 type half struct {
-	Soft    uint64 `json:"soft,omitempty"`
-	Hard    uint64 `json:"hard,omitempty"`
-	Time    uint64 `json:"time,omitempty"`    // end of the running grace time, Unix seconds; 0: none runs
+	Soft uint64 `json:"soft,omitempty"`
+	Hard uint64 `json:"hard,omitempty"`
+	// Time is the end of the running grace time in Unix seconds; 0 means that none runs.
+	Time    uint64 `json:"time,omitempty"`
 	Default bool   `json:"default,omitempty"` // uses the default quota
 	Deleted bool   `json:"deleted,omitempty"` // reads as 0 until set again, and is not listed
 }
@@ -43,8 +44,8 @@ func kib(bytes uint64) uint64 {
 	return n
 }
 
-// tick starts the grace time of an identity over its soft limit and clears it at or below; a
-// running one continues.
+// tick starts the grace time of an identity over its soft limit, and clears it otherwise. A running
+// grace time continues.
 func (h *half) tick(used, soft, now, graceTime uint64) {
 	switch {
 	case soft == 0 || used <= soft:
@@ -54,8 +55,8 @@ func (h *half) tick(used, soft, now, graceTime uint64) {
 	}
 }
 
-// set puts limits in. With a time given (lfs sends the one it has read, when only the hard limit
-// changes) the clock continues; without one it starts over, as on the real servers.
+// set sets limits. If a time is given, the clock continues; lfs sends the time that it has read if
+// only the hard limit changes. Without a time the clock starts over, as on the real servers.
 func (h *half) set(l limits, used, now, graceTime uint64) {
 	h.Soft, h.Hard, h.Default, h.Deleted = l.soft, l.hard, false, false
 	h.Time = 0
@@ -65,7 +66,7 @@ func (h *half) set(l limits, used, now, graceTime uint64) {
 	h.tick(used, h.Soft, now, graceTime)
 }
 
-// limits is one pair of a setquota.
+// limits is one soft and hard limit of a setquota.
 type limits struct {
 	soft, hard uint64
 	keepTime   bool

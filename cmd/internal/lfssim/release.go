@@ -2,16 +2,16 @@ package lfssim
 
 import "fmt"
 
-// release holds what differs between the two releases that are played, apart from the layouts in
-// rows.go and the option tables.
+// release has the differences between the two simulated releases, except for the layouts in rows.go
+// and the option tables.
 type release struct {
 	version string
 	modern  bool   // 2.17: other layouts, help on stdout, several mount points, names of projects, …
 	expired string // a grace time that has run out
-	some    string // what stands before "Some errors happened"
+	some    string // the text before "Some errors happened"
 }
 
-// releaseOf finds a release by its version.
+// releaseOf returns a release by its version.
 func releaseOf(version string) (release, error) {
 	switch version {
 	case "2.15.8":
@@ -19,5 +19,5 @@ func releaseOf(version string) (release, error) {
 	case "2.17.57":
 		return release{version: version, modern: true, expired: "expired", some: "1 "}, nil
 	}
-	return release{}, fmt.Errorf("release %q is not known; take 2.15.8 or 2.17.57", version)
+	return release{}, fmt.Errorf("release %q is not supported: use 2.15.8 or 2.17.57", version)
 }

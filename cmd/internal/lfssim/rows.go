@@ -8,26 +8,26 @@ import (
 	"syscall"
 )
 
-// rowKind says what a row is about: its columns differ a little.
+// rowKind says what a row shows. The columns differ slightly.
 type rowKind int
 
 const (
-	wholeRow   rowKind = iota // a file system, a pool, or one target asked for by itself
+	wholeRow   rowKind = iota // a file system, a pool, or one target requested by itself
 	mdtRow                    // an MDT in the list of -v
 	ostRow                    // an OST in the list of -v
 	defaultRow                // the default quota
 )
 
-// layout is how a row is laid out.
+// layout is the layout of a row.
 type layout struct {
 	plays  release
 	human  bool
-	delim  string   // modern: what stands after each column; "" is a blank
+	delim  string   // modern: the text after each column; "" is a blank
 	fields []string // modern: the columns to show; none means all
 	now    uint64
 }
 
-// column is one column: its name for selectors, its heading, and a value.
+// column is one column: its name for selectors, its text, and whether it has a star.
 type column struct {
 	name, text string
 	star       bool
@@ -57,7 +57,7 @@ func (l layout) columns(a answer, kind rowKind, errno syscall.Errno) []column {
 	return cols
 }
 
-// dashes puts in what the list of targets does not show.
+// dashes replaces what the list of targets does not show.
 func (l layout) dashes(cols []column, kind rowKind) {
 	if kind == mdtRow || kind == ostRow {
 		cols[1].text, cols[5].text = "-", "-"
@@ -69,7 +69,7 @@ func (l layout) dashes(cols []column, kind rowKind) {
 	}
 }
 
-// The states of a use against its limits.
+// The states of a usage compared with its limits.
 const (
 	overNone = iota
 	overHard
@@ -77,7 +77,7 @@ const (
 	overExpired
 )
 
-// over trusts the timer of the servers for the soft limit, as lfs does.
+// over returns the state of a usage. For the soft limit it trusts the servers' timer, like lfs.
 func (l layout) over(used, soft, hard, end uint64) int {
 	end &= timeMask
 	switch {
@@ -110,7 +110,7 @@ func bracket(text string, known bool) string {
 
 func plain(n uint64) string { return strconv.FormatUint(n, 10) }
 
-// amount shows KiB, for people with -h.
+// amount returns KiB, in a readable form with -h.
 func (l layout) amount(n uint64) string {
 	if !l.human {
 		return plain(n)
@@ -126,7 +126,7 @@ func (l layout) amount(n uint64) string {
 	return plain(n) + "k"
 }
 
-// duration shows seconds as 1w2d3h4m5s, without the parts that are 0.
+// duration returns seconds in the form 1w2d3h4m5s, without parts that are 0.
 func duration(seconds uint64) string {
 	if seconds == notifyGrace {
 		return "notify"
@@ -148,7 +148,8 @@ func duration(seconds uint64) string {
 	return b.String()
 }
 
-// defaultColumns are those of the default quota: no usage, and grace times where the timers stand.
+// defaultColumns returns the columns of the default quota: no usage, and grace times in place of
+// the timers.
 func (l layout) defaultColumns(a answer) []column {
 	return []column{
 		{"bsoft", l.amount(a.bsoft), false}, {"bhard", l.amount(a.bhard), false}, {"bgrace",
@@ -158,7 +159,8 @@ func (l layout) defaultColumns(a answer) []column {
 	}
 }
 
-// defaultGrace: the old program takes the grace time for the end of one, long ago.
+// defaultGrace returns the grace time of a default quota. The old program mistakes the grace time
+// for the end of one, long ago.
 func (l layout) defaultGrace(soft, seconds uint64) string {
 	switch {
 	case l.plays.modern && soft != 0:
@@ -171,7 +173,7 @@ func (l layout) defaultGrace(soft, seconds uint64) string {
 	return plain(seconds)
 }
 
-// heading gives the line above the rows.
+// heading returns the line above the rows.
 func (l layout) heading(kind rowKind, list bool) string {
 	space := "kbytes"
 	if l.human {
@@ -181,7 +183,8 @@ func (l layout) heading(kind rowKind, list bool) string {
 		if kind == defaultRow {
 			return "     Filesystem   bquota  blimit  bgrace   iquota  ilimit  igrace\n"
 		}
-		return fmt.Sprintf("     Filesystem %7s   quota   limit   grace   files   quota   limit   grace\n", space)
+		return fmt.Sprintf("     Filesystem %7s   quota   limit   grace   files   quota   limit   "+
+			"grace\n", space)
 	}
 	cols := []column{
 		{"busage", space, false}, {"bsoft", "bquota", false}, {"bhard", "blimit", false}, {"bgrace",
@@ -202,7 +205,7 @@ func (l layout) heading(kind rowKind, list bool) string {
 	return l.modernRow("Filesystem", id, cols)
 }
 
-// row lays out one row; id is shown in lists only.
+// row returns one row. id is shown only in lists.
 func (l layout) row(label, id string, cols []column) string {
 	if l.plays.modern {
 		return l.modernRow(label, id, cols)
@@ -233,8 +236,8 @@ func starOr(star bool, other string) string {
 	return other
 }
 
-// modernRow ends every column, the last too, with the delimiter; one column asked for alone is
-// shown bare.
+// modernRow returns one row in which every column, even the last, ends with the delimiter. If only
+// one column was requested, it is shown alone.
 func (l layout) modernRow(label, id string, cols []column) string {
 	width, delim := 7, " "
 	if l.delim != "" {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// server answers as the kernel client and the servers behind it do: one method for each quotactl
-// command that lfs issues. An errno is the answer of the "kernel"; an error is a failure of the
-// simulation itself.
+// server answers like the kernel client and the servers behind it. It has one method for each
+// quotactl command that lfs issues. An errno is the answer of the "kernel". An error is a failure
+// of the simulation itself.
 type server struct {
 	store  *store
 	caller caller
@@ -15,13 +15,13 @@ type server struct {
 	sleep  func(time.Duration)
 }
 
-// caller is who runs lfs.
+// caller is the user who runs lfs.
 type caller struct {
 	uid  int
 	gids []int
 }
 
-// query says whose quota is asked for, and where.
+// query says whose quota is requested, and where.
 type query struct {
 	fs     string
 	pool   string
@@ -30,7 +30,7 @@ type query struct {
 	target target
 }
 
-// The bits of an answer that were obtained, as in dqb_valid.
+// Bits for the parts of an answer that were obtained, as in dqb_valid.
 const (
 	hasBLimits = 1 << iota
 	hasSpace
@@ -39,7 +39,7 @@ const (
 	hasAll = hasBLimits | hasSpace | hasILimits | hasInodes
 )
 
-// answer is what GETQUOTA returns. Limits and grants in KiB, space in bytes.
+// answer is what GETQUOTA returns. Limits and grants are in KiB, space is in bytes.
 type answer struct {
 	bsoft, bhard, space, btime   uint64
 	isoft, ihard, inodes, itime  uint64
@@ -50,7 +50,8 @@ type answer struct {
 
 func (s *server) root() bool { return s.caller.uid == 0 || s.store.settings.AsRoot }
 
-// mayRead: everybody may read projects, and what is their own; the rest is for root.
+// mayRead reports whether the caller may read a quota. Everybody may read those of projects and
+// their own; only root may read others.
 func (s *server) mayRead(t Type, id uint32) bool {
 	switch {
 	case s.root() || t == Project:
@@ -66,7 +67,8 @@ func (s *server) mayRead(t Type, id uint32) bool {
 	return false
 }
 
-// refuses checks what comes before the record: faults, missing project quota, an unknown pool.
+// refuses checks for errors that come before the record: faults, missing project quota, an unknown
+// pool.
 func (s *server) refuses(on string, q query) (syscall.Errno, error) {
 	errno, err := s.fault(on, q.id)
 	if errno != 0 || err != nil {
@@ -82,8 +84,8 @@ func (s *server) refuses(on string, q query) (syscall.Errno, error) {
 	return 0, nil
 }
 
-// get is GETQUOTA. Reading an identity that has no record makes one that uses the default, as the
-// servers do.
+// get is GETQUOTA. Like the real servers, it creates a record with the default quota when it reads
+// an identity that has none.
 func (s *server) get(q query) (answer, syscall.Errno, error) {
 	errno, err := s.refuses(OnQuota, q)
 	if errno != 0 || err != nil {
@@ -99,8 +101,8 @@ func (s *server) get(q query) (answer, syscall.Errno, error) {
 	return s.ofTarget(q, a)
 }
 
-// read gives what is kept of an identity; with touch it moves timers and makes a record where there
-// is none.
+// read returns what is stored of an identity. With touch it updates timers, and creates a record if
+// there is none.
 func (s *server) read(q query, touch bool) (answer, error) {
 	r, err := s.store.record(q.fs, q.pool, q.typ, q.id)
 	if err != nil {
@@ -123,7 +125,7 @@ func (s *server) read(q query, touch bool) (answer, error) {
 	return s.compose(q, r, block, inode), nil
 }
 
-// compose puts an answer together.
+// compose builds an answer.
 func (s *server) compose(q query, r record, block, inode half) answer {
 	a := answer{
 		bsoft: block.Soft, bhard: block.Hard, btime: block.Time, blockDefault: usesDefault(block) &&
@@ -141,7 +143,8 @@ func (s *server) compose(q query, r record, block, inode half) answer {
 
 func usesDefault(h half) bool { return h.Default || h.Time&defaultFlag != 0 }
 
-// effective gives the limits in force: an identity's own, or the default's (id 0). Root has none.
+// effective returns the limits that apply: an identity's own, or the default's (id 0). Root has
+// none.
 func (s *server) effective(q query, r *record) (block, inode half, err error) {
 	if q.id == 0 {
 		return half{}, half{}, nil
@@ -167,7 +170,7 @@ func inForce(own, def *half) half {
 	return h
 }
 
-// touch records an identity that had no record, and starts or ends its timers.
+// touch creates a record for an identity that has none, and starts or ends its timers.
 func (s *server) touch(q query, r record, block, inode half) error {
 	before := r
 	g, err := s.store.grace(q.fs, q.pool, q.typ)
@@ -184,12 +187,12 @@ func (s *server) touch(q query, r record, block, inode half) error {
 		return nil
 	}
 	if q.pool != "" {
-		r.Space, r.Inodes = 0, 0 // usage is the file system's
+		r.Space, r.Inodes = 0, 0 // the file system measures usage
 	}
 	return s.store.putRecord(q.fs, q.pool, q.typ, q.id, r)
 }
 
-// stored gives what to keep of a half: its own limits, never a copy of the default's.
+// stored returns what to store of a half: its own limits, never a copy of the default's.
 func stored(own *half, now half) *half {
 	h := half{Default: true, Time: now.Time}
 	if own != nil {
@@ -206,7 +209,7 @@ func same(a, b *half) bool {
 	return *a == *b
 }
 
-// change is a SETQUOTA: a pair that is nil stays untouched.
+// change is a SETQUOTA. A nil pair stays the same.
 type change struct {
 	block, inode *limits
 }
@@ -247,7 +250,7 @@ func (s *server) set(q query, c change) (syscall.Errno, error) {
 	return 0, s.store.putRecord(q.fs, q.pool, q.typ, q.id, r)
 }
 
-// writable checks what comes before any change.
+// writable checks for errors that come before any change.
 func (s *server) writable(q query) (syscall.Errno, error) {
 	errno, err := s.refuses(OnSetquota, q)
 	if errno == 0 && err == nil && !s.root() {
@@ -256,7 +259,8 @@ func (s *server) writable(q query) (syscall.Errno, error) {
 	return errno, err
 }
 
-// crossed: soft above hard is what the servers refuse. They accept a limit below what is used.
+// crossed reports whether soft is above hard, which the servers refuse. They accept a limit below
+// the usage.
 func (l *limits) crossed() bool {
 	return l != nil && l.hard != 0 && l.soft > l.hard
 }
@@ -268,7 +272,8 @@ func orNew(h *half) *half {
 	return h
 }
 
-// setDefault is SETDEFAULT: of id 0 the default quota itself, of another id the way back to it.
+// setDefault is SETDEFAULT. For id 0 it sets the default quota, and for another id it returns to
+// the default.
 func (s *server) setDefault(q query, c change) (syscall.Errno, error) {
 	if errno, err := s.writable(q); errno != 0 || err != nil {
 		return errno, err
@@ -296,7 +301,7 @@ func (s *server) setDefault(q query, c change) (syscall.Errno, error) {
 	return 0, s.store.putRecord(q.fs, q.pool, q.typ, 0, r)
 }
 
-// getDefault is GETDEFAULT: the grace time stands in the place of the timers.
+// getDefault is GETDEFAULT. The answer has the grace time in place of the timers.
 func (s *server) getDefault(q query) (answer, syscall.Errno, error) {
 	errno, err := s.refuses(OnQuota, q)
 	if errno != 0 || err != nil {
@@ -309,7 +314,7 @@ func (s *server) getDefault(q query) (answer, syscall.Errno, error) {
 	return a, 0, err
 }
 
-// defaults gives the record of id 0 as it is: the default limits, with the grace times as timers.
+// defaults returns the record of id 0: the default limits, with the grace times as timers.
 func (s *server) defaults(q query) (answer, error) {
 	r, err := s.store.record(q.fs, q.pool, q.typ, 0)
 	if err != nil {
@@ -326,7 +331,7 @@ func (s *server) defaults(q query) (answer, error) {
 	}, nil
 }
 
-// remove is DELETEQID. Read again, the id shows 0 and not the default: so measured on a real
+// remove is DELETEQID. When read again, the id shows 0 and not the default, as measured on a real
 // server.
 func (s *server) remove(q query) (syscall.Errno, error) {
 	if errno, err := s.writable(q); errno != 0 || err != nil {
@@ -340,7 +345,7 @@ func (s *server) remove(q query) (syscall.Errno, error) {
 	return 0, s.store.putRecord(q.fs, "", q.typ, q.id, r)
 }
 
-// setGrace is SETINFO; a nil time stays.
+// setGrace is SETINFO. A nil time stays the same.
 func (s *server) setGrace(q query, block, inode *uint64) (syscall.Errno, error) {
 	if errno, err := s.writable(q); errno != 0 || err != nil {
 		return errno, err
@@ -361,7 +366,7 @@ func (s *server) setGrace(q query, block, inode *uint64) (syscall.Errno, error) 
 	return 0, s.store.putGrace(q.fs, q.pool, q.typ, g)
 }
 
-// getGrace is GETINFO, which everybody may ask.
+// getGrace is GETINFO, which everybody may call.
 func (s *server) getGrace(q query) (grace, syscall.Errno, error) {
 	errno, err := s.refuses(OnQuota, q)
 	if errno != 0 || err != nil {

@@ -12,15 +12,15 @@ type setRun struct {
 	cmd        setCommand
 	typ        Type
 	id         uint32
-	pool       string // of a command that has one; changing the command forgets it
+	pool       string // of a command that has one; another command forgets it
 	useDefault bool
 	given      [4]bool // which of the four limits
 	limit      [4]uint64
 }
 
-// setCommand is the quotactl command that the options so far make. Which pool is meant depends on
-// their order, for -G, -D, -r and --delete put in their own command: RULES §2.5 shows what that
-// does to `--pool P -G`.
+// setCommand is the quotactl command that the options so far mean. Which pool is meant depends on
+// the order of the options, because -G, -D, -r and --delete replace the command. RULES §2.5 shows
+// the effect on `--pool P -G`.
 type setCommand int
 
 const (
@@ -30,7 +30,7 @@ const (
 	resetID
 )
 
-// The four limits, by their place in given and limit.
+// The four limits, as indexes of given and limit.
 const (
 	blockSoft = iota
 	blockHard
@@ -55,7 +55,8 @@ func (p *program) setquotaOptions() options {
 	return o
 }
 
-// setquota plays `lfs setquota`. An rc above 0 is an errno; usage errors have their own.
+// setquota simulates `lfs setquota`. An rc above 0 is an errno; usage errors have their own exit
+// codes.
 func (p *program) setquota(args []string) int {
 	if slices.Contains(args, "-t") {
 		return p.setTimes(args)
@@ -71,14 +72,14 @@ func (p *program) setquota(args []string) int {
 	return s.issue(words[0])
 }
 
-// wrong is a usage error as setquota reports most of them.
+// wrong reports a usage error, as setquota does in most cases.
 func (p *program) wrong(format string, args ...any) int {
 	p.complain(format, args...)
 	p.complain("setquota failed: Unknown error -4\n")
 	return p.usage("setquota")
 }
 
-// refusedSet is an error that lfs finds by itself.
+// refusedSet reports an error that lfs finds by itself.
 func (p *program) refusedSet(errno syscall.Errno, format string, args ...any) int {
 	p.complain(format, args...)
 	p.complain("setquota failed: %s\n", strerror(errno))
@@ -120,8 +121,8 @@ func (s *setRun) option(name, value string) int {
 
 func (s *setRun) become(cmd setCommand) { s.cmd, s.pool = cmd, "" }
 
-// choosePool: of the commands only that of -G and -D goes with a pool; any other becomes that of
-// plain limits.
+// choosePool sets the pool. Only the command of -G and -D can have a pool; any other command
+// becomes the one that sets limits.
 func (s *setRun) choosePool(name string) int {
 	if rc := s.prog.poolName(name); rc != 0 {
 		return rc
@@ -133,7 +134,7 @@ func (s *setRun) choosePool(name string) int {
 	return 0
 }
 
-// poolName refuses names that the servers could not hold.
+// poolName returns an error for names that the servers could not store.
 func (p *program) poolName(name string) int {
 	if len(name) > 15 {
 		return p.refusedSet(refused, "Pool name '%.15s' is longer than 15\n", name)
@@ -186,7 +187,8 @@ func word(t Type) string {
 	return "project"
 }
 
-// setLimit takes one limit; blocks are cut down to whole KiB. Small ones are warned of, and taken.
+// setLimit parses one limit; it rounds blocks down to whole KiB. It warns about small limits, but
+// accepts them.
 func (s *setRun) setLimit(which int, text string) int {
 	unit, kind := uint64(1), "inode"
 	if which <= blockHard {
@@ -213,7 +215,7 @@ func softHard(which int) string {
 	return "hard"
 }
 
-// check refuses what makes no sense together, in the order in which lfs does.
+// check reports options that contradict each other, in the same order as lfs.
 func (s *setRun) check(words []string) int {
 	some := s.given != [4]bool{}
 	whole := s.useDefault || s.cmd == deleteID || s.cmd == resetID
@@ -223,9 +225,11 @@ func (s *setRun) check(words []string) int {
 	case !some && !whole:
 		return s.prog.wrong("lfs setquota: at least one limit must be specified\n")
 	case some && whole && s.prog.rel.modern:
-		return s.prog.wrong("lfs setquota: limits should not be specified when using default quota, deleting or resetting quota ID\n")
+		return s.prog.wrong("lfs setquota: limits should not be specified when using default quota, " +
+			"deleting or resetting quota ID\n")
 	case some && whole:
-		return s.prog.wrong("lfs setquota: limits should not be specified when using default quota or deleting quota ID\n")
+		return s.prog.wrong("lfs setquota: limits should not be specified when using default quota or " +
+			"deleting quota ID\n")
 	case len(words) == 0:
 		return s.prog.wrong("lfs setquota: filesystem not specified or unexpected argument '(null)'\n")
 	case len(words) > 1:
@@ -238,8 +242,9 @@ func (s *setRun) check(words []string) int {
 	return 0
 }
 
-// issue asks the servers: first what of a pair was not given, then the change. Two commands, so
-// that two callers at once can undo each other, as with the real one.
+// issue first asks the servers for the part of a pair that was not given, and then makes the
+// change. These are two commands, so two callers at the same time can undo each other's changes, as
+// with the real lfs.
 func (s *setRun) issue(path string) int {
 	m, errno := s.prog.locate("setquota", path)
 	q := query{fs: m.FS, pool: s.pool, typ: s.typ, id: s.id}
@@ -276,8 +281,8 @@ func (s *setRun) send(q query, c change) (syscall.Errno, error) {
 	return s.prog.srv.set(q, c)
 }
 
-// change fills in what was not given of a pair. errno is what the path has met: it then strikes at
-// the reading.
+// change fills in the part of a pair that was not given. errno is the error that the path has met;
+// it affects the reading.
 func (s *setRun) change(q query, errno syscall.Errno) (change, int) {
 	var old answer
 	if s.given[blockSoft] != s.given[blockHard] || s.given[inodeSoft] != s.given[inodeHard] {
@@ -308,7 +313,7 @@ func (s *setRun) readFirst(q query) (answer, syscall.Errno, error) {
 	return s.prog.srv.get(q)
 }
 
-// pair keeps a running clock only when the hard limit alone was given.
+// pair keeps a running clock only if just the hard limit was given.
 func (s *setRun) pair(soft, hard int, oldSoft, oldHard, oldTime uint64) *limits {
 	if !s.given[soft] && !s.given[hard] {
 		return nil

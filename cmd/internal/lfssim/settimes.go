@@ -18,7 +18,7 @@ func timesOptions() options {
 		long("pool", "pool", needsArgument)
 }
 
-// setTimes plays `lfs setquota -t`.
+// setTimes simulates `lfs setquota -t`.
 func (p *program) setTimes(args []string) int {
 	t := &timesRun{prog: p}
 	words, rc := getopt(args, timesOptions(), t.option)
@@ -36,7 +36,7 @@ func (p *program) setTimes(args []string) int {
 	return t.issue(words[0])
 }
 
-// beyond is the word that lfs takes for the one too many: without a mount point it reads past its
+// beyond returns the word that lfs reports as unexpected. Without a mount point, lfs reads past its
 // arguments, into the environment.
 func (t *timesRun) beyond(words []string) string {
 	if len(words) > 1 {

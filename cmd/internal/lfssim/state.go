@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// Type is a kind of quota identity, spelt as lfs spells it in its titles.
+// Type is a kind of quota identity, spelled as lfs spells it in its titles.
 type Type string
 
 // The three kinds of quota identity.
@@ -21,32 +21,39 @@ const (
 // letter is u, g or p: the letter before "id" in lfs's titles.
 func (t Type) letter() string { return string(t[0]) }
 
-// State is the settings file: what the pretended machine looks like. Limits, usage and timers are
-// not in it; they change with every call and live beside it, one small file an identity (see
-// store).
+// State is the settings file, which describes the simulated machine. Limits, usage and timers are
+// not in it. They change with every call and are stored next to it, in one small file for each
+// identity (see store).
 type State struct {
-	Release     string                `json:"release"`               // "2.15.8" or "2.17.57"
-	Mounts      []Mount               `json:"mounts"`                // in the order in which lfs lists them
-	Filesystems map[string]Filesystem `json:"filesystems,omitempty"` // by name; one that is absent has 1 MDT and 2 OSTs
-	Names       Names                 `json:"names,omitzero"`        // stands for /etc/passwd, /etc/group and /etc/projid
-	Now         int64                 `json:"now,omitempty"`         // the clock, Unix seconds; 0 is the real clock
-	AsRoot      bool                  `json:"as_root,omitempty"`     // every caller may do what root may
-	Faults      []Fault               `json:"faults,omitempty"`
+	Release string `json:"release"` // "2.15.8" or "2.17.57"
+	// Mounts are in the order in which lfs lists them.
+	Mounts []Mount `json:"mounts"`
+	// Filesystems are by name. One that is absent has 1 MDT and 2 OSTs.
+	Filesystems map[string]Filesystem `json:"filesystems,omitempty"`
+	// Names replaces /etc/passwd, /etc/group and /etc/projid.
+	Names Names `json:"names,omitzero"`
+	// Now is the clock in Unix seconds; 0 means the real clock.
+	Now int64 `json:"now,omitempty"`
+	// AsRoot means that every caller may do what root may.
+	AsRoot bool    `json:"as_root,omitempty"`
+	Faults []Fault `json:"faults,omitempty"`
 }
 
-// Mount is a directory that lfs takes for a Lustre mount point.
+// Mount is a directory that lfs treats as a Lustre mount point.
 type Mount struct {
 	Path string `json:"path"` // absolute
 	FS   string `json:"fs"`   // the file system's name; mounts of one name share their quotas
 }
 
-// Filesystem is the servers' side of one file system.
+// Filesystem describes the servers of one file system.
 type Filesystem struct {
-	MDTs           int      `json:"mdts,omitempty"` // 0 means 1
-	OSTs           int      `json:"osts,omitempty"` // 0 means 2
-	Pools          []Pool   `json:"pools,omitempty"`
-	Lost           []string `json:"lost,omitempty"`             // targets that do not answer: "OST0001", "MDT0000"
-	NoProjectQuota bool     `json:"no_project_quota,omitempty"` // the targets lack project quota: EOPNOTSUPP
+	MDTs  int    `json:"mdts,omitempty"` // 0 means 1
+	OSTs  int    `json:"osts,omitempty"` // 0 means 2
+	Pools []Pool `json:"pools,omitempty"`
+	// Lost are the targets that do not answer: "OST0001", "MDT0000".
+	Lost []string `json:"lost,omitempty"`
+	// NoProjectQuota means that the targets lack project quota: EOPNOTSUPP.
+	NoProjectQuota bool `json:"no_project_quota,omitempty"`
 }
 
 // Pool is an OST pool.
@@ -62,7 +69,7 @@ type Names struct {
 	Projects map[string]uint32 `json:"projects,omitempty"`
 }
 
-// validate refuses a state that no run could make sense of.
+// validate returns an error for a state that no run could use.
 func (s State) validate() error {
 	if _, err := releaseOf(s.Release); err != nil {
 		return err
@@ -89,10 +96,10 @@ func (s State) validate() error {
 	return nil
 }
 
-// validate checks pools and lost targets against the targets there are.
+// validate checks pools and lost targets against the existing targets.
 func (f Filesystem) validate() error {
 	if f.MDTs < 0 || f.OSTs < 0 || f.MDTs > 0xffff || f.OSTs > 0xffff {
-		return fmt.Errorf("%d MDTs and %d OSTs: 1 to 65535 of each", f.MDTs, f.OSTs)
+		return fmt.Errorf("%d MDTs and %d OSTs: want 1 to 65535 of each", f.MDTs, f.OSTs)
 	}
 	for _, p := range f.Pools {
 		if !plainName(p.Name) {
@@ -112,7 +119,8 @@ func (f Filesystem) validate() error {
 	return nil
 }
 
-// plainName is what names of file systems and pools are made of; they become names of folders.
+// plainName reports whether a name of a file system or pool is valid. Such names become names of
+// folders.
 func plainName(s string) bool {
 	for _, c := range []byte(s) {
 		if c != '_' && !isAlnum(c) {
@@ -122,7 +130,7 @@ func plainName(s string) bool {
 	return s != "" && len(s) <= 15
 }
 
-// filesystem gives the servers' side of a file system with its defaults filled in.
+// filesystem returns a file system's description with its defaults filled in.
 func (s State) filesystem(name string) Filesystem {
 	fs := s.Filesystems[name]
 	if fs.MDTs == 0 {
@@ -154,7 +162,7 @@ func (f Filesystem) lost(kind string, index int) bool {
 	return false
 }
 
-// table is the name table of one kind of identity.
+// table returns the name table of one kind of identity.
 func (n Names) table(t Type) map[string]uint32 {
 	switch t {
 	case User:
@@ -174,7 +182,7 @@ func (n Names) idOf(t Type, name string) (uint32, bool) {
 	return 0, name == "root" && t != Project
 }
 
-// nameOf finds a name by id; of several, the first by alphabet.
+// nameOf finds a name by id. If there are several, it returns the first in alphabetical order.
 func (n Names) nameOf(t Type, id uint32) (string, bool) {
 	best := ""
 	for name, of := range n.table(t) {
@@ -188,12 +196,13 @@ func (n Names) nameOf(t Type, id uint32) (string, bool) {
 	return best, best != ""
 }
 
-// readState reads and checks a settings file. Unknown members are refused: they are typing errors
-// of a test.
+// readState reads and checks a settings file. Unknown members are an error, because they are typing
+// errors in a test.
 func readState(path string) (State, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return State{}, fmt.Errorf("read state: %w; make one with: lfs-sim sim init --state %s --release 2.15.8 --mount PATH", err, path)
+		return State{}, fmt.Errorf("read state: %w: create one with `lfs-sim sim init --state %s "+
+			"--release 2.15.8 --mount PATH`", err, path)
 	}
 	var s State
 	d := json.NewDecoder(bytes.NewReader(data))

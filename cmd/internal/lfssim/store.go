@@ -14,19 +14,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// store is the state on disk, held under its kernel lock. Beside the settings file F there is a
+// store is the state on disk, held under its kernel lock. Next to the settings file F there is a
 // folder F.d:
 //
 //	F.d/lock                          flock, exclusive for the time of one call
-//	F.d/log                           one JSON object a line: the calls, see Call
+//	F.d/log                           the calls, one JSON object per line, see Call
 //	F.d/quota/FS/TYPE/ID.json         limits, timers and usage of one identity; id 0 is the default quota
 //	F.d/quota/FS/TYPE/grace.json      the grace times of a type
 //	F.d/quota/FS@POOL/TYPE/…          the same for a pool
 //	F.d/inodes/DEV-INO.json           the project id of one inode
 //
-// A call so reads the settings and one or two files of 200 bytes, however many identities there
-// are. Every write is a new file renamed over the old one, so a killed process leaves the old or
-// the new contents. Nothing is synced: it is a simulation, and need not survive a power cut.
+// So a call reads the settings and one or two files of 200 bytes, however many identities there
+// are. Every write creates a new file and renames it over the old one, so a killed process leaves
+// the old or the new content. Nothing is synced, because a simulation need not survive a power cut.
 type store struct {
 	path     string // of the settings file
 	settings State
@@ -48,7 +48,7 @@ func openStore(path string) (*store, error) {
 	return s, nil
 }
 
-// acquire waits for the lock; the kernel frees it when the process ends, however it ends.
+// acquire waits for the lock. The kernel frees the lock when the process ends, in whatever way.
 func (s *store) acquire() error {
 	if err := os.MkdirAll(s.dir(), 0o755); err != nil {
 		return fmt.Errorf("make the state's folder: %w", err)
@@ -72,17 +72,17 @@ func (s *store) acquire() error {
 
 // close frees the lock.
 func (s *store) close() {
-	_ = s.lock.Close() // opened for its lock alone; nothing was written to it
+	_ = s.lock.Close() // opened only for its lock; nothing was written to it
 }
 
 func (s *store) dir() string { return s.path + ".d" }
 
-// saveSettings writes the settings file again.
+// saveSettings writes the settings file.
 func (s *store) saveSettings() error {
 	return writeJSON(s.path, s.settings)
 }
 
-// scope names the folder of a file system or of one of its pools.
+// scope returns the name of the folder of a file system, or of one of its pools.
 func scope(fsname, pool string) string {
 	if pool != "" {
 		return fsname + "@" + pool
@@ -98,7 +98,7 @@ func (s *store) recordPath(fsname, pool string, t Type, id uint32) string {
 	return filepath.Join(s.quotaDir(fsname, pool, t), strconv.FormatUint(uint64(id), 10)+".json")
 }
 
-// record reads what is kept of an identity; an identity never seen gives a zero record.
+// record reads what is stored of an identity. An unknown identity has a zero record.
 func (s *store) record(fsname, pool string, t Type, id uint32) (record, error) {
 	var r record
 	_, err := readJSON(s.recordPath(fsname, pool, t, id), &r)
@@ -126,7 +126,8 @@ func (s *store) ids(fsname string, t Type) ([]uint32, error) {
 	return ids, nil
 }
 
-// grace reads the grace times of a type: a week unless set, and none for the inodes of a pool.
+// grace reads the grace times of a type. They are a week unless set, and none for the inodes of a
+// pool.
 func (s *store) grace(fsname, pool string, t Type) (grace, error) {
 	g := grace{Block: week, Inode: week}
 	if pool != "" {
@@ -140,7 +141,7 @@ func (s *store) putGrace(fsname, pool string, t Type, g grace) error {
 	return writeJSON(filepath.Join(s.quotaDir(fsname, pool, t), "grace.json"), g)
 }
 
-// readJSON reads a small file and reports whether it was there.
+// readJSON reads a small file and reports whether it exists.
 func readJSON(path string, into any) (bool, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -155,8 +156,8 @@ func readJSON(path string, into any) (bool, error) {
 	return true, nil
 }
 
-// writeJSON puts a new file in the place of the old one. The temporary name is fixed because only
-// the holder of the lock writes.
+// writeJSON replaces a file. The temporary name is always the same, because only the holder of the
+// lock writes.
 func writeJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {

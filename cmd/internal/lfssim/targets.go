@@ -5,20 +5,20 @@ import (
 	"syscall"
 )
 
-// stripe is how files are pretended to lie on the OSTs: in turn, this many bytes on each. Inodes
-// are all on MDT0000.
+// stripe is how files are distributed over the OSTs in the simulation: this many bytes on each in
+// turn. All inodes are on MDT0000.
 const stripe = 1 << 20
 
-// The least grant of the quota master: KiB of blocks, number of inodes.
+// qunit is the smallest grant of the quota master: in KiB for blocks, and a number of inodes.
 const qunit = 1024
 
-// target is one MDT or OST; an empty kind is the file system as a whole.
+// target is one MDT or OST. An empty kind means the whole file system.
 type target struct {
 	kind  string // "MDT" or "OST"
 	index int
 }
 
-// parseTarget reads a name such as OST000a.
+// parseTarget parses a name such as OST000a.
 func parseTarget(name string) (target, bool) {
 	if len(name) != 7 || name[:3] != "OST" && name[:3] != "MDT" {
 		return target{}, false
@@ -27,7 +27,7 @@ func parseTarget(name string) (target, bool) {
 	return target{name[:3], int(n)}, err == nil
 }
 
-// share is the part of a use of space that lies on one of n OSTs.
+// share returns the part of a usage of space that is on one of n OSTs.
 func share(space uint64, n, index int) uint64 {
 	full, rest := space/stripe, space%stripe
 	units := full / uint64(n)
@@ -41,8 +41,8 @@ func share(space uint64, n, index int) uint64 {
 	return bytes
 }
 
-// fillPoolUsage puts the pool's part of the file system's usage into a pool's record. The number of
-// inodes is that of the whole file system, as in Lustre.
+// fillPoolUsage sets the usage in a pool's record to the pool's part of the file system's usage.
+// The number of inodes is that of the whole file system, as in Lustre.
 func (s *server) fillPoolUsage(q query, r *record) error {
 	whole, err := s.store.record(q.fs, "", q.typ, q.id)
 	if err != nil {
@@ -57,8 +57,8 @@ func (s *server) fillPoolUsage(q query, r *record) error {
 	return nil
 }
 
-// withoutLost takes the part of the targets that do not answer out of an answer, and the bit that
-// says it is whole.
+// withoutLost removes the part of the targets that do not answer from an answer, and the bit that
+// says that it is complete.
 func (s *server) withoutLost(q query, a *answer) {
 	fs := s.store.settings.filesystem(q.fs)
 	if q.pool != "" {
@@ -81,8 +81,8 @@ func (s *server) withoutLost(q query, a *answer) {
 	}
 }
 
-// ofTarget turns the answer for a file system into that of one target: its usage, and its grant as
-// hard limit.
+// ofTarget turns the answer for a file system into the answer for one target: its usage, with its
+// grant as the hard limit.
 func (s *server) ofTarget(q query, whole answer) (answer, syscall.Errno, error) {
 	fs := s.store.settings.filesystem(q.fs)
 	count := fs.OSTs
@@ -118,7 +118,8 @@ func (s *server) ofTarget(q query, whole answer) (answer, syscall.Errno, error) 
 	return a, 0, nil
 }
 
-// blocksLimited: an OST's grant is counted when the file system or the pool has a limit.
+// blocksLimited reports whether an OST's grant is counted, which is the case if the file system or
+// the pool has a limit.
 func (s *server) blocksLimited(q query, whole answer) (bool, error) {
 	if whole.bsoft|whole.bhard != 0 {
 		return true, nil

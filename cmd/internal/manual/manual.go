@@ -1,4 +1,4 @@
-// Package manual makes manual pages of the commands and of the guides.
+// Package manual creates manual pages of the commands and the guides.
 package manual
 
 import (
@@ -7,17 +7,18 @@ import (
 	"strings"
 )
 
-// links are Markdown's.
+// links matches Markdown's links.
 var links = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 
-// withoutTables turns the rows of tables into lists, because a page of 80 columns has no room for
-// wide tables, and drops the targets of links, which lead nowhere from a manual, and comments.
+// withoutTables prepares a Markdown text for a manual page. It turns the rows of tables into lists,
+// because a page of 80 columns has no room for wide tables. It drops comments, and the targets of
+// links, which lead nowhere in a manual.
 func withoutTables(text []byte) []byte {
 	var b strings.Builder
 	var names []string
 	for line := range strings.Lines(links.ReplaceAllString(string(text), "$1")) {
 		if strings.HasPrefix(strings.TrimSpace(line), "<!--") {
-			continue // for the tests
+			continue // a comment is for the tests
 		}
 		if !strings.HasPrefix(line, "|") {
 			names = nil

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// guides are documents that become manual pages of section 5 and 7.
+// guides are documents that become manual pages in sections 5 and 7.
 var guides = map[string]string{
 	"cscs-sync.hcl.5":         "reference/configuration.md",
 	"cscs-sync-approvals.7":   "reference/approvals.md",
@@ -24,7 +24,7 @@ var guides = map[string]string{
 	"cscs-sync-runbook.7":     "how-to/troubleshoot.md",
 }
 
-// Write writes the manual pages of a program into a folder: one for each command, from its
+// Write writes the manual pages of a program to a folder: one for each command, from its
 // definition, and those of the guides in docs.
 func Write(root *cobra.Command, version, docs, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -32,7 +32,7 @@ func Write(root *cobra.Command, version, docs, dir string) error {
 	}
 	root.DisableAutoGenTag = true
 	source := "cscs-sync " + version
-	date := time.Unix(0, 0) // else two builds of one tree would differ
+	date := time.Unix(0, 0) // otherwise, two builds of one tree would differ
 	header := &doc.GenManHeader{Section: "1", Source: source, Manual: "cscs-sync", Date: &date}
 	if err := doc.GenManTree(root, header, dir); err != nil {
 		return fmt.Errorf("write manual pages: %w", err)

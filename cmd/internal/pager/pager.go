@@ -11,15 +11,15 @@ import (
 	"syscall"
 )
 
-// Getenv is [os.LookupEnv].
+// Getenv looks up an environment variable, like [os.LookupEnv].
 type Getenv func(string) (string, bool)
 
-// defaults are where the default pager is looked for. PATH does not count: root may page what a
-// user asked for.
+// defaults returns where to look for the default pager. PATH is ignored, because root may be paging
+// what a user asked for.
 func defaults() []string { return []string{"/usr/bin/less", "/bin/less"} }
 
-// Command returns the pager's command line; empty for none. No shell reads it: words are what
-// blanks separate.
+// Command returns the pager's command line, or nil for no pager. It is not read by a shell: words
+// are separated by blanks.
 func Command(getenv Getenv) []string {
 	if kind, _ := getenv("TERM"); kind == "dumb" {
 		return nil
@@ -38,9 +38,9 @@ func Command(getenv Getenv) []string {
 	return nil
 }
 
-// Show has a pager show a text. An error means that it showed nothing: once it has begun, people
-// leave it as they like. Less gets no commands that run programs, because a user who may read a
-// plan as root need not be root.
+// Show shows a text in a pager. An error means that the pager showed nothing; how people leave a
+// pager that has started does not matter. Less may not run commands, because a user who may read a
+// plan as root need not be allowed to become root.
 func Show(args []string, text string, out, problems io.Writer, getenv Getenv) error {
 	path, err := exec.LookPath(args[0])
 	if err != nil {

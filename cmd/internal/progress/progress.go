@@ -1,6 +1,6 @@
-// Package progress tells people how far long work is: which work, how many of how many are done,
-// how fast, and how long it will still take. On a terminal it draws a status line, and removes it
-// at the end; elsewhere it adds a line every ten seconds, or writes events as JSON.
+// Package progress shows people how far long work has come: which work it is, how much of it is
+// done, how fast it is, and how long it will still take. On a terminal it draws a status line, and
+// removes it at the end. Elsewhere it adds a line every ten seconds, or writes events as JSON.
 package progress
 
 import (
@@ -18,38 +18,38 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// How often progress is shown: a status line is drawn again at most five times a second.
+// How often progress is shown. A status line is redrawn at most five times a second.
 const (
 	redrawEvery = 200 * time.Millisecond
 	lineEvery   = 10 * time.Second
 	eventEvery  = time.Second
 )
 
-// Progress is where work is told about. What is shown, and when, is decided here alone. A nil
-// Progress shows nothing.
+// Progress is told about work, and decides what is shown and when. A nil Progress shows nothing.
 type Progress struct {
 	Out io.Writer
-	// Terminal has one line drawn again and again; otherwise lines are added.
+	// Terminal means that one line is redrawn; otherwise lines are added.
 	Terminal bool
-	// Events are written in place of text: JSON, one a line.
+	// Events are written in place of text: one JSON object per line.
 	Events bool
-	// Width is how many columns the terminal has.
+	// Width is the number of columns of the terminal.
 	Width int
 	Now   func() time.Time
 
 	mu sync.Mutex
-	// what is the work, empty between two; begun is when it was first heard of.
+	// what is the current work, or "" if there is none. begun is when it was first heard of.
 	what        string
 	done, total int
 	begun       time.Time
-	// drawn is when something was last shown; text is the status line, and visible reports whether
+	// drawn is when something was last shown. text is the status line. visible reports whether it is
+	// on the screen.
 	// it is there.
 	drawn   time.Time
 	text    string
 	visible bool
 }
 
-// Follow shows progress from now on, until the function that it returns is called.
+// Follow shows progress until the function that it returns is called.
 func (p *Progress) Follow() (stop func()) {
 	ended, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -72,7 +72,7 @@ func (p *Progress) Follow() (stop func()) {
 	}
 }
 
-// Tell says how much of some work is done. A total of 0 is not known.
+// Tell reports how much of some work is done. A total of 0 means unknown.
 func (p *Progress) Tell(what string, done, total int) {
 	if p == nil {
 		return
@@ -90,7 +90,7 @@ func (p *Progress) Tell(what string, done, total int) {
 	p.done, p.total = done, total
 }
 
-// End removes the status line: no work is going on.
+// End removes the status line, because there is no more work.
 func (p *Progress) End() {
 	if p == nil {
 		return
@@ -101,8 +101,8 @@ func (p *Progress) End() {
 	p.what = ""
 }
 
-// Write writes something else, above the status line. A text that does not end its line hides the
-// status line for now.
+// Write writes other text above the status line. If the text does not end its line, the status line
+// is hidden for now.
 func (p *Progress) Write(to io.Writer, b []byte) (int, error) {
 	if p == nil {
 		return to.Write(b)
@@ -118,7 +118,7 @@ func (p *Progress) Write(to io.Writer, b []byte) (int, error) {
 	return n, err
 }
 
-// draw shows how far the work is, if it is time to.
+// draw shows progress if enough time has passed.
 func (p *Progress) draw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -147,17 +147,17 @@ func (p *Progress) draw() {
 	p.show()
 }
 
-// event is a line of plan --json --events: docs/schema/plan-event-1.0.schema.json.
+// event is a line of plan --json --events; see docs/schema/plan-event-1.0.schema.json.
 type event struct {
 	Event string    `json:"event"`
 	Time  time.Time `json:"time"`
 	Work  string    `json:"work"`
 	Done  int       `json:"done"`
-	// Total is 0 where it is not known.
+	// Total is 0 if it is unknown.
 	Total int `json:"total"`
 }
 
-// event writes how far the work is; mu is held.
+// writeEvent writes how far the work has come. The caller holds mu.
 func (p *Progress) writeEvent(now time.Time) {
 	b, err := json.Marshal(event{"progress", now.UTC(), p.what, p.done, p.total})
 	if err == nil {
@@ -165,13 +165,13 @@ func (p *Progress) writeEvent(now time.Time) {
 	}
 }
 
-// show draws the status line as it is; mu is held.
+// show draws the current status line. The caller holds mu.
 func (p *Progress) show() {
 	fmt.Fprintf(p.Out, "\r%s\x1b[K", p.text)
 	p.visible = true
 }
 
-// hide removes the status line; mu is held.
+// hide removes the status line. The caller holds mu.
 func (p *Progress) hide() {
 	if p.visible {
 		fmt.Fprint(p.Out, "\r\x1b[K")
@@ -179,8 +179,8 @@ func (p *Progress) hide() {
 	}
 }
 
-// line is "Looking at directories: 3,000 of 10,000, 300/s, 23s left". Rate and time left are those
-// of the whole work so far, and left out until there are any.
+// line returns text such as "Looking at directories: 3,000 of 10,000, 300/s, 23s left". Rate and
+// time left are those of the whole work so far. They are omitted until they are known.
 func (p *Progress) line(now time.Time) string {
 	text := p.what
 	if p.done > 0 || p.total > 0 {
@@ -206,7 +206,8 @@ func (p *Progress) line(now time.Time) string {
 	return text
 }
 
-// WidthOf returns how many columns a stream has: 80 unless it is a terminal that says otherwise.
+// WidthOf returns the number of columns of a stream. It is 80 unless the stream is a terminal that
+// has another width.
 func WidthOf(stream any) int {
 	if f, ok := stream.(*os.File); ok {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {

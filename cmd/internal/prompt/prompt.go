@@ -1,4 +1,4 @@
-// Package prompt asks people at a terminal.
+// Package prompt asks people questions on a terminal.
 package prompt
 
 import (
@@ -13,11 +13,12 @@ import (
 	"golang.org/x/term"
 )
 
-// ErrStopped is the end of a question that nobody waits for any more. The read goes on: the process
-// has to end.
+// ErrStopped means that a question was stopped before it was answered. The read continues, so the
+// process must end.
 var ErrStopped = errors.New("stopped")
 
-// Confirm asks a question, and reports whether the answer is yes. Stop ends the wait.
+// Confirm asks a question and reports whether the answer is yes. It stops waiting when stop is
+// closed.
 func Confirm(in io.Reader, out io.Writer, question string, stop <-chan struct{}) (bool, error) {
 	fmt.Fprintf(out, "\n%s\n  Only 'yes' will be accepted to approve.\n\n  Enter a value: ",
 		question)
@@ -28,8 +29,8 @@ func Confirm(in io.Reader, out io.Writer, question string, stop <-chan struct{})
 	return answer == "yes", err
 }
 
-// Passphrase asks for a passphrase, without showing it. If stop ends the wait, the terminal is as
-// it was.
+// Passphrase asks for a passphrase without showing it. If stop ends the wait, the terminal's mode
+// is restored.
 func Passphrase(f *os.File, out io.Writer, question string, stop <-chan struct{}) ([]byte, error) {
 	before, err := term.GetState(int(f.Fd()))
 	if err != nil {
@@ -63,8 +64,8 @@ func wait[T any](stop <-chan struct{}, read func() (T, error)) (got T, err error
 	}
 }
 
-// Lines reads lines with a prompt, lets people edit them, and shows what answer returns, until it
-// returns false or the input ends. The end of ctx restores the terminal.
+// Lines reads lines with a prompt and lets people edit them. It shows what answer returns, until
+// answer returns false or the input ends. The end of ctx restores the terminal.
 func Lines(ctx context.Context, f *os.File, out io.Writer, mark string,
 	answer func(line string) (text string, more bool)) error {
 	before, err := term.MakeRaw(int(f.Fd()))

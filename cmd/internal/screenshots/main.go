@@ -14,7 +14,7 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "screenshots: name the folder to write to")
+		fmt.Fprintln(os.Stderr, "screenshots: give the folder to write to")
 		os.Exit(2)
 	}
 	if err := run(context.Background(), os.Args[1]); err != nil {
@@ -23,7 +23,7 @@ func main() {
 	}
 }
 
-// shots are the pictures: of which page, and how it is looked at.
+// shots returns the pictures: which page, and how it is shown.
 func shots() map[string]struct {
 	sample string
 	view   browser.View

@@ -1,5 +1,6 @@
-// Setup gets ready what the tests need beside Go. As root on Debian or Ubuntu it installs what is missing. Elsewhere it names
-// the tests that have to be left out, and the command that gets what they need. In CI nothing may be missing.
+// Setup installs what the tests need besides Go. As root on Debian or Ubuntu, it installs what is
+// missing. Elsewhere it prints which tests have to be skipped, and the command that installs what
+// they need. In CI, nothing may be missing.
 //
 //	go run ./cmd/internal/setup [-kind test|kernel|packages]
 package main
@@ -19,9 +20,9 @@ import (
 
 // need is a program that some tests run.
 type need struct {
-	// program is looked for, by name or by a pattern of paths; deb is Debian's package that has it.
+	// program is a name, or a pattern of paths. deb is Debian's package that contains the program.
 	program, deb string
-	// kind is the part of the tests; tests are the ones that are left out without it.
+	// kind is the group of tests. tests says which tests are skipped without the program.
 	kind, tests string
 }
 
@@ -39,7 +40,8 @@ func needs() []need {
 		{"zsh", "zsh", "test", "completion in zsh"},
 		{"dot", "graphviz", "test", "the picture of graph --format svg"},
 		{"chromium", "chromium fonts-dejavu-core", "test", "those of pages in a real browser"},
-		{"/usr/lib/postgresql/*/bin/initdb", "postgresql", "test", "those of a state that nodes share, on a real PostgreSQL"},
+		{"/usr/lib/postgresql/*/bin/initdb", "postgresql", "test",
+			"those of a state that nodes share, on a real PostgreSQL"},
 		{"qemu-system-x86_64", "qemu-system-x86", "kernel", "make test-kernel: quotas of XFS and ext4"},
 		{"mkfs.ext4", "e2fsprogs", "kernel", "make test-kernel: quotas of ext4"},
 		{"dpkg-deb", "dpkg", "kernel", "make test-kernel: the kernel is unpacked with it"},
@@ -47,12 +49,13 @@ func needs() []need {
 		{"rpmlint", "cpio python3-magic rpm rpmlint", "packages", "make test-packages: the .rpm"},
 		{"systemd-analyze", "systemd", "packages", "make test-packages: the units"},
 		{"file", "file", "packages", "make test-packages: what each package holds"},
-		{"/usr/share/bash-completion/bash_completion", "bash-completion", "packages", "make test-packages: completion in bash"},
+		{"/usr/share/bash-completion/bash_completion", "bash-completion", "packages",
+			"make test-packages: completion in bash"},
 	}
 }
 
 func main() {
-	kind := flag.String("kind", "test", "which tests to get ready for: test, kernel or packages")
+	kind := flag.String("kind", "test", "which tests to prepare for: test, kernel or packages")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
@@ -77,11 +80,12 @@ func run(ctx context.Context, kind string, ci bool, out io.Writer) error {
 		}
 	}
 	for _, m := range missing {
-		fmt.Fprintf(out, "left out, for want of %s: %s\n", m.program, m.tests)
+		fmt.Fprintf(out, "skipped, because %s is missing: %s\n", m.program, m.tests)
 	}
-	fmt.Fprintf(out, "to run them too: sudo apt-get install %s\n", strings.Join(packages(missing), " "))
+	fmt.Fprintf(out, "to run them, too: sudo apt-get install %s\n",
+		strings.Join(packages(missing), " "))
 	if ci {
-		return fmt.Errorf("%d programs are missing, and CI leaves nothing out", len(missing))
+		return fmt.Errorf("%d programs are missing, and in CI no test may be skipped", len(missing))
 	}
 	return nil
 }
@@ -108,7 +112,8 @@ func packages(missing []need) []string {
 	return slices.Compact(all)
 }
 
-// install installs Debian's packages. Their lists are read first: a new machine has none.
+// install installs Debian's packages. It first reads the lists of packages, which a new machine
+// does not have.
 func install(ctx context.Context, missing []need, out io.Writer) error {
 	names := packages(missing)
 	fmt.Fprintf(out, "installing what the tests need: %s\n", strings.Join(names, " "))

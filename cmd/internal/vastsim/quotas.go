@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// view is a quota as the API shows it.
+// view returns a quota as the API shows it.
 func (s *Server) view(q *stored) map[string]any {
 	u := s.data.Usage[q.Path]
 	if s.b.LateUsage {
@@ -29,7 +29,7 @@ func (s *Server) view(q *stored) map[string]any {
 	}
 }
 
-// state is what a quota comes to with what is used.
+// state returns the state of a quota for a usage.
 func (q *stored) state(u Usage) string {
 	space, inodes := max(u.Capacity, u.Effective, u.Limited), u.Inodes
 	above := func(limit *uint64, n uint64) bool { return limit != nil && n > *limit }
@@ -148,7 +148,7 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 	answer(w, 201, s.withTask(q, id))
 }
 
-// lose breaks the connection off if the answer to this change is to be lost.
+// lose breaks off the connection if the answer to this change should be lost.
 func (s *Server) lose() {
 	if s.b.Lost > 0 {
 		s.b.Lost--
@@ -187,7 +187,7 @@ func (s *Server) apply(q *stored, in map[string]json.RawMessage) {
 	s.save()
 }
 
-// start does a change at once, or begins a task that does, and returns that task's id.
+// start makes a change immediately, or starts a task that makes it, and returns the task's id.
 func (s *Server) start(apply func()) uint64 {
 	if s.b.Tasks == 0 {
 		apply()
@@ -235,7 +235,7 @@ func (s *Server) tenants(w http.ResponseWriter, _ *http.Request) {
 		"name": "other"}})
 }
 
-// Fill makes n quotas, on paths that begin with prefix.
+// Fill creates n quotas, on paths that begin with prefix.
 func (s *Server) Fill(prefix string, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,10 +1,10 @@
-// Package vastsim simulates the management API of a VAST system, as far as quotas need it: tokens,
-// quotas, tenants, tasks.
+// Package vastsim simulates the parts of a VAST system's management API that quotas need: tokens,
+// quotas, tenants and tasks.
 //
 // # Control interface
 //
-// GET and PUT /sim/behaviour read and set [Behaviour]; PUT /sim/usage sets the [Usage] of a path;
-// GET /sim/requests lists the requests that came in. They need no token.
+// GET and PUT /sim/behaviour read and set [Behaviour]. PUT /sim/usage sets the [Usage] of a path.
+// GET /sim/requests lists the requests so far. They need no token.
 package vastsim
 
 import (
@@ -17,7 +17,7 @@ import (
 	"sync"
 )
 
-// What is accepted from clients.
+// The credentials that clients must use.
 const (
 	Token    = "sim-token"
 	User     = "sim"
@@ -27,42 +27,42 @@ const (
 
 // Behaviour is how the simulator answers.
 type Behaviour struct {
-	// Pages answers listings as {count, next, results} instead of an array. Repeat begins a page
-	// with the last item of the page before it. Skip leaves the first item of later pages out.
+	// Pages answers listings with {count, next, results} instead of an array. Repeat begins each page
+	// with the last item of the previous page. Skip omits the first item of later pages.
 	Pages, Repeat, Skip bool
-	// MaxPage is the largest page, whatever is asked for; Whole ignores what is asked of pages.
-	// Echo repeats the authorization as the state of quotas.
+	// MaxPage is the largest page, whatever is requested. Whole ignores the page parameters. Echo
+	// repeats the authorization as the state of quotas.
 	MaxPage     int
 	Whole, Echo bool
-	// Expired is the status that JWT tokens get until they are renewed: 401 or 403; 0: they are
-	// good. Denied refuses all.
+	// Expired is the status that JWT tokens get until they are renewed: 401 or 403; 0 means that they
+	// are valid. Denied refuses all requests.
 	Expired int
 	Denied  bool
 	// Fail is how many requests get FailStatus with FailText.
 	Fail       int
 	FailStatus int
 	FailText   string
-	// Lost is how many changes of quotas take effect and get no answer.
+	// Lost is how many changes of quotas take effect but get no answer.
 	Lost int
-	// Tasks finishes changes after so many polls; 0: at once. TaskState is how tasks end; empty is
-	// COMPLETED.
+	// Tasks is the number of polls after which a change finishes; 0 means immediately. TaskState is
+	// the state in which tasks end; empty means COMPLETED.
 	Tasks     int
 	TaskState string
-	// State is that of all quotas; empty is OK.
+	// State is the state of all quotas; empty means OK.
 	State string
-	// ZeroForNull answers 0 where there is no limit; DropNull ignores nulls in changes.
+	// ZeroForNull answers 0 if there is no limit. DropNull ignores nulls in changes.
 	ZeroForNull, DropNull bool
-	// LateUsage reports what was used before the last change.
+	// LateUsage shows the usage from before the last change.
 	LateUsage bool
 }
 
-// Usage is what is used below a path.
+// Usage is the usage below a path.
 type Usage struct {
 	Path                                 string
 	Capacity, Effective, Limited, Inodes uint64
 }
 
-// limits has nil for no limit.
+// limits are nil for no limit.
 type limits struct {
 	Hard       *uint64 `json:"hard_limit"`
 	Soft       *uint64 `json:"soft_limit"`
@@ -96,7 +96,7 @@ type Server struct {
 	mux      *http.ServeMux
 }
 
-// data is what the file holds.
+// data is the content of the file.
 type data struct {
 	Next        uint64
 	Quotas      []*stored
@@ -151,7 +151,7 @@ func (s *Server) routes() *http.ServeMux {
 	return m
 }
 
-// ServeHTTP implements [http.Handler]. One request is answered after the other.
+// ServeHTTP implements [http.Handler]. It answers one request after the other.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,7 +175,7 @@ func (s *Server) Behave(b Behaviour) {
 	s.b = b
 }
 
-// Use sets what is used below a path.
+// Use sets the usage below a path.
 func (s *Server) Use(u Usage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,7 +265,7 @@ func answer(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// take reads a body, and hands it to then if that is not nil and answers 204.
+// take decodes a body. If then is not nil, it calls then with the result and answers 204.
 func take[T any](w http.ResponseWriter, r *http.Request, in *T, then func(*T)) bool {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
 	if err := d.Decode(in); err != nil {

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// request is what the answers are worked out from.
+// request has everything from which answers are computed.
 type request struct {
 	method, contentType string
 	body                []byte
 	account             Account
 }
 
-// reply is an answer before it is written, and whether it changed anything.
+// reply is an answer before it is written, and whether the request changed anything.
 type reply struct {
 	status int
 	body   any    // as JSON; nil: an empty body without a content type
@@ -27,7 +27,7 @@ type reply struct {
 	effect bool
 }
 
-// done is the answer of callbacks that have nothing to say.
+// done is the answer of callbacks without a result.
 func done() reply { return reply{status: http.StatusOK, effect: true} }
 
 func detail(status int, text string) reply {
@@ -38,10 +38,12 @@ func fieldError(field, text string) reply {
 	return reply{status: http.StatusBadRequest, body: map[string]any{field: []string{text}}}
 }
 
-// serverError is Django's page for what it did not foresee.
+// serverError is Django's page for an unexpected error.
 func serverError() reply {
-	return reply{status: http.StatusInternalServerError, html: "<!doctype html>\n<html lang=\"en\">\n<head>\n" +
-		"  <title>Server Error (500)</title>\n</head>\n<body>\n  <h1>Server Error (500)</h1><p></p>\n</body>\n</html>\n"}
+	return reply{status: http.StatusInternalServerError, html: "<!doctype html>\n<html " +
+		"lang=\"en\">\n<head>\n" +
+		"  <title>Server Error (500)</title>\n</head>\n<body>\n  <h1>Server Error " +
+		"(500)</h1><p></p>\n</body>\n</html>\n"}
 }
 
 // content renders the body and names its type.
@@ -61,8 +63,8 @@ func (r reply) content() (text []byte, contentType string) {
 	return text, "application/json"
 }
 
-// parseBody reads a JSON object, keeping numbers as they were written. An empty
-// body is an empty object.
+// parseBody parses a JSON object and keeps numbers as they were written. An empty body is an empty
+// object.
 func parseBody(body []byte) (map[string]any, *reply) {
 	fields := map[string]any{}
 	if len(bytes.TrimSpace(body)) == 0 {
@@ -75,13 +77,14 @@ func parseBody(body []byte) (map[string]any, *reply) {
 	}
 	fields, ok := v.(map[string]any)
 	if !ok {
-		rep := fieldError("non_field_errors", "Invalid data. Expected a dictionary, but got "+pythonType(v)+".")
+		rep := fieldError("non_field_errors",
+			"Invalid data. Expected a dictionary, but got "+pythonType(v)+".")
 		return nil, &rep
 	}
 	return fields, nil
 }
 
-// decode reads one JSON value and nothing after it; numbers stay as written.
+// decode parses one JSON value with nothing after it. Numbers stay as they were written.
 func decode(text []byte, into any) error {
 	return decodeOne(json.NewDecoder(bytes.NewReader(text)), into)
 }
@@ -97,18 +100,20 @@ func decodeOne(dec *json.Decoder, into any) error {
 	return nil
 }
 
-// pythonSyntax words a syntax error as Python does, for the two usual cases: a
-// broken key, and no JSON at all.
+// pythonSyntax returns Python's message for a syntax error, for the two usual cases: an invalid
+// key, and no JSON at all.
 func pythonSyntax(body string) string {
-	if rest, ok := strings.CutPrefix(body, "{"); ok && !strings.HasPrefix(strings.TrimSpace(rest), `"`) {
+	if rest, ok := strings.CutPrefix(body, "{"); ok &&
+		!strings.HasPrefix(strings.TrimSpace(rest), `"`) {
 		at := 1 + len(rest) - len(strings.TrimLeft(rest, " "))
-		return fmt.Sprintf("Expecting property name enclosed in double quotes: line 1 column %d (char %d)", at+1, at)
+		return fmt.Sprintf("Expecting property name enclosed in double quotes: line 1 column %d (char "+
+			"%d)", at+1, at)
 	}
 	return "Expecting value: line 1 column 1 (char 0)"
 }
 
-// charField reads a text as Django's REST framework does: an absent one is
-// left alone, a number is a text.
+// charField reads a text like Django's REST framework: an absent text is left alone, and a number
+// is a text.
 func charField(fields map[string]any, name string, into *string) *reply {
 	v, given := fields[name]
 	if !given {

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Account is what a token stands for.
+// Account is the account to which a token belongs.
 type Account string
 
-// The accounts that a token may belong to. The first two are known to the proxy,
-// all but Valid to Waldur.
+// The accounts to which a token may belong. The proxy knows the first two, and Waldur all but
+// Valid.
 const (
 	Valid    Account = "valid"    // the proxy takes it
 	Expired  Account = "expired"  // 401
@@ -25,14 +25,14 @@ const (
 	Unknown  Account = "unknown"  // takes a token away
 )
 
-// Token endpoint, as a Keycloak with a realm named sim would have it.
+// tokenPath is the token endpoint of a Keycloak with a realm named sim.
 const tokenPath = "/realms/sim/protocol/openid-connect/token"
 
-// proxyTokenLeeway is what the proxy grants beyond a token's end; it is part of
-// the lifetime that the simulator promises, not on top of it.
+// proxyTokenLeeway is how long the proxy accepts a token after its end. It is part of the lifetime
+// that the simulator promises, not added to it.
 const proxyTokenLeeway = 60 * time.Second
 
-// proxyTokens are the bearer tokens that the proxy knows, each with its end.
+// proxyTokens are the bearer tokens that the proxy knows, and when they expire.
 type proxyTokens struct {
 	ends   map[string]time.Time // zero: never
 	issued int
@@ -52,17 +52,18 @@ func (t *proxyTokens) set(token string, a Account, now time.Time) error {
 	return nil
 }
 
-// issue makes a token of the shape of a JWT, which says nothing of value.
+// issue creates a token in the form of a JWT, which contains nothing of value.
 func (t *proxyTokens) issue(now time.Time, life time.Duration) string {
 	t.issued++
 	part := base64.RawURLEncoding.EncodeToString
 	payload := fmt.Sprintf(`{"iss":"waldur-sim","jti":%d,"exp":%d}`, t.issued, now.Add(life).Unix())
-	token := part([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + part([]byte(payload)) + "." + part([]byte(nameUUID(payload)))
+	token := part([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + part([]byte(payload)) + "." +
+		part([]byte(nameUUID(payload)))
 	t.ends[token] = now.Add(life)
 	return token
 }
 
-// check is the proxy's judgement of a request: nil lets it pass.
+// check is the proxy's check of a request's token. It returns nil if the request may pass.
 func (t *proxyTokens) check(r *http.Request, now time.Time) *reply {
 	refuse := func(text string) *reply {
 		rep := detail(http.StatusUnauthorized, text)
@@ -81,7 +82,8 @@ func (t *proxyTokens) check(r *http.Request, now time.Time) *reply {
 	case known && (end.IsZero() || now.Before(end)):
 		return nil
 	case known:
-		return refuse(fmt.Sprintf("Error while validating access token: Expired at %d, time: %d(leeway: %d)",
+		return refuse(fmt.Sprintf("Error while validating access token: Expired at %d, time: "+
+			"%d(leeway: %d)",
 			end.Add(-proxyTokenLeeway).Unix(), now.Unix(), int(proxyTokenLeeway.Seconds())))
 	case strings.Count(token, ".") == 2:
 		return refuse(`Error while validating access token: Verification failed for all signatures["Failed: [InvalidJWSSignature('Verification failed')]"]`)
@@ -89,7 +91,7 @@ func (t *proxyTokens) check(r *http.Request, now time.Time) *reply {
 	return refuse("An error occurred: ValueError")
 }
 
-// waldurAccount finds out who asks Waldur, or refuses.
+// waldurAccount returns the account that makes a request to Waldur, or a refusal.
 func (s *Server) waldurAccount(r *http.Request) (Account, *reply) {
 	refuse := func(text string) (Account, *reply) {
 		rep := detail(http.StatusUnauthorized, text)
@@ -114,8 +116,7 @@ func (s *Server) waldurAccount(r *http.Request) (Account, *reply) {
 	}
 }
 
-// SetToken makes a token known to the service "proxy" or "waldur", or takes it
-// away.
+// SetToken makes a token known to the service "proxy" or "waldur", or removes it.
 func (s *Server) SetToken(service, token string, a Account) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,17 +134,19 @@ func (s *Server) SetToken(service, token string, a Account) error {
 		s.waldurTokens[token] = a
 		return nil
 	}
-	return fmt.Errorf("set waldur token: account %q: want provider, denied, hidden, expired, inactive or unknown", a)
+	return fmt.Errorf("set waldur token: account %q: want provider, denied, hidden, expired, "+
+		"inactive or unknown", a)
 }
 
-// token answers the OIDC token endpoint: client credentials only, in the form
-// or by basic authentication.
+// token answers the OIDC token endpoint. It supports only client credentials, in the form or with
+// basic authentication.
 func (s *Server) token(r *http.Request, body []byte) reply {
 	refuse := func(status int, code, text string) reply {
 		return reply{status: status, body: map[string]any{"error": code, "error_description": text}}
 	}
 	if r.Method != http.MethodPost {
-		return refuse(http.StatusMethodNotAllowed, "RESTEASY003650", "No resource method found for "+r.Method)
+		return refuse(http.StatusMethodNotAllowed, "RESTEASY003650",
+			"No resource method found for "+r.Method)
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -156,16 +159,19 @@ func (s *Server) token(r *http.Request, body []byte) reply {
 	if form.Get("grant_type") != "client_credentials" {
 		return refuse(http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant_type")
 	}
-	if id != s.opts.ClientID || subtle.ConstantTimeCompare([]byte(secret), []byte(s.opts.ClientSecret)) != 1 {
-		return refuse(http.StatusUnauthorized, "unauthorized_client", "Invalid client or Invalid client credentials")
+	if id != s.opts.ClientID || subtle.ConstantTimeCompare([]byte(secret),
+		[]byte(s.opts.ClientSecret)) != 1 {
+		return refuse(http.StatusUnauthorized, "unauthorized_client", "Invalid client or Invalid "+
+			"client credentials")
 	}
-	return reply{status: http.StatusOK, header: map[string]string{"Cache-Control": "no-store"}, body: map[string]any{
-		"access_token": s.proxyTokens.issue(s.opts.Now(), s.opts.TokenLifetime), "token_type": "Bearer",
-		"expires_in": int(s.opts.TokenLifetime.Seconds()), "refresh_expires_in": 0, "not-before-policy": 0, "scope": form.Get("scope"),
-	}}
+	return reply{status: http.StatusOK, header: map[string]string{"Cache-Control": "no-store"},
+		body: map[string]any{
+			"access_token": s.proxyTokens.issue(s.opts.Now(), s.opts.TokenLifetime), "token_type": "Bearer",
+			"expires_in": int(s.opts.TokenLifetime.Seconds()), "refresh_expires_in": 0, "not-before-policy": 0, "scope": form.Get("scope"),
+		}}
 }
 
-// unescaped undoes the form encoding that RFC 6749 asks of basic credentials.
+// unescaped decodes the form encoding that RFC 6749 requires for basic credentials.
 func unescaped(s string) string {
 	if plain, err := url.QueryUnescape(s); err == nil {
 		return plain

@@ -33,7 +33,8 @@ type ResourceView struct {
 func (r *resource) view() ResourceView {
 	v := ResourceView{
 		UUID: r.id.dashed(), Slug: r.slug, Offering: r.offering.slug, Customer: r.customer.slug, Project: r.project,
-		DataType: r.dataType, State: r.state, Status: r.status(), Path: r.path(), Limits: merged(r.limits, nil),
+		DataType: r.dataType, State: r.state, Status: r.status(), Path: r.path(), Limits: merged(r.limits,
+			nil),
 		Options: merged(r.options, nil), BackendID: r.backendID, GID: r.gid, Orders: []OrderView{},
 		Usages: maps.Clone(r.usages),
 	}
@@ -43,7 +44,7 @@ func (r *resource) view() ResourceView {
 	return v
 }
 
-// State is all resources with their orders, in the order of creation.
+// State returns all resources with their orders, in the order of creation.
 func (s *Server) State() []ResourceView {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,22 +55,22 @@ func (s *Server) State() []ResourceView {
 	return views
 }
 
-// Resource shows one resource, found by its uuid or slug.
+// Resource returns one resource, found by its uuid or slug.
 func (s *Server) Resource(id string) (ResourceView, error) {
 	return locked(s, func() (ResourceView, error) { return viewOf(s.model.find(id)) })
 }
 
-// Order shows one order.
+// Order returns one order.
 func (s *Server) Order(id string) (OrderView, error) {
 	return locked(s, func() (OrderView, error) { return orderViewOf(s.model.findOrder(id)) })
 }
 
-// AddResource makes a resource, with an order if the spec has one.
+// AddResource creates a resource, with an order if the spec has one.
 func (s *Server) AddResource(spec ResourceSpec) (ResourceView, error) {
 	return locked(s, func() (ResourceView, error) { return viewOf(s.model.add(spec)) })
 }
 
-// UpdateSpec asks for a change of a resource: limits, or options.
+// UpdateSpec describes a change of a resource: limits or options.
 type UpdateSpec struct {
 	UUID    string         `json:"uuid,omitempty"` // of the order
 	Limits  map[string]any `json:"limits,omitempty"`
@@ -79,16 +80,16 @@ type UpdateSpec struct {
 
 // UpdateResource orders a change of a resource.
 func (s *Server) UpdateResource(id string, u UpdateSpec) (OrderView, error) {
-	return s.order(id, OrderSpec{UUID: u.UUID, Type: Update, State: u.State, Limits: u.Limits, NewOptions: u.Options})
+	return s.order(id, OrderSpec{UUID: u.UUID, Type: Update, State: u.State, Limits: u.Limits,
+		NewOptions: u.Options})
 }
 
-// TerminateResource orders the end of a resource; an empty state is
-// pending-provider.
+// TerminateResource orders the termination of a resource. An empty state means pending-provider.
 func (s *Server) TerminateResource(id string, state OrderState) (OrderView, error) {
 	return s.order(id, OrderSpec{Type: Terminate, State: state})
 }
 
-// RestoreResource orders a terminated resource back; an empty state is
+// RestoreResource orders the restoration of a terminated resource. An empty state means
 // pending-provider.
 func (s *Server) RestoreResource(id string, state OrderState) (OrderView, error) {
 	return s.order(id, OrderSpec{Type: Restore, State: state})
@@ -104,8 +105,8 @@ func (s *Server) order(id string, spec OrderSpec) (OrderView, error) {
 	})
 }
 
-// SetOrderState moves an order, with all that happens to its resource on the
-// way: what Waldur does when somebody else acts.
+// SetOrderState moves an order to a state, with all effects on its resource. This is what happens
+// in Waldur if somebody else acts.
 func (s *Server) SetOrderState(id string, state OrderState) (OrderView, error) {
 	return locked(s, func() (OrderView, error) {
 		o, err := s.model.findOrder(id)
@@ -129,7 +130,7 @@ type ResourceChange struct {
 	Options   map[string]any `json:"options,omitempty"`
 }
 
-// ChangeResource sets fields of a resource without any order.
+// ChangeResource sets fields of a resource without an order.
 func (s *Server) ChangeResource(id string, c ResourceChange) (ResourceView, error) {
 	return locked(s, func() (ResourceView, error) {
 		r, err := s.model.find(id)
@@ -165,15 +166,16 @@ func (c ResourceChange) apply(r *resource) {
 	}
 }
 
-// OfferingChange is what becomes of an offering.
+// OfferingChange describes a change of an offering.
 type OfferingChange struct {
 	Slug string `json:"slug,omitempty"`
-	// Messages says whether providers can send messages about orders, as they can at first.
+	// Messages says whether providers can send messages about orders. At first they can.
 	Messages *bool `json:"messages,omitempty"`
 }
 
-// ChangeOffering renames an offering: its resources are listed under another storage system, and
-// without a backend_id at another mount path. Or it switches messages about its orders on or off.
+// ChangeOffering renames an offering, or switches messages about its orders on or off. After a new
+// name, its resources are listed under another storage system and, without a backend_id, at another
+// mount path.
 func (s *Server) ChangeOffering(slug string, c OfferingChange) error {
 	_, err := locked(s, func() (none, error) {
 		o := s.model.offering(slug)
@@ -192,7 +194,7 @@ func (s *Server) ChangeOffering(slug string, c OfferingChange) error {
 	return err
 }
 
-// Requests is the log of what came in, oldest first.
+// Requests returns the log of requests, oldest first.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -206,7 +208,7 @@ func (s *Server) ClearRequests() {
 	s.requests = nil
 }
 
-// locked runs f with the model in hand.
+// locked calls f while it holds the lock of the model.
 func locked[T any](s *Server, f func() (T, error)) (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -227,26 +229,33 @@ func orderViewOf(o *order, err error) (OrderView, error) {
 	return o.view(), nil
 }
 
-// control answers below /sim/.
+// control answers requests below /sim/.
 func (s *Server) control() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST /sim/resources", take(func(_ *http.Request, in ResourceSpec) (any, error) { return s.AddResource(in) }))
-	mux.Handle("GET /sim/resources/{id}", take(func(r *http.Request, _ none) (any, error) { return s.Resource(r.PathValue("id")) }))
-	mux.Handle("PATCH /sim/resources/{id}", take(func(r *http.Request, in ResourceChange) (any, error) {
-		return s.ChangeResource(r.PathValue("id"), in)
-	}))
-	mux.Handle("POST /sim/resources/{id}/update", take(func(r *http.Request, in UpdateSpec) (any, error) {
-		return s.UpdateResource(r.PathValue("id"), in)
-	}))
-	mux.Handle("POST /sim/resources/{id}/terminate", take(func(r *http.Request, in stateBody) (any, error) {
-		return s.TerminateResource(r.PathValue("id"), in.State)
-	}))
-	mux.Handle("POST /sim/resources/{id}/restore", take(func(r *http.Request, in stateBody) (any, error) {
-		return s.RestoreResource(r.PathValue("id"), in.State)
-	}))
-	mux.Handle("PATCH /sim/offerings/{slug}", take(func(r *http.Request, in OfferingChange) (any, error) {
-		return none{}, s.ChangeOffering(r.PathValue("slug"), in)
-	}))
+	mux.Handle("POST /sim/resources",
+		take(func(_ *http.Request, in ResourceSpec) (any, error) { return s.AddResource(in) }))
+	mux.Handle("GET /sim/resources/{id}",
+		take(func(r *http.Request, _ none) (any, error) { return s.Resource(r.PathValue("id")) }))
+	mux.Handle("PATCH /sim/resources/{id}",
+		take(func(r *http.Request, in ResourceChange) (any, error) {
+			return s.ChangeResource(r.PathValue("id"), in)
+		}))
+	mux.Handle("POST /sim/resources/{id}/update",
+		take(func(r *http.Request, in UpdateSpec) (any, error) {
+			return s.UpdateResource(r.PathValue("id"), in)
+		}))
+	mux.Handle("POST /sim/resources/{id}/terminate",
+		take(func(r *http.Request, in stateBody) (any, error) {
+			return s.TerminateResource(r.PathValue("id"), in.State)
+		}))
+	mux.Handle("POST /sim/resources/{id}/restore",
+		take(func(r *http.Request, in stateBody) (any, error) {
+			return s.RestoreResource(r.PathValue("id"), in.State)
+		}))
+	mux.Handle("PATCH /sim/offerings/{slug}",
+		take(func(r *http.Request, in OfferingChange) (any, error) {
+			return none{}, s.ChangeOffering(r.PathValue("slug"), in)
+		}))
 	mux.Handle("POST /sim/orders/{id}/state", take(func(r *http.Request, in stateBody) (any, error) {
 		return s.SetOrderState(r.PathValue("id"), in.State)
 	}))
@@ -257,13 +266,22 @@ func (s *Server) control() http.Handler {
 		log := s.Requests()
 		return map[string]any{"count": len(log), "requests": log}, nil
 	}))
-	mux.Handle("DELETE /sim/requests", take(func(*http.Request, none) (any, error) { s.ClearRequests(); return none{}, nil }))
-	mux.Handle("POST /sim/faults", take(func(_ *http.Request, in Fault) (any, error) { return none{}, s.Inject(in) }))
-	mux.Handle("DELETE /sim/faults", take(func(*http.Request, none) (any, error) { s.ClearFaults(); return none{}, nil }))
+	mux.Handle("DELETE /sim/requests",
+		take(func(*http.Request, none) (any, error) { s.ClearRequests(); return none{}, nil }))
+	mux.Handle("POST /sim/faults", take(func(_ *http.Request, in Fault) (any,
+		error) {
+		return none{}, s.Inject(in)
+	}))
+	mux.Handle("DELETE /sim/faults",
+		take(func(*http.Request, none) (any, error) { s.ClearFaults(); return none{}, nil }))
 	mux.Handle("POST /sim/tokens", take(func(_ *http.Request, in tokenBody) (any, error) {
 		return none{}, s.SetToken(in.Service, in.Token, in.Account)
 	}))
-	mux.Handle("POST /sim/stop", take(func(*http.Request, none) (any, error) { s.Stop(); return none{}, nil }))
+	mux.Handle("POST /sim/stop", take(func(*http.Request, none) (any,
+		error) {
+		s.Stop()
+		return none{}, nil
+	}))
 	return mux
 }
 
@@ -279,7 +297,7 @@ type tokenBody struct {
 	Account Account `json:"account"`
 }
 
-// take reads the body into the type that f wants and answers with what f says.
+// take decodes the body to the type that f needs, and answers with f's result.
 func take[T any](f func(*http.Request, T) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in T
@@ -307,7 +325,7 @@ func controlError(w http.ResponseWriter, status int, err error) {
 	write(w, reply{status: status, body: map[string]any{"error": err.Error()}}, false)
 }
 
-// decodeStrict reads one JSON value whose fields must all be known.
+// decodeStrict parses one JSON value in which all fields must be known.
 func decodeStrict(text []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()

@@ -1,9 +1,9 @@
-// Package waldursim is the other side of cscs-sync in one small server: the HPC
-// Storage Proxy with its listing, Waldur with its orders and callbacks, and the
-// token endpoint of a Keycloak. It keeps everything in memory and answers as the
-// real ones do, quirks included, so that a test or a demonstration needs neither.
+// Package waldursim simulates everything to which cscs-sync talks in one small server: the HPC
+// Storage Proxy with its listing, Waldur with its orders and callbacks, and the token endpoint of a
+// Keycloak. It keeps everything in memory and answers like the real services, including their
+// quirks, so that a test or a demonstration needs none of them.
 //
-// A Go test serves it itself and works the other side by method:
+// A Go test serves it and controls it with methods:
 //
 //	s := waldursim.New(waldursim.Options{})
 //	srv := httptest.NewServer(s)
@@ -15,12 +15,12 @@
 //
 // # What it answers
 //
-// The proxy, with a bearer token ([DefaultProxyToken], or one from the token
-// endpoint as long as it lives):
+// The proxy needs a bearer token ([DefaultProxyToken], or one from the token endpoint until it
+// expires):
 //
 //	GET /api/storage-resources/   page, page_size, status, data_type, storage_system; state is ignored
 //
-// Waldur, with "Token …" ([DefaultWaldurToken]); a uuid may have dashes or not:
+// Waldur needs "Token …" ([DefaultWaldurToken]). A uuid may be written with or without dashes:
 //
 //	GET  /api/marketplace-orders/{uuid}/
 //	POST /api/marketplace-orders/{uuid}/ approve_by_provider/, reject_by_provider/, set_state_executing/,
@@ -33,14 +33,13 @@
 //
 //	POST /realms/sim/protocol/openid-connect/token   grant_type=client_credentials
 //
-// What follows an approval follows at once: an order for new options is done by
-// then, as is any order of a [Basic] offering. All others wait for
-// set_state_done.
+// What Waldur does after an approval happens immediately: then an order for new options is done,
+// and so is any order of a [Basic] offering. All other orders wait for set_state_done.
 //
 // # Control interface
 //
-// Below /sim/ and without any token, JSON in and out. An id is a uuid or the
-// slug of a resource; errors are {"error": …} with 400 or 404.
+// The control interface is below /sim/ and needs no token. It reads and writes JSON. An id is a
+// uuid or the slug of a resource. Errors are {"error": …} with status 400 or 404.
 //
 //	POST   /sim/resources                 [ResourceSpec]: make a resource, with an order if it has one
 //	GET    /sim/resources/{id}            one resource with its orders
@@ -58,17 +57,16 @@
 //	POST   /sim/tokens                    {"service": "proxy" or "waldur", "token": …, "account": …}, see [Account]
 //	POST   /sim/stop                      end
 //
-// Faults happen to everything but the control interface. To lose the answer of
-// the next set_state_done, and to refuse two pages with a time to wait:
+// Faults affect everything but the control interface. These two lose the answer of the next
+// set_state_done, and refuse two pages with a time to wait:
 //
 //	{"kind": "lost", "method": "POST", "path": "/set_state_done/"}
 //	{"kind": "status", "status": 503, "path": "page=2", "count": 2, "retry_after": "1"}
 //
 // # Same input, same output
 //
-// Ids are made from names (version 5 uuids in the OID name space, as the proxy
-// makes its own), GIDs are given to projects in order of appearance, and nothing
-// depends on the clock but the times shown in orders and the end of tokens. Which
-// entries a listing has is worked out once after a change, their text for each
-// page, so that a page out of 100,000 resources costs no more than one out of 1,000.
+// Ids are computed from names (version 5 uuids in the OID name space, like the proxy's own).
+// Projects get GIDs in order of appearance. Nothing depends on the clock except for the times in
+// orders and the end of tokens. The entries of a listing are computed once after a change, and
+// their text for each page. So a page of 100,000 resources costs no more than one of 1,000.
 package waldursim

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// FaultKind is a way for an answer to go wrong.
+// FaultKind says how an answer goes wrong.
 type FaultKind string
 
 // The kinds of fault.
@@ -25,31 +25,33 @@ const (
 
 // Fault is what happens to the next requests that match it.
 type Fault struct {
-	Kind       FaultKind         `json:"kind"`
-	Method     string            `json:"method,omitempty"`      // empty: any
-	Path       string            `json:"path,omitempty"`        // part of the path with its query; empty: any
-	Count      int               `json:"count,omitempty"`       // times; 0 is once, -1 until cleared
-	Status     int               `json:"status,omitempty"`      // of a status fault
-	Body       string            `json:"body,omitempty"`        // of a status fault; JSON if it parses as such
+	Kind   FaultKind `json:"kind"`
+	Method string    `json:"method,omitempty"` // empty: any
+	// Path is a part of the path with its query; empty matches any.
+	Path   string `json:"path,omitempty"`
+	Count  int    `json:"count,omitempty"`  // times; 0 is once, -1 until cleared
+	Status int    `json:"status,omitempty"` // of a status fault
+	// Body is the body of a status fault. It is sent as JSON if it is valid JSON.
+	Body       string            `json:"body,omitempty"`
 	RetryAfter string            `json:"retry_after,omitempty"` // header of a status fault
 	Headers    map[string]string `json:"headers,omitempty"`     // more headers of a status fault
 	Delay      Duration          `json:"delay,omitempty"`       // of a slow fault
 }
 
-// Duration reads as text ("250ms") from JSON.
+// Duration is a [time.Duration] that is text ("250ms") in JSON.
 type Duration time.Duration
 
-// MarshalText writes the duration as Go does.
+// MarshalText formats the duration like Go does.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// UnmarshalText reads what [time.ParseDuration] reads.
+// UnmarshalText parses what [time.ParseDuration] parses.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	*d = Duration(v)
 	return err
 }
 
-// Inject adds a fault. Of several that match, the oldest happens first.
+// Inject adds a fault. If several faults match a request, the oldest applies.
 func (s *Server) Inject(f Fault) error {
 	switch f.Kind {
 	case FaultStatus:
@@ -58,7 +60,8 @@ func (s *Server) Inject(f Fault) error {
 		}
 	case FaultHTML, FaultSlow, FaultDrop, FaultLost, FaultTruncate, FaultCancel:
 	default:
-		return fmt.Errorf("inject fault: kind %q: want status, html, slow, drop, lost, truncate or cancel", f.Kind)
+		return fmt.Errorf("inject fault: kind %q: want status, html, slow, drop, lost, truncate or "+
+			"cancel", f.Kind)
 	}
 	if f.Count == 0 {
 		f.Count = 1
@@ -69,20 +72,21 @@ func (s *Server) Inject(f Fault) error {
 	return nil
 }
 
-// ClearFaults takes all faults away.
+// ClearFaults removes all faults.
 func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
-// takeFault uses up one turn of the first fault that matches.
+// takeFault uses the first fault that matches, once.
 func (s *Server) takeFault(r *http.Request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.faults {
 		f := s.faults[i]
-		if f.Method != "" && !strings.EqualFold(f.Method, r.Method) || !strings.Contains(r.URL.RequestURI(), f.Path) {
+		if f.Method != "" && !strings.EqualFold(f.Method, r.Method) ||
+			!strings.Contains(r.URL.RequestURI(), f.Path) {
 			continue
 		}
 		if f.Count > 0 {
@@ -96,7 +100,7 @@ func (s *Server) takeFault(r *http.Request) *Fault {
 	return nil
 }
 
-// answer is the reply of a fault that does nothing of what was asked.
+// answer returns the answer of a fault that replaces the request.
 func (f *Fault) answer() (reply, bool) {
 	switch f.Kind {
 	case FaultStatus:
@@ -117,8 +121,7 @@ func (f *Fault) answer() (reply, bool) {
 	return reply{}, false
 }
 
-// wait delays a request. It continues even if the client has hung up,
-// as the real proxy does.
+// wait delays a request. It continues even if the client has disconnected, like the real proxy.
 func (s *Server) wait(f *Fault) {
 	if f.Kind != FaultSlow {
 		return
@@ -129,7 +132,7 @@ func (s *Server) wait(f *Fault) {
 	}
 }
 
-// cancel ends the order that a request is about, as its customer can at any moment.
+// cancel cancels the order of a request, as its customer can at any moment.
 func (s *Server) cancel(r *http.Request) {
 	parts := strings.Split(r.URL.Path, "/")
 	if i := slices.Index(parts, "marketplace-orders"); i >= 0 && i+1 < len(parts) {
@@ -139,7 +142,7 @@ func (s *Server) cancel(r *http.Request) {
 	}
 }
 
-// hangUp closes the connection without a word.
+// hangUp closes the connection without an answer.
 func hangUp(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err == nil {

@@ -2,10 +2,9 @@ package waldursim
 
 import "fmt"
 
-// Generate adds n varied resources: projects and users over the three systems,
-// each project once on each system, so that no quota identity is shared. One in
-// a hundred is Terminated or Erred; orders percent of the others have an order,
-// of all types and states by turns.
+// Generate adds n varied resources: projects and users on the three systems. Each project is on
+// each system at most once, so that no quota is shared. One in a hundred is Terminated or Erred.
+// orders percent of the others have an order, with all types and states in turn.
 func (s *Server) Generate(n, orders int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,12 +46,13 @@ func generated(i, systems int) ResourceSpec {
 	return spec
 }
 
-// orderFor goes through the orders that a provider meets.
+// orderFor returns, in turn, every order that a provider meets.
 func orderFor(turn int) *OrderSpec {
 	orders := []OrderSpec{
 		{Type: Create}, {Type: Update, Limits: map[string]any{"storage": 50}}, {Type: Terminate},
 		{Type: Create, State: Executing}, {Type: Update, NewOptions: map[string]any{"hard_quota_space": 60}},
-		{Type: Update, State: Executing, Limits: map[string]any{"storage": 45}}, {Type: Create, State: PendingConsumer},
+		{Type: Update, State: Executing,
+			Limits: map[string]any{"storage": 45}}, {Type: Create, State: PendingConsumer},
 	}
 	return &orders[turn%len(orders)]
 }

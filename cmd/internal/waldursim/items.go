@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// float is a number that always shows a decimal point, as Python writes it.
+// float is a number that always has a decimal point, as Python writes it.
 type float float64
 
 func (f float) MarshalJSON() ([]byte, error) {
@@ -53,7 +53,7 @@ type target struct {
 	Item any    `json:"targetItem"`
 }
 
-// item is one entry of the listing; its keys are in the proxy's order.
+// item is one entry of the listing. Its keys are in the proxy's order.
 type item struct {
 	ItemID        string     `json:"itemId"`
 	Status        string     `json:"status"`
@@ -108,7 +108,7 @@ type userTarget struct {
 	Active  bool           `json:"active"`
 }
 
-// encode renders without escaping what only HTML needs escaped.
+// encode encodes v as JSON without escaping characters for HTML.
 func encode(v any) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)

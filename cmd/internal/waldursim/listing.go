@@ -13,28 +13,29 @@ const (
 	hardInodesPerTera = 2_000_000
 )
 
-// filter is what a listing is narrowed to; the zero filter shows all.
+// filter says to what a listing is restricted. The zero filter admits everything.
 type filter struct {
 	status, dataType, system string
 }
 
-// admits reports whether the proxy asks Waldur for this resource at all.
+// admits reports whether the proxy requests this resource from Waldur at all.
 func (f filter) admits(r *resource) bool {
-	if f.system != "" && r.offering.system != f.system || f.dataType != "" && kindOf(r.dataType) != f.dataType {
+	if f.system != "" && r.offering.system != f.system || f.dataType != "" &&
+		kindOf(r.dataType) != f.dataType {
 		return false
 	}
 	return f.status == "" || f.status == plainStatus(r.state)
 }
 
-// listing is what the proxy shows below a filter: first the tenants and
-// customers in order of first appearance, then the resources.
+// listing is what the proxy shows for a filter: first the tenants and customers in order of first
+// appearance, then the resources.
 type listing struct {
 	nodes  []item
 	leaves []*resource
 	err    error // one resource that the proxy cannot digest spoils it all
 }
 
-// nodeKey is what makes a tenant or, with a customer, a customer node one.
+// nodeKey identifies a tenant or, with a customer, a customer node.
 type nodeKey struct {
 	offering *offering
 	customer *customer
@@ -61,7 +62,7 @@ func (m *model) list(f filter) *listing {
 	return l
 }
 
-// addNodes adds the nodes above a resource that are not there yet.
+// addNodes adds the nodes above a resource that do not exist yet.
 func (l *listing) addNodes(m *model, r *resource, seen map[nodeKey]bool) {
 	tenant := nodeKey{r.offering, nil, kindOf(r.dataType)}
 	customer := nodeKey{r.offering, r.customer, kindOf(r.dataType)}
@@ -75,10 +76,10 @@ func (l *listing) addNodes(m *model, r *resource, seen map[nodeKey]bool) {
 	}
 }
 
-// total counts the entries.
+// total returns the number of entries.
 func (l *listing) total() int { return len(l.nodes) + len(l.leaves) }
 
-// render writes the entries from one up to another, with commas between them.
+// render writes the entries from one index up to another, separated by commas.
 func (l *listing) render(m *model, out *bytes.Buffer, from, to int, base string) error {
 	for i := from; i < to; i++ {
 		var n item
@@ -99,7 +100,7 @@ func (l *listing) render(m *model, out *bytes.Buffer, from, to int, base string)
 	return nil
 }
 
-// node is what tenants and customers share: they are pending for ever.
+// node returns what tenants and customers have in common. They are always pending.
 func (m *model) node(r *resource, kind string, id uuid, slug, name string) item {
 	n := m.frame(r)
 	n.ItemID, n.Status, n.Permission = id.dashed(), "pending", permission{"775", "octal"}
@@ -121,11 +122,11 @@ func (m *model) customerNode(r *resource) item {
 	return n
 }
 
-// above is the mount point of the customer's node, if this is the first
-// resource below it: it follows the backend id.
+// above returns the mount point of the customer's node if this is the first resource below it. It
+// follows the backend id.
 func (r *resource) above() string { return dirname(r.path()) }
 
-// dirname is all before the last slash, as Python's posixpath has it.
+// dirname returns everything before the last slash, like Python's posixpath.
 func dirname(p string) string {
 	head := p[:strings.LastIndex(p, "/")+1]
 	if cut := strings.TrimRight(head, "/"); cut != "" {
@@ -136,7 +137,7 @@ func dirname(p string) string {
 
 type frameKey struct{ system, dataType string }
 
-// frame has the parts that a resource and the nodes above it share.
+// frame returns the parts that a resource and the nodes above it share.
 func (m *model) frame(r *resource) item {
 	key := frameKey{r.offering.slug, kindOf(r.dataType)}
 	n, ok := m.frames[key]
@@ -152,7 +153,7 @@ func (m *model) frame(r *resource) item {
 	return n
 }
 
-// kindOf is the data type that the proxy shows: an unknown one becomes store.
+// kindOf returns the data type that the proxy shows. An unknown one becomes store.
 func kindOf(dataType string) string {
 	switch dataType {
 	case "store", "archive", "users", "scratch":
@@ -161,7 +162,7 @@ func kindOf(dataType string) string {
 	return "store"
 }
 
-// plainStatus is the proxy's word for a resource's state.
+// plainStatus returns the proxy's word for a resource's state.
 func plainStatus(s ResourceState) string {
 	switch s {
 	case Creating:
@@ -178,8 +179,8 @@ func plainStatus(s ResourceState) string {
 	return "error"
 }
 
-// status is what the proxy shows: a change that the customer has not agreed to
-// yet leaves the resource active.
+// status returns what the proxy shows. As long as the customer has not agreed to a change, the
+// resource stays active.
 func (r *resource) status() string {
 	o := r.inProgress()
 	if o != nil && o.state == PendingConsumer && (r.state == Updating || r.state == Terminating) {
@@ -188,7 +189,7 @@ func (r *resource) status() string {
 	return plainStatus(r.state)
 }
 
-// check says why the proxy would choke on a resource.
+// check returns the error that a resource causes in the proxy, or nil.
 func (r *resource) check() error {
 	if _, err := r.mode(); err != nil {
 		return err
@@ -200,7 +201,7 @@ func (r *resource) check() error {
 	return err
 }
 
-// entry is a resource that passed check, as the listing shows it.
+// entry returns the listing's entry for a resource that has passed check.
 func (m *model) entry(r *resource, base string) item {
 	n := m.frame(r)
 	n.ItemID, n.Status, n.Mount.Default = r.id.dashed(), r.status(), r.path()
@@ -217,20 +218,21 @@ func (m *model) entry(r *resource, base string) item {
 	return n
 }
 
-// path is the backend id, verbatim, or where the resource belongs.
+// path returns the backend id unchanged, or the path where the resource belongs.
 func (r *resource) path() string {
 	if r.backendID != "" {
 		return r.backendID
 	}
-	return strings.Join([]string{"", r.offering.slug, kindOf(r.dataType), r.offering.tenant.Slug, r.customer.slug, r.project}, "/")
+	return strings.Join([]string{"", r.offering.slug, kindOf(r.dataType), r.offering.tenant.Slug,
+		r.customer.slug, r.project}, "/")
 }
 
-// isOctal says whether the proxy takes a text as a mode.
+// isOctal reports whether the proxy accepts a text as a mode.
 func isOctal(s string) bool {
 	return (len(s) == 3 || len(s) == 4) && strings.Trim(s, "01234567") == ""
 }
 
-// mode is what the options say, else what was ordered.
+// mode returns the mode in the options, or else the one that was ordered.
 func (r *resource) mode() (string, error) {
 	value, ok := r.options["permissions"]
 	if !ok {
@@ -241,12 +243,13 @@ func (r *resource) mode() (string, error) {
 	}
 	mode := fmt.Sprint(value)
 	if !isOctal(mode) {
-		return "", badResource("Permission", "value", "String should match pattern '^[0-7]{3,4}$'", "string_pattern_mismatch", value)
+		return "", badResource("Permission", "value", "String should match pattern "+
+			"'^[0-7]{3,4}$'", "string_pattern_mismatch", value)
 	}
 	return mode, nil
 }
 
-// target describes a project, or a user by invented numbers and names.
+// target describes a project, or a user with made-up numbers and names.
 func (r *resource) target() target {
 	status := r.status()
 	active := status == "active"
@@ -268,8 +271,8 @@ func (r *resource) target() target {
 	}}
 }
 
-// ownProject is the item that a provider put into the metadata: what it leaves
-// out is null, not filled in from elsewhere. One of another shape goes as it is.
+// ownProject returns the item that a provider put into the metadata. What it omits is null, and not
+// filled in from elsewhere. An item of another form is returned unchanged.
 func ownProject(own map[string]any) any {
 	var out projectTarget
 	text, err := encode(own)
@@ -282,15 +285,15 @@ func ownProject(own map[string]any) any {
 	return out
 }
 
-// inventedUID is a number that means nothing, as the proxy's is.
+// inventedUID returns a number without meaning, like the proxy's.
 func inventedUID(slug string) int64 {
 	h := fnv.New32a()
 	h.Write([]byte(slug))
 	return 20000 + int64(h.Sum32()%10000)
 }
 
-// change is what an update would turn the quotas from and into; a change of
-// options is worked out from the new options alone.
+// change returns the quotas before and after an update. For a change of options, only the new
+// options count.
 func (r *resource) change() (before, after []quota, err error) {
 	o := r.inProgress()
 	if o == nil || o.kind != Update {

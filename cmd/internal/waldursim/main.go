@@ -23,7 +23,8 @@ type command struct {
 
 func (c *command) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("waldur-sim", pflag.ContinueOnError)
-	f.StringVar(&c.listen, "listen", "127.0.0.1:0", "`ADDRESS` to listen on; port 0 takes a free one")
+	f.StringVar(&c.listen, "listen", "127.0.0.1:0", "`ADDRESS` to listen on; port 0 selects a free "+
+		"one")
 	f.StringVar(&c.urlFile, "url-file", "", "write the URL into this `FILE` once it answers")
 	f.StringVar(&c.seedFile, "seed-file", "", "start from the scenario in this JSON `FILE`")
 	f.IntVar(&c.resources, "resources", 0, "make this many resources")
@@ -31,17 +32,19 @@ func (c *command) flags() *pflag.FlagSet {
 	f.Int64Var(&c.GID, "gid", 0, "make every GID this one (for a demo without root)")
 	f.StringVar(&c.ProxyToken, "proxy-token", DefaultProxyToken, "bearer token of the listing")
 	f.StringVar(&c.WaldurToken, "waldur-token", DefaultWaldurToken, "token of the callbacks")
-	f.StringVar(&c.WaldurURL, "waldur-url", "", "base of the callback URLs (default: the URL asked, plus /api/)")
+	f.StringVar(&c.WaldurURL, "waldur-url", "", "base of the callback URLs (default: the requested "+
+		"URL, plus /api/)")
 	f.StringVar(&c.ClientID, "client-id", "cscs-sync", "OIDC client of the token endpoint")
 	f.StringVar(&c.ClientSecret, "client-secret", "sim-secret", "its secret")
-	f.DurationVar(&c.TokenLifetime, "token-lifetime", 5*time.Minute, "how long an issued token is good")
-	f.DurationVar(&c.Cost, "cost", 0, "how long a page of the listing takes for each resource that is asked for; the real proxy "+
-		"takes about 300 µs")
+	f.DurationVar(&c.TokenLifetime, "token-lifetime", 5*time.Minute, "how long an issued token is "+
+		"valid")
+	f.DurationVar(&c.Cost, "cost", 0, "how long a page of the listing takes for each resource that "+
+		"is requested; the real proxy takes about 300 µs")
 	return f
 }
 
-// Main runs the command until ctx ends or somebody asks it to stop, and returns
-// its exit code: 0 when it ended well, 1 for anything wrong.
+// Main runs the command until ctx ends or somebody stops it. It returns the exit code: 0 if it
+// ended properly, and 1 for any error.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := run(ctx, args, stdout, stderr)
 	switch {
@@ -71,10 +74,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return c.serve(ctx, s, stdout)
 }
 
-// fill loads the scenario and makes the resources asked for.
+// fill loads the scenario and creates the requested resources.
 func (c *command) fill(s *Server) error {
 	if c.resources < 0 || c.orders < 0 || c.orders > 100 {
-		return fmt.Errorf("--resources %d --orders %d: want none or more, and 0 to 100", c.resources, c.orders)
+		return fmt.Errorf("--resources %d --orders %d: want 0 or more resources, and 0 to 100 percent",
+			c.resources, c.orders)
 	}
 	if c.seedFile != "" {
 		text, err := os.ReadFile(c.seedFile)
@@ -125,7 +129,8 @@ func (c *command) serve(ctx context.Context, s *Server, stdout io.Writer) error 
 	return err
 }
 
-// writeFile makes a file appear whole, so that who waits for it reads all of it.
+// writeFile writes a file that appears only when it is complete, so that a process that waits for
+// it reads all of it.
 func writeFile(name, text string) error {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {

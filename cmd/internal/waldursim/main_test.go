@@ -78,7 +78,7 @@ func TestCommandRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ args, want string }{
-		{"--resources -1", "want none or more"},
+		{"--resources -1", "want 0 or more"},
 		{"--orders 101", "0 to 100"},
 		{"--seed-file " + bad, "no such offering"},
 		{"--seed-file " + bad + ".none", "read seed file"},

@@ -49,35 +49,36 @@ const (
 	Terminated  ResourceState = "Terminated"
 )
 
-// Offering types that Waldur treats differently: a site agent completes its
-// orders itself; a basic offering's orders are complete as soon as approved.
+// The types of offerings that Waldur treats differently. A site agent completes the orders itself.
+// Orders of a basic offering are complete as soon as they are approved.
 const (
 	SiteAgent = "Marketplace.Slurm"
 	Basic     = "Marketplace.Basic"
 	Support   = "Support.OfferingTemplate"
 )
 
-// uuid is an identifier in its undashed form, 32 lower-case hex digits.
+// uuid is an identifier without dashes: 32 lower-case hex digits.
 type uuid string
 
-// nameUUID is the version 5 uuid of a name in the OID name space, which is
-// what the real proxy uses for the ids it makes up itself.
+// nameUUID returns the version 5 uuid of a name in the OID name space, which the real proxy uses
+// for its own ids.
 func nameUUID(name string) uuid {
-	space := [16]byte{0x6b, 0xa7, 0xb8, 0x12, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8}
+	space := [16]byte{0x6b, 0xa7, 0xb8, 0x12, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f,
+		0xd4, 0x30, 0xc8}
 	sum := sha1.Sum(append(space[:], name...))
 	sum[6] = sum[6]&0x0f | 0x50
 	sum[8] = sum[8]&0x3f | 0x80
 	return uuid(hex.EncodeToString(sum[:16]))
 }
 
-// parseUUID takes the dashed and the undashed form.
+// parseUUID parses a uuid with or without dashes.
 func parseUUID(s string) (uuid, bool) {
 	s = strings.ToLower(strings.ReplaceAll(s, "-", ""))
 	raw, err := hex.DecodeString(s)
 	return uuid(s), err == nil && len(raw) == 16
 }
 
-// dashed is the form that the proxy shows.
+// dashed returns the form that the proxy shows.
 func (u uuid) dashed() string {
 	return string(u[:8] + "-" + u[8:12] + "-" + u[12:16] + "-" + u[16:20] + "-" + u[20:])
 }
@@ -94,16 +95,16 @@ type offering struct {
 	silent       bool // providers cannot send messages
 }
 
-// customer is an organisation; a hidden one is missing from the offering's
-// customers, and with it its node in the listing.
+// customer is an organisation. A hidden customer is missing from the offering's customers, and its
+// node from the listing.
 type customer struct {
 	id         uuid
 	slug, name string
 	hidden     bool
 }
 
-// resource is a directory somebody ordered. Its maps, and those of orders, may
-// be shared and are never changed in place.
+// resource is a directory that somebody ordered. Its maps, and those of orders, may be shared and
+// are never changed in place.
 type resource struct {
 	id        uuid
 	slug      string
@@ -124,7 +125,7 @@ type resource struct {
 	bad       error // why the proxy cannot digest it, or nil
 }
 
-// order is a wish for a resource and how far it has got.
+// order is a request to change a resource, and its progress.
 type order struct {
 	id                uuid
 	resource          *resource
@@ -138,7 +139,7 @@ type order struct {
 	created, modified time.Time
 }
 
-// inProgress is the first order that Waldur still has to finish, or nil.
+// inProgress returns the first order that Waldur still has to finish, or nil.
 func (r *resource) inProgress() *order {
 	for _, o := range r.orders {
 		switch o.state {
@@ -149,7 +150,7 @@ func (r *resource) inProgress() *order {
 	return nil
 }
 
-// model is all that Waldur knows, in the order of creation.
+// model is everything that Waldur knows, in the order of creation.
 type model struct {
 	now        func() time.Time
 	gid        int64 // when not 0, the GID of every resource that has one
@@ -175,13 +176,13 @@ func newModel(now func() time.Time, gid int64, changed func()) *model {
 	}
 }
 
-// touch must follow each change of a resource.
+// touch must be called after each change of a resource.
 func (m *model) touch(r *resource) {
 	r.bad = r.check()
 	m.changed()
 }
 
-// find looks a resource up by its uuid or its slug.
+// find returns a resource by its uuid or its slug.
 func (m *model) find(id string) (*resource, error) {
 	if r := m.slugs[id]; r != nil {
 		return r, nil
@@ -208,7 +209,7 @@ func (m *model) offering(slug string) *offering {
 	return nil
 }
 
-// customer finds a customer, or makes one named after its slug.
+// customer returns a customer, and creates it if necessary, with a name made from its slug.
 func (m *model) customer(slug string) *customer {
 	c := m.customers[slug]
 	if c == nil {
@@ -218,8 +219,8 @@ func (m *model) customer(slug string) *customer {
 	return c
 }
 
-// enter puts an order into a state, with all that Waldur does to the resource
-// on the way there. It checks nothing: callers do.
+// enter moves an order to a state, with all effects that this has on the resource in Waldur. It
+// checks nothing; callers do.
 func (m *model) enter(o *order, state OrderState) {
 	o.state, o.modified = state, m.now()
 	r := o.resource
@@ -233,15 +234,16 @@ func (m *model) enter(o *order, state OrderState) {
 		if o.kind == Create || o.kind == Restore {
 			r.state = Terminated
 		}
-	default: // an erred resource stays so until its order is done
+	default: // an erred resource stays erred until its order is done
 		if r.state != Erred || o.kind == Create {
-			r.state = map[OrderType]ResourceState{Create: Creating, Restore: Creating, Update: Updating, Terminate: Terminating}[o.kind]
+			r.state = map[OrderType]ResourceState{Create: Creating, Restore: Creating, Update: Updating,
+				Terminate: Terminating}[o.kind]
 		}
 	}
 	m.touch(r)
 }
 
-// complete gives the resource what the order asked for.
+// complete gives the resource what the order requested.
 func (m *model) complete(o *order) {
 	r := o.resource
 	r.state = OK
@@ -258,7 +260,7 @@ func (m *model) complete(o *order) {
 	}
 }
 
-// erredState is where a resource ends when its executing order fails.
+// erredState returns the state of a resource after its executing order failed.
 func erredState(o *order) ResourceState {
 	switch {
 	case o.kind == Terminate:
@@ -269,8 +271,8 @@ func erredState(o *order) ResourceState {
 	return Erred
 }
 
-// process is what Waldur does by itself after an approval: nothing where a
-// site agent works, except that an order for options is complete at once.
+// process does what Waldur does by itself after an approval. With a site agent this is nothing,
+// except that an order for options is complete immediately.
 func (m *model) process(o *order) {
 	_, options := o.attrs["new_options"]
 	_, limits := o.attrs["old_limits"]
@@ -279,7 +281,7 @@ func (m *model) process(o *order) {
 	}
 }
 
-// merged is base overlaid with over, sharing neither.
+// merged returns a new map with the entries of base, replaced and extended by those of over.
 func merged(base, over map[string]any) map[string]any {
 	out := map[string]any{}
 	maps.Copy(out, base)

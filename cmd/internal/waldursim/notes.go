@@ -10,14 +10,14 @@ import (
 // usagePath is where providers report usage.
 const usagePath = "/api/marketplace-component-usages/set_usage/"
 
-// components are those of every offering that count by usage or by limit.
+// components are the components of every offering that count by usage or by limit.
 var components = []string{"storage"}
 
-// decimal is a number that Waldur takes as an amount: at most two decimals.
+// decimal matches a number that Waldur accepts as an amount, with at most two decimals.
 var decimal = regexp.MustCompile(`^[0-9]{1,18}(\.[0-9]{1,2})?$`)
 
-// setUsage keeps what is used of a resource this month. What was reported before is replaced as a
-// whole.
+// setUsage stores the usage of a resource in this month. It replaces everything that was reported
+// before.
 func (m *model) setUsage(r request) reply {
 	if rep, stop := precheck(r, true); stop {
 		return rep
@@ -61,7 +61,7 @@ func (m *model) setUsage(r request) reply {
 	return reply{status: http.StatusCreated, effect: true}
 }
 
-// setProviderInfo keeps what the provider tells the customer of a pending order.
+// setProviderInfo stores the provider's message to the customer of a pending order.
 func setProviderInfo(_ *model, o *order, body []byte) reply {
 	if o.resource.offering.silent {
 		return detail(http.StatusConflict, "Provider-consumer messaging is not enabled.")

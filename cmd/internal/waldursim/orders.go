@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// action is one of Waldur's callbacks: what it asks for before it acts. The
-// checks come in Waldur's order: 404, 403, 409, 405, and 400 by run itself.
+// action is one of Waldur's callbacks, with what it requires before it acts. The checks are made in
+// Waldur's order: 404, 403, 409, 405, and 400 by run itself.
 type action[T any] struct {
 	allowed func(T) bool
 	states  string // the states allowed, as the answer lists them
@@ -16,7 +16,7 @@ type action[T any] struct {
 	run     func(*model, T, []byte) reply
 }
 
-// orderAction finds a callback of an order.
+// orderAction returns a callback of an order.
 func orderAction(name string) (action[*order], bool) {
 	in := func(states ...OrderState) action[*order] {
 		var names []string
@@ -74,7 +74,7 @@ func (m *model) callOrder(r request, id, name string) reply {
 	return call(m, r, a, o, o.resource.offering.kind)
 }
 
-// precheck refuses a callback that does not exist, or another method.
+// precheck refuses a callback that does not exist, or a wrong method.
 func precheck(r request, known bool) (reply, bool) {
 	switch {
 	case !known:
@@ -87,7 +87,7 @@ func precheck(r request, known bool) (reply, bool) {
 	return reply{}, false
 }
 
-// call makes the checks that come once the object is found, then acts.
+// call makes the checks that come after the object was found, and then acts.
 func call[T any](m *model, r request, a action[T], object T, kind string) reply {
 	switch {
 	case r.account == Denied:
@@ -98,7 +98,8 @@ func call[T any](m *model, r request, a action[T], object T, kind string) reply 
 		return detail(http.StatusMethodNotAllowed,
 			`Method "The order's offering with `+kind+` type does not support this action" not allowed.`)
 	case len(r.body) > 0 && r.contentType != "" && r.contentType != "application/json":
-		return detail(http.StatusUnsupportedMediaType, `Unsupported media type "`+r.contentType+`" in request.`)
+		return detail(http.StatusUnsupportedMediaType,
+			`Unsupported media type "`+r.contentType+`" in request.`)
 	}
 	return a.run(m, object, r.body)
 }
@@ -111,7 +112,8 @@ func approve(m *model, o *order, body []byte) reply {
 	if raw, given := fields["attributes"]; given {
 		attrs, ok := raw.(map[string]any)
 		if !ok {
-			return fieldError("attributes", `Expected a dictionary of items but got type "`+pythonType(raw)+`".`)
+			return fieldError("attributes",
+				`Expected a dictionary of items but got type "`+pythonType(raw)+`".`)
 		}
 		o.attrs = merged(o.attrs, attrs)
 		if o.kind == Create {
@@ -124,16 +126,15 @@ func approve(m *model, o *order, body []byte) reply {
 	return reply{status: http.StatusOK, effect: true, body: map[string]any{"detail": "Order has been approved and is being processed."}}
 }
 
-// execute is the way back for an order that has erred; the resource stays as
-// it is.
+// execute is the way back for an erred order. The resource stays as it is.
 func execute(m *model, o *order, _ []byte) reply {
 	o.state, o.modified = Executing, m.now()
 	m.touch(o.resource)
 	return done()
 }
 
-// setErred acts in any state of the order: the resource is turned even when the
-// order is finished long since.
+// setErred works in any state of the order: it changes the resource even if the order was finished
+// long ago.
 func setErred(m *model, o *order, body []byte) reply {
 	fields, bad := parseBody(body)
 	if bad != nil {
@@ -174,7 +175,7 @@ func setOrderBackendID(m *model, o *order, body []byte) reply {
 	return changeReply("Order", changed)
 }
 
-// getOrder answers with what Waldur tells of an order, in part.
+// getOrder answers with a part of what Waldur returns for an order.
 func (m *model) getOrder(r request, id string) reply {
 	o, err := m.findOrder(id)
 	if err != nil || r.account == Hidden {
@@ -194,7 +195,7 @@ type OrderView struct {
 	ResourceName string         `json:"resource_name"`
 	OfferingType string         `json:"offering_type"`
 	BackendID    string         `json:"backend_id"`
-	// ProviderMessage is what the provider tells the customer of the order.
+	// ProviderMessage is the provider's message to the customer.
 	ProviderMessage string    `json:"provider_message"`
 	ErrorMessage    string    `json:"error_message"`
 	ErrorTraceback  string    `json:"error_traceback"`
@@ -204,7 +205,8 @@ type OrderView struct {
 
 func (o *order) view() OrderView {
 	return OrderView{
-		UUID: string(o.id), Type: o.kind, State: o.state, Attributes: merged(o.attrs, nil), Limits: merged(o.limits, nil),
+		UUID: string(o.id), Type: o.kind, State: o.state, Attributes: merged(o.attrs,
+			nil), Limits: merged(o.limits, nil),
 		ResourceUUID: string(o.resource.id), ResourceName: o.resource.slug, OfferingType: o.resource.offering.kind,
 		BackendID: o.backendID, ProviderMessage: o.providerMessage, ErrorMessage: o.message, ErrorTraceback: o.trace, Created: o.created, Modified: o.modified,
 	}

@@ -36,12 +36,13 @@ func (s *Server) resources(r *http.Request) reply {
 	}
 	all := s.listed(q.filter)
 	if bad := (*listingError)(nil); errors.As(all.err, &bad) {
-		return reply{status: http.StatusInternalServerError, body: map[string]any{"detail": bad.detail, "error": "InternalServerError"}}
+		return reply{status: http.StatusInternalServerError,
+			body: map[string]any{"detail": bad.detail, "error": "InternalServerError"}}
 	}
 	return s.page(q, all, s.waldurBase(r))
 }
 
-// page cuts one page out of a listing; one past the end is empty.
+// page returns one page of a listing. A page past the end is empty.
 func (s *Server) page(q query, all *listing, base string) reply {
 	total := all.total()
 	offset := (q.page - 1) * q.size
@@ -63,7 +64,7 @@ func (s *Server) page(q query, all *listing, base string) reply {
 	return reply{status: http.StatusOK, raw: out.Bytes()}
 }
 
-// filters_applied, in the proxy's order.
+// applied is filters_applied, in the proxy's order.
 type applied struct {
 	System   string   `json:"storage_system,omitempty"`
 	State    string   `json:"state,omitempty"`
@@ -75,7 +76,8 @@ type applied struct {
 }
 
 func (s *Server) applied(q query) applied {
-	a := applied{System: q.filter.system, State: q.state, Page: q.page, Size: q.size, DataType: q.filter.dataType, Status: q.filter.status, Slugs: []string{}}
+	a := applied{System: q.filter.system, State: q.state, Page: q.page, Size: q.size,
+		DataType: q.filter.dataType, Status: q.filter.status, Slugs: []string{}}
 	for _, o := range s.model.offerings {
 		if q.filter.system == "" || q.filter.system == o.system {
 			a.Slugs = append(a.Slugs, o.slug)
@@ -84,7 +86,7 @@ func (s *Server) applied(q query) applied {
 	return a
 }
 
-// listed keeps what is below each filter until something changes.
+// listed keeps the listing of each filter until something changes.
 func (s *Server) listed(f filter) *listing {
 	l := s.cache[f]
 	if l == nil {
@@ -94,7 +96,7 @@ func (s *Server) listed(f filter) *listing {
 	return l
 }
 
-// waldurBase is the URL of Waldur that callbacks go to, with a slash at its end.
+// waldurBase returns Waldur's URL for callbacks, with a slash at its end.
 func (s *Server) waldurBase(r *http.Request) string {
 	if s.opts.WaldurURL != "" {
 		return strings.TrimRight(s.opts.WaldurURL, "/") + "/"
@@ -109,7 +111,7 @@ func origin(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// finding is what the proxy says of one wrong parameter.
+// finding is the proxy's message about one wrong parameter.
 type finding struct {
 	Type  string   `json:"type"`
 	Loc   []string `json:"loc"`
@@ -118,7 +120,7 @@ type finding struct {
 	Ctx   any      `json:"ctx,omitempty"`
 }
 
-// parseQuery reads the parameters, all findings at once.
+// parseQuery parses the parameters and returns all findings together.
 func parseQuery(values url.Values) (query, []finding) {
 	q := query{page: 1, size: 100, state: values.Get("state")}
 	var wrong []finding
@@ -142,10 +144,11 @@ func choice(values url.Values, name string, into *string, words ...string) *find
 	}
 	last := len(words) - 1
 	expected := "'" + strings.Join(words[:last], "', '") + "' or '" + words[last] + "'"
-	return &finding{"enum", []string{"query", name}, "Input should be " + expected, values.Get(name), map[string]string{"expected": expected}}
+	return &finding{"enum", []string{"query", name}, "Input should be " + expected, values.Get(name),
+		map[string]string{"expected": expected}}
 }
 
-// whole reads a number from 1 up to most, 0 meaning no bound.
+// whole parses a number from 1 to most; 0 means no bound.
 func whole(values url.Values, name string, into *int, most int) *finding {
 	if !values.Has(name) {
 		return nil
@@ -157,12 +160,15 @@ func whole(values url.Values, name string, into *int, most int) *finding {
 	}
 	switch {
 	case err != nil:
-		return wrong("int_parsing", "Input should be a valid integer, unable to parse string as an integer", nil)
+		return wrong("int_parsing", "Input should be a valid integer, unable to parse string as an "+
+			"integer", nil)
 	case n < 1:
-		return wrong("greater_than_equal", "Input should be greater than or equal to 1", map[string]int{"ge": 1})
+		return wrong("greater_than_equal", "Input should be greater than or equal to 1",
+			map[string]int{"ge": 1})
 	case most > 0 && n > most:
-		return wrong("less_than_equal", fmt.Sprintf("Input should be less than or equal to %d", most), map[string]int{"le": most})
+		return wrong("less_than_equal", fmt.Sprintf("Input should be less than or equal to %d", most),
+			map[string]int{"le": most})
 	}
-	*into = min(n, 1<<50) // so that no offset overflows
+	*into = min(n, 1<<50) // keeps the offset from overflowing
 	return nil
 }

@@ -7,20 +7,21 @@ import (
 	"strconv"
 )
 
-// listingError is a resource that the proxy cannot digest; nobody gets a
-// listing until it is repaired.
+// listingError is an error caused by one resource that the proxy cannot process. Until it is fixed,
+// nobody gets a listing.
 type listingError struct{ detail string }
 
 func (e *listingError) Error() string { return e.detail }
 
 func badResource(class, field, message, kind string, value any) error {
-	return &listingError{fmt.Sprintf("An error occurred: 1 validation error for %s\n%s\n  %s [type=%s, input_value=%s, input_type=%s]\n"+
-		"    For further information visit https://errors.pydantic.dev/2.10/v/%s", class, field, message, kind,
+	return &listingError{fmt.Sprintf("An error occurred: 1 validation error for %s\n%s\n  %s "+
+		"[type=%s, input_value=%s, input_type=%s]\n    For further information visit "+
+		"https://errors.pydantic.dev/2.10/v/%s", class, field, message, kind,
 		repr(value), pythonType(value), kind)}
 }
 
-// quotas turns limits and the options that override them into the proxy's list:
-// space in terabytes, then inodes, soft before hard. Nil means no limit known.
+// quotas turns limits, and the options that override them, into the proxy's list: space in
+// terabytes, then inodes, soft before hard. Nil means that no limit is known.
 func quotas(limits, options map[string]any) ([]quota, error) {
 	soft, _, err := amount("ResourceLimits", limits, "storage")
 	if err != nil {
@@ -50,22 +51,25 @@ func quotas(limits, options map[string]any) ([]quota, error) {
 }
 
 // amount reads a number that may be absent or null, but not negative.
-func amount(class string, from map[string]any, field string) (value float64, given bool, err error) {
+func amount(class string, from map[string]any,
+	field string) (value float64, given bool, err error) {
 	raw, ok := from[field]
 	if !ok || raw == nil {
 		return 0, false, nil
 	}
 	value, ok = number(raw)
 	if !ok {
-		return 0, false, badResource(class, field, "Input should be a valid number, unable to parse string as a number", "float_parsing", raw)
+		return 0, false, badResource(class, field, "Input should be a valid number, unable to parse "+
+			"string as a number", "float_parsing", raw)
 	}
 	if value < 0 {
-		return 0, false, badResource(class, field, "Input should be greater than or equal to 0", "greater_than_equal", raw)
+		return 0, false, badResource(class, field, "Input should be greater than or equal to "+
+			"0", "greater_than_equal", raw)
 	}
 	return value, true, nil
 }
 
-// number reads any form of number that a limit or an option may have.
+// number reads a number in any form that a limit or an option may have.
 func number(v any) (float64, bool) {
 	var text string
 	switch v := v.(type) {
@@ -84,7 +88,7 @@ func number(v any) (float64, bool) {
 	return f, err == nil && !math.IsInf(f, 0) && !math.IsNaN(f)
 }
 
-// pythonType names the type that Python would give a JSON value.
+// pythonType returns the name of the type that a JSON value has in Python.
 func pythonType(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -107,7 +111,7 @@ func pythonType(v any) string {
 	return "float"
 }
 
-// repr writes a JSON value as Python's error messages do.
+// repr formats a JSON value like Python's error messages do.
 func repr(v any) string {
 	if s, ok := v.(string); ok {
 		return "'" + s + "'"

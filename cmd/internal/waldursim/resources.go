@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// BackendIDRule is what an offering asks of backend ids.
+// BackendIDRule is what an offering requires of backend ids.
 type BackendIDRule struct {
 	Regex   string `json:"regex"` // matched in full
 	Message string `json:"message"`
@@ -22,7 +22,7 @@ type OptionField struct {
 	Choices []string `json:"choices,omitempty"`
 }
 
-// resourceAction finds a callback of a resource.
+// resourceAction returns a callback of a resource.
 func resourceAction(name string) (action[*resource], bool) {
 	var a action[*resource]
 	switch name {
@@ -60,7 +60,7 @@ func (m *model) callResource(r request, id, name string) reply {
 	return call(m, r, a, m.byID[u], "")
 }
 
-// getResource answers with what Waldur tells of a resource, in part.
+// getResource answers with a part of what Waldur returns for a resource.
 func (m *model) getResource(r request, id string) reply {
 	u, ok := parseUUID(id)
 	if !ok || m.byID[u] == nil || r.account == Hidden {
@@ -71,7 +71,7 @@ func (m *model) getResource(r request, id string) reply {
 		"backend_id": x.backendID, "limits": merged(x.limits, nil), "options": merged(x.options, nil)}}
 }
 
-// setResourceOK leaves an open order as it is.
+// setResourceOK sets the state of a resource, and leaves an open order as it is.
 func setResourceOK(m *model, r *resource, _ []byte) reply {
 	r.state = OK
 	m.touch(r)
@@ -99,8 +99,7 @@ func (rule *BackendIDRule) fits(id string) bool {
 	return err == nil && re.MatchString(id)
 }
 
-// backendID reads the body that both set_backend_id callbacks take: without
-// the field Waldur breaks.
+// backendID parses the body of both set_backend_id callbacks. Without the field, Waldur fails.
 func backendID(body []byte) (string, *reply) {
 	fields, bad := parseBody(body)
 	if bad != nil {
@@ -143,7 +142,7 @@ func updateOptionsDirect(m *model, r *resource, body []byte) reply {
 	return reply{status: http.StatusOK, effect: changed, body: map[string]any{"status": "Resource options have been updated directly."}}
 }
 
-// updateOptions is the consumer's own call: it may end in an order.
+// updateOptions is the customer's own call. It may create an order.
 func updateOptions(m *model, r *resource, body []byte) reply {
 	options, rep := readOptions(r.offering, body)
 	if rep != nil {
@@ -161,7 +160,7 @@ func updateOptions(m *model, r *resource, body []byte) reply {
 	return reply{status: http.StatusOK, effect: true, body: map[string]any{"order_uuid": string(o.id)}}
 }
 
-// readOptions checks options against the offering's; values stay as they came.
+// readOptions checks options against the offering's. Values stay as they were sent.
 func readOptions(o *offering, body []byte) (map[string]any, *reply) {
 	fields, bad := parseBody(body)
 	if bad != nil {
@@ -181,7 +180,8 @@ func readOptions(o *offering, body []byte) (map[string]any, *reply) {
 	case o.options == nil:
 		return refuse([]string{"Metadata for resource options is not defined."})
 	case !ok:
-		return refuse(map[string]any{"non_field_errors": []string{"Invalid data. Expected a dictionary, but got " + pythonType(raw) + "."}})
+		return refuse(map[string]any{"non_field_errors": []string{"Invalid data. Expected a " +
+			"dictionary, but got " + pythonType(raw) + "."}})
 	}
 	wrong := map[string][]string{}
 	for name, value := range options {
@@ -197,7 +197,7 @@ func readOptions(o *offering, body []byte) (map[string]any, *reply) {
 	return options, nil
 }
 
-// refuses says why a value does not fit, or nothing.
+// refuses returns why a value is invalid, or "".
 func (f OptionField) refuses(v any) string {
 	if v == nil {
 		return "This field may not be null."

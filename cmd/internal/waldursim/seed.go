@@ -7,11 +7,12 @@ import (
 	"strconv"
 )
 
-// Scenario is a model to start from, as a seed file holds it.
+// Scenario is the model to start from, as in a seed file.
 type Scenario struct {
-	FileSystem string         `json:"file_system,omitempty"` // storageFileSystem of all systems; default lustre
-	Offerings  []OfferingSpec `json:"offerings,omitempty"`   // default: [DefaultOfferings]
-	Customers  []CustomerSpec `json:"customers,omitempty"`   // others are made as resources name them
+	// FileSystem is the storageFileSystem of all systems; default lustre.
+	FileSystem string         `json:"file_system,omitempty"`
+	Offerings  []OfferingSpec `json:"offerings,omitempty"` // default: [DefaultOfferings]
+	Customers  []CustomerSpec `json:"customers,omitempty"` // others are made as resources name them
 	Resources  []ResourceSpec `json:"resources,omitempty"`
 }
 
@@ -21,17 +22,21 @@ type Party struct {
 	Name string `json:"name"`
 }
 
-// OfferingSpec describes an offering. Only the slug is needed.
+// OfferingSpec describes an offering. Only the slug is required.
 type OfferingSpec struct {
-	UUID            string                 `json:"uuid,omitempty"`
-	Slug            string                 `json:"slug"`             // storageSystem.key and the first part of mount points
-	System          string                 `json:"system,omitempty"` // value of the storage_system filter; default the slug
-	Type            string                 `json:"type,omitempty"`   // default [SiteAgent]
-	Tenant          Party                  `json:"tenant,omitzero"`  // default cscs
-	NoOptions       bool                   `json:"no_options,omitempty"`
-	ResourceOptions map[string]OptionField `json:"resource_options,omitempty"` // default: quotas as integers, permissions as a choice
+	UUID string `json:"uuid,omitempty"`
+	// Slug is storageSystem.key and the first part of mount points.
+	Slug string `json:"slug"`
+	// System is the value of the storage_system filter; default the slug.
+	System    string `json:"system,omitempty"`
+	Type      string `json:"type,omitempty"`  // default [SiteAgent]
+	Tenant    Party  `json:"tenant,omitzero"` // default cscs
+	NoOptions bool   `json:"no_options,omitempty"`
+	// ResourceOptions are, by default, quotas as integers and permissions as a choice.
+	ResourceOptions map[string]OptionField `json:"resource_options,omitempty"`
 	BackendIDRule   *BackendIDRule         `json:"backend_id_rule,omitempty"`
-	OptionOrders    bool                   `json:"option_orders,omitempty"` // update_options makes an order
+	// OptionOrders means that update_options creates an order.
+	OptionOrders bool `json:"option_orders,omitempty"`
 }
 
 // CustomerSpec describes a customer.
@@ -42,26 +47,27 @@ type CustomerSpec struct {
 	Hidden bool   `json:"hidden,omitempty"` // no node in the listing
 }
 
-// ResourceSpec describes a resource. Offering, customer, project and data type
-// are needed; what is left out is made up from them, the same way each time. The
-// maps belong to the server from then on.
+// ResourceSpec describes a resource. Offering, customer, project and data type are required. What
+// is omitted is derived from them, always in the same way. The maps belong to the server from then
+// on.
 type ResourceSpec struct {
-	UUID        string         `json:"uuid,omitempty"`
-	Slug        string         `json:"slug,omitempty"` // default offering-project-datatype
-	Offering    string         `json:"offering"`
-	Customer    string         `json:"customer"`
-	Project     string         `json:"project"`
-	DataType    string         `json:"data_type"`
-	Permissions string         `json:"permissions,omitempty"` // default 2770
-	State       ResourceState  `json:"state,omitempty"`       // default: what the order brings, else OK
-	Limits      map[string]any `json:"limits,omitempty"`      // {"storage": 10} is 10 TB
-	Options     map[string]any `json:"options,omitempty"`
-	BackendID   string         `json:"backend_id,omitempty"`
-	Metadata    map[string]any `json:"backend_metadata,omitempty"`
-	GID         int64          `json:"gid,omitempty"` // default: one for each project
-	NoGID       bool           `json:"no_gid,omitempty"`
-	UnixUID     int64          `json:"unix_uid,omitempty"`
-	Order       *OrderSpec     `json:"order,omitempty"`
+	UUID        string `json:"uuid,omitempty"`
+	Slug        string `json:"slug,omitempty"` // default offering-project-datatype
+	Offering    string `json:"offering"`
+	Customer    string `json:"customer"`
+	Project     string `json:"project"`
+	DataType    string `json:"data_type"`
+	Permissions string `json:"permissions,omitempty"` // default 2770
+	// State is, by default, the result of the order, or else OK.
+	State     ResourceState  `json:"state,omitempty"`
+	Limits    map[string]any `json:"limits,omitempty"` // {"storage": 10} is 10 TB
+	Options   map[string]any `json:"options,omitempty"`
+	BackendID string         `json:"backend_id,omitempty"`
+	Metadata  map[string]any `json:"backend_metadata,omitempty"`
+	GID       int64          `json:"gid,omitempty"` // default: one for each project
+	NoGID     bool           `json:"no_gid,omitempty"`
+	UnixUID   int64          `json:"unix_uid,omitempty"`
+	Order     *OrderSpec     `json:"order,omitempty"`
 }
 
 // OrderSpec describes an order.
@@ -89,7 +95,7 @@ func (s ResourceState) check() error {
 	return fmt.Errorf("resource state %q: not one of Waldur's", s)
 }
 
-// DefaultOfferings are the three systems that the proxy knows by name.
+// DefaultOfferings returns the three systems that the proxy knows by name.
 func DefaultOfferings() []OfferingSpec {
 	return []OfferingSpec{{Slug: "capstor"}, {Slug: "vast"}, {Slug: "iopsstor"}}
 }
@@ -105,11 +111,11 @@ func defaultOfferings() []*offering {
 	return out
 }
 
-// build fills in what a spec leaves out.
+// build fills in what a spec omits.
 func (spec OfferingSpec) build() (*offering, error) {
 	id, err := idOr(spec.UUID, "offering:"+spec.Slug)
 	if err != nil || spec.Slug == "" {
-		return nil, fmt.Errorf("add offering %q: needs a slug and a good uuid", spec.Slug)
+		return nil, fmt.Errorf("add offering %q: needs a slug and a valid uuid", spec.Slug)
 	}
 	o := &offering{
 		id: id, slug: spec.Slug, system: spec.System, kind: spec.Type, tenant: spec.Tenant,
@@ -150,7 +156,7 @@ func idOr(given, name string) (uuid, error) {
 	return id, nil
 }
 
-// Load adds a scenario to what is there; its offerings replace the default ones.
+// Load adds a scenario. Its offerings replace the default ones.
 func (s *Server) Load(sc Scenario) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,14 +195,15 @@ func (s *Server) Load(sc Scenario) error {
 	return nil
 }
 
-// add makes a resource.
+// add creates a resource.
 func (m *model) add(spec ResourceSpec) (*resource, error) {
 	r, err := m.newResource(spec)
 	if err == nil {
 		err = m.start(r, spec)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("add resource %s/%s/%s/%s: %w", spec.Offering, spec.DataType, spec.Customer, spec.Project, err)
+		return nil, fmt.Errorf("add resource %s/%s/%s/%s: %w", spec.Offering, spec.DataType,
+			spec.Customer, spec.Project, err)
 	}
 	m.resources = append(m.resources, r)
 	m.byID[r.id], m.slugs[r.slug] = r, r
@@ -227,7 +234,7 @@ func (m *model) newResource(spec ResourceSpec) (*resource, error) {
 		return nil, err
 	}
 	if m.byID[id] != nil {
-		return nil, fmt.Errorf("uuid %s: there is one already", id)
+		return nil, fmt.Errorf("uuid %s: another resource has it", id)
 	}
 	r := &resource{
 		id: id, slug: slug, offering: o, customer: m.customer(spec.Customer), project: spec.Project, dataType: spec.DataType,
@@ -241,7 +248,7 @@ func (m *model) newResource(spec ResourceSpec) (*resource, error) {
 	return r, nil
 }
 
-// attributes are what is kept of an order on the resource; most are alike.
+// attributes returns what is stored of an order with the resource. Most are equal.
 func (m *model) attributes(dataType, permissions string) map[string]any {
 	key := [2]string{dataType, permissions}
 	if m.ordered[key] == nil {
@@ -250,11 +257,11 @@ func (m *model) attributes(dataType, permissions string) map[string]any {
 	return m.ordered[key]
 }
 
-// freeSlug is the slug asked for, or one made up that is not yet taken.
+// freeSlug returns the requested slug, or a new one that is not used yet.
 func (m *model) freeSlug(spec ResourceSpec) (string, error) {
 	if spec.Slug != "" {
 		if m.slugs[spec.Slug] != nil {
-			return "", fmt.Errorf("slug %q: there is one already", spec.Slug)
+			return "", fmt.Errorf("slug %q: another resource has it", spec.Slug)
 		}
 		return spec.Slug, nil
 	}
@@ -266,7 +273,7 @@ func (m *model) freeSlug(spec ResourceSpec) (string, error) {
 	return slug, nil
 }
 
-// gidOf gives each project one GID, unless the spec or the server say other.
+// gidOf gives each project one GID, unless the spec or the server has another.
 func (m *model) gidOf(spec ResourceSpec) *int64 {
 	gid := spec.GID
 	switch {
@@ -285,7 +292,7 @@ func (m *model) gidOf(spec ResourceSpec) *int64 {
 	return &gid
 }
 
-// start puts a new resource into its first state, with its order.
+// start moves a new resource to its first state, with its order.
 func (m *model) start(r *resource, spec ResourceSpec) error {
 	if spec.Order != nil {
 		if _, err := m.addOrder(r, *spec.Order); err != nil {
@@ -299,7 +306,7 @@ func (m *model) start(r *resource, spec ResourceSpec) error {
 	return spec.State.check()
 }
 
-// addOrder makes an order; a resource can have but one in progress.
+// addOrder creates an order. A resource can have only one order in progress.
 func (m *model) addOrder(r *resource, spec OrderSpec) (*order, error) {
 	if spec.Type == "" {
 		spec.Type = Create
@@ -324,7 +331,7 @@ func (m *model) addOrder(r *resource, spec OrderSpec) (*order, error) {
 		return nil, err
 	}
 	if m.orders[id] != nil {
-		return nil, fmt.Errorf("order uuid %s: there is one already", id)
+		return nil, fmt.Errorf("order uuid %s: another order has it", id)
 	}
 	now := m.now()
 	o := &order{id: id, resource: r, kind: spec.Type, limits: spec.Limits, created: now, modified: now}
@@ -342,7 +349,7 @@ func (m *model) addOrder(r *resource, spec OrderSpec) (*order, error) {
 	return o, nil
 }
 
-// orderAttributes are what Waldur keeps with an order of each type.
+// orderAttributes returns what Waldur stores with an order of each type.
 func (r *resource) orderAttributes(spec OrderSpec) (map[string]any, error) {
 	switch spec.Type {
 	case Create:

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// maxBody bounds what a request may carry, in bytes.
+// maxBody is the largest size of a request in bytes.
 const maxBody = 16 << 20
 
 var errNotFound = errors.New("not found")
@@ -19,7 +19,7 @@ var errNotFound = errors.New("not found")
 type Options struct {
 	ProxyToken    string        // bearer token of the listing; default [DefaultProxyToken]
 	WaldurToken   string        // token of the callbacks, 40 hex digits; default [DefaultWaldurToken]
-	WaldurURL     string        // base of the callback URLs; default: the URL asked, plus /api/
+	WaldurURL     string        // base of the callback URLs; default: the requested URL, plus /api/
 	ClientID      string        // of the OIDC client; default "cscs-sync"
 	ClientSecret  string        // default "sim-secret"
 	TokenLifetime time.Duration // of the tokens issued; default 5 minutes
@@ -29,7 +29,7 @@ type Options struct {
 	Now  func() time.Time
 }
 
-// Tokens that are good unless others are given.
+// The default tokens.
 const (
 	DefaultProxyToken  = "sim-proxy-token"
 	DefaultWaldurToken = "0123456789abcdef0123456789abcdef01234567"
@@ -52,11 +52,12 @@ type Server struct {
 	working sync.Mutex
 }
 
-// Request is one line of the log of what came in, control requests left out.
+// Request is one entry in the log of requests, which omits control requests.
 type Request struct {
-	N          int       `json:"n"`
-	Method     string    `json:"method"`
-	Path       string    `json:"path"`            // without the query of a Waldur request, which may hold a token
+	N      int    `json:"n"`
+	Method string `json:"method"`
+	// Path omits the query of a Waldur request, which may contain a token.
+	Path       string    `json:"path"`
 	Body       string    `json:"body,omitempty"`  // of callbacks
 	Status     int       `json:"status"`          // 0: never answered
 	TookEffect bool      `json:"took_effect"`     // it changed something
@@ -64,8 +65,7 @@ type Request struct {
 	Fault      FaultKind `json:"fault,omitempty"` // what was done to it
 }
 
-// New makes a server with the three offerings of [DefaultOfferings] and no
-// resources.
+// New returns a server with the three offerings of [DefaultOfferings] and no resources.
 func New(o Options) *Server {
 	set := func(to *string, value string) {
 		if *to == "" {
@@ -93,14 +93,13 @@ func New(o Options) *Server {
 	return s
 }
 
-// Done is closed once the server has been asked to stop.
+// Done returns a channel that is closed when somebody has asked the server to stop.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Stop asks whoever serves the server to stop.
+// Stop asks the caller who serves the server to stop.
 func (s *Server) Stop() { s.stop.Do(func() { close(s.done) }) }
 
-// ServeHTTP answers control requests, and all others as the fault that is due
-// lets it.
+// ServeHTTP answers control requests, and other requests subject to the faults that are due.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/sim/") {
 		s.sim.ServeHTTP(w, r)
@@ -127,7 +126,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// faulty is the answer, unless a fault takes its place.
+// faulty returns the answer, unless a fault replaces it.
 func (s *Server) faulty(r *http.Request, body []byte, f *Fault) reply {
 	if rep, instead := f.answer(); instead {
 		return rep
@@ -143,7 +142,7 @@ func (s *Server) faulty(r *http.Request, body []byte, f *Fault) reply {
 	return s.answer(r, body)
 }
 
-// work takes as long as the real proxy: for each page it reads all resources of the filter from
+// work takes as long as the real proxy, which for each page reads all resources of the filter from
 // Waldur again, one request after the other.
 func (s *Server) work(r *http.Request) {
 	if s.opts.Cost == 0 || r.URL.Path != listPath {
@@ -154,7 +153,7 @@ func (s *Server) work(r *http.Request) {
 	time.Sleep(s.opts.Cost * time.Duration(s.read(r)))
 }
 
-// read is how many resources the proxy reads from Waldur for a page.
+// read returns how many resources the proxy reads from Waldur for a page.
 func (s *Server) read(r *http.Request) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,7 +166,7 @@ func (s *Server) read(r *http.Request) (n int) {
 	return n
 }
 
-// answer routes a request as the real hosts do.
+// answer routes a request like the real hosts.
 func (s *Server) answer(r *http.Request, body []byte) reply {
 	switch path := r.URL.Path; {
 	case path == listPath:
@@ -187,7 +186,7 @@ func (s *Server) answer(r *http.Request, body []byte) reply {
 	return detail(http.StatusNotFound, "Not Found")
 }
 
-// waldur splits /api/KIND/UUID/ACTION/ and finds out who asks.
+// waldur splits /api/KIND/UUID/ACTION/ and finds out which account makes the request.
 func (s *Server) waldur(r *http.Request, body []byte) reply {
 	account, refused := s.waldurAccount(r)
 	if refused != nil {
@@ -202,7 +201,8 @@ func (s *Server) waldur(r *http.Request, body []byte) reply {
 		name = parts[2]
 	}
 	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	req := request{method: r.Method, contentType: strings.TrimSpace(contentType), body: body, account: account}
+	req := request{method: r.Method, contentType: strings.TrimSpace(contentType), body: body,
+		account: account}
 	if r.URL.Path == usagePath {
 		return s.model.setUsage(req)
 	}
@@ -232,8 +232,8 @@ func (s *Server) record(r *http.Request, body []byte, rep reply, f *Fault) {
 	s.requests = append(s.requests, entry)
 }
 
-// write sends an answer, half of it when it is to be cut: the length promised
-// makes the server close the connection then.
+// write sends an answer. If it is to be cut, it sends only half: the server then closes the
+// connection, because the promised length was not reached.
 func write(w http.ResponseWriter, rep reply, cut bool) {
 	text, contentType := rep.content()
 	for name, value := range rep.header {
@@ -247,5 +247,5 @@ func write(w http.ResponseWriter, rep reply, cut bool) {
 	if cut {
 		text = text[:len(text)/2]
 	}
-	_, _ = w.Write(text) // who has hung up needs no answer
+	_, _ = w.Write(text) // a client that has disconnected needs no answer
 }
