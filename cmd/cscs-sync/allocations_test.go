@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
@@ -103,7 +104,7 @@ func countAllocations(t *testing.T) map[string]int {
 }
 
 // session opens the site's configuration in this process.
-func (s *benchSite) session(t testing.TB) *session {
+func (s *benchSite) session(t testing.TB) *session.Session {
 	t.Helper()
 	a := testApp()
 	a.configPath, a.term.Color, a.kernel = s.config, "never", benchKernel
@@ -119,11 +120,11 @@ func (s *benchSite) session(t testing.TB) *session {
 func (s *benchSite) plan(t testing.TB) *planner.Plan {
 	t.Helper()
 	ses := s.session(t)
-	source, err := ses.source(s.pages)
+	source, err := ses.Source(s.pages)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := ses.engine().Plan(context.Background(), engine.Request{Source: source})
+	p, err := ses.Engine().Plan(context.Background(), engine.Request{Source: source})
 	if err != nil {
 		t.Fatal(err)
 	}

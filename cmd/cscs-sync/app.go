@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/stop"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/terminal"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -33,8 +34,6 @@ type app struct {
 	locker func(ledger.Locker) ledger.Locker
 	// kernel answers quota ioctls in place of the kernel; nil outside of tests.
 	kernel func(dir string, quotactl []byte) error
-	// beat hears of each stage of a round, and how long it may take; nil outside of the loop.
-	beat func(stage string, allowed time.Duration)
 
 	connect     sync.Once
 	connections http.RoundTripper
@@ -54,7 +53,7 @@ type app struct {
 func system() *app {
 	host, _ := os.Hostname()
 	a := &app{now: time.Now, host: host, user: login(), uid: os.Geteuid(), gid: os.Getegid(),
-		callbackTimeout: callbackTimeout, mountTimeout: canaryTimeout}
+		callbackTimeout: session.CallbackTimeout, mountTimeout: session.MountTimeout}
 	a.term = terminal.OfProcess(func() time.Time { return a.now() })
 	a.stop = stop.New(stop.Usual, a.term.Tell, func() { os.Exit(exitInterrupted) })
 	a.term.Paging = a.stop.BySelf
@@ -89,11 +88,4 @@ func run(ctx context.Context, a *app, args []string) int {
 // logger logs to stderr in the format that was asked for.
 func (a *app) logger(level slog.Level) *slog.Logger {
 	return a.term.Logger(level, a.logFormat == "json")
-}
-
-// stage gives a sign of life where somebody watches.
-func (a *app) stage(name string, allowed time.Duration) {
-	if a.beat != nil {
-		a.beat(name, allowed)
-	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/account"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
@@ -96,16 +97,16 @@ func (o *applyOptions) runFile(ctx context.Context, a *app, path string) error {
 	if err != nil {
 		return err
 	}
-	return o.apply(ctx, s, &engine.Proposal{Plan: file.Plan, ID: o.id, Path: path, Blocks: blocks})
+	return o.apply(ctx, a, s, &engine.Proposal{Plan: file.Plan, ID: o.id, Path: path, Blocks: blocks})
 }
 
 // openForApply opens a configuration that an apply can work with.
-func (o *applyOptions) openForApply(a *app) (*session, error) {
+func (o *applyOptions) openForApply(a *app) (*session.Session, error) {
 	s, err := a.open(config.Read)
 	if err != nil {
 		return nil, err
 	}
-	if s.cfg.Proxy == nil || s.cfg.Waldur == nil {
+	if s.Config.Proxy == nil || s.Config.Waldur == nil {
 		return nil, engine.Refuse(engine.Configuration, errors.New("apply: the configuration has "+
 			"no proxy or no waldur block; apply asks the proxy before it changes anything, and "+
 			"reports to Waldur"))
@@ -129,7 +130,7 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 		return err
 	}
 	o.keepRecords = true
-	p, err := o.make(ctx, s, sel)
+	p, err := o.make(ctx, a, s, sel)
 	if err != nil {
 		return err
 	}
@@ -139,7 +140,7 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 		}
 	}
 	if len(p.Plan.Core.Actions) == 0 {
-		if err := s.engine().RecordNothingToDo(ctx, p, o.lockTimeout); err != nil {
+		if err := s.Engine().RecordNothingToDo(ctx, p, o.lockTimeout); err != nil {
 			return err
 		}
 		if o.json {
@@ -148,35 +149,35 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 		}
 		return planOutcome(p.Plan, false)
 	}
-	ok, err := o.approveNow(s, p)
+	ok, err := o.approveNow(a, s, p)
 	if err != nil {
 		return err
 	}
-	return o.apply(ctx, s, ok)
+	return o.apply(ctx, a, s, ok)
 }
 
 // approveNow approves a plan that was just made: by the answer on the terminal, or by the policy.
-func (o *applyOptions) approveNow(s *session, p *engine.Planned) (*engine.Proposal, error) {
+func (o *applyOptions) approveNow(a *app, s *session.Session, p *engine.Planned) (*engine.Proposal, error) {
 	ok := &engine.Proposal{Plan: p.Plan, ID: canonical.ID(p.Plan.Core)}
 	o.id = ok.ID
-	m := approval.Message{Plan: ok.ID, Context: canonical.ContextDigest(p.Plan), Name: s.app.user,
-		Time: s.app.now().UTC().Truncate(time.Second)}
+	m := approval.Message{Plan: ok.ID, Context: canonical.ContextDigest(p.Plan), Name: a.user,
+		Time: a.now().UTC().Truncate(time.Second)}
 	var made approval.Approval
 	var err error
 	switch {
 	case o.auto:
-		made, err = s.engine().ApproveByPolicy(p, m)
-		ok.Policy = s.cfg.AutoApprove.Digest()
-	case s.cfg.Approval.AllowedSigners != "":
+		made, err = s.Engine().ApproveByPolicy(p, m)
+		ok.Policy = s.Config.AutoApprove.Digest()
+	case s.Config.Approval.AllowedSigners != "":
 		return nil, engine.Refuse(engine.NotApproved, errors.New("this site wants approvals "+
 			"signed with SSH keys (approval.allowed_signers): write the plan with `cscs-sync "+
 			"plan --out FILE`, have it approved, and apply the file"))
 	default:
-		if err := s.app.confirm("Do you want to perform these actions?\n  cscs-sync will perform " +
+		if err := a.confirm("Do you want to perform these actions?\n  cscs-sync will perform " +
 			"the actions described above." + dangersOf(p.Plan)); err != nil {
 			return nil, err
 		}
-		made, err = s.engine().LocalApproval(m)
+		made, err = s.Engine().LocalApproval(m)
 	}
 	if err != nil {
 		return nil, err
@@ -195,12 +196,12 @@ func dangersOf(p *planner.Plan) string {
 }
 
 // apply runs an approved plan, and gives the account.
-func (o *applyOptions) apply(ctx context.Context, s *session, p *engine.Proposal) error {
+func (o *applyOptions) apply(ctx context.Context, a *app, s *session.Session, p *engine.Proposal) error {
 	if !o.json {
-		defer s.app.term.ShowProgress()()
+		defer a.term.ShowProgress()()
 	}
-	acc := o.account(s.app, p)
-	out, err := s.engine().Apply(ctx, p, engine.Options{SkipStale: o.skipStale,
+	acc := o.account(a, p)
+	out, err := s.Engine().Apply(ctx, p, engine.Options{SkipStale: o.skipStale,
 		LockTimeout: o.lockTimeout, Parallelism: o.parallelism, Begun: acc.Begin, Event: acc.Event})
 	switch {
 	case out.Result == "":
@@ -209,12 +210,12 @@ func (o *applyOptions) apply(ctx context.Context, s *session, p *engine.Proposal
 		acc.Nothing()
 		return err
 	}
-	s.app.term.EndProgress()
+	a.term.EndProgress()
 	acc.End(&out)
 	if err != nil {
 		return err
 	}
-	s.app.term.Tell("The history's head is now %s.", out.Head)
+	a.term.Tell("The history's head is now %s.", out.Head)
 	return resultError(out.Result)
 }
 

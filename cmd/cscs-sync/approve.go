@@ -64,7 +64,8 @@ func (o *approveOptions) flags(f *pflag.FlagSet) {
 }
 
 func (o *approveOptions) run(a *app, path string) error {
-	file, err := a.readPlan(path)
+	at := a.planFile(path)
+	file, err := at.Read()
 	if err != nil {
 		return err
 	}
@@ -90,14 +91,9 @@ func (o *approveOptions) run(a *app, path string) error {
 	if o.detach {
 		return a.term.Print(string(block))
 	}
-	add := func(existing []byte) ([]byte, error) {
+	err = at.Update(func(existing []byte) ([]byte, error) {
 		return engine.AddApproval(existing, file.Plan, block)
-	}
-	if files, at := a.heldFiles(path); files != nil {
-		err = files.Update(at, add)
-	} else {
-		err = state.UpdateFile(path, 0o600, add)
-	}
+	})
 	if err != nil {
 		return fmt.Errorf("approve plan %s: %w", path, err)
 	}
@@ -120,8 +116,8 @@ func (a *app) willCount(p *planner.Plan, block []byte) error {
 		return nil
 	}
 	var rules approval.Rules
-	if s.cfg.Approval.AllowedSigners != "" {
-		if rules, err = s.rules(); err != nil {
+	if s.Config.Approval.AllowedSigners != "" {
+		if rules, err = s.Rules(); err != nil {
 			return err
 		}
 	}
@@ -230,7 +226,7 @@ func (o *approveOptions) local(a *app, file *planfile.File) (none approval.Appro
 	if err != nil {
 		return none, err
 	}
-	if s.cfg.Approval.AllowedSigners != "" {
+	if s.Config.Approval.AllowedSigners != "" {
 		return none, engine.Refuse(engine.Configuration, errors.New("this site wants approvals "+
 			"signed with SSH keys (approval.allowed_signers): approve with --key FILE"))
 	}
@@ -239,5 +235,5 @@ func (o *approveOptions) local(a *app, file *planfile.File) (none approval.Appro
 	if err := a.confirmMessage(file, m, how); err != nil {
 		return none, err
 	}
-	return s.engine().LocalApproval(m)
+	return s.Engine().LocalApproval(m)
 }

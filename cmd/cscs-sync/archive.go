@@ -92,18 +92,18 @@ func (a *app) rescan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	recorded, err := s.store.Recorded()
+	recorded, err := s.Store.Recorded()
 	if err != nil {
 		return err
 	}
-	found, problems, err := s.site().Manifests(ctx, recorded.Roots)
+	found, problems, err := s.Site().Manifests(ctx, recorded.Roots)
 	if err != nil {
 		return err
 	}
 	for _, p := range problems {
 		a.term.Tell("Warning: %v", p)
 	}
-	err = a.locked(ctx, func(tx ledger.Tx) error { return upkeep.Rebuild(tx, found, a.person()) })
+	err = a.locked(ctx, func(tx ledger.Tx, by ledger.Person) error { return upkeep.Rebuild(tx, found, by) })
 	if err != nil {
 		return err
 	}

@@ -126,15 +126,15 @@ func (s *benchSite) loop(b *testing.B) (*loop.Loop, *state.Store) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l, ended := ses.loop(loop.Options{})
+	l, ended := a.loop(ses, loop.Options{})
 	b.Cleanup(ended)
-	if leader := ses.leader(); leader != nil {
+	if leader := ses.Leader(); leader != nil {
 		if err := leader.Lead(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 		b.Cleanup(func() { _ = leader.Release() })
 	}
-	return l, ses.store
+	return l, ses.Store
 }
 
 // BenchmarkOrdersIdle is a round of the orders lane in which nobody has ordered anything: all of it,

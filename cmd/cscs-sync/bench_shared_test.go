@@ -47,7 +47,7 @@ func (s *benchSite) store(b testing.TB) *state.Store {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return ses.store
+	return ses.Store
 }
 
 // BenchmarkPlanShared is a plan without changes over 100,000 recorded resources whose state is in PostgreSQL, against the same

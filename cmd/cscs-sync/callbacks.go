@@ -68,15 +68,15 @@ func (a *app) retryCallbacks(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if s.cfg.Waldur == nil {
+	if s.Config.Waldur == nil {
 		return errors.New("send callbacks: the configuration has no waldur block")
 	}
 	chosen, err := upkeep.Numbers(args)
 	if err != nil {
 		return &usageError{"callbacks retry", err}
 	}
-	told, problem, err := s.engine().Redeliver(ctx, chosen, func() error {
-		return upkeep.Unpark(s.store, chosen)
+	told, problem, err := s.Engine().Redeliver(ctx, chosen, func() error {
+		return upkeep.Unpark(s.Store, chosen)
 	})
 	if err != nil {
 		return err
@@ -102,8 +102,8 @@ func (a *app) dropCallback(ctx context.Context, number, reason string) error {
 			"be told, and somebody will ask why")}
 	}
 	var more []ledger.Delivery
-	err = a.locked(ctx, func(tx ledger.Tx) (err error) {
-		more, err = tx.DropWithDependents(chosen[0], a.user, a.host, reason)
+	err = a.locked(ctx, func(tx ledger.Tx, by ledger.Person) (err error) {
+		more, err = tx.DropWithDependents(chosen[0], by.Who, by.Host, reason)
 		return err
 	})
 	if errors.Is(err, ledger.ErrNotFound) {

@@ -2,16 +2,13 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/complete"
-	"github.com/waldur/cscs-storage-sync/planner/config"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
 func (a *app) completionCommand() *cobra.Command {
@@ -83,14 +80,8 @@ func (a *app) planArguments(most int) complete.Func {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		found, then := complete.Files(word, ".plan")
-		if s, err := a.quietly(cmd); err == nil {
-			// What can't be read is not proposed.
-			folder := loop.PendingFolder(s.store.Dir())
-			names, _ := s.store.Files().Plans(folder)
-			for i, name := range names {
-				names[i] = filepath.Join(folder, name)
-			}
-			found = append(found, complete.Starting(names, word)...)
+		if s, err := a.quietSession(cmd); err == nil {
+			found = append(found, complete.Starting(s.HeldFiles(), word)...)
 		}
 		slices.Sort(found)
 		return slices.Compact(found), then
@@ -125,12 +116,12 @@ func (a *app) archived(cmd *cobra.Command, args []string, word string) (
 // addresses proposes those that begin with a word; for arguments after the first none.
 func (a *app) addresses(cmd *cobra.Command, args []string, word string,
 	read func(ledger.Tx) ([]string, error)) ([]string, complete.Directive) {
-	s, err := a.quietly(cmd)
+	s, err := a.quietSession(cmd)
 	if err != nil || len(args) > 0 && cmd.Flags().NArg() > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var found []string
-	if err := s.store.View(func(tx ledger.Tx) (err error) {
+	if err := s.Store.View(func(tx ledger.Tx) (err error) {
 		found, err = read(tx)
 		return err
 	}); err != nil {
@@ -143,22 +134,22 @@ func (a *app) addresses(cmd *cobra.Command, args []string, word string,
 
 // systems proposes the systems of the configuration.
 func (a *app) systems(cmd *cobra.Command, _ []string, _ string) ([]string, complete.Directive) {
-	s, err := a.quietly(cmd)
+	s, err := a.quietSession(cmd)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string
-	for _, system := range s.cfg.Settings.Systems {
+	for _, system := range s.Config.Settings.Systems {
 		names = append(names, system.Name)
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// quietly opens the configuration without showing anything. Completion runs without the hooks that
-// set the command up.
-func (a *app) quietly(cmd *cobra.Command) (*session, error) {
+// quietSession opens the configuration without showing anything. Completion runs without the hooks
+// that set the command up.
+func (a *app) quietSession(cmd *cobra.Command) (*session.Session, error) {
 	if err := a.setUp(cmd); err != nil {
 		return nil, err
 	}
-	return a.load(config.Skip, func(hcl.Diagnostics, map[string]*hcl.File) {})
+	return a.quietly()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/prompt"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/explain"
@@ -72,26 +73,26 @@ func (a *app) newConsole(ctx context.Context, address string, files []string) (*
 	}
 	var u *planner.Upstream
 	if address != "" {
-		if u, err = s.upstream(ctx, address, files); err != nil {
+		if u, err = a.upstream(ctx, s, address, files); err != nil {
 			return nil, err
 		}
 	}
-	return &console{a, expr.Console{Scope: s.cfg.Scope, Context: override.Context(s.cfg.Scope, u),
+	return &console{a, expr.Console{Scope: s.Config.Scope, Context: override.Context(s.Config.Scope, u),
 		Resource: u != nil}}, nil
 }
 
 // upstream is what the proxy, or files in place of it, say of a resource.
-func (s *session) upstream(ctx context.Context, address string,
+func (a *app) upstream(ctx context.Context, s *session.Session, address string,
 	files []string) (*planner.Upstream, error) {
-	source, err := s.source(files)
+	source, err := s.Source(files)
 	if err != nil {
 		return nil, err
 	}
 	var waldur explain.Waldur
 	if len(files) == 0 {
-		waldur = s.engine()
+		waldur = s.Engine()
 	}
-	in := &planner.Input{Settings: &s.cfg.Settings, Now: s.app.now()}
+	in := &planner.Input{Settings: &s.Config.Settings, Now: a.now()}
 	return explain.Upstream(ctx, in, source, waldur, address)
 }
 

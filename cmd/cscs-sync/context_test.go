@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/apply"
@@ -145,10 +146,10 @@ func filled(t reflect.Type) reflect.Value {
 }
 
 // decided is what is done with a plan and by whose approval: all that the engine and the ledger get.
-func decided(t *testing.T, s *session, plan *planner.Plan, blocks [][]byte) (apply.Job, []ledger.Approval, error) {
+func decided(t *testing.T, s *session.Session, plan *planner.Plan, blocks [][]byte) (apply.Job, []ledger.Approval, error) {
 	t.Helper()
 	p := &engine.Proposal{Plan: plan, ID: canonical.ID(plan.Core), Path: "p.plan", Blocks: blocks}
-	e := s.engine()
+	e := s.Engine()
 	begun, steps, err := e.Begun(p)
 	if err != nil {
 		return apply.Job{}, nil, err

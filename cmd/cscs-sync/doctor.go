@@ -37,10 +37,10 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	findings := doctor.Examine(ctx, doctor.Input{Config: s.cfg, ConfigPath: path, State: s.store,
-		Files: s.store.Files(), Site: s.site(), Transport: a.transport(), Signers: a.readSigners,
-		Markers:  func(id string) (doctor.Markers, error) { return s.markers(id) },
-		Database: database(s.cfg.Shared), Node: s.cfg.Node(a.host), UID: a.uid, Now: a.now})
+	findings := doctor.Examine(ctx, doctor.Input{Config: s.Config, ConfigPath: path, State: s.Store,
+		Files: s.Store.Files(), Site: s.Site(), Transport: a.transport(), Signers: a.readSigners,
+		Markers:  func(id string) (doctor.Markers, error) { return s.Markers(id) },
+		Database: s.Database(), Node: s.Node(), UID: a.uid, Now: a.now})
 	if asJSON {
 		err = a.term.PrintJSON(findings)
 	} else {

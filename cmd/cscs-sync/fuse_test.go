@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 )
 
@@ -266,7 +267,7 @@ func TestMountThatHangsWhileTheProxyLists(t *testing.T) {
 // TestRootIsLetGo: however often a mount hangs, only the root that a call hangs on stays open.
 func TestRootIsLetGo(t *testing.T) {
 	s := newService(t, "")
-	l := s.inProcess(time.Now, func(ses *session) { ses.app.mountTimeout = 100 * time.Millisecond })
+	l := s.inProcess(time.Now, func(ses *session.Session) { ses.Process.MountTimeout = 100 * time.Millisecond })
 	m := newDeadMount(t, filepath.Join(s.dir, "mnt/vast"))
 	m.dies(0, fuseInit)
 	roots := func() (n int) {
@@ -281,10 +282,10 @@ func TestRootIsLetGo(t *testing.T) {
 	}
 	const looks = 20
 	for range looks {
-		s.check(l.s.site().Wake(t.Context(), 0))
-		o, done, err := l.s.site().Observer(t.Context(), 0)
+		s.check(l.s.Site().Wake(t.Context(), 0))
+		o, done, err := l.s.Site().Observer(t.Context(), 0)
 		s.check(err)
-		mounts := o.Mounts(t.Context(), l.s.cfg.Settings.Systems)
+		mounts := o.Mounts(t.Context(), l.s.Config.Settings.Systems)
 		if good := mounts["capstor"]; mounts["vast"].Unknown == "" || good.Problem+good.Unknown != "" {
 			t.Fatalf("mounts %+v", mounts)
 		}

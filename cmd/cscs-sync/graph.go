@@ -77,7 +77,7 @@ func (o *planOptions) graph(ctx context.Context, a *app, args []string) (*graph.
 	if err != nil {
 		return nil, &usageError{"graph", err}
 	}
-	p, err := o.make(ctx, s, sel)
+	p, err := o.make(ctx, a, s, sel)
 	if err != nil {
 		return nil, err
 	}

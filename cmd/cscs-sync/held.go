@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,10 +10,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/held"
-	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/loop"
-	"github.com/waldur/cscs-storage-sync/planner/render"
-	"github.com/waldur/cscs-storage-sync/state"
 )
 
 func (a *app) heldCommand() *cobra.Command {
@@ -95,35 +88,7 @@ func (a *app) heldPlans() (waiting []held.Plan, rejected []held.Rejection, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	var unusable []held.Unusable
-	err = s.store.View(func(tx ledger.Tx) error {
-		var failed error
-		waiting, unusable, err = held.Waiting(tx, s.store.Dir())
-		rejected, failed = held.Rejected(tx)
-		return errors.Join(err, failed)
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, u := range unusable {
-		a.term.Tell("Warning: held plan %s can't be used: %v. To remove it, run `cscs-sync held reject %s`.",
-			render.Quote(u.File), u.Why, filepath.Base(u.File))
-	}
-	a.copyHeld(s.store)
-	return waiting, rejected, nil
-}
-
-// copyHeld writes this node's copies of held plans. Without them people have nothing to read with
-// less; every command reads the state.
-func (a *app) copyHeld(store *state.Store) {
-	changed, err := store.Files().Copy(loop.PendingFolder(store.Dir()))
-	if err != nil && !errors.Is(err, fs.ErrPermission) {
-		a.term.Tell("Warning: the copies of held plans on this node: %v", err)
-	}
-	for _, path := range changed {
-		a.term.Tell("Warning: %s was not the plan that is held, and was replaced: it is only a copy. The "+
-			"held plan is in the state.", render.Quote(path))
-	}
+	return s.Held()
 }
 
 func (a *app) listHeld(asJSON bool) error {
@@ -166,35 +131,6 @@ func (a *app) heldArguments(args []string) error {
 	return nil
 }
 
-// heldFiles returns the state's files if a path is that of a held plan's copy: the plan is read from
-// the state, and approvals are added there. Where the configuration can't be read, the copy is a
-// file like any other.
-func (a *app) heldFiles(path string) (files *state.Files, at string) {
-	full, err := filepath.Abs(path)
-	if err != nil || filepath.Base(filepath.Dir(full)) != held.Folder {
-		return nil, ""
-	}
-	if _, err := a.configuration(); err != nil {
-		return nil, ""
-	}
-	s, err := a.open(config.Skip)
-	if err != nil {
-		return nil, ""
-	}
-	folder := loop.PendingFolder(s.store.Dir())
-	if filepath.Dir(full) != folder && !sameFolder(filepath.Dir(full), folder) {
-		return nil, ""
-	}
-	return s.store.Files(), filepath.Join(folder, filepath.Base(full))
-}
-
-// sameFolder reports whether two paths lead to one folder.
-func sameFolder(a, b string) bool {
-	is, err := os.Stat(a)
-	want, err2 := os.Stat(b)
-	return err == nil && err2 == nil && os.SameFile(is, want)
-}
-
 // newestHeld names the newest held plan, for show without a name.
 func (a *app) newestHeld() (string, error) {
 	const how = "name a plan file, which `cscs-sync plan --out FILE` writes, or held:REF"
@@ -213,45 +149,35 @@ func (a *app) newestHeld() (string, error) {
 	return waiting[0].File, nil
 }
 
-// heldPerson is who decides about a held plan.
-func (a *app) heldPerson() held.Person { return held.Person{Who: a.user, Host: a.host} }
-
 // reject removes a held plan. It takes the lock, because an apply may have begun with it otherwise.
 func (a *app) reject(ctx context.Context, ref, reason string) error {
-	var w held.Plan
-	var unusable bool
-	err := a.locked(ctx, func(tx ledger.Tx) (err error) {
-		if unusable, err = held.RemoveUnusable(tx, ref, reason, a.heldPerson()); unusable || err != nil {
-			return err
-		}
-		w, err = held.Reject(tx, ref, reason, a.heldPerson())
-		return err
-	})
+	s, err := a.open(config.Skip)
 	if err != nil {
 		return err
 	}
-	if s, err := a.open(config.Skip); err == nil {
-		a.copyHeld(s.store)
+	name, unusable, err := s.Reject(ctx, ref, reason)
+	if err != nil {
+		return err
 	}
 	if unusable {
 		a.term.Tell("Removed %s, which this version can't use. Its changes are held again if they are "+
 			"still wanted. Nothing was changed, and Waldur was told nothing.", ref)
 		return nil
 	}
-	a.term.Tell("Rejected %s. It is not held again until its id changes. Nothing was changed, and Waldur "+
-		"was told nothing.", w.Name)
+	a.term.Tell("Rejected %s. It is not held again until its id changes. Nothing was changed, and "+
+		"Waldur was told nothing.", name)
 	return nil
 }
 
 func (a *app) unreject(ctx context.Context, ref string) error {
-	var r held.Rejection
-	err := a.locked(ctx, func(tx ledger.Tx) (err error) {
-		r, err = held.Unreject(tx, ref, a.heldPerson())
-		return err
-	})
+	s, err := a.open(config.Skip)
 	if err != nil {
 		return err
 	}
-	a.term.Tell("%s may be held again, if it is still wanted.", r.Name)
+	name, err := s.Unreject(ctx, ref)
+	if err != nil {
+		return err
+	}
+	a.term.Tell("%s may be held again, if it is still wanted.", name)
 	return nil
 }

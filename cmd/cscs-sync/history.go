@@ -88,7 +88,7 @@ func (o *historyOptions) entries(a *app) (list []ledger.Entry, head string, err 
 	if err != nil {
 		return nil, "", err
 	}
-	err = s.store.View(func(tx ledger.Tx) error {
+	err = s.Store.View(func(tx ledger.Tx) error {
 		if o.verify {
 			if err := tx.VerifyHistory(o.head); err != nil {
 				return err

@@ -10,7 +10,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
-	"github.com/waldur/cscs-storage-sync/planner/loop"
 	"github.com/waldur/cscs-storage-sync/planner/upkeep"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -74,12 +73,16 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 		return err
 	}
 	if !force {
-		if err := s.checkHold(glob); err != nil {
+		warning, err := s.CheckHold(glob)
+		if warning != "" {
+			a.term.Tell("Warning: %s", warning)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	h := planner.Hold{Glob: glob, Reason: reason, Until: end}
-	already, err := upkeep.Hold(s.store, h, a.person())
+	already, err := upkeep.Hold(s.Store, h, s.Person())
 	if err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 		a.term.Tell("Held: %s, %s. To lift it: cscs-sync hold rm '%s'", glob, upkeep.Until(end), glob)
 	}
 	// Asked after the hold is in the state: an apply that begins later sees the hold.
-	holder, running, err := state.LockHolder(s.store.Dir())
+	holder, running, err := state.LockHolder(s.Store.Dir())
 	if err != nil {
 		return fmt.Errorf("the hold is in force, and whether an apply is running could not be "+
 			"found out: %w", err)
@@ -100,36 +103,12 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 	return nil
 }
 
-// person is who runs the command.
-func (a *app) person() upkeep.Person { return upkeep.Person{Who: a.user, Host: a.host} }
-
-// checkHold refuses a glob that is probably misspelt.
-func (s *session) checkHold(glob string) error {
-	last, err := loop.ReadIndex(s.store, s.app.log)
-	if err != nil {
-		return err
-	}
-	recorded, err := s.store.Recorded()
-	if err != nil {
-		return err
-	}
-	running := func() (bool, error) {
-		_, held, err := state.LockHolder(s.store.Dir())
-		return held, err
-	}
-	warning, err := upkeep.CheckHold(glob, &recorded, last.Items, running)
-	if warning != "" {
-		s.app.term.Tell("Warning: %s", warning)
-	}
-	return err
-}
-
 func (a *app) removeHold(glob string) error {
 	s, err := a.open(config.Skip)
 	if err != nil {
 		return err
 	}
-	lifted, err := upkeep.Lift(s.store, glob, a.person())
+	lifted, err := upkeep.Lift(s.Store, glob, s.Person())
 	if err != nil {
 		return err
 	}
@@ -175,5 +154,5 @@ func (a *app) view(read func(ledger.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	return s.store.View(read)
+	return s.Store.View(read)
 }

@@ -226,8 +226,8 @@ func TestNoTokenElsewhere(t *testing.T) {
 // tellBy sends a notice to a webhook.
 func tellBy(t *testing.T, to *config.Notify) error {
 	ses := newService(t, "").inProcess(time.Now).s
-	ses.cfg.Run.Notify = to
-	return ses.site().Tell(t.Context(), "webhook", []byte("{}"))
+	ses.Config.Run.Notify = to
+	return ses.Site().Tell(t.Context(), "webhook", []byte("{}"))
 }
 
 // TestHostileCallbacks: what answers a callback without end keeps neither memory nor the rest.

@@ -7,40 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/render"
-	"github.com/waldur/cscs-storage-sync/providers/posix"
-	"github.com/waldur/cscs-storage-sync/providers/site"
 )
-
-// markers are those of the configured systems, for a state with an id.
-func (s *session) markers(id string) (*site.Markers, error) {
-	boot, err := site.BootID()
-	if err != nil {
-		return nil, err
-	}
-	var roots map[string]planner.RootIdentity
-	err = s.store.View(func(tx ledger.Tx) error {
-		roots, err = tx.Roots()
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	own := posix.Marker{State: id, Node: s.cfg.Node(s.app.host), Boot: boot, At: s.app.now().UTC()}
-	return s.site().Markers(own, roots), nil
-}
-
-// ownMarkers are those for the state of this session.
-func (s *session) ownMarkers() (*site.Markers, error) {
-	id, err := s.store.ID()
-	if err != nil {
-		return nil, err
-	}
-	return s.markers(id)
-}
 
 func (a *app) stateTakeCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -62,7 +31,7 @@ The history records who took it, from which state, and why.`,
 }
 
 // take replaces the marker of another state.
-func (a *app) take(ctx context.Context, system, reason string) (err error) {
+func (a *app) take(ctx context.Context, system, reason string) error {
 	if strings.TrimSpace(reason) == "" {
 		return &usageError{"state take", errors.New("--reason is needed")}
 	}
@@ -70,24 +39,11 @@ func (a *app) take(ctx context.Context, system, reason string) (err error) {
 	if err != nil {
 		return err
 	}
-	lock, err := s.store.Lock(ctx, a.holder(), 0)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Release()) }()
-	m, err := s.ownMarkers()
-	if err != nil {
-		return err
-	}
-	found, err := m.Take(ctx, system, func(text string) error {
-		return s.store.Update(func(tx ledger.Tx) error {
-			return a.person().Notes(tx, ledger.EventTake, text+": "+reason)
-		})
-	})
+	from, err := s.Take(ctx, system, reason)
 	if err != nil {
 		return err
 	}
 	a.term.Tell("This state manages system %s from now on; node %s can no longer apply to it.", system,
-		render.Quote(found.Node))
+		render.Quote(from.Node))
 	return nil
 }

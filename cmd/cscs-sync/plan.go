@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
@@ -125,30 +126,30 @@ func (o *planOptions) run(ctx context.Context, a *app) error {
 }
 
 // plan opens the configuration, and plans. The session is there also where planning failed.
-func (o *planOptions) plan(ctx context.Context, a *app, sel planner.Selection) (*session,
+func (o *planOptions) plan(ctx context.Context, a *app, sel planner.Selection) (*session.Session,
 	*engine.Planned, error) {
 	s, err := a.open(config.Read)
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := o.make(ctx, s, sel)
+	p, err := o.make(ctx, a, s, sel)
 	return s, p, err
 }
 
 // make plans from the proxy or from files.
-func (o *planOptions) make(ctx context.Context, s *session, sel planner.Selection) (*engine.Planned,
-	error) {
-	source, err := s.source(o.resources)
+func (o *planOptions) make(ctx context.Context, a *app, s *session.Session,
+	sel planner.Selection) (*engine.Planned, error) {
+	source, err := s.Source(o.resources)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case o.events:
-		defer s.app.term.StreamProgress()()
+		defer a.term.StreamProgress()()
 	case !o.json:
-		defer s.app.term.ShowProgress()()
+		defer a.term.ShowProgress()()
 	}
-	p, err := s.engine().Plan(ctx, engine.Request{Source: source, Selection: sel,
+	p, err := s.Engine().Plan(ctx, engine.Request{Source: source, Selection: sel,
 		Parallelism: o.parallelism, KeepRecords: o.keepRecords})
 	if err != nil {
 		return nil, err

@@ -157,9 +157,9 @@ func TestAnotherRootMeanwhile(t *testing.T) {
 	ses := s.inProcess(time.Now).s
 	s.check(syscall.Mount("second", filepath.Join(s.dir, "mnt/capstor"), "tmpfs", 0, ""))
 	t.Cleanup(func() { _ = syscall.Unmount(filepath.Join(s.dir, "mnt/capstor"), syscall.MNT_DETACH) })
-	recorded, err := ses.store.Recorded()
+	recorded, err := ses.Store.Recorded()
 	s.check(err)
-	st, done, err := ses.site().Storage(t.Context(), recorded.Roots)
+	st, done, err := ses.Site().Storage(t.Context(), recorded.Roots)
 	s.check(err)
 	defer done()
 	if d, err := st.Make("capstor", "capstor/new"); err == nil || !strings.Contains(err.Error(), "another filesystem is mounted there") {

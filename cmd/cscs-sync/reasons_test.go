@@ -158,7 +158,7 @@ var reasonTests = map[loop.Reason]struct {
 		}
 		c.check(syscall.Chmod(filepath.Join(c.dir, "mnt/capstor/store/cscs/eth/first"), 0o2700))
 		c.ends(loop.LaneAudit, loop.NotConverged)
-		c.later(3 * c.s.cfg.Run.AuditInterval)
+		c.later(3 * c.s.Config.Run.AuditInterval)
 		c.ends(loop.LaneAudit, loop.Applied)
 	}},
 	loop.ObserveFailed: {"", func(c *turnedLoop) {
@@ -198,7 +198,7 @@ var reasonTests = map[loop.Reason]struct {
 		c.ends(loop.LaneOrders, loop.Applied)
 	}},
 	loop.Stopped: {"", func(c *turnedLoop) {
-		c.s.app.stop.Ask()
+		c.a.stop.Ask()
 		c.ends(loop.LaneAudit, loop.Stopped)
 	}},
 	loop.RoundFailed: {"", func(c *turnedLoop) {
@@ -302,7 +302,7 @@ func TestTheProxyIsLeftAlone(t *testing.T) {
 	c.later(time.Minute)
 	c.ends(loop.LaneOrders, loop.NoChanges)
 
-	c.s.cfg.Proxy.Timeout = 300 * time.Millisecond
+	c.s.Config.Proxy.Timeout = 300 * time.Millisecond
 	c.check(c.sim.Inject(waldursim.Fault{Path: "storage-resources", Kind: "slow", Delay: waldursim.Duration(2 * time.Second), Count: 1}))
 	c.ends(loop.LaneAudit, loop.SourceUnreachable)
 	before = c.requests()
@@ -428,7 +428,7 @@ func TestAPathIsFreeOnceItsHolderIsArchived(t *testing.T) {
 func TestIndexOfAnotherForm(t *testing.T) {
 	c := newTurnedLoop(t, "")
 	c.ends(loop.LaneAudit, loop.NoChanges)
-	c.check(c.s.store.Update(func(tx ledger.Tx) error {
+	c.check(c.s.Store.Update(func(tx ledger.Tx) error {
 		return tx.SetIndex(c.now(), 0, []json.RawMessage{json.RawMessage(`{"items":7}`)})
 	}))
 	c.create("second", 30501)
@@ -437,7 +437,7 @@ func TestIndexOfAnotherForm(t *testing.T) {
 		t.Errorf("the log does not tell of it:\n%s", c.service.log())
 	}
 	c.ends(loop.LaneAudit, loop.NoChanges)
-	if last, err := loop.ReadIndex(c.s.store, slog.New(slog.DiscardHandler)); err != nil || last.At.IsZero() || len(last.Items) < 2 {
+	if last, err := loop.ReadIndex(c.s.Store, slog.New(slog.DiscardHandler)); err != nil || last.At.IsZero() || len(last.Items) < 2 {
 		t.Errorf("after an audit: %d items of %s, %v", len(last.Items), last.At, err)
 	}
 }

@@ -8,8 +8,6 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/planner/engine"
-	"github.com/waldur/cscs-storage-sync/planner/scan"
 )
 
 // mostStrays is how many directories and quotas of a system are listed where nobody says more.
@@ -55,11 +53,11 @@ func (o *scanOptions) scan(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	p, err := o.make(ctx, s, planner.Selection{})
+	p, err := o.make(ctx, a, s, planner.Selection{})
 	if err != nil {
 		return err
 	}
-	r, err := s.scan(ctx, p, o.most)
+	r, err := s.Site().Scan(ctx, p, o.most)
 	if err != nil {
 		return err
 	}
@@ -76,9 +74,4 @@ func (o *scanOptions) scan(ctx context.Context, a *app) error {
 		return ended(exitPartial)
 	}
 	return nil
-}
-
-// scan looks for what no resource wants, given a plan for all.
-func (s *session) scan(ctx context.Context, p *engine.Planned, most int) (*scan.Report, error) {
-	return s.site().Scan(ctx, p, most)
 }

@@ -57,7 +57,7 @@ func (a *app) allowedSigners() (*approval.Signers, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	path := s.cfg.Approval.AllowedSigners
+	path := s.Config.Approval.AllowedSigners
 	if path == "" {
 		return nil, "", errors.New("the configuration has no approval.allowed_signers")
 	}

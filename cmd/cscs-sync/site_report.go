@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	siteReport "github.com/waldur/cscs-storage-sync/planner/report"
 	"github.com/waldur/cscs-storage-sync/state"
@@ -71,8 +70,8 @@ func (o *reportOptions) report(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	in := reportInput(p, s.cfg.Settings.Systems, a.now())
-	if err := s.store.View(in.Read); err != nil {
+	in, err := s.ReportInput(p)
+	if err != nil {
 		return err
 	}
 	if err := o.more(ctx, s, p, &in); err != nil {
@@ -84,37 +83,17 @@ func (o *reportOptions) report(ctx context.Context, a *app) error {
 	return planOutcome(p.Plan, false)
 }
 
-// more reads what a report says beyond a plan: held plans, the sizes of archived directories, and
+// more reads what a report says beyond a plan and the state: the sizes of archived directories, and
 // what no resource wants.
-func (o *reportOptions) more(ctx context.Context, s *session, p *engine.Planned,
+func (o *reportOptions) more(ctx context.Context, s *session.Session, p *engine.Planned,
 	in *siteReport.Input) (err error) {
-	if in.Held, err = heldForReport(s.store); err != nil {
-		return err
-	}
-	if in.ArchiveStates, err = s.site().ReadQuotas(ctx, siteReport.ArchiveTargets(in)); err != nil {
+	if in.ArchiveStates, err = s.Site().ReadQuotas(ctx, siteReport.ArchiveTargets(in)); err != nil {
 		return err
 	}
 	if o.scan {
-		in.Scan, err = s.scan(ctx, p, mostStrays)
+		in.Scan, err = s.Site().Scan(ctx, p, mostStrays)
 	}
 	return err
-}
-
-// heldForReport are the plans that a person can approve.
-func heldForReport(store *state.Store) ([]siteReport.Held, error) {
-	waiting, err := waitingIn(store)
-	var list []siteReport.Held
-	for _, w := range waiting {
-		list = append(list, siteReport.Held{Plan: w.ID, Name: w.Name, Since: w.Since,
-			Summary: w.Summary, Danger: w.Danger, Because: w.Because})
-	}
-	return list, err
-}
-
-// reportInput is what a plan says for a report.
-func reportInput(p *engine.Planned, systems []planner.System, now time.Time) siteReport.Input {
-	return siteReport.Input{Plan: p.Plan, Systems: systems, Views: p.Graph.Views(),
-		Quotas: p.Graph.QuotaViews(), Mounts: p.Mounts, Now: now.UTC()}
 }
 
 // write writes the files that are asked for, and prints the report in one form.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/waldursim"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
@@ -35,9 +36,9 @@ func TestSoak(t *testing.T) {
 	s.create("first", 30500)
 	s.settle()
 	var passed time.Duration // a minute goes by from round to round
-	l := s.inProcess(func() time.Time { return time.Now().Add(passed) }, func(ses *session) {
-		ses.app.log = slog.New(slog.DiscardHandler) // it would grow
-		ses.cfg.Proxy.Timeout = 300 * time.Millisecond
+	l := s.inProcess(func() time.Time { return time.Now().Add(passed) }, func(ses *session.Session) {
+		ses.Process.Log = slog.New(slog.DiscardHandler) // it would grow
+		ses.Config.Proxy.Timeout = 300 * time.Millisecond
 	})
 	n := rounds()
 	var before runtime.MemStats
@@ -88,14 +89,15 @@ func roundsOf(lane loop.Lane, why loop.Reason) string {
 	return fmt.Sprintf(`cscs_sync_rounds_total{lane=%q,reason=%q}`, lane, why)
 }
 
-// runningLoop is a loop in this process, and the session that it has.
+// runningLoop is a loop in this process, with the session and the process that it has.
 type runningLoop struct {
 	*loop.Loop
-	s *session
+	s *session.Session
+	a *app
 }
 
 // inProcess is a loop in this process, so that its memory can be looked at.
-func (s *service) inProcess(now func() time.Time, prepare ...func(*session)) *runningLoop {
+func (s *service) inProcess(now func() time.Time, prepare ...func(*session.Session)) *runningLoop {
 	a := system()
 	a.now = now
 	a.configPath, a.term.Color, a.user = filepath.Join(s.dir, "cscs-sync.hcl"), "never", "root"
@@ -107,9 +109,9 @@ func (s *service) inProcess(now func() time.Time, prepare ...func(*session)) *ru
 	for _, change := range prepare {
 		change(ses)
 	}
-	l, ended := ses.loop(loop.Options{Interval: time.Millisecond})
+	l, ended := a.loop(ses, loop.Options{Interval: time.Millisecond})
 	s.t.Cleanup(ended)
-	return &runningLoop{l, ses}
+	return &runningLoop{l, ses, a}
 }
 
 // disturb does to the world what happens in one round: mostly nothing, now and then an order, one that changes or ends,

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,7 +65,7 @@ func (a *app) statePullCommand() *cobra.Command {
 			return err
 		}
 		var document bytes.Buffer
-		if err := s.store.Pull(&document); err != nil {
+		if err := s.Store.Pull(&document); err != nil {
 			return err
 		}
 		return a.term.Print(string(render.EscapeJSON(document.Bytes())))
@@ -91,23 +90,13 @@ done stays done; apply no longer resumes it.`,
 	return cmd
 }
 
-// holder is this process as the one that holds the lock.
-func (a *app) holder() ledger.Holder {
-	return ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(), Since: a.now()}
-}
-
 // locked opens the state for a change that an apply must not run into.
-func (a *app) locked(ctx context.Context, change func(ledger.Tx) error) (err error) {
+func (a *app) locked(ctx context.Context, change func(ledger.Tx, ledger.Person) error) error {
 	s, err := a.open(config.Skip)
 	if err != nil {
 		return err
 	}
-	lock, err := s.store.Lock(ctx, a.holder(), 0)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Release()) }()
-	return s.store.Update(change)
+	return s.Change(ctx, change)
 }
 
 func (a *app) showState(address string, asJSON bool) error {
@@ -122,11 +111,11 @@ func (a *app) forget(ctx context.Context, address, root string) error {
 	if root != "" {
 		shown = upkeep.Root(root)
 	}
-	err := a.locked(ctx, func(tx ledger.Tx) error {
+	err := a.locked(ctx, func(tx ledger.Tx, by ledger.Person) error {
 		if root != "" {
-			return upkeep.ForgetRoot(tx, root, a.person())
+			return upkeep.ForgetRoot(tx, root, by)
 		}
-		return upkeep.Forget(tx, address, a.person())
+		return upkeep.Forget(tx, address, by)
 	})
 	if err != nil {
 		return err
@@ -144,8 +133,8 @@ func (a *app) abandon(ctx context.Context, plan, reason string) error {
 	if file, err := a.readPlan(plan); err == nil {
 		id = canonical.ID(file.Plan.Core)
 	}
-	err := a.locked(ctx, func(tx ledger.Tx) (err error) {
-		id, err = upkeep.Abandon(tx, id, reason, a.person())
+	err := a.locked(ctx, func(tx ledger.Tx, by ledger.Person) (err error) {
+		id, err = upkeep.Abandon(tx, id, reason, by)
 		return err
 	})
 	if err != nil {

@@ -3,59 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waldur/cscs-storage-sync/planner/config"
-	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/render"
-	"github.com/waldur/cscs-storage-sync/providers/doctor"
-	"github.com/waldur/cscs-storage-sync/providers/site"
-	"github.com/waldur/cscs-storage-sync/state"
-	"github.com/waldur/cscs-storage-sync/state/kv"
-	"github.com/waldur/cscs-storage-sync/state/postgres"
 )
-
-// openStore names the state of a configuration: a file on this node, or one that nodes share.
-func (a *app) openStore(cfg *config.Config) (*state.Store, error) {
-	o := state.Options{Now: a.now}
-	shared := cfg.Shared
-	if shared == nil {
-		return state.Open(cfg.State, o)
-	}
-	boot, err := site.BootID()
-	if err != nil {
-		return nil, err
-	}
-	o.Node, o.Boot, o.Fence = cfg.Node(a.host), boot, site.FenceBy(shared.Fence)
-	var failed error
-	store, err := state.OpenOn(cfg.State, o, func(c state.Contents) kv.Engine {
-		var e *postgres.Engine
-		e, failed = postgres.New(postgres.Options{URL: shared.URL.Reveal(), Name: shared.Name,
-			Lease: shared.Lease, Initial: c.Initial})
-		return e
-	})
-	return store, errors.Join(err, failed)
-}
-
-// database returns what asks the server of a state that nodes share; nil for a state in a file.
-func database(shared *config.SharedState) func(context.Context) (doctor.Database, error) {
-	if shared == nil {
-		return nil
-	}
-	return func(ctx context.Context) (doctor.Database, error) {
-		engine, err := postgres.New(postgres.Options{URL: shared.URL.Reveal(), Name: shared.Name})
-		if err != nil {
-			return doctor.Database{}, err
-		}
-		defer engine.Close()
-		db, err := engine.Durability(ctx)
-		return doctor.Database{Name: engine.Name(), Version: db.Version, Problem: db.Problem(),
-			Standby: db.Replicas > 0 || db.Standbys != "", Encrypted: db.TLS || db.Local}, err
-	}
-}
 
 func (a *app) stateNodesCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -74,7 +28,7 @@ func (a *app) nodes(ctx context.Context, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	nodes, err := s.store.Nodes(ctx, s.cfg.Node(a.host))
+	nodes, err := s.Store.Nodes(ctx, s.Node())
 	if err != nil {
 		return err
 	}
@@ -105,7 +59,7 @@ that it is off, and then run this command. The history records it.`,
 		if err != nil {
 			return err
 		}
-		if err := s.store.Fence(*node, a.user, a.host, *reason); err != nil {
+		if err := s.Store.Fence(*node, a.user, a.host, *reason); err != nil {
 			return err
 		}
 		a.term.Tell("Node %s no longer holds the state: the next apply on another node takes it.",
@@ -142,20 +96,11 @@ func (a *app) copyState(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	cfg, diags := config.Load(to, config.OS(), config.Options{Secrets: config.Skip, StateURL: true,
-		Variables: a.variables})
-	if diags.HasErrors() {
-		return &diagnosed{diags, cfg.Sources}
-	}
-	other, err := a.openStore(cfg)
+	at, err := s.CopyTo(ctx, to)
 	if err != nil {
 		return err
 	}
-	if err := s.store.CopyTo(ctx, other, ledger.Holder{Who: a.user, Host: a.host, PID: os.Getpid(),
-		Since: a.now()}); err != nil {
-		return err
-	}
-	a.term.Tell("The state is %s now. Use %s on every node from here on.", other.File(),
+	a.term.Tell("The state is %s now. Use %s on every node from here on.", at,
 		render.ShellWord(to))
 	return nil
 }

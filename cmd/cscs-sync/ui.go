@@ -6,18 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
-
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/terminal"
 )
-
-// diagnosed is an error that is shown as diagnostics.
-type diagnosed struct {
-	diags hcl.Diagnostics
-	files map[string]*hcl.File
-}
-
-func (d *diagnosed) Error() string { return d.diags.Error() }
 
 // printError shows an error the way its kind is shown.
 func (a *app) printError(err error) {
@@ -25,9 +16,9 @@ func (a *app) printError(err error) {
 	if err == nil || errors.As(err, &silent) && silent.err == nil || terminal.IsUnread(err) {
 		return
 	}
-	var d *diagnosed
+	var d *session.InvalidError
 	if errors.As(err, &d) {
-		a.term.Diagnostics(d.diags, d.files)
+		a.term.Diagnostics(d.Diagnostics, d.Files)
 		return
 	}
 	a.term.Error(strings.ReplaceAll(strings.TrimRight(err.Error(), "\n"), context.Canceled.Error(),

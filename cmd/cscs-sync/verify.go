@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
@@ -14,6 +16,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 	"github.com/waldur/cscs-storage-sync/state"
 )
+
+// defaultValidity is approval.valid_for where no configuration says otherwise.
+const defaultValidity = 7 * 24 * time.Hour
 
 // verifyOptions are the flags of verify.
 type verifyOptions struct {
@@ -89,7 +94,7 @@ func (o *verifyOptions) verify(a *app, path string) (*engine.Verification, error
 	}
 	verifier := engine.Verifier{Rules: rules, Now: a.now()}
 	if node != nil {
-		verifier.Node = node.engine()
+		verifier.Node = node.Engine()
 	}
 	return v, verifier.Verify(v, &engine.Proposal{Plan: file.Plan, ID: v.ID, Path: path,
 		Blocks: blocks})
@@ -97,7 +102,7 @@ func (o *verifyOptions) verify(a *app, path string) (*engine.Verification, error
 
 // rules come from --allowed-signers, or from the configuration where there is one: then this is
 // taken for the node.
-func (o *verifyOptions) rules(a *app) (approval.Rules, *session, error) {
+func (o *verifyOptions) rules(a *app) (approval.Rules, *session.Session, error) {
 	if o.signers != "" {
 		signers, err := a.readSigners(o.signers)
 		return approval.Rules{Required: 1, ValidFor: defaultValidity, Signers: signers}, nil, err
@@ -109,7 +114,7 @@ func (o *verifyOptions) rules(a *app) (approval.Rules, *session, error) {
 	if err != nil {
 		return approval.Rules{}, nil, err
 	}
-	rules, err := s.rules()
+	rules, err := s.Rules()
 	return rules, s, err
 }
 

@@ -52,7 +52,7 @@ func IsRejected(tx ledger.Tx, id string) (bool, error) {
 }
 
 // Reject removes the held plan that ref means, and remembers that by rejected it.
-func Reject(tx ledger.Tx, ref, reason string, by Person) (Plan, error) {
+func Reject(tx ledger.Tx, ref, reason string, by ledger.Person) (Plan, error) {
 	plans, _, err := Waiting(tx, "")
 	if err != nil {
 		return Plan{}, err
@@ -76,13 +76,13 @@ func Reject(tx ledger.Tx, ref, reason string, by Person) (Plan, error) {
 	if reason != "" {
 		text += ": " + reason
 	}
-	return w, by.note(tx, EventReject, w.ID, text)
+	return w, by.NotesOf(tx, EventReject, w.ID, text)
 }
 
 // RemoveUnusable removes the held plan in a file of this name, such as 0a1b2c3d4e5f.plan, if nobody
 // can use it. It has no id that could be trusted, so no rejection is kept: the loop holds its changes
 // again.
-func RemoveUnusable(tx ledger.Tx, file, reason string, by Person) (removed bool, err error) {
+func RemoveUnusable(tx ledger.Tx, file, reason string, by ledger.Person) (removed bool, err error) {
 	_, unusable, err := Waiting(tx, "")
 	if err != nil || !slices.ContainsFunc(unusable, func(u Unusable) bool {
 		return filepath.Base(u.File) == file
@@ -96,11 +96,11 @@ func RemoveUnusable(tx ledger.Tx, file, reason string, by Person) (removed bool,
 	if reason != "" {
 		text += ": " + reason
 	}
-	return true, by.note(tx, EventReject, "", text)
+	return true, by.NotesOf(tx, EventReject, "", text)
 }
 
 // Unreject forgets the rejection that ref means.
-func Unreject(tx ledger.Tx, ref string, by Person) (Rejection, error) {
+func Unreject(tx ledger.Tx, ref string, by ledger.Person) (Rejection, error) {
 	rejected, err := Rejected(tx)
 	if err != nil {
 		return Rejection{}, err
@@ -112,7 +112,7 @@ func Unreject(tx ledger.Tx, ref string, by Person) (Rejection, error) {
 	if _, err := tx.DeleteFile(rejectedName(r.Plan)); err != nil {
 		return r, err
 	}
-	return r, by.note(tx, EventUnreject, r.Plan, "rejection of "+r.Name+" removed")
+	return r, by.NotesOf(tx, EventUnreject, r.Plan, "rejection of "+r.Name+" removed")
 }
 
 // Forgettable returns the rejections that are older than [KeepRejections], and whose plans an audit
@@ -126,26 +126,17 @@ func Forgettable(tx ledger.Tx, now map[string]bool) ([]Rejection, error) {
 }
 
 // Forget removes the rejections that are [Forgettable].
-func Forget(tx ledger.Tx, now map[string]bool, by Person) error {
+func Forget(tx ledger.Tx, now map[string]bool, by ledger.Person) error {
 	rejected, err := Forgettable(tx, now)
 	for _, r := range rejected {
 		if err != nil {
 			break
 		}
 		if _, err = tx.DeleteFile(rejectedName(r.Plan)); err == nil {
-			err = by.note(tx, EventForget, r.Plan, "rejection of "+r.Name+" forgotten: nothing "+
+			err = by.NotesOf(tx, EventForget, r.Plan, "rejection of "+r.Name+" forgotten: nothing "+
 				"would hold that plan any more")
 		}
 	}
-	return err
-}
-
-// Person is who does something about a held plan, and where.
-type Person struct{ Who, Host string }
-
-func (p Person) note(tx ledger.Tx, event, plan, text string) error {
-	_, err := tx.AppendHistory(ledger.Entry{Who: p.Who, Host: p.Host, Event: event, Plan: plan,
-		Text: text})
 	return err
 }
 

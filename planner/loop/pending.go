@@ -59,7 +59,7 @@ func (r *round) forgetRejections(p *engine.Planned) error {
 	if r.lane != LaneAudit || len(unobservedKeys(p)) > 0 {
 		return nil
 	}
-	by := held.Person{Who: r.loop.cfg.Engine.Who, Host: r.loop.cfg.Engine.Host}
+	by := ledger.Person{Who: r.loop.cfg.Engine.Who, Host: r.loop.cfg.Engine.Host}
 	var forgotten []held.Rejection
 	err := r.loop.cfg.Engine.Store.View(func(tx ledger.Tx) (err error) {
 		forgotten, err = held.Forgettable(tx, r.rejectedNow)

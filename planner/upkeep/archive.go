@@ -47,7 +47,7 @@ func Archive(register []planner.Archived, now time.Time) string {
 }
 
 // Rebuild replaces the register by what was found in the archives.
-func Rebuild(tx ledger.Tx, found []planner.Archived, by Person) error {
+func Rebuild(tx ledger.Tx, found []planner.Archived, by ledger.Person) error {
 	before, err := tx.ArchiveRegister()
 	if err != nil {
 		return err

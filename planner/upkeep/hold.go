@@ -15,7 +15,7 @@ import (
 
 // Hold puts a hold in force. It does nothing if the same person holds the same, for the same reason
 // and as long, already.
-func Hold(store ledger.Store, h planner.Hold, by Person) (already bool, err error) {
+func Hold(store ledger.Store, h planner.Hold, by ledger.Person) (already bool, err error) {
 	h.By = by.Who
 	err = store.Update(func(tx ledger.Tx) error {
 		holds, err := tx.Holds(tx.Now())
@@ -38,7 +38,7 @@ func Hold(store ledger.Store, h planner.Hold, by Person) (already bool, err erro
 }
 
 // Lift lifts the holds that have exactly this glob, and returns how many there were.
-func Lift(store ledger.Store, glob string, by Person) (lifted int, err error) {
+func Lift(store ledger.Store, glob string, by ledger.Person) (lifted int, err error) {
 	err = store.Update(func(tx ledger.Tx) error {
 		gone, err := tx.RemoveHolds(glob)
 		if err != nil {

@@ -94,7 +94,7 @@ func Details(records []Record) string {
 }
 
 // Forget removes what is recorded of an address, or of an item.
-func Forget(tx ledger.Tx, what string, by Person) error {
+func Forget(tx ledger.Tx, what string, by ledger.Person) error {
 	records, err := tx.Records()
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func Forget(tx ledger.Tx, what string, by Person) error {
 }
 
 // ForgetRoot removes the identity of a system's directory.
-func ForgetRoot(tx ledger.Tx, system string, by Person) error {
+func ForgetRoot(tx ledger.Tx, system string, by ledger.Person) error {
 	existed, err := tx.DeleteRoot(system)
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func Root(system string) string {
 
 // Abandon ends the one plan in progress whose id is, or begins with, the given one, and returns its
 // id.
-func Abandon(tx ledger.Plans, id, reason string, by Person) (string, error) {
+func Abandon(tx ledger.Plans, id, reason string, by ledger.Person) (string, error) {
 	plans, err := tx.Plans()
 	if err != nil {
 		return "", err

@@ -69,7 +69,7 @@ func (s *state) did(t *testing.T, want ...string) {
 	s.done = nil
 }
 
-var anna = upkeep.Person{Who: "anna", Host: "node1"}
+var anna = ledger.Person{Who: "anna", Host: "node1"}
 
 // TestHold: a hold is noted once, and one that differs is another one.
 func TestHold(t *testing.T) {
@@ -86,7 +86,7 @@ func TestHold(t *testing.T) {
 	if already, err := upkeep.Hold(s, h, anna); already || err != nil {
 		t.Errorf("another end: %t, %v", already, err)
 	}
-	if already, err := upkeep.Hold(s, h, upkeep.Person{Who: "bea"}); already || err != nil {
+	if already, err := upkeep.Hold(s, h, ledger.Person{Who: "bea"}); already || err != nil {
 		t.Errorf("another person: %t, %v", already, err)
 	}
 	s.done = nil

@@ -75,8 +75,13 @@ func (s *Stopper) Ask() { s.once.Do(func() { close(s.asked) }) }
 // BySelf notes that the command stops by itself once it is asked to, because it changes something.
 func (s *Stopper) BySelf() { s.graceful.Store(true) }
 
-// KeepReloads leaves SIGHUP to the command.
-func (s *Stopper) KeepReloads() { s.reloads.Store(true) }
+// Reloads leaves SIGHUP to the command, which gets each until end is called.
+func (s *Stopper) Reloads() (each <-chan os.Signal, end func()) {
+	reloads := make(chan os.Signal, 1)
+	s.reloads.Store(true)
+	signal.Notify(reloads, syscall.SIGHUP)
+	return reloads, func() { signal.Stop(reloads) }
+}
 
 // WaitsFor notes what the command waits for, until ended is called.
 func (s *Stopper) WaitsFor(what string) (ended func()) {

@@ -105,22 +105,38 @@ func TestEndedInTime(t *testing.T) {
 
 // TestReloads: SIGHUP is left to a command that reloads.
 func TestReloads(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newProcess(t)
-		p.s.KeepReloads()
-		p.get(syscall.SIGHUP)
-		p.is(time.Minute, false, false)
-		if p.s.IsAsked() {
-			t.Error("it was asked to stop")
-		}
-		looking, end := p.s.Looking(p.ctx)
-		defer end()
-		p.s.Ask()
-		synctest.Wait()
-		if looking.Err() == nil {
-			t.Error("what changes nothing goes on")
-		}
-	})
+	s := New(Usual, t.Logf, func() { t.Error("ended") })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	defer s.Watch(cancel)()
+	each, end := s.Reloads()
+	defer end()
+	if err := syscall.Kill(syscall.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-each:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the signal did not arrive")
+	}
+	s.got(syscall.SIGHUP, cancel, nil)
+	if s.IsAsked() || ctx.Err() != nil {
+		t.Error("it was asked to stop")
+	}
+}
+
+// TestLooking: what changes nothing ends as soon as the process is asked to stop.
+func TestLooking(t *testing.T) {
+	s := New(Usual, t.Logf, func() {})
+	looking, end := s.Looking(t.Context())
+	defer end()
+	s.Ask()
+	s.Ask()
+	select {
+	case <-looking.Done():
+	case <-time.After(20 * time.Second):
+		t.Fatal("it goes on")
+	}
 }
 
 // TestRealSignal: the signals of the process arrive.

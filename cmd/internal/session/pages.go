@@ -1,4 +1,4 @@
-package main
+package session
 
 import (
 	"context"
@@ -10,25 +10,26 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
-	"github.com/waldur/cscs-storage-sync/planner/held"
-	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
-	siteReport "github.com/waldur/cscs-storage-sync/planner/report"
+	"github.com/waldur/cscs-storage-sync/planner/report"
 	"github.com/waldur/cscs-storage-sync/planner/status"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
 // statusView is what the loop's pages show under the configuration of this session. Other
 // goroutines call its functions, so they keep the configuration and the state of now.
-func (s *session) statusView() status.View {
-	cfg, store, now := s.cfg, s.store, s.app.now
+func (s *Session) statusView() status.View {
+	cfg, store, now := s.Config, s.Store, s.Process.Now
 	v := status.View{Store: store, Files: store.Files(),
 		Held:  func() ([]status.Held, error) { return heldForStatus(store) },
 		Plan:  func(short string) (*planner.Plan, error) { return heldPlan(store, short) },
 		Nodes: func() ([]status.Node, error) { return nodesForStatus(store) },
 		Report: func(p *engine.Planned) ([]byte, error) {
-			return reportPage(store, cfg.Settings.Systems,
-				p, now())
+			in, err := reportInput(store, cfg.Settings.Systems, p, now())
+			if err != nil {
+				return nil, err
+			}
+			return report.New(in).HTML()
 		}}
 	for _, system := range cfg.Settings.Systems {
 		v.Systems = append(v.Systems, system.Name)
@@ -36,38 +37,35 @@ func (s *session) statusView() status.View {
 	return v
 }
 
-// reportPage is the page of a report on what an audit saw.
-func reportPage(store *state.Store, systems []planner.System, p *engine.Planned,
-	now time.Time) ([]byte, error) {
-	in := reportInput(p, systems, now)
+// ReportInput is what a report says of a plan and of the state.
+func (s *Session) ReportInput(p *engine.Planned) (report.Input, error) {
+	return reportInput(s.Store, s.Config.Settings.Systems, p, s.Process.Now())
+}
+
+func reportInput(store *state.Store, systems []planner.System, p *engine.Planned,
+	now time.Time) (report.Input, error) {
+	in := report.Input{Plan: p.Plan, Systems: systems, Views: p.Graph.Views(),
+		Quotas: p.Graph.QuotaViews(), Mounts: p.Mounts, Now: now.UTC()}
 	if err := store.View(in.Read); err != nil {
-		return nil, err
+		return in, err
 	}
-	var err error
-	if in.Held, err = heldForReport(store); err != nil {
-		return nil, err
+	held, err := waiting(store)
+	for _, w := range held {
+		in.Held = append(in.Held, report.Held{Plan: w.ID, Name: w.Name, Since: w.Since,
+			Summary: w.Summary, Danger: w.Danger, Because: w.Because})
 	}
-	return siteReport.New(in).HTML()
+	return in, err
 }
 
 // heldForStatus are the plans that a person can approve. One that this version can't use is left
 // out; doctor names it.
 func heldForStatus(store *state.Store) (plans []status.Held, err error) {
-	waiting, err := waitingIn(store)
-	for _, w := range waiting {
+	held, err := waiting(store)
+	for _, w := range held {
 		plans = append(plans, status.Held{ID: w.ID, Since: w.Since, Summary: w.Summary,
 			Dangers: w.Dangers, Because: w.Because, Approvals: w.Approvals})
 	}
 	return plans, err
-}
-
-// waitingIn are the held plans of a state that a person can approve.
-func waitingIn(store *state.Store) (waiting []held.Plan, err error) {
-	err = store.View(func(tx ledger.Tx) error {
-		waiting, _, err = held.Waiting(tx, store.Dir())
-		return err
-	})
-	return waiting, err
 }
 
 // heldPlan reads a held plan. Its name is no path: heldPlan looks for it among the plans that

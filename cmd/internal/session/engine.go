@@ -1,0 +1,119 @@
+package session
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/providers/posix"
+	"github.com/waldur/cscs-storage-sync/providers/site"
+	"github.com/waldur/cscs-storage-sync/providers/waldur"
+)
+
+// Site is what the configuration opens.
+func (s *Session) Site() *site.Site {
+	if s.site == nil {
+		p := &s.Process
+		s.site = site.New(s.Config, site.Options{Now: p.Now, Stdin: p.Stdin, Transport: p.Transport,
+			Progress: p.Hooks.Progress, Waits: p.Hooks.Waits, CallbackTimeout: p.CallbackTimeout,
+			MountTimeout: p.MountTimeout, Kernel: p.Kernel,
+			Observing: func(work string, done, total int) {
+				s.stage("observing", 2*site.QuotaTimeout+engine.StageSlack)
+				p.Hooks.Progress(work, done, total)
+			}})
+	}
+	return s.site
+}
+
+// Source is where the resources come from: the proxy, or saved responses.
+func (s *Session) Source(files []string) (engine.Source, error) { return s.Site().Source(files) }
+
+// Engine is what plans and applies under the configuration.
+func (s *Session) Engine() *engine.Engine {
+	p, cfg := &s.Process, s.Config
+	e := &engine.Engine{Settings: &cfg.Settings, Overrides: cfg.Overrides,
+		Policy: cfg.AutoApprove, Rules: s.Rules,
+		ValidFor: cfg.Approval.ValidFor, Store: s.Store, Locker: s.Store, Key: s.localKey,
+		Proxy:   func() (engine.Source, error) { return s.Source(nil) },
+		Storage: site.ForEngine{Site: s.Site(), Markers: s.OwnMarkers}, Who: p.Who,
+		Host: p.Host, Version: p.Version, PID: os.Getpid(), Now: p.Now,
+		Sleep: waldur.Sleep, Log: p.Log, CallbackTimeout: CallbackTimeout, Hooks: p.Hooks}
+	e.Hooks.Stage, e.Hooks.Listed = s.stage, tuneMemory
+	if p.Locker != nil {
+		e.Locker = p.Locker(e.Locker)
+	}
+	if cfg.Proxy != nil {
+		e.ListingTimeout = cfg.Proxy.Timeout
+	}
+	if cfg.Waldur != nil {
+		e.Orders = s.Site().Orders()
+	}
+	return e
+}
+
+// stage gives a sign of life where somebody watches.
+func (s *Session) stage(name string, allowed time.Duration) {
+	if s.beat != nil {
+		s.beat(name, allowed)
+	}
+}
+
+// tuneMemory has garbage collected, from now on, when it is a seventh of what is in use, and not as
+// much again. What a plan keeps is most of what it allocates, so this costs little time, and a
+// third of the peak is saved. It begins when the listing is there: what that leaves is below the
+// peak, and small plans are done by then. Commands that only read and render plan files keep the
+// default, because they allocate little. GOGC in the environment wins.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(15)
+	}
+}
+
+// Markers are those of the configured systems, for a state with an id.
+func (s *Session) Markers(id string) (*site.Markers, error) {
+	boot, err := site.BootID()
+	if err != nil {
+		return nil, err
+	}
+	var roots map[string]planner.RootIdentity
+	err = s.Store.View(func(tx ledger.Tx) error {
+		roots, err = tx.Roots()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	own := posix.Marker{State: id, Node: s.Node(), Boot: boot, At: s.Process.Now().UTC()}
+	return s.Site().Markers(own, roots), nil
+}
+
+// OwnMarkers are those for the state of this session.
+func (s *Session) OwnMarkers() (*site.Markers, error) {
+	id, err := s.Store.ID()
+	if err != nil {
+		return nil, err
+	}
+	return s.Markers(id)
+}
+
+// Take has this state manage a system of another one, while no apply runs. It returns what the
+// system's marker said before.
+func (s *Session) Take(ctx context.Context, system, reason string) (from *posix.Marker, err error) {
+	err = s.alone(ctx, func() error {
+		m, err := s.OwnMarkers()
+		if err != nil {
+			return err
+		}
+		from, err = m.Take(ctx, system, func(text string) error {
+			return s.Store.Update(func(tx ledger.Tx) error {
+				return s.Person().Notes(tx, ledger.EventTake, text+": "+reason)
+			})
+		})
+		return err
+	})
+	return from, err
+}
