@@ -34,9 +34,10 @@ func (a *app) applyCommand() *cobra.Command {
 		Use:   "apply [PLAN]",
 		Short: "run an approved plan",
 		Args:  arguments(0, 1),
-		Long: `With PLAN: runs that approved plan, and asks nothing. First it looks again at
-everything that the plan touches. If something is no longer as the plan showed
-it, the plan is stale, and nothing is done. An interrupted plan is resumed.
+		Long: `With PLAN: runs that approved plan without asking. First, apply looks again at
+everything that the plan touches. If anything has changed since the plan was
+made, the plan is stale and apply does nothing. apply resumes an interrupted
+plan.
 
 Without PLAN: plans, shows the plan, and asks on the terminal. With
 --auto-approve the policy (auto_approve) approves what it allows.
@@ -46,8 +47,8 @@ changes failed or were skipped; 130 interrupted.`,
 	}
 	f := cmd.Flags()
 	var o applyOptions
-	f.BoolVar(&o.skipStale, "skip-stale", false, "leave out what is stale, and do the rest")
-	f.StringArrayVar(&o.approvals, "approval", nil, "count a detached approval in `FILE` too")
+	f.BoolVar(&o.skipStale, "skip-stale", false, "skip stale changes and make the rest")
+	f.StringArrayVar(&o.approvals, "approval", nil, "also count the detached approval in `FILE`")
 	f.BoolVar(&o.json, "json", false, "print events as JSON, one a line")
 	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait for the lock for at most `D`, such as "+
 		"30s")

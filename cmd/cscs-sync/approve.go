@@ -56,11 +56,11 @@ func (o *approveOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.name, "as", "", "approve as `NAME`; default: the login or, for an SSH key, "+
 		"the one principal that allowed_signers gives it")
 	f.StringVar(&o.ticket, "ticket", "", "the change's ticket `ID`")
-	f.StringVar(&o.comment, "comment", "", "what there is to say (`TEXT`)")
+	f.StringVar(&o.comment, "comment", "", "a `TEXT` for people who read the approval later")
 	f.BoolVar(&o.detach, "detach", false, "print the approval instead of adding it to the file")
 	f.BoolVar(&o.print, "print-message", false, "print the message to be signed, and nothing else")
-	f.StringVar(&o.signature, "signature", "", "take a signature that ssh-keygen -Y sign made: "+
-		"`FILE`, named as the message with .sig")
+	f.StringVar(&o.signature, "signature", "", "use the signature that ssh-keygen -Y sign "+
+		"wrote to `FILE`; the message is beside it, without .sig")
 }
 
 func (o *approveOptions) run(a *app, path string) error {

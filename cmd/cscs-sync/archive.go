@@ -15,17 +15,17 @@ import (
 )
 
 func (a *app) archiveCommand() *cobra.Command {
-	return group("archive", "archived directories", a.archiveListCommand(),
+	return group("archive", "list, restore and find archived directories", a.archiveListCommand(),
 		a.archiveRestoreCommand(), a.archiveRescanCommand())
 }
 
 func (a *app) archiveListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "list archived directories",
+		Short: "list list, restore and find archived directories",
 		Args:  arguments(0, 0),
-		Long: `Nothing is ever deleted. With --expired, lists only what is past its retention,
-so that people can decide about it.`,
+		Long: `cscs-sync never deletes anything. With --expired, lists only directories that
+are past their retention, so that people can decide what to do with them.`,
 	}
 	expired := cmd.Flags().Bool("expired", false, "only what is past its retention")
 	asJSON := cmd.Flags().Bool("json", false, "print them as a JSON array")

@@ -15,12 +15,12 @@ import (
 )
 
 func (a *app) callbacksCommand() *cobra.Command {
-	return group("callbacks", "callbacks that Waldur has not got yet", a.callbacksListCommand(),
+	return group("callbacks", "show and send the callbacks that still wait for Waldur", a.callbacksListCommand(),
 		a.callbacksRetryCommand(), a.callbacksDropCommand())
 }
 
 func (a *app) callbacksListCommand() *cobra.Command {
-	return listing(a, "list callbacks that Waldur has not got yet",
+	return listing(a, "list show and send the callbacks that still wait for Waldur",
 		"Waldur has been told everything.\n", upkeep.Callbacks,
 		func(tx ledger.Tx) ([]ledger.Delivery, error) { return tx.Outbox() })
 }
@@ -28,7 +28,7 @@ func (a *app) callbacksListCommand() *cobra.Command {
 func (a *app) callbacksRetryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retry [NUMBER…]",
-		Short: "send waiting callbacks now, parked ones too",
+		Short: "send waiting callbacks now, also parked ones",
 		Args:  arguments(0, -1),
 		Long: `Without NUMBER, sends all. If a callback may have been sent before, Waldur is
 first asked about its order, so that nothing takes effect twice.
@@ -45,12 +45,12 @@ Exit codes: 0 all were delivered; 1 error; 4 some still wait.`,
 func (a *app) callbacksDropCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drop NUMBER",
-		Short: "give a callback up",
+		Short: "give up a callback",
 		Args:  arguments(1, 1),
-		Long: `Waldur is never told. The history keeps who gave it up, and why. With an
-approve, all later callbacks of its order are given up, too: Waldur takes none
-without it. If the order is still open, the next plan approves and reports it
-again.`,
+		Long: `Waldur never gets it. The history keeps who gave it up, and why. Giving up an
+approve also gives up all later callbacks of its order, because Waldur takes
+none without it. If the order is still open, the next plan approves and reports
+it again.`,
 	}
 	f := cmd.Flags()
 	reason := f.String("reason", "", "why (`TEXT`, needed)")

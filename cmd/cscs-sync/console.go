@@ -38,7 +38,7 @@ Exit codes: 0 done; 1 error, also of a line that came from a pipe.`,
 	}
 	f := cmd.Flags()
 	address := f.String("address", "", "let expressions see upstream of the resource at `ADDRESS`")
-	resources := f.StringArray("resources", nil, "read saved responses from `FILE` in place of "+
+	resources := f.StringArray("resources", nil, "read saved responses from `FILE` instead of "+
 		"the proxy")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *address == "" && len(*resources) > 0 {

@@ -14,13 +14,13 @@ import (
 func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "look for what would go wrong, before it does",
+		Short: "find problems before they stop a plan or an apply",
 		Args:  arguments(0, 0),
 		Long: `Checks the configuration, rights, the storage, lfs, the proxy, Waldur, the clock
-and the state. Changes nothing. What a client of Lustre cannot see (whether
-quotas are enforced) it can only name.
+and the state. Changes nothing. A Lustre client cannot see everything, such as
+whether quotas are enforced: doctor names what you have to check yourself.
 
-Exit codes: 0 nothing is wrong, perhaps with warnings; 1 something is.`,
+Exit codes: 0 no failure, perhaps warnings; 1 at least one failure.`,
 	}
 	f := cmd.Flags()
 	asJSON := f.Bool("json", false, "print the findings as a JSON array")

@@ -15,11 +15,11 @@ import (
 func (a *app) explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain ADDRESS|GID|ORDER|PATH",
-		Short: "say what is wanted, what is there, and why nothing happens",
+		Short: "explain what is wanted, what exists, and why nothing happens",
 		Args:  arguments(1, 1),
-		Long: `Answers the helpdesk's question. Takes an address, a group id, an order's id
-(or its first digits), or the path of a directory that nobody claims. Asks the
-proxy, Waldur and the storage, and changes nothing.`,
+		Long: `Takes an address, a group id, an order's id (or its first digits), or the path
+of a directory that no resource claims. Asks the proxy, Waldur and the storage,
+and changes nothing.`,
 	}
 	f := cmd.Flags()
 	var o planOptions

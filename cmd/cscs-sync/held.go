@@ -64,8 +64,8 @@ func (a *app) heldRejectCommand() *cobra.Command {
 		Short: "remove a held plan, and do not hold it again",
 		Args:  arguments(1, 1),
 		Long: `Removes a held plan. The loop does not hold it again until its id changes,
-because something else is wanted or the storage is otherwise. Waldur is told
-nothing: to reject an order, use plan --reject.
+which happens when something else is wanted or the storage has changed. Waldur
+is told nothing: to reject an order, use plan --reject.
 
 REF is the plan's name, or the first digits of its id: see held list. A plan
 that this version can't use is named by its file, such as 0a1b2c3d4e5f.plan.`,

@@ -33,7 +33,7 @@ func (o *historyOptions) filterFlags(f *pflag.FlagSet) {
 }
 
 func (a *app) stateHistoryCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "history", Short: "what was applied, when, and who approved it",
+	cmd := &cobra.Command{Use: "history", Short: "show what was applied, when, and who approved it",
 		Args: arguments(0, 0),
 		Long: `Shows the history: each plan with what it was to change, attribute by attribute,
 and how it ended; holds, rejections and everything else that people did.`}
@@ -52,11 +52,11 @@ and how it ended; holds, rejections and everything else that people did.`}
 func (a *app) historyExportCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "export", Short: "print the history for auditors, after checking it",
 		Args: arguments(0, 0),
-		Long: `Checks that the history is whole, and prints it: as CSV, a line for each
+		Long: `Checks that the history is complete, and prints it: as CSV, a line for each
 attribute that a plan was to change and for each other entry; or as JSON, an
-entry a line. Prints nothing of a history that is not whole.
+entry a line. Prints nothing if the history is not complete.
 
-Exit codes: 0 done; 1 error, also of a history that was edited.`}
+Exit codes: 0 done; 1 error, or somebody edited the history.`}
 	o := historyOptions{verify: true}
 	f := cmd.Flags()
 	f.StringVar(&o.format, "format", "csv", "`FORMAT`: csv or jsonl")

@@ -24,10 +24,10 @@ func (a *app) holdAddCommand() *cobra.Command {
 		Use:   "add GLOB",
 		Short: "leave matching resources alone",
 		Args:  arguments(1, 1),
-		Long: `Apply and the loop leave resources alone whose whole address matches GLOB, until
-the time is over or somebody lifts the hold: for maintenance and incidents. A
-GLOB that matches nothing recorded, and nothing in the loop's last complete
-listing, is refused, because it is probably misspelt.`,
+		Long: `For maintenance and incidents. apply and the loop leave resources alone whose
+whole address matches GLOB, until the time is over or somebody lifts the hold.
+A GLOB that matches no recorded resource, and nothing in the loop's last
+complete listing, is refused, because it is probably misspelt.`,
 	}
 	f := cmd.Flags()
 	reason := f.String("reason", "", "why (`TEXT`, needed)")

@@ -11,9 +11,9 @@ func (a *app) initCommand() *cobra.Command {
 		Use:   "init [DIR]",
 		Short: "write a commented configuration to start from",
 		Args:  arguments(0, 1),
-		Long: `Writes cscs-sync.hcl into DIR (default: the present folder). With --from it
-converts the Python agent's YAML, every key of it; tokens go into files of their
-own, mode 0600. Overwrites nothing.`,
+		Long: `Writes cscs-sync.hcl into DIR (default: the current folder). With --from, init
+converts every key of the Python agent's YAML. Tokens go into files of their
+own, with mode 0600. init overwrites nothing.`,
 	}
 	f := cmd.Flags()
 	from := f.String("from", "", "convert the Python agent's configuration in `FILE`")

@@ -14,7 +14,7 @@ import (
 func (a *app) stateTakeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "take SYSTEM",
-		Short: "have this state manage a system of another one",
+		Short: "let this state manage a system that another state manages",
 		Args:  arguments(1, 1),
 		Long: `Each system carries a marker of the state that manages it, because two states
 that change one storage undo each other's work. apply refuses a system with the

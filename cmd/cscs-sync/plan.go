@@ -54,11 +54,11 @@ func (o *planOptions) selectionFlags(f *pflag.FlagSet) {
 func (a *app) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan",
-		Short: "compare what should exist with what does: the changes",
+		Short: "show what would change, and write it to a plan file",
 		Args:  arguments(0, 0),
 		Long: `Reads the proxy's listing and the overrides, looks at the storage, and prints
-what would change. Takes no lock and changes nothing. With --out it also writes
-the plan to a file, to be reviewed, approved and applied.
+what would change. Takes no lock and changes nothing. With --out, plan also
+writes a plan file, which people review and approve, and apply runs.
 
 Exit codes: 0 done; 1 error; 4 something could not be observed; and with
 --detailed-exitcode 2 when there are changes.`,
@@ -81,7 +81,7 @@ Exit codes: 0 done; 1 error; 4 something could not be observed; and with
 
 // resourcesFlag is that of all commands that plan.
 func (o *planOptions) resourcesFlag(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` in place "+
+	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` instead "+
 		"of the proxy: one complete listing, or all pages of one (- is stdin)")
 }
 

@@ -25,13 +25,14 @@ type runOptions struct {
 func (a *app) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "the unattended loop: apply what policy allows, hold the rest",
+		Short: "run unattended: apply what the policy allows, hold the rest",
 		Args:  arguments(0, 0),
-		Long: `Two lanes: every interval the orders (pending, updating, removing, error), and
-every audit_interval the whole listing and the storage. What auto_approve allows
-is applied; the rest is written as plan files to the folder pending in
-state.path: approve one, and the next round applies it. Until one plan approved
-by a person has been applied on this state, everything is held.
+		Long: `The loop has two lanes. Every interval, the orders lane looks at resources with
+an order (pending, updating, removing, error). Every audit_interval, the audit
+lane looks at the whole listing and the storage. The loop applies what
+auto_approve allows, and holds the rest for people, as plan files: see held
+list. Approve one, and the next round applies it. On a new state, the loop holds
+everything until a plan that a person approved has been applied.
 
 SIGHUP reads the configuration again. SIGTERM and SIGINT end the loop within
 ten seconds: running changes get six seconds to finish.
@@ -47,12 +48,12 @@ held; 1 error; 3 refused; 4 --once, and something failed.`,
 	}
 	f := cmd.Flags()
 	var o runOptions
-	f.BoolVar(&o.once, "once", false, "one round of both lanes, audit first, and end")
+	f.BoolVar(&o.once, "once", false, "run one round of both lanes, audit first, then stop")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be applied and held, and change nothing")
-	f.DurationVar(&o.interval, "interval", 0, "time between rounds (`D`), in place of the "+
+	f.DurationVar(&o.interval, "interval", 0, "time between rounds (`D`), instead of the "+
 		"configuration's")
 	f.BoolVar(&o.acceptShrunk, "accept-shrunk", false,
-		"with --once: go on although the listing suddenly lacks much of what is recorded")
+		"with --once: continue although much of what is recorded is missing from the listing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.interval < 0 {
 			return &usageError{"run", fmt.Errorf("--interval %s: want a time that is not negative",

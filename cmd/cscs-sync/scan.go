@@ -22,7 +22,7 @@ type scanOptions struct {
 func (a *app) scanCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scan",
-		Short: "directories and quotas that no resource wants",
+		Short: "list directories and quotas that no resource wants",
 		Args:  arguments(0, 0),
 		Long: `Reads the folders in which resources lie, and lists the directories there that
 no resource wants: with owner, age and, where a quota of their own counts them,

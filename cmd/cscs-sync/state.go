@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) stateCommand() *cobra.Command {
-	return group("state", "what is recorded, and who applied what", a.stateListCommand(),
+	return group("state", "show and repair what is recorded", a.stateListCommand(),
 		a.stateShowCommand(), a.stateRmCommand(), a.stateHistoryCommand(), a.statePullCommand(),
 		a.stateAbandonCommand(), a.stateTakeCommand(), a.stateNodesCommand(),
 		a.stateFenceCommand(), a.stateCopyCommand())
@@ -28,7 +28,7 @@ func (a *app) stateListCommand() *cobra.Command {
 }
 
 func (a *app) stateShowCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "show ADDRESS", Short: "show what is recorded of a resource",
+	cmd := &cobra.Command{Use: "show ADDRESS", Short: "show what is recorded about a resource",
 		Args: arguments(1, 1)}
 	f := cmd.Flags()
 	asJSON := f.Bool("json", false, "print it as JSON")
@@ -39,11 +39,11 @@ func (a *app) stateShowCommand() *cobra.Command {
 func (a *app) stateRmCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rm [ADDRESS]",
-		Short: "forget a resource, or what a system's directory was",
+		Short: "forget a resource, or the identity of a system's directory",
 		Args:  arguments(0, 1),
-		Long: `Forgetting changes nothing on the storage: a forgotten resource is adopted, or
-made, as if it had never been seen. With --root, forgets the recorded identity
-of a system's directory, after its filesystem was replaced on purpose.`,
+		Long: `Changes nothing on the storage. The next plan adopts or creates a forgotten
+resource as if it were new. With --root, forgets the recorded identity of a
+system's directory, after somebody has replaced its filesystem on purpose.`,
 	}
 	f := cmd.Flags()
 	root := f.String("root", "", "forget the root's identity of `SYSTEM`")

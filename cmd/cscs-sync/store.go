@@ -41,7 +41,7 @@ func (a *app) nodes(ctx context.Context, asJSON bool) error {
 func (a *app) stateFenceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fence",
-		Short: "say that another node is gone, so that this one may go on",
+		Short: "confirm that another node is off, so that this one can continue",
 		Args:  arguments(0, 0),
 		Long: `A node that has not renewed its lease may be paused. When it wakes up, it makes
 the call that it was about to make, and no lease prevents that. So the next node
@@ -72,13 +72,12 @@ that it is off, and then run this command. The history records it.`,
 func (a *app) stateCopyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "copy",
-		Short: "move the state to where another configuration has it",
+		Short: "move the state to the place that another configuration names",
 		Args:  arguments(0, 0),
 		Long: `Moves the state from a file to a database, or back: all of it, with the same id
-and the same history. From then on the state that was left is refused. The
-other one must be empty, or be the one that this state came from. Files beside
-the state (held plans, plans that the loop has begun) are not moved: let the
-loop end first, and plan again.`,
+and the same history, held plans and begun plans. After that, every command
+refuses the old state. The new place must be empty, or be where this state came
+from. Stop the loop first.`,
 	}
 	f := cmd.Flags()
 	to := f.String("to", "", "the other `CONFIG`, a file or a folder (needed)")

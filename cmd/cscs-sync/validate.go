@@ -16,8 +16,8 @@ func (a *app) validateCommand() *cobra.Command {
 		Short: "check the configuration and its overrides, offline",
 		Args:  arguments(0, 0),
 		Long: `Checks everything that can be checked without the proxy and the storage: syntax,
-values, overrides, and that secrets exist and are protected. All findings are
-shown at once.
+values, overrides, and whether secrets exist and are protected. Shows all
+findings at once.
 
 Exit codes: 0 valid; 1 there are errors.`,
 	}

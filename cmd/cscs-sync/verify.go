@@ -32,16 +32,16 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use:   "verify PLAN",
 		Short: "check that a plan file is intact, approved and in date",
 		Args:  arguments(1, 1),
-		Long: `Works off the node, too: with --allowed-signers it needs no configuration.
-Without both, it lists approvals but cannot judge them.
+		Long: `Also works on another machine: with --allowed-signers it needs no
+configuration. With neither, it lists the approvals but cannot judge them.
 
 Exit codes: 0 everything holds; 1 error; 3 something does not.`,
 	}
 	f := cmd.Flags()
 	var o verifyOptions
 	f.BoolVar(&o.json, "json", false, "print the checks as JSON")
-	f.StringArrayVar(&o.approvals, "approval", nil, "count a detached approval in `FILE` too")
-	f.StringVar(&o.signers, "allowed-signers", "", "judge signatures by `FILE`, in place of the "+
+	f.StringArrayVar(&o.approvals, "approval", nil, "also count the detached approval in `FILE`")
+	f.StringVar(&o.signers, "allowed-signers", "", "judge signatures by `FILE` instead of the "+
 		"configuration's")
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return o.run(a, args[0]) }
 	return cmd
