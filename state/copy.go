@@ -42,7 +42,7 @@ func (s *Store) CopyTo(ctx context.Context, to *Store, by ledger.Holder) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	if err := s.leave(to); err != nil {
+	if err := s.markMoved(to); err != nil {
 		return err
 	}
 	values, m, err := s.everything()
@@ -95,8 +95,8 @@ func (s *Store) lockBoth(ctx context.Context, to *Store,
 	return func() error { return errors.Join(second.Release(), first.Release()) }, nil
 }
 
-// leave closes the state. If the state is already moving to the same place, it stays as it is.
-func (s *Store) leave(to *Store) error {
+// markMoved closes the state. If the state is already moving to the same place, it stays as it is.
+func (s *Store) markMoved(to *Store) error {
 	var other meta
 	err := to.any(false, func(tx *Tx) error {
 		other = tx.meta

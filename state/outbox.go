@@ -70,8 +70,8 @@ func (tx *Tx) WaitingOf(key planner.Key) ([]ledger.Delivery, error) {
 	return slices.Clone(tx.waiting[key]), nil
 }
 
-// takeOut removes a callback from the outbox, and reports whether it was there.
-func (tx *Tx) takeOut(seq uint64) (bool, error) {
+// removeQueued removes a callback from the outbox, and reports whether it was there.
+func (tx *Tx) removeQueued(seq uint64) (bool, error) {
 	tx.queued, tx.waiting = nil, nil
 	return tx.del(bucketOutbox, numberKey(seq))
 }
@@ -104,7 +104,7 @@ func queueOf(d ledger.Delivery) queue { return queue{d.Key, d.Order} }
 
 // MarkDelivered removes a callback from the outbox after Waldur has accepted it.
 func (tx *Tx) MarkDelivered(seq uint64) error {
-	there, err := tx.takeOut(seq)
+	there, err := tx.removeQueued(seq)
 	if err == nil && !there {
 		return fmt.Errorf("callback %d: %w", seq, ledger.ErrNotFound)
 	}
@@ -145,7 +145,7 @@ func (tx *Tx) Drop(seq uint64, who, host, why string) error {
 	if !ok {
 		return fmt.Errorf("callback %d: %w", seq, ledger.ErrNotFound)
 	}
-	if _, err := tx.takeOut(seq); err != nil {
+	if _, err := tx.removeQueued(seq); err != nil {
 		return err
 	}
 	text := fmt.Sprintf("%s of %s, order %s: %s (last problem: %s)", d.Callback, d.Address, d.Order,

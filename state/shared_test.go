@@ -21,7 +21,8 @@ func node(t testing.TB, url, name string, fence func(context.Context, string) er
 	c := newClock()
 	var failed error
 	s, err := OpenOn(filepath.Join(t.TempDir(), "state"), Options{Now: c.now, Node: name, Boot: "boot of " + name, Fence: fence}, func(c Contents) kv.Engine {
-		e, err := postgres.New(postgres.Options{URL: url, Name: "alps", Initial: c.Initial, Timeout: 2 * time.Second})
+		e, err := postgres.New(postgres.Options{URL: url, Name: "alps", Initial: c.Initial,
+			Timeout: 2 * time.Second})
 		if failed = err; err == nil {
 			t.Cleanup(e.Close)
 		}
@@ -51,8 +52,8 @@ func head(t testing.TB, s *Store) (head string) {
 	return head
 }
 
-// TestCopyBothWays moves a state from its file to a database and back: the same id, history and bytes, and no two that can
-// be used.
+// TestCopyBothWays moves a state from its file to a database and back: the same id, history and
+// bytes, and no two that can be used.
 func TestCopyBothWays(t *testing.T) {
 	server := pgtest.Start(t)
 	file, c := newStore(t)
@@ -71,7 +72,8 @@ func TestCopyBothWays(t *testing.T) {
 		t.Errorf("pull from the database differs from that of the file:\n%.2000s", got)
 	}
 	var gone *MovedError
-	for what, err := range map[string]error{"write": file.Update(putRecords(1)), "read": second(file.Recorded()), "fresh": again(t, file).Update(putRecords(1))} {
+	for what, err := range map[string]error{"write": file.Update(putRecords(1)),
+		"read": second(file.Recorded()), "fresh": again(t, file).Update(putRecords(1))} {
 		if !errors.As(err, &gone) || !strings.Contains(err.Error(), "alps in PostgreSQL") {
 			t.Errorf("%s of the state that was left: %v", what, err)
 		}
@@ -113,7 +115,7 @@ func TestACopyThatStops(t *testing.T) {
 	file, c := newStore(t)
 	fill(t, file, c)
 	shared := node(t, server.Database(t, "waldur"), "n1", nil)
-	if err := file.leave(shared); err != nil { // and then the power fails
+	if err := file.markMoved(shared); err != nil { // and then the power fails
 		t.Fatal(err)
 	}
 	if err := file.Update(putRecords(1)); !errors.As(err, new(*MovedError)) {
@@ -132,18 +134,23 @@ func TestTamperingWithTheDatabase(t *testing.T) {
 	_, c := newStore(t)
 	fill(t, shared, c)
 	for name, change := range map[string]string{
-		"value changed": "UPDATE cscs_sync.entries SET value = set_byte(value, 8, get_byte(value, 8) # 1) WHERE bucket = 'records' AND key = (SELECT key FROM cscs_sync.entries WHERE bucket = 'records' ORDER BY key LIMIT 1)",
-		"value removed": "DELETE FROM cscs_sync.entries WHERE bucket = 'records' AND key = (SELECT key FROM cscs_sync.entries WHERE bucket = 'records' ORDER BY key DESC LIMIT 1)",
-		"value moved":   "UPDATE cscs_sync.entries SET key = 'x' WHERE bucket = 'records' AND key = (SELECT key FROM cscs_sync.entries WHERE bucket = 'records' ORDER BY key DESC LIMIT 1)",
-		"meta removed":  "DELETE FROM cscs_sync.entries WHERE bucket = 'meta'",
-		"all removed":   "DELETE FROM cscs_sync.entries WHERE bucket = 'records'",
+		"value changed": "UPDATE cscs_sync.entries SET value = set_byte(value, 8, get_byte(value, 8) # " +
+			"1) WHERE bucket = 'records' AND key = (SELECT key FROM cscs_sync.entries WHERE bucket = " +
+			"'records' ORDER BY key LIMIT 1)",
+		"value removed": "DELETE FROM cscs_sync.entries WHERE bucket = 'records' AND key = (SELECT key " +
+			"FROM cscs_sync.entries WHERE bucket = 'records' ORDER BY key DESC LIMIT 1)",
+		"value moved": "UPDATE cscs_sync.entries SET key = 'x' WHERE bucket = 'records' AND key = " +
+			"(SELECT key FROM cscs_sync.entries WHERE bucket = 'records' ORDER BY key DESC LIMIT 1)",
+		"meta removed": "DELETE FROM cscs_sync.entries WHERE bucket = 'meta'",
+		"all removed":  "DELETE FROM cscs_sync.entries WHERE bucket = 'records'",
 	} {
 		server.SQL(t, "waldur", "CREATE TABLE kept AS SELECT * FROM cscs_sync.entries; "+change)
 		var damaged *DamagedError
 		if _, err := shared.Recorded(); !errors.As(err, &damaged) || !strings.Contains(err.Error(), "backup of the database") {
 			t.Errorf("%s: %v", name, err)
 		}
-		server.SQL(t, "waldur", "DELETE FROM cscs_sync.entries; INSERT INTO cscs_sync.entries SELECT * FROM kept; DROP TABLE kept")
+		server.SQL(t, "waldur", "DELETE FROM cscs_sync.entries; INSERT INTO cscs_sync.entries SELECT * "+
+			"FROM kept; DROP TABLE kept")
 	}
 	if _, err := shared.Recorded(); err != nil {
 		t.Error(err)
@@ -171,7 +178,8 @@ func TestOneNodeAtATime(t *testing.T) {
 	a, b := node(t, url, "a", nil), node(t, url, "b", nil)
 	held := lock(t, a)
 	var busy *kv.HeldError
-	if _, err := b.Lock(t.Context(), ledger.Holder{Who: "ben"}, 0); !errors.As(err, &busy) || busy.Node != "a" {
+	if _, err := b.Lock(t.Context(), ledger.Holder{Who: "ben"}, 0); !errors.As(err, &busy) ||
+		busy.Node != "a" {
 		t.Errorf("while a holds it: %v", err)
 	}
 	if err := b.Fence("a", "ben", "b", "x"); err == nil || !strings.Contains(err.Error(), "is alive") {
@@ -188,7 +196,8 @@ func TestOneNodeAtATime(t *testing.T) {
 	held = lock(t, a)
 	expire(t, server)
 	var expired *kv.ExpiredError
-	if _, err := b.Lock(t.Context(), ledger.Holder{Who: "ben"}, time.Second); !errors.As(err, &expired) ||
+	if _, err := b.Lock(t.Context(), ledger.Holder{Who: "ben"}, time.Second); !errors.As(err,
+		&expired) ||
 		!strings.Contains(err.Error(), "state fence --node a") {
 		t.Errorf("after a's lease expired: %v", err)
 	}
@@ -222,7 +231,8 @@ func TestOneNodeAtATime(t *testing.T) {
 	view(t, b, func(tx ledger.Tx) error {
 		return tx.History(1, func(e ledger.Entry) error { events = append(events, e.Event+": "+e.Text); return nil })
 	})
-	if len(events) != 1 || !strings.Contains(events[0], "fence: node a") || !strings.Contains(events[0], "powered off") {
+	if len(events) != 1 || !strings.Contains(events[0], "fence: node a") ||
+		!strings.Contains(events[0], "powered off") {
 		t.Errorf("the history says %q", events)
 	}
 	if err := second.Release(); err != nil {
@@ -230,7 +240,8 @@ func TestOneNodeAtATime(t *testing.T) {
 	}
 }
 
-// TestTheFenceCommand: a command that succeeds lets the next node go on, once; one that fails does not.
+// TestTheFenceCommand: a command that succeeds lets the next node go on, once; one that fails does
+// not.
 func TestTheFenceCommand(t *testing.T) {
 	server := pgtest.Start(t)
 	url := server.Database(t, "waldur")
@@ -262,14 +273,16 @@ func TestTheFenceCommand(t *testing.T) {
 	}
 }
 
-// TestANodeThatComesBack with another boot id has its own lease once that has expired: the former boot is over.
+// TestANodeThatComesBack with another boot id has its own lease once that has expired: the former
+// boot is over.
 func TestANodeThatComesBack(t *testing.T) {
 	server := pgtest.Start(t)
 	url := server.Database(t, "waldur")
 	a, twin := node(t, url, "a", nil), node(t, url, "a", nil)
 	twin.options.Boot = "another boot"
 	held := lock(t, a)
-	if _, err := twin.Lock(t.Context(), ledger.Holder{Who: "anna"}, 0); !errors.As(err, new(*kv.HeldError)) {
+	if _, err := twin.Lock(t.Context(), ledger.Holder{Who: "anna"}, 0); !errors.As(err,
+		new(*kv.HeldError)) {
 		t.Errorf("two nodes with one name: %v", err)
 	}
 	expire(t, server)
@@ -282,8 +295,8 @@ func TestANodeThatComesBack(t *testing.T) {
 	}
 }
 
-// TestACrashOnOneNode: the next process of the same node has the lease at once, because the kernel says that the former is
-// gone. One with another lock file has not, whatever it calls itself.
+// TestACrashOnOneNode: the next process of the same node has the lease at once, because the kernel
+// says that the former is gone. One with another lock file has not, whatever it calls itself.
 func TestACrashOnOneNode(t *testing.T) {
 	server := pgtest.Start(t)
 	url := server.Database(t, "waldur")
@@ -293,11 +306,13 @@ func TestACrashOnOneNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	copied := node(t, url, "a", nil) // the same name and boot, another folder
-	if _, err := copied.Lock(t.Context(), ledger.Holder{Who: "anna"}, 0); !errors.As(err, new(*kv.HeldError)) {
+	if _, err := copied.Lock(t.Context(), ledger.Holder{Who: "anna"}, 0); !errors.As(err,
+		new(*kv.HeldError)) {
 		t.Errorf("another folder on the same node: %v", err)
 	}
 	var locked *ledger.LockedError
-	if _, err := copied.Lock(t.Context(), ledger.Holder{Who: "anna"}, 0); !errors.As(err, &locked) || locked.Holder.Host != "a" {
+	if _, err := copied.Lock(t.Context(), ledger.Holder{Who: "anna"}, 0); !errors.As(err, &locked) ||
+		locked.Holder.Host != "a" {
 		t.Errorf("to a caller it is no lock that is held: %v", err)
 	}
 	next := node(t, url, "a", nil)

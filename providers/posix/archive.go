@@ -185,16 +185,16 @@ func (s *System) openFolder(m Move) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if err := s.fullyOurs(folder, m.Folder); err != nil {
+	if err := s.completeMode(folder, m.Folder); err != nil {
 		unix.Close(folder)
 		return -1, err
 	}
 	return folder, nil
 }
 
-// fullyOurs completes mode 0700 on a closed folder of ours, from which the umask may have removed
-// bits.
-func (s *System) fullyOurs(folder int, storage string) error {
+// completeMode completes mode 0700 on a closed folder of ours, from which the umask may have
+// removed bits.
+func (s *System) completeMode(folder int, storage string) error {
 	st, err := fstat(folder)
 	closed := planner.Mode(st.Mode)&planner.ModeBits&^private == 0
 	if err == nil && st.Uid == s.root.euid && closed && st.Mode&0o700 != 0o700 {

@@ -25,7 +25,7 @@ type Dir struct {
 // Open opens the directory at a storage path to change it. It must have the given inode; 0 accepts
 // any.
 func (s *System) Open(storage string, inode uint64) (*Dir, error) {
-	if err := s.still(); err != nil {
+	if err := s.checkMounted(); err != nil {
 		return nil, err
 	}
 	d, err := s.openWithParent(storage)

@@ -20,7 +20,7 @@ const private planner.Mode = 0o2700
 // directory that it opens is not ours, empty and closed, somebody interfered: Make refuses it and
 // leaves it alone.
 func (s *System) Make(storage string) (*Dir, error) {
-	if err := s.still(); err != nil {
+	if err := s.checkMounted(); err != nil {
 		return nil, err
 	}
 	parent, name, err := s.openParent(storage)

@@ -68,7 +68,7 @@ func (s *System) Mark(m Marker, take bool) (before Marker, err error) {
 	if m.State == "" {
 		return before, s.markerError("write", errors.New("the state has no id"))
 	}
-	if err := s.still(); err != nil {
+	if err := s.checkMounted(); err != nil {
 		return before, err
 	}
 	folder, err := s.openFolder(Move{Folder: s.settings.Archive})

@@ -49,10 +49,10 @@ func (s *System) base(storage string) (fd int, rel string, err error) {
 		s.settings.Name)
 }
 
-// still checks, before a change, that the system's directory is still the opened one: that nothing
-// was mounted over it, and that it was not unmounted. Changes through an old descriptor would go to
-// something that nobody sees.
-func (s *System) still() error {
+// checkMounted checks, before a change, that the system's directory is still the opened one: that
+// nothing was mounted over it, and that it was not unmounted. Changes through an old descriptor
+// would go to something that nobody sees.
+func (s *System) checkMounted() error {
 	where := s.root.Path(s.settings.Directory)
 	fd, err := openat2(s.root.fd, s.settings.Directory, look|unix.O_DIRECTORY, beneath)
 	if err != nil {

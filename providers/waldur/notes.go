@@ -38,7 +38,7 @@ func (w *Notes) tell(ctx context.Context, n feedback.Note) error {
 	place := web.Place(w.orders.options.Hidden, target)
 	r, err := w.orders.client.do(ctx, http.MethodPost, target, n.Body(), maxAnswerBytes, &buf)
 	if err == nil {
-		err = r.notWaldurs()
+		err = r.checkFromWaldur()
 	}
 	if err != nil {
 		return fmt.Errorf("tell Waldur: %s: %w", place, err)

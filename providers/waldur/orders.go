@@ -41,10 +41,10 @@ func NewOrders(o OrdersOptions) apply.Orders {
 	return &orders{options: o, client: newClient(o.Transport, o.Token, "Token", o.Now, o.Hidden)}
 }
 
-// own returns an error if a URL is not a callback on its order or resource. Planning has checked
-// that already, but the token must not depend on it, nor on an outbox that was restored from a
-// backup.
-func (o *orders) own(c planner.Callback, about planner.About, target string) error {
+// checkOwn returns an error if a URL is not a callback on its order or resource. Planning has
+// checked that already, but the token must not depend on it, nor on an outbox that was restored
+// from a backup.
+func (o *orders) checkOwn(c planner.Callback, about planner.About, target string) error {
 	same, err := about.Target(planner.WaldurSettings{URL: o.options.URL, Hidden: o.options.Hidden}, c,
 		target)
 	if err == nil && same != target {
@@ -57,9 +57,9 @@ func (o *orders) own(c planner.Callback, about planner.About, target string) err
 	return nil
 }
 
-// whole returns the full URL of a target below waldur.url. The outbox stores only the rest of the
+// fullURL returns the full URL of a target below waldur.url. The outbox stores only the rest of the
 // URL.
-func (o *orders) whole(target string) (string, error) {
+func (o *orders) fullURL(target string) (string, error) {
 	target, err := planner.WholeURL(o.options.URL, target)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", apply.ErrNotOwn, err)
@@ -75,7 +75,7 @@ const (
 
 // Get implements [apply.Orders]. A 404 wraps [apply.ErrOrderGone].
 func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) {
-	whole, err := o.whole(target)
+	whole, err := o.fullURL(target)
 	if err != nil {
 		return planner.Order{}, fmt.Errorf("ask for an order: %w", err)
 	}
@@ -89,7 +89,7 @@ func (o *orders) Get(ctx context.Context, target string) (planner.Order, error) 
 
 func (o *orders) get(ctx context.Context, target string) (planner.Order, error) {
 	id, _, _ := planner.OrderOf(target + doneVerb)
-	if err := o.own(planner.SetStateDone, planner.About{Order: id}, target+doneVerb); err != nil {
+	if err := o.checkOwn(planner.SetStateDone, planner.About{Order: id}, target+doneVerb); err != nil {
 		return planner.Order{}, err
 	}
 	body, err := o.read(ctx, target)
@@ -108,7 +108,7 @@ func (o *orders) get(ctx context.Context, target string) (planner.Order, error) 
 
 // Resource implements [apply.Orders]. A 404 wraps [apply.ErrOrderGone].
 func (o *orders) Resource(ctx context.Context, target string) (apply.Resource, error) {
-	whole, err := o.whole(target)
+	whole, err := o.fullURL(target)
 	if err != nil {
 		return apply.Resource{}, fmt.Errorf("ask for a resource: %w", err)
 	}
@@ -122,7 +122,7 @@ func (o *orders) Resource(ctx context.Context, target string) (apply.Resource, e
 
 func (o *orders) resource(ctx context.Context, target string) (apply.Resource, error) {
 	want, _, _ := planner.ResourceOf(target + backendVerb)
-	if err := o.own(planner.SetBackendID, planner.About{Resource: want},
+	if err := o.checkOwn(planner.SetBackendID, planner.About{Resource: want},
 		target+backendVerb); err != nil {
 		return apply.Resource{}, err
 	}
@@ -171,10 +171,10 @@ func (o *orders) read(ctx context.Context, target string) ([]byte, error) {
 	return r.body, nil
 }
 
-// notWaldurs returns an error for a success that did not come from Waldur. A server in front of it
-// may answer 200 with its own page, and an answer may end early. Waldur answers a callback with
-// JSON or with nothing.
-func (r reply) notWaldurs() error {
+// checkFromWaldur returns an error for a success that did not come from Waldur. A server in front
+// of it may answer 200 with its own page, and an answer may end early. Waldur answers a callback
+// with JSON or with nothing.
+func (r reply) checkFromWaldur() error {
 	switch {
 	case r.status < 200 || r.status > 299:
 		return nil
@@ -216,9 +216,9 @@ func (o *orders) Send(ctx context.Context, call apply.Call) apply.Answer {
 }
 
 func (o *orders) send(ctx context.Context, call apply.Call) apply.Answer {
-	url, err := o.whole(call.URL)
+	url, err := o.fullURL(call.URL)
 	if err == nil {
-		err = o.own(call.Callback, call.About, url)
+		err = o.checkOwn(call.Callback, call.About, url)
 	}
 	if err != nil {
 		return apply.Answer{Err: err}
@@ -231,7 +231,7 @@ func (o *orders) send(ctx context.Context, call apply.Call) apply.Answer {
 		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, url),
 			err)}
 	}
-	if err := r.notWaldurs(); err != nil {
+	if err := r.checkFromWaldur(); err != nil {
 		return apply.Answer{Err: fmt.Errorf("%s: %s: %w", call.Callback, web.Place(o.options.Hidden, url),
 			err)}
 	}

@@ -41,7 +41,7 @@ func (m *Memory) mayFilter() bool {
 	return true
 }
 
-func (m *Memory) inVain() {
+func (m *Memory) filterFailed() {
 	if m == nil {
 		return
 	}
@@ -74,7 +74,7 @@ func (l *listing) readParts(ctx context.Context, first listingPage) (bool, error
 	for i := range options.Systems {
 		err := parts.readSystem(ctx, &options.Systems[i])
 		if errors.Is(err, errNotFiltered) || err == nil && len(parts.items) > first.Total {
-			options.Memory.inVain()
+			options.Memory.filterFailed()
 			l.parser.kept = kept
 			return false, nil
 		}
@@ -83,7 +83,7 @@ func (l *listing) readParts(ctx context.Context, first listingPage) (bool, error
 		}
 	}
 	if len(parts.items) != first.Total {
-		options.Memory.inVain()
+		options.Memory.filterFailed()
 		l.parser.kept = kept
 		return false, nil
 	}

@@ -68,7 +68,7 @@ func usage(c *cobra.Command) error {
 	return err
 }
 
-// commandTable prints the commands of a group below a command, and what they do.
+// commandTable returns a table of the commands of a group below a command, and what they do.
 func commandTable(c *cobra.Command, group string) string {
 	var b strings.Builder
 	for _, sub := range c.Commands() {

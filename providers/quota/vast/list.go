@@ -186,9 +186,9 @@ func (c *Client) Get(ctx context.Context, dir string) (q Quota, found bool) {
 	return q, found
 }
 
-// again reads a quota that was seen on this path before. It returns false if the quota is not there
-// now, or could not be read.
-func (c *Client) again(ctx context.Context, full string) (Quota, bool) {
+// readKnown reads a quota that was seen on this path before. It returns false if the quota is not
+// there now, or could not be read.
+func (c *Client) readKnown(ctx context.Context, full string) (Quota, bool) {
 	c.mu.Lock()
 	id, seen := c.seen[full]
 	c.mu.Unlock()
@@ -214,7 +214,7 @@ func none() planner.QuotaState {
 // find looks for the one quota on exactly this path. If it was seen before, find asks for it by its
 // id, and searches all quotas only if it is no longer there.
 func (c *Client) find(ctx context.Context, full string) (q Quota, found bool, err error) {
-	if q, found = c.again(ctx, full); found {
+	if q, found = c.readKnown(ctx, full); found {
 		return q, true, nil
 	}
 	all, err := c.List(ctx)
